@@ -1,0 +1,115 @@
+package lattice
+
+import (
+	"fmt"
+	"strings"
+)
+
+// KeyLength is the length of every public nkey in its text form: base32 of prefix, 32 key bytes and checksum.
+const KeyLength = 56
+
+// The identities of a lattice. Each is a public nkey in its text form; the type says what kind of key it is. Values
+// made by the Parse functions are safe as a token of a NATS subject. The checksum is not verified here, since guests
+// need these types too; package signing does that where a key is used as a key.
+type (
+	// HostID is the public key of a host ("N...").
+	HostID string
+	// ActorID is the public key of an actor module ("M...").
+	ActorID string
+	// ProviderID is the public key of a capability provider ("V...").
+	ProviderID string
+	// ClusterID is the public key of a cluster signer ("C..."), the issuer of invocations.
+	ClusterID string
+	// AccountID is the public key of an account ("A..."), the issuer of modules and providers.
+	AccountID string
+)
+
+// Name is the name of a lattice: one NATS token, 1 to 64 characters of A-Z a-z 0-9 '-' '_'.
+type Name string
+
+// DefaultName is the lattice that hosts join when none is named.
+const DefaultName Name = "default"
+
+// LinkName tells apart several links of one actor to the same contract. It is one NATS token, as Name is.
+type LinkName string
+
+// DefaultLink is the link name used when none is given.
+const DefaultLink LinkName = "default"
+
+// ParseHostID reads a host's public key. A malformed key is ErrInvalid.
+func ParseHostID(s string) (HostID, error) { return HostID(s), checkKey(s, 'N', "host id") }
+
+// ParseActorID reads an actor's public key. A malformed key is ErrInvalid.
+func ParseActorID(s string) (ActorID, error) { return ActorID(s), checkKey(s, 'M', "actor id") }
+
+// ParseProviderID reads a provider's public key. A malformed key is ErrInvalid.
+func ParseProviderID(s string) (ProviderID, error) { return ProviderID(s), checkKey(s, 'V', "provider id") }
+
+// ParseClusterID reads a cluster signer's public key. A malformed key is ErrInvalid.
+func ParseClusterID(s string) (ClusterID, error) { return ClusterID(s), checkKey(s, 'C', "cluster id") }
+
+// ParseAccountID reads an account's public key. A malformed key is ErrInvalid.
+func ParseAccountID(s string) (AccountID, error) { return AccountID(s), checkKey(s, 'A', "account id") }
+
+// ParseName reads a lattice name. Dots, spaces, wildcards and the empty string are ErrInvalid.
+func ParseName(s string) (Name, error) { return Name(s), checkToken(s, "lattice name") }
+
+// ParseLinkName reads a link name; the empty string means DefaultLink.
+func ParseLinkName(s string) (LinkName, error) {
+	if s == "" {
+		return DefaultLink, nil
+	}
+	return LinkName(s), checkToken(s, "link name")
+}
+
+// IsKey reports whether s has the form of a public nkey whose kind is the given letter.
+func IsKey(s string, kind byte) bool {
+	if len(s) != KeyLength || s[0] != kind {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < 'A' || c > 'Z') && (c < '2' || c > '7') {
+			return false
+		}
+	}
+	return true
+}
+
+func checkKey(s string, kind byte, what string) error {
+	if IsKey(s, kind) {
+		return nil
+	}
+	return &Error{Code: ErrInvalid, Op: "parse " + what, Entity: Printable(s),
+		Detail: fmt.Sprintf("want %d base32 characters that begin with %c", KeyLength, kind)}
+}
+
+func checkToken(s, what string) error {
+	ok := s != "" && len(s) <= 64
+	for i := 0; ok && i < len(s); i++ {
+		c := s[i]
+		ok = c == '-' || c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+	}
+	if ok {
+		return nil
+	}
+	return &Error{Code: ErrInvalid, Op: "parse " + what, Entity: Printable(s),
+		Detail: "want 1 to 64 letters, digits, '-' or '_'"}
+}
+
+// Printable shortens foreign text to at most 80 bytes of printable ASCII, for error messages and logs.
+func Printable(s string) string {
+	cut := len(s) > 80
+	if cut {
+		s = s[:77]
+	}
+	s = strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e {
+			return '?'
+		}
+		return r
+	}, s)
+	if cut {
+		s += "..."
+	}
+	return s
+}
