@@ -43,7 +43,9 @@ func ParseHostID(s string) (HostID, error) { return HostID(s), checkKey(s, 'N', 
 func ParseActorID(s string) (ActorID, error) { return ActorID(s), checkKey(s, 'M', "actor id") }
 
 // ParseProviderID reads a provider's public key. A malformed key is ErrInvalid.
-func ParseProviderID(s string) (ProviderID, error) { return ProviderID(s), checkKey(s, 'V', "provider id") }
+func ParseProviderID(s string) (ProviderID, error) {
+	return ProviderID(s), checkKey(s, 'V', "provider id")
+}
 
 // ParseClusterID reads a cluster signer's public key. A malformed key is ErrInvalid.
 func ParseClusterID(s string) (ClusterID, error) { return ClusterID(s), checkKey(s, 'C', "cluster id") }
