@@ -1,0 +1,254 @@
+// Package natsserver runs nats-server inside this process, with JetStream, so that a lattice needs no other software.
+//
+// The defaults are those of one machine that keeps to itself: it listens on loopback only, and refuses to listen
+// anywhere else without credentials. What JetStream has acknowledged is in the operating system's hands and survives
+// the sudden death of the process; a power cut may lose up to Config.SyncInterval.
+package natsserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// Limits and defaults.
+const (
+	DefaultHost            = "127.0.0.1"
+	DefaultPort            = 4222
+	DefaultMaxPayloadBytes = 1 << 20
+	DefaultReadyTimeout    = 20 * time.Second
+)
+
+// Config says how a server listens and where it keeps its data. The zero value of every field but DataDir is usable.
+type Config struct {
+	Host string // address to listen on; empty is DefaultHost. Beyond loopback credentials are required
+	Port int    // 0 is DefaultPort, -1 a free one that URL tells
+	Name string // server name; empty lets the server choose one
+
+	DataDir string // JetStream keeps its files below it; required. One server at a time may use it
+	Domain  string // JetStream domain; empty is none
+
+	User, Password string // required of clients when set; both or none
+	Token          string // required of clients when set; excludes User and Password
+	TLSCert        string // PEM files; both or none
+	TLSKey         string
+
+	MaxPayloadBytes int           // 0 is DefaultMaxPayloadBytes
+	SyncInterval    time.Duration // how often files are synced to the disk; 0 is the server's default of 2 minutes
+	SyncAlways      bool          // sync before each acknowledgement: survives a power cut, costs throughput
+
+	Logger *slog.Logger // nil discards; the server's notices appear at debug level
+}
+
+// String tells where the server listens. It never shows credentials.
+func (c Config) String() string {
+	return "natsserver.Config{" + net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) + " " + c.DataDir + "}"
+}
+
+// GoString is String, so that %#v does not show credentials either.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue is String, so that slog does not show credentials either.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// Validate joins everything that is wrong with c. The errors are lattice.ErrInvalid, and lattice.ErrDenied for
+// listening beyond loopback without credentials.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(detail string) {
+		errs = append(errs, &lattice.Error{Code: lattice.ErrInvalid, Op: "configure NATS server", Detail: detail})
+	}
+	if c.DataDir == "" {
+		bad("data directory is empty")
+	}
+	if c.Port < -1 || c.Port > 65535 {
+		bad(fmt.Sprintf("port %d is not in 0..65535 (-1 takes a free one)", c.Port))
+	}
+	if (c.User == "") != (c.Password == "") {
+		bad("user and password go together")
+	}
+	if c.Token != "" && c.User != "" {
+		bad("give a token or user and password, not both")
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		bad("TLS certificate and key go together")
+	}
+	if c.MaxPayloadBytes < 0 || c.MaxPayloadBytes > 64<<20 {
+		bad("max payload must be between 0 and 64 MiB")
+	}
+	if !loopback(c.Host) && c.User == "" && c.Token == "" {
+		errs = append(errs, &lattice.Error{Code: lattice.ErrDenied, Op: "listen on", Entity: lattice.Printable(c.Host),
+			Detail: "without credentials the NATS server listens on loopback only; " +
+				"set a token or user and password, or listen on 127.0.0.1"})
+	}
+	return errors.Join(errs...)
+}
+
+func loopback(host string) bool {
+	if host == "" || host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// Server is a running NATS server. It is safe for concurrent use.
+type Server struct {
+	srv  *server.Server
+	lock *dirLock
+
+	close sync.Once
+	done  chan struct{} // closed when everything is released
+}
+
+// Start runs a server and returns when it accepts connections and JetStream is ready. ctx is for starting only;
+// without a deadline DefaultReadyTimeout applies. Errors: those of Validate; lattice.ErrConflict when the port or the
+// data directory is in use; lattice.ErrUnavailable when the data directory can not be used; lattice.ErrTimeout.
+func Start(ctx context.Context, cfg Config) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Host == "" {
+		cfg.Host = DefaultHost
+	}
+	if cfg.Port == 0 {
+		cfg.Port = DefaultPort
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, DefaultReadyTimeout)
+		defer cancel()
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "use data directory", Entity: cfg.DataDir, Err: err}
+	}
+	opts, err := cfg.options()
+	if err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	ns, err := server.NewServer(opts)
+	if err != nil {
+		return nil, errors.Join(&lattice.Error{Code: lattice.ErrInvalid, Op: "configure NATS server", Err: err}, lock.release())
+	}
+	log := newServerLog(cfg.Logger)
+	ns.SetLoggerV2(log, false, false, false)
+
+	s := &Server{srv: ns, lock: lock, done: make(chan struct{})}
+	ns.Start()
+	if err := s.awaitReady(ctx, log, cfg); err != nil {
+		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+	}
+	return s, nil
+}
+
+func (c Config) options() (*server.Options, error) {
+	o := &server.Options{
+		ServerName: c.Name, Host: c.Host, Port: c.Port,
+		Username: c.User, Password: c.Password, Authorization: c.Token,
+		JetStream: true, StoreDir: c.DataDir, JetStreamDomain: c.Domain,
+		SyncInterval: c.SyncInterval, SyncAlways: c.SyncAlways,
+		MaxPayload: int32(c.MaxPayloadBytes),
+		// A dead peer is noticed in half a minute instead of four.
+		PingInterval: 10 * time.Second, MaxPingsOut: 2,
+		NoSigs: true, DisableJetStreamBanner: true,
+		// Clients reconnect at once; a long farewell only delays the end.
+		LameDuckDuration: time.Second, LameDuckGracePeriod: 100 * time.Millisecond,
+	}
+	if o.MaxPayload == 0 {
+		o.MaxPayload = DefaultMaxPayloadBytes
+	}
+	if c.TLSCert != "" {
+		tc, err := server.GenTLSConfig(&server.TLSConfigOpts{CertFile: c.TLSCert, KeyFile: c.TLSKey})
+		if err != nil {
+			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "load TLS certificate", Entity: c.TLSCert, Err: err}
+		}
+		o.TLS, o.TLSConfig, o.TLSTimeout = true, tc, 5
+	}
+	return o, nil
+}
+
+// awaitReady polls, since the server offers a bounded wait but no way to be told.
+func (s *Server) awaitReady(ctx context.Context, log *serverLog, cfg Config) error {
+	addr := net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port))
+	for {
+		select {
+		case fatal := <-log.fatal:
+			return startError(addr, cfg, fatal)
+		case <-ctx.Done():
+			return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "start NATS server on", Entity: addr,
+				Detail: "it did not become ready in time"}
+		default:
+		}
+		if s.srv.ReadyForConnections(20*time.Millisecond) && s.srv.JetStreamEnabled() {
+			return nil
+		}
+	}
+}
+
+func startError(addr string, cfg Config, fatal string) error {
+	e := &lattice.Error{Code: lattice.ErrUnavailable, Op: "start NATS server on", Entity: addr, Detail: fatal}
+	switch {
+	case strings.Contains(fatal, "address already in use"):
+		e.Code = lattice.ErrConflict
+		e.Detail = fmt.Sprintf("port %d is in use; stop what listens there, choose another port, "+
+			"or join the NATS server that is already running", cfg.Port)
+	case strings.Contains(fatal, "permission denied") && cfg.Port > 0 && cfg.Port < 1024:
+		e.Detail = fmt.Sprintf("not allowed to listen on port %d; choose one above 1023", cfg.Port)
+	}
+	return e
+}
+
+// URL returns the address to connect to, "nats://127.0.0.1:4222". It holds no credentials.
+func (s *Server) URL() string { return s.srv.ClientURL() }
+
+// Port returns the port in use.
+func (s *Server) Port() int {
+	if a, ok := s.srv.Addr().(*net.TCPAddr); ok {
+		return a.Port
+	}
+	return 0
+}
+
+// InProcessConn makes a connection that needs no network. It makes a Server a nats.InProcessConnProvider.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.srv.InProcessConn() }
+
+// Done is closed when the server has ended.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// Close ends the server and waits until its files are closed, or until ctx ends; the server then goes on ending.
+// It is idempotent.
+func (s *Server) Close(ctx context.Context) error {
+	var err error
+	s.close.Do(func() {
+		go func() { // ends by itself: Shutdown is bounded. Done tells when
+			defer close(s.done)
+			s.srv.Shutdown()
+			s.srv.WaitForShutdown()
+			err = s.lock.release()
+		}()
+	})
+	select {
+	case <-s.done:
+		return err
+	case <-ctx.Done():
+		return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "close NATS server"}
+	}
+}
