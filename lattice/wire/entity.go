@@ -1,0 +1,65 @@
+// Package wire holds the messages of the invocation journey and their encoding: invocation, response, link definition,
+// health, host data. Encoding is msgpack with named fields, through the primitives of the msgpack library rather than
+// its reflection; decoding ignores unknown keys and treats absent ones as zero. Size policy lives here too. The shapes
+// follow the wasmbus dialect; golden bytes in testdata hold them still: changing one is a protocol change.
+package wire
+
+import (
+	"strings"
+
+	"github.com/vmihailenco/msgpack/v5"
+	"github.com/weftlattice/weft/lattice"
+)
+
+// Entity is one end of an invocation. An actor has an empty LinkName and ContractID.
+type Entity struct {
+	PublicKey  string
+	LinkName   string
+	ContractID string
+}
+
+// ActorEntity is the entity of an actor.
+func ActorEntity(id lattice.ActorID) Entity { return Entity{PublicKey: string(id)} }
+
+// ProviderEntity is the entity of a provider under one contract and link name.
+func ProviderEntity(id lattice.ProviderID, contract string, link lattice.LinkName) Entity {
+	return Entity{PublicKey: string(id), LinkName: string(link), ContractID: contract}
+}
+
+// IsActor reports whether the entity's key is a module key.
+func (e Entity) IsActor() bool { return strings.HasPrefix(strings.ToUpper(e.PublicKey), "M") }
+
+var (
+	contractPath = strings.NewReplacer(":", "/", " ", "_")
+	linkPath     = strings.NewReplacer(" ", "_")
+)
+
+// URL is the entity as origin_url and target_url of signed claims spell it.
+func (e Entity) URL() string {
+	if e.IsActor() {
+		return "wasmbus://" + e.PublicKey
+	}
+	return "wasmbus://" + strings.ToLower(contractPath.Replace(e.ContractID)) + "/" +
+		strings.ToLower(linkPath.Replace(e.LinkName)) + "/" + e.PublicKey
+}
+
+func (e Entity) encode(enc *encoder) {
+	enc.mapLen(3)
+	enc.str("public_key", e.PublicKey)
+	enc.str("link_name", e.LinkName)
+	enc.str("contract_id", e.ContractID)
+}
+
+func decodeEntity(d *msgpack.Decoder, e *Entity) error {
+	return eachField(d, func(key string) (bool, error) {
+		switch key {
+		case "public_key":
+			return true, str(d, &e.PublicKey)
+		case "link_name":
+			return true, str(d, &e.LinkName)
+		case "contract_id":
+			return true, str(d, &e.ContractID)
+		}
+		return false, nil
+	})
+}

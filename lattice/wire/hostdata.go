@@ -1,0 +1,86 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// HostData is what a host writes to a provider's standard input when it starts it: where and who it is, its links, and
+// the cluster seed that it signs with. It is the superset of what providers of all versions need, so that each finds
+// the fields it requires. It holds secrets: never log it.
+type HostData struct {
+	HostID              string            `json:"host_id"`
+	LatticeRPCPrefix    string            `json:"lattice_rpc_prefix"`
+	LinkName            string            `json:"link_name"`
+	LatticeRPCUserJWT   string            `json:"lattice_rpc_user_jwt"`
+	LatticeRPCUserSeed  string            `json:"lattice_rpc_user_seed"`
+	LatticeRPCURL       string            `json:"lattice_rpc_url"`
+	ProviderKey         string            `json:"provider_key"`
+	InvocationSeed      string            `json:"invocation_seed"`
+	EnvValues           map[string]string `json:"env_values"`
+	InstanceID          string            `json:"instance_id"`
+	LinkDefinitions     []LinkDefinition  `json:"link_definitions"`
+	ClusterIssuers      []string          `json:"cluster_issuers"`
+	ConfigJSON          string            `json:"config_json,omitempty"`
+	DefaultRPCTimeoutMS uint64            `json:"default_rpc_timeout_ms"`
+	StructuredLogging   bool              `json:"structured_logging"`
+	// LogLevel stays empty: providers on wasmbus-rpc up to 0.15 ignore RUST_LOG once it is set.
+	LogLevel   string     `json:"log_level,omitempty"`
+	OtelConfig OtelConfig `json:"otel_config"`
+}
+
+// OtelConfig must be present for providers of the 0.82 SDK; its members may be null.
+type OtelConfig struct {
+	TracesExporter       *string `json:"traces_exporter"`
+	ExporterOTLPEndpoint *string `json:"exporter_otlp_endpoint"`
+}
+
+// MaxHostDataBytes bounds the line a provider reads.
+const MaxHostDataBytes = 16 << 20
+
+// Encode returns the one line to write to the provider's standard input: padded base64 of JSON, and a newline.
+func (h HostData) Encode() []byte {
+	if h.EnvValues == nil {
+		h.EnvValues = map[string]string{}
+	}
+	h.LinkDefinitions = append([]LinkDefinition{}, h.LinkDefinitions...) // a list even when empty, and not the caller's
+	for i, l := range h.LinkDefinitions {
+		if l.Values == nil {
+			h.LinkDefinitions[i].Values = map[string]string{}
+		}
+	}
+	if h.ClusterIssuers == nil {
+		h.ClusterIssuers = []string{}
+	}
+	raw, err := json.Marshal(h)
+	if err != nil {
+		panic(err) // unreachable: strings, maps of strings and numbers always marshal
+	}
+	line := make([]byte, base64.StdEncoding.EncodedLen(len(raw)), base64.StdEncoding.EncodedLen(len(raw))+1)
+	base64.StdEncoding.Encode(line, raw)
+	return append(line, '\n')
+}
+
+// DecodeHostData reads such a line. Errors are lattice.ErrInvalid and never quote the line.
+func DecodeHostData(line []byte) (HostData, error) {
+	var h HostData
+	bad := func(detail string) (HostData, error) {
+		return HostData{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "decode host data", Detail: detail}
+	}
+	line = bytes.TrimSpace(line)
+	if len(line) == 0 {
+		return bad("the line is empty")
+	}
+	raw := make([]byte, base64.StdEncoding.DecodedLen(len(line)))
+	n, err := base64.StdEncoding.Decode(raw, line)
+	if err != nil {
+		return bad("not base64")
+	}
+	if err := json.Unmarshal(raw[:n], &h); err != nil {
+		return bad("not the expected JSON")
+	}
+	return h, nil
+}

@@ -1,0 +1,186 @@
+package wire
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// Invocation is a request from one entity to another.
+type Invocation struct {
+	Origin        Entity
+	Target        Entity
+	Operation     string // "Service.Method"
+	Msg           []byte // the argument
+	ID            string // unique; the subject of the claims
+	EncodedClaims string // signed by the cluster key
+	HostID        string // N key of the sending host
+	ContentLength uint64 // of the whole argument; larger than len(Msg) when it travels in chunks
+	TraceContext  map[string]string
+}
+
+// Encode returns the invocation as msgpack. TraceContext is left out when it is empty.
+func (i *Invocation) Encode() []byte {
+	hint := 512 + len(i.Msg) + len(i.EncodedClaims) + len(i.Operation)
+	return encode(hint, func(e *encoder) {
+		n := 8
+		if len(i.TraceContext) > 0 {
+			n = 9
+		}
+		e.mapLen(n)
+		e.key("origin")
+		i.Origin.encode(e)
+		e.key("target")
+		i.Target.encode(e)
+		e.str("operation", i.Operation)
+		e.bin("msg", i.Msg)
+		e.str("id", i.ID)
+		e.str("encoded_claims", i.EncodedClaims)
+		e.str("host_id", i.HostID)
+		e.uint("content_length", i.ContentLength)
+		if n == 9 {
+			e.strMap("traceContext", i.TraceContext)
+		}
+	})
+}
+
+// DecodeInvocation reads an invocation. A missing content_length becomes the length of Msg. Malformed bytes are
+// lattice.ErrInvalid.
+func DecodeInvocation(b []byte) (*Invocation, error) {
+	i := &Invocation{}
+	length := false
+	err := decode("invocation", b, func(d *msgpack.Decoder) error {
+		return eachField(d, func(key string) (bool, error) {
+			switch key {
+			case "origin":
+				return true, decodeEntity(d, &i.Origin)
+			case "target":
+				return true, decodeEntity(d, &i.Target)
+			case "operation":
+				return true, str(d, &i.Operation)
+			case "msg":
+				return true, bin(d, &i.Msg)
+			case "id":
+				return true, str(d, &i.ID)
+			case "encoded_claims":
+				return true, str(d, &i.EncodedClaims)
+			case "host_id":
+				return true, str(d, &i.HostID)
+			case "content_length":
+				return true, uintField(d, &i.ContentLength, &length)
+			case "traceContext":
+				return true, strMap(d, &i.TraceContext)
+			}
+			return false, nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !length {
+		i.ContentLength = uint64(len(i.Msg))
+	}
+	return i, nil
+}
+
+func uintField(d *msgpack.Decoder, to *uint64, seen *bool) error {
+	if none, err := isNil(d); none || err != nil {
+		return err
+	}
+	v, err := d.DecodeUint64()
+	*to, *seen = v, true
+	return err
+}
+
+// OriginURL is the origin as signed.
+func (i *Invocation) OriginURL() string { return i.Origin.URL() }
+
+// TargetURL is the target and operation as signed.
+func (i *Invocation) TargetURL() string { return i.Target.URL() + "/" + i.Operation }
+
+// Hash is the upper-case hex SHA-256 of origin, target, operation and the complete argument.
+func (i *Invocation) Hash() string { return Hash(i.OriginURL(), i.TargetURL(), i.Operation, i.Msg) }
+
+// Hash is what Invocation.Hash computes, for callers that have the URLs at hand.
+func Hash(originURL, targetURL, operation string, msg []byte) string {
+	h := sha256.New()
+	h.Write([]byte(originURL))
+	h.Write([]byte(targetURL))
+	h.Write([]byte(operation))
+	h.Write(msg)
+	return strings.ToUpper(hex.EncodeToString(h.Sum(nil)))
+}
+
+// Response answers an invocation.
+type Response struct {
+	Msg           []byte
+	InvocationID  string
+	Error         string // not empty: the call failed
+	ContentLength uint64
+	TraceContext  map[string]string
+}
+
+// Encode returns the response as msgpack; "error" and "traceContext" are left out when empty.
+func (r *Response) Encode() []byte {
+	return encode(160+len(r.Msg)+len(r.Error), func(e *encoder) {
+		n := 3
+		if r.Error != "" {
+			n++
+		}
+		if len(r.TraceContext) > 0 {
+			n++
+		}
+		e.mapLen(n)
+		e.bin("msg", r.Msg)
+		e.str("invocation_id", r.InvocationID)
+		if r.Error != "" {
+			e.str("error", r.Error)
+		}
+		e.uint("content_length", r.ContentLength)
+		if len(r.TraceContext) > 0 {
+			e.strMap("traceContext", r.TraceContext)
+		}
+	})
+}
+
+// DecodeResponse reads a response, of whatever version: everything but the payload may be missing.
+func DecodeResponse(b []byte) (*Response, error) {
+	r := &Response{}
+	length := false
+	err := decode("response", b, func(d *msgpack.Decoder) error {
+		return eachField(d, func(key string) (bool, error) {
+			switch key {
+			case "msg":
+				return true, bin(d, &r.Msg)
+			case "invocation_id":
+				return true, str(d, &r.InvocationID)
+			case "error":
+				return true, str(d, &r.Error)
+			case "content_length":
+				return true, uintField(d, &r.ContentLength, &length)
+			case "traceContext":
+				return true, strMap(d, &r.TraceContext)
+			}
+			return false, nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !length {
+		r.ContentLength = uint64(len(r.Msg))
+	}
+	return r, nil
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

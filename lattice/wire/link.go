@@ -1,0 +1,135 @@
+package wire
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// LinkDefinition grants an actor the use of a provider under a contract and a link name, with the values that
+// configure it. It travels as msgpack to providers and as JSON to hosts and in the bucket.
+type LinkDefinition struct {
+	ActorID    string            `json:"actor_id"`
+	ProviderID string            `json:"provider_id"`
+	LinkName   string            `json:"link_name"`
+	ContractID string            `json:"contract_id"`
+	Values     map[string]string `json:"values"`
+}
+
+// ID identifies the link: the provider is not part of it, so that an actor has one link per contract and name.
+func (l LinkDefinition) ID() string { return LinkID(l.ActorID, l.ContractID, l.LinkName) }
+
+// LinkID is the upper-case hex SHA-256 of the three names, without separators.
+func LinkID(actor, contract, link string) string {
+	sum := sha256.Sum256([]byte(actor + contract + link))
+	return strings.ToUpper(hex.EncodeToString(sum[:]))
+}
+
+// Equal reports whether two definitions say the same.
+func (l LinkDefinition) Equal(o LinkDefinition) bool {
+	if l.ActorID != o.ActorID || l.ProviderID != o.ProviderID || l.LinkName != o.LinkName ||
+		l.ContractID != o.ContractID || len(l.Values) != len(o.Values) {
+		return false
+	}
+	for k, v := range l.Values {
+		if have, ok := o.Values[k]; !ok || have != v {
+			return false
+		}
+	}
+	return true
+}
+
+// Encode returns the definition as msgpack. Values is always present.
+func (l LinkDefinition) Encode() []byte {
+	return encode(256, func(e *encoder) {
+		e.mapLen(5)
+		e.str("actor_id", l.ActorID)
+		e.str("provider_id", l.ProviderID)
+		e.str("link_name", l.LinkName)
+		e.str("contract_id", l.ContractID)
+		e.strMap("values", l.Values)
+	})
+}
+
+// DecodeLinkDefinition reads a definition; unknown keys (as "id") are ignored.
+func DecodeLinkDefinition(b []byte) (LinkDefinition, error) {
+	var l LinkDefinition
+	err := decode("link definition", b, func(d *msgpack.Decoder) error {
+		return eachField(d, func(key string) (bool, error) {
+			switch key {
+			case "actor_id":
+				return true, str(d, &l.ActorID)
+			case "provider_id":
+				return true, str(d, &l.ProviderID)
+			case "link_name":
+				return true, str(d, &l.LinkName)
+			case "contract_id":
+				return true, str(d, &l.ContractID)
+			case "values":
+				return true, strMap(d, &l.Values)
+			}
+			return false, nil
+		})
+	})
+	return l, err
+}
+
+// The states of a link in a provider.
+const (
+	LinkActive = "active"
+	LinkFailed = "failed"
+)
+
+// LinkState is what a provider process says of one of its links (JSON). It answers subject.LinkStates.
+type LinkState struct {
+	ActorID    string `json:"actor_id"`
+	LinkName   string `json:"link_name"`
+	ContractID string `json:"contract_id"`
+	ProviderID string `json:"provider_id"`
+	State      string `json:"state"` // LinkActive or LinkFailed
+	Error      string `json:"error,omitempty"`
+	HostID     string `json:"host_id"` // the host that started the process
+}
+
+// Health is a provider's answer to a health request.
+type Health struct {
+	Healthy bool
+	Message string
+}
+
+// Encode returns the answer as msgpack; an empty message is left out.
+func (h Health) Encode() []byte {
+	return encode(64, func(e *encoder) {
+		n := 1
+		if h.Message != "" {
+			n = 2
+		}
+		e.mapLen(n)
+		e.key("healthy")
+		_ = e.EncodeBool(h.Healthy)
+		if n == 2 {
+			e.str("message", h.Message)
+		}
+	})
+}
+
+// DecodeHealth reads a health answer.
+func DecodeHealth(b []byte) (Health, error) {
+	var h Health
+	err := decode("health", b, func(d *msgpack.Decoder) error {
+		return eachField(d, func(key string) (bool, error) {
+			switch key {
+			case "healthy":
+				v, err := d.DecodeBool()
+				h.Healthy = v
+				return true, err
+			case "message":
+				return true, str(d, &h.Message)
+			}
+			return false, nil
+		})
+	})
+	return h, err
+}
