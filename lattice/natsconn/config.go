@@ -1,0 +1,196 @@
+// Package natsconn makes connections to NATS that heal by themselves and say what they are doing.
+//
+// Every part of weft connects here, so that credentials, reconnect policy and log lines are the same everywhere. A
+// connection reconnects for ever, first after 100 ms, then with jitter up to a second; what is published meanwhile is
+// buffered up to Config.ReconnectBufferBytes. A peer that is silent for about six seconds counts as dead.
+package natsconn
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+// Defaults.
+const (
+	DefaultURL                  = "nats://127.0.0.1:4222"
+	DefaultConnectTimeout       = 2 * time.Second
+	DefaultReconnectBufferBytes = 8 << 20
+	DefaultDrainTimeout         = 10 * time.Second
+)
+
+const (
+	pingInterval    = 2 * time.Second
+	maxPingsOut     = 2
+	minReconnect    = 100 * time.Millisecond
+	maxReconnect    = time.Second
+	reconnectJitter = 0.2 // share of the delay
+)
+
+// Config says where to connect and as whom. The zero value connects to DefaultURL without credentials. At most one of
+// CredsFile, JWT (with Seed), Seed alone, User (with Password) and Token may be set.
+type Config struct {
+	URL  string // one or more, comma separated; empty is DefaultURL. User information in it counts as credentials
+	Name string // shown in the server's connection list; empty is "weft"
+
+	CredsFile      string // a NATS credentials file with JWT and seed
+	JWT            string // user JWT; needs Seed
+	Seed           string // user nkey seed ("SU...")
+	User, Password string
+	Token          string
+
+	TLS     bool   // require TLS, also with a nats:// URL
+	TLSCA   string // PEM file of the authorities to trust instead of the system's
+	TLSCert string // PEM files of the client's certificate; both or none
+	TLSKey  string
+
+	ConnectTimeout       time.Duration // of one attempt; 0 is DefaultConnectTimeout
+	ReconnectBufferBytes int           // published while away; 0 is DefaultReconnectBufferBytes
+	DrainTimeout         time.Duration // of Close when its ctx has no deadline; 0 is DefaultDrainTimeout
+
+	// RetryOnFailedConnect makes Connect try until its ctx ends, instead of failing at the first attempt.
+	RetryOnFailedConnect bool
+
+	InProcess nats.InProcessConnProvider // an embedded server; URL is then only a name
+	Logger    *slog.Logger               // nil discards
+}
+
+// String tells where the connection leads. It never shows credentials.
+func (c Config) String() string { return "natsconn.Config{" + SafeURL(c.URL) + "}" }
+
+// GoString is String, so that %#v does not show credentials either.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue is String, so that slog does not show credentials either.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// SafeURL removes user information from a comma separated list of URLs, for logs and messages. What is no URL becomes
+// "(malformed URL)", since it might hold a secret.
+func SafeURL(urls string) string {
+	if urls == "" {
+		urls = DefaultURL
+	}
+	list := strings.Split(urls, ",")
+	for i, s := range list {
+		u, err := parseURL(s)
+		if err != nil {
+			list[i] = "(malformed URL)"
+			continue
+		}
+		u.User = nil
+		list[i] = u.String()
+	}
+	return strings.Join(list, ",")
+}
+
+func parseURL(s string) (*url.URL, error) {
+	s = strings.TrimSpace(s)
+	if !strings.Contains(s, "://") {
+		s = "nats://" + s
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" {
+		return nil, errors.New("malformed URL")
+	}
+	switch u.Scheme {
+	case "nats", "tls", "ws", "wss":
+		return u, nil
+	}
+	return nil, errors.New("malformed URL")
+}
+
+// Validate joins everything that is wrong with c, each as lattice.ErrInvalid. It reads no files.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(detail string) {
+		errs = append(errs, &lattice.Error{Code: lattice.ErrInvalid, Op: "configure NATS connection", Detail: detail})
+	}
+	if c.URL != "" {
+		for i, s := range strings.Split(c.URL, ",") {
+			if _, err := parseURL(s); err != nil {
+				bad(fmt.Sprintf("URL %d is malformed; want nats://HOST[:PORT], tls://, ws:// or wss://", i+1))
+			}
+		}
+	}
+	var kinds []string
+	for _, k := range []struct {
+		name string
+		set  bool
+	}{
+		{"credentials file", c.CredsFile != ""},
+		{"JWT", c.JWT != ""},
+		{"seed", c.Seed != "" && c.JWT == ""},
+		{"user", c.User != "" || c.Password != ""},
+		{"token", c.Token != ""},
+	} {
+		if k.set {
+			kinds = append(kinds, k.name)
+		}
+	}
+	if len(kinds) > 1 {
+		bad("give one kind of credentials, not " + strings.Join(kinds, " and "))
+	}
+	if c.JWT != "" && c.Seed == "" {
+		bad("a JWT needs its seed")
+	}
+	if c.User == "" && c.Password != "" {
+		bad("a password needs a user")
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		bad("TLS certificate and key go together")
+	}
+	if c.Seed != "" {
+		if k, err := signing.FromSeed(c.Seed); err != nil || k.Kind() != 'U' {
+			bad("the seed is no NATS user seed (\"SU...\")")
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// credentials turns the credentials and TLS settings into options.
+func (c Config) credentials() ([]nats.Option, error) {
+	for _, f := range []string{c.CredsFile, c.TLSCA, c.TLSCert, c.TLSKey} {
+		if f == "" {
+			continue
+		}
+		if _, err := os.Stat(f); err != nil {
+			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read", Entity: f, Err: err}
+		}
+	}
+	var opts []nats.Option
+	switch {
+	case c.CredsFile != "":
+		opts = append(opts, nats.UserCredentials(c.CredsFile))
+	case c.JWT != "":
+		opts = append(opts, nats.UserJWTAndSeed(c.JWT, c.Seed))
+	case c.Seed != "":
+		k, err := signing.FromSeed(c.Seed)
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, nats.Nkey(k.Public(), func(nonce []byte) ([]byte, error) { return k.Sign(nonce), nil }))
+	case c.User != "":
+		opts = append(opts, nats.UserInfo(c.User, c.Password))
+	case c.Token != "":
+		opts = append(opts, nats.Token(c.Token))
+	}
+	if c.TLS {
+		opts = append(opts, nats.Secure())
+	}
+	if c.TLSCA != "" {
+		opts = append(opts, nats.RootCAs(c.TLSCA))
+	}
+	if c.TLSCert != "" {
+		opts = append(opts, nats.ClientCert(c.TLSCert, c.TLSKey))
+	}
+	return opts, nil
+}

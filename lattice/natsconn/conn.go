@@ -1,0 +1,211 @@
+package natsconn
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// Connect makes a connection. ctx is for connecting only. Unless Config.RetryOnFailedConnect is set, the first failed
+// attempt is the result. The caller ends the connection with Close.
+//
+// Errors: lattice.ErrInvalid for a wrong configuration, lattice.ErrUnavailable when no server can be reached,
+// lattice.ErrDenied when the server refuses the credentials, and the code of ctx when it ended.
+func Connect(ctx context.Context, cfg Config) (*nats.Conn, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.URL == "" {
+		cfg.URL = DefaultURL
+	}
+	if cfg.Name == "" {
+		cfg.Name = "weft"
+	}
+	if cfg.ConnectTimeout <= 0 {
+		cfg.ConnectTimeout = DefaultConnectTimeout
+	}
+	if cfg.ReconnectBufferBytes <= 0 {
+		cfg.ReconnectBufferBytes = DefaultReconnectBufferBytes
+	}
+	if cfg.DrainTimeout <= 0 {
+		cfg.DrainTimeout = DefaultDrainTimeout
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	log := cfg.Logger.With("part", "nats", "connection", cfg.Name)
+
+	creds, err := cfg.credentials()
+	if err != nil {
+		return nil, err
+	}
+	for attempt := 1; ; attempt++ {
+		nc, err := dialOnce(ctx, cfg, log, creds)
+		if err == nil {
+			log.Debug("connected to NATS", "server", SafeURL(nc.ConnectedUrl()))
+			return nc, nil
+		}
+		if !cfg.RetryOnFailedConnect || ctx.Err() != nil {
+			return nil, connectError(ctx, cfg, err)
+		}
+		if attempt == 1 {
+			log.Warn("waiting for NATS", "server", SafeURL(cfg.URL), lattice.LogErr, err)
+		}
+		select {
+		case <-time.After(backoff(attempt)):
+		case <-ctx.Done():
+			return nil, connectError(ctx, cfg, err)
+		}
+	}
+}
+
+func dialOnce(ctx context.Context, cfg Config, log *slog.Logger, creds []nats.Option) (*nats.Conn, error) {
+	timeout := cfg.ConnectTimeout
+	if end, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, max(time.Until(end), time.Millisecond))
+	}
+	opts := append([]nats.Option{
+		nats.Name(cfg.Name),
+		nats.Timeout(timeout),
+		nats.MaxReconnects(-1),
+		nats.CustomReconnectDelay(backoff),
+		nats.ReconnectBufSize(cfg.ReconnectBufferBytes),
+		nats.PingInterval(pingInterval),
+		nats.MaxPingsOutstanding(maxPingsOut),
+		nats.DrainTimeout(cfg.DrainTimeout),
+		nats.IgnoreAuthErrorAbort(), // a server that restarts may refuse for a moment; heal all the same
+	}, creds...)
+	opts = append(opts, states(log)...)
+	if cfg.InProcess != nil {
+		opts = append(opts, nats.InProcessServer(cfg.InProcess))
+	} else {
+		d := &dialer{ctx: ctx, timeout: cfg.ConnectTimeout}
+		defer d.connected() // later connections do not hang on the ctx of the first
+		opts = append(opts, nats.SetCustomDialer(d))
+	}
+	return nats.Connect(cfg.URL, opts...)
+}
+
+// states logs what happens to the connection.
+func states(log *slog.Logger) []nats.Option {
+	return []nats.Option{
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+			switch {
+			case nc.IsClosed() || nc.IsDraining():
+			case err != nil:
+				log.Warn("disconnected from NATS", lattice.LogErr, err)
+			default:
+				log.Warn("disconnected from NATS", lattice.LogErr, "the server closed the connection")
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			log.Info("reconnected to NATS", "server", SafeURL(nc.ConnectedUrl()), "reconnects", nc.Stats().Reconnects)
+		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			log.Debug("could not reconnect to NATS yet", lattice.LogErr, err)
+		}),
+		nats.ClosedHandler(func(nc *nats.Conn) {
+			log.Debug("connection to NATS closed")
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			attrs := []any{lattice.LogErr, err}
+			if sub != nil {
+				attrs = append(attrs, "subject", sub.Subject)
+				if errors.Is(err, nats.ErrSlowConsumer) {
+					if dropped, derr := sub.Dropped(); derr == nil {
+						attrs = append(attrs, "dropped", dropped)
+					}
+				}
+			}
+			log.Error("NATS error", attrs...)
+		}),
+	}
+}
+
+// backoff is the pause before attempt n (from 1) to reconnect: 100 ms doubling to a second, plus or minus jitter, so
+// that a lattice does not fall upon a returning server all at once.
+func backoff(attempt int) time.Duration {
+	d := minReconnect
+	for range min(max(attempt, 1)-1, 8) {
+		d = min(2*d, maxReconnect)
+	}
+	return time.Duration(float64(d) * (1 + reconnectJitter*(2*rand.Float64()-1)))
+}
+
+// dialer ends a first dial early when its ctx ends.
+type dialer struct {
+	timeout time.Duration
+	mu      sync.Mutex
+	ctx     context.Context // of the first connection; nil afterwards. guarded by mu
+}
+
+func (d *dialer) connected() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ctx = nil
+}
+
+func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	d.mu.Lock()
+	ctx := d.ctx
+	d.mu.Unlock()
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	return (&net.Dialer{Timeout: d.timeout}).DialContext(ctx, network, address)
+}
+
+func connectError(ctx context.Context, cfg Config, err error) error {
+	e := &lattice.Error{Code: lattice.ErrUnavailable, Op: "connect to NATS at", Entity: SafeURL(cfg.URL), Err: err}
+	text := strings.ToLower(err.Error())
+	switch {
+	case ctx.Err() != nil:
+		e.Code, e.Detail = lattice.CodeOf(ctx.Err()), "gave up waiting for a NATS server"
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrNkeysNotSupported),
+		strings.Contains(text, "authorization"), strings.Contains(text, "nkey"), strings.Contains(text, "authentication"):
+		e.Code, e.Detail = lattice.ErrDenied, "the server refuses these credentials; "+
+			"pass a credentials file, seed, token or user and password that it knows"
+	case errors.Is(err, nats.ErrTLS), errors.Is(err, nats.ErrSecureConnWanted), errors.Is(err, nats.ErrSecureConnRequired),
+		strings.Contains(text, "x509"), strings.Contains(text, "certificate"):
+		e.Detail = "TLS failed; check the authority, the certificate and whether the server speaks TLS"
+	default:
+		e.Detail = "no NATS server answers there; start one with \"weft up\", or give the URL of one that runs"
+	}
+	return e
+}
+
+// Close drains nc: subscriptions end, their messages are handled, what was published is flushed. It waits for that until
+// ctx ends and then cuts the connection; a connection that is away is closed at once. A nil or closed nc is no error.
+func Close(ctx context.Context, nc *nats.Conn) error {
+	if nc == nil || nc.IsClosed() {
+		return nil
+	}
+	closed := nc.StatusChanged(nats.CLOSED)
+	defer nc.RemoveStatusListener(closed)
+	switch err := nc.Drain(); {
+	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionReconnecting):
+		return nil // Drain has closed it
+	case err != nil:
+		nc.Close()
+		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "drain NATS connection", Err: err}
+	}
+	if nc.IsClosed() {
+		return nil
+	}
+	select {
+	case <-closed:
+		return nil
+	case <-ctx.Done():
+		nc.Close()
+		return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "drain NATS connection"}
+	}
+}
