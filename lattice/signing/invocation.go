@@ -1,0 +1,154 @@
+package signing
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nuid"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// SignInvocation returns the claims token of one invocation, signed by the cluster key. The hash is the upper-case hex
+// SHA-256 over both URLs, the operation and the whole payload. The token never expires. A key of another kind than
+// cluster is ErrInvalid.
+func SignInvocation(cluster KeyPair, id, originURL, targetURL, hash string, now time.Time) (string, error) {
+	if cluster.Kind() != KindCluster {
+		return "", wrongKind("sign invocation", cluster, KindCluster)
+	}
+	var buf [768]byte // holds the claims of any invocation with names of usual length
+	claims := appendInvocationClaims(buf[:0], nuid.Next(), now.Unix(), cluster.Public(), id, originURL, targetURL, hash)
+	return signToken(cluster, claims), nil
+}
+
+func appendInvocationClaims(b []byte, jti string, iat int64, iss, sub, originURL, targetURL, hash string) []byte {
+	b = appendField(append(b, '{'), "jti", jti)
+	b = strconv.AppendInt(appendKey(b, "iat"), iat, 10)
+	b = appendField(b, "iss", iss)
+	b = appendField(b, "sub", sub)
+	b = append(appendKey(b, "wascap"), '{')
+	b = appendField(b, "target_url", targetURL)
+	b = appendField(b, "origin_url", originURL)
+	b = appendField(b, "hash", hash)
+	b = append(b, '}')
+	b = strconv.AppendInt(appendKey(b, "wascap_revision"), wascapRevision, 10)
+	return append(b, '}')
+}
+
+// VerifyInvocation checks the claims token of an invocation against what the receiver computed itself: both URLs and the
+// hash over the complete payload. A non-empty id must be the one the token was made for. The checks come in this order,
+// each with its own code: ErrTokenMalformed, ErrTokenExpired, ErrTokenNotYetValid, ErrTokenSignature, ErrUnknownIssuer,
+// and ErrHashMismatch for id, URLs and hash. A time bound is compared in whole seconds; exp is valid to its last second.
+func (v *Verifier) VerifyInvocation(tokenText, id, originURL, targetURL, hash string, now time.Time) error {
+	t, err := splitToken(tokenText, maxInvocationToken)
+	if err != nil {
+		return err
+	}
+	c, err := parseInvocationClaims(t.claims)
+	if err != nil {
+		return err
+	}
+	key, trusted := v.lookup(c.iss)
+	if !trusted {
+		var raw []byte
+		if _, raw, err = decodePublic(string(c.iss)); err != nil {
+			return malformed("iss is no public key")
+		}
+		key = ed25519.PublicKey(raw)
+	}
+	if err := checkTimes(c.exp.ptr(), c.nbf.ptr(), now); err != nil {
+		return err
+	}
+	if err := verifyToken(&t, key); err != nil {
+		return err
+	}
+	if !trusted {
+		return &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: string(c.iss)}
+	}
+	switch {
+	case id != "" && string(c.sub) != id:
+		return differs("id ", id, c.sub)
+	case string(c.targetURL) != targetURL:
+		return differs("target ", targetURL, c.targetURL)
+	case string(c.originURL) != originURL:
+		return differs("origin ", originURL, c.originURL)
+	case string(c.hash) != hash:
+		return differs("", hash, c.hash)
+	}
+	return nil
+}
+
+func differs(what, have string, signed []byte) error {
+	return &lattice.Error{Code: lattice.ErrHashMismatch,
+		Detail: what + "(" + lattice.Printable(have) + " / " + lattice.Printable(string(signed)) + ")"}
+}
+
+func wrongKind(op string, k KeyPair, want byte) error {
+	detail := "no key given"
+	if !k.IsZero() {
+		detail = fmt.Sprintf("%s is a key of kind %s", k.Public(), KindName(k.Kind()))
+	}
+	return &lattice.Error{Code: lattice.ErrInvalid, Op: op, Detail: detail + ", want one of kind " + KindName(want)}
+}
+
+// invocationClaims are the claims that matter to a receiver. The slices point into the decoded token.
+type invocationClaims struct {
+	exp, nbf                   optional
+	iss, sub                   []byte
+	targetURL, originURL, hash []byte
+}
+
+// optional is a number that may be missing.
+type optional struct {
+	value uint64
+	set   bool
+}
+
+func (o *optional) ptr() *uint64 {
+	if !o.set {
+		return nil
+	}
+	return &o.value
+}
+
+func parseInvocationClaims(data []byte) (c invocationClaims, err error) {
+	j := scanner{data: data}
+	wascap := false
+	ok := j.object(func(key []byte) bool {
+		switch string(key) {
+		case "exp":
+			return j.number(&c.exp)
+		case "nbf":
+			return j.number(&c.nbf)
+		case "iss":
+			return j.text(&c.iss)
+		case "sub":
+			return j.text(&c.sub)
+		case "wascap":
+			wascap = true
+			return j.object(func(key []byte) bool {
+				switch string(key) {
+				case "target_url":
+					return j.text(&c.targetURL)
+				case "origin_url":
+					return j.text(&c.originURL)
+				case "hash":
+					return j.text(&c.hash)
+				}
+				return j.skip()
+			})
+		}
+		return j.skip()
+	}) && j.end()
+	switch {
+	case !ok:
+		return c, malformed("claims are not the JSON of an invocation")
+	case len(c.iss) == 0 || len(c.sub) == 0:
+		return c, malformed("iss or sub is missing")
+	case !wascap || len(c.hash) == 0:
+		return c, malformed("wascap claims are missing")
+	}
+	return c, nil
+}
