@@ -1,0 +1,169 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/lattice/subject"
+	"github.com/weftlattice/weft/lattice/trace"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// ClientConfig configures a Client. Lattice, HostID and Cluster are required.
+type ClientConfig struct {
+	Lattice lattice.Name
+	HostID  string // the host that sends, or that started the provider that sends
+	Cluster signing.KeyPair
+	Timeout time.Duration                    // for calls whose context has no deadline; default DefaultTimeout
+	Observe func(Call, time.Duration, error) // called after each call, concurrently; may be nil
+}
+
+// Call is one invocation to make.
+type Call struct {
+	Origin, Target wire.Entity
+	Operation      string
+	Payload        []byte
+}
+
+// Client makes invocations. It is safe for concurrent use and does not own its connection.
+type Client struct {
+	nc  *nats.Conn
+	cfg ClientConfig
+}
+
+// NewClient returns a client on a connection.
+func NewClient(nc *nats.Conn, cfg ClientConfig) *Client {
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = DefaultTimeout
+	}
+	return &Client{nc: nc, cfg: cfg}
+}
+
+// Call signs and sends an invocation and returns the payload of the answer. The deadline of ctx bounds it, or else the
+// client's timeout. Errors: what the target answered (lattice.Error with Remote set), ErrTimeout, ErrNoResponders when
+// nobody serves the target, ErrTooLarge for a payload above wire.MaxInlineBytes, ErrCanceled, ErrUnavailable when the
+// connection is closed.
+func (c *Client) Call(ctx context.Context, call Call) ([]byte, error) {
+	start := time.Now()
+	payload, err := c.call(ctx, call)
+	if c.cfg.Observe != nil {
+		c.cfg.Observe(call, time.Since(start), err)
+	}
+	return payload, err
+}
+
+func (c *Client) call(ctx context.Context, call Call) ([]byte, error) {
+	fail := func(code lattice.Code, detail string, cause error) error {
+		return &lattice.Error{Code: code, Op: "call " + call.Operation + " of", Entity: call.Target.PublicKey, Detail: detail, Err: cause}
+	}
+	if len(call.Payload) > wire.MaxInlineBytes {
+		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("request of %d bytes, limit %d", len(call.Payload), wire.MaxInlineBytes), nil)
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.cfg.Timeout)
+		defer cancel()
+	}
+	subj, err := target(c.cfg.Lattice, call.Target)
+	if err != nil {
+		return nil, err
+	}
+	inv := &wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: call.Payload,
+		ID: uuid.NewString(), HostID: c.cfg.HostID, ContentLength: uint64(len(call.Payload))}
+	msg := &nats.Msg{Subject: subj, Header: nats.Header{}}
+	if tc, ok := trace.From(ctx); ok {
+		setTrace(inv, msg.Header, tc.Child())
+	}
+	origin, to := inv.OriginURL(), inv.TargetURL()
+	inv.EncodedClaims, err = signing.SignInvocation(c.cfg.Cluster, inv.ID, origin, to,
+		wire.Hash(origin, to, inv.Operation, inv.Msg), time.Now())
+	if err != nil {
+		return nil, fail(lattice.ErrInternal, "sign", err)
+	}
+	deadline, _ := ctx.Deadline()
+	if left := time.Until(deadline); left > 0 {
+		msg.Header[headerTimeout] = []string{strconv.FormatInt(max(1, left.Milliseconds()), 10)}
+	}
+	msg.Data = inv.Encode()
+
+	reply, err := c.nc.RequestMsgWithContext(ctx, msg)
+	switch {
+	case err == nil:
+		return c.answer(inv, reply, fail)
+	case errors.Is(err, nats.ErrNoResponders):
+		return nil, fail(lattice.ErrNoResponders, "", nil)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		return nil, fail(lattice.ErrTimeout, "", nil)
+	case errors.Is(err, context.Canceled):
+		return nil, fail(lattice.ErrCanceled, "", nil)
+	case errors.Is(err, nats.ErrMaxPayload):
+		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("message of %d bytes, the NATS server takes %d", len(msg.Data), c.nc.MaxPayload()), nil)
+	}
+	return nil, fail(lattice.ErrUnavailable, "", err)
+}
+
+func (c *Client) answer(inv *wire.Invocation, reply *nats.Msg, fail func(lattice.Code, string, error) error) ([]byte, error) {
+	resp, err := wire.DecodeResponse(reply.Data)
+	if err != nil {
+		return nil, fail(lattice.ErrInvalid, "undecodable response", err)
+	}
+	if resp.Error != "" { // before anything else: error replies of some providers lack the other fields
+		return nil, lattice.FromWire(reply.Header.Get(headerError), resp.Error)
+	}
+	if resp.InvocationID != inv.ID {
+		return nil, fail(lattice.ErrInvalid, "the response answers another invocation, "+lattice.Printable(resp.InvocationID), nil)
+	}
+	if resp.ContentLength > uint64(len(resp.Msg)) {
+		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("response of %d bytes came in chunks", resp.ContentLength), nil)
+	}
+	return resp.Msg, nil
+}
+
+// target is the subject on which an entity is called.
+func target(l lattice.Name, e wire.Entity) (string, error) {
+	if e.IsActor() {
+		id, err := lattice.ParseActorID(e.PublicKey)
+		return subject.Actor(l, id), err
+	}
+	id, err := lattice.ParseProviderID(e.PublicKey)
+	if err != nil {
+		return "", err
+	}
+	link, err := lattice.ParseLinkName(e.LinkName)
+	return subject.Provider(l, id, link), err
+}
+
+func setTrace(inv *wire.Invocation, h nats.Header, tc trace.Context) {
+	parent := tc.Traceparent()
+	inv.TraceContext = map[string]string{headerParent: parent}
+	h[headerParent] = []string{parent}
+	if tc.State != "" {
+		inv.TraceContext[headerState] = tc.State
+		h[headerState] = []string{tc.State}
+	}
+}
+
+// withTrace carries the sender's trace on, preferring the invocation's own field to the headers.
+func withTrace(ctx context.Context, inv *wire.Invocation, h nats.Header) context.Context {
+	parent, state := inv.TraceContext[headerParent], inv.TraceContext[headerState]
+	if parent == "" {
+		if v := h[headerParent]; len(v) > 0 {
+			parent = v[0]
+			state = h.Get(headerState)
+		}
+	}
+	if parent == "" {
+		return ctx
+	}
+	if tc, ok := trace.Parse(parent, state); ok {
+		return trace.With(ctx, tc)
+	}
+	return ctx
+}

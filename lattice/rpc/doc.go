@@ -1,0 +1,28 @@
+// Package rpc is the hub of the invocation journey: the client that signs and sends an invocation, and the server that
+// verifies and dispatches one. Hosts and providers are both a client and a server around something of their own.
+//
+// Trust. Every invocation carries claims signed by the cluster key over origin, target, operation and payload; the
+// server refuses whatever fails a check with one of the token codes of package lattice, before any work is done.
+//
+// Load. NATS calls a subscription's callback serially, so the callback only counts and hands over; verification and the
+// handler run on a goroutine of their own. Each endpoint admits a bounded number of calls; beyond it callers get
+// lattice.ErrBusy at once.
+//
+// Time. The time that remains to the caller travels in a header, not a wall-clock instant, so clocks need not agree.
+package rpc
+
+import "time"
+
+// Headers that weft adds to the dialect's messages. Other software ignores them.
+const (
+	headerTimeout = "Weft-Timeout-Ms" // remaining time of the caller, whole milliseconds
+	headerError   = "Weft-Error"      // lattice.Code.Name of a failed call
+	headerParent  = "traceparent"
+	headerState   = "tracestate"
+)
+
+// DefaultTimeout bounds a call whose context has no deadline.
+const DefaultTimeout = 2 * time.Second
+
+// DefaultLimit is the number of calls that an endpoint admits at the same time unless it says otherwise.
+const DefaultLimit = 1024

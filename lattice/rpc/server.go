@@ -1,0 +1,277 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// ServerConfig configures a Server. Verifier and Logger are required.
+type ServerConfig struct {
+	Verifier *signing.Verifier
+	Timeout  time.Duration // for calls that say no remaining time; default DefaultTimeout
+	Logger   *slog.Logger
+	// Observe is called after each call, refused and busy ones included, concurrently; may be nil. The invocation is
+	// nil when it could not be decoded.
+	Observe func(*wire.Invocation, time.Duration, error)
+}
+
+// Handler serves a verified invocation. The deadline and the trace of the caller are in ctx. It is called concurrently.
+type Handler func(ctx context.Context, inv *wire.Invocation) ([]byte, error)
+
+// Endpoint is one subject to serve.
+type Endpoint struct {
+	Target  wire.Entity // invocations addressed to another key are refused with lattice.ErrWrongTarget
+	Subject string
+	Queue   string
+	Limit   int // calls admitted at the same time; beyond it lattice.ErrBusy; default DefaultLimit
+	Handler Handler
+}
+
+// Server receives, verifies and dispatches invocations. It is safe for concurrent use and does not own its connection.
+type Server struct {
+	nc  *nats.Conn
+	cfg ServerConfig
+	ctx context.Context // ends when the server is closed
+	end context.CancelFunc
+
+	mu     sync.Mutex
+	subs   map[*Subscription]struct{} // guarded by mu
+	closed bool                       // guarded by mu
+}
+
+// NewServer returns a server on a connection. Nothing is served until Serve.
+func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = DefaultTimeout
+	}
+	ctx, end := context.WithCancel(context.Background())
+	return &Server{nc: nc, cfg: cfg, ctx: ctx, end: end, subs: map[*Subscription]struct{}{}}
+}
+
+// Subscription is an endpoint being served.
+type Subscription struct {
+	server *Server
+	ep     Endpoint
+	sub    *nats.Subscription
+	gone   chan struct{} // closed when no more messages will come
+	drain  sync.Once
+	limit  atomic.Int64
+	active atomic.Int64
+	calls  sync.WaitGroup
+}
+
+// Serve starts to serve an endpoint. When it returns, the NATS server knows of the subscription.
+func (s *Server) Serve(ep Endpoint) (*Subscription, error) {
+	sub := &Subscription{server: s, ep: ep, gone: make(chan struct{})}
+	sub.SetLimit(ep.Limit)
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, &lattice.Error{Code: lattice.ErrCanceled, Op: "serve", Entity: ep.Subject, Detail: "the server is closed"}
+	}
+	s.subs[sub] = struct{}{}
+	s.mu.Unlock()
+
+	ns, err := s.nc.QueueSubscribe(ep.Subject, ep.Queue, sub.receive)
+	if err == nil {
+		sub.sub = ns
+		ns.SetClosedHandler(func(string) { close(sub.gone) })
+		err = s.nc.Flush()
+	}
+	if err != nil {
+		if ns != nil {
+			_ = ns.Unsubscribe()
+		}
+		s.mu.Lock()
+		delete(s.subs, sub)
+		s.mu.Unlock()
+		return nil, fmt.Errorf("serve %s: %w", ep.Subject, err)
+	}
+	return sub, nil
+}
+
+// SetLimit changes how many calls are admitted at the same time; 0 or less means DefaultLimit.
+func (sub *Subscription) SetLimit(n int) {
+	if n <= 0 {
+		n = DefaultLimit
+	}
+	sub.limit.Store(int64(n))
+}
+
+// Active is the number of calls being served or waiting now.
+func (sub *Subscription) Active() int { return int(sub.active.Load()) }
+
+// receive runs on the subscription's only callback goroutine, so it must not block.
+func (sub *Subscription) receive(msg *nats.Msg) {
+	if sub.active.Add(1) > sub.limit.Load() {
+		sub.active.Add(-1)
+		sub.busy(msg)
+		return
+	}
+	sub.calls.Add(1)
+	go func() {
+		defer sub.calls.Done()
+		defer sub.active.Add(-1)
+		sub.serve(msg)
+	}()
+}
+
+func (sub *Subscription) busy(msg *nats.Msg) {
+	inv, err := wire.DecodeInvocation(msg.Data)
+	if err == nil {
+		err = &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d calls in progress, none more admitted", sub.limit.Load())}
+	}
+	sub.server.finish(msg, inv, nil, 0, err)
+}
+
+func (sub *Subscription) serve(msg *nats.Msg) {
+	start := time.Now()
+	inv, err := wire.DecodeInvocation(msg.Data)
+	var payload []byte
+	if err == nil {
+		err = sub.verify(inv)
+	}
+	if err == nil {
+		ctx, cancel := context.WithTimeout(sub.server.ctx, sub.server.remaining(msg.Header))
+		payload, err = sub.handle(withTrace(ctx, inv, msg.Header), inv)
+		cancel()
+	}
+	sub.server.finish(msg, inv, payload, time.Since(start), err)
+}
+
+func (sub *Subscription) verify(inv *wire.Invocation) error {
+	if inv.ContentLength > uint64(len(inv.Msg)) {
+		return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("request of %d bytes came in chunks, limit %d", inv.ContentLength, wire.MaxInlineBytes)}
+	}
+	// Clients of the dialect send host ids that are no valid keys; only their form counts.
+	if len(inv.HostID) != lattice.KeyLength || inv.HostID[0] != 'N' && inv.HostID[0] != 'C' {
+		return &lattice.Error{Code: lattice.ErrTokenMalformed, Detail: "host_id " + lattice.Printable(inv.HostID) + " is not the key of a host"}
+	}
+	origin, to := inv.OriginURL(), inv.TargetURL()
+	err := sub.server.cfg.Verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, origin, to,
+		wire.Hash(origin, to, inv.Operation, inv.Msg), time.Now())
+	if err == nil && inv.Target.PublicKey != sub.ep.Target.PublicKey {
+		err = &lattice.Error{Code: lattice.ErrWrongTarget, Detail: lattice.Printable(inv.Target.PublicKey)}
+	}
+	return err
+}
+
+// handle keeps a panic of one handler from ending the process and everybody else's calls.
+func (sub *Subscription) handle(ctx context.Context, inv *wire.Invocation) (payload []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			sub.server.cfg.Logger.Error("handler panicked", lattice.LogOp, inv.Operation, lattice.LogErr, p, "stack", string(debug.Stack()))
+			err = &lattice.Error{Code: lattice.ErrInternal, Op: inv.Operation, Detail: "the handler panicked; its log says where"}
+		}
+	}()
+	return sub.ep.Handler(ctx, inv)
+}
+
+// finish answers and observes. Errors are answered too: silence would be a timeout to the caller.
+func (s *Server) finish(msg *nats.Msg, inv *wire.Invocation, payload []byte, took time.Duration, err error) {
+	if err == nil && len(payload) > wire.MaxInlineBytes {
+		err = &lattice.Error{Code: lattice.ErrTooLarge, Op: inv.Operation, Detail: fmt.Sprintf("response of %d bytes, limit %d", len(payload), wire.MaxInlineBytes)}
+	}
+	if msg.Reply != "" {
+		resp := &wire.Response{InvocationID: "UNKNOWN"}
+		if inv != nil {
+			resp.InvocationID = inv.ID
+		}
+		reply := &nats.Msg{Subject: msg.Reply}
+		if err != nil {
+			resp.Error = errorText(err)
+			reply.Header = nats.Header{headerError: {lattice.CodeOf(err).Name()}}
+		} else {
+			resp.Msg, resp.ContentLength = payload, uint64(len(payload))
+		}
+		reply.Data = resp.Encode()
+		if perr := s.nc.PublishMsg(reply); perr != nil && !errors.Is(perr, nats.ErrConnectionClosed) {
+			s.cfg.Logger.Warn("answer not sent", lattice.LogErr, perr)
+		}
+	}
+	if s.cfg.Observe != nil {
+		s.cfg.Observe(inv, took, err)
+	}
+}
+
+// errorText is what the dialect's error field carries; it must not be empty.
+func errorText(err error) string {
+	if text := err.Error(); text != "" {
+		return text
+	}
+	return lattice.CodeOf(err).Error()
+}
+
+func (s *Server) remaining(h nats.Header) time.Duration {
+	if v := h[headerTimeout]; len(v) > 0 {
+		if ms, err := strconv.ParseInt(v[0], 10, 32); err == nil && ms > 0 {
+			return time.Duration(ms) * time.Millisecond
+		}
+	}
+	return s.cfg.Timeout
+}
+
+// Drain stops taking calls, and waits until those received are answered or ctx ends. No message that reached the
+// subscription is lost. It may be called more than once.
+func (sub *Subscription) Drain(ctx context.Context) error {
+	var err error
+	sub.drain.Do(func() {
+		if err = sub.sub.Drain(); err != nil { // the connection is closed: nothing more will come
+			err = nil
+			_ = sub.sub.Unsubscribe()
+		}
+	})
+	idle := make(chan struct{})
+	go func() {
+		select {
+		case <-sub.gone:
+		case <-ctx.Done():
+		}
+		sub.calls.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		err = fmt.Errorf("drain %s: %d calls unfinished: %w", sub.ep.Subject, sub.Active(), ctx.Err())
+	}
+	sub.server.mu.Lock()
+	delete(sub.server.subs, sub)
+	sub.server.mu.Unlock()
+	return err
+}
+
+// Close drains every subscription at once; when ctx ends first, the calls still running are canceled. The server can
+// not be used afterwards. Closing twice is no error.
+func (s *Server) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	var subs []*Subscription
+	for sub := range s.subs {
+		subs = append(subs, sub)
+	}
+	s.mu.Unlock()
+	errs := make([]error, len(subs))
+	var wg sync.WaitGroup
+	for i, sub := range subs {
+		wg.Go(func() { errs[i] = sub.Drain(ctx) })
+	}
+	wg.Wait()
+	s.end()
+	for _, sub := range subs {
+		sub.calls.Wait()
+	}
+	return errors.Join(errs...)
+}
