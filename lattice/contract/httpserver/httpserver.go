@@ -1,0 +1,143 @@
+// Package httpserver is the contract wasmcloud:httpserver: a provider turns HTTP requests into invocations of an actor.
+package httpserver
+
+import (
+	"strings"
+
+	"github.com/weftlattice/weft/lattice/msgpack"
+)
+
+const (
+	// ID names the contract in claims and links.
+	ID = "wasmcloud:httpserver"
+	// HandleRequest is the operation of the actor: Request to Response.
+	HandleRequest = "HttpServer.HandleRequest"
+)
+
+// Header holds the values of each header. Names are in lower case, as providers send them; the methods see to that.
+type Header map[string][]string
+
+// Get returns the first value of a header, "" when there is none. The case of name does not matter.
+func (h Header) Get(name string) string {
+	if v := h[strings.ToLower(name)]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// Set replaces the values of a header by one.
+func (h Header) Set(name, value string) { h[strings.ToLower(name)] = []string{value} }
+
+// Add appends a value to a header.
+func (h Header) Add(name, value string) {
+	name = strings.ToLower(name)
+	h[name] = append(h[name], value)
+}
+
+// Request is an HTTP request as an actor sees it.
+type Request struct {
+	Method string // upper case
+	Path   string // with the leading slash, without the query
+	Query  string // raw, without the question mark; "" when there is none
+	Header Header
+	Body   []byte
+}
+
+// Encode returns the payload: all five fields, the header in the order of its names.
+func (q *Request) Encode() []byte {
+	w := msgpack.NewWriter(96 + len(q.Method) + len(q.Path) + len(q.Query) + len(q.Body) + headerSize(q.Header))
+	w.Map(5)
+	w.Str("method")
+	w.Str(q.Method)
+	w.Str("path")
+	w.Str(q.Path)
+	w.Str("queryString")
+	w.Str(q.Query)
+	w.Str("header")
+	w.StrsMap(q.Header)
+	w.Str("body")
+	w.Bin(q.Body)
+	return w.Bytes()
+}
+
+var requestFields = []string{"method", "path", "queryString", "header", "body"}
+
+// DecodeRequest reads a request. Its body is part of b, not a copy. Missing fields are empty; errors wrap
+// lattice.ErrInvalid.
+func DecodeRequest(b []byte) (*Request, error) {
+	q := new(Request)
+	r := msgpack.NewReader(b)
+	r.Struct(requestFields, func(i int) {
+		switch i {
+		case 0:
+			q.Method = r.Str()
+		case 1:
+			q.Path = r.Str()
+		case 2:
+			q.Query = r.Str()
+		case 3:
+			q.Header = r.StrsMap()
+		case 4:
+			q.Body = r.Bin()
+		}
+	})
+	if err := r.Finish(); err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+// Response is an actor's answer to a Request.
+type Response struct {
+	StatusCode uint16
+	Header     Header
+	Body       []byte
+}
+
+// Encode returns the payload: all three fields, which some providers insist on, the header in the order of its names.
+func (p *Response) Encode() []byte {
+	w := msgpack.NewWriter(48 + len(p.Body) + headerSize(p.Header))
+	w.Map(3)
+	w.Str("statusCode")
+	w.Uint(uint64(p.StatusCode))
+	w.Str("header")
+	w.StrsMap(p.Header)
+	w.Str("body")
+	w.Bin(p.Body)
+	return w.Bytes()
+}
+
+var responseFields = []string{"statusCode", "header", "body"}
+
+// DecodeResponse reads a response. Its body is part of b, not a copy. Missing fields are empty, a missing status is 0;
+// errors wrap lattice.ErrInvalid.
+func DecodeResponse(b []byte) (*Response, error) {
+	p := new(Response)
+	r := msgpack.NewReader(b)
+	r.Struct(responseFields, func(i int) {
+		switch i {
+		case 0:
+			p.StatusCode = r.Uint16()
+		case 1:
+			p.Header = r.StrsMap()
+		case 2:
+			p.Body = r.Bin()
+		}
+	})
+	if err := r.Finish(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// headerSize estimates the encoded size of a header, so that encoding one allocates once.
+func headerSize(h Header) int {
+	size := 5
+	for name, values := range h {
+		size += len(name) + 10
+		for _, v := range values {
+			size += len(v) + 5
+		}
+	}
+	return size
+}
