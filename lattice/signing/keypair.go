@@ -19,9 +19,9 @@ type KeyPair struct {
 }
 
 type keyMaterial struct {
-	kind    byte
-	prefix  byte
-	public  string
+	kind   byte
+	prefix byte
+	public string
 	// private is a pointer inside of what KeyPair points to: package fmt follows one pointer, not two, when it prints a
 	// struct with an unexported KeyPair in it, whose methods it can not call.
 	private *ed25519.PrivateKey
