@@ -1,0 +1,244 @@
+package instrument
+
+import (
+	"bytes"
+	"strings"
+)
+
+// The names under which the rewriter exports what it adds. A module that exports a name with ReservedPrefix is refused.
+const (
+	ReservedPrefix = "__weft_"
+	StopGlobal     = "__weft_stop"  // mutable i32: anything but 0 stops the guest at its next check
+	StartFunc      = "__weft_start" // func (): present if the module had a start section; call it once, before all else
+)
+
+// ImportKind is the kind of an import, in the numbers of the binary format.
+type ImportKind byte
+
+// The kinds of imports.
+const (
+	FuncImport ImportKind = iota
+	TableImport
+	MemoryImport
+	GlobalImport
+)
+
+// Import names something that a module wants from its host.
+type Import struct {
+	Module, Name string
+	Kind         ImportKind
+}
+
+// Result is a rewritten module and what was learnt while reading it.
+type Result struct {
+	Wasm        []byte
+	Imports     []Import
+	MemoryPages uint64 // the memory's initial size in pages of 64 KiB
+	Checks      int    // how many checks were inserted
+}
+
+const (
+	secCustom byte = iota
+	secType
+	secImport
+	secFunction
+	secTable
+	secMemory
+	secGlobal
+	secExport
+	secStart
+	secElement
+	secCode
+	secData
+	secDataCount
+	secTag
+)
+
+// rank is the place of each section in a module.
+var rank = [...]int{secType: 1, secImport: 2, secFunction: 3, secTable: 4, secMemory: 5, secGlobal: 6, secExport: 7,
+	secStart: 8, secElement: 9, secDataCount: 10, secCode: 11, secData: 12}
+
+var sectionNames = [...]string{"custom", "type", "import", "function", "table", "memory", "global", "export", "start",
+	"element", "code", "data", "data count"}
+
+// section is one section as it stands in the input.
+type section struct {
+	id  byte
+	off int // where its body begins in the module
+	b   []byte
+}
+
+// module is the state of one rewriting.
+type module struct {
+	Result
+	out       []byte
+	unit      []bool   // for each type: no parameters and no results
+	functions []uint32 // types of the functions, imported ones first
+	imported  int      // how many of them are imported
+	memories  uint32   // imported and defined, as the next two
+	tables    uint32
+	globals   uint32  // without the stop flag: this is its index
+	start     *uint32 // index of the start function
+	locals    uint64
+	named     bool // a name section was kept
+}
+
+// Rewrite returns the module with checks inserted (see the package documentation). It is a pure function, and its input
+// is not changed. What it passes may still be invalid in its types: the engine checks that. Every error is a
+// *lattice.Error with lattice.ErrBadModule.
+func Rewrite(wasm []byte) (*Result, error) {
+	if err := header(wasm); err != nil {
+		return nil, err
+	}
+	sections, err := split(wasm)
+	if err != nil {
+		return nil, err
+	}
+	m := &module{out: append(make([]byte, 0, len(wasm)+len(wasm)/6), wasm[:8]...)}
+	for _, s := range sections {
+		if s.id == secStart { // it comes after the exports, which must know it
+			r := s.reader()
+			index := r.u32()
+			if r.end(); r.err != nil {
+				return nil, r.err
+			}
+			m.start = &index
+		}
+	}
+	last := 0
+	for _, s := range sections {
+		if s.id != secCustom {
+			if err := m.fill(last, rank[s.id]); err != nil {
+				return nil, err
+			}
+			last = rank[s.id]
+		}
+		r := s.reader()
+		if m.section(s.id, r); r.err != nil {
+			return nil, r.err
+		}
+	}
+	if len(m.functions) > m.imported && last < rank[secCode] {
+		return nil, bad("functions without code")
+	}
+	if err := m.fill(last, len(rank)); err != nil {
+		return nil, err
+	}
+	m.Wasm = m.out
+	return &m.Result, nil
+}
+
+func (s section) reader() *reader {
+	return &reader{b: s.b, base: s.off, what: "section " + sectionNames[s.id]}
+}
+
+// split cuts a module into its sections and checks their order.
+func split(wasm []byte) ([]section, error) {
+	var sections []section
+	r := &reader{b: wasm, off: 8, what: "module"}
+	last := 0
+	for r.more() {
+		id := r.byte()
+		body := r.take(r.u32())
+		switch {
+		case r.err != nil:
+		case id == secTag:
+			r.fail("exceptions are not supported")
+		case int(id) >= len(rank):
+			r.fail("unknown section %d", id)
+		case id != secCustom && rank[id] <= last:
+			r.fail("section %s is out of order", sectionNames[id])
+		case len(sections) == MaxSections:
+			r.fail("more than %d sections", MaxSections)
+		case id != secCustom:
+			last = rank[id]
+		}
+		sections = append(sections, section{id: id, off: r.off - len(body), b: body})
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	return sections, nil
+}
+
+func header(wasm []byte) error {
+	switch {
+	case len(wasm) < 8 || !bytes.Equal(wasm[:4], []byte("\x00asm")):
+		return bad("not a WebAssembly module")
+	case wasm[6] == 1 && wasm[7] == 0:
+		return bad("components are not supported yet: build a core module (wasip1 or wasm32-unknown-unknown)")
+	case !bytes.Equal(wasm[4:8], []byte{1, 0, 0, 0}):
+		return bad("unknown version %x of the binary format", wasm[4:8])
+	case len(wasm) > MaxModuleBytes:
+		return bad("module of %d bytes, %d allowed", len(wasm), MaxModuleBytes)
+	}
+	return nil
+}
+
+// fill appends the global and the export section, if the module has none, on the way from one rank to another.
+func (m *module) fill(last, next int) error {
+	for _, id := range []byte{secGlobal, secExport} {
+		if last < rank[id] && next > rank[id] {
+			r := section{id: id, b: []byte{0}}.reader()
+			if m.section(id, r); r.err != nil {
+				return r.err
+			}
+		}
+	}
+	return nil
+}
+
+func (m *module) put(id byte, body []byte) { m.out = appendBytes(append(m.out, id), body) }
+
+// stopFlag is the entry of the global section: mutable i32, initially 0.
+var stopFlag = []byte{0x7f, 0x01, 0x41, 0x00, 0x0b}
+
+// keep reports whether a custom section remains true when code moves.
+func keep(name string) bool {
+	for _, prefix := range []string{".debug_", "reloc.", "metadata.code."} {
+		if strings.HasPrefix(name, prefix) {
+			return false
+		}
+	}
+	return name != "sourceMappingURL" && name != "external_debug_info" && name != "linking"
+}
+
+func (m *module) custom(r *reader) {
+	name := r.name()
+	switch {
+	case r.err != nil || !keep(name):
+	case name != "name":
+		m.put(secCustom, r.b)
+	case !m.named:
+		if body, ok := names(r.b[r.off:]); ok {
+			m.named = true
+			m.put(secCustom, append([]byte("\x04name"), body...))
+		}
+	}
+}
+
+// names keeps the names of the module and of its functions.
+func names(b []byte) (kept []byte, ok bool) {
+	r := &reader{b: b, what: "names"}
+	for r.more() {
+		id := r.byte()
+		sub := r.take(r.u32())
+		s := &reader{b: sub, what: "names", err: r.err}
+		switch id {
+		case 0:
+			s.name()
+		case 1:
+			for n := s.count("names", MaxEntries); n > 0 && s.err == nil; n-- {
+				s.u32()
+				s.name()
+			}
+		default:
+			continue
+		}
+		if s.end(); s.err != nil {
+			return nil, false
+		}
+		kept = appendBytes(append(kept, id), sub)
+	}
+	return kept, r.err == nil
+}

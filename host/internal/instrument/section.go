@@ -1,0 +1,238 @@
+package instrument
+
+import "strings"
+
+// section reads one section and puts it, changed where it must be, into the output.
+func (m *module) section(id byte, r *reader) {
+	body := r.b
+	switch id {
+	case secCustom:
+		m.custom(r)
+		return
+	case secStart:
+		return // it has become an export
+	case secType:
+		m.types(r)
+	case secImport:
+		m.imports(r)
+	case secFunction:
+		for n := r.count("functions", MaxEntries); n > 0 && r.err == nil; n-- {
+			m.functions = append(m.functions, r.u32())
+		}
+	case secTable:
+		body = m.tableSection(r)
+	case secMemory:
+		for n := r.count("memories", 1); n > 0 && r.err == nil; n-- {
+			m.memory(r)
+		}
+	case secGlobal:
+		body = m.globalSection(r)
+	case secExport:
+		body = m.exports(r)
+	case secElement:
+		for n := r.count("element segments", MaxEntries); n > 0 && r.err == nil; n-- {
+			r.element()
+		}
+	case secDataCount:
+		r.u32()
+	case secCode:
+		body = m.code(r)
+	case secData:
+		for n := r.count("data segments", MaxEntries); n > 0 && r.err == nil; n-- {
+			r.data()
+		}
+	}
+	r.end()
+	m.put(id, body)
+}
+
+func (m *module) types(r *reader) {
+	for n := r.count("types", MaxEntries); n > 0 && r.err == nil; n-- {
+		if form := r.byte(); form != 0x60 {
+			r.fail("garbage collected types are not supported (form %#02x)", form)
+		}
+		params := r.count("parameters", MaxParams)
+		for range params {
+			r.valueType()
+		}
+		results := r.count("results", MaxParams)
+		for range results {
+			r.valueType()
+		}
+		m.unit = append(m.unit, params+results == 0)
+	}
+}
+
+func (m *module) imports(r *reader) {
+	for n := r.count("imports", MaxEntries); n > 0 && r.err == nil; n-- {
+		i := Import{Module: r.name(), Name: r.name(), Kind: ImportKind(r.byte())}
+		switch i.Kind {
+		case FuncImport:
+			m.functions = append(m.functions, r.u32())
+		case TableImport:
+			r.refType()
+			r.limits()
+			m.tables++
+		case MemoryImport:
+			m.memory(r)
+		case GlobalImport:
+			m.global(r)
+		case 4:
+			r.fail("exceptions are not supported")
+		default:
+			r.fail("unknown kind of import %d", i.Kind)
+		}
+		m.Imports = append(m.Imports, i)
+	}
+	m.imported = len(m.functions)
+}
+
+// limits reads a range of sizes; bounded says whether it has an upper end.
+func (r *reader) limits() (low, high uint32, bounded bool) {
+	flag := r.byte()
+	switch {
+	case flag >= 4:
+		r.fail("64-bit memory is not supported")
+	case flag >= 2:
+		r.fail("threads are not supported")
+	}
+	low = r.u32()
+	if bounded = flag == 1; bounded {
+		high = r.u32()
+	}
+	return low, high, bounded
+}
+
+func (m *module) memory(r *reader) {
+	low, _, _ := r.limits()
+	if m.memories++; m.memories > 1 {
+		r.fail("several memories are not supported")
+	}
+	m.MemoryPages = uint64(low)
+}
+
+// tableSection lowers the tables' maxima.
+func (m *module) tableSection(r *reader) []byte {
+	n := r.count("tables", MaxTables)
+	out := appendU32(nil, n)
+	for ; n > 0 && r.err == nil; n-- {
+		m.tables++
+		from := r.off
+		r.refType()
+		out = append(out, r.b[from:r.off]...)
+		low, high, bounded := r.limits()
+		switch {
+		case low > MaxTableElements:
+			r.fail("table of %d elements, %d allowed", low, MaxTableElements)
+		case bounded && high < low:
+			r.fail("table with a maximum below its minimum")
+		case !bounded || high > MaxTableElements:
+			high = MaxTableElements
+		}
+		out = appendU32(appendU32(append(out, 1), low), high)
+	}
+	return out
+}
+
+// global reads a type of a global.
+func (m *module) global(r *reader) {
+	r.valueType()
+	if r.byte() > 1 {
+		r.fail("global neither constant nor mutable")
+	}
+	m.globals++
+}
+
+// globalSection appends the stop flag.
+func (m *module) globalSection(r *reader) []byte {
+	n := r.count("globals", MaxEntries)
+	from := r.off
+	for range n {
+		if m.global(r); r.err != nil {
+			return nil
+		}
+		r.constant()
+	}
+	out := appendU32(make([]byte, 0, len(r.b)+len(stopFlag)+5), n+1)
+	return append(append(out, r.b[from:]...), stopFlag...)
+}
+
+// exports appends the exports of the stop flag and, if there is one, of the start function.
+func (m *module) exports(r *reader) []byte {
+	n := r.count("exports", MaxEntries)
+	from := r.off
+	for i := n; i > 0 && r.err == nil; i-- {
+		if name := r.name(); strings.HasPrefix(name, ReservedPrefix) {
+			r.fail("export %q: names that begin with %s are reserved", name, ReservedPrefix)
+		}
+		r.byte()
+		r.u32()
+	}
+	if r.err != nil {
+		return nil
+	}
+	body := r.b[from:]
+	add := uint32(1)
+	var start []byte
+	if m.start != nil {
+		add++
+		if *m.start >= uint32(len(m.functions)) || !m.isUnit(m.functions[*m.start]) {
+			r.fail("start function %d does not exist or takes or returns something", *m.start)
+		}
+		start = appendU32(append(appendBytes(nil, []byte(StartFunc)), 0), *m.start)
+	}
+	out := appendU32(make([]byte, 0, len(r.b)+64), n+add)
+	out = append(append(out, body...), start...)
+	return appendU32(append(appendBytes(out, []byte(StopGlobal)), 3), m.globals)
+}
+
+func (m *module) isUnit(t uint32) bool { return t < uint32(len(m.unit)) && m.unit[t] }
+
+// element reads one element segment.
+func (r *reader) element() {
+	flags := r.u32()
+	if flags > 7 {
+		r.fail("unknown kind of element segment %d", flags)
+	}
+	passive, explicit, expressions := flags&1 != 0, flags&2 != 0, flags&4 != 0
+	if !passive {
+		if explicit {
+			r.u32() // table
+		}
+		r.constant()
+	}
+	switch {
+	case !passive && !explicit: // functions of table 0
+	case expressions:
+		r.refType()
+	default:
+		if r.byte() != 0 {
+			r.fail("unknown kind of element")
+		}
+	}
+	for n := r.count("elements", MaxTableElements); n > 0 && r.err == nil; n-- {
+		if expressions {
+			r.constant()
+		} else {
+			r.u32()
+		}
+	}
+}
+
+// data reads one data segment.
+func (r *reader) data() {
+	flags := r.u32()
+	switch flags {
+	case 0:
+		r.constant()
+	case 1: // passive
+	case 2:
+		if r.u32() != 0 {
+			r.fail("several memories are not supported")
+		}
+		r.constant()
+	default:
+		r.fail("unknown kind of data segment %d", flags)
+	}
+	r.take(r.u32())
+}

@@ -1,0 +1,337 @@
+package pool
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// Unbounded as Config.Max lets the pool grow with demand.
+const Unbounded uint32 = 4294967295
+
+// Instance is what a pool keeps.
+type Instance interface {
+	comparable
+	Healthy() bool       // false: not to be used again
+	MemoryBytes() uint64 // in use, as of the last call
+	Close(context.Context) error
+}
+
+// Config sets up a Pool.
+type Config struct {
+	// Max is the number of instances at a time, Unbounded for no limit. Nothing is allocated in advance. With 0 everybody
+	// waits until Resize.
+	Max uint32
+	// MaxWaiting bounds the line of those who wait; one more is turned away with lattice.ErrBusy. 0 means no bound.
+	MaxWaiting int
+	// MaxCalls is how many calls an instance serves before it is replaced. 0 means no limit.
+	MaxCalls uint64
+	// MaxMemoryBytes is the size above which an instance is replaced after a call. 0 means no limit.
+	MaxMemoryBytes uint64
+	// IdleTimeout is how long an instance may lie unused. 0 means for ever.
+	IdleTimeout time.Duration
+}
+
+// Pool lends instances. It is safe for concurrent use.
+type Pool[I Instance] struct {
+	create func(context.Context) (I, error)
+
+	mu      sync.Mutex // never held while an instance is made or closed
+	cfg     Config
+	idle    []*member[I]     // ordered by the end of their last use
+	lent    map[I]*member[I] // by instance
+	total   uint64           // slots taken: idle, lent, being made, being closed
+	waiting list.List        // of chan grant[I], each with room for one
+	stats   Stats            // counters; the rest is filled in by Stats
+	memory  uint64           // of all members
+	reaper  *time.Timer      // armed while anything idles and IdleTimeout is set
+	reaping sync.WaitGroup   // reaps in progress
+	closed  bool
+	empty   chan struct{} // closed when the pool is closed and total has come to 0
+}
+
+// member is an instance and its record.
+type member[I Instance] struct {
+	instance I
+	calls    uint64
+	memory   uint64
+	idleFrom time.Time
+}
+
+// grant is what one who waits gets: an instance, or the right to make one, or an end.
+type grant[I Instance] struct {
+	member *member[I]
+	err    error
+}
+
+// New makes a pool that makes its instances with create, on the goroutine and with the context of an Acquire.
+func New[I Instance](cfg Config, create func(context.Context) (I, error)) *Pool[I] {
+	return &Pool[I]{create: create, cfg: cfg, lent: map[I]*member[I]{}, empty: make(chan struct{}),
+		stats: Stats{Discarded: map[Reason]uint64{}}}
+}
+
+// Acquire returns an instance for one call; hand it back with Release. It waits in line for one while Max are in use.
+//
+// # Errors
+//
+//   - lattice.ErrBusy: the context's deadline passed while waiting, or the line is full. Nothing has begun.
+//   - lattice.ErrCanceled: the context was cancelled while waiting.
+//   - lattice.ErrNoResponders: the pool is closed.
+//   - what create returns.
+func (p *Pool[I]) Acquire(ctx context.Context) (I, error) {
+	var none I
+	if err := ctx.Err(); err != nil {
+		return none, waitError(err)
+	}
+	p.mu.Lock()
+	switch {
+	case p.closed:
+		p.mu.Unlock()
+		return none, errClosed()
+	case len(p.idle) > 0: // then nobody waits
+		m := p.idle[len(p.idle)-1]
+		p.idle[len(p.idle)-1] = nil
+		p.idle = p.idle[:len(p.idle)-1]
+		p.lend(m)
+		p.mu.Unlock()
+		return m.instance, nil
+	case p.room():
+		p.total++
+		p.mu.Unlock()
+		return p.make(ctx)
+	case p.cfg.MaxWaiting > 0 && p.waiting.Len() >= p.cfg.MaxWaiting:
+		n := p.waiting.Len()
+		p.mu.Unlock()
+		return none, &lattice.Error{Code: lattice.ErrBusy, Op: "acquire instance", Detail: fmt.Sprintf("%d are waiting already", n)}
+	}
+	granted := make(chan grant[I], 1)
+	place := p.waiting.PushBack(granted)
+	p.stats.Waits++
+	p.mu.Unlock()
+
+	select {
+	case g := <-granted:
+		return p.take(ctx, g)
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	select {
+	case g := <-granted: // at the last moment: pass it on
+		p.mu.Unlock()
+		p.decline(g)
+	default:
+		p.waiting.Remove(place)
+		p.mu.Unlock()
+	}
+	return none, waitError(ctx.Err())
+}
+
+func (p *Pool[I]) take(ctx context.Context, g grant[I]) (I, error) {
+	switch {
+	case g.err != nil:
+		var none I
+		return none, g.err
+	case g.member != nil:
+		return g.member.instance, nil
+	}
+	return p.make(ctx)
+}
+
+// decline gives back a grant that came too late.
+func (p *Pool[I]) decline(g grant[I]) {
+	switch {
+	case g.err != nil:
+	case g.member != nil:
+		p.put(g.member, "")
+	default:
+		p.mu.Lock()
+		p.vacate()
+		p.mu.Unlock()
+	}
+}
+
+// make makes an instance for a slot taken before.
+func (p *Pool[I]) make(ctx context.Context) (I, error) {
+	instance, err := p.create(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil {
+		p.stats.Failed++
+		p.vacate()
+		var none I
+		return none, err
+	}
+	p.stats.Created++
+	m := &member[I]{instance: instance, memory: instance.MemoryBytes()}
+	p.memory += m.memory
+	p.lend(m)
+	return instance, nil
+}
+
+// lend notes that m is in use. The caller holds mu.
+func (p *Pool[I]) lend(m *member[I]) { p.lent[m.instance] = m }
+
+// room reports whether a slot is free. The caller holds mu.
+func (p *Pool[I]) room() bool { return p.cfg.Max == Unbounded || p.total < uint64(p.cfg.Max) }
+
+// vacate frees a slot, which goes to the first in line. The caller holds mu.
+func (p *Pool[I]) vacate() {
+	p.total--
+	p.admit()
+}
+
+// admit hands free slots to those who wait, or reports that the last one is gone. The caller holds mu.
+func (p *Pool[I]) admit() {
+	for p.waiting.Len() > 0 && p.room() {
+		p.total++
+		p.next() <- grant[I]{}
+	}
+	if p.closed && p.total == 0 {
+		select {
+		case <-p.empty:
+		default:
+			close(p.empty)
+		}
+	}
+}
+
+// next takes the first out of the line. The caller holds mu.
+func (p *Pool[I]) next() chan grant[I] { return p.waiting.Remove(p.waiting.Front()).(chan grant[I]) }
+
+// Release takes back an instance after one call, with the error of that call. After any error but lattice.ErrGuest the
+// instance is discarded. Releasing one that is not lent does nothing.
+func (p *Pool[I]) Release(instance I, err error) {
+	p.mu.Lock()
+	m := p.lent[instance]
+	if m == nil {
+		p.mu.Unlock()
+		return
+	}
+	m.calls++
+	p.memory -= m.memory
+	m.memory = instance.MemoryBytes()
+	p.memory += m.memory
+	reason := Reason("")
+	switch {
+	case err != nil && !errors.Is(err, lattice.ErrGuest):
+		reason = AfterError
+	case !instance.Healthy():
+		reason = Unhealthy
+	case p.cfg.MaxCalls > 0 && m.calls >= p.cfg.MaxCalls:
+		reason = WornOut
+	case p.cfg.MaxMemoryBytes > 0 && m.memory > p.cfg.MaxMemoryBytes:
+		reason = TooLarge
+	}
+	p.mu.Unlock()
+	p.put(m, reason)
+}
+
+// put ends the loan of m: it is discarded for the reason given, or goes to the first in line, or idles.
+func (p *Pool[I]) put(m *member[I], reason Reason) {
+	p.mu.Lock()
+	switch {
+	case reason != "":
+	case p.closed:
+		reason = PoolClosed
+	case p.cfg.Max != Unbounded && p.total > uint64(p.cfg.Max):
+		reason = Shrunk
+	case p.waiting.Len() > 0:
+		p.next() <- grant[I]{member: m} // still lent
+		p.mu.Unlock()
+		return
+	default:
+		delete(p.lent, m.instance)
+		m.idleFrom = time.Now()
+		p.idle = append(p.idle, m)
+		p.arm()
+		p.mu.Unlock()
+		return
+	}
+	delete(p.lent, m.instance)
+	p.mu.Unlock()
+	p.discard(m, reason)
+}
+
+// discard closes a member that is neither lent nor idle and frees its slot.
+func (p *Pool[I]) discard(m *member[I], reason Reason) {
+	_ = m.instance.Close(context.Background()) // nothing can be done about an error, and nothing depends on it
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.memory -= m.memory
+	p.stats.Discarded[reason]++
+	p.vacate()
+}
+
+// Resize sets a new maximum. Above the old one, those who wait get new instances; below it, idle ones are discarded at
+// once and others as they come back.
+func (p *Pool[I]) Resize(max uint32) {
+	p.mu.Lock()
+	p.cfg.Max = max
+	var surplus []*member[I]
+	if max != Unbounded && p.total > uint64(max) {
+		surplus = p.evict(int(min(p.total-uint64(max), uint64(len(p.idle)))))
+	}
+	p.admit()
+	p.mu.Unlock()
+	for _, m := range surplus {
+		p.discard(m, Shrunk)
+	}
+}
+
+// evict takes out the n members that have idled longest. The caller holds mu and discards them.
+func (p *Pool[I]) evict(n int) []*member[I] {
+	out := append([]*member[I](nil), p.idle[:n]...)
+	p.idle = append(p.idle[:0:0], p.idle[n:]...)
+	return out
+}
+
+// Close turns away those who wait, discards what idles, and waits for those in use to be released and discarded, or for
+// the end of ctx: then it returns an error, and the rest is discarded as it comes back. Closing twice is no error.
+func (p *Pool[I]) Close(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	for p.waiting.Len() > 0 {
+		p.next() <- grant[I]{err: errClosed()}
+	}
+	rest := p.evict(len(p.idle))
+	if p.reaper != nil {
+		p.reaper.Stop()
+	}
+	p.admit()
+	p.mu.Unlock()
+	p.reaping.Wait()
+	for _, m := range rest {
+		p.discard(m, PoolClosed)
+	}
+	select {
+	case <-p.empty:
+		return nil
+	default:
+	}
+	select {
+	case <-p.empty:
+		return nil
+	case <-ctx.Done():
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "close pool", Detail: fmt.Sprintf("%d instances are in use", p.total)}
+	}
+}
+
+func errClosed() error {
+	return &lattice.Error{Code: lattice.ErrNoResponders, Op: "acquire instance", Detail: "the actor is stopping here"}
+}
+
+// waitError explains why waiting ended. A deadline is "busy": the call has certainly not begun, and another host may do.
+func waitError(err error) error {
+	code := lattice.ErrBusy
+	if errors.Is(err, context.Canceled) {
+		code = lattice.ErrCanceled
+	}
+	return &lattice.Error{Code: code, Op: "acquire instance", Detail: "no instance became free in time", Err: err}
+}

@@ -1,0 +1,16 @@
+//go:build unix
+
+package supervisor
+
+import "syscall"
+
+func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+
+// terminateGroup asks every process of the child's group to end.
+func terminateGroup(pgid int) {
+	if pgid > 1 {
+		_ = syscall.Kill(-pgid, syscall.SIGTERM)
+	}
+}

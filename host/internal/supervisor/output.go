@@ -1,0 +1,117 @@
+package supervisor
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+)
+
+const (
+	maxLineBytes = 16 << 10 // longer lines are cut
+	tailLines    = 20
+	tailBytes    = 500 // of a line kept in the tail
+)
+
+// tail keeps the last lines. It is safe for concurrent use.
+type tail struct {
+	mu   sync.Mutex
+	last []string // guarded by mu
+}
+
+func (t *tail) add(line string) {
+	if len(line) > tailBytes {
+		line = strings.ToValidUTF8(line[:tailBytes], "") + "..."
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.last) == tailLines {
+		t.last = append(t.last[:0:0], t.last[1:]...)
+	}
+	t.last = append(t.last, line)
+}
+
+func (t *tail) lines() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last[:len(t.last):len(t.last)]
+}
+
+// readLines calls emit for each line without its end, and returns when r ends. Of a line longer than limit the rest is
+// dropped and cut is true. The slice is valid during the call only.
+func readLines(r io.Reader, limit int, emit func(line []byte, cut bool)) error {
+	br := bufio.NewReaderSize(r, limit)
+	for inside := false; ; { // inside a line that has been emitted already
+		chunk, err := br.ReadSlice('\n')
+		full := errors.Is(err, bufio.ErrBufferFull)
+		if !inside && (len(chunk) > 0) {
+			emit(bytes.TrimRight(chunk, "\r\n"), full)
+		}
+		inside = full
+		switch {
+		case err == nil, full:
+		case errors.Is(err, io.EOF):
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
+// relay drains one output of a child into the log.
+type relay struct {
+	r         *os.File
+	log       *slog.Logger
+	fallback  slog.Level // of lines that do not tell theirs
+	tail      *tail      // nil for standard output
+	readyLine string     // "" for standard error
+	onReady   func()
+
+	panicked bool // from then on everything is an error
+}
+
+func newRelay(spec Spec, c *child, r *os.File, stderr bool) *relay {
+	rel := &relay{r: r, log: spec.Logger.With("pid", c.pid())}
+	if stderr {
+		rel.fallback, rel.tail = slog.LevelWarn, c.tail
+	} else {
+		rel.fallback, rel.readyLine = slog.LevelInfo, spec.ReadyLine
+		rel.onReady = sync.OnceFunc(func() { close(c.readyLine) })
+	}
+	return rel
+}
+
+func (r *relay) run() {
+	// An error is the deadline after the end of the group, or nothing we could mend.
+	_ = readLines(r.r, maxLineBytes, r.line)
+}
+
+func (r *relay) line(raw []byte, cut bool) {
+	text := strings.ToValidUTF8(string(bytes.TrimSpace(raw)), "?")
+	if text == "" {
+		return
+	}
+	if r.readyLine != "" && text == r.readyLine {
+		r.onReady()
+		return
+	}
+	if r.tail != nil {
+		r.tail.add(text)
+	}
+	rec := parseRecord(text, r.fallback)
+	if strings.HasPrefix(text, "panic:") || strings.HasPrefix(text, "fatal error:") || strings.Contains(text, "' panicked at ") {
+		r.panicked = true
+	}
+	if r.panicked {
+		rec.level = max(rec.level, slog.LevelError)
+	}
+	if cut {
+		rec.attrs = append(rec.attrs, slog.Bool("cut", true))
+	}
+	r.log.LogAttrs(context.Background(), rec.level, rec.message, rec.attrs...)
+}

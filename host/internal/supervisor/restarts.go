@@ -1,0 +1,75 @@
+package supervisor
+
+import (
+	"fmt"
+	"time"
+)
+
+// Policy says how long to wait before a process that ended is started again: exponentially longer with each failure in a
+// row, jittered by a quarter up and down, so that providers that fell together do not come back together.
+type Policy struct {
+	Min        time.Duration // before the first restart; 0 is 100 ms
+	Max        time.Duration // ceiling; 0 is 30 s
+	ResetAfter time.Duration // a process that served this long was healthy, and counting begins anew; 0 is 10 s
+}
+
+// Defaults of Policy.
+const (
+	DefaultMinBackoff = 100 * time.Millisecond
+	DefaultMaxBackoff = 30 * time.Second
+	DefaultResetAfter = 10 * time.Second
+)
+
+func (p Policy) withDefaults() Policy {
+	if p.Min <= 0 {
+		p.Min = DefaultMinBackoff
+	}
+	if p.Max <= 0 {
+		p.Max = DefaultMaxBackoff
+	}
+	if p.Max < p.Min {
+		p.Max = p.Min
+	}
+	if p.ResetAfter <= 0 {
+		p.ResetAfter = DefaultResetAfter
+	}
+	return p
+}
+
+// tracker applies a Policy to one process. It does nothing by itself and belongs to one goroutine.
+type tracker struct {
+	policy Policy
+	now    func() time.Time
+	random func() float64 // in [0, 1)
+
+	failures int       // in a row
+	readyAt  time.Time // zero while not ready
+}
+
+func newTracker(p Policy, now func() time.Time, random func() float64) *tracker {
+	return &tracker{policy: p.withDefaults(), now: now, random: random}
+}
+
+// ready notes that the process serves.
+func (t *tracker) ready() { t.readyAt = t.now() }
+
+// ended notes that it ended, or failed to start, and says when to start it again and why then.
+func (t *tracker) ended(cause string) (delay time.Duration, reason string) {
+	if !t.readyAt.IsZero() && t.now().Sub(t.readyAt) >= t.policy.ResetAfter {
+		t.failures = 0
+	}
+	t.readyAt = time.Time{}
+	delay = t.policy.Min
+	for range t.failures {
+		if delay *= 2; delay >= t.policy.Max {
+			delay = t.policy.Max
+			break
+		}
+	}
+	t.failures++
+	delay = min(time.Duration(float64(delay)*(0.75+t.random()/2)), t.policy.Max)
+	if t.failures == 1 {
+		return delay, fmt.Sprintf("%s; restart in %s", cause, delay.Round(time.Millisecond))
+	}
+	return delay, fmt.Sprintf("%s; failure %d in a row, restart in %s", cause, t.failures, delay.Round(time.Millisecond))
+}

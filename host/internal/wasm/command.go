@@ -1,0 +1,72 @@
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/weftlattice/weft/host/internal/instrument"
+	"github.com/weftlattice/weft/lattice"
+)
+
+// command runs a WASI command from beginning to end: argv[1] is the operation, stdin the payload, stdout the response. An
+// exit code other than 0 is lattice.ErrGuest with what was written to stderr.
+func (i *Instance) command(ctx context.Context, op string) ([]byte, error) {
+	out := &response{limit: i.limits.ResponseBytes}
+	config := i.config().WithArgs("actor", i.exchange.operation).
+		WithStdin(bytes.NewReader(i.exchange.payload)).WithStdout(out).WithStderr(i.stderr)
+	if err := i.open(ctx, config); err != nil {
+		return nil, err
+	}
+	defer i.shut(context.WithoutCancel(ctx))
+	var code uint32
+	err := i.run(ctx, op, func(ctx context.Context) error {
+		for _, name := range []string{instrument.StartFunc, start} {
+			f := i.guest.ExportedFunction(name)
+			if f == nil {
+				continue
+			}
+			_, err := f.Call(ctx)
+			var exit *sys.ExitError
+			if errors.As(err, &exit) && (exit.ExitCode() == 0 || !i.linear.refused) {
+				code = exit.ExitCode()
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	switch {
+	case out.over:
+		i.broken.Store(true)
+		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: op,
+			Detail: fmt.Sprintf("more than %d bytes of response", out.limit)}
+	case err != nil:
+		return nil, err
+	case code != 0:
+		return nil, &lattice.Error{Code: lattice.ErrGuest, Op: op, Detail: join(fmt.Sprintf("exit code %d", code), i.said())}
+	}
+	return out.b.Bytes(), nil
+}
+
+// response collects stdout up to a limit.
+type response struct {
+	b     bytes.Buffer
+	limit int
+	over  bool
+}
+
+// Write implements io.Writer. Beyond the limit it fails, which the guest sees as an I/O error.
+func (r *response) Write(p []byte) (int, error) {
+	if r.b.Len()+len(p) > r.limit {
+		r.over = true
+		return 0, io.ErrShortWrite
+	}
+	return r.b.Write(p)
+}

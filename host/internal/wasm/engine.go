@@ -1,0 +1,154 @@
+package wasm
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/weftlattice/weft/host/internal/instrument"
+	"github.com/weftlattice/weft/lattice"
+)
+
+// Config sets up an Engine.
+type Config struct {
+	// CacheDir keeps compiled code between runs, in a directory that only this user may write to, since what lies there
+	// is executed. It is created when it does not exist. Empty: no cache.
+	CacheDir string
+}
+
+// Engine compiles and runs modules. It is safe for concurrent use. Close it after its modules' instances.
+type Engine struct {
+	runtime wazero.Runtime
+	cache   wazero.CompilationCache // nil without CacheDir
+	imports map[string]map[string]api.FunctionDefinition
+
+	mu        sync.Mutex
+	instances map[*Instance]struct{} // guarded by mu; those not closed
+	closed    bool                   // guarded by mu
+}
+
+// features are those of WebAssembly 2.0, and constants that compute. Threads, exceptions, tail calls and typed function
+// references, experiments of the engine, stay off; package instrument refuses them by name.
+const features = api.CoreFeaturesV2 | experimental.CoreFeaturesExtendedConst
+
+// New makes an engine.
+func New(ctx context.Context, cfg Config) (*Engine, error) {
+	config := wazero.NewRuntimeConfig().WithCoreFeatures(features).WithDebugInfoEnabled(false)
+	e := &Engine{instances: map[*Instance]struct{}{}, imports: map[string]map[string]api.FunctionDefinition{}}
+	if cfg.CacheDir != "" {
+		if err := os.MkdirAll(cfg.CacheDir, 0o700); err != nil {
+			return nil, fmt.Errorf("compilation cache: %w", err)
+		}
+		cache, err := wazero.NewCompilationCacheWithDir(cfg.CacheDir)
+		if err != nil {
+			return nil, fmt.Errorf("compilation cache: %w", err)
+		}
+		e.cache = cache
+		config = config.WithCompilationCache(cache)
+	}
+	e.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	for _, build := range []func(context.Context, wazero.Runtime) (api.Module, error){
+		func(ctx context.Context, r wazero.Runtime) (api.Module, error) { return buildABI(ctx, r, "wasmbus") },
+		func(ctx context.Context, r wazero.Runtime) (api.Module, error) { return buildABI(ctx, r, "wapc") },
+		buildWASI,
+	} {
+		m, err := build(ctx, e.runtime)
+		if err != nil {
+			_ = e.Close(ctx)
+			return nil, fmt.Errorf("host functions: %w", err)
+		}
+		e.imports[m.Name()] = m.ExportedFunctionDefinitions()
+	}
+	return e, nil
+}
+
+// Close ends calls in progress, closes all instances and releases all code. Closing twice is no error.
+func (e *Engine) Close(ctx context.Context) error {
+	e.mu.Lock()
+	e.closed = true
+	open := slices.Collect(maps.Keys(e.instances))
+	e.mu.Unlock()
+	for _, i := range open {
+		_ = i.Close(ctx)
+	}
+	err := e.runtime.Close(ctx)
+	if e.cache != nil {
+		if cacheErr := e.cache.Close(ctx); err == nil {
+			err = cacheErr
+		}
+	}
+	return err
+}
+
+// Compile rewrites a module (see package instrument), checks that it is something this engine can run, and compiles it,
+// which takes from milliseconds to a second. Anything wrong with the module is lattice.ErrBadModule with a detail that
+// names it.
+func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
+	rewritten, err := instrument.Rewrite(wasm)
+	if err != nil {
+		return nil, err
+	}
+	ctx = experimental.WithCompilationWorkers(ctx, min(4, runtime.GOMAXPROCS(0)))
+	code, err := e.runtime.CompileModule(ctx, rewritten.Wasm)
+	if err != nil {
+		return nil, &lattice.Error{Code: lattice.ErrBadModule, Op: "compile module", Detail: err.Error()}
+	}
+	m := &Module{engine: e, code: code, pages: rewritten.MemoryPages}
+	if err := m.inspect(rewritten.Imports); err != nil {
+		_ = code.Close(ctx)
+		return nil, err
+	}
+	return m, nil
+}
+
+// known reports what keeps an import from being satisfied; the empty string means nothing does.
+func (e *Engine) known(i instrument.Import, want api.FunctionDefinition) string {
+	functions, ok := e.imports[i.Module]
+	if !ok || i.Kind != instrument.FuncImport {
+		return fmt.Sprintf("%s.%s", i.Module, i.Name)
+	}
+	have, ok := functions[i.Name]
+	if !ok {
+		return fmt.Sprintf("%s.%s", i.Module, i.Name)
+	}
+	if !slices.Equal(have.ParamTypes(), want.ParamTypes()) || !slices.Equal(have.ResultTypes(), want.ResultTypes()) {
+		return fmt.Sprintf("%s.%s with the signature %s instead of %s", i.Module, i.Name, signature(want), signature(have))
+	}
+	return ""
+}
+
+func signature(f api.FunctionDefinition) string {
+	names := func(types []api.ValueType) string {
+		s := make([]string, len(types))
+		for i, t := range types {
+			s[i] = api.ValueTypeName(t)
+		}
+		return "(" + strings.Join(s, " ") + ")"
+	}
+	return names(f.ParamTypes()) + "->" + names(f.ResultTypes())
+}
+
+// add remembers an instance; it fails when the engine has been closed.
+func (e *Engine) add(i *Instance) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.closed {
+		e.instances[i] = struct{}{}
+	}
+	return !e.closed
+}
+
+func (e *Engine) remove(i *Instance) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.instances, i)
+}

@@ -1,0 +1,109 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// errStopped unwinds a guest whose call has ended while it waited in the host.
+var errStopped = errors.New("stopped")
+
+// executionError is the cause with which an instance's own limit ends a context. Each call has one of its own, so that the
+// limit of an actor further up the chain of calls is not taken for that of this one.
+type executionError struct{ limit time.Duration }
+
+func (e *executionError) Error() string { return fmt.Sprintf("execution limit of %v", e.limit) }
+
+// explain finds out why a guest ended.
+func (i *Instance) explain(ctx context.Context, op string, err error, expired *executionError) *lattice.Error {
+	e := &lattice.Error{Op: op}
+	reason := firstLine(err.Error())
+	var ours *lattice.Error
+	var exit *sys.ExitError
+	var fault runtime.Error
+	switch {
+	case errors.As(err, &ours):
+		e.Code, e.Detail, e.Err = ours.Code, ours.Detail, ours.Err
+	case ctx.Err() != nil && (errors.Is(err, errStopped) || reason == "unreachable"):
+		e.Code, e.Detail = stopped(ctx, expired)
+	case reason == "stack overflow":
+		e.Code, e.Detail = lattice.ErrStack, i.said()
+	case i.linear.refused:
+		e.Code = lattice.ErrMemory
+		e.Detail = fmt.Sprintf("%d bytes in use, more refused, limit %d", len(i.linear.b), i.limits.MemoryBytes)
+	case errors.As(err, &exit):
+		e.Code, e.Detail = lattice.ErrTrap, join(fmt.Sprintf("the guest exited with code %d", exit.ExitCode()), i.said())
+	case errors.As(err, &fault):
+		// A WASI function of the engine's, misled by its arguments.
+		e.Code, e.Detail = lattice.ErrBadPointer, join("in a system function", reason)
+	default:
+		e.Code, e.Detail = lattice.ErrTrap, join(join(reason, topFrame(err.Error())), i.said())
+	}
+	return e
+}
+
+// stopped tells whose deadline it was.
+func stopped(ctx context.Context, expired *executionError) (lattice.Code, string) {
+	switch {
+	case errors.Is(context.Cause(ctx), expired):
+		return lattice.ErrInterrupted, fmt.Sprintf("stopped after %v", expired.limit)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return lattice.ErrTimeout, "stopped at the caller's deadline"
+	}
+	return lattice.ErrCanceled, "stopped"
+}
+
+// exitedWell reports whether err is nothing but proc_exit(0).
+func exitedWell(err error) bool {
+	var exit *sys.ExitError
+	return errors.As(err, &exit) && exit.ExitCode() == 0
+}
+
+// said is what the guest wrote to stderr during the call, cut short: a panic's text.
+func (i *Instance) said() string { return i.stderr.first() }
+
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + ": " + b
+}
+
+// firstLine returns the engine's reason without its preface and stack trace.
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	return strings.TrimSuffix(strings.TrimPrefix(s, "wasm error: "), " (recovered by wazero)")
+}
+
+// topFrame returns the function that trapped.
+func topFrame(s string) string {
+	_, trace, ok := strings.Cut(s, "wasm stack trace:\n\t")
+	if !ok {
+		return ""
+	}
+	frame, _, _ := strings.Cut(trace, "\n")
+	return "in " + text([]byte(strings.TrimSpace(frame)), 256)
+}
+
+// text makes valid UTF-8 of at most max bytes from what a guest wrote.
+func text(b []byte, max int) string {
+	if len(b) > max {
+		b = b[:max]
+		for len(b) > 0 && !utf8.RuneStart(b[len(b)-1]) {
+			b = b[:len(b)-1]
+		}
+		if len(b) > 0 && b[len(b)-1] >= utf8.RuneSelf {
+			b = b[:len(b)-1]
+		}
+	}
+	return strings.ToValidUTF8(string(b), "\uFFFD")
+}

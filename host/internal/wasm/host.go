@@ -1,0 +1,24 @@
+package wasm
+
+import "context"
+
+// Source says where a text that a guest emits comes from.
+type Source string
+
+// The sources of guest output.
+const (
+	Console Source = "console" // __console_log
+	Stdout  Source = "stdout"  // one line without its end
+	Stderr  Source = "stderr"  // one line without its end
+)
+
+// Host is what an instance wants from its surroundings. Its methods are called on the goroutine that called the
+// instance, but one Host may serve many instances, and so they must be safe for concurrent use. The context is the one
+// of the call, with the values given there, and it ends when the call must.
+type Host interface {
+	// HostCall performs an outbound call. It must return when ctx ends. The payload is its to keep. An error goes to the
+	// guest as its text.
+	HostCall(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error)
+	// Log takes a text that the guest emits, at most 16 KiB of it, not necessarily UTF-8. It must not block.
+	Log(ctx context.Context, source Source, text string)
+}

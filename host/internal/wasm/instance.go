@@ -1,0 +1,254 @@
+package wasm
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/weftlattice/weft/host/internal/instrument"
+	"github.com/weftlattice/weft/lattice"
+)
+
+// Instance is a module with memory of its own. It serves one call at a time and is made for one user at a time, except
+// that Close may come at any moment from anywhere and ends a call in progress. Close it when it is no longer needed: its
+// memory lies outside the reach of the garbage collector.
+type Instance struct {
+	module *Module
+	limits Limits
+	host   Host
+	env    map[string]string
+
+	use    sync.Mutex // held during a call, and while closing
+	closed bool       // guarded by use
+	broken atomic.Bool
+	bytes  atomic.Uint64 // size of the memory after the last call
+
+	// The rest is guarded by use.
+	guest    api.Module // nil for a WASI command between its runs
+	entry    api.Function
+	memory   api.Memory
+	linear   *linearMemory
+	watch    watch
+	ctx      context.Context // of the call in progress
+	exchange exchange
+	stdout   *lines
+	stderr   *lines
+	stack    [2]uint64
+}
+
+// Instantiate makes an instance and initialises it: the start function, then _initialize or else _start, then wapc_init.
+// The context bounds that, as does Limits.Execution; it is not kept. env is what the guest finds in its environment; nil
+// means nothing.
+//
+// # Errors
+//
+//   - lattice.ErrMemory: the module begins with more memory than its limit.
+//   - lattice.ErrBadModule: a data or element segment lies outside of memory or table.
+//   - those of Instance.Call: the initialisation runs guest code.
+func (m *Module) Instantiate(ctx context.Context, limits Limits, host Host, env map[string]string) (*Instance, error) {
+	limits = limits.orDefault()
+	if have := m.pages * pageBytes; have > limits.MemoryBytes {
+		return nil, &lattice.Error{Code: lattice.ErrMemory, Op: "start instance",
+			Detail: fmt.Sprintf("the module begins with %d bytes of memory, its limit is %d", have, limits.MemoryBytes)}
+	}
+	i := &Instance{module: m, limits: limits, host: host, env: maps.Clone(env)}
+	i.stdout, i.stderr = &lines{instance: i, source: Stdout}, &lines{instance: i, source: Stderr}
+	if !m.engine.add(i) {
+		return nil, unavailable("the engine is closed")
+	}
+	if m.info.Kind == WASICommand {
+		i.bytes.Store(m.info.MemoryBytes)
+		return i, nil
+	}
+	i.use.Lock()
+	err := i.start(ctx)
+	i.use.Unlock()
+	if err != nil {
+		_ = i.Close(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	return i, nil
+}
+
+// start instantiates an actor and runs its initialisers.
+func (i *Instance) start(ctx context.Context) error {
+	config := i.config().WithArgs("actor").WithStdout(i.stdout).WithStderr(i.stderr)
+	if err := i.open(ctx, config); err != nil {
+		return err
+	}
+	i.entry = i.guest.ExportedFunction(guestCall)
+	initialisers := []string{instrument.StartFunc, initialize, wapcInit}
+	if i.guest.ExportedFunction(initialize) == nil {
+		initialisers[1] = start
+	}
+	return i.run(ctx, "start instance", func(ctx context.Context) error {
+		for _, name := range initialisers {
+			if f := i.guest.ExportedFunction(name); f != nil {
+				if _, err := f.Call(ctx); err != nil && !exitedWell(err) {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// config is what all guests share.
+func (i *Instance) config() wazero.ModuleConfig {
+	config := wazero.NewModuleConfig().
+		WithName("").WithStartFunctions(). // any number of instances; we call the start functions ourselves
+		WithRandSource(rand.Reader).WithSysWalltime().WithSysNanotime().
+		WithNanosleep(i.sleep).WithOsyield(runtime.Gosched)
+	for _, key := range slices.Sorted(maps.Keys(i.env)) {
+		config = config.WithEnv(key, i.env[key])
+	}
+	return config
+}
+
+// open instantiates the guest. No guest code runs.
+func (i *Instance) open(ctx context.Context, config wazero.ModuleConfig) error {
+	i.linear = &linearMemory{limit: i.limits.MemoryBytes}
+	guest, err := i.module.engine.runtime.InstantiateModule(
+		experimental.WithMemoryAllocator(context.WithoutCancel(ctx), i.linear), i.module.code, config)
+	if err != nil {
+		i.linear.Free() // the engine does not
+		return &lattice.Error{Code: lattice.ErrBadModule, Op: "start instance", Err: err}
+	}
+	i.guest = guest
+	i.memory = guest.ExportedMemory("memory")
+	i.watch.flag = guest.ExportedGlobal(instrument.StopGlobal).(api.MutableGlobal)
+	i.bytes.Store(uint64(len(i.linear.b)))
+	return nil
+}
+
+// Call runs one operation and returns the response, which is the caller's to keep. The context reaches the host calls that
+// the guest makes; the call ends when the context ends, and after Limits.Execution.
+//
+// # Errors
+//
+// Each is a *lattice.Error. After lattice.ErrGuest, the guest's own word, the instance is fit for the next call. After any
+// other it is broken, unless the call had not begun:
+//
+//   - lattice.ErrTimeout, lattice.ErrCanceled: the context ended.
+//   - lattice.ErrInterrupted: the call took longer than Limits.Execution.
+//   - lattice.ErrMemory: a growth of the memory was refused, and the guest did not survive that.
+//   - lattice.ErrStack: too deep a recursion.
+//   - lattice.ErrTooLarge: too large a response or request, or too many host calls.
+//   - lattice.ErrBadPointer: the guest named memory that it does not have.
+//   - lattice.ErrTrap: anything else that ends a guest, with the engine's reason and what the guest wrote to stderr.
+//   - lattice.ErrInternal: the host's own code panicked in a host call.
+//   - lattice.ErrUnavailable: the instance is broken or closed already.
+func (i *Instance) Call(ctx context.Context, operation string, payload []byte) ([]byte, error) {
+	op := "call " + operation
+	i.use.Lock()
+	defer i.use.Unlock()
+	if i.closed || i.broken.Load() {
+		return nil, unavailable("the instance is closed or broken")
+	}
+	if size := uint64(len(operation)) + uint64(len(payload)); size > i.limits.MemoryBytes {
+		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: op,
+			Detail: fmt.Sprintf("request of %d bytes, the actor's memory is limited to %d", size, i.limits.MemoryBytes)}
+	}
+	i.exchange = exchange{operation: operation, payload: payload}
+	defer func() { i.exchange = exchange{} }()
+	if i.module.info.Kind == WASICommand {
+		return i.command(ctx, op)
+	}
+	i.stack = [2]uint64{uint64(len(operation)), uint64(len(payload))}
+	if err := i.run(ctx, op, func(ctx context.Context) error {
+		return i.entry.CallWithStack(ctx, i.stack[:])
+	}); err != nil {
+		return nil, err
+	}
+	if uint32(i.stack[0]) == 1 {
+		return i.exchange.response, nil
+	}
+	detail := i.exchange.guestError
+	if detail == "" {
+		detail = "the guest reported an error without a text"
+	}
+	return nil, &lattice.Error{Code: lattice.ErrGuest, Op: op, Detail: detail}
+}
+
+// run runs guest code under the watch and turns what the engine returns into an error of ours.
+func (i *Instance) run(ctx context.Context, op string, f func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return &lattice.Error{Code: lattice.CodeOf(err), Op: op, Err: err}
+	}
+	expired := &executionError{limit: i.limits.Execution}
+	ctx, cancel := context.WithTimeoutCause(ctx, i.limits.Execution, expired)
+	ctx = context.WithValue(ctx, instanceKey{}, i)
+	i.ctx = ctx
+	i.linear.refused = false
+	i.stderr.reset()
+	disarm := i.watch.arm(ctx, cancel)
+	err := f(ctx)
+	disarm()
+	i.stdout.flush()
+	i.stderr.flush()
+	if err != nil {
+		i.broken.Store(true)
+		err = i.explain(ctx, op, err, expired)
+	}
+	cancel()
+	i.ctx = nil
+	i.bytes.Store(uint64(len(i.linear.b)))
+	return err
+}
+
+// sleep is what a guest's sleep does: it ends with the call.
+func (i *Instance) sleep(ns int64) {
+	t := time.NewTimer(time.Duration(ns))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-i.ctx.Done():
+		panic(errStopped)
+	}
+}
+
+// Healthy reports whether the instance can serve another call. It is safe for concurrent use.
+func (i *Instance) Healthy() bool { return !i.broken.Load() }
+
+// MemoryBytes returns the size of the guest's memory as of its last call; a memory never shrinks. It is safe for
+// concurrent use.
+func (i *Instance) MemoryBytes() uint64 { return i.bytes.Load() }
+
+// Close ends a call in progress, which then returns lattice.ErrCanceled, and releases the memory. Closing twice is no
+// error. It is safe for concurrent use.
+func (i *Instance) Close(ctx context.Context) error {
+	i.broken.Store(true)
+	i.watch.stop()
+	i.use.Lock()
+	defer i.use.Unlock()
+	if i.closed {
+		return nil
+	}
+	i.closed = true
+	i.module.engine.remove(i)
+	return i.shut(ctx)
+}
+
+// shut is the inverse of open.
+func (i *Instance) shut(ctx context.Context) error {
+	if i.guest == nil {
+		return nil
+	}
+	err := i.guest.Close(ctx)
+	i.guest, i.entry, i.memory = nil, nil, nil
+	return err
+}
+
+func unavailable(detail string) error {
+	return &lattice.Error{Code: lattice.ErrUnavailable, Op: "call instance", Detail: detail}
+}

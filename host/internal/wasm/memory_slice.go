@@ -1,0 +1,9 @@
+//go:build !(linux || darwin)
+
+package wasm
+
+// Without reserved address space a memory is a slice, copied when it grows.
+
+func reserve(uint64) []byte { return nil }
+func commit([]byte) bool    { return false }
+func unreserve([]byte)      {}

@@ -1,0 +1,117 @@
+package wasm
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/weftlattice/weft/host/internal/instrument"
+	"github.com/weftlattice/weft/lattice"
+)
+
+// Kind is the way a module is called.
+type Kind string
+
+// The kinds of modules.
+const (
+	WAPC        Kind = "wapc"         // exports __guest_call; an instance serves many calls
+	WASICommand Kind = "wasi-command" // exports _start only; each call is a run of its own: argv, stdin, stdout
+)
+
+// Info tells what a module is.
+type Info struct {
+	Kind        Kind
+	Imports     []string // "module.name", sorted
+	Exports     []string // of functions, sorted
+	MemoryBytes uint64   // of a fresh instance
+}
+
+// Module is compiled code. It is safe for concurrent use.
+type Module struct {
+	engine *Engine
+	code   wazero.CompiledModule
+	pages  uint64
+	info   Info
+}
+
+// Info returns what the module is. The slices are shared: do not change them.
+func (m *Module) Info() Info { return m.info }
+
+// Close releases the code. Instances go on; new ones can not be made. Closing twice is no error.
+func (m *Module) Close(ctx context.Context) error { return m.code.Close(ctx) }
+
+const (
+	guestCall  = "__guest_call"
+	initialize = "_initialize"
+	start      = "_start"
+	wapcInit   = "wapc_init"
+)
+
+// inspect fills in the info, or says why the module can not be run.
+func (m *Module) inspect(imports []instrument.Import) error {
+	if err := m.checkImports(imports); err != nil {
+		return err
+	}
+	exports := m.code.ExportedFunctions()
+	for name := range exports {
+		if !strings.HasPrefix(name, instrument.ReservedPrefix) {
+			m.info.Exports = append(m.info.Exports, name)
+		}
+	}
+	slices.Sort(m.info.Exports)
+	m.info.MemoryBytes = m.pages * pageBytes
+
+	i32 := api.ValueTypeI32
+	for name, want := range map[string]struct{ params, results []api.ValueType }{
+		guestCall:  {[]api.ValueType{i32, i32}, []api.ValueType{i32}},
+		initialize: {}, start: {}, wapcInit: {},
+	} {
+		if f := exports[name]; f != nil &&
+			(!slices.Equal(f.ParamTypes(), want.params) || !slices.Equal(f.ResultTypes(), want.results)) {
+			return badModule("export " + name + " has the signature " + signature(f))
+		}
+	}
+	switch {
+	case exports[guestCall] != nil && m.code.ExportedMemories()["memory"] == nil:
+		return badModule("exports no memory named \"memory\"")
+	case exports[guestCall] != nil:
+		m.info.Kind = WAPC
+	case exports[start] != nil:
+		m.info.Kind = WASICommand
+	default:
+		return badModule("exports neither __guest_call (an actor) nor _start (a WASI command)")
+	}
+	return nil
+}
+
+func (m *Module) checkImports(imports []instrument.Import) error {
+	functions := m.code.ImportedFunctions() // in the order of the imports
+	var unknown []string
+	for _, i := range imports {
+		m.info.Imports = append(m.info.Imports, i.Module+"."+i.Name)
+		var want api.FunctionDefinition
+		if i.Kind == instrument.FuncImport {
+			want, functions = functions[0], functions[1:]
+		}
+		if fault := m.engine.known(i, want); fault != "" {
+			unknown = append(unknown, fault)
+		}
+	}
+	slices.Sort(m.info.Imports)
+	m.info.Imports = slices.Compact(m.info.Imports)
+	if len(unknown) == 0 {
+		return nil
+	}
+	const most = 8
+	if n := len(unknown); n > most {
+		unknown = append(unknown[:most], "and more")
+	}
+	return badModule("imports what this host does not have: " + strings.Join(unknown, ", "))
+}
+
+func badModule(detail string) error {
+	return &lattice.Error{Code: lattice.ErrBadModule, Op: "load module", Detail: detail}
+}
