@@ -1,0 +1,5 @@
+//go:build tinygo
+
+package guest
+
+func stack() string { return "the handler panicked" }
