@@ -2,6 +2,10 @@
 
 package guest
 
-import "runtime/debug"
+import "runtime"
 
-func stack() string { return string(debug.Stack()) }
+// stack returns where the panic happened, up to 8 KiB of it.
+func stack() string {
+	b := make([]byte, 8<<10)
+	return string(b[:runtime.Stack(b, false)])
+}
