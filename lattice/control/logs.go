@@ -1,0 +1,103 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/subject"
+)
+
+// LogLine is one line that an actor has logged. Hosts buffer the last ones and stream each on subject.Log.
+type LogLine struct {
+	Time    time.Time       `json:"time"`
+	HostID  lattice.HostID  `json:"host_id"`
+	ActorID lattice.ActorID `json:"actor_id"`
+	Level   string          `json:"level"` // "debug", "info", "warn" or "error"
+	Text    string          `json:"text"`
+	TraceID string          `json:"trace_id,omitempty"`
+}
+
+// LogsReply answers a LogsRequest, oldest line first.
+type LogsReply struct {
+	Lines []LogLine `json:"lines"`
+}
+
+// DecodeLogLine reads a streamed line.
+func DecodeLogLine(b []byte) (LogLine, error) {
+	o := readObject(b)
+	l := LogLine{HostID: lattice.HostID(o.str("host_id")), ActorID: lattice.ActorID(o.str("actor_id")),
+		Level: o.str("level"), Text: o.str("text"), TraceID: o.str("trace_id")}
+	if t := o.str("time"); t != "" {
+		var err error
+		if l.Time, err = time.Parse(time.RFC3339Nano, t); err != nil {
+			o.bad("time: want RFC 3339")
+		}
+	}
+	return l, o.err("log line")
+}
+
+// UnmarshalJSON is DecodeLogLine.
+func (l *LogLine) UnmarshalJSON(b []byte) error {
+	got, err := DecodeLogLine(b)
+	*l = got
+	return err
+}
+
+// Logs returns the last lines that a host has of an actor, oldest first; lines 0 asks for all. A host leaves out the
+// oldest ones when the reply would not fit into a message.
+func (c *Client) Logs(ctx context.Context, host lattice.HostID, actor lattice.ActorID, lines int) ([]LogLine, error) {
+	var r LogsReply
+	req := LogsRequest{Lines: max(0, min(lines, math.MaxInt32))}
+	err := c.query(ctx, "get logs of "+string(actor), c.control.Logs(host, actor), req, &r)
+	return r.Lines, err
+}
+
+// FollowLogs calls handle for each line that any host streams of an actor, until ctx ends; it then returns nil when
+// handle is no longer running. handle is called for one line at a time and should be quick. started, when not nil, is
+// called once the subscription is known to the server. Lines that can not be read are left out.
+func (c *Client) FollowLogs(ctx context.Context, actor lattice.ActorID, started func(), handle func(LogLine)) error {
+	msgs := make(chan *nats.Msg, 1024)
+	sub, err := c.nc.ChanSubscribe(subject.Log(c.control.Lattice, actor), msgs)
+	if err != nil {
+		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "follow logs of", Entity: string(actor), Err: err}
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	flush, cancel := c.bound(ctx)
+	err = c.nc.FlushWithContext(flush)
+	cancel()
+	if err != nil {
+		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "follow logs of", Entity: string(actor), Err: err}
+	}
+	if started != nil {
+		started()
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case m := <-msgs:
+			if l, err := DecodeLogLine(m.Data); err == nil {
+				handle(l)
+			}
+		}
+	}
+}
+
+// trimLogs encodes r in at most limit bytes by leaving out the oldest lines.
+func trimLogs(r LogsReply, limit int) ([]byte, error) {
+	if r.Lines == nil {
+		r.Lines = []LogLine{}
+	}
+	for {
+		b, err := json.Marshal(r)
+		if err != nil || len(b) <= limit || len(r.Lines) == 0 {
+			return b, err
+		}
+		r.Lines = r.Lines[(len(r.Lines)+1)/2:]
+	}
+}

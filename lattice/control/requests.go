@@ -1,0 +1,312 @@
+package control
+
+import (
+	"log/slog"
+	"math"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// Unbounded is the number of instances that stands for "as many as there are calls".
+const Unbounded = math.MaxUint32
+
+// Ack answers a command: accepted, or why not. Both keys are always there.
+type Ack struct {
+	Accepted bool   `json:"accepted"`
+	Error    string `json:"error"`
+}
+
+// StartActorRequest is the command of old clients that adds instances to those that run.
+type StartActorRequest struct {
+	ActorRef    string            `json:"actor_ref"`
+	HostID      lattice.HostID    `json:"host_id"`
+	Count       uint32            `json:"count"` // 0 or missing is read as 1
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// ScaleActorRequest sets how many calls an actor may serve at once on a host. It is declarative: twice is as good as
+// once.
+type ScaleActorRequest struct {
+	ActorID      lattice.ActorID   `json:"actor_id,omitempty"` // only old clients send it; hosts go by the reference
+	ActorRef     string            `json:"actor_ref"`
+	HostID       lattice.HostID    `json:"host_id"`
+	MaxInstances uint32            `json:"count"` // 0 stops; Unbounded, null or max_concurrent: null is no limit
+	Annotations  map[string]string `json:"annotations,omitempty"`
+}
+
+// StopActorRequest stops an actor on a host, where the annotations of its instances contain the given ones.
+type StopActorRequest struct {
+	ActorID     lattice.ActorID   `json:"actor_ref"`
+	HostID      lattice.HostID    `json:"host_id"`
+	Count       uint32            `json:"count"` // 0 is all; newer hosts ignore it
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// UpdateActorRequest replaces a running actor by another revision of it. The reply comes when the swap is done.
+type UpdateActorRequest struct {
+	ActorID     lattice.ActorID   `json:"actor_id"` // may be empty: then the new module's key says
+	NewActorRef string            `json:"new_actor_ref"`
+	HostID      lattice.HostID    `json:"host_id"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// StartProviderRequest starts a provider on a host.
+type StartProviderRequest struct {
+	ProviderRef   string            `json:"provider_ref"`
+	LinkName      lattice.LinkName  `json:"link_name"`
+	HostID        lattice.HostID    `json:"host_id"`
+	Configuration string            `json:"configuration,omitempty"`
+	Annotations   map[string]string `json:"annotations,omitempty"`
+}
+
+// StopProviderRequest stops a provider on a host.
+type StopProviderRequest struct {
+	ProviderID  lattice.ProviderID `json:"provider_ref"`
+	LinkName    lattice.LinkName   `json:"link_name"`
+	ContractID  string             `json:"contract_id"`
+	HostID      lattice.HostID     `json:"host_id"`
+	Annotations map[string]string  `json:"annotations,omitempty"`
+}
+
+// StopHostRequest ends a host, or drains it when sent as the drain command: it takes no new work, finishes what it has
+// and then ends.
+type StopHostRequest struct {
+	HostID    lattice.HostID `json:"host_id"`
+	TimeoutMs uint64         `json:"timeout,omitempty"` // how long to wait for work in flight; 0 is the host's default
+}
+
+// RemoveLinkRequest deletes the link of an actor for a contract and a link name.
+type RemoveLinkRequest struct {
+	ActorID    lattice.ActorID  `json:"actor_id"`
+	ContractID string           `json:"contract_id"`
+	LinkName   lattice.LinkName `json:"link_name"`
+}
+
+// LabelRequest sets or deletes a label of a host.
+type LabelRequest struct {
+	Key   string `json:"key"`
+	Value string `json:"value"` // not used when deleting
+}
+
+// ActorAuctionRequest asks which hosts could run an actor.
+type ActorAuctionRequest struct {
+	ActorRef    string            `json:"actor_ref"`
+	Constraints map[string]string `json:"constraints"` // every one must equal a label of the host
+}
+
+// ActorAuctionAck is a bid.
+type ActorAuctionAck struct {
+	ActorRef    string            `json:"actor_ref"`
+	HostID      lattice.HostID    `json:"host_id"`
+	Constraints map[string]string `json:"constraints"`
+}
+
+// ProviderAuctionRequest asks which hosts could run a provider under a link name.
+type ProviderAuctionRequest struct {
+	ProviderRef string            `json:"provider_ref"`
+	LinkName    lattice.LinkName  `json:"link_name"`
+	Constraints map[string]string `json:"constraints"`
+}
+
+// ProviderAuctionAck is a bid.
+type ProviderAuctionAck struct {
+	ProviderRef string            `json:"provider_ref"`
+	LinkName    lattice.LinkName  `json:"link_name"`
+	HostID      lattice.HostID    `json:"host_id"`
+	Constraints map[string]string `json:"constraints"`
+}
+
+// RegistryCredential is how to log in to a registry. Printing it shows no secret.
+type RegistryCredential struct {
+	RegistryType string `json:"registryType"` // "oci"
+	Username     string `json:"username,omitempty"`
+	Password     string `json:"password,omitempty"`
+	Token        string `json:"token,omitempty"`
+}
+
+// String hides the secrets.
+func (c RegistryCredential) String() string { return "RegistryCredential{" + c.RegistryType + "}" }
+
+// GoString is String.
+func (c RegistryCredential) GoString() string { return c.String() }
+
+// LogValue is String.
+func (c RegistryCredential) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// RegistryCredentials maps "registry.host[:port]" to its credential.
+type RegistryCredentials map[string]RegistryCredential
+
+// LogsRequest asks for the buffered log lines of an actor on a host.
+type LogsRequest struct {
+	ActorID lattice.ActorID `json:"-"`     // from the subject
+	Lines   int             `json:"lines"` // the last so many; 0 is all that the host has
+}
+
+func decodeStartActor(b []byte) (r StartActorRequest, err error) {
+	o := readObject(b)
+	r.ActorRef = o.need("actor_ref")
+	n, _ := o.uint(Unbounded, "count")
+	r.Count = max(uint32(n), 1)
+	r.Annotations = o.strMap("annotations")
+	return r, o.err("start actor command")
+}
+
+// decodeScaleActor refuses a missing count: to some clients it meant "no limit" and to others "stop".
+func decodeScaleActor(b []byte) (r ScaleActorRequest, err error) {
+	o := readObject(b)
+	r.ActorRef = o.need("actor_ref")
+	r.ActorID = lattice.ActorID(o.str("actor_id"))
+	switch n, p := o.uint(Unbounded, "count", "max_instances", "max_concurrent"); p {
+	case present:
+		r.MaxInstances = uint32(n)
+	case null:
+		r.MaxInstances = Unbounded
+	default:
+		if len(o.errs) == 0 {
+			o.bad("count is missing; give the number of instances, 0 to stop, or null for no limit")
+		}
+	}
+	r.Annotations = o.strMap("annotations")
+	return r, o.err("scale actor command")
+}
+
+func decodeStopActor(b []byte) (r StopActorRequest, err error) {
+	o := readObject(b)
+	r.ActorID = o.actorID("actor_ref", "actor_id")
+	n, _ := o.uint(Unbounded, "count")
+	r.Count = uint32(n)
+	r.Annotations = o.strMap("annotations")
+	return r, o.err("stop actor command")
+}
+
+func decodeUpdateActor(b []byte) (r UpdateActorRequest, err error) {
+	o := readObject(b)
+	r.NewActorRef = o.need("new_actor_ref")
+	if o.str("actor_id", "actor_ref") != "" {
+		r.ActorID = o.actorID("actor_id", "actor_ref")
+	}
+	r.Annotations = o.strMap("annotations")
+	return r, o.err("update actor command")
+}
+
+func decodeStartProvider(b []byte) (r StartProviderRequest, err error) {
+	o := readObject(b)
+	r.ProviderRef = o.need("provider_ref")
+	r.LinkName = o.linkName("link_name")
+	r.Configuration = o.str("configuration")
+	r.Annotations = o.strMap("annotations")
+	return r, o.err("start provider command")
+}
+
+func decodeStopProvider(b []byte) (r StopProviderRequest, err error) {
+	o := readObject(b)
+	r.ProviderID = o.providerID("provider_ref", "provider_id")
+	r.LinkName = o.linkName("link_name")
+	r.ContractID = o.str("contract_id")
+	r.Annotations = o.strMap("annotations")
+	return r, o.err("stop provider command")
+}
+
+func decodeStopHost(b []byte) (r StopHostRequest, err error) {
+	o := readObject(b)
+	r.TimeoutMs, _ = o.uint(1<<40, "timeout")
+	return r, o.err("stop host command")
+}
+
+// DecodeLink reads a link definition in JSON, from the control interface or the bucket, and checks it with CheckLink.
+// A missing link name is lattice.DefaultLink. Values that are numbers or booleans become text.
+func DecodeLink(b []byte) (wire.LinkDefinition, error) {
+	o := readObject(b)
+	l := wire.LinkDefinition{
+		ActorID: o.need("actor_id"), ProviderID: o.need("provider_id"), ContractID: o.need("contract_id"),
+		LinkName: string(o.linkName("link_name")), Values: o.strMap("values"),
+	}
+	if l.Values == nil {
+		l.Values = map[string]string{}
+	}
+	if err := o.err("link definition"); err != nil {
+		return wire.LinkDefinition{}, err
+	}
+	return l, CheckLink(l)
+}
+
+// CheckLink reports what makes a link definition unfit for subjects and keys, as lattice.ErrInvalid.
+func CheckLink(l wire.LinkDefinition) error {
+	o := &object{}
+	_, err := lattice.ParseActorID(l.ActorID)
+	o.check("actor_id", err)
+	_, err = lattice.ParseProviderID(l.ProviderID)
+	o.check("provider_id", err)
+	if l.LinkName == "" {
+		o.bad("link_name is missing")
+	} else {
+		_, err = lattice.ParseLinkName(l.LinkName)
+		o.check("link_name", err)
+	}
+	if !contract(l.ContractID) {
+		o.bad("contract_id %q: want a name like wasmcloud:keyvalue", lattice.Printable(l.ContractID))
+	}
+	return o.err("link definition")
+}
+
+// contract reports whether s can name a contract: printable ASCII of sensible length, without spaces.
+func contract(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 256
+}
+
+func decodeRemoveLink(b []byte) (r RemoveLinkRequest, err error) {
+	o := readObject(b)
+	r.ActorID = o.actorID("actor_id")
+	r.ContractID = o.need("contract_id")
+	r.LinkName = o.linkName("link_name")
+	return r, o.err("delete link request")
+}
+
+func decodeLabel(b []byte) (r LabelRequest, err error) {
+	o := readObject(b)
+	r.Key = o.need("key")
+	r.Value = o.str("value")
+	return r, o.err("label request")
+}
+
+func decodeActorAuction(b []byte) (r ActorAuctionRequest, err error) {
+	o := readObject(b)
+	r.ActorRef = o.need("actor_ref")
+	r.Constraints = o.strMap("constraints")
+	return r, o.err("actor auction")
+}
+
+func decodeProviderAuction(b []byte) (r ProviderAuctionRequest, err error) {
+	o := readObject(b)
+	r.ProviderRef = o.need("provider_ref")
+	r.LinkName = o.linkName("link_name")
+	r.Constraints = o.strMap("constraints")
+	return r, o.err("provider auction")
+}
+
+func decodeRegistries(b []byte) (RegistryCredentials, error) {
+	o := readObject(b)
+	r := make(RegistryCredentials, len(o.fields))
+	for host, raw := range o.fields {
+		c := readObject(raw)
+		r[host] = RegistryCredential{RegistryType: c.str("registryType", "registry_type"), Username: c.str("username"),
+			Password: c.str("password"), Token: c.str("token")}
+		if len(c.errs) > 0 { // its text might hold a secret
+			o.bad("%s: malformed credential", lattice.Printable(host))
+		}
+	}
+	return r, o.err("registry credentials")
+}
+
+func decodeLogs(b []byte) (r LogsRequest, err error) {
+	o := readObject(b)
+	n, _ := o.uint(1<<20, "lines")
+	r.Lines = int(n)
+	return r, o.err("logs request")
+}

@@ -1,0 +1,514 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/latticetest"
+	"github.com/weftlattice/weft/lattice/subject"
+	"github.com/weftlattice/weft/lattice/trace"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// fakeHost records what it is told. It stands in for package host, which is tested with this package's client.
+type fakeHost struct {
+	id  lattice.HostID
+	bid bool
+
+	mu    sync.Mutex
+	calls []string // guarded by mu
+	err   error    // returned by commands. guarded by mu
+	block func(context.Context, string)
+	trace trace.Context
+}
+
+func (h *fakeHost) called(ctx context.Context, format string, args ...any) error {
+	call := fmt.Sprintf(format, args...)
+	if h.block != nil {
+		h.block(ctx, call)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.calls = append(h.calls, call)
+	h.trace, _ = trace.From(ctx)
+	return h.err
+}
+
+func (h *fakeHost) last() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.calls) == 0 {
+		return ""
+	}
+	return h.calls[len(h.calls)-1]
+}
+
+func (h *fakeHost) Host(context.Context) (Host, error) { return Host{ID: h.id, Version: "0.82.0"}, nil }
+func (h *fakeHost) Inventory(context.Context) (HostInventory, error) {
+	return HostInventory{HostID: h.id}, nil
+}
+func (h *fakeHost) Claims(context.Context) ([]Claims, error) {
+	return []Claims{{Subject: actorKey, Name: "a"}, {Subject: providerKey, Name: "p"}}, nil
+}
+func (h *fakeHost) Links(context.Context) ([]wire.LinkDefinition, error) {
+	return []wire.LinkDefinition{{ActorID: actorKey, ProviderID: providerKey, ContractID: "c", LinkName: "l"}}, nil
+}
+func (h *fakeHost) Logs(_ context.Context, r LogsRequest) ([]LogLine, error) {
+	return []LogLine{{ActorID: r.ActorID, Text: fmt.Sprint(r.Lines)}}, nil
+}
+func (h *fakeHost) BidActor(context.Context, ActorAuctionRequest) bool       { return h.bid }
+func (h *fakeHost) BidProvider(context.Context, ProviderAuctionRequest) bool { return h.bid }
+func (h *fakeHost) PutLink(ctx context.Context, l wire.LinkDefinition) error {
+	return h.called(ctx, "put link %s %v", l.LinkName, l.Values)
+}
+func (h *fakeHost) DelLink(ctx context.Context, r RemoveLinkRequest) error {
+	return h.called(ctx, "del link %s", r.LinkName)
+}
+func (h *fakeHost) StartActor(ctx context.Context, r StartActorRequest) error {
+	return h.called(ctx, "start %s %d", r.ActorRef, r.Count)
+}
+func (h *fakeHost) ScaleActor(ctx context.Context, r ScaleActorRequest) error {
+	return h.called(ctx, "scale %s %d", r.ActorRef, r.MaxInstances)
+}
+func (h *fakeHost) StopActor(ctx context.Context, r StopActorRequest) error {
+	return h.called(ctx, "stop actor")
+}
+func (h *fakeHost) UpdateActor(ctx context.Context, r UpdateActorRequest) error {
+	return h.called(ctx, "update %s", r.NewActorRef)
+}
+func (h *fakeHost) StartProvider(ctx context.Context, r StartProviderRequest) error {
+	return h.called(ctx, "start provider %s %s", r.ProviderRef, r.LinkName)
+}
+func (h *fakeHost) StopProvider(ctx context.Context, r StopProviderRequest) error {
+	return h.called(ctx, "stop provider %s", r.LinkName)
+}
+func (h *fakeHost) StopHost(ctx context.Context, r StopHostRequest) error {
+	return h.called(ctx, "stop host %d", r.TimeoutMs)
+}
+func (h *fakeHost) DrainHost(ctx context.Context, r StopHostRequest) error {
+	return h.called(ctx, "drain host %d", r.TimeoutMs)
+}
+func (h *fakeHost) PutLabel(ctx context.Context, r LabelRequest) error {
+	return h.called(ctx, "label %s=%s", r.Key, r.Value)
+}
+func (h *fakeHost) DelLabel(ctx context.Context, r LabelRequest) error {
+	return h.called(ctx, "unlabel %s", r.Key)
+}
+func (h *fakeHost) PutRegistries(ctx context.Context, r RegistryCredentials) error {
+	return h.called(ctx, "registries %d", len(r))
+}
+
+type bench struct {
+	env     *latticetest.Env
+	control subject.Control
+	client  *Client
+	nc      *nats.Conn
+}
+
+func newBench(t *testing.T) *bench {
+	env := latticetest.NATS(t)
+	nc := env.Conn(t)
+	c := subject.Control{Lattice: env.Lattice}
+	return &bench{env, c, NewClient(nc, c, time.Second), nc}
+}
+
+func (b *bench) host(t *testing.T, h *fakeHost) *Server {
+	t.Helper()
+	h.id = b.env.HostID(t)
+	s := NewServer(b.env.Conn(t), ServerConfig{Control: b.control, HostID: h.id, Handler: h, Logger: b.env.Logger})
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestEveryCommandArrives(t *testing.T) {
+	b := newBench(t)
+	h := &fakeHost{}
+	b.host(t, h)
+	ctx, id := t.Context(), h.id
+	actor, provider := lattice.ActorID(actorKey), lattice.ProviderID(providerKey)
+	for _, tc := range []struct {
+		want string
+		do   func() error
+	}{
+		{"start r 2", func() error { return b.client.StartActor(ctx, StartActorRequest{ActorRef: "r", HostID: id, Count: 2}) }},
+		{"scale r 0", func() error { return b.client.ScaleActor(ctx, ScaleActorRequest{ActorRef: "r", HostID: id}) }},
+		{"stop actor", func() error { return b.client.StopActor(ctx, StopActorRequest{ActorID: actor, HostID: id}) }},
+		{"update n", func() error {
+			return b.client.UpdateActor(ctx, UpdateActorRequest{ActorID: actor, NewActorRef: "n", HostID: id})
+		}},
+		{"start provider r default", func() error {
+			return b.client.StartProvider(ctx, StartProviderRequest{ProviderRef: "r", HostID: id})
+		}},
+		{"stop provider l", func() error {
+			return b.client.StopProvider(ctx, StopProviderRequest{ProviderID: provider, LinkName: "l", HostID: id})
+		}},
+		{"stop host 5", func() error { return b.client.StopHost(ctx, StopHostRequest{HostID: id, TimeoutMs: 5}) }},
+		{"drain host 0", func() error { return b.client.DrainHost(ctx, StopHostRequest{HostID: id}) }},
+		{"label k=v", func() error { return b.client.PutLabel(ctx, id, "k", "v") }},
+		{"unlabel k", func() error { return b.client.DelLabel(ctx, id, "k") }},
+		{"put link l map[k:v]", func() error {
+			return b.client.PutLink(ctx, wire.LinkDefinition{ActorID: actorKey, ProviderID: providerKey, ContractID: "c",
+				LinkName: "l", Values: map[string]string{"k": "v"}})
+		}},
+		{"del link l", func() error {
+			return b.client.DelLink(ctx, RemoveLinkRequest{ActorID: actor, ContractID: "c", LinkName: "l"})
+		}},
+		{"registries 1", func() error { return b.client.PutRegistries(ctx, RegistryCredentials{"r": {RegistryType: "oci"}}) }},
+	} {
+		t.Run(tc.want, func(t *testing.T) {
+			if err := tc.do(); err != nil || h.last() != tc.want {
+				t.Fatalf("got %q, %v", h.last(), err)
+			}
+		})
+	}
+}
+
+func TestQueries(t *testing.T) {
+	b := newBench(t)
+	hosts := []*fakeHost{{bid: true}, {bid: true}, {}}
+	for _, h := range hosts {
+		b.host(t, h)
+	}
+	ctx := t.Context()
+	pinged, err := b.client.PingHosts(ctx)
+	if err != nil || len(pinged) != 3 {
+		t.Fatalf("got %v, %v", pinged, err)
+	}
+	invs, err := b.client.Inventories(ctx)
+	if err != nil || len(invs) != 3 {
+		t.Fatalf("got %v, %v", invs, err)
+	}
+	inv, err := b.client.Inventory(ctx, hosts[1].id)
+	if err != nil || inv.HostID != hosts[1].id {
+		t.Fatalf("got %v, %v", inv, err)
+	}
+	claims, err := b.client.Claims(ctx)
+	if err != nil || len(claims) != 2 || !claims[1].IsProvider() {
+		t.Fatalf("got %v, %v", claims, err)
+	}
+	links, err := b.client.Links(ctx)
+	if err != nil || len(links) != 1 || links[0].ProviderID != providerKey {
+		t.Fatalf("got %v, %v", links, err)
+	}
+	lines, err := b.client.Logs(ctx, hosts[0].id, lattice.ActorID(actorKey), 7)
+	if err != nil || len(lines) != 1 || lines[0].Text != "7" || string(lines[0].ActorID) != actorKey {
+		t.Fatalf("got %v, %v", lines, err)
+	}
+	bids, err := b.client.AuctionActor(ctx, ActorAuctionRequest{ActorRef: "r"})
+	if err != nil || len(bids) != 2 || bids[0].ActorRef != "r" {
+		t.Fatalf("got %v, %v", bids, err)
+	}
+	pbids, err := b.client.AuctionProvider(ctx, ProviderAuctionRequest{ProviderRef: "r"})
+	if err != nil || len(pbids) != 2 || pbids[0].LinkName != lattice.DefaultLink {
+		t.Fatalf("got %v, %v", pbids, err)
+	}
+}
+
+func TestPingStopsWhenItIsQuiet(t *testing.T) {
+	b := newBench(t)
+	b.host(t, &fakeHost{})
+	b.client.timeout = time.Minute
+	start := time.Now()
+	if hosts, err := b.client.PingHosts(t.Context()); err != nil || len(hosts) != 1 || time.Since(start) > 30*time.Second {
+		t.Fatalf("got %v, %v after %v", hosts, err, time.Since(start))
+	}
+}
+
+func TestNobodyThere(t *testing.T) {
+	b := newBench(t)
+	id := b.env.HostID(t)
+	_, err := b.client.Inventory(t.Context(), id)
+	if !errors.Is(err, lattice.ErrNoResponders) || !strings.Contains(err.Error(), string(b.env.Lattice)) ||
+		!strings.Contains(err.Error(), b.control.Inventory(id)) || !strings.Contains(err.Error(), "weft host list") {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := b.client.AuctionActor(t.Context(), ActorAuctionRequest{ActorRef: "r"}); !errors.Is(err, lattice.ErrNoResponders) {
+		t.Fatalf("got %v", err)
+	}
+	if hosts, err := b.client.PingHosts(t.Context()); err != nil || len(hosts) != 0 {
+		t.Fatalf("got %v, %v", hosts, err)
+	}
+	if err := b.client.StopHost(t.Context(), StopHostRequest{HostID: "x.>"}); !errors.Is(err, lattice.ErrInvalid) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestTimeoutAndCancel(t *testing.T) {
+	b := newBench(t)
+	id := b.env.HostID(t)
+	if _, err := b.nc.Subscribe(b.control.Inventory(id), func(*nats.Msg) {}); err != nil {
+		t.Fatal(err)
+	}
+	b.client.timeout = 30 * time.Millisecond
+	if _, err := b.client.Inventory(t.Context(), id); !errors.Is(err, lattice.ErrTimeout) {
+		t.Fatalf("got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.client.Inventory(ctx, id); !errors.Is(err, lattice.ErrCanceled) {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := b.client.PingHosts(ctx); !errors.Is(err, lattice.ErrCanceled) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestRefusalCarriesWordsAndCode(t *testing.T) {
+	b := newBench(t)
+	h := &fakeHost{err: &lattice.Error{Code: lattice.ErrNotFound, Detail: `no "such" thing`}}
+	b.host(t, h)
+	err := b.client.ScaleActor(t.Context(), ScaleActorRequest{ActorRef: "r", HostID: h.id})
+	if !errors.Is(err, lattice.ErrNotFound) || err.Error() != `scale actor r: not found: no "such" thing` {
+		t.Fatalf("got %v", err)
+	}
+	// Another host sends no code.
+	id := b.env.HostID(t)
+	if _, err := b.nc.Subscribe(b.control.Command(id, "scale"), func(m *nats.Msg) {
+		_ = m.Respond([]byte(`{"accepted":false,"error":"my words"}`))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	err = b.client.ScaleActor(t.Context(), ScaleActorRequest{ActorRef: "r", HostID: id})
+	if !errors.Is(err, lattice.ErrGuest) || err.Error() != "scale actor r: my words" {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestMalformedAndUnknownRequests(t *testing.T) {
+	b := newBench(t)
+	h := &fakeHost{}
+	b.host(t, h)
+	for _, tc := range []struct{ subject, body, want string }{
+		{b.control.Command(h.id, "scale"), `{"actor_ref":`, "malformed JSON"},
+		{b.control.Command(h.id, "scale"), `{"actor_ref":"r"}`, "count is missing"},
+		{b.control.Command(h.id, "dance"), `{}`, "unsupported subject"},
+		{b.control.LinkPut(), `{}`, "actor_id is missing"},
+		{b.control.LabelPut(h.id), `{}`, "key is missing"},
+		{b.control.GetClaims() + "x", ``, "unsupported subject"},
+		{strings.Replace(b.control.GetClaims(), "get.claims", "config.put.a.b", 1), ``, "unsupported subject"},
+		{b.control.Logs(h.id, "Mx"), ``, "actor id"},
+	} {
+		t.Run(tc.subject+tc.want, func(t *testing.T) {
+			m, err := b.nc.Request(tc.subject, []byte(tc.body), time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var a Ack
+			if err := json.Unmarshal(m.Data, &a); err != nil || a.Accepted || !strings.Contains(a.Error, tc.want) {
+				t.Fatalf("got %s, %v", m.Data, err)
+			}
+		})
+	}
+	if h.last() != "" {
+		t.Fatalf("the host was asked to %s", h.last())
+	}
+}
+
+func TestOneHostOfManyStoresALink(t *testing.T) {
+	b := newBench(t)
+	hosts := []*fakeHost{{}, {}, {}}
+	for _, h := range hosts {
+		b.host(t, h)
+	}
+	const n = 20
+	for range n {
+		if err := b.client.PutLink(t.Context(), wire.LinkDefinition{ActorID: actorKey, ProviderID: providerKey, ContractID: "c", LinkName: "l"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	total := 0
+	for _, h := range hosts {
+		h.mu.Lock()
+		total += len(h.calls)
+		h.mu.Unlock()
+	}
+	if total != n {
+		t.Fatalf("%d links were stored %d times", n, total)
+	}
+}
+
+func TestTraceTravels(t *testing.T) {
+	b := newBench(t)
+	h := &fakeHost{}
+	b.host(t, h)
+	tc := trace.New()
+	if err := b.client.DelLabel(trace.With(t.Context(), tc), h.id, "k"); err != nil || h.trace.TraceID != tc.TraceID {
+		t.Fatalf("got %v, %v", h.trace, err)
+	}
+}
+
+func TestSlowCommandsHoldUpNobodyElse(t *testing.T) {
+	b := newBench(t)
+	release := make(chan struct{})
+	entered := make(chan string, 100)
+	h := &fakeHost{block: func(ctx context.Context, call string) {
+		entered <- call
+		if strings.HasPrefix(call, "scale slow") {
+			<-release
+		}
+	}}
+	b.host(t, h)
+	ctx := t.Context()
+	slow := make(chan error, 2)
+	scale := func(ref string, n uint32) error {
+		return b.client.ScaleActor(ctx, ScaleActorRequest{ActorRef: ref, MaxInstances: n, HostID: h.id})
+	}
+	go func() { slow <- scale("slow", 1) }()
+	if got := <-entered; got != "scale slow 1" {
+		t.Fatal(got)
+	}
+	go func() { slow <- scale("slow", 2) }()
+	if err := scale("quick", 3); err != nil { // another actor
+		t.Fatal(err)
+	}
+	if got := <-entered; got != "scale quick 3" { // and not the second one of the slow actor
+		t.Fatal(got)
+	}
+	if _, err := b.client.Inventory(ctx, h.id); err != nil { // a query
+		t.Fatal(err)
+	}
+	close(release)
+	for range 2 {
+		if err := <-slow; err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !slices.Equal(h.calls, []string{"scale quick 3", "scale slow 1", "scale slow 2"}) {
+		t.Fatalf("got %v", h.calls)
+	}
+}
+
+func TestCloseFinishesAcceptedWork(t *testing.T) {
+	b := newBench(t)
+	entered, release := make(chan struct{}), make(chan struct{})
+	h := &fakeHost{block: func(context.Context, string) { close(entered); <-release }}
+	s := b.host(t, h)
+	reply := make(chan error, 1)
+	go func() { reply <- b.client.PutLabel(t.Context(), h.id, "k", "v") }()
+	<-entered
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close(context.Background()) }()
+	latticetest.Eventually(t, 5*time.Second, func() error { // no longer serves
+		if _, err := b.client.Inventory(t.Context(), h.id); !errors.Is(err, lattice.ErrNoResponders) {
+			return fmt.Errorf("still answers: %v", err)
+		}
+		return nil
+	})
+	close(release)
+	if err := <-closed; err != nil {
+		t.Fatal(err)
+	}
+	if err := <-reply; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCloseEndsHandlersWithItsContext(t *testing.T) {
+	b := newBench(t)
+	entered := make(chan struct{})
+	h := &fakeHost{block: func(ctx context.Context, _ string) { close(entered); <-ctx.Done() }}
+	s := b.host(t, h)
+	if err := b.nc.Publish(b.control.LabelPut(h.id), []byte(`{"key":"k"}`)); err != nil {
+		t.Fatal(err)
+	}
+	<-entered
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	if err := s.Close(ctx); !errors.Is(err, lattice.ErrTimeout) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestFollowLogs(t *testing.T) {
+	b := newBench(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	publish := func() {
+		for _, body := range []string{`garbage`, `{"text":"hello","level":"info","time":"2024-01-02T03:04:05Z"}`} {
+			if err := b.nc.Publish(subject.Log(b.env.Lattice, lattice.ActorID(actorKey)), []byte(body)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	var got LogLine
+	err := b.client.FollowLogs(ctx, lattice.ActorID(actorKey), publish, func(l LogLine) { got = l; cancel() })
+	if err != nil || got.Text != "hello" || got.Time.Year() != 2024 {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+}
+
+func TestLaneHammer(t *testing.T) {
+	const keys, each, concurrent = 8, 200, 4
+	l := newLane(concurrent, keys*each)
+	var mu sync.Mutex
+	order := make(map[string][]int)
+	running, most := 0, 0
+	var wg sync.WaitGroup
+	for k := range keys {
+		key := fmt.Sprint(k)
+		wg.Go(func() {
+			for i := range each {
+				if !l.submit(key, func() {
+					mu.Lock()
+					running++
+					most = max(most, running)
+					order[key] = append(order[key], i)
+					mu.Unlock()
+					mu.Lock()
+					running--
+					mu.Unlock()
+				}) {
+					t.Error("full")
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := l.drain(t.Context(), func() {}); err != nil {
+		t.Fatal(err)
+	}
+	for key, got := range order {
+		if len(got) != each || !slices.IsSorted(got) {
+			t.Fatalf("key %s: %v", key, got)
+		}
+	}
+	if most > concurrent || len(order) != keys || l.size != 0 || len(l.queues) != 0 {
+		t.Fatalf("%d at once, %d keys, %d left, %d queues", most, len(order), l.size, len(l.queues))
+	}
+	if l.submit("", func() {}) {
+		t.Fatal("takes jobs after the end")
+	}
+}
+
+func TestLaneRefusesWhenFull(t *testing.T) {
+	l := newLane(1, 2)
+	release := make(chan struct{})
+	for i, want := range []bool{true, true, false} {
+		if got := l.submit("k", func() { <-release }); got != want {
+			t.Fatalf("job %d: %v", i, got)
+		}
+	}
+	close(release)
+	if err := l.drain(t.Context(), func() {}); err != nil {
+		t.Fatal(err)
+	}
+}
