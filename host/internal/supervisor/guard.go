@@ -20,6 +20,7 @@ import (
 const (
 	guardReadyTimeout = 10 * time.Second
 	guardWriteTimeout = time.Second
+	guardEndTimeout   = 3 * time.Second
 )
 
 // Guard is the helper process that ends the provider processes of a host that dies, even by kill -9. There is one per
@@ -115,8 +116,7 @@ func (g *Guard) keep(run *guardRun) {
 		select {
 		case <-g.stop:
 			g.set(nil)
-			_ = run.in.Close() // the guard does its work and ends
-			<-run.exited
+			g.end(run)
 			return
 		case <-run.exited:
 		}
@@ -144,6 +144,21 @@ func (g *Guard) keep(run *guardRun) {
 			run = next
 			g.set(run)
 		}
+	}
+}
+
+// end closes the guard's input, upon which it does its work and ends; a guard that hangs is killed and its work done here.
+func (g *Guard) end(run *guardRun) {
+	g.set(nil) // first, since a group that the guard ends is removed, and nobody listens any more
+	_ = run.in.Close()
+	timer := time.NewTimer(guardEndTimeout)
+	defer timer.Stop()
+	select {
+	case <-run.exited:
+	case <-timer.C:
+		_ = run.cmd.Process.Kill()
+		<-run.exited
+		g.killAll()
 	}
 }
 

@@ -141,7 +141,7 @@ func (p *Process) run(first chan<- error) {
 			p.stopped(c)
 			return
 		case n == 0 && p.State().Phase == Starting:
-			p.step(Failed, func(s *State) { s.PID, s.Reason, s.Stderr = 0, err.Error(), stderr })
+			p.step(Failed, func(s *State) { s.PID, s.Reason, s.Stderr = 0, cause(err), stderr })
 			first <- withOutput(err, stderr)
 			return
 		}
@@ -158,10 +158,6 @@ func (p *Process) run(first chan<- error) {
 // bringUp starts a child and waits until it is ready. With an error the child, if there is one, has ended, unless the
 // error is errStop.
 func (p *Process) bringUp() (*child, error) {
-	select {
-	case <-p.restart: // an old wish; this is a new start
-	default:
-	}
 	c, err := startChild(p.spec)
 	if err != nil {
 		return nil, err
@@ -171,6 +167,10 @@ func (p *Process) bringUp() (*child, error) {
 	var e *lattice.Error
 	if errors.As(err, &e) && e.Code == lattice.ErrTimeout {
 		p.terminate(c)
+	}
+	select {
+	case <-p.restart: // a wish from before; this is a new start
+	default:
 	}
 	return c, err
 }
@@ -342,7 +342,10 @@ func cause(err error) string {
 	if !errors.As(err, &e) {
 		return err.Error()
 	}
-	if e.Detail != "" {
+	switch {
+	case e.Detail != "" && e.Err != nil:
+		return e.Detail + ": " + e.Err.Error()
+	case e.Detail != "":
 		return e.Detail
 	}
 	return e.Error()
