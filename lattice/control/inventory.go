@@ -232,14 +232,22 @@ func readActor(o *object) Actor {
 	if raw, _, ok := o.get("instances"); ok && !isNull(raw) {
 		each(o, "instances", raw, func(i *object) { a.Instances = append(a.Instances, readInstance(i)) })
 	}
-	if raw, _, ok := o.get("limits"); ok && !isNull(raw) {
-		l := readObject(raw)
-		a.Limits = &ActorLimits{}
-		a.Limits.MemoryBytes, _ = l.uint(math.MaxUint64, "memory_bytes")
-		a.Limits.ExecutionMs, _ = l.uint(math.MaxUint64, "execution_ms")
-		o.errs = append(o.errs, l.errs...)
-	}
+	a.Limits = o.limits("limits")
 	return a
+}
+
+// limits reads the limits of an actor, nil when there are none.
+func (o *object) limits(name string) *ActorLimits {
+	raw, _, ok := o.get(name)
+	if !ok || isNull(raw) {
+		return nil
+	}
+	l := &ActorLimits{}
+	sub := readObject(raw)
+	l.MemoryBytes, _ = sub.uint(math.MaxUint64, "memory_bytes")
+	l.ExecutionMs, _ = sub.uint(math.MaxUint64, "execution_ms")
+	o.errs = append(o.errs, sub.errs...)
+	return l
 }
 
 func readInstance(o *object) ActorInstance {

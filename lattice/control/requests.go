@@ -33,6 +33,10 @@ type ScaleActorRequest struct {
 	HostID       lattice.HostID    `json:"host_id"`
 	MaxInstances uint32            `json:"count"` // 0 stops; Unbounded, null or max_concurrent: null is no limit
 	Annotations  map[string]string `json:"annotations,omitempty"`
+
+	// What weft adds; other hosts ignore it. Both count when the actor starts and are kept while it runs.
+	Limits *ActorLimits      `json:"limits,omitempty"` // nil and zero fields: the host's defaults
+	Config map[string]string `json:"config,omitempty"` // the environment of the guest
 }
 
 // StopActorRequest stops an actor on a host, where the annotations of its instances contain the given ones.
@@ -168,6 +172,8 @@ func decodeScaleActor(b []byte) (r ScaleActorRequest, err error) {
 		}
 	}
 	r.Annotations = o.strMap("annotations")
+	r.Limits = o.limits("limits")
+	r.Config = o.strMap("config")
 	return r, o.err("scale actor command")
 }
 
