@@ -1,0 +1,22 @@
+// Package provider is what a capability provider is written with: a process that a host starts, that gives actors a
+// capability (a database, a queue) or calls them (an HTTP server), under a contract, to the actors linked to it.
+//
+// A provider implements Provider, describes itself in Info, and hands both to Main. The package does the rest: it reads
+// the host data from standard input, connects, keeps the link table, checks every invocation (signature, issuer, hash,
+// target, link) before the provider sees it, answers health, link state and metrics requests, and ends in order when the
+// host asks, dies, or the process gets SIGTERM.
+//
+// # Links
+//
+// The links of a process are keyed by actor: an actor has one. PutLink, DelLink and ReviseLink are called one at a time,
+// in the order of the events; duplicates never reach the provider. A put that changes values becomes ReviseLink when the
+// provider has it, else DelLink and PutLink; calls of that actor wait meanwhile instead of failing. A put that fails
+// leaves the link failed, with the error's text in its state; it is tried again with back-off when the error is
+// lattice.ErrUnavailable, and whenever another link goes when it is lattice.ErrConflict.
+//
+// # Lifecycle
+//
+// Initial links, then intake, then the line "weft:ready" on standard output. At the end: intake stops, the calls in
+// progress are finished, Shutdown runs, the connection is flushed, exit status 0. Standard output carries nothing else;
+// logs go to standard error.
+package provider

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/weftlattice/weft/lattice/latticetest"
+	"github.com/weftlattice/weft/lattice/msgpack"
+	"github.com/weftlattice/weft/provider"
+	"github.com/weftlattice/weft/provider/providertest"
+)
+
+const asProvider = "WEFT_TEST_AS_PROVIDER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProvider) != "" {
+		os.Exit(provider.Main(info, newGreeter))
+	}
+	latticetest.VerifyMain(m)
+}
+
+var inProcess = providertest.Config{Info: info, New: newGreeter, Operation: "Greeter.Greet", Payload: msgpack.EncodeStr("you")}
+
+// child runs the provider as hosts do, as a process of its own.
+func child(t *testing.T) providertest.Config {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := inProcess
+	cfg.Command, cfg.Environ = []string{exe}, []string{asProvider + "=1"}
+	return cfg
+}
+
+func TestContract(t *testing.T) {
+	t.Run("in process", func(t *testing.T) { providertest.Run(t, inProcess) })
+	t.Run("as a process", func(t *testing.T) { providertest.Run(t, child(t)) })
+}
+
+func TestGreet(t *testing.T) {
+	env := latticetest.NATS(t)
+	p := providertest.Start(t, env, child(t))
+	plain, polite := env.ActorID(t), env.ActorID(t)
+	p.PutLink(plain, nil)
+	p.PutLink(polite, map[string]string{"GREETING": "Good evening"})
+	for actor, want := range map[string]string{string(plain): "Hello, Ada!", string(polite): "Good evening, Ada!"} {
+		id := plain
+		if actor == string(polite) {
+			id = polite
+		}
+		b, err := p.Call(context.Background(), id, "Greeter.Greet", msgpack.EncodeStr("Ada"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := msgpack.DecodeStr(b); err != nil || got != want {
+			t.Errorf("greeting %q, %v; want %q", got, err, want)
+		}
+	}
+}
+
+// Started by hand without host data, it says what it is and exits with the status for wrong use.
+func TestByHand(t *testing.T) {
+	cfg := child(t)
+	cmd := exec.Command(cfg.Command[0])
+	cmd.Env = cfg.Environ
+	cmd.Stdin = strings.NewReader("")
+	out, err := cmd.CombinedOutput()
+	if err == nil || cmd.ProcessState.ExitCode() != provider.ExitUsage {
+		t.Fatalf("ended with %v, want status %d", err, provider.ExitUsage)
+	}
+	if !strings.Contains(string(out), "weft provider start") {
+		t.Errorf("says %q, want the way to start it", out)
+	}
+}

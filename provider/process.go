@@ -1,0 +1,298 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/rpc"
+	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/lattice/subject"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// HealthTimeout bounds a health check.
+const HealthTimeout = time.Second
+
+// linkBacklog is how many link events wait at most while the provider works on one; a lattice sends far fewer at once.
+const linkBacklog = 1 << 14
+
+// process is a provider that runs: its connection, its links and its subscriptions.
+type process struct {
+	info     Info
+	host     lattice.HostID
+	lattice  lattice.Name
+	id       lattice.ProviderID
+	link     lattice.LinkName
+	log      *slog.Logger
+	nc       *nats.Conn
+	links    *table
+	metrics  *metrics
+	provider Provider
+	client   *rpc.Client
+	server   *rpc.Server
+	quit     context.CancelFunc // ends the process in order
+
+	subs   []*nats.Subscription
+	events chan *nats.Msg // link puts and deletions, in the order of the connection
+	done   chan struct{}  // closed to end the events' goroutine
+	loop   sync.WaitGroup
+}
+
+// newProcess reads who the process is from the host data, connects and makes the provider. Nothing is served yet.
+func newProcess(ctx context.Context, info Info, hd wire.HostData, log *slog.Logger, factory Factory, quit context.CancelFunc) (*process, error) {
+	p := &process{info: info, log: log, quit: quit, done: make(chan struct{}), events: make(chan *nats.Msg, linkBacklog)}
+	cluster, err := p.identify(hd)
+	if err != nil {
+		return nil, err
+	}
+	p.links = &table{host: p.host, id: p.id, name: p.link, log: log, grants: map[lattice.ActorID]*grant{}}
+	p.metrics = newMetrics(info, p.links)
+	timeout := time.Duration(hd.DefaultRPCTimeoutMS) * time.Millisecond
+	if timeout <= 0 || timeout > time.Hour {
+		timeout = rpc.DefaultTimeout
+	}
+	p.nc, err = natsconn.Connect(ctx, natsconn.Config{URL: hd.LatticeRPCURL, Name: "provider " + info.Name,
+		JWT: hd.LatticeRPCUserJWT, Seed: hd.LatticeRPCUserSeed, Logger: log, RetryOnFailedConnect: true})
+	if err != nil {
+		return nil, err
+	}
+	p.client = rpc.NewClient(p.nc, rpc.ClientConfig{Lattice: p.lattice, HostID: hd.HostID, Cluster: cluster, Timeout: timeout})
+	p.server = rpc.NewServer(p.nc, rpc.ServerConfig{
+		Verifier: signing.NewVerifier(append([]string{cluster.Public()}, hd.ClusterIssuers...)...),
+		Timeout:  timeout, Logger: log, Observe: p.metrics.observe})
+	p.provider, err = factory(Env{Logger: log, Lattice: p.lattice, HostID: p.host, ProviderID: p.id, LinkName: p.link,
+		InstanceID: hd.InstanceID, ConfigJSON: hd.ConfigJSON, Values: hd.EnvValues, Timeout: timeout,
+		Metrics: p.metrics.registerer, NATS: p.nc, Invoker: p})
+	if err != nil {
+		p.nc.Close()
+		return nil, fmt.Errorf("make provider %s: %w", info.Name, err)
+	}
+	p.links.provider = p.provider
+	return p, nil
+}
+
+func (p *process) identify(hd wire.HostData) (cluster signing.KeyPair, err error) {
+	var errs [5]error
+	p.lattice, errs[0] = lattice.ParseName(hd.LatticeRPCPrefix)
+	p.id, errs[1] = lattice.ParseProviderID(hd.ProviderKey)
+	p.link, errs[2] = lattice.ParseLinkName(hd.LinkName)
+	p.host, errs[3] = lattice.ParseHostID(hd.HostID)
+	cluster, errs[4] = signing.FromSeed(hd.InvocationSeed)
+	if err = errors.Join(errs[:]...); err == nil && cluster.Kind() != 'C' {
+		err = &lattice.Error{Code: lattice.ErrInvalid, Detail: "invocation_seed is not the seed of a cluster key"}
+	}
+	if err != nil {
+		err = fmt.Errorf("read host data: %w", err)
+	}
+	return cluster, err
+}
+
+// start puts the initial links and then opens the intake: links, invocations, the questions about the process, and
+// health last, since a host takes its answer for readiness.
+func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) error {
+	for _, s := range []string{subject.LinkPut(p.lattice, p.id, p.link), subject.LinkDel(p.lattice, p.id, p.link)} {
+		sub, err := p.nc.ChanSubscribe(s, p.events)
+		if err != nil {
+			return fmt.Errorf("subscribe %s: %w", s, err)
+		}
+		p.subs = append(p.subs, sub)
+	}
+	if err := p.nc.Flush(); err != nil { // links put from now on wait in events
+		return fmt.Errorf("subscribe links: %w", err)
+	}
+	for _, def := range initial {
+		p.links.put(ctx, def)
+	}
+	p.loop.Go(p.handleLinks)
+	_, err := p.server.Serve(rpc.Endpoint{Target: wire.ProviderEntity(p.id, p.info.Contract, p.link),
+		Subject: subject.Provider(p.lattice, p.id, p.link), Queue: subject.ProviderQueue, Limit: p.info.Limit, Handler: p.handle})
+	if err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		subject string
+		answer  nats.MsgHandler
+	}{
+		{subject.LinkStates(p.lattice, p.id, p.link), p.answerLinks},
+		{subject.ProviderMetrics(p.lattice, p.id, p.link, p.host), p.answerMetrics},
+		{subject.Shutdown(p.lattice, p.id, p.link), p.answerShutdown},
+		{subject.Health(p.lattice, p.id, p.link), p.answerHealth},
+	} {
+		sub, err := p.nc.Subscribe(s.subject, s.answer)
+		if err != nil {
+			return fmt.Errorf("subscribe %s: %w", s.subject, err)
+		}
+		p.subs = append(p.subs, sub)
+	}
+	if err := p.nc.Flush(); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	return nil
+}
+
+// stop closes the intake, finishes what is in progress, and ends the provider and the connection. It does all of it,
+// whatever fails, and is safe after a start that failed.
+func (p *process) stop(ctx context.Context) error {
+	var errs []error
+	for _, sub := range p.subs {
+		_ = sub.Unsubscribe()
+	}
+	errs = append(errs, p.server.Close(ctx))
+	close(p.done)
+	p.loop.Wait()
+	if s, ok := p.provider.(Shutdowner); ok {
+		if err := s.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("shut down provider: %w", err))
+		}
+	}
+	errs = append(errs, natsconn.Close(ctx, p.nc))
+	return errors.Join(errs...)
+}
+
+// handleLinks is the one goroutine that changes the link table after the start.
+func (p *process) handleLinks() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	stopped := make(chan struct{})
+	defer func() { <-stopped }()
+	go func() { // an event in progress must not hold up the end
+		defer close(stopped)
+		<-p.done
+		cancel()
+	}()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-p.done:
+			return
+		case msg := <-p.events:
+			p.linkEvent(ctx, msg)
+		case <-timer.C:
+		}
+		if next := p.links.retry(ctx, time.Now()); next.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(max(time.Until(next), time.Millisecond))
+		}
+	}
+}
+
+func (p *process) linkEvent(ctx context.Context, msg *nats.Msg) {
+	def, err := wire.DecodeLinkDefinition(msg.Data)
+	if err != nil {
+		p.log.Warn("link event ignored", lattice.LogErr, err)
+		return
+	}
+	if msg.Subject == subject.LinkDel(p.lattice, p.id, p.link) {
+		p.links.del(ctx, def)
+	} else {
+		p.links.put(ctx, def)
+	}
+}
+
+// handle serves an invocation that rpc.Server has verified.
+func (p *process) handle(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+	if !lattice.IsKey(inv.Origin.PublicKey, 'M') {
+		return nil, unlinked(inv.Origin.PublicKey)
+	}
+	g, err := p.links.acquire(ctx, inv.Origin.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	defer g.calls.Done()
+	if !slices.Contains(p.info.Operations, inv.Operation) {
+		knows := strings.Join(p.info.Operations, ", ")
+		if knows == "" {
+			knows = "no operations: it calls actors"
+		}
+		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "call", Entity: lattice.Printable(inv.Operation),
+			Detail: fmt.Sprintf("unknown operation; %s has %s", p.info.Name, knows)}
+	}
+	return p.provider.Handle(ctx, Call{Actor: g.link.Actor, Operation: inv.Operation, Payload: inv.Msg, Link: g.link})
+}
+
+// Call is the Invoker of the provider.
+func (p *process) Call(ctx context.Context, actor lattice.ActorID, operation string, payload []byte) ([]byte, error) {
+	contract, ok := p.links.contract(actor)
+	if !ok {
+		return nil, unlinked(string(actor))
+	}
+	return p.client.Call(ctx, rpc.Call{Origin: wire.ProviderEntity(p.id, contract, p.link), Target: wire.ActorEntity(actor),
+		Operation: operation, Payload: payload})
+}
+
+func (p *process) answerHealth(msg *nats.Msg) {
+	health := wire.Health{Healthy: true}
+	if c, ok := p.provider.(HealthChecker); ok {
+		ctx, cancel := context.WithTimeout(context.Background(), HealthTimeout)
+		defer cancel()
+		err := p.links.guard(ctx, "check health", c.Health)
+		if err != nil {
+			health = wire.Health{Message: err.Error()}
+		}
+	}
+	p.respond(msg, health.Encode())
+}
+
+func (p *process) answerLinks(msg *nats.Msg) {
+	b, err := json.Marshal(p.links.states())
+	if err != nil {
+		p.log.Error("link states not encoded", lattice.LogErr, err)
+		return
+	}
+	p.respond(msg, b)
+}
+
+func (p *process) answerMetrics(msg *nats.Msg) {
+	b, err := p.metrics.text()
+	if err != nil {
+		p.log.Error("metrics not rendered", lattice.LogErr, err)
+		return
+	}
+	p.respond(msg, b)
+}
+
+// answerShutdown ends the process when its own host asks; the subject is shared with the processes of other hosts.
+func (p *process) answerShutdown(msg *nats.Msg) {
+	var request struct {
+		HostID string `json:"host_id"`
+	}
+	if err := json.Unmarshal(msg.Data, &request); err != nil || request.HostID != string(p.host) {
+		p.log.Debug("shutdown request of another host ignored")
+		return
+	}
+	p.respond(msg, []byte("shutting down"))
+	if err := p.nc.FlushTimeout(time.Second); err != nil {
+		p.log.Debug("shutdown answer not flushed", lattice.LogErr, err)
+	}
+	p.log.Info("the host asks to shut down")
+	p.quit()
+}
+
+func (p *process) respond(msg *nats.Msg, b []byte) {
+	if msg.Reply == "" {
+		return
+	}
+	if err := msg.Respond(b); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		p.log.Warn("answer not sent", lattice.LogErr, err)
+	}
+}
+
+// drainStdin reads the rest of standard input, which is silent, until the host closes it or dies.
+func drainStdin(r io.Reader, ended func()) {
+	_, _ = io.Copy(io.Discard, r)
+	ended()
+}

@@ -1,0 +1,104 @@
+package provider
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// Info is what a provider says of itself.
+type Info struct {
+	Name        string // short and lower case: "keyvalue-redis"; names it in logs and metrics
+	Contract    string // contract id: "wasmcloud:keyvalue"
+	Version     string // semantic version
+	Description string // one line
+	// Operations are those that actors may call, "Service.Method". Others are refused with lattice.ErrNotFound before
+	// Handle sees them. Empty for a provider that only calls actors.
+	Operations []string
+	// Limit is the number of calls served at the same time; beyond it callers get lattice.ErrBusy at once.
+	// Default rpc.DefaultLimit.
+	Limit int
+}
+
+// Provider is a capability provider. PutLink and DelLink are called one at a time; Handle is called concurrently with
+// itself and with them, but for an actor only between its PutLink and its DelLink.
+type Provider interface {
+	// PutLink makes ready what a link needs. An error leaves nothing behind: there will be no DelLink. The text of the
+	// error is shown to users in the link's state, so it must hold no secret. ctx ends after LinkTimeout.
+	PutLink(ctx context.Context, link Link) error
+	// DelLink undoes PutLink, with the link that was put. Calls of that actor have ended, or had LinkTimeout to do so.
+	DelLink(ctx context.Context, link Link) error
+	// Handle serves one operation. ctx has the caller's deadline and trace. An error that is no lattice.Error or
+	// lattice.Code reaches the caller as lattice.ErrInternal.
+	Handle(ctx context.Context, call Call) ([]byte, error)
+}
+
+// HealthChecker is implemented by providers that may be unhealthy. It is called one at a time, with HealthTimeout; an
+// error is the reason, shown to users.
+type HealthChecker interface {
+	Health(ctx context.Context) error
+}
+
+// Shutdowner is implemented by providers that have something to end. It is called once, after the last call has ended
+// and before the connection closes. DelLink is not called for the links that remain.
+type Shutdowner interface {
+	Shutdown(ctx context.Context) error
+}
+
+// LinkReviser is implemented by providers that can change the values of a link in one step. An error leaves the old
+// link deleted, as after DelLink and a failed PutLink.
+type LinkReviser interface {
+	ReviseLink(ctx context.Context, before, after Link) error
+}
+
+// Link grants an actor the use of this provider.
+type Link struct {
+	Actor    lattice.ActorID
+	Name     lattice.LinkName
+	Contract string
+	Values   Values
+}
+
+// Call is one operation that a linked actor asks for. Its signature, target and link have been checked.
+type Call struct {
+	Actor     lattice.ActorID
+	Operation string // one of Info.Operations
+	Payload   []byte
+	Link      Link
+}
+
+// Factory makes the provider of a process. It is called once, before any link is put.
+type Factory func(env Env) (Provider, error)
+
+// Env is what a provider is given. Its parts are safe for concurrent use.
+type Env struct {
+	Logger     *slog.Logger
+	Lattice    lattice.Name
+	HostID     lattice.HostID // the host that started the process
+	ProviderID lattice.ProviderID
+	LinkName   lattice.LinkName // of this process; all its links have it
+	InstanceID string
+	ConfigJSON string            // the configuration given when the provider was started; may be empty
+	Values     map[string]string // environment values of the host data
+	Timeout    time.Duration     // of calls whose context has no deadline
+	Metrics    prometheus.Registerer
+	NATS       *nats.Conn // the connection to the lattice; do not close it
+	Invoker    Invoker    // behind Call
+}
+
+// Invoker calls actors.
+type Invoker interface {
+	Call(ctx context.Context, actor lattice.ActorID, operation string, payload []byte) ([]byte, error)
+}
+
+// Call asks a linked actor for an operation, signed, in the name of its link, and returns the payload of the answer.
+// The deadline of ctx bounds it, or else Timeout; the trace of ctx goes on. An actor without a link is
+// lattice.ErrUnlinked; for the other errors see rpc.Client.Call.
+func (e Env) Call(ctx context.Context, actor lattice.ActorID, operation string, payload []byte) ([]byte, error) {
+	return e.Invoker.Call(ctx, actor, operation, payload)
+}
