@@ -21,8 +21,10 @@ type ClientConfig struct {
 	Lattice lattice.Name
 	HostID  string // the host that sends, or that started the provider that sends
 	Cluster signing.KeyPair
-	Timeout time.Duration                    // for calls whose context has no deadline; default DefaultTimeout
-	Observe func(Call, time.Duration, error) // called after each call, concurrently; may be nil
+	Timeout time.Duration // for calls whose context has no deadline; default DefaultTimeout
+	// MaxBytes bounds requests and responses; default DefaultMaxBytes.
+	MaxBytes uint64
+	Observe  func(Call, time.Duration, error) // called after each call, concurrently; may be nil
 }
 
 // Call is one invocation to make.
@@ -34,8 +36,9 @@ type Call struct {
 
 // Client makes invocations. It is safe for concurrent use and does not own its connection.
 type Client struct {
-	nc  *nats.Conn
-	cfg ClientConfig
+	nc     *nats.Conn
+	cfg    ClientConfig
+	chunks *chunks
 }
 
 // NewClient returns a client on a connection.
@@ -43,13 +46,16 @@ func NewClient(nc *nats.Conn, cfg ClientConfig) *Client {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = DefaultTimeout
 	}
-	return &Client{nc: nc, cfg: cfg}
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = DefaultMaxBytes
+	}
+	return &Client{nc: nc, cfg: cfg, chunks: &chunks{nc: nc, lattice: cfg.Lattice}}
 }
 
 // Call signs and sends an invocation and returns the payload of the answer. The deadline of ctx bounds it, or else the
-// client's timeout. Errors: what the target answered (lattice.Error with Remote set), ErrTimeout, ErrNoResponders when
-// nobody serves the target, ErrTooLarge for a payload above wire.MaxInlineBytes, ErrCanceled, ErrUnavailable when the
-// connection is closed.
+// client's timeout, with 13 s on top for a payload above wire.MaxInlineBytes. Errors: what the target answered
+// (lattice.Error with Remote set), ErrTimeout, ErrNoResponders when nobody serves the target, ErrTooLarge for a payload
+// above MaxBytes, ErrCanceled, ErrUnavailable when the connection is closed.
 func (c *Client) Call(ctx context.Context, call Call) ([]byte, error) {
 	start := time.Now()
 	payload, err := c.call(ctx, call)
@@ -63,12 +69,17 @@ func (c *Client) call(ctx context.Context, call Call) ([]byte, error) {
 	fail := func(code lattice.Code, detail string, cause error) error {
 		return &lattice.Error{Code: code, Op: "call " + call.Operation + " of", Entity: call.Target.PublicKey, Detail: detail, Err: cause}
 	}
-	if len(call.Payload) > wire.MaxInlineBytes {
-		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("request of %d bytes, limit %d", len(call.Payload), wire.MaxInlineBytes), nil)
+	if uint64(len(call.Payload)) > c.cfg.MaxBytes {
+		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("request of %d bytes, limit %d", len(call.Payload), c.cfg.MaxBytes), nil)
 	}
+	chunked := len(call.Payload) > wire.MaxInlineBytes
 	if _, ok := ctx.Deadline(); !ok {
+		timeout := c.cfg.Timeout
+		if chunked {
+			timeout += chunkAllowance
+		}
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.cfg.Timeout)
+		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
 	subj, err := target(c.cfg.Lattice, call.Target)
@@ -87,6 +98,12 @@ func (c *Client) call(ctx context.Context, call Call) ([]byte, error) {
 	if err != nil {
 		return nil, fail(lattice.ErrInternal, "sign", err)
 	}
+	if chunked {
+		inv.Msg = nil
+		if err := c.chunks.put(ctx, inv.ID, call.Payload); err != nil {
+			return nil, err
+		}
+	}
 	deadline, _ := ctx.Deadline()
 	if left := time.Until(deadline); left > 0 {
 		msg.Header[headerTimeout] = []string{strconv.FormatInt(max(1, left.Milliseconds()), 10)}
@@ -94,9 +111,12 @@ func (c *Client) call(ctx context.Context, call Call) ([]byte, error) {
 	msg.Data = inv.Encode()
 
 	reply, err := c.nc.RequestMsgWithContext(ctx, msg)
+	if chunked && err != nil {
+		c.chunks.drop(inv.ID) // nobody has, or it is late
+	}
 	switch {
 	case err == nil:
-		return c.answer(inv, reply, fail)
+		return c.answer(ctx, inv, reply, fail)
 	case errors.Is(err, nats.ErrNoResponders):
 		return nil, fail(lattice.ErrNoResponders, "", nil)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
@@ -109,7 +129,7 @@ func (c *Client) call(ctx context.Context, call Call) ([]byte, error) {
 	return nil, fail(lattice.ErrUnavailable, "", err)
 }
 
-func (c *Client) answer(inv *wire.Invocation, reply *nats.Msg, fail func(lattice.Code, string, error) error) ([]byte, error) {
+func (c *Client) answer(ctx context.Context, inv *wire.Invocation, reply *nats.Msg, fail func(lattice.Code, string, error) error) ([]byte, error) {
 	resp, err := wire.DecodeResponse(reply.Data)
 	if err != nil {
 		return nil, fail(lattice.ErrInvalid, "undecodable response", err)
@@ -120,8 +140,12 @@ func (c *Client) answer(inv *wire.Invocation, reply *nats.Msg, fail func(lattice
 	if resp.InvocationID != inv.ID {
 		return nil, fail(lattice.ErrInvalid, "the response answers another invocation, "+lattice.Printable(resp.InvocationID), nil)
 	}
+	if resp.ContentLength > c.cfg.MaxBytes {
+		c.chunks.drop(responseName(inv.ID))
+		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("response of %d bytes, limit %d", resp.ContentLength, c.cfg.MaxBytes), nil)
+	}
 	if resp.ContentLength > uint64(len(resp.Msg)) {
-		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("response of %d bytes came in chunks", resp.ContentLength), nil)
+		return c.chunks.take(ctx, responseName(inv.ID), resp.ContentLength)
 	}
 	return resp.Msg, nil
 }

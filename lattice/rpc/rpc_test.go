@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/latticetest"
 	"github.com/weftlattice/weft/lattice/rpc"
@@ -41,8 +42,8 @@ func newRig(t *testing.T) *rig {
 	env := latticetest.NATS(t)
 	r := &rig{env: env, nc: env.Conn(t), actor: env.ActorID(t)}
 	r.origin = wire.ProviderEntity(env.ProviderID(t), "wasmcloud:httpserver", "default")
-	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(env.HostID(t)), Cluster: env.Cluster})
-	r.server = rpc.NewServer(env.Conn(t), rpc.ServerConfig{Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger,
+	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(env.HostID(t)), Cluster: env.Cluster, MaxBytes: 5 << 20})
+	r.server = rpc.NewServer(env.Conn(t), rpc.ServerConfig{Lattice: env.Lattice, MaxBytes: 4 << 20, Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger,
 		Observe: func(_ *wire.Invocation, _ time.Duration, err error) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -81,7 +82,7 @@ func TestCall(t *testing.T) {
 		case "Test.Guest":
 			return nil, &lattice.Error{Code: lattice.ErrGuest, Detail: "no such door"}
 		case "Test.Huge":
-			return make([]byte, wire.MaxInlineBytes+1), nil
+			return make([]byte, 4<<20+1), nil
 		case "Test.Panic":
 			panic("boom")
 		case "Test.Slow":
@@ -91,8 +92,8 @@ func TestCall(t *testing.T) {
 		return nil, errors.New("plain")
 	})
 	ctx := context.Background()
-	big := bytes.Repeat([]byte("x"), wire.MaxInlineBytes)
-	for _, payload := range [][]byte{nil, []byte("hi"), big} {
+	big := bytes.Repeat([]byte("x"), 4<<20)
+	for _, payload := range [][]byte{nil, []byte("hi"), big[:wire.MaxInlineBytes], big[:wire.MaxInlineBytes+1], big} {
 		if got, err := r.call(ctx, "Test.Echo", payload); err != nil || !bytes.Equal(got, payload) {
 			t.Errorf("echo of %d bytes: got %d, %v", len(payload), len(got), err)
 		}
@@ -107,8 +108,10 @@ func TestCall(t *testing.T) {
 		text    string
 	}{
 		{"Test.Guest", ctx, nil, lattice.ErrGuest, "no such door"},
-		{"Test.Huge", ctx, nil, lattice.ErrTooLarge, "response of 921601 bytes, limit 921600"},
-		{"Test.Echo", ctx, append(big, 'x'), lattice.ErrTooLarge, "request of 921601 bytes, limit 921600"},
+		{"Test.Huge", ctx, nil, lattice.ErrTooLarge, "response of 4194305 bytes, limit 4194304"},
+		{"Test.Echo", ctx, append(big, 'x'), lattice.ErrTooLarge, "request of 4194305 bytes, limit 4194304"},
+		{"Test.Echo", ctx, make([]byte, 5<<20+1), lattice.ErrTooLarge, "request of 5242881 bytes, limit 5242880"},
+		{"Test.Guest", ctx, big, lattice.ErrGuest, "no such door"},
 		{"Test.Panic", ctx, nil, lattice.ErrInternal, "panicked"},
 		{"Test.Other", ctx, nil, lattice.ErrInternal, "plain"},
 		{"Test.Slow", short, nil, lattice.ErrTimeout, ""},
@@ -122,6 +125,31 @@ func TestCall(t *testing.T) {
 	if !errors.Is(err, lattice.ErrNoResponders) {
 		t.Errorf("nobody there: %v, want ErrNoResponders", err)
 	}
+	_, err = r.client.Call(ctx, rpc.Call{Origin: r.origin, Target: wire.ActorEntity(r.env.ActorID(t)), Operation: "A.B", Payload: big})
+	if !errors.Is(err, lattice.ErrNoResponders) {
+		t.Errorf("nobody there for a large payload: %v, want ErrNoResponders", err)
+	}
+	r.nothingLeft(t)
+}
+
+// nothingLeft checks that the object store holds no payload any more.
+func (r *rig) nothingLeft(t *testing.T) {
+	t.Helper()
+	js, err := jetstream.New(r.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	latticetest.Eventually(t, 5*time.Second, func() error {
+		store, err := js.ObjectStore(context.Background(), subject.ChunkBucket(r.env.Lattice))
+		if err != nil {
+			return err
+		}
+		left, err := store.List(context.Background())
+		if !errors.Is(err, jetstream.ErrNoObjectsFound) {
+			return fmt.Errorf("%d payloads left, %v", len(left), err)
+		}
+		return nil
+	})
 }
 
 // Each refusal a receiver owes to a call that it must not serve.
@@ -152,7 +180,8 @@ func TestRefusals(t *testing.T) {
 		"no claims":    {func(i *wire.Invocation) { i.EncodedClaims = "" }, lattice.ErrTokenMalformed},
 		"no host":      {func(i *wire.Invocation) { i.HostID = "me" }, lattice.ErrTokenMalformed},
 		"wrong target": {func(i *wire.Invocation) { i.Target = wire.ActorEntity(r.env.ActorID(t)); sign(r.env.Cluster, i) }, lattice.ErrWrongTarget},
-		"chunked":      {func(i *wire.Invocation) { i.ContentLength = 10 << 20 }, lattice.ErrTooLarge},
+		"too large":    {func(i *wire.Invocation) { i.ContentLength = 10 << 20 }, lattice.ErrTooLarge},
+		"no payload":   {func(i *wire.Invocation) { i.ContentLength = 1 << 20 }, lattice.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inv := &wire.Invocation{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Echo", Msg: []byte("msg"), ID: "some-id", HostID: string(r.env.HostID(t))}
@@ -182,8 +211,8 @@ func TestRefusals(t *testing.T) {
 	latticetest.Eventually(t, 5*time.Second, func() error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if len(r.observed) != 10 {
-			return fmt.Errorf("observed %d refusals, want 10", len(r.observed))
+		if len(r.observed) != 11 {
+			return fmt.Errorf("observed %d refusals, want 11", len(r.observed))
 		}
 		return nil
 	})
@@ -302,7 +331,7 @@ func BenchmarkCall(b *testing.B) {
 	env := latticetest.NATS(b)
 	actor := env.ActorID(b)
 	s := subject.Actor(env.Lattice, actor)
-	server := rpc.NewServer(env.Conn(b), rpc.ServerConfig{Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger})
+	server := rpc.NewServer(env.Conn(b), rpc.ServerConfig{Lattice: env.Lattice, MaxBytes: 4 << 20, Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger})
 	defer server.Close(context.Background())
 	if _, err := server.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: s, Queue: s, Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) { return inv.Msg, nil }}); err != nil {
 		b.Fatal(err)

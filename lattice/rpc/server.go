@@ -17,10 +17,12 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// ServerConfig configures a Server. Verifier and Logger are required.
+// ServerConfig configures a Server. Lattice, Verifier and Logger are required.
 type ServerConfig struct {
+	Lattice  lattice.Name
 	Verifier *signing.Verifier
 	Timeout  time.Duration // for calls that say no remaining time; default DefaultTimeout
+	MaxBytes uint64        // bounds requests and responses; default DefaultMaxBytes
 	Logger   *slog.Logger
 	// Observe is called after each call, refused and busy ones included, concurrently; may be nil. The invocation is
 	// nil when it could not be decoded.
@@ -46,6 +48,8 @@ type Server struct {
 	ctx context.Context // ends when the server is closed
 	end context.CancelFunc
 
+	chunks *chunks
+
 	mu     sync.Mutex
 	subs   map[*Subscription]struct{} // guarded by mu
 	closed bool                       // guarded by mu
@@ -56,8 +60,11 @@ func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = DefaultTimeout
 	}
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = DefaultMaxBytes
+	}
 	ctx, end := context.WithCancel(context.Background())
-	return &Server{nc: nc, cfg: cfg, ctx: ctx, end: end, subs: map[*Subscription]struct{}{}}
+	return &Server{nc: nc, cfg: cfg, ctx: ctx, end: end, chunks: &chunks{nc: nc, lattice: cfg.Lattice}, subs: map[*Subscription]struct{}{}}
 }
 
 // Subscription is an endpoint being served.
@@ -133,28 +140,42 @@ func (sub *Subscription) busy(msg *nats.Msg) {
 	if err == nil {
 		err = &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d calls in progress, none more admitted", sub.limit.Load())}
 	}
-	sub.server.finish(msg, inv, nil, 0, err)
+	sub.server.answer(sub.server.ctx, msg, inv, nil, 0, err)
 }
 
 func (sub *Subscription) serve(msg *nats.Msg) {
 	start := time.Now()
-	inv, err := wire.DecodeInvocation(msg.Data)
 	var payload []byte
+	inv, err := wire.DecodeInvocation(msg.Data)
+	ctx, cancel := context.WithTimeout(sub.server.ctx, sub.server.remaining(msg.Header, inv))
+	defer cancel()
+	if err == nil {
+		err = sub.complete(ctx, inv)
+	}
 	if err == nil {
 		err = sub.verify(inv)
 	}
 	if err == nil {
-		ctx, cancel := context.WithTimeout(sub.server.ctx, sub.server.remaining(msg.Header))
 		payload, err = sub.handle(withTrace(ctx, inv, msg.Header), inv)
-		cancel()
 	}
-	sub.server.finish(msg, inv, payload, time.Since(start), err)
+	sub.server.answer(ctx, msg, inv, payload, time.Since(start), err)
+}
+
+// complete fetches the payload of an invocation that came without.
+func (sub *Subscription) complete(ctx context.Context, inv *wire.Invocation) (err error) {
+	if inv.ContentLength <= uint64(len(inv.Msg)) {
+		return nil
+	}
+	s := sub.server
+	if inv.ContentLength > s.cfg.MaxBytes {
+		s.chunks.drop(inv.ID)
+		return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("request of %d bytes, limit %d", inv.ContentLength, s.cfg.MaxBytes)}
+	}
+	inv.Msg, err = s.chunks.take(ctx, inv.ID, inv.ContentLength)
+	return err
 }
 
 func (sub *Subscription) verify(inv *wire.Invocation) error {
-	if inv.ContentLength > uint64(len(inv.Msg)) {
-		return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("request of %d bytes came in chunks, limit %d", inv.ContentLength, wire.MaxInlineBytes)}
-	}
 	// Clients of the dialect send host ids that are no valid keys; only their form counts.
 	if len(inv.HostID) != lattice.KeyLength || inv.HostID[0] != 'N' && inv.HostID[0] != 'C' {
 		return &lattice.Error{Code: lattice.ErrTokenMalformed, Detail: "host_id " + lattice.Printable(inv.HostID) + " is not the key of a host"}
@@ -179,22 +200,20 @@ func (sub *Subscription) handle(ctx context.Context, inv *wire.Invocation) (payl
 	return sub.ep.Handler(ctx, inv)
 }
 
-// finish answers and observes. Errors are answered too: silence would be a timeout to the caller.
-func (s *Server) finish(msg *nats.Msg, inv *wire.Invocation, payload []byte, took time.Duration, err error) {
-	if err == nil && len(payload) > wire.MaxInlineBytes {
-		err = &lattice.Error{Code: lattice.ErrTooLarge, Op: inv.Operation, Detail: fmt.Sprintf("response of %d bytes, limit %d", len(payload), wire.MaxInlineBytes)}
+// answer sends the outcome of a call, and observes it. Errors are answered too: silence would be a timeout to the caller.
+func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation, payload []byte, took time.Duration, err error) {
+	resp := &wire.Response{InvocationID: "UNKNOWN"}
+	if inv != nil {
+		resp.InvocationID = inv.ID
+	}
+	if err == nil && msg.Reply != "" {
+		err = s.fill(ctx, resp, payload)
 	}
 	if msg.Reply != "" {
-		resp := &wire.Response{InvocationID: "UNKNOWN"}
-		if inv != nil {
-			resp.InvocationID = inv.ID
-		}
 		reply := &nats.Msg{Subject: msg.Reply}
 		if err != nil {
 			resp.Error = errorText(err)
 			reply.Header = nats.Header{headerError: {lattice.CodeOf(err).Name()}}
-		} else {
-			resp.Msg, resp.ContentLength = payload, uint64(len(payload))
 		}
 		reply.Data = resp.Encode()
 		if perr := s.nc.PublishMsg(reply); perr != nil && !errors.Is(perr, nats.ErrConnectionClosed) {
@@ -206,6 +225,23 @@ func (s *Server) finish(msg *nats.Msg, inv *wire.Invocation, payload []byte, too
 	}
 }
 
+// fill puts the payload into the response, or into the object store when it is too large for a message.
+func (s *Server) fill(ctx context.Context, resp *wire.Response, payload []byte) error {
+	n := uint64(len(payload))
+	switch {
+	case n > s.cfg.MaxBytes:
+		return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", n, s.cfg.MaxBytes)}
+	case n > wire.MaxInlineBytes:
+		if err := s.chunks.put(ctx, responseName(resp.InvocationID), payload); err != nil {
+			return err
+		}
+	default:
+		resp.Msg = payload
+	}
+	resp.ContentLength = n
+	return nil
+}
+
 // errorText is what the dialect's error field carries; it must not be empty.
 func errorText(err error) string {
 	if text := err.Error(); text != "" {
@@ -214,11 +250,14 @@ func errorText(err error) string {
 	return lattice.CodeOf(err).Error()
 }
 
-func (s *Server) remaining(h nats.Header) time.Duration {
+func (s *Server) remaining(h nats.Header, inv *wire.Invocation) time.Duration {
 	if v := h[headerTimeout]; len(v) > 0 {
 		if ms, err := strconv.ParseInt(v[0], 10, 32); err == nil && ms > 0 {
 			return time.Duration(ms) * time.Millisecond
 		}
+	}
+	if inv != nil && inv.ContentLength > uint64(len(inv.Msg)) {
+		return s.cfg.Timeout + chunkAllowance
 	}
 	return s.cfg.Timeout
 }

@@ -15,6 +15,9 @@ const (
 // KVLattice is the bucket of a lattice's links and claims.
 func KVLattice(l lattice.Name) string { return "LATTICEDATA_" + string(l) }
 
+// ChunkBucket is the object store of payloads that are too large for a message: the lattice's name itself.
+func ChunkBucket(l lattice.Name) string { return string(l) }
+
 // ArtifactBucket is the object store of modules and provider archives pushed into the lattice (weft).
 func ArtifactBucket(l lattice.Name) string { return "WEFT_ARTIFACTS_" + string(l) }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// MaxInlineBytes is the largest payload that travels inside a message; NATS refuses messages above 1 MiB by default,
-// and the dialect leaves the rest to addressing and claims. Larger ones are lattice.ErrTooLarge.
+// MaxInlineBytes is the largest payload that travels inside a message: NATS refuses messages above 1 MiB by default, and
+// the dialect leaves the rest to addressing and claims. Larger ones travel through the lattice's object store.
 const MaxInlineBytes = 900 * 1024
 
 // maxDepth bounds how deep a value that nobody asked for may nest.
