@@ -18,7 +18,7 @@
 // Build it with either of
 //
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o hello.wasm .
-//	tinygo build -o hello.wasm -target=actor.json . # see actor-sdk/tinygo
+//	tinygo build -target=wasip1 -buildmode=c-shared -scheduler=none -o hello.wasm . # or see actor-sdk/tinygo
 //
 // # Rules
 //

@@ -21,7 +21,7 @@ func Warn(text string) { write(contract.Warn, text) }
 // Error writes text about work that failed.
 func Error(text string) { write(contract.Error, text) }
 
-// Debugf is Debug with the formatting of fmt, which makes a TinyGo module some 50 kB larger.
+// Debugf is Debug with the formatting of fmt, which makes a TinyGo module some 80 kB larger.
 func Debugf(format string, args ...any) { Debug(fmt.Sprintf(format, args...)) }
 
 // Infof is Info with the formatting of fmt.
