@@ -15,6 +15,9 @@ import (
 // the group can keep a pipe open longer.
 const lingering = time.Second
 
+// busyTimeout is the longest wait between two attempts to run a file that is being written.
+const busyTimeout = 200 * time.Millisecond
+
 // child is one run of the program. Its goroutines have ended when exited is closed.
 type child struct {
 	cmd   *exec.Cmd
@@ -50,12 +53,8 @@ func startChild(spec Spec) (*child, error) {
 	}
 	// Files of our own instead of os/exec's pipes: Wait must not wait for a grandchild that holds a pipe open, and
 	// nothing the child wrote before it ended must get lost.
-	cmd := exec.Command(spec.Path, spec.Args...)
-	cmd.Env = environment(spec.Env, hostEnv)
-	cmd.Dir = spec.Dir
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = inR, outW, errW
-	cmd.SysProcAttr = ownGroup()
-	if err := cmd.Start(); err != nil {
+	cmd, err := execute(spec, inR, outW, errW)
+	if err != nil {
 		closeAll()
 		return nil, startError(spec.Path, err)
 	}
@@ -86,6 +85,23 @@ func startChild(spec Spec) (*child, error) {
 		_, _ = outR.Close(), errR.Close()
 	}()
 	return c, nil
+}
+
+// execute starts the program. A file that has just been written can be busy for a moment: a process forked at that time
+// for something else still holds it open for writing, until it executes its own program.
+func execute(spec Spec, in, out, errs *os.File) (*exec.Cmd, error) {
+	for wait := time.Millisecond; ; wait *= 2 {
+		cmd := exec.Command(spec.Path, spec.Args...)
+		cmd.Env = environment(spec.Env, hostEnv)
+		cmd.Dir = spec.Dir
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, errs
+		cmd.SysProcAttr = ownGroup()
+		err := cmd.Start()
+		if !errors.Is(err, errBusy) || wait > busyTimeout {
+			return cmd, err
+		}
+		time.Sleep(wait)
+	}
 }
 
 // feed writes the standard input. A child that does not read it is not ready in time, and its end closes the pipe.

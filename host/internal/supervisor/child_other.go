@@ -3,10 +3,13 @@
 package supervisor
 
 import (
+	"errors"
 	"syscall"
 
 	"github.com/weftlattice/weft/host/guard"
 )
+
+var errBusy = errors.New("never")
 
 func ownGroup() *syscall.SysProcAttr { return nil }
 

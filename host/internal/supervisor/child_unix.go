@@ -4,6 +4,9 @@ package supervisor
 
 import "syscall"
 
+// errBusy is the system's word for a program that somebody has open for writing.
+const errBusy = syscall.ETXTBSY
+
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }

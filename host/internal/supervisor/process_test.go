@@ -124,6 +124,28 @@ func TestFirstStartFails(t *testing.T) {
 	}
 }
 
+// TestBusyFile: a program that is open for writing somewhere is run as soon as it is not.
+func TestBusyFile(t *testing.T) {
+	program, err := os.ReadFile(self(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "provider")
+	if err := os.WriteFile(path, program, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	timer := time.AfterFunc(50*time.Millisecond, func() { _ = f.Close() })
+	defer timer.Stop()
+	spec := play(t, "serve")
+	spec.Path = path
+	supervise(t, spec)
+}
+
 func TestStartGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	spec := play(t, "silent")

@@ -1,0 +1,211 @@
+package artifact
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	store "github.com/weftlattice/weft/lattice/artifact"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// DefaultCacheBytes is how much a cache keeps: 1 GiB.
+const DefaultCacheBytes = 1 << 30
+
+// Config says where artifacts come from.
+type Config struct {
+	Lattice   lattice.Name        // whose store "lattice://" means
+	JetStream jetstream.JetStream // nil: only what is cached
+	CacheDir  string              // required; created when missing. Several hosts may share it
+
+	CacheBytes    int64 // limit of the blobs kept; 0 is 1 GiB. Executables are not counted and stay
+	MaxBytes      int64 // limit of one artifact; 0 is 256 MiB
+	AllowFileLoad bool  // whether files of this machine may be loaded
+
+	Logger *slog.Logger // nil discards
+}
+
+// Artifact is what a reference stands for.
+type Artifact struct {
+	Ref    string // as it was asked for
+	Digest string // of Bytes: "sha256:" and 64 hexadecimal digits
+	Bytes  []byte // shared by all who asked at the same time: not to be changed
+}
+
+// Resolver fetches artifacts. It is safe for concurrent use.
+type Resolver struct {
+	cfg     Config
+	blobs   *cache
+	execDir string
+	flights flights
+}
+
+// New makes a resolver. It touches nothing yet. A Config without a cache directory is ErrInvalid.
+func New(cfg Config) (*Resolver, error) {
+	if cfg.CacheDir == "" {
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "resolve artifacts", Detail: "there is no cache directory"}
+	}
+	dir, err := filepath.Abs(cfg.CacheDir)
+	if err != nil {
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "resolve artifacts", Entity: cfg.CacheDir, Err: err}
+	}
+	if cfg.CacheBytes <= 0 {
+		cfg.CacheBytes = DefaultCacheBytes
+	}
+	if cfg.MaxBytes <= 0 {
+		cfg.MaxBytes = store.MaxBytes
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Resolver{
+		cfg:     cfg,
+		blobs:   &cache{dir: filepath.Join(dir, "blobs"), limit: cfg.CacheBytes, log: cfg.Logger, now: time.Now},
+		execDir: filepath.Join(dir, "bin"),
+	}, nil
+}
+
+// Close waits for fetches that nobody waits for any more. No Fetch may begin after it.
+func (r *Resolver) Close() { r.flights.wait() }
+
+// Fetch returns what ref stands for:
+//
+//	lattice://NAME@sha256:HEX   from the cache or the lattice's store
+//	file:///path, /path         a file of this machine, when file loading is allowed
+//
+// Those who ask for the same reference at the same time share one fetch. Errors, with the reference as Entity:
+// ErrInvalid (no such form; a registry's reference, which is not supported yet), ErrDenied (file loading is not
+// allowed), ErrNotFound, ErrTooLarge, ErrUnavailable (the file is unreadable, the store is away), ErrTimeout and
+// ErrCanceled (ctx).
+func (r *Resolver) Fetch(ctx context.Context, ref string) (Artifact, error) {
+	path, isFile, err := filePath(ref)
+	switch {
+	case err != nil:
+		return Artifact{}, err
+	case isFile && !r.cfg.AllowFileLoad:
+		return Artifact{}, fail(lattice.ErrDenied, ref,
+			"this host does not load files; start it with --allow-file-load or WEFT_ALLOW_FILE_LOAD=true", nil)
+	case !isFile && !store.IsReference(ref):
+		return Artifact{}, fail(lattice.ErrInvalid, ref, "OCI references are not supported yet: "+
+			"push the file into the lattice, or give an absolute path or "+store.Scheme+"NAME@sha256:HEX", nil)
+	}
+	a, err := r.flights.do(ctx, ref, func(ctx context.Context) (Artifact, error) {
+		if isFile {
+			return r.file(ref, path)
+		}
+		return r.stored(ctx, ref)
+	})
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return Artifact{}, fail(lattice.CodeOf(err), ref, "", nil)
+	}
+	return a, err
+}
+
+// filePath returns the path that a reference to a file means.
+func filePath(ref string) (path string, isFile bool, err error) {
+	if filepath.IsAbs(ref) {
+		return filepath.Clean(ref), true, nil
+	}
+	if !strings.HasPrefix(ref, "file:") {
+		if strings.HasPrefix(ref, "./") || strings.HasPrefix(ref, "../") {
+			return "", false, fail(lattice.ErrInvalid, ref, "the path is not absolute", nil)
+		}
+		return "", false, nil
+	}
+	u, err := url.Parse(ref)
+	if err != nil || u.Host != "" && u.Host != "localhost" || !strings.HasPrefix(u.Path, "/") || u.RawQuery != "" || u.Fragment != "" {
+		return "", false, fail(lattice.ErrInvalid, ref, "want file:///absolute/path", nil)
+	}
+	return filepath.Clean(filepath.FromSlash(u.Path)), true, nil
+}
+
+func (r *Resolver) file(ref, path string) (Artifact, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Artifact{}, fileError(ref, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return Artifact{}, fileError(ref, err)
+	case !info.Mode().IsRegular():
+		return Artifact{}, fail(lattice.ErrInvalid, ref, "it is no regular file", nil)
+	case info.Size() > r.cfg.MaxBytes:
+		return Artifact{}, r.tooLarge(ref)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, r.cfg.MaxBytes+1))
+	switch {
+	case err != nil:
+		return Artifact{}, fileError(ref, err)
+	case int64(len(data)) > r.cfg.MaxBytes:
+		return Artifact{}, r.tooLarge(ref)
+	}
+	return Artifact{Ref: ref, Digest: store.Digest(data), Bytes: data}, nil
+}
+
+func (r *Resolver) stored(ctx context.Context, text string) (Artifact, error) {
+	ref, err := store.ParseReference(text)
+	if err != nil {
+		return Artifact{}, err
+	}
+	data, ok := r.blobs.get(ref.Digest)
+	if ok {
+		if int64(len(data)) > r.cfg.MaxBytes {
+			return Artifact{}, r.tooLarge(text)
+		}
+		return Artifact{Ref: text, Digest: ref.Digest, Bytes: data}, nil
+	}
+	if r.cfg.JetStream == nil {
+		return Artifact{}, fail(lattice.ErrUnavailable, text, "it is not cached, and there is no connection to the lattice's store", nil)
+	}
+	data, err = store.Get(ctx, r.cfg.JetStream, r.cfg.Lattice, ref, r.cfg.MaxBytes)
+	if err != nil {
+		return Artifact{}, err
+	}
+	r.blobs.put(ref.Digest, data)
+	return Artifact{Ref: text, Digest: ref.Digest, Bytes: data}, nil
+}
+
+func (r *Resolver) tooLarge(ref string) error {
+	return fail(lattice.ErrTooLarge, ref, fmt.Sprintf("the limit is %d bytes", r.cfg.MaxBytes), nil)
+}
+
+func fileError(ref string, err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err // the reference names the path
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fail(lattice.ErrNotFound, ref, "there is no such file on this host", nil)
+	}
+	return fail(lattice.ErrUnavailable, ref, "", err)
+}
+
+func fail(code lattice.Code, ref, detail string, err error) error {
+	return &lattice.Error{Code: code, Op: "fetch", Entity: printable(ref), Detail: detail, Err: err}
+}
+
+// printable is lattice.Printable with room for a path or a digest.
+func printable(ref string) string {
+	if len(ref) > 512 {
+		return lattice.Printable(ref)
+	}
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(ref, "?"))
+}
