@@ -11,6 +11,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
@@ -47,9 +48,9 @@ func process(req *actor.Request) (*actor.Response, error) {
 	if !utf8.Valid(req.Body) {
 		return nil, actor.Status(400, "the body is not valid UTF-8")
 	}
-	result := normalise(string(req.Body))
-	sum := sha256.Sum256([]byte(result))
-	hash := hex.EncodeToString(sum[:])
+	normalised := normalise(req.Body)
+	sum := sha256.Sum256(normalised)
+	hash, result := hex.EncodeToString(sum[:]), string(normalised)
 	if err := keyvalue.Default().Set("edge:"+hash, result, cacheFor); err != nil {
 		return nil, storeFailed(err)
 	}
@@ -72,18 +73,31 @@ func cached(req *actor.Request) (*actor.Response, error) {
 }
 
 // normalise trims every line and brings it to upper case.
-func normalise(text string) string {
-	var b strings.Builder
-	b.Grow(len(text))
+func normalise(text []byte) []byte {
+	out := make([]byte, 0, len(text))
 	first := true
-	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+	for line := range bytes.SplitSeq(bytes.TrimSuffix(text, []byte("\n")), []byte("\n")) {
 		if !first {
-			b.WriteByte('\n')
+			out = append(out, '\n')
 		}
 		first = false
-		b.WriteString(strings.ToUpper(strings.TrimSpace(line)))
+		out = appendUpper(out, bytes.TrimSpace(line))
 	}
-	return b.String()
+	return out
+}
+
+// appendUpper appends line in upper case, without allocating as long as it is ASCII.
+func appendUpper(out, line []byte) []byte {
+	for i, c := range line {
+		switch {
+		case c >= utf8.RuneSelf:
+			return append(out, bytes.ToUpper(line[i:])...)
+		case c >= 'a' && c <= 'z':
+			c -= 'a' - 'A'
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 func storeFailed(err error) error {
