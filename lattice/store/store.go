@@ -1,0 +1,298 @@
+// Package store keeps the state of a lattice, its links and claims, in a JetStream key-value bucket that all hosts share.
+//
+// The bucket is that of the wasmbus dialect, so hosts and clients of other make read and write it, too. Values that can
+// not be read are logged and left out; keys of unknown kinds are ignored.
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"reflect"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/subject"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// DefaultTimeout bounds each operation whose ctx has no deadline.
+const DefaultTimeout = 5 * time.Second
+
+// Config holds what is optional.
+type Config struct {
+	Domain string       // JetStream domain; empty is none
+	Logger *slog.Logger // nil discards
+}
+
+// Store reads and writes the bucket of one lattice. It is safe for concurrent use and needs no closing; the connection
+// stays the caller's.
+//
+// Errors of its methods are lattice.ErrInvalid for what may not be stored, lattice.ErrUnavailable when JetStream is away
+// or refuses, and the code of ctx when that ended.
+type Store struct {
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	lattice lattice.Name
+	log     *slog.Logger
+	check   time.Duration // how often a watch looks whether its bucket is still the same
+}
+
+// Open opens the bucket, and creates it when there is none. An existing one is taken as it is configured.
+func Open(ctx context.Context, nc *nats.Conn, l lattice.Name, cfg Config) (*Store, error) {
+	if _, err := lattice.ParseName(string(l)); err != nil {
+		return nil, err
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	var js jetstream.JetStream
+	var err error
+	if cfg.Domain == "" {
+		js, err = jetstream.New(nc)
+	} else {
+		js, err = jetstream.NewWithDomain(nc, cfg.Domain)
+	}
+	if err != nil {
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "open lattice state", Err: err}
+	}
+	s := &Store{nc: nc, js: js, lattice: l, log: cfg.Logger.With("part", "store"), check: 5 * time.Second}
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	if _, err = s.bucket(ctx); err != nil {
+		return nil, s.fail("open lattice state", err)
+	}
+	return s, nil
+}
+
+func bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, DefaultTimeout)
+}
+
+// bucket opens the bucket, or makes it.
+func (s *Store) bucket(ctx context.Context) (jetstream.KeyValue, error) {
+	name := subject.KVLattice(s.lattice)
+	kv, err := s.js.KeyValue(ctx, name)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		kv, err = s.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, History: 1, Storage: jetstream.FileStorage,
+			Replicas: 1, Description: "links and claims of lattice " + string(s.lattice)})
+		if errors.Is(err, jetstream.ErrBucketExists) { // another host was quicker
+			kv, err = s.js.KeyValue(ctx, name)
+		}
+	}
+	return kv, err
+}
+
+func streamInfo(ctx context.Context, kv jetstream.KeyValue) (*jetstream.StreamInfo, error) {
+	status, err := kv.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b, ok := status.(*jetstream.KeyValueBucketStatus)
+	if !ok {
+		return nil, errors.New("the bucket is not kept in JetStream")
+	}
+	return b.StreamInfo(), nil
+}
+
+// fail gives an error of JetStream its code and a way out. nil stays nil.
+func (s *Store) fail(op string, err error) error {
+	var own *lattice.Error
+	if err == nil || errors.As(err, &own) {
+		return err
+	}
+	e := &lattice.Error{Code: lattice.CodeOf(err), Op: op, Entity: string(s.lattice), Err: err}
+	switch {
+	case e.Code == lattice.ErrCanceled:
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount),
+		errors.Is(err, nats.ErrNoResponders):
+		e.Code, e.Detail = lattice.ErrUnavailable, "the NATS server has no JetStream; start it with JetStream enabled (nats-server -js)"
+	case e.Code == lattice.ErrTimeout:
+		e.Detail = "JetStream does not answer"
+	default:
+		e.Code = lattice.ErrUnavailable
+	}
+	return e
+}
+
+// write runs do on the bucket, which may have to be made anew.
+func (s *Store) write(ctx context.Context, op string, do func(context.Context, jetstream.KeyValue) error) error {
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	kv, err := s.bucket(ctx)
+	if err == nil {
+		err = do(ctx, kv)
+	}
+	return s.fail(op, err)
+}
+
+// PutLink stores a link definition; the last one of an actor, contract and link name wins. Its link name may not be
+// empty. When PutLink returns nil the definition is stored.
+func (s *Store) PutLink(ctx context.Context, l wire.LinkDefinition) error {
+	if err := control.CheckLink(l); err != nil {
+		return err
+	}
+	if l.Values == nil {
+		l.Values = map[string]string{}
+	}
+	b, err := json.Marshal(l)
+	if err != nil {
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "put link", Err: err}
+	}
+	return s.write(ctx, "put link", func(ctx context.Context, kv jetstream.KeyValue) error {
+		_, err := kv.Put(ctx, subject.KVLinkKey(l.ID()), b)
+		return err
+	})
+}
+
+// DelLink deletes a link definition. One that is not there is no error.
+func (s *Store) DelLink(ctx context.Context, actor lattice.ActorID, contract string, link lattice.LinkName) error {
+	id := wire.LinkID(string(actor), contract, string(link))
+	return s.write(ctx, "delete link", func(ctx context.Context, kv jetstream.KeyValue) error {
+		return kv.Delete(ctx, subject.KVLinkKey(id))
+	})
+}
+
+// PutClaims stores what the lattice knows about an actor or provider. It writes only when that differs from what is
+// stored, so that every host may do it at every start.
+func (s *Store) PutClaims(ctx context.Context, c control.Claims) error {
+	if !lattice.IsKey(c.Subject, 'M') && !lattice.IsKey(c.Subject, 'V') {
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "put claims", Entity: lattice.Printable(c.Subject),
+			Detail: "the subject is not the key of an actor or provider"}
+	}
+	b, err := json.Marshal(c.Flat())
+	if err != nil {
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "put claims", Err: err}
+	}
+	return s.write(ctx, "put claims", func(ctx context.Context, kv jetstream.KeyValue) error {
+		key := subject.KVClaimsKey(c.Subject)
+		if e, err := kv.Get(ctx, key); err == nil {
+			if have, err := control.DecodeClaims(e.Value()); err == nil && reflect.DeepEqual(have.Flat(), c.Flat()) {
+				return nil
+			}
+		}
+		_, err := kv.Put(ctx, key, b)
+		return err
+	})
+}
+
+// DelClaims deletes the claims of an actor or provider. Those that are not there are no error.
+func (s *Store) DelClaims(ctx context.Context, publicKey string) error {
+	if !lattice.IsKey(publicKey, 'M') && !lattice.IsKey(publicKey, 'V') {
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "delete claims", Entity: lattice.Printable(publicKey)}
+	}
+	return s.write(ctx, "delete claims", func(ctx context.Context, kv jetstream.KeyValue) error {
+		return kv.Delete(ctx, subject.KVClaimsKey(publicKey))
+	})
+}
+
+// Links reads all link definitions, oldest first.
+func (s *Store) Links(ctx context.Context) ([]wire.LinkDefinition, error) {
+	var links []wire.LinkDefinition
+	err := s.each(ctx, "read links", func(v value) {
+		if v.link != nil {
+			links = append(links, *v.link)
+		}
+	})
+	return links, err
+}
+
+// Claims reads all claims, oldest first.
+func (s *Store) Claims(ctx context.Context) ([]control.Claims, error) {
+	var claims []control.Claims
+	err := s.each(ctx, "read claims", func(v value) {
+		if v.claims != nil {
+			claims = append(claims, *v.claims)
+		}
+	})
+	return claims, err
+}
+
+func (s *Store) each(ctx context.Context, op string, take func(value)) error {
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	kv, err := s.bucket(ctx)
+	if err != nil {
+		return s.fail(op, err)
+	}
+	w, err := kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+	if err != nil {
+		return s.fail(op, err)
+	}
+	defer endWatcher(w, cancel)
+	for {
+		select {
+		case <-ctx.Done():
+			return s.fail(op, ctx.Err())
+		case e, ok := <-w.Updates():
+			if !ok {
+				return s.fail(op, errors.New("the watch has ended"))
+			}
+			if e == nil {
+				return nil
+			}
+			if v, ok := s.read(e); ok {
+				take(v)
+			}
+		}
+	}
+}
+
+// endWatcher ends a watcher by the ctx that it was made with, and lets go of what it still wants to hand over. It does
+// not call Stop, which waits for an answer of the server even while that is away.
+func endWatcher(w jetstream.KeyWatcher, cancel context.CancelFunc) {
+	cancel()
+	end := time.After(DefaultTimeout)
+	for {
+		select {
+		case _, ok := <-w.Updates():
+			if !ok {
+				return
+			}
+		case <-end:
+			return
+		}
+	}
+}
+
+// value is an entry of the bucket: one of the two is set.
+type value struct {
+	link   *wire.LinkDefinition
+	claims *control.Claims
+}
+
+// read decodes an entry and reports false for one that is not ours or not right.
+func (s *Store) read(e jetstream.KeyValueEntry) (value, bool) {
+	linkID, publicKey, ok := subject.ParseKVKey(e.Key())
+	if !ok {
+		return value{}, false
+	}
+	var v value
+	var err error
+	if linkID != "" {
+		var l wire.LinkDefinition
+		if l, err = control.DecodeLink(e.Value()); err == nil && l.ID() != linkID {
+			err = &lattice.Error{Code: lattice.ErrHashMismatch, Op: "read link", Detail: "linkdef hash mismatch"}
+		}
+		v.link = &l
+	} else {
+		var c control.Claims
+		if c, err = control.DecodeClaims(e.Value()); err == nil && c.Subject != publicKey {
+			err = &lattice.Error{Code: lattice.ErrInvalid, Op: "read claims", Detail: "subject mismatch"}
+		}
+		v.claims = &c
+	}
+	if err != nil {
+		s.log.Warn("lattice state: entry left out", "key", lattice.Printable(e.Key()), "revision", e.Revision(), lattice.LogErr, err)
+		return value{}, false
+	}
+	return v, true
+}
