@@ -1,0 +1,65 @@
+# Everything a developer or CI does with weft. `make help` lists it.
+
+SHELL    := /bin/bash
+GO       ?= go
+BIN      := bin
+ACTORS   := echo kvcounter edge-data-processor pinger ponger
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: help build actors demo test unit e2e deps lint fuzz bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+build: ## build the binary: bin/weft
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/weft ./cmd/weft
+
+actors: $(ACTORS:%=$(BIN)/actors/%.wasm) ## build the example actors: bin/actors/*.wasm
+
+$(BIN)/actors/%.wasm: FORCE
+	@mkdir -p $(@D)
+	GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags '-s -w' -buildmode=c-shared -o $@ ./actor-sdk/examples/$*
+	@cp actor-sdk/examples/$*/actor.yaml $(@D)/$*.yaml
+FORCE:
+
+demo: build actors ## start a lattice, send it real requests, show what came back
+	@WEFT=$(BIN)/weft ACTORS=$(BIN)/actors ./deploy/demo.sh
+
+deps: ## install what the tests start: a real redis-server, and a race detector's C compiler
+	@missing=; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing:$$missing"; \
+	  if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; \
+	fi
+
+test: deps unit e2e ## all tests, with what they need
+
+unit: deps ## tests of the packages, with the race detector
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /e2e)
+
+e2e: deps build actors ## built binaries against each other: several hosts, real Redis, faults
+	$(GO) test -count=1 -timeout 20m ./e2e/...
+
+lint: ## format, vet, static analysis, tidy modules
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-ed:"; echo "$$bad"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) mod tidy -diff
+	$(GO) run $(STATICCHECK) ./...
+
+fuzz: ## each fuzz target for FUZZTIME (default 30s)
+	@for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz'); do \
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-30s} -fuzzminimizetime 10x $$pkg || exit 1; \
+	  done; \
+	done
+
+bench: build actors ## the figures of docs/benchmarks.md
+	$(GO) run ./e2e/bench
+
+clean: ## remove what was built
+	rm -rf $(BIN)

@@ -1,0 +1,98 @@
+package weft_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/weftlattice/weft/"
+
+// rules say which of our packages a tree must not reach, directly or through others, and why. ARCHITECTURE.md draws the
+// same picture.
+var rules = []struct {
+	tree string
+	bans map[string]string
+}{
+	{"lattice/...", map[string]string{
+		module + "host":      "the lattice is what hosts are built on",
+		module + "provider":  "the lattice is what providers are built on",
+		module + "deploy":    "the lattice is what deploying is built on",
+		module + "actor-sdk": "guests use the lattice's words, not the other way round",
+	}},
+	{"host/...", map[string]string{
+		module + "provider": "to a host a provider is a process and some subjects",
+		module + "deploy":   "a host carries out commands; what to deploy is decided elsewhere",
+	}},
+	{"provider/...", map[string]string{
+		module + "host":   "a provider must not know who starts it",
+		module + "deploy": "a provider is deployed, it does not deploy",
+	}},
+	{"deploy/...", map[string]string{
+		module + "host":     "deploying talks to hosts over the control interface only",
+		module + "provider": "deploying starts providers by reference",
+	}},
+	{"lattice lattice/msgpack lattice/contract/... lattice/subject lattice/trace", map[string]string{
+		"github.com/nats-io":     "these compile into guests, with TinyGo too",
+		"github.com/vmihailenco": "these compile into guests, with TinyGo too",
+		"net":                    "these compile into guests, with TinyGo too",
+	}},
+	{"actor-sdk", map[string]string{
+		"net":                  "guests have no network",
+		"net/http":             "guests have no network, and it is large",
+		module + "lattice/rpc": "guests call through their host",
+	}},
+	{"e2e/...", map[string]string{
+		module + "host":     "end-to-end tests drive built binaries",
+		module + "provider": "end-to-end tests drive built binaries",
+	}},
+}
+
+func TestImportRules(t *testing.T) {
+	for _, r := range rules {
+		var args []string
+		for _, p := range strings.Fields(r.tree) {
+			args = append(args, "./"+p)
+		}
+		deps := goList(t, append([]string{"-deps", "-f", "{{.ImportPath}}"}, args...)...)
+		for _, d := range deps {
+			for ban, why := range r.bans {
+				if d == ban || strings.HasPrefix(d, ban+"/") && ban != "net" {
+					t.Errorf("%s reaches %s: %s", r.tree, d, why)
+				}
+			}
+		}
+	}
+}
+
+// Some things have one home each: only these packages may import them.
+func TestSingleHomes(t *testing.T) {
+	homes := map[string]string{
+		"github.com/tetratelabs/wazero": "host/internal/wasm",
+		"crypto/ed25519":                "lattice/signing",
+		"github.com/redis/go-redis/v9":  "provider/keyvalueredis",
+		"github.com/spf13/cobra":        "cmd/weft",
+	}
+	for _, line := range goList(t, "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "./...") {
+		fields := strings.Fields(line)
+		for _, imported := range fields[1:] {
+			for what, home := range homes {
+				if (imported == what || strings.HasPrefix(imported, what+"/")) && !strings.HasPrefix(fields[0], module+home) {
+					t.Errorf("%s imports %s, whose only home is %s", fields[0], imported, home)
+				}
+			}
+		}
+	}
+}
+
+func goList(t *testing.T, args ...string) []string {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v\n%s", args, err, stderr.String())
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
+}

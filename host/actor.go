@@ -1,0 +1,213 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/weftlattice/weft/host/internal/pool"
+	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/rpc"
+	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/lattice/subject"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// maxConcurrency bounds the calls of one actor that run at once, whatever its max_instances says, since 4294967295
+// means "no limit" and memory is none.
+const maxConcurrency = 1024
+
+// actor is an actor that runs here. Changes to it (scale, update, stop) hold change and so happen one after another;
+// readers see consistent values through mu and the current version.
+type actor struct {
+	host    *Host
+	id      lattice.ActorID
+	log     *actorLog
+	current atomic.Pointer[version]
+	sub     *rpc.Subscription
+
+	change sync.Mutex // before host.mu and mu
+	mu     sync.Mutex
+	scales []scale // one for each set of annotations; guarded by mu
+}
+
+// scale is how many calls an actor may serve at once under one set of annotations.
+type scale struct {
+	annotations map[string]string
+	max         uint32
+	instanceID  string
+}
+
+// version is one revision of an actor: its claims, its code, its instances.
+type version struct {
+	actor    *actor
+	ref      string
+	digest   string
+	claims   *signing.ActorClaims
+	settings Settings
+	module   *wasm.Module
+	pool     *pool.Pool[*wasm.Instance]
+}
+
+// Settings are what an operator may choose for an actor when starting it.
+type Settings struct {
+	Limits wasm.Limits       // zero fields: the host's defaults
+	Config map[string]string // the guest's environment
+}
+
+// newVersion compiles a module and makes its first instance, so that one that can not run fails now and the first
+// call does not wait.
+func (a *actor) newVersion(ctx context.Context, art loaded, settings Settings, max uint32) (*version, error) {
+	h := a.host
+	module, err := h.engine.Compile(ctx, art.bytes)
+	if err != nil {
+		return nil, err
+	}
+	v := &version{actor: a, ref: art.ref, digest: art.digest, claims: art.claims, settings: settings, module: module}
+	v.pool = pool.New(pool.Config{Max: concurrency(max), MaxCalls: h.cfg.RecycleCalls, IdleTimeout: h.cfg.IdleTimeout},
+		func(ctx context.Context) (*wasm.Instance, error) {
+			return module.Instantiate(ctx, settings.Limits, v, settings.Config)
+		})
+	inst, err := v.pool.Acquire(ctx)
+	if err != nil {
+		return nil, errors.Join(err, v.close(ctx))
+	}
+	v.pool.Release(inst, nil)
+	return v, nil
+}
+
+// close waits for the calls in progress, then frees the instances and the code.
+func (v *version) close(ctx context.Context) error {
+	return errors.Join(v.pool.Close(ctx), v.module.Close(ctx))
+}
+
+func concurrency(max uint32) uint32 { return min(max, maxConcurrency) }
+
+// total is the sum over all sets of annotations. mu is held.
+func (a *actor) total() uint32 {
+	var sum uint64
+	for _, s := range a.scales {
+		sum += uint64(s.max)
+	}
+	return uint32(min(sum, control.Unbounded))
+}
+
+// find returns the index of the scale with exactly these annotations, or -1. mu is held.
+func (a *actor) find(annotations map[string]string) int {
+	for i, s := range a.scales {
+		if maps.Equal(s.annotations, annotations) {
+			return i
+		}
+	}
+	return -1
+}
+
+// setScale changes the max under a set of annotations and returns what it was before.
+func (a *actor) setScale(annotations map[string]string, max uint32) (before uint32) {
+	a.mu.Lock()
+	i := a.find(annotations)
+	switch {
+	case i < 0 && max > 0:
+		a.scales = append(a.scales, scale{annotations: maps.Clone(annotations), max: max, instanceID: uuid.NewString()})
+	case i >= 0:
+		before = a.scales[i].max
+		a.scales[i].max = max
+		if max == 0 {
+			a.scales = append(a.scales[:i], a.scales[i+1:]...)
+		}
+	}
+	total := a.total()
+	a.mu.Unlock()
+	if v := a.current.Load(); v != nil && total > 0 {
+		v.pool.Resize(concurrency(total))
+	}
+	if a.sub != nil && total > 0 {
+		a.sub.SetLimit(a.admitted(total))
+	}
+	return before
+}
+
+// admitted is how many calls may be in progress or waiting for an instance.
+func (a *actor) admitted(max uint32) int { return int(concurrency(max)) + a.host.cfg.QueuePerActor }
+
+// serve subscribes to the actor's subject.
+func (a *actor) serve(max uint32) error {
+	s := subject.Actor(a.host.cfg.Lattice, a.id)
+	sub, err := a.host.server.Serve(rpc.Endpoint{Target: wire.ActorEntity(a.id), Subject: s,
+		Queue: subject.ActorQueue(a.host.cfg.Lattice, a.id), Limit: a.admitted(max), Handler: a.invoke})
+	a.sub = sub
+	return err
+}
+
+// stop drains the subscription, then waits for and frees the instances.
+func (a *actor) stop(ctx context.Context) error {
+	a.mu.Lock()
+	a.scales = nil
+	a.mu.Unlock()
+	err := a.sub.Drain(ctx)
+	err = errors.Join(err, a.current.Swap(nil).close(ctx))
+	a.host.metrics.forget(string(a.id))
+	return err
+}
+
+// invoke serves one verified invocation.
+func (a *actor) invoke(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+	for {
+		v := a.current.Load()
+		if v == nil { // stopped while this call was on its way; nothing of it has begun
+			return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: string(a.id), Detail: "the actor was stopped"}
+		}
+		if err := v.admit(inv); err != nil {
+			return nil, err
+		}
+		start := time.Now()
+		inst, err := v.pool.Acquire(ctx)
+		if errors.Is(err, lattice.ErrNoResponders) && a.current.Load() != v {
+			continue // updated in between
+		}
+		a.host.metrics.poolWait.WithLabelValues(string(a.id)).Observe(time.Since(start).Seconds())
+		if err != nil {
+			return nil, fmt.Errorf("actor %s: %w", a.id, err)
+		}
+		payload, err := inst.Call(ctx, inv.Operation, inv.Msg)
+		v.pool.Release(inst, err)
+		return payload, err
+	}
+}
+
+// admit checks that the claims grant the contract of a provider that calls in. Other origins need no claim.
+func (v *version) admit(inv *wire.Invocation) error {
+	if inv.Origin.IsActor() || inv.Origin.ContractID == "" || !lattice.IsKey(inv.Origin.PublicKey, 'V') {
+		return nil
+	}
+	return v.requireCapability(inv.Origin.ContractID)
+}
+
+// describe is the actor as inventories show it; false while it does not run.
+func (a *actor) describe() (control.Actor, bool) {
+	v := a.current.Load()
+	if v == nil {
+		return control.Actor{}, false
+	}
+	stats := v.pool.Stats()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := control.Actor{ID: a.id, ImageRef: v.ref, Name: v.claims.Name, State: control.StateRunning,
+		Limits: &control.ActorLimits{MemoryBytes: v.settings.Limits.MemoryBytes, ExecutionMs: uint64(v.settings.Limits.Execution.Milliseconds())}}
+	for i, s := range a.scales {
+		in := control.ActorInstance{Annotations: s.annotations, InstanceID: s.instanceID,
+			Revision: v.claims.EffectiveRevision(), ImageRef: v.ref, MaxInstances: s.max}
+		if i == 0 {
+			in.Running = stats.InUse + stats.Idle // instances are shared by all sets of annotations
+		}
+		out.Instances = append(out.Instances, in)
+	}
+	return out, true
+}

@@ -1,0 +1,116 @@
+package host
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/event"
+	"github.com/weftlattice/weft/lattice/subject"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// startBeats sends the two signs of life: a tiny beat each second, by which failures are detected, and the heartbeat
+// with the whole inventory, which the dialect's observers fold. A change of the inventory sends the latter at once.
+func (h *Host) startBeats(opened func(func(context.Context) error)) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		every(done, h.cfg.Beat, func(n uint64) {
+			beat := wire.Beat{HostID: string(h.id), Sequence: n, UptimeMS: uint64(time.Since(h.started).Milliseconds()), Draining: h.isDraining()}
+			_ = h.ctl.Publish(subject.Beat(h.cfg.Lattice, h.id), beat.Encode()) // the next one comes soon
+		})
+	})
+	wg.Go(func() { every(done, h.cfg.Heartbeat, func(uint64) { h.heartbeat() }) })
+	opened(func(context.Context) error {
+		close(done)
+		wg.Wait()
+		return nil
+	})
+}
+
+// every calls work at once... after each period, until done is closed.
+func every(done <-chan struct{}, period time.Duration, work func(n uint64)) {
+	t := time.NewTicker(period)
+	defer t.Stop()
+	for n := uint64(1); ; n++ {
+		select {
+		case <-done:
+			return
+		case <-t.C:
+			work(n)
+		}
+	}
+}
+
+func (h *Host) heartbeat() {
+	inv := h.inventory()
+	if h.cfg.OldHeartbeat {
+		h.publish(event.CountsOf(inv))
+		return
+	}
+	h.publish(event.HostHeartbeat{HostInventory: inv})
+}
+
+// inventory is all that runs here, in a stable order.
+func (h *Host) inventory() control.HostInventory {
+	up := time.Since(h.started)
+	inv := control.HostInventory{HostID: h.id, Issuer: h.cfg.Cluster.Public(), FriendlyName: h.name, Labels: h.labelsNow(),
+		Version: Version, UptimeHuman: humanDuration(up), UptimeSeconds: uint64(up.Seconds())}
+	if h.isDraining() {
+		inv.State = control.StateDraining
+	}
+	for _, a := range h.allActors() {
+		if d, ok := a.describe(); ok {
+			inv.Actors = append(inv.Actors, d)
+		}
+	}
+	for _, p := range h.allProviders() {
+		inv.Providers = append(inv.Providers, p.describe())
+	}
+	slices.SortFunc(inv.Actors, func(a, b control.Actor) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(inv.Providers, func(a, b control.Provider) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.LinkName, b.LinkName))
+	})
+	return inv
+}
+
+func (h *Host) allActors() []*actor {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	out := make([]*actor, 0, len(h.actors))
+	for _, a := range h.actors {
+		out = append(out, a)
+	}
+	return out
+}
+
+func (h *Host) provider(k providerKey) *provider {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.providers[k]
+}
+
+// providerRuns reports whether a reference runs here under a link name.
+func (h *Host) providerRuns(ref string, link lattice.LinkName) bool {
+	for _, p := range h.allProviders() {
+		if p.link == link && (p.ref == ref || p.builtin && strings.TrimPrefix(p.ref, "builtin://") == strings.TrimPrefix(ref, "builtin://")) {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *Host) runsUnderOtherLink(id lattice.ProviderID) bool {
+	for _, p := range h.allProviders() {
+		if p.id == id {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,66 @@
+package host
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// inventoryCollector shows the present state of the host: what runs and what it uses.
+type inventoryCollector struct{ host *Host }
+
+var (
+	descInfo      = prometheus.NewDesc("weft_host_info", "Always 1; the labels say which host this is.", []string{"host", "name", "lattice", "version"}, nil)
+	descUptime    = prometheus.NewDesc("weft_host_uptime_seconds", "Since the host was started.", nil, nil)
+	descInstances = prometheus.NewDesc("weft_instances", "Instances of an actor by state: in_use, idle, pending.", []string{"actor", "name", "state"}, nil)
+	descMax       = prometheus.NewDesc("weft_instances_max", "How many calls the actor may serve at once here.", []string{"actor", "name"}, nil)
+	descMemory    = prometheus.NewDesc("weft_guest_memory_bytes", "Linear memory of all instances of an actor.", []string{"actor", "name"}, nil)
+	descWaiting   = prometheus.NewDesc("weft_pool_waiting", "Calls that wait for an instance now.", []string{"actor", "name"}, nil)
+	descWaits     = prometheus.NewDesc("weft_pool_waits_total", "Calls that had to wait for an instance.", []string{"actor", "name"}, nil)
+	descCreated   = prometheus.NewDesc("weft_instances_created_total", "Instances made.", []string{"actor", "name"}, nil)
+	descDiscarded = prometheus.NewDesc("weft_instances_discarded_total", "Instances thrown away, by reason.", []string{"actor", "name", "reason"}, nil)
+	descProvider  = prometheus.NewDesc("weft_provider_up", "1 while the provider's process serves.", []string{"provider", "link", "contract", "name"}, nil)
+)
+
+// Describe sends nothing: the metrics depend on what runs.
+func (inventoryCollector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads the state of all pools and processes.
+func (c inventoryCollector) Collect(out chan<- prometheus.Metric) {
+	h := c.host
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge(descInfo, 1, string(h.id), h.name, string(h.cfg.Lattice), Version)
+	gauge(descUptime, time.Since(h.started).Seconds())
+	for _, a := range h.allActors() {
+		v := a.current.Load()
+		if v == nil {
+			continue
+		}
+		id, name, stats := string(a.id), v.claims.Name, v.pool.Stats()
+		gauge(descInstances, float64(stats.InUse), id, name, "in_use")
+		gauge(descInstances, float64(stats.Idle), id, name, "idle")
+		gauge(descInstances, float64(stats.Pending), id, name, "pending")
+		a.mu.Lock()
+		gauge(descMax, float64(a.total()), id, name)
+		a.mu.Unlock()
+		gauge(descMemory, float64(stats.MemoryBytes), id, name)
+		gauge(descWaiting, float64(stats.Waiting), id, name)
+		counter(descWaits, stats.Waits, id, name)
+		counter(descCreated, stats.Created, id, name)
+		for reason, n := range stats.Discarded {
+			counter(descDiscarded, n, id, name, string(reason))
+		}
+	}
+	for _, p := range h.allProviders() {
+		up := 0.0
+		if p.serves() {
+			up = 1
+		}
+		gauge(descProvider, up, string(p.id), string(p.link), p.contract, p.name)
+	}
+}

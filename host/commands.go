@@ -1,0 +1,278 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/event"
+	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// commands answers the control interface for a host. Commands are accepted first and carried out by tasks.
+type commands struct{ *node }
+
+// node is a Host under another name, since the interface has a method Host.
+type node = Host
+
+var _ control.Handler = commands{}
+
+var errDraining = &lattice.Error{Code: lattice.ErrUnavailable, Detail: "the host is draining and takes no new work"}
+
+// Host answers a ping.
+func (c commands) Host(context.Context) (control.Host, error) {
+	return c.describe(), nil
+}
+
+// Inventory answers what runs here.
+func (c commands) Inventory(context.Context) (control.HostInventory, error) {
+	return c.inventory(), nil
+}
+
+// Claims answers what the lattice knows of actors and providers.
+func (c commands) Claims(context.Context) ([]control.Claims, error) { return c.links.allClaims(), nil }
+
+// Links answers the lattice's links.
+func (c commands) Links(context.Context) ([]wire.LinkDefinition, error) { return c.links.all(), nil }
+
+// Logs answers the last lines of an actor; an actor that never ran here has none.
+func (c commands) Logs(_ context.Context, r control.LogsRequest) ([]control.LogLine, error) {
+	if a := c.actor(r.ActorID); a != nil {
+		return a.log.tail(r.Lines), nil
+	}
+	return nil, nil
+}
+
+// BidActor bids when the labels match, the host takes work, and the reference does not run here under another key.
+func (c commands) BidActor(_ context.Context, r control.ActorAuctionRequest) bool {
+	return !c.isDraining() && lattice.Matches(c.labelsNow(), r.Constraints) && c.reachable(r.ActorRef) == nil
+}
+
+// BidProvider bids when the labels match, the host takes work, and the provider does not run here under that link name.
+func (c commands) BidProvider(_ context.Context, r control.ProviderAuctionRequest) bool {
+	if c.isDraining() || !lattice.Matches(c.labelsNow(), r.Constraints) {
+		return false
+	}
+	if _, ok := c.builtin(r.ProviderRef); !ok && c.reachable(r.ProviderRef) != nil {
+		return false
+	}
+	return !c.providerRuns(r.ProviderRef, r.LinkName)
+}
+
+// reachable refuses at once what could not be started here: another machine's file, or one where files are not allowed.
+func (c commands) reachable(ref string) error {
+	if !isFile(ref) {
+		return nil
+	}
+	if !c.cfg.AllowFileLoad {
+		return &lattice.Error{Code: lattice.ErrDenied, Op: "load", Entity: lattice.Printable(ref), Detail: "loading files is not allowed on this host; start it with --allow-file-load"}
+	}
+	if _, err := os.Stat(strings.TrimPrefix(ref, "file://")); err != nil {
+		return &lattice.Error{Code: lattice.ErrNotFound, Op: "load", Entity: lattice.Printable(ref), Err: err}
+	}
+	return nil
+}
+
+// StartActor is the old clients' command: it adds to what runs.
+func (c commands) StartActor(_ context.Context, r control.StartActorRequest) error {
+	return c.accept("actor "+r.ActorRef, func(ctx context.Context) {
+		c.scale(ctx, scaleRequest{ref: r.ActorRef, annotations: r.Annotations, max: r.Count, add: true})
+	})
+}
+
+// ScaleActor sets the scale under one set of annotations.
+func (c commands) ScaleActor(_ context.Context, r control.ScaleActorRequest) error {
+	if r.MaxInstances == 0 {
+		if !c.tasks.run("actor "+r.ActorRef, func(ctx context.Context) {
+			c.scale(ctx, scaleRequest{ref: r.ActorRef, id: r.ActorID, annotations: r.Annotations})
+		}) {
+			return errStopping
+		}
+		return nil
+	}
+	return c.accept("actor "+r.ActorRef, func(ctx context.Context) {
+		c.scale(ctx, scaleRequest{ref: r.ActorRef, id: r.ActorID, annotations: r.Annotations, max: r.MaxInstances, settings: settings(r.Limits, r.Config)})
+	})
+}
+
+// accept queues work that a draining host refuses.
+func (c commands) accept(key string, work func(context.Context)) error {
+	if c.isDraining() {
+		return errDraining
+	}
+	if !c.tasks.run(key, work) {
+		return errStopping
+	}
+	return nil
+}
+
+// StopActor stops the instances whose annotations contain the given ones.
+func (c commands) StopActor(_ context.Context, r control.StopActorRequest) error {
+	a := c.actor(r.ActorID)
+	var v *version
+	if a != nil {
+		v = a.current.Load()
+	}
+	if v == nil {
+		return &lattice.Error{Code: lattice.ErrNotFound, Op: "stop", Entity: string(r.ActorID), Detail: "actor is not running on this host"}
+	}
+	scales := a.withAnnotations(r.Annotations)
+	if len(scales) == 0 {
+		return &lattice.Error{Code: lattice.ErrNotFound, Op: "stop", Entity: string(r.ActorID), Detail: "no actors with matching annotations found to stop"}
+	}
+	if !c.tasks.run("actor "+v.ref, func(ctx context.Context) {
+		for _, s := range scales {
+			c.scale(ctx, scaleRequest{ref: v.ref, id: r.ActorID, annotations: s.annotations, instanceID: s.instanceID, max: s.max - stopped(r.Count, s.max)})
+		}
+	}) {
+		return errStopping
+	}
+	return nil
+}
+
+// stopped is how many of max a stop command takes away; 0 means all.
+func stopped(count, max uint32) uint32 {
+	if count == 0 || count > max {
+		return max
+	}
+	return count
+}
+
+// UpdateActor swaps an actor's code and returns when that is done.
+func (c commands) UpdateActor(ctx context.Context, r control.UpdateActorRequest) error {
+	return c.tasks.wait(ctx, "update "+r.NewActorRef, func(ctx context.Context) error { return c.update(ctx, r) })
+}
+
+// StartProvider starts a provider's process.
+func (c commands) StartProvider(_ context.Context, r control.StartProviderRequest) error {
+	if c.providerRuns(r.ProviderRef, r.LinkName) {
+		err := errProviderRuns(lattice.Printable(r.ProviderRef))
+		c.publish(event.ProviderStartFailed{ProviderRef: r.ProviderRef, LinkName: r.LinkName, Error: err.Error(), HostID: c.id})
+		return err
+	}
+	return c.accept("provider "+r.ProviderRef+" "+string(r.LinkName), func(ctx context.Context) { c.startProvider(ctx, r) })
+}
+
+// StopProvider ends a provider's process.
+func (c commands) StopProvider(_ context.Context, r control.StopProviderRequest) error {
+	p := c.provider(providerKey{r.ProviderID, r.LinkName})
+	if p == nil {
+		if c.runsUnderOtherLink(r.ProviderID) {
+			return &lattice.Error{Code: lattice.ErrNotFound, Op: "stop provider", Entity: string(r.ProviderID), Detail: "provider with that link name is not running"}
+		}
+		return nil // as hosts of the dialect do: the wish is fulfilled
+	}
+	if !c.tasks.run("provider "+p.ref+" "+string(p.link), func(context.Context) {
+		ctx, cancel := context.WithTimeout(context.Background(), c.cfg.DrainTimeout)
+		defer cancel()
+		if err := c.stopProvider(ctx, p); err != nil {
+			c.log.Warn("provider did not end cleanly", lattice.LogProvider, p.id, lattice.LogErr, err)
+		}
+	}) {
+		return errStopping
+	}
+	return nil
+}
+
+// StopHost ends the host after it has answered.
+func (c commands) StopHost(_ context.Context, r control.StopHostRequest) error {
+	select {
+	case c.quit <- time.Duration(min(r.TimeoutMs, 1<<31)) * time.Millisecond:
+	default: // it is stopping already
+	}
+	return nil
+}
+
+// DrainHost takes no more work, ends what runs, and stays for inspection until it is stopped.
+func (c commands) DrainHost(context.Context, control.StopHostRequest) error {
+	c.takeNoMore()
+	c.publish(event.HostDraining{Labels: c.labelsNow()})
+	c.log.Info("host is draining")
+	if !c.tasks.run("drain", func(context.Context) {
+		ctx, cancel := context.WithTimeout(context.Background(), c.cfg.DrainTimeout)
+		defer cancel()
+		if err := c.stopWork(ctx); err != nil {
+			c.log.Warn("host did not drain cleanly", lattice.LogErr, err)
+		}
+		c.heartbeat()
+	}) {
+		return errStopping
+	}
+	return nil
+}
+
+// PutLabel sets a label; those that describe the machine stay.
+func (c commands) PutLabel(_ context.Context, r control.LabelRequest) error {
+	return c.changeLabel(r.Key, func() { c.labels[r.Key] = r.Value })
+}
+
+// DelLabel deletes a label.
+func (c commands) DelLabel(_ context.Context, r control.LabelRequest) error {
+	return c.changeLabel(r.Key, func() { delete(c.labels, r.Key) })
+}
+
+func (c commands) changeLabel(key string, change func()) error {
+	if strings.HasPrefix(key, "hostcore.") {
+		return &lattice.Error{Code: lattice.ErrDenied, Op: "change label", Entity: lattice.Printable(key), Detail: "it describes the machine"}
+	}
+	c.mu.Lock()
+	change()
+	c.mu.Unlock()
+	c.heartbeat()
+	return nil
+}
+
+// PutRegistries has no effect yet: OCI registries are not supported. Accepting keeps clients that send it going.
+func (c commands) PutRegistries(context.Context, control.RegistryCredentials) error {
+	c.log.Warn("registry credentials ignored: OCI references are not supported yet")
+	return nil
+}
+
+// PutLink writes to the bucket; all hosts see it there.
+func (c commands) PutLink(ctx context.Context, l wire.LinkDefinition) error {
+	return c.store.PutLink(ctx, l)
+}
+
+// DelLink deletes from the bucket.
+func (c commands) DelLink(ctx context.Context, r control.RemoveLinkRequest) error {
+	return c.store.DelLink(ctx, r.ActorID, r.ContractID, r.LinkName)
+}
+
+// describe is the host as a ping shows it.
+func (h *Host) describe() control.Host {
+	up := time.Since(h.started)
+	addr := natsconn.SafeURL(h.cfg.NATS.URL)
+	state := ""
+	if h.isDraining() {
+		state = control.StateDraining
+	}
+	return control.Host{ID: h.id, Issuer: h.cfg.Cluster.Public(), Labels: h.labelsNow(), FriendlyName: h.name,
+		UptimeSeconds: uint64(up.Seconds()), UptimeHuman: humanDuration(up), Version: Version,
+		ClusterIssuers: h.verifier.Issuers(), JSDomain: h.cfg.JSDomain, CtlHost: addr, RPCHost: addr, ProvRPCHost: addr,
+		LatticePrefix: h.cfg.Lattice, Lattice: h.cfg.Lattice, State: state}
+}
+
+// humanDuration says how long something took in words: "2 hours, 3 minutes".
+func humanDuration(d time.Duration) string {
+	s := int64(d.Seconds())
+	unit := func(n int64, name string) string {
+		if n == 1 {
+			return "1 " + name
+		}
+		return fmt.Sprintf("%d %ss", n, name)
+	}
+	switch {
+	case s < 60:
+		return unit(s, "second")
+	case s < 3600:
+		return unit(s/60, "minute")
+	case s < 86400:
+		return unit(s/3600, "hour") + ", " + unit(s%3600/60, "minute")
+	}
+	return unit(s/86400, "day") + ", " + unit(s%86400/3600, "hour")
+}

@@ -1,0 +1,153 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+// Version is the version that a host reports. Clients of the dialect parse it as a semantic version and want at least
+// 0.81.0 for all that weft can do; it says what dialect is spoken, not which release of weft this is.
+const Version = "0.82.0"
+
+// Config configures a Host. Start from DefaultConfig; HostKey, Cluster, NATS and Logger have no default.
+type Config struct {
+	Lattice      lattice.Name      // default "default"
+	HostKey      signing.KeyPair   // "N" key: who this host is
+	Cluster      signing.KeyPair   // "C" key: signs invocations; always trusted
+	Issuers      []string          // further "C" public keys that are trusted
+	FriendlyName string            // default: made from the host's key
+	Labels       map[string]string // besides hostcore.arch, hostcore.os and hostcore.osfamily, which can not be set
+
+	NATS            natsconn.Config // where the lattice is
+	ProviderNATSURL string          // the NATS address that providers are given; default: NATS.URL
+	ControlPrefix   string          // default subject.DefaultControlPrefix
+	JSDomain        string          // JetStream domain of the lattice's bucket; default none
+
+	RPCTimeout    time.Duration // calls that say no deadline; default 2s
+	Heartbeat     time.Duration // between heartbeats with the inventory; default 30s
+	Beat          time.Duration // between liveness beats; default 1s
+	OldHeartbeat  bool          // heartbeats in the form of hosts before 0.82, which managers before 0.10 need
+	DrainTimeout  time.Duration // how long stopping waits for work in flight; default 10s
+	ProviderGrace time.Duration // between asking a provider to end and killing it; default 2s
+	ProviderReady time.Duration // how long a provider may take to get ready; default 10s
+
+	Limits        Limits        // of each actor that is started without its own
+	QueuePerActor int           // calls of one actor that may wait for an instance; beyond it "busy"; default 512
+	IdleTimeout   time.Duration // instances unused for so long are freed; default 1m
+	RecycleCalls  uint64        // an instance is replaced after so many calls; 0: never
+
+	AllowFileLoad bool               // start actors and providers from files of this machine
+	CacheDir      string             // compiled code, fetched artifacts, extracted providers; default: none is kept on disk
+	Builtins      map[string]Builtin // providers that come with the binary, by name
+	Guard         []string           // command that ends provider processes when this host dies; default: none
+
+	HTTPAddr          string // where /metrics, /healthz and /readyz are served; default: nowhere
+	StructuredLogging bool   // what providers are told to log
+	Logger            *slog.Logger
+}
+
+// Limits bound one actor's instances. See DefaultConfig for what applies when nothing is said.
+type Limits struct {
+	MemoryBytes uint64        // linear memory of one instance; default 64 MiB
+	Execution   time.Duration // of one call; default 30s
+}
+
+// Builtin is a provider that comes with the binary. It is run as a child process like any other.
+type Builtin struct {
+	ID         lattice.ProviderID
+	Name       string
+	ContractID string
+	Version    string
+	Revision   int32
+	Path       string // executable
+	Args       []string
+}
+
+// DefaultConfig returns a configuration with every default filled in.
+func DefaultConfig() Config {
+	l := wasm.DefaultLimits()
+	return Config{
+		Lattice: lattice.DefaultName, RPCTimeout: 2 * time.Second, Heartbeat: 30 * time.Second, Beat: time.Second,
+		DrainTimeout: 10 * time.Second, ProviderGrace: 2 * time.Second, ProviderReady: 10 * time.Second,
+		Limits:        Limits{MemoryBytes: l.MemoryBytes, Execution: l.Execution},
+		QueuePerActor: 512, IdleTimeout: time.Minute,
+	}
+}
+
+// Validate reports all that is wrong with the configuration at once.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(field, format string, args ...any) {
+		errs = append(errs, &lattice.Error{Code: lattice.ErrInvalid, Op: "host configuration", Entity: field, Detail: fmt.Sprintf(format, args...)})
+	}
+	if _, err := lattice.ParseName(string(c.Lattice)); err != nil {
+		errs = append(errs, err)
+	}
+	if c.HostKey.IsZero() || c.HostKey.Kind() != 'N' {
+		bad("HostKey", "want a host seed (SN...); make one with: weft key gen host")
+	}
+	if c.Cluster.IsZero() || c.Cluster.Kind() != 'C' {
+		bad("Cluster", "want a cluster seed (SC...); make one with: weft key gen cluster")
+	}
+	for _, i := range c.Issuers {
+		if err := signing.CheckPublic(i, 'C'); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if c.NATS.URL == "" {
+		bad("NATS.URL", "is empty")
+	}
+	if c.Logger == nil {
+		bad("Logger", "is missing")
+	}
+	for name, d := range map[string]time.Duration{"RPCTimeout": c.RPCTimeout, "Heartbeat": c.Heartbeat, "Beat": c.Beat,
+		"DrainTimeout": c.DrainTimeout, "ProviderGrace": c.ProviderGrace, "ProviderReady": c.ProviderReady, "Limits.Execution": c.Limits.Execution} {
+		if d <= 0 {
+			bad(name, "want more than zero, got %s", d)
+		}
+	}
+	if c.Limits.MemoryBytes < 64<<10 || c.Limits.MemoryBytes > 4<<30 {
+		bad("Limits.MemoryBytes", "want 64 KiB to 4 GiB, got %d", c.Limits.MemoryBytes)
+	}
+	if c.QueuePerActor < 0 {
+		bad("QueuePerActor", "want 0 or more, got %d", c.QueuePerActor)
+	}
+	for k := range c.Labels {
+		if strings.HasPrefix(k, "hostcore.") {
+			bad("Labels", "%s is reserved", k)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// coreLabels describe the machine, in the spellings that the dialect's clients expect.
+func coreLabels() map[string]string {
+	arch, ok := map[string]string{"amd64": "x86_64", "arm64": "aarch64", "386": "x86"}[runtime.GOARCH]
+	if !ok {
+		arch = runtime.GOARCH
+	}
+	os, family := runtime.GOOS, "unix"
+	switch os {
+	case "darwin":
+		os = "macos"
+	case "windows":
+		family = "windows"
+	}
+	return map[string]string{"hostcore.arch": arch, "hostcore.os": os, "hostcore.osfamily": family}
+}
+
+func (c Config) labels() map[string]string {
+	labels := coreLabels()
+	maps.Copy(labels, c.Labels)
+	return labels
+}

@@ -1,0 +1,291 @@
+// Package host is one node of a lattice: it runs actors, starts and supervises providers, and answers the control
+// interface. To a host a provider is a process and some subjects.
+//
+// The two journeys meet here. An invocation arrives at invoke (actor.go), borrows an instance, may call out through
+// HostCall (hostcall.go), and goes back. A command arrives at commands.go, is accepted, is carried out by a task, and
+// each change that it makes returns the events that observers see. Links and claims come from the bucket that all hosts
+// watch (state.go).
+//
+// Locks, outermost first: actor.change, Host.mu, actor.mu, links.mu. None is held across NATS, a guest or a disk.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/weftlattice/weft/host/internal/artifact"
+	"github.com/weftlattice/weft/host/internal/supervisor"
+	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/event"
+	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/rpc"
+	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/lattice/store"
+	"github.com/weftlattice/weft/lattice/subject"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// Host is a node of a lattice. Make it with New, then Run it once. Its other methods are safe for concurrent use.
+type Host struct {
+	cfg     Config
+	id      lattice.HostID
+	name    string
+	log     *slog.Logger
+	started time.Time
+	control subject.Control
+
+	registry *prometheus.Registry
+	metrics  *metrics
+	links    *links
+	tasks    *tasks
+	ready    chan struct{}
+	quit     chan time.Duration // a stop command; the value is how long to drain
+
+	// Set by Run before anything can use them.
+	ctl, rpc  *nats.Conn
+	engine    *wasm.Engine
+	resolver  *artifact.Resolver
+	store     *store.Store
+	verifier  *signing.Verifier
+	client    *rpc.Client
+	server    *rpc.Server
+	publisher *event.Publisher
+	guard     *supervisor.Guard
+
+	mu        sync.RWMutex
+	labels    map[string]string          // guarded by mu
+	actors    map[lattice.ActorID]*actor // guarded by mu
+	providers map[providerKey]*provider  // guarded by mu
+	draining  bool                       // takes no new work; guarded by mu
+	httpAddr  string                     // guarded by mu
+}
+
+var errStopping = &lattice.Error{Code: lattice.ErrUnavailable, Detail: "the host is stopping"}
+
+// New makes a host. It has no side effects; all that is wrong with cfg is reported at once.
+func New(cfg Config) (*Host, error) {
+	if cfg.ProviderNATSURL == "" {
+		cfg.ProviderNATSURL = cfg.NATS.URL
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	id := lattice.HostID(cfg.HostKey.Public())
+	h := &Host{cfg: cfg, id: id, name: cfg.FriendlyName, started: time.Now(),
+		control:  subject.Control{Prefix: cfg.ControlPrefix, Lattice: cfg.Lattice},
+		registry: prometheus.NewRegistry(), links: newLinks(), tasks: newTasks(),
+		ready: make(chan struct{}), quit: make(chan time.Duration, 1),
+		labels: cfg.labels(), actors: map[lattice.ActorID]*actor{}, providers: map[providerKey]*provider{}}
+	if h.name == "" {
+		h.name = friendlyName(cfg.HostKey.Public())
+	}
+	h.log = cfg.Logger.With(lattice.LogHost, h.name)
+	h.metrics = newMetrics(h.registry)
+	h.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), inventoryCollector{h})
+	return h, nil
+}
+
+// ID is the host's public key.
+func (h *Host) ID() lattice.HostID { return h.id }
+
+// Name is the host's friendly name.
+func (h *Host) Name() string { return h.name }
+
+// Ready is closed once the host serves.
+func (h *Host) Ready() <-chan struct{} { return h.ready }
+
+// Run joins the lattice and serves until ctx ends or a stop command comes; then it drains, stops all that it started,
+// and returns. It returns an error when it could not start or not stop cleanly. A host runs once.
+func (h *Host) Run(ctx context.Context) (err error) {
+	var closers []func(context.Context) error // in order of starting
+	opened := func(close func(context.Context) error) { closers = append(closers, close) }
+	drain := h.cfg.DrainTimeout
+	defer func() {
+		stop, cancel := context.WithTimeout(context.Background(), drain)
+		defer cancel()
+		for i := len(closers) - 1; i >= 0; i-- {
+			err = errors.Join(err, closers[i](stop))
+		}
+	}()
+	if err := h.start(ctx, opened); err != nil {
+		return fmt.Errorf("start host: %w", err)
+	}
+	close(h.ready)
+	h.log.Info("host is ready", lattice.LogLattice, h.cfg.Lattice, "id", h.id, "nats", h.cfg.NATS.URL, "http", h.HTTPAddr())
+	select {
+	case <-ctx.Done():
+	case d := <-h.quit:
+		if d > 0 {
+			drain = d
+		}
+	}
+	h.log.Info("host is stopping", "drain", drain)
+	h.takeNoMore()
+	return nil
+}
+
+// takeNoMore makes the host refuse new work from now on.
+func (h *Host) takeNoMore() {
+	h.mu.Lock()
+	h.draining = true
+	h.mu.Unlock()
+}
+
+// start brings the parts up inside out, intake last, and registers what undoes each.
+func (h *Host) start(ctx context.Context, opened func(func(context.Context) error)) (err error) {
+	for _, c := range []struct {
+		conn **nats.Conn
+		name string
+	}{{&h.ctl, "ctl"}, {&h.rpc, "rpc"}} {
+		cfg := h.cfg.NATS
+		cfg.Name = "weft " + h.name + " " + c.name
+		cfg.Logger = h.log
+		if *c.conn, err = natsconn.Connect(ctx, cfg); err != nil {
+			return err
+		}
+		opened(func(ctx context.Context) error { return natsconn.Close(ctx, *c.conn) })
+	}
+	h.publisher = event.NewPublisher(h.ctl, h.cfg.Lattice, h.id)
+
+	if h.engine, err = wasm.New(ctx, wasm.Config{CacheDir: h.dir("compiled")}); err != nil {
+		return err
+	}
+	opened(h.engine.Close)
+	if h.store, err = store.Open(ctx, h.rpc, h.cfg.Lattice, store.Config{Domain: h.cfg.JSDomain, Logger: h.log}); err != nil {
+		return err
+	}
+	if h.resolver, err = h.newResolver(); err != nil {
+		return err
+	}
+	opened(func(context.Context) error { h.resolver.Close(); return nil })
+	h.verifier = signing.NewVerifier(append([]string{h.cfg.Cluster.Public()}, h.cfg.Issuers...)...)
+	h.client = rpc.NewClient(h.rpc, rpc.ClientConfig{Lattice: h.cfg.Lattice, HostID: string(h.id), Cluster: h.cfg.Cluster, Timeout: h.cfg.RPCTimeout})
+	h.server = rpc.NewServer(h.rpc, rpc.ServerConfig{Lattice: h.cfg.Lattice, Verifier: h.verifier, Timeout: h.cfg.RPCTimeout, Logger: h.log, Observe: h.observe})
+	opened(h.server.Close)
+	if len(h.cfg.Guard) > 0 {
+		if h.guard, err = supervisor.StartGuard(ctx, h.cfg.Guard[0], h.cfg.Guard[1:], h.log); err != nil {
+			return err
+		}
+		opened(h.guard.Close)
+	}
+	if err := h.watchState(ctx, opened); err != nil {
+		return err
+	}
+	opened(func(context.Context) error {
+		select {
+		case <-h.ready: // else nobody was told that it started
+			h.publish(event.HostStopped{Labels: h.labelsNow()})
+		default:
+		}
+		return nil
+	})
+	opened(h.stopWork)
+	opened(func(ctx context.Context) error { h.tasks.close(ctx); return nil })
+
+	if err := h.serveHTTP(opened); err != nil {
+		return err
+	}
+	intake := control.NewServer(h.ctl, control.ServerConfig{Control: h.control, HostID: h.id, Handler: commands{h}, Logger: h.log})
+	if err := intake.Start(ctx); err != nil {
+		return err
+	}
+	opened(intake.Close)
+	h.publish(event.HostStarted{Labels: h.labelsNow(), FriendlyName: h.name, Version: Version})
+	h.startBeats(opened)
+	return nil
+}
+
+// stopWork drains all actors, then stops the providers: what calls in stops before what is called.
+func (h *Host) stopWork(ctx context.Context) error {
+	h.takeNoMore()
+	return errors.Join(
+		each(h.allActors(), func(a *actor) error { return h.stopActor(ctx, a) }),
+		each(h.allProviders(), func(p *provider) error { return h.stopProvider(ctx, p) }))
+}
+
+// each does something to all at the same time and joins the errors.
+func each[T any](all []T, do func(T) error) error {
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, one := range all {
+		wg.Go(func() { errs[i] = do(one) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// observe counts an invocation that was served or refused here.
+func (h *Host) observe(inv *wire.Invocation, took time.Duration, err error) {
+	who, operation := "other", "other"
+	if inv != nil && h.actor(lattice.ActorID(inv.Target.PublicKey)) != nil {
+		who, operation = inv.Target.PublicKey, inv.Operation
+	}
+	h.metrics.invoked(who, operation, took, err)
+	if code := lattice.CodeOf(err); code.Refusal() {
+		origin := ""
+		if inv != nil {
+			origin = lattice.Printable(inv.Origin.PublicKey)
+		}
+		h.log.Warn("invocation refused", lattice.LogCode, code.Name(), "origin", origin, lattice.LogActor, who, lattice.LogErr, err)
+	}
+}
+
+// dir is a folder for one kind of cached thing, or "" when nothing is kept on disk.
+func (h *Host) dir(kind string) string {
+	if h.cfg.CacheDir == "" {
+		return ""
+	}
+	return filepath.Join(h.cfg.CacheDir, kind)
+}
+
+func (h *Host) newResolver() (*artifact.Resolver, error) {
+	dir := h.dir("artifacts")
+	if dir == "" {
+		dir = filepath.Join(os.TempDir(), "weft-artifacts-"+string(h.id))
+	}
+	js, err := h.jetStream()
+	if err != nil {
+		return nil, err
+	}
+	return artifact.New(artifact.Config{Lattice: h.cfg.Lattice, JetStream: js, CacheDir: dir, AllowFileLoad: h.cfg.AllowFileLoad, Logger: h.log})
+}
+
+func (h *Host) jetStream() (jetstream.JetStream, error) {
+	if h.cfg.JSDomain != "" {
+		return jetstream.NewWithDomain(h.rpc, h.cfg.JSDomain)
+	}
+	return jetstream.New(h.rpc)
+}
+
+func (h *Host) labelsNow() map[string]string {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return maps.Clone(h.labels)
+}
+
+// isDraining reports whether the host takes no new work.
+func (h *Host) isDraining() bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.draining
+}
+
+// publish sends events; that observers are not there is no fault.
+func (h *Host) publish(events ...event.Data) {
+	if err := h.publisher.Publish(events...); err != nil {
+		h.log.Warn("event not published", lattice.LogErr, err)
+	}
+}

@@ -1,0 +1,131 @@
+package host
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/contract/logging"
+	"github.com/weftlattice/weft/lattice/contract/numbergen"
+	"github.com/weftlattice/weft/lattice/msgpack"
+	"github.com/weftlattice/weft/lattice/rpc"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// HostCall serves a call that a guest of this version makes. Who is meant is decided in this order: a builtin contract,
+// a link of the actor for (contract, link name), an actor's key, a call alias.
+func (v *version) HostCall(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error) {
+	start := time.Now()
+	target, result, err := v.hostCall(ctx, binding, namespace, operation, payload)
+	v.actor.host.metrics.called(string(v.actor.id), target, operation, time.Since(start), err)
+	return result, err
+}
+
+func (v *version) hostCall(ctx context.Context, binding, namespace, operation string, payload []byte) (target string, _ []byte, err error) {
+	h := v.actor.host
+	switch namespace {
+	case logging.ID, numbergen.ID:
+		if err := v.requireCapability(namespace); err != nil {
+			return namespace, nil, err
+		}
+		result, err := v.builtin(ctx, operation, payload)
+		return namespace, result, err
+	}
+	to, target, err := v.resolve(binding, namespace)
+	if err != nil {
+		return "none", nil, err
+	}
+	result, err := h.client.Call(ctx, rpc.Call{Origin: wire.ActorEntity(v.actor.id), Target: to, Operation: operation, Payload: payload})
+	return target, result, err
+}
+
+// resolve finds the entity that a guest means; target is its name for metrics.
+func (v *version) resolve(binding, namespace string) (to wire.Entity, target string, err error) {
+	h := v.actor.host
+	if binding == "" {
+		binding = string(lattice.DefaultLink)
+	}
+	if link, ok := h.links.find(string(v.actor.id), namespace, binding); ok {
+		to := wire.Entity{PublicKey: link.ProviderID, LinkName: link.LinkName, ContractID: link.ContractID}
+		return to, link.ProviderID, v.requireCapability(namespace)
+	}
+	if id, err := lattice.ParseActorID(namespace); err == nil {
+		return wire.ActorEntity(id), "actor", nil
+	}
+	if id, ok := h.links.alias(namespace); ok {
+		return wire.ActorEntity(id), "actor", nil
+	}
+	if strings.Contains(namespace, ":") { // the form of a contract
+		if err := v.requireCapability(namespace); err != nil {
+			return to, "", err
+		}
+		return to, "", &lattice.Error{Code: lattice.ErrUnlinked,
+			Detail: fmt.Sprintf("for %s on %s, link name %s; make one with: weft link put %s PROVIDER", namespace, h.cfg.Lattice, binding, v.actor.id)}
+	}
+	return to, "", &lattice.Error{Code: lattice.ErrNotFound, Op: "call", Entity: lattice.Printable(namespace),
+		Detail: "Could not identify suitable target for invocation: no link, actor key or call alias"}
+}
+
+// requireCapability checks that the actor's claims grant a contract.
+func (v *version) requireCapability(contract string) error {
+	if slices.Contains(v.claims.Caps, contract) {
+		return nil
+	}
+	return &lattice.Error{Code: lattice.ErrMissingCapability,
+		Detail: fmt.Sprintf("for %s; actor does not have capability claim `%s`", contract, contract)}
+}
+
+func (v *version) builtin(ctx context.Context, operation string, payload []byte) ([]byte, error) {
+	switch operation {
+	case logging.WriteLog:
+		entry, err := logging.DecodeEntry(payload)
+		if err != nil {
+			return nil, err
+		}
+		v.actor.log.write(ctx, entry.Level, entry.Text)
+		return nil, nil
+	case numbergen.GenerateGUID:
+		return msgpack.EncodeStr(uuid.NewString()), nil
+	case numbergen.Random32:
+		return msgpack.EncodeUint(uint64(random32())), nil
+	case numbergen.RandomInRange:
+		r, err := numbergen.DecodeRange(payload)
+		if err != nil {
+			return nil, err
+		}
+		if r.Min > r.Max {
+			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: operation, Detail: fmt.Sprintf("min %d is above max %d", r.Min, r.Max)}
+		}
+		return msgpack.EncodeUint(uint64(r.Min) + random(uint64(r.Max)-uint64(r.Min)+1)), nil
+	}
+	return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "call", Entity: lattice.Printable(operation), Detail: "no such builtin operation"}
+}
+
+func random32() uint32 {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return binary.LittleEndian.Uint32(b[:])
+}
+
+// random returns a number below n, for n up to 2^32, without modulo bias that anybody could measure.
+func random(n uint64) uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:])
+	return binary.LittleEndian.Uint64(b[:]) % n
+}
+
+// Log takes what a guest prints through the ABI or its standard streams.
+func (v *version) Log(ctx context.Context, source wasm.Source, text string) {
+	level := "info"
+	if source == wasm.Stderr {
+		level = "warn"
+	}
+	v.actor.log.write(ctx, level, text)
+}

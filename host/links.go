@@ -1,0 +1,100 @@
+package host
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/store"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// links is what the host knows of the lattice's state: links, claims, call aliases. The watch of the bucket fills it;
+// host calls read it. It is safe for concurrent use.
+type links struct {
+	aliases store.Aliases
+	mu      sync.RWMutex
+	byID    map[string]wire.LinkDefinition // guarded by mu
+	claims  map[string]control.Claims      // by public key; guarded by mu
+}
+
+func newLinks() *links {
+	return &links{byID: map[string]wire.LinkDefinition{}, claims: map[string]control.Claims{}}
+}
+
+func (l *links) put(def wire.LinkDefinition) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.byID[def.ID()] = def
+}
+
+func (l *links) del(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.byID, id)
+}
+
+// find returns the link of an actor for a contract and a link name.
+func (l *links) find(actor, contract, link string) (wire.LinkDefinition, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	def, ok := l.byID[wire.LinkID(actor, contract, link)]
+	return def, ok
+}
+
+// all returns every link, in a stable order.
+func (l *links) all() []wire.LinkDefinition {
+	return l.where(func(wire.LinkDefinition) bool { return true })
+}
+
+// of returns the links of one provider instance.
+func (l *links) of(id lattice.ProviderID, link lattice.LinkName) []wire.LinkDefinition {
+	return l.where(func(d wire.LinkDefinition) bool { return d.ProviderID == string(id) && d.LinkName == string(link) })
+}
+
+func (l *links) where(keep func(wire.LinkDefinition) bool) []wire.LinkDefinition {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	out := []wire.LinkDefinition{}
+	for _, def := range l.byID {
+		if keep(def) {
+			out = append(out, def)
+		}
+	}
+	slices.SortFunc(out, func(a, b wire.LinkDefinition) int {
+		return cmp.Or(cmp.Compare(a.ActorID, b.ActorID), cmp.Compare(a.ContractID, b.ContractID), cmp.Compare(a.LinkName, b.LinkName))
+	})
+	return out
+}
+
+// putClaims remembers claims and returns the other actor that had the same call alias until now, if any.
+func (l *links) putClaims(c control.Claims) (clash lattice.ActorID) {
+	l.mu.Lock()
+	l.claims[c.Subject] = c
+	l.mu.Unlock()
+	return l.aliases.Put(c)
+}
+
+func (l *links) delClaims(publicKey string) {
+	l.mu.Lock()
+	delete(l.claims, publicKey)
+	l.mu.Unlock()
+	l.aliases.Delete(lattice.ActorID(publicKey))
+}
+
+// alias finds the actor with a call alias.
+func (l *links) alias(name string) (lattice.ActorID, bool) { return l.aliases.Lookup(name) }
+
+// allClaims returns every claim, ordered by public key.
+func (l *links) allClaims() []control.Claims {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	out := make([]control.Claims, 0, len(l.claims))
+	for _, c := range l.claims {
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b control.Claims) int { return cmp.Compare(a.Subject, b.Subject) })
+	return out
+}

@@ -1,0 +1,112 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/subject"
+	"github.com/weftlattice/weft/lattice/trace"
+	"golang.org/x/time/rate"
+)
+
+// What the log of one actor may cost its host.
+const (
+	logLines     = 1000      // kept per actor
+	logBytes     = 256 << 10 // kept per actor
+	logLineBytes = 8 << 10   // a longer line is cut
+	logPerSecond = 500       // beyond it lines are dropped and counted, after a burst of as many lines as are kept
+)
+
+// actorLog keeps the last lines of one actor and streams them to the lattice. It is safe for concurrent use.
+type actorLog struct {
+	host   *Host
+	id     lattice.ActorID
+	logger *slog.Logger
+	limit  *rate.Limiter
+
+	mu      sync.Mutex
+	lines   []control.LogLine // a ring; guarded by mu
+	next    int               // where the oldest line is once the ring is full; guarded by mu
+	bytes   int               // guarded by mu
+	dropped int               // since the last line; guarded by mu
+}
+
+func newActorLog(h *Host, id lattice.ActorID, name string) *actorLog {
+	return &actorLog{host: h, id: id, limit: rate.NewLimiter(logPerSecond, logLines),
+		logger: h.log.With(lattice.LogActor, name)}
+}
+
+// levels maps the dialect's words to slog's numbers.
+var levels = map[string]slog.Level{"trace": slog.LevelDebug - 4, "debug": slog.LevelDebug, "info": slog.LevelInfo,
+	"warn": slog.LevelWarn, "error": slog.LevelError, "critical": slog.LevelError + 4}
+
+// write adds a line. An unknown level counts as debug, as on hosts of old.
+func (l *actorLog) write(ctx context.Context, level, text string) {
+	if len(text) > logLineBytes {
+		text = text[:logLineBytes] + fmt.Sprintf("... (%d bytes cut)", len(text)-logLineBytes)
+	}
+	if _, known := levels[level]; !known {
+		level = "debug"
+	}
+	line := control.LogLine{Time: time.Now().UTC(), HostID: l.host.id, ActorID: l.id, Level: level, Text: text}
+	if tc, ok := trace.From(ctx); ok {
+		line.TraceID = fmt.Sprintf("%x", tc.TraceID)
+	}
+	if !l.limit.Allow() {
+		l.mu.Lock()
+		l.dropped++
+		l.mu.Unlock()
+		l.host.metrics.logDropped.WithLabelValues(string(l.id)).Inc()
+		return
+	}
+	l.mu.Lock()
+	dropped := l.dropped
+	l.dropped = 0
+	if dropped > 0 {
+		line.Text = fmt.Sprintf("(%d lines dropped, more than %d per second) ", dropped, logPerSecond) + line.Text
+	}
+	l.keep(line)
+	l.mu.Unlock()
+
+	attrs := []slog.Attr{}
+	if line.TraceID != "" {
+		attrs = append(attrs, slog.String(lattice.LogTrace, line.TraceID))
+	}
+	l.logger.LogAttrs(ctx, levels[level], line.Text, attrs...)
+	if raw, err := json.Marshal(line); err == nil {
+		_ = l.host.ctl.PublishMsg(&nats.Msg{Subject: subject.Log(l.host.cfg.Lattice, l.id), Data: raw}) // nobody may be listening
+	}
+}
+
+// keep puts a line into the ring and forgets the oldest beyond either bound. mu is held.
+func (l *actorLog) keep(line control.LogLine) {
+	l.lines = append(l.lines, line)
+	l.bytes += len(line.Text)
+	for len(l.lines)-l.next > logLines || l.bytes > logBytes && len(l.lines)-l.next > 1 {
+		l.bytes -= len(l.lines[l.next].Text)
+		l.lines[l.next] = control.LogLine{}
+		l.next++
+	}
+	if l.next > logLines { // move down once in a while, so that appending stays cheap
+		l.lines = append(l.lines[:0:0], l.lines[l.next:]...)
+		l.next = 0
+	}
+}
+
+// tail returns the last n lines, oldest first; n <= 0 means all that are kept.
+func (l *actorLog) tail(n int) []control.LogLine {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kept := l.lines[l.next:]
+	if n > 0 && n < len(kept) {
+		kept = kept[len(kept)-n:]
+	}
+	return append([]control.LogLine{}, kept...)
+}

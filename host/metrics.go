@@ -1,0 +1,129 @@
+package host
+
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/weftlattice/weft/lattice"
+)
+
+// metrics are the host's instruments. Labels come from bounded sets: actors and providers that run here, operations of
+// which each actor may have maxOperations before the rest is "other", and the names of lattice codes.
+type metrics struct {
+	invocations *prometheus.CounterVec
+	duration    *prometheus.HistogramVec
+	hostCalls   *prometheus.CounterVec
+	callTime    *prometheus.HistogramVec
+	poolWait    *prometheus.HistogramVec
+	restarts    *prometheus.CounterVec
+	refusals    *prometheus.CounterVec
+	logDropped  *prometheus.CounterVec
+	healthy     *prometheus.GaugeVec
+	operations  operationNames
+}
+
+var latency = []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+		reg.MustRegister(c)
+		return c
+	}
+	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
+		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: latency}, labels)
+		reg.MustRegister(h)
+		return h
+	}
+	m := &metrics{
+		invocations: counter("weft_invocations_total", "Invocations of actors on this host by outcome; code is ok or the kind of error.", "actor", "operation", "code"),
+		duration:    histogram("weft_invocation_duration_seconds", "Time to serve an invocation, waiting for an instance included.", "actor", "operation"),
+		hostCalls:   counter("weft_host_calls_total", "Calls that actors made to providers, actors and builtins by outcome.", "actor", "target", "operation", "code"),
+		callTime:    histogram("weft_host_call_duration_seconds", "Time that calls of actors took.", "target", "operation"),
+		poolWait:    histogram("weft_pool_wait_seconds", "Time invocations waited for an instance.", "actor"),
+		restarts:    counter("weft_provider_restarts_total", "Restarts of crashed provider processes.", "provider", "link"),
+		refusals:    counter("weft_refusals_total", "Calls, modules and providers refused for reasons of trust, by reason.", "reason"),
+		logDropped:  counter("weft_log_lines_dropped_total", "Log lines of actors above the rate that is kept.", "actor"),
+		healthy:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "weft_provider_healthy", Help: "1 when the provider's last health check passed."}, []string{"provider", "link"}),
+		operations:  operationNames{seen: map[string]map[string]bool{}},
+	}
+	reg.MustRegister(m.healthy)
+	return m
+}
+
+// codeName is the value of the label "code".
+func codeName(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	return lattice.CodeOf(err).Name()
+}
+
+func (m *metrics) invoked(actor, operation string, took time.Duration, err error) {
+	operation = m.operations.bound(actor, operation)
+	m.invocations.WithLabelValues(actor, operation, codeName(err)).Inc()
+	m.duration.WithLabelValues(actor, operation).Observe(took.Seconds())
+	m.refused(err)
+}
+
+func (m *metrics) called(actor, target, operation string, took time.Duration, err error) {
+	operation = m.operations.bound(actor, operation)
+	m.hostCalls.WithLabelValues(actor, target, operation, codeName(err)).Inc()
+	m.callTime.WithLabelValues(target, operation).Observe(took.Seconds())
+	m.refused(err)
+}
+
+// refused counts err when it is a refusal made here, not one that the other side reports.
+func (m *metrics) refused(err error) {
+	if err == nil {
+		return
+	}
+	if code := lattice.CodeOf(err); code.Refusal() {
+		m.refusals.WithLabelValues(code.Name()).Inc()
+	}
+}
+
+// forget drops the series of an actor that is gone.
+func (m *metrics) forget(actor string) {
+	by := prometheus.Labels{"actor": actor}
+	m.invocations.DeletePartialMatch(by)
+	m.duration.DeletePartialMatch(by)
+	m.hostCalls.DeletePartialMatch(by)
+	m.poolWait.DeletePartialMatch(by)
+	m.logDropped.DeletePartialMatch(by)
+	m.operations.forget(actor)
+}
+
+// maxOperations bounds the label "operation" per actor, since callers choose it.
+const maxOperations = 64
+
+type operationNames struct {
+	mu   sync.RWMutex
+	seen map[string]map[string]bool // guarded by mu
+}
+
+func (o *operationNames) bound(actor, operation string) string {
+	o.mu.RLock()
+	known, n := o.seen[actor][operation], len(o.seen[actor])
+	o.mu.RUnlock()
+	if known {
+		return operation
+	}
+	if n >= maxOperations || len(operation) > 80 {
+		return "other"
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.seen[actor] == nil {
+		o.seen[actor] = map[string]bool{}
+	}
+	o.seen[actor][operation] = true
+	return operation
+}
+
+func (o *operationNames) forget(actor string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.seen, actor)
+}

@@ -1,0 +1,363 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/weftlattice/weft/host/internal/supervisor"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/event"
+	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/lattice/subject"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// readyLine is what providers built on weft's SDK print on standard output when they serve.
+const readyLine = "weft:ready"
+
+// How providers are watched.
+const (
+	healthInterval = 30 * time.Second
+	healthRetry    = 5 * time.Second // after a check that failed
+	healthTimeout  = 2 * time.Second
+	healthMisses   = 3 // checks without any answer, one after another, before the process is restarted
+)
+
+// providerKey tells providers on one host apart.
+type providerKey struct {
+	id   lattice.ProviderID
+	link lattice.LinkName
+}
+
+// provider is a capability provider that this host has started.
+type provider struct {
+	host *Host
+	providerKey
+	ref         string
+	name        string
+	contract    string
+	version     string
+	issuer      string
+	revision    int32
+	validity    signing.Validity
+	annotations map[string]string
+	config      string
+	instanceID  string
+	builtin     bool
+
+	process *supervisor.Process // nil until its first start returns; guarded by mu
+	health  context.CancelFunc  // ends the health checks; guarded by mu
+	checks  sync.WaitGroup
+
+	mu      sync.Mutex
+	state   supervisor.State // guarded by mu
+	healthy bool             // guarded by mu
+}
+
+// builtin finds a provider that comes with the binary, by "builtin://NAME" or the bare name.
+func (h *Host) builtin(ref string) (Builtin, bool) {
+	b, ok := h.cfg.Builtins[strings.TrimPrefix(ref, "builtin://")]
+	return b, ok
+}
+
+// resolveProvider finds out what a reference names: a built-in provider, or an archive that is fetched and verified.
+func (h *Host) resolveProvider(ctx context.Context, ref string, link lattice.LinkName) (p *provider, path string, args []string, err error) {
+	p = &provider{host: h, ref: ref, instanceID: uuid.NewString(), providerKey: providerKey{link: link}}
+	if b, ok := h.builtin(ref); ok {
+		p.id, p.name, p.contract, p.version, p.revision, p.builtin = b.ID, b.Name, b.ContractID, b.Version, b.Revision, true
+		p.issuer = "weft"
+		return p, b.Path, b.Args, nil
+	}
+	art, err := h.resolver.Fetch(ctx, ref)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	path, c, err := h.resolver.Executable(art.Bytes)
+	if err != nil {
+		h.metrics.refused(err)
+		return nil, "", nil, fmt.Errorf("%s: %w", ref, err)
+	}
+	p.id, p.name, p.contract, p.version, p.issuer = c.Subject, c.Name, c.ContractID, c.Version, string(c.Issuer)
+	p.revision, p.validity = c.EffectiveRevision(), c.Validity
+	return p, path, nil, nil
+}
+
+// startProvider resolves a reference, starts the process and publishes what came of it.
+func (h *Host) startProvider(ctx context.Context, r control.StartProviderRequest) {
+	err := h.startProviderErr(ctx, r)
+	if err != nil {
+		h.log.Error("provider not started", lattice.LogRef, r.ProviderRef, lattice.LogLink, r.LinkName, lattice.LogErr, err)
+		h.publish(event.ProviderStartFailed{ProviderRef: r.ProviderRef, LinkName: r.LinkName, Error: err.Error(), HostID: h.id})
+	}
+}
+
+func (h *Host) startProviderErr(ctx context.Context, r control.StartProviderRequest) error {
+	p, path, args, err := h.resolveProvider(ctx, r.ProviderRef, r.LinkName)
+	if err != nil {
+		return err
+	}
+	p.annotations, p.config = maps.Clone(r.Annotations), r.Configuration
+	if p.annotations == nil {
+		p.annotations = map[string]string{}
+	}
+	h.mu.Lock()
+	switch {
+	case h.draining:
+		err = errStopping
+	case h.providers[p.providerKey] != nil:
+		err = errProviderRuns(string(p.id))
+	default:
+		h.providers[p.providerKey] = p
+	}
+	h.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := h.store.PutClaims(ctx, p.claims()); err != nil {
+		h.dropProvider(p)
+		return err
+	}
+	process, err := supervisor.Start(ctx, supervisor.Spec{
+		Path: path, Args: args, Stdin: p.hostData, ReadyLine: readyLine, RequireReadyLine: p.builtin, Probe: p.probe,
+		ReadyTimeout: h.cfg.ProviderReady, Shutdown: p.askToEnd, Grace: h.cfg.ProviderGrace, Guard: h.guard,
+		OnState: p.onState, Logger: h.log.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
+	})
+	if err != nil {
+		h.dropProvider(p)
+		return fmt.Errorf("start provider %s: %w", r.ProviderRef, err)
+	}
+	p.mu.Lock()
+	p.process = process
+	check, end := context.WithCancel(context.Background())
+	p.health = end
+	p.mu.Unlock()
+	p.checks.Go(func() { p.checkHealth(check) })
+	return nil
+}
+
+func errProviderRuns(who string) error {
+	return &lattice.Error{Code: lattice.ErrConflict, Op: "start provider", Entity: who,
+		Detail: "Provider with that link name is already running on this host"}
+}
+
+// stopProvider asks the process to end, and ends it when it does not.
+func (h *Host) stopProvider(ctx context.Context, p *provider) error {
+	p.mu.Lock()
+	process, end := p.process, p.health
+	p.mu.Unlock()
+	if process == nil {
+		return nil // its start is under way and will find the host draining, or fail
+	}
+	end()
+	p.checks.Wait()
+	err := process.Stop(ctx)
+	h.dropProvider(p)
+	return err
+}
+
+func (h *Host) dropProvider(p *provider) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.providers[p.providerKey] == p {
+		delete(h.providers, p.providerKey)
+	}
+}
+
+func (h *Host) allProviders() []*provider {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	out := make([]*provider, 0, len(h.providers))
+	for _, p := range h.providers {
+		out = append(out, p)
+	}
+	return out
+}
+
+// claims is what the lattice keeps about the provider.
+func (p *provider) claims() control.Claims {
+	return control.Claims{Subject: string(p.id), Issuer: p.issuer, Name: p.name, Revision: p.revision, Version: p.version, ContractID: p.contract}
+}
+
+// hostData is the line that the process gets, with the links of this moment.
+func (p *provider) hostData() []byte {
+	c := p.host.cfg
+	return wire.HostData{
+		HostID: string(p.host.id), LatticeRPCPrefix: string(c.Lattice), LinkName: string(p.link),
+		LatticeRPCUserJWT: c.NATS.JWT, LatticeRPCUserSeed: c.NATS.Seed, LatticeRPCURL: c.ProviderNATSURL,
+		ProviderKey: string(p.id), InvocationSeed: c.Cluster.Seed(), InstanceID: p.instanceID,
+		LinkDefinitions: p.host.links.of(p.id, p.link), ClusterIssuers: p.host.verifier.Issuers(), ConfigJSON: p.config,
+		DefaultRPCTimeoutMS: uint64(c.RPCTimeout.Milliseconds()), StructuredLogging: c.StructuredLogging,
+	}.Encode()
+}
+
+// probe asks a provider that does not print the ready line whether it serves.
+func (p *provider) probe(ctx context.Context) error {
+	_, err := p.host.rpc.RequestWithContext(ctx, subject.Health(p.host.cfg.Lattice, p.id, p.link), nil)
+	return err
+}
+
+// askToEnd requests the shutdown of this host's process; others under the same subject compare the host id.
+func (p *provider) askToEnd(ctx context.Context) error {
+	body, err := json.Marshal(map[string]string{"host_id": string(p.host.id)})
+	if err != nil {
+		return err
+	}
+	_, err = p.host.rpc.RequestWithContext(ctx, subject.Shutdown(p.host.cfg.Lattice, p.id, p.link), body)
+	return err
+}
+
+// onState publishes what becomes of the process. The supervisor calls it for one change at a time.
+func (p *provider) onState(s supervisor.State) {
+	h := p.host
+	p.mu.Lock()
+	before := p.state
+	p.state = s
+	p.mu.Unlock()
+	switch s.Phase {
+	case supervisor.Ready:
+		if s.Restarts > before.Restarts || s.Restarts > 0 && before.Phase == supervisor.Starting {
+			h.metrics.restarts.WithLabelValues(string(p.id), string(p.link)).Inc()
+		}
+		h.log.Info("provider started", lattice.LogProvider, p.name, "id", p.id, lattice.LogLink, p.link, "pid", s.PID, "restarts", s.Restarts)
+		notBefore, expires := p.validity.HumanTimes()
+		h.publish(event.ProviderStarted{HostID: h.id, PublicKey: p.id, ImageRef: p.ref, LinkName: p.link, ContractID: p.contract,
+			InstanceID: p.instanceID, Annotations: p.annotations, Claims: event.ProviderClaimsOf(p.claims(), notBefore, expires)})
+		// A link that was put between the host data and the process's subscriptions would be lost.
+		for _, def := range h.links.of(p.id, p.link) {
+			h.tellProvider(def, subject.LinkPut)
+		}
+	case supervisor.Backoff:
+		h.log.Warn("provider ended, starting it again", lattice.LogProvider, p.name, lattice.LogLink, p.link, "reason", s.Reason, "in", s.Retry)
+		p.stoppedEvent(s.Reason)
+		h.publish(event.ProviderRestarting{HostID: h.id, PublicKey: p.id, LinkName: p.link, ContractID: p.contract, Reason: s.Reason,
+			Restarts: uint64(s.Restarts), DelayMs: uint64(s.Retry.Milliseconds())})
+	case supervisor.Stopped:
+		h.log.Info("provider stopped", lattice.LogProvider, p.name, lattice.LogLink, p.link)
+		p.stoppedEvent("stop")
+	}
+	if s.Phase != supervisor.Ready {
+		h.metrics.healthy.WithLabelValues(string(p.id), string(p.link)).Set(0)
+	}
+}
+
+func (p *provider) stoppedEvent(reason string) {
+	p.mu.Lock()
+	p.healthy = false
+	p.mu.Unlock()
+	p.host.publish(event.ProviderStopped{HostID: p.host.id, PublicKey: p.id, LinkName: p.link,
+		ContractID: p.contract, InstanceID: p.instanceID, Annotations: p.annotations, Reason: reason})
+}
+
+// tellProvider sends a link definition to all processes of its provider.
+func (h *Host) tellProvider(def wire.LinkDefinition, verb func(lattice.Name, lattice.ProviderID, lattice.LinkName) string) {
+	id, err := lattice.ParseProviderID(def.ProviderID)
+	if err != nil {
+		return // an entry of the bucket that no provider can be meant by
+	}
+	link, err := lattice.ParseLinkName(def.LinkName)
+	if err != nil {
+		return
+	}
+	if err := h.rpc.Publish(verb(h.cfg.Lattice, id, link), def.Encode()); err != nil {
+		h.log.Warn("provider not told of a link", lattice.LogProvider, id, lattice.LogActor, def.ActorID, lattice.LogErr, err)
+	}
+}
+
+// checkHealth asks the provider for its health until ctx ends.
+func (p *provider) checkHealth(ctx context.Context) {
+	misses := 0
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		wait := healthInterval
+		if p.serves() {
+			health, err := p.askHealth(ctx)
+			if ctx.Err() != nil {
+				return
+			}
+			switch {
+			case err != nil:
+				misses++
+				health = wire.Health{Message: err.Error()}
+			default:
+				misses = 0
+			}
+			p.noteHealth(health)
+			if !health.Healthy {
+				wait = healthRetry
+			}
+			if misses >= healthMisses {
+				misses = 0
+				p.process.Restart(fmt.Sprintf("no answer to %d health checks", healthMisses))
+			}
+		} else {
+			wait, misses = time.Second, 0
+		}
+		timer.Reset(wait)
+	}
+}
+
+func (p *provider) askHealth(ctx context.Context) (wire.Health, error) {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	reply, err := p.host.rpc.RequestWithContext(ctx, subject.Health(p.host.cfg.Lattice, p.id, p.link), nil)
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return wire.Health{}, errors.New("the provider listens to no health checks")
+	case err != nil:
+		return wire.Health{}, err
+	}
+	return wire.DecodeHealth(reply.Data)
+}
+
+// noteHealth publishes the outcome of a check: passed and failed when it changes, status when not.
+func (p *provider) noteHealth(now wire.Health) {
+	p.mu.Lock()
+	before := p.healthy
+	p.healthy = now.Healthy
+	p.mu.Unlock()
+	value := 0.0
+	if now.Healthy {
+		value = 1
+	}
+	p.host.metrics.healthy.WithLabelValues(string(p.id), string(p.link)).Set(value)
+	if before && !now.Healthy {
+		p.host.log.Warn("provider is unhealthy", lattice.LogProvider, p.name, lattice.LogLink, p.link, "message", lattice.Printable(now.Message))
+	}
+	p.host.publish(event.HealthTransition(event.ProviderHealth{PublicKey: p.id, ContractID: p.contract, LinkName: p.link,
+		HostID: p.host.id, Message: now.Message}, before, now.Healthy))
+}
+
+// serves reports whether the process is up.
+func (p *provider) serves() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state.Phase == supervisor.Ready
+}
+
+// describe is the provider as inventories show it.
+func (p *provider) describe() control.Provider {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	state := map[supervisor.Phase]string{supervisor.Ready: control.StateRunning, supervisor.Backoff: control.StateRestarting,
+		supervisor.Stopping: control.StateStopping, supervisor.Failed: control.StateFailed}[p.state.Phase]
+	if state == "" {
+		state = control.StateStarting
+	}
+	return control.Provider{ID: p.id, ImageRef: p.ref, ContractID: p.contract, LinkName: p.link, Name: p.name, Annotations: p.annotations,
+		Revision: p.revision, InstanceID: p.instanceID, State: state, Error: p.state.Reason, Restarts: uint64(p.state.Restarts), PID: p.state.PID}
+}

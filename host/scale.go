@@ -1,0 +1,347 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/event"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+// loaded is a module that has been fetched and whose claims hold.
+type loaded struct {
+	ref, digest string
+	bytes       []byte
+	claims      *signing.ActorClaims
+}
+
+// load fetches a module and verifies its claims.
+func (h *Host) load(ctx context.Context, ref string) (loaded, error) {
+	art, err := h.resolver.Fetch(ctx, ref)
+	if err != nil {
+		return loaded{}, err
+	}
+	claims, err := signing.ReadModule(art.Bytes, time.Now())
+	if err != nil {
+		h.metrics.refused(err)
+		return loaded{}, fmt.Errorf("%s: %w", ref, err)
+	}
+	if claims.HashMismatch {
+		// Tools that wrote no revision hashed as today's do, so a mismatch means another module under old claims. Those
+		// of revision 2 hashed otherwise for a while.
+		err := &lattice.Error{Code: lattice.ErrHashMismatch, Op: "verify module", Entity: ref, Detail: "the module is not the one that was signed"}
+		if claims.TokenRevision == 0 {
+			h.metrics.refused(err)
+			return loaded{}, err
+		}
+		h.log.Warn("the hash in the module's old claims is not that of the module", lattice.LogRef, ref, lattice.LogActor, claims.Subject)
+	}
+	return loaded{ref: ref, digest: art.Digest, bytes: art.Bytes, claims: claims}, nil
+}
+
+// scaleRequest is what start, scale and stop come down to.
+type scaleRequest struct {
+	ref         string
+	id          lattice.ActorID // when the client knows it
+	annotations map[string]string
+	max         uint32
+	add         bool // max is added to what runs
+	settings    Settings
+	instanceID  string // of a scale that a stop takes away
+}
+
+// scale brings an actor to the wanted scale and publishes what happened. It runs as a task of the reference.
+func (h *Host) scale(ctx context.Context, r scaleRequest) {
+	events, err := h.scaleEvents(ctx, r)
+	if err != nil {
+		h.log.Error("actor not scaled", lattice.LogRef, r.ref, "max", r.max, lattice.LogErr, err)
+		events = append(events, event.ActorFailure(event.ActorEntry{HostID: h.id, ActorID: r.id, ImageRef: r.ref, Annotations: r.annotations}, r.max, err)...)
+	}
+	h.publish(events...)
+}
+
+func (h *Host) scaleEvents(ctx context.Context, r scaleRequest) ([]event.Data, error) {
+	var art loaded
+	a, err := h.lockActor(ctx, r, &art)
+	if err != nil {
+		return nil, err
+	}
+	defer a.change.Unlock()
+	if v := a.current.Load(); v != nil && v.ref != r.ref && r.ref != "" {
+		return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "start", Entity: string(a.id),
+			Detail: fmt.Sprintf("actor is already running with a different image reference, %s. To upgrade an actor, use live update.", v.ref)}
+	}
+	a.mu.Lock()
+	before := a.total()
+	var own uint32
+	if i := a.find(r.annotations); i >= 0 {
+		own = a.scales[i].max
+	}
+	a.mu.Unlock()
+	max := r.max
+	if r.add {
+		max = uint32(min(uint64(own)+uint64(r.max), control.Unbounded))
+	}
+	switch {
+	case before == 0 && max == 0: // nothing ran and nothing shall
+		h.dropActor(a)
+		return h.transition(a, art.claims, r, 0, 0), nil
+	case a.current.Load() == nil:
+		if err := h.bringUp(ctx, a, art, r, max); err != nil {
+			h.dropActor(a)
+			return nil, err
+		}
+		return h.transition(a, art.claims, r, 0, max), nil
+	case max == 0 && before == own:
+		claims := a.current.Load().claims
+		events := h.transition(a, claims, r, own, 0)
+		ctx, cancel := context.WithTimeout(ctx, h.cfg.DrainTimeout)
+		defer cancel()
+		err := h.stopActorLocked(ctx, a)
+		if err != nil { // it is gone all the same; what was in flight was cut off
+			h.log.Warn("actor did not drain in time", lattice.LogActor, a.id, lattice.LogErr, err)
+		}
+		return events, nil
+	}
+	a.setScale(r.annotations, max)
+	return h.transition(a, a.current.Load().claims, r, own, max), nil
+}
+
+// lockActor returns the actor that a request means with its change lock held: the one that runs, or else a new one for
+// the module, which is fetched into art.
+func (h *Host) lockActor(ctx context.Context, r scaleRequest, art *loaded) (*actor, error) {
+	for {
+		a := h.running(r.ref, r.id)
+		if a == nil {
+			if art.claims == nil {
+				var err error
+				if *art, err = h.load(ctx, r.ref); err != nil {
+					return nil, err
+				}
+			}
+			if a = h.actorFor(*art); a == nil {
+				return nil, errStopping
+			}
+		}
+		a.change.Lock()
+		if h.actor(a.id) == a && (a.current.Load() != nil || art.claims != nil) {
+			return a, nil
+		}
+		a.change.Unlock() // stopped in between
+	}
+}
+
+// bringUp makes a stopped actor run. Its change lock is held.
+func (h *Host) bringUp(ctx context.Context, a *actor, art loaded, r scaleRequest, max uint32) error {
+	settings := r.settings
+	if settings.Limits.MemoryBytes == 0 {
+		settings.Limits.MemoryBytes = h.cfg.Limits.MemoryBytes
+	}
+	if settings.Limits.Execution == 0 {
+		settings.Limits.Execution = h.cfg.Limits.Execution
+	}
+	v, err := a.newVersion(ctx, art, settings, max)
+	if err != nil {
+		return fmt.Errorf("start actor %s: %w", r.ref, err)
+	}
+	a.current.Store(v)
+	a.setScale(r.annotations, max)
+	if err = h.store.PutClaims(ctx, actorClaims(art.claims)); err == nil {
+		h.links.putClaims(actorClaims(art.claims))
+		err = a.serve(max)
+	}
+	if err != nil {
+		return errors.Join(err, v.close(ctx))
+	}
+	h.log.Info("actor started", lattice.LogActor, art.claims.Name, "id", a.id, "max", max, lattice.LogRef, r.ref, "digest", art.digest)
+	return nil
+}
+
+// update swaps the code of a running actor without dropping a call.
+func (h *Host) update(ctx context.Context, r control.UpdateActorRequest) error {
+	fail := func(err error) error {
+		return fmt.Errorf("Unable to perform live update: %w", err) //nolint:staticcheck // the dialect's words
+	}
+	art, err := h.load(ctx, r.NewActorRef)
+	if err != nil {
+		return fail(err)
+	}
+	id := art.claims.Subject
+	if r.ActorID != "" && r.ActorID != id {
+		return fail(&lattice.Error{Code: lattice.ErrInvalid, Op: "update", Entity: string(r.ActorID), Detail: "the new module has another key, " + string(id)})
+	}
+	a := h.actor(id)
+	if a == nil {
+		return fail(&lattice.Error{Code: lattice.ErrNotFound, Op: "update", Entity: string(id), Detail: "actor is not running on this host"})
+	}
+	a.change.Lock()
+	defer a.change.Unlock()
+	old := a.current.Load()
+	if old == nil {
+		return fail(&lattice.Error{Code: lattice.ErrNotFound, Op: "update", Entity: string(id), Detail: "actor is not running on this host"})
+	}
+	if have, next := old.claims.EffectiveRevision(), art.claims.EffectiveRevision(); next <= have && art.digest != old.digest {
+		return fail(&lattice.Error{Code: lattice.ErrConflict, Op: "update", Entity: string(id),
+			Detail: fmt.Sprintf("the new module has revision %d, and %d is running; sign it with a greater one", next, have)})
+	}
+	a.mu.Lock()
+	total, scales := a.total(), append([]scale{}, a.scales...)
+	a.mu.Unlock()
+	next, err := a.newVersion(ctx, art, old.settings, total)
+	if err != nil {
+		return fail(err)
+	}
+	if err := h.store.PutClaims(ctx, actorClaims(art.claims)); err != nil {
+		return fail(errors.Join(err, next.close(ctx)))
+	}
+	h.links.putClaims(actorClaims(art.claims))
+	a.current.Store(next)
+	h.log.Info("actor updated", lattice.LogActor, art.claims.Name, "id", id, "revision", art.claims.EffectiveRevision(), lattice.LogRef, r.NewActorRef)
+	for _, s := range scales {
+		h.publish(event.ActorUpdate(h.entry(a, art.claims, r.NewActorRef, s), old.ref, s.max)...)
+	}
+	// Calls in progress finish on the old code, in the background: the swap itself is done.
+	if !h.tasks.run("close "+old.digest+" "+string(id), func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, max(h.cfg.DrainTimeout, old.settings.Limits.Execution))
+		defer cancel()
+		if err := old.close(ctx); err != nil {
+			h.log.Warn("old version did not end cleanly", lattice.LogActor, id, lattice.LogErr, err)
+		}
+	}) {
+		return old.close(ctx)
+	}
+	return nil
+}
+
+// transition returns the events of a change of scale under the annotations of a request.
+func (h *Host) transition(a *actor, claims *signing.ActorClaims, r scaleRequest, before, after uint32) []event.Data {
+	s := scale{annotations: r.annotations, instanceID: r.instanceID}
+	a.mu.Lock()
+	if i := a.find(r.annotations); i >= 0 {
+		s = a.scales[i]
+	}
+	a.mu.Unlock()
+	return event.ActorTransition(h.entry(a, claims, r.ref, s), before, after)
+}
+
+// entry is what events say of an actor under one set of annotations.
+func (h *Host) entry(a *actor, c *signing.ActorClaims, ref string, s scale) event.ActorEntry {
+	notBefore, expires := c.HumanTimes()
+	return event.ActorEntry{HostID: h.id, ActorID: a.id, ImageRef: ref, InstanceID: s.instanceID, Annotations: s.annotations,
+		Claims: event.ClaimsOf(actorClaims(c), notBefore, expires)}
+}
+
+// stopActor drains and stops an actor with all its annotations, and publishes that.
+func (h *Host) stopActor(ctx context.Context, a *actor) error {
+	a.change.Lock()
+	defer a.change.Unlock()
+	v := a.current.Load()
+	if v == nil {
+		return nil
+	}
+	a.mu.Lock()
+	scales := append([]scale{}, a.scales...)
+	a.mu.Unlock()
+	err := h.stopActorLocked(ctx, a)
+	for _, s := range scales {
+		h.publish(event.ActorTransition(h.entry(a, v.claims, v.ref, s), s.max, 0)...)
+	}
+	return err
+}
+
+func (h *Host) stopActorLocked(ctx context.Context, a *actor) error {
+	name := a.current.Load().claims.Name
+	err := a.stop(ctx)
+	h.dropActor(a)
+	h.log.Info("actor stopped", lattice.LogActor, name, "id", a.id)
+	return err
+}
+
+// actorFor returns the actor with the module's key, a new one when none is there, nil when the host takes no new work.
+func (h *Host) actorFor(art loaded) *actor {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	id := art.claims.Subject
+	a := h.actors[id]
+	if a == nil && !h.draining {
+		a = &actor{host: h, id: id, log: newActorLog(h, id, cmpName(art.claims))}
+		h.actors[id] = a
+	}
+	return a
+}
+
+func cmpName(c *signing.ActorClaims) string {
+	if c.Name != "" {
+		return c.Name
+	}
+	return string(c.Subject)
+}
+
+// dropActor forgets an actor that does not run.
+func (h *Host) dropActor(a *actor) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.actors[a.id] == a {
+		delete(h.actors, a.id)
+	}
+}
+
+func (h *Host) actor(id lattice.ActorID) *actor {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.actors[id]
+}
+
+// running finds an actor that runs under a reference, or has the given key.
+func (h *Host) running(ref string, id lattice.ActorID) *actor {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if a := h.actors[id]; a != nil {
+		return a
+	}
+	for _, a := range h.actors {
+		if v := a.current.Load(); v != nil && v.ref == ref {
+			return a
+		}
+	}
+	return nil
+}
+
+// withAnnotations returns the scales whose annotations contain filter.
+func (a *actor) withAnnotations(filter map[string]string) []scale {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var out []scale
+	for _, s := range a.scales {
+		if lattice.Matches(s.annotations, filter) {
+			s.annotations = maps.Clone(s.annotations)
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// actorClaims is the part of a module's claims that the lattice keeps.
+func actorClaims(c *signing.ActorClaims) control.Claims {
+	return control.Claims{Subject: string(c.Subject), Issuer: string(c.Issuer), Name: c.Name, Revision: c.EffectiveRevision(),
+		Version: c.Version, CallAlias: c.CallAlias, Caps: c.Caps, Tags: c.Tags}
+}
+
+// settings turns what a request may say about limits and configuration into an actor's settings.
+func settings(l *control.ActorLimits, config map[string]string) Settings {
+	s := Settings{Config: config}
+	if l != nil {
+		s.Limits = wasm.Limits{MemoryBytes: l.MemoryBytes, Execution: time.Duration(min(l.ExecutionMs, 1<<31)) * time.Millisecond}
+	}
+	return s
+}
+
+// isFile reports whether a reference names a file of this machine.
+func isFile(ref string) bool { return strings.HasPrefix(ref, "file://") || strings.HasPrefix(ref, "/") }
