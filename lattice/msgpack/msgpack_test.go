@@ -221,6 +221,47 @@ func TestHeaderWithSingleStrings(t *testing.T) {
 	}
 }
 
+// The values of a header share memory; what one name's owner appends must not reach another's.
+func TestHeaderValuesAreApart(t *testing.T) {
+	var w Writer
+	want := map[string][]string{}
+	for i := range 100 { // more than the first guess at the room that they need
+		name := strings.Repeat("n", i)
+		for j := range i % 4 {
+			want[name] = append(want[name], strings.Repeat("v", j*i))
+		}
+		if want[name] == nil {
+			want[name] = []string{}
+		}
+	}
+	w.StrsMap(want)
+	w.Str("behind")
+	r := NewReader(w.Bytes())
+	got := r.StrsMap()
+	if r.Str() != "behind" || r.Finish() != nil {
+		t.Fatal(r.Err())
+	}
+	for name := range got {
+		_ = append(got[name], "overwritten")
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("read %v", got)
+	}
+	for in, want := range map[string]string{"81a161c0": "", "82a161a0c091c0": "", "81c091a162": "b"} {
+		r := reader(t, in)
+		for name, values := range r.StrsMap() {
+			for _, v := range values {
+				if v != want {
+					t.Errorf("%s: %q has %q", in, name, v)
+				}
+			}
+		}
+		if r.Finish() != nil {
+			t.Errorf("%s: %v", in, r.Err())
+		}
+	}
+}
+
 func TestBinDoesNotCopyAndCanNotOverwrite(t *testing.T) {
 	data := []byte{bin8, 2, 'a', 'b', fixStr | 1, 'c'}
 	r := NewReader(data)

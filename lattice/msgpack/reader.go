@@ -201,20 +201,39 @@ func (r *Reader) Strs() []string {
 	return list
 }
 
-// StrsMap reads a map of strings to string arrays; nil and empty are nil. A single string stands for an array of one.
+// StrsMap reads a map of strings to string arrays; nil and empty are nil. A single string stands for an array of one. The
+// strings share one piece of memory, and so do the arrays, since a header of many small ones comes with every request.
 func (r *Reader) StrsMap() map[string][]string {
+	start := r.pos
 	n := r.Map()
 	if n == 0 {
 		return nil
 	}
-	m := make(map[string][]string, min(n, 64))
-	for ; n > 0 && r.err == nil; n-- {
-		k := r.Str()
-		if r.nextIsText() {
-			m[k] = []string{r.Str()}
-		} else {
-			m[k] = r.Strs()
+	ahead := Reader{data: r.data, pos: start}
+	if ahead.Skip(); ahead.err != nil {
+		r.err = ahead.err
+		return nil
+	}
+	text := string(r.data[start:ahead.pos])
+	str := func() string {
+		b := r.Bin()
+		if r.err != nil {
+			return ""
 		}
+		end := r.pos - start // a nil has no bytes and ends here, too
+		return text[end-len(b) : end]
+	}
+	m := make(map[string][]string, min(n, 64))
+	all := make([]string, 0, min(n, 64))
+	for ; n > 0 && r.err == nil; n-- {
+		k, first, values := str(), len(all), 1
+		if !r.nextIsText() {
+			values = r.Array()
+		}
+		for ; values > 0 && r.err == nil; values-- {
+			all = append(all, str())
+		}
+		m[k] = all[first:len(all):len(all)]
 	}
 	return m
 }
