@@ -1,0 +1,61 @@
+// Guest is the actor of package host's tests. Its operations do what their names say.
+package main
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	actor "github.com/weftlattice/weft/actor-sdk"
+	"github.com/weftlattice/weft/actor-sdk/log"
+	"github.com/weftlattice/weft/actor-sdk/numbergen"
+)
+
+// version is set at link time, to make modules that differ.
+var version = "1"
+
+var sink atomic.Int64
+
+func init() {
+	actor.Handle("Test.Echo", func(p []byte) ([]byte, error) { return p, nil })
+	actor.Handle("Test.Version", func([]byte) ([]byte, error) { return []byte(version), nil })
+	actor.Handle("Test.Env", func(p []byte) ([]byte, error) { return []byte(os.Getenv(string(p))), nil })
+	actor.Handle("Test.Log", func(p []byte) ([]byte, error) { log.Warn(string(p)); return nil, nil })
+	actor.Handle("Test.Random", func([]byte) ([]byte, error) {
+		n, err := numbergen.InRange(7, 9)
+		return []byte(strconv.FormatUint(uint64(n), 10)), err
+	})
+	// The payload is "target operation payload".
+	actor.Handle("Test.Call", func(p []byte) ([]byte, error) {
+		parts := strings.SplitN(string(p), " ", 3)
+		return actor.Call(parts[0], parts[1], []byte(parts[2]))
+	})
+	// The payload is "contract operation".
+	actor.Handle("Test.Provider", func(p []byte) ([]byte, error) {
+		parts := strings.SplitN(string(p), " ", 2)
+		return actor.CallProvider(parts[0], "default", parts[1], nil)
+	})
+	actor.Handle("Test.Sleep", func(p []byte) ([]byte, error) {
+		d, err := time.ParseDuration(string(p))
+		time.Sleep(d)
+		return nil, err
+	})
+	actor.Handle("Test.Spin", func([]byte) ([]byte, error) {
+		for {
+			sink.Add(1)
+		}
+	})
+	actor.Handle("Test.Grow", func([]byte) ([]byte, error) {
+		var all [][]byte
+		for {
+			b := make([]byte, 1<<20)
+			b[0] = 1
+			all = append(all, b)
+			sink.Store(int64(len(all)))
+		}
+	})
+}
+
+func main() {}
