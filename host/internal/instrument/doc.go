@@ -1,14 +1,22 @@
 // Package instrument rewrites a WebAssembly core module when it is loaded, so that a call into it can be stopped from
-// outside at any time, at no measurable cost while it runs.
+// outside at any time, and so that it lets the host's scheduler and garbage collector have their turn.
+//
+// Both need the guest's help. Compiled guest code is not Go code: the runtime can not preempt it. When a collection wants
+// the world to stop, all other goroutines stand still until every guest has returned, and a guest that never does takes
+// the process with it, watchdogs included. Raising a flag that the guest reads is therefore not enough; it must come back
+// into Go now and then.
 //
 // # What is changed
 //
-//   - One mutable i32 global is appended, the stop flag, and exported as StopGlobal. Since it gets the last index, no
-//     other index shifts.
-//   - `global.get $stop; if; unreachable; end` is inserted at every loop head, at the entry of every function that calls
-//     another one, and before every instruction that works through a whole range of memory or table (memory.copy,
-//     memory.fill, memory.init, memory.grow and the table instructions like them). Whatever runs for long passes one of
-//     these: a function without loops, calls and bulk instructions ends after as many steps as it has instructions.
+//   - A function is appended, the check. It grows the memory by zero pages, which changes nothing, but leads through the
+//     engine's Go code, where the goroutine can be preempted. Then it traps if the stop flag is raised: a mutable i32
+//     global, appended and exported as StopGlobal.
+//   - Calls to the check are inserted: at every loop head, every 4096th turn, counted in a local that is added; at the
+//     entry of every function that loops or calls, every 4096th time, counted in another global that is appended; before
+//     an instruction that works through a range (memory.copy, memory.fill, memory.init and those of tables) of more than
+//     4096 bytes. A function without any of these ends after as many steps as it has instructions. A function's count
+//     begins at the global one, so that many short loops come to a check as often as a long one.
+//   - Whatever is appended gets the last index of its kind: no other index shifts.
 //   - The start section becomes an export, StartFunc. A start function would otherwise run inside the instantiation,
 //     before anybody could reach the stop flag. Who instantiates the module must call it first.
 //   - Tables are capped at MaxTableElements, so that table.grow is no way around the memory limit.

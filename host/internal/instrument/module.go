@@ -68,16 +68,19 @@ type section struct {
 	b   []byte
 }
 
+// signature is what must be known of a function type.
+type signature struct{ params, results uint32 }
+
 // module is the state of one rewriting.
 type module struct {
 	Result
 	out       []byte
-	unit      []bool   // for each type: no parameters and no results
+	types     []signature
 	functions []uint32 // types of the functions, imported ones first
 	imported  int      // how many of them are imported
 	memories  uint32   // imported and defined, as the next two
 	tables    uint32
-	globals   uint32  // without the stop flag: this is its index
+	globals   uint32  // without those added: the index of the stop flag, and one below that of the count
 	start     *uint32 // index of the start function
 	locals    uint64
 	named     bool // a name section was kept
@@ -175,14 +178,22 @@ func header(wasm []byte) error {
 	return nil
 }
 
-// fill appends the global and the export section, if the module has none, on the way from one rank to another.
+// fill appends the memory, global and export section, if the module has none, on the way from one rank to another.
 func (m *module) fill(last, next int) error {
-	for _, id := range []byte{secGlobal, secExport} {
-		if last < rank[id] && next > rank[id] {
-			r := section{id: id, b: []byte{0}}.reader()
-			if m.section(id, r); r.err != nil {
-				return r.err
+	for _, id := range []byte{secMemory, secGlobal, secExport} {
+		if last >= rank[id] || next <= rank[id] {
+			continue
+		}
+		empty := []byte{0}
+		if id == secMemory {
+			if m.memories > 0 {
+				continue // imported
 			}
+			empty = []byte{1, 1, 0, 0} // from 0 to 0 pages, for the check to grow by none
+		}
+		r := section{id: id, b: empty}.reader()
+		if m.section(id, r); r.err != nil {
+			return r.err
 		}
 	}
 	return nil
@@ -190,8 +201,8 @@ func (m *module) fill(last, next int) error {
 
 func (m *module) put(id byte, body []byte) { m.out = appendBytes(append(m.out, id), body) }
 
-// stopFlag is the entry of the global section: mutable i32, initially 0.
-var stopFlag = []byte{0x7f, 0x01, 0x41, 0x00, 0x0b}
+// newGlobals are the entries added to the global section, the stop flag and the count: each mutable i32, initially 0.
+var newGlobals = []byte{0x7f, 0x01, 0x41, 0x00, 0x0b, 0x7f, 0x01, 0x41, 0x00, 0x0b}
 
 // keep reports whether a custom section remains true when code moves.
 func keep(name string) bool {

@@ -12,17 +12,19 @@ func (m *module) section(id byte, r *reader) {
 	case secStart:
 		return // it has become an export
 	case secType:
-		m.types(r)
+		body = m.typeSection(r)
 	case secImport:
 		m.imports(r)
 	case secFunction:
-		for n := r.count("functions", MaxEntries); n > 0 && r.err == nil; n-- {
-			m.functions = append(m.functions, r.u32())
-		}
+		body = m.functionSection(r)
 	case secTable:
 		body = m.tableSection(r)
 	case secMemory:
-		for n := r.count("memories", 1); n > 0 && r.err == nil; n-- {
+		n := r.count("memories", 1)
+		if n == 0 {
+			r.fail("empty section") // fill would have to change it, and nobody writes one
+		}
+		for ; n > 0 && r.err == nil; n-- {
 			m.memory(r)
 		}
 	case secGlobal:
@@ -46,8 +48,11 @@ func (m *module) section(id byte, r *reader) {
 	m.put(id, body)
 }
 
-func (m *module) types(r *reader) {
-	for n := r.count("types", MaxEntries); n > 0 && r.err == nil; n-- {
+// typeSection appends the type of the check.
+func (m *module) typeSection(r *reader) []byte {
+	n := r.count("types", MaxEntries)
+	from := r.off
+	for ; n > 0 && r.err == nil; n-- {
 		if form := r.byte(); form != 0x60 {
 			r.fail("garbage collected types are not supported (form %#02x)", form)
 		}
@@ -59,8 +64,24 @@ func (m *module) types(r *reader) {
 		for range results {
 			r.valueType()
 		}
-		m.unit = append(m.unit, params+results == 0)
+		m.types = append(m.types, signature{params, results})
 	}
+	out := appendU32(make([]byte, 0, len(r.b)+8), uint32(len(m.types)+1))
+	return append(append(out, r.b[from:]...), 0x60, 0, 0)
+}
+
+// functionSection appends the check, unless there is nothing to check.
+func (m *module) functionSection(r *reader) []byte {
+	n := r.count("functions", MaxEntries)
+	if n == 0 {
+		return r.b
+	}
+	from := r.off
+	for i := n; i > 0 && r.err == nil; i-- {
+		m.functions = append(m.functions, r.u32())
+	}
+	out := appendU32(make([]byte, 0, len(r.b)+10), n+1)
+	return appendU32(append(out, r.b[from:]...), uint32(len(m.types)))
 }
 
 func (m *module) imports(r *reader) {
@@ -143,7 +164,7 @@ func (m *module) global(r *reader) {
 	m.globals++
 }
 
-// globalSection appends the stop flag.
+// globalSection appends the stop flag and the count.
 func (m *module) globalSection(r *reader) []byte {
 	n := r.count("globals", MaxEntries)
 	from := r.off
@@ -153,8 +174,8 @@ func (m *module) globalSection(r *reader) []byte {
 		}
 		r.constant()
 	}
-	out := appendU32(make([]byte, 0, len(r.b)+len(stopFlag)+5), n+1)
-	return append(append(out, r.b[from:]...), stopFlag...)
+	out := appendU32(make([]byte, 0, len(r.b)+len(newGlobals)+5), n+2)
+	return append(append(out, r.b[from:]...), newGlobals...)
 }
 
 // exports appends the exports of the stop flag and, if there is one, of the start function.
@@ -186,7 +207,9 @@ func (m *module) exports(r *reader) []byte {
 	return appendU32(append(appendBytes(out, []byte(StopGlobal)), 3), m.globals)
 }
 
-func (m *module) isUnit(t uint32) bool { return t < uint32(len(m.unit)) && m.unit[t] }
+func (m *module) isUnit(t uint32) bool {
+	return t < uint32(len(m.types)) && m.types[t] == signature{}
+}
 
 // element reads one element segment.
 func (r *reader) element() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -35,13 +36,19 @@ type Module struct {
 	code   wazero.CompiledModule
 	pages  uint64
 	info   Info
+
+	close    sync.Once // the engine counts the modules made of the same bytes, and would count one twice
+	closeErr error
 }
 
 // Info returns what the module is. The slices are shared: do not change them.
 func (m *Module) Info() Info { return m.info }
 
 // Close releases the code. Instances go on; new ones can not be made. Closing twice is no error.
-func (m *Module) Close(ctx context.Context) error { return m.code.Close(ctx) }
+func (m *Module) Close(ctx context.Context) error {
+	m.close.Do(func() { m.closeErr = m.code.Close(ctx) })
+	return m.closeErr
+}
 
 const (
 	guestCall  = "__guest_call"
