@@ -15,7 +15,7 @@ import (
 // ServeActor stands in for a host that runs an actor, until stop is called: h gets its verified invocations.
 func ServeActor(t testing.TB, env *latticetest.Env, actor lattice.ActorID, h rpc.Handler) (stop func()) {
 	t.Helper()
-	s := rpc.NewServer(env.Conn(t), rpc.ServerConfig{Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger})
+	s := rpc.NewServer(env.Conn(t), rpc.ServerConfig{Lattice: env.Lattice, Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger})
 	_, err := s.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: subject.Actor(env.Lattice, actor),
 		Queue: subject.ActorQueue(env.Lattice, actor), Handler: h})
 	if err != nil {

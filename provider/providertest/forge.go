@@ -100,11 +100,16 @@ func (p *Process) forgeries(t testing.TB, actor lattice.ActorID, operation strin
 			inv.Origin = wire.ProviderEntity(p.Provider, p.Contract, p.Link)
 			return sign(t, inv, p.Env.Cluster)
 		}, lattice.ErrUnlinked},
+		"an absurd length": {func() *wire.Invocation {
+			inv := good()
+			inv.ContentLength = 1 << 40
+			return sign(t, inv, p.Env.Cluster)
+		}, lattice.ErrTooLarge},
 		"chunks that are not there": {func() *wire.Invocation {
 			inv := good()
 			inv.ContentLength = wire.MaxInlineBytes * 2
 			return sign(t, inv, p.Env.Cluster)
-		}, lattice.ErrTooLarge},
+		}, lattice.ErrUnavailable},
 	}
 }
 
