@@ -1,0 +1,116 @@
+package nodefile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// MaxReplicas bounds an actor's replicas.
+const MaxReplicas = 10_000
+
+// Actor is an entry of "actors".
+type Actor struct {
+	Line  int    // in the file
+	Name  string // for people; unique in the file
+	Image string // as in the file
+	// Ref is lattice://..., a registry's reference, or after Locate the absolute path of a file.
+	Ref      string
+	Replicas int               // instances at most; default 1, 0 starts none
+	Config   map[string]string // settings, as text
+	Links    []string          // names of providers to link to; nil: see File.Links
+}
+
+func (w *walker) actors(n *yaml.Node, at string, providers []string) []Actor {
+	list := []Actor{}
+	taken := map[string]int{}
+	w.items(n, at, func(item *yaml.Node, at string) {
+		a := Actor{Line: w.line(item), Replicas: 1, Config: map[string]string{}}
+		replicas := (*yaml.Node)(nil)
+		w.entries(item, at, []field{
+			one("name", func(v *yaml.Node, at string) {
+				a.Name, _ = w.text(v, at)
+				if strings.ContainsFunc(a.Name, func(r rune) bool { return r < 0x20 || r == 0x7f }) || len(a.Name) > 128 {
+					w.bad(v, at, "want at most 128 bytes of plain text")
+				}
+				if first, ok := taken[a.Name]; ok && a.Name != "" {
+					w.bad(v, at, "there is an actor %q in line %d already", lattice.Printable(a.Name), first)
+				}
+				taken[a.Name] = w.line(v)
+			}),
+			one("image", func(v *yaml.Node, at string) {
+				if s, ok := w.text(v, at); ok {
+					a.Image = s
+					a.Ref = w.actorRef(v, at, s)
+				}
+			}),
+			{[]string{"replicas", "max_instances"}, func(v *yaml.Node, at string) {
+				if replicas != nil {
+					w.bad(v, at, "it is the same setting as in line %d", w.line(replicas))
+				}
+				replicas = v
+				if i, ok := w.integer(v, at, 0, MaxReplicas); ok {
+					a.Replicas = int(i)
+				}
+			}},
+			one("config", func(v *yaml.Node, at string) { a.Config = w.values(v, at) }),
+			one("links", func(v *yaml.Node, at string) {
+				a.Links = []string{}
+				w.texts(v, at, func(item *yaml.Node, s, at string) {
+					if !slices.Contains(providers, s) {
+						w.bad(item, at, "there is no provider %q in this file%s", lattice.Printable(s), suggest(s, providers))
+					}
+					a.Links = append(a.Links, s)
+				})
+			}),
+		})
+		for _, name := range []string{"name", "image"} {
+			if item.Kind == yaml.MappingNode && !hasKey(item, name) {
+				w.bad(item, at, "%s is missing", name)
+			}
+		}
+		list = append(list, a) // with a problem nobody gets to see it
+	})
+	return list
+}
+
+func (w *walker) actorRef(n *yaml.Node, at, image string) string {
+	return w.reference(n, at, image, func(image string) string {
+		if isBare(image) {
+			return ""
+		}
+		return fmt.Sprintf("%q is no name, no file (a path, or *.wasm) and no reference with a registry", lattice.Printable(image))
+	})
+}
+
+// isBare reports whether an image is a name without a registry: parts with '/' between them, none of them "..", and
+// perhaps a tag.
+func isBare(image string) bool {
+	name, tag, tagged := strings.Cut(image, ":")
+	if tagged && !isPart(tag) {
+		return false
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if !isPart(part) {
+			return false
+		}
+	}
+	return len(image) <= 256
+}
+
+func isPart(s string) bool {
+	if s == "" || s[0] == '.' {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-') {
+			return false
+		}
+	}
+	return true
+}
