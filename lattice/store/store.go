@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"reflect"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -64,7 +65,11 @@ func Open(ctx context.Context, nc *nats.Conn, l lattice.Name, cfg Config) (*Stor
 	s := &Store{nc: nc, js: js, lattice: l, log: cfg.Logger.With("part", "store"), check: 5 * time.Second}
 	ctx, cancel := bound(ctx)
 	defer cancel()
-	if _, err = s.bucket(ctx); err != nil {
+	err = s.attempt(ctx, func(ctx context.Context) error {
+		_, err := s.bucket(ctx)
+		return err
+	})
+	if err != nil {
 		return nil, s.fail("open lattice state", err)
 	}
 	return s, nil
@@ -75,6 +80,62 @@ func bound(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, DefaultTimeout)
+}
+
+// attempt runs do, which must be idempotent, while the connection is there. A request that was under way when the
+// connection broke is lost, and its answer would be awaited in vain: do is then ended by its ctx and run again.
+func (s *Store) attempt(ctx context.Context, do func(context.Context) error) error {
+	for {
+		broken := s.nc.StatusChanged() // before looking, so that no change is missed
+		err := s.connected(ctx, broken)
+		if err == nil {
+			err = s.unlessBroken(ctx, broken, do)
+		}
+		s.nc.RemoveStatusListener(broken)
+		if !errors.Is(err, errBroken) {
+			return err
+		}
+	}
+}
+
+var errBroken = errors.New("the connection to NATS broke")
+
+func (s *Store) connected(ctx context.Context, status <-chan nats.Status) error {
+	for !s.nc.IsConnected() {
+		if s.nc.IsClosed() {
+			return nats.ErrConnectionClosed
+		}
+		select {
+		case <-status:
+		case <-ctx.Done():
+			return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "wait for NATS", Detail: "the connection is down"}
+		}
+	}
+	for len(status) > 0 { // how it came to be connected
+		<-status
+	}
+	return nil
+}
+
+func (s *Store) unlessBroken(ctx context.Context, broken <-chan nats.Status, do func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
+		select {
+		case <-broken:
+			cancel(errBroken)
+		case <-done:
+		}
+	})
+	err := do(ctx)
+	close(done)
+	watcher.Wait()
+	if err != nil && errors.Is(context.Cause(ctx), errBroken) {
+		err = errBroken
+	}
+	cancel(nil)
+	return err
 }
 
 // bucket opens the bucket, or makes it.
@@ -127,11 +188,13 @@ func (s *Store) fail(op string, err error) error {
 func (s *Store) write(ctx context.Context, op string, do func(context.Context, jetstream.KeyValue) error) error {
 	ctx, cancel := bound(ctx)
 	defer cancel()
-	kv, err := s.bucket(ctx)
-	if err == nil {
-		err = do(ctx, kv)
-	}
-	return s.fail(op, err)
+	return s.fail(op, s.attempt(ctx, func(ctx context.Context) error {
+		kv, err := s.bucket(ctx)
+		if err != nil {
+			return err
+		}
+		return do(ctx, kv)
+	}))
 }
 
 // PutLink stores a link definition; the last one of an actor, contract and link name wins. Its link name may not be
@@ -196,51 +259,64 @@ func (s *Store) DelClaims(ctx context.Context, publicKey string) error {
 
 // Links reads all link definitions, oldest first.
 func (s *Store) Links(ctx context.Context) ([]wire.LinkDefinition, error) {
+	values, err := s.values(ctx, "read links")
 	var links []wire.LinkDefinition
-	err := s.each(ctx, "read links", func(v value) {
+	for _, v := range values {
 		if v.link != nil {
 			links = append(links, *v.link)
 		}
-	})
+	}
 	return links, err
 }
 
 // Claims reads all claims, oldest first.
 func (s *Store) Claims(ctx context.Context) ([]control.Claims, error) {
+	values, err := s.values(ctx, "read claims")
 	var claims []control.Claims
-	err := s.each(ctx, "read claims", func(v value) {
+	for _, v := range values {
 		if v.claims != nil {
 			claims = append(claims, *v.claims)
 		}
-	})
+	}
 	return claims, err
 }
 
-func (s *Store) each(ctx context.Context, op string, take func(value)) error {
+func (s *Store) values(ctx context.Context, op string) (values []value, err error) {
 	ctx, cancel := bound(ctx)
+	defer cancel()
+	err = s.attempt(ctx, func(ctx context.Context) error {
+		values, err = s.readAll(ctx)
+		return err
+	})
+	return values, s.fail(op, err)
+}
+
+func (s *Store) readAll(ctx context.Context) ([]value, error) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	kv, err := s.bucket(ctx)
 	if err != nil {
-		return s.fail(op, err)
+		return nil, err
 	}
 	w, err := kv.WatchAll(ctx, jetstream.IgnoreDeletes())
 	if err != nil {
-		return s.fail(op, err)
+		return nil, err
 	}
 	defer endWatcher(w, cancel)
+	var values []value
 	for {
 		select {
 		case <-ctx.Done():
-			return s.fail(op, ctx.Err())
+			return nil, ctx.Err()
 		case e, ok := <-w.Updates():
 			if !ok {
-				return s.fail(op, errors.New("the watch has ended"))
+				return nil, errors.New("the watch has ended")
 			}
 			if e == nil {
-				return nil
+				return values, nil
 			}
 			if v, ok := s.read(e); ok {
-				take(v)
+				values = append(values, v)
 			}
 		}
 	}

@@ -95,13 +95,16 @@ func (w *watch) session(ctx context.Context) error {
 		<-w.connected
 		w.reconnected = true
 	}
-	opening, done := bound(ctx)
-	defer done()
-	kv, err := w.store.bucket(opening)
-	if err != nil {
+	var kv jetstream.KeyValue
+	var info *jetstream.StreamInfo
+	err := w.store.attempt(ctx, func(ctx context.Context) (err error) {
+		ctx, cancel := bound(ctx)
+		defer cancel()
+		if kv, err = w.store.bucket(ctx); err == nil {
+			info, err = streamInfo(ctx, kv)
+		}
 		return err
-	}
-	info, err := streamInfo(opening, kv)
+	})
 	if err != nil {
 		return err
 	}
