@@ -27,6 +27,21 @@ func (h *Host) startBeats(opened func(func(context.Context) error)) {
 		})
 	})
 	wg.Go(func() { every(done, h.cfg.Heartbeat, func(uint64) { h.heartbeat() }) })
+	wg.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-h.change:
+			}
+			select { // many changes at once are one heartbeat
+			case <-done:
+				return
+			case <-time.After(changeDelay):
+				h.heartbeat()
+			}
+		}
+	})
 	opened(func(context.Context) error {
 		close(done)
 		wg.Wait()
@@ -34,7 +49,18 @@ func (h *Host) startBeats(opened func(func(context.Context) error)) {
 	})
 }
 
-// every calls work at once... after each period, until done is closed.
+// changeDelay is how long a change of the inventory waits for others before a heartbeat tells of it.
+const changeDelay = 250 * time.Millisecond
+
+// changed makes a heartbeat tell of the inventory soon. It never blocks.
+func (h *Host) changed() {
+	select {
+	case h.change <- struct{}{}:
+	default:
+	}
+}
+
+// every calls work after each period, until done is closed.
 func every(done <-chan struct{}, period time.Duration, work func(n uint64)) {
 	t := time.NewTicker(period)
 	defer t.Stop()

@@ -199,7 +199,7 @@ func (c commands) DrainHost(context.Context, control.StopHostRequest) error {
 		if err := c.stopWork(ctx); err != nil {
 			c.log.Warn("host did not drain cleanly", lattice.LogErr, err)
 		}
-		c.heartbeat()
+		c.changed()
 	}) {
 		return errStopping
 	}
@@ -223,7 +223,7 @@ func (c commands) changeLabel(key string, change func()) error {
 	c.mu.Lock()
 	change()
 	c.mu.Unlock()
-	c.heartbeat()
+	c.changed()
 	return nil
 }
 

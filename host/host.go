@@ -36,6 +36,7 @@ import (
 	"github.com/weftlattice/weft/lattice/store"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
+	"golang.org/x/time/rate"
 )
 
 // Host is a node of a lattice. Make it with New, then Run it once. Its other methods are safe for concurrent use.
@@ -65,6 +66,10 @@ type Host struct {
 	publisher *event.Publisher
 	guard     *supervisor.Guard
 
+	providerNATS providerNATS
+	refusalLog   *rate.Limiter // an attacker must not fill the log
+	change       chan struct{} // of the inventory, since the last heartbeat
+
 	mu        sync.RWMutex
 	labels    map[string]string          // guarded by mu
 	actors    map[lattice.ActorID]*actor // guarded by mu
@@ -87,7 +92,7 @@ func New(cfg Config) (*Host, error) {
 	h := &Host{cfg: cfg, id: id, name: cfg.FriendlyName, started: time.Now(),
 		control:  subject.Control{Prefix: cfg.ControlPrefix, Lattice: cfg.Lattice},
 		registry: prometheus.NewRegistry(), links: newLinks(), tasks: newTasks(),
-		ready: make(chan struct{}), quit: make(chan time.Duration, 1),
+		ready: make(chan struct{}), quit: make(chan time.Duration, 1), change: make(chan struct{}, 1), refusalLog: rate.NewLimiter(10, 100),
 		labels: cfg.labels(), actors: map[lattice.ActorID]*actor{}, providers: map[providerKey]*provider{}}
 	if h.name == "" {
 		h.name = friendlyName(cfg.HostKey.Public())
@@ -157,6 +162,9 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 			return err
 		}
 		opened(func(ctx context.Context) error { return natsconn.Close(ctx, *c.conn) })
+	}
+	if h.providerNATS, err = providerAccess(h.cfg.ProviderNATSURL, h.cfg.NATS); err != nil {
+		return err
 	}
 	h.publisher = event.NewPublisher(h.ctl, h.cfg.Lattice, h.id)
 
@@ -234,7 +242,7 @@ func (h *Host) observe(inv *wire.Invocation, took time.Duration, err error) {
 		who, operation = inv.Target.PublicKey, inv.Operation
 	}
 	h.metrics.invoked(who, operation, took, err)
-	if code := lattice.CodeOf(err); code.Refusal() {
+	if code := lattice.CodeOf(err); code.Refusal() && h.refusalLog.Allow() {
 		origin := ""
 		if inv != nil {
 			origin = lattice.Printable(inv.Origin.PublicKey)

@@ -141,6 +141,9 @@ func (h *Host) startProviderErr(ctx context.Context, r control.StartProviderRequ
 	p.health = end
 	p.mu.Unlock()
 	p.checks.Go(func() { p.checkHealth(check) })
+	if h.isDraining() { // since it was asked for; whoever drains may not have seen the process
+		return errors.Join(errStopping, h.stopProvider(ctx, p))
+	}
 	return nil
 }
 
@@ -192,7 +195,7 @@ func (p *provider) hostData() []byte {
 	c := p.host.cfg
 	return wire.HostData{
 		HostID: string(p.host.id), LatticeRPCPrefix: string(c.Lattice), LinkName: string(p.link),
-		LatticeRPCUserJWT: c.NATS.JWT, LatticeRPCUserSeed: c.NATS.Seed, LatticeRPCURL: c.ProviderNATSURL,
+		LatticeRPCUserJWT: p.host.providerNATS.jwt, LatticeRPCUserSeed: p.host.providerNATS.seed, LatticeRPCURL: p.host.providerNATS.url,
 		ProviderKey: string(p.id), InvocationSeed: c.Cluster.Seed(), InstanceID: p.instanceID,
 		LinkDefinitions: p.host.links.of(p.id, p.link), ClusterIssuers: p.host.verifier.Issuers(), ConfigJSON: p.config,
 		DefaultRPCTimeoutMS: uint64(c.RPCTimeout.Milliseconds()), StructuredLogging: c.StructuredLogging,
@@ -244,6 +247,7 @@ func (p *provider) onState(s supervisor.State) {
 		h.log.Info("provider stopped", lattice.LogProvider, p.name, lattice.LogLink, p.link)
 		p.stoppedEvent("stop")
 	}
+	h.changed()
 	if s.Phase != supervisor.Ready {
 		h.metrics.healthy.WithLabelValues(string(p.id), string(p.link)).Set(0)
 	}

@@ -65,6 +65,7 @@ func (h *Host) scale(ctx context.Context, r scaleRequest) {
 		events = append(events, event.ActorFailure(event.ActorEntry{HostID: h.id, ActorID: r.id, ImageRef: r.ref, Annotations: r.annotations}, r.max, err)...)
 	}
 	h.publish(events...)
+	h.changed()
 }
 
 func (h *Host) scaleEvents(ctx context.Context, r scaleRequest) ([]event.Data, error) {
@@ -204,6 +205,7 @@ func (h *Host) update(ctx context.Context, r control.UpdateActorRequest) error {
 	h.links.putClaims(actorClaims(art.claims))
 	a.current.Store(next)
 	h.log.Info("actor updated", lattice.LogActor, art.claims.Name, "id", id, "revision", art.claims.EffectiveRevision(), lattice.LogRef, r.NewActorRef)
+	h.changed()
 	for _, s := range scales {
 		h.publish(event.ActorUpdate(h.entry(a, art.claims, r.NewActorRef, s), old.ref, s.max)...)
 	}
