@@ -1,0 +1,313 @@
+package httpserver
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/weftlattice/weft/lattice"
+	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
+	"github.com/weftlattice/weft/lattice/trace"
+	"github.com/weftlattice/weft/lattice/wire"
+	"github.com/weftlattice/weft/provider"
+)
+
+// handler serves the requests of all listeners.
+type handler struct {
+	env     provider.Env
+	log     *slog.Logger
+	metrics *metrics
+}
+
+// bodies are buffers of request bodies. Large ones are not kept.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+const maxKeptBody = 1 << 20
+
+// failure is an answer of the provider itself.
+type failure struct {
+	status int
+	code   lattice.Code
+	text   string // for the client; no internals
+	cause  error  // for the log
+}
+
+func (h *handler) serve(w http.ResponseWriter, r *http.Request, routes *atomic.Pointer[table]) {
+	start := time.Now()
+	h.metrics.active.Inc()
+	defer h.metrics.active.Dec()
+	tc, ok := trace.Parse(r.Header.Get("traceparent"), strings.Join(r.Header.Values("tracestate"), ","))
+	if ok {
+		tc = tc.Child()
+	} else {
+		tc = trace.New()
+	}
+	route, fail := enter(routes, r)
+	var actor lattice.ActorID
+	var resp *contract.Response
+	if fail == nil {
+		defer route.leave()
+		actor = route.actor
+		resp, fail = h.call(trace.With(r.Context(), tc), tc, w, r, route)
+	}
+	status := 0
+	if fail == nil {
+		status = int(resp.StatusCode)
+		respond(w, r, resp, route.cache)
+	} else {
+		status = fail.status
+		h.refuse(w, r, fail, tc, actor)
+	}
+	h.metrics.observe(actor, status, time.Since(start))
+}
+
+// enter finds the route of a request and counts it in.
+func enter(routes *atomic.Pointer[table], r *http.Request) (*route, *failure) {
+	for {
+		route := routes.Load().find(r.Host, r.URL.Path)
+		if route == nil {
+			return nil, &failure{status: http.StatusNotFound, code: lattice.ErrNotFound, text: "no route for this host and path"}
+		}
+		ok, busy := route.enter()
+		switch {
+		case ok:
+			return route, nil
+		case busy:
+			return nil, &failure{status: http.StatusServiceUnavailable, code: lattice.ErrBusy, text: "too many requests in progress"}
+		case routes.Load().find(r.Host, r.URL.Path) == route: // closed for good, with its listener
+			return nil, &failure{status: http.StatusServiceUnavailable, code: lattice.ErrUnavailable, text: "shutting down"}
+		}
+	}
+}
+
+// call turns the request into an invocation and its answer into a response that can be sent.
+func (h *handler) call(ctx context.Context, tc trace.Context, w http.ResponseWriter, r *http.Request, route *route) (*contract.Response, *failure) {
+	if route.readonly && !readOnly(r.Method) {
+		w.Header().Set("Allow", "GET, HEAD")
+		return nil, &failure{status: http.StatusMethodNotAllowed, code: lattice.ErrDenied, text: "read-only"}
+	}
+	body := bodies.Get().(*bytes.Buffer)
+	body.Reset()
+	if fail := readBody(body, w, r, route.maxBody); fail != nil {
+		return nil, fail
+	}
+	request := contract.Request{Method: strings.ToUpper(r.Method), Path: r.URL.EscapedPath(), Query: strings.ToValidUTF8(r.URL.RawQuery, "?"),
+		Header: requestHeader(r, tc), Body: body.Bytes()}
+	payload := request.Encode()
+	if body.Cap() <= maxKeptBody {
+		bodies.Put(body)
+	}
+	if route.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, route.timeout)
+		defer cancel()
+	}
+	answer, err := h.env.Call(ctx, route.actor, contract.HandleRequest, payload)
+	if err != nil {
+		return nil, callFailure(err, len(payload))
+	}
+	resp, err := contract.DecodeResponse(answer)
+	if err != nil {
+		return nil, &failure{http.StatusBadGateway, lattice.ErrInvalid, "the actor's response is not understood", err}
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 599 {
+		return nil, &failure{http.StatusBadGateway, lattice.ErrInvalid, "the actor's response has the status " + strconv.Itoa(int(resp.StatusCode)) + "; want 200 to 599", nil}
+	}
+	return resp, nil
+}
+
+// readBody reads the whole body, at most limit bytes.
+func readBody(into *bytes.Buffer, w http.ResponseWriter, r *http.Request, limit int64) *failure {
+	large := &failure{status: http.StatusRequestEntityTooLarge, code: lattice.ErrTooLarge,
+		text: "the body exceeds the limit of " + strconv.FormatInt(limit, 10) + " bytes"}
+	if r.ContentLength > limit {
+		w.Header().Set("Connection", "close") // rather than reading it to its end
+		return large
+	}
+	if r.ContentLength == 0 {
+		return nil
+	}
+	if r.ContentLength > 0 { // a claim: room for all of it is made only when some of it has come
+		into.Grow(int(min(r.ContentLength, 64<<10)) + bytes.MinRead)
+	}
+	_, err := into.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	var exceeded *http.MaxBytesError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &exceeded):
+		return large
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &failure{status: http.StatusRequestTimeout, code: lattice.ErrTimeout, text: "the body did not come in time"}
+	}
+	return &failure{status: http.StatusBadRequest, code: lattice.ErrInvalid, text: "the body is malformed or incomplete"}
+}
+
+// hopByHop are headers of a connection, not of a message.
+var hopByHop = map[string]bool{"connection": true, "keep-alive": true, "proxy-connection": true, "te": true, "trailer": true,
+	"transfer-encoding": true, "upgrade": true}
+
+// requestHeader is the header as actors see it: names in lower case, values of printable ASCII only, the host and the trace
+// among them.
+func requestHeader(r *http.Request, tc trace.Context) contract.Header {
+	header := make(contract.Header, len(r.Header)+2)
+	for name, values := range r.Header {
+		name = strings.ToLower(name)
+		if hopByHop[name] || httpguts.HeaderValuesContainsToken(r.Header["Connection"], name) {
+			continue
+		}
+		kept := values
+		for i, v := range values {
+			if !printable(v) { // copy on the first that is not
+				kept = append([]string(nil), values[:i]...)
+				for _, v := range values[i:] {
+					if printable(v) {
+						kept = append(kept, v)
+					}
+				}
+				break
+			}
+		}
+		if len(kept) > 0 {
+			header[name] = kept
+		}
+	}
+	header["host"] = []string{strings.ToValidUTF8(r.Host, "?")}
+	header["traceparent"] = []string{tc.Traceparent()}
+	if tc.State == "" {
+		delete(header, "tracestate")
+	} else {
+		header["tracestate"] = []string{tc.State}
+	}
+	return header
+}
+
+func printable(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < ' ' || c > '~') && c != '\t' {
+			return false
+		}
+	}
+	return true
+}
+
+// respond sends what the actor answered. Its headers are copied, but for those of the connection, the length and what
+// HTTP does not allow.
+func respond(w http.ResponseWriter, r *http.Request, resp *contract.Response, cache string) {
+	header := w.Header()
+	length := ""
+	for name, values := range resp.Header {
+		lower := strings.ToLower(name)
+		if hopByHop[lower] || !httpguts.ValidHeaderFieldName(name) {
+			continue
+		}
+		if lower == "content-length" {
+			if len(values) == 1 {
+				length = values[0]
+			}
+			continue
+		}
+		for _, v := range values {
+			if httpguts.ValidHeaderFieldValue(v) {
+				header.Add(name, v)
+			}
+		}
+	}
+	if cache != "" && header.Get("Cache-Control") == "" {
+		header.Set("Cache-Control", cache)
+	}
+	if header.Get("Content-Type") == "" {
+		header["Content-Type"] = nil // do not guess
+	}
+	status := int(resp.StatusCode)
+	if status == http.StatusNoContent || status == http.StatusNotModified {
+		w.WriteHeader(status)
+		return
+	}
+	if r.Method == http.MethodHead && len(resp.Body) == 0 {
+		if n, err := strconv.ParseUint(length, 10, 63); err == nil { // of the body that GET would have
+			header.Set("Content-Length", strconv.FormatUint(n, 10))
+		}
+		w.WriteHeader(status)
+		return
+	}
+	header.Set("Content-Length", strconv.Itoa(len(resp.Body)))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(resp.Body) // the client has gone, or not
+	}
+}
+
+// callFailure says what a client is told of a failed call with a request of that size.
+func callFailure(err error, size int) *failure {
+	code := lattice.CodeOf(err)
+	f := &failure{http.StatusInternalServerError, code, "the actor failed", err}
+	var e *lattice.Error
+	remote := errors.As(err, &e) && e.Remote
+	switch code {
+	case lattice.ErrCanceled: // nobody will read it
+		f.status, f.text, f.cause = http.StatusRequestTimeout, "the client has gone", nil
+	case lattice.ErrTimeout:
+		f.status, f.text = http.StatusServiceUnavailable, "no answer in time"
+	case lattice.ErrBusy:
+		f.status, f.text = http.StatusServiceUnavailable, "busy"
+	case lattice.ErrNoResponders:
+		f.status, f.text = http.StatusServiceUnavailable, "the actor is not running"
+	case lattice.ErrUnavailable:
+		f.status, f.text = http.StatusServiceUnavailable, "something that is needed is away"
+	case lattice.ErrUnlinked:
+		if !remote { // the link went while the request came
+			f.status, f.text = http.StatusNotFound, "no route for this host and path"
+		}
+	case lattice.ErrTooLarge:
+		f.status, f.text = http.StatusBadGateway, "the response is too large"
+		if size > wire.MaxInlineBytes { // hosts may take less than this provider does
+			f.status, f.text = http.StatusRequestEntityTooLarge, "the request is too large"
+		}
+	case lattice.ErrInvalid:
+		if !remote {
+			f.status, f.text = http.StatusBadGateway, "the actor's response is not understood"
+		}
+	}
+	return f
+}
+
+// refuse sends an answer of the provider itself.
+func (h *handler) refuse(w http.ResponseWriter, r *http.Request, f *failure, tc trace.Context, actor lattice.ActorID) {
+	id := hex.EncodeToString(tc.TraceID[:])
+	if f.cause != nil {
+		level := slog.LevelWarn
+		if f.status == http.StatusServiceUnavailable {
+			level = slog.LevelDebug // counted; under load it would be every request
+		}
+		h.log.Log(r.Context(), level, "request failed", lattice.LogActor, actor, "status", f.status, lattice.LogCode, f.code.Name(),
+			lattice.LogTrace, id, lattice.LogErr, f.cause)
+	}
+	body, err := json.Marshal(map[string]string{"error": f.text, "code": f.code.Name(), "trace_id": id})
+	if err != nil {
+		body = nil // unreachable: strings always marshal
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(body)+1))
+	header.Set("Cache-Control", "no-store")
+	if f.status == http.StatusServiceUnavailable {
+		header.Set("Retry-After", "1")
+	}
+	w.WriteHeader(f.status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(append(body, '\n'))
+	}
+}

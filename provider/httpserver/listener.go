@@ -1,0 +1,106 @@
+package httpserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// headerTimeout bounds the header of a request, so that nobody holds a connection by sending it slowly.
+const headerTimeout = 5 * time.Second
+
+// listener serves the routes of one address.
+type listener struct {
+	address  string
+	settings listenSettings
+	table    atomic.Pointer[table]
+	server   *http.Server
+	done     chan struct{} // closed when serving has ended
+	err      error         // why, when unexpected; written before done is closed
+}
+
+// openListener listens and serves, at first without routes.
+func openListener(ctx context.Context, s settings, h *handler, log *slog.Logger) (*listener, error) {
+	tc, err := s.listen.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.address)
+	if err != nil {
+		return nil, listenError(s.address, err)
+	}
+	l := &listener{address: s.address, settings: s.listen, done: make(chan struct{})}
+	l.table.Store(newTable(nil))
+	l.server = &http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.serve(w, r, &l.table) }),
+		ReadHeaderTimeout: min(headerTimeout, s.listen.read), ReadTimeout: s.listen.read, WriteTimeout: s.listen.write,
+		IdleTimeout: s.listen.idle, MaxHeaderBytes: s.listen.maxHeader, TLSConfig: tc,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	if tc != nil {
+		tc.NextProtos = []string{"h2", "http/1.1"}
+		ln = tls.NewListener(ln, tc)
+	}
+	go func() { // close waits for it
+		defer close(l.done)
+		if err := l.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			l.err = fmt.Errorf("serve %s: %w", s.address, err)
+			log.Error("listener ended", "address", s.address, lattice.LogErr, err)
+		}
+	}()
+	log.Info("listening", "address", ln.Addr().String(), "tls", tc != nil)
+	return l, nil
+}
+
+func listenError(address string, err error) error {
+	e := &lattice.Error{Code: lattice.ErrInvalid, Op: "listen on", Entity: address, Err: err}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE): // it may become free
+		e.Code, e.Detail = lattice.ErrUnavailable, "another process has it; stop that one or set another port in the link"
+	case errors.Is(err, syscall.EACCES):
+		e.Code, e.Detail = lattice.ErrDenied, "ports below 1024 need a privilege; set another port in the link"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		e.Code, e.Detail = lattice.ErrUnavailable, "this machine does not have the address; 0.0.0.0 is all it has"
+	}
+	return e
+}
+
+// replace swaps the route table for one without old and with next; either may be nil. It returns how many routes there are.
+func (l *listener) replace(old, next *route) int {
+	routes := slices.DeleteFunc(l.table.Load().all(), func(r *route) bool { return r == old })
+	if next != nil {
+		routes = append(routes, next)
+	}
+	l.table.Store(newTable(routes))
+	return len(routes)
+}
+
+// failure is why serving has ended although nobody closed it.
+func (l *listener) failure() error {
+	select {
+	case <-l.done:
+		return l.err
+	default:
+		return nil
+	}
+}
+
+// close takes no more connections, waits for the requests in progress, and cuts those that ctx does not leave time for.
+func (l *listener) close(ctx context.Context) error {
+	err := l.server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("close %s with requests in progress: %w", l.address, err), l.server.Close())
+	}
+	<-l.done
+	return err
+}

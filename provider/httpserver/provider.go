@@ -1,0 +1,210 @@
+// Package httpserver gives actors wasmcloud:httpserver: it turns HTTP requests into invocations of the linked actors.
+//
+// One listener serves the links of one address. The link whose host fits best and whose path is the longest prefix gets
+// the request, with its full path. A second link to the same address, host and path is refused with lattice.ErrConflict;
+// so is one that wants the address with other TLS settings, timeouts or header limit. Routes change without closing the
+// listener; it closes, after the requests in progress, when its last link goes.
+//
+// Answers of the provider itself are JSON: {"error", "code", "trace_id"}. Their status: 404 for no route or actor link,
+// 405 in read-only mode, 413 and 431 for too much body and header, 502 for a response that can not be used, 503 with
+// Retry-After for timeouts, busy, absent and unavailable actors, 500 for the failures of an actor.
+package httpserver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/weftlattice/weft/lattice"
+	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
+	"github.com/weftlattice/weft/provider"
+)
+
+// Info describes the provider.
+var Info = provider.Info{
+	Name: "httpserver", Contract: contract.ID, Version: "0.1.0",
+	Description: "serves HTTP and calls the linked actors",
+}
+
+type httpProvider struct {
+	env      provider.Env
+	log      *slog.Logger
+	defaults provider.Values
+	metrics  *metrics
+	routes   map[lattice.ActorID]*route // used by link events only, which come one at a time
+
+	mu        sync.Mutex
+	listeners map[string]*listener // by address. guarded by mu
+}
+
+// New makes the provider of a process.
+func New(env provider.Env) (provider.Provider, error) {
+	defaults, err := provider.ParseConfig(env.ConfigJSON)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(env.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	return &httpProvider{env: env, log: env.Logger, defaults: defaults, metrics: m,
+		routes: map[lattice.ActorID]*route{}, listeners: map[string]*listener{}}, nil
+}
+
+// Handle is never called: the contract has no operations of the provider.
+func (p *httpProvider) Handle(context.Context, provider.Call) ([]byte, error) {
+	return nil, lattice.ErrNotFound
+}
+
+// PutLink opens the route of a link, and its listener if it is the first.
+func (p *httpProvider) PutLink(ctx context.Context, link provider.Link) error {
+	return p.install(ctx, link, nil)
+}
+
+// ReviseLink replaces a route; requests see the old one or the new one. The listener is reopened only when it must be.
+func (p *httpProvider) ReviseLink(ctx context.Context, before, after provider.Link) error {
+	old := p.routes[before.Actor]
+	err := p.install(ctx, after, old)
+	if err != nil {
+		err = errors.Join(err, p.DelLink(ctx, before))
+	}
+	return err
+}
+
+// DelLink takes a route away and waits for its requests; the last route closes the listener.
+func (p *httpProvider) DelLink(ctx context.Context, link provider.Link) error {
+	r := p.routes[link.Actor]
+	if r == nil {
+		return nil
+	}
+	delete(p.routes, link.Actor)
+	p.metrics.forget(link.Actor)
+	return p.remove(ctx, r)
+}
+
+// Shutdown closes every listener, after the requests in progress or when ctx ends.
+func (p *httpProvider) Shutdown(ctx context.Context) error {
+	p.mu.Lock()
+	listeners := slices.Collect(maps.Values(p.listeners))
+	clear(p.listeners)
+	p.mu.Unlock()
+	errs := make([]error, len(listeners))
+	var wg sync.WaitGroup
+	for i, l := range listeners {
+		wg.Go(func() { errs[i] = l.close(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Health fails when a listener has died.
+func (p *httpProvider) Health(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.listeners {
+		if err := l.failure(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// install opens a route in the place of old, which may be nil or have another address.
+func (p *httpProvider) install(ctx context.Context, link provider.Link, old *route) error {
+	s, odd, err := readSettings(link.Values, p.defaults)
+	if err != nil {
+		return err
+	}
+	if len(odd) > 0 {
+		p.log.Warn("link values ignored", lattice.LogActor, link.Actor, "values", odd)
+	}
+	r := &route{settings: s, actor: link.Actor}
+	l := p.listener(s.address)
+	if l != nil {
+		others := slices.DeleteFunc(l.table.Load().all(), func(o *route) bool { return o == old })
+		if err := conflict(r, others); err != nil {
+			return err
+		}
+		if len(others) == 0 && l.settings != s.listen { // its own listener, with other settings
+			if err := p.closeListener(ctx, l); err != nil {
+				return err
+			}
+			l = nil
+		}
+	}
+	if l == nil {
+		if l, err = p.listen(ctx, s); err != nil {
+			return err
+		}
+	}
+	p.routes[link.Actor] = r
+	l.replace(old, r)
+	if old == nil {
+		return nil
+	}
+	if old.address == r.address {
+		old.retire() // its requests in progress end by themselves
+		return nil
+	}
+	if err := p.remove(ctx, old); err != nil { // the new route serves all the same
+		p.log.Warn("requests of a changed link go on", lattice.LogActor, r.actor, lattice.LogErr, err)
+	}
+	return nil
+}
+
+// conflict says why a route can not be beside the others on its address.
+func conflict(r *route, others []*route) error {
+	for _, o := range others {
+		e := &lattice.Error{Code: lattice.ErrConflict, Op: "link", Entity: string(r.actor)}
+		switch {
+		case o.host == r.host && o.path == r.path:
+			e.Detail = r.where() + " is taken by actor " + string(o.actor) + "; set another path, host or port in one of the two links"
+		case o.listen != r.listen:
+			e.Detail = "actor " + string(o.actor) + " has " + r.address + " with other TLS settings, timeouts or header limit; " +
+				"make them equal or set another port in one of the two links"
+		default:
+			continue
+		}
+		return e
+	}
+	return nil
+}
+
+func (p *httpProvider) listener(address string) *listener {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.listeners[address]
+}
+
+func (p *httpProvider) listen(ctx context.Context, s settings) (*listener, error) {
+	l, err := openListener(ctx, s, &handler{env: p.env, log: p.log, metrics: p.metrics}, p.log)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listeners[s.address] = l
+	return l, nil
+}
+
+func (p *httpProvider) closeListener(ctx context.Context, l *listener) error {
+	p.mu.Lock()
+	delete(p.listeners, l.address)
+	p.mu.Unlock()
+	return l.close(ctx)
+}
+
+// remove takes a route out of its listener.
+func (p *httpProvider) remove(ctx context.Context, r *route) error {
+	l := p.listener(r.address)
+	if l == nil {
+		return nil
+	}
+	if l.replace(r, nil) == 0 {
+		return errors.Join(p.closeListener(ctx, l), r.drain(ctx))
+	}
+	return r.drain(ctx)
+}
