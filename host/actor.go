@@ -66,7 +66,11 @@ type Settings struct {
 // call does not wait.
 func (a *actor) newVersion(ctx context.Context, art loaded, settings Settings, max uint32) (*version, error) {
 	h := a.host
-	module, err := h.engine.Compile(ctx, art.bytes)
+	code, err := signing.WithoutToken(art.bytes) // see RATIONALE.md, "Why is a module's token removed"
+	if err != nil {
+		return nil, err
+	}
+	module, err := h.engine.Compile(ctx, code)
 	if err != nil {
 		return nil, err
 	}

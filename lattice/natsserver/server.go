@@ -24,9 +24,11 @@ import (
 
 // Limits and defaults.
 const (
-	DefaultHost            = "127.0.0.1"
-	DefaultPort            = 4222
-	DefaultMaxPayloadBytes = 1 << 20
+	DefaultHost = "127.0.0.1"
+	DefaultPort = 4222
+	// DefaultMaxPayloadBytes is above the 1 MiB of a bare nats-server, so that values of a mebibyte and more fit into
+	// JetStream's key-value store. It is the most that NATS recommends.
+	DefaultMaxPayloadBytes = 8 << 20
 	DefaultReadyTimeout    = 20 * time.Second
 )
 

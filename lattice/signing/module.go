@@ -78,6 +78,16 @@ func SignModule(wasm []byte, account, module KeyPair, c ActorClaims) ([]byte, er
 	return m.withToken(text), nil
 }
 
+// WithoutToken returns the module as it was before it was signed, to the byte. It returns ErrBadModule for what is no
+// module.
+func WithoutToken(wasm []byte) ([]byte, error) {
+	m, err := parseWasm(wasm, 0)
+	if err != nil {
+		return nil, during(err, "read module", "")
+	}
+	return m.withoutToken(), nil
+}
+
 func appendActorClaims(c *ActorClaims) []byte {
 	return appendClaims(c.Validity, string(c.Issuer), string(c.Subject), func(b []byte) []byte {
 		if c.Name != "" {

@@ -294,3 +294,18 @@ func FuzzModule(f *testing.F) {
 		}
 	})
 }
+
+func TestWithoutToken(t *testing.T) {
+	bare := []byte("\x00asm\x01\x00\x00\x00\x00\x03\x01xy") // a module with a custom section
+	account, module := Derive('A', "a"), Derive('M', "m")
+	signed, err := SignModule(bare, account, module, ActorClaims{Name: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := WithoutToken(signed); err != nil || !bytes.Equal(got, bare) {
+		t.Errorf("got %q, %v; want %q", got, err, bare)
+	}
+	if _, err := WithoutToken([]byte("text")); lattice.CodeOf(err) != lattice.ErrBadModule {
+		t.Errorf("no module: %v", err)
+	}
+}

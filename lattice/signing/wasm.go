@@ -163,8 +163,8 @@ func (m *wasmBinary) size() int {
 	return n
 }
 
-// withToken returns the file with its token sections replaced by one, at the end. All else stays as it is.
-func (m *wasmBinary) withToken(token string) []byte {
+// withoutToken returns the file without its token sections. All else stays as it is.
+func (m *wasmBinary) withoutToken() []byte {
 	var out bytes.Buffer
 	out.Write(m.header)
 	for i := range m.sections {
@@ -172,6 +172,12 @@ func (m *wasmBinary) withToken(token string) []byte {
 			out.Write(s.raw)
 		}
 	}
+	return out.Bytes()
+}
+
+// withToken returns the file with its token sections replaced by one, at the end. All else stays as it is.
+func (m *wasmBinary) withToken(token string) []byte {
+	out := bytes.NewBuffer(m.withoutToken())
 	out.WriteByte(0)
 	name := appendULEB(nil, uint32(len(tokenSection)))
 	out.Write(appendULEB(nil, uint32(len(name)+len(tokenSection)+len(token))))

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// client is a minimal HTTP/1.1 client on one kept connection, so that the load generator costs little beside what it
+// measures, and the same for all that is compared.
+type client struct {
+	conn    net.Conn
+	in      *bufio.Reader
+	request []byte
+}
+
+func dial(addr, path string, body []byte) (*client, error) {
+	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	req := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n", path, len(body))
+	return &client{conn: conn, in: bufio.NewReader(conn), request: append(req, body...)}, nil
+}
+
+var errStatus = errors.New("status is not 200")
+
+// do makes one request and checks the answer.
+func (c *client) do(want []byte) error {
+	_ = c.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := c.conn.Write(c.request); err != nil {
+		return err
+	}
+	status, err := c.in.ReadSlice('\n')
+	if err != nil {
+		return err
+	}
+	ok := bytes.HasPrefix(status, []byte("HTTP/1.1 200"))
+	length := -1
+	for {
+		line, err := c.in.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		if len(line) <= 2 {
+			break
+		}
+		if name, value, found := bytes.Cut(line, []byte(":")); found && bytes.EqualFold(name, []byte("content-length")) {
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+				return err
+			}
+		}
+	}
+	if length < 0 {
+		return errors.New("no content-length")
+	}
+	body := make([]byte, length)
+	if _, err := io.ReadFull(c.in, body); err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("%w: %s", errStatus, bytes.TrimSpace(body))
+	}
+	if !bytes.Equal(body, want) {
+		return fmt.Errorf("answer %q, want %q", body, want)
+	}
+	return nil
+}
+
+// closedLoop keeps n connections busy for a time and returns the requests per second. Any wrong answer is an error.
+func closedLoop(addr, path string, body, want []byte, n int, d time.Duration) (float64, error) {
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	errs := make([]error, n)
+	stop := make(chan struct{})
+	for i := range n {
+		c, err := dial(addr, path, body)
+		if err != nil {
+			return 0, err
+		}
+		wg.Go(func() {
+			defer c.conn.Close()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if errs[i] = c.do(want); errs[i] != nil {
+					return
+				}
+				done.Add(1)
+			}
+		})
+	}
+	start := time.Now()
+	time.Sleep(d)
+	close(stop)
+	wg.Wait()
+	return float64(done.Load()) / time.Since(start).Seconds(), errors.Join(errs...)
+}
+
+// latencies are sorted.
+type latencies []time.Duration
+
+func (l latencies) at(q float64) time.Duration {
+	if len(l) == 0 {
+		return 0
+	}
+	return l[min(len(l)-1, int(q*float64(len(l))))]
+}
+
+// openLoop sends rate requests per second for a time, whether or not earlier ones are answered, over at most n
+// connections, and measures each from when it was due: waiting for a free connection counts (no coordinated omission).
+func openLoop(addr, path string, body, want []byte, n int, rate float64, d time.Duration) (latencies, error) {
+	due := make(chan time.Time, int(rate*d.Seconds())+1)
+	var mu sync.Mutex
+	var all latencies
+	var wg sync.WaitGroup
+	errs := make([]error, n)
+	for i := range n {
+		c, err := dial(addr, path, body)
+		if err != nil {
+			return nil, err
+		}
+		wg.Go(func() {
+			defer c.conn.Close()
+			var own latencies
+			for t := range due {
+				if errs[i] = c.do(want); errs[i] != nil {
+					break
+				}
+				own = append(own, time.Since(t))
+			}
+			mu.Lock()
+			all = append(all, own...)
+			mu.Unlock()
+		})
+	}
+	gap := time.Duration(float64(time.Second) / rate)
+	start := time.Now()
+	for next := start; next.Sub(start) < d; next = next.Add(gap) {
+		if wait := time.Until(next); wait > 0 {
+			time.Sleep(wait)
+		}
+		due <- next
+	}
+	close(due)
+	wg.Wait()
+	slices.Sort(all)
+	return all, errors.Join(errs...)
+}
+
+// median returns the middle of some values.
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	if len(v) == 0 {
+		return 0
+	}
+	return v[len(v)/2]
+}
