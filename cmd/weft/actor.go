@@ -1,0 +1,287 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
+)
+
+func (a *app) actorCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "actor", Aliases: []string{"actors"}, Short: "Start, scale, update and stop actors",
+		Example: `  weft actor start ./app.wasm --max 9 --spread
+  weft actor scale app --max 2`}
+	cmd.AddCommand(a.actorStart(), a.actorScale(), a.actorUpdate(), a.actorStop(), a.actorList(), a.actorInspect())
+	return cmd
+}
+
+func (a *app) actorStart() *cobra.Command {
+	var w waiting
+	var p placing
+	var sign operate.SignRequest
+	var max instances = 1
+	var memory string
+	var execution time.Duration
+	var annotations, config []string
+	cmd := &cobra.Command{Use: "start REF", Short: "Start an actor", Args: exactArgs(1),
+		Long: `REF is a file, or a reference that hosts can fetch: lattice://NAME@sha256:..., file:///on/the/host. A file is signed
+with your account key if it is not signed, pushed into the lattice, and started from there on whatever host.
+
+Without --host the hosts bid, and the least loaded gets all instances; with --spread they are divided over all bidders.
+An instance serves one call at a time; --max is how many there may be.`,
+		Example: `  weft actor start ./app.wasm --cap wasmcloud:httpserver
+  weft actor start ./app.wasm --max 9 --spread --constraint zone=edge`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			where, err := p.get()
+			if err != nil {
+				return err
+			}
+			r := operate.ActorStart{Max: uint32(max), Where: where}
+			if max == 0 {
+				return usagef("--max 0 starts nothing; to stop an actor: weft actor stop")
+			}
+			if r.Annotations, err = pairs("--annotation", annotations); err != nil {
+				return err
+			}
+			if r.Config, err = pairs("--config", config); err != nil {
+				return err
+			}
+			if memory != "" {
+				if r.Limits.MemoryBytes, err = operate.ParseSize(memory); err != nil {
+					return err
+				}
+			}
+			r.Limits.ExecutionMs = uint64(execution.Milliseconds())
+			s, err := a.signer()
+			if err != nil {
+				return err
+			}
+			ctx, l, done, err := w.connect(a, cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			ref, module, err := l.PushActor(ctx, s, args[0], sign)
+			if err != nil {
+				return err
+			}
+			r.Ref = ref
+			if module != nil {
+				r.ID = module.Claims.Subject
+				a.explainClaims(args[0], module)
+			}
+			result, err := l.StartActor(ctx, r)
+			if module != nil && result != nil {
+				result.ID, result.Name = module.Claims.Subject, module.Claims.Name
+			}
+			return a.scaled(result, err, w.done("started"))
+		}}
+	w.flags(cmd.Flags())
+	p.flags(cmd.Flags(), "divide the instances over all hosts that bid")
+	claimFlags(cmd.Flags(), &sign)
+	cmd.Flags().Var(&max, "max", "instances, that is calls at once; \"unlimited\" is no limit")
+	cmd.Flags().StringVar(&memory, "memory", "", "memory of one instance (default: the host's, 64MiB)")
+	cmd.Flags().DurationVar(&execution, "timeout-exec", 0, "how long one call may take (default: the host's, 30s)")
+	cmd.Flags().StringArrayVar(&annotations, "annotation", nil, "key=value kept with the instances; may be repeated")
+	cmd.Flags().StringArrayVar(&config, "config", nil, "key=value in the actor's environment; may be repeated")
+	return cmd
+}
+
+// instances is a number of instances on the command line.
+type instances uint32
+
+func (n *instances) String() string { return operate.Count(uint32(*n)) }
+func (n *instances) Type() string   { return "N" }
+func (n *instances) Set(s string) error {
+	if s == "unlimited" {
+		*n = operate.Unlimited
+		return nil
+	}
+	v, err := strconv.ParseUint(s, 10, 32)
+	if err != nil {
+		return fmt.Errorf("want a number from 0 to %d, or unlimited", uint32(operate.Unlimited))
+	}
+	*n = instances(v)
+	return nil
+}
+
+// scaled shows what became of an actor. With a partial success there is both a result and an error.
+func (a *app) scaled(r *operate.ActorScale, err error, verb string) error {
+	if err != nil && (r == nil || len(r.Hosts) == 0) {
+		return err
+	}
+	printed := a.print(r, func(w io.Writer) {
+		fmt.Fprintf(w, "%s %s: %s on %s\n", verb, or(r.Name, string(r.ID)), operate.Count(r.Max), or(hostList(r.Hosts), "no host"))
+		fields(w, "id", string(r.ID), "ref", r.Ref)
+	})
+	if err != nil {
+		return err
+	}
+	return printed
+}
+
+func (a *app) actorScale() *cobra.Command {
+	var w waiting
+	var p placing
+	var max instances
+	var annotations []string
+	cmd := &cobra.Command{Use: "scale ACTOR --max N", Short: "Change how many instances of an actor there may be", Args: rangeArgs(1, 2),
+		Long: `Sets the total over the hosts where the actor runs, or over all hosts that bid with --spread, or on one host.
+0 stops it.`,
+		Example: `  weft actor scale app --max 12 --spread
+  weft actor scale app --max 2 --host edge-1`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 { // the order of old: HOST ACTOR
+				p.where.Host, args = args[0], args[1:]
+			}
+			where, err := p.get()
+			if err != nil {
+				return err
+			}
+			set, err := pairs("--annotation", annotations)
+			if err != nil {
+				return err
+			}
+			ctx, l, done, err := w.connect(a, cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			r, err := l.ScaleActor(ctx, args[0], uint32(max), where, set)
+			return a.scaled(r, err, w.done("scaled"))
+		}}
+	w.flags(cmd.Flags())
+	p.flags(cmd.Flags(), "divide the instances over all hosts that bid, not only those where it runs")
+	cmd.Flags().VarP(&max, "max", "c", "instances in total; \"unlimited\" is no limit, 0 stops")
+	_ = cmd.MarkFlagRequired("max")
+	cmd.Flags().StringArrayVar(&annotations, "annotation", nil, "key=value of the instances that are meant; may be repeated")
+	return cmd
+}
+
+func (a *app) actorUpdate() *cobra.Command {
+	var w waiting
+	var sign operate.SignRequest
+	var host string
+	cmd := &cobra.Command{Use: "update ACTOR REF", Short: "Replace the code of a running actor without losing a call", Args: rangeArgs(2, 3),
+		Long: `The new module must have the same key and a greater revision. It goes to the hosts where the actor runs, one after
+another, and stops at the first that refuses. Calls in progress finish on the old code.`,
+		Example: `  weft actor update app ./app.wasm
+  weft actor update app ./app.wasm --rev 7 --host edge-1`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 3 { // the order of old: HOST ACTOR REF
+				host, args = args[0], args[1:]
+			}
+			s, err := a.signer()
+			if err != nil {
+				return err
+			}
+			ctx, l, done, err := w.connect(a, cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			r, err := a.update(ctx, l, s, args[0], args[1], host, sign)
+			return a.scaled(r, err, "updated")
+		}}
+	w.flags(cmd.Flags())
+	claimFlags(cmd.Flags(), &sign)
+	cmd.Flags().StringVar(&host, "host", "", "only on this host")
+	return cmd
+}
+
+func (a *app) actorStop() *cobra.Command {
+	var w waiting
+	var host string
+	var annotations []string
+	cmd := &cobra.Command{Use: "stop ACTOR", Short: "Stop an actor, after its calls in progress", Args: rangeArgs(1, 2),
+		Example: `  weft actor stop app
+  weft actor stop app --host edge-1`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 { // the order of old: HOST ACTOR
+				host, args = args[0], args[1:]
+			}
+			set, err := pairs("--annotation", annotations)
+			if err != nil {
+				return err
+			}
+			ctx, l, done, err := w.connect(a, cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			r, err := l.StopActor(ctx, args[0], host, set)
+			return a.scaled(r, err, w.done("stopped"))
+		}}
+	w.flags(cmd.Flags())
+	cmd.Flags().StringVar(&host, "host", "", "only on this host")
+	cmd.Flags().StringArrayVar(&annotations, "annotation", nil, "only instances with this key=value; may be repeated")
+	return cmd
+}
+
+// actorView is one actor on one host.
+type actorView struct {
+	ID          lattice.ActorID         `json:"id"`
+	Name        string                  `json:"name,omitempty"`
+	HostID      lattice.HostID          `json:"host_id"`
+	Host        string                  `json:"host"`
+	Max         uint32                  `json:"max_instances"`
+	Running     int                     `json:"running"`
+	Revision    int32                   `json:"revision"`
+	Ref         string                  `json:"ref"`
+	State       string                  `json:"state,omitempty"`
+	Error       string                  `json:"error,omitempty"`
+	Limits      *control.ActorLimits    `json:"limits,omitempty"`
+	Annotations []control.ActorInstance `json:"instances"`
+}
+
+func viewActor(on operate.ActorOn, v *operate.View) actorView {
+	out := actorView{ID: on.Actor.ID, Name: on.Actor.Name, HostID: on.Host.HostID, Host: v.HostName(on.Host.HostID), Max: operate.Scale(on.Actor),
+		Ref: on.Actor.ImageRef, State: on.Actor.State, Error: on.Actor.Error, Limits: on.Actor.Limits, Annotations: on.Actor.Instances}
+	for _, i := range on.Actor.Instances {
+		out.Running += i.Running
+		out.Revision = i.Revision
+	}
+	return out
+}
+
+func (a *app) actorList() *cobra.Command {
+	var host string
+	cmd := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the actors and where they run", Args: exactArgs(0),
+		Example: `  weft actor list
+  weft actor list --host edge-1 -o json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			v, done, err := a.view(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			hosts, err := onHosts(v, host)
+			if err != nil {
+				return err
+			}
+			actors := []actorView{}
+			for _, h := range hosts {
+				for _, actor := range h.Actors {
+					actors = append(actors, viewActor(operate.ActorOn{Host: h, Actor: actor}, v))
+				}
+			}
+			slices.SortStableFunc(actors, func(x, y actorView) int { return strings.Compare(x.Name+string(x.ID), y.Name+string(y.ID)) })
+			return a.print(actors, func(w io.Writer) {
+				var rows [][]string
+				for _, x := range actors {
+					rows = append(rows, []string{x.Name, string(x.ID), x.Host, operate.Count(x.Max), fmt.Sprint(x.Running), fmt.Sprint(x.Revision), x.State})
+				}
+				table(w, "NAME ID HOST MAX INSTANCES REVISION STATE", rows)
+			})
+		}}
+	cmd.Flags().StringVar(&host, "host", "", "only on this host")
+	return cmd
+}

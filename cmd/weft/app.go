@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/adrg/xdg"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+// app is one run of weft: its streams and the flags that every command has.
+type app struct {
+	args []string
+	in   io.Reader
+	out  io.Writer
+	err  io.Writer
+
+	output  format
+	quiet   bool
+	lattice string
+	dataDir string
+	prefix  string
+	conn    connection
+	started time.Time
+}
+
+// run runs one command line and returns the exit code.
+func run(args []string, in io.Reader, out, errs io.Writer) int {
+	a := &app{args: args, in: in, out: out, err: errs, output: formatText, started: time.Now()}
+	ctx, stop := interrupted()
+	defer stop()
+	root := a.rootCmd()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errs)
+	a.guessOutput(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = &lattice.Error{Code: lattice.ErrCanceled, Op: "interrupted"}
+	}
+	if err != nil {
+		a.printError(err)
+	}
+	return exitCode(err)
+}
+
+// interrupted returns a context that the first signal ends; the second ends the process at once.
+func interrupted() (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-done:
+			return
+		}
+		select {
+		case <-signals:
+			os.Exit(exitFailure)
+		case <-done:
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); close(done); cancel() }
+}
+
+// guessOutput finds --output before flags are parsed, so that a usage error is shown in the format asked for.
+func (a *app) guessOutput(args []string) {
+	if v := os.Getenv("WEFT_OUTPUT"); v != "" {
+		_ = a.output.Set(v)
+	}
+	for i, arg := range args {
+		value := ""
+		switch {
+		case arg == "--":
+			return
+		case (arg == "-o" || arg == "--output") && i+1 < len(args):
+			value = args[i+1]
+		case len(arg) > 9 && arg[:9] == "--output=":
+			value = arg[9:]
+		case len(arg) > 2 && arg[:2] == "-o":
+			value = arg[2:]
+			if value[0] == '=' {
+				value = value[1:]
+			}
+		default:
+			continue
+		}
+		_ = a.output.Set(value)
+	}
+}
+
+// say writes a line for people to standard error: progress, hints, warnings. Programs do not get it.
+func (a *app) say(format string, args ...any) {
+	if a.output == formatText && !a.quiet {
+		fmt.Fprintf(a.err, format+"\n", args...)
+	}
+}
+
+// terminal reports whether a stream is a terminal.
+func terminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// latticeName is the lattice that the flags name.
+func (a *app) latticeName() (lattice.Name, error) {
+	if a.lattice == "" {
+		return lattice.DefaultName, nil
+	}
+	return lattice.ParseName(a.lattice)
+}
+
+func defaultDataDir() string { return filepath.Join(xdg.DataHome, "weft") }
+
+// keys opens the key store below the data directory.
+func (a *app) keys() (*signing.Keystore, error) {
+	return signing.OpenKeystore(filepath.Join(a.dataDir, "keys"))
+}
+
+// exactArgs, minArgs and noArgs say what is missing, in the words of the command's usage line.
+func exactArgs(n int) cobra.PositionalArgs { return rangeArgs(n, n) }
+
+func rangeArgs(low, high int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < low {
+			return usagef("missing argument: %s", cmd.UseLine())
+		}
+		if high >= 0 && len(args) > high {
+			return usagef("unexpected argument %q: %s", args[high], cmd.UseLine())
+		}
+		return nil
+	}
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/deploy/scaffold"
+	"github.com/weftlattice/weft/lattice"
+)
+
+// project is an actor's folder, as build and dev use it.
+type project struct {
+	dir, out string
+	*scaffold.Project
+}
+
+func openProject(dir, out string) (project, error) {
+	p, err := scaffold.Load(dir)
+	if lattice.CodeOf(err) == lattice.ErrNotFound {
+		return project{}, &lattice.Error{Code: lattice.ErrNotFound, Op: "open the project in", Entity: dir,
+			Detail: "it has no " + scaffold.ProjectFile + "; make a project with: weft new actor NAME"}
+	}
+	if err != nil {
+		return project{}, err
+	}
+	return project{dir, or(out, filepath.Join(dir, "build", p.Name+".wasm")), p}, nil
+}
+
+func (a *app) buildCmd() *cobra.Command {
+	var opts scaffold.BuildOptions
+	var out string
+	cmd := &cobra.Command{Use: "build [DIR]", Short: "Build the actor of a project", Args: rangeArgs(0, 1),
+		Long: `Compiles the project in DIR (default: the current folder) to build/NAME.wasm. "weft actor start" signs it.`,
+		Example: `  weft build
+  weft build ./hello --tinygo`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) > 0 {
+				dir = args[0]
+			}
+			p, err := openProject(dir, out)
+			if err != nil {
+				return err
+			}
+			a.say("- building %s", p.Name)
+			built, err := scaffold.Build(cmd.Context(), p.dir, p.out, opts)
+			if err != nil {
+				return err
+			}
+			return a.print(struct {
+				Name   string `json:"name"`
+				File   string `json:"file"`
+				Digest string `json:"digest"`
+				Bytes  int64  `json:"bytes"`
+			}{p.Name, built.Path, built.Digest, built.Size}, func(w io.Writer) {
+				fmt.Fprintf(w, "built %s (%s)\n\nNext: weft actor start %s\n", built.Path, operate.Size(built.Size), built.Path)
+			})
+		}}
+	cmd.Flags().StringVar(&out, "out", "", "file to write (default: build/NAME.wasm)")
+	cmd.Flags().BoolVar(&opts.TinyGo, "tinygo", false, "build with TinyGo: a far smaller module, which starts faster")
+	cmd.Flags().StringVar(&opts.Target, "target", "", "TinyGo's target (default: wasip1)")
+	return cmd
+}

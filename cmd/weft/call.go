@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+func (a *app) callCmd() *cobra.Command {
+	var origin, originContract, originLink, bin, seedFile, seed string
+	var timeout time.Duration
+	cmd := &cobra.Command{Use: "call ACTOR OPERATION [JSON]", Short: "Call an operation of an actor", Args: rangeArgs(2, 3),
+		Long: `Sends the JSON as msgpack, signed with the lattice's cluster key, and shows the answer as JSON. The argument may be
+@FILE, or - for standard input; without one the payload is empty. {"$bytes":"BASE64"} stands for bytes.
+
+The key is taken from the data directory, --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CLUSTER_SEED. The call is
+made in the actor's own name unless --origin says another.`,
+		Example: `  weft call echo HttpServer.HandleRequest '{"method":"GET","path":"/","queryString":"","header":{},"body":""}'
+  weft call kvcounter HttpServer.HandleRequest @request.json -o json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r := operate.CallRequest{Actor: args[0], Operation: args[1]}
+			if bin != "text" && bin != "base64" && bin != "raw" {
+				return usagef("--bin %q: want text, base64 or raw", bin)
+			}
+			var err error
+			if r.Payload, err = a.payload(args[2:]); err != nil {
+				return err
+			}
+			if origin != "" {
+				r.Origin = wire.Entity{PublicKey: origin, ContractID: originContract, LinkName: originLink}
+			}
+			a.secretFlag(cmd, "cluster-seed")
+			cfg := a.natsConfig(cmd, "") // adopts the lattice that runs here, whose key is needed
+			if r.Cluster, err = a.callKey(seedFile, seed); err != nil {
+				return err
+			}
+			l, done, err := a.connectTo(cmd.Context(), cfg, cmd.CommandPath())
+			if err != nil {
+				return err
+			}
+			defer done()
+			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+			defer cancel()
+			answer, err := l.Call(ctx, r)
+			if err != nil {
+				return err
+			}
+			return a.answer(answer, bin)
+		}}
+	f := cmd.Flags()
+	f.StringVar(&origin, "origin", "", "public key in whose name to call (default: the actor's)")
+	f.StringVar(&originContract, "origin-contract", "", "contract of the origin, when it is a provider")
+	f.StringVar(&originLink, "origin-link", "", "link name of the origin, when it is a provider")
+	f.StringVarP(&bin, "bin", "b", "text", "how bytes in the answer are shown: text (base64 when they are none), base64, or raw: the answer's own bytes")
+	f.StringVar(&seedFile, "cluster-seed-file", "", "file with the cluster's seed")
+	f.StringVar(&seed, "cluster-seed", "", "the cluster's seed")
+	fallback(f, "cluster-seed", "WASMCLOUD_CLUSTER_SEED")
+	_ = f.MarkHidden("cluster-seed")
+	f.DurationVar(&timeout, "timeout", 2*time.Second, "how long to wait for the answer")
+	return cmd
+}
+
+// payload turns the JSON argument into msgpack.
+func (a *app) payload(args []string) ([]byte, error) {
+	const limit = 16 << 20
+	if len(args) == 0 {
+		return nil, nil
+	}
+	text := args[0]
+	if text == "-" || strings.HasPrefix(text, "@") {
+		data, err := a.readInput(strings.TrimPrefix(text, "@"), limit)
+		if err != nil {
+			return nil, err
+		}
+		text = string(data)
+	}
+	return operate.PayloadFromJSON(text)
+}
+
+// callKey is the cluster key that calls are signed with. It is never made here: a new one would be trusted by nobody.
+func (a *app) callKey(file, seed string) (signing.KeyPair, error) {
+	switch {
+	case file != "":
+		return a.readSeed(file)
+	case seed != "":
+		return signing.FromSeed(seed)
+	}
+	keys, err := a.keys()
+	if err != nil {
+		return signing.KeyPair{}, err
+	}
+	k, err := keys.Load(signing.KindCluster, a.keyName(signing.KindCluster))
+	if lattice.CodeOf(err) == lattice.ErrNotFound {
+		return k, &lattice.Error{Code: lattice.ErrNotFound, Op: "sign the call for lattice", Entity: a.keyName(signing.KindCluster),
+			Detail: "its cluster key is not here; copy it from a host (weft key show cluster --seed) and give --cluster-seed-file"}
+	}
+	return k, err
+}
+
+// answer shows a msgpack payload.
+func (a *app) answer(payload []byte, bin string) error {
+	if bin == "raw" {
+		_, err := a.out.Write(payload)
+		return err
+	}
+	v, err := operate.PayloadToJSON(payload, bin == "base64")
+	if err != nil { // not msgpack: what came is better than nothing
+		if !utf8.Valid(payload) {
+			return err
+		}
+		v = string(payload)
+	}
+	return a.print(v, func(w io.Writer) {
+		if s, ok := v.(string); ok {
+			fmt.Fprintln(w, s)
+			return
+		}
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		_ = enc.Encode(v)
+	})
+}

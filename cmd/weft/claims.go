@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/lattice/control"
+)
+
+func (a *app) claimsList() *cobra.Command {
+	return &cobra.Command{Use: "claims", Short: "List the claims of all actors and providers that the lattice knows", Args: exactArgs(0),
+		Example: `  weft get claims
+  weft get claims -o json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			v, done, err := a.view(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			claims := v.Claims
+			if claims == nil {
+				claims = []control.Claims{}
+			}
+			return a.print(claims, func(w io.Writer) {
+				var rows [][]string
+				for _, c := range claims {
+					rows = append(rows, []string{c.Name, c.Subject, fmt.Sprint(c.Revision), or(c.ContractID, strings.Join(c.Caps, ",")), short(c.Issuer)})
+				}
+				table(w, "NAME SUBJECT REVISION CONTRACTS ISSUER", rows)
+			})
+		}}
+}

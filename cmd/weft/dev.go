@@ -1,0 +1,267 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/deploy/scaffold"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/contract/httpserver"
+	"github.com/weftlattice/weft/lattice/contract/keyvalue"
+	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+// devFlags are the choices of a "weft dev".
+type devFlags struct {
+	address string
+	max     instances
+	build   scaffold.BuildOptions
+}
+
+func (a *app) devCmd() *cobra.Command {
+	d := devFlags{max: 4}
+	var flags hostFlags
+	var nats natsFlags
+	cmd := &cobra.Command{Use: "dev [DIR]", Short: "Build, run and update an actor as you edit it", Args: rangeArgs(0, 1),
+		Long: `Builds the project in DIR (default: the current folder), starts it with the providers that its actor.yaml asks for, and
+updates it whenever a source changes. While a build is broken, the last good one goes on serving. The actor's logs are
+shown. Ctrl-C ends it and takes away what it started.
+
+Uses the lattice that "weft up" runs here, or starts one for as long as it runs.`,
+		Example: `  weft dev
+  weft dev ./hello --address 127.0.0.1:9000`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) > 0 {
+				dir = args[0]
+			}
+			p, err := openProject(dir, "")
+			if err != nil {
+				return err
+			}
+			conn, stop, err := a.devLattice(cmd, &flags, &nats)
+			if err != nil {
+				return err
+			}
+			err = a.dev(cmd.Context(), conn, cmd.CommandPath(), p, d)
+			return errors.Join(err, stop())
+		}}
+	f := cmd.Flags()
+	f.StringVar(&d.address, "address", "127.0.0.1:8080", "where the HTTP server listens, when the actor serves HTTP")
+	f.Var(&d.max, "max", "instances, that is calls at once")
+	f.BoolVar(&d.build.TinyGo, "tinygo", false, "build with TinyGo")
+	flags.flags(f)
+	nats.flags(f)
+	f.VisitAll(hideAllBut("address", "max", "tinygo"))
+	return cmd
+}
+
+// devLattice uses the lattice that is there, or starts one. stop ends what was started.
+func (a *app) devLattice(cmd *cobra.Command, flags *hostFlags, nats *natsFlags) (natsconn.Config, func() error, error) {
+	none := func() error { return nil }
+	_, running := a.runningHere()
+	if running || a.conn.url != "" {
+		return a.natsConfig(cmd, ""), none, nil
+	}
+	release, err := a.claimUp()
+	if err != nil {
+		return natsconn.Config{}, none, err
+	}
+	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	a.say("- starting a lattice")
+	n, err := a.startNode(cmd, flags, nats, log)
+	if lattice.CodeOf(err) == lattice.ErrConflict && !cmd.Flags().Changed("nats-port") {
+		nats.port = -1
+		n, err = a.startNode(cmd, flags, nats, log)
+	}
+	if err != nil {
+		release()
+		return natsconn.Config{}, none, err
+	}
+	stop := func() error { defer release(); return n.stop() }
+	name, err := a.latticeName()
+	if err == nil {
+		err = a.saveState(upState{PID: os.Getpid(), Lattice: name, NATSURL: withCredentials(n.conn), HostID: n.host.ID(),
+			Host: n.host.Name(), HTTPAddr: n.host.HTTPAddr(), DataDir: a.dataDir})
+	}
+	if err != nil {
+		return natsconn.Config{}, none, errors.Join(err, stop())
+	}
+	return n.conn, stop, nil
+}
+
+// devSession is one run of dev.
+type devSession struct {
+	app      *app
+	l        *operate.Lattice
+	signer   *operate.Signer
+	project  project
+	flags    devFlags
+	id       lattice.ActorID // once it runs
+	digest   string          // of the build that runs
+	revision int32
+	started  []operate.ProviderState
+}
+
+// dev runs the loop until ctx ends.
+func (a *app) dev(ctx context.Context, conn natsconn.Config, name string, p project, flags devFlags) (err error) {
+	l, done, err := a.connectTo(context.WithoutCancel(ctx), conn, name)
+	if err != nil {
+		return err
+	}
+	defer done()
+	s, err := a.signer()
+	if err != nil {
+		return err
+	}
+	d := &devSession{app: a, l: l, signer: s, project: p, flags: flags}
+	defer func() { err = errors.Join(err, d.clean(context.WithoutCancel(ctx))) }()
+	following, cancel := context.WithCancel(ctx)
+	var logs sync.WaitGroup
+	defer func() { cancel(); logs.Wait() }()
+	logs.Go(func() { d.follow(following) })
+	return operate.Watch(ctx, p.dir, func() {
+		d.rebuild(ctx) // changes are seen from now on
+		a.say("- watching %s; Ctrl-C ends", p.dir)
+	}, func() { d.rebuild(ctx) })
+}
+
+// rebuild builds, and starts or updates the actor. What goes wrong is shown, and the last good build goes on.
+func (d *devSession) rebuild(ctx context.Context) {
+	a, begin := d.app, time.Now()
+	again, err := openProject(d.project.dir, d.project.out)
+	if err == nil {
+		d.project = again
+		var built scaffold.Artifact
+		d.app.say("- building %s", again.Name)
+		if built, err = scaffold.Build(ctx, again.dir, again.out, d.flags.build); err == nil {
+			if built.Digest == d.digest {
+				return
+			}
+			a.say("- built %s, sha256 %.12s, %s, in %s", again.Name, built.Digest, operate.Size(built.Size), time.Since(begin).Round(time.Millisecond))
+			if err = d.deploy(ctx, built.Path); err == nil {
+				d.digest = built.Digest
+				return
+			}
+		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	fmt.Fprintf(a.err, "weft: %s\n", err)
+	if d.digest != "" {
+		a.say("- the build before goes on serving")
+	}
+}
+
+// deploy starts the actor with its providers, or updates it.
+func (d *devSession) deploy(ctx context.Context, file string) error {
+	d.revision = max(d.revision+1, int32(time.Now().Unix()))
+	ref, m, err := d.l.PushActor(ctx, d.signer, file, operate.SignRequest{Revision: d.revision, Fresh: true})
+	if err != nil {
+		return err
+	}
+	id := m.Claims.Subject
+	v, err := d.l.View(ctx)
+	if err != nil {
+		return err
+	}
+	if len(v.Running(id)) > 0 { // also one that an earlier session left behind
+		if _, err := d.l.UpdateActor(ctx, id, ref, ""); err != nil {
+			return err
+		}
+	} else if _, err := d.l.StartActor(ctx, operate.ActorStart{Ref: ref, ID: id, Max: uint32(d.flags.max)}); err != nil {
+		return err
+	}
+	first := d.id == ""
+	d.id = id
+	if !first {
+		return nil
+	}
+	return d.attach(ctx, m.Claims.Caps)
+}
+
+// attach starts and links the providers that the actor's claims ask for.
+func (d *devSession) attach(ctx context.Context, caps []string) error {
+	for _, p := range []struct {
+		contract, name string
+		values         map[string]string
+	}{
+		{keyvalue.ID, "keyvalue-nats", nil},
+		{httpserver.ID, "httpserver", map[string]string{"address": d.flags.address}},
+	} {
+		if !slices.Contains(caps, p.contract) {
+			continue
+		}
+		state, err := d.l.StartProvider(ctx, operate.ProviderStart{Ref: p.name})
+		if err != nil {
+			return err
+		}
+		if !state.Already {
+			d.started = append(d.started, *state)
+		}
+		if _, err := d.l.PutLink(ctx, operate.LinkPut{Actor: string(d.id), Provider: string(state.ID), ContractID: p.contract, Values: p.values}); err != nil {
+			return err
+		}
+		if p.contract == httpserver.ID {
+			fmt.Fprintf(d.app.out, "%s serves at http://%s\n", d.project.Name, d.flags.address)
+		}
+	}
+	return nil
+}
+
+// follow shows the actor's logs until ctx ends. The actor may not be known at the beginning.
+func (d *devSession) follow(ctx context.Context) {
+	id, err := d.moduleID()
+	if err == nil {
+		err = d.l.Control().FollowLogs(ctx, id, nil, func(line control.LogLine) {
+			_ = d.app.logLine(&operate.View{}, line)
+		})
+	}
+	if err != nil && ctx.Err() == nil {
+		d.app.say("weft: warning: no logs: %v", err)
+	}
+}
+
+// moduleID is the key that the project's actor has, running or not.
+func (d *devSession) moduleID() (lattice.ActorID, error) {
+	k, _, err := d.signer.Keys.LoadOrCreate(signing.KindModule, operate.KeyName(d.project.Name))
+	return lattice.ActorID(k.Public()), err
+}
+
+// clean takes away what the session started.
+func (d *devSession) clean(ctx context.Context) error {
+	const limit = 20 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if d.id == "" {
+		return nil
+	}
+	d.app.say("- cleaning up")
+	var errs []error
+	links, err := d.l.Links(ctx)
+	errs = append(errs, err)
+	for _, k := range links {
+		if k.ActorID == d.id {
+			_, err := d.l.DelLink(ctx, string(k.ActorID), k.ContractID, k.LinkName)
+			errs = append(errs, err)
+		}
+	}
+	for _, p := range d.started {
+		_, err := d.l.StopProvider(ctx, string(p.ID), p.LinkName, "")
+		errs = append(errs, err)
+	}
+	_, err = d.l.StopActor(ctx, string(d.id), "", nil)
+	return errors.Join(append(errs, err)...)
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
+)
+
+func (a *app) hostCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "host", Aliases: []string{"hosts"}, Short: "Run, list, label and stop hosts",
+		Example: `  weft host run --nats-url nats://10.0.0.1:4222 --label zone=edge
+  weft host list`}
+	cmd.AddCommand(a.hostRun(), a.hostList(), a.hostInspect(), a.hostLabel(), a.hostDrain(), a.hostStop())
+	return cmd
+}
+
+// hostView is a host in a list.
+type hostView struct {
+	ID        lattice.HostID    `json:"id"`
+	Name      string            `json:"name"`
+	Labels    map[string]string `json:"labels"`
+	Actors    int               `json:"actors"`
+	Providers int               `json:"providers"`
+	Version   string            `json:"version"`
+	Uptime    uint64            `json:"uptime_seconds"`
+	State     string            `json:"state"`
+}
+
+func (a *app) hostList() *cobra.Command {
+	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the hosts of the lattice", Args: exactArgs(0),
+		Example: `  weft host list
+  weft host list -o json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, done, err := a.connect(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			v, err := l.View(cmd.Context())
+			if err != nil {
+				return err
+			}
+			hosts := []hostView{} // none is an answer, too
+			for _, h := range v.Hosts {
+				hosts = append(hosts, hostView{h.HostID, h.FriendlyName, h.Labels, len(h.Actors), len(h.Providers), h.Version, h.UptimeSeconds, or(h.State, "running")})
+			}
+			return a.print(hosts, func(w io.Writer) {
+				var rows [][]string
+				for _, h := range hosts {
+					rows = append(rows, []string{h.Name, string(h.ID), fmt.Sprint(h.Actors), fmt.Sprint(h.Providers), uptime(h.Uptime), h.State, labels(h.Labels)})
+				}
+				table(w, "NAME ID ACTORS PROVIDERS UPTIME STATE LABELS", rows)
+			})
+		}}
+}
+
+func uptime(seconds uint64) string {
+	return (time.Duration(min(seconds, 1<<32)) * time.Second).String()
+}
+
+// labels leaves out those that every host has.
+func labels(l map[string]string) string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(l)) {
+		if !strings.HasPrefix(k, "hostcore.") {
+			out = append(out, k+"="+l[k])
+		}
+	}
+	return strings.Join(out, ",")
+}
+
+func (a *app) hostInspect() *cobra.Command {
+	return &cobra.Command{Use: "inspect HOST", Aliases: []string{"inventory", "get"}, Short: "Show what runs on a host", Args: rangeArgs(0, 1),
+		Example: `  weft host inspect edge-1
+  weft host inspect NBX5 -o json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			v, done, err := a.view(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			if len(args) == 0 { // as "get inventory": all of them
+				return a.print(v.Hosts, func(w io.Writer) {
+					for i, h := range v.Hosts {
+						if i > 0 {
+							fmt.Fprintln(w)
+						}
+						inventory(w, h)
+					}
+				})
+			}
+			h, err := v.Host(args[0])
+			if err != nil {
+				return err
+			}
+			return a.print(h, func(w io.Writer) { inventory(w, h) })
+		}}
+}
+
+func inventory(w io.Writer, h control.HostInventory) {
+	fields(w, "name", h.FriendlyName, "id", string(h.HostID), "issuer", h.Issuer, "version", h.Version, "uptime", uptime(h.UptimeSeconds),
+		"state", or(h.State, "running"))
+	for _, k := range slices.Sorted(maps.Keys(h.Labels)) {
+		fmt.Fprintf(w, "label %s=%s\n", k, h.Labels[k])
+	}
+	for _, a := range h.Actors {
+		for _, i := range a.Instances {
+			fmt.Fprintf(w, "actor %s %s max %d %s %s\n", or(a.Name, "-"), a.ID, i.MaxInstances, a.ImageRef, labels(i.Annotations))
+		}
+	}
+	for _, p := range h.Providers {
+		fmt.Fprintf(w, "provider %s %s %s link name %s %s %s\n", or(p.Name, "-"), p.ID, p.ContractID, p.LinkName, p.State, p.Error)
+	}
+}
+
+func (a *app) hostLabel() *cobra.Command {
+	var remove []string
+	cmd := &cobra.Command{Use: "label HOST [key=value ...]", Short: "Set and delete labels of a host", Args: rangeArgs(1, -1),
+		Long: `Labels are what --constraint looks at. They last until the host ends; those given to "weft host run --label" return.`,
+		Example: `  weft host label edge-1 zone=edge tier=gold
+  weft host label edge-1 --delete tier`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			set, err := pairs("label", args[1:])
+			if err != nil {
+				return err
+			}
+			if len(set)+len(remove) == 0 {
+				return usagef("no label given: %s", cmd.UseLine())
+			}
+			l, done, err := a.connect(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			h, err := l.LabelHost(cmd.Context(), args[0], set, remove)
+			if err != nil {
+				return err
+			}
+			return a.print(hostLabels{h.HostID, h.FriendlyName, h.Labels}, func(w io.Writer) {
+				fmt.Fprintf(w, "labels of %s: %s\n", h.FriendlyName, or(labels(h.Labels), "none"))
+			})
+		}}
+	cmd.Flags().StringArrayVar(&remove, "delete", nil, "label to delete; may be repeated")
+	return cmd
+}
+
+type hostLabels struct {
+	ID     lattice.HostID    `json:"id"`
+	Name   string            `json:"name"`
+	Labels map[string]string `json:"labels"`
+}
+
+func (a *app) hostDrain() *cobra.Command {
+	return a.hostEnd("drain HOST", "Let a host finish its work, then end it", true, `  weft host drain edge-1
+  weft host drain edge-1 --grace 2m --timeout 3m`)
+}
+
+func (a *app) hostStop() *cobra.Command {
+	return a.hostEnd("stop HOST", "End a host", false, `  weft host stop edge-1
+  weft host stop edge-1 --no-wait`)
+}
+
+func (a *app) hostEnd(use, short string, drain bool, example string) *cobra.Command {
+	var w waiting
+	var grace time.Duration
+	cmd := &cobra.Command{Use: use, Short: short, Args: exactArgs(1), Example: example,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, l, done, err := w.connect(a, cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			h, err := l.StopHost(ctx, args[0], drain, grace)
+			if err != nil {
+				return err
+			}
+			return a.print(h, func(out io.Writer) { fmt.Fprintf(out, "%s host %s\n", w.done("stopped"), h.Name) })
+		}}
+	w.flags(cmd.Flags())
+	cmd.Flags().DurationVar(&grace, "grace", 0, "how long calls in progress may take (default: the host's)")
+	return cmd
+}

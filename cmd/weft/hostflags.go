@@ -1,0 +1,264 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/host"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+// defaultHTTPAddr is where a host serves its metrics, unless it is taken.
+const defaultHTTPAddr = "127.0.0.1:7422"
+
+// hostFlags are the settings of a host on the command line.
+type hostFlags struct {
+	name, httpAddr, jsDomain, providerURL            string
+	hostSeed, hostSeedFile, clusterSeed, clusterFile string
+	issuers, labels                                  []string
+	allowFiles, oldHeartbeat                         bool
+	rpcTimeoutMs, shutdownDelayMs                    uint
+	heartbeat, drain, execution, ready               time.Duration
+	memory                                           string
+	queue                                            int
+	recycle                                          uint64
+	logFormat, logLevel                              string
+	structured                                       bool
+
+	fileHost, fileCluster signing.KeyPair // from a configuration file
+}
+
+func (h *hostFlags) flags(f *pflag.FlagSet) {
+	d := host.DefaultConfig()
+	f.StringVar(&h.name, "name", "", "friendly name of the host (default: made from its key)")
+	f.StringArrayVar(&h.labels, "label", nil, "label=value of the host; may be repeated; also from WEFT_LABEL_... and WASMCLOUD_LABEL_...")
+	f.StringVar(&h.httpAddr, "http-addr", defaultHTTPAddr, "where /metrics, /healthz and /readyz are served; empty: nowhere")
+	f.StringVar(&h.hostSeedFile, "host-seed-file", "", "file with the host's seed (default: a key in the data directory)")
+	f.StringVar(&h.clusterFile, "cluster-seed-file", "", "file with the cluster's seed (default: the lattice's key in the data directory)")
+	f.StringVar(&h.hostSeed, "host-seed", "", "the host's seed")
+	fallback(f, "host-seed", "WASMCLOUD_HOST_SEED")
+	f.StringVar(&h.clusterSeed, "cluster-seed", "", "the cluster's seed")
+	fallback(f, "cluster-seed", "WASMCLOUD_CLUSTER_SEED")
+	f.StringSliceVar(&h.issuers, "cluster-issuers", nil, "public keys of further clusters to trust, separated by commas")
+	fallback(f, "cluster-issuers", "WASMCLOUD_CLUSTER_ISSUERS")
+	f.BoolVar(&h.allowFiles, "allow-file-load", false, "let operators start files of this machine by file:// references")
+	fallback(f, "allow-file-load", "WASMCLOUD_ALLOW_FILE_LOAD")
+	f.UintVar(&h.rpcTimeoutMs, "rpc-timeout-ms", uint(d.RPCTimeout.Milliseconds()), "milliseconds that a call may take when the caller says nothing")
+	fallback(f, "rpc-timeout-ms", "WASMCLOUD_RPC_TIMEOUT_MS")
+	f.UintVar(&h.shutdownDelayMs, "provider-shutdown-delay", uint(d.ProviderGrace.Milliseconds()), "milliseconds between asking a provider to end and killing it")
+	fallback(f, "provider-shutdown-delay", "WASMCLOUD_PROV_SHUTDOWN_DELAY_MS")
+	f.StringVar(&h.providerURL, "provider-nats-url", "", "NATS address that providers are given (default: the host's)")
+	f.StringVar(&h.jsDomain, "js-domain", "", "JetStream domain of the lattice's data")
+	fallback(f, "js-domain", "WASMCLOUD_JS_DOMAIN")
+	f.DurationVar(&h.heartbeat, "heartbeat", d.Heartbeat, "time between heartbeats with the inventory")
+	f.BoolVar(&h.oldHeartbeat, "old-heartbeat", false, "heartbeats in the form of hosts before 0.82")
+	f.DurationVar(&h.drain, "drain-timeout", d.DrainTimeout, "how long the end of the host waits for work in flight")
+	f.DurationVar(&h.ready, "provider-ready-timeout", d.ProviderReady, "how long a provider may take to get ready")
+	f.StringVar(&h.memory, "actor-memory", "64MiB", "memory of an actor's instance, unless started with --memory")
+	f.DurationVar(&h.execution, "actor-timeout", d.Limits.Execution, "how long one call of an actor may take, unless started with --timeout-exec")
+	f.IntVar(&h.queue, "actor-queue", d.QueuePerActor, "calls of one actor that may wait for an instance; beyond it \"busy\"")
+	f.Uint64Var(&h.recycle, "recycle-calls", d.RecycleCalls, "calls after which an instance is replaced; 0: never")
+	f.StringVar(&h.logFormat, "log-format", "text", "text or json")
+	f.StringVar(&h.logLevel, "log-level", "info", "debug, info, warn or error")
+	fallback(f, "log-level", "WASMCLOUD_LOG_LEVEL")
+	f.BoolVar(&h.structured, "enable-structured-logging", false, "as --log-format json")
+	fallback(f, "enable-structured-logging", "WASMCLOUD_STRUCTURED_LOGGING_ENABLED")
+	for _, name := range []string{"host-seed", "cluster-seed", "enable-structured-logging", "old-heartbeat"} {
+		_ = f.MarkHidden(name)
+	}
+}
+
+// logger writes to standard error in the chosen form.
+func (h *hostFlags) logger(a *app) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(h.logLevel)); err != nil {
+		return nil, usagef("--log-level %q: want debug, info, warn or error", h.logLevel)
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if h.structured {
+		h.logFormat = "json"
+	}
+	switch h.logFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(a.err, opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(a.err, opts)), nil
+	}
+	return nil, usagef("--log-format %q: want text or json", h.logFormat)
+}
+
+// config makes the host's configuration. release gives the host's key back to other processes.
+func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log *slog.Logger) (cfg host.Config, release func(), err error) {
+	a.secretFlag(cmd, "host-seed")
+	a.secretFlag(cmd, "cluster-seed")
+	cfg = host.DefaultConfig()
+	release = func() {}
+	if cfg.Lattice, err = a.latticeName(); err != nil {
+		return cfg, release, err
+	}
+	if cfg.Cluster, err = h.clusterKey(a, cfg.Lattice); err != nil {
+		return cfg, release, err
+	}
+	if cfg.Labels, err = h.allLabels(); err != nil {
+		return cfg, release, err
+	}
+	if cfg.Limits.MemoryBytes, err = operate.ParseSize(h.memory); err != nil {
+		return cfg, release, err
+	}
+	exe, err := executable()
+	if err != nil {
+		return cfg, release, err
+	}
+	cfg.NATS, cfg.Logger = nats, log
+	cfg.ProviderNATSURL = or(or(h.providerURL, rpcURL()), withCredentials(nats))
+	cfg.ControlPrefix, cfg.JSDomain = a.prefix, h.jsDomain
+	cfg.Issuers, cfg.FriendlyName, cfg.AllowFileLoad, cfg.OldHeartbeat = h.issuers, h.name, h.allowFiles, h.oldHeartbeat
+	cfg.RPCTimeout = time.Duration(h.rpcTimeoutMs) * time.Millisecond
+	cfg.ProviderGrace = time.Duration(h.shutdownDelayMs) * time.Millisecond
+	cfg.Heartbeat, cfg.DrainTimeout, cfg.ProviderReady, cfg.Limits.Execution = h.heartbeat, h.drain, h.ready, h.execution
+	cfg.QueuePerActor, cfg.RecycleCalls = h.queue, h.recycle
+	cfg.CacheDir = filepath.Join(a.dataDir, "cache")
+	cfg.StructuredLogging = h.logFormat == "json"
+	cfg.Guard = []string{exe, "provider", "guard"}
+	cfg.Builtins = map[string]host.Builtin{}
+	for _, b := range builtins {
+		cfg.Builtins[b.name] = host.Builtin{ID: builtinID(b.name), Name: b.name, ContractID: b.contract, Version: version().Version,
+			Revision: 1, Path: exe, Args: []string{"provider", "run", b.name}}
+	}
+	cfg.HTTPAddr = h.freeHTTPAddr(cmd)
+	cfg.HostKey, release, err = h.hostKey(a)
+	return cfg, release, err
+}
+
+// hostKey is the host's identity: given, or the one that this data directory keeps under the host's name. Two hosts must
+// not have the same, so that one of them makes a key for this run only.
+func (h *hostFlags) hostKey(a *app) (signing.KeyPair, func(), error) {
+	none := func() {}
+	switch {
+	case h.hostSeedFile != "":
+		k, err := a.readSeed(h.hostSeedFile)
+		return k, none, err
+	case h.hostSeed != "":
+		k, err := signing.FromSeed(h.hostSeed)
+		return k, none, err
+	case !h.fileHost.IsZero():
+		return h.fileHost, none, nil
+	}
+	name := "default"
+	if h.name != "" {
+		name = operate.KeyName(h.name)
+	}
+	release, ok, err := lock(filepath.Join(a.dataDir, "host-"+name+".lock"))
+	if err != nil {
+		return signing.KeyPair{}, none, err
+	}
+	if !ok {
+		k, err := signing.New(signing.KindHost)
+		return k, none, err
+	}
+	keys, err := a.keys()
+	if err == nil {
+		var k signing.KeyPair
+		if k, _, err = keys.LoadOrCreate(signing.KindHost, name); err == nil {
+			return k, release, nil
+		}
+	}
+	release()
+	return signing.KeyPair{}, none, err
+}
+
+// clusterKey signs invocations: given, or the one that this data directory keeps for the lattice.
+func (h *hostFlags) clusterKey(a *app, l lattice.Name) (signing.KeyPair, error) {
+	switch {
+	case h.clusterFile != "":
+		return a.readSeed(h.clusterFile)
+	case h.clusterSeed != "":
+		return signing.FromSeed(h.clusterSeed)
+	case !h.fileCluster.IsZero():
+		return h.fileCluster, nil
+	}
+	keys, err := a.keys()
+	if err != nil {
+		return signing.KeyPair{}, err
+	}
+	k, created, err := keys.LoadOrCreate(signing.KindCluster, string(l))
+	if created {
+		a.say("- made a new cluster key for lattice %s; hosts on other machines need it too:\n"+
+			"  weft key show cluster --seed > cluster.nk, copied there, and: weft host run --cluster-seed-file cluster.nk", l)
+	}
+	return k, err
+}
+
+// allLabels joins labels of the environment with those of the command line, which win.
+func (h *hostFlags) allLabels() (map[string]string, error) {
+	out := map[string]string{}
+	for _, prefix := range []string{"WASMCLOUD_LABEL_", "WEFT_LABEL_"} {
+		for _, v := range os.Environ() {
+			if k, val, ok := strings.Cut(v, "="); ok && strings.HasPrefix(k, prefix) && len(k) > len(prefix) {
+				out[k[len(prefix):]] = val
+			}
+		}
+	}
+	given, err := pairs("--label", h.labels)
+	maps.Copy(out, given)
+	return out, err
+}
+
+// freeHTTPAddr is the chosen address, or a random port when nobody chose and the default is taken.
+func (h *hostFlags) freeHTTPAddr(cmd *cobra.Command) string {
+	if h.httpAddr == "" || cmd.Flags().Changed("http-addr") {
+		return h.httpAddr
+	}
+	l, err := net.Listen("tcp", h.httpAddr)
+	if err != nil {
+		return "127.0.0.1:0"
+	}
+	_ = l.Close()
+	return h.httpAddr
+}
+
+// rpcURL is where hosts of the dialect are told that providers connect.
+func rpcURL() string {
+	for _, p := range []string{"WASMCLOUD_PROV_RPC", "WASMCLOUD_RPC"} {
+		if name, port := os.Getenv(p+"_HOST"), os.Getenv(p+"_PORT"); name != "" || port != "" {
+			return "nats://" + net.JoinHostPort(or(name, "127.0.0.1"), or(port, "4222"))
+		}
+	}
+	return ""
+}
+
+// withCredentials is a connection's URL with what a provider needs to connect as well. It reaches providers on their
+// standard input.
+func withCredentials(c natsconn.Config) string {
+	u, err := url.Parse(c.URL)
+	if err != nil || u.User != nil || strings.Contains(c.URL, ",") {
+		return c.URL
+	}
+	switch {
+	case c.User != "":
+		u.User = url.UserPassword(c.User, c.Password)
+	case c.Token != "":
+		u.User = url.User(c.Token)
+	}
+	return u.String()
+}
+
+func pidText(pid int) string {
+	if pid == 0 {
+		return "starting"
+	}
+	return fmt.Sprintf("pid %d", pid)
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsconn"
+)
+
+func (a *app) hostRun() *cobra.Command {
+	var flags hostFlags
+	cmd := &cobra.Command{Use: "run", Short: "Run a host that joins a lattice", Args: exactArgs(0),
+		Long: `Joins the lattice at --nats-url, or the one that "weft up" runs on this machine. All hosts of a lattice need the same
+cluster key; copy it from the first machine:
+
+  first$  weft key show cluster --seed > cluster.nk
+  second$ weft host run --nats-url nats://first:4222 --cluster-seed-file cluster.nk
+
+Instead of a file, the seed may be in WEFT_CLUSTER_SEED or WASMCLOUD_CLUSTER_SEED, or stored once with
+"weft key import cluster.nk". Ctrl-C lets work in flight finish; a second Ctrl-C ends at once.`,
+		Example: `  weft host run --nats-url nats://10.0.0.1:4222 --cluster-seed-file cluster.nk --label zone=edge
+  weft host run --name second     # beside "weft up", on the same machine`,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			log, err := flags.logger(a)
+			if err != nil {
+				return err
+			}
+			n, err := a.startNode(cmd, &flags, nil, log)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, n.stop()) }()
+			name, err := a.latticeName()
+			if err != nil {
+				return err
+			}
+			view := struct {
+				ID       lattice.HostID `json:"id"`
+				Name     string         `json:"name"`
+				Lattice  lattice.Name   `json:"lattice"`
+				NATSURL  string         `json:"nats_url"`
+				HTTPAddr string         `json:"http_addr,omitempty"`
+				PID      int            `json:"pid"`
+			}{n.host.ID(), n.host.Name(), name, natsconn.SafeURL(n.conn.URL), n.host.HTTPAddr(), os.Getpid()}
+			err = a.printEach(view, func(w io.Writer) {
+				fmt.Fprintf(w, "host %s is ready in lattice %s at %s\n", view.Name, view.Lattice, view.NATSURL)
+			})
+			if err != nil {
+				return err
+			}
+			n.wait(cmd.Context())
+			return nil
+		}}
+	flags.flags(cmd.Flags())
+	return cmd
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+// fileView is what can be seen of a module or a provider archive.
+type fileView struct {
+	File     string                  `json:"file"`
+	Kind     string                  `json:"kind"` // "actor" or "provider"
+	Bytes    int                     `json:"bytes"`
+	SHA256   string                  `json:"sha256"`
+	Trust    string                  `json:"trust"` // "valid", or the code of what is wrong
+	Problem  string                  `json:"problem,omitempty"`
+	Claims   *signing.ActorClaims    `json:"claims,omitempty"`
+	Provider *signing.ProviderClaims `json:"provider_claims,omitempty"`
+	*operate.WasmInfo
+}
+
+func (a *app) inspectCmd() *cobra.Command {
+	return &cobra.Command{Use: "inspect FILE|ACTOR", Short: "Show claims, imports, exports, size and memory of a module",
+		Long: `Shows a file (module or provider archive) without running it, or an actor of the lattice. A file whose claims do not
+hold is shown too, and what is wrong with them.`,
+		Example: `  weft inspect app.wasm
+  weft inspect edge-data-processor -o json`, Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			data, err := os.ReadFile(args[0])
+			if os.IsNotExist(err) && !looksLikeFile(args[0]) {
+				return a.inspectActor(cmd, args[0])
+			}
+			if err != nil {
+				return fileError("open", args[0], err)
+			}
+			v, err := viewFile(args[0], data)
+			if err != nil {
+				return err
+			}
+			return a.print(v, v.text)
+		}}
+}
+
+// looksLikeFile reports whether an argument can only mean a file.
+func looksLikeFile(s string) bool {
+	return strings.ContainsAny(s, `/\`) && !strings.Contains(s, "://") || strings.HasSuffix(s, ".wasm") || strings.HasSuffix(s, ".par") || strings.HasSuffix(s, ".par.gz")
+}
+
+func viewFile(path string, data []byte) (fileView, error) {
+	sum := sha256.Sum256(data)
+	v := fileView{File: path, Bytes: len(data), SHA256: hex.EncodeToString(sum[:]), Trust: "valid"}
+	var err error
+	switch {
+	case signing.IsModule(data):
+		v.Kind = "actor"
+		if v.Claims, err = signing.ReadModule(data, time.Now()); err != nil {
+			v.Claims, _ = signing.InspectModule(data) // what it claims, true or not
+		}
+		info, badWasm := operate.ReadWasm(data)
+		if badWasm != nil {
+			return v, badWasm
+		}
+		v.WasmInfo = &info
+	case signing.IsArchive(data):
+		v.Kind = "provider"
+		var archive *signing.Archive
+		if archive, err = signing.OpenArchive(data, time.Now()); err == nil {
+			v.Provider = archive.Claims
+		}
+	default:
+		return v, &lattice.Error{Code: lattice.ErrBadModule, Op: "inspect", Entity: path, Detail: "neither a WebAssembly module nor a provider archive"}
+	}
+	if err != nil {
+		v.Trust, v.Problem = lattice.CodeOf(err).Name(), err.Error()
+	}
+	return v, nil
+}
+
+func (v fileView) text(w io.Writer) {
+	fields(w, "file", v.File, "kind", v.Kind, "size", operate.Size(int64(v.Bytes)), "sha256", v.SHA256, "trust", v.Trust, "problem", v.Problem)
+	if c := v.Claims; c != nil {
+		notBefore, expires := c.HumanTimes()
+		fields(w, "id", string(c.Subject), "name", c.Name, "issuer", string(c.Issuer), "version", c.Version,
+			"revision", fmt.Sprint(c.EffectiveRevision()), "call alias", c.CallAlias, "capabilities", or(strings.Join(c.Caps, ", "), "none"),
+			"tags", strings.Join(c.Tags, ", "), "valid from", notBefore, "expires", expires)
+	}
+	if c := v.Provider; c != nil {
+		fields(w, "id", string(c.Subject), "name", c.Name, "issuer", string(c.Issuer), "contract", c.ContractID, "vendor", c.Vendor,
+			"version", c.Version, "revision", fmt.Sprint(c.EffectiveRevision()))
+		for target, hash := range c.TargetHashes {
+			fields(w, "target "+target, hash)
+		}
+	}
+	if v.WasmInfo != nil {
+		limit := "no limit of its own"
+		if v.MemoryLimitBytes > 0 {
+			limit = "at most " + operate.Size(int64(v.MemoryLimitBytes))
+		}
+		fmt.Fprintf(w, "memory:   %s, %s\n", operate.Size(int64(v.MemoryBytes)), limit)
+		fmt.Fprintf(w, "imports:  %s\nexports:  %s\n", list(v.Imports), list(v.Exports))
+	}
+}
+
+func list(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, "\n          ")
+}

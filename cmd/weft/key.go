@@ -1,0 +1,234 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+// keyView is a key as the commands show it.
+type keyView struct {
+	signing.KeyInfo
+	Seed string `json:"seed,omitempty"`
+}
+
+func (a *app) keyCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "key", Aliases: []string{"keys"}, Short: "Make and show keys",
+		Long: `Keys are kept below --data-dir, one a file that only you can read. weft makes those it needs on first use: your
+account key signs actors and providers, a module key is an actor's identity, and the cluster key, one per lattice, signs
+every invocation. All hosts of a lattice need the same cluster key (or to trust each other's, --cluster-issuers).`,
+		Example: `  weft key list
+  weft key show cluster --seed > cluster.nk    # for another machine: weft host run --cluster-seed-file cluster.nk`}
+	cmd.AddCommand(a.keyGen(), a.keyList(), a.keyShow(), a.keyImport())
+	return cmd
+}
+
+func (a *app) keyGen() *cobra.Command {
+	var name string
+	var seed bool
+	cmd := &cobra.Command{Use: "gen KIND", Short: "Make a key: account, module, provider, host, cluster, ...", Args: exactArgs(1),
+		ValidArgs: []string{"account", "module", "provider", "host", "cluster", "operator", "user"},
+		Example: `  weft key gen account
+  weft key gen module --name echo`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			kind, err := signing.ParseKind(args[0])
+			if err != nil {
+				return err
+			}
+			store, err := a.keys()
+			if err != nil {
+				return err
+			}
+			k, err := signing.New(kind)
+			if err != nil {
+				return err
+			}
+			name := or(name, a.keyName(kind))
+			if err := store.Import(name, k); err != nil {
+				return err
+			}
+			return a.showKey(k, name, seed)
+		}}
+	cmd.Flags().StringVar(&name, "name", "", "name to keep it under (default: default; a cluster key: the lattice)")
+	cmd.Flags().BoolVar(&seed, "seed", false, "show the secret seed, too")
+	return cmd
+}
+
+// keyName is the name of the key of a kind that weft uses by itself.
+func (a *app) keyName(kind byte) string {
+	if kind == signing.KindCluster {
+		return or(a.lattice, string(lattice.DefaultName))
+	}
+	return "default"
+}
+
+func (a *app) showKey(k signing.KeyPair, name string, seed bool) error {
+	v := keyView{KeyInfo: signing.KeyInfo{Name: name, Kind: signing.KindName(k.Kind()), Public: k.Public()}}
+	if seed {
+		v.Seed = k.Seed()
+	}
+	return a.print(v, func(w io.Writer) { fields(w, "kind", v.Kind, "name", v.Name, "public", v.Public, "seed", v.Seed) })
+}
+
+func (a *app) keyList() *cobra.Command {
+	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the stored keys, without their secrets", Args: exactArgs(0),
+		Example: `  weft key list
+  weft key list -o json`,
+		RunE: func(*cobra.Command, []string) error {
+			store, err := a.keys()
+			if err != nil {
+				return err
+			}
+			list, err := store.List()
+			if err != nil {
+				a.say("weft: warning: %v", err)
+			}
+			if list == nil {
+				list = []signing.KeyInfo{}
+			}
+			return a.print(list, func(w io.Writer) {
+				var rows [][]string
+				for _, k := range list {
+					rows = append(rows, []string{k.Kind, k.Name, k.Public})
+				}
+				table(w, "KIND NAME PUBLIC", rows)
+			})
+		}}
+}
+
+func (a *app) keyShow() *cobra.Command {
+	var seed bool
+	cmd := &cobra.Command{Use: "show KEY", Aliases: []string{"get"}, Short: "Show a stored key", Args: exactArgs(1),
+		Long: `KEY is a kind (cluster), a name, both (module/echo), or the beginning of the public key. With --seed only the secret
+is printed, so that it can be sent to a file.`,
+		Example: `  weft key show account
+  weft key show cluster --seed > cluster.nk`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			k, name, err := a.findKey(args[0])
+			if err != nil {
+				return err
+			}
+			if seed && a.output == formatText {
+				_, err := fmt.Fprintln(a.out, k.Seed())
+				return err
+			}
+			return a.showKey(k, name, seed)
+		}}
+	cmd.Flags().BoolVar(&seed, "seed", false, "print the secret seed")
+	return cmd
+}
+
+func (a *app) findKey(query string) (signing.KeyPair, string, error) {
+	store, err := a.keys()
+	if err != nil {
+		return signing.KeyPair{}, "", err
+	}
+	list, err := store.List()
+	if err != nil {
+		a.say("weft: warning: %v", err)
+	}
+	if kind, err := signing.ParseKind(query); err == nil { // a kind means the key that weft uses by itself
+		if k, err := store.Load(kind, a.keyName(kind)); err == nil {
+			return k, a.keyName(kind), nil
+		}
+	}
+	var all []operate.Candidate
+	names := map[string]signing.KeyInfo{}
+	for _, k := range list {
+		all = append(all, operate.Candidate{ID: k.Public, Names: []string{k.Kind + "/" + k.Name, k.Name, k.Kind}})
+		names[k.Public] = k
+	}
+	c, err := operate.Resolve("key", query, all)
+	if err != nil {
+		return signing.KeyPair{}, "", err
+	}
+	info := names[c.ID]
+	kind, err := signing.ParseKind(info.Kind)
+	if err != nil {
+		return signing.KeyPair{}, "", err
+	}
+	k, err := store.Load(kind, info.Name)
+	return k, info.Name, err
+}
+
+func (a *app) keyImport() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{Use: "import FILE", Short: "Store a key whose seed is in a file, or on standard input (-)", Args: exactArgs(1),
+		Example: `  weft key import cluster.nk
+  ssh first-machine weft key show cluster --seed | weft key import -`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			k, err := a.readSeed(args[0])
+			if err != nil {
+				return err
+			}
+			store, err := a.keys()
+			if err != nil {
+				return err
+			}
+			name := or(name, a.keyName(k.Kind()))
+			if err := store.Import(name, k); err != nil {
+				return err
+			}
+			return a.showKey(k, name, false)
+		}}
+	cmd.Flags().StringVar(&name, "name", "", "name to keep it under (default: default; a cluster key: the lattice)")
+	return cmd
+}
+
+// readSeed reads a key from a file; "-" is standard input.
+func (a *app) readSeed(file string) (signing.KeyPair, error) {
+	text, err := a.readInput(file, 4096)
+	if err != nil {
+		return signing.KeyPair{}, err
+	}
+	k, err := signing.FromSeed(strings.TrimSpace(string(text)))
+	if err != nil {
+		return signing.KeyPair{}, fmt.Errorf("%s: %w", file, err)
+	}
+	return k, nil
+}
+
+// readInput reads a file, or standard input for "-", of at most limit bytes.
+func (a *app) readInput(file string, limit int64) ([]byte, error) {
+	in := a.in
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fileError("read", file, err)
+		}
+		defer f.Close()
+		in = f
+	}
+	data, err := io.ReadAll(io.LimitReader(in, limit+1))
+	if err != nil {
+		return nil, fileError("read", file, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: "read", Entity: file, Detail: fmt.Sprintf("more than %d bytes", limit)}
+	}
+	return data, nil
+}
+
+// fileError gives a system error the code of its kind.
+func fileError(op, file string, err error) error {
+	code := lattice.ErrInternal
+	if os.IsNotExist(err) {
+		code = lattice.ErrNotFound
+	}
+	return &lattice.Error{Code: code, Op: op, Entity: file, Detail: cause(err)}
+}
+
+// cause is the system's word without the path that the error repeats.
+func cause(err error) string {
+	if p, ok := err.(*os.PathError); ok { //nolint:errorlint // exactly what os.Open returns
+		return p.Err.Error()
+	}
+	return err.Error()
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/lattice"
+)
+
+func (a *app) linkCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "link", Aliases: []string{"links"}, Short: "Let actors use providers",
+		Example: `  weft link put app httpserver port=8080
+  weft link list`}
+	cmd.AddCommand(a.linkPut(), a.linkDel(), a.linkList())
+	return cmd
+}
+
+func (a *app) linkPut() *cobra.Command {
+	var w waiting
+	var name, values string
+	cmd := &cobra.Command{Use: "put ACTOR PROVIDER [CONTRACT] [key=value ...]", Short: "Link an actor to a provider", Args: rangeArgs(2, -1),
+		Long: `Grants an actor the use of a provider, with the values that configure it. Waits until the provider has the link and
+shows its error if it can not use it. Values may be secrets: give them in a file with --values.`,
+		Example: `  weft link put app httpserver port=8080 path=/api
+  weft link put app keyvalue-redis --link-name cache --values redis.yaml`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r := operate.LinkPut{Actor: args[0], Provider: args[1]}
+			rest := args[2:]
+			if len(rest) > 0 && !strings.Contains(rest[0], "=") {
+				r.ContractID, rest = rest[0], rest[1:]
+			}
+			var err error
+			if r.Values, err = a.linkValues(rest, values); err != nil {
+				return err
+			}
+			if r.LinkName, err = lattice.ParseLinkName(name); err != nil {
+				return err
+			}
+			ctx, l, done, err := w.connect(a, cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			link, err := l.PutLink(ctx, r)
+			if err != nil {
+				return err
+			}
+			if link.State == operate.LinkPending && !w.noWait {
+				a.say("- no process of %s serves link name %s yet; the link takes effect when one starts", or(link.ProviderName, string(link.ProviderID)), link.LinkName)
+			}
+			return a.print(link, func(w io.Writer) { linkLine(w, *link) })
+		}}
+	w.flags(cmd.Flags())
+	cmd.Flags().StringVar(&name, "link-name", "", "tells apart several links of an actor to one contract (default: default)")
+	cmd.Flags().StringVar(&values, "values", "", "JSON or YAML file of values; - is standard input")
+	return cmd
+}
+
+// linkValues joins the values of a file with those of the command line, which win.
+func (a *app) linkValues(args []string, file string) (map[string]string, error) {
+	values := map[string]string{}
+	if file != "" {
+		data, err := a.readInput(file, 1<<20)
+		if err != nil {
+			return nil, err
+		}
+		if values, err = scalars(data); err != nil {
+			return nil, usagef("--values %s: %w", file, err)
+		}
+	}
+	given, err := pairs("value", args)
+	maps.Copy(values, given)
+	return values, err
+}
+
+func linkLine(w io.Writer, k operate.Link) {
+	fmt.Fprintf(w, "%s: %s -> %s (%s, link name %s)\n", k.State, or(k.ActorName, string(k.ActorID)), or(k.ProviderName, string(k.ProviderID)), k.ContractID, k.LinkName)
+}
+
+func (a *app) linkDel() *cobra.Command {
+	var w waiting
+	var name string
+	cmd := &cobra.Command{Use: "del ACTOR [PROVIDER|CONTRACT]", Aliases: []string{"delete", "rm"}, Short: "Delete a link of an actor", Args: rangeArgs(1, 2),
+		Example: `  weft link del app httpserver
+  weft link del app wasmcloud:keyvalue --link-name cache`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			linkName, err := lattice.ParseLinkName(name)
+			if err != nil {
+				return err
+			}
+			ctx, l, done, err := w.connect(a, cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			contract := ""
+			if len(args) > 1 {
+				contract = args[1]
+			}
+			link, err := l.DelLink(ctx, args[0], contract, linkName)
+			if err != nil {
+				return err
+			}
+			return a.print(link, func(w io.Writer) { linkLine(w, *link) })
+		}}
+	w.flags(cmd.Flags())
+	cmd.Flags().StringVar(&name, "link-name", "", "link name (default: default)")
+	return cmd
+}
+
+func (a *app) linkList() *cobra.Command {
+	return &cobra.Command{Use: "list", Aliases: []string{"ls", "query"}, Short: "List links and whether they work", Args: exactArgs(0),
+		Long: `The state is active, failed (with the provider's reason), pending (no provider process has it yet), or unknown (the
+provider is not one of weft's and does not tell).`,
+		Example: `  weft link list
+  weft link list -o json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, done, err := a.connect(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			links, err := l.Links(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.print(links, func(w io.Writer) {
+				var rows [][]string
+				for _, k := range links {
+					// Values may be secrets; -o json shows them.
+					rows = append(rows, []string{or(k.ActorName, string(k.ActorID)), or(k.ProviderName, string(k.ProviderID)), k.ContractID, string(k.LinkName),
+						strings.Join(slices.Sorted(maps.Keys(k.Values)), ","), k.State, k.Error})
+				}
+				table(w, "ACTOR PROVIDER CONTRACT LINK VALUES STATE ERROR", rows)
+			})
+		}}
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) natsCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "nats", Short: "Run the embedded NATS server alone",
+		Example: `  weft nats run
+  weft nats run --nats-listen 0.0.0.0 --data-dir /var/lib/weft`}
+	cmd.AddCommand(a.natsRun())
+	return cmd
+}
+
+func (a *app) natsRun() *cobra.Command {
+	var nats natsFlags
+	cmd := &cobra.Command{Use: "run", Short: "Run a NATS server with JetStream, without a host", Args: exactArgs(0),
+		Long: `For lattices whose hosts come and go while NATS stays. Beyond loopback clients need --nats-user and --nats-password, or
+--nats-token (better WEFT_NATS_TOKEN); without them a token is made on first use and printed.`,
+		Example: `  weft nats run
+  weft nats run --nats-listen 0.0.0.0 --nats-port 4222`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.secretFlag(cmd, "nats-password")
+			a.secretFlag(cmd, "nats-token")
+			log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelInfo}))
+			s, conn, err := nats.start(cmd.Context(), a, log)
+			if err != nil {
+				return err
+			}
+			err = a.print(struct {
+				NATSURL string `json:"nats_url"`
+				DataDir string `json:"data_dir"`
+			}{withCredentials(conn), a.dataDir}, func(w io.Writer) {
+				fmt.Fprintf(w, "NATS serves at %s, data in %s\nNext: weft host run --nats-url %s    Ctrl-C ends it.\n", s.URL(), a.dataDir, withCredentials(conn))
+			})
+			if err != nil {
+				return err
+			}
+			select {
+			case <-cmd.Context().Done():
+			case <-s.Done():
+			}
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), 10*time.Second)
+			defer cancel()
+			return s.Close(ctx)
+		}}
+	nats.flags(cmd.Flags())
+	return cmd
+}

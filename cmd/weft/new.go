@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/deploy/scaffold"
+)
+
+func (a *app) newCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "new", Short: "Make a project", Example: `  weft new actor hello
+  weft new actor hello --module github.com/me/hello`}
+	cmd.AddCommand(a.newActor())
+	return cmd
+}
+
+func (a *app) newActor() *cobra.Command {
+	var dir, module string
+	cmd := &cobra.Command{Use: "actor NAME", Short: "Make the project of an actor in Go", Args: exactArgs(1),
+		Long: `Makes a folder that builds, runs and tests as it is and without a network: sources, a test, actor.yaml, and the SDK itself.`,
+		Example: `  weft new actor hello
+  weft new actor hello --dir services/hello --module github.com/me/hello`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := scaffold.CheckName(args[0]); err != nil {
+				return usageError{err}
+			}
+			dir := or(dir, args[0])
+			if err := scaffold.New(dir, args[0], scaffold.Options{Module: module}); err != nil {
+				return err
+			}
+			abs, err := filepath.Abs(dir)
+			if err != nil {
+				return err
+			}
+			return a.print(struct {
+				Name string `json:"name"`
+				Dir  string `json:"dir"`
+			}{args[0], abs}, func(w io.Writer) {
+				fmt.Fprintf(w, "made %s\n\nNext:\n  cd %s\n  go test ./...    # runs without a lattice\n  weft dev         # builds, runs, and updates it as you edit\n", abs, dir)
+			})
+		}}
+	cmd.Flags().StringVar(&dir, "dir", "", "folder to make (default: NAME)")
+	cmd.Flags().StringVar(&module, "module", "", "path of the Go module (default: example.com/NAME)")
+	return cmd
+}

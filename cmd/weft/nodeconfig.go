@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/deploy/nodefile"
+	"github.com/weftlattice/weft/deploy/operate"
+)
+
+// nodeConfig is what "up -f" was given, perhaps nothing.
+type nodeConfig struct {
+	file *nodefile.File
+	host *hostFlags
+}
+
+// readNodeFile reads a configuration file and lets it decide what neither flags nor the environment did.
+func readNodeFile(path string, a *app, cmd *cobra.Command, flags *hostFlags) (*nodeConfig, error) {
+	if path == "" {
+		return &nodeConfig{}, nil
+	}
+	f, err := nodefile.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range f.Warnings {
+		a.say("weft: warning: %s: %s", path, w)
+	}
+	h := f.Host
+	set := func(flag, value string) {
+		if value == "" || cmd.Flags().Changed(flag) || err != nil {
+			return
+		}
+		if e := cmd.Flags().Set(flag, value); e != nil {
+			err = usagef("%s: %s: %w", path, flag, e)
+		}
+	}
+	given := func(name, flag, value string) {
+		if h.Given[name] {
+			set(flag, value)
+		}
+	}
+	given("lattice", "lattice", string(h.Lattice))
+	given("rpc_timeout", "rpc-timeout-ms", fmt.Sprint(h.RPCTimeout.Milliseconds()))
+	given("structured_logging", "enable-structured-logging", fmt.Sprint(h.StructuredLogging))
+	given("log_level", "log-level", logLevel(h.LogLevel))
+	given("ctl_topic_prefix", "ctl-prefix", h.CtlTopicPrefix)
+	given("allow_file_load", "allow-file-load", fmt.Sprint(h.AllowFileLoad))
+	given("prov_shutdown_delay_ms", "provider-shutdown-delay", fmt.Sprint(h.ProviderShutdownDelay.Milliseconds()))
+	set("name", h.Name)
+	set("js-domain", h.JSDomain)
+	set("nats-url", h.NATSURL)
+	set("creds", h.NATSCreds)
+	set("nats-jwt", h.NATSJWT)
+	set("nats-seed", h.NATSSeed.Reveal())
+	set("nats-user", h.NATSUser)
+	set("nats-password", h.NATSPassword.Reveal())
+	set("nats-token", h.NATSToken.Reveal())
+	for _, issuer := range h.Issuers {
+		if !slices.Contains(flags.issuers, string(issuer)) {
+			flags.issuers = append(flags.issuers, string(issuer))
+		}
+	}
+	for k, v := range h.Labels {
+		flags.labels = append(flags.labels, k+"="+v)
+	}
+	flags.fileHost, flags.fileCluster = h.Key, h.Cluster
+	return &nodeConfig{f, flags}, err
+}
+
+// logLevel is the word that this program knows.
+func logLevel(s string) string {
+	if s == "trace" {
+		return "debug"
+	}
+	return s
+}
+
+// apply starts what the file names. It returns nil when there is no file.
+func (c *nodeConfig) apply(cmd *cobra.Command, a *app, n *node) (any, error) {
+	if c.file == nil {
+		return nil, nil
+	}
+	const limit = 5 * time.Minute
+	ctx, cancel := context.WithTimeout(cmd.Context(), limit)
+	defer cancel()
+	s, err := a.signer()
+	if err != nil {
+		return nil, err
+	}
+	l, done, err := a.connectTo(ctx, n.conn, cmd.CommandPath())
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	applied, err := l.Apply(ctx, s, c.file, n.host.ID())
+	if err != nil {
+		return nil, err
+	}
+	return applied, nil
+}
+
+var _ fmt.Stringer = (*operate.Applied)(nil) // how it is shown

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/lattice"
+)
+
+func (a *app) providerCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "provider", Aliases: []string{"providers"}, Short: "Start and stop capability providers",
+		Example: `  weft provider start httpserver
+  weft provider start ./my-provider --contract acme:queue`}
+	cmd.AddCommand(a.providerStart(), a.providerStop(), a.providerList(), a.providerRun(), a.providerGuard())
+	return cmd
+}
+
+func (a *app) providerStart() *cobra.Command {
+	var w waiting
+	var p placing
+	var pack operate.ProviderPack
+	var link, config string
+	var annotations []string
+	var names []string
+	for _, b := range builtins {
+		names = append(names, fmt.Sprintf("  %-15s %s (%s)", b.name, b.about, b.contract))
+	}
+	cmd := &cobra.Command{Use: "start REF", Short: "Start a provider", Args: exactArgs(1),
+		Long: "REF is a file (a provider archive, or with --contract an executable, which is then packed and signed), a reference\n" +
+			"that hosts can fetch, or the name of a built-in provider:\n\n" + strings.Join(names, "\n"),
+		Example: `  weft provider start keyvalue-redis --link-name cache
+  weft provider start ./my-provider --contract acme:queue --config '{"url":"tcp://queue:1883"}'`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r := operate.ProviderStart{}
+			var err error
+			if r.Where, err = p.get(); err != nil {
+				return err
+			}
+			if r.LinkName, err = lattice.ParseLinkName(link); err != nil {
+				return err
+			}
+			if r.Annotations, err = pairs("--annotation", annotations); err != nil {
+				return err
+			}
+			if r.Configuration, err = a.configuration(config); err != nil {
+				return err
+			}
+			s, err := a.signer()
+			if err != nil {
+				return err
+			}
+			ctx, l, done, err := w.connect(a, cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			if r.Ref = args[0]; !isBuiltin(r.Ref) {
+				if r.Ref, err = l.PushProvider(ctx, s, r.Ref, pack); err != nil {
+					return err
+				}
+			}
+			result, err := l.StartProvider(ctx, r)
+			return a.providerChanged(result, err, w.done("started"))
+		}}
+	f := cmd.Flags()
+	w.flags(f)
+	p.flags(f, "start it on all hosts that bid")
+	f.StringVar(&link, "link-name", "", "link name that it serves (default: default)")
+	f.StringVar(&config, "config", "", "configuration for the provider: JSON, or a JSON or YAML file")
+	f.StringArrayVar(&annotations, "annotation", nil, "key=value kept with the provider; may be repeated")
+	f.StringVar(&pack.ContractID, "contract", "", "contract that an executable provides")
+	f.StringVar(&pack.Name, "name", "", "name of an executable's archive (default: the file's)")
+	f.StringVar(&pack.Version, "ver", "", "version of an executable's archive, for people")
+	return cmd
+}
+
+func isBuiltin(ref string) bool {
+	return slices.ContainsFunc(builtins, func(b struct{ name, contract, about string }) bool {
+		return b.name == strings.TrimPrefix(ref, "builtin://")
+	})
+}
+
+// configuration reads the value of --config and returns it as JSON.
+func (a *app) configuration(value string) (string, error) {
+	if value == "" || strings.HasPrefix(strings.TrimSpace(value), "{") {
+		if value != "" && !json.Valid([]byte(value)) {
+			return "", usagef("--config: the JSON is malformed")
+		}
+		return value, nil
+	}
+	data, err := a.readInput(value, 1<<20)
+	if err != nil {
+		return "", err
+	}
+	if json.Valid(data) {
+		return string(data), nil
+	}
+	var v map[string]any
+	if err := yaml.Unmarshal(data, &v); err != nil {
+		return "", usagef("--config %s: neither JSON nor YAML: %w", value, err)
+	}
+	out, err := json.Marshal(v)
+	return string(out), err
+}
+
+// providerChanged shows what became of a provider.
+func (a *app) providerChanged(r *operate.ProviderState, err error, verb string) error {
+	if err != nil && (r == nil || len(r.Hosts) == 0) {
+		return err
+	}
+	printed := a.print(r, func(w io.Writer) {
+		var hosts []string
+		for _, h := range r.Hosts {
+			hosts = append(hosts, h.Name)
+		}
+		if r.Already {
+			verb = "runs already:"
+		}
+		fmt.Fprintf(w, "%s %s on %s\n", verb, or(r.Name, or(string(r.ID), r.Ref)), or(strings.Join(hosts, ", "), "no host"))
+		fields(w, "id", string(r.ID), "contract", r.ContractID, "link name", string(r.LinkName), "ref", r.Ref)
+	})
+	if err != nil {
+		return err
+	}
+	return printed
+}
+
+func (a *app) providerStop() *cobra.Command {
+	var w waiting
+	var link, host string
+	cmd := &cobra.Command{Use: "stop PROVIDER", Short: "Stop a provider, after its calls in progress", Args: rangeArgs(1, 4),
+		Example: `  weft provider stop httpserver
+  weft provider stop keyvalue-redis --link-name cache --host edge-1`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := oldStopArgs(args, &host, &link)
+			if err != nil {
+				return err
+			}
+			var linkName lattice.LinkName
+			if link != "" {
+				if linkName, err = lattice.ParseLinkName(link); err != nil {
+					return err
+				}
+			}
+			ctx, l, done, err := w.connect(a, cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			r, err := l.StopProvider(ctx, name, linkName, host)
+			return a.providerChanged(r, err, w.done("stopped"))
+		}}
+	w.flags(cmd.Flags())
+	cmd.Flags().StringVar(&link, "link-name", "", "link name that it serves")
+	cmd.Flags().StringVar(&host, "host", "", "only on this host")
+	return cmd
+}
+
+// oldStopArgs reads PROVIDER, and what people have in their fingers: PROVIDER CONTRACT, PROVIDER LINK CONTRACT and
+// HOST PROVIDER LINK CONTRACT.
+func oldStopArgs(args []string, host, link *string) (string, error) {
+	if len(args) == 4 {
+		*host, args = args[0], args[1:]
+	}
+	if len(args) > 1 && !strings.Contains(args[len(args)-1], ":") {
+		return "", usagef("%q is no contract", args[len(args)-1])
+	}
+	if len(args) == 3 {
+		*link = args[1]
+	}
+	return args[0], nil
+}
+
+// providerView is one provider process on one host.
+type providerView struct {
+	ID       lattice.ProviderID `json:"id"`
+	Name     string             `json:"name,omitempty"`
+	Contract string             `json:"contract_id"`
+	LinkName lattice.LinkName   `json:"link_name"`
+	HostID   lattice.HostID     `json:"host_id"`
+	Host     string             `json:"host"`
+	Ref      string             `json:"ref,omitempty"`
+	State    string             `json:"state,omitempty"`
+	Error    string             `json:"error,omitempty"`
+	Restarts uint64             `json:"restarts"`
+	PID      int                `json:"pid,omitempty"`
+}
+
+func (a *app) providerList() *cobra.Command {
+	var host string
+	cmd := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the providers and where they run", Args: exactArgs(0),
+		Example: `  weft provider list
+  weft provider list --host edge-1 -o json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			v, done, err := a.view(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			hosts, err := onHosts(v, host)
+			if err != nil {
+				return err
+			}
+			providers := []providerView{}
+			for _, h := range hosts {
+				for _, p := range h.Providers {
+					name := or(p.Name, v.ProviderName(p.ID))
+					providers = append(providers, providerView{p.ID, name, p.ContractID, p.LinkName, h.HostID, v.HostName(h.HostID),
+						p.ImageRef, p.State, p.Error, p.Restarts, p.PID})
+				}
+			}
+			return a.print(providers, func(w io.Writer) {
+				var rows [][]string
+				for _, p := range providers {
+					rows = append(rows, []string{p.Name, string(p.ID), p.Contract, string(p.LinkName), p.Host, p.State, fmt.Sprint(p.Restarts), p.Error})
+				}
+				table(w, "NAME ID CONTRACT LINK HOST STATE RESTARTS ERROR", rows)
+			})
+		}}
+	cmd.Flags().StringVar(&host, "host", "", "only on this host")
+	return cmd
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/host/guard"
+	"github.com/weftlattice/weft/provider"
+)
+
+// providerMain is a built-in provider as a process.
+type providerMain struct {
+	info    provider.Info
+	factory provider.Factory
+}
+
+// providerRun is how a host starts a built-in provider.
+func (a *app) providerRun() *cobra.Command {
+	return &cobra.Command{Use: "run NAME", Short: "Be a built-in provider (hosts start this)", Hidden: true, Args: exactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			p, ok := providerMains()[args[0]]
+			if !ok {
+				var names []string
+				for _, b := range builtins {
+					names = append(names, b.name)
+				}
+				slices.Sort(names)
+				return usagef("no built-in provider %q; there are %v %v", args[0], names, operate.Nearest(args[0], names))
+			}
+			if code := provider.Main(p.info, p.factory); code != 0 {
+				return silentError(code)
+			}
+			return nil
+		}}
+}
+
+// providerGuard is the process that ends providers when their host dies.
+func (a *app) providerGuard() *cobra.Command {
+	return &cobra.Command{Use: "guard", Short: "End providers whose host has died (hosts start this)", Hidden: true, Args: exactArgs(0),
+		RunE: func(*cobra.Command, []string) error { return guard.Run(a.in, a.out) }}
+}

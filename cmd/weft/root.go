@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/lattice/subject"
+)
+
+// The groups of weft's help.
+const (
+	groupRun     = "run"
+	groupApps    = "apps"
+	groupLook    = "look"
+	groupDevelop = "develop"
+	groupTrust   = "trust"
+	groupOther   = "other"
+)
+
+func (a *app) rootCmd() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "weft",
+		Short: "Run WebAssembly actors and capability providers on a lattice over NATS",
+		Long: `weft runs WebAssembly actors and capability providers on a lattice: hosts that find each other over NATS.
+
+Every flag can be set by an environment variable: --nats-url is WEFT_NATS_URL.
+Wherever an id is wanted, a name or the beginning of an id will do.`,
+		Example: `  weft up -d                               # a whole lattice on this machine
+  weft actor start ./app.wasm --max 3      # run an actor`,
+		SilenceErrors: true, SilenceUsage: true,
+		Args:              cobra.ArbitraryArgs,
+		RunE:              func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return applyEnv(cmd) },
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+	}
+	root.AddGroup(
+		&cobra.Group{ID: groupRun, Title: "Run a lattice:"},
+		&cobra.Group{ID: groupApps, Title: "Run applications on it:"},
+		&cobra.Group{ID: groupLook, Title: "See what it does:"},
+		&cobra.Group{ID: groupDevelop, Title: "Write actors:"},
+		&cobra.Group{ID: groupTrust, Title: "Keys and signatures:"},
+		&cobra.Group{ID: groupOther, Title: "Other:"},
+	)
+	root.SetHelpCommandGroupID(groupOther)
+	root.SetCompletionCommandGroupID(groupOther)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	a.globalFlags(root.PersistentFlags())
+
+	add := func(group string, cmds ...*cobra.Command) {
+		for _, c := range cmds {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add(groupRun, a.upCmd(), a.downCmd(), a.hostCmd(), a.natsCmd())
+	add(groupApps, a.actorCmd(), a.providerCmd(), a.linkCmd(), a.callCmd())
+	add(groupLook, a.eventsCmd(), a.logsCmd(), a.inspectCmd())
+	add(groupDevelop, a.newCmd(), a.devCmd(), a.buildCmd())
+	add(groupTrust, a.keyCmd(), a.signCmd())
+	add(groupOther, a.versionCmd())
+	root.AddCommand(exitCodesTopic(), connectionTopic())
+	root.AddCommand(a.oldSpellings()...)
+	nounsExplainThemselves(root)
+	return root
+}
+
+// globalFlags are the flags of every command.
+func (a *app) globalFlags(f *pflag.FlagSet) {
+	f.VarP(&a.output, "output", "o", "how results are shown: text, json or yaml")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
+	f.StringVarP(&a.lattice, "lattice", "x", "", "name of the lattice (default: default)")
+	fallback(f, "lattice", "WASMCLOUD_LATTICE_PREFIX", "WASMCLOUD_LATTICE")
+	f.StringVar(&a.dataDir, "data-dir", defaultDataDir(), "where keys, the embedded NATS server and the state of \"weft up\" are kept")
+	f.StringVar(&a.prefix, "ctl-prefix", subject.DefaultControlPrefix, "first tokens of the control subjects")
+	fallback(f, "ctl-prefix", "WASMCLOUD_CTL_TOPIC_PREFIX")
+	a.conn.flags(f)
+	f.StringVar(&a.conn.url, "nats", "", "")
+	_ = f.MarkHidden("nats")
+}
+
+// nounsExplainThemselves makes commands that only hold others show their help, and refuse unknown words.
+func nounsExplainThemselves(cmd *cobra.Command) {
+	for _, c := range cmd.Commands() {
+		if c.HasSubCommands() && !c.Runnable() {
+			c.Args = cobra.ArbitraryArgs
+			c.RunE = unknownCommand
+		}
+		nounsExplainThemselves(c)
+	}
+}
+
+// unknownCommand runs when no subcommand matched.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	msg := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
+	if near := operate.Nearest(args[0], names); len(near) > 0 {
+		msg += "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usagef("%s\nSee: %s --help", msg, cmd.CommandPath())
+}
+
+// executable is this very program, to be started again.
+func executable() (string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	return path, nil
+}

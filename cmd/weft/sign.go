@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+// signer signs with the keys below the data directory.
+func (a *app) signer() (*operate.Signer, error) {
+	keys, err := a.keys()
+	if err != nil {
+		return nil, err
+	}
+	return &operate.Signer{Keys: keys, CacheDir: filepath.Join(a.dataDir, "signed")}, nil
+}
+
+// claimFlags are the flags of commands that may sign a module.
+func claimFlags(f *pflag.FlagSet, r *operate.SignRequest) {
+	f.StringVar(&r.Name, "name", "", "actor's name, when the file is unsigned (default: from actor.yaml or the file's name)")
+	f.StringArrayVar(&r.Caps, "cap", nil, "contract that the actor may use, when the file is unsigned; may be repeated")
+	f.StringArrayVar(&r.Tags, "tag", nil, "tag in the claims; may be repeated")
+	f.Int32Var(&r.Revision, "rev", 0, "revision; has to grow with each update (default: from actor.yaml, else the time)")
+	f.StringVar(&r.Version, "ver", "", "version for people")
+	f.StringVar(&r.CallAlias, "call-alias", "", "name by which other actors may call it")
+	f.StringVar(&r.Account, "account", "", "name of the account key that signs (default: default)")
+	for _, name := range []string{"tag", "ver", "call-alias", "account"} {
+		_ = f.MarkHidden(name)
+	}
+}
+
+// explainClaims tells what was signed, and how to grant more.
+func (a *app) explainClaims(path string, m *operate.Module) {
+	switch {
+	case !m.Signed:
+	case m.Project != "":
+		a.say("- signed as %s, claims from %s", m.Claims.Name, m.Project)
+	case len(m.Claims.Caps) == 0:
+		a.say("- signed as %s without capabilities: it can be called, but call no provider.\n"+
+			"  Grant some with --cap wasmcloud:httpserver --cap wasmcloud:keyvalue, or in an actor.yaml beside %s", m.Claims.Name, path)
+	default:
+		a.say("- signed as %s", m.Claims.Name)
+	}
+}
+
+func (a *app) signCmd() *cobra.Command {
+	var r operate.SignRequest
+	var out string
+	var expires time.Duration
+	cmd := &cobra.Command{Use: "sign FILE.wasm", Short: "Sign an actor module with your account key", Args: exactArgs(1),
+		Long: `Writes FILE_s.wasm with signed claims: who made it, what it may use. What the claims say comes from flags, then from an
+actor.yaml beside the file or in the folder above. Claims that the file has already are replaced.`,
+		Example: `  weft sign app.wasm --name app --cap wasmcloud:httpserver
+  weft sign build/app.wasm --out app-1.2.wasm --rev 12 --ver 1.2.0`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			wasm, err := os.ReadFile(args[0])
+			if err != nil {
+				return fileError("open", args[0], err)
+			}
+			s, err := a.signer()
+			if err != nil {
+				return err
+			}
+			r.Fresh, r.Lifetime = true, expires
+			m, err := s.Sign(args[0], wasm, r)
+			if err != nil {
+				return err
+			}
+			a.explainClaims(args[0], m)
+			out := or(out, strings.TrimSuffix(args[0], ".wasm")+"_s.wasm")
+			if err := operate.WriteFile(out, m.Bytes, 0o644); err != nil {
+				return fileError("write", out, err)
+			}
+			return a.print(struct {
+				ID   lattice.ActorID `json:"id"`
+				File string          `json:"file"`
+				*signing.ActorClaims
+			}{m.Claims.Subject, out, m.Claims}, func(w io.Writer) {
+				fmt.Fprintf(w, "signed %s: %s\n", out, m.Claims.Subject)
+			})
+		}}
+	claimFlags(cmd.Flags(), &r)
+	for _, name := range []string{"tag", "ver", "call-alias", "account"} {
+		cmd.Flags().Lookup(name).Hidden = false
+	}
+	cmd.Flags().StringVar(&out, "out", "", "file to write (default: FILE_s.wasm)")
+	cmd.Flags().DurationVar(&expires, "expires", 0, "how long the claims hold (default: for ever)")
+	return cmd
+}

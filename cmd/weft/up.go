@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsconn"
+)
+
+// upView is a lattice that is up, and what a node file put on it.
+type upView struct {
+	upState
+	Applied any `json:"applied,omitempty"`
+}
+
+func (a *app) upCmd() *cobra.Command {
+	var flags hostFlags
+	var nats natsFlags
+	var detach, child bool
+	var file string
+	cmd := &cobra.Command{Use: "up", Short: "Start a lattice on this machine: NATS, a host, the built-in providers", Args: exactArgs(0),
+		Long: `Starts a NATS server with JetStream inside this process and a host that uses it. With --nats-url the host joins the NATS
+server there instead. Other weft commands on this machine find the lattice by themselves.
+
+In the foreground, Ctrl-C lets work in flight finish and ends everything; a second Ctrl-C ends at once. With -d weft goes
+to the background once all is ready; "weft down" ends it. With -f a configuration file's providers, actors and links
+are started, too.
+
+Beyond loopback (--nats-listen 0.0.0.0) NATS wants a token, which is made on first use; the command that joins from
+another machine is printed.`,
+		Example: `  weft up -d
+  weft up -f node.yaml --label zone=edge`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if detach && !child {
+				return a.upDetached(cmd)
+			}
+			err := a.up(cmd, &flags, &nats, file, child)
+			if child && err != nil {
+				reportToParent(err)
+			}
+			return err
+		}}
+	f := cmd.Flags()
+	f.BoolVarP(&detach, "detach", "d", false, "run in the background")
+	f.BoolVar(&child, "detached", false, "")
+	_ = f.MarkHidden("detached")
+	f.StringVarP(&file, "file", "f", "", "configuration file of the node: providers, actors and links to start")
+	flags.flags(f)
+	nats.flags(f)
+	return cmd
+}
+
+// up runs a lattice until it is interrupted or stopped.
+func (a *app) up(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file string, child bool) (err error) {
+	release, err := a.claimUp()
+	if err != nil {
+		return err
+	}
+	defer release()
+	log, err := flags.logger(a)
+	if err != nil {
+		return err
+	}
+	config, err := readNodeFile(file, a, cmd, flags)
+	if err != nil {
+		return err
+	}
+	if a.conn.url != "" {
+		nats = nil
+	}
+	n, err := a.startNode(cmd, flags, nats, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.stop()) }()
+	name, err := a.latticeName()
+	if err != nil {
+		return err
+	}
+	s := upState{PID: os.Getpid(), Lattice: name, NATSURL: withCredentials(n.conn), HostID: n.host.ID(), Host: n.host.Name(),
+		HTTPAddr: n.host.HTTPAddr(), DataDir: a.dataDir}
+	if child {
+		s.Log = a.logPath()
+	}
+	if err := a.saveState(s); err != nil {
+		return err
+	}
+	applied, err := config.apply(cmd, a, n)
+	if err != nil {
+		return err
+	}
+	s.NATSURL = natsconn.SafeURL(s.NATSURL)
+	view := upView{s, applied}
+	if child {
+		reportToParent(view)
+	} else if err := a.print(view, func(w io.Writer) { a.banner(w, view); fmt.Fprintln(w, "\nCtrl-C ends it.") }); err != nil {
+		return err
+	}
+	n.wait(cmd.Context())
+	return nil
+}
+
+// banner is what people see once a lattice is up.
+func (a *app) banner(w io.Writer, v upView) {
+	fmt.Fprintf(w, "weft is up: lattice %s\n", v.Lattice)
+	metrics := ""
+	if v.HTTPAddr != "" {
+		metrics = "http://" + v.HTTPAddr + "/metrics"
+	}
+	fields(w, "  NATS", v.NATSURL, "  host", v.Host+" ("+string(v.HostID)+")", "  metrics", metrics, "  log", v.Log)
+	if lines, ok := v.Applied.(fmt.Stringer); ok {
+		fmt.Fprint(w, lines)
+	}
+}
+
+// reportToParent sends the one line that the process waits for which started this one in the background.
+func reportToParent(v any) {
+	if err, ok := v.(error); ok {
+		v = map[string]string{"error": err.Error(), "code": errorWord(err)}
+	}
+	_ = json.NewEncoder(os.Stdout).Encode(v)
+	_ = os.Stdout.Close()
+}
+
+// childError is what the process in the background reported.
+type childError struct{ text, word string }
+
+func (e *childError) Error() string { return e.text }
+func (e *childError) Unwrap() error {
+	if code, ok := lattice.ParseCode(e.word); ok {
+		return code
+	}
+	return usageError{errors.New(e.text)}
+}
+
+// upDetached starts this command again in the background and waits until it is ready.
+func (a *app) upDetached(cmd *cobra.Command) error {
+	if !canDetach {
+		return usagef("-d does not work on this system; run weft up in a window of its own")
+	}
+	if s, ok := a.runningHere(); ok {
+		return &lattice.Error{Code: lattice.ErrConflict, Op: "start a lattice in", Entity: a.dataDir,
+			Detail: "one runs there already (" + pidText(s.PID) + "); stop it with: weft down, or use another --data-dir"}
+	}
+	exe, err := executable()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(a.dataDir, 0o700); err != nil {
+		return fileError("make", a.dataDir, err)
+	}
+	log, err := os.OpenFile(a.logPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return fileError("open", a.logPath(), err)
+	}
+	defer log.Close()
+	child := exec.Command(exe, append(slices.Clone(a.args), "--detached", "--output=text")...)
+	child.Stderr = log
+	child.SysProcAttr = detached()
+	report, err := child.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := child.Start(); err != nil {
+		return fmt.Errorf("start in the background: %w", err)
+	}
+	a.say("- starting, pid %d, log %s", child.Process.Pid, a.logPath())
+	view, err := awaitChild(cmd.Context(), child, report)
+	if err != nil {
+		return err
+	}
+	return a.print(view, func(w io.Writer) {
+		a.banner(w, view)
+		fmt.Fprintf(w, "  pid:      %d\n\nNext: weft actor start ./app.wasm    Stop it: weft down\n", view.PID)
+	})
+}
+
+// awaitChild reads the line that the process in the background sends once it is ready or has failed.
+func awaitChild(ctx context.Context, child *exec.Cmd, report io.Reader) (upView, error) {
+	stop := context.AfterFunc(ctx, func() { _ = terminate(child.Process.Pid) })
+	defer stop()
+	line, _ := bufio.NewReader(report).ReadBytes('\n')
+	var answer struct {
+		upView
+		Error string `json:"error"`
+		Code  string `json:"code"`
+	}
+	if err := json.Unmarshal(line, &answer); err != nil || answer.Error != "" {
+		wait := child.Wait()
+		if answer.Error == "" {
+			answer.Error = fmt.Sprintf("the process in the background ended early: %v; see its log", wait)
+			answer.Code = lattice.ErrInternal.Name()
+		}
+		return upView{}, &childError{answer.Error, answer.Code}
+	}
+	return answer.upView, child.Process.Release()
+}

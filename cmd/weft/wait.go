@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/weftlattice/weft/deploy/operate"
+)
+
+// waiting holds the flags of commands that change something.
+type waiting struct {
+	noWait  bool
+	timeout time.Duration
+}
+
+func (w *waiting) flags(f *pflag.FlagSet) {
+	f.BoolVar(&w.noWait, "no-wait", false, "return once the host has accepted, without waiting for the outcome")
+	f.BoolVar(&w.noWait, "skip-wait", false, "")
+	_ = f.MarkHidden("skip-wait")
+	f.DurationVar(&w.timeout, "timeout", operate.DefaultTimeout, "how long to wait for the outcome")
+}
+
+// connect reaches the lattice for a command that changes something. ctx ends with --timeout.
+func (w *waiting) connect(a *app, cmd *cobra.Command) (context.Context, *operate.Lattice, func(), error) {
+	if w.timeout <= 0 {
+		return nil, nil, nil, usagef("--timeout %s: want more than zero", w.timeout)
+	}
+	l, done, err := a.connect(cmd)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), w.timeout)
+	return ctx, l.NoWait(w.noWait), func() { cancel(); done() }, nil
+}
+
+// done words the last line of a command that changed something.
+func (w *waiting) done(past string) string {
+	if w.noWait {
+		return "accepted: " + past
+	}
+	return past
+}
+
+// pairs reads k=v arguments. what is the flag or word for the errors.
+func pairs(what string, list []string) (map[string]string, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	out := map[string]string{}
+	for _, item := range list {
+		k, v, ok := strings.Cut(item, "=")
+		if !ok || k == "" {
+			return nil, usagef("%s %q: want key=value", what, item)
+		}
+		if _, twice := out[k]; twice {
+			return nil, usagef("%s %s is given twice", what, k)
+		}
+		out[k] = v
+	}
+	return out, nil
+}
+
+// placing holds the flags that choose hosts.
+type placing struct {
+	where       operate.Where
+	constraints []string
+}
+
+func (p *placing) flags(f *pflag.FlagSet, spread string) {
+	f.StringVar(&p.where.Host, "host", "", "host to use, by id or name (default: by auction)")
+	f.StringVar(&p.where.Host, "host-id", "", "")
+	_ = f.MarkHidden("host-id")
+	f.StringArrayVar(&p.constraints, "constraint", nil, "label=value that hosts must have; may be repeated")
+	f.BoolVar(&p.where.Spread, "spread", false, spread)
+}
+
+func (p *placing) get() (operate.Where, error) {
+	var err error
+	if p.where.Constraints, err = pairs("--constraint", p.constraints); err != nil {
+		return p.where, err
+	}
+	if p.where.Host != "" && (p.where.Spread || len(p.constraints) > 0) {
+		return p.where, usagef("--host names the host; --spread and --constraint find some: give one or the other")
+	}
+	return p.where, nil
+}
+
+// hostList words hosts and numbers: "edge-1 (3), edge-2 (3)".
+func hostList(hosts []operate.HostScale) string {
+	var out []string
+	for _, h := range hosts {
+		out = append(out, fmt.Sprintf("%s (%s)", h.Name, operate.Count(h.Max)))
+	}
+	return strings.Join(out, ", ")
+}

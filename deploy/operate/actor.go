@@ -1,0 +1,336 @@
+package operate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/event"
+)
+
+// Where says which hosts a command means.
+type Where struct {
+	Host        string            // one host, by id or name; empty: hosts that bid
+	Constraints map[string]string // labels that a bidder must have
+	Spread      bool              // all bidders instead of the best one
+}
+
+// ActorStart is what it takes to start an actor.
+type ActorStart struct {
+	Ref         string          // as hosts are to fetch it
+	ID          lattice.ActorID // when it is known
+	Max         uint32          // calls at once, over all hosts; Unlimited is no limit
+	Where       Where
+	Annotations map[string]string
+	Limits      control.ActorLimits // zero fields: the host's
+	Config      map[string]string
+}
+
+// ActorScale is the scale of an actor on the hosts that a command was sent to.
+type ActorScale struct {
+	ID    lattice.ActorID `json:"id"`
+	Name  string          `json:"name,omitempty"`
+	Ref   string          `json:"ref,omitempty"`
+	Max   uint32          `json:"max_instances"`
+	Hosts []HostScale     `json:"hosts"`
+}
+
+// HostScale is the part of one host.
+type HostScale struct {
+	ID   lattice.HostID `json:"id"`
+	Name string         `json:"name"`
+	Max  uint32         `json:"max_instances"`
+}
+
+// StartActor starts an actor, or sets its scale where it runs already: doing it twice is as good as once. Without a host
+// in Where it goes to the best bidder, or is spread over all.
+func (l *Lattice) StartActor(ctx context.Context, r ActorStart) (*ActorScale, error) {
+	v, err := l.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sites, err := l.sites(ctx, v, r.Ref, r.ID, r.Where)
+	if err != nil {
+		return nil, err
+	}
+	if !r.Where.Spread {
+		best, _ := Best(sites)
+		sites = []Site{best}
+	}
+	var jobs []job
+	result := &ActorScale{ID: r.ID, Ref: r.Ref}
+	for _, p := range Spread(r.Max, sites) {
+		l.step(fmt.Sprintf("starting, %s at once", Count(p.Max)), p.Name)
+		req := control.ScaleActorRequest{ActorRef: r.Ref, HostID: p.Host, MaxInstances: p.Max, Annotations: r.Annotations, Limits: r.limits(), Config: r.Config}
+		jobs = append(jobs, l.scaleJob(p, req, result))
+	}
+	err = l.run(ctx, jobs)
+	result.complete(v)
+	return result, conflictHint(err, result.ID, r.Ref)
+}
+
+// ScaleActor sets the scale of an actor: on one host, over the hosts where it runs, or spread over all that bid. 0 stops
+// it.
+func (l *Lattice) ScaleActor(ctx context.Context, query string, max uint32, where Where, annotations map[string]string) (*ActorScale, error) {
+	v, err := l.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id, err := v.Actor(query)
+	if err != nil {
+		return nil, err
+	}
+	running := v.Running(id)
+	if len(running) == 0 {
+		return nil, notRunning(v, id)
+	}
+	ref := running[0].Actor.ImageRef
+	var sites []Site
+	if where.Host != "" || where.Spread {
+		if sites, err = l.sites(ctx, v, ref, id, where); err != nil {
+			return nil, err
+		}
+	} else {
+		for _, on := range running {
+			sites = append(sites, site(on.Host, id))
+		}
+	}
+	var jobs []job
+	result := &ActorScale{ID: id, Ref: ref}
+	for _, p := range Spread(max, sites) {
+		l.step("scaling to "+Count(p.Max), p.Name)
+		req := control.ScaleActorRequest{ActorID: id, ActorRef: ref, HostID: p.Host, MaxInstances: p.Max, Annotations: annotations}
+		for _, on := range running {
+			if on.Host.HostID == p.Host {
+				req.ActorRef = cmp.Or(on.Actor.ImageRef, ref)
+				if annotations == nil && len(on.Actor.Instances) == 1 { // what runs there is what is meant
+					req.Annotations = on.Actor.Instances[0].Annotations
+				}
+			}
+		}
+		jobs = append(jobs, l.scaleJob(p, req, result))
+	}
+	err = l.run(ctx, jobs)
+	result.complete(v)
+	return result, err
+}
+
+// scaleJob sends one scale command; its success is added to result.
+func (l *Lattice) scaleJob(p Placement, req control.ScaleActorRequest, result *ActorScale) job {
+	reached := func(id lattice.ActorID, max uint32) {
+		result.ID = cmp.Or(id, result.ID)
+		result.Hosts = append(result.Hosts, HostScale{p.Host, p.Name, max})
+	}
+	return job{host: p.Host, name: p.Name,
+		send: func(ctx context.Context) error {
+			err := l.ctl.ScaleActor(ctx, req)
+			if err == nil && l.cfg.NoWait {
+				reached("", p.Max)
+			}
+			return err
+		},
+		settled: func(data event.Data) (bool, error) {
+			switch d := data.(type) {
+			case event.ActorScaled:
+				if d.ImageRef == req.ActorRef && maps.Equal(d.Annotations, req.Annotations) {
+					reached(d.PublicKey, d.MaxInstances)
+					return true, nil
+				}
+			case event.ActorScaleFailed:
+				if cmp.Or(d.ActorRef, d.ImageRef) == req.ActorRef {
+					return true, told(d.Error)
+				}
+			}
+			return false, nil
+		}}
+}
+
+// complete fills in what follows from the hosts' answers.
+func (s *ActorScale) complete(v *View) {
+	slices.SortFunc(s.Hosts, func(a, b HostScale) int { return cmp.Compare(a.Name, b.Name) })
+	var sum uint64
+	for _, h := range s.Hosts {
+		sum += uint64(h.Max)
+	}
+	s.Max = uint32(min(sum, Unlimited))
+	if s.ID != "" && s.Name == "" {
+		if name := v.ActorName(s.ID); name != string(s.ID) {
+			s.Name = name
+		}
+	}
+}
+
+// sites are the hosts that a start may use: the one that is named, or those that bid.
+func (l *Lattice) sites(ctx context.Context, v *View, ref string, id lattice.ActorID, where Where) ([]Site, error) {
+	if where.Host != "" {
+		h, err := v.Host(where.Host)
+		return []Site{site(h, id)}, err
+	}
+	if err := v.NeedHosts(); err != nil {
+		return nil, err
+	}
+	ask, cancel := context.WithTimeout(ctx, askAll)
+	defer cancel()
+	bids, err := l.ctl.AuctionActor(ask, control.ActorAuctionRequest{ActorRef: ref, Constraints: where.labels()})
+	if err != nil {
+		return nil, err
+	}
+	var sites []Site
+	for _, bid := range bids {
+		i := slices.IndexFunc(v.Hosts, func(h control.HostInventory) bool { return h.HostID == bid.HostID })
+		// Hosts of old bid without looking at the constraints.
+		if i >= 0 && lattice.Matches(v.Hosts[i].Labels, where.Constraints) {
+			sites = append(sites, site(v.Hosts[i], id))
+		}
+	}
+	if len(sites) == 0 {
+		return nil, noBid(len(v.Hosts), where)
+	}
+	return sites, nil
+}
+
+func (w Where) labels() map[string]string {
+	if w.Constraints == nil {
+		return map[string]string{}
+	}
+	return w.Constraints
+}
+
+func noBid(hosts int, where Where) error {
+	detail := fmt.Sprintf("none of %d bids", hosts)
+	if len(where.Constraints) > 0 {
+		detail += fmt.Sprintf("; wanted labels %v; see: weft host list", where.Constraints)
+	}
+	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find a host", Detail: detail}
+}
+
+func notRunning(v *View, id lattice.ActorID) error {
+	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find actor", Entity: v.ActorName(id), Detail: "it runs nowhere"}
+}
+
+// conflictHint shows the way out of the one conflict that everybody meets.
+func conflictHint(err error, id lattice.ActorID, ref string) error {
+	if lattice.CodeOf(err) != lattice.ErrConflict {
+		return err
+	}
+	return fmt.Errorf("%w\nTo replace the code of an actor that runs: weft actor update %s %s", err, cmp.Or(string(id), "ACTOR"), ref)
+}
+
+// StopActor stops an actor on the named host, or wherever it runs, under all annotations that contain the given ones.
+func (l *Lattice) StopActor(ctx context.Context, query string, host string, annotations map[string]string) (*ActorScale, error) {
+	v, err := l.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id, err := v.Actor(query)
+	if err != nil {
+		return nil, err
+	}
+	running, err := v.runningOn(id, host)
+	if err != nil {
+		return nil, err
+	}
+	result := &ActorScale{ID: id}
+	var jobs []job
+	for _, on := range running {
+		name := v.HostName(on.Host.HostID)
+		left := 0
+		for _, set := range annotationSets(on.Actor) {
+			if lattice.Matches(set, annotations) {
+				left++
+			}
+		}
+		req := control.StopActorRequest{ActorID: id, HostID: on.Host.HostID, Annotations: annotations}
+		l.step("stopping", name)
+		jobs = append(jobs, job{host: on.Host.HostID, name: name,
+			send: func(ctx context.Context) error { return l.ctl.StopActor(ctx, req) },
+			settled: func(data event.Data) (bool, error) {
+				if d, ok := data.(event.ActorsStopped); ok && d.PublicKey == id && d.Remaining == 0 {
+					left--
+				}
+				if left > 0 {
+					return false, nil
+				}
+				result.Hosts = append(result.Hosts, HostScale{on.Host.HostID, name, 0})
+				return true, nil
+			}})
+	}
+	err = l.run(ctx, jobs)
+	result.complete(v)
+	return result, err
+}
+
+// runningOn lists where an actor runs, on the named host only when there is a name. Nowhere is lattice.ErrNotFound.
+func (v *View) runningOn(id lattice.ActorID, host string) ([]ActorOn, error) {
+	running := v.Running(id)
+	if host != "" {
+		h, err := v.Host(host)
+		if err != nil {
+			return nil, err
+		}
+		running = slices.DeleteFunc(running, func(on ActorOn) bool { return on.Host.HostID != h.HostID })
+	}
+	if len(running) == 0 {
+		return nil, notRunning(v, id)
+	}
+	return running, nil
+}
+
+// annotationSets lists the different annotations that an actor runs under.
+func annotationSets(a control.Actor) []map[string]string {
+	var sets []map[string]string
+	for _, i := range a.Instances {
+		if !slices.ContainsFunc(sets, func(s map[string]string) bool { return maps.Equal(s, i.Annotations) }) {
+			sets = append(sets, i.Annotations)
+		}
+	}
+	return sets
+}
+
+// UpdateActor replaces an actor's code by another revision, on the named host or wherever it runs, one host after
+// another. It stops at the first host that refuses, so that a bad revision is not everywhere.
+func (l *Lattice) UpdateActor(ctx context.Context, id lattice.ActorID, ref, host string) (*ActorScale, error) {
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	v, err := l.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	running, err := v.runningOn(id, host)
+	if err != nil {
+		return nil, err
+	}
+	result := &ActorScale{ID: id, Ref: ref}
+	var out outcomes
+	for _, on := range running {
+		name := v.HostName(on.Host.HostID)
+		l.step("updating", name)
+		err := l.ctl.UpdateActor(ctx, control.UpdateActorRequest{ActorID: id, NewActorRef: ref, HostID: on.Host.HostID})
+		out.add(name, err)
+		if err != nil {
+			break
+		}
+		result.Hosts = append(result.Hosts, HostScale{on.Host.HostID, name, Scale(on.Actor)})
+	}
+	result.complete(v)
+	return result, out.err()
+}
+
+// Count is a number of instances as people read it.
+func Count(n uint32) string {
+	if n == Unlimited {
+		return "unlimited"
+	}
+	return fmt.Sprint(n)
+}
+
+func (r ActorStart) limits() *control.ActorLimits {
+	if r.Limits == (control.ActorLimits{}) {
+		return nil
+	}
+	return &r.Limits
+}

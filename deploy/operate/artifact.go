@@ -1,0 +1,127 @@
+package operate
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/artifact"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+// IsLocal reports whether a reference means a file of this machine that is to be pushed, rather than something that hosts
+// fetch themselves.
+func IsLocal(ref string) bool {
+	if strings.Contains(ref, "://") {
+		return false
+	}
+	if strings.HasPrefix(ref, ".") || strings.HasPrefix(ref, "/") || strings.HasPrefix(ref, "~") {
+		return true
+	}
+	switch ext := filepath.Ext(ref); ext {
+	case ".wasm", ".par", ".gz":
+		return true
+	}
+	_, err := os.Stat(ref)
+	return err == nil
+}
+
+// Push stores a module or an archive in the lattice and returns its reference.
+func (l *Lattice) Push(ctx context.Context, name string, data []byte) (string, error) {
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	l.step("pushing "+name+" ("+Size(int64(len(data)))+")", "")
+	js, err := jetstream.New(l.nc)
+	if err != nil {
+		return "", &lattice.Error{Code: lattice.ErrUnavailable, Op: "push", Entity: name, Err: err}
+	}
+	return artifact.Push(ctx, js, l.Name(), artifact.CleanName(name), data)
+}
+
+// PushActor prepares an actor for starting: a file is read, signed if it is not, and pushed; any other reference stays
+// as it is, and then the module is nil.
+func (l *Lattice) PushActor(ctx context.Context, s *Signer, ref string, r SignRequest) (string, *Module, error) {
+	if !IsLocal(ref) {
+		return ref, nil, nil
+	}
+	m, err := s.Module(ref, r)
+	if err != nil {
+		return "", nil, err
+	}
+	pushed, err := l.Push(ctx, m.Claims.Name, m.Bytes)
+	return pushed, m, err
+}
+
+// ProviderPack is what a bare executable lacks to be a provider archive.
+type ProviderPack struct {
+	Name       string // default: the file's name
+	ContractID string // required
+	Version    string
+	Vendor     string
+	Account    string // name of the account key; default "default"
+}
+
+// PushProvider prepares a provider for starting: an archive is verified and pushed, an executable is packed for this
+// machine's kind, signed and pushed; any other reference stays as it is.
+func (l *Lattice) PushProvider(ctx context.Context, s *Signer, ref string, pack ProviderPack) (string, error) {
+	if !IsLocal(ref) {
+		return ref, nil
+	}
+	data, err := os.ReadFile(ref)
+	if err != nil {
+		return "", readError(ref, err)
+	}
+	if signing.IsArchive(data) {
+		a, err := signing.OpenArchive(data, time.Now())
+		if err != nil {
+			return "", err
+		}
+		return l.Push(ctx, a.Claims.Name, data)
+	}
+	if pack.Name == "" {
+		pack.Name = filepath.Base(ref)
+	}
+	info, err := os.Stat(ref)
+	if err != nil {
+		return "", readError(ref, err)
+	}
+	if data, err = s.pack(data, info.ModTime(), pack); err != nil {
+		return "", err
+	}
+	return l.Push(ctx, pack.Name, data)
+}
+
+// pack makes the same archive of the same executable, so that starting it twice is one provider.
+func (s *Signer) pack(binary []byte, made time.Time, p ProviderPack) ([]byte, error) {
+	if p.ContractID == "" {
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "pack provider", Entity: p.Name,
+			Detail: "an executable needs a contract, for example: --contract wasmcloud:keyvalue"}
+	}
+	account, _, err := s.Keys.LoadOrCreate(signing.KindAccount, orDefault(p.Account))
+	if err != nil {
+		return nil, err
+	}
+	service, _, err := s.Keys.LoadOrCreate(signing.KindProvider, KeyName(p.Name))
+	if err != nil {
+		return nil, err
+	}
+	digest := artifact.Digest(binary)
+	claims := signing.ProviderClaims{Name: p.Name, ContractID: p.ContractID, Version: p.Version, Vendor: p.Vendor}
+	claims.TokenID, claims.IssuedAt = strings.TrimPrefix(digest, "sha256:")[:22], made.Unix()
+	var out bytes.Buffer
+	err = signing.WriteArchive(&out, claims, account, service, map[string][]byte{signing.CurrentTarget(): binary}, true)
+	return out.Bytes(), err
+}
+
+func orDefault(name string) string {
+	if name == "" {
+		return "default"
+	}
+	return name
+}

@@ -1,0 +1,257 @@
+package operate
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
+)
+
+// askAll is how long hosts have to answer a question to all of them; silence is an answer too.
+const askAll = 2 * time.Second
+
+// View is what a lattice looked like a moment ago.
+type View struct {
+	Hosts  []control.HostInventory // sorted by id
+	Claims []control.Claims
+
+	builtins []Builtin
+	lattice  lattice.Name
+}
+
+// View asks all hosts. A lattice without hosts gives an empty view and no error.
+func (l *Lattice) View(ctx context.Context) (*View, error) {
+	ctx, cancel := context.WithTimeout(ctx, askAll)
+	defer cancel()
+	v := &View{builtins: l.cfg.Builtins, lattice: l.Name()}
+	var err error
+	v.Hosts, err = l.ctl.Inventories(ctx)
+	switch {
+	case len(v.Hosts) > 0: // a host that does not answer is one that is not there
+	case lattice.CodeOf(err) == lattice.ErrNoResponders:
+		return v, nil
+	case err != nil:
+		return nil, err
+	}
+	slices.SortFunc(v.Hosts, func(a, b control.HostInventory) int { return cmp.Compare(a.HostID, b.HostID) })
+	if v.Claims, err = l.ctl.Claims(ctx); err != nil && lattice.CodeOf(err) != lattice.ErrNoResponders {
+		return nil, err
+	}
+	return v, nil
+}
+
+// NeedHosts is an error when the lattice has no host.
+func (v *View) NeedHosts() error {
+	if len(v.Hosts) > 0 {
+		return nil
+	}
+	return &lattice.Error{Code: lattice.ErrUnavailable, Op: "find a host in lattice", Entity: string(v.lattice),
+		Detail: "none answers; start one with: weft up, or: weft host run"}
+}
+
+// Host finds a host by id, friendly name or the beginning of either.
+func (v *View) Host(query string) (control.HostInventory, error) {
+	if err := v.NeedHosts(); err != nil {
+		return control.HostInventory{}, err
+	}
+	var all []Candidate
+	for _, h := range v.Hosts {
+		all = append(all, Candidate{string(h.HostID), []string{h.FriendlyName}})
+	}
+	c, err := Resolve("host", query, all)
+	if err != nil {
+		return control.HostInventory{}, err
+	}
+	i := slices.IndexFunc(v.Hosts, func(h control.HostInventory) bool { return string(h.HostID) == c.ID })
+	return v.Hosts[i], nil
+}
+
+// HostName is the friendly name of a host, its id when it has none.
+func (v *View) HostName(id lattice.HostID) string {
+	for _, h := range v.Hosts {
+		if h.HostID == id && h.FriendlyName != "" {
+			return h.FriendlyName
+		}
+	}
+	return string(id)
+}
+
+// Actor finds an actor by id, name, call alias or the beginning of one. A whole id is taken as it is, since an actor may
+// be linked before it is started.
+func (v *View) Actor(query string) (lattice.ActorID, error) {
+	if id, err := lattice.ParseActorID(query); err == nil {
+		return id, nil
+	}
+	var all []Candidate
+	for _, h := range v.Hosts {
+		for _, a := range h.Actors {
+			all = append(all, Candidate{string(a.ID), []string{a.Name}})
+		}
+	}
+	for _, c := range v.Claims {
+		if !c.IsProvider() {
+			all = append(all, Candidate{c.Subject, []string{c.Name, c.CallAlias}})
+		}
+	}
+	c, err := Resolve("actor", query, merge(all))
+	return lattice.ActorID(c.ID), err
+}
+
+// Provider finds a provider by id, name, contract or the beginning of one, running or built in. A whole id is taken as
+// it is.
+func (v *View) Provider(query string) (lattice.ProviderID, error) {
+	if id, err := lattice.ParseProviderID(query); err == nil {
+		return id, nil
+	}
+	var all []Candidate
+	for _, b := range v.builtins {
+		all = append(all, Candidate{string(b.ID), []string{b.Name}})
+	}
+	for _, h := range v.Hosts {
+		for _, p := range h.Providers {
+			all = append(all, Candidate{string(p.ID), []string{p.Name, p.ContractID}})
+		}
+	}
+	for _, c := range v.Claims {
+		if c.IsProvider() {
+			all = append(all, Candidate{c.Subject, []string{c.Name}})
+		}
+	}
+	c, err := Resolve("provider", query, merge(all))
+	return lattice.ProviderID(c.ID), err
+}
+
+// merge joins the names of candidates with one id.
+func merge(all []Candidate) []Candidate {
+	var out []Candidate
+	for _, c := range all {
+		i := slices.IndexFunc(out, func(o Candidate) bool { return o.ID == c.ID })
+		if i < 0 {
+			out = append(out, c)
+			continue
+		}
+		for _, n := range c.Names {
+			if !slices.Contains(out[i].Names, n) {
+				out[i].Names = append(out[i].Names, n)
+			}
+		}
+	}
+	return out
+}
+
+// ActorName is the name of an actor, or its id.
+func (v *View) ActorName(id lattice.ActorID) string {
+	for _, h := range v.Hosts {
+		for _, a := range h.Actors {
+			if a.ID == id && a.Name != "" {
+				return a.Name
+			}
+		}
+	}
+	return v.claimedName(string(id))
+}
+
+// ProviderName is the name of a provider: that of a built-in one, else from claims, else its id.
+func (v *View) ProviderName(id lattice.ProviderID) string {
+	for _, b := range v.builtins {
+		if b.ID == id {
+			return b.Name
+		}
+	}
+	return v.claimedName(string(id))
+}
+
+func (v *View) claimedName(id string) string {
+	for _, c := range v.Claims {
+		if c.Subject == id && c.Name != "" {
+			return c.Name
+		}
+	}
+	return id
+}
+
+// Contract is the contract of a provider, or "".
+func (v *View) Contract(id lattice.ProviderID) string {
+	for _, h := range v.Hosts {
+		for _, p := range h.Providers {
+			if p.ID == id && p.ContractID != "" {
+				return p.ContractID
+			}
+		}
+	}
+	for _, c := range v.Claims {
+		if c.Subject == string(id) && c.ContractID != "" {
+			return c.ContractID
+		}
+	}
+	for _, b := range v.builtins {
+		if b.ID == id {
+			return b.ContractID
+		}
+	}
+	return ""
+}
+
+// ActorOn is an actor on a host.
+type ActorOn struct {
+	Host  control.HostInventory
+	Actor control.Actor
+}
+
+// Running lists where an actor runs.
+func (v *View) Running(id lattice.ActorID) []ActorOn {
+	var out []ActorOn
+	for _, h := range v.Hosts {
+		for _, a := range h.Actors {
+			if a.ID == id {
+				out = append(out, ActorOn{h, a})
+			}
+		}
+	}
+	return out
+}
+
+// ProviderOn is a provider process on a host.
+type ProviderOn struct {
+	Host     control.HostInventory
+	Provider control.Provider
+}
+
+// Processes lists where a provider runs; an empty link name means any.
+func (v *View) Processes(id lattice.ProviderID, link lattice.LinkName) []ProviderOn {
+	var out []ProviderOn
+	for _, h := range v.Hosts {
+		for _, p := range h.Providers {
+			if p.ID == id && (link == "" || p.LinkName == link) {
+				out = append(out, ProviderOn{h, p})
+			}
+		}
+	}
+	return out
+}
+
+// site describes a host as a place for an actor.
+func site(h control.HostInventory, id lattice.ActorID) Site {
+	const loadPerActor = 1024 // "unlimited" weighs no more than this
+	s := Site{Host: h.HostID, Name: cmp.Or(h.FriendlyName, string(h.HostID)), Load: uint64(len(h.Providers))}
+	for _, a := range h.Actors {
+		n := Scale(a)
+		s.Load += uint64(min(n, loadPerActor))
+		if a.ID == id {
+			s.Running = n
+		}
+	}
+	return s
+}
+
+// Scale is how many calls an actor on a host may serve at once, over all annotations.
+func Scale(a control.Actor) uint32 {
+	var sum uint64
+	for _, i := range a.Instances {
+		sum += uint64(i.MaxInstances)
+	}
+	return uint32(min(sum, Unlimited))
+}
