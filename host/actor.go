@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,7 +76,7 @@ func (a *actor) newVersion(ctx context.Context, art loaded, settings Settings, m
 		return nil, err
 	}
 	v := &version{actor: a, ref: art.ref, digest: art.digest, claims: art.claims, settings: settings, module: module}
-	v.pool = pool.New(pool.Config{Max: concurrency(max), MaxCalls: h.cfg.RecycleCalls, IdleTimeout: h.cfg.IdleTimeout},
+	v.pool = pool.New(pool.Config{Max: concurrency(max), MaxMaking: runtime.GOMAXPROCS(0), MaxCalls: h.cfg.RecycleCalls, IdleTimeout: h.cfg.IdleTimeout},
 		func(ctx context.Context) (*wasm.Instance, error) {
 			return module.Instantiate(ctx, settings.Limits, v, settings.Config)
 		})

@@ -29,6 +29,10 @@ type Config struct {
 	Max uint32
 	// MaxWaiting bounds the line of those who wait; one more is turned away with lattice.ErrBusy. 0 means no bound.
 	MaxWaiting int
+	// MaxMaking bounds how many instances are made at the same time; who finds none meanwhile waits for whichever comes
+	// first, a free instance or a turn to make one. Making takes the processor, so more at once would only make all late,
+	// and leave a crowd of instances that one burst has asked for. 0 means no bound.
+	MaxMaking int
 	// MaxCalls is how many calls an instance serves before it is replaced. 0 means no limit.
 	MaxCalls uint64
 	// MaxMemoryBytes is the size above which an instance is replaced after a call. 0 means no limit.
@@ -46,6 +50,7 @@ type Pool[I Instance] struct {
 	idle    []*member[I]     // ordered by the end of their last use
 	lent    map[I]*member[I] // by instance
 	total   uint64           // slots taken: idle, lent, being made, being closed
+	making  int              // being made, or granted to be
 	waiting list.List        // of chan grant[I], each with room for one
 	stats   Stats            // counters; the rest is filled in by Stats
 	memory  uint64           // of all members
@@ -101,7 +106,7 @@ func (p *Pool[I]) Acquire(ctx context.Context) (I, error) {
 		p.mu.Unlock()
 		return m.instance, nil
 	case p.room():
-		p.total++
+		p.reserve()
 		p.mu.Unlock()
 		return p.make(ctx)
 	case p.cfg.MaxWaiting > 0 && p.waiting.Len() >= p.cfg.MaxWaiting:
@@ -150,9 +155,16 @@ func (p *Pool[I]) decline(g grant[I]) {
 		p.put(g.member, "")
 	default:
 		p.mu.Lock()
+		p.making--
 		p.vacate()
 		p.mu.Unlock()
 	}
+}
+
+// reserve takes a slot for an instance that is to be made. The caller holds mu.
+func (p *Pool[I]) reserve() {
+	p.total++
+	p.making++
 }
 
 // make makes an instance for a slot taken before.
@@ -160,6 +172,7 @@ func (p *Pool[I]) make(ctx context.Context) (I, error) {
 	instance, err := p.create(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.making--
 	if err != nil {
 		p.stats.Failed++
 		p.vacate()
@@ -170,14 +183,17 @@ func (p *Pool[I]) make(ctx context.Context) (I, error) {
 	m := &member[I]{instance: instance, memory: instance.MemoryBytes()}
 	p.memory += m.memory
 	p.lend(m)
+	p.admit() // the next may make one
 	return instance, nil
 }
 
 // lend notes that m is in use. The caller holds mu.
 func (p *Pool[I]) lend(m *member[I]) { p.lent[m.instance] = m }
 
-// room reports whether a slot is free. The caller holds mu.
-func (p *Pool[I]) room() bool { return p.cfg.Max == Unbounded || p.total < uint64(p.cfg.Max) }
+// room reports whether an instance may be made now. The caller holds mu.
+func (p *Pool[I]) room() bool {
+	return (p.cfg.Max == Unbounded || p.total < uint64(p.cfg.Max)) && (p.cfg.MaxMaking <= 0 || p.making < p.cfg.MaxMaking)
+}
 
 // vacate frees a slot, which goes to the first in line. The caller holds mu.
 func (p *Pool[I]) vacate() {
@@ -188,7 +204,7 @@ func (p *Pool[I]) vacate() {
 // admit hands free slots to those who wait, or reports that the last one is gone. The caller holds mu.
 func (p *Pool[I]) admit() {
 	for p.waiting.Len() > 0 && p.room() {
-		p.total++
+		p.reserve()
 		p.next() <- grant[I]{}
 	}
 	if p.closed && p.total == 0 {
