@@ -76,6 +76,7 @@ func (m *module) check() []byte {
 type function struct {
 	module *module
 	points []point
+	blocks []bool // the open blocks: whether each is a loop
 	groups uint32 // of locals
 	local  uint32 // index of the first local added
 	decl   int    // where the groups of locals begin
@@ -102,24 +103,32 @@ func (f *function) read(r *reader, params uint32) {
 	}
 	f.local = params + uint32(locals)
 	f.code = r.off
-	for depth := 1; depth > 0 && r.err == nil; {
+	f.blocks = append(f.blocks[:0], false)
+	for nested := 0; len(f.blocks) > 0 && r.err == nil; {
 		at := r.off
 		switch r.instruction() {
 		case opens:
-			depth++
+			f.blocks = append(f.blocks, false)
 		case loops:
-			depth++
 			f.loops = true
+			f.blocks = append(f.blocks, true)
 			f.points = append(f.points, point{at: r.off})
+			if nested++; nested > MaxLoopNesting {
+				r.fail("more than %d nested loops", MaxLoopNesting)
+			}
 		case ends:
-			depth--
+			last := len(f.blocks) - 1
+			if f.blocks[last] {
+				nested--
+			}
+			f.blocks = f.blocks[:last]
 		case calls:
 			f.calls = true
 		case bulk:
 			f.bulk = true
 			f.points = append(f.points, point{at: at, bulk: true})
 		}
-		if depth > MaxNesting {
+		if len(f.blocks) > MaxNesting {
 			r.fail("more than %d nested blocks", MaxNesting)
 		}
 	}

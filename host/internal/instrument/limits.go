@@ -10,6 +10,7 @@ const (
 	MaxLocals        = 50_000    // locals of one function
 	MaxModuleLocals  = 4_000_000 // locals of all functions together
 	MaxNesting       = 20_000    // blocks within blocks
+	MaxLoopNesting   = 200       // loops within loops; the engine's time to compile grows with the square
 	MaxTables        = 4
 	MaxTableElements = 1 << 20 // per table; a larger or missing maximum is lowered to it
 )
