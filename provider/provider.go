@@ -50,8 +50,8 @@ type Shutdowner interface {
 	Shutdown(ctx context.Context) error
 }
 
-// LinkReviser is implemented by providers that can change the values of a link in one step. An error leaves the old
-// link deleted, as after DelLink and a failed PutLink.
+// LinkReviser is implemented by providers that can change the values of a link in one step. Calls over the old link may
+// still be in progress. An error leaves the old link deleted, as after DelLink and a failed PutLink.
 type LinkReviser interface {
 	ReviseLink(ctx context.Context, before, after Link) error
 }

@@ -1,0 +1,154 @@
+// Package keyvalueredis gives actors wasmcloud:keyvalue on Redis.
+//
+// Links need no Redis to be put: while it is away callers get lattice.ErrUnavailable within about a second, at once when
+// it is known to be away, and it heals by itself when Redis is back. A call is never sent twice, so a counter never counts
+// twice. Passwords show in no log, error or link state.
+package keyvalueredis
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/weftlattice/weft/lattice"
+	contract "github.com/weftlattice/weft/lattice/contract/keyvalue"
+	"github.com/weftlattice/weft/provider"
+	"github.com/weftlattice/weft/provider/internal/keyvalue"
+)
+
+// Info describes the provider.
+var Info = provider.Info{
+	Name: "keyvalue-redis", Contract: contract.ID, Version: "0.1.0",
+	Description: "wasmcloud:keyvalue on Redis", Operations: keyvalue.Operations,
+}
+
+type redisProvider struct {
+	log      *slog.Logger
+	defaults provider.Values
+	service  *keyvalue.Service
+
+	mu      sync.RWMutex
+	servers map[settings]*server       // shared by links with equal settings. guarded by mu
+	stores  map[lattice.ActorID]*store // guarded by mu
+}
+
+// silence keeps the library from writing to standard error past the logger; what it knows is in its errors too.
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
+var silenceOnce = sync.OnceFunc(func() { redis.SetLogger(silence{}) })
+
+// New makes the provider of a process.
+func New(env provider.Env) (provider.Provider, error) {
+	silenceOnce()
+	defaults, err := provider.ParseConfig(env.ConfigJSON)
+	if err != nil {
+		return nil, err
+	}
+	service, err := keyvalue.NewService(env.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	return &redisProvider{log: env.Logger, defaults: defaults, service: service,
+		servers: map[settings]*server{}, stores: map[lattice.ActorID]*store{}}, nil
+}
+
+// PutLink checks the settings. Redis may be away; but when it answers that it refuses the credentials, so does the link.
+func (p *redisProvider) PutLink(ctx context.Context, link provider.Link) error {
+	if odd := link.Values.Unknown(knownValues...); len(odd) > 0 {
+		p.log.Warn("link values ignored", lattice.LogActor, link.Actor, "values", odd)
+	}
+	s, prefix, err := readSettings(link.Values.Over(p.defaults))
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	srv := p.servers[s]
+	if srv == nil {
+		srv, err = newServer(s)
+	}
+	if err != nil {
+		p.mu.Unlock()
+		return err
+	}
+	srv.links++
+	p.servers[s] = srv
+	p.mu.Unlock()
+	switch err := srv.ping(ctx); {
+	case errors.Is(err, lattice.ErrDenied), errors.Is(err, lattice.ErrInvalid):
+		return errors.Join(err, p.release(srv))
+	case err != nil:
+		p.log.Warn("link put while redis is away", lattice.LogActor, link.Actor, lattice.LogErr, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stores[link.Actor] = &store{server: srv, prefix: prefix}
+	return nil
+}
+
+// DelLink forgets a link. The last one of a server closes its connections.
+func (p *redisProvider) DelLink(_ context.Context, link provider.Link) error {
+	p.mu.Lock()
+	s := p.stores[link.Actor]
+	delete(p.stores, link.Actor)
+	p.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	return p.release(s.server)
+}
+
+func (p *redisProvider) release(srv *server) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if srv.links--; srv.links > 0 {
+		return nil
+	}
+	delete(p.servers, srv.settings)
+	return srv.client.Close()
+}
+
+// Handle serves an operation of the contract.
+func (p *redisProvider) Handle(ctx context.Context, call provider.Call) ([]byte, error) {
+	p.mu.RLock()
+	s := p.stores[call.Actor]
+	p.mu.RUnlock()
+	if s == nil {
+		return nil, lattice.ErrUnlinked
+	}
+	return p.service.Handle(ctx, s, call)
+}
+
+// Health asks every server.
+func (p *redisProvider) Health(ctx context.Context) error {
+	p.mu.RLock()
+	servers := make([]*server, 0, len(p.servers))
+	for _, srv := range p.servers {
+		servers = append(servers, srv)
+	}
+	p.mu.RUnlock()
+	errs := make([]error, len(servers))
+	var wg sync.WaitGroup
+	for i, srv := range servers {
+		wg.Go(func() { errs[i] = srv.ping(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Shutdown closes all connections.
+func (p *redisProvider) Shutdown(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var errs []error
+	for _, srv := range p.servers {
+		errs = append(errs, srv.client.Close())
+	}
+	clear(p.servers)
+	clear(p.stores)
+	return errors.Join(errs...)
+}
