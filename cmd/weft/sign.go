@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -45,11 +46,9 @@ func (a *app) explainClaims(path string, m *operate.Module) {
 	case !m.Signed:
 	case m.Project != "":
 		a.say("- signed as %s, claims from %s", m.Claims.Name, m.Project)
-	case len(m.Claims.Caps) == 0:
-		a.say("- signed as %s without capabilities: it can be called, but call no provider.\n"+
-			"  Grant some with --cap wasmcloud:httpserver --cap wasmcloud:keyvalue, or in an actor.yaml beside %s", m.Claims.Name, path)
 	default:
-		a.say("- signed as %s", m.Claims.Name)
+		a.say("- signed as %s, which may use: %s\n  Say otherwise with --cap CONTRACT, or in an actor.yaml beside %s",
+			m.Claims.Name, cmp.Or(strings.Join(m.Claims.Caps, " "), "nothing"), path)
 	}
 }
 

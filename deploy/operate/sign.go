@@ -15,6 +15,10 @@ import (
 
 	"github.com/weftlattice/weft/deploy/scaffold"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/contract/httpserver"
+	"github.com/weftlattice/weft/lattice/contract/keyvalue"
+	"github.com/weftlattice/weft/lattice/contract/logging"
+	"github.com/weftlattice/weft/lattice/contract/numbergen"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
@@ -36,7 +40,7 @@ type SignRequest struct {
 	Key         string          // name of the module key; default: Name
 	Subject     lattice.ActorID // the module key must be this one; it is looked up by it instead of by name
 	Lifetime    time.Duration   // 0: for ever
-	DefaultCaps []string        // when neither Caps nor a project file says
+	DefaultCaps []string        // when neither Caps nor a project file says; nil: BuiltinContracts
 	Fresh       bool            // sign again even if the same file has been signed before
 }
 
@@ -107,10 +111,17 @@ func (s *Signer) Sign(path string, wasm []byte, r SignRequest) (*Module, error) 
 	return m, s.keep(cached, m.Bytes)
 }
 
-// complete fills empty fields from the project file beside the module or in the folder above, and returns its path.
+// BuiltinContracts are the contracts of the providers that come with weft and of the host itself: what an actor is
+// granted that a user starts from a file without saying more. It can use none of them before a link is put, but for the
+// last two.
+var BuiltinContracts = []string{httpserver.ID, keyvalue.ID, logging.ID, numbergen.ID}
+
+// complete fills empty fields from the project file of the module, and returns its path: NAME.yaml beside NAME.wasm, or
+// actor.yaml beside it or in the folder above.
 func (r *SignRequest) complete(path string) (project string, err error) {
 	dir := filepath.Dir(path)
-	for _, file := range []string{filepath.Join(dir, scaffold.ProjectFile), filepath.Join(dir, "..", scaffold.ProjectFile)} {
+	stem := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	for _, file := range []string{filepath.Join(dir, stem+".yaml"), filepath.Join(dir, scaffold.ProjectFile), filepath.Join(dir, "..", scaffold.ProjectFile)} {
 		p, err := scaffold.Load(file)
 		if lattice.CodeOf(err) == lattice.ErrNotFound {
 			continue
@@ -132,9 +143,10 @@ func (r *SignRequest) complete(path string) (project string, err error) {
 		break
 	}
 	if r.Caps == nil && project == "" {
-		r.Caps = r.DefaultCaps
+		if r.Caps = r.DefaultCaps; r.Caps == nil {
+			r.Caps = BuiltinContracts
+		}
 	}
-	stem := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	r.Name = cmp.Or(r.Name, strings.TrimSuffix(stem, "_s"))
 	return project, nil
 }
