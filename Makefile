@@ -25,7 +25,7 @@ $(BIN)/actors/%.wasm: FORCE
 FORCE:
 
 demo: build actors ## start a lattice, send it real requests, show what came back
-	@WEFT=$(BIN)/weft ACTORS=$(BIN)/actors ./deploy/demo.sh
+	@$(GO) run ./deploy/demo -weft $(BIN)/weft -actors $(BIN)/actors
 
 deps: ## install what the tests start: a real redis-server, and a race detector's C compiler
 	@missing=; \
