@@ -149,7 +149,7 @@ func (p *process) stop(ctx context.Context) error {
 	for _, sub := range p.subs {
 		_ = sub.Unsubscribe()
 	}
-	errs = append(errs, p.server.Close(ctx))
+	errs = append(errs, p.drainCalls(ctx))
 	close(p.done)
 	p.loop.Wait()
 	if s, ok := p.provider.(Shutdowner); ok {
@@ -159,6 +159,19 @@ func (p *process) stop(ctx context.Context) error {
 	}
 	errs = append(errs, natsconn.Close(ctx, p.nc))
 	return errors.Join(errs...)
+}
+
+// awayTimeout bounds the wait for calls in progress when nobody could get their answers.
+const awayTimeout = time.Second
+
+func (p *process) drainCalls(ctx context.Context) error {
+	if p.nc.IsConnected() {
+		return p.server.Close(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, awayTimeout)
+	defer cancel()
+	_ = p.server.Close(ctx) // it can not drain without a server
+	return nil
 }
 
 // handleLinks is the one goroutine that changes the link table after the start.

@@ -285,6 +285,37 @@ func TestShutdownDrains(t *testing.T) {
 	}
 }
 
+// The host and the NATS server are gone for good: the process still ends.
+func TestEndWithoutServer(t *testing.T) {
+	p := start(t, &script{}, plain)
+	actor := p.Env.ActorID(t)
+	p.PutLink(actor, nil)
+	p.Env.Stop(t)
+	p.CloseStdin()
+	if err := p.Wait(providertest.Patience); err != nil {
+		t.Error(err)
+	}
+}
+
+// After the NATS server was away, links and calls work as before.
+func TestServerRestart(t *testing.T) {
+	p := start(t, &script{}, plain)
+	actor := p.Env.ActorID(t)
+	p.PutLink(actor, v("a"))
+	p.Env.Stop(t)
+	p.Env.Start(t)
+	latticetest.Eventually(t, providertest.Patience, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_, err := p.Call(ctx, actor, "Script.Do", nil)
+		return err
+	})
+	p.PutLink(actor, v("b"))
+	if got, err := call(t, p, actor); got != "b" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
 // The provider calls its actors: signed, from the entity of the link, with the trace and the deadline of the context.
 func TestCallActor(t *testing.T) {
 	s := &script{}

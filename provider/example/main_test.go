@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/weftlattice/weft/lattice/latticetest"
@@ -58,6 +59,15 @@ func TestGreet(t *testing.T) {
 		if got, err := msgpack.DecodeStr(b); err != nil || got != want {
 			t.Errorf("greeting %q, %v; want %q", got, err, want)
 		}
+	}
+}
+
+// SIGTERM is an orderly end too.
+func TestTerminate(t *testing.T) {
+	p := providertest.Start(t, latticetest.NATS(t), child(t))
+	p.Signal(syscall.SIGTERM)
+	if err := p.Wait(providertest.Patience); err != nil {
+		t.Errorf("ended with %v, want status 0", err)
 	}
 }
 

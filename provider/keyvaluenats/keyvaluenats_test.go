@@ -133,8 +133,9 @@ func TestLinkValues(t *testing.T) {
 // Too large a value is refused, and nothing of it stays.
 func TestTooLarge(t *testing.T) {
 	env := latticetest.NATS(t)
-	c := kvtest.Link(t, providertest.Start(t, env, cfg), nil)
-	item := strings.Repeat("x", 700<<10)
+	p := providertest.Start(t, env, cfg)
+	c := kvtest.Link(t, p, nil)
+	item := strings.Repeat("x", int(p.NC.MaxPayload()/10*7))
 	if _, err := c.ListAdd("l", item); err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,7 @@ type Process struct {
 	t      testing.TB
 	client *rpc.Client
 	stdin  io.WriteCloser
+	child  *os.Process // nil when it runs in the test
 	stdout *lines
 	stderr *lines
 	wait   chan error // gets the result once
@@ -134,6 +135,7 @@ func (p *Process) exec(command, environ []string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	p.child = cmd.Process
 	go func() { p.wait <- cmd.Wait() }()
 }
 
@@ -152,6 +154,14 @@ func (p *Process) stop() {
 
 // CloseStdin does what the end of the host does.
 func (p *Process) CloseStdin() { _ = p.stdin.Close() }
+
+// Signal sends a signal to a process of Config.Command.
+func (p *Process) Signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.child.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
 
 // WriteStdin writes more to standard input.
 func (p *Process) WriteStdin(b []byte) error {

@@ -199,7 +199,9 @@ func expiry(t *testing.T, a, b *Client) {
 	must(t, a.Set("replaced", "6", 0)) // Set replaces the expiry
 	must(t, a.Set("lasting", "6", 3600))
 	is[int32](t, 6)(b.Increment("counter", 1)) // a change keeps it
-	expired(t, b, "get", start, time.Second)
+	for _, key := range []string{"get", "list", "del", "increment", "set"} {
+		expired(t, b, key, start, time.Second)
+	}
 	absent(t, a, "get")
 	is(t, false)(b.Contains("list"))
 	is(t, false)(b.Del("del"))
