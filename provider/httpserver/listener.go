@@ -66,7 +66,7 @@ func listenError(address string, err error) error {
 	e := &lattice.Error{Code: lattice.ErrInvalid, Op: "listen on", Entity: address, Err: err}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE): // it may become free
-		e.Code, e.Detail = lattice.ErrUnavailable, "another process has it; stop that one or set another port in the link"
+		e.Code, e.Detail = lattice.ErrUnavailable, "another process has it, or another address of this provider has the port; stop that one or set another port in the link"
 	case errors.Is(err, syscall.EACCES):
 		e.Code, e.Detail = lattice.ErrDenied, "ports below 1024 need a privilege; set another port in the link"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

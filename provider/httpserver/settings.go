@@ -20,37 +20,41 @@ import (
 // may hold "tls": {"cert_file", "priv_key_file"} too; what stands in the link itself wins, then those, then the
 // configuration of the process.
 const (
-	ValueAddress    = "address"        // "IP:PORT" or "IP"; default 127.0.0.1:8000
-	ValuePort       = "port"           // of address, whose IP is then 127.0.0.1 unless set
-	ValueHost       = "host"           // "example.org" or "*.example.org"; default any
-	ValuePath       = "path"           // prefix, by whole segments; default "/"
-	ValueTLSCert    = "tls_cert_file"  // PEM files; both or none
-	ValueTLSKey     = "tls_key_file"   //
-	ValueMaxBody    = "max_body_bytes" // also "max_content_len"; default DefaultMaxBody, at most MaxBody; K, M suffixes
-	ValueMaxHeader  = "max_header_bytes"
-	ValueMaxFlight  = "max_in_flight"        // requests of the link at the same time; default 1024; beyond it 503
-	ValueTimeout    = "timeout_ms"           // of the actor's answer; default the lattice's RPC timeout
-	ValueReadTime   = "read_timeout"         // of a whole request; default 30s
-	ValueWriteTime  = "write_timeout"        // from the end of the request's header to the end of the response; default 60s
-	ValueIdleTime   = "idle_timeout"         // of a kept connection; default 60s
-	ValueCache      = "cache_control"        // for responses of the actor that have none
-	ValueReadonly   = "readonly_mode"        // only GET and HEAD; default false
-	ValueConfigJSON = "config_json"          // settings as JSON text
-	ValueConfigB64  = "config_b64"           // the same in base64, padded or not
-	valueTLSCertJS  = "tls.cert_file"        // in JSON
-	valueTLSKeyJS   = "tls.priv_key_file"    // in JSON
-	valueMaxContent = "max_content_len"      // the dialect's name of max_body_bytes
-	valueConfigFile = "config_file"          // refused
-	defaultAddress  = "127.0.0.1"            //
-	defaultPort     = 8000                   //
-	maxBodyOverhead = 1 << 20                // header and encoding beside the body
-	minWriteTimeout = 100 * time.Millisecond //
+	ValueAddress    = "address"          // "IP:PORT" or "IP"; default 127.0.0.1:8000
+	ValuePort       = "port"             // of address, whose IP is then 127.0.0.1 unless set
+	ValueHost       = "host"             // "example.org" or "*.example.org"; default any
+	ValuePath       = "path"             // prefix, by whole segments; default "/"
+	ValueTLSCert    = "tls_cert_file"    // PEM files; both or none
+	ValueTLSKey     = "tls_key_file"     //
+	ValueMaxBody    = "max_body_bytes"   // also "max_content_len"; default DefaultMaxBody, at most MaxBody; K, M suffixes
+	ValueMaxHeader  = "max_header_bytes" // default 64K, at most 1M; beyond it 431
+	ValueMaxFlight  = "max_in_flight"    // requests of the link at the same time; default 1024; beyond it 503
+	ValueTimeout    = "timeout_ms"       // of the actor's answer; default the lattice's RPC timeout
+	ValueReadTime   = "read_timeout"     // of a whole request; default 30s
+	ValueWriteTime  = "write_timeout"    // from the end of the request's header to the end of the response; default 60s
+	ValueIdleTime   = "idle_timeout"     // of a kept connection; default 60s
+	ValueCache      = "cache_control"    // for responses of the actor that have none
+	ValueReadonly   = "readonly_mode"    // only GET and HEAD; default false
+	ValueConfigJSON = "config_json"      // settings as JSON text
+	ValueConfigB64  = "config_b64"       // the same in base64, padded or not
+)
+
+const (
+	valueTLSCertJS  = "tls.cert_file"     // in JSON
+	valueTLSKeyJS   = "tls.priv_key_file" // in JSON
+	valueMaxContent = "max_content_len"   // the dialect's name of max_body_bytes
+	valueConfigFile = "config_file"       // refused
+
+	defaultAddress = "127.0.0.1"
+	defaultPort    = 8000
+	minTimeout     = 100 * time.Millisecond
+	bodyOverhead   = 1 << 20 // header and encoding beside the body
 )
 
 // Limits of a request body in bytes. A larger setting than MaxBody is refused, since the lattice could not carry it.
 const (
 	DefaultMaxBody = 10 << 20
-	MaxBody        = rpc.DefaultMaxBytes - maxBodyOverhead
+	MaxBody        = rpc.DefaultMaxBytes - bodyOverhead
 )
 
 var knownValues = []string{ValueAddress, ValuePort, ValueHost, ValuePath, ValueTLSCert, ValueTLSKey, ValueMaxBody, ValueMaxHeader,
@@ -83,8 +87,8 @@ func invalid(name, detail string) error {
 
 // readSettings reads the values of a link over the process's defaults, and returns the names it does not know.
 func readSettings(link, defaults provider.Values) (s settings, odd []string, err error) {
-	values := link.Over(defaults)
-	if values, err = withConfig(link, defaults); err != nil {
+	values, err := withConfig(link, defaults)
+	if err != nil {
 		return s, nil, err
 	}
 	if file, _ := values.Lookup(valueConfigFile); file != "" {
@@ -227,8 +231,8 @@ func (r *reader) size(name string, def, low, high int64) int64 {
 
 func (r *reader) duration(name string, def time.Duration) time.Duration {
 	d, err := r.values.Duration(name, def)
-	if err == nil && d < minWriteTimeout {
-		err = invalid(name, "want at least "+minWriteTimeout.String())
+	if err == nil && d < minTimeout {
+		err = invalid(name, "want at least "+minTimeout.String())
 	}
 	if err != nil && r.err == nil {
 		r.err = err
