@@ -1,0 +1,248 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// process is one that a test has started, at the head of a process group of its own.
+type process struct {
+	t      *testing.T
+	name   string
+	stdout string // file
+	stderr string // file
+	cmd    *exec.Cmd
+	ended  chan struct{}
+}
+
+// launch starts a process. Its output goes to files in dir, whose ends are shown when the test fails. It is ended with
+// the test, first gently; children that survive it fail the test.
+func launch(t *testing.T, dir, name string, env []string, path string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, name: name, stdout: filepath.Join(dir, name+".out"), stderr: filepath.Join(dir, name+".err"), ended: make(chan struct{})}
+	open := func(path string) *os.File {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	out, errs := open(p.stdout), open(p.stderr)
+	defer out.Close()
+	defer errs.Close()
+	p.cmd = exec.Command(path, args...)
+	p.cmd.Env, p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = env, dir, out, errs
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", name, err)
+	}
+	go func() {
+		_ = p.cmd.Wait() // how it ended is of no interest, tests look at what it did
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		p.end()
+		if t.Failed() {
+			t.Logf("---- end of the output of %s\n%s%s", name, tail(p.stdout, 1<<10), tail(p.stderr, 4<<10))
+		}
+	})
+	return p
+}
+
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
+func (p *process) alive() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// end asks the process to end, kills it when it does not, and sees to it that no descendant is left.
+func (p *process) end() {
+	if p.alive() {
+		family := descendants(p.pid())
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-p.ended:
+		case <-time.After(20 * time.Second):
+			p.t.Errorf("%s did not end within 20 s of SIGTERM", p.name)
+			_ = syscall.Kill(-p.pid(), syscall.SIGKILL)
+			<-p.ended
+		}
+		p.orphans(family)
+	}
+}
+
+// kill is kill -9 of the process alone, as a crash would be. It returns the descendants that it had.
+func (p *process) kill() family {
+	family := descendants(p.pid())
+	p.t.Cleanup(func() { p.orphans(family) })
+	_ = p.cmd.Process.Signal(syscall.SIGKILL)
+	<-p.ended
+	return family
+}
+
+// orphans waits until no member of a family lives and kills those that do, which fails the test.
+func (p *process) orphans(f family) {
+	p.t.Helper()
+	if err := poll(5*time.Second, f.gone); err != nil {
+		p.t.Errorf("%s left processes behind: %v", p.name, err)
+		f.kill()
+	}
+}
+
+// tail returns the last bytes of a file, for people.
+func tail(path string, n int) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	if len(b) > n {
+		b = b[len(b)-n:]
+	}
+	return string(b)
+}
+
+// relative is one process of a family; start tells it from a later process with the same id.
+type relative struct {
+	pid   int
+	start string
+	what  string
+}
+
+type family []relative
+
+// gone is nil when no process of the family runs any more.
+func (f family) gone() error {
+	var left []string
+	for _, r := range f {
+		if s, ok := readStat(r.pid); ok && s.start == r.start && s.state != "Z" && s.state != "X" {
+			left = append(left, fmt.Sprintf("%d (%s)", r.pid, r.what))
+		}
+	}
+	if left != nil {
+		return errors.New("alive: " + strings.Join(left, ", "))
+	}
+	return nil
+}
+
+func (f family) kill() {
+	for _, r := range f {
+		if s, ok := readStat(r.pid); ok && s.start == r.start {
+			_ = syscall.Kill(r.pid, syscall.SIGKILL)
+		}
+	}
+}
+
+// stat is what /proc tells of a process.
+type stat struct {
+	pid, parent, group int
+	state, start, name string
+}
+
+func readStat(pid int) (stat, bool) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return stat{}, false
+	}
+	s := stat{pid: pid}
+	open, end := strings.IndexByte(string(b), '('), strings.LastIndexByte(string(b), ')')
+	if open < 0 || end < open {
+		return stat{}, false
+	}
+	s.name = string(b[open+1 : end])
+	fields := strings.Fields(string(b[end+1:]))
+	if len(fields) < 20 {
+		return stat{}, false
+	}
+	s.state, s.start = fields[0], fields[19]
+	if _, err := fmt.Sscan(fields[1], &s.parent); err != nil {
+		return stat{}, false
+	}
+	if _, err := fmt.Sscan(fields[2], &s.group); err != nil {
+		return stat{}, false
+	}
+	return s, true
+}
+
+// allProcesses reads /proc.
+func allProcesses() []stat {
+	var all []stat
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, d := range dirs {
+		var pid int
+		if _, err := fmt.Sscan(filepath.Base(d), &pid); err != nil {
+			continue
+		}
+		if s, ok := readStat(pid); ok {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// descendants are all processes below one, by parentage and by the groups of its children.
+func descendants(pid int) family {
+	all := allProcesses()
+	in := map[int]bool{pid: true}
+	groups := map[int]bool{}
+	var out family
+	for grown := true; grown; {
+		grown = false
+		for _, s := range all {
+			if !in[s.pid] && (in[s.parent] || groups[s.group]) {
+				in[s.pid], grown = true, true
+				if s.group == s.pid {
+					groups[s.group] = true
+				}
+				what, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.pid))
+				out = append(out, relative{s.pid, s.start, strings.ReplaceAll(strings.TrimRight(string(what), "\x00"), "\x00", " ")})
+			}
+		}
+	}
+	return out
+}
+
+// group are the processes of a process group.
+func group(pgid int) family {
+	var out family
+	for _, s := range allProcesses() {
+		if s.group == pgid {
+			out = append(out, relative{s.pid, s.start, s.name})
+		}
+	}
+	return out
+}
+
+// poll calls check until it returns nil, at most for timeout, and returns its last error.
+func poll(timeout time.Duration, check func() error) error {
+	end := time.Now().Add(timeout)
+	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		err := check()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("not within %v: %w", timeout, err)
+		}
+		time.Sleep(pause)
+	}
+}
+
+// eventually fails the test unless check returns nil in time.
+func eventually(t *testing.T, timeout time.Duration, check func() error) {
+	t.Helper()
+	if err := poll(timeout, check); err != nil {
+		t.Fatal(err)
+	}
+}

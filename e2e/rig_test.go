@@ -1,0 +1,278 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/lattice/subject"
+)
+
+// Ids of the built-in providers: the same everywhere, as the project promises.
+var (
+	httpserverID = builtinID("httpserver")
+	redisID      = builtinID("keyvalue-redis")
+	kvnatsID     = builtinID("keyvalue-nats")
+)
+
+func builtinID(name string) lattice.ProviderID {
+	return lattice.ProviderID(signing.Derive(signing.KindProvider, "weft builtin "+name).Public())
+}
+
+// rig is one lattice: a NATS server and a lattice name, an operator with a data directory, and whatever the test starts.
+type rig struct {
+	t       *testing.T
+	dir     string
+	lattice lattice.Name
+	cluster signing.KeyPair
+	port    int
+	nats    *process
+	nc      *nats.Conn // the test's own
+	ctl     *control.Client
+}
+
+// newRig starts a NATS server with JetStream for one test.
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t)}
+	var err error
+	if r.cluster, err = signing.New(signing.KindCluster); err != nil {
+		t.Fatal(err)
+	}
+	r.startNATS()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	r.nc, err = natsconn.Connect(ctx, natsconn.Config{URL: r.url(), Name: t.Name(), RetryOnFailedConnect: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.nc.Close)
+	r.ctl = control.NewClient(r.nc, subject.Control{Prefix: subject.DefaultControlPrefix, Lattice: r.lattice}, 0)
+	return r
+}
+
+func (r *rig) url() string { return "nats://" + local(r.port) }
+
+// startNATS starts the NATS server, again after a kill: on the same port and data.
+func (r *rig) startNATS() {
+	r.t.Helper()
+	r.nats = launch(r.t, r.dir, "nats-server", r.env(), bin.nats, "-a", "127.0.0.1", "-p", strconv.Itoa(r.port), "-js", "-sd", filepath.Join(r.dir, "nats"))
+}
+
+// env is the environment of everything that is started: nothing of the tester's own weft.
+func (r *rig) env(more ...string) []string {
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "XDG_DATA_HOME=" + filepath.Join(r.dir, "xdg"), "TMPDIR=" + os.TempDir(),
+		"WEFT_NATS_URL=" + r.url(), "WEFT_LATTICE=" + string(r.lattice), "WEFT_CLUSTER_SEED=" + r.cluster.Seed()}, more...)
+}
+
+// host is a host process.
+type host struct {
+	*process
+	ID       lattice.HostID `json:"id"`
+	Name     string         `json:"name"`
+	HTTPAddr string         `json:"http_addr"`
+}
+
+// host starts a host and waits until it is ready.
+func (r *rig) host(name string, args ...string) *host {
+	r.t.Helper()
+	return r.hosts([]string{name}, args...)[0]
+}
+
+// hosts starts several hosts, each with a data directory of its own, and waits until all are ready.
+func (r *rig) hosts(names []string, args ...string) []*host {
+	r.t.Helper()
+	var list []*host
+	for _, name := range names {
+		env := r.env("WEFT_DATA_DIR=" + filepath.Join(r.dir, "data-"+name))
+		all := append([]string{"host", "run", "-o", "json", "--name", name, "--http-addr", "127.0.0.1:0"}, args...)
+		list = append(list, &host{process: launch(r.t, r.dir, name, env, bin.weft, all...)})
+	}
+	for _, h := range list {
+		eventually(r.t, 30*time.Second, func() error {
+			b, err := os.ReadFile(h.stdout)
+			if err == nil {
+				err = json.Unmarshal(b, h)
+			}
+			if err != nil && !h.alive() {
+				r.t.Fatalf("host %s has ended: %s", h.process.name, tail(h.stderr, 2<<10))
+			}
+			return err
+		})
+	}
+	return list
+}
+
+// slowCommand is how long a command may take without being mentioned in the test's log.
+const slowCommand = 3 * time.Second
+
+// result is what a command printed, and its exit code.
+type result struct {
+	args        []string
+	code        int
+	out, errout string
+}
+
+func (r result) String() string {
+	return fmt.Sprintf("weft %s: exit code %d\n%s%s", strings.Join(r.args, " "), r.code, r.out, r.errout)
+}
+
+// try runs a command of the operator and returns how it ended.
+func (r *rig) try(args ...string) result { return r.tryWith(nil, args...) }
+
+// tryWith is try with further environment variables.
+func (r *rig) tryWith(env []string, args ...string) result {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, bin.weft, args...)
+	cmd.Env = append(r.env("WEFT_DATA_DIR="+filepath.Join(r.dir, "operator")), env...)
+	cmd.Dir = r.dir
+	cmd.WaitDelay = time.Second
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	begun := time.Now()
+	err := cmd.Run()
+	if took := time.Since(begun); took > slowCommand {
+		r.t.Logf("weft %s took %v\n%s", strings.Join(args, " "), took.Round(time.Millisecond), errs.String())
+	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		r.t.Fatalf("weft %s: %v", strings.Join(args, " "), err)
+	}
+	return result{args, cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+}
+
+// weft runs a command that must succeed and returns what it printed.
+func (r *rig) weft(args ...string) string {
+	r.t.Helper()
+	res := r.try(args...)
+	if res.code != 0 {
+		r.t.Fatal(res)
+	}
+	return res.out
+}
+
+// fails runs a command that must end with an exit code and say certain words.
+func (r *rig) fails(code int, words string, args ...string) {
+	r.t.Helper()
+	if res := r.try(args...); res.code != code || !strings.Contains(res.errout, words) {
+		r.t.Errorf("want exit code %d and %q\n%s", code, words, res)
+	}
+}
+
+// get runs a command with -o json and reads what it printed.
+func get[T any](r *rig, args ...string) T {
+	r.t.Helper()
+	out := r.weft(append(args, "-o", "json")...)
+	var v T
+	if err := json.Unmarshal([]byte(out), &v); err != nil {
+		r.t.Fatalf("weft %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return v
+}
+
+// started is what commands print that start something.
+type started struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Ref   string `json:"ref"`
+	Max   uint32 `json:"max_instances"`
+	Hosts []struct {
+		ID   string `json:"id"`
+		Name string `json:"name"`
+		Max  uint32 `json:"max_instances"`
+	} `json:"hosts"`
+}
+
+// actor starts an actor and returns its id.
+func (r *rig) actor(path string, args ...string) lattice.ActorID {
+	r.t.Helper()
+	s := get[started](r, append([]string{"actor", "start", path}, args...)...)
+	id, err := lattice.ParseActorID(s.ID)
+	if err != nil {
+		r.t.Fatalf("actor start printed %+v: %v", s, err)
+	}
+	return id
+}
+
+// web links an actor to the httpserver and returns the URL of the port that it got.
+func (r *rig) web(actor string, values ...string) string {
+	r.t.Helper()
+	port := freePort(r.t)
+	r.weft(append([]string{"link", "put", actor, "httpserver", "port=" + strconv.Itoa(port)}, values...)...)
+	return "http://" + local(port)
+}
+
+// inventory asks a host for what runs there.
+func (r *rig) inventory(h *host) control.HostInventory {
+	r.t.Helper()
+	inv, err := r.ctl.Inventory(context.Background(), h.ID)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return inv
+}
+
+// provider finds a provider's process on a host.
+func (r *rig) provider(h *host, id lattice.ProviderID) (control.Provider, error) {
+	inv, err := r.ctl.Inventory(context.Background(), h.ID)
+	if err != nil {
+		return control.Provider{}, err
+	}
+	for _, p := range inv.Providers {
+		if p.ID == id {
+			return p, nil
+		}
+	}
+	return control.Provider{}, fmt.Errorf("no provider %s on %s", id, h.Name)
+}
+
+// metrics reads all metrics of a host.
+func (h *host) metrics() string {
+	h.t.Helper()
+	status, body := fetch(h.t, "GET", "http://"+h.HTTPAddr+"/metrics", nil)
+	if status != 200 {
+		h.t.Fatalf("metrics of %s: %d %s", h.Name, status, body)
+	}
+	return body
+}
+
+// metric sums the samples whose name and labels contain all words.
+func (h *host) metric(name string, words ...string) float64 {
+	h.t.Helper()
+	sum := 0.0
+lines:
+	for line := range strings.Lines(h.metrics()) {
+		rest, ok := strings.CutPrefix(line, name)
+		if !ok || rest[0] != '{' && rest[0] != ' ' {
+			continue
+		}
+		for _, w := range words {
+			if !strings.Contains(rest, w) {
+				continue lines
+			}
+		}
+		fields := strings.Fields(line)
+		v, err := strconv.ParseFloat(fields[len(fields)-1], 64)
+		if err != nil {
+			h.t.Fatalf("metric %q: %v", line, err)
+		}
+		sum += v
+	}
+	return sum
+}

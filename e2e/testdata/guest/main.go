@@ -1,0 +1,45 @@
+// Guest is an actor that lets tests look at what it was built as, and at how long, where and with what it runs.
+package main
+
+import (
+	"os"
+	"strconv"
+	"time"
+
+	actor "github.com/weftlattice/weft/actor-sdk"
+	"github.com/weftlattice/weft/actor-sdk/log"
+	"github.com/weftlattice/weft/lattice/msgpack"
+)
+
+// version is set when the module is linked, so that there are several of one source.
+var version = "1"
+
+func init() {
+	r := actor.NewRouter()
+	r.Handle("/version", func(*actor.Request) (*actor.Response, error) { return actor.Text(200, version), nil })
+	r.Handle("/sleep", func(req *actor.Request) (*actor.Response, error) {
+		ms, err := strconv.Atoi(req.QueryValue("ms"))
+		time.Sleep(time.Duration(ms) * time.Millisecond)
+		return actor.Text(200, version), err
+	})
+	r.Handle("/env", func(req *actor.Request) (*actor.Response, error) {
+		return actor.Text(200, os.Getenv(req.QueryValue("name"))), nil
+	})
+	r.Handle("/log", func(req *actor.Request) (*actor.Response, error) {
+		log.Warn(string(req.Body))
+		return actor.Text(200, ""), nil
+	})
+	r.Handle("/greet", func(req *actor.Request) (*actor.Response, error) {
+		out, err := actor.CallProvider("acme:greeter", "", "Greeter.Greet", msgpack.EncodeStr(req.QueryValue("name")))
+		if err != nil {
+			return nil, actor.Status(502, err.Error())
+		}
+		text, err := msgpack.DecodeStr(out)
+		return actor.Text(200, text), err
+	})
+	r.Handle("/{rest...}", func(req *actor.Request) (*actor.Response, error) { return actor.Text(200, req.Path), nil })
+	actor.HandleHTTP(r.Serve)
+	actor.Handle("Guest.Echo", func(p []byte) ([]byte, error) { return p, nil })
+}
+
+func main() {}
