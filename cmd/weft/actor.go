@@ -82,6 +82,9 @@ An instance serves one call at a time; --max is how many there may be.`,
 			if module != nil && result != nil {
 				result.ID, result.Name = module.Claims.Subject, module.Claims.Name
 			}
+			if lattice.CodeOf(err) == lattice.ErrConflict && result.ID != "" {
+				err = fmt.Errorf("%w\nTo replace the code of an actor that runs: weft actor update %s %s", err, or(result.Name, string(result.ID)), args[0])
+			}
 			return a.scaled(result, err, w.done("started"))
 		}}
 	w.flags(cmd.Flags())
@@ -139,6 +142,9 @@ func (a *app) actorScale() *cobra.Command {
 		Example: `  weft actor scale app --max 12 --spread
   weft actor scale app --max 2 --host edge-1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !cmd.Flags().Changed("max") {
+				return usagef("--max is missing: %s", cmd.UseLine())
+			}
 			if len(args) == 2 { // the order of old: HOST ACTOR
 				p.where.Host, args = args[0], args[1:]
 			}
@@ -161,7 +167,6 @@ func (a *app) actorScale() *cobra.Command {
 	w.flags(cmd.Flags())
 	p.flags(cmd.Flags(), "divide the instances over all hosts that bid, not only those where it runs")
 	cmd.Flags().VarP(&max, "max", "c", "instances in total; \"unlimited\" is no limit, 0 stops")
-	_ = cmd.MarkFlagRequired("max")
 	cmd.Flags().StringArrayVar(&annotations, "annotation", nil, "key=value of the instances that are meant; may be repeated")
 	return cmd
 }

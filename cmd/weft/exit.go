@@ -67,7 +67,7 @@ func exitCode(err error) int {
 	}
 	code := lattice.CodeOf(err)
 	switch {
-	case code == lattice.ErrInvalid && !remote(err):
+	case errors.Is(err, lattice.ErrInvalid) && !remote(err):
 		return exitUsage
 	case code == lattice.ErrNotFound:
 		return exitNotFound
@@ -95,7 +95,10 @@ func errorWord(err error) string {
 	case errors.As(err, &partial):
 		return "partial"
 	}
-	return lattice.CodeOf(err).Name()
+	if code := lattice.CodeOf(err); code != lattice.ErrInternal || !errors.Is(err, lattice.ErrInvalid) {
+		return code.Name()
+	}
+	return lattice.ErrInvalid.Name()
 }
 
 func exitCodesTopic() *cobra.Command {

@@ -159,26 +159,40 @@ type hostLabels struct {
 }
 
 func (a *app) hostDrain() *cobra.Command {
-	return a.hostEnd("drain HOST", "Let a host finish its work, then end it", true, `  weft host drain edge-1
-  weft host drain edge-1 --grace 2m --timeout 3m`)
-}
-
-func (a *app) hostStop() *cobra.Command {
-	return a.hostEnd("stop HOST", "End a host", false, `  weft host stop edge-1
-  weft host stop edge-1 --no-wait`)
-}
-
-func (a *app) hostEnd(use, short string, drain bool, example string) *cobra.Command {
 	var w waiting
-	var grace time.Duration
-	cmd := &cobra.Command{Use: use, Short: short, Args: exactArgs(1), Example: example,
+	cmd := &cobra.Command{Use: "drain HOST", Short: "Let a host take no more work and end what runs on it", Args: exactArgs(1),
+		Long: `Actors finish their calls and stop, then providers stop. The host stays, empty, until it is stopped.`,
+		Example: `  weft host drain edge-1
+  weft host drain edge-1 --timeout 3m && weft host stop edge-1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, l, done, err := w.connect(a, cmd)
 			if err != nil {
 				return err
 			}
 			defer done()
-			h, err := l.StopHost(ctx, args[0], drain, grace)
+			h, err := l.DrainHost(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return a.print(h, func(out io.Writer) { fmt.Fprintf(out, "%s host %s\n", w.done("drained"), h.Name) })
+		}}
+	w.flags(cmd.Flags())
+	return cmd
+}
+
+func (a *app) hostStop() *cobra.Command {
+	var w waiting
+	var grace time.Duration
+	cmd := &cobra.Command{Use: "stop HOST", Short: "End a host, after its work in flight", Args: exactArgs(1),
+		Example: `  weft host stop edge-1
+  weft host stop edge-1 --grace 1m --timeout 2m`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, l, done, err := w.connect(a, cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			h, err := l.StopHost(ctx, args[0], grace)
 			if err != nil {
 				return err
 			}

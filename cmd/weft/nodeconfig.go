@@ -81,7 +81,7 @@ func logLevel(s string) string {
 }
 
 // apply starts what the file names. It returns nil when there is no file.
-func (c *nodeConfig) apply(cmd *cobra.Command, a *app, n *node) (any, error) {
+func (c *nodeConfig) apply(cmd *cobra.Command, a *app, n *node) (*operate.Applied, error) {
 	if c.file == nil {
 		return nil, nil
 	}
@@ -103,5 +103,3 @@ func (c *nodeConfig) apply(cmd *cobra.Command, a *app, n *node) (any, error) {
 	}
 	return applied, nil
 }
-
-var _ fmt.Stringer = (*operate.Applied)(nil) // how it is shown

@@ -29,7 +29,7 @@ func (a *app) signer() (*operate.Signer, error) {
 // claimFlags are the flags of commands that may sign a module.
 func claimFlags(f *pflag.FlagSet, r *operate.SignRequest) {
 	f.StringVar(&r.Name, "name", "", "actor's name, when the file is unsigned (default: from actor.yaml or the file's name)")
-	f.StringArrayVar(&r.Caps, "cap", nil, "contract that the actor may use, when the file is unsigned; may be repeated")
+	f.StringArrayVar(&r.Caps, "cap", nil, "contract that the actor may use, when the file is unsigned; may be repeated; none is none at all")
 	f.StringArrayVar(&r.Tags, "tag", nil, "tag in the claims; may be repeated")
 	f.Int32Var(&r.Revision, "rev", 0, "revision; has to grow with each update (default: from actor.yaml, else the time)")
 	f.StringVar(&r.Version, "ver", "", "version for people")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/natsconn"
 )
@@ -20,7 +21,7 @@ import (
 // upView is a lattice that is up, and what a node file put on it.
 type upView struct {
 	upState
-	Applied any `json:"applied,omitempty"`
+	Applied *operate.Applied `json:"applied,omitempty"`
 }
 
 func (a *app) upCmd() *cobra.Command {
@@ -118,8 +119,8 @@ func (a *app) banner(w io.Writer, v upView) {
 		metrics = "http://" + v.HTTPAddr + "/metrics"
 	}
 	fields(w, "  NATS", v.NATSURL, "  host", v.Host+" ("+string(v.HostID)+")", "  metrics", metrics, "  log", v.Log)
-	if lines, ok := v.Applied.(fmt.Stringer); ok {
-		fmt.Fprint(w, lines)
+	if v.Applied != nil {
+		fmt.Fprint(w, v.Applied)
 	}
 }
 

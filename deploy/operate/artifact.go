@@ -32,6 +32,18 @@ func IsLocal(ref string) bool {
 	return err == nil
 }
 
+// checkRemote refuses what no host can fetch: a bare word, which is a misspelt file or one of the known names.
+func checkRemote(ref string, known []string) error {
+	if strings.ContainsAny(ref, ":/") {
+		return nil
+	}
+	detail := "no such file"
+	if near := Nearest(ref, known); len(near) > 0 {
+		detail += "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find", Entity: lattice.Printable(ref), Detail: detail}
+}
+
 // Push stores a module or an archive in the lattice and returns its reference.
 func (l *Lattice) Push(ctx context.Context, name string, data []byte) (string, error) {
 	ctx, cancel := bound(ctx)
@@ -48,7 +60,7 @@ func (l *Lattice) Push(ctx context.Context, name string, data []byte) (string, e
 // as it is, and then the module is nil.
 func (l *Lattice) PushActor(ctx context.Context, s *Signer, ref string, r SignRequest) (string, *Module, error) {
 	if !IsLocal(ref) {
-		return ref, nil, nil
+		return ref, nil, checkRemote(ref, nil)
 	}
 	m, err := s.Module(ref, r)
 	if err != nil {
@@ -71,7 +83,11 @@ type ProviderPack struct {
 // machine's kind, signed and pushed; any other reference stays as it is.
 func (l *Lattice) PushProvider(ctx context.Context, s *Signer, ref string, pack ProviderPack) (string, error) {
 	if !IsLocal(ref) {
-		return ref, nil
+		var names []string
+		for _, b := range l.cfg.Builtins {
+			names = append(names, b.Name)
+		}
+		return ref, checkRemote(ref, names)
 	}
 	data, err := os.ReadFile(ref)
 	if err != nil {

@@ -103,17 +103,26 @@ func unsettled(err error, after time.Duration) error {
 	return &lattice.Error{Code: lattice.ErrTimeout, Op: "wait for the outcome", Detail: fmt.Sprintf("none within %s; it may still come", after.Round(time.Millisecond))}
 }
 
-// told is the error that an event's text tells. Events carry no code, so the words of the refusals are looked for.
+// reported is an error that an event tells: its text, and the code that the text lets us see.
+type reported struct {
+	code lattice.Code
+	text string
+}
+
+func (e *reported) Error() string { return e.text }
+func (e *reported) Unwrap() error { return &lattice.Error{Code: e.code, Remote: true} }
+
+// told is the error that an event's text tells. Events carry no code, so the words of the codes are looked for.
 func told(text string) error {
 	for c := lattice.ErrTokenMalformed; c <= lattice.ErrDenied; c++ {
 		if strings.Contains(text, c.Error()) {
-			return &lattice.Error{Code: c, Detail: strings.TrimPrefix(text, c.Error()+": "), Remote: true}
+			return &reported{c, text}
 		}
 	}
 	for _, c := range []lattice.Code{lattice.ErrNotFound, lattice.ErrConflict, lattice.ErrBadModule, lattice.ErrTooLarge, lattice.ErrMemory} {
-		if strings.Contains(text, ": "+c.Error()) || strings.HasPrefix(text, c.Error()) {
-			return &lattice.Error{Code: c, Detail: strings.TrimPrefix(text, c.Error()+": "), Remote: true}
+		if strings.HasPrefix(": "+text, ": "+c.Error()) || strings.Contains(text, ": "+c.Error()) {
+			return &reported{c, text}
 		}
 	}
-	return &lattice.Error{Code: lattice.ErrGuest, Detail: text, Remote: true}
+	return &reported{lattice.ErrGuest, text}
 }

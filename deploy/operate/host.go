@@ -9,9 +9,9 @@ import (
 	"github.com/weftlattice/weft/lattice/event"
 )
 
-// StopHost ends a host: at once, or with drain after its work in flight. It waits until the host says that it has ended.
-// A grace of 0 is the host's own.
-func (l *Lattice) StopHost(ctx context.Context, query string, drain bool, grace time.Duration) (HostRef, error) {
+// StopHost ends a host after its work in flight, and waits until the host says that it has ended. A grace of 0 is the
+// host's own.
+func (l *Lattice) StopHost(ctx context.Context, query string, grace time.Duration) (HostRef, error) {
 	v, err := l.View(ctx)
 	if err != nil {
 		return HostRef{}, err
@@ -22,17 +22,54 @@ func (l *Lattice) StopHost(ctx context.Context, query string, drain bool, grace 
 	}
 	ref := HostRef{h.HostID, v.HostName(h.HostID)}
 	req := control.StopHostRequest{HostID: h.HostID, TimeoutMs: uint64(max(0, grace.Milliseconds()))}
-	send, word := l.ctl.StopHost, "stopping"
-	if drain {
-		send, word = l.ctl.DrainHost, "draining"
-	}
-	l.step(word, ref.Name)
+	l.step("stopping", ref.Name)
 	err = l.run(ctx, []job{{host: h.HostID, name: ref.Name,
-		send: func(ctx context.Context) error { return send(ctx, req) },
+		send: func(ctx context.Context) error { return l.ctl.StopHost(ctx, req) },
 		settled: func(data event.Data) (bool, error) {
 			_, stopped := data.(event.HostStopped)
 			return stopped, nil
 		}}})
+	return ref, err
+}
+
+// DrainHost makes a host take no more work and end what runs on it, and waits until nothing does. The host stays, empty,
+// until it is stopped.
+func (l *Lattice) DrainHost(ctx context.Context, query string) (HostRef, error) {
+	const pause = 100 * time.Millisecond
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	v, err := l.View(ctx)
+	if err != nil {
+		return HostRef{}, err
+	}
+	h, err := v.Host(query)
+	if err != nil {
+		return HostRef{}, err
+	}
+	ref := HostRef{h.HostID, v.HostName(h.HostID)}
+	l.step("draining", ref.Name)
+	begin := time.Now()
+	err = l.accepted(ctx, func(ctx context.Context) error {
+		return l.ctl.DrainHost(ctx, control.StopHostRequest{HostID: h.HostID})
+	})
+	ticker := time.NewTicker(pause)
+	defer ticker.Stop()
+	for err == nil && !l.cfg.NoWait {
+		now, problem := l.ctl.Inventory(ctx, h.HostID)
+		switch {
+		case lattice.CodeOf(problem) == lattice.ErrNoResponders: // gone altogether
+			return ref, nil
+		case problem != nil:
+			return ref, unsettled(problem, time.Since(begin))
+		case len(now.Actors)+len(now.Providers) == 0:
+			return ref, nil
+		}
+		select {
+		case <-ctx.Done():
+			return ref, unsettled(ctx.Err(), time.Since(begin))
+		case <-ticker.C:
+		}
+	}
 	return ref, err
 }
 

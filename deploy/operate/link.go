@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -184,7 +185,7 @@ func (l *Lattice) awaitLink(ctx context.Context, link *Link, processes int) erro
 			return nil
 		case state == before && state == wire.LinkFailed:
 			link.State, link.Error = state, problem
-			return told("the provider could not use the link: " + problem)
+			return fmt.Errorf("the provider can not use the link: %w", told(problem))
 		}
 		before = state
 		select {

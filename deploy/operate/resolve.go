@@ -30,7 +30,7 @@ func Resolve(what, query string, all []Candidate) (Candidate, error) {
 		func(c Candidate) bool { return c.ID == query },
 		func(c Candidate) bool { return anyName(c, func(n string) bool { return n == query }) },
 		func(c Candidate) bool { return anyName(c, func(n string) bool { return strings.EqualFold(n, query) }) },
-		func(c Candidate) bool { return len(query) > 1 && hasPrefixFold(c.ID, query) },
+		func(c Candidate) bool { return hasPrefixFold(c.ID, query) },
 		func(c Candidate) bool { return anyName(c, func(n string) bool { return hasPrefixFold(n, query) }) },
 	} {
 		var hits []Candidate

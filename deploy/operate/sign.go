@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +34,7 @@ type SignRequest struct {
 	Name        string
 	Version     string
 	CallAlias   string
-	Caps        []string // contracts
+	Caps        []string // contracts; "none" alone is none at all
 	Tags        []string
 	Revision    int32           // 0: the project's, else the time in seconds, which always grows
 	Account     string          // name of the account key; default "default"
@@ -141,6 +142,9 @@ func (r *SignRequest) complete(path string) (project string, err error) {
 		}
 		project = file
 		break
+	}
+	if slices.Equal(r.Caps, []string{"none"}) {
+		r.Caps = []string{}
 	}
 	if r.Caps == nil && project == "" {
 		if r.Caps = r.DefaultCaps; r.Caps == nil {

@@ -79,8 +79,8 @@ func (v *View) HostName(id lattice.HostID) string {
 	return string(id)
 }
 
-// Actor finds an actor by id, name, call alias or the beginning of one. A whole id is taken as it is, since an actor may
-// be linked before it is started.
+// Actor finds an actor by id, name, call alias or the beginning of one, first among those that run, then among those that
+// the lattice remembers. A whole id is taken as it is, since an actor may be linked before it is started.
 func (v *View) Actor(query string) (lattice.ActorID, error) {
 	if id, err := lattice.ParseActorID(query); err == nil {
 		return id, nil
@@ -91,37 +91,48 @@ func (v *View) Actor(query string) (lattice.ActorID, error) {
 			all = append(all, Candidate{string(a.ID), []string{a.Name}})
 		}
 	}
+	running := len(all)
 	for _, c := range v.Claims {
 		if !c.IsProvider() {
 			all = append(all, Candidate{c.Subject, []string{c.Name, c.CallAlias}})
 		}
 	}
-	c, err := Resolve("actor", query, merge(all))
+	c, err := resolveRunning("actor", query, all, running)
 	return lattice.ActorID(c.ID), err
 }
 
-// Provider finds a provider by id, name, contract or the beginning of one, running or built in. A whole id is taken as
-// it is.
+// Provider finds a provider by id, name, contract or the beginning of one, first among those that run, then among those
+// that are built in or remembered. A whole id is taken as it is.
 func (v *View) Provider(query string) (lattice.ProviderID, error) {
 	if id, err := lattice.ParseProviderID(query); err == nil {
 		return id, nil
 	}
 	var all []Candidate
-	for _, b := range v.builtins {
-		all = append(all, Candidate{string(b.ID), []string{b.Name}})
-	}
 	for _, h := range v.Hosts {
 		for _, p := range h.Providers {
-			all = append(all, Candidate{string(p.ID), []string{p.Name, p.ContractID}})
+			all = append(all, Candidate{string(p.ID), []string{v.ProviderName(p.ID), p.Name, p.ContractID}})
 		}
+	}
+	running := len(all)
+	for _, b := range v.builtins {
+		all = append(all, Candidate{string(b.ID), []string{b.Name}})
 	}
 	for _, c := range v.Claims {
 		if c.IsProvider() {
 			all = append(all, Candidate{c.Subject, []string{c.Name}})
 		}
 	}
-	c, err := Resolve("provider", query, merge(all))
+	c, err := resolveRunning("provider", query, all, running)
 	return lattice.ProviderID(c.ID), err
+}
+
+// resolveRunning looks among the first n of all, which run, and then among all.
+func resolveRunning(what, query string, all []Candidate, n int) (Candidate, error) {
+	c, err := Resolve(what, query, merge(all[:n]))
+	if lattice.CodeOf(err) == lattice.ErrNotFound {
+		return Resolve(what, query, merge(all))
+	}
+	return c, err
 }
 
 // merge joins the names of candidates with one id.
