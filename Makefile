@@ -5,7 +5,7 @@ GO       ?= go
 BIN      := bin
 ACTORS   := echo kvcounter edge-data-processor pinger ponger
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS  := -s -w -X main.version=$(VERSION)
+LDFLAGS  := -s -w -X main.release=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help build actors demo test unit e2e deps lint fuzz bench clean

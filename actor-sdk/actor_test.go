@@ -23,6 +23,7 @@ func init() {
 	actor.Handle("Test.Fail", func([]byte) ([]byte, error) { return nil, errors.New("out of order") })
 	actor.Handle("Test.Panic", func(payload []byte) ([]byte, error) {
 		var m map[string]int
+		//lint:ignore SA5000 that it panics is the point
 		m[string(payload)] = 1
 		return nil, nil
 	})

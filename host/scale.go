@@ -165,10 +165,13 @@ func (h *Host) bringUp(ctx context.Context, a *actor, art loaded, r scaleRequest
 	return nil
 }
 
+// updateFailed is how hosts of the dialect begin such a refusal; people look for it.
+const updateFailed = "Unable to perform live update"
+
 // update swaps the code of a running actor without dropping a call.
 func (h *Host) update(ctx context.Context, r control.UpdateActorRequest) error {
 	fail := func(err error) error {
-		return fmt.Errorf("Unable to perform live update: %w", err) //nolint:staticcheck // the dialect's words
+		return fmt.Errorf("%s: %w", updateFailed, err)
 	}
 	art, err := h.load(ctx, r.NewActorRef)
 	if err != nil {
