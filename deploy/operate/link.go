@@ -3,17 +3,11 @@ package operate
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
 	"slices"
-	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
-	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -141,114 +135,6 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 		return &link, err
 	}
 	return &link, l.awaitLink(ctx, &link, len(processes))
-}
-
-// waitLinkSet waits until a host has seen the link. One that stays as it was may cause no event, so this ends soon.
-func waitLinkSet(ctx context.Context, events *event.Subscription, id string) error {
-	const soon = 500 * time.Millisecond
-	wait, cancel := context.WithTimeout(ctx, soon)
-	defer cancel()
-	for {
-		e, err := events.Next(wait)
-		switch {
-		case lattice.CodeOf(err) == lattice.ErrBusy:
-			continue
-		case lattice.CodeOf(err) == lattice.ErrTimeout && ctx.Err() == nil:
-			return nil
-		case err != nil:
-			return err
-		}
-		if data, err := e.Decode(); err == nil {
-			if set, ok := data.(event.LinkSet); ok && set.ID == id {
-				return nil
-			}
-		}
-	}
-}
-
-// awaitLink asks the provider until it tells the same about the link twice in a row, since the first answer may be about
-// the values before.
-func (l *Lattice) awaitLink(ctx context.Context, link *Link, processes int) error {
-	const pause, patience = 100 * time.Millisecond, 3 * time.Second
-	begin := time.Now()
-	ticker := time.NewTicker(pause)
-	defer ticker.Stop()
-	before := ""
-	for {
-		state, problem := l.linkStates(ctx, link.ProviderID, link.LinkName, processes).of(*link)
-		switch {
-		case state == LinkUnknown && time.Since(begin) > patience:
-			link.State = state
-			return nil
-		case state == before && state == wire.LinkActive:
-			link.State = state
-			return nil
-		case state == before && state == wire.LinkFailed:
-			link.State, link.Error = state, problem
-			return fmt.Errorf("the provider can not use the link: %w", told(problem))
-		}
-		before = state
-		select {
-		case <-ctx.Done():
-			return unsettled(ctx.Err(), time.Since(begin))
-		case <-ticker.C:
-		}
-	}
-}
-
-// linkStates are what all processes of a provider say, by the actor of the link.
-type linkStates map[lattice.ActorID][]wire.LinkState
-
-// of sums the processes up: one failure is a failure.
-func (s linkStates) of(l Link) (state, problem string) {
-	if s == nil {
-		return LinkUnknown, ""
-	}
-	state = LinkPending
-	for _, one := range s[l.ActorID] {
-		if one.ContractID != l.ContractID || one.LinkName != string(l.LinkName) {
-			continue
-		}
-		if one.State == wire.LinkFailed {
-			return one.State, one.Error
-		}
-		state = one.State
-	}
-	return state, ""
-}
-
-// linkStates asks the processes of a provider, of which so many are known. It is nil when none answers.
-func (l *Lattice) linkStates(ctx context.Context, id lattice.ProviderID, link lattice.LinkName, processes int) linkStates {
-	const patience = time.Second
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	var states linkStates
-	inbox := l.nc.NewInbox()
-	sub, err := l.nc.SubscribeSync(inbox)
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = sub.Unsubscribe() }()
-	if err := l.nc.PublishMsg(&nats.Msg{Subject: subject.LinkStates(l.Name(), id, link), Reply: inbox}); err != nil {
-		return nil
-	}
-	for range processes {
-		m, err := sub.NextMsgWithContext(ctx)
-		if err != nil || len(m.Data) == 0 { // silence, or nobody listens
-			break
-		}
-		var answer []wire.LinkState
-		if json.Unmarshal(m.Data, &answer) != nil {
-			continue
-		}
-		if states == nil {
-			states = linkStates{}
-		}
-		for _, s := range answer {
-			states[lattice.ActorID(s.ActorID)] = append(states[lattice.ActorID(s.ActorID)], s)
-		}
-	}
-	return states
 }
 
 // DelLink deletes the link of an actor for a contract and link name; the contract may be given as the provider's name,

@@ -1,0 +1,168 @@
+package operate
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+func newSigner(t *testing.T) *Signer {
+	t.Helper()
+	keys, err := signing.OpenKeystore(filepath.Join(t.TempDir(), "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Signer{Keys: keys, CacheDir: filepath.Join(t.TempDir(), "signed")}
+}
+
+func writeFile(t *testing.T, path string, data []byte) string {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestModuleIsSignedOnce(t *testing.T) {
+	s := newSigner(t)
+	path := writeFile(t, filepath.Join(t.TempDir(), "app.wasm"), smallModule)
+	first, err := s.Module(path, SignRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := first.Claims; !first.Signed || c.Name != "app" || c.Revision == 0 || !slices.Equal(c.Caps, BuiltinContracts) {
+		t.Errorf("claims %+v", c)
+	}
+	again, err := s.Module(path, SignRequest{})
+	if err != nil || !bytes.Equal(first.Bytes, again.Bytes) {
+		t.Errorf("the same file gave other bytes: %v", err)
+	}
+	other, err := s.Module(path, SignRequest{Caps: []string{"none"}})
+	if err != nil || len(other.Claims.Caps) != 0 || other.Claims.Subject != first.Claims.Subject {
+		t.Errorf("other claims: %+v, %v", other.Claims, err)
+	}
+	fresh, err := s.Module(path, SignRequest{Fresh: true, Lifetime: time.Hour})
+	if err != nil || bytes.Equal(first.Bytes, fresh.Bytes) || fresh.Claims.Expires == 0 {
+		t.Errorf("fresh: %v", err)
+	}
+}
+
+func TestModuleThatIsSigned(t *testing.T) {
+	s := newSigner(t)
+	dir := t.TempDir()
+	m, err := s.Sign("app.wasm", smallModule, SignRequest{Name: "theirs", Caps: []string{"a:b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := newSigner(t).Module(writeFile(t, filepath.Join(dir, "app.wasm"), m.Bytes), SignRequest{Name: "mine"})
+	if err != nil || got.Signed || got.Claims.Name != "theirs" || !bytes.Equal(got.Bytes, m.Bytes) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	altered := slices.Clone(m.Bytes)
+	altered = append(altered, 0, 2, 1, 'x') // one more custom section
+	if _, err := s.Module(writeFile(t, filepath.Join(dir, "altered.wasm"), altered), SignRequest{}); lattice.CodeOf(err) != lattice.ErrHashMismatch {
+		t.Errorf("altered: %v", err)
+	}
+	if _, err := s.Module(writeFile(t, filepath.Join(dir, "text.wasm"), []byte("hello")), SignRequest{}); lattice.CodeOf(err) != lattice.ErrBadModule {
+		t.Errorf("no module: %v", err)
+	}
+	if _, err := s.Module(filepath.Join(dir, "nowhere.wasm"), SignRequest{}); lattice.CodeOf(err) != lattice.ErrNotFound {
+		t.Errorf("no file: %v", err)
+	}
+}
+
+func TestModuleKeys(t *testing.T) {
+	s := newSigner(t)
+	path := writeFile(t, filepath.Join(t.TempDir(), "app.wasm"), smallModule)
+	m, err := s.Module(path, SignRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// An update is signed with the key of the actor that it replaces, whatever the file is called.
+	next := writeFile(t, filepath.Join(t.TempDir(), "app-v2.wasm"), smallModule)
+	if got, err := s.Module(next, SignRequest{Subject: m.Claims.Subject}); err != nil || got.Claims.Subject != m.Claims.Subject {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	stranger, _ := signing.New(signing.KindModule)
+	if _, err := s.Module(next, SignRequest{Subject: lattice.ActorID(stranger.Public())}); lattice.CodeOf(err) != lattice.ErrNotFound {
+		t.Errorf("a key that is not here: %v", err)
+	}
+}
+
+func TestModuleClaimsFromProject(t *testing.T) {
+	s := newSigner(t)
+	dir := t.TempDir()
+	project := writeFile(t, filepath.Join(dir, "actor.yaml"), []byte("name: shop\nrevision: 4\ncapabilities: [\"acme:queue\"]\n"))
+	path := writeFile(t, filepath.Join(dir, "build", "x.wasm"), smallModule)
+	m, err := s.Module(path, SignRequest{})
+	if err != nil || m.Claims.Name != "shop" || m.Claims.Revision != 4 || !slices.Equal(m.Claims.Caps, []string{"acme:queue"}) {
+		t.Errorf("got %+v, %v", m, err)
+	}
+	if m, err = s.Module(path, SignRequest{Revision: 9, Caps: []string{"a:b"}}); err != nil || m.Claims.Revision != 9 || m.Claims.Caps[0] != "a:b" {
+		t.Errorf("flags must win: %+v, %v", m.Claims, err)
+	}
+	writeFile(t, project, []byte("nmae: shop\n"))
+	if _, err := s.Module(path, SignRequest{}); lattice.CodeOf(err) != lattice.ErrInvalid {
+		t.Errorf("broken project: %v", err)
+	}
+}
+
+func TestPackIsStable(t *testing.T) {
+	s := newSigner(t)
+	made := time.Unix(1_700_000_000, 0)
+	p := ProviderPack{Name: "my.provider", ContractID: "acme:queue"}
+	a, err := s.pack([]byte("binary"), made, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := s.pack([]byte("binary"), made, p)
+	if err != nil || !bytes.Equal(a, b) {
+		t.Errorf("the same file gave another archive: %v", err)
+	}
+	archive, err := signing.OpenArchive(a, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bin, err := archive.Binary(signing.CurrentTarget()); err != nil || string(bin) != "binary" || archive.Claims.ContractID != "acme:queue" {
+		t.Errorf("got %q, %v", bin, err)
+	}
+	if _, err := s.pack([]byte("binary"), made, ProviderPack{Name: "x"}); lattice.CodeOf(err) != lattice.ErrInvalid {
+		t.Errorf("without contract: %v", err)
+	}
+}
+
+func TestIsLocal(t *testing.T) {
+	for ref, want := range map[string]bool{"./app.wasm": true, "app.wasm": true, "/abs/x": true, "p.par.gz": true, "sign.go": true,
+		"lattice://a@sha256:0": false, "file:///x.wasm": false, "ghcr.io/me/app:1": false, "echo": false} {
+		if got := IsLocal(ref); got != want {
+			t.Errorf("%s: got %v", ref, got)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	for text, want := range map[string]uint64{"0": 0, "100": 100, "64MiB": 64 << 20, "64 mb": 64 << 20, "1g": 1 << 30, "3KB": 3 << 10} {
+		if got, err := ParseSize(text); err != nil || got != want {
+			t.Errorf("%s: got %d, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "MiB", "-1", "1.5M", "64XB", "99999999999999"} {
+		if got, err := ParseSize(text); lattice.CodeOf(err) != lattice.ErrInvalid {
+			t.Errorf("%s: got %d, %v", text, got, err)
+		}
+	}
+	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1536: "1.5 KiB", 64 << 20: "64 MiB", 5 << 40: "5120 GiB"} {
+		if got := Size(n); got != want {
+			t.Errorf("%d: got %s", n, got)
+		}
+	}
+}
