@@ -217,6 +217,25 @@ func TestRedisKilled(t *testing.T) {
 	eventually(t, recoveryLimit, func() error { return answers("POST", url+"/process", []byte("again"), 200) })
 	t.Logf("serves again %v after Redis was back", time.Since(back).Round(time.Millisecond))
 	want(t, "GET", url+"/cache/"+helloHash, nil, 200, helloAnswer)
+
+	// One that hangs is no better than one that is gone.
+	if err := redis.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		begun := time.Now()
+		status, body := fetch(t, "POST", url+"/process", []byte("hello"))
+		t.Logf("with Redis hanging: %d after %v", status, time.Since(begun).Round(time.Millisecond))
+		if took := time.Since(begun); status != 503 || took > 2500*time.Millisecond {
+			t.Errorf("with Redis hanging: %d %s after %v, want 503 within the lattice's 2 s", status, body, took)
+		}
+	}
+	if err := redis.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, recoveryLimit, func() error { return answers("POST", url+"/process", []byte("again"), 200) })
+
+	health.more(30)
 	health.stop().flawless(t, 30)
 	if after, err := r.provider(h, redisID); err != nil || after.PID != before.PID {
 		t.Errorf("the provider was restarted for it: %+v, %v", after, err)

@@ -22,9 +22,16 @@ type process struct {
 	ended  chan struct{}
 }
 
-// launch starts a process. Its output goes to files in dir, whose ends are shown when the test fails. It is ended with
-// the test, first gently; children that survive it fail the test.
+// launch starts a process that ends with the test.
 func launch(t *testing.T, dir, name string, env []string, path string, args ...string) *process {
+	t.Helper()
+	p := spawn(t, dir, name, env, path, args...)
+	t.Cleanup(p.close)
+	return p
+}
+
+// spawn starts a process. Its output goes to files in dir. The caller calls close at the end of the test.
+func spawn(t *testing.T, dir, name string, env []string, path string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, name: name, stdout: filepath.Join(dir, name+".out"), stderr: filepath.Join(dir, name+".err"), ended: make(chan struct{})}
 	open := func(path string) *os.File {
@@ -47,13 +54,15 @@ func launch(t *testing.T, dir, name string, env []string, path string, args ...s
 		_ = p.cmd.Wait() // how it ended is of no interest, tests look at what it did
 		close(p.ended)
 	}()
-	t.Cleanup(func() {
-		p.end()
-		if t.Failed() {
-			t.Logf("---- end of the output of %s\n%s%s", name, tail(p.stdout, 1<<10), tail(p.stderr, 4<<10))
-		}
-	})
 	return p
+}
+
+// close ends the process, gently at first, and shows the end of its output when the test has failed.
+func (p *process) close() {
+	p.end()
+	if p.t.Failed() {
+		p.t.Logf("---- end of the output of %s\n%s%s", p.name, tail(p.stdout, 1<<10), tail(p.stderr, 4<<10))
+	}
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
@@ -67,13 +76,20 @@ func (p *process) alive() bool {
 	}
 }
 
-// end asks the process to end, kills it when it does not, and sees to it that no descendant is left.
+// slowEnd is how long a process may take to end without being mentioned in the test's log.
+const slowEnd = 3 * time.Second
+
+// end asks the process to end, kills it when it does not, and fails the test when a descendant is left.
 func (p *process) end() {
 	if p.alive() {
 		family := descendants(p.pid())
+		begun := time.Now()
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-p.ended:
+			if took := time.Since(begun); took > slowEnd {
+				p.t.Logf("%s took %v to end\n%s", p.name, took.Round(time.Millisecond), tail(p.stderr, 2<<10))
+			}
 		case <-time.After(20 * time.Second):
 			p.t.Errorf("%s did not end within 20 s of SIGTERM", p.name)
 			_ = syscall.Kill(-p.pid(), syscall.SIGKILL)

@@ -40,20 +40,31 @@ type rig struct {
 	lattice lattice.Name
 	cluster signing.KeyPair
 	port    int
+	payload int // what the NATS server takes, in bytes
 	nats    *process
 	nc      *nats.Conn // the test's own
 	ctl     *control.Client
 }
 
+// Payloads of NATS servers.
+const (
+	barePayload  = 1 << 20 // of one that nobody has configured
+	largePayload = 8 << 20 // of the one in weft
+)
+
 // newRig starts a NATS server with JetStream for one test.
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *rig { return newRigWith(t, barePayload) }
+
+// newRigWith is newRig with a server that takes messages of payload bytes.
+func newRigWith(t *testing.T, payload int) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t)}
+	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), payload: payload}
 	var err error
 	if r.cluster, err = signing.New(signing.KindCluster); err != nil {
 		t.Fatal(err)
 	}
 	r.startNATS()
+	t.Cleanup(func() { r.nats.close() }) // of whichever runs then, and after all that use it
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	r.nc, err = natsconn.Connect(ctx, natsconn.Config{URL: r.url(), Name: t.Name(), RetryOnFailedConnect: true})
@@ -70,7 +81,12 @@ func (r *rig) url() string { return "nats://" + local(r.port) }
 // startNATS starts the NATS server, again after a kill: on the same port and data.
 func (r *rig) startNATS() {
 	r.t.Helper()
-	r.nats = launch(r.t, r.dir, "nats-server", r.env(), bin.nats, "-a", "127.0.0.1", "-p", strconv.Itoa(r.port), "-js", "-sd", filepath.Join(r.dir, "nats"))
+	config := filepath.Join(r.dir, "nats.conf")
+	text := fmt.Sprintf("listen: %q\nmax_payload: %d\njetstream: {store_dir: %q}\n", local(r.port), r.payload, filepath.Join(r.dir, "nats"))
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	r.nats = spawn(r.t, r.dir, "nats-server", r.env(), bin.nats, "-c", config)
 }
 
 // env is the environment of everything that is started: nothing of the tester's own weft.

@@ -54,8 +54,10 @@ func bomb() ([]byte, error) {
 }
 
 func recurse(n int) int {
+	var frame [512]int
+	frame[n%512] = n
 	sink.Store(int64(n))
-	return recurse(n+1) + n
+	return recurse(n+1) + frame[(n+1)%512]
 }
 
 //go:wasmimport wasmbus __guest_response
