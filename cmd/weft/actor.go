@@ -88,7 +88,7 @@ An instance serves one call at a time; --max is how many there may be.`,
 			return a.scaled(result, err, w.done("started"))
 		}}
 	w.flags(cmd.Flags())
-	p.flags(cmd.Flags(), "divide the instances over all hosts that bid")
+	p.flags(a, cmd, "divide the instances over all hosts that bid")
 	claimFlags(cmd.Flags(), &sign)
 	cmd.Flags().Var(&max, "max", "instances, that is calls at once; \"unlimited\" is no limit")
 	cmd.Flags().StringVar(&memory, "memory", "", "memory of one instance (default: the host's, 64MiB)")
@@ -136,7 +136,7 @@ func (a *app) actorScale() *cobra.Command {
 	var p placing
 	var max instances
 	var annotations []string
-	cmd := &cobra.Command{Use: "scale ACTOR --max N", Short: "Change how many instances of an actor there may be", Args: rangeArgs(1, 2),
+	cmd := &cobra.Command{Use: "scale ACTOR --max N", ValidArgsFunction: a.completer(actorNames), Short: "Change how many instances of an actor there may be", Args: rangeArgs(1, 2),
 		Long: `Sets the total over the hosts where the actor runs, or over all hosts that bid with --spread, or on one host.
 0 stops it.`,
 		Example: `  weft actor scale app --max 12 --spread
@@ -165,7 +165,7 @@ func (a *app) actorScale() *cobra.Command {
 			return a.scaled(r, err, w.done("scaled"))
 		}}
 	w.flags(cmd.Flags())
-	p.flags(cmd.Flags(), "divide the instances over all hosts that bid, not only those where it runs")
+	p.flags(a, cmd, "divide the instances over all hosts that bid, not only those where it runs")
 	cmd.Flags().VarP(&max, "max", "c", "instances in total; \"unlimited\" is no limit, 0 stops")
 	cmd.Flags().StringArrayVar(&annotations, "annotation", nil, "key=value of the instances that are meant; may be repeated")
 	return cmd
@@ -175,7 +175,7 @@ func (a *app) actorUpdate() *cobra.Command {
 	var w waiting
 	var sign operate.SignRequest
 	var host string
-	cmd := &cobra.Command{Use: "update ACTOR REF", Short: "Replace the code of a running actor without losing a call", Args: rangeArgs(2, 3),
+	cmd := &cobra.Command{Use: "update ACTOR REF", ValidArgsFunction: a.completer(actorNames, nil), Short: "Replace the code of a running actor without losing a call", Args: rangeArgs(2, 3),
 		Long: `The new module must have the same key and a greater revision. It goes to the hosts where the actor runs, one after
 another, and stops at the first that refuses. Calls in progress finish on the old code.`,
 		Example: `  weft actor update app ./app.wasm
@@ -206,7 +206,7 @@ func (a *app) actorStop() *cobra.Command {
 	var w waiting
 	var host string
 	var annotations []string
-	cmd := &cobra.Command{Use: "stop ACTOR", Short: "Stop an actor, after its calls in progress", Args: rangeArgs(1, 2),
+	cmd := &cobra.Command{Use: "stop ACTOR", ValidArgsFunction: a.completer(actorNames), Short: "Stop an actor, after its calls in progress", Args: rangeArgs(1, 2),
 		Example: `  weft actor stop app
   weft actor stop app --host edge-1`,
 		RunE: func(cmd *cobra.Command, args []string) error {

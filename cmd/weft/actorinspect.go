@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) actorInspect() *cobra.Command {
-	return &cobra.Command{Use: "inspect ACTOR", Aliases: []string{"get"}, Short: "Show an actor: claims, where it runs, links", Args: exactArgs(1),
+	return &cobra.Command{Use: "inspect ACTOR", ValidArgsFunction: a.completer(actorNames), Aliases: []string{"get"}, Short: "Show an actor: claims, where it runs, links", Args: exactArgs(1),
 		Example: `  weft actor inspect app
   weft actor inspect MBCFO -o yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.inspectActor(cmd, args[0]) }}

@@ -20,7 +20,7 @@ import (
 func (a *app) callCmd() *cobra.Command {
 	var origin, originContract, originLink, bin, seedFile, seed string
 	var timeout time.Duration
-	cmd := &cobra.Command{Use: "call ACTOR OPERATION [JSON]", Short: "Call an operation of an actor", Args: rangeArgs(2, 3),
+	cmd := &cobra.Command{Use: "call ACTOR OPERATION [JSON]", ValidArgsFunction: a.completer(actorNames), Short: "Call an operation of an actor", Args: rangeArgs(2, 3),
 		Long: `Sends the JSON as msgpack, signed with the lattice's cluster key, and shows the answer as JSON. The argument may be
 @FILE, or - for standard input; without one the payload is empty. {"$bytes":"BASE64"} stands for bytes.
 

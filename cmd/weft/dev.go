@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -147,6 +148,7 @@ func (d *devSession) rebuild(ctx context.Context) {
 		d.app.say("- building %s", again.Name)
 		if built, err = scaffold.Build(ctx, again.dir, again.out, d.flags.build); err == nil {
 			if built.Digest == d.digest {
+				a.say("- nothing has changed in what runs")
 				return
 			}
 			a.say("- built %s, sha256 %.12s, %s, in %s", again.Name, built.Digest, operate.Size(built.Size), time.Since(begin).Round(time.Millisecond))
@@ -181,6 +183,7 @@ func (d *devSession) deploy(ctx context.Context, file string) error {
 		if _, err := d.l.UpdateActor(ctx, id, ref, ""); err != nil {
 			return err
 		}
+		d.app.say("- updated")
 	} else if _, err := d.l.StartActor(ctx, operate.ActorStart{Ref: ref, ID: id, Max: uint32(d.flags.max)}); err != nil {
 		return err
 	}
@@ -225,8 +228,9 @@ func (d *devSession) attach(ctx context.Context, caps []string) error {
 func (d *devSession) follow(ctx context.Context) {
 	id, err := d.moduleID()
 	if err == nil {
+		v, _ := d.l.View(ctx) // for the names of hosts
 		err = d.l.Control().FollowLogs(ctx, id, nil, func(line control.LogLine) {
-			_ = d.app.logLine(&operate.View{}, line)
+			_ = d.app.logLine(cmp.Or(v, &operate.View{}), line)
 		})
 	}
 	if err != nil && ctx.Err() == nil {

@@ -78,7 +78,7 @@ func labels(l map[string]string) string {
 }
 
 func (a *app) hostInspect() *cobra.Command {
-	return &cobra.Command{Use: "inspect HOST", Aliases: []string{"inventory", "get"}, Short: "Show what runs on a host", Args: rangeArgs(0, 1),
+	return &cobra.Command{Use: "inspect HOST", ValidArgsFunction: a.completer(hostNames), Aliases: []string{"inventory", "get"}, Short: "Show what runs on a host", Args: rangeArgs(0, 1),
 		Example: `  weft host inspect edge-1
   weft host inspect NBX5 -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -123,7 +123,7 @@ func inventory(w io.Writer, h control.HostInventory) {
 
 func (a *app) hostLabel() *cobra.Command {
 	var remove []string
-	cmd := &cobra.Command{Use: "label HOST [key=value ...]", Short: "Set and delete labels of a host", Args: rangeArgs(1, -1),
+	cmd := &cobra.Command{Use: "label HOST [key=value ...]", ValidArgsFunction: a.completer(hostNames), Short: "Set and delete labels of a host", Args: rangeArgs(1, -1),
 		Long: `Labels are what --constraint looks at. They last until the host ends; those given to "weft host run --label" return.`,
 		Example: `  weft host label edge-1 zone=edge tier=gold
   weft host label edge-1 --delete tier`,
@@ -160,7 +160,7 @@ type hostLabels struct {
 
 func (a *app) hostDrain() *cobra.Command {
 	var w waiting
-	cmd := &cobra.Command{Use: "drain HOST", Short: "Let a host take no more work and end what runs on it", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "drain HOST", ValidArgsFunction: a.completer(hostNames), Short: "Let a host take no more work and end what runs on it", Args: exactArgs(1),
 		Long: `Actors finish their calls and stop, then providers stop. The host stays, empty, until it is stopped.`,
 		Example: `  weft host drain edge-1
   weft host drain edge-1 --timeout 3m && weft host stop edge-1`,
@@ -183,7 +183,7 @@ func (a *app) hostDrain() *cobra.Command {
 func (a *app) hostStop() *cobra.Command {
 	var w waiting
 	var grace time.Duration
-	cmd := &cobra.Command{Use: "stop HOST", Short: "End a host, after its work in flight", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "stop HOST", ValidArgsFunction: a.completer(hostNames), Short: "End a host, after its work in flight", Args: exactArgs(1),
 		Example: `  weft host stop edge-1
   weft host stop edge-1 --grace 1m --timeout 2m`,
 		RunE: func(cmd *cobra.Command, args []string) error {

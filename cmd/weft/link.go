@@ -24,7 +24,7 @@ func (a *app) linkCmd() *cobra.Command {
 func (a *app) linkPut() *cobra.Command {
 	var w waiting
 	var name, values string
-	cmd := &cobra.Command{Use: "put ACTOR PROVIDER [CONTRACT] [key=value ...]", Short: "Link an actor to a provider", Args: rangeArgs(2, -1),
+	cmd := &cobra.Command{Use: "put ACTOR PROVIDER [CONTRACT] [key=value ...]", ValidArgsFunction: a.completer(actorNames, providerNames), Short: "Link an actor to a provider", Args: rangeArgs(2, -1),
 		Long: `Grants an actor the use of a provider, with the values that configure it. Waits until the provider has the link and
 shows its error if it can not use it. Values may be secrets: give them in a file with --values.`,
 		Example: `  weft link put app httpserver port=8080 path=/api
@@ -86,7 +86,7 @@ func linkLine(w io.Writer, k operate.Link) {
 func (a *app) linkDel() *cobra.Command {
 	var w waiting
 	var name string
-	cmd := &cobra.Command{Use: "del ACTOR [PROVIDER|CONTRACT]", Aliases: []string{"delete", "rm"}, Short: "Delete a link of an actor", Args: rangeArgs(1, 2),
+	cmd := &cobra.Command{Use: "del ACTOR [PROVIDER|CONTRACT]", ValidArgsFunction: a.completer(actorNames, providerNames), Aliases: []string{"delete", "rm"}, Short: "Delete a link of an actor", Args: rangeArgs(1, 2),
 		Example: `  weft link del app httpserver
   weft link del app wasmcloud:keyvalue --link-name cache`,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -18,7 +18,7 @@ import (
 func (a *app) logsCmd() *cobra.Command {
 	var follow bool
 	var lines int
-	cmd := &cobra.Command{Use: "logs ACTOR", Aliases: []string{"log"}, Short: "Show what an actor has logged", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "logs ACTOR", ValidArgsFunction: a.completer(actorNames), Aliases: []string{"log"}, Short: "Show what an actor has logged", Args: exactArgs(1),
 		Long: `Shows the last lines that the hosts keep of an actor, oldest first, and with -f those that come. Hosts keep up to 1000
 lines of each actor.`,
 		Example: `  weft logs app

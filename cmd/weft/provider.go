@@ -71,7 +71,7 @@ func (a *app) providerStart() *cobra.Command {
 		}}
 	f := cmd.Flags()
 	w.flags(f)
-	p.flags(f, "start it on all hosts that bid")
+	p.flags(a, cmd, "start it on all hosts that bid")
 	f.StringVar(&link, "link-name", "", "link name that it serves (default: default)")
 	f.StringVar(&config, "config", "", "configuration for the provider: JSON, or a JSON or YAML file")
 	f.StringArrayVar(&annotations, "annotation", nil, "key=value kept with the provider; may be repeated")
@@ -135,7 +135,7 @@ func (a *app) providerChanged(r *operate.ProviderState, err error, verb string) 
 func (a *app) providerStop() *cobra.Command {
 	var w waiting
 	var link, host string
-	cmd := &cobra.Command{Use: "stop PROVIDER", Short: "Stop a provider, after its calls in progress", Args: rangeArgs(1, 4),
+	cmd := &cobra.Command{Use: "stop PROVIDER", ValidArgsFunction: a.completer(providerNames), Short: "Stop a provider, after its calls in progress", Args: rangeArgs(1, 4),
 		Example: `  weft provider stop httpserver
   weft provider stop keyvalue-redis --link-name cache --host edge-1`,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -71,7 +71,14 @@ type placing struct {
 	constraints []string
 }
 
-func (p *placing) flags(f *pflag.FlagSet, spread string) {
+func (p *placing) flags(a *app, cmd *cobra.Command, spread string) {
+	p.define(cmd.Flags(), spread)
+	_ = cmd.RegisterFlagCompletionFunc("host", func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return a.completer(hostNames)(cmd, nil, typed)
+	})
+}
+
+func (p *placing) define(f *pflag.FlagSet, spread string) {
 	f.StringVar(&p.where.Host, "host", "", "host to use, by id or name (default: by auction)")
 	f.StringVar(&p.where.Host, "host-id", "", "")
 	_ = f.MarkHidden("host-id")
