@@ -33,11 +33,12 @@ func (a *app) natsRun() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = a.print(struct {
+			join := or(nats.joinURL(conn), withCredentials(conn))
+			err = a.printEach(struct {
 				NATSURL string `json:"nats_url"`
 				DataDir string `json:"data_dir"`
-			}{withCredentials(conn), a.dataDir}, func(w io.Writer) {
-				fmt.Fprintf(w, "NATS serves at %s, data in %s\nNext: weft host run --nats-url %s    Ctrl-C ends it.\n", s.URL(), a.dataDir, withCredentials(conn))
+			}{join, a.dataDir}, func(w io.Writer) {
+				fmt.Fprintf(w, "NATS serves at %s, data in %s\nNext: weft host run --nats-url %s    Ctrl-C ends it.\n", s.URL(), a.dataDir, join)
 			})
 			if err != nil {
 				return err

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,7 +37,7 @@ func (n *natsFlags) flags(f *pflag.FlagSet) {
 // start runs the embedded server and returns how to connect to it.
 func (n *natsFlags) start(ctx context.Context, a *app, log *slog.Logger) (*natsserver.Server, natsconn.Config, error) {
 	conn := natsconn.Config{User: a.conn.user, Password: a.conn.password, Token: a.conn.token}
-	if ip := net.ParseIP(n.listen); conn.User == "" && conn.Token == "" && (ip == nil || !ip.IsLoopback()) && n.listen != "localhost" {
+	if conn.User == "" && conn.Token == "" && n.public() {
 		var err error
 		if conn.Token, err = a.natsToken(); err != nil {
 			return nil, conn, err
@@ -50,7 +52,32 @@ func (n *natsFlags) start(ctx context.Context, a *app, log *slog.Logger) (*natss
 		return nil, conn, err
 	}
 	conn.URL = s.URL()
+	if ip := net.ParseIP(n.listen); ip != nil && ip.IsUnspecified() { // from here, loopback is the way
+		conn.URL = "nats://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port()))
+	}
 	return s, conn, nil
+}
+
+// public reports whether other machines can reach the server.
+func (n *natsFlags) public() bool {
+	ip := net.ParseIP(n.listen)
+	return n.listen != "localhost" && (ip == nil || !ip.IsLoopback())
+}
+
+// joinURL is where other machines find the server, "" when they do not.
+func (n *natsFlags) joinURL(c natsconn.Config) string {
+	u, err := url.Parse(withCredentials(c))
+	if err != nil || !n.public() {
+		return ""
+	}
+	name := n.listen
+	if ip := net.ParseIP(n.listen); ip != nil && ip.IsUnspecified() {
+		if name, err = os.Hostname(); err != nil {
+			return ""
+		}
+	}
+	u.Host = net.JoinHostPort(name, u.Port())
+	return u.String()
 }
 
 // natsToken is the token of the embedded server for clients on other machines, made on first use.

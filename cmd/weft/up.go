@@ -21,6 +21,7 @@ import (
 // upView is a lattice that is up, and what a node file put on it.
 type upView struct {
 	upState
+	Join    string           `json:"join_nats_url,omitempty"` // for other machines; holds the token
 	Applied *operate.Applied `json:"applied,omitempty"`
 }
 
@@ -101,7 +102,10 @@ func (a *app) up(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file str
 		return err
 	}
 	s.NATSURL = natsconn.SafeURL(s.NATSURL)
-	view := upView{s, applied}
+	view := upView{upState: s, Applied: applied}
+	if nats != nil {
+		view.Join = nats.joinURL(n.conn)
+	}
 	if child {
 		reportToParent(view)
 	} else if err := a.print(view, func(w io.Writer) { a.banner(w, view); fmt.Fprintln(w, "\nCtrl-C ends it.") }); err != nil {
@@ -114,11 +118,18 @@ func (a *app) up(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file str
 // banner is what people see once a lattice is up.
 func (a *app) banner(w io.Writer, v upView) {
 	fmt.Fprintf(w, "weft is up: lattice %s\n", v.Lattice)
-	metrics := ""
+	metrics, pid := "", ""
+	if v.Log != "" { // in the background
+		pid = fmt.Sprint(v.PID)
+	}
 	if v.HTTPAddr != "" {
 		metrics = "http://" + v.HTTPAddr + "/metrics"
 	}
-	fields(w, "  NATS", v.NATSURL, "  host", v.Host+" ("+string(v.HostID)+")", "  metrics", metrics, "  log", v.Log)
+	fields(w, "  NATS", v.NATSURL, "  host", v.Host+" ("+string(v.HostID)+")", "  metrics", metrics, "  log", v.Log, "  pid", pid)
+	if v.Join != "" {
+		fmt.Fprintf(w, "\nOn another machine, with a copy of what \"weft key show cluster --seed\" prints:\n"+
+			"  weft host run --nats-url %s --cluster-seed-file cluster.nk\n", v.Join)
+	}
 	if v.Applied != nil {
 		fmt.Fprint(w, v.Applied)
 	}
@@ -182,7 +193,7 @@ func (a *app) upDetached(cmd *cobra.Command) error {
 	}
 	return a.print(view, func(w io.Writer) {
 		a.banner(w, view)
-		fmt.Fprintf(w, "  pid:      %d\n\nNext: weft actor start ./app.wasm    Stop it: weft down\n", view.PID)
+		fmt.Fprintln(w, "\nNext: weft actor start ./app.wasm    Stop it: weft down")
 	})
 }
 
