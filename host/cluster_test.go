@@ -3,12 +3,14 @@ package host_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -47,10 +49,44 @@ func playProvider() int {
 			close(done)
 		}
 	})
+	var mu sync.Mutex
+	links := map[string]wire.LinkDefinition{}
+	for _, def := range data.LinkDefinitions {
+		links[def.ActorID] = def
+	}
+	_, _ = nc.Subscribe(subject.LinkPut(l, id, link), func(m *nats.Msg) {
+		if def, err := wire.DecodeLinkDefinition(m.Data); err == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			links[def.ActorID] = def
+		}
+	})
+	_, _ = nc.Subscribe(subject.LinkDel(l, id, link), func(m *nats.Msg) {
+		if def, err := wire.DecodeLinkDefinition(m.Data); err == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			delete(links, def.ActorID)
+		}
+	})
+	_, _ = nc.Subscribe(subject.LinkStates(l, id, link), func(m *nats.Msg) {
+		mu.Lock()
+		defer mu.Unlock()
+		states := []wire.LinkState{}
+		for actor := range links {
+			states = append(states, wire.LinkState{ActorID: actor, State: wire.LinkActive, HostID: data.HostID})
+		}
+		b, _ := json.Marshal(states)
+		_ = m.RespondMsg(&nats.Msg{Header: nats.Header{wire.HeaderHost: {data.HostID}}, Data: b})
+	})
 	_, _ = nc.QueueSubscribe(subject.Provider(l, id, link), subject.ProviderQueue, func(m *nats.Msg) {
 		inv, err := wire.DecodeInvocation(m.Data)
 		if err != nil {
 			return
+		}
+		if inv.Operation == "Thing.Confuse" { // as if it had missed a put and a del
+			mu.Lock()
+			links = map[string]wire.LinkDefinition{"somebody": {}}
+			mu.Unlock()
 		}
 		_ = m.Respond((&wire.Response{InvocationID: inv.ID, Msg: []byte(fmt.Sprint(len(data.LinkDefinitions))), ContentLength: 1}).Encode())
 	})
@@ -280,6 +316,56 @@ func TestReconnect(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// A provider that has missed link messages while it was cut off is told what it lacks and what it has too much.
+func TestRelink(t *testing.T) {
+	r := newRig(t)
+	h := r.host(withProvider)
+	key := latticetest.NewKey(t, 'M')
+	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "guest", Caps: []string{"acme:thing"}}), MaxInstances: 1})
+	ev := r.events(event.NameProviderStarted)
+	if err := r.control.StartProvider(context.Background(), control.StartProviderRequest{ProviderRef: "thing", LinkName: "default", HostID: h.ID()}); err != nil {
+		t.Fatal(err)
+	}
+	id := ev.next().(event.ProviderStarted).PublicKey
+	link := wire.LinkDefinition{ActorID: key.Public(), ProviderID: string(id), LinkName: "default", ContractID: "acme:thing", Values: map[string]string{}}
+	if err := r.control.PutLink(context.Background(), link); err != nil {
+		t.Fatal(err)
+	}
+	links := func() string {
+		reply, err := r.nc.Request(subject.LinkStates(r.env.Lattice, id, "default"), nil, time.Second)
+		if err != nil {
+			return err.Error()
+		}
+		var states []wire.LinkState
+		if err := json.Unmarshal(reply.Data, &states); err != nil {
+			return err.Error()
+		}
+		var actors []string
+		for _, s := range states {
+			actors = append(actors, s.ActorID)
+		}
+		return strings.Join(actors, " ")
+	}
+	want := func(what string) {
+		t.Helper()
+		latticetest.Eventually(t, 40*time.Second, func() error {
+			if got := links(); got != what {
+				return fmt.Errorf("links of %q, want %q", got, what)
+			}
+			return nil
+		})
+	}
+	want(key.Public())
+	latticetest.Eventually(t, 10*time.Second, func() error { // the host has to know the link, too
+		_, err := r.call(actorID(key), "Test.Provider", "acme:thing Thing.Confuse")
+		return err
+	})
+	want("somebody")
+	r.env.Stop(t)
+	r.env.Start(t)
+	want(key.Public())
 }
 
 func TestConfigProblemsTogether(t *testing.T) {

@@ -213,7 +213,41 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	opened(intake.Close)
 	h.publish(event.HostStarted{Labels: h.labelsNow(), FriendlyName: h.name, Version: Version})
 	h.startBeats(opened)
+	h.followConnection(opened)
 	return nil
+}
+
+// followConnection checks the providers when the connection is back, since they may have missed something.
+func (h *Host) followConnection(opened func(func(context.Context) error)) {
+	back := h.rpc.StatusChanged(nats.CONNECTED)
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-back:
+			}
+			select { // give the providers the time to come back, too
+			case <-done:
+				return
+			case <-time.After(2 * time.Second):
+			}
+			for _, p := range h.allProviders() {
+				select {
+				case p.kick <- struct{}{}:
+				default:
+				}
+			}
+		}
+	})
+	opened(func(context.Context) error {
+		close(done)
+		wg.Wait()
+		h.rpc.RemoveStatusListener(back)
+		return nil
+	})
 }
 
 // stopWork drains all actors, then stops the providers: what calls in stops before what is called.

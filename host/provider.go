@@ -57,6 +57,8 @@ type provider struct {
 	process *supervisor.Process // nil until its first start returns; guarded by mu
 	health  context.CancelFunc  // ends the health checks; guarded by mu
 	checks  sync.WaitGroup
+	kick    chan struct{}   // makes the next health check come at once
+	extra   map[string]bool // actors whose link the last check found too much; owned by the checks
 
 	mu      sync.Mutex
 	state   supervisor.State // guarded by mu
@@ -71,7 +73,7 @@ func (h *Host) builtin(ref string) (Builtin, bool) {
 
 // resolveProvider finds out what a reference names: a built-in provider, or an archive that is fetched and verified.
 func (h *Host) resolveProvider(ctx context.Context, ref string, link lattice.LinkName) (p *provider, path string, args []string, err error) {
-	p = &provider{host: h, ref: ref, instanceID: uuid.NewString(), providerKey: providerKey{link: link}}
+	p = &provider{host: h, ref: ref, instanceID: uuid.NewString(), providerKey: providerKey{link: link}, kick: make(chan struct{}, 1)}
 	if b, ok := h.builtin(ref); ok {
 		p.id, p.name, p.contract, p.version, p.revision, p.builtin = b.ID, b.Name, b.ContractID, b.Version, b.Revision, true
 		p.issuer = "weft"
@@ -278,13 +280,15 @@ func (h *Host) tellProvider(def wire.LinkDefinition, verb func(lattice.Name, lat
 
 // checkHealth asks the provider for its health until ctx ends.
 func (p *provider) checkHealth(ctx context.Context) {
-	misses := 0
+	misses, reconnected := 0, false
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-p.kick:
+			reconnected = true
 		case <-timer.C:
 		}
 		wait := healthInterval
@@ -303,6 +307,13 @@ func (p *provider) checkHealth(ctx context.Context) {
 			p.noteHealth(health)
 			if !health.Healthy {
 				wait = healthRetry
+			}
+			if err == nil {
+				p.relink(ctx, reconnected)
+				reconnected = false
+				if len(p.extra) > 0 {
+					wait = healthRetry
+				}
 			}
 			if misses >= healthMisses {
 				misses = 0

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -35,7 +36,8 @@ const StopTimeout = 10 * time.Second
 // Options are the surroundings of Run. Info and Stdin are required.
 type Options struct {
 	Info Info
-	// Stdin carries the line of host data. Its end is the end of the host, and so of the provider. Run leaves a read
+	// Stdin carries the line of host data. Its end is the end of the host, and so of the provider, unless the host
+	// closes it at once, as those of the dialect do since 0.78. Run leaves a read
 	// pending on it.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer     // nil discards
@@ -88,7 +90,14 @@ func Run(ctx context.Context, opts Options, factory Factory) error {
 	log := newLogger(opts.Stderr, opts.Info, hd)
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
+	var serving atomic.Bool
+	held := time.AfterFunc(earlyClose, func() { log.Debug("standard input is held open: its end will be taken for the host's") })
+	defer held.Stop()
 	go drainStdin(in, func() {
+		if held.Stop() && !serving.Load() {
+			log.Info("standard input was closed at once: its end says nothing about the host")
+			return
+		}
 		log.Info("standard input has ended: the host is gone")
 		quit()
 	})
@@ -101,6 +110,7 @@ func Run(ctx context.Context, opts Options, factory Factory) error {
 	}
 	err = p.start(ctx, hd.LinkDefinitions)
 	if err == nil {
+		serving.Store(true)
 		if _, err = fmt.Fprintln(opts.Stdout, ReadyLine); err != nil {
 			err = fmt.Errorf("say that it is ready: %w", err)
 		}
@@ -117,6 +127,10 @@ func Run(ctx context.Context, opts Options, factory Factory) error {
 	log.Info("stopped")
 	return err
 }
+
+// earlyClose is how soon after the line, before the provider serves, the end of standard input means that the host never
+// meant to hold it open.
+const earlyClose = 100 * time.Millisecond
 
 // readHostData reads the one line, of bounded length.
 func readHostData(in *bufio.Reader) (wire.HostData, error) {

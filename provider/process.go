@@ -266,7 +266,7 @@ func (p *process) answerLinks(msg *nats.Msg) {
 		p.log.Error("link states not encoded", lattice.LogErr, err)
 		return
 	}
-	p.respond(msg, b)
+	p.respondMsg(msg, &nats.Msg{Header: nats.Header{wire.HeaderHost: {string(p.host)}}, Data: b})
 }
 
 func (p *process) answerMetrics(msg *nats.Msg) {
@@ -295,11 +295,13 @@ func (p *process) answerShutdown(msg *nats.Msg) {
 	p.quit()
 }
 
-func (p *process) respond(msg *nats.Msg, b []byte) {
+func (p *process) respond(msg *nats.Msg, b []byte) { p.respondMsg(msg, &nats.Msg{Data: b}) }
+
+func (p *process) respondMsg(msg, reply *nats.Msg) {
 	if msg.Reply == "" {
 		return
 	}
-	if err := msg.Respond(b); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+	if err := msg.RespondMsg(reply); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		p.log.Warn("answer not sent", lattice.LogErr, err)
 	}
 }

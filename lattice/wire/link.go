@@ -82,7 +82,10 @@ const (
 	LinkFailed = "failed"
 )
 
-// LinkState is what a provider process says of one of its links (JSON). It answers subject.LinkStates.
+// HeaderHost is the header of an answer to subject.LinkStates that says which host started the process.
+const HeaderHost = "Weft-Host"
+
+// LinkState is what a provider process says of one of its links (JSON). A list of them answers subject.LinkStates.
 type LinkState struct {
 	ActorID    string `json:"actor_id"`
 	LinkName   string `json:"link_name"`

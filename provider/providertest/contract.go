@@ -484,7 +484,13 @@ func foreignLinks(t *testing.T, env *latticetest.Env, cfg Config) {
 
 // noServer: the host and the NATS server die together, before the provider has reached either.
 func noServer(t *testing.T, env *latticetest.Env, cfg Config) {
-	p := Launch(t, env, cfg, func(s *setup) { s.hostData.LatticeRPCURL = "nats://127.0.0.1:1" })
+	p := Launch(t, env, cfg, func(s *setup) { s.hostData.LatticeRPCURL, s.hostData.LogLevel = "nats://127.0.0.1:1", "debug" })
+	latticetest.Eventually(t, Patience, func() error {
+		if !strings.Contains(p.Log(), "held open") {
+			return errors.New("the process has not noticed that standard input is held open")
+		}
+		return nil
+	})
 	p.CloseStdin()
 	if err := p.Wait(Patience); err != nil {
 		t.Fatalf("ended with %v, want an orderly end", err)
