@@ -214,7 +214,7 @@ func get(t *testing.T, url string) string {
 func TestLateHostAndDrain(t *testing.T) {
 	r := newRig(t)
 	ctx := context.Background()
-	h1 := r.host(nil)
+	h1 := r.host(func(c *host.Config) { c.HTTPAddr = "127.0.0.1:0" })
 	key := latticetest.NewKey(t, 'M')
 	ref := r.module("1", key, signing.ActorClaims{Name: "guest"})
 	r.start(h1, control.ScaleActorRequest{ActorRef: ref, MaxInstances: 1})
@@ -229,6 +229,11 @@ func TestLateHostAndDrain(t *testing.T) {
 
 	beat, err := r.nc.SubscribeSync(subject.BeatAll(r.env.Lattice))
 	if err != nil {
+		t.Fatal(err)
+	}
+	if other := r.host(func(c *host.Config) { c.HTTPAddr, c.HTTPAnyPort = h1.HTTPAddr(), true }); other.HTTPAddr() == h1.HTTPAddr() {
+		t.Errorf("two hosts listen on %s", h1.HTTPAddr())
+	} else if err := r.control.StopHost(ctx, control.StopHostRequest{HostID: other.ID()}); err != nil {
 		t.Fatal(err)
 	}
 	h2 := r.host(func(c *host.Config) { c.Heartbeat = 200 * time.Millisecond; c.Beat = 50 * time.Millisecond })

@@ -52,6 +52,7 @@ type Config struct {
 	Guard         []string           // command that ends provider processes when this host dies; default: none
 
 	HTTPAddr          string // where /metrics, /healthz and /readyz are served; default: nowhere
+	HTTPAnyPort       bool   // when HTTPAddr is taken, listen on any port of that address instead
 	StructuredLogging bool   // what providers are told to log
 	Logger            *slog.Logger
 }

@@ -35,6 +35,11 @@ func (h *Host) serveHTTP(opened func(func(context.Context) error)) error {
 		return nil
 	}
 	l, err := net.Listen("tcp", h.cfg.HTTPAddr)
+	if err != nil && h.cfg.HTTPAnyPort {
+		if ip, _, splitErr := net.SplitHostPort(h.cfg.HTTPAddr); splitErr == nil {
+			l, err = net.Listen("tcp", net.JoinHostPort(ip, "0"))
+		}
+	}
 	if err != nil {
 		return &lattice.Error{Code: lattice.ErrConflict, Op: "listen for metrics on", Entity: h.cfg.HTTPAddr, Err: err}
 	}

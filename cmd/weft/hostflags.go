@@ -138,7 +138,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 		cfg.Builtins[b.name] = host.Builtin{ID: builtinID(b.name), Name: b.name, ContractID: b.contract, Version: version().Version,
 			Revision: 1, Path: exe, Args: []string{"provider", "run", b.name}}
 	}
-	cfg.HTTPAddr = h.freeHTTPAddr(cmd)
+	cfg.HTTPAddr, cfg.HTTPAnyPort = h.httpAddr, !cmd.Flags().Changed("http-addr")
 	cfg.HostKey, release, err = h.hostKey(a)
 	return cfg, release, err
 }
@@ -215,19 +215,6 @@ func (h *hostFlags) allLabels() (map[string]string, error) {
 	given, err := pairs("--label", h.labels)
 	maps.Copy(out, given)
 	return out, err
-}
-
-// freeHTTPAddr is the chosen address, or a random port when nobody chose and the default is taken.
-func (h *hostFlags) freeHTTPAddr(cmd *cobra.Command) string {
-	if h.httpAddr == "" || cmd.Flags().Changed("http-addr") {
-		return h.httpAddr
-	}
-	l, err := net.Listen("tcp", h.httpAddr)
-	if err != nil {
-		return "127.0.0.1:0"
-	}
-	_ = l.Close()
-	return h.httpAddr
 }
 
 // rpcURL is where hosts of the dialect are told that providers connect.
