@@ -78,6 +78,9 @@ func newRigWith(t *testing.T, payload int) *rig {
 
 func (r *rig) url() string { return "nats://" + local(r.port) }
 
+// newStation is a rig without a NATS server, for "weft up" to make one.
+func newStation(t *testing.T) *rig { return &rig{t: t, dir: t.TempDir()} }
+
 // startNATS starts the NATS server, again after a kill: on the same port and data.
 func (r *rig) startNATS() {
 	r.t.Helper()
@@ -91,8 +94,11 @@ func (r *rig) startNATS() {
 
 // env is the environment of everything that is started: nothing of the tester's own weft.
 func (r *rig) env(more ...string) []string {
-	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "XDG_DATA_HOME=" + filepath.Join(r.dir, "xdg"), "TMPDIR=" + os.TempDir(),
-		"WEFT_NATS_URL=" + r.url(), "WEFT_LATTICE=" + string(r.lattice), "WEFT_CLUSTER_SEED=" + r.cluster.Seed()}, more...)
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "XDG_DATA_HOME=" + filepath.Join(r.dir, "xdg"), "TMPDIR=" + os.TempDir()}
+	if r.port != 0 {
+		env = append(env, "WEFT_NATS_URL="+r.url(), "WEFT_LATTICE="+string(r.lattice), "WEFT_CLUSTER_SEED="+r.cluster.Seed())
+	}
+	return append(env, more...)
 }
 
 // host is a host process.

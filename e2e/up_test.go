@@ -1,0 +1,193 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// station is a lattice that "weft up -d" runs.
+type station struct {
+	PID      int    `json:"pid"`
+	Lattice  string `json:"lattice"`
+	NATSURL  string `json:"nats_url"`
+	HostID   string `json:"host_id"`
+	Host     string `json:"host"`
+	HTTPAddr string `json:"http_addr"`
+	Log      string `json:"log"`
+}
+
+// up starts a lattice in the background, on ports of its own. It ends with the test at the latest.
+func (r *rig) up(args ...string) station {
+	r.t.Helper()
+	s := get[station](r, append([]string{"up", "-d", "--nats-port", "-1", "--http-addr", "127.0.0.1:0"}, args...)...)
+	if s.PID <= 1 {
+		r.t.Fatalf("weft up: %+v", s)
+	}
+	r.t.Cleanup(func() {
+		if f := s.family(); f.gone() != nil {
+			_ = r.try("down")
+			if err := poll(5*time.Second, f.gone); err != nil {
+				r.t.Errorf("after weft down: %v", err)
+				f.kill()
+			}
+		}
+		if r.t.Failed() {
+			r.t.Logf("---- end of the log of weft up\n%s", tail(s.Log, 8<<10))
+		}
+	})
+	return s
+}
+
+// family is the process and all below it.
+func (s station) family() family {
+	own, ok := readStat(s.PID)
+	if !ok {
+		return nil
+	}
+	return append(descendants(s.PID), relative{s.PID, own.start, "weft up"})
+}
+
+// A stranger's first lattice: up, an actor with HTTP and a store, down; all in the background and without a flag that
+// says where anything is. Keys, links and stored values outlast both down and a crash.
+func TestUpAndDown(t *testing.T) {
+	t.Parallel()
+	r := newStation(t)
+	r.fails(7, "weft up", "host", "list", "--nats-url", "nats://127.0.0.1:1")
+	s := r.up()
+	if s.Lattice != "default" || !strings.HasPrefix(s.NATSURL, "nats://127.0.0.1:") || !strings.HasPrefix(s.HostID, "N") {
+		t.Errorf("weft up: %+v", s)
+	}
+	apply := func() {
+		r.weft("provider", "start", "httpserver")
+		r.weft("provider", "start", "keyvalue-nats")
+		r.weft("actor", "start", module("edge-data-processor"), "--max", "2")
+	}
+	apply()
+	r.weft("link", "put", "edge-data-processor", "keyvalue-nats")
+	url := r.web("edge-data-processor")
+	want(t, "POST", url+"/process", []byte("hello"), 200, helloAnswer)
+	r.fails(1, "one runs there already", "up", "-d")
+
+	before := s.family()
+	if len(before) < 4 { // the host, its guard, two providers
+		t.Errorf("processes: %+v", before)
+	}
+	r.weft("down")
+	eventually(t, 5*time.Second, before.gone)
+	r.fails(3, "", "down")
+
+	second := r.up()
+	if second.HostID != s.HostID {
+		t.Errorf("the host was %s and is now %s", s.HostID, second.HostID)
+	}
+	apply() // the links are still there
+	want(t, "GET", url+"/cache/"+helloHash, nil, 200, helloAnswer)
+
+	crashed := second.family()
+	if err := syscall.Kill(second.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 5*time.Second, crashed.gone)
+	r.fails(3, "", "down")
+	r.up()
+	apply()
+	want(t, "GET", url+"/cache/"+helloHash, nil, 200, helloAnswer)
+}
+
+// nodeFile is the configuration of an edge node as its owners write it, with the ports of the test.
+const nodeFile = `wasmcloud:
+  host_id: "edge-node-1"
+  cluster_seed: "edge-cluster-seed"
+  lattice_rpc_prefix: "wasmcloud"
+  lattice_rpc_timeout: 2000
+  enable_structured_logging: true
+providers:
+  - name: "wasmcloud:keyvalue"
+    image: "wasmcloud.azurecr.io/kvredis:0.19.0"
+    config: {url: "REDIS"}
+  - name: "wasmcloud:httpserver"
+    image: "wasmcloud.azurecr.io/httpserver:0.19.0"
+    config: {port: PORT, address: "0.0.0.0"}
+actors:
+  - name: "edge-data-processor"
+    image: "edge-data-processor:latest"
+    replicas: 3
+    config: {endpoint: "https://api.example.com", timeout: 30, retry_count: 3}
+`
+
+// The configuration file of a node is accepted as it stands, also inside of a Kubernetes ConfigMap.
+func TestUpWithNodeFile(t *testing.T) {
+	t.Parallel()
+	for _, form := range []string{"plain", "ConfigMap"} {
+		t.Run(form, func(t *testing.T) {
+			r := newStation(t)
+			redis := r.redis()
+			port := freePort(t)
+			text := strings.NewReplacer("REDIS", redis.url(), "PORT", strconv.Itoa(port)).Replace(nodeFile)
+			if form == "ConfigMap" {
+				text = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: edge\ndata:\n  config.yaml: |\n    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ") + "\n"
+			}
+			file := filepath.Join(r.dir, "node.yaml")
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r.fails(2, "edge-data-processor:latest", "up", "-d", "-f", file, "--nats-port", "-1") // the image is nowhere yet
+			if err := os.WriteFile(filepath.Join(r.dir, "edge-data-processor.wasm"), readFile(t, module("edge-data-processor")), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := r.up("-f", file)
+			if s.Lattice != "wasmcloud" {
+				t.Errorf("weft up -f: %+v", s)
+			}
+			url := "http://" + local(port)
+			want(t, "GET", url+"/health", nil, 200, `{"status":"healthy"}`)
+			want(t, "POST", url+"/process", []byte("hello"), 200, helloAnswer)
+			if n := redis.do("EXISTS", "edge:"+helloHash); n != "1" {
+				t.Errorf("nothing is in Redis")
+			}
+			actors := get[[]struct {
+				Max uint32 `json:"max_instances"`
+			}](r, "actor", "list")
+			if len(actors) != 1 || actors[0].Max != 3 {
+				t.Errorf("actor list: %+v", actors)
+			}
+			log := tail(s.Log, 1<<20)
+			if !strings.Contains(log, "host_id") || !strings.Contains(log, "cluster_seed") || !strings.Contains(log, "weft key gen") {
+				t.Errorf("no warning how to make real keys: %s", log)
+			}
+			if strings.Contains(log, "edge-cluster-seed") {
+				t.Error("the log shows the cluster's secret")
+			}
+			r.weft("down")
+		})
+	}
+}
+
+// What is wrong in a file is told with its lines, all at once, before anything is started.
+func TestBrokenNodeFile(t *testing.T) {
+	t.Parallel()
+	r := newStation(t)
+	file := filepath.Join(r.dir, "node.yaml")
+	text := strings.NewReplacer("PORT", "8080", "replicas: 3", "replicas: many", "lattice_rpc_timeout", "lattice_rpc_timeouts",
+		"    config: {endpoint", "    links: [nobody]\n    config: {endpoint").Replace(nodeFile)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	res := r.try("up", "-d", "-f", file, "--nats-port", "-1", "--http-addr", "127.0.0.1:0")
+	if res.code != 2 {
+		t.Error(res)
+	}
+	for line, word := range map[int]string{5: "lattice_rpc_timeouts", 17: "replicas", 18: "nobody"} {
+		if !strings.Contains(res.errout, fmt.Sprintf("line %d", line)) || !strings.Contains(res.errout, word) {
+			t.Errorf("no word of %s in line %d\n%s", word, line, res)
+		}
+	}
+	r.fails(3, "", "down")
+	r.fails(3, "missing.yaml", "up", "-d", "-f", "missing.yaml", "--nats-port", "-1")
+}
