@@ -36,6 +36,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("WEFT_DATA_DIR", data)
 			env.Setenv("WEFT_NATS_PORT", "-1")
 			env.Setenv("WEFT_HTTP_ADDR", "127.0.0.1:0")
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // else every command of a -race run takes a second
 			for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOFLAGS", "GOPROXY", "GOTOOLCHAIN"} {
 				env.Setenv(name, goEnv(t, name))
 			}
