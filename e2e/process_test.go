@@ -33,7 +33,11 @@ func launch(t *testing.T, dir, name string, env []string, path string, args ...s
 // spawn starts a process. Its output goes to files in dir. The caller calls close at the end of the test.
 func spawn(t *testing.T, dir, name string, env []string, path string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, name: name, stdout: filepath.Join(dir, name+".out"), stderr: filepath.Join(dir, name+".err"), ended: make(chan struct{})}
+	file := filepath.Join(dir, name)
+	for n := 2; exists(file + ".out"); n++ { // started again
+		file = filepath.Join(dir, fmt.Sprintf("%s-%d", name, n))
+	}
+	p := &process{t: t, name: name, stdout: file + ".out", stderr: file + ".err", ended: make(chan struct{})}
 	open := func(path string) *os.File {
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 		if err != nil {
@@ -60,6 +64,7 @@ func spawn(t *testing.T, dir, name string, env []string, path string, args ...st
 // close ends the process, gently at first, and shows the end of its output when the test has failed.
 func (p *process) close() {
 	p.end()
+	p.noFaults()
 	if p.t.Failed() {
 		p.t.Logf("---- end of the output of %s\n%s%s", p.name, tail(p.stdout, 1<<10), tail(p.stderr, 4<<10))
 	}
@@ -73,6 +78,21 @@ func (p *process) alive() bool {
 		return false
 	default:
 		return true
+	}
+}
+
+// noFaults fails the test when the process or one of its providers has panicked, or the race detector found something.
+func (p *process) noFaults() {
+	b, err := os.ReadFile(p.stderr)
+	if err != nil {
+		p.t.Error(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		provider := strings.Contains(line, " provider=") // whose output the host logs
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") || strings.Contains(line, "WARNING: DATA RACE") ||
+			provider && (strings.Contains(line, `msg="panic: `) || strings.Contains(line, `msg="fatal error: `)) {
+			p.t.Errorf("%s: %s", p.name, line)
+		}
 	}
 }
 
@@ -115,6 +135,11 @@ func (p *process) orphans(f family) {
 		p.t.Errorf("%s left processes behind: %v", p.name, err)
 		f.kill()
 	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // tail returns the last bytes of a file, for people.

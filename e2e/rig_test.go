@@ -298,3 +298,17 @@ lines:
 	}
 	return sum
 }
+
+// counts waits until a metric has a value; what is counted may be counted a moment after it was answered.
+func (h *host) counts(n float64, name string, words ...string) {
+	h.t.Helper()
+	err := poll(5*time.Second, func() error {
+		if have := h.metric(name, words...); have != n {
+			return fmt.Errorf("%s%v is %v, want %v", name, words, have, n)
+		}
+		return nil
+	})
+	if err != nil {
+		h.t.Error(err)
+	}
+}
