@@ -152,7 +152,7 @@ func (c commands) UpdateActor(ctx context.Context, r control.UpdateActorRequest)
 func (c commands) StartProvider(_ context.Context, r control.StartProviderRequest) error {
 	if c.providerRuns(r.ProviderRef, r.LinkName) {
 		err := errProviderRuns(lattice.Printable(r.ProviderRef))
-		c.publish(event.ProviderStartFailed{ProviderRef: r.ProviderRef, LinkName: r.LinkName, Error: err.Error(), HostID: c.id})
+		c.publish(event.ProviderStartFailed{ProviderRef: r.ProviderRef, LinkName: r.LinkName, Error: err.Error(), Code: lattice.CodeOf(err).Name(), HostID: c.id})
 		return err
 	}
 	return c.accept("provider "+r.ProviderRef+" "+string(r.LinkName), func(ctx context.Context) { c.startProvider(ctx, r) })

@@ -98,7 +98,7 @@ func (h *Host) startProvider(ctx context.Context, r control.StartProviderRequest
 	err := h.startProviderErr(ctx, r)
 	if err != nil {
 		h.log.Error("provider not started", lattice.LogRef, r.ProviderRef, lattice.LogLink, r.LinkName, lattice.LogErr, err)
-		h.publish(event.ProviderStartFailed{ProviderRef: r.ProviderRef, LinkName: r.LinkName, Error: err.Error(), HostID: h.id})
+		h.publish(event.ProviderStartFailed{ProviderRef: r.ProviderRef, LinkName: r.LinkName, Error: err.Error(), Code: lattice.CodeOf(err).Name(), HostID: h.id})
 	}
 }
 

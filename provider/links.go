@@ -122,7 +122,7 @@ func (t *table) states() []wire.LinkState {
 		s := wire.LinkState{ActorID: g.def.ActorID, LinkName: g.def.LinkName, ContractID: g.def.ContractID,
 			ProviderID: g.def.ProviderID, HostID: string(t.host), State: wire.LinkActive}
 		if g.err != nil {
-			s.State, s.Error = wire.LinkFailed, g.err.Error()
+			s.State, s.Error, s.Code = wire.LinkFailed, g.err.Error(), lattice.CodeOf(g.err).Name()
 		}
 		list = append(list, s)
 	}

@@ -69,11 +69,11 @@ func (a *app) up(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file str
 		return err
 	}
 	defer release()
-	log, err := flags.logger(a)
+	config, err := readNodeFile(file, a, cmd, flags)
 	if err != nil {
 		return err
 	}
-	config, err := readNodeFile(file, a, cmd, flags)
+	log, err := flags.logger(a) // the file may say how
 	if err != nil {
 		return err
 	}

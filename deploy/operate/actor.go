@@ -142,7 +142,7 @@ func (l *Lattice) scaleJob(p Placement, req control.ScaleActorRequest, result *A
 				}
 			case event.ActorScaleFailed:
 				if cmp.Or(d.ActorRef, d.ImageRef) == req.ActorRef {
-					return true, told(d.Error)
+					return true, told(d.Code, d.Error)
 				}
 			}
 			return false, nil

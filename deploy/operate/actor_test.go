@@ -93,7 +93,7 @@ func TestOutcomes(t *testing.T) {
 		{"one host refuses", func(h *fakeHost) func(control.ScaleActorRequest) []event.Data {
 			return func(r control.ScaleActorRequest) []event.Data {
 				return []event.Data{event.ActorScaleFailed{ActorRef: "another", Error: "not ours"},
-					event.ActorScaleFailed{ActorRef: r.ActorRef, Error: "x: " + lattice.ErrHashMismatch.Error()}}
+					event.ActorScaleFailed{ActorRef: r.ActorRef, Error: "x: " + lattice.ErrHashMismatch.Error(), Code: lattice.ErrHashMismatch.Name()}}
 			}
 		}, lattice.ErrHashMismatch, true, "done on one, but not on two"},
 		{"one host is silent", func(*fakeHost) func(control.ScaleActorRequest) []event.Data {

@@ -103,7 +103,7 @@ func unsettled(err error, after time.Duration) error {
 	return &lattice.Error{Code: lattice.ErrTimeout, Op: "wait for the outcome", Detail: fmt.Sprintf("none within %s; it may still come", after.Round(time.Millisecond))}
 }
 
-// reported is an error that an event tells: its text, and the code that the text lets us see.
+// reported is an error that an event or a provider tells: its text as it came, and its code.
 type reported struct {
 	code lattice.Code
 	text string
@@ -112,17 +112,5 @@ type reported struct {
 func (e *reported) Error() string { return e.text }
 func (e *reported) Unwrap() error { return &lattice.Error{Code: e.code, Remote: true} }
 
-// told is the error that an event's text tells. Events carry no code, so the words of the codes are looked for.
-func told(text string) error {
-	for c := lattice.ErrTokenMalformed; c <= lattice.ErrDenied; c++ {
-		if strings.Contains(text, c.Error()) {
-			return &reported{c, text}
-		}
-	}
-	for _, c := range []lattice.Code{lattice.ErrNotFound, lattice.ErrConflict, lattice.ErrBadModule, lattice.ErrTooLarge, lattice.ErrMemory} {
-		if strings.HasPrefix(": "+text, ": "+c.Error()) || strings.Contains(text, ": "+c.Error()) {
-			return &reported{c, text}
-		}
-	}
-	return &reported{lattice.ErrGuest, text}
-}
+// told is the error that others tell. Those that are not weft name no code: lattice.ErrGuest.
+func told(code, text string) error { return &reported{lattice.FromWire(code, text).Code, text} }

@@ -3,6 +3,7 @@ package operate
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/weftlattice/weft/lattice"
@@ -72,7 +73,10 @@ func (l *Lattice) Links(ctx context.Context) ([]Link, error) {
 			if _, ok := asked[p]; !ok {
 				asked[p] = l.linkStates(ctx, p.id, p.link, running)
 			}
-			link.State, link.Error = asked[p].of(link)
+			var problem error
+			if link.State, problem = asked[p].of(link); problem != nil {
+				link.Error = problem.Error()
+			}
 		}
 		links = append(links, link)
 	}
@@ -115,6 +119,10 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 	if def.ContractID == "" {
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "put link to", Entity: r.Provider,
 			Detail: "its contract is not known in the lattice; give it as the third argument"}
+	}
+	if known := v.Contract(provider); known != "" && known != def.ContractID {
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "put link to", Entity: r.Provider,
+			Detail: fmt.Sprintf("its contract is %s, not %s; values are given as key=value", known, lattice.Printable(def.ContractID))}
 	}
 	link := v.link(def)
 	events, err := event.Subscribe(ctx, l.nc, l.Name(), event.NameLinkSet)

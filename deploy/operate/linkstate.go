@@ -59,8 +59,8 @@ func (l *Lattice) awaitLink(ctx context.Context, link *Link, processes int) erro
 			link.State = state
 			return nil
 		case state == before && state == wire.LinkFailed:
-			link.State, link.Error = state, problem
-			return fmt.Errorf("the provider can not use the link: %w", told(problem))
+			link.State, link.Error = state, problem.Error()
+			return fmt.Errorf("the provider can not use the link: %w", problem)
 		}
 		before = state
 		select {
@@ -78,9 +78,9 @@ type linkStates struct {
 }
 
 // of sums the processes up: one failure is a failure, and active is what all have.
-func (s linkStates) of(l Link) (state, problem string) {
+func (s linkStates) of(l Link) (state string, problem error) {
 	if s.answers == 0 {
-		return LinkUnknown, ""
+		return LinkUnknown, nil
 	}
 	active := 0
 	for _, one := range s.links[l.ActorID] {
@@ -88,14 +88,14 @@ func (s linkStates) of(l Link) (state, problem string) {
 			continue
 		}
 		if one.State == wire.LinkFailed {
-			return one.State, one.Error
+			return one.State, told(one.Code, one.Error)
 		}
 		active++
 	}
 	if active < s.answers {
-		return LinkPending, ""
+		return LinkPending, nil
 	}
-	return wire.LinkActive, ""
+	return wire.LinkActive, nil
 }
 
 // linkStates asks the processes of a provider, of which so many are known.

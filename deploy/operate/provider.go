@@ -85,7 +85,7 @@ func (l *Lattice) startProviderJob(h Site, r ProviderStart, result *ProviderStat
 				}
 			case event.ProviderStartFailed:
 				if d.ProviderRef == r.Ref && cmp.Or(d.LinkName, r.LinkName) == r.LinkName {
-					return true, told(d.Error)
+					return true, told(d.Code, d.Error)
 				}
 			}
 			return false, nil

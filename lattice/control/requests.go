@@ -73,8 +73,8 @@ type StopProviderRequest struct {
 	Annotations map[string]string  `json:"annotations,omitempty"`
 }
 
-// StopHostRequest ends a host, or drains it when sent as the drain command: it takes no new work, finishes what it has
-// and then ends.
+// StopHostRequest ends a host, or drains it when sent as the drain command: it takes no new work, finishes and ends what
+// it has, and stays, empty, until it is stopped.
 type StopHostRequest struct {
 	HostID    lattice.HostID `json:"host_id"`
 	TimeoutMs uint64         `json:"timeout,omitempty"` // how long to wait for work in flight; 0 is the host's default

@@ -160,7 +160,7 @@ func (s *Server) Close(ctx context.Context) error {
 	s.closed = true
 	s.mu.Unlock()
 	for _, sub := range subs {
-		if first && sub.Drain() != nil {
+		if first && (!s.nc.IsConnected() || sub.Drain() != nil) {
 			_ = sub.Unsubscribe() // the connection is away: nothing to drain
 		}
 	}

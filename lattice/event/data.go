@@ -146,6 +146,7 @@ type (
 		Error       string          `json:"error"`
 		Annotations Annotations     `json:"annotations"`
 		HostID      lattice.HostID  `json:"host_id"`
+		Code        string          `json:"code,omitempty"` // weft: lattice.Code.Name of the error
 	}
 	ActorStopped struct {
 		PublicKey   lattice.ActorID `json:"public_key"`
@@ -169,6 +170,7 @@ type (
 		Annotations Annotations     `json:"annotations"`
 		HostID      lattice.HostID  `json:"host_id"`
 		Error       string          `json:"error"`
+		Code        string          `json:"code,omitempty"` // weft: lattice.Code.Name of the error
 	}
 	// ActorsStopped tells how many instances are gone and how many remain.
 	ActorsStopped struct {
@@ -196,6 +198,7 @@ type (
 		ActorRef     string          `json:"actor_ref"`
 		MaxInstances uint32          `json:"max_instances"`
 		Error        string          `json:"error"`
+		Code         string          `json:"code,omitempty"` // weft: lattice.Code.Name of the error
 	}
 	ActorUpdated struct {
 		PublicKey  lattice.ActorID `json:"public_key"`
@@ -229,6 +232,7 @@ type (
 		LinkName    lattice.LinkName `json:"link_name"`
 		Error       string           `json:"error"`
 		HostID      lattice.HostID   `json:"host_id"`
+		Code        string           `json:"code,omitempty"` // weft: lattice.Code.Name of the error
 	}
 	ProviderStopped struct {
 		HostID      lattice.HostID     `json:"host_id"`

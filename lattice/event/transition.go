@@ -38,14 +38,14 @@ func ActorTransition(a ActorEntry, before, after uint32) []Data {
 
 // ActorFailure returns the events of a command that failed; wanted is the scale that it asked for.
 func ActorFailure(a ActorEntry, wanted uint32, err error) []Data {
-	text := err.Error()
+	text, code := err.Error(), lattice.CodeOf(err).Name()
 	return []Data{
-		ActorStartFailed{ActorRef: a.ImageRef, ImageRef: a.ImageRef, PublicKey: a.ActorID, Error: text,
+		ActorStartFailed{ActorRef: a.ImageRef, ImageRef: a.ImageRef, PublicKey: a.ActorID, Error: text, Code: code,
 			Annotations: a.Annotations, HostID: a.HostID},
 		ActorsStartFailed{PublicKey: a.ActorID, ImageRef: a.ImageRef, ActorRef: a.ImageRef, Annotations: a.Annotations,
-			HostID: a.HostID, Error: text},
+			HostID: a.HostID, Error: text, Code: code},
 		ActorScaleFailed{PublicKey: a.ActorID, Annotations: a.Annotations, HostID: a.HostID, ImageRef: a.ImageRef,
-			ActorRef: a.ImageRef, MaxInstances: wanted, Error: text},
+			ActorRef: a.ImageRef, MaxInstances: wanted, Error: text, Code: code},
 	}
 }
 

@@ -265,10 +265,9 @@ func (s *Server) remaining(h nats.Header, inv *wire.Invocation) time.Duration {
 // Drain stops taking calls, and waits until those received are answered or ctx ends. No message that reached the
 // subscription is lost. It may be called more than once.
 func (sub *Subscription) Drain(ctx context.Context) error {
-	var err error
 	sub.drain.Do(func() {
-		if err = sub.sub.Drain(); err != nil { // the connection is closed: nothing more will come
-			err = nil
+		// While the connection is away nothing more will come, and draining would wait for its end.
+		if !sub.server.nc.IsConnected() || sub.sub.Drain() != nil {
 			_ = sub.sub.Unsubscribe()
 		}
 	})
@@ -281,6 +280,7 @@ func (sub *Subscription) Drain(ctx context.Context) error {
 		sub.calls.Wait()
 		close(idle)
 	}()
+	var err error
 	select {
 	case <-idle:
 	case <-ctx.Done():

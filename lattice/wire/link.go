@@ -93,7 +93,8 @@ type LinkState struct {
 	ProviderID string `json:"provider_id"`
 	State      string `json:"state"` // LinkActive or LinkFailed
 	Error      string `json:"error,omitempty"`
-	HostID     string `json:"host_id"` // the host that started the process
+	Code       string `json:"code,omitempty"` // lattice.Code.Name of Error
+	HostID     string `json:"host_id"`        // the host that started the process
 }
 
 // Health is a provider's answer to a health request.
