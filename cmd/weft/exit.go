@@ -75,7 +75,7 @@ func exitCode(err error) int {
 		return exitTimeout
 	case code.Refusal():
 		return exitRefused
-	case code == lattice.ErrUnavailable, code == lattice.ErrNoResponders:
+	case (code == lattice.ErrUnavailable || code == lattice.ErrNoResponders) && !remote(err): // not what a host lacks
 		return exitUnavailable
 	}
 	return exitFailure
