@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
@@ -48,6 +50,9 @@ func playProvider() int {
 			_ = m.Respond([]byte("shutting down"))
 			close(done)
 		}
+	})
+	_, _ = nc.Subscribe(subject.ProviderMetrics(l, id, link, lattice.HostID(data.HostID)), func(m *nats.Msg) {
+		_ = m.Respond([]byte("# TYPE weft_thing_total counter\nweft_thing_total{provider=\"thing\"} 7\n"))
 	})
 	var mu sync.Mutex
 	links := map[string]wire.LinkDefinition{}
@@ -163,7 +168,11 @@ func TestProviderLife(t *testing.T) {
 		t.Errorf("after a restart: %+v", p)
 	}
 	metrics := get(t, "http://"+h.HTTPAddr()+"/metrics")
-	for _, want := range []string{"weft_provider_restarts_total{", `weft_provider_up{contract="acme:thing"`, `weft_host_calls_total{actor="` + string(id), "weft_guest_memory_bytes{", "weft_invocation_duration_seconds_bucket{"} {
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	if _, err := parser.TextToMetricFamilies(strings.NewReader(metrics)); err != nil {
+		t.Errorf("metrics: %v", err)
+	}
+	for _, want := range []string{"weft_provider_restarts_total{", `weft_thing_total{link="default",provider="thing"} 7`, `weft_provider_up{contract="acme:thing"`, `weft_host_calls_total{actor="` + string(id), "weft_guest_memory_bytes{", "weft_invocation_duration_seconds_bucket{"} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("metrics lack %s", want)
 		}

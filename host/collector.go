@@ -19,7 +19,7 @@ var (
 	descWaits     = prometheus.NewDesc("weft_pool_waits_total", "Calls that had to wait for an instance.", []string{"actor", "name"}, nil)
 	descCreated   = prometheus.NewDesc("weft_instances_created_total", "Instances made.", []string{"actor", "name"}, nil)
 	descDiscarded = prometheus.NewDesc("weft_instances_discarded_total", "Instances thrown away, by reason.", []string{"actor", "name", "reason"}, nil)
-	descProvider  = prometheus.NewDesc("weft_provider_up", "1 while the provider's process serves.", []string{"provider", "link", "contract", "name"}, nil)
+	descProvider  = prometheus.NewDesc("weft_provider_up", "1 while the provider's process serves.", []string{"provider", "link", "contract", "id"}, nil)
 )
 
 // Describe sends nothing: the metrics depend on what runs.
@@ -61,6 +61,6 @@ func (c inventoryCollector) Collect(out chan<- prometheus.Metric) {
 		if p.serves() {
 			up = 1
 		}
-		gauge(descProvider, up, string(p.id), string(p.link), p.contract, p.name)
+		gauge(descProvider, up, p.name, string(p.link), p.contract, string(p.id))
 	}
 }

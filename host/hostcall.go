@@ -54,7 +54,7 @@ func (v *version) resolve(binding, namespace string) (to wire.Entity, target str
 	}
 	if link, ok := h.links.find(string(v.actor.id), namespace, binding); ok {
 		to := wire.Entity{PublicKey: link.ProviderID, LinkName: link.LinkName, ContractID: link.ContractID}
-		return to, link.ProviderID, v.requireCapability(namespace)
+		return to, h.links.nameOf(link.ProviderID), v.requireCapability(namespace)
 	}
 	if id, err := lattice.ParseActorID(namespace); err == nil {
 		return wire.ActorEntity(id), "actor", nil

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -114,7 +116,7 @@ func (h *Host) gatherProviders() ([]*dto.MetricFamily, error) {
 			defer mu.Unlock()
 			for name, f := range families {
 				for _, m := range f.Metric {
-					m.Label = append(m.Label, label("provider", p.name), label("link", string(p.link)))
+					m.Label = withLabel(withLabel(m.Label, "provider", p.name), "link", string(p.link))
 				}
 				if have := merged[name]; have == nil {
 					merged[name] = f
@@ -132,4 +134,11 @@ func (h *Host) gatherProviders() ([]*dto.MetricFamily, error) {
 	return out, nil
 }
 
-func label(name, value string) *dto.LabelPair { return &dto.LabelPair{Name: &name, Value: &value} }
+// withLabel adds a label, in the order of names that the format wants, unless it is there.
+func withLabel(labels []*dto.LabelPair, name, value string) []*dto.LabelPair {
+	at, found := slices.BinarySearchFunc(labels, name, func(l *dto.LabelPair, name string) int { return strings.Compare(l.GetName(), name) })
+	if found {
+		return labels
+	}
+	return slices.Insert(labels, at, &dto.LabelPair{Name: &name, Value: &value})
+}

@@ -84,6 +84,16 @@ func (l *links) delClaims(publicKey string) {
 	l.aliases.Delete(lattice.ActorID(publicKey))
 }
 
+// nameOf is what people call an actor or a provider: the name in its claims, or else its key.
+func (l *links) nameOf(publicKey string) string {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if name := l.claims[publicKey].Name; name != "" {
+		return name
+	}
+	return publicKey
+}
+
 // alias finds the actor with a call alias.
 func (l *links) alias(name string) (lattice.ActorID, bool) { return l.aliases.Lookup(name) }
 

@@ -230,7 +230,7 @@ func (p *provider) onState(s supervisor.State) {
 	switch s.Phase {
 	case supervisor.Ready:
 		if s.Restarts > before.Restarts || s.Restarts > 0 && before.Phase == supervisor.Starting {
-			h.metrics.restarts.WithLabelValues(string(p.id), string(p.link)).Inc()
+			h.metrics.restarts.WithLabelValues(p.name, string(p.link)).Inc()
 		}
 		h.log.Info("provider started", lattice.LogProvider, p.name, "id", p.id, lattice.LogLink, p.link, "pid", s.PID, "restarts", s.Restarts)
 		notBefore, expires := p.validity.HumanTimes()
@@ -251,7 +251,7 @@ func (p *provider) onState(s supervisor.State) {
 	}
 	h.changed()
 	if s.Phase != supervisor.Ready {
-		h.metrics.healthy.WithLabelValues(string(p.id), string(p.link)).Set(0)
+		h.metrics.healthy.WithLabelValues(p.name, string(p.link)).Set(0)
 	}
 }
 
@@ -349,7 +349,7 @@ func (p *provider) noteHealth(now wire.Health) {
 	if now.Healthy {
 		value = 1
 	}
-	p.host.metrics.healthy.WithLabelValues(string(p.id), string(p.link)).Set(value)
+	p.host.metrics.healthy.WithLabelValues(p.name, string(p.link)).Set(value)
 	if before && !now.Healthy {
 		p.host.log.Warn("provider is unhealthy", lattice.LogProvider, p.name, lattice.LogLink, p.link, "message", lattice.Printable(now.Message))
 	}
