@@ -20,6 +20,7 @@ import (
 
 // upView is a lattice that is up, and what a node file put on it.
 type upView struct {
+	ID lattice.HostID `json:"id"` // of the host, as everything that is started has one
 	upState
 	Join    string           `json:"join_nats_url,omitempty"` // for other machines; holds the token
 	Applied *operate.Applied `json:"applied,omitempty"`
@@ -102,7 +103,7 @@ func (a *app) up(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file str
 		return err
 	}
 	s.NATSURL = natsconn.SafeURL(s.NATSURL)
-	view := upView{upState: s, Applied: applied}
+	view := upView{ID: s.HostID, upState: s, Applied: applied}
 	if nats != nil {
 		view.Join = nats.joinURL(n.conn)
 	}
