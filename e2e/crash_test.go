@@ -193,6 +193,26 @@ func TestNATSKilled(t *testing.T) {
 	eventually(t, recoveryLimit, func() error { return answers("POST", url+"/process", []byte("x"), 200) })
 }
 
+// A host that is asked to end while NATS is away ends in order, and does not wait for answers that can not come.
+func TestHostEndsWithoutNATS(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	h := r.host("a")
+	r.weft("provider", "start", "httpserver")
+	r.actor(module("guest"))
+	r.nats.kill()
+	children := descendants(h.pid())
+	if err := h.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-h.ended:
+	case <-time.After(recoveryLimit):
+		t.Errorf("still there after %v", recoveryLimit)
+	}
+	eventually(t, recoveryLimit, children.gone)
+}
+
 // Redis dies. Callers hear of it soon and clearly, and once it is back all is well without anybody's help.
 func TestRedisKilled(t *testing.T) {
 	t.Parallel()

@@ -25,12 +25,16 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		err = build(dir)
 	}
+	if err == nil {
+		err = keeper.start()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.RemoveAll(dir)
 		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		keeper.stop()
 		os.RemoveAll(dir)
 		os.Exit(code)
 	}))

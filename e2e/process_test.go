@@ -54,8 +54,10 @@ func spawn(t *testing.T, dir, name string, env []string, path string, args ...st
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
+	keeper.hold(p.pid())
 	go func() {
 		_ = p.cmd.Wait() // how it ended is of no interest, tests look at what it did
+		keeper.release(p.pid())
 		close(p.ended)
 	}()
 	return p

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,7 +30,9 @@ func (r *rig) up(args ...string) station {
 	if s.PID <= 1 {
 		r.t.Fatalf("weft up: %+v", s)
 	}
+	keeper.hold(s.PID)
 	r.t.Cleanup(func() {
+		defer keeper.release(s.PID)
 		if f := s.family(); f.gone() != nil {
 			_ = r.try("down")
 			if err := poll(5*time.Second, f.gone); err != nil {
@@ -163,6 +166,11 @@ func TestUpWithNodeFile(t *testing.T) {
 			}
 			if strings.Contains(log, "edge-cluster-seed") {
 				t.Error("the log shows the cluster's secret")
+			}
+			for line := range strings.Lines(log) {
+				if strings.Contains(line, "host is ready") && !json.Valid([]byte(line)) {
+					t.Errorf("enable_structured_logging, but the log has %s", line)
+				}
 			}
 			r.weft("down")
 		})
