@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,8 +43,33 @@ func (v *version) hostCall(ctx context.Context, binding, namespace, operation st
 	if err != nil {
 		return "none", nil, err
 	}
-	result, err := h.client.Call(ctx, rpc.Call{Origin: wire.ActorEntity(v.actor.id), Target: to, Operation: operation, Payload: payload})
+	result, err := h.callOut(ctx, rpc.Call{Origin: wire.ActorEntity(v.actor.id), Target: to, Operation: operation, Payload: payload})
 	return target, result, err
+}
+
+// retryDelays are the pauses before a call that found nobody is made again. A provider that was killed is back in a tenth
+// of a second, and an actor that is moved sooner, so that callers need not notice.
+var retryDelays = []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond}
+
+// callOut makes a call, again when nobody was there to begin it.
+func (h *Host) callOut(ctx context.Context, call rpc.Call) ([]byte, error) {
+	for attempt := 0; ; attempt++ {
+		result, err := h.client.Call(ctx, call)
+		if attempt == len(retryDelays) || !isNoResponders(err) {
+			return result, err
+		}
+		select {
+		case <-time.After(retryDelays[attempt]):
+		case <-ctx.Done():
+			return result, err
+		}
+	}
+}
+
+// isNoResponders reports whether this very call found nobody, rather than one that the target made.
+func isNoResponders(err error) bool {
+	var e *lattice.Error
+	return errors.As(err, &e) && e.Code == lattice.ErrNoResponders && !e.Remote
 }
 
 // resolve finds the entity that a guest means; target is its name for metrics.

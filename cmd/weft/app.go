@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,6 +35,8 @@ type app struct {
 	prefix  string
 	conn    connection
 	started time.Time
+
+	structured *slog.Logger // where say goes once a host logs JSON; nil: to standard error as text
 }
 
 // run runs one command line and returns the exit code.
@@ -106,7 +110,10 @@ func (a *app) guessOutput(args []string) {
 
 // say writes a line for people to standard error: progress, hints, warnings. Programs do not get it.
 func (a *app) say(format string, args ...any) {
-	if a.output == formatText && !a.quiet {
+	switch {
+	case a.structured != nil: // one form for the whole log
+		a.structured.Info(strings.TrimPrefix(fmt.Sprintf(format, args...), "- "))
+	case a.output == formatText && !a.quiet:
 		fmt.Fprintf(a.err, format+"\n", args...)
 	}
 }

@@ -95,7 +95,8 @@ func (h *hostFlags) logger(a *app) (*slog.Logger, error) {
 	case "text":
 		return slog.New(slog.NewTextHandler(a.err, opts)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(a.err, opts)), nil
+		a.structured = slog.New(slog.NewJSONHandler(a.err, opts))
+		return a.structured, nil
 	}
 	return nil, usagef("--log-format %q: want text or json", h.logFormat)
 }

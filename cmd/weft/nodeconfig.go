@@ -27,9 +27,6 @@ func readNodeFile(path string, a *app, cmd *cobra.Command, flags *hostFlags) (*n
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range f.Warnings {
-		a.say("weft: warning: %s: %s", path, w)
-	}
 	h := f.Host
 	set := func(flag, value string) {
 		if value == "" || cmd.Flags().Changed(flag) || err != nil {
@@ -78,6 +75,16 @@ func logLevel(s string) string {
 		return "debug"
 	}
 	return s
+}
+
+// warn tells what is doubtful in the file.
+func (c *nodeConfig) warn(a *app) {
+	if c.file == nil {
+		return
+	}
+	for _, w := range c.file.Warnings {
+		a.say("weft: warning: %s: %s", c.file.Path, w)
+	}
 }
 
 // apply starts what the file names. It returns nil when there is no file.

@@ -45,6 +45,11 @@ another machine is printed.`,
   weft up -f node.yaml --label zone=edge`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if detach && !child {
+				config, err := readNodeFile(file, a, cmd, &flags) // what is wrong or doubtful belongs before the user's eyes
+				if err != nil {
+					return err
+				}
+				config.warn(a)
 				return a.upDetached(cmd)
 			}
 			err := a.up(cmd, &flags, &nats, file, child)
@@ -78,6 +83,7 @@ func (a *app) up(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file str
 	if err != nil {
 		return err
 	}
+	config.warn(a)
 	if a.conn.url != "" {
 		nats = nil
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/weftlattice/weft/provider"
 )
 
-// Headers of a stored message. A string without expiry has neither, so that other tools can write one too.
+// Headers of a stored message. A short string without expiry has none, so that other tools can write one too.
 const (
 	headerKind    = "Weft-Kind"
 	headerExpires = "Weft-Expires" // milliseconds since 1970
@@ -137,7 +137,10 @@ func (b *bucket) load(ctx context.Context, key string) (*entry, uint64, error) {
 	if msg.Header.Get("KV-Operation") != "" || msg.Header.Get(jetstream.MarkerReasonHeader) != "" {
 		return nil, msg.Sequence, nil
 	}
-	e := &entry{kind: msg.Header.Get(headerKind), data: msg.Data}
+	e := &entry{kind: msg.Header.Get(headerKind)}
+	if e.data, err = inflate(msg.Header.Get(headerEncoding), msg.Data); err != nil {
+		return nil, 0, err
+	}
 	if text := msg.Header.Get(headerExpires); text != "" {
 		ms, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
@@ -161,6 +164,10 @@ func (b *bucket) save(ctx context.Context, key string, e *entry, revision uint64
 	var opts []jetstream.PublishOpt
 	if revision != anyRevision {
 		opts = append(opts, jetstream.WithExpectLastSequencePerSubject(revision))
+	}
+	if small := deflate(e.data); small != nil {
+		msg.Data = small
+		msg.Header.Set(headerEncoding, encodingDeflate)
 	}
 	if e.kind != "" {
 		msg.Header.Set(headerKind, e.kind)

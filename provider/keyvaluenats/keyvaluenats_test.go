@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -135,7 +136,9 @@ func TestTooLarge(t *testing.T) {
 	env := latticetest.NATS(t)
 	p := providertest.Start(t, env, cfg)
 	c := kvtest.Link(t, p, nil)
-	item := strings.Repeat("x", int(p.NC.MaxPayload()/10*7))
+	bytes := make([]byte, p.NC.MaxPayload()/10*7) // that no compression makes smaller
+	_, _ = rand.NewChaCha8([32]byte{}).Read(bytes)
+	item := string(bytes)
 	if _, err := c.ListAdd("l", item); err != nil {
 		t.Fatal(err)
 	}

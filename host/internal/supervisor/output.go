@@ -8,8 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
+
+	"github.com/weftlattice/weft/lattice"
 )
 
 const (
@@ -110,8 +113,14 @@ func (r *relay) line(raw []byte, cut bool) {
 	if r.panicked {
 		rec.level = max(rec.level, slog.LevelError)
 	}
+	rec.attrs = slices.DeleteFunc(rec.attrs, func(a slog.Attr) bool { return saidAlready[a.Key] })
 	if cut {
 		rec.attrs = append(rec.attrs, slog.Bool("cut", true))
 	}
 	r.log.LogAttrs(context.Background(), rec.level, rec.message, rec.attrs...)
 }
+
+// saidAlready are the attributes by which providers built on weft's SDK say who they are; the logger here says it in its
+// own words, and one key twice is more than JSON takes.
+var saidAlready = map[string]bool{"part": true, "name": true, lattice.LogHost: true, lattice.LogLattice: true,
+	lattice.LogProvider: true, lattice.LogLink: true}
