@@ -30,7 +30,7 @@ type processed struct {
 // The main job over real HTTP, with both stores.
 func TestEdgeJob(t *testing.T) {
 	t.Parallel()
-	r := newRigWith(t, largePayload) // a value is one message of NATS
+	r := newRig(t)
 	redis := r.redis()
 	r.hosts([]string{"a", "b"})
 	r.weft("provider", "start", "httpserver", "--host", "a")

@@ -40,25 +40,15 @@ type rig struct {
 	lattice lattice.Name
 	cluster signing.KeyPair
 	port    int
-	payload int // what the NATS server takes, in bytes
 	nats    *process
 	nc      *nats.Conn // the test's own
 	ctl     *control.Client
 }
 
-// Payloads of NATS servers.
-const (
-	barePayload  = 1 << 20 // of one that nobody has configured
-	largePayload = 8 << 20 // of the one in weft
-)
-
-// newRig starts a NATS server with JetStream for one test.
-func newRig(t *testing.T) *rig { return newRigWith(t, barePayload) }
-
-// newRigWith is newRig with a server that takes messages of payload bytes.
-func newRigWith(t *testing.T, payload int) *rig {
+// newRig starts a bare NATS server with JetStream for one test.
+func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), payload: payload}
+	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t)}
 	var err error
 	if r.cluster, err = signing.New(signing.KindCluster); err != nil {
 		t.Fatal(err)
@@ -85,7 +75,7 @@ func newStation(t *testing.T) *rig { return &rig{t: t, dir: t.TempDir()} }
 func (r *rig) startNATS() {
 	r.t.Helper()
 	config := filepath.Join(r.dir, "nats.conf")
-	text := fmt.Sprintf("listen: %q\nmax_payload: %d\njetstream: {store_dir: %q}\n", local(r.port), r.payload, filepath.Join(r.dir, "nats"))
+	text := fmt.Sprintf("listen: %q\njetstream: {store_dir: %q}\n", local(r.port), filepath.Join(r.dir, "nats"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
