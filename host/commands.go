@@ -11,6 +11,7 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/oci"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -227,9 +228,18 @@ func (c commands) changeLabel(key string, change func()) error {
 	return nil
 }
 
-// PutRegistries has no effect yet: OCI registries are not supported. Accepting keeps clients that send it going.
-func (c commands) PutRegistries(context.Context, control.RegistryCredentials) error {
-	c.log.Warn("registry credentials ignored: OCI references are not supported yet")
+// PutRegistries takes credentials for registries. They are kept in memory, and go before those of the host's settings.
+func (c commands) PutRegistries(_ context.Context, all control.RegistryCredentials) error {
+	known := map[string]oci.Credential{}
+	for registry, r := range all {
+		if r.RegistryType != "" && r.RegistryType != "oci" {
+			return &lattice.Error{Code: lattice.ErrInvalid, Op: "put registries", Entity: lattice.Printable(registry),
+				Detail: "registries of type " + lattice.Printable(r.RegistryType) + " are not supported, only oci"}
+		}
+		known[registry] = oci.Credential{Username: r.Username, Password: r.Password, Token: r.Token}
+		c.log.Info("registry credentials changed", "registry", lattice.Printable(registry))
+	}
+	c.resolver.SetCredentials(known)
 	return nil
 }
 

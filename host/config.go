@@ -12,6 +12,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/oci"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
@@ -46,6 +47,7 @@ type Config struct {
 	IdleTimeout   time.Duration // instances unused for so long are freed; default 1m
 	RecycleCalls  uint64        // an instance is replaced after so many calls; 0: never
 
+	OCI           oci.Config         // registries that actors and providers are fetched from
 	AllowFileLoad bool               // start actors and providers from files of this machine
 	CacheDir      string             // compiled code, fetched artifacts, extracted providers; default: none is kept on disk
 	Builtins      map[string]Builtin // providers that come with the binary, by name

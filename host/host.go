@@ -31,6 +31,7 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/oci"
 	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/store"
@@ -302,7 +303,13 @@ func (h *Host) newResolver() (*artifact.Resolver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return artifact.New(artifact.Config{Lattice: h.cfg.Lattice, JetStream: js, CacheDir: dir, AllowFileLoad: h.cfg.AllowFileLoad, Logger: h.log})
+	registries := h.cfg.OCI
+	registries.Logger = h.log
+	client, err := oci.New(registries)
+	if err != nil {
+		return nil, err
+	}
+	return artifact.New(artifact.Config{Lattice: h.cfg.Lattice, JetStream: js, CacheDir: dir, AllowFileLoad: h.cfg.AllowFileLoad, OCI: client, Logger: h.log})
 }
 
 func (h *Host) jetStream() (jetstream.JetStream, error) {

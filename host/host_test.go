@@ -305,7 +305,8 @@ func TestRefusedModules(t *testing.T) {
 		"expired":  {r.file("expired.wasm", expired), lattice.ErrTokenExpired},
 		"no wasm":  {r.file("text.wasm", []byte("hello")), lattice.ErrBadModule},
 		"missing":  {"file:///nowhere/at.all", lattice.ErrNotFound},
-		"registry": {"registry.example.com/echo:1.0", lattice.ErrInvalid},
+		"registry":  {"127.0.0.1:1/echo:1.0", lattice.ErrUnavailable},
+		"bare word": {"echo", lattice.ErrInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			failures := r.events(event.NameActorStartFailed, event.NameActorsStartFailed, event.NameActorScaleFailed)

@@ -37,6 +37,7 @@ type hostFlags struct {
 	recycle                                          uint64
 	logFormat, logLevel                              string
 	structured                                       bool
+	registries                                       registryFlags
 
 	fileHost, fileCluster signing.KeyPair // from a configuration file
 }
@@ -56,6 +57,7 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	fallback(f, "cluster-issuers", "WASMCLOUD_CLUSTER_ISSUERS")
 	f.BoolVar(&h.allowFiles, "allow-file-load", false, "let operators start files of this machine by file:// references")
 	fallback(f, "allow-file-load", "WASMCLOUD_ALLOW_FILE_LOAD")
+	h.registries.flags(f)
 	f.UintVar(&h.rpcTimeoutMs, "rpc-timeout-ms", uint(d.RPCTimeout.Milliseconds()), "milliseconds that a call may take when the caller says nothing")
 	fallback(f, "rpc-timeout-ms", "WASMCLOUD_RPC_TIMEOUT_MS")
 	f.UintVar(&h.shutdownDelayMs, "provider-shutdown-delay", uint(d.ProviderGrace.Milliseconds()), "milliseconds between asking a provider to end and killing it")
@@ -105,6 +107,7 @@ func (h *hostFlags) logger(a *app) (*slog.Logger, error) {
 func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log *slog.Logger) (cfg host.Config, release func(), err error) {
 	a.secretFlag(cmd, "host-seed")
 	a.secretFlag(cmd, "cluster-seed")
+	a.secretFlag(cmd, "oci-password")
 	cfg = host.DefaultConfig()
 	release = func() {}
 	if cfg.Lattice, err = a.latticeName(); err != nil {
@@ -131,6 +134,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	cfg.ProviderGrace = time.Duration(h.shutdownDelayMs) * time.Millisecond
 	cfg.Heartbeat, cfg.DrainTimeout, cfg.ProviderReady, cfg.Limits.Execution = h.heartbeat, h.drain, h.ready, h.execution
 	cfg.QueuePerActor, cfg.RecycleCalls = h.queue, h.recycle
+	cfg.OCI = h.registries.config()
 	cfg.CacheDir = filepath.Join(a.dataDir, "cache")
 	cfg.StructuredLogging = h.logFormat == "json"
 	cfg.Guard = []string{exe, "provider", "guard"}

@@ -15,10 +15,12 @@ const (
 	digestHex    = 64
 )
 
-// Reference names an artifact in the lattice's store: "lattice://NAME@sha256:HEX". The digest alone decides which bytes
-// are meant; the name is for people.
+// Reference names an artifact in the lattice's store: "lattice://NAME@sha256:HEX" or "lattice://NAME:TAG". Where there is
+// a digest, it alone decides which bytes are meant, and the rest is for people; else the tag does, see Resolve. At least
+// one of them is set.
 type Reference struct {
 	Name   string // 1 to 128 letters, digits, '.', '_', '-'; it begins with a letter or digit
+	Tag    string // of the same form
 	Digest string // "sha256:" and 64 lower-case hexadecimal digits
 }
 
@@ -34,21 +36,34 @@ func ParseReference(s string) (Reference, error) {
 	if !ok {
 		return invalid("it does not begin with " + Scheme)
 	}
-	name, digest, ok := strings.Cut(rest, "@")
-	if !ok {
-		return invalid("the digest is missing: want " + Scheme + "NAME@sha256:HEX")
-	}
-	if !IsDigest(digest) {
+	rest, digest, pinned := strings.Cut(rest, "@")
+	name, tag, tagged := strings.Cut(rest, ":")
+	switch {
+	case !pinned && !tagged:
+		return invalid("the tag or the digest is missing: want " + Scheme + "NAME:TAG or " + Scheme + "NAME@sha256:HEX")
+	case pinned && !IsDigest(digest):
 		return invalid("the digest is not sha256: and 64 lower-case hexadecimal digits")
+	case !isName(name):
+		return invalid("the name " + nameForm)
+	case tagged && !isName(tag):
+		return invalid("the tag " + nameForm)
 	}
-	if !isName(name) {
-		return invalid("the name is not 1 to 128 letters, digits, '.', '_' or '-'")
-	}
-	return Reference{name, digest}, nil
+	return Reference{name, tag, digest}, nil
 }
 
+const nameForm = "is not 1 to 128 letters, digits, '.', '_' or '-'"
+
 // String returns the reference as text.
-func (r Reference) String() string { return Scheme + r.Name + "@" + r.Digest }
+func (r Reference) String() string {
+	s := Scheme + r.Name
+	if r.Tag != "" {
+		s += ":" + r.Tag
+	}
+	if r.Digest != "" {
+		s += "@" + r.Digest
+	}
+	return s
+}
 
 // object is the name in the store: the digits of the digest.
 func (r Reference) object() string { return strings.TrimPrefix(r.Digest, digestPrefix) }

@@ -47,6 +47,7 @@ type Info struct {
 	Kind      string // KindActor or KindProvider
 	SizeBytes uint64
 	Pushed    time.Time
+	Tags      []string // "NAME:TAG" of each tag that means it now, in order
 }
 
 // Digest returns the digest of data as references spell it.
@@ -59,12 +60,12 @@ func Digest(data []byte) string {
 // name in List stays that of the first push. Errors: ErrInvalid (name, no data), ErrTooLarge (more than MaxBytes),
 // ErrUnavailable (no JetStream, or it did not answer), ErrCanceled.
 func Push(ctx context.Context, js jetstream.JetStream, l lattice.Name, name string, data []byte) (string, error) {
-	ref := Reference{name, Digest(data)}
+	ref := Reference{Name: name, Digest: Digest(data)}
 	const op = "push artifact"
 	switch {
 	case !isName(name):
 		return "", &lattice.Error{Code: lattice.ErrInvalid, Op: op, Entity: lattice.Printable(name),
-			Detail: "the name is not 1 to 128 letters, digits, '.', '_' or '-'"}
+			Detail: "the name " + nameForm}
 	case len(data) == 0:
 		return "", &lattice.Error{Code: lattice.ErrInvalid, Op: op, Entity: name, Detail: "it is empty"}
 	case len(data) > MaxBytes:
@@ -94,7 +95,7 @@ func Push(ctx context.Context, js jetstream.JetStream, l lattice.Name, name stri
 	return ref.String(), nil
 }
 
-// Get returns the bytes of a reference, verified. maxBytes limits them; 0 means MaxBytes. Errors: ErrNotFound,
+// Get returns the bytes of a reference, verified. One without a digest is resolved first. maxBytes limits them; 0 means MaxBytes. Errors: ErrNotFound,
 // ErrTooLarge, ErrInvalid (the stored bytes are not those of the digest), ErrUnavailable, ErrCanceled.
 func Get(ctx context.Context, js jetstream.JetStream, l lattice.Name, ref Reference, maxBytes int64) ([]byte, error) {
 	if maxBytes <= 0 {
@@ -102,6 +103,12 @@ func Get(ctx context.Context, js jetstream.JetStream, l lattice.Name, ref Refere
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
+	if ref.Digest == "" {
+		var err error
+		if ref, err = Resolve(ctx, js, l, ref); err != nil {
+			return nil, err
+		}
+	}
 	data, err := get(ctx, js, l, ref, maxBytes)
 	if err != nil && ctx.Err() == nil && errors.Is(err, lattice.ErrInvalid) {
 		// Two first pushes at the same time replace each other's chunks while they are read.
@@ -161,12 +168,21 @@ func List(ctx context.Context, js jetstream.JetStream, l lattice.Name) ([]Info, 
 		return nil, storeError("list artifacts", Reference{}, err)
 	}
 	infos := make([]Info, 0, len(objects))
+	tags := map[string][]string{} // by digest
 	for _, o := range objects {
-		ref := Reference{CleanName(o.Metadata[metaName]), digestPrefix + o.Name}
+		if t, ok := tagOf(o); ok {
+			tags[t.Digest] = append(tags[t.Digest], t.Name+":"+t.Tag)
+			continue
+		}
+		ref := Reference{Name: CleanName(o.Metadata[metaName]), Digest: digestPrefix + o.Name}
 		if o.Deleted || !IsDigest(ref.Digest) {
 			continue // not ours
 		}
 		infos = append(infos, Info{Reference: ref, Kind: o.Metadata[metaKind], SizeBytes: o.Size, Pushed: o.ModTime})
+	}
+	for i, info := range infos {
+		infos[i].Tags = tags[info.Digest]
+		slices.Sort(infos[i].Tags)
 	}
 	slices.SortFunc(infos, func(a, b Info) int {
 		if c := strings.Compare(a.Name, b.Name); c != 0 {
@@ -177,7 +193,7 @@ func List(ctx context.Context, js jetstream.JetStream, l lattice.Name) ([]Info, 
 	return infos, nil
 }
 
-// Delete removes an artifact. Hosts that have it cached go on using it. One that is not there is ErrNotFound.
+// Delete removes an artifact by its digest. Tags that mean it stay, see Untag. Hosts that have it cached go on using it. One that is not there is ErrNotFound.
 func Delete(ctx context.Context, js jetstream.JetStream, l lattice.Name, ref Reference) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -233,7 +249,7 @@ func tooLarge(op string, ref Reference, have uint64, limit int64) error {
 // storeError gives an error of the object store its code.
 func storeError(op string, ref Reference, err error) error {
 	e := &lattice.Error{Code: lattice.ErrUnavailable, Op: op, Err: err}
-	if ref.Digest != "" {
+	if ref.Name != "" {
 		e.Entity = ref.String()
 	}
 	switch {

@@ -18,6 +18,7 @@ import (
 	store "github.com/weftlattice/weft/lattice/artifact"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/oci"
 )
 
 // DefaultCacheBytes is how much a cache keeps: 1 GiB.
@@ -33,6 +34,8 @@ type Config struct {
 	MaxBytes      int64 // limit of one artifact; 0 is 256 MiB
 	AllowFileLoad bool  // whether files of this machine may be loaded
 
+	OCI *oci.Client // registries; nil: only what was fetched before. The resolver closes it
+
 	Logger *slog.Logger // nil discards
 }
 
@@ -40,6 +43,7 @@ type Config struct {
 type Artifact struct {
 	Ref    string // as it was asked for
 	Digest string // of Bytes: "sha256:" and 64 hexadecimal digits
+	Source string // digest of the registry's manifest, or empty
 	Bytes  []byte // shared by all who asked at the same time: not to be changed
 }
 
@@ -47,6 +51,7 @@ type Artifact struct {
 type Resolver struct {
 	cfg     Config
 	blobs   *cache
+	tags    memory
 	execDir string
 	flights flights
 }
@@ -72,22 +77,40 @@ func New(cfg Config) (*Resolver, error) {
 	return &Resolver{
 		cfg:     cfg,
 		blobs:   &cache{dir: filepath.Join(dir, "blobs"), limit: cfg.CacheBytes, log: cfg.Logger, now: time.Now},
+		tags:    memory{dir: filepath.Join(dir, "refs"), log: cfg.Logger},
 		execDir: filepath.Join(dir, "bin"),
 	}, nil
 }
 
 // Close waits for fetches that nobody waits for any more. No Fetch may begin after it.
-func (r *Resolver) Close() { r.flights.wait() }
+func (r *Resolver) Close() {
+	r.flights.wait()
+	if r.cfg.OCI != nil {
+		r.cfg.OCI.Close()
+	}
+}
+
+// SetCredentials adds credentials for registries, or replaces them. They are kept in memory only.
+func (r *Resolver) SetCredentials(all map[string]oci.Credential) {
+	if r.cfg.OCI != nil {
+		r.cfg.OCI.SetCredentials(all)
+	}
+}
 
 // Fetch returns what ref stands for:
 //
 //	lattice://NAME@sha256:HEX   from the cache or the lattice's store
+//	lattice://NAME:TAG          the same, for the digest that the tag means in the store now
 //	file:///path, /path         a file of this machine, when file loading is allowed
+//	REGISTRY/REPO:TAG@DIGEST    from the cache or a registry, with or without "oci://"; see oci.ParseReference
+//
+// Tags are looked up each time. When that is not possible, because the registry or the store is away, the digest that
+// the tag meant last is used, with a warning in the log. What has a digest and is cached needs nobody.
 //
 // Those who ask for the same reference at the same time share one fetch. Errors, with the reference as Entity:
-// ErrInvalid (no such form; a registry's reference, which is not supported yet), ErrDenied (file loading is not
-// allowed), ErrNotFound, ErrTooLarge, ErrUnavailable (the file is unreadable, the store is away), ErrTimeout and
-// ErrCanceled (ctx).
+// ErrInvalid (no such form), ErrDenied (file loading is not allowed, the tag "latest", a registry's login), ErrNotFound,
+// ErrTooLarge, ErrBadModule (what the registry has is something else), ErrHashMismatch, ErrUnavailable (the file is
+// unreadable, the store or the registry is away), ErrTimeout and ErrCanceled (ctx).
 func (r *Resolver) Fetch(ctx context.Context, ref string) (Artifact, error) {
 	path, isFile, err := filePath(ref)
 	switch {
@@ -96,15 +119,15 @@ func (r *Resolver) Fetch(ctx context.Context, ref string) (Artifact, error) {
 	case isFile && !r.cfg.AllowFileLoad:
 		return Artifact{}, fail(lattice.ErrDenied, ref,
 			"this host does not load files; start it with --allow-file-load or WEFT_ALLOW_FILE_LOAD=true", nil)
-	case !isFile && !store.IsReference(ref):
-		return Artifact{}, fail(lattice.ErrInvalid, ref, "OCI references are not supported yet: "+
-			"push the file into the lattice, or give an absolute path or "+store.Scheme+"NAME@sha256:HEX", nil)
 	}
 	a, err := r.flights.do(ctx, ref, func(ctx context.Context) (Artifact, error) {
-		if isFile {
+		switch {
+		case isFile:
 			return r.file(ref, path)
+		case store.IsReference(ref):
+			return r.stored(ctx, ref)
 		}
-		return r.stored(ctx, ref)
+		return r.pulled(ctx, ref)
 	})
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return Artifact{}, fail(lattice.CodeOf(err), ref, "", nil)
@@ -153,29 +176,6 @@ func (r *Resolver) file(ref, path string) (Artifact, error) {
 		return Artifact{}, r.tooLarge(ref)
 	}
 	return Artifact{Ref: ref, Digest: store.Digest(data), Bytes: data}, nil
-}
-
-func (r *Resolver) stored(ctx context.Context, text string) (Artifact, error) {
-	ref, err := store.ParseReference(text)
-	if err != nil {
-		return Artifact{}, err
-	}
-	data, ok := r.blobs.get(ref.Digest)
-	if ok {
-		if int64(len(data)) > r.cfg.MaxBytes {
-			return Artifact{}, r.tooLarge(text)
-		}
-		return Artifact{Ref: text, Digest: ref.Digest, Bytes: data}, nil
-	}
-	if r.cfg.JetStream == nil {
-		return Artifact{}, fail(lattice.ErrUnavailable, text, "it is not cached, and there is no connection to the lattice's store", nil)
-	}
-	data, err = store.Get(ctx, r.cfg.JetStream, r.cfg.Lattice, ref, r.cfg.MaxBytes)
-	if err != nil {
-		return Artifact{}, err
-	}
-	r.blobs.put(ref.Digest, data)
-	return Artifact{Ref: text, Digest: ref.Digest, Bytes: data}, nil
 }
 
 func (r *Resolver) tooLarge(ref string) error {

@@ -23,7 +23,10 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// After a push of little data nats.go 1.55 may leave a goroutine that waits for a channel which has been forgotten already.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect"))
+}
 
 func resolver(t *testing.T, cfg Config) *Resolver {
 	t.Helper()
@@ -93,9 +96,9 @@ func TestRefusals(t *testing.T) {
 		{"file on another host", "file://host/a.wasm", Config{AllowFileLoad: true}, lattice.ErrInvalid, "file:///"},
 		{"relative file URL", "file:a.wasm", Config{AllowFileLoad: true}, lattice.ErrInvalid, "file:///"},
 		{"relative path", "./a.wasm", Config{AllowFileLoad: true}, lattice.ErrInvalid, "not absolute"},
-		{"registry", "ghcr.io/x/echo:1", Config{}, lattice.ErrInvalid, "OCI references are not supported yet"},
-		{"registry URL", "oci://ghcr.io/x/echo:1", Config{}, lattice.ErrInvalid, "OCI references are not supported yet"},
-		{"empty", "", Config{}, lattice.ErrInvalid, "OCI"},
+		{"bare word", "echo", Config{}, lattice.ErrInvalid, "want registry[:port]/repository:tag"},
+		{"empty", "", Config{}, lattice.ErrInvalid, "want registry"},
+		{"registry, no client", "ghcr.io/x/echo@sha256:" + strings.Repeat("0", 64), Config{}, lattice.ErrUnavailable, "no registry"},
 		{"malformed", "lattice://a", Config{}, lattice.ErrInvalid, "digest is missing"},
 		{"not cached, no connection", "lattice://a" + digest, Config{}, lattice.ErrUnavailable, "not cached"},
 	} {

@@ -1,0 +1,142 @@
+// Package oci fetches modules and provider archives from registries and puts them there, and keeps them in OCI image
+// layouts for places without a network.
+package oci
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/retry"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// Defaults of a Config.
+const (
+	DefaultMaxBytes = 256 << 20       // of one artifact
+	DefaultTimeout  = 5 * time.Minute // of an operation whose context has no deadline
+)
+
+const (
+	dialTimeout   = 10 * time.Second
+	answerTimeout = 30 * time.Second // for a registry's answer to begin
+	maxRetries    = 2                // of requests that a busy registry turns away
+)
+
+// Config says which registries a Client talks to, and how. The zero value talks to all of them over TLS, anonymously.
+type Config struct {
+	AllowLatest  bool                  // take the tag "latest", also where a missing tag means it
+	Insecure     []string              // registries ("host:port") that are spoken to over plain HTTP; all others over TLS
+	CAFile       string                // PEM file of authorities to trust besides the system's
+	Credentials  map[string]Credential // by registry ("host[:port]")
+	DockerConfig bool                  // look for further credentials where docker and its helpers keep them
+
+	MaxBytes int64        // limit of one artifact; 0 is 256 MiB
+	Logger   *slog.Logger // nil discards
+}
+
+// Client talks to registries. It is safe for concurrent use.
+type Client struct {
+	cfg    Config
+	http   *http.Client
+	logins *logins
+}
+
+// New makes a client. It connects to nothing. A file of authorities that can not be read or holds none is ErrInvalid.
+func New(cfg Config) (*Client, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MaxBytes <= 0 {
+		cfg.MaxBytes = DefaultMaxBytes
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	transport.ResponseHeaderTimeout = answerTimeout
+	if cfg.CAFile != "" {
+		pool, err := authorities(cfg.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	patient := retry.NewTransport(transport)
+	patient.Policy = func() retry.Policy {
+		return &retry.GenericPolicy{Retryable: retry.DefaultPredicate, Backoff: retry.DefaultBackoff,
+			MinWait: 200 * time.Millisecond, MaxWait: 3 * time.Second, MaxRetry: maxRetries}
+	}
+	return &Client{cfg: cfg, http: &http.Client{Transport: patient}, logins: newLogins(cfg)}, nil
+}
+
+func authorities(file string) (*x509.CertPool, error) {
+	invalid := func(detail string, err error) error {
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "read registry authorities", Entity: file, Detail: detail, Err: err}
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, invalid("", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, invalid("it holds no certificate in PEM form", nil)
+	}
+	return pool, nil
+}
+
+// Close ends idle connections.
+func (c *Client) Close() {
+	if t, ok := c.http.Transport.(*retry.Transport); ok {
+		if base, ok := t.Base.(*http.Transport); ok {
+			base.CloseIdleConnections()
+		}
+	}
+}
+
+// SetCredentials adds credentials, or replaces those of the same registries. They are kept in memory only.
+func (c *Client) SetCredentials(all map[string]Credential) { c.logins.set(all) }
+
+// Check refuses what this client would not fetch whatever the registry says: the tag "latest" without a digest, unless it
+// is allowed, is ErrDenied.
+func (c *Client) Check(ref Reference) error {
+	if ref.Tag == Latest && ref.Digest == "" && !c.cfg.AllowLatest {
+		return &lattice.Error{Code: lattice.ErrDenied, Op: "fetch", Entity: ref.String(),
+			Detail: "the tag latest does not say which version is meant; give another tag or a digest, or allow it with --oci-allow-latest (WASMCLOUD_OCI_ALLOW_LATEST)"}
+	}
+	return nil
+}
+
+// repository prepares access to where a reference lies.
+func (c *Client) repository(ref Reference) (*remote.Repository, error) {
+	repo, err := remote.NewRepository(ref.Registry + "/" + ref.Repository)
+	if err != nil {
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "fetch", Entity: ref.String(), Err: err}
+	}
+	client := &auth.Client{Client: c.http, Credential: c.logins.find, Cache: c.logins.tokens()}
+	client.SetUserAgent("weft")
+	repo.Client = client
+	repo.PlainHTTP = slices.ContainsFunc(c.cfg.Insecure, func(r string) bool { return strings.EqualFold(r, ref.Registry) })
+	repo.HandleWarning = func(w remote.Warning) {
+		c.cfg.Logger.Warn("the registry warns", lattice.LogRef, ref.String(), "warning", lattice.Printable(w.Text))
+	}
+	return repo, nil
+}
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, DefaultTimeout)
+}
