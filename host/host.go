@@ -182,7 +182,8 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	opened(func(context.Context) error { h.resolver.Close(); return nil })
 	h.verifier = signing.NewVerifier(append([]string{h.cfg.Cluster.Public()}, h.cfg.Issuers...)...)
 	h.client = rpc.NewClient(h.rpc, rpc.ClientConfig{Lattice: h.cfg.Lattice, HostID: string(h.id), Cluster: h.cfg.Cluster, Timeout: h.cfg.RPCTimeout})
-	h.server = rpc.NewServer(h.rpc, rpc.ServerConfig{Lattice: h.cfg.Lattice, Verifier: h.verifier, Timeout: h.cfg.RPCTimeout, Logger: h.log, Observe: h.observe})
+	h.server = rpc.NewServer(h.rpc, rpc.ServerConfig{Lattice: h.cfg.Lattice, Verifier: h.verifier, Timeout: h.cfg.RPCTimeout,
+		MaxAge: h.cfg.CallMaxAge, MaxAhead: h.cfg.CallMaxAhead, Logger: h.log, Observe: h.observe})
 	opened(h.server.Close)
 	if len(h.cfg.Guard) > 0 {
 		if h.guard, err = supervisor.StartGuard(ctx, h.cfg.Guard[0], h.cfg.Guard[1:], h.log); err != nil {

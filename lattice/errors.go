@@ -42,6 +42,7 @@ const (
 	ErrMissingCapability Code = 38 // the actor's claims do not grant the contract
 	ErrUnsigned          Code = 39 // a module or provider without claims
 	ErrDenied            Code = 40 // policy
+	ErrReplayed          Code = 41 // the same invocation came before
 )
 
 var codes = map[Code]struct{ name, text string }{
@@ -73,6 +74,7 @@ var codes = map[Code]struct{ name, text string }{
 	ErrMissingCapability: {"missing_capability", "Invocation not authorized: missing capability claim"},
 	ErrUnsigned:          {"unsigned", "No claims found in source module"},
 	ErrDenied:            {"denied", "denied by policy"},
+	ErrReplayed:          {"replayed", "Invocation was received before"},
 }
 
 var codeByName = func() map[string]Code {
@@ -106,7 +108,7 @@ func ParseCode(name string) (Code, bool) {
 }
 
 // Refusal reports whether the receiver turned the call down for reasons of trust, before any work.
-func (c Code) Refusal() bool { return c >= ErrTokenMalformed && c <= ErrDenied }
+func (c Code) Refusal() bool { return c >= ErrTokenMalformed && c <= ErrReplayed }
 
 // Retryable reports whether the same call may succeed later or elsewhere and certainly has not begun.
 func (c Code) Retryable() bool { return c == ErrBusy || c == ErrNoResponders }

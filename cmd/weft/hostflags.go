@@ -32,6 +32,7 @@ type hostFlags struct {
 	allowFiles, oldHeartbeat                         bool
 	rpcTimeoutMs, shutdownDelayMs                    uint
 	heartbeat, drain, execution, ready               time.Duration
+	callMaxAge, callMaxAhead                         time.Duration
 	memory                                           string
 	queue                                            int
 	recycle                                          uint64
@@ -60,6 +61,8 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	h.registries.flags(f)
 	f.UintVar(&h.rpcTimeoutMs, "rpc-timeout-ms", uint(d.RPCTimeout.Milliseconds()), "milliseconds that a call may take when the caller says nothing")
 	fallback(f, "rpc-timeout-ms", "WASMCLOUD_RPC_TIMEOUT_MS")
+	f.DurationVar(&h.callMaxAge, "call-max-age", d.CallMaxAge, "how long ago a call may have been signed, by the signer's clock")
+	f.DurationVar(&h.callMaxAhead, "call-max-ahead", d.CallMaxAhead, "how far the clock of a caller may be ahead")
 	f.UintVar(&h.shutdownDelayMs, "provider-shutdown-delay", uint(d.ProviderGrace.Milliseconds()), "milliseconds between asking a provider to end and killing it")
 	fallback(f, "provider-shutdown-delay", "WASMCLOUD_PROV_SHUTDOWN_DELAY_MS")
 	f.StringVar(&h.providerURL, "provider-nats-url", "", "NATS address that providers are given (default: the host's)")
@@ -133,6 +136,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	cfg.RPCTimeout = time.Duration(h.rpcTimeoutMs) * time.Millisecond
 	cfg.ProviderGrace = time.Duration(h.shutdownDelayMs) * time.Millisecond
 	cfg.Heartbeat, cfg.DrainTimeout, cfg.ProviderReady, cfg.Limits.Execution = h.heartbeat, h.drain, h.ready, h.execution
+	cfg.CallMaxAge, cfg.CallMaxAhead = h.callMaxAge, h.callMaxAhead
 	cfg.QueuePerActor, cfg.RecycleCalls = h.queue, h.recycle
 	cfg.OCI = h.registries.config()
 	cfg.CacheDir = filepath.Join(a.dataDir, "cache")

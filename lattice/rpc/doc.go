@@ -2,7 +2,9 @@
 // verifies and dispatches one. Hosts and providers are both a client and a server around something of their own.
 //
 // Trust. Every invocation carries claims signed by the cluster key over origin, target, operation and payload; the
-// server refuses whatever fails a check with one of the token codes of package lattice, before any work is done.
+// server refuses whatever fails a check with one of the token codes of package lattice, before any work is done. It
+// serves each invocation once: one whose id it has seen is refused with lattice.ErrReplayed, and one that is so old that
+// ids of its time are forgotten, with lattice.ErrTokenExpired. Each server remembers its own calls only.
 //
 // Load. NATS calls a subscription's callback serially, so the callback only counts and hands over; verification and the
 // handler run on a goroutine of their own. Each endpoint admits a bounded number of calls; beyond it callers get

@@ -23,6 +23,8 @@ type ServerConfig struct {
 	Verifier *signing.Verifier
 	Timeout  time.Duration // for calls that say no remaining time; default DefaultTimeout
 	MaxBytes uint64        // bounds requests and responses; default DefaultMaxBytes
+	MaxAge   time.Duration // how long ago an invocation may have been signed; default DefaultMaxAge
+	MaxAhead time.Duration // how far a signer's clock may be ahead; default DefaultMaxAhead
 	Logger   *slog.Logger
 	// Observe is called after each call, refused and busy ones included, concurrently; may be nil. The invocation is
 	// nil when it could not be decoded.
@@ -49,6 +51,9 @@ type Server struct {
 	end context.CancelFunc
 
 	chunks *chunks
+	window window
+	seen   *seen
+	clocks clocks
 
 	mu     sync.Mutex
 	subs   map[*Subscription]struct{} // guarded by mu
@@ -63,8 +68,15 @@ func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = DefaultMaxBytes
 	}
+	if cfg.MaxAge <= 0 {
+		cfg.MaxAge = DefaultMaxAge
+	}
+	if cfg.MaxAhead <= 0 {
+		cfg.MaxAhead = DefaultMaxAhead
+	}
 	ctx, end := context.WithCancel(context.Background())
-	return &Server{nc: nc, cfg: cfg, ctx: ctx, end: end, chunks: &chunks{nc: nc, lattice: cfg.Lattice}, subs: map[*Subscription]struct{}{}}
+	return &Server{nc: nc, cfg: cfg, ctx: ctx, end: end, chunks: &chunks{nc: nc, lattice: cfg.Lattice},
+		window: window{past: cfg.MaxAge, future: cfg.MaxAhead}, seen: newSeen(cfg.MaxAge+cfg.MaxAhead, maxSeen), subs: map[*Subscription]struct{}{}}
 }
 
 // Subscription is an endpoint being served.
@@ -152,11 +164,14 @@ func (sub *Subscription) serve(msg *nats.Msg) {
 	if err == nil {
 		err = sub.complete(ctx, inv)
 	}
+	var id string
 	if err == nil {
-		err = sub.verify(inv)
+		id, err = sub.verify(inv)
 	}
 	if err == nil {
-		payload, err = sub.handle(withTrace(ctx, inv, msg.Header), inv)
+		if payload, err = sub.handle(withTrace(ctx, inv, msg.Header), inv); notBegun(err) {
+			sub.server.seen.remove(id) // so that it may be delivered again
+		}
 	}
 	sub.server.answer(ctx, msg, inv, payload, time.Since(start), err)
 }
@@ -175,18 +190,30 @@ func (sub *Subscription) complete(ctx context.Context, inv *wire.Invocation) (er
 	return err
 }
 
-func (sub *Subscription) verify(inv *wire.Invocation) error {
+// notBegun reports whether a handler turned the call away without doing anything for it.
+func notBegun(err error) bool {
+	var e *lattice.Error
+	return err != nil && lattice.CodeOf(err).Retryable() && (!errors.As(err, &e) || !e.Remote)
+}
+
+// verify checks the claims of an invocation and that it did not come before, and returns the id that was signed. Ids are
+// remembered last: what fails a check can not use one up.
+func (sub *Subscription) verify(inv *wire.Invocation) (id string, err error) {
 	// Clients of the dialect send host ids that are no valid keys; only their form counts.
 	if len(inv.HostID) != lattice.KeyLength || inv.HostID[0] != 'N' && inv.HostID[0] != 'C' {
-		return &lattice.Error{Code: lattice.ErrTokenMalformed, Detail: "host_id " + lattice.Printable(inv.HostID) + " is not the key of a host"}
+		return "", &lattice.Error{Code: lattice.ErrTokenMalformed, Detail: "host_id " + lattice.Printable(inv.HostID) + " is not the key of a host"}
 	}
+	now := time.Now()
 	origin, to := inv.OriginURL(), inv.TargetURL()
-	err := sub.server.cfg.Verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, origin, to,
-		wire.Hash(origin, to, inv.Operation, inv.Msg), time.Now())
+	verified, err := sub.server.cfg.Verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, origin, to,
+		wire.Hash(origin, to, inv.Operation, inv.Msg), now)
 	if err == nil && inv.Target.PublicKey != sub.ep.Target.PublicKey {
 		err = &lattice.Error{Code: lattice.ErrWrongTarget, Detail: lattice.Printable(inv.Target.PublicKey)}
 	}
-	return err
+	if err == nil {
+		err = sub.server.admitOnce(inv.HostID, verified, now)
+	}
+	return verified.ID, err
 }
 
 // handle keeps a panic of one handler from ending the process and everybody else's calls.

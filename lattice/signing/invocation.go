@@ -37,47 +37,57 @@ func appendInvocationClaims(b []byte, jti string, iat int64, iss, sub, originURL
 	return append(b, '}')
 }
 
+// Verified is what the claims of an invocation say that its receiver can not know otherwise.
+type Verified struct {
+	ID       string    // the id that was signed; never empty
+	IssuedAt time.Time // by the clock of the signer, in whole seconds; zero when the claims do not say
+}
+
 // VerifyInvocation checks the claims token of an invocation against what the receiver computed itself: both URLs and the
 // hash over the complete payload. A non-empty id must be the one the token was made for. The checks come in this order,
 // each with its own code: ErrTokenMalformed, ErrTokenExpired, ErrTokenNotYetValid, ErrTokenSignature, ErrUnknownIssuer,
 // and ErrHashMismatch for id, URLs and hash. A time bound is compared in whole seconds; exp is valid to its last second.
-func (v *Verifier) VerifyInvocation(tokenText, id, originURL, targetURL, hash string, now time.Time) error {
+// How old a token may be is up to the receiver, who finds its age in the result.
+func (v *Verifier) VerifyInvocation(tokenText, id, originURL, targetURL, hash string, now time.Time) (Verified, error) {
 	t, err := splitToken(tokenText, maxInvocationToken)
 	if err != nil {
-		return err
+		return Verified{}, err
 	}
 	c, err := parseInvocationClaims(t.claims)
 	if err != nil {
-		return err
+		return Verified{}, err
 	}
 	key, trusted := v.lookup(c.iss)
 	if !trusted {
 		var raw []byte
 		if _, raw, err = decodePublic(string(c.iss)); err != nil {
-			return malformed("iss is no public key")
+			return Verified{}, malformed("iss is no public key")
 		}
 		key = ed25519.PublicKey(raw)
 	}
 	if err := checkTimes(c.exp.ptr(), c.nbf.ptr(), now); err != nil {
-		return err
+		return Verified{}, err
 	}
 	if err := verifyToken(&t, key); err != nil {
-		return err
+		return Verified{}, err
 	}
 	if !trusted {
-		return &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: string(c.iss)}
+		return Verified{}, &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: string(c.iss)}
 	}
 	switch {
 	case id != "" && string(c.sub) != id:
-		return differs("id ", id, c.sub)
+		return Verified{}, differs("id ", id, c.sub)
 	case string(c.targetURL) != targetURL:
-		return differs("target ", targetURL, c.targetURL)
+		return Verified{}, differs("target ", targetURL, c.targetURL)
 	case string(c.originURL) != originURL:
-		return differs("origin ", originURL, c.originURL)
+		return Verified{}, differs("origin ", originURL, c.originURL)
 	case string(c.hash) != hash:
-		return differs("", hash, c.hash)
+		return Verified{}, differs("", hash, c.hash)
 	}
-	return nil
+	if id == "" {
+		id = string(c.sub)
+	}
+	return Verified{ID: id, IssuedAt: c.iat.time()}, nil
 }
 
 func differs(what, have string, signed []byte) error {
@@ -95,7 +105,7 @@ func wrongKind(op string, k KeyPair, want byte) error {
 
 // invocationClaims are the claims that matter to a receiver. The slices point into the decoded token.
 type invocationClaims struct {
-	exp, nbf                   optional
+	exp, nbf, iat              optional
 	iss, sub                   []byte
 	targetURL, originURL, hash []byte
 }
@@ -113,6 +123,14 @@ func (o *optional) ptr() *uint64 {
 	return &o.value
 }
 
+// time is the moment that a number of seconds means; zero when it is missing.
+func (o *optional) time() time.Time {
+	if !o.set {
+		return time.Time{}
+	}
+	return time.Unix(int64(min(o.value, 1<<40)), 0)
+}
+
 func parseInvocationClaims(data []byte) (c invocationClaims, err error) {
 	j := scanner{data: data}
 	wascap := false
@@ -122,6 +140,8 @@ func parseInvocationClaims(data []byte) (c invocationClaims, err error) {
 			return j.number(&c.exp)
 		case "nbf":
 			return j.number(&c.nbf)
+		case "iat":
+			return j.number(&c.iat)
 		case "iss":
 			return j.text(&c.iss)
 		case "sub":

@@ -37,7 +37,7 @@ func TestInvocationGolden(t *testing.T) {
 	if !strings.HasSuffix(got, "."+sig) {
 		t.Fatalf("signature differs: %s", got)
 	}
-	if err := NewVerifier(clusterKey).VerifyInvocation(got, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err != nil {
+	if _, err := NewVerifier(clusterKey).VerifyInvocation(got, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -54,7 +54,7 @@ func TestSignInvocation(t *testing.T) {
 		t.Error("two tokens have the same id")
 	}
 	want := strings.ToValidUTF8(hostile, "\ufffd")
-	if err := NewVerifier(k.Public()).VerifyInvocation(a, "id", want, goldenTarget, goldenHash, goldenNow); err != nil {
+	if _, err := NewVerifier(k.Public()).VerifyInvocation(a, "id", want, goldenTarget, goldenHash, goldenNow); err != nil {
 		t.Error(err)
 	}
 	for _, bad := range []KeyPair{{}, goldenKey(t, 'A')} {
@@ -80,7 +80,8 @@ func TestInvocationRefusals(t *testing.T) {
 	header := func(h string) string { return tokenEncoding.EncodeToString([]byte(h)) + "." + part[1] + "." + part[2] }
 	self := func(format string, args ...any) string { return signClaims(k, format, args...) }
 	verify := func(token string) error {
-		return NewVerifier(clusterKey).VerifyInvocation(token, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow)
+		_, err := NewVerifier(clusterKey).VerifyInvocation(token, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow)
+		return err
 	}
 	const bad, now = lattice.ErrTokenMalformed, 1700000000
 	for _, tt := range []struct {
@@ -124,6 +125,8 @@ func TestInvocationRefusals(t *testing.T) {
 		{"exp negative", self(`{"exp":-1,%s}`, base), bad},
 		{"exp text", self(`{"exp":"1",%s}`, base), bad},
 		{"exp huge", self(`{"exp":99999999999999999999999,%s}`, base), bad},
+		{"iat fraction", self(`{"iat":1.5,%s}`, base), bad},
+		{"iat text", self(`{"iat":"1",%s}`, base), bad},
 		{"exp leading zero", self(`{"exp":01,%s}`, base), bad},
 		{"too long", self(`{%s,"x":%q}`, base, strings.Repeat("x", maxInvocationToken)), bad},
 		{"expired", self(`{"exp":%d,%s}`, now-1, base), lattice.ErrTokenExpired},
@@ -165,7 +168,7 @@ func TestInvocationMustMatch(t *testing.T) {
 		{"hash", goldenID, goldenOrigin, goldenTarget, "AB", "(AB / " + goldenHash + ")"},
 		{"hash case", goldenID, goldenOrigin, goldenTarget, strings.ToLower(goldenHash), "("},
 	} {
-		err := v.VerifyInvocation(good, tt.id, tt.origin, tt.target, tt.hash, goldenNow)
+		_, err := v.VerifyInvocation(good, tt.id, tt.origin, tt.target, tt.hash, goldenNow)
 		var e *lattice.Error
 		if lattice.CodeOf(err) != lattice.ErrHashMismatch {
 			t.Errorf("%s: %v", tt.name, err)
@@ -173,15 +176,37 @@ func TestInvocationMustMatch(t *testing.T) {
 			t.Errorf("%s: detail %q", tt.name, e.Detail)
 		}
 	}
-	if err := v.VerifyInvocation(good, "", goldenOrigin, goldenTarget, goldenHash, goldenNow); err != nil {
+	if _, err := v.VerifyInvocation(good, "", goldenOrigin, goldenTarget, goldenHash, goldenNow); err != nil {
 		t.Errorf("no id to compare: %v", err)
+	}
+}
+
+// What was signed is told, whatever the message around it says.
+func TestVerifiedInvocation(t *testing.T) {
+	k, v := mustSeed(t, clusterSeed), NewVerifier(clusterKey)
+	base := fmt.Sprintf(`"iss":%q,"sub":%q,"wascap":{"target_url":%q,"origin_url":%q,"hash":%q}`, clusterKey, goldenID, goldenTarget, goldenOrigin, goldenHash)
+	for _, tt := range []struct {
+		name, token, id string
+		want            time.Time
+	}{
+		{"golden", goldenInvocation(t), goldenID, goldenNow},
+		{"no id beside the claims", goldenInvocation(t), "", goldenNow},
+		{"no iat", signClaims(k, `{%s}`, base), goldenID, time.Time{}},
+		{"iat null", signClaims(k, `{"iat":null,%s}`, base), goldenID, time.Time{}},
+		{"iat zero", signClaims(k, `{"iat":0,%s}`, base), goldenID, time.Unix(0, 0)},
+	} {
+		got, err := v.VerifyInvocation(tt.token, tt.id, goldenOrigin, goldenTarget, goldenHash, goldenNow)
+		if err != nil || got.ID != goldenID || !got.IssuedAt.Equal(tt.want) {
+			t.Errorf("%s: %+v, %v; want %s", tt.name, got, err, tt.want)
+		}
 	}
 }
 
 func TestVerifierIssuers(t *testing.T) {
 	good := goldenInvocation(t)
 	check := func(v *Verifier) error {
-		return v.VerifyInvocation(good, "", goldenOrigin, goldenTarget, goldenHash, goldenNow)
+		_, err := v.VerifyInvocation(good, "", goldenOrigin, goldenTarget, goldenHash, goldenNow)
+		return err
 	}
 	var zero Verifier
 	for _, v := range []*Verifier{&zero, NewVerifier(), NewVerifier("", "nonsense", goldenKeys[2].public)} {
@@ -215,7 +240,7 @@ func TestVerifierConcurrent(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 50 {
-				if err := v.VerifyInvocation(good, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err != nil {
+				if _, err := v.VerifyInvocation(good, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err != nil {
 					t.Error(err)
 				}
 				_ = v.Add(other)
@@ -235,7 +260,7 @@ func FuzzInvocationToken(f *testing.F) {
 	f.Add("a.b.c")
 	v := NewVerifier(clusterKey)
 	f.Fuzz(func(t *testing.T, s string) {
-		if err := v.VerifyInvocation(s, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err == nil && s != goldenInvocation(t) {
+		if _, err := v.VerifyInvocation(s, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err == nil && s != goldenInvocation(t) {
 			t.Errorf("a forged token passes: %q", s)
 		}
 	})
@@ -298,7 +323,7 @@ func BenchmarkVerifyInvocation(b *testing.B) {
 	v, s := NewVerifier(clusterKey), goldenInvocation(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := v.VerifyInvocation(s, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err != nil {
+		if _, err := v.VerifyInvocation(s, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err != nil {
 			b.Fatal(err)
 		}
 	}

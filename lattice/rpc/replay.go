@@ -1,0 +1,117 @@
+package rpc
+
+import (
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+// How far the time of signing may lie from the receiver's clock. The dialect's claims never expire by themselves, so
+// this is their validity.
+const (
+	DefaultMaxAge   = 5 * time.Minute
+	DefaultMaxAhead = 2 * time.Minute
+)
+
+// maxSeen bounds the ids of one generation, which take 36 MiB (BenchmarkSeen): enough for 2500 calls each second during
+// a whole window. Beyond it ids are forgotten earlier, with a warning, since refusing good calls would be worse.
+const maxSeen = 1 << 20
+
+// window is the time in which an invocation is valid, around the moment when it was signed.
+type window struct{ past, future time.Duration }
+
+// check compares the signer's clock with ours. A token that does not say when it was signed could be replayed for ever.
+func (w window) check(host string, issued, now time.Time) error {
+	if issued.IsZero() {
+		return &lattice.Error{Code: lattice.ErrTokenMalformed, Detail: "iat is missing, so that the age of the invocation is unknown"}
+	}
+	switch age := now.Sub(issued); {
+	case age > w.past:
+		return &lattice.Error{Code: lattice.ErrTokenExpired, Detail: fmt.Sprintf(
+			"clock of host %s is %s behind the receiver's, or the call is that old; up to %s is accepted", lattice.Printable(host), coarse(age), w.past)}
+	case age < -w.future:
+		return &lattice.Error{Code: lattice.ErrTokenNotYetValid, Detail: fmt.Sprintf(
+			"clock of host %s is %s ahead of the receiver's; up to %s is accepted", lattice.Printable(host), coarse(age.Abs()), w.future)}
+	}
+	return nil
+}
+
+// coarse is a difference between clocks as people read it.
+func coarse(d time.Duration) time.Duration {
+	if d > 10*time.Minute {
+		return d.Round(time.Minute)
+	}
+	return d.Round(time.Second)
+}
+
+// seen remembers ids for at least life, by two generations: the younger becomes the older when it has lasted for life,
+// and the older one is forgotten. Ids are kept as hashes under a secret seed, so that nobody can make two that collide.
+// Time is measured by the monotonic clock of the moments given: setting the clock forgets nothing. It is safe for
+// concurrent use.
+type seen struct {
+	seed maphash.Seed
+	life time.Duration
+	max  int // of one generation
+
+	mu       sync.Mutex
+	ids, old map[uint64]struct{} // guarded by mu
+	since    time.Time           // when ids began; guarded by mu
+}
+
+func newSeen(life time.Duration, max int) *seen {
+	return &seen{seed: maphash.MakeSeed(), life: life, max: max}
+}
+
+// add remembers an id and reports whether it is new. A full generation ends before its time; short is then how long it
+// lasted, else zero.
+func (s *seen) add(id string, now time.Time) (fresh bool, short time.Duration) {
+	h := maphash.String(s.seed, id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch lasted := now.Sub(s.since); {
+	case s.ids == nil || lasted >= 2*s.life:
+		s.ids, s.old, s.since = map[uint64]struct{}{}, nil, now
+	case lasted >= s.life:
+		s.ids, s.old, s.since = map[uint64]struct{}{}, s.ids, now
+	case len(s.ids) >= s.max:
+		s.ids, s.old, s.since, short = map[uint64]struct{}{}, s.ids, now, max(lasted, 1)
+	}
+	if _, ok := s.old[h]; ok {
+		return false, short
+	}
+	n := len(s.ids)
+	s.ids[h] = struct{}{}
+	return len(s.ids) > n, short
+}
+
+// remove forgets an id, for a call that was not served after all.
+func (s *seen) remove(id string) {
+	h := maphash.String(s.seed, id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.ids, h)
+	delete(s.old, h)
+}
+
+// admitOnce refuses a verified invocation that is outside its window or was received before.
+func (s *Server) admitOnce(host string, v signing.Verified, now time.Time) error {
+	err := s.window.check(host, v.IssuedAt, now)
+	if err == nil || !v.IssuedAt.IsZero() {
+		s.clocks.note(s.cfg.Logger, host, now.Sub(v.IssuedAt), err != nil, now)
+	}
+	if err != nil {
+		return err
+	}
+	fresh, short := s.seen.add(v.ID, now)
+	if short > 0 {
+		s.cfg.Logger.Warn("so many calls that ids are forgotten early; older calls could be replayed", "after", short)
+	}
+	if !fresh {
+		return &lattice.Error{Code: lattice.ErrReplayed, Detail: lattice.Printable(v.ID)}
+	}
+	return nil
+}
