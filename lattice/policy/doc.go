@@ -1,0 +1,7 @@
+// Package policy decides whether an actor or a provider may be started, and whether one may call another. A host asks
+// before it does either.
+//
+// There are two sources of decisions, and both must permit when both are there: a file of rules (Parse, Rules.Decide),
+// which is a pure function of the question, and the dialect's policy service, any program that answers requests on a
+// NATS subject (Client). The service's decisions are remembered until it changes them.
+package policy
