@@ -8,7 +8,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 LDFLAGS  := -s -w -X main.release=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build actors demo test unit e2e deps lint fuzz bench clean
+.PHONY: help build actors demo test unit e2e deps foreign lint fuzz bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ unit: deps ## tests of the packages, with the race detector
 
 e2e: deps build actors ## built binaries against each other: several hosts, real Redis, faults
 	$(GO) test -count=1 -timeout 20m ./e2e/...
+
+foreign: ## run a Rust provider on the published crates; needs cargo, takes minutes
+	$(GO) test -tags foreign -count=1 -timeout 30m ./e2e/foreign
 
 lint: ## format, vet, static analysis, tidy modules
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-ed:"; echo "$$bad"; exit 1; fi
