@@ -58,9 +58,9 @@ Wherever an id is wanted, a name or the beginning of an id will do.`,
 		}
 	}
 	add(groupRun, a.upCmd(), a.downCmd(), a.hostCmd(), a.natsCmd())
-	add(groupApps, a.actorCmd(), a.providerCmd(), a.linkCmd(), a.callCmd())
+	add(groupApps, a.actorCmd(), a.providerCmd(), a.linkCmd(), a.callCmd(), a.pushCmd(), a.pullCmd(), a.artifactCmd())
 	add(groupLook, a.eventsCmd(), a.logsCmd(), a.inspectCmd())
-	add(groupDevelop, a.newCmd(), a.devCmd(), a.buildCmd())
+	add(groupDevelop, a.newCmd(), a.devCmd(), a.buildCmd(), a.parCmd())
 	add(groupTrust, a.keyCmd(), a.signCmd())
 	add(groupOther, a.versionCmd())
 	root.AddCommand(exitCodesTopic(), connectionTopic())

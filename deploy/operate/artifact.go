@@ -44,14 +44,23 @@ func checkRemote(ref string, known []string) error {
 	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find", Entity: lattice.Printable(ref), Detail: detail}
 }
 
+// JetStream is where the lattice keeps artifacts.
+func (l *Lattice) JetStream() (jetstream.JetStream, error) {
+	js, err := jetstream.New(l.nc)
+	if err != nil {
+		return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "reach the lattice's store", Err: err}
+	}
+	return js, nil
+}
+
 // Push stores a module or an archive in the lattice and returns its reference.
 func (l *Lattice) Push(ctx context.Context, name string, data []byte) (string, error) {
 	ctx, cancel := bound(ctx)
 	defer cancel()
 	l.step("pushing "+name+" ("+Size(int64(len(data)))+")", "")
-	js, err := jetstream.New(l.nc)
+	js, err := l.JetStream()
 	if err != nil {
-		return "", &lattice.Error{Code: lattice.ErrUnavailable, Op: "push", Entity: name, Err: err}
+		return "", err
 	}
 	return artifact.Push(ctx, js, l.Name(), artifact.CleanName(name), data)
 }

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/artifact"
+)
+
+func (a *app) artifactCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "artifact", Aliases: []string{"artifacts"}, Short: "Look after the lattice's own store of actors and providers",
+		Long: `Every file that is started or pushed is kept in the lattice, under its digest. Tags name versions of it:
+lattice://NAME:TAG starts the one that the tag means.`,
+		Example: `  weft artifact list
+  weft artifact tag app:1.2.0 stable`}
+	cmd.AddCommand(a.artifactList(), a.artifactTag(), a.artifactUntag(), a.artifactGC(), a.artifactExport(), a.artifactImport())
+	return cmd
+}
+
+// depot is the lattice's store.
+type depot struct {
+	*operate.Lattice
+	js jetstream.JetStream
+}
+
+func (a *app) depot(cmd *cobra.Command) (depot, func(), error) {
+	l, done, err := a.connect(cmd)
+	if err != nil {
+		return depot{}, nil, err
+	}
+	js, err := l.JetStream()
+	if err != nil {
+		done()
+		return depot{}, nil, err
+	}
+	return depot{l, js}, done, nil
+}
+
+// latticeRef reads NAME:TAG, with or without lattice:// in front.
+func latticeRef(text string) (artifact.Reference, error) {
+	return artifact.ParseReference(artifact.Scheme + strings.TrimPrefix(text, artifact.Scheme))
+}
+
+// artifactView is a stored artifact as the commands show it.
+type artifactView struct {
+	Name      string    `json:"name"`
+	Tags      []string  `json:"tags"`
+	Kind      string    `json:"kind"`
+	SizeBytes uint64    `json:"size_bytes"`
+	Pushed    time.Time `json:"pushed"`
+	Digest    string    `json:"digest"`
+}
+
+func viewArtifacts(all []artifact.Info) []artifactView {
+	out := []artifactView{}
+	for _, i := range all {
+		v := artifactView{i.Name, []string{}, i.Kind, i.SizeBytes, i.Pushed, i.Digest}
+		v.Tags = append(v.Tags, i.Tags...)
+		out = append(out, v)
+	}
+	return out
+}
+
+func artifactTable(w io.Writer, all []artifactView) {
+	var rows [][]string
+	for _, v := range all {
+		var tags []string
+		for _, t := range v.Tags {
+			tags = append(tags, strings.TrimPrefix(t, v.Name+":")) // the name of the first push may be another
+		}
+		rows = append(rows, []string{v.Name, or(strings.Join(tags, ","), "-"), v.Kind, operate.Size(int64(v.SizeBytes)), v.Pushed.Format(time.DateTime), v.Digest})
+	}
+	table(w, "NAME TAGS KIND SIZE PUSHED DIGEST", rows)
+}
+
+func (a *app) artifactList() *cobra.Command {
+	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List what is stored", Args: exactArgs(0),
+		Example: `  weft artifact list
+  weft artifact list -o json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, done, err := a.depot(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			all, err := artifact.List(cmd.Context(), d.js, d.Name())
+			if err != nil {
+				return err
+			}
+			out := viewArtifacts(all)
+			return a.print(out, func(w io.Writer) { artifactTable(w, out) })
+		}}
+}
+
+func (a *app) artifactTag() *cobra.Command {
+	return &cobra.Command{Use: "tag REF TAG", Short: "Make a tag mean what a reference means now", Args: exactArgs(2),
+		Long: `REF is NAME:TAG or NAME@sha256:HEX. TAG is a tag of the same name, or NAME:TAG. A tag that exists moves; hosts that run what
+it meant before go on with it.`,
+		Example: `  weft artifact tag app:1.2.0 stable
+  weft artifact tag app@sha256:4bf5... 1.2.1`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			from, err := latticeRef(args[0])
+			if err != nil {
+				return err
+			}
+			text := strings.TrimPrefix(args[1], artifact.Scheme)
+			if !strings.Contains(text, ":") {
+				text = from.Name + ":" + text
+			}
+			to, err := latticeRef(text)
+			if err != nil {
+				return err
+			}
+			d, done, err := a.depot(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			if from, err = artifact.Resolve(cmd.Context(), d.js, d.Name(), from); err != nil {
+				return err
+			}
+			to.Digest = from.Digest
+			if err := artifact.Tag(cmd.Context(), d.js, d.Name(), to); err != nil {
+				return err
+			}
+			return a.print(pushed{Ref: to.String(), Digest: to.Digest, Name: to.Name}, func(w io.Writer) {
+				fmt.Fprintf(w, "%s:%s is %s\n", to.Name, to.Tag, to.Digest)
+			})
+		}}
+}
+
+func (a *app) artifactUntag() *cobra.Command {
+	return &cobra.Command{Use: "untag NAME:TAG", Short: "Remove a tag; what it means stays until \"weft artifact gc\"", Args: exactArgs(1),
+		Example: `  weft artifact untag app:1.0.0
+  weft artifact untag lattice://app:stable`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ref, err := latticeRef(args[0])
+			if err != nil {
+				return err
+			}
+			if ref.Tag == "" {
+				return usagef("%s has no tag", args[0])
+			}
+			d, done, err := a.depot(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			if err := artifact.Untag(cmd.Context(), d.js, d.Name(), ref); err != nil {
+				return err
+			}
+			return a.print(pushed{Ref: ref.String(), Name: ref.Name}, func(w io.Writer) { fmt.Fprintf(w, "untagged %s:%s\n", ref.Name, ref.Tag) })
+		}}
+}
+
+func (a *app) artifactGC() *cobra.Command {
+	var dry bool
+	var older time.Duration
+	cmd := &cobra.Command{Use: "gc", Short: "Remove what has no tag and runs nowhere", Args: exactArgs(0),
+		Long: `Removes artifacts that no tag means and no actor or provider in the lattice was started from. Hosts that are cut off at this
+moment do not count, but they have what they run in their own cache.`,
+		Example: `  weft artifact gc --dry-run
+  weft artifact gc --older-than 168h`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, done, err := a.depot(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			all, err := artifact.List(cmd.Context(), d.js, d.Name())
+			if err != nil {
+				return err
+			}
+			v, err := d.View(cmd.Context())
+			if err != nil {
+				return err
+			}
+			unused := artifact.Unused(all, runningRefs(v), time.Now().Add(-older))
+			removed := []artifact.Info{}
+			for _, i := range unused {
+				if !dry {
+					err := artifact.Delete(cmd.Context(), d.js, d.Name(), i.Reference)
+					if errors.Is(err, lattice.ErrNotFound) {
+						continue // somebody else was faster
+					}
+					if err != nil {
+						return err
+					}
+				}
+				removed = append(removed, i)
+			}
+			out := viewArtifacts(removed)
+			return a.print(out, func(w io.Writer) {
+				var total uint64
+				for _, v := range out {
+					total += v.SizeBytes
+				}
+				verb := "removed"
+				if dry {
+					verb = "would remove"
+				}
+				if len(out) > 0 {
+					artifactTable(w, out)
+				}
+				fmt.Fprintf(w, "%s %d of %d, %s\n", verb, len(out), len(all), operate.Size(int64(total)))
+			})
+		}}
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "only show what would be removed")
+	cmd.Flags().DurationVar(&older, "older-than", 10*time.Minute, "keep what was pushed later than so long ago, since it may be about to be started")
+	return cmd
+}
+
+// runningRefs are the references that anything in the lattice was started from.
+func runningRefs(v *operate.View) []string {
+	var refs []string
+	for _, h := range v.Hosts {
+		for _, x := range h.Actors {
+			refs = append(refs, x.ImageRef)
+		}
+		for _, p := range h.Providers {
+			refs = append(refs, p.ImageRef)
+		}
+	}
+	return refs
+}

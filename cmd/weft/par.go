@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+func (a *app) parCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "par", Short: "Make and inspect provider archives",
+		Long: `A provider archive holds one provider's executables, one for each kind of machine (target), and signed claims that say what
+it is. It ends in .par, or .par.gz when it is compressed.`,
+		Example: `  weft par create ./queue --contract acme:queue --vendor Acme --version 0.3.0
+  weft par insert queue.par.gz ./queue-arm64 --target aarch64-linux`}
+	cmd.AddCommand(a.parCreate(), a.parInsert(), a.parInspect())
+	return cmd
+}
+
+// maxExecutable is how large an executable in an archive may be.
+const maxExecutable = 256 << 20
+
+// parView is an archive as the commands show it.
+type parView struct {
+	File    string                  `json:"file"`
+	ID      lattice.ProviderID      `json:"id"`
+	Targets []string                `json:"targets"`
+	Claims  *signing.ProviderClaims `json:"claims"`
+}
+
+func (v parView) text(w io.Writer) {
+	c := v.Claims
+	notBefore, expires := c.HumanTimes()
+	fields(w, "file", v.File, "id", string(v.ID), "name", c.Name, "contract", c.ContractID, "vendor", c.Vendor, "version", c.Version,
+		"revision", fmt.Sprint(c.EffectiveRevision()), "issuer", string(c.Issuer), "valid from", notBefore, "expires", expires,
+		"targets", strings.Join(v.Targets, ", "))
+	for _, t := range v.Targets {
+		fields(w, "hash "+t, c.TargetHashes[t])
+	}
+}
+
+func openPar(file string) (*signing.Archive, []byte, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil, fileError("open", file, err)
+	}
+	archive, err := signing.OpenArchive(data, time.Now())
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return archive, data, nil
+}
+
+func (a *app) parInspect() *cobra.Command {
+	return &cobra.Command{Use: "inspect FILE", Short: "Verify an archive and show its claims and targets", Args: exactArgs(1),
+		Example: `  weft par inspect queue.par.gz
+  weft par inspect queue.par -o json`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			archive, _, err := openPar(args[0])
+			if err != nil {
+				return err
+			}
+			v := parView{args[0], archive.Claims.Subject, archive.Targets(), archive.Claims}
+			return a.print(v, v.text)
+		}}
+}
+
+func (a *app) parCreate() *cobra.Command {
+	var c signing.ProviderClaims
+	var target, out, account, key, schema string
+	cmd := &cobra.Command{Use: "create EXECUTABLE", Short: "Make a signed archive of an executable", Args: exactArgs(1),
+		Example: `  weft par create ./queue --contract acme:queue --vendor Acme
+  weft par create ./queue --contract acme:queue --rev 3 --version 0.3.0 --out dist/queue.par`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if c.ContractID == "" {
+				return usagef("an archive needs a contract, for example: --contract acme:queue")
+			}
+			bin, err := a.readInput(args[0], maxExecutable)
+			if err != nil {
+				return err
+			}
+			if c.Name == "" {
+				c.Name = strings.TrimSuffix(filepath.Base(args[0]), ".exe")
+			}
+			if schema != "" {
+				text, err := a.readInput(schema, 1<<20)
+				if err != nil {
+					return err
+				}
+				c.ConfigSchema = json.RawMessage(text)
+			}
+			keys, err := a.keys()
+			if err != nil {
+				return err
+			}
+			issuer, _, err := keys.LoadOrCreate(signing.KindAccount, cmp.Or(account, "default"))
+			if err != nil {
+				return err
+			}
+			service, _, err := keys.LoadOrCreate(signing.KindProvider, operate.KeyName(cmp.Or(key, c.Name)))
+			if err != nil {
+				return err
+			}
+			return a.writePar(cmp.Or(out, operate.KeyName(c.Name)+".par.gz"), c, issuer, service, map[string][]byte{target: bin})
+		}}
+	f := cmd.Flags()
+	f.StringVar(&c.Name, "name", "", "name of the provider (default: the file's)")
+	f.StringVar(&c.ContractID, "contract", "", "contract that it serves; required")
+	f.StringVar(&c.Vendor, "vendor", "", "who made it")
+	f.Int32Var(&c.Revision, "rev", 0, "revision; grows with each release")
+	f.StringVar(&c.Version, "version", "", "version for people")
+	f.StringVar(&schema, "schema", "", "file with the JSON schema of its configuration")
+	f.StringVar(&target, "target", signing.CurrentTarget(), "kind of machine that the executable is for")
+	f.StringVar(&out, "out", "", "file to write (default: NAME.par.gz)")
+	f.StringVar(&account, "account", "", "name of the account key that signs (default: default)")
+	f.StringVar(&key, "key", "", "name of the provider's key (default: its name)")
+	return cmd
+}
+
+func (a *app) parInsert() *cobra.Command {
+	var target, out, account string
+	cmd := &cobra.Command{Use: "insert FILE EXECUTABLE", Short: "Add the executable for another kind of machine to an archive", Args: exactArgs(2),
+		Long: `The claims stay as they are, and so does the provider's key, which has to be among yours, and the account's, unless --account
+names another. An executable for the same target is replaced.`,
+		Example: `  weft par insert queue.par.gz ./queue-arm64 --target aarch64-linux
+  weft par insert queue.par.gz ./queue-mac --target aarch64-macos --out all.par.gz`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			archive, _, err := openPar(args[0])
+			if err != nil {
+				return err
+			}
+			bins := map[string][]byte{}
+			for _, t := range archive.Targets() {
+				if bins[t], err = archive.Binary(t); err != nil {
+					return err
+				}
+			}
+			if bins[target], err = a.readInput(args[1], maxExecutable); err != nil {
+				return err
+			}
+			service, err := a.keyOf(signing.KindProvider, string(archive.Claims.Subject))
+			if err != nil {
+				return err
+			}
+			var issuer signing.KeyPair
+			if account != "" {
+				keys, err := a.keys()
+				if err != nil {
+					return err
+				}
+				issuer, err = keys.Load(signing.KindAccount, account)
+				if err != nil {
+					return err
+				}
+			} else if issuer, err = a.keyOf(signing.KindAccount, string(archive.Claims.Issuer)); err != nil {
+				return err
+			}
+			c := *archive.Claims
+			c.TokenID, c.IssuedAt = "", 0 // it is signed anew
+			return a.writePar(cmp.Or(out, args[0]), c, issuer, service, bins)
+		}}
+	cmd.Flags().StringVar(&target, "target", signing.CurrentTarget(), "kind of machine that the executable is for")
+	cmd.Flags().StringVar(&out, "out", "", "file to write (default: FILE itself)")
+	cmd.Flags().StringVar(&account, "account", "", "name of another account key that signs from now on")
+	return cmd
+}
+
+// keyOf finds a key by its public half.
+func (a *app) keyOf(kind byte, public string) (signing.KeyPair, error) {
+	keys, err := a.keys()
+	if err != nil {
+		return signing.KeyPair{}, err
+	}
+	list, err := keys.List()
+	for _, info := range list {
+		if info.Public == public {
+			return keys.Load(kind, info.Name)
+		}
+	}
+	if err != nil {
+		return signing.KeyPair{}, err
+	}
+	return signing.KeyPair{}, &lattice.Error{Code: lattice.ErrNotFound, Op: "find key", Entity: public,
+		Detail: "it is not in " + keys.Dir() + "; bring it there with: weft key import FILE"}
+}
+
+// writePar writes an archive, compressed unless its name ends in .par, and shows it.
+func (a *app) writePar(file string, c signing.ProviderClaims, account, service signing.KeyPair, bins map[string][]byte) error {
+	var buf bytes.Buffer
+	if err := signing.WriteArchive(&buf, c, account, service, bins, !strings.HasSuffix(file, ".par")); err != nil {
+		return err
+	}
+	archive, err := signing.OpenArchive(buf.Bytes(), time.Now())
+	if err != nil {
+		return err
+	}
+	if err := operate.WriteFile(file, buf.Bytes(), 0o644); err != nil {
+		return fileError("write", file, err)
+	}
+	v := parView{file, archive.Claims.Subject, archive.Targets(), archive.Claims}
+	return a.print(v, func(w io.Writer) {
+		fmt.Fprintf(w, "wrote %s: %s for %s\n", file, v.ID, strings.Join(v.Targets, ", "))
+	})
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/artifact"
+	"github.com/weftlattice/weft/lattice/oci"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+// pushed is what push and pull report.
+type pushed struct {
+	Ref      string `json:"ref"`                // starts it on a host
+	Digest   string `json:"digest"`             // of the content
+	Manifest string `json:"manifest,omitempty"` // digest of a registry's manifest
+	ID       string `json:"id,omitempty"`
+	Name     string `json:"name,omitempty"`
+	File     string `json:"file,omitempty"`
+}
+
+func (a *app) pushCmd() *cobra.Command {
+	var r operate.SignRequest
+	var tag string
+	var reg registryFlags
+	cmd := &cobra.Command{Use: "push FILE [REF]", Short: "Put an actor or a provider archive into the lattice or a registry", Args: rangeArgs(1, 2),
+		Long: `Without REF the file goes into the lattice's own store, where lattice://NAME:TAG starts it on any host. NAME is the one in
+the claims, TAG is --tag or else the version in the claims. REF is registry/repository:tag, or lattice://NAME:TAG.
+
+A module without claims is signed first, as "weft actor start" does. An executable becomes an archive with "weft par create".`,
+		Example: `  weft push app.wasm --tag 1.2.0                 # then: weft actor start lattice://app:1.2.0
+  weft push queue.par.gz ghcr.io/acme/queue:0.3`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a.secretFlag(cmd, "oci-password")
+			what, err := a.readArtifact(args[0], r)
+			if err != nil {
+				return err
+			}
+			var out pushed
+			switch {
+			case len(args) == 1:
+				out, err = a.pushToLattice(cmd, artifact.Reference{Name: artifact.CleanName(what.Name), Tag: or(tag, artifactTag(what.Version))}, what)
+			case tag != "":
+				return usagef("--tag is for the lattice's store; REF has its own")
+			case artifact.IsReference(args[1]):
+				var ref artifact.Reference
+				if ref, err = artifact.ParseReference(args[1]); err != nil {
+					return err
+				}
+				out, err = a.pushToLattice(cmd, ref, what)
+			default:
+				out, err = a.pushToRegistry(cmd.Context(), reg, args[1], what)
+			}
+			if err != nil {
+				return err
+			}
+			out.ID, out.Name = what.id, what.Name
+			return a.print(out, func(w io.Writer) {
+				fmt.Fprintf(w, "pushed %s\n", out.Ref)
+				fields(w, "digest", out.Digest, "manifest", out.Manifest)
+			})
+		}}
+	f := cmd.Flags()
+	f.StringVar(&tag, "tag", "", "tag in the lattice's store (default: the version in the claims)")
+	f.StringVar(&r.Name, "name", "", "actor's name, when the file is unsigned (default: from actor.yaml or the file's name)")
+	f.StringArrayVar(&r.Caps, "cap", nil, "contract that the actor may use, when the file is unsigned; may be repeated; none is none at all")
+	f.Int32Var(&r.Revision, "rev", 0, "revision, when the file is unsigned (default: from actor.yaml, else the time)")
+	f.StringVar(&r.Version, "ver", "", "version for people, when the file is unsigned")
+	reg.accessFlags(f)
+	return cmd
+}
+
+// artifactTag is a version as a tag; none for none.
+func artifactTag(version string) string {
+	if version == "" {
+		return ""
+	}
+	return artifact.CleanName(version)
+}
+
+// packed is an artifact whose claims hold.
+type packed struct {
+	oci.Artifact
+	id string
+}
+
+// readArtifact reads a module, which is signed when it is not, or an archive, which is verified.
+func (a *app) readArtifact(file string, r operate.SignRequest) (packed, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return packed{}, fileError("open", file, err)
+	}
+	switch {
+	case signing.IsModule(data):
+		s, err := a.signer()
+		if err != nil {
+			return packed{}, err
+		}
+		m, err := s.Module(file, r)
+		if err != nil {
+			return packed{}, err
+		}
+		a.explainClaims(file, m)
+		return packed{oci.Artifact{Bytes: m.Bytes, Name: m.Claims.Name, Version: m.Claims.Version}, string(m.Claims.Subject)}, nil
+	case signing.IsArchive(data):
+		par, err := signing.OpenArchive(data, time.Now())
+		if err != nil {
+			return packed{}, fmt.Errorf("%s: %w", file, err)
+		}
+		return packed{oci.Artifact{Bytes: data, Name: par.Claims.Name, Version: par.Claims.Version}, string(par.Claims.Subject)}, nil
+	}
+	return packed{}, &lattice.Error{Code: lattice.ErrBadModule, Op: "push", Entity: file,
+		Detail: "neither a WebAssembly module nor a provider archive; of an executable make one with: weft par create"}
+}
+
+func (a *app) pushToLattice(cmd *cobra.Command, ref artifact.Reference, what packed) (pushed, error) {
+	l, done, err := a.connect(cmd)
+	if err != nil {
+		return pushed{}, err
+	}
+	defer done()
+	text, err := l.Push(cmd.Context(), ref.Name, what.Bytes)
+	if err != nil {
+		return pushed{}, err
+	}
+	stored, err := artifact.ParseReference(text)
+	if err != nil {
+		return pushed{}, err
+	}
+	if ref.Digest != "" && ref.Digest != stored.Digest {
+		return pushed{}, &lattice.Error{Code: lattice.ErrConflict, Op: "push", Entity: ref.String(), Detail: "the file has another digest, " + stored.Digest}
+	}
+	if ref.Tag == "" {
+		return pushed{Ref: text, Digest: stored.Digest}, nil
+	}
+	stored.Tag = ref.Tag
+	js, err := l.JetStream()
+	if err != nil {
+		return pushed{}, err
+	}
+	if err := artifact.Tag(cmd.Context(), js, l.Name(), stored); err != nil {
+		return pushed{}, err
+	}
+	return pushed{Ref: artifact.Reference{Name: stored.Name, Tag: stored.Tag}.String(), Digest: stored.Digest}, nil
+}
+
+func (a *app) pushToRegistry(ctx context.Context, reg registryFlags, text string, what packed) (pushed, error) {
+	ref, err := oci.ParseReference(text)
+	if err != nil {
+		return pushed{}, err
+	}
+	if ref.Tag == oci.Latest {
+		a.say("- the tag is latest, which hosts refuse unless they are told otherwise; better give a version")
+	}
+	c, err := oci.New(reg.config())
+	if err != nil {
+		return pushed{}, err
+	}
+	defer c.Close()
+	a.say("- pushing %s (%s)", what.Name, operate.Size(int64(len(what.Bytes))))
+	manifest, err := c.Push(ctx, ref, what.Artifact)
+	return pushed{Ref: ref.String(), Manifest: manifest, Digest: artifact.Digest(what.Bytes)}, err
+}
