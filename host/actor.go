@@ -172,6 +172,9 @@ func (a *actor) invoke(ctx context.Context, inv *wire.Invocation) ([]byte, error
 		if err := v.admit(inv); err != nil {
 			return nil, err
 		}
+		if err := v.permitIn(ctx, inv); err != nil {
+			return nil, err
+		}
 		start := time.Now()
 		inst, err := v.pool.Acquire(ctx)
 		if errors.Is(err, lattice.ErrNoResponders) && a.current.Load() != v {

@@ -50,7 +50,9 @@ type Config struct {
 	IdleTimeout   time.Duration // instances unused for so long are freed; default 1m
 	RecycleCalls  uint64        // an instance is replaced after so many calls; 0: never
 
-	OCI           oci.Config         // registries that actors and providers are fetched from
+	OCI    oci.Config   // registries that actors and providers are fetched from
+	Policy PolicyConfig // what may be started and called, besides what claims and links grant; default: everything
+
 	AllowFileLoad bool               // start actors and providers from files of this machine
 	CacheDir      string             // compiled code, fetched artifacts, extracted providers; default: none is kept on disk
 	Builtins      map[string]Builtin // providers that come with the binary, by name
@@ -124,6 +126,9 @@ func (c Config) Validate() error {
 	}
 	if c.Limits.MemoryBytes < 64<<10 || c.Limits.MemoryBytes > 4<<30 {
 		bad("Limits.MemoryBytes", "want 64 KiB to 4 GiB, got %d", c.Limits.MemoryBytes)
+	}
+	if err := c.Policy.validate(); err != nil {
+		errs = append(errs, err)
 	}
 	if c.QueuePerActor < 0 {
 		bad("QueuePerActor", "want 0 or more, got %d", c.QueuePerActor)

@@ -32,6 +32,7 @@ import (
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/oci"
+	"github.com/weftlattice/weft/lattice/policy"
 	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/store"
@@ -66,6 +67,7 @@ type Host struct {
 	server    *rpc.Server
 	publisher *event.Publisher
 	guard     *supervisor.Guard
+	policy    *policy.Client // nil: no policy service
 
 	providerNATS providerNATS
 	refusalLog   *rate.Limiter // an attacker must not fill the log
@@ -181,6 +183,9 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	}
 	opened(func(context.Context) error { h.resolver.Close(); return nil })
 	h.verifier = signing.NewVerifier(append([]string{h.cfg.Cluster.Public()}, h.cfg.Issuers...)...)
+	if err := h.startPolicy(opened); err != nil {
+		return err
+	}
 	h.client = rpc.NewClient(h.rpc, rpc.ClientConfig{Lattice: h.cfg.Lattice, HostID: string(h.id), Cluster: h.cfg.Cluster, Timeout: h.cfg.RPCTimeout})
 	h.server = rpc.NewServer(h.rpc, rpc.ServerConfig{Lattice: h.cfg.Lattice, Verifier: h.verifier, Timeout: h.cfg.RPCTimeout,
 		MaxAge: h.cfg.CallMaxAge, MaxAhead: h.cfg.CallMaxAhead, Logger: h.log, Observe: h.observe})

@@ -43,6 +43,9 @@ func (v *version) hostCall(ctx context.Context, binding, namespace, operation st
 	if err != nil {
 		return "none", nil, err
 	}
+	if err := v.permitOut(ctx, to, operation); err != nil {
+		return target, nil, err
+	}
 	result, err := h.callOut(ctx, rpc.Call{Origin: wire.ActorEntity(v.actor.id), Target: to, Operation: operation, Payload: payload})
 	return target, result, err
 }

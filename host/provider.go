@@ -16,6 +16,7 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
+	"github.com/weftlattice/weft/lattice/policy"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -105,6 +106,9 @@ func (h *Host) startProvider(ctx context.Context, r control.StartProviderRequest
 func (h *Host) startProviderErr(ctx context.Context, r control.StartProviderRequest) error {
 	p, path, args, err := h.resolveProvider(ctx, r.ProviderRef, r.LinkName)
 	if err != nil {
+		return err
+	}
+	if err := h.permitStart(ctx, policy.StartProvider, p.party()); err != nil {
 		return err
 	}
 	p.annotations, p.config = maps.Clone(r.Annotations), r.Configuration

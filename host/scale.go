@@ -12,6 +12,7 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
+	"github.com/weftlattice/weft/lattice/policy"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
@@ -89,6 +90,18 @@ func (h *Host) scaleEvents(ctx context.Context, r scaleRequest) ([]event.Data, e
 	max := r.max
 	if r.add {
 		max = uint32(min(uint64(own)+uint64(r.max), control.Unbounded))
+	}
+	if max > own { // more of it, which is a start
+		claims := art.claims
+		if v := a.current.Load(); v != nil {
+			claims = v.claims
+		}
+		if err := h.permitStart(ctx, policy.StartActor, actorParty(claims)); err != nil {
+			if a.current.Load() == nil {
+				h.dropActor(a)
+			}
+			return nil, err
+		}
 	}
 	switch {
 	case before == 0 && max == 0: // nothing ran and nothing shall
@@ -194,6 +207,9 @@ func (h *Host) update(ctx context.Context, r control.UpdateActorRequest) error {
 	if have, next := old.claims.EffectiveRevision(), art.claims.EffectiveRevision(); next <= have && art.digest != old.digest {
 		return fail(&lattice.Error{Code: lattice.ErrConflict, Op: "update", Entity: string(id),
 			Detail: fmt.Sprintf("the new module has revision %d, and %d is running; sign it with a greater one", next, have)})
+	}
+	if err := h.permitStart(ctx, policy.StartActor, actorParty(art.claims)); err != nil {
+		return fail(err)
 	}
 	a.mu.Lock()
 	total, scales := a.total(), append([]scale{}, a.scales...)

@@ -40,6 +40,8 @@ type hostFlags struct {
 	structured                                       bool
 	registries                                       registryFlags
 
+	policy policyFlags
+
 	fileHost, fileCluster signing.KeyPair // from a configuration file
 }
 
@@ -76,6 +78,7 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	f.DurationVar(&h.execution, "actor-timeout", d.Limits.Execution, "how long one call of an actor may take, unless started with --timeout-exec")
 	f.IntVar(&h.queue, "actor-queue", d.QueuePerActor, "calls of one actor that may wait for an instance; beyond it \"busy\"")
 	f.Uint64Var(&h.recycle, "recycle-calls", d.RecycleCalls, "calls after which an instance is replaced; 0: never")
+	h.policy.flags(f)
 	f.StringVar(&h.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&h.logLevel, "log-level", "info", "debug, info, warn or error")
 	fallback(f, "log-level", "WASMCLOUD_LOG_LEVEL")
@@ -123,6 +126,9 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 		return cfg, release, err
 	}
 	if cfg.Limits.MemoryBytes, err = operate.ParseSize(h.memory); err != nil {
+		return cfg, release, err
+	}
+	if cfg.Policy, err = h.policy.config(cfg.Lattice); err != nil {
 		return cfg, release, err
 	}
 	exe, err := executable()

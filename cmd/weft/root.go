@@ -61,7 +61,7 @@ Wherever an id is wanted, a name or the beginning of an id will do.`,
 	add(groupApps, a.actorCmd(), a.providerCmd(), a.linkCmd(), a.callCmd(), a.pushCmd(), a.pullCmd(), a.artifactCmd())
 	add(groupLook, a.eventsCmd(), a.logsCmd(), a.inspectCmd())
 	add(groupDevelop, a.newCmd(), a.devCmd(), a.buildCmd(), a.parCmd())
-	add(groupTrust, a.keyCmd(), a.signCmd())
+	add(groupTrust, a.keyCmd(), a.signCmd(), a.policyCmd())
 	add(groupOther, a.versionCmd())
 	root.AddCommand(exitCodesTopic(), connectionTopic())
 	root.AddCommand(a.oldSpellings()...)
