@@ -300,11 +300,11 @@ func TestRefusedModules(t *testing.T) {
 		ref  string
 		want lattice.Code
 	}{
-		"unsigned": {r.file("unsigned.wasm", guests["1"]), lattice.ErrUnsigned},
-		"tampered": {r.file("tampered.wasm", tampered), lattice.ErrHashMismatch},
-		"expired":  {r.file("expired.wasm", expired), lattice.ErrTokenExpired},
-		"no wasm":  {r.file("text.wasm", []byte("hello")), lattice.ErrBadModule},
-		"missing":  {"file:///nowhere/at.all", lattice.ErrNotFound},
+		"unsigned":  {r.file("unsigned.wasm", guests["1"]), lattice.ErrUnsigned},
+		"tampered":  {r.file("tampered.wasm", tampered), lattice.ErrHashMismatch},
+		"expired":   {r.file("expired.wasm", expired), lattice.ErrTokenExpired},
+		"no wasm":   {r.file("text.wasm", []byte("hello")), lattice.ErrBadModule},
+		"missing":   {"file:///nowhere/at.all", lattice.ErrNotFound},
 		"registry":  {"127.0.0.1:1/echo:1.0", lattice.ErrUnavailable},
 		"bare word": {"echo", lattice.ErrInvalid},
 	} {

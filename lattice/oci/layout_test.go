@@ -2,10 +2,15 @@ package oci
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/content"
+	"oras.land/oras-go/v2/content/memory"
 
 	"github.com/weftlattice/weft/lattice"
 )
@@ -97,4 +102,35 @@ func TestDamagedLayout(t *testing.T) {
 	if err := ReadLayout(t.Context(), dir, 0, nothing); !errors.Is(err, lattice.ErrInvalid) {
 		t.Errorf("no layout: %v", err)
 	}
+}
+
+// Whatever a manifest says, reading it ends, and within the limit.
+func FuzzManifest(f *testing.F) {
+	layer := content.NewDescriptorFromBytes(TypeActor, module)
+	text := func(m ocispec.Manifest) []byte {
+		b, err := json.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		return b
+	}
+	f.Add(ocispec.MediaTypeImageManifest, text(ocispec.Manifest{Layers: []ocispec.Descriptor{layer}}))
+	f.Add(ocispec.MediaTypeImageManifest, []byte(`{"layers":[{"mediaType":"application/wasm","digest":"sha256:1","size":-5}]}`))
+	f.Add(ocispec.MediaTypeImageManifest, []byte(`{"layers":[{"mediaType":"application/wasm","digest":"","size":99999999999}]}`))
+	f.Add(ocispec.MediaTypeImageIndex, []byte(`{"manifests":[{"digest":"md5:0","size":1}]}`))
+	f.Fuzz(func(t *testing.T, mediaType string, manifest []byte) {
+		store := memory.New()
+		desc := content.NewDescriptorFromBytes(mediaType, manifest)
+		for d, data := range map[*ocispec.Descriptor][]byte{&desc: manifest, &layer: module} {
+			if err := store.Push(t.Context(), *d, bytes.NewReader(data)); err != nil {
+				return // no content that a store would take
+			}
+		}
+		if err := store.Tag(t.Context(), desc, "x"); err != nil {
+			return
+		}
+		if a, err := read(t.Context(), store, "x", "x", 1<<20); err == nil && !bytes.Equal(a.Bytes, module) && !bytes.Equal(a.Bytes, manifest) {
+			t.Errorf("%d bytes from nowhere", len(a.Bytes))
+		}
+	})
 }
