@@ -79,7 +79,7 @@ func TestPolicyService(t *testing.T) {
 	h := r.host(func(c *host.Config) {
 		withProvider(c)
 		c.Labels = map[string]string{"zone": "edge"}
-		c.Policy = host.PolicyConfig{Topic: "acme.policy", ChangesTopic: "acme.changes", Timeout: 2 * time.Second}
+		c.Policy = host.PolicyConfig{Topic: "acme.policy", ChangesTopic: "acme.changes", Timeout: 4 * time.Second}
 	})
 	key, other := latticetest.NewKey(t, 'M'), latticetest.NewKey(t, 'M')
 	id := actorID(key)

@@ -166,7 +166,7 @@ func (c *Client) Decide(ctx context.Context, q *Question) Decision {
 }
 
 func failed(err error) Decision {
-	return Decision{Message: "no decision of the policy service: " + err.Error(), By: "policy service"}
+	return Decision{Message: "no decision: " + err.Error(), By: "policy service"}
 }
 
 func (c *Client) ask(ctx context.Context, r Request) (Decision, error) {
