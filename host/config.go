@@ -13,7 +13,6 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/oci"
-	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
@@ -36,8 +35,8 @@ type Config struct {
 	JSDomain        string          // JetStream domain of the lattice's bucket; default none
 
 	RPCTimeout    time.Duration // calls that say no deadline; default 2s
-	CallMaxAge    time.Duration // how long ago a call of an actor may have been signed; default rpc.DefaultMaxAge
-	CallMaxAhead  time.Duration // how far the signer's clock may be ahead; default rpc.DefaultMaxAhead
+	CallMaxAge    time.Duration // how long ago a call of an actor may have been signed; 0: any time
+	CallMaxAhead  time.Duration // how far the signer's clock may be ahead; 0: any
 	Heartbeat     time.Duration // between heartbeats with the inventory; default 30s
 	Beat          time.Duration // between liveness beats; default 1s
 	OldHeartbeat  bool          // heartbeats in the form of hosts before 0.82, which managers before 0.10 need
@@ -85,7 +84,7 @@ type Builtin struct {
 func DefaultConfig() Config {
 	l := wasm.DefaultLimits()
 	return Config{
-		Lattice: lattice.DefaultName, RPCTimeout: 2 * time.Second, CallMaxAge: rpc.DefaultMaxAge, CallMaxAhead: rpc.DefaultMaxAhead, Heartbeat: 30 * time.Second, Beat: time.Second,
+		Lattice: lattice.DefaultName, RPCTimeout: 2 * time.Second, Heartbeat: 30 * time.Second, Beat: time.Second,
 		DrainTimeout: 10 * time.Second, ProviderGrace: 2 * time.Second, ProviderReady: 10 * time.Second,
 		Limits:        Limits{MemoryBytes: l.MemoryBytes, Execution: l.Execution},
 		QueuePerActor: 512, IdleTimeout: time.Minute,
@@ -118,11 +117,14 @@ func (c Config) Validate() error {
 	if c.Logger == nil {
 		bad("Logger", "is missing")
 	}
-	for name, d := range map[string]time.Duration{"RPCTimeout": c.RPCTimeout, "CallMaxAge": c.CallMaxAge, "CallMaxAhead": c.CallMaxAhead, "Heartbeat": c.Heartbeat, "Beat": c.Beat,
+	for name, d := range map[string]time.Duration{"RPCTimeout": c.RPCTimeout, "Heartbeat": c.Heartbeat, "Beat": c.Beat,
 		"DrainTimeout": c.DrainTimeout, "ProviderGrace": c.ProviderGrace, "ProviderReady": c.ProviderReady, "Limits.Execution": c.Limits.Execution} {
 		if d <= 0 {
 			bad(name, "want more than zero, got %s", d)
 		}
+	}
+	if c.CallMaxAge < 0 || c.CallMaxAhead < 0 {
+		bad("CallMaxAge, CallMaxAhead", "want 0 or more, got %s and %s", c.CallMaxAge, c.CallMaxAhead)
 	}
 	if c.Limits.MemoryBytes < 64<<10 || c.Limits.MemoryBytes > 4<<30 {
 		bad("Limits.MemoryBytes", "want 64 KiB to 4 GiB, got %d", c.Limits.MemoryBytes)

@@ -55,7 +55,7 @@ func (r *rig) wantCode(t *testing.T, what string, inv *wire.Invocation, want lat
 }
 
 func TestReplay(t *testing.T) {
-	r := newRig(t)
+	r := newRigWith(t, 5*time.Minute, 2*time.Minute)
 	var served atomic.Int32
 	busy := true
 	r.serve(t, 0, func(_ context.Context, inv *wire.Invocation) ([]byte, error) {
@@ -189,4 +189,14 @@ func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+// Without a window, as the dialect has none, age does not matter, and an id is served once all the same.
+func TestAnyAge(t *testing.T) {
+	r := newRig(t)
+	r.serve(t, 0, func(context.Context, *wire.Invocation) ([]byte, error) { return nil, nil })
+	old := r.signed(t, "old", time.Unix(1_700_000_000, 0))
+	r.wantCode(t, "years old", old, 0)
+	r.wantCode(t, "years old, again", old, lattice.ErrReplayed)
+	r.wantCode(t, "a year ahead", r.signed(t, "ahead", time.Now().AddDate(1, 0, 0)), 0)
 }

@@ -38,12 +38,15 @@ type rig struct {
 	observed []error
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *rig { return newRigWith(t, 0, 0) }
+
+// newRigWith has a server that takes calls of a certain age only.
+func newRigWith(t *testing.T, maxAge, maxAhead time.Duration) *rig {
 	env := latticetest.NATS(t)
 	r := &rig{env: env, nc: env.Conn(t), actor: env.ActorID(t)}
 	r.origin = wire.ProviderEntity(env.ProviderID(t), "wasmcloud:httpserver", "default")
 	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(env.HostID(t)), Cluster: env.Cluster, MaxBytes: 5 << 20})
-	r.server = rpc.NewServer(env.Conn(t), rpc.ServerConfig{Lattice: env.Lattice, MaxBytes: 4 << 20, Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger,
+	r.server = rpc.NewServer(env.Conn(t), rpc.ServerConfig{Lattice: env.Lattice, MaxBytes: 4 << 20, MaxAge: maxAge, MaxAhead: maxAhead, Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger,
 		Observe: func(_ *wire.Invocation, _ time.Duration, err error) {
 			r.mu.Lock()
 			defer r.mu.Unlock()

@@ -23,8 +23,8 @@ type ServerConfig struct {
 	Verifier *signing.Verifier
 	Timeout  time.Duration // for calls that say no remaining time; default DefaultTimeout
 	MaxBytes uint64        // bounds requests and responses; default DefaultMaxBytes
-	MaxAge   time.Duration // how long ago an invocation may have been signed; default DefaultMaxAge
-	MaxAhead time.Duration // how far a signer's clock may be ahead; default DefaultMaxAhead
+	MaxAge   time.Duration // how long ago an invocation may have been signed; 0: any time, as in the dialect
+	MaxAhead time.Duration // how far a signer's clock may be ahead; 0: any
 	Logger   *slog.Logger
 	// Observe is called after each call, refused and busy ones included, concurrently; may be nil. The invocation is
 	// nil when it could not be decoded.
@@ -68,15 +68,9 @@ func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = DefaultMaxBytes
 	}
-	if cfg.MaxAge <= 0 {
-		cfg.MaxAge = DefaultMaxAge
-	}
-	if cfg.MaxAhead <= 0 {
-		cfg.MaxAhead = DefaultMaxAhead
-	}
 	ctx, end := context.WithCancel(context.Background())
 	return &Server{nc: nc, cfg: cfg, ctx: ctx, end: end, chunks: &chunks{nc: nc, lattice: cfg.Lattice},
-		window: window{past: cfg.MaxAge, future: cfg.MaxAhead}, seen: newSeen(cfg.MaxAge+cfg.MaxAhead, maxSeen), subs: map[*Subscription]struct{}{}}
+		window: window{past: cfg.MaxAge, future: cfg.MaxAhead}, seen: newSeen(max(cfg.MaxAge+cfg.MaxAhead, remember), maxSeen), subs: map[*Subscription]struct{}{}}
 }
 
 // Subscription is an endpoint being served.
