@@ -15,7 +15,6 @@ import (
 
 	"github.com/adrg/xdg"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -116,12 +115,6 @@ func (a *app) say(format string, args ...any) {
 	case a.output == formatText && !a.quiet:
 		fmt.Fprintf(a.err, format+"\n", args...)
 	}
-}
-
-// terminal reports whether a stream is a terminal.
-func terminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // latticeName is the lattice that the flags name.
