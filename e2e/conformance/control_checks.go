@@ -226,7 +226,7 @@ var controlChecks = []check{
 	}},
 	{"registries.put", "6.2", "registry credentials are acknowledged by every host, in all forms", func(s *suite) (string, error) {
 		answers := s.gather("registries.put", object{"127.0.0.1:1": object{"registryType": "oci", "username": "u", "password": "p"},
-			"registry.example.com": object{"registryType": "bindle", "token": nil}}, time.Second)
+			"registry.example.com": object{"registryType": "oci", "username": "u", "token": "t"}, "open.example.com": object{"registryType": "oci"}}, time.Second)
 		var p problems
 		p.want(len(answers) == len(s.hosts), "%d answers of %d hosts", len(answers), len(s.hosts))
 		for _, m := range answers {

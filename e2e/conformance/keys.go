@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -176,13 +177,30 @@ func upperSHA256(parts ...[]byte) string {
 
 // signModule appends claims to a module that has none (4.2-4.4).
 func signModule(module []byte, account *signer, subject string, wascap map[string]any) []byte {
-	wascap["hash"], wascap["prov"] = upperSHA256(module), false
+	wascap["hash"], wascap["prov"] = moduleHash(module), false
 	token := account.token(tokenHeader, map[string]any{"jti": nuid.Next(), "iat": time.Now().Unix(), "iss": account.public, "sub": subject,
 		"wascap": wascap, "wascap_revision": 3})
 	payload := append(uleb(uint64(len("wasmcloud_jwt"))), "wasmcloud_jwt"+token...)
 	out := append([]byte{}, module...)
 	out = append(out, 0)
 	return append(append(out, uleb(uint64(len(payload)))...), payload...)
+}
+
+// moduleHash is the hash of a module that has no claims: its sections with their lengths as short as can be (4.4).
+func moduleHash(module []byte) string {
+	if len(module) < 8 {
+		return upperSHA256(module)
+	}
+	out := append([]byte{}, module[:8]...)
+	for rest := module[8:]; len(rest) > 1; {
+		size, n := binary.Uvarint(rest[1:])
+		if n <= 0 || size > uint64(len(rest)-1-n) {
+			return upperSHA256(module) // hosts will say what is wrong with it
+		}
+		out = append(append(append(out, rest[0]), uleb(size)...), rest[1+n:1+n+int(size)]...)
+		rest = rest[1+n+int(size):]
+	}
+	return upperSHA256(out)
 }
 
 func uleb(v uint64) []byte {

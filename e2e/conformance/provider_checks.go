@@ -303,15 +303,37 @@ var playedChecks = []check{
 			})
 		})
 	}},
-	{"provider.timeout", "3.8", "a provider that does not answer is a timeout after about 2 s", func(s *suite) (string, error) {
+	{"provider.timeout", "3.8", "a provider that does not answer ends the call after about 2 s", func(s *suite) (string, error) {
 		return s.answering(func(*nats.Msg, string) {}, func(_ string, ask func() (outcome, error), _ <-chan *nats.Msg) error {
 			begun := time.Now()
 			out, err := ask()
 			took := time.Since(begun)
-			if err != nil || out.code != 0 || took < time.Second || took > 5*time.Second {
+			if took < time.Second || took > 5*time.Second || err == nil && out.code != 0 {
 				return fmt.Errorf("after %v the actor gets %#x %q, %v", took, out.code, out.body, err)
 			}
 			return nil
+		})
+	}},
+	{"invoke.patient", "3.8", "a caller that waits longer than 2 s gets its answer: its timeout is its own", func(s *suite) (string, error) {
+		return s.answering(func(m *nats.Msg, id string) {
+			time.AfterFunc(1500*time.Millisecond, func() { _ = m.Respond(reply(id, []byte("late"), nil)) })
+		}, func(_ string, ask func() (outcome, error), _ <-chan *nats.Msg) error {
+			results := make(chan error, 8)
+			for range cap(results) { // the probe has four instances, so half of them wait for the others
+				go func() {
+					out, err := ask()
+					if err == nil && string(out.body) != "late" {
+						err = fmt.Errorf("the actor gets %#x %q", out.code, out.body)
+					}
+					results <- err
+				}()
+			}
+			var bad problems
+			for range cap(results) {
+				err := <-results
+				bad.want(err == nil, "%v", err)
+			}
+			return bad.err()
 		})
 	}},
 	{"provider.calls.actor", "3.3", "a call that is signed with the host data's seed reaches an actor", func(s *suite) (string, error) {

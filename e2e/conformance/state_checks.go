@@ -109,7 +109,12 @@ var stateChecks = []check{
 		return s.direct(link, func(object, int, int) error { return nil })
 	}},
 	{"link.changed", "10.6 #14", "when values change, providers get linkdefs.del and then linkdefs.put", func(s *suite) (string, error) {
+		h, err := s.helper("default")
+		if err != nil {
+			return "", err
+		}
 		link := newLink("changed")
+		link["provider_id"], link["contract_id"] = h.key, probeContract
 		return s.direct(link, func(object, int, int) error {
 			changed := object{}
 			for k, v := range link {
