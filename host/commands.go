@@ -233,8 +233,8 @@ func (c commands) PutRegistries(_ context.Context, all control.RegistryCredentia
 	known := map[string]oci.Credential{}
 	for registry, r := range all {
 		if r.RegistryType != "" && r.RegistryType != "oci" {
-			return &lattice.Error{Code: lattice.ErrInvalid, Op: "put registries", Entity: lattice.Printable(registry),
-				Detail: "registries of type " + lattice.Printable(r.RegistryType) + " are not supported, only oci"}
+			c.log.Warn("credentials of a registry that is not supported are left out", "registry", lattice.Printable(registry), "type", lattice.Printable(r.RegistryType))
+			continue
 		}
 		known[registry] = oci.Credential{Username: r.Username, Password: r.Password, Token: r.Token}
 		c.log.Info("registry credentials changed", "registry", lattice.Printable(registry))

@@ -187,8 +187,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 		return err
 	}
 	h.client = rpc.NewClient(h.rpc, rpc.ClientConfig{Lattice: h.cfg.Lattice, HostID: string(h.id), Cluster: h.cfg.Cluster, Timeout: h.cfg.RPCTimeout})
-	h.server = rpc.NewServer(h.rpc, rpc.ServerConfig{Lattice: h.cfg.Lattice, Verifier: h.verifier, Timeout: h.cfg.RPCTimeout,
-		MaxAge: h.cfg.CallMaxAge, MaxAhead: h.cfg.CallMaxAhead, Logger: h.log, Observe: h.observe})
+	h.server = rpc.NewServer(h.rpc, rpc.ServerConfig{Lattice: h.cfg.Lattice, Verifier: h.verifier, Timeout: h.cfg.Limits.Execution, MaxAge: h.cfg.CallMaxAge, MaxAhead: h.cfg.CallMaxAhead, Logger: h.log, Observe: h.observe})
 	opened(h.server.Close)
 	if len(h.cfg.Guard) > 0 {
 		if h.guard, err = supervisor.StartGuard(ctx, h.cfg.Guard[0], h.cfg.Guard[1:], h.log); err != nil {

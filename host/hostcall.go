@@ -54,8 +54,14 @@ func (v *version) hostCall(ctx context.Context, binding, namespace, operation st
 // of a second, and an actor that is moved sooner, so that callers need not notice.
 var retryDelays = []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond}
 
-// callOut makes a call, again when nobody was there to begin it.
+// callOut makes a call, again when nobody was there to begin it. It waits as long as the actor's own caller, or the RPC
+// timeout when that did not say how long.
 func (h *Host) callOut(ctx context.Context, call rpc.Call) ([]byte, error) {
+	if rpc.Patient(ctx) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, h.cfg.RPCTimeout)
+		defer cancel()
+	}
 	for attempt := 0; ; attempt++ {
 		result, err := h.client.Call(ctx, call)
 		if attempt == len(retryDelays) || !isNoResponders(err) {

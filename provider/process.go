@@ -71,7 +71,7 @@ func newProcess(ctx context.Context, info Info, hd wire.HostData, log *slog.Logg
 	p.client = rpc.NewClient(p.nc, rpc.ClientConfig{Lattice: p.lattice, HostID: hd.HostID, Cluster: cluster, Timeout: timeout})
 	p.server = rpc.NewServer(p.nc, rpc.ServerConfig{Lattice: p.lattice,
 		Verifier: signing.NewVerifier(append([]string{cluster.Public()}, hd.ClusterIssuers...)...),
-		Timeout:  timeout, Logger: log, Observe: p.metrics.observe})
+		Logger:   log, Observe: p.metrics.observe})
 	p.provider, err = factory(Env{Logger: log, Lattice: p.lattice, HostID: p.host, ProviderID: p.id, LinkName: p.link,
 		InstanceID: hd.InstanceID, ConfigJSON: hd.ConfigJSON, Values: hd.EnvValues, Timeout: timeout,
 		Metrics: p.metrics.registerer, NATS: p.nc, Invoker: p})

@@ -24,8 +24,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var deviations = map[string]string{
 	"scale.missing": `RATIONALE.md, "Why does a scale command without a count fail?"`,
 	"environment":   "TMPDIR of the host is passed on beside PATH and HOME, so that what providers write goes where the host's files go",
-	"invoke.patient": "lattice/rpc.Server ends calls of callers that say no remaining time after its own default of 2 s; " +
-		"hosts of the dialect leave that to the caller",
 }
 
 // inapplicableHere are the checks that can not be made against weft.

@@ -280,6 +280,18 @@ func TestDrainLosesNothing(t *testing.T) {
 	wg.Wait()
 }
 
+// Draining ends although the NATS server is gone, whether or not the connection has noticed.
+func TestDrainWithoutServer(t *testing.T) {
+	r := newRig(t)
+	sub := r.serve(t, 0, func(context.Context, *wire.Invocation) ([]byte, error) { return nil, nil })
+	r.env.Stop(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := sub.Drain(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestContextTravels(t *testing.T) {
 	r := newRig(t)
 	parent := trace.New()

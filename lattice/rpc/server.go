@@ -21,7 +21,7 @@ import (
 type ServerConfig struct {
 	Lattice  lattice.Name
 	Verifier *signing.Verifier
-	Timeout  time.Duration // for calls that say no remaining time; default DefaultTimeout
+	Timeout  time.Duration // for calls that say no remaining time; default DefaultServeTimeout
 	MaxBytes uint64        // bounds requests and responses; default DefaultMaxBytes
 	MaxAge   time.Duration // how long ago an invocation may have been signed; 0: any time, as in the dialect
 	MaxAhead time.Duration // how far a signer's clock may be ahead; 0: any
@@ -63,7 +63,7 @@ type Server struct {
 // NewServer returns a server on a connection. Nothing is served until Serve.
 func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 	if cfg.Timeout <= 0 {
-		cfg.Timeout = DefaultTimeout
+		cfg.Timeout = DefaultServeTimeout
 	}
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = DefaultMaxBytes
@@ -153,7 +153,16 @@ func (sub *Subscription) serve(msg *nats.Msg) {
 	start := time.Now()
 	var payload []byte
 	inv, err := wire.DecodeInvocation(msg.Data)
-	ctx, cancel := context.WithTimeout(sub.server.ctx, sub.server.remaining(msg.Header, inv))
+	left, told := remaining(msg.Header)
+	ctx := sub.server.ctx
+	if !told {
+		left = sub.server.cfg.Timeout
+		ctx = context.WithValue(ctx, patientKey{}, true)
+	}
+	if inv != nil && inv.ContentLength > uint64(len(inv.Msg)) && !told {
+		left += chunkAllowance
+	}
+	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	if err == nil {
 		err = sub.complete(ctx, inv)
@@ -271,24 +280,31 @@ func errorText(err error) string {
 	return lattice.CodeOf(err).Error()
 }
 
-func (s *Server) remaining(h nats.Header, inv *wire.Invocation) time.Duration {
+// remaining is how long the caller waits, if it says so.
+func remaining(h nats.Header) (time.Duration, bool) {
 	if v := h[headerTimeout]; len(v) > 0 {
 		if ms, err := strconv.ParseInt(v[0], 10, 32); err == nil && ms > 0 {
-			return time.Duration(ms) * time.Millisecond
+			return time.Duration(ms) * time.Millisecond, true
 		}
 	}
-	if inv != nil && inv.ContentLength > uint64(len(inv.Msg)) {
-		return s.cfg.Timeout + chunkAllowance
-	}
-	return s.cfg.Timeout
+	return 0, false
 }
+
+type patientKey struct{}
+
+// Patient reports whether a handler's ctx is that of a call whose caller did not say how long it waits. Its deadline then
+// says nothing about how long calls that the handler makes in turn should wait.
+func Patient(ctx context.Context) bool { return ctx.Value(patientKey{}) != nil }
 
 // Drain stops taking calls, and waits until those received are answered or ctx ends. No message that reached the
 // subscription is lost. It may be called more than once.
 func (sub *Subscription) Drain(ctx context.Context) error {
+	nc := sub.server.nc
+	lost := nc.StatusChanged(nats.DISCONNECTED, nats.RECONNECTING, nats.CLOSED)
+	defer nc.RemoveStatusListener(lost)
 	sub.drain.Do(func() {
-		// While the connection is away nothing more will come, and draining would wait for its end.
-		if !sub.server.nc.IsConnected() || sub.sub.Drain() != nil {
+		// While the connection is away nothing more will come, and draining would wait for its return.
+		if !nc.IsConnected() || sub.sub.Drain() != nil {
 			_ = sub.sub.Unsubscribe()
 		}
 	})
@@ -296,6 +312,12 @@ func (sub *Subscription) Drain(ctx context.Context) error {
 	go func() {
 		select {
 		case <-sub.gone:
+		case <-lost:
+			_ = sub.sub.Unsubscribe()
+			select {
+			case <-sub.gone:
+			case <-ctx.Done():
+			}
 		case <-ctx.Done():
 		}
 		sub.calls.Wait()
