@@ -21,7 +21,7 @@ func warmCall(ctx context.Context) (string, error) {
 	lines := regexp.MustCompile(`(?m)^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns/op`).FindAllStringSubmatch(string(out), -1)
 	var parts []string
 	for _, l := range lines {
-		parts = append(parts, fmt.Sprintf("%s %s ns", strings.TrimPrefix(strings.TrimPrefix(l[1], "Call"), "/"), l[2]))
+		parts = append(parts, fmt.Sprintf("%s ns with %s bytes", l[2], strings.TrimPrefix(strings.TrimPrefix(l[1], "Call"), "/")))
 	}
 	if len(parts) == 0 {
 		return "", fmt.Errorf("no benchmark in the output:\n%s", out)
