@@ -103,6 +103,15 @@ func TestWeft(t *testing.T) {
 	port := freePort(t)
 	url := "nats://127.0.0.1:" + port
 	launch(t, dir, "nats", nil, server, "-a", "127.0.0.1", "-p", port, "-js", "-sd", filepath.Join(dir, "jetstream"))
+	if err := eventually(30*time.Second, func() error { // hosts do not wait for it
+		c, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			err = c.Close()
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
 	cluster, err := newSigner(nkeys.PrefixByteCluster)
 	if err != nil {
 		t.Fatal(err)
