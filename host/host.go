@@ -217,6 +217,9 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 		return err
 	}
 	opened(intake.Close)
+	if err := h.answerApps(opened); err != nil {
+		return err
+	}
 	h.publish(event.HostStarted{Labels: h.labelsNow(), FriendlyName: h.name, Version: Version})
 	h.startBeats(opened)
 	h.followConnection(opened)

@@ -32,6 +32,7 @@ func TestSubjects(t *testing.T) {
 		"wasmbus.ctl.edge.cmd." + host + ".scale":  c.Command(host, CmdScaleActor),
 		"wasmbus.ctl.edge.labels." + host + ".put": c.LabelPut(host),
 		"my.ctl.edge.linkdefs.del":                 Control{"my.ctl", "edge"}.LinkDel(),
+		"wadm.api.edge.model.>":                    AppRequests("edge").Subject,
 		"LATTICEDATA_edge":                         KVLattice("edge"),
 		"CLAIMS_" + actor:                          KVClaimsKey(actor),
 	} {
