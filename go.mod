@@ -3,6 +3,7 @@ module github.com/weftlattice/weft
 go 1.26.0
 
 require (
+	filippo.io/edwards25519 v1.1.0
 	github.com/adrg/xdg v0.5.3
 	github.com/fsnotify/fsnotify v1.10.1
 	github.com/google/uuid v1.6.0

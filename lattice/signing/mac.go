@@ -1,0 +1,220 @@
+package signing
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/binary"
+	"hash"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"filippo.io/edwards25519"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// MACPrefix begins the token that a weft node sends in place of the claims of an invocation. Nodes that know only claims
+// refuse it as malformed; it must be sent only to who is known to read it.
+const MACPrefix = "weft1."
+
+// maxMACToken bounds a token: prefix, two public keys, milliseconds, 32 bytes in base64.
+const maxMACToken = 256
+
+// Sealed is what a MAC binds together. Receiver is the host that the call is meant for, so that no other one takes it;
+// empty where any process that serves the target may. Msg is the complete payload.
+type Sealed struct {
+	ID, HostID, Receiver string
+	OriginURL, TargetURL string
+	Operation            string
+	Msg                  []byte
+}
+
+// Agreement authenticates calls between nodes that hold cluster keys, by a MAC in place of a signature, at a fiftieth of
+// its cost. Two nodes agree upon the key without exchanging anything: X25519 between the cluster key of the one and that
+// of the other (both as Montgomery points), then HKDF-SHA256. Who holds neither cluster key can make no MAC; who holds one
+// of them can make what the other end would take from itself or from the holder, which is what a signature by that key
+// grants, too. docs/security.md has the threat model. It is safe for concurrent use.
+type Agreement struct {
+	verifier *Verifier // who is trusted, now
+
+	mu   sync.RWMutex
+	own  []KeyPair        // the first one seals, all of them open; guarded by mu
+	keys map[pair]*macKey // guarded by mu
+}
+
+// pair names the key between two cluster keys by their public forms.
+type pair struct{ own, peer string }
+
+// NewAgreement returns an agreement of the holder of a cluster key with those that the verifier trusts, whenever it is
+// asked. A key of another kind than cluster is ErrInvalid.
+func NewAgreement(own KeyPair, trusted *Verifier) (*Agreement, error) {
+	a := &Agreement{verifier: trusted}
+	return a, a.SetOwn(own)
+}
+
+// SetOwn replaces the cluster keys of this node: the first one seals from now on, and what was sealed for any of them can
+// be opened. A key of another kind than cluster is ErrInvalid, and changes nothing.
+func (a *Agreement) SetOwn(own ...KeyPair) error {
+	for _, k := range own {
+		if k.Kind() != KindCluster {
+			return wrongKind("agree upon a key", k, KindCluster)
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.own, a.keys = own, map[pair]*macKey{}
+	return nil
+}
+
+// Issuer is the public form of the cluster key that seals.
+func (a *Agreement) Issuer() string {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.own[0].Public()
+}
+
+// Seal returns the token for a call to a node whose cluster key is peer. A peer that is not trusted is ErrUnknownIssuer.
+func (a *Agreement) Seal(peer string, s Sealed, now time.Time) (string, error) {
+	own := a.Issuer()
+	key, err := a.key(own, peer)
+	if err != nil {
+		return "", err
+	}
+	ms := now.UnixMilli()
+	sum := key.sum(own, peer, ms, &s)
+	b := make([]byte, 0, maxMACToken)
+	b = append(append(append(append(append(b, MACPrefix...), own...), '.'), peer...), '.')
+	b = append(strconv.AppendInt(b, ms, 10), '.')
+	return string(base64.RawURLEncoding.AppendEncode(b, sum[:])), nil
+}
+
+// IsMAC reports whether the claims of an invocation are a token of Seal.
+func IsMAC(token string) bool { return strings.HasPrefix(token, MACPrefix) }
+
+// Open checks a token against what the receiver computed itself. The checks come in this order, each with its own code:
+// ErrTokenMalformed, ErrUnknownIssuer for a sender that is not trusted and for a token that was sealed for another cluster
+// key than this node's, ErrTokenSignature for everything that the MAC binds. How old a token may be is up to the receiver.
+func (a *Agreement) Open(token string, s Sealed) (Verified, error) {
+	if len(token) > maxMACToken {
+		return Verified{}, malformed("MAC is too long")
+	}
+	rest, ok := strings.CutPrefix(token, MACPrefix)
+	peer, rest, ok2 := strings.Cut(rest, ".")
+	own, rest, ok3 := strings.Cut(rest, ".")
+	at, text, ok4 := strings.Cut(rest, ".")
+	if !ok || !ok2 || !ok3 || !ok4 || s.ID == "" {
+		return Verified{}, malformed("MAC has other parts than prefix, two keys, time and sum, or the call has no id")
+	}
+	ms, err := strconv.ParseInt(at, 10, 64)
+	if err != nil || ms < 0 || ms > 1<<50 {
+		return Verified{}, malformed("MAC has no time in milliseconds")
+	}
+	var sum [sha256.Size]byte
+	if base64.RawURLEncoding.DecodedLen(len(text)) != len(sum) {
+		return Verified{}, malformed("MAC has no sum of 32 bytes")
+	}
+	if _, err := base64.RawURLEncoding.Decode(sum[:], []byte(text)); err != nil {
+		return Verified{}, malformed("MAC has no sum of 32 bytes")
+	}
+	key, err := a.key(own, peer)
+	if err != nil {
+		return Verified{}, err
+	}
+	if want := key.sum(peer, own, ms, &s); !hmac.Equal(want[:], sum[:]) {
+		return Verified{}, &lattice.Error{Code: lattice.ErrTokenSignature, Detail: "the MAC does not fit the call"}
+	}
+	return Verified{ID: s.ID, IssuedAt: time.UnixMilli(ms)}, nil
+}
+
+// key returns the key between one of ours and a trusted peer. Trust is asked for each time: it can be withdrawn.
+func (a *Agreement) key(own, peer string) (*macKey, error) {
+	if _, ok := a.verifier.trusted()[peer]; !ok {
+		return nil, &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: lattice.Printable(peer)}
+	}
+	p := pair{own, peer}
+	a.mu.RLock()
+	k := a.keys[p]
+	a.mu.RUnlock()
+	if k != nil {
+		return k, nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, mine := range a.own {
+		if mine.Public() == own {
+			k, err := agree(mine, peer)
+			if err == nil {
+				a.keys[p] = k // as many as own keys times trusted ones
+			}
+			return k, err
+		}
+	}
+	return nil, &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: "sealed for cluster key " + lattice.Printable(own) + ", which is not this node's"}
+}
+
+// agree computes the key between our cluster key and another's public one.
+func agree(own KeyPair, peer string) (*macKey, error) {
+	_, raw, err := decodePublic(peer)
+	if err != nil {
+		return nil, err
+	}
+	point, err := new(edwards25519.Point).SetBytes(raw)
+	if err != nil {
+		return nil, keyError("agree upon a key", peer+" is no point of the curve")
+	}
+	digest := sha512.Sum512(own.k.private.Seed()) // RFC 8032, 5.1.5: its first half is the scalar, clamped by X25519 itself
+	private, err := ecdh.X25519().NewPrivateKey(digest[:32])
+	if err != nil {
+		return nil, err
+	}
+	public, err := ecdh.X25519().NewPublicKey(point.BytesMontgomery())
+	if err != nil {
+		return nil, err
+	}
+	shared, err := private.ECDH(public)
+	if err != nil { // a point of low order
+		return nil, keyError("agree upon a key", peer+" is no key to agree with")
+	}
+	low, high := own.Public(), peer
+	if bytes.Compare([]byte(low), []byte(high)) > 0 {
+		low, high = high, low
+	}
+	secret, err := hkdf.Key(sha256.New, shared, nil, "weft call mac 1 "+low+" "+high, sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	return &macKey{pool: sync.Pool{New: func() any { return &mac{hash: hmac.New(sha256.New, secret)} }}}, nil
+}
+
+// macKey makes MACs under one key. Hashes are kept, since setting one up costs more than using it.
+type macKey struct{ pool sync.Pool }
+
+type mac struct {
+	hash hash.Hash
+	buf  []byte
+}
+
+// sum is the MAC over everything that a token binds, each part with its length before it, so that no two calls are the
+// same bytes.
+func (k *macKey) sum(sender, receiver string, ms int64, s *Sealed) (out [sha256.Size]byte) {
+	m := k.pool.Get().(*mac)
+	defer k.pool.Put(m)
+	b := binary.BigEndian.AppendUint64(m.buf[:0], uint64(ms))
+	for _, part := range [...]string{sender, receiver, s.ID, s.HostID, s.Receiver, s.OriginURL, s.TargetURL, s.Operation} {
+		b = append(binary.BigEndian.AppendUint64(b, uint64(len(part))), part...)
+	}
+	b = binary.BigEndian.AppendUint64(b, uint64(len(s.Msg)))
+	m.buf = b
+	m.hash.Reset()
+	m.hash.Write(b)
+	m.hash.Write(s.Msg)
+	m.hash.Sum(out[:0])
+	return out
+}
