@@ -33,6 +33,7 @@ type app struct {
 	dataDir string
 	prefix  string
 	conn    connection
+	pass    passphraseFlags
 	started time.Time
 
 	structured *slog.Logger // where say goes once a host logs JSON; nil: to standard error as text
@@ -129,7 +130,11 @@ func defaultDataDir() string { return filepath.Join(xdg.DataHome, "weft") }
 
 // keys opens the key store below the data directory.
 func (a *app) keys() (*signing.Keystore, error) {
-	return signing.OpenKeystore(filepath.Join(a.dataDir, "keys"))
+	s, err := signing.OpenKeystore(filepath.Join(a.dataDir, "keys"))
+	if err == nil {
+		s.SetPassphrase(a.passphrase)
+	}
+	return s, err
 }
 
 // exactArgs, minArgs and noArgs say what is missing, in the words of the command's usage line.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,20 +22,24 @@ func (a *app) keyCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "key", Aliases: []string{"keys"}, Short: "Make and show keys",
 		Long: `Keys are kept below --data-dir, one a file that only you can read. weft makes those it needs on first use: your
 account key signs actors and providers, a module key is an actor's identity, and the cluster key, one per lattice, signs
-every invocation. All hosts of a lattice need the same cluster key (or to trust each other's, --cluster-issuers).`,
+every invocation. All hosts of a lattice need the same cluster key (or to trust each other's, --cluster-issuers).
+
+A key can be stored encrypted (--encrypt, weft key encrypt); every command that uses it then needs the passphrase: asked
+for at the terminal, or from --key-passphrase-file FILE (WEFT_KEY_PASSPHRASE_FILE) or --key-passphrase-fd N.`,
 		Example: `  weft key list
   weft key show cluster --seed > cluster.nk    # for another machine: weft host run --cluster-seed-file cluster.nk`}
-	cmd.AddCommand(a.keyGen(), a.keyList(), a.keyShow(), a.keyImport())
+	cmd.AddCommand(a.keyGen(), a.keyList(), a.keyShow(), a.keyImport(), a.keyEncrypt(), a.keyDecrypt())
 	return cmd
 }
 
 func (a *app) keyGen() *cobra.Command {
 	var name string
-	var seed bool
+	var seed, encrypt bool
 	cmd := &cobra.Command{Use: "gen KIND", Short: "Make a key: account, module, provider, host, cluster, ...", Args: exactArgs(1),
 		ValidArgs: []string{"account", "module", "provider", "host", "cluster", "operator", "user"},
 		Example: `  weft key gen account
-  weft key gen module --name echo`,
+  weft key gen module --name echo
+  weft key gen cluster --encrypt`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, err := signing.ParseKind(args[0])
 			if err != nil {
@@ -51,14 +54,26 @@ func (a *app) keyGen() *cobra.Command {
 				return err
 			}
 			name := or(name, a.keyName(kind))
-			if err := store.Import(name, k); err != nil {
+			if err := storeKey(store, name, k, encrypt); err != nil {
 				return err
 			}
-			return a.showKey(k, name, seed)
+			return a.showKey(k, name, seed, encrypt)
 		}}
 	cmd.Flags().StringVar(&name, "name", "", "name to keep it under (default: default; a cluster key: the lattice)")
 	cmd.Flags().BoolVar(&seed, "seed", false, "show the secret seed, too")
+	encryptFlag(cmd, &encrypt)
 	return cmd
+}
+
+func encryptFlag(cmd *cobra.Command, encrypt *bool) {
+	cmd.Flags().BoolVar(encrypt, "encrypt", false, "store it encrypted with a passphrase")
+}
+
+func storeKey(store *signing.Keystore, name string, k signing.KeyPair, encrypt bool) error {
+	if encrypt {
+		return store.ImportSealed(name, k)
+	}
+	return store.Import(name, k)
 }
 
 // keyName is the name of the key of a kind that weft uses by itself.
@@ -69,12 +84,26 @@ func (a *app) keyName(kind byte) string {
 	return "default"
 }
 
-func (a *app) showKey(k signing.KeyPair, name string, seed bool) error {
-	v := keyView{KeyInfo: signing.KeyInfo{Name: name, Kind: signing.KindName(k.Kind()), Public: k.Public()}}
+func (a *app) showKey(k signing.KeyPair, name string, seed, encrypted bool) error {
+	v := keyView{KeyInfo: signing.KeyInfo{Name: name, Kind: signing.KindName(k.Kind()), Public: k.Public(), Encrypted: encrypted}}
 	if seed {
 		v.Seed = k.Seed()
 	}
-	return a.print(v, func(w io.Writer) { fields(w, "kind", v.Kind, "name", v.Name, "public", v.Public, "seed", v.Seed) })
+	return a.printKey(v)
+}
+
+func (a *app) printKey(v keyView) error {
+	return a.print(v, func(w io.Writer) {
+		fields(w, "kind", v.Kind, "name", v.Name, "public", v.Public, "stored", stored(v.KeyInfo), "seed", v.Seed)
+	})
+}
+
+// stored says how a key is kept, where that is worth saying.
+func stored(k signing.KeyInfo) string {
+	if k.Encrypted {
+		return "encrypted"
+	}
+	return ""
 }
 
 func (a *app) keyList() *cobra.Command {
@@ -96,9 +125,9 @@ func (a *app) keyList() *cobra.Command {
 			return a.print(list, func(w io.Writer) {
 				var rows [][]string
 				for _, k := range list {
-					rows = append(rows, []string{k.Kind, k.Name, k.Public})
+					rows = append(rows, []string{k.Kind, k.Name, k.Public, stored(k)})
 				}
-				table(w, "KIND NAME PUBLIC", rows)
+				table(w, "KIND NAME PUBLIC STORED", rows)
 			})
 		}}
 }
@@ -111,55 +140,62 @@ is printed, so that it can be sent to a file.`,
 		Example: `  weft key show account
   weft key show cluster --seed > cluster.nk`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			k, name, err := a.findKey(args[0])
+			store, info, err := a.findKey(args[0])
 			if err != nil {
 				return err
 			}
-			if seed && a.output == formatText {
-				_, err := fmt.Fprintln(a.out, k.Seed())
-				return err
+			v := keyView{KeyInfo: info}
+			if seed {
+				k, err := loadKey(store, info)
+				if err != nil {
+					return err
+				}
+				if v.Seed = k.Seed(); a.output == formatText {
+					_, err := fmt.Fprintln(a.out, v.Seed)
+					return err
+				}
 			}
-			return a.showKey(k, name, seed)
+			return a.printKey(v)
 		}}
 	cmd.Flags().BoolVar(&seed, "seed", false, "print the secret seed")
 	return cmd
 }
 
-func (a *app) findKey(query string) (signing.KeyPair, string, error) {
+func loadKey(store *signing.Keystore, info signing.KeyInfo) (signing.KeyPair, error) {
+	kind, err := signing.ParseKind(info.Kind)
+	if err != nil {
+		return signing.KeyPair{}, err
+	}
+	return store.Load(kind, info.Name)
+}
+
+// findKey finds a stored key by what a person says of it, without opening it.
+func (a *app) findKey(query string) (*signing.Keystore, signing.KeyInfo, error) {
 	store, err := a.keys()
 	if err != nil {
-		return signing.KeyPair{}, "", err
+		return nil, signing.KeyInfo{}, err
 	}
 	list, err := store.List()
 	if err != nil {
 		a.say("weft: warning: %v", err)
 	}
-	if kind, err := signing.ParseKind(query); err == nil { // a kind means the key that weft uses by itself
-		if k, err := store.Load(kind, a.keyName(kind)); err == nil {
-			return k, a.keyName(kind), nil
-		}
-	}
+	byKind, kindErr := signing.ParseKind(query)
 	var all []operate.Candidate
-	names := map[string]signing.KeyInfo{}
+	infos := map[string]signing.KeyInfo{}
 	for _, k := range list {
+		if kindErr == nil && k.Kind == signing.KindName(byKind) && k.Name == a.keyName(byKind) { // a kind means the key that weft uses by itself
+			return store, k, nil
+		}
 		all = append(all, operate.Candidate{ID: k.Public, Names: []string{k.Kind + "/" + k.Name, k.Name, k.Kind}})
-		names[k.Public] = k
+		infos[k.Public] = k
 	}
 	c, err := operate.Resolve("key", query, all)
-	if err != nil {
-		return signing.KeyPair{}, "", err
-	}
-	info := names[c.ID]
-	kind, err := signing.ParseKind(info.Kind)
-	if err != nil {
-		return signing.KeyPair{}, "", err
-	}
-	k, err := store.Load(kind, info.Name)
-	return k, info.Name, err
+	return store, infos[c.ID], err
 }
 
 func (a *app) keyImport() *cobra.Command {
 	var name string
+	var encrypt bool
 	cmd := &cobra.Command{Use: "import FILE", Short: "Store a key whose seed is in a file, or on standard input (-)", Args: exactArgs(1),
 		Example: `  weft key import cluster.nk
   ssh first-machine weft key show cluster --seed | weft key import -`,
@@ -173,26 +209,33 @@ func (a *app) keyImport() *cobra.Command {
 				return err
 			}
 			name := or(name, a.keyName(k.Kind()))
-			if err := store.Import(name, k); err != nil {
+			if err := storeKey(store, name, k, encrypt); err != nil {
 				return err
 			}
-			return a.showKey(k, name, false)
+			return a.showKey(k, name, false, encrypt)
 		}}
 	cmd.Flags().StringVar(&name, "name", "", "name to keep it under (default: default; a cluster key: the lattice)")
+	encryptFlag(cmd, &encrypt)
 	return cmd
 }
 
 // readSeed reads a key from a file; "-" is standard input.
 func (a *app) readSeed(file string) (signing.KeyPair, error) {
-	text, err := a.readInput(file, 4096)
+	r, err := a.readRing(file)
+	return r.Signer(), err
+}
+
+// readRing reads a file that may hold several keys, and be encrypted.
+func (a *app) readRing(file string) (signing.Ring, error) {
+	text, err := a.readInput(file, signing.MaxKeyFileBytes)
 	if err != nil {
-		return signing.KeyPair{}, err
+		return signing.Ring{}, err
 	}
-	k, err := signing.FromSeed(strings.TrimSpace(string(text)))
+	r, err := signing.OpenRing(string(text), file, a.passphrase)
 	if err != nil {
-		return signing.KeyPair{}, fmt.Errorf("%s: %w", file, err)
+		return r, fmt.Errorf("%s: %w", file, err)
 	}
-	return k, nil
+	return r, nil
 }
 
 // readInput reads a file, or standard input for "-", of at most limit bytes.

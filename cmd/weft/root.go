@@ -78,6 +78,11 @@ func (a *app) globalFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.dataDir, "data-dir", defaultDataDir(), "where keys, the embedded NATS server and the state of \"weft up\" are kept")
 	f.StringVar(&a.prefix, "ctl-prefix", subject.DefaultControlPrefix, "first tokens of the control subjects")
 	fallback(f, "ctl-prefix", "WASMCLOUD_CTL_TOPIC_PREFIX")
+	f.StringVar(&a.pass.file, "key-passphrase-file", "", "file with the passphrase of encrypted keys (default: asked for at the terminal)")
+	f.IntVar(&a.pass.fd, "key-passphrase-fd", -1, "file descriptor to read the passphrase of encrypted keys from")
+	for _, name := range []string{"key-passphrase-file", "key-passphrase-fd"} {
+		_ = f.MarkHidden(name) // in "weft key --help"
+	}
 	a.conn.flags(f)
 	f.StringVar(&a.conn.url, "nats", "", "")
 	_ = f.MarkHidden("nats")

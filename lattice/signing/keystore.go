@@ -2,32 +2,27 @@ package signing
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/weftlattice/weft/lattice"
 )
 
-const (
-	keyFileExt      = ".nk"
-	maxKeyFileBytes = 1024
-)
-
 // Keystore is a directory of seeds, one key a file: "account_default.nk" holds the account key named default. The
-// directory has mode 0700, its files 0600; whatever group or others may read is refused. Several processes may use one
-// directory at the same time. It is safe for concurrent use.
-type Keystore struct{ dir string }
+// directory has mode 0700, its files 0600; whatever group or others may read is refused. Files may be sealed with a
+// passphrase, see SetPassphrase. Several processes may use one directory at the same time. It is safe for concurrent use.
+type Keystore struct {
+	dir string
+	ask Passphrase
+}
 
 // KeyInfo describes a stored key without its secret.
 type KeyInfo struct {
-	Name   string `json:"name"`
-	Kind   string `json:"kind"` // see KindName
-	Public string `json:"public"`
+	Name      string `json:"name"`
+	Kind      string `json:"kind"` // see KindName
+	Public    string `json:"public"`
+	Encrypted bool   `json:"encrypted,omitempty"` // a passphrase is needed to use it; Public is what the file says
 }
 
 // OpenKeystore opens the directory and makes it if it is missing. A directory open to others is ErrInvalid, with the
@@ -43,8 +38,12 @@ func OpenKeystore(dir string) (*Keystore, error) {
 	if err := checkPrivate(dir, info, "700"); err != nil {
 		return nil, err
 	}
-	return &Keystore{dir}, nil
+	return &Keystore{dir: dir}, nil
 }
+
+// SetPassphrase says how to ask for the passphrase of sealed files; without it they can be listed, but not loaded. Call it
+// before the store is used.
+func (s *Keystore) SetPassphrase(ask Passphrase) { s.ask = ask }
 
 // Dir returns the directory.
 func (s *Keystore) Dir() string { return s.dir }
@@ -60,7 +59,7 @@ func (s *Keystore) LoadOrCreate(kind byte, name string) (k KeyPair, created bool
 	if err != nil {
 		return KeyPair{}, false, err
 	}
-	switch err := s.write(fresh, name); {
+	switch err := s.write(fresh, name, fresh.Seed()+"\n"); {
 	case err == nil:
 		return fresh, true, nil
 	case !errors.Is(err, fs.ErrExist):
@@ -70,50 +69,48 @@ func (s *Keystore) LoadOrCreate(kind byte, name string) (k KeyPair, created bool
 	return k, false, err
 }
 
-// Load returns the key of that kind and name. A missing one is ErrNotFound; a file that is open to others, or holds
-// something else, is ErrInvalid.
+// Load returns the key of that kind and name, the first one where the file holds several. A missing one is ErrNotFound; a
+// file that is open to others, or holds something else, is ErrInvalid; one sealed with another passphrase is ErrDenied.
 func (s *Keystore) Load(kind byte, name string) (KeyPair, error) {
-	path, err := s.path(kind, name)
+	r, err := s.LoadRing(kind, name)
+	return r.Signer(), err
+}
+
+// LoadRing is Load for all that the file holds.
+func (s *Keystore) LoadRing(kind byte, name string) (Ring, error) {
+	text, path, err := s.read(kind, name)
 	if err != nil {
-		return KeyPair{}, err
+		return Ring{}, err
 	}
-	f, err := os.Open(path)
+	r, err := OpenRing(text, path, s.ask)
 	if err != nil {
-		return KeyPair{}, keystoreError("read key", err)
+		return Ring{}, &lattice.Error{Code: lattice.CodeOf(err), Op: "read key", Entity: path, Err: err}
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return KeyPair{}, keystoreError("read key", err)
+	if have := r.Signer().Kind(); have != kind {
+		return Ring{}, keyFileError(path, "it holds a key of kind "+KindName(have))
 	}
-	if !info.Mode().IsRegular() {
-		return KeyPair{}, keyFileError(path, "it is no plain file")
-	}
-	if err := checkPrivate(path, info, "600"); err != nil {
-		return KeyPair{}, err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxKeyFileBytes))
-	if err != nil {
-		return KeyPair{}, keystoreError("read key", err)
-	}
-	k, err := FromSeed(strings.TrimSpace(string(text)))
-	if err != nil {
-		return KeyPair{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "read key", Entity: path, Err: err}
-	}
-	if k.Kind() != kind {
-		return KeyPair{}, keyFileError(path, "it holds a key of kind "+KindName(k.Kind()))
-	}
-	return k, nil
+	return r, nil
 }
 
 // Import stores a key under a name. Storing the same key again changes nothing; another key under that name is
 // ErrConflict.
-func (s *Keystore) Import(name string, k KeyPair) error {
+func (s *Keystore) Import(name string, k KeyPair) error { return s.put(name, k, false) }
+
+// ImportSealed is Import with a passphrase, which is asked for as a new one.
+func (s *Keystore) ImportSealed(name string, k KeyPair) error { return s.put(name, k, true) }
+
+func (s *Keystore) put(name string, k KeyPair, encrypt bool) error {
 	path, err := s.path(k.Kind(), name)
 	if err != nil {
 		return err
 	}
-	if err := s.write(k, name); err == nil || !errors.Is(err, fs.ErrExist) {
+	text := k.Seed() + "\n"
+	if encrypt {
+		if text, err = s.seal(path, RingOf(k), true); err != nil {
+			return err
+		}
+	}
+	if err := s.write(k, name, text); err == nil || !errors.Is(err, fs.ErrExist) {
 		return keystoreError("write key", err)
 	}
 	have, err := s.Load(k.Kind(), name)
@@ -141,83 +138,97 @@ func (s *Keystore) List() ([]KeyInfo, error) {
 		if !ok || kindErr != nil || KindName(kind) != word || !strings.HasSuffix(e.Name(), keyFileExt) {
 			continue
 		}
-		k, err := s.Load(kind, name)
+		info, err := s.describe(kind, name)
 		if err != nil {
 			bad = append(bad, err)
 			continue
 		}
-		list = append(list, KeyInfo{name, word, k.Public()})
+		list = append(list, info)
 	}
 	return list, errors.Join(bad...)
 }
 
-func (s *Keystore) path(kind byte, name string) (string, error) {
-	word := KindName(kind)
-	if word == "" {
-		return "", keyError("find key", fmt.Sprintf("%q is no kind of key", rune(kind)))
+// describe tells about a key without its passphrase.
+func (s *Keystore) describe(kind byte, name string) (KeyInfo, error) {
+	text, path, err := s.read(kind, name)
+	if err != nil {
+		return KeyInfo{}, err
 	}
-	ok := name != "" && len(name) <= 64
-	for i := 0; ok && i < len(name); i++ {
-		c := name[i]
-		ok = c == '-' || c == '_' || c == '.' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+	info := KeyInfo{Name: name, Kind: KindName(kind), Encrypted: IsSealed(text)}
+	if info.Encrypted {
+		sealed, err := parseSealed(text)
+		if err == nil {
+			err = CheckPublic(sealed.public, kind)
+		}
+		if err != nil {
+			return KeyInfo{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "read key", Entity: path, Err: err}
+		}
+		info.Public = sealed.public
+		return info, nil
 	}
-	if !ok {
-		return "", &lattice.Error{Code: lattice.ErrInvalid, Op: "find key", Entity: lattice.Printable(name),
-			Detail: "a key's name is 1 to 64 letters, digits, '-', '_' or '.'"}
-	}
-	return filepath.Join(s.dir, word+"_"+name+keyFileExt), nil
+	k, err := s.Load(kind, name)
+	info.Public = k.Public()
+	return info, err
 }
 
-// write stores a key under a name that must be free, else the error is fs.ErrExist. The file appears whole or not at all.
-func (s *Keystore) write(k KeyPair, name string) error {
-	path, err := s.path(k.Kind(), name)
+// Replace puts a ring in the place of what the file of that name holds, in one step: readers see the old one or the new
+// one. A sealed file stays sealed with its passphrase. A missing file is ErrNotFound.
+func (s *Keystore) Replace(name string, r Ring) error {
+	text, path, err := s.read(r.Signer().Kind(), name)
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(s.dir, ".new-*") // mode 0600
+	if !IsSealed(text) {
+		return s.overwrite(path, r.Text())
+	}
+	if _, err := OpenRing(text, path, s.ask); err != nil { // a passphrase with which the old one can not be opened would be a surprise
+		return err
+	}
+	return s.sealTo(path, r, false)
+}
+
+// Encrypt seals the file of a key; Decrypt undoes it. What is so already stays as it is. Copies of the file that others
+// made, and what the disk kept, are not touched.
+func (s *Keystore) Encrypt(kind byte, name string) error {
+	text, path, err := s.read(kind, name)
+	if err != nil || IsSealed(text) {
+		return err
+	}
+	r, err := s.LoadRing(kind, name)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.WriteString(k.Seed() + "\n")
-	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+	return s.sealTo(path, r, true)
+}
+
+// Decrypt stores a sealed key in the clear.
+func (s *Keystore) Decrypt(kind byte, name string) error {
+	text, path, err := s.read(kind, name)
+	if err != nil || !IsSealed(text) {
 		return err
 	}
-	// Unlike a rename, a link never replaces a file.
-	if err := os.Link(tmp.Name(), path); err == nil || errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	// A file system without links: the first to create the name writes, though no longer at once.
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	r, err := s.LoadRing(kind, name)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(k.Seed() + "\n")
-	return errors.Join(err, f.Sync(), f.Close())
+	return s.overwrite(path, r.Text())
 }
 
-// checkPrivate refuses what group or others may read or change. Windows has no such bits.
-func checkPrivate(path string, info fs.FileInfo, mode string) error {
-	if runtime.GOOS == "windows" || info.Mode().Perm()&0o077 == 0 {
-		return nil
-	}
-	return &lattice.Error{Code: lattice.ErrInvalid, Op: "read key", Entity: path,
-		Detail: fmt.Sprintf("its mode is %04o, others may use your keys; run: chmod %s '%s'", info.Mode().Perm(), mode,
-			strings.ReplaceAll(path, "'", `'\''`))}
-}
-
-func keyFileError(path, detail string) error {
-	return &lattice.Error{Code: lattice.ErrInvalid, Op: "read key", Entity: path, Detail: detail}
-}
-
-// keystoreError gives an error of the file system its code; others and nil stay.
-func keystoreError(op string, err error) error {
-	var e *lattice.Error
-	switch {
-	case err == nil || errors.As(err, &e):
+func (s *Keystore) sealTo(path string, r Ring, fresh bool) error {
+	text, err := s.seal(path, r, fresh)
+	if err != nil {
 		return err
-	case errors.Is(err, fs.ErrNotExist):
-		return &lattice.Error{Code: lattice.ErrNotFound, Op: op, Err: err}
 	}
-	return &lattice.Error{Code: lattice.ErrUnavailable, Op: op, Err: err}
+	return s.overwrite(path, text)
+}
+
+func (s *Keystore) seal(path string, r Ring, fresh bool) (string, error) {
+	if s.ask == nil {
+		return "", keyFileError(path, "to seal it needs a passphrase")
+	}
+	passphrase, err := s.ask(path, fresh)
+	if err != nil {
+		return "", err
+	}
+	return r.Seal(passphrase)
 }

@@ -80,7 +80,7 @@ func TestKeystoreImportAndList(t *testing.T) {
 		}
 	}
 	list, err := s.List()
-	want := []KeyInfo{{"b", "account", goldenKey(t, 'A').Public()}, {"my_actor.v1", "module", k.Public()}}
+	want := []KeyInfo{{"b", "account", goldenKey(t, 'A').Public(), false}, {"my_actor.v1", "module", k.Public(), false}}
 	if !reflect.DeepEqual(list, want) {
 		t.Errorf("got %v", list)
 	}

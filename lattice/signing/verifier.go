@@ -47,6 +47,26 @@ func (v *Verifier) Remove(issuer string) (removed bool) {
 	return removed
 }
 
+// Set trusts exactly the given cluster keys, in one step: an invocation is verified against the old set or the new one.
+// When one is no cluster key, nothing changes and the error is ErrInvalid. Calls already verified go on.
+func (v *Verifier) Set(issuers ...string) error {
+	next := make(map[string]ed25519.PublicKey, len(issuers))
+	for _, s := range issuers {
+		if err := CheckPublic(s, KindCluster); err != nil {
+			return err
+		}
+		_, key, err := decodePublic(s)
+		if err != nil {
+			return err
+		}
+		next[s] = key
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.issuers.Store(&next)
+	return nil
+}
+
 // Issuers returns the trusted cluster keys in order.
 func (v *Verifier) Issuers() []string { return slices.Sorted(maps.Keys(v.trusted())) }
 
