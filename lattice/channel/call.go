@@ -1,0 +1,280 @@
+package channel
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/trace"
+)
+
+// maxRoutes bounds the table of routes. Calls beyond it carry their texts.
+const maxRoutes = 4096
+
+// slot is a call in progress at its caller. Whoever takes it out of Conn.calls finishes it.
+type slot struct {
+	done     chan struct{} // has room for one
+	stream   uint32
+	deadline time.Duration // by now()
+
+	payload []byte
+	err     error
+}
+
+var slots = sync.Pool{New: func() any { return &slot{done: make(chan struct{}, 1)} }}
+
+func (s *slot) finish(payload []byte, err error) {
+	s.payload, s.err = payload, err
+	s.done <- struct{}{}
+}
+
+// unbegun is the error of a call that the other end has certainly not begun.
+type unbegun struct{ error }
+
+func (u unbegun) Unwrap() error { return u.error }
+
+// Unbegun reports whether the other end has certainly not begun the call, so that it may be made again elsewhere.
+func Unbegun(err error) bool {
+	var u unbegun
+	return errors.As(err, &u)
+}
+
+func callError(call *Call, code lattice.Code, detail string, cause error) error {
+	e := &lattice.Error{Code: code, Op: "call", Detail: detail, Err: cause}
+	if call != nil {
+		e.Op, e.Entity = "call "+call.Operation+" of", call.Target.PublicKey
+	}
+	return e
+}
+
+func downError(call *Call) error {
+	return unbegun{callError(call, lattice.ErrNoResponders, "the channel to the other process is down", nil)}
+}
+
+// Call makes a call and returns the payload of the answer, which is the caller's to keep. It ends when ctx does, or after
+// the timeout if that is sooner. Errors: what the other end answered (lattice.Error with Remote set), ErrTimeout,
+// ErrCanceled, ErrBusy when the window is full, ErrTooLarge, ErrNoResponders when the connection is down, and ErrUnavailable
+// when it goes down during the call. See also Unbegun and Lost.
+func (c *Conn) Call(ctx context.Context, call *Call, timeout time.Duration) ([]byte, error) {
+	if uint64(len(call.Payload)) > c.cfg.MaxBytes {
+		return nil, callError(call, lattice.ErrTooLarge, fmt.Sprintf("request of %d bytes, limit %d", len(call.Payload), c.cfg.MaxBytes), nil)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, unbegun{contextError(call, err)}
+	}
+	if d, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, time.Until(d))
+	}
+	s := slots.Get().(*slot)
+	if err := c.send(ctx, s, call, timeout); err != nil {
+		slots.Put(s)
+		return nil, err
+	}
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+		if c.abandon(s) {
+			slots.Put(s)
+			return nil, contextError(call, ctx.Err())
+		}
+		<-s.done
+	}
+	payload, err := s.payload, s.err
+	late := now()+lazyTick >= s.deadline
+	s.payload, s.err = nil, nil
+	slots.Put(s)
+	if late && err != nil && lattice.CodeOf(err) == lattice.ErrTimeout { // whichever end saw it first
+		return nil, callError(call, lattice.ErrTimeout, "", nil)
+	}
+	if e, ok := err.(*lattice.Error); ok && !e.Remote && e.Op == "" { // made by fail, which does not know the call
+		e.Op, e.Entity = "call "+call.Operation+" of", call.Target.PublicKey
+	}
+	return payload, err
+}
+
+func contextError(call *Call, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return callError(call, lattice.ErrTimeout, "", nil)
+	}
+	return callError(call, lattice.ErrCanceled, "", nil)
+}
+
+// send gives the call a slot and writes its frames.
+func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Duration) error {
+	r := route{origin: call.Origin, target: call.Target, operation: call.Operation}
+	w := &c.out
+	w.mu.Lock()
+	if w.full() {
+		if err := w.wait(ctx, c.done); err != nil {
+			w.mu.Unlock()
+			return unbegun{contextError(call, err)}
+		}
+	}
+	if c.down {
+		w.mu.Unlock()
+		return downError(call)
+	}
+	if len(c.free) == 0 {
+		w.mu.Unlock()
+		return unbegun{callError(call, lattice.ErrBusy, fmt.Sprintf("%d calls in progress on the channel, none more admitted", c.cfg.Window), nil)}
+	}
+	id, flags, ok := c.route(&r)
+	if !ok {
+		w.mu.Unlock()
+		return callError(call, lattice.ErrTooLarge, fmt.Sprintf("names of %d bytes", r.size()), nil)
+	}
+	index := c.free[len(c.free)-1]
+	c.free = c.free[:len(c.free)-1]
+	c.turn++
+	s.stream, s.deadline = c.turn<<16|uint32(index), now()+timeout
+	c.calls[index] = s
+	c.active.Add(1)
+	var tc *trace.Context
+	if t, ok := trace.From(ctx); ok {
+		t = t.Child()
+		if len(t.State) > trace.MaxState {
+			t.State = ""
+		}
+		tc = &t
+		flags |= flagTrace
+	}
+	first := call.Payload
+	if len(first) > segment {
+		first = first[:segment/2] // leaves room for the head
+		flags |= flagMore
+	}
+	start := len(w.buf)
+	b := begin(w.buf, kindRequest, flags, s.stream, id)
+	b = appendHead(b, timeout, tc)
+	if flags&flagExplicit != 0 {
+		b = r.append(b)
+	}
+	if flags&flagMore != 0 {
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(call.Payload)))
+	}
+	w.buf = end(append(b, first...), start)
+	w.added()
+	stream := s.stream
+	w.mu.Unlock()
+	c.keeper.wake()
+	w.flush(true)
+	if flags&flagMore != 0 {
+		c.more(ctx, stream, 0, call.Payload[len(first):])
+	}
+	return nil
+}
+
+// more sends the rest of a payload. When the call or the connection ends meanwhile, nobody will miss what is left.
+func (c *Conn) more(ctx context.Context, stream uint32, flags byte, payload []byte) {
+	w := &c.out
+	for len(payload) > 0 {
+		part := payload[:min(segment, len(payload))]
+		payload = payload[len(part):]
+		w.mu.Lock()
+		if err := w.wait(ctx, c.done); err != nil || c.down {
+			w.mu.Unlock()
+			return
+		}
+		start := len(w.buf)
+		w.buf = end(append(begin(w.buf, kindData, flags, stream, 0), part...), start)
+		w.added()
+		w.mu.Unlock()
+		w.flush(false)
+	}
+}
+
+// route finds the number of a route, and adds the frame that tells it to the peer when it is new. out.mu is held. It
+// reports false when the texts are too long for any frame.
+func (c *Conn) route(r *route) (id uint16, flags byte, ok bool) {
+	if id, ok := c.routes[*r]; ok {
+		return id, 0, true
+	}
+	if r.size() > maxTexts {
+		return 0, 0, false
+	}
+	if len(c.routes) >= maxRoutes {
+		return 0, flagExplicit, true
+	}
+	id = uint16(len(c.routes))
+	c.routes[*r] = id
+	start := len(c.out.buf)
+	c.out.buf = end(r.append(begin(c.out.buf, kindRoute, 0, 0, id)), start)
+	return id, 0, true
+}
+
+// take takes a call out of the table; nil when it is over. out.mu is held.
+func (c *Conn) take(stream uint32) *slot {
+	index := uint16(stream)
+	if int(index) >= len(c.calls) {
+		return nil
+	}
+	s := c.calls[index]
+	if s == nil || s.stream != stream {
+		return nil
+	}
+	c.calls[index] = nil
+	c.free = append(c.free, index)
+	c.active.Add(-1)
+	return s
+}
+
+// abandon gives a call up, and tells the peer. It reports false when it was over already.
+func (c *Conn) abandon(s *slot) bool {
+	w := &c.out
+	w.mu.Lock()
+	mine := c.take(s.stream) != nil
+	if mine && !c.down {
+		start := len(w.buf)
+		w.buf = end(begin(w.buf, kindCancel, 0, s.stream, 0), start)
+		w.added()
+	}
+	w.mu.Unlock()
+	if mine {
+		w.flush(false)
+	}
+	return mine
+}
+
+// answered finishes the call that a response is for. The payload is copied when it is part of the reader's buffer.
+func (c *Conn) answered(h header, payload []byte, copied bool) {
+	c.out.mu.Lock()
+	s := c.take(h.stream)
+	c.out.mu.Unlock()
+	if s == nil {
+		return // given up
+	}
+	if h.flags&flagError != 0 {
+		var err error = lattice.FromWire(lattice.Code(h.code).Name(), string(payload))
+		if h.flags&flagUnbegun != 0 {
+			err = unbegun{err}
+		}
+		s.finish(nil, err)
+		return
+	}
+	if !copied {
+		payload = append(make([]byte, 0, len(payload)), payload...)
+	}
+	s.finish(payload, nil)
+}
+
+// expire finishes the calls whose time is over.
+func (c *Conn) expire(at time.Duration) {
+	if c.active.Load() == 0 {
+		return
+	}
+	var late []*slot
+	c.out.mu.Lock()
+	for _, s := range c.calls {
+		if s != nil && s.deadline <= at {
+			late = append(late, c.take(s.stream))
+		}
+	}
+	c.out.mu.Unlock()
+	for _, s := range late {
+		s.finish(nil, &lattice.Error{Code: lattice.ErrTimeout})
+	}
+}

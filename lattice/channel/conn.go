@@ -1,0 +1,218 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// Defaults of Config.
+const (
+	DefaultWindow   = 1024
+	DefaultMaxBytes = 128 << 20
+)
+
+// Handler serves a call. Neither inv nor its payload may be kept after it returns. The deadline and the trace of the caller
+// are in ctx. It is called concurrently.
+type Handler func(ctx context.Context, inv *wire.Invocation) ([]byte, error)
+
+// Config configures a Conn. The zero value serves nothing.
+type Config struct {
+	Handler Handler // nil: every call is refused with lattice.ErrNotFound
+	// Admit decides whether the peer may make calls from one entity to another; nil permits all. It is asked once per route,
+	// and once per call of those that do not fit into the table of routes.
+	Admit  func(origin, target wire.Entity) error
+	Notice func([]byte) // takes the peer's notices, in order; it must not block nor keep the bytes; nil ignores them
+	// Inline serves calls on the goroutine that reads, until one waits (Yield) or takes long. For handlers that are quick as
+	// a rule and call Yield before they wait; otherwise each call gets a goroutine of its own.
+	Inline   bool
+	Window   int    // calls in progress in each direction; default DefaultWindow, at most 65536; both ends must agree
+	MaxBytes uint64 // bounds payloads; default DefaultMaxBytes
+	Logger   *slog.Logger
+}
+
+// Call is one call to make.
+type Call struct {
+	Origin, Target wire.Entity
+	Operation      string
+	Payload        []byte // may be used again when the call has returned
+}
+
+// Conn is one connection. It is safe for concurrent use. Close it when it is no longer needed, also after it has failed.
+type Conn struct {
+	cfg  Config
+	net  net.Conn
+	out  writer
+	log  *slog.Logger
+	once sync.Once
+	done chan struct{} // closed when the connection is down
+	err  error         // why; written before done is closed
+	wg   sync.WaitGroup
+
+	// Calls made. Guarded by out.mu, so that one lock serves a call.
+	calls  []*slot
+	free   []uint16
+	turn   uint32 // makes streams unique
+	down   bool
+	routes map[route]uint16
+
+	active  atomic.Int64 // calls made and not yet answered
+	serving atomic.Int64 // calls being served
+
+	// Calls served.
+	served  []atomic.Pointer[served] // by the lower half of the stream
+	known   []*knownRoute            // used by the reader only
+	partial map[uint64]*partial      // used by the reader only
+	held    int64                    // bytes of partial; used by the reader only
+
+	reader atomic.Pointer[worker] // has the role
+	idleMu sync.Mutex
+	idle   []*worker // parked, the last one in is the first one out; guarded by idleMu
+	ended  bool      // no more are parked; guarded by idleMu
+	keeper keeper
+}
+
+// New makes a Conn on a connection whose two ends trust each other, and starts to read.
+func New(conn net.Conn, cfg Config) *Conn {
+	if cfg.Window <= 0 {
+		cfg.Window = DefaultWindow
+	}
+	cfg.Window = min(cfg.Window, 1<<16)
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = DefaultMaxBytes
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Conn{cfg: cfg, net: conn, log: cfg.Logger, done: make(chan struct{}), calls: make([]*slot, cfg.Window), routes: map[route]uint16{},
+		served: make([]atomic.Pointer[served], cfg.Window), partial: map[uint64]*partial{}}
+	for i := cfg.Window - 1; i >= 0; i-- {
+		c.free = append(c.free, uint16(i))
+	}
+	c.out = writer{conn: conn, fail: c.fail, direct: newDirect(conn), kick: make(chan struct{}, 1)}
+	c.keeper.init(c)
+	c.wg.Go(func() { c.out.run(c.done) })
+	c.start(job{in: newInput(nil)})
+	return c
+}
+
+// Done is closed when the connection is down.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Err is why the connection is down; nil while it is not.
+func (c *Conn) Err() error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+		return nil
+	}
+}
+
+// Active is how many calls over the connection are in progress, in both directions.
+func (c *Conn) Active() int { return int(c.active.Load() + c.serving.Load()) }
+
+// Close ends the connection, and waits for the calls being served. Their contexts are canceled when ctx ends. Calls made
+// end with an error. Closing twice is no error.
+func (c *Conn) Close(ctx context.Context) error {
+	c.fail(net.ErrClosed)
+	idle := make(chan struct{})
+	go func() {
+		c.wg.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		for i := range c.served {
+			if s := c.served[i].Load(); s != nil {
+				s.cancel(context.Canceled)
+			}
+		}
+		<-idle
+	}
+	c.keeper.stop()
+	return nil
+}
+
+// errLost is the cause in the error of calls whose outcome nobody knows.
+var errLost = errors.New("the channel to the other process was lost while the call was in progress")
+
+// Lost reports whether a call failed because the connection ended while it was in progress: whether it has been carried
+// out is not known.
+func Lost(err error) bool { return errors.Is(err, errLost) }
+
+// fail takes the connection down, once.
+func (c *Conn) fail(err error) {
+	c.once.Do(func() {
+		c.err = err
+		if errors.Is(err, errMalformed) {
+			c.log.Error("channel ended: the other process does not keep to its format", lattice.LogErr, err)
+		} else if !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.EOF) {
+			c.log.Warn("channel ended", lattice.LogErr, err)
+		}
+		_ = c.net.Close()
+		c.out.close()
+		c.out.mu.Lock()
+		c.down = true
+		var lost []*slot
+		for i, s := range c.calls {
+			if s != nil {
+				lost = append(lost, s)
+				c.calls[i] = nil
+				c.active.Add(-1)
+			}
+		}
+		c.out.mu.Unlock()
+		close(c.done)
+		for _, s := range lost {
+			s.finish(nil, &lattice.Error{Code: lattice.ErrUnavailable, Err: errLost})
+		}
+		c.idleMu.Lock()
+		c.ended = true
+		for _, w := range c.idle {
+			close(w.wake)
+		}
+		c.idle = nil
+		c.idleMu.Unlock()
+	})
+}
+
+// Notify sends a message outside of calls, at most maxNotice bytes. It waits for room, and fails when the connection is down.
+func (c *Conn) Notify(ctx context.Context, message []byte) error {
+	if len(message) > MaxNotice {
+		return &lattice.Error{Code: lattice.ErrTooLarge, Op: "notify", Detail: fmt.Sprintf("%d bytes, at most %d allowed", len(message), MaxNotice)}
+	}
+	c.out.mu.Lock()
+	if err := c.out.wait(ctx, c.done); err != nil {
+		c.out.mu.Unlock()
+		return err
+	}
+	if c.down {
+		c.out.mu.Unlock()
+		return downError(nil)
+	}
+	start := len(c.out.buf)
+	c.out.buf = end(append(begin(c.out.buf, kindNotice, 0, 0, 0), message...), start)
+	c.out.added()
+	c.out.mu.Unlock()
+	c.out.flush(false)
+	return nil
+}
+
+// MaxNotice bounds the bytes of a notice.
+const MaxNotice = segment
+
+// now is a cheap clock: the time since the process began.
+func now() time.Duration { return time.Since(epoch) }
+
+var epoch = time.Now()

@@ -1,0 +1,19 @@
+// Package channel carries calls between two processes of one machine that trust each other after a handshake: a host and
+// the providers that it started. It is the short way beside package rpc: no broker, no signature, no network.
+//
+// A Conn is symmetric: each end calls and serves. Frames of many calls share it; each call has a stream, a deadline that
+// travels as remaining time, the trace of its caller, and may be canceled. What both ends repeat (origin, target,
+// operation) is sent once as a route. Payloads above a segment travel in several frames, so that a large one does not
+// stand in the way of small ones.
+//
+// Few hand-overs. Who sends a frame while nobody writes becomes the writer, lets others that are ready to run add theirs,
+// and writes all in one piece. Who reads may serve the calls itself, one after another (Config.Inline): the role of the
+// reader goes to another goroutine only when a call waits for something (Yield) or takes long.
+//
+// Bounds. Calls in progress are bounded by the window that both ends agree on, beyond it lattice.ErrBusy at once; bytes not
+// yet written, by making senders wait; payloads, by Config.MaxBytes; frames, by their format. A malformed frame ends
+// the connection with an error, never the process.
+//
+// Trust. Listener and Dial prove to each other that they know a secret, which itself never travels. What the peer may claim
+// to be is for Config.Admit to decide, once per route.
+package channel

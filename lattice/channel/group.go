@@ -1,0 +1,63 @@
+package channel
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Group is the connections to one process, over which calls are spread. It is safe for concurrent use.
+type Group struct {
+	mu    sync.Mutex // serialises writers
+	conns atomic.Pointer[[]*Conn]
+	turn  atomic.Uint32
+}
+
+// Add adds a connection. The group does not own it.
+func (g *Group) Add(c *Conn) { g.change(func(list []*Conn) []*Conn { return append(list, c) }) }
+
+// Remove takes a connection out.
+func (g *Group) Remove(c *Conn) {
+	g.change(func(list []*Conn) []*Conn { return slices.DeleteFunc(list, func(o *Conn) bool { return o == c }) })
+}
+
+func (g *Group) change(f func([]*Conn) []*Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	next := f(slices.Clone(g.All()))
+	g.conns.Store(&next)
+}
+
+// All returns the connections; the list must not be changed.
+func (g *Group) All() []*Conn {
+	if p := g.conns.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Up reports whether there is any connection.
+func (g *Group) Up() bool { return len(g.All()) > 0 }
+
+// Call makes a call over the connection that has the least to do, see Conn.Call. When there is none, the call has not begun.
+func (g *Group) Call(ctx context.Context, call *Call, timeout time.Duration) ([]byte, error) {
+	conns := g.All()
+	var best *Conn
+	switch len(conns) {
+	case 0:
+		return nil, downError(call)
+	case 1:
+		best = conns[0]
+	default:
+		first := int(g.turn.Add(1) % uint32(len(conns)))
+		best = conns[first]
+		for i := 1; i < len(conns); i++ {
+			if c := conns[(first+i)%len(conns)]; c.active.Load() < best.active.Load() {
+				best = c
+			}
+		}
+	}
+	return best.Call(ctx, call, timeout)
+}

@@ -1,0 +1,274 @@
+package channel
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// served is a call being served.
+type served struct {
+	callContext
+	stream  uint32
+	route   *knownRoute
+	payload []byte
+}
+
+// knownRoute is a route that the peer has told, with the decision about it.
+type knownRoute struct {
+	route
+	refusal error
+}
+
+// partial is a payload of which not all has come.
+type partial struct {
+	call    *served // of a request
+	header  header  // of a response
+	payload []byte
+	total   int
+}
+
+// maxHeld bounds the bytes of payloads that are coming in, per connection.
+const maxHeld = 256 << 20
+
+func (c *Conn) learn(h header, body []byte) error {
+	if int(h.code) != len(c.known) || len(c.known) >= maxRoutes {
+		return malformed("route %d after %d", h.code, len(c.known))
+	}
+	r, rest, err := parseRoute(body)
+	if err != nil || len(rest) > 0 {
+		return errors.Join(err, malformed("route of %d bytes", len(body)))
+	}
+	c.known = append(c.known, c.decide(r))
+	return nil
+}
+
+func (c *Conn) decide(r *route) *knownRoute {
+	k := &knownRoute{route: *r}
+	if c.cfg.Handler == nil {
+		k.refusal = &lattice.Error{Code: lattice.ErrNotFound, Detail: "nothing is served over this channel"}
+	} else if c.cfg.Admit != nil {
+		k.refusal = c.cfg.Admit(r.origin, r.target)
+	}
+	return k
+}
+
+// servedAt returns the call of a stream; nil when it is over.
+func (c *Conn) servedAt(stream uint32) *served {
+	index := int(uint16(stream))
+	if index >= len(c.served) {
+		return nil
+	}
+	if s := c.served[index].Load(); s != nil && s.stream == stream {
+		return s
+	}
+	return nil
+}
+
+// requested begins to serve a call.
+func (c *Conn) requested(w *worker, h header, body []byte) (kept bool, err error) {
+	head, payload, err := parseHead(h.flags, body)
+	if err != nil {
+		return true, err
+	}
+	if int(uint16(h.stream)) >= len(c.served) {
+		return true, malformed("stream %d beyond the window", h.stream)
+	}
+	s := &served{stream: h.stream, payload: payload}
+	s.deadline, s.trace, s.traced = time.Now().Add(head.left), head.trace, head.traced
+	switch {
+	case head.route != nil:
+		s.route = c.decide(head.route)
+	case int(h.code) < len(c.known):
+		s.route = c.known[h.code]
+	default:
+		return true, malformed("unknown route %d", h.code)
+	}
+	if s.route.refusal != nil {
+		c.respond(h.stream, nil, s.route.refusal)
+		return true, nil
+	}
+	if head.total >= 0 {
+		if uint64(head.total) > c.cfg.MaxBytes {
+			c.respond(h.stream, nil, &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("request of %d bytes, limit %d", head.total, c.cfg.MaxBytes)})
+			return true, nil
+		}
+		if !c.hold(h.stream, false, &partial{call: s, total: head.total}, payload) {
+			c.respond(h.stream, nil, &lattice.Error{Code: lattice.ErrBusy, Detail: "too many large payloads are coming in"})
+		}
+		return true, nil
+	}
+	if !c.cfg.Inline {
+		s.payload = append(make([]byte, 0, len(payload)), payload...)
+		c.register(s)
+		c.start(job{call: s})
+		return true, nil
+	}
+	return c.inline(w, s), nil
+}
+
+// inline serves a call on the reader's goroutine. It reports false when the role was taken away meanwhile.
+func (c *Conn) inline(w *worker, s *served) bool {
+	w.serial++
+	s.worker, s.serial = w, w.serial
+	c.register(s)
+	mark := w.serial << stateBits
+	w.state.Store(mark | inline)
+	c.serve(w, &w.inv, s)
+	return w.state.CompareAndSwap(mark|inline, mark|reading)
+}
+
+func (c *Conn) register(s *served) {
+	c.serving.Add(1)
+	c.served[uint16(s.stream)].Store(s)
+	c.keeper.wake()
+}
+
+// serve runs the handler and sends the answer. The worker is the reader when the call is served inline, else nil.
+func (c *Conn) serve(w *worker, inv *wire.Invocation, s *served) {
+	r := s.route
+	*inv = wire.Invocation{Origin: r.origin, Target: r.target, Operation: r.operation, Msg: s.payload, ContentLength: uint64(len(s.payload))}
+	payload, err := c.guarded(s, inv)
+	c.served[uint16(s.stream)].CompareAndSwap(s, nil)
+	c.serving.Add(-1)
+	if err == nil && uint64(len(payload)) > c.cfg.MaxBytes {
+		err = &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", len(payload), c.cfg.MaxBytes)}
+	}
+	c.respond(s.stream, payload, err)
+	// The reader flushes when it has handled all that it has read.
+	if w == nil || w.state.Load() != s.serial<<stateBits|inline || c.out.pending.Load() > flushBytes {
+		c.out.flush(false)
+	}
+	s.cancel(context.Canceled) // what still hangs on it
+	s.tasks.Wait()
+}
+
+// flushBytes is how many bytes of answers are gathered at most while there is more to serve.
+const flushBytes = 16 << 10
+
+// guarded keeps a panic of one handler from ending the process.
+func (c *Conn) guarded(s *served, inv *wire.Invocation) (payload []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Error("handler panicked", lattice.LogOp, inv.Operation, lattice.LogErr, p, "stack", string(debug.Stack()))
+			err = &lattice.Error{Code: lattice.ErrInternal, Op: inv.Operation, Detail: "the handler panicked; its log says where"}
+		}
+	}()
+	return c.cfg.Handler(s, inv)
+}
+
+// respond adds the answer of a call; somebody flushes later. It waits for room while the peer takes nothing.
+func (c *Conn) respond(stream uint32, payload []byte, err error) {
+	flags, code := byte(0), lattice.Code(0)
+	if err != nil {
+		flags, code = flagError, lattice.CodeOf(err)
+		var e *lattice.Error
+		if code.Retryable() && (!errors.As(err, &e) || !e.Remote) {
+			flags |= flagUnbegun
+		}
+		text := err.Error()
+		if text == "" {
+			text = code.Error()
+		}
+		payload = []byte(text[:min(len(text), segment)])
+	}
+	first := payload
+	if len(first) > segment {
+		first = first[:segment]
+		flags |= flagMore
+	}
+	w := &c.out
+	w.mu.Lock()
+	if w.full() {
+		_ = w.wait(context.Background(), c.done) // the connection ends when the peer takes nothing for long
+	}
+	if c.down {
+		w.mu.Unlock()
+		return
+	}
+	start := len(w.buf)
+	b := begin(w.buf, kindResponse, flags, stream, uint16(code))
+	if flags&flagMore != 0 {
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(payload)))
+	}
+	w.buf = end(append(b, first...), start)
+	w.added()
+	w.mu.Unlock()
+	if flags&flagMore != 0 {
+		c.out.flush(false)
+		c.more(context.Background(), stream, flagResponse, payload[len(first):])
+	}
+}
+
+// responded takes the answer of a call made, or its beginning.
+func (c *Conn) responded(h header, body []byte) error {
+	if h.flags&flagMore == 0 || h.flags&flagError != 0 {
+		c.answered(h, body, false)
+		return nil
+	}
+	total, body, err := parseTotal(body)
+	if err != nil {
+		return err
+	}
+	if uint64(total) > c.cfg.MaxBytes || !c.hold(h.stream, true, &partial{header: h, total: total}, body) {
+		h.flags, h.code = flagError, uint16(lattice.ErrTooLarge)
+		c.answered(h, fmt.Appendf(nil, "response of %d bytes, limit %d", total, c.cfg.MaxBytes), false)
+	}
+	return nil
+}
+
+// hold keeps the first part of a payload; false when there is no room for it.
+func (c *Conn) hold(stream uint32, response bool, p *partial, first []byte) bool {
+	if c.held+int64(p.total) > maxHeld || c.partial[partialKey(stream, response)] != nil {
+		return false
+	}
+	c.held += int64(p.total)
+	p.payload = append(make([]byte, 0, p.total), first...)
+	c.partial[partialKey(stream, response)] = p
+	return true
+}
+
+// drop forgets a request whose caller gave up before all of it was sent.
+func (c *Conn) drop(stream uint32, p *partial) {
+	delete(c.partial, partialKey(stream, false))
+	c.held -= int64(p.total)
+}
+
+func partialKey(stream uint32, response bool) uint64 {
+	if response {
+		return uint64(stream) | 1<<32
+	}
+	return uint64(stream)
+}
+
+// continued takes more of a payload. Data of a call that was refused or given up is passed over.
+func (c *Conn) continued(w *worker, h header, body []byte) (kept bool, err error) {
+	key := partialKey(h.stream, h.flags&flagResponse != 0)
+	p := c.partial[key]
+	if p == nil {
+		return true, nil
+	}
+	if len(p.payload)+len(body) > p.total || len(body) == 0 {
+		return true, malformed("%d bytes of data after %d of %d", len(body), len(p.payload), p.total)
+	}
+	p.payload = append(p.payload, body...)
+	if len(p.payload) < p.total {
+		return true, nil
+	}
+	delete(c.partial, key)
+	c.held -= int64(p.total)
+	if p.call == nil {
+		c.answered(p.header, p.payload, true)
+		return true, nil
+	}
+	p.call.payload = p.payload
+	c.register(p.call)
+	c.start(job{call: p.call}) // large ones are not quick
+	return true, nil
+}
