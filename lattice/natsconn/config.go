@@ -48,6 +48,10 @@ type Config struct {
 	User, Password string
 	Token          string
 
+	// Login, when set, is asked at each attempt to connect, instead of the fields above; what it returns later must be
+	// something that the first can become.
+	Login func() Login
+
 	TLS     bool   // require TLS, also with a nats:// URL
 	TLSCA   string // PEM file of the authorities to trust instead of the system's
 	TLSCert string // PEM files of the client's certificate; both or none
@@ -131,6 +135,7 @@ func (c Config) Validate() error {
 		{"seed", c.Seed != "" && c.JWT == ""},
 		{"user", c.User != "" || c.Password != ""},
 		{"token", c.Token != ""},
+		{"login", c.Login != nil},
 	} {
 		if k.set {
 			kinds = append(kinds, k.name)
@@ -168,6 +173,11 @@ func (c Config) credentials() ([]nats.Option, error) {
 	}
 	var opts []nats.Option
 	switch {
+	case c.Login != nil:
+		var err error
+		if opts, err = loginOptions(c.Login); err != nil {
+			return nil, err
+		}
 	case c.CredsFile != "":
 		opts = append(opts, nats.UserCredentials(c.CredsFile))
 	case c.JWT != "":

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,9 +38,22 @@ type Call struct {
 
 // Client makes invocations. It is safe for concurrent use and does not own its connection.
 type Client struct {
+	cfg     ClientConfig
+	cluster atomic.Pointer[signing.KeyPair]
+
+	mu  sync.RWMutex
+	way *way // guarded by mu
+}
+
+// way is a connection, and the calls that are under way on it.
+type way struct {
 	nc     *nats.Conn
-	cfg    ClientConfig
 	chunks *chunks
+	calls  sync.WaitGroup
+}
+
+func newWay(nc *nats.Conn, l lattice.Name) *way {
+	return &way{nc: nc, chunks: &chunks{nc: nc, lattice: l}}
 }
 
 // NewClient returns a client on a connection.
@@ -49,7 +64,37 @@ func NewClient(nc *nats.Conn, cfg ClientConfig) *Client {
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = DefaultMaxBytes
 	}
-	return &Client{nc: nc, cfg: cfg, chunks: &chunks{nc: nc, lattice: cfg.Lattice}}
+	c := &Client{cfg: cfg, way: newWay(nc, cfg.Lattice)}
+	c.SetCluster(cfg.Cluster)
+	return c
+}
+
+// SetCluster signs calls with another key from now on.
+func (c *Client) SetCluster(k signing.KeyPair) { c.cluster.Store(&k) }
+
+// Move makes calls on another connection from now on, and waits until those on the old one have their answers or ctx ends,
+// whose error it then returns.
+func (c *Client) Move(ctx context.Context, nc *nats.Conn) error {
+	c.mu.Lock()
+	old := c.way
+	c.way = newWay(nc, c.cfg.Lattice)
+	c.mu.Unlock()
+	done := make(chan struct{})
+	go func() { old.calls.Wait(); close(done) }() // ends with the last call, each of which has a deadline
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// enter begins a call on the present connection.
+func (c *Client) enter() *way {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	c.way.calls.Add(1)
+	return c.way
 }
 
 // Call signs and sends an invocation and returns the payload of the answer. The deadline of ctx bounds it, or else the
@@ -86,6 +131,8 @@ func (c *Client) call(ctx context.Context, call Call) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	w := c.enter()
+	defer w.calls.Done()
 	inv := &wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: call.Payload,
 		ID: uuid.NewString(), HostID: c.cfg.HostID, ContentLength: uint64(len(call.Payload))}
 	msg := &nats.Msg{Subject: subj, Header: nats.Header{}}
@@ -93,14 +140,14 @@ func (c *Client) call(ctx context.Context, call Call) ([]byte, error) {
 		setTrace(inv, msg.Header, tc.Child())
 	}
 	origin, to := inv.OriginURL(), inv.TargetURL()
-	inv.EncodedClaims, err = signing.SignInvocation(c.cfg.Cluster, inv.ID, origin, to,
+	inv.EncodedClaims, err = signing.SignInvocation(*c.cluster.Load(), inv.ID, origin, to,
 		wire.Hash(origin, to, inv.Operation, inv.Msg), time.Now())
 	if err != nil {
 		return nil, fail(lattice.ErrInternal, "sign", err)
 	}
 	if chunked {
 		inv.Msg = nil
-		if err := c.chunks.put(ctx, inv.ID, call.Payload); err != nil {
+		if err := w.chunks.put(ctx, inv.ID, call.Payload); err != nil {
 			return nil, err
 		}
 	}
@@ -110,13 +157,13 @@ func (c *Client) call(ctx context.Context, call Call) ([]byte, error) {
 	}
 	msg.Data = inv.Encode()
 
-	reply, err := c.nc.RequestMsgWithContext(ctx, msg)
+	reply, err := w.nc.RequestMsgWithContext(ctx, msg)
 	if chunked && err != nil {
-		c.chunks.drop(inv.ID) // nobody has, or it is late
+		w.chunks.drop(inv.ID) // nobody has, or it is late
 	}
 	switch {
 	case err == nil:
-		return c.answer(ctx, inv, reply, fail)
+		return c.answer(ctx, w, inv, reply, fail)
 	case errors.Is(err, nats.ErrNoResponders):
 		return nil, fail(lattice.ErrNoResponders, "", nil)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
@@ -124,12 +171,12 @@ func (c *Client) call(ctx context.Context, call Call) ([]byte, error) {
 	case errors.Is(err, context.Canceled):
 		return nil, fail(lattice.ErrCanceled, "", nil)
 	case errors.Is(err, nats.ErrMaxPayload):
-		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("message of %d bytes, the NATS server takes %d", len(msg.Data), c.nc.MaxPayload()), nil)
+		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("message of %d bytes, the NATS server takes %d", len(msg.Data), w.nc.MaxPayload()), nil)
 	}
 	return nil, fail(lattice.ErrUnavailable, "", err)
 }
 
-func (c *Client) answer(ctx context.Context, inv *wire.Invocation, reply *nats.Msg, fail func(lattice.Code, string, error) error) ([]byte, error) {
+func (c *Client) answer(ctx context.Context, w *way, inv *wire.Invocation, reply *nats.Msg, fail func(lattice.Code, string, error) error) ([]byte, error) {
 	resp, err := wire.DecodeResponse(reply.Data)
 	if err != nil {
 		return nil, fail(lattice.ErrInvalid, "undecodable response", err)
@@ -141,11 +188,11 @@ func (c *Client) answer(ctx context.Context, inv *wire.Invocation, reply *nats.M
 		return nil, fail(lattice.ErrInvalid, "the response answers another invocation, "+lattice.Printable(resp.InvocationID), nil)
 	}
 	if resp.ContentLength > c.cfg.MaxBytes {
-		c.chunks.drop(responseName(inv.ID))
+		w.chunks.drop(responseName(inv.ID))
 		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("response of %d bytes, limit %d", resp.ContentLength, c.cfg.MaxBytes), nil)
 	}
 	if resp.ContentLength > uint64(len(resp.Msg)) {
-		return c.chunks.take(ctx, responseName(inv.ID), resp.ContentLength)
+		return w.chunks.take(ctx, responseName(inv.ID), resp.ContentLength)
 	}
 	return resp.Msg, nil
 }

@@ -45,12 +45,12 @@ type Endpoint struct {
 
 // Server receives, verifies and dispatches invocations. It is safe for concurrent use and does not own its connection.
 type Server struct {
-	nc  *nats.Conn
+	way atomic.Pointer[way] // where endpoints are served; Move changes it
 	cfg ServerConfig
 	ctx context.Context // ends when the server is closed
 	end context.CancelFunc
 
-	chunks *chunks
+	gate   gate
 	window window
 	seen   *seen
 	clocks clocks
@@ -69,25 +69,28 @@ func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 		cfg.MaxBytes = DefaultMaxBytes
 	}
 	ctx, end := context.WithCancel(context.Background())
-	return &Server{nc: nc, cfg: cfg, ctx: ctx, end: end, chunks: &chunks{nc: nc, lattice: cfg.Lattice},
+	s := &Server{cfg: cfg, ctx: ctx, end: end,
 		window: window{past: cfg.MaxAge, future: cfg.MaxAhead}, seen: newSeen(max(cfg.MaxAge+cfg.MaxAhead, remember), maxSeen), subs: map[*Subscription]struct{}{}}
+	s.way.Store(newWay(nc, cfg.Lattice))
+	return s
 }
 
 // Subscription is an endpoint being served.
 type Subscription struct {
 	server *Server
 	ep     Endpoint
-	sub    *nats.Subscription
-	gone   chan struct{} // closed when no more messages will come
-	drain  sync.Once
 	limit  atomic.Int64
 	active atomic.Int64
 	calls  sync.WaitGroup
+
+	mu      sync.Mutex
+	intakes []*intake // one, but for moments in which it moves to another connection; guarded by mu
+	drained bool      // no more intakes; guarded by mu
 }
 
 // Serve starts to serve an endpoint. When it returns, the NATS server knows of the subscription.
 func (s *Server) Serve(ep Endpoint) (*Subscription, error) {
-	sub := &Subscription{server: s, ep: ep, gone: make(chan struct{})}
+	sub := &Subscription{server: s, ep: ep}
 	sub.SetLimit(ep.Limit)
 	s.mu.Lock()
 	if s.closed {
@@ -95,18 +98,14 @@ func (s *Server) Serve(ep Endpoint) (*Subscription, error) {
 		return nil, &lattice.Error{Code: lattice.ErrCanceled, Op: "serve", Entity: ep.Subject, Detail: "the server is closed"}
 	}
 	s.subs[sub] = struct{}{}
+	nc := s.way.Load().nc // with the lock held: Move moves what is in subs
+	err := sub.subscribe(nc)
 	s.mu.Unlock()
-
-	ns, err := s.nc.QueueSubscribe(ep.Subject, ep.Queue, sub.receive)
 	if err == nil {
-		sub.sub = ns
-		ns.SetClosedHandler(func(string) { close(sub.gone) })
-		err = s.nc.Flush()
+		err = nc.Flush()
 	}
 	if err != nil {
-		if ns != nil {
-			_ = ns.Unsubscribe()
-		}
+		sub.unsubscribe()
 		s.mu.Lock()
 		delete(s.subs, sub)
 		s.mu.Unlock()
@@ -172,7 +171,11 @@ func (sub *Subscription) serve(msg *nats.Msg) {
 		id, err = sub.verify(inv)
 	}
 	if err == nil {
-		if payload, err = sub.handle(withTrace(ctx, inv, msg.Header), inv); notBegun(err) {
+		if err = sub.server.gate.enter(ctx); err == nil {
+			payload, err = sub.handle(withTrace(ctx, inv, msg.Header), inv)
+			sub.server.gate.leave()
+		}
+		if notBegun(err) {
 			sub.server.seen.remove(id) // so that it may be delivered again
 		}
 	}
@@ -186,10 +189,10 @@ func (sub *Subscription) complete(ctx context.Context, inv *wire.Invocation) (er
 	}
 	s := sub.server
 	if inv.ContentLength > s.cfg.MaxBytes {
-		s.chunks.drop(inv.ID)
+		s.way.Load().chunks.drop(inv.ID)
 		return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("request of %d bytes, limit %d", inv.ContentLength, s.cfg.MaxBytes)}
 	}
-	inv.Msg, err = s.chunks.take(ctx, inv.ID, inv.ContentLength)
+	inv.Msg, err = s.way.Load().chunks.take(ctx, inv.ID, inv.ContentLength)
 	return err
 }
 
@@ -246,7 +249,7 @@ func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation
 			reply.Header = nats.Header{headerError: {lattice.CodeOf(err).Name()}}
 		}
 		reply.Data = resp.Encode()
-		if perr := s.nc.PublishMsg(reply); perr != nil && !errors.Is(perr, nats.ErrConnectionClosed) {
+		if perr := s.way.Load().nc.PublishMsg(reply); perr != nil && !errors.Is(perr, nats.ErrConnectionClosed) {
 			s.cfg.Logger.Warn("answer not sent", lattice.LogErr, perr)
 		}
 	}
@@ -262,7 +265,7 @@ func (s *Server) fill(ctx context.Context, resp *wire.Response, payload []byte) 
 	case n > s.cfg.MaxBytes:
 		return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", n, s.cfg.MaxBytes)}
 	case n > wire.MaxInlineBytes:
-		if err := s.chunks.put(ctx, responseName(resp.InvocationID), payload); err != nil {
+		if err := s.way.Load().chunks.put(ctx, responseName(resp.InvocationID), payload); err != nil {
 			return err
 		}
 	default:
@@ -295,45 +298,6 @@ type patientKey struct{}
 // Patient reports whether a handler's ctx is that of a call whose caller did not say how long it waits. Its deadline then
 // says nothing about how long calls that the handler makes in turn should wait.
 func Patient(ctx context.Context) bool { return ctx.Value(patientKey{}) != nil }
-
-// Drain stops taking calls, and waits until those received are answered or ctx ends. No message that reached the
-// subscription is lost. It may be called more than once.
-func (sub *Subscription) Drain(ctx context.Context) error {
-	nc := sub.server.nc
-	lost := nc.StatusChanged(nats.DISCONNECTED, nats.RECONNECTING, nats.CLOSED)
-	defer nc.RemoveStatusListener(lost)
-	sub.drain.Do(func() {
-		// While the connection is away nothing more will come, and draining would wait for its return.
-		if !nc.IsConnected() || sub.sub.Drain() != nil {
-			_ = sub.sub.Unsubscribe()
-		}
-	})
-	idle := make(chan struct{})
-	go func() {
-		select {
-		case <-sub.gone:
-		case <-lost:
-			_ = sub.sub.Unsubscribe()
-			select {
-			case <-sub.gone:
-			case <-ctx.Done():
-			}
-		case <-ctx.Done():
-		}
-		sub.calls.Wait()
-		close(idle)
-	}()
-	var err error
-	select {
-	case <-idle:
-	case <-ctx.Done():
-		err = fmt.Errorf("drain %s: %d calls unfinished: %w", sub.ep.Subject, sub.Active(), ctx.Err())
-	}
-	sub.server.mu.Lock()
-	delete(sub.server.subs, sub)
-	sub.server.mu.Unlock()
-	return err
-}
 
 // Close drains every subscription at once; when ctx ends first, the calls still running are canceled. The server can
 // not be used afterwards. Closing twice is no error.
