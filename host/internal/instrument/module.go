@@ -97,6 +97,9 @@ func Rewrite(wasm []byte) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkEffort(sections); err != nil {
+		return nil, err
+	}
 	m := &module{out: append(make([]byte, 0, len(wasm)+len(wasm)/6), wasm[:8]...)}
 	for _, s := range sections {
 		if s.id == secStart { // it comes after the exports, which must know it

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -23,10 +25,13 @@ type Config struct {
 	// CacheDir keeps compiled code between runs, in a directory that only this user may write to, since what lies there
 	// is executed. It is created when it does not exist. Empty: no cache.
 	CacheDir string
+	// CompileTime is how long compiling a module may take; it ends after the function in which that has passed. Default 2 min.
+	CompileTime time.Duration
 }
 
 // Engine compiles and runs modules. It is safe for concurrent use. Close it after its modules' instances.
 type Engine struct {
+	cfg     Config
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil without CacheDir
 	imports map[string]map[string]api.FunctionDefinition
@@ -43,7 +48,10 @@ const features = api.CoreFeaturesV2 | experimental.CoreFeaturesExtendedConst
 // New makes an engine.
 func New(ctx context.Context, cfg Config) (*Engine, error) {
 	config := wazero.NewRuntimeConfig().WithCoreFeatures(features).WithDebugInfoEnabled(false)
-	e := &Engine{instances: map[*Instance]struct{}{}, imports: map[string]map[string]api.FunctionDefinition{}}
+	if cfg.CompileTime <= 0 {
+		cfg.CompileTime = 2 * time.Minute
+	}
+	e := &Engine{cfg: cfg, instances: map[*Instance]struct{}{}, imports: map[string]map[string]api.FunctionDefinition{}}
 	if cfg.CacheDir != "" {
 		if err := os.MkdirAll(cfg.CacheDir, 0o700); err != nil {
 			return nil, fmt.Errorf("compilation cache: %w", err)
@@ -98,7 +106,12 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 		return nil, err
 	}
 	ctx = experimental.WithCompilationWorkers(ctx, min(4, runtime.GOMAXPROCS(0)))
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.CompileTime)
+	defer cancel()
 	code, err := e.runtime.CompileModule(ctx, rewritten.Wasm)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("it takes longer than %v", e.cfg.CompileTime)
+	}
 	if err != nil {
 		return nil, &lattice.Error{Code: lattice.ErrBadModule, Op: "compile module", Detail: err.Error()}
 	}

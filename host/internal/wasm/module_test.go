@@ -156,3 +156,16 @@ func TestCommand(t *testing.T) {
 	_, err = instantiate(t, m, wasm.Limits{ResponseBytes: 1 << 20}, h).Call(t.Context(), "flood", nil)
 	wantCode(t, err, lattice.ErrTooLarge)
 }
+
+// Compiling ends, too: a module that would take the host's processors for long is refused.
+func TestCompileTime(t *testing.T) {
+	e, err := wasm.New(t.Context(), wasm.Config{CompileTime: time.Nanosecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close(context.Background())
+	_, err = e.Compile(t.Context(), load(t, "hostile"))
+	if wantCode(t, err, lattice.ErrBadModule); !strings.Contains(err.Error(), "longer than 1ns") {
+		t.Error(err)
+	}
+}

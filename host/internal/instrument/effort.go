@@ -1,0 +1,79 @@
+package instrument
+
+// What the engine takes to compile a module grows with the square of some of its parts: 10 000 branches in a function take it
+// two seconds, 100 000 of them minutes, in which nothing can interrupt it. The bounds below are those parts'; they let through
+// what takes some ten seconds of one processor, and far more than compilers emit. docs/security.md has what was measured.
+const (
+	MaxModuleEffort = 1_000_000_000 // sum over all functions of the square of a function's branches, see branches
+	MaxModuleCalls  = 2_000_000     // call instructions; each takes the engine 140 bytes until the module is compiled
+)
+
+// sectionBounds bound the sections whose entries cost the engine more than their bytes.
+var sectionBounds = map[byte]struct {
+	entries, bytes int
+}{
+	secType:     {50_000, 1 << 20},
+	secImport:   {10_000, MaxModuleBytes},
+	secFunction: {200_000, MaxModuleBytes},
+	secGlobal:   {100_000, MaxModuleBytes},
+	secExport:   {100_000, MaxModuleBytes},
+	secElement:  {100_000, 2 << 20},
+	secData:     {100_000, MaxModuleBytes},
+}
+
+// checkEffort refuses what would take the engine too long. What is malformed is left for the rewriter to tell.
+func checkEffort(sections []section) error {
+	for _, s := range sections {
+		r := s.reader()
+		if bound, ok := sectionBounds[s.id]; ok {
+			if n := r.u32(); r.err == nil && int(n) > bound.entries && int(n) <= r.left() {
+				return bad("%d entries in section %s, %d allowed", n, sectionNames[s.id], bound.entries)
+			}
+			if len(s.b) > bound.bytes {
+				return bad("section %s has %d bytes, %d allowed", sectionNames[s.id], len(s.b), bound.bytes)
+			}
+		}
+		if s.id != secCode {
+			continue
+		}
+		var effort, calls uint64
+		r.u32()
+		for i := 0; r.more(); i++ {
+			b, c := branches(&reader{b: r.take(r.u32()), what: r.what, err: r.err})
+			if calls += c; calls > MaxModuleCalls {
+				return bad("more than %d call instructions", MaxModuleCalls)
+			}
+			if effort += b * b; effort > MaxModuleEffort {
+				return bad("too many branches to compile in reasonable time: the squares of the functions' branches exceed %d at the function %d, which has %d",
+					MaxModuleEffort, i, b)
+			}
+		}
+	}
+	return nil
+}
+
+// branches counts the places of a function body where the flow divides or joins, a loop for four since code is inserted at
+// its head, and the calls.
+func branches(r *reader) (branches, calls uint64) {
+	for n := r.count("groups of locals", MaxLocals); n > 0 && r.err == nil; n-- {
+		r.u32()
+		r.byte()
+	}
+	for r.more() {
+		switch r.b[r.off] {
+		case 0x03: // loop
+			branches += 4
+		case 0x02, 0x04, 0x05, 0x0c, 0x0d: // block, if, else, br, br_if
+			branches++
+		case 0x0e: // br_table
+			table := &reader{b: r.b, off: r.off + 1}
+			if n := table.u32(); int(n) <= table.left() {
+				branches += uint64(n)
+			}
+		case 0x10, 0x11:
+			calls++
+		}
+		r.instruction()
+	}
+	return branches, calls
+}
