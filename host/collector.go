@@ -19,6 +19,9 @@ var (
 	descWaits     = prometheus.NewDesc("weft_pool_waits_total", "Calls that had to wait for an instance.", []string{"actor", "name"}, nil)
 	descCreated   = prometheus.NewDesc("weft_instances_created_total", "Instances made.", []string{"actor", "name"}, nil)
 	descDiscarded = prometheus.NewDesc("weft_instances_discarded_total", "Instances thrown away, by reason.", []string{"actor", "name", "reason"}, nil)
+	descLarge     = prometheus.NewDesc("weft_large_payload_bytes", "Bytes of payloads above 900 KiB that are counted as in memory now.", nil, nil)
+	descLargeMax  = prometheus.NewDesc("weft_large_payload_bytes_max", "Limit of weft_large_payload_bytes, beyond which calls wait and then are busy.", nil, nil)
+	descLargeWait = prometheus.NewDesc("weft_large_payload_waiting", "Calls that wait for room for a large payload now.", nil, nil)
 	descProvider  = prometheus.NewDesc("weft_provider_up", "1 while the provider's process serves.", []string{"provider", "link", "contract", "id"}, nil)
 )
 
@@ -36,6 +39,10 @@ func (c inventoryCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(descInfo, 1, string(h.id), h.name, string(h.cfg.Lattice), Version)
 	gauge(descUptime, time.Since(h.started).Seconds())
+	used, waiting := h.large.Used()
+	gauge(descLarge, float64(used))
+	gauge(descLargeMax, float64(h.large.Limit()))
+	gauge(descLargeWait, float64(waiting))
 	for _, a := range h.allActors() {
 		v := a.current.Load()
 		if v == nil {

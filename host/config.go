@@ -48,6 +48,7 @@ type Config struct {
 	QueuePerActor int           // calls of one actor that may wait for an instance; beyond it "busy"; default 512
 	IdleTimeout   time.Duration // instances unused for so long are freed; default 1m
 	RecycleCalls  uint64        // an instance is replaced after so many calls; 0: never
+	LargeBytes    int64         // of large payloads that are in memory at the same time; default rpc.DefaultBudget
 
 	OCI    oci.Config   // registries that actors and providers are fetched from
 	Policy PolicyConfig // what may be started and called, besides what claims and links grant; default: everything
@@ -128,6 +129,9 @@ func (c Config) Validate() error {
 	}
 	if c.Limits.MemoryBytes < 64<<10 || c.Limits.MemoryBytes > 4<<30 {
 		bad("Limits.MemoryBytes", "want 64 KiB to 4 GiB, got %d", c.Limits.MemoryBytes)
+	}
+	if c.LargeBytes != 0 && c.LargeBytes < 1<<20 || c.LargeBytes > 1<<40 {
+		bad("LargeBytes", "want 1 MiB to 1 TiB, got %d", c.LargeBytes)
 	}
 	if err := c.Policy.validate(); err != nil {
 		errs = append(errs, err)

@@ -52,6 +52,7 @@ type Host struct {
 
 	registry *prometheus.Registry
 	metrics  *metrics
+	large    *rpc.Budget
 	links    *links
 	tasks    *tasks
 	ready    chan struct{}
@@ -94,7 +95,7 @@ func New(cfg Config) (*Host, error) {
 	id := lattice.HostID(cfg.HostKey.Public())
 	h := &Host{cfg: cfg, id: id, name: cfg.FriendlyName, started: time.Now(),
 		control:  subject.Control{Prefix: cfg.ControlPrefix, Lattice: cfg.Lattice},
-		registry: prometheus.NewRegistry(), links: newLinks(), tasks: newTasks(),
+		registry: prometheus.NewRegistry(), large: rpc.NewBudget(cfg.LargeBytes), links: newLinks(), tasks: newTasks(),
 		ready: make(chan struct{}), quit: make(chan time.Duration, 1), change: make(chan struct{}, 1), refusalLog: rate.NewLimiter(10, 100),
 		labels: cfg.labels(), actors: map[lattice.ActorID]*actor{}, providers: map[providerKey]*provider{}}
 	if h.name == "" {
@@ -186,8 +187,8 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	if err := h.startPolicy(opened); err != nil {
 		return err
 	}
-	h.client = rpc.NewClient(h.rpc, rpc.ClientConfig{Lattice: h.cfg.Lattice, HostID: string(h.id), Cluster: h.cfg.Cluster, Timeout: h.cfg.RPCTimeout})
-	h.server = rpc.NewServer(h.rpc, rpc.ServerConfig{Lattice: h.cfg.Lattice, Verifier: h.verifier, Timeout: h.cfg.Limits.Execution, MaxAge: h.cfg.CallMaxAge, MaxAhead: h.cfg.CallMaxAhead, Logger: h.log, Observe: h.observe})
+	h.client = rpc.NewClient(h.rpc, rpc.ClientConfig{Lattice: h.cfg.Lattice, HostID: string(h.id), Cluster: h.cfg.Cluster, Timeout: h.cfg.RPCTimeout, Budget: h.large})
+	h.server = rpc.NewServer(h.rpc, rpc.ServerConfig{Lattice: h.cfg.Lattice, Verifier: h.verifier, Timeout: h.cfg.Limits.Execution, MaxAge: h.cfg.CallMaxAge, MaxAhead: h.cfg.CallMaxAhead, Logger: h.log, Observe: h.observe, Budget: h.large})
 	opened(h.server.Close)
 	if len(h.cfg.Guard) > 0 {
 		if h.guard, err = supervisor.StartGuard(ctx, h.cfg.Guard[0], h.cfg.Guard[1:], h.log); err != nil {
@@ -222,6 +223,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	}
 	h.publish(event.HostStarted{Labels: h.labelsNow(), FriendlyName: h.name, Version: Version})
 	h.startBeats(opened)
+	h.sweepLarge(opened)
 	h.followConnection(opened)
 	return nil
 }

@@ -156,6 +156,9 @@ func random(n uint64) uint64 {
 	return binary.LittleEndian.Uint64(b[:]) % n
 }
 
+// Reserve makes room for a large response. See rpc.Budget.
+func (v *version) Reserve(ctx context.Context, bytes int) error { return rpc.Reserve(ctx, bytes) }
+
 // Log takes what a guest prints through the ABI or its standard streams.
 func (v *version) Log(ctx context.Context, source wasm.Source, text string) {
 	level := "info"

@@ -33,7 +33,7 @@ type hostFlags struct {
 	rpcTimeoutMs, shutdownDelayMs                    uint
 	heartbeat, drain, execution, ready               time.Duration
 	callMaxAge, callMaxAhead                         time.Duration
-	memory                                           string
+	memory, large                                    string
 	queue                                            int
 	recycle                                          uint64
 	logFormat, logLevel                              string
@@ -78,6 +78,7 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	f.DurationVar(&h.execution, "actor-timeout", d.Limits.Execution, "how long one call of an actor may take, unless started with --timeout-exec")
 	f.IntVar(&h.queue, "actor-queue", d.QueuePerActor, "calls of one actor that may wait for an instance; beyond it \"busy\"")
 	f.Uint64Var(&h.recycle, "recycle-calls", d.RecycleCalls, "calls after which an instance is replaced; 0: never")
+	f.StringVar(&h.large, "large-payloads", "512MiB", "memory for payloads above 900 KiB; calls wait for it, and then are \"busy\"")
 	h.policy.flags(f)
 	f.StringVar(&h.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&h.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -128,6 +129,11 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	if cfg.Limits.MemoryBytes, err = operate.ParseSize(h.memory); err != nil {
 		return cfg, release, err
 	}
+	large, err := operate.ParseSize(h.large)
+	if err != nil {
+		return cfg, release, err
+	}
+	cfg.LargeBytes = int64(large)
 	if cfg.Policy, err = h.policy.config(cfg.Lattice); err != nil {
 		return cfg, release, err
 	}

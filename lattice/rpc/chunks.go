@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/subject"
 )
@@ -17,6 +19,11 @@ import (
 // Payloads above wire.MaxInlineBytes travel beside the message: the sender puts them into the lattice's object store
 // under the invocation's id (a response under id-r), the message says only how long they are, and the receiver fetches
 // and deletes them.
+//
+// Objects are in the form of every NATS object store, but they are read and written here piece by piece, so that neither end
+// holds more than a window of one that it passes on. Who takes an object purges its description first and its pieces last:
+// from then on it is the taker's, and whoever cleans up what nobody took leaves it alone. See RATIONALE.md, "Who cleans the
+// store of large payloads?".
 
 // DefaultMaxBytes bounds a payload that travels through the object store.
 const DefaultMaxBytes = 128 << 20
@@ -24,104 +31,218 @@ const DefaultMaxBytes = 128 << 20
 const (
 	// chunkAllowance is the time that a call gets on top when its payload takes that way.
 	chunkAllowance = 13 * time.Second
-	// chunkLife is when the store drops what nobody fetched, as after a crash between putting and fetching.
+	// chunkLife is when what nobody took is dropped, as after a crash between putting and fetching.
 	chunkLife = 5 * time.Minute
+	// chunkBytes is the size of a piece, as in the dialect.
+	chunkBytes = 128 << 10
+	// chunkWindow is how many pieces of one payload are on their way at the same time.
+	chunkWindow = 8
+	// windowBytes is what a payload that is passed on takes of a budget.
+	windowBytes = 2 * chunkWindow * chunkBytes
+	// chunkStall is how long a piece may take.
+	chunkStall = 10 * time.Second
+	// untaken is how long after the end of a call its response waits for a caller that is late.
+	untaken = 5 * time.Second
+	// dropTimeout bounds deleting.
+	dropTimeout = 2 * time.Second
 )
+
+// lagDelays are the pauses before a description that is not there yet is asked for again: a replica may be a little behind.
+var lagDelays = []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond}
 
 // chunks is the object store of a lattice, opened when it is first needed. It is safe for concurrent use.
 type chunks struct {
 	nc      *nats.Conn
 	lattice lattice.Name
 
-	mu    sync.Mutex
-	store jetstream.ObjectStore // guarded by mu
+	mu     sync.Mutex
+	js     jetstream.JetStream // guarded by mu
+	stream jetstream.Stream    // guarded by mu
 }
 
 func responseName(id string) string { return id + "-r" }
 
-func (c *chunks) open(ctx context.Context) (jetstream.ObjectStore, error) {
+func (c *chunks) open(ctx context.Context) (jetstream.JetStream, jetstream.Stream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.store != nil {
-		return c.store, nil
+	if c.stream != nil {
+		return c.js, c.stream, nil
 	}
-	js, err := jetstream.New(c.nc)
+	js, err := jetstream.New(c.nc, jetstream.WithPublishAsyncMaxPending(1<<20)) // each put has a window of its own
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	bucket := subject.ChunkBucket(c.lattice)
-	store, err := js.ObjectStore(ctx, bucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		store, err = js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: bucket, TTL: chunkLife,
+	stream, err := js.Stream(ctx, subject.ChunkStream(c.lattice))
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		_, err = js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket(c.lattice), TTL: chunkLife,
 			Description: "payloads on their way, too large for a message"})
-		if errors.Is(err, jetstream.ErrBucketExists) { // somebody else was quicker
-			store, err = js.ObjectStore(ctx, bucket)
+		if err == nil || errors.Is(err, jetstream.ErrBucketExists) { // somebody else was quicker
+			stream, err = js.Stream(ctx, subject.ChunkStream(c.lattice))
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	c.store = store
-	return store, nil
+	c.js, c.stream = js, stream
+	return js, stream, nil
 }
 
 // forget makes the next use open the store again, since it may have been deleted.
 func (c *chunks) forget() {
 	c.mu.Lock()
-	c.store = nil
+	c.stream = nil
 	c.mu.Unlock()
 }
 
-func (c *chunks) put(ctx context.Context, name string, payload []byte) error {
+// put stores a payload. begin returns it from its start, or false when it can not begin again. When put fails, nothing is left.
+func (c *chunks) put(ctx context.Context, name string, begin func() (io.Reader, bool)) error {
 	for attempt := 0; ; attempt++ {
-		store, err := c.open(ctx)
-		if err == nil {
-			if _, err = store.PutBytes(ctx, name, payload); err == nil {
-				return nil
-			}
-			c.forget()
+		r, ok := begin()
+		if !ok {
+			return chunkError("store a payload", errors.New("the store was lost while the payload was on its way"))
 		}
-		if attempt > 0 || ctx.Err() != nil {
-			c.drop(name)
+		source := &sourceReader{Reader: r}
+		err := c.putOnce(ctx, name, source)
+		switch {
+		case err == nil:
+			return nil
+		case source.err != nil:
+			return source.err // the store has no part in it
+		case attempt > 0 || ctx.Err() != nil:
 			return chunkError("store a payload", err)
 		}
+		c.forget()
 	}
 }
 
-// take fetches a payload whose length the sender has told, and deletes it.
-func (c *chunks) take(ctx context.Context, name string, length uint64) ([]byte, error) {
-	store, err := c.open(ctx)
-	if err != nil {
-		return nil, chunkError("fetch a payload", err)
+// sourceReader remembers that reading failed.
+type sourceReader struct {
+	io.Reader
+	err error
+}
+
+func (s *sourceReader) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
 	}
-	defer c.drop(name)
-	object, err := store.Get(ctx, name)
+	return n, err
+}
+
+func (c *chunks) putOnce(ctx context.Context, name string, r *sourceReader) error {
+	js, stream, err := c.open(ctx)
 	if err != nil {
-		c.forget()
-		return nil, chunkError("fetch a payload", err)
+		return err
 	}
-	defer object.Close()
-	info, err := object.Info()
+	info := jetstream.ObjectInfo{Bucket: subject.ChunkBucket(c.lattice), NUID: nuid.Next(),
+		ObjectMeta: jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: chunkBytes}}}
+	pieces := subject.ChunkData(c.lattice, info.NUID)
+	if err = sendPieces(ctx, js, pieces, r, &info); err == nil {
+		err = describe(ctx, js, subject.ChunkMeta(c.lattice, name), info)
+	}
 	if err != nil {
-		return nil, chunkError("fetch a payload", err)
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
+		defer cancel()
+		// What it misses, since it is still on its way, the sweep finds.
+		_ = stream.Purge(clean, jetstream.WithPurgeSubject(pieces))
 	}
-	if info.Size != length {
+	return err
+}
+
+// describe publishes the description of an object whose pieces are there.
+func describe(ctx context.Context, js jetstream.JetStream, subj string, info jetstream.ObjectInfo) error {
+	data, err := json.Marshal(info)
+	if err != nil {
+		return err
+	}
+	_, err = js.PublishMsg(ctx, &nats.Msg{Subject: subj, Data: data, Header: nats.Header{jetstream.MsgRollup: {jetstream.MsgRollupSubject}}})
+	return err
+}
+
+// take opens a payload whose length the sender has told. It is the caller's from then on, who must close it.
+func (c *chunks) take(ctx context.Context, name string, length uint64) (*object, error) {
+	o, err := c.claim(ctx, name, length)
+	if err != nil {
+		c.drop(name)
+		var own *lattice.Error
+		if !errors.As(err, &own) {
+			c.forget()
+			err = chunkError("fetch a payload", err)
+		}
+		return nil, err
+	}
+	return o, nil
+}
+
+func (c *chunks) claim(ctx context.Context, name string, length uint64) (*object, error) {
+	_, stream, err := c.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	info, err := c.info(ctx, stream, name)
+	for _, pause := range lagDelays {
+		if !errors.Is(err, jetstream.ErrMsgNotFound) {
+			break
+		}
+		select {
+		case <-time.After(pause):
+			info, err = c.info(ctx, stream, name)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case info.Deleted:
+		return nil, jetstream.ErrObjectNotFound
+	case info.Size != length:
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "fetch a payload", Detail: fmt.Sprintf("it has %d bytes, the sender said %d", info.Size, length)}
 	}
-	payload := make([]byte, length)
-	if _, err := io.ReadFull(object, payload); err != nil {
-		return nil, chunkError("fetch a payload", err)
+	o, err := newObject(ctx, stream, subject.ChunkData(c.lattice, info.NUID), info)
+	if err != nil {
+		return nil, err
 	}
-	return payload, nil
+	if err := stream.Purge(ctx, jetstream.WithPurgeSubject(subject.ChunkMeta(c.lattice, name))); err != nil {
+		_ = o.Close()
+		return nil, err
+	}
+	return o, nil
 }
 
-// drop deletes a payload, even when the call it belongs to is over. What it can not delete the store drops in time.
-func (c *chunks) drop(name string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	if store, err := c.open(ctx); err == nil {
-		_ = store.Delete(ctx, name)
+// info reads the description of an object.
+func (c *chunks) info(ctx context.Context, stream jetstream.Stream, name string) (*jetstream.ObjectInfo, error) {
+	m, err := stream.GetLastMsgForSubject(ctx, subject.ChunkMeta(c.lattice, name))
+	if err != nil {
+		return nil, err
 	}
+	var info jetstream.ObjectInfo
+	if err := json.Unmarshal(m.Data, &info); err != nil || info.NUID == "" {
+		return nil, jetstream.ErrBadObjectMeta
+	}
+	return &info, nil
+}
+
+// drop deletes a payload that nobody has taken, even when the call it belongs to is over. What it can not delete the sweep
+// finds, or the store drops in time.
+func (c *chunks) drop(name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), dropTimeout)
+	defer cancel()
+	if _, stream, err := c.open(ctx); err == nil {
+		_ = c.delete(ctx, stream, name)
+	}
+}
+
+// delete leaves nothing, not even the note that an object store keeps of what was deleted.
+func (c *chunks) delete(ctx context.Context, stream jetstream.Stream, name string) error {
+	info, err := c.info(ctx, stream, name)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = stream.Purge(ctx, jetstream.WithPurgeSubject(subject.ChunkData(c.lattice, info.NUID)))
+	}
+	return errors.Join(err, stream.Purge(ctx, jetstream.WithPurgeSubject(subject.ChunkMeta(c.lattice, name))))
 }
 
 func chunkError(op string, err error) error {

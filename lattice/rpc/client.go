@@ -1,9 +1,11 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -26,7 +28,10 @@ type ClientConfig struct {
 	Timeout time.Duration // for calls whose context has no deadline; default DefaultTimeout
 	// MaxBytes bounds requests and responses; default DefaultMaxBytes.
 	MaxBytes uint64
-	Observe  func(Call, time.Duration, error) // called after each call, concurrently; may be nil
+	// Budget bounds what large payloads take of the process's memory; default a budget of its own. Responses are counted while
+	// they are fetched, or until the call in which the client is used has been served.
+	Budget  *Budget
+	Observe func(Call, time.Duration, error) // called after each call, concurrently; may be nil
 }
 
 // Call is one invocation to make.
@@ -34,7 +39,14 @@ type Call struct {
 	Origin, Target wire.Entity
 	Operation      string
 	Payload        []byte
+	// Body follows Payload, when it is not nil: exactly BodyLength bytes, which are read once and, when they are many, sent on
+	// as they come. An error of the body is the call's, as it is.
+	Body       io.Reader
+	BodyLength int64
 }
+
+// size is the length of the whole payload.
+func (c *Call) size() uint64 { return uint64(len(c.Payload)) + uint64(c.BodyLength) }
 
 // Client makes invocations. It is safe for concurrent use and does not own its connection.
 type Client struct {
@@ -63,6 +75,9 @@ func NewClient(nc *nats.Conn, cfg ClientConfig) *Client {
 	}
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = DefaultMaxBytes
+	}
+	if cfg.Budget == nil {
+		cfg.Budget = NewBudget(0)
 	}
 	c := &Client{cfg: cfg, way: newWay(nc, cfg.Lattice)}
 	c.SetCluster(cfg.Cluster)
@@ -100,56 +115,141 @@ func (c *Client) enter() *way {
 // Call signs and sends an invocation and returns the payload of the answer. The deadline of ctx bounds it, or else the
 // client's timeout, with 13 s on top for a payload above wire.MaxInlineBytes. Errors: what the target answered
 // (lattice.Error with Remote set), ErrTimeout, ErrNoResponders when nobody serves the target, ErrTooLarge for a payload
-// above MaxBytes, ErrCanceled, ErrUnavailable when the connection is closed.
+// above MaxBytes, ErrBusy when the budget has no room, ErrCanceled, ErrUnavailable when the connection is closed.
 func (c *Client) Call(ctx context.Context, call Call) ([]byte, error) {
 	start := time.Now()
-	payload, err := c.call(ctx, call)
+	ctx, cancel := c.bound(ctx, &call)
+	defer cancel()
+	w := c.enter()
+	defer w.calls.Done()
+	payload, large, err := c.call(ctx, w, call)
+	if large != nil {
+		payload, err = c.fetch(ctx, large)
+	}
 	if c.cfg.Observe != nil {
 		c.cfg.Observe(call, time.Since(start), err)
 	}
 	return payload, err
 }
 
-func (c *Client) call(ctx context.Context, call Call) ([]byte, error) {
+// Open is Call for those who pass the answer on: a large one is read from the store as it is needed. The answer must be closed.
+// Its bytes may come later than the deadline of the call, each piece within 10 s.
+func (c *Client) Open(ctx context.Context, call Call) (*Answer, error) {
+	start := time.Now()
+	ctx, cancel := c.bound(ctx, &call)
+	defer cancel()
+	w := c.enter()
+	payload, large, err := c.call(ctx, w, call)
+	var a *Answer
+	switch {
+	case err != nil:
+	case large == nil:
+		a = &Answer{Reader: bytes.NewReader(payload), length: int64(len(payload))}
+	default:
+		if err = c.cfg.Budget.acquire(ctx, "response", windowBytes); err != nil {
+			_ = large.Close()
+		} else {
+			a = &Answer{Reader: large, length: int64(large.info.Size), object: large, budget: c.cfg.Budget, way: w}
+		}
+	}
+	if a == nil || a.object == nil {
+		w.calls.Done()
+	}
+	if c.cfg.Observe != nil {
+		c.cfg.Observe(call, time.Since(start), err)
+	}
+	return a, err
+}
+
+// Answer is the payload of an answer. It is not safe for concurrent use.
+type Answer struct {
+	io.Reader
+	length int64
+	object *object // nil when it came in the message
+	budget *Budget
+	way    *way // stays until the answer is closed
+}
+
+// Len is the length of the whole payload.
+func (a *Answer) Len() int64 { return a.length }
+
+// Close deletes what the store has of the answer.
+func (a *Answer) Close() error {
+	if a.object == nil || a.object.closed {
+		return nil
+	}
+	defer a.way.calls.Done()
+	a.budget.release(windowBytes)
+	return a.object.Close()
+}
+
+// bound gives ctx a deadline.
+func (c *Client) bound(ctx context.Context, call *Call) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	timeout := c.cfg.Timeout
+	if call.size() > wire.MaxInlineBytes {
+		timeout += chunkAllowance
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
+// fetch reads a large answer into memory.
+func (c *Client) fetch(ctx context.Context, large *object) ([]byte, error) {
+	defer large.Close()
+	bytes := int64(large.info.Size)
+	if r := reserved(ctx); r != nil {
+		r.carry(bytes) // until that call has been served
+	} else {
+		if err := c.cfg.Budget.acquire(ctx, "response", bytes); err != nil {
+			return nil, err
+		}
+		defer c.cfg.Budget.release(bytes)
+	}
+	return large.all(ctx)
+}
+
+// call returns the answer, or where it is in the store. ctx has a deadline.
+func (c *Client) call(ctx context.Context, w *way, call Call) ([]byte, *object, error) {
 	fail := func(code lattice.Code, detail string, cause error) error {
 		return &lattice.Error{Code: code, Op: "call " + call.Operation + " of", Entity: call.Target.PublicKey, Detail: detail, Err: cause}
 	}
-	if uint64(len(call.Payload)) > c.cfg.MaxBytes {
-		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("request of %d bytes, limit %d", len(call.Payload), c.cfg.MaxBytes), nil)
+	size := call.size()
+	if size > c.cfg.MaxBytes {
+		return nil, nil, fail(lattice.ErrTooLarge, fmt.Sprintf("request of %d bytes, limit %d", size, c.cfg.MaxBytes), nil)
 	}
-	chunked := len(call.Payload) > wire.MaxInlineBytes
-	if _, ok := ctx.Deadline(); !ok {
-		timeout := c.cfg.Timeout
-		if chunked {
-			timeout += chunkAllowance
+	chunked := size > wire.MaxInlineBytes
+	if call.Body != nil && !chunked {
+		whole := make([]byte, size)
+		if _, err := io.ReadFull(call.Body, whole[copy(whole, call.Payload):]); err != nil {
+			return nil, nil, err
 		}
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
+		call.Payload = whole
 	}
 	subj, err := target(c.cfg.Lattice, call.Target)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	w := c.enter()
-	defer w.calls.Done()
 	inv := &wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: call.Payload,
-		ID: uuid.NewString(), HostID: c.cfg.HostID, ContentLength: uint64(len(call.Payload))}
+		ID: uuid.NewString(), HostID: c.cfg.HostID, ContentLength: size}
 	msg := &nats.Msg{Subject: subj, Header: nats.Header{}}
 	if tc, ok := trace.From(ctx); ok {
 		setTrace(inv, msg.Header, tc.Child())
 	}
 	origin, to := inv.OriginURL(), inv.TargetURL()
-	inv.EncodedClaims, err = signing.SignInvocation(*c.cluster.Load(), inv.ID, origin, to,
-		wire.Hash(origin, to, inv.Operation, inv.Msg), time.Now())
-	if err != nil {
-		return nil, fail(lattice.ErrInternal, "sign", err)
-	}
+	var hash string
 	if chunked {
 		inv.Msg = nil
-		if err := w.chunks.put(ctx, inv.ID, call.Payload); err != nil {
-			return nil, err
+		if hash, err = c.store(ctx, w, inv, &call); err != nil {
+			return nil, nil, err
 		}
+	} else {
+		hash = wire.Hash(origin, to, inv.Operation, inv.Msg)
+	}
+	inv.EncodedClaims, err = signing.SignInvocation(*c.cluster.Load(), inv.ID, origin, to, hash, time.Now())
+	if err != nil {
+		return nil, nil, fail(lattice.ErrInternal, "sign", err)
 	}
 	deadline, _ := ctx.Deadline()
 	if left := time.Until(deadline); left > 0 {
@@ -163,38 +263,80 @@ func (c *Client) call(ctx context.Context, call Call) ([]byte, error) {
 	}
 	switch {
 	case err == nil:
-		return c.answer(ctx, w, inv, reply, fail)
+		return c.answer(ctx, w, inv, reply, chunked, fail)
 	case errors.Is(err, nats.ErrNoResponders):
-		return nil, fail(lattice.ErrNoResponders, "", nil)
+		return nil, nil, fail(lattice.ErrNoResponders, "", nil)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
-		return nil, fail(lattice.ErrTimeout, "", nil)
+		return nil, nil, fail(lattice.ErrTimeout, "", nil)
 	case errors.Is(err, context.Canceled):
-		return nil, fail(lattice.ErrCanceled, "", nil)
+		return nil, nil, fail(lattice.ErrCanceled, "", nil)
 	case errors.Is(err, nats.ErrMaxPayload):
-		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("message of %d bytes, the NATS server takes %d", len(msg.Data), w.nc.MaxPayload()), nil)
+		return nil, nil, fail(lattice.ErrTooLarge, fmt.Sprintf("message of %d bytes, the NATS server takes %d", len(msg.Data), w.nc.MaxPayload()), nil)
 	}
-	return nil, fail(lattice.ErrUnavailable, "", err)
+	return nil, nil, fail(lattice.ErrUnavailable, "", err)
 }
 
-func (c *Client) answer(ctx context.Context, w *way, inv *wire.Invocation, reply *nats.Msg, fail func(lattice.Code, string, error) error) ([]byte, error) {
+// store puts the payload of a call into the object store and returns the hash to sign.
+func (c *Client) store(ctx context.Context, w *way, inv *wire.Invocation, call *Call) (string, error) {
+	if call.Body != nil { // what is passed on is counted by its window; what is in memory already, by whoever has it there
+		if err := c.cfg.Budget.acquire(ctx, "request", windowBytes); err != nil {
+			return "", err
+		}
+		defer c.cfg.Budget.release(windowBytes)
+	}
+	var hash wire.Hasher
+	tries := 0
+	err := w.chunks.put(ctx, inv.ID, func() (io.Reader, bool) {
+		if tries++; tries > 1 && call.Body != nil {
+			return nil, false
+		}
+		hash = wire.NewHasher(inv.OriginURL(), inv.TargetURL(), inv.Operation)
+		var r io.Reader = bytes.NewReader(call.Payload)
+		if call.Body != nil {
+			r = io.MultiReader(r, exactly{&io.LimitedReader{R: call.Body, N: call.BodyLength}})
+		}
+		return io.TeeReader(r, hash), true
+	})
+	if err != nil {
+		return "", err
+	}
+	return hash.Text(), nil
+}
+
+// exactly makes an end before the length that was told an error.
+type exactly struct{ *io.LimitedReader }
+
+func (e exactly) Read(p []byte) (int, error) {
+	n, err := e.LimitedReader.Read(p)
+	if err == io.EOF && e.N > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+func (c *Client) answer(ctx context.Context, w *way, inv *wire.Invocation, reply *nats.Msg, chunked bool, fail func(lattice.Code, string, error) error) ([]byte, *object, error) {
 	resp, err := wire.DecodeResponse(reply.Data)
 	if err != nil {
-		return nil, fail(lattice.ErrInvalid, "undecodable response", err)
+		return nil, nil, fail(lattice.ErrInvalid, "undecodable response", err)
+	}
+	if resp.Error != "" && chunked {
+		w.chunks.drop(inv.ID) // it may not have been taken
 	}
 	if resp.Error != "" { // before anything else: error replies of some providers lack the other fields
-		return nil, lattice.FromWire(reply.Header.Get(headerError), resp.Error)
+		return nil, nil, lattice.FromWire(reply.Header.Get(headerError), resp.Error)
 	}
 	if resp.InvocationID != inv.ID {
-		return nil, fail(lattice.ErrInvalid, "the response answers another invocation, "+lattice.Printable(resp.InvocationID), nil)
+		return nil, nil, fail(lattice.ErrInvalid, "the response answers another invocation, "+lattice.Printable(resp.InvocationID), nil)
 	}
 	if resp.ContentLength > c.cfg.MaxBytes {
 		w.chunks.drop(responseName(inv.ID))
-		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("response of %d bytes, limit %d", resp.ContentLength, c.cfg.MaxBytes), nil)
+		return nil, nil, fail(lattice.ErrTooLarge, fmt.Sprintf("response of %d bytes, limit %d", resp.ContentLength, c.cfg.MaxBytes), nil)
 	}
 	if resp.ContentLength > uint64(len(resp.Msg)) {
-		return w.chunks.take(ctx, responseName(inv.ID), resp.ContentLength)
+		large, err := w.chunks.take(ctx, responseName(inv.ID), resp.ContentLength)
+		return nil, large, err
 	}
-	return resp.Msg, nil
+	return resp.Msg, nil, nil
 }
 
 // target is the subject on which an entity is called.

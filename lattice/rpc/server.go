@@ -1,9 +1,11 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime/debug"
 	"strconv"
@@ -23,6 +25,7 @@ type ServerConfig struct {
 	Verifier *signing.Verifier
 	Timeout  time.Duration // for calls that say no remaining time; default DefaultServeTimeout
 	MaxBytes uint64        // bounds requests and responses; default DefaultMaxBytes
+	Budget   *Budget       // bounds what large payloads take of the process's memory; default a budget of its own
 	MaxAge   time.Duration // how long ago an invocation may have been signed; 0: any time, as in the dialect
 	MaxAhead time.Duration // how far a signer's clock may be ahead; 0: any
 	Logger   *slog.Logger
@@ -50,10 +53,11 @@ type Server struct {
 	ctx context.Context // ends when the server is closed
 	end context.CancelFunc
 
-	gate   gate
-	window window
-	seen   *seen
-	clocks clocks
+	gate    gate
+	untaken sync.WaitGroup // responses that may have to be deleted
+	window  window
+	seen    *seen
+	clocks  clocks
 
 	mu     sync.Mutex
 	subs   map[*Subscription]struct{} // guarded by mu
@@ -67,6 +71,9 @@ func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 	}
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = DefaultMaxBytes
+	}
+	if cfg.Budget == nil {
+		cfg.Budget = NewBudget(0)
 	}
 	ctx, end := context.WithCancel(context.Background())
 	s := &Server{cfg: cfg, ctx: ctx, end: end,
@@ -163,8 +170,11 @@ func (sub *Subscription) serve(msg *nats.Msg) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
+	room := &reservation{budget: sub.server.cfg.Budget}
+	defer room.end()
+	ctx = context.WithValue(ctx, reservationKey{}, room)
 	if err == nil {
-		err = sub.complete(ctx, inv)
+		err = sub.complete(ctx, room, inv)
 	}
 	var id string
 	if err == nil {
@@ -175,7 +185,7 @@ func (sub *Subscription) serve(msg *nats.Msg) {
 			payload, err = sub.handle(withTrace(ctx, inv, msg.Header), inv)
 			sub.server.gate.leave()
 		}
-		if notBegun(err) {
+		if notBegun(err) && !room.begun() {
 			sub.server.seen.remove(id) // so that it may be delivered again
 		}
 	}
@@ -183,16 +193,25 @@ func (sub *Subscription) serve(msg *nats.Msg) {
 }
 
 // complete fetches the payload of an invocation that came without.
-func (sub *Subscription) complete(ctx context.Context, inv *wire.Invocation) (err error) {
+func (sub *Subscription) complete(ctx context.Context, room *reservation, inv *wire.Invocation) (err error) {
 	if inv.ContentLength <= uint64(len(inv.Msg)) {
 		return nil
 	}
-	s := sub.server
+	s, store := sub.server, sub.server.way.Load().chunks
 	if inv.ContentLength > s.cfg.MaxBytes {
-		s.way.Load().chunks.drop(inv.ID)
+		store.drop(inv.ID)
 		return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("request of %d bytes, limit %d", inv.ContentLength, s.cfg.MaxBytes)}
 	}
-	inv.Msg, err = s.way.Load().chunks.take(ctx, inv.ID, inv.ContentLength)
+	if err := room.request(ctx, int64(inv.ContentLength)); err != nil {
+		store.drop(inv.ID)
+		return err
+	}
+	large, err := store.take(ctx, inv.ID, inv.ContentLength)
+	if err != nil {
+		return err
+	}
+	defer large.Close()
+	inv.Msg, err = large.all(ctx)
 	return err
 }
 
@@ -265,14 +284,36 @@ func (s *Server) fill(ctx context.Context, resp *wire.Response, payload []byte) 
 	case n > s.cfg.MaxBytes:
 		return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", n, s.cfg.MaxBytes)}
 	case n > wire.MaxInlineBytes:
-		if err := s.way.Load().chunks.put(ctx, responseName(resp.InvocationID), payload); err != nil {
+		if err := Reserve(ctx, len(payload)); err != nil {
 			return err
 		}
+		name := responseName(resp.InvocationID)
+		if err := s.way.Load().chunks.put(ctx, name, func() (io.Reader, bool) { return bytes.NewReader(payload), true }); err != nil {
+			return err
+		}
+		s.dropUntaken(ctx, name)
 	default:
 		resp.Msg = payload
 	}
 	resp.ContentLength = n
 	return nil
+}
+
+// dropUntaken deletes a response that its caller does not take: it has gone, or never heard of it.
+func (s *Server) dropUntaken(ctx context.Context, name string) {
+	wait := untaken
+	if deadline, ok := ctx.Deadline(); ok {
+		wait += time.Until(deadline)
+	}
+	s.untaken.Go(func() {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			s.way.Load().chunks.drop(name)
+		case <-s.ctx.Done(): // the sweep does it
+		}
+	})
 }
 
 // errorText is what the dialect's error field carries; it must not be empty.
@@ -319,5 +360,6 @@ func (s *Server) Close(ctx context.Context) error {
 	for _, sub := range subs {
 		sub.calls.Wait()
 	}
+	s.untaken.Wait()
 	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package subject
 
 import (
+	"encoding/base64"
 	"strings"
 
 	"github.com/weftlattice/weft/lattice"
@@ -17,6 +18,36 @@ func KVLattice(l lattice.Name) string { return "LATTICEDATA_" + string(l) }
 
 // ChunkBucket is the object store of payloads that are too large for a message: the lattice's name itself.
 func ChunkBucket(l lattice.Name) string { return string(l) }
+
+// ChunkStream is the stream behind ChunkBucket.
+func ChunkStream(l lattice.Name) string { return "OBJ_" + ChunkBucket(l) }
+
+// ChunkData is the subject of the pieces of one object in ChunkBucket, and ChunkMeta that of its description. The forms are
+// those of every NATS object store.
+func ChunkData(l lattice.Name, nuid string) string { return "$O." + ChunkBucket(l) + ".C." + nuid }
+
+// ChunkMeta is the subject of the description of an object with a name.
+func ChunkMeta(l lattice.Name, object string) string {
+	return "$O." + ChunkBucket(l) + ".M." + base64.URLEncoding.EncodeToString([]byte(object))
+}
+
+// ChunkAll is a pattern that matches ChunkData and ChunkMeta of all objects.
+func ChunkAll(l lattice.Name) string { return "$O." + ChunkBucket(l) + ".>" }
+
+// ParseChunk tells what a subject of the bucket holds: the pieces under a nuid, or the description of an object. Unknown
+// subjects give ok == false.
+func ParseChunk(l lattice.Name, s string) (nuid, object string, ok bool) {
+	root := "$O." + ChunkBucket(l)
+	if nuid, found := strings.CutPrefix(s, root+".C."); found && nuid != "" {
+		return nuid, "", true
+	}
+	if name, found := strings.CutPrefix(s, root+".M."); found {
+		if b, err := base64.URLEncoding.DecodeString(name); err == nil && len(b) > 0 {
+			return "", string(b), true
+		}
+	}
+	return "", "", false
+}
 
 // ArtifactBucket is the object store of modules and provider archives pushed into the lattice (weft).
 func ArtifactBucket(l lattice.Name) string { return "WEFT_ARTIFACTS_" + string(l) }

@@ -3,6 +3,7 @@ package wire
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"hash"
 	"slices"
 	"strings"
 
@@ -106,13 +107,25 @@ func (i *Invocation) Hash() string { return Hash(i.OriginURL(), i.TargetURL(), i
 
 // Hash is what Invocation.Hash computes, for callers that have the URLs at hand.
 func Hash(originURL, targetURL, operation string, msg []byte) string {
-	h := sha256.New()
+	h := NewHasher(originURL, targetURL, operation)
+	h.Write(msg)
+	return h.Text()
+}
+
+// Hasher computes an invocation's hash while the argument is written to it.
+type Hasher struct{ hash.Hash }
+
+// NewHasher returns a hasher that wants the argument next.
+func NewHasher(originURL, targetURL, operation string) Hasher {
+	h := Hasher{sha256.New()}
 	h.Write([]byte(originURL))
 	h.Write([]byte(targetURL))
 	h.Write([]byte(operation))
-	h.Write(msg)
-	return strings.ToUpper(hex.EncodeToString(h.Sum(nil)))
+	return h
 }
+
+// Text is the hash of what has been written so far.
+func (h Hasher) Text() string { return strings.ToUpper(hex.EncodeToString(h.Sum(nil))) }
 
 // Response answers an invocation.
 type Response struct {

@@ -95,11 +95,14 @@ func (i *Instance) guestRequest(_ context.Context, stack []uint64) {
 	write(i, "__guest_request payload", stack[1], i.exchange.payload)
 }
 
-func (i *Instance) guestResponse(_ context.Context, stack []uint64) {
+func (i *Instance) guestResponse(ctx context.Context, stack []uint64) {
 	b := i.read("__guest_response", stack[0], stack[1])
 	if len(b) > i.limits.ResponseBytes {
 		panic(&lattice.Error{Code: lattice.ErrTooLarge,
 			Detail: fmt.Sprintf("response of %d bytes, %d allowed", len(b), i.limits.ResponseBytes)})
+	}
+	if err := i.host.Reserve(ctx, len(b)); err != nil {
+		panic(err)
 	}
 	i.exchange.response = bytes.Clone(b)
 }

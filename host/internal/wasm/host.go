@@ -19,6 +19,9 @@ type Host interface {
 	// HostCall performs an outbound call. It must return when ctx ends. The payload is its to keep. An error goes to the
 	// guest as its text.
 	HostCall(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error)
+	// Reserve makes room for a response of so many bytes before the host has it in memory. ctx is the call's. An error ends the
+	// call.
+	Reserve(ctx context.Context, bytes int) error
 	// Log takes a text that the guest emits, at most 16 KiB of it, not necessarily UTF-8. It must not block.
 	Log(ctx context.Context, source Source, text string)
 }

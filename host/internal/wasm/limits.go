@@ -10,10 +10,11 @@ type Limits struct {
 	// Execution caps the time of one call, and of the initialisation, host calls included. Beyond it the call ends with
 	// lattice.ErrInterrupted. Default 30 s.
 	Execution time.Duration
-	// ResponseBytes caps the response of a call. A larger one is lattice.ErrTooLarge. Default 16 MiB.
+	// ResponseBytes caps the response of a call. A larger one is lattice.ErrTooLarge. Default 128 MiB, which is
+	// what a lattice carries; the memory is the narrower limit.
 	ResponseBytes int
 	// HostCallBytes caps the payload of one host call and its response. The guest gets an error that says so. Default
-	// 16 MiB.
+	// 128 MiB.
 	HostCallBytes int
 	// HostCalls caps the number of host calls within one call. The next one ends the call with lattice.ErrTooLarge.
 	// Default 100 000.
@@ -25,8 +26,8 @@ func DefaultLimits() Limits {
 	return Limits{
 		MemoryBytes:   64 << 20,
 		Execution:     30 * time.Second,
-		ResponseBytes: 16 << 20,
-		HostCallBytes: 16 << 20,
+		ResponseBytes: 128 << 20,
+		HostCallBytes: 128 << 20,
 		HostCalls:     100_000,
 	}
 }

@@ -26,6 +26,8 @@ type host struct {
 	log []string
 }
 
+func (h *host) Reserve(context.Context, int) error { return nil }
+
 func (h *host) HostCall(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error) {
 	if h.call == nil {
 		return nil, nil
