@@ -20,8 +20,13 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// ReadyLine is what a process prints on standard output once it serves.
-const ReadyLine = "weft:ready"
+// What a process prints on standard output: ReadyLine once it serves, and after each further line of host data that the
+// host writes, either ReloadedLine, when it has taken over the keys and credentials there, or RestartLine, when it can not.
+const (
+	ReadyLine    = "weft:ready"
+	ReloadedLine = "weft:reloaded"
+	RestartLine  = "weft:restart"
+)
 
 // Exit statuses of Main.
 const (
@@ -36,7 +41,7 @@ const StopTimeout = 10 * time.Second
 // Options are the surroundings of Run. Info and Stdin are required.
 type Options struct {
 	Info Info
-	// Stdin carries the line of host data. Its end is the end of the host, and so of the provider, unless the host
+	// Stdin carries the line of host data, and a further one each time that keys or credentials have changed. Its end is the end of the host, and so of the provider, unless the host
 	// closes it at once, as those of the dialect do since 0.78. Run leaves a read
 	// pending on it.
 	Stdin          io.Reader
@@ -93,7 +98,8 @@ func Run(ctx context.Context, opts Options, factory Factory) error {
 	var serving atomic.Bool
 	held := time.AfterFunc(earlyClose, func() { log.Debug("standard input is held open: its end will be taken for the host's") })
 	defer held.Stop()
-	go drainStdin(in, func() {
+	later := make(chan wire.HostData)
+	go listen(ctx, in, log, later, func() {
 		if held.Stop() && !serving.Load() {
 			log.Info("standard input was closed at once: its end says nothing about the host")
 			return
@@ -117,7 +123,7 @@ func Run(ctx context.Context, opts Options, factory Factory) error {
 	}
 	if err == nil {
 		log.Info("serving", "version", opts.Info.Version, "links", len(p.links.states()))
-		<-ctx.Done()
+		p.hear(ctx, later, opts.Stdout)
 	} else if ctx.Err() != nil {
 		err = nil // ended while it started
 	}
@@ -132,7 +138,7 @@ func Run(ctx context.Context, opts Options, factory Factory) error {
 // meant to hold it open.
 const earlyClose = 100 * time.Millisecond
 
-// readHostData reads the one line, of bounded length.
+// readHostData reads one line, of bounded length. At the end of input the error is io.EOF.
 func readHostData(in *bufio.Reader) (wire.HostData, error) {
 	var line []byte
 	for {
@@ -140,6 +146,9 @@ func readHostData(in *bufio.Reader) (wire.HostData, error) {
 		line = append(line, part...)
 		if len(line) > wire.MaxHostDataBytes {
 			return wire.HostData{}, fmt.Errorf("%w: the line is longer than %d bytes", errHostData, wire.MaxHostDataBytes)
+		}
+		if errors.Is(err, io.EOF) && len(line) == 0 {
+			return wire.HostData{}, fmt.Errorf("%w: %w", errHostData, io.EOF)
 		}
 		if err == nil || errors.Is(err, io.EOF) {
 			break
@@ -153,6 +162,27 @@ func readHostData(in *bufio.Reader) (wire.HostData, error) {
 		return hd, fmt.Errorf("%w: %w", errHostData, err)
 	}
 	return hd, nil
+}
+
+// listen reads further lines until the host closes standard input or dies.
+func listen(ctx context.Context, in *bufio.Reader, log *slog.Logger, later chan<- wire.HostData, ended func()) {
+	defer ended()
+	for {
+		hd, err := readHostData(in)
+		switch {
+		case lattice.CodeOf(err) == lattice.ErrInvalid: // a line, but not one of host data
+			log.Warn("line on standard input ignored", lattice.LogErr, err)
+			continue
+		case err != nil:
+			return
+		}
+		select {
+		case later <- hd:
+		case <-ctx.Done():
+			_, _ = io.Copy(io.Discard, in)
+			return
+		}
+	}
 }
 
 // newLogger logs as the host data says: text or JSON, from a level on.

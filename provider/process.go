@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -40,8 +40,11 @@ type process struct {
 	links    *table
 	metrics  *metrics
 	provider Provider
+	verifier *signing.Verifier
 	client   *rpc.Client
 	server   *rpc.Server
+	conn     natsconn.Config // how nc was made; asks login
+	login    atomic.Pointer[natsconn.Login]
 	quit     context.CancelFunc // ends the process in order
 
 	subs   []*nats.Subscription
@@ -63,15 +66,17 @@ func newProcess(ctx context.Context, info Info, hd wire.HostData, log *slog.Logg
 	if timeout <= 0 || timeout > time.Hour {
 		timeout = rpc.DefaultTimeout
 	}
-	p.nc, err = natsconn.Connect(ctx, natsconn.Config{URL: hd.LatticeRPCURL, Name: "provider " + info.Name,
-		JWT: hd.LatticeRPCUserJWT, Seed: hd.LatticeRPCUserSeed, Logger: log, RetryOnFailedConnect: true})
-	if err != nil {
+	url, login := loginOf(hd)
+	p.login.Store(&login)
+	p.conn = natsconn.Config{URL: url, Name: "provider " + info.Name, Login: func() natsconn.Login { return *p.login.Load() }, Logger: log}
+	first := p.conn
+	first.RetryOnFailedConnect = true
+	if p.nc, err = natsconn.Connect(ctx, first); err != nil {
 		return nil, err
 	}
 	p.client = rpc.NewClient(p.nc, rpc.ClientConfig{Lattice: p.lattice, HostID: hd.HostID, Cluster: cluster, Timeout: timeout})
-	p.server = rpc.NewServer(p.nc, rpc.ServerConfig{Lattice: p.lattice,
-		Verifier: signing.NewVerifier(append([]string{cluster.Public()}, hd.ClusterIssuers...)...),
-		Logger:   log, Observe: p.metrics.observe})
+	p.verifier = signing.NewVerifier(append([]string{cluster.Public()}, hd.ClusterIssuers...)...)
+	p.server = rpc.NewServer(p.nc, rpc.ServerConfig{Lattice: p.lattice, Verifier: p.verifier, Logger: log, Observe: p.metrics.observe})
 	p.provider, err = factory(Env{Logger: log, Lattice: p.lattice, HostID: p.host, ProviderID: p.id, LinkName: p.link,
 		InstanceID: hd.InstanceID, ConfigJSON: hd.ConfigJSON, Values: hd.EnvValues, Timeout: timeout,
 		Metrics: p.metrics.registerer, NATS: p.nc, Invoker: p})
@@ -304,10 +309,4 @@ func (p *process) respondMsg(msg, reply *nats.Msg) {
 	if err := msg.RespondMsg(reply); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		p.log.Warn("answer not sent", lattice.LogErr, err)
 	}
-}
-
-// drainStdin reads the rest of standard input, which is silent, until the host closes it or dies.
-func drainStdin(r io.Reader, ended func()) {
-	_, _ = io.Copy(io.Discard, r)
-	ended()
 }

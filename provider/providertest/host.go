@@ -38,6 +38,9 @@ type Process struct {
 	Contract string
 	NC       *nats.Conn // the test's own connection
 
+	// HostData is what it was started with. Tell gives it other keys and credentials.
+	HostData wire.HostData
+
 	t      testing.TB
 	client *rpc.Client
 	stdin  io.WriteCloser
@@ -105,7 +108,7 @@ func Launch(t testing.TB, env *latticetest.Env, cfg Config, opts ...Option) *Pro
 		s.hostData.LinkDefinitions[i].ProviderID = string(s.provider)
 	}
 	p := &Process{Env: env, Provider: s.provider, Link: lattice.DefaultLink, Host: s.host, Contract: cfg.Info.Contract,
-		NC: env.Conn(t), t: t, stdout: &lines{}, stderr: &lines{}, wait: make(chan error, 1)}
+		NC: env.Conn(t), HostData: s.hostData, t: t, stdout: &lines{}, stderr: &lines{}, wait: make(chan error, 1)}
 	p.client = rpc.NewClient(p.NC, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(s.host), Cluster: env.Cluster})
 	if len(cfg.Command) > 0 {
 		p.exec(cfg.Command, cfg.Environ)
@@ -122,6 +125,23 @@ func Launch(t testing.TB, env *latticetest.Env, cfg Config, opts ...Option) *Pro
 		t.Fatalf("write host data: %v; log:\n%s", err, p.stderr)
 	}
 	return p
+}
+
+// Tell writes a further line of host data and returns the line that answers it.
+func (p *Process) Tell(hd wire.HostData) (answer string) {
+	p.t.Helper()
+	before := len(p.stdout.String())
+	if _, err := p.stdin.Write(hd.Encode()); err != nil {
+		p.t.Fatalf("write host data: %v; log:\n%s", err, p.stderr)
+	}
+	latticetest.Eventually(p.t, Patience, func() error {
+		var whole bool
+		if answer, whole = strings.CutSuffix(p.stdout.String()[before:], "\n"); !whole {
+			return fmt.Errorf("no answer to a further line of host data; log:\n%s", p.stderr)
+		}
+		return nil
+	})
+	return answer
 }
 
 func (p *Process) exec(command, environ []string) {

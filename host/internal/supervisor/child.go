@@ -25,6 +25,7 @@ type child struct {
 	tail  *tail    // last lines of standard error
 
 	readyLine chan struct{} // closed when the child has printed it
+	answers   chan string   // the last line of Spec.Answers that nobody has taken
 	exited    chan struct{} // closed when the child and its group are gone and its output is read
 
 	closeStdin sync.Once
@@ -62,7 +63,7 @@ func startChild(spec Spec) (*child, error) {
 
 	c := &child{
 		cmd: cmd, stdin: inW, tail: &tail{},
-		readyLine: make(chan struct{}), exited: make(chan struct{}),
+		readyLine: make(chan struct{}), answers: make(chan string, 1), exited: make(chan struct{}),
 	}
 	if spec.Guard != nil {
 		spec.Guard.Add(c.pid())

@@ -48,6 +48,25 @@ var roles = map[string]func(args []string){
 		fmt.Println(readyLine)
 		_, _ = in.ReadByte() // the end of standard input
 	},
+	"listen": func(args []string) { // answers further lines; "deaf" does not
+		in := bufio.NewReader(os.Stdin)
+		_, _ = in.ReadString('\n')
+		fmt.Println(readyLine)
+		for {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				return
+			}
+			switch strings.TrimSpace(line) {
+			case "ignore":
+			case "end":
+				os.Exit(8)
+			default:
+				fmt.Println("noise")
+				fmt.Println("heard " + strings.TrimSpace(line))
+			}
+		}
+	},
 	"silent": func([]string) { fmt.Fprintln(os.Stderr, "thinking"); forever() },
 	"exit": func(args []string) {
 		fmt.Fprintln(os.Stderr, "can not bind: address in use")
@@ -62,6 +81,14 @@ var roles = map[string]func(args []string){
 		_ = os.WriteFile(args[0], nil, 0o600)
 		fmt.Println(readyLine)
 		os.Exit(4)
+	},
+	"serveonce": func(args []string) { // serves the first time only
+		if _, err := os.Stat(args[0]); err == nil {
+			os.Exit(5)
+		}
+		_ = os.WriteFile(args[0], nil, 0o600)
+		fmt.Println(readyLine)
+		_, _ = bufio.NewReader(os.Stdin).ReadString(0)
 	},
 	"deaf": func([]string) { // hears neither the end of input nor SIGTERM
 		signal.Ignore(syscall.SIGTERM)

@@ -74,6 +74,8 @@ type relay struct {
 	tail      *tail      // nil for standard output
 	readyLine string     // "" for standard error
 	onReady   func()
+	answers   []string // nil for standard error
+	answered  chan<- string
 
 	panicked bool // from then on everything is an error
 }
@@ -84,6 +86,7 @@ func newRelay(spec Spec, c *child, r *os.File, stderr bool) *relay {
 		rel.fallback, rel.tail = slog.LevelWarn, c.tail
 	} else {
 		rel.fallback, rel.readyLine = slog.LevelInfo, spec.ReadyLine
+		rel.answers, rel.answered = spec.Answers, c.answers
 		rel.onReady = sync.OnceFunc(func() { close(c.readyLine) })
 	}
 	return rel
@@ -101,6 +104,13 @@ func (r *relay) line(raw []byte, cut bool) {
 	}
 	if r.readyLine != "" && text == r.readyLine {
 		r.onReady()
+		return
+	}
+	if slices.Contains(r.answers, text) {
+		select {
+		case r.answered <- text:
+		default: // nobody asked
+		}
 		return
 	}
 	if r.tail != nil {

@@ -28,12 +28,14 @@ type Process struct {
 	stop     chan struct{} // closed: end politely
 	kill     chan struct{} // closed: end now
 	restart  chan string   // a wish to start anew, with its reason
+	renew    chan *renewal // the same, at once
 	done     chan struct{} // closed when everything has ended
 	stopOnce sync.Once
 	killOnce sync.Once
 
 	mu    sync.Mutex
-	state State // guarded by mu; written by the owner only
+	state State  // guarded by mu; written by the owner only
+	child *child // the one that is ready; guarded by mu
 }
 
 // errStop ends the owner's work on a child because Stop was called.
@@ -54,7 +56,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	}
 	p := &Process{
 		spec: spec.withDefaults(), tracker: newTracker(spec.Restart, time.Now, rand.Float64),
-		stop: make(chan struct{}), kill: make(chan struct{}), restart: make(chan string, 1), done: make(chan struct{}),
+		stop: make(chan struct{}), kill: make(chan struct{}), restart: make(chan string, 1), renew: make(chan *renewal), done: make(chan struct{}),
 	}
 	first := make(chan error, 1)
 	go p.run(first)
@@ -121,16 +123,25 @@ func (p *Process) killNow() {
 // run owns the process. It sends exactly one value to first unless Start has gone away.
 func (p *Process) run(first chan<- error) {
 	defer close(p.done)
+	var renewed *renewal // who waits for the child that is being started
 	for n := 0; ; n++ {
 		p.step(Starting, func(s *State) { s.Restarts = n })
 		c, err := p.bringUp()
 		if err == nil {
+			p.hold(c)
 			p.step(Ready, nil)
+		}
+		if renewed != nil {
+			renewed.done <- err
+			renewed = nil
+		}
+		if err == nil {
 			p.tracker.ready()
 			if n == 0 {
 				first <- nil
 			}
 			err = p.attend(c)
+			p.hold(nil)
 		}
 		stderr := []string(nil)
 		if c != nil {
@@ -144,6 +155,11 @@ func (p *Process) run(first chan<- error) {
 			p.step(Failed, func(s *State) { s.PID, s.Reason, s.Stderr = 0, cause(err), stderr })
 			first <- withOutput(err, stderr)
 			return
+		}
+		if errors.As(err, &renewed) {
+			p.spec.Logger.Info("provider process is started anew", "reason", renewed.reason)
+			p.step(Backoff, func(s *State) { s.PID, s.Reason, s.Stderr, s.Retry = 0, renewed.reason, nil, 0 })
+			continue
 		}
 		delay, text := p.tracker.ended(cause(err))
 		p.spec.Logger.Warn("provider process ended", "reason", text, "stderr", lastOf(stderr))
@@ -241,9 +257,19 @@ func (p *Process) attend(c *child) error {
 	case reason := <-p.restart:
 		p.end(c)
 		return &lattice.Error{Code: lattice.ErrUnavailable, Detail: reason}
+	case r := <-p.renew:
+		p.end(c)
+		return r
 	case <-p.stop:
 		return errStop
 	}
+}
+
+// hold says which child is ready.
+func (p *Process) hold(c *child) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.child = c
 }
 
 func (p *Process) pause(d time.Duration) bool {

@@ -39,6 +39,7 @@ type Spec struct {
 	ReadyLine        string
 	RequireReadyLine bool
 	Probe            func(context.Context) error
+	Answers          []string      // lines on standard output that answer Process.Tell
 	ReadyTimeout     time.Duration // not ready by then is a failed start; 0 is 10 s
 
 	// Shutdown asks the process politely to end, for example over NATS. Nil or an error goes on to SIGTERM at once.
