@@ -97,9 +97,9 @@ func (i *Instance) guestRequest(_ context.Context, stack []uint64) {
 
 func (i *Instance) guestResponse(ctx context.Context, stack []uint64) {
 	b := i.read("__guest_response", stack[0], stack[1])
-	if len(b) > i.limits.ResponseBytes {
+	if len(b) > i.template.limits.ResponseBytes {
 		panic(&lattice.Error{Code: lattice.ErrTooLarge,
-			Detail: fmt.Sprintf("response of %d bytes, %d allowed", len(b), i.limits.ResponseBytes)})
+			Detail: fmt.Sprintf("response of %d bytes, %d allowed", len(b), i.template.limits.ResponseBytes)})
 	}
 	if err := i.host.Reserve(ctx, len(b)); err != nil {
 		panic(err)
@@ -130,16 +130,16 @@ func (i *Instance) hostError(_ context.Context, stack []uint64) {
 
 func (i *Instance) consoleLog(ctx context.Context, stack []uint64) {
 	b := i.read("__console_log", stack[0], stack[1])
-	i.host.Log(ctx, Console, text(b, maxLogBytes))
+	i.template.host.Log(ctx, Console, text(b, maxLogBytes))
 }
 
 // hostCall performs an outbound call: 1 means that there is a response, 0 that there is an error.
 func (i *Instance) hostCall(ctx context.Context, stack []uint64) {
 	x := &i.exchange
 	x.hostResponse, x.hostError = nil, ""
-	if x.hostCalls++; x.hostCalls > i.limits.HostCalls {
+	if x.hostCalls++; x.hostCalls > i.template.limits.HostCalls {
 		panic(&lattice.Error{Code: lattice.ErrTooLarge,
-			Detail: fmt.Sprintf("more than %d host calls in one call", i.limits.HostCalls)})
+			Detail: fmt.Sprintf("more than %d host calls in one call", i.template.limits.HostCalls)})
 	}
 	var names [3]string
 	for n, what := range [...]string{"__host_call binding", "__host_call namespace", "__host_call operation"} {
@@ -150,19 +150,19 @@ func (i *Instance) hostCall(ctx context.Context, stack []uint64) {
 		names[n] = string(b[:min(len(b), maxNameBytes)])
 	}
 	payload := i.read("__host_call payload", stack[6], stack[7])
-	if len(payload) > i.limits.HostCallBytes {
+	if len(payload) > i.template.limits.HostCallBytes {
 		x.hostError = i.oversize("payload", len(payload))
 	}
 	if x.hostError == "" {
 		// The copy is the host's to keep: it may outlive the guest's next instruction, or the guest.
-		out, err := callHost(ctx, i.host, names, bytes.Clone(payload))
+		out, err := callHost(ctx, i.template.host, names, bytes.Clone(payload))
 		if ctx.Err() != nil {
 			panic(errStopped) // no need to let the guest run to its next check
 		}
 		switch {
 		case err != nil:
 			x.hostError = text([]byte(err.Error()), maxErrorBytes)
-		case len(out) > i.limits.HostCallBytes:
+		case len(out) > i.template.limits.HostCallBytes:
 			x.hostError = i.oversize("response", len(out))
 		default:
 			x.hostResponse = out
@@ -178,7 +178,7 @@ func (i *Instance) hostCall(ctx context.Context, stack []uint64) {
 
 func (i *Instance) oversize(what string, size int) string {
 	return (&lattice.Error{Code: lattice.ErrTooLarge,
-		Detail: fmt.Sprintf("%s of a host call has %d bytes, %d allowed", what, size, i.limits.HostCallBytes)}).Error()
+		Detail: fmt.Sprintf("%s of a host call has %d bytes, %d allowed", what, size, i.template.limits.HostCallBytes)}).Error()
 }
 
 // callHost keeps a panic of the host's own code from being taken for a fault of the guest.

@@ -16,9 +16,9 @@ import (
 // command runs a WASI command from beginning to end: argv[1] is the operation, stdin the payload, stdout the response. An
 // exit code other than 0 is lattice.ErrGuest with what was written to stderr.
 func (i *Instance) command(ctx context.Context, op string) ([]byte, error) {
-	out := &response{limit: i.limits.ResponseBytes}
+	out := &response{limit: i.template.limits.ResponseBytes}
 	config := i.config().WithArgs("actor", i.exchange.operation).
-		WithStdin(bytes.NewReader(i.exchange.payload)).WithStdout(out).WithStderr(i.stderr)
+		WithStdin(bytes.NewReader(i.exchange.payload)).WithStdout(out).WithStderr(&i.stderr)
 	if err := i.open(ctx, config); err != nil {
 		return nil, err
 	}

@@ -36,6 +36,8 @@ type Engine struct {
 	cache   wazero.CompilationCache // nil without CacheDir
 	imports map[string]map[string]api.FunctionDefinition
 
+	slices bool // memories are slices where address space could be reserved and mapped: a test of what other systems do
+
 	mu        sync.Mutex
 	instances map[*Instance]struct{} // guarded by mu; those not closed
 	closed    bool                   // guarded by mu
@@ -106,16 +108,21 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 		return nil, err
 	}
 	ctx = experimental.WithCompilationWorkers(ctx, min(4, runtime.GOMAXPROCS(0)))
+	separated, err := instrument.Separate(rewritten.Wasm)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.CompileTime)
 	defer cancel()
-	code, err := e.runtime.CompileModule(ctx, rewritten.Wasm)
+	code, err := e.runtime.CompileModule(ctx, separated.Wasm)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("it takes longer than %v", e.cfg.CompileTime)
 	}
 	if err != nil {
 		return nil, &lattice.Error{Code: lattice.ErrBadModule, Op: "compile module", Detail: err.Error()}
 	}
-	m := &Module{engine: e, code: code, pages: rewritten.MemoryPages}
+	m := &Module{engine: e, code: code, pages: rewritten.MemoryPages,
+		data: separated.Data, globals: separated.Globals, opaque: separated.Opaque}
 	if err := m.inspect(rewritten.Imports); err != nil {
 		_ = code.Close(ctx)
 		return nil, err

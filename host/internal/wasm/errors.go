@@ -39,7 +39,7 @@ func (i *Instance) explain(ctx context.Context, op string, err error, expired *e
 		e.Code, e.Detail = lattice.ErrStack, i.said()
 	case i.linear.refused:
 		e.Code = lattice.ErrMemory
-		e.Detail = fmt.Sprintf("%d bytes in use, more refused, limit %d", len(i.linear.b), i.limits.MemoryBytes)
+		e.Detail = fmt.Sprintf("%d bytes in use, more refused, limit %d", len(i.linear.b), i.template.limits.MemoryBytes)
 	case errors.As(err, &exit):
 		e.Code, e.Detail = lattice.ErrTrap, join(fmt.Sprintf("the guest exited with code %d", exit.ExitCode()), i.said())
 	case errors.As(err, &fault):

@@ -2,11 +2,8 @@ package wasm
 
 import (
 	"context"
-	"crypto/rand"
+	"errors"
 	"fmt"
-	"maps"
-	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,12 +20,9 @@ import (
 // that Close may come at any moment from anywhere and ends a call in progress. Close it when it is no longer needed: its
 // memory lies outside the reach of the garbage collector.
 type Instance struct {
-	module *Module
-	limits Limits
-	host   Host
-	env    map[string]string
+	template *Template
 
-	use    sync.Mutex // held during a call, and while closing
+	use    sync.Mutex // held during a call, and while restoring and closing
 	closed bool       // guarded by use
 	broken atomic.Bool
 	bytes  atomic.Uint64 // size of the memory after the last call
@@ -36,34 +30,38 @@ type Instance struct {
 	// The rest is guarded by use.
 	guest    api.Module // nil for a WASI command between its runs
 	entry    api.Function
+	reseed   api.Function // weft_restored, else nil
 	memory   api.Memory
 	linear   *linearMemory
+	globals  []api.MutableGlobal // what a snapshot holds besides memory
+	snapshot *snapshot           // what it lies upon; nil: it can not be restored
 	watch    watch
 	ctx      context.Context // of the call in progress
 	exchange exchange
-	stdout   *lines
-	stderr   *lines
+	clock    clock // while there is no snapshot
+	stdout   lines
+	stderr   lines
 	stack    [2]uint64
 }
 
-// Instantiate makes an instance and initialises it: the start function, then _initialize or else _start, then wapc_init.
-// The context bounds that, as does Limits.Execution; it is not kept. env is what the guest finds in its environment; nil
-// means nothing.
-//
-// # Errors
-//
-//   - lattice.ErrMemory: the module begins with more memory than its limit.
-//   - lattice.ErrBadModule: a data or element segment lies outside of memory or table.
-//   - those of Instance.Call: the initialisation runs guest code.
+// Instantiate makes an instance of its own kind: that of a Template which is used once, without a snapshot.
 func (m *Module) Instantiate(ctx context.Context, limits Limits, host Host, env map[string]string) (*Instance, error) {
-	limits = limits.orDefault()
-	if have := m.pages * pageBytes; have > limits.MemoryBytes {
+	return m.Template(limits, host, env).new(ctx, nil)
+}
+
+// new makes an instance that begins with a snapshot, or initialises itself where that is nil.
+func (t *Template) new(ctx context.Context, snap *snapshot) (*Instance, error) {
+	m := t.module
+	if have := m.pages * pageBytes; have > t.limits.MemoryBytes {
 		return nil, &lattice.Error{Code: lattice.ErrMemory, Op: "start instance",
-			Detail: fmt.Sprintf("the module begins with %d bytes of memory, its limit is %d", have, limits.MemoryBytes)}
+			Detail: fmt.Sprintf("the module begins with %d bytes of memory, its limit is %d", have, t.limits.MemoryBytes)}
 	}
-	i := &Instance{module: m, limits: limits, host: host, env: maps.Clone(env)}
-	i.stdout, i.stderr = &lines{instance: i, source: Stdout}, &lines{instance: i, source: Stderr}
+	i := &Instance{template: t, snapshot: snap}
+	i.stdout, i.stderr = lines{instance: i, source: Stdout}, lines{instance: i, source: Stderr}
 	if !m.engine.add(i) {
+		if snap != nil {
+			snap.memory.drop()
+		}
 		return nil, unavailable("the engine is closed")
 	}
 	if m.info.Kind == WASICommand {
@@ -80,13 +78,15 @@ func (m *Module) Instantiate(ctx context.Context, limits Limits, host Host, env 
 	return i, nil
 }
 
-// start instantiates an actor and runs its initialisers.
+// start instantiates an actor and brings it to where it can be called.
 func (i *Instance) start(ctx context.Context) error {
-	config := i.config().WithArgs("actor").WithStdout(i.stdout).WithStderr(i.stderr)
-	if err := i.open(ctx, config); err != nil {
+	if err := i.open(ctx, i.config().WithStdout(&i.stdout).WithStderr(&i.stderr)); err != nil {
 		return err
 	}
 	i.entry = i.guest.ExportedFunction(guestCall)
+	if i.snapshot != nil {
+		return i.begin(ctx)
+	}
 	initialisers := []string{instrument.StartFunc, initialize, wapcInit}
 	if i.guest.ExportedFunction(initialize) == nil {
 		initialisers[1] = start
@@ -103,23 +103,32 @@ func (i *Instance) start(ctx context.Context) error {
 	})
 }
 
-// config is what all guests share.
+// config is what all guests share, with the instance's own sleep, clocks and random numbers.
 func (i *Instance) config() wazero.ModuleConfig {
-	config := wazero.NewModuleConfig().
-		WithName("").WithStartFunctions(). // any number of instances; we call the start functions ourselves
-		WithRandSource(rand.Reader).WithSysWalltime().WithSysNanotime().
-		WithNanosleep(i.sleep).WithOsyield(runtime.Gosched)
-	for _, key := range slices.Sorted(maps.Keys(i.env)) {
-		config = config.WithEnv(key, i.env[key])
+	config := i.template.config.WithNanosleep(i.sleep)
+	if i.snapshot != nil {
+		return config
 	}
-	return config
+	return i.clock.observe(config)
 }
 
 // open instantiates the guest. No guest code runs.
 func (i *Instance) open(ctx context.Context, config wazero.ModuleConfig) error {
-	i.linear = &linearMemory{limit: i.limits.MemoryBytes}
-	guest, err := i.module.engine.runtime.InstantiateModule(
-		experimental.WithMemoryAllocator(context.WithoutCancel(ctx), i.linear), i.module.code, config)
+	m := i.template.module
+	var img *image
+	if i.snapshot != nil {
+		img = i.snapshot.memory
+	}
+	most := m.mostBytes
+	if m.engine.slices {
+		most = 0
+	}
+	var err error
+	if i.linear, err = newLinearMemory(i.template.limits.MemoryBytes, most, img); err != nil {
+		return err
+	}
+	guest, err := m.engine.runtime.InstantiateModule(
+		experimental.WithMemoryAllocator(context.WithoutCancel(ctx), i.linear), m.code, config)
 	if err != nil {
 		i.linear.Free() // the engine does not
 		return &lattice.Error{Code: lattice.ErrBadModule, Op: "start instance", Err: err}
@@ -127,7 +136,19 @@ func (i *Instance) open(ctx context.Context, config wazero.ModuleConfig) error {
 	i.guest = guest
 	i.memory = guest.ExportedMemory("memory")
 	i.watch.flag = guest.ExportedGlobal(instrument.StopGlobal).(api.MutableGlobal)
+	i.globals = m.exported(guest)
+	i.reseed = guest.ExportedFunction(restored)
 	i.bytes.Store(uint64(len(i.linear.b)))
+	if i.snapshot != nil {
+		return nil
+	}
+	for n, d := range m.data {
+		if have := uint64(len(i.linear.b)); uint64(d.Offset)+uint64(len(d.Bytes)) > have {
+			return errors.Join(badModule(fmt.Sprintf("data segment %d: %d bytes at %d lie outside of the memory of %d", n, len(d.Bytes), d.Offset, have)),
+				i.shut(context.WithoutCancel(ctx)))
+		}
+		copy(i.linear.b[d.Offset:], d.Bytes)
+	}
 	return nil
 }
 
@@ -155,13 +176,13 @@ func (i *Instance) Call(ctx context.Context, operation string, payload []byte) (
 	if i.closed || i.broken.Load() {
 		return nil, unavailable("the instance is closed or broken")
 	}
-	if size := uint64(len(operation)) + uint64(len(payload)); size > i.limits.MemoryBytes {
+	if size := uint64(len(operation)) + uint64(len(payload)); size > i.template.limits.MemoryBytes {
 		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: op,
-			Detail: fmt.Sprintf("request of %d bytes, the actor's memory is limited to %d", size, i.limits.MemoryBytes)}
+			Detail: fmt.Sprintf("request of %d bytes, the actor's memory is limited to %d", size, i.template.limits.MemoryBytes)}
 	}
 	i.exchange = exchange{operation: operation, payload: payload}
 	defer func() { i.exchange = exchange{} }()
-	if i.module.info.Kind == WASICommand {
+	if i.template.module.info.Kind == WASICommand {
 		return i.command(ctx, op)
 	}
 	i.stack = [2]uint64{uint64(len(operation)), uint64(len(payload))}
@@ -185,8 +206,8 @@ func (i *Instance) run(ctx context.Context, op string, f func(context.Context) e
 	if err := ctx.Err(); err != nil {
 		return &lattice.Error{Code: lattice.CodeOf(err), Op: op, Err: err}
 	}
-	expired := &executionError{limit: i.limits.Execution}
-	ctx, cancel := context.WithTimeoutCause(ctx, i.limits.Execution, expired)
+	expired := &executionError{limit: i.template.limits.Execution}
+	ctx, cancel := context.WithTimeoutCause(ctx, i.template.limits.Execution, expired)
 	ctx = context.WithValue(ctx, instanceKey{}, i)
 	i.ctx = ctx
 	i.linear.refused = false
@@ -235,8 +256,12 @@ func (i *Instance) Close(ctx context.Context) error {
 		return nil
 	}
 	i.closed = true
-	i.module.engine.remove(i)
-	return i.shut(ctx)
+	i.template.module.engine.remove(i)
+	err := i.shut(ctx)
+	if i.snapshot != nil {
+		i.snapshot.memory.drop()
+	}
+	return err
 }
 
 // shut is the inverse of open.
@@ -245,7 +270,7 @@ func (i *Instance) shut(ctx context.Context) error {
 		return nil
 	}
 	err := i.guest.Close(ctx)
-	i.guest, i.entry, i.memory = nil, nil, nil
+	i.guest, i.entry, i.reseed, i.memory, i.globals = nil, nil, nil, nil, nil
 	return err
 }
 

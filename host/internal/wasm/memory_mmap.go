@@ -4,16 +4,12 @@ package wasm
 
 import "golang.org/x/sys/unix"
 
-// reserve returns address space that can not be used yet, or nil.
-func reserve(size uint64) []byte {
+// reserve returns address space that can not be used yet.
+func reserve(size uint64) ([]byte, error) {
 	if size == 0 {
-		return nil
+		return nil, nil
 	}
-	b, err := unix.Mmap(-1, 0, int(size), unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE)
-	if err != nil {
-		return nil
-	}
-	return b
+	return unix.Mmap(-1, 0, int(size), unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
 }
 
 // commit makes reserved address space usable: zero at first, as it was where it was in use before.

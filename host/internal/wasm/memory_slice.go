@@ -4,6 +4,6 @@ package wasm
 
 // Without reserved address space a memory is a slice, copied when it grows.
 
-func reserve(uint64) []byte { return nil }
-func commit([]byte) bool    { return false }
-func unreserve([]byte)      {}
+func reserve(uint64) ([]byte, error) { return nil, nil }
+func commit([]byte) bool             { return false }
+func unreserve([]byte)               {}

@@ -32,10 +32,15 @@ type Info struct {
 
 // Module is compiled code. It is safe for concurrent use.
 type Module struct {
-	engine *Engine
-	code   wazero.CompiledModule
-	pages  uint64
-	info   Info
+	engine    *Engine
+	code      wazero.CompiledModule
+	pages     uint64
+	mostBytes uint64 // what the memory may grow to, by its own declaration
+	info      Info
+
+	data    []instrument.Segment // what a new memory holds
+	globals []string             // exports of the mutable globals
+	opaque  string               // why no snapshot can be taken; empty: it can
 
 	close    sync.Once // the engine counts the modules made of the same bytes, and would count one twice
 	closeErr error
@@ -55,6 +60,7 @@ const (
 	initialize = "_initialize"
 	start      = "_start"
 	wapcInit   = "wapc_init"
+	restored   = "weft_restored" // called in an instance that was made from a snapshot, before all else
 )
 
 // inspect fills in the info, or says why the module can not be run.
@@ -70,11 +76,17 @@ func (m *Module) inspect(imports []instrument.Import) error {
 	}
 	slices.Sort(m.info.Exports)
 	m.info.MemoryBytes = m.pages * pageBytes
+	m.mostBytes = maxMemoryBytes
+	if memory := m.code.ExportedMemories()["memory"]; memory != nil {
+		if most, bounded := memory.Max(); bounded {
+			m.mostBytes = max(uint64(most), m.pages) * pageBytes
+		}
+	}
 
 	i32 := api.ValueTypeI32
 	for name, want := range map[string]struct{ params, results []api.ValueType }{
 		guestCall:  {[]api.ValueType{i32, i32}, []api.ValueType{i32}},
-		initialize: {}, start: {}, wapcInit: {},
+		initialize: {}, start: {}, wapcInit: {}, restored: {},
 	} {
 		if f := exports[name]; f != nil &&
 			(!slices.Equal(f.ParamTypes(), want.params) || !slices.Equal(f.ResultTypes(), want.results)) {

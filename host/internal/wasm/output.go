@@ -43,7 +43,7 @@ func (l *lines) emit() {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	l.instance.host.Log(ctx, l.source, s)
+	l.instance.template.host.Log(ctx, l.source, s)
 }
 
 // flush passes on a last line without an end.

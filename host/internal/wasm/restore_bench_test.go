@@ -1,0 +1,108 @@
+package wasm_test
+
+import (
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/weftlattice/weft/e2e/rustlike"
+	"github.com/weftlattice/weft/host/internal/wasm"
+)
+
+// BenchmarkRestore compares what it takes to have an instance that no call has touched: the engine's plain
+// instantiation of the module as it is, with its initialisation and closing; ours; one from the snapshot; and one that
+// is restored after a call, the cost of which "call" shows by itself.
+func BenchmarkRestore(b *testing.B) {
+	for name, guest := range map[string]struct {
+		code      []byte
+		operation string
+	}{
+		"rustlike": {rustlike.Module([]byte("hello")), "x"},
+		"go":       {loadGo(b), "random"},
+	} {
+		b.Run(name+"/wazero", func(b *testing.B) { plainly(b, guest.code) })
+		m := compile(b, newEngine(b), guest.code)
+		b.Run(name+"/anew", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				i, err := m.Instantiate(b.Context(), wasm.Limits{}, &host{}, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_ = i.Close(b.Context())
+			}
+		})
+		t := template(b, m, &host{})
+		first, err := t.Instantiate(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if why := t.Anew(); why != "" {
+			b.Logf("%s: no snapshot: %s", name, why)
+			continue
+		}
+		b.Run(name+"/snapshot", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				i, err := t.Instantiate(b.Context())
+				if err != nil {
+					b.Fatal(err)
+				}
+				_ = i.Close(b.Context())
+			}
+		})
+		b.Run(name+"/call", func(b *testing.B) {
+			for b.Loop() {
+				if _, err := first.Call(b.Context(), guest.operation, []byte("payload")); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(name+"/callrestore", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := first.Call(b.Context(), guest.operation, []byte("payload")); err != nil {
+					b.Fatal(err)
+				}
+				if err := first.Restore(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// plainly is what a program does that uses the engine with its defaults.
+func plainly(b *testing.B, code []byte) {
+	r := wazero.NewRuntime(b.Context())
+	defer r.Close(b.Context())
+	wasi_snapshot_preview1.MustInstantiate(b.Context(), r)
+	abi := r.NewHostModuleBuilder("wasmbus")
+	for _, name := range []string{"__guest_request", "__guest_response", "__guest_error"} {
+		abi.NewFunctionBuilder().WithFunc(func(uint32, uint32) {}).Export(name)
+	}
+	if _, err := abi.Instantiate(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	m, err := r.CompileModule(b.Context(), code)
+	if err != nil {
+		b.Fatal(err)
+	}
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions("_initialize").WithSysNanotime().WithSysWalltime()
+	b.ReportAllocs()
+	for b.Loop() {
+		i, err := r.InstantiateModule(b.Context(), m, config)
+		if err != nil {
+			b.Fatal(err)
+		}
+		_ = i.Close(b.Context())
+	}
+}
+
+func template(t testing.TB, m *wasm.Module, h wasm.Host) *wasm.Template {
+	t.Helper()
+	tmpl := m.Template(wasm.Limits{}, h, nil)
+	t.Cleanup(tmpl.Close)
+	return tmpl
+}

@@ -1,0 +1,193 @@
+package wasm
+
+import (
+	"context"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// Template makes instances of one module that are alike: the same limits, surroundings and environment. The first one
+// initialises itself. Then a snapshot of its memory and globals is taken, and those that follow begin with that; each can
+// be brought back to it by Instance.Restore. Whether that is possible shows Anew.
+//
+// A Template is safe for concurrent use. Close it after the instances.
+type Template struct {
+	module *Module
+	limits Limits
+	host   Host
+	config wazero.ModuleConfig // what all instances share
+
+	mu       sync.Mutex
+	taking   bool      // the first instance is being made, or has been
+	snapshot *snapshot // nil: none has been taken
+	anew     string    // why none could be
+	closed   bool
+}
+
+// snapshot is the state of an instance after its initialisation.
+type snapshot struct {
+	memory  *image
+	globals []uint64 // in the order of Module.globals
+}
+
+// Template returns a template; it makes nothing yet. env is what guests find in their environment; nil means nothing.
+func (m *Module) Template(limits Limits, host Host, env map[string]string) *Template {
+	t := &Template{module: m, limits: limits.orDefault(), host: host, anew: m.opaque}
+	t.taking = m.opaque != "" || m.info.Kind != WAPC
+	t.config = unobserved(wazero.NewModuleConfig()).
+		WithName("").WithStartFunctions(). // any number of instances; we call the start functions ourselves
+		WithOsyield(runtime.Gosched).WithArgs("actor")
+	for _, key := range slices.Sorted(maps.Keys(env)) {
+		t.config = t.config.WithEnv(key, env[key])
+	}
+	return t
+}
+
+// Instantiate makes an instance, from the snapshot if there is one. Else it initialises it: the start function, then
+// _initialize or else _start, then wapc_init. The context bounds that, as does Limits.Execution; it is not kept.
+//
+// # Errors
+//
+//   - lattice.ErrMemory: the module begins with more memory than its limit, or the system has no address space left.
+//   - lattice.ErrBadModule: a data or element segment lies outside of memory or table.
+//   - those of Instance.Call: the initialisation runs guest code, as does the export weft_restored.
+func (t *Template) Instantiate(ctx context.Context) (*Instance, error) {
+	t.mu.Lock()
+	snap, first := t.snapshot, !t.taking
+	t.taking = true
+	if snap != nil {
+		snap.memory.hold()
+	}
+	t.mu.Unlock()
+	i, err := t.new(ctx, snap)
+	if first {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		switch {
+		case err != nil || t.closed:
+			t.taking = false
+		default:
+			t.snapshot, t.anew = i.capture()
+		}
+	}
+	return i, err
+}
+
+// Anew says why there is no snapshot, so that each instance initialises itself and none can be restored. It is empty
+// when there is one, and before the first instance.
+func (t *Template) Anew() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.anew
+}
+
+// Close releases the snapshot when the last instance that came from it is closed. Instances go on, new ones initialise
+// themselves.
+func (t *Template) Close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	if t.snapshot != nil {
+		t.snapshot.memory.drop()
+		t.snapshot = nil
+	}
+}
+
+// capture takes the snapshot of an instance that has just begun, or says why that would not do.
+func (i *Instance) capture() (*snapshot, string) {
+	i.use.Lock()
+	defer i.use.Unlock()
+	switch calls := i.exchange.hostCalls; {
+	case i.closed || i.broken.Load():
+		return nil, "the first instance was closed at once"
+	case calls > 0:
+		return nil, "it makes calls while it begins"
+	case i.clock.asked && i.guest.ExportedFunction(restored) == nil:
+		return nil, "it takes random numbers or the time while it begins, and exports no " + restored
+	}
+	memory, err := i.linear.take()
+	if err != nil {
+		return nil, err.Error()
+	}
+	snap := &snapshot{memory: memory, globals: make([]uint64, len(i.globals))}
+	for n, g := range i.globals {
+		snap.globals[n] = g.Get()
+	}
+	memory.hold()
+	i.snapshot = snap
+	return snap, ""
+}
+
+// Restore brings the instance back to the snapshot that its template has taken: nothing of the calls that it served is
+// left in its memory and globals, and memory that they touched returns to the system. Then it calls the guest's export
+// weft_restored, if there is one, for fresh random numbers.
+//
+// It fails with lattice.ErrUnavailable where there is no snapshot, or when the instance is broken or closed, and with the
+// errors of Call when weft_restored does; then the instance is of no more use.
+func (i *Instance) Restore(ctx context.Context) error {
+	i.use.Lock()
+	defer i.use.Unlock()
+	switch {
+	case i.closed || i.broken.Load():
+		return unavailable("the instance is closed or broken")
+	case i.snapshot == nil:
+		return unavailable("the instance has no snapshot to be restored to")
+	}
+	if err := i.rewind(ctx); err != nil {
+		i.broken.Store(true)
+		return err
+	}
+	return nil
+}
+
+// rewind puts the state of the snapshot into the guest.
+func (i *Instance) rewind(ctx context.Context) error {
+	if err := i.linear.reset(); err != nil {
+		return &lattice.Error{Code: lattice.ErrInternal, Op: "restore instance", Err: err}
+	}
+	if !i.shrink() {
+		return unavailable("the memory could not be made small again")
+	}
+	return i.begin(ctx)
+}
+
+// shrink makes a memory that has grown as small as it was. The engine only knows growing; but it takes the size of what
+// the allocator answers for the truth, also in its compiled code.
+func (i *Instance) shrink() bool {
+	size := i.snapshot.memory.size
+	if i.linear.b != nil && uint64(len(i.linear.b)) == size {
+		return true
+	}
+	i.linear.shrink = size
+	_, ok := i.memory.Grow(1)
+	i.linear.shrink = 0
+	return ok && uint64(i.memory.Size()) == size && uint64(len(i.linear.b)) == size
+}
+
+// begin completes an instance whose memory is that of the snapshot.
+func (i *Instance) begin(ctx context.Context) error {
+	for n, g := range i.globals {
+		g.Set(i.snapshot.globals[n])
+	}
+	i.bytes.Store(uint64(len(i.linear.b)))
+	if i.reseed == nil {
+		return nil
+	}
+	return i.run(ctx, "restore instance", func(ctx context.Context) error { return i.reseed.CallWithStack(ctx, nil) })
+}
+
+// exported returns the globals that a snapshot holds.
+func (m *Module) exported(guest api.Module) []api.MutableGlobal {
+	globals := make([]api.MutableGlobal, len(m.globals))
+	for n, name := range m.globals {
+		globals[n] = guest.ExportedGlobal(name).(api.MutableGlobal)
+	}
+	return globals
+}
