@@ -101,7 +101,7 @@ func (i *Instance) guestResponse(ctx context.Context, stack []uint64) {
 		panic(&lattice.Error{Code: lattice.ErrTooLarge,
 			Detail: fmt.Sprintf("response of %d bytes, %d allowed", len(b), i.template.limits.ResponseBytes)})
 	}
-	if err := i.host.Reserve(ctx, len(b)); err != nil {
+	if err := i.template.host.Reserve(ctx, len(b)); err != nil {
 		panic(err)
 	}
 	i.exchange.response = bytes.Clone(b)
