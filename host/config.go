@@ -30,7 +30,7 @@ type Config struct {
 	Labels       map[string]string // besides hostcore.arch, hostcore.os and hostcore.osfamily, which can not be set
 
 	NATS            natsconn.Config // where the lattice is
-	ProviderNATSURL string          // the NATS address that providers are given; default: NATS.URL
+	ProviderNATSURL string          // the NATS address that providers are given; default: NATS.URL, or a bridge to it where TLS needs more than an address
 	ControlPrefix   string          // default subject.DefaultControlPrefix
 	JSDomain        string          // JetStream domain of the lattice's bucket; default none
 
@@ -79,6 +79,7 @@ type Builtin struct {
 	Revision   int32
 	Path       string // executable
 	Args       []string
+	Storage    bool // it keeps data in JetStream
 }
 
 // DefaultConfig returns a configuration with every default filled in.

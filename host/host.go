@@ -30,6 +30,7 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
+	"github.com/weftlattice/weft/lattice/natsauth"
 	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/oci"
 	"github.com/weftlattice/weft/lattice/policy"
@@ -71,8 +72,9 @@ type Host struct {
 	policy    *policy.Client // nil: no policy service
 
 	providerNATS providerNATS
-	refusalLog   *rate.Limiter // an attacker must not fill the log
-	change       chan struct{} // of the inventory, since the last heartbeat
+	issuer       *natsauth.HostIssuer // of the providers' credentials; nil: they get the host's
+	refusalLog   *rate.Limiter        // an attacker must not fill the log
+	change       chan struct{}        // of the inventory, since the last heartbeat
 
 	mu        sync.RWMutex
 	labels    map[string]string          // guarded by mu
@@ -86,9 +88,6 @@ var errStopping = &lattice.Error{Code: lattice.ErrUnavailable, Detail: "the host
 
 // New makes a host. It has no side effects; all that is wrong with cfg is reported at once.
 func New(cfg Config) (*Host, error) {
-	if cfg.ProviderNATSURL == "" {
-		cfg.ProviderNATSURL = cfg.NATS.URL
-	}
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -133,7 +132,7 @@ func (h *Host) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("start host: %w", err)
 	}
 	close(h.ready)
-	h.log.Info("host is ready", lattice.LogLattice, h.cfg.Lattice, "id", h.id, "nats", h.cfg.NATS.URL, "http", h.HTTPAddr())
+	h.log.Info("host is ready", lattice.LogLattice, h.cfg.Lattice, "id", h.id, "nats", natsconn.SafeURL(h.cfg.NATS.URL), "http", h.HTTPAddr())
 	select {
 	case <-ctx.Done():
 	case d := <-h.quit:
@@ -167,7 +166,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 		}
 		opened(func(ctx context.Context) error { return natsconn.Close(ctx, *c.conn) })
 	}
-	if h.providerNATS, err = providerAccess(h.cfg.ProviderNATSURL, h.cfg.NATS); err != nil {
+	if err := h.openProviderNATS(opened); err != nil {
 		return err
 	}
 	h.publisher = event.NewPublisher(h.ctl, h.cfg.Lattice, h.id)
@@ -188,6 +187,11 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 		return err
 	}
 	h.client = rpc.NewClient(h.rpc, rpc.ClientConfig{Lattice: h.cfg.Lattice, HostID: string(h.id), Cluster: h.cfg.Cluster, Timeout: h.cfg.RPCTimeout, Budget: h.large})
+	if h.issuer != nil { // providers may use the store, but not make it
+		if err := h.client.OpenStore(ctx); err != nil {
+			return err
+		}
+	}
 	h.server = rpc.NewServer(h.rpc, rpc.ServerConfig{Lattice: h.cfg.Lattice, Verifier: h.verifier, Timeout: h.cfg.Limits.Execution, MaxAge: h.cfg.CallMaxAge, MaxAhead: h.cfg.CallMaxAhead, Logger: h.log, Observe: h.observe, Budget: h.large})
 	opened(h.server.Close)
 	if len(h.cfg.Guard) > 0 {

@@ -54,6 +54,7 @@ type provider struct {
 	config      string
 	instanceID  string
 	builtin     bool
+	storage     bool // keeps data in JetStream
 
 	process *supervisor.Process // nil until its first start returns; guarded by mu
 	health  context.CancelFunc  // ends the health checks; guarded by mu
@@ -77,6 +78,7 @@ func (h *Host) resolveProvider(ctx context.Context, ref string, link lattice.Lin
 	p = &provider{host: h, ref: ref, instanceID: uuid.NewString(), providerKey: providerKey{link: link}, kick: make(chan struct{}, 1)}
 	if b, ok := h.builtin(ref); ok {
 		p.id, p.name, p.contract, p.version, p.revision, p.builtin = b.ID, b.Name, b.ContractID, b.Version, b.Revision, true
+		p.storage = b.Storage
 		p.issuer = "weft"
 		return p, b.Path, b.Args, nil
 	}
@@ -198,10 +200,10 @@ func (p *provider) claims() control.Claims {
 
 // hostData is the line that the process gets, with the links of this moment.
 func (p *provider) hostData() []byte {
-	c := p.host.cfg
+	c, nats := p.host.cfg, p.nats()
 	return wire.HostData{
 		HostID: string(p.host.id), LatticeRPCPrefix: string(c.Lattice), LinkName: string(p.link),
-		LatticeRPCUserJWT: p.host.providerNATS.jwt, LatticeRPCUserSeed: p.host.providerNATS.seed, LatticeRPCURL: p.host.providerNATS.url,
+		LatticeRPCUserJWT: nats.jwt, LatticeRPCUserSeed: nats.seed, LatticeRPCURL: nats.url,
 		ProviderKey: string(p.id), InvocationSeed: c.Cluster.Seed(), InstanceID: p.instanceID,
 		LinkDefinitions: p.host.links.of(p.id, p.link), ClusterIssuers: p.host.verifier.Issuers(), ConfigJSON: p.config,
 		DefaultRPCTimeoutMS: uint64(c.RPCTimeout.Milliseconds()), StructuredLogging: c.StructuredLogging,

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -56,7 +55,7 @@ func (p *provider) relink(ctx context.Context, reconnected bool) {
 func (p *provider) linkStates(ctx context.Context) ([]wire.LinkState, bool) {
 	ctx, cancel := context.WithTimeout(ctx, relinkTimeout)
 	defer cancel()
-	inbox := nats.NewInbox()
+	inbox := p.host.rpc.NewInbox()
 	sub, err := p.host.rpc.SubscribeSync(inbox)
 	if err != nil {
 		return nil, false

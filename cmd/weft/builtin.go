@@ -6,11 +6,16 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
+type builtin struct {
+	name, contract, about string
+	storage               bool // keeps its data in JetStream
+}
+
 // builtins are the providers that come with weft, by the name that they are started by.
-var builtins = []struct{ name, contract, about string }{
-	{"httpserver", "wasmcloud:httpserver", "an HTTP server that calls actors"},
-	{"keyvalue-redis", "wasmcloud:keyvalue", "key-value storage in Redis"},
-	{"keyvalue-nats", "wasmcloud:keyvalue", "key-value storage in NATS JetStream"},
+var builtins = []builtin{
+	{"httpserver", "wasmcloud:httpserver", "an HTTP server that calls actors", false},
+	{"keyvalue-redis", "wasmcloud:keyvalue", "key-value storage in Redis", false},
+	{"keyvalue-nats", "wasmcloud:keyvalue", "key-value storage in NATS JetStream", true},
 }
 
 // builtinID is the same on every machine, so that links to built-in providers hold everywhere.

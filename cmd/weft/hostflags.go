@@ -142,7 +142,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 		return cfg, release, err
 	}
 	cfg.NATS, cfg.Logger = nats, log
-	cfg.ProviderNATSURL = or(or(h.providerURL, rpcURL()), withCredentials(nats))
+	cfg.ProviderNATSURL = or(h.providerURL, rpcURL())
 	cfg.ControlPrefix, cfg.JSDomain = a.prefix, h.jsDomain
 	cfg.Issuers, cfg.FriendlyName, cfg.AllowFileLoad, cfg.OldHeartbeat = h.issuers, h.name, h.allowFiles, h.oldHeartbeat
 	cfg.RPCTimeout = time.Duration(h.rpcTimeoutMs) * time.Millisecond
@@ -157,7 +157,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	cfg.Builtins = map[string]host.Builtin{}
 	for _, b := range builtins {
 		cfg.Builtins[b.name] = host.Builtin{ID: builtinID(b.name), Name: b.name, ContractID: b.contract, Version: version().Version,
-			Revision: 1, Path: exe, Args: []string{"provider", "run", b.name}}
+			Revision: 1, Path: exe, Args: []string{"provider", "run", b.name}, Storage: b.storage}
 	}
 	cfg.HTTPAddr, cfg.HTTPAnyPort = h.httpAddr, !cmd.Flags().Changed("http-addr")
 	cfg.HostKey, release, err = h.hostKey(a)

@@ -44,7 +44,7 @@ func (n *natsFlags) start(ctx context.Context, a *app, log *slog.Logger) (*natss
 		}
 	}
 	s, err := natsserver.Start(ctx, natsserver.Config{Host: n.listen, Port: n.port, DataDir: filepath.Join(a.dataDir, "nats"),
-		User: conn.User, Password: conn.Password, Token: conn.Token, Logger: log})
+		User: conn.User, Password: conn.Password, Token: conn.Token, Plain: true, Logger: log})
 	if lattice.CodeOf(err) == lattice.ErrConflict {
 		err = fmt.Errorf("%w\nAnother lattice runs here? Join it with --nats-url, or take another port with --nats-port", err)
 	}

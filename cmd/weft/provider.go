@@ -82,7 +82,7 @@ func (a *app) providerStart() *cobra.Command {
 }
 
 func isBuiltin(ref string) bool {
-	return slices.ContainsFunc(builtins, func(b struct{ name, contract, about string }) bool {
+	return slices.ContainsFunc(builtins, func(b builtin) bool {
 		return b.name == strings.TrimPrefix(ref, "builtin://")
 	})
 }

@@ -6,6 +6,8 @@
 package natsconn
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,8 +17,10 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsauth"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
@@ -52,10 +56,15 @@ type Config struct {
 	// something that the first can become.
 	Login func() Login
 
-	TLS     bool   // require TLS, also with a nats:// URL
-	TLSCA   string // PEM file of the authorities to trust instead of the system's
-	TLSCert string // PEM files of the client's certificate; both or none
-	TLSKey  string
+	TLS      bool   // require TLS, also with a nats:// URL
+	TLSCA    string // PEM file of the authorities to trust instead of the system's
+	TLSRoots string // the same as text instead of a file
+	TLSName  string // name that the server's certificate must have; empty: the host in the URL
+	TLSCert  string // PEM files of the client's certificate; both or none
+	TLSKey   string
+	TLSFirst bool // the handshake comes before the server's greeting, as the server is configured to want
+
+	InboxPrefix string // where answers come; empty: as the credentials say, else that of all NATS clients
 
 	ConnectTimeout       time.Duration // of one attempt; 0 is DefaultConnectTimeout
 	ReconnectBufferBytes int           // published while away; 0 is DefaultReconnectBufferBytes
@@ -150,6 +159,9 @@ func (c Config) Validate() error {
 	if c.User == "" && c.Password != "" {
 		bad("a password needs a user")
 	}
+	if c.TLSCA != "" && c.TLSRoots != "" {
+		bad("give the authorities as a file or as text")
+	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		bad("TLS certificate and key go together")
 	}
@@ -193,14 +205,73 @@ func (c Config) credentials() ([]nats.Option, error) {
 	case c.Token != "":
 		opts = append(opts, nats.Token(c.Token))
 	}
-	if c.TLS {
-		opts = append(opts, nats.Secure())
+	if prefix := or(c.InboxPrefix, c.ownInbox()); prefix != "" {
+		opts = append(opts, nats.CustomInboxPrefix(prefix))
 	}
-	if c.TLSCA != "" {
-		opts = append(opts, nats.RootCAs(c.TLSCA))
+	if c.needsTLS() {
+		tc, err := c.tlsConfig()
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, nats.Secure(tc))
 	}
-	if c.TLSCert != "" {
-		opts = append(opts, nats.ClientCert(c.TLSCert, c.TLSKey))
+	if c.TLSFirst {
+		opts = append(opts, nats.TLSHandshakeFirst())
 	}
 	return opts, nil
+}
+
+// needsTLS reports whether only a connection with TLS will do.
+func (c Config) needsTLS() bool {
+	return c.TLS || c.TLSFirst || c.TLSCA != "" || c.TLSRoots != "" || c.TLSCert != "" || c.TLSName != ""
+}
+
+func (c Config) tlsConfig() (*tls.Config, error) {
+	tc := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.TLSName}
+	roots := []byte(c.TLSRoots)
+	if c.TLSCA != "" {
+		var err error
+		if roots, err = os.ReadFile(c.TLSCA); err != nil {
+			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read", Entity: c.TLSCA, Err: err}
+		}
+	}
+	if len(roots) > 0 {
+		tc.RootCAs = x509.NewCertPool()
+		if !tc.RootCAs.AppendCertsFromPEM(roots) {
+			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read TLS authorities", Entity: c.TLSCA, Detail: "there is no PEM certificate in it"}
+		}
+	}
+	if c.TLSCert != "" {
+		cert, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read TLS certificate", Entity: c.TLSCert, Err: err}
+		}
+		tc.Certificates = []tls.Certificate{cert}
+	}
+	return tc, nil
+}
+
+// ownInbox is the inbox of a user of package natsauth, who may read no others; "" for other credentials.
+func (c Config) ownInbox() string {
+	jwt := c.JWT
+	if c.Login != nil {
+		jwt = c.Login().JWT
+	}
+	if c.CredsFile != "" {
+		if text, err := os.ReadFile(c.CredsFile); err == nil {
+			jwt, _ = nkeys.ParseDecoratedJWT(text)
+		}
+	}
+	id, err := natsauth.Read(jwt)
+	if err != nil {
+		return ""
+	}
+	return id.Inbox()
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
 }

@@ -7,6 +7,7 @@ package natsserver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsauth"
 )
 
 // Limits and defaults.
@@ -30,6 +32,11 @@ const (
 	// JetStream's key-value store. It is the most that NATS recommends.
 	DefaultMaxPayloadBytes = 8 << 20
 	DefaultReadyTimeout    = 20 * time.Second
+)
+
+const (
+	tlsTimeout     = 5        // seconds that a handshake may take
+	maxControlLine = 16 << 10 // a provider's credentials are longer than the 4 KiB of a bare nats-server
 )
 
 // Config says how a server listens and where it keeps its data. The zero value of every field but DataDir is usable.
@@ -43,8 +50,14 @@ type Config struct {
 
 	User, Password string // required of clients when set; both or none
 	Token          string // required of clients when set; excludes User and Password
-	TLSCert        string // PEM files; both or none
-	TLSKey         string
+	// Users admits clients by credentials of package natsauth, and bounds each by its roles; excludes the others. What is
+	// revoked or expires is disconnected within a second or two.
+	Users *natsauth.Verifier
+
+	TLSCert string      // PEM files; both or none
+	TLSKey  string      //
+	TLS     *tls.Config // instead of TLSCert and TLSKey
+	Plain   bool        // listen beyond loopback without TLS, too: who can listen in reads all, secrets as well
 
 	MaxPayloadBytes int           // 0 is DefaultMaxPayloadBytes
 	SyncInterval    time.Duration // how often files are synced to the disk; 0 is the server's default of 2 minutes
@@ -83,16 +96,27 @@ func (c Config) Validate() error {
 	if c.Token != "" && c.User != "" {
 		bad("give a token or user and password, not both")
 	}
+	if c.Users != nil && (c.Token != "" || c.User != "") {
+		bad("users come with credentials of their own; give no token or password as well")
+	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		bad("TLS certificate and key go together")
+	}
+	if c.TLS != nil && c.TLSCert != "" {
+		bad("give one TLS configuration")
 	}
 	if c.MaxPayloadBytes < 0 || c.MaxPayloadBytes > 64<<20 {
 		bad("max payload must be between 0 and 64 MiB")
 	}
-	if !loopback(c.Host) && c.User == "" && c.Token == "" {
-		errs = append(errs, &lattice.Error{Code: lattice.ErrDenied, Op: "listen on", Entity: lattice.Printable(c.Host),
-			Detail: "without credentials the NATS server listens on loopback only; " +
-				"set a token or user and password, or listen on 127.0.0.1"})
+	refuse := func(detail string) {
+		errs = append(errs, &lattice.Error{Code: lattice.ErrDenied, Op: "listen on", Entity: lattice.Printable(c.Host), Detail: detail})
+	}
+	if !loopback(c.Host) && c.User == "" && c.Token == "" && c.Users == nil {
+		refuse("without credentials the NATS server listens on loopback only; " +
+			"set users, a token or user and password, or listen on 127.0.0.1")
+	}
+	if !loopback(c.Host) && c.TLS == nil && c.TLSCert == "" && !c.Plain {
+		refuse("without TLS the NATS server listens on loopback only; give a certificate, or say that it shall be plain")
 	}
 	return errors.Join(errs...)
 }
@@ -109,6 +133,7 @@ func loopback(host string) bool {
 type Server struct {
 	srv  *server.Server
 	lock *dirLock
+	door *door // nil without Config.Users
 
 	close sync.Once
 	done  chan struct{} // closed when everything is released
@@ -142,6 +167,13 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	var d *door
+	if cfg.Users != nil {
+		d = newDoor(cfg.Users, cfg.Logger)
+		if err := d.guard(opts); err != nil {
+			return nil, err
+		}
+	}
 	lock, err := lockDir(cfg.DataDir)
 	if err != nil {
 		return nil, err
@@ -150,12 +182,20 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(&lattice.Error{Code: lattice.ErrInvalid, Op: "configure NATS server", Err: err}, lock.release())
 	}
+	if d != nil {
+		d.prepare(ns, opts)
+	}
 	log := newServerLog(cfg.Logger)
 	ns.SetLoggerV2(log, false, false, false)
 
-	s := &Server{srv: ns, lock: lock, done: make(chan struct{})}
+	s := &Server{srv: ns, lock: lock, door: d, done: make(chan struct{})}
 	ns.Start()
-	if err := s.awaitReady(ctx, log, cfg); err != nil {
+	d.open(ns)
+	err = s.awaitReady(ctx, log, cfg)
+	if err == nil && d != nil {
+		err = enableJetStream(ns)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 	}
 	return s, nil
@@ -167,22 +207,26 @@ func (c Config) options() (*server.Options, error) {
 		Username: c.User, Password: c.Password, Authorization: c.Token,
 		JetStream: true, StoreDir: c.DataDir, JetStreamDomain: c.Domain,
 		SyncInterval: c.SyncInterval, SyncAlways: c.SyncAlways,
-		MaxPayload: int32(c.MaxPayloadBytes),
+		MaxPayload: int32(c.MaxPayloadBytes), MaxControlLine: maxControlLine,
 		// A dead peer is noticed in half a minute instead of four.
 		PingInterval: 10 * time.Second, MaxPingsOut: 2,
 		NoSigs: true, DisableJetStreamBanner: true,
 		// Clients reconnect at once; a long farewell only delays the end.
 		LameDuckDuration: time.Second, LameDuckGracePeriod: 100 * time.Millisecond,
 	}
+	o.Cluster.NoAdvertise = true // clients keep to the addresses that they were given
 	if o.MaxPayload == 0 {
 		o.MaxPayload = DefaultMaxPayloadBytes
+	}
+	if c.TLS != nil {
+		o.TLS, o.TLSConfig, o.TLSTimeout = true, c.TLS, tlsTimeout
 	}
 	if c.TLSCert != "" {
 		tc, err := server.GenTLSConfig(&server.TLSConfigOpts{CertFile: c.TLSCert, KeyFile: c.TLSKey})
 		if err != nil {
 			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "load TLS certificate", Entity: c.TLSCert, Err: err}
 		}
-		o.TLS, o.TLSConfig, o.TLSTimeout = true, tc, 5
+		o.TLS, o.TLSConfig, o.TLSTimeout = true, tc, tlsTimeout
 	}
 	return o, nil
 }
@@ -242,6 +286,7 @@ func (s *Server) Close(ctx context.Context) error {
 	s.close.Do(func() {
 		go func() { // ends by itself: Shutdown is bounded. Done tells when
 			defer close(s.done)
+			s.door.close()
 			s.srv.Shutdown()
 			s.srv.WaitForShutdown()
 			err = s.lock.release()

@@ -2,6 +2,7 @@ package natsserver_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsauth"
 	"github.com/weftlattice/weft/lattice/natsserver"
 )
 
@@ -56,8 +58,11 @@ func TestValidate(t *testing.T) {
 		{"loopback v6", natsserver.Config{DataDir: "x", Host: "::1"}, nil},
 		{"open", natsserver.Config{DataDir: "x", Host: "0.0.0.0"}, lattice.ErrDenied},
 		{"open by name", natsserver.Config{DataDir: "x", Host: "example.org"}, lattice.ErrDenied},
-		{"open with token", natsserver.Config{DataDir: "x", Host: "0.0.0.0", Token: "t"}, nil},
-		{"open with user", natsserver.Config{DataDir: "x", Host: "0.0.0.0", User: "u", Password: "p"}, nil},
+		{"open with token", natsserver.Config{DataDir: "x", Host: "0.0.0.0", Token: "t", Plain: true}, nil},
+		{"open with token, no TLS", natsserver.Config{DataDir: "x", Host: "0.0.0.0", Token: "t"}, lattice.ErrDenied},
+		{"open with TLS, no credentials", natsserver.Config{DataDir: "x", Host: "0.0.0.0", TLS: &tls.Config{}}, lattice.ErrDenied},
+		{"open with TLS and users", natsserver.Config{DataDir: "x", Host: "0.0.0.0", TLS: &tls.Config{}, Users: natsauth.NewVerifier("A", "", nil)}, nil},
+		{"open with user", natsserver.Config{DataDir: "x", Host: "0.0.0.0", User: "u", Password: "p", Plain: true}, nil},
 		{"user without password", natsserver.Config{DataDir: "x", User: "u"}, lattice.ErrInvalid},
 		{"token and user", natsserver.Config{DataDir: "x", Token: "t", User: "u", Password: "p"}, lattice.ErrInvalid},
 		{"no directory", natsserver.Config{}, lattice.ErrInvalid},
@@ -140,7 +145,7 @@ func TestDataDirectoryIsExclusive(t *testing.T) {
 }
 
 func TestCredentialsAreRequired(t *testing.T) {
-	s := start(t, natsserver.Config{Host: "0.0.0.0", Port: -1, DataDir: t.TempDir(), Token: "sesame"})
+	s := start(t, natsserver.Config{Host: "0.0.0.0", Port: -1, DataDir: t.TempDir(), Token: "sesame", Plain: true})
 	url := "nats://127.0.0.1:" + strconv.Itoa(s.Port())
 	if nc, err := nats.Connect(url); err == nil {
 		nc.Close()

@@ -112,6 +112,16 @@ func (c *Client) enter() *way {
 	return c.way
 }
 
+// OpenStore makes the lattice's store of large payloads, if it is missing, for others that may use it but not make it.
+func (c *Client) OpenStore(ctx context.Context) error {
+	w := c.enter()
+	defer w.calls.Done()
+	if _, _, err := w.chunks.open(ctx); err != nil {
+		return chunkError("open the store of large payloads", err)
+	}
+	return nil
+}
+
 // Call signs and sends an invocation and returns the payload of the answer. The deadline of ctx bounds it, or else the
 // client's timeout, with 13 s on top for a payload above wire.MaxInlineBytes. Errors: what the target answered
 // (lattice.Error with Remote set), ErrTimeout, ErrNoResponders when nobody serves the target, ErrTooLarge for a payload

@@ -1,0 +1,116 @@
+package natsauth
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// User is an entry of the list of users that an authority has issued. It holds no secret.
+type User struct {
+	ID      string       `json:"id"`
+	Name    string       `json:"name,omitempty"`
+	Roles   []Role       `json:"roles"`
+	Lattice lattice.Name `json:"lattice"`
+	Issued  time.Time    `json:"issued"`
+	Expires time.Time    `json:"expires,omitzero"`
+	Revoked time.Time    `json:"revoked,omitzero"`
+}
+
+type userList struct {
+	Users []User `json:"users"`
+}
+
+// Users is the file that lists the users of an authority. It is not needed to admit them, only to find and revoke them.
+// One process at a time may change it.
+type Users struct{ file string }
+
+// OpenUsers names the file; it need not exist.
+func OpenUsers(file string) Users { return Users{file} }
+
+// List returns all users, oldest first.
+func (u Users) List() ([]User, error) {
+	data, err := os.ReadFile(u.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var list userList
+	if err == nil {
+		err = json.Unmarshal(data, &list)
+	}
+	if err != nil {
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read list of NATS users", Entity: u.file, Err: err}
+	}
+	return list.Users, nil
+}
+
+// Add notes a user that was issued.
+func (u Users) Add(id Identity) error {
+	list, err := u.List()
+	if err != nil {
+		return err
+	}
+	return u.write(append(list, User{ID: id.ID, Name: id.Name, Roles: id.Roles, Lattice: id.Lattice, Issued: id.Issued, Expires: id.Expires}))
+}
+
+// Revoke makes servers refuse the users whose name or public key is query, or whose key begins with it, and disconnect
+// them within seconds, their providers too. ErrNotFound when there is none; ErrConflict when a key's begin fits several.
+func (u Users) Revoke(query string) ([]User, error) {
+	list, err := u.List()
+	if err != nil {
+		return nil, err
+	}
+	var named, begun []int
+	for i, user := range list {
+		switch {
+		case user.Name == query || user.ID == query:
+			named = append(named, i)
+		case len(query) > 1 && strings.HasPrefix(user.ID, strings.ToUpper(query)):
+			begun = append(begun, i)
+		}
+	}
+	if len(named) == 0 {
+		named = begun
+		if len(begun) > 1 {
+			return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "revoke token", Entity: lattice.Printable(query), Detail: "several tokens begin so; give more of the id"}
+		}
+	}
+	if len(named) == 0 {
+		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "revoke token", Entity: lattice.Printable(query), Detail: "no token of that name or id was made here; see: weft token list"}
+	}
+	var out []User
+	for _, i := range named {
+		if list[i].Revoked.IsZero() {
+			list[i].Revoked = time.Now().Truncate(time.Second)
+		}
+		out = append(out, list[i])
+	}
+	return out, u.write(list)
+}
+
+// write replaces the file at once, so that a server never reads half of it.
+func (u Users) write(list []User) error {
+	data, err := json.MarshalIndent(userList{list}, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(u.file), ".users-*") // mode 0600
+	if err != nil {
+		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "write list of NATS users", Entity: u.file, Err: err}
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(append(data, '\n'))
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), u.file)
+	}
+	if err != nil {
+		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "write list of NATS users", Entity: u.file, Err: err}
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package subject
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// Grant is what a client of NATS may do. An empty list allows nothing.
+type Grant struct {
+	Publish, Subscribe []string
+	DenyPublish        []string // out of Publish
+	DenySubscribe      []string // out of Subscribe: NATS lets who may subscribe to "a.*" subscribe to "a.>"
+	Respond            bool     // may answer the messages that it was sent, wherever their reply goes
+}
+
+// Join returns all that either allows; what one denies stays denied.
+func (g Grant) Join(o Grant) Grant {
+	union := func(a, b []string) []string {
+		all := slices.Concat(a, b)
+		slices.Sort(all)
+		return slices.Compact(all)
+	}
+	return Grant{union(g.Publish, o.Publish), union(g.Subscribe, o.Subscribe), union(g.DenyPublish, o.DenyPublish),
+		union(g.DenySubscribe, o.DenySubscribe), g.Respond || o.Respond}
+}
+
+// sharedInboxes is where clients of other software receive their answers.
+const sharedInboxes = "_INBOX.>"
+
+// Where the answers to the hosts, the operators and one provider of a lattice come, which others may not read. They are
+// the same for all users of a role, so that a connection keeps its own when it gets new credentials.
+func HostInbox(l lattice.Name) string     { return "_INBOX_host_" + string(l) }
+func OperatorInbox(l lattice.Name) string { return "_INBOX_operator_" + string(l) }
+func ProviderInbox(l lattice.Name, id lattice.ProviderID, link lattice.LinkName) string {
+	return "_INBOX_" + string(id) + "_" + string(l) + "_" + string(link)
+}
+
+// GrantInbox lets a user receive answers in its inboxes and, with shared, in those that all clients of NATS use unless told
+// otherwise.
+func GrantInbox(prefix string, shared bool) Grant {
+	g := Grant{Subscribe: []string{prefix + ".>"}}
+	if shared {
+		g.Subscribe = append(g.Subscribe, sharedInboxes)
+	}
+	return g
+}
+
+// GrantHost is what a host needs: it obeys the control interface, tells what happens, serves actors, calls actors and
+// providers, looks after its providers, and keeps the lattice's state. It sends no commands.
+func GrantHost(c Control) Grant {
+	l := c.Lattice
+	g := Grant{
+		Publish:   []string{Event(l), EventAll(l), BeatAll(l), LogAll(l), rpcRoot + string(l) + ".>"},
+		Subscribe: []string{c.join(">"), rpcRoot + string(l) + ".*"},
+		// What providers are sent is not for hosts.
+		DenySubscribe: []string{rpcRoot + string(l) + ".*.>"},
+		Respond:       true,
+	}
+	return g.Join(grantState(l))
+}
+
+// GrantOperator is what people and their tools need: commands, events, logs, calls, and the lattice's state. It does not
+// speak as a host, and is called by nobody.
+func GrantOperator(c Control) Grant {
+	l := c.Lattice
+	anyProvider := rpcRoot + string(l) + ".*.*"
+	g := Grant{
+		Publish: []string{c.join(">"), rpcRoot + string(l) + ".*", anyProvider, anyProvider + ".links", anyProvider + ".health",
+			"wadm.api." + string(l) + ".>"},
+		Subscribe: []string{Event(l), EventAll(l), BeatAll(l), LogAll(l)},
+	}
+	return g.Join(grantState(l))
+}
+
+// GrantProvider is what one provider needs: to be called and looked after under its own name, to call actors, and the
+// store of large payloads, which the host has made. With storage it also gets JetStream's key-value buckets, but those of
+// the lattice itself; whoever may make streams can read and forge much, so that only trusted code gets it.
+func GrantProvider(l lattice.Name, id lattice.ProviderID, link lattice.LinkName, storage bool) Grant {
+	self := Provider(l, id, link)
+	chunks := ChunkStream(l)
+	g := Grant{
+		Publish:   []string{rpcRoot + string(l) + ".*"},
+		Subscribe: []string{self, self + ".>"},
+		Respond:   true,
+	}
+	g = g.Join(grantRead(chunks)).Join(grantObjects(ChunkBucket(l)))
+	if !storage {
+		return g
+	}
+	g.Publish = append(g.Publish, "$KV.>", jsAPI+"STREAM.INFO.*", jsAPI+"STREAM.CREATE.*", jsAPI+"STREAM.MSG.GET.*", jsAPI+"DIRECT.GET.>")
+	g.DenyPublish = append(g.DenyPublish, jsAPI+"STREAM.CREATE."+chunks, "$KV."+KVLattice(l)+".>")
+	for _, s := range []string{kvStream(l), artifactStream(l)} {
+		g.DenyPublish = append(g.DenyPublish, jsAPI+"STREAM.*."+s, jsAPI+"STREAM.MSG.*."+s, jsAPI+"DIRECT.GET."+s, jsAPI+"DIRECT.GET."+s+".>")
+	}
+	return g
+}
+
+const jsAPI = "$JS.API."
+
+func kvStream(l lattice.Name) string       { return "KV_" + KVLattice(l) }
+func artifactStream(l lattice.Name) string { return "OBJ_" + ArtifactBucket(l) }
+
+// grantState is full use of the lattice's own buckets.
+func grantState(l lattice.Name) Grant {
+	g := Grant{Publish: []string{"$KV." + KVLattice(l) + ".>"}}.Join(grantObjects(ChunkBucket(l))).Join(grantObjects(ArtifactBucket(l)))
+	for _, s := range []string{kvStream(l), ChunkStream(l), artifactStream(l)} {
+		g = g.Join(grantRead(s))
+		g.Publish = append(g.Publish, jsAPI+"STREAM.CREATE."+s, jsAPI+"STREAM.UPDATE."+s, jsAPI+"STREAM.PURGE."+s,
+			jsAPI+"STREAM.MSG.DELETE."+s)
+	}
+	return g
+}
+
+// grantRead is what bucket clients do to read a stream: get, watch, and acknowledge what they are sent.
+func grantRead(stream string) Grant {
+	return Grant{Publish: []string{jsAPI + "INFO", jsAPI + "STREAM.INFO." + stream, jsAPI + "STREAM.MSG.GET." + stream,
+		jsAPI + "DIRECT.GET." + stream, jsAPI + "DIRECT.GET." + stream + ".>", jsAPI + "STREAM.NAMES",
+		jsAPI + "CONSUMER.CREATE." + stream, jsAPI + "CONSUMER.CREATE." + stream + ".>", jsAPI + "CONSUMER.INFO." + stream + ".*",
+		jsAPI + "CONSUMER.DELETE." + stream + ".*", jsAPI + "CONSUMER.MSG.NEXT." + stream + ".*",
+		"$JS.ACK." + stream + ".>", "$JS.FC." + stream + ".>"}}
+}
+
+// grantObjects lets a client put and delete objects of a store that exists.
+func grantObjects(bucket string) Grant {
+	return Grant{Publish: []string{"$O." + bucket + ".C.>", "$O." + bucket + ".M.>", jsAPI + "STREAM.PURGE.OBJ_" + bucket}}
+}
+
+// Valid reports whether s is a subject, with or without wildcards, that NATS accepts.
+func Valid(s string) bool {
+	tokens := strings.Split(s, ".")
+	for i, t := range tokens {
+		if t == "" || strings.ContainsAny(t, " \t\r\n\f\x00") || t == ">" && i < len(tokens)-1 {
+			return false
+		}
+	}
+	return len(s) <= 512
+}
