@@ -74,9 +74,10 @@ func newProcess(ctx context.Context, info Info, hd wire.HostData, log *slog.Logg
 	if p.nc, err = natsconn.Connect(ctx, first); err != nil {
 		return nil, err
 	}
-	p.client = rpc.NewClient(p.nc, rpc.ClientConfig{Lattice: p.lattice, HostID: hd.HostID, Cluster: cluster, Timeout: timeout})
+	large := rpc.NewBudget(0)
+	p.client = rpc.NewClient(p.nc, rpc.ClientConfig{Lattice: p.lattice, HostID: hd.HostID, Cluster: cluster, Timeout: timeout, Budget: large})
 	p.verifier = signing.NewVerifier(append([]string{cluster.Public()}, hd.ClusterIssuers...)...)
-	p.server = rpc.NewServer(p.nc, rpc.ServerConfig{Lattice: p.lattice, Verifier: p.verifier, Logger: log, Observe: p.metrics.observe})
+	p.server = rpc.NewServer(p.nc, rpc.ServerConfig{Lattice: p.lattice, Verifier: p.verifier, Logger: log, Observe: p.metrics.observe, Budget: large})
 	p.provider, err = factory(Env{Logger: log, Lattice: p.lattice, HostID: p.host, ProviderID: p.id, LinkName: p.link,
 		InstanceID: hd.InstanceID, ConfigJSON: hd.ConfigJSON, Values: hd.EnvValues, Timeout: timeout,
 		Metrics: p.metrics.registerer, NATS: p.nc, Invoker: p})
@@ -250,6 +251,16 @@ func (p *process) Call(ctx context.Context, actor lattice.ActorID, operation str
 	}
 	return p.client.Call(ctx, rpc.Call{Origin: wire.ProviderEntity(p.id, contract, p.link), Target: wire.ActorEntity(actor),
 		Operation: operation, Payload: payload})
+}
+
+// Open is the Invoker of the provider.
+func (p *process) Open(ctx context.Context, actor lattice.ActorID, operation string, r Request) (*rpc.Answer, error) {
+	contract, ok := p.links.contract(actor)
+	if !ok {
+		return nil, unlinked(string(actor))
+	}
+	return p.client.Open(ctx, rpc.Call{Origin: wire.ProviderEntity(p.id, contract, p.link), Target: wire.ActorEntity(actor),
+		Operation: operation, Payload: r.Payload, Body: r.Body, BodyLength: r.BodyLength, Timeout: r.Timeout})
 }
 
 func (p *process) answerHealth(msg *nats.Msg) {

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/rpc"
 )
 
 // Info is what a provider says of itself.
@@ -94,6 +96,22 @@ type Env struct {
 // Invoker calls actors.
 type Invoker interface {
 	Call(ctx context.Context, actor lattice.ActorID, operation string, payload []byte) ([]byte, error)
+	Open(ctx context.Context, actor lattice.ActorID, operation string, r Request) (*rpc.Answer, error)
+}
+
+// Request is the payload of a call that is passed on rather than held in memory: Payload, then BodyLength bytes of Body, which
+// may be nil. Timeout bounds the answer, once the body has been read; default Env.Timeout.
+type Request struct {
+	Payload    []byte
+	Body       io.Reader
+	BodyLength int64
+	Timeout    time.Duration
+}
+
+// Open is Call for large payloads: the body goes on as it comes, and the answer is read as it is needed. The answer must be
+// closed. An error of the body is returned as it is.
+func (e Env) Open(ctx context.Context, actor lattice.ActorID, operation string, r Request) (*rpc.Answer, error) {
+	return e.Invoker.Open(ctx, actor, operation, r)
 }
 
 // Call asks a linked actor for an operation, signed, in the name of its link, and returns the payload of the answer.

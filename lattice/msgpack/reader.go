@@ -131,24 +131,35 @@ func (r *Reader) Str() string { return string(r.Bin()) }
 
 // Bin reads a bin or str without copying it: the result is part of the reader's buffer. nil is nil.
 func (r *Reader) Bin() []byte {
-	c := r.code()
-	n := 0
-	switch {
-	case c == codeNil:
+	if r.Nil() {
 		return nil
+	}
+	return r.take(r.BinLen())
+}
+
+// BinLen reads the header of a bin or str and returns its length; nil is 0. The bytes need not be in the buffer.
+func (r *Reader) BinLen() int {
+	switch c := r.code(); {
+	case c == codeNil:
 	case c&0xe0 == fixStr:
-		n = int(c & 0x1f)
+		return int(c & 0x1f)
 	case c == bin8 || c == str8:
-		n = r.size(1)
+		return int(r.number(1))
 	case c == bin16 || c == str16:
-		n = r.size(2)
+		return int(r.number(2))
 	case c == bin32 || c == str32:
-		n = r.size(4)
+		if n := r.number(4); n <= math.MaxInt32 { // an int has 32 bits in a guest
+			return int(n)
+		}
+		r.fail("bytes too long")
 	default:
 		r.unexpected("str or bin", c)
 	}
-	return r.take(n)
+	return 0
 }
+
+// Read is the number of bytes that have been read.
+func (r *Reader) Read() int { return r.pos }
 
 // Array reads the header of an array and returns the number of its elements, which is never more than there are bytes
 // left; nil is 0. The elements follow.

@@ -86,6 +86,9 @@ func (w *Writer) Bin(b []byte) {
 	w.buf = append(w.buf, b...)
 }
 
+// BinLen announces bytes of which somebody else writes n behind what this writer holds.
+func (w *Writer) BinLen(n int) { w.length(bin8, bin16, bin32, n) }
+
 // Array announces an array of n values. The elements follow.
 func (w *Writer) Array(n int) {
 	if n < 16 {

@@ -15,7 +15,7 @@ import (
 const DefaultBudget = 512 << 20
 
 // Budget bounds how many bytes of large payloads, those above wire.MaxInlineBytes, a process holds in memory at the same
-// time. Who finds no room waits for it in order of arrival, nine tenths of the time that the call has left, and then gets
+// time. Who finds no room waits for it in order of arrival, nine tenths of the time that the call has left (13 s without a deadline), and then gets
 // lattice.ErrBusy, so that the caller hears of it in time. A process shares one among its servers and clients. It is safe for
 // concurrent use.
 //
@@ -68,17 +68,17 @@ func (b *Budget) acquire(ctx context.Context, what string, bytes int64) error {
 	at := b.queue.PushBack(w)
 	b.mu.Unlock()
 
-	var late <-chan time.Time
+	wait := chunkAllowance
 	if deadline, ok := ctx.Deadline(); ok {
-		t := time.NewTimer(time.Until(deadline) * 9 / 10)
-		defer t.Stop()
-		late = t.C
+		wait = time.Until(deadline) * 9 / 10
 	}
+	late := time.NewTimer(wait)
+	defer late.Stop()
 	select {
 	case <-w.ready:
 		return nil
 	case <-ctx.Done():
-	case <-late:
+	case <-late.C:
 	}
 	b.mu.Lock()
 	select {

@@ -43,6 +43,8 @@ type Call struct {
 	// as they come. An error of the body is the call's, as it is.
 	Body       io.Reader
 	BodyLength int64
+	// Timeout bounds the call when ctx has no deadline, with a Body from when that has been read; default the client's.
+	Timeout time.Duration
 }
 
 // size is the length of the whole payload.
@@ -126,47 +128,36 @@ func (c *Client) OpenStore(ctx context.Context) error {
 // client's timeout, with 13 s on top for a payload above wire.MaxInlineBytes. Errors: what the target answered
 // (lattice.Error with Remote set), ErrTimeout, ErrNoResponders when nobody serves the target, ErrTooLarge for a payload
 // above MaxBytes, ErrBusy when the budget has no room, ErrCanceled, ErrUnavailable when the connection is closed.
-func (c *Client) Call(ctx context.Context, call Call) ([]byte, error) {
-	start := time.Now()
-	ctx, cancel := c.bound(ctx, &call)
-	defer cancel()
+func (c *Client) Call(ctx context.Context, call Call) (answer []byte, err error) {
 	w := c.enter()
 	defer w.calls.Done()
-	payload, large, err := c.call(ctx, w, call)
-	if large != nil {
-		payload, err = c.fetch(ctx, large)
-	}
-	if c.cfg.Observe != nil {
-		c.cfg.Observe(call, time.Since(start), err)
-	}
-	return payload, err
+	err = c.exchange(ctx, w, call, func(ctx context.Context, payload []byte, large *object) (err error) {
+		if answer = payload; large != nil {
+			answer, err = c.fetch(ctx, large)
+		}
+		return err
+	})
+	return answer, err
 }
 
 // Open is Call for those who pass the answer on: a large one is read from the store as it is needed. The answer must be closed.
 // Its bytes may come later than the deadline of the call, each piece within 10 s.
-func (c *Client) Open(ctx context.Context, call Call) (*Answer, error) {
-	start := time.Now()
-	ctx, cancel := c.bound(ctx, &call)
-	defer cancel()
+func (c *Client) Open(ctx context.Context, call Call) (a *Answer, err error) {
 	w := c.enter()
-	payload, large, err := c.call(ctx, w, call)
-	var a *Answer
-	switch {
-	case err != nil:
-	case large == nil:
-		a = &Answer{Reader: bytes.NewReader(payload), length: int64(len(payload))}
-	default:
-		if err = c.cfg.Budget.acquire(ctx, "response", windowBytes); err != nil {
-			_ = large.Close()
-		} else {
-			a = &Answer{Reader: large, length: int64(large.info.Size), object: large, budget: c.cfg.Budget, way: w}
+	err = c.exchange(ctx, w, call, func(ctx context.Context, payload []byte, large *object) error {
+		if large == nil {
+			a = &Answer{Reader: bytes.NewReader(payload), length: int64(len(payload))}
+			return nil
 		}
-	}
+		if err := c.cfg.Budget.acquire(ctx, "response", windowBytes); err != nil {
+			_ = large.Close()
+			return err
+		}
+		a = &Answer{Reader: large, length: int64(large.info.Size), object: large, budget: c.cfg.Budget, held: windowBytes, way: w}
+		return nil
+	})
 	if a == nil || a.object == nil {
 		w.calls.Done()
-	}
-	if c.cfg.Observe != nil {
-		c.cfg.Observe(call, time.Since(start), err)
 	}
 	return a, err
 }
@@ -177,11 +168,23 @@ type Answer struct {
 	length int64
 	object *object // nil when it came in the message
 	budget *Budget
+	held   int64
 	way    *way // stays until the answer is closed
 }
 
 // Len is the length of the whole payload.
 func (a *Answer) Len() int64 { return a.length }
+
+// All reads the rest of the answer into memory, where it is counted until Close. ctx bounds the wait for room; see Budget.
+func (a *Answer) All(ctx context.Context) ([]byte, error) {
+	if a.object != nil {
+		if err := a.budget.acquire(ctx, "response", a.length); err != nil {
+			return nil, err
+		}
+		a.held += a.length
+	}
+	return io.ReadAll(a)
+}
 
 // Close deletes what the store has of the answer.
 func (a *Answer) Close() error {
@@ -189,7 +192,7 @@ func (a *Answer) Close() error {
 		return nil
 	}
 	defer a.way.calls.Done()
-	a.budget.release(windowBytes)
+	a.budget.release(a.held)
 	return a.object.Close()
 }
 
@@ -199,7 +202,9 @@ func (c *Client) bound(ctx context.Context, call *Call) (context.Context, contex
 		return context.WithCancel(ctx)
 	}
 	timeout := c.cfg.Timeout
-	if call.size() > wire.MaxInlineBytes {
+	if call.Timeout > 0 {
+		timeout = call.Timeout
+	} else if call.size() > wire.MaxInlineBytes {
 		timeout += chunkAllowance
 	}
 	return context.WithTimeout(ctx, timeout)
@@ -220,11 +225,40 @@ func (c *Client) fetch(ctx context.Context, large *object) ([]byte, error) {
 	return large.all(ctx)
 }
 
-// call returns the answer, or where it is in the store. ctx has a deadline.
-func (c *Client) call(ctx context.Context, w *way, call Call) ([]byte, *object, error) {
-	fail := func(code lattice.Code, detail string, cause error) error {
-		return &lattice.Error{Code: code, Op: "call " + call.Operation + " of", Entity: call.Target.PublicKey, Detail: detail, Err: cause}
+// exchange makes a call and hands the answer, or where it is in the store, to use while its deadline holds.
+func (c *Client) exchange(ctx context.Context, w *way, call Call, use func(ctx context.Context, payload []byte, large *object) error) error {
+	start := time.Now()
+	if call.Body == nil { // else reading it does not count
+		var cancel context.CancelFunc
+		ctx, cancel = c.bound(ctx, &call)
+		defer cancel()
 	}
+	inv, msg, err := c.begin(ctx, w, &call)
+	if err == nil {
+		ctx, cancel := c.bound(ctx, &call)
+		defer cancel()
+		var payload []byte
+		var large *object
+		if payload, large, err = c.finish(ctx, w, inv, msg); err == nil {
+			err = use(ctx, payload, large)
+		}
+	}
+	if c.cfg.Observe != nil {
+		c.cfg.Observe(call, time.Since(start), err)
+	}
+	return err
+}
+
+// failure makes the errors of a call of an invocation's target.
+func failure(operation, target string) func(code lattice.Code, detail string, cause error) error {
+	return func(code lattice.Code, detail string, cause error) error {
+		return &lattice.Error{Code: code, Op: "call " + operation + " of", Entity: target, Detail: detail, Err: cause}
+	}
+}
+
+// begin signs an invocation, whose payload it stores when that is large, and makes the message that is to be sent.
+func (c *Client) begin(ctx context.Context, w *way, call *Call) (*wire.Invocation, *nats.Msg, error) {
+	fail := failure(call.Operation, call.Target.PublicKey)
 	size := call.size()
 	if size > c.cfg.MaxBytes {
 		return nil, nil, fail(lattice.ErrTooLarge, fmt.Sprintf("request of %d bytes, limit %d", size, c.cfg.MaxBytes), nil)
@@ -251,7 +285,7 @@ func (c *Client) call(ctx context.Context, w *way, call Call) ([]byte, *object, 
 	var hash string
 	if chunked {
 		inv.Msg = nil
-		if hash, err = c.store(ctx, w, inv, &call); err != nil {
+		if hash, err = c.store(ctx, w, inv, call); err != nil {
 			return nil, nil, err
 		}
 	} else {
@@ -261,6 +295,13 @@ func (c *Client) call(ctx context.Context, w *way, call Call) ([]byte, *object, 
 	if err != nil {
 		return nil, nil, fail(lattice.ErrInternal, "sign", err)
 	}
+	return inv, msg, nil
+}
+
+// finish sends what begin has made, and returns the answer, or where it is in the store. ctx has a deadline.
+func (c *Client) finish(ctx context.Context, w *way, inv *wire.Invocation, msg *nats.Msg) ([]byte, *object, error) {
+	fail := failure(inv.Operation, inv.Target.PublicKey)
+	chunked := inv.ContentLength > uint64(len(inv.Msg))
 	deadline, _ := ctx.Deadline()
 	if left := time.Until(deadline); left > 0 {
 		msg.Header[headerTimeout] = []string{strconv.FormatInt(max(1, left.Milliseconds()), 10)}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -56,7 +57,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, routes *atomic.P
 	}
 	route, fail := enter(routes, r)
 	var actor lattice.ActorID
-	var resp *contract.Response
+	var resp *answer
 	if fail == nil {
 		defer route.leave()
 		actor = route.actor
@@ -65,7 +66,8 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, routes *atomic.P
 	status := 0
 	if fail == nil {
 		status = int(resp.StatusCode)
-		respond(w, r, resp, route.cache)
+		defer resp.close()
+		h.respond(w, r, resp, route.cache)
 	} else {
 		status = fail.status
 		h.refuse(w, r, fail, tc, actor)
@@ -92,63 +94,95 @@ func enter(routes *atomic.Pointer[table], r *http.Request) (*route, *failure) {
 	}
 }
 
-// call turns the request into an invocation and its answer into a response that can be sent.
-func (h *handler) call(ctx context.Context, tc trace.Context, w http.ResponseWriter, r *http.Request, route *route) (*contract.Response, *failure) {
+// call turns the request into an invocation and its answer into a response that can be sent. A body whose length is known to
+// be large is passed on as it comes; any other is read first.
+func (h *handler) call(ctx context.Context, tc trace.Context, w http.ResponseWriter, r *http.Request, route *route) (*answer, *failure) {
 	if route.readonly && !readOnly(r.Method) {
 		w.Header().Set("Allow", "GET, HEAD")
 		return nil, &failure{status: http.StatusMethodNotAllowed, code: lattice.ErrDenied, text: "read-only"}
 	}
-	body := bodies.Get().(*bytes.Buffer)
-	body.Reset()
-	if fail := readBody(body, w, r, route.maxBody); fail != nil {
-		return nil, fail
-	}
 	request := contract.Request{Method: strings.ToUpper(r.Method), Path: r.URL.EscapedPath(), Query: strings.ToValidUTF8(r.URL.RawQuery, "?"),
-		Header: requestHeader(r, tc), Body: body.Bytes()}
-	payload := request.Encode()
-	if body.Cap() <= maxKeptBody {
-		bodies.Put(body)
+		Header: requestHeader(r, tc)}
+	req := provider.Request{Timeout: route.timeout}
+	var sent *requestBody
+	if r.ContentLength > wire.MaxInlineBytes {
+		if fail := checkLength(w, r, route.maxBody); fail != nil {
+			return nil, fail
+		}
+		sent = &requestBody{Reader: http.MaxBytesReader(w, r.Body, route.maxBody)}
+		req.Payload, req.Body, req.BodyLength = request.EncodeHead(int(r.ContentLength)), sent, r.ContentLength
+	} else {
+		body := bodies.Get().(*bytes.Buffer)
+		body.Reset()
+		if fail := readBody(body, w, r, route.maxBody); fail != nil {
+			return nil, fail
+		}
+		request.Body = body.Bytes()
+		req.Payload = request.Encode()
+		if body.Cap() <= maxKeptBody {
+			bodies.Put(body)
+		}
 	}
-	if route.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, route.timeout)
-		defer cancel()
-	}
-	answer, err := h.env.Call(ctx, route.actor, contract.HandleRequest, payload)
+	size := len(req.Payload) + int(req.BodyLength)
+	from, err := h.env.Open(ctx, route.actor, contract.HandleRequest, req)
 	if err != nil {
-		return nil, callFailure(err, len(payload))
+		if sent != nil && sent.err != nil {
+			w.Header().Set("Connection", "close") // where the next request would begin is unknown
+			return nil, bodyFailure(sent.err, route.maxBody)
+		}
+		return nil, callFailure(err, size)
 	}
-	resp, err := contract.DecodeResponse(answer)
-	if err != nil {
-		return nil, &failure{http.StatusBadGateway, lattice.ErrInvalid, "the actor's response is not understood", err}
+	return readAnswer(ctx, from, size)
+}
+
+// requestBody remembers why reading the body failed.
+type requestBody struct {
+	io.Reader
+	err error
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		b.err = err
 	}
-	if resp.StatusCode < 200 || resp.StatusCode > 599 {
-		return nil, &failure{http.StatusBadGateway, lattice.ErrInvalid, "the actor's response has the status " + strconv.Itoa(int(resp.StatusCode)) + "; want 200 to 599", nil}
+	return n, err
+}
+
+// checkLength refuses a body by the length that it claims.
+func checkLength(w http.ResponseWriter, r *http.Request, limit int64) *failure {
+	if r.ContentLength <= limit {
+		return nil
 	}
-	return resp, nil
+	w.Header().Set("Connection", "close") // rather than reading it to its end
+	return bodyTooLarge(limit)
+}
+
+func bodyTooLarge(limit int64) *failure {
+	return &failure{status: http.StatusRequestEntityTooLarge, code: lattice.ErrTooLarge,
+		text: "the body exceeds the limit of " + strconv.FormatInt(limit, 10) + " bytes"}
 }
 
 // readBody reads the whole body, at most limit bytes.
 func readBody(into *bytes.Buffer, w http.ResponseWriter, r *http.Request, limit int64) *failure {
-	large := &failure{status: http.StatusRequestEntityTooLarge, code: lattice.ErrTooLarge,
-		text: "the body exceeds the limit of " + strconv.FormatInt(limit, 10) + " bytes"}
-	if r.ContentLength > limit {
-		w.Header().Set("Connection", "close") // rather than reading it to its end
-		return large
-	}
-	if r.ContentLength == 0 {
-		return nil
+	if fail := checkLength(w, r, limit); fail != nil || r.ContentLength == 0 {
+		return fail
 	}
 	if r.ContentLength > 0 { // a claim: room for all of it is made only when some of it has come
 		into.Grow(int(min(r.ContentLength, 64<<10)) + bytes.MinRead)
 	}
-	_, err := into.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	if _, err := into.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
+		return bodyFailure(err, limit)
+	}
+	return nil
+}
+
+// bodyFailure says why a body could not be read.
+func bodyFailure(err error, limit int64) *failure {
 	var exceeded *http.MaxBytesError
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &exceeded):
-		return large
+		return bodyTooLarge(limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &failure{status: http.StatusRequestTimeout, code: lattice.ErrTimeout, text: "the body did not come in time"}
 	}
@@ -205,7 +239,7 @@ func printable(s string) bool {
 
 // respond sends what the actor answered. Its headers are copied, but for those of the connection, the length and what
 // HTTP does not allow.
-func respond(w http.ResponseWriter, r *http.Request, resp *contract.Response, cache string) {
+func (h *handler) respond(w http.ResponseWriter, r *http.Request, resp *answer, cache string) {
 	header := w.Header()
 	length := ""
 	for name, values := range resp.Header {
@@ -236,17 +270,21 @@ func respond(w http.ResponseWriter, r *http.Request, resp *contract.Response, ca
 		w.WriteHeader(status)
 		return
 	}
-	if r.Method == http.MethodHead && len(resp.Body) == 0 {
+	if r.Method == http.MethodHead && resp.length == 0 {
 		if n, err := strconv.ParseUint(length, 10, 63); err == nil { // of the body that GET would have
 			header.Set("Content-Length", strconv.FormatUint(n, 10))
 		}
 		w.WriteHeader(status)
 		return
 	}
-	header.Set("Content-Length", strconv.Itoa(len(resp.Body)))
+	header.Set("Content-Length", strconv.FormatInt(resp.length, 10))
 	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(resp.Body) // the client has gone, or not
+	if r.Method == http.MethodHead {
+		return
+	}
+	if err := resp.send(w); err != nil {
+		h.log.Warn("response cut off: the rest of it could not be read", lattice.LogErr, err)
+		panic(http.ErrAbortHandler) // the client must not take what it has for all
 	}
 }
 

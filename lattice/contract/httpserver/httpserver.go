@@ -45,7 +45,21 @@ type Request struct {
 
 // Encode returns the payload: all five fields, the header in the order of its names.
 func (q *Request) Encode() []byte {
-	w := msgpack.NewWriter(96 + len(q.Method) + len(q.Path) + len(q.Query) + len(q.Body) + headerSize(q.Header))
+	w := q.begin(len(q.Body))
+	w.Bin(q.Body)
+	return w.Bytes()
+}
+
+// EncodeHead returns what Encode returns without the bytes of the body, which are to follow and are so many.
+func (q *Request) EncodeHead(body int) []byte {
+	w := q.begin(0)
+	w.BinLen(body)
+	return w.Bytes()
+}
+
+// begin writes all up to the body.
+func (q *Request) begin(room int) *msgpack.Writer {
+	w := msgpack.NewWriter(96 + len(q.Method) + len(q.Path) + len(q.Query) + room + headerSize(q.Header))
 	w.Map(5)
 	w.Str("method")
 	w.Str(q.Method)
@@ -56,8 +70,7 @@ func (q *Request) Encode() []byte {
 	w.Str("header")
 	w.StrsMap(q.Header)
 	w.Str("body")
-	w.Bin(q.Body)
-	return w.Bytes()
+	return w
 }
 
 var requestFields = []string{"method", "path", "queryString", "header", "body"}
@@ -128,6 +141,28 @@ func DecodeResponse(b []byte) (*Response, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// DecodeResponseHead reads the beginning b of a response that has so many bytes in all. It returns the response without its
+// body, and where in b that begins. It reports false when the body is not all that follows there, as in a response whose body
+// comes first; such a one can only be read as a whole.
+func DecodeResponseHead(b []byte, total int64) (p *Response, body int, ok bool) {
+	p = new(Response)
+	r := msgpack.NewReader(b)
+	r.Struct(responseFields, func(i int) {
+		switch {
+		case ok: // what follows is the body
+		case i == 0:
+			p.StatusCode = r.Uint16()
+		case i == 1:
+			p.Header = r.StrsMap()
+		case i == 2:
+			n := int64(r.BinLen())
+			body = r.Read()
+			ok = r.Err() == nil && int64(body)+n == total
+		}
+	})
+	return p, body, ok
 }
 
 // headerSize estimates the encoded size of a header, so that encoding one allocates once.
