@@ -20,7 +20,7 @@ actors: $(ACTORS:%=$(BIN)/actors/%.wasm) ## build the example actors: bin/actors
 
 $(BIN)/actors/%.wasm: FORCE
 	@mkdir -p $(@D)
-	GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags '-s -w' -buildmode=c-shared -o $@ ./actor-sdk/examples/$*
+	GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -tags weft_restore -ldflags '-s -w -checklinkname=0' -buildmode=c-shared -o $@ ./actor-sdk/examples/$*
 	@cp actor-sdk/examples/$*/actor.yaml $(@D)/$*.yaml
 FORCE:
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"runtime"
 	"sync"
@@ -54,6 +55,7 @@ type version struct {
 	claims   *signing.ActorClaims
 	settings Settings
 	module   *wasm.Module
+	template *wasm.Template
 	pool     *pool.Pool[*wasm.Instance]
 }
 
@@ -61,6 +63,10 @@ type version struct {
 type Settings struct {
 	Limits wasm.Limits       // zero fields: the host's defaults
 	Config map[string]string // the guest's environment
+
+	Fresh              bool   // instances are restored after every call
+	RecycleCalls       uint64 // calls after which an instance is restored or replaced; 0: the host's default
+	RecycleMemoryBytes uint64 // size above which that happens; 0: never
 }
 
 // newVersion compiles a module and makes its first instance, so that one that can not run fails now and the first
@@ -76,21 +82,27 @@ func (a *actor) newVersion(ctx context.Context, art loaded, settings Settings, m
 		return nil, err
 	}
 	v := &version{actor: a, ref: art.ref, digest: art.digest, claims: art.claims, settings: settings, module: module}
-	v.pool = pool.New(pool.Config{Max: concurrency(max), MaxMaking: runtime.GOMAXPROCS(0), MaxCalls: h.cfg.RecycleCalls, IdleTimeout: h.cfg.IdleTimeout},
-		func(ctx context.Context) (*wasm.Instance, error) {
-			return module.Instantiate(ctx, settings.Limits, v, settings.Config)
-		})
-	inst, err := v.pool.Acquire(ctx)
-	if err != nil {
+	v.template = module.Template(settings.Limits, v, settings.Config)
+	v.pool = pool.New(pool.Config{Max: concurrency(max), MaxMaking: runtime.GOMAXPROCS(0), IdleTimeout: h.cfg.IdleTimeout,
+		Fresh: settings.Fresh, MaxCalls: settings.RecycleCalls, MaxMemoryBytes: settings.RecycleMemoryBytes}, v.template.Instantiate)
+	if err := v.pool.Warm(ctx); err != nil {
 		return nil, errors.Join(err, v.close(ctx))
 	}
-	v.pool.Release(inst, nil)
+	if why := v.template.Anew(); why != "" {
+		level := slog.LevelDebug
+		if settings.Fresh { // each call pays for it
+			level = slog.LevelWarn
+		}
+		h.log.Log(ctx, level, "instances of this actor can not be restored, each initialises itself", lattice.LogActor, a.id, lattice.LogRef, art.ref, "because", why)
+	}
 	return v, nil
 }
 
 // close waits for the calls in progress, then frees the instances and the code.
 func (v *version) close(ctx context.Context) error {
-	return errors.Join(v.pool.Close(ctx), v.module.Close(ctx))
+	err := v.pool.Close(ctx)
+	v.template.Close()
+	return errors.Join(err, v.module.Close(ctx))
 }
 
 func concurrency(max uint32) uint32 { return min(max, maxConcurrency) }
@@ -208,7 +220,7 @@ func (a *actor) describe() (control.Actor, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	out := control.Actor{ID: a.id, ImageRef: v.ref, Name: v.claims.Name, State: control.StateRunning,
-		Limits: &control.ActorLimits{MemoryBytes: v.settings.Limits.MemoryBytes, ExecutionMs: uint64(v.settings.Limits.Execution.Milliseconds())}}
+		Limits: v.settings.limits()}
 	for i, s := range a.scales {
 		in := control.ActorInstance{Annotations: s.annotations, InstanceID: s.instanceID,
 			Revision: v.claims.EffectiveRevision(), ImageRef: v.ref, MaxInstances: s.max}

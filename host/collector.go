@@ -18,6 +18,7 @@ var (
 	descWaiting   = prometheus.NewDesc("weft_pool_waiting", "Calls that wait for an instance now.", []string{"actor", "name"}, nil)
 	descWaits     = prometheus.NewDesc("weft_pool_waits_total", "Calls that had to wait for an instance.", []string{"actor", "name"}, nil)
 	descCreated   = prometheus.NewDesc("weft_instances_created_total", "Instances made.", []string{"actor", "name"}, nil)
+	descRestored  = prometheus.NewDesc("weft_instances_restored_total", "How often an instance was brought back to how it began.", []string{"actor", "name"}, nil)
 	descDiscarded = prometheus.NewDesc("weft_instances_discarded_total", "Instances thrown away, by reason.", []string{"actor", "name", "reason"}, nil)
 	descLarge     = prometheus.NewDesc("weft_large_payload_bytes", "Bytes of payloads above 900 KiB that are counted as in memory now.", nil, nil)
 	descLargeMax  = prometheus.NewDesc("weft_large_payload_bytes_max", "Limit of weft_large_payload_bytes, beyond which calls wait and then are busy.", nil, nil)
@@ -59,6 +60,7 @@ func (c inventoryCollector) Collect(out chan<- prometheus.Metric) {
 		gauge(descWaiting, float64(stats.Waiting), id, name)
 		counter(descWaits, stats.Waits, id, name)
 		counter(descCreated, stats.Created, id, name)
+		counter(descRestored, stats.Restored, id, name)
 		for reason, n := range stats.Discarded {
 			counter(descDiscarded, n, id, name, string(reason))
 		}

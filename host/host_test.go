@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 	cacheDir = filepath.Join(dir, "cache")
 	for _, v := range []string{"1", "2"} {
 		out := filepath.Join(dir, v+".wasm")
-		cmd := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-ldflags", "-s -w -X main.version="+v, "-o", out, "./testdata/guest")
+		cmd := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-tags", "weft_restore", "-ldflags", "-s -w -checklinkname=0 -X main.version="+v, "-o", out, "./testdata/guest")
 		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 		if text, err := cmd.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build the test actor: %v\n%s", err, text)
@@ -491,6 +491,49 @@ func TestLimits(t *testing.T) {
 	}
 	if count[0] < 1 || count[lattice.ErrBusy] < 1 || count[0]+count[lattice.ErrBusy] != len(codes) {
 		t.Errorf("outcomes %v, want some served and the others busy", count)
+	}
+}
+
+// An actor's instances go on as they are, or begin again after every call, or after some.
+func TestInstances(t *testing.T) {
+	r := newRig(t)
+	h := r.host(nil)
+	counts := func(l *control.ActorLimits) string {
+		t.Helper()
+		key := latticetest.NewKey(t, 'M')
+		r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "counter"}), MaxInstances: 1, Limits: l})
+		var got []string
+		for range 5 {
+			n, err := r.call(actorID(key), "Test.Count", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, string(n))
+		}
+		inventory, err := r.control.Inventory(withTimeout(t), h.ID())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range inventory.Actors {
+			if a.ID == actorID(key) && l != nil && (a.Limits.Instances != l.Instances || a.Limits.RecycleCalls != l.RecycleCalls) {
+				t.Errorf("the inventory says %+v", a.Limits)
+			}
+		}
+		return strings.Join(got, " ")
+	}
+	for want, l := range map[string]*control.ActorLimits{
+		"1 2 3 4 5": nil,
+		"1 1 1 1 1": {Instances: control.FreshInstances},
+		"1 2 1 2 1": {RecycleCalls: 2},
+	} {
+		if got := counts(l); got != want {
+			t.Errorf("%+v: calls saw the counts %s, want %s", l, got, want)
+		}
+	}
+	err := r.control.ScaleActor(withTimeout(t), control.ScaleActorRequest{ActorRef: "x", HostID: h.ID(), MaxInstances: 1,
+		Limits: &control.ActorLimits{Instances: "stale"}})
+	if err == nil || !strings.Contains(err.Error(), "want shared or fresh") {
+		t.Errorf("an unknown kind of instances: %v", err)
 	}
 }
 

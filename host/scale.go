@@ -161,6 +161,9 @@ func (h *Host) bringUp(ctx context.Context, a *actor, art loaded, r scaleRequest
 	if settings.Limits.Execution == 0 {
 		settings.Limits.Execution = h.cfg.Limits.Execution
 	}
+	if settings.RecycleCalls == 0 {
+		settings.RecycleCalls = h.cfg.RecycleCalls
+	}
 	v, err := a.newVersion(ctx, art, settings, max)
 	if err != nil {
 		return fmt.Errorf("start actor %s: %w", r.ref, err)
@@ -360,8 +363,19 @@ func settings(l *control.ActorLimits, config map[string]string) Settings {
 	s := Settings{Config: config}
 	if l != nil {
 		s.Limits = wasm.Limits{MemoryBytes: l.MemoryBytes, Execution: time.Duration(min(l.ExecutionMs, 1<<31)) * time.Millisecond}
+		s.Fresh, s.RecycleCalls, s.RecycleMemoryBytes = l.Instances == control.FreshInstances, l.RecycleCalls, l.RecycleMemoryBytes
 	}
 	return s
+}
+
+// limits is the inverse, for inventories.
+func (s Settings) limits() *control.ActorLimits {
+	l := &control.ActorLimits{MemoryBytes: s.Limits.MemoryBytes, ExecutionMs: uint64(s.Limits.Execution.Milliseconds()),
+		RecycleCalls: s.RecycleCalls, RecycleMemoryBytes: s.RecycleMemoryBytes}
+	if s.Fresh {
+		l.Instances = control.FreshInstances
+	}
+	return l
 }
 
 // isFile reports whether a reference names a file of this machine.

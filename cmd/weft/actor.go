@@ -28,8 +28,10 @@ func (a *app) actorStart() *cobra.Command {
 	var p placing
 	var sign operate.SignRequest
 	var max instances = 1
-	var memory string
+	var memory, recycleMemory string
+	mode := choice{control.SharedInstances, []string{control.SharedInstances, control.FreshInstances}}
 	var execution time.Duration
+	var recycleCalls uint64
 	var annotations, config []string
 	cmd := &cobra.Command{Use: "start REF", Short: "Start an actor", Args: exactArgs(1),
 		Long: `REF is a file, or a reference that hosts can fetch: lattice://NAME@sha256:..., file:///on/the/host. A file is signed
@@ -59,6 +61,15 @@ An instance serves one call at a time; --max is how many there may be.`,
 					return err
 				}
 			}
+			if recycleMemory != "" {
+				if r.Limits.RecycleMemoryBytes, err = operate.ParseSize(recycleMemory); err != nil {
+					return err
+				}
+			}
+			if mode.value == control.FreshInstances {
+				r.Limits.Instances = mode.value
+			}
+			r.Limits.RecycleCalls = recycleCalls
 			r.Limits.ExecutionMs = uint64(execution.Milliseconds())
 			s, err := a.signer()
 			if err != nil {
@@ -93,9 +104,28 @@ An instance serves one call at a time; --max is how many there may be.`,
 	cmd.Flags().Var(&max, "max", "instances, that is calls at once; \"unlimited\" is no limit")
 	cmd.Flags().StringVar(&memory, "memory", "", "memory of one instance (default: the host's, 64MiB)")
 	cmd.Flags().DurationVar(&execution, "timeout-exec", 0, "how long one call may take (default: the host's, 30s)")
+	cmd.Flags().Var(&mode, "instances", "\"shared\": an instance serves the next call as it is; \"fresh\": nothing survives between calls")
+	cmd.Flags().Uint64Var(&recycleCalls, "recycle-calls", 0, "calls after which an instance begins again (default: the host's, never)")
+	cmd.Flags().StringVar(&recycleMemory, "recycle-memory", "", "size after a call above which an instance begins again (default: never)")
 	cmd.Flags().StringArrayVar(&annotations, "annotation", nil, "key=value kept with the instances; may be repeated")
 	cmd.Flags().StringArrayVar(&config, "config", nil, "key=value in the actor's environment; may be repeated")
 	return cmd
+}
+
+// choice is one of several words on the command line.
+type choice struct {
+	value string
+	among []string
+}
+
+func (c *choice) String() string { return c.value }
+func (c *choice) Type() string   { return strings.Join(c.among, "|") }
+func (c *choice) Set(s string) error {
+	if !slices.Contains(c.among, s) {
+		return fmt.Errorf("want %s", strings.Join(c.among, " or "))
+	}
+	c.value = s
+	return nil
 }
 
 // instances is a number of instances on the command line.

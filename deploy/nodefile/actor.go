@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
 )
 
 // MaxReplicas bounds an actor's replicas.
@@ -23,6 +24,10 @@ type Actor struct {
 	Replicas int               // instances at most; default 1, 0 starts none
 	Config   map[string]string // settings, as text
 	Links    []string          // names of providers to link to; nil: see File.Links
+
+	Instances     string // "shared" or "fresh"; empty is shared
+	RecycleCalls  uint64 // calls after which an instance begins again; 0: the host's default
+	RecycleMemory uint64 // bytes above which it does; 0: never
 }
 
 func (w *walker) actors(n *yaml.Node, at string, providers []string) []Actor {
@@ -58,6 +63,21 @@ func (w *walker) actors(n *yaml.Node, at string, providers []string) []Actor {
 				}
 			}},
 			one("config", func(v *yaml.Node, at string) { a.Config = w.values(v, at) }),
+			one("instances", func(v *yaml.Node, at string) {
+				if a.Instances, _ = w.text(v, at); a.Instances != control.SharedInstances && a.Instances != control.FreshInstances {
+					w.bad(v, at, "want %s or %s", control.SharedInstances, control.FreshInstances)
+				}
+			}),
+			one("recycle_calls", func(v *yaml.Node, at string) {
+				if i, ok := w.integer(v, at, 1, 1<<40); ok {
+					a.RecycleCalls = uint64(i)
+				}
+			}),
+			one("recycle_memory_bytes", func(v *yaml.Node, at string) {
+				if i, ok := w.integer(v, at, 64<<10, 4<<30); ok {
+					a.RecycleMemory = uint64(i)
+				}
+			}),
 			one("links", func(v *yaml.Node, at string) {
 				a.Links = []string{}
 				w.texts(v, at, func(item *yaml.Node, s, at string) {

@@ -10,6 +10,7 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/logging"
 	"github.com/weftlattice/weft/lattice/contract/numbergen"
+	"github.com/weftlattice/weft/lattice/control"
 )
 
 // Applied is what became of a node's configuration file.
@@ -97,7 +98,8 @@ func (l *Lattice) applyActor(ctx context.Context, s *Signer, f *nodefile.File, a
 	if err != nil {
 		return nil, nil, err
 	}
-	start := ActorStart{Ref: ref, Max: uint32(a.Replicas), Where: on, Config: a.Config}
+	start := ActorStart{Ref: ref, Max: uint32(a.Replicas), Where: on, Config: a.Config,
+		Limits: control.ActorLimits{Instances: a.Instances, RecycleCalls: a.RecycleCalls, RecycleMemoryBytes: a.RecycleMemory}}
 	if m != nil {
 		start.ID = m.Claims.Subject
 	}

@@ -66,15 +66,21 @@ func Build(ctx context.Context, dir, out string, opts BuildOptions) (Artifact, e
 	return Artifact{Path: out, Digest: hex.EncodeToString(sum[:]), Size: int64(len(wasm))}, nil
 }
 
+// What links actor-sdk's weft_restored, so that hosts can copy instances: it reaches into Go's runtime by name.
+const (
+	restoreTag  = "weft_restore"
+	restoreLink = "-checklinkname=0"
+)
+
 func compile(ctx context.Context, dir, out string, opts BuildOptions) error {
-	tool, where, args := "go", "https://go.dev/dl", []string{"build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", out, "."}
+	tool, where, args := "go", "https://go.dev/dl", []string{"build", "-buildmode=c-shared", "-trimpath", "-tags=" + restoreTag, "-ldflags=-s -w " + restoreLink, "-o", out, "."}
 	if opts.TinyGo {
 		target := opts.Target
 		if target == "" {
 			target = "wasip1"
 		}
 		tool, where = "tinygo", "https://tinygo.org"
-		args = []string{"build", "-target=" + target, "-buildmode=c-shared", "-scheduler=none", "-opt=2", "-no-debug", "-o", out, "."}
+		args = []string{"build", "-target=" + target, "-buildmode=c-shared", "-scheduler=none", "-opt=2", "-no-debug", "-tags=" + restoreTag, "-o", out, "."}
 	}
 	program, err := exec.LookPath(tool)
 	if err != nil {

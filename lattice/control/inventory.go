@@ -3,6 +3,7 @@ package control
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/weftlattice/weft/lattice"
@@ -80,11 +81,23 @@ type Actor struct {
 	Limits    *ActorLimits    `json:"limits,omitempty"` // weft
 }
 
-// ActorLimits are the limits that a host puts on an actor (weft).
+// ActorLimits are the limits that a host puts on an actor, and how long its instances live (weft).
 type ActorLimits struct {
 	MemoryBytes uint64 `json:"memory_bytes"`
 	ExecutionMs uint64 `json:"execution_ms"`
+	// Instances is SharedInstances or FreshInstances; empty is shared.
+	Instances string `json:"instances,omitempty"`
+	// An instance that has served so many calls, or is larger than so many bytes after a call, is brought back to how it
+	// began. 0: the host's default, and never.
+	RecycleCalls       uint64 `json:"recycle_calls,omitempty"`
+	RecycleMemoryBytes uint64 `json:"recycle_memory_bytes,omitempty"`
 }
+
+// What becomes of an actor's instance after a call.
+const (
+	SharedInstances = "shared" // it serves the next call as it is
+	FreshInstances  = "fresh"  // it is brought back to how it began: nothing survives between calls
+)
 
 // ActorInstance is an actor's scale under one set of annotations.
 type ActorInstance struct {
@@ -246,6 +259,11 @@ func (o *object) limits(name string) *ActorLimits {
 	sub := readObject(raw)
 	l.MemoryBytes, _ = sub.uint(math.MaxUint64, "memory_bytes")
 	l.ExecutionMs, _ = sub.uint(math.MaxUint64, "execution_ms")
+	l.RecycleCalls, _ = sub.uint(math.MaxUint64, "recycle_calls")
+	l.RecycleMemoryBytes, _ = sub.uint(math.MaxUint64, "recycle_memory_bytes")
+	if l.Instances = sub.str("instances"); !slices.Contains([]string{"", SharedInstances, FreshInstances}, l.Instances) {
+		sub.bad("instances: want %s or %s, got %q", SharedInstances, FreshInstances, lattice.Printable(l.Instances))
+	}
 	o.errs = append(o.errs, sub.errs...)
 	return l
 }

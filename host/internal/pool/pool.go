@@ -19,6 +19,8 @@ type Instance interface {
 	comparable
 	Healthy() bool       // false: not to be used again
 	MemoryBytes() uint64 // in use, as of the last call
+	// Restore brings the instance back to how it began. After an error it is not to be used again.
+	Restore(context.Context) error
 	Close(context.Context) error
 }
 
@@ -33,9 +35,11 @@ type Config struct {
 	// first, a free instance or a turn to make one. Making takes the processor, so more at once would only make all late,
 	// and leave a crowd of instances that one burst has asked for. 0 means no bound.
 	MaxMaking int
-	// MaxCalls is how many calls an instance serves before it is replaced. 0 means no limit.
+	// Fresh restores an instance after every call, so that nothing of one is left for the next.
+	Fresh bool
+	// MaxCalls is how many calls an instance serves before it is restored. 0 means no limit.
 	MaxCalls uint64
-	// MaxMemoryBytes is the size above which an instance is replaced after a call. 0 means no limit.
+	// MaxMemoryBytes is the size above which an instance is restored after a call. 0 means no limit.
 	MaxMemoryBytes uint64
 	// IdleTimeout is how long an instance may lie unused. 0 means for ever.
 	IdleTimeout time.Duration
@@ -220,7 +224,8 @@ func (p *Pool[I]) admit() {
 func (p *Pool[I]) next() chan grant[I] { return p.waiting.Remove(p.waiting.Front()).(chan grant[I]) }
 
 // Release takes back an instance after one call, with the error of that call. After any error but lattice.ErrGuest the
-// instance is discarded. Releasing one that is not lent does nothing.
+// instance is discarded; else it is restored where the Config says so, on the caller's goroutine. Releasing one that is not
+// lent does nothing.
 func (p *Pool[I]) Release(instance I, err error) {
 	p.mu.Lock()
 	m := p.lent[instance]
@@ -232,19 +237,64 @@ func (p *Pool[I]) Release(instance I, err error) {
 	p.memory -= m.memory
 	m.memory = instance.MemoryBytes()
 	p.memory += m.memory
-	reason := Reason("")
+	reason, due := Reason(""), p.due(m)
 	switch {
 	case err != nil && !errors.Is(err, lattice.ErrGuest):
 		reason = AfterError
 	case !instance.Healthy():
 		reason = Unhealthy
-	case p.cfg.MaxCalls > 0 && m.calls >= p.cfg.MaxCalls:
-		reason = WornOut
-	case p.cfg.MaxMemoryBytes > 0 && m.memory > p.cfg.MaxMemoryBytes:
-		reason = TooLarge
+	case due != "" && (p.closed || p.surplus()): // it is discarded anyway
+		due = ""
 	}
 	p.mu.Unlock()
+	if reason == "" && due != "" && !p.restore(m) {
+		reason = due
+	}
 	p.put(m, reason)
+}
+
+// due says why a member is to be restored after a call, if it is. The caller holds mu.
+func (p *Pool[I]) due(m *member[I]) Reason {
+	switch {
+	case p.cfg.Fresh:
+		return Used
+	case p.cfg.MaxCalls > 0 && m.calls >= p.cfg.MaxCalls:
+		return WornOut
+	case p.cfg.MaxMemoryBytes > 0 && m.memory > p.cfg.MaxMemoryBytes:
+		return TooLarge
+	}
+	return ""
+}
+
+// restore makes a lent member as new.
+func (p *Pool[I]) restore(m *member[I]) bool {
+	if m.instance.Restore(context.Background()) != nil { // it is discarded, and the next one begins anew
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.Restored++
+	p.memory -= m.memory
+	m.calls, m.memory = 0, m.instance.MemoryBytes()
+	p.memory += m.memory
+	return true
+}
+
+// surplus reports whether there are more members than there may be. The caller holds mu.
+func (p *Pool[I]) surplus() bool { return p.cfg.Max != Unbounded && p.total > uint64(p.cfg.Max) }
+
+// Warm makes an instance ahead of the first call, so that one that can not be made shows at once. Its errors are those of
+// Acquire.
+func (p *Pool[I]) Warm(ctx context.Context) error {
+	instance, err := p.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	m := p.lent[instance]
+	p.mu.Unlock()
+	p.put(m, "") // no call was made
+	return nil
 }
 
 // put ends the loan of m: it is discarded for the reason given, or goes to the first in line, or idles.
@@ -254,7 +304,7 @@ func (p *Pool[I]) put(m *member[I], reason Reason) {
 	case reason != "":
 	case p.closed:
 		reason = PoolClosed
-	case p.cfg.Max != Unbounded && p.total > uint64(p.cfg.Max):
+	case p.surplus():
 		reason = Shrunk
 	case p.waiting.Len() > 0:
 		p.next() <- grant[I]{member: m} // still lent

@@ -25,11 +25,23 @@ type instance struct {
 	sick   atomic.Bool
 	closed atomic.Int32
 	used   atomic.Int32 // by how many at this moment
+
+	restorable bool
+	restored   atomic.Int32
 }
 
 func (i *instance) Healthy() bool               { return !i.sick.Load() }
 func (i *instance) MemoryBytes() uint64         { return i.memory.Load() }
 func (i *instance) Close(context.Context) error { i.closed.Add(1); return nil }
+
+func (i *instance) Restore(context.Context) error {
+	if !i.restorable {
+		return errors.New("there is no snapshot")
+	}
+	i.restored.Add(1)
+	i.memory.Store(100)
+	return nil
+}
 
 // factory makes instances and remembers them.
 type factory struct {

@@ -9,8 +9,9 @@ type Reason string
 const (
 	AfterError Reason = "error"     // its call ended with another error than the guest's own
 	Unhealthy  Reason = "unhealthy" // it said so itself
-	WornOut    Reason = "calls"     // Config.MaxCalls
-	TooLarge   Reason = "memory"    // Config.MaxMemoryBytes
+	Used       Reason = "used"      // Config.Fresh, and it could not be restored
+	WornOut    Reason = "calls"     // Config.MaxCalls, likewise
+	TooLarge   Reason = "memory"    // Config.MaxMemoryBytes, likewise
 	Idled      Reason = "idle"      // Config.IdleTimeout
 	Shrunk     Reason = "shrunk"    // Resize
 	PoolClosed Reason = "closed"
@@ -25,6 +26,7 @@ type Stats struct {
 	MemoryBytes uint64 // of all instances, as of the last call of each
 	Waits       uint64 // how many had to wait
 	Created     uint64
+	Restored    uint64
 	Failed      uint64 // could not be created
 	Discarded   map[Reason]uint64
 }

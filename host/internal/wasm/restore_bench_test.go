@@ -19,7 +19,7 @@ func BenchmarkRestore(b *testing.B) {
 		operation string
 	}{
 		"rustlike": {rustlike.Module([]byte("hello")), "x"},
-		"go":       {loadGo(b), "random"},
+		"go":       {loadReseeding(b), "Test.Echo"},
 	} {
 		b.Run(name+"/wazero", func(b *testing.B) { plainly(b, guest.code) })
 		m := compile(b, newEngine(b), guest.code)

@@ -2,6 +2,8 @@
 package main
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"strings"
@@ -18,8 +20,42 @@ var version = "1"
 
 var sink atomic.Int64
 
+var (
+	calls, restores int
+	squares         = map[int]int{}
+	born            = time.Now()
+)
+
 func init() {
 	actor.Handle("Test.Echo", func(p []byte) ([]byte, error) { return p, nil })
+	actor.Handle("Test.Count", func([]byte) ([]byte, error) {
+		calls++
+		return []byte(strconv.Itoa(calls)), nil
+	})
+	// What must not be the same in two instances that are copies: random numbers, and what OnRestore is for.
+	actor.OnRestore(func() { restores++ })
+	actor.Handle("Test.Draw", func([]byte) ([]byte, error) { return fmt.Appendf(nil, "%x", rand.Uint64()), nil })
+	actor.Handle("Test.Restores", func([]byte) ([]byte, error) { return []byte(strconv.Itoa(restores)), nil })
+	// Maps from before the snapshot work beside new ones, and time goes on.
+	for n := range 1000 {
+		squares[n] = n * n
+	}
+	actor.Handle("Test.Sound", func([]byte) ([]byte, error) {
+		for n := range 1000 {
+			squares[-n] = n
+		}
+		for n := 1; n < 1000; n++ {
+			if squares[n] != n*n || squares[-n] != n {
+				return nil, fmt.Errorf("squares[%d] is %d", n, squares[n])
+			}
+		}
+		before := time.Now()
+		time.Sleep(2 * time.Millisecond)
+		if d := time.Since(before); d < 2*time.Millisecond || d > 10*time.Second || time.Since(born) < d {
+			return nil, fmt.Errorf("slept %v, born %v ago", d, time.Since(born))
+		}
+		return []byte(strconv.FormatInt(time.Now().UnixMilli(), 10)), nil
+	})
 	actor.Handle("Test.Version", func([]byte) ([]byte, error) { return []byte(version), nil })
 	actor.Handle("Test.Env", func(p []byte) ([]byte, error) { return []byte(os.Getenv(string(p))), nil })
 	actor.Handle("Test.Log", func(p []byte) ([]byte, error) { log.Warn(string(p)); return nil, nil })
