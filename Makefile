@@ -46,7 +46,8 @@ unit: deps ## tests of the packages, with the race detector
 e2e: deps build actors ## built binaries against each other: several hosts, real Redis, faults
 	$(GO) test -count=1 -timeout 20m ./e2e/...
 
-foreign: ## run a Rust provider on the published crates; needs cargo, takes minutes
+foreign: deps ## run providers and actors in Rust on the published crates; needs cargo and rustup, takes minutes
+	rustup target add wasm32-unknown-unknown wasm32-wasip1
 	$(GO) test -tags foreign -count=1 -timeout 30m ./e2e/foreign
 
 lint: ## format, vet, static analysis, tidy modules

@@ -1,0 +1,145 @@
+package recorded_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weftlattice/weft/e2e/foreign/recorded"
+	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/lattice/subject"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// cluster is the key of the lattices that were recorded: the one of the protocol's golden vectors.
+const cluster = "CAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3R53J"
+
+// emptyTrace is how software in Rust ends an invocation or response without a trace; weft leaves the key out.
+var emptyTrace = []byte("\xactraceContext\x80")
+
+func read(t *testing.T, file string) []recorded.Message {
+	t.Helper()
+	f, err := os.Open(filepath.Join("testdata", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	messages, err := recorded.Read(f)
+	if err != nil || len(messages) == 0 {
+		t.Fatalf("%s: %d messages, %v", file, len(messages), err)
+	}
+	return messages
+}
+
+// recordings returns the names of all of them.
+func recordings(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.jsonl")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("recordings: %v, %v", files, err)
+	}
+	for i := range files {
+		files[i] = filepath.Base(files[i])
+	}
+	return files
+}
+
+// same compares what weft writes with what was recorded. The only difference allowed is an empty trace.
+func same(ours, theirs []byte) bool {
+	if bare, ok := bytes.CutSuffix(theirs, emptyTrace); ok {
+		bare = bytes.Clone(bare)
+		bare[0]-- // the map has a key less
+		theirs = bare
+	}
+	return bytes.Equal(ours, theirs)
+}
+
+// Every invocation that was recorded is read, its signature and hash hold, and weft writes the same bytes. So are the
+// responses, and the ids agree.
+func TestInvocations(t *testing.T) {
+	verifier := signing.NewVerifier(cluster)
+	for _, file := range recordings(t) {
+		messages := read(t, file)
+		asked := map[string]*wire.Invocation{} // by the subject of the answer
+		for _, m := range messages {
+			if inv := asked[m.Subject]; inv != nil {
+				checkResponse(t, file, m, inv)
+				continue
+			}
+			s, err := subject.ParseRPC(m.Subject)
+			if err != nil || s.Verb != "" {
+				continue
+			}
+			inv, err := wire.DecodeInvocation(m.Data)
+			if err != nil {
+				t.Errorf("%s line %d: %v", file, m.N, err)
+				continue
+			}
+			asked[m.Reply] = inv
+			if string(s.Actor)+string(s.Provider) != inv.Target.PublicKey || string(s.Link) != inv.Target.LinkName {
+				t.Errorf("%s line %d: sent on %s to %+v", file, m.N, m.Subject, inv.Target)
+			}
+			hash := inv.Hash()
+			if inv.ContentLength > uint64(len(inv.Msg)) {
+				continue // its payload travelled in chunks, which are not in the recording
+			}
+			if _, err := verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, inv.OriginURL(), inv.TargetURL(), hash, time.Now()); err != nil {
+				t.Errorf("%s line %d: %v", file, m.N, err)
+			}
+			if ours := inv.Encode(); !same(ours, m.Data) {
+				t.Errorf("%s line %d: recorded\n%q\nweft writes\n%q", file, m.N, m.Data, ours)
+			}
+		}
+	}
+}
+
+func checkResponse(t *testing.T, file string, m recorded.Message, inv *wire.Invocation) {
+	t.Helper()
+	r, err := wire.DecodeResponse(m.Data)
+	if err != nil {
+		t.Errorf("%s line %d: %v", file, m.N, err)
+		return
+	}
+	if r.InvocationID != inv.ID {
+		t.Errorf("%s line %d: answers %q, asked was %q", file, m.N, r.InvocationID, inv.ID)
+	}
+	if ours := r.Encode(); !same(ours, m.Data) {
+		t.Errorf("%s line %d: recorded\n%q\nweft writes\n%q", file, m.N, m.Data, ours)
+	}
+}
+
+// Link definitions and health answers are read, and weft writes the same bytes.
+func TestProviderMessages(t *testing.T) {
+	links, healths := 0, 0
+	for _, file := range recordings(t) {
+		health := map[string]bool{} // subjects of answers
+		for _, m := range read(t, file) {
+			if health[m.Subject] {
+				h, err := wire.DecodeHealth(m.Data)
+				if err != nil || !h.Healthy || !bytes.Equal(h.Encode(), m.Data) {
+					t.Errorf("%s line %d: %+v, %v; weft writes %q of %q", file, m.N, h, err, h.Encode(), m.Data)
+				}
+				healths++
+				continue
+			}
+			s, err := subject.ParseRPC(m.Subject)
+			switch {
+			case err != nil:
+			case s.Verb == "health":
+				health[m.Reply] = true
+			case strings.HasPrefix(s.Verb, "linkdefs."):
+				l, err := wire.DecodeLinkDefinition(m.Data)
+				if err != nil || l.ProviderID != string(s.Provider) || !bytes.Equal(l.Encode(), m.Data) {
+					t.Errorf("%s line %d: %+v, %v; weft writes %q of %q", file, m.N, l, err, l.Encode(), m.Data)
+				}
+				links++
+			}
+		}
+	}
+	if links == 0 || healths == 0 {
+		t.Errorf("%d links and %d answers for health were recorded", links, healths)
+	}
+}
