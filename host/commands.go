@@ -89,12 +89,9 @@ func (c commands) StartActor(_ context.Context, r control.StartActorRequest) err
 // ScaleActor sets the scale under one set of annotations.
 func (c commands) ScaleActor(_ context.Context, r control.ScaleActorRequest) error {
 	if r.MaxInstances == 0 {
-		if !c.tasks.run("actor "+r.ActorRef, func(ctx context.Context) {
+		return c.tasks.run("actor "+r.ActorRef, func(ctx context.Context) {
 			c.scale(ctx, scaleRequest{ref: r.ActorRef, id: r.ActorID, annotations: r.Annotations})
-		}) {
-			return errStopping
-		}
-		return nil
+		})
 	}
 	return c.accept("actor "+r.ActorRef, func(ctx context.Context) {
 		c.scale(ctx, scaleRequest{ref: r.ActorRef, id: r.ActorID, annotations: r.Annotations, max: r.MaxInstances, settings: settings(r.Limits, r.Config)})
@@ -106,10 +103,7 @@ func (c commands) accept(key string, work func(context.Context)) error {
 	if c.isDraining() {
 		return errDraining
 	}
-	if !c.tasks.run(key, work) {
-		return errStopping
-	}
-	return nil
+	return c.tasks.run(key, work)
 }
 
 // StopActor stops the instances whose annotations contain the given ones.
@@ -126,14 +120,11 @@ func (c commands) StopActor(_ context.Context, r control.StopActorRequest) error
 	if len(scales) == 0 {
 		return &lattice.Error{Code: lattice.ErrNotFound, Op: "stop", Entity: string(r.ActorID), Detail: "no actors with matching annotations found to stop"}
 	}
-	if !c.tasks.run("actor "+v.ref, func(ctx context.Context) {
+	return c.tasks.run("actor "+v.ref, func(ctx context.Context) {
 		for _, s := range scales {
 			c.scale(ctx, scaleRequest{ref: v.ref, id: r.ActorID, annotations: s.annotations, instanceID: s.instanceID, max: s.max - stopped(r.Count, s.max)})
 		}
-	}) {
-		return errStopping
-	}
-	return nil
+	})
 }
 
 // stopped is how many of max a stop command takes away; 0 means all.
@@ -168,16 +159,13 @@ func (c commands) StopProvider(_ context.Context, r control.StopProviderRequest)
 		}
 		return nil // as hosts of the dialect do: the wish is fulfilled
 	}
-	if !c.tasks.run("provider "+p.ref+" "+string(p.link), func(context.Context) {
+	return c.tasks.run("provider "+p.ref+" "+string(p.link), func(context.Context) {
 		ctx, cancel := context.WithTimeout(context.Background(), c.cfg.DrainTimeout)
 		defer cancel()
 		if err := c.stopProvider(ctx, p); err != nil {
 			c.log.Warn("provider did not end cleanly", lattice.LogProvider, p.id, lattice.LogErr, err)
 		}
-	}) {
-		return errStopping
-	}
-	return nil
+	})
 }
 
 // StopHost ends the host after it has answered.
@@ -194,17 +182,14 @@ func (c commands) DrainHost(context.Context, control.StopHostRequest) error {
 	c.takeNoMore()
 	c.publish(event.HostDraining{Labels: c.labelsNow()})
 	c.log.Info("host is draining")
-	if !c.tasks.run("drain", func(context.Context) {
+	return c.tasks.run("drain", func(context.Context) {
 		ctx, cancel := context.WithTimeout(context.Background(), c.cfg.DrainTimeout)
 		defer cancel()
 		if err := c.stopWork(ctx); err != nil {
 			c.log.Warn("host did not drain cleanly", lattice.LogErr, err)
 		}
 		c.changed()
-	}) {
-		return errStopping
-	}
-	return nil
+	})
 }
 
 // PutLabel sets a label; those that describe the machine stay.

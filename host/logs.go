@@ -21,7 +21,8 @@ const (
 	logLines     = 1000      // kept per actor
 	logBytes     = 256 << 10 // kept per actor
 	logLineBytes = 8 << 10   // a longer line is cut
-	logPerSecond = 500       // beyond it lines are dropped and counted, after a burst of as many lines as are kept
+	logPerSecond = 500       // lines; beyond it they are dropped and counted, after a burst of as many as are kept
+	logBytesRate = 64 << 10  // bytes of text a second, likewise; 5 GiB a day at most, of an actor that does nothing else
 )
 
 // actorLog keeps the last lines of one actor and streams them to the lattice. It is safe for concurrent use.
@@ -30,6 +31,7 @@ type actorLog struct {
 	id     lattice.ActorID
 	logger *slog.Logger
 	limit  *rate.Limiter
+	volume *rate.Limiter // of bytes
 
 	mu      sync.Mutex
 	lines   []control.LogLine // a ring; guarded by mu
@@ -39,7 +41,7 @@ type actorLog struct {
 }
 
 func newActorLog(h *Host, id lattice.ActorID, name string) *actorLog {
-	return &actorLog{host: h, id: id, limit: rate.NewLimiter(logPerSecond, logLines),
+	return &actorLog{host: h, id: id, limit: rate.NewLimiter(logPerSecond, logLines), volume: rate.NewLimiter(logBytesRate, logBytes),
 		logger: h.log.With(lattice.LogActor, name)}
 }
 
@@ -59,7 +61,7 @@ func (l *actorLog) write(ctx context.Context, level, text string) {
 	if tc, ok := trace.From(ctx); ok {
 		line.TraceID = fmt.Sprintf("%x", tc.TraceID)
 	}
-	if !l.limit.Allow() {
+	if now := time.Now(); !l.limit.AllowN(now, 1) || !l.volume.AllowN(now, len(text)) {
 		l.mu.Lock()
 		l.dropped++
 		l.mu.Unlock()
@@ -70,7 +72,7 @@ func (l *actorLog) write(ctx context.Context, level, text string) {
 	dropped := l.dropped
 	l.dropped = 0
 	if dropped > 0 {
-		line.Text = fmt.Sprintf("(%d lines dropped, more than %d per second) ", dropped, logPerSecond) + line.Text
+		line.Text = fmt.Sprintf("(%d lines dropped, more than %d lines or %d bytes per second) ", dropped, logPerSecond, logBytesRate) + line.Text
 	}
 	l.keep(line)
 	l.mu.Unlock()

@@ -232,13 +232,13 @@ func (h *Host) update(ctx context.Context, r control.UpdateActorRequest) error {
 		h.publish(event.ActorUpdate(h.entry(a, art.claims, r.NewActorRef, s), old.ref, s.max)...)
 	}
 	// Calls in progress finish on the old code, in the background: the swap itself is done.
-	if !h.tasks.run("close "+old.digest+" "+string(id), func(ctx context.Context) {
+	if h.tasks.run("close "+old.digest+" "+string(id), func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, max(h.cfg.DrainTimeout, old.settings.Limits.Execution))
 		defer cancel()
 		if err := old.close(ctx); err != nil {
 			h.log.Warn("old version did not end cleanly", lattice.LogActor, id, lattice.LogErr, err)
 		}
-	}) {
+	}) != nil {
 		return old.close(ctx)
 	}
 	return nil

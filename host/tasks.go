@@ -2,7 +2,10 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"sync"
+
+	"github.com/weftlattice/weft/lattice"
 )
 
 // tasks runs work in the background: tasks of one key one after another in the order they came, tasks of different keys
@@ -14,6 +17,7 @@ type tasks struct {
 
 	mu     sync.Mutex
 	queues map[string][]func(context.Context) // waiting behind the running one; guarded by mu
+	count  int                                // that run or wait; guarded by mu
 	closed bool                               // guarded by mu
 }
 
@@ -22,16 +26,23 @@ func newTasks() *tasks {
 	return &tasks{ctx: ctx, end: end, queues: map[string][]func(context.Context){}}
 }
 
-// run queues work under a key. It reports false when the host is stopping.
-func (t *tasks) run(key string, work func(context.Context)) bool {
+// maxTasks is how many tasks may run and wait, so that a flood of commands is refused rather than remembered.
+const maxTasks = 1024
+
+// run queues work under a key, or says why not: errStopping, lattice.ErrBusy.
+func (t *tasks) run(key string, work func(context.Context)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
-		return false
+	switch {
+	case t.closed:
+		return errStopping
+	case t.count == maxTasks:
+		return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d commands are in progress, none more accepted", maxTasks)}
 	}
+	t.count++
 	if waiting, busy := t.queues[key]; busy {
 		t.queues[key] = append(waiting, work)
-		return true
+		return nil
 	}
 	t.queues[key] = nil
 	t.wg.Go(func() {
@@ -40,12 +51,13 @@ func (t *tasks) run(key string, work func(context.Context)) bool {
 			work = t.next(key)
 		}
 	})
-	return true
+	return nil
 }
 
 func (t *tasks) next(key string) func(context.Context) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.count--
 	waiting := t.queues[key]
 	if len(waiting) == 0 {
 		delete(t.queues, key)
@@ -58,8 +70,8 @@ func (t *tasks) next(key string) func(context.Context) {
 // wait runs work under a key and waits for its result, or until ctx ends; the work goes on then.
 func (t *tasks) wait(ctx context.Context, key string, work func(context.Context) error) error {
 	done := make(chan error, 1)
-	if !t.run(key, func(ctx context.Context) { done <- work(ctx) }) {
-		return errStopping
+	if err := t.run(key, func(ctx context.Context) { done <- work(ctx) }); err != nil {
+		return err
 	}
 	select {
 	case err := <-done:
