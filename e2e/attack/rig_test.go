@@ -51,8 +51,8 @@ func newRig(t *testing.T, args ...string) *rig {
 	if r.events, err = r.nc.SubscribeSync(subject.EventAll(r.env.Lattice)); err != nil {
 		t.Fatal(err)
 	}
-	r.host = startHost(t, r.dir, append([]string{"host", "run", "-o", "json", "--name", "attacked", "--http-addr", "127.0.0.1:0", "--allow-file-load",
-		"--nats-url", r.env.URL, "--lattice", string(r.env.Lattice), "--cluster-seed", r.env.Cluster.Seed(), "--data-dir", filepath.Join(r.dir, "data")}, args...)...)
+	r.host = startHost(t, r.dir, r.env.Cluster.Seed(), append([]string{"host", "run", "-o", "json", "--name", "attacked", "--http-addr", "127.0.0.1:0", "--allow-file-load",
+		"--nats-url", r.env.URL, "--lattice", string(r.env.Lattice), "--data-dir", filepath.Join(r.dir, "data")}, args...)...)
 	var said struct{ ID lattice.HostID }
 	latticetest.Eventually(t, patience, func() error {
 		b, err := os.ReadFile(r.host.stdout)
@@ -106,9 +106,11 @@ func (r *rig) start(ref string, limits ...control.ActorLimits) (code lattice.Cod
 		case event.ActorScaled:
 			return d.ImageRef == ref
 		case event.ActorScaleFailed:
-			code, _ = lattice.ParseCode(d.Code)
-			text = d.Error
-			return d.ImageRef == ref
+			if d.ImageRef == ref {
+				code, _ = lattice.ParseCode(d.Code)
+				text = d.Error
+				return true
+			}
 		}
 		return false
 	})
@@ -165,10 +167,10 @@ type process struct {
 	stdout, stderr string
 }
 
-func startHost(t *testing.T, dir string, args ...string) *process {
+func startHost(t *testing.T, dir, seed string, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(weft, args...), stdout: filepath.Join(dir, "host.out"), stderr: filepath.Join(dir, "host.err")}
-	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + os.TempDir()}
+	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + os.TempDir(), "WEFT_CLUSTER_SEED=" + seed}
 	create := func(path string) *os.File {
 		f, err := os.Create(path)
 		if err != nil {

@@ -1,0 +1,217 @@
+package attack
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/weftlattice/weft/lattice"
+	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
+	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/event"
+	"github.com/weftlattice/weft/lattice/latticetest"
+	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// page is an actor that answers every request with "fine".
+func page() []byte {
+	response := (&contract.Response{StatusCode: 200, Body: []byte("fine")}).Encode()
+	m := newModule()
+	m.types = append(m.types, []byte{0x60, 2, i32, i32, 0})
+	m.imports = [][]byte{join(name("wasmbus"), name("__guest_response"), []byte{0, 2})}
+	m.data = [][]byte{join([]byte{0, opConst, 0, opEnd}, sized(response))}
+	m.bodies[0] = sized(join([]byte{0, opConst, 0, opConst}, sleb(len(response)), []byte{opCall, 0, opConst, 1, opEnd}))
+	return m.bytes()
+}
+
+// Slow, many, huge and ambiguous HTTP requests: each is answered with its status or cut off, and others are served meanwhile.
+func TestHostileHTTP(t *testing.T) {
+	r := newRig(t)
+	ref, id := r.module("page", page(), contract.ID)
+	if code, text := r.start(ref); code != 0 {
+		t.Fatal(text)
+	}
+	provider := lattice.ProviderID(signing.Derive(signing.KindProvider, "weft builtin httpserver").Public())
+	if err := r.ctl.StartProvider(t.Context(), control.StartProviderRequest{ProviderRef: "httpserver", HostID: r.ID, LinkName: lattice.DefaultLink}); err != nil {
+		t.Fatal(err)
+	}
+	r.await(func(d event.Data) bool { _, ok := d.(event.ProviderStarted); return ok })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	if err := r.ctl.PutLink(t.Context(), wire.LinkDefinition{ActorID: string(id), ProviderID: string(provider), LinkName: "default", ContractID: contract.ID,
+		Values: map[string]string{"address": address, "read_timeout": "3s", "idle_timeout": "3s"}}); err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{}, Timeout: deadline}
+	t.Cleanup(client.CloseIdleConnections)
+	fine := func() error {
+		resp, err := client.Get("http://" + address + "/")
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if b, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 200 || string(b) != "fine" {
+			return fmt.Errorf("status %d, %q, %v", resp.StatusCode, b, err)
+		}
+		return nil
+	}
+	latticetest.Eventually(t, patience, fine)
+
+	dial := func(t *testing.T, text string) net.Conn {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(c, text) // it may be cut off while it sends
+		return c
+	}
+
+	for what, text := range map[string]string{"header": "GET / HTTP/1.1\r\nHost: x\r\n", "body": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
+		"chunked body": "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n"} {
+		r.attack("300 connections that dribble a "+what, func(t *testing.T) {
+			var all sync.WaitGroup
+			cut := make(chan time.Duration, 300)
+			for range cap(cut) {
+				c := dial(t, text)
+				all.Go(func() { // a byte now and then, until it is cut off
+					from := time.Now()
+					for c.SetReadDeadline(time.Now().Add(100*time.Millisecond)) == nil {
+						if _, err := c.Read(make([]byte, 1024)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+							cut <- time.Since(from)
+							return
+						}
+						if _, err := io.WriteString(c, "x"); err != nil {
+							cut <- time.Since(from)
+							return
+						}
+						if time.Since(from) > patience {
+							return
+						}
+					}
+				})
+			}
+			for range 5 {
+				if err := fine(); err != nil {
+					t.Errorf("meanwhile: %v", err)
+				}
+			}
+			all.Wait()
+			close(cut)
+			n, longest := 0, time.Duration(0)
+			for d := range cut {
+				n, longest = n+1, max(longest, d)
+			}
+			t.Logf("all cut off after %v at most", longest.Round(time.Millisecond))
+			if n != cap(cut) {
+				t.Errorf("%d of %d were cut off", n, cap(cut))
+			}
+		})
+	}
+
+	status := func(t *testing.T, text string) int {
+		t.Helper()
+		c := dial(t, text)
+		defer c.Close()
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			return 0 // cut off without an answer
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	many := strings.Repeat("X-Filler: 0123456789abcdef\r\n", 100_000)
+	for _, a := range []struct {
+		name, text string
+		want       int
+	}{
+		{"a header of 1 MiB", "GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("a", 1<<20) + "\r\n\r\n", 431},
+		{"100000 headers", "GET / HTTP/1.1\r\nHost: x\r\n" + many + "\r\n", 431},
+		{"a request line of 1 MiB", "GET /" + strings.Repeat("a", 1<<20) + " HTTP/1.1\r\nHost: x\r\n\r\n", 431},
+		{"a body of 8 EiB", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9223372036854775807\r\n\r\n", 413},
+		{"a chunk of 8 EiB", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\n" + strings.Repeat("a", 20<<20), 413},
+		{"a chunk length of 17 digits", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\n", 400},
+		{"two lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcde", 400},
+		{"a negative length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400},
+		{"a length with a sign", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +4\r\n\r\nabcd", 400},
+		{"an unknown transfer encoding", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501},
+		{"two transfer encodings", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", 501},
+		{"a space before the colon", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400},
+		{"a header that begins with a space", "GET / HTTP/1.1\r\n Host: x\r\n\r\n", 400},
+		{"two hosts", "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400},
+		{"no host", "GET / HTTP/1.1\r\n\r\n", 400},
+		{"a null byte", "GET / HTTP/1.1\r\nHost: x\r\nX: \x00\r\n\r\n", 400},
+		{"an unknown version", "GET / HTTP/9.9\r\nHost: x\r\n\r\n", 505},
+		{"an expectation", "POST / HTTP/1.1\r\nHost: x\r\nExpect: everything\r\nContent-Length: 1\r\n\r\n", 417},
+	} {
+		r.attack(a.name, func(t *testing.T) {
+			if got := status(t, a.text); got != a.want {
+				t.Errorf("status %d, want %d", got, a.want)
+			}
+			if err := fine(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+
+	r.attack("a length and chunks", func(t *testing.T) { // the chunks count, so that the length can not hide a request in a body
+		c := dial(t, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nNONSENSE\r\n\r\n")
+		in := bufio.NewReader(c)
+		for _, want := range []int{200, 400} { // the request, and what stands behind its last chunk
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			if resp.StatusCode != want {
+				t.Errorf("status %d, want %d", resp.StatusCode, want)
+			}
+		}
+	})
+
+	r.attack("1000 pipelined requests", func(t *testing.T) {
+		c := dial(t, strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 1000))
+		in := bufio.NewReader(c)
+		for n := range 1000 {
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatalf("answer %d: %v", n, err)
+			}
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {
+				t.Fatalf("answer %d: %d, %v", n, resp.StatusCode, err)
+			}
+			resp.Body.Close()
+		}
+	})
+
+	r.attack("2000 connections that say nothing", func(t *testing.T) {
+		for range 2000 {
+			dial(t, "")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		for n := 0; n < 10 && ctx.Err() == nil; n++ {
+			if err := fine(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
