@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/join"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
@@ -33,6 +34,9 @@ type app struct {
 	dataDir string
 	prefix  string
 	conn    connection
+	domain  string      // of JetStream, as the NATS context says
+	here    *upState    // the lattice of this machine, once it is what we connect to
+	joined  *join.Token // once --join was read
 	pass    passphraseFlags
 	started time.Time
 

@@ -41,7 +41,10 @@ made in the actor's own name unless --origin says another.`,
 				r.Origin = wire.Entity{PublicKey: origin, ContractID: originContract, LinkName: originLink}
 			}
 			a.secretFlag(cmd, "cluster-seed")
-			cfg := a.natsConfig(cmd, "") // adopts the lattice that runs here, whose key is needed
+			cfg, err := a.natsConfig(cmd, "") // adopts the lattice that runs here, whose key is needed
+			if err != nil {
+				return err
+			}
 			if r.Cluster, err = a.callKey(seedFile, seed); err != nil {
 				return err
 			}
@@ -95,6 +98,8 @@ func (a *app) callKey(file, seed string) (signing.KeyPair, error) {
 		return a.readSeed(file)
 	case seed != "":
 		return signing.FromSeed(seed)
+	case a.joined != nil && a.joined.ClusterSeed != "":
+		return signing.FromSeed(a.joined.ClusterSeed)
 	}
 	keys, err := a.keys()
 	if err != nil {

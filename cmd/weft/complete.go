@@ -21,7 +21,11 @@ func (a *app) completer(names ...func(*operate.View) []string) cobra.CompletionF
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), completeTimeout)
 		defer cancel()
-		l, done, err := a.connectTo(ctx, a.natsConfig(cmd, ""), cmd.CommandPath())
+		cfg, err := a.natsConfig(cmd, "")
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		l, done, err := a.connectTo(ctx, cfg, cmd.CommandPath())
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

@@ -10,20 +10,24 @@ import (
 
 	"github.com/weftlattice/weft/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsauth"
 	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
 // connection holds the flags that say where NATS is and who we are there.
 type connection struct {
-	url, creds, user, password, token, jwt, seed string
-	tls                                          bool
-	tlsCA, tlsCert, tlsKey                       string
+	url, join, context, creds, user, password, token, jwt, seed string
+	tls                                                         bool
+	tlsCA, tlsCert, tlsKey                                      string
 }
 
 func (c *connection) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.url, "nats-url", "", "NATS server (default: the lattice that runs here, else "+natsconn.DefaultURL+")")
 	fallback(f, "nats-url", "NATS_URL")
+	f.StringVar(&c.join, "join", "", "token of \"weft token create\", or a file that holds one: where NATS is, and who we are")
+	f.StringVar(&c.context, "nats-context", "", "context of the nats tool: its name, or a file")
+	fallback(f, "nats-context", "NATS_CONTEXT")
 	f.StringVar(&c.creds, "creds", "", "NATS credentials file")
 	fallback(f, "creds", "NATS_CREDS", "WASH_CTL_CREDS")
 	f.StringVar(&c.user, "nats-user", "", "NATS user name")
@@ -49,13 +53,17 @@ func (c *connection) flags(f *pflag.FlagSet) {
 	}
 }
 
+// elsewhere reports whether the flags lead to a lattice that somebody else runs.
+func (c *connection) elsewhere() bool { return c.url != "" || c.join != "" || c.context != "" }
+
 const connectionHelp = `Which NATS server a command talks to is decided in this order:
 
-  1. --nats-url
-  2. WEFT_NATS_URL, then NATS_URL
-  3. WASMCLOUD_CTL_HOST and WASMCLOUD_CTL_PORT, then NATS_HOST and NATS_PORT
-  4. the lattice that "weft up" runs with the same --data-dir
-  5. ` + natsconn.DefaultURL + `
+  1. --join: the token says all of it, credentials and authority too (WEFT_JOIN, or a file's name)
+  2. --nats-url, WEFT_NATS_URL, NATS_URL
+  3. --nats-context, WEFT_NATS_CONTEXT, NATS_CONTEXT: a context of the nats tool, in ~/.config/nats/context
+  4. WASMCLOUD_CTL_HOST and WASMCLOUD_CTL_PORT, then NATS_HOST and NATS_PORT
+  5. the lattice that "weft up" runs with the same --data-dir
+  6. ` + natsconn.DefaultURL + `
 
 Credentials: --creds FILE, or --nats-user with --nats-password, --nats-token, --nats-jwt with --nats-seed.
 TLS: --nats-tls, --nats-ca, --nats-cert, --nats-key. Better than on the command line, secrets are set in the
@@ -70,13 +78,35 @@ func connectionTopic() *cobra.Command {
 }
 
 // config is where to connect; name is shown by the server.
-func (a *app) natsConfig(cmd *cobra.Command, name string) natsconn.Config {
+func (a *app) natsConfig(cmd *cobra.Command, name string) (natsconn.Config, error) {
+	c, err := a.whereNATSIs(cmd)
+	c.Name = name
+	return c, err
+}
+
+func (a *app) whereNATSIs(cmd *cobra.Command) (natsconn.Config, error) {
 	for _, secret := range []string{"nats-password", "nats-token", "nats-seed"} {
 		a.secretFlag(cmd, secret)
 	}
+	switch {
+	case a.conn.join != "":
+		return a.joinConfig(cmd)
+	case a.conn.context != "":
+		return a.contextConfig()
+	}
 	c := a.conn
-	return natsconn.Config{URL: a.natsURL(), Name: name, CredsFile: c.creds, User: c.user, Password: c.password, Token: c.token,
+	cfg := natsconn.Config{URL: a.natsURL(), CredsFile: c.creds, User: c.user, Password: c.password, Token: c.token,
 		JWT: c.jwt, Seed: c.seed, TLS: c.tls, TLSCA: c.tlsCA, TLSCert: c.tlsCert, TLSKey: c.tlsKey}
+	if a.here != nil {
+		here := a.here.connection()
+		if c.creds+c.user+c.password+c.token+c.jwt+c.seed == "" {
+			cfg.CredsFile = here.CredsFile
+		}
+		if c.tlsCA == "" {
+			cfg.TLSCA, cfg.TLSName = here.TLSCA, here.TLSName
+		}
+	}
+	return cfg, nil
 }
 
 // natsURL decides where NATS is, see connectionHelp. It also adopts the name of the lattice that runs here.
@@ -93,6 +123,7 @@ func (a *app) natsURL() string {
 	}
 	if s, ok := a.runningHere(); ok {
 		a.lattice = or(a.lattice, string(s.Lattice))
+		a.here = &s
 		return s.NATSURL
 	}
 	return natsconn.DefaultURL
@@ -107,7 +138,14 @@ func or(a, b string) string {
 
 // connect reaches the lattice. The caller calls the function that is returned at the end.
 func (a *app) connect(cmd *cobra.Command) (*operate.Lattice, func(), error) {
-	return a.connectTo(cmd.Context(), a.natsConfig(cmd, ""), cmd.CommandPath())
+	cfg, err := a.natsConfig(cmd, "")
+	if err == nil {
+		err = a.mayCommand(natsauth.Operator, "give commands")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return a.connectTo(cmd.Context(), cfg, cmd.CommandPath())
 }
 
 // connectTo reaches the lattice at a certain place; name is shown by the server.

@@ -72,8 +72,9 @@ Uses the lattice that "weft up" runs here, or starts one for as long as it runs.
 func (a *app) devLattice(cmd *cobra.Command, flags *hostFlags, nats *natsFlags) (natsconn.Config, func() error, error) {
 	none := func() error { return nil }
 	_, running := a.runningHere()
-	if running || a.conn.url != "" {
-		return a.natsConfig(cmd, ""), none, nil
+	if running || a.conn.elsewhere() {
+		cfg, err := a.natsConfig(cmd, "")
+		return cfg, none, err
 	}
 	release, err := a.claimUp()
 	if err != nil {
@@ -93,7 +94,7 @@ func (a *app) devLattice(cmd *cobra.Command, flags *hostFlags, nats *natsFlags) 
 	stop := func() error { defer release(); return n.stop() }
 	name, err := a.latticeName()
 	if err == nil {
-		err = a.saveState(upState{PID: os.Getpid(), Lattice: name, NATSURL: withCredentials(n.conn), HostID: n.host.ID(),
+		err = a.saveState(upState{PID: os.Getpid(), Lattice: name, NATSURL: withCredentials(n.conn), Creds: n.conn.CredsFile, CA: n.conn.TLSCA, ServerName: n.conn.TLSName, HostID: n.host.ID(),
 			Host: n.host.Name(), HTTPAddr: n.host.HTTPAddr(), DataDir: a.dataDir})
 	}
 	if err != nil {

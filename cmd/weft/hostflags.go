@@ -144,6 +144,11 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	cfg.NATS, cfg.Logger = nats, log
 	cfg.ProviderNATSURL = or(h.providerURL, rpcURL())
 	cfg.ControlPrefix, cfg.JSDomain = a.prefix, h.jsDomain
+	if a.joined != nil {
+		h.issuers = append(h.issuers, a.joined.Issuers...)
+		cfg.JSDomain = or(cfg.JSDomain, a.joined.Domain)
+	}
+	cfg.JSDomain = or(cfg.JSDomain, a.domain)
 	cfg.Issuers, cfg.FriendlyName, cfg.AllowFileLoad, cfg.OldHeartbeat = h.issuers, h.name, h.allowFiles, h.oldHeartbeat
 	cfg.RPCTimeout = time.Duration(h.rpcTimeoutMs) * time.Millisecond
 	cfg.ProviderGrace = time.Duration(h.shutdownDelayMs) * time.Millisecond
@@ -210,6 +215,8 @@ func (h *hostFlags) clusterKey(a *app, l lattice.Name) (signing.KeyPair, error) 
 		return signing.FromSeed(h.clusterSeed)
 	case !h.fileCluster.IsZero():
 		return h.fileCluster, nil
+	case a.joined != nil && a.joined.ClusterSeed != "":
+		return signing.FromSeed(a.joined.ClusterSeed)
 	}
 	keys, err := a.keys()
 	if err != nil {
@@ -217,8 +224,8 @@ func (h *hostFlags) clusterKey(a *app, l lattice.Name) (signing.KeyPair, error) 
 	}
 	k, created, err := keys.LoadOrCreate(signing.KindCluster, string(l))
 	if created {
-		a.say("- made a new cluster key for lattice %s; hosts on other machines need it too:\n"+
-			"  weft key show cluster --seed > cluster.nk, copied there, and: weft host run --cluster-seed-file cluster.nk", l)
+		a.say("- made a new cluster key for lattice %s; hosts on other machines need it too. Join tokens carry it (weft token create);\n"+
+			"  without them: weft key show cluster --seed > cluster.nk, copied there, and: weft host run --cluster-seed-file cluster.nk", l)
 	}
 	return k, err
 }

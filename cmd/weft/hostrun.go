@@ -15,15 +15,17 @@ import (
 func (a *app) hostRun() *cobra.Command {
 	var flags hostFlags
 	cmd := &cobra.Command{Use: "run", Short: "Run a host that joins a lattice", Args: exactArgs(0),
-		Long: `Joins the lattice at --nats-url, or the one that "weft up" runs on this machine. All hosts of a lattice need the same
-cluster key; copy it from the first machine:
+		Long: `Joins the lattice that a token leads to, the one at --nats-url, or the one that "weft up" runs on this machine:
 
-  first$  weft key show cluster --seed > cluster.nk
-  second$ weft host run --nats-url nats://first:4222 --cluster-seed-file cluster.nk
+  first$  weft up -d --nats-listen 0.0.0.0
+  first$  weft token create > second.token
+  second$ weft host run --join second.token
 
-Instead of a file, the seed may be in WEFT_CLUSTER_SEED or WASMCLOUD_CLUSTER_SEED, or stored once with
+The token may also be in WEFT_JOIN. With --nats-url, for a NATS server of your own, the cluster key that all hosts of a
+lattice share is given by --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CLUSTER_SEED, or stored once with
 "weft key import cluster.nk". Ctrl-C lets work in flight finish; a second Ctrl-C ends at once.`,
-		Example: `  weft host run --nats-url nats://10.0.0.1:4222 --cluster-seed-file cluster.nk --label zone=edge
+		Example: `  weft host run --join second.token --label zone=edge
+  weft host run --nats-url nats://10.0.0.1:4222 --cluster-seed-file cluster.nk --label zone=edge
   weft host run --name second     # beside "weft up", on the same machine`,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			log, err := flags.logger(a)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/lattice/natsauth"
 )
 
 func (a *app) natsCmd() *cobra.Command {
@@ -21,24 +23,28 @@ func (a *app) natsCmd() *cobra.Command {
 func (a *app) natsRun() *cobra.Command {
 	var nats natsFlags
 	cmd := &cobra.Command{Use: "run", Short: "Run a NATS server with JetStream, without a host", Args: exactArgs(0),
-		Long: `For lattices whose hosts come and go while NATS stays. Beyond loopback clients need --nats-user and --nats-password, or
---nats-token (better WEFT_NATS_TOKEN); without them a token is made on first use and printed.`,
+		Long: `For lattices whose hosts come and go while NATS stays. Beyond loopback clients need what
+"weft token create" makes with the same --data-dir; or, without roles, --nats-user and --nats-password, or --nats-token
+(better WEFT_NATS_TOKEN).`,
 		Example: `  weft nats run
   weft nats run --nats-listen 0.0.0.0 --nats-port 4222`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.secretFlag(cmd, "nats-password")
 			a.secretFlag(cmd, "nats-token")
 			log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelInfo}))
-			s, conn, err := nats.start(cmd.Context(), a, log)
+			s, err := nats.start(cmd.Context(), a, log, natsauth.Identity{})
 			if err != nil {
 				return err
 			}
-			join := or(nats.joinURL(conn), withCredentials(conn))
+			next := "weft host run --nats-url " + withCredentials(s.operator)
+			if s.realm != nil {
+				next = "weft token create    and there: weft host run --join TOKEN"
+			}
 			err = a.printEach(struct {
 				NATSURL string `json:"nats_url"`
 				DataDir string `json:"data_dir"`
-			}{join, a.dataDir}, func(w io.Writer) {
-				fmt.Fprintf(w, "NATS serves at %s, data in %s\nNext: weft host run --nats-url %s    Ctrl-C ends it.\n", s.URL(), a.dataDir, join)
+			}{withCredentials(s.operator), a.dataDir}, func(w io.Writer) {
+				fmt.Fprintf(w, "NATS serves at %s, data in %s\nNext: %s\nCtrl-C ends it.\n", s.URL(), a.dataDir, next)
 			})
 			if err != nil {
 				return err

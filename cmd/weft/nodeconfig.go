@@ -10,6 +10,7 @@ import (
 
 	"github.com/weftlattice/weft/deploy/nodefile"
 	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/lattice/natsauth"
 )
 
 // nodeConfig is what "up -f" was given, perhaps nothing.
@@ -97,6 +98,9 @@ func (c *nodeConfig) apply(cmd *cobra.Command, a *app, n *node) (*operate.Applie
 	defer cancel()
 	s, err := a.signer()
 	if err != nil {
+		return nil, err
+	}
+	if err := a.mayCommand(natsauth.Operator, "start what the file names"); err != nil {
 		return nil, err
 	}
 	l, done, err := a.connectTo(ctx, n.conn, cmd.CommandPath())

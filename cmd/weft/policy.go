@@ -13,6 +13,7 @@ import (
 
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsauth"
 	"github.com/weftlattice/weft/lattice/policy"
 )
 
@@ -20,6 +21,17 @@ import (
 type policyFlags struct {
 	file, topic, changes string
 	timeoutMs            uint
+}
+
+// subjects are what a host needs to ask the policy service.
+func (p *policyFlags) subjects() (extra natsauth.Identity) {
+	if p.topic != "" {
+		extra.Publish = []string{p.topic}
+	}
+	if p.changes != "" {
+		extra.Subscribe = []string{p.changes}
+	}
+	return extra
 }
 
 func (p *policyFlags) flags(f *pflag.FlagSet) {

@@ -22,6 +22,8 @@ const (
 	groupOther   = "other"
 )
 
+const defaultPrefix = subject.DefaultControlPrefix
+
 func (a *app) rootCmd() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "weft",
@@ -61,7 +63,7 @@ Wherever an id is wanted, a name or the beginning of an id will do.`,
 	add(groupApps, a.actorCmd(), a.providerCmd(), a.linkCmd(), a.callCmd(), a.pushCmd(), a.pullCmd(), a.artifactCmd())
 	add(groupLook, a.eventsCmd(), a.logsCmd(), a.inspectCmd())
 	add(groupDevelop, a.newCmd(), a.devCmd(), a.buildCmd(), a.parCmd())
-	add(groupTrust, a.keyCmd(), a.signCmd(), a.policyCmd())
+	add(groupTrust, a.keyCmd(), a.tokenCmd(), a.signCmd(), a.policyCmd())
 	add(groupOther, a.versionCmd())
 	root.AddCommand(exitCodesTopic(), connectionTopic())
 	root.AddCommand(a.oldSpellings()...)
@@ -76,7 +78,7 @@ func (a *app) globalFlags(f *pflag.FlagSet) {
 	f.StringVarP(&a.lattice, "lattice", "x", "", "name of the lattice (default: default)")
 	fallback(f, "lattice", "WASMCLOUD_LATTICE_PREFIX", "WASMCLOUD_LATTICE")
 	f.StringVar(&a.dataDir, "data-dir", defaultDataDir(), "where keys, the embedded NATS server and the state of \"weft up\" are kept")
-	f.StringVar(&a.prefix, "ctl-prefix", subject.DefaultControlPrefix, "first tokens of the control subjects")
+	f.StringVar(&a.prefix, "ctl-prefix", defaultPrefix, "first tokens of the control subjects")
 	fallback(f, "ctl-prefix", "WASMCLOUD_CTL_TOPIC_PREFIX")
 	f.StringVar(&a.pass.file, "key-passphrase-file", "", "file with the passphrase of encrypted keys (default: asked for at the terminal)")
 	f.IntVar(&a.pass.fd, "key-passphrase-fd", -1, "file descriptor to read the passphrase of encrypted keys from")

@@ -16,11 +16,15 @@ type upState struct {
 	PID      int            `json:"pid"`
 	Lattice  lattice.Name   `json:"lattice"`
 	NATSURL  string         `json:"nats_url"`
+	Creds    string         `json:"nats_creds,omitempty"` // file for who gives commands
+	CA       string         `json:"nats_ca,omitempty"`
 	HostID   lattice.HostID `json:"host_id"`
 	Host     string         `json:"host"`
 	HTTPAddr string         `json:"http_addr,omitempty"`
 	Log      string         `json:"log,omitempty"` // only when detached
 	DataDir  string         `json:"data_dir"`
+
+	ServerName string `json:"nats_server_name,omitempty"` // in NATS's certificate
 }
 
 func (a *app) statePath() string { return filepath.Join(a.dataDir, "up.json") }

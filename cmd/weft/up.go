@@ -22,8 +22,8 @@ import (
 type upView struct {
 	ID lattice.HostID `json:"id"` // of the host, as everything that is started has one
 	upState
-	Join    string           `json:"join_nats_url,omitempty"` // for other machines; holds the token
-	Applied *operate.Applied `json:"applied,omitempty"`
+	Joinable bool             `json:"joinable,omitempty"` // by those who have a token
+	Applied  *operate.Applied `json:"applied,omitempty"`
 }
 
 func (a *app) upCmd() *cobra.Command {
@@ -32,15 +32,15 @@ func (a *app) upCmd() *cobra.Command {
 	var detach, child bool
 	var file string
 	cmd := &cobra.Command{Use: "up", Short: "Start a lattice on this machine: NATS, a host, the built-in providers", Args: exactArgs(0),
-		Long: `Starts a NATS server with JetStream inside this process and a host that uses it. With --nats-url the host joins the NATS
-server there instead. Other weft commands on this machine find the lattice by themselves.
+		Long: `Starts a NATS server with JetStream inside this process and a host that uses it. With --nats-url or --join the host joins
+the lattice there instead. Other weft commands on this machine find the lattice by themselves.
 
 In the foreground, Ctrl-C lets work in flight finish and ends everything; a second Ctrl-C ends at once. With -d weft goes
 to the background once all is ready; "weft down" ends it. With -f a configuration file's providers, actors and links
 are started, too.
 
-Beyond loopback (--nats-listen 0.0.0.0) NATS wants a token, which is made on first use; the command that joins from
-another machine is printed.`,
+Beyond loopback (--nats-listen 0.0.0.0) NATS speaks TLS and wants credentials; "weft token create" makes those for other
+machines. The authority that certifies it is made on first use; --nats-server-cert takes a certificate of your own.`,
 		Example: `  weft up -d
   weft up -f node.yaml --label zone=edge`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -84,7 +84,7 @@ func (a *app) up(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file str
 		return err
 	}
 	config.warn(a)
-	if a.conn.url != "" {
+	if a.conn.elsewhere() {
 		nats = nil
 	}
 	n, err := a.startNode(cmd, flags, nats, log)
@@ -96,7 +96,7 @@ func (a *app) up(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file str
 	if err != nil {
 		return err
 	}
-	s := upState{PID: os.Getpid(), Lattice: name, NATSURL: withCredentials(n.conn), HostID: n.host.ID(), Host: n.host.Name(),
+	s := upState{PID: os.Getpid(), Lattice: name, NATSURL: withCredentials(n.conn), Creds: n.conn.CredsFile, CA: n.conn.TLSCA, ServerName: n.conn.TLSName, HostID: n.host.ID(), Host: n.host.Name(),
 		HTTPAddr: n.host.HTTPAddr(), DataDir: a.dataDir}
 	if child {
 		s.Log = a.logPath()
@@ -110,9 +110,7 @@ func (a *app) up(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file str
 	}
 	s.NATSURL = natsconn.SafeURL(s.NATSURL)
 	view := upView{ID: s.HostID, upState: s, Applied: applied}
-	if nats != nil {
-		view.Join = nats.joinURL(n.conn)
-	}
+	view.Joinable = nats != nil && n.server.realm != nil
 	if child {
 		reportToParent(view)
 	} else if err := a.print(view, func(w io.Writer) { a.banner(w, view); fmt.Fprintln(w, "\nCtrl-C ends it.") }); err != nil {
@@ -133,9 +131,8 @@ func (a *app) banner(w io.Writer, v upView) {
 		metrics = "http://" + v.HTTPAddr + "/metrics"
 	}
 	fields(w, "  NATS", v.NATSURL, "  host", v.Host+" ("+string(v.HostID)+")", "  metrics", metrics, "  log", v.Log, "  pid", pid)
-	if v.Join != "" {
-		fmt.Fprintf(w, "\nOn another machine, with a copy of what \"weft key show cluster --seed\" prints:\n"+
-			"  weft host run --nats-url %s --cluster-seed-file cluster.nk\n", v.Join)
+	if v.Joinable {
+		fmt.Fprint(w, "\nFor another machine, a token: weft token create    There: weft host run --join TOKEN\n")
 	}
 	if v.Applied != nil {
 		fmt.Fprint(w, v.Applied)

@@ -34,6 +34,9 @@ type Users struct{ file string }
 // OpenUsers names the file; it need not exist.
 func OpenUsers(file string) Users { return Users{file} }
 
+// OpenUsersIn is the list of the realm in a directory.
+func OpenUsersIn(dir string) Users { return OpenUsers(filepath.Join(dir, "users.json")) }
+
 // List returns all users, oldest first.
 func (u Users) List() ([]User, error) {
 	data, err := os.ReadFile(u.file)

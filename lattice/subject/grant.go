@@ -52,8 +52,8 @@ func GrantInbox(prefix string, shared bool) Grant {
 func GrantHost(c Control) Grant {
 	l := c.Lattice
 	g := Grant{
-		Publish:   []string{Event(l), EventAll(l), BeatAll(l), LogAll(l), rpcRoot + string(l) + ".>"},
-		Subscribe: []string{c.join(">"), rpcRoot + string(l) + ".*"},
+		Publish:   []string{Event(l), EventAll(l), BeatAll(l), LogAll(l), rpcRoot + string(l) + ".>", AppPresence(l)},
+		Subscribe: []string{c.join(">"), rpcRoot + string(l) + ".*", AppRequests(l).Subject},
 		// What providers are sent is not for hosts.
 		DenySubscribe: []string{rpcRoot + string(l) + ".*.>"},
 		Respond:       true,
@@ -68,7 +68,7 @@ func GrantOperator(c Control) Grant {
 	anyProvider := rpcRoot + string(l) + ".*.*"
 	g := Grant{
 		Publish: []string{c.join(">"), rpcRoot + string(l) + ".*", anyProvider, anyProvider + ".links", anyProvider + ".health",
-			"wadm.api." + string(l) + ".>"},
+			AppRequests(l).Subject},
 		Subscribe: []string{Event(l), EventAll(l), BeatAll(l), LogAll(l)},
 	}
 	return g.Join(grantState(l))

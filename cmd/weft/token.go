@@ -1,0 +1,266 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/join"
+	"github.com/weftlattice/weft/lattice/natsauth"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+func (a *app) tokenCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "token", Aliases: []string{"tokens"}, Short: "Let other machines and people join the lattice",
+		Long: `A token is one line that holds all that a machine needs to join: the addresses of NATS, the authority that signs its
+certificate, credentials for one role, and for a host the cluster key. Whoever has the line has the role; keep it like a
+password. It is made on the machine whose "weft up" or "weft nats run" listens for others.`,
+		Example: `  weft up -d --nats-listen 0.0.0.0
+  weft token create                                  # on another machine: weft host run --join TOKEN
+  weft token create --role operator --expires 8h     # on a laptop: weft host list --join TOKEN`}
+	cmd.AddCommand(a.tokenCreate(), a.tokenList(), a.tokenRevoke(), a.tokenInspect())
+	return cmd
+}
+
+// tokenView is a token as create shows it.
+type tokenView struct {
+	Token   string          `json:"token,omitempty"`
+	Creds   string          `json:"creds_file,omitempty"`
+	ID      string          `json:"id"`
+	Name    string          `json:"name,omitempty"`
+	Roles   []natsauth.Role `json:"roles"`
+	Lattice lattice.Name    `json:"lattice"`
+	Servers []string        `json:"servers"`
+	Expires *time.Time      `json:"expires,omitempty"`
+}
+
+func (a *app) tokenCreate() *cobra.Command {
+	var roles, servers, publish, subscribe []string
+	var name, creds string
+	var expires time.Duration
+	var cluster bool
+	cmd := &cobra.Command{Use: "create", Short: "Make a token and print it", Args: exactArgs(0),
+		Long: `Roles: a host runs actors and providers; an operator looks and gives commands. What each may publish and subscribe to
+stands in docs/security.md. An operator who makes calls (weft call) needs the cluster key, too: --cluster-key.
+
+With --creds the credentials are written to a file for wash, nats and other clients; the server's certificate is checked
+against the authority in DATA-DIR/access/ca/ca.pem.`,
+		Example: `  weft token create --name second --expires 720h
+  weft token create --role operator --server nats.example.org:4222
+  weft token create --role operator --creds anna.creds`,
+		RunE: func(*cobra.Command, []string) error {
+			want := natsauth.Identity{Name: name, Control: a.controlPrefix(), Publish: publish, Subscribe: subscribe, SharedInbox: creds != ""}
+			for _, s := range roles {
+				r, err := natsauth.ParseRole(s)
+				if err != nil {
+					return err
+				}
+				want.Roles = append(want.Roles, r)
+			}
+			if expires < 0 {
+				return usagef("--expires %s: want a time from now", expires)
+			}
+			if expires > 0 {
+				want.Expires = time.Now().Add(expires).Truncate(time.Second)
+			}
+			t, err := a.newToken(want, servers, cluster || want.Has(natsauth.Host))
+			if err != nil {
+				return err
+			}
+			id, err := t.Identity()
+			if err != nil {
+				return err
+			}
+			view := tokenView{ID: id.ID, Name: id.Name, Roles: id.Roles, Lattice: id.Lattice, Servers: t.Servers, Creds: creds}
+			if !id.Expires.IsZero() {
+				view.Expires = &id.Expires
+			}
+			if creds != "" {
+				if err := (natsauth.Credentials{JWT: t.JWT, Seed: t.Seed}).WriteFile(creds); err != nil {
+					return err
+				}
+			} else if view.Token, err = t.Encode(); err != nil {
+				return err
+			}
+			a.say("weft: whoever has this is %s of lattice %s until %s; keep it like a password. To take it back: weft token revoke %s",
+				article(id.Roles), id.Lattice, validUntil(id.Expires), id.ID[:12])
+			return a.print(view, func(w io.Writer) { fmt.Fprintln(w, or(view.Token, creds)) })
+		}}
+	f := cmd.Flags()
+	f.StringSliceVar(&roles, "role", []string{string(natsauth.Host)}, "host or operator; several, separated by commas")
+	f.StringVar(&name, "name", "", "name to revoke it by")
+	f.DurationVar(&expires, "expires", 0, "how long it is good; 0: until it is revoked")
+	f.StringSliceVar(&servers, "server", nil, "addresses of NATS as others reach it (default: those of this machine)")
+	f.StringSliceVar(&publish, "allow-publish", nil, "further subjects to publish, as those of a policy service")
+	f.StringSliceVar(&subscribe, "allow-subscribe", nil, "further subjects to subscribe to")
+	f.BoolVar(&cluster, "cluster-key", false, "put the cluster key into an operator's token, too")
+	f.StringVar(&creds, "creds-out", "", "write a NATS credentials file instead of printing a token")
+	return cmd
+}
+
+func article(roles []natsauth.Role) string {
+	var s []string
+	for _, r := range roles {
+		s = append(s, map[natsauth.Role]string{natsauth.Host: "a host", natsauth.Operator: "an operator"}[r])
+	}
+	return strings.Join(s, " and ")
+}
+
+func validUntil(t time.Time) string {
+	if t.IsZero() {
+		return "it is revoked"
+	}
+	return t.Local().Format(time.DateTime)
+}
+
+// newToken makes a user and all that it needs to join the server of this data directory.
+func (a *app) newToken(want natsauth.Identity, servers []string, cluster bool) (t join.Token, err error) {
+	here, err := a.listening()
+	if err != nil {
+		return t, err
+	}
+	a.lattice = or(a.lattice, string(here.Lattice))
+	if want.Lattice, err = a.latticeName(); err != nil {
+		return t, err
+	}
+	keys, err := a.keys()
+	if err != nil {
+		return t, err
+	}
+	realm, err := natsauth.OpenRealm(a.realmDir(), keys)
+	if err != nil {
+		return t, err
+	}
+	t = join.Token{Lattice: want.Lattice, Control: want.Control, ServerName: here.ServerName}
+	if here.CAFile != "" {
+		pem, err := os.ReadFile(here.CAFile)
+		if err != nil {
+			return t, fileError("read", here.CAFile, err)
+		}
+		t.CA = string(pem)
+	}
+	if len(servers) == 0 {
+		servers = join.Addresses(here.Listen, strconv.Itoa(here.Port))
+		if flags := (natsFlags{listen: here.Listen}); !flags.public() {
+			a.say("weft: warning: NATS listens on %s, which no other machine reaches; start it with --nats-listen 0.0.0.0", here.Listen)
+		}
+	}
+	scheme := "tls://"
+	if here.Plain {
+		scheme = "nats://"
+	}
+	for _, s := range servers {
+		if !strings.Contains(s, "://") {
+			s = scheme + s
+		}
+		t.Servers = append(t.Servers, s)
+	}
+	if cluster {
+		k, _, err := keys.LoadOrCreate(signing.KindCluster, string(want.Lattice))
+		if err != nil {
+			return t, err
+		}
+		t.ClusterSeed = k.Seed()
+	}
+	c, _, err := realm.Issue(want)
+	t.JWT, t.Seed = c.JWT, c.Seed
+	return t, err
+}
+
+func (a *app) users() natsauth.Users {
+	return natsauth.OpenUsersIn(a.realmDir())
+}
+
+func (a *app) tokenList() *cobra.Command {
+	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the tokens that were made here", Args: exactArgs(0),
+		Example: `  weft token list
+  weft token list -o json`,
+		RunE: func(*cobra.Command, []string) error {
+			list, err := a.users().List()
+			if err != nil {
+				return err
+			}
+			if list == nil {
+				list = []natsauth.User{}
+			}
+			return a.print(list, func(w io.Writer) { tokenTable(w, list) })
+		}}
+}
+
+func tokenTable(w io.Writer, list []natsauth.User) {
+	var rows [][]string
+	for _, u := range list {
+		state := "good"
+		switch {
+		case !u.Revoked.IsZero():
+			state = "revoked " + u.Revoked.Local().Format(time.DateTime)
+		case !u.Expires.IsZero() && time.Now().After(u.Expires):
+			state = "expired " + u.Expires.Local().Format(time.DateTime)
+		case !u.Expires.IsZero():
+			state = "until " + u.Expires.Local().Format(time.DateTime)
+		}
+		var roles []string
+		for _, r := range u.Roles {
+			roles = append(roles, string(r))
+		}
+		rows = append(rows, []string{or(u.Name, "-"), u.ID[:12], strings.Join(roles, ","), string(u.Lattice), u.Issued.Local().Format(time.DateTime), state})
+	}
+	table(w, "NAME ID ROLES LATTICE MADE STATE", rows)
+}
+
+func (a *app) tokenRevoke() *cobra.Command {
+	return &cobra.Command{Use: "revoke NAME|ID", Short: "Make a token worthless, and disconnect who uses it", Args: exactArgs(1),
+		Long: `The server that runs with this data directory disconnects the token's users within seconds, a host's providers too. A host
+knew the cluster key: where it fell into wrong hands, change that as well (docs/security.md).`,
+		Example: `  weft token revoke second
+  weft token revoke UAB2CB576PHB`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			gone, err := a.users().Revoke(args[0])
+			if err != nil {
+				return err
+			}
+			return a.print(gone, func(w io.Writer) { tokenTable(w, gone) })
+		}}
+}
+
+func (a *app) tokenInspect() *cobra.Command {
+	return &cobra.Command{Use: "inspect TOKEN|FILE", Short: "Show what a token is for, without its secrets", Args: exactArgs(1),
+		Example: `  weft token inspect second.token
+  weft token inspect - < second.token`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			text := args[0]
+			if text == "-" {
+				data, err := a.readInput("-", 1<<17)
+				if err != nil {
+					return err
+				}
+				text = strings.TrimSpace(string(data))
+			}
+			t, err := join.Read(text)
+			if err != nil {
+				return err
+			}
+			id, err := t.Identity()
+			if err != nil {
+				return err
+			}
+			view := tokenView{ID: id.ID, Name: id.Name, Roles: id.Roles, Lattice: id.Lattice, Servers: t.Servers}
+			if !id.Expires.IsZero() {
+				view.Expires = &id.Expires
+			}
+			return a.print(view, func(w io.Writer) {
+				cluster := "no"
+				if t.ClusterSeed != "" {
+					cluster = "yes"
+				}
+				fields(w, "lattice", string(t.Lattice), "for", article(id.Roles), "id", id.ID, "name", id.Name, "servers", strings.Join(t.Servers, ", "),
+					"good until", validUntil(id.Expires), "holds the cluster key", cluster)
+			})
+		}}
+}
