@@ -149,9 +149,18 @@ func (c *chunks) putOnce(ctx context.Context, name string, r *sourceReader) erro
 	return err
 }
 
+// description is that of an object, also for clients of old: async-nats 0.27, which wasmbus-rpc 0.12 is built on, can read
+// none without "modified" and "deleted". Later ones read "mtime".
+type description struct {
+	jetstream.ObjectInfo
+	Modified time.Time `json:"modified"`
+	Deleted  bool      `json:"deleted"`
+}
+
 // describe publishes the description of an object whose pieces are there.
 func describe(ctx context.Context, js jetstream.JetStream, subj string, info jetstream.ObjectInfo) error {
-	data, err := json.Marshal(info)
+	info.ModTime = time.Now().UTC()
+	data, err := json.Marshal(description{ObjectInfo: info, Modified: info.ModTime})
 	if err != nil {
 		return err
 	}

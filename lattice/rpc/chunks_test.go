@@ -331,6 +331,19 @@ func TestForeignLarge(t *testing.T) {
 	if err != nil || resp.Error != "" || resp.ContentLength != uint64(len(large)) {
 		t.Fatalf("%+v, %v", resp, err)
 	}
+	stream, err := js.Stream(t.Context(), subject.ChunkStream(r.env.Lattice))
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta, err := stream.GetLastMsgForSubject(t.Context(), subject.ChunkMeta(r.env.Lattice, inv.ID+"-r"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{`"mtime":"2`, `"modified":"2`, `"deleted":false`} { // without the last two async-nats 0.27 can not read it
+		if !bytes.Contains(meta.Data, []byte(key)) {
+			t.Errorf("the description has no %s: %s", key, meta.Data)
+		}
+	}
 	got, err := store.GetBytes(t.Context(), inv.ID+"-r")
 	if err != nil || !bytes.Equal(got, large) {
 		t.Errorf("%d bytes, %v", len(got), err)

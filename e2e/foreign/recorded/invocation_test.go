@@ -2,13 +2,18 @@ package recorded_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/weftlattice/weft/e2e/foreign/recorded"
+	"github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -141,5 +146,52 @@ func TestProviderMessages(t *testing.T) {
 	}
 	if links == 0 || healths == 0 {
 		t.Errorf("%d links and %d answers for health were recorded", links, healths)
+	}
+}
+
+// What the httpserver provider sent is read by the contract's own package, and answered as it was.
+func TestHTTP(t *testing.T) {
+	requests := 0
+	for _, m := range read(t, "provider-httpserver-0.17.1.jsonl") {
+		inv, err := wire.DecodeInvocation(m.Data)
+		if err != nil || inv.Operation != httpserver.HandleRequest || len(inv.Msg) == 0 {
+			continue
+		}
+		requests++
+		req, err := httpserver.DecodeRequest(inv.Msg)
+		if err != nil || req.Method == "" || req.Path == "" || len(req.Header["host"]) != 1 {
+			t.Errorf("line %d: %+v, %v", m.N, req, err)
+		}
+		if many := req.Header["x-multi"]; req.Method == "POST" && (len(many) != 2 || string(req.Body) != "hallo") {
+			t.Errorf("line %d: %q, body %q; two values and a body were sent", m.N, many, req.Body)
+		}
+	}
+	if requests < 8 {
+		t.Errorf("%d requests were recorded", requests)
+	}
+}
+
+// How the NATS client of those days describes objects: the client of today reads it. That it reads ours in turn is tested
+// in package rpc.
+func TestDescriptions(t *testing.T) {
+	theirs := 0
+	for _, m := range read(t, "provider-httpserver-0.17.1.jsonl") {
+		if !strings.HasPrefix(m.Subject, "$O.default.M.") {
+			continue
+		}
+		var info jetstream.ObjectInfo
+		var keys map[string]any
+		if err := errors.Join(json.Unmarshal(m.Data, &info), json.Unmarshal(m.Data, &keys)); err != nil || info.Name == "" || info.NUID == "" {
+			t.Errorf("line %d: %+v, %v", m.N, info, err)
+		}
+		if _, today := keys["mtime"]; !today {
+			theirs++
+			if keys["modified"] == nil || keys["deleted"] == nil {
+				t.Errorf("line %d: %s", m.N, m.Data)
+			}
+		}
+	}
+	if theirs == 0 {
+		t.Error("no description by the provider was recorded")
 	}
 }
