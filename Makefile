@@ -6,9 +6,10 @@ BIN      := bin
 ACTORS   := echo kvcounter edge-data-processor pinger ponger
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X main.release=$(VERSION)
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build actors demo test unit e2e deps foreign lint fuzz bench clean
+.PHONY: help build actors demo test unit e2e deps fixtures fixtures-check vuln attack foreign lint fuzz bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
