@@ -52,6 +52,7 @@ type version struct {
 	actor    *actor
 	ref      string
 	digest   string
+	pin      string // what ref meant when it was loaded
 	claims   *signing.ActorClaims
 	settings Settings
 	module   *wasm.Module
@@ -81,7 +82,7 @@ func (a *actor) newVersion(ctx context.Context, art loaded, settings Settings, m
 	if err != nil {
 		return nil, err
 	}
-	v := &version{actor: a, ref: art.ref, digest: art.digest, claims: art.claims, settings: settings, module: module}
+	v := &version{actor: a, ref: art.ref, digest: art.digest, pin: art.pin, claims: art.claims, settings: settings, module: module}
 	v.template = module.Template(settings.Limits, v, settings.Config)
 	v.pool = pool.New(pool.Config{Max: concurrency(max), MaxMaking: runtime.GOMAXPROCS(0), IdleTimeout: h.cfg.IdleTimeout,
 		Fresh: settings.Fresh, MaxCalls: settings.RecycleCalls, MaxMemoryBytes: settings.RecycleMemoryBytes}, v.template.Instantiate)
@@ -219,7 +220,7 @@ func (a *actor) describe() (control.Actor, bool) {
 	stats := v.pool.Stats()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	out := control.Actor{ID: a.id, ImageRef: v.ref, Name: v.claims.Name, State: control.StateRunning,
+	out := control.Actor{ID: a.id, ImageRef: v.ref, Name: v.claims.Name, State: control.StateRunning, Digest: v.pin,
 		Limits: v.settings.limits()}
 	for i, s := range a.scales {
 		in := control.ActorInstance{Annotations: s.annotations, InstanceID: s.instanceID,

@@ -94,7 +94,7 @@ func (c commands) ScaleActor(_ context.Context, r control.ScaleActorRequest) err
 		})
 	}
 	return c.accept("actor "+r.ActorRef, func(ctx context.Context) {
-		c.scale(ctx, scaleRequest{ref: r.ActorRef, id: r.ActorID, annotations: r.Annotations, max: r.MaxInstances, settings: settings(r.Limits, r.Config)})
+		c.scale(ctx, scaleRequest{ref: r.ActorRef, id: r.ActorID, annotations: r.Annotations, max: r.MaxInstances, digest: r.Digest, settings: settings(r.Limits, r.Config)})
 	})
 }
 

@@ -3,6 +3,7 @@ package host
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/weftlattice/weft/lattice"
@@ -18,10 +19,11 @@ type links struct {
 	mu      sync.RWMutex
 	byID    map[string]wire.LinkDefinition // guarded by mu
 	claims  map[string]control.Claims      // by public key; guarded by mu
+	refs    map[string]string              // public keys by reference of a registry; guarded by mu
 }
 
 func newLinks() *links {
-	return &links{byID: map[string]wire.LinkDefinition{}, claims: map[string]control.Claims{}}
+	return &links{byID: map[string]wire.LinkDefinition{}, claims: map[string]control.Claims{}, refs: map[string]string{}}
 }
 
 func (l *links) put(def wire.LinkDefinition) {
@@ -93,6 +95,29 @@ func (l *links) nameOf(publicKey string) string {
 	}
 	return publicKey
 }
+
+func (l *links) putRef(r store.Ref) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refs[r.URL] = r.PublicKey
+}
+
+func (l *links) delRef(r store.Ref) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.refs, r.URL)
+}
+
+// byRef finds the actor that was started last from a reference of a registry.
+func (l *links) byRef(ref string) (lattice.ActorID, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	key := l.refs[withoutScheme(ref)]
+	return lattice.ActorID(key), lattice.IsKey(key, 'M')
+}
+
+// withoutScheme is a reference as the lattice keeps it.
+func withoutScheme(ref string) string { return strings.TrimPrefix(ref, "oci://") }
 
 // alias finds the actor with a call alias.
 func (l *links) alias(name string) (lattice.ActorID, bool) { return l.aliases.Lookup(name) }

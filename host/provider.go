@@ -44,6 +44,8 @@ type provider struct {
 	host *Host
 	providerKey
 	ref         string
+	digest      string // what ref meant when it was started; empty for a built-in one
+	registry    bool   // it came from one
 	name        string
 	contract    string
 	version     string
@@ -74,7 +76,7 @@ func (h *Host) builtin(ref string) (Builtin, bool) {
 }
 
 // resolveProvider finds out what a reference names: a built-in provider, or an archive that is fetched and verified.
-func (h *Host) resolveProvider(ctx context.Context, ref string, link lattice.LinkName) (p *provider, path string, args []string, err error) {
+func (h *Host) resolveProvider(ctx context.Context, ref, digest string, link lattice.LinkName) (p *provider, path string, args []string, err error) {
 	p = &provider{host: h, ref: ref, instanceID: uuid.NewString(), providerKey: providerKey{link: link}, kick: make(chan struct{}, 1)}
 	if b, ok := h.builtin(ref); ok {
 		p.id, p.name, p.contract, p.version, p.revision, p.builtin = b.ID, b.Name, b.ContractID, b.Version, b.Revision, true
@@ -82,7 +84,7 @@ func (h *Host) resolveProvider(ctx context.Context, ref string, link lattice.Lin
 		p.issuer = "weft"
 		return p, b.Path, b.Args, nil
 	}
-	art, err := h.resolver.Fetch(ctx, ref)
+	art, err := h.resolver.FetchAt(ctx, ref, digest)
 	if err != nil {
 		return nil, "", nil, err
 	}
@@ -92,6 +94,7 @@ func (h *Host) resolveProvider(ctx context.Context, ref string, link lattice.Lin
 		return nil, "", nil, fmt.Errorf("%s: %w", ref, err)
 	}
 	p.id, p.name, p.contract, p.version, p.issuer = c.Subject, c.Name, c.ContractID, c.Version, string(c.Issuer)
+	p.digest, p.registry = art.Pin(), art.Source != ""
 	p.revision, p.validity = c.EffectiveRevision(), c.Validity
 	return p, path, nil, nil
 }
@@ -106,7 +109,7 @@ func (h *Host) startProvider(ctx context.Context, r control.StartProviderRequest
 }
 
 func (h *Host) startProviderErr(ctx context.Context, r control.StartProviderRequest) error {
-	p, path, args, err := h.resolveProvider(ctx, r.ProviderRef, r.LinkName)
+	p, path, args, err := h.resolveProvider(ctx, r.ProviderRef, r.Digest, r.LinkName)
 	if err != nil {
 		return err
 	}
@@ -133,6 +136,9 @@ func (h *Host) startProviderErr(ctx context.Context, r control.StartProviderRequ
 	if err := h.store.PutClaims(ctx, p.claims()); err != nil {
 		h.dropProvider(p)
 		return err
+	}
+	if p.registry {
+		h.rememberRef(ctx, p.ref, string(p.id))
 	}
 	process, err := supervisor.Start(ctx, supervisor.Spec{
 		Path: path, Args: args, Stdin: p.hostData, ReadyLine: readyLine, RequireReadyLine: p.builtin, Probe: p.probe,
@@ -238,10 +244,10 @@ func (p *provider) onState(s supervisor.State) {
 		if s.Restarts > before.Restarts || s.Restarts > 0 && before.Phase == supervisor.Starting {
 			h.metrics.restarts.WithLabelValues(p.name, string(p.link)).Inc()
 		}
-		h.log.Info("provider started", lattice.LogProvider, p.name, "id", p.id, lattice.LogLink, p.link, "pid", s.PID, "restarts", s.Restarts)
+		h.log.Info("provider started", lattice.LogProvider, p.name, "id", p.id, lattice.LogLink, p.link, "pid", s.PID, "restarts", s.Restarts, lattice.LogRef, p.ref, "digest", p.digest)
 		notBefore, expires := p.validity.HumanTimes()
 		h.publish(event.ProviderStarted{HostID: h.id, PublicKey: p.id, ImageRef: p.ref, LinkName: p.link, ContractID: p.contract,
-			InstanceID: p.instanceID, Annotations: p.annotations, Claims: event.ProviderClaimsOf(p.claims(), notBefore, expires)})
+			InstanceID: p.instanceID, Annotations: p.annotations, Claims: event.ProviderClaimsOf(p.claims(), notBefore, expires), Digest: p.digest})
 		// A link that was put between the host data and the process's subscriptions would be lost.
 		for _, def := range h.links.of(p.id, p.link) {
 			h.tellProvider(def, subject.LinkPut)
@@ -380,5 +386,5 @@ func (p *provider) describe() control.Provider {
 		state = control.StateStarting
 	}
 	return control.Provider{ID: p.id, ImageRef: p.ref, ContractID: p.contract, LinkName: p.link, Name: p.name, Annotations: p.annotations,
-		Revision: p.revision, InstanceID: p.instanceID, State: state, Error: p.state.Reason, Restarts: uint64(p.state.Restarts), PID: p.state.PID}
+		Revision: p.revision, InstanceID: p.instanceID, State: state, Error: p.state.Reason, Restarts: uint64(p.state.Restarts), PID: p.state.PID, Digest: p.digest}
 }

@@ -14,18 +14,21 @@ import (
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/policy"
 	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/lattice/store"
 )
 
 // loaded is a module that has been fetched and whose claims hold.
 type loaded struct {
-	ref, digest string
+	ref, digest string // digest is of bytes
+	pin         string // what ref means, for those who want the same
+	registry    bool   // it came from one
 	bytes       []byte
 	claims      *signing.ActorClaims
 }
 
-// load fetches a module and verifies its claims.
-func (h *Host) load(ctx context.Context, ref string) (loaded, error) {
-	art, err := h.resolver.Fetch(ctx, ref)
+// load fetches a module, at a digest unless that is empty, and verifies its claims.
+func (h *Host) load(ctx context.Context, ref, digest string) (loaded, error) {
+	art, err := h.resolver.FetchAt(ctx, ref, digest)
 	if err != nil {
 		return loaded{}, err
 	}
@@ -44,7 +47,7 @@ func (h *Host) load(ctx context.Context, ref string) (loaded, error) {
 		}
 		h.log.Warn("the hash in the module's old claims is not that of the module", lattice.LogRef, ref, lattice.LogActor, claims.Subject)
 	}
-	return loaded{ref: ref, digest: art.Digest, bytes: art.Bytes, claims: claims}, nil
+	return loaded{ref: ref, digest: art.Digest, pin: art.Pin(), registry: art.Source != "", bytes: art.Bytes, claims: claims}, nil
 }
 
 // scaleRequest is what start, scale and stop come down to.
@@ -55,6 +58,7 @@ type scaleRequest struct {
 	max         uint32
 	add         bool // max is added to what runs
 	settings    Settings
+	digest      string // what ref means, when the client knows it
 	instanceID  string // of a scale that a stop takes away
 }
 
@@ -136,7 +140,7 @@ func (h *Host) lockActor(ctx context.Context, r scaleRequest, art *loaded) (*act
 		if a == nil {
 			if art.claims == nil {
 				var err error
-				if *art, err = h.load(ctx, r.ref); err != nil {
+				if *art, err = h.load(ctx, r.ref, r.digest); err != nil {
 					return nil, err
 				}
 			}
@@ -174,11 +178,21 @@ func (h *Host) bringUp(ctx context.Context, a *actor, art loaded, r scaleRequest
 		h.links.putClaims(actorClaims(art.claims))
 		err = a.serve(max)
 	}
+	if art.registry && err == nil {
+		h.rememberRef(ctx, art.ref, string(a.id))
+	}
 	if err != nil {
 		return errors.Join(err, v.close(ctx))
 	}
-	h.log.Info("actor started", lattice.LogActor, art.claims.Name, "id", a.id, "max", max, lattice.LogRef, r.ref, "digest", art.digest)
+	h.log.Info("actor started", lattice.LogActor, art.claims.Name, "id", a.id, "max", max, lattice.LogRef, r.ref, "digest", art.pin)
 	return nil
+}
+
+// rememberRef lets the lattice know whose reference it is. An actor serves without that.
+func (h *Host) rememberRef(ctx context.Context, ref, publicKey string) {
+	if err := h.store.PutRef(ctx, store.Ref{URL: withoutScheme(ref), PublicKey: publicKey}); err != nil {
+		h.log.Warn("reference not kept in the lattice's state", lattice.LogRef, ref, lattice.LogErr, err)
+	}
 }
 
 // updateFailed is how hosts of the dialect begin such a refusal; people look for it.
@@ -189,7 +203,7 @@ func (h *Host) update(ctx context.Context, r control.UpdateActorRequest) error {
 	fail := func(err error) error {
 		return fmt.Errorf("%s: %w", updateFailed, err)
 	}
-	art, err := h.load(ctx, r.NewActorRef)
+	art, err := h.load(ctx, r.NewActorRef, "")
 	if err != nil {
 		return fail(err)
 	}
@@ -225,8 +239,11 @@ func (h *Host) update(ctx context.Context, r control.UpdateActorRequest) error {
 		return fail(errors.Join(err, next.close(ctx)))
 	}
 	h.links.putClaims(actorClaims(art.claims))
+	if art.registry {
+		h.rememberRef(ctx, art.ref, string(id))
+	}
 	a.current.Store(next)
-	h.log.Info("actor updated", lattice.LogActor, art.claims.Name, "id", id, "revision", art.claims.EffectiveRevision(), lattice.LogRef, r.NewActorRef)
+	h.log.Info("actor updated", lattice.LogActor, art.claims.Name, "id", id, "revision", art.claims.EffectiveRevision(), lattice.LogRef, r.NewActorRef, "digest", art.pin)
 	h.changed()
 	for _, s := range scales {
 		h.publish(event.ActorUpdate(h.entry(a, art.claims, r.NewActorRef, s), old.ref, s.max)...)
@@ -258,7 +275,11 @@ func (h *Host) transition(a *actor, claims *signing.ActorClaims, r scaleRequest,
 // entry is what events say of an actor under one set of annotations.
 func (h *Host) entry(a *actor, c *signing.ActorClaims, ref string, s scale) event.ActorEntry {
 	notBefore, expires := c.HumanTimes()
-	return event.ActorEntry{HostID: h.id, ActorID: a.id, ImageRef: ref, InstanceID: s.instanceID, Annotations: s.annotations,
+	digest := ""
+	if v := a.current.Load(); v != nil {
+		digest = v.pin
+	}
+	return event.ActorEntry{HostID: h.id, Digest: digest, ActorID: a.id, ImageRef: ref, InstanceID: s.instanceID, Annotations: s.annotations,
 		Claims: event.ClaimsOf(actorClaims(c), notBefore, expires)}
 }
 

@@ -70,6 +70,17 @@ func (f *follower) ClaimsPut(c control.Claims, _ bool) {
 // ClaimsDeleted forgets claims.
 func (f *follower) ClaimsDeleted(c control.Claims) { f.host.links.delClaims(c.Subject) }
 
+// RefPut remembers whose reference it is.
+func (f *follower) RefPut(r store.Ref, replay bool) {
+	f.host.links.putRef(r)
+	if !replay {
+		f.host.publish(event.RefmapSet{OCIURL: r.URL, PublicKey: r.PublicKey})
+	}
+}
+
+// RefDeleted forgets a reference.
+func (f *follower) RefDeleted(r store.Ref) { f.host.links.delRef(r) }
+
 // CaughtUp lets the host go on starting.
 func (f *follower) CaughtUp() { close(f.caughtUp) }
 

@@ -271,6 +271,7 @@ type actorView struct {
 	Running     int                     `json:"running"`
 	Revision    int32                   `json:"revision"`
 	Ref         string                  `json:"ref"`
+	Digest      string                  `json:"digest,omitempty"`
 	State       string                  `json:"state,omitempty"`
 	Error       string                  `json:"error,omitempty"`
 	Limits      *control.ActorLimits    `json:"limits,omitempty"`
@@ -279,7 +280,7 @@ type actorView struct {
 
 func viewActor(on operate.ActorOn, v *operate.View) actorView {
 	out := actorView{ID: on.Actor.ID, Name: on.Actor.Name, HostID: on.Host.HostID, Host: v.HostName(on.Host.HostID), Max: operate.Scale(on.Actor),
-		Ref: on.Actor.ImageRef, State: on.Actor.State, Error: on.Actor.Error, Limits: on.Actor.Limits, Annotations: on.Actor.Instances}
+		Ref: on.Actor.ImageRef, Digest: on.Actor.Digest, State: on.Actor.State, Error: on.Actor.Error, Limits: on.Actor.Limits, Annotations: on.Actor.Instances}
 	for _, i := range on.Actor.Instances {
 		out.Running += i.Running
 		out.Revision = i.Revision
@@ -288,35 +289,23 @@ func viewActor(on operate.ActorOn, v *operate.View) actorView {
 }
 
 func (a *app) actorList() *cobra.Command {
-	var host string
-	cmd := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the actors and where they run", Args: exactArgs(0),
-		Example: `  weft actor list
-  weft actor list --host edge-1 -o json`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			v, done, err := a.view(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
-			hosts, err := onHosts(v, host)
-			if err != nil {
-				return err
-			}
-			actors := []actorView{}
-			for _, h := range hosts {
-				for _, actor := range h.Actors {
-					actors = append(actors, viewActor(operate.ActorOn{Host: h, Actor: actor}, v))
-				}
-			}
-			slices.SortStableFunc(actors, func(x, y actorView) int { return strings.Compare(x.Name+string(x.ID), y.Name+string(y.ID)) })
-			return a.print(actors, func(w io.Writer) {
-				var rows [][]string
-				for _, x := range actors {
-					rows = append(rows, []string{x.Name, string(x.ID), x.Host, operate.Count(x.Max), fmt.Sprint(x.Running), fmt.Sprint(x.Revision), x.State})
-				}
-				table(w, "NAME ID HOST MAX INSTANCES REVISION STATE", rows)
-			})
-		}}
-	cmd.Flags().StringVar(&host, "host", "", "only on this host")
-	return cmd
+	return listOnHosts(a, "actors", "weft actor list", actorsOf, func(w io.Writer, actors []actorView) {
+		var rows [][]string
+		for _, x := range actors {
+			rows = append(rows, []string{x.Name, string(x.ID), x.Host, operate.Count(x.Max), fmt.Sprint(x.Running), fmt.Sprint(x.Revision), shortDigest(x.Digest), x.State})
+		}
+		table(w, "NAME ID HOST MAX INSTANCES REVISION DIGEST STATE", rows)
+	})
+}
+
+// actorsOf lists the actors of some hosts by name.
+func actorsOf(hosts []control.HostInventory, v *operate.View) []actorView {
+	actors := []actorView{}
+	for _, h := range hosts {
+		for _, actor := range h.Actors {
+			actors = append(actors, viewActor(operate.ActorOn{Host: h, Actor: actor}, v))
+		}
+	}
+	slices.SortStableFunc(actors, func(x, y actorView) int { return strings.Compare(x.Name+string(x.ID), y.Name+string(y.ID)) })
+	return actors
 }

@@ -113,11 +113,11 @@ func inventory(w io.Writer, h control.HostInventory) {
 	}
 	for _, a := range h.Actors {
 		for _, i := range a.Instances {
-			fmt.Fprintf(w, "actor %s %s max %d %s %s\n", or(a.Name, "-"), a.ID, i.MaxInstances, a.ImageRef, labels(i.Annotations))
+			fmt.Fprintf(w, "actor %s %s max %d %s %s %s\n", or(a.Name, "-"), a.ID, i.MaxInstances, a.ImageRef, a.Digest, labels(i.Annotations))
 		}
 	}
 	for _, p := range h.Providers {
-		fmt.Fprintf(w, "provider %s %s %s link name %s %s %s\n", or(p.Name, "-"), p.ID, p.ContractID, p.LinkName, p.State, p.Error)
+		fmt.Fprintf(w, "provider %s %s %s link name %s %s %s %s\n", or(p.Name, "-"), p.ID, p.ContractID, p.LinkName, p.State, p.Digest, p.Error)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weftlattice/weft/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
 )
 
 func (a *app) providerCmd() *cobra.Command {
@@ -187,6 +188,7 @@ type providerView struct {
 	HostID   lattice.HostID     `json:"host_id"`
 	Host     string             `json:"host"`
 	Ref      string             `json:"ref,omitempty"`
+	Digest   string             `json:"digest,omitempty"`
 	State    string             `json:"state,omitempty"`
 	Error    string             `json:"error,omitempty"`
 	Restarts uint64             `json:"restarts"`
@@ -194,36 +196,24 @@ type providerView struct {
 }
 
 func (a *app) providerList() *cobra.Command {
-	var host string
-	cmd := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the providers and where they run", Args: exactArgs(0),
-		Example: `  weft provider list
-  weft provider list --host edge-1 -o json`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			v, done, err := a.view(cmd)
-			if err != nil {
-				return err
-			}
-			defer done()
-			hosts, err := onHosts(v, host)
-			if err != nil {
-				return err
-			}
-			providers := []providerView{}
-			for _, h := range hosts {
-				for _, p := range h.Providers {
-					name := or(p.Name, v.ProviderName(p.ID))
-					providers = append(providers, providerView{p.ID, name, p.ContractID, p.LinkName, h.HostID, v.HostName(h.HostID),
-						p.ImageRef, p.State, p.Error, p.Restarts, p.PID})
-				}
-			}
-			return a.print(providers, func(w io.Writer) {
-				var rows [][]string
-				for _, p := range providers {
-					rows = append(rows, []string{p.Name, string(p.ID), p.Contract, string(p.LinkName), p.Host, p.State, fmt.Sprint(p.Restarts), p.Error})
-				}
-				table(w, "NAME ID CONTRACT LINK HOST STATE RESTARTS ERROR", rows)
-			})
-		}}
-	cmd.Flags().StringVar(&host, "host", "", "only on this host")
-	return cmd
+	return listOnHosts(a, "providers", "weft provider list", providersOf, func(w io.Writer, providers []providerView) {
+		var rows [][]string
+		for _, p := range providers {
+			rows = append(rows, []string{p.Name, string(p.ID), p.Contract, string(p.LinkName), p.Host, p.State, fmt.Sprint(p.Restarts), shortDigest(p.Digest), p.Error})
+		}
+		table(w, "NAME ID CONTRACT LINK HOST STATE RESTARTS DIGEST ERROR", rows)
+	})
+}
+
+// providersOf lists the providers of some hosts.
+func providersOf(hosts []control.HostInventory, v *operate.View) []providerView {
+	providers := []providerView{}
+	for _, h := range hosts {
+		for _, p := range h.Providers {
+			name := or(p.Name, v.ProviderName(p.ID))
+			providers = append(providers, providerView{p.ID, name, p.ContractID, p.LinkName, h.HostID, v.HostName(h.HostID),
+				p.ImageRef, p.Digest, p.State, p.Error, p.Restarts, p.PID})
+		}
+	}
+	return providers
 }

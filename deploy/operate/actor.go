@@ -103,7 +103,8 @@ func (l *Lattice) ScaleActor(ctx context.Context, query string, max uint32, wher
 	result := &ActorScale{ID: id, Ref: ref}
 	for _, p := range Spread(max, sites) {
 		l.step("scaling to "+Count(p.Max), p.Name)
-		req := control.ScaleActorRequest{ActorID: id, ActorRef: ref, HostID: p.Host, MaxInstances: p.Max, Annotations: annotations}
+		// A host on which it does not run yet starts what runs elsewhere, whatever the tag means by now.
+		req := control.ScaleActorRequest{ActorID: id, ActorRef: ref, HostID: p.Host, MaxInstances: p.Max, Annotations: annotations, Digest: running[0].Actor.Digest}
 		for _, on := range running {
 			if on.Host.HostID == p.Host {
 				req.ActorRef = cmp.Or(on.Actor.ImageRef, ref)

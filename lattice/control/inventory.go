@@ -79,6 +79,7 @@ type Actor struct {
 	State     string          `json:"state,omitempty"`  // weft: one of the State constants
 	Error     string          `json:"error,omitempty"`  // weft: why State is StateFailed
 	Limits    *ActorLimits    `json:"limits,omitempty"` // weft
+	Digest    string          `json:"digest,omitempty"` // weft: what ImageRef meant when the actor was started; ImageRef@Digest is the same for ever
 }
 
 // ActorLimits are the limits that a host puts on an actor, and how long its instances live (weft).
@@ -123,6 +124,7 @@ type Provider struct {
 	Error       string             `json:"error,omitempty"`    // weft: why it is not running
 	Restarts    uint64             `json:"restarts,omitempty"` // weft: since the provider was started by command
 	PID         int                `json:"pid,omitempty"`      // weft
+	Digest      string             `json:"digest,omitempty"`   // weft: as in Actor
 }
 
 // MarshalJSON never writes null for a list or a map, which old clients refuse.
@@ -241,7 +243,7 @@ func (o *object) actorCounts(raw json.RawMessage) []Actor {
 
 func readActor(o *object) Actor {
 	a := Actor{ID: o.actorID("id", "public_key"), ImageRef: o.str("image_ref"), Name: o.str("name"),
-		State: o.str("state"), Error: o.str("error")}
+		State: o.str("state"), Error: o.str("error"), Digest: o.str("digest")}
 	if raw, _, ok := o.get("instances"); ok && !isNull(raw) {
 		each(o, "instances", raw, func(i *object) { a.Instances = append(a.Instances, readInstance(i)) })
 	}
@@ -287,7 +289,7 @@ func readInstance(o *object) ActorInstance {
 func readProvider(o *object) Provider {
 	p := Provider{ID: o.providerID("id", "public_key"), ImageRef: o.str("image_ref"), ContractID: o.str("contract_id"),
 		LinkName: o.linkName("link_name"), Name: o.str("name"), Annotations: o.strMap("annotations"),
-		Revision: o.int32("revision"), InstanceID: o.str("instance_id"), State: o.str("state"), Error: o.str("error")}
+		Revision: o.int32("revision"), InstanceID: o.str("instance_id"), State: o.str("state"), Error: o.str("error"), Digest: o.str("digest")}
 	p.Restarts, _ = o.uint(math.MaxUint64, "restarts")
 	pid, _ := o.uint(math.MaxInt32, "pid")
 	p.PID = int(pid)

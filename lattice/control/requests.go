@@ -37,6 +37,7 @@ type ScaleActorRequest struct {
 	// What weft adds; other hosts ignore it. Both count when the actor starts and are kept while it runs.
 	Limits *ActorLimits      `json:"limits,omitempty"` // nil and zero fields: the host's defaults
 	Config map[string]string `json:"config,omitempty"` // the environment of the guest
+	Digest string            `json:"digest,omitempty"` // what ActorRef means, whatever its tag means now; "": look it up
 }
 
 // StopActorRequest stops an actor on a host, where the annotations of its instances contain the given ones.
@@ -62,6 +63,7 @@ type StartProviderRequest struct {
 	HostID        lattice.HostID    `json:"host_id"`
 	Configuration string            `json:"configuration,omitempty"`
 	Annotations   map[string]string `json:"annotations,omitempty"`
+	Digest        string            `json:"digest,omitempty"` // weft: what ProviderRef means, whatever its tag means now; "": look it up
 }
 
 // StopProviderRequest stops a provider on a host.
@@ -174,6 +176,7 @@ func decodeScaleActor(b []byte) (r ScaleActorRequest, err error) {
 	r.Annotations = o.strMap("annotations")
 	r.Limits = o.limits("limits")
 	r.Config = o.strMap("config")
+	r.Digest = o.str("digest")
 	return r, o.err("scale actor command")
 }
 
@@ -202,6 +205,7 @@ func decodeStartProvider(b []byte) (r StartProviderRequest, err error) {
 	r.LinkName = o.linkName("link_name")
 	r.Configuration = o.str("configuration")
 	r.Annotations = o.strMap("annotations")
+	r.Digest = o.str("digest")
 	return r, o.err("start provider command")
 }
 

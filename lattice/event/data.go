@@ -138,6 +138,7 @@ type (
 		Annotations Annotations     `json:"annotations"`
 		Claims      ActorClaims     `json:"claims"`
 		HostID      lattice.HostID  `json:"host_id"`
+		Digest      string          `json:"digest,omitempty"` // weft: what image_ref means
 	}
 	ActorStartFailed struct {
 		ActorRef    string          `json:"actor_ref"`
@@ -162,6 +163,7 @@ type (
 		HostID      lattice.HostID  `json:"host_id"`
 		Claims      ActorClaims     `json:"claims"`
 		Count       uint32          `json:"count"`
+		Digest      string          `json:"digest,omitempty"` // weft: what image_ref means
 	}
 	ActorsStartFailed struct {
 		PublicKey   lattice.ActorID `json:"public_key"`
@@ -189,6 +191,7 @@ type (
 		HostID       lattice.HostID  `json:"host_id"`
 		ImageRef     string          `json:"image_ref"`
 		MaxInstances uint32          `json:"max_instances"`
+		Digest       string          `json:"digest,omitempty"` // weft: what image_ref means
 	}
 	ActorScaleFailed struct {
 		PublicKey    lattice.ActorID `json:"public_key"`
@@ -205,6 +208,7 @@ type (
 		Revision   int32           `json:"revision"`
 		InstanceID string          `json:"instance_id"`
 		ImageRef   string          `json:"image_ref,omitempty"` // weft
+		Digest     string          `json:"digest,omitempty"`    // weft: what image_ref means
 	}
 	ActorUpdateFailed struct {
 		PublicKey  lattice.ActorID `json:"public_key"`
@@ -226,6 +230,7 @@ type (
 		InstanceID  string             `json:"instance_id"`
 		Annotations Annotations        `json:"annotations"`
 		Claims      ProviderClaims     `json:"claims"`
+		Digest      string             `json:"digest,omitempty"` // weft: what image_ref means
 	}
 	ProviderStartFailed struct {
 		ProviderRef string           `json:"provider_ref"`

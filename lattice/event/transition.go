@@ -10,6 +10,7 @@ type ActorEntry struct {
 	HostID      lattice.HostID
 	ActorID     lattice.ActorID // empty when it is not known, as when fetching failed
 	ImageRef    string          // the reference exactly as it was given in the command
+	Digest      string          // what ImageRef means; empty when it is not known
 	InstanceID  string
 	Annotations map[string]string
 	Claims      ActorClaims
@@ -24,7 +25,7 @@ func ActorTransition(a ActorEntry, before, after uint32) []Data {
 	case after > before:
 		events = append(events,
 			ActorStarted{PublicKey: a.ActorID, ImageRef: a.ImageRef, APIVersion: "n/a", InstanceID: a.InstanceID,
-				Annotations: a.Annotations, Claims: a.Claims, HostID: a.HostID},
+				Annotations: a.Annotations, Claims: a.Claims, HostID: a.HostID, Digest: a.Digest},
 			a.started(after-before))
 	case after == 0 && before > 0:
 		events = append(events,
@@ -58,7 +59,7 @@ func ActorUpdate(after ActorEntry, oldRef string, max uint32) []Data {
 		after.started(max),
 		old.stopped(max, max),
 		after.scaled(max),
-		ActorUpdated{PublicKey: after.ActorID, Revision: after.Claims.Revision, InstanceID: after.InstanceID, ImageRef: after.ImageRef},
+		ActorUpdated{PublicKey: after.ActorID, Revision: after.Claims.Revision, InstanceID: after.InstanceID, ImageRef: after.ImageRef, Digest: after.Digest},
 	}
 }
 
@@ -71,7 +72,7 @@ func ActorUpdateFailure(a ActorEntry, newRef string, err error) []Data {
 
 func (a ActorEntry) started(count uint32) Data {
 	return ActorsStarted{PublicKey: a.ActorID, ImageRef: a.ImageRef, Annotations: a.Annotations, HostID: a.HostID,
-		Claims: a.Claims, Count: count}
+		Claims: a.Claims, Count: count, Digest: a.Digest}
 }
 
 func (a ActorEntry) stopped(count, remaining uint32) Data {
@@ -81,7 +82,7 @@ func (a ActorEntry) stopped(count, remaining uint32) Data {
 
 func (a ActorEntry) scaled(max uint32) Data {
 	return ActorScaled{PublicKey: a.ActorID, Claims: a.Claims, Annotations: a.Annotations, HostID: a.HostID,
-		ImageRef: a.ImageRef, MaxInstances: max}
+		ImageRef: a.ImageRef, MaxInstances: max, Digest: a.Digest}
 }
 
 // HealthTransition returns the event of a health check. A provider that was never checked was not healthy before.

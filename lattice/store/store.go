@@ -339,27 +339,34 @@ func endWatcher(w jetstream.KeyWatcher, cancel context.CancelFunc) {
 	}
 }
 
-// value is an entry of the bucket: one of the two is set.
+// value is an entry of the bucket: one of the three is set.
 type value struct {
 	link   *wire.LinkDefinition
 	claims *control.Claims
+	ref    *Ref
 }
 
 // read decodes an entry and reports false for one that is not ours or not right.
 func (s *Store) read(e jetstream.KeyValueEntry) (value, bool) {
 	linkID, publicKey, ok := subject.ParseKVKey(e.Key())
-	if !ok {
+	_, isRef := subject.ParseKVRefKey(e.Key())
+	if !ok && !isRef {
 		return value{}, false
 	}
 	var v value
 	var err error
-	if linkID != "" {
+	switch {
+	case isRef:
+		var r Ref
+		r, err = decodeRef(e.Key(), e.Value())
+		v.ref = &r
+	case linkID != "":
 		var l wire.LinkDefinition
 		if l, err = control.DecodeLink(e.Value()); err == nil && l.ID() != linkID {
 			err = &lattice.Error{Code: lattice.ErrHashMismatch, Op: "read link", Detail: "linkdef hash mismatch"}
 		}
 		v.link = &l
-	} else {
+	default:
 		var c control.Claims
 		if c, err = control.DecodeClaims(e.Value()); err == nil && c.Subject != publicKey {
 			err = &lattice.Error{Code: lattice.ErrInvalid, Op: "read claims", Detail: "subject mismatch"}

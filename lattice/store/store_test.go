@@ -130,6 +130,18 @@ func (o *observer) ClaimsPut(c control.Claims, replay bool) {
 	o.called("claims %s", c.Name)
 }
 
+func (o *observer) RefPut(r Ref, _ bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.called("ref %s is %s", r.URL, r.PublicKey)
+}
+
+func (o *observer) RefDeleted(r Ref) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.called("unref %s", r.URL)
+}
+
 func (o *observer) ClaimsDeleted(c control.Claims) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

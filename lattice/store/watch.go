@@ -26,6 +26,10 @@ type Handler interface {
 	ClaimsPut(c control.Claims, replay bool)
 	// ClaimsDeleted: claims that ClaimsPut told of are gone.
 	ClaimsDeleted(c control.Claims)
+	// RefPut: a reference was stored.
+	RefPut(r Ref, replay bool)
+	// RefDeleted: a reference that RefPut told of is gone.
+	RefDeleted(r Ref)
 	// CaughtUp: all that was stored when the watch began has been told. It is called once.
 	CaughtUp()
 }
@@ -187,10 +191,13 @@ func (w *watch) apply(e jetstream.KeyValueEntry, replaying bool) {
 		return
 	}
 	w.known[e.Key()] = known{revision: e.Revision(), raw: e.Value(), value: v}
-	if v.link != nil {
+	switch {
+	case v.link != nil:
 		w.handler.LinkPut(*v.link, old.value.link, !w.caughtUp)
-	} else {
+	case v.claims != nil:
 		w.handler.ClaimsPut(*v.claims, !w.caughtUp)
+	default:
+		w.handler.RefPut(*v.ref, !w.caughtUp)
 	}
 }
 
@@ -200,10 +207,13 @@ func (w *watch) forget(key string) {
 		return
 	}
 	delete(w.known, key)
-	if old.value.link != nil {
+	switch {
+	case old.value.link != nil:
 		w.handler.LinkDeleted(*old.value.link)
-	} else {
+	case old.value.claims != nil:
 		w.handler.ClaimsDeleted(*old.value.claims)
+	default:
+		w.handler.RefDeleted(*old.value.ref)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 const (
 	linkKeyPrefix   = "LINKDEF_"
 	claimsKeyPrefix = "CLAIMS_"
+	refKeyPrefix    = "REFMAP_"
 )
 
 // KVLattice is the bucket of a lattice's links and claims.
@@ -57,6 +58,18 @@ func KVLinkKey(id string) string { return linkKeyPrefix + id }
 
 // KVClaimsKey is the key of the claims of an actor or provider.
 func KVClaimsKey(publicKey string) string { return claimsKeyPrefix + publicKey }
+
+// KVRefKey is the key under which the lattice keeps whose reference an image reference is.
+func KVRefKey(ref string) string {
+	return refKeyPrefix + base64.RawURLEncoding.EncodeToString([]byte(ref))
+}
+
+// ParseKVRefKey is the inverse of KVRefKey.
+func ParseKVRefKey(key string) (ref string, ok bool) {
+	text, found := strings.CutPrefix(key, refKeyPrefix)
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	return string(b), found && err == nil && len(b) > 0
+}
 
 // ParseKVKey tells what a key of the bucket holds. Unknown keys give ok == false and are to be ignored.
 func ParseKVKey(key string) (linkID, publicKey string, ok bool) {

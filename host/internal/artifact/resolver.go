@@ -47,6 +47,14 @@ type Artifact struct {
 	Bytes  []byte // shared by all who asked at the same time: not to be changed
 }
 
+// Pin is the digest that names the artifact for ever, wherever it came from.
+func (a Artifact) Pin() string {
+	if a.Source != "" {
+		return a.Source
+	}
+	return a.Digest
+}
+
 // Resolver fetches artifacts. It is safe for concurrent use.
 type Resolver struct {
 	cfg     Config
@@ -132,6 +140,26 @@ func (r *Resolver) Fetch(ctx context.Context, ref string) (Artifact, error) {
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return Artifact{}, fail(lattice.CodeOf(err), ref, "", nil)
 	}
+	return a, err
+}
+
+// FetchAt is Fetch for a reference that must mean a digest, as Artifact.Pin gave it, whatever its tag means now. Without a
+// digest it is Fetch. What is there no longer is lattice.ErrNotFound; a file that has changed, ErrHashMismatch.
+func (r *Resolver) FetchAt(ctx context.Context, ref, digest string) (Artifact, error) {
+	pinned := ref
+	_, isFile, _ := filePath(ref)
+	switch {
+	case digest == "":
+	case !store.IsDigest(digest):
+		return Artifact{}, fail(lattice.ErrInvalid, ref, "the digest "+lattice.Printable(digest)+" is not sha256: and 64 lower-case hexadecimal digits", nil)
+	case !isFile && !strings.Contains(ref, "@"):
+		pinned += "@" + digest
+	}
+	a, err := r.Fetch(ctx, pinned)
+	if err == nil && digest != "" && a.Pin() != digest {
+		return Artifact{}, fail(lattice.ErrHashMismatch, ref, "it is "+a.Pin()+", and "+digest+" is wanted", nil)
+	}
+	a.Ref = ref
 	return a, err
 }
 
