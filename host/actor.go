@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/weftlattice/weft/host/internal/pool"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/lattice"
@@ -33,7 +34,9 @@ type actor struct {
 	id      lattice.ActorID
 	log     *actorLog
 	current atomic.Pointer[version]
-	sub     *rpc.Subscription
+	sub     atomic.Pointer[rpc.Subscription] // nil while it is not served
+	max     atomic.Int64                     // instances at once
+	pace    atomic.Int64                     // moving average of the time of a call, in nanoseconds
 
 	change sync.Mutex // before host.mu and mu
 	mu     sync.Mutex
@@ -58,6 +61,7 @@ type version struct {
 	module   *wasm.Module
 	template *wasm.Template
 	pool     *pool.Pool[*wasm.Instance]
+	poolWait prometheus.Observer
 }
 
 // Settings are what an operator may choose for an actor when starting it.
@@ -82,7 +86,8 @@ func (a *actor) newVersion(ctx context.Context, art loaded, settings Settings, m
 	if err != nil {
 		return nil, err
 	}
-	v := &version{actor: a, ref: art.ref, digest: art.digest, pin: art.pin, claims: art.claims, settings: settings, module: module}
+	v := &version{actor: a, ref: art.ref, digest: art.digest, pin: art.pin, claims: art.claims, settings: settings, module: module,
+		poolWait: h.metrics.poolWait.WithLabelValues(string(a.id))}
 	v.template = module.Template(settings.Limits, v, settings.Config)
 	v.pool = pool.New(pool.Config{Max: concurrency(max), MaxMaking: runtime.GOMAXPROCS(0), IdleTimeout: h.cfg.IdleTimeout,
 		Fresh: settings.Fresh, MaxCalls: settings.RecycleCalls, MaxMemoryBytes: settings.RecycleMemoryBytes}, v.template.Instantiate)
@@ -146,8 +151,11 @@ func (a *actor) setScale(annotations map[string]string, max uint32) (before uint
 	if v := a.current.Load(); v != nil && total > 0 {
 		v.pool.Resize(concurrency(total))
 	}
-	if a.sub != nil && total > 0 {
-		a.sub.SetLimit(a.admitted(total))
+	if total > 0 {
+		a.max.Store(int64(concurrency(total)))
+	}
+	if sub := a.sub.Load(); sub != nil && total > 0 {
+		sub.SetLimit(a.admitted(total))
 	}
 	return before
 }
@@ -160,8 +168,24 @@ func (a *actor) serve(max uint32) error {
 	s := subject.Actor(a.host.cfg.Lattice, a.id)
 	sub, err := a.host.server.Serve(rpc.Endpoint{Target: wire.ActorEntity(a.id), Subject: s,
 		Queue: subject.ActorQueue(a.host.cfg.Lattice, a.id), Limit: a.admitted(max), Handler: a.invoke})
-	a.sub = sub
-	return err
+	if err != nil {
+		return err
+	}
+	a.sub.Store(sub)
+	a.host.servedChanged()
+	return nil
+}
+
+// instances is how many calls can be served at once, without waiting.
+func (a *actor) instances() int { return int(a.max.Load()) }
+
+// slow reports whether calls take long as a rule.
+func (a *actor) slow() bool { return a.pace.Load() > int64(slowCall) }
+
+// took notes the time of a call. Writers may overtake each other; it is an estimate.
+func (a *actor) took(d time.Duration) {
+	old := a.pace.Load()
+	a.pace.Store(old + (int64(d)-old)/8)
 }
 
 // stop drains the subscription, then waits for and frees the instances.
@@ -169,7 +193,9 @@ func (a *actor) stop(ctx context.Context) error {
 	a.mu.Lock()
 	a.scales = nil
 	a.mu.Unlock()
-	err := a.sub.Drain(ctx)
+	sub := a.sub.Swap(nil)
+	a.host.servedChanged()
+	err := sub.Drain(ctx)
 	err = errors.Join(err, a.current.Swap(nil).close(ctx))
 	a.host.metrics.forget(string(a.id))
 	return err
@@ -193,11 +219,13 @@ func (a *actor) invoke(ctx context.Context, inv *wire.Invocation) ([]byte, error
 		if errors.Is(err, lattice.ErrNoResponders) && a.current.Load() != v {
 			continue // updated in between
 		}
-		a.host.metrics.poolWait.WithLabelValues(string(a.id)).Observe(time.Since(start).Seconds())
+		begun := time.Now()
+		v.poolWait.Observe(begun.Sub(start).Seconds())
 		if err != nil {
 			return nil, fmt.Errorf("actor %s: %w", a.id, err)
 		}
 		payload, err := inst.Call(ctx, inv.Operation, inv.Msg)
+		a.took(time.Since(begun))
 		v.pool.Release(inst, err)
 		return payload, err
 	}

@@ -71,6 +71,7 @@ type Host struct {
 	guard     *supervisor.Guard
 	policy    *policy.Client // nil: no policy service
 
+	local        local
 	providerNATS providerNATS
 	issuer       *natsauth.HostIssuer // of the providers' credentials; nil: they get the host's
 	refusalLog   *rate.Limiter        // an attacker must not fill the log
@@ -199,6 +200,9 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 			return err
 		}
 		opened(h.guard.Close)
+	}
+	if err := h.openLocal(opened); err != nil {
+		return err
 	}
 	if err := h.watchState(ctx, opened); err != nil {
 		return err

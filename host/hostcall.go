@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/channel"
 	"github.com/weftlattice/weft/lattice/contract/logging"
 	"github.com/weftlattice/weft/lattice/contract/numbergen"
 	"github.com/weftlattice/weft/lattice/msgpack"
@@ -39,14 +40,15 @@ func (v *version) hostCall(ctx context.Context, binding, namespace, operation st
 		result, err := v.builtin(ctx, operation, payload)
 		return namespace, result, err
 	}
-	to, target, err := v.resolve(binding, namespace)
+	channel.Yield(ctx) // it waits, and others should not wait with it
+	to, target, route, err := v.resolve(binding, namespace)
 	if err != nil {
 		return "none", nil, err
 	}
 	if err := v.permitOut(ctx, to, operation); err != nil {
 		return target, nil, err
 	}
-	result, err := h.callOut(ctx, rpc.Call{Origin: wire.ActorEntity(v.actor.id), Target: to, Operation: operation, Payload: payload})
+	result, err := h.callOut(ctx, rpc.Call{Origin: wire.ActorEntity(v.actor.id), Target: to, Operation: operation, Payload: payload}, route)
 	return target, result, err
 }
 
@@ -56,14 +58,14 @@ var retryDelays = []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 
 
 // callOut makes a call, again when nobody was there to begin it. It waits as long as the actor's own caller, or the RPC
 // timeout when that did not say how long.
-func (h *Host) callOut(ctx context.Context, call rpc.Call) ([]byte, error) {
+func (h *Host) callOut(ctx context.Context, call rpc.Call, route wire.Route) ([]byte, error) {
 	if rpc.Patient(ctx) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, h.cfg.RPCTimeout)
 		defer cancel()
 	}
 	for attempt := 0; ; attempt++ {
-		result, err := h.client.Call(ctx, call)
+		result, err := h.callOnce(ctx, call, route)
 		if attempt == len(retryDelays) || !isNoResponders(err) {
 			return result, err
 		}
@@ -75,6 +77,22 @@ func (h *Host) callOut(ctx context.Context, call rpc.Call) ([]byte, error) {
 	}
 }
 
+// callOnce makes a call on this host where it can be, else over NATS.
+func (h *Host) callOnce(ctx context.Context, call rpc.Call, route wire.Route) ([]byte, error) {
+	if route == wire.AnyHost {
+		return h.client.Call(ctx, call)
+	}
+	result, err, done := h.callLocal(ctx, call, route == wire.LocalOnly)
+	switch {
+	case done:
+		return result, err
+	case route == wire.LocalOnly:
+		return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call " + call.Operation + " of", Entity: call.Target.PublicKey,
+			Detail: "it is not on this host, and the link says " + wire.RouteValue + "=" + string(wire.LocalOnly)}
+	}
+	return h.client.Call(ctx, call)
+}
+
 // isNoResponders reports whether this very call found nobody, rather than one that the target made.
 func isNoResponders(err error) bool {
 	var e *lattice.Error
@@ -82,32 +100,33 @@ func isNoResponders(err error) bool {
 }
 
 // resolve finds the entity that a guest means; target is its name for metrics.
-func (v *version) resolve(binding, namespace string) (to wire.Entity, target string, err error) {
+func (v *version) resolve(binding, namespace string) (to wire.Entity, target string, route wire.Route, err error) {
 	h := v.actor.host
 	if binding == "" {
 		binding = string(lattice.DefaultLink)
 	}
 	if link, ok := h.links.find(string(v.actor.id), namespace, binding); ok {
 		to := wire.Entity{PublicKey: link.ProviderID, LinkName: link.LinkName, ContractID: link.ContractID}
-		return to, h.links.nameOf(link.ProviderID), v.requireCapability(namespace)
+		route, _ := link.Route() // the provider says when it is none
+		return to, h.links.nameOf(link.ProviderID), route, v.requireCapability(namespace)
 	}
 	if id, err := lattice.ParseActorID(namespace); err == nil {
-		return wire.ActorEntity(id), "actor", nil
+		return wire.ActorEntity(id), "actor", wire.PreferLocal, nil
 	}
 	if id, ok := h.links.alias(namespace); ok {
-		return wire.ActorEntity(id), "actor", nil
+		return wire.ActorEntity(id), "actor", wire.PreferLocal, nil
 	}
 	if id, ok := h.links.byRef(namespace); ok {
-		return wire.ActorEntity(id), "actor", nil
+		return wire.ActorEntity(id), "actor", wire.PreferLocal, nil
 	}
 	if strings.Contains(namespace, ":") { // the form of a contract
 		if err := v.requireCapability(namespace); err != nil {
-			return to, "", err
+			return to, "", route, err
 		}
-		return to, "", &lattice.Error{Code: lattice.ErrUnlinked,
+		return to, "", route, &lattice.Error{Code: lattice.ErrUnlinked,
 			Detail: fmt.Sprintf("for %s on %s, link name %s; make one with: weft link put %s PROVIDER", namespace, h.cfg.Lattice, binding, v.actor.id)}
 	}
-	return to, "", &lattice.Error{Code: lattice.ErrNotFound, Op: "call", Entity: lattice.Printable(namespace),
+	return to, "", route, &lattice.Error{Code: lattice.ErrNotFound, Op: "call", Entity: lattice.Printable(namespace),
 		Detail: "Could not identify suitable target for invocation: no link, actor key or call alias"}
 }
 

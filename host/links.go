@@ -17,32 +17,40 @@ import (
 type links struct {
 	aliases store.Aliases
 	mu      sync.RWMutex
-	byID    map[string]wire.LinkDefinition // guarded by mu
-	claims  map[string]control.Claims      // by public key; guarded by mu
-	refs    map[string]string              // public keys by reference of a registry; guarded by mu
+	byID    map[string]wire.LinkDefinition    // guarded by mu
+	byNames map[linkNames]wire.LinkDefinition // the same, for host calls; guarded by mu
+	claims  map[string]control.Claims         // by public key; guarded by mu
+	refs    map[string]string                 // public keys by reference of a registry; guarded by mu
 }
 
+// linkNames identify a link, as its id does, which is a hash over them.
+type linkNames struct{ actor, contract, link string }
+
 func newLinks() *links {
-	return &links{byID: map[string]wire.LinkDefinition{}, claims: map[string]control.Claims{}, refs: map[string]string{}}
+	return &links{byID: map[string]wire.LinkDefinition{}, byNames: map[linkNames]wire.LinkDefinition{}, claims: map[string]control.Claims{},
+		refs: map[string]string{}}
 }
 
 func (l *links) put(def wire.LinkDefinition) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.byID[def.ID()] = def
+	l.byNames[linkNames{def.ActorID, def.ContractID, def.LinkName}] = def
 }
 
 func (l *links) del(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	def := l.byID[id]
 	delete(l.byID, id)
+	delete(l.byNames, linkNames{def.ActorID, def.ContractID, def.LinkName})
 }
 
 // find returns the link of an actor for a contract and a link name.
 func (l *links) find(actor, contract, link string) (wire.LinkDefinition, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	def, ok := l.byID[wire.LinkID(actor, contract, link)]
+	def, ok := l.byNames[linkNames{actor, contract, link}]
 	return def, ok
 }
 

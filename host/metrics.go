@@ -1,6 +1,7 @@
 package host
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -21,6 +22,9 @@ type metrics struct {
 	logDropped  *prometheus.CounterVec
 	healthy     *prometheus.GaugeVec
 	operations  operationNames
+
+	mu    sync.RWMutex
+	known map[instrumentKey]*instruments // guarded by mu
 }
 
 var latency = []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
@@ -47,6 +51,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		logDropped:  counter("weft_log_lines_dropped_total", "Log lines of actors above the rate that is kept.", "actor"),
 		healthy:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "weft_provider_healthy", Help: "1 when the provider's last health check passed."}, []string{"provider", "link"}),
 		operations:  operationNames{seen: map[string]map[string]bool{}},
+		known:       map[instrumentKey]*instruments{},
 	}
 	reg.MustRegister(m.healthy)
 	return m
@@ -61,10 +66,41 @@ func codeName(err error) string {
 }
 
 func (m *metrics) invoked(actor, operation string, took time.Duration, err error) {
-	operation = m.operations.bound(actor, operation)
-	m.invocations.WithLabelValues(actor, operation, codeName(err)).Inc()
-	m.duration.WithLabelValues(actor, operation).Observe(took.Seconds())
+	i := m.invocation(actor, operation)
+	if err == nil {
+		i.ok.Inc()
+	} else {
+		m.invocations.WithLabelValues(actor, i.operation, codeName(err)).Inc()
+	}
+	i.duration.Observe(took.Seconds())
 	m.refused(err)
+}
+
+// instruments are those of one actor's operation, found once.
+type instruments struct {
+	operation string // bounded
+	ok        prometheus.Counter
+	duration  prometheus.Observer
+}
+
+type instrumentKey struct{ actor, operation string }
+
+func (m *metrics) invocation(actor, operation string) *instruments {
+	key := instrumentKey{actor, operation}
+	m.mu.RLock()
+	i := m.known[key]
+	m.mu.RUnlock()
+	if i != nil {
+		return i
+	}
+	bound := m.operations.bound(actor, operation)
+	i = &instruments{operation: bound, ok: m.invocations.WithLabelValues(actor, bound, codeName(nil)), duration: m.duration.WithLabelValues(actor, bound)}
+	if bound == operation { // else callers could fill the table
+		m.mu.Lock()
+		m.known[key] = i
+		m.mu.Unlock()
+	}
+	return i
 }
 
 func (m *metrics) called(actor, target, operation string, took time.Duration, err error) {
@@ -93,6 +129,9 @@ func (m *metrics) forget(actor string) {
 	m.poolWait.DeletePartialMatch(by)
 	m.logDropped.DeletePartialMatch(by)
 	m.operations.forget(actor)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.known, func(k instrumentKey, _ *instruments) bool { return k.actor == actor })
 }
 
 // maxOperations bounds the label "operation" per actor, since callers choose it.

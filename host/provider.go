@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/weftlattice/weft/host/internal/supervisor"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/channel"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/policy"
@@ -64,9 +65,12 @@ type provider struct {
 	kick    chan struct{}   // makes the next health check come at once
 	extra   map[string]bool // actors whose link the last check found too much; owned by the checks
 
-	mu      sync.Mutex
-	state   supervisor.State // guarded by mu
-	healthy bool             // guarded by mu
+	channel channel.Group // to the process
+
+	mu        sync.Mutex
+	state     supervisor.State // guarded by mu
+	healthy   bool             // guarded by mu
+	channelID string           // of the credentials that the process has; guarded by mu
 }
 
 // builtin finds a provider that comes with the binary, by "builtin://NAME" or the bare name.
@@ -146,6 +150,7 @@ func (h *Host) startProviderErr(ctx context.Context, r control.StartProviderRequ
 		OnState: p.onState, Logger: h.log.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
 	})
 	if err != nil {
+		p.closeChannel()
 		h.dropProvider(p)
 		return fmt.Errorf("start provider %s: %w", r.ProviderRef, err)
 	}
@@ -177,6 +182,7 @@ func (h *Host) stopProvider(ctx context.Context, p *provider) error {
 	end()
 	p.checks.Wait()
 	err := process.Stop(ctx)
+	p.closeChannel()
 	h.dropProvider(p)
 	return err
 }
@@ -213,6 +219,7 @@ func (p *provider) hostData() []byte {
 		ProviderKey: string(p.id), InvocationSeed: c.Cluster.Seed(), InstanceID: p.instanceID,
 		LinkDefinitions: p.host.links.of(p.id, p.link), ClusterIssuers: p.host.verifier.Issuers(), ConfigJSON: p.config,
 		DefaultRPCTimeoutMS: uint64(c.RPCTimeout.Milliseconds()), StructuredLogging: c.StructuredLogging,
+		Channel: p.offerChannel(),
 	}.Encode()
 }
 

@@ -29,6 +29,7 @@ const (
 type grant struct {
 	link    Link
 	def     wire.LinkDefinition
+	route   wire.Route
 	settled chan struct{}  // closed when the provider has taken or refused the link
 	err     error          // why it refused; written before settled is closed
 	calls   sync.WaitGroup // Add only under table.mu while the grant is in the table
@@ -40,9 +41,12 @@ type grant struct {
 func newGrant(def wire.LinkDefinition) *grant {
 	values := make(Values, len(def.Values))
 	for k, v := range def.Values {
-		values[k] = v
+		if !strings.HasPrefix(k, wire.ReservedValues) {
+			values[k] = v
+		}
 	}
-	return &grant{def: def, settled: make(chan struct{}), link: Link{Actor: lattice.ActorID(def.ActorID),
+	route, _ := def.Route()
+	return &grant{def: def, route: route, settled: make(chan struct{}), link: Link{Actor: lattice.ActorID(def.ActorID),
 		Name: lattice.LinkName(def.LinkName), Contract: def.ContractID, Values: values}}
 }
 
@@ -99,14 +103,15 @@ func unlinked(actor string) error {
 	return &lattice.Error{Code: lattice.ErrUnlinked, Detail: "unlinked actor: '" + lattice.Printable(actor) + "'"}
 }
 
-// contract returns the contract under which an actor is linked, also while its link is being put.
-func (t *table) contract(actor lattice.ActorID) (string, bool) {
+// target returns the contract under which an actor is linked and the way that calls to it take, also while its link is
+// being put.
+func (t *table) target(actor lattice.ActorID) (contract string, route wire.Route, ok bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	if g := t.grants[actor]; g != nil {
-		return g.link.Contract, true
+		return g.link.Contract, g.route, true
 	}
-	return "", false
+	return "", "", false
 }
 
 // states lists the settled links, in the order of their actors.
@@ -175,10 +180,14 @@ func (t *table) settle(ctx context.Context, before, next *grant) {
 	t.grants[next.link.Actor] = next
 	t.mu.Unlock()
 
-	var err error
-	if before == nil {
+	_, err := next.def.Route()
+	switch {
+	case err != nil && before != nil:
+		err = errors.Join(err, t.remove(ctx, before))
+	case err != nil: // nothing for the provider
+	case before == nil:
 		err = t.guard(ctx, "put link", func(ctx context.Context) error { return t.provider.PutLink(ctx, next.link) })
-	} else {
+	default:
 		err = t.revise(ctx, before, next)
 	}
 	log := t.log.With(lattice.LogActor, next.link.Actor, lattice.LogContract, next.link.Contract)

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/heap"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -58,6 +59,7 @@ func Main(info Info, factory Factory) int {
 			info.Name, info.Version, info.Description, info.Contract, os.Args[0])
 		return ExitUsage
 	}
+	heap.Room(heap.DefaultRoom)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	context.AfterFunc(ctx, stop) // from now on a signal has its default effect

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/channel"
 	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -45,6 +46,10 @@ type process struct {
 	server   *rpc.Server
 	conn     natsconn.Config // how nc was made; asks login
 	login    atomic.Pointer[natsconn.Login]
+	serving  atomic.Pointer[rpc.Subscription] // nil until the intake is open
+	uplink   *uplink                          // nil where the host offers none
+	access   *wire.Channel
+	timeout  time.Duration
 	quit     context.CancelFunc // ends the process in order
 
 	subs   []*nats.Subscription
@@ -74,6 +79,7 @@ func newProcess(ctx context.Context, info Info, hd wire.HostData, log *slog.Logg
 	if p.nc, err = natsconn.Connect(ctx, first); err != nil {
 		return nil, err
 	}
+	p.access, p.timeout = hd.Channel, timeout
 	large := rpc.NewBudget(0)
 	p.client = rpc.NewClient(p.nc, rpc.ClientConfig{Lattice: p.lattice, HostID: hd.HostID, Cluster: cluster, Timeout: timeout, Budget: large})
 	p.verifier = signing.NewVerifier(append([]string{cluster.Public()}, hd.ClusterIssuers...)...)
@@ -122,10 +128,14 @@ func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) erro
 		p.links.put(ctx, def)
 	}
 	p.loop.Go(p.handleLinks)
-	_, err := p.server.Serve(rpc.Endpoint{Target: wire.ProviderEntity(p.id, p.info.Contract, p.link),
+	sub, err := p.server.Serve(rpc.Endpoint{Target: wire.ProviderEntity(p.id, p.info.Contract, p.link),
 		Subject: subject.Provider(p.lattice, p.id, p.link), Queue: subject.ProviderQueue, Limit: p.info.Limit, Handler: p.handle})
 	if err != nil {
 		return err
+	}
+	p.serving.Store(sub)
+	if p.access != nil {
+		p.uplink = openUplink(*p.access, channel.Config{Handler: p.serveLocal, MaxBytes: rpc.DefaultMaxBytes, Logger: p.log}, p.log)
 	}
 	for _, s := range []struct {
 		subject string
@@ -163,6 +173,7 @@ func (p *process) stop(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("shut down provider: %w", err))
 		}
 	}
+	p.uplink.close(ctx) // after the provider, whose last calls may take that way
 	errs = append(errs, natsconn.Close(ctx, p.nc))
 	return errors.Join(errs...)
 }
@@ -243,24 +254,74 @@ func (p *process) handle(ctx context.Context, inv *wire.Invocation) ([]byte, err
 	return p.provider.Handle(ctx, Call{Actor: g.link.Actor, Operation: inv.Operation, Payload: inv.Msg, Link: g.link})
 }
 
+// serveLocal serves an invocation that came from the host itself, over the local channel.
+func (p *process) serveLocal(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+	sub := p.serving.Load()
+	if sub == nil || inv.Target.LinkName != string(p.link) {
+		return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: lattice.Printable(inv.Target.PublicKey), Detail: "not served over this channel"}
+	}
+	return sub.Serve(ctx, inv)
+}
+
 // Call is the Invoker of the provider.
 func (p *process) Call(ctx context.Context, actor lattice.ActorID, operation string, payload []byte) ([]byte, error) {
-	contract, ok := p.links.contract(actor)
-	if !ok {
-		return nil, unlinked(string(actor))
+	call, route, err := p.address(actor, operation, Request{Payload: payload})
+	if err != nil {
+		return nil, err
 	}
-	return p.client.Call(ctx, rpc.Call{Origin: wire.ProviderEntity(p.id, contract, p.link), Target: wire.ActorEntity(actor),
-		Operation: operation, Payload: payload})
+	if result, err, done := p.callLocal(ctx, &call, route); done {
+		return result, err
+	}
+	return p.client.Call(ctx, call)
 }
 
 // Open is the Invoker of the provider.
 func (p *process) Open(ctx context.Context, actor lattice.ActorID, operation string, r Request) (*rpc.Answer, error) {
-	contract, ok := p.links.contract(actor)
-	if !ok {
-		return nil, unlinked(string(actor))
+	call, route, err := p.address(actor, operation, r)
+	if err != nil {
+		return nil, err
 	}
-	return p.client.Open(ctx, rpc.Call{Origin: wire.ProviderEntity(p.id, contract, p.link), Target: wire.ActorEntity(actor),
-		Operation: operation, Payload: r.Payload, Body: r.Body, BodyLength: r.BodyLength, Timeout: r.Timeout})
+	if result, err, done := p.callLocal(ctx, &call, route); err != nil {
+		return nil, err
+	} else if done {
+		return rpc.NewAnswer(result), nil
+	}
+	return p.client.Open(ctx, call)
+}
+
+func (p *process) address(actor lattice.ActorID, operation string, r Request) (rpc.Call, wire.Route, error) {
+	contract, route, ok := p.links.target(actor)
+	if !ok {
+		return rpc.Call{}, "", unlinked(string(actor))
+	}
+	return rpc.Call{Origin: wire.ProviderEntity(p.id, contract, p.link), Target: wire.ActorEntity(actor), Operation: operation,
+		Payload: r.Payload, Body: r.Body, BodyLength: r.BodyLength, Timeout: r.Timeout}, route, nil
+}
+
+// callLocal makes a call over the channel when the actor runs on the host and the link permits. It reports false when the
+// call has not begun there and may be made over NATS.
+func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Route) (result []byte, err error, done bool) {
+	actor := lattice.ActorID(call.Target.PublicKey)
+	stay := route == wire.LocalOnly
+	switch {
+	case route == wire.AnyHost:
+		return nil, nil, false
+	case p.uplink.serves(actor):
+		timeout := p.timeout
+		if call.Timeout > 0 {
+			timeout = call.Timeout
+		}
+		result, err = p.uplink.group.Call(ctx, &channel.Call{Origin: call.Origin, Target: call.Target, Operation: call.Operation,
+			Payload: call.Payload, Body: call.Body, BodyLength: call.BodyLength, Stay: stay || call.Body != nil}, timeout)
+		if stay || call.Body != nil || !channel.Elsewhere(err) {
+			return result, err, true
+		}
+		return nil, nil, false
+	case stay:
+		return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call " + call.Operation + " of", Entity: string(actor),
+			Detail: "it is not on this host, and the link says " + wire.RouteValue + "=" + string(wire.LocalOnly)}, true
+	}
+	return nil, nil, false
 }
 
 func (p *process) answerHealth(msg *nats.Msg) {

@@ -1,7 +1,12 @@
 package main
 
-import "os"
+import (
+	"os"
+
+	"github.com/weftlattice/weft/lattice/heap"
+)
 
 func main() {
+	heap.Room(heap.DefaultRoom)
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

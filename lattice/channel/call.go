@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -39,9 +40,15 @@ func (u unbegun) Unwrap() error { return u.error }
 
 // Unbegun reports whether the other end has certainly not begun the call, so that it may be made again elsewhere.
 func Unbegun(err error) bool {
+	if err == nil {
+		return false
+	}
 	var u unbegun
 	return errors.As(err, &u)
 }
+
+// Elsewhere reports whether the call was turned away for want of somebody to serve it, so that it should be made elsewhere.
+func Elsewhere(err error) bool { return Unbegun(err) && lattice.CodeOf(err) == lattice.ErrNoResponders }
 
 func callError(call *Call, code lattice.Code, detail string, cause error) error {
 	e := &lattice.Error{Code: code, Op: "call", Detail: detail, Err: cause}
@@ -60,14 +67,14 @@ func downError(call *Call) error {
 // ErrCanceled, ErrBusy when the window is full, ErrTooLarge, ErrNoResponders when the connection is down, and ErrUnavailable
 // when it goes down during the call. See also Unbegun and Lost.
 func (c *Conn) Call(ctx context.Context, call *Call, timeout time.Duration) ([]byte, error) {
-	if uint64(len(call.Payload)) > c.cfg.MaxBytes {
-		return nil, callError(call, lattice.ErrTooLarge, fmt.Sprintf("request of %d bytes, limit %d", len(call.Payload), c.cfg.MaxBytes), nil)
+	if size := call.size(); size > c.cfg.MaxBytes {
+		return nil, callError(call, lattice.ErrTooLarge, fmt.Sprintf("request of %d bytes, limit %d", size, c.cfg.MaxBytes), nil)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, unbegun{contextError(call, err)}
 	}
-	if d, ok := ctx.Deadline(); ok {
-		timeout = min(timeout, time.Until(d))
+	if d, ok := ctx.Deadline(); ok { // which counts instead
+		timeout = time.Until(d)
 	}
 	s := slots.Get().(*slot)
 	if err := c.send(ctx, s, call, timeout); err != nil {
@@ -102,6 +109,9 @@ func contextError(call *Call, err error) error {
 	}
 	return callError(call, lattice.ErrCanceled, "", nil)
 }
+
+// size is the length of the whole payload.
+func (c *Call) size() uint64 { return uint64(len(c.Payload)) + uint64(c.BodyLength) }
 
 // send gives the call a slot and writes its frames.
 func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Duration) error {
@@ -142,10 +152,18 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 		tc = &t
 		flags |= flagTrace
 	}
+	if call.Stay {
+		flags |= flagStay
+	}
 	first := call.Payload
-	if len(first) > segment {
-		first = first[:segment/2] // leaves room for the head
+	if len(first) > segment { // which leaves room for the head
+		first = first[:segment]
+	}
+	if uint64(len(first)) < call.size() {
 		flags |= flagMore
+	}
+	if call.Body != nil {
+		s.deadline = now() + maxLeft
 	}
 	start := len(w.buf)
 	b := begin(w.buf, kindRequest, flags, s.stream, id)
@@ -154,7 +172,7 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 		b = r.append(b)
 	}
 	if flags&flagMore != 0 {
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(call.Payload)))
+		b = binary.LittleEndian.AppendUint32(b, uint32(call.size()))
 	}
 	w.buf = end(append(b, first...), start)
 	w.added()
@@ -164,6 +182,34 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 	w.flush(true)
 	if flags&flagMore != 0 {
 		c.more(ctx, stream, 0, call.Payload[len(first):])
+	}
+	if call.Body == nil {
+		return nil
+	}
+	err := c.pass(ctx, s, call)
+	w.mu.Lock()
+	s.deadline = now() + timeout
+	w.mu.Unlock()
+	if err != nil && !c.abandon(s) {
+		<-s.done // it was over already
+		s.payload, s.err = nil, nil
+	}
+	return err
+}
+
+// pass sends the body of a call on, as long as somebody waits for the answer.
+func (c *Conn) pass(ctx context.Context, s *slot, call *Call) error {
+	buf := make([]byte, segment)
+	for left := call.BodyLength; left > 0 && len(s.done) == 0 && ctx.Err() == nil; {
+		n, err := io.ReadFull(call.Body, buf[:min(int64(len(buf)), left)])
+		if err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		left -= int64(n)
+		c.more(ctx, s.stream, 0, buf[:n])
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
@@ -114,12 +116,15 @@ func TestWhatTravelsWithACall(t *testing.T) {
 		tc := trace.New()
 		tc.State = "vendor=1"
 		call := request([]byte("x"))
+		call.Stay = true
 		seen := make(chan error, 1)
 		a, _ := pair(t, channel.Config{}, channel.Config{Inline: inline, Handler: func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
 			got, ok := trace.From(ctx)
 			deadline, _ := ctx.Deadline()
 			left := time.Until(deadline)
 			switch {
+			case !channel.Stays(ctx):
+				seen <- errors.New("that the call is for here only got lost")
 			case inv.Origin != call.Origin || inv.Target != call.Target || inv.Operation != call.Operation || string(inv.Msg) != "x":
 				seen <- fmt.Errorf("invocation %+v", inv)
 			case !ok || got.TraceID != tc.TraceID || got.SpanID == tc.SpanID || got.State != tc.State || got.Flags != tc.Flags:
@@ -503,4 +508,39 @@ func TestGroupSpreadsCallsAndSurvivesALoss(t *testing.T) {
 	if _, err := g.Call(t.Context(), request([]byte("x")), patience); err != nil || !g.Up() {
 		t.Fatal(err)
 	}
+}
+
+func TestABodyIsPassedOnAsItComes(t *testing.T) {
+	both(t, func(t *testing.T, inline bool) {
+		a, _ := pair(t, channel.Config{}, channel.Config{Handler: echo, Inline: inline})
+		body := bytes.Repeat([]byte("0123456789"), 100_000)
+		call := request([]byte("head"))
+		call.Body, call.BodyLength = bytes.NewReader(body), int64(len(body))
+		got, err := a.Call(t.Context(), call, patience)
+		if err != nil || !bytes.Equal(got, append([]byte("head"), body...)) {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+		broken := errors.New("broken")
+		call.Body = io.MultiReader(bytes.NewReader(body[:1000]), iotest.ErrReader(broken))
+		if _, err := a.Call(t.Context(), call, patience); !errors.Is(err, broken) {
+			t.Fatalf("got %v, want the body's error", err)
+		}
+		call.Body = bytes.NewReader(body[:1000])
+		if _, err := a.Call(t.Context(), call, patience); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Fatalf("got %v for a body that is too short", err)
+		}
+		r, w := io.Pipe() // takes longer than the timeout, which counts from the end of the body
+		go func() {
+			defer w.Close()
+			start := time.Now()
+			for i := range 4 {
+				_, _ = w.Write(body[:250_000])
+				<-time.After(time.Until(start.Add(time.Duration(i+1) * 400 * time.Millisecond)))
+			}
+		}()
+		call.Body = r
+		if got, err := a.Call(t.Context(), call, time.Second); err != nil || len(got) != len(body)+4 {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+	})
 }

@@ -45,6 +45,11 @@ type Call struct {
 	Origin, Target wire.Entity
 	Operation      string
 	Payload        []byte // may be used again when the call has returned
+	// Body follows Payload, when it is not nil: exactly BodyLength bytes, read once and sent on as they come. An error of the
+	// body is the call's, as it is, and the timeout counts from when it has been read.
+	Body       io.Reader
+	BodyLength int64
+	Stay       bool // when it can not be served at once, the caller will not try elsewhere, see Stays
 }
 
 // Conn is one connection. It is safe for concurrent use. Close it when it is no longer needed, also after it has failed.
@@ -72,7 +77,7 @@ type Conn struct {
 	served  []atomic.Pointer[served] // by the lower half of the stream
 	known   []*knownRoute            // used by the reader only
 	partial map[uint64]*partial      // used by the reader only
-	held    int64                    // bytes of partial; used by the reader only
+	held    atomic.Int64             // bytes of large payloads that are coming in or being served
 
 	reader atomic.Pointer[worker] // has the role
 	idleMu sync.Mutex

@@ -17,6 +17,7 @@ type callContext struct {
 	deadline time.Time
 	trace    trace.Context
 	traced   bool
+	stay     bool
 
 	mu    sync.Mutex
 	done  chan struct{}  // guarded by mu; made when somebody asks
@@ -47,10 +48,11 @@ func (c *callContext) Err() error {
 	return c.err
 }
 
-type yieldKey struct{}
+// callKey is the key under which a served call's context finds itself.
+type callKey struct{}
 
 func (c *callContext) Value(key any) any {
-	if key == (yieldKey{}) {
+	if key == (callKey{}) {
 		return c
 	}
 	if c.traced && trace.IsKey(key) {
@@ -101,7 +103,13 @@ func (c *callContext) cancel(err error) {
 // Yield tells that a served call is about to wait for something: others that come over its connection need not wait with
 // it. A handler calls it with its context or one made from it; elsewhere it does nothing.
 func Yield(ctx context.Context) {
-	if c, ok := ctx.Value(yieldKey{}).(*callContext); ok && c.worker != nil {
+	if c, ok := ctx.Value(callKey{}).(*callContext); ok && c.worker != nil {
 		c.worker.handOver(c.serial)
 	}
+}
+
+// Stays reports whether a served call, whose context ctx is, will not be tried elsewhere when it is turned away.
+func Stays(ctx context.Context) bool {
+	c, ok := ctx.Value(callKey{}).(*callContext)
+	return ok && c.stay
 }

@@ -45,6 +45,7 @@ const (
 	flagError    = 1 << 3 // response: the call failed
 	flagUnbegun  = 1 << 4 // response: and has certainly not begun
 	flagResponse = 1 << 5 // data: of a response
+	flagStay     = 1 << 6 // request: its caller will not try elsewhere
 )
 
 // header is a frame's.

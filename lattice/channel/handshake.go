@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/wire"
 )
 
 // The handshake. The dialer sends its magic, the id of its credentials and a nonce; the listener answers with a nonce and
@@ -26,17 +27,7 @@ const (
 )
 
 // Credentials let one process dial a Listener. The secret must reach it by a way that nobody else can read.
-type Credentials struct {
-	Socket string `json:"socket"` // path of a Unix socket
-	ID     string `json:"id"`     // says which secret is meant; 32 hex digits
-	Secret string `json:"secret"` // 64 hex digits
-}
-
-// String does not tell the secret.
-func (c Credentials) String() string { return c.Socket + " as " + c.ID }
-
-// GoString is String.
-func (c Credentials) GoString() string { return c.String() }
+type Credentials = wire.Channel
 
 func newCredentials(socket string) Credentials {
 	var b [idBytes + sha256.Size]byte
@@ -44,7 +35,7 @@ func newCredentials(socket string) Credentials {
 	return Credentials{Socket: socket, ID: hex.EncodeToString(b[:idBytes]), Secret: hex.EncodeToString(b[idBytes:])}
 }
 
-func (c Credentials) bytes() (id, secret []byte, err error) {
+func decode(c Credentials) (id, secret []byte, err error) {
 	id, err1 := hex.DecodeString(c.ID)
 	secret, err2 := hex.DecodeString(c.Secret)
 	if err1 != nil || err2 != nil || len(id) != idBytes || len(secret) != sha256.Size {
@@ -65,7 +56,7 @@ var errProof = errors.New("the other process does not know the secret")
 
 // Dial connects to a Listener and proves who it is.
 func Dial(c Credentials) (net.Conn, error) {
-	id, secret, err := c.bytes()
+	id, secret, err := decode(c)
 	if err != nil {
 		return nil, err
 	}

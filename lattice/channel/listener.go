@@ -68,7 +68,7 @@ func Listen(base string, log *slog.Logger) (*Listener, error) {
 // Offer makes credentials for one process. accept gets each connection that it opens, and owns it; it must not block.
 func (l *Listener) Offer(accept func(net.Conn)) Credentials {
 	c := newCredentials(l.path)
-	_, secret, _ := c.bytes()
+	_, secret, _ := decode(c)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.offers[c.ID] = offer{secret: secret, accept: accept}

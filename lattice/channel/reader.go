@@ -58,8 +58,8 @@ func (in *input) fill(read func([]byte) (int, error)) error {
 
 // States of a worker; the rest of its state is the serial of the call.
 const (
-	reading = 0 // or parked
-	inline  = 1 // serves a call that it has read; the role may be taken away
+	reading  = 0 // or parked
+	inline   = 1 // serves a call that it has read; the role may be taken away
 	relieved = 2 // the role was taken away
 
 	stateBits = 2

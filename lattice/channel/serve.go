@@ -18,6 +18,8 @@ type served struct {
 	stream  uint32
 	route   *knownRoute
 	payload []byte
+	left    time.Duration
+	held    int64 // of a large payload
 }
 
 // knownRoute is a route that the peer has told, with the decision about it.
@@ -34,8 +36,8 @@ type partial struct {
 	total   int
 }
 
-// maxHeld bounds the bytes of payloads that are coming in, per connection.
-const maxHeld = 256 << 20
+// maxHeld bounds the bytes of large payloads that are coming in or being served, per connection.
+const maxHeld = 160 << 20
 
 func (c *Conn) learn(h header, body []byte) error {
 	if int(h.code) != len(c.known) || len(c.known) >= maxRoutes {
@@ -80,8 +82,9 @@ func (c *Conn) requested(w *worker, h header, body []byte) (kept bool, err error
 	if int(uint16(h.stream)) >= len(c.served) {
 		return true, malformed("stream %d beyond the window", h.stream)
 	}
-	s := &served{stream: h.stream, payload: payload}
+	s := &served{stream: h.stream, payload: payload, left: head.left}
 	s.deadline, s.trace, s.traced = time.Now().Add(head.left), head.trace, head.traced
+	s.stay = h.flags&flagStay != 0
 	switch {
 	case head.route != nil:
 		s.route = c.decide(head.route)
@@ -137,6 +140,10 @@ func (c *Conn) serve(w *worker, inv *wire.Invocation, s *served) {
 	payload, err := c.guarded(s, inv)
 	c.served[uint16(s.stream)].CompareAndSwap(s, nil)
 	c.serving.Add(-1)
+	if s.held > 0 {
+		s.payload, inv.Msg = nil, nil
+		c.held.Add(-s.held)
+	}
 	if err == nil && uint64(len(payload)) > c.cfg.MaxBytes {
 		err = &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", len(payload), c.cfg.MaxBytes)}
 	}
@@ -225,10 +232,10 @@ func (c *Conn) responded(h header, body []byte) error {
 
 // hold keeps the first part of a payload; false when there is no room for it.
 func (c *Conn) hold(stream uint32, response bool, p *partial, first []byte) bool {
-	if c.held+int64(p.total) > maxHeld || c.partial[partialKey(stream, response)] != nil {
+	if c.held.Load()+int64(p.total) > maxHeld || c.partial[partialKey(stream, response)] != nil {
 		return false
 	}
-	c.held += int64(p.total)
+	c.held.Add(int64(p.total))
 	p.payload = append(make([]byte, 0, p.total), first...)
 	c.partial[partialKey(stream, response)] = p
 	return true
@@ -237,7 +244,7 @@ func (c *Conn) hold(stream uint32, response bool, p *partial, first []byte) bool
 // drop forgets a request whose caller gave up before all of it was sent.
 func (c *Conn) drop(stream uint32, p *partial) {
 	delete(c.partial, partialKey(stream, false))
-	c.held -= int64(p.total)
+	c.held.Add(-int64(p.total))
 }
 
 func partialKey(stream uint32, response bool) uint64 {
@@ -262,12 +269,13 @@ func (c *Conn) continued(w *worker, h header, body []byte) (kept bool, err error
 		return true, nil
 	}
 	delete(c.partial, key)
-	c.held -= int64(p.total)
 	if p.call == nil {
+		c.held.Add(-int64(p.total))
 		c.answered(p.header, p.payload, true)
 		return true, nil
 	}
-	p.call.payload = p.payload
+	p.call.payload, p.call.held = p.payload, int64(p.total)
+	p.call.deadline = time.Now().Add(p.call.left)
 	c.register(p.call)
 	c.start(job{call: p.call}) // large ones are not quick
 	return true, nil

@@ -146,7 +146,7 @@ func (c *Client) Open(ctx context.Context, call Call) (a *Answer, err error) {
 	w := c.enter()
 	err = c.exchange(ctx, w, call, func(ctx context.Context, payload []byte, large *object) error {
 		if large == nil {
-			a = &Answer{Reader: bytes.NewReader(payload), length: int64(len(payload))}
+			a = NewAnswer(payload)
 			return nil
 		}
 		if err := c.cfg.Budget.acquire(ctx, "response", windowBytes); err != nil {
@@ -170,6 +170,11 @@ type Answer struct {
 	budget *Budget
 	held   int64
 	way    *way // stays until the answer is closed
+}
+
+// NewAnswer is an answer that is all in memory.
+func NewAnswer(payload []byte) *Answer {
+	return &Answer{Reader: bytes.NewReader(payload), length: int64(len(payload))}
 }
 
 // Len is the length of the whole payload.

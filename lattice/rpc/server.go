@@ -92,7 +92,7 @@ type Subscription struct {
 
 	mu      sync.Mutex
 	intakes []*intake // one, but for moments in which it moves to another connection; guarded by mu
-	drained bool      // no more intakes; guarded by mu
+	drained bool      // no more intakes, nor calls by Serve; guarded by mu
 }
 
 // Serve starts to serve an endpoint. When it returns, the NATS server knows of the subscription.
@@ -150,9 +150,13 @@ func (sub *Subscription) receive(msg *nats.Msg) {
 func (sub *Subscription) busy(msg *nats.Msg) {
 	inv, err := wire.DecodeInvocation(msg.Data)
 	if err == nil {
-		err = &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d calls in progress, none more admitted", sub.limit.Load())}
+		err = sub.full()
 	}
 	sub.server.answer(sub.server.ctx, msg, inv, nil, 0, err)
+}
+
+func (sub *Subscription) full() error {
+	return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d calls in progress, none more admitted", sub.limit.Load())}
 }
 
 func (sub *Subscription) serve(msg *nats.Msg) {
@@ -185,7 +189,7 @@ func (sub *Subscription) serve(msg *nats.Msg) {
 			payload, err = sub.handle(withTrace(ctx, inv, msg.Header), inv)
 			sub.server.gate.leave()
 		}
-		if notBegun(err) && !room.begun() {
+		if NotBegun(err) && !room.begun() {
 			sub.server.seen.remove(id) // so that it may be delivered again
 		}
 	}
@@ -215,8 +219,8 @@ func (sub *Subscription) complete(ctx context.Context, room *reservation, inv *w
 	return err
 }
 
-// notBegun reports whether a handler turned the call away without doing anything for it.
-func notBegun(err error) bool {
+// NotBegun reports whether a handler turned the call away without doing anything for it.
+func NotBegun(err error) bool {
 	var e *lattice.Error
 	return err != nil && lattice.CodeOf(err).Retryable() && (!errors.As(err, &e) || !e.Remote)
 }

@@ -27,7 +27,9 @@ func ProviderEntity(id lattice.ProviderID, contract string, link lattice.LinkNam
 }
 
 // IsActor reports whether the entity's key is a module key.
-func (e Entity) IsActor() bool { return strings.HasPrefix(strings.ToUpper(e.PublicKey), "M") }
+func (e Entity) IsActor() bool {
+	return e.PublicKey != "" && (e.PublicKey[0] == 'M' || e.PublicKey[0] == 'm')
+}
 
 var (
 	contractPath = strings.NewReplacer(":", "/", " ", "_")

@@ -30,6 +30,8 @@ type HostData struct {
 	// LogLevel stays empty: providers on wasmbus-rpc up to 0.15 ignore RUST_LOG once it is set.
 	LogLevel   string     `json:"log_level,omitempty"`
 	OtelConfig OtelConfig `json:"otel_config"`
+	// Channel is where weft's own providers find their host's local socket; nil where there is none. Others ignore it.
+	Channel *Channel `json:"weft_channel,omitempty"`
 }
 
 // OtelConfig must be present for providers of the 0.82 SDK; its members may be null.
@@ -37,6 +39,19 @@ type OtelConfig struct {
 	TracesExporter       *string `json:"traces_exporter"`
 	ExporterOTLPEndpoint *string `json:"exporter_otlp_endpoint"`
 }
+
+// Channel lets a provider open the local channel to its host, see package channel. The secret is one: never log it.
+type Channel struct {
+	Socket string `json:"socket"` // path of a Unix socket
+	ID     string `json:"id"`     // says which secret is meant; 32 hex digits
+	Secret string `json:"secret"` // 64 hex digits
+}
+
+// String does not tell the secret.
+func (c Channel) String() string { return c.Socket + " as " + c.ID }
+
+// GoString is String.
+func (c Channel) GoString() string { return c.String() }
 
 // MaxHostDataBytes bounds the line a provider reads.
 const MaxHostDataBytes = 16 << 20

@@ -3,9 +3,11 @@ package wire
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"github.com/vmihailenco/msgpack/v5"
+	"github.com/weftlattice/weft/lattice"
 )
 
 // LinkDefinition grants an actor the use of a provider under a contract and a link name, with the values that
@@ -39,6 +41,39 @@ func (l LinkDefinition) Equal(o LinkDefinition) bool {
 		}
 	}
 	return true
+}
+
+// RouteValue is the link value that says which way calls over the link take. Values whose names begin with ReservedValues
+// are weft's own: providers do not see them.
+const (
+	RouteValue     = ReservedValues + "route"
+	ReservedValues = "weft."
+)
+
+// Route is which way the calls of a link take when both ends may be on one host.
+type Route string
+
+// The routes of a link.
+const (
+	// PreferLocal stays on the host where somebody is free to serve the call, and goes over NATS otherwise. The default.
+	PreferLocal Route = "prefer-local"
+	// LocalOnly never leaves the host: a call that nobody there can serve fails.
+	LocalOnly Route = "local-only"
+	// AnyHost always goes over NATS, so that all hosts share the calls.
+	AnyHost Route = "any"
+)
+
+// Route reads RouteValue. Anything but a route is lattice.ErrInvalid, and PreferLocal.
+func (l LinkDefinition) Route() (Route, error) {
+	switch r := Route(l.Values[RouteValue]); r {
+	case "":
+		return PreferLocal, nil
+	case PreferLocal, LocalOnly, AnyHost:
+		return r, nil
+	default:
+		return PreferLocal, &lattice.Error{Code: lattice.ErrInvalid, Op: "read link value", Entity: RouteValue,
+			Detail: fmt.Sprintf("%q; want %s, %s or %s", lattice.Printable(string(r)), PreferLocal, LocalOnly, AnyHost)}
+	}
 }
 
 // Encode returns the definition as msgpack. Values is always present.

@@ -1,0 +1,274 @@
+package host
+
+import (
+	"context"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/channel"
+	"github.com/weftlattice/weft/lattice/rpc"
+	"github.com/weftlattice/weft/lattice/subject"
+	"github.com/weftlattice/weft/lattice/trace"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// Calls between parts of one host go over no network and need no signature: between an actor and a provider over the
+// provider's channel, between two actors as a function call. They pass the same gate (rpc.Subscription.Serve) as calls over
+// NATS, and so the same checks, limits, metrics and errors. See RATIONALE.md, "Why a local channel?".
+
+// maxChannels bounds the connections of one provider process.
+const maxChannels = 64
+
+// slowCall is how long the calls of an actor take on average from where on they are not served on the goroutine that reads
+// a channel.
+const slowCall = 200 * time.Microsecond
+
+// maxNested bounds how deep actors of this host call each other as functions. Deeper ones go over NATS, where nothing is
+// kept on a stack.
+const maxNested = 16
+
+// local is the host's end of all channels.
+type local struct {
+	listener *channel.Listener // nil: there are none
+	conns    sync.WaitGroup
+	company  atomic.Int64 // when another host gave a sign of life, in Unix seconds
+
+	mu     sync.Mutex
+	change chan struct{} // closed when the set of served actors changes; guarded by mu
+}
+
+// openLocal listens for the channels of providers. A host that can not goes on without: calls go over NATS.
+func (h *Host) openLocal(opened func(func(context.Context) error)) error {
+	h.local.change = make(chan struct{})
+	l, err := channel.Listen("", h.log)
+	if err != nil {
+		h.log.Warn("providers have no local channel; calls go over NATS", lattice.LogErr, err)
+		return nil
+	}
+	h.local.listener = l
+	opened(func(context.Context) error {
+		err := l.Close()
+		h.local.conns.Wait()
+		return err
+	})
+	sub, err := h.ctl.Subscribe(subject.BeatAll(h.cfg.Lattice), func(m *nats.Msg) {
+		if m.Subject != subject.Beat(h.cfg.Lattice, h.id) {
+			h.local.company.Store(time.Now().Unix())
+		}
+	})
+	if err != nil {
+		return err
+	}
+	opened(func(context.Context) error { return sub.Unsubscribe() })
+	return nil
+}
+
+// alone reports whether no other host has given a sign of life lately, so that calls that find nobody free here need not
+// look elsewhere.
+func (h *Host) alone() bool {
+	return time.Now().Unix()-h.local.company.Load() > max(3, int64(3*h.cfg.Beat/time.Second))
+}
+
+// offerChannel makes credentials for the next process of the provider; those of the last one are void.
+func (p *provider) offerChannel() *wire.Channel {
+	l := p.host.local.listener
+	if l == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.channelID != "" {
+		l.Withdraw(p.channelID)
+	}
+	c := l.Offer(p.accept)
+	p.channelID = c.ID
+	return &c
+}
+
+// accept takes a connection of the provider's process.
+func (p *provider) accept(nc net.Conn) {
+	h := p.host
+	subscribe := make(chan struct{}, 1)
+	conn := channel.New(nc, channel.Config{Inline: true, MaxBytes: rpc.DefaultMaxBytes, Logger: h.log.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
+		Admit: p.admit, Handler: h.serveLocal, Notice: func(b []byte) {
+			if string(b) == channel.WantActors {
+				select {
+				case subscribe <- struct{}{}:
+				default:
+				}
+			}
+		}})
+	h.local.conns.Go(func() {
+		if len(p.channel.All()) < maxChannels {
+			p.channel.Add(conn)
+			select {
+			case <-subscribe:
+				h.announce(conn)
+			case <-conn.Done():
+			}
+			<-conn.Done()
+			p.channel.Remove(conn)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), h.cfg.DrainTimeout)
+		defer cancel()
+		_ = conn.Close(ctx)
+	})
+}
+
+// closeChannel ends what the provider's process may still have open.
+func (p *provider) closeChannel() {
+	p.mu.Lock()
+	id := p.channelID
+	p.channelID = ""
+	p.mu.Unlock()
+	if l := p.host.local.listener; l != nil && id != "" {
+		l.Withdraw(id)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, c := range p.channel.All() {
+		_ = c.Close(ctx)
+	}
+}
+
+// admit checks once per route that a provider calls in its own name.
+func (p *provider) admit(origin, target wire.Entity) error {
+	if origin.PublicKey == string(p.id) && origin.LinkName == string(p.link) {
+		return nil
+	}
+	err := &lattice.Error{Code: lattice.ErrDenied, Op: "call", Entity: lattice.Printable(target.PublicKey),
+		Detail: "provider " + string(p.id) + " calls as " + lattice.Printable(origin.PublicKey) + ", link name " + lattice.Printable(origin.LinkName)}
+	p.host.observe(nil, 0, err)
+	return err
+}
+
+// serveLocal serves a call that a provider of this host makes. What is not here, or not free here while it may be so
+// elsewhere, is lattice.ErrNoResponders: the caller then goes over NATS.
+func (h *Host) serveLocal(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+	a := h.actor(lattice.ActorID(inv.Target.PublicKey))
+	if a == nil {
+		return nil, notHere(inv.Target)
+	}
+	sub := a.sub.Load()
+	if sub == nil {
+		return nil, notHere(inv.Target)
+	}
+	if waits := sub.Active() >= a.instances(); waits && !channel.Stays(ctx) && !h.alone() {
+		return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: string(a.id), Detail: "no instance is free on this host"}
+	} else if waits || a.slow() {
+		channel.Yield(ctx)
+	}
+	return sub.Serve(ctx, inv)
+}
+
+func notHere(e wire.Entity) error {
+	return &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: lattice.Printable(e.PublicKey), Detail: "it is not on this host"}
+}
+
+// callLocal makes a call to somebody on this host. It reports false when the call has not begun and may be made over NATS.
+func (h *Host) callLocal(ctx context.Context, call rpc.Call, stay bool) (result []byte, err error, done bool) {
+	if call.Target.IsActor() {
+		return h.callActor(ctx, call, stay)
+	}
+	p := h.provider(providerKey{lattice.ProviderID(call.Target.PublicKey), lattice.LinkName(call.Target.LinkName)})
+	if p == nil || !p.channel.Up() {
+		return nil, notHere(call.Target), false
+	}
+	result, err = p.channel.Call(ctx, &channel.Call{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Payload: call.Payload, Stay: stay}, h.cfg.RPCTimeout)
+	return result, err, !channel.Elsewhere(err)
+}
+
+// nestedKey is the key of the depth of calls as functions in a context.
+type nestedKey struct{}
+
+// callActor calls an actor of this host as a function.
+func (h *Host) callActor(ctx context.Context, call rpc.Call, stay bool) (result []byte, err error, done bool) {
+	depth, _ := ctx.Value(nestedKey{}).(int)
+	a := h.actor(lattice.ActorID(call.Target.PublicKey))
+	if a == nil || depth >= maxNested {
+		return nil, notHere(call.Target), false
+	}
+	sub := a.sub.Load()
+	if sub == nil || !stay && sub.Active() >= a.instances() && !h.alone() {
+		return nil, notHere(call.Target), false
+	}
+	fail := func(code lattice.Code) error {
+		return &lattice.Error{Code: code, Op: "call " + call.Operation + " of", Entity: call.Target.PublicKey}
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, h.cfg.RPCTimeout)
+		defer cancel()
+	}
+	if tc, ok := trace.From(ctx); ok {
+		ctx = trace.With(ctx, tc.Child())
+	}
+	ctx = context.WithValue(ctx, nestedKey{}, depth+1)
+	result, err = sub.Serve(ctx, &wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: call.Payload,
+		ContentLength: uint64(len(call.Payload)), HostID: string(h.id)})
+	switch {
+	case err == nil:
+		return result, nil, true
+	case ctx.Err() != nil: // as it is for a caller over NATS, who waits no longer
+		return nil, fail(lattice.CodeOf(ctx.Err())), true
+	case lattice.CodeOf(err) == lattice.ErrNoResponders && rpc.NotBegun(err):
+		return nil, err, false
+	}
+	return nil, rpc.AsRemote(err), true
+}
+
+// servedChanged tells the providers that the set of actors served here has changed.
+func (h *Host) servedChanged() {
+	h.local.mu.Lock()
+	defer h.local.mu.Unlock()
+	if h.local.change != nil {
+		close(h.local.change)
+		h.local.change = make(chan struct{})
+	}
+}
+
+func (h *Host) servedChange() <-chan struct{} {
+	h.local.mu.Lock()
+	defer h.local.mu.Unlock()
+	return h.local.change
+}
+
+// announce tells a provider which actors are served here, until the connection ends.
+func (h *Host) announce(conn *channel.Conn) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	told := map[lattice.ActorID]bool{}
+	for {
+		change := h.servedChange()
+		var come, gone []lattice.ActorID
+		now := map[lattice.ActorID]bool{}
+		for _, a := range h.allActors() {
+			if a.sub.Load() != nil {
+				now[a.id] = true
+				if !told[a.id] {
+					come = append(come, a.id)
+				}
+			}
+		}
+		for id := range told {
+			if !now[id] {
+				gone = append(gone, id)
+			}
+		}
+		told = now
+		for _, notice := range append(channel.EncodeActors(true, come), channel.EncodeActors(false, gone)...) {
+			if conn.Notify(ctx, notice) != nil {
+				return
+			}
+		}
+		select {
+		case <-change:
+		case <-conn.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// errStopped answers a local call that came while the subscription was draining.
+var errStopped = &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Detail: "its target is stopping here"}
+
+// Serve serves an invocation that did not come over NATS and whose origin is known without a signature. All else is as for
+// those that did: admission, target, panics, limits, observation. A subscription that drains turns it away with
+// lattice.ErrNoResponders. Neither the server nor the handler keeps inv.
+func (sub *Subscription) Serve(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+	sub.mu.Lock()
+	if sub.drained {
+		sub.mu.Unlock()
+		return nil, errStopped
+	}
+	sub.calls.Add(1)
+	sub.mu.Unlock()
+	defer sub.calls.Done()
+	start := time.Now()
+	payload, err := sub.serveLocal(ctx, inv)
+	if observe := sub.server.cfg.Observe; observe != nil {
+		observe(inv, time.Since(start), err)
+	}
+	return payload, err
+}
+
+func (sub *Subscription) serveLocal(ctx context.Context, inv *wire.Invocation) (payload []byte, err error) {
+	defer sub.active.Add(-1)
+	if sub.active.Add(1) > sub.limit.Load() {
+		return nil, sub.full()
+	}
+	if inv.Target.PublicKey != sub.ep.Target.PublicKey {
+		return nil, &lattice.Error{Code: lattice.ErrWrongTarget, Detail: lattice.Printable(inv.Target.PublicKey)}
+	}
+	s := sub.server
+	room := &reservation{budget: s.cfg.Budget}
+	defer room.end()
+	ctx = context.WithValue(ctx, reservationKey{}, room)
+	if n := len(inv.Msg); n > wire.MaxInlineBytes {
+		if err := room.request(ctx, int64(n)); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.gate.enter(ctx); err != nil {
+		return nil, err
+	}
+	payload, err = sub.handle(ctx, inv)
+	s.gate.leave()
+	if n := uint64(len(payload)); err == nil && n > s.cfg.MaxBytes {
+		err = &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", n, s.cfg.MaxBytes)}
+	} else if err == nil {
+		err = Reserve(ctx, len(payload))
+	}
+	if NotBegun(err) && room.begun() { // it has: the caller must not make the call again
+		err = AsRemote(err)
+	}
+	if err != nil {
+		payload = nil
+	}
+	return payload, err
+}
+
+// AsRemote is an error as the caller of a call over NATS would get it: its code and its text are what travels.
+func AsRemote(err error) error {
+	if err == nil {
+		return nil
+	}
+	return lattice.FromWire(lattice.CodeOf(err).Name(), errorText(err))
+}

@@ -1,0 +1,151 @@
+package provider
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/channel"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// maxLanes bounds the connections to the host. Each is read by one goroutine at a time.
+const maxLanes = 4
+
+// Pauses before a lane is opened again.
+const (
+	minPause = 10 * time.Millisecond
+	maxPause = time.Second
+)
+
+// uplink is the provider's end of the local channel to its host: some connections, which are opened again when they are
+// lost, and what the host has told of the actors that it serves. The first lane is the one over which it tells.
+type uplink struct {
+	access wire.Channel
+	config channel.Config
+	log    *slog.Logger
+	group  channel.Group
+	end    context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu     sync.RWMutex
+	actors map[lattice.ActorID]bool // served on the host; guarded by mu
+}
+
+// openUplink opens the lanes; the first attempt is over when it returns.
+func openUplink(access wire.Channel, config channel.Config, log *slog.Logger) *uplink {
+	u := &uplink{access: access, config: config, log: log, actors: map[lattice.ActorID]bool{}}
+	ctx, end := context.WithCancel(context.Background())
+	u.end = end
+	for lane := range min(runtime.GOMAXPROCS(0), maxLanes) {
+		conn, err := u.dial(ctx, lane)
+		if err != nil {
+			u.log.Warn("no local channel to the host; calls go over NATS until there is", lattice.LogErr, err)
+		}
+		u.wg.Go(func() { u.keep(ctx, lane, conn) })
+	}
+	return u
+}
+
+func (u *uplink) dial(ctx context.Context, lane int) (*channel.Conn, error) {
+	nc, err := channel.Dial(u.access)
+	if err != nil {
+		return nil, err
+	}
+	config := u.config
+	if lane == 0 {
+		config.Notice = u.notice
+	}
+	conn := channel.New(nc, config)
+	if lane == 0 {
+		if err := conn.Notify(ctx, []byte(channel.WantActors)); err != nil {
+			_ = conn.Close(ctx)
+			return nil, err
+		}
+	}
+	u.group.Add(conn)
+	return conn, nil
+}
+
+// keep keeps a lane open, beginning with conn unless that is nil.
+func (u *uplink) keep(ctx context.Context, lane int, conn *channel.Conn) {
+	pause := minPause
+	for {
+		if conn != nil {
+			select {
+			case <-conn.Done():
+			case <-ctx.Done():
+			}
+			u.group.Remove(conn)
+			if lane == 0 {
+				u.forget()
+			}
+			if ctx.Err() == nil {
+				u.log.Warn("local channel to the host lost, opening it again; meanwhile calls go over NATS", lattice.LogErr, conn.Err())
+			}
+			_ = conn.Close(ctx)
+			pause = minPause
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Duration(float64(pause) * (0.8 + 0.4*rand.Float64()))):
+		}
+		pause = min(2*pause, maxPause)
+		var err error
+		if conn, err = u.dial(ctx, lane); err != nil {
+			u.log.Debug("local channel not opened", lattice.LogErr, err)
+			conn = nil
+		}
+	}
+}
+
+// notice takes what the host tells.
+func (u *uplink) notice(b []byte) {
+	come, ids, ok := channel.DecodeActors(b)
+	if !ok {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, id := range ids {
+		if come {
+			u.actors[id] = true
+		} else {
+			delete(u.actors, id)
+		}
+	}
+}
+
+// forget makes all actors count as elsewhere until the host tells of them again.
+func (u *uplink) forget() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	clear(u.actors)
+}
+
+// serves reports whether the host has said that it serves an actor.
+func (u *uplink) serves(actor lattice.ActorID) bool {
+	if u == nil {
+		return false
+	}
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	return u.actors[actor]
+}
+
+// close ends the lanes, after the calls being served; those still running are canceled when ctx ends.
+func (u *uplink) close(ctx context.Context) {
+	if u == nil {
+		return
+	}
+	for _, conn := range u.group.All() {
+		_ = conn.Close(ctx)
+	}
+	u.end()
+	u.wg.Wait()
+}
