@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,6 +50,14 @@ func readNodeFile(path string, a *app, cmd *cobra.Command, flags *hostFlags) (*n
 	given("ctl_topic_prefix", "ctl-prefix", h.CtlTopicPrefix)
 	given("allow_file_load", "allow-file-load", fmt.Sprint(h.AllowFileLoad))
 	given("prov_shutdown_delay_ms", "provider-shutdown-delay", fmt.Sprint(h.ProviderShutdownDelay.Milliseconds()))
+	given("oci_allow_latest", "oci-allow-latest", fmt.Sprint(h.OCIAllowLatest))
+	given("policy_timeout", "policy-timeout-ms", fmt.Sprint(h.PolicyTimeout.Milliseconds()))
+	set("oci-allowed-insecure", strings.Join(h.OCIInsecure, ","))
+	set("oci-registry", h.OCIRegistry)
+	set("oci-user", h.OCIUser)
+	set("oci-password", h.OCIPassword.Reveal())
+	set("policy-topic", h.PolicyTopic)
+	set("policy-changes-topic", h.PolicyChangesTopic)
 	set("name", h.Name)
 	set("js-domain", h.JSDomain)
 	set("nats-url", h.NATSURL)

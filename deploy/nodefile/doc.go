@@ -31,9 +31,12 @@
 //	allow_file_load              whether hosts load files that others name; files named here are always loaded
 //	prov_shutdown_delay_ms (provider_shutdown_delay)       grace for providers that end
 //
-// Accepted with a warning, since they have no effect: oci_allow_latest, oci_allowed_insecure, oci_registry,
-// oci_registry_user, oci_registry_password, policy_topic, policy_changes_topic, policy_timeout, config_service,
-// config_service_enabled, enable_ipv6.
+//	oci_allow_latest             whether the tag latest, and references without a tag, are taken
+//	oci_allowed_insecure         registries (host:port) to speak plain HTTP to
+//	oci_registry, oci_registry_user, oci_registry_password   a login for that one registry
+//	policy_topic, policy_changes_topic, policy_timeout (policy_timeout_ms)   a policy service
+//
+// Taken as long as they ask for what weft does anyway: config_service (config_service_enabled): false, enable_ipv6: true.
 //
 // # providers
 //

@@ -50,15 +50,19 @@ type Host struct {
 	CtlTopicPrefix        string // default DefaultCtlTopicPrefix
 	AllowFileLoad         bool
 	ProviderShutdownDelay time.Duration // 0: not given
+
+	OCIAllowLatest bool
+	OCIInsecure    []string // registries to speak plain HTTP to
+	OCIRegistry    string   // that user and password are for
+	OCIUser        string
+	OCIPassword    Secret
+
+	PolicyTopic, PolicyChangesTopic string        // subjects of a policy service
+	PolicyTimeout                   time.Duration // 0: not given
 }
 
 // connections are the prefixes of the connection settings. wasmCloud hosts had up to three connections, weft has one.
 var connections = []string{"nats_", "rpc_", "ctl_", "prov_rpc_"}
-
-var withoutEffect = []string{
-	"oci_allow_latest", "oci_allowed_insecure", "oci_registry", "oci_registry_user", "oci_registry_password",
-	"policy_topic", "policy_changes_topic", "policy_timeout", "config_service", "config_service_enabled", "enable_ipv6",
-}
 
 var logLevels = []string{"trace", "debug", "info", "warn", "error"}
 
@@ -92,6 +96,15 @@ func (w *walker) host(n *yaml.Node, path string) Host {
 	flag := func(v *yaml.Node, at string) (string, bool) {
 		b, ok := w.boolean(v, at)
 		return strconv.FormatBool(b), ok
+	}
+	only := func(want bool, why string) func(v *yaml.Node, at string) (string, bool) {
+		return func(v *yaml.Node, at string) (string, bool) {
+			b, ok := w.boolean(v, at)
+			if ok && b != want {
+				w.bad(v, at, "%s", why)
+			}
+			return strconv.FormatBool(b), ok
+		}
 	}
 	number := func(v *yaml.Node, at string) (string, bool) {
 		i, ok := w.integer(v, at, 1, 65535)
@@ -133,10 +146,17 @@ func (w *walker) host(n *yaml.Node, path string) Host {
 		text("nats_creds", "nats_credsfile"), text("nats_user"), text("nats_password"), text("nats_token"),
 		text("js_domain"), text("ctl_topic_prefix"),
 		agree([]string{"allow_file_load"}, flag),
+		agree([]string{"oci_allow_latest"}, flag),
+		one("oci_allowed_insecure", func(v *yaml.Node, at string) {
+			w.texts(v, at, func(_ *yaml.Node, s, _ string) { h.OCIInsecure = append(h.OCIInsecure, s) })
+		}),
+		text("oci_registry"), text("oci_registry_user"), text("oci_registry_password"),
+		text("policy_topic"), text("policy_changes_topic"),
+		agree([]string{"policy_timeout", "policy_timeout_ms"}, span(time.Millisecond, time.Hour)),
+		// What weft has no such thing for is taken as long as it asks for what weft does anyway.
+		agree([]string{"config_service", "config_service_enabled"}, only(false, "weft asks no configuration service; put labels, actors, providers and registries into this file")),
+		agree([]string{"enable_ipv6"}, only(true, "weft uses IPv6 wherever an address is one; leave it out")),
 		agree([]string{"prov_shutdown_delay_ms", "provider_shutdown_delay"}, span(0, 10*time.Minute)),
-	}
-	for _, name := range withoutEffect {
-		fields = append(fields, one(name, func(v *yaml.Node, at string) { w.warn(v, at, "it has no effect in weft") }))
 	}
 	for name := range w.entries(n, path, fields) {
 		h.Given[name] = true
@@ -188,9 +208,16 @@ func (w *walker) settle(h *Host, settings map[string]*agreed) {
 		}
 		h.CtlTopicPrefix = s
 	}
+	h.OCIAllowLatest, h.OCIRegistry = get("oci_allow_latest") == "true", get("oci_registry")
+	h.OCIUser, h.OCIPassword = get("oci_registry_user"), Secret(get("oci_registry_password"))
+	h.PolicyTopic, h.PolicyChangesTopic = get("policy_topic"), get("policy_changes_topic")
+	if s := get("policy_timeout"); s != "" {
+		h.PolicyTimeout, _ = time.ParseDuration(s)
+	}
 	h.NATSCreds, h.NATSJWT, h.NATSSeed = get("nats_creds"), get("nats_jwt"), Secret(get("nats_seed"))
 	h.NATSUser, h.NATSPassword, h.NATSToken = get("nats_user"), Secret(get("nats_password")), Secret(get("nats_token"))
-	for _, pair := range [][2]string{{"nats_jwt", "nats_seed"}, {"nats_seed", "nats_jwt"}, {"nats_user", "nats_password"}, {"nats_password", "nats_user"}} {
+	for _, pair := range [][2]string{{"nats_jwt", "nats_seed"}, {"nats_seed", "nats_jwt"}, {"nats_user", "nats_password"}, {"nats_password", "nats_user"},
+		{"oci_registry_user", "oci_registry"}, {"oci_registry_password", "oci_registry"}, {"policy_changes_topic", "policy_topic"}} {
 		if get(pair[0]) != "" && get(pair[1]) == "" {
 			bad(pair[0], "it needs %s beside it", pair[1])
 		}
