@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -70,6 +71,8 @@ type Host struct {
 	publisher *event.Publisher
 	guard     *supervisor.Guard
 	policy    *policy.Client // nil: no policy service
+
+	policyRules atomic.Pointer[policy.Rules] // nil: none
 
 	local        local
 	providerNATS providerNATS

@@ -21,6 +21,8 @@ type metrics struct {
 	refusals    *prometheus.CounterVec
 	logDropped  *prometheus.CounterVec
 	healthy     *prometheus.GaugeVec
+	rulesReads  *prometheus.CounterVec
+	rulesStale  prometheus.Gauge
 	operations  operationNames
 
 	mu    sync.RWMutex
@@ -50,10 +52,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		refusals:    counter("weft_refusals_total", "Calls, modules and providers refused for reasons of trust, by reason.", "reason"),
 		logDropped:  counter("weft_log_lines_dropped_total", "Log lines of actors above the rate that is kept.", "actor"),
 		healthy:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "weft_provider_healthy", Help: "1 when the provider's last health check passed."}, []string{"provider", "link"}),
+		rulesReads:  counter("weft_policy_rules_reads_total", "Times that the file of rules was read, by outcome.", "outcome"),
+		rulesStale:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_policy_rules_stale", Help: "1 while the file of rules can not be used and older rules are in force."}),
 		operations:  operationNames{seen: map[string]map[string]bool{}},
 		known:       map[instrumentKey]*instruments{},
 	}
-	reg.MustRegister(m.healthy)
+	reg.MustRegister(m.healthy, m.rulesStale)
 	return m
 }
 

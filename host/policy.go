@@ -16,6 +16,7 @@ import (
 // a service, both must permit; the service is asked only for what the rules permit. The zero value permits everything.
 type PolicyConfig struct {
 	Rules        *policy.Rules // default: none
+	RulesFile    string        // the file of Rules, which is followed: it replaces them when it changes; default: none
 	Topic        string        // subject of a policy service; default: none
 	ChangesTopic string        // subject on which the service changes its decisions; default: none
 	Timeout      time.Duration // for a decision of the service; default policy.DefaultTimeout
@@ -39,6 +40,10 @@ func (c PolicyConfig) validate() error {
 
 // startPolicy begins to listen to the policy service, if there is one.
 func (h *Host) startPolicy(opened func(func(context.Context) error)) (err error) {
+	h.policyRules.Store(h.cfg.Policy.Rules)
+	if err := h.followRules(opened); err != nil {
+		return err
+	}
 	if h.cfg.Policy.Topic == "" {
 		return nil
 	}
@@ -53,13 +58,13 @@ func (h *Host) startPolicy(opened func(func(context.Context) error)) (err error)
 }
 
 // hasPolicy reports whether there is anybody to ask.
-func (h *Host) hasPolicy() bool { return h.cfg.Policy.Rules != nil || h.policy != nil }
+func (h *Host) hasPolicy() bool { return h.rules() != nil || h.policy != nil }
 
 // permit asks the rules, then the service. What is not permitted is lattice.ErrDenied with who denied it and why.
 func (h *Host) permit(ctx context.Context, op string, q policy.Question) error {
 	q.Host = policy.Host{ID: string(h.id), Cluster: h.cfg.Cluster.Public(), Lattice: string(h.cfg.Lattice), Labels: h.labelsNow(), Issuers: h.verifier.Issuers()}
-	if h.cfg.Policy.Rules != nil {
-		if d := h.cfg.Policy.Rules.Decide(&q).Decision(); !d.Permitted {
+	if rules := h.rules(); rules != nil {
+		if d := rules.Decide(&q).Decision(); !d.Permitted {
 			return denied(op, q, "by "+d.By)
 		}
 	}

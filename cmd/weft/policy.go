@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -52,7 +53,9 @@ func (p *policyFlags) config(l lattice.Name) (cfg host.PolicyConfig, err error) 
 		ChangesTopic: or(p.changes, os.Getenv("WASMCLOUD_POLICY_CHANGES_TOPIC"+forLattice)),
 		Timeout:      time.Duration(p.timeoutMs) * time.Millisecond}
 	if p.file != "" {
-		cfg.Rules, err = readRules(p.file)
+		if cfg.RulesFile, err = filepath.Abs(p.file); err == nil {
+			cfg.Rules, err = readRules(p.file)
+		}
 	}
 	return cfg, err
 }
