@@ -175,7 +175,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	}
 	h.publisher = event.NewPublisher(h.ctl, h.cfg.Lattice, h.id)
 
-	if h.engine, err = wasm.New(ctx, wasm.Config{CacheDir: h.dir("compiled")}); err != nil {
+	if h.engine, err = wasm.New(ctx, wasm.Config{CacheDir: h.dir(compiledDir)}); err != nil {
 		return err
 	}
 	opened(h.engine.Close)

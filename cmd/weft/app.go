@@ -132,6 +132,9 @@ func (a *app) latticeName() (lattice.Name, error) {
 
 func defaultDataDir() string { return filepath.Join(xdg.DataHome, "weft") }
 
+// cacheDir is where hosts keep what they can make or fetch again.
+func (a *app) cacheDir() string { return filepath.Join(a.dataDir, "cache") }
+
 // keys opens the key store below the data directory.
 func (a *app) keys() (*signing.Keystore, error) {
 	s, err := signing.OpenKeystore(filepath.Join(a.dataDir, "keys"))

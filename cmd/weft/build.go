@@ -3,12 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/deploy/operate"
 	"github.com/weftlattice/weft/deploy/scaffold"
+	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -33,10 +35,12 @@ func openProject(dir, out string) (project, error) {
 func (a *app) buildCmd() *cobra.Command {
 	var opts scaffold.BuildOptions
 	var out string
+	var warm bool
 	cmd := &cobra.Command{Use: "build [DIR]", Short: "Build the actor of a project", Args: rangeArgs(0, 1),
 		Long: `Compiles the project in DIR (default: the current folder) to build/NAME.wasm. "weft actor start" signs it.`,
 		Example: `  weft build
-  weft build ./hello --tinygo`,
+  weft build ./hello --tinygo
+  weft build --warm`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "."
 			if len(args) > 0 {
@@ -51,6 +55,16 @@ func (a *app) buildCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if warm {
+				a.say("- compiling for hosts here")
+				code, err := os.ReadFile(built.Path)
+				if err != nil {
+					return err
+				}
+				if err := host.Warm(cmd.Context(), a.cacheDir(), code); err != nil {
+					return err
+				}
+			}
 			return a.print(struct {
 				Name   string `json:"name"`
 				File   string `json:"file"`
@@ -61,6 +75,7 @@ func (a *app) buildCmd() *cobra.Command {
 			})
 		}}
 	cmd.Flags().StringVar(&out, "out", "", "file to write (default: build/NAME.wasm)")
+	cmd.Flags().BoolVar(&warm, "warm", false, "also compile it to machine code for hosts on this machine, so that the first start takes no time")
 	cmd.Flags().BoolVar(&opts.TinyGo, "tinygo", false, "build with TinyGo: a far smaller module, which starts faster")
 	cmd.Flags().StringVar(&opts.Target, "target", "", "TinyGo's target (default: wasip1)")
 	return cmd

@@ -156,7 +156,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	cfg.CallMaxAge, cfg.CallMaxAhead = h.callMaxAge, h.callMaxAhead
 	cfg.QueuePerActor, cfg.RecycleCalls = h.queue, h.recycle
 	cfg.OCI = h.registries.config()
-	cfg.CacheDir = filepath.Join(a.dataDir, "cache")
+	cfg.CacheDir = a.cacheDir()
 	cfg.StructuredLogging = h.logFormat == "json"
 	cfg.Guard = []string{exe, "provider", "guard"}
 	cfg.Builtins = map[string]host.Builtin{}

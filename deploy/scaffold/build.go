@@ -80,7 +80,7 @@ func compile(ctx context.Context, dir, out string, opts BuildOptions) error {
 			target = "wasip1"
 		}
 		tool, where = "tinygo", "https://tinygo.org"
-		args = []string{"build", "-target=" + target, "-buildmode=c-shared", "-scheduler=none", "-opt=2", "-no-debug", "-tags=" + restoreTag, "-o", out, "."}
+		args = []string{"build", "-target=" + target, "-buildmode=c-shared", "-scheduler=none", "-opt=2", "-no-debug", "-o", out, "."}
 	}
 	program, err := exec.LookPath(tool)
 	if err != nil {

@@ -17,6 +17,7 @@ type options struct {
 	weft, actors, out string
 	rounds, conns     int
 	window            time.Duration
+	instances         bool
 }
 
 // figures are what one run found.
@@ -29,6 +30,7 @@ type figures struct {
 	instances                float64
 	binary                   int64
 	warmCall                 string
+	instanceFigures
 }
 
 func run(ctx context.Context, o options) error {
@@ -74,6 +76,19 @@ func run(ctx context.Context, o options) error {
 	if f.idleRSS, err = settledRSS(host.cmd.Process.Pid); err != nil {
 		return err
 	}
+	if o.instances {
+		if err := c.run(ctx, nil, "provider", "start", "httpserver"); err != nil {
+			return err
+		}
+		if err := f.modes(ctx, c, o, dir); err != nil {
+			return fmt.Errorf("%w\n%s", err, host.log.String())
+		}
+		if err := f.measure(ctx); err != nil {
+			return err
+		}
+		f.rows(func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
+		return nil
+	}
 	addr, err := f.startEcho(ctx, c, o)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, host.log.String())
@@ -84,7 +99,13 @@ func run(ctx context.Context, o options) error {
 	if err := f.memory(ctx, c, host.cmd.Process.Pid); err != nil {
 		return err
 	}
+	if err := f.modes(ctx, c, o, dir); err != nil {
+		return fmt.Errorf("%w\n%s", err, host.log.String())
+	}
 	if f.warmCall, err = warmCall(ctx); err != nil {
+		return err
+	}
+	if err := f.measure(ctx); err != nil {
 		return err
 	}
 	text := f.markdown(o)

@@ -58,6 +58,8 @@ func (f *figures) markdown(o options) string {
 	p("| size of the binary | %.1f MB | 50 MB |", float64(f.binary)/1e6)
 	p("| warm call into an instance (`BenchmarkCall`, host/internal/wasm) | %s | |", f.warmCall)
 	p("")
+	f.rows(p)
+	p("")
 	p("Raw requests/s per round: weft %s; bare net/http %s; bare NATS %s.", list(f.weft), list(f.bareHTTP), list(f.bareNATS))
 	return b.String()
 }

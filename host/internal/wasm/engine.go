@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -55,8 +54,8 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, instances: map[*Instance]struct{}{}, imports: map[string]map[string]api.FunctionDefinition{}}
 	if cfg.CacheDir != "" {
-		if err := os.MkdirAll(cfg.CacheDir, 0o700); err != nil {
-			return nil, fmt.Errorf("compilation cache: %w", err)
+		if err := openCodeCache(cfg.CacheDir); err != nil {
+			return nil, err
 		}
 		cache, err := wazero.NewCompilationCacheWithDir(cfg.CacheDir)
 		if err != nil {
@@ -114,7 +113,7 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.CompileTime)
 	defer cancel()
-	code, err := e.runtime.CompileModule(ctx, separated.Wasm)
+	code, err := e.compile(ctx, separated.Wasm)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("it takes longer than %v", e.cfg.CompileTime)
 	}
@@ -128,6 +127,22 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// compile compiles a module, or takes its code from disk. A file there that has been damaged since the engine began is no
+// reason to fail.
+func (e *Engine) compile(ctx context.Context, wasm []byte) (wazero.CompiledModule, error) {
+	code, err := e.runtime.CompileModule(ctx, wasm)
+	if e.cache == nil {
+		return code, err
+	}
+	if err != nil && strings.Contains(err.Error(), "compilationcache:") && purgeCode(e.cfg.CacheDir) == nil {
+		code, err = e.runtime.CompileModule(ctx, wasm)
+	}
+	if err == nil {
+		_ = sealCode(e.cfg.CacheDir) // what has no checksum is compiled again after the next start, no more
+	}
+	return code, err
 }
 
 // known reports what keeps an import from being satisfied; the empty string means nothing does.

@@ -79,9 +79,16 @@ func plainly(b *testing.B, code []byte) {
 	defer r.Close(b.Context())
 	wasi_snapshot_preview1.MustInstantiate(b.Context(), r)
 	abi := r.NewHostModuleBuilder("wasmbus")
-	for _, name := range []string{"__guest_request", "__guest_response", "__guest_error"} {
+	for _, name := range []string{"__guest_request", "__guest_response", "__guest_error", "__console_log"} {
 		abi.NewFunctionBuilder().WithFunc(func(uint32, uint32) {}).Export(name)
 	}
+	for _, name := range []string{"__host_response", "__host_error"} {
+		abi.NewFunctionBuilder().WithFunc(func(uint32) {}).Export(name)
+	}
+	for _, name := range []string{"__host_response_len", "__host_error_len"} {
+		abi.NewFunctionBuilder().WithFunc(func() uint32 { return 0 }).Export(name)
+	}
+	abi.NewFunctionBuilder().WithFunc(func(_, _, _, _, _, _, _, _ uint32) uint32 { return 0 }).Export("__host_call")
 	if _, err := abi.Instantiate(b.Context()); err != nil {
 		b.Fatal(err)
 	}

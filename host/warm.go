@@ -1,0 +1,32 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+// Warm compiles a module, signed or not, into what hosts with this cacheDir (Config.CacheDir) on machines like this one
+// take their code from, so that the first of them to start it need not. A module that no host would run is
+// lattice.ErrBadModule.
+func Warm(ctx context.Context, cacheDir string, module []byte) error {
+	code, err := signing.WithoutToken(module)
+	if err != nil {
+		return err
+	}
+	engine, err := wasm.New(ctx, wasm.Config{CacheDir: filepath.Join(cacheDir, compiledDir)})
+	if err != nil {
+		return err
+	}
+	m, err := engine.Compile(ctx, code)
+	if err == nil {
+		err = m.Close(ctx)
+	}
+	return errors.Join(err, engine.Close(ctx))
+}
+
+// compiledDir is where compiled code lies in Config.CacheDir.
+const compiledDir = "compiled"
