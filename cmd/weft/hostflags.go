@@ -33,6 +33,7 @@ type hostFlags struct {
 	rpcTimeoutMs, shutdownDelayMs                    uint
 	heartbeat, drain, execution, ready               time.Duration
 	callMaxAge, callMaxAhead                         time.Duration
+	natsWait                                         time.Duration
 	memory, large                                    string
 	queue                                            int
 	recycle                                          uint64
@@ -79,6 +80,7 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	f.IntVar(&h.queue, "actor-queue", d.QueuePerActor, "calls of one actor that may wait for an instance; beyond it \"busy\"")
 	f.Uint64Var(&h.recycle, "recycle-calls", d.RecycleCalls, "calls after which an instance is replaced; 0: never")
 	f.StringVar(&h.large, "large-payloads", "512MiB", "memory for payloads above 900 KiB; calls wait for it, and then are \"busy\"")
+	f.DurationVar(&h.natsWait, "nats-wait", 0, "how long to wait for a NATS server that is not up yet; 0: not at all")
 	h.policy.flags(f)
 	f.StringVar(&h.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&h.logLevel, "log-level", "info", "debug, info, warn or error")

@@ -46,6 +46,11 @@ func (a *app) startNode(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, l
 		if conn, err = a.hostConfig(cmd, flags.policy.subjects()); err != nil {
 			return n, err
 		}
+		if flags.natsWait > 0 {
+			if err = awaitNATS(ctx, conn, flags.natsWait, log); err != nil {
+				return n, err
+			}
+		}
 	}
 	cfg, free, err := flags.config(a, cmd, conn, log)
 	n.free = free

@@ -255,6 +255,8 @@ func (s *Server) route(m *nats.Msg) (key string, run func(context.Context) error
 	case verb == "labels.del" && len(tokens) == 3:
 		r, err := decodeLabel(m.Data)
 		return "labels", func(ctx context.Context) error { return h.DelLabel(ctx, r) }, err
+	case tokens[0] == "config":
+		return "", nil, noConfigError{}
 	case tokens[0] == "cmd" && len(tokens) == 3:
 		return s.routeCommand(tokens[2], m.Data)
 	}
@@ -341,6 +343,8 @@ func (s *Server) answer(ctx context.Context, data []byte, tokens []string) (any,
 		return nil, nil
 	case tokens[0] == "auction":
 		return nil, nil
+	case tokens[0] == "get" && len(tokens) > 2 && tokens[1] == "config":
+		return nil, noConfigError{}
 	}
 	return nil, unsupportedError{}
 }
@@ -389,6 +393,13 @@ type unsupportedError struct{}
 
 func (unsupportedError) Error() string { return unsupported }
 func (unsupportedError) Unwrap() error { return lattice.ErrNotFound }
+
+// noConfigError answers the dialect's experimental requests for configuration that hosts keep.
+type noConfigError struct{ unsupportedError }
+
+func (noConfigError) Error() string {
+	return unsupported + ": hosts keep no configuration; give an actor its own when it is started (weft actor start --config), and a provider by its links"
+}
 
 func (s *Server) refuse(m *nats.Msg, err error) {
 	code := lattice.CodeOf(err)

@@ -302,7 +302,8 @@ func TestMalformedAndUnknownRequests(t *testing.T) {
 		{b.control.LinkPut(), `{}`, "actor_id is missing"},
 		{b.control.LabelPut(h.id), `{}`, "key is missing"},
 		{b.control.GetClaims() + "x", ``, "unsupported subject"},
-		{strings.Replace(b.control.GetClaims(), "get.claims", "config.put.a.b", 1), ``, "unsupported subject"},
+		{strings.Replace(b.control.GetClaims(), "get.claims", "config.put.a.b", 1), ``, "unsupported subject: hosts keep no configuration"},
+		{strings.Replace(b.control.GetClaims(), "get.claims", "get.config.a.b", 1), ``, "unsupported subject: hosts keep no configuration"},
 		{b.control.Logs(h.id, "Mx"), ``, "actor id"},
 	} {
 		t.Run(tc.subject+tc.want, func(t *testing.T) {
