@@ -74,7 +74,10 @@ func branches(r *reader) (branches, calls uint64) {
 		case 0x10, 0x11:
 			calls++
 		}
-		r.instruction()
+		switch r.instruction().class {
+		case bulk, bulkCopies, bulkFills: // guarded by an if with two arms
+			branches += 3
+		}
 	}
 	return branches, calls
 }

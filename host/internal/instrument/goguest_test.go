@@ -2,9 +2,6 @@ package instrument_test
 
 import (
 	"context"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -15,14 +12,7 @@ import (
 // TestSameResultsOfStockGo runs the actor of package wasm's tests with and without checks. The interpreter does: what is
 // compared is what the code means, and compiling it twice takes long under the race detector.
 func TestSameResultsOfStockGo(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "guest.wasm")
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-o", path, ".")
-	cmd.Dir = "../wasm/testdata/goguest"
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
-	}
-	code := load(t, path)
+	code := buildGo(t, "../wasm/testdata/goguest")
 	var results []string
 	for _, wasm := range [][]byte{code, rewrite(t, code)} {
 		results = append(results, call(t, wasm, "work", "some words to sort, some to count, to hash"))

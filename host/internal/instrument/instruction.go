@@ -4,76 +4,146 @@ package instrument
 type class uint8
 
 const (
-	plain class = iota
-	opens       // begins a block, but no loop
-	loops       // begins a loop
-	ends        // ends a block or the body
-	calls       // enters another function
-	bulk        // works through a range as long as the number on top of the stack says
+	plain    class = iota
+	opens          // begins a block
+	tests          // begins an if
+	elses          // begins the other arm of an if
+	loops          // begins a loop
+	ends           // ends a block or the body
+	jumps          // br, br_if
+	switches       // br_table
+	returns
+	traps      // unreachable
+	calls      // calls a function by its index
+	callsAny   // calls what a table holds
+	sets       // local.set, local.tee
+	reads      // local.get
+	constants  // i32.const
+	bulkCopies // memory.copy
+	bulkFills  // memory.fill
+	bulk       // another that works through a range as long as the number on top of the stack says
 )
 
-// instruction reads one instruction with its immediates.
-func (r *reader) instruction() class {
+// What instructions cost, in units of a simple one. The figures need not be exact: they bound the time between two checks,
+// and make the fuel that a call takes resemble time. What only names a value costs nothing: the compiler drops it.
+const (
+	costSimple = 1
+	costStore  = 2
+	costLoad   = 4 // it may miss the cache
+	costDivide = 8
+	costCall   = 8
+	costTable  = 16 // a call through a table, beside what the callee costs
+	costBulk   = 64
+	costHost   = 64 // leaves the guest
+)
+
+// instr is one instruction, or a run of plain ones.
+type instr struct {
+	at, end uint32 // its bytes in the body
+	imm     uint32 // label, function, local or index of a loop; of a run, how many locals it sets
+	cost    uint32
+	fee     uint32 // what is to be taken off the budget before it
+	class   class
+	maybe   bool   // br_if, as opposed to br
+	tested  bool   // a check comes before it
+	direct  uint32 // the label to go to instead, if moved
+	moved   bool   // a branch whose label is no longer the one in the body
+}
+
+// instruction reads one instruction with its immediates. Positions are left to the caller.
+func (r *reader) instruction() (i instr) {
 	op := r.byte()
+	i.cost = costSimple
 	switch {
+	case op == 0x00:
+		i.class = traps
+	case op == 0x01 || op == 0x1a: // nop, drop
+		i.cost = 0
 	case op == 0x02 || op == 0x04: // block, if
 		r.blockType()
-		return opens
+		i.class, i.cost = opens, 0
+		if op == 0x04 {
+			i.class, i.cost = tests, costSimple
+		}
 	case op == 0x03:
 		r.blockType()
-		return loops
+		i.class = loops
+	case op == 0x05:
+		i.class = elses
 	case op == 0x0b:
-		return ends
-	case op == 0x00 || op == 0x01 || op == 0x05 || op == 0x0f || op == 0x1a || op == 0x1b: // unreachable, nop, else, return, drop, select
+		i.class, i.cost = ends, 0
 	case op == 0x0c || op == 0x0d: // br, br_if
-		r.u32()
+		i.class, i.imm, i.maybe = jumps, r.u32(), op == 0x0d
 	case op == 0x0e: // br_table
 		for n := r.count("branch targets", MaxFunctionBytes); n > 0 && r.err == nil; n-- {
 			r.u32()
 		}
 		r.u32()
+		i.class, i.cost = switches, 2*costSimple
+	case op == 0x0f:
+		i.class = returns
 	case op == 0x10: // call
-		r.u32()
-		return calls
+		i.class, i.imm, i.cost = calls, r.u32(), costCall
+		r.function(i.imm)
 	case op == 0x11: // call_indirect
+		r.typeIndex(r.u32())
 		r.u32()
-		r.u32()
-		return calls
+		i.class, i.cost = callsAny, costTable
+	case op == 0x1b: // select
 	case op == 0x1c: // select with a type
 		if r.byte() != 1 {
 			r.fail("select with other than one type")
 		}
 		r.valueType()
-	case op >= 0x20 && op <= 0x26: // local.*, global.*, table.get, table.set
+	case op == 0x20: // local.get
+		i.class, i.imm, i.cost = reads, r.u32(), 0
+	case op == 0x21 || op == 0x22: // local.set, local.tee
+		i.class, i.imm = sets, r.u32()
+	case op == 0x23 || op == 0x24: // global.get, global.set
+		r.global(r.u32())
+		i.cost = costStore
+	case op == 0x25 || op == 0x26: // table.get, table.set
 		r.u32()
-	case op >= 0x28 && op <= 0x3e: // loads and stores
+		i.cost = costStore
+	case op >= 0x28 && op <= 0x35:
 		r.memArg()
+		i.cost = costLoad
+	case op >= 0x36 && op <= 0x3e:
+		r.memArg()
+		i.cost = costStore
 	case op == 0x3f: // memory.size
 		r.zero()
 	case op == 0x40: // memory.grow, which is a way into the host as it is
 		r.zero()
+		i.cost = costHost
 	case op == 0x41:
-		r.signed(5)
+		i.class, i.imm, i.cost = constants, uint32(r.signed(5)), 0
 	case op == 0x42:
 		r.signed(10)
+		i.cost = 0
 	case op == 0x43:
 		r.take(4)
 	case op == 0x44:
 		r.take(8)
 	case op >= 0x45 && op <= 0xc4: // comparison, arithmetic, conversion, sign extension
+		switch op {
+		case 0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82, 0x91, 0x95, 0x9f, 0xa3: // division, remainder, square root
+			i.cost = costDivide
+		}
 	case op == 0xd0: // ref.null
 		r.refType()
 	case op == 0xd1: // ref.is_null
 	case op == 0xd2: // ref.func
-		r.u32()
+		r.declared(r.u32())
 	case op == 0xfc:
-		return r.misc()
+		r.misc(&i)
 	case op == 0xfd:
+		i.cost = costStore
 		r.vector()
 	default:
 		r.unsupported(op)
 	}
-	return plain
+	return i
 }
 
 func (r *reader) unsupported(op byte) {
@@ -94,35 +164,34 @@ func (r *reader) unsupported(op byte) {
 }
 
 // misc reads what follows the prefix 0xfc.
-func (r *reader) misc() class {
+func (r *reader) misc(i *instr) {
 	switch op := r.u32(); op {
 	case 0, 1, 2, 3, 4, 5, 6, 7: // saturating truncation
 	case 8: // memory.init
 		r.u32()
 		r.zero()
-		return bulk
+		i.class, i.cost = bulk, costBulk
 	case 9, 13: // data.drop, elem.drop
 		r.u32()
 	case 10: // memory.copy
 		r.zero()
 		r.zero()
-		return bulk
+		i.class, i.cost = bulkCopies, costBulk
 	case 11: // memory.fill
 		r.zero()
-		return bulk
+		i.class, i.cost = bulkFills, costBulk
 	case 12, 14: // table.init, table.copy
 		r.u32()
 		r.u32()
-		return bulk
+		i.class, i.cost = bulk, costBulk
 	case 15, 17: // table.grow, table.fill
 		r.u32()
-		return bulk
+		i.class, i.cost = bulk, costHost
 	case 16: // table.size
 		r.u32()
 	default:
 		r.fail("unknown instruction 0xfc %#x", op)
 	}
-	return plain
 }
 
 // vector reads what follows the prefix 0xfd. The engine takes the byte after the prefix for the opcode, and the second
@@ -147,6 +216,7 @@ func (r *reader) vector() {
 }
 
 func (r *reader) memArg() {
+	r.memory = true
 	if align := r.u32(); align&0x40 != 0 {
 		r.fail("several memories are not supported")
 	}
@@ -155,6 +225,7 @@ func (r *reader) memArg() {
 
 // zero reads the index of the only memory.
 func (r *reader) zero() {
+	r.memory = true
 	if r.byte() != 0 {
 		r.fail("several memories are not supported")
 	}
@@ -162,7 +233,8 @@ func (r *reader) zero() {
 
 func (r *reader) blockType() {
 	switch t := r.signed(5); {
-	case t >= 0: // index of a function type
+	case t >= 0:
+		r.typeIndex(uint32(t))
 	case t == -64: // nothing
 	case t >= -5 || t == -16 || t == -17: // one value
 	default:
@@ -192,8 +264,10 @@ func (r *reader) constant() {
 		switch op := r.byte(); op {
 		case 0x0b:
 			return
-		case 0x23, 0xd2: // global.get, ref.func
-			r.u32()
+		case 0x23: // global.get
+			r.global(r.u32())
+		case 0xd2: // ref.func
+			r.refer(r.u32())
 		case 0x41:
 			r.signed(5)
 		case 0x42:

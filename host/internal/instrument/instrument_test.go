@@ -3,8 +3,10 @@ package instrument_test
 import (
 	"bytes"
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,7 +93,7 @@ func TestFlagStopsTheGuest(t *testing.T) {
 	for _, name := range []string{"empty", "sum", "call"} {
 		for _, raised := range []uint64{0, 1} {
 			flag.Set(raised)
-			_, err := m.ExportedFunction(name).Call(t.Context(), 10_000)
+			_, err := m.ExportedFunction(name).Call(t.Context(), 100_000)
 			if stopped := err != nil && strings.Contains(err.Error(), "unreachable"); stopped != (raised == 1) {
 				t.Errorf("%s with the flag %d: %v", name, raised, err)
 			}
@@ -188,6 +190,13 @@ func TestRefuses(t *testing.T) {
 		"second memory":         {body("\x28\x40\x01\x00"), "several memories"},
 		"nesting":               {body(strings.Repeat("\x02\x40", 20_001)), "nested blocks"},
 		"loops":                 {body(strings.Repeat("\x03\x40", 201)), "nested loops"},
+		"memory, but none":      {body("\x3f\x00\x1a"), "a memory is used"},
+		"data, but no memory":   {module(11, "\x01\x00\x41\x00\x0b\x00"), "a memory is used"},
+		"helper's type":         {body("\x03\x02\x0b"), "type 2 does not exist"},
+		"helper":                {body("\x10\x01"), "function 1 does not exist"},
+		"hidden global":         {body("\x23\x00\x1a"), "global 0 does not exist"},
+		"hidden local":          {body("\x20\x00\x1a"), "local 0 does not exist"},
+		"undeclared reference":  {body("\xd2\x00\x1a"), "not declared"},
 		"sections":              {module(sections(10_001)...), "sections"},
 	} {
 		_, err := instrument.Rewrite(r.wasm)
@@ -260,16 +269,58 @@ func FuzzRewrite(f *testing.F) {
 			return
 		}
 		before, err := r.CompileModule(t.Context(), wasm)
+		after, afterErr := r.CompileModule(t.Context(), out.Wasm)
+		if (err == nil) != (afterErr == nil) {
+			t.Fatalf("the engine says of the input: %v; of the output: %v", err, afterErr)
+		}
 		if err != nil {
 			return
 		}
 		defer before.Close(t.Context())
-		after, err := r.CompileModule(t.Context(), out.Wasm)
-		if err != nil {
-			t.Fatalf("the engine takes the input, but not the output: %v", err)
+		defer after.Close(t.Context())
+		if len(out.Imports) == 0 && out.MemoryPages < 100 {
+			sameResults(t, r, before, after)
 		}
-		_ = after.Close(t.Context())
 	})
+}
+
+// sameResults calls each function that is exported, with small numbers, as long as the calls end by themselves.
+func sameResults(t *testing.T, r wazero.Runtime, before, after wazero.CompiledModule) {
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
+	checked, err := r.InstantiateModule(t.Context(), after, config)
+	if err != nil || checked.ExportedFunction(instrument.StartFunc) != nil {
+		return
+	}
+	defer checked.Close(t.Context())
+	plain, err := r.InstantiateModule(t.Context(), before, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close(t.Context())
+	limit, handed := checked.ExportedGlobal(instrument.LimitGlobal).(api.MutableGlobal), checked.ExportedGlobal(instrument.HandedGlobal)
+	for _, name := range slices.Sorted(maps.Keys(before.ExportedFunctions())) {
+		f := checked.ExportedFunction(name)
+		args := make([]uint64, len(f.Definition().ParamTypes()))
+		for n, p := range f.Definition().ParamTypes() {
+			if p == api.ValueTypeI32 || p == api.ValueTypeI64 {
+				args[n] = uint64(n + 3)
+			} else if p != api.ValueTypeF32 && p != api.ValueTypeF64 {
+				return
+			}
+		}
+		limit.Set(handed.Get() + 1<<20)
+		got, gotErr := f.Call(t.Context(), args...)
+		if gotErr != nil && (strings.Contains(gotErr.Error(), "stack overflow") || handed.Get() > limit.Get()) {
+			return // it would not have ended, or has used the stack in its own way
+		}
+		want, wantErr := plain.ExportedFunction(name).Call(t.Context(), args...)
+		if (gotErr == nil) != (wantErr == nil) {
+			t.Fatalf("%s: %v without, %v with", name, wantErr, gotErr)
+		}
+		if a, b := outcome(f.Definition().ResultTypes(), want), outcome(f.Definition().ResultTypes(), got); gotErr == nil && a != b {
+			t.Fatalf("%s: %s without, %s with", name, a, b)
+		}
+	}
 }
 
 // BenchmarkTurn tells what a turn of a loop costs plain, with the checks, and with the engine's own way.

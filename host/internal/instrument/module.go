@@ -8,8 +8,11 @@ import (
 // The names under which the rewriter exports what it adds. A module that exports a name with ReservedPrefix is refused.
 const (
 	ReservedPrefix = "__weft_"
-	StopGlobal     = "__weft_stop"  // mutable i32: anything but 0 stops the guest at its next check
-	StartFunc      = "__weft_start" // func (): present if the module had a start section; call it once, before all else
+	StopGlobal     = "__weft_stop"   // mutable i32: anything but 0 stops the guest at its next check
+	LeftGlobal     = "__weft_left"   // mutable i32: what is left of the last budget; see Fuel
+	HandedGlobal   = "__weft_handed" // mutable i64: the sum of all budgets; see Fuel
+	LimitGlobal    = "__weft_limit"  // mutable i64: a guest is stopped at the check at which HandedGlobal exceeds it
+	StartFunc      = "__weft_start"  // func (): present if the module had a start section; call it once, before all else
 )
 
 // ImportKind is the kind of an import, in the numbers of the binary format.
@@ -69,21 +72,24 @@ type section struct {
 }
 
 // signature is what must be known of a function type.
-type signature struct{ params, results uint32 }
+type signature struct{ params, results []byte }
 
 // module is the state of one rewriting.
 type module struct {
 	Result
-	out       []byte
-	types     []signature
-	functions []uint32 // types of the functions, imported ones first
-	imported  int      // how many of them are imported
-	memories  uint32   // imported and defined, as the next two
-	tables    uint32
-	globals   uint32  // without those added: the index of the stop flag, and one below that of the count
-	start     *uint32 // index of the start function
-	locals    uint64
-	named     bool // a name section was kept
+	out        []byte
+	types      []signature
+	functions  []uint32 // types of the functions, imported ones first
+	imported   int      // how many of them are imported
+	memories   uint32   // imported and defined, as the next two
+	tables     uint32
+	globals    uint32            // without those added
+	start      *uint32           // index of the start function
+	blocks     map[string]uint32 // types added: by several results, of blocks that leave these
+	referenced []bool            // functions that can get into a table
+	summaries  []summary         // of the functions that are not imported
+	locals     uint64
+	named      bool // a name section was kept
 }
 
 // Rewrite returns the module with checks inserted (see the package documentation). It is a pure function, and its input
@@ -100,7 +106,7 @@ func Rewrite(wasm []byte) (*Result, error) {
 	if err := checkEffort(sections); err != nil {
 		return nil, err
 	}
-	m := &module{out: append(make([]byte, 0, len(wasm)+len(wasm)/6), wasm[:8]...)}
+	m := &module{blocks: map[string]uint32{}, out: append(make([]byte, 0, len(wasm)+len(wasm)/6), wasm[:8]...)}
 	for _, s := range sections {
 		if s.id == secStart { // it comes after the exports, which must know it
 			r := s.reader()
@@ -120,6 +126,7 @@ func Rewrite(wasm []byte) (*Result, error) {
 			last = rank[s.id]
 		}
 		r := s.reader()
+		r.module = m
 		if m.section(s.id, r); r.err != nil {
 			return nil, r.err
 		}
@@ -187,14 +194,11 @@ func (m *module) fill(last, next int) error {
 		if last >= rank[id] || next <= rank[id] {
 			continue
 		}
-		empty := []byte{0}
-		if id == secMemory {
-			if m.memories > 0 {
-				continue // imported
-			}
-			empty = []byte{1, 1, 0, 0} // from 0 to 0 pages, for the check to grow by none
+		if id == secMemory && m.memories > 0 {
+			continue // imported
 		}
-		r := section{id: id, b: empty}.reader()
+		r := section{id: id, b: []byte{0}}.reader()
+		r.module = m
 		if m.section(id, r); r.err != nil {
 			return r.err
 		}
@@ -202,10 +206,10 @@ func (m *module) fill(last, next int) error {
 	return nil
 }
 
-func (m *module) put(id byte, body []byte) { m.out = appendBytes(append(m.out, id), body) }
+// noMemory is the memory section of a module that has no memory: one from 0 to 0 pages, to grow by none.
+var noMemory = []byte{1, 1, 0, 0}
 
-// newGlobals are the entries added to the global section, the stop flag and the count: each mutable i32, initially 0.
-var newGlobals = []byte{0x7f, 0x01, 0x41, 0x00, 0x0b, 0x7f, 0x01, 0x41, 0x00, 0x0b}
+func (m *module) put(id byte, body []byte) { m.out = appendBytes(append(m.out, id), body) }
 
 // keep reports whether a custom section remains true when code moves.
 func keep(name string) bool {

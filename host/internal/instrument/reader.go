@@ -15,6 +15,9 @@ type reader struct {
 	base int    // where b begins in the module, for error texts
 	what string // what b is, for error texts
 	err  error
+
+	module *module // whose indices are checked, or nil
+	memory bool    // something that was read needs a memory
 }
 
 func (r *reader) fail(format string, args ...any) {

@@ -21,11 +21,11 @@ func (m *module) section(id byte, r *reader) {
 		body = m.tableSection(r)
 	case secMemory:
 		n := r.count("memories", 1)
-		if n == 0 {
-			r.fail("empty section") // fill would have to change it, and nobody writes one
-		}
-		for ; n > 0 && r.err == nil; n-- {
+		for range n {
 			m.memory(r)
+		}
+		if m.memories == 0 {
+			body = noMemory
 		}
 	case secGlobal:
 		body = m.globalSection(r)
@@ -44,33 +44,43 @@ func (m *module) section(id byte, r *reader) {
 			r.data()
 		}
 	}
-	r.end()
+	if r.end(); r.memory && m.memories == 0 {
+		r.fail("a memory is used, but there is none")
+	}
 	m.put(id, body)
 }
 
-// typeSection appends the type of the check.
+// typeSection appends the types of the helpers, and those of blocks that leave what functions with several results return.
 func (m *module) typeSection(r *reader) []byte {
 	n := r.count("types", MaxEntries)
 	from := r.off
+	values := func(what string) []byte {
+		n := r.count(what, MaxParams)
+		from := r.off
+		for range n {
+			r.valueType()
+		}
+		return r.b[from:r.off]
+	}
 	for ; n > 0 && r.err == nil; n-- {
 		if form := r.byte(); form != 0x60 {
 			r.fail("garbage collected types are not supported (form %#02x)", form)
 		}
-		params := r.count("parameters", MaxParams)
-		for range params {
-			r.valueType()
-		}
-		results := r.count("results", MaxParams)
-		for range results {
-			r.valueType()
-		}
-		m.types = append(m.types, signature{params, results})
+		m.types = append(m.types, signature{values("parameters"), values("results")})
 	}
-	out := appendU32(make([]byte, 0, len(r.b)+8), uint32(len(m.types)+1))
-	return append(append(out, r.b[from:]...), 0x60, 0, 0)
+	added, blocks := append([]byte(nil), newTypes...), uint32(typesAdded)
+	for _, t := range m.types {
+		if key := string(t.results); len(key) > 1 && m.blocks[key] == 0 {
+			m.blocks[key] = uint32(len(m.types)) + blocks
+			added = appendBytes(append(added, 0x60, 0), t.results)
+			blocks++
+		}
+	}
+	out := appendU32(make([]byte, 0, len(r.b)+len(added)+5), uint32(len(m.types))+blocks)
+	return append(append(out, r.b[from:]...), added...)
 }
 
-// functionSection appends the check, unless there is nothing to check.
+// functionSection appends the helpers, unless there is nothing to help.
 func (m *module) functionSection(r *reader) []byte {
 	n := r.count("functions", MaxEntries)
 	if n == 0 {
@@ -78,10 +88,16 @@ func (m *module) functionSection(r *reader) []byte {
 	}
 	from := r.off
 	for i := n; i > 0 && r.err == nil; i-- {
-		m.functions = append(m.functions, r.u32())
+		t := r.u32()
+		r.typeIndex(t)
+		m.functions = append(m.functions, t)
 	}
-	out := appendU32(make([]byte, 0, len(r.b)+10), n+1)
-	return appendU32(append(out, r.b[from:]...), uint32(len(m.types)))
+	out := appendU32(make([]byte, 0, len(r.b)+10), n+helpers)
+	out = append(out, r.b[from:]...)
+	for _, t := range m.helperTypes() {
+		out = appendU32(out, t)
+	}
+	return out
 }
 
 func (m *module) imports(r *reader) {
@@ -89,7 +105,9 @@ func (m *module) imports(r *reader) {
 		i := Import{Module: r.name(), Name: r.name(), Kind: ImportKind(r.byte())}
 		switch i.Kind {
 		case FuncImport:
-			m.functions = append(m.functions, r.u32())
+			t := r.u32()
+			r.typeIndex(t)
+			m.functions = append(m.functions, t)
 		case TableImport:
 			r.refType()
 			r.limits()
@@ -164,7 +182,7 @@ func (m *module) global(r *reader) {
 	m.globals++
 }
 
-// globalSection appends the stop flag and the count.
+// globalSection appends the globals of the helpers.
 func (m *module) globalSection(r *reader) []byte {
 	n := r.count("globals", MaxEntries)
 	from := r.off
@@ -174,11 +192,11 @@ func (m *module) globalSection(r *reader) []byte {
 		}
 		r.constant()
 	}
-	out := appendU32(make([]byte, 0, len(r.b)+len(newGlobals)+5), n+2)
+	out := appendU32(make([]byte, 0, len(r.b)+len(newGlobals)+5), n+globals)
 	return append(append(out, r.b[from:]...), newGlobals...)
 }
 
-// exports appends the exports of the stop flag and, if there is one, of the start function.
+// exports appends the exports of the globals and, if there is one, of the start function.
 func (m *module) exports(r *reader) []byte {
 	n := r.count("exports", MaxEntries)
 	from := r.off
@@ -186,14 +204,20 @@ func (m *module) exports(r *reader) []byte {
 		if name := r.name(); strings.HasPrefix(name, ReservedPrefix) {
 			r.fail("export %q: names that begin with %s are reserved", name, ReservedPrefix)
 		}
-		r.byte()
-		r.u32()
+		switch kind, index := ImportKind(r.byte()), r.u32(); kind {
+		case FuncImport:
+			r.refer(index)
+		case MemoryImport:
+			r.memory = true
+		case GlobalImport:
+			r.global(index)
+		}
 	}
 	if r.err != nil {
 		return nil
 	}
 	body := r.b[from:]
-	add := uint32(1)
+	add := uint32(globals)
 	var start []byte
 	if m.start != nil {
 		add++
@@ -204,11 +228,14 @@ func (m *module) exports(r *reader) []byte {
 	}
 	out := appendU32(make([]byte, 0, len(r.b)+64), n+add)
 	out = append(append(out, body...), start...)
-	return appendU32(append(appendBytes(out, []byte(StopGlobal)), 3), m.globals)
+	for n, name := range [globals]string{StopGlobal, LeftGlobal, HandedGlobal, LimitGlobal} {
+		out = appendU32(append(appendBytes(out, []byte(name)), 3), m.globals+uint32(n))
+	}
+	return out
 }
 
 func (m *module) isUnit(t uint32) bool {
-	return t < uint32(len(m.types)) && m.types[t] == signature{}
+	return t < uint32(len(m.types)) && len(m.types[t].params)+len(m.types[t].results) == 0
 }
 
 // element reads one element segment.
@@ -237,7 +264,7 @@ func (r *reader) element() {
 		if expressions {
 			r.constant()
 		} else {
-			r.u32()
+			r.refer(r.u32())
 		}
 	}
 }
@@ -247,12 +274,14 @@ func (r *reader) data() {
 	flags := r.u32()
 	switch flags {
 	case 0:
+		r.memory = true
 		r.constant()
 	case 1: // passive
 	case 2:
 		if r.u32() != 0 {
 			r.fail("several memories are not supported")
 		}
+		r.memory = true
 		r.constant()
 	default:
 		r.fail("unknown kind of data segment %d", flags)

@@ -1,0 +1,220 @@
+package instrument
+
+// body is one function body, decoded. It is reused for the next.
+type body struct {
+	module          *module
+	index           uint32 // of the function, imported ones counted
+	code            []byte // the whole body
+	decl            uint32 // where the groups of locals begin
+	start           uint32 // where the instructions begin
+	groups          []group
+	params, results []byte // their types
+	locals          uint32 // parameters included
+
+	instrs  []instr
+	loops   []loop
+	frames  []int  // of open blocks: the index of the loop, or less than 0
+	numbers []int  // of open blocks: a number that no other has
+	anchors []bool // by numbers of blocks: what follows the block is jumped back to
+	known   knownJump
+
+	cost    uint64 // of all instructions, callees not included
+	sets    uint32
+	callees []uint32 // of direct calls, as far as they matter
+	bulk    bool     // works through a range
+	calls   bool     // through a table, or into the host
+	leaves  bool     // branches to the label of the body, which is to return
+}
+
+// group is a number of locals of one type.
+type group struct {
+	n uint32
+	t byte
+}
+
+// loop is one loop of a body.
+type loop struct {
+	from, to int    // its first instruction and its end
+	cost     uint64 // of all instructions in it
+	sets     uint32 // of locals in it
+	fee      uint32 // what a turn takes off the budget
+	bare     bool   // it takes no parameters
+	inner    bool   // there is no loop in it
+	calls    bool   // something in it makes the compiler spill what it holds in registers
+	dispatch dispatch
+}
+
+// maxCallees is how many calls a function may make without a check of its own.
+const maxCallees = maxFree / costCall
+
+// maxRun is the cost of a run of plain instructions that is kept as one.
+const maxRun = 1024
+
+// decode reads a body.
+func (b *body) decode(r *reader, index uint32) {
+	*b = body{module: b.module, index: index, code: r.b, groups: b.groups[:0], instrs: b.instrs[:0], loops: b.loops[:0],
+		frames: b.frames[:0], numbers: b.numbers[:0], anchors: b.anchors[:0], callees: b.callees[:0]}
+	b.known = knownJump{head: -1, read: -1, set: -1, begun: -1}
+	b.readLocals(r)
+	b.open(-1)
+	for nested := 0; len(b.frames) > 0 && r.err == nil; {
+		at := r.off
+		i := r.instruction()
+		i.at, i.end = uint32(at), uint32(r.off)
+		if (i.class == reads || i.class == sets) && i.imm >= b.locals {
+			r.fail("local %d does not exist", i.imm)
+		}
+		b.cost += uint64(i.cost)
+		b.follow(at, i)
+		switch i.class {
+		case plain, reads, sets, constants:
+			b.run(i)
+			continue
+		case opens, tests:
+			b.open(-1)
+		case loops:
+			i.imm = uint32(len(b.loops))
+			b.loops = append(b.loops, loop{from: len(b.instrs), cost: b.cost, sets: b.sets, inner: true, bare: b.bare(i)})
+			b.open(int(i.imm))
+			if nested++; nested > MaxLoopNesting {
+				r.fail("more than %d nested loops", MaxLoopNesting)
+			}
+		case ends:
+			last := len(b.frames) - 1
+			if n := b.frames[last]; n >= 0 {
+				nested--
+				b.closeLoop(n)
+			}
+			b.frames, b.numbers = b.frames[:last], b.numbers[:last]
+		case jumps:
+			b.thread(&i)
+			b.leaves = b.leaves || int(i.imm) == len(b.frames)-1
+		case switches:
+			b.targets(i, func(label uint32) { b.leaves = b.leaves || int(label) == len(b.frames)-1 })
+		case calls:
+			if len(b.callees) <= maxCallees {
+				b.callees = append(b.callees, i.imm)
+			}
+			if !b.final(i) {
+				b.spills()
+			}
+		case callsAny:
+			b.calls = true
+			b.spills()
+		case bulk, bulkCopies, bulkFills:
+			b.bulk = true
+			b.spills()
+		}
+		if len(b.frames) > MaxNesting {
+			r.fail("more than %d nested blocks", MaxNesting)
+		}
+		b.instrs = append(b.instrs, i)
+	}
+	r.end()
+}
+
+func (b *body) open(loop int) {
+	b.frames, b.numbers = append(b.frames, loop), append(b.numbers, len(b.anchors))
+	b.anchors = append(b.anchors, false)
+}
+
+func (b *body) readLocals(r *reader) {
+	m := b.module
+	n := r.count("groups of locals", MaxLocals)
+	b.decl = uint32(r.off)
+	var locals uint64
+	for ; n > 0 && r.err == nil; n-- {
+		g := group{n: r.u32()}
+		from := r.off
+		if r.valueType(); r.err == nil {
+			g.t = r.b[from]
+		}
+		locals += uint64(g.n)
+		b.groups = append(b.groups, g)
+	}
+	if locals > MaxLocals {
+		r.fail("%d locals in a function, %d allowed", locals, MaxLocals)
+	}
+	if t := m.functions[b.index]; t < uint32(len(m.types)) {
+		b.params, b.results = m.types[t].params, m.types[t].results
+	}
+	b.locals = uint32(len(b.params)) + uint32(locals)
+	b.start = uint32(r.off)
+	b.cost = uint64(b.locals / 4)
+}
+
+// run appends a plain instruction, to the run before it if there is one.
+func (b *body) run(i instr) {
+	n := uint32(0)
+	if i.class == sets {
+		b.sets++
+		n = 1
+	}
+	if last := len(b.instrs) - 1; last >= 0 && b.instrs[last].class == plain && b.instrs[last].cost < maxRun {
+		b.instrs[last].end = i.end
+		b.instrs[last].cost += i.cost
+		b.instrs[last].imm += n
+		return
+	}
+	i.class, i.imm = plain, n
+	b.instrs = append(b.instrs, i)
+}
+
+// bare reports whether a loop takes nothing from the stack.
+func (b *body) bare(i instr) bool {
+	r := &reader{b: b.code[i.at+1 : i.end]}
+	t := r.signed(5)
+	return t < 0 || (t < int64(len(b.module.types)) && len(b.module.types[t].params) == 0)
+}
+
+func (b *body) closeLoop(n int) {
+	l := &b.loops[n]
+	l.to = len(b.instrs)
+	l.cost = b.cost - l.cost
+	l.sets = b.sets - l.sets
+	for _, n := range b.frames[:len(b.frames)-1] {
+		if n >= 0 {
+			b.loops[n].inner = false
+			b.loops[n].calls = b.loops[n].calls || l.calls
+		}
+	}
+}
+
+// spills notes a call in the loop around it.
+func (b *body) spills() {
+	for n := len(b.frames) - 1; n >= 0; n-- {
+		if l := b.frames[n]; l >= 0 {
+			b.loops[l].calls = true
+			return
+		}
+	}
+}
+
+// final reports whether a call never returns, as calls that panic do: "unreachable" follows.
+func (b *body) final(i instr) bool { return int(i.end) < len(b.code) && b.code[i.end] == opUnreachable }
+
+// targets calls f with every label of a br_table.
+func (b *body) targets(i instr, f func(label uint32)) {
+	r := &reader{b: b.code[i.at+1 : i.end]}
+	for n := r.u32(); ; n-- {
+		f(r.u32())
+		if n == 0 || r.err != nil {
+			return
+		}
+	}
+}
+
+// typeOf returns the type of a local.
+func (b *body) typeOf(local uint32) byte {
+	if local < uint32(len(b.params)) {
+		return b.params[local]
+	}
+	local -= uint32(len(b.params))
+	for _, g := range b.groups {
+		if local < g.n {
+			return g.t
+		}
+		local -= g.n
+	}
+	return 0
+}

@@ -1,0 +1,258 @@
+package instrument
+
+// See the package documentation for what these bound.
+const (
+	budget      = 1 << 16 // what is handed out between two checks
+	maxFree     = 128     // the cost of a function that pays nothing for itself
+	maxIndirect = 32      // the same where it can be called through a table
+	maxTurn     = 64      // what a turn pays at the head of its loop; the rest is paid where the turn ends
+	maxArrival  = 8       // what may be unpaid where a jump back arrives, on the other ways to that place
+	maxUnpaid   = 1 << 14 // a path without loops gets a check after that much
+)
+
+// summary is what must be known of a function to judge its callers.
+type summary struct {
+	cost    uint32
+	callees []uint32
+	may     bool // might be free
+	free    bool // pays nothing: its callers do
+}
+
+// summarize notes what a decoded body does.
+func (b *body) summarize() summary {
+	if b.cost > maxFree || len(b.loops) > 0 || b.bulk || b.calls || len(b.callees) > maxCallees {
+		return summary{}
+	}
+	return summary{cost: uint32(b.cost), callees: append([]uint32(nil), b.callees...), may: true}
+}
+
+// findFree decides which functions are free: those that end after at most maxFree steps, callees included. Each round
+// looks at functions whose callees have been decided before, so that no cycle of calls is free. Callees cost something,
+// so a function with a longer chain of them than there are rounds is not free anyhow.
+func (m *module) findFree() {
+	for changed, round := true, 0; changed && round <= maxCallees; round++ {
+		changed = false
+		for n := range m.summaries {
+			s := &m.summaries[n]
+			if !s.may || s.free {
+				continue
+			}
+			cost, known := s.cost, true
+			for _, callee := range s.callees {
+				c := m.summary(callee)
+				if c == nil || !c.free {
+					known = false
+					break
+				}
+				cost += c.cost
+			}
+			limit := uint32(maxFree)
+			if m.refers(uint32(n + m.imported)) {
+				limit = maxIndirect
+			}
+			if known {
+				s.may = cost <= limit
+				if s.may {
+					s.cost, s.free, changed = cost, true, true
+				}
+			}
+		}
+	}
+}
+
+// summary returns nil for an imported function, or one that does not exist.
+func (m *module) summary(function uint32) *summary {
+	if n := int(function) - m.imported; n >= 0 && n < len(m.summaries) {
+		return &m.summaries[n]
+	}
+	return nil
+}
+
+// calleeCost is what a call costs the caller; paid is whether the callee pays for itself.
+func (m *module) calleeCost(function uint32) (cost uint32, paid bool) {
+	switch s := m.summary(function); {
+	case s == nil:
+		return costHost, true
+	case s.free:
+		return s.cost, false
+	}
+	return 0, true
+}
+
+// label is the state of an open block in analyse.
+type label struct {
+	loop    int    // index of the loop, or less than 0
+	unpaid  uint32 // the most that a path to its end has not paid
+	met     bool   // there is a path to its end
+	other   uint32 // of an if: what is unpaid where the other arm begins
+	branch  bool   // of an if without the other arm so far
+	alive   bool   // it can be reached
+	anchor  bool   // what follows it is jumped back to
+	anchors int    // how many such are open, this one included
+}
+
+// path is the state of analyse at one place: the most that a path to it has not paid.
+type path struct {
+	unpaid uint32
+	alive  bool
+}
+
+func (l *label) join(p path) {
+	if p.alive {
+		l.unpaid, l.met = max(l.unpaid, p.unpaid), true
+	}
+}
+
+// analyse decides where how much is paid. It follows all paths at once: within a turn of a loop they only lead forward.
+func (f *function) analyse() {
+	b := &f.body
+	p := path{unpaid: costCall + b.locals/4, alive: true}
+	f.exit = 0
+	labels := append(f.labels[:0], label{loop: -1, alive: true})
+	opened := 0
+	open := func(l label) {
+		opened++
+		l.alive, l.anchors = p.alive, labels[len(labels)-1].anchors
+		if b.anchors[opened] {
+			l.anchor = true
+			l.anchors++
+		}
+		labels = append(labels, l)
+	}
+	for n := range b.instrs {
+		i := &b.instrs[n]
+		if p.alive && p.unpaid > maxUnpaid {
+			i.fee, i.tested = p.unpaid, true
+			p.unpaid = 0
+		}
+		if p.alive {
+			p.unpaid += i.cost
+		}
+		top := len(labels) - 1
+		switch i.class {
+		case opens:
+			open(label{loop: -1})
+		case tests:
+			open(label{loop: -1, other: p.unpaid, branch: true})
+		case elses:
+			labels[top].join(p)
+			labels[top].branch = false
+			p = path{labels[top].other, labels[top].alive}
+		case loops:
+			l := &b.loops[i.imm]
+			f.turn(i, l, &p)
+			p.unpaid = costSimple + min(l.sets, b.locals)/4
+			open(label{loop: int(i.imm)})
+		case ends:
+			l := labels[top]
+			labels = labels[:top]
+			if l.loop >= 0 {
+				break
+			}
+			if l.branch {
+				l.join(path{l.other, l.alive})
+			}
+			if l.anchor {
+				f.arrive(i, &p)
+			}
+			l.join(p)
+			p = path{l.unpaid, l.met}
+		case jumps:
+			f.shortcut(i, labels)
+			f.branch(i, labels, i.imm, &p)
+			p.alive = p.alive && i.maybe
+		case switches:
+			b.targets(*i, func(depth uint32) { f.branch(i, labels, depth, &p) })
+			p.alive = false
+		case returns:
+			f.leave(i, &p)
+			p.alive = false
+		case traps:
+			p.alive = false
+		case calls:
+			cost, paid := b.module.calleeCost(i.imm)
+			if p.unpaid += cost; paid {
+				f.handOver(i, &p)
+			}
+		case callsAny:
+			p.unpaid += maxIndirect
+			f.handOver(i, &p)
+		}
+	}
+	f.labels = labels[:0]
+	if p.alive {
+		f.exit = max(f.exit, p.unpaid)
+	}
+}
+
+// turn is the way to the head of a loop, from before it or from in it.
+func (f *function) turn(i *instr, l *loop, p *path) {
+	if !p.alive {
+		return
+	}
+	if p.unpaid > maxTurn && !i.tested {
+		i.fee += p.unpaid - maxTurn
+		p.unpaid = maxTurn
+	}
+	l.fee = max(l.fee, min(p.unpaid, maxTurn))
+}
+
+func (f *function) branch(i *instr, labels []label, depth uint32, p *path) {
+	if int(depth) >= len(labels) {
+		return // the engine will say so
+	}
+	target := &labels[len(labels)-1-int(depth)]
+	if target.loop >= 0 {
+		f.turn(i, &f.body.loops[target.loop], p)
+		return
+	}
+	target.join(*p)
+}
+
+// shortcut decides whether a jump goes directly where it is known to lead. It had better not where it enters what is jumped
+// back to, a loop in the source: the compiler would let the turns suffer from how that one way in has left the registers.
+func (f *function) shortcut(i *instr, labels []label) {
+	if !i.moved {
+		return
+	}
+	target := labels[len(labels)-1-int(i.direct)]
+	i.moved = labels[len(labels)-1].anchors == target.anchors && !target.anchor
+	if i.moved {
+		i.imm = i.direct
+	}
+}
+
+// arrive pays before a place that is jumped back to, so that the turns from there need not.
+func (f *function) arrive(i *instr, p *path) {
+	if p.alive && p.unpaid > maxArrival && !i.tested {
+		i.fee += p.unpaid - maxArrival
+		p.unpaid = maxArrival
+	}
+}
+
+// leave is a return. Where the count is the function's own, what is unpaid is paid there.
+func (f *function) leave(i *instr, p *path) {
+	if !p.alive {
+		return
+	}
+	switch {
+	case i.tested:
+	case f.counts():
+		i.fee = p.unpaid
+	case len(f.loops) > 0 && p.unpaid > maxTurn:
+		i.fee = p.unpaid - maxTurn
+		f.exit = maxTurn
+	default:
+		f.exit = max(f.exit, p.unpaid)
+	}
+}
+
+// handOver is a call of a function that pays for itself.
+func (f *function) handOver(i *instr, p *path) {
+	if f.counts() && p.alive {
+		if !i.tested {
+			i.fee = p.unpaid
+		}
+		p.unpaid = 0
+	}
+}
