@@ -9,13 +9,19 @@
 // # What is changed
 //
 //   - A function is appended, the check. It grows the memory by zero pages, which changes nothing, but leads through the
-//     engine's Go code, where the goroutine can be preempted. Then it traps if the stop flag is raised: a mutable i32
-//     global, appended and exported as StopGlobal.
-//   - Calls to the check are inserted: at every loop head, every 4096th turn, counted in a local that is added; at the
-//     entry of every function that loops or calls, every 4096th time, counted in another global that is appended; before
-//     an instruction that works through a range (memory.copy, memory.fill, memory.init and those of tables) of more than
-//     4096 bytes. A function without any of these ends after as many steps as it has instructions. A function's count
-//     begins at the global one, so that many short loops come to a check as often as a long one.
+//     engine's Go code, where the goroutine can be preempted. Then it traps if the stop flag is raised, and hands out a new
+//     budget. Flag, budget and limit are mutable globals, appended and exported.
+//   - Code pays from the budget for what it does: at the head of each loop for a turn, at the entry of each function that is
+//     not free. Who finds the budget spent calls the check. Prices are about those of simple instructions, loads and
+//     divisions being dearer; of several paths the dearest counts. A budget is 65536, some 20 µs.
+//   - A function is free if it ends after little work, whatever path it takes: it has no loop, works through no range, calls
+//     only free functions, and costs at most 128 with them (32 if it can be called through a table). Its callers pay.
+//   - Functions with loops that call nothing count in a local, which the compiler keeps in a register; they take over the
+//     budget from the global at their entry, and give it back before calls and at their end. All others count in the global.
+//   - The check of an innermost loop stands in a loop around it, small bodies stand there up to four times, and jumps that
+//     are known to lead forward take no turn: see loop.go and thread.go for why that makes it cheap.
+//   - memory.copy and memory.fill of more than 4096 bytes are done by two more functions, in pieces of 256 KiB with payments
+//     between. Other instructions that work through more than 4096 bytes or elements are paid for before.
 //   - Whatever is appended gets the last index of its kind: no other index shifts.
 //   - The start section becomes an export, StartFunc. A start function would otherwise run inside the instantiation,
 //     before anybody could reach the stop flag. Who instantiates the module must call it first.
@@ -24,11 +30,24 @@
 //     "linking", "metadata.code.*", "sourceMappingURL", "external_debug_info"), and local names, which nobody reads. The
 //     "name" section stays for the sake of stack traces, unless it is malformed: then it goes, too.
 //
+// # Fuel
+//
+// What has been spent since an instance was made is HandedGlobal less LeftGlobal. It is a figure for the work done, the same
+// for the same call in the same state on every machine. While a function with a local count runs, and after a trap, it lags
+// by at most a budget.
+//
+// # Bounds
+//
+// Between two payments lies at most one path without loops, of which no more than 16384 goes unpaid, and the price of what can
+// miss the cache is high enough that even a chain of misses spends its budget within a few milliseconds. Recursion that does
+// not pay does not exist: in each cycle of calls every function pays. What is left are instructions that take long by
+// themselves: memory.init and those of tables, bounded by the sizes of module and tables, some milliseconds.
+//
 // # Trust
 //
 // The input is hostile. Every count is checked against the bytes that are left before anything is allocated for it, here
 // and, which is the point of reading sections that are passed on unchanged, in the engine behind. Instructions are
 // decoded in full; what the engine would read in another way than we do (an overlong SIMD opcode) is refused, so that no
-// loop can hide. Proposals that the engine runs without are refused with their name: threads, exceptions, typed function
+// loop can hide. Indices are checked, so that what is appended can not be named. Proposals that the engine runs without are refused with their name: threads, exceptions, typed function
 // references, garbage collection, memory64, several memories, tail calls, relaxed SIMD, components.
 package instrument
