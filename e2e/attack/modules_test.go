@@ -65,7 +65,7 @@ func TestHostileModules(t *testing.T) {
 		{"a million data segments", func(m *module) { m.data = times(1_000_000, 1, 0) }, lattice.ErrBadModule, "1000000 entries in section data, 100000 allowed"},
 		{"data outside of the memory", func(m *module) {
 			m.data = [][]byte{join([]byte{0, opConst}, uleb(0x0fffffff), []byte{opEnd}, sized([]byte("x")))}
-		}, lattice.ErrBadModule, "out of bounds memory access"},
+		}, lattice.ErrBadModule, "lie outside of the memory of 65536"},
 		{"a million globals", func(m *module) { m.globals = times(1_000_000, i32, 1, opConst, 0, opEnd) }, lattice.ErrBadModule, "entries in section global, 100000 allowed"},
 		{"a million types", func(m *module) { m.types = append(m.types, times(999_998, 0x60, 1, i32, 0)...) }, lattice.ErrBadModule, "1000000 entries in section type, 50000 allowed"},
 		{"30000 types of 1000 parameters", func(m *module) {

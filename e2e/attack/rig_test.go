@@ -203,41 +203,59 @@ func startHost(t *testing.T, dir, seed string, args ...string) *process {
 	return p
 }
 
-// usage is what a process has used of the machine.
+// usage is what the host and its providers have used of the machine.
 type usage struct {
 	cpu       time.Duration
-	now, peak uint64 // bytes in memory; the peak since the last look
+	now, peak uint64 // bytes in memory; the sum of the peaks since the last look
 }
 
-// usage reads what the process uses, and begins a new peak.
-func (p *process) usage(t *testing.T) usage {
+// usage reads what the processes use, and begins a new peak.
+func (p *process) usage(t *testing.T) (sum usage) {
 	t.Helper()
-	dir := fmt.Sprintf("/proc/%d/", p.cmd.Process.Pid)
+	pids := []string{fmt.Sprint(p.cmd.Process.Pid)}
+	lists, _ := filepath.Glob("/proc/" + pids[0] + "/task/*/children")
+	for _, list := range lists {
+		children, _ := os.ReadFile(list) // the thread may have ended
+		pids = append(pids, strings.Fields(string(children))...)
+	}
+	for n, pid := range pids {
+		u, err := usageOf(pid)
+		if err != nil && n == 0 {
+			t.Fatal("the host has ended:", err)
+		}
+		sum = usage{sum.cpu + u.cpu, sum.now + u.now, sum.peak + u.peak}
+	}
+	return sum
+}
+
+func usageOf(pid string) (out usage, err error) {
+	dir := "/proc/" + pid + "/"
 	stat, err := os.ReadFile(dir + "stat")
 	if err != nil {
-		t.Fatal("the host has ended:", err)
+		return out, err
 	}
 	_, rest, _ := strings.Cut(string(stat), ") ")
 	fields := strings.Fields(rest)
-	var user, system, u uint64
+	var user, system uint64
 	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
-		t.Fatal(err)
+		return out, err
 	}
+	out.cpu = time.Duration(user+system) * 10 * time.Millisecond
 	status, err := os.ReadFile(dir + "status")
 	if err != nil {
-		t.Fatal(err)
+		return out, err
 	}
-	out := usage{cpu: time.Duration(user+system) * 10 * time.Millisecond}
 	for line := range strings.Lines(string(status)) {
 		for key, to := range map[string]*uint64{"VmHWM:": &out.peak, "VmRSS:": &out.now} {
 			if value, ok := strings.CutPrefix(line, key); ok {
-				if _, err := fmt.Sscan(value, &u); err != nil {
-					t.Fatal(err)
+				var kib uint64
+				if _, err := fmt.Sscan(value, &kib); err != nil {
+					return out, err
 				}
-				*to = u << 10
+				*to = kib << 10
 			}
 		}
 	}
 	_ = os.WriteFile(dir+"clear_refs", []byte("5"), 0) // where the system allows it
-	return out
+	return out, nil
 }
