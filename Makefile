@@ -57,6 +57,22 @@ lint: ## format, vet, static analysis, tidy modules
 	$(GO) mod tidy -diff
 	$(GO) run $(STATICCHECK) ./...
 
+FIXTURES := host/internal/wasm/testdata/tinygo
+
+fixtures: ## rebuild the TinyGo modules of the tests; needs tinygo (actor-sdk/tinygo/README.md)
+	@for a in echo kvcounter; do actor-sdk/tinygo/build.sh actor-sdk/examples/$$a $(FIXTURES)/$$a.wasm && chmod 644 $(FIXTURES)/$$a.wasm || exit 1; done
+
+fixtures-check: ## whether rebuilding them gives the same bytes
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && for a in echo kvcounter; do \
+	  actor-sdk/tinygo/build.sh actor-sdk/examples/$$a $$dir/$$a.wasm && cmp $$dir/$$a.wasm $(FIXTURES)/$$a.wasm || exit 1; \
+	done && echo "the TinyGo modules are those of the sources"
+
+vuln: ## known vulnerabilities in what is used; needs vuln.go.dev
+	$(GO) run $(GOVULNCHECK) ./...
+
+attack: ## the attacks of docs/security.md on a real host, with what each cost it
+	$(GO) test -count=1 -v ./e2e/attack | grep -E '^ *(--- |ok|FAIL)|cost:'
+
 fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	@for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz'); do \

@@ -8,6 +8,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
 	"github.com/weftlattice/weft/lattice"
+	own "github.com/weftlattice/weft/lattice/msgpack"
 )
 
 // MaxInlineBytes is the largest payload that travels inside a message: NATS refuses messages above 1 MiB by default, and
@@ -52,8 +53,14 @@ func (e *encoder) strMap(k string, m map[string]string) {
 	}
 }
 
-// decode runs read over b and turns whatever goes wrong into lattice.ErrInvalid that names what was decoded.
+// decode runs read over b and turns whatever goes wrong into lattice.ErrInvalid that names what was decoded. Lengths that
+// exceed b are refused first: the library would make room for a megabyte of what they promise, keep it with its decoder, and
+// add to it with the next such message, up to 4 GiB.
 func decode(what string, b []byte, read func(*msgpack.Decoder) error) error {
+	whole := own.NewReader(b)
+	if whole.Skip(); whole.Err() != nil {
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "decode " + what, Err: whole.Err()}
+	}
 	d := msgpack.GetDecoder()
 	defer msgpack.PutDecoder(d)
 	r := bytes.NewReader(b)

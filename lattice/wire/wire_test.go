@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -149,6 +150,26 @@ func TestDecodeRefuses(t *testing.T) {
 	for _, line := range []string{"", "\n", "!!", "e30", strings.Repeat("A", 99)} {
 		if _, err := DecodeHostData([]byte(line)); !errors.Is(err, lattice.ErrInvalid) {
 			t.Errorf("host data %q: %v, want ErrInvalid", line, err)
+		}
+	}
+}
+
+// A few bytes that promise gigabytes cost nothing, however often they come: what a decoder has made room for would stay.
+func TestFalseLengthsCostNothing(t *testing.T) {
+	for _, claim := range []string{"\x81\xc6\xae\x4b\x6e\x48", "\x81\xdb\xff\xff\xff\xff", "\x81\xa1k\xc9\xff\xff\xff\xff\x00", "\x81\xa6origin\xdf\xff\xff\xff\xff", "\x81\xa3msg\xc6\xff\xff\xff\xff"} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range 1000 {
+			if _, err := DecodeInvocation([]byte(claim)); lattice.CodeOf(err) != lattice.ErrInvalid {
+				t.Fatalf("%x: %v", claim, err)
+			}
+			if _, err := DecodeResponse([]byte(claim)); lattice.CodeOf(err) != lattice.ErrInvalid {
+				t.Fatalf("%x: %v", claim, err)
+			}
+		}
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 8<<20 {
+			t.Errorf("%x: 2000 messages took %d MiB", claim, used>>20)
 		}
 	}
 }
