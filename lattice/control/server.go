@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -220,6 +222,10 @@ func (s *Server) readCommands() {
 }
 
 func (s *Server) dispatch(m *nats.Msg) {
+	if !asked(m) {
+		s.log.Warn("command refused that no client has sent", "subject", m.Subject)
+		return
+	}
 	key, run, err := s.route(m)
 	if err != nil {
 		s.refuse(m, err)
@@ -228,6 +234,13 @@ func (s *Server) dispatch(m *nats.Msg) {
 	if !s.commands.submit(key, func() { s.ack(m, run(s.msgContext(m))) }) {
 		s.refuse(m, lattice.ErrBusy)
 	}
+}
+
+// asked reports whether a client of the control interface has sent a message. They all want an answer. Without that, whoever
+// may use JetStream could let the server send commands in its place, where it may not send any: what a stream delivers, and
+// what JetStream answers to a request whose reply subject is a command's.
+func asked(m *nats.Msg) bool {
+	return m.Reply != "" && !strings.HasPrefix(m.Reply, "$JS.") && m.Header.Get(jetstream.StreamHeader) == ""
 }
 
 // route finds what a command is, and a key for its target.

@@ -428,7 +428,7 @@ func TestCloseEndsHandlersWithItsContext(t *testing.T) {
 	entered := make(chan struct{})
 	h := &fakeHost{block: func(ctx context.Context, _ string) { close(entered); <-ctx.Done() }}
 	s := b.host(t, h)
-	if err := b.nc.Publish(b.control.LabelPut(h.id), []byte(`{"key":"k"}`)); err != nil {
+	if err := b.nc.PublishRequest(b.control.LabelPut(h.id), b.nc.NewInbox(), []byte(`{"key":"k"}`)); err != nil {
 		t.Fatal(err)
 	}
 	<-entered
@@ -511,5 +511,32 @@ func TestLaneRefusesWhenFull(t *testing.T) {
 	close(release)
 	if err := l.drain(t.Context(), func() {}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What JetStream sends in somebody's place is no command: an acknowledgement, a stored message, a delivery.
+func TestCommandsThatNoClientSent(t *testing.T) {
+	b := newBench(t)
+	h := &fakeHost{}
+	b.host(t, h)
+	subj := b.control.LabelPut(h.id)
+	for _, m := range []*nats.Msg{
+		{Subject: subj},
+		{Subject: subj, Reply: "$JS.ACK.KV_x.c.1.1.1.1.0"},
+		{Subject: subj, Reply: b.nc.NewInbox(), Header: nats.Header{"Nats-Stream": {"KV_x"}}},
+	} {
+		m.Data = []byte(`{"key":"forged","value":"x"}`)
+		if err := b.nc.PublishMsg(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Commands are read in order: when this one is answered, those before it were looked at.
+	if _, err := b.nc.Request(subj, []byte(`{"key":"asked","value":"x"}`), 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := strings.Join(h.calls, ";"); strings.Contains(s, "forged") || !strings.Contains(s, "asked") {
+		t.Fatalf("the host got %s", s)
 	}
 }
