@@ -1,0 +1,23 @@
+package instrument_test
+
+import (
+	"testing"
+
+	"github.com/weftlattice/weft/host/internal/instrument"
+)
+
+// BenchmarkRewrite tells how fast a stock Go guest is rewritten, and how much larger it gets.
+func BenchmarkRewrite(b *testing.B) {
+	code := buildGo(b, "testdata/goguest")
+	b.SetBytes(int64(len(code)))
+	b.ReportAllocs()
+	var out int
+	for b.Loop() {
+		r, err := instrument.Rewrite(code)
+		if err != nil {
+			b.Fatal(err)
+		}
+		out = len(r.Wasm)
+	}
+	b.ReportMetric(float64(out)/float64(len(code)), "size-ratio")
+}
