@@ -270,6 +270,9 @@ func FuzzRewrite(f *testing.F) {
 		}
 		before, err := r.CompileModule(t.Context(), wasm)
 		after, afterErr := r.CompileModule(t.Context(), out.Wasm)
+		if err != nil && strings.Contains(err.Error(), "custom section") {
+			return // the names were malformed, and are gone
+		}
 		if (err == nil) != (afterErr == nil) {
 			t.Fatalf("the engine says of the input: %v; of the output: %v", err, afterErr)
 		}
