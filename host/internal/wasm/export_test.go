@@ -14,3 +14,12 @@ func (i *Instance) State() (memory []byte, globals []uint64) {
 	}
 	return bytes.Clone(i.linear.b), globals
 }
+
+// Reserve makes the memory of an instance that may grow so far, and frees it.
+func Reserve(most uint64) error {
+	m, err := newLinearMemory(most, most, nil)
+	if err == nil {
+		m.Free()
+	}
+	return err
+}

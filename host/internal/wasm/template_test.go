@@ -117,3 +117,12 @@ func TestRestoreNotAfterATrap(t *testing.T) {
 	wantCode(t, err, lattice.ErrTrap)
 	wantCode(t, i.Restore(t.Context()), lattice.ErrUnavailable)
 }
+
+// A system that gives no address space is told of, with what may be the reason.
+func TestNoAddressSpace(t *testing.T) {
+	err := wasm.Reserve(1 << 62)
+	wantCode(t, err, lattice.ErrMemory)
+	if !strings.Contains(err.Error(), "vm.max_map_count") {
+		t.Error(err)
+	}
+}
