@@ -113,8 +113,11 @@ func (f *instanceFigures) rows(p func(string, ...any)) {
 		p("| call an instance and restore it, %s | %.1f µs | wazero's plain instantiation: %.0f µs | %.3f | %s |", g.what, restore, plain, restore/plain, g.target)
 		p("| instantiate from the snapshot, %s | %.0f µs | the same: %.0f µs | %.3f | |", g.what, us(g.name+"/snapshot"), plain, us(g.name+"/snapshot")/plain)
 	}
-	shared, fresh := slices.Max(f.shared), slices.Max(f.fresh)
-	p("| HTTP requests/s, fresh instances, Rust-like actor | %.0f | shared instances: %.0f | %.2f | ≥ 0.80 |", fresh, shared, fresh/shared)
+	var ratios []float64
+	for n := range f.fresh {
+		ratios = append(ratios, f.fresh[n]/f.shared[n])
+	}
+	p("| HTTP requests/s, fresh instances, Rust-like actor | %.0f | shared instances: %.0f | %.2f | ≥ 0.80 |", median(f.fresh), median(f.shared), median(ratios))
 	for _, state := range []string{"made", "called", "restored"} {
 		u := f.unit["rustlike/"+state]
 		if len(u["KiB-Pss/instance"]) > 0 {
@@ -122,6 +125,6 @@ func (f *instanceFigures) rows(p func(string, ...any)) {
 		}
 	}
 	p("")
-	p("Best of five for times, of the rounds for requests. The call counts with its restore, since it bears the page faults that a restore may leave it.")
+	p("Best of five for times; medians of the rounds for requests, and of their ratios round by round. The call counts with its restore, since it bears the page faults that a restore may leave it.")
 	p("The Rust-like actor is made by `e2e/rustlike`. Raw requests/s per round: fresh %s; shared %s.", list(f.fresh), list(f.shared))
 }
