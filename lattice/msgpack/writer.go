@@ -89,6 +89,12 @@ func (w *Writer) Bin(b []byte) {
 // BinLen announces bytes of which somebody else writes n behind what this writer holds.
 func (w *Writer) BinLen(n int) { w.length(bin8, bin16, bin32, n) }
 
+// Room appends n bytes, whose content is left to the caller, and returns them. They stay valid until the next write.
+func (w *Writer) Room(n int) []byte {
+	w.buf = slices.Grow(w.buf, n)[:len(w.buf)+n]
+	return w.buf[len(w.buf)-n:]
+}
+
 // Array announces an array of n values. The elements follow.
 func (w *Writer) Array(n int) {
 	if n < 16 {

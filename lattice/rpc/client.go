@@ -165,6 +165,7 @@ func (c *Client) Open(ctx context.Context, call Call) (a *Answer, err error) {
 // Answer is the payload of an answer. It is not safe for concurrent use.
 type Answer struct {
 	io.Reader
+	bytes  []byte
 	length int64
 	object *object // nil when it came in the message
 	budget *Budget
@@ -174,11 +175,14 @@ type Answer struct {
 
 // NewAnswer is an answer that is all in memory.
 func NewAnswer(payload []byte) *Answer {
-	return &Answer{Reader: bytes.NewReader(payload), length: int64(len(payload))}
+	return &Answer{Reader: bytes.NewReader(payload), bytes: payload, length: int64(len(payload))}
 }
 
 // Len is the length of the whole payload.
 func (a *Answer) Len() int64 { return a.length }
+
+// Bytes is the whole payload when it is in memory.
+func (a *Answer) Bytes() ([]byte, bool) { return a.bytes, a.object == nil }
 
 // All reads the rest of the answer into memory, where it is counted until Close. ctx bounds the wait for room; see Budget.
 func (a *Answer) All(ctx context.Context) ([]byte, error) {

@@ -16,7 +16,8 @@ import (
 // answer is an actor's response whose body may still be on its way.
 type answer struct {
 	contract.Response
-	body   io.Reader
+	whole  []byte    // the body, when it is in memory; else nil
+	body   io.Reader // otherwise
 	length int64
 	from   *rpc.Answer
 }
@@ -28,24 +29,33 @@ func readAnswer(ctx context.Context, from *rpc.Answer, requestSize int) (*answer
 		a.close()
 		return nil, callFailure(err, requestSize)
 	}
-	b := make([]byte, min(from.Len(), wire.MaxInlineBytes))
-	if _, err := io.ReadFull(from, b); err != nil {
-		return fail(err)
+	b, inMemory := from.Bytes()
+	if !inMemory {
+		b = make([]byte, min(from.Len(), wire.MaxInlineBytes))
+		if _, err := io.ReadFull(from, b); err != nil {
+			return fail(err)
+		}
 	}
 	resp, body, ok := contract.DecodeResponseHead(b, from.Len())
-	if ok {
+	if ok && inMemory {
+		a.length, a.whole = int64(len(b)-body), b[body:]
+	} else if ok {
 		a.length = from.Len() - int64(body)
 		a.body = io.MultiReader(bytes.NewReader(b[body:]), from)
 	} else {
-		rest, err := from.All(ctx)
-		if err != nil {
-			return fail(err)
+		var err error
+		if !inMemory {
+			var rest []byte
+			if rest, err = from.All(ctx); err != nil {
+				return fail(err)
+			}
+			b = append(b, rest...)
 		}
-		if resp, err = contract.DecodeResponse(append(b, rest...)); err != nil {
+		if resp, err = contract.DecodeResponse(b); err != nil {
 			a.close()
 			return nil, &failure{http.StatusBadGateway, lattice.ErrInvalid, "the actor's response is not understood", err}
 		}
-		a.length, a.body = int64(len(resp.Body)), bytes.NewReader(resp.Body)
+		a.length, a.whole = int64(len(resp.Body)), resp.Body
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 599 {
 		a.close()
@@ -57,6 +67,10 @@ func readAnswer(ctx context.Context, from *rpc.Answer, requestSize int) (*answer
 
 // send writes the body. The error is one of reading it; that the client has gone is none.
 func (a *answer) send(w io.Writer) error {
+	if a.body == nil {
+		_, _ = w.Write(a.whole)
+		return nil
+	}
 	source := &requestBody{Reader: a.body}
 	_, err := io.Copy(w, source)
 	if source.err == nil && err == nil {

@@ -35,7 +35,10 @@ type handler struct {
 // bodies are buffers of request bodies. Large ones are not kept.
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-const maxKeptBody = 1 << 20
+const (
+	maxKeptBody = 1 << 20
+	smallBody   = 64 << 10 // for which room is made before any of it has come
+)
 
 // failure is an answer of the provider itself.
 type failure struct {
@@ -49,7 +52,11 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, routes *atomic.P
 	start := time.Now()
 	h.metrics.active.Inc()
 	defer h.metrics.active.Dec()
-	tc, ok := trace.Parse(r.Header.Get("traceparent"), strings.Join(r.Header.Values("tracestate"), ","))
+	var tc trace.Context
+	ok := false
+	if parent := r.Header["Traceparent"]; len(parent) > 0 {
+		tc, ok = trace.Parse(parent[0], strings.Join(r.Header["Tracestate"], ","))
+	}
 	if ok {
 		tc = tc.Child()
 	} else {
@@ -72,7 +79,11 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, routes *atomic.P
 		status = fail.status
 		h.refuse(w, r, fail, tc, actor)
 	}
-	h.metrics.observe(actor, status, time.Since(start))
+	if took := time.Since(start); route != nil {
+		route.counts.observe(status, took)
+	} else {
+		h.metrics.observe("", status, took)
+	}
 }
 
 // enter finds the route of a request and counts it in.
@@ -101,28 +112,41 @@ func (h *handler) call(ctx context.Context, tc trace.Context, w http.ResponseWri
 		w.Header().Set("Allow", "GET, HEAD")
 		return nil, &failure{status: http.StatusMethodNotAllowed, code: lattice.ErrDenied, text: "read-only"}
 	}
-	request := contract.Request{Method: strings.ToUpper(r.Method), Path: r.URL.EscapedPath(), Query: strings.ToValidUTF8(r.URL.RawQuery, "?"),
-		Header: requestHeader(r, tc)}
+	e := newEncoder()
+	defer e.free()
 	req := provider.Request{Timeout: route.timeout}
 	var sent *requestBody
-	if r.ContentLength > wire.MaxInlineBytes {
+	switch n := r.ContentLength; {
+	case n > wire.MaxInlineBytes:
 		if fail := checkLength(w, r, route.maxBody); fail != nil {
 			return nil, fail
 		}
 		sent = &requestBody{Reader: http.MaxBytesReader(w, r.Body, route.maxBody)}
-		req.Payload, req.Body, req.BodyLength = request.EncodeHead(int(r.ContentLength)), sent, r.ContentLength
-	} else {
+		e.head(r, tc, int(n))
+		req.Body, req.BodyLength = sent, n
+	case n >= 0 && n <= smallBody: // into its place in the payload
+		if fail := checkLength(w, r, route.maxBody); fail != nil {
+			return nil, fail
+		}
+		e.head(r, tc, int(n))
+		if n > 0 {
+			if _, err := io.ReadFull(r.Body, e.Room(int(n))); err != nil {
+				return nil, bodyFailure(err, route.maxBody)
+			}
+		}
+	default:
 		body := bodies.Get().(*bytes.Buffer)
 		body.Reset()
 		if fail := readBody(body, w, r, route.maxBody); fail != nil {
 			return nil, fail
 		}
-		request.Body = body.Bytes()
-		req.Payload = request.Encode()
+		e.head(r, tc, body.Len())
+		copy(e.Room(body.Len()), body.Bytes())
 		if body.Cap() <= maxKeptBody {
 			bodies.Put(body)
 		}
 	}
+	req.Payload = e.Bytes()
 	size := len(req.Payload) + int(req.BodyLength)
 	from, err := h.env.Open(ctx, route.actor, contract.HandleRequest, req)
 	if err != nil {
@@ -189,54 +213,6 @@ func bodyFailure(err error, limit int64) *failure {
 	return &failure{status: http.StatusBadRequest, code: lattice.ErrInvalid, text: "the body is malformed or incomplete"}
 }
 
-// hopByHop are headers of a connection, not of a message.
-var hopByHop = map[string]bool{"connection": true, "keep-alive": true, "proxy-connection": true, "te": true, "trailer": true,
-	"transfer-encoding": true, "upgrade": true}
-
-// requestHeader is the header as actors see it: names in lower case, values of printable ASCII only, the host and the trace
-// among them.
-func requestHeader(r *http.Request, tc trace.Context) contract.Header {
-	header := make(contract.Header, len(r.Header)+2)
-	for name, values := range r.Header {
-		name = strings.ToLower(name)
-		if hopByHop[name] || httpguts.HeaderValuesContainsToken(r.Header["Connection"], name) {
-			continue
-		}
-		kept := values
-		for i, v := range values {
-			if !printable(v) { // copy on the first that is not
-				kept = append([]string(nil), values[:i]...)
-				for _, v := range values[i:] {
-					if printable(v) {
-						kept = append(kept, v)
-					}
-				}
-				break
-			}
-		}
-		if len(kept) > 0 {
-			header[name] = kept
-		}
-	}
-	header["host"] = []string{strings.ToValidUTF8(r.Host, "?")}
-	header["traceparent"] = []string{tc.Traceparent()}
-	if tc.State == "" {
-		delete(header, "tracestate")
-	} else {
-		header["tracestate"] = []string{tc.State}
-	}
-	return header
-}
-
-func printable(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; (c < ' ' || c > '~') && c != '\t' {
-			return false
-		}
-	}
-	return true
-}
-
 // respond sends what the actor answered. Its headers are copied, but for those of the connection, the length and what
 // HTTP does not allow.
 func (h *handler) respond(w http.ResponseWriter, r *http.Request, resp *answer, cache string) {
@@ -262,7 +238,7 @@ func (h *handler) respond(w http.ResponseWriter, r *http.Request, resp *answer, 
 	if cache != "" && header.Get("Cache-Control") == "" {
 		header.Set("Cache-Control", cache)
 	}
-	if header.Get("Content-Type") == "" {
+	if types := header["Content-Type"]; len(types) == 0 || types[0] == "" {
 		header["Content-Type"] = nil // do not guess
 	}
 	status := int(resp.StatusCode)
@@ -277,6 +253,13 @@ func (h *handler) respond(w http.ResponseWriter, r *http.Request, resp *answer, 
 		w.WriteHeader(status)
 		return
 	}
+	if resp.whole != nil && len(resp.whole) <= counted && r.Method != http.MethodHead {
+		if status != http.StatusOK { // which Write implies
+			w.WriteHeader(status)
+		}
+		_, _ = w.Write(resp.whole) // the client has gone, or not
+		return
+	}
 	header.Set("Content-Length", strconv.FormatInt(resp.length, 10))
 	w.WriteHeader(status)
 	if r.Method == http.MethodHead {
@@ -287,6 +270,9 @@ func (h *handler) respond(w http.ResponseWriter, r *http.Request, resp *answer, 
 		panic(http.ErrAbortHandler) // the client must not take what it has for all
 	}
 }
+
+// counted is up to where net/http says the length of a body by itself.
+const counted = 2048
 
 // callFailure says what a client is told of a failed call with a request of that size.
 func callFailure(err error, size int) *failure {

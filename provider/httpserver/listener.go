@@ -47,6 +47,10 @@ func openListener(ctx context.Context, s settings, h *handler, log *slog.Logger)
 		IdleTimeout: s.listen.idle, MaxHeaderBytes: s.listen.maxHeader, TLSConfig: tc,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	l.server.Protocols = new(http.Protocols)
+	l.server.Protocols.SetHTTP1(true)
+	l.server.Protocols.SetHTTP2(true)
+	l.server.Protocols.SetUnencryptedHTTP2(true) // for clients that know of it beforehand
 	if tc != nil {
 		tc.NextProtos = []string{"h2", "http/1.1"}
 		ln = tls.NewListener(ln, tc)

@@ -34,6 +34,27 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
+// counts are the metrics of one actor, found once.
+type counts struct {
+	metrics *metrics
+	actor   lattice.ActorID
+	ok      prometheus.Counter
+	seconds prometheus.Observer
+}
+
+func (m *metrics) of(actor lattice.ActorID) *counts {
+	return &counts{metrics: m, actor: actor, ok: m.requests.WithLabelValues(string(actor), "200"), seconds: m.seconds.WithLabelValues(string(actor))}
+}
+
+func (c *counts) observe(status int, took time.Duration) {
+	if status != http.StatusOK {
+		c.metrics.observe(c.actor, status, took)
+		return
+	}
+	c.ok.Inc()
+	c.seconds.Observe(took.Seconds())
+}
+
 func (m *metrics) observe(actor lattice.ActorID, status int, took time.Duration) {
 	code := strconv.Itoa(status)
 	if http.StatusText(status) == "" { // an actor may make up any

@@ -140,6 +140,7 @@ func (p *httpProvider) install(ctx context.Context, link provider.Link, old *rou
 			return err
 		}
 	}
+	r.counts = p.metrics.of(link.Actor)
 	p.routes[link.Actor] = r
 	l.replace(old, r)
 	if old == nil {

@@ -13,7 +13,8 @@ import (
 // route is one link: where its requests come from and which actor gets them.
 type route struct {
 	settings
-	actor lattice.ActorID
+	actor  lattice.ActorID
+	counts *counts
 
 	mu      sync.Mutex
 	active  int           // guarded by mu

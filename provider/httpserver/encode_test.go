@@ -1,0 +1,76 @@
+package httpserver
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+
+	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
+	"github.com/weftlattice/weft/lattice/trace"
+)
+
+func TestEncoderWritesWhatTheContractWrites(t *testing.T) {
+	tc := trace.New()
+	tc.State = "a=1"
+	for name, row := range map[string]struct {
+		change func(*http.Request)
+		want   contract.Header // besides host and trace
+	}{
+		"bare":    {func(*http.Request) {}, contract.Header{}},
+		"several": {func(r *http.Request) { r.Header["X-Zz"] = []string{"1", "2"}; r.Header.Set("Accept", "*/*") }, contract.Header{"x-zz": {"1", "2"}, "accept": {"*/*"}}},
+		"hop by hop": {func(r *http.Request) {
+			r.Header.Set("Connection", "X-Gone, close")
+			r.Header.Set("X-Gone", "1")
+			r.Header.Set("Te", "trailers")
+		}, contract.Header{}},
+		"unprintable": {func(r *http.Request) {
+			r.Header["X-A"] = []string{"ok", "\xff", "too"}
+			r.Header["X-B"] = []string{"\x01"}
+		}, contract.Header{"x-a": {"ok", "too"}}},
+		"forged trace": {func(r *http.Request) {
+			r.Header.Set("Traceparent", "x")
+			r.Header.Set("Tracestate", "y")
+			r.Header["Host"] = []string{"z"}
+		}, contract.Header{}},
+		"bad UTF-8": {func(r *http.Request) { r.Host = "h\xff"; r.URL.RawQuery = "q=\xff" }, contract.Header{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := []byte("the body")
+			r := httptest.NewRequest("post", "http://example.org/a%2fb/c?d=e", nil)
+			row.change(r)
+			e := newEncoder()
+			defer e.free()
+			e.head(r, tc, len(body))
+			copy(e.Room(len(body)), body)
+			got, err := contract.DecodeRequest(e.Bytes())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again := got.Encode(); !bytes.Equal(again, e.Bytes()) {
+				t.Errorf("encoded\n%q, the contract's encoding is\n%q", e.Bytes(), again)
+			}
+			if got.Method != "POST" || got.Path != "/a%2fb/c" || !bytes.Equal(got.Body, body) {
+				t.Errorf("request %+v", got)
+			}
+			if got.Header.Get("traceparent") != tc.Traceparent() || got.Header.Get("tracestate") != "a=1" || got.Header.Get("host") == "" {
+				t.Errorf("header %v", got.Header)
+			}
+			for _, name := range []string{"traceparent", "tracestate", "host"} {
+				if len(got.Header[name]) != 1 {
+					t.Errorf("%s: %q", name, got.Header[name])
+				}
+				delete(got.Header, name)
+			}
+			if len(got.Header) != len(row.want) {
+				t.Errorf("header %v, want %v", got.Header, row.want)
+			}
+			for name, values := range row.want {
+				if !slices.Equal(got.Header[name], values) {
+					t.Errorf("%s: %q, want %q", name, got.Header[name], values)
+				}
+			}
+		})
+	}
+}
