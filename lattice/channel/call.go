@@ -179,7 +179,7 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 	stream := s.stream
 	w.mu.Unlock()
 	c.keeper.wake()
-	w.flush(true)
+	w.flush(c.active.Load() > 2) // else nobody else is likely to add a frame, and looking for one wakes processors
 	if flags&flagMore != 0 {
 		c.more(ctx, stream, 0, call.Payload[len(first):])
 	}
