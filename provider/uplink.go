@@ -79,14 +79,13 @@ func (u *uplink) keep(ctx context.Context, lane int, conn *channel.Conn) {
 			select {
 			case <-conn.Done():
 			case <-ctx.Done():
+				return // close closes it
 			}
 			u.group.Remove(conn)
 			if lane == 0 {
 				u.forget()
 			}
-			if ctx.Err() == nil {
-				u.log.Warn("local channel to the host lost, opening it again; meanwhile calls go over NATS", lattice.LogErr, conn.Err())
-			}
+			u.log.Warn("local channel to the host lost, opening it again; meanwhile calls go over NATS", lattice.LogErr, conn.Err())
 			_ = conn.Close(ctx)
 			pause = minPause
 		}
@@ -143,9 +142,9 @@ func (u *uplink) close(ctx context.Context) {
 	if u == nil {
 		return
 	}
+	u.end()
+	u.wg.Wait()
 	for _, conn := range u.group.All() {
 		_ = conn.Close(ctx)
 	}
-	u.end()
-	u.wg.Wait()
 }

@@ -84,7 +84,7 @@ func (c *Conn) Call(ctx context.Context, call *Call, timeout time.Duration) ([]b
 	select {
 	case <-s.done:
 	case <-ctx.Done():
-		if c.abandon(s) {
+		if c.abandon(s, ctx.Err() == context.Canceled) { // a deadline the peer knows itself
 			slots.Put(s)
 			return nil, contextError(call, ctx.Err())
 		}
@@ -190,7 +190,7 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 	w.mu.Lock()
 	s.deadline = now() + timeout
 	w.mu.Unlock()
-	if err != nil && !c.abandon(s) {
+	if err != nil && !c.abandon(s, true) {
 		<-s.done // it was over already
 		s.payload, s.err = nil, nil
 	}
@@ -269,19 +269,17 @@ func (c *Conn) take(stream uint32) *slot {
 }
 
 // abandon gives a call up, and tells the peer. It reports false when it was over already.
-func (c *Conn) abandon(s *slot) bool {
+func (c *Conn) abandon(s *slot, tell bool) bool {
 	w := &c.out
 	w.mu.Lock()
 	mine := c.take(s.stream) != nil
-	if mine && !c.down {
+	if mine && tell && !c.down {
 		start := len(w.buf)
 		w.buf = end(begin(w.buf, kindCancel, 0, s.stream, 0), start)
 		w.added()
 	}
 	w.mu.Unlock()
-	if mine {
-		w.flush(false)
-	}
+	w.flush(false)
 	return mine
 }
 

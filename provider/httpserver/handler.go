@@ -19,6 +19,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/channel"
 	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -149,6 +150,9 @@ func (h *handler) call(ctx context.Context, tc trace.Context, w http.ResponseWri
 	req.Payload = e.Bytes()
 	size := len(req.Payload) + int(req.BodyLength)
 	from, err := h.env.Open(ctx, route.actor, contract.HandleRequest, req)
+	if channel.Lost(err) && sent == nil && safe(r.Method) { // nobody knows whether it has been carried out, and it may be twice
+		from, err = h.env.Open(ctx, route.actor, contract.HandleRequest, req)
+	}
 	if err != nil {
 		if sent != nil && sent.err != nil {
 			w.Header().Set("Connection", "close") // where the next request would begin is unknown
@@ -157,6 +161,15 @@ func (h *handler) call(ctx context.Context, tc trace.Context, w http.ResponseWri
 		return nil, callFailure(err, size)
 	}
 	return readAnswer(ctx, from, size)
+}
+
+// safe reports whether requests of a method change nothing (RFC 9110, section 9.2.1).
+func safe(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return false
 }
 
 // requestBody remembers why reading the body failed.

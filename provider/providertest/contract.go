@@ -39,6 +39,8 @@ type Config struct {
 	Payload   []byte
 	// BadValues are refused by PutLink with a clear error; nil when the provider accepts anything.
 	BadValues map[string]string
+	// Channel gives the process a local channel, over which calls then go. Run checks both ways, whatever it says.
+	Channel bool
 }
 
 func (c Config) values(t testing.TB, n int) map[string]string {
@@ -50,6 +52,13 @@ func (c Config) values(t testing.TB, n int) map[string]string {
 
 // Run checks the contract.
 func Run(t *testing.T, cfg Config) {
+	for way, local := range map[string]bool{"over NATS": false, "over the local channel": true} {
+		cfg.Channel = local
+		t.Run(way, func(t *testing.T) { run(t, cfg) })
+	}
+}
+
+func run(t *testing.T, cfg Config) {
 	env := latticetest.NATS(t)
 	for name, check := range map[string]func(*testing.T, *latticetest.Env, Config){
 		"initial links":             initialLinks,

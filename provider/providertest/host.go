@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nuid"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/channel"
 	"github.com/weftlattice/weft/lattice/latticetest"
 	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -43,6 +44,7 @@ type Process struct {
 
 	t      testing.TB
 	client *rpc.Client
+	local  *local // nil: calls go over NATS
 	stdin  io.WriteCloser
 	child  *os.Process // nil when it runs in the test
 	stdout *lines
@@ -87,6 +89,9 @@ func Start(t testing.TB, env *latticetest.Env, cfg Config, opts ...Option) *Proc
 		if p.stdout.String() != provider.ReadyLine+"\n" {
 			return fmt.Errorf("standard output is %q, want the line %q; log:\n%s", p.stdout, provider.ReadyLine, p.stderr)
 		}
+		if p.local != nil && !p.local.group.Up() {
+			return fmt.Errorf("no local channel; log:\n%s", p.stderr)
+		}
 		return nil
 	})
 	return p
@@ -119,6 +124,11 @@ func Launch(t testing.TB, env *latticetest.Env, cfg Config, opts ...Option) *Pro
 			p.wait <- provider.Run(context.Background(), provider.Options{Info: cfg.Info, Stdin: r, Stdout: p.stdout, Stderr: p.stderr}, cfg.New)
 			_ = r.Close()
 		}()
+	}
+	if cfg.Channel {
+		p.local = listen(t, env)
+		cred := p.local.listener.Offer(p.local.accept)
+		s.hostData.Channel = &cred
 	}
 	t.Cleanup(p.stop)
 	if _, err := p.stdin.Write(s.hostData.Encode()); err != nil {
@@ -306,6 +316,13 @@ func (p *Process) Publish(subj string, data []byte) {
 
 // Call calls the provider in the name of an actor. It is safe for concurrent use.
 func (p *Process) Call(ctx context.Context, actor lattice.ActorID, operation string, payload []byte) ([]byte, error) {
+	if p.local != nil {
+		result, err := p.local.group.Call(ctx, &channel.Call{Origin: wire.ActorEntity(actor), Operation: operation, Payload: payload,
+			Target: wire.ProviderEntity(p.Provider, p.Contract, p.Link)}, Patience)
+		if !channel.Elsewhere(err) {
+			return result, err
+		}
+	}
 	return p.client.Call(ctx, rpc.Call{Origin: wire.ActorEntity(actor), Operation: operation, Payload: payload,
 		Target: wire.ProviderEntity(p.Provider, p.Contract, p.Link)})
 }
