@@ -72,6 +72,9 @@ func (p *process) close() {
 	}
 }
 
+// hangUp is kill -HUP.
+func (p *process) hangUp() error { return p.cmd.Process.Signal(syscall.SIGHUP) }
+
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
 func (p *process) alive() bool {

@@ -41,14 +41,22 @@ type rig struct {
 	cluster signing.KeyPair
 	port    int
 	nats    *process
-	nc      *nats.Conn // the test's own
+	secure  *secureNATS // nil: NATS lets everybody in
+	nc      *nats.Conn  // the test's own
 	ctl     *control.Client
 }
 
 // newRig starts a bare NATS server with JetStream for one test.
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *rig { return newRigWith(t, nil) }
+
+// newRigWith is newRig with a NATS server that wants credentials, if there is secure.
+func newRigWith(t *testing.T, secure *secureNATS) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t)}
+	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), secure: secure}
+	own := natsconn.Config{URL: r.url(), Name: t.Name(), RetryOnFailedConnect: true}
+	if secure != nil {
+		own.CredsFile = secure.operator
+	}
 	var err error
 	if r.cluster, err = signing.New(signing.KindCluster); err != nil {
 		t.Fatal(err)
@@ -57,7 +65,7 @@ func newRig(t *testing.T) *rig {
 	t.Cleanup(func() { r.nats.close() }) // of whichever runs then, and after all that use it
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	r.nc, err = natsconn.Connect(ctx, natsconn.Config{URL: r.url(), Name: t.Name(), RetryOnFailedConnect: true})
+	r.nc, err = natsconn.Connect(ctx, own)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,6 +84,9 @@ func (r *rig) startNATS() {
 	r.t.Helper()
 	config := filepath.Join(r.dir, "nats.conf")
 	text := fmt.Sprintf("listen: %q\njetstream: {store_dir: %q}\n", local(r.port), filepath.Join(r.dir, "nats"))
+	if r.secure != nil {
+		text += r.secure.config
+	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
@@ -87,6 +98,9 @@ func (r *rig) env(more ...string) []string {
 	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "XDG_DATA_HOME=" + filepath.Join(r.dir, "xdg"), "TMPDIR=" + os.TempDir()}
 	if r.port != 0 {
 		env = append(env, "WEFT_NATS_URL="+r.url(), "WEFT_LATTICE="+string(r.lattice), "WEFT_CLUSTER_SEED="+r.cluster.Seed())
+	}
+	if r.secure != nil {
+		env = append(env, "WEFT_CREDS="+r.secure.operator)
 	}
 	return append(env, more...)
 }

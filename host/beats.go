@@ -86,7 +86,7 @@ func (h *Host) heartbeat() {
 // inventory is all that runs here, in a stable order.
 func (h *Host) inventory() control.HostInventory {
 	up := time.Since(h.started)
-	inv := control.HostInventory{HostID: h.id, Issuer: h.cfg.Cluster.Public(), FriendlyName: h.name, Labels: h.labelsNow(),
+	inv := control.HostInventory{HostID: h.id, Issuer: h.keys.Load().Cluster.Public(), FriendlyName: h.name, Labels: h.labelsNow(),
 		Version: Version, UptimeHuman: humanDuration(up), UptimeSeconds: uint64(up.Seconds())}
 	if h.isDraining() {
 		inv.State = control.StateDraining

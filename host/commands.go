@@ -192,6 +192,9 @@ func (c commands) DrainHost(context.Context, control.StopHostRequest) error {
 	})
 }
 
+// Reload reads keys and credentials again.
+func (c commands) Reload(ctx context.Context) (control.Reloaded, error) { return c.node.Reload(ctx) }
+
 // PutLabel sets a label; those that describe the machine stay.
 func (c commands) PutLabel(_ context.Context, r control.LabelRequest) error {
 	return c.changeLabel(r.Key, func() { c.labels[r.Key] = r.Value })
@@ -246,7 +249,7 @@ func (h *Host) describe() control.Host {
 	if h.isDraining() {
 		state = control.StateDraining
 	}
-	return control.Host{ID: h.id, Issuer: h.cfg.Cluster.Public(), Labels: h.labelsNow(), FriendlyName: h.name,
+	return control.Host{ID: h.id, Issuer: h.keys.Load().Cluster.Public(), Labels: h.labelsNow(), FriendlyName: h.name,
 		UptimeSeconds: uint64(up.Seconds()), UptimeHuman: humanDuration(up), Version: Version,
 		ClusterIssuers: h.verifier.Issuers(), JSDomain: h.cfg.JSDomain, CtlHost: addr, RPCHost: addr, ProvRPCHost: addr,
 		LatticePrefix: h.cfg.Lattice, Lattice: h.cfg.Lattice, State: state}

@@ -22,10 +22,13 @@ const Version = "0.82.0"
 
 // Config configures a Host. Start from DefaultConfig; HostKey, Cluster, NATS and Logger have no default.
 type Config struct {
-	Lattice      lattice.Name      // default "default"
-	HostKey      signing.KeyPair   // "N" key: who this host is
-	Cluster      signing.KeyPair   // "C" key: signs invocations; always trusted
-	Issuers      []string          // further "C" public keys that are trusted
+	Lattice lattice.Name    // default "default"
+	HostKey signing.KeyPair // "N" key: who this host is
+	Cluster signing.KeyPair // "C" key: signs invocations; always trusted
+	Issuers []string        // further "C" public keys that are trusted
+	// Keys reads Cluster and Issuers again from where they are kept, for Host.Reload. Nil: they stay until the host ends.
+	Keys func() (Keys, error)
+
 	FriendlyName string            // default: made from the host's key
 	Labels       map[string]string // besides hostcore.arch, hostcore.os and hostcore.osfamily, which can not be set
 
@@ -105,13 +108,8 @@ func (c Config) Validate() error {
 	if c.HostKey.IsZero() || c.HostKey.Kind() != 'N' {
 		bad("HostKey", "want a host seed (SN...); make one with: weft key gen host")
 	}
-	if c.Cluster.IsZero() || c.Cluster.Kind() != 'C' {
-		bad("Cluster", "want a cluster seed (SC...); make one with: weft key gen cluster")
-	}
-	for _, i := range c.Issuers {
-		if err := signing.CheckPublic(i, 'C'); err != nil {
-			errs = append(errs, err)
-		}
+	if err := (Keys{c.Cluster, c.Issuers}).validate(); err != nil {
+		errs = append(errs, err)
 	}
 	if c.NATS.URL == "" {
 		bad("NATS.URL", "is empty")

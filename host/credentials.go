@@ -7,11 +7,15 @@ import (
 
 	"github.com/nats-io/nkeys"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsauth"
 	"github.com/weftlattice/weft/lattice/natsconn"
 )
 
 // providerNATS is how providers reach NATS: host data carries an address and, where there are any, a user's JWT and seed.
-type providerNATS struct{ url, jwt, seed string }
+type providerNATS struct {
+	url, jwt, seed string
+	issuer         *natsauth.HostIssuer // of credentials for each provider; nil: they get the host's
+}
 
 // providerAccess finds that out from the host's own connection. Passwords and tokens travel in the address, as NATS
 // allows; client certificates can not be handed over by the dialect.

@@ -31,7 +31,6 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
-	"github.com/weftlattice/weft/lattice/natsauth"
 	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/oci"
 	"github.com/weftlattice/weft/lattice/policy"
@@ -75,10 +74,14 @@ type Host struct {
 	policyRules atomic.Pointer[policy.Rules] // nil: none
 
 	local        local
-	providerNATS providerNATS
-	issuer       *natsauth.HostIssuer // of the providers' credentials; nil: they get the host's
-	refusalLog   *rate.Limiter        // an attacker must not fill the log
-	change       chan struct{}        // of the inventory, since the last heartbeat
+	keys         atomic.Pointer[Keys]
+	providerNATS atomic.Pointer[providerNATS]
+	providerAddr string        // the NATS address of providers
+	generation   atomic.Uint64 // of keys and credentials; providers are told when it grows
+	reloading    chan struct{} // holds one element during a reload
+	natsPrint    string        // of the credentials in use; guarded by reloading
+	refusalLog   *rate.Limiter // an attacker must not fill the log
+	change       chan struct{} // of the inventory, since the last heartbeat
 
 	mu        sync.RWMutex
 	labels    map[string]string          // guarded by mu
@@ -99,11 +102,12 @@ func New(cfg Config) (*Host, error) {
 	h := &Host{cfg: cfg, id: id, name: cfg.FriendlyName, started: time.Now(),
 		control:  subject.Control{Prefix: cfg.ControlPrefix, Lattice: cfg.Lattice},
 		registry: prometheus.NewRegistry(), large: rpc.NewBudget(cfg.LargeBytes), links: newLinks(), tasks: newTasks(),
-		ready: make(chan struct{}), quit: make(chan time.Duration, 1), change: make(chan struct{}, 1), refusalLog: rate.NewLimiter(10, 100),
+		ready: make(chan struct{}), quit: make(chan time.Duration, 1), change: make(chan struct{}, 1), reloading: make(chan struct{}, 1), refusalLog: rate.NewLimiter(10, 100),
 		labels: cfg.labels(), actors: map[lattice.ActorID]*actor{}, providers: map[providerKey]*provider{}}
 	if h.name == "" {
 		h.name = friendlyName(cfg.HostKey.Public())
 	}
+	h.keys.Store(&Keys{Cluster: cfg.Cluster, Issuers: cfg.Issuers})
 	h.log = cfg.Logger.With(lattice.LogHost, h.name)
 	h.metrics = newMetrics(h.registry)
 	h.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), inventoryCollector{h})
@@ -158,14 +162,14 @@ func (h *Host) takeNoMore() {
 
 // start brings the parts up inside out, intake last, and registers what undoes each.
 func (h *Host) start(ctx context.Context, opened func(func(context.Context) error)) (err error) {
+	if h.natsPrint, err = h.cfg.NATS.Fingerprint(); err != nil { // before they are read: what changes since is taken over later
+		return err
+	}
 	for _, c := range []struct {
 		conn **nats.Conn
 		name string
 	}{{&h.ctl, "ctl"}, {&h.rpc, "rpc"}} {
-		cfg := h.cfg.NATS
-		cfg.Name = "weft " + h.name + " " + c.name
-		cfg.Logger = h.log
-		if *c.conn, err = natsconn.Connect(ctx, cfg); err != nil {
+		if *c.conn, err = natsconn.Connect(ctx, h.natsConfig(c.name)); err != nil {
 			return err
 		}
 		opened(func(ctx context.Context) error { return natsconn.Close(ctx, *c.conn) })
@@ -186,12 +190,12 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 		return err
 	}
 	opened(func(context.Context) error { h.resolver.Close(); return nil })
-	h.verifier = signing.NewVerifier(append([]string{h.cfg.Cluster.Public()}, h.cfg.Issuers...)...)
+	h.verifier = signing.NewVerifier(h.keys.Load().trusted()...)
 	if err := h.startPolicy(opened); err != nil {
 		return err
 	}
 	h.client = rpc.NewClient(h.rpc, rpc.ClientConfig{Lattice: h.cfg.Lattice, HostID: string(h.id), Cluster: h.cfg.Cluster, Timeout: h.cfg.RPCTimeout, Budget: h.large})
-	if h.issuer != nil { // providers may use the store, but not make it
+	if h.providerNATS.Load().issuer != nil { // providers may use the store, but not make it
 		if err := h.client.OpenStore(ctx); err != nil {
 			return err
 		}

@@ -62,7 +62,7 @@ func (h *Host) hasPolicy() bool { return h.rules() != nil || h.policy != nil }
 
 // permit asks the rules, then the service. What is not permitted is lattice.ErrDenied with who denied it and why.
 func (h *Host) permit(ctx context.Context, op string, q policy.Question) error {
-	q.Host = policy.Host{ID: string(h.id), Cluster: h.cfg.Cluster.Public(), Lattice: string(h.cfg.Lattice), Labels: h.labelsNow(), Issuers: h.verifier.Issuers()}
+	q.Host = policy.Host{ID: string(h.id), Cluster: h.keys.Load().Cluster.Public(), Lattice: string(h.cfg.Lattice), Labels: h.labelsNow(), Issuers: h.verifier.Issuers()}
 	if rules := h.rules(); rules != nil {
 		if d := rules.Decide(&q).Decision(); !d.Permitted {
 			return denied(op, q, "by "+d.By)

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -61,6 +62,8 @@ type provider struct {
 
 	process *supervisor.Process // nil until its first start returns; guarded by mu
 	health  context.CancelFunc  // ends the health checks; guarded by mu
+	own     ownNATS             // credentials of this run
+	told    atomic.Uint64       // the generation of keys and credentials that the process has
 	checks  sync.WaitGroup
 	kick    chan struct{}   // makes the next health check come at once
 	extra   map[string]bool // actors whose link the last check found too much; owned by the checks
@@ -145,7 +148,7 @@ func (h *Host) startProviderErr(ctx context.Context, r control.StartProviderRequ
 		h.rememberRef(ctx, p.ref, string(p.id))
 	}
 	process, err := supervisor.Start(ctx, supervisor.Spec{
-		Path: path, Args: args, Stdin: p.hostData, ReadyLine: readyLine, RequireReadyLine: p.builtin, Probe: p.probe,
+		Path: path, Args: args, Stdin: p.firstLine, ReadyLine: readyLine, Answers: []string{reloadedLine, restartLine}, RequireReadyLine: p.builtin, Probe: p.probe,
 		ReadyTimeout: h.cfg.ProviderReady, Shutdown: p.askToEnd, Grace: h.cfg.ProviderGrace, Guard: h.guard,
 		OnState: p.onState, Logger: h.log.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
 	})
@@ -210,16 +213,16 @@ func (p *provider) claims() control.Claims {
 	return control.Claims{Subject: string(p.id), Issuer: p.issuer, Name: p.name, Revision: p.revision, Version: p.version, ContractID: p.contract}
 }
 
-// hostData is the line that the process gets, with the links of this moment.
-func (p *provider) hostData() []byte {
-	c, nats := p.host.cfg, p.nats()
+// hostData is the line that the process gets, with the links of this moment and, where it starts, its local channel.
+func (p *provider) hostData(local *wire.Channel) []byte {
+	c, keys, access := p.host.cfg, p.host.keys.Load(), p.nats()
 	return wire.HostData{
 		HostID: string(p.host.id), LatticeRPCPrefix: string(c.Lattice), LinkName: string(p.link),
-		LatticeRPCUserJWT: nats.jwt, LatticeRPCUserSeed: nats.seed, LatticeRPCURL: nats.url,
-		ProviderKey: string(p.id), InvocationSeed: c.Cluster.Seed(), InstanceID: p.instanceID,
-		LinkDefinitions: p.host.links.of(p.id, p.link), ClusterIssuers: p.host.verifier.Issuers(), ConfigJSON: p.config,
+		LatticeRPCUserJWT: access.jwt, LatticeRPCUserSeed: access.seed, LatticeRPCURL: access.url,
+		ProviderKey: string(p.id), InvocationSeed: keys.Cluster.Seed(), InstanceID: p.instanceID,
+		LinkDefinitions: p.host.links.of(p.id, p.link), ClusterIssuers: keys.trusted(), ConfigJSON: p.config,
 		DefaultRPCTimeoutMS: uint64(c.RPCTimeout.Milliseconds()), StructuredLogging: c.StructuredLogging,
-		Channel: p.offerChannel(),
+		Channel: local,
 	}.Encode()
 }
 
@@ -259,6 +262,7 @@ func (p *provider) onState(s supervisor.State) {
 		for _, def := range h.links.of(p.id, p.link) {
 			h.tellProvider(def, subject.LinkPut)
 		}
+		p.catchUp()
 	case supervisor.Backoff:
 		h.log.Warn("provider ended, starting it again", lattice.LogProvider, p.name, lattice.LogLink, p.link, "reason", s.Reason, "in", s.Retry)
 		p.stoppedEvent(s.Reason)

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"sync"
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/natsauth"
@@ -26,23 +27,52 @@ func (h *Host) openProviderNATS(opened func(func(context.Context) error)) (err e
 	default:
 		address = h.cfg.NATS.URL
 	}
-	if h.providerNATS, err = providerAccess(address, h.cfg.NATS); err != nil {
-		return err
-	}
-	h.issuer, _ = natsauth.NewHostIssuer(natsauth.Credentials{JWT: h.providerNATS.jwt, Seed: h.providerNATS.seed})
-	return nil
+	h.providerAddr = address
+	access, err := h.providerAccess()
+	h.providerNATS.Store(&access)
+	return err
 }
 
-// nats is how this provider reaches NATS in the run that begins now.
+// providerAccess reads the host's credentials and tells how providers reach NATS now.
+func (h *Host) providerAccess() (providerNATS, error) {
+	access, err := providerAccess(h.providerAddr, h.cfg.NATS)
+	if err == nil {
+		access.issuer, _ = natsauth.NewHostIssuer(natsauth.Credentials{JWT: access.jwt, Seed: access.seed})
+	}
+	return access, err
+}
+
+// ownNATS are credentials that were issued to a provider, and out of what. They are for one run, and for as long as the
+// host's own stay the same.
+type ownNATS struct {
+	mu     sync.Mutex
+	from   *providerNATS        // guarded by mu
+	issued natsauth.Credentials // guarded by mu
+}
+
+// forget makes the next run get others.
+func (o *ownNATS) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.from = nil
+}
+
+// nats is how this provider reaches NATS in the present run.
 func (p *provider) nats() providerNATS {
-	access := p.host.providerNATS
-	if p.host.issuer == nil {
+	host := p.host.providerNATS.Load()
+	access := *host
+	if access.issuer == nil {
 		return access
 	}
-	own, err := p.host.issuer.Provider(p.id, p.link, natsauth.Needs{Storage: p.storage, SharedInbox: !p.builtin})
-	if err != nil { // never the host's own instead: the provider will say that it can not connect
-		p.host.log.Error("no NATS credentials for the provider", lattice.LogProvider, p.name, lattice.LogErr, err)
+	p.own.mu.Lock()
+	defer p.own.mu.Unlock()
+	if p.own.from != host {
+		own, err := access.issuer.Provider(p.id, p.link, natsauth.Needs{Storage: p.storage, SharedInbox: !p.builtin})
+		if err != nil { // never the host's own instead: the provider will say that it can not connect
+			p.host.log.Error("no NATS credentials for the provider", lattice.LogProvider, p.name, lattice.LogErr, err)
+		}
+		p.own.from, p.own.issued = host, own
 	}
-	access.jwt, access.seed = own.JWT, own.Seed
+	access.jwt, access.seed = p.own.issued.JWT, p.own.issued.Seed
 	return access
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,10 +41,13 @@ type hostFlags struct {
 	logFormat, logLevel                              string
 	structured                                       bool
 	registries                                       registryFlags
+	joinedStored                                     bool            // the key store has the key that a token brought
+	given                                            signing.KeyPair // the cluster key, where it can not be read again
 
 	policy policyFlags
 
-	fileHost, fileCluster signing.KeyPair // from a configuration file
+	fileHost, fileCluster signing.KeyPair                           // from a configuration file
+	fileKeys              func() (signing.KeyPair, []string, error) // reads fileCluster and all issuers from it again
 }
 
 func (h *hostFlags) flags(f *pflag.FlagSet) {
@@ -122,9 +126,16 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	if cfg.Lattice, err = a.latticeName(); err != nil {
 		return cfg, release, err
 	}
-	if cfg.Cluster, err = h.clusterKey(a, cfg.Lattice); err != nil {
+	if a.joined != nil {
+		h.issuers = append(h.issuers, a.joined.Issuers...)
+	}
+	keys, err := h.keys(a, cfg.Lattice, true)
+	if err != nil {
 		return cfg, release, err
 	}
+	cfg.Cluster, cfg.Issuers = keys.Cluster, keys.Issuers
+	l := cfg.Lattice
+	cfg.Keys = func() (host.Keys, error) { return h.keys(a, l, false) }
 	if cfg.Labels, err = h.allLabels(); err != nil {
 		return cfg, release, err
 	}
@@ -147,11 +158,10 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	cfg.ProviderNATSURL = or(h.providerURL, rpcURL())
 	cfg.ControlPrefix, cfg.JSDomain = a.prefix, h.jsDomain
 	if a.joined != nil {
-		h.issuers = append(h.issuers, a.joined.Issuers...)
 		cfg.JSDomain = or(cfg.JSDomain, a.joined.Domain)
 	}
 	cfg.JSDomain = or(cfg.JSDomain, a.domain)
-	cfg.Issuers, cfg.FriendlyName, cfg.AllowFileLoad, cfg.OldHeartbeat = h.issuers, h.name, h.allowFiles, h.oldHeartbeat
+	cfg.FriendlyName, cfg.AllowFileLoad, cfg.OldHeartbeat = h.name, h.allowFiles, h.oldHeartbeat
 	cfg.RPCTimeout = time.Duration(h.rpcTimeoutMs) * time.Millisecond
 	cfg.ProviderGrace = time.Duration(h.shutdownDelayMs) * time.Millisecond
 	cfg.Heartbeat, cfg.DrainTimeout, cfg.ProviderReady, cfg.Limits.Execution = h.heartbeat, h.drain, h.ready, h.execution
@@ -208,28 +218,81 @@ func (h *hostFlags) hostKey(a *app) (signing.KeyPair, func(), error) {
 	return signing.KeyPair{}, none, err
 }
 
-// clusterKey signs invocations: given, or the one that this data directory keeps for the lattice.
-func (h *hostFlags) clusterKey(a *app, l lattice.Name) (signing.KeyPair, error) {
+// keys are the cluster keys that a host has now: given, or those that this data directory keeps for the lattice. They are
+// read again at each reload, when first is false.
+func (h *hostFlags) keys(a *app, l lattice.Name, first bool) (host.Keys, error) {
+	var ring signing.Ring
+	var err error
+	issuers := h.issuers
 	switch {
+	case h.clusterFile == "-" && !first, h.clusterSeed != "" && h.clusterFile == "":
+		if h.given.IsZero() {
+			h.given, err = signing.FromSeed(h.clusterSeed)
+		}
+		ring = signing.RingOf(h.given)
 	case h.clusterFile != "":
-		return a.readSeed(h.clusterFile)
-	case h.clusterSeed != "":
-		return signing.FromSeed(h.clusterSeed)
+		ring, err = a.readRing(h.clusterFile)
+		h.given = ring.Signer()
 	case !h.fileCluster.IsZero():
-		return h.fileCluster, nil
+		k := h.fileCluster
+		if !first {
+			k, issuers, err = h.fileKeys()
+		}
+		ring = signing.RingOf(k)
 	case a.joined != nil && a.joined.ClusterSeed != "":
-		return signing.FromSeed(a.joined.ClusterSeed)
+		ring, err = h.joinedKey(a, l, first)
+	default:
+		ring, err = h.storedKey(a, l, first)
+	}
+	if err != nil {
+		return host.Keys{}, err
+	}
+	return host.Keys{Cluster: ring.Signer(), Issuers: append(ring.Issuers()[1:], issuers...)}, nil
+}
+
+// joinedKey is the key that a token brought. It is kept in this data directory, where it can be rotated, unless that holds
+// a key of another origin for the lattice.
+func (h *hostFlags) joinedKey(a *app, l lattice.Name, first bool) (signing.Ring, error) {
+	k, err := signing.FromSeed(a.joined.ClusterSeed)
+	if err != nil {
+		return signing.Ring{}, err
 	}
 	keys, err := a.keys()
 	if err != nil {
-		return signing.KeyPair{}, err
+		return signing.Ring{}, err
 	}
-	k, created, err := keys.LoadOrCreate(signing.KindCluster, string(l))
-	if created {
-		a.say("- made a new cluster key for lattice %s; hosts on other machines need it too. Join tokens carry it (weft token create);\n"+
-			"  without them: weft key show cluster --seed > cluster.nk, copied there, and: weft host run --cluster-seed-file cluster.nk", l)
+	if first {
+		if err := keys.Import(string(l), k); err != nil && lattice.CodeOf(err) != lattice.ErrConflict {
+			return signing.Ring{}, err
+		}
 	}
-	return k, err
+	stored, err := keys.LoadRing(signing.KindCluster, string(l))
+	if first {
+		h.joinedStored = err == nil && slices.Contains(stored.Issuers(), k.Public())
+	}
+	if h.joinedStored {
+		return stored, err
+	}
+	return signing.RingOf(k), nil
+}
+
+// storedKey is the lattice's key in this data directory, made when there is none.
+func (h *hostFlags) storedKey(a *app, l lattice.Name, create bool) (signing.Ring, error) {
+	keys, err := a.keys()
+	if err != nil {
+		return signing.Ring{}, err
+	}
+	if create {
+		_, created, err := keys.LoadOrCreate(signing.KindCluster, string(l))
+		if err != nil {
+			return signing.Ring{}, err
+		}
+		if created {
+			a.say("- made a new cluster key for lattice %s; hosts on other machines need it too:\n"+
+				"  weft key show cluster --seed > cluster.nk, copied there, and: weft host run --cluster-seed-file cluster.nk", l)
+		}
+	}
+	return keys.LoadRing(signing.KindCluster, string(l))
 }
 
 // allLabels joins labels of the environment with those of the command line, which win.

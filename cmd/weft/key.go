@@ -28,7 +28,7 @@ A key can be stored encrypted (--encrypt, weft key encrypt); every command that 
 for at the terminal, or from --key-passphrase-file FILE (WEFT_KEY_PASSPHRASE_FILE) or --key-passphrase-fd N.`,
 		Example: `  weft key list
   weft key show cluster --seed > cluster.nk    # for another machine: weft host run --cluster-seed-file cluster.nk`}
-	cmd.AddCommand(a.keyGen(), a.keyList(), a.keyShow(), a.keyImport(), a.keyEncrypt(), a.keyDecrypt())
+	cmd.AddCommand(a.keyGen(), a.keyList(), a.keyShow(), a.keyImport(), a.keyEncrypt(), a.keyDecrypt(), a.keyRotate())
 	return cmd
 }
 
@@ -133,7 +133,7 @@ func (a *app) keyList() *cobra.Command {
 }
 
 func (a *app) keyShow() *cobra.Command {
-	var seed bool
+	var seed, next bool
 	cmd := &cobra.Command{Use: "show KEY", Aliases: []string{"get"}, Short: "Show a stored key", Args: exactArgs(1),
 		Long: `KEY is a kind (cluster), a name, both (module/echo), or the beginning of the public key. With --seed only the secret
 is printed, so that it can be sent to a file.`,
@@ -146,10 +146,11 @@ is printed, so that it can be sent to a file.`,
 			}
 			v := keyView{KeyInfo: info}
 			if seed {
-				k, err := loadKey(store, info)
+				k, err := loadKey(store, info, next)
 				if err != nil {
 					return err
 				}
+				v.Public = k.Public()
 				if v.Seed = k.Seed(); a.output == formatText {
 					_, err := fmt.Fprintln(a.out, v.Seed)
 					return err
@@ -158,15 +159,24 @@ is printed, so that it can be sent to a file.`,
 			return a.printKey(v)
 		}}
 	cmd.Flags().BoolVar(&seed, "seed", false, "print the secret seed")
+	cmd.Flags().BoolVar(&next, "next", false, "with --seed, that of the key to which \"weft key rotate\" is on its way")
 	return cmd
 }
 
-func loadKey(store *signing.Keystore, info signing.KeyInfo) (signing.KeyPair, error) {
+func loadKey(store *signing.Keystore, info signing.KeyInfo, next bool) (signing.KeyPair, error) {
 	kind, err := signing.ParseKind(info.Kind)
 	if err != nil {
 		return signing.KeyPair{}, err
 	}
-	return store.Load(kind, info.Name)
+	r, err := store.LoadRing(kind, info.Name)
+	switch {
+	case err != nil || !next:
+		return r.Signer(), err
+	case len(r.Keys) < 2:
+		return signing.KeyPair{}, &lattice.Error{Code: lattice.ErrNotFound, Op: "find the next key of", Entity: info.Kind + "/" + info.Name,
+			Detail: "no rotation has begun, or it is past that"}
+	}
+	return r.Keys[1], nil
 }
 
 // findKey finds a stored key by what a person says of it, without opening it.

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/lattice"
@@ -80,13 +84,35 @@ func (a *app) startNode(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, l
 	}
 }
 
-// wait blocks until the host has ended, or ctx has.
+// wait blocks until the host has ended, or ctx has. SIGHUP makes the host read its keys again, unless it is what a terminal
+// says that goes away.
 func (n *node) wait(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case err := <-n.ended:
-		n.ended <- err
+	hangups := make(chan os.Signal, 1)
+	if !atTerminal() {
+		signal.Notify(hangups, syscall.SIGHUP)
+		defer signal.Stop(hangups)
 	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case err := <-n.ended:
+			n.ended <- err
+			return
+		case <-hangups:
+			_, _ = n.host.Reload(ctx) // its log tells how it went
+		}
+	}
+}
+
+// atTerminal reports whether this process belongs to a terminal.
+func atTerminal() bool {
+	for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
+		if term.IsTerminal(int(f.Fd())) {
+			return true
+		}
+	}
+	return false
 }
 
 // stop ends the host, then the server, and returns what went wrong. It may be called once.

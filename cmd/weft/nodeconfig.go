@@ -12,6 +12,7 @@ import (
 	"github.com/weftlattice/weft/deploy/nodefile"
 	"github.com/weftlattice/weft/deploy/operate"
 	"github.com/weftlattice/weft/lattice/natsauth"
+	"github.com/weftlattice/weft/lattice/signing"
 )
 
 // nodeConfig is what "up -f" was given, perhaps nothing.
@@ -67,16 +68,31 @@ func readNodeFile(path string, a *app, cmd *cobra.Command, flags *hostFlags) (*n
 	set("nats-user", h.NATSUser)
 	set("nats-password", h.NATSPassword.Reveal())
 	set("nats-token", h.NATSToken.Reveal())
-	for _, issuer := range h.Issuers {
-		if !slices.Contains(flags.issuers, string(issuer)) {
-			flags.issuers = append(flags.issuers, string(issuer))
+	ours := slices.Clone(flags.issuers) // on the command line
+	flags.issuers = withIssuers(ours, h)
+	flags.fileKeys = func() (signing.KeyPair, []string, error) {
+		f, err := nodefile.Load(path)
+		if err != nil {
+			return signing.KeyPair{}, nil, err
 		}
+		return f.Host.Cluster, withIssuers(ours, f.Host), nil
 	}
 	for k, v := range h.Labels {
 		flags.labels = append(flags.labels, k+"="+v)
 	}
 	flags.fileHost, flags.fileCluster = h.Key, h.Cluster
 	return &nodeConfig{f, flags}, err
+}
+
+// withIssuers adds the issuers of a file to those given.
+func withIssuers(given []string, h nodefile.Host) []string {
+	all := slices.Clone(given)
+	for _, issuer := range h.Issuers {
+		if !slices.Contains(all, string(issuer)) {
+			all = append(all, string(issuer))
+		}
+	}
+	return all
 }
 
 // logLevel is the word that this program knows.

@@ -192,6 +192,10 @@ func (h fakeHandler) DrainHost(context.Context, control.StopHostRequest) error {
 	return nil
 }
 
+func (h fakeHandler) Reload(context.Context) (control.Reloaded, error) {
+	return control.Reloaded{Accepted: true, Issuer: h.inv.Issuer, ClusterIssuers: []string{h.inv.Issuer}}, nil
+}
+
 func (h fakeHandler) PutLabel(_ context.Context, r control.LabelRequest) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -218,6 +218,18 @@ func (c *Client) DrainHost(ctx context.Context, r StopHostRequest) error {
 	return c.toHost(ctx, "drain host "+string(r.HostID), r.HostID, subject.CmdDrainHost, r)
 }
 
+// ReloadHost makes a host read keys and credentials again. It returns when the host and its providers have taken them over,
+// which takes as long as calls in progress do, so ctx should have a deadline. Only weft's hosts know it; others refuse with
+// lattice.ErrNotFound.
+func (c *Client) ReloadHost(ctx context.Context, host lattice.HostID) (Reloaded, error) {
+	var r Reloaded
+	if _, err := lattice.ParseHostID(string(host)); err != nil {
+		return r, err
+	}
+	err := c.query(ctx, "reload host "+string(host), c.control.Command(host, subject.CmdReloadHost), nil, &r)
+	return r, err
+}
+
 // PutLabel sets a label of a host.
 func (c *Client) PutLabel(ctx context.Context, host lattice.HostID, key, value string) error {
 	return c.command(ctx, "put label "+key, c.control.LabelPut(host), LabelRequest{key, value})

@@ -17,6 +17,14 @@ type Ack struct {
 	Error    string `json:"error"`
 }
 
+// Reloaded is what a host answers once it has read its keys and credentials again and taken them over (weft).
+type Reloaded struct {
+	Accepted       bool     `json:"accepted"`
+	Issuer         string   `json:"issuer"`          // the cluster key that it signs with
+	ClusterIssuers []string `json:"cluster_issuers"` // all that it and its providers trust
+	Changed        []string `json:"changed,omitempty"`
+}
+
 // StartActorRequest is the command of old clients that adds instances to those that run.
 type StartActorRequest struct {
 	ActorRef    string            `json:"actor_ref"`

@@ -60,6 +60,7 @@ type Commands interface {
 	StopProvider(ctx context.Context, r StopProviderRequest) error
 	StopHost(ctx context.Context, r StopHostRequest) error
 	DrainHost(ctx context.Context, r StopHostRequest) error
+	Reload(ctx context.Context) (Reloaded, error)
 	PutLabel(ctx context.Context, r LabelRequest) error
 	DelLabel(ctx context.Context, r LabelRequest) error
 	PutRegistries(ctx context.Context, r RegistryCredentials) error
@@ -226,6 +227,12 @@ func (s *Server) dispatch(m *nats.Msg) {
 		s.log.Warn("command refused that no client has sent", "subject", m.Subject)
 		return
 	}
+	if m.Subject == s.cfg.Control.Command(s.cfg.HostID, subject.CmdReloadHost) {
+		if !s.commands.submit("reload", func() { s.reload(m) }) {
+			s.refuse(m, lattice.ErrBusy)
+		}
+		return
+	}
 	key, run, err := s.route(m)
 	if err != nil {
 		s.refuse(m, err)
@@ -313,6 +320,16 @@ func (s *Server) routeCommand(cmd string, data []byte) (key string, run func(con
 		return "host", func(ctx context.Context) error { return h.DrainHost(ctx, r) }, err
 	}
 	return "", nil, unsupportedError{}
+}
+
+// reload is the one command whose answer says more than yes.
+func (s *Server) reload(m *nats.Msg) {
+	r, err := s.cfg.Handler.Reload(s.msgContext(m))
+	if err != nil {
+		s.refuse(m, err)
+		return
+	}
+	s.reply(m, r, nil)
 }
 
 // query answers a request that changes nothing.

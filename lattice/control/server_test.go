@@ -98,6 +98,9 @@ func (h *fakeHost) StopHost(ctx context.Context, r StopHostRequest) error {
 func (h *fakeHost) DrainHost(ctx context.Context, r StopHostRequest) error {
 	return h.called(ctx, "drain host %d", r.TimeoutMs)
 }
+func (h *fakeHost) Reload(ctx context.Context) (Reloaded, error) {
+	return Reloaded{Accepted: true, Issuer: "C", Changed: []string{"all"}}, h.called(ctx, "reload")
+}
 func (h *fakeHost) PutLabel(ctx context.Context, r LabelRequest) error {
 	return h.called(ctx, "label %s=%s", r.Key, r.Value)
 }
@@ -160,6 +163,13 @@ func TestEveryCommandArrives(t *testing.T) {
 			return b.client.StopProvider(ctx, StopProviderRequest{ProviderID: provider, LinkName: "l", HostID: id})
 		}},
 		{"stop host 5", func() error { return b.client.StopHost(ctx, StopHostRequest{HostID: id, TimeoutMs: 5}) }},
+		{"reload", func() error {
+			r, err := b.client.ReloadHost(ctx, id)
+			if err == nil && (r.Issuer != "C" || len(r.Changed) != 1) {
+				t.Errorf("reloaded %+v", r)
+			}
+			return err
+		}},
 		{"drain host 0", func() error { return b.client.DrainHost(ctx, StopHostRequest{HostID: id}) }},
 		{"label k=v", func() error { return b.client.PutLabel(ctx, id, "k", "v") }},
 		{"unlabel k", func() error { return b.client.DelLabel(ctx, id, "k") }},

@@ -30,6 +30,7 @@ const (
 	DefaultConnectTimeout       = 2 * time.Second
 	DefaultReconnectBufferBytes = 8 << 20
 	DefaultDrainTimeout         = 10 * time.Second
+	DefaultReconnectTimeout     = 10 * time.Second // of Reconnect when its ctx has no deadline
 )
 
 const (
@@ -242,11 +243,14 @@ func (c Config) tlsConfig() (*tls.Config, error) {
 		}
 	}
 	if c.TLSCert != "" {
-		cert, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
-		if err != nil {
+		load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			cert, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+			return &cert, err
+		}
+		if _, err := load(nil); err != nil {
 			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read TLS certificate", Entity: c.TLSCert, Err: err}
 		}
-		tc.Certificates = []tls.Certificate{cert}
+		tc.GetClientCertificate = load // at each attempt to connect: files are replaced before they expire
 	}
 	return tc, nil
 }

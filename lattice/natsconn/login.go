@@ -68,10 +68,10 @@ func loginOptions(login func() Login) ([]nats.Option, error) {
 }
 
 // Fingerprint changes when a file that the connection reads when it connects has another content: credentials, client
-// certificate and its key, authorities. It tells nothing about them. A file that can not be read is lattice.ErrInvalid.
+// certificate and its key. It tells nothing about them. A file that can not be read is lattice.ErrInvalid.
 func (c Config) Fingerprint() (string, error) {
 	h := sha256.New()
-	for _, path := range []string{c.CredsFile, c.TLSCA, c.TLSCert, c.TLSKey} {
+	for _, path := range []string{c.CredsFile, c.TLSCert, c.TLSKey} {
 		if path == "" {
 			continue
 		}
@@ -89,9 +89,14 @@ func (c Config) Fingerprint() (string, error) {
 }
 
 // Reconnect ends the connection and makes it anew, with the credentials that its files or Config.Login hold now. It flushes
-// first, and returns when the server knows all subscriptions again. Requests that wait for an answer on nc fail, and
+// first, and returns when the server knows all subscriptions again, or after DefaultReconnectTimeout when ctx has no deadline. Requests that wait for an answer on nc fail, and
 // messages on their way to it are lost: move what matters to another connection before.
 func Reconnect(ctx context.Context, nc *nats.Conn) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, DefaultReconnectTimeout)
+		defer cancel()
+	}
 	fail := func(err error) error {
 		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "reconnect to NATS at", Entity: SafeURL(nc.ConnectedUrl()), Err: err}
 	}

@@ -66,8 +66,8 @@ func (s *Keystore) read(kind byte, name string) (text, path string, err error) {
 }
 
 // overwrite replaces a file in one step.
-func (s *Keystore) overwrite(path, text string) error {
-	tmp, err := s.temporary(text)
+func overwrite(path, text string) error {
+	tmp, err := temporary(filepath.Dir(path), text)
 	if err != nil {
 		return keystoreError("write key", err)
 	}
@@ -76,8 +76,8 @@ func (s *Keystore) overwrite(path, text string) error {
 }
 
 // temporary writes a file of mode 0600 beside the keys.
-func (s *Keystore) temporary(text string) (string, error) {
-	tmp, err := os.CreateTemp(s.dir, ".new-*") // mode 0600
+func temporary(dir, text string) (string, error) {
+	tmp, err := os.CreateTemp(dir, ".new-*") // mode 0600
 	if err != nil {
 		return "", err
 	}
@@ -96,7 +96,7 @@ func (s *Keystore) write(k KeyPair, name, text string) error {
 	if err != nil {
 		return err
 	}
-	tmp, err := s.temporary(text)
+	tmp, err := temporary(s.dir, text)
 	if err != nil {
 		return err
 	}

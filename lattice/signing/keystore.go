@@ -106,7 +106,7 @@ func (s *Keystore) put(name string, k KeyPair, encrypt bool) error {
 	}
 	text := k.Seed() + "\n"
 	if encrypt {
-		if text, err = s.seal(path, RingOf(k), true); err != nil {
+		if text, err = s.seal(path, RingOf(k)); err != nil {
 			return err
 		}
 	}
@@ -178,13 +178,34 @@ func (s *Keystore) Replace(name string, r Ring) error {
 	if err != nil {
 		return err
 	}
-	if !IsSealed(text) {
-		return s.overwrite(path, r.Text())
+	return replace(path, text, r, s.ask)
+}
+
+// ReplaceKeyFile is Keystore.Replace for a file elsewhere.
+func ReplaceKeyFile(path string, r Ring, ask Passphrase) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return keystoreError("read key", err)
 	}
-	if _, err := OpenRing(text, path, s.ask); err != nil { // a passphrase with which the old one can not be opened would be a surprise
+	return replace(path, string(text), r, ask)
+}
+
+// replace overwrites a key file that holds a text now.
+func replace(path, text string, r Ring, ask Passphrase) error {
+	if !IsSealed(text) {
+		return overwrite(path, r.Text())
+	}
+	if _, err := OpenRing(text, path, ask); err != nil { // a passphrase with which the old one can not be opened would be a surprise
 		return err
 	}
-	return s.sealTo(path, r, false)
+	passphrase, err := ask(path, false)
+	if err != nil {
+		return err
+	}
+	if text, err = r.Seal(passphrase); err != nil {
+		return err
+	}
+	return overwrite(path, text)
 }
 
 // Encrypt seals the file of a key; Decrypt undoes it. What is so already stays as it is. Copies of the file that others
@@ -198,7 +219,10 @@ func (s *Keystore) Encrypt(kind byte, name string) error {
 	if err != nil {
 		return err
 	}
-	return s.sealTo(path, r, true)
+	if text, err = s.seal(path, r); err != nil {
+		return err
+	}
+	return overwrite(path, text)
 }
 
 // Decrypt stores a sealed key in the clear.
@@ -211,22 +235,15 @@ func (s *Keystore) Decrypt(kind byte, name string) error {
 	if err != nil {
 		return err
 	}
-	return s.overwrite(path, r.Text())
+	return overwrite(path, r.Text())
 }
 
-func (s *Keystore) sealTo(path string, r Ring, fresh bool) error {
-	text, err := s.seal(path, r, fresh)
-	if err != nil {
-		return err
-	}
-	return s.overwrite(path, text)
-}
-
-func (s *Keystore) seal(path string, r Ring, fresh bool) (string, error) {
+// seal asks for a new passphrase.
+func (s *Keystore) seal(path string, r Ring) (string, error) {
 	if s.ask == nil {
 		return "", keyFileError(path, "to seal it needs a passphrase")
 	}
-	passphrase, err := s.ask(path, fresh)
+	passphrase, err := s.ask(path, true)
 	if err != nil {
 		return "", err
 	}

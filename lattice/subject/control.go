@@ -18,7 +18,8 @@ const (
 	CmdStartProvider = "lp"
 	CmdStopProvider  = "sp"
 	CmdStopHost      = "stop"
-	CmdDrainHost     = "drain" // weft
+	CmdDrainHost     = "drain"  // weft
+	CmdReloadHost    = "reload" // weft
 )
 
 // Control builds the subjects of the control interface of one lattice. The zero Prefix means DefaultControlPrefix.

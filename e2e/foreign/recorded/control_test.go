@@ -94,6 +94,7 @@ func (h *host) StopHost(_ context.Context, r control.StopHostRequest) error {
 	return h.note("stop host %d", r.TimeoutMs)
 }
 
+func (*host) Reload(context.Context) (control.Reloaded, error)           { return control.Reloaded{}, nil }
 func (h *host) DrainHost(context.Context, control.StopHostRequest) error { return h.note("drain host") }
 
 func (h *host) PutLabel(_ context.Context, r control.LabelRequest) error {
