@@ -23,6 +23,9 @@ type options struct {
 // figures are what one run found.
 type figures struct {
 	bareHTTP, bareNATS, weft []float64 // requests per second, a value per round
+	overNATS                 []float64 // the same as weft, with the link's route "any"
+	overRatio, localRatio    []float64 // of each round to bare net/http in the same round
+	bareLow, weftLow         latencies // one connection, lowRate requests per second
 	bareLatency, weftLatency latencies // at half of each one's throughput
 	bareRate, weftRate       float64   // those halves
 	firstCold, firstWarm     time.Duration
@@ -93,7 +96,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, host.log.String())
 	}
-	if err := f.compare(ctx, o, addr, url, nc); err != nil {
+	if err := f.compare(ctx, c, o, addr, url, nc); err != nil {
 		return err
 	}
 	if err := f.memory(ctx, c, host.cmd.Process.Pid); err != nil {
@@ -192,8 +195,11 @@ func (f *figures) startEcho(ctx context.Context, c cli, o options) (addr string,
 	return addr, err
 }
 
-// compare loads the three paths in turns.
-func (f *figures) compare(ctx context.Context, o options, weftAddr, natsURL string, nc *nats.Conn) error {
+// lowRate is a load at which nothing waits for anything else.
+const lowRate = 500
+
+// compare loads the paths in turns.
+func (f *figures) compare(ctx context.Context, c cli, o options, weftAddr, natsURL string, nc *nats.Conn) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -244,9 +250,34 @@ func (f *figures) compare(ctx context.Context, o options, weftAddr, natsURL stri
 		if err != nil {
 			return fmt.Errorf("weft: %w", err)
 		}
-		f.bareHTTP, f.bareNATS, f.weft = append(f.bareHTTP, b), append(f.bareNATS, n), append(f.weft, w)
+		if err := route(ctx, c, weftAddr, "any"); err != nil {
+			return err
+		}
+		far, err := closedLoop(weftAddr, "/", body, want, o.conns, o.window)
+		if err != nil {
+			return fmt.Errorf("weft over NATS: %w", err)
+		}
+		if err := route(ctx, c, weftAddr, "prefer-local"); err != nil {
+			return err
+		}
+		f.bareHTTP, f.bareNATS, f.weft, f.overNATS = append(f.bareHTTP, b), append(f.bareNATS, n), append(f.weft, w), append(f.overNATS, far)
+		f.localRatio, f.overRatio = append(f.localRatio, w/b), append(f.overRatio, far/b)
 	}
-	f.bareHTTP, f.bareNATS, f.weft = f.bareHTTP[1:], f.bareNATS[1:], f.weft[1:]
+	f.bareHTTP, f.bareNATS, f.weft, f.overNATS = f.bareHTTP[1:], f.bareNATS[1:], f.weft[1:], f.overNATS[1:]
+	f.localRatio, f.overRatio = f.localRatio[1:], f.overRatio[1:]
+	for range o.rounds {
+		b, err := openLoop(bareAddr, "/", body, want, 1, lowRate, o.window)
+		if err != nil {
+			return fmt.Errorf("bare net/http at low load: %w", err)
+		}
+		w, err := openLoop(weftAddr, "/", body, want, 1, lowRate, o.window)
+		if err != nil {
+			return fmt.Errorf("weft at low load: %w", err)
+		}
+		if f.weftLow == nil || w.at(.5)-b.at(.5) < f.weftLow.at(.5)-f.bareLow.at(.5) { // the round that was disturbed least
+			f.bareLow, f.weftLow = b, w
+		}
+	}
 	f.bareRate, f.weftRate = median(f.bareHTTP)/2, median(f.weft)/2
 	if f.bareLatency, err = openLoop(bareAddr, "/", body, want, o.conns, f.bareRate, o.window); err != nil {
 		return fmt.Errorf("bare net/http at half load: %w", err)
@@ -255,6 +286,21 @@ func (f *figures) compare(ctx context.Context, o options, weftAddr, natsURL stri
 		return fmt.Errorf("weft at half load: %w", err)
 	}
 	return nil
+}
+
+// route changes which way the calls of the echo actor's link take, and waits until it is served again.
+func route(ctx context.Context, c cli, addr, way string) error {
+	if err := c.run(ctx, nil, "link", "put", "echo", "httpserver", "address="+addr, "weft.route="+way); err != nil {
+		return err
+	}
+	return until(10*time.Second, func() error {
+		h, err := dial(addr, "/", []byte(payload))
+		if err != nil {
+			return err
+		}
+		defer h.conn.Close()
+		return h.do([]byte(answer))
+	})
 }
 
 // natsLoop keeps n bare requests in flight and returns how many per second were answered.
