@@ -16,6 +16,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/pool"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/channel"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -215,7 +216,12 @@ func (a *actor) invoke(ctx context.Context, inv *wire.Invocation) ([]byte, error
 			return nil, err
 		}
 		start := time.Now()
-		inst, err := v.pool.Acquire(ctx)
+		inst, ok := v.pool.TryAcquire(ctx)
+		var err error
+		if !ok {
+			channel.Yield(ctx) // it may take long, and others should not wait with this call
+			inst, err = v.pool.Acquire(ctx)
+		}
 		if errors.Is(err, lattice.ErrNoResponders) && a.current.Load() != v {
 			continue // updated in between
 		}

@@ -103,12 +103,8 @@ func (p *Pool[I]) Acquire(ctx context.Context) (I, error) {
 		p.mu.Unlock()
 		return none, errClosed()
 	case len(p.idle) > 0: // then nobody waits
-		m := p.idle[len(p.idle)-1]
-		p.idle[len(p.idle)-1] = nil
-		p.idle = p.idle[:len(p.idle)-1]
-		p.lend(m)
-		p.mu.Unlock()
-		return m.instance, nil
+		defer p.mu.Unlock()
+		return p.lendIdle(), nil
 	case p.room():
 		p.reserve()
 		p.mu.Unlock()
@@ -189,6 +185,28 @@ func (p *Pool[I]) make(ctx context.Context) (I, error) {
 	p.lend(m)
 	p.admit() // the next may make one
 	return instance, nil
+}
+
+// TryAcquire is Acquire for those who would rather do something else than wait: it returns an instance that idles, and false
+// when there is none, or ctx has ended.
+func (p *Pool[I]) TryAcquire(ctx context.Context) (I, bool) {
+	ended := ctx.Err() != nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if ended || p.closed || len(p.idle) == 0 {
+		var none I
+		return none, false
+	}
+	return p.lendIdle(), true
+}
+
+// lendIdle lends the instance that was used last. The caller holds mu and knows that one idles.
+func (p *Pool[I]) lendIdle() I {
+	m := p.idle[len(p.idle)-1]
+	p.idle[len(p.idle)-1] = nil
+	p.idle = p.idle[:len(p.idle)-1]
+	p.lend(m)
+	return m.instance
 }
 
 // lend notes that m is in use. The caller holds mu.

@@ -399,3 +399,35 @@ func BenchmarkAcquireRelease(b *testing.B) {
 		}
 	})
 }
+
+func TestTryAcquireTakesOnlyWhatIdles(t *testing.T) {
+	p, _ := newPool(t, pool.Config{Max: 2})
+	ctx := context.Background()
+	if _, ok := p.TryAcquire(ctx); ok {
+		t.Fatal("an instance although none was made")
+	}
+	first, err := p.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := p.TryAcquire(ctx); ok {
+		t.Fatal("an instance although the only one is lent")
+	}
+	p.Release(first, nil)
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, ok := p.TryAcquire(ended); ok {
+		t.Fatal("an instance for a call that has ended")
+	}
+	got, ok := p.TryAcquire(ctx)
+	if !ok || got != first {
+		t.Fatalf("got %v, %v; want the one that idles", got, ok)
+	}
+	p.Release(got, nil)
+	if err := p.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := p.TryAcquire(ctx); ok {
+		t.Fatal("an instance of a closed pool")
+	}
+}
