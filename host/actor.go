@@ -63,6 +63,7 @@ type version struct {
 	template *wasm.Template
 	pool     *pool.Pool[*wasm.Instance]
 	poolWait prometheus.Observer
+	fuel     prometheus.Counter
 }
 
 // Settings are what an operator may choose for an actor when starting it.
@@ -88,7 +89,7 @@ func (a *actor) newVersion(ctx context.Context, art loaded, settings Settings, m
 		return nil, err
 	}
 	v := &version{actor: a, ref: art.ref, digest: art.digest, pin: art.pin, claims: art.claims, settings: settings, module: module,
-		poolWait: h.metrics.poolWait.WithLabelValues(string(a.id))}
+		poolWait: h.metrics.poolWait.WithLabelValues(string(a.id)), fuel: h.metrics.fuel.WithLabelValues(string(a.id))}
 	v.template = module.Template(settings.Limits, v, settings.Config)
 	v.pool = pool.New(pool.Config{Max: concurrency(max), MaxMaking: runtime.GOMAXPROCS(0), IdleTimeout: h.cfg.IdleTimeout,
 		Fresh: settings.Fresh, MaxCalls: settings.RecycleCalls, MaxMemoryBytes: settings.RecycleMemoryBytes}, v.template.Instantiate)

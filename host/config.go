@@ -11,6 +11,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/oci"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -71,6 +72,7 @@ type Config struct {
 type Limits struct {
 	MemoryBytes uint64        // linear memory of one instance; default 64 MiB
 	Execution   time.Duration // of one call; default 30s
+	Fuel        uint64        // work of one call, in units of about a simple instruction (docs/metrics.md); 0: no limit; at most control.MaxFuel
 }
 
 // Builtin is a provider that comes with the binary. It is run as a child process like any other.
@@ -128,6 +130,9 @@ func (c Config) Validate() error {
 	}
 	if c.Limits.MemoryBytes < 64<<10 || c.Limits.MemoryBytes > 4<<30 {
 		bad("Limits.MemoryBytes", "want 64 KiB to 4 GiB, got %d", c.Limits.MemoryBytes)
+	}
+	if c.Limits.Fuel > control.MaxFuel {
+		bad("Limits.Fuel", "want at most %d, got %d", uint64(control.MaxFuel), c.Limits.Fuel)
 	}
 	if c.LargeBytes != 0 && c.LargeBytes < 1<<20 || c.LargeBytes > 1<<40 {
 		bad("LargeBytes", "want 1 MiB to 1 TiB, got %d", c.LargeBytes)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -491,6 +492,46 @@ func TestLimits(t *testing.T) {
 	}
 	if count[0] < 1 || count[lattice.ErrBusy] < 1 || count[0]+count[lattice.ErrBusy] != len(codes) {
 		t.Errorf("outcomes %v, want some served and the others busy", count)
+	}
+}
+
+// What an actor spends is counted, and an actor that may spend little is stopped; the others are not.
+func TestFuel(t *testing.T) {
+	r := newRig(t)
+	h := r.host(func(c *host.Config) { c.Limits.Fuel = 1 << 40; c.HTTPAddr = "127.0.0.1:0" })
+	limited, free := latticetest.NewKey(t, 'M'), latticetest.NewKey(t, 'M')
+	for key, l := range map[signing.KeyPair]*control.ActorLimits{limited: {Fuel: 50_000_000}, free: nil} {
+		r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "fuel"}), MaxInstances: 1, Limits: l})
+	}
+	if _, err := r.call(actorID(limited), "Test.Spin", ""); !errors.Is(err, lattice.ErrFuel) || !strings.Contains(err.Error(), "50000000 units") {
+		t.Errorf("beyond the limit: %v", err)
+	}
+	r.wantCall(actorID(limited), "Test.Echo", "again", "again")
+	r.wantCall(actorID(free), "Test.Echo", "fine", "fine")
+	inventory, err := r.control.Inventory(withTimeout(t), h.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range inventory.Actors {
+		if want := map[lattice.ActorID]uint64{actorID(limited): 50_000_000, actorID(free): 1 << 40}[a.ID]; a.Limits.Fuel != want {
+			t.Errorf("the inventory says %d, want %d", a.Limits.Fuel, want)
+		}
+	}
+	for key, least := range map[signing.KeyPair]float64{limited: 50_000_000, free: 10_000} {
+		var spent float64
+		for line := range strings.Lines(get(t, "http://"+h.HTTPAddr()+"/metrics")) {
+			if value, ok := strings.CutPrefix(line, fmt.Sprintf("weft_actor_fuel_total{actor=%q} ", key.Public())); ok {
+				spent, _ = strconv.ParseFloat(strings.TrimSpace(value), 64)
+			}
+		}
+		if spent < least || spent > 2*least+50_000_000 {
+			t.Errorf("the metric says %v", spent)
+		}
+	}
+	err = r.control.ScaleActor(withTimeout(t), control.ScaleActorRequest{ActorRef: "x", HostID: h.ID(), MaxInstances: 1,
+		Limits: &control.ActorLimits{Fuel: control.MaxFuel + 1}})
+	if err == nil || !strings.Contains(err.Error(), "fuel") {
+		t.Errorf("too much fuel: %v", err)
 	}
 }
 

@@ -181,6 +181,9 @@ func random(n uint64) uint64 {
 // Reserve makes room for a large response. See rpc.Budget.
 func (v *version) Reserve(ctx context.Context, bytes int) error { return rpc.Reserve(ctx, bytes) }
 
+// Spent counts fuel.
+func (v *version) Spent(fuel uint64) { v.fuel.Add(float64(fuel)) }
+
 // Log takes what a guest prints through the ABI or its standard streams.
 func (v *version) Log(ctx context.Context, source wasm.Source, text string) {
 	level := "info"

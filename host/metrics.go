@@ -17,6 +17,7 @@ type metrics struct {
 	hostCalls   *prometheus.CounterVec
 	callTime    *prometheus.HistogramVec
 	poolWait    *prometheus.HistogramVec
+	fuel        *prometheus.CounterVec
 	restarts    *prometheus.CounterVec
 	refusals    *prometheus.CounterVec
 	logDropped  *prometheus.CounterVec
@@ -48,6 +49,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		hostCalls:   counter("weft_host_calls_total", "Calls that actors made to providers, actors and builtins by outcome.", "actor", "target", "operation", "code"),
 		callTime:    histogram("weft_host_call_duration_seconds", "Time that calls of actors took.", "target", "operation"),
 		poolWait:    histogram("weft_pool_wait_seconds", "Time invocations waited for an instance.", "actor"),
+		fuel:        counter("weft_actor_fuel_total", "Work of an actor's guest code in units of about a simple instruction, initialisation included.", "actor"),
 		restarts:    counter("weft_provider_restarts_total", "Restarts of crashed provider processes.", "provider", "link"),
 		refusals:    counter("weft_refusals_total", "Calls, modules and providers refused for reasons of trust, by reason.", "reason"),
 		logDropped:  counter("weft_log_lines_dropped_total", "Log lines of actors above the rate that is kept.", "actor"),
@@ -131,6 +133,7 @@ func (m *metrics) forget(actor string) {
 	m.duration.DeletePartialMatch(by)
 	m.hostCalls.DeletePartialMatch(by)
 	m.poolWait.DeletePartialMatch(by)
+	m.fuel.DeletePartialMatch(by)
 	m.logDropped.DeletePartialMatch(by)
 	m.operations.forget(actor)
 	m.mu.Lock()

@@ -165,6 +165,9 @@ func (h *Host) bringUp(ctx context.Context, a *actor, art loaded, r scaleRequest
 	if settings.Limits.Execution == 0 {
 		settings.Limits.Execution = h.cfg.Limits.Execution
 	}
+	if settings.Limits.Fuel == 0 {
+		settings.Limits.Fuel = h.cfg.Limits.Fuel
+	}
 	if settings.RecycleCalls == 0 {
 		settings.RecycleCalls = h.cfg.RecycleCalls
 	}
@@ -383,7 +386,8 @@ func actorClaims(c *signing.ActorClaims) control.Claims {
 func settings(l *control.ActorLimits, config map[string]string) Settings {
 	s := Settings{Config: config}
 	if l != nil {
-		s.Limits = wasm.Limits{MemoryBytes: l.MemoryBytes, Execution: time.Duration(min(l.ExecutionMs, 1<<31)) * time.Millisecond}
+		s.Limits = wasm.Limits{MemoryBytes: l.MemoryBytes, Execution: time.Duration(min(l.ExecutionMs, 1<<31)) * time.Millisecond,
+			Fuel: l.Fuel}
 		s.Fresh, s.RecycleCalls, s.RecycleMemoryBytes = l.Instances == control.FreshInstances, l.RecycleCalls, l.RecycleMemoryBytes
 	}
 	return s
@@ -392,7 +396,7 @@ func settings(l *control.ActorLimits, config map[string]string) Settings {
 // limits is the inverse, for inventories.
 func (s Settings) limits() *control.ActorLimits {
 	l := &control.ActorLimits{MemoryBytes: s.Limits.MemoryBytes, ExecutionMs: uint64(s.Limits.Execution.Milliseconds()),
-		RecycleCalls: s.RecycleCalls, RecycleMemoryBytes: s.RecycleMemoryBytes}
+		Fuel: s.Limits.Fuel, RecycleCalls: s.RecycleCalls, RecycleMemoryBytes: s.RecycleMemoryBytes}
 	if s.Fresh {
 		l.Instances = control.FreshInstances
 	}

@@ -26,6 +26,7 @@ const (
 	ErrInterrupted  Code = 14 // the guest ran longer than its execution limit
 	ErrBadPointer   Code = 15 // the guest handed the host a pointer outside its memory
 	ErrBadModule    Code = 16 // not a module that this host can run
+	ErrFuel         Code = 17 // the guest did more work than its limit
 	ErrBusy         Code = 20 // no free instance and the queue is full
 	ErrTimeout      Code = 21 // no answer in time
 	ErrNoResponders Code = 22 // nobody serves the target now
@@ -59,6 +60,7 @@ var codes = map[Code]struct{ name, text string }{
 	ErrInterrupted:       {"interrupted", "guest exceeded its execution limit"},
 	ErrBadPointer:        {"bad_pointer", "guest used a pointer outside its memory"},
 	ErrBadModule:         {"bad_module", "module can not be run"},
+	ErrFuel:              {"fuel", "guest exceeded its fuel limit"},
 	ErrBusy:              {"busy", "busy"},
 	ErrTimeout:           {"timeout", "request timeout"},
 	ErrNoResponders:      {"no_responders", "no responders"},

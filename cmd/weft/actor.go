@@ -31,7 +31,7 @@ func (a *app) actorStart() *cobra.Command {
 	var memory, recycleMemory string
 	mode := choice{control.SharedInstances, []string{control.SharedInstances, control.FreshInstances}}
 	var execution time.Duration
-	var recycleCalls uint64
+	var fuel, recycleCalls uint64
 	var annotations, config []string
 	cmd := &cobra.Command{Use: "start REF", Short: "Start an actor", Args: exactArgs(1),
 		Long: `REF is a file, or a reference that hosts can fetch: lattice://NAME@sha256:..., file:///on/the/host. A file is signed
@@ -69,7 +69,10 @@ An instance serves one call at a time; --max is how many there may be.`,
 			if mode.value == control.FreshInstances {
 				r.Limits.Instances = mode.value
 			}
-			r.Limits.RecycleCalls = recycleCalls
+			if fuel > control.MaxFuel {
+				return usagef("--fuel %d: want at most %d", fuel, uint64(control.MaxFuel))
+			}
+			r.Limits.Fuel, r.Limits.RecycleCalls = fuel, recycleCalls
 			r.Limits.ExecutionMs = uint64(execution.Milliseconds())
 			s, err := a.signer()
 			if err != nil {
@@ -104,6 +107,7 @@ An instance serves one call at a time; --max is how many there may be.`,
 	cmd.Flags().Var(&max, "max", "instances, that is calls at once; \"unlimited\" is no limit")
 	cmd.Flags().StringVar(&memory, "memory", "", "memory of one instance (default: the host's, 64MiB)")
 	cmd.Flags().DurationVar(&execution, "timeout-exec", 0, "how long one call may take (default: the host's, 30s)")
+	cmd.Flags().Uint64Var(&fuel, "fuel", 0, "work that one call may do, in units of about an instruction, 3e9 a second (default: the host's, no limit)")
 	cmd.Flags().Var(&mode, "instances", "\"shared\": an instance serves the next call as it is; \"fresh\": nothing survives between calls")
 	cmd.Flags().Uint64Var(&recycleCalls, "recycle-calls", 0, "calls after which an instance begins again (default: the host's, never)")
 	cmd.Flags().StringVar(&recycleMemory, "recycle-memory", "", "size after a call above which an instance begins again (default: never)")

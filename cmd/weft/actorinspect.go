@@ -73,6 +73,9 @@ func (a *app) inspectActor(cmd *cobra.Command, query string) error {
 			limits := ""
 			if on.Limits != nil {
 				limits = fmt.Sprintf(", %s, %d ms per call", operate.Size(int64(on.Limits.MemoryBytes)), on.Limits.ExecutionMs)
+				if on.Limits.Fuel > 0 {
+					limits += fmt.Sprintf(", %d units of fuel", on.Limits.Fuel)
+				}
 			}
 			fmt.Fprintf(w, "on %s: %s at once%s, %s\n", on.Host, operate.Count(on.Max), limits, on.Ref)
 		}

@@ -37,7 +37,7 @@ type hostFlags struct {
 	natsWait                                         time.Duration
 	memory, large                                    string
 	queue                                            int
-	recycle                                          uint64
+	recycle, fuel                                    uint64
 	logFormat, logLevel                              string
 	structured                                       bool
 	registries                                       registryFlags
@@ -81,6 +81,7 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	f.DurationVar(&h.ready, "provider-ready-timeout", d.ProviderReady, "how long a provider may take to get ready")
 	f.StringVar(&h.memory, "actor-memory", "64MiB", "memory of an actor's instance, unless started with --memory")
 	f.DurationVar(&h.execution, "actor-timeout", d.Limits.Execution, "how long one call of an actor may take, unless started with --timeout-exec")
+	f.Uint64Var(&h.fuel, "actor-fuel", d.Limits.Fuel, "work that one call of an actor may do, in units of about an instruction, unless started with --fuel; 0: no limit")
 	f.IntVar(&h.queue, "actor-queue", d.QueuePerActor, "calls of one actor that may wait for an instance; beyond it \"busy\"")
 	f.Uint64Var(&h.recycle, "recycle-calls", d.RecycleCalls, "calls after which an instance is replaced; 0: never")
 	f.StringVar(&h.large, "large-payloads", "512MiB", "memory for payloads above 900 KiB; calls wait for it, and then are \"busy\"")
@@ -166,7 +167,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	cfg.ProviderGrace = time.Duration(h.shutdownDelayMs) * time.Millisecond
 	cfg.Heartbeat, cfg.DrainTimeout, cfg.ProviderReady, cfg.Limits.Execution = h.heartbeat, h.drain, h.ready, h.execution
 	cfg.CallMaxAge, cfg.CallMaxAhead = h.callMaxAge, h.callMaxAhead
-	cfg.QueuePerActor, cfg.RecycleCalls = h.queue, h.recycle
+	cfg.QueuePerActor, cfg.RecycleCalls, cfg.Limits.Fuel = h.queue, h.recycle, h.fuel
 	cfg.OCI = h.registries.config()
 	cfg.CacheDir = a.cacheDir()
 	cfg.StructuredLogging = h.logFormat == "json"

@@ -25,6 +25,7 @@ type Actor struct {
 	Config   map[string]string // settings, as text
 	Links    []string          // names of providers to link to; nil: see File.Links
 
+	Fuel          uint64 // work of one call, in units of about a simple instruction; 0: the host's default
 	Instances     string // "shared" or "fresh"; empty is shared
 	RecycleCalls  uint64 // calls after which an instance begins again; 0: the host's default
 	RecycleMemory uint64 // bytes above which it does; 0: never
@@ -63,6 +64,11 @@ func (w *walker) actors(n *yaml.Node, at string, providers []string) []Actor {
 				}
 			}},
 			one("config", func(v *yaml.Node, at string) { a.Config = w.values(v, at) }),
+			one("fuel", func(v *yaml.Node, at string) {
+				if i, ok := w.integer(v, at, 1, control.MaxFuel); ok {
+					a.Fuel = uint64(i)
+				}
+			}),
 			one("instances", func(v *yaml.Node, at string) {
 				if a.Instances, _ = w.text(v, at); a.Instances != control.SharedInstances && a.Instances != control.FreshInstances {
 					w.bad(v, at, "want %s or %s", control.SharedInstances, control.FreshInstances)

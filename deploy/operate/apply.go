@@ -99,7 +99,7 @@ func (l *Lattice) applyActor(ctx context.Context, s *Signer, f *nodefile.File, a
 		return nil, nil, err
 	}
 	start := ActorStart{Ref: ref, Max: uint32(a.Replicas), Where: on, Config: a.Config,
-		Limits: control.ActorLimits{Instances: a.Instances, RecycleCalls: a.RecycleCalls, RecycleMemoryBytes: a.RecycleMemory}}
+		Limits: control.ActorLimits{Fuel: a.Fuel, Instances: a.Instances, RecycleCalls: a.RecycleCalls, RecycleMemoryBytes: a.RecycleMemory}}
 	if m != nil {
 		start.ID = m.Claims.Subject
 	}

@@ -86,6 +86,9 @@ type Actor struct {
 type ActorLimits struct {
 	MemoryBytes uint64 `json:"memory_bytes"`
 	ExecutionMs uint64 `json:"execution_ms"`
+	// Fuel is the work of one call, in units of about a simple instruction; at most MaxFuel. 0: the host's default, which may
+	// be no limit.
+	Fuel uint64 `json:"fuel,omitempty"`
 	// Instances is SharedInstances or FreshInstances; empty is shared.
 	Instances string `json:"instances,omitempty"`
 	// An instance that has served so many calls, or is larger than so many bytes after a call, is brought back to how it
@@ -93,6 +96,9 @@ type ActorLimits struct {
 	RecycleCalls       uint64 `json:"recycle_calls,omitempty"`
 	RecycleMemoryBytes uint64 `json:"recycle_memory_bytes,omitempty"`
 }
+
+// MaxFuel bounds ActorLimits.Fuel. It lasts for weeks.
+const MaxFuel = 1 << 53
 
 // What becomes of an actor's instance after a call.
 const (
@@ -261,6 +267,7 @@ func (o *object) limits(name string) *ActorLimits {
 	sub := readObject(raw)
 	l.MemoryBytes, _ = sub.uint(math.MaxUint64, "memory_bytes")
 	l.ExecutionMs, _ = sub.uint(math.MaxUint64, "execution_ms")
+	l.Fuel, _ = sub.uint(MaxFuel, "fuel")
 	l.RecycleCalls, _ = sub.uint(math.MaxUint64, "recycle_calls")
 	l.RecycleMemoryBytes, _ = sub.uint(math.MaxUint64, "recycle_memory_bytes")
 	if l.Instances = sub.str("instances"); !slices.Contains([]string{"", SharedInstances, FreshInstances}, l.Instances) {

@@ -2,7 +2,9 @@ package instrument
 
 // See the package documentation for what these bound.
 const (
-	budget      = 1 << 16 // what is handed out between two checks
+	// Budget is what is handed out between two checks, so that a guest may spend this much beyond its limit.
+	Budget = 1 << 16
+
 	maxFree     = 128     // the cost of a function that pays nothing for itself
 	maxIndirect = 32      // the same where it can be called through a table
 	maxTurn     = 64      // what a turn pays at the head of its loop; the rest is paid where the turn ends

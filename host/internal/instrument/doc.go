@@ -34,7 +34,8 @@
 //
 // What has been spent since an instance was made is HandedGlobal less LeftGlobal. It is a figure for the work done, the same
 // for the same call in the same state on every machine. While a function with a local count runs, and after a trap, it lags
-// by at most a budget.
+// by at most a budget. Between calls the host may set the three as it likes: with n in both HandedGlobal and LeftGlobal it
+// counts from nothing, and with a limit of f + Budget a guest is stopped at the first check after it has spent f.
 //
 // # Bounds
 //

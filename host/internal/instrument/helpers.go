@@ -44,8 +44,8 @@ var newTypes = []byte{0x60, 1, typeI32, 1, typeI32, 0x60, 3, typeI32, typeI32, t
 // newGlobals are the entries added to the global section, all mutable.
 var newGlobals = func() []byte {
 	b := []byte{typeI32, 1, opI32Const, 0, opEnd}
-	b = append(appendI32(append(b, typeI32, 1, opI32Const), budget), opEnd)
-	b = append(appendI32(append(b, typeI64, 1, opI64Const), budget), opEnd)
+	b = append(appendI32(append(b, typeI32, 1, opI32Const), Budget), opEnd)
+	b = append(appendI32(append(b, typeI64, 1, opI64Const), Budget), opEnd)
 	return append(append(b, typeI64, 1, opI64Const), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00, opEnd)
 }()
 
@@ -68,7 +68,7 @@ func (m *module) refill() []byte {
 	a := &assembler{module: m, b: []byte{0}}
 	a.op(opI32Const, 0, opMemoryGrow, 0, opDrop)
 	a.global(opGlobalGet, globalHanded)
-	a.b = appendI32(append(a.b, opI64Const), budget)
+	a.b = appendI32(append(a.b, opI64Const), Budget)
 	a.op(opI64Add)
 	a.get(0)
 	a.op(opI64ExtendI32S, opI64Sub)
@@ -77,7 +77,7 @@ func (m *module) refill() []byte {
 	a.global(opGlobalGet, globalHanded)
 	a.global(opGlobalGet, globalLimit)
 	a.op(opI64GtS, opI32Or, opIf, noResult, opUnreachable, opEnd)
-	a.constant(budget)
+	a.constant(Budget)
 	a.op(opEnd)
 	return a.b
 }

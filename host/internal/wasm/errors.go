@@ -35,6 +35,8 @@ func (i *Instance) explain(ctx context.Context, op string, err error, expired *e
 		e.Code, e.Detail, e.Err = ours.Code, ours.Detail, ours.Err
 	case ctx.Err() != nil && (errors.Is(err, errStopped) || reason == "unreachable"):
 		e.Code, e.Detail = stopped(ctx, expired)
+	case i.meter.over():
+		e.Code, e.Detail = lattice.ErrFuel, fmt.Sprintf("more than %d units spent", i.template.limits.Fuel)
 	case reason == "stack overflow":
 		e.Code, e.Detail = lattice.ErrStack, i.said()
 	case i.linear.refused:

@@ -22,6 +22,9 @@ type Host interface {
 	// Reserve makes room for a response of so many bytes before the host has it in memory. ctx is the call's. An error ends the
 	// call.
 	Reserve(ctx context.Context, bytes int) error
+	// Spent takes the fuel that was spent (see Limits.Fuel): once after each call, initialisation and restoring, whether it
+	// went well or not, when its guest code has ended.
+	Spent(fuel uint64)
 	// Log takes a text that the guest emits, at most 16 KiB of it, not necessarily UTF-8. It must not block.
 	Log(ctx context.Context, source Source, text string)
 }

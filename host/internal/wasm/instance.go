@@ -36,6 +36,7 @@ type Instance struct {
 	globals  []api.MutableGlobal // what a snapshot holds besides memory
 	snapshot *snapshot           // what it lies upon; nil: it can not be restored
 	watch    watch
+	meter    meter
 	ctx      context.Context // of the call in progress
 	exchange exchange
 	clock    clock // while there is no snapshot
@@ -136,6 +137,7 @@ func (i *Instance) open(ctx context.Context, config wazero.ModuleConfig) error {
 	i.guest = guest
 	i.memory = guest.ExportedMemory("memory")
 	i.watch.flag = guest.ExportedGlobal(instrument.StopGlobal).(api.MutableGlobal)
+	i.meter = newMeter(guest)
 	i.globals = m.exported(guest)
 	i.reseed = guest.ExportedFunction(restored)
 	i.bytes.Store(uint64(len(i.linear.b)))
@@ -162,6 +164,7 @@ func (i *Instance) open(ctx context.Context, config wazero.ModuleConfig) error {
 //
 //   - lattice.ErrTimeout, lattice.ErrCanceled: the context ended.
 //   - lattice.ErrInterrupted: the call took longer than Limits.Execution.
+//   - lattice.ErrFuel: the call spent more than Limits.Fuel.
 //   - lattice.ErrMemory: a growth of the memory was refused, and the guest did not survive that.
 //   - lattice.ErrStack: too deep a recursion.
 //   - lattice.ErrTooLarge: too large a response or request, or too many host calls.
@@ -212,9 +215,11 @@ func (i *Instance) run(ctx context.Context, op string, f func(context.Context) e
 	i.ctx = ctx
 	i.linear.refused = false
 	i.stderr.reset()
+	i.meter.start(i.template.limits.Fuel)
 	disarm := i.watch.arm(ctx, cancel)
 	err := f(ctx)
 	disarm()
+	i.template.host.Spent(i.meter.spent())
 	i.stdout.flush()
 	i.stderr.flush()
 	if err != nil {

@@ -10,6 +10,12 @@ type Limits struct {
 	// Execution caps the time of one call, and of the initialisation, host calls included. Beyond it the call ends with
 	// lattice.ErrInterrupted. Default 30 s.
 	Execution time.Duration
+	// Fuel caps the work of one call, and of the initialisation, in units: a unit is about the time of a simple instruction,
+	// loads from memory and divisions being dearer, so that 65536 units take some 20 µs and 3 × 10⁹ a second. What is spent is
+	// the same for the same call in the same state on every machine; time in host calls and sleep costs nothing. It is
+	// looked at every 65536 units, and the call ends with lattice.ErrFuel at the first look that finds more spent. 0 means no
+	// limit, and more than MaxFuel means MaxFuel.
+	Fuel uint64
 	// ResponseBytes caps the response of a call. A larger one is lattice.ErrTooLarge. Default 128 MiB, which is
 	// what a lattice carries; the memory is the narrower limit.
 	ResponseBytes int

@@ -22,11 +22,27 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type host struct {
 	call func(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error)
 
-	mu  sync.Mutex
-	log []string
+	mu    sync.Mutex
+	log   []string
+	spent []uint64
 }
 
 func (h *host) Reserve(context.Context, int) error { return nil }
+
+func (h *host) Spent(fuel uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.spent = append(h.spent, fuel)
+}
+
+// fuel is what has been spent since it was last asked, call by call.
+func (h *host) fuel() []uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	spent := h.spent
+	h.spent = nil
+	return spent
+}
 
 func (h *host) HostCall(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error) {
 	if h.call == nil {
