@@ -93,7 +93,7 @@ func (p *provider) offerChannel() *wire.Channel {
 func (p *provider) accept(nc net.Conn) {
 	h := p.host
 	subscribe := make(chan struct{}, 1)
-	conn := channel.New(nc, channel.Config{Inline: true, MaxBytes: rpc.DefaultMaxBytes, Logger: h.log.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
+	conn := channel.New(nc, channel.Config{Inline: true, MaxBytes: rpc.DefaultMaxBytes, Budget: h.large, Logger: h.log.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
 		Admit: p.admit, Handler: h.serveLocal, Notice: func(b []byte) {
 			if string(b) == channel.WantActors {
 				select {

@@ -42,6 +42,7 @@ type process struct {
 	metrics  *metrics
 	provider Provider
 	verifier *signing.Verifier
+	large    *rpc.Budget
 	client   *rpc.Client
 	server   *rpc.Server
 	conn     natsconn.Config // how nc was made; asks login
@@ -80,10 +81,10 @@ func newProcess(ctx context.Context, info Info, hd wire.HostData, log *slog.Logg
 		return nil, err
 	}
 	p.access, p.timeout = hd.Channel, timeout
-	large := rpc.NewBudget(0)
-	p.client = rpc.NewClient(p.nc, rpc.ClientConfig{Lattice: p.lattice, HostID: hd.HostID, Cluster: cluster, Timeout: timeout, Budget: large})
+	p.large = rpc.NewBudget(0)
+	p.client = rpc.NewClient(p.nc, rpc.ClientConfig{Lattice: p.lattice, HostID: hd.HostID, Cluster: cluster, Timeout: timeout, Budget: p.large})
 	p.verifier = signing.NewVerifier(append([]string{cluster.Public()}, hd.ClusterIssuers...)...)
-	p.server = rpc.NewServer(p.nc, rpc.ServerConfig{Lattice: p.lattice, Verifier: p.verifier, Logger: log, Observe: p.metrics.observe, Budget: large})
+	p.server = rpc.NewServer(p.nc, rpc.ServerConfig{Lattice: p.lattice, Verifier: p.verifier, Logger: log, Observe: p.metrics.observe, Budget: p.large})
 	p.provider, err = factory(Env{Logger: log, Lattice: p.lattice, HostID: p.host, ProviderID: p.id, LinkName: p.link,
 		InstanceID: hd.InstanceID, ConfigJSON: hd.ConfigJSON, Values: hd.EnvValues, Timeout: timeout,
 		Metrics: p.metrics.registerer, NATS: p.nc, Invoker: p})
@@ -135,7 +136,7 @@ func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) erro
 	}
 	p.serving.Store(sub)
 	if p.access != nil {
-		p.uplink = openUplink(*p.access, channel.Config{Handler: p.serveLocal, MaxBytes: rpc.DefaultMaxBytes, Logger: p.log}, p.log)
+		p.uplink = openUplink(*p.access, channel.Config{Handler: p.serveLocal, MaxBytes: rpc.DefaultMaxBytes, Budget: p.large, Logger: p.log}, p.log)
 	}
 	for _, s := range []struct {
 		subject string
@@ -269,7 +270,7 @@ func (p *process) Call(ctx context.Context, actor lattice.ActorID, operation str
 	if err != nil {
 		return nil, err
 	}
-	if result, err, done := p.callLocal(ctx, &call, route); done {
+	if result, _, err, done := p.callLocal(ctx, &call, route, false); done {
 		return result, err
 	}
 	return p.client.Call(ctx, call)
@@ -281,10 +282,10 @@ func (p *process) Open(ctx context.Context, actor lattice.ActorID, operation str
 	if err != nil {
 		return nil, err
 	}
-	if result, err, done := p.callLocal(ctx, &call, route); err != nil {
+	if result, held, err, done := p.callLocal(ctx, &call, route, true); err != nil {
 		return nil, err
 	} else if done {
-		return rpc.NewAnswer(result), nil
+		return rpc.NewHeldAnswer(result, p.large, held), nil
 	}
 	return p.client.Open(ctx, call)
 }
@@ -299,29 +300,31 @@ func (p *process) address(actor lattice.ActorID, operation string, r Request) (r
 }
 
 // callLocal makes a call over the channel when the actor runs on the host and the link permits. It reports false when the
-// call has not begun there and may be made over NATS.
-func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Route) (result []byte, err error, done bool) {
+// call has not begun there and may be made over NATS. With keep, held is what a large result takes of the budget until the caller
+// gives it back.
+func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Route, keep bool) (result []byte, held int64, err error, done bool) {
 	actor := lattice.ActorID(call.Target.PublicKey)
 	stay := route == wire.LocalOnly
 	switch {
 	case route == wire.AnyHost:
-		return nil, nil, false
+		return nil, 0, nil, false
 	case p.uplink.serves(actor):
 		timeout := p.timeout
 		if call.Timeout > 0 {
 			timeout = call.Timeout
 		}
-		result, err = p.uplink.group.Call(ctx, &channel.Call{Origin: call.Origin, Target: call.Target, Operation: call.Operation,
-			Payload: call.Payload, Body: call.Body, BodyLength: call.BodyLength, Stay: stay || call.Body != nil}, timeout)
+		local := &channel.Call{Origin: call.Origin, Target: call.Target, Operation: call.Operation,
+			Payload: call.Payload, Body: call.Body, BodyLength: call.BodyLength, Stay: stay || call.Body != nil, Keep: keep}
+		result, err = p.uplink.group.Call(ctx, local, timeout)
 		if stay || call.Body != nil || !channel.Elsewhere(err) {
-			return result, err, true
+			return result, local.Held, err, true
 		}
-		return nil, nil, false
+		return nil, 0, nil, false
 	case stay:
-		return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call " + call.Operation + " of", Entity: string(actor),
+		return nil, 0, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call " + call.Operation + " of", Entity: string(actor),
 			Detail: "it is not on this host, and the link says " + wire.RouteValue + "=" + string(wire.LocalOnly)}, true
 	}
-	return nil, nil, false
+	return nil, 0, nil, false
 }
 
 func (p *process) answerHealth(msg *nats.Msg) {

@@ -19,18 +19,44 @@ const maxRoutes = 4096
 // slot is a call in progress at its caller. Whoever takes it out of Conn.calls finishes it.
 type slot struct {
 	done     chan struct{} // has room for one
+	offer    chan int      // the length of a large answer that wants room; has room for one
+	grant    chan struct{} // the peer has room for a large request, or the call is over; has room for one
 	stream   uint32
 	deadline time.Duration // by now()
+	coming   bool          // an answer in several frames; guarded by Conn.out.mu
 
 	payload []byte
 	err     error
 }
 
-var slots = sync.Pool{New: func() any { return &slot{done: make(chan struct{}, 1)} }}
+var slots = sync.Pool{New: func() any {
+	return &slot{done: make(chan struct{}, 1), offer: make(chan int, 1), grant: make(chan struct{}, 1)}
+}}
 
 func (s *slot) finish(payload []byte, err error) {
 	s.payload, s.err = payload, err
+	signal(s.grant)
 	s.done <- struct{}{}
+}
+
+// signal leaves a token where one has room.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// recycle makes a slot whose call is over fit for another one.
+func (s *slot) recycle() {
+	s.payload, s.err, s.coming = nil, nil, false
+	if len(s.grant) > 0 {
+		<-s.grant
+	}
+	if len(s.offer) > 0 {
+		<-s.offer
+	}
+	slots.Put(s)
 }
 
 // unbegun is the error of a call that the other end has certainly not begun.
@@ -77,23 +103,37 @@ func (c *Conn) Call(ctx context.Context, call *Call, timeout time.Duration) ([]b
 		timeout = time.Until(d)
 	}
 	s := slots.Get().(*slot)
+	defer s.recycle()
 	if err := c.send(ctx, s, call, timeout); err != nil {
-		slots.Put(s)
 		return nil, err
 	}
-	select {
-	case <-s.done:
-	case <-ctx.Done():
-		if c.abandon(s, ctx.Err() == context.Canceled) { // a deadline the peer knows itself
-			slots.Put(s)
-			return nil, contextError(call, ctx.Err())
+	for over := false; !over; {
+		var err error
+		select {
+		case <-s.done:
+			over = true
+		case total := <-s.offer:
+			err = c.makeRoom(ctx, s, call, total)
+		case <-ctx.Done():
+			err = contextError(call, ctx.Err())
+		}
+		if err == nil {
+			continue
+		}
+		if c.abandon(s, ctx.Err() != context.DeadlineExceeded) { // a deadline the peer knows itself
+			c.cfg.Budget.Release(call.Held)
+			call.Held = 0
+			return nil, err
 		}
 		<-s.done
+		over = true
 	}
 	payload, err := s.payload, s.err
 	late := now()+lazyTick >= s.deadline
-	s.payload, s.err = nil, nil
-	slots.Put(s)
+	if !call.Keep || err != nil {
+		c.cfg.Budget.Release(call.Held)
+		call.Held = 0
+	}
 	if late && err != nil && lattice.CodeOf(err) == lattice.ErrTimeout { // whichever end saw it first
 		return nil, callError(call, lattice.ErrTimeout, "", nil)
 	}
@@ -108,6 +148,19 @@ func contextError(call *Call, err error) error {
 		return callError(call, lattice.ErrTimeout, "", nil)
 	}
 	return callError(call, lattice.ErrCanceled, "", nil)
+}
+
+// makeRoom waits for room for a large answer, and lets it come.
+func (c *Conn) makeRoom(ctx context.Context, s *slot, call *Call, total int) error {
+	wait, cancel := context.WithTimeout(ctx, s.deadline-now())
+	defer cancel()
+	held, err := c.cfg.Budget.Hold(wait, "response", int64(total))
+	if err != nil { // it has been carried out: not the caller's to try again
+		return callError(call, lattice.CodeOf(err), "its answer found no place", err)
+	}
+	call.Held = held
+	c.control(kindGrant, flagResponse, s.stream)
+	return nil
 }
 
 // size is the length of the whole payload.
@@ -156,7 +209,11 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 		flags |= flagStay
 	}
 	first := call.Payload
-	if len(first) > segment { // which leaves room for the head
+	big := large(int(call.size()))
+	switch {
+	case big: // the peer makes room first
+		first = nil
+	case len(first) > segment: // which leaves room for the head
 		first = first[:segment]
 	}
 	if uint64(len(first)) < call.size() {
@@ -180,50 +237,83 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 	w.mu.Unlock()
 	c.keeper.wake()
 	w.flush(c.active.Load() > 2) // else nobody else is likely to add a frame, and looking for one wakes processors
-	if flags&flagMore != 0 {
-		c.more(ctx, stream, 0, call.Payload[len(first):])
-	}
-	if call.Body == nil {
+	if flags&flagMore == 0 {
 		return nil
 	}
-	err := c.pass(ctx, s, call)
-	w.mu.Lock()
-	s.deadline = now() + timeout
-	w.mu.Unlock()
-	if err != nil && !c.abandon(s, true) {
+	if big {
+		select {
+		case <-s.grant:
+		case <-ctx.Done():
+		}
+	}
+	over := func() bool { return len(s.done) > 0 || ctx.Err() != nil }
+	complete := c.more(ctx, stream, 0, call.Payload[len(first):], over)
+	var err error
+	if call.Body != nil {
+		if complete {
+			complete, err = c.pass(ctx, stream, call, over)
+		}
+		w.mu.Lock()
+		s.deadline = now() + timeout
+		w.mu.Unlock()
+	}
+	if !complete {
+		c.control(kindCancel, 0, stream) // the peer has a part, and waits for the rest
+	}
+	if err != nil && !c.abandon(s, false) {
 		<-s.done // it was over already
-		s.payload, s.err = nil, nil
 	}
 	return err
 }
 
-// pass sends the body of a call on, as long as somebody waits for the answer.
-func (c *Conn) pass(ctx context.Context, s *slot, call *Call) error {
+// pass sends the body of a call on, as long as somebody waits for the answer. It reports whether all was sent.
+func (c *Conn) pass(ctx context.Context, stream uint32, call *Call, over func() bool) (complete bool, err error) {
 	buf := make([]byte, segment)
-	for left := call.BodyLength; left > 0 && len(s.done) == 0 && ctx.Err() == nil; {
+	for left := call.BodyLength; left > 0; {
+		if over() {
+			return false, nil
+		}
 		n, err := io.ReadFull(call.Body, buf[:min(int64(len(buf)), left)])
 		if err != nil {
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}
-			return err
+			return false, err
 		}
 		left -= int64(n)
-		c.more(ctx, s.stream, 0, buf[:n])
+		if !c.more(ctx, stream, 0, buf[:n], over) {
+			return false, nil
+		}
 	}
-	return nil
+	return true, nil
 }
 
-// more sends the rest of a payload. When the call or the connection ends meanwhile, nobody will miss what is left.
-func (c *Conn) more(ctx context.Context, stream uint32, flags byte, payload []byte) {
+// control sends a frame without a body.
+func (c *Conn) control(kind, flags byte, stream uint32) {
+	w := &c.out
+	w.mu.Lock()
+	if !c.down {
+		start := len(w.buf)
+		w.buf = end(begin(w.buf, kind, flags, stream, 0), start)
+		w.added()
+	}
+	w.mu.Unlock()
+	w.flush(false)
+}
+
+// more sends the rest of a payload, until over says that nobody will miss what is left. It reports whether all was sent.
+func (c *Conn) more(ctx context.Context, stream uint32, flags byte, payload []byte, over func() bool) bool {
 	w := &c.out
 	for len(payload) > 0 {
+		if over() {
+			return false
+		}
 		part := payload[:min(segment, len(payload))]
 		payload = payload[len(part):]
 		w.mu.Lock()
 		if err := w.wait(ctx, c.done); err != nil || c.down {
 			w.mu.Unlock()
-			return
+			return false
 		}
 		start := len(w.buf)
 		w.buf = end(append(begin(w.buf, kindData, flags, stream, 0), part...), start)
@@ -231,6 +321,7 @@ func (c *Conn) more(ctx context.Context, stream uint32, flags byte, payload []by
 		w.mu.Unlock()
 		w.flush(false)
 	}
+	return true
 }
 
 // route finds the number of a route, and adds the frame that tells it to the peer when it is new. out.mu is held. It
@@ -263,6 +354,9 @@ func (c *Conn) take(stream uint32) *slot {
 		return nil
 	}
 	c.calls[index] = nil
+	if s.coming {
+		c.drop(partialKey(stream, true))
+	}
 	c.free = append(c.free, index)
 	c.active.Add(-1)
 	return s

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -37,7 +38,9 @@ type Config struct {
 	Inline   bool
 	Window   int    // calls in progress in each direction; default DefaultWindow, at most 65536; both ends must agree
 	MaxBytes uint64 // bounds payloads; default DefaultMaxBytes
-	Logger   *slog.Logger
+	// Budget bounds what large payloads take of the process's memory; default a budget of its own.
+	Budget *rpc.Budget
+	Logger *slog.Logger
 }
 
 // Call is one call to make.
@@ -50,6 +53,9 @@ type Call struct {
 	Body       io.Reader
 	BodyLength int64
 	Stay       bool // when it can not be served at once, the caller will not try elsewhere, see Stays
+	// Keep lets a large answer be counted longer than the call takes: Held is then what the caller has to give back to Config.Budget.
+	Keep bool
+	Held int64
 }
 
 // Conn is one connection. It is safe for concurrent use. Close it when it is no longer needed, also after it has failed.
@@ -74,10 +80,11 @@ type Conn struct {
 	serving atomic.Int64 // calls being served
 
 	// Calls served.
-	served  []atomic.Pointer[served] // by the lower half of the stream
-	known   []*knownRoute            // used by the reader only
-	partial map[uint64]*partial      // used by the reader only
-	held    atomic.Int64             // bytes of large payloads that are coming in or being served
+	served []atomic.Pointer[served] // by the lower half of the stream
+	known  []*knownRoute            // used by the reader only
+
+	partialMu sync.Mutex
+	partial   map[uint64]*partial // guarded by partialMu; nil when the connection is down
 
 	reader atomic.Pointer[worker] // has the role
 	idleMu sync.Mutex
@@ -94,6 +101,9 @@ func New(conn net.Conn, cfg Config) *Conn {
 	cfg.Window = min(cfg.Window, 1<<16)
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = DefaultMaxBytes
+	}
+	if cfg.Budget == nil {
+		cfg.Budget = rpc.NewBudget(0)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -189,6 +199,7 @@ func (c *Conn) fail(err error) {
 		}
 		c.idle = nil
 		c.idleMu.Unlock()
+		c.dropAll()
 	})
 }
 

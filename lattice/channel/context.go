@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/trace"
 )
 
@@ -18,6 +19,7 @@ type callContext struct {
 	trace    trace.Context
 	traced   bool
 	stay     bool
+	room     rpc.Room
 
 	mu    sync.Mutex
 	done  chan struct{}  // guarded by mu; made when somebody asks
@@ -57,6 +59,9 @@ func (c *callContext) Value(key any) any {
 	}
 	if c.traced && trace.IsKey(key) {
 		return c.trace
+	}
+	if rpc.IsRoomKey(key) {
+		return &c.room
 	}
 	return nil
 }

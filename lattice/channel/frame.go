@@ -35,6 +35,7 @@ const (
 	kindData     = 4 // more of the payload of a request or response
 	kindCancel   = 5 // the caller no longer waits
 	kindNotice   = 6 // a message outside of calls
+	kindGrant    = 7 // there is room for the payload of a large request or response, whose length alone was sent so far
 )
 
 // Flags of requests, responses and data.
@@ -70,7 +71,7 @@ func parseHeader(b []byte) (h header, err error) {
 	if length > maxBody {
 		return h, malformed("%d bytes, at most %d allowed", length, maxBody)
 	}
-	if h.kind < kindRoute || h.kind > kindNotice {
+	if h.kind < kindRoute || h.kind > kindGrant {
 		return h, malformed("kind %d", h.kind)
 	}
 	return h, nil

@@ -19,7 +19,7 @@ import (
 // a proof that it knows the secret; the dialer sends its proof. A proof is an HMAC-SHA256 under the secret over its
 // direction and all that was said before, so it is good for this connection and this direction only. Then come frames.
 const (
-	magic      = "weftchn\x01" // the last byte is the version
+	magic      = "weftchn\x02" // the last byte is the version
 	idBytes    = 16
 	nonceBytes = 32
 	// handshakeTimeout bounds the handshake.

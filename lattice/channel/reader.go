@@ -168,9 +168,11 @@ func (c *Conn) handle(w *worker, h header, body []byte) (kept bool, err error) {
 	case kindCancel:
 		if s := c.servedAt(h.stream); s != nil {
 			s.cancel(context.Canceled)
-		} else if p := c.partial[partialKey(h.stream, false)]; p != nil {
-			c.drop(h.stream, p)
+		} else {
+			c.drop(partialKey(h.stream, false))
 		}
+	case kindGrant:
+		c.granted(h)
 	case kindNotice:
 		if c.cfg.Notice != nil {
 			c.cfg.Notice(body)

@@ -19,7 +19,7 @@ type served struct {
 	route   *knownRoute
 	payload []byte
 	left    time.Duration
-	held    int64 // of a large payload
+	grant   chan struct{} // the caller has room for a large answer; guarded by Conn.out.mu
 }
 
 // knownRoute is a route that the peer has told, with the decision about it.
@@ -32,12 +32,13 @@ type knownRoute struct {
 type partial struct {
 	call    *served // of a request
 	header  header  // of a response
-	payload []byte
+	payload []byte  // used by the reader only
 	total   int
+	granted bool // it may come; guarded by Conn.partialMu
 }
 
-// maxHeld bounds the bytes of large payloads that are coming in or being served, per connection.
-const maxHeld = 160 << 20
+// large reports whether a payload of that length waits until its receiver has room, and has let it come by kindGrant.
+func large(total int) bool { return total > wire.MaxInlineBytes }
 
 func (c *Conn) learn(h header, body []byte) error {
 	if int(h.code) != len(c.known) || len(c.known) >= maxRoutes {
@@ -85,6 +86,7 @@ func (c *Conn) requested(w *worker, h header, body []byte) (kept bool, err error
 	s := &served{stream: h.stream, payload: payload, left: head.left}
 	s.deadline, s.trace, s.traced = time.Now().Add(head.left), head.trace, head.traced
 	s.stay = h.flags&flagStay != 0
+	s.room.Use(c.cfg.Budget)
 	switch {
 	case head.route != nil:
 		s.route = c.decide(head.route)
@@ -102,10 +104,7 @@ func (c *Conn) requested(w *worker, h header, body []byte) (kept bool, err error
 			c.respond(h.stream, nil, &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("request of %d bytes, limit %d", head.total, c.cfg.MaxBytes)})
 			return true, nil
 		}
-		if !c.hold(h.stream, false, &partial{call: s, total: head.total}, payload) {
-			c.respond(h.stream, nil, &lattice.Error{Code: lattice.ErrBusy, Detail: "too many large payloads are coming in"})
-		}
-		return true, nil
+		return true, c.expect(h.stream, false, &partial{call: s, total: head.total}, payload)
 	}
 	if !c.cfg.Inline {
 		s.payload = append(make([]byte, 0, len(payload)), payload...)
@@ -138,16 +137,20 @@ func (c *Conn) serve(w *worker, inv *wire.Invocation, s *served) {
 	r := s.route
 	*inv = wire.Invocation{Origin: r.origin, Target: r.target, Operation: r.operation, Msg: s.payload, ContentLength: uint64(len(s.payload))}
 	payload, err := c.guarded(s, inv)
-	c.served[uint16(s.stream)].CompareAndSwap(s, nil)
-	c.serving.Add(-1)
-	if s.held > 0 {
-		s.payload, inv.Msg = nil, nil
-		c.held.Add(-s.held)
-	}
+	s.payload, inv.Msg = nil, nil
 	if err == nil && uint64(len(payload)) > c.cfg.MaxBytes {
 		err = &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", len(payload), c.cfg.MaxBytes)}
 	}
-	c.respond(s.stream, payload, err)
+	offered := err == nil && large(len(payload))
+	if offered {
+		c.deliver(s, payload)
+	}
+	c.served[uint16(s.stream)].CompareAndSwap(s, nil)
+	c.serving.Add(-1)
+	if !offered {
+		c.respond(s.stream, payload, err)
+	}
+	s.room.End()
 	// The reader flushes when it has handled all that it has read.
 	if w == nil || w.state.Load() != s.serial<<stateBits|inline || c.out.pending.Load() > flushBytes {
 		c.out.flush(false)
@@ -209,8 +212,53 @@ func (c *Conn) respond(stream uint32, payload []byte, err error) {
 	w.mu.Unlock()
 	if flags&flagMore != 0 {
 		c.out.flush(false)
-		c.more(context.Background(), stream, flagResponse, payload[len(first):])
+		c.more(context.Background(), stream, flagResponse, payload[len(first):], func() bool { return false })
 	}
+}
+
+// deliver sends a large answer once its caller has room, unless the call ends before.
+func (c *Conn) deliver(s *served, payload []byte) {
+	Yield(s) // the grant must be read
+	grant := make(chan struct{}, 1)
+	w := &c.out
+	w.mu.Lock()
+	_ = w.wait(s, c.done)
+	if c.down {
+		w.mu.Unlock()
+		return
+	}
+	s.grant = grant
+	start := len(w.buf)
+	b := begin(w.buf, kindResponse, flagMore, s.stream, 0)
+	w.buf = end(binary.LittleEndian.AppendUint32(b, uint32(len(payload))), start)
+	w.added()
+	w.mu.Unlock()
+	w.flush(false)
+	select {
+	case <-grant:
+		c.more(s, s.stream, flagResponse, payload, func() bool { return s.Err() != nil })
+	case <-s.Done():
+	case <-c.done:
+	}
+}
+
+// granted lets a large payload go.
+func (c *Conn) granted(h header) {
+	if h.flags&flagResponse != 0 {
+		if s := c.servedAt(h.stream); s != nil {
+			c.out.mu.Lock()
+			if s.grant != nil {
+				signal(s.grant)
+			}
+			c.out.mu.Unlock()
+		}
+		return
+	}
+	c.out.mu.Lock()
+	if index := int(uint16(h.stream)); index < len(c.calls) && c.calls[index] != nil && c.calls[index].stream == h.stream {
+		signal(c.calls[index].grant)
+	}
+	c.out.mu.Unlock()
 }
 
 // responded takes the answer of a call made, or its beginning.
@@ -223,28 +271,112 @@ func (c *Conn) responded(h header, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if uint64(total) > c.cfg.MaxBytes || !c.hold(h.stream, true, &partial{header: h, total: total}, body) {
+	if uint64(total) > c.cfg.MaxBytes {
+		c.control(kindCancel, 0, h.stream)
 		h.flags, h.code = flagError, uint16(lattice.ErrTooLarge)
 		c.answered(h, fmt.Appendf(nil, "response of %d bytes, limit %d", total, c.cfg.MaxBytes), false)
+		return nil
+	}
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	index := int(uint16(h.stream))
+	if index >= len(c.calls) || c.calls[index] == nil || c.calls[index].stream != h.stream {
+		return nil // given up
+	}
+	s := c.calls[index]
+	if s.coming {
+		return malformed("a second answer in stream %d", h.stream)
+	}
+	s.coming = true
+	if err := c.expect(h.stream, true, &partial{header: h, total: total, granted: large(total)}, body); err != nil {
+		return err
+	}
+	if large(total) { // its caller makes room; nothing comes before
+		s.offer <- total
 	}
 	return nil
 }
 
-// hold keeps the first part of a payload; false when there is no room for it.
-func (c *Conn) hold(stream uint32, response bool, p *partial, first []byte) bool {
-	if c.held.Load()+int64(p.total) > maxHeld || c.partial[partialKey(stream, response)] != nil {
-		return false
+// expect begins to take a payload in several frames. Room for a large request is made first, for a large response by its caller.
+func (c *Conn) expect(stream uint32, response bool, p *partial, first []byte) error {
+	key := partialKey(stream, response)
+	if large(p.total) && len(first) > 0 {
+		return malformed("%d bytes of a large payload before there is room", len(first))
 	}
-	c.held.Add(int64(p.total))
-	p.payload = append(make([]byte, 0, p.total), first...)
-	c.partial[partialKey(stream, response)] = p
-	return true
+	c.partialMu.Lock()
+	if c.partial == nil { // down
+		c.partialMu.Unlock()
+		return nil
+	}
+	if c.partial[key] != nil {
+		c.partialMu.Unlock()
+		return malformed("a second payload in stream %d", stream)
+	}
+	if !large(p.total) {
+		p.payload = append(make([]byte, 0, p.total), first...)
+		p.granted = true
+	} else if !response {
+		p.granted = p.call.room.Try(int64(p.total))
+	}
+	c.partial[key] = p
+	granted := p.granted
+	c.partialMu.Unlock()
+	switch {
+	case response || !large(p.total):
+	case granted:
+		c.control(kindGrant, 0, stream)
+	default:
+		c.wg.Go(func() { c.wait(stream, p) })
+	}
+	return nil
 }
 
-// drop forgets a request whose caller gave up before all of it was sent.
-func (c *Conn) drop(stream uint32, p *partial) {
-	delete(c.partial, partialKey(stream, false))
-	c.held.Add(-int64(p.total))
+// wait waits for room for a large request, and lets it come, or tells its caller that there is none.
+func (c *Conn) wait(stream uint32, p *partial) {
+	err := p.call.room.Request(&p.call.callContext, int64(p.total))
+	if err != nil {
+		c.drop(partialKey(stream, false))
+		c.respond(stream, nil, err)
+		c.out.flush(false)
+		return
+	}
+	c.partialMu.Lock()
+	p.granted = true
+	here := c.partial[partialKey(stream, false)] == p
+	c.partialMu.Unlock()
+	if !here {
+		p.call.room.End() // it was dropped before there was something to give back
+		return
+	}
+	c.control(kindGrant, 0, stream)
+}
+
+// drop forgets a payload of which nobody wants the rest.
+func (c *Conn) drop(key uint64) {
+	c.partialMu.Lock()
+	p := c.partial[key]
+	delete(c.partial, key)
+	c.partialMu.Unlock()
+	p.end()
+}
+
+// dropAll forgets all, and lets no more come.
+func (c *Conn) dropAll() {
+	c.partialMu.Lock()
+	all := c.partial
+	c.partial = nil
+	c.partialMu.Unlock()
+	for _, p := range all {
+		p.end()
+	}
+}
+
+// end gives back what a dropped request holds.
+func (p *partial) end() {
+	if p != nil && p.call != nil {
+		p.call.cancel(context.Canceled)
+		p.call.room.End()
+	}
 }
 
 func partialKey(stream uint32, response bool) uint64 {
@@ -257,24 +389,32 @@ func partialKey(stream uint32, response bool) uint64 {
 // continued takes more of a payload. Data of a call that was refused or given up is passed over.
 func (c *Conn) continued(w *worker, h header, body []byte) (kept bool, err error) {
 	key := partialKey(h.stream, h.flags&flagResponse != 0)
+	c.partialMu.Lock()
 	p := c.partial[key]
+	granted := p != nil && p.granted
+	last := p != nil && len(p.payload)+len(body) == p.total
+	if last {
+		delete(c.partial, key)
+	}
+	c.partialMu.Unlock()
 	if p == nil {
 		return true, nil
 	}
-	if len(p.payload)+len(body) > p.total || len(body) == 0 {
+	if !granted || len(p.payload)+len(body) > p.total || len(body) == 0 {
 		return true, malformed("%d bytes of data after %d of %d", len(body), len(p.payload), p.total)
 	}
+	if p.payload == nil {
+		p.payload = make([]byte, 0, p.total)
+	}
 	p.payload = append(p.payload, body...)
-	if len(p.payload) < p.total {
+	if !last {
 		return true, nil
 	}
-	delete(c.partial, key)
 	if p.call == nil {
-		c.held.Add(-int64(p.total))
 		c.answered(p.header, p.payload, true)
 		return true, nil
 	}
-	p.call.payload, p.call.held = p.payload, int64(p.total)
+	p.call.payload = p.payload
 	p.call.deadline = time.Now().Add(p.call.left)
 	c.register(p.call)
 	c.start(job{call: p.call}) // large ones are not quick

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
@@ -97,6 +98,35 @@ func (b *Budget) acquire(ctx context.Context, what string, bytes int64) error {
 	return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("no room for a %s of %d bytes: %d of %d bytes of large payloads are in use", what, bytes, used, b.limit)}
 }
 
+// try takes bytes if there is room now, and nobody waits.
+func (b *Budget) try(bytes int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.queue.Len() > 0 || b.used+bytes > b.limit {
+		return false
+	}
+	b.used += bytes
+	return true
+}
+
+// Hold waits for room for what comes in, an answer or a body. The room is given back with Release; held is how much that is: 0 when
+// ctx is that of a call that is being served, which then carries it until it is over. Errors: lattice.ErrBusy when there is no
+// room in time, lattice.ErrTooLarge when there never is.
+func (b *Budget) Hold(ctx context.Context, what string, bytes int64) (held int64, err error) {
+	if r := reserved(ctx); r != nil {
+		r.carry(bytes)
+		return 0, nil
+	}
+	return bytes, b.acquire(ctx, what, bytes)
+}
+
+// Release gives back what Hold has taken.
+func (b *Budget) Release(bytes int64) {
+	if bytes > 0 {
+		b.release(bytes)
+	}
+}
+
 // add takes bytes without waiting.
 func (b *Budget) add(bytes int64) {
 	b.mu.Lock()
@@ -124,9 +154,11 @@ func (b *Budget) grant() {
 	}
 }
 
-// reservation is what one call that is served holds of a budget.
-type reservation struct {
+// Room is what one call that is served holds of a budget. A transport other than NATS that counts what it brings makes one for
+// each call, lets the call's context have it (IsRoomKey), and ends it when the answer has been sent.
+type Room struct {
 	budget *Budget
+	taken  atomic.Bool // by the Serve that it was made for; calls made in turn have their own
 
 	mu        sync.Mutex
 	held      int64 // the request, then the response; guarded by mu
@@ -134,12 +166,36 @@ type reservation struct {
 	answering bool  // the response has been reserved; guarded by mu
 }
 
-type reservationKey struct{}
+type roomKey struct{}
 
-// reserved returns the reservation of the call that ctx belongs to; nil when it belongs to none.
-func reserved(ctx context.Context) *reservation {
-	r, _ := ctx.Value(reservationKey{}).(*reservation)
+// IsRoomKey reports whether key is the one under which the context of a call that is served has its *Room.
+func IsRoomKey(key any) bool { return key == (roomKey{}) }
+
+// reserved returns the room of the call that ctx belongs to; nil when it belongs to none.
+func reserved(ctx context.Context) *Room {
+	r, _ := ctx.Value(roomKey{}).(*Room)
 	return r
+}
+
+// Use says of which budget an empty room is.
+func (r *Room) Use(b *Budget) { r.budget = b }
+
+// Try is Request for those who can not wait; it reports whether there was room.
+func (r *Room) Try(bytes int64) bool {
+	if !r.budget.try(bytes) {
+		return false
+	}
+	r.mu.Lock()
+	r.held += bytes
+	r.mu.Unlock()
+	return true
+}
+
+// has reports whether so much is held already.
+func (r *Room) has(bytes int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held >= bytes
 }
 
 // Reserve makes room for the response of the call that ctx belongs to, in the place of its request, before the handler has
@@ -152,7 +208,8 @@ func Reserve(ctx context.Context, bytes int) error {
 	return nil
 }
 
-func (r *reservation) request(ctx context.Context, bytes int64) error {
+// Request waits for room for the request of the call. Errors: as of Reserve.
+func (r *Room) Request(ctx context.Context, bytes int64) error {
 	if err := r.budget.acquire(ctx, "request", bytes); err != nil {
 		return err
 	}
@@ -163,7 +220,7 @@ func (r *reservation) request(ctx context.Context, bytes int64) error {
 }
 
 // response takes the place of the request. Those who want to bring in new requests stand behind it.
-func (r *reservation) response(ctx context.Context, bytes int64) error {
+func (r *Room) response(ctx context.Context, bytes int64) error {
 	r.mu.Lock()
 	held, again := r.held, r.answering && r.held == bytes
 	r.answering = true
@@ -185,7 +242,7 @@ func (r *reservation) response(ctx context.Context, bytes int64) error {
 }
 
 // carry counts the payload of a call that this one makes, in the place of that of the call before.
-func (r *reservation) carry(bytes int64) {
+func (r *Room) carry(bytes int64) {
 	r.mu.Lock()
 	before := r.carried
 	r.carried = bytes
@@ -195,13 +252,14 @@ func (r *reservation) carry(bytes int64) {
 }
 
 // begun reports whether the handler has come as far as a response.
-func (r *reservation) begun() bool {
+func (r *Room) begun() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.answering
 }
 
-func (r *reservation) end() {
+// End gives back all that is held. The room is as new afterwards.
+func (r *Room) End() {
 	r.mu.Lock()
 	bytes := r.held + r.carried
 	r.held, r.carried = 0, 0

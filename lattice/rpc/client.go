@@ -178,6 +178,13 @@ func NewAnswer(payload []byte) *Answer {
 	return &Answer{Reader: bytes.NewReader(payload), bytes: payload, length: int64(len(payload))}
 }
 
+// NewHeldAnswer is an answer that is all in memory and of which so much is held of a budget until it is closed.
+func NewHeldAnswer(payload []byte, b *Budget, held int64) *Answer {
+	a := NewAnswer(payload)
+	a.budget, a.held = b, held
+	return a
+}
+
 // Len is the length of the whole payload.
 func (a *Answer) Len() int64 { return a.length }
 
@@ -197,7 +204,12 @@ func (a *Answer) All(ctx context.Context) ([]byte, error) {
 
 // Close deletes what the store has of the answer.
 func (a *Answer) Close() error {
-	if a.object == nil || a.object.closed {
+	if a.object == nil {
+		a.budget.Release(a.held)
+		a.held = 0
+		return nil
+	}
+	if a.object.closed {
 		return nil
 	}
 	defer a.way.calls.Done()
@@ -222,15 +234,11 @@ func (c *Client) bound(ctx context.Context, call *Call) (context.Context, contex
 // fetch reads a large answer into memory.
 func (c *Client) fetch(ctx context.Context, large *object) ([]byte, error) {
 	defer large.Close()
-	bytes := int64(large.info.Size)
-	if r := reserved(ctx); r != nil {
-		r.carry(bytes) // until that call has been served
-	} else {
-		if err := c.cfg.Budget.acquire(ctx, "response", bytes); err != nil {
-			return nil, err
-		}
-		defer c.cfg.Budget.release(bytes)
+	held, err := c.cfg.Budget.Hold(ctx, "response", int64(large.info.Size))
+	if err != nil {
+		return nil, err
 	}
+	defer c.cfg.Budget.Release(held)
 	return large.all(ctx)
 }
 

@@ -41,11 +41,14 @@ func (sub *Subscription) serveLocal(ctx context.Context, inv *wire.Invocation) (
 		return nil, &lattice.Error{Code: lattice.ErrWrongTarget, Detail: lattice.Printable(inv.Target.PublicKey)}
 	}
 	s := sub.server
-	room := &reservation{budget: s.cfg.Budget}
-	defer room.end()
-	ctx = context.WithValue(ctx, reservationKey{}, room)
-	if n := len(inv.Msg); n > wire.MaxInlineBytes {
-		if err := room.request(ctx, int64(n)); err != nil {
+	room := reserved(ctx)
+	if room == nil || !room.taken.CompareAndSwap(false, true) { // none, or that of the call in which this one is made
+		room = &Room{budget: s.cfg.Budget}
+		defer room.End()
+		ctx = context.WithValue(ctx, roomKey{}, room)
+	}
+	if n := int64(len(inv.Msg)); n > wire.MaxInlineBytes && !room.has(n) {
+		if err := room.Request(ctx, n); err != nil {
 			return nil, err
 		}
 	}

@@ -174,9 +174,9 @@ func (sub *Subscription) serve(msg *nats.Msg) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
-	room := &reservation{budget: sub.server.cfg.Budget}
-	defer room.end()
-	ctx = context.WithValue(ctx, reservationKey{}, room)
+	room := &Room{budget: sub.server.cfg.Budget}
+	defer room.End()
+	ctx = context.WithValue(ctx, roomKey{}, room)
 	if err == nil {
 		err = sub.complete(ctx, room, inv)
 	}
@@ -197,7 +197,7 @@ func (sub *Subscription) serve(msg *nats.Msg) {
 }
 
 // complete fetches the payload of an invocation that came without.
-func (sub *Subscription) complete(ctx context.Context, room *reservation, inv *wire.Invocation) (err error) {
+func (sub *Subscription) complete(ctx context.Context, room *Room, inv *wire.Invocation) (err error) {
 	if inv.ContentLength <= uint64(len(inv.Msg)) {
 		return nil
 	}
@@ -206,7 +206,7 @@ func (sub *Subscription) complete(ctx context.Context, room *reservation, inv *w
 		store.drop(inv.ID)
 		return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("request of %d bytes, limit %d", inv.ContentLength, s.cfg.MaxBytes)}
 	}
-	if err := room.request(ctx, int64(inv.ContentLength)); err != nil {
+	if err := room.Request(ctx, int64(inv.ContentLength)); err != nil {
 		store.drop(inv.ID)
 		return err
 	}
