@@ -116,7 +116,7 @@ func (w *walker) pairs(n *yaml.Node, path string, visit func(key, value *yaml.No
 	}
 }
 
-// items calls visit for each item of a list. A null list has none.
+// items calls visit for each item of a list. A null list has none; a null item is a mistake, such as a dash left over.
 func (w *walker) items(n *yaml.Node, path string, visit func(item *yaml.Node, path string)) {
 	if n = deref(n); isNull(n) {
 		return
@@ -129,7 +129,12 @@ func (w *walker) items(n *yaml.Node, path string, visit func(item *yaml.Node, pa
 		if !w.count(n) {
 			return
 		}
-		visit(deref(item), fmt.Sprintf("%s[%d]", path, i))
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if item = deref(item); isNull(item) {
+			w.bad(item, at, "is empty; remove the dash, or write the item")
+			continue
+		}
+		visit(item, at)
 	}
 }
 

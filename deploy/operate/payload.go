@@ -151,9 +151,12 @@ func (p payloadReader) value(depth int) (any, error) {
 		for ; n > 0 && err == nil; n-- {
 			var k, v any
 			if k, err = p.value(depth + 1); err == nil {
-				v, err = p.value(depth + 1)
+				err = checkKey(k)
 			}
-			object[keyText(k)] = v
+			if err == nil {
+				v, err = p.value(depth + 1)
+				object[keyText(k)] = v
+			}
 		}
 		return object, err
 	case code == msgpcode.Bin8, code == msgpcode.Bin16, code == msgpcode.Bin32:
@@ -183,6 +186,15 @@ func (p payloadReader) float(f float64) any {
 		return nil
 	}
 	return f
+}
+
+// checkKey refuses keys that hold other values: as text they double in size with each level they are nested.
+func checkKey(k any) error {
+	switch k.(type) {
+	case []any, map[string]any:
+		return errors.New("a list or a map is the key of a map")
+	}
+	return nil
 }
 
 // keyText is a map's key as JSON can have it.
