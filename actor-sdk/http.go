@@ -13,9 +13,9 @@ type Header = httpserver.Header
 // Response is the answer to a Request. A StatusCode of 0 means 200.
 type Response = httpserver.Response
 
-// Request is an HTTP request: Method, Path, Query, Header, Body, and what a Router found in the path.
+// Request is an HTTP request: Method, Path, Query, Body, Header, HeaderValue, and what a Router found in the path.
 type Request struct {
-	*httpserver.Request
+	httpserver.View
 	values []pathValue
 }
 
@@ -26,11 +26,11 @@ type HTTPHandler func(*Request) (*Response, error)
 // HandleHTTP makes h the handler of wasmcloud:httpserver. Call it from init, once.
 func HandleHTTP(h HTTPHandler) {
 	Handle(httpserver.HandleRequest, func(payload []byte) ([]byte, error) {
-		in, err := httpserver.DecodeRequest(payload)
-		if err != nil {
+		in := new(Request)
+		if err := in.Decode(payload); err != nil {
 			return nil, err
 		}
-		out, err := h(&Request{Request: in})
+		out, err := h(in)
 		if err != nil {
 			var status *StatusError
 			if !errors.As(err, &status) {

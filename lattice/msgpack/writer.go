@@ -86,6 +86,9 @@ func (w *Writer) Bin(b []byte) {
 	w.buf = append(w.buf, b...)
 }
 
+// Raw appends what is msgpack already.
+func (w *Writer) Raw(encoded string) { w.buf = append(w.buf, encoded...) }
+
 // BinLen announces bytes of which somebody else writes n behind what this writer holds.
 func (w *Writer) BinLen(n int) { w.length(bin8, bin16, bin32, n) }
 

@@ -26,7 +26,7 @@ func echo(req *actor.Request) (*actor.Response, error) {
 	b = append(b, ']')
 	if req.QueryValue("header") == "1" {
 		b = append(b, `,"header":`...)
-		b = appendHeader(b, req.Header)
+		b = appendHeader(b, req.Header())
 	}
 	b = append(b, `,"method":`...)
 	b = actor.AppendJSONString(b, req.Method)

@@ -38,12 +38,20 @@ func hostError(ptr unsafe.Pointer)
 //go:wasmimport wasmbus __console_log
 func consoleLog(ptr unsafe.Pointer, size uint32)
 
+var operationBuffer [128]byte
+
 // guestCall is the entry of the host: it announces the sizes of operation and payload; 1 means a response was given, 0
 // an error.
 //
 //go:wasmexport __guest_call
 func guestCall(operationSize, payloadSize uint32) uint32 {
-	operation, payload := make([]byte, operationSize), make([]byte, payloadSize)
+	var operation []byte
+	if int(operationSize) <= len(operationBuffer) { // nobody keeps it: errors are texts when this returns
+		operation = operationBuffer[:operationSize]
+	} else {
+		operation = make([]byte, operationSize)
+	}
+	payload := make([]byte, payloadSize)
 	guestRequest(pointer(operation), pointer(payload))
 	runtime.KeepAlive(operation)
 	runtime.KeepAlive(payload)

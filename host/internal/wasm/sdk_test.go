@@ -20,8 +20,8 @@ import (
 // The examples of our SDK, from both compilers: TinyGo's from testdata/tinygo, stock Go's built now.
 func TestSDKExamples(t *testing.T) {
 	e := newEngine(t)
-	for compiler, code := range map[string]func(t *testing.T, name string) []byte{
-		"tinygo": func(t *testing.T, name string) []byte { return load(t, filepath.Join("tinygo", name)) },
+	for compiler, code := range map[string]func(t testing.TB, name string) []byte{
+		"tinygo": func(t testing.TB, name string) []byte { return load(t, filepath.Join("tinygo", name)) },
 		"go":     stockGo,
 	} {
 		t.Run(compiler, func(t *testing.T) {
@@ -31,7 +31,7 @@ func TestSDKExamples(t *testing.T) {
 	}
 }
 
-func stockGo(t *testing.T, name string) []byte {
+func stockGo(t testing.TB, name string) []byte {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), name+".wasm")
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-buildmode=c-shared", "-o", out, "github.com/weftlattice/weft/actor-sdk/examples/"+name)

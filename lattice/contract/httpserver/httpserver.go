@@ -109,13 +109,17 @@ type Response struct {
 
 // Encode returns the payload: all three fields, which some providers insist on, the header in the order of its names.
 func (p *Response) Encode() []byte {
+	const begin, header, body = "\x83\xaastatusCode", "\xa6header", "\xa4body"
 	w := msgpack.NewWriter(48 + len(p.Body) + headerSize(p.Header))
-	w.Map(3)
-	w.Str("statusCode")
+	w.Raw(begin)
 	w.Uint(uint64(p.StatusCode))
-	w.Str("header")
-	w.StrsMap(p.Header)
-	w.Str("body")
+	if len(p.Header) == 0 {
+		w.Raw(header + "\x80" + body)
+	} else {
+		w.Raw(header)
+		w.StrsMap(p.Header)
+		w.Raw(body)
+	}
 	w.Bin(p.Body)
 	return w.Bytes()
 }
