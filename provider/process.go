@@ -87,7 +87,7 @@ func newProcess(ctx context.Context, info Info, hd wire.HostData, log *slog.Logg
 	p.server = rpc.NewServer(p.nc, rpc.ServerConfig{Lattice: p.lattice, Verifier: p.verifier, Logger: log, Observe: p.metrics.observe, Budget: p.large})
 	p.provider, err = factory(Env{Logger: log, Lattice: p.lattice, HostID: p.host, ProviderID: p.id, LinkName: p.link,
 		InstanceID: hd.InstanceID, ConfigJSON: hd.ConfigJSON, Values: hd.EnvValues, Timeout: timeout,
-		Metrics: p.metrics.registerer, NATS: p.nc, Invoker: p})
+		Metrics: p.metrics.registerer, NATS: p.nc, Invoker: p, Large: p.large})
 	if err != nil {
 		p.nc.Close()
 		return nil, fmt.Errorf("make provider %s: %w", info.Name, err)

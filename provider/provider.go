@@ -89,8 +89,9 @@ type Env struct {
 	Values     map[string]string // environment values of the host data
 	Timeout    time.Duration     // of calls whose context has no deadline
 	Metrics    prometheus.Registerer
-	NATS       *nats.Conn // the connection to the lattice; do not close it
-	Invoker    Invoker    // behind Call
+	NATS       *nats.Conn  // the connection to the lattice; do not close it
+	Invoker    Invoker     // behind Call
+	Large      *rpc.Budget // of the process's large payloads; a provider that reads one of another source into memory holds room for it
 }
 
 // Invoker calls actors.

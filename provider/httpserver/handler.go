@@ -17,10 +17,12 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+	"golang.org/x/time/rate"
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/channel"
 	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
+	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
 	"github.com/weftlattice/weft/provider"
@@ -28,10 +30,18 @@ import (
 
 // handler serves the requests of all listeners.
 type handler struct {
-	env     provider.Env
-	log     *slog.Logger
-	metrics *metrics
+	env      provider.Env
+	log      *slog.Logger
+	metrics  *metrics
+	warnings *rate.Limiter
+	unsaid   atomic.Int64 // failures that were not logged since the last that was
 }
+
+// Failures that are logged: a burst, then one each second.
+const (
+	warnBurst     = 20
+	warnPerSecond = 1
+)
 
 // bodies are buffers of request bodies. Large ones are not kept.
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -138,7 +148,9 @@ func (h *handler) call(ctx context.Context, tc trace.Context, w http.ResponseWri
 	default:
 		body := bodies.Get().(*bytes.Buffer)
 		body.Reset()
-		if fail := readBody(body, w, r, route.maxBody); fail != nil {
+		held, fail := h.readBody(ctx, body, w, r, route)
+		defer func() { h.env.Large.Release(held) }()
+		if fail != nil {
 			return nil, fail
 		}
 		e.head(r, tc, body.Len())
@@ -200,18 +212,38 @@ func bodyTooLarge(limit int64) *failure {
 		text: "the body exceeds the limit of " + strconv.FormatInt(limit, 10) + " bytes"}
 }
 
-// readBody reads the whole body, at most limit bytes.
-func readBody(into *bytes.Buffer, w http.ResponseWriter, r *http.Request, limit int64) *failure {
+// readBody reads the whole body, at most the route's limit. One of unknown length that turns out to be large waits for room for
+// all that it may become; held is what it has, also when reading failed.
+func (h *handler) readBody(ctx context.Context, into *bytes.Buffer, w http.ResponseWriter, r *http.Request, route *route) (held int64, fail *failure) {
+	limit := route.maxBody
 	if fail := checkLength(w, r, limit); fail != nil || r.ContentLength == 0 {
-		return fail
+		return 0, fail
 	}
 	if r.ContentLength > 0 { // a claim: room for all of it is made only when some of it has come
 		into.Grow(int(min(r.ContentLength, 64<<10)) + bytes.MinRead)
 	}
-	if _, err := into.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
-		return bodyFailure(err, limit)
+	body := http.MaxBytesReader(w, r.Body, limit)
+	if _, err := into.ReadFrom(io.LimitReader(body, wire.MaxInlineBytes+1)); err != nil {
+		return 0, bodyFailure(err, limit)
 	}
-	return nil
+	if into.Len() <= wire.MaxInlineBytes {
+		return 0, nil
+	}
+	timeout := route.timeout
+	if timeout == 0 {
+		timeout = h.env.Timeout
+	}
+	wait, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	held, err := h.env.Large.Hold(wait, "request", min(limit, rpc.DefaultMaxBytes))
+	if err != nil {
+		w.Header().Set("Connection", "close") // rather than reading it to its end
+		return 0, callFailure(err, into.Len())
+	}
+	if _, err := into.ReadFrom(body); err != nil {
+		return held, bodyFailure(err, limit)
+	}
+	return held, nil
 }
 
 // bodyFailure says why a body could not be read.
@@ -279,7 +311,7 @@ func (h *handler) respond(w http.ResponseWriter, r *http.Request, resp *answer, 
 		return
 	}
 	if err := resp.send(w); err != nil {
-		h.log.Warn("response cut off: the rest of it could not be read", lattice.LogErr, err)
+		h.warn(r.Context(), "response cut off: the rest of it could not be read", lattice.LogErr, err)
 		panic(http.ErrAbortHandler) // the client must not take what it has for all
 	}
 }
@@ -321,15 +353,25 @@ func callFailure(err error, size int) *failure {
 	return f
 }
 
+// warn logs a failed request where it is seen, but not each of thousands; the next line tells how many were left out.
+func (h *handler) warn(ctx context.Context, msg string, args ...any) {
+	level := slog.LevelDebug
+	if h.warnings.Allow() {
+		level = slog.LevelWarn
+		if n := h.unsaid.Swap(0); n > 0 {
+			args = append(args, "left_out", n)
+		}
+	} else {
+		h.unsaid.Add(1)
+	}
+	h.log.Log(ctx, level, msg, args...)
+}
+
 // refuse sends an answer of the provider itself.
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, f *failure, tc trace.Context, actor lattice.ActorID) {
 	id := hex.EncodeToString(tc.TraceID[:])
 	if f.cause != nil {
-		level := slog.LevelWarn
-		if f.status == http.StatusServiceUnavailable {
-			level = slog.LevelDebug // counted; under load it would be every request
-		}
-		h.log.Log(r.Context(), level, "request failed", lattice.LogActor, actor, "status", f.status, lattice.LogCode, f.code.Name(),
+		h.warn(r.Context(), "request failed", lattice.LogActor, actor, "status", f.status, lattice.LogCode, f.code.Name(),
 			lattice.LogTrace, id, lattice.LogErr, f.cause)
 	}
 	body, err := json.Marshal(map[string]string{"error": f.text, "code": f.code.Name(), "trace_id": id})

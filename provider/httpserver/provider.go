@@ -18,6 +18,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/time/rate"
+
 	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/provider"
@@ -181,7 +183,7 @@ func (p *httpProvider) listener(address string) *listener {
 }
 
 func (p *httpProvider) listen(ctx context.Context, s settings) (*listener, error) {
-	l, err := openListener(ctx, s, &handler{env: p.env, log: p.log, metrics: p.metrics}, p.log)
+	l, err := openListener(ctx, s, &handler{env: p.env, log: p.log, metrics: p.metrics, warnings: rate.NewLimiter(warnPerSecond, warnBurst)}, p.log)
 	if err != nil {
 		return nil, err
 	}
