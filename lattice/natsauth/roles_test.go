@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
@@ -18,6 +19,7 @@ import (
 	"github.com/weftlattice/weft/lattice/natsauth"
 	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/natsserver"
+	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/subject"
 )
@@ -197,6 +199,10 @@ func TestRolesMayOnlyWhatTheyNeed(t *testing.T) {
 		{"$JS.API.STREAM.SNAPSHOT.KV_" + subject.KVLattice(edge), "", ""},
 		{"$JS.API.ACCOUNT.PURGE.x", "", ""},
 		{"$SYS.REQ.SERVER.PING", "", ""},
+		{subject.AppPresence(edge), hst, ""},
+		{subject.AppPresence("other"), "", ""},
+		{"$JS.API.STREAM.PURGE.OBJ_" + subject.ChunkBucket(edge), op + hst + pro + kee, ""},
+		{"$JS.API.STREAM.PURGE.KV_" + subject.KVLattice(edge), op + hst, ""},
 	} {
 		for who, nc := range conns {
 			if !strings.Contains(tc.subj, "*") && !strings.Contains(tc.subj, ">") {
@@ -283,6 +289,39 @@ func TestHostDoesNotHearProviders(t *testing.T) {
 	}
 	if m, err := heard.NextMsg(patience); err != nil || string(m.Data) != "for hosts" { // it was sent later
 		t.Fatalf("a host heard %v, %v", m, err)
+	}
+}
+
+// A host cleans the store of large payloads, and asks for an application manager, without a permission that it lacks.
+func TestHostSweeps(t *testing.T) {
+	r := newRealm(t)
+	nc := r.connect(r.role(natsauth.Host))
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket(edge)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.PutBytes(t.Context(), uuid.NewString(), make([]byte, 5<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := rpc.Sweep(t.Context(), nc, edge, time.Now().Add(time.Minute)); n != 1 || err != nil {
+		t.Errorf("swept %d, %v", n, err)
+	}
+	stream, err := js.Stream(t.Context(), subject.ChunkStream(edge))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := stream.CachedInfo().State.Msgs; n != 0 {
+		t.Errorf("%d messages left", n)
+	}
+	if _, err := nc.Request(subject.AppPresence(edge), nil, patience); !errors.Is(err, nats.ErrNoResponders) {
+		t.Errorf("asked for an application manager: %v", err)
+	}
+	if err := nc.LastError(); err != nil {
+		t.Errorf("the server refused something: %v", err)
 	}
 }
 
