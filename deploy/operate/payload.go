@@ -110,6 +110,10 @@ func PayloadToJSON(payload []byte, base64Only bool) (any, error) {
 	if len(payload) == 0 {
 		return nil, nil
 	}
+	whole := msgpack.NewReader(payload)
+	if whole.Skip(); whole.Finish() != nil { // the library would make room for gigabytes that a length promises
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read msgpack", Err: whole.Err()}
+	}
 	r := bytes.NewReader(payload)
 	p := payloadReader{d: codec.NewDecoder(r), base64: base64Only}
 	v, err := p.value(0)
