@@ -12,6 +12,8 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/weftlattice/weft/host/internal/instrument"
 )
 
 // buildGo compiles a stock Go guest.
@@ -58,9 +60,11 @@ func BenchmarkGuest(b *testing.B) {
 			b.Run(guest.name+"/"+name, func(b *testing.B) {
 				best := [2]time.Duration{math.MaxInt64, math.MaxInt64}
 				var results [2]uint64
+				var fuel uint64 // of the last run
 				n := uint64(1)
 				for b.Loop() {
 					for round := range 200 {
+						before := spent(checked)
 						for i, m := range []api.Module{plain, checked} {
 							began := time.Now()
 							out, err := m.ExportedFunction(name).Call(b.Context(), n)
@@ -73,6 +77,7 @@ func BenchmarkGuest(b *testing.B) {
 							}
 							results[i] = out[0]
 						}
+						fuel = spent(checked) - before
 						if results[0] != results[1] {
 							b.Fatalf("%d without, %d with", results[0], results[1])
 						}
@@ -82,6 +87,7 @@ func BenchmarkGuest(b *testing.B) {
 				product *= ratio
 				b.ReportMetric(ratio, "ratio")
 				b.ReportMetric(float64(best[0].Microseconds()), "µs-plain")
+				b.ReportMetric(float64(fuel)/float64(best[1].Nanoseconds()), "fuel/ns")
 				b.ReportMetric(0, "ns/op")
 			})
 		}
@@ -94,13 +100,18 @@ func BenchmarkGuest(b *testing.B) {
 	}
 }
 
+// spent is the fuel that a guest has spent.
+func spent(m api.Module) uint64 {
+	return m.ExportedGlobal(instrument.HandedGlobal).Get() - uint64(int64(int32(m.ExportedGlobal(instrument.LeftGlobal).Get())))
+}
+
 type guest struct {
 	name string
 	wasm []byte
 }
 
 func guests(t testing.TB) []guest {
-	g := []guest{{"wat", load(t, "testdata/work.wasm")}, {"go", buildGo(t, "testdata/goguest")}}
+	g := []guest{{"wat", load(t, "testdata/work.wasm")}, {"rust", load(t, "testdata/rustguest/guest.wasm")}, {"go", buildGo(t, "testdata/goguest")}}
 	if path := os.Getenv("WEFT_BENCH_GUEST"); path != "" {
 		g = append(g, guest{"extra", load(t, path)})
 	}

@@ -42,7 +42,7 @@
 // Between two payments lies at most one path without loops, of which no more than 16384 goes unpaid, and the price of what can
 // miss the cache is high enough that even a chain of misses spends its budget within a few milliseconds. Recursion that does
 // not pay does not exist: in each cycle of calls every function pays. What is left are instructions that take long by
-// themselves: memory.init and those of tables, bounded by the sizes of module and tables, some milliseconds.
+// themselves: memory.init and those of tables, bounded by MaxInitBytes and MaxTableElements, some milliseconds.
 //
 // # Trust
 //

@@ -168,6 +168,9 @@ func (r *reader) misc(i *instr) {
 	switch op := r.u32(); op {
 	case 0, 1, 2, 3, 4, 5, 6, 7: // saturating truncation
 	case 8: // memory.init
+		if r.module != nil {
+			r.module.inits = true
+		}
 		r.u32()
 		r.zero()
 		i.class, i.cost = bulk, costBulk

@@ -197,7 +197,9 @@ func TestRefuses(t *testing.T) {
 		"hidden global":         {body("\x23\x00\x1a"), "global 0 does not exist"},
 		"hidden local":          {body("\x20\x00\x1a"), "local 0 does not exist"},
 		"undeclared reference":  {body("\xd2\x00\x1a"), "not declared"},
-		"sections":              {module(sections(10_001)...), "sections"},
+		"large memory.init": {module(1, "\x01\x60\x00\x00", 3, "\x01\x00", 5, "\x01\x00\x01", 12, "\x01",
+			10, "\x01\x0c\x00\x41\x00\x41\x00\x41\x00\xfc\x08\x00\x00\x0b", 11, "\x01\x01\x81\x80\x80\x04"+strings.Repeat("x", 8<<20+1)), "memory.init"},
+		"sections": {module(sections(10_001)...), "sections"},
 	} {
 		_, err := instrument.Rewrite(r.wasm)
 		if lattice.CodeOf(err) != lattice.ErrBadModule || !strings.Contains(err.Error(), r.detail) {

@@ -90,6 +90,7 @@ type module struct {
 	summaries  []summary         // of the functions that are not imported
 	locals     uint64
 	named      bool // a name section was kept
+	inits      bool // there is a memory.init
 }
 
 // Rewrite returns the module with checks inserted (see the package documentation). It is a pure function, and its input

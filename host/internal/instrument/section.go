@@ -286,5 +286,7 @@ func (r *reader) data() {
 	default:
 		r.fail("unknown kind of data segment %d", flags)
 	}
-	r.take(r.u32())
+	if size := len(r.take(r.u32())); size > MaxInitBytes && r.module != nil && r.module.inits {
+		r.fail("data segment of %d bytes beside memory.init, %d allowed", size, MaxInitBytes)
+	}
 }

@@ -1,14 +1,21 @@
 package instrument_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/weftlattice/weft/host/internal/instrument"
 )
 
-// BenchmarkRewrite tells how fast a stock Go guest is rewritten, and how much larger it gets.
+// BenchmarkRewrite tells how fast a stock Go guest is rewritten, or the module that WEFT_BENCH_GUEST names, and how much
+// larger it gets.
 func BenchmarkRewrite(b *testing.B) {
-	code := buildGo(b, "testdata/goguest")
+	var code []byte
+	if path := os.Getenv("WEFT_BENCH_GUEST"); path != "" {
+		code = load(b, path)
+	} else {
+		code = buildGo(b, "testdata/goguest")
+	}
 	b.SetBytes(int64(len(code)))
 	b.ReportAllocs()
 	var out int
