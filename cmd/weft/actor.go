@@ -107,7 +107,7 @@ An instance serves one call at a time; --max is how many there may be.`,
 	cmd.Flags().Var(&max, "max", "instances, that is calls at once; \"unlimited\" is no limit")
 	cmd.Flags().StringVar(&memory, "memory", "", "memory of one instance (default: the host's, 64MiB)")
 	cmd.Flags().DurationVar(&execution, "timeout-exec", 0, "how long one call may take (default: the host's, 30s)")
-	cmd.Flags().Uint64Var(&fuel, "fuel", 0, "work that one call may do, in units of about an instruction, 3e9 a second (default: the host's, no limit)")
+	cmd.Flags().Uint64Var(&fuel, "fuel", 0, "work that one call may do, in units of about an instruction, 1e10 or so a second (default: the host's, no limit)")
 	cmd.Flags().Var(&mode, "instances", "\"shared\": an instance serves the next call as it is; \"fresh\": nothing survives between calls")
 	cmd.Flags().Uint64Var(&recycleCalls, "recycle-calls", 0, "calls after which an instance begins again (default: the host's, never)")
 	cmd.Flags().StringVar(&recycleMemory, "recycle-memory", "", "size after a call above which an instance begins again (default: never)")

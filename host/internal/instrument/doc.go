@@ -13,7 +13,7 @@
 //     budget. Flag, budget and limit are mutable globals, appended and exported.
 //   - Code pays from the budget for what it does: at the head of each loop for a turn, at the entry of each function that is
 //     not free. Who finds the budget spent calls the check. Prices are about those of simple instructions, loads and
-//     divisions being dearer; of several paths the dearest counts. A budget is 65536, some 20 µs.
+//     divisions being dearer; of several paths the dearest counts. A budget is 65536, 2 to 10 µs of most guests.
 //   - A function is free if it ends after little work, whatever path it takes: it has no loop, works through no range, calls
 //     only free functions, and costs at most 128 with them (32 if it can be called through a table). Its callers pay.
 //   - Functions with loops that call nothing count in a local, which the compiler keeps in a register; they take over the

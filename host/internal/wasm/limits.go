@@ -10,9 +10,9 @@ type Limits struct {
 	// Execution caps the time of one call, and of the initialisation, host calls included. Beyond it the call ends with
 	// lattice.ErrInterrupted. Default 30 s.
 	Execution time.Duration
-	// Fuel caps the work of one call, and of the initialisation, in units: a unit is about the time of a simple instruction,
-	// loads from memory and divisions being dearer, so that 65536 units take some 20 µs and 3 × 10⁹ a second. What is spent is
-	// the same for the same call in the same state on every machine; time in host calls and sleep costs nothing. It is
+	// Fuel caps the work of one call, and of the initialisation, in units: a simple instruction is about one, loads from memory
+	// and divisions are dearer, and of several paths the dearest counts, so that guests spend 6 to 30 × 10⁹ in a second of
+	// one processor, some twice that. What is spent is the same for the same call in the same state on every machine; time in host calls and sleep costs nothing. It is
 	// looked at every 65536 units, and the call ends with lattice.ErrFuel at the first look that finds more spent. 0 means no
 	// limit, and more than MaxFuel means MaxFuel.
 	Fuel uint64
