@@ -24,9 +24,17 @@ import (
 
 // One listener serves several actors by path and host; conflicts are refused and shown; errors have their status.
 func TestHTTPServer(t *testing.T) {
-	t.Parallel()
+	for name, args := range map[string][]string{"process": nil, "inline": {"--inline", "httpserver"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			httpServer(t, args...)
+		})
+	}
+}
+
+func httpServer(t *testing.T, args ...string) {
 	r := newRig(t)
-	r.host("a")
+	r.host("a", args...)
 	r.weft("provider", "start", "httpserver")
 	r.actor(module("guest"), "--max", "4")
 	r.actor(module("echo"), "--max", "4")

@@ -75,7 +75,7 @@ type Limits struct {
 	Fuel        uint64        // work of one call, in units of about a simple instruction (docs/metrics.md); 0: no limit; at most control.MaxFuel
 }
 
-// Builtin is a provider that comes with the binary. It is run as a child process like any other.
+// Builtin is a provider that comes with the binary. It is run as a child process like any other, unless Inside is set.
 type Builtin struct {
 	ID         lattice.ProviderID
 	Name       string
@@ -84,7 +84,8 @@ type Builtin struct {
 	Revision   int32
 	Path       string // executable
 	Args       []string
-	Storage    bool // it keeps data in JetStream
+	Storage    bool   // it keeps data in JetStream
+	Inside     Inside // when set, it is run in the host's process instead; see docs/providers.md, "Inside the host"
 }
 
 // DefaultConfig returns a configuration with every default filled in.

@@ -76,7 +76,7 @@ func (h *Host) alone() bool {
 // offerChannel makes credentials for the next process of the provider; those of the last one are void.
 func (p *provider) offerChannel() *wire.Channel {
 	l := p.host.local.listener
-	if l == nil {
+	if l == nil || p.run != nil {
 		return nil
 	}
 	p.mu.Lock()
@@ -92,24 +92,12 @@ func (p *provider) offerChannel() *wire.Channel {
 // accept takes a connection of the provider's process.
 func (p *provider) accept(nc net.Conn) {
 	h := p.host
-	subscribe := make(chan struct{}, 1)
-	conn := channel.New(nc, channel.Config{Inline: true, MaxBytes: rpc.DefaultMaxBytes, Budget: h.large, Logger: h.log.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
-		Admit: p.admit, Handler: h.serveLocal, Notice: func(b []byte) {
-			if string(b) == channel.WantActors {
-				select {
-				case subscribe <- struct{}{}:
-				default:
-				}
-			}
-		}})
+	config, wants := p.channelConfig()
+	conn := channel.New(nc, config)
 	h.local.conns.Go(func() {
 		if len(p.channel.All()) < maxChannels {
 			p.channel.Add(conn)
-			select {
-			case <-subscribe:
-				h.announce(conn)
-			case <-conn.Done():
-			}
+			p.tellActors(conn, wants)
 			<-conn.Done()
 			p.channel.Remove(conn)
 		}
@@ -238,7 +226,7 @@ func (h *Host) servedChange() <-chan struct{} {
 }
 
 // announce tells a provider which actors are served here, until the connection ends.
-func (h *Host) announce(conn *channel.Conn) {
+func (h *Host) announce(conn teller) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	told := map[lattice.ActorID]bool{}

@@ -58,7 +58,8 @@ type provider struct {
 	config      string
 	instanceID  string
 	builtin     bool
-	storage     bool // keeps data in JetStream
+	storage     bool   // keeps data in JetStream
+	run         Inside // nil: it is a process
 
 	process *supervisor.Process // nil until its first start returns; guarded by mu
 	health  context.CancelFunc  // ends the health checks; guarded by mu
@@ -87,7 +88,7 @@ func (h *Host) resolveProvider(ctx context.Context, ref, digest string, link lat
 	p = &provider{host: h, ref: ref, instanceID: uuid.NewString(), providerKey: providerKey{link: link}, kick: make(chan struct{}, 1)}
 	if b, ok := h.builtin(ref); ok {
 		p.id, p.name, p.contract, p.version, p.revision, p.builtin = b.ID, b.Name, b.ContractID, b.Version, b.Revision, true
-		p.storage = b.Storage
+		p.storage, p.run = b.Storage, b.Inside
 		p.issuer = "weft"
 		return p, b.Path, b.Args, nil
 	}
@@ -148,7 +149,7 @@ func (h *Host) startProviderErr(ctx context.Context, r control.StartProviderRequ
 		h.rememberRef(ctx, p.ref, string(p.id))
 	}
 	process, err := supervisor.Start(ctx, supervisor.Spec{
-		Path: path, Args: args, Stdin: p.firstLine, ReadyLine: readyLine, Answers: []string{reloadedLine, restartLine}, RequireReadyLine: p.builtin, Probe: p.probe,
+		Path: path, Args: args, Run: p.inside(p.run), Stdin: p.firstLine, ReadyLine: readyLine, Answers: []string{reloadedLine, restartLine}, RequireReadyLine: p.builtin, Probe: p.probe,
 		ReadyTimeout: h.cfg.ProviderReady, Shutdown: p.askToEnd, Grace: h.cfg.ProviderGrace, Guard: h.guard,
 		OnState: p.onState, Logger: h.log.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
 	})
@@ -254,7 +255,7 @@ func (p *provider) onState(s supervisor.State) {
 		if s.Restarts > before.Restarts || s.Restarts > 0 && before.Phase == supervisor.Starting {
 			h.metrics.restarts.WithLabelValues(p.name, string(p.link)).Inc()
 		}
-		h.log.Info("provider started", lattice.LogProvider, p.name, "id", p.id, lattice.LogLink, p.link, "pid", s.PID, "restarts", s.Restarts, lattice.LogRef, p.ref, "digest", p.digest)
+		h.log.Info("provider started", lattice.LogProvider, p.name, "id", p.id, lattice.LogLink, p.link, "pid", s.PID, "inline", p.run != nil, "restarts", s.Restarts, lattice.LogRef, p.ref, "digest", p.digest)
 		notBefore, expires := p.validity.HumanTimes()
 		h.publish(event.ProviderStarted{HostID: h.id, PublicKey: p.id, ImageRef: p.ref, LinkName: p.link, ContractID: p.contract,
 			InstanceID: p.instanceID, Annotations: p.annotations, Claims: event.ProviderClaimsOf(p.claims(), notBefore, expires), Digest: p.digest})
@@ -397,5 +398,5 @@ func (p *provider) describe() control.Provider {
 		state = control.StateStarting
 	}
 	return control.Provider{ID: p.id, ImageRef: p.ref, ContractID: p.contract, LinkName: p.link, Name: p.name, Annotations: p.annotations,
-		Revision: p.revision, InstanceID: p.instanceID, State: state, Error: p.state.Reason, Restarts: uint64(p.state.Restarts), PID: p.state.PID, Digest: p.digest}
+		Revision: p.revision, InstanceID: p.instanceID, State: state, Error: p.state.Reason, Restarts: uint64(p.state.Restarts), PID: p.state.PID, Inline: p.run != nil, Digest: p.digest}
 }

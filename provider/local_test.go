@@ -68,9 +68,9 @@ var answers = []error{nil, nil, nil, lattice.ErrGuest, &lattice.Error{Code: latt
 	&lattice.Error{Code: lattice.ErrNotFound, Op: "find", Entity: "x"}, &lattice.Error{Code: lattice.ErrUnavailable, Err: errors.New("away")},
 	&lattice.Error{Code: lattice.ErrTrap, Detail: "unreachable"}, &lattice.Error{Code: lattice.ErrTooLarge, Detail: "a lot"}}
 
-// conversation makes the same calls to a provider and from it, over NATS or over the channel, and returns what came of
+// conversation makes the same calls to a provider and from it, over NATS, over the channel or inside the host, and returns what came of
 // them and what was counted. The ids differ from run to run and are replaced by names.
-func conversation(t *testing.T, local bool, seed uint64) (outcomes []outcome, counted string) {
+func conversation(t *testing.T, way string, seed uint64) (outcomes []outcome, counted string) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	var mu sync.Mutex
 	var last *seen
@@ -88,7 +88,7 @@ func conversation(t *testing.T, local bool, seed uint64) (outcomes []outcome, co
 	}
 	s := &script{handle: func(ctx context.Context, c provider.Call) ([]byte, error) { return note(ctx, nil, c.Payload) }}
 	env := latticetest.NATS(t)
-	p := providertest.Start(t, env, providertest.Config{Info: info, Channel: local, New: func(e provider.Env) (provider.Provider, error) {
+	p := providertest.Start(t, env, providertest.Config{Info: info, Channel: way == "channel", Inside: way == "inside", New: func(e provider.Env) (provider.Provider, error) {
 		s.env = e
 		return s, nil
 	}})
@@ -96,7 +96,7 @@ func conversation(t *testing.T, local bool, seed uint64) (outcomes []outcome, co
 	p.PutLink(linked, v("x"))
 	asActor := func(ctx context.Context, inv *wire.Invocation) ([]byte, error) { return note(ctx, inv, inv.Msg) }
 	defer providertest.ServeActor(t, env, linked, asActor)()
-	if local {
+	if way != "NATS" {
 		p.ServeLocal(linked, asActor)
 	}
 	names := strings.NewReplacer(string(linked), "LINKED", string(foreign), "FOREIGN", string(p.Provider), "PROVIDER")
@@ -148,20 +148,22 @@ func conversation(t *testing.T, local bool, seed uint64) (outcomes []outcome, co
 	return outcomes, strings.Join(lines, "\n")
 }
 
-// Whatever is called, with whatever outcome, it is the same over NATS and over the local channel: results, errors with their
+// Whatever is called, with whatever outcome, it is the same over NATS, over the local channel and inside the host: results, errors with their
 // texts, who is called by whom, traces, and what is counted.
-func TestBothWaysAreTheSame(t *testing.T) {
+func TestAllWaysAreTheSame(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			far, farCounted := conversation(t, false, seed)
-			near, nearCounted := conversation(t, true, seed)
-			for i := range far {
-				if far[i] != near[i] {
-					t.Errorf("call %d:\nover NATS %s\nlocally   %s", i, brief(far[i]), brief(near[i]))
+			far, farCounted := conversation(t, "NATS", seed)
+			for _, way := range []string{"channel", "inside"} {
+				near, nearCounted := conversation(t, way, seed)
+				for i := range far {
+					if far[i] != near[i] {
+						t.Errorf("call %d:\nover NATS %s\n%-9s %s", i, brief(far[i]), way, brief(near[i]))
+					}
 				}
-			}
-			if farCounted != nearCounted {
-				t.Errorf("counted over NATS:\n%s\nlocally:\n%s", farCounted, nearCounted)
+				if farCounted != nearCounted {
+					t.Errorf("counted over NATS:\n%s\n%s:\n%s", farCounted, way, nearCounted)
+				}
 			}
 		})
 	}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/channel"
 	"github.com/weftlattice/weft/lattice/heap"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -47,6 +48,7 @@ type Options struct {
 	// pending on it.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer     // nil discards
+	Channel        *channel.End  // to the host when the provider runs in its process; nil elsewhere
 	StopTimeout    time.Duration // default StopTimeout
 }
 
@@ -109,7 +111,7 @@ func Run(ctx context.Context, opts Options, factory Factory) error {
 		log.Info("standard input has ended: the host is gone")
 		quit()
 	})
-	p, err := newProcess(ctx, opts.Info, hd, log, factory, quit)
+	p, err := newProcess(ctx, opts, hd, log, factory, quit)
 	if err != nil {
 		if ctx.Err() != nil && lattice.CodeOf(err) == lattice.ErrCanceled {
 			return nil // ended while it waited for NATS

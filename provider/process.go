@@ -50,6 +50,7 @@ type process struct {
 	serving  atomic.Pointer[rpc.Subscription] // nil until the intake is open
 	uplink   *uplink                          // nil where the host offers none
 	access   *wire.Channel
+	inside   *channel.End // instead, when it runs in the host's process
 	timeout  time.Duration
 	quit     context.CancelFunc // ends the process in order
 
@@ -60,8 +61,9 @@ type process struct {
 }
 
 // newProcess reads who the process is from the host data, connects and makes the provider. Nothing is served yet.
-func newProcess(ctx context.Context, info Info, hd wire.HostData, log *slog.Logger, factory Factory, quit context.CancelFunc) (*process, error) {
-	p := &process{info: info, log: log, quit: quit, done: make(chan struct{}), events: make(chan *nats.Msg, linkBacklog)}
+func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.Logger, factory Factory, quit context.CancelFunc) (*process, error) {
+	info := opts.Info
+	p := &process{info: info, inside: opts.Channel, log: log, quit: quit, done: make(chan struct{}), events: make(chan *nats.Msg, linkBacklog)}
 	cluster, err := p.identify(hd)
 	if err != nil {
 		return nil, err
@@ -135,8 +137,12 @@ func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) erro
 		return err
 	}
 	p.serving.Store(sub)
-	if p.access != nil {
-		p.uplink = openUplink(*p.access, channel.Config{Handler: p.serveLocal, MaxBytes: rpc.DefaultMaxBytes, Budget: p.large, Logger: p.log}, p.log)
+	calls := channel.Config{Handler: p.serveLocal, MaxBytes: rpc.DefaultMaxBytes, Budget: p.large, Logger: p.log}
+	switch {
+	case p.inside != nil:
+		p.uplink = joinUplink(p.inside, calls)
+	case p.access != nil:
+		p.uplink = openUplink(*p.access, calls, p.log)
 	}
 	for _, s := range []struct {
 		subject string

@@ -36,6 +36,16 @@ type uplink struct {
 	actors map[lattice.ActorID]bool // served on the host; guarded by mu
 }
 
+// joinUplink takes the end of a channel that is in this process.
+func joinUplink(e *channel.End, config channel.Config) *uplink {
+	u := &uplink{actors: map[lattice.ActorID]bool{}, end: e.Close}
+	config.Notice, config.Window = u.notice, maxLanes*channel.DefaultWindow
+	e.Serve(config)
+	u.group.Join(e)
+	_ = e.Notify(context.Background(), []byte(channel.WantActors)) // a host that does not listen is going
+	return u
+}
+
 // openUplink opens the lanes; the first attempt is over when it returns.
 func openUplink(access wire.Channel, config channel.Config, log *slog.Logger) *uplink {
 	u := &uplink{access: access, config: config, log: log, actors: map[lattice.ActorID]bool{}}

@@ -29,7 +29,7 @@ const defaultHTTPAddr = "127.0.0.1:7422"
 type hostFlags struct {
 	name, httpAddr, jsDomain, providerURL            string
 	hostSeed, hostSeedFile, clusterSeed, clusterFile string
-	issuers, labels                                  []string
+	issuers, labels, inline                          []string
 	allowFiles, oldHeartbeat                         bool
 	rpcTimeoutMs, shutdownDelayMs                    uint
 	heartbeat, drain, execution, ready               time.Duration
@@ -65,6 +65,7 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	fallback(f, "cluster-issuers", "WASMCLOUD_CLUSTER_ISSUERS")
 	f.BoolVar(&h.allowFiles, "allow-file-load", false, "let operators start files of this machine by file:// references")
 	fallback(f, "allow-file-load", "WASMCLOUD_ALLOW_FILE_LOAD")
+	f.StringSliceVar(&h.inline, "inline", nil, "built-in providers to run inside the host's process, for speed; a crash of one ends the host (see docs/providers.md)")
 	h.registries.flags(f)
 	f.UintVar(&h.rpcTimeoutMs, "rpc-timeout-ms", uint(d.RPCTimeout.Milliseconds()), "milliseconds that a call may take when the caller says nothing")
 	fallback(f, "rpc-timeout-ms", "WASMCLOUD_RPC_TIMEOUT_MS")
@@ -176,6 +177,9 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	for _, b := range builtins {
 		cfg.Builtins[b.name] = host.Builtin{ID: builtinID(b.name), Name: b.name, ContractID: b.contract, Version: version().Version,
 			Revision: 1, Path: exe, Args: []string{"provider", "run", b.name}, Storage: b.storage}
+	}
+	if err := runInside(cfg.Builtins, h.inline); err != nil {
+		return cfg, release, err
 	}
 	cfg.HTTPAddr, cfg.HTTPAnyPort = h.httpAddr, !cmd.Flags().Changed("http-addr")
 	cfg.HostKey, release, err = h.hostKey(a)

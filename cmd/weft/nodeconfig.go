@@ -53,6 +53,7 @@ func readNodeFile(path string, a *app, cmd *cobra.Command, flags *hostFlags) (*n
 	given("prov_shutdown_delay_ms", "provider-shutdown-delay", fmt.Sprint(h.ProviderShutdownDelay.Milliseconds()))
 	given("oci_allow_latest", "oci-allow-latest", fmt.Sprint(h.OCIAllowLatest))
 	given("policy_timeout", "policy-timeout-ms", fmt.Sprint(h.PolicyTimeout.Milliseconds()))
+	set("inline", strings.Join(h.Inline, ","))
 	set("oci-allowed-insecure", strings.Join(h.OCIInsecure, ","))
 	set("oci-registry", h.OCIRegistry)
 	set("oci-user", h.OCIUser)

@@ -193,16 +193,25 @@ type providerView struct {
 	Error    string             `json:"error,omitempty"`
 	Restarts uint64             `json:"restarts"`
 	PID      int                `json:"pid,omitempty"`
+	Inline   bool               `json:"inline,omitempty"`
 }
 
 func (a *app) providerList() *cobra.Command {
 	return listOnHosts(a, "providers", "weft provider list", providersOf, func(w io.Writer, providers []providerView) {
 		var rows [][]string
 		for _, p := range providers {
-			rows = append(rows, []string{p.Name, string(p.ID), p.Contract, string(p.LinkName), p.Host, p.State, fmt.Sprint(p.Restarts), shortDigest(p.Digest), p.Error})
+			rows = append(rows, []string{p.Name, string(p.ID), p.Contract, string(p.LinkName), p.Host, providerState(p), fmt.Sprint(p.Restarts), shortDigest(p.Digest), p.Error})
 		}
 		table(w, "NAME ID CONTRACT LINK HOST STATE RESTARTS DIGEST ERROR", rows)
 	})
+}
+
+// providerState is what people are told: one inside the host has no pid of its own that could be looked for.
+func providerState(p providerView) string {
+	if p.Inline {
+		return p.State + ", inline"
+	}
+	return p.State
 }
 
 // providersOf lists the providers of some hosts.
@@ -212,7 +221,7 @@ func providersOf(hosts []control.HostInventory, v *operate.View) []providerView 
 		for _, p := range h.Providers {
 			name := or(p.Name, v.ProviderName(p.ID))
 			providers = append(providers, providerView{p.ID, name, p.ContractID, p.LinkName, h.HostID, v.HostName(h.HostID),
-				p.ImageRef, p.Digest, p.State, p.Error, p.Restarts, p.PID})
+				p.ImageRef, p.Digest, p.State, p.Error, p.Restarts, p.PID, p.Inline})
 		}
 	}
 	return providers

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/host/guard"
 	"github.com/weftlattice/weft/provider"
 )
@@ -22,18 +25,39 @@ func (a *app) providerRun() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			p, ok := providerMains()[args[0]]
 			if !ok {
-				var names []string
-				for _, b := range builtins {
-					names = append(names, b.name)
-				}
-				slices.Sort(names)
-				return usagef("no built-in provider %q; there are %v %v", args[0], names, operate.Nearest(args[0], names))
+				return noBuiltin(args[0])
 			}
 			if code := provider.Main(p.info, p.factory); code != 0 {
 				return silentError(code)
 			}
 			return nil
 		}}
+}
+
+func noBuiltin(name string) error {
+	var names []string
+	for _, b := range builtins {
+		names = append(names, b.name)
+	}
+	slices.Sort(names)
+	return usagef("no built-in provider %q; there are %v %v", name, names, operate.Nearest(name, names))
+}
+
+// runInside lets the host run some of its built-in providers in its own process.
+func runInside(all map[string]host.Builtin, names []string) error {
+	mains := providerMains()
+	for _, name := range names {
+		m, ok := mains[name]
+		if !ok {
+			return fmt.Errorf("--inline: %w", noBuiltin(name))
+		}
+		b := all[name]
+		b.Inside = func(ctx context.Context, r host.InsideRun) error {
+			return provider.Run(ctx, provider.Options{Info: m.info, Stdin: r.In, Stdout: r.Out, Stderr: r.Err, StopTimeout: r.Grace, Channel: r.Channel}, m.factory)
+		}
+		all[name] = b
+	}
+	return nil
 }
 
 // providerGuard is the process that ends providers when their host dies.

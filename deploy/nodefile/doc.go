@@ -32,6 +32,7 @@
 //	prov_shutdown_delay_ms (provider_shutdown_delay)       grace for providers that end
 //
 //	oci_allow_latest             whether the tag latest, and references without a tag, are taken
+//	inline_providers             built-in providers that run inside the host's process
 //	oci_allowed_insecure         registries (host:port) to speak plain HTTP to
 //	oci_registry, oci_registry_user, oci_registry_password   a login for that one registry
 //	policy_topic, policy_changes_topic, policy_timeout (policy_timeout_ms)   a policy service

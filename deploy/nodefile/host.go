@@ -1,6 +1,7 @@
 package nodefile
 
 import (
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -50,6 +51,7 @@ type Host struct {
 	CtlTopicPrefix        string // default DefaultCtlTopicPrefix
 	AllowFileLoad         bool
 	ProviderShutdownDelay time.Duration // 0: not given
+	Inline                []string      // built-in providers to run inside the host's process
 
 	OCIAllowLatest bool
 	OCIInsecure    []string // registries to speak plain HTTP to
@@ -146,6 +148,14 @@ func (w *walker) host(n *yaml.Node, path string) Host {
 		text("nats_creds", "nats_credsfile"), text("nats_user"), text("nats_password"), text("nats_token"),
 		text("js_domain"), text("ctl_topic_prefix"),
 		agree([]string{"allow_file_load"}, flag),
+		one("inline_providers", func(v *yaml.Node, at string) {
+			w.texts(v, at, func(item *yaml.Node, s, at string) {
+				if _, ok := builtins[s]; !ok {
+					w.bad(item, at, "%q is no built-in provider; there are %s", lattice.Printable(s), strings.Join(slices.Sorted(maps.Keys(builtins)), ", "))
+				}
+				h.Inline = append(h.Inline, s)
+			})
+		}),
 		agree([]string{"oci_allow_latest"}, flag),
 		one("oci_allowed_insecure", func(v *yaml.Node, at string) {
 			w.texts(v, at, func(_ *yaml.Node, s, _ string) { h.OCIInsecure = append(h.OCIInsecure, s) })

@@ -88,13 +88,21 @@ func downError(call *Call) error {
 	return unbegun{callError(call, lattice.ErrNoResponders, "the channel to the other process is down", nil)}
 }
 
+func tooLarge(call *Call, limit uint64) error {
+	return callError(call, lattice.ErrTooLarge, fmt.Sprintf("request of %d bytes, limit %d", call.size(), limit), nil)
+}
+
+func full(call *Call, window int) error {
+	return unbegun{callError(call, lattice.ErrBusy, fmt.Sprintf("%d calls in progress on the channel, none more admitted", window), nil)}
+}
+
 // Call makes a call and returns the payload of the answer, which is the caller's to keep. It ends when ctx does, or after
 // the timeout if that is sooner. Errors: what the other end answered (lattice.Error with Remote set), ErrTimeout,
 // ErrCanceled, ErrBusy when the window is full, ErrTooLarge, ErrNoResponders when the connection is down, and ErrUnavailable
 // when it goes down during the call. See also Unbegun and Lost.
 func (c *Conn) Call(ctx context.Context, call *Call, timeout time.Duration) ([]byte, error) {
-	if size := call.size(); size > c.cfg.MaxBytes {
-		return nil, callError(call, lattice.ErrTooLarge, fmt.Sprintf("request of %d bytes, limit %d", size, c.cfg.MaxBytes), nil)
+	if call.size() > c.cfg.MaxBytes {
+		return nil, tooLarge(call, c.cfg.MaxBytes)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, unbegun{contextError(call, err)}
@@ -183,7 +191,7 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 	}
 	if len(c.free) == 0 {
 		w.mu.Unlock()
-		return unbegun{callError(call, lattice.ErrBusy, fmt.Sprintf("%d calls in progress on the channel, none more admitted", c.cfg.Window), nil)}
+		return full(call, c.cfg.Window)
 	}
 	id, flags, ok := c.route(&r)
 	if !ok {

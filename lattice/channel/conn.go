@@ -95,6 +95,20 @@ type Conn struct {
 
 // New makes a Conn on a connection whose two ends trust each other, and starts to read.
 func New(conn net.Conn, cfg Config) *Conn {
+	cfg = *cfg.withDefaults()
+	c := &Conn{cfg: cfg, net: conn, log: cfg.Logger, done: make(chan struct{}), calls: make([]*slot, cfg.Window), routes: map[route]uint16{},
+		served: make([]atomic.Pointer[served], cfg.Window), partial: map[uint64]*partial{}}
+	for i := cfg.Window - 1; i >= 0; i-- {
+		c.free = append(c.free, uint16(i))
+	}
+	c.out = writer{conn: conn, fail: c.fail, direct: newDirect(conn), kick: make(chan struct{}, 1)}
+	c.keeper.init(c)
+	c.wg.Go(func() { c.out.run(c.done) })
+	c.start(job{in: newInput(nil)})
+	return c
+}
+
+func (cfg Config) withDefaults() *Config {
 	if cfg.Window <= 0 {
 		cfg.Window = DefaultWindow
 	}
@@ -108,16 +122,7 @@ func New(conn net.Conn, cfg Config) *Conn {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Conn{cfg: cfg, net: conn, log: cfg.Logger, done: make(chan struct{}), calls: make([]*slot, cfg.Window), routes: map[route]uint16{},
-		served: make([]atomic.Pointer[served], cfg.Window), partial: map[uint64]*partial{}}
-	for i := cfg.Window - 1; i >= 0; i-- {
-		c.free = append(c.free, uint16(i))
-	}
-	c.out = writer{conn: conn, fail: c.fail, direct: newDirect(conn), kick: make(chan struct{}, 1)}
-	c.keeper.init(c)
-	c.wg.Go(func() { c.out.run(c.done) })
-	c.start(job{in: newInput(nil)})
-	return c
+	return &cfg
 }
 
 // Done is closed when the connection is down.

@@ -14,6 +14,9 @@
 // yet written, by making senders wait; payloads, by Config.MaxBytes; frames, by their format. A malformed frame ends
 // the connection with an error, never the process.
 //
+// A provider that runs inside its host's process has a Pair instead: two Ends between which calls are function calls, with
+// the same checks and errors.
+//
 // Trust. Listener and Dial prove to each other that they know a secret, which itself never travels. What the peer may claim
 // to be is for Config.Admit to decide, once per route.
 package channel

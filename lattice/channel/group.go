@@ -8,10 +8,12 @@ import (
 	"time"
 )
 
-// Group is the connections to one process, over which calls are spread. It is safe for concurrent use.
+// Group is the connections to one process, over which calls are spread, or the End to what runs in this process. It is safe
+// for concurrent use.
 type Group struct {
 	mu    sync.Mutex // serialises writers
 	conns atomic.Pointer[[]*Conn]
+	end   atomic.Pointer[End]
 	turn  atomic.Uint32
 }
 
@@ -22,6 +24,9 @@ func (g *Group) Add(c *Conn) { g.change(func(list []*Conn) []*Conn { return appe
 func (g *Group) Remove(c *Conn) {
 	g.change(func(list []*Conn) []*Conn { return slices.DeleteFunc(list, func(o *Conn) bool { return o == c }) })
 }
+
+// Join makes e the way that all calls take; nil ends that.
+func (g *Group) Join(e *End) { g.end.Store(e) }
 
 func (g *Group) change(f func([]*Conn) []*Conn) {
 	g.mu.Lock()
@@ -39,10 +44,18 @@ func (g *Group) All() []*Conn {
 }
 
 // Up reports whether there is any connection.
-func (g *Group) Up() bool { return len(g.All()) > 0 }
+func (g *Group) Up() bool {
+	if e := g.end.Load(); e != nil {
+		return e.Up()
+	}
+	return len(g.All()) > 0
+}
 
 // Call makes a call over the connection that has the least to do, see Conn.Call. When there is none, the call has not begun.
 func (g *Group) Call(ctx context.Context, call *Call, timeout time.Duration) ([]byte, error) {
+	if e := g.end.Load(); e != nil {
+		return e.Call(ctx, call, timeout)
+	}
 	conns := g.All()
 	var best *Conn
 	switch len(conns) {

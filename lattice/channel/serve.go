@@ -53,13 +53,17 @@ func (c *Conn) learn(h header, body []byte) error {
 }
 
 func (c *Conn) decide(r *route) *knownRoute {
-	k := &knownRoute{route: *r}
-	if c.cfg.Handler == nil {
-		k.refusal = &lattice.Error{Code: lattice.ErrNotFound, Detail: "nothing is served over this channel"}
-	} else if c.cfg.Admit != nil {
-		k.refusal = c.cfg.Admit(r.origin, r.target)
+	return &knownRoute{route: *r, refusal: c.cfg.refusal(r.origin, r.target)}
+}
+
+func (cfg *Config) refusal(origin, target wire.Entity) error {
+	switch {
+	case cfg.Handler == nil:
+		return &lattice.Error{Code: lattice.ErrNotFound, Detail: "nothing is served over this channel"}
+	case cfg.Admit != nil:
+		return cfg.Admit(origin, target)
 	}
-	return k
+	return nil
 }
 
 // servedAt returns the call of a stream; nil when it is over.
@@ -164,13 +168,17 @@ const flushBytes = 16 << 10
 
 // guarded keeps a panic of one handler from ending the process.
 func (c *Conn) guarded(s *served, inv *wire.Invocation) (payload []byte, err error) {
+	return guarded(&c.cfg, s, inv)
+}
+
+func guarded(cfg *Config, ctx context.Context, inv *wire.Invocation) (payload []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.log.Error("handler panicked", lattice.LogOp, inv.Operation, lattice.LogErr, p, "stack", string(debug.Stack()))
+			cfg.Logger.Error("handler panicked", lattice.LogOp, inv.Operation, lattice.LogErr, p, "stack", string(debug.Stack()))
 			err = &lattice.Error{Code: lattice.ErrInternal, Op: inv.Operation, Detail: "the handler panicked; its log says where"}
 		}
 	}()
-	return c.cfg.Handler(s, inv)
+	return cfg.Handler(ctx, inv)
 }
 
 // respond adds the answer of a call; somebody flushes later. It waits for room while the peer takes nothing.
@@ -178,8 +186,7 @@ func (c *Conn) respond(stream uint32, payload []byte, err error) {
 	flags, code := byte(0), lattice.Code(0)
 	if err != nil {
 		flags, code = flagError, lattice.CodeOf(err)
-		var e *lattice.Error
-		if code.Retryable() && (!errors.As(err, &e) || !e.Remote) {
+		if turnedAway(err) {
 			flags |= flagUnbegun
 		}
 		text := err.Error()
@@ -259,6 +266,12 @@ func (c *Conn) granted(h header) {
 		signal(c.calls[index].grant)
 	}
 	c.out.mu.Unlock()
+}
+
+// turnedAway reports whether a handler's error says that it has done nothing for the call.
+func turnedAway(err error) bool {
+	var e *lattice.Error
+	return lattice.CodeOf(err).Retryable() && (!errors.As(err, &e) || !e.Remote)
 }
 
 // responded takes the answer of a call made, or its beginning.

@@ -129,7 +129,8 @@ type Provider struct {
 	State       string             `json:"state,omitempty"`    // weft: one of the State constants
 	Error       string             `json:"error,omitempty"`    // weft: why it is not running
 	Restarts    uint64             `json:"restarts,omitempty"` // weft: since the provider was started by command
-	PID         int                `json:"pid,omitempty"`      // weft
+	PID         int                `json:"pid,omitempty"`      // weft; none when Inline
+	Inline      bool               `json:"inline,omitempty"`   // weft: it runs in the host's process
 	Digest      string             `json:"digest,omitempty"`   // weft: as in Actor
 }
 
@@ -300,6 +301,7 @@ func readProvider(o *object) Provider {
 	p.Restarts, _ = o.uint(math.MaxUint64, "restarts")
 	pid, _ := o.uint(math.MaxInt32, "pid")
 	p.PID = int(pid)
+	p.Inline = o.str("inline") == "true"
 	return p
 }
 

@@ -39,8 +39,9 @@ type Config struct {
 	Payload   []byte
 	// BadValues are refused by PutLink with a clear error; nil when the provider accepts anything.
 	BadValues map[string]string
-	// Channel gives the process a local channel, over which calls then go. Run checks both ways, whatever it says.
-	Channel bool
+	// Channel gives the process a local channel, over which calls then go; Inside gives it one as a provider has that runs in
+	// its host's process. Run checks all ways, whatever they say.
+	Channel, Inside bool
 }
 
 func (c Config) values(t testing.TB, n int) map[string]string {
@@ -52,8 +53,11 @@ func (c Config) values(t testing.TB, n int) map[string]string {
 
 // Run checks the contract.
 func Run(t *testing.T, cfg Config) {
-	for way, local := range map[string]bool{"over NATS": false, "over the local channel": true} {
-		cfg.Channel = local
+	for _, way := range []string{"over NATS", "over the local channel", "inside the host"} {
+		cfg.Channel, cfg.Inside = way == "over the local channel", way == "inside the host"
+		if cfg.Inside && len(cfg.Command) > 0 {
+			continue // it is a process
+		}
 		t.Run(way, func(t *testing.T) { run(t, cfg) })
 	}
 }

@@ -23,11 +23,16 @@ type local struct {
 
 	mu      sync.Mutex
 	actors  map[lattice.ActorID]rpc.Handler // guarded by mu
-	tellers map[*channel.Conn]bool          // those that have asked for the actors; guarded by mu
+	tellers map[teller]bool                 // those that have asked for the actors; guarded by mu
+}
+
+// teller is a way by which a process has asked for the actors.
+type teller interface {
+	Notify(ctx context.Context, message []byte) error
 }
 
 func listen(t testing.TB, env *latticetest.Env) *local {
-	l := &local{t: t, env: env, actors: map[lattice.ActorID]rpc.Handler{}, tellers: map[*channel.Conn]bool{}}
+	l := &local{t: t, env: env, actors: map[lattice.ActorID]rpc.Handler{}, tellers: map[teller]bool{}}
 	var err error
 	if l.listener, err = channel.Listen("", env.Logger); err != nil {
 		t.Fatal(err)
@@ -70,7 +75,22 @@ func (l *local) accept(nc net.Conn) {
 	})
 }
 
-func (l *local) tell(conn *channel.Conn, id lattice.ActorID) {
+// pair stands in for a host whose process the provider shares; end is the provider's.
+func pair(env *latticetest.Env) (l *local, end *channel.End) {
+	l = &local{env: env, actors: map[lattice.ActorID]rpc.Handler{}, tellers: map[teller]bool{}}
+	mine, theirs := channel.Pair()
+	mine.Serve(channel.Config{Logger: env.Logger, Handler: l.serve, Notice: func(b []byte) {
+		if string(b) == channel.WantActors {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.tellers[mine] = true
+		}
+	}})
+	l.group.Join(mine)
+	return l, theirs
+}
+
+func (l *local) tell(conn teller, id lattice.ActorID) {
 	for _, notice := range channel.EncodeActors(true, []lattice.ActorID{id}) {
 		_ = conn.Notify(context.Background(), notice) // else it is lost, and will ask again
 	}

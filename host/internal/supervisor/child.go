@@ -20,9 +20,10 @@ const busyTimeout = 200 * time.Millisecond
 
 // child is one run of the program. Its goroutines have ended when exited is closed.
 type child struct {
-	cmd   *exec.Cmd
-	stdin *os.File // our end
-	tail  *tail    // last lines of standard error
+	cmd    *exec.Cmd // nil when it runs inside the host
+	inside *inside   // nil when it is a process
+	stdin  *os.File  // our end
+	tail   *tail     // last lines of standard error
 
 	readyLine chan struct{} // closed when the child has printed it
 	answers   chan string   // the last line of Spec.Answers that nobody has taken
@@ -33,45 +34,32 @@ type child struct {
 
 // startChild runs the program. When it fails, nothing is left behind.
 func startChild(spec Spec) (*child, error) {
-	var files []*os.File
-	closeAll := func() {
-		for _, f := range files {
-			_ = f.Close()
-		}
+	if spec.Run != nil {
+		return startInside(spec)
 	}
-	pipe := func() (r, w *os.File, err error) {
-		if r, w, err = os.Pipe(); err == nil {
-			files = append(files, r, w)
-		}
-		return r, w, err
-	}
-	inR, inW, err1 := pipe()
-	outR, outW, err2 := pipe()
-	errR, errW, err3 := pipe()
-	if err := errors.Join(err1, err2, err3); err != nil {
+	in, out, errs, closeAll, err := pipes()
+	if err != nil {
 		closeAll()
 		return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "start", Entity: spec.Path, Err: err}
 	}
 	// Files of our own instead of os/exec's pipes: Wait must not wait for a grandchild that holds a pipe open, and
 	// nothing the child wrote before it ended must get lost.
-	cmd, err := execute(spec, inR, outW, errW)
+	cmd, err := execute(spec, in.r, out.w, errs.w)
 	if err != nil {
 		closeAll()
 		return nil, startError(spec.Path, err)
 	}
-	_, _, _ = inR.Close(), outW.Close(), errW.Close()
+	_, _, _ = in.r.Close(), out.w.Close(), errs.w.Close()
 
-	c := &child{
-		cmd: cmd, stdin: inW, tail: &tail{},
-		readyLine: make(chan struct{}), answers: make(chan string, 1), exited: make(chan struct{}),
-	}
+	c := newChild(in.w)
+	c.cmd = cmd
 	if spec.Guard != nil {
 		spec.Guard.Add(c.pid())
 	}
-	var pipes sync.WaitGroup
-	pipes.Go(func() { c.feed(spec) })
-	pipes.Go(func() { newRelay(spec, c, outR, false).run() })
-	pipes.Go(func() { newRelay(spec, c, errR, true).run() })
+	var relays sync.WaitGroup
+	relays.Go(func() { c.feed(spec) })
+	relays.Go(func() { newRelay(spec, c, out.r, false).run() })
+	relays.Go(func() { newRelay(spec, c, errs.r, true).run() })
 	go func() { // owned by whoever waits for exited
 		defer close(c.exited)
 		_ = cmd.Wait()           // the state tells all; we copy nothing that could fail
@@ -81,11 +69,15 @@ func startChild(spec Spec) (*child, error) {
 		}
 		c.endInput()
 		deadline := time.Now().Add(lingering)
-		_, _ = outR.SetReadDeadline(deadline), errR.SetReadDeadline(deadline)
-		pipes.Wait()
-		_, _ = outR.Close(), errR.Close()
+		_, _ = out.r.SetReadDeadline(deadline), errs.r.SetReadDeadline(deadline)
+		relays.Wait()
+		_, _ = out.r.Close(), errs.r.Close()
 	}()
 	return c, nil
+}
+
+func newChild(stdin *os.File) *child {
+	return &child{stdin: stdin, tail: &tail{}, readyLine: make(chan struct{}), answers: make(chan string, 1), exited: make(chan struct{})}
 }
 
 // execute starts the program. A file that has just been written can be busy for a moment: a process forked at that time
@@ -115,13 +107,24 @@ func (c *child) feed(spec Spec) {
 	}
 }
 
-func (c *child) pid() int { return c.cmd.Process.Pid }
+// pid is 0 when it runs inside the host.
+func (c *child) pid() int {
+	if c.cmd == nil {
+		return 0
+	}
+	return c.cmd.Process.Pid
+}
 
 // endInput closes standard input: a provider of weft ends then.
 func (c *child) endInput() { c.closeStdin.Do(func() { _ = c.stdin.Close() }) }
 
 // reason tells how the child ended, "exit status 1" or "signal: killed". It may be asked after exited.
-func (c *child) reason() string { return c.cmd.ProcessState.String() }
+func (c *child) reason() string {
+	if c.inside != nil {
+		return c.inside.outcome()
+	}
+	return c.cmd.ProcessState.String()
+}
 
 // within waits for the exit, at most d or until kill is closed.
 func (c *child) within(d time.Duration, kill <-chan struct{}) bool {

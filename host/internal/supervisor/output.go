@@ -81,7 +81,10 @@ type relay struct {
 }
 
 func newRelay(spec Spec, c *child, r *os.File, stderr bool) *relay {
-	rel := &relay{r: r, log: spec.Logger.With("pid", c.pid())}
+	rel := &relay{r: r, log: spec.Logger}
+	if pid := c.pid(); pid != 0 {
+		rel.log = rel.log.With("pid", pid)
+	}
 	if stderr {
 		rel.fallback, rel.tail = slog.LevelWarn, c.tail
 	} else {

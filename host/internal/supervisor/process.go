@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/weftlattice/weft/host/guard"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -96,7 +95,8 @@ func (p *Process) Restart(reason string) {
 
 // Stop ends the process: Spec.Shutdown, then the end of standard input, SIGTERM, SIGKILL, with Spec.Grace between each.
 // When ctx ends, the rest of the grace is skipped. It returns when the process, its group and everything around them
-// have ended. It is idempotent. ErrTimeout means that the system did not end a killed process within five seconds.
+// have ended. It is idempotent. ErrTimeout means that the system did not end a killed process within five seconds, or that a
+// run inside the host, which nobody can kill, goes on.
 func (p *Process) Stop(ctx context.Context) error {
 	p.stopOnce.Do(func() { close(p.stop) })
 	select {
@@ -328,13 +328,17 @@ func (p *Process) terminate(c *child) {
 	select {
 	case <-p.kill:
 	default:
-		terminateGroup(c.pid())
+		c.ask()
 		if c.within(p.spec.Grace, p.kill) {
 			return
 		}
-		p.spec.Logger.Warn("provider process did not end on SIGTERM and is killed", "pid", c.pid())
+		if c.inside == nil {
+			p.spec.Logger.Warn("provider process did not end on SIGTERM and is killed", "pid", c.pid())
+		} else {
+			p.spec.Logger.Error("provider inside the host does not end, and can not be killed: it is gone when the host has been started again")
+		}
 	}
-	guard.KillGroup(c.pid())
+	c.kill()
 	<-c.exited
 }
 

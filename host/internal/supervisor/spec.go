@@ -20,9 +20,15 @@ const (
 
 // Spec says what to run and how to know that it serves.
 type Spec struct {
-	Path string   // the executable, an absolute path; required
+	Path string   // the executable, an absolute path; required unless Run is set
 	Args []string // without the program's name
 	Dir  string   // working directory; empty is the host's
+
+	// Run is called instead of running a program: the provider is then goroutines of the host's own process, with streams
+	// as a process has them. It ends when its input does or ctx is canceled, and must not return while it has goroutines,
+	// but for one that reads its input.
+	// What it returns, nil included, counts as an exit; so does a panic of its goroutine.
+	Run func(ctx context.Context, s Streams) error
 
 	// Env adds to the child's environment, which is otherwise nearly empty: PATH, HOME, TMPDIR, RUST_LOG and the two
 	// OTEL_* settings of the host. "KEY=value" sets a variable, "KEY" hands over the host's if it is set. Secrets do
@@ -77,7 +83,7 @@ func (s Spec) validate() error {
 	bad := func(detail string) {
 		errs = append(errs, &lattice.Error{Code: lattice.ErrInvalid, Op: "supervise", Entity: lattice.Printable(s.Path), Detail: detail})
 	}
-	if !filepath.IsAbs(s.Path) {
+	if s.Run == nil && !filepath.IsAbs(s.Path) {
 		bad("the path is not absolute")
 	}
 	if s.RequireReadyLine && s.ReadyLine == "" {
