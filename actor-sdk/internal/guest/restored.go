@@ -4,9 +4,3 @@ package guest
 func OnRestore(f func()) { onRestore = append(onRestore, f) }
 
 var onRestore []func()
-
-func runOnRestore() {
-	for _, f := range onRestore {
-		f()
-	}
-}

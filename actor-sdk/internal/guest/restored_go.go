@@ -42,3 +42,9 @@ func mrandinit(m uintptr)
 
 //go:linkname getm runtime.getm
 func getm() uintptr
+
+func runOnRestore() {
+	for _, f := range onRestore {
+		f()
+	}
+}
