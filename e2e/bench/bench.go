@@ -22,17 +22,18 @@ type options struct {
 
 // figures are what one run found.
 type figures struct {
-	bareHTTP, bareNATS, weft []float64 // requests per second, a value per round
-	overNATS                 []float64 // the same as weft, with the link's route "any"
-	overRatio, localRatio    []float64 // of each round to bare net/http in the same round
-	bareLow, weftLow         latencies // one connection, lowRate requests per second
-	bareLatency, weftLatency latencies // at half of each one's throughput
-	bareRate, weftRate       float64   // those halves
-	firstCold, firstWarm     time.Duration
-	idleRSS, loadedRSS       int64
-	instances                float64
-	binary                   int64
-	warmCall                 string
+	bareHTTP, bareNATS, weft  []float64 // requests per second, a value per round
+	overNATS                  []float64 // the same as weft, with the link's route "any"
+	overRatio, localRatio     []float64 // of each round to bare net/http in the same round
+	tiny, tinyBare, tinyRatio []float64 // the echo actor built by TinyGo, and bare net/http in the same rounds
+	bareLow, weftLow          latencies // one connection, lowRate requests per second
+	bareLatency, weftLatency  latencies // at half of each one's throughput
+	bareRate, weftRate        float64   // those halves
+	firstCold, firstWarm      time.Duration
+	idleRSS, loadedRSS        int64
+	instances                 float64
+	binary                    int64
+	warmCall                  string
 	instanceFigures
 }
 
@@ -101,6 +102,9 @@ func run(ctx context.Context, o options) error {
 	}
 	if err := f.memory(ctx, c, host.cmd.Process.Pid); err != nil {
 		return err
+	}
+	if err := f.tinyGo(ctx, c, o, dir); err != nil {
+		return fmt.Errorf("%w\n%s", err, host.log.String())
 	}
 	if err := f.modes(ctx, c, o, dir); err != nil {
 		return fmt.Errorf("%w\n%s", err, host.log.String())
@@ -175,14 +179,7 @@ func (f *figures) startEcho(ctx context.Context, c cli, o options) (addr string,
 		if err := c.run(ctx, nil, "link", "put", "echo", "httpserver", "address="+addr); err != nil {
 			return 0, err
 		}
-		err := until(20*time.Second, func() error {
-			h, err := dial(addr, "/", []byte(payload))
-			if err != nil {
-				return err
-			}
-			defer h.conn.Close()
-			return h.do([]byte(answer))
-		})
+		err := answers(addr)
 		return time.Since(begin), err
 	}
 	if f.firstCold, err = first(); err != nil {
@@ -204,12 +201,7 @@ func (f *figures) compare(ctx context.Context, c cli, o options, weftAddr, natsU
 	if err != nil {
 		return err
 	}
-	port, err := freePort()
-	if err != nil {
-		return err
-	}
-	bareAddr := fmt.Sprintf("127.0.0.1:%d", port)
-	bare, err := start([]string{fmt.Sprintf("BENCH_PORT=%d", port)}, self, "-role", "http")
+	bare, bareAddr, err := startBare(self)
 	if err != nil {
 		return err
 	}
@@ -220,15 +212,7 @@ func (f *figures) compare(ctx context.Context, c cli, o options, weftAddr, natsU
 	}
 	defer responder.stop()
 	if err := until(10*time.Second, func() error {
-		h, err := dial(bareAddr, "/", []byte(payload))
-		if err != nil {
-			return err
-		}
-		defer h.conn.Close()
-		if err := h.do([]byte(answer)); err != nil {
-			return err
-		}
-		_, err = nc.Request("bench", []byte(payload), time.Second)
+		_, err := nc.Request("bench", []byte(payload), time.Second)
 		return err
 	}); err != nil {
 		return err
@@ -284,6 +268,86 @@ func (f *figures) compare(ctx context.Context, c cli, o options, weftAddr, natsU
 	}
 	if f.weftLatency, err = openLoop(weftAddr, "/", body, want, o.conns, f.weftRate, o.window); err != nil {
 		return fmt.Errorf("weft at half load: %w", err)
+	}
+	return nil
+}
+
+// startBare starts what the paths are compared with.
+func startBare(self string) (*child, string, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, "", err
+	}
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	bare, err := start([]string{fmt.Sprintf("BENCH_PORT=%d", port)}, self, "-role", "http")
+	if err != nil {
+		return nil, "", err
+	}
+	if err := answers(addr); err != nil {
+		bare.stop()
+		return nil, "", err
+	}
+	return bare, addr, nil
+}
+
+// answers waits until the echo is served at an address.
+func answers(addr string) error {
+	return until(20*time.Second, func() error {
+		h, err := dial(addr, "/", []byte(payload))
+		if err != nil {
+			return err
+		}
+		defer h.conn.Close()
+		return h.do([]byte(answer))
+	})
+}
+
+// tinyGo compares the same actor, built by TinyGo, with net/http.
+func (f *figures) tinyGo(ctx context.Context, c cli, o options, dir string) error {
+	module, err := os.ReadFile(filepath.Join("host", "internal", "wasm", "testdata", "tinygo", "echo.wasm"))
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "tinygo-echo.wasm")
+	if err := os.WriteFile(path, module, 0o600); err != nil {
+		return err
+	}
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	if err := c.run(ctx, nil, "actor", "start", path, "--max", "64", "--cap", "wasmcloud:httpserver"); err != nil {
+		return err
+	}
+	if err := c.run(ctx, nil, "link", "put", "tinygo-echo", "httpserver", "address="+addr); err != nil {
+		return err
+	}
+	if err := answers(addr); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	bare, bareAddr, err := startBare(self)
+	if err != nil {
+		return err
+	}
+	defer bare.stop()
+	body, want := []byte(payload), []byte(answer)
+	for round := range o.rounds + 1 { // the first round warms up and does not count
+		b, err := closedLoop(bareAddr, "/", body, want, o.conns, o.window)
+		if err != nil {
+			return fmt.Errorf("bare net/http: %w", err)
+		}
+		w, err := closedLoop(addr, "/", body, want, o.conns, o.window)
+		if err != nil {
+			return fmt.Errorf("weft, TinyGo: %w", err)
+		}
+		if round > 0 {
+			f.tiny, f.tinyBare, f.tinyRatio = append(f.tiny, w), append(f.tinyBare, b), append(f.tinyRatio, w/b)
+		}
 	}
 	return nil
 }
