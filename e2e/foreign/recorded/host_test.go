@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/weftlattice/weft/e2e/foreign/recorded"
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/rpc"
@@ -138,6 +139,19 @@ func TestAnswersOfHost(t *testing.T) {
 		case strings.HasSuffix(request, ".inv"):
 			inv, err := control.DecodeInventory(m.Data)
 			keeps(t, m, m.Data, inv, err)
+		case strings.Contains(request, ".auction."):
+			var bid control.ProviderAuctionAck // an actor's has less
+			err := json.Unmarshal(m.Data, &bid)
+			if id, bad := lattice.ParseHostID(string(bid.HostID)); bad != nil || id == "" {
+				t.Errorf("line %d: a bid by %q", m.N, bid.HostID)
+			}
+			if strings.HasSuffix(request, ".actor") {
+				var actor control.ActorAuctionAck
+				err = json.Unmarshal(m.Data, &actor)
+				keeps(t, m, m.Data, actor, err)
+			} else {
+				keeps(t, m, m.Data, bid, err)
+			}
 		case strings.HasSuffix(request, ".get.claims"):
 			var list struct {
 				Claims []control.Claims `json:"claims"`
@@ -157,7 +171,8 @@ func TestAnswersOfHost(t *testing.T) {
 		}
 		answers[request[strings.LastIndexByte(request, '.'):]]++
 	}
-	for _, verb := range []string{".hosts", ".inv", ".claims", ".links", ".scale", ".sa", ".upd", ".lp", ".sp", ".stop", ".put", ".del"} {
+	for _, verb := range []string{".hosts", ".inv", ".claims", ".links", ".scale", ".sa", ".upd", ".lp", ".sp", ".stop", ".put", ".del", ".actor",
+		".provider"} {
 		if answers[verb] == 0 {
 			t.Errorf("no answer to %s was recorded", verb)
 		}
