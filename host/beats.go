@@ -21,10 +21,8 @@ func (h *Host) startBeats(opened func(func(context.Context) error)) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		every(done, h.cfg.Beat, func(n uint64) {
-			beat := wire.Beat{HostID: string(h.id), Sequence: n, UptimeMS: uint64(time.Since(h.started).Milliseconds()), Draining: h.isDraining()}
-			_ = h.ctl.Publish(subject.Beat(h.cfg.Lattice, h.id), beat.Encode()) // the next one comes soon
-		})
+		h.beat()
+		every(done, h.cfg.Beat, func(uint64) { h.beat() })
 	})
 	wg.Go(func() { every(done, h.cfg.Heartbeat, func(uint64) { h.heartbeat() }) })
 	wg.Go(func() {
@@ -38,6 +36,7 @@ func (h *Host) startBeats(opened func(func(context.Context) error)) {
 			case <-done:
 				return
 			case <-time.After(changeDelay):
+				h.beat()
 				h.heartbeat()
 			}
 		}
@@ -47,6 +46,15 @@ func (h *Host) startBeats(opened func(func(context.Context) error)) {
 		wg.Wait()
 		return nil
 	})
+}
+
+// beat sends one beat.
+func (h *Host) beat() {
+	if h.agreement == nil { // it has not started
+		return
+	}
+	beat := wire.Beat{HostID: string(h.id), Sequence: h.beats.Add(1), UptimeMS: uint64(time.Since(h.started).Milliseconds()), Draining: h.isDraining(), Direct: h.direct()}
+	_ = h.ctl.Publish(subject.Beat(h.cfg.Lattice, h.id), beat.Encode()) // the next one comes soon
 }
 
 // changeDelay is how long a change of the inventory waits for others before a heartbeat tells of it.

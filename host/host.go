@@ -65,6 +65,8 @@ type Host struct {
 	resolver  *artifact.Resolver
 	store     *store.Store
 	verifier  *signing.Verifier
+	agreement *signing.Agreement
+	directory *rpc.Directory
 	client    *rpc.Client
 	server    *rpc.Server
 	publisher *event.Publisher
@@ -82,6 +84,8 @@ type Host struct {
 	natsPrint    string        // of the credentials in use; guarded by reloading
 	refusalLog   *rate.Limiter // an attacker must not fill the log
 	change       chan struct{} // of the inventory, since the last heartbeat
+	beats        atomic.Uint64 // sent so far
+	served       atomic.Uint64 // revision of what is served here
 
 	mu        sync.RWMutex
 	labels    map[string]string          // guarded by mu
@@ -158,6 +162,7 @@ func (h *Host) takeNoMore() {
 	h.mu.Lock()
 	h.draining = true
 	h.mu.Unlock()
+	h.beat() // others shall not send more
 }
 
 // start brings the parts up inside out, intake last, and registers what undoes each.
@@ -194,13 +199,19 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	if err := h.startPolicy(opened); err != nil {
 		return err
 	}
-	h.client = rpc.NewClient(h.rpc, rpc.ClientConfig{Lattice: h.cfg.Lattice, HostID: string(h.id), Cluster: h.cfg.Cluster, Timeout: h.cfg.RPCTimeout, Budget: h.large})
+	if h.agreement, err = signing.NewAgreement(h.cfg.Cluster, h.verifier); err != nil {
+		return err
+	}
+	h.directory = rpc.NewDirectory(h.ctl, h.cfg.Lattice, h.log)
+	opened(func(context.Context) error { h.directory.Close(); return nil })
+	h.client = rpc.NewClient(h.rpc, rpc.ClientConfig{Lattice: h.cfg.Lattice, HostID: string(h.id), Cluster: h.cfg.Cluster, Timeout: h.cfg.RPCTimeout, Budget: h.large,
+		Directory: h.directory, Agreement: h.agreement, Logger: h.log, Sent: h.metrics.sent})
 	if h.providerNATS.Load().issuer != nil { // providers may use the store, but not make it
 		if err := h.client.OpenStore(ctx); err != nil {
 			return err
 		}
 	}
-	h.server = rpc.NewServer(h.rpc, rpc.ServerConfig{Lattice: h.cfg.Lattice, Verifier: h.verifier, Timeout: h.cfg.Limits.Execution, MaxAge: h.cfg.CallMaxAge, MaxAhead: h.cfg.CallMaxAhead, Logger: h.log, Observe: h.observe, Budget: h.large})
+	h.server = rpc.NewServer(h.rpc, rpc.ServerConfig{Lattice: h.cfg.Lattice, Verifier: h.verifier, Timeout: h.cfg.Limits.Execution, MaxAge: h.cfg.CallMaxAge, MaxAhead: h.cfg.CallMaxAhead, Logger: h.log, Observe: h.observe, Budget: h.large, HostID: string(h.id), Agreement: h.agreement})
 	opened(h.server.Close)
 	if len(h.cfg.Guard) > 0 {
 		if h.guard, err = supervisor.StartGuard(ctx, h.cfg.Guard[0], h.cfg.Guard[1:], h.log); err != nil {
@@ -226,6 +237,9 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	opened(func(ctx context.Context) error { h.tasks.close(ctx); return nil })
 
 	if err := h.serveHTTP(opened); err != nil {
+		return err
+	}
+	if err := h.serveDirect(); err != nil {
 		return err
 	}
 	intake := control.NewServer(h.ctl, control.ServerConfig{Control: h.control, HostID: h.id, Handler: commands{h}, Logger: h.log})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,10 +51,6 @@ func (v *version) hostCall(ctx context.Context, binding, namespace, operation st
 	return target, result, err
 }
 
-// retryDelays are the pauses before a call that found nobody is made again. A provider that was killed is back in a tenth
-// of a second, and an actor that is moved sooner, so that callers need not notice.
-var retryDelays = []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond}
-
 // callOut makes a call, again when nobody was there to begin it. It waits as long as the actor's own caller, or the RPC
 // timeout when that did not say how long.
 func (h *Host) callOut(ctx context.Context, call rpc.Call, route wire.Route) ([]byte, error) {
@@ -64,17 +59,7 @@ func (h *Host) callOut(ctx context.Context, call rpc.Call, route wire.Route) ([]
 		ctx, cancel = context.WithTimeout(ctx, h.cfg.RPCTimeout)
 		defer cancel()
 	}
-	for attempt := 0; ; attempt++ {
-		result, err := h.callOnce(ctx, call, route)
-		if attempt == len(retryDelays) || !isNoResponders(err) {
-			return result, err
-		}
-		select {
-		case <-time.After(retryDelays[attempt]):
-		case <-ctx.Done():
-			return result, err
-		}
-	}
+	return rpc.Persist(ctx, func() ([]byte, error) { return h.callOnce(ctx, call, route) })
 }
 
 // callOnce makes a call on this host where it can be, else over NATS.
@@ -91,12 +76,6 @@ func (h *Host) callOnce(ctx context.Context, call rpc.Call, route wire.Route) ([
 			Detail: "it is not on this host, and the link says " + wire.RouteValue + "=" + string(wire.LocalOnly)}
 	}
 	return h.client.Call(ctx, call)
-}
-
-// isNoResponders reports whether this very call found nobody, rather than one that the target made.
-func isNoResponders(err error) bool {
-	var e *lattice.Error
-	return errors.As(err, &e) && e.Code == lattice.ErrNoResponders && !e.Remote
 }
 
 // resolve finds the entity that a guest means; target is its name for metrics.

@@ -209,8 +209,9 @@ func (h *Host) callActor(ctx context.Context, call rpc.Call, stay bool) (result 
 	return nil, rpc.AsRemote(err), true
 }
 
-// servedChanged tells the providers that the set of actors served here has changed.
+// servedChanged tells the providers, and with the next beat the other hosts, that the set of actors served here has changed.
 func (h *Host) servedChanged() {
+	h.served.Add(1)
 	h.local.mu.Lock()
 	defer h.local.mu.Unlock()
 	if h.local.change != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/rpc"
 )
 
 // metrics are the host's instruments. Labels come from bounded sets: actors and providers that run here, operations of
@@ -15,6 +16,7 @@ type metrics struct {
 	invocations *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
 	hostCalls   *prometheus.CounterVec
+	sentCalls   *prometheus.CounterVec
 	callTime    *prometheus.HistogramVec
 	poolWait    *prometheus.HistogramVec
 	fuel        *prometheus.CounterVec
@@ -47,6 +49,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		invocations: counter("weft_invocations_total", "Invocations of actors on this host by outcome; code is ok or the kind of error.", "actor", "operation", "code"),
 		duration:    histogram("weft_invocation_duration_seconds", "Time to serve an invocation, waiting for an instance included.", "actor", "operation"),
 		hostCalls:   counter("weft_host_calls_total", "Calls that actors made to providers, actors and builtins by outcome.", "actor", "target", "operation", "code"),
+		sentCalls:   counter("weft_calls_sent_total", "Calls that left this process for another, by route (direct: to a host that was chosen, queue: whoever the queue group chooses), by what authenticates them (mac, signature), and whether they had been turned away elsewhere.", "route", "auth", "again"),
 		callTime:    histogram("weft_host_call_duration_seconds", "Time that calls of actors took.", "target", "operation"),
 		poolWait:    histogram("weft_pool_wait_seconds", "Time invocations waited for an instance.", "actor"),
 		fuel:        counter("weft_actor_fuel_total", "Work of an actor's guest code in units of about a simple instruction, initialisation included.", "actor"),
@@ -114,6 +117,11 @@ func (m *metrics) called(actor, target, operation string, took time.Duration, er
 	m.hostCalls.WithLabelValues(actor, target, operation, codeName(err)).Inc()
 	m.callTime.WithLabelValues(target, operation).Observe(took.Seconds())
 	m.refused(err)
+}
+
+// sent counts a call that left this host.
+func (m *metrics) sent(p rpc.Path) {
+	m.sentCalls.WithLabelValues(p.Labels()...).Inc()
 }
 
 // refused counts err when it is a refusal made here, not one that the other side reports.

@@ -70,6 +70,7 @@ type provider struct {
 	extra   map[string]bool // actors whose link the last check found too much; owned by the checks
 
 	channel channel.Group // to the process
+	direct  atomic.Bool   // it takes calls that are meant for it alone
 
 	mu        sync.Mutex
 	state     supervisor.State // guarded by mu
@@ -273,6 +274,7 @@ func (p *provider) onState(s supervisor.State) {
 		h.log.Info("provider stopped", lattice.LogProvider, p.name, lattice.LogLink, p.link)
 		p.stoppedEvent("stop")
 	}
+	h.served.Add(1)
 	h.changed()
 	if s.Phase != supervisor.Ready {
 		h.metrics.healthy.WithLabelValues(p.name, string(p.link)).Set(0)
@@ -332,6 +334,7 @@ func (p *provider) checkHealth(ctx context.Context) {
 			if !health.Healthy {
 				wait = healthRetry
 			}
+			p.noteDirect(ctx)
 			if err == nil {
 				p.relink(ctx, reconnected)
 				reconnected = false

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -20,6 +21,7 @@ type metrics struct {
 	operations []string
 	calls      *prometheus.CounterVec
 	seconds    *prometheus.HistogramVec
+	left       *prometheus.CounterVec
 }
 
 func newMetrics(info Info, links *table) *metrics {
@@ -29,9 +31,12 @@ func newMetrics(info Info, links *table) *metrics {
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "weft_provider_call_seconds",
 			Help:    "Time from receiving an invocation to its answer.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}}, []string{"operation"}),
+		left: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "weft_provider_calls_sent_total",
+			Help: "Calls sent over NATS, by route (direct: to a host that was chosen, queue: whoever the queue group chooses), by what authenticates them (mac, signature), and whether they had been turned away elsewhere."},
+			[]string{"route", "auth", "again"}),
 	}
 	m.registerer = prometheus.WrapRegistererWith(prometheus.Labels{"provider": info.Name}, m.registry)
-	m.registerer.MustRegister(m.calls, m.seconds, linkCollector{links})
+	m.registerer.MustRegister(m.calls, m.seconds, m.left, linkCollector{links})
 	return m
 }
 
@@ -48,6 +53,9 @@ func (m *metrics) observe(inv *wire.Invocation, took time.Duration, err error) {
 	m.calls.WithLabelValues(op, code).Inc()
 	m.seconds.WithLabelValues(op).Observe(took.Seconds())
 }
+
+// sent is an rpc.ClientConfig.Sent.
+func (m *metrics) sent(p rpc.Path) { m.left.WithLabelValues(p.Labels()...).Inc() }
 
 // text renders all metrics of the process in the Prometheus text format.
 func (m *metrics) text() ([]byte, error) {

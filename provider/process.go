@@ -45,6 +45,7 @@ type process struct {
 	large    *rpc.Budget
 	client   *rpc.Client
 	server   *rpc.Server
+	hosts    *rpc.Directory
 	conn     natsconn.Config // how nc was made; asks login
 	login    atomic.Pointer[natsconn.Login]
 	serving  atomic.Pointer[rpc.Subscription] // nil until the intake is open
@@ -84,9 +85,17 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 	}
 	p.access, p.timeout = hd.Channel, timeout
 	p.large = rpc.NewBudget(0)
-	p.client = rpc.NewClient(p.nc, rpc.ClientConfig{Lattice: p.lattice, HostID: hd.HostID, Cluster: cluster, Timeout: timeout, Budget: p.large})
 	p.verifier = signing.NewVerifier(append([]string{cluster.Public()}, hd.ClusterIssuers...)...)
-	p.server = rpc.NewServer(p.nc, rpc.ServerConfig{Lattice: p.lattice, Verifier: p.verifier, Logger: log, Observe: p.metrics.observe, Budget: p.large})
+	agreement, err := signing.NewAgreement(cluster, p.verifier)
+	if err != nil {
+		p.nc.Close()
+		return nil, err
+	}
+	p.hosts = rpc.NewDirectory(p.nc, p.lattice, log)
+	p.client = rpc.NewClient(p.nc, rpc.ClientConfig{Lattice: p.lattice, HostID: hd.HostID, Cluster: cluster, Timeout: timeout, Budget: p.large,
+		Directory: p.hosts, Agreement: agreement, Logger: log, Sent: p.metrics.sent})
+	p.server = rpc.NewServer(p.nc, rpc.ServerConfig{Lattice: p.lattice, Verifier: p.verifier, Logger: log, Observe: p.metrics.observe, Budget: p.large,
+		HostID: hd.HostID, Agreement: agreement})
 	p.provider, err = factory(Env{Logger: log, Lattice: p.lattice, HostID: p.host, ProviderID: p.id, LinkName: p.link,
 		InstanceID: hd.InstanceID, ConfigJSON: hd.ConfigJSON, Values: hd.EnvValues, Timeout: timeout,
 		Metrics: p.metrics.registerer, NATS: p.nc, Invoker: p, Large: p.large})
@@ -136,6 +145,9 @@ func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) erro
 	if err != nil {
 		return err
 	}
+	if _, err := p.server.ServeDirect(subject.ProviderAt(p.lattice, p.id, p.link, p.host), func() []byte { return wire.Served{}.Encode() }); err != nil {
+		return err
+	}
 	p.serving.Store(sub)
 	calls := channel.Config{Handler: p.serveLocal, MaxBytes: rpc.DefaultMaxBytes, Budget: p.large, Logger: p.log}
 	switch {
@@ -180,6 +192,7 @@ func (p *process) stop(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("shut down provider: %w", err))
 		}
 	}
+	p.hosts.Close()
 	p.uplink.close(ctx) // after the provider, whose last calls may take that way
 	errs = append(errs, natsconn.Close(ctx, p.nc))
 	return errors.Join(errs...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
-	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -32,6 +32,12 @@ type ClientConfig struct {
 	// they are fetched, or until the call in which the client is used has been served.
 	Budget  *Budget
 	Observe func(Call, time.Duration, error) // called after each call, concurrently; may be nil
+	// Directory says which hosts to call by themselves; nil: all calls go by the queue groups. See Path.
+	Directory *Directory
+	// Agreement makes the MACs for hosts that take them; nil: calls are signed.
+	Agreement *signing.Agreement
+	Sent      func(Path)   // called for each message that is sent, concurrently; may be nil
+	Logger    *slog.Logger // required with a Directory
 }
 
 // Call is one invocation to make.
@@ -86,8 +92,13 @@ func NewClient(nc *nats.Conn, cfg ClientConfig) *Client {
 	return c
 }
 
-// SetCluster signs calls with another key from now on.
-func (c *Client) SetCluster(k signing.KeyPair) { c.cluster.Store(&k) }
+// SetCluster signs calls with another key from now on, and makes MACs with it; see signing.Agreement.Follow.
+func (c *Client) SetCluster(k signing.KeyPair) {
+	c.cluster.Store(&k)
+	if a := c.cfg.Agreement; a != nil {
+		_ = a.Follow(k) // a key that is none for it is none to sign with either
+	}
+}
 
 // Move makes calls on another connection from now on, and waits until those on the old one have their answers or ctx ends,
 // whose error it then returns.
@@ -250,14 +261,16 @@ func (c *Client) exchange(ctx context.Context, w *way, call Call, use func(ctx c
 		ctx, cancel = c.bound(ctx, &call)
 		defer cancel()
 	}
-	inv, msg, err := c.begin(ctx, w, &call)
+	r := c.route(call.Target)
+	inv, msg, err := c.begin(ctx, w, &call, &r)
 	if err == nil {
 		ctx, cancel := c.bound(ctx, &call)
 		defer cancel()
-		var payload []byte
-		var large *object
-		if payload, large, err = c.finish(ctx, w, inv, msg); err == nil {
-			err = use(ctx, payload, large)
+		again := true
+		for again && err == nil {
+			if again, err = c.attempt(ctx, w, inv, msg, &r, &call, use); again {
+				inv, msg, err = c.begin(ctx, w, &call, &r)
+			}
 		}
 	}
 	if c.cfg.Observe != nil {
@@ -273,8 +286,8 @@ func failure(operation, target string) func(code lattice.Code, detail string, ca
 	}
 }
 
-// begin signs an invocation, whose payload it stores when that is large, and makes the message that is to be sent.
-func (c *Client) begin(ctx context.Context, w *way, call *Call) (*wire.Invocation, *nats.Msg, error) {
+// begin signs or seals an invocation, whose payload it stores when that is large, and makes the message that is to be sent.
+func (c *Client) begin(ctx context.Context, w *way, call *Call, r *route) (*wire.Invocation, *nats.Msg, error) {
 	fail := failure(call.Operation, call.Target.PublicKey)
 	size := call.size()
 	if size > c.cfg.MaxBytes {
@@ -286,9 +299,9 @@ func (c *Client) begin(ctx context.Context, w *way, call *Call) (*wire.Invocatio
 		if _, err := io.ReadFull(call.Body, whole[copy(whole, call.Payload):]); err != nil {
 			return nil, nil, err
 		}
-		call.Payload = whole
+		call.Payload, call.Body, call.BodyLength = whole, nil, 0
 	}
-	subj, err := target(c.cfg.Lattice, call.Target)
+	subj, err := r.subject(c.cfg.Lattice, call.Target)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -306,6 +319,9 @@ func (c *Client) begin(ctx context.Context, w *way, call *Call) (*wire.Invocatio
 			return nil, nil, err
 		}
 	} else {
+		if inv.EncodedClaims = c.seal(r, inv, origin, to); inv.EncodedClaims != "" {
+			return inv, msg, nil
+		}
 		hash = wire.Hash(origin, to, inv.Operation, inv.Msg)
 	}
 	inv.EncodedClaims, err = signing.SignInvocation(*c.cluster.Load(), inv.ID, origin, to, hash, time.Now())
@@ -316,12 +332,15 @@ func (c *Client) begin(ctx context.Context, w *way, call *Call) (*wire.Invocatio
 }
 
 // finish sends what begin has made, and returns the answer, or where it is in the store. ctx has a deadline.
-func (c *Client) finish(ctx context.Context, w *way, inv *wire.Invocation, msg *nats.Msg) ([]byte, *object, error) {
+func (c *Client) finish(ctx context.Context, w *way, inv *wire.Invocation, msg *nats.Msg, r *route) ([]byte, *object, error) {
 	fail := failure(inv.Operation, inv.Target.PublicKey)
 	chunked := inv.ContentLength > uint64(len(inv.Msg))
 	deadline, _ := ctx.Deadline()
 	if left := time.Until(deadline); left > 0 {
 		msg.Header[headerTimeout] = []string{strconv.FormatInt(max(1, left.Milliseconds()), 10)}
+	}
+	if r.served != nil && r.to == nil {
+		msg.Header[headerAsk] = askWho
 	}
 	msg.Data = inv.Encode()
 
@@ -331,8 +350,9 @@ func (c *Client) finish(ctx context.Context, w *way, inv *wire.Invocation, msg *
 	}
 	switch {
 	case err == nil:
-		return c.answer(ctx, w, inv, reply, chunked, fail)
+		return c.answer(ctx, w, inv, reply, chunked, r, fail)
 	case errors.Is(err, nats.ErrNoResponders):
+		r.unbegun = true
 		return nil, nil, fail(lattice.ErrNoResponders, "", nil)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		return nil, nil, fail(lattice.ErrTimeout, "", nil)
@@ -382,7 +402,8 @@ func (e exactly) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *Client) answer(ctx context.Context, w *way, inv *wire.Invocation, reply *nats.Msg, chunked bool, fail func(lattice.Code, string, error) error) ([]byte, *object, error) {
+func (c *Client) answer(ctx context.Context, w *way, inv *wire.Invocation, reply *nats.Msg, chunked bool, r *route, fail func(lattice.Code, string, error) error) ([]byte, *object, error) {
+	c.cfg.Directory.noteWho(r, reply.Header)
 	resp, err := wire.DecodeResponse(reply.Data)
 	if err != nil {
 		return nil, nil, fail(lattice.ErrInvalid, "undecodable response", err)
@@ -391,7 +412,10 @@ func (c *Client) answer(ctx context.Context, w *way, inv *wire.Invocation, reply
 		w.chunks.drop(inv.ID) // it may not have been taken
 	}
 	if resp.Error != "" { // before anything else: error replies of some providers lack the other fields
-		return nil, nil, lattice.FromWire(reply.Header.Get(headerError), resp.Error)
+		r.unbegun = len(reply.Header[headerUnbegun]) > 0
+		err := lattice.FromWire(reply.Header.Get(headerError), resp.Error)
+		err.Remote = !r.unbegun || err.Code != lattice.ErrNoResponders // else it is as if NATS said so
+		return nil, nil, err
 	}
 	if resp.InvocationID != inv.ID {
 		return nil, nil, fail(lattice.ErrInvalid, "the response answers another invocation, "+lattice.Printable(resp.InvocationID), nil)
@@ -405,20 +429,6 @@ func (c *Client) answer(ctx context.Context, w *way, inv *wire.Invocation, reply
 		return nil, large, err
 	}
 	return resp.Msg, nil, nil
-}
-
-// target is the subject on which an entity is called.
-func target(l lattice.Name, e wire.Entity) (string, error) {
-	if e.IsActor() {
-		id, err := lattice.ParseActorID(e.PublicKey)
-		return subject.Actor(l, id), err
-	}
-	id, err := lattice.ParseProviderID(e.PublicKey)
-	if err != nil {
-		return "", err
-	}
-	link, err := lattice.ParseLinkName(e.LinkName)
-	return subject.Provider(l, id, link), err
 }
 
 func setTrace(inv *wire.Invocation, h nats.Header, tc trace.Context) {

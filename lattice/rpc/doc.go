@@ -10,6 +10,10 @@
 // handler run on a goroutine of their own. Each endpoint admits a bounded number of calls; beyond it callers get
 // lattice.ErrBusy at once.
 //
+// Dispatch. Hosts tell by their beats what they serve and how busy they are. A Client with a Directory draws two of those that
+// serve a target and calls the better one by itself, with a MAC in place of a signature; where none is known, the queue group
+// decides. A call that was turned away before anything was done for it is made once more elsewhere.
+//
 // Time. The time that remains to the caller travels in a header, not a wall-clock instant, so clocks need not agree.
 package rpc
 
@@ -21,7 +25,16 @@ const (
 	headerError   = "Weft-Error"      // lattice.Code.Name of a failed call
 	headerParent  = "traceparent"
 	headerState   = "tracestate"
+	headerAsk     = "Weft-Ask"     // a question: what a host serves, or, with a call, who answers
+	headerHost    = "Weft-Host"    // in answers: the host, when the caller asked who answers
+	headerUnbegun = "Weft-Unbegun" // in answers: nothing was done for this call, it may be made elsewhere
 )
+
+// askServed is the question to a host what it serves.
+const askServed = "served"
+
+// askWho is the question who answers a call; unbegunMark is in the answer to a call that was turned away.
+var askWho, unbegunMark = []string{"who"}, []string{"1"}
 
 // DefaultTimeout bounds a call whose context has no deadline.
 const DefaultTimeout = 2 * time.Second

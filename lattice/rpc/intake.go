@@ -27,7 +27,7 @@ func (sub *Subscription) subscribe(nc *nats.Conn) error {
 	}
 	in := &intake{nc: nc, gone: make(chan struct{})}
 	var err error
-	if in.sub, err = nc.QueueSubscribe(sub.ep.Subject, sub.ep.Queue, sub.receive); err != nil {
+	if in.sub, err = nc.QueueSubscribe(sub.ep.Subject, sub.ep.Queue, sub.on); err != nil {
 		return err
 	}
 	in.sub.SetClosedHandler(func(string) { close(in.gone) })
@@ -91,6 +91,7 @@ func (sub *Subscription) Drain(ctx context.Context) error {
 	case <-ctx.Done():
 		err = fmt.Errorf("drain %s: %d calls unfinished: %w", sub.ep.Subject, sub.Active(), ctx.Err())
 	}
+	sub.server.targets.CompareAndDelete(sub.ep.Target.PublicKey, sub)
 	sub.server.mu.Lock()
 	delete(sub.server.subs, sub)
 	sub.server.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/lattice/wire"
 )
 
 // remember is how long the id of a call is remembered at least. The dialect's claims never expire by themselves: without
@@ -20,6 +21,14 @@ const maxSeen = 1 << 20
 
 // window is the time in which an invocation is valid, around the moment when it was signed. A zero side is open.
 type window struct{ past, future time.Duration }
+
+// atMost closes an open side of a window at the time for which ids are remembered.
+func atMost(d time.Duration) time.Duration {
+	if d <= 0 {
+		return remember / 2
+	}
+	return d
+}
 
 // check compares the signer's clock with ours. A token that does not say when it was signed could be replayed for ever.
 func (w window) check(host string, issued, now time.Time) error {
@@ -95,8 +104,12 @@ func (s *seen) remove(id string) {
 }
 
 // admitOnce refuses a verified invocation that is outside its window or was received before.
-func (s *Server) admitOnce(host string, v signing.Verified, now time.Time) error {
-	err := s.window.check(host, v.IssuedAt, now)
+func (s *Server) admitOnce(inv *wire.Invocation, v signing.Verified, now time.Time) error {
+	host, w := inv.HostID, s.window
+	if signing.IsMAC(inv.EncodedClaims) { // ours at both ends: no call can be replayed once its id is forgotten
+		w = window{past: atMost(w.past), future: atMost(w.future)}
+	}
+	err := w.check(host, v.IssuedAt, now)
 	if !v.IssuedAt.IsZero() {
 		s.clocks.note(s.cfg.Logger, host, now.Sub(v.IssuedAt), err != nil, now)
 	}

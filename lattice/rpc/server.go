@@ -29,6 +29,9 @@ type ServerConfig struct {
 	MaxAge   time.Duration // how long ago an invocation may have been signed; 0: any time, as in the dialect
 	MaxAhead time.Duration // how far a signer's clock may be ahead; 0: any
 	Logger   *slog.Logger
+	HostID   string // the host that serves, or that started the provider that does; required for ServeDirect
+	// Agreement opens the MACs of other weft nodes; nil: only signatures are taken.
+	Agreement *signing.Agreement
 	// Observe is called after each call, refused and busy ones included, concurrently; may be nil. The invocation is
 	// nil when it could not be decoded.
 	Observe func(*wire.Invocation, time.Duration, error)
@@ -62,6 +65,8 @@ type Server struct {
 	mu     sync.Mutex
 	subs   map[*Subscription]struct{} // guarded by mu
 	closed bool                       // guarded by mu
+
+	targets sync.Map // of subs by the key of the target, for ServeDirect
 }
 
 // NewServer returns a server on a connection. Nothing is served until Serve.
@@ -77,7 +82,7 @@ func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 	}
 	ctx, end := context.WithCancel(context.Background())
 	s := &Server{cfg: cfg, ctx: ctx, end: end,
-		window: window{past: cfg.MaxAge, future: cfg.MaxAhead}, seen: newSeen(max(cfg.MaxAge+cfg.MaxAhead, remember), maxSeen), subs: map[*Subscription]struct{}{}}
+		window: window{past: cfg.MaxAge, future: cfg.MaxAhead}, seen: newSeen(max(atMost(cfg.MaxAge)+atMost(cfg.MaxAhead), remember), maxSeen), subs: map[*Subscription]struct{}{}}
 	s.way.Store(newWay(nc, cfg.Lattice))
 	return s
 }
@@ -86,6 +91,7 @@ func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 type Subscription struct {
 	server *Server
 	ep     Endpoint
+	on     nats.MsgHandler
 	limit  atomic.Int64
 	active atomic.Int64
 	calls  sync.WaitGroup
@@ -98,11 +104,21 @@ type Subscription struct {
 // Serve starts to serve an endpoint. When it returns, the NATS server knows of the subscription.
 func (s *Server) Serve(ep Endpoint) (*Subscription, error) {
 	sub := &Subscription{server: s, ep: ep}
+	sub.on = sub.receive
 	sub.SetLimit(ep.Limit)
+	if err := s.open(sub); err != nil {
+		return nil, err
+	}
+	return sub, nil
+}
+
+// open subscribes. When it returns, the NATS server knows of the subscription.
+func (s *Server) open(sub *Subscription) error {
+	ep := &sub.ep
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		return nil, &lattice.Error{Code: lattice.ErrCanceled, Op: "serve", Entity: ep.Subject, Detail: "the server is closed"}
+		return &lattice.Error{Code: lattice.ErrCanceled, Op: "serve", Entity: ep.Subject, Detail: "the server is closed"}
 	}
 	s.subs[sub] = struct{}{}
 	nc := s.way.Load().nc // with the lock held: Move moves what is in subs
@@ -116,9 +132,12 @@ func (s *Server) Serve(ep Endpoint) (*Subscription, error) {
 		s.mu.Lock()
 		delete(s.subs, sub)
 		s.mu.Unlock()
-		return nil, fmt.Errorf("serve %s: %w", ep.Subject, err)
+		return fmt.Errorf("serve %s: %w", ep.Subject, err)
 	}
-	return sub, nil
+	if ep.Target.PublicKey != "" {
+		s.targets.Store(ep.Target.PublicKey, sub)
+	}
+	return nil
 }
 
 // SetLimit changes how many calls are admitted at the same time; 0 or less means DefaultLimit.
@@ -141,28 +160,31 @@ func (sub *Subscription) receive(msg *nats.Msg) {
 	}
 	sub.calls.Add(1)
 	go func() {
-		defer sub.calls.Done()
-		defer sub.active.Add(-1)
-		sub.serve(msg)
+		inv, err := wire.DecodeInvocation(msg.Data)
+		sub.serve(msg, inv, err)
 	}()
 }
 
 func (sub *Subscription) busy(msg *nats.Msg) {
 	inv, err := wire.DecodeInvocation(msg.Data)
+	unbegun := err == nil
 	if err == nil {
 		err = sub.full()
 	}
-	sub.server.answer(sub.server.ctx, msg, inv, nil, 0, err)
+	sub.server.answer(sub.server.ctx, msg, inv, nil, 0, err, unbegun)
 }
 
 func (sub *Subscription) full() error {
 	return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d calls in progress, none more admitted", sub.limit.Load())}
 }
 
-func (sub *Subscription) serve(msg *nats.Msg) {
+// serve serves an admitted call; err is what decoding it came to.
+func (sub *Subscription) serve(msg *nats.Msg, inv *wire.Invocation, err error) {
+	defer sub.calls.Done()
+	defer sub.active.Add(-1)
 	start := time.Now()
 	var payload []byte
-	inv, err := wire.DecodeInvocation(msg.Data)
+	unbegun := false
 	left, told := remaining(msg.Header)
 	ctx := sub.server.ctx
 	if !told {
@@ -183,6 +205,8 @@ func (sub *Subscription) serve(msg *nats.Msg) {
 	var id string
 	if err == nil {
 		id, err = sub.verify(inv)
+		// What was received before may have been served; the rest was refused.
+		unbegun = err != nil && !errors.Is(err, lattice.ErrReplayed)
 	}
 	if err == nil {
 		if err = sub.server.gate.enter(ctx); err == nil {
@@ -191,9 +215,10 @@ func (sub *Subscription) serve(msg *nats.Msg) {
 		}
 		if NotBegun(err) && !room.begun() {
 			sub.server.seen.remove(id) // so that it may be delivered again
+			unbegun = true
 		}
 	}
-	sub.server.answer(ctx, msg, inv, payload, time.Since(start), err)
+	sub.server.answer(ctx, msg, inv, payload, time.Since(start), err, unbegun)
 }
 
 // complete fetches the payload of an invocation that came without.
@@ -233,16 +258,24 @@ func (sub *Subscription) verify(inv *wire.Invocation) (id string, err error) {
 		return "", &lattice.Error{Code: lattice.ErrTokenMalformed, Detail: "host_id " + lattice.Printable(inv.HostID) + " is not the key of a host"}
 	}
 	now := time.Now()
-	origin, to := inv.OriginURL(), inv.TargetURL()
-	verified, err := sub.server.cfg.Verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, origin, to,
-		wire.Hash(origin, to, inv.Operation, inv.Msg), now)
+	verified, err := sub.server.authenticate(inv, now)
 	if err == nil && inv.Target.PublicKey != sub.ep.Target.PublicKey {
 		err = &lattice.Error{Code: lattice.ErrWrongTarget, Detail: lattice.Printable(inv.Target.PublicKey)}
 	}
 	if err == nil {
-		err = sub.server.admitOnce(inv.HostID, verified, now)
+		err = sub.server.admitOnce(inv, verified, now)
 	}
 	return verified.ID, err
+}
+
+// authenticate checks who made an invocation: by a MAC for this host, or by a signature.
+func (s *Server) authenticate(inv *wire.Invocation, now time.Time) (signing.Verified, error) {
+	origin, to := inv.OriginURL(), inv.TargetURL()
+	if s.cfg.Agreement != nil && signing.IsMAC(inv.EncodedClaims) {
+		return s.cfg.Agreement.Open(inv.EncodedClaims, signing.Sealed{ID: inv.ID, HostID: inv.HostID, Receiver: s.cfg.HostID,
+			OriginURL: origin, TargetURL: to, Operation: inv.Operation, Msg: inv.Msg})
+	}
+	return s.cfg.Verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, origin, to, wire.Hash(origin, to, inv.Operation, inv.Msg), now)
 }
 
 // handle keeps a panic of one handler from ending the process and everybody else's calls.
@@ -257,7 +290,8 @@ func (sub *Subscription) handle(ctx context.Context, inv *wire.Invocation) (payl
 }
 
 // answer sends the outcome of a call, and observes it. Errors are answered too: silence would be a timeout to the caller.
-func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation, payload []byte, took time.Duration, err error) {
+// An unbegun call may be made elsewhere.
+func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation, payload []byte, took time.Duration, err error, unbegun bool) {
 	resp := &wire.Response{InvocationID: "UNKNOWN"}
 	if inv != nil {
 		resp.InvocationID = inv.ID
@@ -270,6 +304,15 @@ func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation
 		if err != nil {
 			resp.Error = errorText(err)
 			reply.Header = nats.Header{headerError: {lattice.CodeOf(err).Name()}}
+			if unbegun {
+				reply.Header[headerUnbegun] = unbegunMark
+			}
+		}
+		if len(msg.Header[headerAsk]) > 0 {
+			if reply.Header == nil {
+				reply.Header = nats.Header{}
+			}
+			reply.Header[headerHost] = []string{s.cfg.HostID}
 		}
 		reply.Data = resp.Encode()
 		if perr := s.way.Load().nc.PublishMsg(reply); perr != nil && !errors.Is(perr, nats.ErrConnectionClosed) {

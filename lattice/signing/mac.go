@@ -73,6 +73,18 @@ func (a *Agreement) SetOwn(own ...KeyPair) error {
 	return nil
 }
 
+// Follow makes a cluster key the one that seals. What is sealed for the one before can still be opened, as long as the
+// verifier trusts that, too: others may not have heard yet. A key of another kind than cluster is ErrInvalid.
+func (a *Agreement) Follow(k KeyPair) error {
+	a.mu.RLock()
+	before := a.own[0]
+	a.mu.RUnlock()
+	if before.Public() == k.Public() {
+		return nil
+	}
+	return a.SetOwn(k, before)
+}
+
 // Issuer is the public form of the cluster key that seals.
 func (a *Agreement) Issuer() string {
 	a.mu.RLock()
@@ -133,10 +145,14 @@ func (a *Agreement) Open(token string, s Sealed) (Verified, error) {
 	return Verified{ID: s.ID, IssuedAt: time.UnixMilli(ms)}, nil
 }
 
-// key returns the key between one of ours and a trusted peer. Trust is asked for each time: it can be withdrawn.
+// key returns the key between one of ours and a peer, both trusted: whoever has got hold of one of them could make MACs of
+// the other. Trust is asked for each time: it can be withdrawn.
 func (a *Agreement) key(own, peer string) (*macKey, error) {
-	if _, ok := a.verifier.trusted()[peer]; !ok {
-		return nil, &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: lattice.Printable(peer)}
+	trusted := a.verifier.trusted()
+	for _, k := range [...]string{peer, own} {
+		if _, ok := trusted[k]; !ok {
+			return nil, &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: lattice.Printable(k)}
+		}
 	}
 	p := pair{own, peer}
 	a.mu.RLock()

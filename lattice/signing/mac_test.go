@@ -86,7 +86,7 @@ func TestMACBindsEverything(t *testing.T) {
 func TestMACTrust(t *testing.T) {
 	a, b, ka, kb := ends(t)
 	stranger, _ := New(KindCluster)
-	other, err := NewAgreement(stranger, NewVerifier(ka.Public(), kb.Public()))
+	other, err := NewAgreement(stranger, NewVerifier(stranger.Public(), ka.Public(), kb.Public()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,15 +74,15 @@ func GrantOperator(c Control) Grant {
 	return g.Join(grantState(l))
 }
 
-// GrantProvider is what one provider needs: to be called and looked after under its own name, to call actors, and the
-// store of large payloads, which the host has made. With storage it also gets JetStream's key-value buckets, but those of
+// GrantProvider is what one provider needs: to be called and looked after under its own name, to call actors and to hear
+// from the hosts' beats where to do so best, and the store of large payloads, which the host has made. With storage it also gets JetStream's key-value buckets, but those of
 // the lattice itself; whoever may make streams can read and forge much, so that only trusted code gets it.
 func GrantProvider(l lattice.Name, id lattice.ProviderID, link lattice.LinkName, storage bool) Grant {
 	self := Provider(l, id, link)
 	chunks := ChunkStream(l)
 	g := Grant{
 		Publish:   []string{rpcRoot + string(l) + ".*"},
-		Subscribe: []string{self, self + ".>"},
+		Subscribe: []string{self, self + ".>", BeatAll(l)},
 		Respond:   true,
 	}
 	g = g.Join(grantRead(chunks)).Join(grantObjects(ChunkBucket(l)))

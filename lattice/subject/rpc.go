@@ -28,6 +28,16 @@ func Provider(l lattice.Name, id lattice.ProviderID, link lattice.LinkName) stri
 	return rpcRoot + string(l) + "." + string(id) + "." + string(link)
 }
 
+// Host is where weft nodes send a host the invocations that they mean for it alone, of whatever actor it runs (weft).
+func Host(l lattice.Name, host lattice.HostID) string { // wasmbus.rpc.{lattice}.{N}
+	return rpcRoot + string(l) + "." + string(host)
+}
+
+// ProviderAt is where weft nodes send invocations for the process of a provider that one host runs (weft).
+func ProviderAt(l lattice.Name, id lattice.ProviderID, link lattice.LinkName, host lattice.HostID) string {
+	return Provider(l, id, link) + "." + string(host)
+}
+
 // LinkPut tells all processes of a provider of a link; it carries a link definition in msgpack.
 func LinkPut(l lattice.Name, id lattice.ProviderID, link lattice.LinkName) string {
 	return Provider(l, id, link) + ".linkdefs.put"
@@ -58,17 +68,18 @@ func ProviderMetrics(l lattice.Name, id lattice.ProviderID, link lattice.LinkNam
 	return Provider(l, id, link) + ".metrics." + string(host)
 }
 
-// RPC is a parsed subject of the invocation journey. Actor or Provider is set, never both. Verb is what follows the
-// link name: "" for invocations, "linkdefs.put", "health", ....
+// RPC is a parsed subject of the invocation journey. One of Actor, Host and Provider is set. Verb is what follows the
+// link name: "" for invocations, "linkdefs.put", "health", a host's key, ....
 type RPC struct {
 	Lattice  lattice.Name
 	Actor    lattice.ActorID
+	Host     lattice.HostID
 	Provider lattice.ProviderID
 	Link     lattice.LinkName
 	Verb     string
 }
 
-// ParseRPC is the inverse of Actor, Provider and the functions built on it. Anything else is lattice.ErrInvalid.
+// ParseRPC is the inverse of Actor, Host, Provider and the functions built on it. Anything else is lattice.ErrInvalid.
 func ParseRPC(s string) (RPC, error) {
 	bad := &lattice.Error{Code: lattice.ErrInvalid, Op: "parse subject", Entity: lattice.Printable(s)}
 	rest, ok := strings.CutPrefix(s, rpcRoot)
@@ -84,6 +95,9 @@ func ParseRPC(s string) (RPC, error) {
 		return RPC{}, bad
 	}
 	if len(t) == 2 {
+		if id, err := lattice.ParseHostID(t[1]); err == nil {
+			return RPC{Lattice: l, Host: id}, nil
+		}
 		id, err := lattice.ParseActorID(t[1])
 		if err != nil {
 			return RPC{}, bad

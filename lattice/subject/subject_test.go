@@ -24,18 +24,20 @@ func TestSubjects(t *testing.T) {
 		"wasmbus.rpc.edge." + provider + ".default.health":          Health("edge", provider, "default"),
 		"wasmbus.rpc.edge." + provider + ".default.shutdown":        Shutdown("edge", provider, "default"),
 		"wasmbus.rpc.edge." + provider + ".default.metrics." + host: ProviderMetrics("edge", provider, "default", host),
-		"wasmbus.evt.edge":                                  Event("edge"),
-		"wasmbus.evt.edge.actor_scaled":                     EventTyped("edge", "actor_scaled"),
-		"wasmbus.ctl.edge.ping.hosts":                       c.PingHosts(),
-		"wasmbus.ctl.edge.get.claims":                       c.GetClaims(),
-		"wasmbus.ctl.edge.get." + host + ".inv":             c.Inventory(host),
-		"wasmbus.ctl.edge.cmd." + host + ".scale":           c.Command(host, CmdScaleActor),
-		"wasmbus.ctl.edge.labels." + host + ".put":          c.LabelPut(host),
-		"my.ctl.edge.linkdefs.del":                          Control{"my.ctl", "edge"}.LinkDel(),
-		"wadm.api.edge.model.>":                             AppRequests("edge").Subject,
-		"LATTICEDATA_edge":                                  KVLattice("edge"),
-		"REFMAP_d2FzbWNsb3VkLmF6dXJlY3IuaW8vZWNobzowLjMuOA": KVRefKey("wasmcloud.azurecr.io/echo:0.3.8"),
-		"CLAIMS_" + actor:                                   KVClaimsKey(actor),
+		"wasmbus.rpc.edge." + host:                                  Host("edge", host),
+		"wasmbus.rpc.edge." + provider + ".default." + host:         ProviderAt("edge", provider, "default", host),
+		"wasmbus.evt.edge":                                          Event("edge"),
+		"wasmbus.evt.edge.actor_scaled":                             EventTyped("edge", "actor_scaled"),
+		"wasmbus.ctl.edge.ping.hosts":                               c.PingHosts(),
+		"wasmbus.ctl.edge.get.claims":                               c.GetClaims(),
+		"wasmbus.ctl.edge.get." + host + ".inv":                     c.Inventory(host),
+		"wasmbus.ctl.edge.cmd." + host + ".scale":                   c.Command(host, CmdScaleActor),
+		"wasmbus.ctl.edge.labels." + host + ".put":                  c.LabelPut(host),
+		"my.ctl.edge.linkdefs.del":                                  Control{"my.ctl", "edge"}.LinkDel(),
+		"wadm.api.edge.model.>":                                     AppRequests("edge").Subject,
+		"LATTICEDATA_edge":                                          KVLattice("edge"),
+		"REFMAP_d2FzbWNsb3VkLmF6dXJlY3IuaW8vZWNobzowLjMuOA":         KVRefKey("wasmcloud.azurecr.io/echo:0.3.8"),
+		"CLAIMS_" + actor:                                           KVClaimsKey(actor),
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)
@@ -46,10 +48,14 @@ func TestSubjects(t *testing.T) {
 func TestParseRPC(t *testing.T) {
 	for _, r := range []RPC{
 		{Lattice: "edge", Actor: actor},
+		{Lattice: "edge", Host: host},
 		{Lattice: "edge", Provider: provider, Link: "default"},
 		{Lattice: "edge", Provider: provider, Link: "l", Verb: "linkdefs.put"},
 	} {
 		s := Actor(r.Lattice, r.Actor)
+		if r.Host != "" {
+			s = Host(r.Lattice, r.Host)
+		}
 		if r.Provider != "" {
 			s = Provider(r.Lattice, r.Provider, r.Link)
 			if r.Verb != "" {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/weftlattice/weft/lattice"
 )
@@ -13,11 +14,69 @@ type Beat struct {
 	Sequence uint64 `json:"seq"` // counts from 1 since the host was started
 	UptimeMS uint64 `json:"uptime_ms"`
 	Draining bool   `json:"draining,omitempty"` // takes no new work
+	// Direct is how to call the host by itself; nil where that can not be done.
+	Direct *Direct `json:"direct,omitempty"`
+}
+
+// DirectVersion is the version of direct calls that this package describes: invocations for any target that the host serves,
+// on subject.Host and subject.ProviderAt, with a MAC of version 1 or a signature.
+const DirectVersion = 1
+
+// Direct says what other weft nodes must know to call a host by itself. See RATIONALE.md, "Why do nodes choose the host?".
+type Direct struct {
+	Version  int    `json:"v"`         // others than DirectVersion are to be ignored
+	Issuer   string `json:"issuer"`    // the cluster key for which MACs are to be made
+	Load     uint32 `json:"load"`      // calls in progress or waiting
+	Capacity uint32 `json:"capacity"`  // calls that can be in progress without waiting
+	Served   uint64 `json:"served"`    // revision of the set of targets that it serves; ask for the set when it changes
+	PeriodMS uint32 `json:"period_ms"` // of the beats
+}
+
+// Served is what a host serves at some revision.
+type Served struct {
+	Revision uint64   `json:"revision"`
+	Targets  []string `json:"targets"` // an actor's key, or a provider's key and link name with a slash between
+}
+
+// ServedName is how Served spells an entity.
+func ServedName(e Entity) string {
+	if e.LinkName == "" {
+		return e.PublicKey
+	}
+	return e.PublicKey + "/" + e.LinkName
+}
+
+// maxServed keeps a set within one message. What is beyond it is found by the queue groups.
+const maxServed = 8192
+
+// Encode returns the set as JSON.
+func (s Served) Encode() []byte {
+	if len(s.Targets) > maxServed {
+		s.Targets = s.Targets[:maxServed]
+	}
+	return encodeJSON(s)
+}
+
+// DecodeServed reads a set. Targets that are none are left out. Malformed bytes are lattice.ErrInvalid.
+func DecodeServed(b []byte) (revision uint64, targets []Entity, err error) {
+	var s Served
+	if err := json.Unmarshal(b, &s); err != nil || len(s.Targets) > maxServed {
+		return 0, nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "decode what a host serves", Err: err}
+	}
+	for _, t := range s.Targets {
+		key, link, _ := strings.Cut(t, "/")
+		if lattice.IsKey(key, 'M') && link == "" || lattice.IsKey(key, 'V') && link != "" {
+			targets = append(targets, Entity{PublicKey: key, LinkName: link})
+		}
+	}
+	return s.Revision, targets, nil
 }
 
 // Encode returns the beat as JSON.
-func (b Beat) Encode() []byte {
-	raw, err := json.Marshal(b)
+func (b Beat) Encode() []byte { return encodeJSON(b) }
+
+func encodeJSON(v any) []byte {
+	raw, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // unreachable: strings and numbers always marshal
 	}
@@ -29,6 +88,9 @@ func DecodeBeat(b []byte) (Beat, error) {
 	var beat Beat
 	if err := json.Unmarshal(b, &beat); err != nil || !lattice.IsKey(beat.HostID, 'N') {
 		return Beat{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "decode beat", Err: err}
+	}
+	if beat.Direct != nil && beat.Direct.Version != DirectVersion {
+		beat.Direct = nil
 	}
 	return beat, nil
 }

@@ -1,0 +1,20 @@
+package rpc
+
+import "github.com/weftlattice/weft/lattice/wire"
+
+// Knows reports whether a client would call an entity at a host by itself.
+func Knows(c *Client, e wire.Entity, host string) bool {
+	if s := c.cfg.Directory.find(e); s != nil {
+		for _, x := range *s.hosts.Load() {
+			if x.peer.host == host {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// IssuerOf is the cluster key that a client makes MACs for, of the first host that serves an entity.
+func IssuerOf(c *Client, e wire.Entity) string {
+	return (*c.cfg.Directory.find(e).hosts.Load())[0].peer.beat.Load().issuer
+}

@@ -1,0 +1,94 @@
+package rpc
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+const (
+	floor      = 200 * time.Microsecond // below this, differences between latencies say nothing
+	halfLife   = time.Second            // in which what was seen of a host's latency counts half
+	absence    = time.Second            // after nobody answered there, a host is left out for so long
+	distrust   = time.Minute            // after a refused MAC, a host's calls are signed for so long
+	lateFactor = 2                      // a call that was turned away counts as one that took so many times as long
+)
+
+// peer is a weft host as its beats show it.
+type peer struct {
+	host   string
+	seen   atomic.Int64         // when its last beat came
+	beat   atomic.Pointer[beat] // what that said
+	signed atomic.Int64         // until when calls to it are signed
+	warned sync.Once            // of that
+
+	revision uint64                // of serves; guarded by Directory.mu
+	asked    bool                  // a question is under way; guarded by Directory.mu
+	serves   map[target]*candidate // guarded by Directory.mu
+}
+
+type beat struct {
+	issuer   string
+	load     float64 // calls in progress for each that can be
+	stale    int64   // nanoseconds after which the host counts as gone
+	draining bool
+}
+
+func (p *peer) hear(b wire.Beat, now time.Duration) {
+	period := defaultBeat
+	if ms := b.Direct.PeriodMS; ms > 0 && ms < uint32(time.Hour/time.Millisecond) {
+		period = time.Duration(ms) * time.Millisecond
+	}
+	p.beat.Store(&beat{issuer: b.Direct.Issuer, load: float64(b.Direct.Load) / float64(max(1, b.Direct.Capacity)),
+		stale: int64(missedBeats * period), draining: b.Draining})
+	p.seen.Store(int64(now))
+}
+
+// candidate is a host that serves a target, as the calls to it show it.
+type candidate struct {
+	peer    *peer
+	subject string
+	flight  atomic.Int64 // our calls under way
+	latency atomic.Int64 // moving average in nanoseconds
+	at      atomic.Int64 // when it was last reckoned
+	out     atomic.Int64 // until when it is left out
+}
+
+// up reports whether a call may go there.
+func (c *candidate) up(now time.Duration) bool {
+	b := c.peer.beat.Load()
+	return int64(now)-c.peer.seen.Load() < b.stale && !b.draining && c.out.Load() <= int64(now)
+}
+
+// expect is the latency that was seen, less the longer ago that was, so that a host that was slow is tried again.
+func (c *candidate) expect(now time.Duration) time.Duration {
+	age := max(0, int64(now)-c.at.Load())
+	return time.Duration(c.latency.Load() >> min(62, age/int64(halfLife)))
+}
+
+// cost grows with the time that the host takes to answer, with our calls that it has not answered yet, and with its load.
+func (c *candidate) cost(now time.Duration) float64 {
+	return float64(max(floor, c.expect(now))) * float64(1+c.flight.Load()) * (1 + c.peer.beat.Load().load)
+}
+
+// took notes how long a call took. What is slower than before counts more than what is quicker. Writers may overtake each
+// other; it is an estimate.
+func (c *candidate) took(d, now time.Duration) {
+	before := c.expect(now)
+	weight := time.Duration(8)
+	if d > before {
+		weight = 2
+	}
+	c.latency.Store(int64(before + (d-before)/weight))
+	c.at.Store(int64(now))
+}
+
+// turnedAway notes that the host had no room for a call.
+func (c *candidate) turnedAway(now time.Duration) {
+	c.took(lateFactor*max(floor, c.expect(now))+time.Millisecond, now)
+}
+
+// absent notes that nobody answered at the host.
+func (c *candidate) absent(now time.Duration) { c.out.Store(int64(now + absence)) }
