@@ -247,61 +247,64 @@ func TestNoCallIsLostWhenNodesGo(t *testing.T) {
 	wg.Wait()
 }
 
-func TestBusyNodeSendsCallsElsewhere(t *testing.T) {
+// busy is nodes with one that can serve one call, and does, for somebody else, until free is called.
+func busy(t *testing.T) (s *nodes, full *station, free func()) {
 	release := make(chan struct{})
-	var once sync.Once
-	free := func() { once.Do(func() { close(release) }) }
-	defer free()
-	block := func(n *station) rpc.Handler {
-		return func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
-			if string(inv.Msg) == "wait" {
-				<-release
-			}
+	s = newNodes(t, 0, nil)
+	full = s.node(s.env.Cluster, 1, func(n *station) rpc.Handler {
+		return func(context.Context, *wire.Invocation) ([]byte, error) {
+			<-release
 			return []byte(n.id), nil
 		}
-	}
-	s := newNodes(t, 0, block)
-	full := s.node(s.env.Cluster, 1, block)
+	})
 	s.known(full)
+	plain := rpc.NewClient(s.nc, rpc.ClientConfig{Lattice: s.env.Lattice, HostID: string(s.env.HostID(t)), Cluster: s.env.Cluster, Timeout: patience})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if _, err := s.call(context.Background(), "wait"); err != nil {
+		if _, err := plain.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(s.env.ActorID(t)), Target: wire.ActorEntity(s.actor), Operation: "Test.Do"}); err != nil {
 			t.Error(err)
 		}
 	})
+	free = sync.OnceFunc(func() { close(release); wg.Wait() })
+	t.Cleanup(free)
 	latticetest.Eventually(t, patience, func() error {
 		if full.sub.Active() != 1 {
 			return errors.New("not busy yet")
 		}
 		return nil
 	})
+	return s, full, free
+}
+
+func TestOnlyNodeIsBusy(t *testing.T) {
+	s, _, _ := busy(t)
 	if _, err := s.call(context.Background(), "x"); !errors.Is(err, lattice.ErrBusy) {
-		t.Errorf("the only node is busy: %v", err)
+		t.Error(err)
 	}
-	if p := s.sent(); len(p) != 2 || p[1].Again {
-		t.Errorf("with nowhere else to go, calls went %+v", p)
+	if p := s.sent(); len(p) != 1 {
+		t.Errorf("with nowhere else to go, the call went %+v", p)
 	}
+}
+
+func TestBusyNodeSendsCallsElsewhere(t *testing.T) {
+	s, full, free := busy(t)
 	other := s.node(s.env.Cluster, 100, who)
 	s.known(other)
-	for range 50 {
+	latticetest.Eventually(t, patience, func() error { // the busy one is drawn by chance
 		if got := s.mustCall(); got != string(other.id) {
 			t.Fatalf("answered by %s", got)
 		}
-	}
-	again := 0
-	for _, p := range s.sent() {
-		if p.Again {
-			again++
+		for _, p := range s.sent() {
+			if p.Again {
+				return nil
+			}
 		}
-	}
-	if again == 0 {
-		t.Error("no call was turned away by the busy node, so nothing was tested")
-	}
+		return errors.New("no call was turned away")
+	})
+	free()
 	if got := full.served.Load(); got != 1 {
 		t.Errorf("the busy node served %d calls", got)
 	}
-	free()
-	wg.Wait()
 }
 
 func TestCallThatHasBegunIsNotMadeAgain(t *testing.T) {
