@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -41,6 +42,7 @@ type route struct {
 	signed  bool       // not with a MAC, since that was refused
 	again   bool       // it has been elsewhere
 	unbegun bool       // the last attempt did nothing for the call
+	who     string     // the weft host that answered by the queue group
 }
 
 // route decides where a call goes first.
@@ -158,9 +160,15 @@ func (c *Client) judge(r *route, start time.Duration, err error) (again bool) {
 func (c *Client) elsewhere(r *route) bool {
 	d := c.cfg.Directory
 	now := d.now()
-	from := r.to
+	from, not := r.to, r.to
+	if from == nil {
+		all := *r.served.hosts.Load()
+		if i := slices.IndexFunc(all, func(c *candidate) bool { return c.peer.host == r.who }); i >= 0 {
+			not = all[i]
+		}
+	}
 	r.again = true
-	r.to = d.pick(r.served, from, now)
+	r.to = d.pick(r.served, not, now)
 	switch {
 	case r.to != nil:
 		return true
@@ -173,7 +181,12 @@ func (c *Client) elsewhere(r *route) bool {
 
 // noteWho learns from an answer that came by the queue group whether it was weft's.
 func (d *Directory) noteWho(r *route, h nats.Header) {
-	if r.served != nil && r.to == nil && len(h[headerHost]) == 0 {
+	if r.served == nil || r.to != nil {
+		return
+	}
+	if v := h[headerHost]; len(v) > 0 {
+		r.who = v[0]
+	} else {
 		r.served.foreign.Store(int64(d.now() + foreignStays))
 	}
 }
