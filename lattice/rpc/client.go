@@ -231,7 +231,7 @@ func (a *Answer) Close() error {
 // bound gives ctx a deadline.
 func (c *Client) bound(ctx context.Context, call *Call) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
-		return context.WithCancel(ctx)
+		return ctx, func() {}
 	}
 	timeout := c.cfg.Timeout
 	if call.Timeout > 0 {

@@ -363,6 +363,7 @@ func BenchmarkCall(b *testing.B) {
 			}
 		}
 	})
+	b.Run("sealed", func(b *testing.B) { benchSealed(b, env, actor) })
 	if _, err := nc.Subscribe("bare", func(m *nats.Msg) { _ = m.Respond(m.Data) }); err != nil {
 		b.Fatal(err)
 	}
@@ -375,4 +376,55 @@ func BenchmarkCall(b *testing.B) {
 			}
 		}
 	})
+}
+
+// benchSealed calls an actor at one host by itself, with MACs.
+func benchSealed(b *testing.B, env *latticetest.Env, actor lattice.ActorID) {
+	verifier := signing.NewVerifier(env.Cluster.Public())
+	agreement, err := signing.NewAgreement(env.Cluster, verifier)
+	if err != nil {
+		b.Fatal(err)
+	}
+	id, nc := env.HostID(b), env.Conn(b)
+	server := rpc.NewServer(nc, rpc.ServerConfig{Lattice: env.Lattice, Verifier: verifier, Logger: env.Logger, HostID: string(id), Agreement: agreement})
+	defer server.Close(context.Background())
+	s := subject.Actor(env.Lattice, actor)
+	if _, err := server.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: s, Queue: s, Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) { return inv.Msg, nil }}); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := server.ServeDirect(subject.Host(env.Lattice, id), func() []byte { return wire.Served{Revision: 1, Targets: []string{string(actor)}}.Encode() }); err != nil {
+		b.Fatal(err)
+	}
+	caller := env.Conn(b)
+	directory := rpc.NewDirectory(caller, env.Lattice, env.Logger)
+	defer directory.Close()
+	sealed := 0
+	client := rpc.NewClient(caller, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(env.HostID(b)), Cluster: env.Cluster, Directory: directory, Agreement: agreement,
+		Logger: env.Logger, Sent: func(p rpc.Path) {
+			if p.MAC {
+				sealed++
+			}
+		}})
+	directory.Wake()
+	latticetest.Eventually(b, 10*time.Second, func() error {
+		beat := wire.Beat{HostID: string(id), Sequence: 1, Direct: &wire.Direct{Version: 1, Issuer: agreement.Issuer(), Capacity: 1, Served: 1, PeriodMS: 1200_000}}
+		if err := nc.Publish(subject.Beat(env.Lattice, id), beat.Encode()); err != nil {
+			return err
+		}
+		if !rpc.Knows(client, wire.ActorEntity(actor), string(id)) {
+			return errors.New("not known yet")
+		}
+		return nil
+	})
+	b.ReportAllocs()
+	calls := 0
+	for b.Loop() {
+		calls++
+		if _, err := client.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(actor), Target: wire.ActorEntity(actor), Operation: "T.Echo", Payload: []byte("hello")}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if sealed < calls*9/10-1 {
+		b.Fatalf("%d of %d calls went with a MAC", sealed, calls)
+	}
 }

@@ -2,10 +2,9 @@ package wire
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"hash"
 	"slices"
-	"strings"
+	"sync"
 
 	"github.com/vmihailenco/msgpack/v5"
 )
@@ -107,10 +106,15 @@ func (i *Invocation) Hash() string { return Hash(i.OriginURL(), i.TargetURL(), i
 
 // Hash is what Invocation.Hash computes, for callers that have the URLs at hand.
 func Hash(originURL, targetURL, operation string, msg []byte) string {
-	h := NewHasher(originURL, targetURL, operation)
+	h := hashers.Get().(Hasher)
+	defer hashers.Put(h)
+	h.Reset()
+	h.names(originURL, targetURL, operation)
 	h.Write(msg)
 	return h.Text()
 }
+
+var hashers = sync.Pool{New: func() any { return Hasher{sha256.New()} }}
 
 // Hasher computes an invocation's hash while the argument is written to it.
 type Hasher struct{ hash.Hash }
@@ -118,14 +122,25 @@ type Hasher struct{ hash.Hash }
 // NewHasher returns a hasher that wants the argument next.
 func NewHasher(originURL, targetURL, operation string) Hasher {
 	h := Hasher{sha256.New()}
-	h.Write([]byte(originURL))
-	h.Write([]byte(targetURL))
-	h.Write([]byte(operation))
+	h.names(originURL, targetURL, operation)
 	return h
 }
 
+func (h Hasher) names(originURL, targetURL, operation string) {
+	var buf [512]byte
+	h.Write(append(append(append(buf[:0], originURL...), targetURL...), operation...))
+}
+
 // Text is the hash of what has been written so far.
-func (h Hasher) Text() string { return strings.ToUpper(hex.EncodeToString(h.Sum(nil))) }
+func (h Hasher) Text() string {
+	const digits = "0123456789ABCDEF"
+	var sum [sha256.Size]byte
+	var text [2 * sha256.Size]byte
+	for i, b := range h.Sum(sum[:0]) {
+		text[2*i], text[2*i+1] = digits[b>>4], digits[b&15]
+	}
+	return string(text[:])
+}
 
 // Response answers an invocation.
 type Response struct {
