@@ -80,8 +80,9 @@ func eachField(d *msgpack.Decoder, field func(key string) (known bool, err error
 	if err != nil {
 		return err
 	}
+	var buf [32]byte // holds the name of any field that is known
 	for range n {
-		key, err := d.DecodeString()
+		key, err := fieldName(d, buf[:])
 		if err != nil {
 			return err
 		}
@@ -94,6 +95,34 @@ func eachField(d *msgpack.Decoder, field func(key string) (known bool, err error
 		}
 	}
 	return nil
+}
+
+// fieldNames are those of invocations and responses, which are on the hot path: they are not made anew for each message.
+var fieldNames = func() map[string]string {
+	m := map[string]string{}
+	for _, name := range [...]string{"origin", "target", "operation", "msg", "id", "encoded_claims", "host_id", "content_length", "traceContext",
+		"public_key", "link_name", "contract_id", "invocation_id", "error", "traceparent", "tracestate"} {
+		m[name] = name
+	}
+	return m
+}()
+
+// fieldName reads a key of a map, as Decoder.DecodeString does.
+func fieldName(d *msgpack.Decoder, buf []byte) (string, error) {
+	n, err := d.DecodeBytesLen()
+	if err != nil || n <= 0 { // nil counts as empty
+		return "", err
+	}
+	if n > len(buf) { // decode has seen that there is as much
+		buf = make([]byte, n)
+	}
+	if err := d.ReadFull(buf[:n]); err != nil {
+		return "", err
+	}
+	if name, ok := fieldNames[string(buf[:n])]; ok {
+		return name, nil
+	}
+	return string(buf[:n]), nil
 }
 
 // skip passes over one value. The library's own Skip has no depth limit.
