@@ -12,7 +12,7 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Providers on wasmbus-rpc 0.15 start, get their link, serve an actor, report errors, call
+// Providers on wasmbus-rpc 0.15 and on wasmcloud-provider-sdk 0.2 start, get their link, serve an actor, report errors, call
 // the actor back, and end when they are asked.
 func TestRustProviders(t *testing.T) {
 	r := newRig(t)
@@ -22,6 +22,7 @@ func TestRustProviders(t *testing.T) {
 
 	for _, p := range []struct{ folder, binary, contract, service string }{
 		{"provider", "weft-foreign-provider", "acme:rust", "Rust"},
+		{"provider-sdk", "weft-foreign-provider-sdk", "acme:sdk", "Sdk"},
 	} {
 		t.Run(p.folder, func(t *testing.T) {
 			r := r.in(t)
