@@ -9,7 +9,7 @@ LDFLAGS  := -s -w -X main.release=$(VERSION)
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build actors demo test unit e2e deps fixtures fixtures-check vuln attack foreign lint fuzz bench clean
+.PHONY: help build actors demo test unit e2e deps fixtures fixtures-check vuln attack foreign lint fuzz bench bench-scale cross clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,6 +57,10 @@ lint: ## format, vet, static analysis, tidy modules
 	$(GO) mod tidy -diff
 	$(GO) run $(STATICCHECK) ./...
 
+cross: ## whether it builds for other systems
+	GOOS=windows $(GO) build ./...
+	GOOS=darwin GOARCH=arm64 $(GO) build ./...
+
 FIXTURES := host/internal/wasm/testdata/tinygo
 
 fixtures: ## rebuild the TinyGo modules of the tests; needs tinygo (actor-sdk/tinygo/README.md)
@@ -82,6 +86,9 @@ fuzz: ## each fuzz target for FUZZTIME (default 30s)
 
 bench: build actors ## the figures of docs/benchmarks.md
 	$(GO) run ./e2e/bench
+
+bench-scale: build actors ## providers inside the host, and one host among 1,000 others
+	$(GO) run ./e2e/bench -scale -window 3s
 
 clean: ## remove what was built
 	rm -rf $(BIN)

@@ -3,7 +3,6 @@ package host
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
@@ -31,15 +30,20 @@ func (p *provider) relink(ctx context.Context, reconnected bool) {
 		}
 		return
 	}
+	has, wanted := map[string]bool{}, map[string]bool{}
+	for _, s := range have {
+		has[s.ActorID] = true
+	}
 	for _, def := range want {
-		if !slices.ContainsFunc(have, func(s wire.LinkState) bool { return s.ActorID == def.ActorID }) {
+		wanted[def.ActorID] = true
+		if !has[def.ActorID] {
 			h.log.Info("provider lacks a link, sending it again", lattice.LogProvider, p.name, lattice.LogActor, def.ActorID)
 			h.tellProvider(def, subject.LinkPut)
 		}
 	}
 	extra := map[string]bool{}
 	for _, s := range have {
-		if slices.ContainsFunc(want, func(def wire.LinkDefinition) bool { return def.ActorID == s.ActorID }) {
+		if wanted[s.ActorID] {
 			continue
 		}
 		extra[s.ActorID] = true

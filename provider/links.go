@@ -69,6 +69,8 @@ type table struct {
 
 	mu     sync.RWMutex
 	grants map[lattice.ActorID]*grant // guarded by mu
+
+	failed map[lattice.ActorID]bool // those of grants that may be tried again; used by the events' goroutine only
 }
 
 // acquire finds the link of an actor, waits until it is settled, and counts a call until release.
@@ -192,10 +194,15 @@ func (t *table) settle(ctx context.Context, before, next *grant) {
 	}
 	log := t.log.With(lattice.LogActor, next.link.Actor, lattice.LogContract, next.link.Contract)
 	if err == nil {
+		delete(t.failed, next.link.Actor)
 		log.Info("link active")
 	} else {
 		next.err = err
 		next.tries++
+		if t.failed == nil {
+			t.failed = map[lattice.ActorID]bool{}
+		}
+		t.failed[next.link.Actor] = true
 		if errors.Is(err, lattice.ErrUnavailable) {
 			pause := min(minRetry<<min(next.tries-1, 10), maxRetry)
 			next.retry = time.Now().Add(time.Duration(float64(pause) * (0.8 + 0.4*rand.Float64())))
@@ -229,6 +236,7 @@ func (t *table) del(ctx context.Context, def wire.LinkDefinition) {
 	t.mu.Lock()
 	delete(t.grants, g.link.Actor)
 	t.mu.Unlock()
+	delete(t.failed, g.link.Actor)
 	if g.failed() {
 		t.log.Info("failed link deleted", lattice.LogActor, g.link.Actor)
 		return
@@ -261,7 +269,7 @@ func (t *table) remove(ctx context.Context, g *grant) error {
 
 // retryConflicts tries the links again that stood against another one.
 func (t *table) retryConflicts(ctx context.Context) {
-	for _, actor := range t.actors() {
+	for _, actor := range t.failures() {
 		if g := t.grants[actor]; g.failed() && errors.Is(g.err, lattice.ErrConflict) {
 			t.again(ctx, g)
 		}
@@ -270,7 +278,7 @@ func (t *table) retryConflicts(ctx context.Context) {
 
 // retry tries the failed links that are due, and returns the time of the next one, zero when there is none.
 func (t *table) retry(ctx context.Context, now time.Time) (next time.Time) {
-	for _, actor := range t.actors() {
+	for _, actor := range t.failures() {
 		g := t.grants[actor]
 		if g.failed() && !g.retry.IsZero() && !g.retry.After(now) {
 			t.again(ctx, g)
@@ -283,9 +291,10 @@ func (t *table) retry(ctx context.Context, now time.Time) (next time.Time) {
 	return next
 }
 
-func (t *table) actors() []lattice.ActorID {
-	list := make([]lattice.ActorID, 0, len(t.grants))
-	for actor := range t.grants {
+// failures lists those whose links have failed; all others need no second look.
+func (t *table) failures() []lattice.ActorID {
+	list := make([]lattice.ActorID, 0, len(t.failed))
+	for actor := range t.failed {
 		list = append(list, actor)
 	}
 	slices.Sort(list)

@@ -17,7 +17,7 @@ type options struct {
 	weft, actors, out string
 	rounds, conns     int
 	window            time.Duration
-	instances         bool
+	instances, scale  bool
 }
 
 // figures are what one run found.
@@ -91,6 +91,14 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 		f.rows(func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
+		return nil
+	}
+	if o.scale {
+		g, err := measureGrowth(ctx, c, o, dir, url, nc, host.cmd.Process.Pid)
+		if err != nil {
+			return fmt.Errorf("%w\n%s", err, host.log.String())
+		}
+		g.rows(func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
 		return nil
 	}
 	addr, err := f.startEcho(ctx, c, o)

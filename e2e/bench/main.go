@@ -29,6 +29,7 @@ func main() {
 	flag.DurationVar(&o.window, "window", 5*time.Second, "how long each measurement takes")
 	flag.IntVar(&o.conns, "conns", 32, "connections and requests in flight")
 	flag.BoolVar(&o.instances, "instances", false, "only the figures about instances, to standard output")
+	flag.BoolVar(&o.scale, "scale", false, "only the figures about inline providers and about many hosts, actors and links, to standard output")
 	role := flag.String("role", "", "internal: the other process of a comparison")
 	url := flag.String("nats", "", "internal: where that process finds NATS")
 	flag.Parse()

@@ -26,7 +26,7 @@ func start(env []string, path string, args ...string) (*child, error) {
 	c := &child{cmd: exec.Command(path, args...)}
 	c.cmd.Env = append(os.Environ(), env...)
 	c.cmd.Stdout, c.cmd.Stderr = &c.log, &c.log
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.cmd.SysProcAttr = ownGroup()
 	in, err := c.cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -38,13 +38,13 @@ func start(env []string, path string, args ...string) (*child, error) {
 // stop ends the process and waits for it.
 func (c *child) stop() {
 	_ = c.stdin.Close()
-	_ = c.cmd.Process.Signal(syscall.SIGTERM)
+	_ = c.cmd.Process.Signal(syscall.SIGTERM) // which Windows does not know; the end of standard input does
 	done := make(chan struct{})
 	go func() { _ = c.cmd.Wait(); close(done) }()
 	select {
 	case <-done:
 	case <-time.After(20 * time.Second):
-		_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
+		killGroup(c.cmd.Process)
 		<-done
 	}
 }

@@ -80,33 +80,44 @@ func (r *route) drain(ctx context.Context) error {
 
 // table finds the route of a request. It is never changed once made.
 type table struct {
-	exact    map[string][]*route // by host
-	wildcard []suffix            // longest first
-	any      []*route
+	list     []*route
+	exact    map[string]*paths // by host
+	wildcard []suffix          // longest first
+	any      *paths
 }
 
 type suffix struct {
-	host   string // ".example.org"
-	routes []*route
+	host string // ".example.org"
+	*paths
 }
 
-// newTable sorts the routes of one listener: the longest path first within a host.
+// paths are the routes of one host. What finding one costs depends on the request's path, not on how many there are.
+type paths struct {
+	routes  map[string]*route // by path
+	longest int               // of the paths
+}
+
+// newTable arranges the routes of one listener. Of two with the same host and path the first one counts.
 func newTable(routes []*route) *table {
-	routes = slices.Clone(routes)
-	slices.SortStableFunc(routes, func(a, b *route) int { return len(b.path) - len(a.path) })
-	t := &table{exact: map[string][]*route{}}
-	wild := map[string][]*route{}
+	t := &table{list: slices.Clone(routes), exact: map[string]*paths{}, any: &paths{}}
+	wild := map[string]*paths{}
+	at := func(m map[string]*paths, host string) *paths {
+		if m[host] == nil {
+			m[host] = &paths{}
+		}
+		return m[host]
+	}
 	for _, r := range routes {
 		if end, ok := strings.CutPrefix(r.host, "*"); ok {
-			wild[end] = append(wild[end], r)
+			at(wild, end).add(r)
 		} else if r.host != "" {
-			t.exact[r.host] = append(t.exact[r.host], r)
+			at(t.exact, r.host).add(r)
 		} else {
-			t.any = append(t.any, r)
+			t.any.add(r)
 		}
 	}
-	for end, routes := range wild {
-		t.wildcard = append(t.wildcard, suffix{end, routes})
+	for end, p := range wild {
+		t.wildcard = append(t.wildcard, suffix{end, p})
 	}
 	slices.SortFunc(t.wildcard, func(a, b suffix) int {
 		if n := len(b.host) - len(a.host); n != 0 {
@@ -117,51 +128,52 @@ func newTable(routes []*route) *table {
 	return t
 }
 
-// all lists the routes.
-func (t *table) all() []*route {
-	list := slices.Clone(t.any)
-	for _, routes := range t.exact {
-		list = append(list, routes...)
-	}
-	for _, s := range t.wildcard {
-		list = append(list, s.routes...)
-	}
-	return list
-}
+// all lists the routes; the list is the caller's.
+func (t *table) all() []*route { return slices.Clone(t.list) }
 
 // find returns the route of the most specific host that has a path for the request, nil when there is none.
 func (t *table) find(host, path string) *route {
 	if len(t.exact) > 0 || len(t.wildcard) > 0 {
 		host = normalHost(host)
-		if r := longest(t.exact[host], path); r != nil {
+		if r := t.exact[host].find(path); r != nil {
 			return r
 		}
 		for _, s := range t.wildcard {
 			if len(host) > len(s.host) && strings.HasSuffix(host, s.host) {
-				if r := longest(s.routes, path); r != nil {
+				if r := s.find(path); r != nil {
 					return r
 				}
 			}
 		}
 	}
-	return longest(t.any, path)
+	return t.any.find(path)
 }
 
-func longest(routes []*route, path string) *route {
-	for _, r := range routes {
-		if under(path, r.path) {
+func (p *paths) add(r *route) {
+	if p.routes == nil {
+		p.routes = map[string]*route{}
+	}
+	if p.routes[r.path] == nil {
+		p.routes[r.path] = r
+		p.longest = max(p.longest, len(r.path))
+	}
+}
+
+// find returns the route with the longest prefix of a path by whole segments; nil when there is none.
+func (p *paths) find(path string) *route {
+	if p == nil || len(p.routes) == 0 {
+		return nil
+	}
+	end := len(path)
+	if end > p.longest {
+		end = strings.LastIndexByte(path[:p.longest+1], '/')
+	}
+	for ; end > 0; end = strings.LastIndexByte(path[:end], '/') {
+		if r := p.routes[path[:end]]; r != nil {
 			return r
 		}
 	}
-	return nil
-}
-
-// under reports whether a path is the prefix or below it.
-func under(path, prefix string) bool {
-	if prefix == "/" {
-		return true
-	}
-	return strings.HasPrefix(path, prefix) && (len(path) == len(prefix) || path[len(prefix)] == '/')
+	return p.routes["/"]
 }
 
 // normalHost is the Host header in lower case, without port and final dot.
