@@ -43,7 +43,9 @@ func TestSealedKey(t *testing.T) {
 	}
 	other := goldenKey(t, KindAccount).Public()
 	flipped := []byte(fields[4])
-	flipped[50] ^= 1
+	if flipped[50]++; flipped[50] > 'Z' || flipped[50] < 'B' {
+		flipped[50] = 'A' // another letter that base64 has, whatever stood there
+	}
 	for name, c := range map[string]struct {
 		text, ask string
 		code      lattice.Code

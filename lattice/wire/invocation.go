@@ -106,7 +106,7 @@ func (i *Invocation) Hash() string { return Hash(i.OriginURL(), i.TargetURL(), i
 
 // Hash is what Invocation.Hash computes, for callers that have the URLs at hand.
 func Hash(originURL, targetURL, operation string, msg []byte) string {
-	h := hashers.Get().(Hasher)
+	h := hashers.Get().(*Hasher)
 	defer hashers.Put(h)
 	h.Reset()
 	h.names(originURL, targetURL, operation)
@@ -114,7 +114,7 @@ func Hash(originURL, targetURL, operation string, msg []byte) string {
 	return h.Text()
 }
 
-var hashers = sync.Pool{New: func() any { return Hasher{sha256.New()} }}
+var hashers = sync.Pool{New: func() any { return &Hasher{sha256.New()} }}
 
 // Hasher computes an invocation's hash while the argument is written to it.
 type Hasher struct{ hash.Hash }
