@@ -17,7 +17,6 @@ var deeds = map[string]func() ([]byte, error){
 	"loop":    loop,
 	"bomb":    bomb,
 	"recurse": func() ([]byte, error) { return []byte{byte(recurse(0))}, nil },
-	"huge":    func() ([]byte, error) { return make([]byte, 17<<20), nil },
 	"panic":   func() ([]byte, error) { panic("on purpose") },
 	"pointer": func() ([]byte, error) { respond(0xffff0000, 1<<20); return nil, nil },
 }
