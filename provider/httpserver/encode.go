@@ -10,6 +10,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice/msgpack"
 	"github.com/weftlattice/weft/lattice/trace"
+	"github.com/weftlattice/weft/provider/httpserver/internal/http1"
 )
 
 // encoder writes requests as contract.Request.Encode does, byte for byte, without the struct in between: each request would
@@ -20,12 +21,8 @@ type encoder struct {
 	fields []field
 }
 
-// field is a header that goes to the actor.
-type field struct {
-	name   string // lower case
-	values []string
-	one    [1]string // of those that are made here
-}
+// field is a header that goes to the actor: its name in lower case and one of its values.
+type field struct{ name, value string }
 
 var encoders = sync.Pool{New: func() any { return new(encoder) }}
 
@@ -47,77 +44,75 @@ func (e *encoder) free() {
 	}
 }
 
-// head writes a request up to its body, which is to follow and has so many bytes.
-func (e *encoder) head(r *http.Request, tc trace.Context, body int) {
-	e.Map(5)
-	e.Str("method")
-	e.Str(strings.ToUpper(r.Method))
-	e.Str("path")
-	e.Str(r.URL.EscapedPath())
-	e.Str("queryString")
-	e.Str(strings.ToValidUTF8(r.URL.RawQuery, "?"))
-	e.Str("header")
-	e.header(r, tc)
-	e.Str("body")
-	e.BinLen(body)
-}
-
-// header writes the header as actors see it: names in lower case, values of printable ASCII only, the host and the trace
-// among them, ordered by name.
-func (e *encoder) header(r *http.Request, tc trace.Context) {
+// net writes a request that net/http has read, up to its body, which is to follow and has so many bytes.
+func (e *encoder) net(r *http.Request, tc trace.Context, body int) {
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
 		lower, ok := lowerNames[name]
 		if !ok {
 			lower = strings.ToLower(name)
 		}
-		switch {
-		case hopByHop[lower] || lower == "host" || lower == "traceparent" || lower == "tracestate":
-			continue
-		case len(connection) > 0 && httpguts.HeaderValuesContainsToken(connection, lower):
+		if len(connection) > 0 && httpguts.HeaderValuesContainsToken(connection, lower) {
 			continue
 		}
-		if values = printableOnly(values); len(values) > 0 {
-			e.fields = append(e.fields, field{name: lower, values: values})
+		for _, v := range values {
+			e.add(lower, v)
 		}
 	}
-	e.add("host", strings.ToValidUTF8(r.Host, "?"))
-	e.add("traceparent", tc.Traceparent())
-	if tc.State != "" {
-		e.add("tracestate", tc.State)
-	}
-	slices.SortFunc(e.fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
-	e.Map(len(e.fields))
-	for i := range e.fields {
-		f := &e.fields[i]
-		e.Str(f.name)
-		if f.values == nil {
-			e.Strs(f.one[:])
-		} else {
-			e.Strs(f.values)
-		}
-	}
+	e.head(strings.ToUpper(r.Method), r.URL.EscapedPath(), r.URL.RawQuery, r.Host, tc)
+	e.BinLen(body)
 }
 
+// plain writes a plain request.
+func (e *encoder) plain(r *http1.Request, tc trace.Context) {
+	for i := range r.Header {
+		e.add(r.Header[i].Name, r.Header[i].Value)
+	}
+	e.head(r.Method, r.Path, r.Query, r.Host, tc)
+	e.Bin(r.Body)
+}
+
+// add notes a header, unless it is one of the connection, of those that head adds, or not of printable ASCII only.
 func (e *encoder) add(name, value string) {
-	e.fields = append(e.fields, field{name: name, one: [1]string{value}})
+	if !hopByHop[name] && name != "host" && name != "traceparent" && name != "tracestate" && printable(value) {
+		e.fields = append(e.fields, field{name, value})
+	}
 }
 
-// printableOnly returns the values that are printable; the list itself when all are.
-func printableOnly(values []string) []string {
-	for i, v := range values {
-		if printable(v) {
-			continue
-		}
-		kept := append([]string(nil), values[:i]...)
-		for _, v := range values[i:] {
-			if printable(v) {
-				kept = append(kept, v)
-			}
-		}
-		return kept
+// head writes a request up to its body, with the host and the trace among the headers, which are ordered by name.
+func (e *encoder) head(method, path, query, host string, tc trace.Context) {
+	e.Map(5)
+	e.Str("method")
+	e.Str(method)
+	e.Str("path")
+	e.Str(path)
+	e.Str("queryString")
+	e.Str(strings.ToValidUTF8(query, "?"))
+	e.fields = append(e.fields, field{"host", strings.ToValidUTF8(host, "?")}, field{"traceparent", tc.Traceparent()})
+	if tc.State != "" {
+		e.fields = append(e.fields, field{"tracestate", tc.State})
 	}
-	return values
+	slices.SortStableFunc(e.fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
+	names := 0
+	for i := range e.fields {
+		if i == 0 || e.fields[i].name != e.fields[i-1].name {
+			names++
+		}
+	}
+	e.Str("header")
+	e.Map(names)
+	for i := 0; i < len(e.fields); {
+		end := i + 1
+		for end < len(e.fields) && e.fields[end].name == e.fields[i].name {
+			end++
+		}
+		e.Str(e.fields[i].name)
+		e.Array(end - i)
+		for ; i < end; i++ {
+			e.Str(e.fields[i].value)
+		}
+	}
+	e.Str("body")
 }
 
 func printable(s string) bool {

@@ -42,7 +42,7 @@ func TestEncoderWritesWhatTheContractWrites(t *testing.T) {
 			row.change(r)
 			e := newEncoder()
 			defer e.free()
-			e.head(r, tc, len(body))
+			e.net(r, tc, len(body))
 			copy(e.Room(len(body)), body)
 			got, err := contract.DecodeRequest(e.Bytes())
 			if err != nil {

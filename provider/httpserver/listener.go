@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/callctx"
+	"github.com/weftlattice/weft/provider/httpserver/internal/http1"
 )
 
 // headerTimeout bounds the header of a request, so that nobody holds a connection by sending it slowly.
@@ -24,9 +26,30 @@ type listener struct {
 	address  string
 	settings listenSettings
 	table    atomic.Pointer[table]
-	server   *http.Server
+	server   server
 	done     chan struct{} // closed when serving has ended
 	err      error         // why, when unexpected; written before done is closed
+}
+
+// server is what serves a listener: http1.Server in front of net/http, or that alone.
+type server interface {
+	Serve() error // until Shutdown or Close, and returns nil then
+	Shutdown(context.Context) error
+	Close() error
+}
+
+// netServer is net/http alone.
+type netServer struct {
+	*http.Server
+	listener net.Listener
+}
+
+func (s netServer) Serve() error {
+	err := s.Server.Serve(s.listener)
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
 }
 
 // openListener listens and serves, at first without routes.
@@ -41,23 +64,28 @@ func openListener(ctx context.Context, s settings, h *handler, log *slog.Logger)
 	}
 	l := &listener{address: s.address, settings: s.listen, done: make(chan struct{})}
 	l.table.Store(newTable(nil))
-	l.server = &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.serve(w, r, &l.table) }),
+	all := &http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.serveNet(w, r, &l.table) }),
 		ReadHeaderTimeout: min(headerTimeout, s.listen.read), ReadTimeout: s.listen.read, WriteTimeout: s.listen.write,
 		IdleTimeout: s.listen.idle, MaxHeaderBytes: s.listen.maxHeader, TLSConfig: tc,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	l.server.Protocols = new(http.Protocols)
-	l.server.Protocols.SetHTTP1(true)
-	l.server.Protocols.SetHTTP2(true)
-	l.server.Protocols.SetUnencryptedHTTP2(true) // for clients that know of it beforehand
+	all.Protocols = new(http.Protocols)
+	all.Protocols.SetHTTP1(true)
+	all.Protocols.SetHTTP2(true)
+	all.Protocols.SetUnencryptedHTTP2(true) // for clients that know of it beforehand
 	if tc != nil {
 		tc.NextProtos = []string{"h2", "http/1.1"}
-		ln = tls.NewListener(ln, tc)
+		l.server = netServer{all, tls.NewListener(ln, tc)}
+	} else {
+		l.server = http1.New(ln, http1.Config{
+			Handler: func(ctx *callctx.Context, r *http1.Request, w *http1.Response) { h.servePlain(ctx, r, w, &l.table) },
+			Rest:    all, Log: log, MaxHeaderBytes: all.MaxHeaderBytes, HeaderTimeout: all.ReadHeaderTimeout, IdleTimeout: all.IdleTimeout, WriteTimeout: all.WriteTimeout,
+		})
 	}
 	go func() { // close waits for it
 		defer close(l.done)
-		if err := l.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := l.server.Serve(); err != nil {
 			l.err = fmt.Errorf("serve %s: %w", s.address, err)
 			log.Error("listener ended", "address", s.address, lattice.LogErr, err)
 		}

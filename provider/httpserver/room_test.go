@@ -27,7 +27,7 @@ func TestUnknownLengthsAreCounted(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/", struct{ *strings.Reader }{strings.NewReader(strings.Repeat("x", size))})
 		r.ContentLength = -1
 		var into bytes.Buffer
-		held, fail := h.readBody(t.Context(), &into, httptest.NewRecorder(), r, route)
+		held, fail := h.readBody(t.Context(), &into, r, route)
 		return into.Len(), held, fail
 	}
 	to := &route{settings: settings{maxBody: limit}}
@@ -60,7 +60,8 @@ func TestFailuresAreSeen(t *testing.T) {
 	h := &handler{log: slog.New(slog.NewTextHandler(&log, nil)), warnings: rate.NewLimiter(0, warnBurst)}
 	refuse := func() {
 		fail := callFailure(&lattice.Error{Code: lattice.ErrBusy, Detail: "no room"}, 0)
-		h.refuse(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), fail, trace.Context{TraceID: [16]byte{1}}, "MACTOR")
+		h.refuse(&exchange{response: &netResponse{w: httptest.NewRecorder()}, ctx: t.Context(), trace: trace.Context{TraceID: [16]byte{1}},
+			route: &route{actor: "MACTOR"}}, fail)
 	}
 	for range 10 * warnBurst {
 		refuse()

@@ -147,28 +147,6 @@ func DecodeResponse(b []byte) (*Response, error) {
 	return p, nil
 }
 
-// DecodeResponseHead reads the beginning b of a response that has so many bytes in all. It returns the response without its
-// body, and where in b that begins. It reports false when the body is not all that follows there, as in a response whose body
-// comes first; such a one can only be read as a whole.
-func DecodeResponseHead(b []byte, total int64) (p *Response, body int, ok bool) {
-	p = new(Response)
-	r := msgpack.NewReader(b)
-	r.Struct(responseFields, func(i int) {
-		switch {
-		case ok: // what follows is the body
-		case i == 0:
-			p.StatusCode = r.Uint16()
-		case i == 1:
-			p.Header = r.StrsMap()
-		case i == 2:
-			n := int64(r.BinLen())
-			body = r.Read()
-			ok = r.Err() == nil && int64(body)+n == total
-		}
-	})
-	return p, body, ok
-}
-
 // headerSize estimates the encoded size of a header, so that encoding one allocates once.
 func headerSize(h Header) int {
 	size := 5

@@ -143,26 +143,3 @@ func BenchmarkRequest(b *testing.B) {
 		})
 	}
 }
-
-func TestHeads(t *testing.T) {
-	body := bytes.Repeat([]byte("b"), 70_000)
-	q := Request{Method: "PUT", Path: "/p", Query: "q", Header: Header{"a": {"b"}}}
-	head := q.EncodeHead(len(body))
-	q.Body = body
-	if !bytes.Equal(append(head, body...), q.Encode()) {
-		t.Error("head and body are not the request")
-	}
-	p := Response{StatusCode: 200, Header: Header{"a": {"b"}}, Body: body}
-	all := p.Encode()
-	for n := range len(all) {
-		got, at, ok := DecodeResponseHead(all[:n], int64(len(all)))
-		if want := n >= len(all)-len(body); ok != want {
-			t.Fatalf("%d of %d bytes: %v", n, len(all), ok)
-		} else if ok && (at != len(all)-len(body) || got.StatusCode != 200 || got.Header.Get("a") != "b") {
-			t.Fatalf("%d bytes: %+v at %d", n, got, at)
-		}
-	}
-	if _, _, ok := DecodeResponseHead(all, int64(len(all))+1); ok {
-		t.Error("something follows the body")
-	}
-}
