@@ -13,6 +13,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/rpc"
+	"github.com/weftlattice/weft/lattice/socket"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -62,6 +63,7 @@ type Call struct {
 type Conn struct {
 	cfg  Config
 	net  net.Conn
+	read func([]byte) (int, error)
 	out  writer
 	log  *slog.Logger
 	once sync.Once
@@ -101,7 +103,11 @@ func New(conn net.Conn, cfg Config) *Conn {
 	for i := cfg.Window - 1; i >= 0; i-- {
 		c.free = append(c.free, uint16(i))
 	}
-	c.out = writer{conn: conn, fail: c.fail, direct: newDirect(conn), kick: make(chan struct{}, 1)}
+	c.out = writer{conn: conn, fail: c.fail, socket: socket.New(conn), kick: make(chan struct{}, 1)}
+	c.read = conn.Read
+	if c.out.socket != nil {
+		c.read = c.out.socket.Read
+	}
 	c.keeper.init(c)
 	c.wg.Go(func() { c.out.run(c.done) })
 	c.start(job{in: newInput(nil)})

@@ -138,7 +138,7 @@ func (w *worker) read(in *input) {
 		h, body, ok, err := in.frame()
 		if err == nil && !ok {
 			c.out.flush(false) // answers of what was read before
-			err = in.fill(c.net.Read)
+			err = in.fill(c.read)
 		} else if err == nil {
 			var kept bool
 			if kept, err = c.handle(w, h, body); !kept {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/weftlattice/weft/lattice/socket"
 )
 
 const (
@@ -22,8 +24,8 @@ const (
 // add theirs and go. What the socket does not take at once is left to the flusher, so that nobody but it ever waits.
 type writer struct {
 	conn   net.Conn
-	fail   func(error) // ends the connection
-	direct *direct     // nil where the socket can only be written to by waiting
+	fail   func(error)    // ends the connection
+	socket *socket.Socket // nil where it can only be written to by waiting
 
 	mu      sync.Mutex
 	buf     []byte        // added, not yet being written; guarded by mu
@@ -81,7 +83,7 @@ func (w *writer) flush(gather bool) {
 	if gather {
 		runtime.Gosched()
 	}
-	if w.direct == nil {
+	if w.socket == nil {
 		w.hand()
 		return
 	}
@@ -91,7 +93,7 @@ func (w *writer) flush(gather bool) {
 		if out == nil {
 			return
 		}
-		n, err := w.direct.write(out)
+		n, err := w.socket.TryWrite(out)
 		if err != nil {
 			w.fail(err)
 			return

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/tetratelabs/wazero/sys"
@@ -17,14 +16,8 @@ import (
 // errStopped unwinds a guest whose call has ended while it waited in the host.
 var errStopped = errors.New("stopped")
 
-// executionError is the cause with which an instance's own limit ends a context. Each call has one of its own, so that the
-// limit of an actor further up the chain of calls is not taken for that of this one.
-type executionError struct{ limit time.Duration }
-
-func (e *executionError) Error() string { return fmt.Sprintf("execution limit of %v", e.limit) }
-
-// explain finds out why a guest ended.
-func (i *Instance) explain(ctx context.Context, op string, err error, expired *executionError) *lattice.Error {
+// explain finds out why a guest ended; expired says that the instance's own limit of time ended the call.
+func (i *Instance) explain(ctx context.Context, op string, err error, expired bool) *lattice.Error {
 	e := &lattice.Error{Op: op}
 	reason := firstLine(err.Error())
 	var ours *lattice.Error
@@ -34,7 +27,7 @@ func (i *Instance) explain(ctx context.Context, op string, err error, expired *e
 	case errors.As(err, &ours):
 		e.Code, e.Detail, e.Err = ours.Code, ours.Detail, ours.Err
 	case ctx.Err() != nil && (errors.Is(err, errStopped) || reason == "unreachable"):
-		e.Code, e.Detail = stopped(ctx, expired)
+		e.Code, e.Detail = i.stopped(ctx, expired)
 	case i.meter.over():
 		e.Code, e.Detail = lattice.ErrFuel, fmt.Sprintf("more than %d units spent", i.template.limits.Fuel)
 	case reason == "stack overflow":
@@ -54,10 +47,10 @@ func (i *Instance) explain(ctx context.Context, op string, err error, expired *e
 }
 
 // stopped tells whose deadline it was.
-func stopped(ctx context.Context, expired *executionError) (lattice.Code, string) {
+func (i *Instance) stopped(ctx context.Context, expired bool) (lattice.Code, string) {
 	switch {
-	case errors.Is(context.Cause(ctx), expired):
-		return lattice.ErrInterrupted, fmt.Sprintf("stopped after %v", expired.limit)
+	case expired:
+		return lattice.ErrInterrupted, fmt.Sprintf("stopped after %v", i.template.limits.Execution)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return lattice.ErrTimeout, "stopped at the caller's deadline"
 	}

@@ -209,24 +209,21 @@ func (i *Instance) run(ctx context.Context, op string, f func(context.Context) e
 	if err := ctx.Err(); err != nil {
 		return &lattice.Error{Code: lattice.CodeOf(err), Op: op, Err: err}
 	}
-	expired := &executionError{limit: i.template.limits.Execution}
-	ctx, cancel := context.WithTimeoutCause(ctx, i.template.limits.Execution, expired)
-	ctx = context.WithValue(ctx, instanceKey{}, i)
-	i.ctx = ctx
+	call := i.watch.arm(ctx, i, i.template.limits.Execution)
+	i.ctx = call
 	i.linear.refused = false
 	i.stderr.reset()
 	i.meter.start(i.template.limits.Fuel)
-	disarm := i.watch.arm(ctx, cancel)
-	err := f(ctx)
-	disarm()
+	err := f(call)
+	expired := i.watch.disarm(call)
 	i.template.host.Spent(i.meter.spent())
 	i.stdout.flush()
 	i.stderr.flush()
 	if err != nil {
 		i.broken.Store(true)
-		err = i.explain(ctx, op, err, expired)
+		err = i.explain(call, op, err, expired)
 	}
-	cancel()
+	call.Cancel(context.Canceled)
 	i.ctx = nil
 	i.bytes.Store(uint64(len(i.linear.b)))
 	return err

@@ -3,8 +3,11 @@ package wasm
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/weftlattice/weft/lattice/callctx"
 )
 
 // watch stops a guest when the context of its call ends.
@@ -15,35 +18,80 @@ type watch struct {
 	flag api.MutableGlobal // set before the first call
 
 	mu     sync.Mutex
-	cancel context.CancelFunc // guarded by mu; of the call in progress, else nil
-	call   uint64             // guarded by mu; counts calls, so that a late alarm does not hit the next one
-	closed bool               // guarded by mu; every later call ends at once
+	call   *bound // in progress, else nil; guarded by mu
+	closed bool   // every later call ends at once; guarded by mu
 }
 
-// arm watches ctx. The function that it returns ends that, and lowers the flag.
-func (w *watch) arm(ctx context.Context, cancel context.CancelFunc) (disarm func()) {
+// bound is the context of a call of a guest: that of its caller, but for an end of its own, when the call has taken as long as
+// the instance lets it or when the instance is closed.
+type bound struct {
+	callctx.Context
+	caller   context.Context
+	instance *Instance
+	unhook   func() bool // from the caller's context
+	timer    *time.Timer // of the instance's own limit; nil where the caller's deadline comes first
+	expired  bool        // by that limit; guarded by watch.mu
+}
+
+// Value is that of context.Context.
+func (b *bound) Value(key any) any {
+	if key == (instanceKey{}) {
+		return b.instance
+	}
+	return b.caller.Value(key)
+}
+
+// arm begins a call, which ends with the caller's context or after the limit. disarm must follow.
+func (w *watch) arm(caller context.Context, i *Instance, limit time.Duration) *bound {
+	b := &bound{caller: caller, instance: i}
+	b.Time = time.Now().Add(limit)
+	deadline, ok := caller.Deadline()
+	own := !ok || b.Time.Before(deadline)
+	if !own {
+		b.Time = deadline
+	}
 	w.mu.Lock()
-	w.call++
-	call := w.call
-	w.cancel = cancel
+	defer w.mu.Unlock()
+	w.call = b
 	if w.closed {
-		cancel()
+		b.Cancel(context.Canceled)
+		w.flag.Set(1)
 	}
-	w.mu.Unlock()
-	unhook := context.AfterFunc(ctx, func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.call == call && w.cancel != nil {
-			w.flag.Set(1)
-		}
-	})
-	return func() {
-		unhook()
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.cancel = nil
-		w.flag.Set(0)
+	end := func() { w.end(b, caller.Err(), false) }
+	if h, ok := caller.(interface{ AfterFunc(func()) func() bool }); ok {
+		b.unhook = h.AfterFunc(end)
+	} else {
+		b.unhook = context.AfterFunc(caller, end)
 	}
+	if own {
+		b.timer = time.AfterFunc(limit, func() { w.end(b, context.DeadlineExceeded, true) })
+	}
+	return b
+}
+
+// end ends a call, unless it is over.
+func (w *watch) end(b *bound, err error, expired bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.call == b && b.Err() == nil {
+		b.expired = expired
+		b.Cancel(err)
+		w.flag.Set(1)
+	}
+}
+
+// disarm is the end of a call that has returned. It lowers the flag, and reports whether it was the instance's own limit that
+// ended it.
+func (w *watch) disarm(b *bound) (expired bool) {
+	b.unhook()
+	if b.timer != nil {
+		b.timer.Stop()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.call = nil
+	w.flag.Set(0)
+	return b.expired
 }
 
 // stop ends the call in progress and all that follow.
@@ -51,7 +99,8 @@ func (w *watch) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
-	if w.cancel != nil {
-		w.cancel()
+	if w.call != nil && w.call.Err() == nil {
+		w.call.Cancel(context.Canceled)
+		w.flag.Set(1)
 	}
 }

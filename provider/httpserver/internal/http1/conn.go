@@ -10,11 +10,11 @@ import (
 	"os"
 	"runtime/debug"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/callctx"
+	"github.com/weftlattice/weft/lattice/socket"
 )
 
 const (
@@ -27,9 +27,8 @@ const (
 
 // conn is a connection that has only brought plain requests so far. Its goroutine owns it, but for what is said.
 type conn struct {
-	net.Conn
+	*socket.Socket
 	server *Server
-	raw    syscall.RawConn
 	in     []byte // in[from:to] has been read and not yet served
 	from   int
 	to     int
@@ -129,7 +128,7 @@ func (c *conn) fill(first bool) error {
 	if s.closing.Load() { // which may have set a deadline before this did
 		return net.ErrClosed
 	}
-	n, err := c.Conn.Read(c.in[c.to:])
+	n, err := c.Read(c.in[c.to:])
 	c.to += n
 	if n > 0 {
 		return nil
@@ -167,7 +166,7 @@ func (c *conn) answer(r *Request) bool {
 	if !c.w.ended { // the handler panicked
 		c.out = c.out[:c.answered]
 		c.broken = true
-		_, _ = c.Conn.Write(c.out)
+		_, _ = c.Write(c.out)
 		return false
 	}
 	if len(c.out) > maxGathered || c.w.close {
@@ -195,13 +194,13 @@ func (c *conn) send(a, b []byte) {
 		return
 	}
 	if len(a) > 0 {
-		if _, err := c.Conn.Write(a); err != nil {
+		if _, err := c.Write(a); err != nil {
 			c.broken = true
 			return
 		}
 	}
 	if len(b) > 0 {
-		if _, err := c.Conn.Write(b); err != nil {
+		if _, err := c.Write(b); err != nil {
 			c.broken = true
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/callctx"
+	"github.com/weftlattice/weft/lattice/socket"
 )
 
 // Config configures a Server. All fields are required.
@@ -116,17 +117,12 @@ func exhausted(err error) bool {
 
 // start serves a connection, here if its socket can be looked at, else by net/http.
 func (s *Server) start(nc net.Conn) {
-	sc, ok := nc.(syscall.Conn)
-	if !ok || !canPeek {
+	sock := socket.New(nc)
+	if sock == nil {
 		s.rest.take(nc)
 		return
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		s.rest.take(nc)
-		return
-	}
-	c := &conn{Conn: nc, server: s, raw: raw}
+	c := &conn{Socket: sock, server: s}
 	s.mu.Lock()
 	if s.closing.Load() {
 		s.mu.Unlock()

@@ -68,7 +68,7 @@ func (w *watch) look() (busy bool) {
 	for c := range s.conns {
 		begun := c.begun.Load()
 		busy = busy || begun != 0
-		if begun != 0 && begun <= long && c.gone() { // from a request that has ended meanwhile, too
+		if begun != 0 && begun <= long && c.Gone() { // from a request that has ended meanwhile, too
 			c.cancel()
 		}
 	}
