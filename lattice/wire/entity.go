@@ -1,13 +1,11 @@
 // Package wire holds the messages of the invocation journey and their encoding: invocation, response, link definition,
-// health, host data. Encoding is msgpack with named fields, through the primitives of the msgpack library rather than
-// its reflection; decoding ignores unknown keys and treats absent ones as zero. Size policy lives here too. The shapes
+// health, host data. Encoding is msgpack with named fields; decoding ignores unknown keys and treats absent ones as zero. Size policy lives here too. The shapes
 // follow the wasmbus dialect; golden bytes in testdata hold them still: changing one is a protocol change.
 package wire
 
 import (
 	"strings"
 
-	"github.com/vmihailenco/msgpack/v5"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -45,23 +43,25 @@ func (e Entity) URL() string {
 		strings.ToLower(linkPath.Replace(e.LinkName)) + "/" + e.PublicKey
 }
 
-func (e Entity) encode(enc *encoder) {
-	enc.mapLen(3)
+func (e Entity) encode(enc encoder) {
+	enc.Map(3)
 	enc.str("public_key", e.PublicKey)
 	enc.str("link_name", e.LinkName)
 	enc.str("contract_id", e.ContractID)
 }
 
-func decodeEntity(d *msgpack.Decoder, e *Entity) error {
-	return eachField(d, func(key string) (bool, error) {
-		switch key {
+func decodeEntity(d *decoder, e *Entity) {
+	d.each(func(d *decoder, key []byte) bool {
+		switch string(key) {
 		case "public_key":
-			return true, str(d, &e.PublicKey)
+			e.PublicKey = d.str()
 		case "link_name":
-			return true, str(d, &e.LinkName)
+			e.LinkName = d.str()
 		case "contract_id":
-			return true, str(d, &e.ContractID)
+			e.ContractID = d.str()
+		default:
+			return false
 		}
-		return false, nil
+		return true
 	})
 }

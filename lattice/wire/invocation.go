@@ -3,10 +3,7 @@ package wire
 import (
 	"crypto/sha256"
 	"hash"
-	"slices"
 	"sync"
-
-	"github.com/vmihailenco/msgpack/v5"
 )
 
 // Invocation is a request from one entity to another.
@@ -25,15 +22,15 @@ type Invocation struct {
 // Encode returns the invocation as msgpack. TraceContext is left out when it is empty.
 func (i *Invocation) Encode() []byte {
 	hint := 512 + len(i.Msg) + len(i.EncodedClaims) + len(i.Operation)
-	return encode(hint, func(e *encoder) {
+	return encode(hint, func(e encoder) {
 		n := 8
 		if len(i.TraceContext) > 0 {
 			n = 9
 		}
-		e.mapLen(n)
-		e.key("origin")
+		e.Map(n)
+		e.Str("origin")
 		i.Origin.encode(e)
-		e.key("target")
+		e.Str("target")
 		i.Target.encode(e)
 		e.str("operation", i.Operation)
 		e.bin("msg", i.Msg)
@@ -47,35 +44,35 @@ func (i *Invocation) Encode() []byte {
 	})
 }
 
-// DecodeInvocation reads an invocation. A missing content_length becomes the length of Msg. Malformed bytes are
-// lattice.ErrInvalid.
+// DecodeInvocation reads an invocation. A missing content_length becomes the length of Msg. Msg is part of b, which must not
+// change any more. Malformed bytes are lattice.ErrInvalid.
 func DecodeInvocation(b []byte) (*Invocation, error) {
 	i := &Invocation{}
 	length := false
-	err := decode("invocation", b, func(d *msgpack.Decoder) error {
-		return eachField(d, func(key string) (bool, error) {
-			switch key {
-			case "origin":
-				return true, decodeEntity(d, &i.Origin)
-			case "target":
-				return true, decodeEntity(d, &i.Target)
-			case "operation":
-				return true, str(d, &i.Operation)
-			case "msg":
-				return true, bin(d, &i.Msg)
-			case "id":
-				return true, str(d, &i.ID)
-			case "encoded_claims":
-				return true, str(d, &i.EncodedClaims)
-			case "host_id":
-				return true, str(d, &i.HostID)
-			case "content_length":
-				return true, uintField(d, &i.ContentLength, &length)
-			case "traceContext":
-				return true, strMap(d, &i.TraceContext)
-			}
-			return false, nil
-		})
+	err := decode("invocation", b, func(d *decoder, key []byte) bool {
+		switch string(key) {
+		case "origin":
+			decodeEntity(d, &i.Origin)
+		case "target":
+			decodeEntity(d, &i.Target)
+		case "operation":
+			i.Operation = d.str()
+		case "msg":
+			i.Msg = d.bytes()
+		case "id":
+			i.ID = d.str()
+		case "encoded_claims":
+			i.EncodedClaims = d.str()
+		case "host_id":
+			i.HostID = d.str()
+		case "content_length":
+			i.ContentLength, length = d.uint()
+		case "traceContext":
+			i.TraceContext = d.strMap()
+		default:
+			return false
+		}
+		return true
 	})
 	if err != nil {
 		return nil, err
@@ -84,15 +81,6 @@ func DecodeInvocation(b []byte) (*Invocation, error) {
 		i.ContentLength = uint64(len(i.Msg))
 	}
 	return i, nil
-}
-
-func uintField(d *msgpack.Decoder, to *uint64, seen *bool) error {
-	if none, err := isNil(d); none || err != nil {
-		return err
-	}
-	v, err := d.DecodeUint64()
-	*to, *seen = v, true
-	return err
 }
 
 // OriginURL is the origin as signed.
@@ -153,7 +141,7 @@ type Response struct {
 
 // Encode returns the response as msgpack; "error" and "traceContext" are left out when empty.
 func (r *Response) Encode() []byte {
-	return encode(160+len(r.Msg)+len(r.Error), func(e *encoder) {
+	return encode(160+len(r.Msg)+len(r.Error), func(e encoder) {
 		n := 3
 		if r.Error != "" {
 			n++
@@ -161,7 +149,7 @@ func (r *Response) Encode() []byte {
 		if len(r.TraceContext) > 0 {
 			n++
 		}
-		e.mapLen(n)
+		e.Map(n)
 		e.bin("msg", r.Msg)
 		e.str("invocation_id", r.InvocationID)
 		if r.Error != "" {
@@ -174,26 +162,27 @@ func (r *Response) Encode() []byte {
 	})
 }
 
-// DecodeResponse reads a response, of whatever version: everything but the payload may be missing.
+// DecodeResponse reads a response, of whatever version: everything but the payload may be missing. Msg is part of b, which
+// must not change any more.
 func DecodeResponse(b []byte) (*Response, error) {
 	r := &Response{}
 	length := false
-	err := decode("response", b, func(d *msgpack.Decoder) error {
-		return eachField(d, func(key string) (bool, error) {
-			switch key {
-			case "msg":
-				return true, bin(d, &r.Msg)
-			case "invocation_id":
-				return true, str(d, &r.InvocationID)
-			case "error":
-				return true, str(d, &r.Error)
-			case "content_length":
-				return true, uintField(d, &r.ContentLength, &length)
-			case "traceContext":
-				return true, strMap(d, &r.TraceContext)
-			}
-			return false, nil
-		})
+	err := decode("response", b, func(d *decoder, key []byte) bool {
+		switch string(key) {
+		case "msg":
+			r.Msg = d.bytes()
+		case "invocation_id":
+			r.InvocationID = d.str()
+		case "error":
+			r.Error = d.str()
+		case "content_length":
+			r.ContentLength, length = d.uint()
+		case "traceContext":
+			r.TraceContext = d.strMap()
+		default:
+			return false
+		}
+		return true
 	})
 	if err != nil {
 		return nil, err
@@ -202,13 +191,4 @@ func DecodeResponse(b []byte) (*Response, error) {
 		r.ContentLength = uint64(len(r.Msg))
 	}
 	return r, nil
-}
-
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
