@@ -155,7 +155,7 @@ func (c *Conn) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		for i := range c.served {
 			if s := c.served[i].Load(); s != nil {
-				s.cancel(context.Canceled)
+				s.Cancel(context.Canceled)
 			}
 		}
 		<-idle

@@ -67,8 +67,8 @@ func (k *keeper) tick() {
 	if c.serving.Load() > 0 {
 		moment := time.Now()
 		for i := range c.served {
-			if s := c.served[i].Load(); s != nil && !s.deadline.After(moment) {
-				s.cancel(context.DeadlineExceeded)
+			if s := c.served[i].Load(); s != nil && s.Due(moment) {
+				s.Cancel(context.DeadlineExceeded)
 			}
 		}
 	}

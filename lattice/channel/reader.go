@@ -167,7 +167,7 @@ func (c *Conn) handle(w *worker, h header, body []byte) (kept bool, err error) {
 		return true, c.learn(h, body)
 	case kindCancel:
 		if s := c.servedAt(h.stream); s != nil {
-			s.cancel(context.Canceled)
+			s.Cancel(context.Canceled)
 		} else {
 			c.drop(partialKey(h.stream, false))
 		}

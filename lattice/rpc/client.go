@@ -441,8 +441,8 @@ func setTrace(inv *wire.Invocation, h nats.Header, tc trace.Context) {
 	}
 }
 
-// withTrace carries the sender's trace on, preferring the invocation's own field to the headers.
-func withTrace(ctx context.Context, inv *wire.Invocation, h nats.Header) context.Context {
+// traceOf is the trace of the sender, if it has one. The invocation's own field is preferred to the headers.
+func traceOf(inv *wire.Invocation, h nats.Header) (trace.Context, bool) {
 	parent, state := inv.TraceContext[headerParent], inv.TraceContext[headerState]
 	if parent == "" {
 		if v := h[headerParent]; len(v) > 0 {
@@ -451,10 +451,7 @@ func withTrace(ctx context.Context, inv *wire.Invocation, h nats.Header) context
 		}
 	}
 	if parent == "" {
-		return ctx
+		return trace.Context{}, false
 	}
-	if tc, ok := trace.Parse(parent, state); ok {
-		return trace.With(ctx, tc)
-	}
-	return ctx
+	return trace.Parse(parent, state)
 }

@@ -57,6 +57,7 @@ type Server struct {
 	end context.CancelFunc
 
 	gate    gate
+	crew    crew
 	untaken sync.WaitGroup // responses that may have to be deleted
 	window  window
 	seen    *seen
@@ -159,10 +160,7 @@ func (sub *Subscription) receive(msg *nats.Msg) {
 		return
 	}
 	sub.calls.Add(1)
-	go func() {
-		inv, err := wire.DecodeInvocation(msg.Data)
-		sub.serve(msg, inv, err)
-	}()
+	sub.server.crew.start(job{sub: sub, msg: msg})
 }
 
 func (sub *Subscription) busy(msg *nats.Msg) {
@@ -178,29 +176,39 @@ func (sub *Subscription) full() error {
 	return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d calls in progress, none more admitted", sub.limit.Load())}
 }
 
-// serve serves an admitted call; err is what decoding it came to.
-func (sub *Subscription) serve(msg *nats.Msg, inv *wire.Invocation, err error) {
+// serve serves an admitted call.
+func (sub *Subscription) serve(w *worker, j job) {
 	defer sub.calls.Done()
 	defer sub.active.Add(-1)
+	s, msg, inv := sub.server, j.msg, j.inv
 	start := time.Now()
-	var payload []byte
-	unbegun := false
+	var err error
+	if inv == nil {
+		inv, err = wire.DecodeInvocation(msg.Data)
+	}
 	left, told := remaining(msg.Header)
-	ctx := sub.server.ctx
 	if !told {
-		left = sub.server.cfg.Timeout
-		ctx = context.WithValue(ctx, patientKey{}, true)
+		left = s.cfg.Timeout
 	}
 	if inv != nil && inv.ContentLength > uint64(len(inv.Msg)) && !told {
 		left += chunkAllowance
 	}
-	ctx, cancel := context.WithTimeout(ctx, left)
-	defer cancel()
-	room := &Room{budget: sub.server.cfg.Budget}
-	defer room.End()
-	ctx = context.WithValue(ctx, roomKey{}, room)
+	ctx := &callContext{patient: !told}
+	ctx.Begin(start.Add(left))
+	ctx.room.Use(s.cfg.Budget)
+	if inv != nil {
+		ctx.trace, ctx.traced = traceOf(inv, msg.Header)
+	}
+	w.begin(ctx, start)
+	defer w.end(ctx)
+	defer ctx.room.End()
+	if s.ctx.Err() != nil { // after begin: Close looks for calls once that has ended
+		ctx.Cancel(context.Canceled)
+	}
+	var payload []byte
+	unbegun := false
 	if err == nil {
-		err = sub.complete(ctx, room, inv)
+		err = sub.complete(ctx, &ctx.room, inv)
 	}
 	var id string
 	if err == nil {
@@ -209,16 +217,16 @@ func (sub *Subscription) serve(msg *nats.Msg, inv *wire.Invocation, err error) {
 		unbegun = err != nil && !errors.Is(err, lattice.ErrReplayed)
 	}
 	if err == nil {
-		if err = sub.server.gate.enter(ctx); err == nil {
-			payload, err = sub.handle(withTrace(ctx, inv, msg.Header), inv)
-			sub.server.gate.leave()
+		if err = s.gate.enter(ctx); err == nil {
+			payload, err = sub.handle(ctx, inv)
+			s.gate.leave()
 		}
-		if NotBegun(err) && !room.begun() {
-			sub.server.seen.remove(id) // so that it may be delivered again
+		if NotBegun(err) && !ctx.room.begun() {
+			s.seen.remove(id) // so that it may be delivered again
 			unbegun = true
 		}
 	}
-	sub.server.answer(ctx, msg, inv, payload, time.Since(start), err, unbegun)
+	s.answer(ctx, msg, inv, payload, time.Since(start), err, unbegun)
 }
 
 // complete fetches the payload of an invocation that came without.
@@ -404,9 +412,11 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	wg.Wait()
 	s.end()
+	s.crew.cancel()
 	for _, sub := range subs {
 		sub.calls.Wait()
 	}
+	s.crew.close()
 	s.untaken.Wait()
 	return errors.Join(errs...)
 }
