@@ -3,10 +3,13 @@ package rpc
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -306,12 +309,15 @@ func (c *Client) begin(ctx context.Context, w *way, call *Call, r *route) (*wire
 		return nil, nil, err
 	}
 	inv := &wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: call.Payload,
-		ID: uuid.NewString(), HostID: c.cfg.HostID, ContentLength: size}
-	msg := &nats.Msg{Subject: subj, Header: nats.Header{}}
+		ID: newID(), HostID: c.cfg.HostID, ContentLength: size}
+	msg := &nats.Msg{Subject: subj}
+	if !r.bare() {
+		msg.Header = nats.Header{}
+	}
 	if tc, ok := trace.From(ctx); ok {
 		setTrace(inv, msg.Header, tc.Child())
 	}
-	origin, to := inv.OriginURL(), inv.TargetURL()
+	origin, to := inv.URLs()
 	var hash string
 	if chunked {
 		inv.Msg = nil
@@ -337,7 +343,12 @@ func (c *Client) finish(ctx context.Context, w *way, inv *wire.Invocation, msg *
 	chunked := inv.ContentLength > uint64(len(inv.Msg))
 	deadline, _ := ctx.Deadline()
 	if left := time.Until(deadline); left > 0 {
-		msg.Header[headerTimeout] = []string{strconv.FormatInt(max(1, left.Milliseconds()), 10)}
+		ms := max(1, left.Milliseconds())
+		if msg.Header == nil {
+			inv.Timeout = uint32(min(ms, math.MaxUint32))
+		} else {
+			msg.Header[headerTimeout] = []string{strconv.FormatInt(ms, 10)}
+		}
 	}
 	if r.served != nil && r.to == nil {
 		msg.Header[headerAsk] = askWho
@@ -378,7 +389,8 @@ func (c *Client) store(ctx context.Context, w *way, inv *wire.Invocation, call *
 		if tries++; tries > 1 && call.Body != nil {
 			return nil, false
 		}
-		hash = wire.NewHasher(inv.OriginURL(), inv.TargetURL(), inv.Operation)
+		origin, to := inv.URLs()
+		hash = wire.NewHasher(origin, to, inv.Operation)
 		var r io.Reader = bytes.NewReader(call.Payload)
 		if call.Body != nil {
 			r = io.MultiReader(r, exactly{&io.LimitedReader{R: call.Body, N: call.BodyLength}})
@@ -431,12 +443,27 @@ func (c *Client) answer(ctx context.Context, w *way, inv *wire.Invocation, reply
 	return resp.Msg, nil, nil
 }
 
+// newID returns a random UUID (version 4). It need not be hard to guess: what counts is what is signed with it.
+func newID() string {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[:8], rand.Uint64())
+	binary.BigEndian.PutUint64(id[8:], rand.Uint64())
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return id.String()
+}
+
+// setTrace puts the trace into the invocation and, for tools that look on, into the headers if there are any.
 func setTrace(inv *wire.Invocation, h nats.Header, tc trace.Context) {
 	parent := tc.Traceparent()
 	inv.TraceContext = map[string]string{headerParent: parent}
-	h[headerParent] = []string{parent}
 	if tc.State != "" {
 		inv.TraceContext[headerState] = tc.State
+	}
+	if h == nil {
+		return
+	}
+	h[headerParent] = []string{parent}
+	if tc.State != "" {
 		h[headerState] = []string{tc.State}
 	}
 }

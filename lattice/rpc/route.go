@@ -58,6 +58,11 @@ func (c *Client) route(to wire.Entity) route {
 	return route{served: s, to: d.choose(s)}
 }
 
+// bare reports whether the message needs no headers: a host that reads all from the invocation gets it by itself.
+func (r *route) bare() bool {
+	return r.to != nil && r.to.host && r.to.peer.beat.Load().timeout
+}
+
 // subject is where the message goes.
 func (r *route) subject(l lattice.Name, e wire.Entity) (string, error) {
 	if r.to != nil { // whoever serves it has a valid name

@@ -186,7 +186,7 @@ func (sub *Subscription) serve(w *worker, j job) {
 	if inv == nil {
 		inv, err = wire.DecodeInvocation(msg.Data)
 	}
-	left, told := remaining(msg.Header)
+	left, told := remaining(inv, msg.Header)
 	if !told {
 		left = s.cfg.Timeout
 	}
@@ -278,7 +278,7 @@ func (sub *Subscription) verify(inv *wire.Invocation) (id string, err error) {
 
 // authenticate checks who made an invocation: by a MAC for this host, or by a signature.
 func (s *Server) authenticate(inv *wire.Invocation, now time.Time) (signing.Verified, error) {
-	origin, to := inv.OriginURL(), inv.TargetURL()
+	origin, to := inv.URLs()
 	if s.cfg.Agreement != nil && signing.IsMAC(inv.EncodedClaims) {
 		return s.cfg.Agreement.Open(inv.EncodedClaims, signing.Sealed{ID: inv.ID, HostID: inv.HostID, Receiver: s.cfg.HostID,
 			OriginURL: origin, TargetURL: to, Operation: inv.Operation, Msg: inv.Msg})
@@ -379,8 +379,11 @@ func errorText(err error) string {
 	return lattice.CodeOf(err).Error()
 }
 
-// remaining is how long the caller waits, if it says so.
-func remaining(h nats.Header) (time.Duration, bool) {
+// remaining is how long the caller waits, if it says so. There is no invocation when it could not be decoded.
+func remaining(inv *wire.Invocation, h nats.Header) (time.Duration, bool) {
+	if inv != nil && inv.Timeout > 0 {
+		return time.Duration(inv.Timeout) * time.Millisecond, true
+	}
 	if v := h[headerTimeout]; len(v) > 0 {
 		if ms, err := strconv.ParseInt(v[0], 10, 32); err == nil && ms > 0 {
 			return time.Duration(ms) * time.Millisecond, true

@@ -36,11 +36,32 @@ var (
 
 // URL is the entity as origin_url and target_url of signed claims spell it.
 func (e Entity) URL() string {
-	if e.IsActor() {
-		return "wasmbus://" + e.PublicKey
+	var buf [urlBytes]byte
+	return string(e.appendURL(buf[:0]))
+}
+
+const (
+	scheme   = "wasmbus://"
+	urlBytes = 256 // holds the URL of an entity with names of usual length
+)
+
+func (e Entity) appendURL(b []byte) []byte {
+	b = append(b, scheme...)
+	if !e.IsActor() {
+		b = append(appendLower(b, e.ContractID, contractPath), '/')
+		b = append(appendLower(b, e.LinkName, linkPath), '/')
 	}
-	return "wasmbus://" + strings.ToLower(contractPath.Replace(e.ContractID)) + "/" +
-		strings.ToLower(linkPath.Replace(e.LinkName)) + "/" + e.PublicKey
+	return append(b, e.PublicKey...)
+}
+
+// appendLower appends a name with what the replacer replaces, in lower case.
+func appendLower(b []byte, name string, r *strings.Replacer) []byte {
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c == ':' || c >= 'A' && c <= 'Z' || c >= 0x80 {
+			return append(b, strings.ToLower(r.Replace(name))...)
+		}
+	}
+	return append(b, name...)
 }
 
 func (e Entity) encode(enc encoder) {

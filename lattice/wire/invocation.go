@@ -17,15 +17,21 @@ type Invocation struct {
 	HostID        string // N key of the sending host
 	ContentLength uint64 // of the whole argument; larger than len(Msg) when it travels in chunks
 	TraceContext  map[string]string
+	// Timeout is the remaining time of the caller, in whole milliseconds (weft); 0: it is not here. It goes only to hosts that
+	// say that they read it, see Direct; others find it in a header.
+	Timeout uint32
 }
 
-// Encode returns the invocation as msgpack. TraceContext is left out when it is empty.
+// Encode returns the invocation as msgpack. TraceContext and Timeout are left out when they are empty.
 func (i *Invocation) Encode() []byte {
 	hint := 512 + len(i.Msg) + len(i.EncodedClaims) + len(i.Operation)
 	return encode(hint, func(e encoder) {
 		n := 8
 		if len(i.TraceContext) > 0 {
-			n = 9
+			n++
+		}
+		if i.Timeout > 0 {
+			n++
 		}
 		e.Map(n)
 		e.Str("origin")
@@ -38,11 +44,16 @@ func (i *Invocation) Encode() []byte {
 		e.str("encoded_claims", i.EncodedClaims)
 		e.str("host_id", i.HostID)
 		e.uint("content_length", i.ContentLength)
-		if n == 9 {
+		if len(i.TraceContext) > 0 {
 			e.strMap("traceContext", i.TraceContext)
+		}
+		if i.Timeout > 0 {
+			e.uint(timeoutField, uint64(i.Timeout))
 		}
 	})
 }
+
+const timeoutField = "weft_timeout_ms"
 
 // DecodeInvocation reads an invocation. A missing content_length becomes the length of Msg. Msg is part of b, which must not
 // change any more. Malformed bytes are lattice.ErrInvalid.
@@ -69,6 +80,8 @@ func DecodeInvocation(b []byte) (*Invocation, error) {
 			i.ContentLength, length = d.uint()
 		case "traceContext":
 			i.TraceContext = d.strMap()
+		case timeoutField:
+			i.Timeout = d.Uint32()
 		default:
 			return false
 		}
@@ -89,8 +102,21 @@ func (i *Invocation) OriginURL() string { return i.Origin.URL() }
 // TargetURL is the target and operation as signed.
 func (i *Invocation) TargetURL() string { return i.Target.URL() + "/" + i.Operation }
 
+// URLs are OriginURL and TargetURL, made together.
+func (i *Invocation) URLs() (origin, target string) {
+	var buf [2 * urlBytes]byte
+	b := i.Origin.appendURL(buf[:0])
+	n := len(b)
+	b = append(append(i.Target.appendURL(b), '/'), i.Operation...)
+	both := string(b)
+	return both[:n], both[n:]
+}
+
 // Hash is the upper-case hex SHA-256 of origin, target, operation and the complete argument.
-func (i *Invocation) Hash() string { return Hash(i.OriginURL(), i.TargetURL(), i.Operation, i.Msg) }
+func (i *Invocation) Hash() string {
+	origin, target := i.URLs()
+	return Hash(origin, target, i.Operation, i.Msg)
+}
 
 // Hash is what Invocation.Hash computes, for callers that have the URLs at hand.
 func Hash(originURL, targetURL, operation string, msg []byte) string {

@@ -58,11 +58,14 @@ func TestHashVector(t *testing.T) {
 func TestGolden(t *testing.T) {
 	traced := sampleInvocation()
 	traced.TraceContext = map[string]string{"tracestate": "a=b", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+	timed := sampleInvocation()
+	timed.Timeout = 1500
 	link := LinkDefinition{ActorID: actorKey, ProviderID: providerKey, LinkName: "default", ContractID: "wasmcloud:keyvalue",
 		Values: map[string]string{"URL": "redis://127.0.0.1:6379", "PREFIX": "a"}}
 	for name, got := range map[string][]byte{
 		"invocation":        sampleInvocation().Encode(),
 		"invocation_traced": traced.Encode(),
+		"invocation_timed":  timed.Encode(),
 		"response":          (&Response{Msg: []byte{0x2a}, InvocationID: invID, ContentLength: 1}).Encode(),
 		"response_error":    (&Response{InvocationID: invID, Error: "unlinked actor"}).Encode(),
 		"link":              link.Encode(),
@@ -91,7 +94,7 @@ func TestGolden(t *testing.T) {
 
 func TestRoundTrip(t *testing.T) {
 	inv := sampleInvocation()
-	inv.TraceContext = map[string]string{"traceparent": "x"}
+	inv.TraceContext, inv.Timeout = map[string]string{"traceparent": "x"}, 1500
 	got, err := DecodeInvocation(inv.Encode())
 	if err != nil || !reflect.DeepEqual(got, inv) {
 		t.Errorf("got %+v, %v; want %+v", got, err, inv)
