@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/msgpack"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -360,7 +361,10 @@ func (c *Client) finish(ctx context.Context, w *way, inv *wire.Invocation, msg *
 	if r.served != nil && r.to == nil {
 		msg.Header[headerAsk] = askWho
 	}
-	msg.Data = inv.Encode()
+	buf := newBuffer()
+	defer buf.free()
+	inv.EncodeTo(&buf.Writer)
+	msg.Data = buf.Bytes()
 
 	reply, err := w.replies.request(ctx, msg, deadline)
 	if chunked && err != nil {
@@ -445,6 +449,23 @@ func (c *Client) answer(w *way, inv *wire.Invocation, reply *nats.Msg, chunked b
 		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("response of %d bytes, limit %d", resp.ContentLength, c.cfg.MaxBytes), nil)
 	}
 	return resp, nil
+}
+
+// buffer holds a message until it is published: the connection copies it.
+type buffer struct{ msgpack.Writer }
+
+// keptBuffer is the largest buffer that is used again.
+const keptBuffer = 64 << 10
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+func newBuffer() *buffer { return buffers.Get().(*buffer) }
+
+func (b *buffer) free() {
+	if cap(b.Bytes()) <= keptBuffer {
+		b.Reset()
+		buffers.Put(b)
+	}
 }
 
 // newID returns a random UUID (version 4). It need not be hard to guess: what counts is what is signed with it.

@@ -61,16 +61,18 @@ func (c *crew) start(j job) {
 		c.all = map[*worker]struct{}{}
 	}
 	c.all[w] = struct{}{}
-	c.wg.Go(func() {
-		defer w.timer.Stop()
-		for ok := true; ok; {
-			j.sub.serve(w, j)
-			if j = (job{}); !c.park(w) {
-				return
-			}
-			j, ok = <-w.wake
+	w.wake <- j
+	c.wg.Go(func() { c.run(w) })
+}
+
+func (c *crew) run(w *worker) {
+	defer w.timer.Stop()
+	for j := range w.wake {
+		j.sub.serve(w, j)
+		if j = (job{}); !c.park(w) {
+			return
 		}
-	})
+	}
 }
 
 // park puts a worker where start finds it; false when it is to end.

@@ -254,8 +254,11 @@ func (sub *Subscription) complete(ctx context.Context, room *Room, inv *wire.Inv
 
 // NotBegun reports whether a handler turned the call away without doing anything for it.
 func NotBegun(err error) bool {
+	if err == nil {
+		return false
+	}
 	var e *lattice.Error
-	return err != nil && lattice.CodeOf(err).Retryable() && (!errors.As(err, &e) || !e.Remote)
+	return lattice.CodeOf(err).Retryable() && (!errors.As(err, &e) || !e.Remote)
 }
 
 // verify checks the claims of an invocation and that it did not come before, and returns the id that was signed. Ids are
@@ -322,7 +325,10 @@ func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation
 			}
 			reply.Header[headerHost] = []string{s.cfg.HostID}
 		}
-		reply.Data = resp.Encode()
+		buf := newBuffer()
+		defer buf.free()
+		resp.EncodeTo(&buf.Writer)
+		reply.Data = buf.Bytes()
 		if perr := s.way.Load().nc.PublishMsg(reply); perr != nil && !errors.Is(perr, nats.ErrConnectionClosed) {
 			s.cfg.Logger.Warn("answer not sent", lattice.LogErr, perr)
 		}

@@ -234,11 +234,12 @@ type macKey struct {
 type mac struct {
 	hash hash.Hash
 	buf  []byte
+	out  [sha256.Size]byte
 }
 
 // sum is the MAC over everything that a token binds, each part with its length before it, so that no two calls are the
 // same bytes.
-func (k *macKey) sum(sender, receiver string, ms int64, s *Sealed) (out [sha256.Size]byte) {
+func (k *macKey) sum(sender, receiver string, ms int64, s *Sealed) [sha256.Size]byte {
 	m := k.pool.Get().(*mac)
 	defer k.pool.Put(m)
 	b := binary.BigEndian.AppendUint64(m.buf[:0], uint64(ms))
@@ -250,6 +251,6 @@ func (k *macKey) sum(sender, receiver string, ms int64, s *Sealed) (out [sha256.
 	m.hash.Reset()
 	m.hash.Write(b)
 	m.hash.Write(s.Msg)
-	m.hash.Sum(out[:0])
-	return out
+	m.hash.Sum(m.out[:0])
+	return m.out
 }

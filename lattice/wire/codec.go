@@ -16,9 +16,9 @@ const MaxInlineBytes = 900 * 1024
 // encoder writes maps with named fields.
 type encoder struct{ *msgpack.Writer }
 
-func encode(sizeHint int, fill func(encoder)) []byte {
+func encode(sizeHint int, fill func(*msgpack.Writer)) []byte {
 	w := msgpack.NewWriter(sizeHint)
-	fill(encoder{w})
+	fill(w)
 	return w.Bytes()
 }
 

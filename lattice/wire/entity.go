@@ -56,12 +56,22 @@ func (e Entity) appendURL(b []byte) []byte {
 
 // appendLower appends a name with what the replacer replaces, in lower case.
 func appendLower(b []byte, name string, r *strings.Replacer) []byte {
+	start := len(b)
 	for i := range len(name) {
-		if c := name[i]; c <= ' ' || c == ':' || c >= 'A' && c <= 'Z' || c >= 0x80 {
-			return append(b, strings.ToLower(r.Replace(name))...)
+		c := name[i]
+		switch {
+		case c >= 0x80: // strings knows the cases of the others
+			return append(b[:start], strings.ToLower(r.Replace(name))...)
+		case c == ' ':
+			c = '_'
+		case c == ':' && r == contractPath:
+			c = '/'
+		case c >= 'A' && c <= 'Z':
+			c += 'a' - 'A'
 		}
+		b = append(b, c)
 	}
-	return append(b, name...)
+	return b
 }
 
 func (e Entity) encode(enc encoder) {

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"hash"
 	"sync"
+
+	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
 // Invocation is a request from one entity to another.
@@ -24,33 +26,36 @@ type Invocation struct {
 
 // Encode returns the invocation as msgpack. TraceContext and Timeout are left out when they are empty.
 func (i *Invocation) Encode() []byte {
-	hint := 512 + len(i.Msg) + len(i.EncodedClaims) + len(i.Operation)
-	return encode(hint, func(e encoder) {
-		n := 8
-		if len(i.TraceContext) > 0 {
-			n++
-		}
-		if i.Timeout > 0 {
-			n++
-		}
-		e.Map(n)
-		e.Str("origin")
-		i.Origin.encode(e)
-		e.Str("target")
-		i.Target.encode(e)
-		e.str("operation", i.Operation)
-		e.bin("msg", i.Msg)
-		e.str("id", i.ID)
-		e.str("encoded_claims", i.EncodedClaims)
-		e.str("host_id", i.HostID)
-		e.uint("content_length", i.ContentLength)
-		if len(i.TraceContext) > 0 {
-			e.strMap("traceContext", i.TraceContext)
-		}
-		if i.Timeout > 0 {
-			e.uint(timeoutField, uint64(i.Timeout))
-		}
-	})
+	return encode(512+len(i.Msg)+len(i.EncodedClaims)+len(i.Operation), i.EncodeTo)
+}
+
+// EncodeTo appends what Encode returns.
+func (i *Invocation) EncodeTo(w *msgpack.Writer) {
+	e := encoder{w}
+	n := 8
+	if len(i.TraceContext) > 0 {
+		n++
+	}
+	if i.Timeout > 0 {
+		n++
+	}
+	e.Map(n)
+	e.Str("origin")
+	i.Origin.encode(e)
+	e.Str("target")
+	i.Target.encode(e)
+	e.str("operation", i.Operation)
+	e.bin("msg", i.Msg)
+	e.str("id", i.ID)
+	e.str("encoded_claims", i.EncodedClaims)
+	e.str("host_id", i.HostID)
+	e.uint("content_length", i.ContentLength)
+	if len(i.TraceContext) > 0 {
+		e.strMap("traceContext", i.TraceContext)
+	}
+	if i.Timeout > 0 {
+		e.uint(timeoutField, uint64(i.Timeout))
+	}
 }
 
 const timeoutField = "weft_timeout_ms"
@@ -167,25 +172,29 @@ type Response struct {
 
 // Encode returns the response as msgpack; "error" and "traceContext" are left out when empty.
 func (r *Response) Encode() []byte {
-	return encode(160+len(r.Msg)+len(r.Error), func(e encoder) {
-		n := 3
-		if r.Error != "" {
-			n++
-		}
-		if len(r.TraceContext) > 0 {
-			n++
-		}
-		e.Map(n)
-		e.bin("msg", r.Msg)
-		e.str("invocation_id", r.InvocationID)
-		if r.Error != "" {
-			e.str("error", r.Error)
-		}
-		e.uint("content_length", r.ContentLength)
-		if len(r.TraceContext) > 0 {
-			e.strMap("traceContext", r.TraceContext)
-		}
-	})
+	return encode(160+len(r.Msg)+len(r.Error), r.EncodeTo)
+}
+
+// EncodeTo appends what Encode returns.
+func (r *Response) EncodeTo(w *msgpack.Writer) {
+	e := encoder{w}
+	n := 3
+	if r.Error != "" {
+		n++
+	}
+	if len(r.TraceContext) > 0 {
+		n++
+	}
+	e.Map(n)
+	e.bin("msg", r.Msg)
+	e.str("invocation_id", r.InvocationID)
+	if r.Error != "" {
+		e.str("error", r.Error)
+	}
+	e.uint("content_length", r.ContentLength)
+	if len(r.TraceContext) > 0 {
+		e.strMap("traceContext", r.TraceContext)
+	}
 }
 
 // DecodeResponse reads a response, of whatever version: everything but the payload may be missing. Msg is part of b, which

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
 // LinkDefinition grants an actor the use of a provider under a contract and a link name, with the values that
@@ -77,7 +78,8 @@ func (l LinkDefinition) Route() (Route, error) {
 
 // Encode returns the definition as msgpack. Values is always present.
 func (l LinkDefinition) Encode() []byte {
-	return encode(256, func(e encoder) {
+	return encode(256, func(w *msgpack.Writer) {
+		e := encoder{w}
 		e.Map(5)
 		e.str("actor_id", l.ActorID)
 		e.str("provider_id", l.ProviderID)
@@ -139,7 +141,8 @@ type Health struct {
 
 // Encode returns the answer as msgpack; an empty message is left out.
 func (h Health) Encode() []byte {
-	return encode(64, func(e encoder) {
+	return encode(64, func(w *msgpack.Writer) {
+		e := encoder{w}
 		n := 1
 		if h.Message != "" {
 			n = 2

@@ -55,6 +55,23 @@ func TestHashVector(t *testing.T) {
 	}
 }
 
+// URLs are spelt by what the strings package makes of the names, in whatever script.
+func TestURLSpelling(t *testing.T) {
+	for _, name := range []string{"", "wasmcloud:httpserver", "A:B c", "größe: X", "İ ẞ:Σ", "tab\tand\x00", "a\xffB"} {
+		e := Entity{PublicKey: providerKey, ContractID: name, LinkName: name}
+		contract := strings.ToLower(strings.NewReplacer(":", "/", " ", "_").Replace(name))
+		link := strings.ToLower(strings.ReplaceAll(name, " ", "_"))
+		want := "wasmbus://" + contract + "/" + link + "/" + providerKey
+		if got := e.URL(); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+		i := &Invocation{Origin: e, Target: ActorEntity(actorKey), Operation: "A.B"}
+		if origin, target := i.URLs(); origin != want || target != i.TargetURL() {
+			t.Errorf("%q: %s, %s", name, origin, target)
+		}
+	}
+}
+
 func TestGolden(t *testing.T) {
 	traced := sampleInvocation()
 	traced.TraceContext = map[string]string{"tracestate": "a=b", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
