@@ -21,6 +21,7 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/lattice/slack"
 )
 
 // devFlags are the choices of a "weft dev".
@@ -43,6 +44,7 @@ Uses the lattice that "weft up" runs here, or starts one for as long as it runs.
 		Example: `  weft dev
   weft dev ./hello --address 127.0.0.1:9000`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			slack.Take()
 			dir := "."
 			if len(args) > 0 {
 				dir = args[0]

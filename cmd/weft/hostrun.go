@@ -10,6 +10,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/slack"
 )
 
 func (a *app) hostRun() *cobra.Command {
@@ -28,6 +29,7 @@ lattice share is given by --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CL
   weft host run --nats-url nats://10.0.0.1:4222 --cluster-seed-file cluster.nk --label zone=edge
   weft host run --name second     # beside "weft up", on the same machine`,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			slack.Take()
 			log, err := flags.logger(a)
 			if err != nil {
 				return err

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/lattice/natsauth"
+	"github.com/weftlattice/weft/lattice/slack"
 )
 
 func (a *app) natsCmd() *cobra.Command {
@@ -29,6 +30,7 @@ func (a *app) natsRun() *cobra.Command {
 		Example: `  weft nats run
   weft nats run --nats-listen 0.0.0.0 --nats-port 4222`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			slack.Take()
 			a.secretFlag(cmd, "nats-password")
 			a.secretFlag(cmd, "nats-token")
 			log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelInfo}))

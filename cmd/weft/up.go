@@ -16,6 +16,7 @@ import (
 	"github.com/weftlattice/weft/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/slack"
 )
 
 // upView is a lattice that is up, and what a node file put on it.
@@ -52,6 +53,7 @@ machines. The authority that certifies it is made on first use; --nats-server-ce
 				config.warn(a)
 				return a.upDetached(cmd)
 			}
+			slack.Take()
 			err := a.up(cmd, &flags, &nats, file, child)
 			if child && err != nil {
 				reportToParent(err)

@@ -8,7 +8,7 @@ import (
 	"github.com/weftlattice/weft/lattice/trace"
 )
 
-// callContext is the context of a call that is served. Its deadline is looked after by the connection's keeper.
+// callContext is the context of a call that is served; its deadline is looked after by the connection's keeper.
 type callContext struct {
 	callctx.Context
 	worker *worker // that reads and serves it; nil when it is not inline
@@ -18,8 +18,6 @@ type callContext struct {
 	stay   bool
 	room   rpc.Room
 }
-
-var _ context.Context = (*callContext)(nil)
 
 // callKey is the key under which a served call's context finds itself.
 type callKey struct{}

@@ -67,7 +67,7 @@ func (k *keeper) tick() {
 	if c.serving.Load() > 0 {
 		moment := time.Now()
 		for i := range c.served {
-			if s := c.served[i].Load(); s != nil && !s.Time.After(moment) {
+			if s := c.served[i].Load(); s != nil && s.Due(moment) {
 				s.Cancel(context.DeadlineExceeded)
 			}
 		}

@@ -88,7 +88,8 @@ func (c *Conn) requested(w *worker, h header, body []byte) (kept bool, err error
 		return true, malformed("stream %d beyond the window", h.stream)
 	}
 	s := &served{stream: h.stream, payload: payload, left: head.left}
-	s.Time, s.trace, s.traced = time.Now().Add(head.left), head.trace, head.traced
+	s.Begin(time.Now().Add(head.left))
+	s.trace, s.traced = head.trace, head.traced
 	s.stay = h.flags&flagStay != 0
 	s.room.Use(c.cfg.Budget)
 	switch {
@@ -159,7 +160,7 @@ func (c *Conn) serve(w *worker, inv *wire.Invocation, s *served) {
 	if w == nil || w.state.Load() != s.serial<<stateBits|inline || c.out.pending.Load() > flushBytes {
 		c.out.flush(false)
 	}
-	s.End()
+	s.Close()
 }
 
 // flushBytes is how many bytes of answers are gathered at most while there is more to serve.
@@ -427,7 +428,7 @@ func (c *Conn) continued(w *worker, h header, body []byte) (kept bool, err error
 		return true, nil
 	}
 	p.call.payload = p.payload
-	p.call.Time = time.Now().Add(p.call.left)
+	p.call.Begin(time.Now().Add(p.call.left))
 	c.register(p.call)
 	c.start(job{call: p.call}) // large ones are not quick
 	return true, nil

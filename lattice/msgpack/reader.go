@@ -27,7 +27,7 @@ func (r *Reader) Err() error { return r.err }
 // Finish returns the first error; bytes that nobody read are one.
 func (r *Reader) Finish() error {
 	if r.err == nil && r.pos < len(r.data) {
-		r.fail("unread bytes follow the value")
+		r.Fail("unread bytes follow the value")
 	}
 	return r.err
 }
@@ -61,7 +61,7 @@ func (r *Reader) Bool() bool {
 func (r *Reader) Int() int64 {
 	n, negative := r.integer()
 	if !negative && n > math.MaxInt64 {
-		r.fail("integer out of range")
+		r.Fail("integer out of range")
 		return 0
 	}
 	return int64(n)
@@ -71,7 +71,7 @@ func (r *Reader) Int() int64 {
 func (r *Reader) Int32() int32 {
 	n := r.Int()
 	if n < math.MinInt32 || n > math.MaxInt32 {
-		r.fail("integer out of range")
+		r.Fail("integer out of range")
 		return 0
 	}
 	return int32(n)
@@ -81,7 +81,7 @@ func (r *Reader) Int32() int32 {
 func (r *Reader) Uint() uint64 {
 	n, negative := r.integer()
 	if negative {
-		r.fail("integer out of range")
+		r.Fail("integer out of range")
 		return 0
 	}
 	return n
@@ -91,7 +91,7 @@ func (r *Reader) Uint() uint64 {
 func (r *Reader) Uint32() uint32 {
 	n := r.Uint()
 	if n > math.MaxUint32 {
-		r.fail("integer out of range")
+		r.Fail("integer out of range")
 		return 0
 	}
 	return uint32(n)
@@ -101,7 +101,7 @@ func (r *Reader) Uint32() uint32 {
 func (r *Reader) Uint16() uint16 {
 	n := r.Uint()
 	if n > math.MaxUint16 {
-		r.fail("integer out of range")
+		r.Fail("integer out of range")
 		return 0
 	}
 	return uint16(n)
@@ -151,7 +151,7 @@ func (r *Reader) BinLen() int {
 		if n := r.number(4); n <= math.MaxInt32 { // an int has 32 bits in a guest
 			return int(n)
 		}
-		r.fail("bytes too long")
+		r.Fail("bytes too long")
 	default:
 		r.unexpected("str or bin", c)
 	}
@@ -253,7 +253,7 @@ func (r *Reader) StrsMap() map[string][]string {
 // with the index of each name that is there; field must read exactly one value. Keys without a name, and array
 // elements beyond the last, are skipped; nil is a struct without fields.
 func (r *Reader) Struct(names []string, field func(i int)) {
-	if r.nextIsArray() {
+	if r.NextIsArray() {
 		n := r.Array()
 		for i := 0; i < n && r.err == nil; i++ {
 			if i < len(names) {
@@ -335,7 +335,7 @@ func (r *Reader) Skip() {
 			r.unexpected("a value", c)
 		}
 		if open-1 > len(r.data)-r.pos { // each open value is a byte at least
-			r.fail("unexpected end")
+			r.Fail("unexpected end")
 		}
 	}
 }
@@ -369,7 +369,7 @@ func (r *Reader) integer() (n uint64, negative bool) {
 // code takes the format byte of the next value; nil after an error.
 func (r *Reader) code() byte {
 	if !r.More() {
-		r.fail("unexpected end")
+		r.Fail("unexpected end")
 		return codeNil
 	}
 	r.pos++
@@ -397,7 +397,7 @@ func (r *Reader) number(bytes int) uint64 {
 func (r *Reader) size(bytes int) int {
 	n := r.number(bytes)
 	if n > uint64(len(r.data)-r.pos) {
-		r.fail("unexpected end")
+		r.Fail("unexpected end")
 		return 0
 	}
 	return int(n)
@@ -409,7 +409,7 @@ func (r *Reader) take(n int) []byte {
 		return nil
 	}
 	if n > len(r.data)-r.pos {
-		r.fail("unexpected end")
+		r.Fail("unexpected end")
 		return nil
 	}
 	b := r.data[r.pos : r.pos+n : r.pos+n]
@@ -420,7 +420,7 @@ func (r *Reader) take(n int) []byte {
 // justified returns n if that many elements of at least width bytes can follow.
 func (r *Reader) justified(n, width int) int {
 	if r.err == nil && n > (len(r.data)-r.pos)/width {
-		r.fail("unexpected end")
+		r.Fail("unexpected end")
 	}
 	if r.err != nil {
 		return 0
@@ -428,7 +428,8 @@ func (r *Reader) justified(n, width int) int {
 	return n
 }
 
-func (r *Reader) nextIsArray() bool {
+// NextIsArray reports whether an array comes next.
+func (r *Reader) NextIsArray() bool {
 	if !r.More() {
 		return false
 	}
@@ -446,10 +447,11 @@ func (r *Reader) nextIsText() bool {
 
 func (r *Reader) unexpected(want string, found byte) {
 	const hex = "0123456789abcdef"
-	r.fail("want " + want + ", found format 0x" + string([]byte{hex[found>>4], hex[found&15]}))
+	r.Fail("want " + want + ", found format 0x" + string([]byte{hex[found>>4], hex[found&15]}))
 }
 
-func (r *Reader) fail(what string) {
+// Fail makes what was found wrong with the value just read the error, if there is none yet.
+func (r *Reader) Fail(what string) {
 	if r.err == nil {
 		r.err = &lattice.Error{Code: lattice.ErrInvalid, Op: "decode msgpack",
 			Detail: what + " at byte " + strconv.Itoa(r.pos)}

@@ -86,7 +86,7 @@ func dialOnce(ctx context.Context, cfg Config, log *slog.Logger, creds []nats.Op
 	}, creds...)
 	opts = append(opts, states(log)...)
 	if cfg.InProcess != nil {
-		opts = append(opts, nats.InProcessServer(cfg.InProcess))
+		opts = append(opts, nats.InProcessServer(gatheredInProcess{cfg.InProcess}))
 	} else {
 		d := &dialer{ctx: ctx, timeout: cfg.ConnectTimeout}
 		defer d.connected() // later connections do not hang on the ctx of the first
@@ -161,7 +161,11 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	return (&net.Dialer{Timeout: d.timeout}).DialContext(ctx, network, address)
+	c, err := (&net.Dialer{Timeout: d.timeout}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return gather(c), nil
 }
 
 func connectError(ctx context.Context, cfg Config, err error) error {

@@ -3,10 +3,13 @@ package rpc
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -15,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/msgpack"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -67,13 +71,14 @@ type Client struct {
 
 // way is a connection, and the calls that are under way on it.
 type way struct {
-	nc     *nats.Conn
-	chunks *chunks
-	calls  sync.WaitGroup
+	nc      *nats.Conn
+	replies replies // to the client's calls
+	chunks  *chunks
+	calls   sync.WaitGroup
 }
 
 func newWay(nc *nats.Conn, l lattice.Name) *way {
-	return &way{nc: nc, chunks: &chunks{nc: nc, lattice: l}}
+	return &way{nc: nc, replies: replies{nc: nc}, chunks: &chunks{nc: nc, lattice: l}}
 }
 
 // NewClient returns a client on a connection.
@@ -108,7 +113,7 @@ func (c *Client) Move(ctx context.Context, nc *nats.Conn) error {
 	c.way = newWay(nc, c.cfg.Lattice)
 	c.mu.Unlock()
 	done := make(chan struct{})
-	go func() { old.calls.Wait(); close(done) }() // ends with the last call, each of which has a deadline
+	go func() { old.calls.Wait(); old.replies.close(); close(done) }() // ends with the last call, each of which has a deadline
 	select {
 	case <-done:
 		return nil
@@ -228,10 +233,10 @@ func (a *Answer) Close() error {
 	return a.object.Close()
 }
 
-// bound gives ctx a deadline.
-func (c *Client) bound(ctx context.Context, call *Call) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok {
-		return ctx, func() {}
+// until says when a call that begins now is over.
+func (c *Client) until(ctx context.Context, call *Call) time.Time {
+	if deadline, ok := ctx.Deadline(); ok {
+		return deadline
 	}
 	timeout := c.cfg.Timeout
 	if call.Timeout > 0 {
@@ -239,7 +244,7 @@ func (c *Client) bound(ctx context.Context, call *Call) (context.Context, contex
 	} else if call.size() > wire.MaxInlineBytes {
 		timeout += chunkAllowance
 	}
-	return context.WithTimeout(ctx, timeout)
+	return time.Now().Add(timeout)
 }
 
 // fetch reads a large answer into memory.
@@ -253,23 +258,24 @@ func (c *Client) fetch(ctx context.Context, large *object) ([]byte, error) {
 	return large.all(ctx)
 }
 
-// exchange makes a call and hands the answer, or where it is in the store, to use while its deadline holds.
+// exchange makes a call and hands the answer, or where it is in the store, to use while its deadline holds. Calls whose payloads
+// are not in the store need no context of their own for that.
 func (c *Client) exchange(ctx context.Context, w *way, call Call, use func(ctx context.Context, payload []byte, large *object) error) error {
 	start := time.Now()
+	var deadline time.Time
 	if call.Body == nil { // else reading it does not count
-		var cancel context.CancelFunc
-		ctx, cancel = c.bound(ctx, &call)
-		defer cancel()
+		deadline = c.until(ctx, &call)
 	}
 	r := c.route(call.Target)
-	inv, msg, err := c.begin(ctx, w, &call, &r)
+	inv, msg, err := c.begin(ctx, w, &call, &r, deadline)
 	if err == nil {
-		ctx, cancel := c.bound(ctx, &call)
-		defer cancel()
+		if deadline.IsZero() {
+			deadline = c.until(ctx, &call)
+		}
 		again := true
 		for again && err == nil {
-			if again, err = c.attempt(ctx, w, inv, msg, &r, &call, use); again {
-				inv, msg, err = c.begin(ctx, w, &call, &r)
+			if again, err = c.attempt(ctx, w, inv, msg, &r, &call, deadline, use); again {
+				inv, msg, err = c.begin(ctx, w, &call, &r, deadline)
 			}
 		}
 	}
@@ -286,8 +292,9 @@ func failure(operation, target string) func(code lattice.Code, detail string, ca
 	}
 }
 
-// begin signs or seals an invocation, whose payload it stores when that is large, and makes the message that is to be sent.
-func (c *Client) begin(ctx context.Context, w *way, call *Call, r *route) (*wire.Invocation, *nats.Msg, error) {
+// begin signs or seals an invocation, whose payload it stores when that is large, and makes the message that is to be sent. Storing
+// may take until the deadline; zero: as long as the body takes.
+func (c *Client) begin(ctx context.Context, w *way, call *Call, r *route, deadline time.Time) (*wire.Invocation, *nats.Msg, error) {
 	fail := failure(call.Operation, call.Target.PublicKey)
 	size := call.size()
 	if size > c.cfg.MaxBytes {
@@ -306,15 +313,23 @@ func (c *Client) begin(ctx context.Context, w *way, call *Call, r *route) (*wire
 		return nil, nil, err
 	}
 	inv := &wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: call.Payload,
-		ID: uuid.NewString(), HostID: c.cfg.HostID, ContentLength: size}
-	msg := &nats.Msg{Subject: subj, Header: nats.Header{}}
+		ID: newID(), HostID: c.cfg.HostID, ContentLength: size}
+	msg := &nats.Msg{Subject: subj}
+	if !r.bare() {
+		msg.Header = nats.Header{}
+	}
 	if tc, ok := trace.From(ctx); ok {
 		setTrace(inv, msg.Header, tc.Child())
 	}
-	origin, to := inv.OriginURL(), inv.TargetURL()
+	origin, to := inv.URLs()
 	var hash string
 	if chunked {
 		inv.Msg = nil
+		if !deadline.IsZero() {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithDeadline(ctx, deadline)
+			defer cancel()
+		}
 		if hash, err = c.store(ctx, w, inv, call); err != nil {
 			return nil, nil, err
 		}
@@ -331,37 +346,44 @@ func (c *Client) begin(ctx context.Context, w *way, call *Call, r *route) (*wire
 	return inv, msg, nil
 }
 
-// finish sends what begin has made, and returns the answer, or where it is in the store. ctx has a deadline.
-func (c *Client) finish(ctx context.Context, w *way, inv *wire.Invocation, msg *nats.Msg, r *route) ([]byte, *object, error) {
+// finish sends what begin has made, and returns the answer. When that is in the store, its payload is shorter than it says.
+func (c *Client) finish(ctx context.Context, w *way, inv *wire.Invocation, msg *nats.Msg, r *route, deadline time.Time) (*wire.Response, error) {
 	fail := failure(inv.Operation, inv.Target.PublicKey)
 	chunked := inv.ContentLength > uint64(len(inv.Msg))
-	deadline, _ := ctx.Deadline()
 	if left := time.Until(deadline); left > 0 {
-		msg.Header[headerTimeout] = []string{strconv.FormatInt(max(1, left.Milliseconds()), 10)}
+		ms := max(1, left.Milliseconds())
+		if msg.Header == nil {
+			inv.Timeout = uint32(min(ms, math.MaxUint32))
+		} else {
+			msg.Header[headerTimeout] = []string{strconv.FormatInt(ms, 10)}
+		}
 	}
 	if r.served != nil && r.to == nil {
 		msg.Header[headerAsk] = askWho
 	}
-	msg.Data = inv.Encode()
+	buf := newBuffer()
+	defer buf.free()
+	inv.EncodeTo(&buf.Writer)
+	msg.Data = buf.Bytes()
 
-	reply, err := w.nc.RequestMsgWithContext(ctx, msg)
+	reply, err := w.replies.request(ctx, msg, deadline)
 	if chunked && err != nil {
 		w.chunks.drop(inv.ID) // nobody has, or it is late
 	}
 	switch {
 	case err == nil:
-		return c.answer(ctx, w, inv, reply, chunked, r, fail)
+		return c.answer(w, inv, reply, chunked, r, fail)
 	case errors.Is(err, nats.ErrNoResponders):
 		r.unbegun = true
-		return nil, nil, fail(lattice.ErrNoResponders, "", nil)
+		return nil, fail(lattice.ErrNoResponders, "", nil)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
-		return nil, nil, fail(lattice.ErrTimeout, "", nil)
+		return nil, fail(lattice.ErrTimeout, "", nil)
 	case errors.Is(err, context.Canceled):
-		return nil, nil, fail(lattice.ErrCanceled, "", nil)
+		return nil, fail(lattice.ErrCanceled, "", nil)
 	case errors.Is(err, nats.ErrMaxPayload):
-		return nil, nil, fail(lattice.ErrTooLarge, fmt.Sprintf("message of %d bytes, the NATS server takes %d", len(msg.Data), w.nc.MaxPayload()), nil)
+		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("message of %d bytes, the NATS server takes %d", len(msg.Data), w.nc.MaxPayload()), nil)
 	}
-	return nil, nil, fail(lattice.ErrUnavailable, "", err)
+	return nil, fail(lattice.ErrUnavailable, "", err)
 }
 
 // store puts the payload of a call into the object store and returns the hash to sign.
@@ -378,7 +400,8 @@ func (c *Client) store(ctx context.Context, w *way, inv *wire.Invocation, call *
 		if tries++; tries > 1 && call.Body != nil {
 			return nil, false
 		}
-		hash = wire.NewHasher(inv.OriginURL(), inv.TargetURL(), inv.Operation)
+		origin, to := inv.URLs()
+		hash = wire.NewHasher(origin, to, inv.Operation)
 		var r io.Reader = bytes.NewReader(call.Payload)
 		if call.Body != nil {
 			r = io.MultiReader(r, exactly{&io.LimitedReader{R: call.Body, N: call.BodyLength}})
@@ -402,11 +425,12 @@ func (e exactly) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *Client) answer(ctx context.Context, w *way, inv *wire.Invocation, reply *nats.Msg, chunked bool, r *route, fail func(lattice.Code, string, error) error) ([]byte, *object, error) {
+// answer reads the answer.
+func (c *Client) answer(w *way, inv *wire.Invocation, reply *nats.Msg, chunked bool, r *route, fail func(lattice.Code, string, error) error) (*wire.Response, error) {
 	c.cfg.Directory.noteWho(r, reply.Header)
 	resp, err := wire.DecodeResponse(reply.Data)
 	if err != nil {
-		return nil, nil, fail(lattice.ErrInvalid, "undecodable response", err)
+		return nil, fail(lattice.ErrInvalid, "undecodable response", err)
 	}
 	if resp.Error != "" && chunked {
 		w.chunks.drop(inv.ID) // it may not have been taken
@@ -415,34 +439,62 @@ func (c *Client) answer(ctx context.Context, w *way, inv *wire.Invocation, reply
 		r.unbegun = len(reply.Header[headerUnbegun]) > 0
 		err := lattice.FromWire(reply.Header.Get(headerError), resp.Error)
 		err.Remote = !r.unbegun || err.Code != lattice.ErrNoResponders // else it is as if NATS said so
-		return nil, nil, err
+		return nil, err
 	}
 	if resp.InvocationID != inv.ID {
-		return nil, nil, fail(lattice.ErrInvalid, "the response answers another invocation, "+lattice.Printable(resp.InvocationID), nil)
+		return nil, fail(lattice.ErrInvalid, "the response answers another invocation, "+lattice.Printable(resp.InvocationID), nil)
 	}
 	if resp.ContentLength > c.cfg.MaxBytes {
 		w.chunks.drop(responseName(inv.ID))
-		return nil, nil, fail(lattice.ErrTooLarge, fmt.Sprintf("response of %d bytes, limit %d", resp.ContentLength, c.cfg.MaxBytes), nil)
+		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("response of %d bytes, limit %d", resp.ContentLength, c.cfg.MaxBytes), nil)
 	}
-	if resp.ContentLength > uint64(len(resp.Msg)) {
-		large, err := w.chunks.take(ctx, responseName(inv.ID), resp.ContentLength)
-		return nil, large, err
-	}
-	return resp.Msg, nil, nil
+	return resp, nil
 }
 
+// buffer holds a message until it is published: the connection copies it.
+type buffer struct{ msgpack.Writer }
+
+// keptBuffer is the largest buffer that is used again.
+const keptBuffer = 64 << 10
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+func newBuffer() *buffer { return buffers.Get().(*buffer) }
+
+func (b *buffer) free() {
+	if cap(b.Bytes()) <= keptBuffer {
+		b.Reset()
+		buffers.Put(b)
+	}
+}
+
+// newID returns a random UUID (version 4). It need not be hard to guess: what counts is what is signed with it.
+func newID() string {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[:8], rand.Uint64())
+	binary.BigEndian.PutUint64(id[8:], rand.Uint64())
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return id.String()
+}
+
+// setTrace puts the trace into the invocation and, for tools that look on, into the headers if there are any.
 func setTrace(inv *wire.Invocation, h nats.Header, tc trace.Context) {
 	parent := tc.Traceparent()
 	inv.TraceContext = map[string]string{headerParent: parent}
-	h[headerParent] = []string{parent}
 	if tc.State != "" {
 		inv.TraceContext[headerState] = tc.State
+	}
+	if h == nil {
+		return
+	}
+	h[headerParent] = []string{parent}
+	if tc.State != "" {
 		h[headerState] = []string{tc.State}
 	}
 }
 
-// withTrace carries the sender's trace on, preferring the invocation's own field to the headers.
-func withTrace(ctx context.Context, inv *wire.Invocation, h nats.Header) context.Context {
+// traceOf is the trace of the sender, if it has one. The invocation's own field is preferred to the headers.
+func traceOf(inv *wire.Invocation, h nats.Header) (trace.Context, bool) {
 	parent, state := inv.TraceContext[headerParent], inv.TraceContext[headerState]
 	if parent == "" {
 		if v := h[headerParent]; len(v) > 0 {
@@ -451,10 +503,7 @@ func withTrace(ctx context.Context, inv *wire.Invocation, h nats.Header) context
 		}
 	}
 	if parent == "" {
-		return ctx
+		return trace.Context{}, false
 	}
-	if tc, ok := trace.Parse(parent, state); ok {
-		return trace.With(ctx, tc)
-	}
-	return ctx
+	return trace.Parse(parent, state)
 }

@@ -61,6 +61,6 @@ func (sub *Subscription) accept(msg *nats.Msg, inv *wire.Invocation) bool {
 	}
 	sub.calls.Add(1) // with the lock held: Drain waits for calls afterwards
 	sub.mu.Unlock()
-	go sub.serve(msg, inv, nil)
+	sub.server.crew.start(job{sub, msg, inv})
 	return true
 }

@@ -207,7 +207,7 @@ func (d *Directory) assign(p *peer, entities []wire.Entity) {
 		t := targetOf(e)
 		c := p.serves[t]
 		if c == nil {
-			c = &candidate{peer: p, subject: d.address(p.host, e)}
+			c = &candidate{peer: p, subject: d.address(p.host, e), host: e.IsActor()}
 			d.change(t, func(all []*candidate) []*candidate { return append(all, c) })
 		}
 		next[t] = c

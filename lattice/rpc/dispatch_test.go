@@ -16,6 +16,7 @@ import (
 	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/subject"
+	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -32,6 +33,7 @@ type station struct {
 	sub       *rpc.Subscription
 	revision  atomic.Uint64
 	served    atomic.Int64 // calls
+	headers   atomic.Bool  // it is of a version that finds the remaining time in a header only
 }
 
 // nodes are some nodes that serve an actor, and a caller of it.
@@ -112,7 +114,7 @@ func (s *nodes) node(cluster signing.KeyPair, limit int, handler func(n *station
 // beat keeps the caller from counting a node as gone for an hour.
 func (n *station) beat(draining bool) {
 	b := wire.Beat{HostID: string(n.id), Sequence: 1, Draining: draining, Direct: &wire.Direct{Version: 1, Issuer: n.agreement.Issuer(),
-		Capacity: 1, Served: n.revision.Load(), PeriodMS: 1200_000}}
+		Capacity: 1, Served: n.revision.Load(), PeriodMS: 1200_000, Timeout: !n.headers.Load()}}
 	if err := n.nc.Publish(subject.Beat(n.env.Lattice, n.id), b.Encode()); err != nil {
 		n.t.Error(err)
 	}
@@ -192,6 +194,46 @@ func TestCallsGoDirectWithMAC(t *testing.T) {
 	plain := rpc.NewClient(s.nc, rpc.ClientConfig{Lattice: s.env.Lattice, HostID: string(s.env.HostID(t)), Cluster: s.env.Cluster})
 	if _, err := plain.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(s.env.ActorID(t)), Target: wire.ActorEntity(s.actor), Operation: "Test.Do"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// A host that reads all from the invocation gets calls without headers, another one with them; deadline and trace reach both.
+func TestDirectCallsNeedNoHeaders(t *testing.T) {
+	parent := trace.New()
+	s := newNodes(t, 1, func(n *station) rpc.Handler {
+		return func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+			tc, ok := trace.From(ctx)
+			deadline, has := ctx.Deadline()
+			if left := time.Until(deadline); !ok || tc.TraceID != parent.TraceID || !has || left > time.Minute || left < 20*time.Second || rpc.Patient(ctx) {
+				return nil, fmt.Errorf("trace %v %v, %v left, patient %v", tc, ok, left, rpc.Patient(ctx))
+			}
+			return nil, nil
+		}
+	})
+	n := s.all[0]
+	spy, err := s.nc.SubscribeSync(subject.Host(s.env.Lattice, n.id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(trace.With(context.Background(), parent), time.Minute)
+	defer cancel()
+	for _, headers := range []bool{false, true} {
+		n.headers.Store(headers)
+		latticetest.Eventually(t, patience, func() error { // the next beat tells, and one call may go by the queue group
+			n.beat(false)
+			if _, err := s.call(ctx, "x"); err != nil {
+				return err
+			}
+			m, err := spy.NextMsg(patience)
+			if err != nil {
+				return err
+			}
+			inv, err := wire.DecodeInvocation(m.Data)
+			if got := len(m.Header) > 0; err != nil || got != headers || (inv.Timeout == 0) != headers {
+				return fmt.Errorf("headers %v, timeout %d in the invocation: %v", m.Header, inv.Timeout, err)
+			}
+			return nil
+		})
 	}
 }
 

@@ -14,7 +14,8 @@
 // serve a target and calls the better one by itself, with a MAC in place of a signature; where none is known, the queue group
 // decides. A call that was turned away before anything was done for it is made once more elsewhere.
 //
-// Time. The time that remains to the caller travels in a header, not a wall-clock instant, so clocks need not agree.
+// Time. The time that remains to the caller travels in a header, not a wall-clock instant, so clocks need not agree. To weft hosts
+// that are called by themselves it travels in the invocation, and there is no header.
 package rpc
 
 import "time"

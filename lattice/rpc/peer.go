@@ -34,6 +34,7 @@ type beat struct {
 	load     float64 // calls in progress for each that can be
 	stale    int64   // nanoseconds after which the host counts as gone
 	draining bool
+	timeout  bool // it reads wire.Invocation.Timeout
 }
 
 func (p *peer) hear(b wire.Beat, now time.Duration) {
@@ -42,7 +43,7 @@ func (p *peer) hear(b wire.Beat, now time.Duration) {
 		period = time.Duration(ms) * time.Millisecond
 	}
 	p.beat.Store(&beat{issuer: b.Direct.Issuer, load: float64(b.Direct.Load) / float64(max(1, b.Direct.Capacity)),
-		stale: int64(missedBeats * period), draining: b.Draining})
+		stale: int64(missedBeats * period), draining: b.Draining, timeout: b.Direct.Timeout})
 	p.seen.Store(int64(now))
 }
 
@@ -50,6 +51,7 @@ func (p *peer) hear(b wire.Beat, now time.Duration) {
 type candidate struct {
 	peer    *peer
 	subject string
+	host    bool         // the host itself serves it, not a provider's process, which may be of another version
 	flight  atomic.Int64 // our calls under way
 	latency atomic.Int64 // moving average in nanoseconds
 	at      atomic.Int64 // when it was last reckoned

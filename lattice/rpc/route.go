@@ -58,6 +58,11 @@ func (c *Client) route(to wire.Entity) route {
 	return route{served: s, to: d.choose(s)}
 }
 
+// bare reports whether the message needs no headers: a host that reads all from the invocation gets it by itself.
+func (r *route) bare() bool {
+	return r.to != nil && r.to.host && r.to.peer.beat.Load().timeout
+}
+
 // subject is where the message goes.
 func (r *route) subject(l lattice.Name, e wire.Entity) (string, error) {
 	if r.to != nil { // whoever serves it has a valid name
@@ -104,7 +109,7 @@ func (c *Client) distrust(p *peer, err error) {
 }
 
 // attempt sends a call once, and reports whether it is to be sent again, elsewhere or otherwise.
-func (c *Client) attempt(ctx context.Context, w *way, inv *wire.Invocation, msg *nats.Msg, r *route, call *Call,
+func (c *Client) attempt(ctx context.Context, w *way, inv *wire.Invocation, msg *nats.Msg, r *route, call *Call, deadline time.Time,
 	use func(context.Context, []byte, *object) error) (again bool, err error) {
 	if c.cfg.Sent != nil {
 		c.cfg.Sent(Path{Direct: r.to != nil, MAC: r.sealed, Again: r.again})
@@ -115,20 +120,33 @@ func (c *Client) attempt(ctx context.Context, w *way, inv *wire.Invocation, msg 
 		start = c.cfg.Directory.now()
 		r.to.flight.Add(1)
 	}
-	payload, large, err := c.finish(ctx, w, inv, msg, r)
+	resp, err := c.finish(ctx, w, inv, msg, r, deadline)
 	if r.to != nil {
 		r.to.flight.Add(-1)
 		again = c.judge(r, start, err)
 	} else if r.served != nil && r.unbegun && !r.again { // the queue group chose; choose otherwise
 		again = c.elsewhere(r)
 	}
-	if err == nil {
-		err = use(ctx, payload, large)
+	if err == nil && resp.ContentLength > uint64(len(resp.Msg)) {
+		err = takeLarge(ctx, w, inv.ID, resp, deadline, use)
+	} else if err == nil {
+		err = use(ctx, resp.Msg, nil)
 	}
-	if again && (call.Body != nil || ctx.Err() != nil) { // its body has been read, or it is too late
+	if again && (call.Body != nil || ctx.Err() != nil || !time.Now().Before(deadline)) { // its body has been read, or it is too late
 		again = false
 	}
 	return again, err
+}
+
+// takeLarge hands an answer that is in the store to use.
+func takeLarge(ctx context.Context, w *way, id string, resp *wire.Response, deadline time.Time, use func(context.Context, []byte, *object) error) error {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	large, err := w.chunks.take(ctx, responseName(id), resp.ContentLength)
+	if err != nil {
+		return err
+	}
+	return use(ctx, nil, large)
 }
 
 // judge notes how a host did, and reports whether the call is to be sent again, for which it changes the route.

@@ -380,6 +380,23 @@ func BenchmarkCall(b *testing.B) {
 
 // benchSealed calls an actor at one host by itself, with MACs.
 func benchSealed(b *testing.B, env *latticetest.Env, actor lattice.ActorID) {
+	call, sealed := sealedCaller(b, env, actor)
+	b.ReportAllocs()
+	calls := int64(0)
+	for b.Loop() {
+		calls++
+		if err := call(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if sealed.Load() < calls*9/10-1 {
+		b.Fatalf("%d of %d calls went with a MAC", sealed.Load(), calls)
+	}
+}
+
+// sealedCaller serves an actor that answers what it gets, at a host of its own, and returns a function that calls it there, and
+// how many calls went with a MAC.
+func sealedCaller(b *testing.B, env *latticetest.Env, actor lattice.ActorID) (call func() error, sealed *atomic.Int64) {
 	verifier := signing.NewVerifier(env.Cluster.Public())
 	agreement, err := signing.NewAgreement(env.Cluster, verifier)
 	if err != nil {
@@ -387,7 +404,7 @@ func benchSealed(b *testing.B, env *latticetest.Env, actor lattice.ActorID) {
 	}
 	id, nc := env.HostID(b), env.Conn(b)
 	server := rpc.NewServer(nc, rpc.ServerConfig{Lattice: env.Lattice, Verifier: verifier, Logger: env.Logger, HostID: string(id), Agreement: agreement})
-	defer server.Close(context.Background())
+	b.Cleanup(func() { _ = server.Close(context.Background()) })
 	s := subject.Actor(env.Lattice, actor)
 	if _, err := server.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: s, Queue: s, Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) { return inv.Msg, nil }}); err != nil {
 		b.Fatal(err)
@@ -397,17 +414,17 @@ func benchSealed(b *testing.B, env *latticetest.Env, actor lattice.ActorID) {
 	}
 	caller := env.Conn(b)
 	directory := rpc.NewDirectory(caller, env.Lattice, env.Logger)
-	defer directory.Close()
-	sealed := 0
+	b.Cleanup(directory.Close)
+	sealed = new(atomic.Int64)
 	client := rpc.NewClient(caller, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(env.HostID(b)), Cluster: env.Cluster, Directory: directory, Agreement: agreement,
 		Logger: env.Logger, Sent: func(p rpc.Path) {
 			if p.MAC {
-				sealed++
+				sealed.Add(1)
 			}
 		}})
 	directory.Wake()
 	latticetest.Eventually(b, 10*time.Second, func() error {
-		beat := wire.Beat{HostID: string(id), Sequence: 1, Direct: &wire.Direct{Version: 1, Issuer: agreement.Issuer(), Capacity: 1, Served: 1, PeriodMS: 1200_000}}
+		beat := wire.Beat{HostID: string(id), Sequence: 1, Direct: &wire.Direct{Version: 1, Issuer: agreement.Issuer(), Capacity: 1, Served: 1, PeriodMS: 1200_000, Timeout: true}}
 		if err := nc.Publish(subject.Beat(env.Lattice, id), beat.Encode()); err != nil {
 			return err
 		}
@@ -416,15 +433,13 @@ func benchSealed(b *testing.B, env *latticetest.Env, actor lattice.ActorID) {
 		}
 		return nil
 	})
-	b.ReportAllocs()
-	calls := 0
-	for b.Loop() {
-		calls++
-		if _, err := client.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(actor), Target: wire.ActorEntity(actor), Operation: "T.Echo", Payload: []byte("hello")}); err != nil {
-			b.Fatal(err)
+	origin := wire.ProviderEntity(env.ProviderID(b), "wasmcloud:httpserver", "default")
+	payload := []byte("hello")
+	return func() error {
+		got, err := client.Call(context.Background(), rpc.Call{Origin: origin, Target: wire.ActorEntity(actor), Operation: "T.Echo", Payload: payload})
+		if err == nil && !bytes.Equal(got, payload) {
+			err = fmt.Errorf("answer %q", got)
 		}
-	}
-	if sealed < calls*9/10-1 {
-		b.Fatalf("%d of %d calls went with a MAC", sealed, calls)
-	}
+		return err
+	}, sealed
 }

@@ -57,6 +57,7 @@ type Server struct {
 	end context.CancelFunc
 
 	gate    gate
+	crew    crew
 	untaken sync.WaitGroup // responses that may have to be deleted
 	window  window
 	seen    *seen
@@ -159,10 +160,7 @@ func (sub *Subscription) receive(msg *nats.Msg) {
 		return
 	}
 	sub.calls.Add(1)
-	go func() {
-		inv, err := wire.DecodeInvocation(msg.Data)
-		sub.serve(msg, inv, err)
-	}()
+	sub.server.crew.start(job{sub: sub, msg: msg})
 }
 
 func (sub *Subscription) busy(msg *nats.Msg) {
@@ -178,29 +176,39 @@ func (sub *Subscription) full() error {
 	return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d calls in progress, none more admitted", sub.limit.Load())}
 }
 
-// serve serves an admitted call; err is what decoding it came to.
-func (sub *Subscription) serve(msg *nats.Msg, inv *wire.Invocation, err error) {
+// serve serves an admitted call.
+func (sub *Subscription) serve(w *worker, j job) {
 	defer sub.calls.Done()
 	defer sub.active.Add(-1)
+	s, msg, inv := sub.server, j.msg, j.inv
 	start := time.Now()
-	var payload []byte
-	unbegun := false
-	left, told := remaining(msg.Header)
-	ctx := sub.server.ctx
+	var err error
+	if inv == nil {
+		inv, err = wire.DecodeInvocation(msg.Data)
+	}
+	left, told := remaining(inv, msg.Header)
 	if !told {
-		left = sub.server.cfg.Timeout
-		ctx = context.WithValue(ctx, patientKey{}, true)
+		left = s.cfg.Timeout
 	}
 	if inv != nil && inv.ContentLength > uint64(len(inv.Msg)) && !told {
 		left += chunkAllowance
 	}
-	ctx, cancel := context.WithTimeout(ctx, left)
-	defer cancel()
-	room := &Room{budget: sub.server.cfg.Budget}
-	defer room.End()
-	ctx = context.WithValue(ctx, roomKey{}, room)
+	ctx := &callContext{patient: !told}
+	ctx.Begin(start.Add(left))
+	ctx.room.Use(s.cfg.Budget)
+	if inv != nil {
+		ctx.trace, ctx.traced = traceOf(inv, msg.Header)
+	}
+	w.begin(ctx, start)
+	defer w.end(ctx)
+	defer ctx.room.End()
+	if s.ctx.Err() != nil { // after begin: Close looks for calls once that has ended
+		ctx.Cancel(context.Canceled)
+	}
+	var payload []byte
+	unbegun := false
 	if err == nil {
-		err = sub.complete(ctx, room, inv)
+		err = sub.complete(ctx, &ctx.room, inv)
 	}
 	var id string
 	if err == nil {
@@ -209,16 +217,16 @@ func (sub *Subscription) serve(msg *nats.Msg, inv *wire.Invocation, err error) {
 		unbegun = err != nil && !errors.Is(err, lattice.ErrReplayed)
 	}
 	if err == nil {
-		if err = sub.server.gate.enter(ctx); err == nil {
-			payload, err = sub.handle(withTrace(ctx, inv, msg.Header), inv)
-			sub.server.gate.leave()
+		if err = s.gate.enter(ctx); err == nil {
+			payload, err = sub.handle(ctx, inv)
+			s.gate.leave()
 		}
-		if NotBegun(err) && !room.begun() {
-			sub.server.seen.remove(id) // so that it may be delivered again
+		if NotBegun(err) && !ctx.room.begun() {
+			s.seen.remove(id) // so that it may be delivered again
 			unbegun = true
 		}
 	}
-	sub.server.answer(ctx, msg, inv, payload, time.Since(start), err, unbegun)
+	s.answer(ctx, msg, inv, payload, time.Since(start), err, unbegun)
 }
 
 // complete fetches the payload of an invocation that came without.
@@ -246,8 +254,11 @@ func (sub *Subscription) complete(ctx context.Context, room *Room, inv *wire.Inv
 
 // NotBegun reports whether a handler turned the call away without doing anything for it.
 func NotBegun(err error) bool {
+	if err == nil {
+		return false
+	}
 	var e *lattice.Error
-	return err != nil && lattice.CodeOf(err).Retryable() && (!errors.As(err, &e) || !e.Remote)
+	return lattice.CodeOf(err).Retryable() && (!errors.As(err, &e) || !e.Remote)
 }
 
 // verify checks the claims of an invocation and that it did not come before, and returns the id that was signed. Ids are
@@ -270,7 +281,7 @@ func (sub *Subscription) verify(inv *wire.Invocation) (id string, err error) {
 
 // authenticate checks who made an invocation: by a MAC for this host, or by a signature.
 func (s *Server) authenticate(inv *wire.Invocation, now time.Time) (signing.Verified, error) {
-	origin, to := inv.OriginURL(), inv.TargetURL()
+	origin, to := inv.URLs()
 	if s.cfg.Agreement != nil && signing.IsMAC(inv.EncodedClaims) {
 		return s.cfg.Agreement.Open(inv.EncodedClaims, signing.Sealed{ID: inv.ID, HostID: inv.HostID, Receiver: s.cfg.HostID,
 			OriginURL: origin, TargetURL: to, Operation: inv.Operation, Msg: inv.Msg})
@@ -314,7 +325,10 @@ func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation
 			}
 			reply.Header[headerHost] = []string{s.cfg.HostID}
 		}
-		reply.Data = resp.Encode()
+		buf := newBuffer()
+		defer buf.free()
+		resp.EncodeTo(&buf.Writer)
+		reply.Data = buf.Bytes()
 		if perr := s.way.Load().nc.PublishMsg(reply); perr != nil && !errors.Is(perr, nats.ErrConnectionClosed) {
 			s.cfg.Logger.Warn("answer not sent", lattice.LogErr, perr)
 		}
@@ -371,8 +385,11 @@ func errorText(err error) string {
 	return lattice.CodeOf(err).Error()
 }
 
-// remaining is how long the caller waits, if it says so.
-func remaining(h nats.Header) (time.Duration, bool) {
+// remaining is how long the caller waits, if it says so. There is no invocation when it could not be decoded.
+func remaining(inv *wire.Invocation, h nats.Header) (time.Duration, bool) {
+	if inv != nil && inv.Timeout > 0 {
+		return time.Duration(inv.Timeout) * time.Millisecond, true
+	}
 	if v := h[headerTimeout]; len(v) > 0 {
 		if ms, err := strconv.ParseInt(v[0], 10, 32); err == nil && ms > 0 {
 			return time.Duration(ms) * time.Millisecond, true
@@ -404,9 +421,11 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	wg.Wait()
 	s.end()
+	s.crew.cancel()
 	for _, sub := range subs {
 		sub.calls.Wait()
 	}
+	s.crew.close()
 	s.untaken.Wait()
 	return errors.Join(errs...)
 }

@@ -3,6 +3,7 @@ package signing
 import (
 	"bytes"
 	"crypto/ecdh"
+	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"filippo.io/edwards25519"
@@ -47,6 +49,14 @@ type Agreement struct {
 	mu   sync.RWMutex
 	own  []KeyPair        // the first one seals, all of them open; guarded by mu
 	keys map[pair]*macKey // guarded by mu
+
+	last atomic.Pointer[recent] // the key that was asked for last
+}
+
+// recent is a key between two cluster keys that both are in a set that the verifier trusted.
+type recent struct {
+	trusted *map[string]ed25519.PublicKey
+	*macKey
 }
 
 // pair names the key between two cluster keys by their public forms.
@@ -70,6 +80,7 @@ func (a *Agreement) SetOwn(own ...KeyPair) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.own, a.keys = own, map[pair]*macKey{}
+	a.last.Store(nil)
 	return nil
 }
 
@@ -101,7 +112,8 @@ func (a *Agreement) Seal(peer string, s Sealed, now time.Time) (string, error) {
 	}
 	ms := now.UnixMilli()
 	sum := key.sum(own, peer, ms, &s)
-	b := make([]byte, 0, maxMACToken)
+	var buf [maxMACToken]byte
+	b := buf[:0]
 	b = append(append(append(append(append(b, MACPrefix...), own...), '.'), peer...), '.')
 	b = append(strconv.AppendInt(b, ms, 10), '.')
 	return string(base64.RawURLEncoding.AppendEncode(b, sum[:])), nil
@@ -148,28 +160,32 @@ func (a *Agreement) Open(token string, s Sealed) (Verified, error) {
 // key returns the key between one of ours and a peer, both trusted: whoever has got hold of one of them could make MACs of
 // the other. Trust is asked for each time: it can be withdrawn.
 func (a *Agreement) key(own, peer string) (*macKey, error) {
+	set := a.verifier.issuers.Load()
+	if l := a.last.Load(); l != nil && l.trusted == set && l.own == own && l.peer == peer {
+		return l.macKey, nil
+	}
 	trusted := a.verifier.trusted()
 	for _, k := range [...]string{peer, own} {
 		if _, ok := trusted[k]; !ok {
 			return nil, &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: lattice.Printable(k)}
 		}
 	}
-	p := pair{own, peer}
-	a.mu.RLock()
-	k := a.keys[p]
-	a.mu.RUnlock()
-	if k != nil {
-		return k, nil
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if k := a.keys[pair{own, peer}]; k != nil {
+		a.last.Store(&recent{set, k})
+		return k, nil
+	}
 	for _, mine := range a.own {
 		if mine.Public() == own {
 			k, err := agree(mine, peer)
-			if err == nil {
-				a.keys[p] = k // as many as own keys times trusted ones
+			if err != nil {
+				return nil, err
 			}
-			return k, err
+			k.pair = pair{mine.Public(), strings.Clone(peer)} // not part of a message
+			a.keys[k.pair] = k                                // as many as own keys times trusted ones
+			a.last.Store(&recent{set, k})
+			return k, nil
 		}
 	}
 	return nil, &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: "sealed for cluster key " + lattice.Printable(own) + ", which is not this node's"}
@@ -210,16 +226,20 @@ func agree(own KeyPair, peer string) (*macKey, error) {
 }
 
 // macKey makes MACs under one key. Hashes are kept, since setting one up costs more than using it.
-type macKey struct{ pool sync.Pool }
+type macKey struct {
+	pair
+	pool sync.Pool
+}
 
 type mac struct {
 	hash hash.Hash
 	buf  []byte
+	out  [sha256.Size]byte
 }
 
 // sum is the MAC over everything that a token binds, each part with its length before it, so that no two calls are the
 // same bytes.
-func (k *macKey) sum(sender, receiver string, ms int64, s *Sealed) (out [sha256.Size]byte) {
+func (k *macKey) sum(sender, receiver string, ms int64, s *Sealed) [sha256.Size]byte {
 	m := k.pool.Get().(*mac)
 	defer k.pool.Put(m)
 	b := binary.BigEndian.AppendUint64(m.buf[:0], uint64(ms))
@@ -231,6 +251,6 @@ func (k *macKey) sum(sender, receiver string, ms int64, s *Sealed) (out [sha256.
 	m.hash.Reset()
 	m.hash.Write(b)
 	m.hash.Write(s.Msg)
-	m.hash.Sum(out[:0])
-	return out
+	m.hash.Sum(m.out[:0])
+	return m.out
 }

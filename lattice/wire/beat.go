@@ -30,6 +30,8 @@ type Direct struct {
 	Capacity uint32 `json:"capacity"`  // calls that can be in progress without waiting
 	Served   uint64 `json:"served"`    // revision of the set of targets that it serves; ask for the set when it changes
 	PeriodMS uint32 `json:"period_ms"` // of the beats
+	// Timeout says that the host reads Invocation.Timeout, so that calls to its actors need no headers.
+	Timeout bool `json:"timeout,omitempty"`
 }
 
 // Served is what a host serves at some revision.

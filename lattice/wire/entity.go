@@ -1,13 +1,11 @@
 // Package wire holds the messages of the invocation journey and their encoding: invocation, response, link definition,
-// health, host data. Encoding is msgpack with named fields, through the primitives of the msgpack library rather than
-// its reflection; decoding ignores unknown keys and treats absent ones as zero. Size policy lives here too. The shapes
+// health, host data. Encoding is msgpack with named fields; decoding ignores unknown keys and treats absent ones as zero. Size policy lives here too. The shapes
 // follow the wasmbus dialect; golden bytes in testdata hold them still: changing one is a protocol change.
 package wire
 
 import (
 	"strings"
 
-	"github.com/vmihailenco/msgpack/v5"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -38,30 +36,63 @@ var (
 
 // URL is the entity as origin_url and target_url of signed claims spell it.
 func (e Entity) URL() string {
-	if e.IsActor() {
-		return "wasmbus://" + e.PublicKey
-	}
-	return "wasmbus://" + strings.ToLower(contractPath.Replace(e.ContractID)) + "/" +
-		strings.ToLower(linkPath.Replace(e.LinkName)) + "/" + e.PublicKey
+	var buf [urlBytes]byte
+	return string(e.appendURL(buf[:0]))
 }
 
-func (e Entity) encode(enc *encoder) {
-	enc.mapLen(3)
+const (
+	scheme   = "wasmbus://"
+	urlBytes = 256 // holds the URL of an entity with names of usual length
+)
+
+func (e Entity) appendURL(b []byte) []byte {
+	b = append(b, scheme...)
+	if !e.IsActor() {
+		b = append(appendLower(b, e.ContractID, contractPath), '/')
+		b = append(appendLower(b, e.LinkName, linkPath), '/')
+	}
+	return append(b, e.PublicKey...)
+}
+
+// appendLower appends a name with what the replacer replaces, in lower case.
+func appendLower(b []byte, name string, r *strings.Replacer) []byte {
+	start := len(b)
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case c >= 0x80: // strings knows the cases of the others
+			return append(b[:start], strings.ToLower(r.Replace(name))...)
+		case c == ' ':
+			c = '_'
+		case c == ':' && r == contractPath:
+			c = '/'
+		case c >= 'A' && c <= 'Z':
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	return b
+}
+
+func (e Entity) encode(enc encoder) {
+	enc.Map(3)
 	enc.str("public_key", e.PublicKey)
 	enc.str("link_name", e.LinkName)
 	enc.str("contract_id", e.ContractID)
 }
 
-func decodeEntity(d *msgpack.Decoder, e *Entity) error {
-	return eachField(d, func(key string) (bool, error) {
-		switch key {
+func decodeEntity(d *decoder, e *Entity) {
+	d.each(func(d *decoder, key []byte) bool {
+		switch string(key) {
 		case "public_key":
-			return true, str(d, &e.PublicKey)
+			e.PublicKey = d.str()
 		case "link_name":
-			return true, str(d, &e.LinkName)
+			e.LinkName = d.str()
 		case "contract_id":
-			return true, str(d, &e.ContractID)
+			e.ContractID = d.str()
+		default:
+			return false
 		}
-		return false, nil
+		return true
 	})
 }

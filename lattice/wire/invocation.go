@@ -3,10 +3,9 @@ package wire
 import (
 	"crypto/sha256"
 	"hash"
-	"slices"
 	"sync"
 
-	"github.com/vmihailenco/msgpack/v5"
+	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
 // Invocation is a request from one entity to another.
@@ -20,62 +19,78 @@ type Invocation struct {
 	HostID        string // N key of the sending host
 	ContentLength uint64 // of the whole argument; larger than len(Msg) when it travels in chunks
 	TraceContext  map[string]string
+	// Timeout is the remaining time of the caller, in whole milliseconds (weft); 0: it is not here. It goes only to hosts that
+	// say that they read it, see Direct; others find it in a header.
+	Timeout uint32
 }
 
-// Encode returns the invocation as msgpack. TraceContext is left out when it is empty.
+// Encode returns the invocation as msgpack. TraceContext and Timeout are left out when they are empty.
 func (i *Invocation) Encode() []byte {
-	hint := 512 + len(i.Msg) + len(i.EncodedClaims) + len(i.Operation)
-	return encode(hint, func(e *encoder) {
-		n := 8
-		if len(i.TraceContext) > 0 {
-			n = 9
-		}
-		e.mapLen(n)
-		e.key("origin")
-		i.Origin.encode(e)
-		e.key("target")
-		i.Target.encode(e)
-		e.str("operation", i.Operation)
-		e.bin("msg", i.Msg)
-		e.str("id", i.ID)
-		e.str("encoded_claims", i.EncodedClaims)
-		e.str("host_id", i.HostID)
-		e.uint("content_length", i.ContentLength)
-		if n == 9 {
-			e.strMap("traceContext", i.TraceContext)
-		}
-	})
+	return encode(512+len(i.Msg)+len(i.EncodedClaims)+len(i.Operation), i.EncodeTo)
 }
 
-// DecodeInvocation reads an invocation. A missing content_length becomes the length of Msg. Malformed bytes are
-// lattice.ErrInvalid.
+// EncodeTo appends what Encode returns.
+func (i *Invocation) EncodeTo(w *msgpack.Writer) {
+	e := encoder{w}
+	n := 8
+	if len(i.TraceContext) > 0 {
+		n++
+	}
+	if i.Timeout > 0 {
+		n++
+	}
+	e.Map(n)
+	e.Str("origin")
+	i.Origin.encode(e)
+	e.Str("target")
+	i.Target.encode(e)
+	e.str("operation", i.Operation)
+	e.bin("msg", i.Msg)
+	e.str("id", i.ID)
+	e.str("encoded_claims", i.EncodedClaims)
+	e.str("host_id", i.HostID)
+	e.uint("content_length", i.ContentLength)
+	if len(i.TraceContext) > 0 {
+		e.strMap("traceContext", i.TraceContext)
+	}
+	if i.Timeout > 0 {
+		e.uint(timeoutField, uint64(i.Timeout))
+	}
+}
+
+const timeoutField = "weft_timeout_ms"
+
+// DecodeInvocation reads an invocation. A missing content_length becomes the length of Msg. Msg is part of b, which must not
+// change any more. Malformed bytes are lattice.ErrInvalid.
 func DecodeInvocation(b []byte) (*Invocation, error) {
 	i := &Invocation{}
 	length := false
-	err := decode("invocation", b, func(d *msgpack.Decoder) error {
-		return eachField(d, func(key string) (bool, error) {
-			switch key {
-			case "origin":
-				return true, decodeEntity(d, &i.Origin)
-			case "target":
-				return true, decodeEntity(d, &i.Target)
-			case "operation":
-				return true, str(d, &i.Operation)
-			case "msg":
-				return true, bin(d, &i.Msg)
-			case "id":
-				return true, str(d, &i.ID)
-			case "encoded_claims":
-				return true, str(d, &i.EncodedClaims)
-			case "host_id":
-				return true, str(d, &i.HostID)
-			case "content_length":
-				return true, uintField(d, &i.ContentLength, &length)
-			case "traceContext":
-				return true, strMap(d, &i.TraceContext)
-			}
-			return false, nil
-		})
+	err := decode("invocation", b, func(d *decoder, key []byte) bool {
+		switch string(key) {
+		case "origin":
+			decodeEntity(d, &i.Origin)
+		case "target":
+			decodeEntity(d, &i.Target)
+		case "operation":
+			i.Operation = d.str()
+		case "msg":
+			i.Msg = d.bytes()
+		case "id":
+			i.ID = d.str()
+		case "encoded_claims":
+			i.EncodedClaims = d.str()
+		case "host_id":
+			i.HostID = d.str()
+		case "content_length":
+			i.ContentLength, length = d.uint()
+		case "traceContext":
+			i.TraceContext = d.strMap()
+		case timeoutField:
+			i.Timeout = d.Uint32()
+		default:
+			return false
+		}
+		return true
 	})
 	if err != nil {
 		return nil, err
@@ -86,23 +101,27 @@ func DecodeInvocation(b []byte) (*Invocation, error) {
 	return i, nil
 }
 
-func uintField(d *msgpack.Decoder, to *uint64, seen *bool) error {
-	if none, err := isNil(d); none || err != nil {
-		return err
-	}
-	v, err := d.DecodeUint64()
-	*to, *seen = v, true
-	return err
-}
-
 // OriginURL is the origin as signed.
 func (i *Invocation) OriginURL() string { return i.Origin.URL() }
 
 // TargetURL is the target and operation as signed.
 func (i *Invocation) TargetURL() string { return i.Target.URL() + "/" + i.Operation }
 
+// URLs are OriginURL and TargetURL, made together.
+func (i *Invocation) URLs() (origin, target string) {
+	var buf [2 * urlBytes]byte
+	b := i.Origin.appendURL(buf[:0])
+	n := len(b)
+	b = append(append(i.Target.appendURL(b), '/'), i.Operation...)
+	both := string(b)
+	return both[:n], both[n:]
+}
+
 // Hash is the upper-case hex SHA-256 of origin, target, operation and the complete argument.
-func (i *Invocation) Hash() string { return Hash(i.OriginURL(), i.TargetURL(), i.Operation, i.Msg) }
+func (i *Invocation) Hash() string {
+	origin, target := i.URLs()
+	return Hash(origin, target, i.Operation, i.Msg)
+}
 
 // Hash is what Invocation.Hash computes, for callers that have the URLs at hand.
 func Hash(originURL, targetURL, operation string, msg []byte) string {
@@ -153,47 +172,52 @@ type Response struct {
 
 // Encode returns the response as msgpack; "error" and "traceContext" are left out when empty.
 func (r *Response) Encode() []byte {
-	return encode(160+len(r.Msg)+len(r.Error), func(e *encoder) {
-		n := 3
-		if r.Error != "" {
-			n++
-		}
-		if len(r.TraceContext) > 0 {
-			n++
-		}
-		e.mapLen(n)
-		e.bin("msg", r.Msg)
-		e.str("invocation_id", r.InvocationID)
-		if r.Error != "" {
-			e.str("error", r.Error)
-		}
-		e.uint("content_length", r.ContentLength)
-		if len(r.TraceContext) > 0 {
-			e.strMap("traceContext", r.TraceContext)
-		}
-	})
+	return encode(160+len(r.Msg)+len(r.Error), r.EncodeTo)
 }
 
-// DecodeResponse reads a response, of whatever version: everything but the payload may be missing.
+// EncodeTo appends what Encode returns.
+func (r *Response) EncodeTo(w *msgpack.Writer) {
+	e := encoder{w}
+	n := 3
+	if r.Error != "" {
+		n++
+	}
+	if len(r.TraceContext) > 0 {
+		n++
+	}
+	e.Map(n)
+	e.bin("msg", r.Msg)
+	e.str("invocation_id", r.InvocationID)
+	if r.Error != "" {
+		e.str("error", r.Error)
+	}
+	e.uint("content_length", r.ContentLength)
+	if len(r.TraceContext) > 0 {
+		e.strMap("traceContext", r.TraceContext)
+	}
+}
+
+// DecodeResponse reads a response, of whatever version: everything but the payload may be missing. Msg is part of b, which
+// must not change any more.
 func DecodeResponse(b []byte) (*Response, error) {
 	r := &Response{}
 	length := false
-	err := decode("response", b, func(d *msgpack.Decoder) error {
-		return eachField(d, func(key string) (bool, error) {
-			switch key {
-			case "msg":
-				return true, bin(d, &r.Msg)
-			case "invocation_id":
-				return true, str(d, &r.InvocationID)
-			case "error":
-				return true, str(d, &r.Error)
-			case "content_length":
-				return true, uintField(d, &r.ContentLength, &length)
-			case "traceContext":
-				return true, strMap(d, &r.TraceContext)
-			}
-			return false, nil
-		})
+	err := decode("response", b, func(d *decoder, key []byte) bool {
+		switch string(key) {
+		case "msg":
+			r.Msg = d.bytes()
+		case "invocation_id":
+			r.InvocationID = d.str()
+		case "error":
+			r.Error = d.str()
+		case "content_length":
+			r.ContentLength, length = d.uint()
+		case "traceContext":
+			r.TraceContext = d.strMap()
+		default:
+			return false
+		}
+		return true
 	})
 	if err != nil {
 		return nil, err
@@ -202,13 +226,4 @@ func DecodeResponse(b []byte) (*Response, error) {
 		r.ContentLength = uint64(len(r.Msg))
 	}
 	return r, nil
-}
-
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/vmihailenco/msgpack/v5"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
 // LinkDefinition grants an actor the use of a provider under a contract and a link name, with the values that
@@ -78,8 +78,9 @@ func (l LinkDefinition) Route() (Route, error) {
 
 // Encode returns the definition as msgpack. Values is always present.
 func (l LinkDefinition) Encode() []byte {
-	return encode(256, func(e *encoder) {
-		e.mapLen(5)
+	return encode(256, func(w *msgpack.Writer) {
+		e := encoder{w}
+		e.Map(5)
 		e.str("actor_id", l.ActorID)
 		e.str("provider_id", l.ProviderID)
 		e.str("link_name", l.LinkName)
@@ -91,22 +92,22 @@ func (l LinkDefinition) Encode() []byte {
 // DecodeLinkDefinition reads a definition; unknown keys (as "id") are ignored.
 func DecodeLinkDefinition(b []byte) (LinkDefinition, error) {
 	var l LinkDefinition
-	err := decode("link definition", b, func(d *msgpack.Decoder) error {
-		return eachField(d, func(key string) (bool, error) {
-			switch key {
-			case "actor_id":
-				return true, str(d, &l.ActorID)
-			case "provider_id":
-				return true, str(d, &l.ProviderID)
-			case "link_name":
-				return true, str(d, &l.LinkName)
-			case "contract_id":
-				return true, str(d, &l.ContractID)
-			case "values":
-				return true, strMap(d, &l.Values)
-			}
-			return false, nil
-		})
+	err := decode("link definition", b, func(d *decoder, key []byte) bool {
+		switch string(key) {
+		case "actor_id":
+			l.ActorID = d.str()
+		case "provider_id":
+			l.ProviderID = d.str()
+		case "link_name":
+			l.LinkName = d.str()
+		case "contract_id":
+			l.ContractID = d.str()
+		case "values":
+			l.Values = d.strMap()
+		default:
+			return false
+		}
+		return true
 	})
 	return l, err
 }
@@ -140,14 +141,15 @@ type Health struct {
 
 // Encode returns the answer as msgpack; an empty message is left out.
 func (h Health) Encode() []byte {
-	return encode(64, func(e *encoder) {
+	return encode(64, func(w *msgpack.Writer) {
+		e := encoder{w}
 		n := 1
 		if h.Message != "" {
 			n = 2
 		}
-		e.mapLen(n)
-		e.key("healthy")
-		_ = e.EncodeBool(h.Healthy)
+		e.Map(n)
+		e.Str("healthy")
+		e.Bool(h.Healthy)
 		if n == 2 {
 			e.str("message", h.Message)
 		}
@@ -157,18 +159,16 @@ func (h Health) Encode() []byte {
 // DecodeHealth reads a health answer.
 func DecodeHealth(b []byte) (Health, error) {
 	var h Health
-	err := decode("health", b, func(d *msgpack.Decoder) error {
-		return eachField(d, func(key string) (bool, error) {
-			switch key {
-			case "healthy":
-				v, err := d.DecodeBool()
-				h.Healthy = v
-				return true, err
-			case "message":
-				return true, str(d, &h.Message)
-			}
-			return false, nil
-		})
+	err := decode("health", b, func(d *decoder, key []byte) bool {
+		switch string(key) {
+		case "healthy":
+			h.Healthy = d.Bool()
+		case "message":
+			h.Message = d.str()
+		default:
+			return false
+		}
+		return true
 	})
 	return h, err
 }

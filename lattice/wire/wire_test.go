@@ -55,14 +55,34 @@ func TestHashVector(t *testing.T) {
 	}
 }
 
+// URLs are spelt by what the strings package makes of the names, in whatever script.
+func TestURLSpelling(t *testing.T) {
+	for _, name := range []string{"", "wasmcloud:httpserver", "A:B c", "größe: X", "İ ẞ:Σ", "tab\tand\x00", "a\xffB"} {
+		e := Entity{PublicKey: providerKey, ContractID: name, LinkName: name}
+		contract := strings.ToLower(strings.NewReplacer(":", "/", " ", "_").Replace(name))
+		link := strings.ToLower(strings.ReplaceAll(name, " ", "_"))
+		want := "wasmbus://" + contract + "/" + link + "/" + providerKey
+		if got := e.URL(); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+		i := &Invocation{Origin: e, Target: ActorEntity(actorKey), Operation: "A.B"}
+		if origin, target := i.URLs(); origin != want || target != i.TargetURL() {
+			t.Errorf("%q: %s, %s", name, origin, target)
+		}
+	}
+}
+
 func TestGolden(t *testing.T) {
 	traced := sampleInvocation()
 	traced.TraceContext = map[string]string{"tracestate": "a=b", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+	timed := sampleInvocation()
+	timed.Timeout = 1500
 	link := LinkDefinition{ActorID: actorKey, ProviderID: providerKey, LinkName: "default", ContractID: "wasmcloud:keyvalue",
 		Values: map[string]string{"URL": "redis://127.0.0.1:6379", "PREFIX": "a"}}
 	for name, got := range map[string][]byte{
 		"invocation":        sampleInvocation().Encode(),
 		"invocation_traced": traced.Encode(),
+		"invocation_timed":  timed.Encode(),
 		"response":          (&Response{Msg: []byte{0x2a}, InvocationID: invID, ContentLength: 1}).Encode(),
 		"response_error":    (&Response{InvocationID: invID, Error: "unlinked actor"}).Encode(),
 		"link":              link.Encode(),
@@ -91,7 +111,7 @@ func TestGolden(t *testing.T) {
 
 func TestRoundTrip(t *testing.T) {
 	inv := sampleInvocation()
-	inv.TraceContext = map[string]string{"traceparent": "x"}
+	inv.TraceContext, inv.Timeout = map[string]string{"traceparent": "x"}, 1500
 	got, err := DecodeInvocation(inv.Encode())
 	if err != nil || !reflect.DeepEqual(got, inv) {
 		t.Errorf("got %+v, %v; want %+v", got, err, inv)

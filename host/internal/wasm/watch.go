@@ -44,12 +44,13 @@ func (b *bound) Value(key any) any {
 // arm begins a call, which ends with the caller's context or after the limit. disarm must follow.
 func (w *watch) arm(caller context.Context, i *Instance, limit time.Duration) *bound {
 	b := &bound{caller: caller, instance: i}
-	b.Time = time.Now().Add(limit)
+	end := time.Now().Add(limit)
 	deadline, ok := caller.Deadline()
-	own := !ok || b.Time.Before(deadline)
+	own := !ok || end.Before(deadline)
 	if !own {
-		b.Time = deadline
+		end = deadline
 	}
+	b.Begin(end)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.call = b
@@ -57,11 +58,11 @@ func (w *watch) arm(caller context.Context, i *Instance, limit time.Duration) *b
 		b.Cancel(context.Canceled)
 		w.flag.Set(1)
 	}
-	end := func() { w.end(b, caller.Err(), false) }
+	ended := func() { w.end(b, caller.Err(), false) }
 	if h, ok := caller.(interface{ AfterFunc(func()) func() bool }); ok {
-		b.unhook = h.AfterFunc(end)
+		b.unhook = h.AfterFunc(ended)
 	} else {
-		b.unhook = context.AfterFunc(caller, end)
+		b.unhook = context.AfterFunc(caller, ended)
 	}
 	if own {
 		b.timer = time.AfterFunc(limit, func() { w.end(b, context.DeadlineExceeded, true) })

@@ -161,7 +161,7 @@ func (c *conn) answer(r *Request) bool {
 	c.guard(ctx, r)
 	c.begun.Store(0)
 	c.request.Store(nil)
-	ctx.End()
+	ctx.Close()
 	c.out = c.w.out
 	if !c.w.ended { // the handler panicked
 		c.out = c.out[:c.answered]

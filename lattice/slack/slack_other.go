@@ -1,0 +1,6 @@
+//go:build !linux
+
+package slack
+
+// Take does nothing here.
+func Take() {}
