@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -115,8 +114,39 @@ func (c *crowd) end() {
 	c.wg.Wait()
 }
 
-// scale measures the host among more and more others.
-func scale(ctx context.Context, c cli, o options, bareAddr, weftAddr string, nc *nats.Conn, pids []int) (all []crowded, err error) {
+// measureScale measures one host among more and more others.
+func measureScale(ctx context.Context, b *bench, r *report) error {
+	l, err := b.open()
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	bareAddr, err := l.bare()
+	if err != nil {
+		return err
+	}
+	c, host, err := l.lattice(ctx, string(lattice.DefaultName))
+	if err != nil {
+		return err
+	}
+	weftAddr, err := c.serve(ctx, b.echo(), "echo", []byte(answer))
+	if err != nil {
+		return err
+	}
+	provider, err := c.providerPID(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := b.grow(ctx, c, bareAddr, weftAddr, l.nc, []int{host.pid(), provider})
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, host.log.String())
+	}
+	crowdRows(all, r)
+	return nil
+}
+
+// grow measures the host and provider with some process ids among more and more others.
+func (b *bench) grow(ctx context.Context, c cli, bareAddr, weftAddr string, nc *nats.Conn, pids []int) (all []crowded, err error) {
 	s, err := store.Open(ctx, nc, lattice.DefaultName, store.Config{})
 	if err != nil {
 		return nil, err
@@ -135,33 +165,37 @@ func scale(ctx context.Context, c cli, o options, bareAddr, weftAddr string, nc 
 			return nil, err
 		}
 		at := crowded{n: n}
-		idle, err := spent(pids, func() error { time.Sleep(2 * o.window); return nil })
+		idle, err := spent(pids, func() error { return pause(ctx, 2*b.window) })
 		if err != nil {
 			return nil, err
 		}
-		at.idle = idle / (2 * o.window).Seconds()
-		if _, err := closedLoop(weftAddr, "/", body, want, o.conns, o.window/4); err != nil { // warms up
+		at.idle = idle / (2 * b.window).Seconds()
+		if err := b.warm(weftAddr, want); err != nil {
 			return nil, err
 		}
-		for range o.rounds {
+		for range b.rounds {
 			for _, side := range []struct {
 				addr string
 				rate *[]float64
 				low  *[]latencies
 			}{{bareAddr, &at.bare, &at.bareLow}, {weftAddr, &at.weft, &at.weftLow}} {
-				var rate float64
+				if err := ctx.Err(); err != nil {
+					return nil, err
+				}
+				var n int64
+				var took time.Duration
 				cpu, err := spent(pids, func() (err error) {
-					rate, err = closedLoop(side.addr, "/", body, want, o.conns, o.window)
+					n, took, err = b.drive(ctx, side.addr, want, b.window)
 					return err
 				})
 				if err != nil {
 					return nil, err
 				}
-				*side.rate = append(*side.rate, rate)
+				*side.rate = append(*side.rate, float64(n)/took.Seconds())
 				if side.addr == weftAddr {
-					at.perRequest += cpu / (rate * o.window.Seconds()) / float64(o.rounds)
+					at.perRequest += cpu / float64(n) / float64(b.rounds)
 				}
-				low, err := openLoop(side.addr, "/", body, want, 1, lowRate, o.window)
+				low, err := openLoop(side.addr, "/", body, want, 1, lowRate, b.window)
 				if err != nil {
 					return nil, err
 				}
@@ -171,6 +205,16 @@ func scale(ctx context.Context, c cli, o options, bareAddr, weftAddr string, nc 
 		all = append(all, at)
 	}
 	return all, nil
+}
+
+// pause waits, unless ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // linked reports whether so many links are active.
@@ -229,27 +273,37 @@ func processorTime(pids []int) (seconds float64, err error) {
 	return seconds, nil
 }
 
-func scaleRows(all []crowded, p func(string, ...any)) {
-	low := func(l []latencies) time.Duration {
-		var v []time.Duration
-		for _, x := range l {
-			v = append(v, x.at(.5))
-		}
-		slices.Sort(v)
-		return v[0]
+// low is the median latency of the round that was disturbed least.
+func low(rounds []latencies) time.Duration {
+	best := rounds[0].at(.5)
+	for _, l := range rounds {
+		best = min(best, l.at(.5))
 	}
-	added := func(c crowded) time.Duration { return low(c.weftLow) - low(c.bareLow) }
-	p("| others in the lattice: hosts, actors, links | requests/s beside bare net/http | p50 at low load | added to bare net/http | beside none | processor time of a request | beside none | processor while idle |")
-	p("|---|---|---|---|---|---|---|---|")
+	return best
+}
+
+func crowdRows(all []crowded, r *report) {
+	none := all[0]
+	flat := func(what string, of func(crowded) float64, show string) {
+		worst := none
+		for _, c := range all[1:] {
+			if of(c) > of(worst) || worst.n == 0 {
+				worst = c
+			}
+		}
+		r.target(target{figure: fmt.Sprintf("%s among %d other hosts, actors and links, the worst of %v", what, worst.n, crowds[1:]), value: fmt.Sprintf(show, of(worst)),
+			beside: "among none: " + fmt.Sprintf(show, of(none)), got: of(worst) / of(none), goal: atMost(1.1, "")})
+	}
+	flat("latency p50 at low load", func(c crowded) float64 { return micros(low(c.weftLow)) }, "%.0f µs")
+	flat("processor time of a request", func(c crowded) float64 { return c.perRequest * 1e6 }, "%.1f µs")
+	r.p("")
+	r.p("| others in the lattice: hosts, actors, links | requests/s beside bare net/http | p50 at low load | added to bare net/http | beside none | processor time of a request | beside none | processor while idle |")
+	r.p("|---|---|---|---|---|---|---|---|")
 	for _, c := range all {
-		var ratios []float64
-		for i := range c.weft {
-			ratios = append(ratios, c.weft[i]/c.bare[i])
-		}
-		p("| %d each | %.3f | %s | %s | %.2f | %.0f µs | %.2f | %.1f %% |", c.n, median(ratios), round(low(c.weftLow)), round(added(c)),
-			float64(low(c.weftLow))/float64(low(all[0].weftLow)), c.perRequest*1e6, c.perRequest/all[0].perRequest, 100*c.idle)
+		r.p("| %d each | %.3f | %s | %s | %.2f | %.1f µs | %.2f | %.1f %% |", c.n, median(ratios(c.weft, c.bare)), round(low(c.weftLow)), round(low(c.weftLow)-low(c.bareLow)),
+			float64(low(c.weftLow))/float64(low(none.weftLow)), c.perRequest*1e6, c.perRequest/none.perRequest, 100*c.idle)
 	}
-	p("")
-	p("Processor times are those of the host and httpserver together; the others are simulated on one connection: a beat each second, an")
-	p("inventory each 30 s, claims, and a link to the same httpserver, which has a route for each. Latencies are the best round's.")
+	r.p("")
+	r.p("Processor times are those of the host and httpserver together; the others are simulated on one connection: a beat each second, an")
+	r.p("inventory each 30 s, claims, and a link to the same httpserver, which has a route for each. Latencies are the best round's.")
 }
