@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -88,12 +89,10 @@ func (l *lab) host(ctx context.Context, c cli, args ...string) (*node, error) {
 	}
 	l.stops = append(l.stops, child.stop)
 	n := &node{child: child}
-	err = until(30*time.Second, func() error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		return json.Unmarshal([]byte(child.out.String()), n)
-	})
+	err = until(30*time.Second, func() error { return json.Unmarshal([]byte(child.out.String()), n) })
+	if err == nil && n.ID == "" {
+		err = errors.New(child.out.String()) // it tells why it has ended
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start a host: %w\n%s", err, child.log.String())
 	}

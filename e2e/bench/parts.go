@@ -84,6 +84,7 @@ func run(ctx context.Context, o options) (err error) {
 		began := time.Now()
 		before := len(r.targets)
 		if err := p.run(ctx, b, r); err != nil {
+			fmt.Print(r.markdown(o)) // what there is
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 		if err := ctx.Err(); err != nil {
