@@ -17,6 +17,8 @@ type benchLine struct {
 // goBench runs benchmarks of a package.
 func goBench(ctx context.Context, pkg string, args ...string) ([]benchLine, error) {
 	cmd := exec.CommandContext(ctx, "go", append(append([]string{"test", "-run", "^$"}, args...), pkg)...)
+	cmd.SysProcAttr = ownGroup() // what it has compiled and runs ends with it
+	cmd.Cancel = func() error { killGroup(cmd.Process); return nil }
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("go test -bench: %w\n%s", err, out)
