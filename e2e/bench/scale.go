@@ -23,13 +23,27 @@ import (
 // crowds are how many other hosts, actors and links there are in the lattice, one after another.
 var crowds = []int{0, 1, 100, 1000}
 
-// crowded is what one host and its httpserver cost among n others.
+// crowded is what one host and its httpserver cost among n others, and beside it what another one costs, in the same rounds,
+// that has a lattice and a NATS server for itself.
 type crowded struct {
-	n                int
-	bare, weft       []float64   // requests per second, a value per round
-	bareLow, weftLow []latencies // at low load
-	idle             float64     // seconds of processor per second while nothing is asked, host and provider
-	perRequest       float64     // seconds of processor per request, host and provider
+	n               int
+	among, alone    served
+	amongIdle, idle float64 // seconds of processor per second while nothing is asked, host and provider
+}
+
+// served has a value per round.
+type served struct {
+	rate []float64 // requests per second
+	cpu  []float64 // µs of processor per request, host and provider
+	low  []float64 // µs, latency p50 at low load
+}
+
+// station is a host with httpserver and the echo actor.
+type station struct {
+	cli
+	addr string
+	pids []int // host and provider
+	log  *output
 }
 
 // crowd simulates hosts: beats each second, heartbeats with an inventory each 30 s.
@@ -114,39 +128,40 @@ func (c *crowd) end() {
 	c.wg.Wait()
 }
 
-// measureScale measures one host among more and more others.
+// measureScale measures one host among more and more others, in turns with one that is alone.
 func measureScale(ctx context.Context, b *bench, r *report) error {
-	l, err := b.open()
-	if err != nil {
-		return err
+	var labs [2]*lab
+	var stations [2]station
+	for i := range labs {
+		var err error
+		if labs[i], err = b.open(); err != nil {
+			return err
+		}
+		defer labs[i].close()
+		c, host, err := labs[i].lattice(ctx, string(lattice.DefaultName))
+		if err != nil {
+			return err
+		}
+		addr, err := c.serve(ctx, b.echo(), "echo", []byte(answer))
+		if err != nil {
+			return err
+		}
+		provider, err := c.providerPID(ctx)
+		if err != nil {
+			return err
+		}
+		stations[i] = station{c, addr, []int{host.pid(), provider}, &host.log}
 	}
-	defer l.close()
-	bareAddr, err := l.bare()
+	all, err := b.grow(ctx, labs[1].nc, stations[1], stations[0])
 	if err != nil {
-		return err
-	}
-	c, host, err := l.lattice(ctx, string(lattice.DefaultName))
-	if err != nil {
-		return err
-	}
-	weftAddr, err := c.serve(ctx, b.echo(), "echo", []byte(answer))
-	if err != nil {
-		return err
-	}
-	provider, err := c.providerPID(ctx)
-	if err != nil {
-		return err
-	}
-	all, err := b.grow(ctx, c, bareAddr, weftAddr, l.nc, []int{host.pid(), provider})
-	if err != nil {
-		return fmt.Errorf("%w\n%s", err, host.log.String())
+		return fmt.Errorf("%w\n%s", err, stations[1].log.String())
 	}
 	crowdRows(all, r)
 	return nil
 }
 
-// grow measures the host and provider with some process ids among more and more others.
-func (b *bench) grow(ctx context.Context, c cli, bareAddr, weftAddr string, nc *nats.Conn, pids []int) (all []crowded, err error) {
+// grow measures a station among more and more others.
+func (b *bench) grow(ctx context.Context, nc *nats.Conn, among, alone station) (all []crowded, err error) {
 	s, err := store.Open(ctx, nc, lattice.DefaultName, store.Config{})
 	if err != nil {
 		return nil, err
@@ -156,55 +171,66 @@ func (b *bench) grow(ctx context.Context, c cli, bareAddr, weftAddr string, nc *
 		return nil, err
 	}
 	defer others.end()
-	body, want := []byte(payload), []byte(answer)
 	for _, n := range crowds {
-		if err := others.grow(ctx, s, weftAddr, n); err != nil {
+		if err := others.grow(ctx, s, among.addr, n); err != nil {
 			return nil, err
 		}
-		if err := until(2*time.Minute, func() error { return linked(ctx, c, n+1) }); err != nil {
+		if err := until(2*time.Minute, func() error { return linked(ctx, among.cli, n+1) }); err != nil {
 			return nil, err
 		}
 		at := crowded{n: n}
-		idle, err := spent(pids, func() error { return pause(ctx, 2*b.window) })
+		before, err := processorTime(alone.pids)
 		if err != nil {
 			return nil, err
 		}
-		at.idle = idle / (2 * b.window).Seconds()
-		if err := b.warm(weftAddr, want); err != nil {
+		if at.amongIdle, err = spent(among.pids, func() error { return pause(ctx, 2*b.window) }); err != nil {
 			return nil, err
 		}
+		after, err := processorTime(alone.pids)
+		if err != nil {
+			return nil, err
+		}
+		at.amongIdle, at.idle = at.amongIdle/(2*b.window).Seconds(), (after-before)/(2*b.window).Seconds()
+		for _, side := range []station{alone, among} {
+			if err := b.warm(side.addr, []byte(answer)); err != nil {
+				return nil, err
+			}
+		}
 		for range b.rounds {
-			for _, side := range []struct {
-				addr string
-				rate *[]float64
-				low  *[]latencies
-			}{{bareAddr, &at.bare, &at.bareLow}, {weftAddr, &at.weft, &at.weftLow}} {
-				if err := ctx.Err(); err != nil {
-					return nil, err
-				}
-				var n int64
-				var took time.Duration
-				cpu, err := spent(pids, func() (err error) {
-					n, took, err = b.drive(ctx, side.addr, want, b.window)
-					return err
-				})
-				if err != nil {
-					return nil, err
-				}
-				*side.rate = append(*side.rate, float64(n)/took.Seconds())
-				if side.addr == weftAddr {
-					at.perRequest += cpu / float64(n) / float64(b.rounds)
-				}
-				low, err := openLoop(side.addr, "/", body, want, 1, lowRate, b.window)
-				if err != nil {
-					return nil, err
-				}
-				*side.low = append(*side.low, low)
+			if err := b.serves(ctx, alone, &at.alone); err != nil {
+				return nil, err
+			}
+			if err := b.serves(ctx, among, &at.among); err != nil {
+				return nil, err
 			}
 		}
 		all = append(all, at)
 	}
 	return all, nil
+}
+
+// serves loads a station for one round.
+func (b *bench) serves(ctx context.Context, at station, into *served) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var n int64
+	var took time.Duration
+	cpu, err := spent(at.pids, func() (err error) {
+		n, took, err = b.drive(ctx, at.addr, []byte(answer), b.window)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	low, err := openLoop(at.addr, "/", []byte(payload), []byte(answer), 1, lowRate, b.window)
+	if err != nil {
+		return err
+	}
+	into.rate = append(into.rate, float64(n)/took.Seconds())
+	into.cpu = append(into.cpu, cpu/float64(n)*1e6)
+	into.low = append(into.low, micros(low.at(.5)))
+	return nil
 }
 
 // pause waits, unless ctx ends.
@@ -273,37 +299,30 @@ func processorTime(pids []int) (seconds float64, err error) {
 	return seconds, nil
 }
 
-// low is the median latency of the round that was disturbed least.
-func low(rounds []latencies) time.Duration {
-	best := rounds[0].at(.5)
-	for _, l := range rounds {
-		best = min(best, l.at(.5))
-	}
-	return best
-}
-
 func crowdRows(all []crowded, r *report) {
-	none := all[0]
-	flat := func(what string, of func(crowded) float64, show string) {
-		worst := none
+	flat := func(what string, of func(served) []float64, show string) {
+		beside := func(c crowded) float64 { return median(ratios(of(c.among), of(c.alone))) }
+		worst := all[1]
 		for _, c := range all[1:] {
-			if of(c) > of(worst) || worst.n == 0 {
+			if beside(c) > beside(worst) {
 				worst = c
 			}
 		}
-		r.target(target{figure: fmt.Sprintf("%s among %d other hosts, actors and links, the worst of %v", what, worst.n, crowds[1:]), value: fmt.Sprintf(show, of(worst)),
-			beside: "among none: " + fmt.Sprintf(show, of(none)), got: of(worst) / of(none), goal: atMost(1.1, "")})
+		r.target(target{figure: fmt.Sprintf("%s among %d other hosts, actors and links, the worst of %v", what, worst.n, crowds[1:]), value: fmt.Sprintf(show, median(of(worst.among))),
+			beside: "alone, in the same rounds: " + fmt.Sprintf(show, median(of(worst.alone))), got: beside(worst), goal: atMost(1.1, "")})
 	}
-	flat("latency p50 at low load", func(c crowded) float64 { return micros(low(c.weftLow)) }, "%.0f µs")
-	flat("processor time of a request", func(c crowded) float64 { return c.perRequest * 1e6 }, "%.1f µs")
+	latency, cpu := func(s served) []float64 { return s.low }, func(s served) []float64 { return s.cpu }
+	flat("latency p50 at low load", latency, "%.0f µs")
+	flat("processor time of a request", cpu, "%.1f µs")
 	r.p("")
-	r.p("| others in the lattice: hosts, actors, links | requests/s beside bare net/http | p50 at low load | added to bare net/http | beside none | processor time of a request | beside none | processor while idle |")
+	r.p("| others in the lattice: hosts, actors, links | requests/s beside alone | p50 at low load | beside alone | processor time of a request | beside alone | processor while idle | alone |")
 	r.p("|---|---|---|---|---|---|---|---|")
 	for _, c := range all {
-		r.p("| %d each | %.3f | %s | %s | %.2f | %.1f µs | %.2f | %.1f %% |", c.n, median(ratios(c.weft, c.bare)), round(low(c.weftLow)), round(low(c.weftLow)-low(c.bareLow)),
-			float64(low(c.weftLow))/float64(low(none.weftLow)), c.perRequest*1e6, c.perRequest/none.perRequest, 100*c.idle)
+		r.p("| %d each | %.2f | %.0f µs | %.2f | %.1f µs | %.2f | %.1f %% | %.1f %% |", c.n, median(ratios(c.among.rate, c.alone.rate)), median(c.among.low),
+			median(ratios(c.among.low, c.alone.low)), median(c.among.cpu), median(ratios(c.among.cpu, c.alone.cpu)), 100*c.amongIdle, 100*c.idle)
 	}
 	r.p("")
-	r.p("Processor times are those of the host and httpserver together; the others are simulated on one connection: a beat each second, an")
-	r.p("inventory each 30 s, claims, and a link to the same httpserver, which has a route for each. Latencies are the best round's.")
+	r.p("*Alone* is another host with httpserver, in a lattice and on a NATS server of its own, loaded in turns; the row of 0 shows how far two that")
+	r.p("are the same differ. Processor times are those of host and httpserver together. The others are simulated on one connection: a beat")
+	r.p("each second, an inventory each 30 s, claims, and a link to the same httpserver, which has a route for each.")
 }
