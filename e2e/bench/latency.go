@@ -20,7 +20,7 @@ func measureLatency(ctx context.Context, b *bench, r *report) error {
 	if err != nil {
 		return err
 	}
-	c, _, err := l.lattice(ctx, "latency")
+	c, host, err := l.lattice(ctx, "latency")
 	if err != nil {
 		return err
 	}
@@ -66,6 +66,25 @@ func measureLatency(ctx context.Context, b *bench, r *report) error {
 		return fmt.Errorf("bare net/http at half load: %w", err)
 	}
 	r.record("latency at half of each one's highest rate", ours, theirs)
+	return loaded(ctx, c, host, r)
+}
+
+// loaded records the memory of a host after a load, with the instances that it has left.
+func loaded(ctx context.Context, c cli, host *node, r *report) error {
+	size, err := rss(host.pid())
+	if err != nil {
+		return err
+	}
+	var actors []struct {
+		Running int `json:"running"`
+	}
+	if err := c.run(ctx, &actors, "actor", "list"); err != nil {
+		return err
+	}
+	if len(actors) != 1 {
+		return fmt.Errorf("%d actors", len(actors))
+	}
+	r.record("resident memory of a host after a load", fmt.Sprintf("%.1f MiB", mib(size)), fmt.Sprintf("%d instances of a stock Go actor", actors[0].Running))
 	return nil
 }
 
