@@ -85,7 +85,7 @@ func distinctActors(ctx context.Context, b *bench, r *report, same bool) error {
 	}
 	if again > 0 {
 		r.p("")
-		r.p("%d starts of the 1,000 actors failed and were asked for again.", again)
+		r.p("%d starts of the 1,000 actors were asked for again, since nothing had come of them for 10 s.", again)
 	}
 	what := "code of its own each"
 	if same {
