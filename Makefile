@@ -9,7 +9,7 @@ LDFLAGS  := -s -w -X main.release=$(VERSION)
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build actors demo test unit e2e deps fixtures fixtures-check vuln attack foreign lint fuzz bench bench-scale cross clean
+.PHONY: help build actors demo test unit e2e deps fixtures fixtures-check vuln attack foreign lint fuzz bench bench-scale flame wrk cross clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -84,11 +84,20 @@ fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	  done; \
 	done
 
-bench: build actors ## the figures of docs/benchmarks.md
-	$(GO) run ./e2e/bench
+bench: build actors wrk ## all figures of docs/benchmarks.md in one run; part of them: go run ./e2e/bench -only http,nats
+	$(GO) run ./e2e/bench -flame docs/flame.svg
 
-bench-scale: build actors ## providers inside the host, and one host among 1,000 others
-	$(GO) run ./e2e/bench -scale -window 3s
+bench-scale: build actors wrk ## of these, one host among 1,000 others
+	$(GO) run ./e2e/bench -only scale
+
+flame: build actors wrk ## processor time of a request by part, and docs/flame.svg
+	$(GO) run ./e2e/bench -only cpu -flame docs/flame.svg
+
+wrk: # the load generator, where apt has it; without it a slower one of our own is used
+	@if ! command -v wrk >/dev/null && command -v apt-get >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq wrk || true; \
+	fi
 
 clean: ## remove what was built
 	rm -rf $(BIN)

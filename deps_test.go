@@ -72,6 +72,7 @@ func TestSingleHomes(t *testing.T) {
 		"crypto/ed25519":                "lattice/signing",
 		"github.com/redis/go-redis/v9":  "provider/keyvalueredis",
 		"github.com/spf13/cobra":        "cmd/weft",
+		"github.com/google/pprof":       "e2e/bench",
 	}
 	for _, line := range goList(t, "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "./...") {
 		fields := strings.Fields(line)

@@ -64,6 +64,7 @@ type Config struct {
 
 	HTTPAddr          string // where /metrics, /healthz and /readyz are served; default: nowhere
 	HTTPAnyPort       bool   // when HTTPAddr is taken, listen on any port of that address instead
+	Pprof             bool   // profiles are served there, too; HTTPAddr must be loopback
 	StructuredLogging bool   // what providers are told to log
 	Logger            *slog.Logger
 }
@@ -143,6 +144,10 @@ func (c Config) Validate() error {
 	}
 	if c.QueuePerActor < 0 {
 		bad("QueuePerActor", "want 0 or more, got %d", c.QueuePerActor)
+	}
+	if c.Pprof && !loopback(c.HTTPAddr) {
+		bad("Pprof", "profiles tell about the host's memory and slow it down, so they are served on loopback only, not at %q; "+
+			"leave --pprof out, or take --http-addr 127.0.0.1:7422, which other machines reach by ssh -L 7422:127.0.0.1:7422", c.HTTPAddr)
 	}
 	for k := range c.Labels {
 		if strings.HasPrefix(k, "hostcore.") {

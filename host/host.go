@@ -76,6 +76,7 @@ type Host struct {
 	policyRules atomic.Pointer[policy.Rules] // nil: none
 
 	local        local
+	profiles     profiles
 	keys         atomic.Pointer[Keys]
 	providerNATS atomic.Pointer[providerNATS]
 	providerAddr string        // the NATS address of providers
@@ -218,6 +219,9 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 			return err
 		}
 		opened(h.guard.Close)
+	}
+	if err := h.openProfiles(opened); err != nil {
+		return err
 	}
 	if err := h.openLocal(opened); err != nil {
 		return err

@@ -48,10 +48,13 @@ func (h *Host) serveHTTP(opened func(func(context.Context) error)) error {
 	h.mu.Lock()
 	h.httpAddr = l.Addr().String()
 	h.mu.Unlock()
-	srv := &http.Server{Handler: h.handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	requests, end := context.WithCancel(context.Background())
+	srv := &http.Server{Handler: h.handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		BaseContext: func(net.Listener) context.Context { return requests }}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	opened(func(ctx context.Context) error {
+		end() // a profile may take minutes
 		err := srv.Shutdown(ctx)
 		if serr := <-done; !errors.Is(serr, http.ErrServerClosed) {
 			err = errors.Join(err, serr)
@@ -73,6 +76,9 @@ func (h *Host) handler() http.Handler {
 		}
 		fmt.Fprintln(w, "ready")
 	})
+	if h.cfg.Pprof {
+		h.handleProfiles(mux)
+	}
 	return mux
 }
 

@@ -76,6 +76,7 @@ type provider struct {
 	state     supervisor.State // guarded by mu
 	healthy   bool             // guarded by mu
 	channelID string           // of the credentials that the process has; guarded by mu
+	profile   string           // socket where the process may serve profiles; guarded by mu
 }
 
 // builtin finds a provider that comes with the binary, by "builtin://NAME" or the bare name.
@@ -215,8 +216,9 @@ func (p *provider) claims() control.Claims {
 	return control.Claims{Subject: string(p.id), Issuer: p.issuer, Name: p.name, Revision: p.revision, Version: p.version, ContractID: p.contract}
 }
 
-// hostData is the line that the process gets, with the links of this moment and, where it starts, its local channel.
-func (p *provider) hostData(local *wire.Channel) []byte {
+// hostData is the line that the process gets, with the links of this moment and, where it starts, its local channel and
+// where to serve profiles.
+func (p *provider) hostData(local *wire.Channel, profile string) []byte {
 	c, keys, access := p.host.cfg, p.host.keys.Load(), p.nats()
 	return wire.HostData{
 		HostID: string(p.host.id), LatticeRPCPrefix: string(c.Lattice), LinkName: string(p.link),
@@ -224,7 +226,7 @@ func (p *provider) hostData(local *wire.Channel) []byte {
 		ProviderKey: string(p.id), InvocationSeed: keys.Cluster.Seed(), InstanceID: p.instanceID,
 		LinkDefinitions: p.host.links.of(p.id, p.link), ClusterIssuers: keys.trusted(), ConfigJSON: p.config,
 		DefaultRPCTimeoutMS: uint64(c.RPCTimeout.Milliseconds()), StructuredLogging: c.StructuredLogging,
-		Channel: local,
+		Channel: local, ProfileSocket: profile,
 	}.Encode()
 }
 

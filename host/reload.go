@@ -203,7 +203,7 @@ func (p *provider) tell(ctx context.Context) (listens bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
 	generation := p.host.generation.Load()
-	answer, err := p.supervised().Tell(ctx, p.hostData(nil))
+	answer, err := p.supervised().Tell(ctx, p.hostData(nil, ""))
 	switch {
 	case errors.Is(err, supervisor.ErrDeaf), lattice.CodeOf(err) == lattice.ErrTimeout, err == nil && answer == restartLine:
 		return false, nil
@@ -222,7 +222,7 @@ func (p *provider) tell(ctx context.Context) (listens bool, err error) {
 func (p *provider) firstLine() []byte {
 	p.own.forget()
 	p.told.Store(p.host.generation.Load()) // before the data: what changes now is told again
-	return p.hostData(p.offerChannel())
+	return p.hostData(p.offerChannel(), p.offerProfile())
 }
 
 // catchUp tells the process what has changed since it was started, if anything has.

@@ -17,6 +17,7 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/channel"
 	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/profile"
 	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -51,7 +52,8 @@ type process struct {
 	serving  atomic.Pointer[rpc.Subscription] // nil until the intake is open
 	uplink   *uplink                          // nil where the host offers none
 	access   *wire.Channel
-	inside   *channel.End // instead, when it runs in the host's process
+	profiles *profile.Server // nil where the host does not want them
+	inside   *channel.End    // instead, when it runs in the host's process
 	timeout  time.Duration
 	quit     context.CancelFunc // ends the process in order
 
@@ -104,6 +106,11 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 		return nil, fmt.Errorf("make provider %s: %w", info.Name, err)
 	}
 	p.links.provider = p.provider
+	if hd.ProfileSocket != "" {
+		if p.profiles, err = profile.Listen(hd.ProfileSocket); err != nil {
+			log.Warn("no profiles of this provider", lattice.LogErr, err)
+		}
+	}
 	return p, nil
 }
 
@@ -193,6 +200,7 @@ func (p *process) stop(ctx context.Context) error {
 		}
 	}
 	p.hosts.Close()
+	errs = append(errs, p.profiles.Close())
 	p.uplink.close(ctx) // after the provider, whose last calls may take that way
 	errs = append(errs, natsconn.Close(ctx, p.nc))
 	return errors.Join(errs...)

@@ -30,7 +30,7 @@ type hostFlags struct {
 	name, httpAddr, jsDomain, providerURL            string
 	hostSeed, hostSeedFile, clusterSeed, clusterFile string
 	issuers, labels, inline                          []string
-	allowFiles, oldHeartbeat                         bool
+	allowFiles, oldHeartbeat, pprof                  bool
 	rpcTimeoutMs, shutdownDelayMs                    uint
 	heartbeat, drain, execution, ready               time.Duration
 	callMaxAge, callMaxAhead                         time.Duration
@@ -55,6 +55,7 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&h.name, "name", "", "friendly name of the host (default: made from its key)")
 	f.StringArrayVar(&h.labels, "label", nil, "label=value of the host; may be repeated; also from WEFT_LABEL_... and WASMCLOUD_LABEL_...")
 	f.StringVar(&h.httpAddr, "http-addr", defaultHTTPAddr, "where /metrics, /healthz and /readyz are served; empty: nowhere")
+	f.BoolVar(&h.pprof, "pprof", false, "serve profiles of the host and its providers there, too (docs/metrics.md); loopback only")
 	f.StringVar(&h.hostSeedFile, "host-seed-file", "", "file with the host's seed (default: a key in the data directory)")
 	f.StringVar(&h.clusterFile, "cluster-seed-file", "", "file with the cluster's seed (default: the lattice's key in the data directory)")
 	f.StringVar(&h.hostSeed, "host-seed", "", "the host's seed")
@@ -181,7 +182,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	if err := runInside(cfg.Builtins, h.inline); err != nil {
 		return cfg, release, err
 	}
-	cfg.HTTPAddr, cfg.HTTPAnyPort = h.httpAddr, !cmd.Flags().Changed("http-addr")
+	cfg.HTTPAddr, cfg.HTTPAnyPort, cfg.Pprof = h.httpAddr, !cmd.Flags().Changed("http-addr"), h.pprof
 	cfg.HostKey, release, err = h.hostKey(a)
 	return cfg, release, err
 }

@@ -20,6 +20,7 @@ type client struct {
 	conn    net.Conn
 	in      *bufio.Reader
 	request []byte
+	size    int // of the last answer, header included
 }
 
 func dial(addr, path string, body []byte) (*client, error) {
@@ -43,6 +44,7 @@ func (c *client) do(want []byte) error {
 	if err != nil {
 		return err
 	}
+	c.size = len(status)
 	ok := bytes.HasPrefix(status, []byte("HTTP/1.1 200"))
 	length := -1
 	for {
@@ -50,6 +52,7 @@ func (c *client) do(want []byte) error {
 		if err != nil {
 			return err
 		}
+		c.size += len(line)
 		if len(line) <= 2 {
 			break
 		}
@@ -66,6 +69,7 @@ func (c *client) do(want []byte) error {
 	if _, err := io.ReadFull(c.in, body); err != nil {
 		return err
 	}
+	c.size += length
 	if !ok {
 		return fmt.Errorf("%w: %s", errStatus, bytes.TrimSpace(body))
 	}
@@ -81,13 +85,16 @@ func closedLoop(addr, path string, body, want []byte, n int, d time.Duration) (f
 	var wg sync.WaitGroup
 	errs := make([]error, n)
 	stop := make(chan struct{})
-	for i := range n {
-		c, err := dial(addr, path, body)
-		if err != nil {
+	clients := make([]*client, n)
+	for i := range clients {
+		var err error
+		if clients[i], err = dial(addr, path, body); err != nil {
 			return 0, err
 		}
+		defer clients[i].conn.Close()
+	}
+	for i, c := range clients {
 		wg.Go(func() {
-			defer c.conn.Close()
 			for {
 				select {
 				case <-stop:
@@ -106,57 +113,6 @@ func closedLoop(addr, path string, body, want []byte, n int, d time.Duration) (f
 	close(stop)
 	wg.Wait()
 	return float64(done.Load()) / time.Since(start).Seconds(), errors.Join(errs...)
-}
-
-// latencies are sorted.
-type latencies []time.Duration
-
-func (l latencies) at(q float64) time.Duration {
-	if len(l) == 0 {
-		return 0
-	}
-	return l[min(len(l)-1, int(q*float64(len(l))))]
-}
-
-// openLoop sends rate requests per second for a time, whether or not earlier ones are answered, over at most n
-// connections, and measures each from when it was due: waiting for a free connection counts (no coordinated omission).
-func openLoop(addr, path string, body, want []byte, n int, rate float64, d time.Duration) (latencies, error) {
-	due := make(chan time.Time, int(rate*d.Seconds())+1)
-	var mu sync.Mutex
-	var all latencies
-	var wg sync.WaitGroup
-	errs := make([]error, n)
-	for i := range n {
-		c, err := dial(addr, path, body)
-		if err != nil {
-			return nil, err
-		}
-		wg.Go(func() {
-			defer c.conn.Close()
-			var own latencies
-			for t := range due {
-				if errs[i] = c.do(want); errs[i] != nil {
-					break
-				}
-				own = append(own, time.Since(t))
-			}
-			mu.Lock()
-			all = append(all, own...)
-			mu.Unlock()
-		})
-	}
-	gap := time.Duration(float64(time.Second) / rate)
-	start := time.Now()
-	for next := start; next.Sub(start) < d; next = next.Add(gap) {
-		if wait := time.Until(next); wait > 0 {
-			time.Sleep(wait)
-		}
-		due <- next
-	}
-	close(due)
-	wg.Wait()
-	slices.Sort(all)
-	return all, errors.Join(errs...)
 }
 
 // median returns the middle of some values.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -19,13 +20,32 @@ import (
 type child struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
-	log   bytes.Buffer
+	out   output // standard output
+	log   output // standard error
+}
+
+// output is what a process writes, to be read at any time.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer // guarded by mu
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
 }
 
 func start(env []string, path string, args ...string) (*child, error) {
 	c := &child{cmd: exec.Command(path, args...)}
 	c.cmd.Env = append(os.Environ(), env...)
-	c.cmd.Stdout, c.cmd.Stderr = &c.log, &c.log
+	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.log
 	c.cmd.SysProcAttr = ownGroup()
 	in, err := c.cmd.StdinPipe()
 	if err != nil {
@@ -34,6 +54,8 @@ func start(env []string, path string, args ...string) (*child, error) {
 	c.stdin = in
 	return c, c.cmd.Start()
 }
+
+func (c *child) pid() int { return c.cmd.Process.Pid }
 
 // stop ends the process and waits for it.
 func (c *child) stop() {

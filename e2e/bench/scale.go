@@ -4,119 +4,76 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/control"
-	"github.com/weftlattice/weft/lattice/event"
-	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/store"
-	"github.com/weftlattice/weft/lattice/subject"
-	"github.com/weftlattice/weft/lattice/wire"
 )
 
 // crowds are how many other hosts, actors and links there are in the lattice, one after another.
 var crowds = []int{0, 1, 100, 1000}
 
-// crowded is what one host and its httpserver cost among n others.
+// crowded is what one host and its httpserver cost among n others, and beside it what another one costs, in the same rounds,
+// that has a lattice and a NATS server for itself.
 type crowded struct {
-	n                int
-	bare, weft       []float64   // requests per second, a value per round
-	bareLow, weftLow []latencies // at low load
-	idle             float64     // seconds of processor per second while nothing is asked, host and provider
-	perRequest       float64     // seconds of processor per request, host and provider
+	n               int
+	among, alone    served
+	amongIdle, idle float64 // seconds of processor per second while nothing is asked, host and provider
 }
 
-// crowd simulates hosts: beats each second, heartbeats with an inventory each 30 s.
-type crowd struct {
-	nc      *nats.Conn
-	lattice lattice.Name
-	events  *event.Publisher
-	stop    chan struct{}
-	wg      sync.WaitGroup
-	n       int
+// served has a value per round.
+type served struct {
+	rate []float64 // requests per second
+	cpu  []float64 // µs of processor per request, host and provider
+	low  []float64 // µs, latency p50 at low load
 }
 
-func newCrowd(nc *nats.Conn) (*crowd, error) {
-	key, err := signing.New(signing.KindHost)
+// station is a host with httpserver and the echo actor.
+type station struct {
+	cli
+	addr string
+	pids []int // host and provider
+	log  *output
+}
+
+// measureScale measures one host among more and more others, in turns with one that is alone.
+func measureScale(ctx context.Context, b *bench, r *report) error {
+	var labs [2]*lab
+	var stations [2]station
+	for i := range labs {
+		var err error
+		if labs[i], err = b.open(); err != nil {
+			return err
+		}
+		defer labs[i].close()
+		c, host, err := labs[i].lattice(ctx, string(lattice.DefaultName))
+		if err != nil {
+			return err
+		}
+		addr, err := c.serve(ctx, b.echo(), "echo", []byte(answer))
+		if err != nil {
+			return err
+		}
+		provider, err := c.providerPID(ctx)
+		if err != nil {
+			return err
+		}
+		stations[i] = station{c, addr, []int{host.pid(), provider}, &host.log}
+	}
+	all, err := b.grow(ctx, labs[1].nc, stations[1], stations[0])
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("%w\n%s", err, stations[1].log.String())
 	}
-	return &crowd{nc: nc, lattice: lattice.DefaultName, stop: make(chan struct{}),
-		events: event.NewPublisher(nc, lattice.DefaultName, lattice.HostID(key.Public()))}, nil
-}
-
-// grow brings the crowd to n hosts, each with an actor that has claims and a link to the real httpserver.
-func (c *crowd) grow(ctx context.Context, s *store.Store, address string, n int) error {
-	for ; c.n < n; c.n++ {
-		var keys [2]signing.KeyPair
-		for i, kind := range []byte{signing.KindHost, signing.KindModule} {
-			k, err := signing.New(kind)
-			if err != nil {
-				return err
-			}
-			keys[i] = k
-		}
-		host, actor := lattice.HostID(keys[0].Public()), lattice.ActorID(keys[1].Public())
-		name := fmt.Sprintf("crowd-%d", c.n)
-		if err := s.PutClaims(ctx, control.Claims{Subject: string(actor), Issuer: string(actor), Name: name, CallAlias: name}); err != nil {
-			return err
-		}
-		if err := s.PutLink(ctx, wire.LinkDefinition{ActorID: string(actor), ProviderID: signing.Derive(signing.KindProvider, "weft builtin httpserver").Public(),
-			LinkName: string(lattice.DefaultLink), ContractID: "wasmcloud:httpserver", Values: map[string]string{"address": address, "path": "/" + name}}); err != nil {
-			return err
-		}
-		c.wg.Go(func() { c.live(host, actor, name) })
-	}
+	crowdRows(all, r)
 	return nil
 }
 
-func (c *crowd) live(host lattice.HostID, actor lattice.ActorID, name string) {
-	offset := time.Duration(c.spread(name)) * time.Millisecond
-	wait := func(d time.Duration) bool {
-		select {
-		case <-c.stop:
-			return false
-		case <-time.After(d):
-			return true
-		}
-	}
-	if !wait(offset) { // they are not in step
-		return
-	}
-	for n := uint64(1); ; n++ {
-		_ = c.nc.Publish(subject.Beat(c.lattice, host), wire.Beat{HostID: string(host), Sequence: n, UptimeMS: n * 1000}.Encode())
-		if n%30 == 1 {
-			_ = c.events.Publish(event.HostHeartbeat{HostInventory: control.HostInventory{HostID: host, FriendlyName: name, Version: "0.82.0", UptimeSeconds: n,
-				Labels: map[string]string{"hostcore.os": "linux"}, Actors: []control.Actor{{ID: actor, Name: name,
-					Instances: []control.ActorInstance{{ImageRef: name, MaxInstances: 1}}}}}})
-		}
-		if !wait(time.Second) {
-			return
-		}
-	}
-}
-
-func (c *crowd) spread(name string) (ms int) {
-	for _, r := range name {
-		ms = (ms*31 + int(r)) % 1000
-	}
-	return ms
-}
-
-func (c *crowd) end() {
-	close(c.stop)
-	c.wg.Wait()
-}
-
-// scale measures the host among more and more others.
-func scale(ctx context.Context, c cli, o options, bareAddr, weftAddr string, nc *nats.Conn, pids []int) (all []crowded, err error) {
+// grow measures a station among more and more others.
+func (b *bench) grow(ctx context.Context, nc *nats.Conn, among, alone station) (all []crowded, err error) {
 	s, err := store.Open(ctx, nc, lattice.DefaultName, store.Config{})
 	if err != nil {
 		return nil, err
@@ -126,51 +83,76 @@ func scale(ctx context.Context, c cli, o options, bareAddr, weftAddr string, nc 
 		return nil, err
 	}
 	defer others.end()
-	body, want := []byte(payload), []byte(answer)
 	for _, n := range crowds {
-		if err := others.grow(ctx, s, weftAddr, n); err != nil {
+		if err := others.grow(ctx, s, among.addr, n); err != nil {
 			return nil, err
 		}
-		if err := until(2*time.Minute, func() error { return linked(ctx, c, n+1) }); err != nil {
+		if err := until(2*time.Minute, func() error { return linked(ctx, among.cli, n+1) }); err != nil {
 			return nil, err
 		}
 		at := crowded{n: n}
-		idle, err := spent(pids, func() error { time.Sleep(2 * o.window); return nil })
+		before, err := processorTime(alone.pids)
 		if err != nil {
 			return nil, err
 		}
-		at.idle = idle / (2 * o.window).Seconds()
-		if _, err := closedLoop(weftAddr, "/", body, want, o.conns, o.window/4); err != nil { // warms up
+		if at.amongIdle, err = spent(among.pids, func() error { return pause(ctx, 2*b.window) }); err != nil {
 			return nil, err
 		}
-		for range o.rounds {
-			for _, side := range []struct {
-				addr string
-				rate *[]float64
-				low  *[]latencies
-			}{{bareAddr, &at.bare, &at.bareLow}, {weftAddr, &at.weft, &at.weftLow}} {
-				var rate float64
-				cpu, err := spent(pids, func() (err error) {
-					rate, err = closedLoop(side.addr, "/", body, want, o.conns, o.window)
-					return err
-				})
-				if err != nil {
-					return nil, err
-				}
-				*side.rate = append(*side.rate, rate)
-				if side.addr == weftAddr {
-					at.perRequest += cpu / (rate * o.window.Seconds()) / float64(o.rounds)
-				}
-				low, err := openLoop(side.addr, "/", body, want, 1, lowRate, o.window)
-				if err != nil {
-					return nil, err
-				}
-				*side.low = append(*side.low, low)
+		after, err := processorTime(alone.pids)
+		if err != nil {
+			return nil, err
+		}
+		at.amongIdle, at.idle = at.amongIdle/(2*b.window).Seconds(), (after-before)/(2*b.window).Seconds()
+		for _, side := range []station{alone, among} {
+			if err := b.warm(side.addr, []byte(answer)); err != nil {
+				return nil, err
+			}
+		}
+		for range b.rounds {
+			if err := b.serves(ctx, alone, &at.alone); err != nil {
+				return nil, err
+			}
+			if err := b.serves(ctx, among, &at.among); err != nil {
+				return nil, err
 			}
 		}
 		all = append(all, at)
 	}
 	return all, nil
+}
+
+// serves loads a station for one round.
+func (b *bench) serves(ctx context.Context, at station, into *served) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var n int64
+	var took time.Duration
+	cpu, err := spent(at.pids, func() (err error) {
+		n, took, err = b.drive(ctx, at.addr, []byte(answer), b.window)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	low, err := openLoop(at.addr, "/", []byte(payload), []byte(answer), 1, lowRate, b.window)
+	if err != nil {
+		return err
+	}
+	into.rate = append(into.rate, float64(n)/took.Seconds())
+	into.cpu = append(into.cpu, cpu/float64(n)*1e6)
+	into.low = append(into.low, micros(low.at(.5)))
+	return nil
+}
+
+// pause waits, unless ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // linked reports whether so many links are active.
@@ -229,27 +211,30 @@ func processorTime(pids []int) (seconds float64, err error) {
 	return seconds, nil
 }
 
-func scaleRows(all []crowded, p func(string, ...any)) {
-	low := func(l []latencies) time.Duration {
-		var v []time.Duration
-		for _, x := range l {
-			v = append(v, x.at(.5))
+func crowdRows(all []crowded, r *report) {
+	flat := func(what string, of func(served) []float64, show string) {
+		beside := func(c crowded) float64 { return median(ratios(of(c.among), of(c.alone))) }
+		worst := all[1]
+		for _, c := range all[1:] {
+			if beside(c) > beside(worst) {
+				worst = c
+			}
 		}
-		slices.Sort(v)
-		return v[0]
+		r.target(target{figure: fmt.Sprintf("%s among %d other hosts, actors and links, the worst of %v", what, worst.n, crowds[1:]), value: fmt.Sprintf(show, median(of(worst.among))),
+			beside: "alone, in the same rounds: " + fmt.Sprintf(show, median(of(worst.alone))), got: beside(worst), goal: atMost(1.1, "")})
 	}
-	added := func(c crowded) time.Duration { return low(c.weftLow) - low(c.bareLow) }
-	p("| others in the lattice: hosts, actors, links | requests/s beside bare net/http | p50 at low load | added to bare net/http | beside none | processor time of a request | beside none | processor while idle |")
-	p("|---|---|---|---|---|---|---|---|")
+	latency, cpu := func(s served) []float64 { return s.low }, func(s served) []float64 { return s.cpu }
+	flat("latency p50 at low load", latency, "%.0f µs")
+	flat("processor time of a request", cpu, "%.1f µs")
+	r.p("")
+	r.p("| others in the lattice: hosts, actors, links | requests/s beside alone | p50 at low load | beside alone | processor time of a request | beside alone | processor while idle | alone |")
+	r.p("|---|---|---|---|---|---|---|---|")
 	for _, c := range all {
-		var ratios []float64
-		for i := range c.weft {
-			ratios = append(ratios, c.weft[i]/c.bare[i])
-		}
-		p("| %d each | %.3f | %s | %s | %.2f | %.0f µs | %.2f | %.1f %% |", c.n, median(ratios), round(low(c.weftLow)), round(added(c)),
-			float64(low(c.weftLow))/float64(low(all[0].weftLow)), c.perRequest*1e6, c.perRequest/all[0].perRequest, 100*c.idle)
+		r.p("| %d each | %.2f | %.0f µs | %.2f | %.1f µs | %.2f | %.1f %% | %.1f %% |", c.n, median(ratios(c.among.rate, c.alone.rate)), median(c.among.low),
+			median(ratios(c.among.low, c.alone.low)), median(c.among.cpu), median(ratios(c.among.cpu, c.alone.cpu)), 100*c.amongIdle, 100*c.idle)
 	}
-	p("")
-	p("Processor times are those of the host and httpserver together; the others are simulated on one connection: a beat each second, an")
-	p("inventory each 30 s, claims, and a link to the same httpserver, which has a route for each. Latencies are the best round's.")
+	r.p("")
+	r.p("*Alone* is another host with httpserver, in a lattice and on a NATS server of its own, loaded in turns; the row of 0 shows how far two that")
+	r.p("are the same differ. Processor times are those of host and httpserver together. The others are simulated on one connection: a beat")
+	r.p("each second, an inventory each 30 s, claims, and a link to the same httpserver, which has a route for each.")
 }

@@ -32,6 +32,8 @@ type HostData struct {
 	OtelConfig OtelConfig `json:"otel_config"`
 	// Channel is where weft's own providers find their host's local socket; nil where there is none. Others ignore it.
 	Channel *Channel `json:"weft_channel,omitempty"`
+	// ProfileSocket is where weft's own providers serve their profiles, as a Unix socket, when it is not empty. Others ignore it.
+	ProfileSocket string `json:"weft_profile_socket,omitempty"`
 }
 
 // OtelConfig must be present for providers of the 0.82 SDK; its members may be null.
