@@ -31,6 +31,7 @@ const (
 	opMemoryGrow        = 0x40
 	opI32Const          = 0x41
 	opI64Const          = 0x42
+	opI32Eqz            = 0x45
 	opI32LtS            = 0x48
 	opI32LtU            = 0x49
 	opI32GtU            = 0x4b

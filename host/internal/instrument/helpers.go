@@ -26,7 +26,7 @@ const (
 
 const (
 	maxRange   = 4096    // bytes or elements that are worked through without payment
-	rangeShift = 6       // of a longer range, this many bits of the length are not counted
+	rangeShift = 4       // of a longer range, this many bits of the length are not counted
 	piece      = 1 << 18 // bytes of a copy or fill between two checks
 )
 

@@ -21,7 +21,22 @@ func (f *function) loop(n int) int {
 	if !l.bare || !l.inner || !f.counts() || len(f.loops) > maxNests {
 		f.enterBlock()
 		f.copy(i.end)
-		f.pay(max(1, l.fee))
+		fee := max(1, l.fee)
+		f.take(fee)
+		f.unspent()
+		first := i.imm == 0 && f.marks && !f.counts() && f.begins()
+		if first {
+			f.op32(opLocalGet, f.begun())
+			f.out = append(f.out, opI32Eqz, opIf, noResult)
+			f.again(fee)
+			f.op(opEnd)
+		}
+		f.refill()
+		f.op(opEnd)
+		if first {
+			f.constant(1)
+			f.op32(opLocalSet, f.begun())
+		}
 		f.emit(n+1, l.to)
 		f.copy(f.instrs[l.to].end)
 		f.leaveBlock()
