@@ -23,7 +23,7 @@ func adverse(t *testing.T, wasm []byte, stop func(m api.Module)) api.Module {
 	return start(t, r, wasm)
 }
 
-var adverseGuests = []string{"back", "pair", "mutual", "counts", "late", "lateReturn", "loopFirst", "onceFirst", "leaves", "indirectLeaves", "quick"}
+var adverseGuests = []string{"back", "steal", "pair", "mutual", "counts", "late", "lateReturn", "loopFirst", "onceFirst", "leaves", "indirectLeaves", "quick"}
 
 // Once the flag is raised, a guest does no more than two budgets of work. All work is worth more than 8 units.
 func TestAdverseGuestsStop(t *testing.T) {

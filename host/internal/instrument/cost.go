@@ -2,8 +2,9 @@ package instrument
 
 // See the package documentation for what these bound.
 const (
-	// Budget is what is handed out between two checks, so that a guest may spend this much beyond its limit.
-	Budget = 1 << 16
+	// Budget is the mean of what is handed out between two checks; the most is twice that.
+	Budget     = 1 << 16
+	budgetBits = 17
 
 	maxFree     = 128     // the cost of a function that pays nothing for itself
 	maxIndirect = 32      // the same where it can be called through a table
@@ -47,6 +48,13 @@ func (b *body) late() summary {
 		return summary{}
 	}
 	return summary{cost: uint32(cost), late: true}
+}
+
+// pays reports whether it pays that a function is late: not if its ends must be checked instead of its entry. What it calls need
+// not be known for that, and mostly is not yet.
+func (f *function) pays() bool {
+	f.analyse()
+	return !f.ends
 }
 
 // findFree decides which functions are free: those that end after at most maxFree steps, callees included. Each round
@@ -156,7 +164,7 @@ func (f *function) analyse() {
 	if f.late = s.late; f.late {
 		p.unpaid = 0
 	}
-	f.exit, f.marks = 0, false
+	f.exit, f.marks, f.ends = 0, false, false
 	labels := append(f.labels[:0], label{loop: -1, alive: true})
 	opened := 0
 	open := func(l label) {
@@ -294,6 +302,7 @@ func (f *function) leave(i *instr, p *path) {
 	case !p.alive || i.tested:
 	case p.tail > maxTail && (f.counts() || f.late):
 		f.test(i, p)
+		f.ends = true
 	case f.counts() && i.class == returns:
 		i.fee = p.unpaid
 	case p.unpaid <= maxTurn || f.counts() || len(f.loops) == 0 || i.class != returns && !f.late:

@@ -8,6 +8,7 @@ type function struct {
 	depth  int    // how many blocks are open in the result
 	exit   uint32 // the most that is unpaid at the end
 	late   bool   // see summary
+	ends   bool   // a check comes before an end
 	marks  bool   // what it does after a call that may have led deep has been paid for at its entry, see enter
 	from   uint32 // up to where the code has been copied
 	seen   map[uint32]struct{}
@@ -107,9 +108,7 @@ func (f *function) again(fee uint32) {
 		f.op32(opLocalGet, uint32(n))
 	}
 	f.op32(opCall, f.index)
-	f.op32(opGlobalGet, f.module.left())
-	f.op32(opCall, f.module.helper(helpRefill))
-	f.op32(opGlobalSet, f.module.left())
+	f.op32(opCall, f.module.helper(helpLook))
 	f.op(opReturn)
 }
 

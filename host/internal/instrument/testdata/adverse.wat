@@ -35,6 +35,16 @@
     (call $slog))
   (func (export "pair") (param i32) (drop (drop (call $pair (local.get 0) (i64.const 7)))))
 
+  ;; the same, where other code would spend each budget to its end, and enter with a new one
+  (func $spin (local $n i32)
+    (loop $l (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 20000)))))
+  (func $steal (param i32)
+    (if (i32.eqz (local.get 0)) (then (call $stop) (return)))
+    (call $spin)
+    (call $steal (i32.sub (local.get 0) (i32.const 1)))
+    (call $slog))
+  (func (export "steal") (param i32) (call $steal (i32.shr_u (local.get 0) (i32.const 3))))
+
   ;; by turns, and one of them through the table
   (func $even (param i32)
     (if (i32.eqz (local.get 0)) (then (call $stop) (return)))
