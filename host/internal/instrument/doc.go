@@ -10,7 +10,7 @@
 //
 //   - A function is appended, the check. It grows the memory by zero pages, which changes nothing, but leads through the
 //     engine's Go code, where the goroutine can be preempted. Then it traps if the stop flag is raised, and hands out a new
-//     budget. Flag, budget and limit are mutable globals, appended and exported.
+//     budget. Flag, budget, limit and seed are mutable globals, appended and exported.
 //   - Code pays from the budget for what it does: at the head of each loop for a turn, at the entry of each function that is
 //     not free. Who finds the budget spent calls the check. Prices are about those of simple instructions, loads and
 //     divisions being dearer; of several paths the dearest counts. A budget is 65536, 2 to 10 µs of most guests.
@@ -53,7 +53,9 @@
 // On the way up, a million frames can be left of one recursion, and no entry passes by. What a function does after its last call
 // without a check
 //
-//   - has been paid for at its entry: then no more than two budgets of it lie between two entries that left a check;
+//   - has been paid for at its entry, some of which left a check. No guest can see to it that other payments always find the
+//     budget spent: it knows neither the seed nor the budget, and of each unit that is paid the odds that it is the last are 1
+//     in 131072 or more. So more than n times 131072 units on the way up without a check have a likelihood of e to the -n;
 //   - or is at most 12 units of plain arithmetic, 10 ms for as many frames as the engine's stack holds;
 //   - or gets a check before its end.
 //
