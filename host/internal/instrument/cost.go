@@ -2,9 +2,9 @@ package instrument
 
 // See the package documentation for what these bound.
 const (
-	// Budget is the mean of what is handed out between two checks; the most is twice that.
-	Budget     = 1 << 16
-	budgetBits = 17
+	// Budget is the most that is handed out between two checks; the mean is half of it.
+	Budget     = 1 << budgetBits
+	budgetBits = 16
 
 	maxFree     = 128     // the cost of a function that pays nothing for itself
 	maxIndirect = 32      // the same where it can be called through a table

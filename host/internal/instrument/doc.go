@@ -13,7 +13,8 @@
 //     budget. Flag, budget, limit and seed are mutable globals, appended and exported.
 //   - Code pays from the budget for what it does: at the head of each loop for a turn, at the entry of each function that is
 //     not free. Who finds the budget spent calls the check. Prices are about those of simple instructions, loads and
-//     divisions being dearer; of several paths the dearest counts. A budget is 65536, 2 to 10 µs of most guests.
+//     divisions being dearer; of several paths the dearest counts. A budget has a
+//     random size of up to 65536, 2 to 10 µs of most guests.
 //   - A function is free if it ends after little work, whatever path it takes: it has no loop, works through no range, calls
 //     only free functions, and costs at most 128 with them (32 if it can be called through a table). Its callers pay.
 //   - A function is late if all that it calls is called in its only loop, and the rest costs no more than that. It pays in the
@@ -55,7 +56,7 @@
 //
 //   - has been paid for at its entry, some of which left a check. No guest can see to it that other payments always find the
 //     budget spent: it knows neither the seed nor the budget, and of each unit that is paid the odds that it is the last are 1
-//     in 131072 or more. So more than n times 131072 units on the way up without a check have a likelihood of e to the -n;
+//     in 65536 or more. So more than n times 65536 units on the way up without a check have a likelihood of e to the -n;
 //   - or is at most 12 units of plain arithmetic, 10 ms for as many frames as the engine's stack holds;
 //   - or gets a check before its end.
 //
