@@ -22,8 +22,10 @@ type body struct {
 	sets    uint32
 	callees []uint32 // of direct calls, as far as they matter
 	bulk    bool     // works through a range
-	calls   bool     // through a table, or into the host
+	calls   bool     // through a table
+	outside bool     // calls, works through a range or grows the memory outside of loops
 	leaves  bool     // branches to the label of the body, which is to return
+	once    bool     // what stands before the first loop must not be done twice
 }
 
 // group is a number of locals of one type.
@@ -61,6 +63,9 @@ func (b *body) decode(r *reader, index uint32) {
 		at := r.off
 		i := r.instruction()
 		i.at, i.end = uint32(at), uint32(r.off)
+		if len(b.loops) == 0 && i.class != loops {
+			b.once = b.once || !b.repeatable(i)
+		}
 		if (i.class == reads || i.class == sets) && i.imm >= b.locals {
 			r.fail("local %d does not exist", i.imm)
 		}
@@ -95,14 +100,17 @@ func (b *body) decode(r *reader, index uint32) {
 			if len(b.callees) <= maxCallees {
 				b.callees = append(b.callees, i.imm)
 			}
+			b.outside = b.outside || nested == 0
 			if !b.final(i) {
 				b.spills()
 			}
 		case callsAny:
 			b.calls = true
+			b.outside = b.outside || nested == 0
 			b.spills()
 		case bulk, bulkCopies, bulkFills:
 			b.bulk = true
+			b.outside = b.outside || nested == 0
 			b.spills()
 		}
 		if len(b.frames) > MaxNesting {
@@ -153,11 +161,26 @@ func (b *body) run(i instr) {
 	if last := len(b.instrs) - 1; last >= 0 && b.instrs[last].class == plain && b.instrs[last].cost < maxRun {
 		b.instrs[last].end = i.end
 		b.instrs[last].cost += i.cost
+		b.instrs[last].slow = b.instrs[last].slow || i.slow
 		b.instrs[last].imm += n
 		return
 	}
 	i.class, i.imm = plain, n
 	b.instrs = append(b.instrs, i)
+}
+
+// repeatable reports whether it makes no difference that an instruction before the first loop is done again by a call with the
+// same parameters.
+func (b *body) repeatable(i instr) bool {
+	switch op := b.code[i.at]; i.class {
+	case opens, reads, constants:
+		return true
+	case sets:
+		return i.imm >= uint32(len(b.params))
+	case plain:
+		return op == 0x23 || op >= 0x42 && op <= 0xc4
+	}
+	return false
 }
 
 // bare reports whether a loop takes nothing from the stack.

@@ -31,10 +31,12 @@ const (
 	opMemoryGrow        = 0x40
 	opI32Const          = 0x41
 	opI64Const          = 0x42
+	opI32Eqz            = 0x45
 	opI32LtS            = 0x48
 	opI32LtU            = 0x49
 	opI32GtU            = 0x4b
 	opI32GeS            = 0x4e
+	opI64LtS            = 0x53
 	opI64GtS            = 0x55
 	opI64GtU            = 0x56
 	opI32Add            = 0x6a
@@ -44,7 +46,10 @@ const (
 	opI64Add            = 0x7c
 	opI64Sub            = 0x7d
 	opI64Or             = 0x84
+	opI64Xor            = 0x85
 	opI64Shl            = 0x86
+	opI64ShrU           = 0x88
+	opI32WrapI64        = 0xa7
 	opI64ExtendI32S     = 0xac
 	opI64ExtendI32U     = 0xad
 	opI32ReinterpretF32 = 0xbc
@@ -83,6 +88,9 @@ func (m *module) code(r *reader) []byte {
 			return nil
 		}
 		m.summaries[i] = f.summarize()
+		if m.summaries[i].late && !f.pays() {
+			m.summaries[i] = summary{}
+		}
 		if m.locals += uint64(f.locals); m.locals > MaxModuleLocals {
 			r.fail("%d locals in the module, %d allowed", m.locals, MaxModuleLocals)
 		}

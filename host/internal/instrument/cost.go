@@ -2,14 +2,16 @@ package instrument
 
 // See the package documentation for what these bound.
 const (
-	// Budget is what is handed out between two checks, so that a guest may spend this much beyond its limit.
-	Budget = 1 << 16
+	// Budget is the most that is handed out between two checks; the mean is half of it.
+	Budget     = 1 << budgetBits
+	budgetBits = 16
 
 	maxFree     = 128     // the cost of a function that pays nothing for itself
 	maxIndirect = 32      // the same where it can be called through a table
 	maxTurn     = 64      // what a turn pays at the head of its loop; the rest is paid where the turn ends
 	maxArrival  = 8       // what may be unpaid where a jump back arrives, on the other ways to that place
 	maxUnpaid   = 1 << 14 // a path without loops gets a check after that much
+	maxTail     = 12      // what may go unpaid and unchecked on the way back from a call, see path
 )
 
 // summary is what must be known of a function to judge its callers.
@@ -18,14 +20,41 @@ type summary struct {
 	callees []uint32
 	may     bool // might be free
 	free    bool // pays nothing: its callers do
+	late    bool // pays in its loop only: its callers pay the rest
 }
 
 // summarize notes what a decoded body does.
 func (b *body) summarize() summary {
+	if s := b.late(); s.late {
+		return s
+	}
 	if b.cost > maxFree || len(b.loops) > 0 || b.bulk || b.calls || len(b.callees) > maxCallees {
 		return summary{}
 	}
 	return summary{cost: uint32(b.cost), callees: append([]uint32(nil), b.callees...), may: true}
+}
+
+// late tells of a function that need not pay at its entry, since all that it calls is called in its only loop, which does.
+// What stands outside of the loop costs little, and the callers pay for it.
+func (b *body) late() summary {
+	if len(b.loops) != 1 || !b.loops[0].calls || b.outside || beginsWithLoop(b.instrs) {
+		return summary{}
+	}
+	cost, limit := b.cost-b.loops[0].cost, uint64(maxFree)
+	if b.module.refers(b.index) {
+		limit = maxIndirect
+	}
+	if cost > limit {
+		return summary{}
+	}
+	return summary{cost: uint32(cost), late: true}
+}
+
+// pays reports whether it pays that a function is late: not if its ends must be checked instead of its entry. What it calls need
+// not be known for that, and mostly is not yet.
+func (f *function) pays() bool {
+	f.analyse()
+	return !f.ends
 }
 
 // findFree decides which functions are free: those that end after at most maxFree steps, callees included. Each round
@@ -70,46 +99,72 @@ func (m *module) summary(function uint32) *summary {
 	return nil
 }
 
-// calleeCost is what a call costs the caller; paid is whether the callee pays for itself.
+// calleeCost is what a call costs the caller; paid is whether the callee pays for itself, or for a part of it.
 func (m *module) calleeCost(function uint32) (cost uint32, paid bool) {
 	switch s := m.summary(function); {
 	case s == nil:
 		return costHost, true
 	case s.free:
 		return s.cost, false
+	case s.late:
+		return s.cost, true
 	}
 	return 0, true
 }
 
 // label is the state of an open block in analyse.
 type label struct {
-	loop    int    // index of the loop, or less than 0
-	unpaid  uint32 // the most that a path to its end has not paid
-	met     bool   // there is a path to its end
-	other   uint32 // of an if: what is unpaid where the other arm begins
-	branch  bool   // of an if without the other arm so far
-	alive   bool   // it can be reached
-	anchor  bool   // what follows it is jumped back to
-	anchors int    // how many such are open, this one included
+	loop    int  // index of the loop, or less than 0
+	met     path // the paths to its end
+	other   path // of an if: where the other arm begins
+	branch  bool // of an if without the other arm so far
+	alive   bool // it can be reached
+	anchor  bool // what follows it is jumped back to
+	anchors int  // how many such are open, this one included
 }
 
-// path is the state of analyse at one place: the most that a path to it has not paid.
+// path is the state of analyse at one place: the most that holds for a path to it.
+//
+// On the way back from recursion, which can be a million calls deep, no entries pass by. What a function does between its last
+// call and its end must either be little, or have been paid for at its entry (where each budget leaves a mark that checks on the
+// way back, see enter), or be checked.
 type path struct {
-	unpaid uint32
-	alive  bool
+	unpaid    uint32 // what has not been paid
+	unchecked uint32 // what has been spent since a check
+	tail      uint32 // the same since a call that may have led deep; 0 if there was none
+	alive     bool
 }
 
-func (l *label) join(p path) {
-	if p.alive {
-		l.unpaid, l.met = max(l.unpaid, p.unpaid), true
+func (p *path) join(q path) {
+	if q.alive {
+		*p = path{max(p.unpaid, q.unpaid), max(p.unchecked, q.unchecked), max(p.tail, q.tail), true}
 	}
 }
+
+// spend goes past something that costs so much. What is slow is too much for a tail.
+func (p *path) spend(cost uint32, slow bool) {
+	p.unpaid += cost
+	p.unchecked += cost
+	if p.tail > 0 {
+		p.tail += cost
+		if slow {
+			p.tail += maxTail
+		}
+	}
+}
+
+// checked goes past a check that leaves so much unpaid.
+func (p *path) checked(unpaid uint32) { p.unpaid, p.unchecked, p.tail = unpaid, unpaid, 0 }
 
 // analyse decides where how much is paid. It follows all paths at once: within a turn of a loop they only lead forward.
 func (f *function) analyse() {
 	b := &f.body
 	p := path{unpaid: costCall + b.locals/4, alive: true}
-	f.exit = 0
+	s := b.module.summary(b.index)
+	if f.late = s.late; f.late {
+		p.unpaid = 0
+	}
+	f.exit, f.marks, f.ends = 0, false, false
 	labels := append(f.labels[:0], label{loop: -1, alive: true})
 	opened := 0
 	open := func(l label) {
@@ -123,27 +178,24 @@ func (f *function) analyse() {
 	}
 	for n := range b.instrs {
 		i := &b.instrs[n]
-		if p.alive && p.unpaid > maxUnpaid {
-			i.fee, i.tested = p.unpaid, true
-			p.unpaid = 0
+		if p.alive && p.unchecked > maxUnpaid {
+			f.test(i, &p)
 		}
-		if p.alive {
-			p.unpaid += i.cost
-		}
+		p.spend(i.cost, i.slow)
 		top := len(labels) - 1
 		switch i.class {
 		case opens:
 			open(label{loop: -1})
 		case tests:
-			open(label{loop: -1, other: p.unpaid, branch: true})
+			open(label{loop: -1, other: p, branch: true})
 		case elses:
-			labels[top].join(p)
+			labels[top].met.join(p)
 			labels[top].branch = false
-			p = path{labels[top].other, labels[top].alive}
+			p = labels[top].other
 		case loops:
 			l := &b.loops[i.imm]
 			f.turn(i, l, &p)
-			p.unpaid = costSimple + min(l.sets, b.locals)/4
+			p.checked(costSimple + min(l.sets, b.locals)/4)
 			open(label{loop: int(i.imm)})
 		case ends:
 			l := labels[top]
@@ -152,13 +204,13 @@ func (f *function) analyse() {
 				break
 			}
 			if l.branch {
-				l.join(path{l.other, l.alive})
+				l.met.join(l.other)
 			}
 			if l.anchor {
 				f.arrive(i, &p)
 			}
-			l.join(p)
-			p = path{l.unpaid, l.met}
+			l.met.join(p)
+			p = l.met
 		case jumps:
 			f.shortcut(i, labels)
 			f.branch(i, labels, i.imm, &p)
@@ -173,18 +225,25 @@ func (f *function) analyse() {
 			p.alive = false
 		case calls:
 			cost, paid := b.module.calleeCost(i.imm)
-			if p.unpaid += cost; paid {
+			if p.spend(cost, false); paid {
 				f.handOver(i, &p)
 			}
 		case callsAny:
-			p.unpaid += maxIndirect
+			p.spend(maxIndirect, false)
 			f.handOver(i, &p)
 		}
 	}
 	f.labels = labels[:0]
-	if p.alive {
-		f.exit = max(f.exit, p.unpaid)
+	f.leave(&b.instrs[len(b.instrs)-1], &p)
+	if f.late {
+		b.loops[0].fee = max(b.loops[0].fee, f.exit)
 	}
+}
+
+// test puts a check before an instruction.
+func (f *function) test(i *instr, p *path) {
+	i.fee, i.tested = p.unpaid, true
+	p.checked(0)
 }
 
 // turn is the way to the head of a loop, from before it or from in it.
@@ -208,7 +267,7 @@ func (f *function) branch(i *instr, labels []label, depth uint32, p *path) {
 		f.turn(i, &f.body.loops[target.loop], p)
 		return
 	}
-	target.join(*p)
+	target.met.join(*p)
 }
 
 // shortcut decides whether a jump goes directly where it is known to lead. It had better not where it enters what is jumped
@@ -226,32 +285,44 @@ func (f *function) shortcut(i *instr, labels []label) {
 
 // arrive pays before a place that is jumped back to, so that the turns from there need not.
 func (f *function) arrive(i *instr, p *path) {
-	if p.alive && p.unpaid > maxArrival && !i.tested {
+	switch {
+	case !p.alive || p.unpaid <= maxArrival || i.tested:
+	case p.tail > maxTail:
+		f.test(i, p)
+	default:
 		i.fee += p.unpaid - maxArrival
 		p.unpaid = maxArrival
 	}
 }
 
-// leave is a return. Where the count is the function's own, what is unpaid is paid there.
+// leave is a return, or the end. Where the count is the function's own, what is unpaid is paid there; else at the entry or, of
+// a late function, in its loop, unless it is much.
 func (f *function) leave(i *instr, p *path) {
-	if !p.alive {
-		return
-	}
 	switch {
-	case i.tested:
-	case f.counts():
+	case !p.alive || i.tested:
+	case p.tail > maxTail && (f.counts() || f.late):
+		f.test(i, p)
+		f.ends = true
+	case f.counts() && i.class == returns:
 		i.fee = p.unpaid
-	case len(f.loops) > 0 && p.unpaid > maxTurn:
+	case p.unpaid <= maxTurn || f.counts() || len(f.loops) == 0 || i.class != returns && !f.late:
+		f.exit = max(f.exit, p.unpaid)
+		f.marks = f.marks || p.tail > 0
+	case p.tail > maxTail:
+		f.test(i, p)
+	default:
 		i.fee = p.unpaid - maxTurn
 		f.exit = maxTurn
-	default:
-		f.exit = max(f.exit, p.unpaid)
 	}
 }
 
 // handOver is a call of a function that pays for itself.
 func (f *function) handOver(i *instr, p *path) {
-	if f.counts() && p.alive {
+	if !p.alive {
+		return
+	}
+	p.tail = max(p.tail, 1)
+	if f.counts() {
 		if !i.tested {
 			i.fee = p.unpaid
 		}

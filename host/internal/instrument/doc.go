@@ -10,18 +10,23 @@
 //
 //   - A function is appended, the check. It grows the memory by zero pages, which changes nothing, but leads through the
 //     engine's Go code, where the goroutine can be preempted. Then it traps if the stop flag is raised, and hands out a new
-//     budget. Flag, budget and limit are mutable globals, appended and exported.
+//     budget. Flag, budget, limit and seed are mutable globals, appended and exported.
 //   - Code pays from the budget for what it does: at the head of each loop for a turn, at the entry of each function that is
 //     not free. Who finds the budget spent calls the check. Prices are about those of simple instructions, loads and
-//     divisions being dearer; of several paths the dearest counts. A budget is 65536, 2 to 10 µs of most guests.
+//     divisions being dearer; of several paths the dearest counts. A budget has a
+//     random size of up to 65536, 2 to 10 µs of most guests.
 //   - A function is free if it ends after little work, whatever path it takes: it has no loop, works through no range, calls
 //     only free functions, and costs at most 128 with them (32 if it can be called through a table). Its callers pay.
+//   - A function is late if all that it calls is called in its only loop, and the rest costs no more than that. It pays in the
+//     loop, and its callers for the rest, so that it is quick where it ends before the loop, as recursion mostly does.
+//   - An entry that finds the budget spent gets a new one, calls its function once more with the same parameters, checks when
+//     that returns, and returns. Each budget spent on the way down of a recursion so leaves a check on the way up.
 //   - Functions with loops that call nothing count in a local, which the compiler keeps in a register; they take over the
 //     budget from the global at their entry, and give it back before calls and at their end. All others count in the global.
 //   - The check of an innermost loop stands in a loop around it, small bodies stand there up to four times, and jumps that
 //     are known to lead forward take no turn: see loop.go and thread.go for why that makes it cheap.
 //   - memory.copy and memory.fill of more than 4096 bytes are done by two more functions, in pieces of 256 KiB with payments
-//     between. Other instructions that work through more than 4096 bytes or elements are paid for before.
+//     between, a unit for 16 bytes. Other instructions that work through more than 4096 bytes or elements are paid for before.
 //   - Whatever is appended gets the last index of its kind: no other index shifts.
 //   - The start section becomes an export, StartFunc. A start function would otherwise run inside the instantiation,
 //     before anybody could reach the stop flag. Who instantiates the module must call it first.
@@ -39,10 +44,24 @@
 //
 // # Bounds
 //
-// Between two payments lies at most one path without loops, of which no more than 16384 goes unpaid, and the price of what can
-// miss the cache is high enough that even a chain of misses spends its budget within a few milliseconds. Recursion that does
-// not pay does not exist: in each cycle of calls every function pays. What is left are instructions that take long by
-// themselves: memory.init and those of tables, bounded by MaxInitBytes and MaxTableElements, some milliseconds.
+// Between two checks in a function lies at most one path without loops, of which no more than 16384 goes unchecked, and the price
+// of what can miss the cache is high enough that even a chain of misses spends its budget within a few milliseconds.
+//
+// On the way down, recursion that does not check does not exist: a cycle of calls has no free function, all others check at
+// their entry or, being late, in the loop from which alone they call. So what lies between two checks is, beside that path, a
+// late function's way to its loop, or free functions, which callers have added to their own cost.
+//
+// On the way up, a million frames can be left of one recursion, and no entry passes by. What a function does after its last call
+// without a check
+//
+//   - has been paid for at its entry, some of which left a check. No guest can see to it that other payments always find the
+//     budget spent: it knows neither the seed nor the budget, and of each unit that is paid the odds that it is the last are 1
+//     in 65536 or more. So more than n times 65536 units on the way up without a check have a likelihood of e to the -n;
+//   - or is at most 12 units of plain arithmetic, 10 ms for as many frames as the engine's stack holds;
+//   - or gets a check before its end.
+//
+// What is left are instructions that take long by themselves: memory.init and those of tables, bounded by MaxInitBytes and
+// MaxTableElements, some milliseconds.
 //
 // # Trust
 //

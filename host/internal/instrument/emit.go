@@ -7,6 +7,9 @@ type function struct {
 	frames []int  // of blocks open in the result: at which depth their labels are
 	depth  int    // how many blocks are open in the result
 	exit   uint32 // the most that is unpaid at the end
+	late   bool   // see summary
+	ends   bool   // a check comes before an end
+	marks  bool   // what it does after a call that may have led deep has been paid for at its entry, see enter
 	from   uint32 // up to where the code has been copied
 	seen   map[uint32]struct{}
 	out    []byte
@@ -26,6 +29,7 @@ func (f *function) counts() bool {
 // The locals that are added.
 func (f *function) left() uint32   { return f.locals }     // of the budget
 func (f *function) length() uint32 { return f.locals + 1 } // of a range
+func (f *function) begun() uint32  { return f.locals + 2 } // whether the first turn of the first loop has begun
 
 // rewrite returns the new body, valid until the next call.
 func (f *function) rewrite() []byte {
@@ -35,22 +39,29 @@ func (f *function) rewrite() []byte {
 	f.analyse()
 	b := appendU32(f.out[:0], uint32(len(f.groups)+1))
 	b = append(b, f.code[f.decl:f.start]...)
-	f.out = append(b, 2, typeI32)
+	f.out = append(b, 3, typeI32)
 	f.frames, f.depth, f.from = append(f.frames[:0], 1), 1, f.start
 	f.enter()
 	end := len(f.instrs) - 1
-	if f.counts() && f.leaves {
+	last := &f.instrs[end]
+	wrapped := f.leaves && (f.counts() || last.fee > 0 || last.tested)
+	if wrapped {
 		f.op(opBlock)
 		f.out = f.appendResults(f.out)
 		f.depth++
 		f.frames[0] = f.depth
-		f.emit(0, end)
-		f.copy(f.instrs[end].at)
+	}
+	f.emit(0, end)
+	f.copy(last.at)
+	if wrapped {
 		f.op(opEnd)
 		f.depth--
-	} else {
-		f.emit(0, end)
-		f.copy(f.instrs[end].at)
+	}
+	switch {
+	case last.tested:
+		f.pay(last.fee)
+	case last.fee > 0:
+		f.take(last.fee)
 	}
 	if f.counts() {
 		f.settle(f.exit)
@@ -64,19 +75,48 @@ func (f *function) enter() {
 	switch {
 	case f.beginsWithLoop() && f.counts():
 		f.load()
-	case f.beginsWithLoop():
+	case f.late:
+	case f.begins():
 		f.loops[0].fee = max(f.loops[0].fee, f.exit)
 	case !f.counts():
-		f.pay(f.exit)
+		f.take(f.exit)
+		f.unspent()
+		if f.marks {
+			f.again(f.exit)
+		} else {
+			f.refill()
+		}
+		f.op(opEnd)
 	default:
 		f.load()
 		f.check()
 	}
 }
 
+// begins reports whether the function pays at the head of its first loop instead of at its entry.
+func (f *function) begins() bool { return !f.late && f.beginsWithLoop() && !(f.marks && f.once) }
+
+// again begins the function once more, with a new budget, checks when that returns, and returns, too. So there is a check on
+// the way back from recursion for each budget that was spent on the way down.
+func (f *function) again(fee uint32) {
+	f.refill()
+	f.op32(opGlobalGet, f.module.left())
+	f.constant(fee)
+	f.op(opI32Add)
+	f.op32(opGlobalSet, f.module.left())
+	for n := range f.params {
+		f.op32(opLocalGet, uint32(n))
+	}
+	f.op32(opCall, f.index)
+	f.op32(opCall, f.module.helper(helpLook))
+	f.op(opReturn)
+}
+
 // beginsWithLoop reports whether the first thing that a function does is a loop, with a check at its head.
-func (f *function) beginsWithLoop() bool {
-	for _, i := range f.instrs {
+func (f *function) beginsWithLoop() bool { return beginsWithLoop(f.instrs) }
+
+func beginsWithLoop(instrs []instr) bool {
+	for _, i := range instrs {
 		if i.class != plain && i.class != opens {
 			return i.class == loops
 		}
@@ -246,12 +286,17 @@ func (f *function) pay(fee uint32) {
 // The compiler lets code after an if begin with the registers as its first arm leaves them. So the call, which spills most of
 // them, stands in the second.
 func (f *function) check() {
+	f.unspent()
+	f.refill()
+	f.op(opEnd)
+}
+
+// unspent opens the second arm of an if.
+func (f *function) unspent() {
 	f.op32(opLocalGet, f.left())
 	f.constant(0)
 	f.op(opI32GeS)
 	f.out = append(f.out, opIf, noResult, opElse)
-	f.refill()
-	f.op(opEnd)
 }
 
 // spent opens an if.

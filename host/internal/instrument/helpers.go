@@ -3,6 +3,7 @@ package instrument
 // The functions that are added, in this order, after all others.
 const (
 	helpRefill = iota // (left i32) -> (new i32)
+	helpLook          // ()
 	helpFill          // (to i32, value i32, n i32)
 	helpCopy          // (to i32, from i32, n i32)
 	helpers
@@ -14,6 +15,7 @@ const (
 	globalLeft          // i32: what is left of the budget
 	globalHanded        // i64: all that has been handed out
 	globalLimit         // i64: how much may be handed out
+	globalSeed          // i64: of the random sizes of budgets
 	globals
 )
 
@@ -21,12 +23,13 @@ const (
 const (
 	typeOfRefill = iota
 	typeOfRange
+	typeOfLook
 	typesAdded
 )
 
 const (
 	maxRange   = 4096    // bytes or elements that are worked through without payment
-	rangeShift = 6       // of a longer range, this many bits of the length are not counted
+	rangeShift = 4       // of a longer range, this many bits of the length are not counted
 	piece      = 1 << 18 // bytes of a copy or fill between two checks
 )
 
@@ -35,18 +38,19 @@ func (m *module) helper(n uint32) uint32 { return uint32(len(m.functions)) + n }
 func (m *module) typeRange() uint32      { return uint32(len(m.types)) + typeOfRange }
 func (m *module) helperTypes() [helpers]uint32 {
 	n := uint32(len(m.types))
-	return [helpers]uint32{n + typeOfRefill, n + typeOfRange, n + typeOfRange}
+	return [helpers]uint32{helpRefill: n + typeOfRefill, helpLook: n + typeOfLook, helpFill: n + typeOfRange, helpCopy: n + typeOfRange}
 }
 
 // newTypes are the entries added to the type section.
-var newTypes = []byte{0x60, 1, typeI32, 1, typeI32, 0x60, 3, typeI32, typeI32, typeI32, 0}
+var newTypes = []byte{0x60, 1, typeI32, 1, typeI32, 0x60, 3, typeI32, typeI32, typeI32, 0, 0x60, 0, 0}
 
 // newGlobals are the entries added to the global section, all mutable.
 var newGlobals = func() []byte {
 	b := []byte{typeI32, 1, opI32Const, 0, opEnd}
 	b = append(appendI32(append(b, typeI32, 1, opI32Const), Budget), opEnd)
 	b = append(appendI32(append(b, typeI64, 1, opI64Const), Budget), opEnd)
-	return append(append(b, typeI64, 1, opI64Const), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00, opEnd)
+	b = append(append(b, typeI64, 1, opI64Const), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00, opEnd)
+	return append(appendI32(append(b, typeI64, 1, opI64Const), 0x3779b97f), opEnd)
 }()
 
 // assembler writes the helpers.
@@ -62,23 +66,62 @@ func (a *assembler) set(local uint32)         { a.op32(opLocalSet, local) }
 func (a *assembler) constant(n uint32)        { a.b = appendI32(append(a.b, opI32Const), int32(n)) }
 func (a *assembler) global(op byte, n uint32) { a.op32(op, a.globals+n) }
 
-// refill is the body of the function that is called when the budget is spent. Growing the memory by nothing changes nothing,
-// but takes the guest into the host's code and back: there it can be preempted.
+// visit goes into the host's code and back, where the guest can be preempted: growing the memory by nothing changes nothing.
+func (a *assembler) visit() { a.op(opI32Const, 0, opMemoryGrow, 0, opDrop) }
+
+// refill is the body of the function that is called when the budget is spent. The new budget has a random size, so that no guest
+// can know which payment will find it spent, but ends with the limit at the latest. That makes the place where a guest has spent
+// its limit the same each time.
 func (m *module) refill() []byte {
-	a := &assembler{module: m, b: []byte{0}}
-	a.op(opI32Const, 0, opMemoryGrow, 0, opDrop)
+	const left, room, budget = 0, 1, 2
+	a := &assembler{module: m, b: []byte{1, 2, typeI64}}
+	a.visit()
 	a.global(opGlobalGet, globalHanded)
 	a.b = appendI32(append(a.b, opI64Const), Budget)
 	a.op(opI64Add)
-	a.get(0)
+	a.get(left)
 	a.op(opI64ExtendI32S, opI64Sub)
 	a.global(opGlobalSet, globalHanded)
 	a.global(opGlobalGet, globalStop)
 	a.global(opGlobalGet, globalHanded)
 	a.global(opGlobalGet, globalLimit)
 	a.op(opI64GtS, opI32Or, opIf, noResult, opUnreachable, opEnd)
-	a.constant(Budget)
-	a.op(opEnd)
+
+	for _, step := range [][]byte{{13, opI64Shl}, {7, opI64ShrU}, {17, opI64Shl}} { // Marsaglia's xorshift
+		a.global(opGlobalGet, globalSeed)
+		a.global(opGlobalGet, globalSeed)
+		a.op(opI64Const, step[0], step[1], opI64Xor)
+		a.global(opGlobalSet, globalSeed)
+	}
+	a.global(opGlobalGet, globalSeed)
+	a.op(opI64Const, 64-budgetBits, opI64ShrU)
+	a.op32(opLocalTee, budget)
+	a.global(opGlobalGet, globalLimit)
+	a.global(opGlobalGet, globalHanded)
+	a.op(opI64Sub)
+	a.op32(opLocalTee, room)
+	a.get(budget)
+	a.get(room)
+	a.op(opI64LtS, opSelect)
+	a.set(budget)
+	a.global(opGlobalGet, globalHanded)
+	a.b = appendI32(append(a.b, opI64Const), Budget)
+	a.op(opI64Sub)
+	a.get(budget)
+	a.op(opI64Add)
+	a.global(opGlobalSet, globalHanded)
+	a.get(budget)
+	a.op(opI32WrapI64, opEnd)
+	return a.b
+}
+
+// look is the body of the function that checks on the way back from recursion. The limit is none of its business: where it is
+// called depends on when budgets end.
+func (m *module) look() []byte {
+	a := &assembler{module: m, b: []byte{0}}
+	a.visit()
+	a.global(opGlobalGet, globalStop)
+	a.op(opIf, noResult, opUnreachable, opEnd, opEnd)
 	return a.b
 }
 
@@ -172,7 +215,7 @@ func (m *module) ranges(op []byte, copies bool) []byte {
 }
 
 func (m *module) appendHelpers(b []byte) []byte {
-	b = appendBytes(b, m.refill())
+	b = appendBytes(appendBytes(b, m.refill()), m.look())
 	b = appendBytes(b, m.ranges([]byte{opMisc, 11, 0}, false))
 	return appendBytes(b, m.ranges([]byte{opMisc, 10, 0, 0}, true))
 }

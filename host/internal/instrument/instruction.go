@@ -46,6 +46,7 @@ type instr struct {
 	class   class
 	maybe   bool   // br_if, as opposed to br
 	tested  bool   // a check comes before it
+	slow    bool   // it may take long for what it costs, as what misses the cache does
 	direct  uint32 // the label to go to instead, if moved
 	moved   bool   // a branch whose label is no longer the one in the body
 }
@@ -54,6 +55,7 @@ type instr struct {
 func (r *reader) instruction() (i instr) {
 	op := r.byte()
 	i.cost = costSimple
+	i.slow = op >= 0x25 && op <= 0x40 || op >= 0xfc
 	switch {
 	case op == 0x00:
 		i.class = traps

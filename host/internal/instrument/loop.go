@@ -6,12 +6,14 @@ package instrument
 // stack. So the call is put into a loop around:
 //
 //	loop $outer
-//	  if budget < 0 { refill }
+//	  if budget < 0 { refill; budget += fee if it has been paid }
 //	  loop
 //	    budget -= fee
 //	    if budget < 0 { br $outer }
 //	    …
 //
+// The turn that finds the budget spent comes to its head twice, and gets back what it has paid: what is spent must not depend on
+// when budgets end. It is known by a budget far below all others.
 // Small bodies stand there several times, so that several turns share the two instructions. Turns of the copies but the
 // last go on at the end of a block instead of at the head of the loop.
 func (f *function) loop(n int) int {
@@ -21,7 +23,22 @@ func (f *function) loop(n int) int {
 	if !l.bare || !l.inner || !f.counts() || len(f.loops) > maxNests {
 		f.enterBlock()
 		f.copy(i.end)
-		f.pay(max(1, l.fee))
+		fee := max(1, l.fee)
+		f.take(fee)
+		f.unspent()
+		first := i.imm == 0 && f.marks && !f.counts() && f.begins()
+		if first {
+			f.op32(opLocalGet, f.begun())
+			f.out = append(f.out, opI32Eqz, opIf, noResult)
+			f.again(fee)
+			f.op(opEnd)
+		}
+		f.refill()
+		f.op(opEnd)
+		if first {
+			f.constant(1)
+			f.op32(opLocalSet, f.begun())
+		}
 		f.emit(n+1, l.to)
 		f.copy(f.instrs[l.to].end)
 		f.leaveBlock()
@@ -42,18 +59,32 @@ func (f *function) loop(n int) int {
 		begin(opBlock)
 	}
 	begin(opLoop)
-	if !f.counts() {
-		f.load()
-	}
+	fee := max(1, l.fee) * uint32(copies)
 	f.spent()
+	f.op32(opLocalGet, f.left())
+	f.constant(paidTwice)
+	f.op(opI32Add)
+	f.op32(opLocalTee, f.length())
+	f.constant(paidTwice / 2)
+	f.op(opI32LtS)
+	f.out = append(f.out, opIf, noResult)
+	f.op32(opLocalGet, f.length())
+	f.op32(opCall, f.module.helper(helpRefill))
+	f.constant(fee)
+	f.op(opI32Add)
+	f.op32(opLocalSet, f.left())
+	f.op(opElse)
 	f.refill()
-	if true {
-		f.refresh(n, l)
-	}
+	f.op(opEnd)
+	f.refresh(n, l)
 	f.op(opEnd)
 	begin(opLoop)
-	f.take(max(1, l.fee) * uint32(copies))
+	f.take(fee)
 	f.spent()
+	f.op32(opLocalGet, f.left())
+	f.constant(paidTwice)
+	f.op(opI32Sub)
+	f.op32(opLocalSet, f.left())
 	f.op32(opBr, 2) // if, inner, outer
 	f.op(opEnd)
 	head := f.depth
@@ -88,6 +119,10 @@ const (
 	maxCopied = 32  // loops in a function, for several copies of their bodies
 	maxCopy   = 256 // bytes of such a body
 )
+
+// paidTwice is taken off the budget of a turn that comes to its head again. No payment is half as much: the dearest is for a range
+// of 4 GiB.
+const paidTwice = 1 << 30
 
 // copies returns how many copies of the body pay off.
 func (f *function) copies(l *loop) int {

@@ -11,7 +11,8 @@ const (
 	StopGlobal     = "__weft_stop"   // mutable i32: anything but 0 stops the guest at its next check
 	LeftGlobal     = "__weft_left"   // mutable i32: what is left of the last budget; see Fuel
 	HandedGlobal   = "__weft_handed" // mutable i64: the sum of all budgets; see Fuel
-	LimitGlobal    = "__weft_limit"  // mutable i64: a guest is stopped at the check at which HandedGlobal exceeds it
+	LimitGlobal    = "__weft_limit"  // mutable i64: how much may be handed out; see Fuel
+	SeedGlobal     = "__weft_seed"   // mutable i64, not 0: to be set to what no guest can know; see Bounds
 	StartFunc      = "__weft_start"  // func (): present if the module had a start section; call it once, before all else
 )
 

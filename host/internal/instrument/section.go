@@ -228,7 +228,7 @@ func (m *module) exports(r *reader) []byte {
 	}
 	out := appendU32(make([]byte, 0, len(r.b)+64), n+add)
 	out = append(append(out, body...), start...)
-	for n, name := range [globals]string{StopGlobal, LeftGlobal, HandedGlobal, LimitGlobal} {
+	for n, name := range [globals]string{StopGlobal, LeftGlobal, HandedGlobal, LimitGlobal, SeedGlobal} {
 		out = appendU32(append(appendBytes(out, []byte(name)), 3), m.globals+uint32(n))
 	}
 	return out

@@ -1,6 +1,8 @@
 package wasm
 
 import (
+	"math/rand/v2"
+
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/weftlattice/weft/host/internal/instrument"
@@ -10,11 +12,11 @@ import (
 const MaxFuel = 1 << 53
 
 // meter counts what a guest spends; see package instrument, Fuel. Only the goroutine that runs the guest touches it.
-type meter struct{ left, handed, limit api.MutableGlobal }
+type meter struct{ left, handed, limit, seed api.MutableGlobal }
 
 func newMeter(guest api.Module) meter {
 	global := func(name string) api.MutableGlobal { return guest.ExportedGlobal(name).(api.MutableGlobal) }
-	return meter{global(instrument.LeftGlobal), global(instrument.HandedGlobal), global(instrument.LimitGlobal)}
+	return meter{global(instrument.LeftGlobal), global(instrument.HandedGlobal), global(instrument.LimitGlobal), global(instrument.SeedGlobal)}
 }
 
 // start begins to count from nothing, whatever the last call has left over, so that a call costs the same each time and is
@@ -28,6 +30,7 @@ func (m *meter) start(limit uint64) {
 	}
 	m.left.Set(first)
 	m.handed.Set(first)
+	m.seed.Set(rand.Uint64() | 1)
 }
 
 // over reports whether the guest was stopped because it has spent its limit.

@@ -37,7 +37,7 @@ func TestFuelIsTheSameForTheSameWork(t *testing.T) {
 			}
 			grown := uint64(30 << 16)
 			do(t, i, 2, uint32(grown>>16), 0)
-			larger, price := spend(i, 1, 70000, 3), grown>>6 // the price of a fill: see package instrument
+			larger, price := spend(i, 1, 70000, 3), grown>>4 // the price of a fill: see package instrument
 			if got := larger - fill[0]; got < price-price/10 || got > price+price/10 {
 				t.Errorf("filling %d bytes more spends %d more, want %d", grown, got, price)
 			}
