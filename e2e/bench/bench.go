@@ -18,6 +18,7 @@ type options struct {
 	rounds, conns     int
 	window            time.Duration
 	instances, scale  bool
+	overload          bool
 }
 
 // figures are what one run found.
@@ -99,6 +100,14 @@ func run(ctx context.Context, o options) error {
 			return fmt.Errorf("%w\n%s", err, host.log.String())
 		}
 		g.rows(func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
+		return nil
+	}
+	if o.overload {
+		all, err := measureOverload(ctx, c, o, dir, host.cmd.Process.Pid)
+		if err != nil {
+			return fmt.Errorf("%w\n%s", err, host.log.String())
+		}
+		overloadRows(all, func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
 		return nil
 	}
 	addr, err := f.startEcho(ctx, c, o)

@@ -30,6 +30,7 @@ func main() {
 	flag.IntVar(&o.conns, "conns", 32, "connections and requests in flight")
 	flag.BoolVar(&o.instances, "instances", false, "only the figures about instances, to standard output")
 	flag.BoolVar(&o.scale, "scale", false, "only the figures about inline providers and about many hosts, actors and links, to standard output")
+	flag.BoolVar(&o.overload, "overload", false, "only the figures about more load than can be served, to standard output")
 	role := flag.String("role", "", "internal: the other process of a comparison")
 	url := flag.String("nats", "", "internal: where that process finds NATS")
 	flag.Parse()
