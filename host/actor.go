@@ -227,6 +227,7 @@ func (a *actor) invoke(ctx context.Context, inv *wire.Invocation) ([]byte, error
 			continue // updated in between
 		}
 		begun := time.Now()
+		channel.Begun(ctx, begun)
 		v.poolWait.Observe(begun.Sub(start).Seconds())
 		if err != nil {
 			return nil, fmt.Errorf("actor %s: %w", a.id, err)

@@ -27,6 +27,7 @@ type slot struct {
 
 	payload []byte
 	err     error
+	took    time.Duration
 }
 
 var slots = sync.Pool{New: func() any {
@@ -49,7 +50,7 @@ func signal(c chan struct{}) {
 
 // recycle makes a slot whose call is over fit for another one.
 func (s *slot) recycle() {
-	s.payload, s.err, s.coming = nil, nil, false
+	s.payload, s.err, s.took, s.coming = nil, nil, 0, false
 	if len(s.grant) > 0 {
 		<-s.grant
 	}
@@ -137,6 +138,7 @@ func (c *Conn) Call(ctx context.Context, call *Call, timeout time.Duration) ([]b
 		over = true
 	}
 	payload, err := s.payload, s.err
+	call.Took = s.took
 	late := now()+lazyTick >= s.deadline
 	if !call.Keep || err != nil {
 		c.cfg.Budget.Release(call.Held)
@@ -404,6 +406,7 @@ func (c *Conn) answered(h header, payload []byte, copied bool) {
 	if !copied {
 		payload = append(make([]byte, 0, len(payload)), payload...)
 	}
+	s.took = time.Duration(h.code) * servedUnit
 	s.finish(payload, nil)
 }
 

@@ -56,6 +56,8 @@ type Call struct {
 	// Keep lets a large answer be counted longer than the call takes: Held is then what the caller has to give back to Config.Budget.
 	Keep bool
 	Held int64
+	// Took is how long the other end served the call, by its answer, without what it waited there; 0 when it did not say.
+	Took time.Duration
 }
 
 // Conn is one connection. It is safe for concurrent use. Close it when it is no longer needed, also after it has failed.

@@ -10,7 +10,7 @@ import (
 
 // What a call may be expected to wait. See RATIONALE.md, "Why are calls turned away by the time that they would wait?".
 const (
-	waitBound  = 25 * time.Millisecond  // in a queue that does not go away,
+	waitBound  = 50 * time.Millisecond  // in a queue that does not go away,
 	waitCalls  = 2                      // or the time that so many calls take,
 	burstBound = 200 * time.Millisecond // less the age of the queue, as long as that is more,
 	burstCalls = 4                      // or the time that so many calls take, less the same
@@ -42,22 +42,19 @@ type Admission struct {
 
 // Waiter is a call that would have to wait.
 type Waiter struct {
-	Ahead   int           // calls that are done before it begins
+	Ahead   int           // calls that are to be done before it begins
 	Service time.Duration // what a call takes when it has begun
 	Left    time.Duration // how long its caller still listens; 0 when that is not known
 	Inner   bool          // made by one that is being served, whose work would be lost with it: every queue has just begun
 }
 
-// Admit reports whether a call may wait. expected is how long it would; 0 when that is not known.
+// Admit reports whether a call may wait, in a queue that has been told of by Wait. expected is how long it would; 0 when that is not known.
 func (a *Admission) Admit(now time.Duration, w Waiter) (expected time.Duration, ok bool) {
-	burst := max(burstBound, burstCalls*w.Service)
-	if !a.queued.Load() {
-		a.begin(now, burst)
-	}
 	pace := a.Pace(now)
 	if pace == 0 {
 		return 0, true
 	}
+	burst := max(burstBound, burstCalls*w.Service)
 	if !w.Inner {
 		burst -= now - time.Duration(a.began.Load())
 	}
@@ -69,11 +66,14 @@ func (a *Admission) Admit(now time.Duration, w Waiter) (expected time.Duration, 
 	return expected, ok
 }
 
-// begin begins a queue. It is as old as the last one was, less some times the time without one: else each short pause of an
-// overload would let a long queue in.
-func (a *Admission) begin(now, burst time.Duration) {
+// Wait says that somebody waits from now on. The queue is as old as the last one was, less some times the time without one:
+// else each short pause of an overload would let a long queue in. service is what a call takes, as for Admit.
+func (a *Admission) Wait(now, service time.Duration) {
+	if a.queued.Load() {
+		return
+	}
 	began, ended := time.Duration(a.began.Load()), time.Duration(a.ended.Load())
-	age := min(ended-began, burst) - rejuvenate*(now-ended)
+	age := min(ended-began, max(burstBound, burstCalls*service)) - rejuvenate*(now-ended)
 	a.began.Store(int64(now - max(0, age)))
 	a.from.Store(int64(now))
 	a.done.Store(0)

@@ -19,8 +19,9 @@ func (sub *Subscription) wait(n int64, left time.Duration, inner bool) error {
 		return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d calls in progress, none more admitted", sub.limit.Load())}
 	}
 	now, instances := monotonic(), sub.instances.Load()
-	waiting := int(n - instances)
-	expected, ok := sub.admission.Admit(now, Waiter{Ahead: waiting, Service: sub.admission.Pace(now) * time.Duration(instances), Left: left, Inner: inner})
+	waiting, service := int(n-instances), sub.admission.Pace(now)*time.Duration(instances)
+	sub.admission.Wait(now, service)
+	expected, ok := sub.admission.Admit(now, Waiter{Ahead: waiting, Service: service, Left: left, Inner: inner})
 	if !ok {
 		return Overloaded(waiting-1, expected)
 	}

@@ -1,0 +1,59 @@
+package provider
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/weftlattice/weft/lattice/rpc"
+)
+
+// longWait is the wait of a call from which on there is a queue between this process and the host: in the channel, in the
+// host, or for a processor. Calls that take longer may wait as long as they take.
+const longWait = 25 * time.Millisecond
+
+// gate keeps calls back that would wait for too long at the host for an actor. The host can turn away only what has reached it; when
+// it has no processor to spare, calls wait before. How long they did follows from their answers, which say how long they were
+// served. The zero value lets everybody pass. It is safe for concurrent use.
+type gate struct {
+	admission rpc.Admission
+	active    atomic.Int64
+	service   atomic.Int64 // moving average of what a call takes at the host, in nanoseconds
+}
+
+// enter counts a call in, whose caller listens for so long. leave must follow unless there is an error, lattice.ErrBusy.
+func (g *gate) enter(now, left time.Duration) error {
+	n := g.active.Add(1)
+	if n == 1 || !g.admission.Queued() { // who is alone waits for nobody
+		return nil
+	}
+	w := rpc.Waiter{Ahead: int(n), Service: time.Duration(g.service.Load()), Left: left}
+	if pace := g.admission.Pace(now); pace > 0 { // of those in progress, some are being served
+		w.Ahead = max(0, int(n)-max(1, int(w.Service/pace)))
+	}
+	expected, ok := g.admission.Admit(now, w)
+	if !ok {
+		g.active.Add(-1)
+		return rpc.Overloaded(w.Ahead, expected)
+	}
+	return nil
+}
+
+// leave counts a call out that took so long in all, and served of that by the host; 0 when that is not known.
+func (g *gate) leave(now, took, served time.Duration) {
+	alone := g.active.Add(-1) == 0
+	if alone {
+		g.admission.Rest(now)
+	}
+	if served <= 0 || alone {
+		return
+	}
+	service := time.Duration(g.service.Load())
+	service += (served - service) / 8 // those who overtake each other are no matter
+	g.service.Store(int64(service))
+	if took-served > max(longWait, service) {
+		g.admission.Wait(now, service)
+	} else {
+		g.admission.Rest(now)
+	}
+	g.admission.Done(now)
+}
