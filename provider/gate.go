@@ -20,12 +20,14 @@ type gate struct {
 	service   atomic.Int64 // moving average of what a call takes at the host, in nanoseconds
 }
 
-// enter counts a call in, whose caller listens for so long. leave must follow unless there is an error, lattice.ErrBusy.
-func (g *gate) enter(now, left time.Duration) error {
+// enter counts a call in, whose caller listens for so long. leave must follow unless there is an error, lattice.ErrBusy. The
+// clock is read only when calls wait.
+func (g *gate) enter(clock func() time.Duration, left time.Duration) error {
 	n := g.active.Add(1)
 	if n == 1 || !g.admission.Queued() { // who is alone waits for nobody
 		return nil
 	}
+	now := clock()
 	w := rpc.Waiter{Ahead: int(n), Service: time.Duration(g.service.Load()), Left: left}
 	if pace := g.admission.Pace(now); pace > 0 { // of those in progress, some are being served
 		w.Ahead = max(0, int(n)-max(1, int(w.Service/pace)))
@@ -38,22 +40,25 @@ func (g *gate) enter(now, left time.Duration) error {
 	return nil
 }
 
-// leave counts a call out that took so long in all, and served of that by the host; 0 when that is not known.
-func (g *gate) leave(now, took, served time.Duration) {
-	alone := g.active.Add(-1) == 0
-	if alone {
-		g.admission.Rest(now)
+// leave counts a call out that ended at a moment after it had lasted some time, served by the host for some of that; all are 0
+// when that is not known.
+func (g *gate) leave(clock func() time.Duration, ended, lasted, served time.Duration) {
+	if g.active.Add(-1) == 0 {
+		if g.admission.Queued() {
+			g.admission.Rest(clock())
+		}
+		return
 	}
-	if served <= 0 || alone {
+	if served <= 0 {
 		return
 	}
 	service := time.Duration(g.service.Load())
 	service += (served - service) / 8 // those who overtake each other are no matter
 	g.service.Store(int64(service))
-	if took-served > max(longWait, service) {
-		g.admission.Wait(now, service)
+	if lasted-served > max(longWait, service) {
+		g.admission.Wait(ended, service)
 	} else {
-		g.admission.Rest(now)
+		g.admission.Rest(ended)
 	}
-	g.admission.Done(now)
+	g.admission.Done(ended)
 }

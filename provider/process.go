@@ -53,7 +53,6 @@ type process struct {
 	access   *wire.Channel
 	inside   *channel.End // instead, when it runs in the host's process
 	timeout  time.Duration
-	began    time.Time
 	quit     context.CancelFunc // ends the process in order
 
 	subs   []*nats.Subscription
@@ -65,7 +64,7 @@ type process struct {
 // newProcess reads who the process is from the host data, connects and makes the provider. Nothing is served yet.
 func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.Logger, factory Factory, quit context.CancelFunc) (*process, error) {
 	info := opts.Info
-	p := &process{info: info, inside: opts.Channel, log: log, began: time.Now(), quit: quit, done: make(chan struct{}), events: make(chan *nats.Msg, linkBacklog)}
+	p := &process{info: info, inside: opts.Channel, log: log, quit: quit, done: make(chan struct{}), events: make(chan *nats.Msg, linkBacklog)}
 	cluster, err := p.identify(hd)
 	if err != nil {
 		return nil, err
@@ -334,8 +333,7 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Rout
 		if call.Timeout > 0 {
 			timeout = call.Timeout
 		}
-		start := time.Now()
-		if err := gate.enter(start.Sub(p.began), timeout); err != nil {
+		if err := gate.enter(channel.Now, timeout); err != nil {
 			if !stay && call.Body == nil && p.hosts.Others(call.Target, string(p.host)) {
 				return nil, 0, nil, false
 			}
@@ -345,8 +343,7 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Rout
 		local := &channel.Call{Origin: call.Origin, Target: call.Target, Operation: call.Operation,
 			Payload: call.Payload, Body: call.Body, BodyLength: call.BodyLength, Stay: stay || call.Body != nil, Keep: keep}
 		result, err = p.uplink.group.Call(ctx, local, timeout)
-		end := time.Now()
-		gate.leave(end.Sub(p.began), end.Sub(start), local.Took)
+		gate.leave(channel.Now, local.Ended, local.Lasted, local.Served)
 		if stay || call.Body != nil || !channel.Elsewhere(err) {
 			return result, local.Held, err, true
 		}

@@ -7,18 +7,13 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// epoch is the beginning of the clock of this process.
-var epoch = time.Now()
-
-func monotonic() time.Duration { return time.Since(epoch) }
-
 // wait decides about the nth call in progress, which finds all instances in use: an error turns it away, and it must be
 // counted out.
 func (sub *Subscription) wait(n int64, left time.Duration, inner bool) error {
 	if n > sub.limit.Load() {
 		return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d calls in progress, none more admitted", sub.limit.Load())}
 	}
-	now, instances := monotonic(), sub.instances.Load()
+	now, instances := sub.server.now(), sub.instances.Load()
 	waiting, service := int(n-instances), sub.admission.Pace(now)*time.Duration(instances)
 	sub.admission.Wait(now, service)
 	expected, ok := sub.admission.Admit(now, Waiter{Ahead: waiting, Service: service, Left: left, Inner: inner})
@@ -33,10 +28,10 @@ func (sub *Subscription) finish(served bool) {
 	switch n := sub.active.Add(-1); {
 	case n < sub.instances.Load():
 		if sub.admission.Queued() {
-			sub.admission.Rest(monotonic())
+			sub.admission.Rest(sub.server.now())
 		}
 	case served:
-		sub.admission.Done(monotonic())
+		sub.admission.Done(sub.server.now())
 	}
 }
 
@@ -51,7 +46,7 @@ type Load struct {
 func (sub *Subscription) Load() Load {
 	l := Load{Active: sub.Active(), Refused: sub.admission.Refused()}
 	if waiting := int64(l.Active) - sub.instances.Load() + 1; waiting > 0 {
-		l.Wait = time.Duration(waiting) * sub.admission.Pace(monotonic())
+		l.Wait = time.Duration(waiting) * sub.admission.Pace(sub.server.now())
 	}
 	return l
 }

@@ -56,7 +56,8 @@ type Endpoint struct {
 type Server struct {
 	way atomic.Pointer[way] // where endpoints are served; Move changes it
 	cfg ServerConfig
-	ctx context.Context // ends when the server is closed
+	now func() time.Duration // since some moment, monotonic
+	ctx context.Context      // ends when the server is closed
 	end context.CancelFunc
 
 	gate    gate
@@ -84,7 +85,8 @@ func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 		cfg.Budget = NewBudget(0)
 	}
 	ctx, end := context.WithCancel(context.Background())
-	s := &Server{cfg: cfg, ctx: ctx, end: end,
+	begin := time.Now()
+	s := &Server{cfg: cfg, now: func() time.Duration { return time.Since(begin) }, ctx: ctx, end: end,
 		window: window{past: cfg.MaxAge, future: cfg.MaxAhead}, seen: newSeen(max(atMost(cfg.MaxAge)+atMost(cfg.MaxAhead), remember), maxSeen), subs: map[*Subscription]struct{}{}}
 	s.way.Store(newWay(nc, cfg.Lattice))
 	return s
