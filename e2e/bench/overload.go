@@ -29,16 +29,18 @@ const turns = 700_000
 // loads are what is offered, as multiples of the peak.
 var loads = []float64{1, 2}
 
-// crush is what one actor does under too much load. Each load has a value per round.
+// crush is what one actor does under too much load. All rounds of a load count as one, since the machine is not the same from one
+// second to the next.
 type crush struct {
-	name string
-	peak []float64 // requests per second answered with 200
-	at   [][]flood // by load
+	name  string
+	peaks []float64 // requests per second answered with 200, a value per round
+	peak  flood     // of the closed loop
+	at    []flood   // by load
 }
 
-// flood is what came of an open loop.
+// flood is what came of a load.
 type flood struct {
-	offered float64   // requests per second
+	offered int       // requests
 	served  latencies // of answers with 200, from when they were due
 	refused latencies // of answers with 503
 	lost    int       // connections that broke, other answers
@@ -48,7 +50,18 @@ type flood struct {
 	cpu     float64 // seconds of processor of host and httpserver
 }
 
-func (f flood) goodput() float64 { return float64(f.good) / f.took.Seconds() }
+func (f *flood) goodput() float64 { return float64(f.good) / f.took.Seconds() }
+
+// add adds another round.
+func (f *flood) add(o flood) {
+	f.offered, f.good, f.lost, f.took, f.cpu = f.offered+o.offered, f.good+o.good, f.lost+o.lost, f.took+o.took, f.cpu+o.cpu
+	f.served, f.refused = append(f.served, o.served...), append(f.refused, o.refused...)
+	slices.Sort(f.served)
+	slices.Sort(f.refused)
+	if o.example != nil {
+		f.example = o.example
+	}
+}
 
 // measureOverload loads actors beyond what can be served. The host of c has nothing on it yet.
 func measureOverload(ctx context.Context, c cli, o options, dir string, hostPID int) (all []crush, err error) {
@@ -98,30 +111,38 @@ func measureOverload(ctx context.Context, c cli, o options, dir string, hostPID 
 		if err := c.run(ctx, nil, "link", "put", actor, "httpserver", "address="+addr, "max_in_flight="+strconv.Itoa(2*overloadConns)); err != nil {
 			return nil, err
 		}
-		at := crush{name: one.name, at: make([][]flood, len(loads))}
+		at := crush{name: one.name, at: make([]flood, len(loads))}
 		if err := until(20*time.Second, func() error { return asks(addr, one.want) }); err != nil {
 			return nil, err
 		}
+		timed := func(load func() (flood, error)) (f flood, err error) {
+			cpu, err := spent(pids, func() (err error) {
+				f, err = load()
+				return err
+			})
+			f.cpu = cpu
+			return f, err
+		}
 		for round := range o.rounds + 1 { // the first one warms up
-			peak, err := summit(addr, one.want, o.conns, o.window)
+			top, err := timed(func() (flood, error) { return summit(addr, one.want, o.conns, o.window) })
 			if err != nil {
 				return nil, fmt.Errorf("%s at its peak: %w", one.name, err)
 			}
 			if round > 0 {
-				at.peak = append(at.peak, peak)
+				at.peaks = append(at.peaks, top.goodput())
+				at.peak.add(top)
+			}
+			peak := top.goodput()
+			if round > 0 { // what is offered must not depend on what disturbed one round
+				peak = at.peak.goodput()
 			}
 			for i, load := range loads {
-				var f flood
-				cpu, err := spent(pids, func() (err error) {
-					f, err = overflow(addr, one.want, load*peak, o.window)
-					return err
-				})
+				f, err := timed(func() (flood, error) { return overflow(addr, one.want, load*peak, o.window) })
 				if err != nil {
 					return nil, fmt.Errorf("%s at %.1f times its peak: %w", one.name, load, err)
 				}
-				f.cpu = cpu
 				if round > 0 {
-					at.at[i] = append(at.at[i], f)
+					at.at[i].add(f)
 				}
 			}
 		}
@@ -130,9 +151,8 @@ func measureOverload(ctx context.Context, c cli, o options, dir string, hostPID 
 	return all, nil
 }
 
-// summit keeps n connections busy for a time and returns how many requests per second were served. What is refused does not
-// count; anything else is an error.
-func summit(addr string, want []byte, n int, d time.Duration) (float64, error) {
+// summit keeps n connections busy for a time. What is refused does not count; anything else is an error.
+func summit(addr string, want []byte, n int, d time.Duration) (flood, error) {
 	var served atomic.Int64
 	var wg sync.WaitGroup
 	errs := make([]error, n)
@@ -141,7 +161,7 @@ func summit(addr string, want []byte, n int, d time.Duration) (float64, error) {
 		c, err := dial(addr, "/", []byte(payload))
 		if err != nil {
 			wg.Wait()
-			return 0, err
+			return flood{}, err
 		}
 		wg.Go(func() {
 			defer c.conn.Close()
@@ -161,7 +181,7 @@ func summit(addr string, want []byte, n int, d time.Duration) (float64, error) {
 	if served.Load() == 0 {
 		errs = append(errs, errors.New("nothing was served"))
 	}
-	return float64(served.Load()) / time.Since(start).Seconds(), errors.Join(errs...)
+	return flood{good: int(served.Load()), took: time.Since(start)}, errors.Join(errs...)
 }
 
 // asks makes one request.
@@ -178,7 +198,7 @@ func asks(addr string, want []byte) error {
 // was due, so that waiting for a free connection counts. A generator that wakes late takes the moment it woke for the
 // due one of what it sends then: that it slept too long is not the server's doing.
 func overflow(addr string, want []byte, rate float64, d time.Duration) (flood, error) {
-	f := flood{offered: rate}
+	var f flood
 	due := make(chan time.Time, int(rate*d.Seconds())+1)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -243,13 +263,12 @@ func overflow(addr string, want []byte, rate float64, d time.Duration) (flood, e
 			now = time.Now()
 		}
 		due <- now
+		f.offered++
 	}
 	f.took = time.Since(start)
 	over.Store(true)
 	close(due)
 	wg.Wait()
-	slices.Sort(f.served)
-	slices.Sort(f.refused)
 	return f, nil
 }
 
@@ -292,53 +311,34 @@ func (c *client) ask() (status int, body []byte, err error) {
 	return status, body, err
 }
 
-// overloadRows are the lines of the report: medians of the rounds.
+// overloadRows are the lines of the report.
 func overloadRows(all []crush, p func(string, ...any)) {
-	p("| actor | offered, of the peak | goodput, of the peak | 503 | p50, p99 of a 503 | p50, p99 of what is served | p99 beside that at full load | processor time of a 503 | lost or failed otherwise |")
-	p("|---|---|---|---|---|---|---|---|---|")
+	p("| actor | offered, of the peak | goodput, of the peak | 503 | p50, p99 of a 503 | p50, p99 of what is served | p99 beside that at full load | lost or failed otherwise |")
+	p("|---|---|---|---|---|---|---|---|")
 	for _, c := range all {
 		for i, load := range loads {
-			var goodput, share, r50, r99, s50, s99, beside, each []float64
-			lost := 0
-			var example error
-			for n, f := range c.at[i] {
-				goodput = append(goodput, f.goodput()/c.peak[n])
-				share = append(share, float64(len(f.refused))/float64(max(1, len(f.refused)+len(f.served))))
-				if len(f.refused) > 0 {
-					r50, r99 = append(r50, seconds(f.refused.at(.5))), append(r99, seconds(f.refused.at(.99)))
-				}
-				s50, s99 = append(s50, seconds(f.served.at(.5))), append(s99, seconds(f.served.at(.99)))
-				beside = append(beside, seconds(f.served.at(.99))/seconds(c.at[0][n].served.at(.99)))
-				if i > 0 && len(f.refused) > 0 {
-					full := c.at[0][n]
-					each = append(each, (f.cpu-full.cpu*float64(len(f.served))/float64(max(1, len(full.served))))/float64(len(f.refused)))
-				}
-				if lost += f.lost; f.example != nil {
-					example = f.example
-				}
+			f := &c.at[i]
+			refusal := ""
+			if len(f.refused) > 0 {
+				refusal = fmt.Sprintf("%s, %s", round(f.refused.at(.5)), round(f.refused.at(.99)))
 			}
-			refusal, own := "", ""
-			if len(r50) > 0 {
-				refusal = fmt.Sprintf("%s, %s", ms(median(r50)), ms(median(r99)))
-			}
-			if len(each) > 0 {
-				own = fmt.Sprintf("%.0f µs", median(each)*1e6)
-			}
-			p("| %s | %.1f (%.0f/s) | %.2f | %.0f %% | %s | %s, %s | %.1f | %s | %d |", c.name, load, load*median(c.peak), median(goodput), 100*median(share), refusal,
-				ms(median(s50)), ms(median(s99)), median(beside), own, lost)
-			if example != nil {
-				p("")
-				p("Of those lost: %v", example)
-				p("")
-			}
+			p("| %s | %.1f (%.0f/s) | %.2f | %.0f %% | %s | %s, %s | %.1f | %d |", c.name, load, float64(f.offered)/f.took.Seconds(), f.goodput()/c.peak.goodput(),
+				100*float64(len(f.refused))/float64(max(1, f.offered)), refusal, round(f.served.at(.5)), round(f.served.at(.99)),
+				ratio(f.served.at(.99), c.at[0].served.at(.99)), f.lost)
 		}
 	}
 	p("")
 	for _, c := range all {
-		p("Peaks of %s per round: %s requests/s.", c.name, list(c.peak))
+		// Of the most load: what is not for the calls served, at their price at the peak, is for the refused ones.
+		f := &c.at[len(loads)-1]
+		serve := c.peak.cpu / float64(c.peak.good)
+		refuse := (f.cpu - serve*float64(len(f.served))) / float64(max(1, len(f.refused)))
+		p("%s: peaks per round %s requests/s; processor time of host and httpserver %.0f µs for one served, %.0f µs for a 503.", c.name, list(c.peaks), serve*1e6, refuse*1e6)
+		for _, f := range c.at {
+			if f.example != nil {
+				p("Of those lost: %v", f.example)
+			}
+		}
+		p("")
 	}
 }
-
-func seconds(d time.Duration) float64 { return d.Seconds() }
-
-func ms(s float64) string { return fmt.Sprintf("%.1f ms", s*1000) }
