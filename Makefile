@@ -9,7 +9,7 @@ LDFLAGS  := -s -w -X main.release=$(VERSION)
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build actors demo test unit e2e deps fixtures fixtures-check vuln attack foreign lint fuzz bench bench-scale cross clean
+.PHONY: help build actors demo test unit e2e deps fixtures fixtures-check vuln attack foreign lint fuzz bench bench-scale bench-overload cross clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -89,6 +89,9 @@ bench: build actors ## the figures of docs/benchmarks.md
 
 bench-scale: build actors ## providers inside the host, and one host among 1,000 others
 	$(GO) run ./e2e/bench -scale -window 3s
+
+bench-overload: build actors ## more load than can be served
+	$(GO) run ./e2e/bench -overload -window 3s
 
 clean: ## remove what was built
 	rm -rf $(BIN)

@@ -3,6 +3,7 @@ package provider
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -138,6 +139,43 @@ func TestGateOpensAgain(t *testing.T) {
 		for range 2 {
 			old.leave(now, 0, 0, 0)
 		}
+	}
+}
+
+// A few calls pass whatever was measured.
+func TestGateLetsAFewPass(t *testing.T) {
+	h := &host{gate: new(gate), service: 100 * ms}
+	h.load(5*ms, 10*time.Second)
+	h.service = ms // those in progress are done soon, and the pace that is known is of another time
+	for len(h.calls) >= few {
+		h.until(h.now + ms)
+	}
+	if !h.admission.Queued() || h.admission.Pace(h.now) < 10*ms {
+		t.Fatalf("queued %v, pace %v: this tests nothing", h.admission.Queued(), h.admission.Pace(h.now))
+	}
+	for len(h.calls) < few {
+		if err := h.come(time.Second); err != nil {
+			t.Fatalf("with %d in progress: %v", len(h.calls), err)
+		}
+	}
+}
+
+// Many at once: the count is right in the end.
+func TestGateHammer(t *testing.T) {
+	g := new(gate)
+	var wg sync.WaitGroup
+	for n := range 32 {
+		wg.Go(func() {
+			for i := range 2000 {
+				if g.enter(channel.Now, time.Second) == nil {
+					g.leave(channel.Now, channel.Now(), time.Duration(i+n)*ms, time.Duration(i%3)*ms)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := g.active.Load(); n != 0 || g.admission.Queued() {
+		t.Errorf("%d in progress, queued %v", n, g.admission.Queued())
 	}
 }
 

@@ -2,6 +2,8 @@
 //
 //	go run ./e2e/bench [-weft bin/weft] [-actors bin/actors] [-out docs/benchmarks.md] [-seconds 5] [-rounds 3]
 //
+// With -instances, -scale or -overload only some of them are measured.
+//
 // What is compared runs in processes of its own, takes turns, and is loaded by the same generator on the same machine.
 // Every answer is checked. It exits 1 when anything went wrong.
 package main
