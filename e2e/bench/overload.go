@@ -316,13 +316,13 @@ func overloadRows(all []crush, p func(string, ...any)) {
 	p("| actor | offered, of the peak | goodput, of the peak | 503 | p50, p99 of a 503 | p50, p99 of what is served | p99 beside that at full load | lost or failed otherwise |")
 	p("|---|---|---|---|---|---|---|---|")
 	for _, c := range all {
-		for i, load := range loads {
+		for i := range loads {
 			f := &c.at[i]
 			refusal := ""
 			if len(f.refused) > 0 {
 				refusal = fmt.Sprintf("%s, %s", round(f.refused.at(.5)), round(f.refused.at(.99)))
 			}
-			p("| %s | %.1f (%.0f/s) | %.2f | %.0f %% | %s | %s, %s | %.1f | %d |", c.name, load, float64(f.offered)/f.took.Seconds(), f.goodput()/c.peak.goodput(),
+			p("| %s | %.2f (%.0f/s) | %.2f | %.0f %% | %s | %s, %s | %.1f | %d |", c.name, float64(f.offered)/f.took.Seconds()/c.peak.goodput(), float64(f.offered)/f.took.Seconds(), f.goodput()/c.peak.goodput(),
 				100*float64(len(f.refused))/float64(max(1, f.offered)), refusal, round(f.served.at(.5)), round(f.served.at(.99)),
 				ratio(f.served.at(.99), c.at[0].served.at(.99)), f.lost)
 		}
