@@ -9,7 +9,7 @@ LDFLAGS  := -s -w -X main.release=$(VERSION)
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build actors demo test unit e2e deps fixtures fixtures-check vuln attack foreign lint fuzz bench bench-scale flame wrk cross clean
+.PHONY: help build actors demo test unit e2e deps fixtures fixtures-check vuln attack foreign lint fuzz bench bench-scale bench-overload flame wrk cross clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -98,6 +98,9 @@ wrk: # the load generator, where apt has it; without it a slower one of our own 
 	  if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
 	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq wrk || true; \
 	fi
+
+bench-overload: build actors ## of these, more load than can be served
+	$(GO) run ./e2e/bench -only overload
 
 clean: ## remove what was built
 	rm -rf $(BIN)

@@ -157,7 +157,7 @@ func (a *actor) setScale(annotations map[string]string, max uint32) (before uint
 		a.max.Store(int64(concurrency(total)))
 	}
 	if sub := a.sub.Load(); sub != nil && total > 0 {
-		sub.SetLimit(a.admitted(total))
+		sub.SetLimit(a.admitted(total), int(concurrency(total)))
 	}
 	return before
 }
@@ -169,7 +169,7 @@ func (a *actor) admitted(max uint32) int { return int(concurrency(max)) + a.host
 func (a *actor) serve(max uint32) error {
 	s := subject.Actor(a.host.cfg.Lattice, a.id)
 	sub, err := a.host.server.Serve(rpc.Endpoint{Target: wire.ActorEntity(a.id), Subject: s,
-		Queue: subject.ActorQueue(a.host.cfg.Lattice, a.id), Limit: a.admitted(max), Handler: a.invoke})
+		Queue: subject.ActorQueue(a.host.cfg.Lattice, a.id), Limit: a.admitted(max), Instances: int(concurrency(max)), Handler: a.invoke})
 	if err != nil {
 		return err
 	}
@@ -227,6 +227,7 @@ func (a *actor) invoke(ctx context.Context, inv *wire.Invocation) ([]byte, error
 			continue // updated in between
 		}
 		begun := time.Now()
+		channel.Begun(ctx, begun)
 		v.poolWait.Observe(begun.Sub(start).Seconds())
 		if err != nil {
 			return nil, fmt.Errorf("actor %s: %w", a.id, err)

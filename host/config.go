@@ -49,7 +49,7 @@ type Config struct {
 	ProviderReady time.Duration // how long a provider may take to get ready; default 10s
 
 	Limits        Limits        // of each actor that is started without its own
-	QueuePerActor int           // calls of one actor that may wait for an instance; beyond it "busy"; default 512
+	QueuePerActor int           // calls of one actor that may wait for an instance at most; see rpc.Admission for how long; default 512
 	IdleTimeout   time.Duration // instances unused for so long are freed; default 1m
 	RecycleCalls  uint64        // an instance is replaced after so many calls; 0: never
 	LargeBytes    int64         // of large payloads that are in memory at the same time; default rpc.DefaultBudget

@@ -22,6 +22,7 @@ type metrics struct {
 	calls      *prometheus.CounterVec
 	seconds    *prometheus.HistogramVec
 	left       *prometheus.CounterVec
+	turnedAway prometheus.Counter
 }
 
 func newMetrics(info Info, links *table) *metrics {
@@ -34,9 +35,11 @@ func newMetrics(info Info, links *table) *metrics {
 		left: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "weft_provider_calls_sent_total",
 			Help: "Calls sent over NATS, by route (direct: to a host that was chosen, queue: whoever the queue group chooses), by what authenticates them (mac, signature), and whether they had been turned away elsewhere."},
 			[]string{"route", "auth", "again"}),
+		turnedAway: prometheus.NewCounter(prometheus.CounterOpts{Name: "weft_provider_calls_turned_away_total",
+			Help: "Calls that were not made, since they would have waited for too long at the host."}),
 	}
 	m.registerer = prometheus.WrapRegistererWith(prometheus.Labels{"provider": info.Name}, m.registry)
-	m.registerer.MustRegister(m.calls, m.seconds, m.left, linkCollector{links})
+	m.registerer.MustRegister(m.calls, m.seconds, m.left, m.turnedAway, linkCollector{links})
 	return m
 }
 

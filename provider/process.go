@@ -332,17 +332,26 @@ func (p *process) address(actor lattice.ActorID, operation string, r Request) (r
 func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Route, keep bool) (result []byte, held int64, err error, done bool) {
 	actor := lattice.ActorID(call.Target.PublicKey)
 	stay := route == wire.LocalOnly
-	switch {
-	case route == wire.AnyHost:
+	if route == wire.AnyHost {
 		return nil, 0, nil, false
-	case p.uplink.serves(actor):
+	}
+	switch gate := p.uplink.gate(actor); {
+	case gate != nil:
 		timeout := p.timeout
 		if call.Timeout > 0 {
 			timeout = call.Timeout
 		}
+		if err := gate.enter(channel.Now, timeout); err != nil {
+			if !stay && call.Body == nil && p.hosts.Others(call.Target, string(p.host)) {
+				return nil, 0, nil, false
+			}
+			p.metrics.turnedAway.Inc()
+			return nil, 0, err, true
+		}
 		local := &channel.Call{Origin: call.Origin, Target: call.Target, Operation: call.Operation,
 			Payload: call.Payload, Body: call.Body, BodyLength: call.BodyLength, Stay: stay || call.Body != nil, Keep: keep}
 		result, err = p.uplink.group.Call(ctx, local, timeout)
+		gate.leave(channel.Now, local.Ended, local.Lasted, local.Served)
 		if stay || call.Body != nil || !channel.Elsewhere(err) {
 			return result, local.Held, err, true
 		}

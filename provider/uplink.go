@@ -33,12 +33,12 @@ type uplink struct {
 	wg     sync.WaitGroup
 
 	mu     sync.RWMutex
-	actors map[lattice.ActorID]bool // served on the host; guarded by mu
+	actors map[lattice.ActorID]*gate // served on the host; guarded by mu
 }
 
 // joinUplink takes the end of a channel that is in this process.
 func joinUplink(e *channel.End, config channel.Config) *uplink {
-	u := &uplink{actors: map[lattice.ActorID]bool{}, end: e.Close}
+	u := &uplink{actors: map[lattice.ActorID]*gate{}, end: e.Close}
 	config.Notice, config.Window = u.notice, maxLanes*channel.DefaultWindow
 	e.Serve(config)
 	u.group.Join(e)
@@ -48,7 +48,7 @@ func joinUplink(e *channel.End, config channel.Config) *uplink {
 
 // openUplink opens the lanes; the first attempt is over when it returns.
 func openUplink(access wire.Channel, config channel.Config, log *slog.Logger) *uplink {
-	u := &uplink{access: access, config: config, log: log, actors: map[lattice.ActorID]bool{}}
+	u := &uplink{access: access, config: config, log: log, actors: map[lattice.ActorID]*gate{}}
 	ctx, end := context.WithCancel(context.Background())
 	u.end = end
 	for lane := range min(runtime.GOMAXPROCS(0), maxLanes) {
@@ -122,10 +122,11 @@ func (u *uplink) notice(b []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, id := range ids {
-		if come {
-			u.actors[id] = true
-		} else {
+		switch {
+		case !come:
 			delete(u.actors, id)
+		case u.actors[id] == nil:
+			u.actors[id] = new(gate)
 		}
 	}
 }
@@ -137,10 +138,10 @@ func (u *uplink) forget() {
 	clear(u.actors)
 }
 
-// serves reports whether the host has said that it serves an actor.
-func (u *uplink) serves(actor lattice.ActorID) bool {
+// gate is that of an actor which the host has said that it serves, else nil.
+func (u *uplink) gate(actor lattice.ActorID) *gate {
 	if u == nil {
-		return false
+		return nil
 	}
 	u.mu.RLock()
 	defer u.mu.RUnlock()

@@ -84,7 +84,7 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&h.memory, "actor-memory", "64MiB", "memory of an actor's instance, unless started with --memory")
 	f.DurationVar(&h.execution, "actor-timeout", d.Limits.Execution, "how long one call of an actor may take, unless started with --timeout-exec")
 	f.Uint64Var(&h.fuel, "actor-fuel", d.Limits.Fuel, "work that one call of an actor may do, in units of about an instruction, unless started with --fuel; 0: no limit")
-	f.IntVar(&h.queue, "actor-queue", d.QueuePerActor, "calls of one actor that may wait for an instance; beyond it \"busy\"")
+	f.IntVar(&h.queue, "actor-queue", d.QueuePerActor, "calls of one actor that may wait for an instance at most; \"busy\" beyond it, and when they would wait for too long")
 	f.Uint64Var(&h.recycle, "recycle-calls", d.RecycleCalls, "calls after which an instance is replaced; 0: never")
 	f.StringVar(&h.large, "large-payloads", "512MiB", "memory for payloads above 900 KiB; calls wait for it, and then are \"busy\"")
 	f.DurationVar(&h.natsWait, "nats-wait", 0, "how long to wait for a NATS server that is not up yet; 0: not at all")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -34,23 +35,28 @@ func dial(addr, path string, body []byte) (*client, error) {
 
 var errStatus = errors.New("status is not 200")
 
-// do makes one request and checks the answer.
-func (c *client) do(want []byte) error {
+// ask makes one request and returns the answer, whatever it is.
+func (c *client) ask() (status int, body []byte, err error) {
 	_ = c.conn.SetDeadline(time.Now().Add(10 * time.Second))
 	if _, err := c.conn.Write(c.request); err != nil {
-		return err
+		return 0, nil, err
 	}
-	status, err := c.in.ReadSlice('\n')
+	line, err := c.in.ReadSlice('\n')
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
-	c.size = len(status)
-	ok := bytes.HasPrefix(status, []byte("HTTP/1.1 200"))
+	if len(line) < len("HTTP/1.1 200") {
+		return 0, nil, fmt.Errorf("status line %q", line)
+	}
+	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
+		return 0, nil, err
+	}
+	c.size = len(line)
 	length := -1
 	for {
 		line, err := c.in.ReadSlice('\n')
 		if err != nil {
-			return err
+			return 0, nil, err
 		}
 		c.size += len(line)
 		if len(line) <= 2 {
@@ -58,22 +64,28 @@ func (c *client) do(want []byte) error {
 		}
 		if name, value, found := bytes.Cut(line, []byte(":")); found && bytes.EqualFold(name, []byte("content-length")) {
 			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
-				return err
+				return 0, nil, err
 			}
 		}
 	}
 	if length < 0 {
-		return errors.New("no content-length")
-	}
-	body := make([]byte, length)
-	if _, err := io.ReadFull(c.in, body); err != nil {
-		return err
+		return 0, nil, errors.New("no content-length")
 	}
 	c.size += length
-	if !ok {
-		return fmt.Errorf("%w: %s", errStatus, bytes.TrimSpace(body))
-	}
-	if !bytes.Equal(body, want) {
+	body = make([]byte, length)
+	_, err = io.ReadFull(c.in, body)
+	return status, body, err
+}
+
+// do makes one request and checks the answer.
+func (c *client) do(want []byte) error {
+	status, body, err := c.ask()
+	switch {
+	case err != nil:
+		return err
+	case status != http.StatusOK:
+		return fmt.Errorf("%w: %d %s", errStatus, status, bytes.TrimSpace(body))
+	case !bytes.Equal(body, want):
 		return fmt.Errorf("answer %q, want %q", body, want)
 	}
 	return nil

@@ -26,7 +26,7 @@ func parts() []part {
 		{"guests", measureGuests},
 		{"instances", measureInstances},
 		{"scale", measureScale},
-		// Load beyond what can be served goes here.
+		{"overload", measureOverload},
 		{"start", measureStart},
 		{"many", measureMany},
 		{"cpu", measureCPU},

@@ -26,7 +26,11 @@ const (
 )
 
 // Module returns an actor that answers every operation with response, which must be shorter than 4 KiB.
-func Module(response []byte) []byte {
+func Module(response []byte) []byte { return Working(response, 0) }
+
+// Working is Module with a loop of turns in every call, each of which multiplies and adds; a million take about a
+// millisecond of processor time.
+func Working(response []byte, turns int) []byte {
 	b := []byte("\x00asm\x01\x00\x00\x00")
 	const i32 = 0x7f
 	b = section(b, 1, vector(
@@ -35,7 +39,7 @@ func Module(response []byte) []byte {
 		[]byte{0x60, 1, i32, 1, i32}))     // 2: all others
 	b = section(b, 2, vector(imported("__guest_request"), imported("__guest_response")))
 	types := [][]byte{{0}}
-	bodies := [][]byte{call(len(response))}
+	bodies := [][]byte{call(len(response), turns)}
 	for n := range functions {
 		types = append(types, []byte{2})
 		bodies = append(bodies, filler(n))
@@ -77,7 +81,7 @@ const (
 )
 
 // call is the body of __guest_call: locals 0 and 1 are the sizes of operation and payload, 2 the frame, 3 a sum.
-func call(response int) []byte {
+func call(response, turns int) []byte {
 	code := join(
 		[]byte{1, 2, 0x7f},
 		// frame = sp - 6 KiB; sp = frame
@@ -88,6 +92,7 @@ func call(response int) []byte {
 		[]byte{0x02, 0x40, 0x03, 0x40, localGet, 1, 0x45, 0x0d, 1, localGet, 1}, constant(1), []byte{0x6b, localTee, 1},
 		[]byte{0x2d, 0}, number(heap+1024), []byte{localGet, 3, 0x6a, localSet, 3},
 		[]byte{localGet, 2, localGet, 3, 0x36, 2, 16, 0x0c, 0, end, end},
+		work(turns),
 		// statics on three pages count the calls
 		add(stackTop+20<<10), add(stackTop+44<<10), add(stackTop+90<<10),
 		// frame[4096] = table[1 + sum % indirect](sum)
@@ -97,6 +102,15 @@ func call(response int) []byte {
 		[]byte{localGet, 2}, constant(6<<10), []byte{0x6a, 0x24, 0},
 		constant(1), []byte{end})
 	return append(number(len(code)), code...)
+}
+
+// work changes the sum turns times; local 0, which is not needed any more, counts them.
+func work(turns int) []byte {
+	if turns == 0 {
+		return nil
+	}
+	return join(constant(turns), []byte{localSet, 0, 0x03, 0x40, localGet, 3}, constant(31), []byte{0x6c, localGet, 0, 0x6a, localSet, 3,
+		localGet, 0}, constant(1), []byte{0x6b, localTee, 0, 0x0d, 0, end})
 }
 
 // add increments the word at an address.

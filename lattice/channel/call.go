@@ -22,11 +22,13 @@ type slot struct {
 	offer    chan int      // the length of a large answer that wants room; has room for one
 	grant    chan struct{} // the peer has room for a large request, or the call is over; has room for one
 	stream   uint32
-	deadline time.Duration // by now()
-	coming   bool          // an answer in several frames; guarded by Conn.out.mu
+	began    time.Duration // by now()
+	deadline time.Duration
+	coming   bool // an answer in several frames; guarded by Conn.out.mu
 
 	payload []byte
 	err     error
+	served  time.Duration // as the answer tells
 }
 
 var slots = sync.Pool{New: func() any {
@@ -49,7 +51,7 @@ func signal(c chan struct{}) {
 
 // recycle makes a slot whose call is over fit for another one.
 func (s *slot) recycle() {
-	s.payload, s.err, s.coming = nil, nil, false
+	s.payload, s.err, s.served, s.coming = nil, nil, 0, false
 	if len(s.grant) > 0 {
 		<-s.grant
 	}
@@ -137,7 +139,11 @@ func (c *Conn) Call(ctx context.Context, call *Call, timeout time.Duration) ([]b
 		over = true
 	}
 	payload, err := s.payload, s.err
-	late := now()+lazyTick >= s.deadline
+	at := now()
+	late := at+lazyTick >= s.deadline
+	if s.served > 0 && call.Body == nil && !large(int(call.size())) { // else the caller's own waiting would be in it
+		call.Ended, call.Lasted, call.Served = at, at-s.began, s.served
+	}
 	if !call.Keep || err != nil {
 		c.cfg.Budget.Release(call.Held)
 		call.Held = 0
@@ -201,7 +207,8 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 	index := c.free[len(c.free)-1]
 	c.free = c.free[:len(c.free)-1]
 	c.turn++
-	s.stream, s.deadline = c.turn<<16|uint32(index), now()+timeout
+	s.stream, s.began = c.turn<<16|uint32(index), now()
+	s.deadline = s.began + timeout
 	c.calls[index] = s
 	c.active.Add(1)
 	var tc *trace.Context
@@ -404,6 +411,7 @@ func (c *Conn) answered(h header, payload []byte, copied bool) {
 	if !copied {
 		payload = append(make([]byte, 0, len(payload)), payload...)
 	}
+	s.served = time.Duration(h.code) * servedUnit
 	s.finish(payload, nil)
 }
 

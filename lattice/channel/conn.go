@@ -57,6 +57,9 @@ type Call struct {
 	// Keep lets a large answer be counted longer than the call takes: Held is then what the caller has to give back to Config.Budget.
 	Keep bool
 	Held int64
+	// Ended is when the call did by Now, Lasted how long it took until then, Served how much of that it was served by the other
+	// end, as its answer says. All are 0 when it did not, or when the payload was large.
+	Ended, Lasted, Served time.Duration
 }
 
 // Conn is one connection. It is safe for concurrent use. Close it when it is no longer needed, also after it has failed.
@@ -243,3 +246,6 @@ const MaxNotice = segment
 func now() time.Duration { return time.Since(epoch) }
 
 var epoch = time.Now()
+
+// Now is the clock of Call.Ended.
+func Now() time.Duration { return now() }

@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"time"
 
 	"github.com/weftlattice/weft/lattice/callctx"
 	"github.com/weftlattice/weft/lattice/rpc"
@@ -16,6 +17,7 @@ type callContext struct {
 	trace  trace.Context
 	traced bool
 	stay   bool
+	begun  time.Time // when the handler stopped waiting; zero: it did not wait
 	room   rpc.Room
 }
 
@@ -40,6 +42,14 @@ func (c *callContext) Value(key any) any {
 func Yield(ctx context.Context) {
 	if c, ok := ctx.Value(callKey{}).(*callContext); ok && c.worker != nil {
 		c.worker.handOver(c.serial)
+	}
+}
+
+// Begun tells that a served call, whose context ctx is, has got what it waited for at a moment: what it takes from here on is not
+// waiting, and its caller hears how long that was. The first time counts.
+func Begun(ctx context.Context, at time.Time) {
+	if c, ok := ctx.Value(callKey{}).(*callContext); ok && c.begun.IsZero() {
+		c.begun = at
 	}
 }
 

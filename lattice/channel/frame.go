@@ -16,7 +16,7 @@ import (
 //	4  stream               uint32
 //	8  kind                 uint8
 //	9  flags                uint8
-//	10 code                 uint16   route of a request, lattice.Code of a failed response
+//	10 code                 uint16   route of a request, lattice.Code of a failed response, of others how long it was served
 const (
 	headerBytes = 12
 	// maxBody bounds the body of a frame, so that a buffer of fixed size holds any.
@@ -48,6 +48,16 @@ const (
 	flagResponse = 1 << 5 // data: of a response
 	flagStay     = 1 << 6 // request: its caller will not try elsewhere
 )
+
+// servedUnit is that of how long a call was served, as a response tells it; 0 and what does not fit are not told.
+const servedUnit = 64 * time.Microsecond
+
+func encodeServed(d time.Duration) uint16 {
+	if n := (d + servedUnit - 1) / servedUnit; n > 0 && n <= 0xffff {
+		return uint16(n)
+	}
+	return 0
+}
 
 // header is a frame's.
 type header struct {

@@ -131,6 +131,15 @@ func (c *Conn) inline(w *worker, s *served) bool {
 	return w.state.CompareAndSwap(mark|inline, mark|reading)
 }
 
+// took is how long the call has been served, without what it waited.
+func (s *served) took() time.Duration {
+	if !s.begun.IsZero() {
+		return time.Since(s.begun)
+	}
+	deadline, _ := s.Deadline()
+	return s.left - time.Until(deadline)
+}
+
 func (c *Conn) register(s *served) {
 	c.serving.Add(1)
 	c.served[uint16(s.stream)].Store(s)
@@ -153,7 +162,7 @@ func (c *Conn) serve(w *worker, inv *wire.Invocation, s *served) {
 	c.served[uint16(s.stream)].CompareAndSwap(s, nil)
 	c.serving.Add(-1)
 	if !offered {
-		c.respond(s.stream, payload, err)
+		c.reply(s.stream, payload, encodeServed(s.took()), err)
 	}
 	s.room.End()
 	// The reader flushes when it has handled all that it has read.
@@ -181,11 +190,14 @@ func guarded(cfg *Config, ctx context.Context, inv *wire.Invocation) (payload []
 	return cfg.Handler(ctx, inv)
 }
 
-// respond adds the answer of a call; somebody flushes later. It waits for room while the peer takes nothing.
-func (c *Conn) respond(stream uint32, payload []byte, err error) {
+// respond is reply for a call that was not served.
+func (c *Conn) respond(stream uint32, payload []byte, err error) { c.reply(stream, payload, 0, err) }
+
+// reply adds the answer of a call; somebody flushes later. It waits for room while the peer takes nothing.
+func (c *Conn) reply(stream uint32, payload []byte, took uint16, err error) {
 	flags, code := byte(0), lattice.Code(0)
 	if err != nil {
-		flags, code = flagError, lattice.CodeOf(err)
+		flags, code, took = flagError, lattice.CodeOf(err), 0
 		if turnedAway(err) {
 			flags |= flagUnbegun
 		}
@@ -210,7 +222,7 @@ func (c *Conn) respond(stream uint32, payload []byte, err error) {
 		return
 	}
 	start := len(w.buf)
-	b := begin(w.buf, kindResponse, flags, stream, uint16(code))
+	b := begin(w.buf, kindResponse, flags, stream, uint16(code)|took)
 	if flags&flagMore != 0 {
 		b = binary.LittleEndian.AppendUint32(b, uint32(len(payload)))
 	}

@@ -48,15 +48,17 @@ func (s *Server) receiveDirect(msg *nats.Msg, ask func() []byte) {
 
 // accept takes a call that did not come by the endpoint's own subject, unless that has been drained.
 func (sub *Subscription) accept(msg *nats.Msg, inv *wire.Invocation) bool {
-	if sub.active.Add(1) > sub.limit.Load() {
-		sub.active.Add(-1)
-		sub.server.answer(sub.server.ctx, msg, inv, nil, 0, sub.full(), true)
-		return true
+	if n := sub.active.Add(1); n > sub.instances.Load() {
+		if err := sub.waitFor(n, msg, inv); err != nil {
+			sub.finish(false)
+			sub.server.answer(sub.server.ctx, msg, inv, nil, 0, err, true)
+			return true
+		}
 	}
 	sub.mu.Lock()
 	if sub.drained {
 		sub.mu.Unlock()
-		sub.active.Add(-1)
+		sub.finish(false)
 		return false
 	}
 	sub.calls.Add(1) // with the lock held: Drain waits for calls afterwards

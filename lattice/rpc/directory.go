@@ -253,6 +253,16 @@ func (d *Directory) find(e wire.Entity) *served {
 	return d.targets[targetOf(e)]
 }
 
+// Others reports whether a weft host other than one is known to be up and to serve a target.
+func (d *Directory) Others(e wire.Entity, host string) bool {
+	s := d.find(e)
+	if s == nil {
+		return false
+	}
+	now := d.now()
+	return slices.ContainsFunc(*s.hosts.Load(), func(c *candidate) bool { return c.peer.host != host && c.up(now) })
+}
+
 // choose draws two of the hosts that serve a target, and returns the one that is likely to answer sooner. It is nil where the
 // queue group is to decide: no host is known to be up, others than weft serve the target, too, or it is time to see whether.
 func (d *Directory) choose(s *served) *candidate {

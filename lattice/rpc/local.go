@@ -33,9 +33,16 @@ func (sub *Subscription) Serve(ctx context.Context, inv *wire.Invocation) ([]byt
 }
 
 func (sub *Subscription) serveLocal(ctx context.Context, inv *wire.Invocation) (payload []byte, err error) {
-	defer sub.active.Add(-1)
-	if sub.active.Add(1) > sub.limit.Load() {
-		return nil, sub.full()
+	served := false
+	defer func() { sub.finish(served) }()
+	if n := sub.active.Add(1); n > sub.instances.Load() {
+		var left time.Duration
+		if deadline, ok := ctx.Deadline(); ok {
+			left = max(1, time.Until(deadline))
+		}
+		if err := sub.wait(n, left, inv.Origin.IsActor()); err != nil {
+			return nil, err
+		}
 	}
 	if inv.Target.PublicKey != sub.ep.Target.PublicKey {
 		return nil, &lattice.Error{Code: lattice.ErrWrongTarget, Detail: lattice.Printable(inv.Target.PublicKey)}
@@ -57,6 +64,7 @@ func (sub *Subscription) serveLocal(ctx context.Context, inv *wire.Invocation) (
 	}
 	payload, err = sub.handle(ctx, inv)
 	s.gate.leave()
+	served = !NotBegun(err)
 	if n := uint64(len(payload)); err == nil && n > s.cfg.MaxBytes {
 		err = &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", n, s.cfg.MaxBytes)}
 	} else if err == nil {

@@ -46,14 +46,18 @@ type Endpoint struct {
 	Subject string
 	Queue   string
 	Limit   int // calls admitted at the same time; beyond it lattice.ErrBusy; default DefaultLimit
-	Handler Handler
+	// Instances is how many calls can be served without waiting. Those beyond it are admitted as long as the time that they
+	// would wait is bounded (Admission), up to Limit; others get lattice.ErrBusy. 0: as many as Limit.
+	Instances int
+	Handler   Handler
 }
 
 // Server receives, verifies and dispatches invocations. It is safe for concurrent use and does not own its connection.
 type Server struct {
 	way atomic.Pointer[way] // where endpoints are served; Move changes it
 	cfg ServerConfig
-	ctx context.Context // ends when the server is closed
+	now func() time.Duration // since some moment, monotonic
+	ctx context.Context      // ends when the server is closed
 	end context.CancelFunc
 
 	gate    gate
@@ -82,7 +86,8 @@ func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 		cfg.Budget = NewBudget(0)
 	}
 	ctx, end := context.WithCancel(context.Background())
-	s := &Server{cfg: cfg, ctx: ctx, end: end,
+	begin := time.Now()
+	s := &Server{cfg: cfg, now: func() time.Duration { return time.Since(begin) }, ctx: ctx, end: end,
 		window: window{past: cfg.MaxAge, future: cfg.MaxAhead}, seen: newSeen(max(atMost(cfg.MaxAge)+atMost(cfg.MaxAhead), remember), maxSeen), subs: map[*Subscription]struct{}{}}
 	s.way.Store(newWay(nc, cfg.Lattice))
 	return s
@@ -97,6 +102,9 @@ type Subscription struct {
 	active atomic.Int64
 	calls  sync.WaitGroup
 
+	instances atomic.Int64
+	admission Admission
+
 	mu      sync.Mutex
 	intakes []*intake // one, but for moments in which it moves to another connection; guarded by mu
 	drained bool      // no more intakes, nor calls by Serve; guarded by mu
@@ -106,7 +114,7 @@ type Subscription struct {
 func (s *Server) Serve(ep Endpoint) (*Subscription, error) {
 	sub := &Subscription{server: s, ep: ep}
 	sub.on = sub.receive
-	sub.SetLimit(ep.Limit)
+	sub.SetLimit(ep.Limit, ep.Instances)
 	if err := s.open(sub); err != nil {
 		return nil, err
 	}
@@ -141,12 +149,17 @@ func (s *Server) open(sub *Subscription) error {
 	return nil
 }
 
-// SetLimit changes how many calls are admitted at the same time; 0 or less means DefaultLimit.
-func (sub *Subscription) SetLimit(n int) {
+// SetLimit changes how many calls are admitted at the same time, and how many of them are served without waiting; 0 or less
+// means DefaultLimit, and all of them.
+func (sub *Subscription) SetLimit(n, instances int) {
 	if n <= 0 {
 		n = DefaultLimit
 	}
+	if instances <= 0 || instances > n {
+		instances = n
+	}
 	sub.limit.Store(int64(n))
+	sub.instances.Store(int64(instances))
 }
 
 // Active is the number of calls being served or waiting now.
@@ -154,32 +167,37 @@ func (sub *Subscription) Active() int { return int(sub.active.Load()) }
 
 // receive runs on the subscription's only callback goroutine, so it must not block.
 func (sub *Subscription) receive(msg *nats.Msg) {
-	if sub.active.Add(1) > sub.limit.Load() {
-		sub.active.Add(-1)
-		sub.busy(msg)
+	n := sub.active.Add(1)
+	if n <= sub.instances.Load() {
+		sub.calls.Add(1)
+		sub.server.crew.start(job{sub: sub, msg: msg})
+		return
+	}
+	inv, err := wire.DecodeInvocation(msg.Data)
+	refusal := err
+	if err == nil {
+		refusal = sub.waitFor(n, msg, inv)
+	}
+	if refusal != nil {
+		sub.finish(false)
+		sub.server.answer(sub.server.ctx, msg, inv, nil, 0, refusal, err == nil)
 		return
 	}
 	sub.calls.Add(1)
-	sub.server.crew.start(job{sub: sub, msg: msg})
+	sub.server.crew.start(job{sub: sub, msg: msg, inv: inv})
 }
 
-func (sub *Subscription) busy(msg *nats.Msg) {
-	inv, err := wire.DecodeInvocation(msg.Data)
-	unbegun := err == nil
-	if err == nil {
-		err = sub.full()
-	}
-	sub.server.answer(sub.server.ctx, msg, inv, nil, 0, err, unbegun)
-}
-
-func (sub *Subscription) full() error {
-	return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d calls in progress, none more admitted", sub.limit.Load())}
+// waitFor is wait for a call that came over NATS.
+func (sub *Subscription) waitFor(n int64, msg *nats.Msg, inv *wire.Invocation) error {
+	left, _ := remaining(inv, msg.Header)
+	return sub.wait(n, left, inv.Origin.IsActor())
 }
 
 // serve serves an admitted call.
 func (sub *Subscription) serve(w *worker, j job) {
 	defer sub.calls.Done()
-	defer sub.active.Add(-1)
+	served := false
+	defer func() { sub.finish(served) }()
 	s, msg, inv := sub.server, j.msg, j.inv
 	start := time.Now()
 	var err error
@@ -220,6 +238,7 @@ func (sub *Subscription) serve(w *worker, j job) {
 		if err = s.gate.enter(ctx); err == nil {
 			payload, err = sub.handle(ctx, inv)
 			s.gate.leave()
+			served = !NotBegun(err)
 		}
 		if NotBegun(err) && !ctx.room.begun() {
 			s.seen.remove(id) // so that it may be delivered again
