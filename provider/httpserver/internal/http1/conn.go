@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -88,6 +89,9 @@ func (c *conn) serve() {
 // idle sends what is to be sent, and makes the connection small. It reports false when it has ended.
 func (c *conn) idle() bool {
 	c.from, c.to = 0, 0
+	if len(c.out) > 0 {
+		runtime.Gosched()
+	}
 	if c.flush(); cap(c.out) > keptBuffer {
 		c.out = nil
 	}
