@@ -41,6 +41,7 @@ func main() {
 	flag.IntVar(&o.conns, "conns", 32, "connections and requests in flight")
 	role := flag.String("role", "", "internal: the other process of a comparison")
 	url := flag.String("nats", "", "internal: where that process finds NATS")
+	socket := flag.String("socket", "", "internal: where that process listens")
 	flag.Parse()
 	var err error
 	switch *role {
@@ -48,6 +49,8 @@ func main() {
 		err = serveHTTP()
 	case "nats":
 		err = serveNATS(*url)
+	case "unix":
+		err = serveUnix(*socket)
 	default:
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
