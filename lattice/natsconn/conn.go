@@ -85,14 +85,23 @@ func dialOnce(ctx context.Context, cfg Config, log *slog.Logger, creds []nats.Op
 		nats.IgnoreAuthErrorAbort(), // a server that restarts may refuse for a moment; heal all the same
 	}, creds...)
 	opts = append(opts, states(log)...)
+	var conns *last
 	if cfg.InProcess != nil {
-		opts = append(opts, nats.InProcessServer(gatheredInProcess{cfg.InProcess}))
+		p := &gatheredInProcess{from: cfg.InProcess}
+		conns = &p.last
+		opts = append(opts, nats.InProcessServer(p))
 	} else {
 		d := &dialer{ctx: ctx, timeout: cfg.ConnectTimeout}
 		defer d.connected() // later connections do not hang on the ctx of the first
+		conns = &d.last
 		opts = append(opts, nats.SetCustomDialer(d))
 	}
-	return nats.Connect(cfg.URL, opts...)
+	nc, err := nats.Connect(cfg.URL, opts...)
+	if err != nil {
+		conns.abandon()
+		return nil, err
+	}
+	return nc, nil
 }
 
 // states logs what happens to the connection.
@@ -144,6 +153,7 @@ func backoff(attempt int) time.Duration {
 // dialer ends a first dial early when its ctx ends.
 type dialer struct {
 	timeout time.Duration
+	last    last
 	mu      sync.Mutex
 	ctx     context.Context // of the first connection; nil afterwards. guarded by mu
 }
@@ -161,11 +171,7 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	c, err := (&net.Dialer{Timeout: d.timeout}).DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	return gather(c), nil
+	return d.last.next(func() (net.Conn, error) { return (&net.Dialer{Timeout: d.timeout}).DialContext(ctx, network, address) })
 }
 
 func connectError(ctx context.Context, cfg Config, err error) error {

@@ -168,13 +168,43 @@ func (g *gathered) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// gatheredInProcess gathers what goes to an embedded server.
-type gatheredInProcess struct{ from nats.InProcessConnProvider }
+// last is the connection that nats.go made last. It drops one that the server has refused without closing it.
+type last struct {
+	mu   sync.Mutex
+	conn net.Conn // gathered; guarded by mu
+}
 
-func (p gatheredInProcess) InProcessConn() (net.Conn, error) {
-	c, err := p.from.InProcessConn()
+// next makes the next connection, and closes the last one.
+func (l *last) next(dial func() (net.Conn, error)) (net.Conn, error) {
+	l.abandon()
+	c, err := dial()
 	if err != nil {
 		return nil, err
 	}
-	return gather(c), nil
+	c = gather(c)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conn = c
+	return c, nil
+}
+
+// abandon closes the last connection.
+func (l *last) abandon() {
+	l.mu.Lock()
+	c := l.conn
+	l.conn = nil
+	l.mu.Unlock()
+	if c != nil {
+		_ = c.Close() // again, if nats.go has
+	}
+}
+
+// gatheredInProcess gathers what goes to an embedded server.
+type gatheredInProcess struct {
+	from nats.InProcessConnProvider
+	last last
+}
+
+func (p *gatheredInProcess) InProcessConn() (net.Conn, error) {
+	return p.last.next(p.from.InProcessConn)
 }

@@ -185,3 +185,33 @@ func TestGatheredPublishes(t *testing.T) {
 		})
 	}
 }
+
+// nats.go forgets a connection that was refused: the next one ends it, and so does giving up.
+func TestRefusedConnectionsEnd(t *testing.T) {
+	var l last
+	dial := func() (far net.Conn) {
+		t.Helper()
+		near, far := net.Pipe()
+		t.Cleanup(func() { far.Close() })
+		if _, err := l.next(func() (net.Conn, error) { return near, nil }); err != nil {
+			t.Fatal(err)
+		}
+		return far
+	}
+	first, second := dial(), dial()
+	if _, err := first.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the first connection is not ended by the second: %v", err)
+	}
+	if _, err := l.next(func() (net.Conn, error) { return nil, io.ErrUnexpectedEOF }); err != io.ErrUnexpectedEOF {
+		t.Errorf("a failed dial: %v", err)
+	}
+	if _, err := second.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the second connection is not ended by a dial that failed: %v", err)
+	}
+	third := dial()
+	l.abandon()
+	if _, err := third.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the last connection is not ended: %v", err)
+	}
+	l.abandon()
+}

@@ -28,6 +28,7 @@ func TestRefs(t *testing.T) {
 	if _, err := kv.PutString(t.Context(), "REFMAP_eg", `{"public_key":"`+provider+`","oci_url":"z"}`); err != nil {
 		t.Fatal(err)
 	}
+	o.awaitCalls("ref reg.example/echo:1 is "+actor, "ref z is "+provider) // the bucket keeps the last word on a key only
 	must(t, kv.Purge(t.Context(), "REFMAP_eg"))
 	must(t, kv.Delete(t.Context(), "REFMAP_cmVnLmV4YW1wbGUvZWNobzox"))
 	o.awaitCalls("ref reg.example/echo:1 is "+actor, "ref z is "+provider, "unref z", "unref reg.example/echo:1")
