@@ -53,7 +53,7 @@ func TestScaleUnderLoad(t *testing.T) {
 	r.actor(module("guest"), "--max", "4", "--host", "a")
 	url := r.web("guest")
 	// Each takes 20 ms of sleep, so that there are always many at once.
-	l := startLoad(t, 100, gets(url+"/sleep?ms=20"), wantStatus(200))
+	l := startLoad(t, 70, gets(url+"/sleep?ms=20"), wantStatus(200)) // two instances serve up to 100
 	l.more(50)
 	for _, step := range [][]string{
 		{"--max", "12", "--spread"}, {"--max", "3"}, {"--max", "30", "--spread"}, {"--max", "0", "--host", "c"},
