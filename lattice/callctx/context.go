@@ -99,3 +99,11 @@ func (c *Context) Close() {
 	c.Cancel(context.Canceled)
 	c.tasks.Wait()
 }
+
+// After runs f in a goroutine of its own when ctx ends, as context.AfterFunc does, at less cost where ctx embeds a Context.
+func After(ctx context.Context, f func()) (stop func() bool) {
+	if c, ok := ctx.(interface{ AfterFunc(func()) func() bool }); ok {
+		return c.AfterFunc(f)
+	}
+	return context.AfterFunc(ctx, f)
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/callctx"
 	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -108,24 +109,19 @@ func (e *End) Call(ctx context.Context, call *Call, timeout time.Duration) ([]by
 			return nil, err
 		}
 	}
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
-	}
+	defer within.begin(timeout)()
 	inv := wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: payload, ContentLength: uint64(len(payload))}
-	within.Context = ctx
 	result, err := guarded(cfg, within, &inv)
 	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil, contextError(call, ctx.Err())
+	case err != nil && within.Err() != nil:
+		return nil, contextError(call, within.Err())
 	case err != nil:
 		return nil, answered(err)
 	case uint64(len(result)) > cfg.MaxBytes:
 		return nil, answered(&lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", len(result), cfg.MaxBytes)})
 	}
 	if mine := e.cfg.Load(); mine != nil && large(len(result)) { // counted anew, as what this end holds
-		if call.Held, err = mine.Budget.Hold(ctx, "response", int64(len(result))); err != nil { // it has been carried out: not the caller's to try again
+		if call.Held, err = mine.Budget.Hold(within, "response", int64(len(result))); err != nil { // it has been carried out: not the caller's to try again
 			return nil, callError(call, lattice.CodeOf(err), "its answer found no place", err)
 		}
 		if !call.Keep {
@@ -167,9 +163,11 @@ func answered(err error) error {
 	return remote
 }
 
-// pairContext is the context of a call that is served on its caller's goroutine.
+// pairContext is the context of a call that is served on its caller's goroutine. It ends with its caller's, or after the timeout
+// where that has no deadline.
 type pairContext struct {
-	context.Context
+	callctx.Context
+	caller context.Context
 	own    callContext // what Stays, Yield and package rpc look at
 	trace  trace.Context
 	traced bool
@@ -180,7 +178,7 @@ type pairContext struct {
 type pairKey struct{}
 
 func newPairContext(ctx context.Context, outer *pairContext, stay bool) *pairContext {
-	c := &pairContext{Context: ctx, depth: 1}
+	c := &pairContext{caller: ctx, depth: 1}
 	if outer != nil {
 		c.depth = outer.depth + 1
 	}
@@ -197,6 +195,27 @@ func newPairContext(ctx context.Context, outer *pairContext, stay bool) *pairCon
 	return c
 }
 
+// begin makes it end in time. The function that it returns ends it when the call is over.
+func (c *pairContext) begin(timeout time.Duration) (end func()) {
+	var timer *time.Timer
+	deadline, ok := c.caller.Deadline()
+	if !ok {
+		deadline = time.Now().Add(timeout)
+	}
+	c.Begin(deadline)
+	if !ok {
+		timer = time.AfterFunc(timeout, func() { c.Cancel(context.DeadlineExceeded) })
+	}
+	unhook := callctx.After(c.caller, func() { c.Cancel(c.caller.Err()) })
+	return func() {
+		unhook()
+		if timer != nil {
+			timer.Stop()
+		}
+		c.Cancel(context.Canceled)
+	}
+}
+
 func (c *pairContext) Value(key any) any {
 	switch {
 	case key == (callKey{}):
@@ -208,5 +227,5 @@ func (c *pairContext) Value(key any) any {
 	case rpc.IsRoomKey(key):
 		return &c.own.room
 	}
-	return c.Context.Value(key)
+	return c.caller.Value(key)
 }

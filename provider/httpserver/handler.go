@@ -39,7 +39,7 @@ const (
 // exchange is a request in progress: what is known of it, and where its answer goes.
 type exchange struct {
 	response
-	ctx    context.Context
+	ctx    context.Context // ends with the client's going, and has the trace
 	method string
 	trace  trace.Context
 	route  *route // nil: none fits
@@ -49,6 +49,7 @@ type exchange struct {
 func (h *handler) serveNet(w http.ResponseWriter, r *http.Request, routes *atomic.Pointer[table]) {
 	x := &exchange{response: &netResponse{w: w, head: r.Method == http.MethodHead}, ctx: r.Context(), method: r.Method}
 	x.follow(first(r.Header["Traceparent"]), r.Header["Tracestate"])
+	x.ctx = trace.With(x.ctx, x.trace)
 	h.serve(x, routes, r.Host, r.URL.Path, func(e *encoder) (provider.Request, *requestBody, int64, *failure) {
 		return h.fromNet(x.ctx, e, x.trace, r, x.route)
 	})
@@ -56,7 +57,7 @@ func (h *handler) serveNet(w http.ResponseWriter, r *http.Request, routes *atomi
 
 // servePlain serves a plain request.
 func (h *handler) servePlain(ctx *callctx.Context, r *http1.Request, w *http1.Response, routes *atomic.Pointer[table]) {
-	x := &exchange{response: w, ctx: ctx, method: r.Method}
+	x := &exchange{response: w, method: r.Method}
 	var states []string
 	for i := range r.Header {
 		if r.Header[i].Name == "tracestate" {
@@ -64,6 +65,7 @@ func (h *handler) servePlain(ctx *callctx.Context, r *http1.Request, w *http1.Re
 		}
 	}
 	x.follow(r.Value("traceparent"), states)
+	x.ctx = &plainContext{ctx, x.trace}
 	h.serve(x, routes, r.Host, r.Unescaped(), func(e *encoder) (req provider.Request, _ *requestBody, _ int64, fail *failure) {
 		if fail := checkLength(int64(len(r.Body)), x.route.maxBody); fail != nil {
 			return req, nil, 0, fail
@@ -72,6 +74,21 @@ func (h *handler) servePlain(ctx *callctx.Context, r *http1.Request, w *http1.Re
 		req.Payload = e.Bytes()
 		return req, nil, 0, nil
 	})
+}
+
+// plainContext is the context of a plain request with its trace. What hangs on it needs no goroutine, as it would with
+// trace.With between them.
+type plainContext struct {
+	*callctx.Context
+	trace trace.Context
+}
+
+// Value implements context.Context.
+func (c *plainContext) Value(key any) any {
+	if trace.IsKey(key) {
+		return c.trace
+	}
+	return nil
 }
 
 func first(values []string) string {
@@ -156,10 +173,9 @@ func (h *handler) call(x *exchange, read payload) (*answer, *failure) {
 	}
 	req.Timeout = x.route.timeout
 	size := len(req.Payload) + int(req.BodyLength)
-	ctx := trace.With(x.ctx, x.trace)
-	from, err := h.env.Open(ctx, x.route.actor, contract.HandleRequest, req)
+	from, err := h.env.Open(x.ctx, x.route.actor, contract.HandleRequest, req)
 	if channel.Lost(err) && sent == nil && safe(x.method) { // nobody knows whether it has been carried out, and it may be twice
-		from, err = h.env.Open(ctx, x.route.actor, contract.HandleRequest, req)
+		from, err = h.env.Open(x.ctx, x.route.actor, contract.HandleRequest, req)
 	}
 	if err != nil {
 		if sent != nil && sent.err != nil {
@@ -169,7 +185,7 @@ func (h *handler) call(x *exchange, read payload) (*answer, *failure) {
 		}
 		return nil, callFailure(err, size)
 	}
-	return readAnswer(ctx, from, size)
+	return readAnswer(x.ctx, from, size)
 }
 
 // safe reports whether requests of a method change nothing (RFC 9110, section 9.2.1).

@@ -58,12 +58,7 @@ func (w *watch) arm(caller context.Context, i *Instance, limit time.Duration) *b
 		b.Cancel(context.Canceled)
 		w.flag.Set(1)
 	}
-	ended := func() { w.end(b, caller.Err(), false) }
-	if h, ok := caller.(interface{ AfterFunc(func()) func() bool }); ok {
-		b.unhook = h.AfterFunc(ended)
-	} else {
-		b.unhook = context.AfterFunc(caller, ended)
-	}
+	b.unhook = callctx.After(caller, func() { w.end(b, caller.Err(), false) })
 	if own {
 		b.timer = time.AfterFunc(limit, func() { w.end(b, context.DeadlineExceeded, true) })
 	}
