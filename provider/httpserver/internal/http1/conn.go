@@ -90,7 +90,7 @@ func (c *conn) serve() {
 func (c *conn) idle() bool {
 	c.from, c.to = 0, 0
 	if len(c.out) > 0 {
-		runtime.Gosched()
+		runtime.Gosched() // who is ready to compute goes first, see RATIONALE.md
 	}
 	if c.flush(); cap(c.out) > keptBuffer {
 		c.out = nil
@@ -192,7 +192,7 @@ func (c *conn) guard(ctx *callctx.Context, r *Request) {
 	c.server.Handler(ctx, r, &c.w)
 }
 
-// send writes two pieces, as one where they are small.
+// send writes two pieces, each of which may be empty.
 func (c *conn) send(a, b []byte) {
 	if c.broken {
 		return
