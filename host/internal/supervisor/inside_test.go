@@ -47,27 +47,28 @@ func insider(ctx context.Context, s Streams) error {
 	}
 }
 
-func insideSpec(stdin ...string) Spec {
-	turn := 0
+func insideSpec() Spec {
 	return Spec{Run: insider, ReadyLine: readyLine, RequireReadyLine: true, Answers: []string{"fine"}, Restart: Policy{Min: time.Millisecond},
-		Stdin: func() []byte {
-			turn++
-			return []byte(stdin[min(turn, len(stdin))-1] + "\n")
-		}}
+		Stdin: func() []byte { return []byte("serve\n") }}
 }
 
 func TestInside(t *testing.T) {
 	var h history
 	var book logbook
-	spec := insideSpec("fail", "panic", "serve")
+	spec := insideSpec()
 	spec.OnState, spec.Logger = h.add, slog.New(&book)
 	p := supervise(t, spec)
-	eventually(t, func() error {
-		if s := p.State(); s.Phase != Ready || s.Restarts != 2 {
-			return fmt.Errorf("state %+v", s)
+	for n, end := range []string{"fail", "panic"} {
+		if answer, err := p.Tell(t.Context(), []byte(end+"\n")); !errors.Is(err, lattice.ErrUnavailable) {
+			t.Errorf("told to %s: %q, %v", end, answer, err)
 		}
-		return nil
-	})
+		eventually(t, func() error {
+			if s := p.State(); s.Phase != Ready || s.Restarts != n+1 {
+				return fmt.Errorf("state %+v", s)
+			}
+			return nil
+		})
+	}
 	h.mu.Lock()
 	var reasons []string
 	for _, s := range h.states {
@@ -99,7 +100,7 @@ func TestInside(t *testing.T) {
 
 // One that never gets ready is asked to end, and its end is the failure of the start.
 func TestInsideNotReady(t *testing.T) {
-	spec := insideSpec("serve")
+	spec := insideSpec()
 	spec.ReadyTimeout = 20 * time.Millisecond
 	spec.Run = func(ctx context.Context, s Streams) error {
 		_, _ = io.Copy(io.Discard, s.In)
@@ -117,7 +118,7 @@ func TestInsideThatStays(t *testing.T) {
 	}
 	var book logbook
 	release := make(chan struct{})
-	spec := insideSpec("serve")
+	spec := insideSpec()
 	spec.Logger, spec.Grace = slog.New(&book), time.Millisecond
 	spec.Run = func(_ context.Context, s Streams) error {
 		fmt.Fprintln(s.Out, readyLine)
