@@ -98,7 +98,6 @@ func TestLongPathIsChecked(t *testing.T) {
 	}
 	code.WriteString("\x0b")
 	f := "\x01\x01\x7f" + code.String() + "\x0b"
-	uleb := func(n int) string { return string([]byte{byte(n)&0x7f | 0x80, byte(n>>7)&0x7f | 0x80, byte(n >> 14)}) }
 	wasm := module(1, "\x01\x60\x00\x00", 3, "\x01\x00", 5, "\x01\x00\x01", 7, "\x01\x01f\x00\x00", 10, "\x01"+uleb(len(f))+f)
 	m := start(t, newRuntime(t, wazero.NewRuntimeConfig()), rewrite(t, wasm))
 	before := spent(m)

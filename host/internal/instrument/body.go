@@ -13,9 +13,10 @@ type body struct {
 
 	instrs  []instr
 	loops   []loop
-	frames  []int  // of open blocks: the index of the loop, or less than 0
-	numbers []int  // of open blocks: a number that no other has
-	anchors []bool // by numbers of blocks: what follows the block is jumped back to
+	frames  []int // of open blocks: the index of the loop, or less than 0
+	numbers []int // of open blocks: their index in blocks
+	blocks  []blockFacts
+	cycles  []cycle
 	known   knownJump
 
 	cost    uint64 // of all instructions, callees not included
@@ -43,6 +44,7 @@ type loop struct {
 	bare     bool   // it takes no parameters
 	inner    bool   // there is no loop in it
 	calls    bool   // something in it makes the compiler spill what it holds in registers
+	cycles   bool   // it goes around cycles
 	dispatch dispatch
 }
 
@@ -55,13 +57,16 @@ const maxRun = 1024
 // decode reads a body.
 func (b *body) decode(r *reader, index uint32) {
 	*b = body{module: b.module, index: index, code: r.b, groups: b.groups[:0], instrs: b.instrs[:0], loops: b.loops[:0],
-		frames: b.frames[:0], numbers: b.numbers[:0], anchors: b.anchors[:0], callees: b.callees[:0]}
+		frames: b.frames[:0], numbers: b.numbers[:0], blocks: b.blocks[:0], cycles: b.cycles[:0], callees: b.callees[:0]}
 	b.known = knownJump{head: -1, read: -1, set: -1, begun: -1}
 	b.readLocals(r)
 	b.open(-1)
 	for nested := 0; len(b.frames) > 0 && r.err == nil; {
 		at := r.off
 		i := r.instruction()
+		if r.err != nil {
+			return
+		}
 		i.at, i.end = uint32(at), uint32(r.off)
 		if len(b.loops) == 0 && i.class != loops {
 			b.once = b.once || !b.repeatable(i)
@@ -77,6 +82,7 @@ func (b *body) decode(r *reader, index uint32) {
 			continue
 		case opens, tests:
 			b.open(-1)
+			b.blocks[len(b.blocks)-1].bare = i.class == opens && b.code[at+1] == noResult
 		case loops:
 			i.imm = uint32(len(b.loops))
 			b.loops = append(b.loops, loop{from: len(b.instrs), cost: b.cost, sets: b.sets, inner: true, bare: b.bare(i)})
@@ -90,6 +96,8 @@ func (b *body) decode(r *reader, index uint32) {
 				nested--
 				b.closeLoop(n)
 			}
+			i.imm = uint32(b.numbers[last])
+			b.blocks[i.imm].end = len(b.instrs)
 			b.frames, b.numbers = b.frames[:last], b.numbers[:last]
 		case jumps:
 			b.thread(&i)
@@ -118,12 +126,18 @@ func (b *body) decode(r *reader, index uint32) {
 		}
 		b.instrs = append(b.instrs, i)
 	}
-	r.end()
+	if r.end(); r.err == nil {
+		b.findCycles()
+	}
 }
 
 func (b *body) open(loop int) {
-	b.frames, b.numbers = append(b.frames, loop), append(b.numbers, len(b.anchors))
-	b.anchors = append(b.anchors, false)
+	facts := blockFacts{outer: -1, cycle: -1, begin: len(b.instrs)}
+	if last := len(b.numbers) - 1; last >= 0 {
+		facts.outer = b.numbers[last]
+	}
+	b.frames, b.numbers = append(b.frames, loop), append(b.numbers, len(b.blocks))
+	b.blocks = append(b.blocks, facts)
 }
 
 func (b *body) readLocals(r *reader) {

@@ -119,8 +119,9 @@ type label struct {
 	other   path // of an if: where the other arm begins
 	branch  bool // of an if without the other arm so far
 	alive   bool // it can be reached
-	anchor  bool // what follows it is jumped back to
+	anchor  bool // what follows it is jumped back to, the long way
 	anchors int  // how many such are open, this one included
+	facts   *blockFacts
 }
 
 // path is the state of analyse at one place: the most that holds for a path to it.
@@ -165,13 +166,13 @@ func (f *function) analyse() {
 		p.unpaid = 0
 	}
 	f.exit, f.marks, f.ends = 0, false, false
-	labels := append(f.labels[:0], label{loop: -1, alive: true})
+	labels := append(f.labels[:0], label{loop: -1, alive: true, facts: &b.blocks[0]})
 	opened := 0
 	open := func(l label) {
 		opened++
 		l.alive, l.anchors = p.alive, labels[len(labels)-1].anchors
-		if b.anchors[opened] {
-			l.anchor = true
+		l.facts = &b.blocks[opened]
+		if l.anchor = l.facts.anchor && l.facts.cycle < 0; l.anchor {
 			l.anchors++
 		}
 		labels = append(labels, l)
@@ -194,7 +195,7 @@ func (f *function) analyse() {
 			p = labels[top].other
 		case loops:
 			l := &b.loops[i.imm]
-			f.turn(i, l, &p)
+			f.turn(i, &l.fee, &p)
 			p.checked(costSimple + min(l.sets, b.locals)/4)
 			open(label{loop: int(i.imm)})
 		case ends:
@@ -211,8 +212,14 @@ func (f *function) analyse() {
 			}
 			l.met.join(p)
 			p = l.met
+			if c := l.facts.cycle; c >= 0 && p.alive {
+				f.round(&b.cycles[c], &p)
+			}
 		case jumps:
 			f.shortcut(i, labels)
+			if c := b.cycleOf(i); c != nil {
+				f.turn(i, &c.fee, &p)
+			}
 			f.branch(i, labels, i.imm, &p)
 			p.alive = p.alive && i.maybe
 		case switches:
@@ -247,7 +254,7 @@ func (f *function) test(i *instr, p *path) {
 }
 
 // turn is the way to the head of a loop, from before it or from in it.
-func (f *function) turn(i *instr, l *loop, p *path) {
+func (f *function) turn(i *instr, fee *uint32, p *path) {
 	if !p.alive {
 		return
 	}
@@ -255,7 +262,14 @@ func (f *function) turn(i *instr, l *loop, p *path) {
 		i.fee += p.unpaid - maxTurn
 		p.unpaid = maxTurn
 	}
-	l.fee = max(l.fee, min(p.unpaid, maxTurn))
+	*fee = max(*fee, min(p.unpaid, maxTurn))
+}
+
+// round goes past the head of a cycle.
+func (f *function) round(c *cycle, p *path) {
+	pays := min(p.unpaid, maxTurn)
+	c.fee = max(c.fee, pays)
+	p.checked(costSimple + p.unpaid - pays)
 }
 
 func (f *function) branch(i *instr, labels []label, depth uint32, p *path) {
@@ -264,7 +278,7 @@ func (f *function) branch(i *instr, labels []label, depth uint32, p *path) {
 	}
 	target := &labels[len(labels)-1-int(depth)]
 	if target.loop >= 0 {
-		f.turn(i, &f.body.loops[target.loop], p)
+		f.turn(i, &f.body.loops[target.loop].fee, p)
 		return
 	}
 	target.met.join(*p)

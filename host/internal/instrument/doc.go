@@ -23,8 +23,9 @@
 //     that returns, and returns. Each budget spent on the way down of a recursion so leaves a check on the way up.
 //   - Functions with loops that call nothing count in a local, which the compiler keeps in a register; they take over the
 //     budget from the global at their entry, and give it back before calls and at their end. All others count in the global.
-//   - The check of an innermost loop stands in a loop around it, small bodies stand there up to four times, and jumps that
-//     are known to lead forward take no turn: see loop.go and thread.go for why that makes it cheap.
+//   - The check of an innermost loop stands in a loop around it, small bodies stand there up to four times, jumps that
+//     are known to lead forward take no turn, and loops that Go's compiler has taken apart become loops again: see loop.go,
+//     thread.go and cycle.go for why that makes it cheap.
 //   - memory.copy and memory.fill of more than 4096 bytes are done by two more functions, in pieces of 256 KiB with payments
 //     between, a unit for 16 bytes. Other instructions that work through more than 4096 bytes or elements are paid for before.
 //   - Whatever is appended gets the last index of its kind: no other index shifts.

@@ -10,6 +10,8 @@ type function struct {
 	late   bool   // see summary
 	ends   bool   // a check comes before an end
 	marks  bool   // what it does after a call that may have led deep has been paid for at its entry, see enter
+	inside *cycle // that is being written, or nil
+	head   int    // the depth of its head
 	from   uint32 // up to where the code has been copied
 	seen   map[uint32]struct{}
 	out    []byte
@@ -40,7 +42,7 @@ func (f *function) rewrite() []byte {
 	b := appendU32(f.out[:0], uint32(len(f.groups)+1))
 	b = append(b, f.code[f.decl:f.start]...)
 	f.out = append(b, 3, typeI32)
-	f.frames, f.depth, f.from = append(f.frames[:0], 1), 1, f.start
+	f.frames, f.depth, f.from, f.inside = append(f.frames[:0], 1), 1, f.start, nil
 	f.enter()
 	end := len(f.instrs) - 1
 	last := &f.instrs[end]
@@ -139,22 +141,21 @@ func (f *function) appendResults(b []byte) []byte {
 func (f *function) emit(from, to int) {
 	for n := from; n < to; n++ {
 		i := &f.instrs[n]
-		if i.tested {
-			f.copy(i.at)
-			f.pay(i.fee)
-		} else if i.fee > 0 && (!f.counts() || i.class != calls && i.class != callsAny && i.class != returns) {
-			f.copy(i.at)
-			f.take(i.fee)
-		}
+		f.dues(i)
 		switch i.class {
 		case opens, tests:
 			f.enterBlock()
 		case ends:
 			f.leaveBlock()
+			n = f.cycle(n)
 		case loops:
 			n = f.loop(n)
 		case jumps:
-			if f.shifted() || i.moved {
+			if c := f.cycleOf(i); c != nil && c == f.inside {
+				f.copy(i.at)
+				f.op32(opBr, uint32(f.depth-f.head))
+				f.from = i.end
+			} else if f.shifted() || i.moved {
 				f.copy(i.at)
 				f.op(f.code[i.at])
 				f.out = appendU32(f.out, f.relabel(i.imm))
@@ -180,6 +181,17 @@ func (f *function) emit(from, to int) {
 		case bulk, bulkCopies, bulkFills:
 			f.range_(i)
 		}
+	}
+}
+
+// dues pays what is to be paid before an instruction.
+func (f *function) dues(i *instr) {
+	if i.tested {
+		f.copy(i.at)
+		f.pay(i.fee)
+	} else if i.fee > 0 && (!f.counts() || i.class != calls && i.class != callsAny && i.class != returns) {
+		f.copy(i.at)
+		f.take(i.fee)
 	}
 }
 
@@ -249,6 +261,23 @@ func (f *function) load() {
 	f.op32(opLocalSet, f.left())
 }
 
+// budget gets what is left of it, and setBudget sets it.
+func (f *function) budget() {
+	if f.counts() {
+		f.op32(opLocalGet, f.left())
+	} else {
+		f.op32(opGlobalGet, f.module.left())
+	}
+}
+
+func (f *function) setBudget() {
+	if f.counts() {
+		f.op32(opLocalSet, f.left())
+	} else {
+		f.op32(opGlobalSet, f.module.left())
+	}
+}
+
 // settle takes off a fee and makes the global the count.
 func (f *function) settle(fee uint32) {
 	f.op32(opLocalGet, f.left())
@@ -261,11 +290,7 @@ func (f *function) settle(fee uint32) {
 
 // take takes off a fee, without a check.
 func (f *function) take(fee uint32) {
-	if f.counts() {
-		f.op32(opLocalGet, f.left())
-	} else {
-		f.op32(opGlobalGet, f.module.left())
-	}
+	f.budget()
 	f.constant(fee)
 	f.op(opI32Sub)
 	f.op32(opLocalSet, f.left())
@@ -310,11 +335,7 @@ func (f *function) spent() {
 func (f *function) refill() {
 	f.op32(opLocalGet, f.left())
 	f.op32(opCall, f.module.helper(helpRefill))
-	if f.counts() {
-		f.op32(opLocalSet, f.left())
-	} else {
-		f.op32(opGlobalSet, f.module.left())
-	}
+	f.setBudget()
 }
 
 // range_ guards an instruction that works through a range. Long ones are paid for by their length; copies and fills are

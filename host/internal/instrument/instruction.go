@@ -40,7 +40,7 @@ const (
 // instr is one instruction, or a run of plain ones.
 type instr struct {
 	at, end uint32 // its bytes in the body
-	imm     uint32 // label, function, local or index of a loop; of a run, how many locals it sets
+	imm     uint32 // label, function, local, index of a loop or ended block; of a run, how many locals it sets
 	cost    uint32
 	fee     uint32 // what is to be taken off the budget before it
 	class   class
@@ -49,6 +49,7 @@ type instr struct {
 	slow    bool   // it may take long for what it costs, as what misses the cache does
 	direct  uint32 // the label to go to instead, if moved
 	moved   bool   // a branch whose label is no longer the one in the body
+	back    int    // of a branch that is known to lead back: one more than the number of the block after which it goes on
 }
 
 // instruction reads one instruction with its immediates. Positions are left to the caller.

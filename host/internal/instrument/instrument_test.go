@@ -145,12 +145,11 @@ func module(sections ...any) []byte {
 // body assembles a module with one function of the code given.
 func body(code string) []byte {
 	f := "\x00" + code + "\x0b"
-	size := []byte{byte(len(f))}
-	if len(f) >= 0x80 {
-		size = []byte{byte(len(f)) | 0x80, byte(len(f)>>7) | 0x80, byte(len(f) >> 14)}
-	}
-	return module(1, "\x01\x60\x00\x00", 3, "\x01\x00", 10, "\x01"+string(size)+f)
+	return module(1, "\x01\x60\x00\x00", 3, "\x01\x00", 10, "\x01"+uleb(len(f))+f)
 }
+
+// uleb is a number below 2 million as the format writes it, in three bytes.
+func uleb(n int) string { return string([]byte{byte(n) | 0x80, byte(n>>7) | 0x80, byte(n>>14) & 0x7f}) }
 
 func TestRefuses(t *testing.T) {
 	for name, r := range map[string]struct {

@@ -85,6 +85,7 @@ func (f *function) loop(n int) int {
 	f.constant(paidTwice)
 	f.op(opI32Sub)
 	f.op32(opLocalSet, f.left())
+	f.refresh(n, l)
 	f.op32(opBr, 2) // if, inner, outer
 	f.op(opEnd)
 	head := f.depth
@@ -128,7 +129,7 @@ const paidTwice = 1 << 30
 func (f *function) copies(l *loop) int {
 	size := f.instrs[l.to].at - f.instrs[l.from].end
 	switch {
-	case l.calls || l.cost > 64 || size > maxCopy || len(f.loops) > maxCopied:
+	case l.calls || l.cycles || l.cost > 64 || size > maxCopy || len(f.loops) > maxCopied:
 		return 1
 	case l.cost > 24:
 		return 2
@@ -139,8 +140,9 @@ func (f *function) copies(l *loop) int {
 // maxRefresh is the number of locals that are refreshed.
 const maxRefresh = 40
 
-// refresh makes the locals that a loop reads new values by an operation that changes nothing. The call before has put the
-// old ones on the stack, and the compiler would go on to fetch them from there in each turn.
+// refresh makes the locals that a loop reads new values by an operation that changes nothing. After a call that has put the
+// old ones on the stack, the compiler would go on to fetch them from there in each turn; before a branch to where they have to be
+// in other registers, it would put the old ones on the stack in each turn, to have somewhere to take them from.
 func (f *function) refresh(n int, l *loop) {
 	r := &reader{b: f.code[:f.instrs[l.to].at], off: int(f.instrs[n].end)}
 	clear(f.seen)

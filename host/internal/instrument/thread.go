@@ -9,7 +9,7 @@ package instrument
 //	  … i32.const 3  local.set $n  br $loop …
 //
 // A jump forward is not a turn of a loop. It is known where it leads, and so it can go there directly, which needs neither a
-// check nor the table. Only jumps backward still take the way around.
+// check nor the table. Jumps backward still take the way around, but for those of small loops, see cycle.go.
 
 // dispatch is what is known of the head of a loop: by which local its br_table goes, and where to.
 type dispatch struct {
@@ -77,5 +77,11 @@ func (b *body) thread(i *instr) {
 		i.direct, i.moved = uint32(len(b.frames)-1-t.place), true
 		return
 	}
-	b.anchors[t.number] = true
+	facts := &b.blocks[t.number]
+	if !facts.anchor {
+		facts.anchor, facts.head, facts.place, facts.value, facts.local = true, b.frames[place], t.place, b.known.value, d.local
+		facts.around = place
+	}
+	facts.last = len(b.instrs)
+	i.back = t.number + 1
 }
