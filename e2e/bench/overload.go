@@ -88,6 +88,23 @@ func measureOverload(ctx context.Context, b *bench, r *report) error {
 			got: f.served.at(.99).Seconds() / one.at[0].served.at(.99).Seconds(), goal: atMost(3, "")})
 		r.target(target{figure: "requests lost or failed then, other than by 503: " + one.name, got: float64(f.lost), goal: atMost(0, "requests")})
 	}
+	echo := &all[len(all)-1]
+	rate := loads[len(loads)-1] * echo.peak.goodput()
+	bare, err := l.bare()
+	if err != nil {
+		return err
+	}
+	var control flood // how much of that the load generator and any server can do on these cores
+	for range b.rounds {
+		f, err := overflow(bare, []byte(answer), rate, b.window)
+		if err != nil {
+			return fmt.Errorf("bare net/http at the rate of %s: %w", echo.name, err)
+		}
+		control.add(f)
+	}
+	r.record(fmt.Sprintf("bare net/http under the last load (%.0f/s), which it does not refuse", rate),
+		fmt.Sprintf("%.0f/s in time, p50, p99 %s, %s", control.goodput(), round(control.served.at(.5)), round(control.served.at(.99))),
+		"where it does not keep up either, what waits is in the generator")
 	r.p("")
 	overloadRows(all, r.p)
 	return nil
