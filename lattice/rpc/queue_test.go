@@ -73,10 +73,21 @@ func TestQueueOnBothWays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLine(t)
-			within := func(d time.Duration) context.Context {
-				ctx, cancel := context.WithTimeout(context.Background(), d)
-				t.Cleanup(cancel)
-				return ctx
+			within := func(d time.Duration) error { // makes a call whose caller would wait so long, and that should end at once
+				t.Helper()
+				ended := make(chan error, 1)
+				l.calls.Go(func() {
+					ctx, cancel := context.WithTimeout(context.Background(), d)
+					defer cancel()
+					ended <- do(l, ctx, l.origin)
+				})
+				select {
+				case err := <-ended:
+					return err
+				case <-time.After(patience):
+					t.Fatal("the call waits, want it turned away")
+					return nil
+				}
 			}
 			admitted := func(origin wire.Entity, n int) {
 				t.Helper()
@@ -100,11 +111,11 @@ func TestQueueOnBothWays(t *testing.T) {
 			if load := l.sub.Load(); load.Active != 2 || load.Wait != 20*time.Second || load.Refused != 0 {
 				t.Errorf("load %+v, want one more to wait 20 s", load)
 			}
-			if err := do(l, within(5*time.Second), l.origin); !errors.Is(err, lattice.ErrBusy) {
+			if err := within(5 * time.Second); !errors.Is(err, lattice.ErrBusy) {
 				t.Errorf("whose caller does not wait so long: %v, want busy", err)
 			}
 			admitted(l.origin, 3)
-			err := do(l, within(time.Minute), l.origin)
+			err := within(time.Minute)
 			if !errors.Is(err, lattice.ErrBusy) || !strings.Contains(err.Error(), "busy: 2 calls wait about 30000 ms") {
 				t.Errorf("who would wait for three calls: %v", err)
 			}
