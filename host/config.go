@@ -103,16 +103,20 @@ func DefaultConfig() Config {
 // Validate reports all that is wrong with the configuration at once.
 func (c Config) Validate() error {
 	var errs []error
+	if c.HostKey.IsZero() || c.HostKey.Kind() != 'N' {
+		errs = append(errs, &lattice.Error{Code: lattice.ErrInvalid, Op: "host configuration", Entity: "HostKey",
+			Detail: "want a host seed (SN...); make one with: weft key gen host"})
+	}
+	return errors.Join(append(errs, Keys{c.Cluster, c.Issuers}.validate(), c.ValidateSettings())...)
+}
+
+// ValidateSettings is Validate without the keys: for who has yet to make them.
+func (c Config) ValidateSettings() error {
+	var errs []error
 	bad := func(field, format string, args ...any) {
 		errs = append(errs, &lattice.Error{Code: lattice.ErrInvalid, Op: "host configuration", Entity: field, Detail: fmt.Sprintf(format, args...)})
 	}
 	if _, err := lattice.ParseName(string(c.Lattice)); err != nil {
-		errs = append(errs, err)
-	}
-	if c.HostKey.IsZero() || c.HostKey.Kind() != 'N' {
-		bad("HostKey", "want a host seed (SN...); make one with: weft key gen host")
-	}
-	if err := (Keys{c.Cluster, c.Issuers}).validate(); err != nil {
 		errs = append(errs, err)
 	}
 	if c.NATS.URL == "" {

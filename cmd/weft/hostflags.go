@@ -132,13 +132,6 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	if a.joined != nil {
 		h.issuers = append(h.issuers, a.joined.Issuers...)
 	}
-	keys, err := h.keys(a, cfg.Lattice, true)
-	if err != nil {
-		return cfg, release, err
-	}
-	cfg.Cluster, cfg.Issuers = keys.Cluster, keys.Issuers
-	l := cfg.Lattice
-	cfg.Keys = func() (host.Keys, error) { return h.keys(a, l, false) }
 	if cfg.Labels, err = h.allLabels(); err != nil {
 		return cfg, release, err
 	}
@@ -183,6 +176,16 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 		return cfg, release, err
 	}
 	cfg.HTTPAddr, cfg.HTTPAnyPort, cfg.Pprof = h.httpAddr, !cmd.Flags().Changed("http-addr"), h.pprof
+	if err := cfg.ValidateSettings(); err != nil { // before a key is made that nobody would use
+		return cfg, release, err
+	}
+	keys, err := h.keys(a, cfg.Lattice, true)
+	if err != nil {
+		return cfg, release, err
+	}
+	cfg.Cluster, cfg.Issuers = keys.Cluster, keys.Issuers
+	l := cfg.Lattice
+	cfg.Keys = func() (host.Keys, error) { return h.keys(a, l, false) }
 	cfg.HostKey, release, err = h.hostKey(a)
 	return cfg, release, err
 }

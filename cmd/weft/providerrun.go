@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +41,8 @@ func noBuiltin(name string) error {
 		names = append(names, b.name)
 	}
 	slices.Sort(names)
-	return usagef("no built-in provider %q; there are %v %v", name, names, operate.Nearest(name, names))
+	hint := or(operate.DidYouMean(name, names), "there are "+strings.Join(names, ", "))
+	return usagef("no built-in provider %q; %s", name, hint)
 }
 
 // runInside lets the host run some of its built-in providers in its own process.

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -113,8 +112,8 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 		}
 	}
 	msg := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
-	if near := operate.Nearest(args[0], names); len(near) > 0 {
-		msg += "; did you mean " + strings.Join(near, " or ") + "?"
+	if hint := operate.DidYouMean(args[0], names); hint != "" {
+		msg += "; " + hint
 	}
 	return usagef("%s\nSee: %s --help", msg, cmd.CommandPath())
 }

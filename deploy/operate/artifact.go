@@ -38,8 +38,8 @@ func checkRemote(ref string, known []string) error {
 		return nil
 	}
 	detail := "no such file"
-	if near := Nearest(ref, known); len(near) > 0 {
-		detail += "; did you mean " + strings.Join(near, " or ") + "?"
+	if hint := DidYouMean(ref, known); hint != "" {
+		detail += "; " + hint
 	}
 	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find", Entity: lattice.Printable(ref), Detail: detail}
 }

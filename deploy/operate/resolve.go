@@ -64,16 +64,23 @@ func notFound(what, query string, all []Candidate) error {
 		}
 		names = append(names, c.Names...)
 	}
-	detail := ""
-	switch near := Nearest(query, names); {
+	detail := DidYouMean(query, names)
+	switch {
 	case len(all) == 0:
 		detail = "there is no " + what + " in this lattice"
-	case len(near) > 0:
-		detail = "did you mean " + strings.Join(near, " or ") + "?"
-	default:
+	case detail == "":
 		detail = fmt.Sprintf("see: weft %s list", what)
 	}
 	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find " + what, Entity: lattice.Printable(query), Detail: detail}
+}
+
+// DidYouMean asks whether one of the Nearest names is meant; it is empty when there are none.
+func DidYouMean(word string, names []string) string {
+	near := Nearest(word, names)
+	if len(near) == 0 {
+		return ""
+	}
+	return "did you mean " + strings.Join(near, " or ") + "?"
 }
 
 func anyName(c Candidate, fits func(string) bool) bool {
