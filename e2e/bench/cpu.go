@@ -35,11 +35,7 @@ func measureCPU(ctx context.Context, b *bench, r *report) error {
 		return err
 	}
 	defer l.close()
-	c, host, err := l.lattice(ctx, "cpu", "--pprof")
-	if err != nil {
-		return err
-	}
-	addr, err := c.serve(ctx, b.echo(), "echo", []byte(answer))
+	c, host, addr, err := l.echoing(ctx, "cpu", "--pprof")
 	if err != nil {
 		return err
 	}

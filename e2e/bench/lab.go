@@ -112,6 +112,15 @@ func (l *lab) lattice(ctx context.Context, name string, hostArgs ...string) (cli
 	return c, n, c.run(ctx, nil, "provider", "start", "httpserver")
 }
 
+// echoing is a lattice whose httpserver serves the echo actor at an address.
+func (l *lab) echoing(ctx context.Context, name string, hostArgs ...string) (c cli, n *node, addr string, err error) {
+	if c, n, err = l.lattice(ctx, name, hostArgs...); err != nil {
+		return c, n, "", err
+	}
+	addr, err = c.serve(ctx, l.echo(), "echo", []byte(answer))
+	return c, n, addr, err
+}
+
 // serve starts an actor behind httpserver and returns where, once it gives an answer. More are arguments of "actor start".
 func (c cli) serve(ctx context.Context, module, name string, want []byte, more ...string) (addr string, err error) {
 	if err := c.run(ctx, nil, append([]string{"actor", "start", module, "--max", "64"}, more...)...); err != nil {

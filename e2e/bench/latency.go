@@ -20,11 +20,7 @@ func measureLatency(ctx context.Context, b *bench, r *report) error {
 	if err != nil {
 		return err
 	}
-	c, host, err := l.lattice(ctx, "latency")
-	if err != nil {
-		return err
-	}
-	weftAddr, err := c.serve(ctx, b.echo(), "echo", []byte(answer))
+	c, host, weftAddr, err := l.echoing(ctx, "latency")
 	if err != nil {
 		return err
 	}

@@ -65,11 +65,7 @@ func measureHTTP(ctx context.Context, b *bench, r *report) error {
 	if err != nil {
 		return err
 	}
-	near, _, err := l.lattice(ctx, "near")
-	if err != nil {
-		return err
-	}
-	goAddr, err := near.serve(ctx, b.echo(), "echo", []byte(answer))
+	near, _, goAddr, err := l.echoing(ctx, "near")
 	if err != nil {
 		return err
 	}
@@ -81,11 +77,7 @@ func measureHTTP(ctx context.Context, b *bench, r *report) error {
 	if err != nil {
 		return err
 	}
-	inline, _, err := l.lattice(ctx, "inline", "--inline", "httpserver")
-	if err != nil {
-		return err
-	}
-	inlineAddr, err := inline.serve(ctx, b.echo(), "echo", []byte(answer))
+	inline, _, inlineAddr, err := l.echoing(ctx, "inline", "--inline", "httpserver")
 	if err != nil {
 		return err
 	}
@@ -138,11 +130,7 @@ func measureNATS(ctx context.Context, b *bench, r *report) error {
 	}); err != nil {
 		return err
 	}
-	one, _, err := l.lattice(ctx, "one")
-	if err != nil {
-		return err
-	}
-	anyAddr, err := one.serve(ctx, b.echo(), "echo", []byte(answer))
+	one, _, anyAddr, err := l.echoing(ctx, "one")
 	if err != nil {
 		return err
 	}

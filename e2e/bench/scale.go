@@ -50,11 +50,7 @@ func measureScale(ctx context.Context, b *bench, r *report) error {
 			return err
 		}
 		defer labs[i].close()
-		c, host, err := labs[i].lattice(ctx, string(lattice.DefaultName))
-		if err != nil {
-			return err
-		}
-		addr, err := c.serve(ctx, b.echo(), "echo", []byte(answer))
+		c, host, addr, err := labs[i].echoing(ctx, string(lattice.DefaultName))
 		if err != nil {
 			return err
 		}

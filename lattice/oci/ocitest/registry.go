@@ -4,15 +4,7 @@ package ocitest
 import (
 	"bufio"
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/weftlattice/weft/lattice/latticetest"
 )
 
 // The one user of a registry with Login.
@@ -62,9 +56,8 @@ func Start(t testing.TB, o Options) *Registry {
 	var config strings.Builder
 	config.WriteString("version: 0.1\nlog: {level: info, formatter: text}\nstorage: {inmemory: {}}\nhttp:\n  addr: 127.0.0.1:0\n")
 	if o.TLS {
-		r.CAFile = filepath.Join(dir, "cert.pem")
-		key := filepath.Join(dir, "key.pem")
-		certificate(t, r.CAFile, key)
+		var key string
+		r.CAFile, key, _ = latticetest.Certificate(t)
 		fmt.Fprintf(&config, "  tls: {certificate: %s, key: %s}\n", r.CAFile, key)
 	}
 	if o.Login {
@@ -125,26 +118,4 @@ func write(t testing.TB, file, text string) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// certificate writes one for 127.0.0.1 that is its own authority.
-func certificate(t testing.TB, certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "registry of a test"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, certFile, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})))
-	write(t, keyFile, string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: private})))
 }
