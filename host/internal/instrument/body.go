@@ -158,7 +158,7 @@ func (b *body) readLocals(r *reader) {
 		r.fail("%d locals in a function, %d allowed", locals, MaxLocals)
 	}
 	if t := m.functions[b.index]; t < uint32(len(m.types)) {
-		b.params, b.results = m.types[t].params, m.types[t].results
+		b.params, b.results = m.types[t].Params, m.types[t].Results
 	}
 	b.locals = uint32(len(b.params)) + uint32(locals)
 	b.start = uint32(r.off)
@@ -201,7 +201,7 @@ func (b *body) repeatable(i instr) bool {
 func (b *body) bare(i instr) bool {
 	r := &reader{b: b.code[i.at+1 : i.end]}
 	t := r.signed(5)
-	return t < 0 || (t < int64(len(b.module.types)) && len(b.module.types[t].params) == 0)
+	return t < 0 || (t < int64(len(b.module.types)) && len(b.module.types[t].Params) == 0)
 }
 
 func (b *body) closeLoop(n int) {

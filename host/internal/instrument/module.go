@@ -31,12 +31,18 @@ const (
 type Import struct {
 	Module, Name string
 	Kind         ImportKind
+	Type         Signature // of a function
 }
+
+// Signature is the type of a function: the types of its parameters and results, in the bytes of the binary format, which are part of
+// what was rewritten.
+type Signature struct{ Params, Results []byte }
 
 // Result is a rewritten module and what was learnt while reading it.
 type Result struct {
 	Wasm        []byte
 	Imports     []Import
+	Functions   map[string]Signature // that it exports, by name
 	MemoryPages uint64 // the memory's initial size in pages of 64 KiB
 	Checks      int    // how many checks were inserted
 }
@@ -72,14 +78,11 @@ type section struct {
 	b   []byte
 }
 
-// signature is what must be known of a function type.
-type signature struct{ params, results []byte }
-
 // module is the state of one rewriting.
 type module struct {
 	Result
 	out        []byte
-	types      []signature
+	types      []Signature
 	functions  []uint32 // types of the functions, imported ones first
 	imported   int      // how many of them are imported
 	memories   uint32   // imported and defined, as the next two
@@ -108,7 +111,7 @@ func Rewrite(wasm []byte) (*Result, error) {
 	if err := checkEffort(sections); err != nil {
 		return nil, err
 	}
-	m := &module{blocks: map[string]uint32{}, out: append(make([]byte, 0, len(wasm)+len(wasm)/6), wasm[:8]...)}
+	m := &module{Result: Result{Functions: map[string]Signature{}}, blocks: map[string]uint32{}, out: append(make([]byte, 0, len(wasm)+len(wasm)/6), wasm[:8]...)}
 	for _, s := range sections {
 		if s.id == secStart { // it comes after the exports, which must know it
 			r := s.reader()

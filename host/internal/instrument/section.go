@@ -66,13 +66,13 @@ func (m *module) typeSection(r *reader) []byte {
 		if form := r.byte(); form != 0x60 {
 			r.fail("garbage collected types are not supported (form %#02x)", form)
 		}
-		m.types = append(m.types, signature{values("parameters"), values("results")})
+		m.types = append(m.types, Signature{values("parameters"), values("results")})
 	}
 	added, blocks := append([]byte(nil), newTypes...), uint32(typesAdded)
 	for _, t := range m.types {
-		if key := string(t.results); len(key) > 1 && m.blocks[key] == 0 {
+		if key := string(t.Results); len(key) > 1 && m.blocks[key] == 0 {
 			m.blocks[key] = uint32(len(m.types)) + blocks
-			added = appendBytes(append(added, 0x60, 0), t.results)
+			added = appendBytes(append(added, 0x60, 0), t.Results)
 			blocks++
 		}
 	}
@@ -106,7 +106,9 @@ func (m *module) imports(r *reader) {
 		switch i.Kind {
 		case FuncImport:
 			t := r.u32()
-			r.typeIndex(t)
+			if r.typeIndex(t); r.err == nil {
+				i.Type = m.types[t]
+			}
 			m.functions = append(m.functions, t)
 		case TableImport:
 			r.refType()
@@ -201,12 +203,15 @@ func (m *module) exports(r *reader) []byte {
 	n := r.count("exports", MaxEntries)
 	from := r.off
 	for i := n; i > 0 && r.err == nil; i-- {
-		if name := r.name(); strings.HasPrefix(name, ReservedPrefix) {
+		name := r.name()
+		if strings.HasPrefix(name, ReservedPrefix) {
 			r.fail("export %q: names that begin with %s are reserved", name, ReservedPrefix)
 		}
 		switch kind, index := ImportKind(r.byte()), r.u32(); kind {
 		case FuncImport:
-			r.refer(index)
+			if r.refer(index); r.err == nil {
+				m.Functions[name] = m.types[m.functions[index]]
+			}
 		case MemoryImport:
 			r.memory = true
 		case GlobalImport:
@@ -235,7 +240,7 @@ func (m *module) exports(r *reader) []byte {
 }
 
 func (m *module) isUnit(t uint32) bool {
-	return t < uint32(len(m.types)) && len(m.types[t].params)+len(m.types[t].results) == 0
+	return t < uint32(len(m.types)) && len(m.types[t].Params)+len(m.types[t].Results) == 0
 }
 
 // element reads one element segment.

@@ -122,7 +122,7 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 	}
 	m := &Module{engine: e, code: code, pages: rewritten.MemoryPages,
 		data: separated.Data, globals: separated.Globals, opaque: separated.Opaque}
-	if err := m.inspect(rewritten.Imports); err != nil {
+	if err := m.inspect(rewritten); err != nil {
 		_ = code.Close(ctx)
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (e *Engine) compile(ctx context.Context, wasm []byte) (wazero.CompiledModul
 }
 
 // known reports what keeps an import from being satisfied; the empty string means nothing does.
-func (e *Engine) known(i instrument.Import, want api.FunctionDefinition) string {
+func (e *Engine) known(i instrument.Import) string {
 	functions, ok := e.imports[i.Module]
 	if !ok || i.Kind != instrument.FuncImport {
 		return fmt.Sprintf("%s.%s", i.Module, i.Name)
@@ -155,13 +155,18 @@ func (e *Engine) known(i instrument.Import, want api.FunctionDefinition) string 
 	if !ok {
 		return fmt.Sprintf("%s.%s", i.Module, i.Name)
 	}
-	if !slices.Equal(have.ParamTypes(), want.ParamTypes()) || !slices.Equal(have.ResultTypes(), want.ResultTypes()) {
-		return fmt.Sprintf("%s.%s with the signature %s instead of %s", i.Module, i.Name, signature(want), signature(have))
+	want := instrument.Signature{Params: have.ParamTypes(), Results: have.ResultTypes()}
+	if !sameSignature(i.Type, want) {
+		return fmt.Sprintf("%s.%s with the signature %s instead of %s", i.Module, i.Name, signature(i.Type), signature(want))
 	}
 	return ""
 }
 
-func signature(f api.FunctionDefinition) string {
+func sameSignature(a, b instrument.Signature) bool {
+	return slices.Equal(a.Params, b.Params) && slices.Equal(a.Results, b.Results)
+}
+
+func signature(f instrument.Signature) string {
 	names := func(types []api.ValueType) string {
 		s := make([]string, len(types))
 		for i, t := range types {
@@ -169,7 +174,7 @@ func signature(f api.FunctionDefinition) string {
 		}
 		return "(" + strings.Join(s, " ") + ")"
 	}
-	return names(f.ParamTypes()) + "->" + names(f.ResultTypes())
+	return names(f.Params) + "->" + names(f.Results)
 }
 
 // add remembers an instance; it fails when the engine has been closed.

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -63,18 +64,13 @@ const (
 	restored   = "weft_restored" // called in an instance that was made from a snapshot, before all else
 )
 
-// inspect fills in the info, or says why the module can not be run.
-func (m *Module) inspect(imports []instrument.Import) error {
-	if err := m.checkImports(imports); err != nil {
+// inspect fills in the info, or says why the module can not be run. It does not ask the engine for functions, which would make it
+// describe all of them, and keep that.
+func (m *Module) inspect(r *instrument.Result) error {
+	if err := m.checkImports(r.Imports); err != nil {
 		return err
 	}
-	exports := m.code.ExportedFunctions()
-	for name := range exports {
-		if !strings.HasPrefix(name, instrument.ReservedPrefix) {
-			m.info.Exports = append(m.info.Exports, name)
-		}
-	}
-	slices.Sort(m.info.Exports)
+	m.info.Exports = slices.Sorted(maps.Keys(r.Functions))
 	m.info.MemoryBytes = m.pages * pageBytes
 	m.mostBytes = maxMemoryBytes
 	if memory := m.code.ExportedMemories()["memory"]; memory != nil {
@@ -84,21 +80,22 @@ func (m *Module) inspect(imports []instrument.Import) error {
 	}
 
 	i32 := api.ValueTypeI32
-	for name, want := range map[string]struct{ params, results []api.ValueType }{
-		guestCall:  {[]api.ValueType{i32, i32}, []api.ValueType{i32}},
+	for name, want := range map[string]instrument.Signature{
+		guestCall:  {Params: []api.ValueType{i32, i32}, Results: []api.ValueType{i32}},
 		initialize: {}, start: {}, wapcInit: {}, restored: {},
 	} {
-		if f := exports[name]; f != nil &&
-			(!slices.Equal(f.ParamTypes(), want.params) || !slices.Equal(f.ResultTypes(), want.results)) {
-			return badModule("export " + name + " has the signature " + signature(f))
+		if have, ok := r.Functions[name]; ok && !sameSignature(have, want) {
+			return badModule("export " + name + " has the signature " + signature(have))
 		}
 	}
+	_, called := r.Functions[guestCall]
+	_, run := r.Functions[start]
 	switch {
-	case exports[guestCall] != nil && m.code.ExportedMemories()["memory"] == nil:
+	case called && m.code.ExportedMemories()["memory"] == nil:
 		return badModule("exports no memory named \"memory\"")
-	case exports[guestCall] != nil:
+	case called:
 		m.info.Kind = WAPC
-	case exports[start] != nil:
+	case run:
 		m.info.Kind = WASICommand
 	default:
 		return badModule("exports neither __guest_call (an actor) nor _start (a WASI command)")
@@ -107,15 +104,10 @@ func (m *Module) inspect(imports []instrument.Import) error {
 }
 
 func (m *Module) checkImports(imports []instrument.Import) error {
-	functions := m.code.ImportedFunctions() // in the order of the imports
 	var unknown []string
 	for _, i := range imports {
 		m.info.Imports = append(m.info.Imports, i.Module+"."+i.Name)
-		var want api.FunctionDefinition
-		if i.Kind == instrument.FuncImport {
-			want, functions = functions[0], functions[1:]
-		}
-		if fault := m.engine.known(i, want); fault != "" {
+		if fault := m.engine.known(i); fault != "" {
 			unknown = append(unknown, fault)
 		}
 	}
