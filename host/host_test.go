@@ -170,7 +170,7 @@ func (r *rig) events(names ...string) events {
 
 func (e events) next() event.Data {
 	e.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	ev, err := e.sub.Next(ctx)
 	if err != nil {
@@ -579,7 +579,7 @@ func TestInstances(t *testing.T) {
 }
 
 func withTimeout(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
