@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -260,6 +261,9 @@ func FuzzRewrite(f *testing.F) {
 		}
 	}
 	f.Add(body("\x03\x40\x0b"))
+	for seed := range uint64(20) {
+		f.Add(dispatcher(rand.New(rand.NewPCG(seed, 2))))
+	}
 	r := newRuntime(f, wazero.NewRuntimeConfig())
 	f.Fuzz(func(t *testing.T, wasm []byte) {
 		out, err := instrument.Rewrite(wasm)
