@@ -43,8 +43,8 @@ type Result struct {
 	Wasm        []byte
 	Imports     []Import
 	Functions   map[string]Signature // that it exports, by name
-	MemoryPages uint64 // the memory's initial size in pages of 64 KiB
-	Checks      int    // how many checks were inserted
+	MemoryPages uint64               // the memory's initial size in pages of 64 KiB
+	Checks      int                  // how many checks were inserted
 }
 
 const (
