@@ -327,7 +327,10 @@ func sameResults(t *testing.T, r wazero.Runtime, before, after wazero.CompiledMo
 		if (gotErr == nil) != (wantErr == nil) {
 			t.Fatalf("%s: %v without, %v with", name, wantErr, gotErr)
 		}
-		if a, b := outcome(f.Definition().ResultTypes(), want), outcome(f.Definition().ResultTypes(), got); gotErr == nil && a != b {
+		if gotErr != nil {
+			continue
+		}
+		if a, b := outcome(f.Definition().ResultTypes(), want), outcome(f.Definition().ResultTypes(), got); a != b {
 			t.Fatalf("%s: %s without, %s with", name, a, b)
 		}
 	}
