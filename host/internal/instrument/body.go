@@ -45,6 +45,7 @@ type loop struct {
 	inner    bool   // there is no loop in it
 	calls    bool   // something in it makes the compiler spill what it holds in registers
 	cycles   bool   // it goes around cycles
+	vague    bool   // some branch to its head does not say by a constant where to go on
 	dispatch dispatch
 }
 
@@ -103,7 +104,13 @@ func (b *body) decode(r *reader, index uint32) {
 			b.thread(&i)
 			b.leaves = b.leaves || int(i.imm) == len(b.frames)-1
 		case switches:
-			b.targets(i, func(label uint32) { b.leaves = b.leaves || int(label) == len(b.frames)-1 })
+			b.targets(i, func(label uint32) {
+				place := len(b.frames) - 1 - int(label)
+				b.leaves = b.leaves || place == 0
+				if place > 0 && b.frames[place] >= 0 {
+					b.loops[b.frames[place]].vague = true
+				}
+			})
 		case calls:
 			if len(b.callees) <= maxCallees {
 				b.callees = append(b.callees, i.imm)

@@ -58,10 +58,20 @@ const (
 	maxCycle  = 1024 // bytes of one
 )
 
-// findCycles finds the loops of the source that become loops.
+// findCycles finds the loops of the source that become loops. On the way that it goes when the budget is spent, a cycle that was reached
+// from above says by the local of the table where to go on, which was not said before. So nobody may look at that local but the
+// table, and nobody go there without having set it.
 func (b *body) findCycles() {
+	reads, local := -1, uint32(0) // how often the local is read, of the first table; Go's functions have one
 	for n := range b.blocks {
-		if !b.blocks[n].anchor || len(b.cycles) == maxCycles {
+		facts := &b.blocks[n]
+		if !facts.anchor || len(b.cycles) == maxCycles || b.loops[facts.head].vague {
+			continue
+		}
+		if reads < 0 {
+			local, reads = facts.local, b.reads(facts.local)
+		}
+		if facts.local != local || reads > 1 {
 			continue
 		}
 		if c, ok := b.cycleAfter(n); ok {
@@ -87,6 +97,16 @@ func (b *body) cycleAfter(n int) (c cycle, ok bool) {
 		c.blocks++
 	}
 	return c, false
+}
+
+// reads returns how often a local is read.
+func (b *body) reads(local uint32) (n int) {
+	for r := (&reader{b: b.code, off: int(b.start)}); r.more(); {
+		if i := r.instruction(); i.class == reads && i.imm == local {
+			n++
+		}
+	}
+	return n
 }
 
 // encloses reports whether a block begins right after the one around it, so that there is nothing on the stack after either.

@@ -65,11 +65,13 @@ func (b *body) follow(at int, i instr) {
 // thread gives a branch to the head of a loop its true target.
 func (b *body) thread(i *instr) {
 	place := len(b.frames) - 1 - int(i.imm)
-	if i.maybe || b.known.set != int(i.at) || place < 0 || b.frames[place] < 0 {
+	if place < 0 || b.frames[place] < 0 {
 		return
 	}
-	d := &b.loops[b.frames[place]].dispatch
-	if d.local != b.known.local || len(d.targets) == 0 {
+	l := &b.loops[b.frames[place]]
+	d := &l.dispatch
+	if i.maybe || b.known.set != int(i.at) || d.local != b.known.local || len(d.targets) == 0 {
+		l.vague = true
 		return
 	}
 	t := d.targets[min(int(b.known.value), len(d.targets)-1)]
