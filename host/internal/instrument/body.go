@@ -45,7 +45,7 @@ type loop struct {
 	inner    bool   // there is no loop in it
 	calls    bool   // something in it makes the compiler spill what it holds in registers
 	cycles   bool   // it goes around cycles
-	vague    bool   // some branch to its head does not say by a constant where to go on
+	vague    bool   // some way to its head, but the first, does not say by a constant where to go on
 	dispatch dispatch
 }
 
@@ -86,7 +86,7 @@ func (b *body) decode(r *reader, index uint32) {
 			b.blocks[len(b.blocks)-1].bare = i.class == opens && b.code[at+1] == noResult
 		case loops:
 			i.imm = uint32(len(b.loops))
-			b.loops = append(b.loops, loop{from: len(b.instrs), cost: b.cost, sets: b.sets, inner: true, bare: b.bare(i)})
+			b.loops = append(b.loops, loop{from: len(b.instrs), cost: b.cost, sets: b.sets, inner: true, bare: b.bare(i), vague: nested > 0})
 			b.open(int(i.imm))
 			if nested++; nested > MaxLoopNesting {
 				r.fail("more than %d nested loops", MaxLoopNesting)

@@ -157,31 +157,38 @@ func TestCycles(t *testing.T) {
 	}
 }
 
-// A branch to the head of a function's loop may go on by what the table's local has held since before a cycle was reached.
+// A way to the head of a function's loop may go on by what the table's local has held since before a cycle was reached.
 func TestCycleLeavesTheTableAlone(t *testing.T) {
-	code := "\x03\x40\x02\x40\x02\x40\x02\x40\x20\x00\x0e\x02\x00\x01\x02" + // loop, three blocks, the table
-		"\x0b\x20\x02\x42\x03\x7e\x42\x01\x7c\x21\x02" + // 0: sum = sum * 3 + 1
-		"\x41\x05\x10\x01" + // spend some of the budget
-		"\x0b\x20\x02\x42\x01\x7c\x21\x02" + // 1: sum++
-		"\x20\x01\x41\x01\x6b\x22\x01\x45\x04\x40\x20\x02\x0f\x0b" + // if (steps -= 1) == 0 { return sum }
-		"\x20\x01\x41\x03\x71\x45\x04\x40\x41\x01\x21\x00\x0c\x02\x0b" + // if steps & 3 == 0 { local = 1; br loop }, a cycle
-		"\x20\x01\x41\x03\x71\x41\x01\x46\x04\x40\x41\x00\x21\x00\x0c\x02\x0b" + // if steps & 3 == 1 { local = 0; br loop }
-		"\x41\x01\x0d\x01" + // br_if loop, always
-		"\x0b\x20\x02\x0f\x0b\x20\x02\x0b" // 2: return sum
-	run := "\x01\x01\x7e" + code
-	wasm := module(1, "\x02\x60\x02\x7f\x7f\x01\x7e\x60\x01\x7f\x00", 3, "\x02\x00\x01", 7, "\x01\x03run\x00\x00",
-		10, "\x02"+uleb(len(run))+run+uleb(len(spin))+spin)
-	r := newRuntime(t, wazero.NewRuntimeConfig())
-	plain, checked := start(t, r, wasm), start(t, r, rewrite(t, wasm))
-	want, err := plain.ExportedFunction("run").Call(t.Context(), 0, 100)
-	if err != nil {
-		t.Fatal(err)
+	loop := func(last, behind string) string {
+		return "\x03\x40\x02\x40\x02\x40\x02\x40\x20\x00\x0e\x02\x00\x01\x02" + // loop, three blocks, the table
+			"\x0b\x20\x02\x42\x03\x7e\x42\x01\x7c\x21\x02" + // 0: sum = sum * 3 + 1
+			"\x41\x05\x10\x01" + // spend some of the budget
+			"\x0b\x20\x02\x42\x01\x7c\x21\x02" + // 1: sum++
+			"\x20\x01\x41\x01\x6b\x22\x01\x45\x04\x40\x20\x02\x0f\x0b" + // if (steps -= 1) == 0 { return sum }
+			"\x20\x01\x41\x03\x71\x45\x04\x40\x41\x01\x21\x00\x0c\x02\x0b" + // if steps & 3 == 0 { local = 1; br loop }, a cycle
+			"\x20\x01\x41\x03\x71\x41\x01\x46\x04\x40\x41\x00\x21\x00\x0c\x02\x0b" + // if steps & 3 == 1 { local = 0; br loop }
+			last + "\x0b" + behind + "\x0b"
 	}
-	for left := range uint64(1000) {
-		checked.ExportedGlobal(instrument.LeftGlobal).(api.MutableGlobal).Set(left)
-		got, err := checked.ExportedFunction("run").Call(t.Context(), 0, 100)
-		if err != nil || got[0] != want[0] {
-			t.Fatalf("with a budget of %d: %v, %v, want %v", left, got, err, want)
+	for name, code := range map[string]string{
+		"br_if":         loop("\x41\x01\x0d\x01", "\x20\x02\x0f"),                   // always br_if loop; 2: return sum
+		"a loop around": "\x03\x40" + loop("\x41\x01\x0d\x00", "\x0c\x01") + "\x0b", // always br_if 2; 2: br loop around
+	} {
+		run := "\x01\x01\x7e" + code + "\x20\x02\x0b"
+		wasm := module(1, "\x02\x60\x02\x7f\x7f\x01\x7e\x60\x01\x7f\x00", 3, "\x02\x00\x01", 7, "\x01\x03run\x00\x00",
+			10, "\x02"+uleb(len(run))+run+uleb(len(spin))+spin)
+		r := newRuntime(t, wazero.NewRuntimeConfig())
+		plain, checked := start(t, r, wasm), start(t, r, rewrite(t, wasm))
+		want, err := plain.ExportedFunction("run").Call(t.Context(), 0, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for left := range uint64(1000) {
+			checked.ExportedGlobal(instrument.LeftGlobal).(api.MutableGlobal).Set(left)
+			got, err := checked.ExportedFunction("run").Call(t.Context(), 0, 100)
+			if err != nil || got[0] != want[0] {
+				t.Errorf("%s, with a budget of %d: %v, %v, want %v", name, left, got, err, want)
+				break
+			}
 		}
 	}
 }
