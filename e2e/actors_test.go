@@ -15,7 +15,7 @@ import (
 func TestActorToActor(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.hosts([]string{"a", "b"})
+	hosts := r.hosts([]string{"a", "b"})
 	r.weft("provider", "start", "httpserver", "--host", "a")
 	r.actor(module("pinger"), "--host", "a", "--max", "4")
 	ponger := r.actor(module("ponger"), "--host", "b", "--max", "4")
@@ -25,6 +25,10 @@ func TestActorToActor(t *testing.T) {
 	want(t, "GET", url+"/?key=weft/nobody", nil, 502, "")
 	l := startLoad(t, 50, gets(url+"/"), wantStatus(200))
 	l.more(50)
+	// The host has heard the other's beats: it calls it by itself, with a MAC.
+	if n := hosts[0].metric("weft_calls_sent_total", `route="direct"`, `auth="mac"`); n < 25 {
+		t.Errorf("%v of 50 calls went to the other host with a MAC\n%s", n, grep(hosts[0].metrics(), "weft_calls_sent_total"))
+	}
 	r.weft("actor", "start", module("ponger"), "--host", "a", "--max", "4")
 	r.weft("actor", "stop", "ponger", "--host", "b") // moved while it is called
 	l.more(50)
@@ -32,6 +36,30 @@ func TestActorToActor(t *testing.T) {
 	r.weft("actor", "stop", "ponger")
 	if status, body := fetch(t, "GET", url+"/", nil); status != 502 || !strings.Contains(body, "no responders") {
 		t.Errorf("without ponger: %d %s", status, body)
+	}
+}
+
+// One host has one instance of an actor, another has many. Requests that come to the first, more than it can serve, are
+// served by the second: none is turned away while it idles.
+func TestSpillOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	hosts := r.hosts([]string{"a", "b"})
+	r.weft("provider", "start", "httpserver", "--host", "a")
+	r.actor(module("guest"), "--host", "a", "--max", "1")
+	r.actor(module("guest"), "--host", "b", "--max", "32")
+	url := r.web("guest")
+	l := startLoad(t, 40, gets(url+"/sleep?ms=100"), wantStatus(200)) // four times what host a can do
+	l.more(120)
+	l.stop().flawless(t, 120)
+	provider := func(words ...string) float64 {
+		return hosts[0].metric("weft_provider_calls_sent_total", words...)
+	}
+	if n := provider(`auth="mac"`); n < 40 {
+		t.Errorf("the httpserver sent %v calls with a MAC\n%s", n, grep(hosts[0].metrics(), "weft_provider_calls_sent_total"))
+	}
+	if n := hosts[1].metric("weft_invocations_total"); n < 60 {
+		t.Errorf("the host with room served %v calls", n)
 	}
 }
 

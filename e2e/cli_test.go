@@ -238,7 +238,11 @@ func TestNetworkPulled(t *testing.T) {
 	for _, args := range [][]string{{"host", "list"}, {"actor", "list"}, {"link", "list"}, {"actor", "start", module("echo")}, {"provider", "start", "httpserver"},
 		{"call", "echo", "X.Y"}, {"logs", "echo"}, {"events"}, {"host", "run", "--http-addr", "", "--name", "b"}} {
 		begun := time.Now()
-		r.fails(7, "NATS at nats://"+local(r.port), args...)
+		who := operatorToken
+		if strings.HasPrefix(strings.Join(args, " "), "host run") {
+			who = "a"
+		}
+		r.failsAs(who, 7, "NATS at "+r.url(), args...)
 		if took := time.Since(begun); took > 5*time.Second {
 			t.Errorf("weft %s: %v until the error", strings.Join(args, " "), took)
 		}

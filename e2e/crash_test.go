@@ -172,7 +172,7 @@ func TestNATSKilled(t *testing.T) {
 	if status, body := fetch(t, "POST", url+"/process", []byte("x")); status < 500 || time.Since(begun) > 6*time.Second {
 		t.Errorf("without NATS and the store on another host: %d %s after %v, want an error soon", status, body, time.Since(begun))
 	}
-	r.fails(7, "reach NATS at nats://"+local(r.port), "host", "list")
+	r.fails(7, "reach NATS at "+r.url(), "host", "list")
 	r.startNATS()
 	back := time.Now()
 	eventually(t, 15*time.Second, func() error { return answers("POST", url+"/process", []byte("back"), 200) })

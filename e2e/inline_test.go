@@ -57,5 +57,5 @@ func TestInline(t *testing.T) {
 		}
 		return err
 	})
-	r.fails(2, `no built-in provider "httpd"`, "host", "run", "--inline", "httpd")
+	r.failsAs("a", 2, `no built-in provider "httpd"`, "host", "run", "--inline", "httpd")
 }

@@ -60,5 +60,5 @@ func TestProfiles(t *testing.T) {
 		}
 		return both()
 	})
-	r.fails(2, "--http-addr 127.0.0.1:7422", "host", "run", "--pprof", "--http-addr", "0.0.0.0:0")
+	r.failsAs("a", 2, "--http-addr 127.0.0.1:7422", "host", "run", "--pprof", "--http-addr", "0.0.0.0:0")
 }

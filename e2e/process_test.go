@@ -86,7 +86,8 @@ func (p *process) alive() bool {
 	}
 }
 
-// noFaults fails the test when the process or one of its providers has panicked, or the race detector found something.
+// noFaults fails the test when the process or one of its providers has panicked, the race detector found something, or
+// somebody tried what NATS does not permit: the server's log says so, and that of who tried.
 func (p *process) noFaults() {
 	b, err := os.ReadFile(p.stderr)
 	if err != nil {
@@ -94,6 +95,9 @@ func (p *process) noFaults() {
 	}
 	for line := range strings.Lines(string(b)) {
 		provider := strings.Contains(line, " provider=") // whose output the host logs
+		if text := strings.ToLower(line); strings.Contains(text, "permissions violation") || strings.Contains(text, "publish violation") || strings.Contains(text, "subscription violation") {
+			p.t.Errorf("%s: not permitted: %s", p.name, line)
+		}
 		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") || strings.Contains(line, "WARNING: DATA RACE") ||
 			provider && (strings.Contains(line, `msg="panic: `) || strings.Contains(line, `msg="fatal error: `)) {
 			p.t.Errorf("%s: %s", p.name, line)

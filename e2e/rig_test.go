@@ -17,6 +17,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/join"
 	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -41,29 +42,58 @@ type rig struct {
 	cluster signing.KeyPair
 	port    int
 	nats    *process
-	secure  *secureNATS // nil: NATS lets everybody in
-	nc      *nats.Conn  // the test's own
+	kind    natsKind
+	secure  *secureNATS       // of kind foreignUsers
+	tokens  map[string]string // of kind tokens: files, by the name of the host that joins with it
+	nc      *nats.Conn        // the test's own, an operator's
 	ctl     *control.Client
 }
 
-// newRig starts a bare NATS server with JetStream for one test.
-func newRig(t *testing.T) *rig { return newRigWith(t, nil) }
+// natsKind is who the NATS server of a rig lets in.
+type natsKind int
 
-// newRigWith is newRig with a NATS server that wants credentials, if there is secure.
-func newRigWith(t *testing.T, secure *secureNATS) *rig {
+const (
+	tokens       natsKind = iota // weft's own server, with TLS: who has a token of "weft token create"
+	anybody                      // a bare nats-server: everybody
+	foreignUsers                 // a nats-server: users whose credentials it knows in its own way
+)
+
+// operatorToken is the name of the operator's token among those of the rig.
+const operatorToken = "operator"
+
+// newRig starts a lattice as people run it: everybody joins with a token. When the test ends, nobody may have tried what
+// the roles do not allow (process.noFaults).
+func newRig(t *testing.T) *rig { return newRigOf(t, tokens, nil) }
+
+// newPlainRig starts a bare NATS server that lets everybody in, for tests whose subject that is.
+func newPlainRig(t *testing.T) *rig { return newRigOf(t, anybody, nil) }
+
+// newForeignRig starts a NATS server with users of its own.
+func newForeignRig(t *testing.T, secure *secureNATS) *rig { return newRigOf(t, foreignUsers, secure) }
+
+func newRigOf(t *testing.T, kind natsKind, secure *secureNATS) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), secure: secure}
-	own := natsconn.Config{URL: r.url(), Name: t.Name(), RetryOnFailedConnect: true}
-	if secure != nil {
-		own.CredsFile = secure.operator
-	}
-	var err error
-	if r.cluster, err = signing.New(signing.KindCluster); err != nil {
-		t.Fatal(err)
-	}
+	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), kind: kind, secure: secure, tokens: map[string]string{}}
 	r.startNATS()
 	t.Cleanup(func() { r.nats.close() }) // of whichever runs then, and after all that use it
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	var own natsconn.Config
+	var err error
+	if kind == tokens {
+		token := r.newToken(operatorToken, "--role", "operator", "--cluster-key")
+		own = token.Connection()
+		r.cluster, err = signing.FromSeed(token.ClusterSeed)
+	} else {
+		own.URL = r.url()
+		if secure != nil {
+			own.CredsFile = secure.operator
+		}
+		r.cluster, err = signing.New(signing.KindCluster)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	own.Name, own.RetryOnFailedConnect = t.Name(), true
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	r.nc, err = natsconn.Connect(ctx, own)
 	if err != nil {
@@ -74,14 +104,56 @@ func newRigWith(t *testing.T, secure *secureNATS) *rig {
 	return r
 }
 
-func (r *rig) url() string { return "nats://" + local(r.port) }
+func (r *rig) url() string {
+	if r.kind == tokens {
+		return "tls://" + local(r.port)
+	}
+	return "nats://" + local(r.port)
+}
+
+// newToken makes a token and keeps it in a file under a name.
+func (r *rig) newToken(name string, args ...string) join.Token {
+	r.t.Helper()
+	res := r.run(r.serverEnv(), append([]string{"token", "create", "--name", name}, args...)...)
+	if res.code != 0 {
+		r.t.Fatal(res)
+	}
+	token, err := join.Decode(res.out)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	path := filepath.Join(r.dir, name+".token")
+	if err := os.WriteFile(path, []byte(res.out), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	r.tokens[name] = path
+	return token
+}
+
+// serverEnv is the environment of who runs the NATS server of kind tokens.
+func (r *rig) serverEnv() []string {
+	return r.bareEnv("WEFT_LATTICE="+string(r.lattice), "WEFT_DATA_DIR="+filepath.Join(r.dir, "server"))
+}
 
 // newStation is a rig without a NATS server, for "weft up" to make one.
 func newStation(t *testing.T) *rig { return &rig{t: t, dir: t.TempDir()} }
 
-// startNATS starts the NATS server, again after a kill: on the same port and data.
+// startNATS starts the NATS server, again after a kill: on the same port and data. It returns when tokens can be made.
 func (r *rig) startNATS() {
 	r.t.Helper()
+	if r.kind == tokens {
+		r.nats = spawn(r.t, r.dir, "nats-server", r.serverEnv(), bin.weft, "nats", "run", "--nats-auth", "--nats-port", strconv.Itoa(r.port), "-o", "json")
+		eventually(r.t, time.Minute, func() error {
+			if !r.nats.alive() {
+				r.t.Fatalf("the NATS server has ended: %s", tail(r.nats.stderr, 2<<10))
+			}
+			if out, err := os.ReadFile(r.nats.stdout); err != nil || !strings.Contains(string(out), "nats_url") {
+				return fmt.Errorf("the NATS server is not ready: %s %v", out, err)
+			}
+			return nil
+		})
+		return
+	}
 	config := filepath.Join(r.dir, "nats.conf")
 	text := fmt.Sprintf("listen: %q\njetstream: {store_dir: %q}\n", local(r.port), filepath.Join(r.dir, "nats"))
 	if r.secure != nil {
@@ -93,10 +165,22 @@ func (r *rig) startNATS() {
 	r.nats = spawn(r.t, r.dir, "nats-server", r.env(), bin.nats, "-c", config)
 }
 
-// env is the environment of everything that is started: nothing of the tester's own weft.
-func (r *rig) env(more ...string) []string {
-	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "XDG_DATA_HOME=" + filepath.Join(r.dir, "xdg"), "TMPDIR=" + os.TempDir()}
-	if r.port != 0 {
+// bareEnv is an environment with nothing of the tester's own weft.
+func (r *rig) bareEnv(more ...string) []string {
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "XDG_DATA_HOME=" + filepath.Join(r.dir, "xdg"), "TMPDIR=" + os.TempDir()}, more...)
+}
+
+// env is the environment of the operator's commands.
+func (r *rig) env(more ...string) []string { return r.envOf(operatorToken, more...) }
+
+// envOf is the environment of who joins with a token of a name, or in the way that the rig's kind of server wants.
+func (r *rig) envOf(name string, more ...string) []string {
+	env := r.bareEnv()
+	switch {
+	case r.port == 0: // a station
+	case r.kind == tokens:
+		env = append(env, "WEFT_JOIN="+r.tokens[name])
+	default:
 		env = append(env, "WEFT_NATS_URL="+r.url(), "WEFT_LATTICE="+string(r.lattice), "WEFT_CLUSTER_SEED="+r.cluster.Seed())
 	}
 	if r.secure != nil {
@@ -124,7 +208,10 @@ func (r *rig) hosts(names []string, args ...string) []*host {
 	r.t.Helper()
 	var list []*host
 	for _, name := range names {
-		env := r.env("WEFT_DATA_DIR=" + filepath.Join(r.dir, "data-"+name))
+		if r.kind == tokens && r.tokens[name] == "" {
+			r.newToken(name) // of a host
+		}
+		env := r.envOf(name, "WEFT_DATA_DIR="+filepath.Join(r.dir, "data-"+name))
 		all := append([]string{"host", "run", "-o", "json", "--name", name, "--http-addr", "127.0.0.1:0"}, args...)
 		list = append(list, &host{process: launch(r.t, r.dir, name, env, bin.weft, all...)})
 	}
@@ -163,11 +250,16 @@ func (r *rig) try(args ...string) result { return r.tryWith(nil, args...) }
 // tryWith is try with further environment variables.
 func (r *rig) tryWith(env []string, args ...string) result {
 	r.t.Helper()
+	return r.run(append(r.env("WEFT_DATA_DIR="+filepath.Join(r.dir, "operator")), env...), args...)
+}
+
+// run runs a command with an environment and returns how it ended.
+func (r *rig) run(env []string, args ...string) result {
+	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin.weft, args...)
-	cmd.Env = append(r.env("WEFT_DATA_DIR="+filepath.Join(r.dir, "operator")), env...)
-	cmd.Dir = r.dir
+	cmd.Env, cmd.Dir = env, r.dir
 	cmd.WaitDelay = time.Second
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -196,7 +288,14 @@ func (r *rig) weft(args ...string) string {
 // fails runs a command that must end with an exit code and say certain words.
 func (r *rig) fails(code int, words string, args ...string) {
 	r.t.Helper()
-	if res := r.try(args...); res.code != code || !strings.Contains(res.errout, words) {
+	r.failsAs(operatorToken, code, words, args...)
+}
+
+// failsAs is fails with the token of another name, of a host or of whatever newToken has made under it.
+func (r *rig) failsAs(token string, code int, words string, args ...string) {
+	r.t.Helper()
+	res := r.run(r.envOf(token, "WEFT_DATA_DIR="+filepath.Join(r.dir, "operator")), args...)
+	if res.code != code || !strings.Contains(res.errout, words) {
 		r.t.Errorf("want exit code %d and %q\n%s", code, words, res)
 	}
 }
@@ -276,6 +375,17 @@ func (h *host) metrics() string {
 		h.t.Fatalf("metrics of %s: %d %s", h.Name, status, body)
 	}
 	return body
+}
+
+// grep returns the lines that contain a word.
+func grep(text, word string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, word) {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
 }
 
 // metric sums the samples whose name and labels contain all words.

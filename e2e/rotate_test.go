@@ -95,7 +95,7 @@ func TestRotateClusterKey(t *testing.T) {
 // uses the old ones.
 func TestRotateCredentials(t *testing.T) {
 	t.Parallel()
-	r := newRigWith(t, newSecureNATS(t))
+	r := newForeignRig(t, newSecureNATS(t))
 	creds := filepath.Join(r.dir, "hosts.creds")
 	user := r.secure.user(creds)
 	hosts := r.hosts([]string{"a", "b"}, "--creds", creds)

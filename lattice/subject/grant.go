@@ -48,12 +48,13 @@ func GrantInbox(prefix string, shared bool) Grant {
 }
 
 // GrantHost is what a host needs: it obeys the control interface, tells what happens, serves actors, calls actors and
-// providers, looks after its providers, and keeps the lattice's state. It sends no commands.
+// providers, hears from the beats of other hosts where to do so best, looks after its providers, and keeps the lattice's
+// state. It sends no commands.
 func GrantHost(c Control) Grant {
 	l := c.Lattice
 	g := Grant{
 		Publish:   []string{Event(l), EventAll(l), BeatAll(l), LogAll(l), rpcRoot + string(l) + ".>", AppPresence(l)},
-		Subscribe: []string{c.join(">"), rpcRoot + string(l) + ".*", AppRequests(l).Subject},
+		Subscribe: []string{c.join(">"), rpcRoot + string(l) + ".*", AppRequests(l).Subject, BeatAll(l)},
 		// What providers are sent is not for hosts.
 		DenySubscribe: []string{rpcRoot + string(l) + ".*.>"},
 		Respond:       true,
@@ -75,8 +76,9 @@ func GrantOperator(c Control) Grant {
 }
 
 // GrantProvider is what one provider needs: to be called and looked after under its own name, to call actors and to hear
-// from the hosts' beats where to do so best, and the store of large payloads, which the host has made. With storage it also gets JetStream's key-value buckets, but those of
-// the lattice itself; whoever may make streams can read and forge much, so that only trusted code gets it.
+// from the hosts' beats where to do so best, and the store of large payloads, which the host has made. With storage it also
+// gets JetStream's key-value buckets, but those of the lattice itself; whoever may make streams can read and forge much, so
+// that only trusted code gets it.
 func GrantProvider(l lattice.Name, id lattice.ProviderID, link lattice.LinkName, storage bool) Grant {
 	self := Provider(l, id, link)
 	chunks := ChunkStream(l)
