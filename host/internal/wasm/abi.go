@@ -1,52 +1,25 @@
 package wasm
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"runtime/debug"
 
-	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
-
 	"github.com/weftlattice/weft/lattice"
 )
 
-// hostFunc is one function of the waPC ABI. Its arguments are in stack, and it leaves its result there. It panics with an
-// error to end the call; the engine unwinds the guest and returns that error.
-type hostFunc func(i *Instance, ctx context.Context, stack []uint64)
-
-// buildABI provides the waPC ABI under one name.
-func buildABI(ctx context.Context, r wazero.Runtime, name string) (api.Module, error) {
-	b := r.NewHostModuleBuilder(name)
-	for _, f := range []struct {
-		name            string
-		params, results int
-		f               hostFunc
-	}{
-		{"__host_call", 8, 1, (*Instance).hostCall},
-		{"__guest_request", 2, 0, (*Instance).guestRequest},
-		{"__guest_response", 2, 0, (*Instance).guestResponse},
-		{"__guest_error", 2, 0, (*Instance).guestError},
-		{"__host_response_len", 0, 1, (*Instance).hostResponseLen},
-		{"__host_response", 1, 0, (*Instance).hostResponse},
-		{"__host_error_len", 0, 1, (*Instance).hostErrorLen},
-		{"__host_error", 1, 0, (*Instance).hostError},
-		{"__console_log", 2, 0, (*Instance).consoleLog},
-	} {
-		b.NewFunctionBuilder().WithGoFunction(api.GoFunc(func(ctx context.Context, stack []uint64) {
-			f.f(ctx.Value(instanceKey{}).(*Instance), ctx, stack)
-		}), i32s(f.params), i32s(f.results)).Export(f.name)
-	}
-	return b.Instantiate(ctx)
+// wapcFuncs are the functions of the waPC ABI.
+var wapcFuncs = []hostFunc{
+	{"__host_call", "iiiiiiii", "i", costCall, (*Instance).hostCall},
+	{"__guest_request", "ii", "", costLeast, (*Instance).guestRequest},
+	{"__guest_response", "ii", "", costLeast, (*Instance).guestResponse},
+	{"__guest_error", "ii", "", costLeast, (*Instance).guestError},
+	{"__host_response_len", "", "i", costLeast, (*Instance).hostResponseLen},
+	{"__host_response", "i", "", costLeast, (*Instance).hostResponse},
+	{"__host_error_len", "", "i", costLeast, (*Instance).hostErrorLen},
+	{"__host_error", "i", "", costLeast, (*Instance).hostError},
+	{"__console_log", "ii", "", costText, (*Instance).consoleLog},
 }
-
-func i32s(n int) []api.ValueType {
-	return bytes.Repeat([]api.ValueType{api.ValueTypeI32}, n)
-}
-
-// instanceKey is the context key under which the ABI finds the instance that calls it.
-type instanceKey struct{}
 
 // exchange holds what guest and host hand each other during one call.
 type exchange struct {
@@ -59,35 +32,6 @@ type exchange struct {
 	hostCalls    int
 	hostResponse []byte // readable until the next host call
 	hostError    string // likewise
-}
-
-// read returns guest memory, not copied; what names it in the error.
-func (i *Instance) read(what string, ptr, size uint64) []byte {
-	if uint32(size) == 0 {
-		return nil
-	}
-	b, ok := i.memory.Read(uint32(ptr), uint32(size))
-	if !ok {
-		panic(i.badPointer(what, ptr, uint64(uint32(size))))
-	}
-	return b
-}
-
-// write copies data into guest memory.
-func write[T string | []byte](i *Instance, what string, ptr uint64, data T) {
-	if len(data) == 0 {
-		return
-	}
-	if b, ok := i.memory.Read(uint32(ptr), uint32(len(data))); ok {
-		copy(b, data)
-		return
-	}
-	panic(i.badPointer(what, ptr, uint64(len(data))))
-}
-
-func (i *Instance) badPointer(what string, ptr, size uint64) error {
-	return &lattice.Error{Code: lattice.ErrBadPointer, Detail: fmt.Sprintf("%s: %d bytes at %#x in a memory of %d bytes",
-		what, size, uint32(ptr), i.memory.Size())}
 }
 
 func (i *Instance) guestRequest(_ context.Context, stack []uint64) {
@@ -104,11 +48,12 @@ func (i *Instance) guestResponse(ctx context.Context, stack []uint64) {
 	if err := i.template.host.Reserve(ctx, len(b)); err != nil {
 		panic(err)
 	}
-	i.exchange.response = bytes.Clone(b)
+	i.exchange.response = i.clone(b)
 }
 
 func (i *Instance) guestError(_ context.Context, stack []uint64) {
 	b := i.read("__guest_error", stack[0], stack[1])
+	i.payText(min(len(b), maxErrorBytes))
 	i.exchange.guestError = text(b, maxErrorBytes)
 }
 
@@ -130,6 +75,7 @@ func (i *Instance) hostError(_ context.Context, stack []uint64) {
 
 func (i *Instance) consoleLog(ctx context.Context, stack []uint64) {
 	b := i.read("__console_log", stack[0], stack[1])
+	i.payText(min(len(b), maxLogBytes))
 	i.template.host.Log(ctx, Console, text(b, maxLogBytes))
 }
 
@@ -154,8 +100,9 @@ func (i *Instance) hostCall(ctx context.Context, stack []uint64) {
 		x.hostError = i.oversize("payload", len(payload))
 	}
 	if x.hostError == "" {
+		i.payText(len(payload)) // it is hashed, encoded, sent
 		// The copy is the host's to keep: it may outlive the guest's next instruction, or the guest.
-		out, err := callHost(ctx, i.template.host, names, bytes.Clone(payload))
+		out, err := callHost(ctx, i.template.host, names, i.clone(payload))
 		if ctx.Err() != nil {
 			panic(errStopped) // no need to let the guest run to its next check
 		}
@@ -165,6 +112,7 @@ func (i *Instance) hostCall(ctx context.Context, stack []uint64) {
 		case len(out) > i.template.limits.HostCallBytes:
 			x.hostError = i.oversize("response", len(out))
 		default:
+			i.payText(len(out))
 			x.hostResponse = out
 			stack[0] = 1
 			return

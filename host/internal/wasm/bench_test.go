@@ -53,3 +53,24 @@ func BenchmarkInstantiate(b *testing.B) {
 		})
 	}
 }
+
+// A call that writes a few lines to the log.
+func BenchmarkWrite(b *testing.B) {
+	i := instantiate(b, compile(b, newEngine(b), load(b, "hostile")), wasm.Limits{}, mute{})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := i.Call(b.Context(), "W", nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// mute is a host that does nothing for its guests.
+type mute struct{}
+
+func (mute) HostCall(context.Context, string, string, string, []byte) ([]byte, error) {
+	return nil, nil
+}
+func (mute) Reserve(context.Context, int) error       { return nil }
+func (mute) Spent(uint64)                             {}
+func (mute) Log(context.Context, wasm.Source, string) {}

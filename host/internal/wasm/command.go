@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"strings"
 
 	"github.com/tetratelabs/wazero/sys"
 
@@ -13,13 +13,20 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
+// argument is the first argument of all guests.
+const argument = "actor"
+
 // command runs a WASI command from beginning to end: argv[1] is the operation, stdin the payload, stdout the response. An
 // exit code other than 0 is lattice.ErrGuest with what was written to stderr.
 func (i *Instance) command(ctx context.Context, op string) ([]byte, error) {
+	if strings.ContainsRune(i.exchange.operation, 0) {
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "call", Entity: lattice.Printable(i.exchange.operation),
+			Detail: "an operation with a null byte can not be an argument of a WASI command"}
+	}
 	out := &response{limit: i.template.limits.ResponseBytes}
-	config := i.config().WithArgs("actor", i.exchange.operation).
-		WithStdin(bytes.NewReader(i.exchange.payload)).WithStdout(out).WithStderr(&i.stderr)
-	if err := i.open(ctx, config); err != nil {
+	i.args, i.stdin, i.response = list{argument, i.exchange.operation}, i.exchange.payload, out
+	defer func() { i.args, i.stdin, i.response = nil, nil, nil }()
+	if err := i.open(ctx); err != nil {
 		return nil, err
 	}
 	defer i.shut(context.WithoutCancel(ctx))
@@ -62,11 +69,12 @@ type response struct {
 	over  bool
 }
 
-// Write implements io.Writer. Beyond the limit it fails, which the guest sees as an I/O error.
-func (r *response) Write(p []byte) (int, error) {
+// add appends to it, or fails.
+func (r *response) add(p []byte) (int, errno) {
 	if r.b.Len()+len(p) > r.limit {
 		r.over = true
-		return 0, io.ErrShortWrite
+		return 0, ioError
 	}
-	return r.b.Write(p)
+	n, _ := r.b.Write(p) // it has no errors
+	return n, success
 }

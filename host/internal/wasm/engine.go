@@ -65,17 +65,13 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		config = config.WithCompilationCache(cache)
 	}
 	e.runtime = wazero.NewRuntimeWithConfig(ctx, config)
-	for _, build := range []func(context.Context, wazero.Runtime) (api.Module, error){
-		func(ctx context.Context, r wazero.Runtime) (api.Module, error) { return buildABI(ctx, r, "wasmbus") },
-		func(ctx context.Context, r wazero.Runtime) (api.Module, error) { return buildABI(ctx, r, "wapc") },
-		buildWASI,
-	} {
-		m, err := build(ctx, e.runtime)
+	for name, functions := range hostModules() {
+		m, err := buildModule(ctx, e.runtime, name, functions)
 		if err != nil {
 			_ = e.Close(ctx)
 			return nil, fmt.Errorf("host functions: %w", err)
 		}
-		e.imports[m.Name()] = m.ExportedFunctionDefinitions()
+		e.imports[name] = m.ExportedFunctionDefinitions()
 	}
 	return e, nil
 }

@@ -38,8 +38,7 @@ func (i *Instance) explain(ctx context.Context, op string, err error, expired bo
 	case errors.As(err, &exit):
 		e.Code, e.Detail = lattice.ErrTrap, join(fmt.Sprintf("the guest exited with code %d", exit.ExitCode()), i.said())
 	case errors.As(err, &fault):
-		// A WASI function of the engine's, misled by its arguments.
-		e.Code, e.Detail = lattice.ErrBadPointer, join("in a system function", reason)
+		e.Code, e.Detail = lattice.ErrInternal, join("in a function of the host", reason)
 	default:
 		e.Code, e.Detail = lattice.ErrTrap, join(join(reason, topFrame(err.Error())), i.said())
 	}

@@ -1,6 +1,10 @@
 package wasm
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/tetratelabs/wazero/api"
+)
 
 // UseSlices makes memories slices and copies snapshots, as on systems where nothing can be reserved and mapped.
 func (e *Engine) UseSlices() { e.slices = true }
@@ -23,3 +27,25 @@ func Reserve(most uint64) error {
 	}
 	return err
 }
+
+// Imports are the functions that guests of an engine can import, by module and name.
+func (e *Engine) Imports() map[string]map[string]api.FunctionDefinition { return e.imports }
+
+// Costs are the costs of the functions that pay for themselves, by module and name.
+func Costs() map[string]map[string]uint64 {
+	costs := map[string]map[string]uint64{}
+	for module, functions := range hostModules() {
+		costs[module] = map[string]uint64{}
+		for _, f := range functions {
+			costs[module][f.name] = f.cost
+		}
+	}
+	return costs
+}
+
+// The bounds of what a function does in one call.
+const (
+	LeastCost   = costLeast
+	MaxVectors  = maxVectors
+	MaxTransfer = maxTransfer
+)

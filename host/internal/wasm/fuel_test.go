@@ -55,13 +55,13 @@ func TestFuelLimit(t *testing.T) {
 	e := newEngine(t)
 	m := compile(t, e, load(t, "hostile"))
 	for _, op := range []string{"L", "F"} {
-		for _, limit := range []uint64{1, 1000, instrument.Budget, 300_000, 30_000_000} {
+		for _, limit := range []uint64{1, 10_000, instrument.Budget, 300_000, 30_000_000} {
 			var spent []uint64
 			for _, calls := range []int{0, 1, 20} {
 				h := &host{}
 				i := instantiate(t, m, wasm.Limits{Fuel: limit, Execution: time.Minute}, h)
 				for range calls {
-					if limit < 1000 {
+					if limit < 10_000 {
 						continue
 					}
 					if _, err := i.Call(t.Context(), "N", nil); err != nil {

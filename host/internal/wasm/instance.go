@@ -37,9 +37,12 @@ type Instance struct {
 	snapshot *snapshot           // what it lies upon; nil: it can not be restored
 	watch    watch
 	meter    meter
-	ctx      context.Context // of the call in progress
+	ctx      *bound // of the call in progress
 	exchange exchange
-	clock    clock // while there is no snapshot
+	clock    clock
+	args     list
+	stdin    []byte    // what is left of it
+	response *response // what stdout goes to; nil: the log
 	stdout   lines
 	stderr   lines
 	stack    [2]uint64
@@ -53,6 +56,9 @@ func (m *Module) Instantiate(ctx context.Context, limits Limits, host Host, env 
 // new makes an instance that begins with a snapshot, or initialises itself where that is nil.
 func (t *Template) new(ctx context.Context, snap *snapshot) (*Instance, error) {
 	m := t.module
+	if t.fault != nil {
+		return nil, t.fault
+	}
 	if have := m.pages * pageBytes; have > t.limits.MemoryBytes {
 		return nil, &lattice.Error{Code: lattice.ErrMemory, Op: "start instance",
 			Detail: fmt.Sprintf("the module begins with %d bytes of memory, its limit is %d", have, t.limits.MemoryBytes)}
@@ -81,7 +87,8 @@ func (t *Template) new(ctx context.Context, snap *snapshot) (*Instance, error) {
 
 // start instantiates an actor and brings it to where it can be called.
 func (i *Instance) start(ctx context.Context) error {
-	if err := i.open(ctx, i.config().WithStdout(&i.stdout).WithStderr(&i.stderr)); err != nil {
+	i.args = list{argument}
+	if err := i.open(ctx); err != nil {
 		return err
 	}
 	i.entry = i.guest.ExportedFunction(guestCall)
@@ -104,17 +111,8 @@ func (i *Instance) start(ctx context.Context) error {
 	})
 }
 
-// config is what all guests share, with the instance's own sleep, clocks and random numbers.
-func (i *Instance) config() wazero.ModuleConfig {
-	config := i.template.config.WithNanosleep(i.sleep)
-	if i.snapshot != nil {
-		return config
-	}
-	return i.clock.observe(config)
-}
-
 // open instantiates the guest. No guest code runs.
-func (i *Instance) open(ctx context.Context, config wazero.ModuleConfig) error {
+func (i *Instance) open(ctx context.Context) error {
 	m := i.template.module
 	var img *image
 	if i.snapshot != nil {
@@ -128,6 +126,7 @@ func (i *Instance) open(ctx context.Context, config wazero.ModuleConfig) error {
 	if i.linear, err = newLinearMemory(i.template.limits.MemoryBytes, most, img); err != nil {
 		return err
 	}
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions() // any number of instances; we call the start functions ourselves
 	guest, err := m.engine.runtime.InstantiateModule(
 		experimental.WithMemoryAllocator(context.WithoutCancel(ctx), i.linear), m.code, config)
 	if err != nil {
@@ -230,8 +229,8 @@ func (i *Instance) run(ctx context.Context, op string, f func(context.Context) e
 }
 
 // sleep is what a guest's sleep does: it ends with the call.
-func (i *Instance) sleep(ns int64) {
-	t := time.NewTimer(time.Duration(ns))
+func (i *Instance) sleep(d time.Duration) {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -12,7 +12,8 @@ type Limits struct {
 	Execution time.Duration
 	// Fuel caps the work of one call, and of the initialisation, in units: a simple instruction is about one, loads from memory
 	// and divisions are dearer, and of several paths the dearest counts, so that guests spend 6 to 30 × 10⁹ in a second of
-	// one processor, some twice that. What is spent is the same for the same call in the same state on every machine; time in host calls and sleep costs nothing. It is
+	// one processor, some twice that. What is spent is the same for the same call in the same state on every machine. What functions of
+	// the host do for a guest counts as what it does itself, by the bytes and entries that it gives them; waiting costs nothing. It is
 	// looked at every 65536 units, and the call ends with lattice.ErrFuel at the first look that finds more spent. 0 means no
 	// limit, and more than MaxFuel means MaxFuel.
 	Fuel uint64

@@ -16,21 +16,24 @@ type lines struct {
 
 const headLines = 4
 
-// Write implements io.Writer. It never fails.
-func (l *lines) Write(p []byte) (int, error) {
-	n := len(p)
+// write takes what the guest writes.
+func (l *lines) write(p []byte) {
 	for len(p) > 0 {
 		line, rest, ended := bytes.Cut(p, []byte("\n"))
 		if room := maxLogBytes - len(l.rest); len(line) > room {
 			line, rest, ended = p[:room], p[room:], true
 		}
+		units := costByte * uint64(len(line))
+		if ended {
+			units += costText
+		}
+		l.instance.pay(units)
 		l.rest = append(l.rest, line...)
 		p = rest
 		if ended {
 			l.emit()
 		}
 	}
-	return n, nil
 }
 
 func (l *lines) emit() {
@@ -39,9 +42,9 @@ func (l *lines) emit() {
 	if len(l.head) < headLines && s != "" {
 		l.head = append(l.head, s)
 	}
-	ctx := l.instance.ctx
-	if ctx == nil {
-		ctx = context.Background()
+	ctx := context.Background()
+	if l.instance.ctx != nil {
+		ctx = l.instance.ctx
 	}
 	l.instance.template.host.Log(ctx, l.source, s)
 }

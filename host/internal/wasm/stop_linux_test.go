@@ -22,10 +22,14 @@ type work struct {
 	pages    uint32 // that the memory grows by
 	size     uint32 // bytes or elements at a time
 	guest    string // default "busy"
+	request  []byte // default: what the guest "busy" wants
 }
 
 // payload asks the guest "busy" for work; times 0 is for ever.
 func (w work) payload(times uint32) []byte {
+	if w.request != nil {
+		return w.request
+	}
 	b := binary.LittleEndian.AppendUint32(nil, w.pages)
 	return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(b, times), w.size)
 }
@@ -82,6 +86,7 @@ func computed(thread int) time.Duration {
 // late stops calls at their deadlines. The garbage collector runs all the while.
 func late(t testing.TB, m *wasm.Module, w work, rounds int) lateness {
 	t.Helper()
+	env := manyVariables()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	thread := unix.Gettid()
@@ -96,12 +101,15 @@ func late(t testing.TB, m *wasm.Module, w work, rounds int) lateness {
 	defer func() { cancel(); <-collecting }()
 	var l lateness
 	for n := range rounds {
-		i := instantiate(t, m, wasm.Limits{MemoryBytes: 4 << 30}, &host{})
+		i, err := m.Instantiate(t.Context(), wasm.Limits{MemoryBytes: 4 << 30, HostCalls: 1 << 30}, &idle{}, env)
+		if err != nil {
+			t.Fatal(err)
+		}
 		deadline := time.Now().Add(30*time.Millisecond + time.Duration(n%10)*time.Millisecond)
 		ctx, cancel := context.WithDeadline(t.Context(), deadline)
 		ended := make(chan time.Duration, 1)
 		context.AfterFunc(ctx, func() { ended <- computed(thread) })
-		_, err := i.Call(ctx, w.op, w.payload(0))
+		_, err = i.Call(ctx, w.op, w.payload(0))
 		l.wall = append(l.wall, time.Since(deadline))
 		after := computed(thread)
 		if err := i.Close(t.Context()); err != nil {
@@ -153,6 +161,26 @@ func TestGuestsStopAtTheirDeadline(t *testing.T) {
 			half, most := l.cpu[len(l.cpu)/2], l.cpu[len(l.cpu)-1]
 			t.Logf("computed for %v after the deadline, at most %v; on the clock %v at most", half, most, l.wall[len(l.wall)-1])
 			if half > 200*time.Millisecond { // BenchmarkStop tells the truth; the race detector and a busy machine are slow
+				t.Error("too late")
+			}
+		})
+	}
+}
+
+// Whatever function of the host a guest is in, with whatever arguments, it stops as soon.
+func TestHostFunctionsStopAtTheirDeadline(t *testing.T) {
+	e := newEngine(t)
+	for _, h := range others(e, hards()) {
+		t.Run(h.String(), func(t *testing.T) {
+			m := h.guest(t, e)
+			defer m.Close(t.Context())
+			l := late(t, m, work{op: "x", request: make([]byte, 16<<20)}, 3)
+			if len(l.cpu) == 0 {
+				t.Fatal("no call got as far as its deadline")
+			}
+			half, most := l.cpu[len(l.cpu)/2], l.cpu[len(l.cpu)-1]
+			t.Logf("computed for %v after the deadline, at most %v; on the clock %v at most", half, most, l.wall[len(l.wall)-1])
+			if half > 200*time.Millisecond {
 				t.Error("too late")
 			}
 		})

@@ -3,11 +3,10 @@ package wasm
 import (
 	"context"
 	"maps"
-	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/weftlattice/weft/lattice"
@@ -22,7 +21,8 @@ type Template struct {
 	module *Module
 	limits Limits
 	host   Host
-	config wazero.ModuleConfig // what all instances share
+	env    list  // of all instances
+	fault  error // why none can be made
 
 	mu       sync.Mutex
 	taking   bool      // the first instance is being made, or has been
@@ -41,11 +41,12 @@ type snapshot struct {
 func (m *Module) Template(limits Limits, host Host, env map[string]string) *Template {
 	t := &Template{module: m, limits: limits.orDefault(), host: host, anew: m.opaque}
 	t.taking = m.opaque != "" || m.info.Kind != WAPC
-	t.config = unobserved(wazero.NewModuleConfig()).
-		WithName("").WithStartFunctions(). // any number of instances; we call the start functions ourselves
-		WithOsyield(runtime.Gosched).WithArgs("actor")
 	for _, key := range slices.Sorted(maps.Keys(env)) {
-		t.config = t.config.WithEnv(key, env[key])
+		t.env = append(t.env, key+"="+env[key])
+		if key == "" || strings.Contains(key, "=") || strings.Contains(key+env[key], "\x00") {
+			t.fault = &lattice.Error{Code: lattice.ErrInvalid, Op: "start instance", Entity: lattice.Printable(key),
+				Detail: "not a variable of the environment: a name is not empty and has no \"=\", and neither it nor the value has a null byte"}
+		}
 	}
 	return t
 }

@@ -2,49 +2,356 @@ package wasm
 
 import (
 	"context"
+	"encoding/binary"
+	"math"
+	"runtime"
+	"time"
 
-	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/tetratelabs/wazero/sys"
 )
 
-// buildWASI provides WASI preview 1, with a proc_exit that unwinds the guest but leaves the instance open: a TinyGo actor
-// exits at the end of _start and is called afterwards. Since a guest gets no files and can neither close nor renumber
-// its standard streams, nothing of it lasts from one call to the next on this side of the boundary: see Instance.Restore.
-func buildWASI(ctx context.Context, r wazero.Runtime) (api.Module, error) {
-	b := r.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
-	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
-	b.NewFunctionBuilder().
-		WithGoFunction(api.GoFunc(func(_ context.Context, stack []uint64) {
-			panic(sys.NewExitError(uint32(stack[0])))
-		}), []api.ValueType{api.ValueTypeI32}, nil).
-		Export("proc_exit")
-	i32 := api.ValueTypeI32
-	b.NewFunctionBuilder().
-		WithGoFunction(api.GoFunc(func(_ context.Context, stack []uint64) {
-			fd := uint32(stack[0])
-			if stack[0] = success; fd > stderrFD {
-				stack[0] = badFD
-			}
-		}), []api.ValueType{i32}, []api.ValueType{i32}).
-		Export("fd_close")
-	b.NewFunctionBuilder().
-		WithGoFunction(api.GoFunc(func(_ context.Context, stack []uint64) {
-			if from, to := uint32(stack[0]), uint32(stack[1]); max(from, to) > stderrFD {
-				stack[0] = badFD
-			} else {
-				stack[0] = notSupported
-			}
-		}), []api.ValueType{i32, i32}, []api.ValueType{i32}).
-		Export("fd_renumber")
-	return b.Instantiate(ctx)
+// wasiFuncs are the functions of WASI preview 1, for guests that have nothing but their standard streams, arguments, environment,
+// clocks and random numbers: no files, no folders, no sockets. The engine has functions of its own, which work on where no limit
+// reaches them. What these answer is what those do, TestWASIAnswersAsTheEngine says where not.
+//
+// Nothing of what a guest does with them lasts from one call to the next on this side of the boundary, see Instance.Restore: it can
+// neither close nor renumber its streams, nor change their flags.
+var wasiFuncs = []hostFunc{
+	{"args_get", "ii", "i", costLeast, wasi(func(i *Instance, p []uint64) errno { return i.putList(i.args, p[0], p[1]) })},
+	{"args_sizes_get", "ii", "i", costLeast, wasi(func(i *Instance, p []uint64) errno { return i.putSizes(i.args, p[0], p[1]) })},
+	{"environ_get", "ii", "i", costLeast, wasi(func(i *Instance, p []uint64) errno { return i.putList(i.template.env, p[0], p[1]) })},
+	{"environ_sizes_get", "ii", "i", costLeast, wasi(func(i *Instance, p []uint64) errno { return i.putSizes(i.template.env, p[0], p[1]) })},
+	{"clock_res_get", "ii", "i", costLeast, wasi(clockResGet)},
+	{"clock_time_get", "ili", "i", costLeast, wasi(clockTimeGet)},
+	{"random_get", "ii", "i", costLeast, wasi(randomGet)},
+	{"poll_oneoff", "iiii", "i", costWait, wasi(pollOneoff)},
+	{"sched_yield", "", "i", costWait, wasi(func(*Instance, []uint64) errno { runtime.Gosched(); return success })},
+	{"proc_exit", "i", "", costLeast, func(_ *Instance, _ context.Context, p []uint64) { panic(sys.NewExitError(uint32(p[0]))) }},
+	{"proc_raise", "i", "i", costLeast, wasi(always(notImplemented))},
+
+	{"fd_read", "iiii", "i", costLeast, wasi(fdRead)},
+	{"fd_write", "iiii", "i", costLeast, wasi(fdWrite)},
+	{"fd_pread", "iiili", "i", costLeast, wasi(onStream(badFD))},
+	{"fd_pwrite", "iiili", "i", costLeast, wasi(onStream(badFD))},
+	{"fd_seek", "ilii", "i", costLeast, wasi(onStream(notImplemented))},
+	{"fd_tell", "ii", "i", costLeast, wasi(onStream(notImplemented))},
+	{"fd_advise", "illi", "i", costLeast, wasi(fdAdvise)},
+	{"fd_allocate", "ill", "i", costLeast, wasi(onStream(notImplemented))},
+	{"fd_close", "i", "i", costLeast, wasi(onStream(success))},
+	{"fd_renumber", "ii", "i", costLeast, wasi(fdRenumber)},
+	{"fd_datasync", "i", "i", costLeast, wasi(onStream(success))},
+	{"fd_sync", "i", "i", costLeast, wasi(onStream(success))},
+	{"fd_fdstat_get", "ii", "i", costLeast, wasi(fdFdstatGet)},
+	{"fd_fdstat_set_flags", "ii", "i", costLeast, wasi(fdFdstatSetFlags)},
+	{"fd_fdstat_set_rights", "ill", "i", costLeast, wasi(always(notImplemented))},
+	{"fd_filestat_get", "ii", "i", costLeast, wasi(fdFilestatGet)},
+	{"fd_filestat_set_size", "il", "i", costLeast, wasi(onStream(notImplemented))},
+	{"fd_filestat_set_times", "illi", "i", costLeast, wasi(onStream(notImplemented))},
+	{"fd_prestat_get", "ii", "i", costLeast, wasi(always(badFD))},
+	{"fd_prestat_dir_name", "iii", "i", costLeast, wasi(always(badFD))},
+	{"fd_readdir", "iiili", "i", costLeast, wasi(always(badFD))},
+
+	{"path_create_directory", "iii", "i", costLeast, wasi(inFolder(0))},
+	{"path_filestat_get", "iiiii", "i", costLeast, wasi(inFolder(0))},
+	{"path_filestat_set_times", "iiiilli", "i", costLeast, wasi(inFolder(0))},
+	{"path_link", "iiiiiii", "i", costLeast, wasi(inFolder(0))},
+	{"path_open", "iiiiillii", "i", costLeast, wasi(inFolder(0))},
+	{"path_readlink", "iiiiii", "i", costLeast, wasi(inFolder(0))},
+	{"path_remove_directory", "iii", "i", costLeast, wasi(inFolder(0))},
+	{"path_rename", "iiiiii", "i", costLeast, wasi(inFolder(0))},
+	{"path_symlink", "iiiii", "i", costLeast, wasi(inFolder(2))},
+	{"path_unlink_file", "iii", "i", costLeast, wasi(inFolder(0))},
+
+	{"sock_accept", "iii", "i", costLeast, wasi(always(badFD))},
+	{"sock_recv", "iiiiii", "i", costLeast, wasi(always(badFD))},
+	{"sock_send", "iiiii", "i", costLeast, wasi(always(badFD))},
+	{"sock_shutdown", "ii", "i", costLeast, wasi(always(badFD))},
 }
 
-// What WASI's functions answer, and the last of the standard streams.
+// errno is what a function of WASI answers.
+type errno uint16
+
 const (
-	success      = 0
-	badFD        = 8
-	notSupported = 58
-	stderrFD     = 2
+	success        errno = 0
+	badFD          errno = 8
+	badAddress     errno = 21
+	invalid        errno = 28
+	ioError        errno = 29
+	notImplemented errno = 52
+	notFolder      errno = 54
+	notSupported   errno = 58
 )
+
+// The standard streams, the only files of a guest.
+const (
+	stdinFD = iota
+	stdoutFD
+	stderrFD
+)
+
+const (
+	// maxVectors bounds the vectors that one call reads or writes, as IOV_MAX does elsewhere, and the subscriptions of a poll. Of
+	// more vectors the first ones are served, of more subscriptions none.
+	maxVectors = 1024
+	// maxTransfer bounds the bytes that one call reads or writes. Of more the first ones are, and the guest is told how many.
+	maxTransfer = 16 << 20
+)
+
+// wasi makes a hostFunc of a function that answers an errno.
+func wasi(f func(*Instance, []uint64) errno) func(*Instance, context.Context, []uint64) {
+	return func(i *Instance, _ context.Context, stack []uint64) { stack[0] = uint64(f(i, stack)) }
+}
+
+// always answers the same.
+func always(e errno) func(*Instance, []uint64) errno {
+	return func(*Instance, []uint64) errno { return e }
+}
+
+// onStream answers the same for each stream.
+func onStream(e errno) func(*Instance, []uint64) errno {
+	return func(_ *Instance, p []uint64) errno {
+		if uint32(p[0]) > stderrFD {
+			return badFD
+		}
+		return e
+	}
+}
+
+// inFolder answers for a path in the folder that parameter n names. There is none.
+func inFolder(n int) func(*Instance, []uint64) errno {
+	return func(_ *Instance, p []uint64) errno {
+		if uint32(p[n]) > stderrFD {
+			return badFD
+		}
+		return notFolder
+	}
+}
+
+// list is arguments or the environment, as WASI hands them over: the strings, each with a null byte after it.
+type list []string
+
+func (l list) size() (n int) {
+	for _, s := range l {
+		n += len(s) + 1
+	}
+	return n
+}
+
+func (i *Instance) putSizes(l list, count, size uint64) errno {
+	i.pay(costEntry * uint64(len(l)))
+	if !i.put32(count, uint32(len(l))) || !i.put32(size, uint32(l.size())) {
+		return badAddress
+	}
+	return success
+}
+
+func (i *Instance) putList(l list, places, text uint64) errno {
+	i.pay(costEntry * uint64(len(l)))
+	table, ok := i.view(places, 4*uint64(len(l)))
+	to, there := i.view(text, uint64(l.size()))
+	if !ok || !there {
+		return badAddress
+	}
+	at := uint32(text)
+	for n, s := range l {
+		binary.LittleEndian.PutUint32(table[4*n:], at)
+		copied(i, to, s)
+		to[len(s)] = 0
+		to, at = to[len(s)+1:], at+uint32(len(s)+1)
+	}
+	return success
+}
+
+func (i *Instance) put32(ptr uint64, v uint32) bool {
+	b, ok := i.view(ptr, 4)
+	if ok {
+		binary.LittleEndian.PutUint32(b, v)
+	}
+	return ok
+}
+
+func (i *Instance) put64(ptr uint64, v uint64) bool {
+	b, ok := i.view(ptr, 8)
+	if ok {
+		binary.LittleEndian.PutUint64(b, v)
+	}
+	return ok
+}
+
+// The clocks.
+const (
+	realtime = iota
+	monotonic
+)
+
+func clockResGet(i *Instance, p []uint64) errno {
+	switch {
+	case uint32(p[0]) > monotonic:
+		return invalid
+	case !i.put64(p[1], 1): // a nanosecond
+		return badAddress
+	}
+	return success
+}
+
+func clockTimeGet(i *Instance, p []uint64) errno {
+	i.clock.asked = true
+	var t int64
+	switch uint32(p[0]) {
+	case realtime:
+		t = time.Now().UnixNano()
+	case monotonic:
+		t = nanotime()
+	default:
+		return invalid
+	}
+	if !i.put64(p[2], uint64(t)) {
+		return badAddress
+	}
+	return success
+}
+
+func randomGet(i *Instance, p []uint64) errno {
+	i.clock.asked = true
+	b, ok := i.view(p[0], p[1])
+	if !ok {
+		return badAddress
+	}
+	for len(b) > 0 {
+		n := min(len(b), piece/4) // it is slower than copying
+		i.pay(costRandom * uint64(n))
+		random(b[:n])
+		b = b[n:]
+	}
+	return success
+}
+
+// vectors calls f with the memory that a list of vectors names, until f has done less than it was given, or as far as one call goes.
+// It returns how many bytes f has done.
+func (i *Instance) vectors(ptr, count uint64, f func([]byte) (int, errno)) (done int, e errno) {
+	n := min(uint64(uint32(count)), maxVectors)
+	list, ok := i.view(ptr, 8*uint64(uint32(count)))
+	if !ok || 8*uint64(uint32(count)) > math.MaxUint32 {
+		return 0, badAddress
+	}
+	i.pay(costEntry * n)
+	for ; n > 0 && done < maxTransfer; n-- {
+		b, ok := i.view(uint64(binary.LittleEndian.Uint32(list)), uint64(binary.LittleEndian.Uint32(list[4:])))
+		list = list[8:]
+		if !ok {
+			return 0, badAddress
+		}
+		for b = b[:min(len(b), maxTransfer-done)]; len(b) > 0; {
+			part := b[:min(len(b), piece)]
+			d, e := f(part)
+			if done += d; e != success || d < len(part) {
+				return done, e
+			}
+			b = b[d:]
+		}
+	}
+	return done, success
+}
+
+func fdRead(i *Instance, p []uint64) errno {
+	if uint32(p[0]) != stdinFD {
+		return badFD
+	}
+	n, e := i.vectors(p[1], p[2], func(b []byte) (int, errno) {
+		i.payBytes(min(len(b), len(i.stdin)))
+		n := copy(b, i.stdin)
+		i.stdin = i.stdin[n:]
+		return n, success
+	})
+	if e == success && !i.put32(p[3], uint32(n)) {
+		return badAddress
+	}
+	return e
+}
+
+func fdWrite(i *Instance, p []uint64) errno {
+	to := &i.stderr
+	switch uint32(p[0]) {
+	case stdoutFD:
+		to = &i.stdout
+	case stderrFD:
+	default:
+		return badFD
+	}
+	n, e := i.vectors(p[1], p[2], func(b []byte) (int, errno) {
+		if i.response != nil && to == &i.stdout {
+			i.payBytes(len(b))
+			return i.response.add(b)
+		}
+		to.write(b)
+		return len(b), success
+	})
+	if e == success && !i.put32(p[3], uint32(n)) {
+		return badAddress
+	}
+	return e
+}
+
+func fdAdvise(_ *Instance, p []uint64) errno {
+	const last = 5 // of the kinds of advice
+	switch {
+	case uint32(p[0]) > stderrFD:
+		return badFD
+	case byte(p[3]) > last:
+		return invalid
+	}
+	return success
+}
+
+func fdRenumber(_ *Instance, p []uint64) errno {
+	if max(uint32(p[0]), uint32(p[1])) > stderrFD {
+		return badFD
+	}
+	return notSupported
+}
+
+// What streams are to fd_fdstat_get and fd_filestat_get: devices, without files' rights of path and folder.
+const (
+	blockDevice  = 1
+	streamRights = 1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<5 | 1<<6 | 1<<7 | 1<<8 | 1<<21 | 1<<22 | 1<<23 | 1<<27
+)
+
+func fdFdstatGet(i *Instance, p []uint64) errno {
+	b, ok := i.view(p[1], 24)
+	switch {
+	case !ok:
+		return badAddress
+	case uint32(p[0]) > stderrFD:
+		return badFD
+	}
+	clear(b)
+	b[0] = blockDevice
+	binary.LittleEndian.PutUint64(b[8:], streamRights)
+	return success
+}
+
+func fdFdstatSetFlags(_ *Instance, p []uint64) errno {
+	const nonblock, synchronous = 1 << 2, 1<<1 | 1<<3 | 1<<4
+	switch flags := uint16(p[1]); {
+	case flags&synchronous != 0:
+		return invalid
+	case uint32(p[0]) > stderrFD:
+		return badFD
+	case flags&nonblock != 0:
+		return notImplemented
+	}
+	return success
+}
+
+func fdFilestatGet(i *Instance, p []uint64) errno {
+	b, ok := i.view(p[1], 64)
+	switch {
+	case !ok:
+		return badAddress
+	case uint32(p[0]) > stderrFD:
+		return badFD
+	}
+	clear(b)
+	b[16], b[24] = blockDevice, 1 // and one name
+	return success
+}

@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
@@ -31,6 +32,13 @@ type bound struct {
 	unhook   func() bool // from the caller's context
 	timer    *time.Timer // of the instance's own limit; nil where the caller's deadline comes first
 	expired  bool        // by that limit; guarded by watch.mu
+	over     atomic.Bool // it has ended: cheaper to look at than Err
+}
+
+// Cancel ends the context, once.
+func (b *bound) Cancel(err error) {
+	b.Context.Cancel(err)
+	b.over.Store(true)
 }
 
 // Value is that of context.Context.
