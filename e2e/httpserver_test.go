@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -131,10 +132,10 @@ func getHost(t *testing.T, url, host string) string {
 func TestHTTPServerTLS(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.host("a")
+	cert, key, pool := latticetest.Certificate(t)
+	r.host("a", "--files-dir", filepath.Dir(cert))
 	r.weft("provider", "start", "httpserver")
 	r.actor(module("guest"), "--max", "4")
-	cert, key, pool := latticetest.Certificate(t)
 	url := strings.Replace(r.web("guest", "tls_cert_file="+cert, "tls_key_file="+key), "http:", "https:", 1)
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool}}}
 	ask := func(path string) (int, string, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -58,6 +59,7 @@ type Config struct {
 	Policy PolicyConfig // what may be started and called, besides what claims and links grant; default: everything
 
 	AllowFileLoad bool               // start actors and providers from files of this machine
+	FilesDirs     []string           // absolute folders below which link values may name files; default: they may name none
 	CacheDir      string             // compiled code, fetched artifacts, extracted providers; default: none is kept on disk
 	Builtins      map[string]Builtin // providers that come with the binary, by name
 	Guard         []string           // command that ends provider processes when this host dies; default: none
@@ -129,6 +131,11 @@ func (c Config) ValidateSettings() error {
 		"DrainTimeout": c.DrainTimeout, "ProviderGrace": c.ProviderGrace, "ProviderReady": c.ProviderReady, "Limits.Execution": c.Limits.Execution} {
 		if d <= 0 {
 			bad(name, "want more than zero, got %s", d)
+		}
+	}
+	for _, dir := range c.FilesDirs {
+		if !filepath.IsAbs(dir) {
+			bad("FilesDirs", "%s is no absolute path", lattice.Printable(dir))
 		}
 	}
 	if c.CallMaxAge < 0 || c.CallMaxAhead < 0 {

@@ -99,7 +99,7 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 	p.server = rpc.NewServer(p.nc, rpc.ServerConfig{Lattice: p.lattice, Verifier: p.verifier, Logger: log, Observe: p.metrics.observe, Budget: p.large,
 		HostID: hd.HostID, Agreement: agreement})
 	p.provider, err = factory(Env{Logger: log, Lattice: p.lattice, HostID: p.host, ProviderID: p.id, LinkName: p.link,
-		InstanceID: hd.InstanceID, ConfigJSON: hd.ConfigJSON, Values: hd.EnvValues, Timeout: timeout,
+		InstanceID: hd.InstanceID, ConfigJSON: hd.ConfigJSON, Values: hd.EnvValues, Files: hd.FilesDirs, Timeout: timeout,
 		Metrics: p.metrics.registerer, NATS: p.nc, Invoker: p, Large: p.large})
 	if err != nil {
 		p.nc.Close()

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/linkfile"
 	"github.com/weftlattice/weft/lattice/rpc"
 )
 
@@ -87,6 +88,7 @@ type Env struct {
 	InstanceID string
 	ConfigJSON string            // the configuration given when the provider was started; may be empty
 	Values     map[string]string // environment values of the host data
+	Files      linkfile.Folders  // reads the files that link values name; nothing else may
 	Timeout    time.Duration     // of calls whose context has no deadline
 	Metrics    prometheus.Registerer
 	NATS       *nats.Conn  // the connection to the lattice; do not close it

@@ -29,7 +29,7 @@ const defaultHTTPAddr = "127.0.0.1:7422"
 type hostFlags struct {
 	name, httpAddr, jsDomain, providerURL            string
 	hostSeed, hostSeedFile, clusterSeed, clusterFile string
-	issuers, labels, inline                          []string
+	issuers, labels, inline, filesDirs               []string
 	allowFiles, oldHeartbeat, pprof                  bool
 	rpcTimeoutMs, shutdownDelayMs                    uint
 	heartbeat, drain, execution, ready               time.Duration
@@ -66,6 +66,7 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	fallback(f, "cluster-issuers", "WASMCLOUD_CLUSTER_ISSUERS")
 	f.BoolVar(&h.allowFiles, "allow-file-load", false, "let operators start files of this machine by file:// references")
 	fallback(f, "allow-file-load", "WASMCLOUD_ALLOW_FILE_LOAD")
+	f.StringArrayVar(&h.filesDirs, "files-dir", nil, "folder below which link values may name files (certificates, keys), besides the folder \"files\" of the data directory; may be repeated")
 	f.StringSliceVar(&h.inline, "inline", nil, "built-in providers to run inside the host's process, for speed; a crash of one ends the host (see docs/providers.md)")
 	h.registries.flags(f)
 	f.UintVar(&h.rpcTimeoutMs, "rpc-timeout-ms", uint(d.RPCTimeout.Milliseconds()), "milliseconds that a call may take when the caller says nothing")
@@ -165,6 +166,12 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	cfg.QueuePerActor, cfg.RecycleCalls, cfg.Limits.Fuel = h.queue, h.recycle, h.fuel
 	cfg.OCI = h.registries.config()
 	cfg.CacheDir = a.cacheDir()
+	for _, dir := range append([]string{filepath.Join(a.dataDir, "files")}, h.filesDirs...) {
+		if dir, err = filepath.Abs(dir); err != nil {
+			return cfg, release, err
+		}
+		cfg.FilesDirs = append(cfg.FilesDirs, dir)
+	}
 	cfg.StructuredLogging = h.logFormat == "json"
 	cfg.Guard = []string{exe, "provider", "guard"}
 	cfg.Builtins = map[string]host.Builtin{}

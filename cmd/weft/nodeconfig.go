@@ -81,6 +81,9 @@ func readNodeFile(path string, a *app, cmd *cobra.Command, flags *hostFlags) (*n
 	for k, v := range h.Labels {
 		flags.labels = append(flags.labels, k+"="+v)
 	}
+	if !cmd.Flags().Changed("files-dir") {
+		flags.filesDirs = h.FilesDirs
+	}
 	flags.fileHost, flags.fileCluster = h.Key, h.Cluster
 	return &nodeConfig{f, flags}, err
 }

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/weftlattice/weft/deploy/operate"
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/host/guard"
+	"github.com/weftlattice/weft/lattice/nearest"
 	"github.com/weftlattice/weft/provider"
 )
 
@@ -41,7 +41,7 @@ func noBuiltin(name string) error {
 		names = append(names, b.name)
 	}
 	slices.Sort(names)
-	hint := or(operate.DidYouMean(name, names), "there are "+strings.Join(names, ", "))
+	hint := or(nearest.DidYouMean(name, names), "there are "+strings.Join(names, ", "))
 	return usagef("no built-in provider %q; %s", name, hint)
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/lattice/nearest"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
@@ -112,7 +112,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 		}
 	}
 	msg := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
-	if hint := operate.DidYouMean(args[0], names); hint != "" {
+	if hint := nearest.DidYouMean(args[0], names); hint != "" {
 		msg += "; " + hint
 	}
 	return usagef("%s\nSee: %s --help", msg, cmd.CommandPath())

@@ -29,6 +29,8 @@
 //	js_domain                    JetStream domain
 //	ctl_topic_prefix             default "wasmbus.ctl"
 //	allow_file_load              whether hosts load files that others name; files named here are always loaded
+//	files_dirs                   folders below which link values may name files (certificates, keys); a list, or text with
+//	                             commas; besides the folder "files" of the data directory
 //	prov_shutdown_delay_ms (provider_shutdown_delay)       grace for providers that end
 //
 //	oci_allow_latest             whether the tag latest, and references without a tag, are taken

@@ -50,6 +50,7 @@ type Host struct {
 	JSDomain              string
 	CtlTopicPrefix        string // default DefaultCtlTopicPrefix
 	AllowFileLoad         bool
+	FilesDirs             []string      // folders below which link values may name files; absolute after Locate
 	ProviderShutdownDelay time.Duration // 0: not given
 	Inline                []string      // built-in providers to run inside the host's process
 
@@ -148,6 +149,9 @@ func (w *walker) host(n *yaml.Node, path string) Host {
 		text("nats_creds", "nats_credsfile"), text("nats_user"), text("nats_password"), text("nats_token"),
 		text("js_domain"), text("ctl_topic_prefix"),
 		agree([]string{"allow_file_load"}, flag),
+		one("files_dirs", func(v *yaml.Node, at string) {
+			w.texts(v, at, func(_ *yaml.Node, s, _ string) { h.FilesDirs = append(h.FilesDirs, s) })
+		}),
 		one("inline_providers", func(v *yaml.Node, at string) {
 			w.texts(v, at, func(item *yaml.Node, s, at string) {
 				if _, ok := builtins[s]; !ok {

@@ -41,6 +41,9 @@ func (f *File) Locate(dirs ...string) error {
 			missing(0, "nats_creds", "the credentials", []string{f.Host.NATSCreds})
 		}
 	}
+	for i, dir := range f.Host.FilesDirs {
+		f.Host.FilesDirs[i] = absolute(dir)
+	}
 	for i := range f.Providers {
 		p := &f.Providers[i]
 		if path, ok := pathOf(p.Ref); ok {

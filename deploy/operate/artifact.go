@@ -12,6 +12,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/artifact"
+	"github.com/weftlattice/weft/lattice/nearest"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
@@ -38,7 +39,7 @@ func checkRemote(ref string, known []string) error {
 		return nil
 	}
 	detail := "no such file"
-	if hint := DidYouMean(ref, known); hint != "" {
+	if hint := nearest.DidYouMean(ref, known); hint != "" {
 		detail += "; " + hint
 	}
 	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find", Entity: lattice.Printable(ref), Detail: detail}

@@ -1,7 +1,6 @@
 package operate
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
@@ -49,19 +48,5 @@ func TestResolve(t *testing.T) {
 	}
 	if _, err := Resolve("actor", "a", nil); !strings.Contains(err.Error(), "there is no actor") {
 		t.Errorf("empty lattice: %v", err)
-	}
-}
-
-func TestNearest(t *testing.T) {
-	names := []string{"actor", "host", "provider", "link", "events", "logs"}
-	for word, want := range map[string][]string{
-		"acotr": {"actor"}, "provder": {"provider"}, "log": {"logs"}, "hots": {"host"}, "frobnicate": nil, "": nil,
-	} {
-		if got := Nearest(word, names); !slices.Equal(got, want) {
-			t.Errorf("%q: got %v, want %v", word, got, want)
-		}
-	}
-	if got := Nearest(strings.Repeat("x", 500), names); got != nil {
-		t.Errorf("long word: %v", got)
 	}
 }

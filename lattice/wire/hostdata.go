@@ -34,6 +34,8 @@ type HostData struct {
 	Channel *Channel `json:"weft_channel,omitempty"`
 	// ProfileSocket is where weft's own providers serve their profiles, as a Unix socket, when it is not empty. Others ignore it.
 	ProfileSocket string `json:"weft_profile_socket,omitempty"`
+	// FilesDirs are the folders below which the files lie that link values may name. Others ignore it.
+	FilesDirs []string `json:"weft_files_dirs,omitempty"`
 }
 
 // OtelConfig must be present for providers of the 0.82 SDK; its members may be null.

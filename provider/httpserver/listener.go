@@ -54,7 +54,7 @@ func (s netServer) Serve() error {
 
 // openListener listens and serves, at first without routes.
 func openListener(ctx context.Context, s settings, h *handler, log *slog.Logger) (*listener, error) {
-	tc, err := s.listen.tlsConfig()
+	tc, err := s.listen.tlsConfig(h.env.Files)
 	if err != nil {
 		return nil, err
 	}

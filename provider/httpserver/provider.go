@@ -22,6 +22,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
+	"github.com/weftlattice/weft/lattice/linkvalue"
 	"github.com/weftlattice/weft/provider"
 )
 
@@ -44,7 +45,7 @@ type httpProvider struct {
 
 // New makes the provider of a process.
 func New(env provider.Env) (provider.Provider, error) {
-	defaults, err := provider.ParseConfig(env.ConfigJSON)
+	defaults, err := linkvalue.HTTPServer.Defaults(env.ConfigJSON)
 	if err != nil {
 		return nil, err
 	}
@@ -116,12 +117,9 @@ func (p *httpProvider) Health(context.Context) error {
 
 // install opens a route in the place of old, which may be nil or have another address.
 func (p *httpProvider) install(ctx context.Context, link provider.Link, old *route) error {
-	s, odd, err := readSettings(link.Values, p.defaults)
+	s, err := readSettings(link.Values, p.defaults)
 	if err != nil {
 		return err
-	}
-	if len(odd) > 0 {
-		p.log.Warn("link values ignored", lattice.LogActor, link.Actor, "values", odd)
 	}
 	r := &route{settings: s, actor: link.Actor}
 	l := p.listener(s.address)

@@ -1,11 +1,11 @@
 package keyvaluenats
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
 	"strconv"
@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/linkvalue"
 	"github.com/weftlattice/weft/provider"
 )
 
@@ -46,32 +47,18 @@ type bucket struct {
 	turns [stripes]chan struct{} // a token each: callers of one process take turns instead of failing each other's compare
 }
 
-func bucketConfig(values provider.Values, l lattice.Name) (jetstream.KeyValueConfig, error) {
-	cfg := jetstream.KeyValueConfig{Bucket: values.Text(ValueBucket, DefaultBucket(l)), LimitMarkerTTL: markerTTL,
-		Description: "wasmcloud:keyvalue of weft", History: 1}
-	var err error
-	if cfg.Replicas, err = values.Int(ValueReplicas, 1); err != nil {
-		return cfg, err
+// readSettings reads the values of a link over the process's defaults: its bucket, and what stands before every key.
+func readSettings(link, defaults provider.Values, l lattice.Name) (cfg jetstream.KeyValueConfig, prefix string, err error) {
+	v, err := linkvalue.KeyvalueNATS.Read(link, defaults)
+	if err != nil {
+		return cfg, "", err
 	}
-	bad := func(name, want string) error {
-		value, _ := values.Lookup(name)
-		return &lattice.Error{Code: lattice.ErrInvalid, Op: "read link value", Entity: name,
-			Detail: fmt.Sprintf("%q; want %s", lattice.Printable(value), want)}
-	}
-	if cfg.Replicas < 1 || cfg.Replicas > 5 {
-		return cfg, bad(ValueReplicas, "1 to 5")
-	}
-	switch values.Text(ValueStorage, "file") {
-	case "file":
-	case "memory":
+	cfg = jetstream.KeyValueConfig{Bucket: cmp.Or(v.Text("bucket"), DefaultBucket(l)), LimitMarkerTTL: markerTTL,
+		Description: "wasmcloud:keyvalue of weft", History: 1, Replicas: int(v.Number("replicas"))}
+	if v.Text("storage") == "memory" {
 		cfg.Storage = jetstream.MemoryStorage
-	default:
-		return cfg, bad(ValueStorage, "file or memory")
 	}
-	if strings.Trim(cfg.Bucket, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" || len(cfg.Bucket) > 128 {
-		return cfg, bad(ValueBucket, "letters, digits, '-' and '_'")
-	}
-	return cfg, nil
+	return cfg, v.Text("prefix"), nil
 }
 
 func openBucket(ctx context.Context, js jetstream.JetStream, cfg jetstream.KeyValueConfig) (*bucket, error) {

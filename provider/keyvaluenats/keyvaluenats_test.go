@@ -115,7 +115,7 @@ func TestLinkValues(t *testing.T) {
 		want   string
 	}{
 		"bucket without expiry": {map[string]string{"bucket": "plain"}, "without expiry"},
-		"bucket name":           {map[string]string{"Bucket": "a b"}, "bucket"},
+		"bucket name":           {map[string]string{"Bucket": "a b"}, "read link value Bucket"},
 		"replicas":              {map[string]string{"replicas": "9"}, "1 to 5"},
 		"no number":             {map[string]string{"replicas": "x"}, "replicas"},
 		"storage":               {map[string]string{"storage": "tape"}, "file or memory"},
@@ -225,7 +225,7 @@ func benchStore(b *testing.B, env *latticetest.Env) *store {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c, err := bucketConfig(provider.Values{"bucket": nuid.Next()}, env.Lattice)
+	c, _, err := readSettings(provider.Values{"bucket": nuid.Next()}, nil, env.Lattice)
 	if err != nil {
 		b.Fatal(err)
 	}

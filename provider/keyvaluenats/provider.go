@@ -19,6 +19,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/keyvalue"
+	"github.com/weftlattice/weft/lattice/linkvalue"
 	"github.com/weftlattice/weft/provider"
 	"github.com/weftlattice/weft/provider/internal/keyvalue"
 )
@@ -28,14 +29,6 @@ var Info = provider.Info{
 	Name: "keyvalue-nats", Contract: contract.ID, Version: "0.1.0",
 	Description: "wasmcloud:keyvalue on NATS JetStream", Operations: keyvalue.Operations,
 }
-
-// Link values. All are optional; the configuration of the process gives their defaults.
-const (
-	ValueBucket   = "bucket"   // name of the bucket, made when missing; default DefaultBucket
-	ValuePrefix   = "prefix"   // put before every key; default none
-	ValueReplicas = "replicas" // of a bucket that is made, 1 to 5; default 1
-	ValueStorage  = "storage"  // of a bucket that is made, "file" or "memory"; default file
-)
 
 // DefaultBucket is the bucket of links that name none.
 func DefaultBucket(l lattice.Name) string { return "WEFT_KEYVALUE_" + string(l) }
@@ -58,7 +51,7 @@ func New(env provider.Env) (provider.Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("use JetStream: %w", err)
 	}
-	defaults, err := provider.ParseConfig(env.ConfigJSON)
+	defaults, err := linkvalue.KeyvalueNATS.Defaults(env.ConfigJSON)
 	if err != nil {
 		return nil, err
 	}
@@ -72,11 +65,7 @@ func New(env provider.Env) (provider.Provider, error) {
 
 // PutLink opens the bucket of the link.
 func (p *natsProvider) PutLink(ctx context.Context, link provider.Link) error {
-	if odd := link.Values.Unknown(ValueBucket, ValuePrefix, ValueReplicas, ValueStorage); len(odd) > 0 {
-		p.log.Warn("link values ignored", lattice.LogActor, link.Actor, "values", odd)
-	}
-	values := link.Values.Over(p.defaults)
-	cfg, err := bucketConfig(values, p.lattice)
+	cfg, prefix, err := readSettings(link.Values, p.defaults, p.lattice)
 	if err != nil {
 		return err
 	}
@@ -88,7 +77,6 @@ func (p *natsProvider) PutLink(ctx context.Context, link provider.Link) error {
 			return err
 		}
 	}
-	prefix, _ := values.Lookup(ValuePrefix)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.buckets[cfg.Bucket] = b

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -201,7 +202,7 @@ func TestTLS(t *testing.T) {
 	cert, key, _ := latticetest.Certificate(t)
 	tlsPort := freePort(t)
 	r := startRedis(t, "--tls-port", tlsPort, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert)
-	p := providertest.Start(t, latticetest.NATS(t), config(r))
+	p := providertest.Start(t, latticetest.NATS(t), config(r), providertest.WithFiles(filepath.Dir(cert), filepath.Dir(key)))
 	url := "rediss://127.0.0.1:" + tlsPort
 	c := kvtest.Link(t, p, map[string]string{"url": url, "ca_file": cert, "cert_file": cert, "key_file": key})
 	if err := c.Set("k", "v", 0); err != nil {
@@ -246,9 +247,9 @@ func FuzzSettings(f *testing.F) {
 	f.Add("rediss://h?db=x", "")
 	f.Add("h:1", "-1")
 	f.Fuzz(func(t *testing.T, url, db string) {
-		s, _, err := readSettings(provider.Values{"url": url, "db": db})
+		s, _, err := readSettings(provider.Values{"url": url, "db": db}, nil)
 		if err == nil {
-			_, err = s.options()
+			_, err = s.options(nil)
 		}
 		if err != nil && strings.Contains(err.Error(), secret) {
 			t.Fatalf("the password shows: %v", err)

@@ -15,6 +15,8 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/keyvalue"
+	"github.com/weftlattice/weft/lattice/linkfile"
+	"github.com/weftlattice/weft/lattice/linkvalue"
 	"github.com/weftlattice/weft/provider"
 	"github.com/weftlattice/weft/provider/internal/keyvalue"
 )
@@ -28,6 +30,7 @@ var Info = provider.Info{
 type redisProvider struct {
 	log      *slog.Logger
 	defaults provider.Values
+	files    linkfile.Folders
 	service  *keyvalue.Service
 
 	mu      sync.RWMutex
@@ -45,7 +48,7 @@ var silenceOnce = sync.OnceFunc(func() { redis.SetLogger(silence{}) })
 // New makes the provider of a process.
 func New(env provider.Env) (provider.Provider, error) {
 	silenceOnce()
-	defaults, err := provider.ParseConfig(env.ConfigJSON)
+	defaults, err := linkvalue.KeyvalueRedis.Defaults(env.ConfigJSON)
 	if err != nil {
 		return nil, err
 	}
@@ -53,23 +56,20 @@ func New(env provider.Env) (provider.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &redisProvider{log: env.Logger, defaults: defaults, service: service,
+	return &redisProvider{log: env.Logger, defaults: defaults, files: env.Files, service: service,
 		servers: map[settings]*server{}, stores: map[lattice.ActorID]*store{}}, nil
 }
 
 // PutLink checks the settings. Redis may be away; but when it answers that it refuses the credentials, so does the link.
 func (p *redisProvider) PutLink(ctx context.Context, link provider.Link) error {
-	if odd := link.Values.Unknown(knownValues...); len(odd) > 0 {
-		p.log.Warn("link values ignored", lattice.LogActor, link.Actor, "values", odd)
-	}
-	s, prefix, err := readSettings(link.Values.Over(p.defaults))
+	s, prefix, err := readSettings(link.Values, p.defaults)
 	if err != nil {
 		return err
 	}
 	p.mu.Lock()
 	srv := p.servers[s]
 	if srv == nil {
-		srv, err = newServer(s)
+		srv, err = newServer(s, p.files)
 	}
 	if err != nil {
 		p.mu.Unlock()

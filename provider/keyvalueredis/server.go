@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/linkfile"
 	"github.com/weftlattice/weft/provider/internal/keyvalue"
 )
 
@@ -30,8 +31,8 @@ type server struct {
 	probe time.Time // when the next call may try. guarded by mu
 }
 
-func newServer(s settings) (*server, error) {
-	o, err := s.options()
+func newServer(s settings, files linkfile.Folders) (*server, error) {
+	o, err := s.options(files)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +117,7 @@ func (s *server) translate(want, key string, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		e.Code, e.Detail = lattice.ErrTimeout, "redis at "+s.address+" did not answer in time"
 	case errors.As(err, &unknown):
-		e.Detail = "redis at " + s.address + " has a certificate of an unknown authority; name it in " + ValueCAFile
+		e.Detail = "redis at " + s.address + " has a certificate of an unknown authority; name it in " + "ca_file"
 	case errors.As(err, &record):
 		e.Detail = "redis at " + s.address + " does not speak TLS; use redis://"
 	}

@@ -3,7 +3,6 @@ package keyvalueredis
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"os"
 	"strings"
 	"time"
 
@@ -11,26 +10,10 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/linkfile"
+	"github.com/weftlattice/weft/lattice/linkvalue"
 	"github.com/weftlattice/weft/provider"
 )
-
-// Link values. Names do not distinguish case; the configuration of the process gives their defaults.
-const (
-	ValueURL      = "url"       // redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS; default DefaultURL
-	ValueUsername = "username"  // instead of the one in the URL
-	ValuePassword = "password"  // instead of the one in the URL
-	ValueDB       = "db"        // number of the database, instead of the one in the URL
-	ValuePrefix   = "prefix"    // put before every key; default none
-	ValueCAFile   = "ca_file"   // PEM file of the authorities to trust instead of the system's
-	ValueCertFile = "cert_file" // PEM files of the client's certificate; both or none
-	ValueKeyFile  = "key_file"  //
-	ValuePoolSize = "pool_size" // connections at most; default 32
-)
-
-// DefaultURL is where Redis is when a link does not say.
-const DefaultURL = "redis://127.0.0.1:6379/"
-
-var knownValues = []string{ValueURL, ValueUsername, ValuePassword, ValueDB, ValuePrefix, ValueCAFile, ValueCertFile, ValueKeyFile, ValuePoolSize}
 
 // Times that keep a call well below the lattice's default timeout of 2 s while Redis is away.
 const (
@@ -55,30 +38,28 @@ func invalid(name, detail string) error {
 	return &lattice.Error{Code: lattice.ErrInvalid, Op: "read link value", Entity: name, Detail: detail}
 }
 
-func readSettings(values provider.Values) (s settings, prefix string, err error) {
-	s = settings{url: strings.TrimSpace(values.Text(ValueURL, DefaultURL)), username: values.Text(ValueUsername, ""), password: values.Text(ValuePassword, ""),
-		caFile: values.Text(ValueCAFile, ""), certFile: values.Text(ValueCertFile, ""), keyFile: values.Text(ValueKeyFile, "")}
+// readSettings reads the values of a link over the process's defaults.
+func readSettings(link, defaults provider.Values) (s settings, prefix string, err error) {
+	v, err := linkvalue.KeyvalueRedis.Read(link, defaults)
+	if err != nil {
+		return s, "", err
+	}
+	s = settings{url: strings.TrimSpace(v.Text("url")), username: v.Text("username"), password: v.Text("password"),
+		caFile: v.Text("ca_file"), certFile: v.Text("cert_file"), keyFile: v.Text("key_file"), db: -1, poolSize: int(v.Number("pool_size"))}
 	if !strings.Contains(s.url, "://") {
 		s.url = "redis://" + s.url
 	}
-	if s.db, err = values.Int(ValueDB, -1); err != nil {
-		return s, "", err
+	if v.Given("db") {
+		s.db = int(v.Number("db"))
 	}
-	if s.poolSize, err = values.Int(ValuePoolSize, 32); err == nil && (s.poolSize < 1 || s.poolSize > 10000) {
-		err = invalid(ValuePoolSize, "want 1 to 10000")
-	}
-	if err == nil && s.db < -1 {
-		err = invalid(ValueDB, "want 0 or more")
-	}
-	prefix, _ = values.Lookup(ValuePrefix)
-	return s, prefix, err
+	return s, v.Text("prefix"), nil
 }
 
 // options are what the library needs. Its own errors quote the URL, so they are not passed on.
-func (s settings) options() (*redis.Options, error) {
+func (s settings) options(files linkfile.Folders) (*redis.Options, error) {
 	o, err := redis.ParseURL(s.url)
 	if err != nil {
-		return nil, invalid(ValueURL, "want redis://[USER:PASSWORD@]HOST[:PORT][/DB], or rediss:// for TLS")
+		return nil, invalid("url", "want redis://[USER:PASSWORD@]HOST[:PORT][/DB], or rediss:// for TLS")
 	}
 	if s.username != "" {
 		o.Username = s.username
@@ -89,7 +70,7 @@ func (s settings) options() (*redis.Options, error) {
 	if s.db >= 0 {
 		o.DB = s.db
 	}
-	if err := s.tls(o); err != nil {
+	if err := s.tls(o, files); err != nil {
 		return nil, err
 	}
 	o.PoolSize = s.poolSize
@@ -102,30 +83,35 @@ func (s settings) options() (*redis.Options, error) {
 	return o, nil
 }
 
-func (s settings) tls(o *redis.Options) error {
+func (s settings) tls(o *redis.Options, files linkfile.Folders) error {
 	if o.TLSConfig == nil {
 		if s.caFile != "" || s.certFile != "" || s.keyFile != "" {
-			return invalid(ValueCAFile, "certificates need a rediss:// URL")
+			return invalid("ca_file", "certificates need a rediss:// URL")
 		}
 		return nil
 	}
 	o.TLSConfig.MinVersion = tls.VersionTLS12
 	o.TLSConfig.InsecureSkipVerify = false // the URL may ask for it; the lattice does not
 	if s.caFile != "" {
-		pem, err := os.ReadFile(s.caFile)
+		pem, err := files.Read(s.caFile)
 		if err != nil {
-			return &lattice.Error{Code: lattice.ErrInvalid, Op: "read", Entity: ValueCAFile, Err: err}
+			return err
 		}
 		o.TLSConfig.RootCAs = x509.NewCertPool()
 		if !o.TLSConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return invalid(ValueCAFile, s.caFile+" holds no PEM certificate")
+			return invalid("ca_file", s.caFile+" holds no PEM certificate")
 		}
 	}
-	if (s.certFile == "") != (s.keyFile == "") {
-		return invalid(ValueCertFile, "certificate and key go together")
-	}
 	if s.certFile != "" {
-		cert, err := tls.LoadX509KeyPair(s.certFile, s.keyFile)
+		chain, err := files.Read(s.certFile)
+		if err != nil {
+			return err
+		}
+		key, err := files.Read(s.keyFile)
+		if err != nil {
+			return err
+		}
+		cert, err := tls.X509KeyPair(chain, key)
 		if err != nil {
 			return &lattice.Error{Code: lattice.ErrInvalid, Op: "load TLS certificate", Entity: s.certFile, Err: err}
 		}

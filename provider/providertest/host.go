@@ -73,6 +73,9 @@ func WithConfig(json string) Option { return func(s *setup) { s.hostData.ConfigJ
 // WithProvider sets the provider's id, for several processes of one provider. The default is a new one.
 func WithProvider(id lattice.ProviderID) Option { return func(s *setup) { s.provider = id } }
 
+// WithFiles allows links to name the files in some folders.
+func WithFiles(dirs ...string) Option { return func(s *setup) { s.hostData.FilesDirs = dirs } }
+
 // WithTimeout sets the RPC timeout.
 func WithTimeout(d time.Duration) Option {
 	return func(s *setup) { s.hostData.DefaultRPCTimeoutMS = uint64(d.Milliseconds()) }

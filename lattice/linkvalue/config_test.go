@@ -1,4 +1,4 @@
-package provider_test
+package linkvalue_test
 
 import (
 	"errors"
@@ -7,20 +7,20 @@ import (
 	"testing"
 
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/provider"
+	"github.com/weftlattice/weft/lattice/linkvalue"
 )
 
 func TestParseConfig(t *testing.T) {
-	got, err := provider.ParseConfig(`{"url": "x", "port": 8080, "on": true, "none": null, "tls": {"key": "k", "deep": {"a": 1.5}}}`)
-	want := provider.Values{"url": "x", "port": "8080", "on": "true", "tls.key": "k", "tls.deep.a": "1.5"}
+	got, err := linkvalue.ParseConfig(`{"url": "x", "port": 8080, "on": true, "none": null, "tls": {"key": "k", "deep": {"a": 1.5}}}`)
+	want := linkvalue.Values{"url": "x", "port": "8080", "on": "true", "tls.key": "k", "tls.deep.a": "1.5"}
 	if err != nil || !maps.Equal(got, want) {
 		t.Errorf("got %#v, %v", got, err)
 	}
-	if merged := (provider.Values{"URL": "y"}).Over(got); merged.Text("url", "") != "y" || merged.Text("port", "") != "8080" || len(merged) != 5 {
+	if merged := (linkvalue.Values{"URL": "y"}).Over(got); merged.Text("url", "") != "y" || merged.Text("port", "") != "8080" || len(merged) != 5 {
 		t.Errorf("merged %v", merged)
 	}
 	for _, text := range []string{"[]", `"secret"`, `{"a":["secret"]}`, `{"a":1} secret`, "secret"} {
-		if _, err := provider.ParseConfig(text); !errors.Is(err, lattice.ErrInvalid) || strings.Contains(err.Error(), "secret") {
+		if _, err := linkvalue.ParseConfig(text); !errors.Is(err, lattice.ErrInvalid) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
@@ -31,7 +31,7 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add(" ")
 	f.Add(`{"a":[1]}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		values, err := provider.ParseConfig(text)
+		values, err := linkvalue.ParseConfig(text)
 		if (err == nil) != (values != nil) {
 			t.Fatalf("values %v with error %v", values, err)
 		}

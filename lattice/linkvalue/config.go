@@ -1,4 +1,4 @@
-package provider
+package linkvalue
 
 import (
 	"encoding/json"

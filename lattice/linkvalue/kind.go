@@ -1,0 +1,233 @@
+package linkvalue
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// Kind says what a value may be.
+type Kind struct {
+	Name  string                         // for people: "number", "path"
+	parse func(text string) (any, error) // the error says what is wanted
+	Words []string                       // all that it may be, where they are few
+	hide  bool                           // never quoted in errors
+}
+
+// Text is any text.
+func Text() Kind { return Kind{Name: "text", parse: func(s string) (any, error) { return s, nil }} }
+
+// Secret is text that errors do not quote.
+func Secret() Kind {
+	k := Text()
+	k.Name, k.hide = "secret", true
+	return k
+}
+
+// File names a file that the provider reads below the folders that its host allows, see package linkfile.
+func File() Kind {
+	return Kind{Name: "file", parse: func(s string) (any, error) {
+		if strings.ContainsRune(s, 0) {
+			return nil, wants("want the path of a file")
+		}
+		return s, nil
+	}}
+}
+
+// Choice is one of some words.
+func Choice(words ...string) Kind {
+	return Kind{Name: "word", Words: words, parse: func(s string) (any, error) {
+		if !slices.Contains(words, s) {
+			return nil, wants("want " + strings.Join(words, " or "))
+		}
+		return s, nil
+	}}
+}
+
+// Truth is "true" or "false"; "1", "0" and the like will do.
+func Truth() Kind {
+	return Kind{Name: "truth", Words: []string{"true", "false"}, parse: func(s string) (any, error) {
+		b, err := strconv.ParseBool(s)
+		if err != nil {
+			return nil, wants("want true or false")
+		}
+		return b, nil
+	}}
+}
+
+// Number is a whole number within limits.
+func Number(low, high int64) Kind {
+	return Kind{Name: "number", parse: func(s string) (any, error) {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || n < low || n > high {
+			return nil, wants(fmt.Sprintf("want a number from %d to %d", low, high))
+		}
+		return n, nil
+	}}
+}
+
+// Size is a number of bytes within limits; "10K" and "2M" will do, in units of 1024.
+func Size(low, high int64) Kind {
+	return Kind{Name: "size", parse: func(s string) (any, error) {
+		n, ok := size(s, high)
+		if !ok || n < low {
+			return nil, wants(fmt.Sprintf("want a number of bytes from %d to %d", low, high))
+		}
+		return n, nil
+	}}
+}
+
+func size(s string, high int64) (int64, bool) {
+	text, unit := strings.ToUpper(s), int64(1)
+	for suffix, n := range map[string]int64{"K": 1 << 10, "KB": 1 << 10, "KIB": 1 << 10, "M": 1 << 20, "MB": 1 << 20, "MIB": 1 << 20} {
+		if digits := strings.TrimRight(text, "KMIB"); text == digits+suffix {
+			text, unit = strings.TrimSpace(digits), n
+			break
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n * unit, err == nil && n <= high/unit
+}
+
+// Span is a length of time, "300ms" or "2m".
+func Span(low time.Duration) Kind {
+	return Kind{Name: "time", parse: func(s string) (any, error) {
+		d, err := time.ParseDuration(s)
+		switch {
+		case err != nil || d < 0:
+			return nil, wants(`want a duration as "300ms" or "2m"`)
+		case d < low:
+			return nil, wants("want at least " + low.String())
+		}
+		return d, nil
+	}}
+}
+
+// Port is that of TCP; 0 lets the system choose one.
+func Port() Kind {
+	return Kind{Name: "port", parse: func(s string) (any, error) {
+		n, err := strconv.ParseUint(s, 10, 16)
+		if err != nil {
+			return nil, wants("want a port, 1 to 65535")
+		}
+		return int64(n), nil
+	}}
+}
+
+// Address is where to listen: "IP:PORT", "IP" or ":PORT", or with a host name for the IP.
+func Address() Kind {
+	return Kind{Name: "address", parse: func(s string) (any, error) {
+		host, port, err := net.SplitHostPort(s)
+		if err != nil {
+			host, port = s, ""
+		}
+		if port != "" {
+			if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+				return nil, wants(port + " is no port; want 1 to 65535")
+			}
+		}
+		if host = strings.Trim(host, "[]"); host != "" && net.ParseIP(host) == nil && !validHost(host) {
+			return nil, wants("want IP:PORT")
+		}
+		return s, nil
+	}}
+}
+
+// Host is a host name, or "*." and one; "*" is any. It is read in lower case.
+func Host() Kind {
+	return Kind{Name: "host", parse: func(s string) (any, error) {
+		host := strings.ToLower(strings.TrimSuffix(s, "."))
+		if host == "*" {
+			return "", nil
+		}
+		if name := strings.TrimPrefix(host, "*."); net.ParseIP(name) == nil && !validHost(name) {
+			return nil, wants(`want a host name without port, or "*." and one`)
+		}
+		return host, nil
+	}}
+}
+
+func validHost(s string) bool {
+	return len(s) <= 253 && !slices.ContainsFunc(strings.Split(s, "."), func(label string) bool {
+		return label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != ""
+	})
+}
+
+// Path is the beginning of the paths of URLs, by whole segments, as they are after escapes are decoded. What no request can
+// match is refused: patterns and escapes. It is read without "/" at its end, unless it is all.
+func Path() Kind {
+	return Kind{Name: "path", parse: func(s string) (any, error) {
+		switch {
+		case s[0] != '/' || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
+			return nil, wants(`want a path that begins with "/"`)
+		case strings.ContainsAny(s, "?#"):
+			return nil, wants("a path ends before the query; want " + strconv.Quote(s[:strings.IndexAny(s, "?#")]))
+		}
+		if plain, err := url.PathUnescape(s); err == nil && plain != s {
+			return nil, wants("escapes of a request are decoded before it is compared, so that this one matches none; want " + strconv.Quote(plain))
+		}
+		path := strings.TrimRight(s, "/")
+		for at, rest := 0, path; rest != ""; {
+			segment, more, _ := strings.Cut(rest[1:], "/")
+			switch {
+			case segment == "*" || segment == "**" || strings.ContainsAny(segment, "{}") || strings.HasPrefix(segment, ":"):
+				return nil, wants("a path is the beginning of others, not a pattern; want " + strconv.Quote(orSlash(path[:at])))
+			case segment == "." || segment == "..":
+				return nil, wants("clients never send " + segment + " in a path")
+			}
+			at += 1 + len(segment)
+			if rest = ""; more != "" {
+				rest = "/" + more
+			}
+		}
+		return orSlash(path), nil
+	}}
+}
+
+func orSlash(path string) string {
+	if path == "" {
+		return "/"
+	}
+	return path
+}
+
+// HeaderText is what the value of an HTTP header may be.
+func HeaderText() Kind {
+	return Kind{Name: "text", parse: func(s string) (any, error) {
+		if strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c > '~' }) {
+			return nil, wants("want printable ASCII")
+		}
+		return s, nil
+	}}
+}
+
+// Word is a name of letters, digits, '-' and '_'.
+func Word() Kind {
+	return Kind{Name: "name", parse: func(s string) (any, error) {
+		if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" || len(s) > 128 {
+			return nil, wants("want letters, digits, '-' and '_'")
+		}
+		return s, nil
+	}}
+}
+
+// wants is the error of a kind: what it wants.
+type wants string
+
+func (w wants) Error() string { return string(w) }
+
+// problem says what is wrong with a value.
+func (k Kind) problem(text string, err error) string {
+	if k.hide {
+		return err.Error()
+	}
+	return fmt.Sprintf("%q; %s", lattice.Printable(text), err)
+}
