@@ -135,7 +135,7 @@ func (a *app) keyList() *cobra.Command {
 func (a *app) keyShow() *cobra.Command {
 	var seed, next bool
 	cmd := &cobra.Command{Use: "show KEY", Aliases: []string{"get"}, Short: "Show a stored key", Args: exactArgs(1),
-		Long: `KEY is a kind (cluster), a name, both (module/echo), or the beginning of the public key. With --seed only the secret
+		Long: `KEY is a kind (cluster), a name, both (module/echo), or four characters or more of the public key's beginning. With --seed only the secret
 is printed, so that it can be sent to a file.`,
 		Example: `  weft key show account
   weft key show cluster --seed > cluster.nk`,

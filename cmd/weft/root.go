@@ -30,7 +30,7 @@ func (a *app) rootCmd() *cobra.Command {
 		Long: `weft runs WebAssembly actors and capability providers on a lattice: hosts that find each other over NATS.
 
 Every flag can be set by an environment variable: --nats-url is WEFT_NATS_URL.
-Wherever an id is wanted, a name or the beginning of an id will do.`,
+Wherever an id is wanted, a whole name will do, or the beginning of the id, of four characters or more.`,
 		Example: `  weft up -d                               # a whole lattice on this machine
   weft actor start ./app.wasm --max 3      # run an actor`,
 		SilenceErrors: true, SilenceUsage: true,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/join"
 	"github.com/weftlattice/weft/lattice/natsauth"
@@ -221,12 +222,39 @@ knew the cluster key: where it fell into wrong hands, change that as well (docs/
 		Example: `  weft token revoke second
   weft token revoke UAB2CB576PHB`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			gone, err := a.users().Revoke(args[0])
+			id, err := a.findToken(args[0])
 			if err != nil {
 				return err
 			}
+			user, err := a.users().Revoke(id)
+			if err != nil {
+				return err
+			}
+			gone := []natsauth.User{user}
 			return a.print(gone, func(w io.Writer) { tokenTable(w, gone) })
 		}}
+}
+
+// findToken finds a token that was made here by what a person says of it. One that is revoked is meant only where no other
+// fits, so that a name can be used again.
+func (a *app) findToken(query string) (id string, err error) {
+	list, err := a.users().List()
+	if err != nil {
+		return "", err
+	}
+	var good, all []operate.Candidate
+	for _, u := range list {
+		c := operate.Candidate{ID: u.ID, Names: []string{u.Name}}
+		all = append(all, c)
+		if u.Revoked.IsZero() {
+			good = append(good, c)
+		}
+	}
+	c, err := operate.Resolve("token", query, good)
+	if lattice.CodeOf(err) == lattice.ErrNotFound {
+		c, err = operate.Resolve("token", query, all)
+	}
+	return c.ID, err
 }
 
 func (a *app) tokenInspect() *cobra.Command {

@@ -63,7 +63,7 @@ func TestStartActorChoosesHosts(t *testing.T) {
 	if got, err := start(Where{Constraints: zone, Spread: true}); err != nil || len(got.Hosts) != 1 || got.Hosts[0].Name != "edge" {
 		t.Errorf("constraints: %+v, %v", got, err)
 	}
-	if got, err := start(Where{Host: "ol"}); err != nil || got.Hosts[0].Name != "old" {
+	if got, err := start(Where{Host: "old"}); err != nil || got.Hosts[0].Name != "old" {
 		t.Errorf("by name: %+v, %v", got, err)
 	}
 	if _, err := start(Where{Host: "nowhere"}); lattice.CodeOf(err) != lattice.ErrNotFound {
@@ -164,7 +164,7 @@ func TestHosts(t *testing.T) {
 	r := newRig(t)
 	h := r.host(t, "one", map[string]string{"a": "1"})
 	h.run(r.ActorID(t), "app", "ref", 1)
-	got, err := r.LabelHost(t.Context(), "on", map[string]string{"b": "2"}, []string{"a"})
+	got, err := r.LabelHost(t.Context(), "one", map[string]string{"b": "2"}, []string{"a"})
 	if err != nil || len(got.Labels) != 1 || got.Labels["b"] != "2" {
 		t.Errorf("labels %v, %v", got.Labels, err)
 	}

@@ -165,7 +165,10 @@ func (l *Lattice) DelLink(ctx context.Context, actor, contract string, name latt
 	}
 	links = slices.DeleteFunc(links, func(k Link) bool { return k.ActorID != id || k.LinkName != name })
 	if contract != "" {
-		provider, _ := v.Provider(contract) // or else it is a contract
+		provider, err := v.Provider(contract)
+		if lattice.CodeOf(err) == lattice.ErrInvalid { // several; or else it is a contract
+			return nil, err
+		}
 		links = slices.DeleteFunc(links, func(k Link) bool { return k.ContractID != contract && k.ProviderID != provider })
 	}
 	switch {

@@ -22,16 +22,19 @@ func (c Candidate) String() string {
 	return c.ID
 }
 
-// Resolve finds the candidate that query means: by its id, else by one of its names, else by the beginning of its id,
-// else by the beginning of a name; case matters in none of them. what is the noun for the errors: lattice.ErrInvalid
-// when several fit, naming them, and lattice.ErrNotFound when none does, naming similar ones.
+// minPrefix is how many characters of an id stand for all of it. Fewer fit too much by accident.
+const minPrefix = 4
+
+// Resolve finds the candidate that query means: by its id, else by one of its names, else by the beginning of its id, of
+// at least four characters; case matters in none of them. The beginning of a name means nothing, since names that begin
+// alike are common, and "stop ping" shall not stop "pinger". what is the noun for the errors: lattice.ErrInvalid when
+// several fit, naming them, and lattice.ErrNotFound when none does, naming the nearest.
 func Resolve(what, query string, all []Candidate) (Candidate, error) {
 	for _, fits := range []func(Candidate) bool{
 		func(c Candidate) bool { return c.ID == query },
 		func(c Candidate) bool { return anyName(c, func(n string) bool { return n == query }) },
 		func(c Candidate) bool { return anyName(c, func(n string) bool { return strings.EqualFold(n, query) }) },
-		func(c Candidate) bool { return hasPrefixFold(c.ID, query) },
-		func(c Candidate) bool { return anyName(c, func(n string) bool { return hasPrefixFold(n, query) }) },
+		func(c Candidate) bool { return len(query) >= minPrefix && hasPrefixFold(c.ID, query) },
 	} {
 		var hits []Candidate
 		for _, c := range all {
@@ -51,23 +54,27 @@ func Resolve(what, query string, all []Candidate) (Candidate, error) {
 		}
 		slices.Sort(list)
 		return Candidate{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "find " + what, Entity: lattice.Printable(query),
-			Detail: "several fit: " + strings.Join(list, ", ")}
+			Detail: "several fit: " + strings.Join(list, ", ") + "; give the whole name, or more of the id"}
 	}
 	return Candidate{}, notFound(what, query, all)
 }
 
 func notFound(what, query string, all []Candidate) error {
 	var names []string
+	short := false // query is the beginning of an id, but too little of it
 	for _, c := range all {
 		if len(c.Names) == 0 {
 			names = append(names, c.ID)
 		}
 		names = append(names, c.Names...)
+		short = short || len(query) > 1 && len(query) < minPrefix && hasPrefixFold(c.ID, query)
 	}
 	detail := nearest.DidYouMean(query, names)
 	switch {
 	case len(all) == 0:
-		detail = "there is no " + what + " in this lattice"
+		detail = "there is no " + what + " here"
+	case short && detail == "":
+		detail = fmt.Sprintf("give at least %d characters of an id; see: weft %s list", minPrefix, what)
 	case detail == "":
 		detail = fmt.Sprintf("see: weft %s list", what)
 	}

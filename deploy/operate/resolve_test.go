@@ -7,30 +7,36 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-func TestResolve(t *testing.T) {
+// TestStopPingDoesNotStopPinger: a name is meant whole, an id by four characters or more.
+func TestStopPingDoesNotStopPinger(t *testing.T) {
 	all := []Candidate{
-		{ID: "MAAAA", Names: []string{"edge-data-processor", "edp"}},
-		{ID: "MAABB", Names: []string{"echo"}},
+		{ID: "MAAAAXY", Names: []string{"edge-data-processor", "edp"}},
+		{ID: "MAAAABB", Names: []string{"echo"}},
 		{ID: "MBBBB", Names: []string{"echo-two"}},
 		{ID: "MCCCC", Names: []string{"twin"}},
 		{ID: "MDDDD", Names: []string{"twin"}},
 		{ID: "MEEEE"},
+		{ID: "MFFFF", Names: []string{"pinger"}},
 	}
 	for _, tc := range []struct {
 		query, want string
 		code        lattice.Code
 		says        string
 	}{
-		{query: "MAAAA", want: "MAAAA"},
-		{query: "edp", want: "MAAAA"},
-		{query: "echo", want: "MAABB"}, // the exact name wins over being the beginning of another
-		{query: "ECHO", want: "MAABB"},
-		{query: "echo-", want: "MBBBB"},
-		{query: "mb", want: "MBBBB"},
-		{query: "edge", want: "MAAAA"},
-		{query: "MEE", want: "MEEEE"},
-		{query: "MAA", code: lattice.ErrInvalid, says: "echo (MAABB), edge-data-processor (MAAAA)"},
-		{query: "twin", code: lattice.ErrInvalid, says: "twin (MCCCC), twin (MDDDD)"},
+		{query: "MAAAAXY", want: "MAAAAXY"},
+		{query: "edp", want: "MAAAAXY"},
+		{query: "echo", want: "MAAAABB"},
+		{query: "ECHO", want: "MAAAABB"},
+		{query: "mbbb", want: "MBBBB"},
+		{query: "MEEE", want: "MEEEE"},
+		{query: "pinger", want: "MFFFF"},
+		{query: "p", code: lattice.ErrNotFound, says: "did you mean pinger?"},
+		{query: "ping", code: lattice.ErrNotFound, says: "did you mean pinger?"},
+		{query: "echo-", code: lattice.ErrNotFound, says: "did you mean echo or echo-two?"},
+		{query: "edge", code: lattice.ErrNotFound, says: "did you mean edge-data-processor?"},
+		{query: "MFF", code: lattice.ErrNotFound, says: "at least 4 characters of an id"},
+		{query: "MAAA", code: lattice.ErrInvalid, says: "several fit: echo (MAAAABB), edge-data-processor (MAAAAXY)"},
+		{query: "twin", code: lattice.ErrInvalid, says: "several fit: twin (MCCCC), twin (MDDDD)"},
 		{query: "ehco", code: lattice.ErrNotFound, says: "did you mean echo"},
 		{query: "processor", code: lattice.ErrNotFound, says: "did you mean edge-data-processor"},
 		{query: "xyzzy", code: lattice.ErrNotFound, says: "weft actor list"},

@@ -52,7 +52,7 @@ func (v *View) NeedHosts() error {
 		Detail: "none answers; start one with: weft up, or: weft host run"}
 }
 
-// Host finds a host by id, friendly name or the beginning of either.
+// Host finds a host by id, friendly name or the beginning of its id. See Resolve.
 func (v *View) Host(query string) (control.HostInventory, error) {
 	if err := v.NeedHosts(); err != nil {
 		return control.HostInventory{}, err
@@ -79,8 +79,8 @@ func (v *View) HostName(id lattice.HostID) string {
 	return string(id)
 }
 
-// Actor finds an actor by id, name, call alias or the beginning of one, first among those that run, then among those that
-// the lattice remembers. A whole id is taken as it is, since an actor may be linked before it is started.
+// Actor finds an actor by id, name, call alias or the beginning of its id, first among those that run, then among those that
+// the lattice remembers. See Resolve. A whole id is taken as it is, since an actor may be linked before it is started.
 func (v *View) Actor(query string) (lattice.ActorID, error) {
 	if id, err := lattice.ParseActorID(query); err == nil {
 		return id, nil
@@ -101,7 +101,7 @@ func (v *View) Actor(query string) (lattice.ActorID, error) {
 	return lattice.ActorID(c.ID), err
 }
 
-// Provider finds a provider by id, name, contract or the beginning of one, first among those that run, then among those
+// Provider finds a provider by id, name, contract or the beginning of its id, first among those that run, then among those
 // that are built in or remembered. A whole id is taken as it is.
 func (v *View) Provider(query string) (lattice.ProviderID, error) {
 	if id, err := lattice.ParseProviderID(query); err == nil {

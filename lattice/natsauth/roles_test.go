@@ -382,7 +382,7 @@ func TestShownOut(t *testing.T) {
 	shortProv, _ := r.provider(short, natsauth.Needs{})
 	stays := r.connect(r.role(natsauth.Host))
 	out := []*nats.Conn{r.connect(host), r.connect(prov), r.connect(short), r.connect(shortProv)}
-	if _, err := r.users.Revoke(id.Name); err != nil {
+	if _, err := r.users.Revoke(id.ID); err != nil {
 		t.Fatal(err)
 	}
 	for i, nc := range out {

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
@@ -62,39 +62,21 @@ func (u Users) Add(id Identity) error {
 	return u.write(append(list, User{ID: id.ID, Name: id.Name, Roles: id.Roles, Lattice: id.Lattice, Issued: id.Issued, Expires: id.Expires}))
 }
 
-// Revoke makes servers refuse the users whose name or public key is query, or whose key begins with it, and disconnect
-// them within seconds, their providers too. ErrNotFound when there is none; ErrConflict when a key's begin fits several.
-func (u Users) Revoke(query string) ([]User, error) {
+// Revoke makes servers refuse the user with that public key, and disconnect it within seconds, its providers too.
+// Doing it twice is as good as once. lattice.ErrNotFound when there is no such user.
+func (u Users) Revoke(id string) (User, error) {
 	list, err := u.List()
 	if err != nil {
-		return nil, err
+		return User{}, err
 	}
-	var named, begun []int
-	for i, user := range list {
-		switch {
-		case user.Name == query || user.ID == query:
-			named = append(named, i)
-		case len(query) > 1 && strings.HasPrefix(user.ID, strings.ToUpper(query)):
-			begun = append(begun, i)
-		}
+	i := slices.IndexFunc(list, func(user User) bool { return user.ID == id })
+	if i < 0 {
+		return User{}, &lattice.Error{Code: lattice.ErrNotFound, Op: "revoke token", Entity: lattice.Printable(id), Detail: "no such token was made here; see: weft token list"}
 	}
-	if len(named) == 0 {
-		named = begun
-		if len(begun) > 1 {
-			return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "revoke token", Entity: lattice.Printable(query), Detail: "several tokens begin so; give more of the id"}
-		}
+	if list[i].Revoked.IsZero() {
+		list[i].Revoked = time.Now().Truncate(time.Second)
 	}
-	if len(named) == 0 {
-		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "revoke token", Entity: lattice.Printable(query), Detail: "no token of that name or id was made here; see: weft token list"}
-	}
-	var out []User
-	for _, i := range named {
-		if list[i].Revoked.IsZero() {
-			list[i].Revoked = time.Now().Truncate(time.Second)
-		}
-		out = append(out, list[i])
-	}
-	return out, u.write(list)
+	return list[i], u.write(list)
 }
 
 // write replaces the file at once, so that a server never reads half of it.

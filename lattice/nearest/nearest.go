@@ -16,7 +16,8 @@ func DidYouMean(word string, names []string) string {
 	return "did you mean " + strings.Join(near, " or ") + "?"
 }
 
-// Names returns up to three of the names that look like a misspelling of word, the likeliest first.
+// Names returns up to three of the names that look like a misspelling of word, begin with it, or, where it is longer than two
+// letters, contain it, the likeliest first.
 func Names(word string, names []string) []string {
 	type scored struct {
 		name     string
@@ -26,7 +27,7 @@ func Names(word string, names []string) []string {
 	var near []scored
 	for _, n := range names {
 		d := distance(word, strings.ToLower(n))
-		if n != "" && (d <= max(1, len(n)/3) || len(word) > 2 && strings.Contains(strings.ToLower(n), word)) {
+		if n != "" && word != "" && (d <= max(1, len(n)/3) || strings.HasPrefix(strings.ToLower(n), word) || len(word) > 2 && strings.Contains(strings.ToLower(n), word)) {
 			near = append(near, scored{n, d})
 		}
 	}
