@@ -49,6 +49,12 @@ func (c commands) Logs(_ context.Context, r control.LogsRequest) ([]control.LogL
 	return nil, nil
 }
 
+// Failures answers the calls that failed here.
+func (c commands) Failures(_ context.Context, r control.FailuresRequest) (control.FailuresReply, error) {
+	found, last := c.failures.find(r)
+	return control.FailuresReply{Failures: found, Last: last}, nil
+}
+
 // BidActor bids when the labels match, the host takes work, and the reference does not run here under another key.
 func (c commands) BidActor(_ context.Context, r control.ActorAuctionRequest) bool {
 	return !c.isDraining() && lattice.Matches(c.labelsNow(), r.Constraints) && c.reachable(r.ActorRef) == nil

@@ -55,6 +55,7 @@ type Host struct {
 	metrics  *metrics
 	large    *rpc.Budget
 	links    *links
+	failures *failures
 	tasks    *tasks
 	ready    chan struct{}
 	quit     chan time.Duration // a stop command; the value is how long to drain
@@ -106,7 +107,7 @@ func New(cfg Config) (*Host, error) {
 	id := lattice.HostID(cfg.HostKey.Public())
 	h := &Host{cfg: cfg, id: id, name: cfg.FriendlyName, started: time.Now(),
 		control:  subject.Control{Prefix: cfg.ControlPrefix, Lattice: cfg.Lattice},
-		registry: prometheus.NewRegistry(), large: rpc.NewBudget(cfg.LargeBytes), links: newLinks(), tasks: newTasks(),
+		registry: prometheus.NewRegistry(), large: rpc.NewBudget(cfg.LargeBytes), links: newLinks(), failures: newFailures(), tasks: newTasks(),
 		ready: make(chan struct{}), quit: make(chan time.Duration, 1), change: make(chan struct{}, 1), reloading: make(chan struct{}, 1), refusalLog: rate.NewLimiter(10, 100),
 		labels: cfg.labels(), actors: map[lattice.ActorID]*actor{}, providers: map[providerKey]*provider{}}
 	if h.name == "" {
@@ -314,12 +315,15 @@ func each[T any](all []T, do func(T) error) error {
 }
 
 // observe counts an invocation that was served or refused here.
-func (h *Host) observe(inv *wire.Invocation, took time.Duration, err error) {
+func (h *Host) observe(ctx context.Context, inv *wire.Invocation, took time.Duration, err error) {
 	who, operation := "other", "other"
 	if inv != nil && h.actor(lattice.ActorID(inv.Target.PublicKey)) != nil {
 		who, operation = inv.Target.PublicKey, inv.Operation
 	}
 	h.metrics.invoked(who, operation, took, err)
+	if err != nil {
+		h.noteServed(ctx, inv, err)
+	}
 	if code := lattice.CodeOf(err); code.Refusal() && h.refusalLog.Allow() {
 		origin := ""
 		if inv != nil {

@@ -26,6 +26,9 @@ func (v *version) HostCall(ctx context.Context, binding, namespace, operation st
 	start := time.Now()
 	target, result, err := v.hostCall(ctx, binding, namespace, operation, payload)
 	v.actor.host.metrics.called(string(v.actor.id), target, operation, time.Since(start), err)
+	if err != nil {
+		v.noteCalled(ctx, target, namespace, binding, operation, err)
+	}
 	return result, err
 }
 

@@ -74,6 +74,8 @@ func (p *provider) channelConfig() (config channel.Config, wants <-chan struct{}
 				case subscribe <- struct{}{}:
 				default:
 				}
+			} else if f, ok := channel.DecodeFailure(b); ok {
+				p.noteTold(f)
 			}
 		}}, subscribe
 }

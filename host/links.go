@@ -54,6 +54,18 @@ func (l *links) find(actor, contract, link string) (wire.LinkDefinition, bool) {
 	return def, ok
 }
 
+// linked reports whether an actor has a link to a provider instance.
+func (l *links) linked(actor string, id lattice.ProviderID, link lattice.LinkName) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for names, def := range l.byNames {
+		if names.actor == actor && def.ProviderID == string(id) && def.LinkName == string(link) {
+			return true
+		}
+	}
+	return false
+}
+
 // all returns every link, in a stable order.
 func (l *links) all() []wire.LinkDefinition {
 	return l.where(func(wire.LinkDefinition) bool { return true })

@@ -130,7 +130,7 @@ func (p *provider) admit(origin, target wire.Entity) error {
 	}
 	err := &lattice.Error{Code: lattice.ErrDenied, Op: "call", Entity: lattice.Printable(target.PublicKey),
 		Detail: "provider " + string(p.id) + " calls as " + lattice.Printable(origin.PublicKey) + ", link name " + lattice.Printable(origin.LinkName)}
-	p.host.observe(nil, 0, err)
+	p.host.observe(context.Background(), nil, 0, err)
 	return err
 }
 

@@ -12,7 +12,6 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/subject"
-	"github.com/weftlattice/weft/lattice/trace"
 	"golang.org/x/time/rate"
 )
 
@@ -57,10 +56,7 @@ func (l *actorLog) write(ctx context.Context, level, text string) {
 	if _, known := levels[level]; !known {
 		level = "debug"
 	}
-	line := control.LogLine{Time: time.Now().UTC(), HostID: l.host.id, ActorID: l.id, Level: level, Text: text}
-	if tc, ok := trace.From(ctx); ok {
-		line.TraceID = fmt.Sprintf("%x", tc.TraceID)
-	}
+	line := control.LogLine{Time: time.Now().UTC(), HostID: l.host.id, ActorID: l.id, Level: level, Text: text, TraceID: traceID(ctx)}
 	if now := time.Now(); !l.limit.AllowN(now, 1) || !l.volume.AllowN(now, len(text)) {
 		l.mu.Lock()
 		l.dropped++

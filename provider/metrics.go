@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -45,7 +46,7 @@ func newMetrics(info Info, links *table) *metrics {
 
 // observe is an rpc.ServerConfig.Observe. Operations that the provider does not name become "other", since callers could
 // make up any number of them.
-func (m *metrics) observe(inv *wire.Invocation, took time.Duration, err error) {
+func (m *metrics) observe(_ context.Context, inv *wire.Invocation, took time.Duration, err error) {
 	op, code := "other", "ok"
 	if inv != nil && slices.Contains(m.operations, inv.Operation) {
 		op = inv.Operation

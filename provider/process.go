@@ -52,6 +52,7 @@ type process struct {
 	serving  atomic.Pointer[rpc.Subscription] // nil until the intake is open
 	uplink   *uplink                          // nil where the host offers none
 	access   *wire.Channel
+	failures *teller
 	profiles *profile.Server // nil where the host does not want them
 	inside   *channel.End    // instead, when it runs in the host's process
 	timeout  time.Duration
@@ -66,7 +67,7 @@ type process struct {
 // newProcess reads who the process is from the host data, connects and makes the provider. Nothing is served yet.
 func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.Logger, factory Factory, quit context.CancelFunc) (*process, error) {
 	info := opts.Info
-	p := &process{info: info, inside: opts.Channel, log: log, quit: quit, done: make(chan struct{}), events: make(chan *nats.Msg, linkBacklog)}
+	p := &process{info: info, inside: opts.Channel, log: log, quit: quit, done: make(chan struct{}), failures: newTeller(), events: make(chan *nats.Msg, linkBacklog)}
 	cluster, err := p.identify(hd)
 	if err != nil {
 		return nil, err
@@ -100,7 +101,7 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 		HostID: hd.HostID, Agreement: agreement})
 	p.provider, err = factory(Env{Logger: log, Lattice: p.lattice, HostID: p.host, ProviderID: p.id, LinkName: p.link,
 		InstanceID: hd.InstanceID, ConfigJSON: hd.ConfigJSON, Values: hd.EnvValues, Files: hd.FilesDirs, Timeout: timeout,
-		Metrics: p.metrics.registerer, NATS: p.nc, Invoker: p, Large: p.large})
+		Metrics: p.metrics.registerer, NATS: p.nc, Invoker: p, Tell: p.failures.tell, Large: p.large})
 	if err != nil {
 		p.nc.Close()
 		return nil, fmt.Errorf("make provider %s: %w", info.Name, err)
@@ -163,6 +164,7 @@ func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) erro
 	case p.access != nil:
 		p.uplink = openUplink(*p.access, calls, p.log)
 	}
+	p.failures.start(p.uplink)
 	for _, s := range []struct {
 		subject string
 		answer  nats.MsgHandler
@@ -200,6 +202,7 @@ func (p *process) stop(ctx context.Context) error {
 		}
 	}
 	p.hosts.Close()
+	p.failures.close()
 	errs = append(errs, p.profiles.Close())
 	p.uplink.close(ctx) // after the provider, whose last calls may take that way
 	errs = append(errs, natsconn.Close(ctx, p.nc))

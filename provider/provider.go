@@ -91,9 +91,10 @@ type Env struct {
 	Files      linkfile.Folders  // reads the files that link values name; nothing else may
 	Timeout    time.Duration     // of calls whose context has no deadline
 	Metrics    prometheus.Registerer
-	NATS       *nats.Conn  // the connection to the lattice; do not close it
-	Invoker    Invoker     // behind Call
-	Large      *rpc.Budget // of the process's large payloads; a provider that reads one of another source into memory holds room for it
+	NATS       *nats.Conn                    // the connection to the lattice; do not close it
+	Invoker    Invoker                       // behind Call
+	Tell       func(context.Context, Failed) // see Failed; nil in some tests
+	Large      *rpc.Budget                   // of the process's large payloads; a provider that reads one of another source into memory holds room for it
 }
 
 // Invoker calls actors.
@@ -115,6 +116,14 @@ type Request struct {
 // closed. An error of the body is returned as it is.
 func (e Env) Open(ctx context.Context, actor lattice.ActorID, operation string, r Request) (*rpc.Answer, error) {
 	return e.Invoker.Open(ctx, actor, operation, r)
+}
+
+// Failed tells the host of a request that failed, so that "weft errors" finds it by the trace in ctx. It does not wait, and too
+// many at once are only counted.
+func (e Env) Failed(ctx context.Context, f Failed) {
+	if e.Tell != nil {
+		e.Tell(ctx, f)
+	}
 }
 
 // Call asks a linked actor for an operation, signed, in the name of its link, and returns the payload of the answer.

@@ -60,7 +60,7 @@ Wherever an id is wanted, a whole name will do, or the beginning of the id, of f
 	}
 	add(groupRun, a.upCmd(), a.downCmd(), a.hostCmd(), a.natsCmd())
 	add(groupApps, a.actorCmd(), a.providerCmd(), a.linkCmd(), a.callCmd(), a.pushCmd(), a.pullCmd(), a.artifactCmd())
-	add(groupLook, a.eventsCmd(), a.logsCmd(), a.inspectCmd())
+	add(groupLook, a.eventsCmd(), a.logsCmd(), a.errorsCmd(), a.inspectCmd())
 	add(groupDevelop, a.newCmd(), a.devCmd(), a.buildCmd(), a.parCmd())
 	add(groupTrust, a.keyCmd(), a.tokenCmd(), a.signCmd(), a.policyCmd())
 	add(groupOther, a.versionCmd())

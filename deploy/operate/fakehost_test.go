@@ -115,6 +115,10 @@ func (h fakeHandler) Inventory(context.Context) (control.HostInventory, error) {
 	return inv, nil
 }
 
+func (h fakeHandler) Failures(context.Context, control.FailuresRequest) (control.FailuresReply, error) {
+	return control.FailuresReply{}, nil
+}
+
 func (h fakeHandler) Claims(context.Context) ([]control.Claims, error) { return nil, nil }
 
 func (h fakeHandler) Links(context.Context) ([]wire.LinkDefinition, error) {

@@ -51,6 +51,18 @@ func (g *Group) Up() bool {
 	return len(g.All()) > 0
 }
 
+// Notify sends a notice over one of the connections, see Conn.Notify. Without one it is lattice.ErrNoResponders.
+func (g *Group) Notify(ctx context.Context, message []byte) error {
+	if e := g.end.Load(); e != nil {
+		return e.Notify(ctx, message)
+	}
+	conns := g.All()
+	if len(conns) == 0 {
+		return downError(nil)
+	}
+	return conns[0].Notify(ctx, message)
+}
+
 // Call makes a call over the connection that has the least to do, see Conn.Call. When there is none, the call has not begun.
 func (g *Group) Call(ctx context.Context, call *Call, timeout time.Duration) ([]byte, error) {
 	if e := g.end.Load(); e != nil {

@@ -38,6 +38,7 @@ type Queries interface {
 	Claims(ctx context.Context) ([]Claims, error)
 	Links(ctx context.Context) ([]wire.LinkDefinition, error)
 	Logs(ctx context.Context, r LogsRequest) ([]LogLine, error)
+	Failures(ctx context.Context, r FailuresRequest) (FailuresReply, error)
 	// BidActor and BidProvider report whether the host could run it: constraints match, nothing speaks against it.
 	// False sends nothing.
 	BidActor(ctx context.Context, r ActorAuctionRequest) bool
@@ -359,6 +360,8 @@ func (s *Server) answer(ctx context.Context, data []byte, tokens []string) (any,
 		return orNil(h.Inventory(ctx))
 	case tokens[0] == "get" && len(tokens) == 4 && tokens[2] == "logs":
 		return s.logs(ctx, data, tokens[3])
+	case verb == "get.errors" && len(tokens) == 3:
+		return s.failures(ctx, data)
 	case verb == "auction.actor" && len(tokens) == 2:
 		r, err := decodeActorAuction(data)
 		if err == nil && h.BidActor(ctx, r) {
@@ -392,6 +395,19 @@ func (s *Server) logs(ctx context.Context, data []byte, actor string) (any, erro
 		return nil, err
 	}
 	b, err := trimLogs(LogsReply{lines}, int(s.nc.MaxPayload()))
+	return json.RawMessage(b), err
+}
+
+func (s *Server) failures(ctx context.Context, data []byte) (any, error) {
+	r, err := decodeFailures(data)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := s.cfg.Handler.Failures(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	b, err := trimFailures(reply, int(s.nc.MaxPayload()))
 	return json.RawMessage(b), err
 }
 

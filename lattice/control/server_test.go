@@ -66,6 +66,10 @@ func (h *fakeHost) Links(context.Context) ([]wire.LinkDefinition, error) {
 func (h *fakeHost) Logs(_ context.Context, r LogsRequest) ([]LogLine, error) {
 	return []LogLine{{ActorID: r.ActorID, Text: fmt.Sprint(r.Lines)}}, nil
 }
+func (h *fakeHost) Failures(_ context.Context, r FailuresRequest) (FailuresReply, error) {
+	f := wire.Failure{Seq: r.After + 1, ActorID: string(r.ActorID), TraceID: r.TraceID, Code: lattice.ErrTrap.Name(), Message: fmt.Sprint(r.MaxAgeMs)}
+	return FailuresReply{Failures: []wire.Failure{f}, Last: f.Seq}, nil
+}
 func (h *fakeHost) BidActor(context.Context, ActorAuctionRequest) bool       { return h.bid }
 func (h *fakeHost) BidProvider(context.Context, ProviderAuctionRequest) bool { return h.bid }
 func (h *fakeHost) PutLink(ctx context.Context, l wire.LinkDefinition) error {
@@ -221,6 +225,10 @@ func TestQueries(t *testing.T) {
 	if err != nil || len(lines) != 1 || lines[0].Text != "7" || string(lines[0].ActorID) != actorKey {
 		t.Fatalf("got %v, %v", lines, err)
 	}
+	failed, err := b.client.Failures(ctx, hosts[0].id, FailuresRequest{ActorID: lattice.ActorID(actorKey), TraceID: "t", MaxAgeMs: 9, After: 4})
+	if want := (wire.Failure{Seq: 5, ActorID: actorKey, TraceID: "t", Code: "trap", Message: "9"}); err != nil || failed.Last != 5 || len(failed.Failures) != 1 || failed.Failures[0] != want {
+		t.Fatalf("got %+v, %v", failed, err)
+	}
 	bids, err := b.client.AuctionActor(ctx, ActorAuctionRequest{ActorRef: "r"})
 	if err != nil || len(bids) != 2 || bids[0].ActorRef != "r" {
 		t.Fatalf("got %v, %v", bids, err)
@@ -315,6 +323,7 @@ func TestMalformedAndUnknownRequests(t *testing.T) {
 		{strings.Replace(b.control.GetClaims(), "get.claims", "config.put.a.b", 1), ``, "unsupported subject: hosts keep no configuration"},
 		{strings.Replace(b.control.GetClaims(), "get.claims", "get.config.a.b", 1), ``, "unsupported subject: hosts keep no configuration"},
 		{b.control.Logs(h.id, "Mx"), ``, "actor id"},
+		{b.control.Failures(h.id), `{"actor_id":"Mx"}`, "actor_id"},
 	} {
 		t.Run(tc.subject+tc.want, func(t *testing.T) {
 			m, err := b.nc.Request(tc.subject, []byte(tc.body), time.Second)

@@ -41,7 +41,7 @@ func (s *Server) receiveDirect(msg *nats.Msg, ask func() []byte) {
 	v, _ := s.targets.Load(inv.Target.PublicKey)
 	sub, _ := v.(*Subscription)
 	if sub == nil || !sub.accept(msg, inv) {
-		s.answer(s.ctx, msg, inv, nil, 0, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: lattice.Printable(inv.Target.PublicKey),
+		s.answer(s.refused(msg, inv), msg, inv, nil, 0, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: lattice.Printable(inv.Target.PublicKey),
 			Detail: "it is not served on this host any more"}, true)
 	}
 }
@@ -51,7 +51,7 @@ func (sub *Subscription) accept(msg *nats.Msg, inv *wire.Invocation) bool {
 	if n := sub.active.Add(1); n > sub.instances.Load() {
 		if err := sub.waitFor(n, msg, inv); err != nil {
 			sub.finish(false)
-			sub.server.answer(sub.server.ctx, msg, inv, nil, 0, err, true)
+			sub.server.answer(sub.server.refused(msg, inv), msg, inv, nil, 0, err, true)
 			return true
 		}
 	}

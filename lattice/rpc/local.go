@@ -27,7 +27,7 @@ func (sub *Subscription) Serve(ctx context.Context, inv *wire.Invocation) ([]byt
 	start := time.Now()
 	payload, err := sub.serveLocal(ctx, inv)
 	if observe := sub.server.cfg.Observe; observe != nil {
-		observe(inv, time.Since(start), err)
+		observe(ctx, inv, time.Since(start), err)
 	}
 	return payload, err
 }

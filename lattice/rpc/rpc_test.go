@@ -47,7 +47,7 @@ func newRigWith(t *testing.T, maxAge, maxAhead time.Duration) *rig {
 	r.origin = wire.ProviderEntity(env.ProviderID(t), "wasmcloud:httpserver", "default")
 	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(env.HostID(t)), Cluster: env.Cluster, MaxBytes: 5 << 20})
 	r.server = rpc.NewServer(env.Conn(t), rpc.ServerConfig{Lattice: env.Lattice, MaxBytes: 4 << 20, MaxAge: maxAge, MaxAhead: maxAhead, Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger,
-		Observe: func(_ *wire.Invocation, _ time.Duration, err error) {
+		Observe: func(_ context.Context, _ *wire.Invocation, _ time.Duration, err error) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.observed = append(r.observed, err)

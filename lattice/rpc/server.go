@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -33,8 +34,8 @@ type ServerConfig struct {
 	// Agreement opens the MACs of other weft nodes; nil: only signatures are taken.
 	Agreement *signing.Agreement
 	// Observe is called after each call, refused and busy ones included, concurrently; may be nil. The invocation is
-	// nil when it could not be decoded.
-	Observe func(*wire.Invocation, time.Duration, error)
+	// nil when it could not be decoded. The trace of the caller is in ctx.
+	Observe func(ctx context.Context, inv *wire.Invocation, took time.Duration, err error)
 }
 
 // Handler serves a verified invocation. The deadline and the trace of the caller are in ctx. It is called concurrently.
@@ -180,7 +181,7 @@ func (sub *Subscription) receive(msg *nats.Msg) {
 	}
 	if refusal != nil {
 		sub.finish(false)
-		sub.server.answer(sub.server.ctx, msg, inv, nil, 0, refusal, err == nil)
+		sub.server.answer(sub.server.refused(msg, inv), msg, inv, nil, 0, refusal, err == nil)
 		return
 	}
 	sub.calls.Add(1)
@@ -353,8 +354,18 @@ func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation
 		}
 	}
 	if s.cfg.Observe != nil {
-		s.cfg.Observe(inv, took, err)
+		s.cfg.Observe(ctx, inv, took, err)
 	}
+}
+
+// refused is the context of a call that is answered before it has one.
+func (s *Server) refused(msg *nats.Msg, inv *wire.Invocation) context.Context {
+	if inv != nil {
+		if tc, ok := traceOf(inv, msg.Header); ok {
+			return trace.With(s.ctx, tc)
+		}
+	}
+	return s.ctx
 }
 
 // fill puts the payload into the response, or into the object store when it is too large for a message.

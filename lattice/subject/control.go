@@ -61,6 +61,9 @@ func (c Control) Logs(h lattice.HostID, a lattice.ActorID) string {
 	return c.join("get", string(h), "logs", string(a))
 }
 
+// Failures asks a host for the failed calls that it remembers (weft).
+func (c Control) Failures(h lattice.HostID) string { return c.join("get", string(h), "errors") }
+
 // Pattern is a subscription that a host makes: a subject with wildcards, and the queue group in which only one host
 // of the lattice answers ("" when all do).
 type Pattern struct{ Subject, Queue string }
@@ -77,6 +80,7 @@ func (c Control) HostPatterns(h lattice.HostID) []Pattern {
 		{c.join("cmd", host, "*"), ""},
 		{c.join("get", host, "inv"), ""},
 		{c.join("get", host, "logs", "*"), ""},
+		{c.join("get", host, "errors"), ""},
 		{c.join("labels", host, "*"), ""},
 		{c.join("config", ">"), c.join("config")},
 		{c.join("get", "config", ">"), c.join("get", "config")},

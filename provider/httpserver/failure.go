@@ -14,10 +14,11 @@ import (
 type failure struct {
 	status int
 	code   lattice.Code
-	text   string // for the client; no internals
-	cause  error  // for the log
-	allow  string // methods, for a header
-	close  bool   // the connection, whose next request would begin nobody knows where, or after much that nobody wants
+	text   string          // for the client; no internals
+	cause  error           // for the log
+	actor  lattice.ActorID // whom the request was for, where its route has not let it in
+	allow  string          // methods, for a header
+	close  bool            // the connection, whose next request would begin nobody knows where, or after much that nobody wants
 }
 
 // callFailure says what a client is told of a failed call with a request of that size.

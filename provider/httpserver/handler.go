@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,9 @@ const (
 	warnBurst     = 20
 	warnPerSecond = 1
 )
+
+// traceHeader names the trace of a request in the answers that tell of a failure, for "weft errors --trace".
+const traceHeader = "x-trace-id"
 
 // exchange is a request in progress: what is known of it, and where its answer goes.
 type exchange struct {
@@ -129,9 +133,11 @@ func (h *handler) serve(x *exchange, routes *atomic.Pointer[table], host, path s
 		status = int(resp.StatusCode)
 		defer resp.close()
 		h.respond(x, resp)
+		h.tell(x, status, nil)
 	} else {
 		status = fail.status
 		h.refuse(x, fail)
+		h.tell(x, status, fail)
 	}
 	if took := time.Since(start); x.route != nil {
 		x.route.counts.observe(status, took)
@@ -152,9 +158,9 @@ func enter(routes *atomic.Pointer[table], host, path string) (*route, *failure) 
 		case ok:
 			return route, nil
 		case busy:
-			return nil, &failure{status: http.StatusServiceUnavailable, code: lattice.ErrBusy, text: "too many requests in progress"}
+			return nil, &failure{status: http.StatusServiceUnavailable, code: lattice.ErrBusy, text: "too many requests in progress", actor: route.actor}
 		case routes.Load().find(host, path) == route: // closed for good, with its listener
-			return nil, &failure{status: http.StatusServiceUnavailable, code: lattice.ErrUnavailable, text: "shutting down"}
+			return nil, &failure{status: http.StatusServiceUnavailable, code: lattice.ErrUnavailable, text: "shutting down", actor: route.actor}
 		}
 	}
 }
@@ -201,12 +207,18 @@ func safe(method string) bool {
 func (h *handler) respond(x *exchange, resp *answer) {
 	status := int(resp.StatusCode)
 	x.Begin(status)
+	failed := status >= http.StatusInternalServerError
+	if failed {
+		x.Set(traceHeader, hex.EncodeToString(x.trace.TraceID[:]))
+	}
 	cache := x.route.cache
 	for name, value := range resp.fields {
 		switch {
 		case cache != "" && strings.EqualFold(name, "cache-control"):
 			cache = ""
 		case status == http.StatusNotModified && strings.EqualFold(name, "content-type"): // of what is not there, RFC 9110, section 15.4.5
+			continue
+		case failed && strings.EqualFold(name, traceHeader):
 			continue
 		}
 		x.Set(name, value)
@@ -227,6 +239,29 @@ func (h *handler) respond(x *exchange, resp *answer) {
 			panic(http.ErrAbortHandler) // the client must not take what it has for all
 		}
 	}
+}
+
+// tell lets the host know of a request that failed, for who asks why by the trace that the answer carries.
+func (h *handler) tell(x *exchange, status int, f *failure) {
+	var actor lattice.ActorID
+	switch {
+	case status < http.StatusInternalServerError:
+		return
+	case x.route != nil:
+		actor = x.route.actor
+	case f != nil:
+		actor = f.actor
+	}
+	var err error
+	switch {
+	case f == nil:
+		err = &lattice.Error{Code: lattice.ErrGuest, Detail: "the actor answered " + strconv.Itoa(status) + " " + http.StatusText(status)}
+	case f.cause != nil:
+		err = f.cause
+	default:
+		err = &lattice.Error{Code: f.code, Detail: f.text}
+	}
+	h.env.Failed(x.ctx, provider.Failed{Actor: actor, Operation: contract.HandleRequest, Status: status, Err: err})
 }
 
 // warn logs a failed request where it is seen, but not each of thousands; the next line tells how many were left out.
@@ -259,6 +294,7 @@ func (h *handler) refuse(x *exchange, f *failure) {
 		body = nil // unreachable: strings always marshal
 	}
 	x.Begin(f.status)
+	x.Set(traceHeader, id)
 	x.Set("content-type", "application/json")
 	x.Set("cache-control", "no-store")
 	if f.status == http.StatusServiceUnavailable {

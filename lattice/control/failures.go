@@ -1,0 +1,58 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// FailuresRequest asks a host for the failed calls that it remembers (weft). Zero fields leave nothing out.
+type FailuresRequest struct {
+	ActorID  lattice.ActorID `json:"actor_id,omitempty"`
+	TraceID  string          `json:"trace_id,omitempty"`
+	MaxAgeMs uint64          `json:"max_age_ms,omitempty"` // by the host's clock
+	After    uint64          `json:"after,omitempty"`      // those with a greater number only
+}
+
+// FailuresReply answers it, oldest first. The oldest are left out where they do not fit into a message.
+type FailuresReply struct {
+	Failures []wire.Failure `json:"failures"`
+	Last     uint64         `json:"last"` // number of the newest that the host has, asked for or not
+}
+
+func decodeFailures(data []byte) (FailuresRequest, error) {
+	o := readObject(data)
+	r := FailuresRequest{TraceID: o.str("trace_id")}
+	r.MaxAgeMs, _ = o.uint(math.MaxUint64, "max_age_ms")
+	r.After, _ = o.uint(math.MaxUint64, "after")
+	if id := o.str("actor_id"); id != "" {
+		var err error
+		r.ActorID, err = lattice.ParseActorID(id)
+		o.check("actor_id", err)
+	}
+	return r, o.err("request for failures")
+}
+
+// Failures asks a host for the failed calls that it remembers. Only weft's hosts know it; others are lattice.ErrNoResponders.
+func (c *Client) Failures(ctx context.Context, host lattice.HostID, r FailuresRequest) (FailuresReply, error) {
+	var reply FailuresReply
+	err := c.query(ctx, "get errors of "+string(host), c.control.Failures(host), r, &reply)
+	return reply, err
+}
+
+// trimFailures encodes r in at most limit bytes by leaving out the oldest.
+func trimFailures(r FailuresReply, limit int) ([]byte, error) {
+	if r.Failures == nil {
+		r.Failures = []wire.Failure{}
+	}
+	for {
+		b, err := json.Marshal(r)
+		if err != nil || len(b) <= limit || len(r.Failures) == 0 {
+			return b, err
+		}
+		r.Failures = r.Failures[(len(r.Failures)+1)/2:]
+	}
+}

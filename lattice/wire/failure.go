@@ -1,0 +1,80 @@
+package wire
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// Failure is a call that failed, as who saw it tells (weft): a host of the calls that it serves and makes, a provider of those
+// that it makes for others, as the HTTP server does. Hosts keep the last ones; see control.Client.Failures.
+type Failure struct {
+	Seq       uint64    `json:"seq,omitempty"` // grows on one host, as a rule over its restarts, too
+	Time      time.Time `json:"time"`          // by the clock of who saw it
+	TraceID   string    `json:"trace_id,omitempty"`
+	HostID    string    `json:"host_id"`
+	ActorID   string    `json:"actor_id,omitempty"` // who was called, or who called a provider
+	Operation string    `json:"operation,omitempty"`
+	Code      string    `json:"code"`               // lattice.Code.Name
+	Message   string    `json:"message"`            // with the text of a guest's panic; at most MaxFailureText bytes
+	Caller    string    `json:"caller,omitempty"`   // key of who called the actor
+	Target    string    `json:"target,omitempty"`   // key or name of whom the actor called
+	Contract  string    `json:"contract,omitempty"` // of the link that was used, or is missing
+	LinkName  string    `json:"link_name,omitempty"`
+	Status    int       `json:"status,omitempty"`   // the HTTP status that the client got
+	LeftOut   uint64    `json:"left_out,omitempty"` // failures before this one that were too many to tell
+}
+
+// MaxFailureText bounds Failure.Message, in bytes.
+const MaxFailureText = 2 << 10
+
+// NewFailure begins the description of a failure that happens now.
+func NewFailure(err error) Failure {
+	return Failure{Time: time.Now().UTC(), Code: lattice.CodeOf(err).Name(), Message: err.Error()}.Bounded()
+}
+
+// Bounded returns the failure with its texts cut to what is kept. What is no UTF-8 is replaced.
+func (f Failure) Bounded() Failure {
+	const maxName = 256
+	f.Message = cut(f.Message, MaxFailureText)
+	for _, s := range []*string{&f.TraceID, &f.HostID, &f.ActorID, &f.Operation, &f.Code, &f.Caller, &f.Target, &f.Contract, &f.LinkName} {
+		*s = cut(*s, maxName)
+	}
+	return f
+}
+
+func cut(s string, most int) string {
+	if s = strings.ToValidUTF8(s, "\uFFFD"); len(s) <= most {
+		return s
+	}
+	n := most - len("...")
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "..."
+}
+
+// Bytes is about what the failure takes of a memory.
+func (f *Failure) Bytes() int {
+	const fixed = 256
+	return fixed + len(f.TraceID) + len(f.HostID) + len(f.ActorID) + len(f.Operation) + len(f.Code) + len(f.Message) + len(f.Caller) +
+		len(f.Target) + len(f.Contract) + len(f.LinkName)
+}
+
+// Encode returns the failure as JSON.
+func (f Failure) Encode() []byte { return encodeJSON(f) }
+
+// DecodeFailure reads what a provider tells. Malformed bytes are lattice.ErrInvalid.
+func DecodeFailure(b []byte) (Failure, error) {
+	var f Failure
+	if err := json.Unmarshal(b, &f); err != nil {
+		return Failure{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "decode failure", Err: err}
+	}
+	if _, known := lattice.ParseCode(f.Code); !known {
+		return Failure{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "decode failure", Detail: "code " + lattice.Printable(f.Code)}
+	}
+	return f.Bounded(), nil
+}
