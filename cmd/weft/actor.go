@@ -157,6 +157,9 @@ func (a *app) scaled(r *operate.ActorScale, err error, verb string) error {
 	}
 	printed := a.print(r, func(w io.Writer) {
 		fmt.Fprintf(w, "%s %s: %s on %s\n", verb, or(r.Name, string(r.ID)), operate.Count(r.Max), or(hostList(r.Hosts), "no host"))
+		for _, g := range r.Groups {
+			fmt.Fprintf(w, "  group %s: %s\n", operate.GroupName(g.Annotations), operate.Count(g.Max))
+		}
 		fields(w, "id", string(r.ID), "ref", r.Ref)
 	})
 	if err != nil {
@@ -170,9 +173,14 @@ func (a *app) actorScale() *cobra.Command {
 	var p placing
 	var max instances
 	var annotations []string
+	var unannotated bool
 	cmd := &cobra.Command{Use: "scale ACTOR --max N", ValidArgsFunction: a.completer(actorNames), Short: "Change how many instances of an actor there may be", Args: rangeArgs(1, 2),
 		Long: `Sets the total over the hosts where the actor runs, or over all hosts that bid with --spread, or on one host.
-0 stops it.`,
+0 stops it.
+
+Instances with other annotations are other groups, as managers make them for each application. Where there are several,
+--annotation or --unannotated says which one is meant; --max 0 alone stops all of them. What is printed is what runs
+afterwards, in all groups.`,
 		Example: `  weft actor scale app --max 12 --spread
   weft actor scale app --max 2 --host edge-1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -190,18 +198,22 @@ func (a *app) actorScale() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if unannotated && len(set) > 0 {
+				return usagef("--annotation and --unannotated contradict each other")
+			}
 			ctx, l, done, err := w.connect(a, cmd)
 			if err != nil {
 				return err
 			}
 			defer done()
-			r, err := l.ScaleActor(ctx, args[0], uint32(max), where, set)
+			r, err := l.ScaleActor(ctx, args[0], uint32(max), where, operate.ScaleGroup{Annotations: set, Unannotated: unannotated})
 			return a.scaled(r, err, w.done("scaled"))
 		}}
 	w.flags(cmd.Flags())
 	p.flags(a, cmd, "divide the instances over all hosts that bid, not only those where it runs")
 	cmd.Flags().VarP(&max, "max", "c", "instances in total; \"unlimited\" is no limit, 0 stops")
 	cmd.Flags().StringArrayVar(&annotations, "annotation", nil, "key=value of the instances that are meant; may be repeated")
+	cmd.Flags().BoolVar(&unannotated, "unannotated", false, "the instances without annotations are meant")
 	return cmd
 }
 

@@ -37,6 +37,8 @@ type ActorScale struct {
 	Ref   string          `json:"ref,omitempty"`
 	Max   uint32          `json:"max_instances"`
 	Hosts []HostScale     `json:"hosts"`
+	// Groups is what runs on those hosts under each set of annotations, where there are any.
+	Groups []GroupScale `json:"groups,omitempty"`
 }
 
 // HostScale is the part of one host.
@@ -66,7 +68,7 @@ func (l *Lattice) StartActor(ctx context.Context, r ActorStart) (*ActorScale, er
 	for _, p := range Spread(r.Max, sites) {
 		l.step(fmt.Sprintf("starting, %s at once", Count(p.Max)), p.Name)
 		req := control.ScaleActorRequest{ActorRef: r.Ref, HostID: p.Host, MaxInstances: p.Max, Annotations: r.Annotations, Limits: r.limits(), Config: r.Config}
-		jobs = append(jobs, l.scaleJob(p, req, result))
+		jobs = append(jobs, l.scaleJob(p, req, result, nil))
 	}
 	err = l.run(ctx, jobs)
 	result.complete(v)
@@ -74,8 +76,9 @@ func (l *Lattice) StartActor(ctx context.Context, r ActorStart) (*ActorScale, er
 }
 
 // ScaleActor sets the scale of an actor: on one host, over the hosts where it runs, or spread over all that bid. 0 stops
-// it.
-func (l *Lattice) ScaleActor(ctx context.Context, query string, max uint32, where Where, annotations map[string]string) (*ActorScale, error) {
+// it. Where it runs in several groups, one is to be named, or all are stopped; see meant. The result tells what runs then, all
+// groups counted.
+func (l *Lattice) ScaleActor(ctx context.Context, query string, max uint32, where Where, group ScaleGroup) (*ActorScale, error) {
 	v, err := l.View(ctx)
 	if err != nil {
 		return nil, err
@@ -99,30 +102,58 @@ func (l *Lattice) ScaleActor(ctx context.Context, query string, max uint32, wher
 			sites = append(sites, site(on.Host, id))
 		}
 	}
+	if where.Host != "" { // the groups of other hosts are not concerned
+		if here := slices.DeleteFunc(slices.Clone(running), func(on ActorOn) bool { return on.Host.HostID != sites[0].Host }); len(here) > 0 {
+			running = here
+		}
+	}
+	sets, err := meant(running, group, max)
+	if err != nil {
+		return nil, err
+	}
+	if where.Host == "" && !where.Spread && len(sets) == 1 { // a group stays where it is
+		if there := slices.DeleteFunc(slices.Clone(sites), func(s Site) bool {
+			return !slices.ContainsFunc(running, func(on ActorOn) bool { return on.Host.HostID == s.Host && hasGroup(on, sets[0]) })
+		}); len(there) > 0 {
+			sites = there
+		}
+	}
 	var jobs []job
+	var now tally
 	result := &ActorScale{ID: id, Ref: ref}
+	for _, on := range running {
+		now.add(on)
+	}
 	for _, p := range Spread(max, sites) {
 		l.step("scaling to "+Count(p.Max), p.Name)
 		// A host on which it does not run yet starts what runs elsewhere, whatever the tag means by now.
-		req := control.ScaleActorRequest{ActorID: id, ActorRef: ref, HostID: p.Host, MaxInstances: p.Max, Annotations: annotations, Digest: running[0].Actor.Digest}
+		req := control.ScaleActorRequest{ActorID: id, ActorRef: ref, HostID: p.Host, MaxInstances: p.Max, Digest: running[0].Actor.Digest}
+		mine := sets
 		for _, on := range running {
 			if on.Host.HostID == p.Host {
 				req.ActorRef = cmp.Or(on.Actor.ImageRef, ref)
-				if annotations == nil && len(on.Actor.Instances) == 1 { // what runs there is what is meant
-					req.Annotations = on.Actor.Instances[0].Annotations
+				if p.Max == 0 { // stop what is there, and no more
+					mine = slices.DeleteFunc(slices.Clone(sets), func(s map[string]string) bool { return !hasGroup(on, s) })
 				}
 			}
 		}
-		jobs = append(jobs, l.scaleJob(p, req, result))
+		for _, set := range mine {
+			req.Annotations = set
+			jobs = append(jobs, l.scaleJob(p, req, result, now.set))
+		}
 	}
 	err = l.run(ctx, jobs)
+	now.result(result)
 	result.complete(v)
 	return result, err
 }
 
-// scaleJob sends one scale command; its success is added to result.
-func (l *Lattice) scaleJob(p Placement, req control.ScaleActorRequest, result *ActorScale) job {
+// scaleJob sends one scale command; its success is added to result, and told to done unless that is nil.
+func (l *Lattice) scaleJob(p Placement, req control.ScaleActorRequest, result *ActorScale, done func(lattice.HostID, map[string]string, uint32)) job {
 	reached := func(id lattice.ActorID, max uint32) {
+		if done != nil {
+			done(p.Host, req.Annotations, max)
+		}
 		result.ID = cmp.Or(id, result.ID)
 		result.Hosts = append(result.Hosts, HostScale{p.Host, p.Name, max})
 	}

@@ -40,7 +40,7 @@ func TestStartActorSpreads(t *testing.T) {
 		}
 	}
 	// Again is as good as once, and fewer take instances away.
-	if got, err = r.ScaleActor(t.Context(), "ref-spread", 2, Where{}, nil); err != nil || got.Max != 2 || len(got.Hosts) != 3 {
+	if got, err = r.ScaleActor(t.Context(), "ref-spread", 2, Where{}, ScaleGroup{}); err != nil || got.Max != 2 || len(got.Hosts) != 3 {
 		t.Errorf("scale: %+v, %v", got, err)
 	}
 	if got, err = r.StopActor(t.Context(), "ref-spread", "", nil); err != nil || len(got.Hosts) != 2 {
