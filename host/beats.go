@@ -95,7 +95,7 @@ func (h *Host) heartbeat() {
 func (h *Host) inventory() control.HostInventory {
 	up := time.Since(h.started)
 	inv := control.HostInventory{HostID: h.id, Issuer: h.keys.Load().Cluster.Public(), FriendlyName: h.name, Labels: h.labelsNow(),
-		Version: Version, UptimeHuman: humanDuration(up), UptimeSeconds: uint64(up.Seconds())}
+		Version: Version, UptimeHuman: humanDuration(up), UptimeSeconds: uint64(up.Seconds()), CarriesNATS: h.cfg.CarriesNATS}
 	if h.isDraining() {
 		inv.State = control.StateDraining
 	}

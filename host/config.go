@@ -58,6 +58,8 @@ type Config struct {
 	OCI    oci.Config   // registries that actors and providers are fetched from
 	Policy PolicyConfig // what may be started and called, besides what claims and links grant; default: everything
 
+	CarriesNATS bool // the lattice's NATS server ends with this process, which operators are told
+
 	AllowFileLoad bool               // start actors and providers from files of this machine
 	FilesDirs     []string           // absolute folders below which link values may name files; default: they may name none
 	CacheDir      string             // compiled code, fetched artifacts, extracted providers; default: none is kept on disk

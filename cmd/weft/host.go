@@ -107,7 +107,7 @@ func (a *app) hostInspect() *cobra.Command {
 
 func inventory(w io.Writer, h control.HostInventory) {
 	fields(w, "name", h.FriendlyName, "id", string(h.HostID), "issuer", h.Issuer, "version", h.Version, "uptime", uptime(h.UptimeSeconds),
-		"state", or(h.State, "running"))
+		"state", or(h.State, "running"), "carries NATS", yes(h.CarriesNATS))
 	for _, k := range slices.Sorted(maps.Keys(h.Labels)) {
 		fmt.Fprintf(w, "label %s=%s\n", k, h.Labels[k])
 	}
@@ -119,6 +119,13 @@ func inventory(w io.Writer, h control.HostInventory) {
 	for _, p := range h.Providers {
 		fmt.Fprintf(w, "provider %s %s %s link name %s %s %s %s\n", or(p.Name, "-"), p.ID, p.ContractID, p.LinkName, p.State, p.Digest, p.Error)
 	}
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return ""
 }
 
 func (a *app) hostLabel() *cobra.Command {
@@ -183,7 +190,10 @@ func (a *app) hostDrain() *cobra.Command {
 func (a *app) hostStop() *cobra.Command {
 	var w waiting
 	var grace time.Duration
+	var force bool
 	cmd := &cobra.Command{Use: "stop HOST", ValidArgsFunction: a.completer(hostNames), Short: "End a host, after its work in flight", Args: exactArgs(1),
+		Long: `Actors finish their calls and stop, then providers stop, then the host's process ends. The host that carries the lattice's
+NATS server ("weft up") takes that with it: where others are on it, it is stopped with --force only.`,
 		Example: `  weft host stop edge-1
   weft host stop edge-1 --grace 1m --timeout 2m`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -192,13 +202,14 @@ func (a *app) hostStop() *cobra.Command {
 				return err
 			}
 			defer done()
-			h, err := l.StopHost(ctx, args[0], grace)
+			h, err := l.StopHost(ctx, args[0], grace, force)
 			if err != nil {
 				return err
 			}
 			return a.print(h, func(out io.Writer) { fmt.Fprintf(out, "%s host %s\n", w.done("stopped"), h.Name) })
 		}}
 	w.flags(cmd.Flags())
+	cmd.Flags().BoolVar(&force, "force", false, "also the host that carries the NATS server of others")
 	cmd.Flags().DurationVar(&grace, "grace", 0, "how long calls in progress may take (default: the host's)")
 	return cmd
 }

@@ -61,6 +61,7 @@ func (a *app) startNode(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, l
 	if err != nil {
 		return n, err
 	}
+	cfg.CarriesNATS = n.server != nil
 	if n.host, err = host.New(cfg); err != nil {
 		return n, err
 	}

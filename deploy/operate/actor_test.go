@@ -174,7 +174,7 @@ func TestHosts(t *testing.T) {
 	if _, err := r.DrainHost(t.Context(), "one"); err != nil {
 		t.Errorf("drain: %v", err)
 	}
-	if ref, err := r.StopHost(t.Context(), "one", time.Second); err != nil || ref.Name != "one" {
+	if ref, err := r.StopHost(t.Context(), "one", time.Second, false); err != nil || ref.Name != "one" {
 		t.Errorf("stop: %v, %v", ref, err)
 	}
 }
@@ -188,5 +188,25 @@ func TestStartProvider(t *testing.T) {
 	}
 	if !slices.ContainsFunc(r.steps, func(s Step) bool { return s.Host == "one" }) {
 		t.Errorf("no progress was told: %v", r.steps)
+	}
+}
+
+// TestStoppingTheHostThatCarriesNATS: it says what it would do to the others, and wants to be forced.
+func TestStoppingTheHostThatCarriesNATS(t *testing.T) {
+	r := newRig(t)
+	first := r.host(t, "first", nil)
+	first.mu.Lock()
+	first.inv.CarriesNATS = true
+	first.mu.Unlock()
+	r.host(t, "second", nil)
+	if _, err := r.StopHost(t.Context(), "first", 0, false); lattice.CodeOf(err) != lattice.ErrConflict ||
+		!strings.Contains(err.Error(), "it carries the lattice's NATS server, and second would be cut off") || !strings.Contains(err.Error(), "--force") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := r.StopHost(t.Context(), "second", 0, false); err != nil { // it carries nothing
+		t.Errorf("the other one: %v", err)
+	}
+	if _, err := r.StopHost(t.Context(), "first", 0, true); err != nil {
+		t.Errorf("forced: %v", err)
 	}
 }

@@ -2,6 +2,9 @@ package operate
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
@@ -10,8 +13,8 @@ import (
 )
 
 // StopHost ends a host after its work in flight, and waits until the host says that it has ended. A grace of 0 is the
-// host's own.
-func (l *Lattice) StopHost(ctx context.Context, query string, grace time.Duration) (HostRef, error) {
+// host's own. A host that carries the NATS server of others is stopped with force only: lattice.ErrConflict names them.
+func (l *Lattice) StopHost(ctx context.Context, query string, grace time.Duration, force bool) (HostRef, error) {
 	v, err := l.View(ctx)
 	if err != nil {
 		return HostRef{}, err
@@ -21,6 +24,13 @@ func (l *Lattice) StopHost(ctx context.Context, query string, grace time.Duratio
 		return HostRef{}, err
 	}
 	ref := HostRef{h.HostID, v.HostName(h.HostID)}
+	if h.CarriesNATS {
+		if others := v.others(h.HostID); len(others) > 0 && !force {
+			return ref, &lattice.Error{Code: lattice.ErrConflict, Op: "stop host", Entity: ref.Name,
+				Detail: fmt.Sprintf("it carries the lattice's NATS server, and %s would be cut off from each other until it is back; stop those first, or give --force", strings.Join(others, ", "))}
+		}
+		l.step("stopping the lattice's NATS server with it", ref.Name)
+	}
 	req := control.StopHostRequest{HostID: h.HostID, TimeoutMs: uint64(max(0, grace.Milliseconds()))}
 	l.step("stopping", ref.Name)
 	err = l.run(ctx, []job{{host: h.HostID, name: ref.Name,
@@ -30,6 +40,18 @@ func (l *Lattice) StopHost(ctx context.Context, query string, grace time.Duratio
 			return stopped, nil
 		}}})
 	return ref, err
+}
+
+// others names the hosts but one.
+func (v *View) others(not lattice.HostID) []string {
+	var names []string
+	for _, h := range v.Hosts {
+		if h.HostID != not {
+			names = append(names, v.HostName(h.HostID))
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // DrainHost makes a host take no more work and end what runs on it, and waits until nothing does. The host stays, empty,

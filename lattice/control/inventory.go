@@ -67,7 +67,8 @@ type HostInventory struct {
 	Version       string            `json:"version"`
 	UptimeHuman   string            `json:"uptime_human"`
 	UptimeSeconds uint64            `json:"uptime_seconds"`
-	State         string            `json:"state,omitempty"` // weft: "" or StateDraining
+	State         string            `json:"state,omitempty"`        // weft: "" or StateDraining
+	CarriesNATS   bool              `json:"carries_nats,omitempty"` // weft: the lattice's NATS server runs in the host's process
 }
 
 // Actor is an actor on a host.
@@ -198,7 +199,7 @@ func DecodeInventory(b []byte) (HostInventory, error) {
 	h := HostInventory{
 		Issuer: o.str("issuer"), FriendlyName: o.str("friendly_name"), Labels: o.strMap("labels"),
 		Version: o.str("version"), UptimeHuman: o.str("uptime_human"), State: o.str("state"),
-		HostID: lattice.HostID(o.str("host_id")),
+		HostID: lattice.HostID(o.str("host_id")), CarriesNATS: o.str("carries_nats") == "true",
 	}
 	h.UptimeSeconds, _ = o.uint(math.MaxUint64, "uptime_seconds")
 	if raw, _, ok := o.get("actors"); ok && !isNull(raw) {

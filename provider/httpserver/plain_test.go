@@ -138,6 +138,14 @@ func TestPlainIsNoDifference(t *testing.T) {
 			do := func(addr string) (o outcome, traced bool) {
 				actor.asked, actor.trace = nil, trace.Context{}
 				resp, body := exchangeRaw(t, addr, text)
+				if id := resp.Header.Get("X-Trace-Id"); id != "" { // of 500 and above, and where the provider itself answers, as in the body
+					if len(id) != 32 || resp.StatusCode < 400 || strings.Contains(body, "trace_id") && !strings.Contains(body, id) {
+						t.Errorf("status %d with trace %q and body %s", resp.StatusCode, id, body)
+					}
+					resp.Header.Set("X-Trace-Id", "ID")
+				} else if resp.StatusCode >= 500 {
+					t.Errorf("status %d without a trace", resp.StatusCode)
+				}
 				o = outcome{asked: actor.asked, status: resp.StatusCode, proto: resp.Status, header: resp.Header, body: traceID.ReplaceAllString(body, "ID"), close: resp.Close}
 				if resp.Header.Get("Date") == "" {
 					t.Error("no date")
