@@ -50,6 +50,10 @@ func (h *host) Logs(context.Context, control.LogsRequest) ([]control.LogLine, er
 	return nil, h.note("logs")
 }
 
+func (h *host) Failures(context.Context, control.FailuresRequest) (control.FailuresReply, error) {
+	return control.FailuresReply{}, nil
+}
+
 func (h *host) BidActor(_ context.Context, r control.ActorAuctionRequest) bool {
 	return h.note("bid actor %s %v", r.ActorRef, r.Constraints) == nil
 }
