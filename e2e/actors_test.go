@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -49,6 +50,15 @@ func TestSpillOver(t *testing.T) {
 	r.actor(module("guest"), "--host", "a", "--max", "1")
 	r.actor(module("guest"), "--host", "b", "--max", "32")
 	url := r.web("guest")
+	eventually(t, time.Minute, func() error { // it hears of the others from the first call on, with their next beat
+		errs := make([]error, 8)
+		var all sync.WaitGroup
+		for i := range errs {
+			all.Go(func() { errs[i] = answers("GET", url+"/sleep?ms=100", nil, 200) })
+		}
+		all.Wait()
+		return errors.Join(errs...)
+	})
 	l := startLoad(t, 40, gets(url+"/sleep?ms=100"), wantStatus(200)) // four times what host a can do
 	l.more(120)
 	l.stop().flawless(t, 120)

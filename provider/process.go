@@ -252,6 +252,10 @@ func (p *process) handleLinks() {
 }
 
 func (p *process) linkEvent(ctx context.Context, msg *nats.Msg) {
+	if natsconn.FromStream(msg) {
+		p.log.Warn("a link that no host sent is ignored: JetStream delivered it")
+		return
+	}
 	def, err := wire.DecodeLinkDefinition(msg.Data)
 	if err != nil {
 		p.log.Warn("link event ignored", lattice.LogErr, err)
@@ -402,7 +406,7 @@ func (p *process) answerShutdown(msg *nats.Msg) {
 	var request struct {
 		HostID string `json:"host_id"`
 	}
-	if err := json.Unmarshal(msg.Data, &request); err != nil || request.HostID != string(p.host) {
+	if err := json.Unmarshal(msg.Data, &request); err != nil || request.HostID != string(p.host) || natsconn.FromStream(msg) {
 		p.log.Debug("shutdown request of another host ignored")
 		return
 	}

@@ -73,6 +73,9 @@ func (n *natsFlags) start(ctx context.Context, a *app, log *slog.Logger, extra n
 		e.host, e.operator = conn, conn
 		if cfg.User == "" && cfg.Token == "" {
 			e.realm, cfg.Users = realm, realm.Verifier(log)
+			if cfg.Lattice, err = a.latticeName(); err != nil {
+				return nil, err
+			}
 			if err := e.localUsers(a, extra); err != nil {
 				return nil, err
 			}

@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -248,7 +247,7 @@ func (s *Server) dispatch(m *nats.Msg) {
 // may use JetStream could let the server send commands in its place, where it may not send any: what a stream delivers, and
 // what JetStream answers to a request whose reply subject is a command's.
 func asked(m *nats.Msg) bool {
-	return m.Reply != "" && !strings.HasPrefix(m.Reply, "$JS.") && m.Header.Get(jetstream.StreamHeader) == ""
+	return m.Reply != "" && !natsconn.FromStream(m)
 }
 
 // route finds what a command is, and a key for its target.

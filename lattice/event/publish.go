@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
@@ -87,7 +88,7 @@ func Subscribe(ctx context.Context, nc *nats.Conn, l lattice.Name, names ...stri
 	return &Subscription{sub, slices.Clone(names)}, nil
 }
 
-// Next waits for the next event. Messages that are no events are left out. When the caller was too slow and events were
+// Next waits for the next event. Messages that are no events, or that JetStream sends, are left out. When the caller was too slow and events were
 // lost it returns lattice.ErrBusy once and may be called again; other errors are final: the code of ctx, or
 // lattice.ErrUnavailable after Close or when the connection is closed.
 func (s *Subscription) Next(ctx context.Context) (Event, error) {
@@ -101,6 +102,9 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 			return Event{}, &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "wait for an event"}
 		default:
 			return Event{}, &lattice.Error{Code: lattice.ErrUnavailable, Op: "receive events", Err: err}
+		}
+		if natsconn.FromStream(m) {
+			continue
 		}
 		if e, err := DecodeEvent(m.Data); err == nil && (len(s.names) == 0 || slices.Contains(s.names, e.Name())) {
 			return e, nil

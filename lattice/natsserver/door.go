@@ -23,9 +23,11 @@ const (
 
 // door admits clients by their credentials, gives each what its roles allow, and shows out those who lost them.
 type door struct {
-	users *natsauth.Verifier
-	log   *slog.Logger
-	limit *rate.Limiter // of refusals in the log, which anybody can cause
+	users    *natsauth.Verifier
+	log      *slog.Logger
+	limit    *rate.Limiter // of refusals in the log, which anybody can cause
+	gate     *gate         // set before the server starts, as accounts is
+	accounts *accounts
 
 	mu     sync.Mutex
 	inside map[uint64]natsauth.Identity // by client; guarded by mu
@@ -52,28 +54,35 @@ func (d *door) guard(o *server.Options) error {
 	return nil
 }
 
-// prepare gives the server, before it starts, the system account that it makes by itself when it trusts no operator.
-func (d *door) prepare(srv *server.Server, o *server.Options) {
+// prepare gives the server, before it starts, the system account that it makes by itself when it trusts no operator. home is
+// the lattice whose data is where a server without users keeps it.
+func (d *door) prepare(srv *server.Server, o *server.Options, home lattice.Name) (err error) {
 	system, _ := srv.LookupOrRegisterAccount(server.DEFAULT_SYSTEM_ACCOUNT)
 	system.Issuer = o.TrustedKeys[0]
 	o.SystemAccount = system.Name
-}
-
-// enableJetStream does what a server that trusts an operator leaves to the operator: all clients share the one account
-// that servers without operators use, so that the data stays where it is.
-func enableJetStream(srv *server.Server) error {
-	if err := srv.GlobalAccount().EnableJetStream(nil, nil); err != nil {
-		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "start JetStream", Err: err}
+	if d.gate, err = newGate(srv, d.log); err == nil {
+		d.accounts = newAccounts(srv, home, o.StoreDir, d.gate)
 	}
-	return nil
+	return err
 }
 
-// Check is called by the server for every connection, after TLS. It must not block.
+// Check is called by the server for every connection, after TLS.
 func (d *door) Check(c server.ClientAuthentication) bool {
 	if c.Kind() != server.CLIENT { // routes, gateways and leaf nodes are not in use
 		return false
 	}
+	if name := d.gate.admits(c.GetOpts().Username, c.GetOpts().Password); name != "" {
+		acc, err := d.accounts.srv.LookupAccount(name)
+		if err == nil {
+			c.RegisterUser(&server.User{Username: gateUser, Account: acc})
+		}
+		return err == nil
+	}
 	id, err := d.verify(c)
+	var acc *server.Account
+	if err == nil {
+		acc, err = d.accounts.of(id.Lattice)
+	}
 	if err != nil {
 		if d.limit.Allow() {
 			d.log.Warn("NATS client refused", "address", c.RemoteAddress(), "name", lattice.Printable(c.GetOpts().Name), lattice.LogErr, err)
@@ -83,7 +92,9 @@ func (d *door) Check(c server.ClientAuthentication) bool {
 	d.mu.Lock()
 	d.inside[c.GetID()] = id
 	d.mu.Unlock()
-	c.RegisterUser(&server.User{Username: id.ID, ConnectionDeadline: id.Expires, Permissions: permissions(id.Grant())})
+	// The server would take the limits that a JWT of its own operator names from this one, which names none.
+	c.GetOpts().JWT = ""
+	c.RegisterUser(&server.User{Username: id.ID, Account: acc, ConnectionDeadline: id.Expires, Permissions: permissions(id.Grant())})
 	return true
 }
 
@@ -100,9 +111,15 @@ func (d *door) verify(c server.ClientAuthentication) (natsauth.Identity, error) 
 }
 
 func permissions(g subject.Grant) *server.Permissions {
+	publish := func(list []string) []string {
+		out := []string{} // never nil, which would allow everything
+		for _, s := range list {
+			out = append(out, throughGate(s))
+		}
+		return out
+	}
 	p := &server.Permissions{
-		// Never nil, which would allow everything.
-		Publish:   &server.SubjectPermission{Allow: append([]string{}, g.Publish...), Deny: g.DenyPublish},
+		Publish:   &server.SubjectPermission{Allow: publish(g.Publish), Deny: publish(g.DenyPublish)},
 		Subscribe: &server.SubjectPermission{Allow: append([]string{}, g.Subscribe...), Deny: g.DenySubscribe},
 	}
 	if g.Respond {
@@ -155,4 +172,5 @@ func (d *door) close() {
 	}
 	d.once.Do(func() { close(d.stop) })
 	d.wg.Wait()
+	d.gate.close()
 }

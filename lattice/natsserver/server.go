@@ -53,6 +53,9 @@ type Config struct {
 	// Users admits clients by credentials of package natsauth, and bounds each by its roles; excludes the others. What is
 	// revoked or expires is disconnected within a second or two.
 	Users *natsauth.Verifier
+	// Lattice is the one whose data a server with Users finds where a server without them keeps it; every other lattice has an
+	// account, and data, of its own.
+	Lattice lattice.Name
 
 	TLSCert string      // PEM files; both or none
 	TLSKey  string      //
@@ -183,7 +186,9 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, errors.Join(&lattice.Error{Code: lattice.ErrInvalid, Op: "configure NATS server", Err: err}, lock.release())
 	}
 	if d != nil {
-		d.prepare(ns, opts)
+		if err := d.prepare(ns, opts, cfg.Lattice); err != nil {
+			return nil, errors.Join(err, lock.release())
+		}
 	}
 	log := newServerLog(cfg.Logger)
 	ns.SetLoggerV2(log, false, false, false)
@@ -193,7 +198,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	d.open(ns)
 	err = s.awaitReady(ctx, log, cfg)
 	if err == nil && d != nil {
-		err = enableJetStream(ns)
+		err = d.accounts.restore()
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -89,6 +90,9 @@ func (d *Directory) listen() {
 		return
 	}
 	sub, err := d.nc.Subscribe(subject.BeatAll(d.lattice), func(m *nats.Msg) {
+		if natsconn.FromStream(m) {
+			return
+		}
 		if beat, err := wire.DecodeBeat(m.Data); err == nil && d.heard(beat) {
 			select {
 			case d.asking <- beat.HostID:

@@ -29,6 +29,11 @@ func (g Grant) Join(o Grant) Grant {
 // sharedInboxes is where clients of other software receive their answers.
 const sharedInboxes = "_INBOX.>"
 
+// IsInbox reports whether a subject is one on which somebody awaits answers: his own, or one that all clients of NATS use.
+func IsInbox(s string) bool {
+	return strings.HasPrefix(s, "_INBOX.") || strings.HasPrefix(s, "_INBOX_") && strings.Contains(s, ".")
+}
+
 // Where the answers to the hosts, the operators and one provider of a lattice come, which others may not read. They are
 // the same for all users of a role, so that a connection keeps its own when it gets new credentials.
 func HostInbox(l lattice.Name) string     { return "_INBOX_host_" + string(l) }
@@ -94,7 +99,7 @@ func GrantProvider(l lattice.Name, id lattice.ProviderID, link lattice.LinkName,
 	g.Publish = append(g.Publish, "$KV.>", jsAPI+"STREAM.INFO.*", jsAPI+"STREAM.CREATE.*", jsAPI+"STREAM.MSG.GET.*", jsAPI+"DIRECT.GET.>")
 	g.DenyPublish = append(g.DenyPublish, jsAPI+"STREAM.CREATE."+chunks, "$KV."+KVLattice(l)+".>")
 	for _, s := range []string{kvStream(l), artifactStream(l)} {
-		g.DenyPublish = append(g.DenyPublish, jsAPI+"STREAM.*."+s, jsAPI+"STREAM.MSG.*."+s, jsAPI+"DIRECT.GET."+s, jsAPI+"DIRECT.GET."+s+".>")
+		g.DenyPublish = append(g.DenyPublish, jsAPI+"STREAM.INFO."+s, jsAPI+"STREAM.CREATE."+s, jsAPI+"STREAM.MSG.GET."+s, jsAPI+"DIRECT.GET."+s, jsAPI+"DIRECT.GET."+s+".>")
 	}
 	return g
 }
@@ -109,8 +114,7 @@ func grantState(l lattice.Name) Grant {
 	g := Grant{Publish: []string{"$KV." + KVLattice(l) + ".>"}}.Join(grantObjects(ChunkBucket(l))).Join(grantObjects(ArtifactBucket(l)))
 	for _, s := range []string{kvStream(l), ChunkStream(l), artifactStream(l)} {
 		g = g.Join(grantRead(s))
-		g.Publish = append(g.Publish, jsAPI+"STREAM.CREATE."+s, jsAPI+"STREAM.UPDATE."+s, jsAPI+"STREAM.PURGE."+s,
-			jsAPI+"STREAM.MSG.DELETE."+s)
+		g.Publish = append(g.Publish, jsAPI+"STREAM.CREATE."+s, jsAPI+"STREAM.PURGE."+s, jsAPI+"STREAM.MSG.DELETE."+s)
 	}
 	return g
 }
