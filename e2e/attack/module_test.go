@@ -16,20 +16,23 @@ const (
 )
 
 const (
-	opLoop     = 0x03
-	opBlock    = 0x02
-	opEnd      = 0x0b
-	opBrTable  = 0x0e
-	opConst    = 0x41
-	opDrop     = 0x1a
-	opCall     = 0x10
-	opBr       = 0x0c
-	opBrIf     = 0x0d
-	opIf       = 0x04
-	opStore    = 0x36
-	opLocalGet = 0x20
-	void       = 0x40
-	i32        = 0x7f
+	opLoop         = 0x03
+	opBlock        = 0x02
+	opEnd          = 0x0b
+	opBrTable      = 0x0e
+	opConst        = 0x41
+	opDrop         = 0x1a
+	opCall         = 0x10
+	opBr           = 0x0c
+	opBrIf         = 0x0d
+	opIf           = 0x04
+	opStore        = 0x36
+	opLoad         = 0x28
+	opAdd          = 0x6a
+	opCallIndirect = 0x11
+	opLocalGet     = 0x20
+	void           = 0x40
+	i32            = 0x7f
 )
 
 func newModule() *module {

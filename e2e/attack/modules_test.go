@@ -31,8 +31,8 @@ func TestHostileModules(t *testing.T) {
 		{"a nest of a million blocks", func(m *module) {
 			m.function([]byte{0}, bytes.Repeat([]byte{opBlock, void}, 1_000_000), bytes.Repeat([]byte{opEnd}, 1_000_000))
 		}, lattice.ErrBadModule, "too many branches to compile"},
-		{"ten nests of 20000 blocks", func(m *module) { // compiled in a minute before there was a bound
-			for range 10 {
+		{"thirty nests of 20000 blocks", func(m *module) { // compiled in minutes before there was a bound
+			for range 30 {
 				m.function([]byte{0}, bytes.Repeat([]byte{opBlock, void}, 19_990), bytes.Repeat([]byte{opEnd}, 19_990))
 			}
 		}, lattice.ErrBadModule, "too many branches to compile"},
@@ -50,6 +50,16 @@ func TestHostileModules(t *testing.T) {
 				m.function([]byte{0}, bytes.Repeat([]byte{opCall, 1}, 80_000))
 			}
 		}, lattice.ErrBadModule, "more than 2000000 call instructions"},
+		{"20000 calls of 1000 parameters and 1000 results", func(m *module) { // 48 KiB that took 5 GiB before there was a bound
+			m.types = append(m.types, join([]byte{0x60}, uleb(1000), bytes.Repeat([]byte{i32}, 1000), uleb(1000), bytes.Repeat([]byte{i32}, 1000)))
+			m.tables = [][]byte{join([]byte{0x70, 0}, uleb(1))}
+			m.function([]byte{0}, bytes.Repeat([]byte{opConst, 0}, 1000),
+				bytes.Repeat(join([]byte{opConst, 0, opCallIndirect}, uleb(uint64(len(m.types)-1)), []byte{0}), 20_000), bytes.Repeat([]byte{opDrop}, 1000))
+		}, lattice.ErrBadModule, "by its calls and branches, 1000000 allowed; hand structures over by memory"},
+		{"50000 loads whose bounds are known in 14000 blocks", func(m *module) { // 0.5 MiB that takes 4 GiB
+			m.function([]byte{1, 1, i32}, bytes.Repeat([]byte{opLocalGet, 0, opConst, 1, opAdd, opLoad, 2, 0, opDrop}, 50_000),
+				bytes.Repeat([]byte{opBlock, void, opLocalGet, 0, opBrIf, 0, opEnd}, 14_000))
+		}, lattice.ErrBadModule, "compiling it takes more than 1024 MiB of memory"},
 		{"a table of 4 G elements", func(m *module) { m.tables = [][]byte{join([]byte{0x70, 0}, uleb(1<<32-1))} },
 			lattice.ErrBadModule, "table of 4294967295 elements, 1048576 allowed"},
 		{"tables as large as is allowed", func(m *module) { m.tables = times(4, join([]byte{0x70, 0}, uleb(1<<20))...) }, 0, ""},

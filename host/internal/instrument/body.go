@@ -15,11 +15,14 @@ type body struct {
 	loops   []loop
 	frames  []int // of open blocks: the index of the loop, or less than 0
 	numbers []int // of open blocks: their index in blocks
+	widths  []int // of open blocks: how many values a branch to their label takes along
 	blocks  []blockFacts
 	cycles  []cycle
 	known   knownJump
 
 	cost    uint64 // of all instructions, callees not included
+	width   uint64 // values that its calls and branches pass, see widen
+	joins   uint64 // places where the flow divides or joins
 	sets    uint32
 	callees []uint32 // of direct calls, as far as they matter
 	bulk    bool     // works through a range
@@ -58,10 +61,10 @@ const maxRun = 1024
 // decode reads a body.
 func (b *body) decode(r *reader, index uint32) {
 	*b = body{module: b.module, index: index, code: r.b, groups: b.groups[:0], instrs: b.instrs[:0], loops: b.loops[:0],
-		frames: b.frames[:0], numbers: b.numbers[:0], blocks: b.blocks[:0], cycles: b.cycles[:0], callees: b.callees[:0]}
+		frames: b.frames[:0], numbers: b.numbers[:0], widths: b.widths[:0], blocks: b.blocks[:0], cycles: b.cycles[:0], callees: b.callees[:0]}
 	b.known = knownJump{head: -1, read: -1, set: -1, begun: -1}
 	b.readLocals(r)
-	b.open(-1)
+	b.open(-1, len(b.results))
 	for nested := 0; len(b.frames) > 0 && r.err == nil; {
 		at := r.off
 		i := r.instruction()
@@ -77,17 +80,18 @@ func (b *body) decode(r *reader, index uint32) {
 		}
 		b.cost += uint64(i.cost)
 		b.follow(at, i)
+		b.widen(i)
 		switch i.class {
 		case plain, reads, sets, constants:
 			b.run(i)
 			continue
 		case opens, tests:
-			b.open(-1)
+			b.open(-1, len(b.blockType(i).Results))
 			b.blocks[len(b.blocks)-1].bare = i.class == opens && b.code[at+1] == noResult
 		case loops:
 			i.imm = uint32(len(b.loops))
 			b.loops = append(b.loops, loop{from: len(b.instrs), cost: b.cost, sets: b.sets, inner: true, bare: b.bare(i), vague: nested > 0})
-			b.open(int(i.imm))
+			b.open(int(i.imm), len(b.blockType(i).Params))
 			if nested++; nested > MaxLoopNesting {
 				r.fail("more than %d nested loops", MaxLoopNesting)
 			}
@@ -99,7 +103,7 @@ func (b *body) decode(r *reader, index uint32) {
 			}
 			i.imm = uint32(b.numbers[last])
 			b.blocks[i.imm].end = len(b.instrs)
-			b.frames, b.numbers = b.frames[:last], b.numbers[:last]
+			b.frames, b.numbers, b.widths = b.frames[:last], b.numbers[:last], b.widths[:last]
 		case jumps:
 			b.thread(&i)
 			b.leaves = b.leaves || int(i.imm) == len(b.frames)-1
@@ -138,12 +142,13 @@ func (b *body) decode(r *reader, index uint32) {
 	}
 }
 
-func (b *body) open(loop int) {
+// open begins a block, of a loop or less than 0; width is how many values a branch to its label takes along.
+func (b *body) open(loop, width int) {
 	facts := blockFacts{outer: -1, cycle: -1, begin: len(b.instrs)}
 	if last := len(b.numbers) - 1; last >= 0 {
 		facts.outer = b.numbers[last]
 	}
-	b.frames, b.numbers = append(b.frames, loop), append(b.numbers, len(b.blocks))
+	b.frames, b.numbers, b.widths = append(b.frames, loop), append(b.numbers, len(b.blocks)), append(b.widths, width)
 	b.blocks = append(b.blocks, facts)
 }
 
@@ -206,9 +211,7 @@ func (b *body) repeatable(i instr) bool {
 
 // bare reports whether a loop takes nothing from the stack.
 func (b *body) bare(i instr) bool {
-	r := &reader{b: b.code[i.at+1 : i.end]}
-	t := r.signed(5)
-	return t < 0 || (t < int64(len(b.module.types)) && len(b.module.types[t].Params) == 0)
+	return len(b.blockType(i).Params) == 0
 }
 
 func (b *body) closeLoop(n int) {

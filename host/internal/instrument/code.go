@@ -72,6 +72,10 @@ func (m *module) code(r *reader) []byte {
 	if n == 0 {
 		return r.b
 	}
+	if uint64(n)*uint64(m.globals) > MaxGlobalUses {
+		r.fail("%d functions and %d globals, whose product is to be %d at most", n, m.globals, MaxGlobalUses)
+		return nil
+	}
 	f := function{body: body{module: m}, seen: map[uint32]struct{}{}}
 	bodies := make([]*reader, n)
 	m.summaries = make([]summary, n)
@@ -85,6 +89,14 @@ func (m *module) code(r *reader) []byte {
 		f.decode(bodies[i], uint32(i+m.imported))
 		r.memory = r.memory || bodies[i].memory
 		if r.err = bodies[i].err; r.err != nil {
+			return nil
+		}
+		if r.err = f.checkWidth(); r.err != nil {
+			return nil
+		}
+		if m.width += f.width; m.width > MaxModuleWidth {
+			r.fail("the calls and branches of the functions up to %d pass %d values, %d allowed; hand structures over by memory",
+				f.index, m.width, MaxModuleWidth)
 			return nil
 		}
 		m.summaries[i] = f.summarize()

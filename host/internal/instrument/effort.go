@@ -1,12 +1,12 @@
 package instrument
 
 // What the engine takes to compile a module grows with the square of some of its parts: 10 000 branches in a function take it
-// two seconds, 100 000 of them minutes, in which nothing can interrupt it. The bounds below are those parts'; they let through
-// what takes some ten seconds of one processor. An actor in stock Go of 2.7 MB comes to a thirtieth of MaxModuleEffort; Go's own
-// compiler, 49 MB, to four times as much. docs/security.md has what was measured.
+// two seconds, 100 000 of them minutes, in which nothing in the same process can interrupt it. The bounds below are those parts';
+// they refuse at once what would be cut off later. docs/security.md has what was measured.
 const (
-	MaxModuleEffort = 1_000_000_000 // sum over all functions of the square of a function's branches, see branches
-	MaxModuleCalls  = 2_000_000     // call instructions; each takes the engine 140 bytes until the module is compiled
+	MaxFunctionBranches = 31_600         // see branches
+	MaxModuleEffort     = 10_000_000_000 // sum over all functions of the square of a function's branches; Go's own compiler has 4 × 10⁹
+	MaxModuleCalls      = 2_000_000      // call instructions; each takes the engine 140 bytes until the module is compiled
 )
 
 // sectionBounds bound the sections whose entries cost the engine more than their bytes.
@@ -44,8 +44,11 @@ func checkEffort(sections []section) error {
 			if calls += c; calls > MaxModuleCalls {
 				return bad("more than %d call instructions", MaxModuleCalls)
 			}
+			if b > MaxFunctionBranches {
+				return bad("too many branches to compile in reasonable time: the function %d has %d, %d allowed; divide it", i, b, MaxFunctionBranches)
+			}
 			if effort += b * b; effort > MaxModuleEffort {
-				return bad("too many branches to compile in reasonable time: the squares of the functions' branches exceed %d at the function %d, which has %d",
+				return bad("too many branches to compile in reasonable time: the squares of the functions' branches exceed %d at the function %d, which has %d; divide the module",
 					MaxModuleEffort, i, b)
 			}
 		}

@@ -33,8 +33,16 @@ func TestEffort(t *testing.T) {
 		"ifs":                  {func(n int) []byte { return function(strings.Repeat("\x41\x00\x04\x40\x05\x0b", n)) }, 15_000, 16_000, "branches"},
 		"loops":                {func(n int) []byte { return function(strings.Repeat("\x03\x40\x0b", n)) }, 7_900, 8_000, "branches"},
 		"branch table":         {func(n int) []byte { return function("\x41\x00\x0e" + uleb(n) + strings.Repeat("\x00", n+1)) }, 31_000, 32_000, "branches"},
-		"calls":                {func(n int) []byte { return function(strings.Repeat("\x10\x00", n)) }, 2_000_000, 2_000_001, "call instructions"},
-		"types":                {entries(1, "\x60\x00\x00"), 50_000, 50_001, "section type"},
+		"calls": {func(n int) []byte { // twenty functions of 100 000, and one
+			f := "\x00" + strings.Repeat("\x10\x00", 100_000) + "\x0b"
+			last := "\x00" + strings.Repeat("\x10\x00", n-2_000_000) + "\x0b"
+			return module(1, "\x01\x60\x00\x00", 3, "\x15"+strings.Repeat("\x00", 21), 10, "\x15"+strings.Repeat(uleb(len(f))+f, 20)+uleb(len(last))+last)
+		}, 2_000_000, 2_000_001, "call instructions"},
+		"branches of all functions": {func(n int) []byte {
+			f := "\x00" + strings.Repeat("\x02\x40\x0b", 10_000) + "\x0b"
+			return module(1, "\x01\x60\x00\x00", 3, uleb(n)+strings.Repeat("\x00", n), 10, uleb(n)+strings.Repeat(uleb(len(f))+f, n))
+		}, 100, 101, "exceed 10000000000 at the function 100"},
+		"types": {entries(1, "\x60\x00\x00"), 50_000, 50_001, "section type"},
 		"parameters": {func(n int) []byte {
 			return module(1, uleb(n)+strings.Repeat("\x60"+uleb(1000)+strings.Repeat("\x7f", 1000)+"\x00", n))
 		}, 1_000, 1_050, "section type has"},

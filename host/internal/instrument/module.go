@@ -88,6 +88,8 @@ type module struct {
 	memories   uint32   // imported and defined, as the next two
 	tables     uint32
 	globals    uint32            // without those added
+	mutable    uint32            // how many of them are mutable
+	width      uint64            // see widen
 	start      *uint32           // index of the start function
 	blocks     map[string]uint32 // types added: by several results, of blocks that leave these
 	referenced []bool            // functions that can get into a table

@@ -178,7 +178,11 @@ func (m *module) tableSection(r *reader) []byte {
 // global reads a type of a global.
 func (m *module) global(r *reader) {
 	r.valueType()
-	if r.byte() > 1 {
+	switch r.byte() {
+	case 0:
+	case 1:
+		m.mutable++
+	default:
 		r.fail("global neither constant nor mutable")
 	}
 	m.globals++

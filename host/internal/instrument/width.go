@@ -1,0 +1,87 @@
+package instrument
+
+// The engine makes a value of its own of every parameter and result of a call, of whatever a branch hands on to where it leads,
+// and of each mutable global after each call. Types are written once and used by an index, so that two bytes of a body can stand
+// for two thousand values. The width of a function counts them. Where the flow joins, each local can become a value, too, and
+// the engine compares them with each other. docs/benchmarks.md has what each of these bounds costs, and how far below them
+// compilers stay.
+const (
+	MaxFunctionWidth = 1_000_000     // values that the calls and branches of a function pass
+	MaxModuleWidth   = 40_000_000    // of all functions together
+	MaxFunctionJoins = 4_000_000     // locals of a function times the places where its flow divides or joins
+	MaxFunctionPairs = 4_000_000_000 // the square of the locals times those places
+	MaxGlobalUses    = 1 << 30       // functions times globals: the engine goes through all globals for each function
+)
+
+// checkWidth refuses a function that is too wide for the engine.
+func (b *body) checkWidth() error {
+	locals := uint64(b.locals)
+	switch {
+	case b.width > MaxFunctionWidth:
+		return bad("function %d passes %d values by its calls and branches, %d allowed; hand structures over by memory, or divide the function",
+			b.index, b.width, MaxFunctionWidth)
+	case locals*b.joins > MaxFunctionJoins || locals*locals*b.joins > MaxFunctionPairs:
+		return bad("function %d has %d locals and %d branches, which is too much to compile together; use fewer locals, or divide the function",
+			b.index, locals, b.joins)
+	}
+	return nil
+}
+
+// widen adds what an instruction passes on. labels of the blocks around it are open, its own is not yet.
+func (b *body) widen(i instr) {
+	switch i.class {
+	case opens, loops:
+		b.joins++
+		t := b.blockType(i)
+		b.width += uint64(len(t.Params) + len(t.Results))
+	case tests: // to both arms
+		b.joins++
+		t := b.blockType(i)
+		b.width += uint64(2*len(t.Params) + len(t.Results))
+	case elses, ends:
+		b.width += b.labelWidth(0)
+	case jumps:
+		b.joins++
+		b.width += b.labelWidth(i.imm)
+	case switches:
+		b.targets(i, func(label uint32) {
+			b.joins++
+			b.width += b.labelWidth(label)
+		})
+	case returns:
+		b.width += uint64(len(b.results))
+	case calls:
+		b.called(b.module.functions[i.imm])
+	case callsAny:
+		r := &reader{b: b.code[i.at+1 : i.end]}
+		b.called(r.u32())
+	}
+}
+
+func (b *body) called(t uint32) {
+	if t < uint32(len(b.module.types)) {
+		s := b.module.types[t]
+		b.width += uint64(len(s.Params)+len(s.Results)) + uint64(b.module.mutable+globals)
+	}
+}
+
+// labelWidth is how many values a branch to a label takes along; 0 for a label that does not exist.
+func (b *body) labelWidth(label uint32) uint64 {
+	if n := len(b.widths) - 1 - int(label); n >= 0 {
+		return uint64(b.widths[n])
+	}
+	return 0
+}
+
+// blockType is what a block, loop or if takes and leaves. The bytes of a single result are not its type's, only as many.
+func (b *body) blockType(i instr) Signature {
+	code := b.code[i.at+1 : i.end]
+	r := &reader{b: code}
+	switch t := r.signed(5); {
+	case t >= 0 && t < int64(len(b.module.types)):
+		return b.module.types[t]
+	case t >= 0 || t == -64:
+		return Signature{}
+	}
+	return Signature{Results: code[:1]}
+}
