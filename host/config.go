@@ -64,6 +64,9 @@ type Config struct {
 	FilesDirs     []string           // absolute folders below which link values may name files; default: they may name none
 	CacheDir      string             // compiled code, fetched artifacts, extracted providers; default: none is kept on disk
 	Builtins      map[string]Builtin // providers that come with the binary, by name
+	Compiler      []string           // command that runs CompilerMain, so that what a module costs to compile is bounded; default: none
+	CompileMemory uint64             // bytes that compiling a module may take, with Compiler; default 1 GiB
+	CompileCPU    time.Duration      // processor time that it may take, with Compiler; default 1m
 	Guard         []string           // command that ends provider processes when this host dies; default: none
 
 	HTTPAddr          string // where /metrics, /healthz and /readyz are served; default: nowhere

@@ -186,7 +186,8 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	}
 	h.publisher = event.NewPublisher(h.ctl, h.cfg.Lattice, h.id)
 
-	if h.engine, err = wasm.New(ctx, wasm.Config{CacheDir: h.dir(compiledDir)}); err != nil {
+	if h.engine, err = wasm.New(ctx, wasm.Config{CacheDir: h.dir(compiledDir),
+		Compiler: h.cfg.Compiler, CompileMemory: h.cfg.CompileMemory, CompileCPU: h.cfg.CompileCPU}); err != nil {
 		return err
 	}
 	opened(h.engine.Close)

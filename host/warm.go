@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"io"
 	"path/filepath"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
@@ -26,6 +27,12 @@ func Warm(ctx context.Context, cacheDir string, module []byte) error {
 		err = m.Close(ctx)
 	}
 	return errors.Join(err, engine.Close(ctx))
+}
+
+// CompilerMain is the work of the process that Config.Compiler starts: it reads a module from stdin and compiles it within the
+// limits that args say. It returns the process's exit code.
+func CompilerMain(args []string, stdin io.Reader, stdout io.Writer) int {
+	return wasm.CompilerMain(args, stdin, stdout)
 }
 
 // compiledDir is where compiled code lies in Config.CacheDir.

@@ -18,7 +18,7 @@ func (a *app) hostCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "host", Aliases: []string{"hosts"}, Short: "Run, list, label and stop hosts",
 		Example: `  weft host run --nats-url nats://10.0.0.1:4222 --label zone=edge
   weft host list`}
-	cmd.AddCommand(a.hostRun(), a.hostList(), a.hostInspect(), a.hostLabel(), a.hostDrain(), a.hostReload(), a.hostStop())
+	cmd.AddCommand(a.hostRun(), a.hostList(), a.hostInspect(), a.hostLabel(), a.hostDrain(), a.hostReload(), a.hostStop(), a.hostCompiler())
 	return cmd
 }
 

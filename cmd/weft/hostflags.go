@@ -34,8 +34,8 @@ type hostFlags struct {
 	rpcTimeoutMs, shutdownDelayMs                    uint
 	heartbeat, drain, execution, ready               time.Duration
 	callMaxAge, callMaxAhead                         time.Duration
-	natsWait                                         time.Duration
-	memory, large                                    string
+	natsWait, compileTime                            time.Duration
+	memory, large, compileMemory                     string
 	queue                                            int
 	recycle, fuel                                    uint64
 	logFormat, logLevel                              string
@@ -87,6 +87,8 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	f.Uint64Var(&h.fuel, "actor-fuel", d.Limits.Fuel, "work that one call of an actor may do, in units of about an instruction, unless started with --fuel; 0: no limit")
 	f.IntVar(&h.queue, "actor-queue", d.QueuePerActor, "calls of one actor that may wait for an instance at most; \"busy\" beyond it, and when they would wait for too long")
 	f.Uint64Var(&h.recycle, "recycle-calls", d.RecycleCalls, "calls after which an instance is replaced; 0: never")
+	f.StringVar(&h.compileMemory, "compile-memory", "1GiB", "memory that compiling an actor's module may take; beyond it the module is refused")
+	f.DurationVar(&h.compileTime, "compile-time", time.Minute, "processor time that compiling an actor's module may take")
 	f.StringVar(&h.large, "large-payloads", "512MiB", "memory for payloads above 900 KiB; calls wait for it, and then are \"busy\"")
 	f.DurationVar(&h.natsWait, "nats-wait", 0, "how long to wait for a NATS server that is not up yet; 0: not at all")
 	h.policy.flags(f)
@@ -173,6 +175,11 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 		cfg.FilesDirs = append(cfg.FilesDirs, dir)
 	}
 	cfg.StructuredLogging = h.logFormat == "json"
+	cfg.Compiler = []string{exe, "host", "compiler"}
+	if cfg.CompileMemory, err = operate.ParseSize(h.compileMemory); err != nil {
+		return cfg, release, err
+	}
+	cfg.CompileCPU = h.compileTime
 	cfg.Guard = []string{exe, "provider", "guard"}
 	cfg.Builtins = map[string]host.Builtin{}
 	for _, b := range builtins {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/slack"
@@ -62,4 +63,15 @@ lattice share is given by --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CL
 		}}
 	flags.flags(cmd.Flags())
 	return cmd
+}
+
+// hostCompiler is the process that compiles a module for a host, within limits.
+func (a *app) hostCompiler() *cobra.Command {
+	return &cobra.Command{Use: "compiler DIR BYTES TIME", Short: "Compile a module from standard input (hosts start this)", Hidden: true, Args: exactArgs(3),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if code := host.CompilerMain(args, a.in, a.out); code != 0 {
+				return silentError(code)
+			}
+			return nil
+		}}
 }

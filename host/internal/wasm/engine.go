@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -24,8 +23,14 @@ type Config struct {
 	// CacheDir keeps compiled code between runs, in a directory that only this user may write to, since what lies there
 	// is executed. It is created when it does not exist. Empty: no cache.
 	CacheDir string
-	// CompileTime is how long compiling a module may take; it ends after the function in which that has passed. Default 2 min.
+	// CompileTime is how long compiling a module may take. In this process it ends after the function in which that has passed.
+	// Default 2 min.
 	CompileTime time.Duration
+	// Compiler is a command that calls CompilerMain with the arguments that are added to it: what a module costs to compile
+	// is bounded by the next two. Empty: modules are compiled in this process, within the bounds of package instrument alone.
+	Compiler      []string
+	CompileMemory uint64        // bytes of memory that compiling a module may take; default 1 GiB
+	CompileCPU    time.Duration // processor time, of all processors together; default 1 min
 }
 
 // Engine compiles and runs modules. It is safe for concurrent use. Close it after its modules' instances.
@@ -34,6 +39,8 @@ type Engine struct {
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil without CacheDir
 	imports map[string]map[string]api.FunctionDefinition
+
+	compilers chan struct{} // has room for those that may run at a time
 
 	slices bool // memories are slices where address space could be reserved and mapped: a test of what other systems do
 
@@ -48,11 +55,17 @@ const features = api.CoreFeaturesV2 | experimental.CoreFeaturesExtendedConst
 
 // New makes an engine.
 func New(ctx context.Context, cfg Config) (*Engine, error) {
-	config := wazero.NewRuntimeConfig().WithCoreFeatures(features).WithDebugInfoEnabled(false)
+	config := runtimeConfig()
 	if cfg.CompileTime <= 0 {
 		cfg.CompileTime = 2 * time.Minute
 	}
-	e := &Engine{cfg: cfg, instances: map[*Instance]struct{}{}, imports: map[string]map[string]api.FunctionDefinition{}}
+	if cfg.CompileMemory == 0 {
+		cfg.CompileMemory = defaultCompileMemory
+	}
+	if cfg.CompileCPU <= 0 {
+		cfg.CompileCPU = defaultCompileCPU
+	}
+	e := &Engine{cfg: cfg, compilers: make(chan struct{}, compilersAtOnce), instances: map[*Instance]struct{}{}, imports: map[string]map[string]api.FunctionDefinition{}}
 	if cfg.CacheDir != "" {
 		if err := openCodeCache(cfg.CacheDir); err != nil {
 			return nil, err
@@ -102,19 +115,21 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx = experimental.WithCompilationWorkers(ctx, min(4, runtime.GOMAXPROCS(0)))
 	separated, err := instrument.Separate(rewritten.Wasm)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, e.cfg.CompileTime)
+	if err := e.try(ctx, separated.Wasm); err != nil {
+		return nil, notCompiled(err)
+	}
+	compiling, cancel := context.WithTimeout(withWorkers(ctx), e.cfg.CompileTime)
 	defer cancel()
-	code, err := e.compile(ctx, separated.Wasm)
+	code, err := e.compile(compiling, separated.Wasm)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("it takes longer than %v", e.cfg.CompileTime)
+		err = e.tooLong()
 	}
 	if err != nil {
-		return nil, &lattice.Error{Code: lattice.ErrBadModule, Op: "compile module", Detail: err.Error()}
+		return nil, notCompiled(err)
 	}
 	m := &Module{engine: e, code: code, pages: rewritten.MemoryPages,
 		data: separated.Data, globals: separated.Globals, opaque: separated.Opaque}
@@ -123,6 +138,19 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// notCompiled makes an error that has no code one of the module's.
+func notCompiled(err error) error {
+	var ours *lattice.Error
+	if errors.As(err, &ours) {
+		return err
+	}
+	return &lattice.Error{Code: lattice.ErrBadModule, Op: "compile module", Detail: err.Error()}
+}
+
+func (e *Engine) tooLong() error {
+	return fmt.Errorf("compiling it takes longer than %v", e.cfg.CompileTime)
 }
 
 // compile compiles a module, or takes its code from disk. A file there that has been damaged since the engine began is no

@@ -17,7 +17,15 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// compilerArg makes the test binary the compiler that Config.Compiler asks for.
+const compilerArg = "be-the-compiler"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == compilerArg {
+		os.Exit(wasm.CompilerMain(os.Args[2:], os.Stdin, os.Stdout))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // host is the surroundings of guests under test.
 type host struct {
