@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/weftlattice/weft/host/internal/pool"
+	"github.com/weftlattice/weft/host/internal/turns"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/channel"
@@ -91,7 +91,7 @@ func (a *actor) newVersion(ctx context.Context, art loaded, settings Settings, m
 	v := &version{actor: a, ref: art.ref, digest: art.digest, pin: art.pin, claims: art.claims, settings: settings, module: module,
 		poolWait: h.metrics.poolWait.WithLabelValues(string(a.id)), fuel: h.metrics.fuel.WithLabelValues(string(a.id))}
 	v.template = module.Template(settings.Limits, v, settings.Config)
-	v.pool = pool.New(pool.Config{Max: concurrency(max), MaxMaking: runtime.GOMAXPROCS(0), IdleTimeout: h.cfg.IdleTimeout,
+	v.pool = pool.New(pool.Config{Max: concurrency(max), MaxMaking: turns.Processors(), IdleTimeout: h.cfg.IdleTimeout,
 		Fresh: settings.Fresh, MaxCalls: settings.RecycleCalls, MaxMemoryBytes: settings.RecycleMemoryBytes}, v.template.Instantiate)
 	if err := v.pool.Warm(ctx); err != nil {
 		return nil, errors.Join(err, v.close(ctx))

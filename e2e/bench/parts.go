@@ -25,6 +25,7 @@ func parts() []part {
 		{"latency", measureLatency},
 		{"guests", measureGuests},
 		{"instances", measureInstances},
+		{"neighbours", measureNeighbours},
 		{"scale", measureScale},
 		{"overload", measureOverload},
 		{"start", measureStart},

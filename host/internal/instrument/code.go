@@ -41,6 +41,8 @@ const (
 	opI64GtU            = 0x56
 	opI32Add            = 0x6a
 	opI32Sub            = 0x6b
+	opI32Mul            = 0x6c
+	opI32And            = 0x71
 	opI32Or             = 0x72
 	opI32ShrU           = 0x76
 	opI64Add            = 0x7c

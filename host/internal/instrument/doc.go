@@ -9,8 +9,8 @@
 // # What is changed
 //
 //   - A function is appended, the check. It grows the memory by zero pages, which changes nothing, but leads through the
-//     engine's Go code, where the goroutine can be preempted. Then it traps if the stop flag is raised, and hands out a new
-//     budget. Flag, budget, limit and seed are mutable globals, appended and exported.
+//     engine's Go code, where the goroutine can be preempted. Then it traps if StopFlag is raised, and hands out a new
+//     budget. With VisitFlag it asks for more pages than it can have instead, of which the memory's allocator hears. Flag, budget, limit and seed are mutable globals, appended and exported.
 //   - Code pays from the budget for what it does: at the head of each loop for a turn, at the entry of each function that is
 //     not free. Who finds the budget spent calls the check. Prices are about those of simple instructions, loads and
 //     divisions being dearer; of several paths the dearest counts. A budget has a

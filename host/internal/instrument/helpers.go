@@ -11,7 +11,7 @@ const (
 
 // The globals that are added, in this order, after all others.
 const (
-	globalStop   = iota // i32: anything but 0 ends the guest
+	globalStop   = iota // i32: the bits StopFlag and VisitFlag
 	globalLeft          // i32: what is left of the budget
 	globalHanded        // i64: all that has been handed out
 	globalLimit         // i64: how much may be handed out
@@ -67,7 +67,21 @@ func (a *assembler) constant(n uint32)        { a.b = appendI32(append(a.b, opI3
 func (a *assembler) global(op byte, n uint32) { a.op32(op, a.globals+n) }
 
 // visit goes into the host's code and back, where the guest can be preempted: growing the memory by nothing changes nothing.
-func (a *assembler) visit() { a.op(opI32Const, 0, opMemoryGrow, 0, opDrop) }
+// With VisitFlag it asks for all the pages that a memory can have, which the host refuses, having done what it wants to do.
+func (a *assembler) visit() {
+	a.global(opGlobalGet, globalStop)
+	a.constant(visitBit)
+	a.op(opI32ShrU)
+	a.constant(MostPages)
+	a.op(opMemorySize, 0, opI32Sub, opI32Mul, opMemoryGrow, 0, opDrop)
+}
+
+// stopped puts the bit StopFlag on the stack.
+func (a *assembler) stopped() {
+	a.global(opGlobalGet, globalStop)
+	a.constant(StopFlag)
+	a.op(opI32And)
+}
 
 // refill is the body of the function that is called when the budget is spent. The new budget has a random size, so that no guest
 // can know which payment will find it spent, but ends with the limit at the latest. That makes the place where a guest has spent
@@ -82,7 +96,7 @@ func (m *module) refill() []byte {
 	a.get(left)
 	a.op(opI64ExtendI32S, opI64Sub)
 	a.global(opGlobalSet, globalHanded)
-	a.global(opGlobalGet, globalStop)
+	a.stopped()
 	a.global(opGlobalGet, globalHanded)
 	a.global(opGlobalGet, globalLimit)
 	a.op(opI64GtS, opI32Or, opIf, noResult, opUnreachable, opEnd)
@@ -120,7 +134,7 @@ func (m *module) refill() []byte {
 func (m *module) look() []byte {
 	a := &assembler{module: m, b: []byte{0}}
 	a.visit()
-	a.global(opGlobalGet, globalStop)
+	a.stopped()
 	a.op(opIf, noResult, opUnreachable, opEnd, opEnd)
 	return a.b
 }

@@ -8,13 +8,23 @@ import (
 // The names under which the rewriter exports what it adds. A module that exports a name with ReservedPrefix is refused.
 const (
 	ReservedPrefix = "__weft_"
-	StopGlobal     = "__weft_stop"   // mutable i32: anything but 0 stops the guest at its next check
+	StopGlobal     = "__weft_stop"   // mutable i32: StopFlag, VisitFlag
 	LeftGlobal     = "__weft_left"   // mutable i32: what is left of the last budget; see Fuel
 	HandedGlobal   = "__weft_handed" // mutable i64: the sum of all budgets; see Fuel
 	LimitGlobal    = "__weft_limit"  // mutable i64: how much may be handed out; see Fuel
 	SeedGlobal     = "__weft_seed"   // mutable i64, not 0: to be set to what no guest can know; see Bounds
 	StartFunc      = "__weft_start"  // func (): present if the module had a start section; call it once, before all else
 )
+
+// Bits of StopGlobal, which are looked at by each check.
+const (
+	StopFlag  = 1             // the guest traps
+	VisitFlag = 1 << visitBit // the guest asks for a memory of MostPages pages first, so that an allocator hears of the check
+	visitBit  = 1
+)
+
+// MostPages is how many pages of 64 KiB a memory can have.
+const MostPages = 1 << 16
 
 // ImportKind is the kind of an import, in the numbers of the binary format.
 type ImportKind byte
@@ -44,6 +54,7 @@ type Result struct {
 	Imports     []Import
 	Functions   map[string]Signature // that it exports, by name
 	MemoryPages uint64               // the memory's initial size in pages of 64 KiB
+	MemoryMost  uint64               // the most pages that the memory may have, by the module's own word
 	Checks      int                  // how many checks were inserted
 }
 

@@ -145,11 +145,14 @@ func (r *reader) limits() (low, high uint32, bounded bool) {
 }
 
 func (m *module) memory(r *reader) {
-	low, _, _ := r.limits()
+	low, high, bounded := r.limits()
 	if m.memories++; m.memories > 1 {
 		r.fail("several memories are not supported")
 	}
-	m.MemoryPages = uint64(low)
+	m.MemoryPages, m.MemoryMost = uint64(low), MostPages
+	if bounded {
+		m.MemoryMost = min(uint64(high), MostPages)
+	}
 }
 
 // tableSection lowers the tables' maxima.

@@ -45,6 +45,7 @@ func (i *Instance) guestResponse(ctx context.Context, stack []uint64) {
 		panic(&lattice.Error{Code: lattice.ErrTooLarge,
 			Detail: fmt.Sprintf("response of %d bytes, %d allowed", len(b), i.template.limits.ResponseBytes)})
 	}
+	i.turn.Give() // there may be no room yet
 	if err := i.template.host.Reserve(ctx, len(b)); err != nil {
 		panic(err)
 	}
@@ -101,6 +102,7 @@ func (i *Instance) hostCall(ctx context.Context, stack []uint64) {
 	}
 	if x.hostError == "" {
 		i.payText(len(payload)) // it is hashed, encoded, sent
+		i.turn.Give()
 		// The copy is the host's to keep: it may outlive the guest's next instruction, or the guest.
 		out, err := callHost(ctx, i.template.host, names, i.clone(payload))
 		if ctx.Err() != nil {

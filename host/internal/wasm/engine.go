@@ -15,6 +15,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/weftlattice/weft/host/internal/instrument"
+	"github.com/weftlattice/weft/host/internal/turns"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -39,6 +40,7 @@ type Engine struct {
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil without CacheDir
 	imports map[string]map[string]api.FunctionDefinition
+	turns   *turns.Scheduler
 
 	compilers chan struct{} // has room for those that may run at a time
 
@@ -65,7 +67,8 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.CompileCPU <= 0 {
 		cfg.CompileCPU = defaultCompileCPU
 	}
-	e := &Engine{cfg: cfg, compilers: make(chan struct{}, compilersAtOnce), instances: map[*Instance]struct{}{}, imports: map[string]map[string]api.FunctionDefinition{}}
+	e := &Engine{cfg: cfg, turns: turns.New(turns.Processors()), compilers: make(chan struct{}, compilersAtOnce), instances: map[*Instance]struct{}{},
+		imports: map[string]map[string]api.FunctionDefinition{}}
 	if cfg.CacheDir != "" {
 		if err := openCodeCache(cfg.CacheDir); err != nil {
 			return nil, err
@@ -117,6 +120,9 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 	}
 	separated, err := instrument.Separate(rewritten.Wasm)
 	if err != nil {
+		return nil, err
+	}
+	if separated.Wasm, err = instrument.Unbounded(separated.Wasm); err != nil {
 		return nil, err
 	}
 	if err := e.try(ctx, separated.Wasm); err != nil {

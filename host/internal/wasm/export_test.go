@@ -4,10 +4,14 @@ import (
 	"bytes"
 
 	"github.com/tetratelabs/wazero/api"
+	"github.com/weftlattice/weft/host/internal/turns"
 )
 
 // UseSlices makes memories slices and copies snapshots, as on systems where nothing can be reserved and mapped.
 func (e *Engine) UseSlices() { e.slices = true }
+
+// Turns lets so many guests of modules that are compiled from now on compute at once.
+func (e *Engine) Turns(n int) { e.turns = turns.New(n) }
 
 // State returns a copy of what lasts from one call to the next.
 func (i *Instance) State() (memory []byte, globals []uint64) {
@@ -21,7 +25,7 @@ func (i *Instance) State() (memory []byte, globals []uint64) {
 
 // Reserve makes the memory of an instance that may grow so far, and frees it.
 func Reserve(most uint64) error {
-	m, err := newLinearMemory(most, most, nil)
+	m, err := newLinearMemory(most, most, false, nil)
 	if err == nil {
 		m.Free()
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/weftlattice/weft/host/internal/instrument"
+	"github.com/weftlattice/weft/host/internal/turns"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -36,6 +37,8 @@ type Instance struct {
 	globals  []api.MutableGlobal // what a snapshot holds besides memory
 	snapshot *snapshot           // what it lies upon; nil: it can not be restored
 	watch    watch
+	turn     *turns.Turn
+	visits   int // checks in the call in progress
 	meter    meter
 	ctx      *bound // of the call in progress
 	exchange exchange
@@ -63,7 +66,7 @@ func (t *Template) new(ctx context.Context, snap *snapshot) (*Instance, error) {
 		return nil, &lattice.Error{Code: lattice.ErrMemory, Op: "start instance",
 			Detail: fmt.Sprintf("the module begins with %d bytes of memory, its limit is %d", have, t.limits.MemoryBytes)}
 	}
-	i := &Instance{template: t, snapshot: snap}
+	i := &Instance{template: t, snapshot: snap, turn: t.share.Turn()}
 	i.stdout, i.stderr = lines{instance: i, source: Stdout}, lines{instance: i, source: Stderr}
 	if !m.engine.add(i) {
 		if snap != nil {
@@ -118,12 +121,8 @@ func (i *Instance) open(ctx context.Context) error {
 	if i.snapshot != nil {
 		img = i.snapshot.memory
 	}
-	most := m.mostBytes
-	if m.engine.slices {
-		most = 0
-	}
 	var err error
-	if i.linear, err = newLinearMemory(i.template.limits.MemoryBytes, most, img); err != nil {
+	if i.linear, err = newLinearMemory(i.template.limits.MemoryBytes, m.mostBytes, m.engine.slices, img); err != nil {
 		return err
 	}
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions() // any number of instances; we call the start functions ourselves
@@ -135,7 +134,9 @@ func (i *Instance) open(ctx context.Context) error {
 	}
 	i.guest = guest
 	i.memory = guest.ExportedMemory("memory")
+	i.linear.visit = i.visit
 	i.watch.flag = guest.ExportedGlobal(instrument.StopGlobal).(api.MutableGlobal)
+	i.watch.lower()
 	i.meter = newMeter(guest)
 	i.globals = m.exported(guest)
 	i.reseed = guest.ExportedFunction(restored)
@@ -209,11 +210,12 @@ func (i *Instance) run(ctx context.Context, op string, f func(context.Context) e
 		return &lattice.Error{Code: lattice.CodeOf(err), Op: op, Err: err}
 	}
 	call := i.watch.arm(ctx, i, i.template.limits.Execution)
-	i.ctx = call
+	i.ctx, i.visits = call, 0
 	i.linear.refused = false
 	i.stderr.reset()
 	i.meter.start(i.template.limits.Fuel)
 	err := f(call)
+	i.turn.Give()
 	expired := i.watch.disarm(call)
 	i.template.host.Spent(i.meter.spent())
 	i.stdout.flush()
@@ -228,8 +230,22 @@ func (i *Instance) run(ctx context.Context, op string, f func(context.Context) e
 	return err
 }
 
+// freeVisits is how many checks a call passes before it needs a turn: a tenth of a millisecond or more, in which most calls end.
+const freeVisits = 32
+
+// visit is what a guest does at each of its checks, some microseconds apart. The guest looks at its stop flag right after it.
+func (i *Instance) visit() {
+	switch i.visits++; {
+	case i.turn.Held():
+		i.turn.Share(i.ctx)
+	case i.visits > freeVisits:
+		i.turn.Take(i.ctx)
+	}
+}
+
 // sleep is what a guest's sleep does: it ends with the call.
 func (i *Instance) sleep(d time.Duration) {
+	i.turn.Give()
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -1,11 +1,15 @@
 package wasm
 
-import "time"
+import (
+	"time"
+
+	"github.com/weftlattice/weft/host/internal/instrument"
+)
 
 // Limits bound what one instance may use. A zero field means its default.
 type Limits struct {
 	// MemoryBytes caps the linear memory, rounded down to pages of 64 KiB. A larger memory.grow is refused, that is, it
-	// answers -1, which most guests turn into a trap: lattice.ErrMemory. Default 64 MiB, at most 4 GiB.
+	// answers -1, which most guests turn into a trap: lattice.ErrMemory. Default 64 MiB, at most a page less than 4 GiB.
 	MemoryBytes uint64
 	// Execution caps the time of one call, and of the initialisation, host calls included. Beyond it the call ends with
 	// lattice.ErrInterrupted. Default 30 s.
@@ -48,7 +52,7 @@ const (
 
 const (
 	pageBytes      = 64 << 10
-	maxMemoryBytes = 4 << 30
+	maxMemoryBytes = instrument.MostPages*pageBytes - pageBytes // who asks for all of them is paying a visit
 )
 
 // orDefault fills in the defaults.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tetratelabs/wazero/experimental"
 
+	"github.com/weftlattice/weft/host/internal/instrument"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -12,6 +13,8 @@ import (
 // and made usable page by page, so that growing copies nothing and a large maximum costs nothing.
 type linearMemory struct {
 	limit    uint64
+	declared uint64 // what the module may have by its own word; a growth beyond that is refused as well
+	visit    func() // called at each check of the guest; nil before its first call
 	image    *image // what the memory begins with and is reset to; nil: it begins empty and can not be reset
 	reserved []byte // nil where address space can not be reserved
 	b        []byte
@@ -19,14 +22,18 @@ type linearMemory struct {
 	shrink   uint64 // what the next Reallocate answers with, whatever it asks for; 0: nothing special
 }
 
-// newLinearMemory reserves address space for a memory that may grow to most bytes, and puts the image into it. With most
-// 0 nothing is reserved, as where that can not be.
-func newLinearMemory(limit, most uint64, img *image) (*linearMemory, error) {
-	m := &linearMemory{limit: limit, image: img}
+// newLinearMemory makes a memory that may grow to the lesser of limit and declared bytes, and puts the image into it. Address
+// space is reserved for it unless slices are wanted.
+func newLinearMemory(limit, declared uint64, slices bool, img *image) (*linearMemory, error) {
+	m := &linearMemory{limit: limit, declared: declared, image: img}
+	most := min(limit, declared)
+	if slices {
+		most = 0
+	}
 	var err error
-	if m.reserved, err = reserve(min(limit, most)); err != nil {
+	if m.reserved, err = reserve(most); err != nil {
 		return nil, &lattice.Error{Code: lattice.ErrMemory, Op: "start instance", Err: err,
-			Detail: fmt.Sprintf("the system refused %d bytes of address space; too many instances for vm.max_map_count or ulimit -v", min(limit, most))}
+			Detail: fmt.Sprintf("the system refused %d bytes of address space; too many instances for vm.max_map_count or ulimit -v", most)}
 	}
 	if img != nil {
 		if m.b, err = img.place(m.reserved); err != nil {
@@ -49,8 +56,15 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 		m.shrink = 0
 		return m.b
 	}
+	if size == instrument.MostPages*pageBytes && m.visit != nil { // more than any limit: see instrument.VisitFlag
+		m.visit()
+		return nil
+	}
 	if size <= uint64(len(m.b)) {
 		return m.b
+	}
+	if size > m.declared {
+		return nil
 	}
 	if size > m.limit {
 		m.refused = true

@@ -72,12 +72,7 @@ func (m *Module) inspect(r *instrument.Result) error {
 	}
 	m.info.Exports = slices.Sorted(maps.Keys(r.Functions))
 	m.info.MemoryBytes = m.pages * pageBytes
-	m.mostBytes = maxMemoryBytes
-	if memory := m.code.ExportedMemories()["memory"]; memory != nil {
-		if most, bounded := memory.Max(); bounded {
-			m.mostBytes = max(uint64(most), m.pages) * pageBytes
-		}
-	}
+	m.mostBytes = max(r.MemoryMost, m.pages) * pageBytes
 
 	i32 := api.ValueTypeI32
 	for name, want := range map[string]instrument.Signature{

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/weftlattice/weft/host/internal/turns"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -21,8 +22,9 @@ type Template struct {
 	module *Module
 	limits Limits
 	host   Host
-	env    list  // of all instances
-	fault  error // why none can be made
+	env    list         // of all instances
+	fault  error        // why none can be made
+	share  *turns.Share // of the processors
 
 	mu       sync.Mutex
 	taking   bool      // the first instance is being made, or has been
@@ -39,7 +41,7 @@ type snapshot struct {
 
 // Template returns a template; it makes nothing yet. env is what guests find in their environment; nil means nothing.
 func (m *Module) Template(limits Limits, host Host, env map[string]string) *Template {
-	t := &Template{module: m, limits: limits.orDefault(), host: host, anew: m.opaque}
+	t := &Template{module: m, limits: limits.orDefault(), host: host, anew: m.opaque, share: m.engine.turns.Share()}
 	t.taking = m.opaque != "" || m.info.Kind != WAPC
 	for _, key := range slices.Sorted(maps.Keys(env)) {
 		t.env = append(t.env, key+"="+env[key])

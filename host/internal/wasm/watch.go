@@ -8,6 +8,7 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/weftlattice/weft/host/internal/instrument"
 	"github.com/weftlattice/weft/lattice/callctx"
 )
 
@@ -49,6 +50,10 @@ func (b *bound) Value(key any) any {
 	return b.caller.Value(key)
 }
 
+// raise stops the guest at its next check, and lower lets it run. Each check is a visit: see Instance.visit.
+func (w *watch) raise() { w.flag.Set(instrument.VisitFlag | instrument.StopFlag) }
+func (w *watch) lower() { w.flag.Set(instrument.VisitFlag) }
+
 // arm begins a call, which ends with the caller's context or after the limit. disarm must follow.
 func (w *watch) arm(caller context.Context, i *Instance, limit time.Duration) *bound {
 	b := &bound{caller: caller, instance: i}
@@ -64,7 +69,7 @@ func (w *watch) arm(caller context.Context, i *Instance, limit time.Duration) *b
 	w.call = b
 	if w.closed {
 		b.Cancel(context.Canceled)
-		w.flag.Set(1)
+		w.raise()
 	}
 	b.unhook = callctx.After(caller, func() { w.end(b, caller.Err(), false) })
 	if own {
@@ -80,7 +85,7 @@ func (w *watch) end(b *bound, err error, expired bool) {
 	if w.call == b && b.Err() == nil {
 		b.expired = expired
 		b.Cancel(err)
-		w.flag.Set(1)
+		w.raise()
 	}
 }
 
@@ -94,7 +99,7 @@ func (w *watch) disarm(b *bound) (expired bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.call = nil
-	w.flag.Set(0)
+	w.lower()
 	return b.expired
 }
 
@@ -105,6 +110,6 @@ func (w *watch) stop() {
 	w.closed = true
 	if w.call != nil && w.call.Err() == nil {
 		w.call.Cancel(context.Canceled)
-		w.flag.Set(1)
+		w.raise()
 	}
 }

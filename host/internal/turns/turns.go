@@ -1,0 +1,223 @@
+// Package turns shares the processors of a host among the actors that compute on it.
+//
+// Compiled guest code keeps its thread until it comes back into Go. Go's scheduler lets each have ten milliseconds, and does
+// not look at the network meanwhile when every processor has a guest. So two actors that compute make all others late by many
+// milliseconds at each step of a call.
+//
+// Here a guest that computes for longer than a moment needs a turn, of which there are as many as processors, while Go's
+// scheduler has some more (see Processors): whatever is quick, and all that is not a guest, always finds one. When there are
+// more than turns, they go round: a guest gives its turn up after a slice, and it goes to the actor that has used the least
+// time of late. Calls of one actor take their turns in order. Nobody starves, since who runs is charged for it.
+//
+// A guest that waits for something, as in a host call, gives its turn up meanwhile.
+package turns
+
+import (
+	"container/list"
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Slice is how long a guest keeps its turn while others wait.
+const Slice = time.Millisecond
+
+// spare is how many processors Go's scheduler has beyond those that guests may take.
+const spare = 2
+
+var processors = sync.OnceValue(func() int {
+	n := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(n + spare)
+	return n
+})
+
+// Processors is how many guests may compute at the same time. The first call raises GOMAXPROCS beyond that, for everything
+// else; the kernel shares the real processors among them.
+func Processors() int { return processors() }
+
+// Scheduler hands out turns. It is safe for concurrent use.
+type Scheduler struct {
+	now     func() time.Duration // monotonic
+	waiting atomic.Int64         // turns that are waited for
+
+	mu    sync.Mutex
+	free  int           // turns that nobody has; guarded by mu
+	queue []*Share      // those with somebody waiting; guarded by mu
+	floor time.Duration // what the share had used that was served last; guarded by mu
+}
+
+// New returns a scheduler of so many turns.
+func New(turns int) *Scheduler {
+	begin := time.Now()
+	return &Scheduler{now: func() time.Duration { return time.Since(begin) }, free: turns}
+}
+
+// Share is an actor's part of the processors.
+type Share struct {
+	scheduler *Scheduler
+	used      time.Duration // guarded by Scheduler.mu
+	holds     int           // turns; guarded by Scheduler.mu
+	waiting   list.List     // of *Turn; guarded by Scheduler.mu
+}
+
+// Share returns the part of one more actor, equal to all others.
+func (s *Scheduler) Share() *Share { return &Share{scheduler: s} }
+
+// Turn is the right of one guest to compute. It is for one goroutine at a time.
+type Turn struct {
+	share *Share
+	held  bool
+	since time.Duration // when the slice began
+	ready chan struct{} // holds an element when the turn was given to one who waits
+}
+
+// Turn returns a turn that is not held yet.
+func (s *Share) Turn() *Turn { return &Turn{share: s, ready: make(chan struct{}, 1)} }
+
+// Held reports whether the guest has its turn.
+func (t *Turn) Held() bool { return t.held }
+
+// Take waits for a turn, or for the end of ctx, and reports whether there is one now.
+func (t *Turn) Take(ctx context.Context) bool {
+	if t.held {
+		return true
+	}
+	s := t.share.scheduler
+	s.mu.Lock()
+	if t.share.holds == 0 && t.share.waiting.Len() == 0 {
+		// Time in which it did not compute is no credit: else who has slept for an hour would have an hour to itself.
+		t.share.used = max(t.share.used, s.floor)
+	}
+	if s.free > 0 {
+		s.free--
+		t.begin(s.now())
+		s.mu.Unlock()
+		return true
+	}
+	return t.wait(ctx)
+}
+
+// wait joins the queue and waits. Scheduler.mu is held, and is not afterwards.
+func (t *Turn) wait(ctx context.Context) bool {
+	s := t.share.scheduler
+	if t.share.waiting.Len() == 0 {
+		s.queue = append(s.queue, t.share)
+	}
+	place := t.share.waiting.PushBack(t)
+	s.waiting.Add(1)
+	s.mu.Unlock()
+	select {
+	case <-t.ready:
+		return true
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-t.ready: // at the last moment
+		t.end(s.now())
+		s.pass()
+	default:
+		t.share.waiting.Remove(place)
+		s.waiting.Add(-1)
+		s.settle(t.share)
+	}
+	return false
+}
+
+// begin makes t held. Scheduler.mu is held.
+func (t *Turn) begin(now time.Duration) {
+	t.held, t.since = true, now
+	t.share.holds++
+	t.share.scheduler.floor = max(t.share.scheduler.floor, t.share.used)
+}
+
+// end makes t held no more, and charges for it. Scheduler.mu is held.
+func (t *Turn) end(now time.Duration) {
+	t.held = false
+	t.share.holds--
+	t.share.used += now - t.since
+}
+
+// Give gives the turn up, if it is held.
+func (t *Turn) Give() {
+	if !t.held {
+		return
+	}
+	s := t.share.scheduler
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.end(s.now())
+	s.pass()
+}
+
+// pass gives a turn that has become free to one who waits. mu is held.
+func (s *Scheduler) pass() {
+	next := s.least()
+	if next == nil {
+		s.free++
+		return
+	}
+	s.grant(next)
+}
+
+// least is the share that has used the least of those with somebody waiting. mu is held.
+func (s *Scheduler) least() *Share {
+	var least *Share
+	for _, share := range s.queue {
+		if least == nil || share.used < least.used {
+			least = share
+		}
+	}
+	return least
+}
+
+// grant gives a turn to the first of a share. mu is held.
+func (s *Scheduler) grant(share *Share) {
+	t := share.waiting.Remove(share.waiting.Front()).(*Turn)
+	s.waiting.Add(-1)
+	s.settle(share)
+	t.begin(s.now())
+	t.ready <- struct{}{}
+}
+
+// settle takes a share out of the queue when nobody of it waits any more. mu is held.
+func (s *Scheduler) settle(share *Share) {
+	if share.waiting.Len() > 0 {
+		return
+	}
+	for i, q := range s.queue {
+		if q == share {
+			last := len(s.queue) - 1
+			s.queue[i] = s.queue[last]
+			s.queue[last] = nil
+			s.queue = s.queue[:last]
+			return
+		}
+	}
+}
+
+// Share is what a guest calls now and then while it computes. After its slice it lets another one go first, and waits for
+// its next turn. It reports whether the guest has a turn, which it has not when ctx has ended.
+func (t *Turn) Share(ctx context.Context) bool {
+	s := t.share.scheduler
+	if s.waiting.Load() == 0 {
+		return true
+	}
+	now := s.now()
+	if now-t.since < Slice {
+		return true
+	}
+	s.mu.Lock()
+	t.end(now)
+	next := s.least()
+	if next == nil || next.used > t.share.used {
+		t.begin(now) // it is still the one that is due
+		s.mu.Unlock()
+		return true
+	}
+	s.grant(next)
+	return t.wait(ctx)
+}
