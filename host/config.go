@@ -69,6 +69,8 @@ type Config struct {
 	CompileCPU    time.Duration      // processor time that it may take, with Compiler; default 1m
 	Guard         []string           // command that ends provider processes when this host dies; default: none
 
+	Storage func() Storage // how the disk of the NATS server in this process does; default: there is none here
+
 	HTTPAddr          string // where /metrics, /healthz and /readyz are served; default: nowhere
 	HTTPAnyPort       bool   // when HTTPAddr is taken, listen on any port of that address instead
 	Pprof             bool   // profiles are served there, too; HTTPAddr must be loopback
@@ -81,6 +83,15 @@ type Limits struct {
 	MemoryBytes uint64        // linear memory of one instance; default 64 MiB
 	Execution   time.Duration // of one call; default 30s
 	Fuel        uint64        // work of one call, in units of about a simple instruction (docs/metrics.md); 0: no limit; at most control.MaxFuel
+}
+
+// Storage is how the disk of a NATS server does that runs in this process.
+type Storage struct {
+	FreeBytes  int64 // -1: not known
+	TotalBytes int64 // of the file system; -1: not known
+	UsedBytes  int64 // in JetStream's streams
+	MaxBytes   int64 // that they may hold; 0: no limit of their own
+	Err        error // why data can not be stored; nil when it can
 }
 
 // Builtin is a provider that comes with the binary. It is run as a child process like any other, unless Inside is set.

@@ -116,6 +116,9 @@ func New(cfg Config) (*Host, error) {
 	h.keys.Store(&Keys{Cluster: cfg.Cluster, Issuers: cfg.Issuers})
 	h.log = cfg.Logger.With(lattice.LogHost, h.name)
 	h.metrics = newMetrics(h.registry)
+	if cfg.Storage != nil {
+		registerStorage(h.registry, cfg.Storage)
+	}
 	h.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), inventoryCollector{h})
 	return h, nil
 }

@@ -25,6 +25,9 @@ import (
 // scrapeTimeout bounds how long a scrape waits for the metrics of providers.
 const scrapeTimeout = 500 * time.Millisecond
 
+// readyTimeout bounds how long /readyz waits for JetStream.
+const readyTimeout = time.Second
+
 // HTTPAddr is where /metrics, /healthz and /readyz are served, or "".
 func (h *Host) HTTPAddr() string {
 	h.mu.RLock()
@@ -69,8 +72,8 @@ func (h *Host) handler() http.Handler {
 	all := prometheus.Gatherers{h.registry, prometheus.GathererFunc(h.gatherProviders)}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(all, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := h.notReady(); err != nil {
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := h.notReady(r.Context()); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
@@ -83,7 +86,7 @@ func (h *Host) handler() http.Handler {
 }
 
 // notReady says why the host should get no work now.
-func (h *Host) notReady() error {
+func (h *Host) notReady(ctx context.Context) error {
 	select {
 	case <-h.ready:
 	default:
@@ -95,7 +98,12 @@ func (h *Host) notReady() error {
 	if s := h.rpc.Status(); s != nats.CONNECTED {
 		return fmt.Errorf("NATS connection is %s", s)
 	}
-	return nil
+	if h.cfg.Storage != nil { // it knows at once
+		return h.cfg.Storage().Err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	return h.store.Full(ctx)
 }
 
 // gatherProviders asks the providers that run here for their metrics and says of each whose they are, so that one

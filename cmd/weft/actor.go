@@ -57,12 +57,12 @@ An instance serves one call at a time; --max is how many there may be.`,
 				return err
 			}
 			if memory != "" {
-				if r.Limits.MemoryBytes, err = operate.ParseSize(memory); err != nil {
+				if r.Limits.MemoryBytes, err = lattice.ParseSize(memory); err != nil {
 					return err
 				}
 			}
 			if recycleMemory != "" {
-				if r.Limits.RecycleMemoryBytes, err = operate.ParseSize(recycleMemory); err != nil {
+				if r.Limits.RecycleMemoryBytes, err = lattice.ParseSize(recycleMemory); err != nil {
 					return err
 				}
 			}

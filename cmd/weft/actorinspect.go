@@ -72,7 +72,7 @@ func (a *app) inspectActor(cmd *cobra.Command, query string) error {
 		for _, on := range out.On {
 			limits := ""
 			if on.Limits != nil {
-				limits = fmt.Sprintf(", %s, %d ms per call", operate.Size(int64(on.Limits.MemoryBytes)), on.Limits.ExecutionMs)
+				limits = fmt.Sprintf(", %s, %d ms per call", lattice.Size(int64(on.Limits.MemoryBytes)), on.Limits.ExecutionMs)
 				if on.Limits.Fuel > 0 {
 					limits += fmt.Sprintf(", %d units of fuel", on.Limits.Fuel)
 				}

@@ -76,7 +76,7 @@ func artifactTable(w io.Writer, all []artifactView) {
 		for _, t := range v.Tags {
 			tags = append(tags, strings.TrimPrefix(t, v.Name+":")) // the name of the first push may be another
 		}
-		rows = append(rows, []string{v.Name, or(strings.Join(tags, ","), "-"), v.Kind, operate.Size(int64(v.SizeBytes)), v.Pushed.Format(time.DateTime), v.Digest})
+		rows = append(rows, []string{v.Name, or(strings.Join(tags, ","), "-"), v.Kind, lattice.Size(int64(v.SizeBytes)), v.Pushed.Format(time.DateTime), v.Digest})
 	}
 	table(w, "NAME TAGS KIND SIZE PUSHED DIGEST", rows)
 }
@@ -210,7 +210,7 @@ moment do not count, but they have what they run in their own cache.`,
 				if len(out) > 0 {
 					artifactTable(w, out)
 				}
-				fmt.Fprintf(w, "%s %d of %d, %s\n", verb, len(out), len(all), operate.Size(int64(total)))
+				fmt.Fprintf(w, "%s %d of %d, %s\n", verb, len(out), len(all), lattice.Size(int64(total)))
 			})
 		}}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only show what would be removed")

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/weftlattice/weft/deploy/operate"
 	"github.com/weftlattice/weft/deploy/scaffold"
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/lattice"
@@ -71,7 +70,7 @@ func (a *app) buildCmd() *cobra.Command {
 				Digest string `json:"digest"`
 				Bytes  int64  `json:"bytes"`
 			}{p.Name, built.Path, built.Digest, built.Size}, func(w io.Writer) {
-				fmt.Fprintf(w, "built %s (%s)\n\nNext: weft actor start %s\n", built.Path, operate.Size(built.Size), built.Path)
+				fmt.Fprintf(w, "built %s (%s)\n\nNext: weft actor start %s\n", built.Path, lattice.Size(built.Size), built.Path)
 			})
 		}}
 	cmd.Flags().StringVar(&out, "out", "", "file to write (default: build/NAME.wasm)")

@@ -154,7 +154,7 @@ func (d *devSession) rebuild(ctx context.Context) {
 				a.say("- nothing has changed in what runs")
 				return
 			}
-			a.say("- built %s, sha256 %.12s, %s, in %s", again.Name, built.Digest, operate.Size(built.Size), time.Since(begin).Round(time.Millisecond))
+			a.say("- built %s, sha256 %.12s, %s, in %s", again.Name, built.Digest, lattice.Size(built.Size), time.Since(begin).Round(time.Millisecond))
 			if err = d.deploy(ctx, built.Path); err == nil {
 				d.digest = built.Digest
 				return

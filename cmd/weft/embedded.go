@@ -27,6 +27,7 @@ type natsFlags struct {
 	listen        string
 	auth, plain   bool
 	cert, key, ca string
+	storeMax      string
 }
 
 func (n *natsFlags) flags(f *pflag.FlagSet) {
@@ -36,6 +37,7 @@ func (n *natsFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&n.cert, "nats-server-cert", "", "PEM file of the embedded server's own certificate (default: one of a generated authority)")
 	f.StringVar(&n.key, "nats-server-key", "", "PEM file of that certificate's key")
 	f.StringVar(&n.ca, "nats-server-ca", "", "PEM file of the authority that clients shall trust for it (default: those that their machines trust)")
+	f.StringVar(&n.storeMax, "store-max", "", "what the embedded server may keep on disk, as 2GiB (default: all but a reserve of what is free at the time)")
 	f.BoolVar(&n.plain, "nats-plain", false, "no TLS: whoever can listen to the network reads everything, secrets as well")
 }
 
@@ -56,6 +58,13 @@ type embedded struct {
 func (n *natsFlags) start(ctx context.Context, a *app, log *slog.Logger, extra natsauth.Identity) (*embedded, error) {
 	cfg := natsserver.Config{Host: n.listen, Port: n.port, DataDir: filepath.Join(a.dataDir, "nats"), Logger: log, Plain: n.plain,
 		User: a.conn.user, Password: a.conn.password, Token: a.conn.token, TLSCert: n.cert, TLSKey: n.key}
+	if n.storeMax != "" {
+		most, err := lattice.ParseSize(n.storeMax)
+		if err != nil {
+			return nil, fmt.Errorf("--store-max: %w", err)
+		}
+		cfg.MaxStoreBytes = int64(most)
+	}
 	conn := natsconn.Config{User: cfg.User, Password: cfg.Password, Token: cfg.Token}
 	e := &embedded{host: conn, operator: conn}
 	if n.auth || n.public() || n.cert != "" {

@@ -138,10 +138,10 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	if cfg.Labels, err = h.allLabels(); err != nil {
 		return cfg, release, err
 	}
-	if cfg.Limits.MemoryBytes, err = operate.ParseSize(h.memory); err != nil {
+	if cfg.Limits.MemoryBytes, err = lattice.ParseSize(h.memory); err != nil {
 		return cfg, release, err
 	}
-	large, err := operate.ParseSize(h.large)
+	large, err := lattice.ParseSize(h.large)
 	if err != nil {
 		return cfg, release, err
 	}

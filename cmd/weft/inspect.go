@@ -87,7 +87,7 @@ func viewFile(path string, data []byte) (fileView, error) {
 }
 
 func (v fileView) text(w io.Writer) {
-	fields(w, "file", v.File, "kind", v.Kind, "size", operate.Size(int64(v.Bytes)), "sha256", v.SHA256, "trust", v.Trust, "problem", v.Problem)
+	fields(w, "file", v.File, "kind", v.Kind, "size", lattice.Size(int64(v.Bytes)), "sha256", v.SHA256, "trust", v.Trust, "problem", v.Problem)
 	if c := v.Claims; c != nil {
 		notBefore, expires := c.HumanTimes()
 		fields(w, "id", string(c.Subject), "name", c.Name, "issuer", string(c.Issuer), "version", c.Version,
@@ -104,9 +104,9 @@ func (v fileView) text(w io.Writer) {
 	if v.WasmInfo != nil {
 		limit := "no limit of its own"
 		if v.MemoryLimitBytes > 0 {
-			limit = "at most " + operate.Size(int64(v.MemoryLimitBytes))
+			limit = "at most " + lattice.Size(int64(v.MemoryLimitBytes))
 		}
-		fmt.Fprintf(w, "memory:   %s, %s\n", operate.Size(int64(v.MemoryBytes)), limit)
+		fmt.Fprintf(w, "memory:   %s, %s\n", lattice.Size(int64(v.MemoryBytes)), limit)
 		fmt.Fprintf(w, "imports:  %s\nexports:  %s\n", list(v.Imports), list(v.Exports))
 	}
 }

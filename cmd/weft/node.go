@@ -62,6 +62,9 @@ func (a *app) startNode(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, l
 		return n, err
 	}
 	cfg.CarriesNATS = n.server != nil
+	if n.server != nil {
+		cfg.Storage = func() host.Storage { return host.Storage(n.server.Storage()) }
+	}
 	if n.host, err = host.New(cfg); err != nil {
 		return n, err
 	}

@@ -164,7 +164,7 @@ func (a *app) pushToRegistry(ctx context.Context, reg registryFlags, text string
 		return pushed{}, err
 	}
 	defer c.Close()
-	a.say("- pushing %s (%s)", what.Name, operate.Size(int64(len(what.Bytes))))
+	a.say("- pushing %s (%s)", what.Name, lattice.Size(int64(len(what.Bytes))))
 	manifest, err := c.Push(ctx, ref, what.Artifact)
 	return pushed{Ref: ref.String(), Manifest: manifest, Digest: artifact.Digest(what.Bytes)}, err
 }

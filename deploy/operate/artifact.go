@@ -58,7 +58,7 @@ func (l *Lattice) JetStream() (jetstream.JetStream, error) {
 func (l *Lattice) Push(ctx context.Context, name string, data []byte) (string, error) {
 	ctx, cancel := bound(ctx)
 	defer cancel()
-	l.step("pushing "+name+" ("+Size(int64(len(data)))+")", "")
+	l.step("pushing "+name+" ("+lattice.Size(int64(len(data)))+")", "")
 	js, err := l.JetStream()
 	if err != nil {
 		return "", err

@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
@@ -89,7 +90,11 @@ func Push(ctx context.Context, js jetstream.JetStream, l lattice.Name, name stri
 		kind = KindActor
 	}
 	meta := jetstream.ObjectMeta{Name: ref.object(), Metadata: map[string]string{metaName: name, metaKind: kind}}
-	if _, err := bucket.Put(ctx, meta, bytes.NewReader(data)); err != nil {
+	_, err = bucket.Put(ctx, meta, bytes.NewReader(data))
+	if lattice.CodeOf(err) == lattice.ErrTimeout && ctx.Err() == nil { // a stream that can not write never answers; now it may say why
+		_, err = bucket.Put(ctx, meta, bytes.NewReader(data))
+	}
+	if err != nil {
 		return "", storeError(op, ref, err)
 	}
 	return ref.String(), nil
@@ -252,7 +257,10 @@ func storeError(op string, ref Reference, err error) error {
 	if ref.Name != "" {
 		e.Entity = ref.String()
 	}
+	detail, full := natsconn.NoRoom(err)
 	switch {
+	case full:
+		e.Detail = detail
 	case errors.Is(err, jetstream.ErrObjectNotFound), errors.Is(err, jetstream.ErrBucketNotFound):
 		e.Code, e.Err, e.Detail = lattice.ErrNotFound, nil, "the lattice's store does not have it"
 	case errors.Is(err, context.Canceled):

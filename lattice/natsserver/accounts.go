@@ -1,8 +1,11 @@
 package natsserver
 
 import (
+	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -83,4 +86,20 @@ func (a *accounts) of(l lattice.Name) (*server.Account, error) {
 	}
 	a.open[l] = acc
 	return acc, nil
+}
+
+// all returns the accounts that are open.
+func (a *accounts) all() []*server.Account {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Collect(maps.Values(a.open))
+}
+
+// enableJetStream does so in a server whose JetStream was started again.
+func (a *accounts) enableJetStream() error {
+	var errs []error
+	for _, acc := range a.all() {
+		errs = append(errs, acc.EnableJetStream(nil, nil))
+	}
+	return errors.Join(errs...)
 }

@@ -62,6 +62,10 @@ type Config struct {
 	TLS     *tls.Config // instead of TLSCert and TLSKey
 	Plain   bool        // listen beyond loopback without TLS, too: who can listen in reads all, secrets as well
 
+	// MaxStoreBytes is what all streams together may hold on disk; 0 is as much as there is room for at the time, but for a
+	// reserve (see Storage). At least 1 MiB.
+	MaxStoreBytes int64
+
 	MaxPayloadBytes int           // 0 is DefaultMaxPayloadBytes
 	SyncInterval    time.Duration // how often files are synced to the disk; 0 is the server's default of 2 minutes
 	SyncAlways      bool          // sync before each acknowledgement: survives a power cut, costs throughput
@@ -111,6 +115,9 @@ func (c Config) Validate() error {
 	if c.MaxPayloadBytes < 0 || c.MaxPayloadBytes > 64<<20 {
 		bad("max payload must be between 0 and 64 MiB")
 	}
+	if c.MaxStoreBytes != 0 && c.MaxStoreBytes < 1<<20 {
+		bad("the store may hold 1 MiB or more")
+	}
 	refuse := func(detail string) {
 		errs = append(errs, &lattice.Error{Code: lattice.ErrDenied, Op: "listen on", Entity: lattice.Printable(c.Host), Detail: detail})
 	}
@@ -134,9 +141,10 @@ func loopback(host string) bool {
 
 // Server is a running NATS server. It is safe for concurrent use.
 type Server struct {
-	srv  *server.Server
-	lock *dirLock
-	door *door // nil without Config.Users
+	srv    *server.Server
+	lock   *dirLock
+	door   *door   // nil without Config.Users
+	keeper *keeper // nil until the server is ready
 
 	close sync.Once
 	done  chan struct{} // closed when everything is released
@@ -181,6 +189,9 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := makeRoom(cfg.DataDir); err != nil {
+		return nil, errors.Join(err, lock.release())
+	}
 	ns, err := server.NewServer(opts)
 	if err != nil {
 		return nil, errors.Join(&lattice.Error{Code: lattice.ErrInvalid, Op: "configure NATS server", Err: err}, lock.release())
@@ -203,14 +214,37 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 	}
+	s.keeper = newKeeper(s, cfg, func() error { return s.startJetStream(opts) }, log.failed)
+	s.keeper.open()
 	return s, nil
 }
+
+// startJetStream starts it again in a server that goes on running.
+func (s *Server) startJetStream(o *server.Options) error {
+	err := s.srv.EnableJetStream(&server.JetStreamConfig{StoreDir: o.StoreDir, MaxStore: o.JetStreamMaxStore, Domain: o.JetStreamDomain,
+		SyncInterval: o.SyncInterval, SyncAlways: o.SyncAlways, Strict: !o.NoJetStreamStrict})
+	if err == nil && s.door != nil {
+		err = s.door.accounts.enableJetStream()
+	}
+	return err
+}
+
+// accounts are those that clients use.
+func (s *Server) accounts() []*server.Account {
+	if s.door != nil {
+		return s.door.accounts.all()
+	}
+	return []*server.Account{s.srv.GlobalAccount()}
+}
+
+// Storage tells how the disk does, as it was a second ago or less.
+func (s *Server) Storage() Storage { return s.keeper.now() }
 
 func (c Config) options() (*server.Options, error) {
 	o := &server.Options{
 		ServerName: c.Name, Host: c.Host, Port: c.Port,
 		Username: c.User, Password: c.Password, Authorization: c.Token,
-		JetStream: true, StoreDir: c.DataDir, JetStreamDomain: c.Domain,
+		JetStream: true, StoreDir: c.DataDir, JetStreamDomain: c.Domain, JetStreamMaxStore: maxStoreBytes,
 		SyncInterval: c.SyncInterval, SyncAlways: c.SyncAlways,
 		MaxPayload: int32(c.MaxPayloadBytes), MaxControlLine: maxControlLine,
 		// A dead peer is noticed in half a minute instead of four.
@@ -257,6 +291,8 @@ func (s *Server) awaitReady(ctx context.Context, log *serverLog, cfg Config) err
 func startError(addr string, cfg Config, fatal string) error {
 	e := &lattice.Error{Code: lattice.ErrUnavailable, Op: "start NATS server on", Entity: addr, Detail: fatal}
 	switch {
+	case strings.Contains(fatal, "no space left"):
+		e.Detail = fmt.Sprintf("the disk of %s is full; make room there (%s)", cfg.DataDir, fatal)
 	case strings.Contains(fatal, "address already in use"):
 		e.Code = lattice.ErrConflict
 		e.Detail = fmt.Sprintf("port %d is in use; stop what listens there, choose another port, "+
@@ -291,6 +327,7 @@ func (s *Server) Close(ctx context.Context) error {
 	s.close.Do(func() {
 		go func() { // ends by itself: Shutdown is bounded. Done tells when
 			defer close(s.done)
+			s.keeper.close()
 			s.door.close()
 			s.srv.Shutdown()
 			s.srv.WaitForShutdown()

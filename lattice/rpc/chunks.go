@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
@@ -259,5 +260,9 @@ func chunkError(op string, err error) error {
 	if c := lattice.CodeOf(err); c == lattice.ErrTimeout || c == lattice.ErrCanceled {
 		code = c
 	}
-	return &lattice.Error{Code: code, Op: op, Detail: "the lattice's object store (JetStream) carries payloads above 900 KiB", Err: err}
+	detail := "the lattice's object store (JetStream) carries payloads above 900 KiB"
+	if why, full := natsconn.NoRoom(err); full {
+		detail += ", and " + why
+	}
+	return &lattice.Error{Code: code, Op: op, Detail: detail, Err: err}
 }

@@ -18,12 +18,17 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
 // DefaultTimeout bounds each operation whose ctx has no deadline.
 const DefaultTimeout = 5 * time.Second
+
+// attemptTimeout bounds one attempt of a write. A stream that can not write never answers; a server of weft mends that at
+// once, and then refuses with a reason or takes it.
+const attemptTimeout = 2 * time.Second
 
 // Config holds what is optional.
 type Config struct {
@@ -42,6 +47,9 @@ type Store struct {
 	lattice lattice.Name
 	log     *slog.Logger
 	check   time.Duration // how often a watch looks whether its bucket is still the same
+
+	mu   sync.Mutex
+	full error // why the last write was refused, when it was for want of room. guarded by mu
 }
 
 // Open opens the bucket, and creates it when there is none. An existing one is taken as it is configured.
@@ -171,13 +179,16 @@ func (s *Store) fail(op string, err error) error {
 		return err
 	}
 	e := &lattice.Error{Code: lattice.CodeOf(err), Op: op, Entity: string(s.lattice), Err: err}
+	detail, full := natsconn.NoRoom(err)
 	switch {
+	case full:
+		e.Code, e.Detail = lattice.ErrUnavailable, detail
 	case e.Code == lattice.ErrCanceled:
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount),
 		errors.Is(err, nats.ErrNoResponders):
 		e.Code, e.Detail = lattice.ErrUnavailable, "the NATS server has no JetStream; start it with JetStream enabled (nats-server -js)"
 	case e.Code == lattice.ErrTimeout:
-		e.Detail = "JetStream does not answer"
+		e.Detail = "JetStream does not answer; it may be overloaded, or its disk full"
 	default:
 		e.Code = lattice.ErrUnavailable
 	}
@@ -188,13 +199,44 @@ func (s *Store) fail(op string, err error) error {
 func (s *Store) write(ctx context.Context, op string, do func(context.Context, jetstream.KeyValue) error) error {
 	ctx, cancel := bound(ctx)
 	defer cancel()
-	return s.fail(op, s.attempt(ctx, func(ctx context.Context) error {
-		kv, err := s.bucket(ctx)
-		if err != nil {
-			return err
-		}
-		return do(ctx, kv)
-	}))
+	var err error
+	for again := true; again; {
+		err = s.attempt(ctx, func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+			defer cancel()
+			kv, err := s.bucket(ctx)
+			if err != nil {
+				return err
+			}
+			return do(ctx, kv)
+		})
+		again = err != nil && ctx.Err() == nil && lattice.CodeOf(err) == lattice.ErrTimeout
+	}
+	err = s.fail(op, err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.full = nil
+	if _, full := natsconn.NoRoom(err); full {
+		s.full = err
+	}
+	return err
+}
+
+// Full returns why JetStream has no room for the state of the lattice, if the last write here was refused for that and it has
+// none still. It asks JetStream only then, for ctx at most.
+func (s *Store) Full(ctx context.Context) error {
+	s.mu.Lock()
+	was := s.full
+	s.mu.Unlock()
+	if was == nil || natsconn.CheckRoom(ctx, s.js) != nil {
+		return was
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.full == was { //nolint:errorlint // that very one
+		s.full = nil
+	}
+	return nil
 }
 
 // PutLink stores a link definition; the last one of an actor, contract and link name wins. Its link name may not be

@@ -18,6 +18,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/linkvalue"
+	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/provider"
 )
 
@@ -244,7 +245,10 @@ func (b *bucket) heal(ctx context.Context, op string, err error) error {
 
 func bucketError(op, name string, err error) error {
 	e := &lattice.Error{Code: lattice.ErrUnavailable, Op: op, Entity: name, Err: err}
+	detail, full := natsconn.NoRoom(err)
 	switch {
+	case full:
+		e.Detail = detail
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		e.Code = lattice.ErrTimeout
 	case errors.Is(err, context.Canceled):
