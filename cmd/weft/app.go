@@ -58,6 +58,9 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = &lattice.Error{Code: lattice.ErrCanceled, Op: "interrupted"}
 	}
+	if errors.Is(err, syscall.ENOSPC) {
+		err = fmt.Errorf("%w\nThe disk of this machine is full: make room there, or keep weft's files elsewhere with --data-dir", err)
+	}
 	if err != nil {
 		a.printError(err)
 	}

@@ -45,11 +45,11 @@ func (d *Disk) Free() int64 {
 	return int64(fs.Bavail) * fs.Bsize
 }
 
-// Fill lets another program's file take all room but about that many bytes, and returns how to delete the file.
+// Fill lets another program's file grow until about that many bytes are left, and returns how to delete the file.
 func (d *Disk) Fill(but int64) (empty func()) {
 	d.t.Helper()
 	path := filepath.Join(d.Dir, "of another program")
-	f, err := os.Create(path)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		d.t.Fatal(err)
 	}

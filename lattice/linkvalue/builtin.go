@@ -65,7 +65,7 @@ var KeyvalueNATS = &Table{Provider: "keyvalue-nats", Contract: "wasmcloud:keyval
 // KeyvalueRedis is the table of keyvalue-redis.
 var KeyvalueRedis = &Table{Provider: "keyvalue-redis", Contract: "wasmcloud:keyvalue",
 	Fields: []Field{
-		{Name: "url", Kind: Secret(), Default: "redis://127.0.0.1:6379/", Doc: "`redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, `rediss://` for TLS"},
+		{Name: "url", Kind: Secret(), Default: "redis://127.0.0.1:6379/", Doc: "`redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/DB]`, `rediss://` for TLS; several hosts are nodes of a Redis Cluster, or the sentinels with `sentinel_master`"},
 		{Name: "username", Kind: Secret(), Unset: "that of the URL", Doc: "user of Redis"},
 		{Name: "password", Kind: Secret(), Unset: "that of the URL", Doc: "its password"},
 		{Name: "db", Kind: Number(0, 1<<20), Unset: "that of the URL", Doc: "number of the database"},
@@ -73,11 +73,17 @@ var KeyvalueRedis = &Table{Provider: "keyvalue-redis", Contract: "wasmcloud:keyv
 		{Name: "ca_file", Kind: File(), Unset: "the system's", Doc: "PEM file of the authorities to trust, see [Files](#files)"},
 		{Name: "cert_file", Kind: File(), Doc: "PEM file of the client's certificate; with `key_file`"},
 		{Name: "key_file", Kind: File(), Doc: "PEM file of its key"},
-		{Name: "pool_size", Kind: Number(1, 10000), Default: "32", Doc: "connections at most"},
+		{Name: "pool_size", Kind: Number(1, 10000), Default: "32", Doc: "connections at most, to each node"},
+		{Name: "sentinel_master", Kind: Text(), Doc: "name of the master that the sentinels at `url` know"},
+		{Name: "sentinel_username", Kind: Secret(), Doc: "user of the sentinels themselves"},
+		{Name: "sentinel_password", Kind: Secret(), Doc: "its password"},
 	},
 	together: func(s Settings) error {
 		if s.Given("cert_file") != s.Given("key_file") {
 			return wrong("cert_file", "certificate and key go together; key_file is the other")
+		}
+		if !s.Given("sentinel_master") && (s.Given("sentinel_username") || s.Given("sentinel_password")) {
+			return wrong("sentinel_master", "credentials of sentinels need the name of a master")
 		}
 		return nil
 	}}

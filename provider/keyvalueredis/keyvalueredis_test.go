@@ -249,7 +249,7 @@ func FuzzSettings(f *testing.F) {
 	f.Fuzz(func(t *testing.T, url, db string) {
 		s, _, err := readSettings(provider.Values{"url": url, "db": db}, nil)
 		if err == nil {
-			_, err = s.options(nil)
+			_, err = s.target(nil)
 		}
 		if err != nil && strings.Contains(err.Error(), secret) {
 			t.Fatalf("the password shows: %v", err)

@@ -109,7 +109,7 @@ func (p *redisProvider) release(srv *server) error {
 		return nil
 	}
 	delete(p.servers, srv.settings)
-	return srv.client.Close()
+	return srv.close()
 }
 
 // Handle serves an operation of the contract.
@@ -146,7 +146,7 @@ func (p *redisProvider) Shutdown(context.Context) error {
 	defer p.mu.Unlock()
 	var errs []error
 	for _, srv := range p.servers {
-		errs = append(errs, srv.client.Close())
+		errs = append(errs, srv.close())
 	}
 	clear(p.servers)
 	clear(p.stores)

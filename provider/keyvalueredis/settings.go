@@ -1,8 +1,11 @@
 package keyvalueredis
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
+	"net/url"
 	"strings"
 	"time"
 
@@ -26,6 +29,8 @@ type settings struct {
 	url, username, password   string
 	caFile, certFile, keyFile string
 	db, poolSize              int // db -1 is that of the URL
+
+	sentinelMaster, sentinelUsername, sentinelPassword string
 }
 
 // String hides the secrets.
@@ -45,7 +50,8 @@ func readSettings(link, defaults provider.Values) (s settings, prefix string, er
 		return s, "", err
 	}
 	s = settings{url: strings.TrimSpace(v.Text("url")), username: v.Text("username"), password: v.Text("password"),
-		caFile: v.Text("ca_file"), certFile: v.Text("cert_file"), keyFile: v.Text("key_file"), db: -1, poolSize: int(v.Number("pool_size"))}
+		caFile: v.Text("ca_file"), certFile: v.Text("cert_file"), keyFile: v.Text("key_file"), db: -1, poolSize: int(v.Number("pool_size")),
+		sentinelMaster: v.Text("sentinel_master"), sentinelUsername: v.Text("sentinel_username"), sentinelPassword: v.Text("sentinel_password")}
 	if !strings.Contains(s.url, "://") {
 		s.url = "redis://" + s.url
 	}
@@ -55,11 +61,26 @@ func readSettings(link, defaults provider.Values) (s settings, prefix string, er
 	return s, v.Text("prefix"), nil
 }
 
-// options are what the library needs. Its own errors quote the URL, so they are not passed on.
-func (s settings) options(files linkfile.Folders) (*redis.Options, error) {
-	o, err := redis.ParseURL(s.url)
+// target is where a server is: what the library needs for one node, and the addresses of all that the URL names.
+type target struct {
+	*redis.Options
+	addresses []string
+}
+
+const (
+	defaultPort         = "6379"
+	defaultSentinelPort = "26379"
+)
+
+// target reads the URL. The library's own errors quote it, so they are not passed on.
+func (s settings) target(files linkfile.Folders) (target, error) {
+	first, addresses, err := s.hosts()
 	if err != nil {
-		return nil, invalid("url", "want redis://[USER:PASSWORD@]HOST[:PORT][/DB], or rediss:// for TLS")
+		return target{}, err
+	}
+	o, err := redis.ParseURL(first)
+	if err != nil {
+		return target{}, badURL()
 	}
 	if s.username != "" {
 		o.Username = s.username
@@ -70,8 +91,15 @@ func (s settings) options(files linkfile.Folders) (*redis.Options, error) {
 	if s.db >= 0 {
 		o.DB = s.db
 	}
+	several := len(addresses) > 1 && s.sentinelMaster == ""
+	if several && o.DB != 0 {
+		return target{}, invalid("db", "several addresses mean a Redis Cluster, which has database 0 only")
+	}
+	if o.TLSConfig != nil && (several || s.sentinelMaster != "") {
+		o.TLSConfig.ServerName = "" // of whichever is connected to
+	}
 	if err := s.tls(o, files); err != nil {
-		return nil, err
+		return target{}, err
 	}
 	o.PoolSize = s.poolSize
 	o.DialTimeout, o.DialerRetries = dialTimeout, 1
@@ -80,7 +108,49 @@ func (s settings) options(files linkfile.Folders) (*redis.Options, error) {
 	o.ContextTimeoutEnabled = true
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return o, nil
+	return target{o, addresses}, nil
+}
+
+func badURL() error {
+	return invalid("url", "want redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]...][/DB], or rediss:// for TLS")
+}
+
+// hosts takes the URL apart: one with the first host alone, and the addresses of all.
+func (s settings) hosts() (first string, addresses []string, err error) {
+	scheme, rest, _ := strings.Cut(s.url, "://")
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	authority, tail := rest[:end], rest[end:]
+	at := strings.LastIndex(authority, "@") + 1
+	port := defaultPort
+	if s.sentinelMaster != "" {
+		port = defaultSentinelPort
+	}
+	for host := range strings.SplitSeq(authority[at:], ",") {
+		u, err := url.Parse("redis://" + strings.TrimSpace(host))
+		if err != nil || u.Hostname() == "" && len(addresses) > 0 {
+			return "", nil, badURL()
+		}
+		addresses = append(addresses, net.JoinHostPort(cmp.Or(u.Hostname(), "localhost"), cmp.Or(u.Port(), port)))
+	}
+	return scheme + "://" + authority[:at] + addresses[0] + tail, addresses, nil
+}
+
+// cluster is the target as a Redis Cluster.
+func (t target) cluster() *redis.ClusterOptions {
+	return &redis.ClusterOptions{Addrs: t.addresses, Username: t.Username, Password: t.Password, TLSConfig: t.TLSConfig, PoolSize: t.PoolSize,
+		DialTimeout: t.DialTimeout, DialerRetries: t.DialerRetries, ReadTimeout: t.ReadTimeout, WriteTimeout: t.WriteTimeout, PoolTimeout: t.PoolTimeout,
+		MaxRetries: t.MaxRetries, MaxRedirects: -1, ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: t.MaintNotificationsConfig}
+}
+
+// failover is the target as the sentinels of a master.
+func (t target) failover(s settings) *redis.FailoverOptions {
+	return &redis.FailoverOptions{MasterName: s.sentinelMaster, SentinelAddrs: t.addresses, SentinelUsername: s.sentinelUsername, SentinelPassword: s.sentinelPassword,
+		Username: t.Username, Password: t.Password, DB: t.DB, TLSConfig: t.TLSConfig, PoolSize: t.PoolSize,
+		DialTimeout: t.DialTimeout, DialerRetries: t.DialerRetries, ReadTimeout: t.ReadTimeout, WriteTimeout: t.WriteTimeout, PoolTimeout: t.PoolTimeout,
+		MaxRetries: t.MaxRetries, ContextTimeoutEnabled: true, DisableIdentity: true}
 }
 
 func (s settings) tls(o *redis.Options, files linkfile.Folders) error {

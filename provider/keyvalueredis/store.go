@@ -2,7 +2,6 @@ package keyvalueredis
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -22,42 +21,30 @@ func (s *store) keys(keys []string) []string {
 	return full
 }
 
-// do runs a command on a key that is wanted as a kind.
-func do[R any](s *store, kind, key string, command func(*redis.Client) (R, error)) (R, error) {
-	var none R
-	if err := s.server.admit(); err != nil {
-		return none, err
-	}
-	r, err := command(s.server.client)
-	if errors.Is(err, redis.Nil) {
-		return none, errors.Join(s.server.learn(kind, key, nil), redis.Nil)
-	}
-	if err = s.server.learn(kind, key, err); err != nil {
-		return none, err
-	}
-	return r, nil
-}
-
 func (s *store) Get(ctx context.Context, key string) (string, bool, error) {
-	value, err := do(s, "string", key, func(c *redis.Client) (string, error) { return c.Get(ctx, s.prefix+key).Result() })
-	if errors.Is(err, redis.Nil) {
-		return "", false, nil
+	type found struct {
+		value string
+		ok    bool
 	}
-	return value, err == nil, err
+	f, err := run(ctx, s, "string", key, func(c redis.Cmdable, key string) (found, error) {
+		value, err := c.Get(ctx, key).Result()
+		return found{value, err == nil}, err
+	})
+	return f.value, f.ok, err
 }
 
 func (s *store) Set(ctx context.Context, key, value string, expires time.Duration) error {
-	_, err := do(s, "string", key, func(c *redis.Client) (string, error) { return c.Set(ctx, s.prefix+key, value, expires).Result() })
+	_, err := run(ctx, s, "string", key, func(c redis.Cmdable, key string) (string, error) { return c.Set(ctx, key, value, expires).Result() })
 	return err
 }
 
 func (s *store) Contains(ctx context.Context, key string) (bool, error) {
-	n, err := do(s, "key", key, func(c *redis.Client) (int64, error) { return c.Exists(ctx, s.prefix+key).Result() })
+	n, err := run(ctx, s, "key", key, func(c redis.Cmdable, key string) (int64, error) { return c.Exists(ctx, key).Result() })
 	return n > 0, err
 }
 
 func (s *store) Del(ctx context.Context, key string) (bool, error) {
-	n, err := do(s, "key", key, func(c *redis.Client) (int64, error) { return c.Del(ctx, s.prefix+key).Result() })
+	n, err := run(ctx, s, "key", key, func(c redis.Cmdable, key string) (int64, error) { return c.Del(ctx, key).Result() })
 	return n > 0, err
 }
 
@@ -71,52 +58,52 @@ end
 return n`)
 
 func (s *store) Increment(ctx context.Context, key string, by int32) (int32, error) {
-	n, err := do(s, "counter", key, func(c *redis.Client) (int64, error) {
-		return increment.Run(ctx, c, []string{s.prefix + key}, by).Int64()
+	n, err := run(ctx, s, "counter", key, func(c redis.Cmdable, key string) (int64, error) {
+		return increment.Run(ctx, c, []string{key}, by).Int64()
 	})
 	return int32(n), err
 }
 
 func (s *store) ListAdd(ctx context.Context, list, value string) (uint32, error) {
-	n, err := do(s, "list", list, func(c *redis.Client) (int64, error) { return c.RPush(ctx, s.prefix+list, value).Result() })
+	n, err := run(ctx, s, "list", list, func(c redis.Cmdable, key string) (int64, error) { return c.RPush(ctx, key, value).Result() })
 	return uint32(n), err
 }
 
 func (s *store) ListDel(ctx context.Context, list, value string) (bool, error) {
-	n, err := do(s, "list", list, func(c *redis.Client) (int64, error) { return c.LRem(ctx, s.prefix+list, 1, value).Result() })
+	n, err := run(ctx, s, "list", list, func(c redis.Cmdable, key string) (int64, error) { return c.LRem(ctx, key, 1, value).Result() })
 	return n > 0, err
 }
 
 func (s *store) ListRange(ctx context.Context, list string, start, stop int32) ([]string, error) {
-	return do(s, "list", list, func(c *redis.Client) ([]string, error) {
-		return c.LRange(ctx, s.prefix+list, int64(start), int64(stop)).Result()
+	return run(ctx, s, "list", list, func(c redis.Cmdable, key string) ([]string, error) {
+		return c.LRange(ctx, key, int64(start), int64(stop)).Result()
 	})
 }
 
 func (s *store) SetAdd(ctx context.Context, set, value string) (uint32, error) {
-	n, err := do(s, "set", set, func(c *redis.Client) (int64, error) { return c.SAdd(ctx, s.prefix+set, value).Result() })
+	n, err := run(ctx, s, "set", set, func(c redis.Cmdable, key string) (int64, error) { return c.SAdd(ctx, key, value).Result() })
 	return uint32(n), err
 }
 
 func (s *store) SetDel(ctx context.Context, set, value string) (uint32, error) {
-	n, err := do(s, "set", set, func(c *redis.Client) (int64, error) { return c.SRem(ctx, s.prefix+set, value).Result() })
+	n, err := run(ctx, s, "set", set, func(c redis.Cmdable, key string) (int64, error) { return c.SRem(ctx, key, value).Result() })
 	return uint32(n), err
 }
 
 func (s *store) SetMembers(ctx context.Context, set string) ([]string, error) {
-	return do(s, "set", set, func(c *redis.Client) ([]string, error) { return c.SMembers(ctx, s.prefix+set).Result() })
+	return run(ctx, s, "set", set, func(c redis.Cmdable, key string) ([]string, error) { return c.SMembers(ctx, key).Result() })
 }
 
 func (s *store) SetUnion(ctx context.Context, sets []string) ([]string, error) {
 	if len(sets) == 0 { // Redis has no union of none
 		return nil, nil
 	}
-	return do(s, "set", sets[0], func(c *redis.Client) ([]string, error) { return c.SUnion(ctx, s.keys(sets)...).Result() })
+	return run(ctx, s, "set", sets[0], func(c redis.Cmdable, key string) ([]string, error) { return c.SUnion(ctx, s.keys(sets)...).Result() })
 }
 
 func (s *store) SetIntersection(ctx context.Context, sets []string) ([]string, error) {
 	if len(sets) == 0 {
 		return nil, nil
 	}
-	return do(s, "set", sets[0], func(c *redis.Client) ([]string, error) { return c.SInter(ctx, s.keys(sets)...).Result() })
+	return run(ctx, s, "set", sets[0], func(c redis.Cmdable, key string) ([]string, error) { return c.SInter(ctx, s.keys(sets)...).Result() })
 }

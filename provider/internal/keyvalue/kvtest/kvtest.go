@@ -4,6 +4,7 @@ package kvtest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -18,15 +19,14 @@ import (
 	"github.com/weftlattice/weft/provider/providertest"
 )
 
-// Run checks the contract. Links get the values of cfg and a prefix of their own; two processes share the store.
+// Run checks the contract. Links get the values of cfg, whose prefix is followed by one of their own; two processes share the
+// store.
 func Run(t *testing.T, cfg providertest.Config) {
 	env := latticetest.NATS(t)
 	a, b := providertest.Start(t, env, cfg), providertest.Start(t, env, cfg)
 	link := func(t *testing.T, p *providertest.Process, prefix string) *Client {
-		values := map[string]string{"prefix": prefix}
-		for k, v := range cfg.Values(t, 0) {
-			values[k] = v
-		}
+		values := maps.Clone(cfg.Values(t, 0))
+		values["prefix"] += prefix
 		return Link(t, p, values)
 	}
 	for name, check := range map[string]func(t *testing.T, a, b *Client){
