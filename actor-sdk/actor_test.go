@@ -48,7 +48,24 @@ func init() {
 	r.Handle("GET /error", func(*actor.Request) (*actor.Response, error) { return nil, errors.New("internal details") })
 	r.Handle("GET /nothing", func(*actor.Request) (*actor.Response, error) { return nil, nil })
 	r.Handle("GET /zero", func(*actor.Request) (*actor.Response, error) { return &actor.Response{}, nil })
+	r.Handle("GET /origin", func(req *actor.Request) (*actor.Response, error) {
+		return actor.Text(200, req.ClientAddr()+" "+req.Scheme()+" "+req.Host()), nil
+	})
 	actor.HandleHTTP(r.Serve)
+}
+
+// Where a request comes from, as a provider tells it.
+func TestOrigin(t *testing.T) {
+	h := actortest.New(t)
+	for want, header := range map[string]map[string][]string{
+		"192.0.2.7 http example.org:8080": {"host": {"example.org:8080"}, "x-forwarded-for": {"192.0.2.7"}, "x-forwarded-proto": {"http"}},
+		"2001:db8::7 https front":         {"host": {"inner"}, "x-forwarded-for": {"2001:db8::7, 10.0.0.1"}, "x-forwarded-proto": {"https"}, "x-forwarded-host": {"front"}},
+		"  ":                              nil, // of a provider that does not tell
+	} {
+		if got := h.Request("GET", "/origin", header, nil).Text(); got != want {
+			t.Errorf("%v: %q, want %q", header, got, want)
+		}
+	}
 }
 
 func TestDispatch(t *testing.T) {

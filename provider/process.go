@@ -342,13 +342,16 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Rout
 	if route == wire.AnyHost {
 		return nil, 0, nil, false
 	}
-	switch gate := p.uplink.gate(actor); {
-	case gate != nil:
+	switch entrance := p.uplink.gate(actor); {
+	case entrance != nil:
 		timeout := p.timeout
 		if call.Timeout > 0 {
 			timeout = call.Timeout
 		}
-		if err := gate.enter(channel.Now, timeout); err != nil {
+		if call.Body != nil { // who sends it may take his time, and is no sign of a queue: the gate does not count it
+			entrance = new(gate)
+		}
+		if err := entrance.enter(channel.Now, timeout); err != nil {
 			if !stay && call.Body == nil && p.hosts.Others(call.Target, string(p.host)) {
 				return nil, 0, nil, false
 			}
@@ -358,7 +361,7 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Rout
 		local := &channel.Call{Origin: call.Origin, Target: call.Target, Operation: call.Operation,
 			Payload: call.Payload, Body: call.Body, BodyLength: call.BodyLength, Stay: stay || call.Body != nil, Keep: keep}
 		result, err = p.uplink.group.Call(ctx, local, timeout)
-		gate.leave(channel.Now, local.Ended, local.Lasted, local.Served)
+		entrance.leave(channel.Now, local.Ended, local.Lasted, local.Served)
 		if stay || call.Body != nil || !channel.Elsewhere(err) {
 			return result, local.Held, err, true
 		}

@@ -3,6 +3,7 @@ package linkvalue
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -161,8 +162,8 @@ func validHost(s string) bool {
 	})
 }
 
-// Path is the beginning of the paths of URLs, by whole segments, as they are after escapes are decoded. What no request can
-// match is refused: patterns and escapes. It is read without "/" at its end, unless it is all.
+// Path is the beginning of the paths of URLs, by whole segments, escaped or not: "/caf%C3%A9" and "/café" are one. What no request can
+// match is refused: patterns and dot segments. It is read without "/" at its end, unless it is all.
 func Path() Kind {
 	return Kind{Name: "path", parse: func(s string) (any, error) {
 		switch {
@@ -171,19 +172,20 @@ func Path() Kind {
 		case strings.ContainsAny(s, "?#"):
 			return nil, wants("a path ends before the query; want " + strconv.Quote(s[:strings.IndexAny(s, "?#")]))
 		}
-		if plain, err := url.PathUnescape(s); err == nil && plain != s {
-			return nil, wants("escapes of a request are decoded before it is compared, so that this one matches none; want " + strconv.Quote(plain))
-		}
 		path := strings.TrimRight(s, "/")
 		for at, rest := 0, path; rest != ""; {
-			segment, more, _ := strings.Cut(rest[1:], "/")
+			raw, more, _ := strings.Cut(rest[1:], "/")
+			segment, err := url.PathUnescape(raw)
+			if err != nil { // a percent sign that is meant as one
+				segment = raw
+			}
 			switch {
 			case segment == "*" || segment == "**" || strings.ContainsAny(segment, "{}") || strings.HasPrefix(segment, ":"):
 				return nil, wants("a path is the beginning of others, not a pattern; want " + strconv.Quote(orSlash(path[:at])))
 			case segment == "." || segment == "..":
 				return nil, wants("clients never send " + segment + " in a path")
 			}
-			at += 1 + len(segment)
+			at += 1 + len(raw)
 			if rest = ""; more != "" {
 				rest = "/" + more
 			}
@@ -197,6 +199,28 @@ func orSlash(path string) string {
 		return "/"
 	}
 	return path
+}
+
+// Networks are addresses and networks of IP, separated by commas. They are read as networks, in order, separated by commas alone.
+func Networks() Kind {
+	return Kind{Name: "networks", parse: func(s string) (any, error) {
+		var all []string
+		for text := range strings.FieldsFuncSeq(s, func(c rune) bool { return c == ',' || c == ' ' }) {
+			n, err := netip.ParsePrefix(text)
+			if a, failed := netip.ParseAddr(text); failed == nil {
+				n, err = netip.PrefixFrom(a.WithZone(""), a.BitLen()), nil
+			}
+			if err != nil {
+				return nil, wants(strconv.Quote(lattice.Printable(text)) + " is no address and no network; want such as 10.0.0.7, 192.0.2.0/24 or 2001:db8::/32, separated by commas")
+			}
+			if a := n.Addr(); a.Is4In6() && n.Bits() >= 96 {
+				n = netip.PrefixFrom(a.Unmap(), n.Bits()-96)
+			}
+			all = append(all, n.Masked().String())
+		}
+		slices.Sort(all)
+		return strings.Join(slices.Compact(all), ","), nil
+	}}
 }
 
 // HeaderText is what the value of an HTTP header may be.

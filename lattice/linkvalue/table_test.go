@@ -26,8 +26,11 @@ func TestValuesThatWouldBeIgnoredAreRefused(t *testing.T) {
 		{linkvalue.HTTPServer, "bucket", "x", "there are address, cache_control, "},
 		{linkvalue.HTTPServer, "cors_allowed_origins", "*", "not supported; let the actor answer OPTIONS"},
 		{linkvalue.HTTPServer, "config_file", "x.toml", "not supported; put the settings into config_json"},
-		{linkvalue.HTTPServer, "path", "/caf%C3%A9", `"/caf%C3%A9"; escapes of a request are decoded before it is compared, so that this one matches none; want "/café"`},
-		{linkvalue.HTTPServer, "path", "/a%20b/", `want "/a b/"`},
+		{linkvalue.HTTPServer, "path", "/a/%2e%2E/b", "clients never send .. in a path"},
+		{linkvalue.HTTPServer, "path", "/a/%2A", `a path is the beginning of others, not a pattern; want "/a"`},
+		{linkvalue.HTTPServer, "trusted_proxies", "10.0.0.0/8, nginx", `"nginx" is no address and no network; want such as 10.0.0.7`},
+		{linkvalue.HTTPServer, "forwarded_header", "via", "want x-forwarded or forwarded"},
+		{linkvalue.HTTPServer, "client_share", "101", "want a number from 1 to 100"},
 		{linkvalue.HTTPServer, "path", "/v1/*", `a path is the beginning of others, not a pattern; want "/v1"`},
 		{linkvalue.HTTPServer, "path", "/*", `want "/"`},
 		{linkvalue.HTTPServer, "path", "/users/{id}/x", `want "/users"`},
@@ -60,7 +63,7 @@ func TestValuesThatWouldBeIgnoredAreRefused(t *testing.T) {
 }
 
 func TestPathsThatRequestsMatchAreTaken(t *testing.T) {
-	for path, want := range map[string]string{"/": "/", "//": "/", "/a/": "/a", "/café": "/café", "/a b": "/a b", "/100%": "/100%", "/a*": "/a*", "/a:b": "/a:b", "/a//b": "/a//b", "/.well-known": "/.well-known"} {
+	for path, want := range map[string]string{"/": "/", "//": "/", "/a/": "/a", "/café": "/café", "/a b": "/a b", "/100%": "/100%", "/caf%C3%A9": "/caf%C3%A9", "/a%20b": "/a%20b", "/a%2Fb": "/a%2Fb", "/a*": "/a*", "/a:b": "/a:b", "/a//b": "/a//b", "/.well-known": "/.well-known"} {
 		s, err := linkvalue.HTTPServer.Read(linkvalue.Values{"path": path}, nil)
 		if err != nil || s.Text("path") != want {
 			t.Errorf("%q: %q, %v", path, s.Text("path"), err)

@@ -6,8 +6,8 @@ import "golang.org/x/sys/unix"
 
 const supported = true
 
-func ended(fd uintptr) bool {
+func broken(fd uintptr) bool {
 	var b [1]byte
-	n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-	return err == nil && n == 0 || err != nil && err != unix.EAGAIN && err != unix.EINTR
+	_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err != nil && err != unix.EAGAIN && err != unix.EINTR
 }

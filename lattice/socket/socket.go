@@ -81,14 +81,14 @@ func (s *Socket) Write(p []byte) (int, error) {
 	return n + more, err
 }
 
-// Gone reports whether the other end has closed its side, or the connection is broken. Nothing is taken from the socket; while
-// there is something to read, nobody can tell. It may be called at any time by anybody.
-func (s *Socket) Gone() bool {
-	gone := false
-	if err := s.raw.Control(func(fd uintptr) { gone = ended(fd) }); err != nil {
+// Broken reports whether the connection is broken; that the other end has only ended its side is no such thing. Nothing is taken
+// from the socket; while there is something to read, nobody can tell. It may be called at any time by anybody.
+func (s *Socket) Broken() bool {
+	failed := false
+	if err := s.raw.Control(func(fd uintptr) { failed = broken(fd) }); err != nil {
 		return true
 	}
-	return gone
+	return failed
 }
 
 // do does it by the function of a RawConn.

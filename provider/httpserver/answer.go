@@ -72,15 +72,33 @@ func unusable(text string, cause error) *failure {
 	return &failure{status: http.StatusBadGateway, code: lattice.ErrInvalid, text: text, cause: cause}
 }
 
-// fields yields the headers that go to the client: all but those of the connection, the length, an empty type and what HTTP
-// does not allow.
-func (a *answer) fields(yield func(name, value string) bool) {
-	for name, value := range a.Fields {
-		lower := strings.ToLower(name)
-		switch {
-		case hopByHop[lower] || lower == "content-length" || lower == "content-type" && value == "":
-		case !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value):
-		default:
+// fields yields the headers that go to the client: all but those of the connection and those that it names, the length, an empty
+// type, and what HTTP does not allow, of which bad is told. The bytes of values go as they are, without space around them. Date and
+// Content-Type go once.
+func (a *answer) fields(bad func(name string)) func(yield func(name, value string) bool) {
+	return func(yield func(name, value string) bool) {
+		connection := a.values("connection")
+		dated, typed := false, false
+		for name, value := range a.Fields {
+			lower := strings.ToLower(name)
+			value = strings.Trim(value, " \t")
+			switch {
+			case hopByHop[lower] || lower == "content-length" || lower == "content-type" && (value == "" || typed) || lower == "date" && dated:
+				continue
+			case !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value):
+				bad(lattice.Printable(name))
+				continue
+			case len(connection) > 0 && httpguts.HeaderValuesContainsToken(connection, lower):
+				continue
+			case lower == "date":
+				if _, err := http.ParseTime(value); err != nil {
+					bad(name)
+					continue
+				}
+				dated = true
+			case lower == "content-type":
+				typed = true
+			}
 			if !yield(name, value) {
 				return
 			}
@@ -88,31 +106,59 @@ func (a *answer) fields(yield func(name, value string) bool) {
 	}
 }
 
-// claimed is the length that the actor's header tells; -1 when it tells none, or several.
-func (a *answer) claimed() int64 {
-	length, found := int64(-1), 0
+// values are those of one header.
+func (a *answer) values(wanted string) (values []string) {
 	for name, value := range a.Fields {
-		if strings.EqualFold(name, "content-length") {
-			found++
-			if n, err := strconv.ParseUint(value, 10, 63); err == nil {
-				length = int64(n)
-			}
+		if len(name) == len(wanted) && strings.EqualFold(name, wanted) {
+			values = append(values, value)
 		}
 	}
-	if found != 1 {
+	return values
+}
+
+// streamed is what a response takes in memory that comes piece by piece.
+const streamed = 256 << 10
+
+// inMemory is what the body takes in memory.
+func (a *answer) inMemory() int64 {
+	if _, all := a.from.Bytes(); all {
+		return a.length
+	}
+	return min(a.length, streamed)
+}
+
+// claimed is the length that the actor's header tells; -1 when it tells none, or several.
+func (a *answer) claimed() int64 {
+	values := a.values("content-length")
+	if len(values) != 1 {
 		return -1
 	}
-	return length
+	n, err := strconv.ParseUint(values[0], 10, 63)
+	if err != nil {
+		return -1
+	}
+	return int64(n)
 }
 
 // send writes the body. The error is one of reading it; that the client has gone is none.
 func (a *answer) send(w io.Writer) error {
-	source := &requestBody{Reader: a.body}
-	_, err := io.Copy(w, source)
-	if source.err == nil && err == nil {
-		return nil
-	}
+	source := &source{Reader: a.body}
+	_, _ = io.Copy(w, source)
 	return source.err
+}
+
+// source remembers why reading failed.
+type source struct {
+	io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
 }
 
 // close deletes what the store still has of it. A failure is not worth a word: what is left is swept.

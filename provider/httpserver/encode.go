@@ -5,11 +5,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/weftlattice/weft/lattice/msgpack"
-	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/provider/httpserver/internal/http1"
 )
 
@@ -45,13 +45,10 @@ func (e *encoder) free() {
 }
 
 // net writes a request that net/http has read, up to its body, which is to follow and has so many bytes.
-func (e *encoder) net(r *http.Request, tc trace.Context, body int) {
+func (e *encoder) net(r *http.Request, x *exchange, path string, body int) {
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
-		lower, ok := lowerNames[name]
-		if !ok {
-			lower = strings.ToLower(name)
-		}
+		lower := lowerName(name)
 		if len(connection) > 0 && httpguts.HeaderValuesContainsToken(connection, lower) {
 			continue
 		}
@@ -59,38 +56,42 @@ func (e *encoder) net(r *http.Request, tc trace.Context, body int) {
 			e.add(lower, v)
 		}
 	}
-	e.head(strings.ToUpper(r.Method), r.URL.EscapedPath(), r.URL.RawQuery, r.Host, tc)
+	e.head(x, path, r.URL.RawQuery, r.Host)
 	e.BinLen(body)
 }
 
 // plain writes a plain request.
-func (e *encoder) plain(r *http1.Request, tc trace.Context) {
+func (e *encoder) plain(r *http1.Request, x *exchange) {
 	for i := range r.Header {
 		e.add(r.Header[i].Name, r.Header[i].Value)
 	}
-	e.head(r.Method, r.Path, r.Query, r.Host, tc)
+	e.head(x, r.Path, r.Query, r.Host)
 	e.Bin(r.Body)
 }
 
-// add notes a header, unless it is one of the connection, of those that head adds, or not of printable ASCII only.
+// add notes a header, unless it is one of the connection or of those that head adds.
 func (e *encoder) add(name, value string) {
-	if !hopByHop[name] && name != "host" && name != "traceparent" && name != "tracestate" && printable(value) {
-		e.fields = append(e.fields, field{name, value})
+	if !hopByHop[name] && name != "host" && name != "traceparent" && name != "tracestate" && !asserted(name) {
+		e.fields = append(e.fields, field{name, text(value)})
 	}
 }
 
-// head writes a request up to its body, with the host and the trace among the headers, which are ordered by name.
-func (e *encoder) head(method, path, query, host string, tc trace.Context) {
+// head writes a request up to its body, with the host, the origin and the trace among the headers, which are ordered by name.
+func (e *encoder) head(x *exchange, path, query, host string) {
 	e.Map(5)
 	e.Str("method")
-	e.Str(method)
+	e.Str(x.method)
 	e.Str("path")
 	e.Str(path)
 	e.Str("queryString")
-	e.Str(strings.ToValidUTF8(query, "?"))
-	e.fields = append(e.fields, field{"host", strings.ToValidUTF8(host, "?")}, field{"traceparent", tc.Traceparent()})
-	if tc.State != "" {
-		e.fields = append(e.fields, field{"tracestate", tc.State})
+	e.Str(escapeInvalid(query))
+	e.fields = append(e.fields, field{"host", text(host)}, field{"traceparent", x.trace.Traceparent()},
+		field{headerFor, x.from.chain}, field{headerProto, x.from.scheme})
+	if x.from.host != "" {
+		e.fields = append(e.fields, field{headerHost, x.from.host})
+	}
+	if x.trace.State != "" {
+		e.fields = append(e.fields, field{"tracestate", x.trace.State})
 	}
 	slices.SortStableFunc(e.fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
 	names := 0
@@ -115,13 +116,41 @@ func (e *encoder) head(method, path, query, host string, tc trace.Context) {
 	e.Str("body")
 }
 
-func printable(s string) bool {
+// text is the value of a header as a text. HTTP's are bytes: UTF-8 where they are that, else ISO 8859-1, as RFC 9110, section 5.5,
+// has it of old.
+func text(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	b := make([]byte, 0, len(s)+16)
 	for i := range len(s) {
-		if c := s[i]; (c < ' ' || c > '~') && c != '\t' {
-			return false
+		b = utf8.AppendRune(b, rune(s[i]))
+	}
+	return string(b)
+}
+
+// escapeInvalid is a query whose bytes beyond ASCII are escaped if they are not UTF-8, which a text has to be.
+func escapeInvalid(query string) string {
+	if utf8.ValidString(query) {
+		return query
+	}
+	b := make([]byte, 0, len(query)+16)
+	for i := range len(query) {
+		if c := query[i]; c < utf8.RuneSelf {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', upperHex[c>>4], upperHex[c&15])
 		}
 	}
-	return true
+	return string(b)
+}
+
+// lowerName is the name of a header in lower case.
+func lowerName(name string) string {
+	if lower, ok := lowerNames[name]; ok {
+		return lower
+	}
+	return strings.ToLower(name)
 }
 
 // hopByHop are headers of a connection, not of a message.

@@ -25,10 +25,16 @@ func TestEncoderWritesWhatTheContractWrites(t *testing.T) {
 			r.Header.Set("X-Gone", "1")
 			r.Header.Set("Te", "trailers")
 		}, contract.Header{}},
-		"unprintable": {func(r *http.Request) {
-			r.Header["X-A"] = []string{"ok", "\xff", "too"}
-			r.Header["X-B"] = []string{"\x01"}
-		}, contract.Header{"x-a": {"ok", "too"}}},
+		"beyond ASCII": {func(r *http.Request) {
+			r.Header["X-A"] = []string{"ok", "caf\xe9", "café"}
+			r.Header["X-B"] = []string{"caf\xe9 café"}
+		}, contract.Header{"x-a": {"ok", "café", "café"}, "x-b": {"café cafÃ©"}}},
+		"forged origin": {func(r *http.Request) {
+			for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Real-Ip"} {
+				r.Header.Set(name, "z")
+			}
+			r.Header.Set("X-Forward", "1")
+		}, contract.Header{"x-forward": {"1"}}},
 		"forged trace": {func(r *http.Request) {
 			r.Header.Set("Traceparent", "x")
 			r.Header.Set("Tracestate", "y")
@@ -42,7 +48,7 @@ func TestEncoderWritesWhatTheContractWrites(t *testing.T) {
 			row.change(r)
 			e := newEncoder()
 			defer e.free()
-			e.net(r, tc, len(body))
+			e.net(r, &exchange{method: "POST", trace: tc, from: origin{chain: "192.0.2.1", scheme: "https", host: "front"}}, r.URL.EscapedPath(), len(body))
 			copy(e.Room(len(body)), body)
 			got, err := contract.DecodeRequest(e.Bytes())
 			if err != nil {
@@ -57,7 +63,10 @@ func TestEncoderWritesWhatTheContractWrites(t *testing.T) {
 			if got.Header.Get("traceparent") != tc.Traceparent() || got.Header.Get("tracestate") != "a=1" || got.Header.Get("host") == "" {
 				t.Errorf("header %v", got.Header)
 			}
-			for _, name := range []string{"traceparent", "tracestate", "host"} {
+			if got.Header.Get(headerFor) != "192.0.2.1" || got.Header.Get(headerProto) != "https" || got.Header.Get(headerHost) != "front" {
+				t.Errorf("origin in %v", got.Header)
+			}
+			for _, name := range []string{"traceparent", "tracestate", "host", headerFor, headerProto, headerHost} {
 				if len(got.Header[name]) != 1 {
 					t.Errorf("%s: %q", name, got.Header[name])
 				}

@@ -61,6 +61,8 @@ func bodyFailure(err error, limit int64) *failure {
 	switch {
 	case errors.As(err, &exceeded):
 		return bodyTooLarge(limit)
+	case errors.Is(err, errNoRoom):
+		return overFull(overLimit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &failure{status: http.StatusRequestTimeout, code: lattice.ErrTimeout, text: "the body did not come in time"}
 	}
@@ -70,4 +72,17 @@ func bodyFailure(err error, limit int64) *failure {
 func bodyTooLarge(limit int64) *failure {
 	return &failure{status: http.StatusRequestEntityTooLarge, code: lattice.ErrTooLarge, close: true,
 		text: "the body exceeds the limit of " + strconv.FormatInt(limit, 10) + " bytes"}
+}
+
+func tooMany() *failure {
+	return &failure{status: http.StatusServiceUnavailable, code: lattice.ErrBusy, text: "too many requests in progress"}
+}
+
+// overFull says why something can not wait for a client.
+func overFull(why refusal) *failure {
+	f := &failure{status: http.StatusServiceUnavailable, code: lattice.ErrBusy, text: "too much waits for clients", close: true}
+	if why == overShare {
+		f.status, f.text = http.StatusTooManyRequests, "too many requests of this client have not been sent to their end, or their answers have not been fetched"
+	}
+	return f
 }

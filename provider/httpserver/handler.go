@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"log/slog"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,8 +29,13 @@ type handler struct {
 	log      *slog.Logger
 	metrics  *metrics
 	warnings *rate.Limiter
-	unsaid   atomic.Int64 // failures that were not logged since the last that was
+	unsaid   atomic.Int64  // failures that were not logged since the last that was
+	waiting  *ledger       // bytes of requests and answers that wait for their clients
+	patience time.Duration // for a client to take a piece of its answer
 }
+
+// WaitingCost is what a request takes of max_waiting_bytes while its client sends or fetches, beside its bytes: goroutines, buffers.
+const WaitingCost = 16 << 10
 
 // Failures that are logged: a burst, then one each second.
 const (
@@ -43,25 +49,88 @@ const traceHeader = "x-trace-id"
 // exchange is a request in progress: what is known of it, and where its answer goes.
 type exchange struct {
 	response
-	ctx    context.Context // ends with the client's going, and has the trace
+	ctx    context.Context // ends with the client's breaking off, and has the trace
 	method string
+	from   origin
 	trace  trace.Context
-	route  *route // nil: none fits
+	route  *route                  // nil: none fits
+	room   func(n int64) *failure  // makes sure that so many bytes of an answer may wait for the client; nil: that is seen to
+	body   func() (*hold, refusal) // makes sure that the request's body may be waited for; nil: it is here
 }
 
 // serveNet serves a request that net/http has read.
 func (h *handler) serveNet(w http.ResponseWriter, r *http.Request, routes *atomic.Pointer[table]) {
-	x := &exchange{response: &netResponse{w: w, head: r.Method == http.MethodHead}, ctx: r.Context(), method: r.Method}
+	conn, _ := r.Context().Value(connKey{}).(*connection)
+	conn.requests.Add(1)
+	defer conn.requests.Add(-1)
+	out := &netResponse{w: w, control: http.NewResponseController(w), head: r.Method == http.MethodHead, patience: h.patience, multiplexed: r.ProtoMajor > 1}
+	out.hurry()
+	x := &exchange{response: out, method: strings.ToUpper(r.Method), from: conn.from(netFields(r.Header))}
 	x.follow(first(r.Header["Traceparent"]), r.Header["Tracestate"])
-	x.ctx = trace.With(x.ctx, x.trace)
-	h.serve(x, routes, r.Host, r.URL.Path, func(e *encoder) (provider.Request, *requestBody, int64, *failure) {
-		return h.fromNet(x.ctx, e, x.trace, r, x.route)
+	if r.ProtoMajor > 1 {
+		x.ctx = trace.With(r.Context(), x.trace)
+	} else { // net/http cancels its own when the client ends its side, although it may wait for the answer
+		ctx := new(callctx.Context)
+		defer ctx.Close()
+		defer context.AfterFunc(r.Context(), func() {
+			if conn.broken.Load() {
+				ctx.Cancel(context.Canceled)
+			}
+		})()
+		x.ctx = &plainContext{ctx, x.trace}
+	}
+	x.room = func(n int64) *failure { return h.roomFor(x, out, n) }
+	defer out.release()
+	x.body = func() (*hold, refusal) {
+		amount := headSize(r) + WaitingCost
+		if r.ContentLength > 0 {
+			amount += r.ContentLength
+		}
+		b := &hold{client: x.from.client, amount: amount, drop: func() { _ = out.control.SetReadDeadline(time.Unix(1, 0)) }}
+		return b, h.waiting.take(b)
+	}
+	path := r.URL.EscapedPath()
+	if path == "" { // of "GET http://host"
+		path = "/"
+	}
+	h.serve(x, routes, r.Host, path, func(e *encoder) (provider.Request, *requestBody, int64, *failure) {
+		return h.fromNet(x, e, r, path)
 	})
+}
+
+// netFields yields the header of a request that net/http has read.
+func netFields(header http.Header) func(yield func(name, value string) bool) {
+	return func(yield func(name, value string) bool) {
+		for name, values := range header {
+			for _, v := range values {
+				if !yield(lowerName(name), v) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// headSize is about what the head of a request takes.
+func headSize(r *http.Request) int64 {
+	n := len(r.RequestURI) + len(r.Host)
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(v)
+		}
+	}
+	return int64(n)
 }
 
 // servePlain serves a plain request.
 func (h *handler) servePlain(ctx *callctx.Context, r *http1.Request, w *http1.Response, routes *atomic.Pointer[table]) {
-	x := &exchange{response: w, method: r.Method}
+	conn := r.Conn.(*connection) // all come through the door
+	conn.requests.Add(1)
+	defer conn.requests.Add(-1)
+	x := &exchange{response: w, method: r.Method, from: conn.origin}
+	if conn.proxies != nil {
+		x.from = conn.from(r.Fields)
+	}
 	var states []string
 	for i := range r.Header {
 		if r.Header[i].Name == "tracestate" {
@@ -70,14 +139,48 @@ func (h *handler) servePlain(ctx *callctx.Context, r *http1.Request, w *http1.Re
 	}
 	x.follow(r.Value("traceparent"), states)
 	x.ctx = &plainContext{ctx, x.trace}
-	h.serve(x, routes, r.Host, r.Unescaped(), func(e *encoder) (req provider.Request, _ *requestBody, _ int64, fail *failure) {
+	h.serve(x, routes, r.Host, r.Path, func(e *encoder) (req provider.Request, _ *requestBody, _ int64, fail *failure) {
 		if fail := checkLength(int64(len(r.Body)), x.route.maxBody); fail != nil {
 			return req, nil, 0, fail
 		}
-		e.plain(r, x.trace)
+		e.plain(r, x)
 		req.Payload = e.Bytes()
 		return req, nil, 0, nil
 	})
+}
+
+// stall lets bytes of an answer to a plain request wait for the client. See http1.Config.
+func (h *handler) stall(on net.Conn, n int) (done func(), ok bool) {
+	conn := on.(*connection)
+	wait := &hold{client: conn.origin.client, amount: int64(n) + WaitingCost, drop: conn.reset}
+	if why := h.waiting.take(wait); why != granted {
+		h.refused(context.Background(), "response", why, conn.origin.chain)
+		return nil, false
+	}
+	return wait.release, true
+}
+
+// roomFor lets an answer wait for the client. Only what net/http answers needs that beforehand, since nobody can see whether the
+// client takes it at once.
+func (h *handler) roomFor(x *exchange, out *netResponse, n int64) *failure {
+	out.release()
+	wait := &hold{client: x.from.client, amount: n + WaitingCost, drop: func() { _ = out.control.SetWriteDeadline(time.Unix(1, 0)) }}
+	if why := h.waiting.take(wait); why != granted {
+		h.refused(x.ctx, "response", why, x.from.chain)
+		return overFull(why)
+	}
+	out.wait = wait
+	return nil
+}
+
+// refused counts and tells that something could not be held for a client.
+func (h *handler) refused(ctx context.Context, what string, why refusal, client string) {
+	reason := "client"
+	if why == overLimit {
+		reason = "all"
+	}
+	h.metrics.refused.WithLabelValues(what, reason).Inc()
+	h.warn(ctx, "no room for what a client holds", "what", what, "limit", reason, "client", client)
 }
 
 // plainContext is the context of a plain request with its trace. What hangs on it needs no goroutine, as it would with
@@ -123,15 +226,22 @@ func (h *handler) serve(x *exchange, routes *atomic.Pointer[table], host, path s
 	h.metrics.active.Inc()
 	defer h.metrics.active.Dec()
 	var resp *answer
-	var fail *failure
-	if x.route, fail = enter(routes, host, path); fail == nil {
+	fail := notServed(x.method, path)
+	if fail == nil {
+		x.route, fail = enter(routes, host, canonicalPath(path))
+	}
+	if fail == nil {
 		defer x.route.leave()
-		resp, fail = h.call(x, read)
+		if resp, fail = h.call(x, read); fail == nil {
+			defer resp.close()
+			if x.room != nil {
+				fail = x.room(resp.inMemory())
+			}
+		}
 	}
 	status := 0
 	if fail == nil {
 		status = int(resp.StatusCode)
-		defer resp.close()
 		h.respond(x, resp)
 		h.tell(x, status, nil)
 	} else {
@@ -146,26 +256,39 @@ func (h *handler) serve(x *exchange, routes *atomic.Pointer[table], host, path s
 	}
 }
 
+// allowed are the methods that are told to who uses one that is not served.
+const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+// notServed refuses what no actor could answer: a tunnel, a request's own echo, HTTP/2's beginning in another place, and targets
+// that are no paths. All other methods, known or not, are for the actor to judge (RFC 9110, section 9.1).
+func notServed(method, path string) *failure {
+	switch method {
+	case http.MethodConnect, http.MethodTrace, "PRI":
+		return &failure{status: http.StatusMethodNotAllowed, code: lattice.ErrDenied, text: "the method " + method + " is not served", allow: allowed, close: true}
+	}
+	if path == "" || path[0] != '/' {
+		return &failure{status: http.StatusBadRequest, code: lattice.ErrInvalid, text: "the request's target is no path", close: true}
+	}
+	return nil
+}
+
 // enter finds the route of a request and counts it in.
 func enter(routes *atomic.Pointer[table], host, path string) (*route, *failure) {
 	for {
 		route := routes.Load().find(host, path)
-		if route == nil {
-			return nil, &failure{status: http.StatusNotFound, code: lattice.ErrNotFound, text: "no route for this host and path"}
-		}
-		ok, busy := route.enter()
 		switch {
-		case ok:
+		case route == nil:
+			return nil, &failure{status: http.StatusNotFound, code: lattice.ErrNotFound, text: "no route for this host and path"}
+		case route.enter():
 			return route, nil
-		case busy:
-			return nil, &failure{status: http.StatusServiceUnavailable, code: lattice.ErrBusy, text: "too many requests in progress", actor: route.actor}
 		case routes.Load().find(host, path) == route: // closed for good, with its listener
 			return nil, &failure{status: http.StatusServiceUnavailable, code: lattice.ErrUnavailable, text: "shutting down", actor: route.actor}
 		}
 	}
 }
 
-// call turns a request into an invocation and its answer into a response that can be sent.
+// call turns a request into an invocation and its answer into a response that can be sent. One of the route's places is taken when
+// all of the request is here, and given back when the actor has answered, so that nobody holds one who neither sends nor fetches.
 func (h *handler) call(x *exchange, read payload) (*answer, *failure) {
 	if x.route.readonly && !readOnly(x.method) {
 		return nil, &failure{status: http.StatusMethodNotAllowed, code: lattice.ErrDenied, text: "read-only", allow: "GET, HEAD"}
@@ -177,6 +300,14 @@ func (h *handler) call(x *exchange, read payload) (*answer, *failure) {
 	if fail != nil {
 		return nil, fail
 	}
+	if sent != nil {
+		defer sent.close()
+	} else {
+		if !x.route.begin() {
+			return nil, tooMany()
+		}
+		defer x.route.end()
+	}
 	req.Timeout = x.route.timeout
 	size := len(req.Payload) + int(req.BodyLength)
 	from, err := h.env.Open(x.ctx, x.route.actor, contract.HandleRequest, req)
@@ -184,10 +315,9 @@ func (h *handler) call(x *exchange, read payload) (*answer, *failure) {
 		from, err = h.env.Open(x.ctx, x.route.actor, contract.HandleRequest, req)
 	}
 	if err != nil {
-		if sent != nil && sent.err != nil {
-			fail := bodyFailure(sent.err, x.route.maxBody)
-			fail.close = true // where the next request would begin is unknown
-			return nil, fail
+		if sent != nil && sent.fail != nil {
+			sent.fail.close = true // where the next request would begin is unknown
+			return nil, sent.fail
 		}
 		return nil, callFailure(err, size)
 	}
@@ -212,7 +342,9 @@ func (h *handler) respond(x *exchange, resp *answer) {
 		x.Set(traceHeader, hex.EncodeToString(x.trace.TraceID[:]))
 	}
 	cache := x.route.cache
-	for name, value := range resp.fields {
+	for name, value := range resp.fields(func(name string) {
+		h.warn(x.ctx, "header of a response left out: HTTP does not allow it", lattice.LogActor, x.route.actor, "name", name)
+	}) {
 		switch {
 		case cache != "" && strings.EqualFold(name, "cache-control"):
 			cache = ""
@@ -229,6 +361,8 @@ func (h *handler) respond(x *exchange, resp *answer) {
 	switch {
 	case status == http.StatusNoContent || status == http.StatusNotModified:
 		x.NoBody(-1)
+	case status == http.StatusResetContent: // which has no body either, but does not go without saying so
+		x.Body(nil)
 	case x.method == http.MethodHead && resp.length == 0:
 		x.NoBody(resp.claimed()) // of the body that GET would have
 	case resp.body == nil:
@@ -297,7 +431,7 @@ func (h *handler) refuse(x *exchange, f *failure) {
 	x.Set(traceHeader, id)
 	x.Set("content-type", "application/json")
 	x.Set("cache-control", "no-store")
-	if f.status == http.StatusServiceUnavailable {
+	if f.status == http.StatusServiceUnavailable || f.status == http.StatusTooManyRequests {
 		x.Set("retry-after", "1")
 	}
 	if f.allow != "" {
@@ -306,5 +440,8 @@ func (h *handler) refuse(x *exchange, f *failure) {
 	if f.close {
 		x.Close()
 	}
-	x.Body(append(body, '\n'))
+	if body = append(body, '\n'); x.room != nil && x.room(int64(len(body))) != nil {
+		body = nil // the status has to do: a body would wait for a client that holds too much
+	}
+	x.Body(body)
 }

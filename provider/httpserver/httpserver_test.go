@@ -162,8 +162,8 @@ func TestRequestAndResponse(t *testing.T) {
 		t.Errorf("actor saw %+v", seen)
 	}
 	h := seen.Header
-	if !reflect.DeepEqual(h["x-multi"], []string{"1", "2"}) || h["x-odd"] != nil || h["x-hop"] != nil || h["connection"] != nil ||
-		h.Get("x-forwarded-for") != "1.2.3.4" || h.Get("host") != "Example.org:80" || h.Get("tracestate") != "a=b" {
+	if !reflect.DeepEqual(h["x-multi"], []string{"1", "2"}) || !reflect.DeepEqual(h["x-odd"], []string{"café"}) || h["x-hop"] != nil || h["connection"] != nil ||
+		h.Get("x-forwarded-for") != "127.0.0.1" || h.Get("host") != "Example.org:80" || h.Get("tracestate") != "a=b" {
 		t.Errorf("actor saw header %v", h)
 	}
 	tc, ok := trace.Parse(h.Get("traceparent"), "")
@@ -531,6 +531,8 @@ func TestSettings(t *testing.T) {
 		"all addresses":    {map[string]string{"address": ":80"}, nil, ":80", "/", 10 << 20},
 		"JSON":             {map[string]string{"config_json": `{"port": 81, "path": "/j"}`, "path": "/l"}, nil, "127.0.0.1:81", "/l", 10 << 20},
 		"base64":           {map[string]string{"CONFIG_B64": b64 + "=="}, nil, "0.0.0.0:81", "/", 2 << 20},
+		"path with space":  {map[string]string{"path": "/a b/%7Ec/"}, nil, "127.0.0.1:8000", "/a%20b/~c", 10 << 20},
+		"path in UTF-8":    {map[string]string{"path": "/café"}, nil, "127.0.0.1:8000", "/caf%C3%A9", 10 << 20},
 		"defaults":         {map[string]string{"port": "82"}, map[string]string{"Port": "9", "max_body_bytes": "5"}, "127.0.0.1:82", "/", 5},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -545,6 +547,8 @@ func TestSettings(t *testing.T) {
 		"path": {"path": "a"}, "path with query": {"path": "/a?b"}, "host": {"host": "a:80"}, "wildcard": {"host": "a.*"},
 		"body beyond the bus": {"max_body_bytes": "1000000000"}, "timeout": {"read_timeout": "5"}, "short": {"idle_timeout": "1ns"},
 		"half TLS": {"tls_cert_file": "x"}, "JSON": {"config_json": "["}, "base64": {"config_b64": "?"}, "file": {"config_file": "x.toml"},
+		"proxies": {"trusted_proxies": "10.0.0.0/8, nginx"}, "way of proxies": {"forwarded_header": "via"}, "share": {"client_share": "101"}, "connections": {"max_connections": "0"},
+		"waiting": {"max_waiting_bytes": "1K"}, "control character in a path": {"path": "/a\tb"},
 		"bool": {"readonly_mode": "perhaps"}, "cache": {"cache_control": "a\nb"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,12 +18,16 @@ import (
 	"github.com/weftlattice/weft/provider/httpserver/internal/http1"
 )
 
+// maxStreams bounds the requests in progress on one HTTP/2 connection.
+const maxStreams = 100
+
 // headerTimeout bounds the header of a request, so that nobody holds a connection by sending it slowly.
 const headerTimeout = 5 * time.Second
 
 // listener serves the routes of one address.
 type listener struct {
 	address  string
+	at       net.Addr // what it became
 	settings listenSettings
 	table    atomic.Pointer[table]
 	server   server
@@ -62,13 +66,21 @@ func openListener(ctx context.Context, s settings, h *handler, log *slog.Logger)
 	if err != nil {
 		return nil, listenError(s.address, err)
 	}
-	l := &listener{address: s.address, settings: s.listen, done: make(chan struct{})}
+	l := &listener{address: s.address, at: ln.Addr(), settings: s.listen, done: make(chan struct{})}
+	scheme := "http"
+	if tc != nil {
+		scheme = "https"
+	}
+	h.patience = s.listen.write
+	h.waiting = newLedger(s.listen.maxWaiting, s.listen.share)
+	ln = &door{Listener: ln, handler: h, scheme: scheme, proxies: s.listen.trusted(), conns: newLedger(s.listen.maxConns, s.listen.share)}
 	l.table.Store(newTable(nil))
 	all := &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.serveNet(w, r, &l.table) }),
-		ReadHeaderTimeout: min(headerTimeout, s.listen.read), ReadTimeout: s.listen.read, WriteTimeout: s.listen.write,
+		ReadHeaderTimeout: min(headerTimeout, s.listen.read), ReadTimeout: s.listen.read, // and none for writing: netResponse sets deadlines
 		IdleTimeout: s.listen.idle, MaxHeaderBytes: s.listen.maxHeader, TLSConfig: tc,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: maxStreams, WriteByteTimeout: s.listen.write},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), ConnContext: withConnection,
 	}
 	all.Protocols = new(http.Protocols)
 	all.Protocols.SetHTTP1(true)
@@ -80,7 +92,8 @@ func openListener(ctx context.Context, s settings, h *handler, log *slog.Logger)
 	} else {
 		l.server = http1.New(ln, http1.Config{
 			Handler: func(ctx *callctx.Context, r *http1.Request, w *http1.Response) { h.servePlain(ctx, r, w, &l.table) },
-			Rest:    all, Log: log, MaxHeaderBytes: all.MaxHeaderBytes, HeaderTimeout: all.ReadHeaderTimeout, IdleTimeout: all.IdleTimeout, WriteTimeout: all.WriteTimeout,
+			Rest:    all, Log: log, MaxHeaderBytes: all.MaxHeaderBytes, HeaderTimeout: all.ReadHeaderTimeout, IdleTimeout: all.IdleTimeout,
+			WriteTimeout: s.listen.write, Stall: h.stall,
 		})
 	}
 	go func() { // close waits for it

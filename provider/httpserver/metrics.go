@@ -15,6 +15,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	active   prometheus.Gauge
+	refused  *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -25,8 +26,11 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help:    "Time from the header of an HTTP request to the end of its response.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"actor"}),
 		active: prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_httpserver_requests_active", Help: "HTTP requests in progress."}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "weft_httpserver_refused_total",
+			Help: "What there was no room for: a connection, a request's body or a response that wait for a client; by whose limit, the client's or that of all."},
+			[]string{"what", "limit"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.active} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.active, m.refused} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

@@ -2,7 +2,7 @@
 //
 // One listener serves the links of one address. The link whose host fits best and whose path is the longest prefix gets
 // the request, with its full path. A second link to the same address, host and path is refused with lattice.ErrConflict;
-// so is one that wants the address with other TLS settings, timeouts or header limit. Routes change without closing the
+// so is one that wants the address with other TLS settings, timeouts, limits or trusted proxies. Routes change without closing the
 // listener; it closes, after the requests in progress, when its last link goes.
 //
 // Answers of the provider itself are JSON: {"error", "code", "trace_id"}. Their status: 404 for no route or actor link,
@@ -164,7 +164,7 @@ func conflict(r *route, others []*route) error {
 		case o.host == r.host && o.path == r.path:
 			e.Detail = r.where() + " is taken by actor " + string(o.actor) + "; set another path, host or port in one of the two links"
 		case o.listen != r.listen:
-			e.Detail = "actor " + string(o.actor) + " has " + r.address + " with other TLS settings, timeouts or header limit; " +
+			e.Detail = "actor " + string(o.actor) + " has " + r.address + " with other TLS settings, timeouts, limits or trusted proxies; " +
 				"make them equal or set another port in one of the two links"
 		default:
 			continue

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // response takes the answer to a request: Begin, Set for each header, then one of Body, NoBody and Stream. Names and values
@@ -20,9 +21,36 @@ type response interface {
 
 // netResponse answers by net/http.
 type netResponse struct {
-	w      http.ResponseWriter
-	head   bool
-	status int
+	w           http.ResponseWriter
+	control     *http.ResponseController
+	head        bool
+	multiplexed bool // on a connection with others, as in HTTP/2
+	status      int
+	patience    time.Duration // for a client to take a piece
+	wait        *hold         // room for what waits for the client
+}
+
+// progress is how much of an answer a client has to take within the time for writing.
+const progress = 64 << 10
+
+// hurry sets the time in which the client has to take what is written next.
+func (n *netResponse) hurry() { _ = n.control.SetWriteDeadline(time.Now().Add(n.patience)) }
+
+// release gives back the room for what waits.
+func (n *netResponse) release() {
+	n.wait.release()
+	n.wait = nil
+}
+
+// Write writes a body, piece by piece.
+func (n *netResponse) Write(b []byte) (written int, err error) {
+	for written < len(b) && err == nil {
+		n.hurry()
+		var more int
+		more, err = n.w.Write(b[written:min(len(b), written+progress)])
+		written += more
+	}
+	return written, err
 }
 
 func (n *netResponse) Begin(status int) {
@@ -32,12 +60,17 @@ func (n *netResponse) Begin(status int) {
 
 func (n *netResponse) Set(name, value string) { n.w.Header().Add(name, value) }
 
-func (n *netResponse) Close() { n.w.Header().Set("Connection", "close") }
+func (n *netResponse) Close() {
+	if !n.multiplexed { // there it would end others' streams, and nothing is left of this one that could be taken for a request
+		n.w.Header().Set("Connection", "close")
+	}
+}
 
 func (n *netResponse) Body(b []byte) {
 	n.NoBody(int64(len(b)))
-	if !n.head {
-		_, _ = n.w.Write(b) // the client has gone, or not
+	if !n.head && len(b) > 0 {
+		_, _ = n.Write(b) // the client has gone, or not
+		n.flush()
 	}
 }
 
@@ -45,6 +78,7 @@ func (n *netResponse) NoBody(length int64) {
 	if length >= 0 {
 		n.w.Header().Set("Content-Length", strconv.FormatInt(length, 10))
 	}
+	n.hurry()
 	n.w.WriteHeader(n.status)
 }
 
@@ -53,5 +87,15 @@ func (n *netResponse) Stream(length int64, copy func(io.Writer) error) error {
 	if n.head {
 		return nil
 	}
-	return copy(n.w)
+	err := copy(n)
+	n.flush()
+	return err
+}
+
+// flush waits until the client has taken what a multiplexed connection has for it, which the room is for. Of one with a single
+// request what is left fits into its buffers.
+func (n *netResponse) flush() {
+	if n.multiplexed {
+		_ = n.control.Flush()
+	}
 }

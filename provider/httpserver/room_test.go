@@ -22,12 +22,16 @@ import (
 func TestUnknownLengthsAreCounted(t *testing.T) {
 	const limit = 2 << 20
 	budget := rpc.NewBudget(limit)
-	h := &handler{env: provider.Env{Large: budget, Timeout: 500 * time.Millisecond}}
+	h := &handler{env: provider.Env{Large: budget, Timeout: 500 * time.Millisecond}, waiting: newLedger(1<<30, 100)}
+	wait := &hold{amount: 1, drop: func() {}}
+	if h.waiting.take(wait) != granted {
+		t.Fatal("no room")
+	}
 	read := func(size int, route *route) (int, int64, *failure) {
 		r := httptest.NewRequest(http.MethodPost, "/", struct{ *strings.Reader }{strings.NewReader(strings.Repeat("x", size))})
 		r.ContentLength = -1
 		var into bytes.Buffer
-		held, fail := h.readBody(t.Context(), &into, r, route)
+		held, fail := h.readBody(t.Context(), &into, r, route, wait)
 		return into.Len(), held, fail
 	}
 	to := &route{settings: settings{maxBody: limit}}
@@ -60,7 +64,7 @@ func TestFailuresAreSeen(t *testing.T) {
 	h := &handler{log: slog.New(slog.NewTextHandler(&log, nil)), warnings: rate.NewLimiter(0, warnBurst)}
 	refuse := func() {
 		fail := callFailure(&lattice.Error{Code: lattice.ErrBusy, Detail: "no room"}, 0)
-		h.refuse(&exchange{response: &netResponse{w: httptest.NewRecorder()}, ctx: t.Context(), trace: trace.Context{TraceID: [16]byte{1}},
+		h.refuse(&exchange{response: newNetResponse(httptest.NewRecorder()), ctx: t.Context(), trace: trace.Context{TraceID: [16]byte{1}},
 			route: &route{actor: "MACTOR"}}, fail)
 	}
 	for range 10 * warnBurst {
@@ -80,4 +84,8 @@ func TestFailuresAreSeen(t *testing.T) {
 	if !strings.Contains(log.String(), "left_out=180") {
 		t.Errorf("what was left out is not told: %s", log.String())
 	}
+}
+
+func newNetResponse(w http.ResponseWriter) *netResponse {
+	return &netResponse{w: w, control: http.NewResponseController(w), patience: time.Minute}
 }

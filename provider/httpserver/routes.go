@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/weftlattice/weft/lattice"
 )
@@ -16,8 +17,10 @@ type route struct {
 	actor  lattice.ActorID
 	counts *counts
 
+	working atomic.Int64 // requests that have come whole and whose actor has not answered; at most inFlight
+
 	mu      sync.Mutex
-	active  int           // guarded by mu
+	active  int           // requests whose answers have not been sent; guarded by mu
 	closed  bool          // no more requests enter. guarded by mu
 	drained chan struct{} // closed when closed and none active; made by drain. guarded by mu
 }
@@ -31,15 +34,15 @@ func (r *route) where() string {
 	return r.address + " " + host + " " + r.path
 }
 
-// enter counts a request in. It fails when the link is gone, or has too many.
-func (r *route) enter() (ok, busy bool) {
+// enter counts a request in until leave, unless the link is gone.
+func (r *route) enter() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || r.active >= r.inFlight {
-		return false, !r.closed
+	if r.closed {
+		return false
 	}
 	r.active++
-	return true, false
+	return true
 }
 
 func (r *route) leave() {
@@ -51,6 +54,18 @@ func (r *route) leave() {
 		r.drained = nil
 	}
 }
+
+// begin takes one of the places for requests that an actor works on, for one that has come whole. It fails when all are taken; else
+// end must follow.
+func (r *route) begin() bool {
+	if r.working.Add(1) > int64(r.inFlight) {
+		r.working.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (r *route) end() { r.working.Add(-1) }
 
 // retire lets no more requests in.
 func (r *route) retire() {
@@ -93,7 +108,7 @@ type suffix struct {
 
 // paths are the routes of one host. What finding one costs depends on the request's path, not on how many there are.
 type paths struct {
-	routes  map[string]*route // by path
+	routes  map[string]*route // by canonical path
 	longest int               // of the paths
 }
 
@@ -131,7 +146,8 @@ func newTable(routes []*route) *table {
 // all lists the routes; the list is the caller's.
 func (t *table) all() []*route { return slices.Clone(t.list) }
 
-// find returns the route of the most specific host that has a path for the request, nil when there is none.
+// find returns the route of the most specific host that has a path for the request, nil when there is none. The path is a canonical
+// one.
 func (t *table) find(host, path string) *route {
 	if len(t.exact) > 0 || len(t.wildcard) > 0 {
 		host = normalHost(host)

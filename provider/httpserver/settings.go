@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,22 @@ type listenSettings struct {
 	certFile, keyFile string
 	maxHeader         int
 	read, write, idle time.Duration
+	proxies           string // networks, in order, separated by commas
+	forwarded         string // tellX or tellStandard
+	maxConns          int64
+	maxWaiting        int64
+	share             int // percent
+}
+
+// trusted are the proxies.
+func (s *listenSettings) trusted() proxies {
+	p := proxies{tell: s.forwarded}
+	for text := range strings.SplitSeq(s.proxies, ",") {
+		if n, err := netip.ParsePrefix(text); err == nil { // "" is none
+			p.networks = append(p.networks, n)
+		}
+	}
+	return p
 }
 
 // settings are those of one link.
@@ -41,7 +58,7 @@ type settings struct {
 	address  string // "IP:PORT"
 	listen   listenSettings
 	host     string // lower case; "" is any, "*.x" is any below x
-	path     string // begins with "/", ends without unless it is all
+	path     string // canonical, begins with "/", ends without unless it is all
 	maxBody  int64
 	inFlight int
 	timeout  time.Duration // 0 is the lattice's
@@ -56,14 +73,24 @@ func readSettings(link, defaults provider.Values) (settings, error) {
 		return settings{}, err
 	}
 	return settings{
-		address: address(v.Text("address"), v.Given("port"), v.Number("port")), host: v.Text("host"), path: v.Text("path"),
+		address: address(v.Text("address"), v.Given("port"), v.Number("port")), host: v.Text("host"), path: cleanPath(v.Text("path")),
 		listen: listenSettings{
 			certFile: v.Text("tls_cert_file"), keyFile: v.Text("tls_key_file"), maxHeader: int(v.Number("max_header_bytes")),
 			read: v.Span("read_timeout"), write: v.Span("write_timeout"), idle: v.Span("idle_timeout"),
+			proxies: v.Text("trusted_proxies"), forwarded: v.Text("forwarded_header"),
+			maxConns: v.Number("max_connections"), maxWaiting: v.Number("max_waiting_bytes"), share: int(v.Number("client_share")),
 		},
 		maxBody: v.Number("max_body_bytes"), inFlight: int(v.Number("max_in_flight")),
 		timeout: time.Duration(v.Number("timeout_ms")) * time.Millisecond, cache: v.Text("cache_control"), readonly: v.Truth("readonly_mode"),
 	}, nil
+}
+
+// cleanPath is the canonical form of a link's path, without a slash at its end unless it is all.
+func cleanPath(path string) string {
+	if path = strings.TrimRight(canonicalPath(path), "/"); path == "" {
+		return "/"
+	}
+	return path
 }
 
 // address joins the values address and port, which have been checked.

@@ -42,7 +42,6 @@ type conn struct {
 	// By the server's clock.
 	partial int64 // since when a part of a request is here; 0: none is
 	read    int64 // when the deadline for reading was last moved
-	write   int64 // when that for writing was
 
 	begun   atomic.Int64                    // when the request in progress began, by the server's clock; 0: there is none. Read by the watch.
 	request atomic.Pointer[callctx.Context] // of the request in progress. Canceled by the watch and by Close.
@@ -53,7 +52,7 @@ func (c *conn) serve() {
 	defer c.server.forget(c)
 	c.in = make([]byte, firstBuffer)
 	first := true
-	var r Request
+	r := Request{Conn: c.Conn}
 	for {
 		size, v := 0, incomplete
 		if c.to > c.from {
@@ -143,7 +142,7 @@ func (c *conn) fill(first bool) error {
 // flush sends the answers that have been gathered.
 func (c *conn) flush() {
 	if len(c.out) > 0 {
-		c.send(c.out, nil)
+		_, _ = c.Write(c.out) // which marks it broken
 	}
 	c.out, c.answered = c.out[:0], 0
 }
@@ -152,10 +151,6 @@ func (c *conn) flush() {
 func (c *conn) answer(r *Request) bool {
 	s := c.server
 	now := s.now()
-	if now-c.write > s.grain || c.write == 0 {
-		c.write = now
-		_ = c.SetWriteDeadline(s.at(now + int64(s.WriteTimeout) + s.grain))
-	}
 	ctx := new(callctx.Context)
 	c.partial, c.answered = 0, len(c.out)
 	c.w = Response{out: c.out, conn: c, head: r.Method == "HEAD", close: r.close}
@@ -168,9 +163,8 @@ func (c *conn) answer(r *Request) bool {
 	ctx.Close()
 	c.out = c.w.out
 	if !c.w.ended { // the handler panicked
-		c.out = c.out[:c.answered]
+		_, _ = c.Write(c.out[:c.answered])
 		c.broken = true
-		_, _ = c.Write(c.out)
 		return false
 	}
 	if len(c.out) > maxGathered || c.w.close {
@@ -192,22 +186,45 @@ func (c *conn) guard(ctx *callctx.Context, r *Request) {
 	c.server.Handler(ctx, r, &c.w)
 }
 
-// send writes two pieces, each of which may be empty.
-func (c *conn) send(a, b []byte) {
+// progress is how much of an answer a client has to take within the time for writing.
+const progress = 64 << 10
+
+// errStalled ends a connection whose client does not take its answer, and for which no more may wait.
+var errStalled = errors.New("the client does not take its answer, and too much waits already")
+
+// Write sends bytes of an answer. What the client does not take at once waits for it, if there is room for that. An error is for good.
+func (c *conn) Write(b []byte) (int, error) {
 	if c.broken {
-		return
+		return 0, net.ErrClosed
 	}
-	if len(a) > 0 {
-		if _, err := c.Write(a); err != nil {
-			c.broken = true
-			return
-		}
-	}
+	n, err := 0, error(nil)
 	if len(b) > 0 {
-		if _, err := c.Write(b); err != nil {
-			c.broken = true
-		}
+		n, err = c.TryWrite(b)
 	}
+	if err == nil && n < len(b) {
+		var more int
+		more, err = c.wait(b[n:])
+		n += more
+	}
+	c.broken = err != nil
+	return n, err
+}
+
+// wait sends bytes as the client takes them.
+func (c *conn) wait(b []byte) (n int, err error) {
+	done, ok := c.server.Stall(c.Conn, len(b))
+	if !ok {
+		return 0, errStalled
+	}
+	defer done()
+	for n < len(b) && err == nil {
+		_ = c.SetWriteDeadline(time.Now().Add(c.server.WriteTimeout))
+		var more int
+		more, err = c.Conn.Write(b[n:min(len(b), n+progress)])
+		n += more
+	}
+	_ = c.SetWriteDeadline(time.Time{}) // what never waits needs none
+	return n, err
 }
 
 // leave gives the connection to net/http with what has been read of it.
@@ -227,6 +244,9 @@ type begun struct {
 }
 
 func (b *begun) Read(p []byte) (int, error) { return b.Reader.Read(p) }
+
+// NetConn is the connection itself.
+func (b *begun) NetConn() net.Conn { return b.Conn }
 
 // CloseWrite lets net/http end its side first, so that the client gets the last answer.
 func (b *begun) CloseWrite() error {

@@ -107,7 +107,7 @@ func same(t *testing.T, b []byte, size int, r *Request) {
 	if len(rest) != len(b)-size {
 		t.Fatalf("%q: %d bytes, net/http takes %d", b, size, len(b)-len(rest))
 	}
-	if r.Method != want.Method || r.Path != want.URL.EscapedPath() || r.Unescaped() != want.URL.Path || r.Query != want.URL.RawQuery ||
+	if r.Method != want.Method || r.Path != want.URL.EscapedPath() || r.Query != want.URL.RawQuery ||
 		r.Host != want.Host || !bytes.Equal(r.Body, body) || r.close != want.Close || want.ProtoMinor != 1 || want.URL.Host != "" || want.URL.Fragment != "" {
 		t.Fatalf("%q: %+v, net/http reads %+v", b, r, want)
 	}

@@ -2,7 +2,7 @@ package http1
 
 import (
 	"bytes"
-	"net/url"
+	"net"
 	"strings"
 	"unsafe"
 )
@@ -17,23 +17,13 @@ type Request struct {
 	Header []Field // all but the host, in the order in which they came
 	Body   []byte  // nil when there is none
 
+	Conn net.Conn // as the listener made it
+
 	close bool // the client wants the connection closed after the answer
 }
 
 // Field is a header of a request: its name in lower case, its value without the space around it.
 type Field struct{ Name, Value string }
-
-// Unescaped is the path with its escapes replaced.
-func (r *Request) Unescaped() string {
-	if strings.IndexByte(r.Path, '%') < 0 {
-		return r.Path
-	}
-	path, err := url.PathUnescape(r.Path)
-	if err != nil {
-		return r.Path // unreachable: the escapes of a plain path are well-formed
-	}
-	return path
-}
 
 // Value returns the value of the first header with that name in lower case; "" when there is none.
 func (r *Request) Value(name string) string {
@@ -43,6 +33,15 @@ func (r *Request) Value(name string) string {
 		}
 	}
 	return ""
+}
+
+// Fields yields the header.
+func (r *Request) Fields(yield func(name, value string) bool) {
+	for i := range r.Header {
+		if !yield(r.Header[i].Name, r.Header[i].Value) {
+			return
+		}
+	}
 }
 
 // Bounds of what is plain. What exceeds them is served all the same, by net/http.

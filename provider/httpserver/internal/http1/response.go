@@ -4,24 +4,26 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
 
 // Response takes the answer to a request: Begin, then Set for each header, then one of Body, Stream and NoBody. It adds the
-// date, the length and what is to happen to the connection. It belongs to the handler until that returns.
+// date, unless it has been set, the length and what is to happen to the connection. It belongs to the handler until that returns.
 type Response struct {
 	out    []byte
 	conn   *conn
 	head   bool // the request is one for a head
 	close  bool // the connection ends after this answer
 	status int
+	dated  bool // by the handler
 	ended  bool
 }
 
 // Begin begins the answer, or begins it anew where none of it has been sent.
 func (w *Response) Begin(status int) {
-	w.out, w.status, w.ended = w.out[:w.conn.answered], status, false
+	w.out, w.status, w.dated, w.ended = w.out[:w.conn.answered], status, false, false
 	w.out = append(w.out, "HTTP/1.1 "...)
 	w.out = strconv.AppendInt(w.out, int64(status), 10)
 	w.out = append(w.out, ' ')
@@ -45,6 +47,7 @@ func (w *Response) Set(name, value string) {
 		up = c == '-'
 		w.out = append(w.out, c)
 	}
+	w.dated = w.dated || len(name) == len("date") && strings.EqualFold(name, "date")
 	w.out = append(w.out, ": "...)
 	w.out = append(w.out, value...)
 	w.out = append(w.out, "\r\n"...)
@@ -55,7 +58,9 @@ func (w *Response) Close() { w.close = true }
 
 // end ends the head.
 func (w *Response) end() {
-	w.out = append(w.out, date()...)
+	if !w.dated {
+		w.out = append(w.out, date()...)
+	}
 	w.close = w.close || w.conn.server.closing.Load()
 	if w.close {
 		w.out = append(w.out, "Connection: close\r\n"...)
@@ -110,7 +115,8 @@ func (w *Response) NoBody(length int64) {
 
 // write sends what has been gathered, and then b.
 func (w *Response) write(b []byte) {
-	w.conn.send(w.out, b)
+	_, _ = w.conn.Write(w.out)
+	_, _ = w.conn.Write(b)
 	w.out, w.conn.answered = w.out[:0], 0
 }
 

@@ -20,7 +20,11 @@ import (
 type Config struct {
 	// Handler answers a plain request. The context ends when the client has gone, which is noticed within some 200 ms, or when
 	// the server is closed. It is called concurrently.
+	// One that has only ended its side may wait for its answer, and gets it.
 	Handler func(ctx *callctx.Context, r *Request, w *Response)
+	// Stall is asked when a client does not take its answer, so that so many bytes of it have to wait, on a connection that the
+	// listener has made. If they may not, the connection ends; else done is called when they wait no longer.
+	Stall func(on net.Conn, bytes int) (done func(), ok bool)
 	// Rest serves all that is not plain. The Server starts and stops it.
 	Rest *http.Server
 	Log  *slog.Logger
@@ -28,7 +32,7 @@ type Config struct {
 	MaxHeaderBytes int           // what has a larger head is not plain
 	HeaderTimeout  time.Duration // for the first byte of a connection
 	IdleTimeout    time.Duration // for the first byte of the next request; kept to an eighth
-	WriteTimeout   time.Duration // from the beginning of a request to the end of its answer; kept to an eighth
+	WriteTimeout   time.Duration // for the client to take 64 KiB of an answer, or the rest of it
 }
 
 // Server serves one listener.
@@ -47,7 +51,7 @@ type Server struct {
 
 // New makes a server for a listener, which it closes.
 func New(l net.Listener, cfg Config) *Server {
-	s := &Server{Config: cfg, listener: l, grain: int64(min(cfg.IdleTimeout, cfg.WriteTimeout, 8*time.Second) / 8), conns: map[*conn]struct{}{},
+	s := &Server{Config: cfg, listener: l, grain: int64(min(cfg.IdleTimeout, 8*time.Second) / 8), conns: map[*conn]struct{}{},
 		rest: handedOver{addr: l.Addr(), conns: make(chan net.Conn), done: make(chan struct{})}}
 	s.watch.server = s
 	return s

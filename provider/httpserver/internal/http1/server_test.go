@@ -55,7 +55,7 @@ func start(t *testing.T, plain func(ctx *callctx.Context, r *Request, w *Respons
 		}
 	}), ReadHeaderTimeout: wait, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 	cfg := Config{Handler: plain, Rest: rest, Log: slog.New(slog.NewTextHandler(&s.log, nil)), MaxHeaderBytes: 4 << 10,
-		HeaderTimeout: wait, IdleTimeout: wait, WriteTimeout: wait}
+		HeaderTimeout: wait, IdleTimeout: wait, WriteTimeout: wait, Stall: func(net.Conn, int) (func(), bool) { return func() {}, true }}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -262,6 +262,46 @@ func TestLargeAnswers(t *testing.T) {
 	}
 }
 
+// An answer that is not taken may wait when there is room for it, as long as the client takes some of it now and then.
+func TestStall(t *testing.T) {
+	const size = 8 << 20
+	full := make(chan int, 1)
+	answer := func(_ *callctx.Context, _ *Request, w *Response) {
+		w.Begin(200)
+		w.Body(make([]byte, size))
+	}
+	s := start(t, answer, func(c *Config) {
+		c.Stall = func(_ net.Conn, n int) (func(), bool) {
+			full <- n
+			return nil, false
+		}
+	})
+	c := s.dial()
+	c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if n := <-full; n <= 0 || n > size {
+		t.Errorf("%d bytes wait", n)
+	}
+	if n, _ := io.Copy(io.Discard, c.in); n >= size {
+		t.Error("all came although it could not wait")
+	}
+
+	waits, over := make(chan struct{}, 1), make(chan struct{}, 1)
+	s = start(t, answer, func(c *Config) {
+		c.WriteTimeout = 100 * time.Millisecond
+		c.Stall = func(net.Conn, int) (func(), bool) {
+			waits <- struct{}{}
+			return func() { over <- struct{}{} }, true
+		}
+	})
+	c = s.dial()
+	c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n") // and reads nothing
+	<-waits
+	<-over
+	if n, _ := io.Copy(io.Discard, c.in); n >= size {
+		t.Error("all came although nobody took it in time")
+	}
+}
+
 func TestPanic(t *testing.T) {
 	s := start(t, func(_ *callctx.Context, r *Request, w *Response) {
 		w.Begin(200)
@@ -289,7 +329,7 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// A client that goes takes its request with it; one that only sends ahead does not.
+// A client that breaks off takes its request with it; one that only ends its side, or sends ahead, does not.
 func TestGone(t *testing.T) {
 	ended := make(chan error, 2)
 	s := start(t, func(ctx *callctx.Context, r *Request, w *Response) {
@@ -300,23 +340,26 @@ func TestGone(t *testing.T) {
 		w.Begin(200)
 		w.Body(nil)
 	})
-	c := s.dial()
-	c.send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
-	c.Close()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Error(err)
+	half := s.dial()
+	half.send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+	if err := half.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
 	}
 	ahead := s.dial()
 	ahead.send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
 	latticetest.Eventually(t, wait, func() error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		n := 0
 		for c := range s.conns {
 			if c.request.Load() != nil {
-				return nil
+				n++
 			}
 		}
-		return errors.New("not begun")
+		if n < 2 {
+			return fmt.Errorf("%d have begun", n)
+		}
+		return nil
 	})
 	ahead.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	reset := s.dial()
@@ -332,6 +375,7 @@ func TestGone(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
+	<-ended
 	<-ended
 }
 

@@ -12,7 +12,7 @@ const (
 	restTicks = 20 // without a request after which the watch rests
 )
 
-// watch notices clients that have gone while their request is in progress. One timer does it for all connections; it rests
+// watch notices clients that have broken off while their request is in progress. One timer does it for all connections; it rests
 // while there are no requests.
 type watch struct {
 	server *Server
@@ -59,7 +59,7 @@ func (w *watch) tick() {
 	w.timer.Reset(watchTick)
 }
 
-// look cancels the requests whose clients have gone, and reports whether there are any requests.
+// look cancels the requests whose clients have broken off, and reports whether there are any requests.
 func (w *watch) look() (busy bool) {
 	s := w.server
 	long := s.now() - int64(watchTick)
@@ -68,7 +68,7 @@ func (w *watch) look() (busy bool) {
 	for c := range s.conns {
 		begun := c.begun.Load()
 		busy = busy || begun != 0
-		if begun != 0 && begun <= long && c.Gone() { // from a request that has ended meanwhile, too
+		if begun != 0 && begun <= long && c.Broken() { // from a request that has ended meanwhile, too
 			c.cancel()
 		}
 	}
