@@ -176,7 +176,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	}
 	cfg.StructuredLogging = h.logFormat == "json"
 	cfg.Compiler = []string{exe, "host", "compiler"}
-	if cfg.CompileMemory, err = operate.ParseSize(h.compileMemory); err != nil {
+	if cfg.CompileMemory, err = lattice.ParseSize(h.compileMemory); err != nil {
 		return cfg, release, err
 	}
 	cfg.CompileCPU = h.compileTime
