@@ -22,6 +22,14 @@ type connection struct {
 	tlsCA, tlsCert, tlsKey                                      string
 }
 
+// connectionFlags are the names of the flags that connection.flags makes.
+var connectionFlags = func() (names []string) {
+	var f pflag.FlagSet
+	new(connection).flags(&f)
+	f.VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
+	return names
+}()
+
 func (c *connection) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.url, "nats-url", "", "NATS server (default: the lattice that runs here, else "+natsconn.DefaultURL+")")
 	fallback(f, "nats-url", "NATS_URL")
@@ -49,7 +57,7 @@ func (c *connection) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.tlsKey, "nats-key", "", "PEM file of the client certificate's key")
 	fallback(f, "nats-key", "NATS_KEY")
 	for _, name := range []string{"nats-user", "nats-password", "nats-token", "nats-jwt", "nats-seed", "nats-tls", "nats-ca", "nats-cert", "nats-key", "ctl-prefix"} {
-		_ = f.MarkHidden(name) // in "weft help connection"
+		_ = f.MarkHidden(name) // in "weft help connection"; ctl-prefix is of globalFlags
 	}
 }
 

@@ -69,10 +69,12 @@ func hideAllBut(names ...string) func(*pflag.Flag) {
 
 // secretFlag warns about a secret on the command line, where every user of the machine can read it.
 func (a *app) secretFlag(cmd *cobra.Command, name string) {
-	for _, arg := range a.args {
-		if arg == "--"+name || strings.HasPrefix(arg, "--"+name+"=") {
-			fmt.Fprintf(a.err, "weft: warning: --%s shows a secret to everybody on this machine; use %s, or the flag for a file\n", name, envName(name))
-			return
-		}
+	if a.given(name) {
+		fmt.Fprintf(a.err, "weft: warning: --%s shows a secret to everybody on this machine; use %s, or the flag for a file\n", name, envName(name))
 	}
+}
+
+// given reports whether a flag stands on the command line itself, rather than in the environment.
+func (a *app) given(name string) bool {
+	return slices.ContainsFunc(a.args, func(arg string) bool { return arg == "--"+name || strings.HasPrefix(arg, "--"+name+"=") })
 }

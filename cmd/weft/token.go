@@ -50,12 +50,15 @@ func (a *app) tokenCreate() *cobra.Command {
 		Long: `Roles: a host runs actors and providers; an operator looks and gives commands. What each may publish and subscribe to
 stands in docs/security.md. An operator who makes calls (weft call) needs the cluster key, too: --cluster-key.
 
-With --creds the credentials are written to a file for wash, nats and other clients; the server's certificate is checked
-against the authority in DATA-DIR/access/ca/ca.pem.`,
+With --creds-out the credentials are written to a file for wash, nats and other clients, and nothing secret is printed; the
+server's certificate is checked against the authority in DATA-DIR/access/ca/ca.pem.`,
 		Example: `  weft token create --name second --expires 720h
   weft token create --role operator --server nats.example.org:4222
-  weft token create --role operator --creds anna.creds`,
+  weft token create --role operator --creds-out anna.creds`,
 		RunE: func(*cobra.Command, []string) error {
+			if err := a.onThisMachine("token create", map[string]string{"creds": "creds-out", "nats-url": "server"}); err != nil {
+				return err
+			}
 			want := natsauth.Identity{Name: name, Control: a.controlPrefix(), Publish: publish, Subscribe: subscribe, SharedInbox: creds != ""}
 			for _, s := range roles {
 				r, err := natsauth.ParseRole(s)
@@ -103,6 +106,21 @@ against the authority in DATA-DIR/access/ca/ca.pem.`,
 	f.BoolVar(&cluster, "cluster-key", false, "put the cluster key into an operator's token, too")
 	f.StringVar(&creds, "creds-out", "", "write a NATS credentials file instead of printing a token")
 	return cmd
+}
+
+// onThisMachine refuses flags that say where NATS is or who one is there: tokens are made, listed and revoked where the server
+// runs. meant names what stands for one of them instead.
+func (a *app) onThisMachine(command string, meant map[string]string) error {
+	for _, name := range connectionFlags {
+		if !a.given(name) {
+			continue
+		}
+		if other := meant[name]; other != "" {
+			return usagef("%s does not take --%s; did you mean --%s?", command, name, other)
+		}
+		return usagef("%s does not take --%s: it works on the server that runs with this machine's --data-dir", command, name)
+	}
+	return nil
 }
 
 func article(roles []natsauth.Role) string {
@@ -183,6 +201,9 @@ func (a *app) tokenList() *cobra.Command {
 		Example: `  weft token list
   weft token list -o json`,
 		RunE: func(*cobra.Command, []string) error {
+			if err := a.onThisMachine("token list", nil); err != nil {
+				return err
+			}
 			list, err := a.users().List()
 			if err != nil {
 				return err
@@ -222,6 +243,9 @@ knew the cluster key: where it fell into wrong hands, change that as well (docs/
 		Example: `  weft token revoke second
   weft token revoke UAB2CB576PHB`,
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := a.onThisMachine("token revoke", nil); err != nil {
+				return err
+			}
 			id, err := a.findToken(args[0])
 			if err != nil {
 				return err

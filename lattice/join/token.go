@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -149,25 +150,39 @@ func Decode(text string) (Token, error) {
 // maxFileBytes bounds a file that holds a token.
 const maxFileBytes = 2 * maxBytes
 
-// Read reads a token that is given as itself or as the name of a file that holds it.
+// maxNameBytes is how long a text may be that is taken for the name of a missing file, and quoted. No token is so short.
+const maxNameBytes = 128
+
+// Read reads a token that is given as itself or as the name of a file that holds it, with or without "@" before it. Errors
+// are lattice.ErrInvalid; what may be a token, or a piece of one, is not quoted.
 func Read(tokenOrFile string) (Token, error) {
-	if strings.HasPrefix(tokenOrFile, family) && strings.Contains(tokenOrFile, "_") && !strings.ContainsAny(tokenOrFile, `/\.`) {
+	name := strings.TrimPrefix(tokenOrFile, "@")
+	isFile := name != tokenOrFile || strings.ContainsAny(name, `/\.`)
+	if !isFile && strings.HasPrefix(tokenOrFile, family) && strings.Contains(tokenOrFile, "_") {
 		return Decode(tokenOrFile)
 	}
-	name := strings.TrimPrefix(tokenOrFile, "@")
+	fail := func(detail string, err error) (Token, error) {
+		return Token{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "read join token from", Entity: lattice.Printable(name), Detail: detail, Err: err}
+	}
 	f, err := os.Open(name)
-	if err != nil {
-		if strings.ContainsAny(name, `/\.`) || name != tokenOrFile {
-			return Token{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "read join token from", Entity: lattice.Printable(name), Err: err}
-		}
+	switch {
+	case err != nil && !isFile && len(name) > maxNameBytes || strings.TrimSpace(name) == "":
 		return Decode(tokenOrFile) // it says why this is none
+	case errors.Is(err, fs.ErrNotExist):
+		return fail("there is no such file, and a token itself begins with "+prefix, nil)
+	case err != nil:
+		return fail("", err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFileBytes))
 	if err != nil {
-		return Token{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "read join token from", Entity: lattice.Printable(name), Err: err}
+		return fail("", err)
 	}
-	return Decode(string(text))
+	t, err := Decode(string(text))
+	if err != nil {
+		return Token{}, fmt.Errorf("file %s: %w", lattice.Printable(name), err)
+	}
+	return t, nil
 }
 
 // Connection is how the bearer reaches NATS.
