@@ -72,9 +72,9 @@ func TestOperate(t *testing.T) {
 		}
 	})
 	t.Run("names", func(t *testing.T) {
-		r.weft("actor", "inspect", "gue")
+		r.fails(3, "guest", "actor", "inspect", "gue") // names are meant whole
 		r.weft("actor", "inspect", strings.ToLower(string(guest)[:9]))
-		r.fails(2, "several fit", "host", "inspect", "alpha")
+		r.fails(3, "alpha-1", "host", "inspect", "alpha")
 		r.fails(3, "did you mean", "actor", "inspect", "guset")
 		r.fails(3, "", "link", "put", "guest", "htpserver", "port=1")
 	})

@@ -88,7 +88,7 @@ func TestSpreadOverThreeHosts(t *testing.T) {
 		Claims *control.Claims `json:"claims"`
 		On     []actorView     `json:"on"`
 		Links  []linkView      `json:"links"`
-	}](r, "actor", "inspect", "edge-data")
+	}](r, "actor", "inspect", "edge-data-processor")
 	if inspect.ID != s.ID || len(inspect.On) != 3 || len(inspect.Links) != 1 || inspect.Claims == nil || !slices.Contains(inspect.Claims.Caps, "wasmcloud:keyvalue") {
 		t.Errorf("actor inspect: %+v", inspect)
 	}

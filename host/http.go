@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
@@ -94,6 +95,9 @@ func (h *Host) notReady(ctx context.Context) error {
 	}
 	if h.isDraining() {
 		return errors.New("draining")
+	}
+	if err := natsconn.Refused(h.rpc); err != nil {
+		return err
 	}
 	if s := h.rpc.Status(); s != nats.CONNECTED {
 		return fmt.Errorf("NATS connection is %s", s)

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nkeys"
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/natsauth"
@@ -257,16 +256,7 @@ func (c Config) tlsConfig() (*tls.Config, error) {
 
 // ownInbox is the inbox of a user of package natsauth, who may read no others; "" for other credentials.
 func (c Config) ownInbox() string {
-	jwt := c.JWT
-	if c.Login != nil {
-		jwt = c.Login().JWT
-	}
-	if c.CredsFile != "" {
-		if text, err := os.ReadFile(c.CredsFile); err == nil {
-			jwt, _ = nkeys.ParseDecoratedJWT(text)
-		}
-	}
-	id, err := natsauth.Read(jwt)
+	id, err := natsauth.Read(c.currentJWT())
 	if err != nil {
 		return ""
 	}

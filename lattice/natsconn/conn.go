@@ -73,18 +73,19 @@ func dialOnce(ctx context.Context, cfg Config, log *slog.Logger, creds []nats.Op
 	if end, ok := ctx.Deadline(); ok {
 		timeout = min(timeout, max(time.Until(end), time.Millisecond))
 	}
+	refusals := &refusals{cfg: cfg, log: log}
 	opts := append([]nats.Option{
 		nats.Name(cfg.Name),
 		nats.Timeout(timeout),
 		nats.MaxReconnects(-1),
-		nats.CustomReconnectDelay(backoff),
+		nats.CustomReconnectDelay(refusals.delay),
 		nats.ReconnectBufSize(cfg.ReconnectBufferBytes),
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(maxPingsOut),
 		nats.DrainTimeout(cfg.DrainTimeout),
 		nats.IgnoreAuthErrorAbort(), // a server that restarts may refuse for a moment; heal all the same
 	}, creds...)
-	opts = append(opts, states(log)...)
+	opts = append(opts, states(log, refusals)...)
 	var conns *last
 	if cfg.InProcess != nil {
 		p := &gatheredInProcess{from: cfg.InProcess}
@@ -105,7 +106,7 @@ func dialOnce(ctx context.Context, cfg Config, log *slog.Logger, creds []nats.Op
 }
 
 // states logs what happens to the connection.
-func states(log *slog.Logger) []nats.Option {
+func states(log *slog.Logger, refusals *refusals) []nats.Option {
 	return []nats.Option{
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			switch {
@@ -117,15 +118,25 @@ func states(log *slog.Logger) []nats.Option {
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
+			refusals.end(nc)
 			log.Info("reconnected to NATS", "server", SafeURL(nc.ConnectedUrl()), "reconnects", nc.Stats().Reconnects)
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
 			log.Debug("could not reconnect to NATS yet", lattice.LogErr, err)
 		}),
 		nats.ClosedHandler(func(nc *nats.Conn) {
+			refusals.end(nc)
 			log.Debug("connection to NATS closed")
 		}),
-		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+		nats.ErrorHandler(func(nc *nats.Conn, sub *nats.Subscription, err error) {
+			if isRefusal(err) {
+				refusals.add(nc)
+				return
+			}
+			if errors.Is(err, nats.ErrConsumerNotActive) && !nc.IsConnected() { // repeated for as long as it is away, which was said
+				log.Debug("NATS error", lattice.LogErr, err)
+				return
+			}
 			attrs := []any{lattice.LogErr, err}
 			if sub != nil {
 				attrs = append(attrs, "subject", sub.Subject)
@@ -182,8 +193,8 @@ func connectError(ctx context.Context, cfg Config, err error) error {
 		e.Code, e.Detail = lattice.CodeOf(ctx.Err()), "gave up waiting for a NATS server"
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrNkeysNotSupported),
 		strings.Contains(text, "authorization"), strings.Contains(text, "nkey"), strings.Contains(text, "authentication"):
-		e.Code, e.Detail = lattice.ErrDenied, "the server refuses these credentials; "+
-			"pass a credentials file, seed, token or user and password that it knows"
+		refusal := cfg.refusal(time.Now())
+		e.Code, e.Detail = lattice.ErrDenied, refusal.Detail
 	case errors.Is(err, nats.ErrTLS), errors.Is(err, nats.ErrSecureConnWanted), errors.Is(err, nats.ErrSecureConnRequired),
 		strings.Contains(text, "x509"), strings.Contains(text, "certificate"):
 		e.Detail = "TLS failed; check the authority, the certificate and whether the server speaks TLS"
