@@ -67,7 +67,7 @@ func branches(r *reader) (branches, calls uint64) {
 		switch r.b[r.off] {
 		case 0x03: // loop
 			branches += 4
-		case 0x02, 0x04, 0x05, 0x0c, 0x0d: // block, if, else, br, br_if
+		case 0x00, 0x02, 0x04, 0x05, 0x0c, 0x0d, 0x0f: // unreachable, block, if, else, br, br_if, return
 			branches++
 		case 0x0e: // br_table
 			table := &reader{b: r.b, off: r.off + 1}

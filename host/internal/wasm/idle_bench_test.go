@@ -63,7 +63,7 @@ func BenchmarkIdle(b *testing.B) {
 }
 
 // resident is the memory of this process in KiB, after a collection.
-func resident(b *testing.B) (rss, pss float64) {
+func resident(b testing.TB) (rss, pss float64) {
 	debug.FreeOSMemory()
 	text, err := os.ReadFile("/proc/self/smaps_rollup")
 	if err != nil {

@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == compilerArg {
 		os.Exit(wasm.CompilerMain(os.Args[2:], os.Stdin, os.Stdout))
 	}
+	if len(os.Args) > 2 && os.Args[1] == measuredArg {
+		os.Exit(measuredCompiler(os.Args[2], os.Args[3:]))
+	}
 	goleak.VerifyTestMain(m)
 }
 
