@@ -32,6 +32,10 @@ const (
 	DefaultReconnectTimeout     = 10 * time.Second // of Reconnect when its ctx has no deadline
 )
 
+// NoBuffer as Config.ReconnectBufferBytes makes publishing an error while the connection is away. It is for connections that
+// carry calls: what is buffered would be carried out when its caller has long given up.
+const NoBuffer = -1
+
 const (
 	pingInterval    = 2 * time.Second
 	maxPingsOut     = 2
@@ -67,11 +71,14 @@ type Config struct {
 	InboxPrefix string // where answers come; empty: as the credentials say, else that of all NATS clients
 
 	ConnectTimeout       time.Duration // of one attempt; 0 is DefaultConnectTimeout
-	ReconnectBufferBytes int           // published while away; 0 is DefaultReconnectBufferBytes
+	ReconnectBufferBytes int           // published while away; 0 is DefaultReconnectBufferBytes; see NoBuffer
 	DrainTimeout         time.Duration // of Close when its ctx has no deadline; 0 is DefaultDrainTimeout
 
 	// RetryOnFailedConnect makes Connect try until its ctx ends, instead of failing at the first attempt.
 	RetryOnFailedConnect bool
+	// Background makes Connect return after the first attempt even when that failed: the connection is then away, as after a
+	// loss, and heals by itself. Subscriptions and handlers may be made at once.
+	Background bool
 
 	InProcess nats.InProcessConnProvider // an embedded server; URL is then only a name
 	Logger    *slog.Logger               // nil discards

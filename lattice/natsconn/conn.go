@@ -33,7 +33,7 @@ func Connect(ctx context.Context, cfg Config) (*nats.Conn, error) {
 	if cfg.ConnectTimeout <= 0 {
 		cfg.ConnectTimeout = DefaultConnectTimeout
 	}
-	if cfg.ReconnectBufferBytes <= 0 {
+	if cfg.ReconnectBufferBytes == 0 {
 		cfg.ReconnectBufferBytes = DefaultReconnectBufferBytes
 	}
 	if cfg.DrainTimeout <= 0 {
@@ -50,8 +50,12 @@ func Connect(ctx context.Context, cfg Config) (*nats.Conn, error) {
 	}
 	for attempt := 1; ; attempt++ {
 		nc, err := dialOnce(ctx, cfg, log, creds)
-		if err == nil {
+		switch {
+		case err == nil && nc.IsConnected():
 			log.Debug("connected to NATS", "server", SafeURL(nc.ConnectedUrl()))
+			return nc, nil
+		case err == nil: // in the background
+			log.Warn("NATS is away, trying on in the background", "server", SafeURL(cfg.URL), lattice.LogErr, nc.LastError())
 			return nc, nil
 		}
 		if !cfg.RetryOnFailedConnect || ctx.Err() != nil {
@@ -86,6 +90,9 @@ func dialOnce(ctx context.Context, cfg Config, log *slog.Logger, creds []nats.Op
 		nats.IgnoreAuthErrorAbort(), // a server that restarts may refuse for a moment; heal all the same
 	}, creds...)
 	opts = append(opts, states(log, refusals)...)
+	if cfg.Background {
+		opts = append(opts, nats.RetryOnFailedConnect(true))
+	}
 	var conns *last
 	if cfg.InProcess != nil {
 		p := &gatheredInProcess{from: cfg.InProcess}
@@ -202,6 +209,30 @@ func connectError(ctx context.Context, cfg Config, err error) error {
 		e.Detail = "no NATS server answers there; start one with \"weft up\", or give the URL of one that runs"
 	}
 	return e
+}
+
+// IsAway reports whether something was not sent since the connection is away and buffers nothing (NoBuffer).
+func IsAway(err error) bool { return errors.Is(err, nats.ErrReconnectBufExceeded) }
+
+// Flush waits until the server has taken what was published and subscribed before. A connection that is away, or goes away
+// meanwhile, is no error: it subscribes again when it is back. Errors are lattice.ErrTimeout and lattice.ErrCanceled by ctx, at
+// the latest after DefaultReconnectTimeout, and lattice.ErrUnavailable for a closed connection.
+func Flush(ctx context.Context, nc *nats.Conn) error {
+	if !nc.IsConnected() && !nc.IsClosed() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, DefaultReconnectTimeout)
+	defer cancel()
+	err := nc.FlushWithContext(ctx)
+	switch {
+	case err == nil, !nc.IsConnected() && !nc.IsClosed():
+		return nil
+	case ctx.Err() != nil:
+		return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "wait for NATS to take what was sent"}
+	case !nc.IsClosed() && errors.Is(err, nats.ErrConnectionClosed): // it went away, and is back already
+		return nil
+	}
+	return &lattice.Error{Code: lattice.ErrUnavailable, Op: "wait for NATS to take what was sent", Err: err}
 }
 
 // Close drains nc: subscriptions end, their messages are handled, what was published is flushed. It waits for that until

@@ -260,6 +260,9 @@ func chunkError(op string, err error) error {
 	if c := lattice.CodeOf(err); c == lattice.ErrTimeout || c == lattice.ErrCanceled {
 		code = c
 	}
+	if natsconn.IsAway(err) {
+		return &lattice.Error{Code: code, Op: op, Detail: "NATS is away"}
+	}
 	detail := "the lattice's object store (JetStream) carries payloads above 900 KiB"
 	if why, full := natsconn.NoRoom(err); full {
 		detail += ", and " + why

@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/msgpack"
+	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -75,6 +76,7 @@ type way struct {
 	replies replies // to the client's calls
 	chunks  *chunks
 	calls   sync.WaitGroup
+	away    away
 }
 
 func newWay(nc *nats.Conn, l lattice.Name) *way {
@@ -143,7 +145,8 @@ func (c *Client) OpenStore(ctx context.Context) error {
 // Call signs and sends an invocation and returns the payload of the answer. The deadline of ctx bounds it, or else the
 // client's timeout, with 13 s on top for a payload above wire.MaxInlineBytes. Errors: what the target answered
 // (lattice.Error with Remote set), ErrTimeout, ErrNoResponders when nobody serves the target, ErrTooLarge for a payload
-// above MaxBytes, ErrBusy when the budget has no room, ErrCanceled, ErrUnavailable when the connection is closed.
+// above MaxBytes, ErrBusy when the budget has no room, ErrCanceled, ErrUnavailable when the connection is closed or has been away
+// for more than half a second: such calls fail at once.
 func (c *Client) Call(ctx context.Context, call Call) (answer []byte, err error) {
 	w := c.enter()
 	defer w.calls.Done()
@@ -266,8 +269,13 @@ func (c *Client) exchange(ctx context.Context, w *way, call Call, use func(ctx c
 	if call.Body == nil { // else reading it does not count
 		deadline = c.until(ctx, &call)
 	}
+	var inv *wire.Invocation
+	var msg *nats.Msg
 	r := c.route(call.Target)
-	inv, msg, err := c.begin(ctx, w, &call, &r, deadline)
+	err := w.there(ctx, &call)
+	if err == nil {
+		inv, msg, err = c.begin(ctx, w, &call, &r, deadline)
+	}
 	if err == nil {
 		if deadline.IsZero() {
 			deadline = c.until(ctx, &call)
@@ -352,10 +360,14 @@ func (c *Client) finish(ctx context.Context, w *way, inv *wire.Invocation, msg *
 	chunked := inv.ContentLength > uint64(len(inv.Msg))
 	if left := time.Until(deadline); left > 0 {
 		ms := max(1, left.Milliseconds())
+		stamp := r.stamp()
 		if msg.Header == nil {
-			inv.Timeout = uint32(min(ms, math.MaxUint32))
+			inv.Timeout, inv.Sent = uint32(min(ms, math.MaxUint32)), stamp
 		} else {
 			msg.Header[headerTimeout] = []string{strconv.FormatInt(ms, 10)}
+			if !stamp.IsZero() {
+				msg.Header[headerSent] = []string{sentText(stamp)}
+			}
 		}
 	}
 	if r.served != nil && r.to == nil {
@@ -380,6 +392,8 @@ func (c *Client) finish(ctx context.Context, w *way, inv *wire.Invocation, msg *
 		return nil, fail(lattice.ErrTimeout, "", nil)
 	case errors.Is(err, context.Canceled):
 		return nil, fail(lattice.ErrCanceled, "", nil)
+	case natsconn.IsAway(err):
+		return nil, w.natsAway(inv.Operation, inv.Target.PublicKey)
 	case errors.Is(err, nats.ErrMaxPayload):
 		return nil, fail(lattice.ErrTooLarge, fmt.Sprintf("message of %d bytes, the NATS server takes %d", len(msg.Data), w.nc.MaxPayload()), nil)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/clock"
 	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -39,11 +40,12 @@ type Directory struct {
 	log     *slog.Logger
 	now     func() time.Duration // since some moment, monotonic
 
-	wake   sync.Once
-	ctx    context.Context
-	end    context.CancelFunc
-	asking chan string // hosts to ask what they serve
-	wg     sync.WaitGroup
+	wake    sync.Once
+	ctx     context.Context
+	end     context.CancelFunc
+	asking  chan string // hosts to ask what they serve
+	offsets offsets     // how their machines' clocks stand
+	wg      sync.WaitGroup
 
 	mu      sync.RWMutex
 	sub     *nats.Subscription // guarded by mu
@@ -90,10 +92,14 @@ func (d *Directory) listen() {
 		return
 	}
 	sub, err := d.nc.Subscribe(subject.BeatAll(d.lattice), func(m *nats.Msg) {
-		if natsconn.FromStream(m) {
+		beat, err := wire.DecodeBeat(m.Data)
+		if err != nil || natsconn.FromStream(m) {
 			return
 		}
-		if beat, err := wire.DecodeBeat(m.Data); err == nil && d.heard(beat) {
+		if beat.Sent != nil {
+			d.offsets.hear(*beat.Sent, clock.Now())
+		}
+		if d.heard(beat) {
 			select {
 			case d.asking <- beat.HostID:
 			default:
@@ -257,30 +263,57 @@ func (d *Directory) find(e wire.Entity) *served {
 	return d.targets[targetOf(e)]
 }
 
-// Others reports whether a weft host other than one is known to be up and to serve a target.
+// Others reports whether a weft host other than one is known to be up and to serve a target, and can be reached.
 func (d *Directory) Others(e wire.Entity, host string) bool {
 	s := d.find(e)
-	if s == nil {
+	if s == nil || d.nc != nil && !d.nc.IsConnected() {
 		return false
 	}
 	now := d.now()
 	return slices.ContainsFunc(*s.hosts.Load(), func(c *candidate) bool { return c.peer.host != host && c.up(now) })
 }
 
+// Doubt makes a host count as gone until its next beat: the caller knows of a failure that the beats do not show yet.
+func (d *Directory) Doubt(host string) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if p := d.peers[host]; p != nil {
+		p.doubted.Store(true)
+	}
+}
+
 // choose draws two of the hosts that serve a target, and returns the one that is likely to answer sooner. It is nil where the
 // queue group is to decide: no host is known to be up, others than weft serve the target, too, or it is time to see whether.
 func (d *Directory) choose(s *served) *candidate {
 	now := d.now()
-	if time.Duration(s.foreign.Load()) > now {
+	if time.Duration(s.foreign.Load()) > now && !s.hung(now) {
 		return nil
 	}
 	if n := s.calls.Add(1); n >= probeCalls {
 		if last := s.probed.Load(); now-time.Duration(last) >= probePause && s.probed.CompareAndSwap(last, int64(now)) {
 			s.calls.Store(0)
-			return nil
+			if !s.hung(now) {
+				return nil
+			}
 		}
 	}
 	return d.pick(s, nil, now)
+}
+
+// lookedAt bounds how many hosts are looked at for one that hangs.
+const lookedAt = 64
+
+// hung reports whether a host that serves the target has fallen silent lately. It may still be in the queue group, for NATS
+// takes minutes to notice one that hangs, and calls that it gets from there are lost: others that are known to live are called
+// by themselves meanwhile.
+func (s *served) hung(now time.Duration) bool {
+	all := *s.hosts.Load()
+	for _, c := range all[:min(len(all), lookedAt)] {
+		if !c.peer.alive(now) {
+			return true
+		}
+	}
+	return false
 }
 
 // drawn bounds how many hosts are looked at for one call.

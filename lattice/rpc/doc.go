@@ -14,8 +14,9 @@
 // serve a target and calls the better one by itself, with a MAC in place of a signature; where none is known, the queue group
 // decides. A call that was turned away before anything was done for it is made once more elsewhere.
 //
-// Time. The time that remains to the caller travels in a header, not a wall-clock instant, so clocks need not agree. To weft hosts
-// that are called by themselves it travels in the invocation, and there is no header.
+// Time. The time that remains to the caller travels in a header, not a wall-clock instant, so clocks need not agree, and with it
+// when it was sent, so that a call that was held up is not begun when its caller has given up (late.go). To weft hosts
+// that are called by themselves both travel in the invocation, and there is no header.
 package rpc
 
 import "time"
@@ -23,6 +24,7 @@ import "time"
 // Headers that weft adds to the dialect's messages. Other software ignores them.
 const (
 	headerTimeout = "Weft-Timeout-Ms" // remaining time of the caller, whole milliseconds
+	headerSent    = "Weft-Sent"       // when that was right, by the clock of the caller's machine: its id in base 36, and microseconds
 	headerError   = "Weft-Error"      // lattice.Code.Name of a failed call
 	headerParent  = "traceparent"
 	headerState   = "tracestate"

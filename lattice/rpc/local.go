@@ -62,6 +62,10 @@ func (sub *Subscription) serveLocal(ctx context.Context, inv *wire.Invocation) (
 	if err := s.gate.enter(ctx); err != nil {
 		return nil, err
 	}
+	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) { // what it waited in here
+		s.gate.leave()
+		return nil, context.DeadlineExceeded
+	}
 	payload, err = sub.handle(ctx, inv)
 	s.gate.leave()
 	served = !NotBegun(err)

@@ -18,11 +18,12 @@ const (
 
 // peer is a weft host as its beats show it.
 type peer struct {
-	host   string
-	seen   atomic.Int64         // when its last beat came
-	beat   atomic.Pointer[beat] // what that said
-	signed atomic.Int64         // until when calls to it are signed
-	warned sync.Once            // of that
+	host    string
+	seen    atomic.Int64         // when its last beat came
+	doubted atomic.Bool          // it counts as gone until its next beat
+	beat    atomic.Pointer[beat] // what that said
+	signed  atomic.Int64         // until when calls to it are signed
+	warned  sync.Once            // of that
 
 	revision uint64                // of serves; guarded by Directory.mu
 	asked    bool                  // a question is under way; guarded by Directory.mu
@@ -35,6 +36,7 @@ type beat struct {
 	stale    int64   // nanoseconds after which the host counts as gone
 	draining bool
 	timeout  bool // it reads wire.Invocation.Timeout
+	sent     bool // it reads wire.Invocation.Sent
 }
 
 func (p *peer) hear(b wire.Beat, now time.Duration) {
@@ -43,8 +45,14 @@ func (p *peer) hear(b wire.Beat, now time.Duration) {
 		period = time.Duration(ms) * time.Millisecond
 	}
 	p.beat.Store(&beat{issuer: b.Direct.Issuer, load: float64(b.Direct.Load) / float64(max(1, b.Direct.Capacity)),
-		stale: int64(missedBeats * period), draining: b.Draining, timeout: b.Direct.Timeout})
+		stale: int64(missedBeats * period), draining: b.Draining, timeout: b.Direct.Timeout, sent: b.Direct.Sent})
 	p.seen.Store(int64(now))
+	p.doubted.Store(false)
+}
+
+// alive reports whether its beats come.
+func (p *peer) alive(now time.Duration) bool {
+	return int64(now)-p.seen.Load() < p.beat.Load().stale && !p.doubted.Load()
 }
 
 // candidate is a host that serves a target, as the calls to it show it.
@@ -61,7 +69,7 @@ type candidate struct {
 // up reports whether a call may go there.
 func (c *candidate) up(now time.Duration) bool {
 	b := c.peer.beat.Load()
-	return int64(now)-c.peer.seen.Load() < b.stale && !b.draining && c.out.Load() <= int64(now)
+	return c.peer.alive(now) && !b.draining && c.out.Load() <= int64(now)
 }
 
 // expect is the latency that was seen, less the longer ago that was, so that a host that was slow is tried again.

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/clock"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -41,6 +42,7 @@ type route struct {
 	sealed  bool       // with a MAC
 	signed  bool       // not with a MAC, since that was refused
 	again   bool       // it has been elsewhere
+	undated bool       // it was taken for late although somebody waits: it does not say when it is sent
 	unbegun bool       // the last attempt did nothing for the call
 	who     string     // the weft host that answered by the queue group
 }
@@ -61,6 +63,14 @@ func (c *Client) route(to wire.Entity) route {
 // bare reports whether the message needs no headers: a host that reads all from the invocation gets it by itself.
 func (r *route) bare() bool {
 	return r.to != nil && r.to.host && r.to.peer.beat.Load().timeout
+}
+
+// stamp is when the message is sent, which is now; zero where that must not be said.
+func (r *route) stamp() clock.Stamp {
+	if r.undated || r.bare() && !r.to.peer.beat.Load().sent {
+		return clock.Stamp{}
+	}
+	return clock.Now()
 }
 
 // subject is where the message goes.
@@ -123,6 +133,10 @@ func (c *Client) attempt(ctx context.Context, w *way, inv *wire.Invocation, msg 
 	resp, err := c.finish(ctx, w, inv, msg, r, deadline)
 	if r.to != nil {
 		r.to.flight.Add(-1)
+	}
+	if r.unbegun && !r.undated && lattice.CodeOf(err) == lattice.ErrTimeout { // taken for late, but we are still here
+		r.undated, again = true, true
+	} else if r.to != nil {
 		again = c.judge(r, start, err)
 	} else if r.served != nil && r.unbegun && !r.again { // the queue group chose; choose otherwise
 		again = c.elsewhere(r)

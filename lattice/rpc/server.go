@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -33,6 +34,8 @@ type ServerConfig struct {
 	HostID   string // the host that serves, or that started the provider that does; required for ServeDirect
 	// Agreement opens the MACs of other weft nodes; nil: only signatures are taken.
 	Agreement *signing.Agreement
+	// Directory knows how the clocks of other machines stand, so that calls that come late are not begun; nil: those are.
+	Directory *Directory
 	// Observe is called after each call, refused and busy ones included, concurrently; may be nil. The invocation is
 	// nil when it could not be decoded. The trace of the caller is in ctx.
 	Observe func(ctx context.Context, inv *wire.Invocation, took time.Duration, err error)
@@ -111,7 +114,7 @@ type Subscription struct {
 	drained bool      // no more intakes, nor calls by Serve; guarded by mu
 }
 
-// Serve starts to serve an endpoint. When it returns, the NATS server knows of the subscription.
+// Serve starts to serve an endpoint. When it returns, the NATS server knows of the subscription, unless it is away.
 func (s *Server) Serve(ep Endpoint) (*Subscription, error) {
 	sub := &Subscription{server: s, ep: ep}
 	sub.on = sub.receive
@@ -122,7 +125,7 @@ func (s *Server) Serve(ep Endpoint) (*Subscription, error) {
 	return sub, nil
 }
 
-// open subscribes. When it returns, the NATS server knows of the subscription.
+// open subscribes. When it returns, the NATS server knows of the subscription, unless it is away.
 func (s *Server) open(sub *Subscription) error {
 	ep := &sub.ep
 	s.mu.Lock()
@@ -135,7 +138,7 @@ func (s *Server) open(sub *Subscription) error {
 	err := sub.subscribe(nc)
 	s.mu.Unlock()
 	if err == nil {
-		err = nc.Flush()
+		err = natsconn.Flush(s.ctx, nc)
 	}
 	if err != nil {
 		sub.unsubscribe()
@@ -190,7 +193,10 @@ func (sub *Subscription) receive(msg *nats.Msg) {
 
 // waitFor is wait for a call that came over NATS.
 func (sub *Subscription) waitFor(n int64, msg *nats.Msg, inv *wire.Invocation) error {
-	left, _ := remaining(inv, msg.Header)
+	left, _, late := sub.server.left(inv, msg.Header)
+	if late != nil {
+		return late
+	}
 	return sub.wait(n, left, inv.Origin.IsActor())
 }
 
@@ -205,7 +211,7 @@ func (sub *Subscription) serve(w *worker, j job) {
 	if inv == nil {
 		inv, err = wire.DecodeInvocation(msg.Data)
 	}
-	left, told := remaining(inv, msg.Header)
+	left, told, late := s.left(inv, msg.Header)
 	if !told {
 		left = s.cfg.Timeout
 	}
@@ -226,6 +232,9 @@ func (sub *Subscription) serve(w *worker, j job) {
 	}
 	var payload []byte
 	unbegun := false
+	if err == nil && late != nil {
+		err, unbegun = late, true
+	}
 	if err == nil {
 		err = sub.complete(ctx, &ctx.room, inv)
 	}
@@ -237,9 +246,14 @@ func (sub *Subscription) serve(w *worker, j job) {
 	}
 	if err == nil {
 		if err = s.gate.enter(ctx); err == nil {
-			payload, err = sub.handle(ctx, inv)
+			if now := time.Now(); told && ctx.Due(now) { // what it waited in here
+				err, unbegun = tooLate(now.Sub(start), left), true
+				s.seen.remove(id)
+			} else {
+				payload, err = sub.handle(ctx, inv)
+				served = !NotBegun(err)
+			}
 			s.gate.leave()
-			served = !NotBegun(err)
 		}
 		if NotBegun(err) && !ctx.room.begun() {
 			s.seen.remove(id) // so that it may be delivered again

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/clock"
 )
 
 // Beat is a host's sign of life, sent each second on subject.Beat as JSON (weft). Whoever misses a few knows that the
@@ -14,6 +15,8 @@ type Beat struct {
 	Sequence uint64 `json:"seq"` // counts from 1 since the host was started
 	UptimeMS uint64 `json:"uptime_ms"`
 	Draining bool   `json:"draining,omitempty"` // takes no new work
+	// Sent is when it was sent, by the clock of the host's machine; nil where it has none. See rpc.Directory.
+	Sent *clock.Stamp `json:"sent,omitempty"`
 	// Direct is how to call the host by itself; nil where that can not be done.
 	Direct *Direct `json:"direct,omitempty"`
 }
@@ -32,6 +35,8 @@ type Direct struct {
 	PeriodMS uint32 `json:"period_ms"` // of the beats
 	// Timeout says that the host reads Invocation.Timeout, so that calls to its actors need no headers.
 	Timeout bool `json:"timeout,omitempty"`
+	// Sent says that the host reads Invocation.Sent.
+	Sent bool `json:"sent,omitempty"`
 }
 
 // Served is what a host serves at some revision.

@@ -5,6 +5,7 @@ import (
 	"hash"
 	"sync"
 
+	"github.com/weftlattice/weft/lattice/clock"
 	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
@@ -22,9 +23,12 @@ type Invocation struct {
 	// Timeout is the remaining time of the caller, in whole milliseconds (weft); 0: it is not here. It goes only to hosts that
 	// say that they read it, see Direct; others find it in a header.
 	Timeout uint32
+	// Sent is when Timeout was right, by the clock of the caller's machine (weft); zero: it is not here. It goes where Timeout
+	// does, to hosts that say that they read it.
+	Sent clock.Stamp
 }
 
-// Encode returns the invocation as msgpack. TraceContext and Timeout are left out when they are empty.
+// Encode returns the invocation as msgpack. TraceContext, Timeout and Sent are left out when they are empty.
 func (i *Invocation) Encode() []byte {
 	return encode(512+len(i.Msg)+len(i.EncodedClaims)+len(i.Operation), i.EncodeTo)
 }
@@ -38,6 +42,9 @@ func (i *Invocation) EncodeTo(w *msgpack.Writer) {
 	}
 	if i.Timeout > 0 {
 		n++
+	}
+	if !i.Sent.IsZero() {
+		n += 2
 	}
 	e.Map(n)
 	e.Str("origin")
@@ -56,9 +63,17 @@ func (i *Invocation) EncodeTo(w *msgpack.Writer) {
 	if i.Timeout > 0 {
 		e.uint(timeoutField, uint64(i.Timeout))
 	}
+	if !i.Sent.IsZero() {
+		e.uint(clockField, uint64(i.Sent.Clock))
+		e.uint(sentField, i.Sent.Micros)
+	}
 }
 
-const timeoutField = "weft_timeout_ms"
+const (
+	timeoutField = "weft_timeout_ms"
+	clockField   = "weft_clock"
+	sentField    = "weft_sent_us"
+)
 
 // DecodeInvocation reads an invocation. A missing content_length becomes the length of Msg. Msg is part of b, which must not
 // change any more. Malformed bytes are lattice.ErrInvalid.
@@ -87,6 +102,10 @@ func DecodeInvocation(b []byte) (*Invocation, error) {
 			i.TraceContext = d.strMap()
 		case timeoutField:
 			i.Timeout = d.Uint32()
+		case clockField:
+			i.Sent.Clock = d.Uint32()
+		case sentField:
+			i.Sent.Micros, _ = d.uint()
 		default:
 			return false
 		}

@@ -253,6 +253,8 @@ func bucketError(op, name string, err error) error {
 		e.Code = lattice.ErrTimeout
 	case errors.Is(err, context.Canceled):
 		e.Code = lattice.ErrCanceled
+	case natsconn.IsAway(err):
+		e.Detail, e.Err = "NATS is away", nil
 	case errors.Is(err, nats.ErrMaxPayload):
 		e.Code, e.Detail = lattice.ErrTooLarge, "a string, list or set must fit into one NATS message"
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):

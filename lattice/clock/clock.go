@@ -1,0 +1,38 @@
+// Package clock reads the clock that all processes of one machine share and that nobody sets: the time since it was started.
+// Moments of it, unlike those of the wall clock, can be compared between processes of one machine, and between machines by
+// who learns how much later than it was sent a message comes at the soonest.
+package clock
+
+import "time"
+
+// Stamp is a moment by the clock of some machine. The zero value is no moment.
+type Stamp struct {
+	Clock  uint32 `json:"clock"` // ID of the clock
+	Micros uint64 `json:"us"`    // microseconds since its beginning
+}
+
+// IsZero reports whether it is no moment.
+func (s Stamp) IsZero() bool { return s.Clock == 0 }
+
+// ID tells this machine's clock from others: another machine, another start of it, another time namespace. It is 0 where there is
+// no such clock.
+func ID() uint32 { return id }
+
+// Now is the present moment by this machine's clock.
+func Now() Stamp {
+	if id == 0 {
+		return Stamp{}
+	}
+	return Stamp{Clock: id, Micros: uint64((offset + time.Since(epoch)).Microseconds())}
+}
+
+// Until is how long from now a moment by this machine's clock, in microseconds, is.
+func Until(micros uint64) time.Duration {
+	return time.Duration(int64(micros)-int64(Now().Micros)) * time.Microsecond
+}
+
+// epoch is a moment at which the machine's clock stood at offset.
+var (
+	id            uint32
+	epoch, offset = time.Now(), time.Duration(0)
+)
