@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/clock"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -50,10 +51,13 @@ func (h *Host) startBeats(opened func(func(context.Context) error)) {
 
 // beat sends one beat.
 func (h *Host) beat() {
-	if h.agreement == nil { // it has not started
+	if h.agreement == nil || !h.ctl.IsConnected() { // it has not started; what is buffered would be no sign of life when it comes
 		return
 	}
 	beat := wire.Beat{HostID: string(h.id), Sequence: h.beats.Add(1), UptimeMS: uint64(time.Since(h.started).Milliseconds()), Draining: h.isDraining(), Direct: h.direct()}
+	if now := clock.Now(); !now.IsZero() {
+		beat.Sent = &now
+	}
 	_ = h.ctl.Publish(subject.Beat(h.cfg.Lattice, h.id), beat.Encode()) // the next one comes soon
 }
 

@@ -20,7 +20,7 @@ func (h *Host) serveDirect() error {
 
 // direct is what beats tell about calls to this host.
 func (h *Host) direct() *wire.Direct {
-	d := &wire.Direct{Version: wire.DirectVersion, Issuer: h.agreement.Issuer(), Served: h.served.Load(), PeriodMS: uint32(h.cfg.Beat.Milliseconds()), Timeout: true}
+	d := &wire.Direct{Version: wire.DirectVersion, Issuer: h.agreement.Issuer(), Served: h.served.Load(), PeriodMS: uint32(h.cfg.Beat.Milliseconds()), Timeout: true, Sent: true}
 	for _, a := range h.allActors() {
 		if sub := a.sub.Load(); sub != nil {
 			d.Load += uint32(sub.Active())

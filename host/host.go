@@ -87,6 +87,7 @@ type Host struct {
 	refusalLog   *rate.Limiter // an attacker must not fill the log
 	change       chan struct{} // of the inventory, since the last heartbeat
 	beats        atomic.Uint64 // sent so far
+	connected    atomic.Int64  // when NATS was back last, in Unix nanoseconds; 0: it has not been away
 	served       atomic.Uint64 // revision of what is served here
 
 	mu        sync.RWMutex
@@ -178,7 +179,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	for _, c := range []struct {
 		conn **nats.Conn
 		name string
-	}{{&h.ctl, "ctl"}, {&h.rpc, "rpc"}} {
+	}{{&h.ctl, "ctl"}, {&h.rpc, natsRPC}} {
 		if *c.conn, err = natsconn.Connect(ctx, h.natsConfig(c.name)); err != nil {
 			return err
 		}
@@ -217,7 +218,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 			return err
 		}
 	}
-	h.server = rpc.NewServer(h.rpc, rpc.ServerConfig{Lattice: h.cfg.Lattice, Verifier: h.verifier, Timeout: h.cfg.Limits.Execution, MaxAge: h.cfg.CallMaxAge, MaxAhead: h.cfg.CallMaxAhead, Logger: h.log, Observe: h.observe, Budget: h.large, HostID: string(h.id), Agreement: h.agreement})
+	h.server = rpc.NewServer(h.rpc, rpc.ServerConfig{Lattice: h.cfg.Lattice, Verifier: h.verifier, Timeout: h.cfg.Limits.Execution, MaxAge: h.cfg.CallMaxAge, MaxAhead: h.cfg.CallMaxAhead, Logger: h.log, Observe: h.observe, Budget: h.large, HostID: string(h.id), Agreement: h.agreement, Directory: h.directory})
 	opened(h.server.Close)
 	if len(h.cfg.Guard) > 0 {
 		if h.guard, err = supervisor.StartGuard(ctx, h.cfg.Guard[0], h.cfg.Guard[1:], h.log); err != nil {
@@ -277,6 +278,7 @@ func (h *Host) followConnection(opened func(func(context.Context) error)) {
 			case <-done:
 				return
 			case <-back:
+				h.connected.Store(time.Now().UnixNano())
 			}
 			select { // give the providers the time to come back, too
 			case <-done:

@@ -49,6 +49,9 @@ func (p *thingInside) run(ctx context.Context, r host.InsideRun) error {
 	}
 	end := make(chan string, 1)
 	r.Channel.Serve(channel.Config{Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) {
+		if inv.Operation == channel.OpHealth {
+			return wire.Health{Healthy: true}.Encode(), nil
+		}
 		if _, how, _ := strings.Cut(inv.Operation, "."); how != "Do" {
 			end <- how
 		}

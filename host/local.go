@@ -67,10 +67,10 @@ func (h *Host) openLocal(opened func(func(context.Context) error)) error {
 	return nil
 }
 
-// alone reports whether no other host has given a sign of life lately, so that calls that find nobody free here need not
-// look elsewhere.
+// alone reports whether no other host has given a sign of life lately, or none can be reached, so that calls that find nobody
+// free here need not look elsewhere.
 func (h *Host) alone() bool {
-	return time.Now().Unix()-h.local.company.Load() > max(3, int64(3*h.cfg.Beat/time.Second))
+	return h.natsAway() || time.Now().Unix()-h.local.company.Load() > max(3, int64(3*h.cfg.Beat/time.Second))
 }
 
 // offerChannel makes credentials for the next process of the provider; those of the last one are void.
@@ -97,6 +97,7 @@ func (p *provider) accept(nc net.Conn) {
 	h.local.conns.Go(func() {
 		if len(p.channel.All()) < maxChannels {
 			p.channel.Add(conn)
+			p.opened.Store(true)
 			p.tellActors(conn, wants)
 			<-conn.Done()
 			p.channel.Remove(conn)
@@ -226,11 +227,13 @@ func (h *Host) servedChange() <-chan struct{} {
 	return h.local.change
 }
 
-// announce tells a provider which actors are served here, until the connection ends.
+// announce tells a provider which actors are served here, and that the host lives, until the connection ends.
 func (h *Host) announce(conn teller) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	told := map[lattice.ActorID]bool{}
+	beat := time.NewTicker(channel.BeatPeriod)
+	defer beat.Stop()
 	for {
 		change := h.servedChange()
 		var come, gone []lattice.ActorID
@@ -254,10 +257,17 @@ func (h *Host) announce(conn teller) {
 				return
 			}
 		}
-		select {
-		case <-change:
-		case <-conn.Done():
-			return
+		for again := false; !again; {
+			select {
+			case <-change:
+				again = true
+			case <-beat.C:
+				if conn.Notify(ctx, []byte(channel.Beat)) != nil {
+					return
+				}
+			case <-conn.Done():
+				return
+			}
 		}
 	}
 }

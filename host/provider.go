@@ -2,17 +2,14 @@ package host
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/google/uuid"
-	"github.com/nats-io/nats.go"
 	"github.com/weftlattice/weft/host/internal/supervisor"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/channel"
@@ -26,14 +23,6 @@ import (
 
 // readyLine is what providers built on weft's SDK print on standard output when they serve.
 const readyLine = "weft:ready"
-
-// How providers are watched.
-const (
-	healthInterval = 30 * time.Second
-	healthRetry    = 5 * time.Second // after a check that failed
-	healthTimeout  = 2 * time.Second
-	healthMisses   = 3 // checks without any answer, one after another, before the process is restarted
-)
 
 // providerKey tells providers on one host apart.
 type providerKey struct {
@@ -70,6 +59,7 @@ type provider struct {
 	extra   map[string]bool // actors whose link the last check found too much; owned by the checks
 
 	channel channel.Group // to the process
+	opened  atomic.Bool   // the present process has opened its channel, so that it can be asked over it
 	direct  atomic.Bool   // it takes calls that are meant for it alone
 
 	mu        sync.Mutex
@@ -152,7 +142,7 @@ func (h *Host) startProviderErr(ctx context.Context, r control.StartProviderRequ
 	}
 	process, err := supervisor.Start(ctx, supervisor.Spec{
 		Path: path, Args: args, Run: p.inside(p.run), Stdin: p.firstLine, ReadyLine: readyLine, Answers: []string{reloadedLine, restartLine}, RequireReadyLine: p.builtin, Probe: p.probe,
-		ReadyTimeout: h.cfg.ProviderReady, Shutdown: p.askToEnd, Grace: h.cfg.ProviderGrace, Guard: h.guard,
+		ReadyTimeout: h.cfg.ProviderReady, Shutdown: p.askToEnd, Grace: h.cfg.ProviderGrace, Guard: h.guard, Excused: h.natsAway,
 		OnState: p.onState, Logger: h.log.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
 	})
 	if err != nil {
@@ -165,7 +155,7 @@ func (h *Host) startProviderErr(ctx context.Context, r control.StartProviderRequ
 	check, end := context.WithCancel(context.Background())
 	p.health = end
 	p.mu.Unlock()
-	p.checks.Go(func() { p.checkHealth(check) })
+	p.checks.Go(func() { p.watch(check) })
 	if h.isDraining() { // since it was asked for; whoever drains may not have seen the process
 		return errors.Join(errStopping, h.stopProvider(ctx, p))
 	}
@@ -230,22 +220,6 @@ func (p *provider) hostData(local *wire.Channel, profile string) []byte {
 	}.Encode()
 }
 
-// probe asks a provider that does not print the ready line whether it serves.
-func (p *provider) probe(ctx context.Context) error {
-	_, err := p.host.rpc.RequestWithContext(ctx, subject.Health(p.host.cfg.Lattice, p.id, p.link), nil)
-	return err
-}
-
-// askToEnd requests the shutdown of this host's process; others under the same subject compare the host id.
-func (p *provider) askToEnd(ctx context.Context) error {
-	body, err := json.Marshal(map[string]string{"host_id": string(p.host.id)})
-	if err != nil {
-		return err
-	}
-	_, err = p.host.rpc.RequestWithContext(ctx, subject.Shutdown(p.host.cfg.Lattice, p.id, p.link), body)
-	return err
-}
-
 // onState publishes what becomes of the process. The supervisor calls it for one change at a time.
 func (p *provider) onState(s supervisor.State) {
 	h := p.host
@@ -301,89 +275,12 @@ func (h *Host) tellProvider(def wire.LinkDefinition, verb func(lattice.Name, lat
 	if err != nil {
 		return
 	}
+	if h.natsAway() {
+		return // links are compared when it is back
+	}
 	if err := h.rpc.Publish(verb(h.cfg.Lattice, id, link), def.Encode()); err != nil {
 		h.log.Warn("provider not told of a link", lattice.LogProvider, id, lattice.LogActor, def.ActorID, lattice.LogErr, err)
 	}
-}
-
-// checkHealth asks the provider for its health until ctx ends.
-func (p *provider) checkHealth(ctx context.Context) {
-	misses, reconnected := 0, false
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-p.kick:
-			reconnected = true
-		case <-timer.C:
-		}
-		wait := healthInterval
-		if p.serves() {
-			health, err := p.askHealth(ctx)
-			if ctx.Err() != nil {
-				return
-			}
-			switch {
-			case err != nil:
-				misses++
-				health = wire.Health{Message: err.Error()}
-			default:
-				misses = 0
-			}
-			p.noteHealth(health)
-			if !health.Healthy {
-				wait = healthRetry
-			}
-			p.noteDirect(ctx)
-			if err == nil {
-				p.relink(ctx, reconnected)
-				reconnected = false
-				if len(p.extra) > 0 {
-					wait = healthRetry
-				}
-			}
-			if misses >= healthMisses {
-				misses = 0
-				p.process.Restart(fmt.Sprintf("no answer to %d health checks", healthMisses))
-			}
-		} else {
-			wait, misses = time.Second, 0
-		}
-		timer.Reset(wait)
-	}
-}
-
-func (p *provider) askHealth(ctx context.Context) (wire.Health, error) {
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
-	defer cancel()
-	reply, err := p.host.rpc.RequestWithContext(ctx, subject.Health(p.host.cfg.Lattice, p.id, p.link), nil)
-	switch {
-	case errors.Is(err, nats.ErrNoResponders):
-		return wire.Health{}, errors.New("the provider listens to no health checks")
-	case err != nil:
-		return wire.Health{}, err
-	}
-	return wire.DecodeHealth(reply.Data)
-}
-
-// noteHealth publishes the outcome of a check: passed and failed when it changes, status when not.
-func (p *provider) noteHealth(now wire.Health) {
-	p.mu.Lock()
-	before := p.healthy
-	p.healthy = now.Healthy
-	p.mu.Unlock()
-	value := 0.0
-	if now.Healthy {
-		value = 1
-	}
-	p.host.metrics.healthy.WithLabelValues(p.name, string(p.link)).Set(value)
-	if before && !now.Healthy {
-		p.host.log.Warn("provider is unhealthy", lattice.LogProvider, p.name, lattice.LogLink, p.link, "message", lattice.Printable(now.Message))
-	}
-	p.host.publish(event.HealthTransition(event.ProviderHealth{PublicKey: p.id, ContractID: p.contract, LinkName: p.link,
-		HostID: p.host.id, Message: now.Message}, before, now.Healthy))
 }
 
 // serves reports whether the process is up.

@@ -145,7 +145,7 @@ func (h *Host) reloadNATS(ctx context.Context) (moved bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := rpc.Reconnect(ctx, h.rpc, h.natsConfig("rpc"), h.client, h.server, false); err != nil {
+	if err := rpc.Reconnect(ctx, h.rpc, h.natsConfig(natsRPC), h.client, h.server, false); err != nil {
 		return false, fmt.Errorf("new NATS credentials: %w", err)
 	}
 	again := func() error { return natsconn.Reconnect(context.WithoutCancel(ctx), h.ctl) }
@@ -164,11 +164,17 @@ func (h *Host) reloadNATS(ctx context.Context) (moved bool, err error) {
 	return true, nil
 }
 
+// natsRPC is the purpose of the connection that carries calls.
+const natsRPC = "rpc"
+
 // natsConfig is how the host connects; purpose tells its connections apart.
 func (h *Host) natsConfig(purpose string) natsconn.Config {
 	cfg := h.cfg.NATS
 	cfg.Name = "weft " + h.name + " " + purpose
 	cfg.Logger = h.log
+	if purpose == natsRPC {
+		cfg.ReconnectBufferBytes = natsconn.NoBuffer
+	}
 	return cfg
 }
 
@@ -221,6 +227,7 @@ func (p *provider) tell(ctx context.Context) (listens bool, err error) {
 // firstLine is the host data of a process that starts.
 func (p *provider) firstLine() []byte {
 	p.own.forget()
+	p.opened.Store(false)
 	p.told.Store(p.host.generation.Load()) // before the data: what changes now is told again
 	return p.hostData(p.offerChannel(), p.offerProfile())
 }

@@ -80,9 +80,10 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 	}
 	url, login := loginOf(hd)
 	p.login.Store(&login)
-	p.conn = natsconn.Config{URL: url, Name: "provider " + info.Name, Login: func() natsconn.Login { return *p.login.Load() }, Logger: log}
+	p.conn = natsconn.Config{URL: url, Name: "provider " + info.Name, Login: func() natsconn.Login { return *p.login.Load() },
+		ReconnectBufferBytes: natsconn.NoBuffer, Logger: log}
 	first := p.conn
-	first.RetryOnFailedConnect = true
+	first.Background = true // the provider serves its host without NATS, too
 	if p.nc, err = natsconn.Connect(ctx, first); err != nil {
 		return nil, err
 	}
@@ -98,7 +99,7 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 	p.client = rpc.NewClient(p.nc, rpc.ClientConfig{Lattice: p.lattice, HostID: hd.HostID, Cluster: cluster, Timeout: timeout, Budget: p.large,
 		Directory: p.hosts, Agreement: agreement, Logger: log, Sent: p.metrics.sent})
 	p.server = rpc.NewServer(p.nc, rpc.ServerConfig{Lattice: p.lattice, Verifier: p.verifier, Logger: log, Observe: p.metrics.observe, Budget: p.large,
-		HostID: hd.HostID, Agreement: agreement})
+		HostID: hd.HostID, Agreement: agreement, Directory: p.hosts})
 	p.provider, err = factory(Env{Logger: log, Lattice: p.lattice, HostID: p.host, ProviderID: p.id, LinkName: p.link,
 		InstanceID: hd.InstanceID, ConfigJSON: hd.ConfigJSON, Values: hd.EnvValues, Files: hd.FilesDirs, Timeout: timeout,
 		Metrics: p.metrics.registerer, NATS: p.nc, Invoker: p, Tell: p.failures.tell, Large: p.large})
@@ -141,7 +142,7 @@ func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) erro
 		}
 		p.subs = append(p.subs, sub)
 	}
-	if err := p.nc.Flush(); err != nil { // links put from now on wait in events
+	if err := natsconn.Flush(ctx, p.nc); err != nil { // links put from now on wait in events
 		return fmt.Errorf("subscribe links: %w", err)
 	}
 	for _, def := range initial {
@@ -163,6 +164,7 @@ func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) erro
 		p.uplink = joinUplink(p.inside, calls)
 	case p.access != nil:
 		p.uplink = openUplink(*p.access, calls, p.log)
+		p.hosts.Wake() // who else serves must be known when the host does not any more
 	}
 	p.failures.start(p.uplink)
 	for _, s := range []struct {
@@ -180,7 +182,7 @@ func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) erro
 		}
 		p.subs = append(p.subs, sub)
 	}
-	if err := p.nc.Flush(); err != nil {
+	if err := natsconn.Flush(ctx, p.nc); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	return nil
@@ -291,6 +293,9 @@ func (p *process) handle(ctx context.Context, inv *wire.Invocation) ([]byte, err
 
 // serveLocal serves an invocation that came from the host itself, over the local channel.
 func (p *process) serveLocal(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+	if inv.Origin.PublicKey == string(p.host) { // the process is meant, not the capability
+		return p.obey(ctx, inv.Operation)
+	}
 	sub := p.serving.Load()
 	if sub == nil || inv.Target.LinkName != string(p.link) {
 		return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: lattice.Printable(inv.Target.PublicKey), Detail: "not served over this channel"}
@@ -343,6 +348,9 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Rout
 		return nil, 0, nil, false
 	}
 	switch entrance := p.uplink.gate(actor); {
+	case entrance != nil && !stay && p.uplink.hangs() && p.hosts.Others(call.Target, string(p.host)): // they answer, the host does not
+		p.hosts.Doubt(string(p.host))
+		return nil, 0, nil, false
 	case entrance != nil:
 		timeout := p.timeout
 		if call.Timeout > 0 {
@@ -361,8 +369,12 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Rout
 		local := &channel.Call{Origin: call.Origin, Target: call.Target, Operation: call.Operation,
 			Payload: call.Payload, Body: call.Body, BodyLength: call.BodyLength, Stay: stay || call.Body != nil, Keep: keep}
 		result, err = p.uplink.group.Call(ctx, local, timeout)
+		if !local.Stay && channel.Elsewhere(err) && !p.nc.IsConnected() { // there is no elsewhere: it waits here
+			local.Stay = true
+			result, err = p.uplink.group.Call(ctx, local, timeout)
+		}
 		entrance.leave(channel.Now, local.Ended, local.Lasted, local.Served)
-		if stay || call.Body != nil || !channel.Elsewhere(err) {
+		if local.Stay || !channel.Elsewhere(err) {
 			return result, local.Held, err, true
 		}
 		return nil, 0, nil, false
@@ -373,17 +385,36 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Rout
 	return nil, 0, nil, false
 }
 
-func (p *process) answerHealth(msg *nats.Msg) {
-	health := wire.Health{Healthy: true}
-	if c, ok := p.provider.(HealthChecker); ok {
-		ctx, cancel := context.WithTimeout(context.Background(), HealthTimeout)
-		defer cancel()
-		err := p.links.guard(ctx, "check health", c.Health)
-		if err != nil {
-			health = wire.Health{Message: err.Error()}
-		}
+// obey does what the host asks this very process.
+func (p *process) obey(ctx context.Context, operation string) ([]byte, error) {
+	switch operation {
+	case channel.OpAlive:
+		return nil, nil
+	case channel.OpHealth:
+		return p.health(ctx).Encode(), nil
+	case channel.OpShutdown:
+		p.log.Info("the host asks to shut down")
+		p.quit()
+		return nil, nil
 	}
-	p.respond(msg, health.Encode())
+	return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "obey", Entity: lattice.Printable(operation), Detail: "unknown to this process"}
+}
+
+func (p *process) health(ctx context.Context) wire.Health {
+	c, ok := p.provider.(HealthChecker)
+	if !ok {
+		return wire.Health{Healthy: true}
+	}
+	ctx, cancel := context.WithTimeout(ctx, HealthTimeout)
+	defer cancel()
+	if err := p.links.guard(ctx, "check health", c.Health); err != nil {
+		return wire.Health{Message: err.Error()}
+	}
+	return wire.Health{Healthy: true}
+}
+
+func (p *process) answerHealth(msg *nats.Msg) {
+	p.respond(msg, p.health(context.Background()).Encode())
 }
 
 func (p *process) answerLinks(msg *nats.Msg) {

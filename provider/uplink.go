@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
@@ -31,6 +32,8 @@ type uplink struct {
 	group  channel.Group
 	end    context.CancelFunc
 	wg     sync.WaitGroup
+
+	beat atomic.Int64 // when the host's last beat came, by channel.Now; 0: none has
 
 	mu     sync.RWMutex
 	actors map[lattice.ActorID]*gate // served on the host; guarded by mu
@@ -115,6 +118,10 @@ func (u *uplink) keep(ctx context.Context, lane int, conn *channel.Conn) {
 
 // notice takes what the host tells.
 func (u *uplink) notice(b []byte) {
+	if string(b) == channel.Beat {
+		u.beat.Store(int64(channel.Now()))
+		return
+	}
 	come, ids, ok := channel.DecodeActors(b)
 	if !ok {
 		return
@@ -136,6 +143,17 @@ func (u *uplink) forget() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	clear(u.actors)
+	u.beat.Store(0)
+}
+
+// missedBeats is how long without a beat of the host means that it hangs.
+const missedBeats = 3 * channel.BeatPeriod
+
+// hangs reports whether the host gives no sign of life, although its end of the channel is open. The clock is read only where
+// there are beats.
+func (u *uplink) hangs() bool {
+	last := u.beat.Load()
+	return last != 0 && channel.Now()-time.Duration(last) > missedBeats
 }
 
 // gate is that of an actor which the host has said that it serves, else nil.

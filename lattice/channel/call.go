@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/clock"
 	"github.com/weftlattice/weft/lattice/trace"
 )
 
@@ -195,7 +196,7 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 		w.mu.Unlock()
 		return downError(call)
 	}
-	if len(c.free) == 0 {
+	if n := len(c.free); n == 0 || n <= c.cfg.Window/spareShare && !call.Urgent {
 		w.mu.Unlock()
 		return full(call, c.cfg.Window)
 	}
@@ -223,6 +224,11 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 	if call.Stay {
 		flags |= flagStay
 	}
+	var until uint64
+	if call.Body == nil && c.shared.Load() { // else the time begins when it has been read
+		until = clock.Now().Micros + uint64(max(0, timeout.Microseconds()))
+		flags |= flagUntil
+	}
 	first := call.Payload
 	big := large(int(call.size()))
 	switch {
@@ -239,7 +245,7 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 	}
 	start := len(w.buf)
 	b := begin(w.buf, kindRequest, flags, s.stream, id)
-	b = appendHead(b, timeout, tc)
+	b = appendHead(b, timeout, until, tc)
 	if flags&flagExplicit != 0 {
 		b = r.append(b)
 	}

@@ -7,11 +7,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/clock"
 	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/socket"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -54,6 +57,7 @@ type Call struct {
 	Body       io.Reader
 	BodyLength int64
 	Stay       bool // when it can not be served at once, the caller will not try elsewhere, see Stays
+	Urgent     bool // has room in the window where others are turned away, for questions whether the other end lives
 	// Keep lets a large answer be counted longer than the call takes: Held is then what the caller has to give back to Config.Budget.
 	Keep bool
 	Held int64
@@ -80,6 +84,8 @@ type Conn struct {
 	turn   uint32 // makes streams unique
 	down   bool
 	routes map[route]uint16
+
+	shared atomic.Bool // the peer reads until when callers wait, by the clock of this machine
 
 	active  atomic.Int64 // calls made and not yet answered
 	serving atomic.Int64 // calls being served
@@ -112,6 +118,7 @@ func New(conn net.Conn, cfg Config) *Conn {
 		c.read = c.out.socket.Read
 	}
 	c.keeper.init(c)
+	c.tellClock()
 	c.wg.Go(func() { c.out.run(c.done) })
 	c.start(job{in: newInput(nil)})
 	return c
@@ -215,6 +222,32 @@ func (c *Conn) fail(err error) {
 		c.idleMu.Unlock()
 		c.dropAll()
 	})
+}
+
+// clockNotice begins the notice by which each end says that it reads flagUntil, and by which clock. Older peers ignore it.
+const clockNotice = "clock "
+
+// tellClock sends that notice before all else.
+func (c *Conn) tellClock() {
+	if id := clock.ID(); id != 0 {
+		c.out.mu.Lock()
+		start := len(c.out.buf)
+		c.out.buf = end(append(begin(c.out.buf, kindNotice, 0, 0, 0), clockNotice+strconv.FormatUint(uint64(id), 16)...), start)
+		c.out.added()
+		c.out.mu.Unlock()
+		c.out.flush(false)
+	}
+}
+
+// noticed takes a notice.
+func (c *Conn) noticed(body []byte) {
+	if text, ok := strings.CutPrefix(string(body[:min(len(body), len(clockNotice)+8)]), clockNotice); ok {
+		c.shared.Store(text == strconv.FormatUint(uint64(clock.ID()), 16))
+		return
+	}
+	if c.cfg.Notice != nil {
+		c.cfg.Notice(body)
+	}
 }
 
 // Notify sends a message outside of calls, at most maxNotice bytes. It waits for room, and fails when the connection is down.

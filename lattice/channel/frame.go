@@ -47,6 +47,7 @@ const (
 	flagUnbegun  = 1 << 4 // response: and has certainly not begun
 	flagResponse = 1 << 5 // data: of a response
 	flagStay     = 1 << 6 // request: its caller will not try elsewhere
+	flagUntil    = 1 << 7 // request: until when its caller waits is in its head; only where both ends share a clock
 )
 
 // servedUnit is that of how long a call was served, as a response tells it; 0 and what does not fit are not told.
@@ -147,6 +148,7 @@ func parseRoute(b []byte) (r *route, rest []byte, err error) {
 // requestHead comes before the payload of a request.
 type requestHead struct {
 	left   time.Duration
+	until  uint64 // microseconds of the machine's clock; 0: it is not said
 	trace  trace.Context
 	traced bool
 	total  int    // of the payload; -1 when it is all in this frame
@@ -156,8 +158,11 @@ type requestHead struct {
 const maxLeft = time.Hour
 
 // appendHead appends all of the head but an explicit route and the total.
-func appendHead(b []byte, left time.Duration, tc *trace.Context) []byte {
+func appendHead(b []byte, left time.Duration, until uint64, tc *trace.Context) []byte {
 	b = binary.LittleEndian.AppendUint32(b, uint32(max(1, min(left, maxLeft).Microseconds())))
+	if until != 0 {
+		b = binary.LittleEndian.AppendUint64(b, until)
+	}
 	if tc == nil {
 		return b
 	}
@@ -176,6 +181,12 @@ func parseHead(flags byte, b []byte) (h requestHead, payload []byte, err error) 
 	}
 	h.left = min(time.Duration(binary.LittleEndian.Uint32(b))*time.Microsecond, maxLeft)
 	b = b[4:]
+	if flags&flagUntil != 0 {
+		if len(b) < 8 {
+			return h, nil, malformed("request ends early")
+		}
+		h.until, b = binary.LittleEndian.Uint64(b), b[8:]
+	}
 	if flags&flagTrace != 0 {
 		const fixed = 16 + 8 + 1 + 2
 		if len(b) < fixed {

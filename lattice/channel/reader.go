@@ -174,9 +174,7 @@ func (c *Conn) handle(w *worker, h header, body []byte) (kept bool, err error) {
 	case kindGrant:
 		c.granted(h)
 	case kindNotice:
-		if c.cfg.Notice != nil {
-			c.cfg.Notice(body)
-		}
+		c.noticed(body)
 	}
 	return true, nil
 }

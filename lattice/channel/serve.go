@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/clock"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -19,7 +20,17 @@ type served struct {
 	route   *knownRoute
 	payload []byte
 	left    time.Duration
+	until   uint64        // when its caller gives up, by the machine's clock in microseconds; 0: it is not said
 	grant   chan struct{} // the caller has room for a large answer; guarded by Conn.out.mu
+}
+
+// errLate answers a call whose caller has given up. It is not begun.
+var errLate = &lattice.Error{Code: lattice.ErrTimeout, Detail: "its caller no longer waits; it is not begun"}
+
+// waited takes what the call has waited so far, be it in a process that was stopped, off what is left; true when that is nothing.
+func (s *served) waited() bool {
+	s.left = min(s.left, clock.Until(s.until))
+	return s.left <= 0
 }
 
 // knownRoute is a route that the peer has told, with the decision about it.
@@ -87,8 +98,9 @@ func (c *Conn) requested(w *worker, h header, body []byte) (kept bool, err error
 	if int(uint16(h.stream)) >= len(c.served) {
 		return true, malformed("stream %d beyond the window", h.stream)
 	}
-	s := &served{stream: h.stream, payload: payload, left: head.left}
-	s.Begin(time.Now().Add(head.left))
+	s := &served{stream: h.stream, payload: payload, left: head.left, until: head.until}
+	waited := head.until != 0 && s.waited()
+	s.Begin(time.Now().Add(s.left))
 	s.trace, s.traced = head.trace, head.traced
 	s.stay = h.flags&flagStay != 0
 	s.room.Use(c.cfg.Budget)
@@ -102,6 +114,10 @@ func (c *Conn) requested(w *worker, h header, body []byte) (kept bool, err error
 	}
 	if s.route.refusal != nil {
 		c.respond(h.stream, nil, s.route.refusal)
+		return true, nil
+	}
+	if waited {
+		c.respond(h.stream, nil, errLate)
 		return true, nil
 	}
 	if head.total >= 0 {
@@ -440,6 +456,11 @@ func (c *Conn) continued(w *worker, h header, body []byte) (kept bool, err error
 		return true, nil
 	}
 	p.call.payload = p.payload
+	if p.call.until != 0 && p.call.waited() {
+		p.call.room.End()
+		c.respond(h.stream, nil, errLate)
+		return true, nil
+	}
 	p.call.Begin(time.Now().Add(p.call.left))
 	c.register(p.call)
 	c.start(job{call: p.call}) // large ones are not quick

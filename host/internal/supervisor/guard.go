@@ -124,7 +124,7 @@ func (g *Guard) keep(run *guardRun) {
 		_ = run.in.Close()
 		reason := run.cmd.ProcessState.String()
 		for run = nil; run == nil; {
-			delay, text := tracker.ended(reason)
+			delay, text := tracker.ended(reason, false)
 			g.log.Warn("guard of provider processes ended", "reason", text)
 			timer := time.NewTimer(delay)
 			select {

@@ -26,7 +26,7 @@ type Process struct {
 
 	stop     chan struct{} // closed: end politely
 	kill     chan struct{} // closed: end now
-	restart  chan string   // a wish to start anew, with its reason
+	restart  chan wish     // to start anew
 	renew    chan *renewal // the same, at once
 	done     chan struct{} // closed when everything has ended
 	stopOnce sync.Once
@@ -35,6 +35,12 @@ type Process struct {
 	mu    sync.Mutex
 	state State  // guarded by mu; written by the owner only
 	child *child // the one that is ready; guarded by mu
+}
+
+// wish is why to start anew.
+type wish struct {
+	reason string
+	hung   bool // asking the child to end is in vain
 }
 
 // errStop ends the owner's work on a child because Stop was called.
@@ -55,7 +61,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	}
 	p := &Process{
 		spec: spec.withDefaults(), tracker: newTracker(spec.Restart, time.Now, rand.Float64),
-		stop: make(chan struct{}), kill: make(chan struct{}), restart: make(chan string, 1), renew: make(chan *renewal), done: make(chan struct{}),
+		stop: make(chan struct{}), kill: make(chan struct{}), restart: make(chan wish, 1), renew: make(chan *renewal), done: make(chan struct{}),
 	}
 	first := make(chan error, 1)
 	go p.run(first)
@@ -86,9 +92,14 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Restart ends the child, as Stop does, and starts a new one after the usual back-off; State.Reason will be the reason
 // given. It does not wait, and does nothing while no child is ready.
-func (p *Process) Restart(reason string) {
+func (p *Process) Restart(reason string) { p.want(wish{reason: reason}) }
+
+// Replace is Restart for a child that hangs: it is killed at once.
+func (p *Process) Replace(reason string) { p.want(wish{reason: reason, hung: true}) }
+
+func (p *Process) want(w wish) {
 	select {
-	case p.restart <- reason:
+	case p.restart <- w:
 	default: // one is under way
 	}
 }
@@ -161,7 +172,7 @@ func (p *Process) run(first chan<- error) {
 			p.step(Backoff, func(s *State) { s.PID, s.Reason, s.Stderr, s.Retry = 0, renewed.reason, nil, 0 })
 			continue
 		}
-		delay, text := p.tracker.ended(cause(err))
+		delay, text := p.tracker.ended(cause(err), p.spec.Excused())
 		p.spec.Logger.Warn("provider process ended", "reason", text, "stderr", lastOf(stderr))
 		p.step(Backoff, func(s *State) { s.PID, s.Reason, s.Stderr, s.Retry = 0, cause(err), stderr, delay })
 		if !p.pause(delay) {
@@ -210,15 +221,24 @@ func (p *Process) awaitReady(c *child) error {
 	}
 	timer := time.NewTimer(p.spec.ReadyTimeout)
 	defer timer.Stop()
-	select {
-	case <-ready:
-	case <-c.readyLine:
-	case <-c.exited:
-	case <-p.stop:
-		return errStop
-	case <-timer.C:
-		return &lattice.Error{Code: lattice.ErrTimeout, Op: "start", Entity: p.spec.Path,
-			Detail: fmt.Sprintf("it was not ready within %s", p.spec.ReadyTimeout)}
+wait:
+	for {
+		select {
+		case <-ready:
+			break wait
+		case <-c.readyLine:
+			break wait
+		case <-c.exited:
+			break wait
+		case <-p.stop:
+			return errStop
+		case <-timer.C:
+			if !p.spec.Excused() {
+				return &lattice.Error{Code: lattice.ErrTimeout, Op: "start", Entity: p.spec.Path,
+					Detail: fmt.Sprintf("it was not ready within %s", p.spec.ReadyTimeout)}
+			}
+			timer.Reset(p.spec.ReadyTimeout)
+		}
 	}
 	select {
 	case <-c.exited: // ready or not, it is gone
@@ -254,9 +274,14 @@ func (p *Process) attend(c *child) error {
 	select {
 	case <-c.exited:
 		return &lattice.Error{Code: lattice.ErrUnavailable, Detail: c.reason()}
-	case reason := <-p.restart:
-		p.end(c)
-		return &lattice.Error{Code: lattice.ErrUnavailable, Detail: reason}
+	case w := <-p.restart:
+		if w.hung {
+			c.kill()
+			<-c.exited
+		} else {
+			p.end(c)
+		}
+		return &lattice.Error{Code: lattice.ErrUnavailable, Detail: w.reason}
 	case r := <-p.renew:
 		p.end(c)
 		return r

@@ -53,10 +53,16 @@ func newTracker(p Policy, now func() time.Time, random func() float64) *tracker 
 // ready notes that the process serves.
 func (t *tracker) ready() { t.readyAt = t.now() }
 
+// maxExcused is how many failures in a row count at most while the process is excused.
+const maxExcused = 3
+
 // ended notes that it ended, or failed to start, and says when to start it again and why then.
-func (t *tracker) ended(cause string) (delay time.Duration, reason string) {
+func (t *tracker) ended(cause string, excused bool) (delay time.Duration, reason string) {
 	if !t.readyAt.IsZero() && t.now().Sub(t.readyAt) >= t.policy.ResetAfter {
 		t.failures = 0
+	}
+	if excused {
+		t.failures = min(t.failures, maxExcused)
 	}
 	t.readyAt = time.Time{}
 	delay = t.policy.Min

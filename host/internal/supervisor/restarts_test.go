@@ -12,7 +12,7 @@ func TestTracker(t *testing.T) {
 	tr := newTracker(Policy{}, func() time.Time { return now }, func() float64 { return random })
 	ended := func(want time.Duration, text string) {
 		t.Helper()
-		delay, reason := tr.ended("exit status 1")
+		delay, reason := tr.ended("exit status 1", false)
 		if delay != want || !strings.Contains(reason, text) {
 			t.Errorf("delay %s, reason %q; want %s, %q", delay, reason, want, text)
 		}
@@ -21,7 +21,7 @@ func TestTracker(t *testing.T) {
 	ended(200*time.Millisecond, "failure 2 in a row, restart in 200ms")
 	ended(400*time.Millisecond, "failure 3")
 	for range 5 {
-		tr.ended("")
+		tr.ended("", false)
 	}
 	ended(25600*time.Millisecond, "failure 9")
 	ended(30*time.Second, "failure 10") // the ceiling
@@ -39,7 +39,7 @@ func TestTracker(t *testing.T) {
 	tr.failures, random = 0, 0
 	ended(75*time.Millisecond, "75ms")
 	tr.failures, random = 0, 0.999999
-	if d, _ := tr.ended(""); d < 124*time.Millisecond || d > 125*time.Millisecond {
+	if d, _ := tr.ended("", false); d < 124*time.Millisecond || d > 125*time.Millisecond {
 		t.Errorf("delay %s", d)
 	}
 	tr.failures = 1 << 20

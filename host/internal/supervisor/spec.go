@@ -52,6 +52,10 @@ type Spec struct {
 	Shutdown func(context.Context) error
 	Grace    time.Duration // for each of: Shutdown, the exit after it, the exit after SIGTERM; 0 is 2 s
 
+	// Excused reports whether something is away that the child may need to get ready, through no fault of its own. A child is
+	// then given more time, and an end of it does not make the wait for the next one longer than a second. Nil: never.
+	Excused func() bool
+
 	Restart Policy
 	Guard   *Guard // ends the process when the host dies; nil is none
 
@@ -71,6 +75,9 @@ func (s Spec) withDefaults() Spec {
 	}
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)
+	}
+	if s.Excused == nil {
+		s.Excused = func() bool { return false }
 	}
 	if s.OnState == nil {
 		s.OnState = func(State) {}

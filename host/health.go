@@ -1,0 +1,264 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/weftlattice/weft/host/internal/supervisor"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/channel"
+	"github.com/weftlattice/weft/lattice/event"
+	"github.com/weftlattice/weft/lattice/subject"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// How a host knows that its providers live. It asks the very process, over its own channel: NATS may be away, and a health
+// subject names no host, so that the same provider of another host would answer for one that hangs. Processes of other SDKs
+// have no channel. Of those the host sees whether the kernel has stopped them, and asks for their health over NATS while it
+// is itself connected; that NATS is away is not their fault.
+
+// How providers are watched. A process that hangs is replaced after lookInterval + looksMissed * lookTimeout at the latest: 8 s.
+const (
+	lookInterval   = 2 * time.Second
+	lookTimeout    = 2 * time.Second
+	looksMissed    = 3                // looks, one right after another, that find no life, before the process is replaced
+	healthInterval = 30 * time.Second // between questions for the health, which providers may answer by asking others
+	healthRetry    = 5 * time.Second  // after one that was not answered well
+	healthTimeout  = 2 * time.Second
+	healthMisses   = 3 // questions without any answer, one after another, before the process is restarted
+	// natsGrace is for how long after the host's connection is back no answer means nothing: others may still be away.
+	natsGrace = time.Minute
+)
+
+// natsAway reports whether this host knows that it has no connection to NATS.
+func (h *Host) natsAway() bool { return !h.rpc.IsConnected() }
+
+// watch looks after the provider's processes until ctx ends.
+func (p *provider) watch(ctx context.Context) {
+	var w watched
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.kick:
+			w.reconnected, w.asked = true, time.Time{}
+		case <-timer.C:
+		}
+		wait := lookInterval
+		switch now := time.Now(); {
+		case !p.serves():
+			wait, w = time.Second, watched{reconnected: w.reconnected}
+		case p.look(ctx):
+			w.silent = 0
+			if now.Sub(w.asked) >= w.wait {
+				p.check(ctx, &w)
+				w.asked = now
+			}
+		case ctx.Err() != nil:
+			return
+		default:
+			wait = 0 // at once: each look takes its time
+			if w.silent++; w.silent >= looksMissed {
+				w.silent = 0
+				p.unhealthy("it hangs")
+				p.process.Replace(fmt.Sprintf("it hangs: no sign of life at %d looks", looksMissed))
+				wait = lookInterval
+			}
+		}
+		timer.Reset(wait)
+	}
+}
+
+// watched is what the looks at one process have shown so far.
+type watched struct {
+	silent      int           // looks without a sign of life, one after another
+	asked       time.Time     // for the health
+	wait        time.Duration // from asked until the next question
+	misses      int           // questions without an answer, one after another
+	reconnected bool          // since the links were compared
+}
+
+// look reports whether the process shows a sign of life; false comes after lookTimeout. What can not be known counts as life.
+func (p *provider) look(ctx context.Context) bool {
+	pid := p.pid()
+	switch {
+	case p.run != nil: // it is in this very process
+		return true
+	case p.opened.Load():
+		ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+		defer cancel()
+		for { // a channel that was lost is opened again by a process that lives
+			_, err := p.ask(ctx, channel.OpAlive)
+			var e *lattice.Error
+			if err == nil || errors.As(err, &e) && e.Remote {
+				return true
+			}
+			select {
+			case <-ctx.Done():
+				return false
+			case <-time.After(lookTimeout / 20):
+			}
+		}
+	case halted(pid):
+		select { // someone may look into it for a moment
+		case <-ctx.Done():
+		case <-time.After(lookTimeout):
+		}
+		return !halted(pid)
+	}
+	return true
+}
+
+// halted reports whether the kernel has stopped a process, as by SIGSTOP, as far as /proc tells. One under a debugger is not meant.
+func halted(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return false
+	}
+	_, rest, ok := strings.Cut(string(b[max(0, strings.LastIndexByte(string(b), ')')):]), ") ")
+	return ok && strings.HasPrefix(rest, "T ")
+}
+
+// ask asks the very process, over its channel. The error has Remote set when it was the process that refused.
+func (p *provider) ask(ctx context.Context, operation string) ([]byte, error) {
+	return p.channel.Call(ctx, &channel.Call{Origin: wire.Entity{PublicKey: string(p.host.id)}, Target: wire.ProviderEntity(p.id, p.contract, p.link),
+		Operation: operation, Urgent: true, Stay: true}, healthTimeout)
+}
+
+// check asks for the health, compares the links, and restarts a process that does not answer.
+func (p *provider) check(ctx context.Context, w *watched) {
+	h := p.host
+	w.wait = healthInterval
+	health, err := p.askHealth(ctx)
+	if ctx.Err() != nil || !p.serves() {
+		return
+	}
+	if errors.Is(err, errNotAsked) {
+		w.wait, w.misses = healthRetry, 0
+		return
+	}
+	if err != nil {
+		w.misses++
+		health = wire.Health{Message: err.Error()}
+	} else {
+		w.misses = 0
+	}
+	p.noteHealth(health)
+	if !health.Healthy {
+		w.wait = healthRetry
+	}
+	if !h.natsAway() {
+		p.noteDirect(ctx)
+		if err == nil {
+			p.relink(ctx, w.reconnected)
+			w.reconnected = false
+			if len(p.extra) > 0 {
+				w.wait = healthRetry
+			}
+		}
+	}
+	if w.misses >= healthMisses {
+		w.misses = 0
+		p.process.Restart(fmt.Sprintf("no answer to %d health checks", healthMisses))
+	}
+}
+
+// errNotAsked says that the answer, or that there was none, means nothing.
+var errNotAsked = errors.New("NATS is away, over which alone the provider can be asked")
+
+// askHealth asks the process over its channel, or where it has none, over NATS.
+func (p *provider) askHealth(ctx context.Context) (wire.Health, error) {
+	h := p.host
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	if p.channel.Up() {
+		b, err := p.ask(ctx, channel.OpHealth)
+		var e *lattice.Error
+		if err == nil {
+			return wire.DecodeHealth(b)
+		}
+		if !errors.As(err, &e) || !e.Remote {
+			return wire.Health{}, err
+		}
+		// It is of an older SDK.
+	}
+	if h.natsAway() {
+		return wire.Health{}, errNotAsked
+	}
+	reply, err := h.rpc.RequestWithContext(ctx, subject.Health(h.cfg.Lattice, p.id, p.link), nil)
+	if err == nil {
+		return wire.DecodeHealth(reply.Data)
+	}
+	if h.natsAway() || time.Since(time.Unix(0, h.connected.Load())).Abs() < natsGrace {
+		return wire.Health{}, errNotAsked
+	}
+	if errors.Is(err, nats.ErrNoResponders) {
+		err = errors.New("the provider listens to no health checks")
+	}
+	return wire.Health{}, err
+}
+
+// unhealthy notes that the process does not do its work.
+func (p *provider) unhealthy(why string) { p.noteHealth(wire.Health{Message: why}) }
+
+// noteHealth publishes the outcome of a check: passed and failed when it changes, status when not.
+func (p *provider) noteHealth(now wire.Health) {
+	p.mu.Lock()
+	before := p.healthy
+	p.healthy = now.Healthy
+	p.mu.Unlock()
+	value := 0.0
+	if now.Healthy {
+		value = 1
+	}
+	p.host.metrics.healthy.WithLabelValues(p.name, string(p.link)).Set(value)
+	if before && !now.Healthy {
+		p.host.log.Warn("provider is unhealthy", lattice.LogProvider, p.name, lattice.LogLink, p.link, "message", lattice.Printable(now.Message))
+	}
+	p.host.publish(event.HealthTransition(event.ProviderHealth{PublicKey: p.id, ContractID: p.contract, LinkName: p.link,
+		HostID: p.host.id, Message: now.Message}, before, now.Healthy))
+}
+
+// probe asks a provider that does not print the ready line whether it serves.
+func (p *provider) probe(ctx context.Context) error {
+	_, err := p.host.rpc.RequestWithContext(ctx, subject.Health(p.host.cfg.Lattice, p.id, p.link), nil)
+	return err
+}
+
+// askToEnd requests the shutdown of this host's process: over its channel, or over NATS, where others under the same subject
+// compare the host id.
+func (p *provider) askToEnd(ctx context.Context) error {
+	if p.channel.Up() {
+		if _, err := p.ask(ctx, channel.OpShutdown); err == nil || channel.Lost(err) {
+			return nil
+		}
+	}
+	if p.host.natsAway() {
+		return errNotAsked
+	}
+	body, err := json.Marshal(map[string]string{"host_id": string(p.host.id)})
+	if err != nil {
+		return err
+	}
+	_, err = p.host.rpc.RequestWithContext(ctx, subject.Shutdown(p.host.cfg.Lattice, p.id, p.link), body)
+	return err
+}
+
+// pid is that of the present process; 0 when there is none.
+func (p *provider) pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state.Phase != supervisor.Ready {
+		return 0
+	}
+	return p.state.PID
+}
