@@ -9,7 +9,7 @@ LDFLAGS  := -s -w -X main.release=$(VERSION)
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build actors demo test unit e2e deps fixtures fixtures-check vuln attack foreign lint fuzz bench bench-scale bench-overload flame wrk cross clean
+.PHONY: help build actors demo test unit e2e deps fixtures fixtures-check vuln attack foreign lint fuzz reliability bench bench-scale bench-overload flame wrk cross clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -76,6 +76,9 @@ vuln: ## known vulnerabilities in what is used; needs vuln.go.dev
 
 attack: ## the attacks of docs/security.md on a real host, with what each cost it
 	$(GO) test -count=1 -v ./e2e/attack | grep -E '^ *(--- |ok|FAIL)|cost:'
+
+reliability: ## what people see while parts die, hang or are cut off: the rows of docs/reliability.md; needs root, takes minutes
+	$(GO) run ./e2e/reliability -doc docs/reliability.md
 
 fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	@for pkg in $$($(GO) list ./...); do \

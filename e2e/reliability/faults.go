@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"syscall"
+	"time"
+)
+
+// fault is something that happens to a lattice while requests come.
+type fault struct {
+	name          string
+	what          string        // happens, in the table
+	sees          string        // what who sent a request sees, or an operator
+	length, short time.Duration // how long it lasts
+	// begin makes it happen; what it returns ends it, nil when it ends by itself.
+	begin func(ctx context.Context, l *lab) (heal func() error, err error)
+}
+
+// faults in the order of the table. Add one by adding a line.
+var faults = []fault{
+	{"nats-killed", "NATS is killed, and started again after %s", "routes that need no store: nothing; others: 503 at once, \"NATS is away\"", 60 * time.Second, 15 * time.Second,
+		func(ctx context.Context, l *lab) (func() error, error) {
+			return func() error { return l.startNATS(ctx) }, l.nats.kill()
+		}},
+	{"nats-hangs", "NATS hangs (SIGSTOP) for %s", "routes that need no store: nothing; others: 503 after 2 s, after some 6 s at once", 30 * time.Second, 10 * time.Second,
+		func(_ context.Context, l *lab) (func() error, error) {
+			return func() error { return l.nats.signal(syscall.SIGCONT) }, l.nats.signal(syscall.SIGSTOP)
+		}},
+	{"provider-hangs", "one host's httpserver hangs (SIGSTOP)", "its connections wait until it is replaced, which is within 10 s", 15 * time.Second, 12 * time.Second,
+		func(ctx context.Context, l *lab) (func() error, error) {
+			pid, err := l.pid(ctx, l.hosts[0], "httpserver")
+			if err != nil {
+				return nil, err
+			}
+			return nil, syscall.Kill(pid, syscall.SIGSTOP)
+		}},
+	{"store-hangs", "one host's keyvalue-nats hangs (SIGSTOP)", "its host's calls to the store fail after 2 s until it is replaced, which is within 10 s", 15 * time.Second, 12 * time.Second,
+		func(ctx context.Context, l *lab) (func() error, error) {
+			pid, err := l.pid(ctx, l.hosts[0], "keyvalue-nats")
+			if err != nil {
+				return nil, err
+			}
+			return nil, syscall.Kill(pid, syscall.SIGSTOP)
+		}},
+	{"host-hangs", "one host hangs (SIGSTOP) for %s, its httpserver lives", "what it had received in the first 2 s fails after 2 s; then other hosts serve it", 30 * time.Second, 10 * time.Second,
+		func(_ context.Context, l *lab) (func() error, error) {
+			h := l.hosts[0]
+			return func() error { return h.signal(syscall.SIGCONT) }, h.signal(syscall.SIGSTOP)
+		}},
+	{"host-killed", "one host is killed, and started again after %s", "its connections are refused until it is back", 5 * time.Second, 3 * time.Second,
+		func(ctx context.Context, l *lab) (func() error, error) {
+			h := l.hosts[0]
+			return func() error { return l.startHost(ctx, h) }, h.kill()
+		}},
+	{"cable-pulled", "one host's cable is pulled for %s", "its connections wait, or are not made; on the others nothing", 20 * time.Second, 8 * time.Second,
+		func(_ context.Context, l *lab) (func() error, error) {
+			m := l.hosts[0].machine
+			return func() error { return l.net.plug(m, true) }, l.net.plug(m, false)
+		}},
+}
