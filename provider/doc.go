@@ -10,9 +10,11 @@
 //
 // The links of a process are keyed by actor: an actor has one. PutLink, DelLink and ReviseLink are called one at a time,
 // in the order of the events; duplicates never reach the provider. A put that changes values becomes ReviseLink when the
-// provider has it, else DelLink and PutLink; calls of that actor wait meanwhile instead of failing. A put that fails
-// leaves the link failed, with the error's text in its state; it is tried again with back-off when the error is
-// lattice.ErrUnavailable, and whenever another link goes when it is lattice.ErrConflict.
+// provider has it, else DelLink and PutLink; calls of that actor go on over the old link, or wait, instead of failing. A put
+// that fails leaves the link failed, with the error's text in its state, or as it was where it worked: its state then tells what was
+// refused (wire.LinkRefusal). Both are tried again with back-off, unless the error is lattice.ErrInvalid, lattice.ErrTooLarge or
+// lattice.ErrInternal, whose reasons do not pass by themselves; and whenever another link goes when it is lattice.ErrConflict.
+// Hosts ask a LinkChecker before they store a link.
 //
 // # Lifecycle
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
@@ -19,10 +20,12 @@ import (
 // LinkTimeout bounds PutLink, DelLink and ReviseLink, and the wait for the calls of a link that goes.
 const LinkTimeout = 5 * time.Second
 
-// Pauses before a link that failed with lattice.ErrUnavailable is tried again.
+// Pauses before a link that was refused for a reason that may pass is tried again: the first one, the longest where something is
+// away, and the longest otherwise, since a password that is wrong for long annoys who counts such attempts.
 const (
-	minRetry = 250 * time.Millisecond
-	maxRetry = 15 * time.Second
+	minRetry  = 250 * time.Millisecond
+	maxRetry  = 15 * time.Second
+	maxDenied = time.Minute
 )
 
 // grant is one link as it was put once; a changed link is a new grant.
@@ -34,8 +37,19 @@ type grant struct {
 	err     error          // why it refused; written before settled is closed
 	calls   sync.WaitGroup // Add only under table.mu while the grant is in the table
 
-	tries int       // failed ones; used by the events' goroutine only
-	retry time.Time // when to try again; zero for never
+	refused *refusal // values that came after and were not taken; guarded by table.mu
+
+	tries int       // failed ones; written by the events' goroutine only, under table.mu
+	retry time.Time // when to try again; zero for never; as tries
+}
+
+// refusal is what became of values that would have replaced those of a grant that works. The grant goes on.
+type refusal struct {
+	def    wire.LinkDefinition
+	err    error
+	stored bool // in the lattice's state: they are tried again; otherwise somebody has only asked
+	tries  int
+	retry  time.Time
 }
 
 func newGrant(def wire.LinkDefinition) *grant {
@@ -50,7 +64,11 @@ func newGrant(def wire.LinkDefinition) *grant {
 		Name: lattice.LinkName(def.LinkName), Contract: def.ContractID, Values: values}}
 }
 
+// failed reports whether the provider has refused the link; there may be none.
 func (g *grant) failed() bool {
+	if g == nil {
+		return false
+	}
 	select {
 	case <-g.settled:
 		return g.err != nil
@@ -59,7 +77,7 @@ func (g *grant) failed() bool {
 	}
 }
 
-// table holds the links of a process. put, del and retry must be called from one goroutine, the others from any.
+// table holds the links of a process. put, check, del and retry must be called from one goroutine, the others from any.
 type table struct {
 	provider Provider
 	host     lattice.HostID
@@ -70,7 +88,7 @@ type table struct {
 	mu     sync.RWMutex
 	grants map[lattice.ActorID]*grant // guarded by mu
 
-	failed map[lattice.ActorID]bool // those of grants that may be tried again; used by the events' goroutine only
+	open map[lattice.ActorID]bool // those whose link is not what it should be; used by the events' goroutine only
 }
 
 // acquire finds the link of an actor, waits until it is settled, and counts a call until release.
@@ -123,108 +141,233 @@ func (t *table) states() []wire.LinkState {
 	for _, g := range t.grants {
 		select {
 		case <-g.settled:
+			list = append(list, t.stateOf(g))
 		default:
-			continue
 		}
-		s := wire.LinkState{ActorID: g.def.ActorID, LinkName: g.def.LinkName, ContractID: g.def.ContractID,
-			ProviderID: g.def.ProviderID, HostID: string(t.host), State: wire.LinkActive}
-		if g.err != nil {
-			s.State, s.Error, s.Code = wire.LinkFailed, g.err.Error(), lattice.CodeOf(g.err).Name()
-		}
-		list = append(list, s)
 	}
 	t.mu.RUnlock()
 	slices.SortFunc(list, func(a, b wire.LinkState) int { return strings.Compare(a.ActorID, b.ActorID) })
 	return list
 }
 
-// put handles a put of a link, however often it comes.
-func (t *table) put(ctx context.Context, def wire.LinkDefinition) {
+// stateOf describes a settled grant. mu is held.
+func (t *table) stateOf(g *grant) wire.LinkState {
+	s := wire.LinkState{ActorID: g.def.ActorID, LinkName: g.def.LinkName, ContractID: g.def.ContractID,
+		ProviderID: g.def.ProviderID, HostID: string(t.host), State: wire.LinkActive}
+	if g.err != nil {
+		s.State, s.Error, s.Code, s.RetryMS = wire.LinkFailed, g.err.Error(), lattice.CodeOf(g.err).Name(), untilMS(g.retry)
+	}
+	if r := g.refused; r != nil {
+		s.Refused = &wire.LinkRefusal{Error: r.err.Error(), Code: lattice.CodeOf(r.err).Name(), Stored: r.stored, RetryMS: untilMS(r.retry)}
+	}
+	return s
+}
+
+// untilMS is how many milliseconds there are until then, at least one; 0 stands for never.
+func untilMS(then time.Time) int64 {
+	if then.IsZero() {
+		return 0
+	}
+	return max(1, time.Until(then).Milliseconds())
+}
+
+// put handles a put of a link, however often it comes, and tells what became of it; nil when it is for somebody else.
+func (t *table) put(ctx context.Context, def wire.LinkDefinition) *wire.LinkState {
+	if !t.ours(&def) {
+		return nil
+	}
+	actor := lattice.ActorID(def.ActorID)
+	before := t.grants[actor] // only this goroutine writes
+	switch {
+	case before == nil || before.failed() && !before.def.Equal(def):
+		t.settle(ctx, newGrant(def))
+	case before.failed():
+		t.again(ctx, before)
+	case !before.def.Equal(def):
+		t.revise(ctx, before, newGrant(def), nil)
+	default:
+		t.refuse(before, nil) // the values that work are the ones that are wanted again
+	}
+	return t.state(actor)
+}
+
+// ours reports whether a definition is for this process, and completes it.
+func (t *table) ours(def *wire.LinkDefinition) bool {
 	log := t.log.With(lattice.LogActor, lattice.Printable(def.ActorID), lattice.LogContract, lattice.Printable(def.ContractID))
 	if def.LinkName == "" {
 		def.LinkName = string(t.name)
 	}
 	if _, err := lattice.ParseActorID(def.ActorID); err != nil {
 		log.Warn("link ignored", lattice.LogErr, err)
-		return
+		return false
 	}
 	if def.ProviderID != string(t.id) || def.LinkName != string(t.name) {
 		log.Warn("link ignored: it is for another provider or link name")
+		return false
+	}
+	return true
+}
+
+func (t *table) state(actor lattice.ActorID) *wire.LinkState {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	g := t.grants[actor]
+	if g == nil {
+		return nil
+	}
+	s := t.stateOf(g)
+	return &s
+}
+
+// check asks the provider whether it would take a link, and changes nothing but that a link which works remembers what it would
+// not become. The state is that of the link asked about; nil when it is for somebody else.
+func (t *table) check(ctx context.Context, def wire.LinkDefinition) *wire.LinkState {
+	if !t.ours(&def) {
+		return nil
+	}
+	next := newGrant(def)
+	before := t.grants[next.link.Actor]
+	if before.failed() {
+		before = nil
+	}
+	_, err := def.Route()
+	if c, ok := t.provider.(LinkChecker); ok && err == nil && (before == nil || !before.def.Equal(def)) {
+		var old *Link
+		if before != nil {
+			old = &before.link
+		}
+		err = t.guard(ctx, "check link", func(ctx context.Context) error { return c.CheckLink(ctx, old, next.link) })
+	}
+	next.err = err
+	switch {
+	case before == nil || before.refused != nil && before.refused.stored:
+	case err == nil:
+		t.refuse(before, nil)
+	default:
+		t.refuse(before, &refusal{def: def, err: err})
+	}
+	if err != nil {
+		t.log.Warn("link values refused", lattice.LogActor, next.link.Actor, lattice.LogContract, next.link.Contract, lattice.LogErr, err, "kept", before != nil)
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	s := t.stateOf(next)
+	return &s
+}
+
+func (t *table) refuse(g *grant, r *refusal) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	g.refused = r
+}
+
+// again tries a failed link once more, or the values that a link which works was not given.
+func (t *table) again(ctx context.Context, g *grant) {
+	if !g.failed() {
+		if r := g.refused; r != nil && r.stored {
+			t.revise(ctx, g, newGrant(r.def), r)
+		}
 		return
 	}
-	actor := lattice.ActorID(def.ActorID)
-	before := t.grants[actor] // only this goroutine writes
-	switch {
-	case before == nil:
-		t.settle(ctx, nil, newGrant(def))
-	case !before.def.Equal(def):
-		if before.failed() {
-			before = nil
-		}
-		t.settle(ctx, before, newGrant(def))
-	case before.failed():
-		t.again(ctx, before)
-	default:
-		log.Debug("duplicate link put ignored")
-	}
-}
-
-// again tries a failed link once more.
-func (t *table) again(ctx context.Context, g *grant) {
 	next := newGrant(g.def)
 	next.tries = g.tries
-	t.settle(ctx, nil, next)
+	t.settle(ctx, next)
 }
 
-// settle makes next the link of its actor, in the place of before unless that is nil.
-func (t *table) settle(ctx context.Context, before, next *grant) {
-	t.mu.Lock()
-	t.grants[next.link.Actor] = next
-	t.mu.Unlock()
-
+// settle makes next the link of its actor, which has none that works.
+func (t *table) settle(ctx context.Context, next *grant) {
+	t.install(next)
 	_, err := next.def.Route()
-	switch {
-	case err != nil && before != nil:
-		err = errors.Join(err, t.remove(ctx, before))
-	case err != nil: // nothing for the provider
-	case before == nil:
-		err = t.guard(ctx, "put link", func(ctx context.Context) error { return t.provider.PutLink(ctx, next.link) })
-	default:
-		err = t.revise(ctx, before, next)
-	}
-	log := t.log.With(lattice.LogActor, next.link.Actor, lattice.LogContract, next.link.Contract)
 	if err == nil {
-		delete(t.failed, next.link.Actor)
-		log.Info("link active")
-	} else {
-		next.err = err
-		next.tries++
-		if t.failed == nil {
-			t.failed = map[lattice.ActorID]bool{}
-		}
-		t.failed[next.link.Actor] = true
-		if errors.Is(err, lattice.ErrUnavailable) {
-			pause := min(minRetry<<min(next.tries-1, 10), maxRetry)
-			next.retry = time.Now().Add(time.Duration(float64(pause) * (0.8 + 0.4*rand.Float64())))
-		}
-		log.Warn("link failed", lattice.LogErr, err, "tries", next.tries)
+		err = t.guard(ctx, "put link", func(ctx context.Context) error { return t.provider.PutLink(ctx, next.link) })
 	}
-	close(next.settled)
-	if before != nil {
-		t.retryConflicts(ctx)
-	}
+	t.close(next, err)
 }
 
-func (t *table) revise(ctx context.Context, before, next *grant) error {
-	if r, ok := t.provider.(LinkReviser); ok {
-		return t.guard(ctx, "revise link", func(ctx context.Context) error {
-			return r.ReviseLink(ctx, before.link, next.link)
-		})
+func (t *table) install(g *grant) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.grants[g.link.Actor] = g
+}
+
+// close settles a grant that is in the table.
+func (t *table) close(g *grant, err error) {
+	log := t.log.With(lattice.LogActor, g.link.Actor, lattice.LogContract, g.link.Contract)
+	t.mu.Lock()
+	if g.err = err; err != nil {
+		g.tries, g.retry = g.tries+1, nextTry(err, g.tries)
 	}
+	t.mu.Unlock()
+	close(g.settled)
+	t.watch(g)
+	if err != nil {
+		log.Warn("link failed", lattice.LogErr, err, "tries", g.tries, "next", g.retry)
+		return
+	}
+	log.Info("link active")
+}
+
+// revise puts next in the place of a link that works, or lets that go on. was is the refusal of the same values before, if any.
+func (t *table) revise(ctx context.Context, before, next *grant, was *refusal) {
+	log := t.log.With(lattice.LogActor, next.link.Actor, lattice.LogContract, next.link.Contract)
+	_, err := next.def.Route()
+	r, quick := t.provider.(LinkReviser)
+	switch {
+	case err != nil:
+	case quick:
+		if err = t.guard(ctx, "revise link", func(ctx context.Context) error { return r.ReviseLink(ctx, before.link, next.link) }); err == nil {
+			t.install(next)
+			t.close(next, nil)
+		}
+	default:
+		before, err = t.replace(ctx, before, next)
+	}
+	if err == nil {
+		t.retryConflicts(ctx) // what it had may be what another one wants
+		return
+	}
+	refused := &refusal{def: next.def, err: err, stored: true, tries: 1}
+	if was != nil {
+		refused.tries = was.tries + 1
+	}
+	refused.retry = nextTry(err, refused.tries-1)
+	t.refuse(before, refused)
+	t.watch(before)
+	log.Warn("new values of a link refused, the old ones stay", lattice.LogErr, err, "tries", refused.tries, "next", refused.retry)
+}
+
+// replace deletes a link and puts another one, of a provider that can not revise; calls wait meanwhile. When the new one is
+// refused the old one is put again, as the grant that it returns.
+func (t *table) replace(ctx context.Context, before, next *grant) (old *grant, err error) {
+	t.install(next)
 	if err := t.remove(ctx, before); err != nil {
 		t.log.Warn("link not deleted cleanly", lattice.LogActor, before.link.Actor, lattice.LogErr, err)
 	}
-	return t.guard(ctx, "put link", func(ctx context.Context) error { return t.provider.PutLink(ctx, next.link) })
+	err = t.guard(ctx, "put link", func(ctx context.Context) error { return t.provider.PutLink(ctx, next.link) })
+	if err == nil {
+		t.close(next, nil)
+		return nil, nil
+	}
+	old = newGrant(before.def)
+	t.install(old)
+	next.err = err
+	close(next.settled) // for those who have waited: they are told why, and the next call finds the old link
+	t.close(old, t.guard(ctx, "put link", func(ctx context.Context) error { return t.provider.PutLink(ctx, old.link) }))
+	return old, err
+}
+
+// nextTry is when something that was refused so many times before is tried again; zero when its reason does not pass by itself.
+func nextTry(err error, before int) time.Time {
+	longest := maxRetry
+	switch lattice.CodeOf(err) {
+	case lattice.ErrInvalid, lattice.ErrTooLarge, lattice.ErrInternal, lattice.ErrCanceled:
+		return time.Time{}
+	case lattice.ErrUnavailable, lattice.ErrConflict, lattice.ErrTimeout:
+	default:
+		longest = maxDenied
+	}
+	pause := min(minRetry<<min(before, 10), longest)
+	return time.Now().Add(time.Duration(float64(pause) * (0.8 + 0.4*rand.Float64())))
 }
 
 // del handles the deletion of a link. Only the actor counts, and the contract when it is said.
@@ -236,7 +379,7 @@ func (t *table) del(ctx context.Context, def wire.LinkDefinition) {
 	t.mu.Lock()
 	delete(t.grants, g.link.Actor)
 	t.mu.Unlock()
-	delete(t.failed, g.link.Actor)
+	delete(t.open, g.link.Actor)
 	if g.failed() {
 		t.log.Info("failed link deleted", lattice.LogActor, g.link.Actor)
 		return
@@ -267,38 +410,58 @@ func (t *table) remove(ctx context.Context, g *grant) error {
 	return t.guard(ctx, "delete link", func(ctx context.Context) error { return t.provider.DelLink(ctx, g.link) })
 }
 
+// due says when a link is to be tried again, zero for never, and why it has not become what it should.
+func (t *table) due(g *grant) (at time.Time, err error) {
+	switch r := g.refused; {
+	case g.failed():
+		return g.retry, g.err
+	case r != nil && r.stored:
+		return r.retry, r.err
+	}
+	return time.Time{}, nil
+}
+
+// watch notes whether a settled grant is to be looked at again.
+func (t *table) watch(g *grant) {
+	if _, err := t.due(g); err == nil {
+		delete(t.open, g.link.Actor)
+		return
+	}
+	if t.open == nil {
+		t.open = map[lattice.ActorID]bool{}
+	}
+	t.open[g.link.Actor] = true
+}
+
 // retryConflicts tries the links again that stood against another one.
 func (t *table) retryConflicts(ctx context.Context) {
-	for _, actor := range t.failures() {
-		if g := t.grants[actor]; g.failed() && errors.Is(g.err, lattice.ErrConflict) {
-			t.again(ctx, g)
+	for _, actor := range t.waiting() {
+		if g := t.grants[actor]; g != nil {
+			if _, err := t.due(g); errors.Is(err, lattice.ErrConflict) {
+				t.again(ctx, g)
+			}
 		}
 	}
 }
 
-// retry tries the failed links that are due, and returns the time of the next one, zero when there is none.
+// retry tries the links that are due, and returns the time of the next one, zero when there is none.
 func (t *table) retry(ctx context.Context, now time.Time) (next time.Time) {
-	for _, actor := range t.failures() {
-		g := t.grants[actor]
-		if g.failed() && !g.retry.IsZero() && !g.retry.After(now) {
-			t.again(ctx, g)
-			g = t.grants[actor]
+	for _, actor := range t.waiting() {
+		if at, _ := t.due(t.grants[actor]); !at.IsZero() && !at.After(now) {
+			t.again(ctx, t.grants[actor])
 		}
-		if g.failed() && !g.retry.IsZero() && (next.IsZero() || g.retry.Before(next)) {
-			next = g.retry
+	}
+	for _, actor := range t.waiting() {
+		if at, _ := t.due(t.grants[actor]); !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
 		}
 	}
 	return next
 }
 
-// failures lists those whose links have failed; all others need no second look.
-func (t *table) failures() []lattice.ActorID {
-	list := make([]lattice.ActorID, 0, len(t.failed))
-	for actor := range t.failed {
-		list = append(list, actor)
-	}
-	slices.Sort(list)
-	return list
+// waiting lists those whose links have not become what they should; all others need no second look.
+func (t *table) waiting() []lattice.ActorID {
+	return slices.Sorted(maps.Keys(t.open))
 }
 
 // guard bounds what the provider does to a link in time, and turns its panics into errors.

@@ -135,7 +135,7 @@ func (p *process) identify(hd wire.HostData) (cluster signing.KeyPair, err error
 // start puts the initial links and then opens the intake: links, invocations, the questions about the process, and
 // health last, since a host takes its answer for readiness.
 func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) error {
-	for _, s := range []string{subject.LinkPut(p.lattice, p.id, p.link), subject.LinkDel(p.lattice, p.id, p.link)} {
+	for _, s := range []string{subject.LinkPut(p.lattice, p.id, p.link), subject.LinkDel(p.lattice, p.id, p.link), subject.LinkCheck(p.lattice, p.id, p.link)} {
 		sub, err := p.nc.ChanSubscribe(s, p.events)
 		if err != nil {
 			return fmt.Errorf("subscribe %s: %w", s, err)
@@ -263,10 +263,17 @@ func (p *process) linkEvent(ctx context.Context, msg *nats.Msg) {
 		p.log.Warn("link event ignored", lattice.LogErr, err)
 		return
 	}
-	if msg.Subject == subject.LinkDel(p.lattice, p.id, p.link) {
+	var state *wire.LinkState
+	switch msg.Subject {
+	case subject.LinkDel(p.lattice, p.id, p.link):
 		p.links.del(ctx, def)
-	} else {
-		p.links.put(ctx, def)
+	case subject.LinkCheck(p.lattice, p.id, p.link):
+		state = p.links.check(ctx, def)
+	default:
+		state = p.links.put(ctx, def)
+	}
+	if msg.Reply != "" && state != nil { // who asks hears what became of it
+		p.answerJSON(msg, state)
 	}
 }
 
@@ -418,7 +425,11 @@ func (p *process) answerHealth(msg *nats.Msg) {
 }
 
 func (p *process) answerLinks(msg *nats.Msg) {
-	b, err := json.Marshal(p.links.states())
+	p.answerJSON(msg, p.links.states())
+}
+
+func (p *process) answerJSON(msg *nats.Msg, v any) {
+	b, err := json.Marshal(v)
 	if err != nil {
 		p.log.Error("link states not encoded", lattice.LogErr, err)
 		return

@@ -54,9 +54,17 @@ type Shutdowner interface {
 }
 
 // LinkReviser is implemented by providers that can change the values of a link in one step. Calls over the old link may
-// still be in progress. An error leaves the old link deleted, as after DelLink and a failed PutLink.
+// still be in progress, and others come meanwhile. An error leaves the old link as it was, serving. Links of other providers are
+// deleted and put; when the new one is refused the old one is put again.
 type LinkReviser interface {
 	ReviseLink(ctx context.Context, before, after Link) error
+}
+
+// LinkChecker is implemented by providers that can say beforehand why they would refuse a link, in the place of before, which is
+// nil where the actor has none that works. It changes nothing that anybody sees; no error is no promise. It is called as PutLink
+// is, with the same limit of time.
+type LinkChecker interface {
+	CheckLink(ctx context.Context, before *Link, after Link) error
 }
 
 // Link grants an actor the use of this provider.

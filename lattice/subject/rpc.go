@@ -43,6 +43,11 @@ func LinkPut(l lattice.Name, id lattice.ProviderID, link lattice.LinkName) strin
 	return Provider(l, id, link) + ".linkdefs.put"
 }
 
+// LinkCheck asks all weft processes of a provider whether they would take a link; it carries a link definition in msgpack (weft).
+func LinkCheck(l lattice.Name, id lattice.ProviderID, link lattice.LinkName) string {
+	return Provider(l, id, link) + ".linkdefs.check"
+}
+
 // LinkDel tells all processes of a provider that a link is gone.
 func LinkDel(l lattice.Name, id lattice.ProviderID, link lattice.LinkName) string {
 	return Provider(l, id, link) + ".linkdefs.del"

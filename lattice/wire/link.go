@@ -131,6 +131,18 @@ type LinkState struct {
 	Error      string `json:"error,omitempty"`
 	Code       string `json:"code,omitempty"` // lattice.Code.Name of Error
 	HostID     string `json:"host_id"`        // the host that started the process
+	// RetryMS is in how many milliseconds a failed link is tried again; 0 for never.
+	RetryMS int64 `json:"retry_ms,omitempty"`
+	// Refused tells of values that would have replaced those of an active link; the link goes on as it was.
+	Refused *LinkRefusal `json:"refused,omitempty"`
+}
+
+// LinkRefusal says why a provider has not taken new values of a link that works.
+type LinkRefusal struct {
+	Error   string `json:"error"`
+	Code    string `json:"code"`               // lattice.Code.Name of Error
+	Stored  bool   `json:"stored,omitempty"`   // they are what the lattice wants of the link; otherwise they were only offered
+	RetryMS int64  `json:"retry_ms,omitempty"` // in how many milliseconds they are tried again; 0 for never
 }
 
 // Health is a provider's answer to a health request.

@@ -30,7 +30,10 @@ import (
 
 func TestMain(m *testing.M) { latticetest.VerifyMain(m) }
 
-var cfg = providertest.Config{Info: Info, New: New, BadValues: map[string]string{"port": "http"}}
+var cfg = providertest.Config{Info: Info, New: New, BadValues: map[string]string{"port": "http"},
+	Values: func(_ testing.TB, n int) map[string]string {
+		return map[string]string{"port": "0", "path": fmt.Sprint("/", n)}
+	}}
 
 // freePort finds a port that nobody has just now.
 func freePort(t testing.TB) string {

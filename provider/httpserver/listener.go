@@ -29,6 +29,8 @@ type listener struct {
 	address  string
 	at       net.Addr // what it became
 	settings listenSettings
+	intake   *intake
+	tls      bool
 	table    atomic.Pointer[table]
 	server   server
 	done     chan struct{} // closed when serving has ended
@@ -56,24 +58,25 @@ func (s netServer) Serve() error {
 	return err
 }
 
-// openListener listens and serves, at first without routes.
-func openListener(ctx context.Context, s settings, h *handler, log *slog.Logger) (*listener, error) {
+// openListener listens, at first without routes, and does not serve yet: serve or abandon comes next. It takes over from another
+// listener of its port, if there is one; that goes on until it is closed.
+func openListener(ctx context.Context, s settings, h *handler, from *listener, log *slog.Logger) (*listener, error) {
 	tc, err := s.listen.tlsConfig(h.env.Files)
 	if err != nil {
 		return nil, err
 	}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.address)
+	ln, err := listen(ctx, s.address, from)
 	if err != nil {
 		return nil, listenError(s.address, err)
 	}
-	l := &listener{address: s.address, at: ln.Addr(), settings: s.listen, done: make(chan struct{})}
+	l := &listener{address: s.address, at: ln.Addr(), settings: s.listen, intake: newIntake(ln), tls: tc != nil, done: make(chan struct{})}
 	scheme := "http"
-	if tc != nil {
+	if l.tls {
 		scheme = "https"
 	}
 	h.patience = s.listen.write
 	h.waiting = newLedger(s.listen.maxWaiting, s.listen.share)
-	ln = &door{Listener: ln, handler: h, scheme: scheme, proxies: s.listen.trusted(), conns: newLedger(s.listen.maxConns, s.listen.share)}
+	front := &door{Listener: l.intake, handler: h, scheme: scheme, proxies: s.listen.trusted(), conns: newLedger(s.listen.maxConns, s.listen.share)}
 	l.table.Store(newTable(nil))
 	all := &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.serveNet(w, r, &l.table) }),
@@ -88,30 +91,37 @@ func openListener(ctx context.Context, s settings, h *handler, log *slog.Logger)
 	all.Protocols.SetUnencryptedHTTP2(true) // for clients that know of it beforehand
 	if tc != nil {
 		tc.NextProtos = []string{"h2", "http/1.1"}
-		l.server = netServer{all, tls.NewListener(ln, tc)}
+		l.server = netServer{all, tls.NewListener(front, tc)}
 	} else {
-		l.server = http1.New(ln, http1.Config{
+		l.server = http1.New(front, http1.Config{
 			Handler: func(ctx *callctx.Context, r *http1.Request, w *http1.Response) { h.servePlain(ctx, r, w, &l.table) },
 			Rest:    all, Log: log, MaxHeaderBytes: all.MaxHeaderBytes, HeaderTimeout: all.ReadHeaderTimeout, IdleTimeout: all.IdleTimeout,
 			WriteTimeout: s.listen.write, Stall: h.stall,
 		})
 	}
+	return l, nil
+}
+
+// serve serves until close.
+func (l *listener) serve(log *slog.Logger) {
 	go func() { // close waits for it
 		defer close(l.done)
 		if err := l.server.Serve(); err != nil {
-			l.err = fmt.Errorf("serve %s: %w", s.address, err)
-			log.Error("listener ended", "address", s.address, lattice.LogErr, err)
+			l.err = fmt.Errorf("serve %s: %w", l.address, err)
+			log.Error("listener ended", "address", l.address, lattice.LogErr, err)
 		}
 	}()
-	log.Info("listening", "address", ln.Addr().String(), "tls", tc != nil)
-	return l, nil
+	log.Info("listening", "address", l.intake.Addr().String(), "tls", l.tls)
 }
+
+// abandon closes a listener that has never served.
+func (l *listener) abandon() { _ = l.intake.Close() }
 
 func listenError(address string, err error) error {
 	e := &lattice.Error{Code: lattice.ErrInvalid, Op: "listen on", Entity: address, Err: err}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE): // it may become free
-		e.Code, e.Detail = lattice.ErrUnavailable, "another process has it, or another address of this provider has the port; stop that one or set another port in the link"
+		e.Code, e.Detail = lattice.ErrUnavailable, "another process has it; stop that one or set another port in the link"
 	case errors.Is(err, syscall.EACCES):
 		e.Code, e.Detail = lattice.ErrDenied, "ports below 1024 need a privilege; set another port in the link"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

@@ -141,7 +141,7 @@ func openWays(t *testing.T, values map[string]string, links ...func(*settings) l
 			t.Fatal(err)
 		}
 		h := &handler{env: provider.Env{Invoker: w, Large: rpc.NewBudget(0), Files: linkfile.Folders{filepath.Dir(cert)}, Timeout: providertest.Patience}, log: slog.New(slog.DiscardHandler), metrics: m, warnings: rate.NewLimiter(0, 0)}
-		l, err := openListener(t.Context(), s, h, h.log)
+		l, err := openListener(t.Context(), s, h, nil, h.log)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,6 +152,7 @@ func openWays(t *testing.T, values map[string]string, links ...func(*settings) l
 			routes = append(routes, &route{settings: s, actor: actor, counts: m.of(actor)})
 		}
 		l.table.Store(newTable(routes))
+		l.serve(h.log)
 		t.Cleanup(func() {
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel()

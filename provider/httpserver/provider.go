@@ -17,6 +17,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -67,12 +68,21 @@ func (p *httpProvider) PutLink(ctx context.Context, link provider.Link) error {
 	return p.install(ctx, link, nil)
 }
 
-// ReviseLink replaces a route; requests see the old one or the new one. The listener is reopened only when it must be.
+// ReviseLink replaces a route; requests see the old one or the new one, and the old one stays when the new one can not be. A
+// listener with other settings, or on an address that overlaps, takes over before the old one ends.
 func (p *httpProvider) ReviseLink(ctx context.Context, before, after provider.Link) error {
-	old := p.routes[before.Actor]
-	err := p.install(ctx, after, old)
-	if err != nil {
-		err = errors.Join(err, p.DelLink(ctx, before))
+	return p.install(ctx, after, p.routes[before.Actor])
+}
+
+// CheckLink does all that opening a route takes, and undoes it.
+func (p *httpProvider) CheckLink(ctx context.Context, before *provider.Link, after provider.Link) error {
+	var old *route
+	if before != nil {
+		old = p.routes[before.Actor]
+	}
+	o, err := p.prepare(ctx, after, old)
+	if err == nil && o.fresh {
+		o.listener.abandon()
 	}
 	return err
 }
@@ -115,45 +125,90 @@ func (p *httpProvider) Health(context.Context) error {
 	return nil
 }
 
+// opening is a route that can be opened.
+type opening struct {
+	route    *route
+	listener *listener
+	fresh    bool      // the listener is new, and does not serve yet
+	replaces *listener // that it takes over from; nil for none
+}
+
+// prepare finds out whether a route can be opened in the place of old, which may be nil or have another address, and opens the
+// listener that it needs. Nothing that serves has changed when it returns.
+func (p *httpProvider) prepare(ctx context.Context, link provider.Link, old *route) (o opening, err error) {
+	s, err := readSettings(link.Values, p.defaults)
+	if err != nil {
+		return o, err
+	}
+	o.route = &route{settings: s, actor: link.Actor}
+	for _, l := range p.overlapping(s.address) {
+		others := slices.DeleteFunc(l.table.Load().all(), func(r *route) bool { return r == old })
+		switch {
+		case l.address == s.address:
+			if err := conflict(o.route, others); err != nil {
+				return o, err
+			}
+			if len(others) > 0 || l.settings == s.listen {
+				o.listener = l
+			} else { // its own listener, with other settings
+				o.replaces = l
+			}
+		case len(others) > 0:
+			return o, &lattice.Error{Code: lattice.ErrConflict, Op: "link", Entity: string(link.Actor),
+				Detail: "actor " + string(others[0].actor) + " has " + l.address + ", which overlaps with " + s.address + "; set the same address or another port in one of the two links"}
+		default: // old is all it has
+			o.replaces = l
+		}
+	}
+	if o.listener == nil {
+		h := &handler{env: p.env, log: p.log, metrics: p.metrics, warnings: rate.NewLimiter(warnPerSecond, warnBurst)}
+		o.listener, err = openListener(ctx, s, h, o.replaces, p.log)
+		o.fresh = err == nil
+	}
+	return o, err
+}
+
 // install opens a route in the place of old, which may be nil or have another address.
 func (p *httpProvider) install(ctx context.Context, link provider.Link, old *route) error {
-	s, err := readSettings(link.Values, p.defaults)
+	o, err := p.prepare(ctx, link, old)
 	if err != nil {
 		return err
 	}
-	r := &route{settings: s, actor: link.Actor}
-	l := p.listener(s.address)
-	if l != nil {
-		others := slices.DeleteFunc(l.table.Load().all(), func(o *route) bool { return o == old })
-		if err := conflict(r, others); err != nil {
-			return err
-		}
-		if len(others) == 0 && l.settings != s.listen { // its own listener, with other settings
-			if err := p.closeListener(ctx, l); err != nil {
-				return err
-			}
-			l = nil
-		}
+	o.route.counts = p.metrics.of(link.Actor)
+	p.routes[link.Actor] = o.route
+	o.listener.replace(old, o.route)
+	if o.fresh {
+		p.mu.Lock()
+		p.listeners[o.listener.address] = o.listener
+		p.mu.Unlock()
+		o.listener.serve(p.log)
 	}
-	if l == nil {
-		if l, err = p.listen(ctx, s); err != nil {
-			return err
-		}
-	}
-	r.counts = p.metrics.of(link.Actor)
-	p.routes[link.Actor] = r
-	l.replace(old, r)
-	if old == nil {
+	switch {
+	case old == nil:
 		return nil
-	}
-	if old.address == r.address {
+	case o.replaces != nil: // it finishes what has come to it
+		pause(ctx, drainPause)
+		o.replaces.intake.release()
+		pause(ctx, drainPause)
+		err = p.closeListener(ctx, o.replaces)
+	case old.address == o.route.address:
 		old.retire() // its requests in progress end by themselves
-		return nil
+	default:
+		err = p.remove(ctx, old)
 	}
-	if err := p.remove(ctx, old); err != nil { // the new route serves all the same
-		p.log.Warn("requests of a changed link go on", lattice.LogActor, r.actor, lattice.LogErr, err)
+	if err != nil { // the new route serves all the same
+		p.log.Warn("requests of a changed link go on", lattice.LogActor, link.Actor, lattice.LogErr, err)
 	}
 	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // conflict says why a route can not be beside the others on its address.
@@ -180,20 +235,24 @@ func (p *httpProvider) listener(address string) *listener {
 	return p.listeners[address]
 }
 
-func (p *httpProvider) listen(ctx context.Context, s settings) (*listener, error) {
-	l, err := openListener(ctx, s, &handler{env: p.env, log: p.log, metrics: p.metrics, warnings: rate.NewLimiter(warnPerSecond, warnBurst)}, p.log)
-	if err != nil {
-		return nil, err
-	}
+// overlapping lists the listeners that an address can not be opened beside, that of the address itself among them.
+func (p *httpProvider) overlapping(address string) []*listener {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.listeners[s.address] = l
-	return l, nil
+	var list []*listener
+	for _, at := range slices.Sorted(maps.Keys(p.listeners)) {
+		if at == address || overlap(at, address) {
+			list = append(list, p.listeners[at])
+		}
+	}
+	return list
 }
 
 func (p *httpProvider) closeListener(ctx context.Context, l *listener) error {
 	p.mu.Lock()
-	delete(p.listeners, l.address)
+	if p.listeners[l.address] == l { // not one that has taken over
+		delete(p.listeners, l.address)
+	}
 	p.mu.Unlock()
 	return l.close(ctx)
 }

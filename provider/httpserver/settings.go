@@ -126,7 +126,7 @@ func (s listenSettings) tlsConfig(files linkfile.Folders) (*tls.Config, error) {
 	}
 	cert, err := tls.X509KeyPair(chain, key)
 	if err != nil {
-		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "load TLS certificate", Entity: s.certFile, Err: err}
+		return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "load TLS certificate", Entity: s.certFile, Err: err} // until it is replaced
 	}
 	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
 }

@@ -11,6 +11,7 @@ package keyvaluenats
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -84,12 +85,24 @@ func (p *natsProvider) PutLink(ctx context.Context, link provider.Link) error {
 	return nil
 }
 
-// ReviseLink puts the new values in the place of the old ones.
-func (p *natsProvider) ReviseLink(ctx context.Context, before, after provider.Link) error {
-	err := p.PutLink(ctx, after)
+// ReviseLink puts the new values in the place of the old ones, once their bucket is open.
+func (p *natsProvider) ReviseLink(ctx context.Context, _, after provider.Link) error {
+	return p.PutLink(ctx, after)
+}
+
+// CheckLink looks at the values, and at the bucket if there is one.
+func (p *natsProvider) CheckLink(ctx context.Context, _ *provider.Link, after provider.Link) error {
+	cfg, _, err := readSettings(after.Values, p.defaults, p.lattice)
 	if err != nil {
-		_ = p.DelLink(ctx, before) // never fails
+		return err
 	}
+	switch _, err := p.js.KeyValue(ctx, cfg.Bucket); {
+	case errors.Is(err, jetstream.ErrBucketNotFound):
+		return nil // it is made when the link is put
+	case err != nil:
+		return bucketError("find bucket", cfg.Bucket, err)
+	}
+	_, err = openBucket(ctx, p.js, cfg)
 	return err
 }
 

@@ -62,9 +62,47 @@ func New(env provider.Env) (provider.Provider, error) {
 
 // PutLink checks the settings. Redis may be away; but when it answers that it refuses the credentials, so does the link.
 func (p *redisProvider) PutLink(ctx context.Context, link provider.Link) error {
-	s, prefix, err := readSettings(link.Values, p.defaults)
+	s, err := p.prepare(ctx, link, true)
 	if err != nil {
 		return err
+	}
+	p.exchange(link.Actor, s)
+	return nil
+}
+
+// ReviseLink is PutLink, but another Redis has to be there before it takes the place of one that may be.
+func (p *redisProvider) ReviseLink(ctx context.Context, before, after provider.Link) error {
+	s, err := p.prepare(ctx, after, false)
+	if err != nil {
+		return err
+	}
+	old := p.exchange(after.Actor, s)
+	if old == nil {
+		return nil
+	}
+	if err := old.idle(ctx); err != nil {
+		p.log.Warn("calls over the old values of a link go on", lattice.LogActor, before.Actor, lattice.LogErr, err)
+	}
+	if err := p.release(old.server); err != nil {
+		p.log.Warn("connections of a link's old values not closed cleanly", lattice.LogActor, before.Actor, lattice.LogErr, err)
+	}
+	return nil
+}
+
+// CheckLink does all that PutLink or ReviseLink does, and undoes it.
+func (p *redisProvider) CheckLink(ctx context.Context, before *provider.Link, after provider.Link) error {
+	s, err := p.prepare(ctx, after, before == nil)
+	if err != nil {
+		return err
+	}
+	return p.release(s.server)
+}
+
+// prepare makes the store of a link, which holds its server until release.
+func (p *redisProvider) prepare(ctx context.Context, link provider.Link, mayBeAway bool) (*store, error) {
+	s, prefix, err := readSettings(link.Values, p.defaults)
+	if err != nil {
+		return nil, err
 	}
 	p.mu.Lock()
 	srv := p.servers[s]
@@ -73,21 +111,28 @@ func (p *redisProvider) PutLink(ctx context.Context, link provider.Link) error {
 	}
 	if err != nil {
 		p.mu.Unlock()
-		return err
+		return nil, err
 	}
+	known := srv.links > 0
 	srv.links++
 	p.servers[s] = srv
 	p.mu.Unlock()
 	switch err := srv.ping(ctx); {
-	case errors.Is(err, lattice.ErrDenied), errors.Is(err, lattice.ErrInvalid):
-		return errors.Join(err, p.release(srv))
+	case errors.Is(err, lattice.ErrDenied), errors.Is(err, lattice.ErrInvalid), err != nil && !mayBeAway && !known:
+		return nil, errors.Join(err, p.release(srv))
 	case err != nil:
 		p.log.Warn("link put while redis is away", lattice.LogActor, link.Actor, lattice.LogErr, err)
 	}
+	return &store{server: srv, prefix: prefix}, nil
+}
+
+// exchange makes s the store of an actor, and returns the one before.
+func (p *redisProvider) exchange(actor lattice.ActorID, s *store) (old *store) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stores[link.Actor] = &store{server: srv, prefix: prefix}
-	return nil
+	old = p.stores[actor]
+	p.stores[actor] = s
+	return old
 }
 
 // DelLink forgets a link. The last one of a server closes its connections.
@@ -116,10 +161,14 @@ func (p *redisProvider) release(srv *server) error {
 func (p *redisProvider) Handle(ctx context.Context, call provider.Call) ([]byte, error) {
 	p.mu.RLock()
 	s := p.stores[call.Actor]
+	if s != nil {
+		s.calls.Add(1)
+	}
 	p.mu.RUnlock()
 	if s == nil {
 		return nil, lattice.ErrUnlinked
 	}
+	defer s.calls.Done()
 	return p.service.Handle(ctx, s, call)
 }
 

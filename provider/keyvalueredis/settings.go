@@ -183,7 +183,7 @@ func (s settings) tls(o *redis.Options, files linkfile.Folders) error {
 		}
 		cert, err := tls.X509KeyPair(chain, key)
 		if err != nil {
-			return &lattice.Error{Code: lattice.ErrInvalid, Op: "load TLS certificate", Entity: s.certFile, Err: err}
+			return &lattice.Error{Code: lattice.ErrUnavailable, Op: "load TLS certificate", Entity: s.certFile, Err: err} // until it is replaced
 		}
 		o.TLSConfig.Certificates = []tls.Certificate{cert}
 	}

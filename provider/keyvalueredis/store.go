@@ -2,6 +2,7 @@ package keyvalueredis
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -11,6 +12,22 @@ import (
 type store struct {
 	server *server
 	prefix string
+	calls  sync.WaitGroup // in progress; Add only under redisProvider.mu while it is the store of an actor
+}
+
+// idle waits until the calls in progress have ended, at most until ctx ends.
+func (s *store) idle(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { // ends with the calls, which all have deadlines
+		s.calls.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (s *store) keys(keys []string) []string {

@@ -39,6 +39,8 @@ type Config struct {
 	Payload   []byte
 	// BadValues are refused by PutLink with a clear error; nil when the provider accepts anything.
 	BadValues map[string]string
+	// Serves says why a link with some values does not do its work; nil when a call of Operation shows that.
+	Serves func(actor lattice.ActorID, values map[string]string) error
 	// Channel gives the process a local channel, over which calls then go; Inside gives it one as a provider has that runs in
 	// its host's process. Run checks all ways, whatever they say.
 	Channel, Inside bool
@@ -67,7 +69,7 @@ func run(t *testing.T, cfg Config) {
 	for name, check := range map[string]func(*testing.T, *latticetest.Env, Config){
 		"initial links":             initialLinks,
 		"link put, changed, gone":   linkLife,
-		"refused link":              refusedLink,
+		"refused link":              refusedLink, // the link that worked goes on
 		"forgeries":                 forgeries,
 		"operations":                operations,
 		"health":                    health,
@@ -165,10 +167,49 @@ func refusedLink(t *testing.T, env *latticetest.Env, cfg Config) {
 			t.Fatalf("call over a failed link: %v", err)
 		}
 	}
-	p.PutLink(actor, cfg.values(t, 0))
-	p.WaitLink(actor, Active)
-	p.PutLink(actor, cfg.BadValues)
-	p.WaitLink(actor, Failed)
+	if s := p.PutLink(actor, cfg.values(t, 0)); s.State != wire.LinkActive {
+		t.Fatalf("good values in the place of bad ones: %+v, want active", s)
+	}
+	works := func(after string) {
+		t.Helper()
+		if err := cfg.call(t, p, actor); err != nil {
+			t.Fatalf("call over the old link after %s: %v", after, err)
+		}
+		if cfg.Serves != nil {
+			if err := cfg.Serves(actor, cfg.values(t, 0)); err != nil {
+				t.Fatalf("the old link after %s: %v", after, err)
+			}
+		}
+	}
+	for range 2 { // however often: the values that work stay
+		if s := p.PutLink(actor, cfg.BadValues); !Kept(&s) || s.Refused.Error == "" || !s.Refused.Stored {
+			t.Fatalf("bad values in the place of good ones: %+v, want the link active, and why they were refused", s)
+		}
+		works("a put that was refused")
+	}
+	if links := p.Links(); len(links) != 1 || !Kept(&links[0]) {
+		t.Fatalf("link table %+v, want the refused values in it", links)
+	}
+	if s := p.PutLink(actor, cfg.values(t, 0)); !Active(&s) || s.Refused != nil {
+		t.Fatalf("the old values put again: %+v, want nothing refused", s)
+	}
+	if s := p.CheckLink(actor, cfg.BadValues); s.State == wire.LinkFailed { // the provider can say so beforehand
+		if links := p.Links(); len(links) != 1 || !Kept(&links[0]) || links[0].Refused.Stored {
+			t.Fatalf("link table %+v, want it to tell what was offered", links)
+		}
+		works("an offer that was refused")
+		other := env.ActorID(t)
+		if s := p.CheckLink(other, cfg.BadValues); s.State != wire.LinkFailed || s.Error == "" {
+			t.Fatalf("bad values for a new link, offered: %+v", s)
+		}
+		if links := p.Links(); len(links) != 1 {
+			t.Fatalf("an offer made a link: %+v", links)
+		}
+	}
+	if s := p.CheckLink(actor, cfg.values(t, 1)); s.State != wire.LinkActive {
+		t.Fatalf("good values offered: %+v", s)
+	}
+	works("an offer that would be taken")
 	p.DelLink(actor)
 	if s := p.PutLink(actor, cfg.values(t, 0)); s.State != wire.LinkActive {
 		t.Fatalf("good link after bad ones: %+v", s)

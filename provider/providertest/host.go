@@ -237,12 +237,24 @@ func (p *Process) Definition(actor lattice.ActorID, values map[string]string) wi
 		ContractID: p.Contract, Values: values}
 }
 
-// PutLink publishes a link and waits until it is in the process's table; it returns its state. Changed values count as
-// settled at once, so follow them with WaitLink where they may fail.
+// PutLink puts a link and returns what became of it.
 func (p *Process) PutLink(actor lattice.ActorID, values map[string]string) wire.LinkState {
 	p.t.Helper()
-	p.Publish(subject.LinkPut(p.Env.Lattice, p.Provider, p.Link), p.Definition(actor, values).Encode())
-	return p.WaitLink(actor, func(s *wire.LinkState) bool { return s != nil })
+	return p.askLink(subject.LinkPut, actor, values)
+}
+
+// CheckLink asks whether a link would be taken.
+func (p *Process) CheckLink(actor lattice.ActorID, values map[string]string) wire.LinkState {
+	p.t.Helper()
+	return p.askLink(subject.LinkCheck, actor, values)
+}
+
+func (p *Process) askLink(verb func(lattice.Name, lattice.ProviderID, lattice.LinkName) string, actor lattice.ActorID, values map[string]string) (s wire.LinkState) {
+	p.t.Helper()
+	if err := json.Unmarshal(p.Ask(verb(p.Env.Lattice, p.Provider, p.Link), p.Definition(actor, values).Encode()), &s); err != nil {
+		p.t.Fatal(err)
+	}
+	return s
 }
 
 // DelLink publishes the end of a link and waits until it is out of the table.
@@ -273,6 +285,9 @@ func (p *Process) WaitLink(actor lattice.ActorID, want func(*wire.LinkState) boo
 
 // Active and Failed are conditions for WaitLink.
 func Active(s *wire.LinkState) bool { return s != nil && s.State == wire.LinkActive }
+
+// Kept is true of a link that works, and whose new values the provider refused.
+func Kept(s *wire.LinkState) bool { return Active(s) && s.Refused != nil }
 
 // Failed is true of a link that the provider refused.
 func Failed(s *wire.LinkState) bool { return s != nil && s.State == wire.LinkFailed }

@@ -25,7 +25,8 @@ func Run(t *testing.T, cfg providertest.Config) {
 	env := latticetest.NATS(t)
 	a, b := providertest.Start(t, env, cfg), providertest.Start(t, env, cfg)
 	link := func(t *testing.T, p *providertest.Process, prefix string) *Client {
-		values := maps.Clone(cfg.Values(t, 0))
+		values := map[string]string{}
+		maps.Copy(values, cfg.Values(t, 0)) // there may be none
 		values["prefix"] += prefix
 		return Link(t, p, values)
 	}
