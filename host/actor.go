@@ -106,9 +106,25 @@ func (a *actor) newVersion(ctx context.Context, art loaded, settings Settings, m
 	return v, nil
 }
 
-// close waits for the calls in progress, then frees the instances and the code.
+// endOfCalls is how long calls may take to end once they have been interrupted. They do within milliseconds.
+const endOfCalls = 2 * time.Second
+
+// errNotStopped is in an error that says that calls have not ended: the version goes on, and with it the actor.
+var errNotStopped = errors.New("guest code goes on")
+
+// close waits for the calls in progress until ctx ends, and interrupts those that are left, which is an error. Then it frees the
+// instances and the code, unless calls have not ended even then: errNotStopped.
 func (v *version) close(ctx context.Context) error {
 	err := v.pool.Close(ctx)
+	if err != nil {
+		v.template.Interrupt()
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endOfCalls)
+		defer cancel()
+		if v.pool.Close(end) != nil {
+			return &lattice.Error{Code: lattice.ErrInternal, Op: "stop actor", Entity: string(v.actor.id), Err: errNotStopped,
+				Detail: fmt.Sprintf("%d calls have not ended %v after they were interrupted; end the host, which does not wait for them", v.pool.Stats().InUse, endOfCalls)}
+		}
+	}
 	v.template.Close()
 	return errors.Join(err, v.module.Close(ctx))
 }
@@ -190,17 +206,28 @@ func (a *actor) took(d time.Duration) {
 	a.pace.Store(old + (int64(d)-old)/8)
 }
 
-// stop drains the subscription, then waits for and frees the instances.
+// stop drains the subscription until ctx ends, interrupts what is left, and frees the instances. After errNotStopped the actor is as it was, but that it
+// serves no calls, and can be stopped again.
 func (a *actor) stop(ctx context.Context) error {
 	a.mu.Lock()
+	scales := a.scales
 	a.scales = nil
 	a.mu.Unlock()
-	sub := a.sub.Swap(nil)
-	a.host.servedChanged()
-	err := sub.Drain(ctx)
-	err = errors.Join(err, a.current.Swap(nil).close(ctx))
+	var err error
+	if sub := a.sub.Swap(nil); sub != nil {
+		a.host.servedChanged()
+		err = sub.Drain(ctx)
+	}
+	stopped := a.current.Load().close(ctx)
+	if errors.Is(stopped, errNotStopped) {
+		a.mu.Lock()
+		a.scales = scales
+		a.mu.Unlock()
+		return stopped
+	}
+	a.current.Store(nil)
 	a.host.metrics.forget(string(a.id))
-	return err
+	return errors.Join(err, stopped)
 }
 
 // invoke serves one verified invocation.

@@ -17,6 +17,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,11 +136,65 @@ func (h *Host) Ready() <-chan struct{} { return h.ready }
 
 // Run joins the lattice and serves until ctx ends or a stop command comes; then it drains, stops all that it started,
 // and returns. It returns an error when it could not start or not stop cleanly. A host runs once.
-func (h *Host) Run(ctx context.Context) (err error) {
+//
+// Run returns within the time to drain, Config.ProviderGrace and five seconds, whatever guests do. With ErrStuck it leaves goroutines
+// behind that hold what the host has opened: the process must end then.
+func (h *Host) Run(ctx context.Context) error {
+	stopping, ended := make(chan time.Duration, 1), make(chan error, 1)
+	go func() { ended <- h.run(ctx, stopping) }()
+	select {
+	case err := <-ended:
+		return err
+	case drain := <-stopping:
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(drain + h.cfg.ProviderGrace + stopMargin):
+			return h.stuck()
+		}
+	}
+}
+
+// stopMargin is how much longer the end of the host may take than draining and ending providers.
+const stopMargin = 5 * time.Second
+
+// ErrStuck is in the error of a host that did not end in time.
+var ErrStuck = errors.New("the host does not end")
+
+// stuck says what keeps the host from ending, as far as that can be found out: whoever keeps it may hold its locks or its log.
+func (h *Host) stuck() error {
+	found := make(chan []string, 1)
+	go func() {
+		names := []string{}
+		for _, a := range h.allActors() {
+			if v := a.current.Load(); v != nil && v.pool.Stats().InUse > 0 {
+				names = append(names, fmt.Sprintf("%s (%s)", cmpName(v.claims), a.id))
+			}
+		}
+		found <- names
+		h.log.Error("the host does not end, its process has to", "actors", names)
+	}()
+	detail := "what keeps it can not be found out; is its log read?"
+	select {
+	case names := <-found:
+		if detail = "no call is in progress; is its log read?"; len(names) > 0 {
+			detail = "calls go on in " + strings.Join(names, ", ")
+		}
+	case <-time.After(time.Second):
+	}
+	return &lattice.Error{Code: lattice.ErrInternal, Op: "stop host", Entity: h.name, Detail: detail, Err: ErrStuck}
+}
+
+// run is Run without an end that is sure. It says when it begins to stop, and how long draining may take.
+func (h *Host) run(ctx context.Context, stopping chan<- time.Duration) (err error) {
 	var closers []func(context.Context) error // in order of starting
 	opened := func(close func(context.Context) error) { closers = append(closers, close) }
 	drain := h.cfg.DrainTimeout
 	defer func() {
+		select {
+		case stopping <- drain:
+		default: // said already
+		}
 		stop, cancel := context.WithTimeout(context.Background(), drain)
 		defer cancel()
 		for i := len(closers) - 1; i >= 0; i-- {
@@ -158,6 +213,7 @@ func (h *Host) Run(ctx context.Context) (err error) {
 			drain = d
 		}
 	}
+	stopping <- drain
 	h.log.Info("host is stopping", "drain", drain)
 	h.takeNoMore()
 	return nil

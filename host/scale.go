@@ -123,6 +123,9 @@ func (h *Host) scaleEvents(ctx context.Context, r scaleRequest) ([]event.Data, e
 		ctx, cancel := context.WithTimeout(ctx, h.cfg.DrainTimeout)
 		defer cancel()
 		err := h.stopActorLocked(ctx, a)
+		if errors.Is(err, errNotStopped) {
+			return nil, err
+		}
 		if err != nil { // it is gone all the same; what was in flight was cut off
 			h.log.Warn("actor did not drain in time", lattice.LogActor, a.id, lattice.LogErr, err)
 		}
@@ -298,15 +301,23 @@ func (h *Host) stopActor(ctx context.Context, a *actor) error {
 	scales := append([]scale{}, a.scales...)
 	a.mu.Unlock()
 	err := h.stopActorLocked(ctx, a)
+	if errors.Is(err, errNotStopped) {
+		return err
+	}
 	for _, s := range scales {
 		h.publish(event.ActorTransition(h.entry(a, v.claims, v.ref, s), s.max, 0)...)
 	}
 	return err
 }
 
+// stopActorLocked is stopActor without the events. After errNotStopped the actor is still there.
 func (h *Host) stopActorLocked(ctx context.Context, a *actor) error {
 	name := a.current.Load().claims.Name
 	err := a.stop(ctx)
+	if errors.Is(err, errNotStopped) {
+		h.log.Error("actor does not stop", lattice.LogActor, name, "id", a.id, lattice.LogErr, err)
+		return err
+	}
 	h.dropActor(a)
 	h.log.Info("actor stopped", lattice.LogActor, name, "id", a.id)
 	return err

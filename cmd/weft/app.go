@@ -16,6 +16,7 @@ import (
 	"github.com/adrg/xdg"
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/join"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -60,6 +61,9 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	}
 	if errors.Is(err, syscall.ENOSPC) {
 		err = fmt.Errorf("%w\nThe disk of this machine is full: make room there, or keep weft's files elsewhere with --data-dir", err)
+	}
+	if errors.Is(err, host.ErrStuck) { // maybe since nobody reads what it writes
+		time.AfterFunc(time.Second, func() { os.Exit(exitStuck) })
 	}
 	if err != nil {
 		a.printError(err)

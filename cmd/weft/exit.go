@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -20,6 +21,7 @@ const (
 	exitRefused     = 5 // refused for reasons of trust: signature, expiry, capability, policy, credentials
 	exitPartial     = 6 // some of it was done, on some hosts
 	exitUnavailable = 7 // NATS can not be reached, or no host answers
+	exitStuck       = 8 // a host did not end in time, and its process was ended with it
 )
 
 const exitCodesHelp = `weft ends with one of these codes:
@@ -32,6 +34,8 @@ const exitCodesHelp = `weft ends with one of these codes:
   5  refused: signature, expiry, capability, policy or credentials
   6  partial success: done on some hosts, not on all
   7  unavailable: NATS can not be reached, or no host answers
+  8  stuck: a host that was told to end did not, and was ended the hard way; the
+     message names the actors whose calls went on
 
 With -o json or -o yaml an error is one line on standard error,
 {"success":false,"error":{"code":"not_found","message":"..."}}; the code is one of
@@ -64,6 +68,8 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &partial):
 		return exitPartial
+	case errors.Is(err, host.ErrStuck):
+		return exitStuck
 	}
 	code := lattice.CodeOf(err)
 	switch {

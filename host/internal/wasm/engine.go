@@ -217,6 +217,17 @@ func (e *Engine) add(i *Instance) bool {
 	return !e.closed
 }
 
+func (e *Engine) instancesOf(t *Template) (all []*Instance) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range e.instances {
+		if i.template == t {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
 func (e *Engine) remove(i *Instance) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

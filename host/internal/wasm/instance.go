@@ -74,6 +74,9 @@ func (t *Template) new(ctx context.Context, snap *snapshot) (*Instance, error) {
 		}
 		return nil, unavailable("the engine is closed")
 	}
+	if t.interrupted.Load() { // looked at after it can be found
+		i.watch.stop()
+	}
 	if m.info.Kind == WASICommand {
 		i.bytes.Store(m.info.MemoryBytes)
 		return i, nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tetratelabs/wazero/api"
 
@@ -25,6 +26,8 @@ type Template struct {
 	env    list         // of all instances
 	fault  error        // why none can be made
 	share  *turns.Share // of the processors
+
+	interrupted atomic.Bool
 
 	mu       sync.Mutex
 	taking   bool      // the first instance is being made, or has been
@@ -100,6 +103,15 @@ func (t *Template) Close() {
 	if t.snapshot != nil {
 		t.snapshot.memory.drop()
 		t.snapshot = nil
+	}
+}
+
+// Interrupt ends the calls in progress of all instances with lattice.ErrCanceled, initialisations too, and all that follow. It does not
+// wait for their ends, and may be called at any time.
+func (t *Template) Interrupt() {
+	t.interrupted.Store(true)
+	for _, i := range t.module.engine.instancesOf(t) {
+		i.watch.stop()
 	}
 }
 
