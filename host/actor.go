@@ -115,8 +115,9 @@ var errNotStopped = errors.New("guest code goes on")
 // close waits for the calls in progress until ctx ends, and interrupts those that are left, which is an error. Then it frees the
 // instances and the code, unless calls have not ended even then: errNotStopped.
 func (v *version) close(ctx context.Context) error {
-	err := v.pool.Close(ctx)
-	if err != nil {
+	var err error
+	if v.pool.Close(ctx) != nil {
+		cut := v.pool.Stats().InUse
 		v.template.Interrupt()
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endOfCalls)
 		defer cancel()
@@ -124,6 +125,7 @@ func (v *version) close(ctx context.Context) error {
 			return &lattice.Error{Code: lattice.ErrInternal, Op: "stop actor", Entity: string(v.actor.id), Err: errNotStopped,
 				Detail: fmt.Sprintf("%d calls have not ended %v after they were interrupted; end the host, which does not wait for them", v.pool.Stats().InUse, endOfCalls)}
 		}
+		err = &lattice.Error{Code: lattice.ErrTimeout, Op: "stop actor", Entity: cmpName(v.claims), Detail: fmt.Sprintf("%d calls were cut off", cut)}
 	}
 	v.template.Close()
 	return errors.Join(err, v.module.Close(ctx))
@@ -227,7 +229,10 @@ func (a *actor) stop(ctx context.Context) error {
 	}
 	a.current.Store(nil)
 	a.host.metrics.forget(string(a.id))
-	return errors.Join(err, stopped)
+	if stopped != nil {
+		return stopped // it says more
+	}
+	return err
 }
 
 // invoke serves one verified invocation.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,13 +17,15 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What the log of one actor may cost its host.
+// What the log of one actor may cost its host. Bytes are those that are written, to the log or to NATS, whichever are more: with what
+// stands around the text, and with its escapes, which make up to six bytes of one.
 const (
 	logLines     = 1000      // kept per actor
 	logBytes     = 256 << 10 // kept per actor
 	logLineBytes = 8 << 10   // a longer line is cut
 	logPerSecond = 500       // lines; beyond it they are dropped and counted, after a burst of as many as are kept
-	logBytesRate = 64 << 10  // bytes of text a second, likewise; 5 GiB a day at most, of an actor that does nothing else
+	logBytesRate = 64 << 10  // bytes a second, likewise; 5 GiB a day at most, of an actor that does nothing else
+	logAround    = 128       // what stands around the text in the log, beside names: time, level, keys, trace
 )
 
 // actorLog keeps the last lines of one actor and streams them to the lattice. It is safe for concurrent use.
@@ -31,6 +35,8 @@ type actorLog struct {
 	logger *slog.Logger
 	limit  *rate.Limiter
 	volume *rate.Limiter // of bytes
+	around int           // bytes around a text in the log
+	raw    int           // likewise on NATS, at the least
 
 	mu      sync.Mutex
 	lines   []control.LogLine // a ring; guarded by mu
@@ -40,8 +46,15 @@ type actorLog struct {
 }
 
 func newActorLog(h *Host, id lattice.ActorID, name string) *actorLog {
-	return &actorLog{host: h, id: id, limit: rate.NewLimiter(logPerSecond, logLines), volume: rate.NewLimiter(logBytesRate, logBytes),
-		logger: h.log.With(lattice.LogActor, name)}
+	empty, _ := json.Marshal(control.LogLine{HostID: h.id, ActorID: id}) // it has no errors
+	return &actorLog{host: h, id: id, raw: len(empty), limit: rate.NewLimiter(logPerSecond, logLines), volume: rate.NewLimiter(logBytesRate, logBytes),
+		around: logAround + quoted(name) + quoted(h.name), logger: h.log.With(lattice.LogActor, name)}
+}
+
+// quoted is how many bytes a text takes at most in a log, text or JSON.
+func quoted(s string) int {
+	raw, _ := json.Marshal(s) // it has no errors for a string
+	return max(len(raw), len(strconv.Quote(s)))
 }
 
 // levels maps the dialect's words to slog's numbers.
@@ -51,36 +64,47 @@ var levels = map[string]slog.Level{"trace": slog.LevelDebug - 4, "debug": slog.L
 // write adds a line. An unknown level counts as debug, as on hosts of old.
 func (l *actorLog) write(ctx context.Context, level, text string) {
 	if len(text) > logLineBytes {
-		text = text[:logLineBytes] + fmt.Sprintf("... (%d bytes cut)", len(text)-logLineBytes)
+		text = strings.ToValidUTF8(text[:logLineBytes], "\uFFFD") + fmt.Sprintf("... (%d bytes cut)", len(text)-logLineBytes)
 	}
 	if _, known := levels[level]; !known {
 		level = "debug"
 	}
-	line := control.LogLine{Time: time.Now().UTC(), HostID: l.host.id, ActorID: l.id, Level: level, Text: text, TraceID: traceID(ctx)}
-	if now := time.Now(); !l.limit.AllowN(now, 1) || !l.volume.AllowN(now, len(text)) {
-		l.mu.Lock()
-		l.dropped++
-		l.mu.Unlock()
+	now := time.Now()
+	line := control.LogLine{Time: now.UTC(), HostID: l.host.id, ActorID: l.id, Level: level, Text: text, TraceID: traceID(ctx)}
+	raw := l.take(now, &line)
+	if raw == nil {
 		l.host.metrics.logDropped.WithLabelValues(string(l.id)).Inc()
 		return
 	}
-	l.mu.Lock()
-	dropped := l.dropped
-	l.dropped = 0
-	if dropped > 0 {
-		line.Text = fmt.Sprintf("(%d lines dropped, more than %d lines or %d bytes per second) ", dropped, logPerSecond, logBytesRate) + line.Text
-	}
-	l.keep(line)
-	l.mu.Unlock()
-
 	attrs := []slog.Attr{}
 	if line.TraceID != "" {
 		attrs = append(attrs, slog.String(lattice.LogTrace, line.TraceID))
 	}
 	l.logger.LogAttrs(ctx, levels[level], line.Text, attrs...)
-	if raw, err := json.Marshal(line); err == nil {
-		_ = l.host.ctl.PublishMsg(&nats.Msg{Subject: subject.Log(l.host.cfg.Lattice, l.id), Data: raw}) // nobody may be listening
+	_ = l.host.ctl.PublishMsg(&nats.Msg{Subject: subject.Log(l.host.cfg.Lattice, l.id), Data: raw}) // nobody may be listening
+}
+
+// take puts a line among those that are kept and returns it as it goes to NATS, or counts it as dropped and returns nil. Lines that
+// come after dropped ones say so.
+func (l *actorLog) take(now time.Time, line *control.LogLine) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.limit.AllowN(now, 1) { // what is dropped for the number of lines is not even measured
+		l.dropped++
+		return nil
 	}
+	if l.dropped > 0 {
+		line.Text = fmt.Sprintf("(%d lines dropped, more than %d lines or %d bytes per second) ", l.dropped, logPerSecond, logBytesRate) + line.Text
+	}
+	raw, err := json.Marshal(line)
+	text := max(len(raw)-l.raw, len(strconv.Quote(line.Text))) // in a log of JSON, or of text
+	if err != nil || !l.volume.AllowN(now, max(len(raw), text+l.around)) {
+		l.dropped++
+		return nil
+	}
+	l.dropped = 0
+	l.keep(*line)
+	return raw
 }
 
 // keep puts a line into the ring and forgets the oldest beyond either bound. mu is held.

@@ -143,6 +143,8 @@ func (e *Error) Error() string {
 	switch {
 	case e.Code == ErrGuest && e.Detail != "":
 		b.WriteString(e.Detail) // the guest's own words need no preface
+	case e.Remote && strings.Contains(e.Detail, e.Code.Error()+": "):
+		b.WriteString(e.Detail) // the other side has said it, behind what it was about
 	case e.Detail != "":
 		b.WriteString(e.Code.Error() + ": " + e.Detail)
 	default:

@@ -18,6 +18,8 @@ const deadline = 15 * time.Second
 
 // bystander is a healthy actor that is called all the time.
 type bystander struct {
+	end func() // no more calls; the test's end does it, too
+
 	mu      sync.Mutex
 	good    int           // guarded by mu
 	slowest time.Duration // guarded by mu
@@ -42,7 +44,8 @@ func (r *rig) watch(id lattice.ActorID) *bystander {
 			}
 		}
 	}()
-	r.t.Cleanup(func() { cancel(); <-done })
+	b.end = func() { cancel(); <-done }
+	r.t.Cleanup(b.end)
 	return b
 }
 

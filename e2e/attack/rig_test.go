@@ -165,6 +165,19 @@ func (r *rig) attack(name string, attack func(t *testing.T)) {
 type process struct {
 	cmd            *exec.Cmd
 	stdout, stderr string
+	ended          bool
+}
+
+// end tells the host to end, and waits for that; code is what it has to end with.
+func (p *process) end(t *testing.T, code int) {
+	t.Helper()
+	p.ended = true
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	kill := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
+	defer kill.Stop()
+	if err := p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != code {
+		t.Errorf("the host ended with %v, want code %d", err, code)
+	}
 }
 
 func startHost(t *testing.T, dir, seed string, args ...string) *process {
@@ -186,11 +199,8 @@ func startHost(t *testing.T, dir, seed string, args ...string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
-		kill := time.AfterFunc(30*time.Second, func() { _ = p.cmd.Process.Kill() })
-		defer kill.Stop()
-		if err := p.cmd.Wait(); err != nil {
-			t.Errorf("the host ended with %v", err)
+		if !p.ended {
+			p.end(t, 0)
 		}
 		text, _ := os.ReadFile(p.stderr)
 		if strings.Contains(string(text), "panic: ") || strings.Contains(string(text), "fatal error: ") {

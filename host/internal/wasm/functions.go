@@ -83,10 +83,16 @@ func (f *hostFunc) enter(ctx context.Context, stack []uint64) {
 	f.call(i, ctx, stack)
 }
 
-// pay takes fuel for what a function of the host is about to do. It does not return when the call has ended, or has spent its
-// limit by that.
+// pay takes fuel for what a function of the host is about to do. Like the guest's own payments it lets others have their turn when a
+// budget is spent. It does not return when the call has ended, or has spent its limit by that.
 func (i *Instance) pay(units uint64) {
-	if i.ctx.over.Load() || !i.meter.pay(units) {
+	if i.meter.pay(units) {
+		i.visit()
+		if i.meter.over() {
+			panic(errStopped)
+		}
+	}
+	if i.ctx.over.Load() {
 		panic(errStopped)
 	}
 }
@@ -164,19 +170,18 @@ func (i *Instance) badPointer(what string, ptr, size uint64) error {
 		what, size, uint32(ptr), len(i.linear.b))}
 }
 
-// pay takes units off what is left, and reports false when the limit has been spent by that. It leaves the globals as the guest's
-// own payments do, so that the guest's next one goes on from there.
-func (m *meter) pay(units uint64) bool {
+// pay takes units off what is left, and reports whether that has spent the budget; see over for whether it has spent the limit. It
+// leaves the globals as the guest's own payments do, so that the guest's next one goes on from there.
+func (m *meter) pay(units uint64) (due bool) {
 	left := int64(int32(m.left.Get())) - int64(min(units, MaxFuel))
 	if left >= 0 {
 		m.left.Set(uint64(left))
-		return true
+		return false
 	}
 	spent := int64(m.handed.Get()) - left
 	m.left.Set(0)
 	if spent > int64(m.limit.Get())-instrument.Budget {
-		m.handed.Set(uint64(spent + instrument.Budget)) // see over
-		return false
+		spent += instrument.Budget // more than was ever handed out, which is how over knows
 	}
 	m.handed.Set(uint64(spent))
 	return true

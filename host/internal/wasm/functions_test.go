@@ -27,6 +27,7 @@ type caller struct {
 	params, results []api.ValueType
 	args            []uint64
 	forever         bool   // it calls without end
+	traps           bool   // it traps after the call
 	fill            byte   // what is in the upper half of the memory
 	data            []byte // what is at the beginning of it
 	pages           int
@@ -77,6 +78,9 @@ func (c caller) bytes() []byte {
 		code = append(code, 0x0c, 0, 0x0b)
 	case len(c.results) > 0:
 		code = append(code, 0x36, 2, 0)
+	}
+	if c.traps {
+		code = append(code, 0x00)
 	}
 	if !c.forever {
 		code = join(code, constant(0), constant(4), []byte{0x10, 1})

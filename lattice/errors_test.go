@@ -1,0 +1,22 @@
+package lattice
+
+import (
+	"errors"
+	"testing"
+)
+
+// An error that has crossed the wire says what it is once, wherever in its text the other side has put that.
+func TestErrorFromTheOtherSideSaysItOnce(t *testing.T) {
+	inner := &Error{Code: ErrTrap, Op: "call Op", Detail: "out of biscuits"}
+	for _, r := range []struct{ text, want string }{
+		{inner.Error(), "call Op of M1: call Op: guest trapped: out of biscuits"},
+		{"guest trapped: out of biscuits", "call Op of M1: guest trapped: out of biscuits"},
+		{"out of biscuits", "call Op of M1: guest trapped: out of biscuits"},
+	} {
+		e := FromWire(ErrTrap.Name(), r.text)
+		e.Op, e.Entity = "call Op of", "M1"
+		if e.Error() != r.want || !errors.Is(e, ErrTrap) {
+			t.Errorf("%q became %q, want %q", r.text, e, r.want)
+		}
+	}
+}
