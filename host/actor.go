@@ -107,7 +107,7 @@ func (a *actor) newVersion(ctx context.Context, art loaded, settings Settings, m
 }
 
 // endOfCalls is how long calls may take to end once they have been interrupted. They do within milliseconds.
-const endOfCalls = 2 * time.Second
+const endOfCalls = 5 * time.Second
 
 // errNotStopped is in an error that says that calls have not ended: the version goes on, and with it the actor.
 var errNotStopped = errors.New("guest code goes on")

@@ -137,7 +137,7 @@ func (h *Host) Ready() <-chan struct{} { return h.ready }
 // Run joins the lattice and serves until ctx ends or a stop command comes; then it drains, stops all that it started,
 // and returns. It returns an error when it could not start or not stop cleanly. A host runs once.
 //
-// Run returns within the time to drain, Config.ProviderGrace and five seconds, whatever guests do. With ErrStuck it leaves goroutines
+// Run returns within the time to drain, Config.ProviderGrace and eight seconds, whatever guests do. With ErrStuck it leaves goroutines
 // behind that hold what the host has opened: the process must end then.
 func (h *Host) Run(ctx context.Context) error {
 	stopping, ended := make(chan time.Duration, 1), make(chan error, 1)
@@ -156,7 +156,7 @@ func (h *Host) Run(ctx context.Context) error {
 }
 
 // stopMargin is how much longer the end of the host may take than draining and ending providers.
-const stopMargin = 5 * time.Second
+const stopMargin = endOfCalls + 3*time.Second
 
 // ErrStuck is in the error of a host that did not end in time.
 var ErrStuck = errors.New("the host does not end")

@@ -80,7 +80,7 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	fallback(f, "js-domain", "WASMCLOUD_JS_DOMAIN")
 	f.DurationVar(&h.heartbeat, "heartbeat", d.Heartbeat, "time between heartbeats with the inventory")
 	f.BoolVar(&h.oldHeartbeat, "old-heartbeat", false, "heartbeats in the form of hosts before 0.82")
-	f.DurationVar(&h.drain, "drain-timeout", d.DrainTimeout, "how long the end of the host waits for work in flight")
+	f.DurationVar(&h.drain, "drain-timeout", d.DrainTimeout, "how long the end of the host waits for work in flight; then calls are cut off, and 10s later it ends whatever they do")
 	f.DurationVar(&h.ready, "provider-ready-timeout", d.ProviderReady, "how long a provider may take to get ready")
 	f.StringVar(&h.memory, "actor-memory", "64MiB", "memory of an actor's instance, unless started with --memory")
 	f.DurationVar(&h.execution, "actor-timeout", d.Limits.Execution, "how long one call of an actor may take, unless started with --timeout-exec")
