@@ -108,6 +108,19 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 	if f = r.findFailure(failed(t, "POST", quick+"/process", 503), "unavailable", local(redis.port)); f.Target == "" || f.HostID != string(b.ID) {
 		t.Errorf("redis away: %+v", f)
 	}
+	// Link and provider say it, too, with when and why.
+	eventually(t, time.Minute, func() error {
+		for _, list := range [][]string{{"link", "list"}, {"provider", "list"}} {
+			out := r.weft(append(list, "-o", "json")...)
+			shown := r.weft(list...)
+			for _, words := range []string{"since", "redis at " + local(redis.port) + " is away: dial tcp " + local(redis.port) + ": connect: connection refused"} {
+				if !strings.Contains(out, words) || !strings.Contains(shown, words) {
+					return fmt.Errorf("%v does not say %q:\n%s%s", list, words, out, shown)
+				}
+			}
+		}
+		return nil
+	})
 	// The lines that the actor logged tell the trace, too.
 	eventually(t, time.Minute, func() error {
 		if out := r.weft("logs", "edge-data-processor", "-o", "json"); !strings.Contains(out, `"trace_id"`) {

@@ -215,6 +215,7 @@ func (p *provider) noteHealth(now wire.Health) {
 	p.mu.Lock()
 	before := p.healthy
 	p.healthy = now.Healthy
+	p.ailing = p.ailing.note(now)
 	p.mu.Unlock()
 	value := 0.0
 	if now.Healthy {
@@ -261,4 +262,29 @@ func (p *provider) pid() int {
 		return 0
 	}
 	return p.state.PID
+}
+
+// ailing is why a provider is not healthy, and since when. The zero value is that it is.
+type ailing struct {
+	since   time.Time
+	message string
+}
+
+func (a ailing) note(h wire.Health) ailing {
+	switch {
+	case h.Healthy:
+		return ailing{}
+	case a.since.IsZero():
+		a.since = time.Now()
+	}
+	a.message = h.Message
+	return a
+}
+
+// String is what operators read, "" while all is well.
+func (a ailing) String() string {
+	if a.since.IsZero() {
+		return ""
+	}
+	return "not healthy since " + a.since.UTC().Format(time.RFC3339) + ": " + a.message
 }

@@ -65,6 +65,7 @@ type provider struct {
 	mu        sync.Mutex
 	state     supervisor.State // guarded by mu
 	healthy   bool             // guarded by mu
+	ailing    ailing           // while the process is up but not healthy; guarded by mu
 	channelID string           // of the credentials that the process has; guarded by mu
 	profile   string           // socket where the process may serve profiles; guarded by mu
 }
@@ -259,7 +260,7 @@ func (p *provider) onState(s supervisor.State) {
 
 func (p *provider) stoppedEvent(reason string) {
 	p.mu.Lock()
-	p.healthy = false
+	p.healthy, p.ailing = false, ailing{}
 	p.mu.Unlock()
 	p.host.publish(event.ProviderStopped{HostID: p.host.id, PublicKey: p.id, LinkName: p.link,
 		ContractID: p.contract, InstanceID: p.instanceID, Annotations: p.annotations, Reason: reason})
@@ -299,6 +300,10 @@ func (p *provider) describe() control.Provider {
 	if state == "" {
 		state = control.StateStarting
 	}
+	reason := p.state.Reason
+	if p.state.Phase == supervisor.Ready && reason == "" {
+		reason = p.ailing.String()
+	}
 	return control.Provider{ID: p.id, ImageRef: p.ref, ContractID: p.contract, LinkName: p.link, Name: p.name, Annotations: p.annotations,
-		Revision: p.revision, InstanceID: p.instanceID, State: state, Error: p.state.Reason, Restarts: uint64(p.state.Restarts), PID: p.state.PID, Inline: p.run != nil, Digest: p.digest}
+		Revision: p.revision, InstanceID: p.instanceID, State: state, Error: reason, Restarts: uint64(p.state.Restarts), PID: p.state.PID, Inline: p.run != nil, Digest: p.digest}
 }

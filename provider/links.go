@@ -146,6 +146,7 @@ func (t *table) states() []wire.LinkState {
 		}
 	}
 	t.mu.RUnlock()
+	noteAway(t.provider, list)
 	slices.SortFunc(list, func(a, b wire.LinkState) int { return strings.Compare(a.ActorID, b.ActorID) })
 	return list
 }

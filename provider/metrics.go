@@ -89,7 +89,7 @@ func (c linkCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, s := range c.links.states() {
 		count[s.State]++
 	}
-	for _, state := range []string{wire.LinkActive, wire.LinkFailed} {
+	for _, state := range []string{wire.LinkActive, wire.LinkFailed, wire.LinkAway} {
 		ch <- prometheus.MustNewConstMetric(linksDesc, prometheus.GaugeValue, float64(count[state]), state)
 	}
 }

@@ -6,11 +6,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/wire"
 )
 
 func (a *app) linkCmd() *cobra.Command {
@@ -81,6 +83,9 @@ func (a *app) linkValues(args []string, file string) (map[string]string, error) 
 
 func linkLine(w io.Writer, k operate.Link) {
 	fmt.Fprintf(w, "%s: %s -> %s (%s, link name %s)\n", k.State, or(k.ActorName, string(k.ActorID)), or(k.ProviderName, string(k.ProviderID)), k.ContractID, k.LinkName)
+	if k.State == wire.LinkAway {
+		fmt.Fprintf(w, "  %s\n", linkProblem(k))
+	}
 }
 
 func (a *app) linkDel() *cobra.Command {
@@ -116,8 +121,8 @@ func (a *app) linkDel() *cobra.Command {
 
 func (a *app) linkList() *cobra.Command {
 	return &cobra.Command{Use: "list", Aliases: []string{"ls", "query"}, Short: "List links and whether they work", Args: exactArgs(0),
-		Long: `The state is active, failed (with the provider's reason), pending (no provider process has it yet), or unknown (the
-provider is not one of weft's and does not tell).`,
+		Long: `The state is active, failed (with the provider's reason), away (active, but what the provider needs for it is away, since
+when and why), pending (no provider process has it yet), or unknown (the provider is not one of weft's and does not tell).`,
 		Example: `  weft link list
   weft link list -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -135,9 +140,17 @@ provider is not one of weft's and does not tell).`,
 				for _, k := range links {
 					// Values may be secrets; -o json shows them.
 					rows = append(rows, []string{or(k.ActorName, string(k.ActorID)), or(k.ProviderName, string(k.ProviderID)), k.ContractID, string(k.LinkName),
-						strings.Join(slices.Sorted(maps.Keys(k.Values)), ","), k.State, k.Error})
+						strings.Join(slices.Sorted(maps.Keys(k.Values)), ","), k.State, linkProblem(k)})
 				}
 				table(w, "ACTOR PROVIDER CONTRACT LINK VALUES STATE ERROR", rows)
 			})
 		}}
+}
+
+// linkProblem is why a link does not work, and since when where that is known.
+func linkProblem(l operate.Link) string {
+	if l.Since.IsZero() {
+		return l.Error
+	}
+	return "since " + l.Since.Local().Format(time.DateTime) + ": " + l.Error
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
@@ -12,7 +13,7 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// What a link's provider says of it, besides wire.LinkActive and wire.LinkFailed.
+// What a link's provider says of it, besides wire.LinkActive, wire.LinkFailed and wire.LinkAway.
 const (
 	LinkPending = "pending" // the provider does not run, or has not got to it
 	LinkUnknown = "unknown" // the provider runs but does not tell, as those of other hosts
@@ -30,6 +31,7 @@ type Link struct {
 	Values       map[string]string  `json:"values"`
 	State        string             `json:"state"`
 	Error        string             `json:"error,omitempty"`
+	Since        time.Time          `json:"since,omitzero"` // of wire.LinkAway
 }
 
 func (v *View) link(d wire.LinkDefinition) Link {
@@ -73,10 +75,7 @@ func (l *Lattice) Links(ctx context.Context) ([]Link, error) {
 			if _, ok := asked[p]; !ok {
 				asked[p] = l.linkStates(ctx, p.id, p.link, running)
 			}
-			var problem error
-			if link.State, problem = asked[p].of(link); problem != nil {
-				link.Error = problem.Error()
-			}
+			asked[p].tell(&link)
 		}
 		links = append(links, link)
 	}

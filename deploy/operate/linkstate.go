@@ -47,8 +47,8 @@ func (l *Lattice) awaitLink(ctx context.Context, link *Link, processes int) erro
 	before := ""
 	for {
 		states := l.linkStates(ctx, link.ProviderID, link.LinkName, processes)
-		state, problem := states.of(*link)
-		if state == wire.LinkActive && states.answers < processes && time.Since(begin) < patience {
+		state, problem, since := states.of(*link)
+		if (state == wire.LinkActive || state == wire.LinkAway) && states.answers < processes && time.Since(begin) < patience {
 			state = LinkPending // another process has yet to say so
 		}
 		switch {
@@ -57,6 +57,9 @@ func (l *Lattice) awaitLink(ctx context.Context, link *Link, processes int) erro
 			return nil
 		case state == before && state == wire.LinkActive:
 			link.State = state
+			return nil
+		case state == before && state == wire.LinkAway: // it will be used when that is back
+			link.State, link.Error, link.Since = state, problem.Error(), since
 			return nil
 		case state == before && state == wire.LinkFailed:
 			link.State, link.Error = state, problem.Error()
@@ -77,25 +80,37 @@ type linkStates struct {
 	links   map[lattice.ActorID][]wire.LinkState
 }
 
-// of sums the processes up: one failure is a failure, and active is what all have.
-func (s linkStates) of(l Link) (state string, problem error) {
+// tell sets the state of a link.
+func (s linkStates) tell(l *Link) {
+	var problem error
+	if l.State, problem, l.Since = s.of(*l); problem != nil {
+		l.Error = problem.Error()
+	}
+}
+
+// of sums the processes up: one failure is a failure, one backend that is away is away, and active is what all have.
+func (s linkStates) of(l Link) (state string, problem error, since time.Time) {
 	if s.answers == 0 {
-		return LinkUnknown, nil
+		return LinkUnknown, nil, since
 	}
 	active := 0
+	state = wire.LinkActive
 	for _, one := range s.links[l.ActorID] {
 		if one.ContractID != l.ContractID || one.LinkName != string(l.LinkName) {
 			continue
 		}
 		if one.State == wire.LinkFailed {
-			return one.State, told(one.Code, one.Error)
+			return one.State, told(one.Code, one.Error), since
+		}
+		if one.State == wire.LinkAway {
+			state, problem, since = one.State, told(one.Code, one.Error), one.Since
 		}
 		active++
 	}
 	if active < s.answers {
-		return LinkPending, nil
+		return LinkPending, nil, since
 	}
-	return wire.LinkActive, nil
+	return state, problem, since
 }
 
 // linkStates asks the processes of a provider, of which so many are known.

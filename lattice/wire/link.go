@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/msgpack"
@@ -116,6 +117,7 @@ func DecodeLinkDefinition(b []byte) (LinkDefinition, error) {
 const (
 	LinkActive = "active"
 	LinkFailed = "failed"
+	LinkAway   = "away" // active, but what the provider needs for it is away
 )
 
 // HeaderHost is the header of an answer to subject.LinkStates that says which host started the process.
@@ -127,7 +129,7 @@ type LinkState struct {
 	LinkName   string `json:"link_name"`
 	ContractID string `json:"contract_id"`
 	ProviderID string `json:"provider_id"`
-	State      string `json:"state"` // LinkActive or LinkFailed
+	State      string `json:"state"` // LinkActive, LinkFailed or LinkAway
 	Error      string `json:"error,omitempty"`
 	Code       string `json:"code,omitempty"` // lattice.Code.Name of Error
 	HostID     string `json:"host_id"`        // the host that started the process
@@ -135,6 +137,8 @@ type LinkState struct {
 	RetryMS int64 `json:"retry_ms,omitempty"`
 	// Refused tells of values that would have replaced those of an active link; the link goes on as it was.
 	Refused *LinkRefusal `json:"refused,omitempty"`
+	// Since is since when it is LinkAway, by the clock of the process.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // LinkRefusal says why a provider has not taken new values of a link that works.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -170,6 +171,17 @@ func (p *redisProvider) Handle(ctx context.Context, call provider.Call) ([]byte,
 	}
 	defer s.calls.Done()
 	return p.service.Handle(ctx, s, call)
+}
+
+// LinkAway tells what the last call or check of the link's server has found.
+func (p *redisProvider) LinkAway(actor lattice.ActorID) (time.Time, error) {
+	p.mu.RLock()
+	s := p.stores[actor]
+	p.mu.RUnlock()
+	if s == nil {
+		return time.Time{}, nil
+	}
+	return s.server.isAway()
 }
 
 // Health asks every server.

@@ -3,6 +3,8 @@ package keyvalueredis
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -228,6 +230,7 @@ func (s *server) learn(n *node, address, kind, key string, err error) error {
 type node struct {
 	mu    sync.Mutex
 	away  error     // why, since the last failure; nil when it answers. guarded by mu
+	since time.Time // when it was first found away; guarded by mu
 	probe time.Time // when the next call may try. guarded by mu
 }
 
@@ -246,5 +249,38 @@ func (n *node) admit() error {
 func (n *node) learn(away error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.away, n.probe = away, time.Now().Add(probePause)
+	now := time.Now()
+	if away != nil && n.away == nil {
+		n.since = now
+	}
+	n.away, n.probe = away, now.Add(probePause)
+}
+
+// forgotten is how long ago a node of a cluster may have been tried last, for its absence to count: others take its place.
+const forgotten = time.Minute
+
+// isAway tells why the node is away, and since when; nil when it is there, as far as is known.
+func (n *node) isAway() (since time.Time, why error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.since, n.away
+}
+
+// isAway tells of the server as a whole, or of the node of a cluster that has been away for longest.
+func (s *server) isAway() (since time.Time, why error) {
+	if since, why = s.whole.isAway(); why != nil {
+		return since, why
+	}
+	s.mu.Lock()
+	nodes := slices.Collect(maps.Values(s.nodes))
+	s.mu.Unlock()
+	for _, n := range nodes {
+		n.mu.Lock()
+		tried := n.probe
+		n.mu.Unlock()
+		if from, err := n.isAway(); err != nil && time.Since(tried) < forgotten && (why == nil || from.Before(since)) {
+			since, why = from, err
+		}
+	}
+	return since, why
 }

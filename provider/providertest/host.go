@@ -284,7 +284,9 @@ func (p *Process) WaitLink(actor lattice.ActorID, want func(*wire.LinkState) boo
 }
 
 // Active and Failed are conditions for WaitLink.
-func Active(s *wire.LinkState) bool { return s != nil && s.State == wire.LinkActive }
+func Active(s *wire.LinkState) bool {
+	return s != nil && (s.State == wire.LinkActive || s.State == wire.LinkAway)
+}
 
 // Kept is true of a link that works, and whose new values the provider refused.
 func Kept(s *wire.LinkState) bool { return Active(s) && s.Refused != nil }
