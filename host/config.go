@@ -14,6 +14,7 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/netaddr"
 	"github.com/weftlattice/weft/lattice/oci"
 	"github.com/weftlattice/weft/lattice/signing"
 )
@@ -171,6 +172,9 @@ func (c Config) ValidateSettings() error {
 	}
 	if c.QueuePerActor < 0 {
 		bad("QueuePerActor", "want 0 or more, got %d", c.QueuePerActor)
+	}
+	if good := netaddr.Bracketed(c.HTTPAddr); good != "" {
+		bad("HTTPAddr", "%s: an IPv6 address stands in brackets, as %s", c.HTTPAddr, good)
 	}
 	if c.Pprof && !loopback(c.HTTPAddr) {
 		bad("Pprof", "profiles tell about the host's memory and slow it down, so they are served on loopback only, not at %q; "+

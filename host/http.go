@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/netaddr"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
@@ -40,10 +41,10 @@ func (h *Host) serveHTTP(opened func(func(context.Context) error)) error {
 	if h.cfg.HTTPAddr == "" {
 		return nil
 	}
-	l, err := net.Listen("tcp", h.cfg.HTTPAddr)
+	l, err := net.Listen(netaddr.Network(h.cfg.HTTPAddr), h.cfg.HTTPAddr)
 	if err != nil && h.cfg.HTTPAnyPort {
 		if ip, _, splitErr := net.SplitHostPort(h.cfg.HTTPAddr); splitErr == nil {
-			l, err = net.Listen("tcp", net.JoinHostPort(ip, "0"))
+			l, err = net.Listen(netaddr.Network(ip), net.JoinHostPort(ip, "0"))
 		}
 	}
 	if err != nil {

@@ -164,7 +164,7 @@ func (a *app) connectTo(ctx context.Context, cfg natsconn.Config, name string) (
 	}
 	cfg.Name = name
 	nc, err := natsconn.Connect(ctx, cfg)
-	if lattice.CodeOf(err) == lattice.ErrUnavailable {
+	if lattice.CodeOf(err) == lattice.ErrUnavailable && !natsconn.Answered(err) {
 		return nil, nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "reach NATS at", Entity: natsconn.SafeURL(cfg.URL),
 			Detail: "nobody answers there; start a lattice with: weft up"}
 	}

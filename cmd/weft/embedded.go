@@ -10,7 +10,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -19,6 +21,7 @@ import (
 	"github.com/weftlattice/weft/lattice/natsauth"
 	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/natsserver"
+	"github.com/weftlattice/weft/lattice/netaddr"
 )
 
 // natsFlags are the settings of the embedded NATS server.
@@ -56,6 +59,16 @@ type embedded struct {
 
 // start runs the embedded server. extra names the subjects that the host on this machine needs besides those of its role.
 func (n *natsFlags) start(ctx context.Context, a *app, log *slog.Logger, extra natsauth.Identity) (*embedded, error) {
+	if _, port, err := net.SplitHostPort(n.listen); err == nil {
+		return nil, usagef("--nats-listen %s: want the address alone; the port is --nats-port %s", n.listen, port)
+	}
+	if good := netaddr.Bracketed(n.listen); good != "" && net.ParseIP(n.listen) == nil {
+		return nil, usagef("--nats-listen %s: want the address alone; the port is --nats-port", n.listen)
+	}
+	n.listen = strings.Trim(n.listen, "[]")
+	if n.listen == "0.0.0.0" && hasIPv6() {
+		a.say("weft: warning: NATS listens on IPv6 as well, as its server takes 0.0.0.0 for all addresses; where only IPv4 is meant, name one address with --nats-listen, or keep IPv6 out with a firewall")
+	}
 	cfg := natsserver.Config{Host: n.listen, Port: n.port, DataDir: filepath.Join(a.dataDir, "nats"), Logger: log, Plain: n.plain,
 		User: a.conn.user, Password: a.conn.password, Token: a.conn.token, TLSCert: n.cert, TLSKey: n.key}
 	if n.storeMax != "" {
@@ -107,6 +120,15 @@ func (n *natsFlags) start(ctx context.Context, a *app, log *slog.Logger, extra n
 		return nil, fmt.Errorf("%w%s", err, closing(s))
 	}
 	return e, nil
+}
+
+// hasIPv6 reports whether other machines can reach this one over IPv6.
+func hasIPv6() bool {
+	all, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(all, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		return ok && n.IP.To4() == nil && n.IP.IsGlobalUnicast()
+	})
 }
 
 func closing(s *natsserver.Server) string {

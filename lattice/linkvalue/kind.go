@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/netaddr"
 )
 
 // Kind says what a value may be.
@@ -126,6 +127,9 @@ func Port() Kind {
 // Address is where to listen: "IP:PORT", "IP" or ":PORT", or with a host name for the IP.
 func Address() Kind {
 	return Kind{Name: "address", parse: func(s string) (any, error) {
+		if good := netaddr.Bracketed(s); good != "" {
+			return nil, wants("an IPv6 address stands in brackets: " + good + ", or without a port [" + s + "]")
+		}
 		host, port, err := net.SplitHostPort(s)
 		if err != nil {
 			host, port = s, ""

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/natsauth"
+	"github.com/weftlattice/weft/lattice/netaddr"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
@@ -128,6 +130,23 @@ func parseURL(s string) (*url.URL, error) {
 	return nil, errors.New("malformed URL")
 }
 
+// bracketHint says how a URL with an IPv6 address without brackets is to be written; "" for others.
+func bracketHint(s string) string {
+	scheme, rest, ok := strings.Cut(strings.TrimSpace(s), "://")
+	if !ok {
+		scheme, rest = "nats", scheme
+	}
+	host := strings.TrimSuffix(rest[strings.LastIndexByte(rest, '@')+1:], "/")
+	good := netaddr.Bracketed(host)
+	if ip, err := netip.ParseAddr(host); good == "" && err == nil && ip.Is6() {
+		good = "[" + host + "]"
+	}
+	if good == "" {
+		return ""
+	}
+	return "an IPv6 address stands in brackets: " + scheme + "://" + good
+}
+
 // Validate joins everything that is wrong with c, each as lattice.ErrInvalid. It reads no files.
 func (c Config) Validate() error {
 	var errs []error
@@ -136,7 +155,9 @@ func (c Config) Validate() error {
 	}
 	if c.URL != "" {
 		for i, s := range strings.Split(c.URL, ",") {
-			if _, err := parseURL(s); err != nil {
+			if hint := bracketHint(s); hint != "" {
+				bad(hint)
+			} else if _, err := parseURL(s); err != nil {
 				bad(fmt.Sprintf("URL %d is malformed; want nats://HOST[:PORT], tls://, ws:// or wss://", i+1))
 			}
 		}

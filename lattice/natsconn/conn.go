@@ -202,11 +202,14 @@ func connectError(ctx context.Context, cfg Config, err error) error {
 		strings.Contains(text, "authorization"), strings.Contains(text, "nkey"), strings.Contains(text, "authentication"):
 		refusal := cfg.refusal(time.Now())
 		e.Code, e.Detail = lattice.ErrDenied, refusal.Detail
+	case hinted(&e.Detail, misfit(ctx, cfg)):
+	case strings.Contains(text, "unknown authority"):
+		e.Detail = "the server's certificate is of an authority that this machine does not know; name its file with --nats-ca, or join with a token"
 	case errors.Is(err, nats.ErrTLS), errors.Is(err, nats.ErrSecureConnWanted), errors.Is(err, nats.ErrSecureConnRequired),
 		strings.Contains(text, "x509"), strings.Contains(text, "certificate"):
 		e.Detail = "TLS failed; check the authority, the certificate and whether the server speaks TLS"
 	default:
-		e.Detail = "no NATS server answers there; start one with \"weft up\", or give the URL of one that runs"
+		e.Detail = nobodyAnswers
 	}
 	return e
 }
@@ -233,6 +236,20 @@ func Flush(ctx context.Context, nc *nats.Conn) error {
 		return nil
 	}
 	return &lattice.Error{Code: lattice.ErrUnavailable, Op: "wait for NATS to take what was sent", Err: err}
+}
+
+const nobodyAnswers = "no NATS server answers there; start one with \"weft up\", or give the URL of one that runs"
+
+// Answered reports whether something answered where a connection has failed, so that the error of Connect says what is wrong.
+func Answered(err error) bool {
+	var e *lattice.Error
+	return errors.As(err, &e) && e.Detail != nobodyAnswers
+}
+
+// hinted keeps a hint, and reports whether there is one.
+func hinted(detail *string, hint string) bool {
+	*detail = hint
+	return hint != ""
 }
 
 // Close drains nc: subscriptions end, their messages are handled, what was published is flushed. It waits for that until

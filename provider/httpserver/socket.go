@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/weftlattice/weft/lattice/netaddr"
 )
 
 // drainPause is how long a socket goes on accepting when another one has taken over from it, since what had come to it before
@@ -23,7 +25,7 @@ type socket struct {
 // from it while both are open, so that no client is refused in between.
 func listen(ctx context.Context, address string, from *listener) (s socket, err error) {
 	if from == nil {
-		return plain((&net.ListenConfig{}).Listen(ctx, "tcp", address))
+		return plain((&net.ListenConfig{}).Listen(ctx, netaddr.Network(address), address))
 	}
 	same := from.intake.TCPListener
 	if n := from.intake.narrow; n != nil && n.Addr().String() == address {

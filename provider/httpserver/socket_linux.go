@@ -6,6 +6,7 @@ import (
 	"net"
 	"syscall"
 
+	"github.com/weftlattice/weft/lattice/netaddr"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,7 +27,7 @@ func listenBeside(ctx context.Context, address string, have socket) (net.Listene
 		defer func() { _ = sharePort(raw, 0) }()
 	}
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error { return sharePort(c, 1) }}
-	ln, err := lc.Listen(ctx, "tcp", address)
+	ln, err := lc.Listen(ctx, netaddr.Network(address), address)
 	if err != nil {
 		return nil, err
 	}
