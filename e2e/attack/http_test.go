@@ -2,10 +2,12 @@ package attack
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 
 	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
@@ -34,10 +38,11 @@ func page() []byte {
 	return m.bytes()
 }
 
-// Slow, many, huge and ambiguous HTTP requests: each is answered with its status or cut off, and others are served meanwhile.
-func TestHostileHTTP(t *testing.T) {
-	r := newRig(t)
-	ref, id := r.module("page", page(), contract.ID)
+// site serves an actor that answers "fine" by httpserver, and returns its address and a function that asks it as a good client does.
+func (r *rig) site(name string, values map[string]string) (address string, fine func() error) {
+	t := r.t
+	t.Helper()
+	ref, id := r.module(name, page(), contract.ID)
 	if code, text := r.start(ref); code != 0 {
 		t.Fatal(text)
 	}
@@ -50,16 +55,17 @@ func TestHostileHTTP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
+	address = l.Addr().String()
 	l.Close()
-	if err := r.ctl.PutLink(t.Context(), wire.LinkDefinition{ActorID: string(id), ProviderID: string(provider), LinkName: "default", ContractID: contract.ID,
-		Values: map[string]string{"address": address, "read_timeout": "3s", "idle_timeout": "3s"}}); err != nil {
+	all := map[string]string{"address": address}
+	maps.Copy(all, values)
+	if err := r.ctl.PutLink(t.Context(), wire.LinkDefinition{ActorID: string(id), ProviderID: string(provider), LinkName: "default", ContractID: contract.ID, Values: all}); err != nil {
 		t.Fatal(err)
 	}
 	client := &http.Client{Transport: &http.Transport{}, Timeout: deadline}
 	t.Cleanup(client.CloseIdleConnections)
-	fine := func() error {
-		resp, err := client.Get("http://" + address + "/")
+	fine = func() error {
+		resp, err := client.Post("http://"+address+"/", "text/plain", strings.NewReader("hello"))
 		if err != nil {
 			return err
 		}
@@ -70,6 +76,149 @@ func TestHostileHTTP(t *testing.T) {
 		return nil
 	}
 	latticetest.Eventually(t, patience, fine)
+	return address, fine
+}
+
+// TestClientsThatHold: clients that neither send nor fetch, or waste frames of HTTP/2, hold nothing that others need. They come from
+// another address than the good one, who is served all the while. But for write_timeout the settings are those by default.
+func TestClientsThatHold(t *testing.T) {
+	r := newRig(t)
+	address, fine := r.site("held", map[string]string{"write_timeout": "3s"})
+	served := func(t *testing.T) {
+		t.Helper()
+		for range 20 {
+			latticetest.Eventually(t, deadline, fine) // whole requests of others may make the actor busy for a moment
+		}
+	}
+	dial := func(t *testing.T) net.Conn {
+		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: deadline}).Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	for what, text := range map[string]string{
+		"a small body": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n", "a body of 9 MB": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n",
+		"a body of unknown length": "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "the rest of a header": "GET / HTTP/1.1\r\nHost: x\r\nX: ", "anything": "",
+	} {
+		r.attack("1100 connections that do not send "+what, func(t *testing.T) {
+			for range 1100 {
+				_, _ = io.WriteString(dial(t), text) // it may be cut off
+			}
+			served(t)
+		})
+	}
+	r.attack("3000 connections of one client", func(t *testing.T) {
+		for range 3000 {
+			c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: deadline}).Dial("tcp", address)
+			if err == nil { // else it has its share
+				t.Cleanup(func() { c.Close() })
+			}
+		}
+		served(t)
+	})
+	r.attack("500 connections that send 1000 requests and fetch no answer", func(t *testing.T) {
+		text := strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 1000)
+		for range 500 {
+			c := dial(t)
+			if err := errors.Join(c.(*net.TCPConn).SetReadBuffer(4<<10), c.SetWriteDeadline(time.Now().Add(10*time.Millisecond))); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.WriteString(c, text) // it may not be taken
+		}
+		served(t)
+	})
+
+	two := func(t *testing.T, window uint32) *latticetest.HTTP2 { return latticetest.NewHTTP2(t, dial(t), window) }
+	r.attack("20 HTTP/2 connections of 100 requests whose bodies do not come", func(t *testing.T) {
+		for range 20 {
+			c := two(t, 65535)
+			for range 100 {
+				if _, err := c.Request("POST", "/", false); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		served(t)
+	})
+	r.attack("20 HTTP/2 connections of 100 requests with a window of nothing", func(t *testing.T) {
+		for range 20 {
+			c := two(t, 0)
+			for range 100 {
+				if _, err := c.Request("GET", "/", true); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		served(t)
+	})
+	r.attack("5 HTTP/2 connections that reset 2000 requests each at once", func(t *testing.T) {
+		for range 5 {
+			c := two(t, 65535)
+			for range 2000 {
+				stream, err := c.Request("GET", "/", true)
+				if err == nil {
+					err = c.Send(func(f *http2.Framer) error { return f.WriteRSTStream(stream, http2.ErrCodeCancel) })
+				}
+				if err != nil { // cut off
+					break
+				}
+			}
+		}
+		served(t)
+	})
+	// flood sends frames until it is cut off, or the other end takes no more for a while, and returns how many went.
+	flood := func(t *testing.T, step func(f *http2.Framer, n int) error) (sent int, err error) {
+		t.Helper()
+		c := dial(t)
+		f := http2.NewFramer(c, nil)
+		if _, err := io.WriteString(c, http2.ClientPreface); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.WriteSettings(); err != nil {
+			t.Fatal(err)
+		}
+		for sent = 0; sent < 300_000 && err == nil; sent++ {
+			if sent%1000 == 0 {
+				_ = c.SetWriteDeadline(time.Now().Add(5 * time.Second))
+			}
+			err = step(f, sent)
+		}
+		t.Logf("%d frames sent, then %v", sent, err)
+		return sent, err
+	}
+	r.attack("an HTTP/2 header that goes on for ever", func(t *testing.T) {
+		more := bytes.Repeat([]byte("\x00\x01a\x01b"), 1000) // a header, literally
+		_, err := flood(t, func(f *http2.Framer, n int) error {
+			if n == 0 {
+				return f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: more})
+			}
+			return f.WriteContinuation(1, false, more)
+		})
+		if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("not cut off: %v", err)
+		}
+		served(t)
+	})
+	for what, frame := range map[string]func(f *http2.Framer, n int) error{
+		"pings":    func(f *http2.Framer, _ int) error { return f.WritePing(false, [8]byte{}) },
+		"settings": func(f *http2.Framer, _ int) error { return f.WriteSettings() },
+		"requests that are reset by the server": func(f *http2.Framer, n int) error { // a length that is none
+			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: uint32(2*n + 1), BlockFragment: []byte{0x82, 0x84, 0x86, 0x41, 1, 'x', 0, 1, 'A', 1, 'b'}, EndStream: true, EndHeaders: true})
+		},
+	} {
+		r.attack("HTTP/2 "+what+" without end, whose answers are not read", func(t *testing.T) {
+			_, _ = flood(t, frame)
+			served(t)
+		})
+	}
+}
+
+// Slow, many, huge and ambiguous HTTP requests: each is answered with its status or cut off, and others are served meanwhile.
+func TestHostileHTTP(t *testing.T) {
+	r := newRig(t)
+	address, fine := r.site("page", map[string]string{"read_timeout": "3s", "idle_timeout": "3s"})
 
 	dial := func(t *testing.T, text string) net.Conn {
 		c, err := net.Dial("tcp", address)

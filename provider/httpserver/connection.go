@@ -86,6 +86,17 @@ func (c *connection) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// Write is that of net.Conn. A client that has taken nothing within the time for writing loses the connection: net/http would go on
+// reading from one of HTTP/2 to which it can not write.
+func (c *connection) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		c.broken.Store(true)
+		c.reset()
+	}
+	return n, err
+}
+
 // Close is that of net.Conn.
 func (c *connection) Close() error {
 	c.held.release()
