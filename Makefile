@@ -9,7 +9,7 @@ LDFLAGS  := -s -w -X main.release=$(VERSION)
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build actors demo test unit e2e deps fixtures fixtures-check vuln attack foreign lint fuzz reliability bench bench-scale bench-overload flame wrk cross clean
+.PHONY: help build actors demo test unit e2e deps fixtures fixtures-check vuln attack attack-shapes foreign lint fuzz reliability bench bench-scale bench-overload flame wrk cross clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -79,6 +79,9 @@ attack: ## the attacks of docs/security.md on a real host, with what each cost i
 
 reliability: ## what people see while parts die, hang or are cut off: the rows of docs/reliability.md; needs root, takes minutes
 	$(GO) run ./e2e/reliability -doc docs/reliability.md
+
+attack-shapes: ## generated modules for SHAPES_TIME (default 1h), of up to SHAPES_BYTES (default 2000000): what compiling and calling them costs
+	WEFT_SHAPES=$${SHAPES_TIME:-1h} WEFT_SHAPES_BYTES=$${SHAPES_BYTES:-2000000} $(GO) test -count=1 -v -timeout 0 -run 'TestShapes$$' ./host/internal/wasm
 
 fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	@for pkg in $$($(GO) list ./...); do \

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 
+	"github.com/weftlattice/weft/host/internal/instrument"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/lattice/signing"
 )
@@ -27,6 +28,16 @@ func Warm(ctx context.Context, cacheDir string, module []byte) error {
 		err = m.Close(ctx)
 	}
 	return errors.Join(err, engine.Close(ctx))
+}
+
+// CheckModule says why no host would compile a module, signed or not, in the words of hosts (lattice.ErrBadModule), or returns nil. It
+// compiles nothing: what a module imports and exports, and what takes too much in ways that can not be read off it, a host says.
+func CheckModule(module []byte) error {
+	code, err := signing.WithoutToken(module)
+	if err == nil {
+		_, err = instrument.Rewrite(code)
+	}
+	return err
 }
 
 // CompilerMain is the work of the process that Config.Compiler starts: it reads a module from stdin and compiles it within the

@@ -1,8 +1,11 @@
 package host_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/weftlattice/weft/host"
@@ -46,5 +49,26 @@ func TestWarm(t *testing.T) {
 	}
 	if err := host.Warm(t.Context(), cache, []byte("no module")); lattice.CodeOf(err) != lattice.ErrBadModule {
 		t.Error(err)
+	}
+}
+
+// A module is judged without a host as by one.
+func TestCheckModule(t *testing.T) {
+	if err := host.CheckModule(guests["1"]); err != nil {
+		t.Error(err)
+	}
+	branches := append([]byte{0}, bytes.Repeat([]byte{0x02, 0x40, 0x0b}, 40_000)...)
+	branches = append(branches, 0x0b)
+	body := append(binary.AppendUvarint(nil, uint64(len(branches))), branches...)
+	code := append([]byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a"), binary.AppendUvarint(nil, uint64(len(body)+1))...)
+	code = append(append(code, 1), body...)
+	for words, code := range map[string][]byte{
+		"components are not supported":           []byte("\x00asm\x0d\x00\x01\x00"),
+		"does not begin as a WebAssembly module": []byte("no module"),
+		"the function 0 has 40000":               code,
+	} {
+		if err := host.CheckModule(code); lattice.CodeOf(err) != lattice.ErrBadModule || !strings.Contains(err.Error(), words) {
+			t.Errorf("%v, want %q", err, words)
+		}
 	}
 }

@@ -32,6 +32,7 @@ func TestEffort(t *testing.T) {
 		"conditional branches": {func(n int) []byte { return function(strings.Repeat("\x02\x40\x41\x00\x0d\x00\x0b", n)) }, 15_000, 16_000, "branches"},
 		"ifs":                  {func(n int) []byte { return function(strings.Repeat("\x41\x00\x04\x40\x05\x0b", n)) }, 15_000, 16_000, "branches"},
 		"loops":                {func(n int) []byte { return function(strings.Repeat("\x03\x40\x0b", n)) }, 7_900, 8_000, "branches"},
+		"returns":              {func(n int) []byte { return function(strings.Repeat("\x0f", n)) }, 31_600, 31_601, "branches"},
 		"branch table":         {func(n int) []byte { return function("\x41\x00\x0e" + uleb(n) + strings.Repeat("\x00", n+1)) }, 31_000, 32_000, "branches"},
 		"calls": {func(n int) []byte { // twenty functions of 100 000, and one
 			f := "\x00" + strings.Repeat("\x10\x00", 100_000) + "\x0b"

@@ -7,7 +7,7 @@ package instrument
 // compilers stay.
 const (
 	MaxFunctionWidth = 1_000_000     // values that the calls and branches of a function pass
-	MaxModuleWidth   = 40_000_000    // of all functions together
+	MaxModuleWidth   = 10_000_000    // of all functions together
 	MaxFunctionJoins = 4_000_000     // locals of a function times the places where its flow divides or joins
 	MaxFunctionPairs = 4_000_000_000 // the square of the locals times those places
 	MaxGlobalUses    = 1 << 30       // functions times globals: the engine goes through all globals for each function

@@ -48,7 +48,7 @@ func TestWidth(t *testing.T) {
 				bodies[i] = "\x00" + repeat("\x02\x02\x00\x0b", 500)
 			}
 			return wide(0, bodies...)
-		}, 40, 41, "the calls and branches of the functions up to 40 pass 41000000 values, 40000000 allowed"},
+		}, 10, 11, "the calls and branches of the functions up to 10 pass 11000000 values, 10000000 allowed"},
 		"locals and branches": {func(n int) []byte { return wide(0, "\x01"+uleb(n)+"\x7f"+repeat("\x02\x40\x0b", 4000)) }, 1000, 1001, "function 0 has 1001 locals and 4000 branches"},
 		"many locals":         {func(n int) []byte { return wide(0, "\x01"+uleb(n)+"\x7f"+repeat("\x02\x40\x0b", 10)) }, 20_000, 20_001, "function 0 has 20001 locals and 10 branches"},
 		"functions and globals": {func(n int) []byte {

@@ -72,7 +72,7 @@ func TestCompileLimits(t *testing.T) {
 		code  []byte
 		words string
 	}{
-		"memory":    {wasm.Config{CompileMemory: 256 << 20}, dear(50_000, 14_000), "takes more than 256 MiB of memory"},
+		"memory":    {wasm.Config{CompileMemory: 768 << 20}, dear(50_000, 14_000), "takes more than 768 MiB of memory"},
 		"processor": {wasm.Config{CompileCPU: time.Second}, dear(2000, 15_000), "takes more than 1s of processor time"},
 		"time":      {wasm.Config{CompileTime: time.Millisecond}, dear(2000, 15_000), "takes longer than 1ms"},
 		"invalid":   {wasm.Config{}, command("\x01\x60\x01\x7f\x00", []byte{0x6a}), "invalid function[1]"},
@@ -83,7 +83,11 @@ func TestCompileLimits(t *testing.T) {
 			e := withCompiler(t, r.cfg)
 			_, err := e.Compile(t.Context(), r.code)
 			wantCode(t, err, lattice.ErrBadModule)
-			if !strings.Contains(err.Error(), r.words) {
+			says := strings.Contains(err.Error(), r.words)
+			if raced && name == "memory" { // the detector may be the one who gets no memory, and has its own words for it
+				says = says || strings.Contains(err.Error(), "failed to allocate")
+			}
+			if !says {
 				t.Errorf("got %q, want %q in it", err, r.words)
 			}
 			if name != "time" {

@@ -22,7 +22,7 @@ import (
 
 // What a shape may take, with room for a machine that does other things, too.
 const (
-	shapeMemory    = 512 << 20        // the compiler's process, and no more than it is told
+	shapeMemory    = 1 << 30          // the compiler's process, and no more than it is told
 	shapeCPU       = 20 * time.Second // the same
 	shapeExecution = 100 * time.Millisecond
 	shapeCall      = 2 * time.Second // processor time of a call, until it has been interrupted
@@ -34,11 +34,12 @@ const (
 // TestShapes makes modules of all instructions, wide types, many locals, nests, tables and calls of the host's functions with extreme
 // arguments, compiles and calls them. None may take more than its memory, time or log, and none may end the compiler or the
 // host in another way than by a refusal that says why. WEFT_SHAPES says how long to go on, WEFT_SHAPES_SEED where to begin, and
-// WEFT_SHAPES_BYTES how large they may be; by default 200 shapes of up to 64 KiB are tried.
+// WEFT_SHAPES_BYTES how large they may be; by default 200 shapes of up to 64 KiB are tried, 20 of
+// them under the race detector.
 func TestShapes(t *testing.T) {
 	seed, most, enough := uint64(1), 64<<10, func(n int) bool { return n >= 200 }
-	if testing.Short() {
-		enough = func(n int) bool { return n >= 10 }
+	if raced {
+		enough = func(n int) bool { return n >= 20 }
 	}
 	if s := os.Getenv("WEFT_SHAPES_BYTES"); s != "" {
 		n, err := strconv.Atoi(s)
