@@ -241,6 +241,9 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 		}
 		opened(func(ctx context.Context) error { return natsconn.Close(ctx, *c.conn) })
 	}
+	if err := h.refuseTwin(ctx); err != nil {
+		return err
+	}
 	if err := h.openProviderNATS(opened); err != nil {
 		return err
 	}

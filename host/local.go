@@ -58,6 +58,8 @@ func (h *Host) openLocal(opened func(func(context.Context) error)) error {
 	sub, err := h.ctl.Subscribe(subject.BeatAll(h.cfg.Lattice), func(m *nats.Msg) {
 		if m.Subject != subject.Beat(h.cfg.Lattice, h.id) {
 			h.local.company.Store(time.Now().Unix())
+		} else {
+			h.noteTwin(m.Data)
 		}
 	})
 	if err != nil {

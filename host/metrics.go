@@ -23,6 +23,7 @@ type metrics struct {
 	restarts    *prometheus.CounterVec
 	refusals    *prometheus.CounterVec
 	logDropped  *prometheus.CounterVec
+	twins       prometheus.Counter
 	healthy     *prometheus.GaugeVec
 	rulesReads  *prometheus.CounterVec
 	rulesStale  prometheus.Gauge
@@ -56,6 +57,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		restarts:    counter("weft_provider_restarts_total", "Restarts of crashed provider processes.", "provider", "link"),
 		refusals:    counter("weft_refusals_total", "Calls, modules and providers refused for reasons of trust, by reason.", "reason"),
 		logDropped:  counter("weft_log_lines_dropped_total", "Log lines of actors above the rate that is kept.", "actor"),
+		twins:       counter("weft_host_twin_beats_total", "Beats of another process that has this host's key.").WithLabelValues(),
 		healthy:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "weft_provider_healthy", Help: "1 when the provider's last health check passed."}, []string{"provider", "link"}),
 		rulesReads:  counter("weft_policy_rules_reads_total", "Times that the file of rules was read, by outcome.", "outcome"),
 		rulesStale:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_policy_rules_stale", Help: "1 while the file of rules can not be used and older rules are in force."}),
