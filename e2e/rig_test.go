@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,6 +46,7 @@ type rig struct {
 	kind    natsKind
 	secure  *secureNATS       // of kind foreignUsers
 	tokens  map[string]string // of kind tokens: files, by the name of the host that joins with it
+	within  []string          // command that runs hosts that are started from now on
 	nc      *nats.Conn        // the test's own, an operator's
 	ctl     *control.Client
 }
@@ -213,7 +215,8 @@ func (r *rig) hosts(names []string, args ...string) []*host {
 		}
 		env := r.envOf(name, "WEFT_DATA_DIR="+filepath.Join(r.dir, "data-"+name))
 		all := append([]string{"host", "run", "-o", "json", "--name", name, "--http-addr", "127.0.0.1:0"}, args...)
-		list = append(list, &host{process: launch(r.t, r.dir, name, env, bin.weft, all...)})
+		command := append(slices.Clone(r.within), append([]string{bin.weft}, all...)...)
+		list = append(list, &host{process: launch(r.t, r.dir, name, env, command[0], command[1:]...)})
 	}
 	for _, h := range list {
 		eventually(r.t, 30*time.Second, func() error {

@@ -237,6 +237,11 @@ func (a *actor) stop(ctx context.Context) error {
 
 // invoke serves one verified invocation.
 func (a *actor) invoke(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+	held, err := a.host.holdRequest(inv)
+	if err != nil {
+		return nil, fmt.Errorf("actor %s: %w", a.id, err)
+	}
+	defer a.host.memory.Give(held)
 	for {
 		v := a.current.Load()
 		if v == nil { // stopped while this call was on its way; nothing of it has begun

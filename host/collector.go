@@ -25,6 +25,8 @@ var (
 	descLarge     = prometheus.NewDesc("weft_large_payload_bytes", "Bytes of payloads above 900 KiB that are counted as in memory now.", nil, nil)
 	descLargeMax  = prometheus.NewDesc("weft_large_payload_bytes_max", "Limit of weft_large_payload_bytes, beyond which calls wait and then are busy.", nil, nil)
 	descLargeWait = prometheus.NewDesc("weft_large_payload_waiting", "Calls that wait for room for a large payload now.", nil, nil)
+	descGuests    = prometheus.NewDesc("weft_guest_budget_bytes", "Memory that all actors hold, with snapshots, code and waiting requests, as if they had written to all of it.", nil, nil)
+	descGuestsMax = prometheus.NewDesc("weft_guest_budget_bytes_max", "Limit of weft_guest_budget_bytes, beyond which calls are busy.", nil, nil)
 	descProvider  = prometheus.NewDesc("weft_provider_up", "1 while the provider's process serves.", []string{"provider", "link", "contract", "id"}, nil)
 )
 
@@ -46,6 +48,10 @@ func (c inventoryCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(descLarge, float64(used))
 	gauge(descLargeMax, float64(h.large.Limit()))
 	gauge(descLargeWait, float64(waiting))
+	if h.memory != nil {
+		gauge(descGuests, float64(h.memory.Used()))
+		gauge(descGuestsMax, float64(h.memory.Limit()))
+	}
 	for _, a := range h.allActors() {
 		v := a.current.Load()
 		if v == nil {

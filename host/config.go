@@ -54,7 +54,8 @@ type Config struct {
 	QueuePerActor int           // calls of one actor that may wait for an instance at most; see rpc.Admission for how long; default 512
 	IdleTimeout   time.Duration // instances unused for so long are freed; default 1m
 	RecycleCalls  uint64        // an instance is replaced after so many calls; 0: never
-	LargeBytes    int64         // of large payloads that are in memory at the same time; default rpc.DefaultBudget
+	LargeBytes    int64         // of large payloads that are in memory at the same time; default rpc.DefaultBudget, at most an eighth of what there is
+	GuestBytes    int64         // of all guests with their snapshots, code and waiting requests; default: most of what the machine or control group has
 
 	OCI    oci.Config   // registries that actors and providers are fetched from
 	Policy PolicyConfig // what may be started and called, besides what claims and links grant; default: everything
@@ -66,7 +67,7 @@ type Config struct {
 	CacheDir      string             // compiled code, fetched artifacts, extracted providers; default: none is kept on disk
 	Builtins      map[string]Builtin // providers that come with the binary, by name
 	Compiler      []string           // command that runs CompilerMain, so that what a module costs to compile is bounded; default: none
-	CompileMemory uint64             // bytes that compiling a module may take, with Compiler; default 1 GiB
+	CompileMemory int64              // bytes that compiling a module may take, with Compiler; default 1 GiB
 	CompileCPU    time.Duration      // processor time that it may take, with Compiler; default 1m
 	Guard         []string           // command that ends provider processes when this host dies; default: none
 
@@ -163,6 +164,9 @@ func (c Config) ValidateSettings() error {
 	}
 	if c.Limits.Fuel > control.MaxFuel {
 		bad("Limits.Fuel", "want at most %d, got %d", uint64(control.MaxFuel), c.Limits.Fuel)
+	}
+	if c.GuestBytes != 0 && c.GuestBytes < minGuestBytes {
+		bad("GuestBytes", "want %d MiB at least, got %d", minGuestBytes>>20, c.GuestBytes)
 	}
 	if c.LargeBytes != 0 && c.LargeBytes < 1<<20 || c.LargeBytes > 1<<40 {
 		bad("LargeBytes", "want 1 MiB to 1 TiB, got %d", c.LargeBytes)

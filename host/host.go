@@ -27,6 +27,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/weftlattice/weft/host/internal/artifact"
+	"github.com/weftlattice/weft/host/internal/memory"
 	"github.com/weftlattice/weft/host/internal/supervisor"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/lattice"
@@ -55,6 +56,7 @@ type Host struct {
 	registry *prometheus.Registry
 	metrics  *metrics
 	large    *rpc.Budget
+	memory   *memory.Budget // of guests; nil: no limit
 	links    *links
 	failures *failures
 	tasks    *tasks
@@ -107,11 +109,13 @@ func New(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	id := lattice.HostID(cfg.HostKey.Public())
+	guests, large := cfg.divide(memory.Available())
 	h := &Host{cfg: cfg, id: id, name: cfg.FriendlyName, started: time.Now(),
 		control:  subject.Control{Prefix: cfg.ControlPrefix, Lattice: cfg.Lattice},
-		registry: prometheus.NewRegistry(), large: rpc.NewBudget(cfg.LargeBytes), links: newLinks(), failures: newFailures(), tasks: newTasks(),
+		registry: prometheus.NewRegistry(), large: rpc.NewBudget(large), memory: newBudget(guests), links: newLinks(), failures: newFailures(), tasks: newTasks(),
 		ready: make(chan struct{}), quit: make(chan time.Duration, 1), change: make(chan struct{}, 1), reloading: make(chan struct{}, 1), refusalLog: rate.NewLimiter(10, 100),
 		labels: cfg.labels(), actors: map[lattice.ActorID]*actor{}, providers: map[providerKey]*provider{}}
+	h.memory.OnShort(h.reclaim)
 	if h.name == "" {
 		h.name = friendlyName(cfg.HostKey.Public())
 	}
@@ -250,7 +254,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	h.publisher = event.NewPublisher(h.ctl, h.cfg.Lattice, h.id)
 
 	if h.engine, err = wasm.New(ctx, wasm.Config{CacheDir: h.dir(compiledDir),
-		Compiler: h.cfg.Compiler, CompileMemory: h.cfg.CompileMemory, CompileCPU: h.cfg.CompileCPU}); err != nil {
+		Compiler: h.cfg.Compiler, Memory: h.memory, CompileMemory: h.cfg.compileMemory(memory.Available()), CompileCPU: h.cfg.CompileCPU}); err != nil {
 		return err
 	}
 	opened(h.engine.Close)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net"
 	"net/url"
 	"os"
@@ -35,7 +36,7 @@ type hostFlags struct {
 	heartbeat, drain, execution, ready               time.Duration
 	callMaxAge, callMaxAhead                         time.Duration
 	natsWait, compileTime                            time.Duration
-	memory, large, compileMemory                     string
+	memory, large, guests, compileMemory             string
 	queue                                            int
 	recycle, fuel                                    uint64
 	logFormat, logLevel                              string
@@ -87,9 +88,10 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	f.Uint64Var(&h.fuel, "actor-fuel", d.Limits.Fuel, "work that one call of an actor may do, in units of about an instruction, unless started with --fuel; 0: no limit")
 	f.IntVar(&h.queue, "actor-queue", d.QueuePerActor, "calls of one actor that may wait for an instance at most; \"busy\" beyond it, and when they would wait for too long")
 	f.Uint64Var(&h.recycle, "recycle-calls", d.RecycleCalls, "calls after which an instance is replaced; 0: never")
-	f.StringVar(&h.compileMemory, "compile-memory", "1GiB", "memory that compiling an actor's module may take; beyond it the module is refused")
+	f.StringVar(&h.compileMemory, "compile-memory", "", "memory that compiling an actor's module may take; beyond it the module is refused (default: 1GiB, at most half of what there is)")
 	f.DurationVar(&h.compileTime, "compile-time", time.Minute, "processor time that compiling an actor's module may take")
-	f.StringVar(&h.large, "large-payloads", "512MiB", "memory for payloads above 900 KiB; calls wait for it, and then are \"busy\"")
+	f.StringVar(&h.guests, "guest-memory", "", "memory for all actors on the host, with their code and waiting requests; calls beyond it are \"busy\" (default: most of what the machine or the container has)")
+	f.StringVar(&h.large, "large-payloads", "", "memory for payloads above 900 KiB; calls wait for it, and then are \"busy\" (default: 512MiB, at most an eighth of what there is)")
 	f.DurationVar(&h.natsWait, "nats-wait", 0, "how long to wait for a NATS server that is not up yet; 0: not at all")
 	h.policy.flags(f)
 	f.StringVar(&h.logFormat, "log-format", "text", "text or json")
@@ -141,11 +143,23 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	if cfg.Limits.MemoryBytes, err = lattice.ParseSize(h.memory); err != nil {
 		return cfg, release, err
 	}
-	large, err := lattice.ParseSize(h.large)
-	if err != nil {
-		return cfg, release, err
+	for _, s := range []struct {
+		flag string
+		text string
+		into *int64
+	}{{"guest-memory", h.guests, &cfg.GuestBytes}, {"large-payloads", h.large, &cfg.LargeBytes}, {"compile-memory", h.compileMemory, &cfg.CompileMemory}} {
+		if s.text == "" {
+			continue
+		}
+		n, err := lattice.ParseSize(s.text)
+		if err == nil && n > math.MaxInt64 {
+			err = usagef("%s is too much", s.text)
+		}
+		if err != nil {
+			return cfg, release, fmt.Errorf("--%s: %w", s.flag, err)
+		}
+		*s.into = int64(n)
 	}
-	cfg.LargeBytes = int64(large)
 	if cfg.Policy, err = h.policy.config(cfg.Lattice); err != nil {
 		return cfg, release, err
 	}
@@ -176,9 +190,6 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	}
 	cfg.StructuredLogging = h.logFormat == "json"
 	cfg.Compiler = []string{exe, "host", "compiler"}
-	if cfg.CompileMemory, err = lattice.ParseSize(h.compileMemory); err != nil {
-		return cfg, release, err
-	}
 	cfg.CompileCPU = h.compileTime
 	cfg.Guard = []string{exe, "provider", "guard"}
 	cfg.Builtins = map[string]host.Builtin{}

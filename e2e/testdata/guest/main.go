@@ -22,6 +22,18 @@ func init() {
 		time.Sleep(time.Duration(ms) * time.Millisecond)
 		return actor.Text(200, version), err
 	})
+	r.Handle("/hold", func(req *actor.Request) (*actor.Response, error) {
+		mib, err := strconv.Atoi(req.QueryValue("mib"))
+		if err != nil {
+			return nil, actor.Status(400, err.Error())
+		}
+		b := make([]byte, mib<<20)
+		for i := 0; i < len(b); i += 4096 {
+			b[i] = 1
+		}
+		time.Sleep(500 * time.Millisecond)
+		return actor.Text(200, strconv.Itoa(int(b[len(b)-4096]))), nil
+	})
 	r.Handle("/env", func(req *actor.Request) (*actor.Response, error) {
 		return actor.Text(200, os.Getenv(req.QueryValue("name"))), nil
 	})

@@ -58,6 +58,7 @@ type Pool[I Instance] struct {
 	waiting list.List        // of chan grant[I], each with room for one
 	stats   Stats            // counters; the rest is filled in by Stats
 	memory  uint64           // of all members
+	short   time.Time        // until when none is made while there are others, since there was no room for one
 	reaper  *time.Timer      // armed while anything idles and IdleTimeout is set
 	reaping sync.WaitGroup   // reaps in progress
 	closed  bool
@@ -89,10 +90,20 @@ func New[I Instance](cfg Config, create func(context.Context) (I, error)) *Pool[
 // # Errors
 //
 //   - lattice.ErrBusy: the context's deadline passed while waiting, or the line is full. Nothing has begun.
+//     The line is short while create has no room for more instances.
 //   - lattice.ErrCanceled: the context was cancelled while waiting.
 //   - lattice.ErrNoResponders: the pool is closed.
-//   - what create returns.
+//   - what create returns. When that is lattice.ErrBusy, and there are other instances, it waits for one of those.
 func (p *Pool[I]) Acquire(ctx context.Context) (I, error) {
+	for {
+		instance, err := p.acquire(ctx)
+		if !errors.Is(err, errNoRoom) {
+			return instance, err
+		}
+	}
+}
+
+func (p *Pool[I]) acquire(ctx context.Context) (I, error) {
 	var none I
 	if err := ctx.Err(); err != nil {
 		return none, waitError(err)
@@ -113,6 +124,11 @@ func (p *Pool[I]) Acquire(ctx context.Context) (I, error) {
 		n := p.waiting.Len()
 		p.mu.Unlock()
 		return none, &lattice.Error{Code: lattice.ErrBusy, Op: "acquire instance", Detail: fmt.Sprintf("%d are waiting already", n)}
+	case p.scarce() && p.crowded():
+		n, have := p.waiting.Len(), p.total
+		p.mu.Unlock()
+		return none, &lattice.Error{Code: lattice.ErrBusy, Op: "acquire instance",
+			Detail: fmt.Sprintf("there is memory for %d instances now, and %d are waiting for one", have, n)}
 	}
 	granted := make(chan grant[I], 1)
 	place := p.waiting.PushBack(granted)
@@ -175,8 +191,15 @@ func (p *Pool[I]) make(ctx context.Context) (I, error) {
 	p.making--
 	if err != nil {
 		p.stats.Failed++
+		busy := errors.Is(err, lattice.ErrBusy)
+		if busy {
+			p.short = time.Now().Add(shortPause)
+		}
 		p.vacate()
 		var none I
+		if busy && p.total > 0 && !p.crowded() {
+			return none, errNoRoom
+		}
 		return none, err
 	}
 	p.stats.Created++
@@ -214,8 +237,23 @@ func (p *Pool[I]) lend(m *member[I]) { p.lent[m.instance] = m }
 
 // room reports whether an instance may be made now. The caller holds mu.
 func (p *Pool[I]) room() bool {
-	return (p.cfg.Max == Unbounded || p.total < uint64(p.cfg.Max)) && (p.cfg.MaxMaking <= 0 || p.making < p.cfg.MaxMaking)
+	return !p.scarce() && (p.cfg.Max == Unbounded || p.total < uint64(p.cfg.Max)) && (p.cfg.MaxMaking <= 0 || p.making < p.cfg.MaxMaking)
 }
+
+// scarce reports whether the pool makes do with the instances that it has. The caller holds mu.
+func (p *Pool[I]) scarce() bool {
+	if p.short.IsZero() || p.total == 0 {
+		return false
+	}
+	if time.Now().Before(p.short) {
+		return true
+	}
+	p.short = time.Time{}
+	return false
+}
+
+// crowded reports whether as many wait as may when there is no room for more instances. The caller holds mu.
+func (p *Pool[I]) crowded() bool { return uint64(p.waiting.Len()) >= waitersEach*p.total }
 
 // vacate frees a slot, which goes to the first in line. The caller holds mu.
 func (p *Pool[I]) vacate() {
@@ -326,6 +364,7 @@ func (p *Pool[I]) put(m *member[I], reason Reason) {
 		reason = Shrunk
 	case p.waiting.Len() > 0:
 		p.next() <- grant[I]{member: m} // still lent
+		p.admit()                       // there may be room again
 		p.mu.Unlock()
 		return
 	default:
@@ -405,6 +444,38 @@ func (p *Pool[I]) Close(ctx context.Context) error {
 		defer p.mu.Unlock()
 		return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "close pool", Detail: fmt.Sprintf("%d instances are in use", p.total)}
 	}
+}
+
+// shortPause is how long a pool makes do with the instances that it has, after there was no room for another one.
+const shortPause = 100 * time.Millisecond
+
+// waitersEach is how many may wait then, for each instance that there is.
+const waitersEach = 4
+
+// errNoRoom sends one who could not make an instance back to wait for one of the others.
+var errNoRoom = errors.New("no room for another instance")
+
+// OldestIdle tells since when the instance has been idle that was used the longest ago; false when none is.
+func (p *Pool[I]) OldestIdle() (since time.Time, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
+		return since, false
+	}
+	return p.idle[0].idleFrom, true
+}
+
+// Reclaim discards that instance, for the sake of others who need its memory. It reports whether there was one.
+func (p *Pool[I]) Reclaim() bool {
+	p.mu.Lock()
+	if len(p.idle) == 0 {
+		p.mu.Unlock()
+		return false
+	}
+	one := p.evict(1)
+	p.mu.Unlock()
+	p.discard(one[0], Reclaimed)
+	return true
 }
 
 func errClosed() error {

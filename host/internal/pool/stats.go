@@ -14,6 +14,7 @@ const (
 	TooLarge   Reason = "memory"    // Config.MaxMemoryBytes, likewise
 	Idled      Reason = "idle"      // Config.IdleTimeout
 	Shrunk     Reason = "shrunk"    // Resize
+	Reclaimed  Reason = "reclaimed" // Reclaim
 	PoolClosed Reason = "closed"
 )
 

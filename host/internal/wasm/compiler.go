@@ -27,7 +27,7 @@ import (
 // share or, where there is none, compiles once more.
 
 const (
-	defaultCompileMemory = 1 << 30
+	DefaultCompileMemory = 1 << 30
 	defaultCompileCPU    = time.Minute
 	compilersAtOnce      = 2
 	fitsSuffix           = ".fits"

@@ -15,6 +15,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/weftlattice/weft/host/internal/instrument"
+	"github.com/weftlattice/weft/host/internal/memory"
 	"github.com/weftlattice/weft/host/internal/turns"
 	"github.com/weftlattice/weft/lattice"
 )
@@ -32,7 +33,13 @@ type Config struct {
 	Compiler      []string
 	CompileMemory uint64        // bytes of memory that compiling a module may take; default 1 GiB
 	CompileCPU    time.Duration // processor time, of all processors together; default 1 min
+	// Memory is what instances, snapshots and code are taken from. An instance or a module for which there is no room is
+	// lattice.ErrBusy; a guest that finds none while it grows sees that as its limit. Default: no bound.
+	Memory *memory.Budget
 }
+
+// codeBytes is about what a module costs besides its code, which is about as large as the module.
+const codeBytes = 256 << 10
 
 // Engine compiles and runs modules. It is safe for concurrent use. Close it after its modules' instances.
 type Engine struct {
@@ -62,7 +69,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		cfg.CompileTime = 2 * time.Minute
 	}
 	if cfg.CompileMemory == 0 {
-		cfg.CompileMemory = defaultCompileMemory
+		cfg.CompileMemory = DefaultCompileMemory
 	}
 	if cfg.CompileCPU <= 0 {
 		cfg.CompileCPU = defaultCompileCPU
@@ -137,10 +144,14 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 	if err != nil {
 		return nil, notCompiled(err)
 	}
-	m := &Module{engine: e, code: code, pages: rewritten.MemoryPages,
+	m := &Module{engine: e, code: code, size: uint64(len(separated.Wasm)) + codeBytes, pages: rewritten.MemoryPages,
 		data: separated.Data, globals: separated.Globals, opaque: separated.Opaque}
-	if err := m.inspect(rewritten); err != nil {
+	if err := e.cfg.Memory.Take("the code of a module", m.size); err != nil {
 		_ = code.Close(ctx)
+		return nil, err
+	}
+	if err := m.inspect(rewritten); err != nil {
+		_ = m.Close(ctx)
 		return nil, err
 	}
 	return m, nil

@@ -25,7 +25,7 @@ func (i *Instance) State() (memory []byte, globals []uint64) {
 
 // Reserve makes the memory of an instance that may grow so far, and frees it.
 func Reserve(most uint64) error {
-	m, err := newLinearMemory(most, most, false, nil)
+	m, err := newLinearMemory(most, most, 0, false, nil, nil)
 	if err == nil {
 		m.Free()
 	}

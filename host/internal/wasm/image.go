@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"sync/atomic"
+
+	"github.com/weftlattice/weft/host/internal/memory"
 )
 
 // image is the content of a memory that instances begin with. It never changes. Where the system can, they map it copy
@@ -14,6 +16,7 @@ import (
 type image struct {
 	size    uint64
 	holders atomic.Int64
+	budget  *memory.Budget
 
 	file *os.File // to be mapped; nil: to be copied
 	view []byte   // of the file, to be read from
@@ -21,8 +24,8 @@ type image struct {
 }
 
 // newImage takes the content of a memory; copied forgoes mapping.
-func newImage(b []byte, copied bool) (*image, error) {
-	img := &image{size: uint64(len(b))}
+func newImage(b []byte, copied bool, budget *memory.Budget) (*image, error) {
+	img := &image{size: uint64(len(b)), budget: budget}
 	img.holders.Store(1)
 	if !copied {
 		file, err := imageFile(b)
@@ -38,6 +41,7 @@ func newImage(b []byte, copied bool) (*image, error) {
 	} else {
 		img.copy = bytes.Clone(b)
 	}
+	budget.Add(img.size)
 	return img, nil
 }
 
@@ -71,7 +75,11 @@ func (img *image) hold() { img.holders.Add(1) }
 
 // drop takes a holder away.
 func (img *image) drop() {
-	if img.holders.Add(-1) == 0 && img.file != nil {
+	if img.holders.Add(-1) > 0 {
+		return
+	}
+	img.budget.Give(img.size)
+	if img.file != nil {
 		img.release()
 	}
 }

@@ -125,7 +125,7 @@ func (i *Instance) open(ctx context.Context) error {
 		img = i.snapshot.memory
 	}
 	var err error
-	if i.linear, err = newLinearMemory(i.template.limits.MemoryBytes, m.mostBytes, m.engine.slices, img); err != nil {
+	if i.linear, err = newLinearMemory(i.template.limits.MemoryBytes, m.mostBytes, m.pages*pageBytes, m.engine.slices, img, m.engine.cfg.Memory); err != nil {
 		return err
 	}
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions() // any number of instances; we call the start functions ourselves
@@ -214,7 +214,7 @@ func (i *Instance) run(ctx context.Context, op string, f func(context.Context) e
 	}
 	call := i.watch.arm(ctx, i, i.template.limits.Execution)
 	i.ctx, i.visits = call, 0
-	i.linear.refused = false
+	i.linear.refused, i.linear.short = false, nil
 	i.stderr.reset()
 	i.meter.start(i.template.limits.Fuel)
 	err := f(call)

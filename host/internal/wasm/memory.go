@@ -6,6 +6,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/weftlattice/weft/host/internal/instrument"
+	"github.com/weftlattice/weft/host/internal/memory"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -18,31 +19,57 @@ type linearMemory struct {
 	image    *image // what the memory begins with and is reset to; nil: it begins empty and can not be reset
 	reserved []byte // nil where address space can not be reserved
 	b        []byte
+	budget   *memory.Budget
+	taken    uint64 // of the budget
+	short    error  // why the budget refused a growth since the last reset
 	refused  bool   // a growth beyond the limit was refused since the last reset
 	shrink   uint64 // what the next Reallocate answers with, whatever it asks for; 0: nothing special
 }
 
+// instanceBytes is what an instance holds besides its memory.
+const instanceBytes = 64 << 10
+
 // newLinearMemory makes a memory that may grow to the lesser of limit and declared bytes, and puts the image into it. Address
-// space is reserved for it unless slices are wanted.
-func newLinearMemory(limit, declared uint64, slices bool, img *image) (*linearMemory, error) {
-	m := &linearMemory{limit: limit, declared: declared, image: img}
+// space is reserved for it unless slices are wanted. What it begins with, first bytes or the image, is taken from the budget.
+func newLinearMemory(limit, declared, first uint64, slices bool, img *image, budget *memory.Budget) (*linearMemory, error) {
+	m := &linearMemory{limit: limit, declared: declared, image: img, budget: budget}
 	most := min(limit, declared)
 	if slices {
 		most = 0
 	}
-	var err error
+	if img != nil {
+		first = max(first, img.size)
+	}
+	err := m.take(first)
+	if err != nil {
+		return nil, err
+	}
 	if m.reserved, err = reserve(most); err != nil {
+		m.Free()
 		return nil, &lattice.Error{Code: lattice.ErrMemory, Op: "start instance", Err: err,
 			Detail: fmt.Sprintf("the system refused %d bytes of address space; too many instances for vm.max_map_count or ulimit -v", most)}
 	}
 	if img != nil {
 		if m.b, err = img.place(m.reserved); err != nil {
-			m.release()
+			m.Free()
 			return nil, &lattice.Error{Code: lattice.ErrMemory, Op: "start instance", Err: err,
 				Detail: "the snapshot could not be mapped; too many instances for vm.max_map_count"}
 		}
 	}
 	return m, nil
+}
+
+// take sees to it that a memory of size bytes is taken from the budget.
+func (m *linearMemory) take(size uint64) error {
+	size += instanceBytes
+	if size <= m.taken {
+		return nil
+	}
+	if err := m.budget.Take("an instance", size-m.taken); err != nil {
+		return err
+	}
+	m.taken = size
+	return nil
 }
 
 // Allocate implements experimental.MemoryAllocator. The declared maximum is ignored: the limit counts.
@@ -53,6 +80,8 @@ func (m *linearMemory) Allocate(_, _ uint64) experimental.LinearMemory { return 
 func (m *linearMemory) Reallocate(size uint64) []byte {
 	if m.shrink > 0 {
 		m.b = m.b[:m.shrink:m.shrink]
+		m.budget.Give(m.taken - m.shrink - instanceBytes)
+		m.taken = m.shrink + instanceBytes
 		m.shrink = 0
 		return m.b
 	}
@@ -67,6 +96,10 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 		return nil
 	}
 	if size > m.limit {
+		m.refused = true
+		return nil
+	}
+	if m.short = m.take(size); m.short != nil {
 		m.refused = true
 		return nil
 	}
@@ -87,9 +120,9 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 	return b
 }
 
-// take makes an image of the present content and lets the memory lie upon it.
-func (m *linearMemory) take() (*image, error) {
-	img, err := newImage(m.b, m.reserved == nil)
+// capture makes an image of the present content and lets the memory lie upon it.
+func (m *linearMemory) capture() (*image, error) {
+	img, err := newImage(m.b, m.reserved == nil, m.budget)
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +142,8 @@ func (m *linearMemory) reset() error { return m.image.reset(m.b) }
 // Free implements experimental.LinearMemory. Freeing twice is no error.
 func (m *linearMemory) Free() {
 	m.b = nil
+	m.budget.Give(m.taken)
+	m.taken = 0
 	m.release()
 }
 

@@ -35,6 +35,7 @@ type Info struct {
 type Module struct {
 	engine    *Engine
 	code      wazero.CompiledModule
+	size      uint64 // that it has taken of the memory of the engine
 	pages     uint64
 	mostBytes uint64 // what the memory may grow to, by its own declaration
 	info      Info
@@ -52,7 +53,10 @@ func (m *Module) Info() Info { return m.info }
 
 // Close releases the code. Instances go on; new ones can not be made. Closing twice is no error.
 func (m *Module) Close(ctx context.Context) error {
-	m.close.Do(func() { m.closeErr = m.code.Close(ctx) })
+	m.close.Do(func() {
+		m.closeErr = m.code.Close(ctx)
+		m.engine.cfg.Memory.Give(m.size)
+	})
 	return m.closeErr
 }
 

@@ -127,7 +127,7 @@ func (i *Instance) capture() (*snapshot, string) {
 	case i.clock.asked && i.guest.ExportedFunction(restored) == nil:
 		return nil, "it takes random numbers or the time while it begins, and exports no " + restored
 	}
-	memory, err := i.linear.take()
+	memory, err := i.linear.capture()
 	if err != nil {
 		return nil, err.Error()
 	}
