@@ -2,11 +2,13 @@ package host
 
 import (
 	"context"
+	"os"
 	"sync"
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/natsauth"
 	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/wire"
 )
 
 // openProviderNATS decides how providers reach NATS and as whom. Where the server knows users by roles, each gets
@@ -40,6 +42,25 @@ func (h *Host) providerAccess() (providerNATS, error) {
 		access.issuer, _ = natsauth.NewHostIssuer(natsauth.Credentials{JWT: access.jwt, Seed: access.seed})
 	}
 	return access, err
+}
+
+// natsAccess is how providers with credentials of their own reach NATS without the bridge, which hangs when the host does; nil
+// where that needs the host's certificate.
+func (h *Host) natsAccess(access providerNATS) *wire.NATSAccess {
+	cfg := h.cfg.NATS
+	if access.issuer == nil || h.cfg.ProviderNATSURL != "" || cfg.TLSCert != "" || !cfg.NeedsBridge() {
+		return nil
+	}
+	roots := cfg.TLSRoots
+	if cfg.TLSCA != "" {
+		text, err := os.ReadFile(cfg.TLSCA)
+		if err != nil {
+			h.log.Warn("providers reach NATS through the host only", lattice.LogErr, err)
+			return nil
+		}
+		roots = string(text)
+	}
+	return &wire.NATSAccess{URL: natsconn.SafeURL(cfg.URL), Roots: roots, Name: cfg.TLSName, First: cfg.TLSFirst}
 }
 
 // ownNATS are credentials that were issued to a provider, and out of what. They are for one run, and for as long as the

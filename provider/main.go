@@ -96,7 +96,9 @@ func Run(ctx context.Context, opts Options, factory Factory) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(opts.Stderr, opts.Info, hd)
+	said := newLossy(opts.Stderr)
+	defer said.close()
+	log := newLogger(said, opts.Info, hd)
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	var serving atomic.Bool

@@ -48,6 +48,8 @@ type process struct {
 	server   *rpc.Server
 	hosts    *rpc.Directory
 	conn     natsconn.Config // how nc was made; asks login
+	natsURL  string          // as host data says; conn may have another
+	direct   wire.NATSAccess // zero where host data has none
 	login    atomic.Pointer[natsconn.Login]
 	serving  atomic.Pointer[rpc.Subscription] // nil until the intake is open
 	uplink   *uplink                          // nil where the host offers none
@@ -82,6 +84,11 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 	p.login.Store(&login)
 	p.conn = natsconn.Config{URL: url, Name: "provider " + info.Name, Login: func() natsconn.Login { return *p.login.Load() },
 		ReconnectBufferBytes: natsconn.NoBuffer, Logger: log}
+	p.natsURL = url
+	if d := hd.NATS; d != nil {
+		p.direct = *d
+		p.conn.URL, p.conn.TLS, p.conn.TLSRoots, p.conn.TLSName, p.conn.TLSFirst = d.URL, true, d.Roots, d.Name, d.First
+	}
 	first := p.conn
 	first.Background = true // the provider serves its host without NATS, too
 	if p.nc, err = natsconn.Connect(ctx, first); err != nil {

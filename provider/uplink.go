@@ -147,7 +147,7 @@ func (u *uplink) forget() {
 }
 
 // missedBeats is how long without a beat of the host means that it hangs.
-const missedBeats = 3 * channel.BeatPeriod
+const missedBeats = 4 * channel.BeatPeriod
 
 // hangs reports whether the host gives no sign of life, although its end of the channel is open. The clock is read only where
 // there are beats.

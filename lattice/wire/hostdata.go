@@ -32,10 +32,21 @@ type HostData struct {
 	OtelConfig OtelConfig `json:"otel_config"`
 	// Channel is where weft's own providers find their host's local socket; nil where there is none. Others ignore it.
 	Channel *Channel `json:"weft_channel,omitempty"`
+	// NATS is how weft's own providers reach NATS by themselves, where LatticeRPCURL leads through the host, which may hang; nil
+	// where it does not, or they can not. The credentials are the same. Others ignore it.
+	NATS *NATSAccess `json:"weft_nats,omitempty"`
 	// ProfileSocket is where weft's own providers serve their profiles, as a Unix socket, when it is not empty. Others ignore it.
 	ProfileSocket string `json:"weft_profile_socket,omitempty"`
 	// FilesDirs are the folders below which the files lie that link values may name. Others ignore it.
 	FilesDirs []string `json:"weft_files_dirs,omitempty"`
+}
+
+// NATSAccess is where NATS is and how its certificate is checked.
+type NATSAccess struct {
+	URL   string `json:"url"`             // one or more, comma separated, without credentials
+	Roots string `json:"roots,omitempty"` // PEM of the authorities to trust; empty: the system's
+	Name  string `json:"name,omitempty"`  // that the certificate must have; empty: the host in the URL
+	First bool   `json:"first,omitempty"` // the handshake comes before the server's greeting
 }
 
 // OtelConfig must be present for providers of the 0.82 SDK; its members may be null.
