@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/clock"
 	"github.com/weftlattice/weft/lattice/trace"
 )
 
@@ -226,7 +225,7 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 	}
 	var until uint64
 	if call.Body == nil && c.shared.Load() { // else the time begins when it has been read
-		until = clock.Now().Micros + uint64(max(0, timeout.Microseconds()))
+		until = shared(s.deadline)
 		flags |= flagUntil
 	}
 	first := call.Payload

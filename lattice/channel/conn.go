@@ -280,5 +280,11 @@ func now() time.Duration { return time.Since(epoch) }
 
 var epoch = time.Now()
 
+// sharedEpoch is epoch by the machine's clock, in microseconds.
+var sharedEpoch = clock.Now().Micros - uint64(now().Microseconds())
+
+// shared is a moment by now as one of the machine's clock, in microseconds.
+func shared(at time.Duration) uint64 { return sharedEpoch + uint64(max(0, at.Microseconds())) }
+
 // Now is the clock of Call.Ended.
 func Now() time.Duration { return now() }

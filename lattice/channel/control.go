@@ -13,7 +13,7 @@ const (
 // Beat is the notice by which a host shows a provider each BeatPeriod that it does not hang. Older hosts send none.
 const (
 	Beat       = "beat"
-	BeatPeriod = 500 * time.Millisecond
+	BeatPeriod = 250 * time.Millisecond
 )
 
 // spareShare is the share of a window that is kept for urgent calls: one of so many.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/clock"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -28,8 +27,11 @@ type served struct {
 var errLate = &lattice.Error{Code: lattice.ErrTimeout, Detail: "its caller no longer waits; it is not begun"}
 
 // waited takes what the call has waited so far, be it in a process that was stopped, off what is left; true when that is nothing.
-func (s *served) waited() bool {
-	s.left = min(s.left, clock.Until(s.until))
+func (s *served) waited(moment time.Time) bool {
+	if s.until == 0 {
+		return false
+	}
+	s.left = min(s.left, time.Duration(int64(s.until-shared(moment.Sub(epoch))))*time.Microsecond)
 	return s.left <= 0
 }
 
@@ -99,8 +101,9 @@ func (c *Conn) requested(w *worker, h header, body []byte) (kept bool, err error
 		return true, malformed("stream %d beyond the window", h.stream)
 	}
 	s := &served{stream: h.stream, payload: payload, left: head.left, until: head.until}
-	waited := head.until != 0 && s.waited()
-	s.Begin(time.Now().Add(s.left))
+	moment := time.Now()
+	waited := s.waited(moment)
+	s.Begin(moment.Add(s.left))
 	s.trace, s.traced = head.trace, head.traced
 	s.stay = h.flags&flagStay != 0
 	s.room.Use(c.cfg.Budget)
@@ -456,12 +459,13 @@ func (c *Conn) continued(w *worker, h header, body []byte) (kept bool, err error
 		return true, nil
 	}
 	p.call.payload = p.payload
-	if p.call.until != 0 && p.call.waited() {
+	moment := time.Now()
+	if p.call.waited(moment) {
 		p.call.room.End()
 		c.respond(h.stream, nil, errLate)
 		return true, nil
 	}
-	p.call.Begin(time.Now().Add(p.call.left))
+	p.call.Begin(moment.Add(p.call.left))
 	c.register(p.call)
 	c.start(job{call: p.call}) // large ones are not quick
 	return true, nil

@@ -26,11 +26,6 @@ func Now() Stamp {
 	return Stamp{Clock: id, Micros: uint64((offset + time.Since(epoch)).Microseconds())}
 }
 
-// Until is how long from now a moment by this machine's clock, in microseconds, is.
-func Until(micros uint64) time.Duration {
-	return time.Duration(int64(micros)-int64(Now().Micros)) * time.Microsecond
-}
-
 // epoch is a moment at which the machine's clock stood at offset.
 var (
 	id            uint32

@@ -100,7 +100,7 @@ func (c *Client) Claims(ctx context.Context) ([]Claims, error) {
 	var r struct {
 		Claims []json.RawMessage `json:"claims"`
 	}
-	if err := c.query(ctx, "get claims", c.control.GetClaims(), nil, &r); err != nil {
+	if err := c.queryAny(ctx, "get claims", c.control.GetClaims(), &r); err != nil {
 		return nil, err
 	}
 	var list []Claims
@@ -117,7 +117,7 @@ func (c *Client) Links(ctx context.Context) ([]wire.LinkDefinition, error) {
 	var r struct {
 		Links []json.RawMessage `json:"links"`
 	}
-	if err := c.query(ctx, "get links", c.control.GetLinks(), nil, &r); err != nil {
+	if err := c.queryAny(ctx, "get links", c.control.GetLinks(), &r); err != nil {
 		return nil, err
 	}
 	var list []wire.LinkDefinition
@@ -287,6 +287,50 @@ func (c *Client) query(ctx context.Context, op, subj string, body, reply any) er
 	if err != nil {
 		return err
 	}
+	return readReply(op, subj, m, reply)
+}
+
+// askAgain is how long one host of those that answer for all may take before another one is asked, too: NATS may have chosen
+// one that hangs.
+const askAgain = 250 * time.Millisecond
+
+// queryAny is query for a question that any host may answer; the first answer counts.
+func (c *Client) queryAny(ctx context.Context, op, subj string, reply any) error {
+	start := time.Now()
+	ctx, cancel := c.bound(ctx)
+	defer cancel()
+	inbox := c.nc.NewInbox()
+	answers := make(chan *nats.Msg, maxAnswers)
+	sub, err := c.nc.ChanSubscribe(inbox, answers)
+	if err != nil {
+		return c.failed(op, subj, 0, err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	again := time.NewTicker(askAgain)
+	defer again.Stop()
+	for {
+		m, err := newMsg(ctx, subj, nil)
+		if err != nil {
+			return &lattice.Error{Code: lattice.ErrInvalid, Op: op, Err: err}
+		}
+		m.Reply = inbox
+		if err := c.nc.PublishMsg(m); err != nil {
+			return c.failed(op, subj, time.Since(start), err)
+		}
+		select {
+		case got := <-answers:
+			if len(got.Data) == 0 && got.Header.Get("Status") == statusNoResponders {
+				return c.failed(op, subj, 0, nats.ErrNoResponders)
+			}
+			return readReply(op, subj, got, reply)
+		case <-again.C:
+		case <-ctx.Done():
+			return c.failed(op, subj, time.Since(start), ctx.Err())
+		}
+	}
+}
+
+func readReply(op, subj string, m *nats.Msg, reply any) error {
 	if a, err := decodeAck(m.Data); err == nil && !a.Accepted {
 		return refused(op, a, m.Header)
 	}

@@ -39,6 +39,7 @@ type Directory struct {
 	lattice lattice.Name
 	log     *slog.Logger
 	now     func() time.Duration // since some moment, monotonic
+	moment  func() clock.Stamp   // by the machine's clock
 
 	wake    sync.Once
 	ctx     context.Context
@@ -77,7 +78,7 @@ func NewDirectory(nc *nats.Conn, l lattice.Name, log *slog.Logger) *Directory {
 }
 
 func newDirectory(now func() time.Duration, log *slog.Logger) *Directory {
-	d := &Directory{now: now, log: log, asking: make(chan string, askBacklog), peers: map[string]*peer{}, targets: map[target]*served{}}
+	d := &Directory{now: now, moment: clock.Now, log: log, asking: make(chan string, askBacklog), peers: map[string]*peer{}, targets: map[target]*served{}}
 	d.ctx, d.end = context.WithCancel(context.Background())
 	return d
 }
@@ -97,7 +98,7 @@ func (d *Directory) listen() {
 			return
 		}
 		if beat.Sent != nil {
-			d.offsets.hear(*beat.Sent, clock.Now())
+			d.offsets.hear(*beat.Sent, d.moment())
 		}
 		if d.heard(beat) {
 			select {

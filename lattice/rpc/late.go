@@ -112,7 +112,7 @@ func (d *Directory) age(sent clock.Stamp) (time.Duration, bool) {
 	if d == nil || sent.IsZero() {
 		return 0, false
 	}
-	now := clock.Now()
+	now := d.moment()
 	if sent.Clock != now.Clock {
 		d.Wake()
 	}

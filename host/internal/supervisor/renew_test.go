@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -75,5 +77,52 @@ func TestRenewFails(t *testing.T) {
 	p := supervise(t, play(t, "serveonce", t.TempDir()+"/mark"))
 	if err := p.Renew(t.Context(), "new keys"); err == nil || !strings.Contains(err.Error(), "exit status 5") {
 		t.Errorf("renewed: %v", err)
+	}
+}
+
+// A process that hangs does not answer SIGTERM either: it is killed at once, and another one is there.
+func TestAProcessThatHangsIsReplaced(t *testing.T) {
+	spec := play(t, "serve")
+	spec.Grace = time.Hour // which asking it to end would take
+	spec.Restart.Min = time.Millisecond
+	p := supervise(t, spec)
+	before := p.State().PID
+	if err := syscall.Kill(before, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	p.Replace("it hangs")
+	deadline := time.Now().Add(time.Minute)
+	for s := p.State(); s.Phase != Ready || s.PID == before; s = p.State() {
+		if time.Now().After(deadline) {
+			t.Fatalf("the state is %+v", s)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// NATS is away, which the child needs to get ready: it is given time, rather than killed for being late.
+func TestAnExcusedChildIsGivenTime(t *testing.T) {
+	var away atomic.Bool
+	away.Store(true)
+	spec := play(t, "serve")
+	spec.ReadyLine, spec.RequireReadyLine, spec.ReadyTimeout = "", false, 20*time.Millisecond
+	looked := make(chan struct{}, 1)
+	spec.Excused = func() bool {
+		select {
+		case looked <- struct{}{}:
+		default:
+		}
+		return away.Load()
+	}
+	spec.Probe = func(context.Context) error {
+		if away.Load() {
+			return errors.New("NATS is away")
+		}
+		return nil
+	}
+	go func() { <-looked; away.Store(false) }() // it was late once
+	p := supervise(t, spec)
+	if s := p.State(); s.Phase != Ready || s.Restarts != 0 {
+		t.Errorf("the state is %+v", s)
 	}
 }
