@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,9 @@ type request struct {
 }
 
 func (r request) failed() bool { return r.Status != http.StatusOK }
+
+// keys is how many different ones the requests count in turns: those who count one at the same time have to repeat it.
+const keys = 60
 
 // patience is how long who sends a request waits.
 const patience = 10 * time.Second
@@ -56,7 +60,7 @@ func generate(args []string) int {
 		time.Sleep(time.Until(due))
 		wg.Go(func() {
 			r := request{Due: due, URL: urls[n%len(urls)]}
-			answer, err := client.Post(r.URL, "text/plain", strings.NewReader("x"))
+			answer, err := client.Post(r.URL+strconv.Itoa(n%keys), "text/plain", strings.NewReader("x"))
 			if err == nil {
 				r.Status = answer.StatusCode
 				body, _ := io.ReadAll(io.LimitReader(answer.Body, 4<<10))

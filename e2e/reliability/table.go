@@ -11,15 +11,15 @@ import (
 // row is what a fault came to.
 type row struct {
 	fault
-	lasted        time.Duration
-	requests      int
-	failed        int
-	failedFor     time.Duration // from the first that failed, by when it was due, to the last
-	worst         time.Duration // of those that were answered 200
-	echoFailed    int           // of routes that need no store
-	firstFailures []request     // some
-	elsewhere     int           // failed before the fault
-	perSecond     []int         // failed of those that were due in each second from the fault on
+	lasted     time.Duration
+	requests   int
+	failed     int
+	failedFor  time.Duration // from the first that failed, by when it was due, to the last
+	worst      time.Duration // of those that were answered 200
+	echoFailed int           // of routes that need no store
+	examples   []request     // the first and the last that failed
+	elsewhere  int           // failed before the fault
+	perSecond  []int         // failed of those that were due in each second from the fault on
 }
 
 // sum counts what came of the requests of a fault that began at a moment.
@@ -49,8 +49,11 @@ func sum(f fault, lasted time.Duration, begun time.Time, all []request) row {
 			r.perSecond[second]++
 		}
 		last = q.Due
-		if len(r.firstFailures) < 3 {
-			r.firstFailures = append(r.firstFailures, q)
+		if len(r.examples) < 6 {
+			r.examples = append(r.examples, q)
+		} else {
+			copy(r.examples[3:], r.examples[4:])
+			r.examples[5] = q
 		}
 	}
 	r.failedFor = last.Sub(first)
@@ -66,7 +69,7 @@ func (r row) String() string {
 	if r.elsewhere > 0 {
 		s += fmt.Sprintf("; %d FAILED BEFORE THE FAULT", r.elsewhere)
 	}
-	for _, q := range r.firstFailures {
+	for _, q := range r.examples {
 		s += fmt.Sprintf("\n    %s: %d after %s: %s", q.URL, q.Status, q.Took.Round(time.Millisecond), q.Error)
 	}
 	return s
