@@ -3,6 +3,7 @@ package host
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,7 @@ func (h *Host) startBeats(opened func(func(context.Context) error)) {
 	})
 	wg.Go(func() { every(done, h.cfg.Heartbeat, func(uint64) { h.heartbeat() }) })
 	wg.Go(func() {
+		told := foldable(h.inventory())
 		for {
 			select {
 			case <-done:
@@ -37,7 +39,10 @@ func (h *Host) startBeats(opened func(func(context.Context) error)) {
 			case <-done:
 				return
 			case <-time.After(changeDelay):
-				h.beat()
+			}
+			h.beat()
+			if now := foldable(h.inventory()); now != told {
+				told = now
 				h.heartbeat()
 			}
 		}
@@ -64,7 +69,7 @@ func (h *Host) beat() {
 // changeDelay is how long a change of the inventory waits for others before a heartbeat tells of it.
 const changeDelay = 250 * time.Millisecond
 
-// changed makes a heartbeat tell of the inventory soon. It never blocks.
+// changed lets a beat tell soon that something happened, and a heartbeat if the inventory is another one. It never blocks.
 func (h *Host) changed() {
 	select {
 	case h.change <- struct{}{}:
@@ -93,6 +98,29 @@ func (h *Host) heartbeat() {
 		return
 	}
 	h.publish(event.HostHeartbeat{HostInventory: inv})
+}
+
+// foldable is the part of an inventory that observers of the dialect fold, as text to compare. Only a change of it is worth
+// a heartbeat out of turn: wadm answers each heartbeat with the commands that it still wants, so a heartbeat after a command
+// that failed, or after each restart of a provider, keeps both of them going in a circle.
+func foldable(inv control.HostInventory) string {
+	inv.UptimeHuman, inv.UptimeSeconds = "", 0
+	for i := range inv.Actors {
+		a := &inv.Actors[i]
+		a.Error, a.State = "", ""
+		for j := range a.Instances {
+			a.Instances[j].Running = 0
+		}
+	}
+	for i := range inv.Providers {
+		p := &inv.Providers[i]
+		p.Error, p.State, p.Restarts, p.PID = "", "", 0, 0
+	}
+	b, err := json.Marshal(inv)
+	if err != nil { // never: it is made of text and numbers
+		return err.Error()
+	}
+	return string(b)
 }
 
 // inventory is all that runs here, in a stable order.
