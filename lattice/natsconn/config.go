@@ -2,7 +2,7 @@
 //
 // Every part of weft connects here, so that credentials, reconnect policy and log lines are the same everywhere. A
 // connection reconnects for ever, first after 100 ms, then with jitter up to a second; what is published meanwhile is
-// buffered up to Config.ReconnectBufferBytes. A peer that is silent for about six seconds counts as dead.
+// buffered up to Config.ReconnectBufferBytes, or not at all (NoBuffer). A peer that is silent for about six seconds counts as dead.
 package natsconn
 
 import (
