@@ -12,6 +12,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/certfile"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/netaddr"
@@ -71,7 +72,8 @@ type Config struct {
 	CompileCPU    time.Duration      // processor time that it may take, with Compiler; default 1m
 	Guard         []string           // command that ends provider processes when this host dies; default: none
 
-	Storage func() Storage // how the disk of the NATS server in this process does; default: there is none here
+	Certificates []certfile.Expiring // that this process serves by itself and whose end is measured; default: none
+	Storage      func() Storage      // how the disk of the NATS server in this process does; default: there is none here
 
 	HTTPAddr          string // where /metrics, /healthz and /readyz are served; default: nowhere
 	HTTPAnyPort       bool   // when HTTPAddr is taken, listen on any port of that address instead

@@ -17,6 +17,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/supervisor"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/certfile"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/natsconn"
@@ -423,6 +425,13 @@ func (h *Host) newResolver() (*artifact.Resolver, error) {
 	registries.Logger = h.log
 	client, err := oci.New(registries)
 	if err != nil {
+		return nil, err
+	}
+	files := slices.Clone(h.cfg.Certificates)
+	if roots := client.Authorities(); roots != nil {
+		files = append(files, roots)
+	}
+	if err := h.registry.Register(certfile.NewCollector(func() []certfile.Expiring { return files })); err != nil {
 		return nil, err
 	}
 	return artifact.New(artifact.Config{Lattice: h.cfg.Lattice, JetStream: js, CacheDir: dir, AllowFileLoad: h.cfg.AllowFileLoad, OCI: client, Logger: h.log})

@@ -63,6 +63,9 @@ func (a *app) startNode(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, l
 	}
 	cfg.CarriesNATS = n.server != nil
 	if n.server != nil {
+		if cert := n.server.Certificate(); cert != nil {
+			cfg.Certificates = append(cfg.Certificates, cert)
+		}
 		cfg.Storage = func() host.Storage { return host.Storage(n.server.Storage()) }
 	}
 	if n.host, err = host.New(cfg); err != nil {

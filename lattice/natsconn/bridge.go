@@ -30,7 +30,7 @@ const (
 // and nothing else; who may do what is between the client's own credentials and the server.
 type Bridge struct {
 	cfg    Config
-	tls    *tls.Config
+	tls    func() *tls.Config // of what the files hold at the time
 	log    *slog.Logger
 	listen net.Listener
 	user   *url.Userinfo // credentials that stand in the server's address
@@ -208,7 +208,7 @@ func (b *Bridge) greet(raw net.Conn, name string) (net.Conn, []byte, error) {
 	if err := raw.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
 		return nil, nil, err
 	}
-	tc := b.tls.Clone()
+	tc := b.tls()
 	tc.ServerName = or(tc.ServerName, name)
 	var from io.Reader = raw
 	secure := tls.Client(raw, tc)

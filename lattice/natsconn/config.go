@@ -20,6 +20,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/certfile"
+	"github.com/weftlattice/weft/lattice/linkfile"
 	"github.com/weftlattice/weft/lattice/natsauth"
 	"github.com/weftlattice/weft/lattice/netaddr"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -237,11 +239,14 @@ func (c Config) credentials() ([]nats.Option, error) {
 		opts = append(opts, nats.CustomInboxPrefix(prefix))
 	}
 	if c.needsTLS() {
-		tc, err := c.tlsConfig()
+		now, err := c.tlsConfig()
 		if err != nil {
 			return nil, err
 		}
-		opts = append(opts, nats.Secure(tc))
+		opts = append(opts, nats.Secure(now()), func(o *nats.Options) error { // asked at each attempt to connect
+			o.RootCAsCB = func() (*x509.CertPool, error) { return now().RootCAs, nil }
+			return nil
+		})
 	}
 	if c.TLSFirst {
 		opts = append(opts, nats.TLSHandshakeFirst())
@@ -254,32 +259,36 @@ func (c Config) needsTLS() bool {
 	return c.TLS || c.TLSFirst || c.TLSCA != "" || c.TLSRoots != "" || c.TLSCert != "" || c.TLSName != ""
 }
 
-func (c Config) tlsConfig() (*tls.Config, error) {
+// tlsConfig opens the files of TLS and returns what makes a configuration of what they hold at the time. Files are replaced
+// before they expire; of one that is broken then, the contents before are used.
+func (c Config) tlsConfig() (now func() *tls.Config, err error) {
 	tc := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.TLSName}
-	roots := []byte(c.TLSRoots)
-	if c.TLSCA != "" {
-		var err error
-		if roots, err = os.ReadFile(c.TLSCA); err != nil {
-			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read", Entity: c.TLSCA, Err: err}
+	now = tc.Clone
+	switch {
+	case c.TLSCA != "":
+		roots, err := certfile.OpenRoots(c.TLSCA, false, linkfile.Read, c.Logger)
+		if err != nil {
+			return nil, err
 		}
-	}
-	if len(roots) > 0 {
+		now = func() *tls.Config {
+			next := tc.Clone()
+			next.RootCAs = roots.Pool()
+			return next
+		}
+	case c.TLSRoots != "":
 		tc.RootCAs = x509.NewCertPool()
-		if !tc.RootCAs.AppendCertsFromPEM(roots) {
-			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read TLS authorities", Entity: c.TLSCA, Detail: "there is no PEM certificate in it"}
+		if !tc.RootCAs.AppendCertsFromPEM([]byte(c.TLSRoots)) {
+			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read TLS authorities", Detail: "there is no PEM certificate in it"}
 		}
 	}
 	if c.TLSCert != "" {
-		load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			cert, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
-			return &cert, err
+		pair, err := certfile.OpenPair(c.TLSCert, c.TLSKey, linkfile.Read, c.Logger)
+		if err != nil {
+			return nil, err
 		}
-		if _, err := load(nil); err != nil {
-			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read TLS certificate", Entity: c.TLSCert, Err: err}
-		}
-		tc.GetClientCertificate = load // at each attempt to connect: files are replaced before they expire
+		tc.GetClientCertificate = pair.Client
 	}
-	return tc, nil
+	return now, nil
 }
 
 // ownInbox is the inbox of a user of package natsauth, who may read no others; "" for other credentials.

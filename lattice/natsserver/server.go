@@ -21,6 +21,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/certfile"
+	"github.com/weftlattice/weft/lattice/linkfile"
 	"github.com/weftlattice/weft/lattice/natsauth"
 )
 
@@ -57,7 +59,7 @@ type Config struct {
 	// account, and data, of its own.
 	Lattice lattice.Name
 
-	TLSCert string      // PEM files; both or none
+	TLSCert string      // PEM files; both or none. They are read again when they are replaced
 	TLSKey  string      //
 	TLS     *tls.Config // instead of TLSCert and TLSKey
 	Plain   bool        // listen beyond loopback without TLS, too: who can listen in reads all, secrets as well
@@ -143,8 +145,9 @@ func loopback(host string) bool {
 type Server struct {
 	srv    *server.Server
 	lock   *dirLock
-	door   *door   // nil without Config.Users
-	keeper *keeper // nil until the server is ready
+	door   *door          // nil without Config.Users
+	keeper *keeper        // nil until the server is ready
+	cert   *certfile.Pair // nil without Config.TLSCert
 
 	close sync.Once
 	done  chan struct{} // closed when everything is released
@@ -174,7 +177,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "use data directory", Entity: cfg.DataDir, Err: err}
 	}
-	opts, err := cfg.options()
+	opts, cert, err := cfg.options()
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +207,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	log := newServerLog(cfg.Logger)
 	ns.SetLoggerV2(log, false, false, false)
 
-	s := &Server{srv: ns, lock: lock, door: d, done: make(chan struct{})}
+	s := &Server{srv: ns, lock: lock, door: d, cert: cert, done: make(chan struct{})}
 	ns.Start()
 	d.open(ns)
 	err = s.awaitReady(ctx, log, cfg)
@@ -237,10 +240,13 @@ func (s *Server) accounts() []*server.Account {
 	return []*server.Account{s.srv.GlobalAccount()}
 }
 
+// Certificate is the one of Config.TLSCert; nil without one.
+func (s *Server) Certificate() *certfile.Pair { return s.cert }
+
 // Storage tells how the disk does, as it was a second ago or less.
 func (s *Server) Storage() Storage { return s.keeper.now() }
 
-func (c Config) options() (*server.Options, error) {
+func (c Config) options() (*server.Options, *certfile.Pair, error) {
 	o := &server.Options{
 		ServerName: c.Name, Host: c.Host, Port: c.Port,
 		Username: c.User, Password: c.Password, Authorization: c.Token,
@@ -261,13 +267,14 @@ func (c Config) options() (*server.Options, error) {
 		o.TLS, o.TLSConfig, o.TLSTimeout = true, c.TLS, tlsTimeout
 	}
 	if c.TLSCert != "" {
-		tc, err := server.GenTLSConfig(&server.TLSConfigOpts{CertFile: c.TLSCert, KeyFile: c.TLSKey})
+		pair, err := certfile.OpenPair(c.TLSCert, c.TLSKey, linkfile.Read, c.Logger)
 		if err != nil {
-			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "load TLS certificate", Entity: c.TLSCert, Err: err}
+			return nil, nil, err
 		}
-		o.TLS, o.TLSConfig, o.TLSTimeout = true, tc, tlsTimeout
+		o.TLS, o.TLSConfig, o.TLSTimeout = true, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.Server}, tlsTimeout
+		return o, pair, nil
 	}
-	return o, nil
+	return o, nil, nil
 }
 
 // awaitReady polls, since the server offers a bounded wait but no way to be told.

@@ -3,6 +3,7 @@ package natsserver_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -165,4 +166,8 @@ func TestCloseTwice(t *testing.T) {
 	s := start(t, natsserver.Config{Port: -1, DataDir: t.TempDir()})
 	closeServer(t, s)
 	closeServer(t, s)
+}
+
+func tlsWith(pool *x509.CertPool) *tls.Config {
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 }

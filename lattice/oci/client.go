@@ -5,11 +5,9 @@ package oci
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +17,8 @@ import (
 	"oras.land/oras-go/v2/registry/remote/retry"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/certfile"
+	"github.com/weftlattice/weft/lattice/linkfile"
 )
 
 // Defaults of a Config.
@@ -37,7 +37,7 @@ const (
 type Config struct {
 	AllowLatest  bool                  // take the tag "latest", also where a missing tag means it
 	Insecure     []string              // registries ("host:port") that are spoken to over plain HTTP; all others over TLS
-	CAFile       string                // PEM file of authorities to trust besides the system's
+	CAFile       string                // PEM file of authorities to trust besides the system's; read again when it is replaced
 	Credentials  map[string]Credential // by registry ("host[:port]")
 	DockerConfig bool                  // look for further credentials where docker and its helpers keep them
 
@@ -50,6 +50,7 @@ type Client struct {
 	cfg    Config
 	http   *http.Client
 	logins *logins
+	roots  *certfile.Roots // nil without Config.CAFile
 }
 
 // New makes a client. It connects to nothing. A file of authorities that can not be read or holds none is ErrInvalid.
@@ -63,38 +64,27 @@ func New(cfg Config) (*Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DialContext = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	transport.ResponseHeaderTimeout = answerTimeout
+	var roots *certfile.Roots
 	if cfg.CAFile != "" {
-		pool, err := authorities(cfg.CAFile)
-		if err != nil {
+		var err error
+		if roots, err = certfile.OpenRoots(cfg.CAFile, true, linkfile.Read, cfg.Logger); err != nil {
 			return nil, err
 		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) { // with the authorities of now
+			return (&tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout}, Config: &tls.Config{RootCAs: roots.Pool(), MinVersion: tls.VersionTLS12,
+				NextProtos: []string{"h2", "http/1.1"}}}).DialContext(ctx, network, address)
+		}
 	}
 	patient := retry.NewTransport(transport)
 	patient.Policy = func() retry.Policy {
 		return &retry.GenericPolicy{Retryable: retry.DefaultPredicate, Backoff: retry.DefaultBackoff,
 			MinWait: 200 * time.Millisecond, MaxWait: 3 * time.Second, MaxRetry: maxRetries}
 	}
-	return &Client{cfg: cfg, http: &http.Client{Transport: patient}, logins: newLogins(cfg)}, nil
+	return &Client{cfg: cfg, http: &http.Client{Transport: patient}, logins: newLogins(cfg), roots: roots}, nil
 }
 
-func authorities(file string) (*x509.CertPool, error) {
-	invalid := func(detail string, err error) error {
-		return &lattice.Error{Code: lattice.ErrInvalid, Op: "read registry authorities", Entity: file, Detail: detail, Err: err}
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, invalid("", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, invalid("it holds no certificate in PEM form", nil)
-	}
-	return pool, nil
-}
+// Authorities are those of Config.CAFile; nil without one.
+func (c *Client) Authorities() *certfile.Roots { return c.roots }
 
 // Close ends idle connections.
 func (c *Client) Close() {

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -157,10 +158,27 @@ func TestPrivateAuthority(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{empty, empty + "-missing"} {
-		if _, err := New(Config{CAFile: file}); !errors.Is(err, lattice.ErrInvalid) {
+		if _, err := New(Config{CAFile: file}); !errors.Is(err, lattice.ErrInvalid) && !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
+}
+
+// The file of authorities is replaced while the client is in use.
+func TestReplacedAuthority(t *testing.T) {
+	reg, other := ocitest.Start(t, ocitest.Options{TLS: true}), ocitest.Start(t, ocitest.Options{TLS: true})
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	latticetest.Replace(t, ca, other.CAFile)
+	c := client(t, Config{CAFile: ca})
+	ref := reference(t, "%s/echo:1", reg.Addr)
+	if _, err := c.Push(t.Context(), ref, Artifact{Bytes: module}); err == nil {
+		t.Fatal("another authority is trusted")
+	}
+	latticetest.Replace(t, ca, reg.CAFile)
+	latticetest.Eventually(t, time.Minute, func() error {
+		_, err := c.Push(t.Context(), ref, Artifact{Bytes: module})
+		return err
+	})
 }
 
 func TestLogin(t *testing.T) {

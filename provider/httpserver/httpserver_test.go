@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -516,6 +517,43 @@ func TestTLS(t *testing.T) {
 	}
 	if st := s.PutLink(s.Env.ActorID(t), map[string]string{"port": freePort(t), "tls_cert_file": key, "tls_key_file": key}); st.State != wire.LinkFailed {
 		t.Errorf("bad certificate: %+v", st)
+	}
+}
+
+// A certificate that is renewed on disk is served without a command, a broken one is not, and its end is measured.
+func TestRenewedCertificateIsServed(t *testing.T) {
+	cert, key, pool := latticetest.Certificate(t)
+	s := start(t, providertest.WithFiles(filepath.Dir(cert)))
+	s.actor(says("safe"), "tls_cert_file", cert, "tls_key_file", key)
+	get := func(pool *x509.CertPool) error {
+		tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}
+		resp, err := (&http.Client{Transport: tr, Timeout: providertest.Patience}).Get("https://127.0.0.1:" + s.port)
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
+	}
+	if err := get(pool); err != nil {
+		t.Fatal(err)
+	}
+	if m := s.Metrics(); !strings.Contains(m, "weft_certificate_expiry_timestamp_seconds{file=") || !strings.Contains(m, cert) {
+		t.Errorf("no metric of the end:\n%s", m)
+	}
+	nextCert, nextKey, nextPool := latticetest.Certificate(t)
+	latticetest.Replace(t, cert, nextCert) // and not yet the key
+	latticetest.Eventually(t, time.Minute, func() error {
+		if err := get(pool); err != nil {
+			t.Fatalf("while only the certificate is new: %v", err)
+		}
+		if log := s.Log(); !strings.Contains(log, "does not match") || !strings.Contains(log, cert) {
+			return errors.New("not in the log: " + log)
+		}
+		return nil
+	})
+	latticetest.Replace(t, key, nextKey)
+	latticetest.Eventually(t, time.Minute, func() error { return get(nextPool) })
+	if get(pool) == nil {
+		t.Error("the old certificate is still served")
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/callctx"
+	"github.com/weftlattice/weft/lattice/certfile"
 	"github.com/weftlattice/weft/provider/httpserver/internal/http1"
 )
 
@@ -31,6 +32,7 @@ type listener struct {
 	settings listenSettings
 	intake   *intake
 	tls      bool
+	cert     *certfile.Pair // nil: without TLS
 	table    atomic.Pointer[table]
 	server   server
 	done     chan struct{} // closed when serving has ended
@@ -61,15 +63,19 @@ func (s netServer) Serve() error {
 // openListener listens, at first without routes, and does not serve yet: serve or abandon comes next. It takes over from another
 // listener of its port, if there is one; that goes on until it is closed.
 func openListener(ctx context.Context, s settings, h *handler, from *listener, log *slog.Logger) (*listener, error) {
-	tc, err := s.listen.tlsConfig(h.env.Files)
+	cert, err := s.listen.certificate(h.env.Files, log)
 	if err != nil {
 		return nil, err
+	}
+	var tc *tls.Config
+	if cert != nil {
+		tc = &tls.Config{GetCertificate: cert.Server, MinVersion: tls.VersionTLS12}
 	}
 	ln, err := listen(ctx, s.address, from)
 	if err != nil {
 		return nil, listenError(s.address, err)
 	}
-	l := &listener{address: s.address, at: ln.Addr(), settings: s.listen, intake: newIntake(ln), tls: tc != nil, done: make(chan struct{})}
+	l := &listener{address: s.address, at: ln.Addr(), settings: s.listen, intake: newIntake(ln), tls: tc != nil, cert: cert, done: make(chan struct{})}
 	scheme := "http"
 	if l.tls {
 		scheme = "https"

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/certfile"
 	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/lattice/linkvalue"
 	"github.com/weftlattice/weft/provider"
@@ -54,8 +55,21 @@ func New(env provider.Env) (provider.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &httpProvider{env: env, log: env.Logger, defaults: defaults, metrics: m,
-		routes: map[lattice.ActorID]*route{}, listeners: map[string]*listener{}}, nil
+	p := &httpProvider{env: env, log: env.Logger, defaults: defaults, metrics: m,
+		routes: map[lattice.ActorID]*route{}, listeners: map[string]*listener{}}
+	return p, env.Metrics.Register(certfile.NewCollector(p.certificates))
+}
+
+// certificates are those of the listeners.
+func (p *httpProvider) certificates() (open []certfile.Expiring) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.listeners {
+		if l.cert != nil {
+			open = append(open, l.cert)
+		}
+	}
+	return open
 }
 
 // Handle is never called: the contract has no operations of the provider.

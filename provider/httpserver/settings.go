@@ -1,7 +1,7 @@
 package httpserver
 
 import (
-	"crypto/tls"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/certfile"
 	"github.com/weftlattice/weft/lattice/linkfile"
 	"github.com/weftlattice/weft/lattice/linkvalue"
 	"github.com/weftlattice/weft/lattice/rpc"
@@ -111,24 +111,12 @@ func address(address string, hasPort bool, port int64) string {
 	return net.JoinHostPort(strings.Trim(host, "[]"), strconv.FormatInt(port, 10))
 }
 
-// tlsConfig loads the certificate; nil without one.
-func (s listenSettings) tlsConfig(files linkfile.Folders) (*tls.Config, error) {
+// certificate opens the certificate and key; nil without one.
+func (s listenSettings) certificate(files linkfile.Folders, log *slog.Logger) (*certfile.Pair, error) {
 	if s.certFile == "" {
 		return nil, nil
 	}
-	chain, err := files.Read(s.certFile)
-	if err != nil {
-		return nil, err
-	}
-	key, err := files.Read(s.keyFile)
-	if err != nil {
-		return nil, err
-	}
-	cert, err := tls.X509KeyPair(chain, key)
-	if err != nil {
-		return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "load TLS certificate", Entity: s.certFile, Err: err} // until it is replaced
-	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
+	return certfile.OpenPair(s.certFile, s.keyFile, files.Read, log)
 }
 
 func readOnly(method string) bool { return method == http.MethodGet || method == http.MethodHead }

@@ -218,6 +218,31 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// Redis gets a certificate of another authority, and the file of authorities follows: new connections trust it.
+func TestReplacedAuthorityIsTrusted(t *testing.T) {
+	cert, key, _ := latticetest.Certificate(t)
+	next, nextKey, _ := latticetest.Certificate(t)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	latticetest.Replace(t, ca, next) // not that of the server
+	tlsPort := freePort(t)
+	r := startRedis(t, "--tls-port", tlsPort, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no")
+	p := providertest.Start(t, latticetest.NATS(t), config(r), providertest.WithFiles(filepath.Dir(ca)))
+	c := kvtest.Link(t, p, map[string]string{"url": "rediss://127.0.0.1:" + tlsPort, "ca_file": ca})
+	if err := c.Set("k", "v", 0); !errors.Is(err, lattice.ErrUnavailable) {
+		t.Fatalf("with another authority: %v", err)
+	}
+	latticetest.Replace(t, ca, cert)
+	latticetest.Eventually(t, time.Minute, func() error { return c.Set("k", "v", 0) })
+	r.kill()
+	r.args = []string{"--tls-port", tlsPort, "--tls-cert-file", next, "--tls-key-file", nextKey, "--tls-ca-cert-file", next, "--tls-auth-clients", "no"}
+	r.start()
+	latticetest.Replace(t, ca, next)
+	latticetest.Eventually(t, time.Minute, func() error { return c.Set("k", "w", 0) })
+	if m := p.Metrics(); !strings.Contains(m, "weft_certificate_expiry_timestamp_seconds{file=") {
+		t.Errorf("no metric of the end:\n%s", m)
+	}
+}
+
 // Links with equal settings share connections; the last one closes them.
 func TestSharedServers(t *testing.T) {
 	p := &redisProvider{log: latticetest.Logger(t), servers: map[settings]*server{}, stores: map[lattice.ActorID]*store{}}
@@ -249,7 +274,7 @@ func FuzzSettings(f *testing.F) {
 	f.Fuzz(func(t *testing.T, url, db string) {
 		s, _, err := readSettings(provider.Values{"url": url, "db": db}, nil)
 		if err == nil {
-			_, err = s.target(nil)
+			_, err = s.target(nil, nil)
 		}
 		if err != nil && strings.Contains(err.Error(), secret) {
 			t.Fatalf("the password shows: %v", err)

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/certfile"
 	contract "github.com/weftlattice/weft/lattice/contract/keyvalue"
 	"github.com/weftlattice/weft/lattice/linkfile"
 	"github.com/weftlattice/weft/lattice/linkvalue"
@@ -57,8 +58,19 @@ func New(env provider.Env) (provider.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &redisProvider{log: env.Logger, defaults: defaults, files: env.Files, service: service,
-		servers: map[settings]*server{}, stores: map[lattice.ActorID]*store{}}, nil
+	p := &redisProvider{log: env.Logger, defaults: defaults, files: env.Files, service: service,
+		servers: map[settings]*server{}, stores: map[lattice.ActorID]*store{}}
+	return p, env.Metrics.Register(certfile.NewCollector(p.certificates))
+}
+
+// certificates are the files of TLS that are in use.
+func (p *redisProvider) certificates() (open []certfile.Expiring) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	for _, srv := range p.servers {
+		open = append(open, srv.target.files...)
+	}
+	return open
 }
 
 // PutLink checks the settings. Redis may be away; but when it answers that it refuses the credentials, so does the link.
@@ -108,7 +120,7 @@ func (p *redisProvider) prepare(ctx context.Context, link provider.Link, mayBeAw
 	p.mu.Lock()
 	srv := p.servers[s]
 	if srv == nil {
-		srv, err = newServer(s, p.files)
+		srv, err = newServer(s, p.files, p.log)
 	}
 	if err != nil {
 		p.mu.Unlock()

@@ -3,6 +3,7 @@ package keyvalueredis
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -44,8 +45,8 @@ type server struct {
 	nodes map[string]*node // by address. guarded by mu
 }
 
-func newServer(s settings, files linkfile.Folders) (*server, error) {
-	t, err := s.target(files)
+func newServer(s settings, files linkfile.Folders, log *slog.Logger) (*server, error) {
+	t, err := s.target(files, log)
 	if err != nil {
 		return nil, err
 	}

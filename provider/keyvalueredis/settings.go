@@ -2,8 +2,9 @@ package keyvalueredis
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
-	"crypto/x509"
+	"log/slog"
 	"net"
 	"net/url"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/certfile"
 	"github.com/weftlattice/weft/lattice/linkfile"
 	"github.com/weftlattice/weft/lattice/linkvalue"
 	"github.com/weftlattice/weft/provider"
@@ -22,6 +24,7 @@ import (
 const (
 	dialTimeout = 500 * time.Millisecond
 	ioTimeout   = 800 * time.Millisecond
+	keepAlive   = 5 * time.Minute // as the library does it
 )
 
 // settings tell servers apart. They hold secrets.
@@ -65,6 +68,7 @@ func readSettings(link, defaults provider.Values) (s settings, prefix string, er
 type target struct {
 	*redis.Options
 	addresses []string
+	files     []certfile.Expiring // of TLS
 }
 
 const (
@@ -73,7 +77,7 @@ const (
 )
 
 // target reads the URL. The library's own errors quote it, so they are not passed on.
-func (s settings) target(files linkfile.Folders) (target, error) {
+func (s settings) target(files linkfile.Folders, log *slog.Logger) (target, error) {
 	first, addresses, err := s.hosts()
 	if err != nil {
 		return target{}, err
@@ -98,7 +102,8 @@ func (s settings) target(files linkfile.Folders) (target, error) {
 	if o.TLSConfig != nil && (several || s.sentinelMaster != "") {
 		o.TLSConfig.ServerName = "" // of whichever is connected to
 	}
-	if err := s.tls(o, files); err != nil {
+	t := target{Options: o, addresses: addresses}
+	if err := s.secure(&t, files, log); err != nil {
 		return target{}, err
 	}
 	o.PoolSize = s.poolSize
@@ -108,7 +113,7 @@ func (s settings) target(files linkfile.Folders) (target, error) {
 	o.ContextTimeoutEnabled = true
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return target{o, addresses}, nil
+	return t, nil
 }
 
 func badURL() error {
@@ -140,7 +145,7 @@ func (s settings) hosts() (first string, addresses []string, err error) {
 
 // cluster is the target as a Redis Cluster.
 func (t target) cluster() *redis.ClusterOptions {
-	return &redis.ClusterOptions{Addrs: t.addresses, Username: t.Username, Password: t.Password, TLSConfig: t.TLSConfig, PoolSize: t.PoolSize,
+	return &redis.ClusterOptions{Addrs: t.addresses, Username: t.Username, Password: t.Password, TLSConfig: t.TLSConfig, Dialer: t.Dialer, PoolSize: t.PoolSize,
 		DialTimeout: t.DialTimeout, DialerRetries: t.DialerRetries, ReadTimeout: t.ReadTimeout, WriteTimeout: t.WriteTimeout, PoolTimeout: t.PoolTimeout,
 		MaxRetries: t.MaxRetries, MaxRedirects: -1, ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: t.MaintNotificationsConfig}
 }
@@ -148,44 +153,45 @@ func (t target) cluster() *redis.ClusterOptions {
 // failover is the target as the sentinels of a master.
 func (t target) failover(s settings) *redis.FailoverOptions {
 	return &redis.FailoverOptions{MasterName: s.sentinelMaster, SentinelAddrs: t.addresses, SentinelUsername: s.sentinelUsername, SentinelPassword: s.sentinelPassword,
-		Username: t.Username, Password: t.Password, DB: t.DB, TLSConfig: t.TLSConfig, PoolSize: t.PoolSize,
+		Username: t.Username, Password: t.Password, DB: t.DB, TLSConfig: t.TLSConfig, Dialer: t.Dialer, PoolSize: t.PoolSize,
 		DialTimeout: t.DialTimeout, DialerRetries: t.DialerRetries, ReadTimeout: t.ReadTimeout, WriteTimeout: t.WriteTimeout, PoolTimeout: t.PoolTimeout,
 		MaxRetries: t.MaxRetries, ContextTimeoutEnabled: true, DisableIdentity: true}
 }
 
-func (s settings) tls(o *redis.Options, files linkfile.Folders) error {
-	if o.TLSConfig == nil {
+// secure sets TLS up with files that are read again when they are replaced. The connections are made here, since the library
+// takes authorities once.
+func (s settings) secure(t *target, files linkfile.Folders, log *slog.Logger) error {
+	if t.TLSConfig == nil {
 		if s.caFile != "" || s.certFile != "" || s.keyFile != "" {
 			return invalid("ca_file", "certificates need a rediss:// URL")
 		}
 		return nil
 	}
-	o.TLSConfig.MinVersion = tls.VersionTLS12
-	o.TLSConfig.InsecureSkipVerify = false // the URL may ask for it; the lattice does not
+	tc := t.TLSConfig
+	tc.MinVersion = tls.VersionTLS12
+	tc.InsecureSkipVerify = false // the URL may ask for it; the lattice does not
+	var roots *certfile.Roots
 	if s.caFile != "" {
-		pem, err := files.Read(s.caFile)
-		if err != nil {
+		var err error
+		if roots, err = certfile.OpenRoots(s.caFile, false, files.Read, log); err != nil {
 			return err
 		}
-		o.TLSConfig.RootCAs = x509.NewCertPool()
-		if !o.TLSConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return invalid("ca_file", s.caFile+" holds no PEM certificate")
-		}
+		t.files = append(t.files, roots)
 	}
 	if s.certFile != "" {
-		chain, err := files.Read(s.certFile)
+		pair, err := certfile.OpenPair(s.certFile, s.keyFile, files.Read, log)
 		if err != nil {
 			return err
 		}
-		key, err := files.Read(s.keyFile)
-		if err != nil {
-			return err
+		t.files = append(t.files, pair)
+		tc.GetClientCertificate = pair.Client
+	}
+	t.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
+		now := tc.Clone()
+		if roots != nil {
+			now.RootCAs = roots.Pool()
 		}
-		cert, err := tls.X509KeyPair(chain, key)
-		if err != nil {
-			return &lattice.Error{Code: lattice.ErrUnavailable, Op: "load TLS certificate", Entity: s.certFile, Err: err} // until it is replaced
-		}
-		o.TLSConfig.Certificates = []tls.Certificate{cert}
+		return (&tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}, Config: now}).DialContext(ctx, network, address)
 	}
 	return nil
 }

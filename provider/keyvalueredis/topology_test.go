@@ -396,7 +396,7 @@ func TestSeveralHosts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := s.target(nil)
+		got, err := s.target(nil, nil)
 		if want == nil && err == nil || want != nil && !slices.Equal(got.addresses, want) {
 			t.Errorf("%s: %q, %v, want %q", url, got.addresses, err, want)
 		}
