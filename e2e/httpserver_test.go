@@ -152,7 +152,7 @@ func TestHTTPServerTLS(t *testing.T) {
 	if status, _, err := request("GET", strings.Replace(url, "https:", "http:", 1), nil); err == nil && status == 200 {
 		t.Error("the port answers without TLS")
 	}
-	r.fails(1, "certificate and key go together", "link", "put", "guest", "httpserver", "port="+strconv.Itoa(freePort(t)), "tls_cert_file="+cert)
+	r.fails(2, "certificate and key go together", "link", "put", "guest", "httpserver", "port="+strconv.Itoa(freePort(t)), "tls_cert_file="+cert)
 	if status, body, err := ask("/hello"); err != nil || status != 200 || body != "/hello" { // the put that was refused replaced nothing
 		t.Errorf("after refused values: %d %q, %v", status, body, err)
 	}

@@ -237,8 +237,14 @@ func (c commands) PutRegistries(_ context.Context, all control.RegistryCredentia
 	return nil
 }
 
-// PutLink writes to the bucket; all hosts see it there.
+// PutLink writes to the bucket, where all hosts see it, unless the provider refuses it.
 func (c commands) PutLink(ctx context.Context, l wire.LinkDefinition) error {
+	if err := control.CheckLink(l); err != nil {
+		return err
+	}
+	if err := c.checkLink(ctx, l); err != nil {
+		return err
+	}
 	return c.store.PutLink(ctx, l)
 }
 

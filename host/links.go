@@ -19,6 +19,7 @@ type links struct {
 	mu      sync.RWMutex
 	byID    map[string]wire.LinkDefinition    // guarded by mu
 	byNames map[linkNames]wire.LinkDefinition // the same, for host calls; guarded by mu
+	wanted  map[string]wire.LinkDefinition    // by id: those that another provider is about to take; guarded by mu
 	claims  map[string]control.Claims         // by public key; guarded by mu
 	refs    map[string]string                 // public keys by reference of a registry; guarded by mu
 }
@@ -27,13 +28,38 @@ type links struct {
 type linkNames struct{ actor, contract, link string }
 
 func newLinks() *links {
-	return &links{byID: map[string]wire.LinkDefinition{}, byNames: map[linkNames]wire.LinkDefinition{}, claims: map[string]control.Claims{},
+	return &links{byID: map[string]wire.LinkDefinition{}, byNames: map[linkNames]wire.LinkDefinition{}, wanted: map[string]wire.LinkDefinition{}, claims: map[string]control.Claims{},
 		refs: map[string]string{}}
 }
 
 func (l *links) put(def wire.LinkDefinition) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	delete(l.wanted, def.ID())
+	l.set(def)
+}
+
+// want announces a link that takeOver will put.
+func (l *links) want(def wire.LinkDefinition) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wanted[def.ID()] = def
+}
+
+// takeOver puts a link that was announced, unless another put or a deletion came since.
+func (l *links) takeOver(def wire.LinkDefinition) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now, ok := l.wanted[def.ID()]; !ok || !now.Equal(def) {
+		return false
+	}
+	delete(l.wanted, def.ID())
+	l.set(def)
+	return true
+}
+
+// set remembers a link. mu is held.
+func (l *links) set(def wire.LinkDefinition) {
 	l.byID[def.ID()] = def
 	l.byNames[linkNames{def.ActorID, def.ContractID, def.LinkName}] = def
 }
@@ -41,6 +67,7 @@ func (l *links) put(def wire.LinkDefinition) {
 func (l *links) del(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	delete(l.wanted, id)
 	def := l.byID[id]
 	delete(l.byID, id)
 	delete(l.byNames, linkNames{def.ActorID, def.ContractID, def.LinkName})

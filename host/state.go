@@ -41,6 +41,14 @@ func (h *Host) watchState(ctx context.Context, opened func(func(context.Context)
 // LinkPut remembers a link and tells its provider. What was stored before the host came is no news to observers.
 func (f *follower) LinkPut(l wire.LinkDefinition, old *wire.LinkDefinition, replay bool) {
 	h := f.host
+	if old != nil && old.ProviderID != l.ProviderID && !replay {
+		was := *old
+		h.links.want(l)
+		if err := h.tasks.run("link "+l.ID(), func(ctx context.Context) { h.handOver(ctx, was, l) }); err == nil {
+			h.publish(event.NewLinkSet(l))
+			return
+		}
+	}
 	h.links.put(l)
 	if !replay {
 		h.publish(event.NewLinkSet(l))

@@ -252,6 +252,9 @@ func (t *table) check(ctx context.Context, def wire.LinkDefinition) *wire.LinkSt
 	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	if err != nil && before != nil {
+		next.refused = before.refused // which tells that there is a link that works
+	}
 	s := t.stateOf(next)
 	return &s
 }

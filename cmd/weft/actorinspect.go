@@ -128,8 +128,13 @@ func (a *app) update(ctx context.Context, l *operate.Lattice, s *operate.Signer,
 		return nil, err
 	}
 	sign.Subject, sign.Fresh = id, true
-	if sign.Name == "" && v.ActorName(id) != string(id) {
-		sign.Name = v.ActorName(id)
+	switch name := v.ActorName(id); {
+	case name == string(id): // nobody knows it
+	case sign.Name == "":
+		sign.Name, sign.Replaces = name, name
+	case sign.Name != name:
+		return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "update actor", Entity: name,
+			Detail: "--name " + lattice.Printable(sign.Name) + " contradicts: an update keeps the actor's name; start another actor with: weft actor start"}
 	}
 	ref, module, err := l.PushActor(ctx, s, ref, sign)
 	if err != nil {

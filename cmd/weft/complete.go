@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/lattice/linkvalue"
 )
 
 // completeTimeout is how long a shell waits for names; then it gets none.
@@ -75,4 +77,23 @@ func providerNames(v *operate.View) []string {
 		}
 	}
 	return out
+}
+
+// completeLinkPut offers actors, providers, and then the names of the values that a built-in provider knows.
+func (a *app) completeLinkPut(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) < 2 {
+		return a.completer(actorNames, providerNames)(cmd, args, typed)
+	}
+	table := linkvalue.Builtin(args[1])
+	if table == nil || strings.Contains(typed, "=") {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var out []string
+	for _, name := range table.Names() {
+		given := slices.ContainsFunc(args[2:], func(arg string) bool { return strings.HasPrefix(arg, name+"=") })
+		if strings.HasPrefix(name, typed) && !given {
+			out = append(out, name+"=")
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }

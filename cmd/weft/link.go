@@ -26,9 +26,10 @@ func (a *app) linkCmd() *cobra.Command {
 func (a *app) linkPut() *cobra.Command {
 	var w waiting
 	var name, values string
-	cmd := &cobra.Command{Use: "put ACTOR PROVIDER [CONTRACT] [key=value ...]", ValidArgsFunction: a.completer(actorNames, providerNames), Short: "Link an actor to a provider", Args: rangeArgs(2, -1),
+	cmd := &cobra.Command{Use: "put ACTOR PROVIDER [CONTRACT] [key=value ...]", ValidArgsFunction: a.completeLinkPut, Short: "Link an actor to a provider", Args: rangeArgs(2, -1),
 		Long: `Grants an actor the use of a provider, with the values that configure it. Waits until the provider has the link and
-shows its error if it can not use it. Values may be secrets: give them in a file with --values.`,
+shows its error if it can not use it. What the provider refuses replaces no link that works. Values may be secrets: give them in
+a file with --values. The values of built-in providers: docs/providers.md.`,
 		Example: `  weft link put app httpserver port=8080 path=/api
   weft link put app keyvalue-redis --link-name cache --values redis.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -122,7 +123,9 @@ func (a *app) linkDel() *cobra.Command {
 func (a *app) linkList() *cobra.Command {
 	return &cobra.Command{Use: "list", Aliases: []string{"ls", "query"}, Short: "List links and whether they work", Args: exactArgs(0),
 		Long: `The state is active, failed (with the provider's reason), away (active, but what the provider needs for it is away, since
-when and why), pending (no provider process has it yet), or unknown (the provider is not one of weft's and does not tell).`,
+when and why), pending (no provider process has it yet), or unknown (the provider is not one of weft's and does not tell).
+"active (new values refused)" serves with the values that it had; the reason is that of the newer ones. What may pass is tried
+again, and "next try" says when.`,
 		Example: `  weft link list
   weft link list -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -140,7 +143,7 @@ when and why), pending (no provider process has it yet), or unknown (the provide
 				for _, k := range links {
 					// Values may be secrets; -o json shows them.
 					rows = append(rows, []string{or(k.ActorName, string(k.ActorID)), or(k.ProviderName, string(k.ProviderID)), k.ContractID, string(k.LinkName),
-						strings.Join(slices.Sorted(maps.Keys(k.Values)), ","), k.State, linkProblem(k)})
+						strings.Join(slices.Sorted(maps.Keys(k.Values)), ","), k.Summary(), linkProblem(k)})
 				}
 				table(w, "ACTOR PROVIDER CONTRACT LINK VALUES STATE ERROR", rows)
 			})
@@ -150,7 +153,7 @@ when and why), pending (no provider process has it yet), or unknown (the provide
 // linkProblem is why a link does not work, and since when where that is known.
 func linkProblem(l operate.Link) string {
 	if l.Since.IsZero() {
-		return l.Error
+		return l.Problem()
 	}
-	return "since " + l.Since.Local().Format(time.DateTime) + ": " + l.Error
+	return "since " + l.Since.Local().Format(time.DateTime) + ": " + l.Problem()
 }

@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +15,7 @@ import (
 
 	"github.com/weftlattice/weft/deploy/nodefile"
 	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/natsauth"
 	"github.com/weftlattice/weft/lattice/signing"
 )
@@ -117,14 +122,18 @@ func (c *nodeConfig) warn(a *app) {
 	}
 }
 
-// apply starts what the file names. It returns nil when there is no file.
+// applyPause is how long what a file names and could not be started waits for another try, at first and at most.
+const (
+	applyPause    = 5 * time.Second
+	applyPauseMax = time.Minute
+)
+
+// apply starts what the file names. What could not be started is in what it returns, and no error: the node is up without it, and
+// keepTrying tries again. It returns nil when there is no file.
 func (c *nodeConfig) apply(cmd *cobra.Command, a *app, n *node) (*operate.Applied, error) {
 	if c.file == nil {
 		return nil, nil
 	}
-	const limit = 5 * time.Minute
-	ctx, cancel := context.WithTimeout(cmd.Context(), limit)
-	defer cancel()
 	s, err := a.signer()
 	if err != nil {
 		return nil, err
@@ -132,14 +141,85 @@ func (c *nodeConfig) apply(cmd *cobra.Command, a *app, n *node) (*operate.Applie
 	if err := a.mayCommand(natsauth.Operator, "start what the file names"); err != nil {
 		return nil, err
 	}
+	return c.once(cmd.Context(), cmd, a, n, s)
+}
+
+// once is one try.
+func (c *nodeConfig) once(ctx context.Context, cmd *cobra.Command, a *app, n *node, s *operate.Signer) (*operate.Applied, error) {
+	const limit = 5 * time.Minute
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	l, done, err := a.connectTo(ctx, n.conn, cmd.CommandPath())
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	applied, err := l.Apply(ctx, s, c.file, n.host.ID())
-	if err != nil {
-		return nil, err
+	made := c.made(a)
+	applied, _ := l.Apply(ctx, s, c.file, n.host.ID(), made)
+	if len(applied.Failed) == 0 {
+		made = nil
 	}
-	return applied, nil
+	return applied, c.saveMade(a, append(applied.Made(), made...))
+}
+
+// madePath is where the data directory keeps what files have made.
+func (a *app) madePath() string { return filepath.Join(a.dataDir, "made.json") }
+
+// made reads what the file had made when it was applied last; a file that can not be read is as good as none.
+func (c *nodeConfig) made(a *app) []operate.Made {
+	data, err := os.ReadFile(a.madePath())
+	var made []operate.Made
+	if err != nil || json.Unmarshal(data, &made) != nil {
+		return nil
+	}
+	return made
+}
+
+func (c *nodeConfig) saveMade(a *app, made []operate.Made) error {
+	data, err := json.Marshal(made)
+	if err != nil {
+		return err
+	}
+	next := a.madePath() + ".new"
+	if err := os.WriteFile(next, append(data, '\n'), 0o600); err != nil {
+		return fileError("write", next, err)
+	}
+	return os.Rename(next, a.madePath())
+}
+
+// keepTrying starts what could not be started, until all is, and says so in the log. stop ends it and waits.
+func (c *nodeConfig) keepTrying(cmd *cobra.Command, a *app, n *node, applied *operate.Applied, log *slog.Logger) (stop func()) {
+	if applied == nil || len(applied.Failed) == 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(cmd.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for pause := applyPause; len(applied.Failed) > 0; pause = min(2*pause, applyPauseMax) {
+			for _, text := range applied.Failed {
+				log.Warn("the file's wish is not fulfilled", "what", text, "next", pause)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(pause):
+			}
+			s, err := a.signer()
+			if err == nil {
+				var next *operate.Applied
+				if next, err = c.once(ctx, cmd, a, n, s); next != nil {
+					applied = next
+				}
+			}
+			if err != nil {
+				log.Warn("the file is not applied", lattice.LogErr, err)
+			}
+		}
+		log.Info("all that the file names is started", "file", c.file.Path)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }

@@ -118,6 +118,8 @@ func (a *app) up(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file str
 	} else if err := a.print(view, func(w io.Writer) { a.banner(w, view); fmt.Fprintln(w, "\nCtrl-C ends it.") }); err != nil {
 		return err
 	}
+	stop := config.keepTrying(cmd, a, n, applied, log)
+	defer stop()
 	n.wait(cmd.Context())
 	return nil
 }

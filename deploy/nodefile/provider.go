@@ -9,6 +9,8 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/artifact"
+	"github.com/weftlattice/weft/lattice/linkvalue"
+	"github.com/weftlattice/weft/lattice/wire"
 )
 
 // BuiltinScheme begins the reference of a built-in provider: "builtin://httpserver".
@@ -42,7 +44,7 @@ func (w *walker) providers(n *yaml.Node, at string) []Provider {
 	taken := map[string]int{} // contract and link name, to line
 	w.items(n, at, func(item *yaml.Node, at string) {
 		p := Provider{Line: w.line(item), LinkName: lattice.DefaultLink, Values: map[string]string{}}
-		image, imageGood := item, true
+		image, imageGood, config := item, true, (*yaml.Node)(nil)
 		w.entries(item, at, []field{
 			one("name", func(v *yaml.Node, at string) { p.Name, p.Contract = w.providerName(v, at) }),
 			one("image", func(v *yaml.Node, at string) {
@@ -57,7 +59,10 @@ func (w *walker) providers(n *yaml.Node, at string) []Provider {
 					}
 				}
 			}),
-			one("config", func(v *yaml.Node, at string) { p.Values = w.values(v, at) }),
+			one("config", func(v *yaml.Node, at string) {
+				config = v
+				p.Values = w.values(v, at)
+			}),
 		})
 		if p.Name == "" {
 			if item.Kind == yaml.MappingNode && !hasKey(item, "name") {
@@ -73,10 +78,37 @@ func (w *walker) providers(n *yaml.Node, at string) []Provider {
 		}
 		if imageGood {
 			p.Ref = w.providerRef(&p, image, at)
+			w.checkValues(p, config, join(at, "config"))
 		}
 		list = append(list, p) // with a problem nobody gets to see it
 	})
 	return list
+}
+
+// checkValues looks for values that a built-in provider does not know, or can not use.
+func (w *walker) checkValues(p Provider, config *yaml.Node, at string) {
+	table := linkvalue.Builtin(strings.TrimPrefix(p.Ref, BuiltinScheme))
+	if table == nil || config == nil {
+		return
+	}
+	own := linkvalue.Values{}
+	for name, value := range p.Values {
+		if !strings.HasPrefix(name, wire.ReservedValues) {
+			own[name] = value
+		}
+	}
+	if _, err := (wire.LinkDefinition{Values: p.Values}).Route(); err != nil {
+		w.bad(config, at, "%s", detailOf(err))
+	}
+	for _, problem := range table.Check(own) {
+		node := config
+		w.pairs(config, at, func(key, _ *yaml.Node, _ string) {
+			if key.Value == problem.Name {
+				node = key
+			}
+		})
+		w.bad(node, join(at, problem.Name), "%s", problem.Detail)
+	}
 }
 
 // hasKey reports whether a map gives a field a value.

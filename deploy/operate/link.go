@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
+	"github.com/weftlattice/weft/lattice/linkvalue"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -32,6 +34,28 @@ type Link struct {
 	State        string             `json:"state"`
 	Error        string             `json:"error,omitempty"`
 	Since        time.Time          `json:"since,omitzero"` // of wire.LinkAway
+	// Refused says why the provider has not taken newer values of a link that is active. They may have been offered only, and so
+	// be none of Values.
+	Refused  string   `json:"refused,omitempty"`
+	RetryMS  int64    `json:"retry_ms,omitempty"` // in how many milliseconds what was refused is tried again; 0 for never
+	Warnings []string `json:"warnings,omitempty"` // of a put: what will not work as it is, or was not looked at
+}
+
+// Summary is the state in words.
+func (l Link) Summary() string {
+	if l.Refused != "" {
+		return l.State + " (new values refused)"
+	}
+	return l.State
+}
+
+// Problem says why the link is not as it should be, and when that is tried again; it is empty where all is well.
+func (l Link) Problem() string {
+	text := cmp.Or(l.Error, l.Refused)
+	if text != "" && l.RetryMS > 0 {
+		text += "; next try in " + (time.Duration(l.RetryMS) * time.Millisecond).Round(100*time.Millisecond).String()
+	}
+	return text
 }
 
 func (v *View) link(d wire.LinkDefinition) Link {
@@ -75,7 +99,7 @@ func (l *Lattice) Links(ctx context.Context) ([]Link, error) {
 			if _, ok := asked[p]; !ok {
 				asked[p] = l.linkStates(ctx, p.id, p.link, running)
 			}
-			asked[p].tell(&link)
+			_ = asked[p].tell(&link)
 		}
 		links = append(links, link)
 	}
@@ -124,6 +148,13 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 			Detail: fmt.Sprintf("its contract is %s, not %s; values are given as key=value", known, lattice.Printable(def.ContractID))}
 	}
 	link := v.link(def)
+	if link.Warnings, err = l.checkValues(v, def); err != nil {
+		return nil, err
+	}
+	for _, w := range link.Warnings {
+		l.step("warning: "+w, "")
+	}
+	l.tellReplaced(ctx, v, def)
 	events, err := event.Subscribe(ctx, l.nc, l.Name(), event.NameLinkSet)
 	if err != nil {
 		return nil, err
@@ -131,6 +162,9 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 	defer events.Close()
 	l.step("putting link", "")
 	if err := l.accepted(ctx, func(ctx context.Context) error { return l.ctl.PutLink(ctx, def) }); err != nil {
+		if lattice.CodeOf(err) == lattice.ErrUnavailable { // what the provider lacks, not this command
+			err = told(lattice.ErrUnavailable.Name(), err.Error())
+		}
 		return nil, err
 	}
 	processes := v.Processes(link.ProviderID, link.LinkName)
@@ -142,6 +176,50 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 		return &link, err
 	}
 	return &link, l.awaitLink(ctx, &link, len(processes))
+}
+
+// checkValues looks at what can be known of a link without its provider: values that it does not know, and a contract that the
+// actor's claims do not name. The latter is a warning, since claims may come with the actor's next revision.
+func (l *Lattice) checkValues(v *View, def wire.LinkDefinition) (warnings []string, err error) {
+	if _, err := def.Route(); err != nil {
+		return nil, err
+	}
+	name := v.ProviderName(lattice.ProviderID(def.ProviderID))
+	builtin := slices.ContainsFunc(l.cfg.Builtins, func(b Builtin) bool { return string(b.ID) == def.ProviderID })
+	if table := linkvalue.Builtin(name); builtin && table != nil {
+		own := linkvalue.Values{}
+		for k, value := range def.Values {
+			if !strings.HasPrefix(k, wire.ReservedValues) {
+				own[k] = value
+			}
+		}
+		if err := linkvalue.Join(table.Check(own)); err != nil {
+			return nil, err
+		}
+	} else if len(def.Values) > 0 {
+		warnings = append(warnings, "nobody checks the names of the values of "+name+", which weft does not know; it may ignore some")
+	}
+	for _, c := range v.Claims {
+		if c.Subject == def.ActorID && !slices.Contains(c.Caps, def.ContractID) {
+			warnings = append(warnings, fmt.Sprintf("the claims of %s do not name %s, so its calls over the link are refused; sign it with: --cap %s",
+				v.ActorName(lattice.ActorID(def.ActorID)), def.ContractID, def.ContractID))
+		}
+	}
+	return warnings, nil
+}
+
+// tellReplaced says that a link is about to leave another provider.
+func (l *Lattice) tellReplaced(ctx context.Context, v *View, def wire.LinkDefinition) {
+	have, err := l.ctl.Links(ctx)
+	if err != nil {
+		return
+	}
+	for _, k := range have {
+		if k.ID() == def.ID() && k.ProviderID != def.ProviderID {
+			l.step(fmt.Sprintf("taking the place of %s, which keeps the link until %s serves it", v.ProviderName(lattice.ProviderID(k.ProviderID)),
+				v.ProviderName(lattice.ProviderID(def.ProviderID))), "")
+		}
+	}
 }
 
 // DelLink deletes the link of an actor for a contract and link name; the contract may be given as the provider's name,

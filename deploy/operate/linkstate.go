@@ -47,7 +47,8 @@ func (l *Lattice) awaitLink(ctx context.Context, link *Link, processes int) erro
 	before := ""
 	for {
 		states := l.linkStates(ctx, link.ProviderID, link.LinkName, processes)
-		state, problem, since := states.of(*link)
+		problem := states.tell(link)
+		state := link.State
 		if (state == wire.LinkActive || state == wire.LinkAway) && states.answers < processes && time.Since(begin) < patience {
 			state = LinkPending // another process has yet to say so
 		}
@@ -55,15 +56,14 @@ func (l *Lattice) awaitLink(ctx context.Context, link *Link, processes int) erro
 		case state == LinkUnknown && time.Since(begin) > patience:
 			link.State = state
 			return nil
+		case state == before && state == wire.LinkActive && problem != nil:
+			return fmt.Errorf("the provider can not use the new values, the link goes on with the old ones%s: %w", nextTry(*link), problem)
 		case state == before && state == wire.LinkActive:
-			link.State = state
 			return nil
 		case state == before && state == wire.LinkAway: // it will be used when that is back
-			link.State, link.Error, link.Since = state, problem.Error(), since
 			return nil
 		case state == before && state == wire.LinkFailed:
-			link.State, link.Error = state, problem.Error()
-			return fmt.Errorf("the provider can not use the link: %w", problem)
+			return fmt.Errorf("the provider can not use the link%s: %w", nextTry(*link), problem)
 		}
 		before = state
 		select {
@@ -80,37 +80,59 @@ type linkStates struct {
 	links   map[lattice.ActorID][]wire.LinkState
 }
 
-// tell sets the state of a link.
-func (s linkStates) tell(l *Link) {
-	var problem error
-	if l.State, problem, l.Since = s.of(*l); problem != nil {
-		l.Error = problem.Error()
+func nextTry(l Link) string {
+	if l.RetryMS == 0 {
+		return ""
 	}
+	return " and tries again by itself"
 }
 
-// of sums the processes up: one failure is a failure, one backend that is away is away, and active is what all have.
-func (s linkStates) of(l Link) (state string, problem error, since time.Time) {
+// tell sums the processes up in the link: one failure is a failure, one backend that is away is away, and active is what all have. The error is why it failed, or why
+// values that are stored were refused although the link is active.
+func (s linkStates) tell(l *Link) (problem error) {
+	l.State, l.Error, l.Refused, l.RetryMS, l.Since = LinkUnknown, "", "", 0, time.Time{}
 	if s.answers == 0 {
-		return LinkUnknown, nil, since
+		return nil
 	}
-	active := 0
-	state = wire.LinkActive
+	active, failed, away := 0, false, false
 	for _, one := range s.links[l.ActorID] {
 		if one.ContractID != l.ContractID || one.LinkName != string(l.LinkName) {
 			continue
 		}
-		if one.State == wire.LinkFailed {
-			return one.State, told(one.Code, one.Error), since
+		switch {
+		case one.State == wire.LinkFailed:
+			failed = true
+			l.Error, l.RetryMS, l.Since, problem = one.Error, one.RetryMS, time.Time{}, told(one.Code, one.Error)
+		default:
+			active++
+			if one.State == wire.LinkAway && !failed {
+				away = true
+				l.Error, l.Since = one.Error, one.Since
+			}
+			if r := one.Refused; r != nil {
+				if l.Refused = r.Error; !failed {
+					l.RetryMS = r.RetryMS
+				}
+				if r.Stored && !failed {
+					problem = told(r.Code, r.Error)
+				}
+			}
 		}
-		if one.State == wire.LinkAway {
-			state, problem, since = one.State, told(one.Code, one.Error), one.Since
-		}
-		active++
 	}
-	if active < s.answers {
-		return LinkPending, nil, since
+	switch {
+	case failed && active > 0:
+		l.Error += fmt.Sprintf(" (on %d of %d hosts)", s.answers-active, s.answers)
+		l.State = wire.LinkFailed
+	case failed:
+		l.State = wire.LinkFailed
+	case active < s.answers:
+		l.State = LinkPending
+	case away:
+		l.State = wire.LinkAway
+	default:
+		l.State = wire.LinkActive
 	}
-	return state, problem, since
+	return problem
 }
 
 // linkStates asks the processes of a provider, of which so many are known.

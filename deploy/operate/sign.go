@@ -42,6 +42,7 @@ type SignRequest struct {
 	Subject     lattice.ActorID // the module key must be this one; it is looked up by it instead of by name
 	Lifetime    time.Duration   // 0: for ever
 	DefaultCaps []string        // when neither Caps nor a project file says; nil: BuiltinContracts
+	Replaces    string          // name of the actor whose code it becomes; a project file that names another one is lattice.ErrConflict
 	Fresh       bool            // sign again even if the same file has been signed before
 }
 
@@ -129,6 +130,10 @@ func (r *SignRequest) complete(path string) (project string, err error) {
 		}
 		if err != nil {
 			return "", err
+		}
+		if r.Replaces != "" && p.Name != "" && p.Name != r.Replaces {
+			return "", &lattice.Error{Code: lattice.ErrConflict, Op: "update actor", Entity: r.Replaces,
+				Detail: file + " says that the module is " + lattice.Printable(p.Name) + ", another actor; start that with: weft actor start, or say --name " + r.Replaces + " if the code is meant"}
 		}
 		r.Name, r.Version, r.CallAlias = cmp.Or(r.Name, p.Name), cmp.Or(r.Version, p.Version), cmp.Or(r.CallAlias, p.CallAlias)
 		if r.Caps == nil {

@@ -178,6 +178,7 @@ func TestRolesMayOnlyWhatTheyNeed(t *testing.T) {
 		{subject.LinkPut(edge, otherID, link), hst, ""},
 		{subject.LinkPut(edge, provID, link), hst, pro},
 		{subject.LinkDel(edge, provID, link), hst, pro},
+		{subject.LinkCheck(edge, provID, link), hst, pro},
 		{subject.Shutdown(edge, otherID, link), hst, ""},
 		{subject.Shutdown(edge, provID, link), hst, pro},
 		{subject.Health(edge, provID, link), op + hst, pro},

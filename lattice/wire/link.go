@@ -64,8 +64,14 @@ const (
 	AnyHost Route = "any"
 )
 
-// Route reads RouteValue. Anything but a route is lattice.ErrInvalid, and PreferLocal.
+// Route reads RouteValue. Anything but a route is lattice.ErrInvalid, and PreferLocal; so is another value under ReservedValues.
 func (l LinkDefinition) Route() (Route, error) {
+	for name := range l.Values {
+		if strings.HasPrefix(name, ReservedValues) && name != RouteValue {
+			return PreferLocal, &lattice.Error{Code: lattice.ErrInvalid, Op: "read link value", Entity: lattice.Printable(name),
+				Detail: "weft knows no such value; there is " + RouteValue}
+		}
+	}
 	switch r := Route(l.Values[RouteValue]); r {
 	case "":
 		return PreferLocal, nil

@@ -1,0 +1,129 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/subject"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// How long the processes of a provider have to say whether they would take a link, and how long the others have after the first.
+// Clients of the dialect wait two seconds for the answer to a put, which must not be spent here.
+const (
+	linkCheckPatience = 1200 * time.Millisecond
+	linkCheckQuiet    = 250 * time.Millisecond
+)
+
+// handOverPause is how long the provider that had a link keeps it when another one serves it: the other hosts have to see that, too.
+const handOverPause = time.Second
+
+// checkLink asks those who would serve a link before it is stored. What they refuse is not stored where a link works that it would
+// replace, nor where waiting does not help: then the put fails with their reason, and all stays as it was. Values that may work
+// later are stored where there is nothing to lose, and are tried again. A provider that does not answer, as those of other SDKs, is
+// no reason to refuse.
+func (h *Host) checkLink(ctx context.Context, def wire.LinkDefinition) error {
+	old, had := h.links.find(def.ActorID, def.ContractID, def.LinkName)
+	states, err := h.askLink(ctx, def)
+	if err != nil {
+		return err
+	}
+	for _, s := range states {
+		if s.State != wire.LinkFailed {
+			continue
+		}
+		e := lattice.FromWire(s.Code, s.Error)
+		kept := s.Refused != nil || had && old.ProviderID != def.ProviderID
+		switch {
+		case kept:
+			return &lattice.Error{Code: e.Code, Detail: "the provider on host " + s.HostID + " refuses it, the link stays as it was: " + s.Error}
+		case e.Code == lattice.ErrInvalid || e.Code == lattice.ErrTooLarge:
+			return &lattice.Error{Code: e.Code, Detail: "the provider on host " + s.HostID + " refuses it, nothing is stored: " + s.Error}
+		}
+	}
+	if had && old.ProviderID != def.ProviderID && len(states) == 0 && !h.providerAnswers(ctx, def) && h.providerAnswers(ctx, old) {
+		return &lattice.Error{Code: lattice.ErrUnavailable,
+			Detail: fmt.Sprintf("provider %s, which would take the place of %s, does not run under link name %s; start it first, or delete the link",
+				h.links.nameOf(def.ProviderID), h.links.nameOf(old.ProviderID), def.LinkName)}
+	}
+	return nil
+}
+
+// askLink collects what the processes of a link's provider say to it. Nobody who answers is no error.
+func (h *Host) askLink(ctx context.Context, def wire.LinkDefinition) ([]wire.LinkState, error) {
+	id, err := lattice.ParseProviderID(def.ProviderID)
+	if err != nil {
+		return nil, err
+	}
+	link, err := lattice.ParseLinkName(def.LinkName)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, linkCheckPatience)
+	defer cancel()
+	inbox := h.rpc.NewInbox()
+	answers := make(chan *nats.Msg, 256)
+	sub, err := h.rpc.ChanSubscribe(inbox, answers)
+	if err != nil {
+		return nil, nil // NATS is away, which the store will tell
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := h.rpc.PublishRequest(subject.LinkCheck(h.cfg.Lattice, id, link), inbox, def.Encode()); err != nil {
+		return nil, nil
+	}
+	var states []wire.LinkState
+	quiet := time.NewTimer(linkCheckPatience)
+	defer quiet.Stop()
+	for {
+		select {
+		case m := <-answers:
+			var s wire.LinkState
+			if len(m.Data) == 0 { // nobody listens: the server says so with an empty message
+				return states, nil
+			}
+			if json.Unmarshal(m.Data, &s) == nil {
+				states = append(states, s)
+			}
+			quiet.Reset(linkCheckQuiet)
+		case <-quiet.C:
+			return states, nil
+		case <-ctx.Done():
+			return states, nil
+		}
+	}
+}
+
+// providerAnswers reports whether a process of a link's provider answers anywhere.
+func (h *Host) providerAnswers(ctx context.Context, def wire.LinkDefinition) bool {
+	ctx, cancel := context.WithTimeout(ctx, linkCheckQuiet)
+	defer cancel()
+	_, err := h.rpc.RequestWithContext(ctx, subject.Health(h.cfg.Lattice, lattice.ProviderID(def.ProviderID), lattice.LinkName(def.LinkName)), nil)
+	return err == nil
+}
+
+// handOver moves a link from one provider to another: calls go to the old one until the new one says that it has the link, or does
+// not say anything, and the old one loses it a moment later.
+func (h *Host) handOver(ctx context.Context, old, next wire.LinkDefinition) {
+	ask, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	subj := subject.LinkPut(h.cfg.Lattice, lattice.ProviderID(next.ProviderID), lattice.LinkName(next.LinkName))
+	if _, err := h.rpc.RequestWithContext(ask, subj, next.Encode()); err != nil {
+		h.log.Debug("provider does not say that it has a link", lattice.LogProvider, next.ProviderID, lattice.LogActor, next.ActorID, lattice.LogErr, err)
+	}
+	if !h.links.takeOver(next) {
+		return // it was put again, or deleted, meanwhile
+	}
+	h.log.Info("link handed over", lattice.LogActor, next.ActorID, lattice.LogContract, next.ContractID, "from", h.links.nameOf(old.ProviderID), "to", h.links.nameOf(next.ProviderID))
+	select {
+	case <-time.After(handOverPause):
+	case <-ctx.Done():
+	}
+	if now, ok := h.links.find(old.ActorID, old.ContractID, old.LinkName); !ok || now.ProviderID != old.ProviderID {
+		h.tellProvider(old, subject.LinkDel)
+	}
+}
