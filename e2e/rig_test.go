@@ -45,6 +45,8 @@ type rig struct {
 	nats    *process
 	kind    natsKind
 	secure  *secureNATS       // of kind foreignUsers
+	conf    string            // of a bare NATS server, in the place of the usual one
+	more    []string          // environment of all that is started, besides the usual
 	tokens  map[string]string // of kind tokens: files, by the name of the host that joins with it
 	within  []string          // command that runs hosts that are started from now on
 	nc      *nats.Conn        // the test's own, an operator's
@@ -161,6 +163,9 @@ func (r *rig) startNATS() {
 	if r.secure != nil {
 		text += r.secure.config
 	}
+	if r.conf != "" {
+		text = r.conf
+	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
@@ -188,7 +193,7 @@ func (r *rig) envOf(name string, more ...string) []string {
 	if r.secure != nil {
 		env = append(env, "WEFT_CREDS="+r.secure.operator)
 	}
-	return append(env, more...)
+	return append(append(env, r.more...), more...)
 }
 
 // host is a host process.

@@ -80,7 +80,8 @@ func TestRightsAreUsed(t *testing.T) {
 	for _, list := range []string{"host", "actor", "provider", "link"} {
 		r.weft(list, "list")
 	}
-	r.try("logs", "guest")
+	want(t, "POST", guest+"/log", []byte("something happened"), 200, "")
+	r.weft("logs", "guest")
 	r.weft("link", "del", "kvcounter", "keyvalue-nats")
 	r.weft("provider", "stop", "keyvalue-nats")
 	r.weft("actor", "stop", "ponger")

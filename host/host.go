@@ -24,7 +24,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/weftlattice/weft/host/internal/artifact"
@@ -260,7 +259,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 		return err
 	}
 	opened(h.engine.Close)
-	if h.store, err = store.Open(ctx, h.rpc, h.cfg.Lattice, store.Config{Domain: h.cfg.JSDomain, Logger: h.log}); err != nil {
+	if h.store, err = store.Open(ctx, h.rpc, h.cfg.Lattice, store.Config{Logger: h.log}); err != nil {
 		return err
 	}
 	if h.resolver, err = h.newResolver(); err != nil {
@@ -417,7 +416,7 @@ func (h *Host) newResolver() (*artifact.Resolver, error) {
 	if dir == "" {
 		dir = filepath.Join(os.TempDir(), "weft-artifacts-"+string(h.id))
 	}
-	js, err := h.jetStream()
+	js, err := natsconn.JetStream(h.rpc)
 	if err != nil {
 		return nil, err
 	}
@@ -435,13 +434,6 @@ func (h *Host) newResolver() (*artifact.Resolver, error) {
 		return nil, err
 	}
 	return artifact.New(artifact.Config{Lattice: h.cfg.Lattice, JetStream: js, CacheDir: dir, AllowFileLoad: h.cfg.AllowFileLoad, OCI: client, Logger: h.log})
-}
-
-func (h *Host) jetStream() (jetstream.JetStream, error) {
-	if h.cfg.JSDomain != "" {
-		return jetstream.NewWithDomain(h.rpc, h.cfg.JSDomain)
-	}
-	return jetstream.New(h.rpc)
 }
 
 func (h *Host) labelsNow() map[string]string {

@@ -217,7 +217,7 @@ func (p *provider) hostData(local *wire.Channel, profile string) []byte {
 		ProviderKey: string(p.id), InvocationSeed: keys.Cluster.Seed(), InstanceID: p.instanceID,
 		LinkDefinitions: p.host.links.of(p.id, p.link), ClusterIssuers: keys.trusted(), ConfigJSON: p.config,
 		DefaultRPCTimeoutMS: uint64(c.RPCTimeout.Milliseconds()), StructuredLogging: c.StructuredLogging,
-		Channel: local, NATS: p.host.natsAccess(access), ProfileSocket: profile, FilesDirs: c.FilesDirs,
+		Channel: local, NATS: p.host.natsAccess(access), ProfileSocket: profile, FilesDirs: c.FilesDirs, JSDomain: c.JSDomain,
 	}.Encode()
 }
 

@@ -171,7 +171,7 @@ const natsRPC = "rpc"
 func (h *Host) natsConfig(purpose string) natsconn.Config {
 	cfg := h.cfg.NATS
 	cfg.Name = "weft " + h.name + " " + purpose
-	cfg.Logger = h.log
+	cfg.Logger, cfg.JSDomain = h.log, h.cfg.JSDomain
 	if purpose == natsRPC {
 		cfg.ReconnectBufferBytes = natsconn.NoBuffer
 	}

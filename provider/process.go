@@ -83,7 +83,7 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 	url, login := loginOf(hd)
 	p.login.Store(&login)
 	p.conn = natsconn.Config{URL: url, Name: "provider " + info.Name, Login: func() natsconn.Login { return *p.login.Load() },
-		ReconnectBufferBytes: natsconn.NoBuffer, Logger: log}
+		ReconnectBufferBytes: natsconn.NoBuffer, JSDomain: hd.JSDomain, Logger: log}
 	p.natsURL = url
 	if d := hd.NATS; d != nil {
 		p.direct = *d

@@ -18,6 +18,7 @@ import (
 // connection holds the flags that say where NATS is and who we are there.
 type connection struct {
 	url, join, context, creds, user, password, token, jwt, seed string
+	domain                                                      string // of JetStream
 	tls                                                         bool
 	tlsCA, tlsCert, tlsKey                                      string
 }
@@ -48,6 +49,8 @@ func (c *connection) flags(f *pflag.FlagSet) {
 	fallback(f, "nats-jwt", "WASMCLOUD_CTL_JWT", "WASMCLOUD_NATS_JWT", "NATS_JWT")
 	f.StringVar(&c.seed, "nats-seed", "", "NATS user seed")
 	fallback(f, "nats-seed", "WASMCLOUD_CTL_SEED", "WASMCLOUD_NATS_SEED", "WASMCOULD_NATS_SEED", "NATS_SEED")
+	f.StringVar(&c.domain, "js-domain", "", "JetStream domain of what the lattice stores, where NATS has it elsewhere (a leaf node's hub)")
+	fallback(f, "js-domain", "WASMCLOUD_JS_DOMAIN")
 	f.BoolVar(&c.tls, "nats-tls", false, "require TLS")
 	fallback(f, "nats-tls", "WASMCLOUD_CTL_TLS")
 	f.StringVar(&c.tlsCA, "nats-ca", "", "PEM file of the authorities to trust")
@@ -56,7 +59,7 @@ func (c *connection) flags(f *pflag.FlagSet) {
 	fallback(f, "nats-cert", "NATS_CERT")
 	f.StringVar(&c.tlsKey, "nats-key", "", "PEM file of the client certificate's key")
 	fallback(f, "nats-key", "NATS_KEY")
-	for _, name := range []string{"nats-user", "nats-password", "nats-token", "nats-jwt", "nats-seed", "nats-tls", "nats-ca", "nats-cert", "nats-key", "ctl-prefix"} {
+	for _, name := range []string{"nats-user", "nats-password", "nats-token", "nats-jwt", "nats-seed", "nats-tls", "nats-ca", "nats-cert", "nats-key", "ctl-prefix", "js-domain"} {
 		_ = f.MarkHidden(name) // in "weft help connection"; ctl-prefix is of globalFlags
 	}
 }
@@ -78,6 +81,8 @@ TLS: --nats-tls, --nats-ca, --nats-cert, --nats-key. Better than on the command 
 environment: WEFT_NATS_PASSWORD, WEFT_NATS_TOKEN, WEFT_NATS_SEED, or as NATS's own tools name them, NATS_CREDS,
 NATS_USER, NATS_PASSWORD, NATS_TOKEN, NATS_CA, NATS_CERT, NATS_KEY.
 
+What the lattice stores is in the JetStream of that server, or of --js-domain, WEFT_JS_DOMAIN, WASMCLOUD_JS_DOMAIN, or the
+domain that the token or the context names: where a leaf node has no JetStream of its own, its hub's.
 The lattice is --lattice, WEFT_LATTICE, WASMCLOUD_LATTICE, the one that runs here, or "default".
 --ctl-prefix is the first part of the control subjects, ` + subject.DefaultControlPrefix + ` unless the hosts use another.`
 
@@ -88,7 +93,7 @@ func connectionTopic() *cobra.Command {
 // config is where to connect; name is shown by the server.
 func (a *app) natsConfig(cmd *cobra.Command, name string) (natsconn.Config, error) {
 	c, err := a.whereNATSIs(cmd)
-	c.Name = name
+	c.Name, c.JSDomain = name, or(a.conn.domain, c.JSDomain)
 	return c, err
 }
 
@@ -107,6 +112,7 @@ func (a *app) whereNATSIs(cmd *cobra.Command) (natsconn.Config, error) {
 		JWT: c.jwt, Seed: c.seed, TLS: c.tls, TLSCA: c.tlsCA, TLSCert: c.tlsCert, TLSKey: c.tlsKey}
 	if a.here != nil {
 		here := a.here.connection()
+		cfg.JSDomain = here.JSDomain
 		if c.creds+c.user+c.password+c.token+c.jwt+c.seed == "" {
 			cfg.CredsFile = here.CredsFile
 		}

@@ -78,7 +78,8 @@ func (n *natsFlags) start(ctx context.Context, a *app, log *slog.Logger, extra n
 		}
 		cfg.MaxStoreBytes = int64(most)
 	}
-	conn := natsconn.Config{User: cfg.User, Password: cfg.Password, Token: cfg.Token}
+	cfg.Domain = a.conn.domain
+	conn := natsconn.Config{User: cfg.User, Password: cfg.Password, Token: cfg.Token, JSDomain: cfg.Domain}
 	e := &embedded{host: conn, operator: conn}
 	if n.auth || n.public() || n.cert != "" {
 		keys, err := a.keys()

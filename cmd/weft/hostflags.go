@@ -28,7 +28,7 @@ const defaultHTTPAddr = "127.0.0.1:7422"
 
 // hostFlags are the settings of a host on the command line.
 type hostFlags struct {
-	name, httpAddr, jsDomain, providerURL            string
+	name, httpAddr, providerURL                      string
 	hostSeed, hostSeedFile, clusterSeed, clusterFile string
 	issuers, labels, inline, filesDirs               []string
 	allowFiles, oldHeartbeat, pprof                  bool
@@ -77,8 +77,6 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	f.UintVar(&h.shutdownDelayMs, "provider-shutdown-delay", uint(d.ProviderGrace.Milliseconds()), "milliseconds between asking a provider to end and killing it")
 	fallback(f, "provider-shutdown-delay", "WASMCLOUD_PROV_SHUTDOWN_DELAY_MS")
 	f.StringVar(&h.providerURL, "provider-nats-url", "", "NATS address that providers are given (default: the host's)")
-	f.StringVar(&h.jsDomain, "js-domain", "", "JetStream domain of the lattice's data")
-	fallback(f, "js-domain", "WASMCLOUD_JS_DOMAIN")
 	f.DurationVar(&h.heartbeat, "heartbeat", d.Heartbeat, "time between heartbeats with the inventory")
 	f.BoolVar(&h.oldHeartbeat, "old-heartbeat", false, "heartbeats in the form of hosts before 0.82")
 	f.DurationVar(&h.drain, "drain-timeout", d.DrainTimeout, "how long the end of the host waits for work in flight; then calls are cut off, and 10s later it ends whatever they do")
@@ -169,11 +167,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	}
 	cfg.NATS, cfg.Logger = nats, log
 	cfg.ProviderNATSURL = or(h.providerURL, rpcURL())
-	cfg.ControlPrefix, cfg.JSDomain = a.prefix, h.jsDomain
-	if a.joined != nil {
-		cfg.JSDomain = or(cfg.JSDomain, a.joined.Domain)
-	}
-	cfg.JSDomain = or(cfg.JSDomain, a.domain)
+	cfg.ControlPrefix, cfg.JSDomain = a.prefix, nats.JSDomain
 	cfg.FriendlyName, cfg.AllowFileLoad, cfg.OldHeartbeat = h.name, h.allowFiles, h.oldHeartbeat
 	cfg.RPCTimeout = time.Duration(h.rpcTimeoutMs) * time.Millisecond
 	cfg.ProviderGrace = time.Duration(h.shutdownDelayMs) * time.Millisecond

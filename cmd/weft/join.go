@@ -53,7 +53,7 @@ func (a *app) mayCommand(role natsauth.Role, what string) error {
 
 // contextConfig is the connection of --nats-context; flags for single settings go before it.
 func (a *app) contextConfig() (natsconn.Config, error) {
-	c, domain, err := natsconn.LoadContext(a.conn.context)
+	c, err := natsconn.LoadContext(a.conn.context)
 	if err != nil {
 		return c, err
 	}
@@ -65,13 +65,12 @@ func (a *app) contextConfig() (natsconn.Config, error) {
 	if f.tlsCert != "" {
 		c.TLSCert, c.TLSKey = f.tlsCert, f.tlsKey
 	}
-	a.domain = domain
 	return c, nil
 }
 
 // connection is the way to the lattice that runs on this machine, for people.
 func (s upState) connection() natsconn.Config {
-	return natsconn.Config{URL: s.NATSURL, CredsFile: s.Creds, TLSCA: s.CA, TLSName: s.ServerName}
+	return natsconn.Config{URL: s.NATSURL, CredsFile: s.Creds, TLSCA: s.CA, TLSName: s.ServerName, JSDomain: s.Domain}
 }
 
 // hostConfig is the connection of a host that uses a server elsewhere, or that of "weft up" on this machine.

@@ -25,6 +25,7 @@ type upState struct {
 	DataDir  string         `json:"data_dir"`
 
 	ServerName string `json:"nats_server_name,omitempty"` // in NATS's certificate
+	Domain     string `json:"js_domain,omitempty"`
 }
 
 func (a *app) statePath() string { return filepath.Join(a.dataDir, "up.json") }

@@ -98,7 +98,7 @@ func (a *app) up(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file str
 	if err != nil {
 		return err
 	}
-	s := upState{PID: os.Getpid(), Lattice: name, NATSURL: withCredentials(n.conn), Creds: n.conn.CredsFile, CA: n.conn.TLSCA, ServerName: n.conn.TLSName, HostID: n.host.ID(), Host: n.host.Name(),
+	s := upState{PID: os.Getpid(), Lattice: name, NATSURL: withCredentials(n.conn), Creds: n.conn.CredsFile, Domain: n.conn.JSDomain, CA: n.conn.TLSCA, ServerName: n.conn.TLSName, HostID: n.host.ID(), Host: n.host.Name(),
 		HTTPAddr: n.host.HTTPAddr(), DataDir: a.dataDir}
 	if child {
 		s.Log = a.logPath()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/artifact"
+	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/nearest"
 	"github.com/weftlattice/weft/lattice/signing"
 )
@@ -47,7 +48,7 @@ func checkRemote(ref string, known []string) error {
 
 // JetStream is where the lattice keeps artifacts.
 func (l *Lattice) JetStream() (jetstream.JetStream, error) {
-	js, err := jetstream.New(l.nc)
+	js, err := natsconn.JetStream(l.nc)
 	if err != nil {
 		return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "reach the lattice's store", Err: err}
 	}

@@ -187,7 +187,7 @@ func Read(tokenOrFile string) (Token, error) {
 
 // Connection is how the bearer reaches NATS.
 func (t Token) Connection() natsconn.Config {
-	return natsconn.Config{URL: strings.Join(t.Servers, ","), JWT: t.JWT, Seed: t.Seed, TLSRoots: t.CA, TLSName: t.ServerName}
+	return natsconn.Config{URL: strings.Join(t.Servers, ","), JWT: t.JWT, Seed: t.Seed, TLSRoots: t.CA, TLSName: t.ServerName, JSDomain: t.Domain}
 }
 
 // Expired reports whether the token is no longer good by this machine's clock.

@@ -529,3 +529,57 @@ func TestDataStays(t *testing.T) {
 		value(other, "other", "of other")
 	})
 }
+
+// The embedded server may have a JetStream domain; its names pass the same gate, and the same rights hold.
+func TestGateOfADomain(t *testing.T) {
+	authority := latticetest.NewKey(t, 'A')
+	s, err := natsserver.Start(t.Context(), natsserver.Config{Port: -1, DataDir: t.TempDir(), Domain: "hub", Users: natsauth.NewVerifier(authority.Public(), "", nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(context.Background())
+	c, _, err := natsauth.Issue(authority, natsauth.Identity{Lattice: edge, Roles: []natsauth.Role{natsauth.Operator}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := natsconn.Connect(t.Context(), natsconn.Config{URL: s.URL(), JWT: c.JWT, Seed: c.Seed, JSDomain: "hub"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := natsconn.JetStream(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	kv, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: subject.KVLattice(edge)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.PutString(ctx, "k", "v"); err != nil {
+		t.Fatal(err)
+	}
+	w, err := kv.WatchAll(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := <-w.Updates(); e == nil || string(e.Value()) != "v" {
+		t.Errorf("the watch tells %v", e)
+	}
+	_ = w.Stop()
+	stream := "KV_" + subject.KVLattice(edge)
+	if err := ask(t, nc, "$JS.hub.API.STREAM.CREATE."+stream, map[string]any{"name": stream, "subjects": []string{">"}}); err == nil || !strings.HasPrefix(err.Error(), "weft: ") {
+		t.Errorf("a hostile stream: %v", err)
+	}
+	for _, denied := range []string{"STREAM.DELETE." + stream, "STREAM.CREATE.KV_other", "$KV.other.key"} {
+		subj := "$JS.hub.API." + denied
+		_ = nc.Publish(subj, nil)
+		if err := nc.FlushTimeout(patience); err != nil {
+			t.Fatal(err)
+		}
+		if err := nc.LastError(); err == nil || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(denied)) {
+			t.Errorf("%s: %v, want a refusal", subj, err)
+		}
+	}
+}

@@ -72,6 +72,7 @@ type Config struct {
 	TLSKey   string
 	TLSFirst bool // the handshake comes before the server's greeting, as the server is configured to want
 
+	JSDomain    string // JetStream domain of what is stored, see JetStream; empty: the server's own
 	InboxPrefix string // where answers come; empty: as the credentials say, else that of all NATS clients
 
 	ConnectTimeout       time.Duration // of one attempt; 0 is DefaultConnectTimeout
@@ -182,6 +183,9 @@ func (c Config) Validate() error {
 	}
 	if len(kinds) > 1 {
 		bad("give one kind of credentials, not " + strings.Join(kinds, " and "))
+	}
+	if strings.ContainsAny(c.JSDomain, ".*> \t\r\n") {
+		bad("a JetStream domain is one word without dots and wildcards")
 	}
 	if c.JWT != "" && c.Seed == "" {
 		bad("a JWT needs its seed")

@@ -109,6 +109,9 @@ func dialOnce(ctx context.Context, cfg Config, log *slog.Logger, creds []nats.Op
 		conns.abandon()
 		return nil, err
 	}
+	if cfg.JSDomain != "" {
+		domains.Store(nc, cfg.JSDomain)
+	}
 	return nc, nil
 }
 
@@ -132,6 +135,7 @@ func states(log *slog.Logger, refusals *refusals) []nats.Option {
 			log.Debug("could not reconnect to NATS yet", lattice.LogErr, err)
 		}),
 		nats.ClosedHandler(func(nc *nats.Conn) {
+			domains.Delete(nc)
 			refusals.end(nc)
 			log.Debug("connection to NATS closed")
 		}),

@@ -39,20 +39,20 @@ type natsContext struct {
 const maxContextBytes = 64 << 10
 
 // LoadContext reads a context of the nats command-line tool: a name, whose file is in ContextDir, or the path of a file.
-// domain is the JetStream domain that it names. Settings that do not matter to a connection are ignored. Errors:
+// Settings that do not matter to a connection are ignored. Errors:
 // lattice.ErrNotFound, which names the contexts that there are, and lattice.ErrInvalid, also for what weft can not do: nsc
 // and SOCKS.
-func LoadContext(name string) (cfg Config, domain string, err error) {
+func LoadContext(name string) (cfg Config, err error) {
 	path := name
 	if !strings.ContainsAny(name, `/\`) {
 		path = filepath.Join(ContextDir(), name+".json")
 	}
 	data, err := readSmall(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return cfg, "", &lattice.Error{Code: lattice.ErrNotFound, Op: "read NATS context", Entity: lattice.Printable(name), Detail: thereAre()}
+		return cfg, &lattice.Error{Code: lattice.ErrNotFound, Op: "read NATS context", Entity: lattice.Printable(name), Detail: thereAre()}
 	}
-	bad := func(detail string, err error) (Config, string, error) {
-		return Config{}, "", &lattice.Error{Code: lattice.ErrInvalid, Op: "read NATS context", Entity: path, Detail: detail, Err: err}
+	bad := func(detail string, err error) (Config, error) {
+		return Config{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "read NATS context", Entity: path, Detail: detail, Err: err}
 	}
 	if err != nil {
 		return bad("", err)
@@ -70,7 +70,7 @@ func LoadContext(name string) (cfg Config, domain string, err error) {
 	case c.APIPrefix != "" && c.APIPrefix != "$JS.API":
 		return bad("it has a JetStream API prefix of its own; weft knows domains only (jetstream_domain)", nil)
 	}
-	cfg = Config{URL: c.URL, User: c.User, Password: c.Password, Token: c.Token, JWT: c.UserJWT, Seed: c.UserSeed, TLSFirst: c.TLSFirst,
+	cfg = Config{URL: c.URL, User: c.User, Password: c.Password, Token: c.Token, JWT: c.UserJWT, Seed: c.UserSeed, TLSFirst: c.TLSFirst, JSDomain: c.Domain,
 		InboxPrefix: strings.TrimSuffix(c.InboxPrefix, ".")}
 	for _, f := range []struct {
 		to   *string
@@ -90,7 +90,7 @@ func LoadContext(name string) (cfg Config, domain string, err error) {
 	if err := cfg.Validate(); err != nil {
 		return bad("", err)
 	}
-	return cfg, c.Domain, nil
+	return cfg, nil
 }
 
 // ContextDir is where the nats tool keeps its contexts: nats/context below XDG_CONFIG_HOME, or below ~/.config.

@@ -194,7 +194,7 @@ func TestExternalServers(t *testing.T) {
 				t.Fatal(err)
 			}
 			write(t, ContextDir(), "mine.json", text)
-			cfg, _, err := LoadContext("mine")
+			cfg, err := LoadContext("mine")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -317,19 +317,19 @@ func TestContextFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"full", file} {
-		cfg, domain, err := LoadContext(name)
-		if err != nil || domain != "hub" || cfg.URL != "tls://a:1,tls://b:2" || cfg.User != "u" || cfg.Password != "p" || cfg.InboxPrefix != "_MINE" ||
+		cfg, err := LoadContext(name)
+		if err != nil || cfg.JSDomain != "hub" || cfg.URL != "tls://a:1,tls://b:2" || cfg.User != "u" || cfg.Password != "p" || cfg.InboxPrefix != "_MINE" ||
 			!cfg.TLSFirst || cfg.TLSCA != filepath.Join(home, "ca.pem") {
-			t.Errorf("%s: %+v %s %v", name, cfg, domain, err)
+			t.Errorf("%s: %+v %s %v", name, cfg, cfg.JSDomain, err)
 		}
 	}
-	if _, _, err := LoadContext("fulll"); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(), "there are: full") {
+	if _, err := LoadContext("fulll"); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(), "there are: full") {
 		t.Errorf("missing: %v", err)
 	}
 	for name, text := range map[string]string{"nsc": `{"nsc":"nsc://op/acc/user"}`, "socks": `{"socks_proxy":"socks5://x"}`, "garbage": `{"password":"hunter2"`,
 		"prefix": `{"jetstream_api_prefix":"X.API"}`, "two": `{"user":"u","password":"hunter2","token":"t"}`, "nkey": `{"nkey":"/nonexistent"}`, "url": `{"url":"http://x"}`} {
 		write(t, ContextDir(), "bad.json", []byte(text))
-		if _, _, err := LoadContext("bad"); !errors.Is(err, lattice.ErrInvalid) || strings.Contains(err.Error(), "hunter2") {
+		if _, err := LoadContext("bad"); !errors.Is(err, lattice.ErrInvalid) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

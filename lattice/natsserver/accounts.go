@@ -20,17 +20,18 @@ const accountPrefix = "lattice_"
 // accounts gives each lattice a NATS account of its own, with its own JetStream: what one lattice publishes, stores or lets
 // the server send somewhere does not reach another. It is safe for concurrent use.
 type accounts struct {
-	srv  *server.Server
-	home lattice.Name // keeps the global account, where servers without users keep their data
-	dir  string       // the server's data directory
-	gate *gate
+	srv    *server.Server
+	home   lattice.Name // keeps the global account, where servers without users keep their data
+	dir    string       // the server's data directory
+	gate   *gate
+	domain string // of JetStream; empty is none
 
 	mu   sync.Mutex
 	open map[lattice.Name]*server.Account // guarded by mu
 }
 
-func newAccounts(srv *server.Server, home lattice.Name, dir string, g *gate) *accounts {
-	return &accounts{srv: srv, home: home, dir: dir, gate: g, open: map[lattice.Name]*server.Account{}}
+func newAccounts(srv *server.Server, home lattice.Name, dir, domain string, g *gate) *accounts {
+	return &accounts{srv: srv, home: home, dir: dir, domain: domain, gate: g, open: map[lattice.Name]*server.Account{}}
 }
 
 // restore opens the accounts that have data, so that their streams go on when the server starts.
@@ -71,6 +72,12 @@ func (a *accounts) of(l lattice.Name) (*server.Account, error) {
 	acc := a.srv.GlobalAccount()
 	if l != a.home {
 		acc, _ = a.srv.LookupOrRegisterAccount(accountPrefix + string(l))
+	}
+	guarded := maps.Clone(guarded)
+	if a.domain != "" { // before the server maps the names of its domain to those without
+		for from, to := range maps.Clone(guarded) {
+			guarded["$JS."+a.domain+".API."+strings.TrimPrefix(from, apiRoot)] = to
+		}
 	}
 	for from, to := range guarded {
 		if err := acc.AddMapping(from, to); err != nil {

@@ -61,7 +61,7 @@ func (d *door) prepare(srv *server.Server, o *server.Options, home lattice.Name)
 	system.Issuer = o.TrustedKeys[0]
 	o.SystemAccount = system.Name
 	if d.gate, err = newGate(srv, d.log); err == nil {
-		d.accounts = newAccounts(srv, home, o.StoreDir, d.gate)
+		d.accounts = newAccounts(srv, home, o.StoreDir, o.JetStreamDomain, d.gate)
 	}
 	return err
 }

@@ -69,7 +69,7 @@ func (c *chunks) open(ctx context.Context) (jetstream.JetStream, jetstream.Strea
 	if c.stream != nil {
 		return c.js, c.stream, nil
 	}
-	js, err := jetstream.New(c.nc, jetstream.WithPublishAsyncMaxPending(1<<20)) // each put has a window of its own
+	js, err := natsconn.JetStream(c.nc, jetstream.WithPublishAsyncMaxPending(1<<20)) // each put has a window of its own
 	if err != nil {
 		return nil, nil, err
 	}

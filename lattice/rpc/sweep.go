@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
@@ -23,7 +24,7 @@ const SweepAge = chunkLife
 // store is no error. Any number of hosts may sweep at the same time.
 func Sweep(ctx context.Context, nc *nats.Conn, l lattice.Name, before time.Time) (int, error) {
 	c := &chunks{nc: nc, lattice: l}
-	js, err := jetstream.New(nc)
+	js, err := natsconn.JetStream(nc)
 	if err != nil {
 		return 0, chunkError("sweep large payloads", err)
 	}

@@ -32,7 +32,6 @@ const attemptTimeout = 2 * time.Second
 
 // Config holds what is optional.
 type Config struct {
-	Domain string       // JetStream domain; empty is none
 	Logger *slog.Logger // nil discards
 }
 
@@ -60,15 +59,9 @@ func Open(ctx context.Context, nc *nats.Conn, l lattice.Name, cfg Config) (*Stor
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	var js jetstream.JetStream
-	var err error
-	if cfg.Domain == "" {
-		js, err = jetstream.New(nc)
-	} else {
-		js, err = jetstream.NewWithDomain(nc, cfg.Domain)
-	}
+	js, err := natsconn.JetStream(nc)
 	if err != nil {
-		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "open lattice state", Err: err}
+		return nil, err
 	}
 	s := &Store{nc: nc, js: js, lattice: l, log: cfg.Logger.With("part", "store"), check: 5 * time.Second}
 	ctx, cancel := bound(ctx)

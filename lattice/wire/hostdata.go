@@ -30,6 +30,8 @@ type HostData struct {
 	// LogLevel stays empty: providers on wasmbus-rpc up to 0.15 ignore RUST_LOG once it is set.
 	LogLevel   string     `json:"log_level,omitempty"`
 	OtelConfig OtelConfig `json:"otel_config"`
+	// JSDomain is the JetStream domain of what the lattice stores, where it has one.
+	JSDomain string `json:"js_domain,omitempty"`
 	// Channel is where weft's own providers find their host's local socket; nil where there is none. Others ignore it.
 	Channel *Channel `json:"weft_channel,omitempty"`
 	// NATS is how weft's own providers reach NATS by themselves, where LatticeRPCURL leads through the host, which may hang; nil

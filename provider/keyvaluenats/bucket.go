@@ -43,6 +43,7 @@ type bucket struct {
 	kv      jetstream.KeyValue // guarded by mu
 	stream  jetstream.Stream   // guarded by mu
 	subject string             // of a key, without the key. guarded by mu
+	writeTo string             // where a key is written, without the key. guarded by mu
 
 	seed  maphash.Seed
 	turns [stripes]chan struct{} // a token each: callers of one process take turns instead of failing each other's compare
@@ -99,6 +100,10 @@ func (b *bucket) open(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.kv, b.stream, b.subject = kv, stream, strings.TrimSuffix(info.Config.Subjects[0], ">")
+	b.writeTo = b.subject
+	if domain := b.js.Options().Domain; domain != "" { // leaf nodes let keys of another domain through only so
+		b.writeTo = "$JS." + domain + ".API." + b.subject
+	}
 	return nil
 }
 
@@ -147,7 +152,7 @@ const anyRevision = ^uint64(0)
 // save writes a key if its last message is still that of the revision; errRaced says that it is not.
 func (b *bucket) save(ctx context.Context, key string, e *entry, revision uint64) error {
 	b.mu.RLock()
-	msg := &nats.Msg{Subject: b.subject + key, Data: e.data, Header: nats.Header{}}
+	msg := &nats.Msg{Subject: b.writeTo + key, Data: e.data, Header: nats.Header{}}
 	b.mu.RUnlock()
 	var opts []jetstream.PublishOpt
 	if revision != anyRevision {

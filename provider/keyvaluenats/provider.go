@@ -21,6 +21,7 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/keyvalue"
 	"github.com/weftlattice/weft/lattice/linkvalue"
+	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/provider"
 	"github.com/weftlattice/weft/provider/internal/keyvalue"
 )
@@ -48,7 +49,7 @@ type natsProvider struct {
 
 // New makes the provider of a process.
 func New(env provider.Env) (provider.Provider, error) {
-	js, err := jetstream.New(env.NATS)
+	js, err := natsconn.JetStream(env.NATS)
 	if err != nil {
 		return nil, fmt.Errorf("use JetStream: %w", err)
 	}
