@@ -309,7 +309,7 @@ func metrics(t *testing.T, env *latticetest.Env, cfg Config) {
 			return fmt.Errorf("%s not counted: %v", cfg.Operation, seen)
 		}
 		active := families["weft_provider_links"].GetMetric()
-		if len(active) != 2 || active[0].GetGauge().GetValue() != 1 {
+		if len(active) != 3 || active[0].GetGauge().GetValue() != 1 {
 			return fmt.Errorf("links: %v, want one active", active)
 		}
 		return nil
