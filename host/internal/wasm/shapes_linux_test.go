@@ -125,6 +125,10 @@ func (d *dearest[T]) see(v T, seed uint64) {
 // measuredArg makes the test binary a compiler that leaves what it used in a file.
 const measuredArg = "be-the-measured-compiler"
 
+func init() {
+	compilerMains[measuredArg] = func(args []string) int { return measuredCompiler(args[0], args[1:]) }
+}
+
 // compilerUsage is what a compiler used.
 type compilerUsage struct {
 	CPU time.Duration

@@ -20,12 +20,16 @@ import (
 // compilerArg makes the test binary the compiler that Config.Compiler asks for.
 const compilerArg = "be-the-compiler"
 
+// compilerMains are what the test binary can be instead, by its first argument.
+var compilerMains = map[string]func(args []string) int{
+	compilerArg: func(args []string) int { return wasm.CompilerMain(args, os.Stdin, os.Stdout) },
+}
+
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == compilerArg {
-		os.Exit(wasm.CompilerMain(os.Args[2:], os.Stdin, os.Stdout))
-	}
-	if len(os.Args) > 2 && os.Args[1] == measuredArg {
-		os.Exit(measuredCompiler(os.Args[2], os.Args[3:]))
+	if len(os.Args) > 1 {
+		if main := compilerMains[os.Args[1]]; main != nil {
+			os.Exit(main(os.Args[2:]))
+		}
 	}
 	goleak.VerifyTestMain(m)
 }
