@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -34,6 +33,7 @@ import (
 	"github.com/weftlattice/weft/lattice/certfile"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
+	"github.com/weftlattice/weft/lattice/files"
 	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/oci"
 	"github.com/weftlattice/weft/lattice/policy"
@@ -262,7 +262,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	if h.store, err = store.Open(ctx, h.rpc, h.cfg.Lattice, store.Config{Logger: h.log}); err != nil {
 		return err
 	}
-	if h.resolver, err = h.newResolver(); err != nil {
+	if h.resolver, err = h.newResolver(opened); err != nil {
 		return err
 	}
 	opened(func(context.Context) error { h.resolver.Close(); return nil })
@@ -411,10 +411,15 @@ func (h *Host) dir(kind string) string {
 	return filepath.Join(h.cfg.CacheDir, kind)
 }
 
-func (h *Host) newResolver() (*artifact.Resolver, error) {
+func (h *Host) newResolver(opened func(func(context.Context) error)) (*artifact.Resolver, error) {
 	dir := h.dir("artifacts")
 	if dir == "" {
-		dir = filepath.Join(os.TempDir(), "weft-artifacts-"+string(h.id))
+		temp, err := files.NewTemp("", "weft-artifacts-")
+		if err != nil {
+			return nil, fmt.Errorf("make a folder for artifacts: %w", err)
+		}
+		opened(func(context.Context) error { return temp.Close() })
+		dir = temp.Dir()
 	}
 	js, err := natsconn.JetStream(h.rpc)
 	if err != nil {

@@ -6,13 +6,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/files"
 	"github.com/weftlattice/weft/lattice/profile"
 )
 
@@ -30,12 +30,12 @@ func (h *Host) openProfiles(opened func(func(context.Context) error)) error {
 	if !h.cfg.Pprof {
 		return nil
 	}
-	dir, err := os.MkdirTemp("", "weft-pprof-") // with mode 0700
+	temp, err := files.NewTemp("", "weft-pprof-")
 	if err != nil {
 		return fmt.Errorf("make a folder for profiles: %w", err)
 	}
-	h.profiles.dir = dir
-	opened(func(context.Context) error { return os.RemoveAll(dir) })
+	h.profiles.dir = temp.Dir()
+	opened(func(context.Context) error { return temp.Close() })
 	return nil
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/weftlattice/weft/lattice/contract/keyvalue"
 	"github.com/weftlattice/weft/lattice/contract/logging"
 	"github.com/weftlattice/weft/lattice/contract/numbergen"
+	"github.com/weftlattice/weft/lattice/files"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
@@ -93,6 +94,7 @@ func (s *Signer) Sign(path string, wasm []byte, r SignRequest) (*Module, error) 
 	if !r.Fresh {
 		if m.Bytes, err = os.ReadFile(cached); err == nil {
 			if m.Claims, err = signing.ReadModule(m.Bytes, time.Now()); err == nil {
+				files.Used(cached)
 				return m, nil
 			}
 		}
@@ -207,8 +209,14 @@ func (s *Signer) keep(path string, data []byte) error {
 	if err := os.MkdirAll(s.CacheDir, 0o700); err != nil {
 		return fmt.Errorf("keep signed module: %w", err)
 	}
-	return WriteFile(path, data, 0o600)
+	if err := WriteFile(path, data, 0o600); err != nil {
+		return err
+	}
+	return files.Prune(s.CacheDir, maxSigned, path)
 }
+
+// maxSigned bounds the signed modules that are kept, in bytes: one that was not used for long is signed anew when it comes again.
+const maxSigned = 128 << 20
 
 // WriteFile replaces a file in one step, so that nobody ever reads half of it.
 func WriteFile(path string, data []byte, mode fs.FileMode) error {

@@ -149,20 +149,30 @@ func TestIsLocal(t *testing.T) {
 	}
 }
 
-func TestSize(t *testing.T) {
-	for text, want := range map[string]uint64{"0": 0, "100": 100, "64MiB": 64 << 20, "64 mb": 64 << 20, "1g": 1 << 30, "3KB": 3 << 10} {
-		if got, err := lattice.ParseSize(text); err != nil || got != want {
-			t.Errorf("%s: got %d, %v", text, got, err)
+// What was signed once is kept for the next time, but not for ever.
+func TestSignedModulesDoNotFillTheDisk(t *testing.T) {
+	s := newSigner(t)
+	dir := t.TempDir()
+	big := append(slices.Clone(smallModule), append([]byte{0, 0x84, 0x80, 0x80, 0x08, 1, 'x', 0, 0}, make([]byte, 16<<20)...)...)
+	for i := range 12 {
+		big[len(big)-1] = byte(i)
+		if _, err := s.Module(writeFile(t, filepath.Join(dir, "app.wasm"), big), SignRequest{}); err != nil {
+			t.Fatal(err)
 		}
 	}
-	for _, text := range []string{"", "MiB", "-1", "1.5M", "64XB", "99999999999999"} {
-		if got, err := lattice.ParseSize(text); lattice.CodeOf(err) != lattice.ErrInvalid {
-			t.Errorf("%s: got %d, %v", text, got, err)
-		}
+	entries, err := os.ReadDir(s.CacheDir)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1536: "1.5 KiB", 64 << 20: "64 MiB", 5 << 40: "5120 GiB"} {
-		if got := lattice.Size(n); got != want {
-			t.Errorf("%d: got %s", n, got)
+	var total int64
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			t.Fatal(err)
 		}
+		total += info.Size()
+	}
+	if total > maxSigned || total < maxSigned/2 {
+		t.Errorf("%d files of %d bytes are kept, %d allowed", len(entries), total, maxSigned)
 	}
 }

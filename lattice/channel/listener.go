@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/files"
 )
 
 // maxSocketPath is what the kernels allow for the path of a Unix socket.
@@ -20,7 +21,7 @@ const maxShaking = 32
 
 // Listener takes the connections of processes that were given credentials. It is safe for concurrent use.
 type Listener struct {
-	dir   string
+	temp  *files.Temp
 	path  string
 	ln    net.Listener
 	log   *slog.Logger
@@ -46,21 +47,21 @@ func Listen(base string, log *slog.Logger) (*Listener, error) {
 	if base == "" || len(base)+len("/weft-0123456789/s") > maxSocketPath {
 		base = os.TempDir()
 	}
-	dir, err := os.MkdirTemp(base, "weft-") // with mode 0700
+	temp, err := files.NewTemp(base, "weft-")
 	if err != nil {
 		return fail(err)
 	}
-	path := filepath.Join(dir, "s")
+	path := filepath.Join(temp.Dir(), "s")
 	if len(path) > maxSocketPath {
-		_ = os.Remove(dir)
+		_ = temp.Close()
 		return fail(fmt.Errorf("the path %s is too long; set TMPDIR to a shorter one", path))
 	}
 	ln, err := net.Listen("unix", path)
 	if err != nil {
-		_ = os.Remove(dir)
+		_ = temp.Close()
 		return fail(err)
 	}
-	l := &Listener{dir: dir, path: path, ln: ln, log: log, shake: make(chan struct{}, maxShaking), offers: map[string]offer{}}
+	l := &Listener{temp: temp, path: path, ln: ln, log: log, shake: make(chan struct{}, maxShaking), offers: map[string]offer{}}
 	l.wg.Go(l.run)
 	return l, nil
 }
@@ -138,5 +139,5 @@ func (l *Listener) Close() error {
 	}
 	err := l.ln.Close() // removes the socket
 	l.wg.Wait()
-	return errors.Join(err, os.Remove(l.dir))
+	return errors.Join(err, l.temp.Close())
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/certfile"
+	"github.com/weftlattice/weft/lattice/files"
 	"github.com/weftlattice/weft/lattice/linkfile"
 	"github.com/weftlattice/weft/lattice/natsauth"
 )
@@ -144,7 +145,7 @@ func loopback(host string) bool {
 // Server is a running NATS server. It is safe for concurrent use.
 type Server struct {
 	srv    *server.Server
-	lock   *dirLock
+	lock   *files.Lock
 	door   *door          // nil without Config.Users
 	keeper *keeper        // nil until the server is ready
 	cert   *certfile.Pair // nil without Config.TLSCert
@@ -193,15 +194,15 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	if err := makeRoom(cfg.DataDir); err != nil {
-		return nil, errors.Join(err, lock.release())
+		return nil, errors.Join(err, lock.Release())
 	}
 	ns, err := server.NewServer(opts)
 	if err != nil {
-		return nil, errors.Join(&lattice.Error{Code: lattice.ErrInvalid, Op: "configure NATS server", Err: err}, lock.release())
+		return nil, errors.Join(&lattice.Error{Code: lattice.ErrInvalid, Op: "configure NATS server", Err: err}, lock.Release())
 	}
 	if d != nil {
 		if err := d.prepare(ns, opts, cfg.Lattice); err != nil {
-			return nil, errors.Join(err, lock.release())
+			return nil, errors.Join(err, lock.Release())
 		}
 	}
 	log := newServerLog(cfg.Logger)
@@ -338,7 +339,7 @@ func (s *Server) Close(ctx context.Context) error {
 			s.door.close()
 			s.srv.Shutdown()
 			s.srv.WaitForShutdown()
-			err = s.lock.release()
+			err = s.lock.Release()
 		}()
 	})
 	select {

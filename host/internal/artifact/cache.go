@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +13,7 @@ import (
 	store "github.com/weftlattice/weft/lattice/artifact"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/files"
 )
 
 // cache keeps blobs in files named by the hexadecimal digits of their digest. Several hosts may use one directory: files
@@ -69,38 +69,13 @@ func (c *cache) put(digest string, data []byte) {
 func (c *cache) prune(keep string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	entries, err := os.ReadDir(c.dir)
-	if err != nil {
+	if err := files.Prune(c.dir, c.limit, keep); err != nil {
 		c.log.Warn("cache can not be pruned", lattice.LogErr, err)
-		return
-	}
-	var files []fs.FileInfo
-	var total int64
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
-			files = append(files, info)
-			total += info.Size()
-		}
-	}
-	slices.SortFunc(files, func(a, b fs.FileInfo) int { return a.ModTime().Compare(b.ModTime()) })
-	for _, f := range files {
-		if total <= c.limit {
-			return
-		}
-		path := filepath.Join(c.dir, f.Name())
-		if path == keep || strings.HasPrefix(f.Name(), tempPrefix) && c.now().Sub(f.ModTime()) < abandoned {
-			continue
-		}
-		if err := os.Remove(path); err == nil || errors.Is(err, fs.ErrNotExist) {
-			total -= f.Size()
-		}
 	}
 }
 
-const (
-	tempPrefix = ".tmp-"
-	abandoned  = time.Hour // a file being written is no older
-)
+// tempPrefix begins the names of files that are being written, as files.Prune wants it.
+const tempPrefix = ".tmp-"
 
 // writeFile makes a file appear complete or not at all, whoever else writes it.
 func writeFile(path string, data []byte, mode os.FileMode) (err error) {

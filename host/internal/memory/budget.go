@@ -5,6 +5,7 @@ package memory
 
 import (
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -63,7 +64,7 @@ func (b *Budget) Take(what string, bytes uint64) error {
 	for !b.try(bytes) {
 		if b.free == nil || bytes > uint64(b.limit) || !b.free() {
 			return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("no memory for %s of %s: %s of the %s of this host are in use "+
-				"(--guest-memory, see docs/instances.md)", what, size(int64(bytes)), size(b.used.Load()), size(b.limit))}
+				"(--guest-memory, see docs/instances.md)", what, lattice.Size(int64(min(bytes, math.MaxInt64))), lattice.Size(b.used.Load()), lattice.Size(b.limit))}
 		}
 	}
 	return nil
@@ -93,11 +94,4 @@ func (b *Budget) Give(bytes uint64) {
 	if b != nil {
 		b.used.Add(-int64(bytes))
 	}
-}
-
-func size(bytes int64) string {
-	if bytes < 10<<20 {
-		return fmt.Sprintf("%d KiB", (bytes+1023)>>10)
-	}
-	return fmt.Sprintf("%d MiB", bytes>>20)
 }

@@ -10,9 +10,6 @@ import (
 // canDetach says that "up -d" works on this system.
 const canDetach = false
 
-// lock does nothing where the system has no flock.
-func lock(string) (release func(), ok bool, err error) { return func() {}, true, nil }
-
 func detached() *syscall.SysProcAttr { return nil }
 
 // terminate ends a process.
