@@ -20,6 +20,12 @@ type project struct {
 }
 
 func openProject(dir, out string) (project, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return project{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "open the project in", Entity: dir,
+			Detail: "it is a file, and a project is a folder with an " + scaffold.ProjectFile + "; a module is started with: weft actor start " + dir}
+	} else if err != nil {
+		return project{}, fileError("open the project in", dir, err)
+	}
 	p, err := scaffold.Load(dir)
 	if lattice.CodeOf(err) == lattice.ErrNotFound {
 		return project{}, &lattice.Error{Code: lattice.ErrNotFound, Op: "open the project in", Entity: dir,

@@ -73,7 +73,7 @@ func exitCode(err error) int {
 	}
 	code := lattice.CodeOf(err)
 	switch {
-	case errors.Is(err, lattice.ErrInvalid) && !remote(err):
+	case (errors.Is(err, lattice.ErrInvalid) || code == lattice.ErrBadModule) && !remote(err):
 		return exitUsage
 	case code == lattice.ErrNotFound:
 		return exitNotFound

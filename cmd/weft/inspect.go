@@ -3,15 +3,17 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/deploy/localfile"
 	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 )
@@ -24,6 +26,7 @@ type fileView struct {
 	SHA256   string                  `json:"sha256"`
 	Trust    string                  `json:"trust"` // "valid", or the code of what is wrong
 	Problem  string                  `json:"problem,omitempty"`
+	Refused  string                  `json:"refused,omitempty"` // why no host would run it
 	Claims   *signing.ActorClaims    `json:"claims,omitempty"`
 	Provider *signing.ProviderClaims `json:"provider_claims,omitempty"`
 	*operate.WasmInfo
@@ -32,22 +35,22 @@ type fileView struct {
 func (a *app) inspectCmd() *cobra.Command {
 	return &cobra.Command{Use: "inspect FILE|ACTOR", Short: "Show claims, imports, exports, size and memory of a module",
 		Long: `Shows a file (module or provider archive) without running it, or an actor of the lattice. A file whose claims do not
-hold is shown too, and what is wrong with them.`,
+hold is shown too, and what is wrong with them. A module that no host would run ends with the host's words and exit code 2.`,
 		Example: `  weft inspect app.wasm
   weft inspect edge-data-processor -o json`, Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			data, err := os.ReadFile(args[0])
-			if os.IsNotExist(err) && !looksLikeFile(args[0]) {
+			data, err := localfile.Read(args[0], localfile.MaxBytes)
+			if lattice.CodeOf(err) == lattice.ErrNotFound && !looksLikeFile(args[0]) {
 				return a.inspectActor(cmd, args[0])
 			}
 			if err != nil {
-				return fileError("open", args[0], err)
-			}
-			v, err := viewFile(args[0], data)
-			if err != nil {
 				return err
 			}
-			return a.print(v, v.text)
+			v, err := viewFile(args[0], data)
+			if v.Kind == "" {
+				return err
+			}
+			return errors.Join(a.print(v, v.text), err)
 		}}
 }
 
@@ -56,6 +59,7 @@ func looksLikeFile(s string) bool {
 	return strings.ContainsAny(s, `/\`) && !strings.Contains(s, "://") || strings.HasSuffix(s, ".wasm") || strings.HasSuffix(s, ".par") || strings.HasSuffix(s, ".par.gz")
 }
 
+// viewFile looks at a file. With a module that no host would run there is both a view and an error.
 func viewFile(path string, data []byte) (fileView, error) {
 	sum := sha256.Sum256(data)
 	v := fileView{File: path, Bytes: len(data), SHA256: hex.EncodeToString(sum[:]), Trust: "valid"}
@@ -66,28 +70,37 @@ func viewFile(path string, data []byte) (fileView, error) {
 		if v.Claims, err = signing.ReadModule(data, time.Now()); err != nil {
 			v.Claims, _ = signing.InspectModule(data) // what it claims, true or not
 		}
-		info, badWasm := operate.ReadWasm(data)
-		if badWasm != nil {
-			return v, badWasm
+		if info, err := operate.ReadWasm(data); err == nil {
+			v.WasmInfo = &info
 		}
-		v.WasmInfo = &info
+		if refused := host.CheckModule(data); refused != nil {
+			v.Refused = refused.Error()
+			return v.judged(err), fmt.Errorf("%s: %w", path, refused)
+		}
 	case signing.IsArchive(data):
 		v.Kind = "provider"
 		var archive *signing.Archive
 		if archive, err = signing.OpenArchive(data, time.Now()); err == nil {
 			v.Provider = archive.Claims
+		} else if lattice.CodeOf(err) == lattice.ErrInvalid { // not even that
+			return fileView{}, fmt.Errorf("%s: %w", path, err)
 		}
 	default:
-		return v, &lattice.Error{Code: lattice.ErrBadModule, Op: "inspect", Entity: path, Detail: "neither a WebAssembly module nor a provider archive"}
+		return v, &lattice.Error{Code: lattice.ErrBadModule, Op: "inspect", Entity: path, Detail: "neither a WebAssembly module nor a provider archive: " + signing.Form(data)}
 	}
+	return v.judged(err), nil
+}
+
+// judged adds what is wrong with the claims, if anything is.
+func (v fileView) judged(err error) fileView {
 	if err != nil {
 		v.Trust, v.Problem = lattice.CodeOf(err).Name(), err.Error()
 	}
-	return v, nil
+	return v
 }
 
 func (v fileView) text(w io.Writer) {
-	fields(w, "file", v.File, "kind", v.Kind, "size", lattice.Size(int64(v.Bytes)), "sha256", v.SHA256, "trust", v.Trust, "problem", v.Problem)
+	fields(w, "file", v.File, "kind", v.Kind, "size", lattice.Size(int64(v.Bytes)), "sha256", v.SHA256, "trust", v.Trust, "problem", v.Problem, "refused", v.Refused)
 	if c := v.Claims; c != nil {
 		notBefore, expires := c.HumanTimes()
 		fields(w, "id", string(c.Subject), "name", c.Name, "issuer", string(c.Issuer), "version", c.Version,

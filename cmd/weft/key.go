@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/deploy/localfile"
 	"github.com/weftlattice/weft/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -270,18 +271,4 @@ func (a *app) readInput(file string, limit int64) ([]byte, error) {
 }
 
 // fileError gives a system error the code of its kind.
-func fileError(op, file string, err error) error {
-	code := lattice.ErrInternal
-	if os.IsNotExist(err) {
-		code = lattice.ErrNotFound
-	}
-	return &lattice.Error{Code: code, Op: op, Entity: file, Detail: cause(err)}
-}
-
-// cause is the system's word without the path that the error repeats.
-func cause(err error) string {
-	if p, ok := err.(*os.PathError); ok { //nolint:errorlint // exactly what os.Open returns
-		return p.Err.Error()
-	}
-	return err.Error()
-}
+func fileError(op, file string, err error) error { return localfile.Error(op, file, err) }

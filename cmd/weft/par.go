@@ -6,13 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/deploy/localfile"
 	"github.com/weftlattice/weft/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -28,8 +28,17 @@ it is. It ends in .par, or .par.gz when it is compressed.`,
 	return cmd
 }
 
-// maxExecutable is how large an executable in an archive may be.
-const maxExecutable = 256 << 20
+// readExecutable reads what goes into an archive; - is standard input.
+func (a *app) readExecutable(file string) ([]byte, error) {
+	data, err := a.readInput(file, localfile.MaxBytes)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(data) == 0 || signing.IsArchive(data):
+		return nil, &lattice.Error{Code: lattice.ErrBadModule, Op: "read executable", Entity: file, Detail: signing.Form(data) + ", and a provider's executable is wanted"}
+	}
+	return data, operate.NoModule(file, data)
+}
 
 // parView is an archive as the commands show it.
 type parView struct {
@@ -51,9 +60,9 @@ func (v parView) text(w io.Writer) {
 }
 
 func openPar(file string) (*signing.Archive, []byte, error) {
-	data, err := os.ReadFile(file)
+	data, err := localfile.Read(file, localfile.MaxBytes)
 	if err != nil {
-		return nil, nil, fileError("open", file, err)
+		return nil, nil, err
 	}
 	archive, err := signing.OpenArchive(data, time.Now())
 	if err != nil {
@@ -86,7 +95,7 @@ func (a *app) parCreate() *cobra.Command {
 			if c.ContractID == "" {
 				return usagef("an archive needs a contract, for example: --contract acme:queue")
 			}
-			bin, err := a.readInput(args[0], maxExecutable)
+			bin, err := a.readExecutable(args[0])
 			if err != nil {
 				return err
 			}
@@ -146,7 +155,7 @@ names another. An executable for the same target is replaced.`,
 					return err
 				}
 			}
-			if bins[target], err = a.readInput(args[1], maxExecutable); err != nil {
+			if bins[target], err = a.readExecutable(args[1]); err != nil {
 				return err
 			}
 			service, err := a.keyOf(signing.KindProvider, string(archive.Claims.Subject))

@@ -13,6 +13,7 @@ import (
 	"github.com/weftlattice/weft/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/yamltext"
 )
 
 func (a *app) providerCmd() *cobra.Command {
@@ -105,7 +106,7 @@ func (a *app) configuration(value string) (string, error) {
 	}
 	var v map[string]any
 	if err := yaml.Unmarshal(data, &v); err != nil {
-		return "", usagef("--config %s: neither JSON nor YAML: %w", value, err)
+		return "", usagef("--config %s: neither JSON nor YAML: %w", value, yamltext.Explain(err, data))
 	}
 	out, err := json.Marshal(v)
 	return string(out), err

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/deploy/localfile"
 	"github.com/weftlattice/weft/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/artifact"
@@ -93,9 +93,9 @@ type packed struct {
 
 // readArtifact reads a module, which is signed when it is not, or an archive, which is verified.
 func (a *app) readArtifact(file string, r operate.SignRequest) (packed, error) {
-	data, err := os.ReadFile(file)
+	data, err := localfile.Read(file, localfile.MaxBytes)
 	if err != nil {
-		return packed{}, fileError("open", file, err)
+		return packed{}, err
 	}
 	switch {
 	case signing.IsModule(data):
@@ -117,7 +117,7 @@ func (a *app) readArtifact(file string, r operate.SignRequest) (packed, error) {
 		return packed{oci.Artifact{Bytes: data, Name: par.Claims.Name, Version: par.Claims.Version}, string(par.Claims.Subject)}, nil
 	}
 	return packed{}, &lattice.Error{Code: lattice.ErrBadModule, Op: "push", Entity: file,
-		Detail: "neither a WebAssembly module nor a provider archive; of an executable make one with: weft par create"}
+		Detail: "neither a WebAssembly module nor a provider archive: " + signing.Form(data) + "; of a provider's executable make an archive with: weft par create"}
 }
 
 func (a *app) pushToLattice(cmd *cobra.Command, ref artifact.Reference, what packed) (pushed, error) {

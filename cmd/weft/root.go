@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/weftlattice/weft/lattice/nearest"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
@@ -49,7 +48,7 @@ Wherever an id is wanted, a whole name will do, or the beginning of the id, of f
 	)
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(unknownFlag)
 	a.globalFlags(root.PersistentFlags())
 
 	add := func(group string, cmds ...*cobra.Command) {
@@ -105,15 +104,9 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
 	}
-	var names []string
-	for _, c := range cmd.Commands() {
-		if !c.Hidden {
-			names = append(names, c.Name())
-		}
-	}
 	msg := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
-	if hint := nearest.DidYouMean(args[0], names); hint != "" {
-		msg += "; " + hint
+	if hint := meantCommand(cmd, args); hint != "" {
+		msg += "; did you mean " + hint + "?"
 	}
 	return usagef("%s\nSee: %s --help", msg, cmd.CommandPath())
 }

@@ -45,12 +45,17 @@ func TestScript(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return os.WriteFile(filepath.Join(env.WorkDir, "echo.wasm"), module, 0o644)
+			component := []byte("\x00asm\x0d\x00\x01\x00")
+			return errors.Join(os.WriteFile(filepath.Join(env.WorkDir, "echo.wasm"), module, 0o644),
+				os.WriteFile(filepath.Join(env.WorkDir, "component.wasm"), component, 0o644))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "corrupt": corrupt, "newport": newPort},
 		Condition: func(cond string) (bool, error) {
 			if cond == "short" {
 				return testing.Short(), nil
+			}
+			if cond == "root" {
+				return os.Getuid() == 0, nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -12,7 +11,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/weftlattice/weft/deploy/localfile"
 	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 )
@@ -23,7 +24,7 @@ func (a *app) signer() (*operate.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &operate.Signer{Keys: keys, CacheDir: filepath.Join(a.dataDir, "signed")}, nil
+	return &operate.Signer{Keys: keys, CacheDir: filepath.Join(a.dataDir, "signed"), Check: host.CheckModule}, nil
 }
 
 // claimFlags are the flags of commands that may sign a module.
@@ -62,9 +63,9 @@ actor.yaml beside the file or in the folder above. Claims that the file has alre
 		Example: `  weft sign app.wasm --name app --cap wasmcloud:httpserver
   weft sign build/app.wasm --out app-1.2.wasm --rev 12 --ver 1.2.0`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			wasm, err := os.ReadFile(args[0])
+			wasm, err := localfile.Read(args[0], localfile.MaxBytes)
 			if err != nil {
-				return fileError("open", args[0], err)
+				return err
 			}
 			s, err := a.signer()
 			if err != nil {

@@ -4,13 +4,15 @@ import (
 	"fmt"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/weftlattice/weft/lattice/yamltext"
 )
 
 // scalars reads a flat JSON or YAML object; numbers and truth values become text, as they are written.
 func scalars(data []byte) (map[string]string, error) {
 	var nodes map[string]yaml.Node
 	if err := yaml.Unmarshal(data, &nodes); err != nil {
-		return nil, err
+		return nil, yamltext.Explain(err, data)
 	}
 	out := map[string]string{}
 	for k, n := range nodes {

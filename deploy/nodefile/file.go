@@ -12,7 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/deploy/localfile"
 )
 
 // MaxBytes is how large a file may be: 1 MiB, as a ConfigMap.
@@ -41,15 +41,11 @@ type Link struct {
 }
 
 // Load reads a file and locates what it names; see Parse and File.Locate. Errors: *Problems, which is
-// lattice.ErrInvalid; lattice.ErrNotFound and lattice.ErrUnavailable when it can not be read.
+// lattice.ErrInvalid; those of localfile.Error when it can not be read.
 func Load(path string, actorDirs ...string) (*File, error) {
 	data, err := read(path)
 	if err != nil {
-		code := lattice.ErrUnavailable
-		if errors.Is(err, os.ErrNotExist) {
-			code = lattice.ErrNotFound
-		}
-		return nil, &lattice.Error{Code: code, Op: "read configuration file", Err: err}
+		return nil, localfile.Error("read configuration file", path, err)
 	}
 	f, err := Parse(path, data)
 	if err != nil {

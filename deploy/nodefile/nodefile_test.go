@@ -292,7 +292,7 @@ actors:
 	if _, err := nodefile.Load(filepath.Join(dir, "no.yaml")); !errors.Is(err, lattice.ErrNotFound) {
 		t.Errorf("missing file: %v", err)
 	}
-	if _, err := nodefile.Load(dir); !errors.Is(err, lattice.ErrUnavailable) {
+	if _, err := nodefile.Load(dir); !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(), "it is a folder") {
 		t.Errorf("folder: %v", err)
 	}
 	if _, err := load(t, dir, strings.Repeat("#", nodefile.MaxBytes+1)); err == nil || !strings.Contains(err.Error(), "larger") {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/weftlattice/weft/lattice/yamltext"
 )
 
 var (
@@ -23,7 +25,7 @@ var parserMessages = []string{
 
 // syntaxError takes the line, from 1, out of the library's message, or finds it when the message does not say.
 func syntaxError(err error, data []byte) (line int, detail string) {
-	text := err.Error()
+	text := yamltext.Explain(err, data).Error()
 	if m := syntaxMessage.FindStringSubmatch(text); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		text = text[len(m[0]):]

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
@@ -220,7 +221,7 @@ func (l *Lattice) sites(ctx context.Context, v *View, ref string, id lattice.Act
 		}
 	}
 	if len(sites) == 0 {
-		return nil, noBid(len(v.Hosts), where)
+		return nil, noBid(v, ref, where)
 	}
 	return sites, nil
 }
@@ -232,12 +233,30 @@ func (w Where) labels() map[string]string {
 	return w.Constraints
 }
 
-func noBid(hosts int, where Where) error {
-	detail := fmt.Sprintf("none of %d bids", hosts)
-	if len(where.Constraints) > 0 {
-		detail += fmt.Sprintf("; wanted labels %v; see: weft host list", where.Constraints)
+// noBid says why no host of v offers to start ref, as far as it can be seen from here.
+func noBid(v *View, ref string, where Where) error {
+	detail := fmt.Sprintf("none of %d bids", len(v.Hosts))
+	draining, fit := 0, 0
+	for _, h := range v.Hosts {
+		switch {
+		case h.State == control.StateDraining:
+			draining++
+		case lattice.Matches(h.Labels, where.Constraints):
+			fit++
+		}
 	}
-	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find a host", Detail: detail}
+	if draining > 0 {
+		detail += fmt.Sprintf("; draining, and so taking nothing: %d", draining)
+	}
+	switch {
+	case fit == 0 && len(where.Constraints) > 0:
+		detail += fmt.Sprintf("; wanted labels %v; see: weft host list", where.Constraints)
+	case fit > 0 && strings.HasPrefix(ref, "file:"):
+		path := strings.TrimPrefix(strings.TrimPrefix(ref, "file:"), "//")
+		detail += fmt.Sprintf("; a host loads %s only if it has that file and was started with --allow-file-load; "+
+			"to send this machine's file to hosts, name it without file://, as %s", ref, path)
+	}
+	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find a host for", Entity: lattice.Printable(ref), Detail: detail}
 }
 
 func notRunning(v *View, id lattice.ActorID) error {

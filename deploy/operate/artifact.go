@@ -3,13 +3,16 @@ package operate
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/weftlattice/weft/deploy/localfile"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/artifact"
 	"github.com/weftlattice/weft/lattice/natsconn"
@@ -34,12 +37,23 @@ func IsLocal(ref string) bool {
 	return err == nil
 }
 
-// checkRemote refuses what no host can fetch: a bare word, which is a misspelt file or one of the known names.
-func checkRemote(ref string, known []string) error {
+// checkRemote refuses what no host can fetch: a bare word, which is a misspelt file or one of the known names, or the name of
+// what other, the noun, already is.
+func (l *Lattice) checkRemote(ctx context.Context, ref string, known []string, other string) error {
 	if strings.ContainsAny(ref, ":/") {
 		return nil
 	}
 	detail := "no such file"
+	v, err := l.View(ctx)
+	if err != nil {
+		v = &View{builtins: l.cfg.Builtins}
+	}
+	switch {
+	case other == "provider" && v.isProvider(ref):
+		detail += "; a provider has that name, and providers are started with: weft provider start " + ref
+	case other == "actor" && v.isActor(ref):
+		detail += "; an actor has that name, and actors are started with: weft actor start FILE"
+	}
 	if hint := nearest.DidYouMean(ref, known); hint != "" {
 		detail += "; " + hint
 	}
@@ -71,7 +85,7 @@ func (l *Lattice) Push(ctx context.Context, name string, data []byte) (string, e
 // as it is, and then the module is nil.
 func (l *Lattice) PushActor(ctx context.Context, s *Signer, ref string, r SignRequest) (string, *Module, error) {
 	if !IsLocal(ref) {
-		return ref, nil, checkRemote(ref, nil)
+		return ref, nil, l.checkRemote(ctx, ref, nil, "provider")
 	}
 	m, err := s.Module(ref, r)
 	if err != nil {
@@ -98,25 +112,31 @@ func (l *Lattice) PushProvider(ctx context.Context, s *Signer, ref string, pack 
 		for _, b := range l.cfg.Builtins {
 			names = append(names, b.Name)
 		}
-		return ref, checkRemote(ref, names)
+		if slices.Contains(names, strings.TrimPrefix(ref, "builtin://")) {
+			return ref, nil
+		}
+		return ref, l.checkRemote(ctx, ref, names, "actor")
 	}
-	data, err := os.ReadFile(ref)
+	data, err := localfile.Read(ref, localfile.MaxBytes)
 	if err != nil {
-		return "", readError(ref, err)
+		return "", err
 	}
 	if signing.IsArchive(data) {
 		a, err := signing.OpenArchive(data, time.Now())
 		if err != nil {
-			return "", err
+			return "", fmt.Errorf("%s: %w", ref, err)
 		}
 		return l.Push(ctx, a.Claims.Name, data)
+	}
+	if err := NoModule(ref, data); err != nil {
+		return "", err
 	}
 	if pack.Name == "" {
 		pack.Name = filepath.Base(ref)
 	}
 	info, err := os.Stat(ref)
 	if err != nil {
-		return "", readError(ref, err)
+		return "", localfile.Error("open", ref, err)
 	}
 	if data, err = s.pack(data, info.ModTime(), pack); err != nil {
 		return "", err

@@ -140,7 +140,7 @@ func (l *Lattice) providerHosts(ctx context.Context, v *View, r ProviderStart, r
 	case len(sites) > 0 || already(v.Hosts...):
 		return sites, nil
 	}
-	return nil, noBid(len(v.Hosts), r.Where)
+	return nil, noBid(v, r.Ref, r.Where)
 }
 
 func (s *ProviderState) complete(v *View) {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weftlattice/weft/deploy/localfile"
 	"github.com/weftlattice/weft/deploy/scaffold"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
@@ -28,6 +29,8 @@ import (
 type Signer struct {
 	Keys     *signing.Keystore
 	CacheDir string // signed modules are kept here, so that starting a file twice gives the same bytes; empty: not
+	// Check says why no host would run a module, as host.CheckModule does; nil: nobody asks before a host does.
+	Check func(module []byte) error
 }
 
 // SignRequest is what signed claims are to say. Empty fields come from the project file, then from the file's name.
@@ -56,14 +59,14 @@ type Module struct {
 }
 
 // Module reads a module from a file. A signed one is verified and stays as it is; one without claims is signed. Claims
-// that do not hold are refused with their own code, never replaced.
+// that do not hold are refused with their own code, never replaced. What no host would run is lattice.ErrBadModule.
 func (s *Signer) Module(path string, r SignRequest) (*Module, error) {
-	wasm, err := os.ReadFile(path)
+	wasm, err := localfile.Read(path, localfile.MaxBytes)
 	if err != nil {
-		return nil, readError(path, err)
+		return nil, err
 	}
-	if !signing.IsModule(wasm) {
-		return nil, &lattice.Error{Code: lattice.ErrBadModule, Op: "read", Entity: path, Detail: "it is no WebAssembly module"}
+	if err := judge(path, wasm, s.Check); err != nil {
+		return nil, err
 	}
 	claims, err := signing.ReadModule(wasm, time.Now())
 	switch {
@@ -77,6 +80,9 @@ func (s *Signer) Module(path string, r SignRequest) (*Module, error) {
 
 // Sign puts new claims into a module, in place of those it may have. path tells where the project file may be.
 func (s *Signer) Sign(path string, wasm []byte, r SignRequest) (*Module, error) {
+	if err := judge(path, wasm, s.Check); err != nil {
+		return nil, err
+	}
 	project, err := r.complete(path)
 	if err != nil {
 		return nil, err
@@ -222,7 +228,7 @@ const maxSigned = 128 << 20
 func WriteFile(path string, data []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".weft-*")
 	if err != nil {
-		return readError(path, err)
+		return localfile.Error("write", path, err)
 	}
 	defer os.Remove(f.Name()) // gone already when all went well
 	_, err = f.Write(data)
@@ -231,17 +237,4 @@ func WriteFile(path string, data []byte, mode fs.FileMode) error {
 		err = os.Rename(f.Name(), path)
 	}
 	return err
-}
-
-// readError gives a system error the code of its kind.
-func readError(path string, err error) error {
-	code := lattice.ErrInternal
-	if errors.Is(err, fs.ErrNotExist) {
-		code = lattice.ErrNotFound
-	}
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		err = p.Err
-	}
-	return &lattice.Error{Code: code, Op: "open", Entity: path, Err: err}
 }

@@ -3,7 +3,9 @@ package operate
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
@@ -98,7 +100,51 @@ func (v *View) Actor(query string) (lattice.ActorID, error) {
 		}
 	}
 	c, err := resolveRunning("actor", query, all, running)
+	if lattice.CodeOf(err) == lattice.ErrNotFound && v.isProvider(query) {
+		err = otherNoun("actor", "provider", query)
+	}
 	return lattice.ActorID(c.ID), err
+}
+
+// isProvider and isActor report whether a name or an id is one of that kind, whether it runs or not.
+func (v *View) isProvider(query string) bool {
+	for _, b := range v.builtins {
+		if strings.EqualFold(query, b.Name) {
+			return true
+		}
+	}
+	for _, h := range v.Hosts {
+		for _, p := range h.Providers {
+			if query == string(p.ID) || query == p.ContractID || query != "" && strings.EqualFold(query, p.Name) {
+				return true
+			}
+		}
+	}
+	return v.isClaimed(query, true)
+}
+
+func (v *View) isActor(query string) bool {
+	for _, h := range v.Hosts {
+		for _, a := range h.Actors {
+			if query == string(a.ID) || query != "" && strings.EqualFold(query, a.Name) {
+				return true
+			}
+		}
+	}
+	return v.isClaimed(query, false)
+}
+
+func (v *View) isClaimed(query string, provider bool) bool {
+	return slices.ContainsFunc(v.Claims, func(c control.Claims) bool {
+		return c.IsProvider() == provider && query != "" && (c.Subject == query || strings.EqualFold(c.Name, query))
+	})
+}
+
+// otherNoun tells that something was found, but is of another kind.
+func otherNoun(want, have, query string) error {
+	article := map[string]string{"actor": "an actor", "provider": "a provider"}
+	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find " + want, Entity: lattice.Printable(query),
+		Detail: fmt.Sprintf("that is %s; see: weft %s --help", article[have], have)}
 }
 
 // Provider finds a provider by id, name, contract or the beginning of its id, first among those that run, then among those
@@ -123,6 +169,9 @@ func (v *View) Provider(query string) (lattice.ProviderID, error) {
 		}
 	}
 	c, err := resolveRunning("provider", query, all, running)
+	if lattice.CodeOf(err) == lattice.ErrNotFound && v.isActor(query) {
+		err = otherNoun("provider", "actor", query)
+	}
 	return lattice.ProviderID(c.ID), err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
+	"github.com/weftlattice/weft/deploy/localfile"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -28,7 +29,7 @@ func Watch(ctx context.Context, dir string, ready func(), changed func()) error 
 	}
 	defer w.Close()
 	if err := watchTree(w, dir); err != nil {
-		return readError(dir, err)
+		return localfile.Error("watch", dir, err)
 	}
 	if ready != nil {
 		ready()

@@ -13,7 +13,9 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/weftlattice/weft/deploy/localfile"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/yamltext"
 )
 
 // ProjectFile is the name of the file that describes an actor, beside its sources or its module.
@@ -49,7 +51,7 @@ func Load(path string) (*Project, error) {
 		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "load project", Entity: path, Detail: "no such file"}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("load project: %w", err)
+		return nil, localfile.Error("load project", path, err)
 	}
 	p, err := Parse(data)
 	if err != nil {
@@ -62,7 +64,7 @@ func Load(path string) (*Project, error) {
 func Parse(data []byte) (*Project, error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(data, &root); err != nil {
-		return nil, trim(err)
+		return nil, trim(yamltext.Explain(err, data))
 	}
 	p := &Project{Version: DefaultVersion}
 	d := yaml.NewDecoder(bytes.NewReader(data))

@@ -45,7 +45,7 @@ func TestParseNamesTheLine(t *testing.T) {
 		"name: x\nname: y":                          {"already defined"},
 		"name: x\n---\nname: y":                     {"more than one document"},
 		"- x":                                       {"line 1: "},
-		"name: x\n\tversion: x":                     {"line 2: found"},
+		"name: x\n\tversion: x":                     {"line 2: a tab indents it"},
 		"name: 'x":                                  {"found unexpected end of stream"},
 	} {
 		_, err := Parse([]byte(text))

@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/yamltext"
 )
 
 // What a file of rules may hold at the most.
@@ -60,7 +61,7 @@ func Parse(data []byte) (*Rules, error) {
 	f := &file{rules: &Rules{}}
 	var doc yaml.Node
 	if err := decode(data, &doc); err != nil {
-		return nil, &FileError{[]string{syntax(err)}}
+		return nil, &FileError{[]string{syntax(yamltext.Explain(err, data))}}
 	}
 	if len(doc.Content) == 0 {
 		return nil, &FileError{[]string{"the file is empty; it has to say at least default: allow or default: deny"}}

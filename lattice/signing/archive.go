@@ -145,6 +145,9 @@ func OpenArchiveLimit(data []byte, now time.Time, maxBytes int64) (*Archive, err
 		a.targets[stem] = size
 		return nil
 	})
+	if form := Form(data); len(data) > 0 && form != FormArchive && (err != nil || text == "") {
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: op, Detail: "it is no provider archive: " + form}
+	}
 	if err != nil {
 		return nil, during(err, op, "")
 	}

@@ -59,7 +59,7 @@ func ModuleHash(wasm []byte) (string, error) {
 
 func parseWasm(data []byte, depth int) (*wasmBinary, error) {
 	if !IsModule(data) {
-		return nil, badModule("it does not begin as a WebAssembly module")
+		return nil, badModule("it does not begin as a WebAssembly module: " + Form(data))
 	}
 	if depth > maxWasmNesting {
 		return nil, badModule("components are nested too deep")
