@@ -254,7 +254,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	}
 	h.publisher = event.NewPublisher(h.ctl, h.cfg.Lattice, h.id)
 
-	if h.engine, err = wasm.New(ctx, wasm.Config{CacheDir: h.dir(compiledDir),
+	if h.engine, err = wasm.New(ctx, wasm.Config{CacheDir: h.dir(compiledDir), Logger: h.log,
 		Compiler: h.cfg.Compiler, Memory: h.memory, CompileMemory: h.cfg.compileMemory(memory.Available()), CompileCPU: h.cfg.CompileCPU}); err != nil {
 		return err
 	}

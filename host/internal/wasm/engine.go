@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -23,8 +26,10 @@ import (
 // Config sets up an Engine.
 type Config struct {
 	// CacheDir keeps compiled code between runs, in a directory that only this user may write to, since what lies there
-	// is executed. It is created when it does not exist. Empty: no cache.
+	// is executed. It is created when it does not exist. Empty: no cache. One that can not be used, as on a full or read-only
+	// disk, costs the cache alone: Logger is told.
 	CacheDir string
+	Logger   *slog.Logger // default: discards
 	// CompileTime is how long compiling a module may take. In this process it ends after the function in which that has passed.
 	// Default 2 min.
 	CompileTime time.Duration
@@ -46,6 +51,7 @@ type Engine struct {
 	cfg     Config
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil without CacheDir
+	full    atomic.Bool             // the last module was not kept in CacheDir
 	imports map[string]map[string]api.FunctionDefinition
 	turns   *turns.Scheduler
 
@@ -65,6 +71,9 @@ const features = api.CoreFeaturesV2 | experimental.CoreFeaturesExtendedConst
 // New makes an engine.
 func New(ctx context.Context, cfg Config) (*Engine, error) {
 	config := runtimeConfig()
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
 	if cfg.CompileTime <= 0 {
 		cfg.CompileTime = 2 * time.Minute
 	}
@@ -76,16 +85,11 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, turns: turns.New(turns.Processors()), compilers: make(chan struct{}, compilersAtOnce), instances: map[*Instance]struct{}{},
 		imports: map[string]map[string]api.FunctionDefinition{}}
-	if cfg.CacheDir != "" {
-		if err := openCodeCache(cfg.CacheDir); err != nil {
-			return nil, err
-		}
-		cache, err := wazero.NewCompilationCacheWithDir(cfg.CacheDir)
-		if err != nil {
-			return nil, fmt.Errorf("compilation cache: %w", err)
-		}
-		e.cache = cache
-		config = config.WithCompilationCache(cache)
+	if err := e.openCache(); err != nil {
+		return nil, err
+	}
+	if e.cache != nil {
+		config = config.WithCompilationCache(e.cache)
 	}
 	e.runtime = wazero.NewRuntimeWithConfig(ctx, config)
 	for name, functions := range hostModules() {
@@ -97,6 +101,26 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		e.imports[name] = m.ExportedFunctionDefinitions()
 	}
 	return e, nil
+}
+
+// openCache opens the folder of compiled code. One that others could write to is an error; one that can not be used is
+// done without.
+func (e *Engine) openCache() error {
+	if e.cfg.CacheDir == "" {
+		return nil
+	}
+	err := openCodeCache(e.cfg.CacheDir)
+	if lattice.CodeOf(err) == lattice.ErrInvalid {
+		return err
+	}
+	if err == nil {
+		e.cache, err = wazero.NewCompilationCacheWithDir(e.cfg.CacheDir)
+	}
+	if err != nil {
+		e.uncached(err)
+		e.cfg.CacheDir = ""
+	}
+	return nil
 }
 
 // Close ends calls in progress, closes all instances and releases all code. Closing twice is no error.
@@ -180,10 +204,27 @@ func (e *Engine) compile(ctx context.Context, wasm []byte) (wazero.CompiledModul
 	if err != nil && strings.Contains(err.Error(), "compilationcache:") && purgeCode(e.cfg.CacheDir) == nil {
 		code, err = e.runtime.CompileModule(ctx, wasm)
 	}
+	var disk *fs.PathError
+	if err != nil && errors.As(err, &disk) { // the engine has compiled it, and could not write that down
+		cause := err
+		if code, err = e.runtime.CompileModule(ctx, wasm); err == nil {
+			e.uncached(cause)
+			return code, nil
+		}
+	}
 	if err == nil {
 		_ = sealCode(e.cfg.CacheDir) // what has no checksum is compiled again after the next start, no more
+		e.full.Store(false)
 	}
 	return code, err
+}
+
+// uncached tells once that compiled code is not kept, until it is again.
+func (e *Engine) uncached(err error) {
+	if e.full.CompareAndSwap(false, true) {
+		e.cfg.Logger.Warn("compiled code is not kept: actors take longer to start after the next start of the host; make room, or the "+
+			"folder writable", "folder", e.cfg.CacheDir, lattice.LogErr, err)
+	}
 }
 
 // known reports what keeps an import from being satisfied; the empty string means nothing does.
