@@ -21,12 +21,18 @@ type station struct {
 	Host     string `json:"host"`
 	HTTPAddr string `json:"http_addr"`
 	Log      string `json:"log"`
+
+	raw []byte // all that weft up printed
 }
 
 // up starts a lattice in the background, on ports of its own. It ends with the test at the latest.
 func (r *rig) up(args ...string) station {
 	r.t.Helper()
-	s := get[station](r, append([]string{"up", "-d", "--nats-port", "-1", "--http-addr", "127.0.0.1:0"}, args...)...)
+	var s station
+	s.raw = get[json.RawMessage](r, append([]string{"up", "-d", "--nats-port", "-1", "--http-addr", "127.0.0.1:0"}, args...)...)
+	if err := json.Unmarshal(s.raw, &s); err != nil {
+		r.t.Fatal(err)
+	}
 	if s.PID <= 1 {
 		r.t.Fatalf("weft up: %+v", s)
 	}
@@ -140,7 +146,6 @@ func TestUpWithNodeFile(t *testing.T) {
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			r.fails(2, "edge-data-processor:latest", "up", "-d", "-f", file, "--nats-port", "-1") // the image is nowhere yet
 			if err := os.WriteFile(filepath.Join(r.dir, "edge-data-processor.wasm"), readFile(t, module("edge-data-processor")), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -175,6 +180,126 @@ func TestUpWithNodeFile(t *testing.T) {
 			r.weft("down")
 		})
 	}
+}
+
+// upFailures are what "weft up -f" could not start.
+func (r *rig) upFailures(file string) (s station, failed []string) {
+	r.t.Helper()
+	applied := struct {
+		Applied struct {
+			Failed []string `json:"failed"`
+		} `json:"applied"`
+	}{}
+	s = r.up("-f", file)
+	if err := json.Unmarshal(s.raw, &applied); err != nil {
+		r.t.Fatal(err)
+	}
+	return s, applied.Applied.Failed
+}
+
+// What is broken or missing in a file keeps nothing else from starting: it is told with its line, tried again, and there once it is
+// mended. What an operator changes meanwhile stays.
+func TestBrokenThingsOfANodeFileKeepNothingElseDown(t *testing.T) {
+	t.Parallel()
+	r := newStation(t)
+	port := freePort(t)
+	file := filepath.Join(r.dir, "node.yaml")
+	write := func(name string, data []byte) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(r.dir, name), data, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := `providers:
+  - {name: httpserver, config: {port: ` + strconv.Itoa(port) + `}}
+  - {name: "acme:broken", image: ./broken.par}
+  - {name: "acme:missing", image: ./missing.par}
+actors:
+  - {name: away, image: "127.0.0.1:1/away:1", links: []}
+  - {name: missing, image: "missing:latest", links: ["acme:missing"]}
+  - {name: broken, image: broken.wasm, links: []}
+  - {name: good, image: good.wasm, replicas: 2, links: [httpserver]}
+`
+	write("node.yaml", []byte(text))
+	write("broken.par", []byte("no archive, and nothing that runs"))
+	write("broken.wasm", []byte("\x00asm\x01\x00\x00\x00\xff"))
+	write("good.wasm", readFile(t, module("edge-data-processor")))
+	_, failed := r.upFailures(file)
+	want(t, "GET", "http://"+local(port)+"/health", nil, 200, `{"status":"healthy"}`)
+	for i, words := range []string{"line 3: provider acme:broken: ", "line 4: provider acme:missing: there is no file for ./missing.par", "line 6: actor away: ",
+		"line 7: actor missing: there is no file for missing:latest", "line 8: actor broken: "} {
+		if len(failed) != 5 || !strings.HasPrefix(failed[i], words) {
+			t.Fatalf("want %q; weft up says:\n%s", words, strings.Join(failed, "\n"))
+		}
+	}
+	r.weft("actor", "scale", "good", "--max", "5")
+
+	write("broken.par", readFile(t, bin.greeter))
+	write("missing.par", readFile(t, bin.greeter))
+	write("missing.wasm", readFile(t, module("guest")))
+	write("broken.wasm", readFile(t, module("echo")))
+	write("away.wasm", readFile(t, module("ponger")))
+	write("node.yaml", []byte(strings.Replace(text, "127.0.0.1:1/away:1", "away.wasm", 1)))
+	eventually(t, 2*time.Minute, func() error {
+		actors, providers, links := r.weft("actor", "list"), r.weft("provider", "list"), r.weft("link", "list")
+		for _, name := range []string{"away", "missing", "broken", "good"} {
+			if !strings.Contains(actors, name) {
+				return fmt.Errorf("no actor %s:\n%s", name, actors)
+			}
+		}
+		if !strings.Contains(providers, "acme:broken") || !strings.Contains(providers, "acme:missing") || strings.Count(links, "active") != 2 {
+			return fmt.Errorf("providers:\n%s\nlinks:\n%s", providers, links)
+		}
+		return nil
+	})
+	for _, a := range get[[]started](r, "actor", "list") {
+		if a.Name == "good" && a.Max != 5 {
+			t.Errorf("the operator's scale of 5 became %d", a.Max)
+		}
+	}
+}
+
+// An actor that takes another's place in the file takes its address, too; links that the file did not make stay.
+func TestActorReplacedInANodeFileTakesTheAddress(t *testing.T) {
+	t.Parallel()
+	r := newStation(t)
+	file, url := filepath.Join(r.dir, "node.yaml"), ""
+	port := freePort(t)
+	url = "http://" + local(port)
+	up := func(actor, image string) {
+		t.Helper()
+		text := fmt.Sprintf("providers:\n  - {name: httpserver, config: {port: %d}}\nactors:\n  - {name: %s, image: %s.wasm}\n", port, actor, image)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, failed := r.upFailures(file); len(failed) > 0 {
+			t.Errorf("weft up with %s: %s", actor, strings.Join(failed, "\n"))
+		}
+	}
+	for _, name := range []string{"edge-data-processor", "guest"} {
+		if err := os.WriteFile(filepath.Join(r.dir, name+".wasm"), readFile(t, module(name)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	up("first", "edge-data-processor")
+	want(t, "GET", url+"/health", nil, 200, `{"status":"healthy"}`)
+	r.weft("actor", "start", module("echo"))
+	r.weft("provider", "start", "keyvalue-nats")
+	r.weft("actor", "start", module("kvcounter"))
+	r.weft("link", "put", "kvcounter", "keyvalue-nats")
+	r.weft("down")
+
+	up("second", "guest") // another name
+	want(t, "GET", url+"/hello", nil, 200, "")
+	list := r.weft("link", "list")
+	if strings.Count(list, "httpserver") != 2 || !strings.Contains(list, "kvcounter") {
+		t.Errorf("link list:\n%s", list)
+	}
+	r.weft("down")
+
+	up("second", "edge-data-processor") // another module under the name
+	want(t, "GET", url+"/health", nil, 200, `{"status":"healthy"}`)
+	r.weft("down")
 }
 
 // What is wrong in a file is told with its lines, all at once, before anything is started.

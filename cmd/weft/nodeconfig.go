@@ -141,25 +141,34 @@ func (c *nodeConfig) apply(cmd *cobra.Command, a *app, n *node) (*operate.Applie
 	if err := a.mayCommand(natsauth.Operator, "start what the file names"); err != nil {
 		return nil, err
 	}
-	return c.once(cmd.Context(), cmd, a, n, s)
+	return c.once(cmd.Context(), cmd, a, n, s, nil)
 }
 
-// once is one try.
-func (c *nodeConfig) once(ctx context.Context, cmd *cobra.Command, a *app, n *node, s *operate.Signer) (*operate.Applied, error) {
-	const limit = 5 * time.Minute
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
+// once is one try, after that which made before.
+func (c *nodeConfig) once(ctx context.Context, cmd *cobra.Command, a *app, n *node, s *operate.Signer, before *operate.Applied) (*operate.Applied, error) {
 	l, done, err := a.connectTo(ctx, n.conn, cmd.CommandPath())
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	made := c.made(a)
-	applied, _ := l.Apply(ctx, s, c.file, n.host.ID(), made)
-	if len(applied.Failed) == 0 {
-		made = nil
+	applied := l.Apply(ctx, s, c.file, n.host.ID(), before, c.made(a))
+	if err := c.saveMade(a, applied.Made()); err != nil { // a full disk is no reason to be down
+		a.say("weft: warning: links that leave the file will stay in the lattice: %v", err)
 	}
-	return applied, c.saveMade(a, append(applied.Made(), made...))
+	return applied, nil
+}
+
+// again reads the file anew, which somebody may have mended; of one that is broken now, what it said before holds.
+func (c *nodeConfig) again(log *slog.Logger) {
+	f, err := nodefile.Load(c.file.Path)
+	if err == nil {
+		c.file = f
+		return
+	}
+	log.Warn("the file is broken now; what it said before is tried again", lattice.LogErr, err)
+	if err := c.file.Locate(); err != nil {
+		log.Warn("a file is gone", lattice.LogErr, err)
+	}
 }
 
 // madePath is where the data directory keeps what files have made.
@@ -198,17 +207,18 @@ func (c *nodeConfig) keepTrying(cmd *cobra.Command, a *app, n *node, applied *op
 		defer close(done)
 		for pause := applyPause; len(applied.Failed) > 0; pause = min(2*pause, applyPauseMax) {
 			for _, text := range applied.Failed {
-				log.Warn("the file's wish is not fulfilled", "what", text, "next", pause)
+				log.Warn("the file's wish is not fulfilled", "file", c.file.Path, "what", text, "next", pause)
 			}
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(pause):
 			}
+			c.again(log)
 			s, err := a.signer()
 			if err == nil {
 				var next *operate.Applied
-				if next, err = c.once(ctx, cmd, a, n, s); next != nil {
+				if next, err = c.once(ctx, cmd, a, n, s, applied); next != nil {
 					applied = next
 				}
 			}

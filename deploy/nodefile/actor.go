@@ -21,6 +21,7 @@ type Actor struct {
 	Image string // as in the file
 	// Ref is lattice://..., a registry's reference, or after Locate the absolute path of a file.
 	Ref      string
+	Missing  string            // why there is no file to start; empty when there is, or none is needed. Locate sets it
 	Replicas int               // instances at most; default 1, 0 starts none
 	Config   map[string]string // settings, as text
 	Links    []string          // names of providers to link to; nil: see File.Links

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/weftlattice/weft/lattice/artifact"
@@ -14,7 +15,8 @@ import (
 //
 //	name_tag.wasm, name.wasm, name_s.wasm, name/name.wasm, name/build/name.wasm
 //
-// What is not found is a problem that lists the paths tried. The error is a *Problems.
+// An image that is not found is no error: Missing of its actor or provider lists the paths tried, and Locate may be called again, when
+// it is there. What the host itself needs is a problem; the error is then a *Problems.
 func (f *File) Locate(dirs ...string) error {
 	base, err := filepath.Abs(filepath.Dir(f.Path))
 	if err != nil {
@@ -30,54 +32,45 @@ func (f *File) Locate(dirs ...string) error {
 	for _, d := range append(f.ActorDirs[:len(f.ActorDirs):len(f.ActorDirs)], dirs...) {
 		folders = append(folders, absolute(d))
 	}
-	problems := &Problems{Path: f.Path}
-	missing := func(line int, field, image string, tried []string) {
-		problems.List = append(problems.List, Problem{line, field,
-			"there is no file for " + image + "; tried:\n    " + strings.Join(tried, "\n    ")})
-	}
-	if f.Host.NATSCreds != "" {
-		f.Host.NATSCreds = absolute(f.Host.NATSCreds)
-		if !isFile(f.Host.NATSCreds) {
-			missing(0, "nats_creds", "the credentials", []string{f.Host.NATSCreds})
-		}
-	}
 	for i, dir := range f.Host.FilesDirs {
 		f.Host.FilesDirs[i] = absolute(dir)
 	}
 	for i := range f.Providers {
 		p := &f.Providers[i]
+		p.Missing = ""
 		if path, ok := pathOf(p.Ref); ok {
 			if p.Ref = absolute(path); !isFile(p.Ref) {
-				missing(p.Line, "image of provider "+p.Name, p.Image, []string{p.Ref})
+				p.Missing = missing(p.Image, p.Ref)
 			}
 		}
 	}
 	for i := range f.Actors {
 		a := &f.Actors[i]
-		var tried []string
+		a.Missing = ""
 		if path, ok := pathOf(a.Ref); ok {
-			tried = []string{absolute(path)}
+			if a.Ref = absolute(path); !isFile(a.Ref) {
+				a.Missing = missing(a.Image, a.Ref)
+			}
 		} else if isBare(a.Ref) && !isRegistry(a.Ref) {
-			tried = candidates(folders, a.Ref)
-		} else {
-			continue
-		}
-		found := false
-		for _, path := range tried {
-			if found = isFile(path); found {
-				a.Ref = path
-				break
+			tried := candidates(folders, a.Ref)
+			if at := slices.IndexFunc(tried, isFile); at >= 0 {
+				a.Ref = tried[at]
+			} else {
+				a.Missing = missing(a.Image, tried...)
 			}
 		}
-		if !found {
-			missing(a.Line, "image of actor "+a.Name, a.Image, tried)
+	}
+	if f.Host.NATSCreds != "" {
+		f.Host.NATSCreds = absolute(f.Host.NATSCreds)
+		if !isFile(f.Host.NATSCreds) {
+			return &Problems{Path: f.Path, List: []Problem{{Field: "nats_creds", Detail: missing("the credentials", f.Host.NATSCreds)}}}
 		}
 	}
-	if len(problems.List) > 0 {
-		problems.sort()
-		return problems
-	}
 	return nil
+}
+
+func missing(what string, tried ...string) string {
+	return "there is no file for " + what + "; tried:\n    " + strings.Join(tried, "\n    ")
 }
 
 // pathOf returns the path that a reference means, if it is one to a file.

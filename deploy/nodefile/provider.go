@@ -35,6 +35,7 @@ type Provider struct {
 	// Ref is what a host starts: builtin://NAME, lattice://..., the absolute path of an archive (after Locate), or a
 	// registry's reference.
 	Ref      string
+	Missing  string // why there is no file to start; empty when there is, or none is needed. Locate sets it
 	LinkName lattice.LinkName
 	Values   map[string]string // of every link to it
 }

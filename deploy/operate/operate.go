@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,12 +36,12 @@ type Config struct {
 	Progress func(Step) // called for each phase, one at a time; nil is nobody
 }
 
-// Lattice is an operator's view of one lattice. It is safe for concurrent use unless Progress is not. It does not own its
-// connection.
+// Lattice is an operator's view of one lattice. It is safe for concurrent use. It does not own its connection.
 type Lattice struct {
-	nc  *nats.Conn
-	ctl *control.Client
-	cfg Config
+	nc    *nats.Conn
+	ctl   *control.Client
+	cfg   Config
+	steps *sync.Mutex // one Progress at a time
 }
 
 // New makes a Lattice on a connection.
@@ -48,7 +49,7 @@ func New(nc *nats.Conn, cfg Config) *Lattice {
 	if cfg.Progress == nil {
 		cfg.Progress = func(Step) {}
 	}
-	return &Lattice{nc: nc, ctl: control.NewClient(nc, cfg.Control, 0), cfg: cfg}
+	return &Lattice{nc: nc, ctl: control.NewClient(nc, cfg.Control, 0), cfg: cfg, steps: new(sync.Mutex)}
 }
 
 // NoWait returns the same lattice, whose commands return once they are accepted.
@@ -67,7 +68,11 @@ func (l *Lattice) Control() *control.Client { return l.ctl }
 // Conn returns the connection.
 func (l *Lattice) Conn() *nats.Conn { return l.nc }
 
-func (l *Lattice) step(text, host string) { l.cfg.Progress(Step{text, host}) }
+func (l *Lattice) step(text, host string) {
+	l.steps.Lock()
+	defer l.steps.Unlock()
+	l.cfg.Progress(Step{text, host})
+}
 
 // bound adds the default timeout to a context without a deadline.
 func bound(ctx context.Context) (context.Context, context.CancelFunc) {
