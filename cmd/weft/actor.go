@@ -53,7 +53,7 @@ An instance serves one call at a time; --max is how many there may be.`,
 			if r.Annotations, err = pairs("--annotation", annotations); err != nil {
 				return err
 			}
-			if r.Config, err = pairs("--config", config); err != nil {
+			if r.Config, err = a.configValues(config); err != nil {
 				return err
 			}
 			if memory != "" {
@@ -112,7 +112,7 @@ An instance serves one call at a time; --max is how many there may be.`,
 	cmd.Flags().Uint64Var(&recycleCalls, "recycle-calls", 0, "calls after which an instance begins again (default: the host's, never)")
 	cmd.Flags().StringVar(&recycleMemory, "recycle-memory", "", "size after a call above which an instance begins again (default: never)")
 	cmd.Flags().StringArrayVar(&annotations, "annotation", nil, "key=value kept with the instances; may be repeated")
-	cmd.Flags().StringArrayVar(&config, "config", nil, "key=value in the actor's environment; may be repeated")
+	cmd.Flags().StringArrayVar(&config, "config", nil, configHelp)
 	return cmd
 }
 

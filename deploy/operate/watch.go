@@ -2,7 +2,6 @@ package operate
 
 import (
 	"context"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,21 +17,34 @@ import (
 // WatchQuiet is how long a folder must be quiet after a change before Watch tells of it.
 const WatchQuiet = 100 * time.Millisecond
 
-// Watch calls changed whenever sources below dir have changed and then rested for WatchQuiet, until ctx ends; it then
-// returns nil when changed is no longer running. What builds and tools produce does not count: hidden files, folders named
-// build, node_modules or testdata, tests, modules, editors' temporary files. Changes during a call lead to one more call.
-// ready, when not nil, is called once changes are seen.
-func Watch(ctx context.Context, dir string, ready func(), changed func()) error {
-	w, err := fsnotify.NewWatcher()
+// Watching says what Watch looks at and whom it tells. Its functions are called one at a time.
+type Watching struct {
+	Files   []string               // that count besides the sources, wherever they are
+	Wants   func(path string) bool // whether a file that is not Go's counts, by its path without links; nil: none does
+	Ready   func()                 // once changes are seen; may be nil
+	Changed func()                 // after each change, once it has rested; what changes meanwhile leads to one more call
+}
+
+// Watch tells of changes of the sources below dir until ctx ends; it then returns nil when w.Changed is no longer running.
+// Symbolic links are followed. Sources are what decides about a Go build and its claims: Go's files but for tests, actor.yaml, and
+// what w adds. Whatever else is written there does not count, so that a log, a pipe or a build in the folder causes no build.
+func Watch(ctx context.Context, dir string, w Watching) error {
+	notify, err := fsnotify.NewWatcher()
 	if err != nil {
 		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "watch", Entity: dir, Err: err}
 	}
-	defer w.Close()
-	if err := watchTree(w, dir); err != nil {
+	defer notify.Close()
+	t := &tree{notify: notify, wants: w.Wants, seen: map[string]bool{}, single: map[string]bool{}}
+	if err := t.add(dir); err != nil {
 		return localfile.Error("watch", dir, err)
 	}
-	if ready != nil {
-		ready()
+	for _, file := range w.Files {
+		if err := t.file(file); err != nil {
+			return localfile.Error("watch", file, err)
+		}
+	}
+	if w.Ready != nil {
+		w.Ready()
 	}
 	quiet := time.NewTimer(0)
 	quiet.Stop()
@@ -41,48 +53,122 @@ func Watch(ctx context.Context, dir string, ready func(), changed func()) error 
 		select {
 		case <-ctx.Done():
 			return nil
-		case e := <-w.Events:
-			if !isSource(e.Name) || e.Op == fsnotify.Chmod {
-				continue
+		case e := <-notify.Events:
+			if e.Op != fsnotify.Chmod && t.counts(e.Name) {
+				quiet.Reset(WatchQuiet)
 			}
-			if info, err := os.Stat(e.Name); err == nil && info.IsDir() {
-				_ = watchTree(w, e.Name) // a folder that is gone again is no problem
-			}
-			quiet.Reset(WatchQuiet)
-		case err := <-w.Errors: // events were lost: look again
+		case err := <-notify.Errors: // events were lost: look again
 			if err != nil {
 				quiet.Reset(WatchQuiet)
 			}
 		case <-quiet.C:
-			changed()
+			w.Changed()
 		}
 	}
 }
 
-func watchTree(w *fsnotify.Watcher, dir string) error {
-	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
+// tree is the folders that are watched.
+type tree struct {
+	notify *fsnotify.Watcher
+	wants  func(string) bool
+	seen   map[string]bool // folders watched as a whole, by the path without links
+	single map[string]bool // files that count in other folders, and links in these, by path
+}
+
+// add watches a folder and those below it.
+func (t *tree) add(dir string) error {
+	real, err := filepath.Abs(dir)
+	if err == nil {
+		real, err = filepath.EvalSymlinks(real)
+	}
+	if err != nil || t.seen[real] {
+		return err
+	}
+	if err := t.notify.Add(real); err != nil {
+		return err
+	}
+	t.seen[real] = true
+	entries, err := os.ReadDir(real)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		t.link(filepath.Join(real, e.Name()))
+	}
+	return nil
+}
+
+// link watches what an entry of a folder leads to: a folder, or the target of a symbolic link. What is gone again, or a link to
+// nowhere, is no problem.
+func (t *tree) link(path string) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil || isOutput(path):
+	case info.IsDir():
+		_ = t.add(path)
+	case info.Mode().IsRegular() && (isSource(path) || t.wants != nil && t.wants(path)):
+		if l, err := os.Lstat(path); err == nil && l.Mode()&os.ModeSymlink != 0 {
+			_ = t.file(path)
+		}
+	}
+}
+
+// file watches one file, and what it leads to when it is a link. It is the folder that is watched, since editors put another file in the
+// place of one.
+func (t *tree) file(path string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	folder, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{real, filepath.Join(folder, filepath.Base(path))} {
+		t.single[name] = true
+		if err := t.notify.Add(filepath.Dir(name)); err != nil {
 			return err
 		}
-		if !d.IsDir() {
-			return nil
-		}
-		if path != dir && !isSource(path) {
-			return filepath.SkipDir
-		}
-		return w.Add(path)
-	})
+	}
+	return nil
 }
 
-// isSource reports whether a change of a file matters to a build.
-func isSource(path string) bool {
-	name := filepath.Base(path)
-	switch {
-	case strings.HasPrefix(name, "."), strings.HasPrefix(name, "#"), strings.HasSuffix(name, "~"),
-		slices.Contains([]string{"build", "node_modules", "testdata", "target", "4913"}, name), // 4913: what vim tries a folder with
-		strings.HasSuffix(name, "_test.go"),
-		slices.Contains([]string{".wasm", ".tmp", ".swp", ".swx", ".out", ".test"}, filepath.Ext(name)):
+// counts reports whether an event matters. A new folder or link is watched from now on.
+func (t *tree) counts(path string) bool {
+	if t.single[path] {
+		return true
+	}
+	if !t.seen[filepath.Dir(path)] || isOutput(path) {
 		return false
 	}
-	return true
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		t.link(path)
+		return true // it may have come with files in it
+	}
+	if err == nil && !info.Mode().IsRegular() { // a pipe, a socket: whoever writes into it changes no source
+		return false
+	}
+	t.link(path)
+	return isSource(path) || t.wants != nil && t.wants(path)
+}
+
+// isSource reports whether Go, or what signs the module, reads a file of this name.
+func isSource(path string) bool {
+	name := filepath.Base(path)
+	return !isOutput(path) && !strings.HasSuffix(name, "_test.go") && (name == "actor.yaml" ||
+		slices.Contains([]string{".go", ".mod", ".sum", ".work", ".s", ".c", ".h", ".syso"}, filepath.Ext(name)))
+}
+
+// isOutput reports whether what builds, tools and editors make has such a name: hidden files and folders, folders that hold what
+// is built, modules, temporary files.
+func isOutput(path string) bool {
+	name := filepath.Base(path)
+	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "#") || strings.HasSuffix(name, "~") ||
+		slices.Contains([]string{"build", "node_modules", "testdata", "target"}, name) ||
+		slices.Contains([]string{".wasm", ".tmp", ".swp", ".swx", ".out", ".test"}, filepath.Ext(name))
 }

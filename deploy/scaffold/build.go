@@ -10,9 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
+	"github.com/weftlattice/weft/deploy/localfile"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -32,19 +34,22 @@ type Artifact struct {
 // Build compiles the main package in dir into the module out. What out held before stays until the build succeeded, so
 // that there is always a good one. Canceling ctx stops the toolchain.
 //
+// The same sources give the same bytes, whatever folder and repository they lie in.
+//
 // A missing toolchain is lattice.ErrNotFound; sources that do not compile are lattice.ErrInvalid with what the compiler
-// said; a program that is no actor is lattice.ErrBadModule.
+// said; a program that is no actor is lattice.ErrBadModule. What the toolchain itself lacks (disk, memory, the network, a module's
+// file) is an error without a code, with what it said.
 func Build(ctx context.Context, dir, out string, opts BuildOptions) (Artifact, error) {
 	out, err := filepath.Abs(out)
 	if err != nil {
 		return Artifact{}, fmt.Errorf("build %s: %w", dir, err)
 	}
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
-		return Artifact{}, fmt.Errorf("build %s: %w", dir, err)
+		return Artifact{}, localfile.Error("make", filepath.Dir(out), err)
 	}
 	tmp, err := os.MkdirTemp(filepath.Dir(out), ".weft-build-")
 	if err != nil {
-		return Artifact{}, fmt.Errorf("build %s: %w", dir, err)
+		return Artifact{}, localfile.Error("write to", filepath.Dir(out), err)
 	}
 	defer os.RemoveAll(tmp)
 	fresh := filepath.Join(tmp, "actor.wasm")
@@ -73,7 +78,7 @@ const (
 )
 
 func compile(ctx context.Context, dir, out string, opts BuildOptions) error {
-	tool, where, args := "go", "https://go.dev/dl", []string{"build", "-buildmode=c-shared", "-trimpath", "-tags=" + restoreTag, "-ldflags=-s -w " + restoreLink, "-o", out, "."}
+	tool, where, args := "go", "https://go.dev/dl", []string{"build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-tags=" + restoreTag, "-ldflags=-s -w " + restoreLink, "-o", out, "."}
 	if opts.TinyGo {
 		target := opts.Target
 		if target == "" {
@@ -101,12 +106,51 @@ func compile(ctx context.Context, dir, out string, opts BuildOptions) error {
 	case ctx.Err() != nil:
 		return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "build", Entity: dir, Detail: "stopped"}
 	}
-	if text := strings.TrimSpace(output.String()); text != "" {
-		return &lattice.Error{Code: lattice.ErrInvalid, Op: "build", Entity: dir, Detail: "the sources do not compile\n" + text}
-	}
+	return buildError(dir, tool, program, strings.TrimSpace(output.String()), err)
+}
+
+// atSource is how a compiler's message about sources looks: a place in a file, or what no package can be made of.
+var atSource = regexp.MustCompile(`(?m)^\S+\.(go|s|c|h):\d+|^\S*: *no (buildable )?Go (source )?files|^no Go files in|build constraints exclude all Go files|import cycle not allowed`)
+
+// buildError tells sources that do not compile from a toolchain that could not do its work.
+func buildError(dir, tool, program, text string, err error) error {
 	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return &lattice.Error{Code: lattice.ErrInvalid, Op: "build", Entity: dir, Detail: tool + " ended with " + exit.String()}
+	switch ended := errors.As(err, &exit); {
+	case !ended:
+		return fmt.Errorf("build %s: %s could not be run: %w", dir, program, err)
+	case strings.Contains(text, "no space left on device"):
+		return fmt.Errorf("build %s: the disk is full: %s needs room in the temporary folder (TMPDIR) and its cache (go env GOCACHE); go clean -cache makes some\n%s", dir, tool, text)
+	case exit.ExitCode() < 0 || strings.Contains(text, "signal: killed"):
+		return fmt.Errorf("build %s: %s was killed (%s): the system may have too little memory; GOFLAGS=-p=1 takes less\n%s", dir, tool, exit, text)
+	case atSource.MatchString(text):
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "build", Entity: dir, Detail: "the sources do not compile\n" + text}
+	case text == "":
+		return fmt.Errorf("build %s: %s ended with %s and said nothing", dir, tool, exit)
 	}
-	return &lattice.Error{Code: lattice.ErrInternal, Op: "build", Entity: dir, Detail: "run " + program, Err: err}
+	return fmt.Errorf("build %s: %s could not do its work\n%s", dir, tool, text)
+}
+
+// Embeds returns what the packages in dir embed, and theirs below it, as patterns of absolute paths that filepath.Match takes; a pattern also
+// stands for all that is below a folder of that name.
+func Embeds(ctx context.Context, dir string) ([]string, error) {
+	const format = `{{if not .Standard}}{{$d := .Dir}}{{range .EmbedPatterns}}{{$d}}{{"\t"}}{{.}}{{"\n"}}{{end}}{{end}}`
+	cmd := exec.CommandContext(ctx, "go", "list", "-e", "-deps", "-tags="+restoreTag, "-f", format, ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("list what %s embeds: %w", dir, err)
+	}
+	var patterns []string
+	for line := range strings.Lines(string(out)) {
+		folder, pattern, ok := strings.Cut(strings.TrimRight(line, "\n"), "\t")
+		if !ok {
+			continue
+		}
+		if real, err := filepath.EvalSymlinks(folder); err == nil {
+			folder = real
+		}
+		patterns = append(patterns, filepath.Join(folder, filepath.FromSlash(strings.TrimPrefix(pattern, "all:"))))
+	}
+	return patterns, nil
 }
