@@ -59,7 +59,7 @@ func (h *Host) beat() {
 	if h.agreement == nil || !h.ctl.IsConnected() { // it has not started; what is buffered would be no sign of life when it comes
 		return
 	}
-	beat := wire.Beat{HostID: string(h.id), Sequence: h.beats.Add(1), UptimeMS: uint64(time.Since(h.started).Milliseconds()), Draining: h.isDraining(), Direct: h.direct()}
+	beat := wire.Beat{HostID: string(h.id), Sequence: h.beats.Add(1), UptimeMS: uint64(time.Since(h.started).Milliseconds()), Draining: h.isDraining(), EndsInMS: h.endsIn(), Direct: h.direct()}
 	if now := clock.Now(); !now.IsZero() {
 		beat.Sent = &now
 	}

@@ -12,6 +12,7 @@ type inventoryCollector struct{ host *Host }
 var (
 	descInfo      = prometheus.NewDesc("weft_host_info", "Always 1; the labels say which host this is.", []string{"host", "name", "lattice", "version"}, nil)
 	descUptime    = prometheus.NewDesc("weft_host_uptime_seconds", "Since the host was started.", nil, nil)
+	descLost      = prometheus.NewDesc("weft_hosts_lost", "Hosts whose beats ended in the last ten minutes though they have not said that they end.", nil, nil)
 	descInstances = prometheus.NewDesc("weft_instances", "Instances of an actor by state: in_use, idle, pending.", []string{"actor", "name", "state"}, nil)
 	descMax       = prometheus.NewDesc("weft_instances_max", "How many calls the actor may serve at once here.", []string{"actor", "name"}, nil)
 	descMemory    = prometheus.NewDesc("weft_guest_memory_bytes", "Linear memory of all instances of an actor.", []string{"actor", "name"}, nil)
@@ -44,6 +45,7 @@ func (c inventoryCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(descInfo, 1, string(h.id), h.name, string(h.cfg.Lattice), Version)
 	gauge(descUptime, time.Since(h.started).Seconds())
+	gauge(descLost, float64(len(h.company.missed())))
 	used, waiting := h.large.Used()
 	gauge(descLarge, float64(used))
 	gauge(descLargeMax, float64(h.large.Limit()))

@@ -55,6 +55,9 @@ func (c commands) Failures(_ context.Context, r control.FailuresRequest) (contro
 	return control.FailuresReply{Failures: found, Last: last}, nil
 }
 
+// Lost answers the hosts that this one misses.
+func (c commands) Lost(context.Context) ([]control.LostHost, error) { return c.company.missed(), nil }
+
 // BidActor bids when the labels match, the host takes work, and the reference does not run here under another key.
 func (c commands) BidActor(_ context.Context, r control.ActorAuctionRequest) bool {
 	return !c.isDraining() && lattice.Matches(c.labelsNow(), r.Constraints) && c.reachable(r.ActorRef) == nil

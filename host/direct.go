@@ -32,7 +32,7 @@ func (h *Host) direct() *wire.Direct {
 
 // servedNow is the set of what is served here: actors, and providers that take direct calls.
 func (h *Host) servedNow() []byte {
-	s := wire.Served{Revision: h.served.Load()} // before the set is made: what changes meanwhile is another revision
+	s := wire.Served{Revision: h.served.Load(), EndsInMS: h.endsIn()} // before the set is made: what changes meanwhile is another revision
 	for _, a := range h.allActors() {
 		if a.sub.Load() != nil {
 			s.Targets = append(s.Targets, wire.ServedName(wire.ActorEntity(a.id)))

@@ -81,6 +81,7 @@ type Host struct {
 	policyRules atomic.Pointer[policy.Rules] // nil: none
 
 	local        local
+	company      *company
 	profiles     profiles
 	keys         atomic.Pointer[Keys]
 	providerNATS atomic.Pointer[providerNATS]
@@ -91,6 +92,7 @@ type Host struct {
 	refusalLog   *rate.Limiter // an attacker must not fill the log
 	change       chan struct{} // of the inventory, since the last heartbeat
 	beats        atomic.Uint64 // sent so far
+	ends         atomic.Int64  // when this process is gone at the latest, in Unix nanoseconds; 0: it is not ending
 	connected    atomic.Int64  // when NATS was back last, in Unix nanoseconds; 0: it has not been away
 	served       atomic.Uint64 // revision of what is served here
 
@@ -116,6 +118,7 @@ func New(cfg Config) (*Host, error) {
 		registry: prometheus.NewRegistry(), large: rpc.NewBudget(large), memory: newBudget(guests), links: newLinks(), failures: newFailures(), tasks: newTasks(),
 		ready: make(chan struct{}), quit: make(chan time.Duration, 1), change: make(chan struct{}, 1), reloading: make(chan struct{}, 1), refusalLog: rate.NewLimiter(10, 100),
 		labels: cfg.labels(), actors: map[lattice.ActorID]*actor{}, providers: map[providerKey]*provider{}}
+	h.company = newCompany(h.id, cfg.Beat, natsGrace)
 	h.memory.OnShort(h.reclaim)
 	if h.name == "" {
 		h.name = friendlyName(cfg.HostKey.Public())
@@ -154,10 +157,24 @@ func (h *Host) Run(ctx context.Context) error {
 		select {
 		case err := <-ended:
 			return err
-		case <-time.After(drain + h.cfg.ProviderGrace + stopMargin):
+		case <-time.After(h.stopsWithin(drain)):
 			return h.stuck()
 		}
 	}
+}
+
+// stopsWithin is how long the end of the host takes at most.
+func (h *Host) stopsWithin(drain time.Duration) time.Duration {
+	return drain + h.cfg.ProviderGrace + stopMargin
+}
+
+// endsIn is in how many milliseconds the process is gone, at least one; 0 while it is not ending.
+func (h *Host) endsIn() uint64 {
+	at := h.ends.Load()
+	if at == 0 {
+		return 0
+	}
+	return uint64(max(1, time.Until(time.Unix(0, at)).Milliseconds()))
 }
 
 // stopMargin is how much longer the end of the host may take than draining and ending providers.
@@ -220,6 +237,7 @@ func (h *Host) run(ctx context.Context, stopping chan<- time.Duration) (err erro
 	}
 	stopping <- drain
 	h.log.Info("host is stopping", "drain", drain)
+	h.ends.Store(time.Now().Add(h.stopsWithin(drain)).UnixNano())
 	h.takeNoMore()
 	return nil
 }
@@ -293,7 +311,8 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	if err := h.openProfiles(opened); err != nil {
 		return err
 	}
-	if err := h.openLocal(opened); err != nil {
+	h.openLocal(opened)
+	if err := h.keepCompany(opened); err != nil {
 		return err
 	}
 	if err := h.watchState(ctx, opened); err != nil {

@@ -4,14 +4,11 @@ import (
 	"context"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/channel"
 	"github.com/weftlattice/weft/lattice/rpc"
-	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -35,19 +32,18 @@ const maxNested = 16
 type local struct {
 	listener *channel.Listener // nil: there are none
 	conns    sync.WaitGroup
-	company  atomic.Int64 // when another host gave a sign of life, in Unix seconds
 
 	mu     sync.Mutex
 	change chan struct{} // closed when the set of served actors changes; guarded by mu
 }
 
 // openLocal listens for the channels of providers. A host that can not goes on without: calls go over NATS.
-func (h *Host) openLocal(opened func(func(context.Context) error)) error {
+func (h *Host) openLocal(opened func(func(context.Context) error)) {
 	h.local.change = make(chan struct{})
 	l, err := channel.Listen("", h.log)
 	if err != nil {
 		h.log.Warn("providers have no local channel; calls go over NATS", lattice.LogErr, err)
-		return nil
+		return
 	}
 	h.local.listener = l
 	opened(func(context.Context) error {
@@ -55,24 +51,6 @@ func (h *Host) openLocal(opened func(func(context.Context) error)) error {
 		h.local.conns.Wait()
 		return err
 	})
-	sub, err := h.ctl.Subscribe(subject.BeatAll(h.cfg.Lattice), func(m *nats.Msg) {
-		if m.Subject != subject.Beat(h.cfg.Lattice, h.id) {
-			h.local.company.Store(time.Now().Unix())
-		} else {
-			h.noteTwin(m.Data)
-		}
-	})
-	if err != nil {
-		return err
-	}
-	opened(func(context.Context) error { return sub.Unsubscribe() })
-	return nil
-}
-
-// alone reports whether no other host has given a sign of life lately, or none can be reached, so that calls that find nobody
-// free here need not look elsewhere.
-func (h *Host) alone() bool {
-	return h.natsAway() || time.Now().Unix()-h.local.company.Load() > max(3, int64(3*h.cfg.Beat/time.Second))
 }
 
 // offerChannel makes credentials for the next process of the provider; those of the last one are void.

@@ -94,6 +94,14 @@ func eventLine(w io.Writer, e event.Event) {
 		add("max", fmt.Sprint(*d.Max))
 	}
 	add("ref", or(or(d.ImageRef, d.ActorRef), d.ProviderRef))
+	switch data, _ := e.Decode(); about := data.(type) { // these are about another host than the one that tells
+	case event.HostLost:
+		add("id", short(string(about.HostID)))
+		add("heard", about.LastHeard.Local().Format(time.TimeOnly))
+		add("ran", ran(about.LostHost))
+	case event.HostFound:
+		add("id", short(string(about.HostID)))
+	}
 	add("reason", d.Reason)
 	add("error", d.Error)
 	fmt.Fprintln(w, strings.Join(parts, " "))

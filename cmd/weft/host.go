@@ -31,11 +31,51 @@ type hostView struct {
 	Providers int               `json:"providers"`
 	Version   string            `json:"version"`
 	Uptime    uint64            `json:"uptime_seconds"`
-	State     string            `json:"state"`
+	State     string            `json:"state"` // running, draining, or lost
+	// Of a lost host: when it was heard last, by the clock of a host that heard it, and what ran there.
+	LastHeard time.Time         `json:"last_heard,omitzero"`
+	Ran       *control.LostHost `json:"ran,omitempty"`
+}
+
+const stateLost = "lost"
+
+// lostView is a lost host in a list.
+func lostView(h control.LostHost) hostView {
+	return hostView{ID: h.HostID, Name: h.FriendlyName, Labels: h.Labels, Actors: len(h.Actors), Providers: len(h.Providers), Version: h.Version,
+		Uptime: h.UptimeSeconds, State: stateLost, LastHeard: h.LastHeard, Ran: &h}
+}
+
+// ran says what ran on a lost host.
+func ran(h control.LostHost) string {
+	var list []string
+	for _, a := range h.Actors {
+		list = append(list, fmt.Sprintf("actor %s (max %d)", or(a.Name, string(a.ID)), a.MaxInstances))
+	}
+	for _, p := range h.Providers {
+		name := "provider " + or(p.Name, string(p.ID))
+		if p.LinkName != lattice.DefaultLink {
+			name += " (link name " + string(p.LinkName) + ")"
+		}
+		list = append(list, name)
+	}
+	switch {
+	case h.Unknown:
+		return "not known"
+	case h.Omitted > 0:
+		list = append(list, fmt.Sprintf("%d more", h.Omitted))
+	}
+	return or(strings.Join(list, ", "), "nothing")
+}
+
+func lostLine(w io.Writer, h control.LostHost, now time.Time) {
+	fmt.Fprintf(w, "%s is lost: last heard %s ago, at %s; ran there: %s\n", or(h.FriendlyName, string(h.HostID)),
+		max(0, now.Sub(h.LastHeard)).Round(time.Second), h.LastHeard.Local().Format(time.TimeOnly), ran(h))
 }
 
 func (a *app) hostList() *cobra.Command {
 	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the hosts of the lattice", Args: exactArgs(0),
+		Long: `Lists the hosts that answer, and for ten minutes those that are lost: whose signs of life have ended though they have not said
+that they end. Of these it tells when they were heard last, and what ran there.`,
 		Example: `  weft host list
   weft host list -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -50,7 +90,11 @@ func (a *app) hostList() *cobra.Command {
 			}
 			hosts := []hostView{} // none is an answer, too
 			for _, h := range v.Hosts {
-				hosts = append(hosts, hostView{h.HostID, h.FriendlyName, h.Labels, len(h.Actors), len(h.Providers), h.Version, h.UptimeSeconds, or(h.State, "running")})
+				hosts = append(hosts, hostView{h.HostID, h.FriendlyName, h.Labels, len(h.Actors), len(h.Providers), h.Version, h.UptimeSeconds, or(h.State, "running"), time.Time{}, nil})
+			}
+			lost := l.Lost(cmd.Context(), v)
+			for _, h := range lost {
+				hosts = append(hosts, lostView(h))
 			}
 			return a.print(hosts, func(w io.Writer) {
 				var rows [][]string
@@ -58,6 +102,9 @@ func (a *app) hostList() *cobra.Command {
 					rows = append(rows, []string{h.Name, string(h.ID), fmt.Sprint(h.Actors), fmt.Sprint(h.Providers), uptime(h.Uptime), h.State, labels(h.Labels)})
 				}
 				table(w, "NAME ID ACTORS PROVIDERS UPTIME STATE LABELS", rows)
+				for _, h := range lost {
+					lostLine(w, h, time.Now())
+				}
 			})
 		}}
 }

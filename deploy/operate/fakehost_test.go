@@ -48,6 +48,7 @@ type fakeHost struct {
 
 	onScale  func(control.ScaleActorRequest) []event.Data // nil: success
 	onUpdate func(control.UpdateActorRequest) error
+	lost     []control.LostHost // what it misses
 	noBid    bool
 	deaf     bool // bids whatever the constraints are, as hosts of old
 }
@@ -114,6 +115,8 @@ func (h fakeHandler) Inventory(context.Context) (control.HostInventory, error) {
 	inv.Labels = maps.Clone(inv.Labels)
 	return inv, nil
 }
+
+func (h fakeHandler) Lost(context.Context) ([]control.LostHost, error) { return h.lost, nil }
 
 func (h fakeHandler) Failures(context.Context, control.FailuresRequest) (control.FailuresReply, error) {
 	return control.FailuresReply{}, nil

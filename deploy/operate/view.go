@@ -45,6 +45,18 @@ func (l *Lattice) View(ctx context.Context) (*View, error) {
 	return v, nil
 }
 
+// Lost asks the hosts of a view which others they miss: those whose beats have ended though they have not said that they end.
+// They are remembered for ten minutes.
+func (l *Lattice) Lost(ctx context.Context, v *View) []control.LostHost {
+	ctx, cancel := context.WithTimeout(ctx, askAll)
+	defer cancel()
+	alive := make([]lattice.HostID, len(v.Hosts))
+	for i, h := range v.Hosts {
+		alive[i] = h.HostID
+	}
+	return l.ctl.LostHosts(ctx, alive)
+}
+
 // NeedHosts is an error when the lattice has no host.
 func (v *View) NeedHosts() error {
 	if len(v.Hosts) > 0 {

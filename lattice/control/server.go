@@ -38,6 +38,8 @@ type Queries interface {
 	Links(ctx context.Context) ([]wire.LinkDefinition, error)
 	Logs(ctx context.Context, r LogsRequest) ([]LogLine, error)
 	Failures(ctx context.Context, r FailuresRequest) (FailuresReply, error)
+	// Lost are the hosts that this one misses, the one that was heard last first.
+	Lost(ctx context.Context) ([]LostHost, error)
 	// BidActor and BidProvider report whether the host could run it: constraints match, nothing speaks against it.
 	// False sends nothing.
 	BidActor(ctx context.Context, r ActorAuctionRequest) bool
@@ -361,6 +363,13 @@ func (s *Server) answer(ctx context.Context, data []byte, tokens []string) (any,
 		return s.logs(ctx, data, tokens[3])
 	case verb == "get.errors" && len(tokens) == 3:
 		return s.failures(ctx, data)
+	case verb == "get.lost" && len(tokens) == 3:
+		lost, err := h.Lost(ctx)
+		if err != nil {
+			return nil, err
+		}
+		b, err := trimLost(lost, int(s.nc.MaxPayload()))
+		return json.RawMessage(b), err
 	case verb == "auction.actor" && len(tokens) == 2:
 		r, err := decodeActorAuction(data)
 		if err == nil && h.BidActor(ctx, r) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -69,6 +70,10 @@ func (h *fakeHost) Logs(_ context.Context, r LogsRequest) ([]LogLine, error) {
 func (h *fakeHost) Failures(_ context.Context, r FailuresRequest) (FailuresReply, error) {
 	f := wire.Failure{Seq: r.After + 1, ActorID: string(r.ActorID), TraceID: r.TraceID, Code: lattice.ErrTrap.Name(), Message: fmt.Sprint(r.MaxAgeMs)}
 	return FailuresReply{Failures: []wire.Failure{f}, Last: f.Seq}, nil
+}
+func (h *fakeHost) Lost(context.Context) ([]LostHost, error) {
+	return []LostHost{{HostID: "Nlost", FriendlyName: "gone", Labels: map[string]string{"zone": "a"}, LastHeard: time.Unix(9, 0).UTC(), UptimeSeconds: 5,
+		Actors: []LostActor{{ID: lattice.ActorID(actorKey), Name: "app", MaxInstances: 3}}, Providers: []LostProvider{{ID: lattice.ProviderID(providerKey), Name: "p", ContractID: "c", LinkName: "l"}}}}, nil
 }
 func (h *fakeHost) BidActor(context.Context, ActorAuctionRequest) bool       { return h.bid }
 func (h *fakeHost) BidProvider(context.Context, ProviderAuctionRequest) bool { return h.bid }
@@ -228,6 +233,10 @@ func TestQueries(t *testing.T) {
 	failed, err := b.client.Failures(ctx, hosts[0].id, FailuresRequest{ActorID: lattice.ActorID(actorKey), TraceID: "t", MaxAgeMs: 9, After: 4})
 	if want := (wire.Failure{Seq: 5, ActorID: actorKey, TraceID: "t", Code: "trap", Message: "9"}); err != nil || failed.Last != 5 || len(failed.Failures) != 1 || failed.Failures[0] != want {
 		t.Fatalf("got %+v, %v", failed, err)
+	}
+	lost, err := b.client.Lost(ctx, hosts[0].id)
+	if want, _ := hosts[0].Lost(ctx); err != nil || !reflect.DeepEqual(lost, want) {
+		t.Fatalf("got %+v, %v", lost, err)
 	}
 	bids, err := b.client.AuctionActor(ctx, ActorAuctionRequest{ActorRef: "r"})
 	if err != nil || len(bids) != 2 || bids[0].ActorRef != "r" {

@@ -5,15 +5,18 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
 // The names of events.
 const (
 	NameHostStarted   = "host_started"
-	NameHostStopped   = "host_stopped"
-	NameHostHeartbeat = "host_heartbeat"
+	NameHostStopped   = subject.EventHostStopped
+	NameHostHeartbeat = subject.EventHostHeartbeat
 	NameHostDraining  = "host_draining" // weft
+	NameHostLost      = subject.EventHostLost
+	NameHostFound     = "host_found" // weft
 
 	NameActorStarted      = "actor_started"
 	NameActorStartFailed  = "actor_start_failed"
@@ -123,6 +126,16 @@ type (
 	// HostDraining says that a host takes no new work (weft).
 	HostDraining struct {
 		Labels Annotations `json:"labels"`
+	}
+	// HostLost says that the beats of a host have ended though it has not said that it ends, and what ran there (weft). Another
+	// host publishes it, as far as possible only one.
+	HostLost struct{ control.LostHost }
+	// HostFound says that beats of a host that was lost come again, without a new start (weft): it had hung, or was cut off. The
+	// host that has published the loss publishes it.
+	HostFound struct {
+		HostID       lattice.HostID `json:"host_id"`
+		FriendlyName string         `json:"friendly_name"`
+		Labels       Annotations    `json:"labels"`
 	}
 	// HostHeartbeat is the whole inventory. Decoding also takes the form of older hosts, with counts of actors.
 	HostHeartbeat struct{ control.HostInventory }
@@ -311,6 +324,8 @@ func withValues(l wire.LinkDefinition) wire.LinkDefinition {
 func (HostStarted) EventName() string         { return NameHostStarted }
 func (HostStopped) EventName() string         { return NameHostStopped }
 func (HostDraining) EventName() string        { return NameHostDraining }
+func (HostLost) EventName() string            { return NameHostLost }
+func (HostFound) EventName() string           { return NameHostFound }
 func (HostHeartbeat) EventName() string       { return NameHostHeartbeat }
 func (ActorStarted) EventName() string        { return NameActorStarted }
 func (ActorStartFailed) EventName() string    { return NameActorStartFailed }
@@ -335,7 +350,7 @@ func (RefmapSet) EventName() string           { return NameRefmapSet }
 func (ConfigSet) EventName() string           { return NameConfigSet }
 func (ConfigDeleted) EventName() string       { return NameConfigDeleted }
 
-var _ = register[HostStarted]() && register[HostStopped]() && register[HostDraining]() && register[HostHeartbeat]() &&
+var _ = register[HostStarted]() && register[HostStopped]() && register[HostDraining]() && register[HostLost]() && register[HostFound]() && register[HostHeartbeat]() &&
 	register[ActorStarted]() && register[ActorStartFailed]() && register[ActorStopped]() && register[ActorsStarted]() &&
 	register[ActorsStartFailed]() && register[ActorsStopped]() && register[ActorScaled]() && register[ActorScaleFailed]() &&
 	register[ActorUpdated]() && register[ActorUpdateFailed]() && register[ProviderStarted]() && register[ProviderStartFailed]() &&

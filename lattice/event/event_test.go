@@ -125,6 +125,8 @@ func TestHealthTransition(t *testing.T) {
 func samples() []Data {
 	link := wire.LinkDefinition{ActorID: string(actorKey), ProviderID: string(providerKey), ContractID: "c", LinkName: "l"}
 	d := []Data{HostStarted{Version: "0.82.0"}, HostStopped{}, HostDraining{},
+		HostLost{control.LostHost{HostID: hostKey, FriendlyName: "n", LastHeard: time.Unix(9, 0).UTC(), Actors: []control.LostActor{{ID: actorKey, Name: "a", MaxInstances: 3}},
+			Providers: []control.LostProvider{{ID: providerKey, Name: "p", ContractID: "c", LinkName: "l"}}}}, HostLost{}, HostFound{HostID: hostKey},
 		HostHeartbeat{control.HostInventory{HostID: hostKey, Actors: []control.Actor{{ID: actorKey}}}},
 		ProviderStarted{PublicKey: providerKey}, ProviderStartFailed{ProviderRef: "r"}, ProviderStopped{Reason: "normal"},
 		ProviderRestarting{Restarts: 2}, NewLinkSet(link), NewLinkDeleted(link), RefmapSet{"u", "p"}, ConfigSet{"e", "k"}, ConfigDeleted{"e", "k"},

@@ -23,8 +23,17 @@ func (s *Server) ServeDirect(subject string, ask func() []byte) (*Subscription, 
 
 // TakesDirect reports whether somebody serves a subject by ServeDirect.
 func TakesDirect(ctx context.Context, nc *nats.Conn, subject string) bool {
-	_, err := nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: subject, Header: nats.Header{headerAsk: {askServed}}})
+	_, err := AskServed(ctx, nc, subject)
 	return err == nil
+}
+
+// AskServed asks who serves a subject by ServeDirect what it serves, and returns the answer as it is.
+func AskServed(ctx context.Context, nc *nats.Conn, subject string) ([]byte, error) {
+	reply, err := nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: subject, Header: nats.Header{headerAsk: {askServed}}})
+	if err != nil {
+		return nil, err
+	}
+	return reply.Data, nil
 }
 
 // receiveDirect runs on a callback goroutine, so it must not block. It decodes, for the target's own bound to decide.

@@ -22,7 +22,6 @@ import (
 const (
 	missedBeats  = 3                // after so many a host counts as gone
 	forgetAfter  = time.Minute      // without a beat a host's set is forgotten
-	defaultBeat  = time.Second      // where a host does not say its period
 	askTimeout   = 2 * time.Second  // for a host to say what it serves
 	askWorkers   = 4                // questions at the same time
 	askBacklog   = 256              // questions waiting; others come with the next beat
@@ -42,6 +41,8 @@ type Directory struct {
 	moment  func() clock.Stamp   // by the machine's clock
 
 	wake    sync.Once
+	awake   atomic.Bool
+	listen  func(wire.Beat) // nil: nobody else wants them
 	ctx     context.Context
 	end     context.CancelFunc
 	asking  chan string // hosts to ask what they serve
@@ -83,36 +84,57 @@ func newDirectory(now func() time.Duration, log *slog.Logger) *Directory {
 	return d
 }
 
-// Wake makes the directory listen from now on, rather than from the first call on.
-func (d *Directory) Wake() { d.wake.Do(d.listen) }
+// Listen calls heard for each beat from now on, one at a time, until Close; heard must be quick. The directory sleeps on. It is
+// for one listener, before the directory is used.
+func (d *Directory) Listen(heard func(wire.Beat)) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.listen = heard
+	return d.subscribe()
+}
 
-func (d *Directory) listen() {
+// Wake makes the directory learn who serves what from now on, rather than from the first call on.
+func (d *Directory) Wake() { d.wake.Do(d.begin) }
+
+// subscribe begins to hear beats. mu is held.
+func (d *Directory) subscribe() (err error) {
+	if d.sub == nil && !d.closed {
+		d.sub, err = d.nc.Subscribe(subject.BeatAll(d.lattice), d.receive)
+	}
+	return err
+}
+
+func (d *Directory) receive(m *nats.Msg) {
+	beat, err := wire.DecodeBeat(m.Data)
+	if err != nil || natsconn.FromStream(m) {
+		return
+	}
+	if d.listen != nil {
+		d.listen(beat)
+	}
+	if beat.Sent != nil {
+		d.offsets.hear(*beat.Sent, d.moment())
+	}
+	if d.awake.Load() && d.heard(beat) {
+		select {
+		case d.asking <- beat.HostID:
+		default:
+			d.asked(beat.HostID)
+		}
+	}
+}
+
+func (d *Directory) begin() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
 		return
 	}
-	sub, err := d.nc.Subscribe(subject.BeatAll(d.lattice), func(m *nats.Msg) {
-		beat, err := wire.DecodeBeat(m.Data)
-		if err != nil || natsconn.FromStream(m) {
-			return
-		}
-		if beat.Sent != nil {
-			d.offsets.hear(*beat.Sent, d.moment())
-		}
-		if d.heard(beat) {
-			select {
-			case d.asking <- beat.HostID:
-			default:
-				d.asked(beat.HostID)
-			}
-		}
-	})
-	if err != nil {
+	if err := d.subscribe(); err != nil {
 		d.log.Warn("beats of hosts are not heard; all calls go by the queue groups", lattice.LogErr, err)
 		return
 	}
-	d.sub = sub
+	d.awake.Store(true)
 	for range askWorkers {
 		d.wg.Go(func() {
 			for {
@@ -189,11 +211,11 @@ func (d *Directory) ask(host string) {
 	defer d.asked(host)
 	ctx, cancel := context.WithTimeout(d.ctx, askTimeout)
 	defer cancel()
-	reply, err := d.nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: subject.Host(d.lattice, lattice.HostID(host)), Header: nats.Header{headerAsk: {askServed}}})
+	reply, err := AskServed(ctx, d.nc, subject.Host(d.lattice, lattice.HostID(host)))
 	if err != nil {
 		return // its next beat asks again
 	}
-	revision, entities, err := wire.DecodeServed(reply.Data)
+	revision, entities, err := wire.DecodeServed(reply)
 	if err != nil {
 		d.log.Warn("a host does not say what it serves", lattice.LogHost, host, lattice.LogErr, err)
 		return

@@ -40,12 +40,8 @@ type beat struct {
 }
 
 func (p *peer) hear(b wire.Beat, now time.Duration) {
-	period := defaultBeat
-	if ms := b.Direct.PeriodMS; ms > 0 && ms < uint32(time.Hour/time.Millisecond) {
-		period = time.Duration(ms) * time.Millisecond
-	}
 	p.beat.Store(&beat{issuer: b.Direct.Issuer, load: float64(b.Direct.Load) / float64(max(1, b.Direct.Capacity)),
-		stale: int64(missedBeats * period), draining: b.Draining, timeout: b.Direct.Timeout, sent: b.Direct.Sent})
+		stale: int64(missedBeats * b.Period()), draining: b.Draining, timeout: b.Direct.Timeout, sent: b.Direct.Sent})
 	p.seen.Store(int64(now))
 	p.doubted.Store(false)
 }

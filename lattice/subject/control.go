@@ -64,6 +64,9 @@ func (c Control) Logs(h lattice.HostID, a lattice.ActorID) string {
 // Failures asks a host for the failed calls that it remembers (weft).
 func (c Control) Failures(h lattice.HostID) string { return c.join("get", string(h), "errors") }
 
+// Lost asks a host for the hosts that it misses (weft).
+func (c Control) Lost(h lattice.HostID) string { return c.join("get", string(h), "lost") }
+
 // Pattern is a subscription that a host makes: a subject with wildcards, and the queue group in which only one host
 // of the lattice answers ("" when all do).
 type Pattern struct{ Subject, Queue string }
@@ -81,6 +84,7 @@ func (c Control) HostPatterns(h lattice.HostID) []Pattern {
 		{c.join("get", host, "inv"), ""},
 		{c.join("get", host, "logs", "*"), ""},
 		{c.join("get", host, "errors"), ""},
+		{c.join("get", host, "lost"), ""},
 		{c.join("labels", host, "*"), ""},
 		{c.join("config", ">"), c.join("config")},
 		{c.join("get", "config", ">"), c.join("get", "config")},

@@ -15,6 +15,19 @@ func EventTyped(l lattice.Name, name string) string { return Event(l) + "." + na
 // EventAll is a pattern that matches EventTyped for every name.
 func EventAll(l lattice.Name) string { return Event(l) + ".*" }
 
+// Events about hosts that hosts themselves hear, by their names without the prefix.
+const (
+	EventHostHeartbeat = "host_heartbeat"
+	EventHostStopped   = "host_stopped"
+	EventHostLost      = "host_lost" // weft
+)
+
+// HostEvents are the subjects of what hosts hear about each other, besides beats: what runs where, who has ended, and who
+// is gone without having ended.
+func HostEvents(l lattice.Name) []string {
+	return []string{EventTyped(l, EventHostHeartbeat), EventTyped(l, EventHostStopped), EventTyped(l, EventHostLost)}
+}
+
 // Beat is the subject of a host's liveness beat, sent once a second (weft).
 func Beat(l lattice.Name, host lattice.HostID) string { // wasmbus.beat.{lattice}.{N}
 	return "wasmbus.beat." + string(l) + "." + string(host)

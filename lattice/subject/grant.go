@@ -53,13 +53,13 @@ func GrantInbox(prefix string, shared bool) Grant {
 }
 
 // GrantHost is what a host needs: it obeys the control interface, tells what happens, serves actors, calls actors and
-// providers, hears from the beats of other hosts where to do so best, looks after its providers, and keeps the lattice's
-// state. It sends no commands.
+// providers, hears from the beats of other hosts where to do so best and from their events what is lost with them, looks
+// after its providers, and keeps the lattice's state. It sends no commands.
 func GrantHost(c Control) Grant {
 	l := c.Lattice
 	g := Grant{
 		Publish:   []string{Event(l), EventAll(l), BeatAll(l), LogAll(l), rpcRoot + string(l) + ".>", AppPresence(l)},
-		Subscribe: []string{c.join(">"), rpcRoot + string(l) + ".*", AppRequests(l).Subject, BeatAll(l)},
+		Subscribe: append(HostEvents(l), c.join(">"), rpcRoot+string(l)+".*", AppRequests(l).Subject, BeatAll(l)),
 		// What providers are sent is not for hosts.
 		DenySubscribe: []string{rpcRoot + string(l) + ".*.>"},
 		Respond:       true,

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/clock"
@@ -15,6 +16,8 @@ type Beat struct {
 	Sequence uint64 `json:"seq"` // counts from 1 since the host was started
 	UptimeMS uint64 `json:"uptime_ms"`
 	Draining bool   `json:"draining,omitempty"` // takes no new work
+	// EndsInMS says that the host is ending, and within how many milliseconds it is gone; no further beats need to come. 0: it stays.
+	EndsInMS uint64 `json:"ends_in_ms,omitempty"`
 	// Sent is when it was sent, by the clock of the host's machine; nil where it has none. See rpc.Directory.
 	Sent *clock.Stamp `json:"sent,omitempty"`
 	// Direct is how to call the host by itself; nil where that can not be done.
@@ -42,7 +45,8 @@ type Direct struct {
 // Served is what a host serves at some revision.
 type Served struct {
 	Revision uint64   `json:"revision"`
-	Targets  []string `json:"targets"` // an actor's key, or a provider's key and link name with a slash between
+	Targets  []string `json:"targets"`              // an actor's key, or a provider's key and link name with a slash between
+	EndsInMS uint64   `json:"ends_in_ms,omitempty"` // as Beat.EndsInMS
 }
 
 // ServedName is how Served spells an entity.
@@ -77,6 +81,34 @@ func DecodeServed(b []byte) (revision uint64, targets []Entity, err error) {
 		}
 	}
 	return s.Revision, targets, nil
+}
+
+// ServedEnds is within which time the host that has sent a set is gone; 0 where it stays, or the bytes are malformed. It is an hour
+// at most.
+func ServedEnds(b []byte) time.Duration {
+	var s Served
+	if json.Unmarshal(b, &s) != nil {
+		return 0
+	}
+	return ends(s.EndsInMS)
+}
+
+func ends(ms uint64) time.Duration {
+	return time.Duration(min(ms, uint64(time.Hour/time.Millisecond))) * time.Millisecond
+}
+
+// EndsIn is within which time the host is gone, as EndsInMS says; an hour at most.
+func (b Beat) EndsIn() time.Duration { return ends(b.EndsInMS) }
+
+// defaultPeriod is that of beats where a host does not say it.
+const defaultPeriod = time.Second
+
+// Period is how often the host sends beats.
+func (b Beat) Period() time.Duration {
+	if b.Direct != nil && b.Direct.PeriodMS > 0 && b.Direct.PeriodMS < uint32(time.Hour/time.Millisecond) {
+		return time.Duration(b.Direct.PeriodMS) * time.Millisecond
+	}
+	return defaultPeriod
 }
 
 // Encode returns the beat as JSON.
