@@ -240,11 +240,13 @@ func TestLateHostAndDrain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	gone := r.events(event.NameHostStopped)
 	if other := r.host(func(c *host.Config) { c.HTTPAddr, c.HTTPAnyPort = h1.HTTPAddr(), true }); other.HTTPAddr() == h1.HTTPAddr() {
 		t.Errorf("two hosts listen on %s", h1.HTTPAddr())
 	} else if err := r.control.StopHost(ctx, control.StopHostRequest{HostID: other.ID()}); err != nil {
 		t.Fatal(err)
 	}
+	gone.next() // the next one is the other host's
 	h2 := r.host(func(c *host.Config) { c.Heartbeat = 200 * time.Millisecond; c.Beat = 50 * time.Millisecond })
 	m, err := beat.NextMsg(10 * time.Second)
 	if err != nil {
