@@ -50,6 +50,7 @@ func (h *host) Logs(context.Context, control.LogsRequest) ([]control.LogLine, er
 	return nil, h.note("logs")
 }
 
+func (h *host) Lost(context.Context) ([]control.LostHost, error) { return nil, nil }
 func (h *host) Failures(context.Context, control.FailuresRequest) (control.FailuresReply, error) {
 	return control.FailuresReply{}, nil
 }
