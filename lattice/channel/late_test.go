@@ -2,6 +2,7 @@ package channel_test
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -46,6 +47,41 @@ func TestACallThatWaitedInASocketIsNotBegun(t *testing.T) {
 		}
 		if n := calls.Load(); n != 2 {
 			t.Errorf("%d calls were begun, want the two whose callers waited", n)
+		}
+	})
+}
+
+// What a handler waits for never comes. Its callers give up one after another, and each time the next call takes the place of the
+// last one, often before that has ended at the other end.
+func TestACallEndsWithItsCallerThoughItsPlaceIsTakenByTheNext(t *testing.T) {
+	both(t, func(t *testing.T, inline bool) {
+		var begun, ended atomic.Int64
+		a, _ := pair(t, channel.Config{}, channel.Config{Inline: inline, Handler: func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+			if len(inv.Msg) > 0 {
+				return echo(ctx, inv)
+			}
+			begun.Add(1)
+			channel.Yield(ctx)
+			<-ctx.Done()
+			if err := ctx.Err(); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("a call ended with %v", err)
+			}
+			ended.Add(1)
+			return nil, ctx.Err()
+		}})
+		ctx := context.Background()
+		for range 100 {
+			if _, err := a.Call(ctx, request(nil), 3*time.Millisecond); lattice.CodeOf(err) != lattice.ErrTimeout {
+				t.Errorf("a call that is not answered: %v", err)
+			}
+		}
+		if _, err := a.Call(ctx, request([]byte("x")), patience); err != nil { // all before it have come
+			t.Error(err)
+		}
+		for end := time.Now().Add(time.Minute); begun.Load() > ended.Load(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%d calls are served on for callers that gave up long ago", begun.Load()-ended.Load())
+			}
 		}
 	})
 }

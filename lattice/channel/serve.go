@@ -159,9 +159,13 @@ func (s *served) took() time.Duration {
 	return s.left - time.Until(deadline)
 }
 
+// register puts a call where its time is looked after. One that is still in its place has lost its caller, which gives a place
+// to another call only when it waits for the first one no longer; nobody else would end it.
 func (c *Conn) register(s *served) {
 	c.serving.Add(1)
-	c.served[uint16(s.stream)].Store(s)
+	if before := c.served[uint16(s.stream)].Swap(s); before != nil {
+		before.Cancel(context.DeadlineExceeded) // else it was canceled already
+	}
 	c.keeper.wake()
 }
 
