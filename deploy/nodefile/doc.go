@@ -9,7 +9,8 @@
 // The host. Names are the lower-case environment names of wasmCloud 0.x hosts; those in parentheses mean the same.
 // Times are milliseconds or text such as "2s"; paths are relative to the file.
 //
-//	host_id, host_seed           the host's key: a seed "SN..."; other text is turned into a key, with a warning.
+//	host_id, host_seed           the host's key: a seed "SN..."; other text is turned into a key, with a warning, and
+//	                             is the host's name where "name" is missing.
 //	                             A public key "N..." needs host_seed beside it
 //	cluster_seed                 the cluster's key: a seed "SC..."; other text is turned into a key, with a warning
 //	cluster_issuers              public keys "C..." to trust besides; a list, or text with commas

@@ -122,6 +122,13 @@ func TestKeys(t *testing.T) {
 	if f.Host.Key.Public() != host.Public() {
 		t.Errorf("%+v", f.Host)
 	}
+	// A text for a key is the host's name, too, unless it has one; a key is not.
+	for text, want := range map[string]string{"host_id: edge-node-1": "edge-node-1", "host_id: EDGE": "EDGE", "host_id: edge-node-1, name: north": "north",
+		"host_id: " + host.Seed(): "", "host_id: " + host.Public() + ", host_seed: " + host.Seed(): "", "name: north": "north"} {
+		if got := parse(t, "weft: {"+text+"}").Host.Name; got != want {
+			t.Errorf("%s: the host is named %q, want %q", text, got, want)
+		}
+	}
 	f = parse(t, "weft: {host_id: edge-node-1}")
 	if f.Host.Key.Public() != signing.Derive('N', "edge-node-1").Public() || !f.Host.Cluster.IsZero() {
 		t.Errorf("%+v", f.Host)
