@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -308,9 +309,9 @@ func (a *app) actorList() *cobra.Command {
 	return listOnHosts(a, "actors", "weft actor list", actorsOf, func(w io.Writer, actors []actorView) {
 		var rows [][]string
 		for _, x := range actors {
-			rows = append(rows, []string{x.Name, string(x.ID), x.Host, operate.Count(x.Max), fmt.Sprint(x.Running), fmt.Sprint(x.Revision), shortDigest(x.Digest), x.State})
+			rows = append(rows, []string{x.Name, string(x.ID), x.Host, operate.Count(x.Max), fmt.Sprint(x.Running), fmt.Sprint(x.Revision), x.Digest, x.State})
 		}
-		table(w, "NAME ID HOST MAX INSTANCES REVISION DIGEST STATE", rows)
+		a.table(w, "NAME ID~ HOST MAX INSTANCES REVISION +DIGEST STATE", rows)
 	})
 }
 
@@ -322,6 +323,8 @@ func actorsOf(hosts []control.HostInventory, v *operate.View) []actorView {
 			actors = append(actors, viewActor(operate.ActorOn{Host: h, Actor: actor}, v))
 		}
 	}
-	slices.SortStableFunc(actors, func(x, y actorView) int { return strings.Compare(x.Name+string(x.ID), y.Name+string(y.ID)) })
+	slices.SortStableFunc(actors, func(x, y actorView) int {
+		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(string(x.ID), string(y.ID)), strings.Compare(x.Host, y.Host))
+	})
 	return actors
 }

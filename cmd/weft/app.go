@@ -124,7 +124,7 @@ func (a *app) say(format string, args ...any) {
 	switch {
 	case a.structured != nil: // one form for the whole log
 		a.structured.Info(strings.TrimPrefix(fmt.Sprintf(format, args...), "- "))
-	case a.output == formatText && !a.quiet:
+	case a.output.textual() && !a.quiet:
 		fmt.Fprintf(a.err, format+"\n", args...)
 	}
 }

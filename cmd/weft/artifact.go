@@ -69,16 +69,16 @@ func viewArtifacts(all []artifact.Info) []artifactView {
 	return out
 }
 
-func artifactTable(w io.Writer, all []artifactView) {
+func (a *app) artifactTable(w io.Writer, all []artifactView) {
 	var rows [][]string
 	for _, v := range all {
 		var tags []string
 		for _, t := range v.Tags {
 			tags = append(tags, strings.TrimPrefix(t, v.Name+":")) // the name of the first push may be another
 		}
-		rows = append(rows, []string{v.Name, or(strings.Join(tags, ","), "-"), v.Kind, lattice.Size(int64(v.SizeBytes)), v.Pushed.Format(time.DateTime), v.Digest})
+		rows = append(rows, []string{v.Name, or(strings.Join(tags, ","), "-"), v.Kind, lattice.Size(int64(v.SizeBytes)), v.Pushed.Format(minute), v.Digest})
 	}
-	table(w, "NAME TAGS KIND SIZE PUSHED DIGEST", rows)
+	a.table(w, "NAME TAGS KIND SIZE PUSHED DIGEST~", rows)
 }
 
 func (a *app) artifactList() *cobra.Command {
@@ -96,7 +96,7 @@ func (a *app) artifactList() *cobra.Command {
 				return err
 			}
 			out := viewArtifacts(all)
-			return a.print(out, func(w io.Writer) { artifactTable(w, out) })
+			return a.print(out, func(w io.Writer) { a.artifactTable(w, out) })
 		}}
 }
 
@@ -208,7 +208,7 @@ moment do not count, but they have what they run in their own cache.`,
 					verb = "would remove"
 				}
 				if len(out) > 0 {
-					artifactTable(w, out)
+					a.artifactTable(w, out)
 				}
 				fmt.Fprintf(w, "%s %d of %d, %s\n", verb, len(out), len(all), lattice.Size(int64(total)))
 			})

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,12 +26,15 @@ func (a *app) claimsList() *cobra.Command {
 			if claims == nil {
 				claims = []control.Claims{}
 			}
+			slices.SortStableFunc(claims, func(x, y control.Claims) int {
+				return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(x.Subject, y.Subject))
+			})
 			return a.print(claims, func(w io.Writer) {
 				var rows [][]string
 				for _, c := range claims {
-					rows = append(rows, []string{c.Name, c.Subject, fmt.Sprint(c.Revision), or(c.ContractID, strings.Join(c.Caps, ",")), short(c.Issuer)})
+					rows = append(rows, []string{c.Name, c.Subject, fmt.Sprint(c.Revision), or(c.ContractID, strings.Join(c.Caps, ",")), c.Issuer})
 				}
-				table(w, "NAME SUBJECT REVISION CONTRACTS ISSUER", rows)
+				a.table(w, "NAME SUBJECT~ REVISION CONTRACTS ISSUER~", rows)
 			})
 		}}
 }

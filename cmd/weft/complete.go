@@ -7,9 +7,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/linkvalue"
+	"github.com/weftlattice/weft/lattice/natsauth"
 )
 
 // completeTimeout is how long a shell waits for names; then it gets none.
@@ -36,14 +39,96 @@ func (a *app) completer(names ...func(*operate.View) []string) cobra.CompletionF
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
+		return startingWith(names[len(args)](v), typed), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// startingWith are the names that begin as typed, each once, in order.
+func startingWith(names []string, typed string) []string {
+	out := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == "" || !strings.HasPrefix(n, typed) })
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// words offers fixed words, for values separated by commas those of the last one.
+func words(list ...string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		before := typed[:strings.LastIndex(typed, ",")+1]
 		var out []string
-		for _, n := range names[len(args)](v) {
-			if strings.HasPrefix(n, typed) {
-				out = append(out, n)
-			}
+		for _, w := range startingWith(list, typed[len(before):]) {
+			out = append(out, before+w)
 		}
 		return out, cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// completeFlags offers values for the flags of cmd and all below it: fixed words, and what is in the lattice.
+func (a *app) completeFlags(cmd *cobra.Command) {
+	live := func(names func(*operate.View) []string) cobra.CompletionFunc {
+		return func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return a.completer(names)(cmd, nil, typed)
+		}
+	}
+	var kinds []string
+	for _, b := range builtins {
+		kinds = append(kinds, b.name)
+	}
+	known := map[string]cobra.CompletionFunc{
+		"host": live(hostNames), "link-name": live(linkNames), "constraint": live(hostLabelPairs),
+		"contract": live(contracts), "cap": live(contracts), "lattice": cobra.NoFileCompletions,
+		"role": words(string(natsauth.Host), string(natsauth.Operator)), "inline": words(kinds...),
+		"log-level": words("debug", "info", "warn", "error"), "log-format": words("text", "json"),
+	}
+	visit := func(f *pflag.Flag) {
+		complete := known[f.Name]
+		switch kind := f.Value.Type(); {
+		case complete != nil && kind != "bool":
+		case strings.Contains(kind, "|"):
+			complete = words(strings.Split(kind, "|")...)
+		case kind == "duration" || kind == "int" || strings.HasPrefix(kind, "uint"):
+			complete = cobra.NoFileCompletions
+		default:
+			return
+		}
+		_ = cmd.RegisterFlagCompletionFunc(f.Name, complete) // an error: it has one of its own
+	}
+	cmd.PersistentFlags().VisitAll(visit)
+	cmd.LocalFlags().VisitAll(visit)
+	for _, c := range cmd.Commands() {
+		a.completeFlags(c)
+	}
+}
+
+// tokenNames offers the names of tokens that were made here and hold.
+func (a *app) tokenNames(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 || applyEnv(cmd) != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	users, _ := a.users().List()
+	var names []string
+	for _, u := range users {
+		if u.Revoked.IsZero() {
+			names = append(names, or(u.Name, u.ID))
+		}
+	}
+	return startingWith(names, typed), cobra.ShellCompDirectiveNoFileComp
+}
+
+// keyNames offers the names of the keys that are stored here.
+func (a *app) keyNames(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if applyEnv(cmd) != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	keys, err := a.keys()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	list, _ := keys.List()
+	var names []string
+	for _, k := range list {
+		names = append(names, k.Name)
+	}
+	return startingWith(names, typed), cobra.ShellCompDirectiveNoFileComp
 }
 
 func hostNames(v *operate.View) []string {
@@ -52,6 +137,49 @@ func hostNames(v *operate.View) []string {
 		out = append(out, or(h.FriendlyName, string(h.HostID)))
 	}
 	return out
+}
+
+func hostLabelPairs(v *operate.View) []string {
+	var out []string
+	for _, h := range v.Hosts {
+		for k, value := range h.Labels {
+			out = append(out, k+"="+value)
+		}
+	}
+	return out
+}
+
+func linkNames(v *operate.View) []string {
+	out := []string{string(lattice.DefaultLink)}
+	for _, h := range v.Hosts {
+		for _, p := range h.Providers {
+			out = append(out, string(p.LinkName))
+		}
+	}
+	return out
+}
+
+// contracts are those that weft's providers and hosts serve, and those that run.
+func contracts(v *operate.View) []string {
+	out := slices.Clone(operate.BuiltinContracts)
+	for _, h := range v.Hosts {
+		for _, p := range h.Providers {
+			out = append(out, p.ContractID)
+		}
+	}
+	return out
+}
+
+// builtinOrFile offers the built-in providers, and files.
+func builtinOrFile(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, b := range builtins {
+		names = append(names, b.name)
+	}
+	return startingWith(names, typed), cobra.ShellCompDirectiveDefault
 }
 
 func actorNames(v *operate.View) []string {

@@ -22,7 +22,6 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/lattice/contract/keyvalue"
-	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/slack"
@@ -327,9 +326,7 @@ func (d *devSession) follow(ctx context.Context) {
 	shown.Go(func() {
 		if err == nil {
 			v, _ := d.l.View(ctx) // for the names of hosts
-			err = d.l.Control().FollowLogs(ctx, id, nil, func(line control.LogLine) {
-				_ = d.app.logLine(cmp.Or(v, &operate.View{}), line)
-			})
+			err = d.app.showLogs(ctx, d.l, cmp.Or(v, &operate.View{}), id, nil, nil)
 		}
 		if err != nil && ctx.Err() == nil {
 			d.app.say("weft: warning: no logs: %v", err)

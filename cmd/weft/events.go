@@ -109,6 +109,9 @@ func eventLine(w io.Writer, e event.Event) {
 
 // short is the beginning of an id, enough to tell it from others and to type.
 func short(id string) string {
+	if strings.HasPrefix(id, "sha256:") {
+		return shortDigest(id)
+	}
 	if len(id) > 8 {
 		return id[:8]
 	}

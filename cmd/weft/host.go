@@ -96,12 +96,13 @@ that they end. Of these it tells when they were heard last, and what ran there.`
 			for _, h := range lost {
 				hosts = append(hosts, lostView(h))
 			}
+			slices.SortStableFunc(hosts, func(x, y hostView) int { return strings.Compare(x.Name, y.Name) })
 			return a.print(hosts, func(w io.Writer) {
 				var rows [][]string
 				for _, h := range hosts {
 					rows = append(rows, []string{h.Name, string(h.ID), fmt.Sprint(h.Actors), fmt.Sprint(h.Providers), uptime(h.Uptime), h.State, labels(h.Labels)})
 				}
-				table(w, "NAME ID ACTORS PROVIDERS UPTIME STATE LABELS", rows)
+				a.table(w, "NAME ID~ ACTORS PROVIDERS UPTIME STATE LABELS", rows)
 				for _, h := range lost {
 					lostLine(w, h, time.Now())
 				}

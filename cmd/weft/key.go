@@ -128,14 +128,14 @@ func (a *app) keyList() *cobra.Command {
 				for _, k := range list {
 					rows = append(rows, []string{k.Kind, k.Name, k.Public, stored(k)})
 				}
-				table(w, "KIND NAME PUBLIC STORED", rows)
+				a.table(w, "KIND NAME PUBLIC~ STORED", rows)
 			})
 		}}
 }
 
 func (a *app) keyShow() *cobra.Command {
 	var seed, next bool
-	cmd := &cobra.Command{Use: "show KEY", Aliases: []string{"get"}, Short: "Show a stored key", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "show KEY", ValidArgsFunction: a.keyNames, Aliases: []string{"get"}, Short: "Show a stored key", Args: exactArgs(1),
 		Long: `KEY is a kind (cluster), a name, both (module/echo), or four characters or more of the public key's beginning. With --seed only the secret
 is printed, so that it can be sent to a file.`,
 		Example: `  weft key show account
@@ -152,7 +152,7 @@ is printed, so that it can be sent to a file.`,
 					return err
 				}
 				v.Public = k.Public()
-				if v.Seed = k.Seed(); a.output == formatText {
+				if v.Seed = k.Seed(); a.output.textual() {
 					_, err := fmt.Fprintln(a.out, v.Seed)
 					return err
 				}

@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) keyEncrypt() *cobra.Command {
-	return &cobra.Command{Use: "encrypt KEY...", Short: "Encrypt stored keys with a passphrase", Args: rangeArgs(1, -1),
+	return &cobra.Command{Use: "encrypt KEY...", ValidArgsFunction: a.keyNames, Short: "Encrypt stored keys with a passphrase", Args: rangeArgs(1, -1),
 		Long: `The file is replaced; copies that were made of it, and what the disk keeps, stay as they are. All keys of one data
 directory have one passphrase. To change it: decrypt, then encrypt.
 
@@ -23,7 +23,7 @@ A host that runs as a service reads the passphrase from a file that systemd hand
 }
 
 func (a *app) keyDecrypt() *cobra.Command {
-	return &cobra.Command{Use: "decrypt KEY...", Short: "Store encrypted keys in the clear again", Args: rangeArgs(1, -1),
+	return &cobra.Command{Use: "decrypt KEY...", ValidArgsFunction: a.keyNames, Short: "Store encrypted keys in the clear again", Args: rangeArgs(1, -1),
 		Example: `  weft key decrypt cluster
   weft key decrypt account host`,
 		RunE: func(_ *cobra.Command, args []string) error { return a.recrypt(args, (*signing.Keystore).Decrypt) }}

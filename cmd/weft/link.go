@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -138,6 +139,9 @@ again, and "next try" says when.`,
 			if err != nil {
 				return err
 			}
+			slices.SortStableFunc(links, func(x, y operate.Link) int {
+				return cmp.Or(strings.Compare(x.ActorName, y.ActorName), strings.Compare(string(x.ActorID), string(y.ActorID)), strings.Compare(x.ContractID, y.ContractID), strings.Compare(string(x.LinkName), string(y.LinkName)))
+			})
 			return a.print(links, func(w io.Writer) {
 				var rows [][]string
 				for _, k := range links {
@@ -145,7 +149,7 @@ again, and "next try" says when.`,
 					rows = append(rows, []string{or(k.ActorName, string(k.ActorID)), or(k.ProviderName, string(k.ProviderID)), k.ContractID, string(k.LinkName),
 						strings.Join(slices.Sorted(maps.Keys(k.Values)), ","), k.Summary(), linkProblem(k)})
 				}
-				table(w, "ACTOR PROVIDER CONTRACT LINK VALUES STATE ERROR", rows)
+				a.table(w, "ACTOR PROVIDER CONTRACT LINK +VALUES STATE! ERROR", rows)
 			})
 		}}
 }

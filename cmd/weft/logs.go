@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +21,8 @@ func (a *app) logsCmd() *cobra.Command {
 	var lines int
 	cmd := &cobra.Command{Use: "logs ACTOR", ValidArgsFunction: a.completer(actorNames), Aliases: []string{"log"}, Short: "Show what an actor has logged", Args: exactArgs(1),
 		Long: `Shows the last lines that the hosts keep of an actor, oldest first, and with -f those that come. Hosts keep up to 1000
-lines of each actor.`,
+lines of each actor. Lines of several hosts come in the order of their times; with -f those that reach this machine 200 ms
+late, or whose host's clock is wrong, stand where they came.`,
 		Example: `  weft logs app
   weft logs -f app --lines 20`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -73,39 +75,136 @@ func (a *app) keptLogs(ctx context.Context, l *operate.Lattice, v *operate.View,
 	return errors.Join(errs...)
 }
 
-// followLogs subscribes first, then shows what is kept, then what came meanwhile and comes; a line is shown once.
+// followLogs subscribes first, then shows what is kept, then what came meanwhile and comes; a line is shown once. Lines of several
+// hosts come in the order of their times, see reorder.
 func (a *app) followLogs(ctx context.Context, l *operate.Lattice, v *operate.View, id lattice.ActorID, n int) error {
 	seen := map[control.LogLine]int{}
 	var failed error
-	stop, cancel := context.WithCancel(ctx)
-	defer cancel()
-	started := func() {
+	return a.showLogs(ctx, l, v, id, func(ctx context.Context, show func(control.LogLine)) error {
 		for _, on := range v.Running(id) {
-			kept, err := l.Control().Logs(stop, on.Host.HostID, id, n)
+			kept, err := l.Control().Logs(ctx, on.Host.HostID, id, n)
 			failed = errors.Join(failed, err)
 			for _, line := range kept {
 				seen[line]++
-				if err := a.logLine(v, line); err != nil {
-					failed = err
-					cancel()
-				}
+				show(line)
 			}
 		}
-	}
-	err := l.Control().FollowLogs(stop, id, started, func(line control.LogLine) {
-		if seen[line] > 0 {
-			seen[line]--
-			return
+		return failed
+	}, func(line control.LogLine) bool {
+		if seen[line] == 0 {
+			return true
 		}
-		if err := a.logLine(v, line); err != nil {
-			failed = err
-			cancel()
-		}
+		seen[line]--
+		return false
 	})
-	if ctx.Err() != nil {
-		return err
+}
+
+// showLogs shows an actor's lines until ctx ends. kept, when not nil, is called once those that come are seen, and may show others
+// before them; fresh, when not nil, decides about each that comes. Both are called one at a time.
+func (a *app) showLogs(ctx context.Context, l *operate.Lattice, v *operate.View, id lattice.ActorID, kept func(context.Context, func(control.LogLine)) error,
+	fresh func(control.LogLine) bool) error {
+	stop, cancel := context.WithCancel(ctx)
+	lines := make(chan control.LogLine)
+	ended := make(chan error, 1)
+	show := func(line control.LogLine) {
+		select {
+		case lines <- line:
+		case <-stop.Done():
+		}
 	}
-	return errors.Join(err, failed)
+	var keptErr error
+	go func() {
+		err := l.Control().FollowLogs(stop, id, func() {
+			if kept != nil {
+				keptErr = kept(stop, show)
+			}
+		}, func(line control.LogLine) {
+			if fresh == nil || fresh(line) {
+				show(line)
+			}
+		})
+		ended <- errors.Join(err, keptErr)
+	}()
+	var order reorder
+	tick := time.NewTicker(reorderWindow / 4)
+	defer tick.Stop()
+	for {
+		var err error
+		select {
+		case line := <-lines:
+			order.add(line, time.Now())
+			continue
+		case <-tick.C:
+			err = a.logLines(v, order.due(time.Now()))
+		case err = <-ended:
+			cancel()
+			err = errors.Join(a.logLines(v, order.all()), err)
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		if err != nil { // nobody reads any more
+			cancel()
+			<-ended
+			return err
+		}
+	}
+}
+
+func (a *app) logLines(v *operate.View, lines []control.LogLine) error {
+	for _, line := range lines {
+		if err := a.logLine(v, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reorderWindow is how long a line waits for earlier ones that other hosts send. Nobody at a terminal notices it.
+const reorderWindow = 200 * time.Millisecond
+
+// reorder gives lines in the order of their times, as far as they come within reorderWindow of each other.
+type reorder struct {
+	lines []arrived // by time
+}
+
+type arrived struct {
+	control.LogLine
+	at time.Time
+}
+
+func (r *reorder) add(line control.LogLine, now time.Time) {
+	i, _ := slices.BinarySearchFunc(r.lines, line.Time, func(l arrived, t time.Time) int {
+		if l.Time.After(t) {
+			return 1
+		}
+		return -1 // the same time: after those that came before
+	})
+	r.lines = slices.Insert(r.lines, i, arrived{line, now})
+}
+
+// due takes out the lines that have waited for long enough, with all that are earlier.
+func (r *reorder) due(now time.Time) []control.LogLine {
+	n := 0
+	for i, l := range r.lines {
+		if now.Sub(l.at) >= reorderWindow {
+			n = i + 1
+		}
+	}
+	return r.take(n)
+}
+
+// all takes out all lines.
+func (r *reorder) all() []control.LogLine { return r.take(len(r.lines)) }
+
+func (r *reorder) take(n int) []control.LogLine {
+	var out []control.LogLine
+	for _, l := range r.lines[:n] {
+		out = append(out, l.LogLine)
+	}
+	r.lines = slices.Delete(r.lines, 0, n)
+	return out
 }
 
 func (a *app) logLine(v *operate.View, line control.LogLine) error {

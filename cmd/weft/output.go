@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -19,22 +20,26 @@ const (
 	formatText format = "text"
 	formatJSON format = "json"
 	formatYAML format = "yaml"
+	formatWide format = "wide" // text whose tables show all
 )
 
+// textual reports whether results are for people.
+func (f format) textual() bool { return f == formatText || f == formatWide }
+
 func (f *format) String() string { return string(*f) }
-func (f *format) Type() string   { return "text|json|yaml" }
+func (f *format) Type() string   { return "text|wide|json|yaml" }
 func (f *format) Set(s string) error {
 	switch format(s) {
-	case formatText, formatJSON, formatYAML:
+	case formatText, formatWide, formatJSON, formatYAML:
 		*f = format(s)
 		return nil
 	}
-	return errors.New("want text, json or yaml")
+	return errors.New("want text, wide, json or yaml")
 }
 
 // print shows one result: v as JSON or YAML, or what text writes.
 func (a *app) print(v any, text func(w io.Writer)) error {
-	if a.output == formatText {
+	if a.output.textual() {
 		text(a.out)
 		return nil
 	}
@@ -46,7 +51,7 @@ func (a *app) printEach(v any, text func(w io.Writer)) error {
 	if a.output == formatYAML {
 		fmt.Fprintln(a.out, "---")
 	}
-	if a.output == formatText {
+	if a.output.textual() {
 		text(a.out)
 		return nil
 	}
@@ -94,7 +99,7 @@ func (a *app) printError(err error) {
 	if errors.As(err, &silent) {
 		return
 	}
-	if a.output == formatText {
+	if a.output.textual() {
 		fmt.Fprintf(a.err, "weft: %s\n", err)
 		return
 	}
@@ -109,19 +114,120 @@ func (a *app) printError(err error) {
 	fmt.Fprintf(a.err, "%s\n", line)
 }
 
-// table writes aligned columns under upper-case headings.
-func table(w io.Writer, headings string, rows [][]string) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, strings.Join(strings.Fields(headings), "\t"))
-	for _, r := range rows {
-		for i, cell := range r {
-			if cell == "" {
-				r[i] = "-"
-			}
+// How wide tables are, unless -o wide wants all.
+const (
+	tableWidth = 80
+	cellMin    = 6 // no cell is cut below it; one in the last column goes below its row when it has five times as much
+)
+
+// table writes aligned columns under upper-case headings, in lines of tableWidth characters at most: a heading that ends in ~ is
+// of ids, which are cut to their beginning, one that begins with + is shown with -o wide only, and what does not fit in the last
+// column goes on in lines below. Where all this does not do, the widest cells are cut, but for those of a heading that ends in !.
+// With -o wide all is there.
+func (a *app) table(w io.Writer, headings string, rows [][]string) {
+	wide := a.output == formatWide
+	var head []string
+	whole := map[int]bool{} // columns that are not cut
+	shown := make([][]string, len(rows))
+	for i, h := range strings.Fields(headings) {
+		if strings.HasPrefix(h, "+") && !wide {
+			continue
 		}
-		fmt.Fprintln(t, strings.Join(r, "\t"))
+		whole[len(head)] = strings.HasSuffix(h, "!")
+		head = append(head, strings.Trim(h, "+~!"))
+		for n, row := range rows {
+			cell := row[i]
+			if strings.HasSuffix(h, "~") && !wide {
+				cell = short(cell)
+			}
+			shown[n] = append(shown[n], or(oneLine.Replace(cell), "-"))
+		}
+	}
+	below := make([]string, len(rows))
+	if !wide {
+		fit(append([][]string{head}, shown...), whole, below)
+	}
+	var aligned bytes.Buffer
+	t := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{head}, shown...) {
+		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	_ = t.Flush()
+	n := -1 // the headings come first
+	for line := range strings.Lines(aligned.String()) {
+		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
+		if n >= 0 {
+			for _, more := range wrap(below[n], tableWidth-4) {
+				fmt.Fprintln(w, "    "+more)
+			}
+		}
+		n++
+	}
+}
+
+var oneLine = strings.NewReplacer("\n", " ", "\r", " ", "\t", " ", "\f", " ", "\v", " ")
+
+// fit makes rows, the headings first, narrow enough. below takes what is too much in the last column, by row without the headings.
+func fit(rows [][]string, whole map[int]bool, below []string) {
+	widths := func() (list []int, sum int) {
+		list = make([]int, len(rows[0]))
+		for _, row := range rows {
+			for i, cell := range row {
+				list[i] = max(list[i], utf8.RuneCountInString(cell))
+			}
+		}
+		for _, n := range list {
+			sum += n + 2
+		}
+		return list, sum - 2
+	}
+	list, sum := widths()
+	last := len(list) - 1
+	if room := tableWidth - (sum - list[last]); sum > tableWidth && list[last] > 5*cellMin {
+		for n, row := range rows[1:] {
+			if utf8.RuneCountInString(row[last]) > max(room, len(rows[0][last])) {
+				below[n], row[last] = row[last], ""
+			}
+		}
+	}
+	for list, sum = widths(); sum > tableWidth; list, sum = widths() {
+		widest := -1
+		for i, n := range list {
+			if n > cellMin && !whole[i] && (widest < 0 || n > list[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			return
+		}
+		for _, row := range rows {
+			if cell := []rune(row[widest]); len(cell) == list[widest] {
+				row[widest] = string(cell[:len(cell)-2]) + "…"
+			}
+		}
+	}
+}
+
+// wrap cuts text between words into lines of at most width characters.
+func wrap(text string, width int) (lines []string) {
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if utf8.RuneCountInString(word) > width { // an address, a path: it stays in one piece
+			if line != "" {
+				lines = append(lines, line)
+			}
+			lines, line = append(lines, word), ""
+			continue
+		}
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			lines, line = append(lines, line), ""
+		}
+		line = strings.TrimSpace(line + " " + word)
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // fields writes "name: value" lines, aligned, leaving out empty values.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,7 +35,7 @@ func (a *app) providerStart() *cobra.Command {
 	for _, b := range builtins {
 		names = append(names, fmt.Sprintf("  %-15s %s (%s)", b.name, b.about, b.contract))
 	}
-	cmd := &cobra.Command{Use: "start REF", Short: "Start a provider", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "start REF", ValidArgsFunction: builtinOrFile, Short: "Start a provider", Args: exactArgs(1),
 		Long: "REF is a file (a provider archive, or with --contract an executable, which is then packed and signed), a reference\n" +
 			"that hosts can fetch, or the name of a built-in provider:\n\n" + strings.Join(names, "\n"),
 		Example: `  weft provider start keyvalue-redis --link-name cache
@@ -201,9 +202,9 @@ func (a *app) providerList() *cobra.Command {
 	return listOnHosts(a, "providers", "weft provider list", providersOf, func(w io.Writer, providers []providerView) {
 		var rows [][]string
 		for _, p := range providers {
-			rows = append(rows, []string{p.Name, string(p.ID), p.Contract, string(p.LinkName), p.Host, providerState(p), fmt.Sprint(p.Restarts), shortDigest(p.Digest), p.Error})
+			rows = append(rows, []string{p.Name, string(p.ID), p.Contract, string(p.LinkName), p.Host, providerState(p), fmt.Sprint(p.Restarts), p.Digest, p.Error})
 		}
-		table(w, "NAME ID CONTRACT LINK HOST STATE RESTARTS DIGEST ERROR", rows)
+		a.table(w, "NAME ID~ CONTRACT LINK HOST STATE! +RESTARTS +DIGEST ERROR", rows)
 	})
 }
 
@@ -225,5 +226,8 @@ func providersOf(hosts []control.HostInventory, v *operate.View) []providerView 
 				p.ImageRef, p.Digest, p.State, p.Error, p.Restarts, p.PID, p.Inline})
 		}
 	}
+	slices.SortStableFunc(providers, func(x, y providerView) int {
+		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(string(x.ID), string(y.ID)), strings.Compare(string(x.LinkName), string(y.LinkName)), strings.Compare(x.Host, y.Host))
+	})
 	return providers
 }

@@ -66,12 +66,13 @@ Wherever an id is wanted, a whole name will do, or the beginning of the id, of f
 	root.AddCommand(exitCodesTopic(), connectionTopic())
 	root.AddCommand(a.oldSpellings()...)
 	nounsExplainThemselves(root)
+	a.completeFlags(root)
 	return root
 }
 
 // globalFlags are the flags of every command.
 func (a *app) globalFlags(f *pflag.FlagSet) {
-	f.VarP(&a.output, "output", "o", "how results are shown: text, json or yaml")
+	f.VarP(&a.output, "output", "o", "how results are shown: text, wide (tables without limits), json or yaml")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
 	f.StringVarP(&a.lattice, "lattice", "x", "", "name of the lattice (default: default)")
 	fallback(f, "lattice", "WASMCLOUD_LATTICE_PREFIX", "WASMCLOUD_LATTICE")

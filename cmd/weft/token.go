@@ -211,33 +211,36 @@ func (a *app) tokenList() *cobra.Command {
 			if list == nil {
 				list = []natsauth.User{}
 			}
-			return a.print(list, func(w io.Writer) { tokenTable(w, list) })
+			return a.print(list, func(w io.Writer) { a.tokenTable(w, list) })
 		}}
 }
 
-func tokenTable(w io.Writer, list []natsauth.User) {
+// minute is how tables show times.
+const minute = "2006-01-02 15:04"
+
+func (a *app) tokenTable(w io.Writer, list []natsauth.User) {
 	var rows [][]string
 	for _, u := range list {
 		state := "good"
 		switch {
 		case !u.Revoked.IsZero():
-			state = "revoked " + u.Revoked.Local().Format(time.DateTime)
+			state = "revoked " + u.Revoked.Local().Format(minute)
 		case !u.Expires.IsZero() && time.Now().After(u.Expires):
-			state = "expired " + u.Expires.Local().Format(time.DateTime)
+			state = "expired " + u.Expires.Local().Format(minute)
 		case !u.Expires.IsZero():
-			state = "until " + u.Expires.Local().Format(time.DateTime)
+			state = "until " + u.Expires.Local().Format(minute)
 		}
 		var roles []string
 		for _, r := range u.Roles {
 			roles = append(roles, string(r))
 		}
-		rows = append(rows, []string{or(u.Name, "-"), u.ID[:12], strings.Join(roles, ","), string(u.Lattice), u.Issued.Local().Format(time.DateTime), state})
+		rows = append(rows, []string{or(u.Name, "-"), u.ID, strings.Join(roles, ","), string(u.Lattice), u.Issued.Local().Format(minute), state})
 	}
-	table(w, "NAME ID ROLES LATTICE MADE STATE", rows)
+	a.table(w, "NAME ID~ ROLES LATTICE MADE STATE", rows)
 }
 
 func (a *app) tokenRevoke() *cobra.Command {
-	return &cobra.Command{Use: "revoke NAME|ID", Short: "Make a token worthless, and disconnect who uses it", Args: exactArgs(1),
+	return &cobra.Command{Use: "revoke NAME|ID", ValidArgsFunction: a.tokenNames, Short: "Make a token worthless, and disconnect who uses it", Args: exactArgs(1),
 		Long: `The server that runs with this data directory disconnects the token's users within seconds, a host's providers too. A host
 knew the cluster key: where it fell into wrong hands, change that as well (docs/security.md).`,
 		Example: `  weft token revoke second
@@ -255,7 +258,7 @@ knew the cluster key: where it fell into wrong hands, change that as well (docs/
 				return err
 			}
 			gone := []natsauth.User{user}
-			return a.print(gone, func(w io.Writer) { tokenTable(w, gone) })
+			return a.print(gone, func(w io.Writer) { a.tokenTable(w, gone) })
 		}}
 }
 
