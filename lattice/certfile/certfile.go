@@ -144,8 +144,8 @@ func same(a, b [][]byte) bool {
 // Pair is a certificate with its key, in two files. It is safe for concurrent use and needs no closing.
 type Pair struct{ w *watched[*tls.Certificate] }
 
-// OpenPair reads both files, in PEM form. Errors are those of read, and lattice.ErrUnavailable, which names both files, for what is none
-// or does not match until it is replaced. log may be nil.
+// OpenPair reads both files, in PEM form. Errors are those of read, and lattice.ErrInvalid, which names both files, for what is none
+// or does not match. log may be nil.
 func OpenPair(certFile, keyFile string, read Reader, log *slog.Logger) (*Pair, error) {
 	w, err := watch([]string{certFile, keyFile}, read, log, func(contents [][]byte) (p parsed[*tls.Certificate], err error) {
 		cert, err := tls.X509KeyPair(contents[0], contents[1])
@@ -153,7 +153,7 @@ func OpenPair(certFile, keyFile string, read Reader, log *slog.Logger) (*Pair, e
 			err = errors.New("it has no certificate")
 		}
 		if err != nil {
-			return p, &lattice.Error{Code: lattice.ErrUnavailable, Op: "load TLS certificate", Entity: certFile, Detail: "with the key in " + keyFile, Err: err}
+			return p, &lattice.Error{Code: lattice.ErrInvalid, Op: "load TLS certificate", Entity: certFile, Detail: "with the key in " + keyFile, Err: err}
 		}
 		return parsed[*tls.Certificate]{&cert, cert.Leaf.NotAfter}, nil
 	})

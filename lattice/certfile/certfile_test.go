@@ -235,7 +235,7 @@ func TestErrorsAtFirstNameTheFile(t *testing.T) {
 	}
 	write(t, cert, makeCert(t, "a", later()).cert)
 	write(t, key, makeCert(t, "b", later()).key)
-	if _, err := OpenPair(cert, key, linkfile.Read, nil); !errors.Is(err, lattice.ErrUnavailable) || !strings.Contains(err.Error(), cert) || !strings.Contains(err.Error(), key) {
+	if _, err := OpenPair(cert, key, linkfile.Read, nil); !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(), cert) || !strings.Contains(err.Error(), key) {
 		t.Error(err)
 	}
 	if _, err := OpenRoots(key, false, linkfile.Read, nil); !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(), key) {

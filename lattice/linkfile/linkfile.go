@@ -33,7 +33,7 @@ type Folders []string
 
 // Read reads the file that a link value names: an absolute path below one of the folders, or one relative to a folder,
 // which the first one decides that has such a file. A symbolic link may lead to another place in the same folder, by a relative
-// path, but not out of it. Errors are those of the function Read; what lies elsewhere is lattice.ErrDenied, whether there is
+// path, but not out of it. Errors are those of the function Read, Mendable; what lies elsewhere is lattice.ErrDenied, whether there is
 // such a file or not.
 func (f Folders) Read(path string) ([]byte, error) {
 	missing := error(nil)
@@ -43,6 +43,7 @@ func (f Folders) Read(path string) ([]byte, error) {
 			continue
 		}
 		data, err := readBelow(dir, name, path)
+		err = Mendable(err)
 		if errors.Is(err, lattice.ErrNotFound) && !filepath.IsAbs(path) {
 			missing = err
 			continue
@@ -53,6 +54,18 @@ func (f Folders) Read(path string) ([]byte, error) {
 		return nil, missing
 	}
 	return nil, &lattice.Error{Code: lattice.ErrDenied, Op: "read", Entity: lattice.Printable(path), Detail: f.allowed()}
+}
+
+// Mendable makes an error about what a file holds or is, lattice.ErrInvalid or lattice.ErrTooLarge, one of lattice.ErrUnavailable: the
+// values of the link that names it are good, and who replaces the file mends it, so that the link is tried again.
+func Mendable(err error) error {
+	var e *lattice.Error
+	if errors.As(err, &e) && (e.Code == lattice.ErrInvalid || e.Code == lattice.ErrTooLarge) {
+		mendable := *e
+		mendable.Code = lattice.ErrUnavailable
+		return &mendable
+	}
+	return err
 }
 
 func (f Folders) allowed() string {

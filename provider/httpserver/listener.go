@@ -124,14 +124,14 @@ func (l *listener) serve(log *slog.Logger) {
 func (l *listener) abandon() { _ = l.intake.Close() }
 
 func listenError(address string, err error) error {
-	e := &lattice.Error{Code: lattice.ErrInvalid, Op: "listen on", Entity: address, Err: err}
+	e := &lattice.Error{Code: lattice.ErrUnavailable, Op: "listen on", Entity: address, Err: err} // its form is good: the machine lacks something
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE): // it may become free
-		e.Code, e.Detail = lattice.ErrUnavailable, "another process has it; stop that one or set another port in the link"
+		e.Detail = "another process has it; stop that one or set another port in the link"
 	case errors.Is(err, syscall.EACCES):
 		e.Code, e.Detail = lattice.ErrDenied, "ports below 1024 need a privilege; set another port in the link"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		e.Code, e.Detail = lattice.ErrUnavailable, "this machine does not have the address; 0.0.0.0 is all it has"
+		e.Detail = "this machine does not have the address; 0.0.0.0 is all it has"
 	}
 	return e
 }

@@ -116,7 +116,8 @@ func (s listenSettings) certificate(files linkfile.Folders, log *slog.Logger) (*
 	if s.certFile == "" {
 		return nil, nil
 	}
-	return certfile.OpenPair(s.certFile, s.keyFile, files.Read, log)
+	pair, err := certfile.OpenPair(s.certFile, s.keyFile, files.Read, log)
+	return pair, linkfile.Mendable(err)
 }
 
 func readOnly(method string) bool { return method == http.MethodGet || method == http.MethodHead }

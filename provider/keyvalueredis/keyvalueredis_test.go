@@ -18,6 +18,7 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/keyvalue"
 	"github.com/weftlattice/weft/lattice/latticetest"
+	"github.com/weftlattice/weft/lattice/linkfile"
 	"github.com/weftlattice/weft/provider"
 	"github.com/weftlattice/weft/provider/internal/keyvalue/kvtest"
 	"github.com/weftlattice/weft/provider/providertest"
@@ -215,6 +216,40 @@ func TestTLS(t *testing.T) {
 	plain := kvtest.Link(t, p, map[string]string{"url": "rediss://127.0.0.1:" + r.port, "ca_file": cert})
 	if err := plain.Set("k", "v", 0); err == nil {
 		t.Error("TLS to a port without it worked")
+	}
+}
+
+// A link that is refused for what its files hold becomes active by itself when they are replaced, whichever of them it was.
+func TestLinkIsTriedAgainWhenItsFilesAreMended(t *testing.T) {
+	cert, key, _ := latticetest.Certificate(t)
+	tlsPort, dir := freePort(t), t.TempDir()
+	r := startRedis(t, "--tls-port", tlsPort, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert)
+	p := providertest.Start(t, latticetest.NATS(t), config(r), providertest.WithFiles(dir, filepath.Dir(cert)))
+	for name, spoil := range map[string]func(file string) error{
+		"broken":    func(file string) error { return os.WriteFile(file, []byte("-----BEGIN CERT"), 0o600) },
+		"too large": func(file string) error { return os.WriteFile(file, make([]byte, linkfile.MaxBytes+1), 0o600) },
+		"a folder":  func(file string) error { return os.Mkdir(file, 0o700) },
+	} {
+		for _, field := range []string{"ca_file", "cert_file"} {
+			t.Run(name+" "+field, func(t *testing.T) {
+				file := filepath.Join(dir, strings.ReplaceAll(name, " ", "-")+"-"+field)
+				values := map[string]string{"url": "rediss://127.0.0.1:" + tlsPort, "ca_file": cert, "cert_file": cert, "key_file": key}
+				values[field] = file
+				if err := spoil(file); err != nil {
+					t.Fatal(err)
+				}
+				actor := p.Env.ActorID(t)
+				s := p.PutLink(actor, values)
+				if !providertest.Failed(&s) || s.Code != lattice.ErrUnavailable.Name() || s.RetryMS == 0 || !strings.Contains(s.Error, file) {
+					t.Errorf("with a file that can not be used: %+v", s)
+				}
+				if err := os.RemoveAll(file); err != nil {
+					t.Fatal(err)
+				}
+				latticetest.Replace(t, file, cert)
+				p.WaitLink(actor, providertest.Active)
+			})
+		}
 	}
 }
 

@@ -174,14 +174,14 @@ func (s settings) secure(t *target, files linkfile.Folders, log *slog.Logger) er
 	if s.caFile != "" {
 		var err error
 		if roots, err = certfile.OpenRoots(s.caFile, false, files.Read, log); err != nil {
-			return err
+			return linkfile.Mendable(err)
 		}
 		t.files = append(t.files, roots)
 	}
 	if s.certFile != "" {
 		pair, err := certfile.OpenPair(s.certFile, s.keyFile, files.Read, log)
 		if err != nil {
-			return err
+			return linkfile.Mendable(err)
 		}
 		t.files = append(t.files, pair)
 		tc.GetClientCertificate = pair.Client
