@@ -225,7 +225,10 @@ func TestThirdPartyProvider(t *testing.T) {
 	if status, body := fetch(t, "GET", url+"/greet?name=Ada", nil); status != 502 || !strings.Contains(body, "missing link definition") {
 		t.Errorf("without a link: %d %s", status, body)
 	}
-	r.weft("link", "put", "guest", "greeter", "greeting=Moin")
+	r.fails(2, "greeter knows no such value; did you mean greeting?", "link", "put", "guest", "greeter", "greting=Moin")
+	if res := r.try("link", "put", "guest", "greeter", "greeting=Moin"); res.code != 0 || strings.Contains(res.errout, "warning") {
+		t.Errorf("a link as it should be: %v", res)
+	}
 	want(t, "GET", url+"/greet?name=Ada", nil, 200, "Moin, Ada!")
 	r.weft("link", "put", "guest", "greeter", "greeting=Servus") // revised
 	eventually(t, 5*time.Second, func() error {
@@ -250,6 +253,12 @@ func TestThirdPartyProvider(t *testing.T) {
 		if l.Contract == "acme:greeter" && l.State != "pending" {
 			t.Errorf("the link to the stopped provider is %s", l.State)
 		}
+	}
+	if res := r.try("link", "put", "guest", "greeter", "greeting=Servus"); res.code != 0 || !strings.Contains(res.errout, "warning: nobody has checked the names of the values: greeter may ignore") {
+		t.Errorf("a put while the provider does not run: %v", res)
+	}
+	if res := r.try("link", "put", "guest", "keyvalue-nats"); res.code != 0 || !strings.Contains(res.errout, "warning: the claims of guest do not name wasmcloud:keyvalue, so its calls over the link are refused; sign it with: --cap wasmcloud:keyvalue") {
+		t.Errorf("a put that the claims do not cover: %v", res)
 	}
 	r.weft("provider", "start", bin.greeter, "--contract", "acme:greeter", "--host", "a") // elsewhere, with its links
 	want(t, "GET", url+"/greet?name=Ada", nil, 200, "Servus, Ada!")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/linkvalue"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -64,6 +65,15 @@ func newGrant(def wire.LinkDefinition) *grant {
 		Name: lattice.LinkName(def.LinkName), Contract: def.ContractID, Values: values}}
 }
 
+// vet looks at what can be known of a link without the provider.
+func (t *table) vet(def wire.LinkDefinition) error {
+	if _, err := def.Route(); err != nil || t.values == nil {
+		return err
+	}
+	_, err := t.values.Read(newGrant(def).link.Values, t.defaults)
+	return err
+}
+
 // failed reports whether the provider has refused the link; there may be none.
 func (g *grant) failed() bool {
 	if g == nil {
@@ -84,6 +94,8 @@ type table struct {
 	id       lattice.ProviderID
 	name     lattice.LinkName
 	log      *slog.Logger
+	values   *linkvalue.Table // Info.Values
+	defaults Values           // what the configuration of the process says of them
 
 	mu     sync.RWMutex
 	grants map[lattice.ActorID]*grant // guarded by mu
@@ -154,7 +166,7 @@ func (t *table) states() []wire.LinkState {
 // stateOf describes a settled grant. mu is held.
 func (t *table) stateOf(g *grant) wire.LinkState {
 	s := wire.LinkState{ActorID: g.def.ActorID, LinkName: g.def.LinkName, ContractID: g.def.ContractID,
-		ProviderID: g.def.ProviderID, HostID: string(t.host), State: wire.LinkActive}
+		ProviderID: g.def.ProviderID, HostID: string(t.host), State: wire.LinkActive, Checked: t.values != nil}
 	if g.err != nil {
 		s.State, s.Error, s.Code, s.RetryMS = wire.LinkFailed, g.err.Error(), lattice.CodeOf(g.err).Name(), untilMS(g.retry)
 	}
@@ -231,7 +243,7 @@ func (t *table) check(ctx context.Context, def wire.LinkDefinition) *wire.LinkSt
 	if before.failed() {
 		before = nil
 	}
-	_, err := def.Route()
+	err := t.vet(def)
 	if c, ok := t.provider.(LinkChecker); ok && err == nil && (before == nil || !before.def.Equal(def)) {
 		var old *Link
 		if before != nil {
@@ -281,7 +293,7 @@ func (t *table) again(ctx context.Context, g *grant) {
 // settle makes next the link of its actor, which has none that works.
 func (t *table) settle(ctx context.Context, next *grant) {
 	t.install(next)
-	_, err := next.def.Route()
+	err := t.vet(next.def)
 	if err == nil {
 		err = t.guard(ctx, "put link", func(ctx context.Context) error { return t.provider.PutLink(ctx, next.link) })
 	}
@@ -314,7 +326,7 @@ func (t *table) close(g *grant, err error) {
 // revise puts next in the place of a link that works, or lets that go on. was is the refusal of the same values before, if any.
 func (t *table) revise(ctx context.Context, before, next *grant, was *refusal) {
 	log := t.log.With(lattice.LogActor, next.link.Actor, lattice.LogContract, next.link.Contract)
-	_, err := next.def.Route()
+	err := t.vet(next.def)
 	r, quick := t.provider.(LinkReviser)
 	switch {
 	case err != nil:

@@ -74,7 +74,10 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 	if err != nil {
 		return nil, err
 	}
-	p.links = &table{host: p.host, id: p.id, name: p.link, log: log, grants: map[lattice.ActorID]*grant{}}
+	p.links = &table{host: p.host, id: p.id, name: p.link, log: log, values: info.Values, grants: map[lattice.ActorID]*grant{}}
+	if info.Values != nil {
+		p.links.defaults, _ = info.Values.Defaults(hd.ConfigJSON) // the factory judges it, which may have a form of its own
+	}
 	p.metrics = newMetrics(info, p.links)
 	timeout := time.Duration(hd.DefaultRPCTimeoutMS) * time.Millisecond
 	if timeout <= 0 || timeout > time.Hour {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/linkfile"
+	"github.com/weftlattice/weft/lattice/linkvalue"
 	"github.com/weftlattice/weft/lattice/rpc"
 )
 
@@ -23,6 +24,9 @@ type Info struct {
 	// Operations are those that actors may call, "Service.Method". Others are refused with lattice.ErrNotFound before
 	// Handle sees them. Empty for a provider that only calls actors.
 	Operations []string
+	// Values are those that links may have. Others, and values that are not of their kind, are refused before PutLink sees them, with
+	// the nearest name that there is; who puts the link is told. Nil leaves all values to the provider.
+	Values *linkvalue.Table
 	// Limit is the number of calls served at the same time; beyond it callers get lattice.ErrBusy at once.
 	// Default rpc.DefaultLimit.
 	Limit int

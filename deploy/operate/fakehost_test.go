@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 
@@ -45,6 +46,7 @@ type fakeHost struct {
 	mu     sync.Mutex
 	events *event.Publisher
 	scaled []control.ScaleActorRequest // guarded by mu
+	claims []control.Claims            // guarded by mu
 
 	onScale  func(control.ScaleActorRequest) []event.Data // nil: success
 	onUpdate func(control.UpdateActorRequest) error
@@ -122,7 +124,11 @@ func (h fakeHandler) Failures(context.Context, control.FailuresRequest) (control
 	return control.FailuresReply{}, nil
 }
 
-func (h fakeHandler) Claims(context.Context) ([]control.Claims, error) { return nil, nil }
+func (h fakeHandler) Claims(context.Context) ([]control.Claims, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.claims), nil
+}
 
 func (h fakeHandler) Links(context.Context) ([]wire.LinkDefinition, error) {
 	h.rig.mu.Lock()

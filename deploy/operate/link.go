@@ -39,6 +39,8 @@ type Link struct {
 	Refused  string   `json:"refused,omitempty"`
 	RetryMS  int64    `json:"retry_ms,omitempty"` // in how many milliseconds what was refused is tried again; 0 for never
 	Warnings []string `json:"warnings,omitempty"` // of a put: what will not work as it is, or was not looked at
+
+	checked bool // the provider refuses values that it does not know
 }
 
 // Summary is the state in words.
@@ -151,9 +153,6 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 	if link.Warnings, err = l.checkValues(v, def); err != nil {
 		return nil, err
 	}
-	for _, w := range link.Warnings {
-		l.step("warning: "+w, "")
-	}
 	l.tellReplaced(ctx, v, def)
 	events, err := event.Subscribe(ctx, l.nc, l.Name(), event.NameLinkSet)
 	if err != nil {
@@ -168,36 +167,43 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 		return nil, err
 	}
 	processes := v.Processes(link.ProviderID, link.LinkName)
-	if l.cfg.NoWait || len(processes) == 0 {
-		return &link, nil
+	if !l.cfg.NoWait && len(processes) > 0 {
+		l.step("waiting for the provider", v.HostName(processes[0].Host.HostID))
+		if err = waitLinkSet(ctx, events, def.ID()); err == nil {
+			err = l.awaitLink(ctx, &link, len(processes))
+		}
 	}
-	l.step("waiting for the provider", v.HostName(processes[0].Host.HostID))
-	if err := waitLinkSet(ctx, events, def.ID()); err != nil {
-		return &link, err
+	if !link.checked && len(def.Values) > 0 && !l.knows(v, def) {
+		link.Warnings = append(link.Warnings, "nobody has checked the names of the values: "+v.ProviderName(provider)+" may ignore those that it does not know")
 	}
-	return &link, l.awaitLink(ctx, &link, len(processes))
+	for _, w := range link.Warnings {
+		l.step("warning: "+w, "")
+	}
+	return &link, err
 }
 
-// checkValues looks at what can be known of a link without its provider: values that it does not know, and a contract that the
-// actor's claims do not name. The latter is a warning, since claims may come with the actor's next revision.
+// knows reports whether weft knows the values of a link's provider, since that is built in.
+func (l *Lattice) knows(v *View, def wire.LinkDefinition) bool {
+	return slices.ContainsFunc(l.cfg.Builtins, func(b Builtin) bool { return string(b.ID) == def.ProviderID }) &&
+		linkvalue.Builtin(v.ProviderName(lattice.ProviderID(def.ProviderID))) != nil
+}
+
+// checkValues looks at what can be known of a link without its provider: values that a built-in one does not know, and a contract that
+// the actor's claims do not name. The latter is a warning, since claims may come with the actor's next revision.
 func (l *Lattice) checkValues(v *View, def wire.LinkDefinition) (warnings []string, err error) {
 	if _, err := def.Route(); err != nil {
 		return nil, err
 	}
-	name := v.ProviderName(lattice.ProviderID(def.ProviderID))
-	builtin := slices.ContainsFunc(l.cfg.Builtins, func(b Builtin) bool { return string(b.ID) == def.ProviderID })
-	if table := linkvalue.Builtin(name); builtin && table != nil {
+	if l.knows(v, def) {
 		own := linkvalue.Values{}
 		for k, value := range def.Values {
 			if !strings.HasPrefix(k, wire.ReservedValues) {
 				own[k] = value
 			}
 		}
-		if err := linkvalue.Join(table.Check(own)); err != nil {
+		if err := linkvalue.Join(linkvalue.Builtin(v.ProviderName(lattice.ProviderID(def.ProviderID))).Check(own)); err != nil {
 			return nil, err
 		}
-	} else if len(def.Values) > 0 {
-		warnings = append(warnings, "nobody checks the names of the values of "+name+", which weft does not know; it may ignore some")
 	}
 	for _, c := range v.Claims {
 		if c.Subject == def.ActorID && !slices.Contains(c.Caps, def.ContractID) {

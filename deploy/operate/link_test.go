@@ -2,6 +2,7 @@ package operate
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -85,5 +86,50 @@ func TestPutLink(t *testing.T) {
 	links, err := r.Links(t.Context())
 	if err != nil || len(links) == 0 || links[0].State != wire.LinkFailed || !strings.HasPrefix(links[0].Error, "no such table") {
 		t.Errorf("got %+v, %v", links, err)
+	}
+}
+
+// What will not work as it is, or was not looked at, is told at the put: values of a provider that may ignore some, and a contract
+// that the actor's claims do not name. Who has it right hears nothing.
+func TestPutLinkWarns(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		caps    []string
+		values  map[string]string
+		checked bool
+		want    []string
+	}{
+		{"right", []string{"acme:store"}, map[string]string{"k": "v"}, true, nil},
+		{"no values", []string{"acme:store"}, nil, false, nil},
+		{"values of a provider of another SDK", []string{"acme:store"}, map[string]string{"k": "v"}, false, []string{" may ignore those that it does not know"}},
+		{"claims without the contract", []string{"wasmcloud:httpserver"}, nil, false, []string{"the claims of app do not name acme:store, so its calls over the link are refused; sign it with: --cap acme:store"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := newRig(t)
+			h := r.host(t, "one", nil)
+			actor, provider := r.ActorID(t), r.ProviderID(t)
+			h.run(actor, "app", "ref", 1)
+			h.mu.Lock()
+			h.claims = []control.Claims{{Subject: string(actor), Name: "app", Caps: tc.caps}}
+			h.mu.Unlock()
+			r.fakeProvider(t, h, provider, func() []wire.LinkState {
+				return []wire.LinkState{{ActorID: string(actor), ContractID: "acme:store", LinkName: "default", State: wire.LinkActive, Checked: tc.checked}}
+			})
+			link, err := r.PutLink(t.Context(), LinkPut{Actor: "app", Provider: "acme:store", Values: tc.values})
+			if err != nil || len(link.Warnings) != len(tc.want) {
+				t.Fatalf("%+v, %v; want warnings %q", link, err, tc.want)
+			}
+			var said []string
+			r.mu.Lock()
+			for _, s := range r.steps {
+				said = append(said, s.Text)
+			}
+			r.mu.Unlock()
+			for i, want := range tc.want {
+				if !strings.Contains(link.Warnings[i], want) || !slices.Contains(said, "warning: "+link.Warnings[i]) {
+					t.Errorf("warnings %q, said %q; want %q", link.Warnings, said, want)
+				}
+			}
+		})
 	}
 }

@@ -99,6 +99,7 @@ func (s linkStates) tell(l *Link) (problem error) {
 		if one.ContractID != l.ContractID || one.LinkName != string(l.LinkName) {
 			continue
 		}
+		l.checked = l.checked || one.Checked
 		switch {
 		case one.State == wire.LinkFailed:
 			failed = true

@@ -2,7 +2,7 @@
 //
 // A Table is written once for each built-in provider. The provider reads its links by it; who puts a link, a node's file and
 // completion check and offer by it, without a provider at hand; docs/providers.md shows it. A provider built on weft's SDK may have one
-// of its own (provider.Info).
+// of its own (Values of provider.Info): its processes check by it, which hosts ask before they store a link.
 package linkvalue
 
 import (

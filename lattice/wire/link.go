@@ -145,6 +145,8 @@ type LinkState struct {
 	Refused *LinkRefusal `json:"refused,omitempty"`
 	// Since is since when it is LinkAway, by the clock of the process.
 	Since time.Time `json:"since,omitzero"`
+	// Checked says that the provider refuses values that it does not know.
+	Checked bool `json:"checked,omitempty"`
 }
 
 // LinkRefusal says why a provider has not taken new values of a link that works.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/weftlattice/weft/lattice/linkvalue"
 	"github.com/weftlattice/weft/lattice/msgpack"
 	"github.com/weftlattice/weft/provider"
 )
@@ -13,6 +14,9 @@ var info = provider.Info{
 	Name: "greeter", Contract: "acme:greeter", Version: "0.1.0",
 	Description: "greets whoever an actor names",
 	Operations:  []string{"Greeter.Greet"},
+	Values: &linkvalue.Table{Provider: "greeter", Contract: "acme:greeter", Fields: []linkvalue.Field{
+		{Name: "greeting", Kind: linkvalue.Text(), Default: "Hello", Doc: "how to greet"},
+	}},
 }
 
 type greeter struct{}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/latticetest"
 	"github.com/weftlattice/weft/lattice/msgpack"
 	"github.com/weftlattice/weft/provider"
@@ -83,5 +84,25 @@ func TestByHand(t *testing.T) {
 	}
 	if !strings.Contains(string(out), "weft provider start") {
 		t.Errorf("says %q, want the way to start it", out)
+	}
+}
+
+// A provider's table of values refuses those that it does not know, before the link is stored and after, and the link goes on.
+func TestMisspeltValue(t *testing.T) {
+	p := providertest.Start(t, latticetest.NATS(t), inProcess)
+	actor := p.Env.ActorID(t)
+	if s := p.PutLink(actor, map[string]string{"greeting": "Moin"}); !providertest.Active(&s) || !s.Checked {
+		t.Fatalf("a good value: %+v", s)
+	}
+	wrong := map[string]string{"greting": "Servus"}
+	const why = "greeter knows no such value; did you mean greeting?"
+	if s := p.CheckLink(actor, wrong); !providertest.Failed(&s) || !strings.Contains(s.Error, why) || s.Code != lattice.ErrInvalid.Name() {
+		t.Errorf("offered: %+v", s)
+	}
+	if s := p.PutLink(actor, wrong); !providertest.Kept(&s) || !strings.Contains(s.Refused.Error, why) || s.Refused.RetryMS != 0 {
+		t.Errorf("put: %+v", s)
+	}
+	if answer, err := p.Call(t.Context(), actor, "Greeter.Greet", msgpack.EncodeStr("Ada")); err != nil || string(answer) != string(msgpack.EncodeStr("Moin, Ada!")) {
+		t.Errorf("the link that works: %q, %v", answer, err)
 	}
 }

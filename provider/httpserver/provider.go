@@ -32,6 +32,7 @@ import (
 var Info = provider.Info{
 	Name: "httpserver", Contract: contract.ID, Version: "0.1.0",
 	Description: "serves HTTP and calls the linked actors",
+	Values:      linkvalue.HTTPServer,
 }
 
 type httpProvider struct {

@@ -30,6 +30,7 @@ import (
 var Info = provider.Info{
 	Name: "keyvalue-nats", Contract: contract.ID, Version: "0.1.0",
 	Description: "wasmcloud:keyvalue on NATS JetStream", Operations: keyvalue.Operations,
+	Values: linkvalue.KeyvalueNATS,
 }
 
 // DefaultBucket is the bucket of links that name none.

@@ -27,6 +27,7 @@ import (
 var Info = provider.Info{
 	Name: "keyvalue-redis", Contract: contract.ID, Version: "0.1.0",
 	Description: "wasmcloud:keyvalue on Redis", Operations: keyvalue.Operations,
+	Values: linkvalue.KeyvalueRedis,
 }
 
 type redisProvider struct {

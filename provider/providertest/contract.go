@@ -105,7 +105,7 @@ func initialLinks(t *testing.T, env *latticetest.Env, cfg Config) {
 		ContractID: cfg.Info.Contract, Values: cfg.values(t, 0)}))
 	links := p.Links() // once ready, initial links are settled: no waiting
 	if len(links) != 1 || links[0] != (wire.LinkState{ActorID: string(actor), LinkName: string(lattice.DefaultLink),
-		ContractID: cfg.Info.Contract, ProviderID: string(p.Provider), State: wire.LinkActive, HostID: string(p.Host)}) {
+		ContractID: cfg.Info.Contract, ProviderID: string(p.Provider), State: wire.LinkActive, HostID: string(p.Host), Checked: cfg.Info.Values != nil}) {
 		t.Fatalf("link table %+v, want the initial link, active", links)
 	}
 	if err := cfg.call(t, p, actor); err != nil {
