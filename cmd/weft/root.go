@@ -62,7 +62,7 @@ Wherever an id is wanted, a whole name will do, or the beginning of the id, of f
 	add(groupLook, a.eventsCmd(), a.logsCmd(), a.errorsCmd(), a.inspectCmd())
 	add(groupDevelop, a.newCmd(), a.devCmd(), a.buildCmd(), a.parCmd())
 	add(groupTrust, a.keyCmd(), a.tokenCmd(), a.signCmd(), a.policyCmd())
-	add(groupOther, a.versionCmd())
+	add(groupOther, a.versionCmd(), a.referenceCmd())
 	root.AddCommand(exitCodesTopic(), connectionTopic())
 	root.AddCommand(a.oldSpellings()...)
 	nounsExplainThemselves(root)
