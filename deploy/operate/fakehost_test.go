@@ -51,6 +51,7 @@ type fakeHost struct {
 	onScale  func(control.ScaleActorRequest) []event.Data // nil: success
 	onUpdate func(control.UpdateActorRequest) error
 	lost     []control.LostHost // what it misses
+	refuses  error              // links
 	noBid    bool
 	deaf     bool // bids whatever the constraints are, as hosts of old
 }
@@ -149,6 +150,12 @@ func (h fakeHandler) BidProvider(_ context.Context, r control.ProviderAuctionReq
 }
 
 func (h fakeHandler) PutLink(_ context.Context, l wire.LinkDefinition) error {
+	h.mu.Lock()
+	refused := h.refuses
+	h.mu.Unlock()
+	if refused != nil {
+		return refused
+	}
 	h.rig.mu.Lock()
 	h.rig.links = append(h.rig.links, l)
 	h.rig.mu.Unlock()

@@ -34,7 +34,7 @@ type Link struct {
 	State        string             `json:"state"`
 	Error        string             `json:"error,omitempty"`
 	Since        time.Time          `json:"since,omitzero"` // of wire.LinkAway
-	// Refused says why the provider has not taken newer values of a link that is active. They may have been offered only, and so
+	// Refused says why the provider has not taken newer values of a link that is active or away. They may have been offered only, and so
 	// be none of Values.
 	Refused  string   `json:"refused,omitempty"`
 	RetryMS  int64    `json:"retry_ms,omitempty"` // in how many milliseconds what was refused is tried again; 0 for never
@@ -54,6 +54,9 @@ func (l Link) Summary() string {
 // Problem says why the link is not as it should be, and when that is tried again; it is empty where all is well.
 func (l Link) Problem() string {
 	text := cmp.Or(l.Error, l.Refused)
+	if l.Error != "" && l.Refused != "" {
+		text += "; new values were refused: " + l.Refused
+	}
 	if text != "" && l.RetryMS > 0 {
 		text += "; next try in " + (time.Duration(l.RetryMS) * time.Millisecond).Round(100*time.Millisecond).String()
 	}
@@ -164,7 +167,7 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 		if lattice.CodeOf(err) == lattice.ErrUnavailable { // what the provider lacks, not this command
 			err = told(lattice.ErrUnavailable.Name(), err.Error())
 		}
-		return nil, err
+		return nil, l.alsoAway(ctx, link, len(v.Processes(link.ProviderID, link.LinkName)), err)
 	}
 	processes := v.Processes(link.ProviderID, link.LinkName)
 	if !l.cfg.NoWait && len(processes) > 0 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -131,5 +132,46 @@ func TestPutLinkWarns(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A put that is refused while what the link needs is away tells both, whether it is refused at once or by the provider after it
+// is stored; and so does the list.
+func TestALinkThatIsAwayAndRefused(t *testing.T) {
+	r := newRig(t)
+	h := r.host(t, "one", nil)
+	actor, provider := r.ActorID(t), r.ProviderID(t)
+	h.run(actor, "app", "ref", 1)
+	since := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
+	var refused atomic.Bool
+	r.fakeProvider(t, h, provider, func() []wire.LinkState {
+		s := wire.LinkState{ActorID: string(actor), ContractID: "acme:store", LinkName: "default", State: wire.LinkAway, Error: "redis is away", Code: "unavailable", Since: since}
+		if refused.Load() {
+			s.Refused = &wire.LinkRefusal{Error: "no such port", Code: "invalid", Stored: true, RetryMS: 5000}
+		}
+		return []wire.LinkState{s}
+	})
+	away := "what the link as it is needs is away since " + since.Local().Format(time.DateTime) + ": redis is away"
+	put := LinkPut{Actor: "app", Provider: "store", Values: map[string]string{"k": "v"}}
+	if got, err := r.PutLink(t.Context(), put); err != nil || got.State != wire.LinkAway || got.Problem() != "redis is away" {
+		t.Errorf("away only: %+v, %v", got, err)
+	}
+
+	refused.Store(true)
+	got, err := r.PutLink(t.Context(), put)
+	if lattice.CodeOf(err) != lattice.ErrInvalid || !strings.Contains(err.Error(), "no such port") || !strings.HasSuffix(err.Error(), "; "+away) {
+		t.Errorf("refused after it was stored: %+v, %v", got, err)
+	}
+	links, err := r.Links(t.Context())
+	if err != nil || len(links) == 0 || links[0].Summary() != "away (new values refused)" ||
+		links[0].Problem() != "redis is away; new values were refused: no such port; next try in 5s" || !links[0].Since.Equal(since) {
+		t.Errorf("links: %+v, %v", links, err)
+	}
+
+	h.mu.Lock()
+	h.refuses = &lattice.Error{Code: lattice.ErrInvalid, Detail: "the provider refuses it, the link stays as it was: no such port"}
+	h.mu.Unlock()
+	if _, err := r.PutLink(t.Context(), put); lattice.CodeOf(err) != lattice.ErrInvalid || !strings.Contains(err.Error(), "the link stays as it was") || !strings.HasSuffix(err.Error(), "; "+away) {
+		t.Errorf("refused at once: %v", err)
 	}
 }

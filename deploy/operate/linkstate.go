@@ -60,6 +60,8 @@ func (l *Lattice) awaitLink(ctx context.Context, link *Link, processes int) erro
 			return fmt.Errorf("the provider can not use the new values, the link goes on with the old ones%s: %w", nextTry(*link), problem)
 		case state == before && state == wire.LinkActive:
 			return nil
+		case state == before && state == wire.LinkAway && problem != nil:
+			return fmt.Errorf("the provider can not use the new values, the link goes on with the old ones%s: %w; %s", nextTry(*link), problem, link.awayText())
 		case state == before && state == wire.LinkAway: // it will be used when that is back
 			return nil
 		case state == before && state == wire.LinkFailed:
@@ -72,6 +74,21 @@ func (l *Lattice) awaitLink(ctx context.Context, link *Link, processes int) erro
 		case <-ticker.C:
 		}
 	}
+}
+
+// alsoAway adds to the reason for which a put was refused that what the link as it is needs is away.
+func (l *Lattice) alsoAway(ctx context.Context, link Link, processes int, refused error) error {
+	if processes == 0 {
+		return refused
+	}
+	if l.linkStates(ctx, link.ProviderID, link.LinkName, processes).tell(&link); link.State != wire.LinkAway {
+		return refused
+	}
+	return fmt.Errorf("%w; %s", refused, link.awayText())
+}
+
+func (l Link) awayText() string {
+	return fmt.Sprintf("what the link as it is needs is away since %s: %s", l.Since.Local().Format(time.DateTime), l.Error)
 }
 
 // linkStates are what the processes of a provider say.
