@@ -183,6 +183,9 @@ func TestTrace(t *testing.T) {
 		t.Error(err)
 	}
 	eventually(t, 10*time.Second, func() error { return check("weft logs -f", tail(follow.stdout, 1<<20)) })
+	if text := r.weft("logs", "guest"); !strings.Contains(text, "["+id[:8]+"] something happened\n") {
+		t.Errorf("weft logs: %s", text)
+	}
 	if text := r.weft("logs", "guest", "--lines", "1"); !strings.Contains(text, "without a trace") || strings.Contains(text, "something happened") {
 		t.Errorf("weft logs --lines 1: %s", text)
 	}

@@ -92,6 +92,9 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 		t.Errorf("panic: %+v", f)
 	}
 	r.findFailure(failed(t, "GET", url+"/loop", 500), "interrupted", "2s")
+	if f = r.findFailure(trap[:8], "bad_pointer"); f.TraceID != trap { // as "weft logs" shows it
+		t.Errorf("trap, by the beginning of its trace: %+v", f)
+	}
 
 	// The actor's own 503, because nothing is linked: the reason is what its call was told.
 	unlinked := failed(t, "POST", quick+"/process", 503)

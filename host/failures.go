@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -93,7 +94,7 @@ func (s *failures) find(r control.FailuresRequest) ([]wire.Failure, uint64) {
 	var out []wire.Failure
 	for _, ring := range s.rings {
 		for _, f := range ring.all {
-			if f.Seq > r.After && !f.Time.Before(oldest) && (r.ActorID == "" || f.ActorID == string(r.ActorID)) && (r.TraceID == "" || f.TraceID == r.TraceID) {
+			if f.Seq > r.After && !f.Time.Before(oldest) && (r.ActorID == "" || f.ActorID == string(r.ActorID)) && strings.HasPrefix(f.TraceID, r.TraceID) {
 				out = append(out, f)
 			}
 		}

@@ -93,11 +93,14 @@ Each host keeps the last 500 of each actor, 4 MiB in all, in memory; hosts of ot
 		}}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with those that come, until Ctrl-C")
 	cmd.Flags().DurationVar(&since, "since", 0, "how far back to look, as 10m (default: all that the hosts remember)")
-	cmd.Flags().StringVar(&traced, "trace", "", "only this request: the trace_id of its answer, or a traceparent")
+	cmd.Flags().StringVar(&traced, "trace", "", "only this request: the trace_id of its answer or its beginning, or a traceparent")
 	return cmd
 }
 
-// traceID reads what a person gives as a trace: its id, or a traceparent. Empty stays empty.
+// traceDigits is how many digits of a trace's id are enough to ask for it, and what short leaves of it.
+const traceDigits = 8
+
+// traceID reads what a person gives as a trace: its id or the beginning of it, or a traceparent. Empty stays empty.
 func traceID(s string) (string, error) {
 	if s == "" {
 		return "", nil
@@ -106,8 +109,8 @@ func traceID(s string) (string, error) {
 		return hex.EncodeToString(tc.TraceID[:]), nil
 	}
 	id := strings.ToLower(s)
-	if raw, err := hex.DecodeString(id); err != nil || len(raw) != len(trace.Context{}.TraceID) {
-		return "", usagef("--trace %s: want the 32 hexadecimal digits of a trace_id, or a traceparent", lattice.Printable(s))
+	if len(id) < traceDigits || len(id) > hex.EncodedLen(len(trace.Context{}.TraceID)) || strings.Trim(id, "0123456789abcdef") != "" {
+		return "", usagef("--trace %s: want the 32 hexadecimal digits of a trace_id, or at least the first %d of them, or a traceparent", lattice.Printable(s), traceDigits)
 	}
 	return id, nil
 }

@@ -22,7 +22,8 @@ func (a *app) logsCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "logs ACTOR", ValidArgsFunction: a.completer(actorNames), Aliases: []string{"log"}, Short: "Show what an actor has logged", Args: exactArgs(1),
 		Long: `Shows the last lines that the hosts keep of an actor, oldest first, and with -f those that come. Hosts keep up to 1000
 lines of each actor. Lines of several hosts come in the order of their times; with -f those that reach this machine 200 ms
-late, or whose host's clock is wrong, stand where they came.`,
+late, or whose host's clock is wrong, stand where they came. In brackets stands the beginning of the trace id of the request that a
+line belongs to: "weft errors --trace" takes it, and -o json has the whole one.`,
 		Example: `  weft logs app
   weft logs -f app --lines 20`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -209,6 +210,10 @@ func (r *reorder) take(n int) []control.LogLine {
 
 func (a *app) logLine(v *operate.View, line control.LogLine) error {
 	return a.printEach(line, func(w io.Writer) {
-		fmt.Fprintf(w, "%s %-5s %s %s\n", line.Time.Local().Format("15:04:05.000"), strings.ToUpper(line.Level), v.HostName(line.HostID), line.Text)
+		where := v.HostName(line.HostID)
+		if line.TraceID != "" {
+			where += " [" + short(line.TraceID) + "]"
+		}
+		fmt.Fprintf(w, "%s %-5s %s %s\n", line.Time.Local().Format("15:04:05.000"), strings.ToUpper(line.Level), where, line.Text)
 	})
 }

@@ -25,9 +25,8 @@ func (l *Lattice) StopHost(ctx context.Context, query string, grace time.Duratio
 	}
 	ref := HostRef{h.HostID, v.HostName(h.HostID)}
 	if h.CarriesNATS {
-		if others := v.others(h.HostID); len(others) > 0 && !force {
-			return ref, &lattice.Error{Code: lattice.ErrConflict, Op: "stop host", Entity: ref.Name,
-				Detail: fmt.Sprintf("it carries the lattice's NATS server, and %s would be cut off from each other until it is back; stop those first, or give --force", strings.Join(others, ", "))}
+		if err := v.MayEnd(h.HostID); err != nil && !force {
+			return ref, err
 		}
 		l.step("stopping the lattice's NATS server with it", ref.Name)
 	}
@@ -40,6 +39,20 @@ func (l *Lattice) StopHost(ctx context.Context, query string, grace time.Duratio
 			return stopped, nil
 		}}})
 	return ref, err
+}
+
+// MayEnd is an error, lattice.ErrConflict, when a host carries the NATS server of others, which it names.
+func (v *View) MayEnd(id lattice.HostID) error {
+	i := slices.IndexFunc(v.Hosts, func(h control.HostInventory) bool { return h.HostID == id })
+	if i < 0 || !v.Hosts[i].CarriesNATS {
+		return nil
+	}
+	others := v.others(id)
+	if len(others) == 0 {
+		return nil
+	}
+	return &lattice.Error{Code: lattice.ErrConflict, Op: "stop host", Entity: v.HostName(id),
+		Detail: fmt.Sprintf("it carries the lattice's NATS server, and %s would be cut off from each other until it is back; stop those first, or give --force", strings.Join(others, ", "))}
 }
 
 // others names the hosts but one.

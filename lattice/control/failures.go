@@ -12,7 +12,7 @@ import (
 // FailuresRequest asks a host for the failed calls that it remembers (weft). Zero fields leave nothing out.
 type FailuresRequest struct {
 	ActorID  lattice.ActorID `json:"actor_id,omitempty"`
-	TraceID  string          `json:"trace_id,omitempty"`
+	TraceID  string          `json:"trace_id,omitempty"`   // or the beginning of it
 	MaxAgeMs uint64          `json:"max_age_ms,omitempty"` // by the host's clock
 	After    uint64          `json:"after,omitempty"`      // those with a greater number only
 }
