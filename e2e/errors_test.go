@@ -54,7 +54,7 @@ func (r *rig) findFailure(trace, code string, words ...string) wire.Failure {
 			if err := dec.Decode(&f); err != nil {
 				r.t.Fatalf("%v\n%s", err, out)
 			}
-			fits := f.Code == code && f.TraceID == trace
+			fits := f.Code == code && strings.HasPrefix(f.TraceID, trace)
 			for _, w := range words {
 				fits = fits && strings.Contains(f.Message, w)
 			}
