@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"syscall"
 	"time"
 )
@@ -47,10 +48,14 @@ var faults = []fault{
 			h := l.hosts[0]
 			return func() error { return h.signal(syscall.SIGCONT) }, h.signal(syscall.SIGSTOP)
 		}},
-	{"host-killed", "one host is killed, and started again after %s", "its connections are refused until it is back", 5 * time.Second, 3 * time.Second,
+	{"host-killed", "one host is killed, and started and deployed to again after %s", "its connections are refused until it is back; on the others nothing", 5 * time.Second, 3 * time.Second,
 		func(ctx context.Context, l *lab) (func() error, error) {
 			h := l.hosts[0]
-			return func() error { return l.startHost(ctx, h) }, h.kill()
+			return func() error { return errors.Join(l.startHost(ctx, h), l.deployTo(ctx, h)) }, h.kill()
+		}},
+	{"store-emptied", "NATS is killed, and started again after %s with an empty store", "as when it is killed; the hosts put links and claims back, what actors had stored is lost", 5 * time.Second, 3 * time.Second,
+		func(ctx context.Context, l *lab) (func() error, error) {
+			return func() error { return errors.Join(l.emptyStore(), l.startNATS(ctx)) }, l.nats.kill()
 		}},
 	{"cable-pulled", "one host's cable is pulled for %s", "its connections wait, or are not made; on the others nothing", 20 * time.Second, 8 * time.Second,
 		func(_ context.Context, l *lab) (func() error, error) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -163,6 +164,25 @@ func (l *lab) startNATS(ctx context.Context) (err error) {
 	return until(ctx, 30*time.Second, func() error { return l.up(l.nats, &out, new(struct{})) })
 }
 
+// emptyStore removes all that JetStream keeps for the lattice. The server must not run.
+func (l *lab) emptyStore() error {
+	found := 0
+	err := filepath.WalkDir(filepath.Join(l.dir, "nats"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() || d.Name() != "jetstream" {
+			return err
+		}
+		found++
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+		return fs.SkipDir
+	})
+	if err == nil && found == 0 {
+		err = errors.New("no store found")
+	}
+	return err
+}
+
 // up reads what a process prints once it serves.
 func (l *lab) up(p *process, out *output, into any) error {
 	err := json.Unmarshal([]byte(out.String()), into)
@@ -183,15 +203,9 @@ func (l *lab) startHost(ctx context.Context, h *host) (err error) {
 
 // deploy starts on each host what serves the routes.
 func (l *lab) deploy(ctx context.Context) error {
-	echo, counter := l.echo, l.counter
 	for _, h := range l.hosts {
-		for _, args := range [][]string{
-			{"provider", "start", "httpserver", "--host", h.machine}, {"provider", "start", "keyvalue-nats", "--host", h.machine},
-			{"actor", "start", echo, "--host", h.machine, "--max", "4"}, {"actor", "start", counter, "--host", h.machine, "--max", "4"},
-		} {
-			if _, err := l.operate(ctx, args...); err != nil {
-				return err
-			}
+		if err := l.deployTo(ctx, h); err != nil {
+			return err
 		}
 	}
 	for _, args := range [][]string{
@@ -208,6 +222,20 @@ func (l *lab) deploy(ctx context.Context) error {
 			if err := l.answers(ctx, h.url(port)); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// deployTo starts what serves the routes on one host, as an operator or a deployer does with one that was started anew: a host
+// brings nothing back by itself.
+func (l *lab) deployTo(ctx context.Context, h *host) error {
+	for _, args := range [][]string{
+		{"provider", "start", "httpserver", "--host", h.machine}, {"provider", "start", "keyvalue-nats", "--host", h.machine},
+		{"actor", "start", l.echo, "--host", h.machine, "--max", "4"}, {"actor", "start", l.counter, "--host", h.machine, "--max", "4"},
+	} {
+		if _, err := l.operate(ctx, args...); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -290,9 +318,9 @@ type process struct {
 
 func (l *lab) start(machine, name string, out io.Writer, env []string, path string, args ...string) (*process, error) {
 	p := &process{name: name, log: &output{}, ended: make(chan struct{})}
-	p.cmd = exec.Command("ip", append([]string{"netns", "exec", l.net.ns(machine), path}, args...)...)
+	p.cmd = exec.Command("ip", append(append([]string{"netns", "exec", l.net.ns(machine)}, l.net.clock(machine)...), append([]string{path}, args...)...)...)
 	p.cmd.Env, p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = environment(l.dir, env), l.dir, out, p.log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	p.cmd.SysProcAttr = attributes()
 	p.cmd.WaitDelay = time.Second
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
@@ -305,7 +333,7 @@ func (l *lab) start(machine, name string, out io.Writer, env []string, path stri
 	return p, nil
 }
 
-// signal reaches the process itself: "ip netns exec" has become it.
+// signal reaches the process itself: "ip netns exec" and "unshare" have become it.
 func (p *process) signal(s syscall.Signal) error { return syscall.Kill(p.cmd.Process.Pid, s) }
 
 func (p *process) alive() bool {

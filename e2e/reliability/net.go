@@ -10,7 +10,8 @@ import (
 // network is a switch with machines on it: network namespaces, each with one interface, eth0.
 type network struct {
 	prefix string
-	names  []string // of namespaces, in the order of making
+	names  []string       // of namespaces, in the order of making
+	hours  map[string]int // by which a machine's clock since its start is ahead
 }
 
 // subnet is where the machines have their addresses.
@@ -29,7 +30,7 @@ func (n *network) ns(machine string) string { return n.prefix + "-" + machine }
 
 // newNetwork makes the switch.
 func newNetwork(prefix string) (*network, error) {
-	n := &network{prefix: prefix}
+	n := &network{prefix: prefix, hours: map[string]int{}}
 	if err := n.add("switch"); err != nil {
 		return n, err
 	}
@@ -44,14 +45,21 @@ func (n *network) add(machine string) error {
 	return ip("-n", n.ns(machine), "link", "set", "lo", "up")
 }
 
+// clock is what runs a program with a machine's own clock since its start, in a time namespace. The wall clock is everybody's: the
+// kernel has no namespaces for it.
+func (n *network) clock(machine string) []string {
+	return []string{"unshare", "--time", "--monotonic", fmt.Sprint(n.hours[machine] * 3600)}
+}
+
 // port is the switch's end of a machine's cable.
 func port(machine string) string { return "to-" + machine }
 
-// join makes a machine with an address.
+// join makes a machine with an address, whose clock is as many hours ahead.
 func (n *network) join(machine string, address int) error {
 	if err := n.add(machine); err != nil {
 		return err
 	}
+	n.hours[machine] = address
 	for _, args := range [][]string{
 		{"-n", n.ns(machine), "link", "add", "eth0", "type", "veth", "peer", "name", port(machine), "netns", n.ns("switch")},
 		{"-n", n.ns("switch"), "link", "set", "dev", port(machine), "master", "br0"},

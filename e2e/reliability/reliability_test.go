@@ -29,8 +29,10 @@ func newLab(t *testing.T) *lab {
 	if os.Getuid() != 0 {
 		t.Skip("network namespaces need root: run it as root, as CI does")
 	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("network namespaces need iproute2's ip")
+	for _, program := range []string{"ip", "unshare"} { // of iproute2 and util-linux
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip(err)
+		}
 	}
 	if built == nil {
 		var err error
