@@ -335,7 +335,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	if err := h.serveDirect(); err != nil {
 		return err
 	}
-	intake := control.NewServer(h.ctl, control.ServerConfig{Control: h.control, HostID: h.id, Handler: commands{h}, Logger: h.log})
+	intake := control.NewServer(h.ctl, control.ServerConfig{Control: h.control, HostID: h.id, Handler: commands{h}, Logger: h.log, Directory: h.directory})
 	if err := intake.Start(ctx); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -385,6 +386,13 @@ func (c *Client) bound(ctx context.Context) (context.Context, context.CancelFunc
 	return context.WithTimeout(ctx, c.timeout)
 }
 
+// date says for how long the answer is waited for, so that nobody carries a command out late.
+func date(ctx context.Context, m *nats.Msg) {
+	if end, ok := ctx.Deadline(); ok {
+		rpc.Date(m.Header, time.Until(end))
+	}
+}
+
 func newMsg(ctx context.Context, subj string, body any) (*nats.Msg, error) {
 	m := nats.NewMsg(subj)
 	if body != nil {
@@ -411,6 +419,7 @@ func (c *Client) request(ctx context.Context, op, subj string, body any) (*nats.
 	start := time.Now()
 	bounded, cancel := c.bound(ctx)
 	defer cancel()
+	date(bounded, m)
 	reply, err := c.nc.RequestMsgWithContext(bounded, m)
 	if err != nil {
 		return nil, c.failed(op, subj, time.Since(start), err)

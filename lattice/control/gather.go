@@ -32,6 +32,7 @@ func (c *Client) gather(ctx context.Context, op, subj string, body any, answer f
 		return c.failed(op, subj, 0, err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
+	date(bounded, m)
 	if err := c.nc.PublishMsg(m); err != nil {
 		return c.failed(op, subj, 0, err)
 	}

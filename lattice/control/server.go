@@ -11,6 +11,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -74,6 +75,8 @@ type ServerConfig struct {
 	HostID  lattice.HostID
 	Handler Handler
 	Logger  *slog.Logger // nil discards
+	// Directory knows how the clocks of machines stand, so that commands whose client has given up are not begun; nil: they are.
+	Directory *rpc.Directory
 
 	MaxConcurrent int // commands that run at once; 0 is 16
 	MaxQueued     int // commands, and queries, that wait or run; more are refused as busy; 0 is 1024
@@ -230,7 +233,7 @@ func (s *Server) dispatch(m *nats.Msg) {
 		return
 	}
 	if m.Subject == s.cfg.Control.Command(s.cfg.HostID, subject.CmdReloadHost) {
-		if !s.commands.submit("reload", func() { s.reload(m) }) {
+		if !s.commands.submit("reload", func() { s.begin(m, func() { s.reload(m) }) }) {
 			s.refuse(m, lattice.ErrBusy)
 		}
 		return
@@ -240,9 +243,20 @@ func (s *Server) dispatch(m *nats.Msg) {
 		s.refuse(m, err)
 		return
 	}
-	if !s.commands.submit(key, func() { s.ack(m, run(s.msgContext(m))) }) {
+	if !s.commands.submit(key, func() { s.begin(m, func() { s.ack(m, run(s.msgContext(m))) }) }) {
 		s.refuse(m, lattice.ErrBusy)
 	}
+}
+
+// begin carries a command out, unless its client has given up: who was told that it failed would not know that it happened
+// later. It may have waited in a server that hung, in the socket of this process while that was stopped, or behind others.
+func (s *Server) begin(m *nats.Msg, command func()) {
+	if err := s.cfg.Directory.Late(m.Header); err != nil {
+		s.log.Warn("command not begun, its client has given up", "subject", m.Subject, lattice.LogErr, err)
+		s.refuse(m, err)
+		return
+	}
+	command()
 }
 
 // asked reports whether a client of the control interface has sent a message. They all want an answer. Without that, whoever

@@ -15,7 +15,9 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/clock"
 	"github.com/weftlattice/weft/lattice/latticetest"
+	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -137,7 +139,10 @@ func newBench(t *testing.T) *bench {
 func (b *bench) host(t *testing.T, h *fakeHost) *Server {
 	t.Helper()
 	h.id = b.env.HostID(t)
-	s := NewServer(b.env.Conn(t), ServerConfig{Control: b.control, HostID: h.id, Handler: h, Logger: b.env.Logger})
+	nc := b.env.Conn(t)
+	d := rpc.NewDirectory(nc, b.control.Lattice, b.env.Logger)
+	t.Cleanup(d.Close)
+	s := NewServer(nc, ServerConfig{Control: b.control, HostID: h.id, Handler: h, Logger: b.env.Logger, Directory: d})
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -423,6 +428,42 @@ func TestSlowCommandsHoldUpNobodyElse(t *testing.T) {
 	defer h.mu.Unlock()
 	if !slices.Equal(h.calls, []string{"scale quick 3", "scale slow 1", "scale slow 2"}) {
 		t.Fatalf("got %v", h.calls)
+	}
+}
+
+// A command waits behind a slow one until its client has given up. Its client was told that it failed, and it does not happen later.
+func TestACommandWhoseClientHasGivenUpIsNotBegun(t *testing.T) {
+	if clock.ID() == 0 {
+		t.Skip("this system has no clock that processes share")
+	}
+	b := newBench(t)
+	release, entered := make(chan struct{}), make(chan struct{}, 3)
+	h := &fakeHost{block: func(context.Context, string) {
+		entered <- struct{}{}
+		<-release
+	}}
+	b.host(t, h)
+	patient := NewClient(b.nc, b.control, time.Minute)
+	scale := func(c *Client, n uint32) error {
+		return c.ScaleActor(t.Context(), ScaleActorRequest{ActorRef: "slow", MaxInstances: n, HostID: h.id})
+	}
+	first := make(chan error, 1)
+	go func() { first <- scale(patient, 1) }()
+	<-entered
+	if err := scale(NewClient(b.nc, b.control, 50*time.Millisecond), 2); lattice.CodeOf(err) != lattice.ErrTimeout {
+		t.Errorf("a command that waits for longer than its client: %v", err)
+	}
+	close(release)
+	if err := <-first; err != nil {
+		t.Fatal(err)
+	}
+	if err := scale(patient, 3); err != nil {
+		t.Fatal(err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if want := []string{"scale slow 1", "scale slow 3"}; !slices.Equal(h.calls, want) {
+		t.Errorf("carried out were %v, want %v", h.calls, want)
 	}
 }
 

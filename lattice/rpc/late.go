@@ -157,6 +157,31 @@ func (s *Server) left(inv *wire.Invocation, h nats.Header) (left time.Duration, 
 	return left, true, nil
 }
 
+// Date says in the headers of a message, of a kind that is no invocation, when it is sent, which is now, and for how long an answer
+// is waited for. Nothing is said of a time that has passed.
+func Date(h nats.Header, left time.Duration) {
+	if left <= 0 {
+		return
+	}
+	h[headerTimeout] = []string{strconv.FormatInt(max(1, left.Milliseconds()), 10)}
+	if stamp := clock.Now(); !stamp.IsZero() {
+		h[headerSent] = []string{sentText(stamp)}
+	}
+}
+
+// Late is the error of a message, dated by Date, for whose answer nobody waits any more; lattice.ErrTimeout. It is nil where that is not
+// known, as when the clock of the sender's machine is not.
+func (d *Directory) Late(h nats.Header) error {
+	left, told := remaining(nil, h)
+	if !told {
+		return nil
+	}
+	if age, ok := d.age(sentAt(nil, h)); ok && age >= left {
+		return tooLate(age, left)
+	}
+	return nil
+}
+
 // tooLate is the error of a call that is not begun since its caller has given up.
 func tooLate(age, timeout time.Duration) error {
 	return &lattice.Error{Code: lattice.ErrTimeout, Op: "begin a call", Detail: fmt.Sprintf(
