@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -24,7 +25,11 @@ func TestMain(m *testing.M) {
 	latticetest.VerifyMain(m)
 }
 
-var inProcess = providertest.Config{Info: info, New: newGreeter, Operation: "Greeter.Greet", Payload: msgpack.EncodeStr("you")}
+var inProcess = providertest.Config{Info: info, New: newGreeter, Operation: "Greeter.Greet", Payload: msgpack.EncodeStr("you"),
+	Values: func(_ testing.TB, n int) map[string]string {
+		return map[string]string{"greeting": fmt.Sprint("Hello ", n)}
+	},
+	BadValues: map[string]string{"greting": "Hello"}}
 
 // child runs the provider as hosts do, as a process of its own.
 func child(t *testing.T) providertest.Config {
