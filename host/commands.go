@@ -151,7 +151,7 @@ func (c commands) UpdateActor(ctx context.Context, r control.UpdateActorRequest)
 
 // StartProvider starts a provider's process.
 func (c commands) StartProvider(_ context.Context, r control.StartProviderRequest) error {
-	if c.providerRuns(r.ProviderRef, r.LinkName) {
+	if r.Replaces == "" && c.providerRuns(r.ProviderRef, r.LinkName) {
 		err := errProviderRuns(lattice.Printable(r.ProviderRef))
 		c.publish(event.ProviderStartFailed{ProviderRef: r.ProviderRef, LinkName: r.LinkName, Error: err.Error(), Code: lattice.CodeOf(err).Name(), HostID: c.id})
 		return err

@@ -117,10 +117,53 @@ func (h *Host) startProviderErr(ctx context.Context, r control.StartProviderRequ
 	if err := h.permitStart(ctx, policy.StartProvider, p.party()); err != nil {
 		return err
 	}
+	if r.Replaces != "" {
+		return h.replaceProvider(ctx, r, p, path, args)
+	}
+	return h.launchProvider(ctx, r, p, path, args)
+}
+
+// replaceProvider starts p in the place of the one that runs under its id and link name. Since one process serves an id under a link name, the
+// old one ends first; p is fetched, verified and permitted by then. When p does not start, the old one is started again.
+func (h *Host) replaceProvider(ctx context.Context, r control.StartProviderRequest, p *provider, path string, args []string) error {
+	if p.id != r.Replaces {
+		return &lattice.Error{Code: lattice.ErrConflict, Op: "update provider", Entity: string(r.Replaces),
+			Detail: fmt.Sprintf("%s is another provider, %s (%s); an update has the same key", lattice.Printable(r.ProviderRef), lattice.Printable(p.name), p.id)}
+	}
+	old := h.provider(p.providerKey)
+	if old == nil {
+		return &lattice.Error{Code: lattice.ErrNotFound, Op: "update provider", Entity: string(p.id), Detail: "it does not run on this host under link name " + string(p.link)}
+	}
+	if r.Configuration == "" {
+		r.Configuration = old.config
+	}
+	if r.Annotations == nil {
+		r.Annotations = old.annotations
+	}
+	end, cancel := context.WithTimeout(ctx, h.cfg.DrainTimeout)
+	err := h.stopProvider(end, old)
+	cancel()
+	if err != nil {
+		h.log.Warn("provider did not end cleanly", lattice.LogProvider, old.id, lattice.LogErr, err)
+	}
+	if err = h.launchProvider(ctx, r, p, path, args); err == nil {
+		return nil
+	}
+	again := h.startProviderErr(ctx, control.StartProviderRequest{ProviderRef: old.ref, Digest: old.digest, LinkName: old.link, HostID: h.id,
+		Configuration: old.config, Annotations: old.annotations})
+	if again != nil {
+		return fmt.Errorf("%w; and %s, which ran before, does not start again: %w", err, old.ref, again)
+	}
+	return fmt.Errorf("%w; %s, which ran before, runs again", err, old.ref)
+}
+
+// launchProvider starts a provider that is resolved and permitted.
+func (h *Host) launchProvider(ctx context.Context, r control.StartProviderRequest, p *provider, path string, args []string) error {
 	p.annotations, p.config = maps.Clone(r.Annotations), r.Configuration
 	if p.annotations == nil {
 		p.annotations = map[string]string{}
 	}
+	var err error
 	h.mu.Lock()
 	switch {
 	case h.draining:

@@ -21,7 +21,7 @@ func (a *app) providerCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "provider", Aliases: []string{"providers"}, Short: "Start and stop capability providers",
 		Example: `  weft provider start httpserver
   weft provider start ./my-provider --contract acme:queue`}
-	cmd.AddCommand(a.providerStart(), a.providerStop(), a.providerList(), a.providerRun(), a.providerGuard())
+	cmd.AddCommand(a.providerStart(), a.providerUpdate(), a.providerStop(), a.providerList(), a.providerRun(), a.providerGuard())
 	return cmd
 }
 
@@ -80,6 +80,64 @@ func (a *app) providerStart() *cobra.Command {
 	f.StringArrayVar(&annotations, "annotation", nil, "key=value kept with the provider; may be repeated")
 	f.StringVar(&pack.ContractID, "contract", "", "contract that an executable provides")
 	f.StringVar(&pack.Name, "name", "", "name of an executable's archive (default: the file's)")
+	f.StringVar(&pack.Version, "ver", "", "version of an executable's archive, for people")
+	return cmd
+}
+
+func (a *app) providerUpdate() *cobra.Command {
+	var w waiting
+	var r operate.ProviderStart
+	var pack operate.ProviderPack
+	var link, config string
+	cmd := &cobra.Command{Use: "update PROVIDER REF", ValidArgsFunction: a.completer(providerNames, nil), Short: "Replace a running provider by another build of it", Args: exactArgs(2),
+		Long: `REF is what "weft provider start" takes, and must have the same key. It goes to the hosts where the provider runs, one after
+another, and stops at the first that refuses. Each host fetches and verifies the new one before it ends the old one; calls
+that come between the two fail, or are served by other hosts, since one process serves an id. A new one that does not
+start is replaced by the old one again. Links, annotations and, without --config, the configuration stay.`,
+		Example: `  weft provider update queue ./queue-0.4.par.gz
+  weft provider update keyvalue-redis keyvalue-redis --link-name cache     # the same again: a restart`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var err error
+			if link != "" {
+				if r.LinkName, err = lattice.ParseLinkName(link); err != nil {
+					return err
+				}
+			}
+			if r.Configuration, err = a.configuration(config); err != nil {
+				return err
+			}
+			s, err := a.signer()
+			if err != nil {
+				return err
+			}
+			ctx, l, done, err := w.connect(a, cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			v, err := l.View(ctx)
+			if err != nil {
+				return err
+			}
+			id, err := v.Provider(args[0])
+			if err != nil {
+				return err
+			}
+			if r.Ref = args[1]; !isBuiltin(r.Ref) {
+				pack.Name, pack.ContractID = or(pack.Name, v.ProviderName(id)), v.Contract(id)
+				if r.Ref, err = l.PushProvider(ctx, s, r.Ref, pack); err != nil {
+					return err
+				}
+			}
+			result, err := l.UpdateProvider(ctx, id, r)
+			return a.providerChanged(result, err, w.done("updated"))
+		}}
+	f := cmd.Flags()
+	w.flags(f)
+	f.StringVar(&link, "link-name", "", "only the one that serves this link name")
+	f.StringVar(&r.Where.Host, "host", "", "only on this host")
+	f.StringVar(&config, "config", "", "other configuration: JSON, or a JSON or YAML file (default: as it is)")
+	f.StringVar(&pack.Name, "name", "", "name of an executable's archive (default: the provider's)")
 	f.StringVar(&pack.Version, "ver", "", "version of an executable's archive, for people")
 	return cmd
 }

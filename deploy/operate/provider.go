@@ -143,6 +143,42 @@ func (l *Lattice) providerHosts(ctx context.Context, v *View, r ProviderStart, r
 	return nil, noBid(v, r.Ref, r.Where)
 }
 
+// UpdateProvider replaces a running provider by another build of it, on the named host or wherever it runs, one host after another. On each
+// host the new one is fetched, verified and permitted before the old one ends; when it does not start, the old one is started again. It stops
+// at the first host where it fails. A link name will do where it runs under several. An empty r.Configuration keeps the one that runs.
+func (l *Lattice) UpdateProvider(ctx context.Context, id lattice.ProviderID, r ProviderStart) (*ProviderState, error) {
+	v, err := l.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	processes := v.Processes(id, r.LinkName)
+	if r.Where.Host != "" {
+		h, err := v.Host(r.Where.Host)
+		if err != nil {
+			return nil, err
+		}
+		processes = slices.DeleteFunc(processes, func(on ProviderOn) bool { return on.Host.HostID != h.HostID })
+	}
+	if len(processes) == 0 {
+		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "find provider", Entity: v.ProviderName(id), Detail: "it runs nowhere" + underLink(r.LinkName)}
+	}
+	result := &ProviderState{ID: id, LinkName: processes[0].Provider.LinkName, Ref: r.Ref, State: "running"}
+	for _, on := range processes {
+		one := r
+		one.LinkName = on.Provider.LinkName
+		j := l.startProviderJob(Site{Host: on.Host.HostID, Name: v.HostName(on.Host.HostID)}, one, result)
+		j.send = func(ctx context.Context) error {
+			return l.ctl.StartProvider(ctx, control.StartProviderRequest{ProviderRef: r.Ref, LinkName: one.LinkName, HostID: on.Host.HostID,
+				Configuration: r.Configuration, Annotations: r.Annotations, Replaces: id})
+		}
+		if err = l.run(ctx, []job{j}); err != nil {
+			break
+		}
+	}
+	result.complete(v)
+	return result, err
+}
+
 func (s *ProviderState) complete(v *View) {
 	slices.SortFunc(s.Hosts, func(a, b HostRef) int { return cmp.Compare(a.Name, b.Name) })
 	if s.ID == "" { // nobody waited for the event that tells it

@@ -72,6 +72,9 @@ type StartProviderRequest struct {
 	Configuration string            `json:"configuration,omitempty"`
 	Annotations   map[string]string `json:"annotations,omitempty"`
 	Digest        string            `json:"digest,omitempty"` // weft: what ProviderRef means, whatever its tag means now; "": look it up
+	// weft: the provider that takes the place of itself, as it runs under LinkName; "": one that runs is not touched. Without
+	// Configuration and Annotations those of the one that runs stay.
+	Replaces lattice.ProviderID `json:"replaces,omitempty"`
 }
 
 // StopProviderRequest stops a provider on a host.
@@ -214,6 +217,9 @@ func decodeStartProvider(b []byte) (r StartProviderRequest, err error) {
 	r.Configuration = o.str("configuration")
 	r.Annotations = o.strMap("annotations")
 	r.Digest = o.str("digest")
+	if id := o.str("replaces"); id != "" {
+		r.Replaces = o.providerID("replaces")
+	}
 	return r, o.err("start provider command")
 }
 
