@@ -67,9 +67,12 @@ func ran(h control.LostHost) string {
 	return or(strings.Join(list, ", "), "nothing")
 }
 
-func lostLine(w io.Writer, h control.LostHost, now time.Time) {
-	fmt.Fprintf(w, "%s is lost: last heard %s ago, at %s; ran there: %s\n", or(h.FriendlyName, string(h.HostID)),
-		max(0, now.Sub(h.LastHeard)).Round(time.Second), h.LastHeard.Local().Format(time.TimeOnly), ran(h))
+// lostLines says below a table which hosts are missing in it.
+func lostLines(w io.Writer, lost []control.LostHost) {
+	for _, h := range lost {
+		fmt.Fprintf(w, "%s is lost: last heard %s ago, at %s; ran there: %s\n", or(h.FriendlyName, string(h.HostID)),
+			max(0, time.Since(h.LastHeard)).Round(time.Second), h.LastHeard.Local().Format(time.TimeOnly), ran(h))
+	}
 }
 
 func (a *app) hostList() *cobra.Command {
@@ -103,9 +106,7 @@ that they end. Of these it tells when they were heard last, and what ran there.`
 					rows = append(rows, []string{h.Name, string(h.ID), fmt.Sprint(h.Actors), fmt.Sprint(h.Providers), uptime(h.Uptime), h.State, labels(h.Labels)})
 				}
 				a.table(w, "NAME ID~ ACTORS PROVIDERS UPTIME STATE LABELS", rows)
-				for _, h := range lost {
-					lostLine(w, h, time.Now())
-				}
+				lostLines(w, lost)
 			})
 		}}
 }

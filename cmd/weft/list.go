@@ -15,18 +15,31 @@ func listOnHosts[T any](a *app, what, use string, list func([]control.HostInvent
 	var host string
 	cmd := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the " + what + " and where they run", Args: exactArgs(0),
 		Example: "  " + use + "\n  " + use + " --host edge-1 -o json",
+		Long:    `Lists the ` + what + ` of the hosts that answer. For ten minutes, hosts that are lost are named below, with what ran there.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v, done, err := a.view(cmd)
+			l, done, err := a.connect(cmd)
 			if err != nil {
 				return err
 			}
 			defer done()
+			v, err := l.View(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := v.NeedHosts(); err != nil {
+				return err
+			}
 			hosts, err := onHosts(v, host)
 			if err != nil {
 				return err
 			}
 			all := list(hosts, v)
-			return a.print(all, func(w io.Writer) { show(w, all) })
+			return a.print(all, func(w io.Writer) {
+				show(w, all)
+				if host == "" {
+					lostLines(w, l.Lost(cmd.Context(), v))
+				}
+			})
 		}}
 	cmd.Flags().StringVar(&host, "host", "", "only on this host")
 	return cmd

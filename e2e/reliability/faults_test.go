@@ -79,6 +79,15 @@ func TestHalfDead(t *testing.T) {
 				t.Errorf("weft %s: %v\n%s", strings.Join(args, " "), err, out)
 			}
 		}
+		for _, noun := range []string{"host", "actor", "provider"} {
+			waitFor(t, "the list of the "+noun+"s names the host that hangs, and what ran there", func() error {
+				out, err := l.operate(ctx, noun, "list")
+				if err == nil && !(strings.Contains(out, "\na is lost: last heard ") && strings.Contains(out, "actor echo (max 4)")) {
+					err = fmt.Errorf("it is\n%s", out)
+				}
+				return err
+			})
+		}
 		if err := a.signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}
