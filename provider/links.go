@@ -44,13 +44,12 @@ type grant struct {
 	retry time.Time // when to try again; zero for never; as tries
 }
 
-// refusal is what became of values that would have replaced those of a grant that works. The grant goes on.
+// refusal is what became of values that the lattice has stored in the place of those of a grant that works. The grant goes on.
 type refusal struct {
-	def    wire.LinkDefinition
-	err    error
-	stored bool // in the lattice's state: they are tried again; otherwise somebody has only asked
-	tries  int
-	retry  time.Time
+	def   wire.LinkDefinition
+	err   error
+	tries int
+	retry time.Time
 }
 
 func newGrant(def wire.LinkDefinition) *grant {
@@ -163,7 +162,7 @@ func (t *table) states() []wire.LinkState {
 	return list
 }
 
-// stateOf describes a settled grant. mu is held.
+// stateOf describes a settled grant. mu is held if it is in the table.
 func (t *table) stateOf(g *grant) wire.LinkState {
 	s := wire.LinkState{ActorID: g.def.ActorID, LinkName: g.def.LinkName, ContractID: g.def.ContractID,
 		ProviderID: g.def.ProviderID, HostID: string(t.host), State: wire.LinkActive, Checked: t.values != nil}
@@ -171,7 +170,7 @@ func (t *table) stateOf(g *grant) wire.LinkState {
 		s.State, s.Error, s.Code, s.RetryMS = wire.LinkFailed, g.err.Error(), lattice.CodeOf(g.err).Name(), untilMS(g.retry)
 	}
 	if r := g.refused; r != nil {
-		s.Refused = &wire.LinkRefusal{Error: r.err.Error(), Code: lattice.CodeOf(r.err).Name(), Stored: r.stored, RetryMS: untilMS(r.retry)}
+		s.Refused = &wire.LinkRefusal{Error: r.err.Error(), Code: lattice.CodeOf(r.err).Name(), RetryMS: untilMS(r.retry)}
 	}
 	return s
 }
@@ -232,8 +231,8 @@ func (t *table) state(actor lattice.ActorID) *wire.LinkState {
 	return &s
 }
 
-// check asks the provider whether it would take a link, and changes nothing but that a link which works remembers what it would
-// not become. The state is that of the link asked about; nil when it is for somebody else.
+// check asks the provider whether it would take a link, and changes nothing. The state is what the link asked about would have; nil
+// when it is for somebody else. One that would fail tells in Refused that there is a link that works, which goes on.
 func (t *table) check(ctx context.Context, def wire.LinkDefinition) *wire.LinkState {
 	if !t.ours(&def) {
 		return nil
@@ -251,36 +250,28 @@ func (t *table) check(ctx context.Context, def wire.LinkDefinition) *wire.LinkSt
 		}
 		err = t.guard(ctx, "check link", func(ctx context.Context) error { return c.CheckLink(ctx, old, next.link) })
 	}
-	next.err = err
-	switch {
-	case before == nil || before.refused != nil && before.refused.stored:
-	case err == nil:
-		t.refuse(before, nil)
-	default:
-		t.refuse(before, &refusal{def: def, err: err})
-	}
-	if err != nil {
+	if next.err = err; err != nil {
 		t.log.Warn("link values refused", lattice.LogActor, next.link.Actor, lattice.LogContract, next.link.Contract, lattice.LogErr, err, "kept", before != nil)
-	}
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	if err != nil && before != nil {
-		next.refused = before.refused // which tells that there is a link that works
+		if before != nil {
+			next.refused = &refusal{def: def, err: err}
+		}
 	}
 	s := t.stateOf(next)
 	return &s
 }
 
+// refuse notes what a link that works has not become; nil for nothing.
 func (t *table) refuse(g *grant, r *refusal) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	g.refused = r
+	t.mu.Unlock()
+	t.watch(g)
 }
 
 // again tries a failed link once more, or the values that a link which works was not given.
 func (t *table) again(ctx context.Context, g *grant) {
 	if !g.failed() {
-		if r := g.refused; r != nil && r.stored {
+		if r := g.refused; r != nil {
 			t.revise(ctx, g, newGrant(r.def), r)
 		}
 		return
@@ -342,13 +333,12 @@ func (t *table) revise(ctx context.Context, before, next *grant, was *refusal) {
 		t.retryConflicts(ctx) // what it had may be what another one wants
 		return
 	}
-	refused := &refusal{def: next.def, err: err, stored: true, tries: 1}
+	refused := &refusal{def: next.def, err: err, tries: 1}
 	if was != nil {
 		refused.tries = was.tries + 1
 	}
 	refused.retry = nextTry(err, refused.tries-1)
 	t.refuse(before, refused)
-	t.watch(before)
 	log.Warn("new values of a link refused, the old ones stay", lattice.LogErr, err, "tries", refused.tries, "next", refused.retry)
 }
 
@@ -431,7 +421,7 @@ func (t *table) due(g *grant) (at time.Time, err error) {
 	switch r := g.refused; {
 	case g.failed():
 		return g.retry, g.err
-	case r != nil && r.stored:
+	case r != nil:
 		return r.retry, r.err
 	}
 	return time.Time{}, nil

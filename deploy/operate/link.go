@@ -34,8 +34,7 @@ type Link struct {
 	State        string             `json:"state"`
 	Error        string             `json:"error,omitempty"`
 	Since        time.Time          `json:"since,omitzero"` // of wire.LinkAway
-	// Refused says why the provider has not taken newer values of a link that is active or away. They may have been offered only, and so
-	// be none of Values.
+	// Refused says why the provider has not taken Values, although the link is active or away: it goes on with those that it had.
 	Refused  string   `json:"refused,omitempty"`
 	RetryMS  int64    `json:"retry_ms,omitempty"` // in how many milliseconds what was refused is tried again; 0 for never
 	Warnings []string `json:"warnings,omitempty"` // of a put: what will not work as it is, or was not looked at

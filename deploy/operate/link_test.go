@@ -147,7 +147,7 @@ func TestALinkThatIsAwayAndRefused(t *testing.T) {
 	r.fakeProvider(t, h, provider, func() []wire.LinkState {
 		s := wire.LinkState{ActorID: string(actor), ContractID: "acme:store", LinkName: "default", State: wire.LinkAway, Error: "redis is away", Code: "unavailable", Since: since}
 		if refused.Load() {
-			s.Refused = &wire.LinkRefusal{Error: "no such port", Code: "invalid", Stored: true, RetryMS: 5000}
+			s.Refused = &wire.LinkRefusal{Error: "no such port", Code: "invalid", RetryMS: 5000}
 		}
 		return []wire.LinkState{s}
 	})

@@ -129,10 +129,7 @@ func (s linkStates) tell(l *Link) (problem error) {
 			}
 			if r := one.Refused; r != nil {
 				if l.Refused = r.Error; !failed {
-					l.RetryMS = r.RetryMS
-				}
-				if r.Stored && !failed {
-					problem = told(r.Code, r.Error)
+					l.RetryMS, problem = r.RetryMS, told(r.Code, r.Error)
 				}
 			}
 		}

@@ -141,7 +141,8 @@ type LinkState struct {
 	HostID     string `json:"host_id"`        // the host that started the process
 	// RetryMS is in how many milliseconds a failed link is tried again; 0 for never.
 	RetryMS int64 `json:"retry_ms,omitempty"`
-	// Refused tells of values that would have replaced those of an active link; the link goes on as it was.
+	// Refused tells of stored values that an active link has not taken; it goes on as it was. In the answer to a check of values that
+	// would fail it says that there is an active link, which those values would have changed.
 	Refused *LinkRefusal `json:"refused,omitempty"`
 	// Since is since when it is LinkAway, by the clock of the process.
 	Since time.Time `json:"since,omitzero"`
@@ -153,7 +154,6 @@ type LinkState struct {
 type LinkRefusal struct {
 	Error   string `json:"error"`
 	Code    string `json:"code"`               // lattice.Code.Name of Error
-	Stored  bool   `json:"stored,omitempty"`   // they are what the lattice wants of the link; otherwise they were only offered
 	RetryMS int64  `json:"retry_ms,omitempty"` // in how many milliseconds they are tried again; 0 for never
 }
 
