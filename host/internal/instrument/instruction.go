@@ -192,6 +192,9 @@ func (r *reader) misc(i *instr) {
 		i.class, i.cost = bulk, costBulk
 	case 15, 17: // table.grow, table.fill
 		r.u32()
+		if op == 15 && r.module != nil {
+			r.module.growsTables = true
+		}
 		i.class, i.cost = bulk, costHost
 	case 16: // table.size
 		r.u32()

@@ -55,6 +55,7 @@ type Result struct {
 	Functions   map[string]Signature // that it exports, by name
 	MemoryPages uint64               // the memory's initial size in pages of 64 KiB
 	MemoryMost  uint64               // the most pages that the memory may have, by the module's own word
+	TableMost   uint64               // the most elements that all tables may have
 	Checks      int                  // how many checks were inserted
 }
 
@@ -92,22 +93,24 @@ type section struct {
 // module is the state of one rewriting.
 type module struct {
 	Result
-	out        []byte
-	types      []Signature
-	functions  []uint32 // types of the functions, imported ones first
-	imported   int      // how many of them are imported
-	memories   uint32   // imported and defined, as the next two
-	tables     uint32
-	globals    uint32            // without those added
-	mutable    uint32            // how many of them are mutable
-	width      uint64            // see widen
-	start      *uint32           // index of the start function
-	blocks     map[string]uint32 // types added: by several results, of blocks that leave these
-	referenced []bool            // functions that can get into a table
-	summaries  []summary         // of the functions that are not imported
-	locals     uint64
-	named      bool // a name section was kept
-	inits      bool // there is a memory.init
+	out                   []byte
+	types                 []Signature
+	functions             []uint32 // types of the functions, imported ones first
+	imported              int      // how many of them are imported
+	memories              uint32   // imported and defined, as the next two
+	tables                uint32
+	globals               uint32            // without those added
+	mutable               uint32            // how many of them are mutable
+	width                 uint64            // see widen
+	start                 *uint32           // index of the start function
+	blocks                map[string]uint32 // types added: by several results, of blocks that leave these
+	referenced            []bool            // functions that can get into a table
+	summaries             []summary         // of the functions that are not imported
+	locals                uint64
+	named                 bool   // a name section was kept
+	growsTables           bool   // there is a table.grow
+	tablesLow, tablesHigh uint64 // elements of all tables
+	inits                 bool   // there is a memory.init
 }
 
 // Rewrite returns the module with checks inserted (see the package documentation). It is a pure function, and its input
@@ -156,6 +159,10 @@ func Rewrite(wasm []byte) (*Result, error) {
 		return nil, err
 	}
 	m.Wasm = m.out
+	m.TableMost = m.tablesLow
+	if m.growsTables {
+		m.TableMost = m.tablesHigh
+	}
 	return &m.Result, nil
 }
 

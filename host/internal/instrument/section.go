@@ -173,6 +173,7 @@ func (m *module) tableSection(r *reader) []byte {
 		case !bounded || high > MaxTableElements:
 			high = MaxTableElements
 		}
+		m.tablesLow, m.tablesHigh = m.tablesLow+uint64(low), m.tablesHigh+uint64(high)
 		out = appendU32(appendU32(append(out, 1), low), high)
 	}
 	return out

@@ -83,7 +83,8 @@ func (i *Instance) consoleLog(ctx context.Context, stack []uint64) {
 // hostCall performs an outbound call: 1 means that there is a response, 0 that there is an error.
 func (i *Instance) hostCall(ctx context.Context, stack []uint64) {
 	x := &i.exchange
-	x.hostResponse, x.hostError = nil, ""
+	x.hostError = ""
+	i.hold(nil)
 	if x.hostCalls++; x.hostCalls > i.template.limits.HostCalls {
 		panic(&lattice.Error{Code: lattice.ErrTooLarge,
 			Detail: fmt.Sprintf("more than %d host calls in one call", i.template.limits.HostCalls)})
@@ -115,15 +116,29 @@ func (i *Instance) hostCall(ctx context.Context, stack []uint64) {
 			x.hostError = i.oversize("response", len(out))
 		default:
 			i.payText(len(out))
-			x.hostResponse = out
-			stack[0] = 1
-			return
+			if err = i.hold(out); err == nil {
+				stack[0] = 1
+				return
+			}
+			x.hostError = text([]byte(err.Error()), maxErrorBytes)
 		}
 	}
 	if x.hostError == "" {
 		x.hostError = "host call failed"
 	}
 	stack[0] = 0
+}
+
+// hold keeps a response for the guest, in the place of the one before, in the memory of all guests.
+func (i *Instance) hold(response []byte) error {
+	x, budget := &i.exchange, i.template.module.engine.cfg.Memory
+	budget.Give(uint64(len(x.hostResponse)))
+	x.hostResponse = nil
+	if err := budget.Take("a response", uint64(len(response))); err != nil {
+		return err
+	}
+	x.hostResponse = response
+	return nil
 }
 
 func (i *Instance) oversize(what string, size int) string {

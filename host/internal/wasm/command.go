@@ -37,6 +37,7 @@ func (i *Instance) command(ctx context.Context, op string) ([]byte, error) {
 			if f == nil {
 				continue
 			}
+			i.running = stackOf(f)
 			_, err := f.Call(ctx)
 			var exit *sys.ExitError
 			if errors.As(err, &exit) && (exit.ExitCode() == 0 || !i.linear.refused) {

@@ -168,7 +168,7 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 	if err != nil {
 		return nil, notCompiled(err)
 	}
-	m := &Module{engine: e, code: code, size: uint64(len(separated.Wasm)) + codeBytes, pages: rewritten.MemoryPages,
+	m := &Module{engine: e, code: code, size: uint64(len(separated.Wasm)) + codeBytes, pages: rewritten.MemoryPages, tables: rewritten.TableMost,
 		data: separated.Data, globals: separated.Globals, opaque: separated.Opaque}
 	if err := e.cfg.Memory.Take("the code of a module", m.size); err != nil {
 		_ = code.Close(ctx)

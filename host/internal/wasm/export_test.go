@@ -13,6 +13,9 @@ func (e *Engine) UseSlices() { e.slices = true }
 // Turns lets so many guests of modules that are compiled from now on compute at once.
 func (e *Engine) Turns(n int) { e.turns = turns.New(n) }
 
+// Hold keeps a response as that of a host call.
+func (i *Instance) Hold(response []byte) error { return i.hold(response) }
+
 // State returns a copy of what lasts from one call to the next.
 func (i *Instance) State() (memory []byte, globals []uint64) {
 	i.use.Lock()
@@ -25,7 +28,7 @@ func (i *Instance) State() (memory []byte, globals []uint64) {
 
 // Reserve makes the memory of an instance that may grow so far, and frees it.
 func Reserve(most uint64) error {
-	m, err := newLinearMemory(most, most, 0, false, nil, nil)
+	m, err := newLinearMemory(most, most, 0, 0, false, nil, nil)
 	if err == nil {
 		m.Free()
 	}

@@ -38,7 +38,9 @@ type Instance struct {
 	snapshot *snapshot           // what it lies upon; nil: it can not be restored
 	watch    watch
 	turn     *turns.Turn
-	visits   int // checks in the call in progress
+	visits   int   // checks in the call in progress
+	running  stack // of the function that was called
+	deep     error // why a recursion was ended
 	meter    meter
 	ctx      *bound // of the call in progress
 	exchange exchange
@@ -98,6 +100,7 @@ func (i *Instance) start(ctx context.Context) error {
 		return err
 	}
 	i.entry = i.guest.ExportedFunction(guestCall)
+	i.running = stackOf(i.entry)
 	if i.snapshot != nil {
 		return i.begin(ctx)
 	}
@@ -108,6 +111,8 @@ func (i *Instance) start(ctx context.Context) error {
 	return i.run(ctx, "start instance", func(ctx context.Context) error {
 		for _, name := range initialisers {
 			if f := i.guest.ExportedFunction(name); f != nil {
+				i.running = stackOf(f)
+				defer func() { i.running = stackOf(i.entry) }()
 				if _, err := f.Call(ctx); err != nil && !exitedWell(err) {
 					return err
 				}
@@ -125,7 +130,7 @@ func (i *Instance) open(ctx context.Context) error {
 		img = i.snapshot.memory
 	}
 	var err error
-	if i.linear, err = newLinearMemory(i.template.limits.MemoryBytes, m.mostBytes, m.pages*pageBytes, m.engine.slices, img, m.engine.cfg.Memory); err != nil {
+	if i.linear, err = newLinearMemory(i.template.limits.MemoryBytes, m.mostBytes, m.pages*pageBytes, m.tables, m.engine.slices, img, m.engine.cfg.Memory); err != nil {
 		return err
 	}
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions() // any number of instances; we call the start functions ourselves
@@ -186,6 +191,7 @@ func (i *Instance) Call(ctx context.Context, operation string, payload []byte) (
 		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: op,
 			Detail: fmt.Sprintf("request of %d bytes, the actor's memory is limited to %d", size, i.template.limits.MemoryBytes)}
 	}
+	_ = i.hold(nil)
 	i.exchange = exchange{operation: operation, payload: payload}
 	defer func() { i.exchange = exchange{} }()
 	if i.template.module.info.Kind == WASICommand {
@@ -213,12 +219,20 @@ func (i *Instance) run(ctx context.Context, op string, f func(context.Context) e
 		return &lattice.Error{Code: lattice.CodeOf(err), Op: op, Err: err}
 	}
 	call := i.watch.arm(ctx, i, i.template.limits.Execution)
-	i.ctx, i.visits = call, 0
+	i.ctx, i.visits, i.deep = call, 0, nil
 	i.linear.refused, i.linear.short = false, nil
 	i.stderr.reset()
 	i.meter.start(i.template.limits.Fuel)
 	err := f(call)
 	i.turn.Give()
+	_ = i.hold(nil)
+	if i.linear.stack > 0 { // a stack that has grown is kept by its function: the next call gets another one
+		i.linear.giveStack()
+		if i.entry != nil {
+			i.entry = i.guest.ExportedFunction(guestCall)
+			i.running = stackOf(i.entry)
+		}
+	}
 	expired := i.watch.disarm(call)
 	i.template.host.Spent(i.meter.spent())
 	i.stdout.flush()
@@ -243,6 +257,16 @@ func (i *Instance) visit() {
 		i.turn.Share(i.ctx)
 	case i.visits > freeVisits:
 		i.turn.Take(i.ctx)
+	}
+	if stack := i.running.size(); stack > freeStack {
+		err := i.linear.takeStack(stack)
+		if err == nil && stack > maxStack {
+			err = &lattice.Error{Code: lattice.ErrStack, Detail: fmt.Sprintf("%s of stack, %s allowed", lattice.Size(int64(stack)), lattice.Size(maxStack))}
+		}
+		if err != nil {
+			i.deep = err
+			i.watch.raise()
+		}
 	}
 }
 

@@ -20,19 +20,25 @@ type linearMemory struct {
 	reserved []byte // nil where address space can not be reserved
 	b        []byte
 	budget   *memory.Budget
-	taken    uint64 // of the budget
+	besides  uint64 // bytes that the instance holds besides its memory and stack
+	stack    uint64 // bytes of the guest's stack that are taken
+	taken    uint64 // of the budget, in all
 	short    error  // why the budget refused a growth since the last reset
 	refused  bool   // a growth beyond the limit was refused since the last reset
 	shrink   uint64 // what the next Reallocate answers with, whatever it asks for; 0: nothing special
 }
 
-// instanceBytes is what an instance holds besides its memory.
-const instanceBytes = 64 << 10
+// instanceBytes is what an instance holds besides its memory, tables and stack; elementBytes is an element of a table.
+const (
+	instanceBytes = 64 << 10
+	elementBytes  = 8
+)
 
 // newLinearMemory makes a memory that may grow to the lesser of limit and declared bytes, and puts the image into it. Address
-// space is reserved for it unless slices are wanted. What it begins with, first bytes or the image, is taken from the budget.
-func newLinearMemory(limit, declared, first uint64, slices bool, img *image, budget *memory.Budget) (*linearMemory, error) {
-	m := &linearMemory{limit: limit, declared: declared, image: img, budget: budget}
+// space is reserved for it unless slices are wanted. What it begins with, first bytes or the image, is taken from the budget, as are
+// the tables, with the most elements that they may have.
+func newLinearMemory(limit, declared, first, tables uint64, slices bool, img *image, budget *memory.Budget) (*linearMemory, error) {
+	m := &linearMemory{limit: limit, declared: declared, image: img, budget: budget, besides: instanceBytes + tables*elementBytes}
 	most := min(limit, declared)
 	if slices {
 		most = 0
@@ -61,7 +67,7 @@ func newLinearMemory(limit, declared, first uint64, slices bool, img *image, bud
 
 // take sees to it that a memory of size bytes is taken from the budget.
 func (m *linearMemory) take(size uint64) error {
-	size += instanceBytes
+	size += m.besides + m.stack
 	if size <= m.taken {
 		return nil
 	}
@@ -72,6 +78,26 @@ func (m *linearMemory) take(size uint64) error {
 	return nil
 }
 
+// takeStack sees to it that a stack of so many bytes is taken from the budget.
+func (m *linearMemory) takeStack(bytes uint64) error {
+	if bytes <= m.stack {
+		return nil
+	}
+	if err := m.budget.Take("the stack of a guest", bytes-m.stack); err != nil {
+		return err
+	}
+	m.taken += bytes - m.stack
+	m.stack = bytes
+	return nil
+}
+
+// giveStack gives the stack back.
+func (m *linearMemory) giveStack() {
+	m.budget.Give(m.stack)
+	m.taken -= m.stack
+	m.stack = 0
+}
+
 // Allocate implements experimental.MemoryAllocator. The declared maximum is ignored: the limit counts.
 func (m *linearMemory) Allocate(_, _ uint64) experimental.LinearMemory { return m }
 
@@ -80,8 +106,9 @@ func (m *linearMemory) Allocate(_, _ uint64) experimental.LinearMemory { return 
 func (m *linearMemory) Reallocate(size uint64) []byte {
 	if m.shrink > 0 {
 		m.b = m.b[:m.shrink:m.shrink]
-		m.budget.Give(m.taken - m.shrink - instanceBytes)
-		m.taken = m.shrink + instanceBytes
+		rest := m.shrink + m.besides + m.stack
+		m.budget.Give(m.taken - rest)
+		m.taken = rest
 		m.shrink = 0
 		return m.b
 	}
@@ -143,7 +170,7 @@ func (m *linearMemory) reset() error { return m.image.reset(m.b) }
 func (m *linearMemory) Free() {
 	m.b = nil
 	m.budget.Give(m.taken)
-	m.taken = 0
+	m.taken, m.stack = 0, 0
 	m.release()
 }
 

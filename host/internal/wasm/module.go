@@ -35,6 +35,7 @@ type Info struct {
 type Module struct {
 	engine    *Engine
 	code      wazero.CompiledModule
+	tables    uint64 // elements that all tables may have
 	size      uint64 // that it has taken of the memory of the engine
 	pages     uint64
 	mostBytes uint64 // what the memory may grow to, by its own declaration
