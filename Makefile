@@ -42,7 +42,8 @@ deps: ## install what the tests start: a real redis-server and docker-registry, 
 test: deps unit e2e ## all tests, with what they need
 
 unit: deps ## tests of the packages, with the race detector
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /e2e)
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m $$($(GO) list ./... | grep -v /e2e)
+	$(GO) test -run TestFailedWriteHealsAndLosesNothing ./lattice/natsserver
 
 e2e: deps build actors ## built binaries against each other: several hosts, real Redis, faults
 	$(GO) test -count=1 -timeout 20m ./e2e/...

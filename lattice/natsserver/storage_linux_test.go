@@ -88,6 +88,9 @@ func TestFullDiskRefusesWhatIsLargeAndHeals(t *testing.T) {
 // Another program takes the last byte between two looks, so that writes do fail. What was acknowledged stays, and JetStream
 // is there again when there is room, for those who are connected.
 func TestFailedWriteHealsAndLosesNothing(t *testing.T) {
+	if raced {
+		t.Skip("nats-server 2.15.2 sets the field apiSubs while it starts JetStream, without a lock, and requests read it; `make unit` runs this test without the detector")
+	}
 	disk := latticetest.SmallDisk(t, 24<<20)
 	s := start(t, natsserver.Config{Port: -1, DataDir: filepath.Join(disk.Dir, "nats"), Logger: latticetest.Logger(t)})
 	nc := connect(t, s.URL())
