@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -40,7 +41,13 @@ type local struct {
 // openLocal listens for the channels of providers. A host that can not goes on without: calls go over NATS.
 func (h *Host) openLocal(opened func(func(context.Context) error)) {
 	h.local.change = make(chan struct{})
-	l, err := channel.Listen("", h.log)
+	base := h.dir("run") // else below TMPDIR, where files that nobody touches for days are removed on many machines
+	if base != "" {
+		if err := os.MkdirAll(base, 0o700); err != nil {
+			base = ""
+		}
+	}
+	l, err := channel.Listen(base, h.log)
 	if err != nil {
 		h.log.Warn("providers have no local channel; calls go over NATS", lattice.LogErr, err)
 		return
@@ -59,13 +66,14 @@ func (p *provider) offerChannel() *wire.Channel {
 	if l == nil || p.run != nil {
 		return nil
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.channelID != "" {
-		l.Withdraw(p.channelID)
-	}
 	c := l.Offer(p.accept)
+	p.mu.Lock()
+	last := p.channelID
 	p.channelID = c.ID
+	p.mu.Unlock()
+	if last != "" {
+		l.Withdraw(last)
+	}
 	return &c
 }
 

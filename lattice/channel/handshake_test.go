@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/weftlattice/weft/lattice"
@@ -131,4 +132,54 @@ func TestALongPathIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = conn.Close()
+}
+
+// systemd-tmpfiles removes what nobody touches for ten days, the socket of a host among it.
+func TestAProcessGetsItsChannelAfterTheSocketWasRemoved(t *testing.T) {
+	l := listen(t)
+	accepted := make(chan net.Conn, 10)
+	accept := func(c net.Conn) { accepted <- c }
+	first := l.Offer(accept)
+	old, err := channel.Dial(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	theirs := <-accepted
+	defer theirs.Close()
+	for _, gone := range []string{filepath.Dir(first.Socket), ""} {
+		if gone == "" { // the socket alone, this time
+			gone = l.Offer(accept).Socket
+		}
+		if err := os.RemoveAll(gone); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 3 { // processes that start at once
+			wg.Go(func() {
+				conn, err := channel.Dial(l.Offer(accept))
+				if err != nil {
+					t.Errorf("after %s was removed: %v", gone, err)
+					return
+				}
+				_ = conn.Close()
+				_ = (<-accepted).Close()
+			})
+		}
+		wg.Wait()
+	}
+	if _, err := old.Write([]byte("x")); err != nil {
+		t.Errorf("the connection from before ended: %v", err)
+	}
+	if n, err := theirs.Read(make([]byte, 1)); n != 1 || err != nil {
+		t.Errorf("the connection from before ended: %v", err)
+	}
+}
+
+func TestAFolderThatCannotBeWrittenToIsReplaced(t *testing.T) {
+	l, err := channel.Listen(filepath.Join(t.TempDir(), "nowhere"), latticetest.Logger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
 }
