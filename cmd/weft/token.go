@@ -73,24 +73,21 @@ server's certificate is checked against the authority in DATA-DIR/access/ca/ca.p
 			if expires > 0 {
 				want.Expires = time.Now().Add(expires).Truncate(time.Second)
 			}
-			t, err := a.newToken(want, servers, cluster || want.Has(natsauth.Host))
+			view := tokenView{Creds: creds}
+			id, err := a.newToken(want, servers, cluster || want.Has(natsauth.Host), func(t join.Token) (err error) {
+				view.Servers = t.Servers
+				if creds != "" {
+					return natsauth.Credentials{JWT: t.JWT, Seed: t.Seed}.WriteFile(creds)
+				}
+				view.Token, err = t.Encode()
+				return err
+			})
 			if err != nil {
 				return err
 			}
-			id, err := t.Identity()
-			if err != nil {
-				return err
-			}
-			view := tokenView{ID: id.ID, Name: id.Name, Roles: id.Roles, Lattice: id.Lattice, Servers: t.Servers, Creds: creds}
+			view.ID, view.Name, view.Roles, view.Lattice = id.ID, id.Name, id.Roles, id.Lattice
 			if !id.Expires.IsZero() {
 				view.Expires = &id.Expires
-			}
-			if creds != "" {
-				if err := (natsauth.Credentials{JWT: t.JWT, Seed: t.Seed}).WriteFile(creds); err != nil {
-					return err
-				}
-			} else if view.Token, err = t.Encode(); err != nil {
-				return err
 			}
 			a.say("weft: whoever has this is %s of lattice %s until %s; keep it like a password. To take it back: weft token revoke %s",
 				article(id.Roles), id.Lattice, validUntil(id.Expires), id.ID[:12])
@@ -138,34 +135,37 @@ func validUntil(t time.Time) string {
 	return t.Local().Format(time.DateTime)
 }
 
-// newToken makes a user and all that it needs to join the server of this data directory.
-func (a *app) newToken(want natsauth.Identity, servers []string, cluster bool) (t join.Token, err error) {
+// newToken makes a user, and hands over all that it needs to join the server of this data directory. When hand fails there is no
+// such user.
+func (a *app) newToken(want natsauth.Identity, servers []string, cluster bool, hand func(join.Token) error) (id natsauth.Identity, err error) {
 	here, err := a.listening()
 	if err != nil {
-		return t, err
+		return id, err
 	}
 	a.lattice = or(a.lattice, string(here.Lattice))
 	if want.Lattice, err = a.latticeName(); err != nil {
-		return t, err
+		return id, err
 	}
 	keys, err := a.keys()
 	if err != nil {
-		return t, err
+		return id, err
 	}
 	realm, err := natsauth.OpenRealm(a.realmDir(), keys)
 	if err != nil {
-		return t, err
+		return id, err
 	}
-	t = join.Token{Lattice: want.Lattice, Control: want.Control, ServerName: here.ServerName}
+	t := join.Token{Lattice: want.Lattice, Control: want.Control, ServerName: here.ServerName}
 	if here.CAFile != "" {
 		pem, err := os.ReadFile(here.CAFile)
 		if err != nil {
-			return t, fileError("read", here.CAFile, err)
+			return id, fileError("read", here.CAFile, err)
 		}
 		t.CA = string(pem)
 	}
 	if len(servers) == 0 {
-		servers = join.Addresses(here.Listen, strconv.Itoa(here.Port))
+		if servers = join.Addresses(here.Listen, strconv.Itoa(here.Port)); len(servers) == 0 {
+			return id, usagef("this machine has no address that others reach; say how they reach it: --server HOST:%d", here.Port)
+		}
 		if flags := (natsFlags{listen: here.Listen}); !flags.public() {
 			a.say("weft: warning: NATS listens on %s, which no other machine reaches; start it with --nats-listen 0.0.0.0", here.Listen)
 		}
@@ -183,13 +183,14 @@ func (a *app) newToken(want natsauth.Identity, servers []string, cluster bool) (
 	if cluster {
 		k, _, err := keys.LoadOrCreate(signing.KindCluster, string(want.Lattice))
 		if err != nil {
-			return t, err
+			return id, err
 		}
 		t.ClusterSeed = k.Seed()
 	}
-	c, _, err := realm.Issue(want)
-	t.JWT, t.Seed = c.JWT, c.Seed
-	return t, err
+	return realm.Issue(want, func(c natsauth.Credentials) error {
+		t.JWT, t.Seed = c.JWT, c.Seed
+		return hand(t)
+	})
 }
 
 func (a *app) users() natsauth.Users {

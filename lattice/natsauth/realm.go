@@ -48,13 +48,20 @@ func (r *Realm) Verifier(log *slog.Logger) *Verifier {
 	return NewVerifier(r.authority.Public(), filepath.Join(r.dir, "users.json"), log)
 }
 
-// Issue makes a user and notes it in the list.
-func (r *Realm) Issue(want Identity) (Credentials, Identity, error) {
+// Issue makes a user, notes it in the list, and hands its credentials over. When hand fails nobody may have them: the user leaves
+// the list.
+func (r *Realm) Issue(want Identity, hand func(Credentials) error) (Identity, error) {
 	c, id, err := Issue(r.authority, want)
 	if err != nil {
-		return c, id, err
+		return id, err
 	}
-	return c, id, r.Users().Add(id)
+	if err := r.Users().Add(id); err != nil {
+		return id, err
+	}
+	if err := hand(c); err != nil {
+		return id, errors.Join(err, r.Users().remove(id.ID))
+	}
+	return id, nil
 }
 
 // Local makes a user for this machine, which is on no list: whoever can read the directory can make another.
