@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -46,14 +47,14 @@ type app struct {
 
 // run runs one command line and returns the exit code.
 func run(args []string, in io.Reader, out, errs io.Writer) int {
-	a := &app{args: args, in: in, out: out, err: errs, output: formatText, started: time.Now()}
+	a := &app{args: args, in: in, out: out, err: shown{errs}, output: formatText, started: time.Now()}
 	ctx, stop := interrupted()
 	defer stop()
 	root := a.rootCmd()
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
-	root.SetErr(errs)
+	root.SetErr(a.err)
 	a.guessOutput(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
@@ -123,9 +124,9 @@ func (a *app) guessOutput(args []string) {
 func (a *app) say(format string, args ...any) {
 	switch {
 	case a.structured != nil: // one form for the whole log
-		a.structured.Info(strings.TrimPrefix(fmt.Sprintf(format, args...), "- "))
+		a.structured.Info(strings.TrimPrefix(fmt.Sprintf(format, inLine(args)...), "- "))
 	case a.output.textual() && !a.quiet:
-		fmt.Fprintf(a.err, format+"\n", args...)
+		printf(a.err, format+"\n", args...)
 	}
 }
 
@@ -137,7 +138,29 @@ func (a *app) latticeName() (lattice.Name, error) {
 	return lattice.ParseName(a.lattice)
 }
 
-func defaultDataDir() string { return filepath.Join(xdg.DataHome, "weft") }
+// defaultDataDir is empty when nothing says where the home of this user is, as in a systemd unit without User=.
+func defaultDataDir() string {
+	if os.Getenv("HOME") == "" && os.Getenv("XDG_DATA_HOME") == "" {
+		if home, err := os.UserHomeDir(); err != nil || home == "" {
+			return ""
+		}
+	}
+	return filepath.Join(xdg.DataHome, "weft")
+}
+
+// needDataDir refuses to go on without a data directory, but for commands that have no use for one.
+func (a *app) needDataDir(cmd *cobra.Command) error {
+	if a.dataDir != "" {
+		return nil
+	}
+	for c := cmd; c != nil; c = c.Parent() {
+		ours := c.Hidden && slices.Contains([]string{"run", "guard", "compiler"}, c.Name()) // hosts start these
+		if ours || slices.Contains([]string{"version", "help", "completion"}, c.Name()) {
+			return nil
+		}
+	}
+	return usagef("there is no folder for keys and state: set HOME, XDG_DATA_HOME or --data-dir")
+}
 
 // cacheDir is where hosts keep what they can make or fetch again.
 func (a *app) cacheDir() string { return filepath.Join(a.dataDir, "cache") }
