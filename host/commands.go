@@ -206,6 +206,11 @@ func (c commands) Reload(ctx context.Context) (control.Reloaded, error) { return
 
 // PutLabel sets a label; those that describe the machine stay.
 func (c commands) PutLabel(_ context.Context, r control.LabelRequest) error {
+	for _, s := range []string{r.Key, r.Value} {
+		if err := lattice.CheckName("label", s); err != nil {
+			return err
+		}
+	}
 	return c.changeLabel(r.Key, func() { c.labels[r.Key] = r.Value })
 }
 

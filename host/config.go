@@ -186,7 +186,9 @@ func (c Config) ValidateSettings() error {
 		bad("Pprof", "profiles tell about the host's memory and slow it down, so they are served on loopback only, not at %q; "+
 			"leave --pprof out, or take --http-addr 127.0.0.1:7422, which other machines reach by ssh -L 7422:127.0.0.1:7422", c.HTTPAddr)
 	}
-	for k := range c.Labels {
+	errs = append(errs, lattice.CheckName("host name", c.FriendlyName))
+	for k, v := range c.Labels {
+		errs = append(errs, lattice.CheckName("label", k), lattice.CheckName("label "+lattice.Printable(k), v))
 		if strings.HasPrefix(k, "hostcore.") {
 			bad("Labels", "%s is reserved", k)
 		}

@@ -157,9 +157,9 @@ func (a *app) scaled(r *operate.ActorScale, err error, verb string) error {
 		return err
 	}
 	printed := a.print(r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s %s: %s on %s\n", verb, or(r.Name, string(r.ID)), operate.Count(r.Max), or(hostList(r.Hosts), "no host"))
+		printf(w, "%s %s: %s on %s\n", verb, or(r.Name, string(r.ID)), operate.Count(r.Max), or(hostList(r.Hosts), "no host"))
 		for _, g := range r.Groups {
-			fmt.Fprintf(w, "  group %s: %s\n", operate.GroupName(g.Annotations), operate.Count(g.Max))
+			printf(w, "  group %s: %s\n", operate.GroupName(g.Annotations), operate.Count(g.Max))
 		}
 		fields(w, "id", string(r.ID), "ref", r.Ref)
 	})

@@ -77,13 +77,13 @@ func (a *app) inspectActor(cmd *cobra.Command, query string) error {
 					limits += fmt.Sprintf(", %d units of fuel", on.Limits.Fuel)
 				}
 			}
-			fmt.Fprintf(w, "on %s: %s at once%s, %s\n", on.Host, operate.Count(on.Max), limits, on.Ref)
+			printf(w, "on %s: %s at once%s, %s\n", on.Host, operate.Count(on.Max), limits, on.Ref)
 		}
 		if len(out.On) == 0 {
 			fmt.Fprintln(w, "runs nowhere")
 		}
 		for _, k := range out.Links {
-			fmt.Fprintf(w, "link to %s (%s, %s): %s %s\n", or(k.ProviderName, string(k.ProviderID)), k.ContractID, k.LinkName, k.State, k.Error)
+			printf(w, "link to %s (%s, %s): %s %s\n", or(k.ProviderName, string(k.ProviderID)), k.ContractID, k.LinkName, k.State, k.Error)
 		}
 	})
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -132,7 +131,7 @@ it meant before go on with it.`,
 				return err
 			}
 			return a.print(pushed{Ref: to.String(), Digest: to.Digest, Name: to.Name}, func(w io.Writer) {
-				fmt.Fprintf(w, "%s:%s is %s\n", to.Name, to.Tag, to.Digest)
+				printf(w, "%s:%s is %s\n", to.Name, to.Tag, to.Digest)
 			})
 		}}
 }
@@ -157,7 +156,7 @@ func (a *app) artifactUntag() *cobra.Command {
 			if err := artifact.Untag(cmd.Context(), d.js, d.Name(), ref); err != nil {
 				return err
 			}
-			return a.print(pushed{Ref: ref.String(), Name: ref.Name}, func(w io.Writer) { fmt.Fprintf(w, "untagged %s:%s\n", ref.Name, ref.Tag) })
+			return a.print(pushed{Ref: ref.String(), Name: ref.Name}, func(w io.Writer) { printf(w, "untagged %s:%s\n", ref.Name, ref.Tag) })
 		}}
 }
 
@@ -210,7 +209,7 @@ moment do not count, but they have what they run in their own cache.`,
 				if len(out) > 0 {
 					a.artifactTable(w, out)
 				}
-				fmt.Fprintf(w, "%s %d of %d, %s\n", verb, len(out), len(all), lattice.Size(int64(total)))
+				printf(w, "%s %d of %d, %s\n", verb, len(out), len(all), lattice.Size(int64(total)))
 			})
 		}}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only show what would be removed")

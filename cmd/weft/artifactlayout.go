@@ -51,7 +51,7 @@ oras copy --from-oci-layout PATH:NAME:TAG registry/repository:tag`,
 			}
 			return a.print(out, func(w io.Writer) {
 				for _, p := range out {
-					fmt.Fprintf(w, "exported %s\n", strings.TrimPrefix(p.Ref, artifact.Scheme))
+					printf(w, "exported %s\n", strings.TrimPrefix(p.Ref, artifact.Scheme))
 				}
 			})
 		}}
@@ -125,7 +125,7 @@ move.`,
 			}
 			return a.print(out, func(w io.Writer) {
 				for _, p := range out {
-					fmt.Fprintf(w, "imported %s\n", p.Ref)
+					printf(w, "imported %s\n", p.Ref)
 				}
 				if len(out) == 0 {
 					fmt.Fprintln(w, "nothing to import")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -76,7 +75,7 @@ func (a *app) buildCmd() *cobra.Command {
 				Digest string `json:"digest"`
 				Bytes  int64  `json:"bytes"`
 			}{p.Name, built.Path, built.Digest, built.Size}, func(w io.Writer) {
-				fmt.Fprintf(w, "built %s (%s)\n\nNext: weft actor start %s\n", built.Path, lattice.Size(built.Size), built.Path)
+				printf(w, "built %s (%s)\n\nNext: weft actor start %s\n", built.Path, lattice.Size(built.Size), built.Path)
 			})
 		}}
 	cmd.Flags().StringVar(&out, "out", "", "file to write (default: build/NAME.wasm)")

@@ -287,7 +287,7 @@ func (d *devSession) attach(ctx context.Context, caps []string) error {
 		}
 		d.attached[p.contract] = true
 		if p.contract == httpserver.ID {
-			fmt.Fprintf(d.app.out, "%s serves at http://%s\n", d.project.Name, d.flags.address)
+			printf(shown{d.app.out}, "%s serves at http://%s\n", d.project.Name, d.flags.address)
 		}
 	}
 	for _, c := range caps {

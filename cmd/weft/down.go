@@ -42,7 +42,7 @@ NATS. Keys and data stay. Where other hosts have joined that NATS server, they w
 			return a.print(struct {
 				Stopped bool `json:"stopped"`
 				PID     int  `json:"pid"`
-			}{true, s.PID}, func(w io.Writer) { fmt.Fprintf(w, "weft is down (pid %d)\n", s.PID) })
+			}{true, s.PID}, func(w io.Writer) { printf(w, "weft is down (pid %d)\n", s.PID) })
 		}}
 	cmd.Flags().BoolVar(&force, "force", false, "also where other hosts need the NATS server that ends with it")
 	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait for the end")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -70,7 +69,7 @@ func hideAllBut(names ...string) func(*pflag.Flag) {
 // secretFlag warns about a secret on the command line, where every user of the machine can read it.
 func (a *app) secretFlag(cmd *cobra.Command, name string) {
 	if a.given(name) {
-		fmt.Fprintf(a.err, "weft: warning: --%s shows a secret to everybody on this machine; use %s, or the flag for a file\n", name, envName(name))
+		printf(a.err, "weft: warning: --%s shows a secret to everybody on this machine; use %s, or the flag for a file\n", name, envName(name))
 	}
 }
 

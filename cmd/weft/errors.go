@@ -136,12 +136,13 @@ func failureLine(w io.Writer, f wire.Failure, v *operate.View) {
 	if f.Status != 0 {
 		head = append(head, fmt.Sprintf("status %d", f.Status))
 	}
-	fmt.Fprintf(w, "%s: %s: %s", strings.Join(head, " "), f.Code, strings.ReplaceAll(strings.TrimSpace(f.Message), "\n", "\n    "))
+	printf(w, "%s: %s: ", strings.Join(head, " "), f.Code)
+	fmt.Fprint(w, below(f.Message))
 	if f.TraceID != "" {
-		fmt.Fprintf(w, " (trace %s)", f.TraceID)
+		printf(w, " (trace %s)", f.TraceID)
 	}
 	if f.LeftOut > 0 {
-		fmt.Fprintf(w, " (%d before it were too many to tell)", f.LeftOut)
+		printf(w, " (%d before it were too many to tell)", f.LeftOut)
 	}
 	fmt.Fprintln(w)
 }

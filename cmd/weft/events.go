@@ -104,7 +104,7 @@ func eventLine(w io.Writer, e event.Event) {
 	}
 	add("reason", d.Reason)
 	add("error", d.Error)
-	fmt.Fprintln(w, strings.Join(parts, " "))
+	printf(w, "%s\n", strings.Join(parts, " "))
 }
 
 // short is the beginning of an id, enough to tell it from others and to type.

@@ -70,7 +70,7 @@ func ran(h control.LostHost) string {
 // lostLines says below a table which hosts are missing in it.
 func lostLines(w io.Writer, lost []control.LostHost) {
 	for _, h := range lost {
-		fmt.Fprintf(w, "%s is lost: last heard %s ago, at %s; ran there: %s\n", or(h.FriendlyName, string(h.HostID)),
+		printf(w, "%s is lost: last heard %s ago, at %s; ran there: %s\n", or(h.FriendlyName, string(h.HostID)),
 			max(0, time.Since(h.LastHeard)).Round(time.Second), h.LastHeard.Local().Format(time.TimeOnly), ran(h))
 	}
 }
@@ -158,15 +158,15 @@ func inventory(w io.Writer, h control.HostInventory) {
 	fields(w, "name", h.FriendlyName, "id", string(h.HostID), "issuer", h.Issuer, "version", h.Version, "uptime", uptime(h.UptimeSeconds),
 		"state", or(h.State, "running"), "carries NATS", yes(h.CarriesNATS))
 	for _, k := range slices.Sorted(maps.Keys(h.Labels)) {
-		fmt.Fprintf(w, "label %s=%s\n", k, h.Labels[k])
+		printf(w, "label %s=%s\n", k, h.Labels[k])
 	}
 	for _, a := range h.Actors {
 		for _, i := range a.Instances {
-			fmt.Fprintf(w, "actor %s %s max %d %s %s %s\n", or(a.Name, "-"), a.ID, i.MaxInstances, a.ImageRef, a.Digest, labels(i.Annotations))
+			printf(w, "actor %s %s max %d %s %s %s\n", or(a.Name, "-"), a.ID, i.MaxInstances, a.ImageRef, a.Digest, labels(i.Annotations))
 		}
 	}
 	for _, p := range h.Providers {
-		fmt.Fprintf(w, "provider %s %s %s link name %s %s %s %s\n", or(p.Name, "-"), p.ID, p.ContractID, p.LinkName, p.State, p.Digest, p.Error)
+		printf(w, "provider %s %s %s link name %s %s %s %s\n", or(p.Name, "-"), p.ID, p.ContractID, p.LinkName, p.State, p.Digest, p.Error)
 	}
 }
 
@@ -201,7 +201,7 @@ func (a *app) hostLabel() *cobra.Command {
 				return err
 			}
 			return a.print(hostLabels{h.HostID, h.FriendlyName, h.Labels}, func(w io.Writer) {
-				fmt.Fprintf(w, "labels of %s: %s\n", h.FriendlyName, or(labels(h.Labels), "none"))
+				printf(w, "labels of %s: %s\n", h.FriendlyName, or(labels(h.Labels), "none"))
 			})
 		}}
 	cmd.Flags().StringArrayVar(&remove, "delete", nil, "label to delete; may be repeated")
@@ -230,7 +230,7 @@ func (a *app) hostDrain() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(h, func(out io.Writer) { fmt.Fprintf(out, "%s host %s\n", w.done("drained"), h.Name) })
+			return a.print(h, func(out io.Writer) { printf(out, "%s host %s\n", w.done("drained"), h.Name) })
 		}}
 	w.flags(cmd.Flags())
 	return cmd
@@ -255,7 +255,7 @@ NATS server ("weft up") takes that with it: where others are on it, it is stoppe
 			if err != nil {
 				return err
 			}
-			return a.print(h, func(out io.Writer) { fmt.Fprintf(out, "%s host %s\n", w.done("stopped"), h.Name) })
+			return a.print(h, func(out io.Writer) { printf(out, "%s host %s\n", w.done("stopped"), h.Name) })
 		}}
 	w.flags(cmd.Flags())
 	cmd.Flags().BoolVar(&force, "force", false, "also the host that carries the NATS server of others")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -53,7 +52,7 @@ lattice share is given by --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CL
 				PID      int            `json:"pid"`
 			}{n.host.ID(), n.host.Name(), name, natsconn.SafeURL(n.conn.URL), n.host.HTTPAddr(), os.Getpid()}
 			err = a.printEach(view, func(w io.Writer) {
-				fmt.Fprintf(w, "host %s is ready in lattice %s at %s\n", view.Name, view.Lattice, view.NATSURL)
+				printf(w, "host %s is ready in lattice %s at %s\n", view.Name, view.Lattice, view.NATSURL)
 			})
 			if err != nil {
 				return err

@@ -119,7 +119,7 @@ func (v fileView) text(w io.Writer) {
 		if v.MemoryLimitBytes > 0 {
 			limit = "at most " + lattice.Size(int64(v.MemoryLimitBytes))
 		}
-		fmt.Fprintf(w, "memory:   %s, %s\n", lattice.Size(int64(v.MemoryBytes)), limit)
+		printf(w, "memory:   %s, %s\n", lattice.Size(int64(v.MemoryBytes)), limit)
 		fmt.Fprintf(w, "imports:  %s\nexports:  %s\n", list(v.Imports), list(v.Exports))
 	}
 }
@@ -128,5 +128,9 @@ func list(names []string) string {
 	if len(names) == 0 {
 		return "none"
 	}
-	return strings.Join(names, "\n          ")
+	var shown []string
+	for _, n := range names {
+		shown = append(shown, lattice.Visible(n))
+	}
+	return strings.Join(shown, "\n          ")
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -51,7 +50,7 @@ func (a *app) recrypt(queries []string, change func(s *signing.Keystore, kind by
 	}
 	return a.print(views, func(w io.Writer) {
 		for _, k := range views {
-			fmt.Fprintf(w, "%s/%s is stored %s\n", k.Kind, k.Name, or(stored(k), "in the clear"))
+			printf(w, "%s/%s is stored %s\n", k.Kind, k.Name, or(stored(k), "in the clear"))
 		}
 	})
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -84,7 +83,7 @@ an option can not follow. The account key has no command of its own: see "Keys a
 				return err
 			}
 			return a.print(v, func(w io.Writer) {
-				fmt.Fprintf(w, "rotated: lattice %s has the cluster key %s\n", a.keyName(signing.KindCluster), v.Now)
+				printf(w, "rotated: lattice %s has the cluster key %s\n", a.keyName(signing.KindCluster), v.Now)
 				fields(w, "  before", v.Before, "  hosts", strings.Join(v.Hosts, ", "))
 			})
 		}}
@@ -119,7 +118,7 @@ changed without losing a call, its providers too. SIGHUP does the same to a host
 			}
 			if printErr := a.print(list, func(out io.Writer) {
 				for _, h := range list {
-					fmt.Fprintf(out, "%s: %s\n", h.Name, or(strings.Join(h.Changed, "; "), "nothing has changed"))
+					printf(out, "%s: %s\n", h.Name, or(strings.Join(h.Changed, "; "), "nothing has changed"))
 				}
 			}); printErr != nil {
 				return printErr

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -84,9 +83,9 @@ func (a *app) linkValues(args []string, file string) (map[string]string, error) 
 }
 
 func linkLine(w io.Writer, k operate.Link) {
-	fmt.Fprintf(w, "%s: %s -> %s (%s, link name %s)\n", k.State, or(k.ActorName, string(k.ActorID)), or(k.ProviderName, string(k.ProviderID)), k.ContractID, k.LinkName)
+	printf(w, "%s: %s -> %s (%s, link name %s)\n", k.State, or(k.ActorName, string(k.ActorID)), or(k.ProviderName, string(k.ProviderID)), k.ContractID, k.LinkName)
 	if k.State == wire.LinkAway {
-		fmt.Fprintf(w, "  %s\n", linkProblem(k))
+		printf(w, "  %s\n", linkProblem(k))
 	}
 }
 

@@ -214,6 +214,7 @@ func (a *app) logLine(v *operate.View, line control.LogLine) error {
 		if line.TraceID != "" {
 			where += " [" + short(line.TraceID) + "]"
 		}
-		fmt.Fprintf(w, "%s %-5s %s %s\n", line.Time.Local().Format("15:04:05.000"), strings.ToUpper(line.Level), where, line.Text)
+		printf(w, "%s %-5s %s ", line.Time.Local().Format("15:04:05.000"), strings.ToUpper(line.Level), where)
+		fmt.Fprintln(w, below(line.Text))
 	})
 }

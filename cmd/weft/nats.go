@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -46,7 +45,7 @@ func (a *app) natsRun() *cobra.Command {
 				NATSURL string `json:"nats_url"`
 				DataDir string `json:"data_dir"`
 			}{withCredentials(s.operator), a.dataDir}, func(w io.Writer) {
-				fmt.Fprintf(w, "NATS serves at %s, data in %s\nNext: %s\nCtrl-C ends it.\n", s.URL(), a.dataDir, next)
+				printf(w, "NATS serves at %s, data in %s\nNext: %s\nCtrl-C ends it.\n", s.URL(), a.dataDir, next)
 			})
 			if err != nil {
 				return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"path/filepath"
 
@@ -39,7 +38,7 @@ func (a *app) newActor() *cobra.Command {
 				Name string `json:"name"`
 				Dir  string `json:"dir"`
 			}{args[0], abs}, func(w io.Writer) {
-				fmt.Fprintf(w, "made %s\n\nNext:\n  cd %s\n  go test ./...    # runs without a lattice\n  weft dev         # builds, runs, and updates it as you edit\n", abs, dir)
+				printf(w, "made %s\n\nNext:\n  cd %s\n  go test ./...    # runs without a lattice\n  weft dev         # builds, runs, and updates it as you edit\n", abs, dir)
 			})
 		}}
 	cmd.Flags().StringVar(&dir, "dir", "", "folder to make (default: NAME)")

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/weftlattice/weft/lattice"
 )
 
 // format is the value of --output.
@@ -40,7 +42,7 @@ func (f *format) Set(s string) error {
 // print shows one result: v as JSON or YAML, or what text writes.
 func (a *app) print(v any, text func(w io.Writer)) error {
 	if a.output.textual() {
-		text(a.out)
+		text(shown{a.out})
 		return nil
 	}
 	return a.encode(v, "  ")
@@ -52,7 +54,7 @@ func (a *app) printEach(v any, text func(w io.Writer)) error {
 		fmt.Fprintln(a.out, "---")
 	}
 	if a.output.textual() {
-		text(a.out)
+		text(shown{a.out})
 		return nil
 	}
 	return a.encode(v, "")
@@ -66,6 +68,9 @@ func (a *app) encode(v any, indent string) error {
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
+	text := lattice.VisibleLines(buf.String(), "\n") // JSON may have raw DEL and U+0080 to U+009F; the escapes are JSON, too
+	buf.Reset()
+	buf.WriteString(text)
 	if a.output == formatYAML {
 		// JSON is YAML: reading it as such keeps names and order.
 		var node yaml.Node
@@ -140,7 +145,7 @@ func (a *app) table(w io.Writer, headings string, rows [][]string) {
 			if strings.HasSuffix(h, "~") && !wide {
 				cell = short(cell)
 			}
-			shown[n] = append(shown[n], or(oneLine.Replace(cell), "-"))
+			shown[n] = append(shown[n], or(lattice.Visible(cell), "-"))
 		}
 	}
 	below := make([]string, len(rows))
@@ -164,8 +169,6 @@ func (a *app) table(w io.Writer, headings string, rows [][]string) {
 		n++
 	}
 }
-
-var oneLine = strings.NewReplacer("\n", " ", "\r", " ", "\t", " ", "\f", " ", "\v", " ")
 
 // fit makes rows, the headings first, narrow enough. below takes what is too much in the last column, by row without the headings.
 func fit(rows [][]string, whole map[int]bool, below []string) {
@@ -235,7 +238,7 @@ func fields(w io.Writer, pairs ...string) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if pairs[i+1] != "" {
-			fmt.Fprintf(t, "%s:\t%s\n", pairs[i], pairs[i+1])
+			fmt.Fprintf(t, "%s:\t%s\n", lattice.Visible(pairs[i]), lattice.Visible(pairs[i+1]))
 		}
 	}
 	_ = t.Flush()

@@ -2,10 +2,15 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // A table fits 80 columns whatever it holds, without the beginnings of names and ids getting lost; with -o wide all is there.
@@ -47,5 +52,44 @@ func TestWrap(t *testing.T) {
 	}
 	if wrap(" ", 8) != nil {
 		t.Error("lines of nothing")
+	}
+}
+
+// A name with control characters, as others may sign one, neither steers the terminal nor looks like two rows. Programs get it whole.
+func TestForeignNamesAreShownAndNotObeyed(t *testing.T) {
+	const evil, seen = "ev\x1b[31mil\nname\u009b2J", `ev\u001b[31mil\nname\u009b2J`
+	for _, format := range []format{formatText, formatWide} {
+		var out, errs bytes.Buffer
+		a := &app{out: &out, err: shown{&errs}, output: format}
+		err := a.print(nil, func(w io.Writer) {
+			a.table(w, "NAME STATE", [][]string{{evil, "running"}})
+			fields(w, "title", evil)
+			printf(w, "started %s\n", evil)
+			fmt.Fprintln(w, below(evil))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.say("- host %s is ready", evil)
+		a.printError(errors.New("start ev\x1b[31mil"))
+		for _, text := range []string{out.String(), errs.String()} {
+			if strings.ContainsAny(text, "\x1b\u009b") || strings.Contains(text, "\nname") {
+				t.Errorf("%s: %q", format, text)
+			}
+		}
+		if n := strings.Count(out.String(), seen); n != 3 || strings.Count(errs.String(), seen) != 1 {
+			t.Errorf("%s: %s%s", format, &out, &errs)
+		}
+	}
+	for _, format := range []format{formatJSON, formatYAML} {
+		var out bytes.Buffer
+		a := &app{out: &out, output: format}
+		if err := a.print(map[string]string{"name": evil}, nil); err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]string
+		if err := yaml.Unmarshal(out.Bytes(), &got); err != nil || got["name"] != evil || strings.ContainsAny(out.String(), "\x1b\u009b") {
+			t.Errorf("%s: %q, %v", format, out.String(), err)
+		}
 	}
 }

@@ -219,6 +219,6 @@ func (a *app) writePar(file string, c signing.ProviderClaims, account, service s
 	}
 	v := parView{file, archive.Claims.Subject, archive.Targets(), archive.Claims}
 	return a.print(v, func(w io.Writer) {
-		fmt.Fprintf(w, "wrote %s: %s for %s\n", file, v.ID, strings.Join(v.Targets, ", "))
+		printf(w, "wrote %s: %s for %s\n", file, v.ID, strings.Join(v.Targets, ", "))
 	})
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -104,7 +103,7 @@ func (a *app) policyCheckCmd() *cobra.Command {
 				Default string `json:"default"`
 				Rules   int    `json:"rules"`
 			}{effect(rules.Permit), len(rules.List)}
-			return a.print(view, func(w io.Writer) { fmt.Fprintf(w, "%s: %d rules, default %s\n", args[0], view.Rules, view.Default) })
+			return a.print(view, func(w io.Writer) { printf(w, "%s: %d rules, default %s\n", args[0], view.Rules, view.Default) })
 		}}
 }
 
@@ -159,7 +158,7 @@ An actor that calls a provider is --actor and --provider; a provider that calls 
 				if view.Permitted {
 					word = "permitted"
 				}
-				fmt.Fprintf(w, "%s by %s\n", word, view.By)
+				printf(w, "%s by %s\n", word, view.By)
 			})
 			if err == nil && !v.Permitted {
 				err = silentError(exitRefused)

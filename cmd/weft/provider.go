@@ -184,7 +184,7 @@ func (a *app) providerChanged(r *operate.ProviderState, err error, verb string) 
 		if r.Already {
 			verb = "runs already:"
 		}
-		fmt.Fprintf(w, "%s %s on %s\n", verb, or(r.Name, or(string(r.ID), r.Ref)), or(strings.Join(hosts, ", "), "no host"))
+		printf(w, "%s %s on %s\n", verb, or(r.Name, or(string(r.ID), r.Ref)), or(strings.Join(hosts, ", "), "no host"))
 		fields(w, "id", string(r.ID), "contract", r.ContractID, "link name", string(r.LinkName), "ref", r.Ref)
 	})
 	if err != nil {

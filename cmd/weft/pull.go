@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"path"
 
@@ -52,7 +51,7 @@ against its claims; see: weft inspect FILE`,
 				return fileError("write", res.File, err)
 			}
 			return a.print(res, func(w io.Writer) {
-				fmt.Fprintf(w, "wrote %s\n", res.File)
+				printf(w, "wrote %s\n", res.File)
 				fields(w, "digest", res.Digest, "manifest", res.Manifest)
 			})
 		}}

@@ -63,7 +63,7 @@ A module without claims is signed first, as "weft actor start" does. An executab
 			}
 			out.ID, out.Name = what.id, what.Name
 			return a.print(out, func(w io.Writer) {
-				fmt.Fprintf(w, "pushed %s\n", out.Ref)
+				printf(w, "pushed %s\n", out.Ref)
 				fields(w, "digest", out.Digest, "manifest", out.Manifest)
 			})
 		}}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
@@ -86,7 +85,7 @@ actor.yaml beside the file or in the folder above. Claims that the file has alre
 				File string          `json:"file"`
 				*signing.ActorClaims
 			}{m.Claims.Subject, out, m.Claims}, func(w io.Writer) {
-				fmt.Fprintf(w, "signed %s: %s\n", out, m.Claims.Subject)
+				printf(w, "signed %s: %s\n", out, m.Claims.Subject)
 			})
 		}}
 	claimFlags(cmd.Flags(), &r)

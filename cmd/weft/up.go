@@ -126,7 +126,7 @@ func (a *app) up(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file str
 
 // banner is what people see once a lattice is up.
 func (a *app) banner(w io.Writer, v upView) {
-	fmt.Fprintf(w, "weft is up: lattice %s\n", v.Lattice)
+	printf(w, "weft is up: lattice %s\n", v.Lattice)
 	metrics, pid := "", ""
 	if v.Log != "" { // in the background
 		pid = fmt.Sprint(v.PID)

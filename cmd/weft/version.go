@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"runtime"
 	"runtime/debug"
@@ -47,7 +46,7 @@ func (a *app) versionCmd() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			v := version()
 			return a.print(v, func(w io.Writer) {
-				fmt.Fprintf(w, "weft %s %s %s\n", v.Version, v.Platform, v.Go)
+				printf(w, "weft %s %s %s\n", v.Version, v.Platform, v.Go)
 				fields(w, "commit", v.Commit, "dialect", "wasmbus, as hosts of version "+v.Dialect+" speak it")
 			})
 		}}

@@ -17,9 +17,9 @@ type Candidate struct {
 
 func (c Candidate) String() string {
 	if len(c.Names) > 0 && c.Names[0] != "" {
-		return c.Names[0] + " (" + c.ID + ")"
+		return lattice.Visible(c.Names[0] + " (" + c.ID + ")")
 	}
-	return c.ID
+	return lattice.Visible(c.ID)
 }
 
 // minPrefix is how many characters of an id stand for all of it. Fewer fit too much by accident.

@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/weftlattice/weft/lattice"
 )
 
 // DidYouMean asks whether one of the Names is meant; it is empty when there are none.
@@ -13,7 +15,7 @@ func DidYouMean(word string, names []string) string {
 	if len(near) == 0 {
 		return ""
 	}
-	return "did you mean " + strings.Join(near, " or ") + "?"
+	return lattice.Visible("did you mean " + strings.Join(near, " or ") + "?")
 }
 
 // Names returns up to three of the names that look like a misspelling of word, begin with it, or, where it is longer than two

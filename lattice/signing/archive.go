@@ -55,6 +55,9 @@ func WriteArchive(w io.Writer, c ProviderClaims, account, service KeyPair, binar
 	if err := checkSigners(op, c.Validity, account, service, KindProvider); err != nil {
 		return err
 	}
+	if err := checkNames([]string{c.Name, c.ContractID, c.Vendor, c.Version}); err != nil {
+		return during(err, op, "")
+	}
 	switch {
 	case len(binaries) == 0:
 		return invalid("it needs at least one binary")

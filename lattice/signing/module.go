@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,6 +65,9 @@ func SignModule(wasm []byte, account, module KeyPair, c ActorClaims) ([]byte, er
 	if err := checkSigners("sign module", c.Validity, account, module, KindModule); err != nil {
 		return nil, err
 	}
+	if err := checkNames(append([]string{c.Name, c.Version, c.CallAlias}, slices.Concat(c.Tags, c.Caps)...)); err != nil {
+		return nil, during(err, "sign module", "")
+	}
 	m, err := parseWasm(wasm, 0)
 	if err != nil {
 		return nil, during(err, "sign module", "")
@@ -76,6 +80,16 @@ func SignModule(wasm []byte, account, module KeyPair, c ActorClaims) ([]byte, er
 		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: "sign module", Detail: "the claims exceed 1 MiB"}
 	}
 	return m.withToken(text), nil
+}
+
+// checkNames refuses claims that would not be shown as they are, see lattice.CheckName.
+func checkNames(claims []string) error {
+	for _, s := range claims {
+		if err := lattice.CheckName("claims", s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // WithoutToken returns the module as it was before it was signed, to the byte. It returns ErrBadModule for what is no
