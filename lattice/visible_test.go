@@ -14,7 +14,7 @@ func TestForeignTextCannotSteerATerminal(t *testing.T) {
 		"ev\x1b[31mil\nname":     `ev\u001b[31mil\nname`,
 		"\r\t\a\x7f":             `\u000d\u0009\u0007\u007f`,
 		"\u009b31m":              `\u009b31m`, // CSI in one character
-		"\x9b31m":                `\x9b31m`, // and in one byte
+		"\x9b31m":                `\x9b31m`,   // and in one byte
 		"a\u202eb\u2066c\u2028d": `a\u202eb\u2066c\u2028d`,
 	} {
 		if got := lattice.Visible(text); got != want {

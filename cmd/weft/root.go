@@ -33,8 +33,8 @@ Wherever an id is wanted, a whole name will do, or the beginning of the id, of f
 		Example: `  weft up -d                               # a whole lattice on this machine
   weft actor start ./app.wasm --max 3      # run an actor`,
 		SilenceErrors: true, SilenceUsage: true,
-		Args:              cobra.ArbitraryArgs,
-		RunE:              func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) },
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if err := applyEnv(cmd); err != nil {
 				return err
