@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -38,19 +39,19 @@ func listen(ctx context.Context, address string, from *listener) (s socket, err 
 	} else {
 		s, err = plain(listenBeside(ctx, address, from.intake.socket))
 	}
-	if host, _, _ := net.SplitHostPort(address); err != nil || !wildcard(host) {
+	if err != nil {
 		return s, err
 	}
-	switch narrow := from.intake.narrow; {
-	case narrow != nil:
-		s.narrow, err = again(narrow)
-	case from.address != address:
-		s.narrow, err = again(from.intake.TCPListener)
+	for _, have := range []*net.TCPListener{from.intake.narrow, from.intake.TCPListener} {
+		if have == nil || have == same || !covers(address, have.Addr().String()) {
+			continue
+		}
+		if s.narrow, err = again(have); err != nil {
+			s.close()
+		}
+		return s, err
 	}
-	if err != nil {
-		s.close()
-	}
-	return s, err
+	return s, nil
 }
 
 func plain(ln net.Listener, err error) (socket, error) {
@@ -171,17 +172,26 @@ func (in *intake) Close() error {
 	return nil
 }
 
-// overlap reports whether two addresses can not both be listened on by strangers: one port, and one IP or all of them.
-func overlap(a, b string) bool {
-	hostA, portA, errA := net.SplitHostPort(a)
-	hostB, portB, errB := net.SplitHostPort(b)
-	if errA != nil || errB != nil || portA != portB || portA == "0" {
+// overlap reports whether two addresses can not both be listened on by strangers: one port, and an IP that both have.
+func overlap(a, b string) bool { return covers(a, b) || covers(b, a) }
+
+// covers reports whether who listens on an address gets all that comes to another one. 0.0.0.0 is all of IPv4, [::] and no host are
+// all of both.
+func covers(wide, narrow string) bool {
+	hostW, portW, errW := net.SplitHostPort(wide)
+	hostN, portN, errN := net.SplitHostPort(narrow)
+	if errW != nil || errN != nil || portW != portN || portW == "0" {
 		return false
 	}
-	return hostA == hostB || wildcard(hostA) || wildcard(hostB)
-}
-
-func wildcard(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "" || ip != nil && ip.IsUnspecified()
+	w, errW := netip.ParseAddr(hostW)
+	n, errN := netip.ParseAddr(hostN)
+	switch w, n = w.Unmap(), n.Unmap(); {
+	case hostW == "", hostW == hostN:
+		return true
+	case errW != nil:
+		return false
+	case w.IsUnspecified():
+		return w.Is6() || errN == nil && n.Is4()
+	}
+	return errN == nil && w == n
 }
