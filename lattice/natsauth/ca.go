@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -97,13 +98,19 @@ func (c *CA) PEM() string {
 }
 
 // ServerTLS is the TLS configuration of a server. Its certificate names ServerName and this machine: its addresses, its
-// name, localhost, and more. It lasts a year and is replaced by itself at half of that.
+// name, localhost, and more. It lasts a year; it is replaced by itself at half of that, and when a client comes to an address that
+// the machine did not have when the certificate was made.
 func (c *CA) ServerTLS(more ...string) *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.server == nil || time.Until(c.server.Leaf.NotAfter) < serverLife/2 {
-			cert, err := c.issue(append(localNames(), more...))
+		at := reachedAt(hello)
+		if c.server == nil || time.Until(c.server.Leaf.NotAfter) < serverLife/2 || at != "" && c.server.Leaf.VerifyHostname(at) != nil {
+			names := append(localNames(), more...)
+			if at != "" && !slices.Contains(names, at) { // the machine takes it without having it: a local route
+				names = append(names, at)
+			}
+			cert, err := c.issue(names)
 			if err != nil {
 				return nil, err
 			}
@@ -111,6 +118,19 @@ func (c *CA) ServerTLS(more ...string) *tls.Config {
 		}
 		return c.server, nil
 	}}
+}
+
+// reachedAt is the address of this machine that a client has come to; empty for loopback, whose two usual addresses are in every
+// certificate, and where it is not known.
+func reachedAt(hello *tls.ClientHelloInfo) string {
+	if hello.Conn == nil {
+		return ""
+	}
+	tcp, ok := hello.Conn.LocalAddr().(*net.TCPAddr)
+	if !ok || tcp.IP.IsLoopback() || tcp.IP.IsUnspecified() {
+		return ""
+	}
+	return tcp.IP.String()
 }
 
 func (c *CA) issue(names []string) (*tls.Certificate, error) {
