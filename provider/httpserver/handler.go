@@ -65,6 +65,9 @@ func (h *handler) serveNet(w http.ResponseWriter, r *http.Request, routes *atomi
 	defer conn.requests.Add(-1)
 	out := &netResponse{w: w, control: http.NewResponseController(w), head: r.Method == http.MethodHead, patience: h.patience, multiplexed: r.ProtoMajor > 1}
 	out.hurry()
+	if doubtful(r) {
+		out.Close()
+	}
 	x := &exchange{response: out, method: strings.ToUpper(r.Method), from: conn.from(netFields(r.Header))}
 	x.follow(first(r.Header["Traceparent"]), r.Header["Tracestate"])
 	if r.ProtoMajor > 1 {
@@ -96,6 +99,13 @@ func (h *handler) serveNet(w http.ResponseWriter, r *http.Request, routes *atomi
 	h.serve(x, routes, r.Host, path, func(e *encoder) (provider.Request, *requestBody, int64, *failure) {
 		return h.fromNet(x, e, r, path)
 	})
+}
+
+// doubtful reports whether something before us may see the end of the request elsewhere, and take what follows for another client's
+// request, so that the connection has to end with the answer (RFC 9112, section 6.1): one in chunks that also has a length, or one
+// of HTTP/1.0 in chunks. net/http hides both from its handlers, so that all requests in chunks and all of HTTP/1.0 are meant.
+func doubtful(r *http.Request) bool {
+	return r.ProtoMajor == 1 && (r.ProtoMinor == 0 || len(r.TransferEncoding) > 0)
 }
 
 // netFields yields the header of a request that net/http has read.
