@@ -64,7 +64,7 @@ func httpServer(t *testing.T, args ...string) {
 	states := map[string]string{}
 	for _, l := range get[[]linkView](r, "link", "list") {
 		states[l.ActorName] = l.State
-		if l.State == "failed" && !strings.Contains(l.Error, "/a/deeper is taken by actor M") {
+		if l.State == "failed" && !strings.Contains(l.Error, "/a/deeper is taken by actor ") {
 			t.Errorf("the error of the failed link: %q", l.Error)
 		}
 	}

@@ -104,6 +104,7 @@ func (l *Lattice) Links(ctx context.Context) ([]Link, error) {
 				asked[p] = l.linkStates(ctx, p.id, p.link, running)
 			}
 			_ = asked[p].tell(&link)
+			link.Error, link.Refused = v.explain(link.Error, link), v.explain(link.Refused, link)
 		}
 		links = append(links, link)
 	}
@@ -166,13 +167,13 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 		if lattice.CodeOf(err) == lattice.ErrUnavailable { // what the provider lacks, not this command
 			err = told(lattice.ErrUnavailable.Name(), err.Error())
 		}
-		return nil, l.alsoAway(ctx, link, len(v.Processes(link.ProviderID, link.LinkName)), err)
+		return nil, l.alsoAway(ctx, link, len(v.Processes(link.ProviderID, link.LinkName)), v.explained(err, link))
 	}
 	processes := v.Processes(link.ProviderID, link.LinkName)
 	if !l.cfg.NoWait && len(processes) > 0 {
 		l.step("waiting for the provider", v.HostName(processes[0].Host.HostID))
 		if err = waitLinkSet(ctx, events, def.ID()); err == nil {
-			err = l.awaitLink(ctx, &link, len(processes))
+			err = v.explained(l.awaitLink(ctx, &link, len(processes)), link)
 		}
 	}
 	if !link.checked && len(def.Values) > 0 && !l.knows(v, def) {
