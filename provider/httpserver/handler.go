@@ -54,6 +54,7 @@ type exchange struct {
 	from   origin
 	trace  trace.Context
 	route  *route                  // nil: none fits
+	fault  *failure                // what is wrong with how the request is put; nil: nothing
 	room   func(n int64) *failure  // makes sure that so many bytes of an answer may wait for the client; nil: that is seen to
 	body   func() (*hold, refusal) // makes sure that the request's body may be waited for; nil: it is here
 }
@@ -82,6 +83,7 @@ func (h *handler) serveNet(w http.ResponseWriter, r *http.Request, routes *atomi
 		})()
 		x.ctx = &plainContext{ctx, x.trace}
 	}
+	x.fault = malformed(r)
 	x.room = func(n int64) *failure { return h.roomFor(x, out, n) }
 	defer out.release()
 	x.body = func() (*hold, refusal) {
@@ -236,7 +238,10 @@ func (h *handler) serve(x *exchange, routes *atomic.Pointer[table], host, path s
 	h.metrics.active.Inc()
 	defer h.metrics.active.Dec()
 	var resp *answer
-	fail := notServed(x.method, path)
+	fail := x.fault
+	if fail == nil {
+		fail = notServed(x.method, path)
+	}
 	if fail == nil {
 		x.route, fail = enter(routes, host, canonicalPath(path))
 	}

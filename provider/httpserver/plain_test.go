@@ -14,12 +14,15 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 	"golang.org/x/time/rate"
 
 	"github.com/weftlattice/weft/lattice"
@@ -455,6 +458,148 @@ func TestWaysAreNoDifference(t *testing.T) {
 				}
 			}
 		})
+	}
+	t.Run("malformed", func(t *testing.T) {
+		w.t = t
+		w.malformedIsRefused()
+	})
+	t.Run("equal lengths", func(t *testing.T) { // are one, as of old
+		w.t = t
+		for i, way := range wayNames {
+			var status int
+			if way == "HTTP/2" {
+				status = w.frames(h2("POST", "/", "x", "content-length", "3", "content-length", "3"), "abc")
+			} else {
+				status = w.ask(way, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc").status
+			}
+			w.mu.Lock()
+			if status != 200 || !reflect.DeepEqual(w.asked.Header["content-length"], []string{"3"}) {
+				t.Errorf("%d, %s: status %d, asked %+v; want one length of 3", i, way, status, w.asked)
+			}
+			w.mu.Unlock()
+		}
+	})
+}
+
+// malformedRequests are the same fault as HTTP/1 and as HTTP/2 put it. "" and nil: it can not be put that way.
+var malformedRequests = []struct {
+	name, text, body string   // text without the body
+	fields           []string // names and values; those of HTTP/2 come first
+}{
+	{"two lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 30\r\n\r\n", "abc", h2("POST", "/", "x", "content-length", "3", "content-length", "30")},
+	{"a list of lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3, 3\r\n\r\n", "abc", h2("POST", "/", "x", "content-length", "3, 3")},
+	{"a length with a sign", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\n", "abc", h2("POST", "/", "x", "content-length", "+3")},
+	{"a negative length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -3\r\n\r\n", "abc", h2("POST", "/", "x", "content-length", "-3")},
+	{"a length that is none", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: three\r\n\r\n", "abc", h2("POST", "/", "x", "content-length", "three")},
+	{"an empty length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n\r\n", "abc", h2("POST", "/", "x", "content-length", "")},
+	{"a length beyond all", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", "abc", h2("POST", "/", "x", "content-length", "99999999999999999999")},
+	{"a length of a body that does not come", "", "", h2("POST", "/", "x", "content-length", "3")},
+	{"a length too short", "", "abc", h2("POST", "/", "x", "content-length", "2")},
+	{"a length and an encoding", "", "abc", h2("POST", "/", "x", "content-length", "3", "transfer-encoding", "chunked")},
+	{"a method with a target", "GET /admin / HTTP/1.1\r\nHost: x\r\n\r\n", "", h2("GET /admin", "/", "x")},
+	{"a method that is no token", "G(T / HTTP/1.1\r\nHost: x\r\n\r\n", "", h2("G(T", "/", "x")},
+	{"a method with a colon", "GET: / HTTP/1.1\r\nHost: x\r\n\r\n", "", h2("GET:", "/", "x")},
+	{"no method", " / HTTP/1.1\r\nHost: x\r\n\r\n", "", h2("", "/", "x")},
+	{"a target with a space", "GET /a /b HTTP/1.1\r\nHost: x\r\n\r\n", "", h2("GET", "/a /b", "x")},
+	{"a query with a space", "GET /?a b HTTP/1.1\r\nHost: x\r\n\r\n", "", h2("GET", "/?a b", "x")},
+	{"a target with a line of its own", "", "", h2("GET", "/ HTTP/1.1\r\nX: y", "x")},
+	{"a target that is no path", "GET admin HTTP/1.1\r\nHost: x\r\n\r\n", "", h2("GET", "admin", "x")},
+	{"a target that names another host", "", "", h2("GET", "http://y/admin", "x")},
+	{"a user in the target", "GET http://me:word@x/ HTTP/1.1\r\nHost: x\r\n\r\n", "", nil},
+	{"a user in the host", "GET / HTTP/1.1\r\nHost: me@x\r\n\r\n", "", h2("GET", "/", "me@x")},
+	{"a host with a path", "GET / HTTP/1.1\r\nHost: x/y\r\n\r\n", "", h2("GET", "/", "x/y")},
+	{"a host with a space", "GET / HTTP/1.1\r\nHost: x y\r\n\r\n", "", h2("GET", "/", "x y")},
+	{"no host", "GET / HTTP/1.1\r\n\r\n", "", []string{":method", "GET", ":scheme", "http", ":path", "/"}},
+	{"two hosts", "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", "", h2("GET", "/", "x", "host", "y")},
+	{"two hosts without an authority", "", "", []string{":method", "GET", ":scheme", "http", ":path", "/", "host", "x", "host", "y"}},
+	{"a header of two lines", "", "", h2("GET", "/", "x", "x-a", "b\r\nx-evil: 1")},
+	{"a header with a space in its name", "GET / HTTP/1.1\r\nHost: x\r\nX A: b\r\n\r\n", "", h2("GET", "/", "x", "x a", "b")},
+	{"a header with a null byte", "GET / HTTP/1.1\r\nHost: x\r\nX-A: \x00\r\n\r\n", "", h2("GET", "/", "x", "x-a", "\x00")},
+}
+
+func h2(method, path, authority string, more ...string) []string {
+	return append([]string{":method", method, ":scheme", "http", ":path", path, ":authority", authority}, more...)
+}
+
+// malformedIsRefused sends each malformed request by all ways: no actor is asked, and the client gets 400 or a broken stream.
+func (w *ways) malformedIsRefused() {
+	for _, row := range malformedRequests {
+		w.t.Helper()
+		w.mu.Lock()
+		w.asked = nil
+		w.mu.Unlock()
+		for _, way := range wayNames {
+			status := 0
+			if way != "HTTP/2" && row.text != "" {
+				resp, _ := w.do(way, row.text+row.body)
+				status = resp.StatusCode
+			} else if way == "HTTP/2" && row.fields != nil {
+				status = w.frames(row.fields, row.body)
+			} else {
+				continue
+			}
+			w.mu.Lock()
+			if status != 400 || w.asked != nil {
+				w.t.Errorf("%s, by %s: status %d, the actor was asked %+v; want 400 or PROTOCOL_ERROR, and nobody asked", row.name, way, status, w.asked)
+			}
+			w.asked = nil
+			w.mu.Unlock()
+		}
+	}
+}
+
+// frames sends a request of HTTP/2 field by field, and returns the status of the answer; 400, too, when the stream or the connection is
+// ended for an error of protocol.
+func (w *ways) frames(fields []string, body string) int {
+	w.t.Helper()
+	c, err := net.Dial("tcp", w.plain)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(providertest.Patience)); err != nil {
+		w.t.Fatal(err)
+	}
+	var block bytes.Buffer
+	pack := hpack.NewEncoder(&block)
+	for i := 0; i < len(fields); i += 2 {
+		if err := pack.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	f := http2.NewFramer(c, c)
+	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	_, err = io.WriteString(c, http2.ClientPreface)
+	err = errors.Join(err, f.WriteSettings(), f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: body == ""}))
+	if body != "" {
+		err = errors.Join(err, f.WriteData(1, true, []byte(body)))
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			w.t.Fatalf("%q: %v", fields, err)
+		}
+		switch frame := frame.(type) {
+		case *http2.MetaHeadersFrame:
+			status, err := strconv.Atoi(frame.PseudoValue("status"))
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			return status
+		case *http2.RSTStreamFrame:
+			if frame.ErrCode == http2.ErrCodeProtocol {
+				return 400
+			}
+			w.t.Errorf("%q: the stream was ended with %v", fields, frame.ErrCode)
+			return 0
+		case *http2.GoAwayFrame:
+			if frame.ErrCode == http2.ErrCodeProtocol {
+				return 400
+			}
+		}
 	}
 }
 
