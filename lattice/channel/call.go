@@ -110,7 +110,9 @@ func (c *Conn) Call(ctx context.Context, call *Call, timeout time.Duration) ([]b
 		return nil, unbegun{contextError(call, err)}
 	}
 	if d, ok := ctx.Deadline(); ok { // which counts instead
-		timeout = time.Until(d)
+		if timeout = time.Until(d); timeout <= 0 { // though the context has not ended yet
+			return nil, unbegun{contextError(call, context.DeadlineExceeded)}
+		}
 	}
 	s := slots.Get().(*slot)
 	defer s.recycle()

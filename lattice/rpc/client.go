@@ -358,16 +358,21 @@ func (c *Client) begin(ctx context.Context, w *way, call *Call, r *route, deadli
 func (c *Client) finish(ctx context.Context, w *way, inv *wire.Invocation, msg *nats.Msg, r *route, deadline time.Time) (*wire.Response, error) {
 	fail := failure(inv.Operation, inv.Target.PublicKey)
 	chunked := inv.ContentLength > uint64(len(inv.Msg))
-	if left := time.Until(deadline); left > 0 {
-		ms := max(1, left.Milliseconds())
-		stamp := r.stamp()
-		if msg.Header == nil {
-			inv.Timeout, inv.Sent = uint32(min(ms, math.MaxUint32)), stamp
-		} else {
-			msg.Header[headerTimeout] = []string{strconv.FormatInt(ms, 10)}
-			if !stamp.IsZero() {
-				msg.Header[headerSent] = []string{sentText(stamp)}
-			}
+	// Rounded up, or not said at all, what is left would grow with each of the calls that are made for this one.
+	ms := time.Until(deadline).Milliseconds()
+	if ms <= 0 {
+		if chunked {
+			w.chunks.drop(inv.ID)
+		}
+		return nil, fail(lattice.ErrTimeout, "no time was left to make it", nil)
+	}
+	stamp := r.stamp()
+	if msg.Header == nil {
+		inv.Timeout, inv.Sent = uint32(min(ms, math.MaxUint32)), stamp
+	} else {
+		msg.Header[headerTimeout] = []string{strconv.FormatInt(ms, 10)}
+		if !stamp.IsZero() {
+			msg.Header[headerSent] = []string{sentText(stamp)}
 		}
 	}
 	if r.served != nil && r.to == nil {
