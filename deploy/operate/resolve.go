@@ -30,15 +30,18 @@ const minPrefix = 4
 // alike are common, and "stop ping" shall not stop "pinger". what is the noun for the errors: lattice.ErrInvalid when
 // several fit, naming them, and lattice.ErrNotFound when none does, naming the nearest.
 func Resolve(what, query string, all []Candidate) (Candidate, error) {
-	for _, fits := range []func(Candidate) bool{
-		func(c Candidate) bool { return c.ID == query },
-		func(c Candidate) bool { return anyName(c, func(n string) bool { return n == query }) },
-		func(c Candidate) bool { return anyName(c, func(n string) bool { return strings.EqualFold(n, query) }) },
-		func(c Candidate) bool { return len(query) >= minPrefix && hasPrefixFold(c.ID, query) },
+	for _, way := range []struct {
+		fits func(Candidate) bool
+		out  string // what tells several apart that fit
+	}{
+		{func(c Candidate) bool { return c.ID == query }, ""},
+		{func(c Candidate) bool { return anyName(c, func(n string) bool { return n == query }) }, "give the id"},
+		{func(c Candidate) bool { return anyName(c, func(n string) bool { return strings.EqualFold(n, query) }) }, "give the name as it is written, or the id"},
+		{func(c Candidate) bool { return len(query) >= minPrefix && hasPrefixFold(c.ID, query) }, "give more of the id"},
 	} {
 		var hits []Candidate
 		for _, c := range all {
-			if query != "" && fits(c) && !slices.ContainsFunc(hits, func(h Candidate) bool { return h.ID == c.ID }) {
+			if query != "" && way.fits(c) && !slices.ContainsFunc(hits, func(h Candidate) bool { return h.ID == c.ID }) {
 				hits = append(hits, c)
 			}
 		}
@@ -54,7 +57,7 @@ func Resolve(what, query string, all []Candidate) (Candidate, error) {
 		}
 		slices.Sort(list)
 		return Candidate{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "find " + what, Entity: lattice.Printable(query),
-			Detail: "several fit: " + strings.Join(list, ", ") + "; give the whole name, or more of the id"}
+			Detail: "several fit: " + strings.Join(list, ", ") + "; " + way.out}
 	}
 	return Candidate{}, notFound(what, query, all)
 }
