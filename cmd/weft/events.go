@@ -32,6 +32,7 @@ func (a *app) eventsCmd() *cobra.Command {
 				return err
 			}
 			defer sub.Close()
+			defer a.tellGaps(l.Conn())()
 			a.say("- watching lattice %s; Ctrl-C ends", l.Name())
 			for n := 0; count == 0 || n < count; n++ {
 				e, err := sub.Next(ctx)

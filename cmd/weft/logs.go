@@ -104,6 +104,7 @@ func (a *app) followLogs(ctx context.Context, l *operate.Lattice, v *operate.Vie
 // before them; fresh, when not nil, decides about each that comes. Both are called one at a time.
 func (a *app) showLogs(ctx context.Context, l *operate.Lattice, v *operate.View, id lattice.ActorID, kept func(context.Context, func(control.LogLine)) error,
 	fresh func(control.LogLine) bool) error {
+	defer a.tellGaps(l.Conn())()
 	stop, cancel := context.WithCancel(ctx)
 	lines := make(chan control.LogLine)
 	ended := make(chan error, 1)
@@ -123,7 +124,7 @@ func (a *app) showLogs(ctx context.Context, l *operate.Lattice, v *operate.View,
 			if fresh == nil || fresh(line) {
 				show(line)
 			}
-		})
+		}, func(n int) { a.say("weft: warning: %d log lines were lost, this terminal is too slow", n) })
 		ended <- errors.Join(err, keptErr)
 	}()
 	var order reorder

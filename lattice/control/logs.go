@@ -59,8 +59,9 @@ func (c *Client) Logs(ctx context.Context, host lattice.HostID, actor lattice.Ac
 
 // FollowLogs calls handle for each line that any host streams of an actor, until ctx ends; it then returns nil when
 // handle is no longer running. handle is called for one line at a time and should be quick. started, when not nil, is
-// called once the subscription is known to the server. Lines that can not be read are left out.
-func (c *Client) FollowLogs(ctx context.Context, actor lattice.ActorID, started func(), handle func(LogLine)) error {
+// called once the subscription is known to the server. lost is told how many lines were dropped, when handle was too slow for more than
+// 1024 of them. Lines that can not be read are left out.
+func (c *Client) FollowLogs(ctx context.Context, actor lattice.ActorID, started func(), handle func(LogLine), lost func(int)) error {
 	msgs := make(chan *nats.Msg, 1024)
 	sub, err := c.nc.ChanSubscribe(subject.Log(c.control.Lattice, actor), msgs)
 	if err != nil {
@@ -76,11 +77,16 @@ func (c *Client) FollowLogs(ctx context.Context, actor lattice.ActorID, started 
 	if started != nil {
 		started()
 	}
+	dropped := 0
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case m := <-msgs:
+			if n, err := sub.Dropped(); err == nil && n > dropped {
+				lost(n - dropped)
+				dropped = n
+			}
 			if l, err := DecodeLogLine(m.Data); err == nil {
 				handle(l)
 			}

@@ -520,7 +520,7 @@ func TestFollowLogs(t *testing.T) {
 		}
 	}
 	var got LogLine
-	err := b.client.FollowLogs(ctx, lattice.ActorID(actorKey), publish, func(l LogLine) { got = l; cancel() })
+	err := b.client.FollowLogs(ctx, lattice.ActorID(actorKey), publish, func(l LogLine) { got = l; cancel() }, func(n int) { t.Errorf("%d lines lost", n) })
 	if err != nil || got.Text != "hello" || got.Time.Year() != 2024 {
 		t.Fatalf("got %+v, %v", got, err)
 	}
