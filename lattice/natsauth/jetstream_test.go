@@ -372,12 +372,13 @@ func TestLatticesAreApart(t *testing.T) {
 }
 
 // What JetStream can be made to send in its own lattice, to whatever reply a request names, bears its mark, so that hosts and
-// providers do not believe it (natsconn.FromStream).
+// providers do not believe it (natsconn.FromStream). That is for other NATS servers: weft's own lets no such request in but
+// within its process.
 func TestJetStreamsAnswersBearItsMark(t *testing.T) {
 	r := newRealm(t)
 	host := r.role(natsauth.Host)
 	c, _ := r.provider(host, natsauth.Needs{})
-	prov := r.connect(c)
+	prov := r.inside(c)
 	js, err := jetstream.New(r.connect(host))
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package natsserver
 import (
 	"encoding/base64"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -145,6 +146,14 @@ func (d *door) open(srv *server.Server) {
 			}
 		}
 	})
+}
+
+// who names the user of a client of the server; "" while it has not said.
+func (d *door) who(client uint64) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	id := d.inside[client]
+	return lattice.Printable(strings.TrimSpace(id.Name + " " + id.ID))
 }
 
 // sweep forgets who has gone and disconnects who may not stay.

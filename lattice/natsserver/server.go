@@ -147,6 +147,7 @@ type Server struct {
 	srv    *server.Server
 	lock   *files.Lock
 	door   *door          // nil without Config.Users
+	front  *front         // as door; nil until the server is ready
 	keeper *keeper        // nil until the server is ready
 	cert   *certfile.Pair // nil without Config.TLSCert
 
@@ -183,7 +184,9 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	var d *door
+	var secure *tls.Config
 	if cfg.Users != nil {
+		secure = behind(opts)
 		d = newDoor(cfg.Users, cfg.Logger)
 		if err := d.guard(opts); err != nil {
 			return nil, err
@@ -213,7 +216,11 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	d.open(ns)
 	err = s.awaitReady(ctx, log, cfg)
 	if err == nil && d != nil {
-		err = d.accounts.restore()
+		if err = d.accounts.restore(); err == nil {
+			if s.front, err = openFront(d, ns, secure, int(opts.MaxPayload), cfg.Host, cfg.Port); err != nil {
+				err = startError(net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)), cfg, err.Error())
+			}
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
@@ -312,11 +319,24 @@ func startError(addr string, cfg Config, fatal string) error {
 }
 
 // URL returns the address to connect to, "nats://127.0.0.1:4222". It holds no credentials.
-func (s *Server) URL() string { return s.srv.ClientURL() }
+func (s *Server) URL() string {
+	if s.front == nil {
+		return s.srv.ClientURL()
+	}
+	scheme := "nats"
+	if s.front.tls != nil {
+		scheme = "tls"
+	}
+	return scheme + "://" + net.JoinHostPort(s.front.host, strconv.Itoa(s.Port()))
+}
 
 // Port returns the port in use.
 func (s *Server) Port() int {
-	if a, ok := s.srv.Addr().(*net.TCPAddr); ok {
+	addr := s.srv.Addr()
+	if s.front != nil {
+		addr = s.front.listen.Addr()
+	}
+	if a, ok := addr.(*net.TCPAddr); ok {
 		return a.Port
 	}
 	return 0
@@ -335,10 +355,12 @@ func (s *Server) Close(ctx context.Context) error {
 	s.close.Do(func() {
 		go func() { // ends by itself: Shutdown is bounded. Done tells when
 			defer close(s.done)
+			s.front.stop()
 			s.keeper.close()
 			s.door.close()
 			s.srv.Shutdown()
 			s.srv.WaitForShutdown()
+			s.front.close()
 			err = s.lock.Release()
 		}()
 	})
