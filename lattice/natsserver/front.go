@@ -36,7 +36,8 @@ type front struct {
 	host   string      // as it was given
 	listen net.Listener
 	log    *slog.Logger
-	limit  *rate.Limiter // of lines in the log, which any client can cause
+	limit  *rate.Limiter // of lines in the log, which anybody can cause
+	told   *rate.Limiter // of refused messages there, which only users can cause
 
 	mu    sync.Mutex
 	open  map[net.Conn]struct{} // guarded by mu
@@ -63,7 +64,8 @@ func openFront(d *door, srv *server.Server, secure *tls.Config, maxPayload int, 
 	if err != nil {
 		return nil, err
 	}
-	f := &front{door: d, srv: srv, tls: secure, max: maxPayload, host: host, listen: l, log: d.log, limit: rate.NewLimiter(1, 10), open: map[net.Conn]struct{}{}}
+	f := &front{door: d, srv: srv, tls: secure, max: maxPayload, host: host, listen: l, log: d.log, limit: rate.NewLimiter(1, 10),
+		told: rate.NewLimiter(1, 10), open: map[net.Conn]struct{}{}}
 	f.wg.Go(f.accept)
 	return f, nil
 }
@@ -166,8 +168,14 @@ func (f *front) serve(raw net.Conn) {
 }
 
 func (f *front) refused(raw net.Conn, id uint64, subj, reply string) {
-	f.warn("NATS message refused: the answer to it would go to what is no inbox", "user", f.door.who(id), "address", raw.RemoteAddr().String(),
-		"subject", lattice.Printable(subj), "reply", lattice.Printable(reply))
+	who, limit := f.door.who(id), f.told
+	if who == "" { // not yet looked at by the server, which takes no messages of strangers
+		limit = f.limit
+	}
+	if limit.Allow() {
+		f.log.Warn("NATS message refused: the answer to it would go to what is no inbox", "user", who, "address", raw.RemoteAddr().String(),
+			"subject", lattice.Printable(subj), "reply", lattice.Printable(reply))
+	}
 }
 
 // greet passes on the server's greeting, turns TLS on, and returns the client's connection and its number in the server.
