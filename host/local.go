@@ -25,8 +25,8 @@ const maxChannels = 64
 // a channel.
 const slowCall = 200 * time.Microsecond
 
-// maxNested bounds how deep actors of this host call each other as functions. Deeper ones go over NATS, where nothing is
-// kept on a stack.
+// maxNested bounds how deep actors of this host call each other as functions: of nested calls, one in so many goes over NATS,
+// where nothing is kept on a stack.
 const maxNested = 16
 
 // local is the host's end of all channels.
@@ -159,14 +159,14 @@ func (h *Host) callLocal(ctx context.Context, call rpc.Call, stay bool) (result 
 	return result, err, !channel.Elsewhere(err)
 }
 
-// nestedKey is the key of the depth of calls as functions in a context.
-type nestedKey struct{}
-
 // callActor calls an actor of this host as a function.
 func (h *Host) callActor(ctx context.Context, call rpc.Call, stay bool) (result []byte, err error, done bool) {
-	depth, _ := ctx.Value(nestedKey{}).(int)
+	depth, err := rpc.Deeper(ctx)
+	if err != nil {
+		return nil, err, true
+	}
 	a := h.actor(lattice.ActorID(call.Target.PublicKey))
-	if a == nil || depth >= maxNested {
+	if a == nil || depth%maxNested == 0 && depth > 0 {
 		return nil, notHere(call.Target), false
 	}
 	sub := a.sub.Load()
@@ -184,7 +184,7 @@ func (h *Host) callActor(ctx context.Context, call rpc.Call, stay bool) (result 
 	if tc, ok := trace.From(ctx); ok {
 		ctx = trace.With(ctx, tc.Child())
 	}
-	ctx = context.WithValue(ctx, nestedKey{}, depth+1)
+	ctx = rpc.WithDepth(ctx, depth)
 	result, err = sub.Serve(ctx, &wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: call.Payload,
 		ContentLength: uint64(len(call.Payload)), HostID: string(h.id)})
 	switch {

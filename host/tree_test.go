@@ -98,3 +98,18 @@ func TestCallTreeEndsWithItsCaller(t *testing.T) {
 		t.Errorf("%v calls after %v, %v instances in use: the tree goes on", served(), before, now)
 	}
 }
+
+// Calls nested in one another end at a depth, long before their caller's time is over. Each of them was served once.
+func TestNestedCallsEndAtADepth(t *testing.T) {
+	r := newRig(t)
+	h, id := r.treeHost(1, func(c *host.Config) { c.RPCTimeout = 30 * time.Second })
+	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	defer cancel()
+	e := wire.ActorEntity(id)
+	if _, err := r.client.Call(ctx, rpc.Call{Origin: e, Target: e, Operation: "w"}); err != nil {
+		t.Error(err)
+	}
+	if n := metric(t, h, "weft_invocations_total{", string(id)); n != 1+rpc.MaxDepth {
+		t.Errorf("%v calls were served, want one and %d nested ones", n, rpc.MaxDepth)
+	}
+}

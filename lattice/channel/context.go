@@ -34,6 +34,9 @@ func (c *callContext) Value(key any) any {
 	if rpc.IsRoomKey(key) {
 		return &c.room
 	}
+	if rpc.IsDepthKey(key) { // it is not said over a channel
+		return 0
+	}
 	return nil
 }
 

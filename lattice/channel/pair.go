@@ -99,7 +99,12 @@ func (e *End) Call(ctx context.Context, call *Call, timeout time.Duration) ([]by
 	if err := cfg.refusal(call.Origin, call.Target); err != nil {
 		return nil, answered(err)
 	}
+	nested, err := rpc.Deeper(ctx)
+	if err != nil {
+		return nil, err
+	}
 	within := newPairContext(ctx, outer, call.Stay)
+	within.nested = nested
 	within.own.room.Use(cfg.Budget)
 	defer within.own.room.End()
 	payload := call.Payload
@@ -171,7 +176,8 @@ type pairContext struct {
 	own    callContext // what Stays, Yield and package rpc look at
 	trace  trace.Context
 	traced bool
-	depth  int
+	depth  int // of calls over Ends
+	nested int // see rpc.WithDepth
 }
 
 // pairKey is the key under which a pairContext finds itself.
@@ -226,6 +232,8 @@ func (c *pairContext) Value(key any) any {
 		return c.trace
 	case rpc.IsRoomKey(key):
 		return &c.own.room
+	case rpc.IsDepthKey(key):
+		return c.nested
 	}
 	return c.caller.Value(key)
 }

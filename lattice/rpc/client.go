@@ -320,11 +320,20 @@ func (c *Client) begin(ctx context.Context, w *way, call *Call, r *route, deadli
 	if err != nil {
 		return nil, nil, err
 	}
+	depth, err := Deeper(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	inv := &wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: call.Payload,
 		ID: newID(), HostID: c.cfg.HostID, ContentLength: size}
 	msg := &nats.Msg{Subject: subj}
 	if !r.bare() {
 		msg.Header = nats.Header{}
+	}
+	if depth > 0 && r.bare() {
+		inv.Depth = uint32(depth)
+	} else if depth > 0 {
+		msg.Header[headerDepth] = []string{strconv.Itoa(depth)}
 	}
 	if tc, ok := trace.From(ctx); ok {
 		setTrace(inv, msg.Header, tc.Child())

@@ -156,6 +156,7 @@ func (w *worker) expire() {
 type callContext struct {
 	callctx.Context
 	patient bool // see Patient
+	depth   int  // see WithDepth
 	traced  bool
 	trace   trace.Context
 	room    Room
@@ -168,6 +169,8 @@ func (c *callContext) Value(key any) any {
 		return &c.room
 	case c.traced && trace.IsKey(key):
 		return c.trace
+	case IsDepthKey(key):
+		return c.depth
 	case c.patient && key == (patientKey{}):
 		return true
 	}

@@ -16,7 +16,8 @@
 //
 // Time. The time that remains to the caller travels in a header, not a wall-clock instant, so clocks need not agree, and with it
 // when it was sent, so that a call that was held up is not begun when its caller has given up (late.go). To weft hosts
-// that are called by themselves both travel in the invocation, and there is no header.
+// that are called by themselves both travel in the invocation, and there is no header. So does in how many others a call is
+// nested, which MaxDepth bounds.
 package rpc
 
 import "time"
@@ -25,6 +26,7 @@ import "time"
 const (
 	headerTimeout = "Weft-Timeout-Ms" // remaining time of the caller, whole milliseconds
 	headerSent    = "Weft-Sent"       // when that was right, by the clock of the caller's machine: its id in base 36, and microseconds
+	headerDepth   = "Weft-Depth"      // in how many others the call is nested; in none when it is not there
 	headerError   = "Weft-Error"      // lattice.Code.Name of a failed call
 	headerParent  = "traceparent"
 	headerState   = "tracestate"

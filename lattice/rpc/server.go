@@ -218,7 +218,7 @@ func (sub *Subscription) serve(w *worker, j job) {
 	if inv != nil && inv.ContentLength > uint64(len(inv.Msg)) && !told {
 		left += chunkAllowance
 	}
-	ctx := &callContext{patient: !told}
+	ctx := &callContext{patient: !told, depth: depthOf(inv, msg.Header)}
 	ctx.Begin(start.Add(left))
 	ctx.room.Use(s.cfg.Budget)
 	if inv != nil {

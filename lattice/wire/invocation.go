@@ -26,9 +26,11 @@ type Invocation struct {
 	// Sent is when Timeout was right, by the clock of the caller's machine (weft); zero: it is not here. It goes where Timeout
 	// does, to hosts that say that they read it.
 	Sent clock.Stamp
+	// Depth is in how many calls this one is nested (weft); 0: in none, or it is not here. It goes where Timeout does.
+	Depth uint32
 }
 
-// Encode returns the invocation as msgpack. TraceContext, Timeout and Sent are left out when they are empty.
+// Encode returns the invocation as msgpack. TraceContext, Timeout, Sent and Depth are left out when they are empty.
 func (i *Invocation) Encode() []byte {
 	return encode(512+len(i.Msg)+len(i.EncodedClaims)+len(i.Operation), i.EncodeTo)
 }
@@ -45,6 +47,9 @@ func (i *Invocation) EncodeTo(w *msgpack.Writer) {
 	}
 	if !i.Sent.IsZero() {
 		n += 2
+	}
+	if i.Depth > 0 {
+		n++
 	}
 	e.Map(n)
 	e.Str("origin")
@@ -67,12 +72,16 @@ func (i *Invocation) EncodeTo(w *msgpack.Writer) {
 		e.uint(clockField, uint64(i.Sent.Clock))
 		e.uint(sentField, i.Sent.Micros)
 	}
+	if i.Depth > 0 {
+		e.uint(depthField, uint64(i.Depth))
+	}
 }
 
 const (
 	timeoutField = "weft_timeout_ms"
 	clockField   = "weft_clock"
 	sentField    = "weft_sent_us"
+	depthField   = "weft_depth"
 )
 
 // DecodeInvocation reads an invocation. A missing content_length becomes the length of Msg. Msg is part of b, which must not
@@ -106,6 +115,8 @@ func DecodeInvocation(b []byte) (*Invocation, error) {
 			i.Sent.Clock = d.Uint32()
 		case sentField:
 			i.Sent.Micros, _ = d.uint()
+		case depthField:
+			i.Depth = d.Uint32()
 		default:
 			return false
 		}

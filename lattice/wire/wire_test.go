@@ -112,6 +112,7 @@ func TestGolden(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	inv := sampleInvocation()
 	inv.TraceContext, inv.Timeout = map[string]string{"traceparent": "x"}, 1500
+	inv.Depth = 7
 	got, err := DecodeInvocation(inv.Encode())
 	if err != nil || !reflect.DeepEqual(got, inv) {
 		t.Errorf("got %+v, %v; want %+v", got, err, inv)
