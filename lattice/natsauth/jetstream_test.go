@@ -119,7 +119,7 @@ var harmless = map[string]string{
 	"ack_wait": "a limit", "max_deliver": "a limit", "filter_subject": "what of the stream", "filter_subjects": "as above",
 	"replay_policy": "how fast", "rate_limit_bps": "a limit", "max_waiting": "a limit", "max_ack_pending": "a limit", "flow_control": "how",
 	"idle_heartbeat": "how", "headers_only": "less", "max_batch": "a limit", "max_expires": "a limit", "max_bytes_": "a limit",
-	"deliver_subject": "an inbox, checked", "inactive_threshold": "a limit", "mem_storage": "where", "backoff": "a limit",
+	"deliver_subject": "an inbox, checked", "inactive_threshold": "a limit, bounded", "mem_storage": "where", "backoff": "a limit",
 }
 
 // hostile makes a value that says something, for every type: subjects where there may be some.
@@ -273,6 +273,75 @@ func TestJetStreamConfigurations(t *testing.T) {
 	}
 	if err := ask(t, operator, "$JS.API.CONSUMER.CREATE."+stream, map[string]any{"stream_name": "KV_mine", "config": map[string]any{"ack_policy": "none"}}); err == nil || !strings.HasPrefix(err.Error(), "weft: ") {
 		t.Errorf("a consumer of another stream than the subject says: %v", err)
+	}
+}
+
+// A provider makes more consumers of the store of large payloads than the server lets a stream have, and the host reads from it all the
+// same. No consumer outlives its use by more than five minutes.
+func TestLargePayloadsAreReadThoughAProviderHoardsConsumers(t *testing.T) {
+	r := newRealm(t)
+	host := r.role(natsauth.Host)
+	c, _ := r.provider(host, natsauth.Needs{})
+	prov := r.connect(c)
+	js, err := jetstream.New(r.connect(host))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	store, err := js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket(edge), Storage: jetstream.MemoryStorage})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.PutString(ctx, "payload", "of a call"); err != nil {
+		t.Fatal(err)
+	}
+	stream := subject.ChunkStream(edge)
+	create := func(name string, config map[string]any) error {
+		config["name"], config["ack_policy"] = name, "none"
+		return ask(t, prov, "$JS.API.CONSUMER.CREATE."+stream+"."+name, map[string]any{"stream_name": stream, "config": config})
+	}
+	for _, inactive := range []any{int64(5*time.Minute) + 1, int64(292 * 365 * 24 * time.Hour), -1, "300s", 1e30} {
+		if err := create("long", map[string]any{"inactive_threshold": inactive}); err == nil || !strings.Contains(err.Error(), "weft: inactive_threshold must be nanoseconds, 300000000000 (5m0s) at most") {
+			t.Errorf("kept for %v: %v, want a refusal that says the limit", inactive, err)
+		}
+	}
+	info := func(name string) (jetstream.ConsumerInfo, bool) {
+		m, err := prov.Request("$JS.API.CONSUMER.INFO."+stream+"."+name, nil, patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var i jetstream.ConsumerInfo
+		if err := json.Unmarshal(m.Data, &i); err != nil {
+			t.Fatal(err)
+		}
+		return i, i.Name != ""
+	}
+	for name, config := range map[string]map[string]any{"pull": {}, "zero": {"inactive_threshold": 0}, "null": {"inactive_threshold": nil}, "push": {"deliver_subject": prov.NewInbox()}} {
+		if err := create(name, config); err != nil {
+			t.Fatal(name, err)
+		}
+		if i, ok := info(name); !ok || i.Config.InactiveThreshold != 5*time.Second {
+			t.Errorf("%s: kept for %v, want 5s", name, i.Config.InactiveThreshold)
+		}
+	}
+	const hoard = 1100
+	for i := range hoard {
+		if err := create(fmt.Sprint("hoard", i), map[string]any{"inactive_threshold": 5 * time.Minute}); err != nil {
+			t.Fatalf("consumer %d: %v", i, err)
+		}
+	}
+	if _, ok := info("hoard0"); ok {
+		t.Error("the first of the hoard is still there")
+	}
+	if _, ok := info(fmt.Sprint("hoard", hoard-1)); !ok {
+		t.Error("the last of the hoard is gone")
+	}
+	if s, err := js.Stream(ctx, stream); err != nil || s.CachedInfo().State.Consumers > 900 {
+		t.Errorf("%+v, %v; want 900 consumers at most", s.CachedInfo().State, err)
+	}
+	if got, err := store.GetString(ctx, "payload"); err != nil || got != "of a call" {
+		t.Errorf("the host reads %q, %v", got, err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +31,13 @@ const (
 	gateWorkers = 4                // requests of one lattice in progress
 	gateBacklog = 1024             // that wait; the server drops those beyond
 	gateTimeout = 10 * time.Second // of a request that was passed on
+
+	// maxInactive is how long a consumer may be kept that nobody reads from: what clients of NATS ask for by themselves.
+	maxInactive = 5 * time.Minute
+	// defaultInactive is that of a consumer whose maker does not say: the server's.
+	defaultInactive = server.JsDeleteWaitTimeDefault
+	// maxReaders is how many consumers an object store has; the server's limit, beyond which nobody gets one, is 1000.
+	maxReaders = 900
 )
 
 // guarded are the requests to JetStream whose bodies say where messages come from or go to. NATS permissions look at subjects
@@ -56,11 +64,16 @@ type gate struct {
 	log    *slog.Logger
 	limit  *rate.Limiter // of refusals in the log, which any role can cause
 	secret string        // of its connections
+	most   int           // consumers of an object store
 
 	mu     sync.Mutex
 	conns  []*nats.Conn // guarded by mu
 	system *nats.Conn   // guarded by mu
 	wg     sync.WaitGroup
+
+	// readers are the consumers of each object store, by account and stream, in the order in which they were made; those that
+	// have gone may be among them. Guarded by mu.
+	readers map[[2]string][]string
 }
 
 func newGate(srv *server.Server, log *slog.Logger) (*gate, error) {
@@ -68,7 +81,7 @@ func newGate(srv *server.Server, log *slog.Logger) (*gate, error) {
 	if _, err := rand.Read(secret); err != nil {
 		return nil, err
 	}
-	return &gate{srv: srv, log: log, limit: rate.NewLimiter(1, 10), secret: hex.EncodeToString(secret)}, nil
+	return &gate{srv: srv, log: log, limit: rate.NewLimiter(1, 10), secret: hex.EncodeToString(secret), most: maxReaders, readers: map[[2]string][]string{}}, nil
 }
 
 // admits returns the account that a client wants that has the gate's secret; "" for other clients.
@@ -151,20 +164,85 @@ func (g *gate) serve(account string, m *nats.Msg) {
 		_ = m.Respond(apiError(403, err))
 		return
 	}
+	stream, reads := readsObjects(request)
+	if reads {
+		g.remember(account, stream)
+	}
+	answer, err := g.ask(account, request, body)
+	if err != nil {
+		_ = m.Respond(apiError(503, fmt.Errorf("JetStream does not answer: %w", err)))
+		return
+	}
+	if reads {
+		g.bound(account, stream, answer)
+	}
+	_ = m.Respond(answer)
+}
+
+// ask makes a request of JetStream in the name of an account.
+func (g *gate) ask(account, request string, body []byte) ([]byte, error) {
 	info, err := json.Marshal(server.ClientInfo{Account: account})
 	if err != nil {
-		_ = m.Respond(apiError(500, err))
-		return
+		return nil, err
 	}
 	ask := &nats.Msg{Subject: apiRoot + request, Data: body, Header: nats.Header{server.ClientInfoHdr: {string(info)}}}
 	ctx, cancel := context.WithTimeout(context.Background(), gateTimeout)
 	defer cancel()
 	answer, err := g.system.RequestMsgWithContext(ctx, ask)
 	if err != nil {
-		_ = m.Respond(apiError(503, fmt.Errorf("JetStream does not answer: %w", err)))
+		return nil, err
+	}
+	return answer.Data, nil
+}
+
+// readsObjects reports whether a request makes a consumer of an object store, and of which.
+func readsObjects(request string) (stream string, ok bool) {
+	rest, ok := strings.CutPrefix(request, "CONSUMER.CREATE.")
+	stream, _, _ = strings.Cut(rest, ".")
+	return stream, ok && strings.HasPrefix(stream, "OBJ_")
+}
+
+// remember learns, once, which consumers an object store had before this server started.
+func (g *gate) remember(account, stream string) {
+	key := [2]string{account, stream}
+	g.mu.Lock()
+	_, known := g.readers[key]
+	g.mu.Unlock()
+	if known {
 		return
 	}
-	_ = m.Respond(answer.Data)
+	answer, err := g.ask(account, "CONSUMER.NAMES."+stream, nil)
+	var list server.JSApiConsumerNamesResponse
+	if err != nil || json.Unmarshal(answer, &list) != nil || list.Error != nil {
+		return // there is no such store, and the request itself will say so
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, known := g.readers[key]; !known {
+		g.readers[key] = list.Consumers
+	}
+}
+
+// bound notes the consumer that an answer tells of, and deletes those of its object store that were made the longest ago where there
+// are too many. Nobody needs one for long: whoever reads an object makes one, reads to the end and deletes it. Who makes a hoard of them
+// so takes the room of his own. To refuse him instead, the gate would have to know who asks, which NATS does not tell it.
+func (g *gate) bound(account, stream string, answer []byte) {
+	var made server.JSApiConsumerCreateResponse
+	if json.Unmarshal(answer, &made) != nil || made.ConsumerInfo == nil {
+		return
+	}
+	key := [2]string{account, stream}
+	g.mu.Lock()
+	list := append(slices.DeleteFunc(g.readers[key], func(name string) bool { return name == made.Name }), made.Name)
+	over := max(len(list)-g.most, 0)
+	old := slices.Clone(list[:over])
+	g.readers[key] = slices.Delete(list, 0, over)
+	g.mu.Unlock()
+	for _, name := range old {
+		if _, err := g.ask(account, "CONSUMER.DELETE."+stream+"."+name, nil); err != nil && g.limit.Allow() { // most have gone by themselves
+			g.log.Warn("consumer not deleted", "account", account, "stream", stream, "consumer", name, lattice.LogErr, err)
+		}
+	}
 }
 
 func (g *gate) refused(account, subj, reason string) {
@@ -247,6 +325,18 @@ func cleanConsumer(rest string, body []byte) ([]byte, error) {
 		if err := json.Unmarshal(raw, &deliver); err != nil || deliver != "" && !subject.IsInbox(deliver) {
 			return nil, errors.New("deliver_subject must be an inbox")
 		}
+	}
+	var inactive time.Duration
+	if raw := config["inactive_threshold"]; raw != nil {
+		if err := json.Unmarshal(raw, &inactive); err != nil || inactive < 0 || inactive > maxInactive {
+			return nil, fmt.Errorf("inactive_threshold must be nanoseconds, %d (%v) at most", maxInactive, maxInactive)
+		}
+	}
+	if inactive == 0 {
+		inactive = defaultInactive
+	}
+	if config["inactive_threshold"], err = json.Marshal(inactive); err != nil {
+		return nil, err
 	}
 	if request["config"], err = json.Marshal(config); err != nil {
 		return nil, err
