@@ -27,9 +27,12 @@ func TestActorToActor(t *testing.T) {
 	l := startLoad(t, 50, gets(url+"/"), wantStatus(200))
 	l.more(50)
 	// The host has heard the other's beats: it calls it by itself, with a MAC.
-	if n := hosts[0].metric("weft_calls_sent_total", `route="direct"`, `auth="mac"`); n < 25 {
-		t.Errorf("%v of 50 calls went to the other host with a MAC\n%s", n, grep(hosts[0].metrics(), "weft_calls_sent_total"))
-	}
+	eventually(t, time.Minute, func() error {
+		if n := hosts[0].metric("weft_calls_sent_total", `route="direct"`, `auth="mac"`); n < 25 {
+			return fmt.Errorf("%v calls went to the other host with a MAC\n%s", n, grep(hosts[0].metrics(), "weft_calls_sent_total"))
+		}
+		return nil
+	})
 	r.weft("actor", "start", module("ponger"), "--host", "a", "--max", "4")
 	r.weft("actor", "stop", "ponger", "--host", "b") // moved while it is called
 	l.more(50)

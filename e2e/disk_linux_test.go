@@ -38,6 +38,7 @@ func TestFullDisk(t *testing.T) {
 	if err := os.WriteFile(token, []byte(r.weft("token", "create", "--name", "second", "--expires", "1h")), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	r.tokens = map[string]string{"second": token} // so that the rig makes no other
 	second := r.host("second", "--join", token)
 	first := &host{process: second.process, Name: "first", HTTPAddr: s.HTTPAddr}
 	r.weft("actor", "start", module("edge-data-processor"), "--max", "1", "--host", "first")

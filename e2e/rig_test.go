@@ -69,9 +69,6 @@ const operatorToken = "operator"
 // the roles do not allow (process.noFaults).
 func newRig(t *testing.T) *rig { return newRigOf(t, tokens, nil) }
 
-// newPlainRig starts a bare NATS server that lets everybody in, for tests whose subject that is.
-func newPlainRig(t *testing.T) *rig { return newRigOf(t, anybody, nil) }
-
 // newForeignRig starts a NATS server with users of its own.
 func newForeignRig(t *testing.T, secure *secureNATS) *rig { return newRigOf(t, foreignUsers, secure) }
 

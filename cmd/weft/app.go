@@ -36,7 +36,6 @@ type app struct {
 	dataDir string
 	prefix  string
 	conn    connection
-	domain  string      // of JetStream, as the NATS context says
 	here    *upState    // the lattice of this machine, once it is what we connect to
 	joined  *join.Token // once --join was read
 	pass    passphraseFlags

@@ -127,13 +127,6 @@ func (l *lab) load(perSecond float64, length time.Duration) (*load, error) {
 	return g, nil
 }
 
-// soFar returns the requests that are over.
-func (g *load) soFar() []request {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return append([]request{}, g.all...)
-}
-
 // wait returns all requests, when the last one is over.
 func (g *load) wait() ([]request, error) {
 	<-g.got

@@ -219,7 +219,7 @@ func (r *shapes) try(t *testing.T, seed uint64, most int) {
 func (r *shapes) refused(err error, fail func(string, ...any)) {
 	text := err.Error()
 	for _, words := range []string{"by its calls and branches", "too many branches", "too much to compile together", "MiB of memory", "of processor time",
-		"call instructions", "pass", "locals in a function", "nested"} {
+		"call instructions", "pass", "locals in a function", "nested", "function of"} {
 		if lattice.CodeOf(err) == lattice.ErrBadModule && strings.Contains(text, words) {
 			r.answers["refused: "+words]++
 			return
