@@ -115,7 +115,7 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 	eventually(t, time.Minute, func() error {
 		for _, list := range [][]string{{"link", "list"}, {"provider", "list"}} {
 			out := r.weft(append(list, "-o", "json")...)
-			shown := r.weft(list...)
+			shown := strings.Join(strings.Fields(r.weft(list...)), " ") // which is cut between words into lines of 80 characters
 			for _, words := range []string{"since", "redis at " + local(redis.port) + " is away: dial tcp " + local(redis.port) + ": connect: connection refused"} {
 				if !strings.Contains(out, words) || !strings.Contains(shown, words) {
 					return fmt.Errorf("%v does not say %q:\n%s%s", list, words, out, shown)
