@@ -13,9 +13,11 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// How long the processes of a provider have to say whether they would take a link, and how long the others have after the first.
-// Clients of the dialect wait two seconds for the answer to a put, which must not be spent here.
+// How long the processes of a provider have to say whether they would take a link: as long as linkCheckSilence to say that they are
+// there at all, linkCheckPatience for the first answer if one is, and linkCheckQuiet for the others after an answer. Clients of the
+// dialect wait two seconds for the answer to a put, which must not be spent here.
 const (
+	linkCheckSilence  = 400 * time.Millisecond
 	linkCheckPatience = 1200 * time.Millisecond
 	linkCheckQuiet    = 250 * time.Millisecond
 )
@@ -54,7 +56,9 @@ func (h *Host) checkLink(ctx context.Context, def wire.LinkDefinition) error {
 	return nil
 }
 
-// askLink collects what the processes of a link's provider say to it. Nobody who answers is no error.
+// askLink collects what the processes of a link's provider say to it. Nobody who answers is no error. Whoever watches the subjects
+// of a lattice listens to the question, too, so that the server does not say that nobody is there; and providers of other SDKs do
+// not know it. Hence it also asks for the actor's links, which processes of weft tell at once, also while they try a link.
 func (h *Host) askLink(ctx context.Context, def wire.LinkDefinition) ([]wire.LinkState, error) {
 	id, err := lattice.ParseProviderID(def.ProviderID)
 	if err != nil {
@@ -66,27 +70,35 @@ func (h *Host) askLink(ctx context.Context, def wire.LinkDefinition) ([]wire.Lin
 	}
 	ctx, cancel := context.WithTimeout(ctx, linkCheckPatience)
 	defer cancel()
-	inbox := h.rpc.NewInbox()
-	answers := make(chan *nats.Msg, 256)
-	sub, err := h.rpc.ChanSubscribe(inbox, answers)
-	if err != nil {
-		return nil, nil // NATS is away, which the store will tell
+	there, inbox, answers := h.rpc.NewInbox(), h.rpc.NewInbox(), make(chan *nats.Msg, 256)
+	for _, box := range []string{there, inbox} {
+		sub, err := h.rpc.ChanSubscribe(box, answers)
+		if err != nil {
+			return nil, nil // NATS is away, which the store will tell
+		}
+		defer func() { _ = sub.Unsubscribe() }()
 	}
-	defer func() { _ = sub.Unsubscribe() }()
-	if err := h.rpc.PublishRequest(subject.LinkCheck(h.cfg.Lattice, id, link), inbox, def.Encode()); err != nil {
+	if h.rpc.PublishRequest(subject.LinkStates(h.cfg.Lattice, id, link), there, []byte(def.ActorID)) != nil ||
+		h.rpc.PublishRequest(subject.LinkCheck(h.cfg.Lattice, id, link), inbox, def.Encode()) != nil {
 		return nil, nil
 	}
 	var states []wire.LinkState
-	quiet := time.NewTimer(linkCheckPatience)
+	quiet := time.NewTimer(linkCheckSilence)
 	defer quiet.Stop()
 	for {
 		select {
 		case m := <-answers:
+			nobody := len(m.Data) == 0 // nobody listens: the server says so with an empty message
 			var s wire.LinkState
-			if len(m.Data) == 0 { // nobody listens: the server says so with an empty message
+			switch {
+			case m.Subject == there:
+				if !nobody && len(states) == 0 {
+					quiet.Reset(linkCheckPatience)
+				}
+				continue
+			case nobody:
 				return states, nil
-			}
-			if json.Unmarshal(m.Data, &s) == nil {
+			case json.Unmarshal(m.Data, &s) == nil:
 				states = append(states, s)
 			}
 			quiet.Reset(linkCheckQuiet)

@@ -434,8 +434,13 @@ func (p *process) answerHealth(msg *nats.Msg) {
 	p.respond(msg, p.health(context.Background()).Encode())
 }
 
+// answerLinks tells the links of the process, or the one of the actor whose key is asked for.
 func (p *process) answerLinks(msg *nats.Msg) {
-	p.answerJSON(msg, p.links.states())
+	list := p.links.states()
+	if lattice.IsKey(string(msg.Data), 'M') {
+		list = slices.DeleteFunc(list, func(s wire.LinkState) bool { return s.ActorID != string(msg.Data) })
+	}
+	p.answerJSON(msg, list)
 }
 
 func (p *process) answerJSON(msg *nats.Msg, v any) {

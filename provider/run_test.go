@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -171,6 +172,39 @@ func TestUnavailableIsRetried(t *testing.T) {
 	p.WaitLink(away, providertest.Active)
 	if got, want := s.noted(), "put:wrong put:away put:away put:away"; got != want {
 		t.Errorf("provider was told %q, want %q", got, want)
+	}
+}
+
+// A process tells the link of the actor that is asked for, and only that one, also while it tries another link: by that, hosts know
+// that it is there.
+func TestLinkOfOneActor(t *testing.T) {
+	goOn := make(chan struct{})
+	trying := make(chan struct{})
+	s := &script{put: func(l provider.Link) error {
+		if l.Values.Text("v", "") == "slow" {
+			close(trying)
+			<-goOn
+		}
+		return nil
+	}}
+	p := start(t, s, plain)
+	one, other, slow := p.Env.ActorID(t), p.Env.ActorID(t), p.Env.ActorID(t)
+	p.PutLink(one, v("a"))
+	p.PutLink(other, v("b"))
+	p.Publish(subject.LinkPut(p.Env.Lattice, p.Provider, p.Link), p.Definition(slow, v("slow")).Encode())
+	<-trying
+	defer close(goOn)
+	for actor, want := range map[lattice.ActorID]int{one: 1, other: 1, slow: 0} {
+		var links []wire.LinkState
+		if err := json.Unmarshal(p.Ask(subject.LinkStates(p.Env.Lattice, p.Provider, p.Link), []byte(actor)), &links); err != nil {
+			t.Fatal(err)
+		}
+		if len(links) != want || want == 1 && links[0].ActorID != string(actor) {
+			t.Errorf("the links of %s are %+v, want %d", actor, links, want)
+		}
+	}
+	if links := p.Links(); len(links) != 2 {
+		t.Errorf("all links are %+v, want those of two actors", links)
 	}
 }
 

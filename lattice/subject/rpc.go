@@ -63,7 +63,7 @@ func Shutdown(l lattice.Name, id lattice.ProviderID, link lattice.LinkName) stri
 	return Provider(l, id, link) + ".shutdown"
 }
 
-// LinkStates asks all weft processes of a provider for their link tables (weft).
+// LinkStates asks all weft processes of a provider for their link tables, or, with an actor's key as data, for its link (weft).
 func LinkStates(l lattice.Name, id lattice.ProviderID, link lattice.LinkName) string {
 	return Provider(l, id, link) + ".links"
 }
