@@ -20,7 +20,7 @@ import (
 // "actor stop" says stopped when no code of the actor runs any more: calls that do not end while it drains are cut off.
 func TestStoppedActorDoesNotBurnOn(t *testing.T) {
 	r := newRig(t)
-	h := r.host(func(c *host.Config) { c.DrainTimeout = 200 * time.Millisecond })
+	h := r.host(func(c *host.Config) { c.DrainTimeout = 2 * time.Second })
 	key := latticetest.NewKey(t, 'M')
 	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "burner"}), MaxInstances: 2,
 		Limits: &control.ActorLimits{ExecutionMs: 600_000}})

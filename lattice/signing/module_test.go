@@ -196,7 +196,7 @@ func TestSignModuleReplaces(t *testing.T) {
 	a, m := goldenKey(t, 'A'), goldenKey(t, 'M')
 	body := section(1, "type", 2) + custom("name", "n", 1)
 	in := coreHeader + custom("jwt", "old", 0) + body + custom("wasmcloud_jwt", "old", 3)
-	claims := ActorClaims{Name: "Ü \"x\"\n", Tags: []string{"a", "b\\"}, CallAlias: " My-Alias.v1 é", Version: "1", Provider: true,
+	claims := ActorClaims{Name: "Ü \"x\"", Tags: []string{"a", "b\\"}, CallAlias: " My-Alias.v1 é", Version: "1", Provider: true,
 		Subject: "MIGNORED", Hash: "ignored", TokenRevision: 9,
 		Validity: Validity{Expires: goldenNow.Unix() + 10, NotBefore: goldenNow.Unix()}}
 	once, err := SignModule([]byte(in), a, m, claims)
