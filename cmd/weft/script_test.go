@@ -104,13 +104,14 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// until REGEXP COMMAND...: the command is repeated until it succeeds and its output matches.
+// until REGEXP COMMAND...: the command is repeated until it succeeds and its output matches. It waits long, since to compile an actor
+// takes half a minute under the race detector, and rests in between, since what it waits for needs the processor.
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until REGEXP COMMAND...")
 	}
 	want := regexp.MustCompile("(?m)" + args[0])
-	for deadline := time.Now().Add(30 * time.Second); ; {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		err := ts.Exec(args[1], args[2:]...)
 		out := ts.ReadFile("stdout")
 		if err == nil && want.MatchString(out) {
