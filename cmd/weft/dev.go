@@ -223,8 +223,14 @@ func (d *devSession) embedded(path string) bool {
 	})
 }
 
-// deploy starts the actor with its providers, or updates it.
+// devLimit is how long a build may take to be started and linked. A host compiles it first, which may take a minute of processor time
+// (--compile-time), and more on a busy machine.
+const devLimit = 3 * time.Minute
+
+// deploy starts the actor with its providers, or updates it. It gives up after devLimit.
 func (d *devSession) deploy(ctx context.Context, file string, now devBuild) error {
+	ctx, cancel := context.WithTimeout(ctx, devLimit)
+	defer cancel()
 	d.revision = max(d.revision+1, int32(time.Now().Unix()))
 	ref, m, err := d.l.PushActor(ctx, d.signer, file, operate.SignRequest{Revision: d.revision, Fresh: true})
 	if err != nil {
