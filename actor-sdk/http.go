@@ -14,8 +14,8 @@ type Header = httpserver.Header
 // Response is the answer to a Request. A StatusCode of 0 means 200.
 type Response = httpserver.Response
 
-// Request is an HTTP request: Method, Path, Query, Body, Header, HeaderValue, where it comes from, and what a Router found in the
-// path.
+// Request is an HTTP request: Method, Path, Query, Body, Header, HeaderValue, where it comes from, and what a Router
+// found in the path.
 type Request struct {
 	httpserver.View
 	values []pathValue
@@ -50,18 +50,19 @@ func HandleHTTP(h HTTPHandler) {
 	})
 }
 
-// ClientAddr returns the client's address, as "192.0.2.7" or "2001:db8::7"; "" when the provider does not tell. Clients can not forge
-// it: it comes from the connection, or from a proxy that the link trusts.
+// ClientAddr returns the client's address, as "192.0.2.7" or "2001:db8::7"; "" when the provider does not tell. Clients
+// cannot forge it: it comes from the connection, or from a proxy that the link trusts.
 func (r *Request) ClientAddr() string {
 	client, _, _ := strings.Cut(r.HeaderValue("x-forwarded-for"), ",")
 	return strings.TrimSpace(client)
 }
 
-// Scheme returns how the client sent the request, "http" or "https"; "" when the provider does not tell. It is as trustworthy as
-// ClientAddr.
+// Scheme returns how the client sent the request, "http" or "https"; "" when the provider does not tell. It is as
+// trustworthy as ClientAddr.
 func (r *Request) Scheme() string { return r.HeaderValue("x-forwarded-proto") }
 
-// Host returns the host that the client asked for, with its port if it named one. It is what the client says, as everywhere in HTTP.
+// Host returns the host that the client asked for, with its port if it named one. It is what the client says, as
+// everywhere in HTTP.
 func (r *Request) Host() string {
 	if host := r.HeaderValue("x-forwarded-host"); host != "" {
 		return host

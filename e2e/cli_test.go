@@ -82,7 +82,8 @@ func TestOperate(t *testing.T) {
 		r.fails(2, "unknown command", "actr")
 		r.fails(2, "missing argument", "actor", "start")
 		r.fails(2, "key=value", "link", "put", "guest", "httpserver", "port=1", "path:/x")
-		r.fails(2, "wasmcloud:httpserver", "link", "put", "guest", "httpserver", "port:8080") // that is no contract of its
+		// that is no contract of its
+		r.fails(2, "wasmcloud:httpserver", "link", "put", "guest", "httpserver", "port:8080")
 		r.fails(2, "--max", "actor", "start", module("echo"), "--max", "lots")
 		r.fails(2, "json or yaml", "host", "list", "-o", "xml")
 		r.fails(3, "nowhere.wasm", "actor", "start", "./nowhere.wasm")

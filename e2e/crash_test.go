@@ -196,7 +196,7 @@ func TestNATSKilled(t *testing.T) {
 	eventually(t, recoveryLimit, func() error { return answers("POST", url+"/process", []byte("x"), 200) })
 }
 
-// A host that is asked to end while NATS is away ends in order, and does not wait for answers that can not come.
+// A host that is asked to end while NATS is away ends in order, and does not wait for answers that cannot come.
 func TestHostEndsWithoutNATS(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

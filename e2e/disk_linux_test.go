@@ -24,8 +24,9 @@ func readiness(addr string, status int, words string) func() error {
 	}
 }
 
-// The disk that NATS keeps its data on runs full and becomes free again, while a second host has joined by token. Whoever is
-// turned away reads "disk", small things like links go on as long as they can, and nobody needs to start anything again.
+// The disk that NATS keeps its data on runs full and becomes free again, while a second host has joined by token.
+// Whoever is turned away reads "disk", small things like links go on as long as they can, and nobody needs to start
+// anything again.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	disk := latticetest.SmallDisk(t, 96<<20)
@@ -77,7 +78,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	eventually(t, time.Minute, full("link", "put", "edge-data-processor", "httpserver", fmt.Sprint("port=", freePort(t)), "path=/x"))
 	eventually(t, time.Minute, func() error {
-		_ = full("provider", "start", "keyvalue-nats", "--host", "second")() // its claims can not be stored
+		_ = full("provider", "start", "keyvalue-nats", "--host", "second")() // its claims cannot be stored
 		return readiness(second.HTTPAddr, http.StatusServiceUnavailable, "disk")()
 	})
 

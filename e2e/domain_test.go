@@ -12,8 +12,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A leaf node without JetStream, whose hub has it under a domain; both want credentials. A host at the leaf keeps everything in
-// the hub's: links, artifacts, keyvalue-nats, large payloads; so do commands, by flag, by environment and by a context.
+// A leaf node without JetStream, whose hub has it under a domain; both want credentials. A host at the leaf keeps
+// everything in the hub's: links, artifacts, keyvalue-nats, large payloads; so do commands, by flag, by environment and
+// by a context.
 func TestJetStreamDomain(t *testing.T) {
 	t.Parallel()
 	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), kind: anybody, cluster: newKey(t, 'C')}

@@ -12,7 +12,8 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// failed makes a request that must end with a status, and returns the trace that its answer names, which has no internals.
+// failed makes a request that must end with a status, and returns the trace that its answer names, which has no
+// internals.
 func failed(t *testing.T, method, url string, status int) (trace string) {
 	t.Helper()
 	req, err := http.NewRequest(method, url, strings.NewReader("hello"))
@@ -68,8 +69,8 @@ func (r *rig) findFailure(trace, code string, words ...string) wire.Failure {
 	return found
 }
 
-// TestWhyDidMyRequestFail: whatever a 500 or 503 comes from, on whatever host, the trace that the answer names finds it from
-// the operator's machine. Three hosts that joined by tokens; the HTTP server and the actors are on different ones.
+// TestWhyDidMyRequestFail: whatever a 500 or 503 comes from, on whatever host, the trace that the answer names finds it
+// from the operator's machine. Three hosts that joined by tokens; the HTTP server and the actors are on different ones.
 func TestWhyDidMyRequestFail(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -115,7 +116,8 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 	eventually(t, time.Minute, func() error {
 		for _, list := range [][]string{{"link", "list"}, {"provider", "list"}} {
 			out := r.weft(append(list, "-o", "json")...)
-			shown := strings.Join(strings.Fields(r.weft(list...)), " ") // which is cut between words into lines of 80 characters
+			// which is cut between words into lines of 80 characters
+			shown := strings.Join(strings.Fields(r.weft(list...)), " ")
 			for _, words := range []string{"since", "redis at " + local(redis.port) + " is away: dial tcp " + local(redis.port) + ": connect: connection refused"} {
 				if !strings.Contains(out, words) || !strings.Contains(shown, words) {
 					return fmt.Errorf("%v does not say %q:\n%s%s", list, words, out, shown)

@@ -40,8 +40,10 @@ func httpServer(t *testing.T, args ...string) {
 
 	want(t, "GET", url+"/a/x", nil, 200, "/a/x")
 	want(t, "GET", url+"/a", nil, 200, "/a")
-	want(t, "GET", url+"/a/deeper/x?q=1", nil, 200, `{"body":[],"method":"GET","path":"/a/deeper/x","query_string":"q=1"}`) // the longest path wins
-	want(t, "GET", url+"/a/deeperx", nil, 200, "/a/deeperx")                                                                // by whole segments
+	// the longest path wins
+	want(t, "GET", url+"/a/deeper/x?q=1", nil, 200, `{"body":[],"method":"GET","path":"/a/deeper/x","query_string":"q=1"}`)
+	// by whole segments
+	want(t, "GET", url+"/a/deeperx", nil, 200, "/a/deeperx")
 	code := func(method, path string, body []byte, status int, code string) {
 		t.Helper()
 		if s, answer := fetch(t, method, url+path, body); s != status || !strings.Contains(answer, `"code":"`+code+`"`) {
@@ -72,7 +74,8 @@ func httpServer(t *testing.T, args ...string) {
 		t.Errorf("states of the links: %v", states)
 	}
 	want(t, "GET", url+"/a/deeper", nil, 200, "")
-	r.weft("link", "put", "kvcounter", "httpserver", address, "path=/a/deeper", "host=*.example.org") // elsewhere it is free
+	// elsewhere it is free
+	r.weft("link", "put", "kvcounter", "httpserver", address, "path=/a/deeper", "host=*.example.org")
 	if body := getHost(t, url+"/a/deeper", "x.example.org"); !strings.Contains(body, "missing link definition") {
 		t.Errorf("another actor answers for x.example.org: %s", body)
 	}
@@ -153,7 +156,8 @@ func TestHTTPServerTLS(t *testing.T) {
 		t.Error("the port answers without TLS")
 	}
 	r.fails(2, "certificate and key go together", "link", "put", "guest", "httpserver", "port="+strconv.Itoa(freePort(t)), "tls_cert_file="+cert)
-	if status, body, err := ask("/hello"); err != nil || status != 200 || body != "/hello" { // the put that was refused replaced nothing
+	// the put that was refused replaced nothing
+	if status, body, err := ask("/hello"); err != nil || status != 200 || body != "/hello" {
 		t.Errorf("after refused values: %d %q, %v", status, body, err)
 	}
 

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Providers inside the host are what they are as processes: links, lists, metrics, calls both ways, restart of the host, end.
+// Providers inside the host are what they are as processes: links, lists, metrics, calls both ways, restart of the
+// host, end.
 func TestInline(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

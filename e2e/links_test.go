@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Whoever puts values that the provider refuses, on any of the hosts that run it, is told why, and the link that works goes on,
-// stored and listed as it was.
+// Whoever puts values that the provider refuses, on any of the hosts that run it, is told why, and the link that works
+// goes on, stored and listed as it was.
 func TestRefusedPutLeavesTheWorkingLink(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -62,8 +62,8 @@ func TestRefusedPutLeavesTheWorkingLink(t *testing.T) {
 	works("a restart of the provider")
 }
 
-// A provider takes the place of another one of its contract once it serves, and not a request fails; what it refuses, or one that does
-// not run, takes nothing.
+// A provider takes the place of another one of its contract once it serves, and not a request fails; what it refuses,
+// or one that does not run, takes nothing.
 func TestProviderTakesAnothersPlaceOnceItServes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -104,8 +104,8 @@ func TestProviderTakesAnothersPlaceOnceItServes(t *testing.T) {
 	}
 }
 
-// A second httpserver, with a key of its own, can not have the port that the first one has on the machine: it says so and the first
-// serves on. On another port it takes the link, and the first port is free afterwards.
+// A second httpserver, with a key of its own, cannot have the port that the first one has on the machine: it says so
+// and the first serves on. On another port it takes the link, and the first port is free afterwards.
 func TestAnotherHTTPServerOnTheSamePort(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

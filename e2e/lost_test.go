@@ -15,8 +15,8 @@ import (
 	"github.com/weftlattice/weft/lattice/event"
 )
 
-// A host of three is killed: one of the others says so, once, with what ran there; "host list" shows it as lost, with that. When
-// it is started again it is a host as the others.
+// A host of three is killed: one of the others says so, once, with what ran there; "host list" shows it as lost, with
+// that. When it is started again it is a host as the others.
 func TestAHostDies(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// A host in a container of 400 MiB is asked for far more than that by one actor without a maximum. Calls that find no room are
-// "busy", others are answered, nothing is killed, and what comes afterwards is served as ever.
+// A host in a container of 400 MiB is asked for far more than that by one actor without a maximum. Calls that find no
+// room are "busy", others are answered, nothing is killed, and what comes afterwards is served as ever.
 func TestABurstDoesNotEndTheHost(t *testing.T) {
 	t.Parallel()
 	group := newMemoryGroup(t, 400<<20)

@@ -35,7 +35,8 @@ func builtinID(name string) lattice.ProviderID {
 	return lattice.ProviderID(signing.Derive(signing.KindProvider, "weft builtin "+name).Public())
 }
 
-// rig is one lattice: a NATS server and a lattice name, an operator with a data directory, and whatever the test starts.
+// rig is one lattice: a NATS server and a lattice name, an operator with a data directory, and whatever the test
+// starts.
 type rig struct {
 	t       *testing.T
 	dir     string
@@ -65,8 +66,8 @@ const (
 // operatorToken is the name of the operator's token among those of the rig.
 const operatorToken = "operator"
 
-// newRig starts a lattice as people run it: everybody joins with a token. When the test ends, nobody may have tried what
-// the roles do not allow (process.noFaults).
+// newRig starts a lattice as people run it: everybody joins with a token. When the test ends, nobody may have tried
+// what the roles do not allow (process.noFaults).
 func newRig(t *testing.T) *rig { return newRigOf(t, tokens, nil) }
 
 // newForeignRig starts a NATS server with users of its own.

@@ -39,8 +39,8 @@ var notUsedHere = map[string]string{
 	"wasmbus.rpc.{l}.*.*":        "an operator's calls of providers",
 }
 
-// A lattice that does all that weft does uses each right that its roles have, but for those that are granted for others, and
-// nothing else: that is refused, which ends every test of this package (process.noFaults).
+// A lattice that does all that weft does uses each right that its roles have, but for those that are granted for
+// others, and nothing else: that is refused, which ends every test of this package (process.noFaults).
 func TestRightsAreUsed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -73,7 +73,8 @@ func TestRightsAreUsed(t *testing.T) {
 	r.weft("link", "put", "kvcounter", "keyvalue-nats")
 	want(t, "GET", pinger+"/", nil, 200, `{"value":"pong"}`)
 	want(t, "GET", counter+"/x", nil, 200, `{"counter":1}`)
-	if status, _, err := request("POST", guest+"/echo", bytes.Repeat([]byte("large"), 1<<19)); err != nil { // over NATS, in pieces
+	// over NATS, in pieces
+	if status, _, err := request("POST", guest+"/echo", bytes.Repeat([]byte("large"), 1<<19)); err != nil {
 		t.Errorf("a large request: %d %v", status, err)
 	}
 	r.weft("call", "guest", "Guest.Echo", `"hi"`)

@@ -41,8 +41,8 @@ func (r *rig) writeSeed(name string, k signing.KeyPair) string {
 	return path
 }
 
-// The cluster key of two machines is rotated under load by the command that runs on both. No request fails, and what the
-// old key signs is refused afterwards.
+// The cluster key of two machines is rotated under load by the command that runs on both. No request fails, and what
+// the old key signs is refused afterwards.
 func TestRotateClusterKey(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -91,8 +91,8 @@ func TestRotateClusterKey(t *testing.T) {
 	r.fails(1, "nothing is left to do", "key", "rotate", "cluster", "--file", files["a"], "--new", fresh)
 }
 
-// The NATS credentials of two hosts and their providers are replaced under load. No request fails, and nobody is left who
-// uses the old ones.
+// The NATS credentials of two hosts and their providers are replaced under load. No request fails, and nobody is left
+// who uses the old ones.
 func TestRotateCredentials(t *testing.T) {
 	t.Parallel()
 	r := newForeignRig(t, newSecureNATS(t))
@@ -136,8 +136,8 @@ func TestRotateCredentials(t *testing.T) {
 	}
 }
 
-// An actor passes from one account to another by an update, under load: the rules let both in for a while, and in the end
-// the old one no more.
+// An actor passes from one account to another by an update, under load: the rules let both in for a while, and in the
+// end the old one no more.
 func TestRotateAccountKey(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -8,8 +8,8 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 )
 
-// Nine instances are divided evenly over the three hosts with the right label; a fourth gets none. The lattice looks the
-// same from everywhere.
+// Nine instances are divided evenly over the three hosts with the right label; a fourth gets none. The lattice looks
+// the same from everywhere.
 func TestSpreadOverThreeHosts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -197,8 +197,8 @@ func (r *rig) upFailures(file string) (s station, failed []string) {
 	return s, applied.Applied.Failed
 }
 
-// What is broken or missing in a file keeps nothing else from starting: it is told with its line, tried again, and there once it is
-// mended. What an operator changes meanwhile stays.
+// What is broken or missing in a file keeps nothing else from starting: it is told with its line, tried again, and
+// there once it is mended. What an operator changes meanwhile stays.
 func TestBrokenThingsOfANodeFileKeepNothingElseDown(t *testing.T) {
 	t.Parallel()
 	r := newStation(t)

@@ -76,7 +76,7 @@ type Settings struct {
 	RecycleMemoryBytes uint64 // size above which that happens; 0: never
 }
 
-// newVersion compiles a module and makes its first instance, so that one that can not run fails now and the first
+// newVersion compiles a module and makes its first instance, so that one that cannot run fails now and the first
 // call does not wait.
 func (a *actor) newVersion(ctx context.Context, art loaded, settings Settings, max uint32) (*version, error) {
 	h := a.host
@@ -101,7 +101,7 @@ func (a *actor) newVersion(ctx context.Context, art loaded, settings Settings, m
 		if settings.Fresh { // each call pays for it
 			level = slog.LevelWarn
 		}
-		h.log.Log(ctx, level, "instances of this actor can not be restored, each initialises itself", lattice.LogActor, a.id, lattice.LogRef, art.ref, "because", why)
+		h.log.Log(ctx, level, "instances of this actor cannot be restored, each initialises itself", lattice.LogActor, a.id, lattice.LogRef, art.ref, "because", why)
 	}
 	return v, nil
 }
@@ -112,8 +112,8 @@ const endOfCalls = 5 * time.Second
 // errNotStopped is in an error that says that calls have not ended: the version goes on, and with it the actor.
 var errNotStopped = errors.New("guest code goes on")
 
-// close waits for the calls in progress until ctx ends, and interrupts those that are left, which is an error. Then it frees the
-// instances and the code, unless calls have not ended even then: errNotStopped.
+// close waits for the calls in progress until ctx ends, and interrupts those that are left, which is an error. Then it
+// frees the instances and the code, unless calls have not ended even then: errNotStopped.
 func (v *version) close(ctx context.Context) error {
 	var err error
 	if v.pool.Close(ctx) != nil {
@@ -208,8 +208,8 @@ func (a *actor) took(d time.Duration) {
 	a.pace.Store(old + (int64(d)-old)/8)
 }
 
-// stop drains the subscription until ctx ends, interrupts what is left, and frees the instances. After errNotStopped the actor is as it was, but that it
-// serves no calls, and can be stopped again.
+// stop drains the subscription until ctx ends, interrupts what is left, and frees the instances. After errNotStopped
+// the actor is as it was, but that it serves no calls, and can be stopped again.
 func (a *actor) stop(ctx context.Context) error {
 	a.mu.Lock()
 	scales := a.scales

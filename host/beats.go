@@ -56,7 +56,8 @@ func (h *Host) startBeats(opened func(func(context.Context) error)) {
 
 // beat sends one beat.
 func (h *Host) beat() {
-	if h.agreement == nil || !h.ctl.IsConnected() { // it has not started; what is buffered would be no sign of life when it comes
+	// it has not started; what is buffered would be no sign of life when it comes
+	if h.agreement == nil || !h.ctl.IsConnected() {
 		return
 	}
 	beat := wire.Beat{HostID: string(h.id), Sequence: h.beats.Add(1), UptimeMS: uint64(time.Since(h.started).Milliseconds()), Draining: h.isDraining(), EndsInMS: h.endsIn(), Direct: h.direct()}
@@ -69,7 +70,8 @@ func (h *Host) beat() {
 // changeDelay is how long a change of the inventory waits for others before a heartbeat tells of it.
 const changeDelay = 250 * time.Millisecond
 
-// changed lets a beat tell soon that something happened, and a heartbeat if the inventory is another one. It never blocks.
+// changed lets a beat tell soon that something happened, and a heartbeat if the inventory is another one. It never
+// blocks.
 func (h *Host) changed() {
 	select {
 	case h.change <- struct{}{}:
@@ -100,9 +102,9 @@ func (h *Host) heartbeat() {
 	h.publish(event.HostHeartbeat{HostInventory: inv})
 }
 
-// foldable is the part of an inventory that observers of the dialect fold, as text to compare. Only a change of it is worth
-// a heartbeat out of turn: wadm answers each heartbeat with the commands that it still wants, so a heartbeat after a command
-// that failed, or after each restart of a provider, keeps both of them going in a circle.
+// foldable is the part of an inventory that observers of the dialect fold, as text to compare. Only a change of it is
+// worth a heartbeat out of turn: wadm answers each heartbeat with the commands that it still wants, so a heartbeat
+// after a command that failed, or after each restart of a provider, keeps both of them going in a circle.
 func foldable(inv control.HostInventory) string {
 	inv.UptimeHuman, inv.UptimeSeconds = "", 0
 	for i := range inv.Actors {

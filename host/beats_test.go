@@ -11,8 +11,8 @@ import (
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
-// wadm answers each heartbeat with the command that it still wants. A host that sent one after each failure kept it at four
-// commands a second.
+// wadm answers each heartbeat with the command that it still wants. A host that sent one after each failure kept it at
+// four commands a second.
 func TestFailedStartsAndRestartsSendNoHeartbeat(t *testing.T) {
 	r := newRig(t)
 	h := r.host(func(c *host.Config) { c.Beat, c.Heartbeat = time.Hour, time.Hour }) // only changes are told

@@ -17,21 +17,22 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// What a host knows of the other weft hosts, from what all of them tell: whether they live, from their beats; what they run,
-// from their heartbeats. A host whose beats end, though it has not said that it ends, is lost. One of the others publishes
-// that, with what ran there, and all of them remember it for a while. A host counts the silence of others only while it hears
-// its own beats come back from NATS: who is cut off, stopped or slow himself knows nothing of others.
+// What a host knows of the other weft hosts, from what all of them tell: whether they live, from their beats; what they
+// run, from their heartbeats. A host whose beats end, though it has not said that it ends, is lost. One of the others
+// publishes that, with what ran there, and all of them remember it for a while. A host counts the silence of others
+// only while it hears its own beats come back from NATS: who is cut off, stopped or slow himself knows nothing of
+// others.
 
 const (
-	// lostBeats is after how many beats that did not come a host is lost. Calls go elsewhere long before (rpc.missedBeats);
-	// this is for people, and a host may hang for a moment.
+	// lostBeats is after how many beats that did not come a host is lost. Calls go elsewhere long before
+	// (rpc.missedBeats); this is for people, and a host may hang for a moment.
 	lostBeats = 10
 	// deafBeats is after how many beats of its own that did not come a host counts as one that could not hear others.
 	deafBeats = 3
 	// lostStays is for how long a lost host is remembered.
 	lostStays = 10 * time.Minute
-	// tellPause is how much longer a host waits with telling of a loss for each host before it whose turn it is, and maxTurns
-	// how many of those it waits for.
+	// tellPause is how much longer a host waits with telling of a loss for each host before it whose turn it is, and
+	// maxTurns how many of those it waits for.
 	tellPause = 2 * time.Second
 	maxTurns  = 10
 	// maxNeighbours and maxRemembered bound what is remembered: so many hosts, and so many bytes of what runs on each.
@@ -39,7 +40,8 @@ const (
 	maxRemembered = 16 << 10
 )
 
-// company is what a host knows of the others. It is safe for concurrent use. It has no clock: times are since some moment.
+// company is what a host knows of the others. It is safe for concurrent use. It has no clock: times are since some
+// moment.
 type company struct {
 	self  lattice.HostID
 	beat  time.Duration // period of this host's own beats
@@ -304,8 +306,8 @@ func (h *Host) tell(n news) {
 	}
 }
 
-// alone reports whether no other host has given a sign of life lately, or none can be reached, so that calls that find nobody
-// free here need not look elsewhere.
+// alone reports whether no other host has given a sign of life lately, or none can be reached, so that calls that find
+// nobody free here need not look elsewhere.
 func (h *Host) alone() bool {
 	return h.natsAway() || time.Now().Unix()-h.company.any.Load() > max(3, int64(3*h.cfg.Beat/time.Second))
 }

@@ -65,7 +65,8 @@ func runsApp(id lattice.HostID) control.HostInventory {
 		Providers: []control.Provider{{ID: "VWEB", Name: "web", ContractID: "acme:web", LinkName: "default"}}}
 }
 
-// The host with the lowest id of those that live tells, once, with what ran there; the others know it, and tell nothing.
+// The host with the lowest id of those that live tells, once, with what ran there; the others know it, and tell
+// nothing.
 func TestAHostThatDiesIsToldOfOnceWithWhatItRan(t *testing.T) {
 	a, b := newCircle(hostA, hostB, hostC), newCircle(hostB, hostA, hostC)
 	for _, c := range []*circle{a, b} {
@@ -156,8 +157,8 @@ func TestAHostThatEndsIsNotLost(t *testing.T) {
 	}
 }
 
-// A host that is cut off from NATS, or is stopped for a while, does not take all others for lost when it is back; those that
-// are gone then are lost a minute later.
+// A host that is cut off from NATS, or is stopped for a while, does not take all others for lost when it is back; those
+// that are gone then are lost a minute later.
 func TestAHostThatWasCutOffDoesNotMissTheOthers(t *testing.T) {
 	for name, back := range map[string]func(*circle){
 		"cut off": func(c *circle) { c.away(c.now) },
@@ -180,7 +181,8 @@ func TestAHostThatWasCutOffDoesNotMissTheOthers(t *testing.T) {
 	}
 }
 
-// A host that hung and comes back is found, by the one that told of the loss; one that was started again tells that itself.
+// A host that hung and comes back is found, by the one that told of the loss; one that was started again tells that
+// itself.
 func TestALostHostThatComesBack(t *testing.T) {
 	c := newCircle(hostA, hostB, hostC)
 	c.pass(5)

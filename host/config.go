@@ -30,16 +30,19 @@ type Config struct {
 	HostKey signing.KeyPair // "N" key: who this host is
 	Cluster signing.KeyPair // "C" key: signs invocations; always trusted
 	Issuers []string        // further "C" public keys that are trusted
-	// Keys reads Cluster and Issuers again from where they are kept, for Host.Reload. Nil: they stay until the host ends.
+	// Keys reads Cluster and Issuers again from where they are kept, for Host.Reload. Nil: they stay until the host
+	// ends.
 	Keys func() (Keys, error)
 
 	FriendlyName string            // default: made from the host's key
-	Labels       map[string]string // besides hostcore.arch, hostcore.os and hostcore.osfamily, which can not be set
+	Labels       map[string]string // besides hostcore.arch, hostcore.os and hostcore.osfamily, which cannot be set
 
-	NATS            natsconn.Config // where the lattice is
-	ProviderNATSURL string          // the NATS address that providers are given; default: NATS.URL, or a bridge to it where TLS needs more than an address
-	ControlPrefix   string          // default subject.DefaultControlPrefix
-	JSDomain        string          // JetStream domain of the lattice's bucket; default none
+	NATS natsconn.Config // where the lattice is
+	// the NATS address that providers are given; default: NATS.URL, or a bridge to it where TLS needs more than an
+	// address
+	ProviderNATSURL string
+	ControlPrefix   string // default subject.DefaultControlPrefix
+	JSDomain        string // JetStream domain of the lattice's bucket; default none
 
 	RPCTimeout    time.Duration // calls that say no deadline; default 2s
 	CallMaxAge    time.Duration // how long ago a call of an actor may have been signed; 0: any time
@@ -51,29 +54,38 @@ type Config struct {
 	ProviderGrace time.Duration // between asking a provider to end and killing it; default 2s
 	ProviderReady time.Duration // how long a provider may take to get ready; default 10s
 
-	Limits        Limits        // of each actor that is started without its own
-	QueuePerActor int           // calls of one actor that may wait for an instance at most; see rpc.Admission for how long; default 512
+	Limits Limits // of each actor that is started without its own
+	// calls of one actor that may wait for an instance at most; see rpc.Admission for how long; default 512
+	QueuePerActor int
 	IdleTimeout   time.Duration // instances unused for so long are freed; default 1m
 	RecycleCalls  uint64        // an instance is replaced after so many calls; 0: never
-	LargeBytes    int64         // of large payloads that are in memory at the same time; default rpc.DefaultBudget, at most an eighth of what there is
-	GuestBytes    int64         // of all guests with their snapshots, code and waiting requests; default: most of what the machine or control group has
+	// of large payloads that are in memory at the same time; default rpc.DefaultBudget, at most an eighth of what there
+	// is
+	LargeBytes int64
+	// of all guests with their snapshots, code and waiting requests; default: most of what the machine or control group
+	// has
+	GuestBytes int64
 
 	OCI    oci.Config   // registries that actors and providers are fetched from
 	Policy PolicyConfig // what may be started and called, besides what claims and links grant; default: everything
 
 	CarriesNATS bool // the lattice's NATS server ends with this process, which operators are told
 
-	AllowFileLoad bool               // start actors and providers from files of this machine
-	FilesDirs     []string           // absolute folders below which link values may name files; default: they may name none
-	CacheDir      string             // compiled code, fetched artifacts, extracted providers; default: none is kept on disk
-	Builtins      map[string]Builtin // providers that come with the binary, by name
-	Compiler      []string           // command that runs CompilerMain, so that what a module costs to compile is bounded; default: none
-	CompileMemory int64              // bytes that compiling a module may take, with Compiler; default 1 GiB
-	CompileCPU    time.Duration      // processor time that it may take, with Compiler; default 1m
-	Guard         []string           // command that ends provider processes when this host dies; default: none
+	AllowFileLoad bool // start actors and providers from files of this machine
+	// absolute folders below which link values may name files; default: they may name none
+	FilesDirs []string
+	// compiled code, fetched artifacts, extracted providers; default: none is kept on disk
+	CacheDir string
+	Builtins map[string]Builtin // providers that come with the binary, by name
+	// command that runs CompilerMain, so that what a module costs to compile is bounded; default: none
+	Compiler      []string
+	CompileMemory int64         // bytes that compiling a module may take, with Compiler; default 1 GiB
+	CompileCPU    time.Duration // processor time that it may take, with Compiler; default 1m
+	Guard         []string      // command that ends provider processes when this host dies; default: none
 
 	Certificates []certfile.Expiring // that this process serves by itself and whose end is measured; default: none
-	Storage      func() Storage      // how the disk of the NATS server in this process does; default: there is none here
+	// how the disk of the NATS server in this process does; default: there is none here
+	Storage func() Storage
 
 	HTTPAddr          string // where /metrics, /healthz and /readyz are served; default: nowhere
 	HTTPAnyPort       bool   // when HTTPAddr is taken, listen on any port of that address instead
@@ -86,7 +98,8 @@ type Config struct {
 type Limits struct {
 	MemoryBytes uint64        // linear memory of one instance; default 64 MiB
 	Execution   time.Duration // of one call; default 30s
-	Fuel        uint64        // work of one call, in units of about a simple instruction (docs/metrics.md); 0: no limit; at most control.MaxFuel
+	// work of one call, in units of about a simple instruction (docs/metrics.md); 0: no limit; at most control.MaxFuel
+	Fuel uint64
 }
 
 // Storage is how the disk of a NATS server does that runs in this process.
@@ -95,7 +108,7 @@ type Storage struct {
 	TotalBytes int64 // of the file system; -1: not known
 	UsedBytes  int64 // in JetStream's streams
 	MaxBytes   int64 // that they may hold; 0: no limit of their own
-	Err        error // why data can not be stored; nil when it can
+	Err        error // why data cannot be stored; nil when it can
 }
 
 // Builtin is a provider that comes with the binary. It is run as a child process like any other, unless Inside is set.

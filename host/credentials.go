@@ -18,7 +18,7 @@ type providerNATS struct {
 }
 
 // providerAccess finds that out from the host's own connection. Passwords and tokens travel in the address, as NATS
-// allows; client certificates can not be handed over by the dialect.
+// allows; client certificates cannot be handed over by the dialect.
 func providerAccess(address string, c natsconn.Config) (providerNATS, error) {
 	access := providerNATS{url: address, jwt: c.JWT, seed: c.Seed}
 	switch {

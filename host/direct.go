@@ -8,8 +8,8 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// Other weft nodes choose among the hosts that serve what they call, and send the call to one host by itself. What they go by
-// is told here. See RATIONALE.md, "Why do nodes choose the host?".
+// Other weft nodes choose among the hosts that serve what they call, and send the call to one host by itself. What they
+// go by is told here. See RATIONALE.md, "Why do nodes choose the host?".
 
 // serveDirect serves what others mean for this host.
 func (h *Host) serveDirect() error {
@@ -32,7 +32,8 @@ func (h *Host) direct() *wire.Direct {
 
 // servedNow is the set of what is served here: actors, and providers that take direct calls.
 func (h *Host) servedNow() []byte {
-	s := wire.Served{Revision: h.served.Load(), EndsInMS: h.endsIn()} // before the set is made: what changes meanwhile is another revision
+	// before the set is made: what changes meanwhile is another revision
+	s := wire.Served{Revision: h.served.Load(), EndsInMS: h.endsIn()}
 	for _, a := range h.allActors() {
 		if a.sub.Load() != nil {
 			s.Targets = append(s.Targets, wire.ServedName(wire.ActorEntity(a.id)))

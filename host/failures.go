@@ -23,8 +23,9 @@ const (
 	failuresBytesAll = 4 << 20   // of all
 )
 
-// failures remembers the last calls that failed here: a ring for each actor, so that a flood by one does not push out what is
-// known of the others. Beyond what is kept in all, the largest ring loses its oldest. It is safe for concurrent use.
+// failures remembers the last calls that failed here: a ring for each actor, so that a flood by one does not push out
+// what is known of the others. Beyond what is kept in all, the largest ring loses its oldest. It is safe for concurrent
+// use.
 type failures struct {
 	mu    sync.Mutex
 	rings map[string]*failureRing // by actor; "" for what nobody has proven to be about one; guarded by mu
@@ -103,8 +104,8 @@ func (s *failures) find(r control.FailuresRequest) ([]wire.Failure, uint64) {
 	return out, s.last
 }
 
-// noteServed remembers a call of an actor that failed on this host. One that was turned away unbegun is not remembered: its
-// caller tries elsewhere, and knows how that ends.
+// noteServed remembers a call of an actor that failed on this host. One that was turned away unbegun is not remembered:
+// its caller tries elsewhere, and knows how that ends.
 func (h *Host) noteServed(ctx context.Context, inv *wire.Invocation, err error) {
 	if inv == nil || rpc.NotBegun(err) || lattice.CodeOf(err) == lattice.ErrCanceled {
 		return

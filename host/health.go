@@ -19,16 +19,18 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// How a host knows that its providers live. It asks the very process, over its own channel: NATS may be away, and a health
-// subject names no host, so that the same provider of another host would answer for one that hangs. Processes of other SDKs
-// have no channel. Of those the host sees whether the kernel has stopped them, and asks for their health over NATS while it
-// is itself connected; that NATS is away is not their fault.
+// How a host knows that its providers live. It asks the very process, over its own channel: NATS may be away, and a
+// health subject names no host, so that the same provider of another host would answer for one that hangs. Processes of
+// other SDKs have no channel. Of those the host sees whether the kernel has stopped them, and asks for their health
+// over NATS while it is itself connected; that NATS is away is not their fault.
 
-// How providers are watched. A process that hangs is replaced after lookInterval + looksMissed * lookTimeout at the latest: 8 s.
+// How providers are watched. A process that hangs is replaced after lookInterval + looksMissed * lookTimeout at the
+// latest: 8 s.
 const (
-	lookInterval   = 2 * time.Second
-	lookTimeout    = 2 * time.Second
-	looksMissed    = 3                // looks, one right after another, that find no life, before the process is replaced
+	lookInterval = 2 * time.Second
+	lookTimeout  = 2 * time.Second
+	// looks, one right after another, that find no life, before the process is replaced
+	looksMissed    = 3
 	healthInterval = 30 * time.Second // between questions for the health, which providers may answer by asking others
 	healthRetry    = 5 * time.Second  // after one that was not answered well
 	healthTimeout  = 2 * time.Second
@@ -87,7 +89,8 @@ type watched struct {
 	reconnected bool          // since the links were compared
 }
 
-// look reports whether the process shows a sign of life; false comes after lookTimeout. What can not be known counts as life.
+// look reports whether the process shows a sign of life; false comes after lookTimeout. What cannot be known counts as
+// life.
 func (p *provider) look(ctx context.Context) bool {
 	pid := p.pid()
 	switch {
@@ -118,7 +121,8 @@ func (p *provider) look(ctx context.Context) bool {
 	return true
 }
 
-// halted reports whether the kernel has stopped a process, as by SIGSTOP, as far as /proc tells. One under a debugger is not meant.
+// halted reports whether the kernel has stopped a process, as by SIGSTOP, as far as /proc tells. One under a debugger
+// is not meant.
 func halted(pid int) bool {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -235,8 +239,8 @@ func (p *provider) probe(ctx context.Context) error {
 	return err
 }
 
-// askToEnd requests the shutdown of this host's process: over its channel, or over NATS, where others under the same subject
-// compare the host id.
+// askToEnd requests the shutdown of this host's process: over its channel, or over NATS, where others under the same
+// subject compare the host id.
 func (p *provider) askToEnd(ctx context.Context) error {
 	if p.channel.Up() {
 		if _, err := p.ask(ctx, channel.OpShutdown); err == nil || channel.Lost(err) {

@@ -145,8 +145,8 @@ func (h *Host) Ready() <-chan struct{} { return h.ready }
 // Run joins the lattice and serves until ctx ends or a stop command comes; then it drains, stops all that it started,
 // and returns. It returns an error when it could not start or not stop cleanly. A host runs once.
 //
-// Run returns within the time to drain, Config.ProviderGrace and eight seconds, whatever guests do. With ErrStuck it leaves goroutines
-// behind that hold what the host has opened: the process must end then.
+// Run returns within the time to drain, Config.ProviderGrace and eight seconds, whatever guests do. With ErrStuck it
+// leaves goroutines behind that hold what the host has opened: the process must end then.
 func (h *Host) Run(ctx context.Context) error {
 	stopping, ended := make(chan time.Duration, 1), make(chan error, 1)
 	go func() { ended <- h.run(ctx, stopping) }()
@@ -183,7 +183,8 @@ const stopMargin = endOfCalls + 3*time.Second
 // ErrStuck is in the error of a host that did not end in time.
 var ErrStuck = errors.New("the host does not end")
 
-// stuck says what keeps the host from ending, as far as that can be found out: whoever keeps it may hold its locks or its log.
+// stuck says what keeps the host from ending, as far as that can be found out: whoever keeps it may hold its locks or
+// its log.
 func (h *Host) stuck() error {
 	found := make(chan []string, 1)
 	go func() {
@@ -196,7 +197,7 @@ func (h *Host) stuck() error {
 		found <- names
 		h.log.Error("the host does not end, its process has to", "actors", names)
 	}()
-	detail := "what keeps it can not be found out; is its log read?"
+	detail := "what keeps it cannot be found out; is its log read?"
 	select {
 	case names := <-found:
 		if detail = "no call is in progress; is its log read?"; len(names) > 0 {
@@ -252,7 +253,8 @@ func (h *Host) takeNoMore() {
 
 // start brings the parts up inside out, intake last, and registers what undoes each.
 func (h *Host) start(ctx context.Context, opened func(func(context.Context) error)) (err error) {
-	if h.natsPrint, err = h.cfg.NATS.Fingerprint(); err != nil { // before they are read: what changes since is taken over later
+	// before they are read: what changes since is taken over later
+	if h.natsPrint, err = h.cfg.NATS.Fingerprint(); err != nil {
 		return err
 	}
 	for _, c := range []struct {

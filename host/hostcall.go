@@ -21,7 +21,8 @@ import (
 )
 
 // HostCall serves a call that a guest of this version makes. Who is meant is decided in this order: a builtin contract,
-// a link of the actor for (contract, link name), an actor's key, a call alias, the reference from which an actor was started.
+// a link of the actor for (contract, link name), an actor's key, a call alias, the reference from which an actor was
+// started.
 func (v *version) HostCall(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error) {
 	start := time.Now()
 	target, result, err := v.hostCall(ctx, binding, namespace, operation, payload)

@@ -11,10 +11,10 @@ import (
 	"github.com/weftlattice/weft/lattice/rpc"
 )
 
-// Inside runs a built-in provider as goroutines of the host's process, until ctx ends or In does, and returns when all of
-// them have ended, but for one that reads In. It is under the same supervision as a process: what it returns, or the panic
-// of its own goroutine, is an exit, which is told by events and followed by another start. A panic of any other goroutine
-// ends the host.
+// Inside runs a built-in provider as goroutines of the host's process, until ctx ends or In does, and returns when all
+// of them have ended, but for one that reads In. It is under the same supervision as a process: what it returns, or the
+// panic of its own goroutine, is an exit, which is told by events and followed by another start. A panic of any other
+// goroutine ends the host.
 type Inside func(ctx context.Context, r InsideRun) error
 
 // InsideRun is what a run of a provider in the host has in place of a process's surroundings.
@@ -63,8 +63,8 @@ func (p *provider) tellActors(to teller, wants <-chan struct{}) {
 	}
 }
 
-// channelConfig is how this host serves a channel of the provider; wants gets a value when the provider wants to know the
-// actors.
+// channelConfig is how this host serves a channel of the provider; wants gets a value when the provider wants to know
+// the actors.
 func (p *provider) channelConfig() (config channel.Config, wants <-chan struct{}) {
 	subscribe := make(chan struct{}, 1)
 	return channel.Config{Inline: true, MaxBytes: rpc.DefaultMaxBytes, Budget: p.host.large, Logger: p.host.log.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),

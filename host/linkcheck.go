@@ -13,22 +13,23 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// How long the processes of a provider have to say whether they would take a link: as long as linkCheckSilence to say that they are
-// there at all, linkCheckPatience for the first answer if one is, and linkCheckQuiet for the others after an answer. Clients of the
-// dialect wait two seconds for the answer to a put, which must not be spent here.
+// How long the processes of a provider have to say whether they would take a link: as long as linkCheckSilence to say
+// that they are there at all, linkCheckPatience for the first answer if one is, and linkCheckQuiet for the others after
+// an answer. Clients of the dialect wait two seconds for the answer to a put, which must not be spent here.
 const (
 	linkCheckSilence  = 400 * time.Millisecond
 	linkCheckPatience = 1200 * time.Millisecond
 	linkCheckQuiet    = 250 * time.Millisecond
 )
 
-// handOverPause is how long the provider that had a link keeps it when another one serves it: the other hosts have to see that, too.
+// handOverPause is how long the provider that had a link keeps it when another one serves it: the other hosts have to
+// see that, too.
 const handOverPause = time.Second
 
-// checkLink asks those who would serve a link before it is stored. What they refuse is not stored where a link works that it would
-// replace, nor where waiting does not help: then the put fails with their reason, and all stays as it was. Values that may work
-// later are stored where there is nothing to lose, and are tried again. A provider that does not answer, as those of other SDKs, is
-// no reason to refuse.
+// checkLink asks those who would serve a link before it is stored. What they refuse is not stored where a link works
+// that it would replace, nor where waiting does not help: then the put fails with their reason, and all stays as it
+// was. Values that may work later are stored where there is nothing to lose, and are tried again. A provider that does
+// not answer, as those of other SDKs, is no reason to refuse.
 func (h *Host) checkLink(ctx context.Context, def wire.LinkDefinition) error {
 	old, had := h.links.find(def.ActorID, def.ContractID, def.LinkName)
 	states, err := h.askLink(ctx, def)
@@ -56,9 +57,10 @@ func (h *Host) checkLink(ctx context.Context, def wire.LinkDefinition) error {
 	return nil
 }
 
-// askLink collects what the processes of a link's provider say to it. Nobody who answers is no error. Whoever watches the subjects
-// of a lattice listens to the question, too, so that the server does not say that nobody is there; and providers of other SDKs do
-// not know it. Hence it also asks for the actor's links, which processes of weft tell at once, also while they try a link.
+// askLink collects what the processes of a link's provider say to it. Nobody who answers is no error. Whoever watches
+// the subjects of a lattice listens to the question, too, so that the server does not say that nobody is there; and
+// providers of other SDKs do not know it. Hence it also asks for the actor's links, which processes of weft tell at
+// once, also while they try a link.
 func (h *Host) askLink(ctx context.Context, def wire.LinkDefinition) ([]wire.LinkState, error) {
 	id, err := lattice.ParseProviderID(def.ProviderID)
 	if err != nil {
@@ -118,8 +120,8 @@ func (h *Host) providerAnswers(ctx context.Context, def wire.LinkDefinition) boo
 	return err == nil
 }
 
-// handOver moves a link from one provider to another: calls go to the old one until the new one says that it has the link, or does
-// not say anything, and the old one loses it a moment later.
+// handOver moves a link from one provider to another: calls go to the old one until the new one says that it has the
+// link, or does not say anything, and the old one loses it a moment later.
 func (h *Host) handOver(ctx context.Context, old, next wire.LinkDefinition) {
 	ask, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

@@ -15,18 +15,18 @@ import (
 )
 
 // Calls between parts of one host go over no network and need no signature: between an actor and a provider over the
-// provider's channel, between two actors as a function call. They pass the same gate (rpc.Subscription.Serve) as calls over
-// NATS, and so the same checks, limits, metrics and errors. See RATIONALE.md, "Why a local channel?".
+// provider's channel, between two actors as a function call. They pass the same gate (rpc.Subscription.Serve) as calls
+// over NATS, and so the same checks, limits, metrics and errors. See RATIONALE.md, "Why a local channel?".
 
 // maxChannels bounds the connections of one provider process.
 const maxChannels = 64
 
-// slowCall is how long the calls of an actor take on average from where on they are not served on the goroutine that reads
-// a channel.
+// slowCall is how long the calls of an actor take on average from where on they are not served on the goroutine that
+// reads a channel.
 const slowCall = 200 * time.Microsecond
 
-// maxNested bounds how deep actors of this host call each other as functions: of nested calls, one in so many goes over NATS,
-// where nothing is kept on a stack.
+// maxNested bounds how deep actors of this host call each other as functions: of nested calls, one in so many goes over
+// NATS, where nothing is kept on a stack.
 const maxNested = 16
 
 // local is the host's end of all channels.
@@ -38,7 +38,7 @@ type local struct {
 	change chan struct{} // closed when the set of served actors changes; guarded by mu
 }
 
-// openLocal listens for the channels of providers. A host that can not goes on without: calls go over NATS.
+// openLocal listens for the channels of providers. A host that cannot goes on without: calls go over NATS.
 func (h *Host) openLocal(opened func(func(context.Context) error)) {
 	h.local.change = make(chan struct{})
 	base := h.dir("run") // else below TMPDIR, where files that nobody touches for days are removed on many machines
@@ -146,7 +146,8 @@ func notHere(e wire.Entity) error {
 	return &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: lattice.Printable(e.PublicKey), Detail: "it is not on this host"}
 }
 
-// callLocal makes a call to somebody on this host. It reports false when the call has not begun and may be made over NATS.
+// callLocal makes a call to somebody on this host. It reports false when the call has not begun and may be made over
+// NATS.
 func (h *Host) callLocal(ctx context.Context, call rpc.Call, stay bool) (result []byte, err error, done bool) {
 	if call.Target.IsActor() {
 		return h.callActor(ctx, call, stay)
@@ -198,7 +199,8 @@ func (h *Host) callActor(ctx context.Context, call rpc.Call, stay bool) (result 
 	return nil, rpc.AsRemote(err), true
 }
 
-// servedChanged tells the providers, and with the next beat the other hosts, that the set of actors served here has changed.
+// servedChanged tells the providers, and with the next beat the other hosts, that the set of actors served here has
+// changed.
 func (h *Host) servedChanged() {
 	h.served.Add(1)
 	h.local.mu.Lock()

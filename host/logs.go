@@ -17,8 +17,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What the log of one actor may cost its host. Bytes are those that are written, to the log or to NATS, whichever are more: with what
-// stands around the text, and with its escapes, which make up to six bytes of one.
+// What the log of one actor may cost its host. Bytes are those that are written, to the log or to NATS, whichever are
+// more: with what stands around the text, and with its escapes, which make up to six bytes of one.
 const (
 	logLines     = 1000      // kept per actor
 	logBytes     = 256 << 10 // kept per actor
@@ -81,11 +81,12 @@ func (l *actorLog) write(ctx context.Context, level, text string) {
 		attrs = append(attrs, slog.String(lattice.LogTrace, line.TraceID))
 	}
 	l.logger.LogAttrs(ctx, levels[level], line.Text, attrs...)
-	_ = l.host.ctl.PublishMsg(&nats.Msg{Subject: subject.Log(l.host.cfg.Lattice, l.id), Data: raw}) // nobody may be listening
+	// nobody may be listening
+	_ = l.host.ctl.PublishMsg(&nats.Msg{Subject: subject.Log(l.host.cfg.Lattice, l.id), Data: raw})
 }
 
-// take puts a line among those that are kept and returns it as it goes to NATS, or counts it as dropped and returns nil. Lines that
-// come after dropped ones say so.
+// take puts a line among those that are kept and returns it as it goes to NATS, or counts it as dropped and returns
+// nil. Lines that come after dropped ones say so.
 func (l *actorLog) take(now time.Time, line *control.LogLine) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -16,8 +16,8 @@ import (
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
-// Whatever an actor writes, what comes of it in the log and on NATS stays within the rate, as it is written: with escapes, and
-// with what stands around the texts.
+// Whatever an actor writes, what comes of it in the log and on NATS stays within the rate, as it is written: with
+// escapes, and with what stands around the texts.
 func TestLogRateCountsWhatIsWritten(t *testing.T) {
 	env := latticetest.NATS(t)
 	handlers := map[string]func(*bytes.Buffer) slog.Handler{

@@ -16,8 +16,8 @@ const (
 	minLargeBytes = 16 << 20
 )
 
-// divide splits the memory that there is, 0 where that is not known, into that of guests and that of large payloads. What
-// the configuration says counts. 0 for the guests is no limit.
+// divide splits the memory that there is, 0 where that is not known, into that of guests and that of large payloads.
+// What the configuration says counts. 0 for the guests is no limit.
 func (c *Config) divide(available int64) (guests, large int64) {
 	guests, large = c.GuestBytes, c.LargeBytes
 	if large == 0 {
@@ -66,7 +66,8 @@ func (h *Host) holdRequest(inv *wire.Invocation) (held uint64, err error) {
 	return n, h.memory.Take("a request", n)
 }
 
-// compileMemory is how much compiling a module may take: what the configuration says, else the default or half of what there is.
+// compileMemory is how much compiling a module may take: what the configuration says, else the default or half of what
+// there is.
 func (c *Config) compileMemory(available int64) uint64 {
 	if c.CompileMemory > 0 || available == 0 {
 		return uint64(c.CompileMemory)

@@ -60,7 +60,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		twins:       counter("weft_host_twin_beats_total", "Beats of another process that has this host's key.").WithLabelValues(),
 		healthy:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "weft_provider_healthy", Help: "1 when the provider's last health check passed."}, []string{"provider", "link"}),
 		rulesReads:  counter("weft_policy_rules_reads_total", "Times that the file of rules was read, by outcome.", "outcome"),
-		rulesStale:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_policy_rules_stale", Help: "1 while the file of rules can not be used and older rules are in force."}),
+		rulesStale:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_policy_rules_stale", Help: "1 while the file of rules cannot be used and older rules are in force."}),
 		operations:  operationNames{seen: map[string]map[string]bool{}},
 		known:       map[instrumentKey]*instruments{},
 	}
@@ -75,7 +75,7 @@ func registerStorage(reg prometheus.Registerer, now func() Storage) {
 	}
 	gauge("weft_nats_disk_free_bytes", "Bytes that the file system of the embedded NATS server has left; -1: not known.", func(s Storage) float64 { return float64(s.FreeBytes) })
 	gauge("weft_nats_disk_bytes", "Size of that file system; -1: not known.", func(s Storage) float64 { return float64(s.TotalBytes) })
-	gauge("weft_nats_disk_full", "1 while the embedded NATS server can not store data, since the disk is full or refuses writes, or --store-max is reached.", func(s Storage) float64 {
+	gauge("weft_nats_disk_full", "1 while the embedded NATS server cannot store data, since the disk is full or refuses writes, or --store-max is reached.", func(s Storage) float64 {
 		if s.Err != nil {
 			return 1
 		}

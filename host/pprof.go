@@ -16,8 +16,8 @@ import (
 	"github.com/weftlattice/weft/lattice/profile"
 )
 
-// Profiles are served on the host's HTTP address where Config.Pprof asks for it: those of the host, and those of provider
-// processes on weft's SDK, which serve them on Unix sockets in a folder that only this user can enter.
+// Profiles are served on the host's HTTP address where Config.Pprof asks for it: those of the host, and those of
+// provider processes on weft's SDK, which serve them on Unix sockets in a folder that only this user can enter.
 
 // profiles is where provider processes serve theirs.
 type profiles struct {
@@ -51,8 +51,8 @@ func (p *provider) offerProfile() string {
 	return path
 }
 
-// handleProfiles adds the profiles of the host at /debug/pprof/, and those of a provider at /debug/providers/NAME/pprof/,
-// with ?link=NAME for one that is not started for the default link name.
+// handleProfiles adds the profiles of the host at /debug/pprof/, and those of a provider at
+// /debug/providers/NAME/pprof/, with ?link=NAME for one that is not started for the default link name.
 func (h *Host) handleProfiles(mux *http.ServeMux) {
 	mux.Handle(profile.Path, fromHere(profile.Handler()))
 	mux.Handle("/debug/providers/{provider}/pprof/{rest...}", fromHere(http.HandlerFunc(h.profileOfProvider)))

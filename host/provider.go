@@ -123,8 +123,9 @@ func (h *Host) startProviderErr(ctx context.Context, r control.StartProviderRequ
 	return h.launchProvider(ctx, r, p, path, args)
 }
 
-// replaceProvider starts p in the place of the one that runs under its id and link name. Since one process serves an id under a link name, the
-// old one ends first; p is fetched, verified and permitted by then. When p does not start, the old one is started again.
+// replaceProvider starts p in the place of the one that runs under its id and link name. Since one process serves an id
+// under a link name, the old one ends first; p is fetched, verified and permitted by then. When p does not start, the
+// old one is started again.
 func (h *Host) replaceProvider(ctx context.Context, r control.StartProviderRequest, p *provider, path string, args []string) error {
 	if p.id != r.Replaces {
 		return &lattice.Error{Code: lattice.ErrConflict, Op: "update provider", Entity: string(r.Replaces),

@@ -44,8 +44,8 @@ func (h *Host) providerAccess() (providerNATS, error) {
 	return access, err
 }
 
-// natsAccess is how providers with credentials of their own reach NATS without the bridge, which hangs when the host does; nil
-// where that needs the host's certificate.
+// natsAccess is how providers with credentials of their own reach NATS without the bridge, which hangs when the host
+// does; nil where that needs the host's certificate.
 func (h *Host) natsAccess(access providerNATS) *wire.NATSAccess {
 	cfg := h.cfg.NATS
 	if access.issuer == nil || h.cfg.ProviderNATSURL != "" || cfg.TLSCert != "" || !cfg.NeedsBridge() {
@@ -89,7 +89,7 @@ func (p *provider) nats() providerNATS {
 	defer p.own.mu.Unlock()
 	if p.own.from != host {
 		own, err := access.issuer.Provider(p.id, p.link, natsauth.Needs{Storage: p.storage, SharedInbox: !p.builtin})
-		if err != nil { // never the host's own instead: the provider will say that it can not connect
+		if err != nil { // never the host's own instead: the provider will say that it cannot connect
 			p.host.log.Error("no NATS credentials for the provider", lattice.LogProvider, p.name, lattice.LogErr, err)
 		}
 		p.own.from, p.own.issued = host, own

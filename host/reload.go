@@ -19,11 +19,11 @@ import (
 // What a provider built on weft's SDK prints on standard output when it was given new keys.
 const (
 	reloadedLine = "weft:reloaded"
-	restartLine  = "weft:restart" // it can not take them over
+	restartLine  = "weft:restart" // it cannot take them over
 )
 
-// tellTimeout is how long a provider may take to take over keys and credentials. It finishes calls that are under way on
-// its old connection first.
+// tellTimeout is how long a provider may take to take over keys and credentials. It finishes calls that are under way
+// on its old connection first.
 const tellTimeout = 90 * time.Second
 
 // Keys are the cluster keys of a host.
@@ -56,9 +56,9 @@ func (k Keys) validate() error {
 }
 
 // Reload reads cluster keys and NATS credentials again and takes over what has changed, without losing a call: the host
-// trusts before it signs, its providers follow, and connections are made anew beside the old ones. Providers that can not
-// follow are started anew, one after another. It returns when all is done; on an error what could be taken over has been,
-// and another Reload does the rest. It is safe for concurrent use; one runs at a time.
+// trusts before it signs, its providers follow, and connections are made anew beside the old ones. Providers that can
+// not follow are started anew, one after another. It returns when all is done; on an error what could be taken over has
+// been, and another Reload does the rest. It is safe for concurrent use; one runs at a time.
 func (h *Host) Reload(ctx context.Context) (control.Reloaded, error) {
 	select {
 	case h.reloading <- struct{}{}:

@@ -16,8 +16,8 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
-// An update replaces the process and keeps what it was started with; what can not be fetched or is another provider does not touch the one
-// that runs, and after one that does not start the old one runs again.
+// An update replaces the process and keeps what it was started with; what cannot be fetched or is another provider
+// does not touch the one that runs, and after one that does not start the old one runs again.
 func TestProviderUpdate(t *testing.T) {
 	r := newRig(t)
 	h := r.host(func(c *host.Config) { withProvider(c); c.AllowFileLoad = true })

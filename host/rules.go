@@ -21,7 +21,7 @@ const rulesSettle = 100 * time.Millisecond
 func (h *Host) rules() *policy.Rules { return h.policyRules.Load() }
 
 // followRules reads the file of rules again when it changes. New rules are in force for whatever is asked from then on;
-// decisions by rules are not remembered. A file that can not be used leaves the old rules in force, and says so.
+// decisions by rules are not remembered. A file that cannot be used leaves the old rules in force, and says so.
 func (h *Host) followRules(opened func(func(context.Context) error)) error {
 	path := h.cfg.Policy.RulesFile
 	if path == "" {
@@ -92,7 +92,7 @@ func (f *rulesFile) read() {
 	if err != nil {
 		h.metrics.rulesReads.WithLabelValues("failed").Inc()
 		h.metrics.rulesStale.Set(1)
-		h.log.Error("the file of rules can not be used; the rules before it stay in force", "path", f.path, lattice.LogErr, err)
+		h.log.Error("the file of rules cannot be used; the rules before it stay in force", "path", f.path, lattice.LogErr, err)
 		return
 	}
 	h.policyRules.Store(rules)

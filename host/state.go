@@ -54,8 +54,8 @@ func (f *follower) LinkPut(l wire.LinkDefinition, old *wire.LinkDefinition, repl
 		h.publish(event.NewLinkSet(l))
 	}
 	if old != nil && (old.ProviderID != l.ProviderID || !old.Equal(l) && h.runsForeign(l)) {
-		// Another provider has it now; or the same, and providers that are not built on weft's SDK ignore changed values
-		// of a link that they have.
+		// Another provider has it now; or the same, and providers that are not built on weft's SDK ignore changed
+		// values of a link that they have.
 		h.tellProvider(*old, subject.LinkDel)
 	}
 	h.tellProvider(l, subject.LinkPut)

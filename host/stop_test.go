@@ -68,8 +68,8 @@ func (s stuck) Handle(ctx context.Context, r slog.Record) error {
 
 func (s stuck) WithAttrs([]slog.Attr) slog.Handler { return s }
 
-// A guest that can not be stopped, since it waits for a log that nobody reads, say, is not called stopped; and a host that is told
-// to end ends all the same, and names the actor.
+// A guest that cannot be stopped, since it waits for a log that nobody reads, say, is not called stopped; and a host
+// that is told to end ends all the same, and names the actor.
 func TestHostEndsThoughAGuestDoesNot(t *testing.T) {
 	r := newRig(t)
 	log := stuck{r.env.Logger.Handler(), "nobody reads this", make(chan struct{})}

@@ -23,7 +23,8 @@ func branching(alias string, calls int) []byte {
 	code := []byte{0} // no locals
 	for range calls {
 		n := byte(len(alias))
-		// __host_call of no link name, the alias at 0, its first letter as the operation, no payload; its result is dropped
+		// __host_call of no link name, the alias at 0, its first letter as the operation, no payload; its result is
+		// dropped
 		code = append(code, 0x41, 0, 0x41, 0, 0x41, 0, 0x41, n, 0x41, 0, 0x41, 1, 0x41, 0, 0x41, 0, 0x10, 0, 0x1a)
 	}
 	code = append(code, 0x41, 1, 0x0b)

@@ -10,12 +10,12 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// Two processes with one host key would take each other's commands and calls, and nobody could tell them apart. It happens where
-// a data directory is copied to another machine.
+// Two processes with one host key would take each other's commands and calls, and nobody could tell them apart. It
+// happens where a data directory is copied to another machine.
 
 const (
-	// twinTimeout is how long a process of the same key has to answer. One that was killed does not: nobody listens any more,
-	// which NATS says at once.
+	// twinTimeout is how long a process of the same key has to answer. One that was killed does not: nobody listens any
+	// more, which NATS says at once.
 	twinTimeout = time.Second
 	// twinPause is between questions to one that is ending.
 	twinPause = 100 * time.Millisecond
@@ -24,8 +24,8 @@ const (
 const twinDetail = "another process that runs has the same host key: was a data directory copied? Stop one of them, or delete " +
 	"keys/host_NAME.nk (host_default.nk without --name) in the copy's data directory, which then gets a key of its own"
 
-// refuseTwin is an error when a process that runs answers as this host. One that says that it is ending, as it does after a quick
-// restart, is waited for, for as long as it says that it may take.
+// refuseTwin is an error when a process that runs answers as this host. One that says that it is ending, as it does
+// after a quick restart, is waited for, for as long as it says that it may take.
 func (h *Host) refuseTwin(ctx context.Context) error {
 	var until time.Time // zero: nobody was ending yet
 	for {

@@ -53,8 +53,8 @@ func (r *rig) ready(h *host.Host, done chan error) {
 	}
 }
 
-// TestACopiedDataDirectoryIsRefused: the second process with a host's key does not start, and says what to do; the first goes on.
-// When that has ended, the key is free at once.
+// TestACopiedDataDirectoryIsRefused: the second process with a host's key does not start, and says what to do; the
+// first goes on. When that has ended, the key is free at once.
 func TestACopiedDataDirectoryIsRefused(t *testing.T) {
 	r := newRig(t)
 	key := latticetest.NewKey(t, 'N')
@@ -105,8 +105,8 @@ func (r *rig) hears(words string) (*slog.Logger, *atomic.Bool) {
 	return slog.New(said{r.env.Logger.Handler(), words, heard}), heard
 }
 
-// TestAQuickRestartWaitsForTheProcessThatEnds: a host that is started again while the process before finishes its work waits until
-// that has ended, and says so. Nobody has copied a data directory.
+// TestAQuickRestartWaitsForTheProcessThatEnds: a host that is started again while the process before finishes its work
+// waits until that has ended, and says so. Nobody has copied a data directory.
 func TestAQuickRestartWaitsForTheProcessThatEnds(t *testing.T) {
 	r := newRig(t)
 	key, sleeper := latticetest.NewKey(t, 'N'), latticetest.NewKey(t, 'M')
@@ -160,8 +160,8 @@ func TestAQuickRestartWaitsForTheProcessThatEnds(t *testing.T) {
 	}
 }
 
-// TestAProcessThatEndsButDoesNot: one that said that it is ending, but still answers after the time that it named, is told apart from
-// a copy.
+// TestAProcessThatEndsButDoesNot: one that said that it is ending, but still answers after the time that it named, is
+// told apart from a copy.
 func TestAProcessThatEndsButDoesNot(t *testing.T) {
 	r := newRig(t)
 	key := latticetest.NewKey(t, 'N')
@@ -179,8 +179,8 @@ func TestAProcessThatEndsButDoesNot(t *testing.T) {
 	}
 }
 
-// TestTwoHostsThatMeetLater: where two processes with one key start apart, as beyond a split of the network, each sees the other's
-// beats when they meet, and says what to do, in the log and as a metric. Its own beats are none of them.
+// TestTwoHostsThatMeetLater: where two processes with one key start apart, as beyond a split of the network, each sees
+// the other's beats when they meet, and says what to do, in the log and as a metric. Its own beats are none of them.
 func TestTwoHostsThatMeetLater(t *testing.T) {
 	r := newRig(t)
 	log, heard := r.hears("two hosts have one key")

@@ -30,8 +30,9 @@ func Warm(ctx context.Context, cacheDir string, module []byte) error {
 	return errors.Join(err, engine.Close(ctx))
 }
 
-// CheckModule says why no host would compile a module, signed or not, in the words of hosts (lattice.ErrBadModule), or returns nil. It
-// compiles nothing: what a module imports and exports, and what takes too much in ways that can not be read off it, a host says.
+// CheckModule says why no host would compile a module, signed or not, in the words of hosts (lattice.ErrBadModule), or
+// returns nil. It compiles nothing: what a module imports and exports, and what takes too much in ways that cannot be
+// read off it, a host says.
 func CheckModule(module []byte) error {
 	code, err := signing.WithoutToken(module)
 	if err == nil {
@@ -40,8 +41,8 @@ func CheckModule(module []byte) error {
 	return err
 }
 
-// CompilerMain is the work of the process that Config.Compiler starts: it reads a module from stdin and compiles it within the
-// limits that args say. It returns the process's exit code.
+// CompilerMain is the work of the process that Config.Compiler starts: it reads a module from stdin and compiles it
+// within the limits that args say. It returns the process's exit code.
 func CompilerMain(args []string, stdin io.Reader, stdout io.Writer) int {
 	return wasm.CompilerMain(args, stdin, stdout)
 }

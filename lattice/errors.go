@@ -59,7 +59,7 @@ var codes = map[Code]struct{ name, text string }{
 	ErrMemory:            {"memory", "guest exceeded its memory limit"},
 	ErrInterrupted:       {"interrupted", "guest exceeded its execution limit"},
 	ErrBadPointer:        {"bad_pointer", "guest used a pointer outside its memory"},
-	ErrBadModule:         {"bad_module", "module can not be run"},
+	ErrBadModule:         {"bad_module", "module cannot be run"},
 	ErrFuel:              {"fuel", "guest exceeded its fuel limit"},
 	ErrBusy:              {"busy", "busy"},
 	ErrTimeout:           {"timeout", "request timeout"},

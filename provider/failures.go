@@ -29,8 +29,8 @@ type Failed struct {
 	Err       error
 }
 
-// teller tells the host of failures, which remembers them for who asks why. It never waits for the host: what does not go at
-// once is counted and left out. It is safe for concurrent use.
+// teller tells the host of failures, which remembers them for who asks why. It never waits for the host: what does not
+// go at once is counted and left out. It is safe for concurrent use.
 type teller struct {
 	limit   *rate.Limiter
 	queue   chan wire.Failure

@@ -21,8 +21,9 @@ import (
 // LinkTimeout bounds PutLink, DelLink and ReviseLink, and the wait for the calls of a link that goes.
 const LinkTimeout = 5 * time.Second
 
-// Pauses before a link that was refused for a reason that may pass is tried again: the first one, the longest where something is
-// away, and the longest otherwise, since a password that is wrong for long annoys who counts such attempts.
+// Pauses before a link that was refused for a reason that may pass is tried again: the first one, the longest where
+// something is away, and the longest otherwise, since a password that is wrong for long annoys who counts such
+// attempts.
 const (
 	minRetry  = 250 * time.Millisecond
 	maxRetry  = 15 * time.Second
@@ -44,7 +45,8 @@ type grant struct {
 	retry time.Time // when to try again; zero for never; as tries
 }
 
-// refusal is what became of values that the lattice has stored in the place of those of a grant that works. The grant goes on.
+// refusal is what became of values that the lattice has stored in the place of those of a grant that works. The grant
+// goes on.
 type refusal struct {
 	def   wire.LinkDefinition
 	err   error
@@ -231,8 +233,9 @@ func (t *table) state(actor lattice.ActorID) *wire.LinkState {
 	return &s
 }
 
-// check asks the provider whether it would take a link, and changes nothing. The state is what the link asked about would have; nil
-// when it is for somebody else. One that would fail tells in Refused that there is a link that works, which goes on.
+// check asks the provider whether it would take a link, and changes nothing. The state is what the link asked about
+// would have; nil when it is for somebody else. One that would fail tells in Refused that there is a link that works,
+// which goes on.
 func (t *table) check(ctx context.Context, def wire.LinkDefinition) *wire.LinkState {
 	if !t.ours(&def) {
 		return nil
@@ -314,7 +317,8 @@ func (t *table) close(g *grant, err error) {
 	log.Info("link active")
 }
 
-// revise puts next in the place of a link that works, or lets that go on. was is the refusal of the same values before, if any.
+// revise puts next in the place of a link that works, or lets that go on. was is the refusal of the same values before,
+// if any.
 func (t *table) revise(ctx context.Context, before, next *grant, was *refusal) {
 	log := t.log.With(lattice.LogActor, next.link.Actor, lattice.LogContract, next.link.Contract)
 	err := t.vet(next.def)
@@ -342,8 +346,8 @@ func (t *table) revise(ctx context.Context, before, next *grant, was *refusal) {
 	log.Warn("new values of a link refused, the old ones stay", lattice.LogErr, err, "tries", refused.tries, "next", refused.retry)
 }
 
-// replace deletes a link and puts another one, of a provider that can not revise; calls wait meanwhile. When the new one is
-// refused the old one is put again, as the grant that it returns.
+// replace deletes a link and puts another one, of a provider that cannot revise; calls wait meanwhile. When the new
+// one is refused the old one is put again, as the grant that it returns.
 func (t *table) replace(ctx context.Context, before, next *grant) (old *grant, err error) {
 	t.install(next)
 	if err := t.remove(ctx, before); err != nil {
@@ -362,7 +366,8 @@ func (t *table) replace(ctx context.Context, before, next *grant) (old *grant, e
 	return old, err
 }
 
-// nextTry is when something that was refused so many times before is tried again; zero when its reason does not pass by itself.
+// nextTry is when something that was refused so many times before is tried again; zero when its reason does not pass by
+// itself.
 func nextTry(err error, before int) time.Time {
 	longest := maxRetry
 	switch lattice.CodeOf(err) {

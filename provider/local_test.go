@@ -68,8 +68,8 @@ var answers = []error{nil, nil, nil, lattice.ErrGuest, &lattice.Error{Code: latt
 	&lattice.Error{Code: lattice.ErrNotFound, Op: "find", Entity: "x"}, &lattice.Error{Code: lattice.ErrUnavailable, Err: errors.New("away")},
 	&lattice.Error{Code: lattice.ErrTrap, Detail: "unreachable"}, &lattice.Error{Code: lattice.ErrTooLarge, Detail: "a lot"}}
 
-// conversation makes the same calls to a provider and from it, over NATS, over the channel or inside the host, and returns what came of
-// them and what was counted. The ids differ from run to run and are replaced by names.
+// conversation makes the same calls to a provider and from it, over NATS, over the channel or inside the host, and
+// returns what came of them and what was counted. The ids differ from run to run and are replaced by names.
 func conversation(t *testing.T, way string, seed uint64) (outcomes []outcome, counted string) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	var mu sync.Mutex
@@ -151,8 +151,8 @@ func conversation(t *testing.T, way string, seed uint64) (outcomes []outcome, co
 	return outcomes, strings.Join(lines, "\n")
 }
 
-// Whatever is called, with whatever outcome, it is the same over NATS, over the local channel and inside the host: results, errors with their
-// texts, who is called by whom, traces, and what is counted.
+// Whatever is called, with whatever outcome, it is the same over NATS, over the local channel and inside the host:
+// results, errors with their texts, who is called by whom, traces, and what is counted.
 func TestAllWaysAreTheSame(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -177,7 +177,8 @@ func brief(o outcome) string {
 		len(o.result), o.code.Name(), o.text, o.remote, o.done, len(o.payload), o.traceID, o.state, o.child, o.hasDeadline, o.origin, o.target)
 }
 
-// The channel is cut again and again under load. Calls that have not begun are made over NATS, and no call is made twice.
+// The channel is cut again and again under load. Calls that have not begun are made over NATS, and no call is made
+// twice.
 func TestCutChannelUnderLoad(t *testing.T) {
 	s := &script{}
 	env := latticetest.NATS(t)

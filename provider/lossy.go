@@ -12,8 +12,8 @@ const (
 	lossyPatience = time.Second // for close to have them written
 )
 
-// lossy writes lines behind the back of who logs them. A host that hangs does not read what its providers say; they must not
-// wait for it. What finds no room is dropped, and counted. It is safe for concurrent use.
+// lossy writes lines behind the back of who logs them. A host that hangs does not read what its providers say; they
+// must not wait for it. What finds no room is dropped, and counted. It is safe for concurrent use.
 type lossy struct {
 	to    io.Writer
 	lines chan []byte

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// The host is stopped and reads nothing of what the provider says: who logs goes on, and learns later how much is missing.
+// The host is stopped and reads nothing of what the provider says: who logs goes on, and learns later how much is
+// missing.
 func TestLoggingDoesNotWaitForAHostThatHangs(t *testing.T) {
 	r, w := io.Pipe() // takes nothing until somebody reads
 	l := newLossy(w)

@@ -23,7 +23,8 @@ import (
 )
 
 // What a process prints on standard output: ReadyLine once it serves, and after each further line of host data that the
-// host writes, either ReloadedLine, when it has taken over the keys and credentials there, or RestartLine, when it can not.
+// host writes, either ReloadedLine, when it has taken over the keys and credentials there, or RestartLine, when it can
+// not.
 const (
 	ReadyLine    = "weft:ready"
 	ReloadedLine = "weft:reloaded"
@@ -43,9 +44,9 @@ const StopTimeout = 10 * time.Second
 // Options are the surroundings of Run. Info and Stdin are required.
 type Options struct {
 	Info Info
-	// Stdin carries the line of host data, and a further one each time that keys or credentials have changed. Its end is the end of the host, and so of the provider, unless the host
-	// closes it at once, as those of the dialect do since 0.78. Run leaves a read
-	// pending on it.
+	// Stdin carries the line of host data, and a further one each time that keys or credentials have changed. Its end
+	// is the end of the host, and so of the provider, unless the host closes it at once, as those of the dialect do
+	// since 0.78. Run leaves a read pending on it.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer     // nil discards
 	Channel        *channel.End  // to the host when the provider runs in its process; nil elsewhere
@@ -80,7 +81,7 @@ func Main(info Info, factory Factory) int {
 var errHostData = errors.New("no host data on standard input")
 
 // Run runs a provider until ctx ends, its host closes Stdin or asks it to shut down; each is an orderly end and no
-// error. Errors: unusable host data, a provider that can not be made, and calls that did not end within StopTimeout.
+// error. Errors: unusable host data, a provider that cannot be made, and calls that did not end within StopTimeout.
 func Run(ctx context.Context, opts Options, factory Factory) error {
 	if opts.Stdout == nil {
 		opts.Stdout = io.Discard
@@ -140,8 +141,8 @@ func Run(ctx context.Context, opts Options, factory Factory) error {
 	return err
 }
 
-// earlyClose is how soon after the line, before the provider serves, the end of standard input means that the host never
-// meant to hold it open.
+// earlyClose is how soon after the line, before the provider serves, the end of standard input means that the host
+// never meant to hold it open.
 const earlyClose = 100 * time.Millisecond
 
 // readHostData reads one line, of bounded length. At the end of input the error is io.EOF.

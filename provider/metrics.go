@@ -44,8 +44,8 @@ func newMetrics(info Info, links *table) *metrics {
 	return m
 }
 
-// observe is an rpc.ServerConfig.Observe. Operations that the provider does not name become "other", since callers could
-// make up any number of them.
+// observe is an rpc.ServerConfig.Observe. Operations that the provider does not name become "other", since callers
+// could make up any number of them.
 func (m *metrics) observe(_ context.Context, inv *wire.Invocation, took time.Duration, err error) {
 	op, code := "other", "ok"
 	if inv != nil && slices.Contains(m.operations, inv.Operation) {

@@ -76,7 +76,8 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 	}
 	p.links = &table{host: p.host, id: p.id, name: p.link, log: log, values: info.Values, grants: map[lattice.ActorID]*grant{}}
 	if info.Values != nil {
-		p.links.defaults, _ = info.Values.Defaults(hd.ConfigJSON) // the factory judges it, which may have a form of its own
+		// the factory judges it, which may have a form of its own
+		p.links.defaults, _ = info.Values.Defaults(hd.ConfigJSON)
 	}
 	p.metrics = newMetrics(info, p.links)
 	timeout := time.Duration(hd.DefaultRPCTimeoutMS) * time.Millisecond
@@ -230,7 +231,7 @@ func (p *process) drainCalls(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, awayTimeout)
 	defer cancel()
-	_ = p.server.Close(ctx) // it can not drain without a server
+	_ = p.server.Close(ctx) // it cannot drain without a server
 	return nil
 }
 
@@ -355,9 +356,9 @@ func (p *process) address(actor lattice.ActorID, operation string, r Request) (r
 		Payload: r.Payload, Body: r.Body, BodyLength: r.BodyLength, Timeout: r.Timeout}, route, nil
 }
 
-// callLocal makes a call over the channel when the actor runs on the host and the link permits. It reports false when the
-// call has not begun there and may be made over NATS. With keep, held is what a large result takes of the budget until the caller
-// gives it back.
+// callLocal makes a call over the channel when the actor runs on the host and the link permits. It reports false when
+// the call has not begun there and may be made over NATS. With keep, held is what a large result takes of the budget
+// until the caller gives it back.
 func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Route, keep bool) (result []byte, held int64, err error, done bool) {
 	actor := lattice.ActorID(call.Target.PublicKey)
 	stay := route == wire.LocalOnly
@@ -365,7 +366,8 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Rout
 		return nil, 0, nil, false
 	}
 	switch entrance := p.uplink.gate(actor); {
-	case entrance != nil && !stay && p.uplink.hangs() && p.hosts.Others(call.Target, string(p.host)): // they answer, the host does not
+	// they answer, the host does not
+	case entrance != nil && !stay && p.uplink.hangs() && p.hosts.Others(call.Target, string(p.host)):
 		p.hosts.Doubt(string(p.host))
 		return nil, 0, nil, false
 	case entrance != nil:

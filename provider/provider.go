@@ -24,8 +24,8 @@ type Info struct {
 	// Operations are those that actors may call, "Service.Method". Others are refused with lattice.ErrNotFound before
 	// Handle sees them. Empty for a provider that only calls actors.
 	Operations []string
-	// Values are those that links may have. Others, and values that are not of their kind, are refused before PutLink sees them, with
-	// the nearest name that there is; who puts the link is told. Nil leaves all values to the provider.
+	// Values are those that links may have. Others, and values that are not of their kind, are refused before PutLink
+	// sees them, with the nearest name that there is; who puts the link is told. Nil leaves all values to the provider.
 	Values *linkvalue.Table
 	// Limit is the number of calls served at the same time; beyond it callers get lattice.ErrBusy at once.
 	// Default rpc.DefaultLimit.
@@ -58,15 +58,15 @@ type Shutdowner interface {
 }
 
 // LinkReviser is implemented by providers that can change the values of a link in one step. Calls over the old link may
-// still be in progress, and others come meanwhile. An error leaves the old link as it was, serving. Links of other providers are
-// deleted and put; when the new one is refused the old one is put again.
+// still be in progress, and others come meanwhile. An error leaves the old link as it was, serving. Links of other
+// providers are deleted and put; when the new one is refused the old one is put again.
 type LinkReviser interface {
 	ReviseLink(ctx context.Context, before, after Link) error
 }
 
-// LinkChecker is implemented by providers that can say beforehand why they would refuse a link, in the place of before, which is
-// nil where the actor has none that works. It changes nothing that anybody sees; no error is no promise. It is called as PutLink
-// is, with the same limit of time.
+// LinkChecker is implemented by providers that can say beforehand why they would refuse a link, in the place of before,
+// which is nil where the actor has none that works. It changes nothing that anybody sees; no error is no promise. It is
+// called as PutLink is, with the same limit of time.
 type LinkChecker interface {
 	CheckLink(ctx context.Context, before *Link, after Link) error
 }
@@ -106,7 +106,8 @@ type Env struct {
 	NATS       *nats.Conn                    // the connection to the lattice; do not close it
 	Invoker    Invoker                       // behind Call
 	Tell       func(context.Context, Failed) // see Failed; nil in some tests
-	Large      *rpc.Budget                   // of the process's large payloads; a provider that reads one of another source into memory holds room for it
+	// of the process's large payloads; a provider that reads one of another source into memory holds room for it
+	Large *rpc.Budget
 }
 
 // Invoker calls actors.
@@ -115,8 +116,8 @@ type Invoker interface {
 	Open(ctx context.Context, actor lattice.ActorID, operation string, r Request) (*rpc.Answer, error)
 }
 
-// Request is the payload of a call that is passed on rather than held in memory: Payload, then BodyLength bytes of Body, which
-// may be nil. Timeout bounds the answer, once the body has been read; default Env.Timeout.
+// Request is the payload of a call that is passed on rather than held in memory: Payload, then BodyLength bytes of
+// Body, which may be nil. Timeout bounds the answer, once the body has been read; default Env.Timeout.
 type Request struct {
 	Payload    []byte
 	Body       io.Reader
@@ -124,14 +125,14 @@ type Request struct {
 	Timeout    time.Duration
 }
 
-// Open is Call for large payloads: the body goes on as it comes, and the answer is read as it is needed. The answer must be
-// closed. An error of the body is returned as it is.
+// Open is Call for large payloads: the body goes on as it comes, and the answer is read as it is needed. The answer
+// must be closed. An error of the body is returned as it is.
 func (e Env) Open(ctx context.Context, actor lattice.ActorID, operation string, r Request) (*rpc.Answer, error) {
 	return e.Invoker.Open(ctx, actor, operation, r)
 }
 
-// Failed tells the host of a request that failed, so that "weft errors" finds it by the trace in ctx. It does not wait, and too
-// many at once are only counted.
+// Failed tells the host of a request that failed, so that "weft errors" finds it by the trace in ctx. It does not wait,
+// and too many at once are only counted.
 func (e Env) Failed(ctx context.Context, f Failed) {
 	if e.Tell != nil {
 		e.Tell(ctx, f)

@@ -43,7 +43,8 @@ func (p *process) reload(ctx context.Context, hd wire.HostData) error {
 	if string(p.host) != hd.HostID || string(p.id) != hd.ProviderKey || string(p.link) != hd.LinkName || string(p.lattice) != hd.LatticeRPCPrefix {
 		return &lattice.Error{Code: lattice.ErrInvalid, Op: "reload", Detail: "the host data is for another process"}
 	}
-	if err := p.verifier.Set(append([]string{cluster.Public()}, hd.ClusterIssuers...)...); err != nil { // trust, then sign
+	// trust, then sign
+	if err := p.verifier.Set(append([]string{cluster.Public()}, hd.ClusterIssuers...)...); err != nil {
 		return err
 	}
 	p.client.SetCluster(cluster)

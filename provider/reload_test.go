@@ -101,7 +101,7 @@ func TestReloadClusterKey(t *testing.T) {
 	}
 }
 
-// What a process can not take over it says, and goes on with what it has.
+// What a process cannot take over it says, and goes on with what it has.
 func TestReloadRefused(t *testing.T) {
 	s := &script{}
 	p := start(t, s, plain)

@@ -175,8 +175,8 @@ func TestUnavailableIsRetried(t *testing.T) {
 	}
 }
 
-// A process tells the link of the actor that is asked for, and only that one, also while it tries another link: by that, hosts know
-// that it is there.
+// A process tells the link of the actor that is asked for, and only that one, also while it tries another link: by
+// that, hosts know that it is there.
 func TestLinkOfOneActor(t *testing.T) {
 	goOn := make(chan struct{})
 	trying := make(chan struct{})

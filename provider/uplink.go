@@ -149,8 +149,8 @@ func (u *uplink) forget() {
 // missedBeats is how long without a beat of the host means that it hangs.
 const missedBeats = 4 * channel.BeatPeriod
 
-// hangs reports whether the host gives no sign of life, although its end of the channel is open. The clock is read only where
-// there are beats.
+// hangs reports whether the host gives no sign of life, although its end of the channel is open. The clock is read only
+// where there are beats.
 func (u *uplink) hangs() bool {
 	last := u.beat.Load()
 	return last != 0 && channel.Now()-time.Duration(last) > missedBeats

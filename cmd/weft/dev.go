@@ -223,8 +223,8 @@ func (d *devSession) embedded(path string) bool {
 	})
 }
 
-// devLimit is how long a build may take to be started and linked. A host compiles it first, which may take a minute of processor time
-// (--compile-time), and more on a busy machine.
+// devLimit is how long a build may take to be started and linked. A host compiles it first, which may take a minute of
+// processor time (--compile-time), and more on a busy machine.
 const devLimit = 3 * time.Minute
 
 // deploy starts the actor with its providers, or updates it. It gives up after devLimit.
@@ -261,7 +261,8 @@ func (d *devSession) deploy(ctx context.Context, file string, now devBuild) erro
 	return d.attach(ctx, m.Claims.Caps)
 }
 
-// attach starts and links the providers that the actor's claims ask for, and takes away those that they ask for no more.
+// attach starts and links the providers that the actor's claims ask for, and takes away those that they ask for no
+// more.
 func (d *devSession) attach(ctx context.Context, caps []string) error {
 	ours := []struct {
 		contract, name string
@@ -323,7 +324,8 @@ func (d *devSession) detach(ctx context.Context, contract string) error {
 	return nil
 }
 
-// follow shows the actor's logs until ctx ends, or another actor's are to be shown. The actor may not be known at the beginning.
+// follow shows the actor's logs until ctx ends, or another actor's are to be shown. The actor may not be known at the
+// beginning.
 func (d *devSession) follow(ctx context.Context) {
 	d.logs()
 	ctx, cancel := context.WithCancel(ctx)

@@ -49,8 +49,8 @@ NATS. Keys and data stay. Where other hosts have joined that NATS server, they w
 	return cmd
 }
 
-// neededByOthers is an error when other hosts need the NATS server of what runs here. What does not say so in time, since it hangs
-// or is ending, may be stopped.
+// neededByOthers is an error when other hosts need the NATS server of what runs here. What does not say so in time,
+// since it hangs or is ending, may be stopped.
 func (a *app) neededByOthers(ctx context.Context, s upState) error {
 	const patience = 5 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)

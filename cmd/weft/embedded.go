@@ -57,7 +57,8 @@ type embedded struct {
 	realm          *natsauth.Realm // nil: the server does not know users by roles
 }
 
-// start runs the embedded server. extra names the subjects that the host on this machine needs besides those of its role.
+// start runs the embedded server. extra names the subjects that the host on this machine needs besides those of its
+// role.
 func (n *natsFlags) start(ctx context.Context, a *app, log *slog.Logger, extra natsauth.Identity) (*embedded, error) {
 	if _, port, err := net.SplitHostPort(n.listen); err == nil {
 		return nil, usagef("--nats-listen %s: want the address alone; the port is --nats-port %s", n.listen, port)

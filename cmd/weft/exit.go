@@ -20,7 +20,7 @@ const (
 	exitTimeout     = 4 // no outcome within --timeout; it may still come
 	exitRefused     = 5 // refused for reasons of trust: signature, expiry, capability, policy, credentials
 	exitPartial     = 6 // some of it was done, on some hosts
-	exitUnavailable = 7 // NATS can not be reached, or no host answers
+	exitUnavailable = 7 // NATS cannot be reached, or no host answers
 	exitStuck       = 8 // a host did not end in time, and its process was ended with it
 )
 
@@ -33,7 +33,7 @@ const exitCodesHelp = `weft ends with one of these codes:
   4  timeout: no outcome within --timeout; it may still come
   5  refused: signature, expiry, capability, policy or credentials
   6  partial success: done on some hosts, not on all
-  7  unavailable: NATS can not be reached, or no host answers
+  7  unavailable: NATS cannot be reached, or no host answers
   8  stuck: a host that was told to end did not, and was ended the hard way; the
      message names the actors whose calls went on
 

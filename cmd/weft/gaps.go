@@ -10,8 +10,9 @@ import (
 // gapTick is how exact the times of a gap are.
 const gapTick = 250 * time.Millisecond
 
-// tellGaps says after each loss of the connection from when to when it lasted, for who watches a stream that nobody repeats: what was
-// sent meanwhile never comes. It does so until the function that it returns is called, which waits for the end.
+// tellGaps says after each loss of the connection from when to when it lasted, for who watches a stream that nobody
+// repeats: what was sent meanwhile never comes. It does so until the function that it returns is called, which waits
+// for the end.
 func (a *app) tellGaps(nc *nats.Conn) (stop func()) {
 	done := make(chan struct{})
 	times := nc.Stats().Reconnects
@@ -19,7 +20,8 @@ func (a *app) tellGaps(nc *nats.Conn) (stop func()) {
 	wg.Go(func() {
 		tick := time.NewTicker(gapTick)
 		defer tick.Stop()
-		good, last := time.Now(), time.Now() // last is when it was connected; good the tick before, since a loss is noticed late
+		// last is when it was connected; good the tick before, since a loss is noticed late
+		good, last := time.Now(), time.Now()
 		for {
 			select {
 			case <-done:

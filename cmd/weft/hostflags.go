@@ -43,7 +43,7 @@ type hostFlags struct {
 	structured                                       bool
 	registries                                       registryFlags
 	joinedStored                                     bool            // the key store has the key that a token brought
-	given                                            signing.KeyPair // the cluster key, where it can not be read again
+	given                                            signing.KeyPair // the cluster key, where it cannot be read again
 
 	policy policyFlags
 
@@ -209,8 +209,8 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	return cfg, release, err
 }
 
-// hostKey is the host's identity: given, or the one that this data directory keeps under the host's name. Two hosts must
-// not have the same, so that one of them makes a key for this run only.
+// hostKey is the host's identity: given, or the one that this data directory keeps under the host's name. Two hosts
+// must not have the same, so that one of them makes a key for this run only.
 func (h *hostFlags) hostKey(a *app) (signing.KeyPair, func(), error) {
 	none := func() {}
 	switch {
@@ -246,8 +246,8 @@ func (h *hostFlags) hostKey(a *app) (signing.KeyPair, func(), error) {
 	return signing.KeyPair{}, none, err
 }
 
-// keys are the cluster keys that a host has now: given, or those that this data directory keeps for the lattice. They are
-// read again at each reload, when first is false.
+// keys are the cluster keys that a host has now: given, or those that this data directory keeps for the lattice. They
+// are read again at each reload, when first is false.
 func (h *hostFlags) keys(a *app, l lattice.Name, first bool) (host.Keys, error) {
 	var ring signing.Ring
 	var err error
@@ -278,8 +278,8 @@ func (h *hostFlags) keys(a *app, l lattice.Name, first bool) (host.Keys, error) 
 	return host.Keys{Cluster: ring.Signer(), Issuers: append(ring.Issuers()[1:], issuers...)}, nil
 }
 
-// joinedKey is the key that a token brought. It is kept in this data directory, where it can be rotated, unless that holds
-// a key of another origin for the lattice.
+// joinedKey is the key that a token brought. It is kept in this data directory, where it can be rotated, unless that
+// holds a key of another origin for the lattice.
 func (h *hostFlags) joinedKey(a *app, l lattice.Name, first bool) (signing.Ring, error) {
 	k, err := signing.FromSeed(a.joined.ClusterSeed)
 	if err != nil {

@@ -194,7 +194,8 @@ func (a *app) findKey(query string) (*signing.Keystore, signing.KeyInfo, error) 
 	var all []operate.Candidate
 	infos := map[string]signing.KeyInfo{}
 	for _, k := range list {
-		if kindErr == nil && k.Kind == signing.KindName(byKind) && k.Name == a.keyName(byKind) { // a kind means the key that weft uses by itself
+		// a kind means the key that weft uses by itself
+		if kindErr == nil && k.Kind == signing.KindName(byKind) && k.Name == a.keyName(byKind) {
 			return store, k, nil
 		}
 		all = append(all, operate.Candidate{ID: k.Public, Names: []string{k.Kind + "/" + k.Name, k.Name, k.Kind}})

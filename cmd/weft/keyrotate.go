@@ -52,7 +52,7 @@ with the same new key; each waits for the others:
   second$ weft key rotate cluster --new new.nk
 
 Hosts that were started with --cluster-seed-file FILE need --file FILE. Hosts that have their seed from the environment or
-an option can not follow. The account key has no command of its own: see "Keys and rotation" in docs/security.md.`,
+an option cannot follow. The account key has no command of its own: see "Keys and rotation" in docs/security.md.`,
 		Example: `  weft key rotate cluster                                  # one machine
   weft key rotate cluster --new new.nk --hosts 5           # one of several; the lattice has five hosts
   weft key rotate cluster --file /etc/weft/cluster.nk --new new.nk`,
@@ -75,7 +75,8 @@ an option can not follow. The account key has no command of its own: see "Keys a
 				return err
 			}
 			defer done()
-			r.File = ringFile{a, store, a.keyName(signing.KindCluster), file} // connecting may have told the lattice's name
+			// connecting may have told the lattice's name
+			r.File = ringFile{a, store, a.keyName(signing.KindCluster), file}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
 			v, err := l.RotateCluster(ctx, r)

@@ -28,7 +28,7 @@ func (a *app) linkPut() *cobra.Command {
 	var name, values string
 	cmd := &cobra.Command{Use: "put ACTOR PROVIDER [CONTRACT] [key=value ...]", ValidArgsFunction: a.completeLinkPut, Short: "Link an actor to a provider", Args: rangeArgs(2, -1),
 		Long: `Grants an actor the use of a provider, with the values that configure it. Waits until the provider has the link and
-shows its error if it can not use it. What the provider refuses replaces no link that works. Values may be secrets: give them in
+shows its error if it cannot use it. What the provider refuses replaces no link that works. Values may be secrets: give them in
 a file with --values. The values of built-in providers: docs/providers.md.`,
 		Example: `  weft link put app httpserver port=8080 path=/api
   weft link put app keyvalue-redis --link-name cache --values redis.yaml`,

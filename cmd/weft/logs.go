@@ -76,8 +76,8 @@ func (a *app) keptLogs(ctx context.Context, l *operate.Lattice, v *operate.View,
 	return errors.Join(errs...)
 }
 
-// followLogs subscribes first, then shows what is kept, then what came meanwhile and comes; a line is shown once. Lines of several
-// hosts come in the order of their times, see reorder.
+// followLogs subscribes first, then shows what is kept, then what came meanwhile and comes; a line is shown once. Lines
+// of several hosts come in the order of their times, see reorder.
 func (a *app) followLogs(ctx context.Context, l *operate.Lattice, v *operate.View, id lattice.ActorID, n int) error {
 	seen := map[control.LogLine]int{}
 	var failed error
@@ -100,8 +100,8 @@ func (a *app) followLogs(ctx context.Context, l *operate.Lattice, v *operate.Vie
 	})
 }
 
-// showLogs shows an actor's lines until ctx ends. kept, when not nil, is called once those that come are seen, and may show others
-// before them; fresh, when not nil, decides about each that comes. Both are called one at a time.
+// showLogs shows an actor's lines until ctx ends. kept, when not nil, is called once those that come are seen, and may
+// show others before them; fresh, when not nil, decides about each that comes. Both are called one at a time.
 func (a *app) showLogs(ctx context.Context, l *operate.Lattice, v *operate.View, id lattice.ActorID, kept func(context.Context, func(control.LogLine)) error,
 	fresh func(control.LogLine) bool) error {
 	defer a.tellGaps(l.Conn())()

@@ -8,7 +8,8 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 )
 
-// Lines of several hosts come in the order of their times, though one host's arrive later; none waits for longer than the window.
+// Lines of several hosts come in the order of their times, though one host's arrive later; none waits for longer than
+// the window.
 func TestLogsOfSeveralHostsComeInOrder(t *testing.T) {
 	start := time.Unix(1_700_000_000, 0)
 	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }

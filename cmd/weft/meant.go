@@ -12,8 +12,8 @@ import (
 	"github.com/weftlattice/weft/lattice/nearest"
 )
 
-// otherWords are verbs that people bring from other tools, with those that do the same here, the likeliest first. A word
-// stands for each that the command at hand has.
+// otherWords are verbs that people bring from other tools, with those that do the same here, the likeliest first. A
+// word stands for each that the command at hand has.
 var otherWords = map[string][]string{
 	"ls": {"list"}, "ps": {"list"}, "show": {"inspect", "list"}, "describe": {"inspect"}, "info": {"inspect"},
 	"status": {"list"}, "state": {"list"}, "top": {"list"}, "get": {"inspect", "list"}, "query": {"list"}, "all": {"list"},
@@ -30,8 +30,8 @@ var otherWords = map[string][]string{
 // manyNouns are the commands whose verbs are looked at when a verb stands alone: "weft ps".
 var manyNouns = []string{"actor", "provider", "link", "host"}
 
-// meantCommand says which commands were probably meant by args, of which cmd knows none: "weft actor list or weft host list". It is
-// empty when there is no idea.
+// meantCommand says which commands were probably meant by args, of which cmd knows none: "weft actor list or weft host
+// list". It is empty when there is no idea.
 func meantCommand(cmd *cobra.Command, args []string) string {
 	word := strings.ToLower(args[0])
 	var found []string

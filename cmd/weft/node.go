@@ -91,8 +91,8 @@ func (a *app) startNode(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, l
 	}
 }
 
-// wait blocks until the host has ended, or ctx has. SIGHUP makes the host read its keys again, unless it is what a terminal
-// says that goes away.
+// wait blocks until the host has ended, or ctx has. SIGHUP makes the host read its keys again, unless it is what a
+// terminal says that goes away.
 func (n *node) wait(ctx context.Context) {
 	hangups := make(chan os.Signal, 1)
 	if !atTerminal() {

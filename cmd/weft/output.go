@@ -68,7 +68,8 @@ func (a *app) encode(v any, indent string) error {
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
-	text := lattice.VisibleLines(buf.String(), "\n") // JSON may have raw DEL and U+0080 to U+009F; the escapes are JSON, too
+	// JSON may have raw DEL and U+0080 to U+009F; the escapes are JSON, too
+	text := lattice.VisibleLines(buf.String(), "\n")
 	buf.Reset()
 	buf.WriteString(text)
 	if a.output == formatYAML {
@@ -125,10 +126,10 @@ const (
 	cellMin    = 6 // no cell is cut below it; one in the last column goes below its row when it has five times as much
 )
 
-// table writes aligned columns under upper-case headings, in lines of tableWidth characters at most: a heading that ends in ~ is
-// of ids, which are cut to their beginning, one that begins with + is shown with -o wide only, and what does not fit in the last
-// column goes on in lines below. Where all this does not do, the widest cells are cut, but for those of a heading that ends in !.
-// With -o wide all is there.
+// table writes aligned columns under upper-case headings, in lines of tableWidth characters at most: a heading that
+// ends in ~ is of ids, which are cut to their beginning, one that begins with + is shown with -o wide only, and what
+// does not fit in the last column goes on in lines below. Where all this does not do, the widest cells are cut, but for
+// those of a heading that ends in !. With -o wide all is there.
 func (a *app) table(w io.Writer, headings string, rows [][]string) {
 	wide := a.output == formatWide
 	var head []string
@@ -170,7 +171,8 @@ func (a *app) table(w io.Writer, headings string, rows [][]string) {
 	}
 }
 
-// fit makes rows, the headings first, narrow enough. below takes what is too much in the last column, by row without the headings.
+// fit makes rows, the headings first, narrow enough. below takes what is too much in the last column, by row without
+// the headings.
 func fit(rows [][]string, whole map[int]bool, below []string) {
 	widths := func() (list []int, sum int) {
 		list = make([]int, len(rows[0]))

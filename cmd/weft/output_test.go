@@ -13,11 +13,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A table fits 80 columns whatever it holds, without the beginnings of names and ids getting lost; with -o wide all is there.
+// A table fits 80 columns whatever it holds, without the beginnings of names and ids getting lost; with -o wide all is
+// there.
 func TestTablesFitTheTerminal(t *testing.T) {
 	id := "MBCFOPM6JW2APJLXJD3Z5O4CN7CPYJ2B4FTKLJUR5YR5MITIU7HD3WD5"
 	long := strings.Repeat("very", 20) + "-long-name"
-	failed := "the provider can not use the link: listen tcp 192.0.2.1:80: bind: cannot assign requested address on this machine"
+	failed := "the provider cannot use the link: listen tcp 192.0.2.1:80: bind: cannot assign requested address on this machine"
 	const headings = "NAME ID~ CONTRACT LINK HOST STATE +DIGEST ERROR"
 	rows := func() [][]string {
 		return [][]string{
@@ -55,7 +56,8 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-// A name with control characters, as others may sign one, neither steers the terminal nor looks like two rows. Programs get it whole.
+// A name with control characters, as others may sign one, neither steers the terminal nor looks like two rows. Programs
+// get it whole.
 func TestForeignNamesAreShownAndNotObeyed(t *testing.T) {
 	const evil, seen = "ev\x1b[31mil\nname\u009b2J", `ev\u001b[31mil\nname\u009b2J`
 	for _, format := range []format{formatText, formatWide} {

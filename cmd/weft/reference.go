@@ -34,8 +34,8 @@ var moreVariables = [][2]string{
 	{"XDG_CONFIG_HOME", "where the contexts of the nats tool are, in nats/context"},
 }
 
-// writeReference writes every command with its flags, their defaults and variables, as Markdown. It depends on the program alone, not on
-// the machine or the environment.
+// writeReference writes every command with its flags, their defaults and variables, as Markdown. It depends on the
+// program alone, not on the machine or the environment.
 func writeReference(w io.Writer, root *cobra.Command) {
 	fmt.Fprintf(w, `# Reference
 

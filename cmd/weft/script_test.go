@@ -22,8 +22,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"weft": main})
 }
 
-// TestScript runs the command line as people do. Each script has a data directory of its own, and so keys, a lattice and
-// a free NATS port of its own.
+// TestScript runs the command line as people do. Each script has a data directory of its own, and so keys, a lattice
+// and a free NATS port of its own.
 func TestScript(t *testing.T) {
 	fixtures, err := filepath.Abs("../../host/internal/wasm/testdata")
 	if err != nil {
@@ -104,8 +104,9 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// until REGEXP COMMAND...: the command is repeated until it succeeds and its output matches. It waits long, since to compile an actor
-// takes half a minute under the race detector, and rests in between, since what it waits for needs the processor.
+// until REGEXP COMMAND...: the command is repeated until it succeeds and its output matches. It waits long, since to
+// compile an actor takes half a minute under the race detector, and rests in between, since what it waits for needs the
+// processor.
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until REGEXP COMMAND...")

@@ -9,8 +9,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Text of others — names, messages, logs of guests — gets to the terminal through this file: shown keeps all of it from doing
-// more than being shown, and printf, fields and table keep one value from looking like several lines.
+// Text of others — names, messages, logs of guests — gets to the terminal through this file: shown keeps all of it from
+// doing more than being shown, and printf, fields and table keep one value from looking like several lines.
 
 // shown writes text for people, without what would steer a terminal: see lattice.Visible. Ends of lines and tabs stay.
 type shown struct{ io.Writer }

@@ -10,8 +10,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// upState describes the lattice that "weft up" runs with a data directory. The process holds the lock beside the file as
-// long as it lives; without the lock the file means nothing.
+// upState describes the lattice that "weft up" runs with a data directory. The process holds the lock beside the file
+// as long as it lives; without the lock the file means nothing.
 type upState struct {
 	PID      int            `json:"pid"`
 	Lattice  lattice.Name   `json:"lattice"`

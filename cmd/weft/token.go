@@ -105,8 +105,8 @@ server's certificate is checked against the authority in DATA-DIR/access/ca/ca.p
 	return cmd
 }
 
-// onThisMachine refuses flags that say where NATS is or who one is there: tokens are made, listed and revoked where the server
-// runs. meant names what stands for one of them instead.
+// onThisMachine refuses flags that say where NATS is or who one is there: tokens are made, listed and revoked where the
+// server runs. meant names what stands for one of them instead.
 func (a *app) onThisMachine(command string, meant map[string]string) error {
 	for _, name := range connectionFlags {
 		if !a.given(name) {
@@ -135,8 +135,8 @@ func validUntil(t time.Time) string {
 	return t.Local().Format(time.DateTime)
 }
 
-// newToken makes a user, and hands over all that it needs to join the server of this data directory. When hand fails there is no
-// such user.
+// newToken makes a user, and hands over all that it needs to join the server of this data directory. When hand fails
+// there is no such user.
 func (a *app) newToken(want natsauth.Identity, servers []string, cluster bool, hand func(join.Token) error) (id natsauth.Identity, err error) {
 	here, err := a.listening()
 	if err != nil {
@@ -263,8 +263,8 @@ knew the cluster key: where it fell into wrong hands, change that as well (docs/
 		}}
 }
 
-// findToken finds a token that was made here by what a person says of it. One that is revoked is meant only where no other
-// fits, so that a name can be used again.
+// findToken finds a token that was made here by what a person says of it. One that is revoked is meant only where no
+// other fits, so that a name can be used again.
 func (a *app) findToken(query string) (id string, err error) {
 	list, err := a.users().List()
 	if err != nil {

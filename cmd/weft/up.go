@@ -46,7 +46,8 @@ machines. The authority that certifies it is made on first use; --nats-server-ce
   weft up -f node.yaml --label zone=edge`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if detach && !child {
-				config, err := readNodeFile(file, a, cmd, &flags) // what is wrong or doubtful belongs before the user's eyes
+				// what is wrong or doubtful belongs before the user's eyes
+				config, err := readNodeFile(file, a, cmd, &flags)
 				if err != nil {
 					return err
 				}

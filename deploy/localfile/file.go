@@ -15,9 +15,9 @@ import (
 // MaxBytes is how large a module, an archive or an executable may be.
 const MaxBytes = 256 << 20
 
-// Read reads a file of at most max bytes; a pipe will do. No such file is
-// lattice.ErrNotFound. What can not be read as it stands is lattice.ErrInvalid: a folder, an empty file, one that the user may
-// not read. A larger one is lattice.ErrTooLarge.
+// Read reads a file of at most max bytes; a pipe will do. No such file is lattice.ErrNotFound. What cannot be read as
+// it stands is lattice.ErrInvalid: a folder, an empty file, one that the user may not read. A larger one is
+// lattice.ErrTooLarge.
 func Read(path string, max int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -36,8 +36,8 @@ func Read(path string, max int64) ([]byte, error) {
 	return data, nil
 }
 
-// Error gives a system's error about a file the code of its kind, and says what to do where the file is not what the user
-// took it for.
+// Error gives a system's error about a file the code of its kind, and says what to do where the file is not what the
+// user took it for.
 func Error(op, path string, err error) error {
 	e := &lattice.Error{Code: lattice.ErrInternal, Op: op, Entity: path, Detail: err.Error()}
 	var p *fs.PathError

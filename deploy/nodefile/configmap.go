@@ -60,7 +60,7 @@ func (w *walker) configMap(f *File, root *yaml.Node) {
 		outer, start := w.lineOf, inner.Line
 		if inner.Style == yaml.LiteralStyle {
 			w.lineOf = func(line int) int { return outer(start + line) }
-		} else { // lines inside can not be told
+		} else { // lines inside cannot be told
 			w.lineOf = func(int) int { return outer(start) }
 		}
 		w.document(f, []byte(inner.Value), false)

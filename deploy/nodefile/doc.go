@@ -40,7 +40,8 @@
 //	oci_registry, oci_registry_user, oci_registry_password   a login for that one registry
 //	policy_topic, policy_changes_topic, policy_timeout (policy_timeout_ms)   a policy service
 //
-// Taken as long as they ask for what weft does anyway: config_service (config_service_enabled): false, enable_ipv6: true.
+// Taken as long as they ask for what weft does anyway: config_service (config_service_enabled): false, enable_ipv6:
+// true.
 //
 // # providers
 //

@@ -41,7 +41,7 @@ type Link struct {
 }
 
 // Load reads a file and locates what it names; see Parse and File.Locate. Errors: *Problems, which is
-// lattice.ErrInvalid; those of localfile.Error when it can not be read.
+// lattice.ErrInvalid; those of localfile.Error when it cannot be read.
 func Load(path string, actorDirs ...string) (*File, error) {
 	data, err := read(path)
 	if err != nil {
@@ -177,9 +177,9 @@ func providerNames(n *yaml.Node) (names []string) {
 }
 
 // Links returns the links that an actor of the file gets, once its claims are known: caps are the contracts that they
-// request. Without "links" the actor is linked to every provider of the file whose contract it requests; with "links" to
-// those named and no others. missing are the requested contracts for which there is no link; the two that every host has
-// inside, wasmcloud:builtin:*, are never among them.
+// request. Without "links" the actor is linked to every provider of the file whose contract it requests; with "links"
+// to those named and no others. missing are the requested contracts for which there is no link; the two that every host
+// has inside, wasmcloud:builtin:*, are never among them.
 func (f *File) Links(a Actor, caps []string) (links []Link, missing []string) {
 	covered := map[string]bool{}
 	for _, p := range f.Providers {

@@ -193,7 +193,8 @@ func (w *walker) settle(h *Host, settings map[string]*agreed) {
 		h.Cluster = w.key(s, signing.KindCluster)
 	}
 	h.Name, h.JSDomain = get("name"), get("js_domain")
-	if id := get("host_id"); h.Name == "" && id != "" && h.Key.Public() == signing.Derive(signing.KindHost, id).Public() { // no key, but a name
+	// no key, but a name
+	if id := get("host_id"); h.Name == "" && id != "" && h.Key.Public() == signing.Derive(signing.KindHost, id).Public() {
 		h.Name = id
 	}
 	h.StructuredLogging, h.AllowFileLoad = get("structured_logging") == "true", get("allow_file_load") == "true"

@@ -278,8 +278,8 @@ actors:
 	}
 }
 
-// A file that is not there is told with the actor or provider that wants it, and found when it is there later; only what the host
-// itself needs keeps the node from starting.
+// A file that is not there is told with the actor or provider that wants it, and found when it is there later; only
+// what the host itself needs keeps the node from starting.
 func TestLocateNothing(t *testing.T) {
 	dir := tree(t, "x/.keep")
 	f, err := load(t, dir, `

@@ -86,7 +86,7 @@ func (w *walker) providers(n *yaml.Node, at string) []Provider {
 	return list
 }
 
-// checkValues looks for values that a built-in provider does not know, or can not use.
+// checkValues looks for values that a built-in provider does not know, or cannot use.
 func (w *walker) checkValues(p Provider, config *yaml.Node, at string) {
 	table := linkvalue.Builtin(strings.TrimPrefix(p.Ref, BuiltinScheme))
 	if table == nil || config == nil {

@@ -49,8 +49,8 @@ type HostScale struct {
 	Max  uint32         `json:"max_instances"`
 }
 
-// StartActor starts an actor, or sets its scale where it runs already: doing it twice is as good as once. Without a host
-// in Where it goes to the best bidder, or is spread over all.
+// StartActor starts an actor, or sets its scale where it runs already: doing it twice is as good as once. Without a
+// host in Where it goes to the best bidder, or is spread over all.
 func (l *Lattice) StartActor(ctx context.Context, r ActorStart) (*ActorScale, error) {
 	v, err := l.View(ctx)
 	if err != nil {
@@ -76,9 +76,9 @@ func (l *Lattice) StartActor(ctx context.Context, r ActorStart) (*ActorScale, er
 	return result, err
 }
 
-// ScaleActor sets the scale of an actor: on one host, over the hosts where it runs, or spread over all that bid. 0 stops
-// it. Where it runs in several groups, one is to be named, or all are stopped; see meant. The result tells what runs then, all
-// groups counted.
+// ScaleActor sets the scale of an actor: on one host, over the hosts where it runs, or spread over all that bid. 0
+// stops it. Where it runs in several groups, one is to be named, or all are stopped; see meant. The result tells what
+// runs then, all groups counted.
 func (l *Lattice) ScaleActor(ctx context.Context, query string, max uint32, where Where, group ScaleGroup) (*ActorScale, error) {
 	v, err := l.View(ctx)
 	if err != nil {

@@ -24,8 +24,9 @@ type Applied struct {
 	Warnings  []string        `json:"warnings,omitempty"`
 	Failed    []string        `json:"failed,omitempty"` // what could not be done, with its line in the file, and why
 
-	made []Made         // links of earlier files and tries that are still there, or may be
-	done map[string]any // what need not be done again: *ProviderState, *startedActor, *Link, by their entries in the file
+	made []Made // links of earlier files and tries that are still there, or may be
+	// what need not be done again: *ProviderState, *startedActor, *Link, by their entries in the file
+	done map[string]any
 }
 
 // String is for people, a line for each thing.
@@ -71,14 +72,16 @@ func (a *Applied) Made() []Made {
 	return list
 }
 
-// startLimit is how long one thing of a file may take to start. What takes longer has failed, and may yet be there at the next try.
+// startLimit is how long one thing of a file may take to start. What takes longer has failed, and may yet be there at
+// the next try.
 const startLimit = 2 * time.Minute
 
-// Apply starts what a node's configuration file names on one host: providers and actors, all at once, and their links as soon as both
-// ends are there. What can not be started is in Failed, and the rest is done all the same; doing it again may help. before is what
-// became of an earlier try, or nil: what it did is not done again, so that what operators have changed since stays. made is
-// what the file had made at an earlier start: links that it no longer makes are deleted, unless their actor runs on another host; those
-// of actors that left the file go first, since they may stand in the way.
+// Apply starts what a node's configuration file names on one host: providers and actors, all at once, and their links
+// as soon as both ends are there. What cannot be started is in Failed, and the rest is done all the same; doing it
+// again may help. before is what became of an earlier try, or nil: what it did is not done again, so that what
+// operators have changed since stays. made is what the file had made at an earlier start: links that it no longer makes
+// are deleted, unless their actor runs on another host; those of actors that left the file go first, since they may
+// stand in the way.
 func (l *Lattice) Apply(ctx context.Context, s *Signer, f *nodefile.File, host lattice.HostID, before *Applied, made []Made) *Applied {
 	r := &application{Lattice: l, file: f, host: host, made: made, out: &Applied{done: map[string]any{}, made: slices.Clone(made)}, before: map[string]any{}}
 	if before != nil {
@@ -129,7 +132,8 @@ func (r *application) fail(line int, what string, err error) {
 	r.failed = append(r.failed, nodefile.Problem{Line: line, Field: what, Detail: err.Error()})
 }
 
-// start starts what does not run yet, and links what does. The files are read and signed one after another, the rest is at once.
+// start starts what does not run yet, and links what does. The files are read and signed one after another, the rest is
+// at once.
 func (r *application) start(ctx context.Context, s *Signer) {
 	r.providers, r.actors = map[string]*ProviderState{}, map[string]*startedActor{}
 	ends := make(chan func())
@@ -269,7 +273,8 @@ type failedLink struct {
 	err  error
 }
 
-// unmakeStale deletes links that the file once made for an actor by this name, and no longer does: it has other claims, or another key.
+// unmakeStale deletes links that the file once made for an actor by this name, and no longer does: it has other claims,
+// or another key.
 func (r *application) unmakeStale(ctx context.Context, a nodefile.Actor, started *startedActor) {
 	links, _ := r.file.Links(a, started.caps)
 	for _, m := range r.made {
@@ -281,7 +286,8 @@ func (r *application) unmakeStale(ctx context.Context, a nodefile.Actor, started
 	}
 }
 
-// unmake deletes a link that a file no longer makes. One whose actor runs on another host is left alone: it is that one's, too.
+// unmake deletes a link that a file no longer makes. One whose actor runs on another host is left alone: it is that
+// one's, too.
 func (r *application) unmake(ctx context.Context, m Made) {
 	ctx, cancel := bound(ctx)
 	defer cancel()
@@ -327,7 +333,8 @@ func (r *application) sum(ctx context.Context) *Applied {
 		}
 		for _, w := range r.wishes(a, started) {
 			key := entry(w.put)
-			if k, refused := out.done[key].(failedLink); refused && lattice.CodeOf(k.err) == lattice.ErrConflict { // what stood in the way may have gone since
+			// what stood in the way may have gone since
+			if k, refused := out.done[key].(failedLink); refused && lattice.CodeOf(k.err) == lattice.ErrConflict {
 				r.putLink(ctx, key, w)
 			}
 			switch k := out.done[key].(type) {
@@ -368,7 +375,8 @@ type actorPlan struct {
 	claims *signing.ActorClaims // nil where only hosts can read them
 }
 
-// prepareActor signs and pushes an actor of a file. One without claims or project file may use what the file has providers for.
+// prepareActor signs and pushes an actor of a file. One without claims or project file may use what the file has
+// providers for.
 func (r *application) prepareActor(ctx context.Context, s *Signer, a nodefile.Actor, on Where) (actorPlan, error) {
 	if a.Missing != "" {
 		return actorPlan{}, errors.New(a.Missing)

@@ -20,8 +20,8 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
-// IsLocal reports whether a reference means a file of this machine that is to be pushed, rather than something that hosts
-// fetch themselves.
+// IsLocal reports whether a reference means a file of this machine that is to be pushed, rather than something that
+// hosts fetch themselves.
 func IsLocal(ref string) bool {
 	if strings.Contains(ref, "://") {
 		return false
@@ -37,8 +37,8 @@ func IsLocal(ref string) bool {
 	return err == nil
 }
 
-// checkRemote refuses what no host can fetch: a bare word, which is a misspelt file or one of the known names, or the name of
-// what other, the noun, already is.
+// checkRemote refuses what no host can fetch: a bare word, which is a misspelt file or one of the known names, or the
+// name of what other, the noun, already is.
 func (l *Lattice) checkRemote(ctx context.Context, ref string, known []string, other string) error {
 	if strings.ContainsAny(ref, ":/") {
 		return nil

@@ -12,8 +12,8 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// Failures finds the failed calls that the hosts of a lattice remember. Each Next asks for those that came since the one
-// before. It is not safe for concurrent use.
+// Failures finds the failed calls that the hosts of a lattice remember. Each Next asks for those that came since the
+// one before. It is not safe for concurrent use.
 type Failures struct {
 	lattice *Lattice
 	want    control.FailuresRequest

@@ -7,8 +7,8 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
-// judge says why no host would run what a file holds as an actor, in the words of hosts and with the way out. check is what
-// hosts do with a module, see Signer.Check.
+// judge says why no host would run what a file holds as an actor, in the words of hosts and with the way out. check is
+// what hosts do with a module, see Signer.Check.
 func judge(path string, data []byte, check func([]byte) error) error {
 	if form := signing.Form(data); form == signing.FormArchive {
 		return &lattice.Error{Code: lattice.ErrBadModule, Op: "read module", Entity: path,

@@ -40,8 +40,9 @@ func groups(running []ActorOn) []map[string]string {
 	return sets
 }
 
-// meant chooses the groups that a scale to max is for: the one that is named, the only one, or for a stop all. A person who
-// names none of several is asked, since managers keep count of their own groups, and would put right what is taken from them.
+// meant chooses the groups that a scale to max is for: the one that is named, the only one, or for a stop all. A person
+// who names none of several is asked, since managers keep count of their own groups, and would put right what is taken
+// from them.
 func meant(running []ActorOn, want ScaleGroup, max uint32) ([]map[string]string, error) {
 	all := groups(running)
 	fail := func(code lattice.Code, detail string) error {

@@ -15,8 +15,8 @@ func (h *fakeHost) runGroups(id lattice.ActorID, name, ref string, instances ...
 	h.inv.Actors = []control.Actor{{ID: id, Name: name, ImageRef: ref, Instances: instances}}
 }
 
-// TestScaleWithoutAnnotationWhereGroupsExist: "scaled: 0" while 7 run is not to be; one group is named, or all stop, and what
-// is told is what runs.
+// TestScaleWithoutAnnotationWhereGroupsExist: "scaled: 0" while 7 run is not to be; one group is named, or all stop,
+// and what is told is what runs.
 func TestScaleWithoutAnnotationWhereGroupsExist(t *testing.T) {
 	r := newRig(t)
 	id := idOf(t, r, "ref-groups")

@@ -10,7 +10,8 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// A link that another actor's link stands against: put and list say that actor's name, and when it does not run how its link goes.
+// A link that another actor's link stands against: put and list say that actor's name, and when it does not run how its
+// link goes.
 func TestConflictNamesTheHolder(t *testing.T) {
 	r := newRig(t)
 	h := r.host(t, "one", nil)

@@ -67,8 +67,8 @@ func (v *View) others(not lattice.HostID) []string {
 	return names
 }
 
-// DrainHost makes a host take no more work and end what runs on it, and waits until nothing does. The host stays, empty,
-// until it is stopped.
+// DrainHost makes a host take no more work and end what runs on it, and waits until nothing does. The host stays,
+// empty, until it is stopped.
 func (l *Lattice) DrainHost(ctx context.Context, query string) (HostRef, error) {
 	const pause = 100 * time.Millisecond
 	ctx, cancel := bound(ctx)

@@ -34,9 +34,11 @@ type Link struct {
 	State        string             `json:"state"`
 	Error        string             `json:"error,omitempty"`
 	Since        time.Time          `json:"since,omitzero"` // of wire.LinkAway
-	// Refused says why the provider has not taken Values, although the link is active or away: it goes on with those that it had.
-	Refused  string   `json:"refused,omitempty"`
-	RetryMS  int64    `json:"retry_ms,omitempty"` // in how many milliseconds what was refused is tried again; 0 for never
+	// Refused says why the provider has not taken Values, although the link is active or away: it goes on with those
+	// that it had.
+	Refused string `json:"refused,omitempty"`
+	// in how many milliseconds what was refused is tried again; 0 for never
+	RetryMS  int64    `json:"retry_ms,omitempty"`
 	Warnings []string `json:"warnings,omitempty"` // of a put: what will not work as it is, or was not looked at
 
 	checked bool // the provider refuses values that it does not know
@@ -122,8 +124,8 @@ type LinkPut struct {
 	Values          map[string]string
 }
 
-// PutLink stores a link and waits until the provider has it: active, or failed, which is an error that says why. A link to
-// a provider that does not run is pending, and no error: provider and link may come in any order.
+// PutLink stores a link and waits until the provider has it: active, or failed, which is an error that says why. A link
+// to a provider that does not run is pending, and no error: provider and link may come in any order.
 func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 	ctx, cancel := bound(ctx)
 	defer cancel()
@@ -191,8 +193,9 @@ func (l *Lattice) knows(v *View, def wire.LinkDefinition) bool {
 		linkvalue.Builtin(v.ProviderName(lattice.ProviderID(def.ProviderID))) != nil
 }
 
-// checkValues looks at what can be known of a link without its provider: values that a built-in one does not know, and a contract that
-// the actor's claims do not name. The latter is a warning, since claims may come with the actor's next revision.
+// checkValues looks at what can be known of a link without its provider: values that a built-in one does not know, and
+// a contract that the actor's claims do not name. The latter is a warning, since claims may come with the actor's next
+// revision.
 func (l *Lattice) checkValues(v *View, def wire.LinkDefinition) (warnings []string, err error) {
 	if _, err := def.Route(); err != nil {
 		return nil, err

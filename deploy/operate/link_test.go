@@ -90,8 +90,8 @@ func TestPutLink(t *testing.T) {
 	}
 }
 
-// What will not work as it is, or was not looked at, is told at the put: values of a provider that may ignore some, and a contract
-// that the actor's claims do not name. Who has it right hears nothing.
+// What will not work as it is, or was not looked at, is told at the put: values of a provider that may ignore some, and
+// a contract that the actor's claims do not name. Who has it right hears nothing.
 func TestPutLinkWarns(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -135,8 +135,8 @@ func TestPutLinkWarns(t *testing.T) {
 	}
 }
 
-// A put that is refused while what the link needs is away tells both, whether it is refused at once or by the provider after it
-// is stored; and so does the list.
+// A put that is refused while what the link needs is away tells both, whether it is refused at once or by the provider
+// after it is stored; and so does the list.
 func TestALinkThatIsAwayAndRefused(t *testing.T) {
 	r := newRig(t)
 	h := r.host(t, "one", nil)

@@ -37,8 +37,8 @@ func waitLinkSet(ctx context.Context, events *event.Subscription, id string) err
 	}
 }
 
-// awaitLink asks the provider until it tells the same about the link twice in a row, since the first answer may be about
-// the values before.
+// awaitLink asks the provider until it tells the same about the link twice in a row, since the first answer may be
+// about the values before.
 func (l *Lattice) awaitLink(ctx context.Context, link *Link, processes int) error {
 	const pause, patience = 100 * time.Millisecond, 3 * time.Second
 	begin := time.Now()
@@ -57,15 +57,15 @@ func (l *Lattice) awaitLink(ctx context.Context, link *Link, processes int) erro
 			link.State = state
 			return nil
 		case state == before && state == wire.LinkActive && problem != nil:
-			return fmt.Errorf("the provider can not use the new values, the link goes on with the old ones%s: %w", nextTry(*link), problem)
+			return fmt.Errorf("the provider cannot use the new values, the link goes on with the old ones%s: %w", nextTry(*link), problem)
 		case state == before && state == wire.LinkActive:
 			return nil
 		case state == before && state == wire.LinkAway && problem != nil:
-			return fmt.Errorf("the provider can not use the new values, the link goes on with the old ones%s: %w; %s", nextTry(*link), problem, link.awayText())
+			return fmt.Errorf("the provider cannot use the new values, the link goes on with the old ones%s: %w; %s", nextTry(*link), problem, link.awayText())
 		case state == before && state == wire.LinkAway: // it will be used when that is back
 			return nil
 		case state == before && state == wire.LinkFailed:
-			return fmt.Errorf("the provider can not use the link%s: %w", nextTry(*link), problem)
+			return fmt.Errorf("the provider cannot use the link%s: %w", nextTry(*link), problem)
 		}
 		before = state
 		select {
@@ -104,8 +104,8 @@ func nextTry(l Link) string {
 	return " and tries again by itself"
 }
 
-// tell sums the processes up in the link: one failure is a failure, one backend that is away is away, and active is what all have. The error is why it failed, or why
-// values that are stored were refused although the link is active.
+// tell sums the processes up in the link: one failure is a failure, one backend that is away is away, and active is
+// what all have. The error is why it failed, or why values that are stored were refused although the link is active.
 func (s linkStates) tell(l *Link) (problem error) {
 	l.State, l.Error, l.Refused, l.RetryMS, l.Since = LinkUnknown, "", "", 0, time.Time{}
 	if s.answers == 0 {

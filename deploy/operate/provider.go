@@ -38,8 +38,8 @@ type HostRef struct {
 	Name string         `json:"name"`
 }
 
-// StartProvider starts a provider on the named host, or on the best bidder, or on all with Spread. One that runs already
-// where it should is left alone.
+// StartProvider starts a provider on the named host, or on the best bidder, or on all with Spread. One that runs
+// already where it should is left alone.
 func (l *Lattice) StartProvider(ctx context.Context, r ProviderStart) (*ProviderState, error) {
 	r.LinkName = cmp.Or(r.LinkName, lattice.DefaultLink)
 	v, err := l.View(ctx)
@@ -143,9 +143,10 @@ func (l *Lattice) providerHosts(ctx context.Context, v *View, r ProviderStart, r
 	return nil, noBid(v, r.Ref, r.Where)
 }
 
-// UpdateProvider replaces a running provider by another build of it, on the named host or wherever it runs, one host after another. On each
-// host the new one is fetched, verified and permitted before the old one ends; when it does not start, the old one is started again. It stops
-// at the first host where it fails. A link name will do where it runs under several. An empty r.Configuration keeps the one that runs.
+// UpdateProvider replaces a running provider by another build of it, on the named host or wherever it runs, one host
+// after another. On each host the new one is fetched, verified and permitted before the old one ends; when it does not
+// start, the old one is started again. It stops at the first host where it fails. A link name will do where it runs
+// under several. An empty r.Configuration keeps the one that runs.
 func (l *Lattice) UpdateProvider(ctx context.Context, id lattice.ProviderID, r ProviderStart) (*ProviderState, error) {
 	v, err := l.View(ctx)
 	if err != nil {

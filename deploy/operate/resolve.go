@@ -25,10 +25,10 @@ func (c Candidate) String() string {
 // minPrefix is how many characters of an id stand for all of it. Fewer fit too much by accident.
 const minPrefix = 4
 
-// Resolve finds the candidate that query means: by its id, else by one of its names, else by the beginning of its id, of
-// at least four characters; case matters in none of them. The beginning of a name means nothing, since names that begin
-// alike are common, and "stop ping" shall not stop "pinger". what is the noun for the errors: lattice.ErrInvalid when
-// several fit, naming them, and lattice.ErrNotFound when none does, naming the nearest.
+// Resolve finds the candidate that query means: by its id, else by one of its names, else by the beginning of its id,
+// of at least four characters; case matters in none of them. The beginning of a name means nothing, since names that
+// begin alike are common, and "stop ping" shall not stop "pinger". what is the noun for the errors: lattice.ErrInvalid
+// when several fit, naming them, and lattice.ErrNotFound when none does, naming the nearest.
 func Resolve(what, query string, all []Candidate) (Candidate, error) {
 	for _, way := range []struct {
 		fits func(Candidate) bool

@@ -46,8 +46,9 @@ type SignRequest struct {
 	Subject     lattice.ActorID // the module key must be this one; it is looked up by it instead of by name
 	Lifetime    time.Duration   // 0: for ever
 	DefaultCaps []string        // when neither Caps nor a project file says; nil: BuiltinContracts
-	Replaces    string          // name of the actor whose code it becomes; a project file that names another one is lattice.ErrConflict
-	Fresh       bool            // sign again even if the same file has been signed before
+	// name of the actor whose code it becomes; a project file that names another one is lattice.ErrConflict
+	Replaces string
+	Fresh    bool // sign again even if the same file has been signed before
 }
 
 // Module is an actor module whose claims hold.
@@ -221,7 +222,8 @@ func (s *Signer) keep(path string, data []byte) error {
 	return files.Prune(s.CacheDir, maxSigned, path)
 }
 
-// maxSigned bounds the signed modules that are kept, in bytes: one that was not used for long is signed anew when it comes again.
+// maxSigned bounds the signed modules that are kept, in bytes: one that was not used for long is signed anew when it
+// comes again.
 const maxSigned = 128 << 20
 
 // WriteFile replaces a file in one step, so that nobody ever reads half of it.

@@ -45,8 +45,8 @@ func (l *Lattice) View(ctx context.Context) (*View, error) {
 	return v, nil
 }
 
-// Lost asks the hosts of a view which others they miss: those whose beats have ended though they have not said that they end.
-// They are remembered for ten minutes.
+// Lost asks the hosts of a view which others they miss: those whose beats have ended though they have not said that
+// they end. They are remembered for ten minutes.
 func (l *Lattice) Lost(ctx context.Context, v *View) []control.LostHost {
 	ctx, cancel := context.WithTimeout(ctx, askAll)
 	defer cancel()
@@ -93,8 +93,9 @@ func (v *View) HostName(id lattice.HostID) string {
 	return string(id)
 }
 
-// Actor finds an actor by id, name, call alias or the beginning of its id, first among those that run, then among those that
-// the lattice remembers. See Resolve. A whole id is taken as it is, since an actor may be linked before it is started.
+// Actor finds an actor by id, name, call alias or the beginning of its id, first among those that run, then among those
+// that the lattice remembers. See Resolve. A whole id is taken as it is, since an actor may be linked before it is
+// started.
 func (v *View) Actor(query string) (lattice.ActorID, error) {
 	if id, err := lattice.ParseActorID(query); err == nil {
 		return id, nil
@@ -159,8 +160,8 @@ func otherNoun(want, have, query string) error {
 		Detail: fmt.Sprintf("that is %s; see: weft %s --help", article[have], have)}
 }
 
-// Provider finds a provider by id, name, contract or the beginning of its id, first among those that run, then among those
-// that are built in or remembered. A whole id is taken as it is.
+// Provider finds a provider by id, name, contract or the beginning of its id, first among those that run, then among
+// those that are built in or remembered. A whole id is taken as it is.
 func (v *View) Provider(query string) (lattice.ProviderID, error) {
 	if id, err := lattice.ParseProviderID(query); err == nil {
 		return id, nil

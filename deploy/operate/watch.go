@@ -19,15 +19,17 @@ const WatchQuiet = 100 * time.Millisecond
 
 // Watching says what Watch looks at and whom it tells. Its functions are called one at a time.
 type Watching struct {
-	Files   []string               // that count besides the sources, wherever they are
-	Wants   func(path string) bool // whether a file that is not Go's counts, by its path without links; nil: none does
-	Ready   func()                 // once changes are seen; may be nil
-	Changed func()                 // after each change, once it has rested; what changes meanwhile leads to one more call
+	Files []string               // that count besides the sources, wherever they are
+	Wants func(path string) bool // whether a file that is not Go's counts, by its path without links; nil: none does
+	Ready func()                 // once changes are seen; may be nil
+	// after each change, once it has rested; what changes meanwhile leads to one more call
+	Changed func()
 }
 
-// Watch tells of changes of the sources below dir until ctx ends; it then returns nil when w.Changed is no longer running.
-// Symbolic links are followed. Sources are what decides about a Go build and its claims: Go's files but for tests, actor.yaml, and
-// what w adds. Whatever else is written there does not count, so that a log, a pipe or a build in the folder causes no build.
+// Watch tells of changes of the sources below dir until ctx ends; it then returns nil when w.Changed is no longer
+// running. Symbolic links are followed. Sources are what decides about a Go build and its claims: Go's files but for
+// tests, actor.yaml, and what w adds. Whatever else is written there does not count, so that a log, a pipe or a build
+// in the folder causes no build.
 func Watch(ctx context.Context, dir string, w Watching) error {
 	notify, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -98,8 +100,8 @@ func (t *tree) add(dir string) error {
 	return nil
 }
 
-// link watches what an entry of a folder leads to: a folder, or the target of a symbolic link. What is gone again, or a link to
-// nowhere, is no problem.
+// link watches what an entry of a folder leads to: a folder, or the target of a symbolic link. What is gone again, or a
+// link to nowhere, is no problem.
 func (t *tree) link(path string) {
 	info, err := os.Stat(path)
 	switch {
@@ -113,8 +115,8 @@ func (t *tree) link(path string) {
 	}
 }
 
-// file watches one file, and what it leads to when it is a link. It is the folder that is watched, since editors put another file in the
-// place of one.
+// file watches one file, and what it leads to when it is a link. It is the folder that is watched, since editors put
+// another file in the place of one.
 func (t *tree) file(path string) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -164,8 +166,8 @@ func isSource(path string) bool {
 		slices.Contains([]string{".go", ".mod", ".sum", ".work", ".s", ".c", ".h", ".syso"}, filepath.Ext(name)))
 }
 
-// isOutput reports whether what builds, tools and editors make has such a name: hidden files and folders, folders that hold what
-// is built, modules, temporary files.
+// isOutput reports whether what builds, tools and editors make has such a name: hidden files and folders, folders that
+// hold what is built, modules, temporary files.
 func isOutput(path string) bool {
 	name := filepath.Base(path)
 	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "#") || strings.HasSuffix(name, "~") ||

@@ -37,8 +37,8 @@ type Artifact struct {
 // The same sources give the same bytes, whatever folder and repository they lie in.
 //
 // A missing toolchain is lattice.ErrNotFound; sources that do not compile are lattice.ErrInvalid with what the compiler
-// said; a program that is no actor is lattice.ErrBadModule. What the toolchain itself lacks (disk, memory, the network, a module's
-// file) is an error without a code, with what it said.
+// said; a program that is no actor is lattice.ErrBadModule. What the toolchain itself lacks (disk, memory, the network,
+// a module's file) is an error without a code, with what it said.
 func Build(ctx context.Context, dir, out string, opts BuildOptions) (Artifact, error) {
 	out, err := filepath.Abs(out)
 	if err != nil {
@@ -130,8 +130,8 @@ func buildError(dir, tool, program, text string, err error) error {
 	return fmt.Errorf("build %s: %s could not do its work\n%s", dir, tool, text)
 }
 
-// Embeds returns what the packages in dir embed, and theirs below it, as patterns of absolute paths that filepath.Match takes; a pattern also
-// stands for all that is below a folder of that name.
+// Embeds returns what the packages in dir embed, and theirs below it, as patterns of absolute paths that filepath.Match
+// takes; a pattern also stands for all that is below a folder of that name.
 func Embeds(ctx context.Context, dir string) ([]string, error) {
 	const format = `{{if not .Standard}}{{$d := .Dir}}{{range .EmbedPatterns}}{{$d}}{{"\t"}}{{.}}{{"\n"}}{{end}}{{end}}`
 	cmd := exec.CommandContext(ctx, "go", "list", "-e", "-deps", "-tags="+restoreTag, "-f", format, ".")

@@ -137,7 +137,8 @@ func normalAlias(alias string) string {
 
 func isOdd(r rune) bool { return r <= ' ' || r == 0x7f }
 
-// lines finds the line of a field, or of an item of a list field, in a document: "line 3: ", or "" when it is not there.
+// lines finds the line of a field, or of an item of a list field, in a document: "line 3: ", or "" when it is not
+// there.
 func lines(root *yaml.Node) func(field string, i int) string {
 	return func(field string, i int) string {
 		if len(root.Content) == 0 || root.Content[0].Kind != yaml.MappingNode {

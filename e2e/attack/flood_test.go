@@ -66,7 +66,8 @@ func TestFloods(t *testing.T) {
 	r := newRig(t)
 	line := bytes.Repeat([]byte("flood "), 10_000)
 	entry := logging.Entry{Level: "error", Text: string(line[:40_000])}.Encode()
-	null, invalid := bytes.Repeat([]byte{0}, 40_000), bytes.Repeat([]byte{0xff}, 40_000) // which the log and NATS escape
+	// which the log and NATS escape
+	null, invalid := bytes.Repeat([]byte{0}, 40_000), bytes.Repeat([]byte{0xff}, 40_000)
 	limits := control.ActorLimits{ExecutionMs: 2000}
 	for _, f := range []struct {
 		name  string

@@ -7,8 +7,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// What a guest says before it traps, as AssemblyScript's SDK does, reaches the caller on another machine and the actor's log, and "guest
-// trapped" stands there once.
+// What a guest says before it traps, as AssemblyScript's SDK does, reaches the caller on another machine and the
+// actor's log, and "guest trapped" stands there once.
 func TestWordsBeforeATrapReachTheCaller(t *testing.T) {
 	const words = "the cupboard is bare"
 	r := newRig(t)

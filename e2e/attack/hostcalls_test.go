@@ -30,8 +30,8 @@ const (
 	workOut   = 36<<20 + 64 // for results
 )
 
-// worker is an actor whose every call lets the host do one thing, that takes long, for ever: it calls an imported function with the
-// arguments; letters are the types of its parameters, i or l. Before it fills what its vectors name.
+// worker is an actor whose every call lets the host do one thing, that takes long, for ever: it calls an imported
+// function with the arguments; letters are the types of its parameters, i or l. Before it fills what its vectors name.
 func worker(module, function, letters string, result bool, fill byte, args ...int) []byte {
 	const opAdd, opLess, opTee, opSet, opGet, i64 = 0x6a, 0x49, 0x22, 0x21, 0x20, 0x7e
 	m := newModule()
@@ -161,7 +161,8 @@ func TestHostCallsEndWithTheActorAndTheHost(t *testing.T) {
 					errs <- err
 				}()
 			}
-			latticetest.Eventually(t, patience, func() error { // all of them work, but for those that have made their number of calls
+			// all of them work, but for those that have made their number of calls
+			latticetest.Eventually(t, patience, func() error {
 				inventory, err := r.ctl.Inventory(t.Context(), r.ID)
 				if err != nil {
 					return err
@@ -212,8 +213,8 @@ func TestHostCallsEndWithTheActorAndTheHost(t *testing.T) {
 	}
 }
 
-// A host whose log nobody reads, so that each actor that logs waits for ever, ends all the same when it is told to, and says so by
-// its exit code.
+// A host whose log nobody reads, so that each actor that logs waits for ever, ends all the same when it is told to, and
+// says so by its exit code.
 func TestHostEndsThoughNobodyReadsItsLog(t *testing.T) {
 	r := newRig(t)
 	unread, log, err := os.Pipe()

@@ -38,7 +38,8 @@ func page() []byte {
 	return m.bytes()
 }
 
-// site serves an actor that answers "fine" by httpserver, and returns its address and a function that asks it as a good client does.
+// site serves an actor that answers "fine" by httpserver, and returns its address and a function that asks it as a good
+// client does.
 func (r *rig) site(name string, values map[string]string) (address string, fine func() error) {
 	t := r.t
 	t.Helper()
@@ -79,8 +80,9 @@ func (r *rig) site(name string, values map[string]string) (address string, fine 
 	return address, fine
 }
 
-// TestClientsThatHold: clients that neither send nor fetch, or waste frames of HTTP/2, hold nothing that others need. They come from
-// another address than the good one, who is served all the while. But for write_timeout the settings are those by default.
+// TestClientsThatHold: clients that neither send nor fetch, or waste frames of HTTP/2, hold nothing that others need.
+// They come from another address than the good one, who is served all the while. But for write_timeout the settings are
+// those by default.
 func TestClientsThatHold(t *testing.T) {
 	r := newRig(t)
 	address, fine := r.site("held", map[string]string{"write_timeout": "3s"})
@@ -215,7 +217,8 @@ func TestClientsThatHold(t *testing.T) {
 	}
 }
 
-// Slow, many, huge and ambiguous HTTP requests: each is answered with its status or cut off, and others are served meanwhile.
+// Slow, many, huge and ambiguous HTTP requests: each is answered with its status or cut off, and others are served
+// meanwhile.
 func TestHostileHTTP(t *testing.T) {
 	r := newRig(t)
 	address, fine := r.site("page", map[string]string{"read_timeout": "3s", "idle_timeout": "3s"})
@@ -320,7 +323,8 @@ func TestHostileHTTP(t *testing.T) {
 		})
 	}
 
-	r.attack("a length and chunks", func(t *testing.T) { // the chunks count, and nothing that stands behind them is a request
+	// the chunks count, and nothing that stands behind them is a request
+	r.attack("a length and chunks", func(t *testing.T) {
 		c := dial(t, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n")
 		in := bufio.NewReader(c)
 		resp, err := http.ReadResponse(in, nil)

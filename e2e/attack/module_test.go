@@ -2,7 +2,8 @@ package attack
 
 import "bytes"
 
-// module is a WebAssembly module being written: the bodies of its sections. A fresh one is an actor that answers nothing.
+// module is a WebAssembly module being written: the bodies of its sections. A fresh one is an actor that answers
+// nothing.
 type module struct {
 	types, imports, functions, tables, globals, exports, elements, bodies, data [][]byte
 	memory                                                                      []byte // limits

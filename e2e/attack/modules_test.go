@@ -9,7 +9,8 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 )
 
-// Modules that are legal, or nearly, but large in one respect: each is refused with the name of what is too large, or runs.
+// Modules that are legal, or nearly, but large in one respect: each is refused with the name of what is too large, or
+// runs.
 func TestHostileModules(t *testing.T) {
 	r := newRig(t)
 	for _, h := range []struct {
@@ -50,7 +51,8 @@ func TestHostileModules(t *testing.T) {
 				m.function([]byte{0}, bytes.Repeat([]byte{opCall, 1}, 80_000))
 			}
 		}, lattice.ErrBadModule, "more than 2000000 call instructions"},
-		{"20000 calls of 1000 parameters and 1000 results", func(m *module) { // 48 KiB that took 5 GiB before there was a bound
+		// 48 KiB that took 5 GiB before there was a bound
+		{"20000 calls of 1000 parameters and 1000 results", func(m *module) {
 			m.types = append(m.types, join([]byte{0x60}, uleb(1000), bytes.Repeat([]byte{i32}, 1000), uleb(1000), bytes.Repeat([]byte{i32}, 1000)))
 			m.tables = [][]byte{join([]byte{0x70, 0}, uleb(1))}
 			m.function([]byte{0}, bytes.Repeat([]byte{opConst, 0}, 1000),

@@ -145,7 +145,8 @@ func (r *rig) call(id lattice.ActorID, operation string, payload []byte) ([]byte
 	return r.client.Call(ctx, rpc.Call{Origin: e, Target: e, Operation: operation, Payload: payload})
 }
 
-// attack runs an attack under a name and logs what it cost the host; then the bystander must have been served throughout.
+// attack runs an attack under a name and logs what it cost the host; then the bystander must have been served
+// throughout.
 func (r *rig) attack(name string, attack func(t *testing.T)) {
 	r.t.Run(name, func(t *testing.T) {
 		outer := r.t

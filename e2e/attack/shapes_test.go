@@ -10,12 +10,13 @@ import (
 	"github.com/weftlattice/weft/lattice/latticetest/shape"
 )
 
-// Generated modules on a host: each runs or is refused with a word for why, calls of it end, and none takes more of the host than
-// the limits of an actor and of its compiler. host/internal/wasm TestShapes tries many more.
+// Generated modules on a host: each runs or is refused with a word for why, calls of it end, and none takes more of the
+// host than the limits of an actor and of its compiler. host/internal/wasm TestShapes tries many more.
 func TestShapes(t *testing.T) {
 	const (
-		shapes     = 16
-		mostMemory = 512 << 20 // of the host and its children, the compiler of up to 1 GiB not counted: it ends before the look
+		shapes = 16
+		// of the host and its children, the compiler of up to 1 GiB not counted: it ends before the look
+		mostMemory = 512 << 20
 		mostCPU    = time.Minute
 		mostLog    = 1 << 20
 	)

@@ -10,7 +10,7 @@ import (
 
 const weftModule = "github.com/weftlattice/weft/"
 
-// guestFrame stands for the code of guests. It is machine code that Go's profiler can not unwind, so that it is booked on
+// guestFrame stands for the code of guests. It is machine code that Go's profiler cannot unwind, so that it is booked on
 // runtime._ExternalCode, without a caller; nothing else in these processes is.
 const guestFrame = "guest code (WebAssembly, compiled)"
 

@@ -81,7 +81,8 @@ func measureNeighbours(ctx context.Context, b *bench, r *report) error {
 	return nil
 }
 
-// computing does something while n calls are in progress at an address all the time. What they are answered is their affair.
+// computing does something while n calls are in progress at an address all the time. What they are answered is their
+// affair.
 func computing(ctx context.Context, addr string, n int, do func() error) error {
 	ctx, stop := context.WithCancel(ctx)
 	errs := make([]error, n)

@@ -26,7 +26,7 @@ var deviations = map[string]string{
 	"environment":   "TMPDIR of the host is passed on beside PATH and HOME, so that what providers write goes where the host's files go",
 }
 
-// inapplicableHere are the checks that can not be made against weft.
+// inapplicableHere are the checks that cannot be made against weft.
 var inapplicableHere = map[string]string{
 	"config": "the experimental configuration service of 0.81 is not served",
 }

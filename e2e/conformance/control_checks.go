@@ -221,7 +221,7 @@ var controlChecks = []check{
 		p.want(labels()["conformance"] == nil, "after del the labels are %v", labels())
 		return "", p.err()
 	}},
-	{"labels.core", "6.3", "labels that describe the machine can not be overwritten", func(s *suite) (string, error) {
+	{"labels.core", "6.3", "labels that describe the machine cannot be overwritten", func(s *suite) (string, error) {
 		return s.refused("", "labels."+s.host()+".put", object{"key": "hostcore.os", "value": "plan9"})
 	}},
 	{"registries.put", "6.2", "registry credentials are acknowledged by every host, in all forms", func(s *suite) (string, error) {

@@ -74,7 +74,7 @@ func (i invocation) encode() (data []byte, id string) {
 	return pack(envelope), id
 }
 
-// pack encodes what this program has made itself, which can not fail.
+// pack encodes what this program has made itself, which cannot fail.
 func pack(v any) []byte {
 	var buf bytes.Buffer
 	enc := msgpack.NewEncoder(&buf)

@@ -17,7 +17,7 @@ type check struct {
 	run     func(*suite) (seen string, err error) // an error is a failure, or why the check does not apply: see notApplicable
 }
 
-// inapplicable says why a check can not be made here.
+// inapplicable says why a check cannot be made here.
 type inapplicable string
 
 func (e inapplicable) Error() string { return string(e) }

@@ -21,8 +21,9 @@ import (
 	"github.com/weftlattice/weft/lattice/natsconn"
 )
 
-// wadm 0.10 from its crate, unchanged, looks after an application on two weft hosts: it deploys and spreads it, updates it, puts
-// back what was stopped, and takes it away again; an image that nobody has does not make it and the hosts run in a circle.
+// wadm 0.10 from its crate, unchanged, looks after an application on two weft hosts: it deploys and spreads it, updates
+// it, puts back what was stopped, and takes it away again; an image that nobody has does not make it and the hosts run
+// in a circle.
 func TestWadm(t *testing.T) {
 	r := newRig(t)
 	m := startWadm(r)
@@ -163,7 +164,7 @@ spec:
 	commands.Store(0)
 	time.Sleep(20 * time.Second) // this is a rate: in 15 s it was 60 to 80
 	if n := commands.Load(); n > 8 {
-		t.Errorf("%d commands to start what can not be started in 20 s", n)
+		t.Errorf("%d commands to start what cannot be started in 20 s", n)
 	} else {
 		t.Logf("%d commands in 20 s", n)
 	}
@@ -181,7 +182,8 @@ func startWadm(r *rig) *wadm {
 	r.t.Helper()
 	root := filepath.Join(r.target, "wadm")
 	if _, err := os.Stat(filepath.Join(root, "bin", "wadm")); err != nil {
-		r.run(".", []string{"CARGO_TARGET_DIR=" + r.target}, "cargo", "install", "wadm", "--version", "0.10.0", "--features", "cli", "--root", root) // its lock file names crates that today's compiler refuses
+		// its lock file names crates that today's compiler refuses
+		r.run(".", []string{"CARGO_TARGET_DIR=" + r.target}, "cargo", "install", "wadm", "--version", "0.10.0", "--features", "cli", "--root", root)
 	}
 	m := &wadm{t: r.t, log: filepath.Join(r.dir, "wadm.log")}
 	out, err := os.Create(m.log)

@@ -227,8 +227,8 @@ func (l *lab) deploy(ctx context.Context) error {
 	return nil
 }
 
-// deployTo starts what serves the routes on one host, as an operator or a deployer does with one that was started anew: a host
-// brings nothing back by itself.
+// deployTo starts what serves the routes on one host, as an operator or a deployer does with one that was started anew:
+// a host brings nothing back by itself.
 func (l *lab) deployTo(ctx context.Context, h *host) error {
 	for _, args := range [][]string{
 		{"provider", "start", "httpserver", "--host", h.machine}, {"provider", "start", "keyvalue-nats", "--host", h.machine},

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// New values of a link that are good on two hosts and not on the third, where another program has the port: nothing changes anywhere,
-// the person is told which host refuses, and the list shows the link as it was. Where it comes to that later, that host alone does not
-// serve, the list says so, and it serves by itself when the port is free.
+// New values of a link that are good on two hosts and not on the third, where another program has the port: nothing
+// changes anywhere, the person is told which host refuses, and the list shows the link as it was. Where it comes to
+// that later, that host alone does not serve, the list says so, and it serves by itself when the port is free.
 func TestLinkValuesThatAreGoodOnSomeHostsOnly(t *testing.T) {
 	l := newLab(t)
 	ctx := t.Context()
@@ -73,7 +73,8 @@ func TestLinkValuesThatAreGoodOnSomeHostsOnly(t *testing.T) {
 	waitFor(t, "the list", func() error {
 		list, err := l.operate(ctx, "link", "list")
 		for _, words := range []string{"failed", "another process has it", "(on 1 of 3 hosts)"} {
-			if err == nil && !strings.Contains(strings.Join(strings.Fields(list), " "), words) { // the table breaks long lines
+			// the table breaks long lines
+			if err == nil && !strings.Contains(strings.Join(strings.Fields(list), " "), words) {
 				err = fmt.Errorf("no %q in\n%s", words, list)
 			}
 		}

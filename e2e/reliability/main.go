@@ -1,9 +1,10 @@
-// Command reliability shows what people see of a lattice while parts of it die, hang or are cut off: the rows of docs/reliability.md.
+// Command reliability shows what people see of a lattice while parts of it die, hang or are cut off: the rows of
+// docs/reliability.md.
 //
-// Three hosts and a NATS server run as real processes, each in a network namespace of its own as on a machine of its own, joined
-// by tokens over TLS. Requests come at a constant rate, whether or not earlier ones are answered, in turns to the three hosts, and
-// nothing is tried again by who sends them. Each fault begins and, where it does, ends while they come. It needs root, for the
-// namespaces.
+// Three hosts and a NATS server run as real processes, each in a network namespace of its own as on a machine of its
+// own, joined by tokens over TLS. Requests come at a constant rate, whether or not earlier ones are answered, in turns
+// to the three hosts, and nothing is tried again by who sends them. Each fault begins and, where it does, ends while
+// they come. It needs root, for the namespaces.
 package main
 
 import (

@@ -91,7 +91,8 @@ func Push(ctx context.Context, js jetstream.JetStream, l lattice.Name, name stri
 	}
 	meta := jetstream.ObjectMeta{Name: ref.object(), Metadata: map[string]string{metaName: name, metaKind: kind}}
 	_, err = bucket.Put(ctx, meta, bytes.NewReader(data))
-	if lattice.CodeOf(err) == lattice.ErrTimeout && ctx.Err() == nil { // a stream that can not write never answers; now it may say why
+	// a stream that cannot write never answers; now it may say why
+	if lattice.CodeOf(err) == lattice.ErrTimeout && ctx.Err() == nil {
 		_, err = bucket.Put(ctx, meta, bytes.NewReader(data))
 	}
 	if err != nil {
@@ -100,8 +101,9 @@ func Push(ctx context.Context, js jetstream.JetStream, l lattice.Name, name stri
 	return ref.String(), nil
 }
 
-// Get returns the bytes of a reference, verified. One without a digest is resolved first. maxBytes limits them; 0 means MaxBytes. Errors: ErrNotFound,
-// ErrTooLarge, ErrInvalid (the stored bytes are not those of the digest), ErrUnavailable, ErrCanceled.
+// Get returns the bytes of a reference, verified. One without a digest is resolved first. maxBytes limits them; 0 means
+// MaxBytes. Errors: ErrNotFound, ErrTooLarge, ErrInvalid (the stored bytes are not those of the digest),
+// ErrUnavailable, ErrCanceled.
 func Get(ctx context.Context, js jetstream.JetStream, l lattice.Name, ref Reference, maxBytes int64) ([]byte, error) {
 	if maxBytes <= 0 {
 		maxBytes = MaxBytes
@@ -198,7 +200,8 @@ func List(ctx context.Context, js jetstream.JetStream, l lattice.Name) ([]Info, 
 	return infos, nil
 }
 
-// Delete removes an artifact by its digest. Tags that mean it stay, see Untag. Hosts that have it cached go on using it. One that is not there is ErrNotFound.
+// Delete removes an artifact by its digest. Tags that mean it stay, see Untag. Hosts that have it cached go on using
+// it. One that is not there is ErrNotFound.
 func Delete(ctx context.Context, js jetstream.JetStream, l lattice.Name, ref Reference) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()

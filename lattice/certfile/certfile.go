@@ -1,9 +1,9 @@
-// Package certfile keeps what TLS needs from files up to date: certificates with their keys, and authorities. Files that are
-// replaced on disk are used from the next handshake on, by everybody in the same way.
+// Package certfile keeps what TLS needs from files up to date: certificates with their keys, and authorities. Files
+// that are replaced on disk are used from the next handshake on, by everybody in the same way.
 //
-// The files are read again when somebody asks, at most once a second, so that nothing runs in the background. Contents are
-// compared, not times: Kubernetes swaps links, and copies keep times. What can not be used, as a certificate that was replaced
-// before its key, is told in the log once and changes nothing: what worked goes on.
+// The files are read again when somebody asks, at most once a second, so that nothing runs in the background. Contents
+// are compared, not times: Kubernetes swaps links, and copies keep times. What cannot be used, as a certificate that
+// was replaced before its key, is told in the log once and changes nothing: what worked goes on.
 package certfile
 
 import (
@@ -38,8 +38,8 @@ type parsed[T any] struct {
 	ends  time.Time
 }
 
-// watched is a value that is made from files. It is safe for concurrent use: who finds that it is time reads, and the others go
-// on with what there is.
+// watched is a value that is made from files. It is safe for concurrent use: who finds that it is time reads, and the
+// others go on with what there is.
 type watched[T any] struct {
 	files []string
 	read  Reader
@@ -84,7 +84,7 @@ func (w *watched[T]) get() *parsed[T] {
 		w.complaint = ""
 	case err.Error() != w.complaint:
 		w.complaint = err.Error()
-		w.log.Warn("a file of TLS can not be used as it is now; what it held before stays in use", "files", w.files, lattice.LogErr, err)
+		w.log.Warn("a file of TLS cannot be used as it is now; what it held before stays in use", "files", w.files, lattice.LogErr, err)
 	}
 	w.warn()
 	return w.current.Load()
@@ -144,8 +144,8 @@ func same(a, b [][]byte) bool {
 // Pair is a certificate with its key, in two files. It is safe for concurrent use and needs no closing.
 type Pair struct{ w *watched[*tls.Certificate] }
 
-// OpenPair reads both files, in PEM form. Errors are those of read, and lattice.ErrInvalid, which names both files, for what is none
-// or does not match. log may be nil.
+// OpenPair reads both files, in PEM form. Errors are those of read, and lattice.ErrInvalid, which names both files, for
+// what is none or does not match. log may be nil.
 func OpenPair(certFile, keyFile string, read Reader, log *slog.Logger) (*Pair, error) {
 	w, err := watch([]string{certFile, keyFile}, read, log, func(contents [][]byte) (p parsed[*tls.Certificate], err error) {
 		cert, err := tls.X509KeyPair(contents[0], contents[1])
@@ -183,8 +183,8 @@ func (p *Pair) File() string { return p.w.files[0] }
 // Roots are authorities in a file. They are safe for concurrent use and need no closing.
 type Roots struct{ w *watched[*x509.CertPool] }
 
-// OpenRoots reads a file of authorities in PEM form; with system they are trusted besides the system's own. Errors are those of
-// read, and lattice.ErrInvalid for a file without a certificate. log may be nil.
+// OpenRoots reads a file of authorities in PEM form; with system they are trusted besides the system's own. Errors are
+// those of read, and lattice.ErrInvalid for a file without a certificate. log may be nil.
 func OpenRoots(file string, system bool, read Reader, log *slog.Logger) (*Roots, error) {
 	w, err := watch([]string{file}, read, log, func(contents [][]byte) (p parsed[*x509.CertPool], err error) {
 		pool := x509.NewCertPool()

@@ -75,7 +75,8 @@ func Unbegun(err error) bool {
 	return errors.As(err, &u)
 }
 
-// Elsewhere reports whether the call was turned away for want of somebody to serve it, so that it should be made elsewhere.
+// Elsewhere reports whether the call was turned away for want of somebody to serve it, so that it should be made
+// elsewhere.
 func Elsewhere(err error) bool { return Unbegun(err) && lattice.CodeOf(err) == lattice.ErrNoResponders }
 
 func callError(call *Call, code lattice.Code, detail string, cause error) error {
@@ -98,10 +99,10 @@ func full(call *Call, window int) error {
 	return unbegun{callError(call, lattice.ErrBusy, fmt.Sprintf("%d calls in progress on the channel, none more admitted", window), nil)}
 }
 
-// Call makes a call and returns the payload of the answer, which is the caller's to keep. It ends when ctx does, or after
-// the timeout if that is sooner. Errors: what the other end answered (lattice.Error with Remote set), ErrTimeout,
-// ErrCanceled, ErrBusy when the window is full, ErrTooLarge, ErrNoResponders when the connection is down, and ErrUnavailable
-// when it goes down during the call. See also Unbegun and Lost.
+// Call makes a call and returns the payload of the answer, which is the caller's to keep. It ends when ctx does, or
+// after the timeout if that is sooner. Errors: what the other end answered (lattice.Error with Remote set), ErrTimeout,
+// ErrCanceled, ErrBusy when the window is full, ErrTooLarge, ErrNoResponders when the connection is down, and
+// ErrUnavailable when it goes down during the call. See also Unbegun and Lost.
 func (c *Conn) Call(ctx context.Context, call *Call, timeout time.Duration) ([]byte, error) {
 	if call.size() > c.cfg.MaxBytes {
 		return nil, tooLarge(call, c.cfg.MaxBytes)
@@ -323,7 +324,8 @@ func (c *Conn) control(kind, flags byte, stream uint32) {
 	w.flush(false)
 }
 
-// more sends the rest of a payload, until over says that nobody will miss what is left. It reports whether all was sent.
+// more sends the rest of a payload, until over says that nobody will miss what is left. It reports whether all was
+// sent.
 func (c *Conn) more(ctx context.Context, stream uint32, flags byte, payload []byte, over func() bool) bool {
 	w := &c.out
 	for len(payload) > 0 {

@@ -26,19 +26,19 @@ const (
 	DefaultMaxBytes = 128 << 20
 )
 
-// Handler serves a call. Neither inv nor its payload may be kept after it returns. The deadline and the trace of the caller
-// are in ctx. It is called concurrently.
+// Handler serves a call. Neither inv nor its payload may be kept after it returns. The deadline and the trace of the
+// caller are in ctx. It is called concurrently.
 type Handler func(ctx context.Context, inv *wire.Invocation) ([]byte, error)
 
 // Config configures a Conn. The zero value serves nothing.
 type Config struct {
 	Handler Handler // nil: every call is refused with lattice.ErrNotFound
-	// Admit decides whether the peer may make calls from one entity to another; nil permits all. It is asked once per route,
-	// and once per call of those that do not fit into the table of routes.
+	// Admit decides whether the peer may make calls from one entity to another; nil permits all. It is asked once per
+	// route, and once per call of those that do not fit into the table of routes.
 	Admit  func(origin, target wire.Entity) error
 	Notice func([]byte) // takes the peer's notices, in order; it must not block nor keep the bytes; nil ignores them
-	// Inline serves calls on the goroutine that reads, until one waits (Yield) or takes long. For handlers that are quick as
-	// a rule and call Yield before they wait; otherwise each call gets a goroutine of its own.
+	// Inline serves calls on the goroutine that reads, until one waits (Yield) or takes long. For handlers that are
+	// quick as a rule and call Yield before they wait; otherwise each call gets a goroutine of its own.
 	Inline   bool
 	Window   int    // calls in progress in each direction; default DefaultWindow, at most 65536; both ends must agree
 	MaxBytes uint64 // bounds payloads; default DefaultMaxBytes
@@ -52,21 +52,23 @@ type Call struct {
 	Origin, Target wire.Entity
 	Operation      string
 	Payload        []byte // may be used again when the call has returned
-	// Body follows Payload, when it is not nil: exactly BodyLength bytes, read once and sent on as they come. An error of the
-	// body is the call's, as it is, and the timeout counts from when it has been read.
+	// Body follows Payload, when it is not nil: exactly BodyLength bytes, read once and sent on as they come. An error
+	// of the body is the call's, as it is, and the timeout counts from when it has been read.
 	Body       io.Reader
 	BodyLength int64
-	Stay       bool // when it can not be served at once, the caller will not try elsewhere, see Stays
+	Stay       bool // when it cannot be served at once, the caller will not try elsewhere, see Stays
 	Urgent     bool // has room in the window where others are turned away, for questions whether the other end lives
-	// Keep lets a large answer be counted longer than the call takes: Held is then what the caller has to give back to Config.Budget.
+	// Keep lets a large answer be counted longer than the call takes: Held is then what the caller has to give back to
+	// Config.Budget.
 	Keep bool
 	Held int64
-	// Ended is when the call did by Now, Lasted how long it took until then, Served how much of that it was served by the other
-	// end, as its answer says. All are 0 when it did not, or when the payload was large.
+	// Ended is when the call did by Now, Lasted how long it took until then, Served how much of that it was served by
+	// the other end, as its answer says. All are 0 when it did not, or when the payload was large.
 	Ended, Lasted, Served time.Duration
 }
 
-// Conn is one connection. It is safe for concurrent use. Close it when it is no longer needed, also after it has failed.
+// Conn is one connection. It is safe for concurrent use. Close it when it is no longer needed, also after it has
+// failed.
 type Conn struct {
 	cfg  Config
 	net  net.Conn
@@ -157,8 +159,8 @@ func (c *Conn) Err() error {
 // Active is how many calls over the connection are in progress, in both directions.
 func (c *Conn) Active() int { return int(c.active.Load() + c.serving.Load()) }
 
-// Close ends the connection, and waits for the calls being served. Their contexts are canceled when ctx ends. Calls made
-// end with an error. Closing twice is no error.
+// Close ends the connection, and waits for the calls being served. Their contexts are canceled when ctx ends. Calls
+// made end with an error. Closing twice is no error.
 func (c *Conn) Close(ctx context.Context) error {
 	c.fail(net.ErrClosed)
 	idle := make(chan struct{})
@@ -224,7 +226,8 @@ func (c *Conn) fail(err error) {
 	})
 }
 
-// clockNotice begins the notice by which each end says that it reads flagUntil, and by which clock. Older peers ignore it.
+// clockNotice begins the notice by which each end says that it reads flagUntil, and by which clock. Older peers ignore
+// it.
 const clockNotice = "clock "
 
 // tellClock sends that notice before all else.
@@ -250,7 +253,8 @@ func (c *Conn) noticed(body []byte) {
 	}
 }
 
-// Notify sends a message outside of calls, at most maxNotice bytes. It waits for room, and fails when the connection is down.
+// Notify sends a message outside of calls, at most maxNotice bytes. It waits for room, and fails when the connection is
+// down.
 func (c *Conn) Notify(ctx context.Context, message []byte) error {
 	if len(message) > MaxNotice {
 		return &lattice.Error{Code: lattice.ErrTooLarge, Op: "notify", Detail: fmt.Sprintf("%d bytes, at most %d allowed", len(message), MaxNotice)}

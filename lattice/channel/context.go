@@ -40,16 +40,16 @@ func (c *callContext) Value(key any) any {
 	return nil
 }
 
-// Yield tells that a served call is about to wait for something: others that come over its connection need not wait with
-// it. A handler calls it with its context or one made from it; elsewhere it does nothing.
+// Yield tells that a served call is about to wait for something: others that come over its connection need not wait
+// with it. A handler calls it with its context or one made from it; elsewhere it does nothing.
 func Yield(ctx context.Context) {
 	if c, ok := ctx.Value(callKey{}).(*callContext); ok && c.worker != nil {
 		c.worker.handOver(c.serial)
 	}
 }
 
-// Begun tells that a served call, whose context ctx is, has got what it waited for at a moment: what it takes from here on is not
-// waiting, and its caller hears how long that was. The first time counts.
+// Begun tells that a served call, whose context ctx is, has got what it waited for at a moment: what it takes from here
+// on is not waiting, and its caller hears how long that was. The first time counts.
 func Begun(ctx context.Context, at time.Time) {
 	if c, ok := ctx.Value(callKey{}).(*callContext); ok && c.begun.IsZero() {
 		c.begun = at

@@ -2,8 +2,8 @@ package channel
 
 import "time"
 
-// What a host asks the very process of a provider over its channel, as calls from itself (origin: the host's id, target: the
-// provider). A process of an older SDK answers each with an error, which shows at least that it lives.
+// What a host asks the very process of a provider over its channel, as calls from itself (origin: the host's id,
+// target: the provider). A process of an older SDK answers each with an error, which shows at least that it lives.
 const (
 	OpAlive    = "weft:alive"    // answered at once, with nothing
 	OpHealth   = "weft:health"   // the answer is a wire.Health

@@ -6,7 +6,8 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// A provider tells its host of the calls that failed before or behind the host, so that they can be found there as well.
+// A provider tells its host of the calls that failed before or behind the host, so that they can be found there as
+// well.
 
 // failurePrefix begins such a notice.
 const failurePrefix = "failed:"

@@ -13,7 +13,8 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// The other process is stopped for longer than the caller waits. What it finds in its socket when it goes on is not begun.
+// The other process is stopped for longer than the caller waits. What it finds in its socket when it goes on is not
+// begun.
 func TestACallThatWaitedInASocketIsNotBegun(t *testing.T) {
 	if clock.ID() == 0 {
 		t.Skip("this system has no clock that processes share")
@@ -51,8 +52,8 @@ func TestACallThatWaitedInASocketIsNotBegun(t *testing.T) {
 	})
 }
 
-// What a handler waits for never comes. Its callers give up one after another, and each time the next call takes the place of the
-// last one, often before that has ended at the other end.
+// What a handler waits for never comes. Its callers give up one after another, and each time the next call takes the
+// place of the last one, often before that has ended at the other end.
 func TestACallEndsWithItsCallerThoughItsPlaceIsTakenByTheNext(t *testing.T) {
 	both(t, func(t *testing.T, inline bool) {
 		var begun, ended atomic.Int64

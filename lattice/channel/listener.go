@@ -53,8 +53,9 @@ type offer struct {
 	accept func(net.Conn)
 }
 
-// Listen opens a socket in a folder of its own that only this user can enter. The folder is made below base, or below the
-// system's folder for temporary files when base is empty, can not be written to, or has too long a path for a socket.
+// Listen opens a socket in a folder of its own that only this user can enter. The folder is made below base, or below
+// the system's folder for temporary files when base is empty, cannot be written to, or has too long a path for a
+// socket.
 func Listen(base string, log *slog.Logger) (*Listener, error) {
 	l := &Listener{base: base, log: log, shake: make(chan struct{}, maxShaking), offers: map[string]offer{}}
 	if err := l.open(); err != nil {
@@ -99,9 +100,9 @@ func newPlace(base string) (*place, error) {
 	return &place{temp, path, ln}, nil
 }
 
-// Offer makes credentials for one process. accept gets each connection that it opens, and owns it; it must not block. Where the
-// socket was removed meanwhile, as by who tidies up the system's folder for temporary files, Offer listens anew in another folder;
-// connections stay. It looks at a disk: call it without locks.
+// Offer makes credentials for one process. accept gets each connection that it opens, and owns it; it must not block.
+// Where the socket was removed meanwhile, as by who tidies up the system's folder for temporary files, Offer listens
+// anew in another folder; connections stay. It looks at a disk: call it without locks.
 func (l *Listener) Offer(accept func(net.Conn)) Credentials {
 	c := newCredentials(l.place())
 	_, secret, _ := decode(c)
@@ -120,7 +121,7 @@ func (l *Listener) place() string {
 		return old.path
 	}
 	if err := l.open(); err != nil {
-		l.log.Warn("the local socket was removed and can not be made anew; calls of this process go over NATS", "socket", old.path, lattice.LogErr, err)
+		l.log.Warn("the local socket was removed and cannot be made anew; calls of this process go over NATS", "socket", old.path, lattice.LogErr, err)
 		return old.path
 	}
 	_ = old.close()

@@ -15,10 +15,10 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// End is one end of a channel inside one process, between a host and a provider that runs in it. A call is a function call:
-// the goroutine that makes it serves it. What is checked, what a handler sees and what a caller gets is as over a Conn, with
-// one difference: a call returns when its handler does, so handlers must keep to their contexts. It is safe for concurrent
-// use.
+// End is one end of a channel inside one process, between a host and a provider that runs in it. A call is a function
+// call: the goroutine that makes it serves it. What is checked, what a handler sees and what a caller gets is as over a
+// Conn, with one difference: a call returns when its handler does, so handlers must keep to their contexts. It is safe
+// for concurrent use.
 type End struct {
 	peer *End
 	cfg  atomic.Pointer[Config] // what is served here; nil: nothing yet
@@ -33,8 +33,8 @@ type down struct {
 	done chan struct{}
 }
 
-// maxNested bounds how deep calls over Ends are nested on one goroutine: actors and providers may call each other in turns.
-// Deeper ones have to go another way.
+// maxNested bounds how deep calls over Ends are nested on one goroutine: actors and providers may call each other in
+// turns. Deeper ones have to go another way.
 const maxNested = 8
 
 // Pair returns the two ends of a channel. Nothing is served at either until Serve.
@@ -45,8 +45,8 @@ func Pair() (*End, *End) {
 	return a, b
 }
 
-// Serve begins to serve the calls and notices of the other end. Config.Admit is asked for every call; Config.Inline means
-// nothing here.
+// Serve begins to serve the calls and notices of the other end. Config.Admit is asked for every call; Config.Inline
+// means nothing here.
 func (e *End) Serve(cfg Config) { e.cfg.Store(cfg.withDefaults()) }
 
 // Done is closed when the channel is down.
@@ -126,7 +126,8 @@ func (e *End) Call(ctx context.Context, call *Call, timeout time.Duration) ([]by
 		return nil, answered(&lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", len(result), cfg.MaxBytes)})
 	}
 	if mine := e.cfg.Load(); mine != nil && large(len(result)) { // counted anew, as what this end holds
-		if call.Held, err = mine.Budget.Hold(within, "response", int64(len(result))); err != nil { // it has been carried out: not the caller's to try again
+		// it has been carried out: not the caller's to try again
+		if call.Held, err = mine.Budget.Hold(within, "response", int64(len(result))); err != nil {
 			return nil, callError(call, lattice.CodeOf(err), "its answer found no place", err)
 		}
 		if !call.Keep {
@@ -168,8 +169,8 @@ func answered(err error) error {
 	return remote
 }
 
-// pairContext is the context of a call that is served on its caller's goroutine. It ends with its caller's, or after the timeout
-// where that has no deadline.
+// pairContext is the context of a call that is served on its caller's goroutine. It ends with its caller's, or after
+// the timeout where that has no deadline.
 type pairContext struct {
 	callctx.Context
 	caller context.Context

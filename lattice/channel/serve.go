@@ -26,7 +26,8 @@ type served struct {
 // errLate answers a call whose caller has given up. It is not begun.
 var errLate = &lattice.Error{Code: lattice.ErrTimeout, Detail: "its caller no longer waits; it is not begun"}
 
-// waited takes what the call has waited so far, be it in a process that was stopped, off what is left; true when that is nothing.
+// waited takes what the call has waited so far, be it in a process that was stopped, off what is left; true when that
+// is nothing.
 func (s *served) waited(moment time.Time) bool {
 	if s.until == 0 {
 		return false
@@ -159,8 +160,8 @@ func (s *served) took() time.Duration {
 	return s.left - time.Until(deadline)
 }
 
-// register puts a call where its time is looked after. One that is still in its place has lost its caller, which gives a place
-// to another call only when it waits for the first one no longer; nobody else would end it.
+// register puts a call where its time is looked after. One that is still in its place has lost its caller, which gives
+// a place to another call only when it waits for the first one no longer; nobody else would end it.
 func (c *Conn) register(s *served) {
 	c.serving.Add(1)
 	if before := c.served[uint16(s.stream)].Swap(s); before != nil {
@@ -345,7 +346,8 @@ func (c *Conn) responded(h header, body []byte) error {
 	return nil
 }
 
-// expect begins to take a payload in several frames. Room for a large request is made first, for a large response by its caller.
+// expect begins to take a payload in several frames. Room for a large request is made first, for a large response by
+// its caller.
 func (c *Conn) expect(stream uint32, response bool, p *partial, first []byte) error {
 	key := partialKey(stream, response)
 	if large(p.total) && len(first) > 0 {

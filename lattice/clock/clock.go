@@ -1,6 +1,6 @@
-// Package clock reads the clock that all processes of one machine share and that nobody sets: the time since it was started.
-// Moments of it, unlike those of the wall clock, can be compared between processes of one machine, and between machines by
-// who learns how much later than it was sent a message comes at the soonest.
+// Package clock reads the clock that all processes of one machine share and that nobody sets: the time since it was
+// started. Moments of it, unlike those of the wall clock, can be compared between processes of one machine, and between
+// machines by who learns how much later than it was sent a message comes at the soonest.
 package clock
 
 import "time"
@@ -14,8 +14,8 @@ type Stamp struct {
 // IsZero reports whether it is no moment.
 func (s Stamp) IsZero() bool { return s.Clock == 0 }
 
-// ID tells this machine's clock from others: another machine, another start of it, another time namespace. It is 0 where there is
-// no such clock.
+// ID tells this machine's clock from others: another machine, another start of it, another time namespace. It is 0
+// where there is no such clock.
 func ID() uint32 { return id }
 
 // Now is the present moment by this machine's clock.

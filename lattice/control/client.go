@@ -32,7 +32,7 @@ const (
 //
 // Every method waits at most for the client's timeout, unless its ctx has a deadline of its own. Errors are
 // lattice.ErrNoResponders when no host listens to the request, lattice.ErrTimeout when none answers in time,
-// lattice.ErrCanceled, lattice.ErrInvalid for a reply that can not be read, and for a refusal the host's own words
+// lattice.ErrCanceled, lattice.ErrInvalid for a reply that cannot be read, and for a refusal the host's own words
 // with the code that it gave, or lattice.ErrGuest when it gave none.
 type Client struct {
 	nc      *nats.Conn
@@ -96,7 +96,7 @@ func (c *Client) Inventories(ctx context.Context) ([]HostInventory, error) {
 	return got, errors.Join(errs...)
 }
 
-// Claims returns what the lattice knows about actors and providers. Entries that can not be read are left out.
+// Claims returns what the lattice knows about actors and providers. Entries that cannot be read are left out.
 func (c *Client) Claims(ctx context.Context) ([]Claims, error) {
 	var r struct {
 		Claims []json.RawMessage `json:"claims"`
@@ -113,7 +113,7 @@ func (c *Client) Claims(ctx context.Context) ([]Claims, error) {
 	return list, nil
 }
 
-// Links returns the link definitions of the lattice. Entries that can not be read are left out.
+// Links returns the link definitions of the lattice. Entries that cannot be read are left out.
 func (c *Client) Links(ctx context.Context) ([]wire.LinkDefinition, error) {
 	var r struct {
 		Links []json.RawMessage `json:"links"`
@@ -219,9 +219,9 @@ func (c *Client) DrainHost(ctx context.Context, r StopHostRequest) error {
 	return c.toHost(ctx, "drain host "+string(r.HostID), r.HostID, subject.CmdDrainHost, r)
 }
 
-// ReloadHost makes a host read keys and credentials again. It returns when the host and its providers have taken them over,
-// which takes as long as calls in progress do, so ctx should have a deadline. Only weft's hosts know it; others refuse with
-// lattice.ErrNotFound.
+// ReloadHost makes a host read keys and credentials again. It returns when the host and its providers have taken them
+// over, which takes as long as calls in progress do, so ctx should have a deadline. Only weft's hosts know it; others
+// refuse with lattice.ErrNotFound.
 func (c *Client) ReloadHost(ctx context.Context, host lattice.HostID) (Reloaded, error) {
 	var r Reloaded
 	if _, err := lattice.ParseHostID(string(host)); err != nil {
@@ -282,7 +282,7 @@ func (c *Client) command(ctx context.Context, op, subj string, body any) error {
 	return refused(op, a, m.Header)
 }
 
-// query sends a request whose answer is read into reply. A host that can not answer sends an Ack instead.
+// query sends a request whose answer is read into reply. A host that cannot answer sends an Ack instead.
 func (c *Client) query(ctx context.Context, op, subj string, body, reply any) error {
 	m, err := c.request(ctx, op, subj, body)
 	if err != nil {
@@ -291,8 +291,8 @@ func (c *Client) query(ctx context.Context, op, subj string, body, reply any) er
 	return readReply(op, subj, m, reply)
 }
 
-// askAgain is how long one host of those that answer for all may take before another one is asked, too: NATS may have chosen
-// one that hangs.
+// askAgain is how long one host of those that answer for all may take before another one is asked, too: NATS may have
+// chosen one that hangs.
 const askAgain = 250 * time.Millisecond
 
 // queryAny is query for a question that any host may answer; the first answer counts.
@@ -342,7 +342,7 @@ func readReply(op, subj string, m *nats.Msg, reply any) error {
 }
 
 func replyError(op, subj string, err error) error {
-	return &lattice.Error{Code: lattice.ErrInvalid, Op: op, Detail: "the reply on " + subj + " can not be read", Err: err, Remote: true}
+	return &lattice.Error{Code: lattice.ErrInvalid, Op: op, Detail: "the reply on " + subj + " cannot be read", Err: err, Remote: true}
 }
 
 func decodeAck(b []byte) (Ack, error) {

@@ -36,7 +36,8 @@ func decodeFailures(data []byte) (FailuresRequest, error) {
 	return r, o.err("request for failures")
 }
 
-// Failures asks a host for the failed calls that it remembers. Only weft's hosts know it; others are lattice.ErrNoResponders.
+// Failures asks a host for the failed calls that it remembers. Only weft's hosts know it; others are
+// lattice.ErrNoResponders.
 func (c *Client) Failures(ctx context.Context, host lattice.HostID, r FailuresRequest) (FailuresReply, error) {
 	var reply FailuresReply
 	err := c.query(ctx, "get errors of "+string(host), c.control.Failures(host), r, &reply)

@@ -67,8 +67,9 @@ type HostInventory struct {
 	Version       string            `json:"version"`
 	UptimeHuman   string            `json:"uptime_human"`
 	UptimeSeconds uint64            `json:"uptime_seconds"`
-	State         string            `json:"state,omitempty"`        // weft: "" or StateDraining
-	CarriesNATS   bool              `json:"carries_nats,omitempty"` // weft: the lattice's NATS server runs in the host's process
+	State         string            `json:"state,omitempty"` // weft: "" or StateDraining
+	// weft: the lattice's NATS server runs in the host's process
+	CarriesNATS bool `json:"carries_nats,omitempty"`
 }
 
 // Actor is an actor on a host.
@@ -80,20 +81,21 @@ type Actor struct {
 	State     string          `json:"state,omitempty"`  // weft: one of the State constants
 	Error     string          `json:"error,omitempty"`  // weft: why State is StateFailed
 	Limits    *ActorLimits    `json:"limits,omitempty"` // weft
-	Digest    string          `json:"digest,omitempty"` // weft: what ImageRef meant when the actor was started; ImageRef@Digest is the same for ever
+	// weft: what ImageRef meant when the actor was started; ImageRef@Digest is the same for ever
+	Digest string `json:"digest,omitempty"`
 }
 
 // ActorLimits are the limits that a host puts on an actor, and how long its instances live (weft).
 type ActorLimits struct {
 	MemoryBytes uint64 `json:"memory_bytes"`
 	ExecutionMs uint64 `json:"execution_ms"`
-	// Fuel is the work of one call, in units of about a simple instruction; at most MaxFuel. 0: the host's default, which may
-	// be no limit.
+	// Fuel is the work of one call, in units of about a simple instruction; at most MaxFuel. 0: the host's default,
+	// which may be no limit.
 	Fuel uint64 `json:"fuel,omitempty"`
 	// Instances is SharedInstances or FreshInstances; empty is shared.
 	Instances string `json:"instances,omitempty"`
-	// An instance that has served so many calls, or is larger than so many bytes after a call, is brought back to how it
-	// began. 0: the host's default, and never.
+	// An instance that has served so many calls, or is larger than so many bytes after a call, is brought back to how
+	// it began. 0: the host's default, and never.
 	RecycleCalls       uint64 `json:"recycle_calls,omitempty"`
 	RecycleMemoryBytes uint64 `json:"recycle_memory_bytes,omitempty"`
 }

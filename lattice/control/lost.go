@@ -23,8 +23,9 @@ type LostHost struct {
 	// What ran there when the host said so last: at the latest Config.Heartbeat of it before LastHeard.
 	Actors    []LostActor    `json:"actors"`
 	Providers []LostProvider `json:"providers"`
-	Omitted   int            `json:"omitted,omitempty"` // actors and providers that are not named, since they are too many
-	Unknown   bool           `json:"unknown,omitempty"` // what ran there is not known
+	// actors and providers that are not named, since they are too many
+	Omitted int  `json:"omitted,omitempty"`
+	Unknown bool `json:"unknown,omitempty"` // what ran there is not known
 }
 
 // LostActor is an actor that ran on a lost host.
@@ -56,8 +57,8 @@ func (l LostHost) MarshalJSON() ([]byte, error) {
 	return json.Marshal(p)
 }
 
-// Remember is what is kept of an inventory for the time after its host is lost: at most limit bytes as JSON, with what is
-// beyond left out and counted.
+// Remember is what is kept of an inventory for the time after its host is lost: at most limit bytes as JSON, with what
+// is beyond left out and counted.
 func Remember(inv HostInventory, limit int) LostHost {
 	l := LostHost{HostID: inv.HostID, FriendlyName: inv.FriendlyName, Labels: inv.Labels, Version: inv.Version}
 	for _, a := range inv.Actors {
@@ -96,9 +97,9 @@ func (c *Client) Lost(ctx context.Context, host lattice.HostID) ([]LostHost, err
 	return reply.Hosts, err
 }
 
-// LostHosts asks hosts which others they miss, and joins what they say: each lost host once, as the one tells that heard it
-// last or knows what ran there, by name. A host that answers is not lost to the client, whatever others say. What does not
-// answer is passed over.
+// LostHosts asks hosts which others they miss, and joins what they say: each lost host once, as the one tells that
+// heard it last or knows what ran there, by name. A host that answers is not lost to the client, whatever others say.
+// What does not answer is passed over.
 func (c *Client) LostHosts(ctx context.Context, alive []lattice.HostID) []LostHost {
 	replies := make([][]LostHost, len(alive))
 	var wg sync.WaitGroup

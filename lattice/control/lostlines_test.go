@@ -29,7 +29,8 @@ func TestWhoReadsLinesTooSlowlyIsToldHowManyWereLost(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	seen, missing := 0, 0
-	err = b.client.FollowLogs(ctx, lattice.ActorID(actorKey), func() { publish(sent) }, func(LogLine) { // nothing is read meanwhile
+	// nothing is read meanwhile
+	err = b.client.FollowLogs(ctx, lattice.ActorID(actorKey), func() { publish(sent) }, func(LogLine) {
 		if seen++; seen+missing >= sent {
 			cancel()
 		}

@@ -72,8 +72,8 @@ type StartProviderRequest struct {
 	Configuration string            `json:"configuration,omitempty"`
 	Annotations   map[string]string `json:"annotations,omitempty"`
 	Digest        string            `json:"digest,omitempty"` // weft: what ProviderRef means, whatever its tag means now; "": look it up
-	// weft: the provider that takes the place of itself, as it runs under LinkName; "": one that runs is not touched. Without
-	// Configuration and Annotations those of the one that runs stay.
+	// weft: the provider that takes the place of itself, as it runs under LinkName; "": one that runs is not touched.
+	// Without Configuration and Annotations those of the one that runs stay.
 	Replaces lattice.ProviderID `json:"replaces,omitempty"`
 }
 
@@ -86,8 +86,8 @@ type StopProviderRequest struct {
 	Annotations map[string]string  `json:"annotations,omitempty"`
 }
 
-// StopHostRequest ends a host, or drains it when sent as the drain command: it takes no new work, finishes and ends what
-// it has, and stays, empty, until it is stopped.
+// StopHostRequest ends a host, or drains it when sent as the drain command: it takes no new work, finishes and ends
+// what it has, and stays, empty, until it is stopped.
 type StopHostRequest struct {
 	HostID    lattice.HostID `json:"host_id"`
 	TimeoutMs uint64         `json:"timeout,omitempty"` // how long to wait for work in flight; 0 is the host's default

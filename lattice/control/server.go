@@ -19,8 +19,8 @@ import (
 
 // Handler is what a host does for the control interface. Methods are called concurrently: queries in parallel, commands
 // in parallel for different targets and one after another for one target as the request spells it (an actor's reference
-// and its key are two spellings; a host that cares locks by key). Every request has been decoded and checked; its HostID
-// is this host.
+// and its key are two spellings; a host that cares locks by key). Every request has been decoded and checked; its
+// HostID is this host.
 //
 // The error of a command refuses it: its text and code travel to the client. nil accepts it. Commands that take long
 // are accepted first and tell their outcome by events; UpdateActor returns when the swap is done. ctx carries the
@@ -75,7 +75,8 @@ type ServerConfig struct {
 	HostID  lattice.HostID
 	Handler Handler
 	Logger  *slog.Logger // nil discards
-	// Directory knows how the clocks of machines stand, so that commands whose client has given up are not begun; nil: they are.
+	// Directory knows how the clocks of machines stand, so that commands whose client has given up are not begun; nil:
+	// they are.
 	Directory *rpc.Directory
 
 	MaxConcurrent int // commands that run at once; 0 is 16
@@ -91,7 +92,7 @@ type Server struct {
 	commands *lane
 	intake   chan *nats.Msg // commands not yet looked at
 
-	ctx    context.Context // of handlers; ended by a Close that can not wait
+	ctx    context.Context // of handlers; ended by a Close that cannot wait
 	cancel context.CancelFunc
 
 	mu     sync.Mutex
@@ -248,8 +249,9 @@ func (s *Server) dispatch(m *nats.Msg) {
 	}
 }
 
-// begin carries a command out, unless its client has given up: who was told that it failed would not know that it happened
-// later. It may have waited in a server that hung, in the socket of this process while that was stopped, or behind others.
+// begin carries a command out, unless its client has given up: who was told that it failed would not know that it
+// happened later. It may have waited in a server that hung, in the socket of this process while that was stopped, or
+// behind others.
 func (s *Server) begin(m *nats.Msg, command func()) {
 	if err := s.cfg.Directory.Late(m.Header); err != nil {
 		s.log.Warn("command not begun, its client has given up", "subject", m.Subject, lattice.LogErr, err)
@@ -259,9 +261,9 @@ func (s *Server) begin(m *nats.Msg, command func()) {
 	command()
 }
 
-// asked reports whether a client of the control interface has sent a message. They all want an answer. Without that, whoever
-// may use JetStream could let the server send commands in its place, where it may not send any: what a stream delivers, and
-// what JetStream answers to a request whose reply subject is a command's.
+// asked reports whether a client of the control interface has sent a message. They all want an answer. Without that,
+// whoever may use JetStream could let the server send commands in its place, where it may not send any: what a stream
+// delivers, and what JetStream answers to a request whose reply subject is a command's.
 func asked(m *nats.Msg) bool {
 	return m.Reply != "" && !natsconn.FromStream(m)
 }

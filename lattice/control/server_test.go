@@ -431,7 +431,8 @@ func TestSlowCommandsHoldUpNobodyElse(t *testing.T) {
 	}
 }
 
-// A command waits behind a slow one until its client has given up. Its client was told that it failed, and it does not happen later.
+// A command waits behind a slow one until its client has given up. Its client was told that it failed, and it does not
+// happen later.
 func TestACommandWhoseClientHasGivenUpIsNotBegun(t *testing.T) {
 	if clock.ID() == 0 {
 		t.Skip("this system has no clock that processes share")

@@ -127,11 +127,11 @@ type (
 	HostDraining struct {
 		Labels Annotations `json:"labels"`
 	}
-	// HostLost says that the beats of a host have ended though it has not said that it ends, and what ran there (weft). Another
-	// host publishes it, as far as possible only one.
+	// HostLost says that the beats of a host have ended though it has not said that it ends, and what ran there (weft).
+	// Another host publishes it, as far as possible only one.
 	HostLost struct{ control.LostHost }
-	// HostFound says that beats of a host that was lost come again, without a new start (weft): it had hung, or was cut off. The
-	// host that has published the loss publishes it.
+	// HostFound says that beats of a host that was lost come again, without a new start (weft): it had hung, or was cut
+	// off. The host that has published the loss publishes it.
 	HostFound struct {
 		HostID       lattice.HostID `json:"host_id"`
 		FriendlyName string         `json:"friendly_name"`

@@ -54,7 +54,7 @@ func (e Event) HostID() lattice.HostID {
 }
 
 // DecodeEvent reads an envelope. It wants a type and data that are an object (or absent) and is tolerant of the rest. An
-// event that can not be read is lattice.ErrInvalid.
+// event that cannot be read is lattice.ErrInvalid.
 func DecodeEvent(b []byte) (Event, error) {
 	var raw struct {
 		SpecVersion     string          `json:"specversion"`

@@ -350,7 +350,7 @@ func FuzzDecodeEvent(f *testing.F) {
 			return
 		}
 		if _, err := json.Marshal(d); err != nil {
-			t.Fatalf("%q can not be encoded again: %v", b, err)
+			t.Fatalf("%q cannot be encoded again: %v", b, err)
 		}
 	})
 }

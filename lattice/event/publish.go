@@ -88,9 +88,9 @@ func Subscribe(ctx context.Context, nc *nats.Conn, l lattice.Name, names ...stri
 	return &Subscription{sub, slices.Clone(names)}, nil
 }
 
-// Next waits for the next event. Messages that are no events, or that JetStream sends, are left out. When the caller was too slow and events were
-// lost it returns lattice.ErrBusy once and may be called again; other errors are final: the code of ctx, or
-// lattice.ErrUnavailable after Close or when the connection is closed.
+// Next waits for the next event. Messages that are no events, or that JetStream sends, are left out. When the caller
+// was too slow and events were lost it returns lattice.ErrBusy once and may be called again; other errors are final:
+// the code of ctx, or lattice.ErrUnavailable after Close or when the connection is closed.
 func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	for {
 		m, err := s.sub.NextMsgWithContext(ctx)

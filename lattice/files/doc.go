@@ -1,3 +1,3 @@
-// Package files keeps folders of temporary and cached files from growing without end, however the processes die that use
-// them.
+// Package files keeps folders of temporary and cached files from growing without end, however the processes die that
+// use them.
 package files

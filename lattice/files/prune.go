@@ -13,9 +13,9 @@ import (
 // unfinished is how old a file may be that somebody is still writing. Such files have names that begin with a dot.
 const unfinished = time.Hour
 
-// Prune removes the files of a folder that were used the longest ago, by their time of modification, until the rest has at
-// most limit bytes. The file at the path keep stays, as do folders and files that are being written: those whose names begin
-// with a dot, for an hour. What cannot be removed is passed over. Several processes may prune one folder.
+// Prune removes the files of a folder that were used the longest ago, by their time of modification, until the rest has
+// at most limit bytes. The file at the path keep stays, as do folders and files that are being written: those whose
+// names begin with a dot, for an hour. What cannot be removed is passed over. Several processes may prune one folder.
 func Prune(dir string, limit int64, keep string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -15,9 +15,9 @@ type Temp struct {
 	lock *Lock
 }
 
-// NewTemp makes a folder that only this user can enter (mode 0700) below base, or below the system's folder for temporary
-// files when base is empty. Its name begins with prefix. Folders of that prefix that processes of this user have left behind, which
-// were killed, are removed.
+// NewTemp makes a folder that only this user can enter (mode 0700) below base, or below the system's folder for
+// temporary files when base is empty. Its name begins with prefix. Folders of that prefix that processes of this user
+// have left behind, which were killed, are removed.
 func NewTemp(base, prefix string) (*Temp, error) {
 	if base == "" {
 		base = os.TempDir()

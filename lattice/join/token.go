@@ -54,8 +54,8 @@ func (t Token) GoString() string { return t.String() }
 // Identity is the user that the token makes of its bearer.
 func (t Token) Identity() (natsauth.Identity, error) { return natsauth.Read(t.JWT) }
 
-// Validate joins everything that is wrong with the token, as lattice.ErrInvalid. An expired one is valid: clocks differ,
-// and the server decides.
+// Validate joins everything that is wrong with the token, as lattice.ErrInvalid. An expired one is valid: clocks
+// differ, and the server decides.
 func (t Token) Validate() error {
 	var errs []error
 	bad := func(detail string) { errs = append(errs, problem(detail)) }
@@ -115,8 +115,8 @@ func checksum(body []byte) []byte {
 	return sum[:sumSize]
 }
 
-// Decode reads a token; blanks and line breaks that came in by copying do not matter. Errors are lattice.ErrInvalid, say what
-// happened to the token, and quote nothing of it.
+// Decode reads a token; blanks and line breaks that came in by copying do not matter. Errors are lattice.ErrInvalid,
+// say what happened to the token, and quote nothing of it.
 func Decode(text string) (Token, error) {
 	text = strings.Join(strings.Fields(text), "")
 	switch {
@@ -150,11 +150,12 @@ func Decode(text string) (Token, error) {
 // maxFileBytes bounds a file that holds a token.
 const maxFileBytes = 2 * maxBytes
 
-// maxNameBytes is how long a text may be that is taken for the name of a missing file, and quoted. No token is so short.
+// maxNameBytes is how long a text may be that is taken for the name of a missing file, and quoted. No token is so
+// short.
 const maxNameBytes = 128
 
-// Read reads a token that is given as itself or as the name of a file that holds it, with or without "@" before it. Errors
-// are lattice.ErrInvalid; what may be a token, or a piece of one, is not quoted.
+// Read reads a token that is given as itself or as the name of a file that holds it, with or without "@" before it.
+// Errors are lattice.ErrInvalid; what may be a token, or a piece of one, is not quoted.
 func Read(tokenOrFile string) (Token, error) {
 	name := strings.TrimPrefix(tokenOrFile, "@")
 	isFile := name != tokenOrFile || strings.ContainsAny(name, `/\.`)

@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// Certificate makes a certificate for 127.0.0.1 that is its own authority: its file, that of its key, and a pool of it alone.
+// Certificate makes a certificate for 127.0.0.1 that is its own authority: its file, that of its key, and a pool of it
+// alone.
 func Certificate(t testing.TB) (certFile, keyFile string, pool *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

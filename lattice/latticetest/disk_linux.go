@@ -16,8 +16,8 @@ type Disk struct {
 	Dir string
 }
 
-// SmallDisk mounts a file system of that many bytes, in memory, until the test ends. It needs the right to mount, which root
-// has: without it the test is skipped, but fails where CI is set in the environment.
+// SmallDisk mounts a file system of that many bytes, in memory, until the test ends. It needs the right to mount, which
+// root has: without it the test is skipped, but fails where CI is set in the environment.
 func SmallDisk(t testing.TB, bytes int64) *Disk {
 	t.Helper()
 	dir := t.TempDir()
@@ -71,7 +71,8 @@ func (d *Disk) Fill(but int64) (empty func()) {
 	}
 }
 
-// ReadOnly makes the file system read-only, or lets it be written again. Files that are open for writing must not be there.
+// ReadOnly makes the file system read-only, or lets it be written again. Files that are open for writing must not be
+// there.
 func (d *Disk) ReadOnly(on bool) error {
 	flags := uintptr(unix.MS_REMOUNT)
 	if on {

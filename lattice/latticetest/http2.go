@@ -12,8 +12,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// HTTP2 is a client that speaks HTTP/2 frame by frame, so that it can misbehave. What comes is read all the time, but not acted
-// upon, except that settings are acknowledged: windows stay as they are. It is safe for concurrent use.
+// HTTP2 is a client that speaks HTTP/2 frame by frame, so that it can misbehave. What comes is read all the time, but
+// not acted upon, except that settings are acknowledged: windows stay as they are. It is safe for concurrent use.
 type HTTP2 struct {
 	net.Conn
 	t    testing.TB
@@ -32,8 +32,8 @@ type HTTP2 struct {
 	err    error           // why reading ended; guarded by mu
 }
 
-// NewHTTP2 begins to speak HTTP/2 on a connection, which it closes at the end of the test. Streams begin with a window of so many
-// bytes for what the server sends; the connection's is 64 KiB.
+// NewHTTP2 begins to speak HTTP/2 on a connection, which it closes at the end of the test. Streams begin with a window
+// of so many bytes for what the server sends; the connection's is 64 KiB.
 func NewHTTP2(t testing.TB, c net.Conn, window uint32) *HTTP2 {
 	t.Helper()
 	h := &HTTP2{Conn: c, t: t, out: http2.NewFramer(c, nil), next: 1, status: map[uint32]int{}, bytes: map[uint32]int{}, ended: map[uint32]bool{}}
@@ -76,8 +76,8 @@ func (h *HTTP2) Request(method, path string, end bool, header ...string) (stream
 	return stream, h.out.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: h.block.Bytes(), EndStream: end, EndHeaders: true})
 }
 
-// Answer is the status of a stream's answer, how much of its body has come, and whether the server has ended the stream. Status is 0
-// as long as there is none.
+// Answer is the status of a stream's answer, how much of its body has come, and whether the server has ended the
+// stream. Status is 0 as long as there is none.
 func (h *HTTP2) Answer(stream uint32) (status, body int, ended bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -132,7 +132,8 @@ func (h *HTTP2) listen() {
 			return
 		}
 		if ok && !settings.IsAck() {
-			_ = h.Send(func(f *http2.Framer) error { return f.WriteSettingsAck() }) // else reading ends soon, and says why
+			// else reading ends soon, and says why
+			_ = h.Send(func(f *http2.Framer) error { return f.WriteSettingsAck() })
 		}
 	}
 }

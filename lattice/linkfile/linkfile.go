@@ -1,8 +1,9 @@
 // Package linkfile reads the small files that settings name: certificates, keys, authorities.
 //
-// A name may come from somebody who may put links but not log in to the host, so that what it leads to is looked at before
-// it is read: a regular file of bounded size, never a device, a pipe or a folder, and, with Folders, only below the folders
-// that the host's operator allows. Nothing here waits for another process, except for a file system that hangs.
+// A name may come from somebody who may put links but not log in to the host, so that what it leads to is looked at
+// before it is read: a regular file of bounded size, never a device, a pipe or a folder, and, with Folders, only below
+// the folders that the host's operator allows. Nothing here waits for another process, except for a file system that
+// hangs.
 package linkfile
 
 import (
@@ -22,8 +23,8 @@ import (
 const MaxBytes = 1 << 20
 
 // Read reads a file that the operator of this process has named himself. Errors name the file and its kind:
-// lattice.ErrNotFound, lattice.ErrDenied for what may not be read, lattice.ErrTooLarge, lattice.ErrInvalid for what is no
-// regular file.
+// lattice.ErrNotFound, lattice.ErrDenied for what may not be read, lattice.ErrTooLarge, lattice.ErrInvalid for what is
+// no regular file.
 func Read(path string) ([]byte, error) {
 	return read(path, os.Stat, func(name string) (*os.File, error) { return os.OpenFile(name, flags, 0) }, path)
 }
@@ -32,9 +33,9 @@ func Read(path string) ([]byte, error) {
 type Folders []string
 
 // Read reads the file that a link value names: an absolute path below one of the folders, or one relative to a folder,
-// which the first one decides that has such a file. A symbolic link may lead to another place in the same folder, by a relative
-// path, but not out of it. Errors are those of the function Read, Mendable; what lies elsewhere is lattice.ErrDenied, whether there is
-// such a file or not.
+// which the first one decides that has such a file. A symbolic link may lead to another place in the same folder, by a
+// relative path, but not out of it. Errors are those of the function Read, Mendable; what lies elsewhere is
+// lattice.ErrDenied, whether there is such a file or not.
 func (f Folders) Read(path string) ([]byte, error) {
 	missing := error(nil)
 	for _, dir := range f {
@@ -56,8 +57,9 @@ func (f Folders) Read(path string) ([]byte, error) {
 	return nil, &lattice.Error{Code: lattice.ErrDenied, Op: "read", Entity: lattice.Printable(path), Detail: f.allowed()}
 }
 
-// Mendable makes an error about what a file holds or is, lattice.ErrInvalid or lattice.ErrTooLarge, one of lattice.ErrUnavailable: the
-// values of the link that names it are good, and who replaces the file mends it, so that the link is tried again.
+// Mendable makes an error about what a file holds or is, lattice.ErrInvalid or lattice.ErrTooLarge, one of
+// lattice.ErrUnavailable: the values of the link that names it are good, and who replaces the file mends it, so that
+// the link is tried again.
 func Mendable(err error) error {
 	var e *lattice.Error
 	if errors.As(err, &e) && (e.Code == lattice.ErrInvalid || e.Code == lattice.ErrTooLarge) {

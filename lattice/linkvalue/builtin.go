@@ -9,7 +9,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// MaxHTTPBody bounds a request body of httpserver in bytes: what the lattice carries, without room for header and encoding.
+// MaxHTTPBody bounds a request body of httpserver in bytes: what the lattice carries, without room for header and
+// encoding.
 const MaxHTTPBody = 127 << 20
 
 // HTTPServer is the table of httpserver.

@@ -166,8 +166,8 @@ func validHost(s string) bool {
 	})
 }
 
-// Path is the beginning of the paths of URLs, by whole segments, escaped or not: "/caf%C3%A9" and "/café" are one. What no request can
-// match is refused: patterns and dot segments. It is read without "/" at its end, unless it is all.
+// Path is the beginning of the paths of URLs, by whole segments, escaped or not: "/caf%C3%A9" and "/café" are one. What
+// no request can match is refused: patterns and dot segments. It is read without "/" at its end, unless it is all.
 func Path() Kind {
 	return Kind{Name: "path", parse: func(s string) (any, error) {
 		switch {
@@ -205,7 +205,8 @@ func orSlash(path string) string {
 	return path
 }
 
-// Networks are addresses and networks of IP, separated by commas. They are read as networks, in order, separated by commas alone.
+// Networks are addresses and networks of IP, separated by commas. They are read as networks, in order, separated by
+// commas alone.
 func Networks() Kind {
 	return Kind{Name: "networks", parse: func(s string) (any, error) {
 		var all []string

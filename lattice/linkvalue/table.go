@@ -1,8 +1,9 @@
 // Package linkvalue says which values links may have: their names, what they may be, their defaults and what they mean.
 //
-// A Table is written once for each built-in provider. The provider reads its links by it; who puts a link, a node's file and
-// completion check and offer by it, without a provider at hand; docs/providers.md shows it. A provider built on weft's SDK may have one
-// of its own (Values of provider.Info): its processes check by it, which hosts ask before they store a link.
+// A Table is written once for each built-in provider. The provider reads its links by it; who puts a link, a node's
+// file and completion check and offer by it, without a provider at hand; docs/providers.md shows it. A provider built
+// on weft's SDK may have one of its own (Values of provider.Info): its processes check by it, which hosts ask before
+// they store a link.
 package linkvalue
 
 import (
@@ -41,7 +42,8 @@ type Field struct {
 	Refused string
 }
 
-// Settings are values as they were read: text, numbers, truth values, spans of time. They may hold secrets: never log them.
+// Settings are values as they were read: text, numbers, truth values, spans of time. They may hold secrets: never log
+// them.
 type Settings map[string]any
 
 // String tells the names only.
@@ -95,15 +97,15 @@ type Problem struct {
 	Detail string
 }
 
-// Check reads values and returns everything that is wrong with them, in the order of the names; empty when they are good. What
-// only the provider can know, as whether a file is there or a port is free, is not looked at.
+// Check reads values and returns everything that is wrong with them, in the order of the names; empty when they are
+// good. What only the provider can know, as whether a file is there or a port is free, is not looked at.
 func (t *Table) Check(values Values) []Problem {
 	_, problems := t.read(values)
 	return problems
 }
 
-// Read reads the values of a link over defaults, which are usually the configuration of the process. Empty values count as not
-// set. Errors are lattice.ErrInvalid and name every value that is wrong.
+// Read reads the values of a link over defaults, which are usually the configuration of the process. Empty values count
+// as not set. Errors are lattice.ErrInvalid and name every value that is wrong.
 func (t *Table) Read(values, defaults Values) (Settings, error) {
 	s, problems := t.read(values, defaults)
 	return s, Join(problems)

@@ -22,8 +22,8 @@ func (v Values) String() string {
 // GoString is String.
 func (v Values) GoString() string { return v.String() }
 
-// Lookup returns a value and whether it is set. Among names that differ only in case, the exact one wins, then the first
-// in order.
+// Lookup returns a value and whether it is set. Among names that differ only in case, the exact one wins, then the
+// first in order.
 func (v Values) Lookup(name string) (string, bool) {
 	if s, ok := v[name]; ok {
 		return s, true

@@ -86,7 +86,7 @@ func FuzzDifferential(f *testing.F) {
 			L []string `msgpack:"l"`
 		}
 		if err := library.Unmarshal(ours.Bytes(), &got); err != nil {
-			t.Fatalf("library can not read ours: %v", err)
+			t.Fatalf("library cannot read ours: %v", err)
 		}
 		if got.I != i || got.U != u || got.S != s || !bytes.Equal(got.B, b) || got.Y != yes ||
 			math.Float64bits(got.D) != math.Float64bits(d) || !reflect.DeepEqual(got.L, []string{s, "x"}) {
@@ -165,5 +165,5 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// isExt: the library can not skip extensions of types it was not told of.
+// isExt: the library cannot skip extensions of types it was not told of.
 func isExt(c byte) bool { return c >= ext8 && c <= ext32 || c >= fixExt1 && c <= fixExt16 }

@@ -86,7 +86,8 @@ func makeCA(dir, certFile, keyFile string) error {
 	if err := os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600) // last: it says that both are there
+	// last: it says that both are there
+	return os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600)
 }
 
 // File is the authority's certificate, PEM, for clients.
@@ -98,8 +99,8 @@ func (c *CA) PEM() string {
 }
 
 // ServerTLS is the TLS configuration of a server. Its certificate names ServerName and this machine: its addresses, its
-// name, localhost, and more. It lasts a year; it is replaced by itself at half of that, and when a client comes to an address that
-// the machine did not have when the certificate was made.
+// name, localhost, and more. It lasts a year; it is replaced by itself at half of that, and when a client comes to an
+// address that the machine did not have when the certificate was made.
 func (c *CA) ServerTLS(more ...string) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		c.mu.Lock()
@@ -120,8 +121,8 @@ func (c *CA) ServerTLS(more ...string) *tls.Config {
 	}}
 }
 
-// reachedAt is the address of this machine that a client has come to; empty for loopback, whose two usual addresses are in every
-// certificate, and where it is not known.
+// reachedAt is the address of this machine that a client has come to; empty for loopback, whose two usual addresses are
+// in every certificate, and where it is not known.
 func reachedAt(hello *tls.ClientHelloInfo) string {
 	if hello.Conn == nil {
 		return ""

@@ -80,7 +80,7 @@ func TestVerify(t *testing.T) {
 	operator, _ := mustIssue(t, authority, Identity{Roles: []Role{Operator}, Lattice: "l"})
 	issuer, ok := NewHostIssuer(good)
 	if !ok {
-		t.Fatal("the host can not issue")
+		t.Fatal("the host cannot issue")
 	}
 	const provider, link = "VC3IJSRK3KIJUD5PQIEU2UNWT4PQCRYTAXFC4PDLTCMDX7L77YRUGCXW", "default"
 	prov, err := issuer.Provider(provider, link, Needs{})

@@ -51,7 +51,7 @@ func issue(issuer signing.KeyPair, via string, want Identity) (Credentials, Iden
 	if err != nil {
 		return Credentials{}, want, err
 	}
-	if _, err := Read(jwt); err != nil { // what can not be read back must not be handed out
+	if _, err := Read(jwt); err != nil { // what cannot be read back must not be handed out
 		return Credentials{}, want, &lattice.Error{Code: lattice.ErrInvalid, Op: "issue NATS user", Err: err}
 	}
 	return Credentials{jwt, user.Seed()}, want, nil

@@ -30,7 +30,8 @@ import (
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
-// apiSubjects are the patterns of JetStream's API, read from the source of the library, so that one that it gains is seen.
+// apiSubjects are the patterns of JetStream's API, read from the source of the library, so that one that it gains is
+// seen.
 func apiSubjects(t *testing.T) []string {
 	t.Helper()
 	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "github.com/nats-io/nats-server/v2/server").Output()
@@ -71,8 +72,8 @@ func apiSubjects(t *testing.T) []string {
 	return out
 }
 
-// apiOf says which requests to JetStream a role may make at all, by what follows "$JS.API."; with the streams, in the order
-// in which they stand in TestJetStreamAPI. Everything else that the library knows is refused.
+// apiOf says which requests to JetStream a role may make at all, by what follows "$JS.API."; with the streams, in the
+// order in which they stand in TestJetStreamAPI. Everything else that the library knows is refused.
 const (
 	readsStream = "STREAM.INFO.* STREAM.MSG.GET.* DIRECT.GET.* DIRECT.GET.*.* DIRECT.GET.*.> CONSUMER.CREATE.* CONSUMER.CREATE.*.> CONSUMER.CREATE.*.*.* CONSUMER.INFO.*.* CONSUMER.DELETE.*.* CONSUMER.MSG.NEXT.*.*"
 	ownsStream  = readsStream + " STREAM.CREATE.* STREAM.PURGE.* STREAM.MSG.DELETE.*"
@@ -104,7 +105,8 @@ func TestJetStreamAPI(t *testing.T) {
 					continue
 				}
 				want := ok && slices.Contains(strings.Fields(may[who][i]+" INFO STREAM.NAMES"), verb)
-				if strings.HasPrefix(pattern, "$JS.ACK") || strings.HasPrefix(pattern, "$JS.FC") { // answers to what was read
+				// answers to what was read
+				if strings.HasPrefix(pattern, "$JS.ACK") || strings.HasPrefix(pattern, "$JS.FC") {
 					want = may[who][i] != "" && i < 3 && strings.HasPrefix(subj, pattern[:strings.IndexByte(pattern[4:], '.')+5]+stream+".")
 				}
 				if got := mayPublish(t, nc, subj); got != want {
@@ -115,7 +117,8 @@ func TestJetStreamAPI(t *testing.T) {
 	}
 }
 
-// harmless are the fields that a role may set, and why nothing leaves the stream by them. What the library gains is not here.
+// harmless are the fields that a role may set, and why nothing leaves the stream by them. What the library gains is not
+// here.
 var harmless = map[string]string{
 	"name": "checked against the subject", "subjects": "checked against the name", "description": "text", "metadata": "text",
 	"retention": "what is dropped", "max_consumers": "a limit", "max_msgs": "a limit", "max_bytes": "a limit", "max_age": "a limit",
@@ -208,8 +211,8 @@ func ask(t *testing.T, nc *nats.Conn, subj string, body any) error {
 	return nil
 }
 
-// Each field of the configurations that the library knows, with a hostile value: refused, or harmless for the reason that the
-// list gives. Afterwards no stream hears, copies or sends anything but its own.
+// Each field of the configurations that the library knows, with a hostile value: refused, or harmless for the reason
+// that the list gives. Afterwards no stream hears, copies or sends anything but its own.
 func TestJetStreamConfigurations(t *testing.T) {
 	r := newRealm(t)
 	operator := r.connect(r.role(natsauth.Operator))
@@ -286,8 +289,8 @@ func TestJetStreamConfigurations(t *testing.T) {
 	}
 }
 
-// A provider makes more consumers of the store of large payloads than the server lets a stream have, and the host reads from it all the
-// same. No consumer outlives its use by more than five minutes.
+// A provider makes more consumers of the store of large payloads than the server lets a stream have, and the host reads
+// from it all the same. No consumer outlives its use by more than five minutes.
 func TestLargePayloadsAreReadThoughAProviderHoardsConsumers(t *testing.T) {
 	r := newRealm(t)
 	host := r.role(natsauth.Host)
@@ -355,8 +358,8 @@ func TestLargePayloadsAreReadThoughAProviderHoardsConsumers(t *testing.T) {
 	}
 }
 
-// Lattices that share a server share nothing else. Roles of lattice "other" that may do most try what they can: each asks
-// for A's secrets by every way that JetStream has, and A hears nothing of it.
+// Lattices that share a server share nothing else. Roles of lattice "other" that may do most try what they can: each
+// asks for A's secrets by every way that JetStream has, and A hears nothing of it.
 func TestLatticesAreApart(t *testing.T) {
 	r := newRealm(t)
 	const secret = "the password of edge"
@@ -400,7 +403,8 @@ func TestLatticesAreApart(t *testing.T) {
 			subj := strings.NewReplacer(">", "x", "*", "x").Replace(strings.Replace(pattern, "*", "KV_"+subject.KVLattice(edge), 1))
 			if subject.Valid(subj) {
 				_ = nc.PublishRequest(subj, got.Subject, []byte(`{"last_by_subj":"$KV.LATTICEDATA_edge.LINKDEF_x"}`))
-				_ = nc.PublishRequest(subj, subject.LinkPut(edge, otherID, link), []byte(`{"seq":1}`)) // so that the answer goes there
+				// so that the answer goes there
+				_ = nc.PublishRequest(subj, subject.LinkPut(edge, otherID, link), []byte(`{"seq":1}`))
 			}
 		}
 		for _, config := range []string{
@@ -450,9 +454,9 @@ func TestLatticesAreApart(t *testing.T) {
 	}
 }
 
-// What JetStream can be made to send in its own lattice, to whatever reply a request names, bears its mark, so that hosts and
-// providers do not believe it (natsconn.FromStream). That is for other NATS servers: weft's own lets no such request in but
-// within its process.
+// What JetStream can be made to send in its own lattice, to whatever reply a request names, bears its mark, so that
+// hosts and providers do not believe it (natsconn.FromStream). That is for other NATS servers: weft's own lets no such
+// request in but within its process.
 func TestJetStreamsAnswersBearItsMark(t *testing.T) {
 	r := newRealm(t)
 	host := r.role(natsauth.Host)
@@ -493,7 +497,8 @@ func TestJetStreamsAnswersBearItsMark(t *testing.T) {
 	for _, req := range [][2]string{
 		{"DIRECT.GET." + stream + "." + subject.ChunkData(edge, "mine"), ""}, {"DIRECT.GET." + stream, `{"seq":1}`}, {"STREAM.MSG.GET." + stream, `{"seq":1}`},
 		{"CONSUMER.MSG.NEXT." + stream + "." + made.Name, "1"},
-		{"CONSUMER.CREATE." + stream, fmt.Sprintf(`{"stream_name":%q,"config":{"ack_policy":"none"}}`, stream)}, // no answer at all
+		// no answer at all
+		{"CONSUMER.CREATE." + stream, fmt.Sprintf(`{"stream_name":%q,"config":{"ack_policy":"none"}}`, stream)},
 	} {
 		if err := prov.PublishRequest("$JS.API."+req[0], target, []byte(req[1])); err != nil {
 			t.Fatal(err)

@@ -139,8 +139,9 @@ func refused(t *testing.T, nc *nats.Conn, verb, subj string, do func() error) bo
 	if err := nc.FlushTimeout(patience); err != nil {
 		t.Fatal(err)
 	}
-	err := nc.LastError()                                                    // set before the answer to the flush
-	for _, guarded := range []string{"STREAM.CREATE.", "CONSUMER.CREATE."} { // the server names what it passes on to its gate so
+	err := nc.LastError() // set before the answer to the flush
+	// the server names what it passes on to its gate so
+	for _, guarded := range []string{"STREAM.CREATE.", "CONSUMER.CREATE."} {
 		if verb == "publish" {
 			subj = strings.Replace(subj, "$JS.API."+guarded, "weft.js."+guarded, 1)
 		}
@@ -209,7 +210,8 @@ func TestRolesMayOnlyWhatTheyNeed(t *testing.T) {
 		{subject.ProviderInbox(edge, provID, link) + ".x", "", pro},
 		{subject.ProviderInbox(edge, otherID, link) + ".x", "", ""},
 		{"$KV." + subject.KVLattice(edge) + ".LINKDEF_x", op + hst, ""},
-		{"$KV." + subject.KVLattice("other") + ".LINKDEF_x", kee, ""}, // in its own lattice's account, where it is nobody's
+		// in its own lattice's account, where it is nobody's
+		{"$KV." + subject.KVLattice("other") + ".LINKDEF_x", kee, ""},
 		{"$KV.mine.key", kee, ""},
 		{"$O." + subject.ArtifactBucket(edge) + ".C.x", op + hst, ""},
 		{"$O." + subject.ChunkBucket(edge) + ".C.x", op + hst + pro + kee, ""},
@@ -278,7 +280,7 @@ func TestProviderAnswersOnlyWhatItWasAsked(t *testing.T) {
 	if mayPublish(t, prov, asker.NewInbox()) {
 		t.Error("a provider publishes to an inbox unasked")
 	}
-	// It can not ask itself either, to be allowed to answer on a subject of its choice.
+	// It cannot ask itself either, to be allowed to answer on a subject of its choice.
 	for reply, verdict := range map[string]string{prov.NewInbox(): subj, "wasmbus.ctl.edge.cmd." + hostID + ".stop": noInbox} {
 		if !refused(t, prov, "publish", verdict, func() error { return prov.PublishRequest(subj, reply, nil) }) {
 			t.Errorf("a provider asks itself, with reply %s", reply)

@@ -70,7 +70,7 @@ func (v *Verifier) Valid(id Identity) error {
 	return nil
 }
 
-// reload reads the list again when it has changed. A list that can not be read leaves what is known. v.mu is held.
+// reload reads the list again when it has changed. A list that cannot be read leaves what is known. v.mu is held.
 func (v *Verifier) reload() {
 	if v.file == "" {
 		return

@@ -25,9 +25,9 @@ const (
 	handshakeTimeout = 10 * time.Second
 )
 
-// Bridge is a loopback address that leads to a NATS server with TLS, for clients that speak plain NATS only: the dialect
-// hands a provider an address and credentials, but no authority to trust and no client certificate. The bridge adds TLS
-// and nothing else; who may do what is between the client's own credentials and the server.
+// Bridge is a loopback address that leads to a NATS server with TLS, for clients that speak plain NATS only: the
+// dialect hands a provider an address and credentials, but no authority to trust and no client certificate. The bridge
+// adds TLS and nothing else; who may do what is between the client's own credentials and the server.
 type Bridge struct {
 	cfg    Config
 	tls    func() *tls.Config // of what the files hold at the time
@@ -42,7 +42,7 @@ type Bridge struct {
 	ended bool                  // guarded by mu
 }
 
-// NeedsBridge reports whether clients that get only an address and credentials can not use a connection's settings.
+// NeedsBridge reports whether clients that get only an address and credentials cannot use a connection's settings.
 func (c Config) NeedsBridge() bool {
 	return c.TLSCA != "" || c.TLSRoots != "" || c.TLSCert != "" || c.TLSName != "" || c.TLSFirst
 }
@@ -74,7 +74,8 @@ func StartBridge(cfg Config) (*Bridge, error) {
 	return b, nil
 }
 
-// URL is where clients connect. It may hold a secret: the credentials in the first server's address, or the bridge's own.
+// URL is where clients connect. It may hold a secret: the credentials in the first server's address, or the bridge's
+// own.
 func (b *Bridge) URL() string {
 	u := url.URL{Scheme: "nats", Host: b.listen.Addr().String(), User: b.user}
 	if b.secret != "" {

@@ -2,7 +2,8 @@
 //
 // Every part of weft connects here, so that credentials, reconnect policy and log lines are the same everywhere. A
 // connection reconnects for ever, first after 100 ms, then with jitter up to a second; what is published meanwhile is
-// buffered up to Config.ReconnectBufferBytes, or not at all (NoBuffer). A peer that is silent for about six seconds counts as dead.
+// buffered up to Config.ReconnectBufferBytes, or not at all (NoBuffer). A peer that is silent for about six seconds
+// counts as dead.
 package natsconn
 
 import (
@@ -36,8 +37,8 @@ const (
 	DefaultReconnectTimeout     = 10 * time.Second // of Reconnect when its ctx has no deadline
 )
 
-// NoBuffer as Config.ReconnectBufferBytes makes publishing an error while the connection is away. It is for connections that
-// carry calls: what is buffered would be carried out when its caller has long given up.
+// NoBuffer as Config.ReconnectBufferBytes makes publishing an error while the connection is away. It is for connections
+// that carry calls: what is buffered would be carried out when its caller has long given up.
 const NoBuffer = -1
 
 const (
@@ -81,8 +82,8 @@ type Config struct {
 
 	// RetryOnFailedConnect makes Connect try until its ctx ends, instead of failing at the first attempt.
 	RetryOnFailedConnect bool
-	// Background makes Connect return after the first attempt even when that failed: the connection is then away, as after a
-	// loss, and heals by itself. Subscriptions and handlers may be made at once.
+	// Background makes Connect return after the first attempt even when that failed: the connection is then away, as
+	// after a loss, and heals by itself. Subscriptions and handlers may be made at once.
 	Background bool
 
 	InProcess nats.InProcessConnProvider // an embedded server; URL is then only a name
@@ -263,8 +264,8 @@ func (c Config) needsTLS() bool {
 	return c.TLS || c.TLSFirst || c.TLSCA != "" || c.TLSRoots != "" || c.TLSCert != "" || c.TLSName != ""
 }
 
-// tlsConfig opens the files of TLS and returns what makes a configuration of what they hold at the time. Files are replaced
-// before they expire; of one that is broken then, the contents before are used.
+// tlsConfig opens the files of TLS and returns what makes a configuration of what they hold at the time. Files are
+// replaced before they expire; of one that is broken then, the contents before are used.
 func (c Config) tlsConfig() (now func() *tls.Config, err error) {
 	tc := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.TLSName}
 	now = tc.Clone

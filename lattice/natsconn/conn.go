@@ -144,7 +144,8 @@ func states(log *slog.Logger, refusals *refusals) []nats.Option {
 				refusals.add(nc)
 				return
 			}
-			if errors.Is(err, nats.ErrConsumerNotActive) && !nc.IsConnected() { // repeated for as long as it is away, which was said
+			// repeated for as long as it is away, which was said
+			if errors.Is(err, nats.ErrConsumerNotActive) && !nc.IsConnected() {
 				log.Debug("NATS error", lattice.LogErr, err)
 				return
 			}
@@ -221,9 +222,10 @@ func connectError(ctx context.Context, cfg Config, err error) error {
 // IsAway reports whether something was not sent since the connection is away and buffers nothing (NoBuffer).
 func IsAway(err error) bool { return errors.Is(err, nats.ErrReconnectBufExceeded) }
 
-// Flush waits until the server has taken what was published and subscribed before. A connection that is away, or goes away
-// meanwhile, is no error: it subscribes again when it is back. Errors are lattice.ErrTimeout and lattice.ErrCanceled by ctx, at
-// the latest after DefaultReconnectTimeout, and lattice.ErrUnavailable for a closed connection.
+// Flush waits until the server has taken what was published and subscribed before. A connection that is away, or goes
+// away meanwhile, is no error: it subscribes again when it is back. Errors are lattice.ErrTimeout and
+// lattice.ErrCanceled by ctx, at the latest after DefaultReconnectTimeout, and lattice.ErrUnavailable for a closed
+// connection.
 func Flush(ctx context.Context, nc *nats.Conn) error {
 	if !nc.IsConnected() && !nc.IsClosed() {
 		return nil
@@ -244,7 +246,8 @@ func Flush(ctx context.Context, nc *nats.Conn) error {
 
 const nobodyAnswers = "no NATS server answers there; start one with \"weft up\", or give the URL of one that runs"
 
-// Answered reports whether something answered where a connection has failed, so that the error of Connect says what is wrong.
+// Answered reports whether something answered where a connection has failed, so that the error of Connect says what is
+// wrong.
 func Answered(err error) bool {
 	var e *lattice.Error
 	return errors.As(err, &e) && e.Detail != nobodyAnswers
@@ -256,8 +259,9 @@ func hinted(detail *string, hint string) bool {
 	return hint != ""
 }
 
-// Close drains nc: subscriptions end, their messages are handled, what was published is flushed. It waits for that until
-// ctx ends and then cuts the connection; a connection that is away is closed at once. A nil or closed nc is no error.
+// Close drains nc: subscriptions end, their messages are handled, what was published is flushed. It waits for that
+// until ctx ends and then cuts the connection; a connection that is away is closed at once. A nil or closed nc is no
+// error.
 func Close(ctx context.Context, nc *nats.Conn) error {
 	if nc == nil || nc.IsClosed() {
 		return nil

@@ -38,10 +38,9 @@ type natsContext struct {
 // maxContextBytes bounds a context file, and a seed's.
 const maxContextBytes = 64 << 10
 
-// LoadContext reads a context of the nats command-line tool: a name, whose file is in ContextDir, or the path of a file.
-// Settings that do not matter to a connection are ignored. Errors:
-// lattice.ErrNotFound, which names the contexts that there are, and lattice.ErrInvalid, also for what weft can not do: nsc
-// and SOCKS.
+// LoadContext reads a context of the nats command-line tool: a name, whose file is in ContextDir, or the path of a
+// file. Settings that do not matter to a connection are ignored. Errors: lattice.ErrNotFound, which names the contexts
+// that there are, and lattice.ErrInvalid, also for what weft cannot do: nsc and SOCKS.
 func LoadContext(name string) (cfg Config, err error) {
 	path := name
 	if !strings.ContainsAny(name, `/\`) {

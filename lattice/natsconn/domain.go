@@ -12,8 +12,8 @@ import (
 // domains are the JetStream domains of connections that have one: *nats.Conn to string.
 var domains sync.Map
 
-// JetStream returns JetStream as the configuration of a connection means it (Config.JSDomain). A connection that Connect has not
-// made has no domain. Every part of weft that stores something asks here.
+// JetStream returns JetStream as the configuration of a connection means it (Config.JSDomain). A connection that
+// Connect has not made has no domain. Every part of weft that stores something asks here.
 func JetStream(nc *nats.Conn, opts ...jetstream.JetStreamOpt) (js jetstream.JetStream, err error) {
 	if domain, ok := domains.Load(nc); ok {
 		js, err = jetstream.NewWithDomain(nc, domain.(string), opts...)

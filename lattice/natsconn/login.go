@@ -68,7 +68,7 @@ func loginOptions(login func() Login) ([]nats.Option, error) {
 }
 
 // Fingerprint changes when a file that the connection reads when it connects has another content: credentials, client
-// certificate and its key. It tells nothing about them. A file that can not be read is lattice.ErrInvalid.
+// certificate and its key. It tells nothing about them. A file that cannot be read is lattice.ErrInvalid.
 func (c Config) Fingerprint() (string, error) {
 	h := sha256.New()
 	for _, path := range []string{c.CredsFile, c.TLSCert, c.TLSKey} {

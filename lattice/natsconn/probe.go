@@ -16,8 +16,8 @@ import (
 // probeTimeout bounds each step of finding out what answers at an address.
 const probeTimeout = time.Second
 
-// misfit says in a line what is wrong when what answers at an address is not what its URL says, and what to write instead; ""
-// when nobody answers or all fits. It looks only after a connection has failed.
+// misfit says in a line what is wrong when what answers at an address is not what its URL says, and what to write
+// instead; "" when nobody answers or all fits. It looks only after a connection has failed.
 func misfit(ctx context.Context, cfg Config) string {
 	first, _, _ := strings.Cut(cfg.URL, ",")
 	u, err := parseURL(first)

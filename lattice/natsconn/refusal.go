@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// patientRefusals is how many refusals in a row pass for those of a server that is just starting; after them a connection
-	// tries less and less often, down to once in maxRefused.
+	// patientRefusals is how many refusals in a row pass for those of a server that is just starting; after them a
+	// connection tries less and less often, down to once in maxRefused.
 	patientRefusals = 5
 	maxRefused      = 30 * time.Second
 	// refusalSilence is the time between two lines in the log about the same refusal.
@@ -26,8 +26,8 @@ const (
 // refused are the connections whose credentials the server does not take at present: *nats.Conn to error.
 var refused sync.Map
 
-// Refused tells that the server does not take the credentials of a connection, why and what to do, as lattice.ErrDenied; nil
-// when it takes them, or cannot be reached. The connection goes on trying.
+// Refused tells that the server does not take the credentials of a connection, why and what to do, as
+// lattice.ErrDenied; nil when it takes them, or cannot be reached. The connection goes on trying.
 func Refused(nc *nats.Conn) error {
 	if err, ok := refused.Load(nc); ok {
 		return err.(error)

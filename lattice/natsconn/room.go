@@ -7,8 +7,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// nearlyNoBytes is less than what JetStream lets in at once where it has room; an embedded server lets in half of that where
-// it has not.
+// nearlyNoBytes is less than what JetStream lets in at once where it has room; an embedded server lets in half of that
+// where it has not.
 const nearlyNoBytes = 128 << 10
 
 // noRoom tells what to do. JetStream itself says only that some limit is reached.
@@ -31,8 +31,8 @@ func NoRoom(err error) (detail string, ok bool) {
 	return noRoom, true
 }
 
-// CheckRoom asks JetStream whether it would store something now. It returns an error that NoRoom knows when it would not, and
-// any other when it can not be asked.
+// CheckRoom asks JetStream whether it would store something now. It returns an error that NoRoom knows when it would
+// not, and any other when it cannot be asked.
 func CheckRoom(ctx context.Context, js jetstream.JetStream) error {
 	info, err := js.AccountInfo(ctx)
 	if err != nil {

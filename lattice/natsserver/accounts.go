@@ -17,8 +17,8 @@ import (
 // accountPrefix begins the name of a lattice's account, which is also the folder of its data.
 const accountPrefix = "lattice_"
 
-// accounts gives each lattice a NATS account of its own, with its own JetStream: what one lattice publishes, stores or lets
-// the server send somewhere does not reach another. It is safe for concurrent use.
+// accounts gives each lattice a NATS account of its own, with its own JetStream: what one lattice publishes, stores or
+// lets the server send somewhere does not reach another. It is safe for concurrent use.
 type accounts struct {
 	srv    *server.Server
 	home   lattice.Name // keeps the global account, where servers without users keep their data

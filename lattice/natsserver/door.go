@@ -45,8 +45,8 @@ func newDoor(users *natsauth.Verifier, log *slog.Logger) *door {
 
 // guard puts the door into the options of a server.
 func (d *door) guard(o *server.Options) error {
-	// The server throws away the JWTs of clients unless it trusts some operator. This one is never asked for, since Check
-	// decides alone, and its key is forgotten here.
+	// The server throws away the JWTs of clients unless it trusts some operator. This one is never asked for, since
+	// Check decides alone, and its key is forgotten here.
 	nobody, err := signing.New(signing.KindOperator)
 	if err != nil {
 		return err
@@ -55,8 +55,8 @@ func (d *door) guard(o *server.Options) error {
 	return nil
 }
 
-// prepare gives the server, before it starts, the system account that it makes by itself when it trusts no operator. home is
-// the lattice whose data is where a server without users keeps it.
+// prepare gives the server, before it starts, the system account that it makes by itself when it trusts no operator.
+// home is the lattice whose data is where a server without users keeps it.
 func (d *door) prepare(srv *server.Server, o *server.Options, home lattice.Name) (err error) {
 	system, _ := srv.LookupOrRegisterAccount(server.DEFAULT_SYSTEM_ACCOUNT)
 	system.Issuer = o.TrustedKeys[0]

@@ -11,8 +11,8 @@ import (
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
-// noInbox is what the server gets to hear in the place of a message whose reply is no inbox. Nobody may publish to it, so
-// that the server tells the client by the name in its permissions violation.
+// noInbox is what the server gets to hear in the place of a message whose reply is no inbox. Nobody may publish to it,
+// so that the server tells the client by the name in its permissions violation.
 const noInbox = "weft.reply_is_no_inbox"
 
 // errProtocol begins what is wrong with what a client says; the connection ends by it.
@@ -22,9 +22,9 @@ func malformed(format string, v ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{errProtocol}, v...)...)
 }
 
-// filter passes on to the server what a client says, when it is well formed, and encodes each line anew: what the filter
-// understood is what the server understands. A message whose reply is no inbox does not pass, since the answer to it would be
-// published by the server or a host, whatever the client itself may publish.
+// filter passes on to the server what a client says, when it is well formed, and encodes each line anew: what the
+// filter understood is what the server understands. A message whose reply is no inbox does not pass, since the answer
+// to it would be published by the server or a host, whatever the client itself may publish.
 type filter struct {
 	in         *bufio.Reader // of filterIn bytes, which bounds a line
 	out        *bufio.Writer
@@ -117,8 +117,8 @@ func (f *filter) next() error {
 	return malformed("%s has %d arguments", op, n)
 }
 
-// publish passes on a message of total bytes, the first of them its headers when header is not negative. names are its subject
-// and its reply, if it has one.
+// publish passes on a message of total bytes, the first of them its headers when header is not negative. names are its
+// subject and its reply, if it has one.
 func (f *filter) publish(op string, names [][]byte, header, total int) error {
 	switch {
 	case total < 0:

@@ -37,7 +37,8 @@ func TestFilter(t *testing.T) {
 		{"PUB a _INBOX 0\r\n\r\n", noBox, "a _INBOX"},
 		{"PUB a _inbox.x 0\r\n\r\n", noBox, "a _inbox.x"},
 		{"PUB a _INBOX_x 0\r\n\r\n", noBox, "a _INBOX_x"},
-		{"PUB a 20\r\nPUB b $KV.x 1\r\n1\r\n\r\n", "PUB a 20\r\nPUB b $KV.x 1\r\n1\r\n\r\n", ""}, // a payload is no operation
+		// a payload is no operation
+		{"PUB a 20\r\nPUB b $KV.x 1\r\n1\r\n\r\n", "PUB a 20\r\nPUB b $KV.x 1\r\n1\r\n\r\n", ""},
 	} {
 		for name, r := range map[string]io.Reader{"at once": strings.NewReader(tc.in), "by bytes": iotest.OneByteReader(strings.NewReader(tc.in))} {
 			out, refused, err := filtered(r)
@@ -63,12 +64,14 @@ func TestFilterEndsWhatIsMalformed(t *testing.T) {
 		}
 	}
 	out, _, err := filtered(strings.NewReader("PUB a $KV.x " + strconv.Itoa(testPayload+1) + "\r\nPING\r\n"))
-	if want := "PUB a " + strconv.Itoa(testPayload+1) + "\r\n"; out != want || !errors.Is(err, errPayload) { // the server says the rest
+	// the server says the rest
+	if want := "PUB a " + strconv.Itoa(testPayload+1) + "\r\n"; out != want || !errors.Is(err, errPayload) {
 		t.Errorf("too large: %q, %v", out, err)
 	}
 }
 
-// Whatever a client says, what passes is in one form, means the same when it is read again, and no reply is anything but an inbox.
+// Whatever a client says, what passes is in one form, means the same when it is read again, and no reply is anything
+// but an inbox.
 func FuzzFilter(f *testing.F) {
 	for _, s := range []string{"CONNECT {}\r\nPING\r\n", "PUB a b 1\r\nx\r\n", "HPUB a _INBOX.b 12 13\r\nNATS/1.0\r\n\r\nx\r\n", "sub a\tb 1\nunsub 1 2\r\n", "PUB a 3\r\n\r\n\r\r\n",
 		"PUB a _INBOX.b\r $KV.x 0\r\n\r\n", "PUB a 999999999\r\n"} {

@@ -27,7 +27,8 @@ const (
 	farewellTime = 2 * time.Second  // that the server may take to tell a client why it ends the connection
 )
 
-// front listens in the place of a server with users, does TLS, and carries each connection to the server through a filter.
+// front listens in the place of a server with users, does TLS, and carries each connection to the server through a
+// filter.
 type front struct {
 	door   *door
 	srv    *server.Server
@@ -178,7 +179,8 @@ func (f *front) refused(raw net.Conn, id uint64, subj, reply string) {
 	}
 }
 
-// greet passes on the server's greeting, turns TLS on, and returns the client's connection and its number in the server.
+// greet passes on the server's greeting, turns TLS on, and returns the client's connection and its number in the
+// server.
 func (f *front) greet(raw, srv net.Conn, from *bufio.Reader) (net.Conn, uint64, error) {
 	end := time.Now().Add(tlsTimeout * time.Second)
 	if err := errors.Join(raw.SetDeadline(end), srv.SetDeadline(end)); err != nil {
@@ -225,8 +227,8 @@ func (f *front) greet(raw, srv net.Conn, from *bufio.Reader) (net.Conn, uint64, 
 	return client, id, errors.Join(raw.SetDeadline(time.Time{}), srv.SetDeadline(time.Time{}))
 }
 
-// proxyLine tells the server whose connection it is, in the PROXY protocol. The client cannot say it: the filter knows no such
-// operation.
+// proxyLine tells the server whose connection it is, in the PROXY protocol. The client cannot say it: the filter knows
+// no such operation.
 func proxyLine(a *net.TCPAddr) string {
 	ip, family := a.IP.String(), "TCP4"
 	if strings.Contains(ip, ":") {

@@ -47,8 +47,8 @@ func direct(b *testing.B, like *Server, creds natsauth.Credentials) *Server {
 	return &Server{srv: srv, door: d}
 }
 
-// BenchmarkFront is what a request and its answer cost by way of the front and without it, in CPU time of client, answerer and
-// server together, since machines that run tests are busy.
+// BenchmarkFront is what a request and its answer cost by way of the front and without it, in CPU time of client,
+// answerer and server together, since machines that run tests are busy.
 func BenchmarkFront(b *testing.B) {
 	front, creds, _ := frontOf(b, Config{})
 	bare := direct(b, front, creds)

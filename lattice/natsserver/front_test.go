@@ -87,8 +87,8 @@ func connectAs(t testing.TB, s *Server, c natsauth.Credentials) *nats.Conn {
 	return nc
 }
 
-// The client learns from the server's error why its message went nowhere, the operator from the log who sent it from where; other
-// messages on the same connection go on.
+// The client learns from the server's error why its message went nowhere, the operator from the log who sent it from
+// where; other messages on the same connection go on.
 func TestReplyThatIsNoInboxIsToldToBothEnds(t *testing.T) {
 	s, creds, log := frontOf(t, Config{})
 	nc := connectAs(t, s, creds)

@@ -25,14 +25,16 @@ import (
 const (
 	apiRoot  = "$JS.API."
 	gateRoot = "weft.js." // where the server takes the requests that the gate is to see
-	// gateUser is the name of the gate's own connections; gateSystem in the place of an account is that to the system account.
+	// gateUser is the name of the gate's own connections; gateSystem in the place of an account is that to the system
+	// account.
 	gateUser    = "weft gate "
 	gateSystem  = "$SYS"
 	gateWorkers = 4                // requests of one lattice in progress
 	gateBacklog = 1024             // that wait; the server drops those beyond
 	gateTimeout = 10 * time.Second // of a request that was passed on
 
-	// maxInactive is how long a consumer may be kept that nobody reads from: what clients of NATS ask for by themselves.
+	// maxInactive is how long a consumer may be kept that nobody reads from: what clients of NATS ask for by
+	// themselves.
 	maxInactive = 5 * time.Minute
 	// defaultInactive is that of a consumer whose maker does not say: the server's.
 	defaultInactive = server.JsDeleteWaitTimeDefault
@@ -40,8 +42,8 @@ const (
 	maxReaders = 900
 )
 
-// guarded are the requests to JetStream whose bodies say where messages come from or go to. NATS permissions look at subjects
-// alone, so that the gate looks at the bodies.
+// guarded are the requests to JetStream whose bodies say where messages come from or go to. NATS permissions look at
+// subjects alone, so that the gate looks at the bodies.
 var guarded = map[string]string{
 	apiRoot + "STREAM.CREATE.>":   gateRoot + "STREAM.CREATE.>",
 	apiRoot + "CONSUMER.CREATE.>": gateRoot + "CONSUMER.CREATE.>",
@@ -57,8 +59,8 @@ func throughGate(s string) string {
 	return s
 }
 
-// gate passes on to JetStream what makes a bucket as weft and the clients of NATS make them, or reads one into the asker's
-// inbox, and refuses the rest. It is the server's own client in each account.
+// gate passes on to JetStream what makes a bucket as weft and the clients of NATS make them, or reads one into the
+// asker's inbox, and refuses the rest. It is the server's own client in each account.
 type gate struct {
 	srv    *server.Server
 	log    *slog.Logger
@@ -71,8 +73,8 @@ type gate struct {
 	system *nats.Conn   // guarded by mu
 	wg     sync.WaitGroup
 
-	// readers are the consumers of each object store, by account and stream, in the order in which they were made; those that
-	// have gone may be among them. Guarded by mu.
+	// readers are the consumers of each object store, by account and stream, in the order in which they were made;
+	// those that have gone may be among them. Guarded by mu.
 	readers map[[2]string][]string
 }
 
@@ -150,8 +152,8 @@ func (g *gate) close() {
 	g.wg.Wait()
 }
 
-// serve answers one request. An answer goes to an inbox only: NATS does not ask who may publish where a request wants its
-// answer.
+// serve answers one request. An answer goes to an inbox only: NATS does not ask who may publish where a request wants
+// its answer.
 func (g *gate) serve(account string, m *nats.Msg) {
 	if !subject.IsInbox(m.Reply) {
 		g.refused(account, m.Subject, "its answer would go to "+lattice.Printable(m.Reply)+", which is no inbox")
@@ -223,9 +225,10 @@ func (g *gate) remember(account, stream string) {
 	}
 }
 
-// bound notes the consumer that an answer tells of, and deletes those of its object store that were made the longest ago where there
-// are too many. Nobody needs one for long: whoever reads an object makes one, reads to the end and deletes it. Who makes a hoard of them
-// so takes the room of his own. To refuse him instead, the gate would have to know who asks, which NATS does not tell it.
+// bound notes the consumer that an answer tells of, and deletes those of its object store that were made the longest
+// ago where there are too many. Nobody needs one for long: whoever reads an object makes one, reads to the end and
+// deletes it. Who makes a hoard of them so takes the room of his own. To refuse him instead, the gate would have to
+// know who asks, which NATS does not tell it.
 func (g *gate) bound(account, stream string, answer []byte) {
 	var made server.JSApiConsumerCreateResponse
 	if json.Unmarshal(answer, &made) != nil || made.ConsumerInfo == nil {
@@ -239,7 +242,8 @@ func (g *gate) bound(account, stream string, answer []byte) {
 	g.readers[key] = slices.Delete(list, 0, over)
 	g.mu.Unlock()
 	for _, name := range old {
-		if _, err := g.ask(account, "CONSUMER.DELETE."+stream+"."+name, nil); err != nil && g.limit.Allow() { // most have gone by themselves
+		// most have gone by themselves
+		if _, err := g.ask(account, "CONSUMER.DELETE."+stream+"."+name, nil); err != nil && g.limit.Allow() {
 			g.log.Warn("consumer not deleted", "account", account, "stream", stream, "consumer", name, lattice.LogErr, err)
 		}
 	}
@@ -260,8 +264,8 @@ func apiError(code int, err error) []byte {
 	return b
 }
 
-// cleanRequest returns the body of a request as it is passed on: what is understood and harmless, encoded anew. Other fields
-// must say nothing.
+// cleanRequest returns the body of a request as it is passed on: what is understood and harmless, encoded anew. Other
+// fields must say nothing.
 func cleanRequest(request string, body []byte) ([]byte, error) {
 	if name, ok := strings.CutPrefix(request, "STREAM.CREATE."); ok {
 		return cleanStream(name, body)
@@ -300,8 +304,8 @@ func cleanStream(name string, body []byte) ([]byte, error) {
 	return json.Marshal(config)
 }
 
-// consumerFields are those of the configuration of a consumer that lives for a connection and says what it wants to read.
-// "deliver_subject" must be an inbox.
+// consumerFields are those of the configuration of a consumer that lives for a connection and says what it wants to
+// read. "deliver_subject" must be an inbox.
 var consumerFields = fieldSet("name", "description", "deliver_policy", "opt_start_seq", "opt_start_time", "ack_policy", "ack_wait",
 	"max_deliver", "filter_subject", "filter_subjects", "replay_policy", "rate_limit_bps", "max_waiting", "max_ack_pending",
 	"flow_control", "idle_heartbeat", "headers_only", "max_batch", "max_expires", "max_bytes", "deliver_subject", "inactive_threshold",

@@ -10,8 +10,9 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
-// BenchmarkGuarded is what each message costs in an account whose requests to JetStream pass the gate, and in one without:
-// the server looks at every subject. Messages of 128 bytes that nobody wants, in CPU time since machines that run tests are busy.
+// BenchmarkGuarded is what each message costs in an account whose requests to JetStream pass the gate, and in one
+// without: the server looks at every subject. Messages of 128 bytes that nobody wants, in CPU time since machines that
+// run tests are busy.
 func BenchmarkGuarded(b *testing.B) {
 	authority, err := signing.New(signing.KindAccount)
 	if err != nil {

@@ -53,11 +53,11 @@ type Config struct {
 
 	User, Password string // required of clients when set; both or none
 	Token          string // required of clients when set; excludes User and Password
-	// Users admits clients by credentials of package natsauth, and bounds each by its roles; excludes the others. What is
-	// revoked or expires is disconnected within a second or two.
+	// Users admits clients by credentials of package natsauth, and bounds each by its roles; excludes the others. What
+	// is revoked or expires is disconnected within a second or two.
 	Users *natsauth.Verifier
-	// Lattice is the one whose data a server with Users finds where a server without them keeps it; every other lattice has an
-	// account, and data, of its own.
+	// Lattice is the one whose data a server with Users finds where a server without them keeps it; every other lattice
+	// has an account, and data, of its own.
 	Lattice lattice.Name
 
 	TLSCert string      // PEM files; both or none. They are read again when they are replaced
@@ -65,8 +65,8 @@ type Config struct {
 	TLS     *tls.Config // instead of TLSCert and TLSKey
 	Plain   bool        // listen beyond loopback without TLS, too: who can listen in reads all, secrets as well
 
-	// MaxStoreBytes is what all streams together may hold on disk; 0 is as much as there is room for at the time, but for a
-	// reserve (see Storage). At least 1 MiB.
+	// MaxStoreBytes is what all streams together may hold on disk; 0 is as much as there is room for at the time, but
+	// for a reserve (see Storage). At least 1 MiB.
 	MaxStoreBytes int64
 
 	MaxPayloadBytes int           // 0 is DefaultMaxPayloadBytes
@@ -157,7 +157,7 @@ type Server struct {
 
 // Start runs a server and returns when it accepts connections and JetStream is ready. ctx is for starting only;
 // without a deadline DefaultReadyTimeout applies. Errors: those of Validate; lattice.ErrConflict when the port or the
-// data directory is in use; lattice.ErrUnavailable when the data directory can not be used; lattice.ErrTimeout.
+// data directory is in use; lattice.ErrUnavailable when the data directory cannot be used; lattice.ErrTimeout.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err

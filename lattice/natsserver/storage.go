@@ -16,17 +16,17 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// JetStream gives a stream up at the first write that fails, until the server starts again, and never answers who wrote.
-// So this server keeps away from the end of the disk: a keeper looks at the free room each second and tells JetStream how
-// much it may hold now. Where the room ends, large messages are refused first, at once and with a reason, while the small
-// ones of a lattice's own state still fit, a little each second, and for those a file of zeros is kept that can be given up.
-// When a write has failed nevertheless, since another program was quicker, JetStream alone is started again as soon as a
-// probe can be written; connections stay.
+// JetStream gives a stream up at the first write that fails, until the server starts again, and never answers who
+// wrote. So this server keeps away from the end of the disk: a keeper looks at the free room each second and tells
+// JetStream how much it may hold now. Where the room ends, large messages are refused first, at once and with a reason,
+// while the small ones of a lattice's own state still fit, a little each second, and for those a file of zeros is kept
+// that can be given up. When a write has failed nevertheless, since another program was quicker, JetStream alone is
+// started again as soon as a probe can be written; connections stay.
 
 const (
 	lookInterval = time.Second // between looks at the disk
-	// rationBytes is how much the streams may grow from one look to the next where there is no room for more. It is less
-	// than a chunk of an artifact.
+	// rationBytes is how much the streams may grow from one look to the next where there is no room for more. It is
+	// less than a chunk of an artifact.
 	rationBytes = 64 << 10
 	probeBytes  = 64 << 10 // a write that shows that the disk takes writes again
 	// maxStoreBytes is what JetStream itself is told. The keeper bounds it, by what the disk has at the time.
@@ -48,8 +48,8 @@ type Storage struct {
 	TotalBytes int64 // of the file system; -1 where the system does not tell
 	UsedBytes  int64 // in JetStream's streams
 	MaxBytes   int64 // Config.MaxStoreBytes; 0 is none
-	// Err is why data can not be stored: lattice.ErrUnavailable, which names the directory, the cause and the way out. Nil
-	// when it can.
+	// Err is why data cannot be stored: lattice.ErrUnavailable, which names the directory, the cause and the way out.
+	// Nil when it can.
 	Err error
 }
 
@@ -227,15 +227,16 @@ func (k *keeper) used() (n int64) {
 	return n
 }
 
-// setGrowth bounds how much the streams on disk may grow until the next look; each account has an equal share. What they hold
-// already stays.
+// setGrowth bounds how much the streams on disk may grow until the next look; each account has an equal share. What
+// they hold already stays.
 func (k *keeper) setGrowth(growth int64) {
 	k.growth = growth
 	accounts := k.all()
 	for _, acc := range accounts {
 		most := int64(acc.JetStreamUsage().Store) + growth/int64(len(accounts))
 		limits := server.JetStreamAccountLimits{MaxMemory: -1, MaxStore: most, MaxStreams: -1, MaxConsumers: -1, MaxAckPending: -1, MemoryMaxStreamBytes: -1, StoreMaxStreamBytes: -1}
-		_ = acc.UpdateJetStreamLimits(map[string]server.JetStreamAccountLimits{"": limits}) // else JetStream is down, and is told once it is up
+		// else JetStream is down, and is told once it is up
+		_ = acc.UpdateJetStreamLimits(map[string]server.JetStreamAccountLimits{"": limits})
 	}
 }
 
@@ -289,7 +290,7 @@ func (k *keeper) tell(s Storage) {
 	k.mu.Unlock()
 	switch {
 	case s.Err != nil && before == nil:
-		k.log.Error("data can not be stored", "dir", k.dir, "free", s.FreeBytes, "used", s.UsedBytes, lattice.LogErr, s.Err)
+		k.log.Error("data cannot be stored", "dir", k.dir, "free", s.FreeBytes, "used", s.UsedBytes, lattice.LogErr, s.Err)
 	case s.Err == nil && before != nil:
 		k.log.Info("data can be stored again", "dir", k.dir, "free", s.FreeBytes, "used", s.UsedBytes)
 	}

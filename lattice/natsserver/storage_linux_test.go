@@ -51,8 +51,8 @@ func storable(s *natsserver.Server, want bool) func() error {
 	}
 }
 
-// An artifact's chunk is refused at once while the state of the lattice, which is small, is still stored; when there is room
-// again all goes on without a restart, and nobody was disconnected.
+// An artifact's chunk is refused at once while the state of the lattice, which is small, is still stored; when there is
+// room again all goes on without a restart, and nobody was disconnected.
 func TestFullDiskRefusesWhatIsLargeAndHeals(t *testing.T) {
 	disk := latticetest.SmallDisk(t, 24<<20)
 	s := start(t, natsserver.Config{Port: -1, DataDir: filepath.Join(disk.Dir, "nats"), Logger: latticetest.Logger(t)})
@@ -85,8 +85,8 @@ func TestFullDiskRefusesWhatIsLargeAndHeals(t *testing.T) {
 	}
 }
 
-// Another program takes the last byte between two looks, so that writes do fail. What was acknowledged stays, and JetStream
-// is there again when there is room, for those who are connected.
+// Another program takes the last byte between two looks, so that writes do fail. What was acknowledged stays, and
+// JetStream is there again when there is room, for those who are connected.
 func TestFailedWriteHealsAndLosesNothing(t *testing.T) {
 	if raced {
 		t.Skip("nats-server 2.15.2 sets the field apiSubs while it starts JetStream, without a lock, and requests read it; `make unit` runs this test without the detector")
@@ -114,7 +114,8 @@ func TestFailedWriteHealsAndLosesNothing(t *testing.T) {
 	stored := map[string]bool{}
 	failures := 0
 	for round := range 4 {
-		latticetest.Eventually(t, patience, func() error { return put(t, kv, "room", 128<<10) }) // the limit is far away
+		// the limit is far away
+		latticetest.Eventually(t, patience, func() error { return put(t, kv, "room", 128<<10) })
 		empty := disk.Fill(40 << 10)
 		failed := false
 		for i := 0; i < 100 && !failed; i++ {

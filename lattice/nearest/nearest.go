@@ -18,8 +18,8 @@ func DidYouMean(word string, names []string) string {
 	return lattice.Visible("did you mean " + strings.Join(near, " or ") + "?")
 }
 
-// Names returns up to three of the names that look like a misspelling of word, begin with it, or, where it is longer than two
-// letters, contain it, the likeliest first.
+// Names returns up to three of the names that look like a misspelling of word, begin with it, or, where it is longer
+// than two letters, contain it, the likeliest first.
 func Names(word string, names []string) []string {
 	type scored struct {
 		name     string

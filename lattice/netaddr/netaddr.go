@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Network is what net.Listen is to be given for an address, so that it listens where its words say: 0.0.0.0 is all of IPv4.
-// With "tcp" Go would listen on all of IPv6 as well. An address without a host is all of both.
+// Network is what net.Listen is to be given for an address, so that it listens where its words say: 0.0.0.0 is all of
+// IPv4. With "tcp" Go would listen on all of IPv6 as well. An address without a host is all of both.
 func Network(address string) string {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -22,8 +22,8 @@ func Network(address string) string {
 }
 
 // Bracketed says how an IPv6 address with a port that stands there without brackets is to be written, "[::1]:8080" for
-// "::1:8080"; "" for everything else. Whether the last number is a port can not be known, so that such an address is to be
-// refused.
+// "::1:8080"; "" for everything else. Whether the last number is a port cannot be known, so that such an address is to
+// be refused.
 func Bracketed(s string) string {
 	i := strings.LastIndexByte(s, ':')
 	if i < 1 || strings.HasPrefix(s, "[") {

@@ -75,7 +75,7 @@ func (c *Client) Pull(ctx context.Context, ref Reference) (Artifact, error) {
 // reference with a digest.
 func (c *Client) Push(ctx context.Context, ref Reference, a Artifact) (digest string, err error) {
 	if ref.Digest != "" {
-		return "", &lattice.Error{Code: lattice.ErrInvalid, Op: "push", Entity: ref.String(), Detail: "a digest can not be chosen; give a tag"}
+		return "", &lattice.Error{Code: lattice.ErrInvalid, Op: "push", Entity: ref.String(), Detail: "a digest cannot be chosen; give a tag"}
 	}
 	repo, err := c.repository(ref)
 	if err != nil {

@@ -35,9 +35,10 @@ const (
 
 // Config says which registries a Client talks to, and how. The zero value talks to all of them over TLS, anonymously.
 type Config struct {
-	AllowLatest  bool                  // take the tag "latest", also where a missing tag means it
-	Insecure     []string              // registries ("host:port") that are spoken to over plain HTTP; all others over TLS
-	CAFile       string                // PEM file of authorities to trust besides the system's; read again when it is replaced
+	AllowLatest bool     // take the tag "latest", also where a missing tag means it
+	Insecure    []string // registries ("host:port") that are spoken to over plain HTTP; all others over TLS
+	// PEM file of authorities to trust besides the system's; read again when it is replaced
+	CAFile       string
 	Credentials  map[string]Credential // by registry ("host[:port]")
 	DockerConfig bool                  // look for further credentials where docker and its helpers keep them
 
@@ -53,7 +54,7 @@ type Client struct {
 	roots  *certfile.Roots // nil without Config.CAFile
 }
 
-// New makes a client. It connects to nothing. A file of authorities that can not be read or holds none is ErrInvalid.
+// New makes a client. It connects to nothing. A file of authorities that cannot be read or holds none is ErrInvalid.
 func New(cfg Config) (*Client, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -70,7 +71,8 @@ func New(cfg Config) (*Client, error) {
 		if roots, err = certfile.OpenRoots(cfg.CAFile, true, linkfile.Read, cfg.Logger); err != nil {
 			return nil, err
 		}
-		transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) { // with the authorities of now
+		// with the authorities of now
+		transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 			return (&tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout}, Config: &tls.Config{RootCAs: roots.Pool(), MinVersion: tls.VersionTLS12,
 				NextProtos: []string{"h2", "http/1.1"}}}).DialContext(ctx, network, address)
 		}
@@ -98,8 +100,8 @@ func (c *Client) Close() {
 // SetCredentials adds credentials, or replaces those of the same registries. They are kept in memory only.
 func (c *Client) SetCredentials(all map[string]Credential) { c.logins.set(all) }
 
-// Check refuses what this client would not fetch whatever the registry says: the tag "latest" without a digest, unless it
-// is allowed, is ErrDenied.
+// Check refuses what this client would not fetch whatever the registry says: the tag "latest" without a digest, unless
+// it is allowed, is ErrDenied.
 func (c *Client) Check(ref Reference) error {
 	if ref.Tag == Latest && ref.Digest == "" && !c.cfg.AllowLatest {
 		return &lattice.Error{Code: lattice.ErrDenied, Op: "fetch", Entity: ref.String(),

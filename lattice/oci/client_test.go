@@ -119,7 +119,7 @@ func TestRefusals(t *testing.T) {
 		{"no such digest", reg.Addr + "/echo@" + zeros, plain, lattice.ErrNotFound, "does not have it"},
 		{"plain HTTP that was not named", reg.Addr + "/echo:1", Config{Insecure: []string{"127.0.0.1:1"}}, lattice.ErrUnavailable, "--oci-allowed-insecure " + reg.Addr},
 		{"untrusted certificate", secure.Addr + "/echo:1", Config{}, lattice.ErrUnavailable, "--oci-ca"},
-		{"nobody there", nobody + "/echo:1", Config{}, lattice.ErrUnavailable, "can not be reached"},
+		{"nobody there", nobody + "/echo:1", Config{}, lattice.ErrUnavailable, "cannot be reached"},
 		{"too large", reg.Addr + "/echo:latest", Config{Insecure: []string{reg.Addr}, AllowLatest: true, MaxBytes: 1000}, lattice.ErrTooLarge, "the limit is 1000"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

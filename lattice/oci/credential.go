@@ -71,7 +71,7 @@ func (l *logins) tokens() auth.Cache {
 	return l.cache
 }
 
-// find is an auth.CredentialFunc. A docker configuration that can not be read is logged and passed over.
+// find is an auth.CredentialFunc. A docker configuration that cannot be read is logged and passed over.
 func (l *logins) find(ctx context.Context, registry string) (auth.Credential, error) {
 	l.mu.Lock()
 	c, ok := l.known[strings.ToLower(registry)]
@@ -89,6 +89,6 @@ func (l *logins) find(ctx context.Context, registry string) (auth.Credential, er
 			return found, nil
 		}
 	}
-	l.log.Warn("docker's credentials can not be read", "registry", registry, lattice.LogErr, err)
+	l.log.Warn("docker's credentials cannot be read", "registry", registry, lattice.LogErr, err)
 	return auth.EmptyCredential, nil
 }

@@ -65,5 +65,5 @@ func fail(op string, ref Reference, err error) error {
 		e.Err = nil
 		return say(lattice.ErrTimeout, "registry %s did not answer in time", ref.Registry)
 	}
-	return say(lattice.ErrUnavailable, "registry %s can not be reached", ref.Registry)
+	return say(lattice.ErrUnavailable, "registry %s cannot be reached", ref.Registry)
 }

@@ -125,7 +125,7 @@ func (c *Client) Forget() {
 	c.cache.clear()
 }
 
-// Decide returns what the service says, or said before. When there is no answer in time, or one that can not be read, the
+// Decide returns what the service says, or said before. When there is no answer in time, or one that cannot be read, the
 // decision is to deny, and it is not remembered. Callers with the same question wait for one answer.
 func (c *Client) Decide(ctx context.Context, q *Question) Decision {
 	k := keyOf(q)

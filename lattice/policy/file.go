@@ -128,7 +128,8 @@ func (f *file) bad(n *yaml.Node, format string, args ...any) {
 	}
 }
 
-// pairs visits the entries of a map, each key once. Aliases and merge keys are refused: rules are to be read as written.
+// pairs visits the entries of a map, each key once. Aliases and merge keys are refused: rules are to be read as
+// written.
 func (f *file) pairs(n *yaml.Node, what string, visit func(key, value *yaml.Node)) {
 	if n.Kind != yaml.MappingNode {
 		f.bad(n, "%s: want a map of fields", what)

@@ -11,8 +11,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// awayPatience is how long after the loss of a connection calls wait for its return: a server that was started anew is back
-// sooner, and nobody need notice. Calls that come later fail at once, so that they hold nothing that others need.
+// awayPatience is how long after the loss of a connection calls wait for its return: a server that was started anew is
+// back sooner, and nobody need notice. Calls that come later fail at once, so that they hold nothing that others need.
 const awayPatience = 500 * time.Millisecond
 
 // away knows since when a connection is away, as the calls that find it so show it.
@@ -56,7 +56,7 @@ func (w *way) there(ctx context.Context, call *Call) error {
 	}
 }
 
-// natsAway is the error of a call that can not be made without NATS.
+// natsAway is the error of a call that cannot be made without NATS.
 func (w *way) natsAway(operation, target string) error {
 	since := time.Since(w.away.lost(w.nc)).Round(100 * time.Millisecond)
 	return failure(operation, target)(lattice.ErrUnavailable, fmt.Sprintf("NATS is away since %s, and it is not served on this host", since), nil)

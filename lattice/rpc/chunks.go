@@ -21,10 +21,10 @@ import (
 // under the invocation's id (a response under id-r), the message says only how long they are, and the receiver fetches
 // and deletes them.
 //
-// Objects are in the form of every NATS object store, but they are read and written here piece by piece, so that neither end
-// holds more than a window of one that it passes on. Who takes an object purges its description first and its pieces last:
-// from then on it is the taker's, and whoever cleans up what nobody took leaves it alone. See RATIONALE.md, "Who cleans the
-// store of large payloads?".
+// Objects are in the form of every NATS object store, but they are read and written here piece by piece, so that
+// neither end holds more than a window of one that it passes on. Who takes an object purges its description first and
+// its pieces last: from then on it is the taker's, and whoever cleans up what nobody took leaves it alone. See
+// RATIONALE.md, "Who cleans the store of large payloads?".
 
 // DefaultMaxBytes bounds a payload that travels through the object store.
 const DefaultMaxBytes = 128 << 20
@@ -48,7 +48,8 @@ const (
 	dropTimeout = 2 * time.Second
 )
 
-// lagDelays are the pauses before a description that is not there yet is asked for again: a replica may be a little behind.
+// lagDelays are the pauses before a description that is not there yet is asked for again: a replica may be a little
+// behind.
 var lagDelays = []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond}
 
 // chunks is the object store of a lattice, opened when it is first needed. It is safe for concurrent use.
@@ -95,7 +96,8 @@ func (c *chunks) forget() {
 	c.mu.Unlock()
 }
 
-// put stores a payload. begin returns it from its start, or false when it can not begin again. When put fails, nothing is left.
+// put stores a payload. begin returns it from its start, or false when it cannot begin again. When put fails, nothing
+// is left.
 func (c *chunks) put(ctx context.Context, name string, begin func() (io.Reader, bool)) error {
 	for attempt := 0; ; attempt++ {
 		r, ok := begin()
@@ -150,8 +152,8 @@ func (c *chunks) putOnce(ctx context.Context, name string, r *sourceReader) erro
 	return err
 }
 
-// description is that of an object, also for clients of old: async-nats 0.27, which wasmbus-rpc 0.12 is built on, can read
-// none without "modified" and "deleted". Later ones read "mtime".
+// description is that of an object, also for clients of old: async-nats 0.27, which wasmbus-rpc 0.12 is built on, can
+// read none without "modified" and "deleted". Later ones read "mtime".
 type description struct {
 	jetstream.ObjectInfo
 	Modified time.Time `json:"modified"`
@@ -233,8 +235,8 @@ func (c *chunks) info(ctx context.Context, stream jetstream.Stream, name string)
 	return &info, nil
 }
 
-// drop deletes a payload that nobody has taken, even when the call it belongs to is over. What it can not delete the sweep
-// finds, or the store drops in time.
+// drop deletes a payload that nobody has taken, even when the call it belongs to is over. What it cannot delete the
+// sweep finds, or the store drops in time.
 func (c *chunks) drop(name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), dropTimeout)
 	defer cancel()

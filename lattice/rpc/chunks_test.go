@@ -339,7 +339,7 @@ func TestForeignLarge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{`"mtime":"2`, `"modified":"2`, `"deleted":false`} { // without the last two async-nats 0.27 can not read it
+	for _, key := range []string{`"mtime":"2`, `"modified":"2`, `"deleted":false`} { // without the last two async-nats 0.27 cannot read it
 		if !bytes.Contains(meta.Data, []byte(key)) {
 			t.Errorf("the description has no %s: %s", key, meta.Data)
 		}

@@ -33,8 +33,8 @@ type ClientConfig struct {
 	Timeout time.Duration // for calls whose context has no deadline; default DefaultTimeout
 	// MaxBytes bounds requests and responses; default DefaultMaxBytes.
 	MaxBytes uint64
-	// Budget bounds what large payloads take of the process's memory; default a budget of its own. Responses are counted while
-	// they are fetched, or until the call in which the client is used has been served.
+	// Budget bounds what large payloads take of the process's memory; default a budget of its own. Responses are
+	// counted while they are fetched, or until the call in which the client is used has been served.
 	Budget  *Budget
 	Observe func(Call, time.Duration, error) // called after each call, concurrently; may be nil
 	// Directory says which hosts to call by themselves; nil: all calls go by the queue groups. See Path.
@@ -50,8 +50,8 @@ type Call struct {
 	Origin, Target wire.Entity
 	Operation      string
 	Payload        []byte
-	// Body follows Payload, when it is not nil: exactly BodyLength bytes, which are read once and, when they are many, sent on
-	// as they come. An error of the body is the call's, as it is.
+	// Body follows Payload, when it is not nil: exactly BodyLength bytes, which are read once and, when they are many,
+	// sent on as they come. An error of the body is the call's, as it is.
 	Body       io.Reader
 	BodyLength int64
 	// Timeout bounds the call when ctx has no deadline, with a Body from when that has been read; default the client's.
@@ -107,15 +107,16 @@ func (c *Client) SetCluster(k signing.KeyPair) {
 	}
 }
 
-// Move makes calls on another connection from now on, and waits until those on the old one have their answers or ctx ends,
-// whose error it then returns.
+// Move makes calls on another connection from now on, and waits until those on the old one have their answers or ctx
+// ends, whose error it then returns.
 func (c *Client) Move(ctx context.Context, nc *nats.Conn) error {
 	c.mu.Lock()
 	old := c.way
 	c.way = newWay(nc, c.cfg.Lattice)
 	c.mu.Unlock()
 	done := make(chan struct{})
-	go func() { old.calls.Wait(); old.replies.close(); close(done) }() // ends with the last call, each of which has a deadline
+	// ends with the last call, each of which has a deadline
+	go func() { old.calls.Wait(); old.replies.close(); close(done) }()
 	select {
 	case <-done:
 		return nil
@@ -145,8 +146,8 @@ func (c *Client) OpenStore(ctx context.Context) error {
 // Call signs and sends an invocation and returns the payload of the answer. The deadline of ctx bounds it, or else the
 // client's timeout, with 13 s on top for a payload above wire.MaxInlineBytes. Errors: what the target answered
 // (lattice.Error with Remote set), ErrTimeout, ErrNoResponders when nobody serves the target, ErrTooLarge for a payload
-// above MaxBytes, ErrBusy when the budget has no room, ErrCanceled, ErrUnavailable when the connection is closed or has been away
-// for more than half a second: such calls fail at once.
+// above MaxBytes, ErrBusy when the budget has no room, ErrCanceled, ErrUnavailable when the connection is closed or has
+// been away for more than half a second: such calls fail at once.
 func (c *Client) Call(ctx context.Context, call Call) (answer []byte, err error) {
 	w := c.enter()
 	defer w.calls.Done()
@@ -159,8 +160,8 @@ func (c *Client) Call(ctx context.Context, call Call) (answer []byte, err error)
 	return answer, err
 }
 
-// Open is Call for those who pass the answer on: a large one is read from the store as it is needed. The answer must be closed.
-// Its bytes may come later than the deadline of the call, each piece within 10 s.
+// Open is Call for those who pass the answer on: a large one is read from the store as it is needed. The answer must be
+// closed. Its bytes may come later than the deadline of the call, each piece within 10 s.
 func (c *Client) Open(ctx context.Context, call Call) (a *Answer, err error) {
 	w := c.enter()
 	err = c.exchange(ctx, w, call, func(ctx context.Context, payload []byte, large *object) error {
@@ -210,7 +211,8 @@ func (a *Answer) Len() int64 { return a.length }
 // Bytes is the whole payload when it is in memory.
 func (a *Answer) Bytes() ([]byte, bool) { return a.bytes, a.object == nil }
 
-// All reads the rest of the answer into memory, where it is counted until Close. ctx bounds the wait for room; see Budget.
+// All reads the rest of the answer into memory, where it is counted until Close. ctx bounds the wait for room; see
+// Budget.
 func (a *Answer) All(ctx context.Context) ([]byte, error) {
 	if a.object != nil {
 		if err := a.budget.acquire(ctx, "response", a.length); err != nil {
@@ -261,8 +263,8 @@ func (c *Client) fetch(ctx context.Context, large *object) ([]byte, error) {
 	return large.all(ctx)
 }
 
-// exchange makes a call and hands the answer, or where it is in the store, to use while its deadline holds. Calls whose payloads
-// are not in the store need no context of their own for that.
+// exchange makes a call and hands the answer, or where it is in the store, to use while its deadline holds. Calls whose
+// payloads are not in the store need no context of their own for that.
 func (c *Client) exchange(ctx context.Context, w *way, call Call, use func(ctx context.Context, payload []byte, large *object) error) error {
 	start := time.Now()
 	var deadline time.Time
@@ -300,8 +302,8 @@ func failure(operation, target string) func(code lattice.Code, detail string, ca
 	}
 }
 
-// begin signs or seals an invocation, whose payload it stores when that is large, and makes the message that is to be sent. Storing
-// may take until the deadline; zero: as long as the body takes.
+// begin signs or seals an invocation, whose payload it stores when that is large, and makes the message that is to be
+// sent. Storing may take until the deadline; zero: as long as the body takes.
 func (c *Client) begin(ctx context.Context, w *way, call *Call, r *route, deadline time.Time) (*wire.Invocation, *nats.Msg, error) {
 	fail := failure(call.Operation, call.Target.PublicKey)
 	size := call.size()
@@ -363,7 +365,8 @@ func (c *Client) begin(ctx context.Context, w *way, call *Call, r *route, deadli
 	return inv, msg, nil
 }
 
-// finish sends what begin has made, and returns the answer. When that is in the store, its payload is shorter than it says.
+// finish sends what begin has made, and returns the answer. When that is in the store, its payload is shorter than it
+// says.
 func (c *Client) finish(ctx context.Context, w *way, inv *wire.Invocation, msg *nats.Msg, r *route, deadline time.Time) (*wire.Response, error) {
 	fail := failure(inv.Operation, inv.Target.PublicKey)
 	chunked := inv.ContentLength > uint64(len(inv.Msg))
@@ -416,7 +419,8 @@ func (c *Client) finish(ctx context.Context, w *way, inv *wire.Invocation, msg *
 
 // store puts the payload of a call into the object store and returns the hash to sign.
 func (c *Client) store(ctx context.Context, w *way, inv *wire.Invocation, call *Call) (string, error) {
-	if call.Body != nil { // what is passed on is counted by its window; what is in memory already, by whoever has it there
+	// what is passed on is counted by its window; what is in memory already, by whoever has it there
+	if call.Body != nil {
 		if err := c.cfg.Budget.acquire(ctx, "request", windowBytes); err != nil {
 			return "", err
 		}

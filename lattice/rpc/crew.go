@@ -22,8 +22,8 @@ type job struct {
 	inv *wire.Invocation // nil: it is to be decoded
 }
 
-// crew is the goroutines that serve a server's calls. They are kept, since a new one would grow its stack for each call. How
-// many there are is up to the limits of the endpoints.
+// crew is the goroutines that serve a server's calls. They are kept, since a new one would grow its stack for each
+// call. How many there are is up to the limits of the endpoints.
 type crew struct {
 	mu    sync.Mutex
 	idle  []*worker            // those that came last go first: their memory is warm; guarded by mu

@@ -11,7 +11,8 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// MaxDepth is how many calls may be nested in one that was made from outside: each made by whoever serves the one before.
+// MaxDepth is how many calls may be nested in one that was made from outside: each made by whoever serves the one
+// before.
 const MaxDepth = 64
 
 type depthKey struct{}
@@ -21,10 +22,12 @@ func WithDepth(ctx context.Context, depth int) context.Context {
 	return context.WithValue(ctx, depthKey{}, depth)
 }
 
-// IsDepthKey reports whether a context is asked for the depth of the call that is served in it, an int; for contexts of others.
+// IsDepthKey reports whether a context is asked for the depth of the call that is served in it, an int; for contexts of
+// others.
 func IsDepthKey(key any) bool { return key == (depthKey{}) }
 
-// Deeper is the depth of a call that is made in ctx: 0 where no call is served. Beyond MaxDepth the error is lattice.ErrTooLarge.
+// Deeper is the depth of a call that is made in ctx: 0 where no call is served. Beyond MaxDepth the error is
+// lattice.ErrTooLarge.
 func Deeper(ctx context.Context) (int, error) {
 	served, ok := ctx.Value(depthKey{}).(int)
 	if !ok {

@@ -13,7 +13,7 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// due is a context whose deadline has come, or is so near that it can not be said, and which has not ended yet.
+// due is a context whose deadline has come, or is so near that it cannot be said, and which has not ended yet.
 type due struct {
 	context.Context
 	left time.Duration
@@ -21,7 +21,8 @@ type due struct {
 
 func (d due) Deadline() (time.Time, bool) { return time.Now().Add(d.left), true }
 
-// A call that is made when no time is left fails and is not sent: its receiver would take it for one that may take long.
+// A call that is made when no time is left fails and is not sent: its receiver would take it for one that may take
+// long.
 func TestNoCallIsSentAfterItsTime(t *testing.T) {
 	r := newRig(t)
 	sub, err := r.nc.SubscribeSync(subject.Actor(r.env.Lattice, r.actor))

@@ -9,9 +9,9 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// ServeDirect serves the endpoints of the server, present and later ones, on one more subject, for weft nodes that mean this
-// host. Who is meant is in the invocation; a target that is not served here is lattice.ErrNoResponders, so that it is looked
-// for elsewhere. ask returns what is served, see wire.Served; it must not block.
+// ServeDirect serves the endpoints of the server, present and later ones, on one more subject, for weft nodes that mean
+// this host. Who is meant is in the invocation; a target that is not served here is lattice.ErrNoResponders, so that it
+// is looked for elsewhere. ask returns what is served, see wire.Served; it must not block.
 func (s *Server) ServeDirect(subject string, ask func() []byte) (*Subscription, error) {
 	sub := &Subscription{server: s, ep: Endpoint{Subject: subject, Queue: subject}}
 	sub.on = func(msg *nats.Msg) { s.receiveDirect(msg, ask) }

@@ -31,8 +31,8 @@ const (
 )
 
 // Directory knows which weft hosts serve what, and how busy and how quick they are, from their beats and from the calls
-// made. It sleeps until the first call asks it, and costs a call the same however large the lattice is: two hosts are drawn
-// and compared. It is safe for concurrent use.
+// made. It sleeps until the first call asks it, and costs a call the same however large the lattice is: two hosts are
+// drawn and compared. It is safe for concurrent use.
 type Directory struct {
 	nc      *nats.Conn
 	lattice lattice.Name
@@ -84,8 +84,8 @@ func newDirectory(now func() time.Duration, log *slog.Logger) *Directory {
 	return d
 }
 
-// Listen calls heard for each beat from now on, one at a time, until Close; heard must be quick. The directory sleeps on. It is
-// for one listener, before the directory is used.
+// Listen calls heard for each beat from now on, one at a time, until Close; heard must be quick. The directory sleeps
+// on. It is for one listener, before the directory is used.
 func (d *Directory) Listen(heard func(wire.Beat)) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -233,7 +233,8 @@ func (d *Directory) learn(host string, revision uint64, entities []wire.Entity) 
 	}
 }
 
-// assign makes a host one of those that serve exactly the given entities. Only lists that change are made again. mu is held.
+// assign makes a host one of those that serve exactly the given entities. Only lists that change are made again. mu is
+// held.
 func (d *Directory) assign(p *peer, entities []wire.Entity) {
 	next := make(map[target]*candidate, len(entities))
 	for _, e := range entities {
@@ -305,8 +306,9 @@ func (d *Directory) Doubt(host string) {
 	}
 }
 
-// choose draws two of the hosts that serve a target, and returns the one that is likely to answer sooner. It is nil where the
-// queue group is to decide: no host is known to be up, others than weft serve the target, too, or it is time to see whether.
+// choose draws two of the hosts that serve a target, and returns the one that is likely to answer sooner. It is nil
+// where the queue group is to decide: no host is known to be up, others than weft serve the target, too, or it is time
+// to see whether.
 func (d *Directory) choose(s *served) *candidate {
 	now := d.now()
 	if time.Duration(s.foreign.Load()) > now && !s.hung(now) {
@@ -326,9 +328,9 @@ func (d *Directory) choose(s *served) *candidate {
 // lookedAt bounds how many hosts are looked at for one that hangs.
 const lookedAt = 64
 
-// hung reports whether a host that serves the target has fallen silent lately. It may still be in the queue group, for NATS
-// takes minutes to notice one that hangs, and calls that it gets from there are lost: others that are known to live are called
-// by themselves meanwhile.
+// hung reports whether a host that serves the target has fallen silent lately. It may still be in the queue group, for
+// NATS takes minutes to notice one that hangs, and calls that it gets from there are lost: others that are known to
+// live are called by themselves meanwhile.
 func (s *served) hung(now time.Duration) bool {
 	all := *s.hosts.Load()
 	for _, c := range all[:min(len(all), lookedAt)] {
@@ -349,7 +351,8 @@ func (d *Directory) pick(s *served, not *candidate, now time.Duration) *candidat
 	if n == 0 {
 		return nil
 	}
-	// Hosts that are not up are passed over, up to some: from a random place on, with a random step that reaches all of few.
+	// Hosts that are not up are passed over, up to some: from a random place on, with a random step that reaches all of
+	// few.
 	at, step := rand.IntN(n), 1
 	if n > drawn {
 		step = 1 + rand.IntN(n-1)

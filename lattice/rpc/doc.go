@@ -3,21 +3,22 @@
 //
 // Trust. Every invocation carries claims signed by the cluster key over origin, target, operation and payload; the
 // server refuses whatever fails a check with one of the token codes of package lattice, before any work is done. It
-// serves each invocation once: one whose id it has seen is refused with lattice.ErrReplayed, and one that is so old that
-// ids of its time are forgotten, with lattice.ErrTokenExpired. Each server remembers its own calls only.
+// serves each invocation once: one whose id it has seen is refused with lattice.ErrReplayed, and one that is so old
+// that ids of its time are forgotten, with lattice.ErrTokenExpired. Each server remembers its own calls only.
 //
 // Load. NATS calls a subscription's callback serially, so the callback only counts and hands over; verification and the
-// handler run on a goroutine of their own. Each endpoint admits a bounded number of calls, and of those that find all instances
-// in use only the ones that need not wait for long (Admission); others get lattice.ErrBusy at once.
+// handler run on a goroutine of their own. Each endpoint admits a bounded number of calls, and of those that find all
+// instances in use only the ones that need not wait for long (Admission); others get lattice.ErrBusy at once.
 //
-// Dispatch. Hosts tell by their beats what they serve and how busy they are. A Client with a Directory draws two of those that
-// serve a target and calls the better one by itself, with a MAC in place of a signature; where none is known, the queue group
-// decides. A call that was turned away before anything was done for it is made once more elsewhere.
+// Dispatch. Hosts tell by their beats what they serve and how busy they are. A Client with a Directory draws two of
+// those that serve a target and calls the better one by itself, with a MAC in place of a signature; where none is
+// known, the queue group decides. A call that was turned away before anything was done for it is made once more
+// elsewhere.
 //
-// Time. The time that remains to the caller travels in a header, not a wall-clock instant, so clocks need not agree, and with it
-// when it was sent, so that a call that was held up is not begun when its caller has given up (late.go). To weft hosts
-// that are called by themselves both travel in the invocation, and there is no header. So does in how many others a call is
-// nested, which MaxDepth bounds.
+// Time. The time that remains to the caller travels in a header, not a wall-clock instant, so clocks need not agree,
+// and with it when it was sent, so that a call that was held up is not begun when its caller has given up (late.go). To
+// weft hosts that are called by themselves both travel in the invocation, and there is no header. So does in how many
+// others a call is nested, which MaxDepth bounds.
 package rpc
 
 import "time"
@@ -25,9 +26,10 @@ import "time"
 // Headers that weft adds to the dialect's messages. Other software ignores them.
 const (
 	headerTimeout = "Weft-Timeout-Ms" // remaining time of the caller, whole milliseconds
-	headerSent    = "Weft-Sent"       // when that was right, by the clock of the caller's machine: its id in base 36, and microseconds
-	headerDepth   = "Weft-Depth"      // in how many others the call is nested; in none when it is not there
-	headerError   = "Weft-Error"      // lattice.Code.Name of a failed call
+	// when that was right, by the clock of the caller's machine: its id in base 36, and microseconds
+	headerSent    = "Weft-Sent"
+	headerDepth   = "Weft-Depth" // in how many others the call is nested; in none when it is not there
+	headerError   = "Weft-Error" // lattice.Code.Name of a failed call
 	headerParent  = "traceparent"
 	headerState   = "tracestate"
 	headerAsk     = "Weft-Ask"     // a question: what a host serves, or, with a call, who answers

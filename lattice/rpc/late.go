@@ -14,15 +14,15 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// A call must not begin when its caller has given up: it would be carried out though the caller was told that it failed. Whatever
-// it waits in (a NATS server that hangs, a buffer, a socket of a process that was stopped), its age is known from when it was
-// sent, by the caller's machine's clock. Between machines the beats show how the clocks stand: the soonest of the last beats came
-// so much later than it was sent, by the two clocks, and what comes later than that has waited. So an age is never
-// overestimated, unless a machine itself was suspended; a caller that is still there then hears that its call was
-// taken for late, and sends it once more without saying when.
+// A call must not begin when its caller has given up: it would be carried out though the caller was told that it
+// failed. Whatever it waits in (a NATS server that hangs, a buffer, a socket of a process that was stopped), its age is
+// known from when it was sent, by the caller's machine's clock. Between machines the beats show how the clocks stand:
+// the soonest of the last beats came so much later than it was sent, by the two clocks, and what comes later than that
+// has waited. So an age is never overestimated, unless a machine itself was suspended; a caller that is still there
+// then hears that its call was taken for late, and sends it once more without saying when.
 //
-// What is not known: how long callers of other software wait, unless they say so; a machine whose beats were never heard; what a
-// call waited in while all beats of its machine waited for longer than offsetWindow, too.
+// What is not known: how long callers of other software wait, unless they say so; a machine whose beats were never
+// heard; what a call waited in while all beats of its machine waited for longer than offsetWindow, too.
 
 // offsetWindow is for how long a beat shows how a clock stands, at least; at most twice that.
 const offsetWindow = 5 * time.Second
@@ -106,8 +106,8 @@ func (o *offsets) age(sent, now clock.Stamp) (time.Duration, bool) {
 	return time.Duration(max(0, d)) * time.Microsecond, true
 }
 
-// age is for how long a message has waited that was sent at a moment of some machine's clock and comes now; false when that is
-// not known.
+// age is for how long a message has waited that was sent at a moment of some machine's clock and comes now; false when
+// that is not known.
 func (d *Directory) age(sent clock.Stamp) (time.Duration, bool) {
 	if d == nil || sent.IsZero() {
 		return 0, false
@@ -157,8 +157,8 @@ func (s *Server) left(inv *wire.Invocation, h nats.Header) (left time.Duration, 
 	return left, true, nil
 }
 
-// Date says in the headers of a message, of a kind that is no invocation, when it is sent, which is now, and for how long an answer
-// is waited for. Nothing is said of a time that has passed.
+// Date says in the headers of a message, of a kind that is no invocation, when it is sent, which is now, and for how
+// long an answer is waited for. Nothing is said of a time that has passed.
 func Date(h nats.Header, left time.Duration) {
 	if left <= 0 {
 		return
@@ -169,8 +169,8 @@ func Date(h nats.Header, left time.Duration) {
 	}
 }
 
-// Late is the error of a message, dated by Date, for whose answer nobody waits any more; lattice.ErrTimeout. It is nil where that is not
-// known, as when the clock of the sender's machine is not.
+// Late is the error of a message, dated by Date, for whose answer nobody waits any more; lattice.ErrTimeout. It is nil
+// where that is not known, as when the clock of the sender's machine is not.
 func (d *Directory) Late(h nats.Header) error {
 	left, told := remaining(nil, h)
 	if !told {

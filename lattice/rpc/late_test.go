@@ -114,7 +114,8 @@ func TestACallerThatIsThereIsServedThoughTakenForLate(t *testing.T) {
 	}
 }
 
-// With NATS away a call fails at once and says so, rather than at its timeout, and is not carried out when NATS is back.
+// With NATS away a call fails at once and says so, rather than at its timeout, and is not carried out when NATS is
+// back.
 func TestACallFailsAtOnceWhenNATSIsAway(t *testing.T) {
 	l := newLate(t)
 	l.serve(t, func(*rpc.Directory) {})

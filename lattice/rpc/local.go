@@ -12,8 +12,8 @@ import (
 // errStopped answers a local call that came while the subscription was draining.
 var errStopped = &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Detail: "its target is stopping here"}
 
-// Serve serves an invocation that did not come over NATS and whose origin is known without a signature. All else is as for
-// those that did: admission, target, panics, limits, observation. A subscription that drains turns it away with
+// Serve serves an invocation that did not come over NATS and whose origin is known without a signature. All else is as
+// for those that did: admission, target, panics, limits, observation. A subscription that drains turns it away with
 // lattice.ErrNoResponders. Neither the server nor the handler keeps inv.
 func (sub *Subscription) Serve(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
 	sub.mu.Lock()

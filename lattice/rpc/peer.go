@@ -74,13 +74,14 @@ func (c *candidate) expect(now time.Duration) time.Duration {
 	return time.Duration(c.latency.Load() >> min(62, age/int64(halfLife)))
 }
 
-// cost grows with the time that the host takes to answer, with our calls that it has not answered yet, and with its load.
+// cost grows with the time that the host takes to answer, with our calls that it has not answered yet, and with its
+// load.
 func (c *candidate) cost(now time.Duration) float64 {
 	return float64(max(floor, c.expect(now))) * float64(1+c.flight.Load()) * (1 + c.peer.beat.Load().load)
 }
 
-// took notes how long a call took. What is slower than before counts more than what is quicker. Writers may overtake each
-// other; it is an estimate.
+// took notes how long a call took. What is slower than before counts more than what is quicker. Writers may overtake
+// each other; it is an estimate.
 func (c *candidate) took(d, now time.Duration) {
 	before := c.expect(now)
 	weight := time.Duration(8)

@@ -77,7 +77,7 @@ func TestRepliesEnd(t *testing.T) {
 		t.Errorf("canceled before: %v", err)
 	}
 	if err := ask(background, r, "not valid", "x", time.Minute); err == nil {
-		t.Error("a subject that can not be published to has no error")
+		t.Error("a subject that cannot be published to has no error")
 	}
 	fine()
 	close(hold) // the late ones come now

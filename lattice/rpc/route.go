@@ -146,7 +146,8 @@ func (c *Client) attempt(ctx context.Context, w *way, inv *wire.Invocation, msg 
 	} else if err == nil {
 		err = use(ctx, resp.Msg, nil)
 	}
-	if again && (call.Body != nil || ctx.Err() != nil || !time.Now().Before(deadline)) { // its body has been read, or it is too late
+	// its body has been read, or it is too late
+	if again && (call.Body != nil || ctx.Err() != nil || !time.Now().Before(deadline)) {
 		again = false
 	}
 	return again, err
@@ -188,7 +189,8 @@ func (c *Client) judge(r *route, start time.Duration, err error) (again bool) {
 	return !r.again && c.elsewhere(r)
 }
 
-// elsewhere changes the route to another one, once: another host, else, when this one was found absent, the queue group.
+// elsewhere changes the route to another one, once: another host, else, when this one was found absent, the queue
+// group.
 func (c *Client) elsewhere(r *route) bool {
 	d := c.cfg.Directory
 	now := d.now()
@@ -223,8 +225,8 @@ func (d *Directory) noteWho(r *route, h nats.Header) {
 	}
 }
 
-// pauses come before a call that found nobody is made again. A provider that was killed is back in a tenth of a second, and
-// an actor that is moved sooner, so that callers need not notice.
+// pauses come before a call that found nobody is made again. A provider that was killed is back in a tenth of a second,
+// and an actor that is moved sooner, so that callers need not notice.
 var pauses = []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond}
 
 // Persist makes a call, again after a pause when nobody was there to begin it, while ctx lasts.

@@ -394,8 +394,8 @@ func benchSealed(b *testing.B, env *latticetest.Env, actor lattice.ActorID) {
 	}
 }
 
-// sealedCaller serves an actor that answers what it gets, at a host of its own, and returns a function that calls it there, and
-// how many calls went with a MAC.
+// sealedCaller serves an actor that answers what it gets, at a host of its own, and returns a function that calls it
+// there, and how many calls went with a MAC.
 func sealedCaller(b *testing.B, env *latticetest.Env, actor lattice.ActorID) (call func() error, sealed *atomic.Int64) {
 	verifier := signing.NewVerifier(env.Cluster.Public())
 	agreement, err := signing.NewAgreement(env.Cluster, verifier)

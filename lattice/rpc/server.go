@@ -34,7 +34,8 @@ type ServerConfig struct {
 	HostID   string // the host that serves, or that started the provider that does; required for ServeDirect
 	// Agreement opens the MACs of other weft nodes; nil: only signatures are taken.
 	Agreement *signing.Agreement
-	// Directory knows how the clocks of other machines stand, so that calls that come late are not begun; nil: those are.
+	// Directory knows how the clocks of other machines stand, so that calls that come late are not begun; nil: those
+	// are.
 	Directory *Directory
 	// Observe is called after each call, refused and busy ones included, concurrently; may be nil. The invocation is
 	// nil when it could not be decoded. The trace of the caller is in ctx.
@@ -50,8 +51,8 @@ type Endpoint struct {
 	Subject string
 	Queue   string
 	Limit   int // calls admitted at the same time; beyond it lattice.ErrBusy; default DefaultLimit
-	// Instances is how many calls can be served without waiting. Those beyond it are admitted as long as the time that they
-	// would wait is bounded (Admission), up to Limit; others get lattice.ErrBusy. 0: as many as Limit.
+	// Instances is how many calls can be served without waiting. Those beyond it are admitted as long as the time that
+	// they would wait is bounded (Admission), up to Limit; others get lattice.ErrBusy. 0: as many as Limit.
 	Instances int
 	Handler   Handler
 }
@@ -153,8 +154,8 @@ func (s *Server) open(sub *Subscription) error {
 	return nil
 }
 
-// SetLimit changes how many calls are admitted at the same time, and how many of them are served without waiting; 0 or less
-// means DefaultLimit, and all of them.
+// SetLimit changes how many calls are admitted at the same time, and how many of them are served without waiting; 0 or
+// less means DefaultLimit, and all of them.
 func (sub *Subscription) SetLimit(n, instances int) {
 	if n <= 0 {
 		n = DefaultLimit
@@ -295,8 +296,8 @@ func NotBegun(err error) bool {
 	return lattice.CodeOf(err).Retryable() && (!errors.As(err, &e) || !e.Remote)
 }
 
-// verify checks the claims of an invocation and that it did not come before, and returns the id that was signed. Ids are
-// remembered last: what fails a check can not use one up.
+// verify checks the claims of an invocation and that it did not come before, and returns the id that was signed. Ids
+// are remembered last: what fails a check cannot use one up.
 func (sub *Subscription) verify(inv *wire.Invocation) (id string, err error) {
 	// Clients of the dialect send host ids that are no valid keys; only their form counts.
 	if len(inv.HostID) != lattice.KeyLength || inv.HostID[0] != 'N' && inv.HostID[0] != 'C' {
@@ -334,8 +335,8 @@ func (sub *Subscription) handle(ctx context.Context, inv *wire.Invocation) (payl
 	return sub.ep.Handler(ctx, inv)
 }
 
-// answer sends the outcome of a call, and observes it. Errors are answered too: silence would be a timeout to the caller.
-// An unbegun call may be made elsewhere.
+// answer sends the outcome of a call, and observes it. Errors are answered too: silence would be a timeout to the
+// caller. An unbegun call may be made elsewhere.
 func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation, payload []byte, took time.Duration, err error, unbegun bool) {
 	resp := &wire.Response{InvocationID: "UNKNOWN"}
 	if inv != nil {
@@ -444,8 +445,8 @@ func remaining(inv *wire.Invocation, h nats.Header) (time.Duration, bool) {
 
 type patientKey struct{}
 
-// Patient reports whether a handler's ctx is that of a call whose caller did not say how long it waits. Its deadline then
-// says nothing about how long calls that the handler makes in turn should wait.
+// Patient reports whether a handler's ctx is that of a call whose caller did not say how long it waits. Its deadline
+// then says nothing about how long calls that the handler makes in turn should wait.
 func Patient(ctx context.Context) bool { return ctx.Value(patientKey{}) != nil }
 
 // Close drains every subscription at once; when ctx ends first, the calls still running are canceled. The server can

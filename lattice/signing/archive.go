@@ -27,8 +27,8 @@ const (
 	maxArchiveEntries = 64
 )
 
-// Archive is a provider archive whose claims and binaries were all verified. Nothing in it is ever written to a path that
-// the archive names. It is safe for concurrent use.
+// Archive is a provider archive whose claims and binaries were all verified. Nothing in it is ever written to a path
+// that the archive names. It is safe for concurrent use.
 type Archive struct {
 	// Claims are the verified claims.
 	Claims *ProviderClaims
@@ -46,9 +46,9 @@ func IsArchive(data []byte) bool {
 func isGzip(data []byte) bool { return len(data) >= 2 && data[0] == 0x1f && data[1] == 0x8b }
 
 // WriteArchive signs claims over the binaries, given by target ("x86_64-linux"), and writes them as a provider archive,
-// compressed with gzip if asked. Subject, Issuer and TargetHashes are computed, TokenID and IssuedAt filled in when empty.
-// The same input with TokenID and IssuedAt set gives the same bytes. Keys of the wrong kind, no binary, a target of another
-// form, no contract and a schema that is not JSON are ErrInvalid.
+// compressed with gzip if asked. Subject, Issuer and TargetHashes are computed, TokenID and IssuedAt filled in when
+// empty. The same input with TokenID and IssuedAt set gives the same bytes. Keys of the wrong kind, no binary, a target
+// of another form, no contract and a schema that is not JSON are ErrInvalid.
 func WriteArchive(w io.Writer, c ProviderClaims, account, service KeyPair, binaries map[string][]byte, compress bool) error {
 	const op = "write provider archive"
 	invalid := func(detail string) error { return &lattice.Error{Code: lattice.ErrInvalid, Op: op, Detail: detail} }
@@ -117,10 +117,11 @@ func writeTar(w io.Writer, claims string, binaries map[string][]byte, compress b
 	return finish()
 }
 
-// OpenArchive verifies a provider archive, compressed or not, of up to DefaultArchiveBytes: the token as ReadModule does,
-// and the hash of every binary in it. It keeps data, which must not change, and decompresses again in Binary. The refusals:
-// ErrUnsigned without claims; ErrTokenMalformed, ErrTokenExpired, ErrTokenNotYetValid and ErrTokenSignature for the token;
-// ErrHashMismatch for a binary that is not the signed one or not in the claims; ErrTooLarge; ErrInvalid for the rest.
+// OpenArchive verifies a provider archive, compressed or not, of up to DefaultArchiveBytes: the token as ReadModule
+// does, and the hash of every binary in it. It keeps data, which must not change, and decompresses again in Binary. The
+// refusals: ErrUnsigned without claims; ErrTokenMalformed, ErrTokenExpired, ErrTokenNotYetValid and ErrTokenSignature
+// for the token; ErrHashMismatch for a binary that is not the signed one or not in the claims; ErrTooLarge; ErrInvalid
+// for the rest.
 func OpenArchive(data []byte, now time.Time) (*Archive, error) {
 	return OpenArchiveLimit(data, now, DefaultArchiveBytes)
 }
@@ -217,8 +218,8 @@ func (a *Archive) Binary(target string) ([]byte, error) {
 	return bin, nil
 }
 
-// walk calls visit with the stem of each entry that has a meaning: "claims" or a target, each at most once. Anything that
-// is no plain file in the top folder is refused, other files are passed over; all count towards the limits.
+// walk calls visit with the stem of each entry that has a meaning: "claims" or a target, each at most once. Anything
+// that is no plain file in the top folder is refused, other files are passed over; all count towards the limits.
 func (a *Archive) walk(visit func(stem string, size int64, r io.Reader) error) error {
 	var src io.Reader = bytes.NewReader(a.data)
 	if isGzip(a.data) {

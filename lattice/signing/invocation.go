@@ -37,7 +37,7 @@ func appendInvocationClaims(b []byte, jti string, iat int64, iss, sub, originURL
 	return append(b, '}')
 }
 
-// Verified is what the claims of an invocation say that its receiver can not know otherwise.
+// Verified is what the claims of an invocation say that its receiver cannot know otherwise.
 type Verified struct {
 	ID       string    // the id that was signed; never empty
 	IssuedAt time.Time // by the clock of the signer, in whole seconds; zero when the claims do not say

@@ -23,7 +23,7 @@ type keyMaterial struct {
 	prefix byte
 	public string
 	// private is a pointer inside of what KeyPair points to: package fmt follows one pointer, not two, when it prints a
-	// struct with an unexported KeyPair in it, whose methods it can not call.
+	// struct with an unexported KeyPair in it, whose methods it cannot call.
 	private *ed25519.PrivateKey
 }
 

@@ -123,7 +123,7 @@ func (s *Keystore) put(name string, k KeyPair, encrypt bool) error {
 	return nil
 }
 
-// List returns the stored keys, sorted by file name, never their seeds. Keys that can not be read are left out and named
+// List returns the stored keys, sorted by file name, never their seeds. Keys that cannot be read are left out and named
 // in the error, beside those that can.
 func (s *Keystore) List() ([]KeyInfo, error) {
 	entries, err := os.ReadDir(s.dir)
@@ -195,7 +195,7 @@ func replace(path, text string, r Ring, ask Passphrase) error {
 	if !IsSealed(text) {
 		return overwrite(path, r.Text())
 	}
-	if _, err := OpenRing(text, path, ask); err != nil { // a passphrase with which the old one can not be opened would be a surprise
+	if _, err := OpenRing(text, path, ask); err != nil { // a passphrase with which the old one cannot be opened would be a surprise
 		return err
 	}
 	passphrase, err := ask(path, false)

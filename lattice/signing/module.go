@@ -58,9 +58,9 @@ type actorWascap struct {
 	Prov      bool     `json:"prov"`
 }
 
-// SignModule returns the module with claims for it embedded, in place of those that it had. Subject, Issuer and Hash are
-// computed, TokenID and IssuedAt filled in when empty. The rest of the module stays as it is. It returns ErrBadModule for
-// what is no module and ErrInvalid for keys of the wrong kind and negative times.
+// SignModule returns the module with claims for it embedded, in place of those that it had. Subject, Issuer and Hash
+// are computed, TokenID and IssuedAt filled in when empty. The rest of the module stays as it is. It returns
+// ErrBadModule for what is no module and ErrInvalid for keys of the wrong kind and negative times.
 func SignModule(wasm []byte, account, module KeyPair, c ActorClaims) ([]byte, error) {
 	if err := checkSigners("sign module", c.Validity, account, module, KindModule); err != nil {
 		return nil, err

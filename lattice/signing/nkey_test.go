@@ -118,7 +118,7 @@ func TestZeroKeyPair(t *testing.T) {
 func TestKeyPairRedacts(t *testing.T) {
 	k := goldenKey(t, 'A')
 	secret := k.Seed()
-	wrapped := struct{ k KeyPair }{k} // fmt can not call methods through an unexported field
+	wrapped := struct{ k KeyPair }{k} // fmt cannot call methods through an unexported field
 	raw, _ := hex.DecodeString("000102030405060708090a0b0c0d0e0f")
 	var out []string
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%T"} {

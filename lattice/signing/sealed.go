@@ -101,7 +101,7 @@ func parseSealed(text string) (s sealed, err error) {
 	c := argonCost{}
 	if n, err := fmt.Sscanf(cost+";", "%d,%d,%d;", &c.passes, &c.memory, &c.lanes); n != 3 || err != nil ||
 		fmt.Sprintf("%d,%d,%d", c.passes, c.memory, c.lanes) != cost {
-		return bad("the cost of its passphrase can not be read")
+		return bad("the cost of its passphrase cannot be read")
 	}
 	if c.passes < 1 || c.lanes < 1 || c.memory < 8*uint32(c.lanes) || c.passes > maxCost.passes || c.memory > maxCost.memory || c.lanes > maxCost.lanes {
 		return bad(fmt.Sprintf("it wants %d passes over %d KiB in %d lanes, at most %d, %d and %d are accepted", c.passes, c.memory, c.lanes,
@@ -117,7 +117,7 @@ func parseSealed(text string) (s sealed, err error) {
 	return s, nil
 }
 
-// open decrypts. A wrong passphrase and a file that was changed can not be told apart: ErrDenied.
+// open decrypts. A wrong passphrase and a file that was changed cannot be told apart: ErrDenied.
 func (s sealed) open(passphrase []byte) (string, error) {
 	aead, err := chacha20poly1305.NewX(s.cost.derive(passphrase, s.salt))
 	if err != nil {

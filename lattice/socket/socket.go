@@ -1,9 +1,10 @@
 // Package socket reads from and writes to sockets at less cost than package net.
 //
-// Sockets of package net never wait in the kernel, but the runtime prepares for each call as if they might: a call that takes
-// longer than 20 microseconds, as a write over loopback that delivers its bytes right away may, costs it a processor, another
-// thread and a wake-up. Here the kernel is called without that preparation where that is possible (Linux). Such a call holds up a
-// garbage collection that wants to begin for as long as it takes, like any other code between two safe points.
+// Sockets of package net never wait in the kernel, but the runtime prepares for each call as if they might: a call that
+// takes longer than 20 microseconds, as a write over loopback that delivers its bytes right away may, costs it a
+// processor, another thread and a wake-up. Here the kernel is called without that preparation where that is possible
+// (Linux). Such a call holds up a garbage collection that wants to begin for as long as it takes, like any other code
+// between two safe points.
 package socket
 
 import (
@@ -81,8 +82,8 @@ func (s *Socket) Write(p []byte) (int, error) {
 	return n + more, err
 }
 
-// Broken reports whether the connection is broken; that the other end has only ended its side is no such thing. Nothing is taken
-// from the socket; while there is something to read, nobody can tell. It may be called at any time by anybody.
+// Broken reports whether the connection is broken; that the other end has only ended its side is no such thing. Nothing
+// is taken from the socket; while there is something to read, nobody can tell. It may be called at any time by anybody.
 func (s *Socket) Broken() bool {
 	failed := false
 	if err := s.raw.Control(func(fd uintptr) { failed = broken(fd) }); err != nil {

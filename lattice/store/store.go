@@ -1,4 +1,5 @@
-// Package store keeps the state of a lattice, its links and claims, in a JetStream key-value bucket that all hosts share.
+// Package store keeps the state of a lattice, its links and claims, in a JetStream key-value bucket that all hosts
+// share.
 //
 // The bucket is that of the wasmbus dialect, so hosts and clients of other make read and write it, too. Values that can
 // not be read are logged and left out; keys of unknown kinds are ignored.
@@ -26,8 +27,8 @@ import (
 // DefaultTimeout bounds each operation whose ctx has no deadline.
 const DefaultTimeout = 5 * time.Second
 
-// attemptTimeout bounds one attempt of a write. A stream that can not write never answers; a server of weft mends that at
-// once, and then refuses with a reason or takes it.
+// attemptTimeout bounds one attempt of a write. A stream that cannot write never answers; a server of weft mends that
+// at once, and then refuses with a reason or takes it.
 const attemptTimeout = 2 * time.Second
 
 // Config holds what is optional.
@@ -38,8 +39,8 @@ type Config struct {
 // Store reads and writes the bucket of one lattice. It is safe for concurrent use and needs no closing; the connection
 // stays the caller's.
 //
-// Errors of its methods are lattice.ErrInvalid for what may not be stored, lattice.ErrUnavailable when JetStream is away
-// or refuses, and the code of ctx when that ended.
+// Errors of its methods are lattice.ErrInvalid for what may not be stored, lattice.ErrUnavailable when JetStream is
+// away or refuses, and the code of ctx when that ended.
 type Store struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
@@ -215,8 +216,8 @@ func (s *Store) write(ctx context.Context, op string, do func(context.Context, j
 	return err
 }
 
-// Full returns why JetStream has no room for the state of the lattice, if the last write here was refused for that and it has
-// none still. It asks JetStream only then, for ctx at most.
+// Full returns why JetStream has no room for the state of the lattice, if the last write here was refused for that and
+// it has none still. It asks JetStream only then, for ctx at most.
 func (s *Store) Full(ctx context.Context) error {
 	s.mu.Lock()
 	was := s.full

@@ -29,7 +29,8 @@ func (g Grant) Join(o Grant) Grant {
 // sharedInboxes is where clients of other software receive their answers.
 const sharedInboxes = "_INBOX.>"
 
-// IsInbox reports whether a subject is one on which somebody awaits answers: his own, or one that all clients of NATS use.
+// IsInbox reports whether a subject is one on which somebody awaits answers: his own, or one that all clients of NATS
+// use.
 func IsInbox(s string) bool {
 	return strings.HasPrefix(s, "_INBOX.") || strings.HasPrefix(s, "_INBOX_") && strings.Contains(s, ".")
 }
@@ -42,8 +43,8 @@ func ProviderInbox(l lattice.Name, id lattice.ProviderID, link lattice.LinkName)
 	return "_INBOX_" + string(id) + "_" + string(l) + "_" + string(link)
 }
 
-// GrantInbox lets a user receive answers in its inboxes and, with shared, in those that all clients of NATS use unless told
-// otherwise.
+// GrantInbox lets a user receive answers in its inboxes and, with shared, in those that all clients of NATS use unless
+// told otherwise.
 func GrantInbox(prefix string, shared bool) Grant {
 	g := Grant{Subscribe: []string{prefix + ".>"}}
 	if shared {
@@ -53,8 +54,8 @@ func GrantInbox(prefix string, shared bool) Grant {
 }
 
 // GrantHost is what a host needs: it obeys the control interface, tells what happens, serves actors, calls actors and
-// providers, hears from the beats of other hosts where to do so best and from their events what is lost with them, looks
-// after its providers, and keeps the lattice's state. It sends no commands.
+// providers, hears from the beats of other hosts where to do so best and from their events what is lost with them,
+// looks after its providers, and keeps the lattice's state. It sends no commands.
 func GrantHost(c Control) Grant {
 	l := c.Lattice
 	g := Grant{
@@ -67,8 +68,8 @@ func GrantHost(c Control) Grant {
 	return g.Join(grantState(l))
 }
 
-// GrantOperator is what people and their tools need: commands, events, logs, calls, and the lattice's state. It does not
-// speak as a host, and is called by nobody.
+// GrantOperator is what people and their tools need: commands, events, logs, calls, and the lattice's state. It does
+// not speak as a host, and is called by nobody.
 func GrantOperator(c Control) Grant {
 	l := c.Lattice
 	anyProvider := rpcRoot + string(l) + ".*.*"
@@ -80,10 +81,10 @@ func GrantOperator(c Control) Grant {
 	return g.Join(grantState(l))
 }
 
-// GrantProvider is what one provider needs: to be called and looked after under its own name, to call actors and to hear
-// from the hosts' beats where to do so best, and the store of large payloads, which the host has made. With storage it also
-// gets JetStream's key-value buckets, but those of the lattice itself; whoever may make streams can read and forge much, so
-// that only trusted code gets it.
+// GrantProvider is what one provider needs: to be called and looked after under its own name, to call actors and to
+// hear from the hosts' beats where to do so best, and the store of large payloads, which the host has made. With
+// storage it also gets JetStream's key-value buckets, but those of the lattice itself; whoever may make streams can
+// read and forge much, so that only trusted code gets it.
 func GrantProvider(l lattice.Name, id lattice.ProviderID, link lattice.LinkName, storage bool) Grant {
 	self := Provider(l, id, link)
 	chunks := ChunkStream(l)

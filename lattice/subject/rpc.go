@@ -43,7 +43,8 @@ func LinkPut(l lattice.Name, id lattice.ProviderID, link lattice.LinkName) strin
 	return Provider(l, id, link) + ".linkdefs.put"
 }
 
-// LinkCheck asks all weft processes of a provider whether they would take a link; it carries a link definition in msgpack (weft).
+// LinkCheck asks all weft processes of a provider whether they would take a link; it carries a link definition in
+// msgpack (weft).
 func LinkCheck(l lattice.Name, id lattice.ProviderID, link lattice.LinkName) string {
 	return Provider(l, id, link) + ".linkdefs.check"
 }
@@ -63,7 +64,8 @@ func Shutdown(l lattice.Name, id lattice.ProviderID, link lattice.LinkName) stri
 	return Provider(l, id, link) + ".shutdown"
 }
 
-// LinkStates asks all weft processes of a provider for their link tables, or, with an actor's key as data, for its link (weft).
+// LinkStates asks all weft processes of a provider for their link tables, or, with an actor's key as data, for its link
+// (weft).
 func LinkStates(l lattice.Name, id lattice.ProviderID, link lattice.LinkName) string {
 	return Provider(l, id, link) + ".links"
 }

@@ -16,19 +16,21 @@ type Beat struct {
 	Sequence uint64 `json:"seq"` // counts from 1 since the host was started
 	UptimeMS uint64 `json:"uptime_ms"`
 	Draining bool   `json:"draining,omitempty"` // takes no new work
-	// EndsInMS says that the host is ending, and within how many milliseconds it is gone; no further beats need to come. 0: it stays.
+	// EndsInMS says that the host is ending, and within how many milliseconds it is gone; no further beats need to
+	// come. 0: it stays.
 	EndsInMS uint64 `json:"ends_in_ms,omitempty"`
 	// Sent is when it was sent, by the clock of the host's machine; nil where it has none. See rpc.Directory.
 	Sent *clock.Stamp `json:"sent,omitempty"`
-	// Direct is how to call the host by itself; nil where that can not be done.
+	// Direct is how to call the host by itself; nil where that cannot be done.
 	Direct *Direct `json:"direct,omitempty"`
 }
 
-// DirectVersion is the version of direct calls that this package describes: invocations for any target that the host serves,
-// on subject.Host and subject.ProviderAt, with a MAC of version 1 or a signature.
+// DirectVersion is the version of direct calls that this package describes: invocations for any target that the host
+// serves, on subject.Host and subject.ProviderAt, with a MAC of version 1 or a signature.
 const DirectVersion = 1
 
-// Direct says what other weft nodes must know to call a host by itself. See RATIONALE.md, "Why do nodes choose the host?".
+// Direct says what other weft nodes must know to call a host by itself. See RATIONALE.md, "Why do nodes choose the
+// host?".
 type Direct struct {
 	Version  int    `json:"v"`         // others than DirectVersion are to be ignored
 	Issuer   string `json:"issuer"`    // the cluster key for which MACs are to be made
@@ -44,8 +46,9 @@ type Direct struct {
 
 // Served is what a host serves at some revision.
 type Served struct {
-	Revision uint64   `json:"revision"`
-	Targets  []string `json:"targets"`              // an actor's key, or a provider's key and link name with a slash between
+	Revision uint64 `json:"revision"`
+	// an actor's key, or a provider's key and link name with a slash between
+	Targets  []string `json:"targets"`
 	EndsInMS uint64   `json:"ends_in_ms,omitempty"` // as Beat.EndsInMS
 }
 
@@ -83,8 +86,8 @@ func DecodeServed(b []byte) (revision uint64, targets []Entity, err error) {
 	return s.Revision, targets, nil
 }
 
-// ServedEnds is within which time the host that has sent a set is gone; 0 where it stays, or the bytes are malformed. It is an hour
-// at most.
+// ServedEnds is within which time the host that has sent a set is gone; 0 where it stays, or the bytes are malformed.
+// It is an hour at most.
 func ServedEnds(b []byte) time.Duration {
 	var s Served
 	if json.Unmarshal(b, &s) != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Failure is a call that failed, as who saw it tells (weft): a host of the calls that it serves and makes, a provider of those
-// that it makes for others, as the HTTP server does. Hosts keep the last ones; see control.Client.Failures.
+// Failure is a call that failed, as who saw it tells (weft): a host of the calls that it serves and makes, a provider
+// of those that it makes for others, as the HTTP server does. Hosts keep the last ones; see control.Client.Failures.
 type Failure struct {
 	Seq       uint64    `json:"seq,omitempty"` // grows on one host, as a rule over its restarts, too
 	Time      time.Time `json:"time"`          // by the clock of who saw it

@@ -34,10 +34,11 @@ type HostData struct {
 	JSDomain string `json:"js_domain,omitempty"`
 	// Channel is where weft's own providers find their host's local socket; nil where there is none. Others ignore it.
 	Channel *Channel `json:"weft_channel,omitempty"`
-	// NATS is how weft's own providers reach NATS by themselves, where LatticeRPCURL leads through the host, which may hang; nil
-	// where it does not, or they can not. The credentials are the same. Others ignore it.
+	// NATS is how weft's own providers reach NATS by themselves, where LatticeRPCURL leads through the host, which may
+	// hang; nil where it does not, or they cannot. The credentials are the same. Others ignore it.
 	NATS *NATSAccess `json:"weft_nats,omitempty"`
-	// ProfileSocket is where weft's own providers serve their profiles, as a Unix socket, when it is not empty. Others ignore it.
+	// ProfileSocket is where weft's own providers serve their profiles, as a Unix socket, when it is not empty. Others
+	// ignore it.
 	ProfileSocket string `json:"weft_profile_socket,omitempty"`
 	// FilesDirs are the folders below which the files lie that link values may name. Others ignore it.
 	FilesDirs []string `json:"weft_files_dirs,omitempty"`

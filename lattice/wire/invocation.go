@@ -20,11 +20,11 @@ type Invocation struct {
 	HostID        string // N key of the sending host
 	ContentLength uint64 // of the whole argument; larger than len(Msg) when it travels in chunks
 	TraceContext  map[string]string
-	// Timeout is the remaining time of the caller, in whole milliseconds (weft); 0: it is not here. It goes only to hosts that
-	// say that they read it, see Direct; others find it in a header.
+	// Timeout is the remaining time of the caller, in whole milliseconds (weft); 0: it is not here. It goes only to
+	// hosts that say that they read it, see Direct; others find it in a header.
 	Timeout uint32
-	// Sent is when Timeout was right, by the clock of the caller's machine (weft); zero: it is not here. It goes where Timeout
-	// does, to hosts that say that they read it.
+	// Sent is when Timeout was right, by the clock of the caller's machine (weft); zero: it is not here. It goes where
+	// Timeout does, to hosts that say that they read it.
 	Sent clock.Stamp
 	// Depth is in how many calls this one is nested (weft); 0: in none, or it is not here. It goes where Timeout does.
 	Depth uint32
@@ -84,8 +84,8 @@ const (
 	depthField   = "weft_depth"
 )
 
-// DecodeInvocation reads an invocation. A missing content_length becomes the length of Msg. Msg is part of b, which must not
-// change any more. Malformed bytes are lattice.ErrInvalid.
+// DecodeInvocation reads an invocation. A missing content_length becomes the length of Msg. Msg is part of b, which
+// must not change any more. Malformed bytes are lattice.ErrInvalid.
 func DecodeInvocation(b []byte) (*Invocation, error) {
 	i := &Invocation{}
 	length := false
@@ -227,8 +227,8 @@ func (r *Response) EncodeTo(w *msgpack.Writer) {
 	}
 }
 
-// DecodeResponse reads a response, of whatever version: everything but the payload may be missing. Msg is part of b, which
-// must not change any more.
+// DecodeResponse reads a response, of whatever version: everything but the payload may be missing. Msg is part of b,
+// which must not change any more.
 func DecodeResponse(b []byte) (*Response, error) {
 	r := &Response{}
 	length := false

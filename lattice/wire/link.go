@@ -44,8 +44,8 @@ func (l LinkDefinition) Equal(o LinkDefinition) bool {
 	return true
 }
 
-// RouteValue is the link value that says which way calls over the link take. Values whose names begin with ReservedValues
-// are weft's own: providers do not see them.
+// RouteValue is the link value that says which way calls over the link take. Values whose names begin with
+// ReservedValues are weft's own: providers do not see them.
 const (
 	RouteValue     = ReservedValues + "route"
 	ReservedValues = "weft."
@@ -56,7 +56,8 @@ type Route string
 
 // The routes of a link.
 const (
-	// PreferLocal stays on the host where somebody is free to serve the call, and goes over NATS otherwise. The default.
+	// PreferLocal stays on the host where somebody is free to serve the call, and goes over NATS otherwise. The
+	// default.
 	PreferLocal Route = "prefer-local"
 	// LocalOnly never leaves the host: a call that nobody there can serve fails.
 	LocalOnly Route = "local-only"
@@ -64,7 +65,8 @@ const (
 	AnyHost Route = "any"
 )
 
-// Route reads RouteValue. Anything but a route is lattice.ErrInvalid, and PreferLocal; so is another value under ReservedValues.
+// Route reads RouteValue. Anything but a route is lattice.ErrInvalid, and PreferLocal; so is another value under
+// ReservedValues.
 func (l LinkDefinition) Route() (Route, error) {
 	for name := range l.Values {
 		if strings.HasPrefix(name, ReservedValues) && name != RouteValue {
@@ -141,8 +143,8 @@ type LinkState struct {
 	HostID     string `json:"host_id"`        // the host that started the process
 	// RetryMS is in how many milliseconds a failed link is tried again; 0 for never.
 	RetryMS int64 `json:"retry_ms,omitempty"`
-	// Refused tells of stored values that an active link has not taken; it goes on as it was. In the answer to a check of values that
-	// would fail it says that there is an active link, which those values would have changed.
+	// Refused tells of stored values that an active link has not taken; it goes on as it was. In the answer to a check
+	// of values that would fail it says that there is an active link, which those values would have changed.
 	Refused *LinkRefusal `json:"refused,omitempty"`
 	// Since is since when it is LinkAway, by the clock of the process.
 	Since time.Time `json:"since,omitzero"`

@@ -175,7 +175,8 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// A few bytes that promise gigabytes cost nothing, however often they come: what a decoder has made room for would stay.
+// A few bytes that promise gigabytes cost nothing, however often they come: what a decoder has made room for would
+// stay.
 func TestFalseLengthsCostNothing(t *testing.T) {
 	for _, claim := range []string{"\x81\xc6\xae\x4b\x6e\x48", "\x81\xdb\xff\xff\xff\xff", "\x81\xa1k\xc9\xff\xff\xff\xff\x00", "\x81\xa6origin\xdf\xff\xff\xff\xff", "\x81\xa3msg\xc6\xff\xff\xff\xff"} {
 		var before, after runtime.MemStats

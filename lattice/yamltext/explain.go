@@ -11,8 +11,8 @@ import (
 
 var lineOf = regexp.MustCompile(`^yaml: line (\d+): `)
 
-// Explain returns the parser's error about data, or, where a tab indents a line, one that says so in the same form, "yaml: line 2:
-// ...". The parser names the line before, or none, and speaks of characters that start no token.
+// Explain returns the parser's error about data, or, where a tab indents a line, one that says so in the same form,
+// "yaml: line 2: ...". The parser names the line before, or none, and speaks of characters that start no token.
 func Explain(err error, data []byte) error {
 	if err == nil {
 		return nil

@@ -92,7 +92,8 @@ func TestByHand(t *testing.T) {
 	}
 }
 
-// A provider's table of values refuses those that it does not know, before the link is stored and after, and the link goes on.
+// A provider's table of values refuses those that it does not know, before the link is stored and after, and the link
+// goes on.
 func TestMisspeltValue(t *testing.T) {
 	p := providertest.Start(t, latticetest.NATS(t), inProcess)
 	actor := p.Env.ActorID(t)

@@ -72,9 +72,9 @@ func unusable(text string, cause error) *failure {
 	return &failure{status: http.StatusBadGateway, code: lattice.ErrInvalid, text: text, cause: cause}
 }
 
-// fields yields the headers that go to the client: all but those of the connection and those that it names, the length, an empty
-// type, and what HTTP does not allow, of which bad is told. The bytes of values go as they are, without space around them. Date and
-// Content-Type go once.
+// fields yields the headers that go to the client: all but those of the connection and those that it names, the length,
+// an empty type, and what HTTP does not allow, of which bad is told. The bytes of values go as they are, without space
+// around them. Date and Content-Type go once.
 func (a *answer) fields(bad func(name string)) func(yield func(name, value string) bool) {
 	return func(yield func(name, value string) bool) {
 		connection := a.values("connection")

@@ -22,8 +22,8 @@ const (
 	smallBody   = 64 << 10 // for which room is made before any of it has come
 )
 
-// fromNet makes a payload of a request that net/http has read. A body whose length is known to be large is passed on as it
-// comes; any other is read first. held is what is to be given back to the budget when the call is over.
+// fromNet makes a payload of a request that net/http has read. A body whose length is known to be large is passed on as
+// it comes; any other is read first. held is what is to be given back to the budget when the call is over.
 func (h *handler) fromNet(x *exchange, e *encoder, r *http.Request, path string) (req provider.Request, sent *requestBody, held int64, fail *failure) {
 	n, limit := r.ContentLength, x.route.maxBody
 	if fail := checkLength(n, limit); fail != nil {
@@ -69,8 +69,8 @@ func (h *handler) fromNet(x *exchange, e *encoder, r *http.Request, path string)
 	return req, nil, held, nil
 }
 
-// requestBody is a body that is passed on as it comes. It holds room for that; with its last byte it gives that back, and takes one
-// of the route's places.
+// requestBody is a body that is passed on as it comes. It holds room for that; with its last byte it gives that back,
+// and takes one of the route's places.
 type requestBody struct {
 	reader io.Reader
 	left   int64 // bytes
@@ -133,8 +133,9 @@ func checkLength(length, limit int64) *failure {
 	return bodyTooLarge(limit)
 }
 
-// readBody reads the whole body, at most the route's limit. One of unknown length that turns out to be large waits for room for
-// all that it may become; held is what it has, also when reading failed. wait is what the request holds until it is read.
+// readBody reads the whole body, at most the route's limit. One of unknown length that turns out to be large waits for
+// room for all that it may become; held is what it has, also when reading failed. wait is what the request holds until
+// it is read.
 func (h *handler) readBody(ctx context.Context, into *bytes.Buffer, r *http.Request, route *route, wait *hold) (held int64, fail *failure) {
 	limit := route.maxBody
 	body := http.MaxBytesReader(nil, r.Body, limit)

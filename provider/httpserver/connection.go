@@ -86,8 +86,8 @@ func (c *connection) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write is that of net.Conn. A client that has taken nothing within the time for writing loses the connection: net/http would go on
-// reading from one of HTTP/2 to which it can not write.
+// Write is that of net.Conn. A client that has taken nothing within the time for writing loses the connection: net/http
+// would go on reading from one of HTTP/2 to which it cannot write.
 func (c *connection) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
 	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {

@@ -13,9 +13,9 @@ import (
 	"github.com/weftlattice/weft/provider/httpserver/internal/http1"
 )
 
-// encoder writes requests as contract.Request.Encode does, byte for byte, without the struct in between: each request would
-// leave its header behind in maps, slices and strings. Encoders are kept with their buffers; what a call has returned from
-// is no longer read.
+// encoder writes requests as contract.Request.Encode does, byte for byte, without the struct in between: each request
+// would leave its header behind in maps, slices and strings. Encoders are kept with their buffers; what a call has
+// returned from is no longer read.
 type encoder struct {
 	msgpack.Writer
 	fields []field
@@ -76,7 +76,8 @@ func (e *encoder) add(name, value string) {
 	}
 }
 
-// head writes a request up to its body, with the host, the origin and the trace among the headers, which are ordered by name.
+// head writes a request up to its body, with the host, the origin and the trace among the headers, which are ordered by
+// name.
 func (e *encoder) head(x *exchange, path, query, host string) {
 	e.Map(5)
 	e.Str("method")
@@ -116,8 +117,8 @@ func (e *encoder) head(x *exchange, path, query, host string) {
 	e.Str("body")
 }
 
-// text is the value of a header as a text. HTTP's are bytes: UTF-8 where they are that, else ISO 8859-1, as RFC 9110, section 5.5,
-// has it of old.
+// text is the value of a header as a text. HTTP's are bytes: UTF-8 where they are that, else ISO 8859-1, as RFC 9110,
+// section 5.5, has it of old.
 func text(s string) string {
 	if utf8.ValidString(s) {
 		return s

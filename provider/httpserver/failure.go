@@ -18,7 +18,8 @@ type failure struct {
 	cause  error           // for the log
 	actor  lattice.ActorID // whom the request was for, where its route has not let it in
 	allow  string          // methods, for a header
-	close  bool            // the connection, whose next request would begin nobody knows where, or after much that nobody wants
+	// the connection, whose next request would begin nobody knows where, or after much that nobody wants
+	close bool
 }
 
 // callFailure says what a client is told of a failed call with a request of that size.
@@ -78,7 +79,7 @@ func tooMany() *failure {
 	return &failure{status: http.StatusServiceUnavailable, code: lattice.ErrBusy, text: "too many requests in progress"}
 }
 
-// overFull says why something can not wait for a client.
+// overFull says why something cannot wait for a client.
 func overFull(why refusal) *failure {
 	f := &failure{status: http.StatusServiceUnavailable, code: lattice.ErrBusy, text: "too much waits for clients", close: true}
 	if why == overShare {

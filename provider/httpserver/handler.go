@@ -34,7 +34,8 @@ type handler struct {
 	patience time.Duration // for a client to take a piece of its answer
 }
 
-// WaitingCost is what a request takes of max_waiting_bytes while its client sends or fetches, beside its bytes: goroutines, buffers.
+// WaitingCost is what a request takes of max_waiting_bytes while its client sends or fetches, beside its bytes:
+// goroutines, buffers.
 const WaitingCost = 16 << 10
 
 // Failures that are logged: a burst, then one each second.
@@ -53,10 +54,11 @@ type exchange struct {
 	method string
 	from   origin
 	trace  trace.Context
-	route  *route                  // nil: none fits
-	fault  *failure                // what is wrong with how the request is put; nil: nothing
-	room   func(n int64) *failure  // makes sure that so many bytes of an answer may wait for the client; nil: that is seen to
-	body   func() (*hold, refusal) // makes sure that the request's body may be waited for; nil: it is here
+	route  *route   // nil: none fits
+	fault  *failure // what is wrong with how the request is put; nil: nothing
+	// makes sure that so many bytes of an answer may wait for the client; nil: that is seen to
+	room func(n int64) *failure
+	body func() (*hold, refusal) // makes sure that the request's body may be waited for; nil: it is here
 }
 
 // serveNet serves a request that net/http has read.
@@ -103,9 +105,10 @@ func (h *handler) serveNet(w http.ResponseWriter, r *http.Request, routes *atomi
 	})
 }
 
-// doubtful reports whether something before us may see the end of the request elsewhere, and take what follows for another client's
-// request, so that the connection has to end with the answer (RFC 9112, section 6.1): one in chunks that also has a length, or one
-// of HTTP/1.0 in chunks. net/http hides both from its handlers, so that all requests in chunks and all of HTTP/1.0 are meant.
+// doubtful reports whether something before us may see the end of the request elsewhere, and take what follows for
+// another client's request, so that the connection has to end with the answer (RFC 9112, section 6.1): one in chunks
+// that also has a length, or one of HTTP/1.0 in chunks. net/http hides both from its handlers, so that all requests in
+// chunks and all of HTTP/1.0 are meant.
 func doubtful(r *http.Request) bool {
 	return r.ProtoMajor == 1 && (r.ProtoMinor == 0 || len(r.TransferEncoding) > 0)
 }
@@ -172,8 +175,8 @@ func (h *handler) stall(on net.Conn, n int) (done func(), ok bool) {
 	return wait.release, true
 }
 
-// roomFor lets an answer wait for the client. Only what net/http answers needs that beforehand, since nobody can see whether the
-// client takes it at once.
+// roomFor lets an answer wait for the client. Only what net/http answers needs that beforehand, since nobody can see
+// whether the client takes it at once.
 func (h *handler) roomFor(x *exchange, out *netResponse, n int64) *failure {
 	out.release()
 	wait := &hold{client: x.from.client, amount: n + WaitingCost, drop: func() { _ = out.control.SetWriteDeadline(time.Unix(1, 0)) }}
@@ -274,8 +277,8 @@ func (h *handler) serve(x *exchange, routes *atomic.Pointer[table], host, path s
 // allowed are the methods that are told to who uses one that is not served.
 const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
-// notServed refuses what no actor could answer: a tunnel, a request's own echo, HTTP/2's beginning in another place, and targets
-// that are no paths. All other methods, known or not, are for the actor to judge (RFC 9110, section 9.1).
+// notServed refuses what no actor could answer: a tunnel, a request's own echo, HTTP/2's beginning in another place,
+// and targets that are no paths. All other methods, known or not, are for the actor to judge (RFC 9110, section 9.1).
 func notServed(method, path string) *failure {
 	switch method {
 	case http.MethodConnect, http.MethodTrace, "PRI":
@@ -302,8 +305,9 @@ func enter(routes *atomic.Pointer[table], host, path string) (*route, *failure) 
 	}
 }
 
-// call turns a request into an invocation and its answer into a response that can be sent. One of the route's places is taken when
-// all of the request is here, and given back when the actor has answered, so that nobody holds one who neither sends nor fetches.
+// call turns a request into an invocation and its answer into a response that can be sent. One of the route's places is
+// taken when all of the request is here, and given back when the actor has answered, so that nobody holds one who
+// neither sends nor fetches.
 func (h *handler) call(x *exchange, read payload) (*answer, *failure) {
 	if x.route.readonly && !readOnly(x.method) {
 		return nil, &failure{status: http.StatusMethodNotAllowed, code: lattice.ErrDenied, text: "read-only", allow: "GET, HEAD"}
@@ -326,7 +330,8 @@ func (h *handler) call(x *exchange, read payload) (*answer, *failure) {
 	req.Timeout = x.route.timeout
 	size := len(req.Payload) + int(req.BodyLength)
 	from, err := h.env.Open(x.ctx, x.route.actor, contract.HandleRequest, req)
-	if channel.Lost(err) && sent == nil && safe(x.method) { // nobody knows whether it has been carried out, and it may be twice
+	// nobody knows whether it has been carried out, and it may be twice
+	if channel.Lost(err) && sent == nil && safe(x.method) {
 		from, err = h.env.Open(x.ctx, x.route.actor, contract.HandleRequest, req)
 	}
 	if err != nil {
@@ -363,7 +368,8 @@ func (h *handler) respond(x *exchange, resp *answer) {
 		switch {
 		case cache != "" && strings.EqualFold(name, "cache-control"):
 			cache = ""
-		case status == http.StatusNotModified && strings.EqualFold(name, "content-type"): // of what is not there, RFC 9110, section 15.4.5
+		// of what is not there, RFC 9110, section 15.4.5
+		case status == http.StatusNotModified && strings.EqualFold(name, "content-type"):
 			continue
 		case failed && strings.EqualFold(name, traceHeader):
 			continue

@@ -107,7 +107,8 @@ func status(c net.Conn) int {
 	return resp.StatusCode
 }
 
-// uploads sends the beginning of requests whose bodies do not come, each on a connection of its own, or in HTTP/2 on one.
+// uploads sends the beginning of requests whose bodies do not come, each on a connection of its own, or in HTTP/2 on
+// one.
 func (w *ways) uploads(from, way, length string, n int) {
 	w.t.Helper()
 	if way == "HTTP/2" {
@@ -150,7 +151,8 @@ func (h *handler) waits(client string, at least) error {
 
 type least int
 
-// TestWhoSendsNothingHoldsNoPlace: bodies that do not come take none of the places of a link, whatever they say of their length.
+// TestWhoSendsNothingHoldsNoPlace: bodies that do not come take none of the places of a link, whatever they say of
+// their length.
 func TestWhoSendsNothingHoldsNoPlace(t *testing.T) {
 	for _, way := range []string{"plain", "TLS", "HTTP/2"} {
 		for name, length := range map[string]string{"small": "10", "large": "500000", "passed on": "2000000", "unknown": ""} {
@@ -172,7 +174,8 @@ func TestWhoSendsNothingHoldsNoPlace(t *testing.T) {
 	}
 }
 
-// TestPlaceIsTakenWhenABodyIsWhole: a body that is passed on takes a place with its last byte, and is turned away if there is none.
+// TestPlaceIsTakenWhenABodyIsWhole: a body that is passed on takes a place with its last byte, and is turned away if
+// there is none.
 func TestPlaceIsTakenWhenABodyIsWhole(t *testing.T) {
 	w := openWays(t, map[string]string{"max_in_flight": "1"})
 	c := w.dial("plain")
@@ -200,7 +203,8 @@ func TestPlaceIsTakenWhenABodyIsWhole(t *testing.T) {
 	}
 }
 
-// TestClientsShare: a client that holds its share is told so, others are served; when all is taken, who holds most gives way.
+// TestClientsShare: a client that holds its share is told so, others are served; when all is taken, who holds most
+// gives way.
 func TestClientsShare(t *testing.T) {
 	for _, way := range []string{"plain", "TLS"} {
 		t.Run(way, func(t *testing.T) {
@@ -346,7 +350,8 @@ func TestWhoFetchesNothingHoldsNoPlace(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if _, err := io.WriteString(c, "GET /huge HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil { // more than sockets hold
+				// more than sockets hold
+				if _, err := io.WriteString(c, "GET /huge HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 					t.Fatal(err)
 				}
 				latticetest.Eventually(t, providertest.Patience, func() error { return h.waits("127.0.0.2", 1) })

@@ -5,8 +5,9 @@ import (
 	"sync"
 )
 
-// ledger is who holds how much of something of which a listener has only so much. One client holds at most its share. When all
-// of it is taken, whoever holds most gives up what it holds for somebody who holds less. It is safe for concurrent use.
+// ledger is who holds how much of something of which a listener has only so much. One client holds at most its share.
+// When all of it is taken, whoever holds most gives up what it holds for somebody who holds less. It is safe for
+// concurrent use.
 type ledger struct {
 	limit int64 // in all
 	share int64 // of one client, which may always hold one thing, however large
@@ -39,7 +40,7 @@ func newLedger(limit int64, percent int) *ledger {
 	return &ledger{limit: limit, share: max(1, limit*int64(percent)/100), holders: map[netip.Addr]*holdings{}}
 }
 
-// refusal says why something can not be held.
+// refusal says why something cannot be held.
 type refusal int
 
 const (
@@ -87,8 +88,8 @@ func (l *ledger) take(h *hold) refusal {
 	return granted
 }
 
-// largest finds what is to be given up for h: something of the client who holds most, if that is more than h's client would hold;
-// nil when there is nothing. mu is held.
+// largest finds what is to be given up for h: something of the client who holds most, if that is more than h's client
+// would hold; nil when there is nothing. mu is held.
 func (l *ledger) largest(h *hold) *hold {
 	most := h.amount
 	if mine := l.holders[h.client]; mine != nil {

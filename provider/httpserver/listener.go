@@ -60,8 +60,8 @@ func (s netServer) Serve() error {
 	return err
 }
 
-// openListener listens, at first without routes, and does not serve yet: serve or abandon comes next. It takes over from another
-// listener of its port, if there is one; that goes on until it is closed.
+// openListener listens, at first without routes, and does not serve yet: serve or abandon comes next. It takes over
+// from another listener of its port, if there is one; that goes on until it is closed.
 func openListener(ctx context.Context, s settings, h *handler, from *listener, log *slog.Logger) (*listener, error) {
 	cert, err := s.listen.certificate(h.env.Files, log)
 	if err != nil {
@@ -85,8 +85,9 @@ func openListener(ctx context.Context, s settings, h *handler, from *listener, l
 	front := &door{Listener: l.intake, handler: h, scheme: scheme, proxies: s.listen.trusted(), conns: newLedger(s.listen.maxConns, s.listen.share)}
 	l.table.Store(newTable(nil))
 	all := &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.serveNet(w, r, &l.table) }),
-		ReadHeaderTimeout: min(headerTimeout, s.listen.read), ReadTimeout: s.listen.read, // and none for writing: netResponse sets deadlines
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.serveNet(w, r, &l.table) }),
+		// and none for writing: netResponse sets deadlines
+		ReadHeaderTimeout: min(headerTimeout, s.listen.read), ReadTimeout: s.listen.read,
 		IdleTimeout: s.listen.idle, MaxHeaderBytes: s.listen.maxHeader, TLSConfig: tc,
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: maxStreams, WriteByteTimeout: s.listen.write},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), ConnContext: withConnection,
@@ -124,7 +125,8 @@ func (l *listener) serve(log *slog.Logger) {
 func (l *listener) abandon() { _ = l.intake.Close() }
 
 func listenError(address string, err error) error {
-	e := &lattice.Error{Code: lattice.ErrUnavailable, Op: "listen on", Entity: address, Err: err} // its form is good: the machine lacks something
+	// its form is good: the machine lacks something
+	e := &lattice.Error{Code: lattice.ErrUnavailable, Op: "listen on", Entity: address, Err: err}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE): // it may become free
 		e.Detail = "another process has it; stop that one or set another port in the link"
@@ -136,7 +138,8 @@ func listenError(address string, err error) error {
 	return e
 }
 
-// replace swaps the route table for one without old and with next; either may be nil. It returns how many routes there are.
+// replace swaps the route table for one without old and with next; either may be nil. It returns how many routes there
+// are.
 func (l *listener) replace(old, next *route) int {
 	routes := slices.DeleteFunc(l.table.Load().all(), func(r *route) bool { return r == old })
 	if next != nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// malformed says what is wrong with how a request that net/http has read is put; nil: nothing. net/http is strict with HTTP/1, and
-// takes from HTTP/2 what a hop that speaks HTTP/1 would read as something else: all of it is refused here, however it came. Of
-// equal lengths one is left, as net/http does it for HTTP/1.
+// malformed says what is wrong with how a request that net/http has read is put; nil: nothing. net/http is strict with
+// HTTP/1, and takes from HTTP/2 what a hop that speaks HTTP/1 would read as something else: all of it is refused here,
+// however it came. Of equal lengths one is left, as net/http does it for HTTP/1.
 func malformed(r *http.Request) *failure {
 	bad := func(text string) *failure {
 		return &failure{status: http.StatusBadRequest, code: lattice.ErrInvalid, text: text}

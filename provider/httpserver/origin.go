@@ -7,15 +7,16 @@ import (
 	"strings"
 )
 
-// Headers by which actors learn where a request comes from. Whatever else a request has of that kind is left out; see asserted.
+// Headers by which actors learn where a request comes from. Whatever else a request has of that kind is left out; see
+// asserted.
 const (
 	headerFor   = "x-forwarded-for"   // the client's address, then those of the proxies that have passed its request on
 	headerProto = "x-forwarded-proto" // "http" or "https", as the client sent it
 	headerHost  = "x-forwarded-host"  // the host that the client asked for; only where a proxy asks for another one
 )
 
-// Ways in which trusted proxies tell whose requests they pass on. One counts, since a proxy that writes the one passes the other on as
-// clients have made it up.
+// Ways in which trusted proxies tell whose requests they pass on. One counts, since a proxy that writes the one passes
+// the other on as clients have made it up.
 const (
 	tellX        = "x-forwarded" // X-Forwarded-For, -Proto and -Host
 	tellStandard = "forwarded"   // Forwarded, RFC 7239
@@ -29,8 +30,8 @@ type origin struct {
 	host   string     // headerHost; "": it is the Host header
 }
 
-// asserted reports whether clients and proxies use a header to say where a request comes from, so that an actor may only see
-// what this provider has made of it.
+// asserted reports whether clients and proxies use a header to say where a request comes from, so that an actor may
+// only see what this provider has made of it.
 func asserted(name string) bool {
 	switch {
 	case name == "":
@@ -59,8 +60,8 @@ type node struct {
 	host    string
 }
 
-// origin finds where a request comes from that a trusted proxy has passed on. direct is the proxy; each yields the header with
-// names in lower case. From the near end, nodes are believed as long as a trusted one names them.
+// origin finds where a request comes from that a trusted proxy has passed on. direct is the proxy; each yields the
+// header with names in lower case. From the near end, nodes are believed as long as a trusted one names them.
 func (p *proxies) origin(direct origin, proxy netip.Addr, each func(yield func(name, value string) bool)) origin {
 	nodes := p.nodes(each)
 	o := direct
@@ -127,7 +128,8 @@ func (p *proxies) nodes(each func(yield func(name, value string) bool)) []node {
 	return nodes
 }
 
-// fromRight is the n-th element from the right, or the leftmost of fewer: a proxy may have replaced what those before it said.
+// fromRight is the n-th element from the right, or the leftmost of fewer: a proxy may have replaced what those before
+// it said.
 func fromRight(list []string, n int) string {
 	if len(list) == 0 {
 		return ""
@@ -148,8 +150,9 @@ func parseNode(s string) netip.Addr {
 	return a.Unmap().WithZone("")
 }
 
-// parseForwarded reads the elements of a Forwarded header. It splits at every comma and semicolon, quoted or not: none of what is read
-// has one, and so what a client makes up can not swallow what a proxy adds behind it. What is malformed is a node without an address.
+// parseForwarded reads the elements of a Forwarded header. It splits at every comma and semicolon, quoted or not: none
+// of what is read has one, and so what a client makes up cannot swallow what a proxy adds behind it. What is malformed
+// is a node without an address.
 func parseForwarded(values []string) []node {
 	var nodes []node
 	for _, value := range values {

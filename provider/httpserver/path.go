@@ -2,10 +2,11 @@ package httpserver
 
 import "strings"
 
-// canonicalPath is the form of an escaped path in which routes are compared: segments are decoded and encoded again in one way, so
-// that "/caf%C3%A9", "/caf%c3%a9" and "/café" are one path, an escaped slash stays part of its segment, doubled slashes count once,
-// and dot segments are resolved, escaped ones too, never beyond the root (RFC 3986, sections 5.2.4 and 6.2.2). What is no escape
-// stands for itself. The result begins with a slash, and ends with one where the path does.
+// canonicalPath is the form of an escaped path in which routes are compared: segments are decoded and encoded again in
+// one way, so that "/caf%C3%A9", "/caf%c3%a9" and "/café" are one path, an escaped slash stays part of its segment,
+// doubled slashes count once, and dot segments are resolved, escaped ones too, never beyond the root (RFC 3986,
+// sections 5.2.4 and 6.2.2). What is no escape stands for itself. The result begins with a slash, and ends with one
+// where the path does.
 func canonicalPath(path string) string {
 	if isCanonical(path) {
 		return path
@@ -47,7 +48,8 @@ func endsInDirectory(path string) bool {
 	return last == "" || last == "." || last == ".."
 }
 
-// isCanonical reports whether a path has nothing that canonicalPath would change. It may report false for some that have not.
+// isCanonical reports whether a path has nothing that canonicalPath would change. It may report false for some that
+// have not.
 func isCanonical(path string) bool {
 	if path == "" || path[0] != '/' {
 		return false

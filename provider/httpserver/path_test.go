@@ -19,7 +19,8 @@ func TestCanonicalPath(t *testing.T) {
 	}
 }
 
-// FuzzCanonicalPath: the form is one, it has no segments that mean something else, and what is decoded in it was so before.
+// FuzzCanonicalPath: the form is one, it has no segments that mean something else, and what is decoded in it was so
+// before.
 func FuzzCanonicalPath(f *testing.F) {
 	for _, path := range []string{"/", "/a%2Fb/../%2e/c", "//x//", "/caf\xe9/%C3", "/%2", "a"} {
 		f.Add(path)

@@ -265,7 +265,8 @@ func (w *ways) ask(way, text string) outcome {
 	if resp.Header.Get("Date") != "Mon, 02 Jan 2006 15:04:05 GMT" {
 		resp.Header.Del("Date")
 	}
-	if id := resp.Header.Get("X-Trace-Id"); id != "" { // of 500 and above, and where the provider itself answers, as in the body
+	// of 500 and above, and where the provider itself answers, as in the body
+	if id := resp.Header.Get("X-Trace-Id"); id != "" {
 		if len(id) != 32 || resp.StatusCode < 400 || strings.Contains(body, "trace_id") && !strings.Contains(body, id) {
 			w.t.Errorf("%s: status %d with trace %q and body %s", way, resp.StatusCode, id, body)
 		}
@@ -306,7 +307,8 @@ func (w *ways) ask(way, text string) outcome {
 
 const parent = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
 
-// TestWaysAreNoDifference sends each request by all ways: actors must see the same request, and clients the same answer.
+// TestWaysAreNoDifference sends each request by all ways: actors must see the same request, and clients the same
+// answer.
 func TestWaysAreNoDifference(t *testing.T) {
 	link := func(path string, change func(*settings)) func(*settings) lattice.ActorID {
 		return func(s *settings) lattice.ActorID {
@@ -481,7 +483,7 @@ func TestWaysAreNoDifference(t *testing.T) {
 	})
 }
 
-// malformedRequests are the same fault as HTTP/1 and as HTTP/2 put it. "" and nil: it can not be put that way.
+// malformedRequests are the same fault as HTTP/1 and as HTTP/2 put it. "" and nil: it cannot be put that way.
 var malformedRequests = []struct {
 	name, text, body string   // text without the body
 	fields           []string // names and values; those of HTTP/2 come first
@@ -521,7 +523,8 @@ func h2(method, path, authority string, more ...string) []string {
 	return append([]string{":method", method, ":scheme", "http", ":path", path, ":authority", authority}, more...)
 }
 
-// malformedIsRefused sends each malformed request by all ways: no actor is asked, and the client gets 400 or a broken stream.
+// malformedIsRefused sends each malformed request by all ways: no actor is asked, and the client gets 400 or a broken
+// stream.
 func (w *ways) malformedIsRefused() {
 	for _, row := range malformedRequests {
 		w.t.Helper()
@@ -548,8 +551,8 @@ func (w *ways) malformedIsRefused() {
 	}
 }
 
-// frames sends a request of HTTP/2 field by field, and returns the status of the answer; 400, too, when the stream or the connection is
-// ended for an error of protocol.
+// frames sends a request of HTTP/2 field by field, and returns the status of the answer; 400, too, when the stream or
+// the connection is ended for an error of protocol.
 func (w *ways) frames(fields []string, body string) int {
 	w.t.Helper()
 	c, err := net.Dial("tcp", w.plain)

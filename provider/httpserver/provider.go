@@ -1,12 +1,12 @@
 // Package httpserver gives actors wasmcloud:httpserver: it turns HTTP requests into invocations of the linked actors.
 //
 // One listener serves the links of one address. The link whose host fits best and whose path is the longest prefix gets
-// the request, with its full path. A second link to the same address, host and path is refused with lattice.ErrConflict;
-// so is one that wants the address with other TLS settings, timeouts, limits or trusted proxies. Routes change without closing the
-// listener; it closes, after the requests in progress, when its last link goes.
+// the request, with its full path. A second link to the same address, host and path is refused with
+// lattice.ErrConflict; so is one that wants the address with other TLS settings, timeouts, limits or trusted proxies.
+// Routes change without closing the listener; it closes, after the requests in progress, when its last link goes.
 //
 // Answers of the provider itself are JSON: {"error", "code", "trace_id"}. Their status: 404 for no route or actor link,
-// 405 in read-only mode, 413 and 431 for too much body and header, 502 for a response that can not be used, 503 with
+// 405 in read-only mode, 413 and 431 for too much body and header, 502 for a response that cannot be used, 503 with
 // Retry-After for timeouts, busy, absent and unavailable actors, 500 for the failures of an actor.
 package httpserver
 
@@ -83,8 +83,8 @@ func (p *httpProvider) PutLink(ctx context.Context, link provider.Link) error {
 	return p.install(ctx, link, nil)
 }
 
-// ReviseLink replaces a route; requests see the old one or the new one, and the old one stays when the new one can not be. A
-// listener with other settings, or on an address that overlaps, takes over before the old one ends.
+// ReviseLink replaces a route; requests see the old one or the new one, and the old one stays when the new one cannot
+// be. A listener with other settings, or on an address that overlaps, takes over before the old one ends.
 func (p *httpProvider) ReviseLink(ctx context.Context, before, after provider.Link) error {
 	return p.install(ctx, after, p.routes[before.Actor])
 }
@@ -148,8 +148,8 @@ type opening struct {
 	replaces *listener // that it takes over from; nil for none
 }
 
-// prepare finds out whether a route can be opened in the place of old, which may be nil or have another address, and opens the
-// listener that it needs. Nothing that serves has changed when it returns.
+// prepare finds out whether a route can be opened in the place of old, which may be nil or have another address, and
+// opens the listener that it needs. Nothing that serves has changed when it returns.
 func (p *httpProvider) prepare(ctx context.Context, link provider.Link, old *route) (o opening, err error) {
 	s, err := readSettings(link.Values, p.defaults)
 	if err != nil {
@@ -226,7 +226,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// conflict says why a route can not be beside the others on its address.
+// conflict says why a route cannot be beside the others on its address.
 func conflict(r *route, others []*route) error {
 	for _, o := range others {
 		e := &lattice.Error{Code: lattice.ErrConflict, Op: "link", Entity: string(r.actor)}
@@ -250,7 +250,7 @@ func (p *httpProvider) listener(address string) *listener {
 	return p.listeners[address]
 }
 
-// overlapping lists the listeners that an address can not be opened beside, that of the address itself among them.
+// overlapping lists the listeners that an address cannot be opened beside, that of the address itself among them.
 func (p *httpProvider) overlapping(address string) []*listener {
 	p.mu.Lock()
 	defer p.mu.Unlock()

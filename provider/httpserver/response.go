@@ -7,15 +7,16 @@ import (
 	"time"
 )
 
-// response takes the answer to a request: Begin, Set for each header, then one of Body, NoBody and Stream. Names and values
-// must be valid ones. *http1.Response is one.
+// response takes the answer to a request: Begin, Set for each header, then one of Body, NoBody and Stream. Names and
+// values must be valid ones. *http1.Response is one.
 type response interface {
 	Begin(status int)
 	Set(name, value string)
 	Close()              // the connection, after the answer
 	Body(b []byte)       // of a request for a head the length alone
 	NoBody(length int64) // of the body that another request would get; negative: none
-	// Stream sends n bytes that copy writes, and returns its error, after which the handler panics with http.ErrAbortHandler.
+	// Stream sends n bytes that copy writes, and returns its error, after which the handler panics with
+	// http.ErrAbortHandler.
 	Stream(n int64, copy func(io.Writer) error) error
 }
 
@@ -61,7 +62,8 @@ func (n *netResponse) Begin(status int) {
 func (n *netResponse) Set(name, value string) { n.w.Header().Add(name, value) }
 
 func (n *netResponse) Close() {
-	if !n.multiplexed { // there it would end others' streams, and nothing is left of this one that could be taken for a request
+	// there it would end others' streams, and nothing is left of this one that could be taken for a request
+	if !n.multiplexed {
 		n.w.Header().Set("Connection", "close")
 	}
 }
@@ -92,8 +94,8 @@ func (n *netResponse) Stream(length int64, copy func(io.Writer) error) error {
 	return err
 }
 
-// flush waits until the client has taken what a multiplexed connection has for it, which the room is for. Of one with a single
-// request what is left fits into its buffers.
+// flush waits until the client has taken what a multiplexed connection has for it, which the room is for. Of one with a
+// single request what is left fits into its buffers.
 func (n *netResponse) flush() {
 	if n.multiplexed {
 		_ = n.control.Flush()

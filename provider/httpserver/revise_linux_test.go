@@ -103,7 +103,8 @@ func TestRefusedLinkIsTriedAgainByItself(t *testing.T) {
 	}
 }
 
-// A link moves between one address and all of them, and between settings of its listener, and refuses no client meanwhile.
+// A link moves between one address and all of them, and between settings of its listener, and refuses no client
+// meanwhile.
 func TestLinkMovesToAnOverlappingAddressWithoutRefusing(t *testing.T) {
 	s := start(t)
 	id := s.actor(says("works"))

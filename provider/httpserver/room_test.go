@@ -18,7 +18,8 @@ import (
 	"github.com/weftlattice/weft/provider"
 )
 
-// TestUnknownLengthsAreCounted: a chunked body takes room as soon as it is large, and is turned away when there is none.
+// TestUnknownLengthsAreCounted: a chunked body takes room as soon as it is large, and is turned away when there is
+// none.
 func TestUnknownLengthsAreCounted(t *testing.T) {
 	const limit = 2 << 20
 	budget := rpc.NewBudget(limit)
@@ -58,7 +59,8 @@ func TestUnknownLengthsAreCounted(t *testing.T) {
 	}
 }
 
-// TestFailuresAreSeen: whatever the status, at a level that is on, with what finds the rest of the story, and not without end.
+// TestFailuresAreSeen: whatever the status, at a level that is on, with what finds the rest of the story, and not
+// without end.
 func TestFailuresAreSeen(t *testing.T) {
 	var log bytes.Buffer
 	h := &handler{log: slog.New(slog.NewTextHandler(&log, nil)), warnings: rate.NewLimiter(0, warnBurst)}

@@ -11,19 +11,19 @@ import (
 	"github.com/weftlattice/weft/lattice/netaddr"
 )
 
-// drainPause is how long a socket goes on accepting when another one has taken over from it, since what had come to it before
-// would be reset; and then how long the requests of the connections that it took last have to come.
+// drainPause is how long a socket goes on accepting when another one has taken over from it, since what had come to it
+// before would be reset; and then how long the requests of the connections that it took last have to come.
 const drainPause = 100 * time.Millisecond
 
-// socket is what a listener listens on: the socket of its address, and perhaps one of a narrower address that it has taken over,
-// whose clients would be refused while it closes.
+// socket is what a listener listens on: the socket of its address, and perhaps one of a narrower address that it has
+// taken over, whose clients would be refused while it closes.
 type socket struct {
 	*net.TCPListener
 	narrow *net.TCPListener // nil: there is none
 }
 
-// listen opens the socket of an address. from, which may be nil, has the same port and is about to end: the new socket takes over
-// from it while both are open, so that no client is refused in between.
+// listen opens the socket of an address. from, which may be nil, has the same port and is about to end: the new socket
+// takes over from it while both are open, so that no client is refused in between.
 func listen(ctx context.Context, address string, from *listener) (s socket, err error) {
 	if from == nil {
 		return plain((&net.ListenConfig{}).Listen(ctx, netaddr.Network(address), address))
@@ -82,8 +82,8 @@ func (s socket) close() {
 	}
 }
 
-// intake is what a server accepts from. It can let its sockets go before it closes, so that the connections that it took last are
-// still served, not ended by who closes the server.
+// intake is what a server accepts from. It can let its sockets go before it closes, so that the connections that it
+// took last are still served, not ended by who closes the server.
 type intake struct {
 	socket
 	conns    chan net.Conn // where there are two sockets
@@ -172,11 +172,11 @@ func (in *intake) Close() error {
 	return nil
 }
 
-// overlap reports whether two addresses can not both be listened on by strangers: one port, and an IP that both have.
+// overlap reports whether two addresses cannot both be listened on by strangers: one port, and an IP that both have.
 func overlap(a, b string) bool { return covers(a, b) || covers(b, a) }
 
-// covers reports whether who listens on an address gets all that comes to another one. 0.0.0.0 is all of IPv4, [::] and no host are
-// all of both.
+// covers reports whether who listens on an address gets all that comes to another one. 0.0.0.0 is all of IPv4, [::] and
+// no host are all of both.
 func covers(wide, narrow string) bool {
 	hostW, portW, errW := net.SplitHostPort(wide)
 	hostN, portN, errN := net.SplitHostPort(narrow)

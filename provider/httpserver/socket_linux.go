@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listenBeside listens on an address that overlaps with that of a socket of ours. The kernel allows it to sockets of one user that
-// both share their port; they do so for this moment only, so that no other process gets in later.
+// listenBeside listens on an address that overlaps with that of a socket of ours. The kernel allows it to sockets of
+// one user that both share their port; they do so for this moment only, so that no other process gets in later.
 func listenBeside(ctx context.Context, address string, have socket) (net.Listener, error) {
 	for _, own := range []*net.TCPListener{have.TCPListener, have.narrow} {
 		if own == nil {

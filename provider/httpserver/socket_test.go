@@ -27,8 +27,8 @@ func TestOverlappingAddresses(t *testing.T) {
 	}
 }
 
-// One actor listens on all of IPv4 and another one on loopback of IPv6, with one port. A link that moves from all addresses to all
-// of IPv4 is no longer reached over IPv6.
+// One actor listens on all of IPv4 and another one on loopback of IPv6, with one port. A link that moves from all
+// addresses to all of IPv4 is no longer reached over IPv6.
 func TestAllOfIPv4LeavesIPv6ToOthers(t *testing.T) {
 	probe, err := net.Listen("tcp6", "[::1]:0")
 	if err != nil {

@@ -45,8 +45,9 @@ type bucket struct {
 	subject string             // of a key, without the key. guarded by mu
 	writeTo string             // where a key is written, without the key. guarded by mu
 
-	seed  maphash.Seed
-	turns [stripes]chan struct{} // a token each: callers of one process take turns instead of failing each other's compare
+	seed maphash.Seed
+	// a token each: callers of one process take turns instead of failing each other's compare
+	turns [stripes]chan struct{}
 }
 
 // readSettings reads the values of a link over the process's defaults: its bucket, and what stands before every key.
@@ -114,8 +115,8 @@ type entry struct {
 	expires time.Time // zero is never
 }
 
-// load reads a key. The entry is nil when the key is absent, deleted or expired; the revision is that of the last message
-// in any case, 0 when there is none, and is to be given to save or remove.
+// load reads a key. The entry is nil when the key is absent, deleted or expired; the revision is that of the last
+// message in any case, 0 when there is none, and is to be given to save or remove.
 func (b *bucket) load(ctx context.Context, key string) (*entry, uint64, error) {
 	b.mu.RLock()
 	stream, subj := b.stream, b.subject+key
@@ -203,8 +204,8 @@ func raced(err error) bool {
 	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
-// update changes a key: f gets what it holds, nil when nothing, and returns what it shall hold, nil for nothing. It may be
-// called several times. Returning its argument changes nothing.
+// update changes a key: f gets what it holds, nil when nothing, and returns what it shall hold, nil for nothing. It may
+// be called several times. Returning its argument changes nothing.
 func (b *bucket) update(ctx context.Context, key string, f func(*entry) (*entry, error)) error {
 	turn := b.turns[maphash.String(b.seed, key)%stripes]
 	select {
@@ -239,8 +240,8 @@ func (b *bucket) update(ctx context.Context, key string, f func(*entry) (*entry,
 	}
 }
 
-// heal turns an error of JetStream into one of the lattice. When the bucket itself is gone it is made again, for the next
-// caller.
+// heal turns an error of JetStream into one of the lattice. When the bucket itself is gone it is made again, for the
+// next caller.
 func (b *bucket) heal(ctx context.Context, op string, err error) error {
 	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) {
 		_ = b.open(ctx) // its error would say less than err

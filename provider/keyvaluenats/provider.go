@@ -1,9 +1,9 @@
 // Package keyvaluenats gives actors wasmcloud:keyvalue on JetStream, so that a lattice needs no other server for it.
 //
-// Everything of one bucket (link value "bucket") is one JetStream key-value bucket; all processes of the provider, on any
-// host, share it. A value is one message, so that a string, list or set holds at most what the NATS server takes in one
-// (max_payload); beyond it callers get lattice.ErrTooLarge. Changes are made by comparing and setting the revision, so they are
-// atomic among any number of processes.
+// Everything of one bucket (link value "bucket") is one JetStream key-value bucket; all processes of the provider, on
+// any host, share it. A value is one message, so that a string, list or set holds at most what the NATS server takes in
+// one (max_payload); beyond it callers get lattice.ErrTooLarge. Changes are made by comparing and setting the revision,
+// so they are atomic among any number of processes.
 //
 // Expiry is stored with the value, to the millisecond, and checked by every read against the clock of the reading host;
 // JetStream removes the expired message a moment later.

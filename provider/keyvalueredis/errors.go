@@ -13,8 +13,8 @@ import (
 	"github.com/weftlattice/weft/provider/internal/keyvalue"
 )
 
-// replies are the errors that Redis answers with, by a word in them; the first that fits counts. Whoever answers is there: only
-// those with away mean that no command would be served.
+// replies are the errors that Redis answers with, by a word in them; the first that fits counts. Whoever answers is
+// there: only those with away mean that no command would be served.
 var replies = []struct {
 	word   string
 	code   lattice.Code
@@ -37,15 +37,15 @@ var replies = []struct {
 	{"CLUSTERDOWN", lattice.ErrUnavailable, true, "says that its cluster is down"},
 	{"READONLY", lattice.ErrUnavailable, false, "is a replica and takes no writes; name the master in url, or the sentinels and sentinel_master"},
 	{"OOM", lattice.ErrUnavailable, false, "has no memory left for writes (maxmemory)"},
-	{"MISCONF", lattice.ErrUnavailable, false, "takes no writes since it can not save to its disk"},
+	{"MISCONF", lattice.ErrUnavailable, false, "takes no writes since it cannot save to its disk"},
 	{"NOREPLICAS", lattice.ErrUnavailable, false, "takes no writes since it has too few replicas"},
 	{"TRYAGAIN", lattice.ErrUnavailable, false, "is moving these keys to another node"},
 	{"BUSY", lattice.ErrUnavailable, false, "is busy with a script"},
 	{"max number of clients", lattice.ErrUnavailable, false, "has as many clients as it takes (maxclients)"},
 }
 
-// translate makes an error of the library one of the lattice: of the key, of the credentials, or of the connection. away
-// reports whether the next command would fare no better.
+// translate makes an error of the library one of the lattice: of the key, of the credentials, or of the connection.
+// away reports whether the next command would fare no better.
 func (s *server) translate(address, want, key string, err error) (translated error, away bool) {
 	var own *lattice.Error
 	if err == nil || errors.As(err, &own) {

@@ -146,7 +146,7 @@ func TestAwayAndBack(t *testing.T) {
 				t.Errorf("health while away %+v", h)
 			}
 			if other := kvtest.Link(t, p, map[string]string{"url": r.url(), "prefix": name}); other == nil {
-				t.Error("links can not be put while redis is away")
+				t.Error("links cannot be put while redis is away")
 			}
 			away.comeBack()
 			latticetest.Eventually(t, 5*time.Second, func() error { return c.Set("k", "again", 0) })
@@ -219,7 +219,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// A link that is refused for what its files hold becomes active by itself when they are replaced, whichever of them it was.
+// A link that is refused for what its files hold becomes active by itself when they are replaced, whichever of them it
+// was.
 func TestLinkIsTriedAgainWhenItsFilesAreMended(t *testing.T) {
 	cert, key, _ := latticetest.Certificate(t)
 	tlsPort, dir := freePort(t), t.TempDir()
@@ -241,7 +242,7 @@ func TestLinkIsTriedAgainWhenItsFilesAreMended(t *testing.T) {
 				actor := p.Env.ActorID(t)
 				s := p.PutLink(actor, values)
 				if !providertest.Failed(&s) || s.Code != lattice.ErrUnavailable.Name() || s.RetryMS == 0 {
-					t.Errorf("with a file that can not be used: %+v", s)
+					t.Errorf("with a file that cannot be used: %+v", s)
 				}
 				if err := os.RemoveAll(file); err != nil {
 					t.Fatal(err)

@@ -1,8 +1,8 @@
 // Package keyvalueredis gives actors wasmcloud:keyvalue on Redis.
 //
-// Links need no Redis to be put: while it is away callers get lattice.ErrUnavailable within about a second, at once when
-// it is known to be away, and it heals by itself when Redis is back. A call is never sent twice, so a counter never counts
-// twice. Passwords show in no log, error or link state.
+// Links need no Redis to be put: while it is away callers get lattice.ErrUnavailable within about a second, at once
+// when it is known to be away, and it heals by itself when Redis is back. A call is never sent twice, so a counter
+// never counts twice. Passwords show in no log, error or link state.
 package keyvalueredis
 
 import (
@@ -74,7 +74,8 @@ func (p *redisProvider) certificates() (open []certfile.Expiring) {
 	return open
 }
 
-// PutLink checks the settings. Redis may be away; but when it answers that it refuses the credentials, so does the link.
+// PutLink checks the settings. Redis may be away; but when it answers that it refuses the credentials, so does the
+// link.
 func (p *redisProvider) PutLink(ctx context.Context, link provider.Link) error {
 	s, err := p.prepare(ctx, link, true)
 	if err != nil {

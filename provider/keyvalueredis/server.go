@@ -20,8 +20,8 @@ import (
 const (
 	// probePause is how often one call tries a node that is away; the others fail at once.
 	probePause = 250 * time.Millisecond
-	// maxMoves is how often a command follows a key that moves between the nodes of a cluster, and movePause the time between
-	// two attempts, in which the client learns where keys are.
+	// maxMoves is how often a command follows a key that moves between the nodes of a cluster, and movePause the time
+	// between two attempts, in which the client learns where keys are.
 	maxMoves  = 10
 	movePause = 25 * time.Millisecond
 )
@@ -29,9 +29,9 @@ const (
 // server is one Redis, the one that Sentinels name, or a Redis Cluster, with one set of credentials. It is safe for
 // concurrent use.
 //
-// A cluster is recognised by its answers, so that no link needs to say that there is one. Commands go to the master of their
-// key by this package's own hand: the library's would send a command again whose answer was lost, and a counter would count
-// twice. Here it is sent again only when a node has refused it.
+// A cluster is recognised by its answers, so that no link needs to say that there is one. Commands go to the master of
+// their key by this package's own hand: the library's would send a command again whose answer was lost, and a counter
+// would count twice. Here it is sent again only when a node has refused it.
 type server struct {
 	settings settings
 	target   target
@@ -90,7 +90,8 @@ func (s *server) close() error {
 	return errors.Join(errs...)
 }
 
-// ping asks the server whatever is known of it, every master of a cluster. A user who may not ping has at least logged in.
+// ping asks the server whatever is known of it, every master of a cluster. A user who may not ping has at least logged
+// in.
 func (s *server) ping(ctx context.Context) error {
 	cluster := s.cluster.Load()
 	if cluster == nil {
@@ -109,8 +110,8 @@ func allowed(err error) error {
 	return err
 }
 
-// run sends a command on a key of a link to the node that has it. The command gets the key with the link's prefix; kind is what
-// it is wanted as.
+// run sends a command on a key of a link to the node that has it. The command gets the key with the link's prefix; kind
+// is what it is wanted as.
 func run[R any](ctx context.Context, link *store, kind, key string, command func(c redis.Cmdable, key string) (R, error)) (r R, err error) {
 	s, full := link.server, link.prefix+key
 	if s.cluster.Load() == nil {
@@ -257,7 +258,8 @@ func (n *node) learn(away error) {
 	n.away, n.probe = away, now.Add(probePause)
 }
 
-// forgotten is how long ago a node of a cluster may have been tried last, for its absence to count: others take its place.
+// forgotten is how long ago a node of a cluster may have been tried last, for its absence to count: others take its
+// place.
 const forgotten = time.Minute
 
 // isAway tells why the node is away, and since when; nil when it is there, as far as is known.

@@ -158,8 +158,8 @@ func (t target) failover(s settings) *redis.FailoverOptions {
 		MaxRetries: t.MaxRetries, ContextTimeoutEnabled: true, DisableIdentity: true}
 }
 
-// secure sets TLS up with files that are read again when they are replaced. The connections are made here, since the library
-// takes authorities once.
+// secure sets TLS up with files that are read again when they are replaced. The connections are made here, since the
+// library takes authorities once.
 func (s settings) secure(t *target, files linkfile.Folders, log *slog.Logger) error {
 	if t.TLSConfig == nil {
 		if s.caFile != "" || s.certFile != "" || s.keyFile != "" {

@@ -8,7 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// store is the keyvalue.Store of one link: a server and a prefix. Each operation is one command, so Redis makes it atomic.
+// store is the keyvalue.Store of one link: a server and a prefix. Each operation is one command, so Redis makes it
+// atomic.
 type store struct {
 	server *server
 	prefix string

@@ -1,5 +1,5 @@
-// Package providertest holds the contract that every provider passes, and the stand-in for a host that drives a provider
-// through nothing but NATS and standard input, for the tests of one.
+// Package providertest holds the contract that every provider passes, and the stand-in for a host that drives a
+// provider through nothing but NATS and standard input, for the tests of one.
 //
 // Leaks of goroutines are left to the TestMain of the caller: latticetest.VerifyMain.
 package providertest
@@ -41,8 +41,8 @@ type Config struct {
 	BadValues map[string]string
 	// Serves says why a link with some values does not do its work; nil when a call of Operation shows that.
 	Serves func(actor lattice.ActorID, values map[string]string) error
-	// Channel gives the process a local channel, over which calls then go; Inside gives it one as a provider has that runs in
-	// its host's process. Run checks all ways, whatever they say.
+	// Channel gives the process a local channel, over which calls then go; Inside gives it one as a provider has that
+	// runs in its host's process. Run checks all ways, whatever they say.
 	Channel, Inside bool
 }
 

@@ -134,8 +134,8 @@ func connect(t *testing.T) *nats.Conn {
 	return nc
 }
 
-// What wash sent to hosts is understood by the control server: each request comes to the one method that it is for, with
-// what it said.
+// What wash sent to hosts is understood by the control server: each request comes to the one method that it is for,
+// with what it said.
 func TestRequestsOfWash(t *testing.T) {
 	nc := connect(t)
 	files, err := filepath.Glob("testdata/wash-*.jsonl")

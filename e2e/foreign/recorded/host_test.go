@@ -233,7 +233,7 @@ func TestHostDataOfHost(t *testing.T) {
 	keeps(t, recorded.Message{N: 1}, theirs, json.RawMessage(ours), nil)
 	var keys map[string]any
 	if err := json.Unmarshal(ours, &keys); err != nil || keys["otel_config"] == nil || keys["env_values"] == nil {
-		t.Errorf("what providers of that time can not do without: %v, %v", slices.Sorted(maps.Keys(keys)), err)
+		t.Errorf("what providers of that time cannot do without: %v, %v", slices.Sorted(maps.Keys(keys)), err)
 	}
 }
 

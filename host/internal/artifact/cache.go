@@ -16,8 +16,9 @@ import (
 	"github.com/weftlattice/weft/lattice/files"
 )
 
-// cache keeps blobs in files named by the hexadecimal digits of their digest. Several hosts may use one directory: files
-// appear complete or not at all. The least recently used go when the limit is exceeded. It is safe for concurrent use.
+// cache keeps blobs in files named by the hexadecimal digits of their digest. Several hosts may use one directory:
+// files appear complete or not at all. The least recently used go when the limit is exceeded. It is safe for concurrent
+// use.
 type cache struct {
 	dir   string
 	limit int64
@@ -47,7 +48,7 @@ func (c *cache) get(digest string) ([]byte, bool) {
 		return nil, false
 	}
 	now := c.now()
-	_ = os.Chtimes(path, now, now) // the order of use; a directory that can not be written serves all the same
+	_ = os.Chtimes(path, now, now) // the order of use; a directory that cannot be written serves all the same
 	return data, true
 }
 
@@ -57,7 +58,7 @@ func (c *cache) put(digest string, data []byte) {
 		return
 	}
 	if err := writeFile(c.path(digest), data, 0o600); err != nil {
-		c.log.Warn("artifact can not be cached", "digest", digest, lattice.LogErr, err)
+		c.log.Warn("artifact cannot be cached", "digest", digest, lattice.LogErr, err)
 		return
 	}
 	now := c.now()
@@ -70,7 +71,7 @@ func (c *cache) prune(keep string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := files.Prune(c.dir, c.limit, keep); err != nil {
-		c.log.Warn("cache can not be pruned", lattice.LogErr, err)
+		c.log.Warn("cache cannot be pruned", lattice.LogErr, err)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // that runs may have to be started again.
 //
 // Errors: those of signing.OpenArchive, ErrNotFound when the archive has no binary for this machine, ErrUnavailable when
-// it can not be written.
+// it cannot be written.
 func (r *Resolver) Executable(archive []byte) (path string, claims *signing.ProviderClaims, err error) {
 	a, err := signing.OpenArchive(archive, time.Now())
 	if err != nil {

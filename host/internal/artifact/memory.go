@@ -48,7 +48,7 @@ func (m memory) get(ref string) (remembered, bool) {
 	return r, true
 }
 
-// put remembers. A disk that can not be written costs the memory only.
+// put remembers. A disk that cannot be written costs the memory only.
 func (m memory) put(ref string, r remembered) {
 	if old, ok := m.get(ref); ok && old.Digest == r.Digest {
 		return
@@ -59,7 +59,7 @@ func (m memory) put(ref string, r remembered) {
 		err = writeFile(m.path(ref), append(data, '\n'), 0o600)
 	}
 	if err != nil {
-		m.log.Warn("what a reference means can not be kept", lattice.LogRef, ref, lattice.LogErr, err)
+		m.log.Warn("what a reference means cannot be kept", lattice.LogRef, ref, lattice.LogErr, err)
 	}
 }
 

@@ -195,8 +195,8 @@ func (b *body) run(i instr) {
 	b.instrs = append(b.instrs, i)
 }
 
-// repeatable reports whether it makes no difference that an instruction before the first loop is done again by a call with the
-// same parameters.
+// repeatable reports whether it makes no difference that an instruction before the first loop is done again by a call
+// with the same parameters.
 func (b *body) repeatable(i instr) bool {
 	switch op := b.code[i.at]; i.class {
 	case opens, reads, constants:

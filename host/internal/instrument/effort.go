@@ -1,12 +1,14 @@
 package instrument
 
-// What the engine takes to compile a module grows with the square of some of its parts: 10 000 branches in a function take it
-// two seconds, 100 000 of them minutes, in which nothing in the same process can interrupt it. The bounds below are those parts';
-// they refuse at once what would be cut off later. docs/security.md has what was measured.
+// What the engine takes to compile a module grows with the square of some of its parts: 10 000 branches in a function
+// take it two seconds, 100 000 of them minutes, in which nothing in the same process can interrupt it. The bounds below
+// are those parts'; they refuse at once what would be cut off later. docs/security.md has what was measured.
 const (
-	MaxFunctionBranches = 31_600         // see branches
-	MaxModuleEffort     = 10_000_000_000 // sum over all functions of the square of a function's branches; Go's own compiler has 4 × 10⁹
-	MaxModuleCalls      = 2_000_000      // call instructions; each takes the engine 140 bytes until the module is compiled
+	MaxFunctionBranches = 31_600 // see branches
+	// sum over all functions of the square of a function's branches; Go's own compiler has 4 × 10⁹
+	MaxModuleEffort = 10_000_000_000
+	// call instructions; each takes the engine 140 bytes until the module is compiled
+	MaxModuleCalls = 2_000_000
 )
 
 // sectionBounds bound the sections whose entries cost the engine more than their bytes.
@@ -56,8 +58,8 @@ func checkEffort(sections []section) error {
 	return nil
 }
 
-// branches counts the places of a function body where the flow divides or joins, a loop for four since code is inserted at
-// its head, and the calls.
+// branches counts the places of a function body where the flow divides or joins, a loop for four since code is inserted
+// at its head, and the calls.
 func branches(r *reader) (branches, calls uint64) {
 	for n := r.count("groups of locals", MaxLocals); n > 0 && r.err == nil; n-- {
 		r.u32()

@@ -8,7 +8,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// What takes the engine too long is refused before it begins. Each row is a size that is still taken, and one that is not.
+// What takes the engine too long is refused before it begins. Each row is a size that is still taken, and one that is
+// not.
 func TestEffort(t *testing.T) {
 	uleb := func(v int) string {
 		var b []byte

@@ -66,8 +66,9 @@ func (a *assembler) set(local uint32)         { a.op32(opLocalSet, local) }
 func (a *assembler) constant(n uint32)        { a.b = appendI32(append(a.b, opI32Const), int32(n)) }
 func (a *assembler) global(op byte, n uint32) { a.op32(op, a.globals+n) }
 
-// visit goes into the host's code and back, where the guest can be preempted: growing the memory by nothing changes nothing.
-// With VisitFlag it asks for all the pages that a memory can have, which the host refuses, having done what it wants to do.
+// visit goes into the host's code and back, where the guest can be preempted: growing the memory by nothing changes
+// nothing. With VisitFlag it asks for all the pages that a memory can have, which the host refuses, having done what it
+// wants to do.
 func (a *assembler) visit() {
 	a.global(opGlobalGet, globalStop)
 	a.constant(visitBit)
@@ -83,9 +84,9 @@ func (a *assembler) stopped() {
 	a.op(opI32And)
 }
 
-// refill is the body of the function that is called when the budget is spent. The new budget has a random size, so that no guest
-// can know which payment will find it spent, but ends with the limit at the latest. That makes the place where a guest has spent
-// its limit the same each time.
+// refill is the body of the function that is called when the budget is spent. The new budget has a random size, so that
+// no guest can know which payment will find it spent, but ends with the limit at the latest. That makes the place where
+// a guest has spent its limit the same each time.
 func (m *module) refill() []byte {
 	const left, room, budget = 0, 1, 2
 	a := &assembler{module: m, b: []byte{1, 2, typeI64}}
@@ -129,8 +130,8 @@ func (m *module) refill() []byte {
 	return a.b
 }
 
-// look is the body of the function that checks on the way back from recursion. The limit is none of its business: where it is
-// called depends on when budgets end.
+// look is the body of the function that checks on the way back from recursion. The limit is none of its business: where
+// it is called depends on when budgets end.
 func (m *module) look() []byte {
 	a := &assembler{module: m, b: []byte{0}}
 	a.visit()
@@ -139,8 +140,8 @@ func (m *module) look() []byte {
 	return a.b
 }
 
-// ranges is the body of the function that works through a long range in pieces. op is the instruction for one piece, with
-// the parameters to, from (or value) and n on the stack.
+// ranges is the body of the function that works through a long range in pieces. op is the instruction for one piece,
+// with the parameters to, from (or value) and n on the stack.
 func (m *module) ranges(op []byte, copies bool) []byte {
 	const to, from, n, size = 0, 1, 2, 3
 	a := &assembler{module: m, b: []byte{1, 1, typeI32}}

@@ -24,8 +24,9 @@ const (
 	bulk       // another that works through a range as long as the number on top of the stack says
 )
 
-// What instructions cost, in units of a simple one. The figures need not be exact: they bound the time between two checks,
-// and make the fuel that a call takes resemble time. What only names a value costs nothing: the compiler drops it.
+// What instructions cost, in units of a simple one. The figures need not be exact: they bound the time between two
+// checks, and make the fuel that a call takes resemble time. What only names a value costs nothing: the compiler drops
+// it.
 const (
 	costSimple = 1
 	costStore  = 2
@@ -49,7 +50,8 @@ type instr struct {
 	slow    bool   // it may take long for what it costs, as what misses the cache does
 	direct  uint32 // the label to go to instead, if moved
 	moved   bool   // a branch whose label is no longer the one in the body
-	back    int    // of a branch that is known to lead back: one more than the number of the block after which it goes on
+	// of a branch that is known to lead back: one more than the number of the block after which it goes on
+	back int
 }
 
 // instruction reads one instruction with its immediates. Positions are left to the caller.

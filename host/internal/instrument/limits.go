@@ -11,7 +11,7 @@ const (
 	MaxModuleLocals  = 4_000_000 // locals of all functions together
 	MaxNesting       = 20_000    // blocks within blocks
 	MaxLoopNesting   = 200       // loops within loops; the engine's time to compile grows with the square
-	MaxInitBytes     = 8 << 20   // a data segment, in a module with memory.init, which can not be interrupted
+	MaxInitBytes     = 8 << 20   // a data segment, in a module with memory.init, which cannot be interrupted
 	MaxTables        = 4
 	MaxTableElements = 1 << 20 // per table; a larger or missing maximum is lowered to it
 )

@@ -13,13 +13,15 @@ const (
 	HandedGlobal   = "__weft_handed" // mutable i64: the sum of all budgets; see Fuel
 	LimitGlobal    = "__weft_limit"  // mutable i64: how much may be handed out; see Fuel
 	SeedGlobal     = "__weft_seed"   // mutable i64, not 0: to be set to what no guest can know; see Bounds
-	StartFunc      = "__weft_start"  // func (): present if the module had a start section; call it once, before all else
+	// func (): present if the module had a start section; call it once, before all else
+	StartFunc = "__weft_start"
 )
 
 // Bits of StopGlobal, which are looked at by each check.
 const (
-	StopFlag  = 1             // the guest traps
-	VisitFlag = 1 << visitBit // the guest asks for a memory of MostPages pages first, so that an allocator hears of the check
+	StopFlag = 1 // the guest traps
+	// the guest asks for a memory of MostPages pages first, so that an allocator hears of the check
+	VisitFlag = 1 << visitBit
 	visitBit  = 1
 )
 
@@ -44,8 +46,8 @@ type Import struct {
 	Type         Signature // of a function
 }
 
-// Signature is the type of a function: the types of its parameters and results, in the bytes of the binary format, which are part of
-// what was rewritten.
+// Signature is the type of a function: the types of its parameters and results, in the bytes of the binary format,
+// which are part of what was rewritten.
 type Signature struct{ Params, Results []byte }
 
 // Result is a rewritten module and what was learnt while reading it.

@@ -50,7 +50,8 @@ func (m *module) section(id byte, r *reader) {
 	m.put(id, body)
 }
 
-// typeSection appends the types of the helpers, and those of blocks that leave what functions with several results return.
+// typeSection appends the types of the helpers, and those of blocks that leave what functions with several results
+// return.
 func (m *module) typeSection(r *reader) []byte {
 	n := r.count("types", MaxEntries)
 	from := r.off

@@ -128,7 +128,7 @@ func (s *separation) read(id byte, r *reader) {
 }
 
 // body looks for instructions that change tables or drop segments. Those that read a passive segment go with them: a
-// segment is kept where its use can not be ruled out.
+// segment is kept where its use cannot be ruled out.
 func (s *separation) body(r *reader) {
 	for n := r.count("groups of locals", MaxLocals); n > 0 && r.err == nil; n-- {
 		r.u32()

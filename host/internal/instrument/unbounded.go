@@ -1,7 +1,8 @@
 package instrument
 
-// Unbounded takes the maximum of its memory away from a module that Rewrite has made; Result.MemoryMost is for the allocator
-// to keep. Else a memory that is at its maximum could not ask for more, and with VisitFlag asking is how it is heard.
+// Unbounded takes the maximum of its memory away from a module that Rewrite has made; Result.MemoryMost is for the
+// allocator to keep. Else a memory that is at its maximum could not ask for more, and with VisitFlag asking is how it
+// is heard.
 func Unbounded(wasm []byte) ([]byte, error) {
 	sections, err := split(wasm)
 	if err != nil {

@@ -1,10 +1,10 @@
 package instrument
 
-// The engine makes a value of its own of every parameter and result of a call, of whatever a branch hands on to where it leads,
-// and of each mutable global after each call. Types are written once and used by an index, so that two bytes of a body can stand
-// for two thousand values. The width of a function counts them. Where the flow joins, each local can become a value, too, and
-// the engine compares them with each other. docs/benchmarks.md has what each of these bounds costs, and how far below them
-// compilers stay.
+// The engine makes a value of its own of every parameter and result of a call, of whatever a branch hands on to where
+// it leads, and of each mutable global after each call. Types are written once and used by an index, so that two bytes
+// of a body can stand for two thousand values. The width of a function counts them. Where the flow joins, each local
+// can become a value, too, and the engine compares them with each other. docs/benchmarks.md has what each of these
+// bounds costs, and how far below them compilers stay.
 const (
 	MaxFunctionWidth = 1_000_000     // values that the calls and branches of a function pass
 	MaxModuleWidth   = 10_000_000    // of all functions together
@@ -73,7 +73,8 @@ func (b *body) labelWidth(label uint32) uint64 {
 	return 0
 }
 
-// blockType is what a block, loop or if takes and leaves. The bytes of a single result are not its type's, only as many.
+// blockType is what a block, loop or if takes and leaves. The bytes of a single result are not its type's, only as
+// many.
 func (b *body) blockType(i instr) Signature {
 	code := b.code[i.at+1 : i.end]
 	r := &reader{b: code}

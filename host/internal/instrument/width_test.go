@@ -9,8 +9,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// What is written in few bytes but wide is refused with the function, what is too large, the bound and the way out. Each row is a
-// size that is still taken, and one that is not.
+// What is written in few bytes but wide is refused with the function, what is too large, the bound and the way out.
+// Each row is a size that is still taken, and one that is not.
 func TestWidth(t *testing.T) {
 	repeat := func(s string, n int) string { return strings.Repeat(s, n) }
 	i32s := func(n int) string { return uleb(n) + repeat("\x7f", n) }

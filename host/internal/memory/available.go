@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Available is how many bytes this process and its children may use: the least of the machine's memory and the limits of
-// the control groups that it is in. 0 means that it is not known, as on systems other than Linux.
+// Available is how many bytes this process and its children may use: the least of the machine's memory and the limits
+// of the control groups that it is in. 0 means that it is not known, as on systems other than Linux.
 func Available() int64 { return available("/", physical()) }
 
 // available is Available for the files below root.

@@ -1,6 +1,6 @@
-// Package memory bounds what the guests of a host hold in all: their memories, the snapshots that these begin with, their code, and
-// the requests that wait for them. Without that a burst of calls makes instances until the system kills the host, and with it
-// everything that runs there.
+// Package memory bounds what the guests of a host hold in all: their memories, the snapshots that these begin with,
+// their code, and the requests that wait for them. Without that a burst of calls makes instances until the system kills
+// the host, and with it everything that runs there.
 package memory
 
 import (
@@ -12,9 +12,9 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Budget is a number of bytes that many share. What is taken counts in full, whether it has been written to or not: a guest
-// may write to all of its memory at any moment, and nothing can be refused then. A nil Budget is unlimited. It is safe for
-// concurrent use.
+// Budget is a number of bytes that many share. What is taken counts in full, whether it has been written to or not: a
+// guest may write to all of its memory at any moment, and nothing can be refused then. A nil Budget is unlimited. It is
+// safe for concurrent use.
 type Budget struct {
 	limit int64
 	used  atomic.Int64
@@ -26,8 +26,8 @@ type Budget struct {
 // NewBudget returns a budget of so many bytes.
 func NewBudget(bytes int64) *Budget { return &Budget{limit: bytes} }
 
-// OnShort sets what is called when there is no room: it gives up something that nobody uses, with Give, or reports that there is
-// nothing. Calls come one at a time, from the goroutines that Take. It must not Take.
+// OnShort sets what is called when there is no room: it gives up something that nobody uses, with Give, or reports that
+// there is nothing. Calls come one at a time, from the goroutines that Take. It must not Take.
 func (b *Budget) OnShort(free func() bool) {
 	if b == nil {
 		return
@@ -53,8 +53,8 @@ func (b *Budget) Limit() int64 {
 	return b.limit
 }
 
-// Take takes bytes for what the error names, having others give up what they do not use where that is needed. It does not
-// wait: lattice.ErrBusy says that there is no room now.
+// Take takes bytes for what the error names, having others give up what they do not use where that is needed. It does
+// not wait: lattice.ErrBusy says that there is no room now.
 func (b *Budget) Take(what string, bytes uint64) error {
 	if b == nil || b.try(bytes) {
 		return nil

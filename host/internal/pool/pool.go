@@ -26,14 +26,14 @@ type Instance interface {
 
 // Config sets up a Pool.
 type Config struct {
-	// Max is the number of instances at a time, Unbounded for no limit. Nothing is allocated in advance. With 0 everybody
-	// waits until Resize.
+	// Max is the number of instances at a time, Unbounded for no limit. Nothing is allocated in advance. With 0
+	// everybody waits until Resize.
 	Max uint32
 	// MaxWaiting bounds the line of those who wait; one more is turned away with lattice.ErrBusy. 0 means no bound.
 	MaxWaiting int
 	// MaxMaking bounds how many instances are made at the same time; who finds none meanwhile waits for whichever comes
-	// first, a free instance or a turn to make one. Making takes the processor, so more at once would only make all late,
-	// and leave a crowd of instances that one burst has asked for. 0 means no bound.
+	// first, a free instance or a turn to make one. Making takes the processor, so more at once would only make all
+	// late, and leave a crowd of instances that one burst has asked for. 0 means no bound.
 	MaxMaking int
 	// Fresh restores an instance after every call, so that nothing of one is left for the next.
 	Fresh bool
@@ -210,8 +210,8 @@ func (p *Pool[I]) make(ctx context.Context) (I, error) {
 	return instance, nil
 }
 
-// TryAcquire is Acquire for those who would rather do something else than wait: it returns an instance that idles, and false
-// when there is none, or ctx has ended.
+// TryAcquire is Acquire for those who would rather do something else than wait: it returns an instance that idles, and
+// false when there is none, or ctx has ended.
 func (p *Pool[I]) TryAcquire(ctx context.Context) (I, bool) {
 	ended := ctx.Err() != nil
 	p.mu.Lock()
@@ -280,8 +280,8 @@ func (p *Pool[I]) admit() {
 func (p *Pool[I]) next() chan grant[I] { return p.waiting.Remove(p.waiting.Front()).(chan grant[I]) }
 
 // Release takes back an instance after one call, with the error of that call. After any error but lattice.ErrGuest the
-// instance is discarded; else it is restored where the Config says so, on the caller's goroutine. Releasing one that is not
-// lent does nothing.
+// instance is discarded; else it is restored where the Config says so, on the caller's goroutine. Releasing one that is
+// not lent does nothing.
 func (p *Pool[I]) Release(instance I, err error) {
 	p.mu.Lock()
 	m := p.lent[instance]
@@ -339,8 +339,8 @@ func (p *Pool[I]) restore(m *member[I]) bool {
 // surplus reports whether there are more members than there may be. The caller holds mu.
 func (p *Pool[I]) surplus() bool { return p.cfg.Max != Unbounded && p.total > uint64(p.cfg.Max) }
 
-// Warm makes an instance ahead of the first call, so that one that can not be made shows at once. Its errors are those of
-// Acquire.
+// Warm makes an instance ahead of the first call, so that one that cannot be made shows at once. Its errors are those
+// of Acquire.
 func (p *Pool[I]) Warm(ctx context.Context) error {
 	instance, err := p.Acquire(ctx)
 	if err != nil {
@@ -482,7 +482,8 @@ func errClosed() error {
 	return &lattice.Error{Code: lattice.ErrNoResponders, Op: "acquire instance", Detail: "the actor is stopping here"}
 }
 
-// waitError explains why waiting ended. A deadline is "busy": the call has certainly not begun, and another host may do.
+// waitError explains why waiting ended. A deadline is "busy": the call has certainly not begun, and another host may
+// do.
 func waitError(err error) error {
 	code := lattice.ErrBusy
 	if errors.Is(err, context.Canceled) {

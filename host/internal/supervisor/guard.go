@@ -147,7 +147,8 @@ func (g *Guard) keep(run *guardRun) {
 	}
 }
 
-// end closes the guard's input, upon which it does its work and ends; a guard that hangs is killed and its work done here.
+// end closes the guard's input, upon which it does its work and ends; a guard that hangs is killed and its work done
+// here.
 func (g *Guard) end(run *guardRun) {
 	g.set(nil) // first, since a group that the guard ends is removed, and nobody listens any more
 	_ = run.in.Close()

@@ -38,7 +38,7 @@ func insider(ctx context.Context, s Streams) error {
 			case line == "panic":
 				panic("on demand")
 			case line == "fail":
-				fmt.Fprintln(s.Err, "level=ERROR msg=\"can not go on\" why=demand")
+				fmt.Fprintln(s.Err, "level=ERROR msg=\"cannot go on\" why=demand")
 				return errors.New("on demand")
 			case line == "ask":
 				fmt.Fprintln(s.Out, "fine")
@@ -80,7 +80,7 @@ func TestInside(t *testing.T) {
 		}
 	}
 	h.mu.Unlock()
-	if len(reasons) != 2 || !strings.HasPrefix(reasons[0], "on demand|") || !strings.Contains(reasons[0], "can not go on") ||
+	if len(reasons) != 2 || !strings.HasPrefix(reasons[0], "on demand|") || !strings.Contains(reasons[0], "cannot go on") ||
 		!strings.HasPrefix(reasons[1], "panic: on demand|") || !strings.Contains(reasons[1], "insider") {
 		t.Errorf("reasons %q", reasons)
 	}

@@ -69,7 +69,7 @@ var roles = map[string]func(args []string){
 	},
 	"silent": func([]string) { fmt.Fprintln(os.Stderr, "thinking"); forever() },
 	"exit": func(args []string) {
-		fmt.Fprintln(os.Stderr, "can not bind: address in use")
+		fmt.Fprintln(os.Stderr, "cannot bind: address in use")
 		code, _ := strconv.Atoi(args[0])
 		os.Exit(code)
 	},

@@ -51,7 +51,8 @@ var errStop = errors.New("stopped")
 //
 // When the first child does not become ready, there is no second one; nothing is left behind. Errors, all with the last
 // lines of the child's standard error and a hint where one is known: ErrInvalid (spec), ErrNotFound (no such file),
-// ErrUnavailable (it can not be run, or it ended), ErrTimeout (not ready within Spec.ReadyTimeout), and the code of ctx.
+// ErrUnavailable (it cannot be run, or it ended), ErrTimeout (not ready within Spec.ReadyTimeout), and the code of
+// ctx.
 func Start(ctx context.Context, spec Spec) (*Process, error) {
 	if err := spec.validate(); err != nil {
 		return nil, err
@@ -106,8 +107,8 @@ func (p *Process) want(w wish) {
 
 // Stop ends the process: Spec.Shutdown, then the end of standard input, SIGTERM, SIGKILL, with Spec.Grace between each.
 // When ctx ends, the rest of the grace is skipped. It returns when the process, its group and everything around them
-// have ended. It is idempotent. ErrTimeout means that the system did not end a killed process within five seconds, or that a
-// run inside the host, which nobody can kill, goes on.
+// have ended. It is idempotent. ErrTimeout means that the system did not end a killed process within five seconds, or
+// that a run inside the host, which nobody can kill, goes on.
 func (p *Process) Stop(ctx context.Context) error {
 	p.stopOnce.Do(func() { close(p.stop) })
 	select {
@@ -360,7 +361,7 @@ func (p *Process) terminate(c *child) {
 		if c.inside == nil {
 			p.spec.Logger.Warn("provider process did not end on SIGTERM and is killed", "pid", c.pid())
 		} else {
-			p.spec.Logger.Error("provider inside the host does not end, and can not be killed: it is gone when the host has been started again")
+			p.spec.Logger.Error("provider inside the host does not end, and cannot be killed: it is gone when the host has been started again")
 		}
 	}
 	c.kill()

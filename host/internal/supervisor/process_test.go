@@ -96,7 +96,7 @@ func TestFirstStartFails(t *testing.T) {
 		code lattice.Code
 		text []string
 	}{
-		{"exits", play(t, "exit", "9"), lattice.ErrUnavailable, []string{"exit status 9", "can not bind: address in use"}},
+		{"exits", play(t, "exit", "9"), lattice.ErrUnavailable, []string{"exit status 9", "cannot bind: address in use"}},
 		{"exits with success", play(t, "exit", "0"), lattice.ErrUnavailable, []string{"exit status 0"}},
 		{"is never ready", timeout, lattice.ErrTimeout, []string{"not ready within 300ms", "thinking"}},
 		{"is missing", missing, lattice.ErrNotFound, []string{"no such file"}},

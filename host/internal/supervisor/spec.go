@@ -24,10 +24,10 @@ type Spec struct {
 	Args []string // without the program's name
 	Dir  string   // working directory; empty is the host's
 
-	// Run is called instead of running a program: the provider is then goroutines of the host's own process, with streams
-	// as a process has them. It ends when its input does or ctx is canceled, and must not return while it has goroutines,
-	// but for one that reads its input.
-	// What it returns, nil included, counts as an exit; so does a panic of its goroutine.
+	// Run is called instead of running a program: the provider is then goroutines of the host's own process, with
+	// streams as a process has them. It ends when its input does or ctx is canceled, and must not return while it has
+	// goroutines, but for one that reads its input. What it returns, nil included, counts as an exit; so does a panic
+	// of its goroutine.
 	Run func(ctx context.Context, s Streams) error
 
 	// Env adds to the child's environment, which is otherwise nearly empty: PATH, HOME, TMPDIR, RUST_LOG and the two
@@ -52,8 +52,9 @@ type Spec struct {
 	Shutdown func(context.Context) error
 	Grace    time.Duration // for each of: Shutdown, the exit after it, the exit after SIGTERM; 0 is 2 s
 
-	// Excused reports whether something is away that the child may need to get ready, through no fault of its own. A child is
-	// then given more time, and an end of it does not make the wait for the next one longer than a second. Nil: never.
+	// Excused reports whether something is away that the child may need to get ready, through no fault of its own. A
+	// child is then given more time, and an end of it does not make the wait for the next one longer than a second.
+	// Nil: never.
 	Excused func() bool
 
 	Restart Policy

@@ -1,13 +1,14 @@
 // Package turns shares the processors of a host among the actors that compute on it.
 //
-// Compiled guest code keeps its thread until it comes back into Go. Go's scheduler lets each have ten milliseconds, and does
-// not look at the network meanwhile when every processor has a guest. So two actors that compute make all others late by many
-// milliseconds at each step of a call.
+// Compiled guest code keeps its thread until it comes back into Go. Go's scheduler lets each have ten milliseconds, and
+// does not look at the network meanwhile when every processor has a guest. So two actors that compute make all others
+// late by many milliseconds at each step of a call.
 //
-// Here a guest that computes for longer than a moment needs a turn, of which there are as many as processors, while Go's
-// scheduler has some more (see Processors): whatever is quick, and all that is not a guest, always finds one. When there are
-// more than turns, they go round: a guest gives its turn up after a slice, and it goes to the actor that has used the least
-// time of late. Calls of one actor take their turns in order. Nobody starves, since who runs is charged for it.
+// Here a guest that computes for longer than a moment needs a turn, of which there are as many as processors, while
+// Go's scheduler has some more (see Processors): whatever is quick, and all that is not a guest, always finds one. When
+// there are more than turns, they go round: a guest gives its turn up after a slice, and it goes to the actor that has
+// used the least time of late. Calls of one actor take their turns in order. Nobody starves, since who runs is charged
+// for it.
 //
 // A guest that waits for something, as in a host call, gives its turn up meanwhile.
 package turns
@@ -33,8 +34,8 @@ var processors = sync.OnceValue(func() int {
 	return n
 })
 
-// Processors is how many guests may compute at the same time. The first call raises GOMAXPROCS beyond that, for everything
-// else; the kernel shares the real processors among them.
+// Processors is how many guests may compute at the same time. The first call raises GOMAXPROCS beyond that, for
+// everything else; the kernel shares the real processors among them.
 func Processors() int { return processors() }
 
 // Scheduler hands out turns. It is safe for concurrent use.
@@ -199,8 +200,8 @@ func (s *Scheduler) settle(share *Share) {
 	}
 }
 
-// Share is what a guest calls now and then while it computes. After its slice it lets another one go first, and waits for
-// its next turn. It reports whether the guest has a turn, which it has not when ctx has ended.
+// Share is what a guest calls now and then while it computes. After its slice it lets another one go first, and waits
+// for its next turn. It reports whether the guest has a turn, which it has not when ctx has ended.
 func (t *Turn) Share(ctx context.Context) bool {
 	s := t.share.scheduler
 	if s.waiting.Load() == 0 {

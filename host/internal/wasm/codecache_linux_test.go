@@ -12,8 +12,8 @@ import (
 	"github.com/weftlattice/weft/lattice/latticetest"
 )
 
-// A folder for compiled code that is full or read-only, from the start or from some time on, costs no actor: the log says it,
-// once, and code is kept again when that can be.
+// A folder for compiled code that is full or read-only, from the start or from some time on, costs no actor: the log
+// says it, once, and code is kept again when that can be.
 func TestFullOrReadOnlyCacheIsDoneWithout(t *testing.T) {
 	modules := []string{"echo", "busy", "state"}
 	run := func(t *testing.T, disk *latticetest.Disk, before, meanwhile func()) (log string, kept int) {

@@ -16,12 +16,12 @@ import (
 // argument is the first argument of all guests.
 const argument = "actor"
 
-// command runs a WASI command from beginning to end: argv[1] is the operation, stdin the payload, stdout the response. An
-// exit code other than 0 is lattice.ErrGuest with what was written to stderr.
+// command runs a WASI command from beginning to end: argv[1] is the operation, stdin the payload, stdout the response.
+// An exit code other than 0 is lattice.ErrGuest with what was written to stderr.
 func (i *Instance) command(ctx context.Context, op string) ([]byte, error) {
 	if strings.ContainsRune(i.exchange.operation, 0) {
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "call", Entity: lattice.Printable(i.exchange.operation),
-			Detail: "an operation with a null byte can not be an argument of a WASI command"}
+			Detail: "an operation with a null byte cannot be an argument of a WASI command"}
 	}
 	out := &response{limit: i.template.limits.ResponseBytes}
 	i.args, i.stdin, i.response = list{argument, i.exchange.operation}, i.exchange.payload, out

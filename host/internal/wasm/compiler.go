@@ -20,11 +20,11 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// The engine compiles a function in one piece, which nothing can interrupt, and what it takes grows with the square of some
-// of a function's parts and the cube of others. No count of instructions bounds that. So a module is compiled in a process
-// of its own first, which the system ends when it uses too much memory or processor time, or which crashes when the engine
-// has a fault. What that process has survived, this one may do: it takes the code from the folder of compiled code that both
-// share or, where there is none, compiles once more.
+// The engine compiles a function in one piece, which nothing can interrupt, and what it takes grows with the square of
+// some of a function's parts and the cube of others. No count of instructions bounds that. So a module is compiled in a
+// process of its own first, which the system ends when it uses too much memory or processor time, or which crashes when
+// the engine has a fault. What that process has survived, this one may do: it takes the code from the folder of
+// compiled code that both share or, where there is none, compiles once more.
 
 const (
 	DefaultCompileMemory = 1 << 30
@@ -33,8 +33,8 @@ const (
 	fitsSuffix           = ".fits"
 )
 
-// try compiles a module in a process of its own, unless one has done so before. Without Config.Compiler it does nothing.
-// The caller's ctx ends the wait for other modules; the module's own time begins when it is its turn.
+// try compiles a module in a process of its own, unless one has done so before. Without Config.Compiler it does
+// nothing. The caller's ctx ends the wait for other modules; the module's own time begins when it is its turn.
 func (e *Engine) try(ctx context.Context, wasm []byte) error {
 	if len(e.cfg.Compiler) == 0 {
 		return nil
@@ -116,7 +116,7 @@ func (e *Engine) runCompiler(ctx context.Context, wasm []byte) error {
 		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "compile module",
 			Detail: fmt.Sprintf("the compiler was ended from outside (%v); the machine may be out of memory", state)}
 	}
-	return fmt.Errorf("the engine can not compile it: %s", errs.reason())
+	return fmt.Errorf("the engine cannot compile it: %s", errs.reason())
 }
 
 // head keeps the beginning of what a process says.

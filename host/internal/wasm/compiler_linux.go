@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// limitProcess bounds what this process may use. Where the machine's memory runs out, the system is asked to end this process
-// rather than the host.
+// limitProcess bounds what this process may use. Where the machine's memory runs out, the system is asked to end this
+// process rather than the host.
 func limitProcess(memory uint64, cpu time.Duration) error {
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0) // not where /proc is missing
 	seconds := uint64((cpu + time.Second - 1) / time.Second)

@@ -38,8 +38,8 @@ func withCompiler(t testing.TB, cfg wasm.Config) *wasm.Engine {
 	return e
 }
 
-// dear is a module whose compilation takes what no count of its instructions tells: loads from many addresses, whose bounds the
-// engine remembers in each block that follows. With 50 000 and 14 000 it takes 4 GiB.
+// dear is a module whose compilation takes what no count of its instructions tells: loads from many addresses, whose
+// bounds the engine remembers in each block that follows. With 50 000 and 14 000 it takes 4 GiB.
 func dear(loads, blocks int) []byte {
 	return command("\x01\x60\x01\x7f\x00", bytes.Repeat([]byte("\x20\x00\x41\x01\x6a\x28\x02\x00\x1a"), loads),
 		bytes.Repeat([]byte("\x02\x40\x20\x00\x0d\x00\x0b"), blocks))
@@ -64,8 +64,8 @@ func uleb(n int) (b []byte) {
 	return append(b, byte(n))
 }
 
-// A module that takes more memory or processor time than is allowed is refused with the bound and the way out, and one that does
-// not is compiled after it.
+// A module that takes more memory or processor time than is allowed is refused with the bound and the way out, and one
+// that does not is compiled after it.
 func TestCompileLimits(t *testing.T) {
 	for name, r := range map[string]struct {
 		cfg   wasm.Config
@@ -84,7 +84,8 @@ func TestCompileLimits(t *testing.T) {
 			_, err := e.Compile(t.Context(), r.code)
 			wantCode(t, err, lattice.ErrBadModule)
 			says := strings.Contains(err.Error(), r.words)
-			if raced && name == "memory" { // the detector may be the one who gets no memory, and has its own words for it
+			// the detector may be the one who gets no memory, and has its own words for it
+			if raced && name == "memory" {
 				says = says || strings.Contains(err.Error(), "failed to allocate")
 			}
 			if !says {

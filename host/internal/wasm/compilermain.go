@@ -16,10 +16,10 @@ import (
 // compilerRefused is how the compiler ends when a module is not valid; it says on standard output what is wrong.
 const compilerRefused = 3
 
-// CompilerMain is the work of the process that Config.Compiler starts. It reads a module, as it was rewritten, from stdin,
-// and compiles it into dir, or nowhere if that is empty. args are dir, the bytes of memory and the processor time that it may
-// use; beyond them the process dies. It returns the exit code: 0 says that the module can be compiled, even if dir could not
-// take it.
+// CompilerMain is the work of the process that Config.Compiler starts. It reads a module, as it was rewritten, from
+// stdin, and compiles it into dir, or nowhere if that is empty. args are dir, the bytes of memory and the processor
+// time that it may use; beyond them the process dies. It returns the exit code: 0 says that the module can be compiled,
+// even if dir could not take it.
 func CompilerMain(args []string, stdin io.Reader, stdout io.Writer) int {
 	fail := func(err error) int {
 		_, _ = io.WriteString(stdout, err.Error())

@@ -26,20 +26,21 @@ import (
 // Config sets up an Engine.
 type Config struct {
 	// CacheDir keeps compiled code between runs, in a directory that only this user may write to, since what lies there
-	// is executed. It is created when it does not exist. Empty: no cache. One that can not be used, as on a full or read-only
-	// disk, costs the cache alone: Logger is told.
+	// is executed. It is created when it does not exist. Empty: no cache. One that cannot be used, as on a full or
+	// read-only disk, costs the cache alone: Logger is told.
 	CacheDir string
 	Logger   *slog.Logger // default: discards
-	// CompileTime is how long compiling a module may take. In this process it ends after the function in which that has passed.
-	// Default 2 min.
+	// CompileTime is how long compiling a module may take. In this process it ends after the function in which that has
+	// passed. Default 2 min.
 	CompileTime time.Duration
-	// Compiler is a command that calls CompilerMain with the arguments that are added to it: what a module costs to compile
-	// is bounded by the next two. Empty: modules are compiled in this process, within the bounds of package instrument alone.
+	// Compiler is a command that calls CompilerMain with the arguments that are added to it: what a module costs to
+	// compile is bounded by the next two. Empty: modules are compiled in this process, within the bounds of package
+	// instrument alone.
 	Compiler      []string
 	CompileMemory uint64        // bytes of memory that compiling a module may take; default 1 GiB
 	CompileCPU    time.Duration // processor time, of all processors together; default 1 min
-	// Memory is what instances, snapshots and code are taken from. An instance or a module for which there is no room is
-	// lattice.ErrBusy; a guest that finds none while it grows sees that as its limit. Default: no bound.
+	// Memory is what instances, snapshots and code are taken from. An instance or a module for which there is no room
+	// is lattice.ErrBusy; a guest that finds none while it grows sees that as its limit. Default: no bound.
 	Memory *memory.Budget
 }
 
@@ -103,7 +104,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-// openCache opens the folder of compiled code. One that others could write to is an error; one that can not be used is
+// openCache opens the folder of compiled code. One that others could write to is an error; one that cannot be used is
 // done without.
 func (e *Engine) openCache() error {
 	if e.cfg.CacheDir == "" {
@@ -194,8 +195,8 @@ func (e *Engine) tooLong() error {
 	return fmt.Errorf("compiling it takes longer than %v", e.cfg.CompileTime)
 }
 
-// compile compiles a module, or takes its code from disk. A file there that has been damaged since the engine began is no
-// reason to fail.
+// compile compiles a module, or takes its code from disk. A file there that has been damaged since the engine began is
+// no reason to fail.
 func (e *Engine) compile(ctx context.Context, wasm []byte) (wazero.CompiledModule, error) {
 	code, err := e.runtime.CompileModule(ctx, wasm)
 	if e.cache == nil {

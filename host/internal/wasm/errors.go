@@ -51,7 +51,8 @@ func (i *Instance) explain(ctx context.Context, op string, err error, expired bo
 		e.Code, e.Detail = lattice.ErrTrap, join(join(reason, topFrame(err.Error())), i.said())
 	}
 	if e.Code == lattice.ErrTrap && i.exchange.guestError != "" {
-		// It said what is wrong, and trapped so as not to go on, as AssemblyScript's SDK does. Its log has not heard of it yet.
+		// It said what is wrong, and trapped so as not to go on, as AssemblyScript's SDK does. Its log has not heard of
+		// it yet.
 		e.Detail = i.exchange.guestError + " (" + e.Detail + ")"
 		i.template.host.Log(ctx, Stderr, text([]byte(i.exchange.guestError), maxLogBytes))
 	}

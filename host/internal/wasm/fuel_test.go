@@ -111,7 +111,7 @@ func TestFuelOfGo(t *testing.T) {
 	work := h.fuel()
 	t.Logf("initialising spent %d, work %d", initialising, work)
 	if len(initialising) != 1 || len(work) != 1 || initialising[0] < 10_000 || work[0] < 10_000 {
-		t.Error("that can not be")
+		t.Error("that cannot be")
 	}
 	i = instantiate(t, compile(t, newEngine(t), load(t, "command")), wasm.Limits{}, h)
 	for range 2 {

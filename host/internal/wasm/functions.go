@@ -11,10 +11,11 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// hostFunc is a function of the host that guests can call. Whatever one does for a guest, it does within the guest's limits:
+// hostFunc is a function of the host that guests can call. Whatever one does for a guest, it does within the guest's
+// limits:
 //
-//   - It pays with the guest's fuel, through Instance.pay: for the call by its cost, and for what depends on its arguments
-//     before it does that.
+//   - It pays with the guest's fuel, through Instance.pay: for the call by its cost, and for what depends on its
+//     arguments before it does that.
 //   - It looks whether the call has ended whenever it has done the work of some microseconds, which paying does.
 //   - It takes no argument that makes it work or remember without a bound: see maxVectors, maxTransfer and Limits.
 //
@@ -24,22 +25,23 @@ type hostFunc struct {
 	params  string // types: i is i32, l is i64
 	results string
 	cost    uint64 // of a call, in units of fuel, see the constants below
-	// call finds its arguments in stack, and leaves its result there. It panics with an error to end the call; the engine
-	// unwinds the guest and returns that error.
+	// call finds its arguments in stack, and leaves its result there. It panics with an error to end the call; the
+	// engine unwinds the guest and returns that error.
 	call func(i *Instance, ctx context.Context, stack []uint64)
 }
 
-// What functions cost, in units of fuel, of which guests spend about ten in a nanosecond. A function that does little costs what
-// the way out of the guest and back does, which is more than what instrument takes for it.
+// What functions cost, in units of fuel, of which guests spend about ten in a nanosecond. A function that does little
+// costs what the way out of the guest and back does, which is more than what instrument takes for it.
 const (
-	costLeast  = 1 << 10 // leaving the guest, coming back, and a look at the clock, say
-	costWait   = 1 << 13 // the same, with a timer or another goroutine
-	costText   = 1 << 13 // a line of the log
-	costCall   = 1 << 14 // __host_call, beside what the other side does
-	costEntry  = 1 << 6  // of a list: a vector, an argument, a subscription
-	copyShift  = 1       // a copy costs a unit for two bytes: it is for as much as memory can bear, and may make room first
-	costRandom = 1 << 5  // of a random byte
-	costByte   = 1 << 4  // of a byte that is looked at: text
+	costLeast = 1 << 10 // leaving the guest, coming back, and a look at the clock, say
+	costWait  = 1 << 13 // the same, with a timer or another goroutine
+	costText  = 1 << 13 // a line of the log
+	costCall  = 1 << 14 // __host_call, beside what the other side does
+	costEntry = 1 << 6  // of a list: a vector, an argument, a subscription
+	// a copy costs a unit for two bytes: it is for as much as memory can bear, and may make room first
+	copyShift  = 1
+	costRandom = 1 << 5 // of a random byte
+	costByte   = 1 << 4 // of a byte that is looked at: text
 )
 
 // piece is how many bytes a function copies at most before it looks whether the call has ended; some ten microseconds.
@@ -83,8 +85,8 @@ func (f *hostFunc) enter(ctx context.Context, stack []uint64) {
 	f.call(i, ctx, stack)
 }
 
-// pay takes fuel for what a function of the host is about to do. Like the guest's own payments it lets others have their turn when a
-// budget is spent. It does not return when the call has ended, or has spent its limit by that.
+// pay takes fuel for what a function of the host is about to do. Like the guest's own payments it lets others have
+// their turn when a budget is spent. It does not return when the call has ended, or has spent its limit by that.
 func (i *Instance) pay(units uint64) {
 	if i.meter.pay(units) {
 		i.visit()
@@ -97,7 +99,8 @@ func (i *Instance) pay(units uint64) {
 	}
 }
 
-// payBytes is pay for a copy of so many bytes, and payText for more than that. Few cost nothing: the call has been paid for.
+// payBytes is pay for a copy of so many bytes, and payText for more than that. Few cost nothing: the call has been paid
+// for.
 func (i *Instance) payBytes(n int) {
 	if n > few {
 		i.pay(uint64(n) >> copyShift)
@@ -170,8 +173,8 @@ func (i *Instance) badPointer(what string, ptr, size uint64) error {
 		what, size, uint32(ptr), len(i.linear.b))}
 }
 
-// pay takes units off what is left, and reports whether that has spent the budget; see over for whether it has spent the limit. It
-// leaves the globals as the guest's own payments do, so that the guest's next one goes on from there.
+// pay takes units off what is left, and reports whether that has spent the budget; see over for whether it has spent
+// the limit. It leaves the globals as the guest's own payments do, so that the guest's next one goes on from there.
 func (m *meter) pay(units uint64) (due bool) {
 	left := int64(int32(m.left.Get())) - int64(min(units, MaxFuel))
 	if left >= 0 {

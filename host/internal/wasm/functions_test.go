@@ -33,7 +33,8 @@ type caller struct {
 	pages           int
 }
 
-// bytes is the module. A call of it answers with the result of the function, four bytes, and leaves its memory as it is.
+// bytes is the module. A call of it answers with the result of the function, four bytes, and leaves its memory as it
+// is.
 func (c caller) bytes() []byte {
 	uleb := func(n int) []byte { return binary.AppendUvarint(nil, uint64(n)) }
 	sized := func(b []byte) []byte { return append(uleb(len(b)), b...) }
@@ -97,7 +98,8 @@ func (c caller) bytes() []byte {
 		section(11, join([]byte{0, 0x41, 0, 0x0b}, sized(c.data))))
 }
 
-// Every function that a guest can import is one of those that pay for themselves, and those of WASI are all that the engine has.
+// Every function that a guest can import is one of those that pay for themselves, and those of WASI are all that the
+// engine has.
 func TestEveryFunctionOfTheHostHasACost(t *testing.T) {
 	costs, imports := wasm.Costs(), newEngine(t).Imports()
 	if !slices.Equal(slices.Sorted(maps.Keys(costs)), slices.Sorted(maps.Keys(imports))) {
@@ -132,7 +134,8 @@ func engineWASI(t *testing.T) (wazero.Runtime, api.Module) {
 	return r, m
 }
 
-// What a guest without files learns from WASI is what the engine's own functions would answer it, in the result and in memory.
+// What a guest without files learns from WASI is what the engine's own functions would answer it, in the result and in
+// memory.
 func TestWASIAnswersAsTheEngine(t *testing.T) {
 	differ := map[string]string{
 		"proc_exit":             "unwinds",
@@ -244,8 +247,8 @@ type hard struct {
 	wapc bool
 }
 
-// hards are such calls for a memory of 64 MiB: vectors and the like at its beginning, each of half the memory, and what they name in its
-// upper half.
+// hards are such calls for a memory of 64 MiB: vectors and the like at its beginning, each of half the memory, and what
+// they name in its upper half.
 func hards() []hard {
 	const half, much = 32 << 20, 500_000
 	all := []hard{
@@ -333,9 +336,9 @@ func manyVariables() map[string]string {
 	return env
 }
 
-// Whatever function of the host a guest calls, with whatever arguments, the host works no longer for it than it would compute by
-// itself, and what the host does is taken from the guest's fuel: a limit that a loop reaches in less than a second is reached
-// soon after.
+// Whatever function of the host a guest calls, with whatever arguments, the host works no longer for it than it would
+// compute by itself, and what the host does is taken from the guest's fuel: a limit that a loop reaches in less than a
+// second is reached soon after.
 func TestHostFunctionsSpendFuel(t *testing.T) {
 	e := newEngine(t)
 	const limit = 1 << 30

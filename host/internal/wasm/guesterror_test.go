@@ -11,7 +11,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// A guest that reports an error and then traps, as AssemblyScript's SDK does, is heard: its words reach the caller and the log.
+// A guest that reports an error and then traps, as AssemblyScript's SDK does, is heard: its words reach the caller and
+// the log.
 func TestWordsBeforeATrapAreHeard(t *testing.T) {
 	h := &host{}
 	i32 := api.ValueTypeI32

@@ -25,8 +25,8 @@ func budgeted(t *testing.T, bytes int64) (*wasm.Engine, *memory.Budget) {
 	return e, budget
 }
 
-// What guests hold besides their memories is in the budget of all, and given back: tables with all that they may have, stacks
-// that a recursion has made grow, and memory.
+// What guests hold besides their memories is in the budget of all, and given back: tables with all that they may have,
+// stacks that a recursion has made grow, and memory.
 func TestWhatGuestsHoldIsCounted(t *testing.T) {
 	e, budget := budgeted(t, 64<<20)
 	m := compile(t, e, load(t, "busy")) // with a table of up to 1048576 elements
@@ -57,8 +57,8 @@ func TestWhatGuestsHoldIsCounted(t *testing.T) {
 	}
 }
 
-// A recursion without an end is ended by the size of its stack, of which nothing is left in the budget afterwards. One that
-// finds no room for its stack is ended, too.
+// A recursion without an end is ended by the size of its stack, of which nothing is left in the budget afterwards. One
+// that finds no room for its stack is ended, too.
 func TestEndlessRecursionHoldsLittle(t *testing.T) {
 	for _, c := range []struct {
 		budget int64

@@ -13,8 +13,8 @@ import (
 )
 
 // BenchmarkIdle makes 5,000 instances and reports the memory that each keeps resident: as it is made, after a call, and
-// restored after that call. Pss counts a page that several instances share once, as the system's memory does; Rss counts it
-// for each of them. It reads /proc, and so needs Linux.
+// restored after that call. Pss counts a page that several instances share once, as the system's memory does; Rss
+// counts it for each of them. It reads /proc, and so needs Linux.
 func BenchmarkIdle(b *testing.B) {
 	const instances = 5000
 	for name, code := range map[string][]byte{"rustlike": rustlike.Module([]byte("hello"))} {

@@ -18,8 +18,8 @@ import (
 )
 
 // Instance is a module with memory of its own. It serves one call at a time and is made for one user at a time, except
-// that Close may come at any moment from anywhere and ends a call in progress. Close it when it is no longer needed: its
-// memory lies outside the reach of the garbage collector.
+// that Close may come at any moment from anywhere and ends a call in progress. Close it when it is no longer needed:
+// its memory lies outside the reach of the garbage collector.
 type Instance struct {
 	template *Template
 
@@ -35,7 +35,7 @@ type Instance struct {
 	memory   api.Memory
 	linear   *linearMemory
 	globals  []api.MutableGlobal // what a snapshot holds besides memory
-	snapshot *snapshot           // what it lies upon; nil: it can not be restored
+	snapshot *snapshot           // what it lies upon; nil: it cannot be restored
 	watch    watch
 	turn     *turns.Turn
 	visits   int   // checks in the call in progress
@@ -133,7 +133,8 @@ func (i *Instance) open(ctx context.Context) error {
 	if i.linear, err = newLinearMemory(i.template.limits.MemoryBytes, m.mostBytes, m.pages*pageBytes, m.tables, m.engine.slices, img, m.engine.cfg.Memory); err != nil {
 		return err
 	}
-	config := wazero.NewModuleConfig().WithName("").WithStartFunctions() // any number of instances; we call the start functions ourselves
+	// any number of instances; we call the start functions ourselves
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	guest, err := m.engine.runtime.InstantiateModule(
 		experimental.WithMemoryAllocator(context.WithoutCancel(ctx), i.linear), m.code, config)
 	if err != nil {
@@ -162,13 +163,13 @@ func (i *Instance) open(ctx context.Context) error {
 	return nil
 }
 
-// Call runs one operation and returns the response, which is the caller's to keep. The context reaches the host calls that
-// the guest makes; the call ends when the context ends, and after Limits.Execution.
+// Call runs one operation and returns the response, which is the caller's to keep. The context reaches the host calls
+// that the guest makes; the call ends when the context ends, and after Limits.Execution.
 //
 // # Errors
 //
-// Each is a *lattice.Error. After lattice.ErrGuest, the guest's own word, the instance is fit for the next call. After any
-// other it is broken, unless the call had not begun:
+// Each is a *lattice.Error. After lattice.ErrGuest, the guest's own word, the instance is fit for the next call. After
+// any other it is broken, unless the call had not begun:
 //
 //   - lattice.ErrTimeout, lattice.ErrCanceled: the context ended.
 //   - lattice.ErrInterrupted: the call took longer than Limits.Execution.
@@ -247,10 +248,12 @@ func (i *Instance) run(ctx context.Context, op string, f func(context.Context) e
 	return err
 }
 
-// freeVisits is how many checks a call passes before it needs a turn: a tenth of a millisecond or more, in which most calls end.
+// freeVisits is how many checks a call passes before it needs a turn: a tenth of a millisecond or more, in which most
+// calls end.
 const freeVisits = 32
 
-// visit is what a guest does at each of its checks, some microseconds apart. The guest looks at its stop flag right after it.
+// visit is what a guest does at each of its checks, some microseconds apart. The guest looks at its stop flag right
+// after it.
 func (i *Instance) visit() {
 	switch i.visits++; {
 	case i.turn.Held():

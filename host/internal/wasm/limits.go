@@ -9,17 +9,18 @@ import (
 // Limits bound what one instance may use. A zero field means its default.
 type Limits struct {
 	// MemoryBytes caps the linear memory, rounded down to pages of 64 KiB. A larger memory.grow is refused, that is, it
-	// answers -1, which most guests turn into a trap: lattice.ErrMemory. Default 64 MiB, at most a page less than 4 GiB.
+	// answers -1, which most guests turn into a trap: lattice.ErrMemory. Default 64 MiB, at most a page less than 4
+	// GiB.
 	MemoryBytes uint64
 	// Execution caps the time of one call, and of the initialisation, host calls included. Beyond it the call ends with
 	// lattice.ErrInterrupted. Default 30 s.
 	Execution time.Duration
-	// Fuel caps the work of one call, and of the initialisation, in units: a simple instruction is about one, loads from memory
-	// and divisions are dearer, and of several paths the dearest counts, so that guests spend 6 to 30 × 10⁹ in a second of
-	// one processor, some twice that. What is spent is the same for the same call in the same state on every machine. What functions of
-	// the host do for a guest counts as what it does itself, by the bytes and entries that it gives them; waiting costs nothing. It is
-	// looked at every 65536 units, and the call ends with lattice.ErrFuel at the first look that finds more spent. 0 means no
-	// limit, and more than MaxFuel means MaxFuel.
+	// Fuel caps the work of one call, and of the initialisation, in units: a simple instruction is about one, loads
+	// from memory and divisions are dearer, and of several paths the dearest counts, so that guests spend 6 to 30 × 10⁹
+	// in a second of one processor, some twice that. What is spent is the same for the same call in the same state on
+	// every machine. What functions of the host do for a guest counts as what it does itself, by the bytes and entries
+	// that it gives them; waiting costs nothing. It is looked at every 65536 units, and the call ends with
+	// lattice.ErrFuel at the first look that finds more spent. 0 means no limit, and more than MaxFuel means MaxFuel.
 	Fuel uint64
 	// ResponseBytes caps the response of a call. A larger one is lattice.ErrTooLarge. Default 128 MiB, which is
 	// what a lattice carries; the memory is the narrower limit.

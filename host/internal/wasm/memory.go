@@ -10,14 +10,14 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// linearMemory backs the memory of one instance. Where the system can, address space up to the limit is reserved at once
-// and made usable page by page, so that growing copies nothing and a large maximum costs nothing.
+// linearMemory backs the memory of one instance. Where the system can, address space up to the limit is reserved at
+// once and made usable page by page, so that growing copies nothing and a large maximum costs nothing.
 type linearMemory struct {
 	limit    uint64
 	declared uint64 // what the module may have by its own word; a growth beyond that is refused as well
 	visit    func() // called at each check of the guest; nil before its first call
-	image    *image // what the memory begins with and is reset to; nil: it begins empty and can not be reset
-	reserved []byte // nil where address space can not be reserved
+	image    *image // what the memory begins with and is reset to; nil: it begins empty and cannot be reset
+	reserved []byte // nil where address space cannot be reserved
 	b        []byte
 	budget   *memory.Budget
 	besides  uint64 // bytes that the instance holds besides its memory and stack
@@ -34,9 +34,9 @@ const (
 	elementBytes  = 8
 )
 
-// newLinearMemory makes a memory that may grow to the lesser of limit and declared bytes, and puts the image into it. Address
-// space is reserved for it unless slices are wanted. What it begins with, first bytes or the image, is taken from the budget, as are
-// the tables, with the most elements that they may have.
+// newLinearMemory makes a memory that may grow to the lesser of limit and declared bytes, and puts the image into it.
+// Address space is reserved for it unless slices are wanted. What it begins with, first bytes or the image, is taken
+// from the budget, as are the tables, with the most elements that they may have.
 func newLinearMemory(limit, declared, first, tables uint64, slices bool, img *image, budget *memory.Budget) (*linearMemory, error) {
 	m := &linearMemory{limit: limit, declared: declared, image: img, budget: budget, besides: instanceBytes + tables*elementBytes}
 	most := min(limit, declared)
@@ -101,8 +101,8 @@ func (m *linearMemory) giveStack() {
 // Allocate implements experimental.MemoryAllocator. The declared maximum is ignored: the limit counts.
 func (m *linearMemory) Allocate(_, _ uint64) experimental.LinearMemory { return m }
 
-// Reallocate implements experimental.LinearMemory. It answers nil beyond the limit. The first answer is larger than asked
-// for where the image is: it holds a memory that has grown since.
+// Reallocate implements experimental.LinearMemory. It answers nil beyond the limit. The first answer is larger than
+// asked for where the image is: it holds a memory that has grown since.
 func (m *linearMemory) Reallocate(size uint64) []byte {
 	if m.shrink > 0 {
 		m.b = m.b[:m.shrink:m.shrink]
@@ -162,8 +162,8 @@ func (m *linearMemory) capture() (*image, error) {
 	return img, nil
 }
 
-// reset brings the content of the image back and returns memory that was touched to the system. What is beyond the image
-// is zero afterwards.
+// reset brings the content of the image back and returns memory that was touched to the system. What is beyond the
+// image is zero afterwards.
 func (m *linearMemory) reset() error { return m.image.reset(m.b) }
 
 // Free implements experimental.LinearMemory. Freeing twice is no error.

@@ -4,7 +4,7 @@ package wasm
 
 import "golang.org/x/sys/unix"
 
-// reserve returns address space that can not be used yet.
+// reserve returns address space that cannot be used yet.
 func reserve(size uint64) ([]byte, error) {
 	if size == 0 {
 		return nil, nil

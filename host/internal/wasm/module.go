@@ -52,7 +52,7 @@ type Module struct {
 // Info returns what the module is. The slices are shared: do not change them.
 func (m *Module) Info() Info { return m.info }
 
-// Close releases the code. Instances go on; new ones can not be made. Closing twice is no error.
+// Close releases the code. Instances go on; new ones cannot be made. Closing twice is no error.
 func (m *Module) Close(ctx context.Context) error {
 	m.close.Do(func() {
 		m.closeErr = m.code.Close(ctx)
@@ -69,8 +69,8 @@ const (
 	restored   = "weft_restored" // called in an instance that was made from a snapshot, before all else
 )
 
-// inspect fills in the info, or says why the module can not be run. It does not ask the engine for functions, which would make it
-// describe all of them, and keep that.
+// inspect fills in the info, or says why the module cannot be run. It does not ask the engine for functions, which
+// would make it describe all of them, and keep that.
 func (m *Module) inspect(r *instrument.Result) error {
 	if err := m.checkImports(r.Imports); err != nil {
 		return err

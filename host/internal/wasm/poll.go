@@ -13,7 +13,8 @@ const (
 	pollWrite
 )
 
-// pollOneoff waits until one of some clocks has come, or a stream is ready, which streams always are. It ends with the call.
+// pollOneoff waits until one of some clocks has come, or a stream is ready, which streams always are. It ends with the
+// call.
 func pollOneoff(i *Instance, p []uint64) errno {
 	const inBytes, outBytes = 48, 32
 	n := uint64(uint32(p[2]))

@@ -31,11 +31,11 @@ const (
 	shapeGuest     = 16 << 20        // the guest's memory
 )
 
-// TestShapes makes modules of all instructions, wide types, many locals, nests, tables and calls of the host's functions with extreme
-// arguments, compiles and calls them. None may take more than its memory, time or log, and none may end the compiler or the
-// host in another way than by a refusal that says why. WEFT_SHAPES says how long to go on, WEFT_SHAPES_SEED where to begin, and
-// WEFT_SHAPES_BYTES how large they may be; by default 200 shapes of up to 64 KiB are tried, 20 of
-// them under the race detector.
+// TestShapes makes modules of all instructions, wide types, many locals, nests, tables and calls of the host's
+// functions with extreme arguments, compiles and calls them. None may take more than its memory, time or log, and none
+// may end the compiler or the host in another way than by a refusal that says why. WEFT_SHAPES says how long to go on,
+// WEFT_SHAPES_SEED where to begin, and WEFT_SHAPES_BYTES how large they may be; by default 200 shapes of up to 64 KiB
+// are tried, 20 of them under the race detector.
 func TestShapes(t *testing.T) {
 	seed, most, enough := uint64(1), 64<<10, func(n int) bool { return n >= 200 }
 	if raced {

@@ -6,8 +6,8 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-// The engine lets a guest's stack grow to 100 MB, keeps it with the function that was called, and tells nobody. A guest that
-// recurses has it looked at where it passes its checks, and the budget of all guests holds it.
+// The engine lets a guest's stack grow to 100 MB, keeps it with the function that was called, and tells nobody. A guest
+// that recurses has it looked at where it passes its checks, and the budget of all guests holds it.
 const (
 	freeStack = 1 << 20  // what is not counted; the stacks of most guests never grow
 	maxStack  = 16 << 20 // beyond it a call ends with lattice.ErrStack

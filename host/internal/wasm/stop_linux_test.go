@@ -148,8 +148,8 @@ func guestsOf(t testing.TB) map[string]*wasm.Module {
 	return map[string]*wasm.Module{"": compile(t, e, enlarge(t, load(t, "busy"), 8<<20)), "go": compile(t, e, loadGo(t))}
 }
 
-// Whatever a guest does, it stops soon after its deadline; how soon is for BenchmarkStop. When it returns on the clock depends on who
-// else wants the processor.
+// Whatever a guest does, it stops soon after its deadline; how soon is for BenchmarkStop. When it returns on the clock
+// depends on who else wants the processor.
 func TestGuestsStopAtTheirDeadline(t *testing.T) {
 	m := guestsOf(t)
 	for _, w := range works(1 << 10) {
@@ -160,7 +160,8 @@ func TestGuestsStopAtTheirDeadline(t *testing.T) {
 			}
 			half, most := l.cpu[len(l.cpu)/2], l.cpu[len(l.cpu)-1]
 			t.Logf("computed for %v after the deadline, at most %v; on the clock %v at most", half, most, l.wall[len(l.wall)-1])
-			if half > 200*time.Millisecond { // BenchmarkStop tells the truth; the race detector and a busy machine are slow
+			// BenchmarkStop tells the truth; the race detector and a busy machine are slow
+			if half > 200*time.Millisecond {
 				t.Error("too late")
 			}
 		})
@@ -187,8 +188,8 @@ func TestHostFunctionsStopAtTheirDeadline(t *testing.T) {
 	}
 }
 
-// BenchmarkStop tells for how long guests compute after their deadlines, and when they return on the clock; and "waiting" how
-// late the machine itself is.
+// BenchmarkStop tells for how long guests compute after their deadlines, and when they return on the clock; and
+// "waiting" how late the machine itself is.
 func BenchmarkStop(b *testing.B) {
 	m := guestsOf(b)
 	report := func(b *testing.B, what string, all []time.Duration) {

@@ -15,8 +15,8 @@ import (
 )
 
 // Template makes instances of one module that are alike: the same limits, surroundings and environment. The first one
-// initialises itself. Then a snapshot of its memory and globals is taken, and those that follow begin with that; each can
-// be brought back to it by Instance.Restore. Whether that is possible shows Anew.
+// initialises itself. Then a snapshot of its memory and globals is taken, and those that follow begin with that; each
+// can be brought back to it by Instance.Restore. Whether that is possible shows Anew.
 //
 // A Template is safe for concurrent use. Close it after the instances.
 type Template struct {
@@ -106,8 +106,8 @@ func (t *Template) Close() {
 	}
 }
 
-// Interrupt ends the calls in progress of all instances with lattice.ErrCanceled, initialisations too, and all that follow. It does not
-// wait for their ends, and may be called at any time.
+// Interrupt ends the calls in progress of all instances with lattice.ErrCanceled, initialisations too, and all that
+// follow. It does not wait for their ends, and may be called at any time.
 func (t *Template) Interrupt() {
 	t.interrupted.Store(true)
 	for _, i := range t.module.engine.instancesOf(t) {
@@ -144,8 +144,8 @@ func (i *Instance) capture() (*snapshot, string) {
 // left in its memory and globals, and memory that they touched returns to the system. Then it calls the guest's export
 // weft_restored, if there is one, for fresh random numbers.
 //
-// It fails with lattice.ErrUnavailable where there is no snapshot, or when the instance is broken or closed, and with the
-// errors of Call when weft_restored does; then the instance is of no more use.
+// It fails with lattice.ErrUnavailable where there is no snapshot, or when the instance is broken or closed, and with
+// the errors of Call when weft_restored does; then the instance is of no more use.
 func (i *Instance) Restore(ctx context.Context) error {
 	i.use.Lock()
 	defer i.use.Unlock()

@@ -33,8 +33,8 @@ func fromTemplate(t testing.TB, tmpl *wasm.Template) *wasm.Instance {
 	return i
 }
 
-// Whatever a guest does to its memory and globals, a restored instance is in the state of one that initialised itself, and
-// so is one made from the snapshot.
+// Whatever a guest does to its memory and globals, a restored instance is in the state of one that initialised itself,
+// and so is one made from the snapshot.
 func TestRestoreIsLikeNew(t *testing.T) {
 	for name, asSlices := range map[string]bool{"mapped": false, "copied": true} {
 		t.Run(name, func(t *testing.T) {

@@ -10,12 +10,12 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 )
 
-// wasiFuncs are the functions of WASI preview 1, for guests that have nothing but their standard streams, arguments, environment,
-// clocks and random numbers: no files, no folders, no sockets. The engine has functions of its own, which work on where no limit
-// reaches them. What these answer is what those do, TestWASIAnswersAsTheEngine says where not.
+// wasiFuncs are the functions of WASI preview 1, for guests that have nothing but their standard streams, arguments,
+// environment, clocks and random numbers: no files, no folders, no sockets. The engine has functions of its own, which
+// work on where no limit reaches them. What these answer is what those do, TestWASIAnswersAsTheEngine says where not.
 //
-// Nothing of what a guest does with them lasts from one call to the next on this side of the boundary, see Instance.Restore: it can
-// neither close nor renumber its streams, nor change their flags.
+// Nothing of what a guest does with them lasts from one call to the next on this side of the boundary, see
+// Instance.Restore: it can neither close nor renumber its streams, nor change their flags.
 var wasiFuncs = []hostFunc{
 	{"args_get", "ii", "i", costLeast, wasi(func(i *Instance, p []uint64) errno { return i.putList(i.args, p[0], p[1]) })},
 	{"args_sizes_get", "ii", "i", costLeast, wasi(func(i *Instance, p []uint64) errno { return i.putSizes(i.args, p[0], p[1]) })},
@@ -90,10 +90,11 @@ const (
 )
 
 const (
-	// maxVectors bounds the vectors that one call reads or writes, as IOV_MAX does elsewhere, and the subscriptions of a poll. Of
-	// more vectors the first ones are served, of more subscriptions none.
+	// maxVectors bounds the vectors that one call reads or writes, as IOV_MAX does elsewhere, and the subscriptions of
+	// a poll. Of more vectors the first ones are served, of more subscriptions none.
 	maxVectors = 1024
-	// maxTransfer bounds the bytes that one call reads or writes. Of more the first ones are, and the guest is told how many.
+	// maxTransfer bounds the bytes that one call reads or writes. Of more the first ones are, and the guest is told how
+	// many.
 	maxTransfer = 16 << 20
 )
 
@@ -226,8 +227,8 @@ func randomGet(i *Instance, p []uint64) errno {
 	return success
 }
 
-// vectors calls f with the memory that a list of vectors names, until f has done less than it was given, or as far as one call goes.
-// It returns how many bytes f has done.
+// vectors calls f with the memory that a list of vectors names, until f has done less than it was given, or as far as
+// one call goes. It returns how many bytes f has done.
 func (i *Instance) vectors(ptr, count uint64, f func([]byte) (int, errno)) (done int, e errno) {
 	n := min(uint64(uint32(count)), maxVectors)
 	list, ok := i.view(ptr, 8*uint64(uint32(count)))

@@ -14,8 +14,8 @@ import (
 
 // watch stops a guest when the context of its call ends.
 //
-// The flag is memory that compiled code reads while we write it, with one aligned store; Go code touches it only under mu.
-// On architectures without a compiler the engine interprets, and its reads of the flag are plain Go loads.
+// The flag is memory that compiled code reads while we write it, with one aligned store; Go code touches it only under
+// mu. On architectures without a compiler the engine interprets, and its reads of the flag are plain Go loads.
 type watch struct {
 	flag api.MutableGlobal // set before the first call
 
@@ -24,8 +24,8 @@ type watch struct {
 	closed bool   // every later call ends at once; guarded by mu
 }
 
-// bound is the context of a call of a guest: that of its caller, but for an end of its own, when the call has taken as long as
-// the instance lets it or when the instance is closed.
+// bound is the context of a call of a guest: that of its caller, but for an end of its own, when the call has taken as
+// long as the instance lets it or when the instance is closed.
 type bound struct {
 	callctx.Context
 	caller   context.Context
@@ -89,8 +89,8 @@ func (w *watch) end(b *bound, err error, expired bool) {
 	}
 }
 
-// disarm is the end of a call that has returned. It lowers the flag, and reports whether it was the instance's own limit that
-// ended it.
+// disarm is the end of a call that has returned. It lowers the flag, and reports whether it was the instance's own
+// limit that ended it.
 func (w *watch) disarm(b *bound) (expired bool) {
 	b.unhook()
 	if b.timer != nil {

@@ -1,6 +1,6 @@
-// Package shape makes WebAssembly modules that are valid and extreme: all instructions, types of up to 1000 values, many
-// locals, globals and values on the stack, blocks within blocks, long tables, and calls of a host's functions with arguments
-// at every edge. Who compiles or runs them shows what a module can cost.
+// Package shape makes WebAssembly modules that are valid and extreme: all instructions, types of up to 1000 values,
+// many locals, globals and values on the stack, blocks within blocks, long tables, and calls of a host's functions with
+// arguments at every edge. Who compiles or runs them shows what a module can cost.
 package shape
 
 import (
@@ -180,8 +180,8 @@ type shaper struct {
 	bodies    [][]byte
 }
 
-// Module makes the module of a seed, with up to about so many bytes of code. It is an actor: its __guest_call does whatever came
-// about, traps, ends, loops for ever, calls the host. most is at least 64.
+// Module makes the module of a seed, with up to about so many bytes of code. It is an actor: its __guest_call does
+// whatever came about, traps, ends, loops for ever, calls the host. most is at least 64.
 func Module(seed uint64, most int) []byte {
 	s := &shaper{Rand: rand.New(rand.NewPCG(seed, 0))}
 	s.room = 1 << (6 + s.IntN(max(1, bits(most)-6)))

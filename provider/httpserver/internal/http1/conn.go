@@ -22,7 +22,8 @@ const (
 	firstBuffer = 4 << 10  // of a connection, for requests
 	keptBuffer  = 16 << 10 // the largest that is kept for the next request
 	maxGathered = 64 << 10 // of answers, before they are written
-	// patience is how long the rest of a request may take before the connection goes to net/http, which has timeouts for that.
+	// patience is how long the rest of a request may take before the connection goes to net/http, which has timeouts
+	// for that.
 	patience = 100 * time.Millisecond
 )
 
@@ -43,7 +44,8 @@ type conn struct {
 	partial int64 // since when a part of a request is here; 0: none is
 	read    int64 // when the deadline for reading was last moved
 
-	begun   atomic.Int64                    // when the request in progress began, by the server's clock; 0: there is none. Read by the watch.
+	// when the request in progress began, by the server's clock; 0: there is none. Read by the watch.
+	begun   atomic.Int64
 	request atomic.Pointer[callctx.Context] // of the request in progress. Canceled by the watch and by Close.
 }
 
@@ -173,7 +175,8 @@ func (c *conn) answer(r *Request) bool {
 	return !c.w.close && !c.broken
 }
 
-// guard keeps a panic from ending the process. As in net/http, one with http.ErrAbortHandler ends the connection without a word.
+// guard keeps a panic from ending the process. As in net/http, one with http.ErrAbortHandler ends the connection
+// without a word.
 func (c *conn) guard(ctx *callctx.Context, r *Request) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -192,7 +195,8 @@ const progress = 64 << 10
 // errStalled ends a connection whose client does not take its answer, and for which no more may wait.
 var errStalled = errors.New("the client does not take its answer, and too much waits already")
 
-// Write sends bytes of an answer. What the client does not take at once waits for it, if there is room for that. An error is for good.
+// Write sends bytes of an answer. What the client does not take at once waits for it, if there is room for that. An
+// error is for good.
 func (c *conn) Write(b []byte) (int, error) {
 	if c.broken {
 		return 0, net.ErrClosed

@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// Request is a plain request. Its texts and its body are part of the connection's buffer: they are valid until the handler
-// returns.
+// Request is a plain request. Its texts and its body are part of the connection's buffer: they are valid until the
+// handler returns.
 type Request struct {
 	Method string  // a token in upper case
 	Path   string  // escaped, as it came, with the leading slash
@@ -61,8 +61,8 @@ const (
 	other
 )
 
-// parse reads the request at the front of b, and says how many bytes it has. It writes to b: names become lower case. most
-// bounds the bytes of the head.
+// parse reads the request at the front of b, and says how many bytes it has. It writes to b: names become lower case.
+// most bounds the bytes of the head.
 func (r *Request) parse(b []byte, most int) (size int, v verdict) {
 	r.Method, r.Path, r.Query, r.Host, r.Header, r.Body, r.close = "", "", "", "", r.Header[:0], nil, false
 	most = min(most, maxHead)
@@ -150,8 +150,8 @@ func (r *Request) parseLine(line []byte) bool {
 	return true
 }
 
-// parseField reads "Name: value". It reports false for those that are not plain, and for those that would make the request or
-// the connection something else.
+// parseField reads "Name: value". It reports false for those that are not plain, and for those that would make the
+// request or the connection something else.
 func (r *Request) parseField(line []byte, length *int) bool {
 	colon := bytes.IndexByte(line, ':')
 	if colon < 1 || len(r.Header) == maxFields {
@@ -193,7 +193,8 @@ func (r *Request) parseField(line []byte, length *int) bool {
 		default:
 			return false
 		}
-	case "transfer-encoding", "expect", "upgrade", "trailer", "http2-settings", "pragma": // pragma: net/http makes cache-control of it
+	// pragma: net/http makes cache-control of it
+	case "transfer-encoding", "expect", "upgrade", "trailer", "http2-settings", "pragma":
 		return false
 	}
 	r.Header = append(r.Header, f)

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Response takes the answer to a request: Begin, then Set for each header, then one of Body, Stream and NoBody. It adds the
-// date, unless it has been set, the length and what is to happen to the connection. It belongs to the handler until that returns.
+// Response takes the answer to a request: Begin, then Set for each header, then one of Body, Stream and NoBody. It adds
+// the date, unless it has been set, the length and what is to happen to the connection. It belongs to the handler until
+// that returns.
 type Response struct {
 	out    []byte
 	conn   *conn
@@ -35,8 +36,8 @@ func (w *Response) Begin(status int) {
 	w.out = append(w.out, "\r\n"...)
 }
 
-// Set adds a header. Name and value must be valid ones, which is for the caller to see to; each part of the name begins with a
-// capital as it is sent.
+// Set adds a header. Name and value must be valid ones, which is for the caller to see to; each part of the name begins
+// with a capital as it is sent.
 func (w *Response) Set(name, value string) {
 	up := true
 	for i := range len(name) {
@@ -88,8 +89,8 @@ func (w *Response) Body(b []byte) {
 	}
 }
 
-// Stream ends the answer with a body of n bytes that copy writes, whose error it returns. With too few bytes the connection
-// ends, so that the client does not take what it has for all.
+// Stream ends the answer with a body of n bytes that copy writes, whose error it returns. With too few bytes the
+// connection ends, so that the client does not take what it has for all.
 func (w *Response) Stream(n int64, copy func(io.Writer) error) error {
 	w.length(n)
 	w.end()
@@ -105,7 +106,8 @@ func (w *Response) Stream(n int64, copy func(io.Writer) error) error {
 	return err
 }
 
-// NoBody ends an answer that has none; a length that is not negative is that of the body which another request would get.
+// NoBody ends an answer that has none; a length that is not negative is that of the body which another request would
+// get.
 func (w *Response) NoBody(length int64) {
 	if length >= 0 {
 		w.length(length)

@@ -18,12 +18,12 @@ import (
 
 // Config configures a Server. All fields are required.
 type Config struct {
-	// Handler answers a plain request. The context ends when the client has gone, which is noticed within some 200 ms, or when
-	// the server is closed. It is called concurrently.
-	// One that has only ended its side may wait for its answer, and gets it.
+	// Handler answers a plain request. The context ends when the client has gone, which is noticed within some 200 ms,
+	// or when the server is closed. It is called concurrently. One that has only ended its side may wait for its
+	// answer, and gets it.
 	Handler func(ctx *callctx.Context, r *Request, w *Response)
-	// Stall is asked when a client does not take its answer, so that so many bytes of it have to wait, on a connection that the
-	// listener has made. If they may not, the connection ends; else done is called when they wait no longer.
+	// Stall is asked when a client does not take its answer, so that so many bytes of it have to wait, on a connection
+	// that the listener has made. If they may not, the connection ends; else done is called when they wait no longer.
 	Stall func(on net.Conn, bytes int) (done func(), ok bool)
 	// Rest serves all that is not plain. The Server starts and stops it.
 	Rest *http.Server
@@ -108,8 +108,8 @@ func (s *Server) accept(l net.Listener) error {
 	}
 }
 
-// exhausted reports whether taking a connection failed for want of something that others may give back, or because of that
-// very connection.
+// exhausted reports whether taking a connection failed for want of something that others may give back, or because of
+// that very connection.
 func exhausted(err error) bool {
 	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR} {
 		if errors.Is(err, e) {
@@ -144,8 +144,8 @@ func (s *Server) forget(c *conn) {
 	delete(s.conns, c)
 }
 
-// Shutdown takes no more connections, ends the idle ones, and waits for the requests in progress, whose connections end after
-// their answers. When ctx ends before, it returns its error, and Close should follow.
+// Shutdown takes no more connections, ends the idle ones, and waits for the requests in progress, whose connections end
+// after their answers. When ctx ends before, it returns its error, and Close should follow.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.end(func(c *conn) { _ = c.SetReadDeadline(time.Unix(1, 0)) })
 	err := s.Rest.Shutdown(ctx)

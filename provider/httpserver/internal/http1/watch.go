@@ -12,8 +12,8 @@ const (
 	restTicks = 20 // without a request after which the watch rests
 )
 
-// watch notices clients that have broken off while their request is in progress. One timer does it for all connections; it rests
-// while there are no requests.
+// watch notices clients that have broken off while their request is in progress. One timer does it for all connections;
+// it rests while there are no requests.
 type watch struct {
 	server *Server
 	awake  atomic.Bool

@@ -1,4 +1,5 @@
-// Package kvtest holds the contract test that every key-value provider passes, through invocations and on its real store.
+// Package kvtest holds the contract test that every key-value provider passes, through invocations and on its real
+// store.
 package kvtest
 
 import (
@@ -19,8 +20,8 @@ import (
 	"github.com/weftlattice/weft/provider/providertest"
 )
 
-// Run checks the contract. Links get the values of cfg, whose prefix is followed by one of their own; two processes share the
-// store.
+// Run checks the contract. Links get the values of cfg, whose prefix is followed by one of their own; two processes
+// share the store.
 func Run(t *testing.T, cfg providertest.Config) {
 	env := latticetest.NATS(t)
 	a, b := providertest.Start(t, env, cfg), providertest.Start(t, env, cfg)
