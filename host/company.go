@@ -20,8 +20,8 @@ import (
 // What a host knows of the other weft hosts, from what all of them tell: whether they live, from their beats; what they
 // run, from their heartbeats. A host whose beats end, though it has not said that it ends, is lost. One of the others
 // publishes that, with what ran there, and all of them remember it for a while. A host counts the silence of others
-// only while it hears its own beats come back from NATS: who is cut off, stopped or slow himself knows nothing of
-// others.
+// only while it hears its own beats come back from NATS: a host that is itself cut off, stopped or slow knows nothing
+// of others.
 
 const (
 	// lostBeats is after how many beats that did not come a host is lost. Calls go elsewhere long before
@@ -158,7 +158,7 @@ func (c *company) told(l control.LostHost) {
 	}
 }
 
-// look finds out who is lost, and who has been found since the look before.
+// look finds out which hosts are lost, and which have been found since the look before.
 func (c *company) look(now time.Duration) (n news) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -306,8 +306,8 @@ func (h *Host) tell(n news) {
 	}
 }
 
-// alone reports whether no other host has given a sign of life lately, or none can be reached, so that calls that find
-// nobody free here need not look elsewhere.
+// alone reports whether no other host has given a sign of life lately, or none can be reached. Calls that find no free
+// instance here then need not look elsewhere.
 func (h *Host) alone() bool {
 	return h.natsAway() || time.Now().Unix()-h.company.any.Load() > max(3, int64(3*h.cfg.Beat/time.Second))
 }

@@ -28,7 +28,7 @@ const (
 // use.
 type failures struct {
 	mu    sync.Mutex
-	rings map[string]*failureRing // by actor; "" for what nobody has proven to be about one; guarded by mu
+	rings map[string]*failureRing // by actor; "" for what is not proven to be about one; guarded by mu
 	bytes int                     // of all; guarded by mu
 	last  uint64                  // number of the newest; guarded by mu
 }
@@ -47,7 +47,7 @@ func (s *failures) add(ring string, f wire.Failure) {
 	size := f.Bytes()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Numbers go on after a restart, so that who follows misses nothing.
+	// Numbers go on after a restart, so that a client that follows them misses nothing.
 	s.last = max(s.last+1, uint64(time.Now().UnixMicro()))
 	f.Seq = s.last
 	r := s.rings[ring]
@@ -114,7 +114,7 @@ func (h *Host) noteServed(ctx context.Context, inv *wire.Invocation, err error) 
 	f.ActorID, f.Operation, f.Caller, f.Contract, f.LinkName = inv.Target.PublicKey, inv.Operation, inv.Origin.PublicKey, inv.Origin.ContractID, inv.Origin.LinkName
 	ring := f.ActorID
 	if code := lattice.CodeOf(err); h.actor(lattice.ActorID(ring)) == nil || code.Refusal() && code != lattice.ErrMissingCapability && code != lattice.ErrDenied {
-		ring = "" // anybody can say that they call somebody
+		ring = "" // a call without proof may name any actor
 	}
 	h.note(ctx, ring, f)
 }

@@ -183,8 +183,8 @@ const stopMargin = endOfCalls + 3*time.Second
 // ErrStuck is in the error of a host that did not end in time.
 var ErrStuck = errors.New("the host does not end")
 
-// stuck says what keeps the host from ending, as far as that can be found out: whoever keeps it may hold its locks or
-// its log.
+// stuck says what keeps the host from ending, as far as that can be found out: the goroutine that keeps it may hold its
+// locks or its log.
 func (h *Host) stuck() error {
 	found := make(chan []string, 1)
 	go func() {

@@ -26,10 +26,10 @@ const (
 // see that, too.
 const handOverPause = time.Second
 
-// checkLink asks those who would serve a link before it is stored. What they refuse is not stored where a link works
-// that it would replace, nor where waiting does not help: then the put fails with their reason, and all stays as it
-// was. Values that may work later are stored where there is nothing to lose, and are tried again. A provider that does
-// not answer, as those of other SDKs, is no reason to refuse.
+// checkLink asks the processes that would serve a link before it is stored. What they refuse is not stored where a link
+// works that it would replace, nor where waiting does not help: then the put fails with their reason, and all stays as
+// it was. Values that may work later are stored where there is nothing to lose, and are tried again. A provider that
+// does not answer, as those of other SDKs do not, is no reason to refuse.
 func (h *Host) checkLink(ctx context.Context, def wire.LinkDefinition) error {
 	old, had := h.links.find(def.ActorID, def.ContractID, def.LinkName)
 	states, err := h.askLink(ctx, def)
@@ -57,10 +57,10 @@ func (h *Host) checkLink(ctx context.Context, def wire.LinkDefinition) error {
 	return nil
 }
 
-// askLink collects what the processes of a link's provider say to it. Nobody who answers is no error. Whoever watches
-// the subjects of a lattice listens to the question, too, so that the server does not say that nobody is there; and
-// providers of other SDKs do not know it. Hence it also asks for the actor's links, which processes of weft tell at
-// once, also while they try a link.
+// askLink collects what the processes of a link's provider say to it. It is not an error when none answers. A client
+// that watches the subjects of a lattice gets the question, too, so that the server does not say that there is no
+// responder; and providers of other SDKs do not know the question. Hence it also asks for the actor's links, which
+// processes of weft tell at once, also while they try a link.
 func (h *Host) askLink(ctx context.Context, def wire.LinkDefinition) ([]wire.LinkState, error) {
 	id, err := lattice.ParseProviderID(def.ProviderID)
 	if err != nil {
@@ -90,7 +90,7 @@ func (h *Host) askLink(ctx context.Context, def wire.LinkDefinition) ([]wire.Lin
 	for {
 		select {
 		case m := <-answers:
-			nobody := len(m.Data) == 0 // nobody listens: the server says so with an empty message
+			nobody := len(m.Data) == 0 // no responder: the server says so with an empty message
 			var s wire.LinkState
 			switch {
 			case m.Subject == there:

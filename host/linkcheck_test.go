@@ -14,9 +14,9 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// TestLinkIsCheckedByWhoTakesHisTime: a provider that is at once heard to be there is waited for, longer than one of
-// which nothing is heard; what it refuses is not stored. Somebody watches all that is said, so that the server never
-// says that nobody listens.
+// TestLinkIsCheckedByWhoTakesHisTime: the host waits longer for a provider that says at once that it is there than for
+// one that says nothing. What it refuses is not stored. A client watches all messages, so that the server never says
+// that there is no responder.
 func TestLinkIsCheckedByWhoTakesHisTime(t *testing.T) {
 	r := newRig(t)
 	r.host(nil)

@@ -41,7 +41,7 @@ type local struct {
 // openLocal listens for the channels of providers. A host that cannot goes on without: calls go over NATS.
 func (h *Host) openLocal(opened func(func(context.Context) error)) {
 	h.local.change = make(chan struct{})
-	base := h.dir("run") // else below TMPDIR, where files that nobody touches for days are removed on many machines
+	base := h.dir("run") // else below TMPDIR, where many machines remove files that were not touched for days
 	if base != "" {
 		if err := os.MkdirAll(base, 0o700); err != nil {
 			base = ""
@@ -146,8 +146,8 @@ func notHere(e wire.Entity) error {
 	return &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: lattice.Printable(e.PublicKey), Detail: "it is not on this host"}
 }
 
-// callLocal makes a call to somebody on this host. It reports false when the call has not begun and may be made over
-// NATS.
+// callLocal makes a call to an actor or provider on this host. It reports false when the call has not begun and may be
+// made over NATS.
 func (h *Host) callLocal(ctx context.Context, call rpc.Call, stay bool) (result []byte, err error, done bool) {
 	if call.Target.IsActor() {
 		return h.callActor(ctx, call, stay)

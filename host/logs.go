@@ -81,7 +81,7 @@ func (l *actorLog) write(ctx context.Context, level, text string) {
 		attrs = append(attrs, slog.String(lattice.LogTrace, line.TraceID))
 	}
 	l.logger.LogAttrs(ctx, levels[level], line.Text, attrs...)
-	// nobody may be listening
+	// there may be no listener
 	_ = l.host.ctl.PublishMsg(&nats.Msg{Subject: subject.Log(l.host.cfg.Lattice, l.id), Data: raw})
 }
 

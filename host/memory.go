@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// ownBytes and a fifth of what there is are for the host itself, for its providers, and for what nobody counts.
+	// ownBytes and a fifth of what there is are for the host itself, for its providers, and for what is not counted.
 	ownBytes      = 64 << 20
 	minGuestBytes = 32 << 20
 	minLargeBytes = 16 << 20

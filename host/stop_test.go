@@ -52,11 +52,11 @@ func TestStoppedActorDoesNotBurnOn(t *testing.T) {
 	}
 }
 
-// stuck is a log that nobody reads from some line on.
+// stuck is a log that is not read from some line on.
 type stuck struct {
 	slog.Handler
 	line string
-	read chan struct{} // closed when somebody reads again
+	read chan struct{} // closed when it is read again
 }
 
 func (s stuck) Handle(ctx context.Context, r slog.Record) error {
@@ -68,7 +68,7 @@ func (s stuck) Handle(ctx context.Context, r slog.Record) error {
 
 func (s stuck) WithAttrs([]slog.Attr) slog.Handler { return s }
 
-// A guest that cannot be stopped, since it waits for a log that nobody reads, say, is not called stopped; and a host
+// A guest that cannot be stopped, since it waits for a log that is not read, say, is not called stopped; and a host
 // that is told to end ends all the same, and names the actor.
 func TestHostEndsThoughAGuestDoesNot(t *testing.T) {
 	r := newRig(t)

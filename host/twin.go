@@ -10,12 +10,12 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// Two processes with one host key would take each other's commands and calls, and nobody could tell them apart. It
+// Two processes with one host key would take each other's commands and calls, and no client could tell them apart. It
 // happens where a data directory is copied to another machine.
 
 const (
-	// twinTimeout is how long a process of the same key has to answer. One that was killed does not: nobody listens any
-	// more, which NATS says at once.
+	// twinTimeout is how long a process of the same key has to answer. One that was killed does not: its subscriptions
+	// are gone, which NATS says at once.
 	twinTimeout = time.Second
 	// twinPause is between questions to one that is ending.
 	twinPause = 100 * time.Millisecond
@@ -27,7 +27,7 @@ const twinDetail = "another process that runs has the same host key: was a data 
 // refuseTwin is an error when a process that runs answers as this host. One that says that it is ending, as it does
 // after a quick restart, is waited for, for as long as it says that it may take.
 func (h *Host) refuseTwin(ctx context.Context) error {
-	var until time.Time // zero: nobody was ending yet
+	var until time.Time // zero: no process was ending yet
 	for {
 		ends, runs := h.askTwin(ctx)
 		switch {

@@ -106,7 +106,7 @@ func (r *rig) hears(words string) (*slog.Logger, *atomic.Bool) {
 }
 
 // TestAQuickRestartWaitsForTheProcessThatEnds: a host that is started again while the process before finishes its work
-// waits until that has ended, and says so. Nobody has copied a data directory.
+// waits until that has ended, and says so. It is not taken for a host with a copied data directory.
 func TestAQuickRestartWaitsForTheProcessThatEnds(t *testing.T) {
 	r := newRig(t)
 	key, sleeper := latticetest.NewKey(t, 'N'), latticetest.NewKey(t, 'M')
@@ -180,7 +180,7 @@ func TestAProcessThatEndsButDoesNot(t *testing.T) {
 }
 
 // TestTwoHostsThatMeetLater: where two processes with one key start apart, as beyond a split of the network, each sees
-// the other's beats when they meet, and says what to do, in the log and as a metric. Its own beats are none of them.
+// the other's beats when they meet, and says what to do, in the log and as a metric. It does not count its own beats.
 func TestTwoHostsThatMeetLater(t *testing.T) {
 	r := newRig(t)
 	log, heard := r.hears("two hosts have one key")

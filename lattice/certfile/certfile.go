@@ -1,9 +1,9 @@
 // Package certfile keeps what TLS needs from files up to date: certificates with their keys, and authorities. Files
-// that are replaced on disk are used from the next handshake on, by everybody in the same way.
+// that are replaced on disk are used from the next handshake on, in the same way by all packages.
 //
-// The files are read again when somebody asks, at most once a second, so that nothing runs in the background. Contents
-// are compared, not times: Kubernetes swaps links, and copies keep times. What cannot be used, as a certificate that
-// was replaced before its key, is told in the log once and changes nothing: what worked goes on.
+// The files are read again when a caller asks for the value, at most once a second, so that nothing runs in the
+// background. Contents are compared, not times: Kubernetes swaps links, and copies keep times. What cannot be used, as
+// a certificate that was replaced before its key, is told in the log once and changes nothing: what worked goes on.
 package certfile
 
 import (
@@ -38,8 +38,8 @@ type parsed[T any] struct {
 	ends  time.Time
 }
 
-// watched is a value that is made from files. It is safe for concurrent use: who finds that it is time reads, and the
-// others go on with what there is.
+// watched is a value that is made from files. It is safe for concurrent use: the caller that finds that it is time
+// reads the files, and the others go on with what there is.
 type watched[T any] struct {
 	files []string
 	read  Reader
@@ -145,7 +145,7 @@ func same(a, b [][]byte) bool {
 type Pair struct{ w *watched[*tls.Certificate] }
 
 // OpenPair reads both files, in PEM form. Errors are those of read, and lattice.ErrInvalid, which names both files, for
-// what is none or does not match. log may be nil.
+// contents that are not a certificate and a key, or do not match. log may be nil.
 func OpenPair(certFile, keyFile string, read Reader, log *slog.Logger) (*Pair, error) {
 	w, err := watch([]string{certFile, keyFile}, read, log, func(contents [][]byte) (p parsed[*tls.Certificate], err error) {
 		cert, err := tls.X509KeyPair(contents[0], contents[1])

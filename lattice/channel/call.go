@@ -75,7 +75,7 @@ func Unbegun(err error) bool {
 	return errors.As(err, &u)
 }
 
-// Elsewhere reports whether the call was turned away for want of somebody to serve it, so that it should be made
+// Elsewhere reports whether the call was turned away because nothing here could serve it, so that it should be made
 // elsewhere.
 func Elsewhere(err error) bool { return Unbegun(err) && lattice.CodeOf(err) == lattice.ErrNoResponders }
 
@@ -324,8 +324,7 @@ func (c *Conn) control(kind, flags byte, stream uint32) {
 	w.flush(false)
 }
 
-// more sends the rest of a payload, until over says that nobody will miss what is left. It reports whether all was
-// sent.
+// more sends the rest of a payload, until over says that what is left is not needed. It reports whether all was sent.
 func (c *Conn) more(ctx context.Context, stream uint32, flags byte, payload []byte, over func() bool) bool {
 	w := &c.out
 	for len(payload) > 0 {

@@ -160,7 +160,7 @@ func (c *Conn) Err() error {
 func (c *Conn) Active() int { return int(c.active.Load() + c.serving.Load()) }
 
 // Close ends the connection, and waits for the calls being served. Their contexts are canceled when ctx ends. Calls
-// made end with an error. Closing twice is no error.
+// made end with an error. Closing twice is not an error.
 func (c *Conn) Close(ctx context.Context) error {
 	c.fail(net.ErrClosed)
 	idle := make(chan struct{})

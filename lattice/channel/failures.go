@@ -17,7 +17,7 @@ func EncodeFailure(f wire.Failure) []byte {
 	return append([]byte(failurePrefix), f.Bounded().Encode()...)
 }
 
-// DecodeFailure reads such a notice; false when it is none.
+// DecodeFailure reads such a notice; false when b is not one.
 func DecodeFailure(b []byte) (wire.Failure, bool) {
 	raw, ok := bytes.CutPrefix(b, []byte(failurePrefix))
 	if !ok {

@@ -134,7 +134,7 @@ func TestALongPathIsReplaced(t *testing.T) {
 	_ = conn.Close()
 }
 
-// systemd-tmpfiles removes what nobody touches for ten days, the socket of a host among it.
+// systemd-tmpfiles removes what was not touched for ten days, the socket of a host among it.
 func TestAProcessGetsItsChannelAfterTheSocketWasRemoved(t *testing.T) {
 	l := listen(t)
 	accepted := make(chan net.Conn, 10)

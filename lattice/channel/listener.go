@@ -64,7 +64,7 @@ func Listen(base string, log *slog.Logger) (*Listener, error) {
 	return l, nil
 }
 
-// open listens at a new place. Who calls it holds moving, or is the only one that knows the Listener.
+// open listens at a new place. The caller holds moving, or is the only one that knows the Listener.
 func (l *Listener) open() error {
 	var p *place
 	err := errors.New("no folder is given")
@@ -101,8 +101,8 @@ func newPlace(base string) (*place, error) {
 }
 
 // Offer makes credentials for one process. accept gets each connection that it opens, and owns it; it must not block.
-// Where the socket was removed meanwhile, as by who tidies up the system's folder for temporary files, Offer listens
-// anew in another folder; connections stay. It looks at a disk: call it without locks.
+// Where the socket was removed meanwhile, as by a program that tidies up the system's folder for temporary files, Offer
+// listens anew in another folder; connections stay. It looks at a disk: call it without locks.
 func (l *Listener) Offer(accept func(net.Conn)) Credentials {
 	c := newCredentials(l.place())
 	_, secret, _ := decode(c)

@@ -160,8 +160,8 @@ func (s *served) took() time.Duration {
 	return s.left - time.Until(deadline)
 }
 
-// register puts a call where its time is looked after. One that is still in its place has lost its caller, which gives
-// a place to another call only when it waits for the first one no longer; nobody else would end it.
+// register puts a call where its time is looked after. register ends a call that is still in its place: its caller
+// gives a place to another call only when it waits for the first one no longer, and nothing else would end it.
 func (c *Conn) register(s *served) {
 	c.serving.Add(1)
 	if before := c.served[uint16(s.stream)].Swap(s); before != nil {

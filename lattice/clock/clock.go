@@ -1,6 +1,7 @@
-// Package clock reads the clock that all processes of one machine share and that nobody sets: the time since it was
-// started. Moments of it, unlike those of the wall clock, can be compared between processes of one machine, and between
-// machines by who learns how much later than it was sent a message comes at the soonest.
+// Package clock reads the clock that all processes of one machine share and that cannot be set: the time since the
+// machine was started. Moments of it, unlike those of the wall clock, can be compared between processes of one machine.
+// A process that learns the least time from the sending of a message to its arrival can compare them between machines,
+// too.
 package clock
 
 import "time"

@@ -386,7 +386,7 @@ func (c *Client) bound(ctx context.Context) (context.Context, context.CancelFunc
 	return context.WithTimeout(ctx, c.timeout)
 }
 
-// date says for how long the answer is waited for, so that nobody carries a command out late.
+// date says for how long the client waits for the answer, so that no host carries a command out late.
 func date(ctx context.Context, m *nats.Msg) {
 	if end, ok := ctx.Deadline(); ok {
 		rpc.Date(m.Header, time.Until(end))

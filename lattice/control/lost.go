@@ -15,7 +15,7 @@ import (
 // LostHost is a host whose beats have ended though it has not said that it ends (weft), as others remember it.
 type LostHost struct {
 	HostID        lattice.HostID    `json:"host_id"`
-	FriendlyName  string            `json:"friendly_name"` // empty where nobody has heard it
+	FriendlyName  string            `json:"friendly_name"` // empty where it is not known
 	Labels        map[string]string `json:"labels"`
 	Version       string            `json:"version,omitempty"`
 	LastHeard     time.Time         `json:"last_heard"`     // by the clock of the host that tells
@@ -131,7 +131,7 @@ func joinLost(alive []lattice.HostID, replies [][]LostHost) []LostHost {
 	return all
 }
 
-// trimLost encodes the answer in at most limit bytes by leaving out those who were lost first, which stand last.
+// trimLost encodes the answer in at most limit bytes by leaving out the hosts that were lost first, which stand last.
 func trimLost(all []LostHost, limit int) ([]byte, error) {
 	for {
 		b, err := json.Marshal(lostReply{append([]LostHost{}, all...)})

@@ -249,9 +249,9 @@ func (s *Server) dispatch(m *nats.Msg) {
 	}
 }
 
-// begin carries a command out, unless its client has given up: who was told that it failed would not know that it
-// happened later. It may have waited in a server that hung, in the socket of this process while that was stopped, or
-// behind others.
+// begin carries a command out, unless its client has given up: that client was told that the command failed, and would
+// not know that it happened later. The command may have waited in a server that hung, in the socket of this process
+// while that was stopped, or behind others.
 func (s *Server) begin(m *nats.Msg, command func()) {
 	if err := s.cfg.Directory.Late(m.Header); err != nil {
 		s.log.Warn("command not begun, its client has given up", "subject", m.Subject, lattice.LogErr, err)
@@ -261,9 +261,9 @@ func (s *Server) begin(m *nats.Msg, command func()) {
 	command()
 }
 
-// asked reports whether a client of the control interface has sent a message. They all want an answer. Without that,
-// whoever may use JetStream could let the server send commands in its place, where it may not send any: what a stream
-// delivers, and what JetStream answers to a request whose reply subject is a command's.
+// asked reports whether a client of the control interface has sent a message. They all want an answer. Without this
+// check a client that may use JetStream, but may not send commands, could let the server send them in its place: what a
+// stream delivers, and what JetStream answers to a request whose reply subject is a command's.
 func asked(m *nats.Msg) bool {
 	return m.Reply != "" && !natsconn.FromStream(m)
 }

@@ -17,7 +17,7 @@ import (
 type Lock struct{ f *os.File }
 
 // TryLock takes the lock of a file, which is made where it is missing (mode 0600). It is lattice.ErrConflict when
-// another process, or another Lock of this one, has it. Where the system has no such locks, everybody gets one.
+// another process, or another Lock of this one, has it. Where the system has no such locks, every caller gets one.
 func TryLock(path string) (*Lock, error) { return lock(path, os.O_CREATE) }
 
 func lock(path string, flag int) (*Lock, error) {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// unfinished is how old a file may be that somebody is still writing. Such files have names that begin with a dot.
+// unfinished is how old a file may be that is still being written. Such files have names that begin with a dot.
 const unfinished = time.Hour
 
 // Prune removes the files of a folder that were used the longest ago, by their time of modification, until the rest has

@@ -38,7 +38,7 @@ func NewTemp(base, prefix string) (*Temp, error) {
 // Dir is the path of the folder. It has a file "lock", which is the Temp's own.
 func (t *Temp) Dir() string { return t.dir }
 
-// Close removes the folder and all that is in it. Closing twice is no error.
+// Close removes the folder and all that is in it. Closing twice is not an error.
 func (t *Temp) Close() error {
 	if t.lock == nil {
 		return nil

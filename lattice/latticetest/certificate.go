@@ -49,7 +49,7 @@ func Certificate(t testing.TB) (certFile, keyFile string, pool *x509.CertPool) {
 	return certFile, keyFile, pool
 }
 
-// Replace puts the content of one file in the place of another, as who renews a certificate does.
+// Replace puts the content of one file in the place of another, as a tool that renews a certificate does.
 func Replace(t testing.TB, file, by string) {
 	t.Helper()
 	b, err := os.ReadFile(by)

@@ -57,7 +57,7 @@ func (d *Disk) Fill(but int64) (empty func()) {
 	page := make([]byte, 4096)
 	for d.Free() >= but+int64(len(page)) {
 		if _, err := f.Write(page); err != nil {
-			if errors.Is(err, unix.ENOSPC) { // somebody else was quicker
+			if errors.Is(err, unix.ENOSPC) { // another program was quicker
 				break
 			}
 			d.t.Fatal(err)

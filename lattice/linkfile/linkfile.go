@@ -1,6 +1,6 @@
 // Package linkfile reads the small files that settings name: certificates, keys, authorities.
 //
-// A name may come from somebody who may put links but not log in to the host, so that what it leads to is looked at
+// A name may come from an operator who may put links but not log in to the host. So what it leads to is looked at
 // before it is read: a regular file of bounded size, never a device, a pipe or a folder, and, with Folders, only below
 // the folders that the host's operator allows. Nothing here waits for another process, except for a file system that
 // hangs.
@@ -22,7 +22,7 @@ import (
 // MaxBytes is how large a file may be: 1 MiB, which holds all authorities of a system several times.
 const MaxBytes = 1 << 20
 
-// Read reads a file that the operator of this process has named himself. Errors name the file and its kind:
+// Read reads a file that the operator of this process has named. Errors name the file and its kind:
 // lattice.ErrNotFound, lattice.ErrDenied for what may not be read, lattice.ErrTooLarge, lattice.ErrInvalid for what is
 // no regular file.
 func Read(path string) ([]byte, error) {
@@ -58,8 +58,8 @@ func (f Folders) Read(path string) ([]byte, error) {
 }
 
 // Mendable makes an error about what a file holds or is, lattice.ErrInvalid or lattice.ErrTooLarge, one of
-// lattice.ErrUnavailable: the values of the link that names it are good, and who replaces the file mends it, so that
-// the link is tried again.
+// lattice.ErrUnavailable: the values of the link that names it are good, and replacing the file mends the link. So the
+// link is tried again.
 func Mendable(err error) error {
 	var e *lattice.Error
 	if errors.As(err, &e) && (e.Code == lattice.ErrInvalid || e.Code == lattice.ErrTooLarge) {

@@ -30,7 +30,7 @@ func link(t *testing.T, to, path string) string {
 	return path
 }
 
-// A pipe without a writer would block whoever opens it; /dev/zero never ends.
+// A pipe without a writer would block the process that opens it; /dev/zero never ends.
 func TestOnlySmallRegularFilesAreReadAndNothingWaits(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
@@ -57,7 +57,7 @@ func TestOnlySmallRegularFilesAreReadAndNothingWaits(t *testing.T) {
 		for way, read := range map[string]func(string) ([]byte, error){"": linkfile.Read, " in a folder": linkfile.Folders{dir, "/dev"}.Read} {
 			_, err := read(tc.path)
 			code := tc.code
-			if way != "" && code != lattice.ErrNotFound { // a link's file: who replaces it mends the link
+			if way != "" && code != lattice.ErrNotFound { // a link's file: replacing it mends the link
 				code = lattice.ErrUnavailable
 			}
 			if lattice.CodeOf(err) != code || !strings.Contains(err.Error(), tc.detail) || !strings.Contains(err.Error(), tc.path) {

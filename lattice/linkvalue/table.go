@@ -1,9 +1,9 @@
 // Package linkvalue says which values links may have: their names, what they may be, their defaults and what they mean.
 //
-// A Table is written once for each built-in provider. The provider reads its links by it; who puts a link, a node's
-// file and completion check and offer by it, without a provider at hand; docs/providers.md shows it. A provider built
-// on weft's SDK may have one of its own (Values of provider.Info): its processes check by it, which hosts ask before
-// they store a link.
+// A Table is written once for each built-in provider. The provider reads its links by it. The code that puts a link or
+// reads a node's file checks values by it, and completion offers them, without a provider at hand. docs/providers.md
+// shows it. A provider built on weft's SDK may have one of its own (Values of provider.Info): its processes check by
+// it, which hosts ask before they store a link.
 package linkvalue
 
 import (
@@ -120,7 +120,7 @@ func (t *Table) Defaults(configJSON string) (Values, error) {
 	return values, err
 }
 
-// Join makes one error of problems; nil of none.
+// Join makes one error of problems; nil when there are none.
 func Join(problems []Problem) error {
 	var errs []error
 	for _, p := range problems {

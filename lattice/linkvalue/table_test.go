@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the tables in docs/providers.md")
 
-// What somebody mistypes, or knows from elsewhere, is an error that says what to write.
+// What a user mistypes, or knows from elsewhere, is an error that says what to write.
 func TestValuesThatWouldBeIgnoredAreRefused(t *testing.T) {
 	for _, tc := range []struct {
 		table               *linkvalue.Table

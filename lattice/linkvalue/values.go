@@ -85,7 +85,7 @@ func (v Values) Duration(name string, def time.Duration) (time.Duration, error) 
 	return d, nil
 }
 
-// Unknown returns the names that are none of the given ones, sorted.
+// Unknown returns the names that are not among the given ones, sorted.
 func (v Values) Unknown(names ...string) []string {
 	var odd []string
 	for k := range v {

@@ -16,8 +16,8 @@ type connTo struct {
 
 func (c connTo) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(c.at), Port: 4222} }
 
-// The machine gets an address after the server has started: who comes to it finds a certificate that names it. Nobody
-// else has the certificate changed.
+// The machine gets an address after the server has started. A client that connects to that address gets a certificate
+// that names it. Connections to other addresses do not change the certificate.
 func TestCertificateNamesAnAddressThatCameLater(t *testing.T) {
 	ca, err := natsauth.OpenCA(t.TempDir())
 	if err != nil {

@@ -387,7 +387,7 @@ func TestLatticesAreApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	otherHost, _ := r.issue(natsauth.Identity{Lattice: "other", Roles: []natsauth.Role{natsauth.Host}})
-	all := []string{">"} // even whoever may do everything in the other lattice
+	all := []string{">"} // even a user who may do everything in the other lattice
 	almighty, _ := r.issue(natsauth.Identity{Lattice: "other", Roles: []natsauth.Role{natsauth.Operator}, Publish: all, Subscribe: all})
 	keeper, _ := r.provider(otherHost, natsauth.Needs{Storage: true})
 	for who, c := range map[string]natsauth.Credentials{"host": otherHost, "almighty operator": almighty, "keeper": keeper} {

@@ -48,8 +48,8 @@ func (r *Realm) Verifier(log *slog.Logger) *Verifier {
 	return NewVerifier(r.authority.Public(), filepath.Join(r.dir, "users.json"), log)
 }
 
-// Issue makes a user, notes it in the list, and hands its credentials over. When hand fails nobody may have them: the
-// user leaves the list.
+// Issue makes a user, notes it in the list, and hands its credentials over. When hand fails the credentials must not
+// stay valid: the user leaves the list.
 func (r *Realm) Issue(want Identity, hand func(Credentials) error) (Identity, error) {
 	c, id, err := Issue(r.authority, want)
 	if err != nil {

@@ -16,10 +16,10 @@ import (
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
-// NATS does not ask who may publish where the answer to a message goes. So no role gets a message in that wants its
-// answer anywhere but in an inbox: not JetStream's answers, deliveries and acknowledgements, and not those of a host or
-// an actor. The same messages within the server's process, where replies are not looked at, arrive: so they are what
-// would go wrong.
+// NATS does not check whether a client may publish to the reply subject of its message. So no role gets a message in
+// that wants its answer anywhere but in an inbox: not JetStream's answers, deliveries and acknowledgements, and not
+// those of a host or an actor. The same messages within the server's process, where replies are not looked at, arrive:
+// so they are what would go wrong.
 func TestRepliesGoToInboxesOnly(t *testing.T) {
 	r := newRealm(t)
 	host := r.role(natsauth.Host)

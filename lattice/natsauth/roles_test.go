@@ -210,7 +210,7 @@ func TestRolesMayOnlyWhatTheyNeed(t *testing.T) {
 		{subject.ProviderInbox(edge, provID, link) + ".x", "", pro},
 		{subject.ProviderInbox(edge, otherID, link) + ".x", "", ""},
 		{"$KV." + subject.KVLattice(edge) + ".LINKDEF_x", op + hst, ""},
-		// in its own lattice's account, where it is nobody's
+		// in its own lattice's account, where the bucket belongs to no lattice
 		{"$KV." + subject.KVLattice("other") + ".LINKDEF_x", kee, ""},
 		{"$KV.mine.key", kee, ""},
 		{"$O." + subject.ArtifactBucket(edge) + ".C.x", op + hst, ""},

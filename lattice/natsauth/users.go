@@ -62,7 +62,7 @@ func (u Users) Add(id Identity) error {
 	return u.write(append(list, User{ID: id.ID, Name: id.Name, Roles: id.Roles, Lattice: id.Lattice, Issued: id.Issued, Expires: id.Expires}))
 }
 
-// remove forgets a user whose credentials nobody got.
+// remove forgets a user whose credentials were not handed over.
 func (u Users) remove(id string) error {
 	list, err := u.List()
 	if err != nil {
@@ -71,8 +71,8 @@ func (u Users) remove(id string) error {
 	return u.write(slices.DeleteFunc(list, func(user User) bool { return user.ID == id }))
 }
 
-// Revoke makes servers refuse the user with that public key, and disconnect it within seconds, its providers too.
-// Doing it twice is as good as once. lattice.ErrNotFound when there is no such user.
+// Revoke makes servers refuse the user with that public key, and disconnect it within seconds, its providers too. Doing
+// it twice has the effect of doing it once. lattice.ErrNotFound when there is no such user.
 func (u Users) Revoke(id string) (User, error) {
 	list, err := u.List()
 	if err != nil {

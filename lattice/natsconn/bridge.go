@@ -27,7 +27,7 @@ const (
 
 // Bridge is a loopback address that leads to a NATS server with TLS, for clients that speak plain NATS only: the
 // dialect hands a provider an address and credentials, but no authority to trust and no client certificate. The bridge
-// adds TLS and nothing else; who may do what is between the client's own credentials and the server.
+// adds TLS and nothing else; what a client may do is decided by the server, from the client's own credentials.
 type Bridge struct {
 	cfg    Config
 	tls    func() *tls.Config // of what the files hold at the time

@@ -223,7 +223,7 @@ func connectError(ctx context.Context, cfg Config, err error) error {
 func IsAway(err error) bool { return errors.Is(err, nats.ErrReconnectBufExceeded) }
 
 // Flush waits until the server has taken what was published and subscribed before. A connection that is away, or goes
-// away meanwhile, is no error: it subscribes again when it is back. Errors are lattice.ErrTimeout and
+// away meanwhile, is not an error: it subscribes again when it is back. Errors are lattice.ErrTimeout and
 // lattice.ErrCanceled by ctx, at the latest after DefaultReconnectTimeout, and lattice.ErrUnavailable for a closed
 // connection.
 func Flush(ctx context.Context, nc *nats.Conn) error {

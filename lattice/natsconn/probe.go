@@ -17,7 +17,7 @@ import (
 const probeTimeout = time.Second
 
 // misfit says in a line what is wrong when what answers at an address is not what its URL says, and what to write
-// instead; "" when nobody answers or all fits. It looks only after a connection has failed.
+// instead; "" when there is no answer or all fits. It looks only after a connection has failed.
 func misfit(ctx context.Context, cfg Config) string {
 	first, _, _ := strings.Cut(cfg.URL, ",")
 	u, err := parseURL(first)

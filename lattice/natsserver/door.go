@@ -26,7 +26,7 @@ const (
 type door struct {
 	users    *natsauth.Verifier
 	log      *slog.Logger
-	limit    *rate.Limiter // of refusals in the log, which anybody can cause
+	limit    *rate.Limiter // of refusals in the log, which any client can cause
 	gate     *gate         // set before the server starts, as accounts is
 	accounts *accounts
 
@@ -148,7 +148,7 @@ func (d *door) open(srv *server.Server) {
 	})
 }
 
-// who names the user of a client of the server; "" while it has not said.
+// who names the user of a client of the server; "" while the client has not said its name.
 func (d *door) who(client uint64) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

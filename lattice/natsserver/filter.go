@@ -11,8 +11,8 @@ import (
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
-// noInbox is what the server gets to hear in the place of a message whose reply is no inbox. Nobody may publish to it,
-// so that the server tells the client by the name in its permissions violation.
+// noInbox is what the server gets to hear in the place of a message whose reply is no inbox. No client may publish to
+// it, so that the server tells the client by the name in its permissions violation.
 const noInbox = "weft.reply_is_no_inbox"
 
 // errProtocol begins what is wrong with what a client says; the connection ends by it.

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	authTimeout  = 2 * time.Second  // that a client may take to say who it is, after the handshake
+	authTimeout  = 2 * time.Second  // that a client may take to present its credentials, after the handshake
 	writeTimeout = 10 * time.Second // of what a client does not read; the server has the same
 	farewellTime = 2 * time.Second  // that the server may take to tell a client why it ends the connection
 )
@@ -37,7 +37,7 @@ type front struct {
 	host   string      // as it was given
 	listen net.Listener
 	log    *slog.Logger
-	limit  *rate.Limiter // of lines in the log, which anybody can cause
+	limit  *rate.Limiter // of lines in the log, which any client can cause
 	told   *rate.Limiter // of refused messages there, which only users can cause
 
 	mu    sync.Mutex
@@ -151,7 +151,7 @@ func (f *front) serve(raw net.Conn) {
 	from := bufio.NewReaderSize(srv, filterIn)
 	client, id, err := f.greet(raw, srv, from)
 	if err != nil {
-		if !errors.Is(err, io.EOF) { // those who only look whether somebody listens
+		if !errors.Is(err, io.EOF) { // a client that only looks whether the port is open
 			f.warn("NATS client not connected", "address", raw.RemoteAddr().String(), lattice.LogErr, err)
 		}
 		return

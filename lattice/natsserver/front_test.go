@@ -41,7 +41,7 @@ func (l *logText) String() string {
 	return l.b.String()
 }
 
-// frontOf starts a server with one operator, and returns his credentials.
+// frontOf starts a server with one operator, and returns the operator's credentials.
 func frontOf(t testing.TB, cfg Config) (*Server, natsauth.Credentials, *logText) {
 	t.Helper()
 	authority, err := signing.New(signing.KindAccount)
@@ -87,8 +87,8 @@ func connectAs(t testing.TB, s *Server, c natsauth.Credentials) *nats.Conn {
 	return nc
 }
 
-// The client learns from the server's error why its message went nowhere, the operator from the log who sent it from
-// where; other messages on the same connection go on.
+// The client learns from the server's error why its message went nowhere. The operator learns from the log which user
+// sent it from which address. Other messages on the same connection go on.
 func TestReplyThatIsNoInboxIsToldToBothEnds(t *testing.T) {
 	s, creds, log := frontOf(t, Config{})
 	nc := connectAs(t, s, creds)
@@ -148,7 +148,7 @@ func TestFrontEndsMalformedConnectionsWithAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const known = "known: " // says who it is first
+	const known = "known: " // the client presents its credentials first
 	for _, tc := range []struct{ say, want string }{
 		{known + "GET / HTTP/1.1\r\n\r\n", "Unknown Protocol Operation"},
 		{known + "PUB a $KV.x 1\r\nxx\r\n", "Unknown Protocol Operation"},
@@ -156,7 +156,7 @@ func TestFrontEndsMalformedConnectionsWithAnError(t *testing.T) {
 		{known + "PUB wasmbus.rpc.l.M $KV.x 8388609\r\n", "Maximum Payload Violation"},
 		{"GET / HTTP/1.1\r\n\r\n", "Authorization Violation"},
 		{"PROXY TCP4 10.9.9.9 10.9.9.9 1 2\r\n", "Authorization Violation"},
-		{"PUB a 1\r\nx\r\n", "Authorization Violation"}, // who says nothing about itself first
+		{"PUB a 1\r\nx\r\n", "Authorization Violation"}, // a client that does not present credentials first
 		{`CONNECT {"jwt":"x","sig":"y","name":"mallory"}` + "\r\nPING\r\n", "Authorization Violation"},
 		{`CONNECT {"user":"weft gate $SYS","pass":"x"}` + "\r\nPING\r\n", "Authorization Violation"},
 	} {

@@ -33,12 +33,11 @@ const (
 	gateBacklog = 1024             // that wait; the server drops those beyond
 	gateTimeout = 10 * time.Second // of a request that was passed on
 
-	// maxInactive is how long a consumer may be kept that nobody reads from: what clients of NATS ask for by
-	// themselves.
+	// maxInactive is how long a consumer without a reader may be kept: what clients of NATS ask for by themselves.
 	maxInactive = 5 * time.Minute
 	// defaultInactive is that of a consumer whose maker does not say: the server's.
 	defaultInactive = server.JsDeleteWaitTimeDefault
-	// maxReaders is how many consumers an object store has; the server's limit, beyond which nobody gets one, is 1000.
+	// maxReaders is how many consumers an object store has; the server's limit, beyond which it makes none, is 1000.
 	maxReaders = 900
 )
 
@@ -152,8 +151,8 @@ func (g *gate) close() {
 	g.wg.Wait()
 }
 
-// serve answers one request. An answer goes to an inbox only: NATS does not ask who may publish where a request wants
-// its answer.
+// serve answers one request. An answer goes to an inbox only: NATS does not check whether a client may publish to the
+// reply subject of its request.
 func (g *gate) serve(account string, m *nats.Msg) {
 	if !subject.IsInbox(m.Reply) {
 		g.refused(account, m.Subject, "its answer would go to "+lattice.Printable(m.Reply)+", which is no inbox")
@@ -226,9 +225,9 @@ func (g *gate) remember(account, stream string) {
 }
 
 // bound notes the consumer that an answer tells of, and deletes those of its object store that were made the longest
-// ago where there are too many. Nobody needs one for long: whoever reads an object makes one, reads to the end and
-// deletes it. Who makes a hoard of them so takes the room of his own. To refuse him instead, the gate would have to
-// know who asks, which NATS does not tell it.
+// ago where there are too many. No client needs one for long: a reader of an object makes one, reads to the end and
+// deletes it. So a client that hoards consumers mostly loses its own. To refuse that client instead, the gate would
+// have to know which client asks, which NATS does not tell it.
 func (g *gate) bound(account, stream string, answer []byte) {
 	var made server.JSApiConsumerCreateResponse
 	if json.Unmarshal(answer, &made) != nil || made.ConsumerInfo == nil {
@@ -276,7 +275,7 @@ func cleanRequest(request string, body []byte) ([]byte, error) {
 	return nil, errors.New("unknown request")
 }
 
-// streamFields are those of a stream's configuration that concern nobody but itself. "subjects" follow from its name.
+// streamFields are those of a stream's configuration that concern only that stream. "subjects" follow from its name.
 var streamFields = fieldSet("name", "description", "subjects", "retention", "max_consumers", "max_msgs", "max_bytes", "max_age",
 	"max_msgs_per_subject", "max_msg_size", "discard", "storage", "num_replicas", "duplicate_window", "compression", "deny_delete",
 	"deny_purge", "allow_rollup_hdrs", "allow_direct", "allow_msg_ttl", "subject_delete_marker_ttl", "metadata",

@@ -12,7 +12,7 @@ import (
 type serverLog struct {
 	log    *slog.Logger
 	fatal  chan string // what the server found fatal while starting; it holds the first
-	failed chan string // a write to the disk that failed; it holds the first that nobody has read
+	failed chan string // a write to the disk that failed; it holds the first that has not been read
 }
 
 func newServerLog(log *slog.Logger) *serverLog {

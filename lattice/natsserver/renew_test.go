@@ -11,8 +11,8 @@ import (
 	"github.com/weftlattice/weft/lattice/natsserver"
 )
 
-// The certificate of the server and the authorities of a client are renewed on disk: who is connected reconnects with
-// them, and a broken file changes nothing.
+// The certificate of the server and the authorities of a client are renewed on disk. A client that is connected
+// reconnects with them, and a broken file changes nothing.
 func TestRenewedCertificateAndAuthority(t *testing.T) {
 	cert, key, _ := latticetest.Certificate(t)
 	ca := cert + ".ca"

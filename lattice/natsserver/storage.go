@@ -16,12 +16,12 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// JetStream gives a stream up at the first write that fails, until the server starts again, and never answers who
-// wrote. So this server keeps away from the end of the disk: a keeper looks at the free room each second and tells
-// JetStream how much it may hold now. Where the room ends, large messages are refused first, at once and with a reason,
-// while the small ones of a lattice's own state still fit, a little each second, and for those a file of zeros is kept
-// that can be given up. When a write has failed nevertheless, since another program was quicker, JetStream alone is
-// started again as soon as a probe can be written; connections stay.
+// JetStream gives a stream up at the first write that fails, until the server starts again, and never answers the
+// client that wrote. So this server keeps away from the end of the disk: a keeper looks at the free room each second
+// and tells JetStream how much it may hold now. Where the room ends, large messages are refused first, at once and with
+// a reason, while the small ones of a lattice's own state still fit, a little each second, and for those a file of
+// zeros is kept that can be given up. When a write has failed nevertheless, since another program was quicker,
+// JetStream alone is started again as soon as a probe can be written; connections stay.
 
 const (
 	lookInterval = time.Second // between looks at the disk

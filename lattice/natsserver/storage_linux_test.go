@@ -52,7 +52,7 @@ func storable(s *natsserver.Server, want bool) func() error {
 }
 
 // An artifact's chunk is refused at once while the state of the lattice, which is small, is still stored; when there is
-// room again all goes on without a restart, and nobody was disconnected.
+// room again all goes on without a restart, and no client was disconnected.
 func TestFullDiskRefusesWhatIsLargeAndHeals(t *testing.T) {
 	disk := latticetest.SmallDisk(t, 24<<20)
 	s := start(t, natsserver.Config{Port: -1, DataDir: filepath.Join(disk.Dir, "nats"), Logger: latticetest.Logger(t)})
@@ -86,7 +86,7 @@ func TestFullDiskRefusesWhatIsLargeAndHeals(t *testing.T) {
 }
 
 // Another program takes the last byte between two looks, so that writes do fail. What was acknowledged stays, and
-// JetStream is there again when there is room, for those who are connected.
+// JetStream is there again when there is room, for clients that stayed connected.
 func TestFailedWriteHealsAndLosesNothing(t *testing.T) {
 	if raced {
 		t.Skip("nats-server 2.15.2 sets the field apiSubs while it starts JetStream, without a lock, and requests read it; `make unit` runs this test without the detector")

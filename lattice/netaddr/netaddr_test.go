@@ -18,7 +18,7 @@ func TestBracketed(t *testing.T) {
 	}
 }
 
-// TestAllOfIPv4IsNotIPv6: who listens on 0.0.0.0 is not reached over IPv6.
+// TestAllOfIPv4IsNotIPv6: a server that listens on 0.0.0.0 is not reached over IPv6.
 func TestAllOfIPv4IsNotIPv6(t *testing.T) {
 	for address, want := range map[string]string{"0.0.0.0:0": "tcp4", "0.0.0.0": "tcp4", "127.0.0.1:0": "tcp", "[::]:0": "tcp", ":0": "tcp", "localhost:80": "tcp"} {
 		if got := netaddr.Network(address); got != want {

@@ -12,7 +12,8 @@ import (
 )
 
 // awayPatience is how long after the loss of a connection calls wait for its return: a server that was started anew is
-// back sooner, and nobody need notice. Calls that come later fail at once, so that they hold nothing that others need.
+// back sooner, and callers need not notice. Calls that come later fail at once, so that they hold nothing that others
+// need.
 const awayPatience = 500 * time.Millisecond
 
 // away knows since when a connection is away, as the calls that find it so show it.

@@ -180,7 +180,7 @@ func reserved(ctx context.Context) *Room {
 // Use says of which budget an empty room is.
 func (r *Room) Use(b *Budget) { r.budget = b }
 
-// Try is Request for those who cannot wait; it reports whether there was room.
+// Try is Request for a caller that cannot wait; it reports whether there was room.
 func (r *Room) Try(bytes int64) bool {
 	if !r.budget.try(bytes) {
 		return false

@@ -22,9 +22,9 @@ import (
 // and deletes them.
 //
 // Objects are in the form of every NATS object store, but they are read and written here piece by piece, so that
-// neither end holds more than a window of one that it passes on. Who takes an object purges its description first and
-// its pieces last: from then on it is the taker's, and whoever cleans up what nobody took leaves it alone. See
-// RATIONALE.md, "Who cleans the store of large payloads?".
+// neither end holds more than a window of one that it passes on. The process that takes an object purges its
+// description first and its pieces last. From the first purge on the object is the taker's, and a sweep of objects that
+// were not taken leaves it alone. See RATIONALE.md, "Who cleans the store of large payloads?".
 
 // DefaultMaxBytes bounds a payload that travels through the object store.
 const DefaultMaxBytes = 128 << 20
@@ -235,8 +235,8 @@ func (c *chunks) info(ctx context.Context, stream jetstream.Stream, name string)
 	return &info, nil
 }
 
-// drop deletes a payload that nobody has taken, even when the call it belongs to is over. What it cannot delete the
-// sweep finds, or the store drops in time.
+// drop deletes a payload that was not taken, even when the call it belongs to is over. What it cannot delete the sweep
+// finds, or the store drops in time.
 func (c *chunks) drop(name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), dropTimeout)
 	defer cancel()

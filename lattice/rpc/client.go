@@ -160,8 +160,8 @@ func (c *Client) Call(ctx context.Context, call Call) (answer []byte, err error)
 	return answer, err
 }
 
-// Open is Call for those who pass the answer on: a large one is read from the store as it is needed. The answer must be
-// closed. Its bytes may come later than the deadline of the call, each piece within 10 s.
+// Open is Call for a caller that passes the answer on: a large one is read from the store as it is needed. The answer
+// must be closed. Its bytes may come later than the deadline of the call, each piece within 10 s.
 func (c *Client) Open(ctx context.Context, call Call) (a *Answer, err error) {
 	w := c.enter()
 	err = c.exchange(ctx, w, call, func(ctx context.Context, payload []byte, large *object) error {
@@ -419,7 +419,7 @@ func (c *Client) finish(ctx context.Context, w *way, inv *wire.Invocation, msg *
 
 // store puts the payload of a call into the object store and returns the hash to sign.
 func (c *Client) store(ctx context.Context, w *way, inv *wire.Invocation, call *Call) (string, error) {
-	// what is passed on is counted by its window; what is in memory already, by whoever has it there
+	// what is passed on is counted by its window; what is in memory already is counted by its owner
 	if call.Body != nil {
 		if err := c.cfg.Budget.acquire(ctx, "request", windowBytes); err != nil {
 			return "", err

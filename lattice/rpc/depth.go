@@ -11,8 +11,8 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// MaxDepth is how many calls may be nested in one that was made from outside: each made by whoever serves the one
-// before.
+// MaxDepth is how many calls may be nested in one that was made from outside: each made by the actor or provider that
+// serves the one before.
 const MaxDepth = 64
 
 type depthKey struct{}

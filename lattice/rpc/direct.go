@@ -10,8 +10,8 @@ import (
 )
 
 // ServeDirect serves the endpoints of the server, present and later ones, on one more subject, for weft nodes that mean
-// this host. Who is meant is in the invocation; a target that is not served here is lattice.ErrNoResponders, so that it
-// is looked for elsewhere. ask returns what is served, see wire.Served; it must not block.
+// this host. The invocation names the target. A target that is not served here is lattice.ErrNoResponders, so that the
+// caller looks for it elsewhere. ask returns what is served, see wire.Served; it must not block.
 func (s *Server) ServeDirect(subject string, ask func() []byte) (*Subscription, error) {
 	sub := &Subscription{server: s, ep: Endpoint{Subject: subject, Queue: subject}}
 	sub.on = func(msg *nats.Msg) { s.receiveDirect(msg, ask) }
@@ -27,7 +27,7 @@ func TakesDirect(ctx context.Context, nc *nats.Conn, subject string) bool {
 	return err == nil
 }
 
-// AskServed asks who serves a subject by ServeDirect what it serves, and returns the answer as it is.
+// AskServed asks the host that serves a subject by ServeDirect what it serves, and returns the answer as it is.
 func AskServed(ctx context.Context, nc *nats.Conn, subject string) ([]byte, error) {
 	reply, err := nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: subject, Header: nats.Header{headerAsk: {askServed}}})
 	if err != nil {

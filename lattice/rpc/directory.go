@@ -42,7 +42,7 @@ type Directory struct {
 
 	wake    sync.Once
 	awake   atomic.Bool
-	listen  func(wire.Beat) // nil: nobody else wants them
+	listen  func(wire.Beat) // nil: only the directory uses them
 	ctx     context.Context
 	end     context.CancelFunc
 	asking  chan string // hosts to ask what they serve
@@ -93,7 +93,7 @@ func (d *Directory) Listen(heard func(wire.Beat)) error {
 	return d.subscribe()
 }
 
-// Wake makes the directory learn who serves what from now on, rather than from the first call on.
+// Wake makes the directory learn which hosts serve what from now on, rather than from the first call on.
 func (d *Directory) Wake() { d.wake.Do(d.begin) }
 
 // subscribe begins to hear beats. mu is held.

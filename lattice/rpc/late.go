@@ -169,8 +169,8 @@ func Date(h nats.Header, left time.Duration) {
 	}
 }
 
-// Late is the error of a message, dated by Date, for whose answer nobody waits any more; lattice.ErrTimeout. It is nil
-// where that is not known, as when the clock of the sender's machine is not.
+// Late is the error of a message, dated by Date, whose sender does not wait for the answer any more;
+// lattice.ErrTimeout. It is nil where that is not known, as when the clock of the sender's machine is not known.
 func (d *Directory) Late(h nats.Header) error {
 	left, told := remaining(nil, h)
 	if !told {

@@ -42,7 +42,7 @@ type route struct {
 	sealed  bool       // with a MAC
 	signed  bool       // not with a MAC, since that was refused
 	again   bool       // it has been elsewhere
-	undated bool       // it was taken for late although somebody waits: it does not say when it is sent
+	undated bool       // it was taken for late although its caller waits: it does not say when it is sent
 	unbegun bool       // the last attempt did nothing for the call
 	who     string     // the weft host that answered by the queue group
 }
@@ -225,8 +225,8 @@ func (d *Directory) noteWho(r *route, h nats.Header) {
 	}
 }
 
-// pauses come before a call that found nobody is made again. A provider that was killed is back in a tenth of a second,
-// and an actor that is moved sooner, so that callers need not notice.
+// pauses come before a call that found no responder is made again. A provider that was killed is back in a tenth of a
+// second, and an actor that is moved sooner, so that callers need not notice.
 var pauses = []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond}
 
 // Persist makes a call, again after a pause when nobody was there to begin it, while ctx lasts.

@@ -17,11 +17,11 @@ import (
 // SweepAge is how old a large payload must be before Sweep takes it for left behind. No call waits so long.
 const SweepAge = chunkLife
 
-// Sweep deletes large payloads that were stored before a time and that nobody will take: their sender or receiver was
+// Sweep deletes large payloads that were stored before a time and that will not be taken: their sender or receiver was
 // killed, or cut off. The store's own limit of age does the same where weft has made the store; other software makes it
 // without one. It deletes objects that are named like invocations, and pieces without a description, which are what a
-// broken put or a broken fetch leaves behind; what else somebody keeps in the bucket stays. It returns how many it
-// deleted. A lattice without a store is no error. Any number of hosts may sweep at the same time.
+// broken put or a broken fetch leaves behind; what else is kept in the bucket stays. It returns how many it deleted. A
+// lattice without a store is not an error. Any number of hosts may sweep at the same time.
 func Sweep(ctx context.Context, nc *nats.Conn, l lattice.Name, before time.Time) (int, error) {
 	c := &chunks{nc: nc, lattice: l}
 	js, err := natsconn.JetStream(nc)

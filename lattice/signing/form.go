@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Form says in words what data is, for errors of those who wanted something else: "it is a provider archive". Where
+// Form says in words what data is, for errors of code that expected something else: "it is a provider archive". Where
 // there is a way to what was probably meant, it names it. It looks at the beginning only, and never fails.
 func Form(data []byte) string {
 	switch {

@@ -11,7 +11,7 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
-// Whoever gives something else than a module or an archive hears what it is, and how it becomes one.
+// When a file is neither a module nor an archive, the error says what it is, and how it becomes one.
 func TestWrongFileIsNamed(t *testing.T) {
 	zip := func(s string) string {
 		var b bytes.Buffer

@@ -83,7 +83,8 @@ func (s *Socket) Write(p []byte) (int, error) {
 }
 
 // Broken reports whether the connection is broken; that the other end has only ended its side is no such thing. Nothing
-// is taken from the socket; while there is something to read, nobody can tell. It may be called at any time by anybody.
+// is taken from the socket; while there is something to read, it cannot tell. It may be called at any time from any
+// goroutine.
 func (s *Socket) Broken() bool {
 	failed := false
 	if err := s.raw.Control(func(fd uintptr) { failed = broken(fd) }); err != nil {

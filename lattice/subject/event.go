@@ -22,8 +22,8 @@ const (
 	EventHostLost      = "host_lost" // weft
 )
 
-// HostEvents are the subjects of what hosts hear about each other, besides beats: what runs where, who has ended, and
-// who is gone without having ended.
+// HostEvents are the subjects of what hosts hear about each other, besides beats: what runs where, which hosts have
+// ended, and which are gone without having ended.
 func HostEvents(l lattice.Name) []string {
 	return []string{EventTyped(l, EventHostHeartbeat), EventTyped(l, EventHostStopped), EventTyped(l, EventHostLost)}
 }

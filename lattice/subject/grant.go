@@ -29,7 +29,7 @@ func (g Grant) Join(o Grant) Grant {
 // sharedInboxes is where clients of other software receive their answers.
 const sharedInboxes = "_INBOX.>"
 
-// IsInbox reports whether a subject is one on which somebody awaits answers: his own, or one that all clients of NATS
+// IsInbox reports whether a subject is one on which a client awaits answers: its own, or one that all clients of NATS
 // use.
 func IsInbox(s string) bool {
 	return strings.HasPrefix(s, "_INBOX.") || strings.HasPrefix(s, "_INBOX_") && strings.Contains(s, ".")
@@ -69,7 +69,7 @@ func GrantHost(c Control) Grant {
 }
 
 // GrantOperator is what people and their tools need: commands, events, logs, calls, and the lattice's state. It does
-// not speak as a host, and is called by nobody.
+// not speak as a host, and cannot be called.
 func GrantOperator(c Control) Grant {
 	l := c.Lattice
 	anyProvider := rpcRoot + string(l) + ".*.*"
@@ -83,8 +83,8 @@ func GrantOperator(c Control) Grant {
 
 // GrantProvider is what one provider needs: to be called and looked after under its own name, to call actors and to
 // hear from the hosts' beats where to do so best, and the store of large payloads, which the host has made. With
-// storage it also gets JetStream's key-value buckets, but those of the lattice itself; whoever may make streams can
-// read and forge much, so that only trusted code gets it.
+// storage it also gets JetStream's key-value buckets, except those of the lattice itself. A client that may make
+// streams can read and forge much, so only trusted code gets this grant.
 func GrantProvider(l lattice.Name, id lattice.ProviderID, link lattice.LinkName, storage bool) Grant {
 	self := Provider(l, id, link)
 	chunks := ChunkStream(l)

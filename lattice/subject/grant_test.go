@@ -43,7 +43,7 @@ func TestRightsAreDocumented(t *testing.T) {
 			add("answer", r.name, []string{"what it was sent, once"})
 		}
 	}
-	rows := map[string][]string{} // subjects by who may do what
+	rows := map[string][]string{} // subjects by role and right
 	for right, roles := range who {
 		row := "| " + strings.Join(roles, ", ") + " | " + right[0] + " | "
 		rows[row] = append(rows[row], right[1])

@@ -9,19 +9,20 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Failure is a call that failed, as who saw it tells (weft): a host of the calls that it serves and makes, a provider
-// of those that it makes for others, as the HTTP server does. Hosts keep the last ones; see control.Client.Failures.
+// Failure is a call that failed, as told by the process that saw it (weft). A host tells of the calls that it serves
+// and makes. A provider, such as the HTTP server, tells of those that it makes for others. Hosts keep the last ones;
+// see control.Client.Failures.
 type Failure struct {
 	Seq       uint64    `json:"seq,omitempty"` // grows on one host, as a rule over its restarts, too
-	Time      time.Time `json:"time"`          // by the clock of who saw it
+	Time      time.Time `json:"time"`          // by the clock of the process that saw it
 	TraceID   string    `json:"trace_id,omitempty"`
 	HostID    string    `json:"host_id"`
-	ActorID   string    `json:"actor_id,omitempty"` // who was called, or who called a provider
+	ActorID   string    `json:"actor_id,omitempty"` // of the actor that was called, or that called a provider
 	Operation string    `json:"operation,omitempty"`
 	Code      string    `json:"code"`               // lattice.Code.Name
 	Message   string    `json:"message"`            // with the text of a guest's panic; at most MaxFailureText bytes
-	Caller    string    `json:"caller,omitempty"`   // key of who called the actor
-	Target    string    `json:"target,omitempty"`   // key or name of whom the actor called
+	Caller    string    `json:"caller,omitempty"`   // key of the caller of the actor
+	Target    string    `json:"target,omitempty"`   // key or name of what the actor called
 	Contract  string    `json:"contract,omitempty"` // of the link that was used, or is missing
 	LinkName  string    `json:"link_name,omitempty"`
 	Status    int       `json:"status,omitempty"`   // the HTTP status that the client got

@@ -56,7 +56,7 @@ type Route string
 
 // The routes of a link.
 const (
-	// PreferLocal stays on the host where somebody is free to serve the call, and goes over NATS otherwise. The
+	// PreferLocal stays on the host where an instance is free to serve the call, and goes over NATS otherwise. The
 	// default.
 	PreferLocal Route = "prefer-local"
 	// LocalOnly never leaves the host: a call that nobody there can serve fails.

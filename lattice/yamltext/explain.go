@@ -1,4 +1,4 @@
-// Package yamltext words the errors of YAML files for those who write them.
+// Package yamltext words the errors of YAML files for the people who write them.
 package yamltext
 
 import (

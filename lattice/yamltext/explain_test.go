@@ -8,7 +8,7 @@ import (
 	"github.com/weftlattice/weft/lattice/yamltext"
 )
 
-// Who indents by a tab is told so, and in which line; other errors stay as they are.
+// A tab used as indentation gets an error that says so, and in which line; other errors stay as they are.
 func TestTabIsNamed(t *testing.T) {
 	const tab = ": a tab indents it; YAML is indented with spaces"
 	for text, want := range map[string]string{

@@ -13,9 +13,9 @@
 //     new budget. With VisitFlag it asks for more pages than it can have instead, of which the memory's allocator
 //     hears. Flag, budget, limit and seed are mutable globals, appended and exported.
 //   - Code pays from the budget for what it does: at the head of each loop for a turn, at the entry of each function
-//     that is not free. Who finds the budget spent calls the check. Prices are about those of simple instructions,
-//     loads and divisions being dearer; of several paths the dearest counts. A budget has a random size of up to 65536,
-//     2 to 10 µs of most guests.
+//     that is not free. Code that finds the budget spent calls the check. Prices are about those of simple
+//     instructions, loads and divisions being dearer; of several paths the dearest counts. A budget has a random size
+//     of up to 65536, 2 to 10 µs of most guests.
 //   - A function is free if it ends after little work, whatever path it takes: it has no loop, works through no range,
 //     calls only free functions, and costs at most 128 with them (32 if it can be called through a table). Its callers
 //     pay.
@@ -36,11 +36,11 @@
 //     paid for before.
 //   - Whatever is appended gets the last index of its kind: no other index shifts.
 //   - The start section becomes an export, StartFunc. A start function would otherwise run inside the instantiation,
-//     before anybody could reach the stop flag. Who instantiates the module must call it first.
+//     before the host could reach the stop flag. The code that instantiates the module must call it first.
 //   - Tables are capped at MaxTableElements, so that table.grow is no way around the memory limit.
 //   - Of the custom sections everything is kept but what would become wrong because code has moved (".debug_*",
-//     "reloc.*", "linking", "metadata.code.*", "sourceMappingURL", "external_debug_info"), and local names, which
-//     nobody reads. The "name" section stays for the sake of stack traces, unless it is malformed: then it goes, too.
+//     "reloc.*", "linking", "metadata.code.*", "sourceMappingURL", "external_debug_info"), and local names, which no
+//     tool reads. The "name" section stays for the sake of stack traces, unless it is malformed: then it goes, too.
 //
 // # Fuel
 //

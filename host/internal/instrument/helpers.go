@@ -130,8 +130,8 @@ func (m *module) refill() []byte {
 	return a.b
 }
 
-// look is the body of the function that checks on the way back from recursion. The limit is none of its business: where
-// it is called depends on when budgets end.
+// look is the body of the function that checks on the way back from recursion. It does not check the limit: where it is
+// called depends on when budgets end.
 func (m *module) look() []byte {
 	a := &assembler{module: m, b: []byte{0}}
 	a.visit()

@@ -26,8 +26,8 @@ type Budget struct {
 // NewBudget returns a budget of so many bytes.
 func NewBudget(bytes int64) *Budget { return &Budget{limit: bytes} }
 
-// OnShort sets what is called when there is no room: it gives up something that nobody uses, with Give, or reports that
-// there is nothing. Calls come one at a time, from the goroutines that Take. It must not Take.
+// OnShort sets what is called when there is no room: it gives up something that is not in use, with Give, or reports
+// that there is nothing. Calls come one at a time, from the goroutines that Take. It must not Take.
 func (b *Budget) OnShort(free func() bool) {
 	if b == nil {
 		return

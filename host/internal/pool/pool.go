@@ -26,8 +26,8 @@ type Instance interface {
 
 // Config sets up a Pool.
 type Config struct {
-	// Max is the number of instances at a time, Unbounded for no limit. Nothing is allocated in advance. With 0
-	// everybody waits until Resize.
+	// Max is the number of instances at a time, Unbounded for no limit. Nothing is allocated in advance. With 0 every
+	// caller waits until Resize.
 	Max uint32
 	// MaxWaiting bounds the line of those who wait; one more is turned away with lattice.ErrBusy. 0 means no bound.
 	MaxWaiting int
@@ -210,8 +210,8 @@ func (p *Pool[I]) make(ctx context.Context) (I, error) {
 	return instance, nil
 }
 
-// TryAcquire is Acquire for those who would rather do something else than wait: it returns an instance that idles, and
-// false when there is none, or ctx has ended.
+// TryAcquire is Acquire for a caller that does something else instead of waiting. It returns an instance that idles,
+// and false when there is none, or ctx has ended.
 func (p *Pool[I]) TryAcquire(ctx context.Context) (I, bool) {
 	ended := ctx.Err() != nil
 	p.mu.Lock()
@@ -452,7 +452,7 @@ const shortPause = 100 * time.Millisecond
 // waitersEach is how many may wait then, for each instance that there is.
 const waitersEach = 4
 
-// errNoRoom sends one who could not make an instance back to wait for one of the others.
+// errNoRoom sends a caller that could not make an instance back to wait for one of the others.
 var errNoRoom = errors.New("no room for another instance")
 
 // OldestIdle tells since when the instance has been idle that was used the longest ago; false when none is.
@@ -465,7 +465,7 @@ func (p *Pool[I]) OldestIdle() (since time.Time, ok bool) {
 	return p.idle[0].idleFrom, true
 }
 
-// Reclaim discards that instance, for the sake of others who need its memory. It reports whether there was one.
+// Reclaim discards that instance, since others need its memory. It reports whether there was one.
 func (p *Pool[I]) Reclaim() bool {
 	p.mu.Lock()
 	if len(p.idle) == 0 {

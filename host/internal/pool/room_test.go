@@ -12,8 +12,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Where there is room for three instances only, a burst is served by those three; who would have to wait for long is
-// busy at once.
+// Where there is room for three instances only, a burst is served by those three. A call that would have to wait for
+// long is busy at once.
 func TestABurstMakesDoWithTheRoomThatThereIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const room = 3

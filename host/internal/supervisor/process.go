@@ -108,7 +108,7 @@ func (p *Process) want(w wish) {
 // Stop ends the process: Spec.Shutdown, then the end of standard input, SIGTERM, SIGKILL, with Spec.Grace between each.
 // When ctx ends, the rest of the grace is skipped. It returns when the process, its group and everything around them
 // have ended. It is idempotent. ErrTimeout means that the system did not end a killed process within five seconds, or
-// that a run inside the host, which nobody can kill, goes on.
+// that a run inside the host, which cannot be killed, goes on.
 func (p *Process) Stop(ctx context.Context) error {
 	p.stopOnce.Do(func() { close(p.stop) })
 	select {

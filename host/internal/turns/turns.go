@@ -7,8 +7,8 @@
 // Here a guest that computes for longer than a moment needs a turn, of which there are as many as processors, while
 // Go's scheduler has some more (see Processors): whatever is quick, and all that is not a guest, always finds one. When
 // there are more than turns, they go round: a guest gives its turn up after a slice, and it goes to the actor that has
-// used the least time of late. Calls of one actor take their turns in order. Nobody starves, since who runs is charged
-// for it.
+// used the least time of late. Calls of one actor take their turns in order. No actor starves, since an actor is
+// charged for the time in which it runs.
 //
 // A guest that waits for something, as in a host call, gives its turn up meanwhile.
 package turns
@@ -44,8 +44,8 @@ type Scheduler struct {
 	waiting atomic.Int64         // turns that are waited for
 
 	mu    sync.Mutex
-	free  int           // turns that nobody has; guarded by mu
-	queue []*Share      // those with somebody waiting; guarded by mu
+	free  int           // turns that no guest has; guarded by mu
+	queue []*Share      // those with calls that wait; guarded by mu
 	floor time.Duration // what the share had used that was served last; guarded by mu
 }
 
@@ -71,7 +71,7 @@ type Turn struct {
 	share *Share
 	held  bool
 	since time.Duration // when the slice began
-	ready chan struct{} // holds an element when the turn was given to one who waits
+	ready chan struct{} // holds an element when the turn was given to a call that waits
 }
 
 // Turn returns a turn that is not held yet.
@@ -88,7 +88,8 @@ func (t *Turn) Take(ctx context.Context) bool {
 	s := t.share.scheduler
 	s.mu.Lock()
 	if t.share.holds == 0 && t.share.waiting.Len() == 0 {
-		// Time in which it did not compute is no credit: else who has slept for an hour would have an hour to itself.
+		// Time in which it did not compute is no credit: else an actor that has slept for an hour would have an hour to
+		// itself.
 		t.share.used = max(t.share.used, s.floor)
 	}
 	if s.free > 0 {
@@ -154,7 +155,7 @@ func (t *Turn) Give() {
 	s.pass()
 }
 
-// pass gives a turn that has become free to one who waits. mu is held.
+// pass gives a turn that has become free to a call that waits. mu is held.
 func (s *Scheduler) pass() {
 	next := s.least()
 	if next == nil {
@@ -164,7 +165,7 @@ func (s *Scheduler) pass() {
 	s.grant(next)
 }
 
-// least is the share that has used the least of those with somebody waiting. mu is held.
+// least is the share that has used the least of those with calls that wait. mu is held.
 func (s *Scheduler) least() *Share {
 	var least *Share
 	for _, share := range s.queue {
@@ -184,7 +185,7 @@ func (s *Scheduler) grant(share *Share) {
 	t.ready <- struct{}{}
 }
 
-// settle takes a share out of the queue when nobody of it waits any more. mu is held.
+// settle takes a share out of the queue when no call of it waits any more. mu is held.
 func (s *Scheduler) settle(share *Share) {
 	if share.waiting.Len() > 0 {
 		return

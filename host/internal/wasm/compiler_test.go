@@ -84,7 +84,7 @@ func TestCompileLimits(t *testing.T) {
 			_, err := e.Compile(t.Context(), r.code)
 			wantCode(t, err, lattice.ErrBadModule)
 			says := strings.Contains(err.Error(), r.words)
-			// the detector may be the one who gets no memory, and has its own words for it
+			// it may be the race detector that gets no memory, and it has its own words for that
 			if raced && name == "memory" {
 				says = says || strings.Contains(err.Error(), "failed to allocate")
 			}
@@ -98,7 +98,7 @@ func TestCompileLimits(t *testing.T) {
 	}
 }
 
-// What has been compiled within the limits once is not tried again, whoever starts next.
+// What has been compiled within the limits once is not tried again, whichever host starts next.
 func TestCompiledOnce(t *testing.T) {
 	dir := t.TempDir()
 	compile(t, withCompiler(t, wasm.Config{CacheDir: dir}), load(t, "echo"))

@@ -188,7 +188,7 @@ func TestWASIAnswersAsTheEngine(t *testing.T) {
 					want, wantMemory := askEngine(t, c)
 					got, memory := askHost(t, e, c)
 					compared++
-					// Which of two errors comes first matters to nobody.
+					// Which of two errors comes first does not matter.
 					if got != want && (got == 0 || want == 0) || got == 0 && !bytes.Equal(memory[4:], wantMemory[4:]) {
 						t.Errorf("%s%d: %d, the engine answers %d; memory alike: %t", name, args, got, want, bytes.Equal(memory[4:], wantMemory[4:]))
 					}

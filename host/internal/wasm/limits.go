@@ -53,7 +53,7 @@ const (
 
 const (
 	pageBytes      = 64 << 10
-	maxMemoryBytes = instrument.MostPages*pageBytes - pageBytes // who asks for all of them is paying a visit
+	maxMemoryBytes = instrument.MostPages*pageBytes - pageBytes // asking for all is a visit: instrument.VisitFlag
 )
 
 // orDefault fills in the defaults.

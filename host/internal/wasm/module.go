@@ -52,7 +52,7 @@ type Module struct {
 // Info returns what the module is. The slices are shared: do not change them.
 func (m *Module) Info() Info { return m.info }
 
-// Close releases the code. Instances go on; new ones cannot be made. Closing twice is no error.
+// Close releases the code. Instances go on; new ones cannot be made. Closing twice is not an error.
 func (m *Module) Close(ctx context.Context) error {
 	m.close.Do(func() {
 		m.closeErr = m.code.Close(ctx)

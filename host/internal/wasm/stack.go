@@ -6,17 +6,18 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-// The engine lets a guest's stack grow to 100 MB, keeps it with the function that was called, and tells nobody. A guest
-// that recurses has it looked at where it passes its checks, and the budget of all guests holds it.
+// The engine lets a guest's stack grow to 100 MB, keeps it with the function that was called, and does not report it.
+// The host looks at the stack of a guest that recurses where the guest passes its checks, and the budget of all guests
+// holds it.
 const (
 	freeStack = 1 << 20  // what is not counted; the stacks of most guests never grow
 	maxStack  = 16 << 20 // beyond it a call ends with lattice.ErrStack
 )
 
-// stack is that of a function of a guest. The zero value is that of none.
+// stack is that of a function of a guest. The zero value is that of a function without a stack.
 type stack struct{ bytes reflect.Value }
 
-// stackOf finds the stack of a function, which is none in the interpreter.
+// stackOf finds the stack of a function. In the interpreter there is none.
 func stackOf(f api.Function) stack {
 	v := reflect.ValueOf(f)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {

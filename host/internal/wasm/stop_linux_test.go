@@ -149,7 +149,7 @@ func guestsOf(t testing.TB) map[string]*wasm.Module {
 }
 
 // Whatever a guest does, it stops soon after its deadline; how soon is for BenchmarkStop. When it returns on the clock
-// depends on who else wants the processor.
+// depends on what else wants the processor.
 func TestGuestsStopAtTheirDeadline(t *testing.T) {
 	m := guestsOf(t)
 	for _, w := range works(1 << 10) {

@@ -1,6 +1,6 @@
 // Package shape makes WebAssembly modules that are valid and extreme: all instructions, types of up to 1000 values,
 // many locals, globals and values on the stack, blocks within blocks, long tables, and calls of a host's functions with
-// arguments at every edge. Who compiles or runs them shows what a module can cost.
+// arguments at every edge. A test that compiles or runs them shows what a module can cost.
 package shape
 
 import (
