@@ -44,7 +44,7 @@ func TestActorToActor(t *testing.T) {
 }
 
 // One host has one instance of an actor, another has many. Requests that come to the first, more than it can serve, are
-// served by the second: none is turned away while it idles.
+// served by the second: no request is turned away while the second host idles.
 func TestSpillOver(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

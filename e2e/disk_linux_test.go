@@ -24,9 +24,9 @@ func readiness(addr string, status int, words string) func() error {
 	}
 }
 
-// The disk that NATS keeps its data on runs full and becomes free again, while a second host has joined by token.
-// Whoever is turned away reads "disk", small things like links go on as long as they can, and nobody needs to start
-// anything again.
+// The disk that NATS keeps its data on runs full and becomes free again, while a second host has joined by token. The
+// error of a command that is turned away says "disk". Small things like links go on as long as they can. Nothing has to
+// be started again by hand.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	disk := latticetest.SmallDisk(t, 96<<20)

@@ -134,7 +134,7 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 		return nil
 	})
 
-	// What fails before any host sees it: nobody runs the actor, too many requests at once, no answer in time.
+	// What fails before any host sees it: no host runs the actor, too many requests at once, no answer in time.
 	r.weft("actor", "stop", "edge-data-processor")
 	if f = r.findFailure(failed(t, "POST", quick+"/process", 503), "no_responders"); f.HostID != string(c.ID) || f.Status != 503 || f.Caller != string(httpserverID) {
 		t.Errorf("stopped: %+v", f)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Whoever puts values that the provider refuses, on any of the hosts that run it, is told why, and the link that works
+// A put of values that the provider refuses, on any of the hosts that run it, fails and says why. The link that works
 // goes on, stored and listed as it was.
 func TestRefusedPutLeavesTheWorkingLink(t *testing.T) {
 	t.Parallel()

@@ -139,7 +139,7 @@ func TestAHostDies(t *testing.T) {
 		return nil
 	})
 
-	// Hosts that end cleanly are lost to nobody.
+	// No host counts hosts that end cleanly as lost.
 	r.weft("host", "stop", "edge-2")
 	r.weft("host", "stop", "edge-3")
 	silent := time.Now().Add(20 * time.Second) // longer than a host may be

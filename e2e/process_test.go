@@ -87,7 +87,7 @@ func (p *process) alive() bool {
 }
 
 // noFaults fails the test when the process or one of its providers has panicked, the race detector found something, or
-// somebody tried what NATS does not permit: the server's log says so, and that of who tried.
+// a client tried what NATS does not permit: the log of the server and that of the client say so.
 func (p *process) noFaults() {
 	b, err := os.ReadFile(p.stderr)
 	if err != nil {

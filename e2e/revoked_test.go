@@ -11,8 +11,9 @@ import (
 // refusalLines are what a log says of credentials that NATS does not take.
 var refusalLines = regexp.MustCompile(`(?i)credentials|authoriz|authentic|NATS error`)
 
-// A host whose token was revoked, and one whose token expires, say so, once, and what to do: in the log, in their
-// readiness, and to who uses the token for a command. They do not fill the log meanwhile, nor that of the server.
+// A host whose token was revoked, and one whose token expires, say so, once, and what to do, in the log and in their
+// readiness. A command that uses the token says it, too. Neither the log of the host nor that of the server fills
+// meanwhile.
 func TestRevokedAndExpired(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -54,20 +54,20 @@ type rig struct {
 	ctl     *control.Client
 }
 
-// natsKind is who the NATS server of a rig lets in.
+// natsKind says which clients the NATS server of a rig lets in.
 type natsKind int
 
 const (
-	tokens       natsKind = iota // weft's own server, with TLS: who has a token of "weft token create"
-	anybody                      // a bare nats-server: everybody
+	tokens       natsKind = iota // weft's own server, with TLS: clients with a token of "weft token create"
+	anybody                      // a bare nats-server: every client
 	foreignUsers                 // a nats-server: users whose credentials it knows in its own way
 )
 
 // operatorToken is the name of the operator's token among those of the rig.
 const operatorToken = "operator"
 
-// newRig starts a lattice as people run it: everybody joins with a token. When the test ends, nobody may have tried
-// what the roles do not allow (process.noFaults).
+// newRig starts a lattice as people run it: every host and command joins with a token. The test fails if one of them
+// has tried what the roles do not allow (process.noFaults).
 func newRig(t *testing.T) *rig { return newRigOf(t, tokens, nil) }
 
 // newForeignRig starts a NATS server with users of its own.
@@ -132,7 +132,7 @@ func (r *rig) newToken(name string, args ...string) join.Token {
 	return token
 }
 
-// serverEnv is the environment of who runs the NATS server of kind tokens.
+// serverEnv is the environment of the process that runs the NATS server of kind tokens.
 func (r *rig) serverEnv() []string {
 	return r.bareEnv("WEFT_LATTICE="+string(r.lattice), "WEFT_DATA_DIR="+filepath.Join(r.dir, "server"))
 }
@@ -178,7 +178,8 @@ func (r *rig) bareEnv(more ...string) []string {
 // env is the environment of the operator's commands.
 func (r *rig) env(more ...string) []string { return r.envOf(operatorToken, more...) }
 
-// envOf is the environment of who joins with a token of a name, or in the way that the rig's kind of server wants.
+// envOf is the environment of a process that joins with a token of a name, or in the way that the rig's kind of server
+// wants.
 func (r *rig) envOf(name string, more ...string) []string {
 	env := r.bareEnv()
 	switch {

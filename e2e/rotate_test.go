@@ -91,8 +91,8 @@ func TestRotateClusterKey(t *testing.T) {
 	r.fails(1, "nothing is left to do", "key", "rotate", "cluster", "--file", files["a"], "--new", fresh)
 }
 
-// The NATS credentials of two hosts and their providers are replaced under load. No request fails, and nobody is left
-// who uses the old ones.
+// The NATS credentials of two hosts and their providers are replaced under load. No request fails, and no connection
+// uses the old ones afterwards.
 func TestRotateCredentials(t *testing.T) {
 	t.Parallel()
 	r := newForeignRig(t, newSecureNATS(t))

@@ -29,8 +29,8 @@ type Failed struct {
 	Err       error
 }
 
-// teller tells the host of failures, which remembers them for who asks why. It never waits for the host: what does not
-// go at once is counted and left out. It is safe for concurrent use.
+// teller tells the host of failures. The host remembers them for operators who ask why a call failed. A teller never
+// waits for the host: what cannot be sent at once is counted and left out. It is safe for concurrent use.
 type teller struct {
 	limit   *rate.Limiter
 	queue   chan wire.Failure
@@ -43,7 +43,7 @@ func newTeller() *teller {
 	return &teller{limit: rate.NewLimiter(tellPerSecond, tellBurst), queue: make(chan wire.Failure, tellBacklog), end: func() {}}
 }
 
-// start begins to tell over an uplink; without one nobody is told.
+// start begins to tell over an uplink; without one no host is told.
 func (t *teller) start(up *uplink) {
 	if up == nil {
 		return

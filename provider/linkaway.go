@@ -10,8 +10,8 @@ import (
 // LinkWatcher is implemented by providers that know from their calls and checks whether what stands behind a link is
 // there.
 type LinkWatcher interface {
-	// LinkAway returns why what the link of an actor needs is away, and since when; nil while it is there. It asks
-	// nobody, and is called concurrently. The text is shown to users, so it must hold no secret.
+	// LinkAway returns why what the link of an actor needs is away, and since when; nil while it is there. It does not
+	// ask the backend, and is called concurrently. The text is shown to users, so it must hold no secret.
 	LinkAway(actor lattice.ActorID) (since time.Time, why error)
 }
 

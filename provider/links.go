@@ -22,8 +22,7 @@ import (
 const LinkTimeout = 5 * time.Second
 
 // Pauses before a link that was refused for a reason that may pass is tried again: the first one, the longest where
-// something is away, and the longest otherwise, since a password that is wrong for long annoys who counts such
-// attempts.
+// something is away, and the longest otherwise, since some servers count attempts with a wrong password.
 const (
 	minRetry  = 250 * time.Millisecond
 	maxRetry  = 15 * time.Second
@@ -185,7 +184,8 @@ func untilMS(then time.Time) int64 {
 	return max(1, time.Until(then).Milliseconds())
 }
 
-// put handles a put of a link, however often it comes, and tells what became of it; nil when it is for somebody else.
+// put handles a put of a link, however often it comes, and tells what became of it; nil when it is not for this
+// provider.
 func (t *table) put(ctx context.Context, def wire.LinkDefinition) *wire.LinkState {
 	if !t.ours(&def) {
 		return nil
@@ -234,8 +234,8 @@ func (t *table) state(actor lattice.ActorID) *wire.LinkState {
 }
 
 // check asks the provider whether it would take a link, and changes nothing. The state is what the link asked about
-// would have; nil when it is for somebody else. One that would fail tells in Refused that there is a link that works,
-// which goes on.
+// would have; nil when it is not for this provider. One that would fail tells in Refused that there is a link that
+// works, which goes on.
 func (t *table) check(ctx context.Context, def wire.LinkDefinition) *wire.LinkState {
 	if !t.ours(&def) {
 		return nil
@@ -284,7 +284,7 @@ func (t *table) again(ctx context.Context, g *grant) {
 	t.settle(ctx, next)
 }
 
-// settle makes next the link of its actor, which has none that works.
+// settle makes next the link of its actor, which has no link that works.
 func (t *table) settle(ctx context.Context, next *grant) {
 	t.install(next)
 	err := t.vet(next.def)
@@ -361,7 +361,7 @@ func (t *table) replace(ctx context.Context, before, next *grant) (old *grant, e
 	old = newGrant(before.def)
 	t.install(old)
 	next.err = err
-	close(next.settled) // for those who have waited: they are told why, and the next call finds the old link
+	close(next.settled) // for calls that have waited: they are told why, and the next call finds the old link
 	t.close(old, t.guard(ctx, "put link", func(ctx context.Context) error { return t.provider.PutLink(ctx, old.link) }))
 	return old, err
 }

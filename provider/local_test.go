@@ -152,7 +152,7 @@ func conversation(t *testing.T, way string, seed uint64) (outcomes []outcome, co
 }
 
 // Whatever is called, with whatever outcome, it is the same over NATS, over the local channel and inside the host:
-// results, errors with their texts, who is called by whom, traces, and what is counted.
+// results, errors with their texts, caller and target, traces, and what is counted.
 func TestAllWaysAreTheSame(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

@@ -12,8 +12,9 @@ const (
 	lossyPatience = time.Second // for close to have them written
 )
 
-// lossy writes lines behind the back of who logs them. A host that hangs does not read what its providers say; they
-// must not wait for it. What finds no room is dropped, and counted. It is safe for concurrent use.
+// lossy writes lines on a goroutine of its own, so that the code that logs them does not wait. A host that hangs does
+// not read what its providers say; they must not wait for it. What finds no room is dropped, and counted. It is safe
+// for concurrent use.
 type lossy struct {
 	to    io.Writer
 	lines chan []byte
@@ -59,8 +60,8 @@ func (l *lossy) run() {
 	}
 }
 
-// close ends it once what is there has been written, or after a second: who does not read keeps its goroutine until the
-// process ends.
+// close ends it once what is there has been written, or after a second. While the output is not read, the goroutine
+// stays until the process ends.
 func (l *lossy) close() {
 	l.mu.Lock()
 	if !l.closed {

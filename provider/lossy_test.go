@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// The host is stopped and reads nothing of what the provider says: who logs goes on, and learns later how much is
-// missing.
+// The host is stopped and reads nothing of what the provider says. The provider logs and goes on, and the log says
+// later how much is missing.
 func TestLoggingDoesNotWaitForAHostThatHangs(t *testing.T) {
-	r, w := io.Pipe() // takes nothing until somebody reads
+	r, w := io.Pipe() // takes nothing until it is read
 	l := newLossy(w)
 	for range 3 * lossyLines {
 		_, _ = l.Write([]byte("a line\n"))

@@ -175,7 +175,7 @@ func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) erro
 		p.uplink = joinUplink(p.inside, calls)
 	case p.access != nil:
 		p.uplink = openUplink(*p.access, calls, p.log)
-		p.hosts.Wake() // who else serves must be known when the host does not any more
+		p.hosts.Wake() // other hosts that serve a target must be known when this host does not any more
 	}
 	p.failures.start(p.uplink)
 	for _, s := range []struct {
@@ -283,7 +283,7 @@ func (p *process) linkEvent(ctx context.Context, msg *nats.Msg) {
 	default:
 		state = p.links.put(ctx, def)
 	}
-	if msg.Reply != "" && state != nil { // who asks hears what became of it
+	if msg.Reply != "" && state != nil { // a client that asks gets the outcome
 		p.answerJSON(msg, state)
 	}
 }
@@ -375,7 +375,7 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Rout
 		if call.Timeout > 0 {
 			timeout = call.Timeout
 		}
-		if call.Body != nil { // who sends it may take his time, and is no sign of a queue: the gate does not count it
+		if call.Body != nil { // its sender may be slow, which is no sign of a queue: the gate does not count it
 			entrance = new(gate)
 		}
 		if err := entrance.enter(channel.Now, timeout); err != nil {

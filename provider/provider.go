@@ -25,7 +25,8 @@ type Info struct {
 	// Handle sees them. Empty for a provider that only calls actors.
 	Operations []string
 	// Values are those that links may have. Others, and values that are not of their kind, are refused before PutLink
-	// sees them, with the nearest name that there is; who puts the link is told. Nil leaves all values to the provider.
+	// sees them, with the nearest name that there is; the put of the link says so. Nil leaves all values to the
+	// provider.
 	Values *linkvalue.Table
 	// Limit is the number of calls served at the same time; beyond it callers get lattice.ErrBusy at once.
 	// Default rpc.DefaultLimit.
@@ -65,8 +66,8 @@ type LinkReviser interface {
 }
 
 // LinkChecker is implemented by providers that can say beforehand why they would refuse a link, in the place of before,
-// which is nil where the actor has none that works. It changes nothing that anybody sees; no error is no promise. It is
-// called as PutLink is, with the same limit of time.
+// which is nil where the actor has none that works. It changes nothing that actors or clients see. That it returns no
+// error is not a promise. It is called as PutLink is, with the same limit of time.
 type LinkChecker interface {
 	CheckLink(ctx context.Context, before *Link, after Link) error
 }

@@ -129,7 +129,7 @@ func (a *app) update(ctx context.Context, l *operate.Lattice, s *operate.Signer,
 	}
 	sign.Subject, sign.Fresh = id, true
 	switch name := v.ActorName(id); {
-	case name == string(id): // nobody knows it
+	case name == string(id): // its name is not known
 	case sign.Name == "":
 		sign.Name, sign.Replaces = name, name
 	case sign.Name != name:

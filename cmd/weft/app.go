@@ -62,7 +62,7 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	if errors.Is(err, syscall.ENOSPC) {
 		err = fmt.Errorf("%w\nThe disk of this machine is full: make room there, or keep weft's files elsewhere with --data-dir", err)
 	}
-	if errors.Is(err, host.ErrStuck) { // maybe since nobody reads what it writes
+	if errors.Is(err, host.ErrStuck) { // maybe since its output is not read
 		time.AfterFunc(time.Second, func() { os.Exit(exitStuck) })
 	}
 	if err != nil {

@@ -115,7 +115,7 @@ func traceID(s string) (string, error) {
 	return id, nil
 }
 
-// failureLine shows when, where, who, what and why; a message of several lines goes on below.
+// failureLine shows the time, the host, the actor, what failed and why. A message of several lines goes on below.
 func failureLine(w io.Writer, f wire.Failure, v *operate.View) {
 	actor := "-"
 	if f.ActorID != "" {

@@ -10,9 +10,9 @@ import (
 // gapTick is how exact the times of a gap are.
 const gapTick = 250 * time.Millisecond
 
-// tellGaps says after each loss of the connection from when to when it lasted, for who watches a stream that nobody
-// repeats: what was sent meanwhile never comes. It does so until the function that it returns is called, which waits
-// for the end.
+// tellGaps says after each loss of the connection from when to when it lasted. A user who watches a stream needs that:
+// what was sent meanwhile is not repeated. It does so until the function that it returns is called, which waits for the
+// end.
 func (a *app) tellGaps(nc *nats.Conn) (stop func()) {
 	done := make(chan struct{})
 	times := nc.Stats().Reconnects

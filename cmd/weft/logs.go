@@ -146,7 +146,7 @@ func (a *app) showLogs(ctx context.Context, l *operate.Lattice, v *operate.View,
 			}
 			return err
 		}
-		if err != nil { // nobody reads any more
+		if err != nil { // the output is not read any more
 			cancel()
 			<-ended
 			return err
@@ -163,7 +163,8 @@ func (a *app) logLines(v *operate.View, lines []control.LogLine) error {
 	return nil
 }
 
-// reorderWindow is how long a line waits for earlier ones that other hosts send. Nobody at a terminal notices it.
+// reorderWindow is how long a line waits for earlier ones that other hosts send. A person at a terminal does not notice
+// it.
 const reorderWindow = 200 * time.Millisecond
 
 // reorder gives lines in the order of their times, as far as they come within reorderWindow of each other.

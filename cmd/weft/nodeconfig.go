@@ -128,7 +128,7 @@ const (
 	applyPauseMax = time.Minute
 )
 
-// apply starts what the file names. What could not be started is in what it returns, and no error: the node is up
+// apply starts what the file names. What could not be started is in the result and is not an error: the node is up
 // without it, and keepTrying tries again. It returns nil when there is no file.
 func (c *nodeConfig) apply(cmd *cobra.Command, a *app, n *node) (*operate.Applied, error) {
 	if c.file == nil {
@@ -158,7 +158,7 @@ func (c *nodeConfig) once(ctx context.Context, cmd *cobra.Command, a *app, n *no
 	return applied, nil
 }
 
-// again reads the file anew, which somebody may have mended; of one that is broken now, what it said before holds.
+// again reads the file anew, which a person may have mended; of one that is broken now, what it said before holds.
 func (c *nodeConfig) again(log *slog.Logger) {
 	f, err := nodefile.Load(c.file.Path)
 	if err == nil {
@@ -174,7 +174,7 @@ func (c *nodeConfig) again(log *slog.Logger) {
 // madePath is where the data directory keeps what files have made.
 func (a *app) madePath() string { return filepath.Join(a.dataDir, "made.json") }
 
-// made reads what the file had made when it was applied last; a file that cannot be read is as good as none.
+// made reads what the file had made when it was applied last; a file that cannot be read counts as missing.
 func (c *nodeConfig) made(a *app) []operate.Made {
 	data, err := os.ReadFile(a.madePath())
 	var made []operate.Made

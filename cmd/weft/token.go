@@ -105,8 +105,8 @@ server's certificate is checked against the authority in DATA-DIR/access/ca/ca.p
 	return cmd
 }
 
-// onThisMachine refuses flags that say where NATS is or who one is there: tokens are made, listed and revoked where the
-// server runs. meant names what stands for one of them instead.
+// onThisMachine refuses flags that say where NATS is or which user a command is there: tokens are made, listed and
+// revoked where the server runs. meant names what stands for one of them instead.
 func (a *app) onThisMachine(command string, meant map[string]string) error {
 	for _, name := range connectionFlags {
 		if !a.given(name) {

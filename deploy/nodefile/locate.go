@@ -15,7 +15,7 @@ import (
 //
 //	name_tag.wasm, name.wasm, name_s.wasm, name/name.wasm, name/build/name.wasm
 //
-// An image that is not found is no error: Missing of its actor or provider lists the paths tried, and Locate may be
+// An image that is not found is not an error: Missing of its actor or provider lists the paths tried, and Locate may be
 // called again, when it is there. What the host itself needs is a problem; the error is then a *Problems.
 func (f *File) Locate(dirs ...string) error {
 	base, err := filepath.Abs(filepath.Dir(f.Path))

@@ -49,8 +49,8 @@ type HostScale struct {
 	Max  uint32         `json:"max_instances"`
 }
 
-// StartActor starts an actor, or sets its scale where it runs already: doing it twice is as good as once. Without a
-// host in Where it goes to the best bidder, or is spread over all.
+// StartActor starts an actor, or sets its scale where it runs already: doing it twice has the effect of doing it once.
+// Without a host in Where it goes to the best bidder, or is spread over all.
 func (l *Lattice) StartActor(ctx context.Context, r ActorStart) (*ActorScale, error) {
 	v, err := l.View(ctx)
 	if err != nil {

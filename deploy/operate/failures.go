@@ -57,5 +57,5 @@ func (f *Failures) Next(ctx context.Context, hosts []control.HostInventory) (fou
 	return found, silent, nil
 }
 
-// FailurePause is how often one who follows failures asks for new ones.
+// FailurePause is the time between two questions of a client that follows failures.
 const FailurePause = time.Second

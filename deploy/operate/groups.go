@@ -40,9 +40,9 @@ func groups(running []ActorOn) []map[string]string {
 	return sets
 }
 
-// meant chooses the groups that a scale to max is for: the one that is named, the only one, or for a stop all. A person
-// who names none of several is asked, since managers keep count of their own groups, and would put right what is taken
-// from them.
+// meant chooses the groups that a scale to max is for: the one that is named, the only one, or for a stop all. When
+// there are several and the caller names none, the error asks for one: managers keep count of their own groups, and
+// would start again what is taken from them.
 func meant(running []ActorOn, want ScaleGroup, max uint32) ([]map[string]string, error) {
 	all := groups(running)
 	fail := func(code lattice.Code, detail string) error {
@@ -153,6 +153,6 @@ func (t *tally) result(s *ActorScale) {
 	}
 	slices.SortFunc(s.Groups, func(a, b GroupScale) int { return cmp.Compare(GroupName(a.Annotations), GroupName(b.Annotations)) })
 	if len(s.Groups) == 1 && len(s.Groups[0].Annotations) == 0 {
-		s.Groups = nil // nobody has made any
+		s.Groups = nil // no instance has annotations
 	}
 }

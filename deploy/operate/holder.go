@@ -11,7 +11,7 @@ import (
 var actorKey = regexp.MustCompile(`\bactor M[A-Z2-7]{55}\b`)
 
 // explain names the actors in what a provider says of a link, which knows their keys only. Where one of them does not
-// run it tells how its link is deleted, since nobody else would think of that.
+// run it tells how its link is deleted, since users would not think of that by themselves.
 func (v *View) explain(text string, l Link) string {
 	idle := ""
 	text = actorKey.ReplaceAllStringFunc(text, func(said string) string {

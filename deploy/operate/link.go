@@ -125,7 +125,7 @@ type LinkPut struct {
 }
 
 // PutLink stores a link and waits until the provider has it: active, or failed, which is an error that says why. A link
-// to a provider that does not run is pending, and no error: provider and link may come in any order.
+// to a provider that does not run is pending, which is not an error: provider and link may come in any order.
 func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 	ctx, cancel := bound(ctx)
 	defer cancel()

@@ -91,7 +91,7 @@ func TestPutLink(t *testing.T) {
 }
 
 // What will not work as it is, or was not looked at, is told at the put: values of a provider that may ignore some, and
-// a contract that the actor's claims do not name. Who has it right hears nothing.
+// a contract that the actor's claims do not name. A put without such faults gets no warning.
 func TestPutLinkWarns(t *testing.T) {
 	for _, tc := range []struct {
 		name    string

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Whoever gives what several have is told what tells those apart: never a name that they share.
+// When a query fits several candidates, the error says what tells those apart: never a name that they share.
 func TestSeveralFitSaysWhatTellsThemApart(t *testing.T) {
 	all := []Candidate{{"NAAAAAAAA1", []string{"h2"}}, {"NAAAAAAAA2", []string{"h2"}}, {"NBBBBBBBB1", []string{"Web"}}, {"NBBBBBBBB2", []string{"WEB"}}}
 	for query, out := range map[string]string{"h2": "; give the id", "web": "; give the name as it is written, or the id", "NAAAAAAAA": "; give more of the id"} {

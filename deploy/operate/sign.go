@@ -29,7 +29,7 @@ import (
 type Signer struct {
 	Keys     *signing.Keystore
 	CacheDir string // signed modules are kept here, so that starting a file twice gives the same bytes; empty: not
-	// Check says why no host would run a module, as host.CheckModule does; nil: nobody asks before a host does.
+	// Check says why no host would run a module, as host.CheckModule does; nil: the first check is that of a host.
 	Check func(module []byte) error
 }
 

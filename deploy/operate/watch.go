@@ -17,7 +17,7 @@ import (
 // WatchQuiet is how long a folder must be quiet after a change before Watch tells of it.
 const WatchQuiet = 100 * time.Millisecond
 
-// Watching says what Watch looks at and whom it tells. Its functions are called one at a time.
+// Watching says what Watch looks at and which functions it calls. Its functions are called one at a time.
 type Watching struct {
 	Files []string               // that count besides the sources, wherever they are
 	Wants func(path string) bool // whether a file that is not Go's counts, by its path without links; nil: none does
@@ -152,7 +152,7 @@ func (t *tree) counts(path string) bool {
 		t.link(path)
 		return true // it may have come with files in it
 	}
-	if err == nil && !info.Mode().IsRegular() { // a pipe, a socket: whoever writes into it changes no source
+	if err == nil && !info.Mode().IsRegular() { // a pipe, a socket: writing into it changes no source
 		return false
 	}
 	t.link(path)

@@ -120,7 +120,7 @@ func TestWatchFollowsLinks(t *testing.T) {
 	d.expect("a file that is a link")
 	putFile(t, filepath.Join(elsewhere, "config.yaml"))
 	d.expect("a file besides")
-	putFile(t, filepath.Join(elsewhere, "two.go")) // nobody's
+	putFile(t, filepath.Join(elsewhere, "two.go")) // no link leads to it
 	time.Sleep(3 * WatchQuiet)
 	if n := len(d.calls); n != 0 {
 		t.Errorf("%d more calls", n)

@@ -213,8 +213,8 @@ func TestHostCallsEndWithTheActorAndTheHost(t *testing.T) {
 	}
 }
 
-// A host whose log nobody reads, so that each actor that logs waits for ever, ends all the same when it is told to, and
-// says so by its exit code.
+// A host whose log is not read, so that each actor that logs waits for ever, ends all the same when it is told to. Its
+// exit code says so.
 func TestHostEndsThoughNobodyReadsItsLog(t *testing.T) {
 	r := newRig(t)
 	unread, log, err := os.Pipe()

@@ -81,8 +81,8 @@ func (r *rig) site(name string, values map[string]string) (address string, fine 
 }
 
 // TestClientsThatHold: clients that neither send nor fetch, or waste frames of HTTP/2, hold nothing that others need.
-// They come from another address than the good one, who is served all the while. But for write_timeout the settings are
-// those by default.
+// They come from another address than the good client, which is served all the while. But for write_timeout the
+// settings are the defaults.
 func TestClientsThatHold(t *testing.T) {
 	r := newRig(t)
 	address, fine := r.site("held", map[string]string{"write_timeout": "3s"})
@@ -206,7 +206,7 @@ func TestClientsThatHold(t *testing.T) {
 	for what, frame := range map[string]func(f *http2.Framer, n int) error{
 		"pings":    func(f *http2.Framer, _ int) error { return f.WritePing(false, [8]byte{}) },
 		"settings": func(f *http2.Framer, _ int) error { return f.WriteSettings() },
-		"requests that are reset by the server": func(f *http2.Framer, n int) error { // a length that is none
+		"requests that are reset by the server": func(f *http2.Framer, n int) error { // a header name in upper case
 			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: uint32(2*n + 1), BlockFragment: []byte{0x82, 0x84, 0x86, 0x41, 1, 'x', 0, 1, 'A', 1, 'b'}, EndStream: true, EndHeaders: true})
 		},
 	} {

@@ -7,8 +7,8 @@
 // without arguments it reads host data from standard input). Hosts must be able to read its files, so it runs on their machine
 // and they must allow file references.
 //
-// Each check names the section of the protocol that it holds somebody to. What cannot be checked is "not applicable", with
-// the reason. The exit code is 1 when a check failed, 2 when the run could not begin.
+// Each check names the section of the protocol that it checks. What cannot be checked is "not applicable", with the
+// reason. The exit code is 1 when a check failed, 2 when the run could not begin.
 package main
 
 import (

@@ -22,8 +22,8 @@ import (
 )
 
 // wadm 0.10 from its crate, unchanged, looks after an application on two weft hosts: it deploys and spreads it, updates
-// it, puts back what was stopped, and takes it away again; an image that nobody has does not make it and the hosts run
-// in a circle.
+// it, puts back what was stopped, and takes it away again; an image that cannot be found does not make it and the hosts
+// run in a circle.
 func TestWadm(t *testing.T) {
 	r := newRig(t)
 	m := startWadm(r)
@@ -170,7 +170,7 @@ spec:
 	}
 }
 
-// wadm is a running application manager and who asks it.
+// wadm is a running application manager and the connection over which the test asks it.
 type wadm struct {
 	t   *testing.T
 	nc  *nats.Conn

@@ -11,7 +11,7 @@ import (
 type fault struct {
 	name          string
 	what          string        // happens, in the table
-	sees          string        // what who sent a request sees, or an operator
+	sees          string        // what the sender of a request sees, or an operator
 	length, short time.Duration // how long it lasts
 	// begin makes it happen; what it returns ends it, nil when it ends by itself.
 	begin func(ctx context.Context, l *lab) (heal func() error, err error)

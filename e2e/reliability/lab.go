@@ -23,7 +23,7 @@ import (
 // binaries are what is tried out.
 type binaries struct {
 	dir, weft string
-	echo      string // actor that needs nobody
+	echo      string // actor that needs no store
 	counter   string // actor that needs a store
 }
 

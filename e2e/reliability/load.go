@@ -30,10 +30,11 @@ type request struct {
 
 func (r request) failed() bool { return r.Status != http.StatusOK }
 
-// keys is how many different ones the requests count in turns: those who count one at the same time have to repeat it.
+// keys is how many different keys the requests count in turns: of two requests that count one key at the same time, one
+// has to repeat it.
 const keys = 60
 
-// patience is how long who sends a request waits.
+// patience is how long the sender of a request waits for the answer.
 const patience = 10 * time.Second
 
 // generate sends requests to URLs in turns, and prints each as JSON when it is over.

@@ -3,7 +3,7 @@
 //
 // Three hosts and a NATS server run as real processes, each in a network namespace of its own as on a machine of its
 // own, joined by tokens over TLS. Requests come at a constant rate, whether or not earlier ones are answered, in turns
-// to the three hosts, and nothing is tried again by who sends them. Each fault begins and, where it does, ends while
+// to the three hosts, and their sender does not repeat one that fails. Each fault begins and, where it does, ends while
 // they come. It needs root, for the namespaces.
 package main
 

@@ -45,8 +45,8 @@ func (n *network) add(machine string) error {
 	return ip("-n", n.ns(machine), "link", "set", "lo", "up")
 }
 
-// clock is what runs a program with a machine's own clock since its start, in a time namespace. The wall clock is
-// everybody's: the kernel has no namespaces for it.
+// clock is what runs a program with a machine's own clock since its start, in a time namespace. All machines share the
+// wall clock: the kernel has no namespaces for it.
 func (n *network) clock(machine string) []string {
 	return []string{"unshare", "--time", "--monotonic", fmt.Sprint(n.hours[machine] * 3600)}
 }

@@ -16,9 +16,9 @@ type failure struct {
 	code   lattice.Code
 	text   string          // for the client; no internals
 	cause  error           // for the log
-	actor  lattice.ActorID // whom the request was for, where its route has not let it in
+	actor  lattice.ActorID // the actor that the request was for, where its route has not let it in
 	allow  string          // methods, for a header
-	// the connection, whose next request would begin nobody knows where, or after much that nobody wants
+	// ends the connection: where its next request begins is not known, or much that is not wanted comes before it
 	close bool
 }
 

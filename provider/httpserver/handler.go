@@ -56,7 +56,7 @@ type exchange struct {
 	trace  trace.Context
 	route  *route   // nil: none fits
 	fault  *failure // what is wrong with how the request is put; nil: nothing
-	// makes sure that so many bytes of an answer may wait for the client; nil: that is seen to
+	// makes sure that so many bytes of an answer may wait for the client; nil: package http1 does that itself
 	room func(n int64) *failure
 	body func() (*hold, refusal) // makes sure that the request's body may be waited for; nil: it is here
 }
@@ -175,8 +175,8 @@ func (h *handler) stall(on net.Conn, n int) (done func(), ok bool) {
 	return wait.release, true
 }
 
-// roomFor lets an answer wait for the client. Only what net/http answers needs that beforehand, since nobody can see
-// whether the client takes it at once.
+// roomFor lets an answer wait for the client. Only what net/http answers needs that beforehand, since there the handler
+// cannot see whether the client takes it at once.
 func (h *handler) roomFor(x *exchange, out *netResponse, n int64) *failure {
 	out.release()
 	wait := &hold{client: x.from.client, amount: n + WaitingCost, drop: func() { _ = out.control.SetWriteDeadline(time.Unix(1, 0)) }}
@@ -274,7 +274,7 @@ func (h *handler) serve(x *exchange, routes *atomic.Pointer[table], host, path s
 	}
 }
 
-// allowed are the methods that are told to who uses one that is not served.
+// allowed are the methods that the answer names when a request uses one that is not served.
 const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 // notServed refuses what no actor could answer: a tunnel, a request's own echo, HTTP/2's beginning in another place,
@@ -306,8 +306,8 @@ func enter(routes *atomic.Pointer[table], host, path string) (*route, *failure) 
 }
 
 // call turns a request into an invocation and its answer into a response that can be sent. One of the route's places is
-// taken when all of the request is here, and given back when the actor has answered, so that nobody holds one who
-// neither sends nor fetches.
+// taken when all of the request is here, and given back when the actor has answered. So a client that neither sends nor
+// fetches holds no place.
 func (h *handler) call(x *exchange, read payload) (*answer, *failure) {
 	if x.route.readonly && !readOnly(x.method) {
 		return nil, &failure{status: http.StatusMethodNotAllowed, code: lattice.ErrDenied, text: "read-only", allow: "GET, HEAD"}
@@ -330,7 +330,7 @@ func (h *handler) call(x *exchange, read payload) (*answer, *failure) {
 	req.Timeout = x.route.timeout
 	size := len(req.Payload) + int(req.BodyLength)
 	from, err := h.env.Open(x.ctx, x.route.actor, contract.HandleRequest, req)
-	// nobody knows whether it has been carried out, and it may be twice
+	// it is not known whether it has been carried out, and it may be carried out twice
 	if channel.Lost(err) && sent == nil && safe(x.method) {
 		from, err = h.env.Open(x.ctx, x.route.actor, contract.HandleRequest, req)
 	}
@@ -396,7 +396,7 @@ func (h *handler) respond(x *exchange, resp *answer) {
 	}
 }
 
-// tell lets the host know of a request that failed, for who asks why by the trace that the answer carries.
+// tell lets the host know of a request that failed, for operators who ask why by the trace that the answer carries.
 func (h *handler) tell(x *exchange, status int, f *failure) {
 	var actor lattice.ActorID
 	switch {

@@ -39,8 +39,8 @@ func TestLedger(t *testing.T) {
 	take("a4", a, 25, granted)
 	take("a5", a, 1, overShare)
 	b1 := take("b1", b, 50, granted)
-	take("exempt, without room", netip.Addr{}, 60, overLimit) // nobody holds more than that
-	take("c1", c, 10, granted)                                // one of those who hold most gives way
+	take("exempt, without room", netip.Addr{}, 60, overLimit) // no client holds more than that
+	take("c1", c, 10, granted)                                // one of the clients that hold most gives way
 	if len(dropped) != 1 || dropped[0] != "a3" && dropped[0] != "a4" && dropped[0] != "b1" {
 		t.Errorf("dropped %q", dropped)
 	}
@@ -203,8 +203,8 @@ func TestPlaceIsTakenWhenABodyIsWhole(t *testing.T) {
 	}
 }
 
-// TestClientsShare: a client that holds its share is told so, others are served; when all is taken, who holds most
-// gives way.
+// TestClientsShare: a client that holds its share is told so, others are served. When all is taken, the client that
+// holds most gives way.
 func TestClientsShare(t *testing.T) {
 	for _, way := range []string{"plain", "TLS"} {
 		t.Run(way, func(t *testing.T) {
@@ -242,7 +242,8 @@ func TestClientsShare(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreShared: connections of one client are bounded, and those of who has most make room for others.
+// TestConnectionsAreShared: connections of one client are bounded, and those of the client that has most make room for
+// others.
 func TestConnectionsAreShared(t *testing.T) {
 	w := openWays(t, map[string]string{"max_connections": "8", "client_share": "50"})
 	lost := make(chan string, 100)

@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// ledger is who holds how much of something of which a listener has only so much. One client holds at most its share.
-// When all of it is taken, whoever holds most gives up what it holds for somebody who holds less. It is safe for
-// concurrent use.
+// ledger notes how much each client holds of something of which a listener has a limited amount. One client holds at
+// most its share. When all of it is taken, the client that holds most gives something up for a client that holds less.
+// It is safe for concurrent use.
 type ledger struct {
 	limit int64 // in all
 	share int64 // of one client, which may always hold one thing, however large
@@ -26,7 +26,7 @@ type holdings struct {
 // hold is something that is held for a client. release must follow.
 type hold struct {
 	ledger *ledger
-	client netip.Addr // the zero Addr for those whom no share binds, and who need not give up anything
+	client netip.Addr // the zero Addr for a client that no share binds, and that need not give up anything
 	amount int64
 	busy   func() bool // given up only when nothing else is; nil: never busy
 	drop   func()      // ends what is held. It runs at most once, never after release, and must not wait.
@@ -88,7 +88,7 @@ func (l *ledger) take(h *hold) refusal {
 	return granted
 }
 
-// largest finds what is to be given up for h: something of the client who holds most, if that is more than h's client
+// largest finds what is to be given up for h: something of the client that holds most, if that is more than h's client
 // would hold; nil when there is nothing. mu is held.
 func (l *ledger) largest(h *hold) *hold {
 	most := h.amount
@@ -128,7 +128,7 @@ func (l *ledger) remove(h *hold) {
 	}
 }
 
-// grow adds to what h holds, if that is possible without anybody's giving up something.
+// grow adds to what h holds, if that is possible without another client's giving up something.
 func (l *ledger) grow(h *hold, amount int64) refusal {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -24,7 +24,7 @@ const (
 
 // origin is where a request comes from.
 type origin struct {
-	client netip.Addr // whose share counts; the zero Addr: nobody's, for it is a proxy's own
+	client netip.Addr // whose share counts; the zero Addr: no share, since the request is a proxy's own
 	chain  string     // headerFor
 	scheme string     // headerProto
 	host   string     // headerHost; "": it is the Host header
@@ -43,7 +43,7 @@ func asserted(name string) bool {
 	return false
 }
 
-// proxies are those whom a listener trusts.
+// proxies are the proxies that a listener trusts.
 type proxies struct {
 	networks []netip.Prefix
 	tell     string // tellX or tellStandard
@@ -53,7 +53,7 @@ func (p *proxies) trust(a netip.Addr) bool {
 	return slices.ContainsFunc(p.networks, func(n netip.Prefix) bool { return n.Contains(a) })
 }
 
-// node is one who has passed a request on, or made it, as the next one says.
+// node is a machine that has passed a request on, or made it, as the next one says.
 type node struct {
 	address netip.Addr
 	scheme  string
@@ -70,7 +70,7 @@ func (p *proxies) origin(direct origin, proxy netip.Addr, each func(yield func(n
 		client = nodes[at-1].address
 		o.client = clientOf(client)
 	}
-	if at == len(nodes) { // it names nobody
+	if at == len(nodes) { // it names no client
 		if at > 0 {
 			o.scheme, o.host = told(nodes[at-1], direct)
 		}
@@ -176,7 +176,8 @@ func parseForwarded(values []string) []node {
 	return nodes
 }
 
-// clientOf is whom what an address holds is counted to: an IPv4 address, or the /64 that one site has of IPv6.
+// clientOf is the client for which the holdings of an address count: an IPv4 address, or the /64 that one site has of
+// IPv6.
 func clientOf(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if a.Is6() {

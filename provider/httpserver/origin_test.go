@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestOrigin: the client is who the nearest trusted proxy says, and nothing that stands to its left.
+// TestOrigin: the client is the address that the nearest trusted proxy names, and nothing that stands to its left.
 func TestOrigin(t *testing.T) {
 	const proxy = "10.0.0.1"
 	for name, row := range map[string]struct {

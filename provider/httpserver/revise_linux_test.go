@@ -145,7 +145,7 @@ func TestLinkMovesToAnOverlappingAddressWithoutRefusing(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("a client was refused: %v", err)
 	}
-	// The port is nobody else's now.
+	// No other process can listen on the port now.
 	if ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:"+s.port); err == nil {
 		ln.Close()
 		t.Error("another process could listen on the port as well")

@@ -61,7 +61,7 @@ func plain(ln net.Listener, err error) (socket, error) {
 	return socket{TCPListener: ln.(*net.TCPListener)}, nil
 }
 
-// again returns the same socket once more: connections that nobody has accepted wait for whoever is left.
+// again returns the same socket once more: connections that have not been accepted wait for the listener that is left.
 func again(have *net.TCPListener) (*net.TCPListener, error) {
 	file, err := have.File()
 	if err != nil {
@@ -83,14 +83,14 @@ func (s socket) close() {
 }
 
 // intake is what a server accepts from. It can let its sockets go before it closes, so that the connections that it
-// took last are still served, not ended by who closes the server.
+// took last are still served, and do not end with the server.
 type intake struct {
 	socket
 	conns    chan net.Conn // where there are two sockets
 	closed   chan struct{}
 	begin    sync.Once
 	let, end sync.Once
-	wg       sync.WaitGroup // of those who accept where there are two sockets
+	wg       sync.WaitGroup // of the goroutines that accept where there are two sockets
 
 	mu  sync.Mutex
 	err error // of a socket, guarded by mu
@@ -175,8 +175,8 @@ func (in *intake) Close() error {
 // overlap reports whether two addresses cannot both be listened on by strangers: one port, and an IP that both have.
 func overlap(a, b string) bool { return covers(a, b) || covers(b, a) }
 
-// covers reports whether who listens on an address gets all that comes to another one. 0.0.0.0 is all of IPv4, [::] and
-// no host are all of both.
+// covers reports whether a server that listens on the address wide gets all that comes to the address narrow. 0.0.0.0
+// is all of IPv4, [::] and no host are all of both.
 func covers(wide, narrow string) bool {
 	hostW, portW, errW := net.SplitHostPort(wide)
 	hostN, portN, errN := net.SplitHostPort(narrow)

@@ -9,7 +9,7 @@ import (
 	"github.com/weftlattice/weft/provider/providertest"
 )
 
-// Two addresses overlap when a client can reach one by the other. All of IPv4 is none of IPv6.
+// Two addresses overlap when a client can reach one by the other. 0.0.0.0 is all of IPv4 and nothing of IPv6.
 func TestOverlappingAddresses(t *testing.T) {
 	for _, c := range []struct {
 		a, b string

@@ -13,8 +13,8 @@ import (
 	"github.com/weftlattice/weft/provider/internal/keyvalue"
 )
 
-// replies are the errors that Redis answers with, by a word in them; the first that fits counts. Whoever answers is
-// there: only those with away mean that no command would be served.
+// replies are the errors that Redis answers with, by a word in them; the first that fits counts. A server that answers
+// is there: only the errors with away mean that it would serve no command.
 var replies = []struct {
 	word   string
 	code   lattice.Code

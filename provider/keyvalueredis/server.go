@@ -37,7 +37,7 @@ type server struct {
 	target   target
 	address  string                              // of all that is known at first, for messages
 	client   *redis.Client                       // nil: several nodes of a cluster are named
-	cluster  atomic.Pointer[redis.ClusterClient] // nil: it is none, as far as is known
+	cluster  atomic.Pointer[redis.ClusterClient] // nil: the server is not a cluster, as far as is known
 	links    int                                 // guarded by redisProvider.mu
 	whole    node                                // the one Redis, or the cluster as a whole
 

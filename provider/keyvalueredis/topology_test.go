@@ -55,7 +55,7 @@ func cli(t testing.TB, args ...string) string {
 	return string(out)
 }
 
-// Redis out of memory refuses writes; it answers reads, and everybody gets them.
+// Redis out of memory refuses writes; it answers reads, and every link gets them.
 func TestOutOfMemoryFailsWritesOnly(t *testing.T) {
 	r := startRedis(t)
 	p := providertest.Start(t, latticetest.NATS(t), config(r))

@@ -8,7 +8,7 @@
 // the whole. FuzzPlain holds the two together: what is plain, net/http reads as the same request.
 //
 // What it saves: a goroutine that waits for the client to go away, deadlines set anew for each request (that for the
-// next one is moved now and then instead, and is kept to an eighth; who takes its answer at once needs none), a map of
-// headers each way, and a write for each answer of a pipeline. That a client has broken off is noticed by looking at
-// the sockets of requests that take long.
+// next one is moved now and then instead, and is kept to an eighth; a client that takes its answer at once needs none),
+// a map of headers each way, and a write for each answer of a pipeline. That a client has broken off is noticed by
+// looking at the sockets of requests that take long.
 package http1

@@ -106,7 +106,7 @@ func (w *Response) Stream(n int64, copy func(io.Writer) error) error {
 	return err
 }
 
-// NoBody ends an answer that has none; a length that is not negative is that of the body which another request would
+// NoBody ends an answer without a body; a length that is not negative is that of the body which another request would
 // get.
 func (w *Response) NoBody(length int64) {
 	if length >= 0 {
