@@ -28,10 +28,13 @@ FORCE:
 demo: build actors ## start a lattice, send it real requests, show what came back
 	@$(GO) run ./deploy/demo -weft $(BIN)/weft -actors $(BIN)/actors
 
-deps: ## install what the tests start: a real redis-server and docker-registry, and a race detector's C compiler
+deps: ## install what the tests start: a real redis-server and docker-registry, tools for network namespaces, and a race detector's C compiler
 	@missing=; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	command -v docker-registry >/dev/null || missing="$$missing docker-registry"; \
+	command -v ip >/dev/null && command -v ss >/dev/null || missing="$$missing iproute2"; \
+	command -v unshare >/dev/null || missing="$$missing util-linux"; \
+	command -v curl >/dev/null || missing="$$missing curl"; \
 	command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing:$$missing"; \

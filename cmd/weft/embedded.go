@@ -67,9 +67,6 @@ func (n *natsFlags) start(ctx context.Context, a *app, log *slog.Logger, extra n
 		return nil, usagef("--nats-listen %s: want the address alone; the port is --nats-port", n.listen)
 	}
 	n.listen = strings.Trim(n.listen, "[]")
-	if n.listen == "0.0.0.0" && hasIPv6() {
-		a.say("weft: warning: NATS listens on IPv6 as well, as its server takes 0.0.0.0 for all addresses; where only IPv4 is meant, name one address with --nats-listen, or keep IPv6 out with a firewall")
-	}
 	cfg := natsserver.Config{Host: n.listen, Port: n.port, DataDir: filepath.Join(a.dataDir, "nats"), Logger: log, Plain: n.plain,
 		User: a.conn.user, Password: a.conn.password, Token: a.conn.token, TLSCert: n.cert, TLSKey: n.key}
 	if n.storeMax != "" {
@@ -104,6 +101,11 @@ func (n *natsFlags) start(ctx context.Context, a *app, log *slog.Logger, extra n
 				return nil, err
 			}
 		}
+	}
+	// With users weft listens itself, and 0.0.0.0 is IPv4 alone.
+	if cfg.Users == nil && n.listen == "0.0.0.0" && hasIPv6() {
+		a.say("weft: warning: NATS listens on IPv6 as well, as its server takes 0.0.0.0 for all addresses; where only IPv4 " +
+			"is meant, name one address with --nats-listen, or keep IPv6 out with a firewall")
 	}
 	s, err := natsserver.Start(ctx, cfg)
 	if lattice.CodeOf(err) == lattice.ErrConflict {

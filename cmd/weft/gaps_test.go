@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"regexp"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,25 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/lattice/latticetest"
+	"github.com/weftlattice/weft/lattice/latticetest/output"
 )
-
-// spoken is standard error, which several goroutines write.
-type spoken struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (s *spoken) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(b)
-}
-
-func (s *spoken) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
 
 func TestWatchersAreToldWhatTheyMissedWhileNATSWasAway(t *testing.T) {
 	serve := func(port int) *server.Server {
@@ -51,7 +32,7 @@ func TestWatchersAreToldWhatTheyMissedWhileNATSWasAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	var errs spoken
+	var errs output.Text
 	a := &app{err: &errs, output: formatText}
 	defer a.tellGaps(nc)()
 	if errs.String() != "" {

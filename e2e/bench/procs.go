@@ -11,35 +11,18 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
+
+	"github.com/weftlattice/weft/lattice/latticetest/output"
 )
 
 // child is a process of a comparison; it ends when its standard input is closed.
 type child struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
-	out   output // standard output
-	log   output // standard error
-}
-
-// output is what a process writes, to be read at any time.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer // guarded by mu
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
+	out   output.Text // standard output
+	log   output.Text // standard error
 }
 
 func start(env []string, path string, args ...string) (*child, error) {

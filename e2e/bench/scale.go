@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/latticetest/output"
 	"github.com/weftlattice/weft/lattice/store"
 )
 
@@ -37,7 +38,7 @@ type station struct {
 	cli
 	addr string
 	pids []int // host and provider
-	log  *output
+	log  *output.Text
 }
 
 // measureScale measures one host among more and more others, in turns with one that is alone.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,12 +11,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
+	"github.com/weftlattice/weft/lattice/latticetest/output"
 )
 
 // binaries are what is tried out.
@@ -157,7 +156,7 @@ func (l *lab) token(ctx context.Context, role string) (string, error) {
 
 // startNATS starts the NATS server, again after a kill: with the same data.
 func (l *lab) startNATS(ctx context.Context) (err error) {
-	var out output
+	var out output.Text
 	if l.nats, err = l.start("nats", "nats", &out, []string{"WEFT_DATA_DIR=" + filepath.Join(l.dir, "nats")}, l.weft, "nats", "run", "-o", "json", "--nats-listen", subnet+"1"); err != nil {
 		return err
 	}
@@ -184,7 +183,7 @@ func (l *lab) emptyStore() error {
 }
 
 // up reads what a process prints once it serves.
-func (l *lab) up(p *process, out *output, into any) error {
+func (l *lab) up(p *process, out *output.Text, into any) error {
 	err := json.Unmarshal([]byte(out.String()), into)
 	if err != nil && !p.alive() {
 		return fmt.Errorf("it has ended: %s", p.log.String())
@@ -194,7 +193,7 @@ func (l *lab) up(p *process, out *output, into any) error {
 
 // startHost starts a host, again after a kill.
 func (l *lab) startHost(ctx context.Context, h *host) (err error) {
-	var out output
+	var out output.Text
 	if h.process, err = l.start(h.machine, "host "+h.machine, &out, h.env, l.weft, "host", "run", "-o", "json", "--name", h.machine); err != nil {
 		return err
 	}
@@ -312,12 +311,12 @@ func (l *lab) close() {
 type process struct {
 	name  string
 	cmd   *exec.Cmd
-	log   *output
+	log   *output.Text
 	ended chan struct{}
 }
 
 func (l *lab) start(machine, name string, out io.Writer, env []string, path string, args ...string) (*process, error) {
-	p := &process{name: name, log: &output{}, ended: make(chan struct{})}
+	p := &process{name: name, log: &output.Text{}, ended: make(chan struct{})}
 	p.cmd = exec.Command("ip", append(append([]string{"netns", "exec", l.net.ns(machine)}, l.net.clock(machine)...), append([]string{path}, args...)...)...)
 	p.cmd.Env, p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = environment(l.dir, env), l.dir, out, p.log
 	p.cmd.SysProcAttr = attributes()
@@ -365,24 +364,6 @@ func (p *process) kill() error {
 	err := p.signal(syscall.SIGKILL)
 	<-p.ended
 	return err
-}
-
-// output is what a process writes, to be read at any time.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer // guarded by mu
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
 
 // until tries something again and again until it succeeds.

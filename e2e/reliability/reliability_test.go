@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weftlattice/weft/lattice/latticetest"
 )
 
 func TestMain(m *testing.M) {
@@ -27,11 +29,11 @@ var built *binaries
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("network namespaces need root: run it as root, as CI does")
+		latticetest.Lacks(t, "the right to make network namespaces, which root has")
 	}
-	for _, program := range []string{"ip", "unshare"} { // of iproute2 and util-linux
+	for _, program := range []string{"ip", "ss", "unshare", "curl"} { // of iproute2, util-linux and curl
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skip(err)
+			latticetest.Lacks(t, program+" (make deps installs it)")
 		}
 	}
 	if built == nil {

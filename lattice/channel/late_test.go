@@ -9,16 +9,14 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/channel"
-	"github.com/weftlattice/weft/lattice/clock"
+	"github.com/weftlattice/weft/lattice/latticetest"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
 // The other process is stopped for longer than the caller waits. What it finds in its socket when it goes on is not
 // begun.
 func TestACallThatWaitedInASocketIsNotBegun(t *testing.T) {
-	if clock.ID() == 0 {
-		t.Skip("this system has no clock that processes share")
-	}
+	latticetest.NeedsClock(t)
 	both(t, func(t *testing.T, inline bool) {
 		var calls atomic.Int64
 		stopped, goOn := make(chan struct{}), make(chan struct{})

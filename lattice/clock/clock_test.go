@@ -9,13 +9,12 @@ import (
 	"testing"
 
 	"github.com/weftlattice/weft/lattice/clock"
+	"github.com/weftlattice/weft/lattice/latticetest"
 )
 
 // A process started by the test prints its moment, which lies between two of the test's.
 func TestProcessesOfOneMachineShareTheClock(t *testing.T) {
-	if clock.ID() == 0 {
-		t.Skip("this system has no clock that is shared")
-	}
+	latticetest.NeedsClock(t)
 	if os.Getenv("CLOCK_CHILD") != "" {
 		now := clock.Now()
 		fmt.Printf("moment %d %d\n", now.Clock, now.Micros)

@@ -15,7 +15,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/clock"
 	"github.com/weftlattice/weft/lattice/latticetest"
 	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -434,9 +433,7 @@ func TestSlowCommandsHoldUpNobodyElse(t *testing.T) {
 // A command waits behind a slow one until its client has given up. Its client was told that it failed, and it does not
 // happen later.
 func TestACommandWhoseClientHasGivenUpIsNotBegun(t *testing.T) {
-	if clock.ID() == 0 {
-		t.Skip("this system has no clock that processes share")
-	}
+	latticetest.NeedsClock(t)
 	b := newBench(t)
 	release, entered := make(chan struct{}), make(chan struct{}, 3)
 	h := &fakeHost{block: func(context.Context, string) {

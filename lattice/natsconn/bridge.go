@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/acceptor"
 )
 
 const (
@@ -32,14 +33,9 @@ type Bridge struct {
 	cfg    Config
 	tls    func() *tls.Config // of what the files hold at the time
 	log    *slog.Logger
-	listen net.Listener
+	conns  *acceptor.Acceptor
 	user   *url.Userinfo // credentials that stand in the server's address
 	secret string        // that clients must show, where the bridge has a certificate to act with; "" else
-
-	wg    sync.WaitGroup
-	mu    sync.Mutex
-	open  map[net.Conn]struct{} // guarded by mu
-	ended bool                  // guarded by mu
 }
 
 // NeedsBridge reports whether clients that get only an address and credentials cannot use a connection's settings.
@@ -66,18 +62,22 @@ func StartBridge(cfg Config) (*Bridge, error) {
 	if err != nil {
 		return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "open a loopback address for providers", Err: err}
 	}
-	b := &Bridge{cfg: cfg, tls: tc, log: cfg.Logger.With("part", "nats bridge"), listen: l, open: map[net.Conn]struct{}{}}
+	b := &Bridge{cfg: cfg, tls: tc, log: cfg.Logger.With("part", "nats bridge")}
 	if b.user = firstUser(cfg.URL); cfg.TLSCert != "" && b.user == nil && cfg.CredsFile+cfg.JWT+cfg.Seed+cfg.User+cfg.Token == "" {
 		b.secret = rand.Text()
 	}
-	b.wg.Go(b.accept)
+	b.conns = acceptor.Start(l, func(client net.Conn) {
+		if err := b.serve(client); err != nil {
+			b.log.Debug("bridged connection ended", lattice.LogErr, err)
+		}
+	}, func(err error) { b.log.Warn("bridge accepts nothing", lattice.LogErr, err) })
 	return b, nil
 }
 
 // URL is where clients connect. It may hold a secret: the credentials in the first server's address, or the bridge's
 // own.
 func (b *Bridge) URL() string {
-	u := url.URL{Scheme: "nats", Host: b.listen.Addr().String(), User: b.user}
+	u := url.URL{Scheme: "nats", Host: b.conns.Addr().String(), User: b.user}
 	if b.secret != "" {
 		u.User = url.User(b.secret)
 	}
@@ -94,62 +94,7 @@ func firstUser(urls string) *url.Userinfo {
 }
 
 // Close ends all connections and waits for what served them. It is idempotent.
-func (b *Bridge) Close() error {
-	b.mu.Lock()
-	b.ended = true
-	err := b.listen.Close()
-	for c := range b.open {
-		_ = c.Close()
-	}
-	b.mu.Unlock()
-	b.wg.Wait()
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
-}
-
-// keep notes a connection for Close; false when that has come already.
-func (b *Bridge) keep(c net.Conn) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ended {
-		_ = c.Close()
-		return false
-	}
-	b.open[c] = struct{}{}
-	return true
-}
-
-func (b *Bridge) drop(c net.Conn) {
-	_ = c.Close()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.open, c)
-}
-
-func (b *Bridge) accept() {
-	for {
-		client, err := b.listen.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil { // out of file descriptors, perhaps for a moment
-			b.log.Warn("bridge accepts nothing", lattice.LogErr, err)
-			time.Sleep(100 * time.Millisecond)
-			continue
-		}
-		if !b.keep(client) {
-			return
-		}
-		b.wg.Go(func() {
-			defer b.drop(client)
-			if err := b.serve(client); err != nil {
-				b.log.Debug("bridged connection ended", lattice.LogErr, err)
-			}
-		})
-	}
-}
+func (b *Bridge) Close() error { return b.conns.Close() }
 
 // serve carries one connection until either side ends it.
 func (b *Bridge) serve(client net.Conn) error {
@@ -157,10 +102,10 @@ func (b *Bridge) serve(client net.Conn) error {
 	if err != nil {
 		return err
 	}
-	if !b.keep(raw) {
+	if !b.conns.Keep(raw) {
 		return nil
 	}
-	defer b.drop(raw)
+	defer b.conns.Drop(raw)
 	server, greeting, err := b.greet(raw, name)
 	if err != nil {
 		return err

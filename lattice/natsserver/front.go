@@ -19,6 +19,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/acceptor"
+	"github.com/weftlattice/weft/lattice/netaddr"
 )
 
 const (
@@ -30,21 +32,15 @@ const (
 // front listens in the place of a server with users, does TLS, and carries each connection to the server through a
 // filter.
 type front struct {
-	door   *door
-	srv    *server.Server
-	tls    *tls.Config // nil is plain
-	max    int         // bytes of a payload
-	host   string      // as it was given
-	listen net.Listener
-	log    *slog.Logger
-	limit  *rate.Limiter // of lines in the log, which any client can cause
-	told   *rate.Limiter // of refused messages there, which only users can cause
-
-	mu    sync.Mutex
-	open  map[net.Conn]struct{} // guarded by mu
-	ended bool                  // guarded by mu
-
-	wg sync.WaitGroup
+	door  *door
+	srv   *server.Server
+	tls   *tls.Config // nil is plain
+	max   int         // bytes of a payload
+	host  string      // as it was given
+	conns *acceptor.Acceptor
+	log   *slog.Logger
+	limit *rate.Limiter // of lines in the log, which any client can cause
+	told  *rate.Limiter // of refused messages there, which only users can cause
 }
 
 // behind makes o the options of a server that does not listen itself, and returns the TLS that the front does for it.
@@ -61,77 +57,29 @@ func behind(o *server.Options) *tls.Config {
 
 // openFront begins to accept connections.
 func openFront(d *door, srv *server.Server, secure *tls.Config, maxPayload int, host string, port int) (*front, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(max(port, 0))))
+	l, err := net.Listen(netaddr.Network(host), net.JoinHostPort(host, strconv.Itoa(max(port, 0))))
 	if err != nil {
 		return nil, err
 	}
-	f := &front{door: d, srv: srv, tls: secure, max: maxPayload, host: host, listen: l, log: d.log, limit: rate.NewLimiter(1, 10),
-		told: rate.NewLimiter(1, 10), open: map[net.Conn]struct{}{}}
-	f.wg.Go(f.accept)
+	f := &front{door: d, srv: srv, tls: secure, max: maxPayload, host: host, log: d.log, limit: rate.NewLimiter(1, 10),
+		told: rate.NewLimiter(1, 10)}
+	f.conns = acceptor.Start(l, f.serve, func(err error) {
+		f.warn("NATS server accepts no connections at present", lattice.LogErr, err)
+	})
 	return f, nil
 }
 
 // stop accepts no more. A nil front does nothing, as with close.
 func (f *front) stop() {
-	if f == nil {
-		return
+	if f != nil {
+		_ = f.conns.Stop() // nothing is to be done about it
 	}
-	f.mu.Lock()
-	f.ended = true
-	_ = f.listen.Close() // nothing is to be done about it
-	f.mu.Unlock()
 }
 
 // close ends all connections and waits for what serves them.
 func (f *front) close() {
-	if f == nil {
-		return
-	}
-	f.stop()
-	f.mu.Lock()
-	for c := range f.open {
-		_ = c.Close()
-	}
-	f.mu.Unlock()
-	f.wg.Wait()
-}
-
-func (f *front) keep(c net.Conn) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.ended {
-		_ = c.Close()
-		return false
-	}
-	f.open[c] = struct{}{}
-	return true
-}
-
-func (f *front) drop(c net.Conn) {
-	_ = c.Close()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.open, c)
-}
-
-func (f *front) accept() {
-	for {
-		c, err := f.listen.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil { // out of file descriptors, perhaps for a moment
-			f.warn("NATS server accepts no connections at present", lattice.LogErr, err)
-			time.Sleep(100 * time.Millisecond)
-			continue
-		}
-		if !f.keep(c) {
-			return
-		}
-		f.wg.Go(func() {
-			defer f.drop(c)
-			f.serve(c)
-		})
+	if f != nil {
+		_ = f.conns.Close()
 	}
 }
 
@@ -196,7 +144,7 @@ func (f *front) greet(raw, srv net.Conn, from *bufio.Reader) (net.Conn, uint64, 
 	if !ok || json.Unmarshal(body, &info) != nil || json.Unmarshal(info["client_id"], &id) != nil {
 		return nil, 0, fmt.Errorf("the server greets with %s", lattice.Printable(string(line)))
 	}
-	here, ok1 := f.listen.Addr().(*net.TCPAddr)
+	here, ok1 := f.conns.Addr().(*net.TCPAddr)
 	there, ok2 := raw.RemoteAddr().(*net.TCPAddr)
 	if !ok1 || !ok2 {
 		return nil, 0, errors.New("no TCP connection")

@@ -12,37 +12,19 @@ import (
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/latticetest/output"
 	"github.com/weftlattice/weft/lattice/natsauth"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
-// logText is a log that is read while it is written.
-type logText struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // frontOf starts a server with one operator, and returns the operator's credentials.
-func frontOf(t testing.TB, cfg Config) (*Server, natsauth.Credentials, *logText) {
+func frontOf(t testing.TB, cfg Config) (*Server, natsauth.Credentials, *output.Text) {
 	t.Helper()
 	authority, err := signing.New(signing.KindAccount)
 	if err != nil {
@@ -57,7 +39,7 @@ func frontOf(t testing.TB, cfg Config) (*Server, natsauth.Credentials, *logText)
 	if err := natsauth.OpenUsers(users).Add(id); err != nil {
 		t.Fatal(err)
 	}
-	text := &logText{}
+	text := &output.Text{}
 	cfg.Port, cfg.DataDir, cfg.Users = -1, t.TempDir(), natsauth.NewVerifier(authority.Public(), users, nil)
 	cfg.Logger = slog.New(slog.NewTextHandler(text, nil))
 	s, err := Start(t.Context(), cfg)
@@ -256,9 +238,7 @@ func TestDeafClientIsDisconnected(t *testing.T) {
 		return nil
 	})
 	eventually(t, func() error {
-		s.front.mu.Lock()
-		defer s.front.mu.Unlock()
-		if n := len(s.front.open); n != 1 {
+		if n := s.front.conns.Len(); n != 1 {
 			return fmt.Errorf("%d connections", n)
 		}
 		return nil

@@ -334,7 +334,7 @@ func (s *Server) URL() string {
 func (s *Server) Port() int {
 	addr := s.srv.Addr()
 	if s.front != nil {
-		addr = s.front.listen.Addr()
+		addr = s.front.conns.Addr()
 	}
 	if a, ok := addr.(*net.TCPAddr); ok {
 		return a.Port

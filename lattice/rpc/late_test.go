@@ -66,9 +66,7 @@ func (l *late) call(t *testing.T, c *rpc.Client) (string, error) {
 
 // NATS holds a call up until its caller has got an error. When it comes at last, it is not begun.
 func TestACallWhoseCallerHasGivenUpIsNotBegun(t *testing.T) {
-	if clock.ID() == 0 {
-		t.Skip("this system has no clock that processes share")
-	}
+	latticetest.NeedsClock(t)
 	l := newLate(t)
 	nc := l.env.Conn(t)
 	held, err := nc.SubscribeSync(l.subject())
@@ -98,9 +96,7 @@ func TestACallWhoseCallerHasGivenUpIsNotBegun(t *testing.T) {
 
 // The receiver is wrong about the age of a call: a caller that is there is served all the same, once.
 func TestACallerThatIsThereIsServedThoughTakenForLate(t *testing.T) {
-	if clock.ID() == 0 {
-		t.Skip("this system has no clock that processes share")
-	}
+	latticetest.NeedsClock(t)
 	l := newLate(t)
 	l.serve(t, func(d *rpc.Directory) {
 		rpc.SetMoment(d, func() clock.Stamp {

@@ -1,16 +1,15 @@
 package rpc_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/latticetest/output"
 	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -136,7 +135,7 @@ func TestReplayAcrossEndpoints(t *testing.T) {
 
 func TestClocksThatDiffer(t *testing.T) {
 	r := newRig(t)
-	log := &buffer{}
+	log := &output.Text{}
 	server := rpc.NewServer(r.env.Conn(t), rpc.ServerConfig{Lattice: r.env.Lattice, Verifier: signing.NewVerifier(r.env.Cluster.Public()),
 		Logger: slog.New(slog.NewTextHandler(log, nil)), MaxAge: 10 * time.Minute, MaxAhead: 4 * time.Minute})
 	defer server.Close(context.Background())
@@ -172,23 +171,6 @@ func TestClocksThatDiffer(t *testing.T) {
 			t.Errorf("%s: %d lines in the log, want %d", tt.id, n, tt.logged)
 		}
 	}
-}
-
-type buffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer // guarded by mu
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 // Without a window, as the dialect has none, age does not matter, and an id is served once all the same.

@@ -1,7 +1,6 @@
 package providertest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +18,7 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/channel"
 	"github.com/weftlattice/weft/lattice/latticetest"
+	"github.com/weftlattice/weft/lattice/latticetest/output"
 	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -47,8 +46,8 @@ type Process struct {
 	local  *local // nil: calls go over NATS
 	stdin  io.WriteCloser
 	child  *os.Process // nil when it runs in the test
-	stdout *lines
-	stderr *lines
+	stdout *output.Text
+	stderr *output.Text
 	wait   chan error // gets the result once
 	ended  bool
 }
@@ -116,7 +115,7 @@ func Launch(t testing.TB, env *latticetest.Env, cfg Config, opts ...Option) *Pro
 		s.hostData.LinkDefinitions[i].ProviderID = string(s.provider)
 	}
 	p := &Process{Env: env, Provider: s.provider, Link: lattice.DefaultLink, Host: s.host, Contract: cfg.Info.Contract,
-		NC: env.Conn(t), HostData: s.hostData, t: t, stdout: &lines{}, stderr: &lines{}, wait: make(chan error, 1)}
+		NC: env.Conn(t), HostData: s.hostData, t: t, stdout: &output.Text{}, stderr: &output.Text{}, wait: make(chan error, 1)}
 	p.client = rpc.NewClient(p.NC, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(s.host), Cluster: env.Cluster})
 	var inside *channel.End
 	switch {
@@ -349,22 +348,4 @@ func (p *Process) Call(ctx context.Context, actor lattice.ActorID, operation str
 	}
 	return p.client.Call(ctx, rpc.Call{Origin: wire.ActorEntity(actor), Operation: operation, Payload: payload,
 		Target: wire.ProviderEntity(p.Provider, p.Contract, p.Link)})
-}
-
-// lines collects output and is safe for concurrent use.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer // guarded by mu
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Clone(l.buf.String())
 }
