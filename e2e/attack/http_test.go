@@ -81,7 +81,7 @@ func (r *rig) site(name string, values map[string]string) (address string, fine 
 }
 
 // TestClientsThatHold: clients that neither send nor fetch, or waste frames of HTTP/2, hold nothing that others need.
-// They come from another address than the good client, which is served all the while. But for write_timeout the
+// They come from other addresses than the good client, which is served all the while. But for write_timeout the
 // settings are the defaults.
 func TestClientsThatHold(t *testing.T) {
 	r := newRig(t)
@@ -92,8 +92,15 @@ func TestClientsThatHold(t *testing.T) {
 			latticetest.Eventually(t, deadline, fine) // whole requests of others may make the actor busy for a moment
 		}
 	}
+	// Each attack is a client of its own, since what the last one has held is given back only in time.
+	client := net.IPv4(127, 0, 0, 1).To4()
+	attack := func(name string, attack func(t *testing.T)) {
+		client[3]++
+		r.attack(name, attack)
+	}
+	from := func() *net.Dialer { return &net.Dialer{LocalAddr: &net.TCPAddr{IP: client}, Timeout: deadline} }
 	dial := func(t *testing.T) net.Conn {
-		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: deadline}).Dial("tcp", address)
+		c, err := from().Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,23 +111,23 @@ func TestClientsThatHold(t *testing.T) {
 		"a small body": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n", "a body of 9 MB": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n",
 		"a body of unknown length": "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "the rest of a header": "GET / HTTP/1.1\r\nHost: x\r\nX: ", "anything": "",
 	} {
-		r.attack("1100 connections that do not send "+what, func(t *testing.T) {
+		attack("1100 connections that do not send "+what, func(t *testing.T) {
 			for range 1100 {
 				_, _ = io.WriteString(dial(t), text) // it may be cut off
 			}
 			served(t)
 		})
 	}
-	r.attack("3000 connections of one client", func(t *testing.T) {
+	attack("3000 connections of one client", func(t *testing.T) {
 		for range 3000 {
-			c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: deadline}).Dial("tcp", address)
+			c, err := from().Dial("tcp", address)
 			if err == nil { // else it has its share
 				t.Cleanup(func() { c.Close() })
 			}
 		}
 		served(t)
 	})
-	r.attack("500 connections that send 1000 requests and fetch no answer", func(t *testing.T) {
+	attack("500 connections that send 1000 requests and fetch no answer", func(t *testing.T) {
 		text := strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 1000)
 		for range 500 {
 			c := dial(t)
@@ -133,7 +140,7 @@ func TestClientsThatHold(t *testing.T) {
 	})
 
 	two := func(t *testing.T, window uint32) *latticetest.HTTP2 { return latticetest.NewHTTP2(t, dial(t), window) }
-	r.attack("20 HTTP/2 connections of 100 requests whose bodies do not come", func(t *testing.T) {
+	attack("20 HTTP/2 connections of 100 requests whose bodies do not come", func(t *testing.T) {
 		for range 20 {
 			c := two(t, 65535)
 			for range 100 {
@@ -144,7 +151,7 @@ func TestClientsThatHold(t *testing.T) {
 		}
 		served(t)
 	})
-	r.attack("20 HTTP/2 connections of 100 requests with a window of nothing", func(t *testing.T) {
+	attack("20 HTTP/2 connections of 100 requests with a window of nothing", func(t *testing.T) {
 		for range 20 {
 			c := two(t, 0)
 			for range 100 {
@@ -155,7 +162,7 @@ func TestClientsThatHold(t *testing.T) {
 		}
 		served(t)
 	})
-	r.attack("5 HTTP/2 connections that reset 2000 requests each at once", func(t *testing.T) {
+	attack("5 HTTP/2 connections that reset 2000 requests each at once", func(t *testing.T) {
 		for range 5 {
 			c := two(t, 65535)
 			for range 2000 {
@@ -190,7 +197,7 @@ func TestClientsThatHold(t *testing.T) {
 		t.Logf("%d frames sent, then %v", sent, err)
 		return sent, err
 	}
-	r.attack("an HTTP/2 header that goes on for ever", func(t *testing.T) {
+	attack("an HTTP/2 header that goes on for ever", func(t *testing.T) {
 		more := bytes.Repeat([]byte("\x00\x01a\x01b"), 1000) // a header, literally
 		_, err := flood(t, func(f *http2.Framer, n int) error {
 			if n == 0 {
@@ -210,7 +217,7 @@ func TestClientsThatHold(t *testing.T) {
 			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: uint32(2*n + 1), BlockFragment: []byte{0x82, 0x84, 0x86, 0x41, 1, 'x', 0, 1, 'A', 1, 'b'}, EndStream: true, EndHeaders: true})
 		},
 	} {
-		r.attack("HTTP/2 "+what+" without end, whose answers are not read", func(t *testing.T) {
+		attack("HTTP/2 "+what+" without end, whose answers are not read", func(t *testing.T) {
 			_, _ = flood(t, frame)
 			served(t)
 		})

@@ -277,10 +277,10 @@ func TestBridge(t *testing.T) {
 	if err := plain(b.URL()); err != nil {
 		t.Error(err)
 	}
-	if err := plain("nats://" + b.listen.Addr().String()); !errors.Is(err, nats.ErrAuthorization) {
+	if err := plain("nats://" + b.conns.Addr().String()); !errors.Is(err, nats.ErrAuthorization) {
 		t.Errorf("anybody on this machine may use the certificate: %v", err)
 	}
-	if err := plain("nats://guess@" + b.listen.Addr().String()); !errors.Is(err, nats.ErrAuthorization) {
+	if err := plain("nats://guess@" + b.conns.Addr().String()); !errors.Is(err, nats.ErrAuthorization) {
 		t.Errorf("any secret will do: %v", err)
 	}
 	otherCA, _, _, _ := certificates(t, t.TempDir())

@@ -20,6 +20,7 @@ import (
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/latticetest"
+	"github.com/weftlattice/weft/lattice/latticetest/output"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
 	"github.com/weftlattice/weft/provider"
@@ -458,7 +459,7 @@ func unusableHostData(t *testing.T, env *latticetest.Env, cfg Config) {
 		"a seed of another kind":   change(good, func(h *wire.HostData) { h.InvocationSeed = latticetest.NewKey(t, 'U').Seed() }),
 	} {
 		t.Run(name, func(t *testing.T) {
-			var stdout, stderr lines
+			var stdout, stderr output.Text
 			ctx, cancel := context.WithTimeout(context.Background(), Patience)
 			defer cancel()
 			err := provider.Run(ctx, provider.Options{Info: cfg.Info, Stdin: bytes.NewReader(line), Stdout: &stdout, Stderr: &stderr}, cfg.New)

@@ -5,7 +5,7 @@
 // late by many milliseconds at each step of a call.
 //
 // Here a guest that computes for longer than a moment needs a turn, of which there are as many as processors, while
-// Go's scheduler has some more (see Processors): whatever is quick, and all that is not a guest, always finds one. When
+// Go's scheduler has two more (see Processors): whatever is quick, and all that is not a guest, always finds one. When
 // there are more than turns, they go round: a guest gives its turn up after a slice, and it goes to the actor that has
 // used the least time of late. Calls of one actor take their turns in order. No actor starves, since an actor is
 // charged for the time in which it runs.
@@ -16,37 +16,29 @@ package turns
 import (
 	"container/list"
 	"context"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Slice is how long a guest keeps its turn while others wait.
-const Slice = time.Millisecond
+const (
+	// Slice is how long a guest keeps its turn while others wait.
+	Slice = time.Millisecond
 
-// spare is how many processors Go's scheduler has beyond those that guests may take.
-const spare = 2
-
-var processors = sync.OnceValue(func() int {
-	n := runtime.GOMAXPROCS(0)
-	runtime.GOMAXPROCS(n + spare)
-	return n
-})
-
-// Processors is how many guests may compute at the same time. The first call raises GOMAXPROCS beyond that, for
-// everything else; the kernel shares the real processors among them.
-func Processors() int { return processors() }
+	// looks is how many checks a guest passes before it looks at the clock once.
+	looks = 4
+)
 
 // Scheduler hands out turns. It is safe for concurrent use.
 type Scheduler struct {
-	now     func() time.Duration // monotonic
-	waiting atomic.Int64         // turns that are waited for
+	now  func() time.Duration // monotonic
+	full atomic.Bool          // whether all turns are held; written with mu held
 
 	mu    sync.Mutex
-	free  int           // turns that no guest has; guarded by mu
+	free  int           // turns that are not held; guarded by mu
 	queue []*Share      // those with calls that wait; guarded by mu
 	floor time.Duration // what the share had used that was served last; guarded by mu
+	press pressure      // guarded by mu
 }
 
 // New returns a scheduler of so many turns.
@@ -71,6 +63,7 @@ type Turn struct {
 	share *Share
 	held  bool
 	since time.Duration // when the slice began
+	looks int           // checks passed
 	ready chan struct{} // holds an element when the turn was given to a call that waits
 }
 
@@ -93,8 +86,12 @@ func (t *Turn) Take(ctx context.Context) bool {
 		t.share.used = max(t.share.used, s.floor)
 	}
 	if s.free > 0 {
-		s.free--
-		t.begin(s.now())
+		now := s.now()
+		if s.free--; s.free == 0 {
+			s.full.Store(true)
+			s.press.since = now
+		}
+		t.begin(now)
 		s.mu.Unlock()
 		return true
 	}
@@ -108,7 +105,6 @@ func (t *Turn) wait(ctx context.Context) bool {
 		s.queue = append(s.queue, t.share)
 	}
 	place := t.share.waiting.PushBack(t)
-	s.waiting.Add(1)
 	s.mu.Unlock()
 	select {
 	case <-t.ready:
@@ -119,11 +115,11 @@ func (t *Turn) wait(ctx context.Context) bool {
 	defer s.mu.Unlock()
 	select {
 	case <-t.ready: // at the last moment
-		t.end(s.now())
-		s.pass()
+		now := s.now()
+		t.end(now)
+		s.pass(now)
 	default:
 		t.share.waiting.Remove(place)
-		s.waiting.Add(-1)
 		s.settle(t.share)
 	}
 	return false
@@ -151,18 +147,22 @@ func (t *Turn) Give() {
 	s := t.share.scheduler
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t.end(s.now())
-	s.pass()
+	now := s.now()
+	t.end(now)
+	s.pass(now)
 }
 
 // pass gives a turn that has become free to a call that waits. mu is held.
-func (s *Scheduler) pass() {
+func (s *Scheduler) pass(now time.Duration) {
 	next := s.least()
-	if next == nil {
-		s.free++
+	if next != nil {
+		s.grant(next, now)
 		return
 	}
-	s.grant(next)
+	if s.free++; s.free == 1 {
+		s.press.add(now)
+		s.full.Store(false)
+	}
 }
 
 // least is the share that has used the least of those with calls that wait. mu is held.
@@ -177,11 +177,10 @@ func (s *Scheduler) least() *Share {
 }
 
 // grant gives a turn to the first of a share. mu is held.
-func (s *Scheduler) grant(share *Share) {
+func (s *Scheduler) grant(share *Share, now time.Duration) {
 	t := share.waiting.Remove(share.waiting.Front()).(*Turn)
-	s.waiting.Add(-1)
 	s.settle(share)
-	t.begin(s.now())
+	t.begin(now)
 	t.ready <- struct{}{}
 }
 
@@ -205,7 +204,7 @@ func (s *Scheduler) settle(share *Share) {
 // for its next turn. It reports whether the guest has a turn, which it has not when ctx has ended.
 func (t *Turn) Share(ctx context.Context) bool {
 	s := t.share.scheduler
-	if s.waiting.Load() == 0 {
+	if t.looks++; t.looks%looks != 0 || !s.full.Load() {
 		return true
 	}
 	now := s.now()
@@ -213,13 +212,18 @@ func (t *Turn) Share(ctx context.Context) bool {
 		return true
 	}
 	s.mu.Lock()
-	t.end(now)
+	s.press.add(now)
 	next := s.least()
-	if next == nil || next.used > t.share.used {
+	if next == nil {
+		s.mu.Unlock()
+		return true
+	}
+	t.end(now)
+	if next.used > t.share.used {
 		t.begin(now) // it is still the one that is due
 		s.mu.Unlock()
 		return true
 	}
-	s.grant(next)
+	s.grant(next, now)
 	return t.wait(ctx)
 }

@@ -44,8 +44,8 @@ func TestAQuickActorIsNotLateAmongThoseThatCompute(t *testing.T) {
 		}
 		stop()
 		wg.Wait()
-		if s.free != 2 || len(s.queue) != 0 || s.waiting.Load() != 0 {
-			t.Errorf("left over: %d free, %d in the queue, %d waiting", s.free, len(s.queue), s.waiting.Load())
+		if s.free != 2 || len(s.queue) != 0 || s.full.Load() {
+			t.Errorf("left over: %d free, %d in the queue, all held: %v", s.free, len(s.queue), s.full.Load())
 		}
 	})
 }
@@ -121,8 +121,8 @@ func TestTurnsAreNotLostWhenCallsEndWhileTheyWait(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if s.free != 2 || len(s.queue) != 0 || s.waiting.Load() != 0 {
-		t.Errorf("left over: %d free, %d in the queue, %d waiting", s.free, len(s.queue), s.waiting.Load())
+	if s.free != 2 || len(s.queue) != 0 || s.full.Load() {
+		t.Errorf("left over: %d free, %d in the queue, all held: %v", s.free, len(s.queue), s.full.Load())
 	}
 	for i, share := range shares {
 		if share.holds != 0 {
