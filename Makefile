@@ -26,7 +26,7 @@ $(BIN)/actors/%.wasm: FORCE
 FORCE:
 
 demo: build actors ## start a lattice, send it real requests, show what came back
-	@$(GO) run ./deploy/demo -weft $(BIN)/weft -actors $(BIN)/actors
+	@$(GO) run ./internal/deploy/demo -weft $(BIN)/weft -actors $(BIN)/actors
 
 deps: ## install what the tests start: a real redis-server and docker-registry, tools for network namespaces, and a race detector's C compiler
 	@missing=; \
@@ -46,7 +46,7 @@ test: deps unit e2e ## all tests, with what they need
 
 unit: deps ## tests of the packages, with the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m $$($(GO) list ./... | grep -v /e2e)
-	$(GO) test -run TestFailedWriteHealsAndLosesNothing ./lattice/natsserver
+	$(GO) test -run TestFailedWriteHealsAndLosesNothing ./internal/natsserver
 
 e2e: deps build actors ## built binaries against each other: several hosts, real Redis, faults
 	$(GO) test -count=1 -timeout 20m ./e2e/...

@@ -15,20 +15,20 @@ var rules = []struct {
 	bans map[string]string
 }{
 	{"lattice/...", map[string]string{
-		module + "host":      "the lattice is what hosts are built on",
-		module + "provider":  "the lattice is what providers are built on",
-		module + "deploy":    "the lattice is what deploying is built on",
-		module + "actor-sdk": "guests use the lattice's words, not the other way round",
+		module + "host":            "the lattice is what hosts are built on",
+		module + "provider":        "the lattice is what providers are built on",
+		module + "internal/deploy": "the lattice is what deploying is built on",
+		module + "actor-sdk":       "guests use the lattice's words, not the other way round",
 	}},
 	{"host/...", map[string]string{
-		module + "provider": "to a host a provider is a process and some subjects",
-		module + "deploy":   "a host carries out commands; what to deploy is decided elsewhere",
+		module + "provider":        "to a host a provider is a process and some subjects",
+		module + "internal/deploy": "a host carries out commands; what to deploy is decided elsewhere",
 	}},
 	{"provider/...", map[string]string{
-		module + "host":   "a provider must not know who starts it",
-		module + "deploy": "a provider is deployed, it does not deploy",
+		module + "host":            "a provider must not know who starts it",
+		module + "internal/deploy": "a provider is deployed, it does not deploy",
 	}},
-	{"deploy/...", map[string]string{
+	{"internal/deploy/...", map[string]string{
 		module + "host":     "deploying talks to hosts over the control interface only",
 		module + "provider": "deploying starts providers by reference",
 	}},
@@ -38,9 +38,9 @@ var rules = []struct {
 		"net":                    "these compile into guests, with TinyGo too",
 	}},
 	{"actor-sdk", map[string]string{
-		"net":                  "guests have no network",
-		"net/http":             "guests have no network, and it is large",
-		module + "lattice/rpc": "guests call through their host",
+		"net":                   "guests have no network",
+		"net/http":              "guests have no network, and it is large",
+		module + "internal/rpc": "guests call through their host",
 	}},
 	{"e2e/...", map[string]string{
 		module + "host":     "end-to-end tests drive built binaries",
@@ -70,7 +70,7 @@ func TestSingleHomes(t *testing.T) {
 	homes := map[string]string{
 		"github.com/tetratelabs/wazero": "host/internal/wasm",
 		"crypto/ed25519":                "lattice/signing",
-		"github.com/redis/go-redis/v9":  "provider/keyvalueredis",
+		"github.com/redis/go-redis/v9":  "internal/providers/keyvalueredis",
 		"github.com/spf13/cobra":        "cmd/weft",
 		"github.com/google/pprof":       "e2e/bench",
 	}

@@ -7,7 +7,7 @@ package weft
 import "embed"
 
 // SDK holds the sources of the actor SDK and of the packages it stands on, as they lie in the module. Tests are among
-// them; the examples are not. Package deploy/scaffold lays them down.
+// them; the examples are not. Package internal/deploy/scaffold lays them down.
 //
 //go:embed lattice/*.go lattice/msgpack/*.go lattice/contract/*/*.go
 //go:embed actor-sdk/*.go actor-sdk/*/*.go actor-sdk/internal/*/*.go

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weftlattice/weft/lattice/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest"
 )
 
 // readiness asks a host whether it is ready, and fails unless the answer has that status and those words.

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weftlattice/weft/lattice/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest"
 )
 
 // One listener serves several actors by path and host; conflicts are refused and shown; errors have their status.

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weftlattice/weft/lattice/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest"
 )
 
 // A host in a container of 400 MiB is asked for far more than that by one actor without a maximum. Calls that find no

@@ -11,7 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weftlattice/weft/internal/clock"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/clock"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/subject"

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
-	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/oci"
 	"github.com/weftlattice/weft/lattice/wire"
 )

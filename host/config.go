@@ -11,11 +11,11 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/certfile"
+	"github.com/weftlattice/weft/internal/natsconn"
+	"github.com/weftlattice/weft/internal/netaddr"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/certfile"
 	"github.com/weftlattice/weft/lattice/control"
-	"github.com/weftlattice/weft/lattice/natsconn"
-	"github.com/weftlattice/weft/lattice/netaddr"
 	"github.com/weftlattice/weft/lattice/oci"
 	"github.com/weftlattice/weft/lattice/signing"
 )

@@ -6,9 +6,9 @@ import (
 	"os"
 
 	"github.com/nats-io/nkeys"
+	"github.com/weftlattice/weft/internal/natsauth"
+	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/natsauth"
-	"github.com/weftlattice/weft/lattice/natsconn"
 )
 
 // providerNATS is how providers reach NATS: host data carries an address and, where there are any, a user's JWT and seed.

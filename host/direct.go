@@ -3,7 +3,7 @@ package host
 import (
 	"context"
 
-	"github.com/weftlattice/weft/lattice/rpc"
+	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
 )

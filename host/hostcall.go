@@ -11,12 +11,12 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/channel"
+	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/channel"
 	"github.com/weftlattice/weft/lattice/contract/logging"
 	"github.com/weftlattice/weft/lattice/contract/numbergen"
 	"github.com/weftlattice/weft/lattice/msgpack"
-	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 

@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/host/internal/supervisor"
+	"github.com/weftlattice/weft/internal/channel"
+	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/channel"
-	"github.com/weftlattice/weft/lattice/rpc"
 )
 
 // Inside runs a built-in provider as goroutines of the host's process, until ctx ends or In does, and returns when all

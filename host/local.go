@@ -7,9 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weftlattice/weft/internal/channel"
+	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/channel"
-	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
 )

@@ -12,7 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/weftlattice/weft/lattice/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 

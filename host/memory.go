@@ -5,7 +5,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/memory"
 	"github.com/weftlattice/weft/host/internal/wasm"
-	"github.com/weftlattice/weft/lattice/rpc"
+	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 

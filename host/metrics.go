@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/rpc"
 )
 
 // metrics are the host's instruments. Labels come from bounded sets: actors and providers that run here, operations of

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/weftlattice/weft/internal/files"
+	"github.com/weftlattice/weft/internal/process/profile"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/files"
-	"github.com/weftlattice/weft/lattice/profile"
 )
 
 // Profiles are served on the host's HTTP address where Config.Pprof asks for it: those of the host, and those of

@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/weftlattice/weft/host/internal/supervisor"
+	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/channel"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/policy"

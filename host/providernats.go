@@ -5,9 +5,9 @@ import (
 	"os"
 	"sync"
 
+	"github.com/weftlattice/weft/internal/natsauth"
+	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/natsauth"
-	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 

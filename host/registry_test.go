@@ -7,12 +7,12 @@ import (
 	"testing"
 
 	"github.com/weftlattice/weft/host"
+	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/ocitest"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
-	"github.com/weftlattice/weft/lattice/latticetest"
 	"github.com/weftlattice/weft/lattice/oci"
-	"github.com/weftlattice/weft/lattice/oci/ocitest"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 

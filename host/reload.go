@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/host/internal/supervisor"
+	"github.com/weftlattice/weft/internal/natsconn"
+	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
-	"github.com/weftlattice/weft/lattice/natsconn"
-	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 

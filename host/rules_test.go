@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/host"
+	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
-	"github.com/weftlattice/weft/lattice/latticetest"
 	"github.com/weftlattice/weft/lattice/policy"
 	"github.com/weftlattice/weft/lattice/signing"
 )

@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/host"
+	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
-	"github.com/weftlattice/weft/lattice/latticetest"
-	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/rpc"
 )
 
 // sweepInterval is how often a host looks for large payloads that nobody will take. Hosts do so at different times.

@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/weftlattice/weft/lattice/rpc"
+	"github.com/weftlattice/weft/internal/rpc"
 )
 
 // longWait is the wait of a call from which on there is a queue between this process and the host: in the channel, in the

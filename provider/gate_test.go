@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/channel"
 )
 
 const ms = time.Millisecond

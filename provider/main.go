@@ -16,9 +16,9 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/weftlattice/weft/internal/channel"
+	"github.com/weftlattice/weft/internal/process/heap"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/channel"
-	"github.com/weftlattice/weft/lattice/heap"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 

@@ -9,10 +9,10 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/weftlattice/weft/internal/linkfile"
+	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/linkfile"
 	"github.com/weftlattice/weft/lattice/linkvalue"
-	"github.com/weftlattice/weft/lattice/rpc"
 )
 
 // Info is what a provider says of itself.

@@ -7,9 +7,9 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/weftlattice/weft/internal/natsconn"
+	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/natsconn"
-	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/wire"
 )

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/channel"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 )

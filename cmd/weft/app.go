@@ -18,8 +18,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/host"
+	"github.com/weftlattice/weft/internal/join"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/join"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 

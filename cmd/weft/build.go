@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/weftlattice/weft/deploy/scaffold"
 	"github.com/weftlattice/weft/host"
+	"github.com/weftlattice/weft/internal/deploy/scaffold"
 	"github.com/weftlattice/weft/lattice"
 )
 

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 )

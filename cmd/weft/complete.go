@@ -9,10 +9,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/natsauth"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/linkvalue"
-	"github.com/weftlattice/weft/lattice/natsauth"
 )
 
 // completeTimeout is how long a shell waits for names; then it gets none.

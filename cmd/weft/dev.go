@@ -17,14 +17,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/weftlattice/weft/deploy/operate"
-	"github.com/weftlattice/weft/deploy/scaffold"
+	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/scaffold"
+	"github.com/weftlattice/weft/internal/natsconn"
+	"github.com/weftlattice/weft/internal/process/slack"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/lattice/contract/keyvalue"
-	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/signing"
-	"github.com/weftlattice/weft/lattice/slack"
 )
 
 // devFlags are the choices of a "weft dev".

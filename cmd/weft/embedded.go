@@ -16,12 +16,12 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/natsauth"
+	"github.com/weftlattice/weft/internal/natsconn"
+	"github.com/weftlattice/weft/internal/natsserver"
+	"github.com/weftlattice/weft/internal/netaddr"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/natsauth"
-	"github.com/weftlattice/weft/lattice/natsconn"
-	"github.com/weftlattice/weft/lattice/natsserver"
-	"github.com/weftlattice/weft/lattice/netaddr"
 )
 
 // natsFlags are the settings of the embedded NATS server.

@@ -16,10 +16,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/weftlattice/weft/deploy/operate"
 	"github.com/weftlattice/weft/host"
+	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 

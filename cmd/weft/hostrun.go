@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/host"
+	"github.com/weftlattice/weft/internal/natsconn"
+	"github.com/weftlattice/weft/internal/process/slack"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/natsconn"
-	"github.com/weftlattice/weft/lattice/slack"
 )
 
 func (a *app) hostRun() *cobra.Command {

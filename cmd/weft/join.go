@@ -6,10 +6,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/internal/join"
+	"github.com/weftlattice/weft/internal/natsauth"
+	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/join"
-	"github.com/weftlattice/weft/lattice/natsauth"
-	"github.com/weftlattice/weft/lattice/natsconn"
 )
 
 // joinConfig is how the bearer of --join reaches NATS. It adopts the token's lattice.

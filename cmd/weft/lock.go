@@ -4,8 +4,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/weftlattice/weft/internal/files"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/files"
 )
 
 // lock takes a file's lock until release. ok is false when another process has it.

@@ -3,7 +3,7 @@ package main
 import (
 	"os"
 
-	"github.com/weftlattice/weft/lattice/heap"
+	"github.com/weftlattice/weft/internal/process/heap"
 )
 
 func main() {

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/weftlattice/weft/lattice/nearest"
+	"github.com/weftlattice/weft/internal/nearest"
 )
 
 // otherWords are verbs that people bring from other tools, with those that do the same here, the likeliest first. A

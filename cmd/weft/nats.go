@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/weftlattice/weft/lattice/natsauth"
-	"github.com/weftlattice/weft/lattice/slack"
+	"github.com/weftlattice/weft/internal/natsauth"
+	"github.com/weftlattice/weft/internal/process/slack"
 )
 
 func (a *app) natsCmd() *cobra.Command {

@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/natsconn"
 )
 
 // How often a NATS server that is not up yet is tried, and how often that is told.

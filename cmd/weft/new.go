@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/weftlattice/weft/deploy/scaffold"
+	"github.com/weftlattice/weft/internal/deploy/scaffold"
 )
 
 func (a *app) newCmd() *cobra.Command {

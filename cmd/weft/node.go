@@ -14,8 +14,8 @@ import (
 	"golang.org/x/term"
 
 	"github.com/weftlattice/weft/host"
+	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/natsconn"
 )
 
 // node is a host, and perhaps a NATS server of its own, in this process.

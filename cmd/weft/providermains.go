@@ -1,9 +1,9 @@
 package main
 
 import (
-	"github.com/weftlattice/weft/provider/httpserver"
-	"github.com/weftlattice/weft/provider/keyvaluenats"
-	"github.com/weftlattice/weft/provider/keyvalueredis"
+	"github.com/weftlattice/weft/internal/providers/httpserver"
+	"github.com/weftlattice/weft/internal/providers/keyvaluenats"
+	"github.com/weftlattice/weft/internal/providers/keyvalueredis"
 )
 
 // providerMains are the built-in providers.

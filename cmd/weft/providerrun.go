@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/host"
-	"github.com/weftlattice/weft/host/guard"
-	"github.com/weftlattice/weft/lattice/nearest"
+	"github.com/weftlattice/weft/internal/guard"
+	"github.com/weftlattice/weft/internal/nearest"
 	"github.com/weftlattice/weft/provider"
 )
 

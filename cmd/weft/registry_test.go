@@ -9,7 +9,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/weftlattice/weft/lattice/oci/ocitest"
+	"github.com/weftlattice/weft/internal/ocitest"
 )
 
 // TestRegistryScript runs the command line against real registries: $OPEN, which anybody may use, and $CLOSED, which

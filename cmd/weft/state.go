@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
 )
 

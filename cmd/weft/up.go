@@ -13,10 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/natsconn"
+	"github.com/weftlattice/weft/internal/process/slack"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/natsconn"
-	"github.com/weftlattice/weft/lattice/slack"
 )
 
 // upView is a lattice that is up, and what a node file put on it.

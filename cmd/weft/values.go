@@ -7,8 +7,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/weftlattice/weft/internal/yamltext"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/yamltext"
 )
 
 // configHelp tells of the flags that configValues reads.

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/weftlattice/weft/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/operate"
 )
 
 // waiting holds the flags of commands that change something.

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 

@@ -18,11 +18,11 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
-	"github.com/weftlattice/weft/lattice/latticetest"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/wire"
 )

@@ -14,11 +14,11 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
-	"github.com/weftlattice/weft/lattice/latticetest"
-	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"

@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/latticetest/shape"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
-	"github.com/weftlattice/weft/lattice/latticetest/shape"
 )
 
 // Generated modules on a host: each runs or is refused with a word for why, calls of it end, and none takes more of the

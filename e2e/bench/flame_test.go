@@ -27,8 +27,8 @@ func sampled(name string, perRequest float64, stacks map[string]int64) *profiled
 
 const (
 	serve   = "net/http.(*conn).serve"
-	call    = weftModule + "lattice/channel.(*Conn).Call"
-	handler = weftModule + "provider/httpserver.(*handler).serve"
+	call    = weftModule + "internal/channel.(*Conn).Call"
+	handler = weftModule + "internal/providers/httpserver.(*handler).serve"
 	sysCall = "internal/runtime/syscall/linux.Syscall6"
 )
 
@@ -49,7 +49,7 @@ func TestPartOf(t *testing.T) {
 		"| system calls on the HTTP connection | 28.6 % | 20.00 µs | 0.00 µs | 20.00 µs |",
 		"| guest code | 25.7 % | 18.00 µs | 18.00 µs | 0.00 µs |",
 		"| system calls on the local channel | 14.3 % | 10.00 µs |",
-		"| weft: provider/httpserver | 14.2 % | 9.96 µs |",
+		"| weft: internal/providers/httpserver | 14.2 % | 9.96 µs |",
 		"| weft: host/internal/wasm | 12.9 % | 9.00 µs | 9.00 µs |",
 		"| allocation and garbage collection | 4.3 % | 3.00 µs | 3.00 µs |",
 		"| all that is below 0.5 % | 0.1 % | 0.04 µs |",

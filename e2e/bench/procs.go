@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/weftlattice/weft/lattice/latticetest/output"
+	"github.com/weftlattice/weft/internal/latticetest/output"
 )
 
 // child is a process of a comparison; it ends when its standard input is closed.

@@ -34,7 +34,7 @@ func partOf(stack []string) string {
 		return partMemory
 	case has("runtime.mcall", "runtime.mstart", "runtime.park_m", "runtime.schedule", "runtime.sysmon", "runtime.ready", "runtime.goready", "runtime.wakep", "runtime.gosched_m", "runtime.goschedImpl", "runtime.morestack", "runtime.asyncPreempt"):
 		return partWaking
-	case ownerOf(leaf) == ownSyscall && has(weftModule+"lattice/channel"):
+	case ownerOf(leaf) == ownSyscall && has(weftModule+"internal/channel"):
 		return partChannel
 	case ownerOf(leaf) == ownSyscall && has("net/http", "net.(*conn)"):
 		return partSocket

@@ -18,7 +18,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/weftlattice/weft/lattice/natsconn"
+	"github.com/weftlattice/weft/internal/natsconn"
 )
 
 // wadm 0.10 from its crate, unchanged, looks after an application on two weft hosts: it deploys and spreads it, updates

@@ -14,9 +14,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/weftlattice/weft/internal/latticetest/output"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
-	"github.com/weftlattice/weft/lattice/latticetest/output"
 )
 
 // binaries are what is tried out.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weftlattice/weft/lattice/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest"
 )
 
 func TestMain(m *testing.M) {

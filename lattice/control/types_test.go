@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/latticetest"
 )
 
 func TestMain(m *testing.M) { latticetest.VerifyMain(m) }

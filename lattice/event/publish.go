@@ -10,8 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/natsconn"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 

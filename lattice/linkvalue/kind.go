@@ -12,8 +12,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/weftlattice/weft/internal/netaddr"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/netaddr"
 )
 
 // Kind says what a value may be.

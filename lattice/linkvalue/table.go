@@ -16,8 +16,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weftlattice/weft/internal/nearest"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/nearest"
 )
 
 // Table is what a provider's links may say. It is not changed once made, and safe for concurrent use.

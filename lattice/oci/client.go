@@ -16,9 +16,9 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/retry"
 
+	"github.com/weftlattice/weft/internal/certfile"
+	"github.com/weftlattice/weft/internal/linkfile"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/certfile"
-	"github.com/weftlattice/weft/lattice/linkfile"
 )
 
 // Defaults of a Config.

@@ -21,9 +21,9 @@ import (
 	"go.uber.org/goleak"
 	"oras.land/oras-go/v2/content"
 
+	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/ocitest"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/latticetest"
-	"github.com/weftlattice/weft/lattice/oci/ocitest"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 

@@ -10,8 +10,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/weftlattice/weft/internal/yamltext"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/yamltext"
 )
 
 // What a file of rules may hold at the most.

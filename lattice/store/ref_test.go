@@ -4,8 +4,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/latticetest"
 )
 
 func TestRefs(t *testing.T) {

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weftlattice/weft/internal/clock"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/clock"
 )
 
 // Beat is a host's sign of life, sent each second on subject.Beat as JSON (weft). Whoever misses a few knows that the

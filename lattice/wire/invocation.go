@@ -5,7 +5,7 @@ import (
 	"hash"
 	"sync"
 
-	"github.com/weftlattice/weft/lattice/clock"
+	"github.com/weftlattice/weft/internal/clock"
 	"github.com/weftlattice/weft/lattice/msgpack"
 )
 

@@ -9,8 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/latticetest"
 	"github.com/weftlattice/weft/lattice/msgpack"
 	"github.com/weftlattice/weft/provider"
 	"github.com/weftlattice/weft/provider/providertest"

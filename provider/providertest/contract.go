@@ -18,9 +18,9 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/output"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/latticetest"
-	"github.com/weftlattice/weft/lattice/latticetest/output"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
 	"github.com/weftlattice/weft/provider"

@@ -6,10 +6,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/weftlattice/weft/internal/channel"
+	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/channel"
-	"github.com/weftlattice/weft/lattice/latticetest"
-	"github.com/weftlattice/weft/lattice/rpc"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 

@@ -12,8 +12,8 @@ import (
 
 	store "github.com/weftlattice/weft/lattice/artifact"
 
+	"github.com/weftlattice/weft/internal/files"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/files"
 )
 
 // cache keeps blobs in files named by the hexadecimal digits of their digest. Several hosts may use one directory:

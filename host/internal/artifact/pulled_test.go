@@ -8,11 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/ocitest"
 	"github.com/weftlattice/weft/lattice"
 	store "github.com/weftlattice/weft/lattice/artifact"
-	"github.com/weftlattice/weft/lattice/latticetest"
 	"github.com/weftlattice/weft/lattice/oci"
-	"github.com/weftlattice/weft/lattice/oci/ocitest"
 )
 
 func registry(t *testing.T, cfg oci.Config) *oci.Client {

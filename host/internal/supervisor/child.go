@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/weftlattice/weft/host/guard"
+	"github.com/weftlattice/weft/internal/guard"
 	"github.com/weftlattice/weft/lattice"
 )
 

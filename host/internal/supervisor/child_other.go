@@ -6,7 +6,7 @@ import (
 	"errors"
 	"syscall"
 
-	"github.com/weftlattice/weft/host/guard"
+	"github.com/weftlattice/weft/internal/guard"
 )
 
 var errBusy = errors.New("never")

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/weftlattice/weft/host/guard"
+	"github.com/weftlattice/weft/internal/guard"
 	"github.com/weftlattice/weft/lattice"
 )
 

@@ -21,7 +21,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/weftlattice/weft/host/guard"
+	"github.com/weftlattice/weft/internal/guard"
 )
 
 const readyLine = "weft:ready"

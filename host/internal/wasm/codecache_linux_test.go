@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
-	"github.com/weftlattice/weft/lattice/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest"
 )
 
 // A folder for compiled code that is full or read-only, from the start or from some time on, costs no actor: the log

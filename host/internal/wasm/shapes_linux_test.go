@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/latticetest/shape"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/latticetest/shape"
 )
 
 // What a shape may take, with room for a machine that does other things, too.

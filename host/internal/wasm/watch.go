@@ -9,7 +9,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/weftlattice/weft/host/internal/instrument"
-	"github.com/weftlattice/weft/lattice/callctx"
+	"github.com/weftlattice/weft/internal/callctx"
 )
 
 // watch stops a guest when the context of its call ends.

@@ -1,0 +1,206 @@
+package nodefile
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/weftlattice/weft/internal/deploy/localfile"
+)
+
+// MaxBytes is how large a file may be: 1 MiB, as a ConfigMap.
+const MaxBytes = 1 << 20
+
+//go:embed example.yaml
+var example string
+
+// Example returns an example of a file, with the settings that edge nodes usually have.
+func Example() string { return example }
+
+// File is the configuration of one node.
+type File struct {
+	Path      string // where it was read from; "" when it was not
+	Host      Host
+	Providers []Provider
+	Actors    []Actor
+	ActorDirs []string // folders in which bare images are looked up, as in the file
+	Warnings  []string // each with its line
+}
+
+// Link is one link between an actor and a provider of the file.
+type Link struct {
+	Provider Provider
+	Values   map[string]string // may be changed
+}
+
+// Load reads a file and locates what it names; see Parse and File.Locate. Errors: *Problems, which is
+// lattice.ErrInvalid; those of localfile.Error when it cannot be read.
+func Load(path string, actorDirs ...string) (*File, error) {
+	data, err := read(path)
+	if err != nil {
+		return nil, localfile.Error("read configuration file", path, err)
+	}
+	f, err := Parse(path, data)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Locate(actorDirs...); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func read(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, MaxBytes+1))
+}
+
+// Parse reads the content of a file; path is for messages and may be empty. It touches nothing else: images are not
+// looked up. The error is a *Problems with everything that is wrong.
+func Parse(path string, data []byte) (*File, error) {
+	w := &walker{lineOf: func(line int) int { return line }}
+	f := &File{Path: path, Providers: []Provider{}, Actors: []Actor{}}
+	w.document(f, data, true)
+	if len(w.problems) > 0 {
+		p := &Problems{Path: path, List: w.problems}
+		p.sort()
+		return nil, p
+	}
+	slices.SortStableFunc(w.warnings, byLine)
+	for _, warning := range w.warnings {
+		f.Warnings = append(f.Warnings, warning.String())
+	}
+	return f, nil
+}
+
+// document reads one YAML document into f. A ConfigMap is opened when wrapped is allowed.
+func (w *walker) document(f *File, data []byte, wrapped bool) {
+	whole := func(line int, detail string) {
+		w.problems = append(w.problems, Problem{Line: line, Detail: detail})
+	}
+	if len(data) > MaxBytes {
+		whole(0, fmt.Sprintf("the file is larger than %d bytes", MaxBytes))
+		return
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, more yaml.Node
+	switch err := decoder.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		whole(0, "the file is empty")
+		return
+	case err != nil:
+		line, detail := syntaxError(err, data)
+		whole(w.lineOf(line), detail)
+		return
+	}
+	if err := decoder.Decode(&more); err == nil && len(more.Content) > 0 && !isNull(more.Content[0]) {
+		whole(w.lineOf(more.Content[0].Line), "a second document begins here; a file holds one node, so split it")
+		return
+	} else if err != nil && !errors.Is(err, io.EOF) {
+		line, detail := syntaxError(err, data)
+		whole(w.lineOf(line), detail)
+		return
+	}
+	root := deref(doc.Content[0])
+	if isNull(root) {
+		whole(0, "the file is empty")
+		return
+	}
+	if wrapped && isConfigMap(root) {
+		w.configMap(f, root)
+		return
+	}
+	w.root(f, root)
+}
+
+// root reads the top of a node's file.
+func (w *walker) root(f *File, n *yaml.Node) {
+	f.Host = Host{}
+	var section *yaml.Node
+	var actors, providers *yaml.Node
+	var names []string
+	host := func(v *yaml.Node, at string) {
+		if section != nil {
+			w.bad(v, at, "it is the same section as in line %d; give wasmcloud or weft, not both", w.line(section))
+			return
+		}
+		section = v
+		f.Host = w.host(v, at)
+	}
+	w.entries(n, "", []field{
+		one("wasmcloud", host), one("weft", host),
+		one("providers", func(v *yaml.Node, at string) {
+			providers = v
+			f.Providers = w.providers(v, at)
+		}),
+		one("actors", func(v *yaml.Node, at string) { actors = v }),
+		one("actor_dirs", func(v *yaml.Node, at string) {
+			w.texts(v, at, func(_ *yaml.Node, s, _ string) { f.ActorDirs = append(f.ActorDirs, s) })
+		}),
+	})
+	if section == nil {
+		f.Host = w.host(&yaml.Node{}, "")
+	}
+	if providers != nil {
+		names = providerNames(providers)
+	}
+	if actors != nil { // after the providers, wherever they are
+		f.Actors = w.actors(actors, "actors", names)
+	}
+}
+
+// providerNames returns the names in the file, also of providers that have problems, so that those are told once.
+func providerNames(n *yaml.Node) (names []string) {
+	if n.Kind != yaml.SequenceNode {
+		return nil
+	}
+	for _, item := range n.Content {
+		item = deref(item)
+		for i := 0; item.Kind == yaml.MappingNode && i+1 < len(item.Content); i += 2 {
+			if item.Content[i].Value == "name" {
+				names = append(names, deref(item.Content[i+1]).Value)
+			}
+		}
+	}
+	return names
+}
+
+// Links returns the links that an actor of the file gets, once its claims are known: caps are the contracts that they
+// request. Without "links" the actor is linked to every provider of the file whose contract it requests; with "links"
+// to those named and no others. missing are the requested contracts for which there is no link; the two that every host
+// has inside, wasmcloud:builtin:*, are never among them.
+func (f *File) Links(a Actor, caps []string) (links []Link, missing []string) {
+	covered := map[string]bool{}
+	for _, p := range f.Providers {
+		wanted := slices.Contains(caps, p.Contract)
+		if a.Links != nil {
+			wanted = slices.Contains(a.Links, p.Name)
+		}
+		if !wanted {
+			continue
+		}
+		values := make(map[string]string, len(p.Values))
+		for k, v := range p.Values {
+			values[k] = v
+		}
+		links = append(links, Link{Provider: p, Values: values})
+		covered[p.Contract] = true
+	}
+	for _, c := range caps {
+		if !covered[c] && !strings.HasPrefix(c, "wasmcloud:builtin:") {
+			missing = append(missing, c)
+		}
+	}
+	return links, missing
+}

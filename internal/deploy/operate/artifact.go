@@ -1,0 +1,174 @@
+package operate
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/weftlattice/weft/internal/deploy/localfile"
+	"github.com/weftlattice/weft/internal/natsconn"
+	"github.com/weftlattice/weft/internal/nearest"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/artifact"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+// IsLocal reports whether a reference means a file of this machine that is to be pushed, rather than something that
+// hosts fetch themselves.
+func IsLocal(ref string) bool {
+	if strings.Contains(ref, "://") {
+		return false
+	}
+	if strings.HasPrefix(ref, ".") || strings.HasPrefix(ref, "/") || strings.HasPrefix(ref, "~") {
+		return true
+	}
+	switch ext := filepath.Ext(ref); ext {
+	case ".wasm", ".par", ".gz":
+		return true
+	}
+	_, err := os.Stat(ref)
+	return err == nil
+}
+
+// checkRemote refuses what no host can fetch: a bare word, which is a misspelt file or one of the known names, or the
+// name of what other, the noun, already is.
+func (l *Lattice) checkRemote(ctx context.Context, ref string, known []string, other string) error {
+	if strings.ContainsAny(ref, ":/") {
+		return nil
+	}
+	detail := "no such file"
+	v, err := l.View(ctx)
+	if err != nil {
+		v = &View{builtins: l.cfg.Builtins}
+	}
+	switch {
+	case other == "provider" && v.isProvider(ref):
+		detail += "; a provider has that name, and providers are started with: weft provider start " + ref
+	case other == "actor" && v.isActor(ref):
+		detail += "; an actor has that name, and actors are started with: weft actor start FILE"
+	}
+	if hint := nearest.DidYouMean(ref, known); hint != "" {
+		detail += "; " + hint
+	}
+	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find", Entity: lattice.Printable(ref), Detail: detail}
+}
+
+// JetStream is where the lattice keeps artifacts.
+func (l *Lattice) JetStream() (jetstream.JetStream, error) {
+	js, err := natsconn.JetStream(l.nc)
+	if err != nil {
+		return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "reach the lattice's store", Err: err}
+	}
+	return js, nil
+}
+
+// Push stores a module or an archive in the lattice and returns its reference.
+func (l *Lattice) Push(ctx context.Context, name string, data []byte) (string, error) {
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	l.step("pushing "+name+" ("+lattice.Size(int64(len(data)))+")", "")
+	js, err := l.JetStream()
+	if err != nil {
+		return "", err
+	}
+	return artifact.Push(ctx, js, l.Name(), artifact.CleanName(name), data)
+}
+
+// PushActor prepares an actor for starting: a file is read, signed if it is not, and pushed; any other reference stays
+// as it is, and then the module is nil.
+func (l *Lattice) PushActor(ctx context.Context, s *Signer, ref string, r SignRequest) (string, *Module, error) {
+	if !IsLocal(ref) {
+		return ref, nil, l.checkRemote(ctx, ref, nil, "provider")
+	}
+	m, err := s.Module(ref, r)
+	if err != nil {
+		return "", nil, err
+	}
+	pushed, err := l.Push(ctx, m.Claims.Name, m.Bytes)
+	return pushed, m, err
+}
+
+// ProviderPack is what a bare executable lacks to be a provider archive.
+type ProviderPack struct {
+	Name       string // default: the file's name
+	ContractID string // required
+	Version    string
+	Vendor     string
+	Account    string // name of the account key; default "default"
+}
+
+// PushProvider prepares a provider for starting: an archive is verified and pushed, an executable is packed for this
+// machine's kind, signed and pushed; any other reference stays as it is.
+func (l *Lattice) PushProvider(ctx context.Context, s *Signer, ref string, pack ProviderPack) (string, error) {
+	if !IsLocal(ref) {
+		var names []string
+		for _, b := range l.cfg.Builtins {
+			names = append(names, b.Name)
+		}
+		if slices.Contains(names, strings.TrimPrefix(ref, "builtin://")) {
+			return ref, nil
+		}
+		return ref, l.checkRemote(ctx, ref, names, "actor")
+	}
+	data, err := localfile.Read(ref, localfile.MaxBytes)
+	if err != nil {
+		return "", err
+	}
+	if signing.IsArchive(data) {
+		a, err := signing.OpenArchive(data, time.Now())
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", ref, err)
+		}
+		return l.Push(ctx, a.Claims.Name, data)
+	}
+	if err := NoModule(ref, data); err != nil {
+		return "", err
+	}
+	if pack.Name == "" {
+		pack.Name = filepath.Base(ref)
+	}
+	info, err := os.Stat(ref)
+	if err != nil {
+		return "", localfile.Error("open", ref, err)
+	}
+	if data, err = s.pack(data, info.ModTime(), pack); err != nil {
+		return "", err
+	}
+	return l.Push(ctx, pack.Name, data)
+}
+
+// pack makes the same archive of the same executable, so that starting it twice is one provider.
+func (s *Signer) pack(binary []byte, made time.Time, p ProviderPack) ([]byte, error) {
+	if p.ContractID == "" {
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "pack provider", Entity: p.Name,
+			Detail: "an executable needs a contract, for example: --contract wasmcloud:keyvalue"}
+	}
+	account, _, err := s.Keys.LoadOrCreate(signing.KindAccount, orDefault(p.Account))
+	if err != nil {
+		return nil, err
+	}
+	service, _, err := s.Keys.LoadOrCreate(signing.KindProvider, KeyName(p.Name))
+	if err != nil {
+		return nil, err
+	}
+	digest := artifact.Digest(binary)
+	claims := signing.ProviderClaims{Name: p.Name, ContractID: p.ContractID, Version: p.Version, Vendor: p.Vendor}
+	claims.TokenID, claims.IssuedAt = strings.TrimPrefix(digest, "sha256:")[:22], made.Unix()
+	var out bytes.Buffer
+	err = signing.WriteArchive(&out, claims, account, service, map[string][]byte{signing.CurrentTarget(): binary}, true)
+	return out.Bytes(), err
+}
+
+func orDefault(name string) string {
+	if name == "" {
+		return "default"
+	}
+	return name
+}

@@ -1,0 +1,242 @@
+package operate
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weftlattice/weft/internal/deploy/localfile"
+	"github.com/weftlattice/weft/internal/deploy/scaffold"
+	"github.com/weftlattice/weft/internal/files"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/contract/httpserver"
+	"github.com/weftlattice/weft/lattice/contract/keyvalue"
+	"github.com/weftlattice/weft/lattice/contract/logging"
+	"github.com/weftlattice/weft/lattice/contract/numbergen"
+	"github.com/weftlattice/weft/lattice/signing"
+)
+
+// Signer signs what an operator starts from files, with keys that it makes on first use. It is safe for concurrent use.
+type Signer struct {
+	Keys     *signing.Keystore
+	CacheDir string // signed modules are kept here, so that starting a file twice gives the same bytes; empty: not
+	// Check says why no host would run a module, as host.CheckModule does; nil: the first check is that of a host.
+	Check func(module []byte) error
+}
+
+// SignRequest is what signed claims are to say. Empty fields come from the project file, then from the file's name.
+type SignRequest struct {
+	Name        string
+	Version     string
+	CallAlias   string
+	Caps        []string // contracts; "none" alone is none at all
+	Tags        []string
+	Revision    int32           // 0: the project's, else the time in seconds, which always grows
+	Account     string          // name of the account key; default "default"
+	Key         string          // name of the module key; default: Name
+	Subject     lattice.ActorID // the module key must be this one; it is looked up by it instead of by name
+	Lifetime    time.Duration   // 0: for ever
+	DefaultCaps []string        // when neither Caps nor a project file says; nil: BuiltinContracts
+	// name of the actor whose code it becomes; a project file that names another one is lattice.ErrConflict
+	Replaces string
+	Fresh    bool // sign again even if the same file has been signed before
+}
+
+// Module is an actor module whose claims hold.
+type Module struct {
+	Bytes   []byte
+	Claims  *signing.ActorClaims
+	Signed  bool   // by us, now or earlier; false: it came signed
+	Project string // the project file that the claims come from; may be empty
+}
+
+// Module reads a module from a file. A signed one is verified and stays as it is; one without claims is signed. Claims
+// that do not hold are refused with their own code, never replaced. What no host would run is lattice.ErrBadModule.
+func (s *Signer) Module(path string, r SignRequest) (*Module, error) {
+	wasm, err := localfile.Read(path, localfile.MaxBytes)
+	if err != nil {
+		return nil, err
+	}
+	if err := judge(path, wasm, s.Check); err != nil {
+		return nil, err
+	}
+	claims, err := signing.ReadModule(wasm, time.Now())
+	switch {
+	case err == nil:
+		return &Module{Bytes: wasm, Claims: claims}, nil
+	case lattice.CodeOf(err) != lattice.ErrUnsigned:
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s.Sign(path, wasm, r)
+}
+
+// Sign puts new claims into a module, in place of those it may have. path tells where the project file may be.
+func (s *Signer) Sign(path string, wasm []byte, r SignRequest) (*Module, error) {
+	if err := judge(path, wasm, s.Check); err != nil {
+		return nil, err
+	}
+	project, err := r.complete(path)
+	if err != nil {
+		return nil, err
+	}
+	account, _, err := s.Keys.LoadOrCreate(signing.KindAccount, cmp.Or(r.Account, "default"))
+	if err != nil {
+		return nil, err
+	}
+	module, err := s.moduleKey(r)
+	if err != nil {
+		return nil, err
+	}
+	m := &Module{Signed: true, Project: project}
+	cached := s.cachePath(wasm, r, account.Public(), module.Public())
+	if !r.Fresh {
+		if m.Bytes, err = os.ReadFile(cached); err == nil {
+			if m.Claims, err = signing.ReadModule(m.Bytes, time.Now()); err == nil {
+				files.Used(cached)
+				return m, nil
+			}
+		}
+	}
+	claims := signing.ActorClaims{Name: r.Name, Version: r.Version, CallAlias: r.CallAlias, Caps: r.Caps, Tags: r.Tags, Revision: r.Revision}
+	if claims.Revision == 0 {
+		claims.Revision = int32(time.Now().Unix())
+	}
+	if r.Lifetime > 0 {
+		claims.Expires = time.Now().Add(r.Lifetime).Unix()
+	}
+	if m.Bytes, err = signing.SignModule(wasm, account, module, claims); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if m.Claims, err = signing.ReadModule(m.Bytes, time.Now()); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, s.keep(cached, m.Bytes)
+}
+
+// BuiltinContracts are the contracts of the providers that come with weft and of the host itself: what an actor is
+// granted that a user starts from a file without saying more. It can use none of them before a link is put, but for the
+// last two.
+var BuiltinContracts = []string{httpserver.ID, keyvalue.ID, logging.ID, numbergen.ID}
+
+// complete fills empty fields from the project file of the module, and returns its path: NAME.yaml beside NAME.wasm, or
+// actor.yaml beside it or in the folder above.
+func (r *SignRequest) complete(path string) (project string, err error) {
+	dir := filepath.Dir(path)
+	stem := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	for _, file := range []string{filepath.Join(dir, stem+".yaml"), filepath.Join(dir, scaffold.ProjectFile), filepath.Join(dir, "..", scaffold.ProjectFile)} {
+		p, err := scaffold.Load(file)
+		if lattice.CodeOf(err) == lattice.ErrNotFound {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		if r.Replaces != "" && p.Name != "" && p.Name != r.Replaces {
+			return "", &lattice.Error{Code: lattice.ErrConflict, Op: "update actor", Entity: r.Replaces,
+				Detail: file + " says that the module is " + lattice.Printable(p.Name) + ", another actor; start that with: weft actor start, or say --name " + r.Replaces + " if the code is meant"}
+		}
+		r.Name, r.Version, r.CallAlias = cmp.Or(r.Name, p.Name), cmp.Or(r.Version, p.Version), cmp.Or(r.CallAlias, p.CallAlias)
+		if r.Caps == nil {
+			r.Caps = p.Capabilities
+		}
+		if r.Tags == nil {
+			r.Tags = p.Tags
+		}
+		if r.Revision == 0 {
+			r.Revision = p.Revision
+		}
+		project = file
+		break
+	}
+	if slices.Equal(r.Caps, []string{"none"}) {
+		r.Caps = []string{}
+	}
+	if r.Caps == nil && project == "" {
+		if r.Caps = r.DefaultCaps; r.Caps == nil {
+			r.Caps = BuiltinContracts
+		}
+	}
+	r.Name = cmp.Or(r.Name, strings.TrimSuffix(stem, "_s"))
+	return project, nil
+}
+
+// moduleKey is the identity of the actor: one key per name, unless a certain one is wanted.
+func (s *Signer) moduleKey(r SignRequest) (signing.KeyPair, error) {
+	if r.Subject == "" {
+		k, _, err := s.Keys.LoadOrCreate(signing.KindModule, KeyName(cmp.Or(r.Key, r.Name)))
+		return k, err
+	}
+	list, err := s.Keys.List()
+	for _, info := range list {
+		if info.Public == string(r.Subject) {
+			return s.Keys.Load(signing.KindModule, info.Name)
+		}
+	}
+	return signing.KeyPair{}, errors.Join(err, &lattice.Error{Code: lattice.ErrNotFound, Op: "sign for", Entity: string(r.Subject),
+		Detail: "its module key is not in " + s.Keys.Dir() + "; give a module that is signed with it"})
+}
+
+// KeyName makes a name fit for a file.
+func KeyName(name string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' {
+			return c
+		}
+		return '-'
+	}, name)
+}
+
+// cachePath depends on all that decides about the result, apart from the time.
+func (s *Signer) cachePath(wasm []byte, r SignRequest, keys ...string) string {
+	if s.CacheDir == "" || r.Lifetime > 0 {
+		return ""
+	}
+	r.Fresh = false
+	what, _ := json.Marshal(r) // plain data
+	h := sha256.New()
+	h.Write(what)
+	h.Write([]byte(strings.Join(keys, ",")))
+	h.Write(wasm)
+	return filepath.Join(s.CacheDir, hex.EncodeToString(h.Sum(nil))+".wasm")
+}
+
+func (s *Signer) keep(path string, data []byte) error {
+	if path == "" {
+		return nil
+	}
+	if err := os.MkdirAll(s.CacheDir, 0o700); err != nil {
+		return fmt.Errorf("keep signed module: %w", err)
+	}
+	if err := WriteFile(path, data, 0o600); err != nil {
+		return err
+	}
+	return files.Prune(s.CacheDir, maxSigned, path)
+}
+
+// maxSigned bounds the signed modules that are kept, in bytes: one that was not used for long is signed anew when it
+// comes again.
+const maxSigned = 128 << 20
+
+// WriteFile replaces a file in one step, so that nobody ever reads half of it.
+func WriteFile(path string, data []byte, mode fs.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".weft-*")
+	if err != nil {
+		return localfile.Error("write", path, err)
+	}
+	defer os.Remove(f.Name()) // gone already when all went well
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(mode), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	return err
+}

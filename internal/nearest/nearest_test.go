@@ -1,0 +1,23 @@
+package nearest_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/weftlattice/weft/internal/nearest"
+)
+
+func TestNames(t *testing.T) {
+	names := []string{"actor", "host", "provider", "link", "events", "logs"}
+	for word, want := range map[string][]string{
+		"acotr": {"actor"}, "provder": {"provider"}, "log": {"logs"}, "hots": {"host"}, "frobnicate": nil, "": nil, "a": {"actor"},
+	} {
+		if got := nearest.Names(word, names); !slices.Equal(got, want) {
+			t.Errorf("%q: got %v, want %v", word, got, want)
+		}
+	}
+	if got := nearest.Names(strings.Repeat("x", 500), names); got != nil {
+		t.Errorf("long word: %v", got)
+	}
+}

@@ -1,0 +1,298 @@
+package keyvaluenats
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash/maphash"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/weftlattice/weft/internal/natsconn"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/linkvalue"
+	"github.com/weftlattice/weft/provider"
+)
+
+// Headers of a stored message. A short string without expiry has none, so that other tools can write one too.
+const (
+	headerKind    = "Weft-Kind"
+	headerExpires = "Weft-Expires" // milliseconds since 1970
+)
+
+// markerTTL is how long JetStream keeps the mark that a key was removed.
+const markerTTL = time.Minute
+
+// stripes is how many keys of a process can change at the same time.
+const stripes = 64
+
+// bucket is one JetStream bucket, opened. It is safe for concurrent use.
+type bucket struct {
+	js  jetstream.JetStream
+	cfg jetstream.KeyValueConfig
+
+	mu      sync.RWMutex
+	kv      jetstream.KeyValue // guarded by mu
+	stream  jetstream.Stream   // guarded by mu
+	subject string             // of a key, without the key. guarded by mu
+	writeTo string             // where a key is written, without the key. guarded by mu
+
+	seed maphash.Seed
+	// a token each: callers of one process take turns instead of failing each other's compare
+	turns [stripes]chan struct{}
+}
+
+// readSettings reads the values of a link over the process's defaults: its bucket, and what stands before every key.
+func readSettings(link, defaults provider.Values, l lattice.Name) (cfg jetstream.KeyValueConfig, prefix string, err error) {
+	v, err := linkvalue.KeyvalueNATS.Read(link, defaults)
+	if err != nil {
+		return cfg, "", err
+	}
+	cfg = jetstream.KeyValueConfig{Bucket: cmp.Or(v.Text("bucket"), DefaultBucket(l)), LimitMarkerTTL: markerTTL,
+		Description: "wasmcloud:keyvalue of weft", History: 1, Replicas: int(v.Number("replicas"))}
+	if v.Text("storage") == "memory" {
+		cfg.Storage = jetstream.MemoryStorage
+	}
+	return cfg, v.Text("prefix"), nil
+}
+
+func openBucket(ctx context.Context, js jetstream.JetStream, cfg jetstream.KeyValueConfig) (*bucket, error) {
+	b := &bucket{js: js, cfg: cfg, seed: maphash.MakeSeed()}
+	for i := range b.turns {
+		b.turns[i] = make(chan struct{}, 1)
+	}
+	return b, b.open(ctx)
+}
+
+// open finds the bucket or makes it.
+func (b *bucket) open(ctx context.Context) error {
+	kv, err := b.js.KeyValue(ctx, b.cfg.Bucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		kv, err = b.js.CreateKeyValue(ctx, b.cfg)
+		if errors.Is(err, jetstream.ErrBucketExists) { // another process was faster
+			kv, err = b.js.KeyValue(ctx, b.cfg.Bucket)
+		}
+	}
+	if err != nil {
+		return bucketError("open bucket", b.cfg.Bucket, err)
+	}
+	status, err := kv.Status(ctx)
+	if err != nil {
+		return bucketError("open bucket", b.cfg.Bucket, err)
+	}
+	s, ok := status.(*jetstream.KeyValueBucketStatus)
+	if !ok || status.LimitMarkerTTL() == 0 || len(s.StreamInfo().Config.Subjects) != 1 {
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "open bucket", Entity: b.cfg.Bucket,
+			Detail: "it was made without expiry of single keys (marker TTL), or is a mirror; name another bucket in the link value \"bucket\""}
+	}
+	info := s.StreamInfo()
+	stream, err := b.js.Stream(ctx, info.Config.Name)
+	if err != nil {
+		return bucketError("open bucket", b.cfg.Bucket, err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.kv, b.stream, b.subject = kv, stream, strings.TrimSuffix(info.Config.Subjects[0], ">")
+	b.writeTo = b.subject
+	if domain := b.js.Options().Domain; domain != "" { // leaf nodes let keys of another domain through only so
+		b.writeTo = "$JS." + domain + ".API." + b.subject
+	}
+	return nil
+}
+
+// entry is what a key holds.
+type entry struct {
+	kind    string // "" is a string
+	data    []byte
+	expires time.Time // zero is never
+}
+
+// load reads a key. The entry is nil when the key is absent, deleted or expired; the revision is that of the last
+// message in any case, 0 when there is none, and is to be given to save or remove.
+func (b *bucket) load(ctx context.Context, key string) (*entry, uint64, error) {
+	b.mu.RLock()
+	stream, subj := b.stream, b.subject+key
+	b.mu.RUnlock()
+	msg, err := stream.GetLastMsgForSubject(ctx, subj)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, b.heal(ctx, "read from bucket", err)
+	}
+	if msg.Header.Get("KV-Operation") != "" || msg.Header.Get(jetstream.MarkerReasonHeader) != "" {
+		return nil, msg.Sequence, nil
+	}
+	e := &entry{kind: msg.Header.Get(headerKind)}
+	if e.data, err = inflate(msg.Header.Get(headerEncoding), msg.Data); err != nil {
+		return nil, 0, err
+	}
+	if text := msg.Header.Get(headerExpires); text != "" {
+		ms, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, 0, &lattice.Error{Code: lattice.ErrConflict, Op: "read from bucket", Entity: b.cfg.Bucket, Detail: "an expiry is no number"}
+		}
+		if e.expires = time.UnixMilli(ms); !time.Now().Before(e.expires) {
+			return nil, msg.Sequence, nil
+		}
+	}
+	return e, msg.Sequence, nil
+}
+
+// anyRevision makes save ignore what the key holds.
+const anyRevision = ^uint64(0)
+
+// save writes a key if its last message is still that of the revision; errRaced says that it is not.
+func (b *bucket) save(ctx context.Context, key string, e *entry, revision uint64) error {
+	b.mu.RLock()
+	msg := &nats.Msg{Subject: b.writeTo + key, Data: e.data, Header: nats.Header{}}
+	b.mu.RUnlock()
+	var opts []jetstream.PublishOpt
+	if revision != anyRevision {
+		opts = append(opts, jetstream.WithExpectLastSequencePerSubject(revision))
+	}
+	if small := deflate(e.data); small != nil {
+		msg.Data = small
+		msg.Header.Set(headerEncoding, encodingDeflate)
+	}
+	if e.kind != "" {
+		msg.Header.Set(headerKind, e.kind)
+	}
+	if !e.expires.IsZero() {
+		msg.Header.Set(headerExpires, strconv.FormatInt(e.expires.UnixMilli(), 10))
+		// JetStream removes it for good when nobody can see it any more; it counts in whole seconds.
+		opts = append(opts, jetstream.WithMsgTTL(max(0, time.Until(e.expires)).Truncate(time.Second)+2*time.Second))
+	}
+	_, err := b.js.PublishMsg(ctx, msg, opts...)
+	if raced(err) {
+		return errRaced
+	}
+	if err != nil {
+		return b.heal(ctx, "write to bucket", err)
+	}
+	return nil
+}
+
+// remove deletes a key under the same condition.
+func (b *bucket) remove(ctx context.Context, key string, revision uint64) error {
+	b.mu.RLock()
+	kv := b.kv
+	b.mu.RUnlock()
+	err := kv.Purge(ctx, key, jetstream.LastRevision(revision), jetstream.PurgeTTL(markerTTL))
+	if raced(err) || errors.Is(err, jetstream.ErrKeyExists) {
+		return errRaced
+	}
+	if err != nil {
+		return b.heal(ctx, "delete from bucket", err)
+	}
+	return nil
+}
+
+var errRaced = errors.New("another caller was faster")
+
+// raced reports whether a comparison failed, in a plain or in a replicated stream.
+func raced(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// update changes a key: f gets what it holds, nil when nothing, and returns what it shall hold, nil for nothing. It may
+// be called several times. Returning its argument changes nothing.
+func (b *bucket) update(ctx context.Context, key string, f func(*entry) (*entry, error)) error {
+	turn := b.turns[maphash.String(b.seed, key)%stripes]
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for attempt := 0; ; attempt++ {
+		now, revision, err := b.load(ctx, key)
+		if err != nil {
+			return err
+		}
+		next, err := f(now)
+		if err != nil || next == now {
+			return err
+		}
+		if next == nil {
+			err = b.remove(ctx, key, revision)
+		} else {
+			err = b.save(ctx, key, next, revision)
+		}
+		if !errors.Is(err, errRaced) {
+			return err
+		}
+		pause := rand.N(time.Millisecond << min(attempt, 5))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// heal turns an error of JetStream into one of the lattice. When the bucket itself is gone it is made again, for the
+// next caller.
+func (b *bucket) heal(ctx context.Context, op string, err error) error {
+	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) {
+		_ = b.open(ctx) // its error would say less than err
+	}
+	return bucketError(op, b.cfg.Bucket, err)
+}
+
+func bucketError(op, name string, err error) error {
+	e := &lattice.Error{Code: lattice.ErrUnavailable, Op: op, Entity: name, Err: err}
+	detail, full := natsconn.NoRoom(err)
+	switch {
+	case full:
+		e.Detail = detail
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		e.Code = lattice.ErrTimeout
+	case errors.Is(err, context.Canceled):
+		e.Code = lattice.ErrCanceled
+	case natsconn.IsAway(err):
+		e.Detail, e.Err = "NATS is away", nil
+	case errors.Is(err, nats.ErrMaxPayload):
+		e.Code, e.Detail = lattice.ErrTooLarge, "a string, list or set must fit into one NATS message"
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		e.Detail = "JetStream is off; start nats-server with -js"
+	case errors.Is(err, jetstream.ErrLimitMarkerTTLNotSupported):
+		e.Code, e.Detail = lattice.ErrInvalid, "nats-server 2.11 or later is needed"
+	}
+	return e
+}
+
+// encodeKey makes any key one token that JetStream accepts, and different keys different tokens. Keys that would become
+// too long for a subject are stored under their hash.
+func encodeKey(key string) string {
+	if key == "" {
+		return "=0"
+	}
+	const digits = "0123456789ABCDEF"
+	var b strings.Builder
+	b.Grow(len(key) + 8)
+	for i := range len(key) {
+		c := key[i]
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '/' {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteByte('=')
+		b.WriteByte(digits[c>>4])
+		b.WriteByte(digits[c&15])
+	}
+	if b.Len() > 512 {
+		sum := sha256.Sum256([]byte(key))
+		return "=h" + hex.EncodeToString(sum[:])
+	}
+	return b.String()
+}

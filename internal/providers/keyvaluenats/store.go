@@ -1,0 +1,239 @@
+package keyvaluenats
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/weftlattice/weft/internal/providers/keyvalue"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/msgpack"
+)
+
+// Kinds of values.
+const (
+	kindString = ""
+	kindList   = "list"
+	kindSet    = "set" // members in order
+)
+
+// store is the keyvalue.Store of one link: a bucket and a prefix.
+type store struct {
+	bucket *bucket
+	prefix string
+}
+
+func (s *store) key(key string) string { return encodeKey(s.prefix + key) }
+
+func kindName(kind string) string {
+	if kind == kindString {
+		return "string"
+	}
+	return kind
+}
+
+// read loads a key as a kind; nil when it is absent.
+func (s *store) read(ctx context.Context, key, kind string) (*entry, error) {
+	e, _, err := s.bucket.load(ctx, s.key(key))
+	if err == nil && e != nil && e.kind != kind {
+		return nil, keyvalue.WrongKind(key, kindName(kind))
+	}
+	return e, err
+}
+
+func (s *store) Get(ctx context.Context, key string) (string, bool, error) {
+	e, err := s.read(ctx, key, kindString)
+	if e == nil || err != nil {
+		return "", false, err
+	}
+	return string(e.data), true, nil
+}
+
+func (s *store) Set(ctx context.Context, key, value string, expires time.Duration) error {
+	e := &entry{data: []byte(value)}
+	if expires > 0 {
+		e.expires = time.Now().Add(expires)
+	}
+	return s.bucket.save(ctx, s.key(key), e, anyRevision)
+}
+
+func (s *store) Contains(ctx context.Context, key string) (bool, error) {
+	e, _, err := s.bucket.load(ctx, s.key(key))
+	return e != nil, err
+}
+
+func (s *store) Del(ctx context.Context, key string) (existed bool, err error) {
+	err = s.bucket.update(ctx, s.key(key), func(e *entry) (*entry, error) {
+		existed = e != nil
+		return nil, nil
+	})
+	return existed, err
+}
+
+func (s *store) Increment(ctx context.Context, key string, by int32) (int32, error) {
+	var result int64
+	err := s.bucket.update(ctx, s.key(key), func(e *entry) (*entry, error) {
+		if e == nil {
+			e = &entry{data: []byte("0")}
+		}
+		if e.kind != kindString {
+			return nil, keyvalue.WrongKind(key, "counter")
+		}
+		n, err := strconv.ParseInt(string(e.data), 10, 64)
+		if err != nil || strconv.FormatInt(n, 10) != string(e.data) { // as strict as Redis
+			return nil, keyvalue.NoNumber(key)
+		}
+		if n > math.MaxInt32 || n < math.MinInt32 {
+			return nil, keyvalue.NoNumber(key)
+		}
+		if result = n + int64(by); result > math.MaxInt32 || result < math.MinInt32 {
+			return nil, keyvalue.Overflow(key)
+		}
+		return &entry{data: strconv.AppendInt(nil, result, 10), expires: e.expires}, nil
+	})
+	return int32(result), err
+}
+
+// items are those of a list or set.
+func (s *store) items(e *entry) ([]string, error) {
+	if e == nil {
+		return nil, nil
+	}
+	list, err := msgpack.DecodeStrs(e.data)
+	if err != nil {
+		return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "read", Entity: s.bucket.cfg.Bucket, Detail: "a stored " + e.kind + " is damaged", Err: err}
+	}
+	return list, nil
+}
+
+// change edits the items of a list or set; f reports whether it changed anything.
+func (s *store) change(ctx context.Context, key, kind string, f func([]string) ([]string, bool)) error {
+	return s.bucket.update(ctx, s.key(key), func(e *entry) (*entry, error) {
+		if e != nil && e.kind != kind {
+			return nil, keyvalue.WrongKind(key, kind)
+		}
+		list, err := s.items(e)
+		if err != nil {
+			return nil, err
+		}
+		list, changed := f(list)
+		switch {
+		case !changed:
+			return e, nil
+		case len(list) == 0:
+			return nil, nil
+		}
+		next := &entry{kind: kind, data: msgpack.EncodeStrs(list)}
+		if e != nil {
+			next.expires = e.expires
+		}
+		return next, nil
+	})
+}
+
+func (s *store) ListAdd(ctx context.Context, list, value string) (length uint32, err error) {
+	err = s.change(ctx, list, kindList, func(items []string) ([]string, bool) {
+		length = uint32(len(items) + 1)
+		return append(items, value), true
+	})
+	return length, err
+}
+
+func (s *store) ListDel(ctx context.Context, list, value string) (removed bool, err error) {
+	err = s.change(ctx, list, kindList, func(items []string) ([]string, bool) {
+		i := slices.Index(items, value)
+		if removed = i >= 0; removed {
+			items = slices.Delete(items, i, i+1)
+		}
+		return items, removed
+	})
+	return removed, err
+}
+
+func (s *store) ListRange(ctx context.Context, list string, start, stop int32) ([]string, error) {
+	e, err := s.read(ctx, list, kindList)
+	if err != nil {
+		return nil, err
+	}
+	items, err := s.items(e)
+	if err != nil {
+		return nil, err
+	}
+	from, to, n := int(start), int(stop), len(items)
+	if from < 0 {
+		from = max(0, from+n)
+	}
+	if to < 0 {
+		to += n
+	}
+	if to = min(to, n-1); from > to {
+		return nil, nil
+	}
+	return items[from : to+1], nil
+}
+
+func (s *store) SetAdd(ctx context.Context, set, value string) (added uint32, err error) {
+	err = s.change(ctx, set, kindSet, func(items []string) ([]string, bool) {
+		i, found := slices.BinarySearch(items, value)
+		if added = 0; !found {
+			added = 1
+			items = slices.Insert(items, i, value)
+		}
+		return items, !found
+	})
+	return added, err
+}
+
+func (s *store) SetDel(ctx context.Context, set, value string) (removed uint32, err error) {
+	err = s.change(ctx, set, kindSet, func(items []string) ([]string, bool) {
+		i, found := slices.BinarySearch(items, value)
+		if removed = 0; found {
+			removed = 1
+			items = slices.Delete(items, i, i+1)
+		}
+		return items, found
+	})
+	return removed, err
+}
+
+func (s *store) SetMembers(ctx context.Context, set string) ([]string, error) {
+	e, err := s.read(ctx, set, kindSet)
+	if err != nil {
+		return nil, err
+	}
+	return s.items(e)
+}
+
+func (s *store) SetUnion(ctx context.Context, sets []string) ([]string, error) {
+	var all []string
+	for _, set := range sets {
+		items, err := s.SetMembers(ctx, set)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, items...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+func (s *store) SetIntersection(ctx context.Context, sets []string) ([]string, error) {
+	var common []string
+	for i, set := range sets {
+		items, err := s.SetMembers(ctx, set)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			common = items
+			continue
+		}
+		common = slices.DeleteFunc(common, func(v string) bool {
+			_, found := slices.BinarySearch(items, v)
+			return !found
+		})
+	}
+	return common, nil
+}

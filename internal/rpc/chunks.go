@@ -1,0 +1,273 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+	"github.com/weftlattice/weft/internal/natsconn"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/subject"
+)
+
+// Payloads above wire.MaxInlineBytes travel beside the message: the sender puts them into the lattice's object store
+// under the invocation's id (a response under id-r), the message says only how long they are, and the receiver fetches
+// and deletes them.
+//
+// Objects are in the form of every NATS object store, but they are read and written here piece by piece, so that
+// neither end holds more than a window of one that it passes on. The process that takes an object purges its
+// description first and its pieces last. From the first purge on the object is the taker's, and a sweep of objects that
+// were not taken leaves it alone. See RATIONALE.md, "Who cleans the store of large payloads?".
+
+// DefaultMaxBytes bounds a payload that travels through the object store.
+const DefaultMaxBytes = 128 << 20
+
+const (
+	// chunkAllowance is the time that a call gets on top when its payload takes that way.
+	chunkAllowance = 13 * time.Second
+	// chunkLife is when what nobody took is dropped, as after a crash between putting and fetching.
+	chunkLife = 5 * time.Minute
+	// chunkBytes is the size of a piece, as in the dialect.
+	chunkBytes = 128 << 10
+	// chunkWindow is how many pieces of one payload are on their way at the same time.
+	chunkWindow = 8
+	// windowBytes is what a payload that is passed on takes of a budget.
+	windowBytes = 2 * chunkWindow * chunkBytes
+	// chunkStall is how long a piece may take.
+	chunkStall = 10 * time.Second
+	// untaken is how long after the end of a call its response waits for a caller that is late.
+	untaken = 5 * time.Second
+	// dropTimeout bounds deleting.
+	dropTimeout = 2 * time.Second
+)
+
+// lagDelays are the pauses before a description that is not there yet is asked for again: a replica may be a little
+// behind.
+var lagDelays = []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond}
+
+// chunks is the object store of a lattice, opened when it is first needed. It is safe for concurrent use.
+type chunks struct {
+	nc      *nats.Conn
+	lattice lattice.Name
+
+	mu     sync.Mutex
+	js     jetstream.JetStream // guarded by mu
+	stream jetstream.Stream    // guarded by mu
+}
+
+func responseName(id string) string { return id + "-r" }
+
+func (c *chunks) open(ctx context.Context) (jetstream.JetStream, jetstream.Stream, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stream != nil {
+		return c.js, c.stream, nil
+	}
+	js, err := natsconn.JetStream(c.nc, jetstream.WithPublishAsyncMaxPending(1<<20)) // each put has a window of its own
+	if err != nil {
+		return nil, nil, err
+	}
+	stream, err := js.Stream(ctx, subject.ChunkStream(c.lattice))
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		_, err = js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket(c.lattice), TTL: chunkLife,
+			Description: "payloads on their way, too large for a message"})
+		if err == nil || errors.Is(err, jetstream.ErrBucketExists) { // somebody else was quicker
+			stream, err = js.Stream(ctx, subject.ChunkStream(c.lattice))
+		}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	c.js, c.stream = js, stream
+	return js, stream, nil
+}
+
+// forget makes the next use open the store again, since it may have been deleted.
+func (c *chunks) forget() {
+	c.mu.Lock()
+	c.stream = nil
+	c.mu.Unlock()
+}
+
+// put stores a payload. begin returns it from its start, or false when it cannot begin again. When put fails, nothing
+// is left.
+func (c *chunks) put(ctx context.Context, name string, begin func() (io.Reader, bool)) error {
+	for attempt := 0; ; attempt++ {
+		r, ok := begin()
+		if !ok {
+			return chunkError("store a payload", errors.New("the store was lost while the payload was on its way"))
+		}
+		source := &sourceReader{Reader: r}
+		err := c.putOnce(ctx, name, source)
+		switch {
+		case err == nil:
+			return nil
+		case source.err != nil:
+			return source.err // the store has no part in it
+		case attempt > 0 || ctx.Err() != nil:
+			return chunkError("store a payload", err)
+		}
+		c.forget()
+	}
+}
+
+// sourceReader remembers that reading failed.
+type sourceReader struct {
+	io.Reader
+	err error
+}
+
+func (s *sourceReader) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+func (c *chunks) putOnce(ctx context.Context, name string, r *sourceReader) error {
+	js, stream, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	info := jetstream.ObjectInfo{Bucket: subject.ChunkBucket(c.lattice), NUID: nuid.Next(),
+		ObjectMeta: jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: chunkBytes}}}
+	pieces := subject.ChunkData(c.lattice, info.NUID)
+	if err = sendPieces(ctx, js, pieces, r, &info); err == nil {
+		err = describe(ctx, js, subject.ChunkMeta(c.lattice, name), info)
+	}
+	if err != nil {
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
+		defer cancel()
+		// What it misses, since it is still on its way, the sweep finds.
+		_ = stream.Purge(clean, jetstream.WithPurgeSubject(pieces))
+	}
+	return err
+}
+
+// description is that of an object, also for clients of old: async-nats 0.27, which wasmbus-rpc 0.12 is built on, can
+// read none without "modified" and "deleted". Later ones read "mtime".
+type description struct {
+	jetstream.ObjectInfo
+	Modified time.Time `json:"modified"`
+	Deleted  bool      `json:"deleted"`
+}
+
+// describe publishes the description of an object whose pieces are there.
+func describe(ctx context.Context, js jetstream.JetStream, subj string, info jetstream.ObjectInfo) error {
+	info.ModTime = time.Now().UTC()
+	data, err := json.Marshal(description{ObjectInfo: info, Modified: info.ModTime})
+	if err != nil {
+		return err
+	}
+	_, err = js.PublishMsg(ctx, &nats.Msg{Subject: subj, Data: data, Header: nats.Header{jetstream.MsgRollup: {jetstream.MsgRollupSubject}}})
+	return err
+}
+
+// take opens a payload whose length the sender has told. It is the caller's from then on, who must close it.
+func (c *chunks) take(ctx context.Context, name string, length uint64) (*object, error) {
+	o, err := c.claim(ctx, name, length)
+	if err != nil {
+		c.drop(name)
+		var own *lattice.Error
+		if !errors.As(err, &own) {
+			c.forget()
+			err = chunkError("fetch a payload", err)
+		}
+		return nil, err
+	}
+	return o, nil
+}
+
+func (c *chunks) claim(ctx context.Context, name string, length uint64) (*object, error) {
+	_, stream, err := c.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	info, err := c.info(ctx, stream, name)
+	for _, pause := range lagDelays {
+		if !errors.Is(err, jetstream.ErrMsgNotFound) {
+			break
+		}
+		select {
+		case <-time.After(pause):
+			info, err = c.info(ctx, stream, name)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case info.Deleted:
+		return nil, jetstream.ErrObjectNotFound
+	case info.Size != length:
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "fetch a payload", Detail: fmt.Sprintf("it has %d bytes, the sender said %d", info.Size, length)}
+	}
+	o, err := newObject(ctx, stream, subject.ChunkData(c.lattice, info.NUID), info)
+	if err != nil {
+		return nil, err
+	}
+	if err := stream.Purge(ctx, jetstream.WithPurgeSubject(subject.ChunkMeta(c.lattice, name))); err != nil {
+		_ = o.Close()
+		return nil, err
+	}
+	return o, nil
+}
+
+// info reads the description of an object.
+func (c *chunks) info(ctx context.Context, stream jetstream.Stream, name string) (*jetstream.ObjectInfo, error) {
+	m, err := stream.GetLastMsgForSubject(ctx, subject.ChunkMeta(c.lattice, name))
+	if err != nil {
+		return nil, err
+	}
+	var info jetstream.ObjectInfo
+	if err := json.Unmarshal(m.Data, &info); err != nil || info.NUID == "" {
+		return nil, jetstream.ErrBadObjectMeta
+	}
+	return &info, nil
+}
+
+// drop deletes a payload that was not taken, even when the call it belongs to is over. What it cannot delete the sweep
+// finds, or the store drops in time.
+func (c *chunks) drop(name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), dropTimeout)
+	defer cancel()
+	if _, stream, err := c.open(ctx); err == nil {
+		_ = c.delete(ctx, stream, name)
+	}
+}
+
+// delete leaves nothing, not even the note that an object store keeps of what was deleted.
+func (c *chunks) delete(ctx context.Context, stream jetstream.Stream, name string) error {
+	info, err := c.info(ctx, stream, name)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = stream.Purge(ctx, jetstream.WithPurgeSubject(subject.ChunkData(c.lattice, info.NUID)))
+	}
+	return errors.Join(err, stream.Purge(ctx, jetstream.WithPurgeSubject(subject.ChunkMeta(c.lattice, name))))
+}
+
+func chunkError(op string, err error) error {
+	code := lattice.ErrUnavailable
+	if c := lattice.CodeOf(err); c == lattice.ErrTimeout || c == lattice.ErrCanceled {
+		code = c
+	}
+	if natsconn.IsAway(err) {
+		return &lattice.Error{Code: code, Op: op, Detail: "NATS is away"}
+	}
+	detail := "the lattice's object store (JetStream) carries payloads above 900 KiB"
+	if why, full := natsconn.NoRoom(err); full {
+		detail += ", and " + why
+	}
+	return &lattice.Error{Code: code, Op: op, Detail: detail, Err: err}
+}

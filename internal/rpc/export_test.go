@@ -1,0 +1,31 @@
+package rpc
+
+import (
+	"time"
+
+	"github.com/weftlattice/weft/internal/clock"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// SetClock gives a server another clock, before it serves.
+func SetClock(s *Server, now func() time.Duration) { s.now = now }
+
+// Knows reports whether a client would call an entity at a host by itself.
+func Knows(c *Client, e wire.Entity, host string) bool {
+	if s := c.cfg.Directory.find(e); s != nil {
+		for _, x := range *s.hosts.Load() {
+			if x.peer.host == host {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// IssuerOf is the cluster key that a client makes MACs for, of the first host that serves an entity.
+func IssuerOf(c *Client, e wire.Entity) string {
+	return (*c.cfg.Directory.find(e).hosts.Load())[0].peer.beat.Load().issuer
+}
+
+// SetMoment gives a directory another clock of the machine, before it is used.
+func SetMoment(d *Directory, now func() clock.Stamp) { d.moment = now }

@@ -1,0 +1,476 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/weftlattice/weft/internal/natsconn"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/lattice/trace"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// ServerConfig configures a Server. Lattice, Verifier and Logger are required.
+type ServerConfig struct {
+	Lattice  lattice.Name
+	Verifier *signing.Verifier
+	Timeout  time.Duration // for calls that say no remaining time; default DefaultServeTimeout
+	MaxBytes uint64        // bounds requests and responses; default DefaultMaxBytes
+	Budget   *Budget       // bounds what large payloads take of the process's memory; default a budget of its own
+	MaxAge   time.Duration // how long ago an invocation may have been signed; 0: any time, as in the dialect
+	MaxAhead time.Duration // how far a signer's clock may be ahead; 0: any
+	Logger   *slog.Logger
+	HostID   string // the host that serves, or that started the provider that does; required for ServeDirect
+	// Agreement opens the MACs of other weft nodes; nil: only signatures are taken.
+	Agreement *signing.Agreement
+	// Directory knows how the clocks of other machines stand, so that calls that come late are not begun; nil: those
+	// are.
+	Directory *Directory
+	// Observe is called after each call, refused and busy ones included, concurrently; may be nil. The invocation is
+	// nil when it could not be decoded. The trace of the caller is in ctx.
+	Observe func(ctx context.Context, inv *wire.Invocation, took time.Duration, err error)
+}
+
+// Handler serves a verified invocation. The deadline and the trace of the caller are in ctx. It is called concurrently.
+type Handler func(ctx context.Context, inv *wire.Invocation) ([]byte, error)
+
+// Endpoint is one subject to serve.
+type Endpoint struct {
+	Target  wire.Entity // invocations addressed to another key are refused with lattice.ErrWrongTarget
+	Subject string
+	Queue   string
+	Limit   int // calls admitted at the same time; beyond it lattice.ErrBusy; default DefaultLimit
+	// Instances is how many calls can be served without waiting. Those beyond it are admitted as long as the time that
+	// they would wait is bounded (Admission), up to Limit; others get lattice.ErrBusy. 0: as many as Limit.
+	Instances int
+	Handler   Handler
+}
+
+// Server receives, verifies and dispatches invocations. It is safe for concurrent use and does not own its connection.
+type Server struct {
+	way atomic.Pointer[way] // where endpoints are served; Move changes it
+	cfg ServerConfig
+	now func() time.Duration // since some moment, monotonic
+	ctx context.Context      // ends when the server is closed
+	end context.CancelFunc
+
+	gate    gate
+	crew    crew
+	untaken sync.WaitGroup // responses that may have to be deleted
+	window  window
+	seen    *seen
+	clocks  clocks
+
+	mu     sync.Mutex
+	subs   map[*Subscription]struct{} // guarded by mu
+	closed bool                       // guarded by mu
+
+	targets sync.Map // of subs by the key of the target, for ServeDirect
+}
+
+// NewServer returns a server on a connection. Nothing is served until Serve.
+func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = DefaultServeTimeout
+	}
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = DefaultMaxBytes
+	}
+	if cfg.Budget == nil {
+		cfg.Budget = NewBudget(0)
+	}
+	ctx, end := context.WithCancel(context.Background())
+	begin := time.Now()
+	s := &Server{cfg: cfg, now: func() time.Duration { return time.Since(begin) }, ctx: ctx, end: end,
+		window: window{past: cfg.MaxAge, future: cfg.MaxAhead}, seen: newSeen(max(atMost(cfg.MaxAge)+atMost(cfg.MaxAhead), remember), maxSeen), subs: map[*Subscription]struct{}{}}
+	s.way.Store(newWay(nc, cfg.Lattice))
+	return s
+}
+
+// Subscription is an endpoint being served.
+type Subscription struct {
+	server *Server
+	ep     Endpoint
+	on     nats.MsgHandler
+	limit  atomic.Int64
+	active atomic.Int64
+	calls  sync.WaitGroup
+
+	instances atomic.Int64
+	admission Admission
+
+	mu      sync.Mutex
+	intakes []*intake // one, but for moments in which it moves to another connection; guarded by mu
+	drained bool      // no more intakes, nor calls by Serve; guarded by mu
+}
+
+// Serve starts to serve an endpoint. When it returns, the NATS server knows of the subscription, unless it is away.
+func (s *Server) Serve(ep Endpoint) (*Subscription, error) {
+	sub := &Subscription{server: s, ep: ep}
+	sub.on = sub.receive
+	sub.SetLimit(ep.Limit, ep.Instances)
+	if err := s.open(sub); err != nil {
+		return nil, err
+	}
+	return sub, nil
+}
+
+// open subscribes. When it returns, the NATS server knows of the subscription, unless it is away.
+func (s *Server) open(sub *Subscription) error {
+	ep := &sub.ep
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return &lattice.Error{Code: lattice.ErrCanceled, Op: "serve", Entity: ep.Subject, Detail: "the server is closed"}
+	}
+	s.subs[sub] = struct{}{}
+	nc := s.way.Load().nc // with the lock held: Move moves what is in subs
+	err := sub.subscribe(nc)
+	s.mu.Unlock()
+	if err == nil {
+		err = natsconn.Flush(s.ctx, nc)
+	}
+	if err != nil {
+		sub.unsubscribe()
+		s.mu.Lock()
+		delete(s.subs, sub)
+		s.mu.Unlock()
+		return fmt.Errorf("serve %s: %w", ep.Subject, err)
+	}
+	if ep.Target.PublicKey != "" {
+		s.targets.Store(ep.Target.PublicKey, sub)
+	}
+	return nil
+}
+
+// SetLimit changes how many calls are admitted at the same time, and how many of them are served without waiting; 0 or
+// less means DefaultLimit, and all of them.
+func (sub *Subscription) SetLimit(n, instances int) {
+	if n <= 0 {
+		n = DefaultLimit
+	}
+	if instances <= 0 || instances > n {
+		instances = n
+	}
+	sub.limit.Store(int64(n))
+	sub.instances.Store(int64(instances))
+}
+
+// Active is the number of calls being served or waiting now.
+func (sub *Subscription) Active() int { return int(sub.active.Load()) }
+
+// receive runs on the subscription's only callback goroutine, so it must not block.
+func (sub *Subscription) receive(msg *nats.Msg) {
+	n := sub.active.Add(1)
+	if n <= sub.instances.Load() {
+		sub.calls.Add(1)
+		sub.server.crew.start(job{sub: sub, msg: msg})
+		return
+	}
+	inv, err := wire.DecodeInvocation(msg.Data)
+	refusal := err
+	if err == nil {
+		refusal = sub.waitFor(n, msg, inv)
+	}
+	if refusal != nil {
+		sub.finish(false)
+		sub.server.answer(sub.server.refused(msg, inv), msg, inv, nil, 0, refusal, err == nil)
+		return
+	}
+	sub.calls.Add(1)
+	sub.server.crew.start(job{sub: sub, msg: msg, inv: inv})
+}
+
+// waitFor is wait for a call that came over NATS.
+func (sub *Subscription) waitFor(n int64, msg *nats.Msg, inv *wire.Invocation) error {
+	left, _, late := sub.server.left(inv, msg.Header)
+	if late != nil {
+		return late
+	}
+	return sub.wait(n, left, inv.Origin.IsActor())
+}
+
+// serve serves an admitted call.
+func (sub *Subscription) serve(w *worker, j job) {
+	defer sub.calls.Done()
+	served := false
+	defer func() { sub.finish(served) }()
+	s, msg, inv := sub.server, j.msg, j.inv
+	start := time.Now()
+	var err error
+	if inv == nil {
+		inv, err = wire.DecodeInvocation(msg.Data)
+	}
+	left, told, late := s.left(inv, msg.Header)
+	if !told {
+		left = s.cfg.Timeout
+	}
+	if inv != nil && inv.ContentLength > uint64(len(inv.Msg)) && !told {
+		left += chunkAllowance
+	}
+	ctx := &callContext{patient: !told, depth: depthOf(inv, msg.Header)}
+	ctx.Begin(start.Add(left))
+	ctx.room.Use(s.cfg.Budget)
+	if inv != nil {
+		ctx.trace, ctx.traced = traceOf(inv, msg.Header)
+	}
+	w.begin(ctx, start)
+	defer w.end(ctx)
+	defer ctx.room.End()
+	if s.ctx.Err() != nil { // after begin: Close looks for calls once that has ended
+		ctx.Cancel(context.Canceled)
+	}
+	var payload []byte
+	unbegun := false
+	if err == nil && late != nil {
+		err, unbegun = late, true
+	}
+	if err == nil {
+		err = sub.complete(ctx, &ctx.room, inv)
+	}
+	var id string
+	if err == nil {
+		id, err = sub.verify(inv)
+		// What was received before may have been served; the rest was refused.
+		unbegun = err != nil && !errors.Is(err, lattice.ErrReplayed)
+	}
+	if err == nil {
+		if err = s.gate.enter(ctx); err == nil {
+			if now := time.Now(); told && ctx.Due(now) { // what it waited in here
+				err, unbegun = tooLate(now.Sub(start), left), true
+				s.seen.remove(id)
+			} else {
+				payload, err = sub.handle(ctx, inv)
+				served = !NotBegun(err)
+			}
+			s.gate.leave()
+		}
+		if NotBegun(err) && !ctx.room.begun() {
+			s.seen.remove(id) // so that it may be delivered again
+			unbegun = true
+		}
+	}
+	s.answer(ctx, msg, inv, payload, time.Since(start), err, unbegun)
+}
+
+// complete fetches the payload of an invocation that came without.
+func (sub *Subscription) complete(ctx context.Context, room *Room, inv *wire.Invocation) (err error) {
+	if inv.ContentLength <= uint64(len(inv.Msg)) {
+		return nil
+	}
+	s, store := sub.server, sub.server.way.Load().chunks
+	if inv.ContentLength > s.cfg.MaxBytes {
+		store.drop(inv.ID)
+		return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("request of %d bytes, limit %d", inv.ContentLength, s.cfg.MaxBytes)}
+	}
+	if err := room.Request(ctx, int64(inv.ContentLength)); err != nil {
+		store.drop(inv.ID)
+		return err
+	}
+	large, err := store.take(ctx, inv.ID, inv.ContentLength)
+	if err != nil {
+		return err
+	}
+	defer large.Close()
+	inv.Msg, err = large.all(ctx)
+	return err
+}
+
+// NotBegun reports whether a handler turned the call away without doing anything for it.
+func NotBegun(err error) bool {
+	if err == nil {
+		return false
+	}
+	var e *lattice.Error
+	return lattice.CodeOf(err).Retryable() && (!errors.As(err, &e) || !e.Remote)
+}
+
+// verify checks the claims of an invocation and that it did not come before, and returns the id that was signed. Ids
+// are remembered last: what fails a check cannot use one up.
+func (sub *Subscription) verify(inv *wire.Invocation) (id string, err error) {
+	// Clients of the dialect send host ids that are no valid keys; only their form counts.
+	if len(inv.HostID) != lattice.KeyLength || inv.HostID[0] != 'N' && inv.HostID[0] != 'C' {
+		return "", &lattice.Error{Code: lattice.ErrTokenMalformed, Detail: "host_id " + lattice.Printable(inv.HostID) + " is not the key of a host"}
+	}
+	now := time.Now()
+	verified, err := sub.server.authenticate(inv, now)
+	if err == nil && inv.Target.PublicKey != sub.ep.Target.PublicKey {
+		err = &lattice.Error{Code: lattice.ErrWrongTarget, Detail: lattice.Printable(inv.Target.PublicKey)}
+	}
+	if err == nil {
+		err = sub.server.admitOnce(inv, verified, now)
+	}
+	return verified.ID, err
+}
+
+// authenticate checks who made an invocation: by a MAC for this host, or by a signature.
+func (s *Server) authenticate(inv *wire.Invocation, now time.Time) (signing.Verified, error) {
+	origin, to := inv.URLs()
+	if s.cfg.Agreement != nil && signing.IsMAC(inv.EncodedClaims) {
+		return s.cfg.Agreement.Open(inv.EncodedClaims, signing.Sealed{ID: inv.ID, HostID: inv.HostID, Receiver: s.cfg.HostID,
+			OriginURL: origin, TargetURL: to, Operation: inv.Operation, Msg: inv.Msg})
+	}
+	return s.cfg.Verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, origin, to, wire.Hash(origin, to, inv.Operation, inv.Msg), now)
+}
+
+// handle keeps a panic of one handler from ending the process and everybody else's calls.
+func (sub *Subscription) handle(ctx context.Context, inv *wire.Invocation) (payload []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			sub.server.cfg.Logger.Error("handler panicked", lattice.LogOp, inv.Operation, lattice.LogErr, p, "stack", string(debug.Stack()))
+			err = &lattice.Error{Code: lattice.ErrInternal, Op: inv.Operation, Detail: "the handler panicked; its log says where"}
+		}
+	}()
+	return sub.ep.Handler(ctx, inv)
+}
+
+// answer sends the outcome of a call, and observes it. Errors are answered too: silence would be a timeout to the
+// caller. An unbegun call may be made elsewhere.
+func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation, payload []byte, took time.Duration, err error, unbegun bool) {
+	resp := &wire.Response{InvocationID: "UNKNOWN"}
+	if inv != nil {
+		resp.InvocationID = inv.ID
+	}
+	if err == nil && msg.Reply != "" {
+		err = s.fill(ctx, resp, payload)
+	}
+	if msg.Reply != "" {
+		reply := &nats.Msg{Subject: msg.Reply}
+		if err != nil {
+			resp.Error = errorText(err)
+			reply.Header = nats.Header{headerError: {lattice.CodeOf(err).Name()}}
+			if unbegun {
+				reply.Header[headerUnbegun] = unbegunMark
+			}
+		}
+		if len(msg.Header[headerAsk]) > 0 {
+			if reply.Header == nil {
+				reply.Header = nats.Header{}
+			}
+			reply.Header[headerHost] = []string{s.cfg.HostID}
+		}
+		buf := newBuffer()
+		defer buf.free()
+		resp.EncodeTo(&buf.Writer)
+		reply.Data = buf.Bytes()
+		if perr := s.way.Load().nc.PublishMsg(reply); perr != nil && !errors.Is(perr, nats.ErrConnectionClosed) {
+			s.cfg.Logger.Warn("answer not sent", lattice.LogErr, perr)
+		}
+	}
+	if s.cfg.Observe != nil {
+		s.cfg.Observe(ctx, inv, took, err)
+	}
+}
+
+// refused is the context of a call that is answered before it has one.
+func (s *Server) refused(msg *nats.Msg, inv *wire.Invocation) context.Context {
+	if inv != nil {
+		if tc, ok := traceOf(inv, msg.Header); ok {
+			return trace.With(s.ctx, tc)
+		}
+	}
+	return s.ctx
+}
+
+// fill puts the payload into the response, or into the object store when it is too large for a message.
+func (s *Server) fill(ctx context.Context, resp *wire.Response, payload []byte) error {
+	n := uint64(len(payload))
+	switch {
+	case n > s.cfg.MaxBytes:
+		return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", n, s.cfg.MaxBytes)}
+	case n > wire.MaxInlineBytes:
+		if err := Reserve(ctx, len(payload)); err != nil {
+			return err
+		}
+		name := responseName(resp.InvocationID)
+		if err := s.way.Load().chunks.put(ctx, name, func() (io.Reader, bool) { return bytes.NewReader(payload), true }); err != nil {
+			return err
+		}
+		s.dropUntaken(ctx, name)
+	default:
+		resp.Msg = payload
+	}
+	resp.ContentLength = n
+	return nil
+}
+
+// dropUntaken deletes a response that its caller does not take: it has gone, or never heard of it.
+func (s *Server) dropUntaken(ctx context.Context, name string) {
+	wait := untaken
+	if deadline, ok := ctx.Deadline(); ok {
+		wait += time.Until(deadline)
+	}
+	s.untaken.Go(func() {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			s.way.Load().chunks.drop(name)
+		case <-s.ctx.Done(): // the sweep does it
+		}
+	})
+}
+
+// errorText is what the dialect's error field carries; it must not be empty.
+func errorText(err error) string {
+	if text := err.Error(); text != "" {
+		return text
+	}
+	return lattice.CodeOf(err).Error()
+}
+
+// remaining is how long the caller waits, if it says so. There is no invocation when it could not be decoded.
+func remaining(inv *wire.Invocation, h nats.Header) (time.Duration, bool) {
+	if inv != nil && inv.Timeout > 0 {
+		return time.Duration(inv.Timeout) * time.Millisecond, true
+	}
+	if v := h[headerTimeout]; len(v) > 0 {
+		if ms, err := strconv.ParseInt(v[0], 10, 32); err == nil && ms > 0 {
+			return time.Duration(ms) * time.Millisecond, true
+		}
+	}
+	return 0, false
+}
+
+type patientKey struct{}
+
+// Patient reports whether a handler's ctx is that of a call whose caller did not say how long it waits. Its deadline
+// then says nothing about how long calls that the handler makes in turn should wait.
+func Patient(ctx context.Context) bool { return ctx.Value(patientKey{}) != nil }
+
+// Close drains every subscription at once; when ctx ends first, the calls still running are canceled. The server can
+// not be used afterwards. Closing twice is no error.
+func (s *Server) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	var subs []*Subscription
+	for sub := range s.subs {
+		subs = append(subs, sub)
+	}
+	s.mu.Unlock()
+	errs := make([]error, len(subs))
+	var wg sync.WaitGroup
+	for i, sub := range subs {
+		wg.Go(func() { errs[i] = sub.Drain(ctx) })
+	}
+	wg.Wait()
+	s.end()
+	s.crew.cancel()
+	for _, sub := range subs {
+		sub.calls.Wait()
+	}
+	s.crew.close()
+	s.untaken.Wait()
+	return errors.Join(errs...)
+}
