@@ -286,24 +286,12 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 		return err
 	}
 	opened(func(context.Context) error { h.resolver.Close(); return nil })
-	h.verifier = signing.NewVerifier(h.keys.Load().trusted()...)
+	if err := h.openCalls(ctx, opened); err != nil {
+		return err
+	}
 	if err := h.startPolicy(opened); err != nil {
 		return err
 	}
-	if h.agreement, err = signing.NewAgreement(h.cfg.Cluster, h.verifier); err != nil {
-		return err
-	}
-	h.directory = rpc.NewDirectory(h.ctl, h.cfg.Lattice, h.log)
-	opened(func(context.Context) error { h.directory.Close(); return nil })
-	h.client = rpc.NewClient(h.rpc, rpc.ClientConfig{Lattice: h.cfg.Lattice, HostID: string(h.id), Cluster: h.cfg.Cluster, Timeout: h.cfg.RPCTimeout, Budget: h.large,
-		Directory: h.directory, Agreement: h.agreement, Logger: h.log, Sent: h.metrics.sent})
-	if h.providerNATS.Load().issuer != nil { // providers may use the store, but not make it
-		if err := h.client.OpenStore(ctx); err != nil {
-			return err
-		}
-	}
-	h.server = rpc.NewServer(h.rpc, rpc.ServerConfig{Lattice: h.cfg.Lattice, Verifier: h.verifier, Timeout: h.cfg.Limits.Execution, MaxAge: h.cfg.CallMaxAge, MaxAhead: h.cfg.CallMaxAhead, Logger: h.log, Observe: h.observe, Budget: h.large, HostID: string(h.id), Agreement: h.agreement, Directory: h.directory})
-	opened(h.server.Close)
 	if len(h.cfg.Guard) > 0 {
 		if h.guard, err = supervisor.StartGuard(ctx, h.cfg.Guard[0], h.cfg.Guard[1:], h.log); err != nil {
 			return err
