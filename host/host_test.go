@@ -438,6 +438,7 @@ func TestUpdateLosesNothing(t *testing.T) {
 	if err != nil || len(inv.Actors) != 1 || inv.Actors[0].ImageRef != next || inv.Actors[0].Instances[0].Revision != 2 {
 		t.Errorf("inventory: %+v, %v", inv, err)
 	}
+	refused := r.events(event.NameActorUpdateFailed)
 	for name, c := range map[string]struct {
 		req  control.UpdateActorRequest
 		want string
@@ -449,6 +450,18 @@ func TestUpdateLosesNothing(t *testing.T) {
 		c.req.HostID = h.ID()
 		if err := r.control.UpdateActor(withTimeout(t), c.req); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+		// The event names what goes on serving, and what was to take its place.
+		want := event.ActorUpdateFailed{PublicKey: c.req.ActorID, ImageRef: c.req.NewActorRef}
+		if c.req.ActorID == id {
+			want.Revision = 2
+		}
+		d := refused.next().(event.ActorUpdateFailed)
+		if !strings.Contains(d.Reason, c.want) || (d.InstanceID == "") != (c.req.ActorID == "") {
+			t.Errorf("%s: event %+v", name, d)
+		}
+		if d.Reason, d.InstanceID = "", ""; d != want {
+			t.Errorf("%s: event %+v, want %+v", name, d, want)
 		}
 	}
 	// Another module under the same key is no start, but an update.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -204,45 +205,87 @@ func (h *Host) rememberRef(ctx context.Context, ref, publicKey string) {
 // updateFailed is how hosts of the dialect begin such a refusal; people look for it.
 const updateFailed = "Unable to perform live update"
 
-// update swaps the code of a running actor without dropping a call.
+// update swaps the code of a running actor without dropping a call. A failed one changes nothing, and an event says so:
+// the caller may have stopped waiting for the answer.
 func (h *Host) update(ctx context.Context, r control.UpdateActorRequest) error {
-	fail := func(err error) error {
-		return fmt.Errorf("%s: %w", updateFailed, err)
+	old, err := h.swap(ctx, r)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", updateFailed, err)
+		h.publish(h.updateFailure(r, err)...)
+		return err
 	}
+	// Calls in progress finish on the old code, in the background: the swap itself is done.
+	id := old.claims.Subject
+	if h.tasks.run("close "+old.digest+" "+string(id), func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, max(h.cfg.DrainTimeout, old.settings.Limits.Execution))
+		defer cancel()
+		if err := old.close(ctx); err != nil {
+			h.log.Warn("old version did not end cleanly", lattice.LogActor, id, lattice.LogErr, err)
+		}
+	}) != nil {
+		return old.close(ctx)
+	}
+	return nil
+}
+
+// updateFailure returns an event for each scale that goes on with the old code. Where the actor does not run, one event
+// names what the request named.
+func (h *Host) updateFailure(r control.UpdateActorRequest, err error) []event.Data {
+	a := h.actor(r.ActorID)
+	var v *version
+	if a != nil {
+		v = a.current.Load()
+	}
+	if v == nil {
+		return event.ActorUpdateFailure(event.ActorEntry{HostID: h.id, ActorID: r.ActorID}, r.NewActorRef, err)
+	}
+	a.mu.Lock()
+	scales := slices.Clone(a.scales)
+	a.mu.Unlock()
+	var events []event.Data
+	for _, s := range scales {
+		events = append(events, event.ActorUpdateFailure(h.entry(a, v.claims, v.ref, s), r.NewActorRef, err)...)
+	}
+	return events
+}
+
+// swap lets the new version of an actor serve from now on, and returns the version that served before.
+func (h *Host) swap(ctx context.Context, r control.UpdateActorRequest) (*version, error) {
 	art, err := h.load(ctx, r.NewActorRef, "")
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	id := art.claims.Subject
 	if r.ActorID != "" && r.ActorID != id {
-		return fail(&lattice.Error{Code: lattice.ErrInvalid, Op: "update", Entity: string(r.ActorID), Detail: "the new module has another key, " + string(id)})
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "update", Entity: string(r.ActorID), Detail: "the new module has another key, " + string(id)}
 	}
+	notRunning := &lattice.Error{Code: lattice.ErrNotFound, Op: "update", Entity: string(id), Detail: "actor is not running on this host"}
 	a := h.actor(id)
 	if a == nil {
-		return fail(&lattice.Error{Code: lattice.ErrNotFound, Op: "update", Entity: string(id), Detail: "actor is not running on this host"})
+		return nil, notRunning
 	}
 	a.change.Lock()
 	defer a.change.Unlock()
 	old := a.current.Load()
 	if old == nil {
-		return fail(&lattice.Error{Code: lattice.ErrNotFound, Op: "update", Entity: string(id), Detail: "actor is not running on this host"})
+		return nil, notRunning
 	}
 	if have, next := old.claims.EffectiveRevision(), art.claims.EffectiveRevision(); next <= have && art.digest != old.digest {
-		return fail(&lattice.Error{Code: lattice.ErrConflict, Op: "update", Entity: string(id),
-			Detail: fmt.Sprintf("the new module has revision %d, and %d is running; sign it with a greater one", next, have)})
+		return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "update", Entity: string(id),
+			Detail: fmt.Sprintf("the new module has revision %d, and %d is running; sign it with a greater one", next, have)}
 	}
 	if err := h.permitStart(ctx, policy.StartActor, actorParty(art.claims)); err != nil {
-		return fail(err)
+		return nil, err
 	}
 	a.mu.Lock()
 	total, scales := a.total(), append([]scale{}, a.scales...)
 	a.mu.Unlock()
 	next, err := a.newVersion(ctx, art, old.settings, total)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	if err := h.store.PutClaims(ctx, actorClaims(art.claims)); err != nil {
-		return fail(errors.Join(err, next.close(ctx)))
+		return nil, errors.Join(err, next.close(ctx))
 	}
 	h.links.putClaims(actorClaims(art.claims))
 	if art.registry {
@@ -254,17 +297,7 @@ func (h *Host) update(ctx context.Context, r control.UpdateActorRequest) error {
 	for _, s := range scales {
 		h.publish(event.ActorUpdate(h.entry(a, art.claims, r.NewActorRef, s), old.ref, s.max)...)
 	}
-	// Calls in progress finish on the old code, in the background: the swap itself is done.
-	if h.tasks.run("close "+old.digest+" "+string(id), func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, max(h.cfg.DrainTimeout, old.settings.Limits.Execution))
-		defer cancel()
-		if err := old.close(ctx); err != nil {
-			h.log.Warn("old version did not end cleanly", lattice.LogActor, id, lattice.LogErr, err)
-		}
-	}) != nil {
-		return old.close(ctx)
-	}
-	return nil
+	return old, nil
 }
 
 // transition returns the events of a change of scale under the annotations of a request.
