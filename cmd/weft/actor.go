@@ -16,15 +16,15 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 )
 
-func (a *app) actorCmd() *cobra.Command {
+func actorCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "actor", Aliases: []string{"actors"}, Short: "Start, scale, update and stop actors",
 		Example: `  weft actor start ./app.wasm --max 9 --spread
   weft actor scale app --max 2`}
-	cmd.AddCommand(a.actorStart(), a.actorScale(), a.actorUpdate(), a.actorStop(), a.actorList(), a.actorInspect())
+	cmd.AddCommand(actorStart(a), actorScale(a), actorUpdate(a), actorStop(a), actorList(a), actorInspect(a))
 	return cmd
 }
 
-func (a *app) actorStart() *cobra.Command {
+func actorStart(a *app) *cobra.Command {
 	var w waiting
 	var p placing
 	var sign operate.SignRequest
@@ -54,7 +54,7 @@ An instance serves one call at a time; --max is how many there may be.`,
 			if r.Annotations, err = pairs("--annotation", annotations); err != nil {
 				return err
 			}
-			if r.Config, err = a.configValues(config); err != nil {
+			if r.Config, err = configValues(a, config); err != nil {
 				return err
 			}
 			if memory != "" {
@@ -91,7 +91,7 @@ An instance serves one call at a time; --max is how many there may be.`,
 			r.Ref = ref
 			if module != nil {
 				r.ID = module.Claims.Subject
-				a.explainClaims(args[0], module)
+				explainClaims(a, args[0], module)
 			}
 			result, err := l.StartActor(ctx, r)
 			if module != nil && result != nil {
@@ -100,7 +100,7 @@ An instance serves one call at a time; --max is how many there may be.`,
 			if lattice.CodeOf(err) == lattice.ErrConflict && result.ID != "" {
 				err = fmt.Errorf("%w\nTo replace the code of an actor that runs: weft actor update %s %s", err, or(result.Name, string(result.ID)), args[0])
 			}
-			return a.scaled(result, err, w.done("started"))
+			return showScale(a, result, err, w.done("started"))
 		}}
 	w.flags(cmd.Flags())
 	p.flags(a, cmd, "divide the instances over all hosts that bid")
@@ -152,12 +152,12 @@ func (n *instances) Set(s string) error {
 }
 
 // scaled shows what became of an actor. With a partial success there is both a result and an error.
-func (a *app) scaled(r *operate.ActorScale, err error, verb string) error {
+func showScale(a *app, r *operate.ActorScale, err error, verb string) error {
 	if err != nil && (r == nil || len(r.Hosts) == 0) {
 		return err
 	}
 	printed := a.print(r, func(w io.Writer) {
-		printf(w, "%s %s: %s on %s\n", verb, or(r.Name, string(r.ID)), operate.Count(r.Max), or(hostList(r.Hosts), "no host"))
+		printf(w, "%s %s: %s on %s\n", verb, or(r.Name, string(r.ID)), operate.Count(r.Max), or(hostScales(r.Hosts), "no host"))
 		for _, g := range r.Groups {
 			printf(w, "  group %s: %s\n", operate.GroupName(g.Annotations), operate.Count(g.Max))
 		}
@@ -169,13 +169,13 @@ func (a *app) scaled(r *operate.ActorScale, err error, verb string) error {
 	return printed
 }
 
-func (a *app) actorScale() *cobra.Command {
+func actorScale(a *app) *cobra.Command {
 	var w waiting
 	var p placing
 	var max instances
 	var annotations []string
 	var unannotated bool
-	cmd := &cobra.Command{Use: "scale ACTOR --max N", ValidArgsFunction: a.completer(actorNames), Short: "Change how many instances of an actor there may be", Args: rangeArgs(1, 2),
+	cmd := &cobra.Command{Use: "scale ACTOR --max N", ValidArgsFunction: completer(a, actorNames), Short: "Change how many instances of an actor there may be", Args: rangeArgs(1, 2),
 		Long: `Sets the total over the hosts where the actor runs, or over all hosts that bid with --spread, or on one host.
 0 stops it.
 
@@ -208,7 +208,7 @@ afterwards, in all groups.`,
 			}
 			defer done()
 			r, err := l.ScaleActor(ctx, args[0], uint32(max), where, operate.ScaleGroup{Annotations: set, Unannotated: unannotated})
-			return a.scaled(r, err, w.done("scaled"))
+			return showScale(a, r, err, w.done("scaled"))
 		}}
 	w.flags(cmd.Flags())
 	p.flags(a, cmd, "divide the instances over all hosts that bid, not only those where it runs")
@@ -218,11 +218,11 @@ afterwards, in all groups.`,
 	return cmd
 }
 
-func (a *app) actorUpdate() *cobra.Command {
+func actorUpdate(a *app) *cobra.Command {
 	var w waiting
 	var sign operate.SignRequest
 	var host string
-	cmd := &cobra.Command{Use: "update ACTOR REF", ValidArgsFunction: a.completer(actorNames, nil), Short: "Replace the code of a running actor without losing a call", Args: rangeArgs(2, 3),
+	cmd := &cobra.Command{Use: "update ACTOR REF", ValidArgsFunction: completer(a, actorNames, nil), Short: "Replace the code of a running actor without losing a call", Args: rangeArgs(2, 3),
 		Long: `The new module must have the same key and a greater revision. It goes to the hosts where the actor runs, one after
 another, and stops at the first that refuses. Calls in progress finish on the old code.`,
 		Example: `  weft actor update app ./app.wasm
@@ -240,8 +240,8 @@ another, and stops at the first that refuses. Calls in progress finish on the ol
 				return err
 			}
 			defer done()
-			r, err := a.update(ctx, l, s, args[0], args[1], host, sign)
-			return a.scaled(r, err, "updated")
+			r, err := updateActor(a, ctx, l, s, args[0], args[1], host, sign)
+			return showScale(a, r, err, "updated")
 		}}
 	w.flags(cmd.Flags())
 	claimFlags(cmd.Flags(), &sign)
@@ -249,11 +249,11 @@ another, and stops at the first that refuses. Calls in progress finish on the ol
 	return cmd
 }
 
-func (a *app) actorStop() *cobra.Command {
+func actorStop(a *app) *cobra.Command {
 	var w waiting
 	var host string
 	var annotations []string
-	cmd := &cobra.Command{Use: "stop ACTOR", ValidArgsFunction: a.completer(actorNames), Short: "Stop an actor, after its calls in progress", Args: rangeArgs(1, 2),
+	cmd := &cobra.Command{Use: "stop ACTOR", ValidArgsFunction: completer(a, actorNames), Short: "Stop an actor, after its calls in progress", Args: rangeArgs(1, 2),
 		Example: `  weft actor stop app
   weft actor stop app --host edge-1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -270,7 +270,7 @@ func (a *app) actorStop() *cobra.Command {
 			}
 			defer done()
 			r, err := l.StopActor(ctx, args[0], host, set)
-			return a.scaled(r, err, w.done("stopped"))
+			return showScale(a, r, err, w.done("stopped"))
 		}}
 	w.flags(cmd.Flags())
 	cmd.Flags().StringVar(&host, "host", "", "only on this host")
@@ -305,7 +305,7 @@ func viewActor(on operate.ActorOn, v *operate.View) actorView {
 	return out
 }
 
-func (a *app) actorList() *cobra.Command {
+func actorList(a *app) *cobra.Command {
 	return listOnHosts(a, "actors", "weft actor list", actorsOf, func(w io.Writer, actors []actorView) {
 		var rows [][]string
 		for _, x := range actors {

@@ -13,15 +13,15 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 )
 
-func (a *app) actorInspect() *cobra.Command {
-	return &cobra.Command{Use: "inspect ACTOR", ValidArgsFunction: a.completer(actorNames), Aliases: []string{"get"}, Short: "Show an actor: claims, where it runs, links", Args: exactArgs(1),
+func actorInspect(a *app) *cobra.Command {
+	return &cobra.Command{Use: "inspect ACTOR", ValidArgsFunction: completer(a, actorNames), Aliases: []string{"get"}, Short: "Show an actor: claims, where it runs, links", Args: exactArgs(1),
 		Example: `  weft actor inspect app
   weft actor inspect MBCFO -o yaml`,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.inspectActor(cmd, args[0]) }}
+		RunE: func(cmd *cobra.Command, args []string) error { return inspectActor(a, cmd, args[0]) }}
 }
 
 // inspectActor shows what the lattice knows about an actor.
-func (a *app) inspectActor(cmd *cobra.Command, query string) error {
+func inspectActor(a *app, cmd *cobra.Command, query string) error {
 	l, done, err := a.connect(cmd)
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func (a *app) inspectActor(cmd *cobra.Command, query string) error {
 }
 
 // view reaches the lattice and looks at it.
-func (a *app) view(cmd *cobra.Command) (*operate.View, func(), error) {
+func view(a *app, cmd *cobra.Command) (*operate.View, func(), error) {
 	l, done, err := a.connect(cmd)
 	if err != nil {
 		return nil, nil, err
@@ -115,7 +115,7 @@ func onHosts(v *operate.View, host string) ([]control.HostInventory, error) {
 }
 
 // update finds the actor, prepares the new module under the actor's own key, and replaces the code.
-func (a *app) update(ctx context.Context, l *operate.Lattice, s *operate.Signer, actor, ref, host string, sign operate.SignRequest) (*operate.ActorScale, error) {
+func updateActor(a *app, ctx context.Context, l *operate.Lattice, s *operate.Signer, actor, ref, host string, sign operate.SignRequest) (*operate.ActorScale, error) {
 	v, err := l.View(ctx)
 	if err != nil {
 		return nil, err

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -25,13 +23,8 @@ import (
 
 // app is one run of weft: its streams and the flags that every command has.
 type app struct {
-	args []string
-	in   io.Reader
-	out  io.Writer
-	err  io.Writer
-
-	output  format
-	quiet   bool
+	terminal
+	args    []string
 	lattice string
 	dataDir string
 	prefix  string
@@ -39,17 +32,14 @@ type app struct {
 	here    *upState    // the lattice of this machine, once it is what we connect to
 	joined  *join.Token // once --join was read
 	pass    passphraseFlags
-	started time.Time
-
-	structured *slog.Logger // where say goes once a host logs JSON; nil: to standard error as text
 }
 
 // run runs one command line and returns the exit code.
 func run(args []string, in io.Reader, out, errs io.Writer) int {
-	a := &app{args: args, in: in, out: out, err: shown{errs}, output: formatText, started: time.Now()}
+	a := &app{terminal: terminal{in: in, out: out, err: shown{errs}, output: formatText}, args: args}
 	ctx, stop := interrupted()
 	defer stop()
-	root := a.rootCmd()
+	root := rootCmd(a)
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
@@ -93,42 +83,6 @@ func interrupted() (context.Context, func()) {
 	return ctx, func() { signal.Stop(signals); close(done); cancel() }
 }
 
-// guessOutput finds --output before flags are parsed, so that a usage error is shown in the format asked for.
-func (a *app) guessOutput(args []string) {
-	if v := os.Getenv("WEFT_OUTPUT"); v != "" {
-		_ = a.output.Set(v)
-	}
-	for i, arg := range args {
-		value := ""
-		switch {
-		case arg == "--":
-			return
-		case (arg == "-o" || arg == "--output") && i+1 < len(args):
-			value = args[i+1]
-		case len(arg) > 9 && arg[:9] == "--output=":
-			value = arg[9:]
-		case len(arg) > 2 && arg[:2] == "-o":
-			value = arg[2:]
-			if value[0] == '=' {
-				value = value[1:]
-			}
-		default:
-			continue
-		}
-		_ = a.output.Set(value)
-	}
-}
-
-// say writes a line for people to standard error: progress, hints, warnings. Programs do not get it.
-func (a *app) say(format string, args ...any) {
-	switch {
-	case a.structured != nil: // one form for the whole log
-		a.structured.Info(strings.TrimPrefix(fmt.Sprintf(format, inLine(args)...), "- "))
-	case a.output.textual() && !a.quiet:
-		printf(a.err, format+"\n", args...)
-	}
-}
-
 // latticeName is the lattice that the flags name.
 func (a *app) latticeName() (lattice.Name, error) {
 	if a.lattice == "" {
@@ -148,7 +102,7 @@ func defaultDataDir() string {
 }
 
 // needDataDir refuses to go on without a data directory, but for commands that have no use for one.
-func (a *app) needDataDir(cmd *cobra.Command) error {
+func needDataDir(a *app, cmd *cobra.Command) error {
 	if a.dataDir != "" {
 		return nil
 	}

@@ -14,13 +14,13 @@ import (
 	"github.com/weftlattice/weft/lattice/artifact"
 )
 
-func (a *app) artifactCmd() *cobra.Command {
+func artifactCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "artifact", Aliases: []string{"artifacts"}, Short: "Look after the lattice's own store of actors and providers",
 		Long: `Every file that is started or pushed is kept in the lattice, under its digest. Tags name versions of it:
 lattice://NAME:TAG starts the one that the tag means.`,
 		Example: `  weft artifact list
   weft artifact tag app:1.2.0 stable`}
-	cmd.AddCommand(a.artifactList(), a.artifactTag(), a.artifactUntag(), a.artifactGC(), a.artifactExport(), a.artifactImport())
+	cmd.AddCommand(artifactList(a), artifactTag(a), artifactUntag(a), artifactGC(a), artifactExport(a), artifactImport(a))
 	return cmd
 }
 
@@ -30,7 +30,7 @@ type depot struct {
 	js jetstream.JetStream
 }
 
-func (a *app) depot(cmd *cobra.Command) (depot, func(), error) {
+func openDepot(a *app, cmd *cobra.Command) (depot, func(), error) {
 	l, done, err := a.connect(cmd)
 	if err != nil {
 		return depot{}, nil, err
@@ -68,7 +68,7 @@ func viewArtifacts(all []artifact.Info) []artifactView {
 	return out
 }
 
-func (a *app) artifactTable(w io.Writer, all []artifactView) {
+func artifactTable(a *app, w io.Writer, all []artifactView) {
 	var rows [][]string
 	for _, v := range all {
 		var tags []string
@@ -80,12 +80,12 @@ func (a *app) artifactTable(w io.Writer, all []artifactView) {
 	a.table(w, "NAME TAGS KIND SIZE PUSHED DIGEST~", rows)
 }
 
-func (a *app) artifactList() *cobra.Command {
+func artifactList(a *app) *cobra.Command {
 	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List what is stored", Args: exactArgs(0),
 		Example: `  weft artifact list
   weft artifact list -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, done, err := a.depot(cmd)
+			d, done, err := openDepot(a, cmd)
 			if err != nil {
 				return err
 			}
@@ -95,11 +95,11 @@ func (a *app) artifactList() *cobra.Command {
 				return err
 			}
 			out := viewArtifacts(all)
-			return a.print(out, func(w io.Writer) { a.artifactTable(w, out) })
+			return a.print(out, func(w io.Writer) { artifactTable(a, w, out) })
 		}}
 }
 
-func (a *app) artifactTag() *cobra.Command {
+func artifactTag(a *app) *cobra.Command {
 	return &cobra.Command{Use: "tag REF TAG", Short: "Make a tag mean what a reference means now", Args: exactArgs(2),
 		Long: `REF is NAME:TAG or NAME@sha256:HEX. TAG is a tag of the same name, or NAME:TAG. A tag that exists moves; hosts that run what
 it meant before go on with it.`,
@@ -118,7 +118,7 @@ it meant before go on with it.`,
 			if err != nil {
 				return err
 			}
-			d, done, err := a.depot(cmd)
+			d, done, err := openDepot(a, cmd)
 			if err != nil {
 				return err
 			}
@@ -136,7 +136,7 @@ it meant before go on with it.`,
 		}}
 }
 
-func (a *app) artifactUntag() *cobra.Command {
+func artifactUntag(a *app) *cobra.Command {
 	return &cobra.Command{Use: "untag NAME:TAG", Short: "Remove a tag; what it means stays until \"weft artifact gc\"", Args: exactArgs(1),
 		Example: `  weft artifact untag app:1.0.0
   weft artifact untag lattice://app:stable`,
@@ -148,7 +148,7 @@ func (a *app) artifactUntag() *cobra.Command {
 			if ref.Tag == "" {
 				return usagef("%s has no tag", args[0])
 			}
-			d, done, err := a.depot(cmd)
+			d, done, err := openDepot(a, cmd)
 			if err != nil {
 				return err
 			}
@@ -160,7 +160,7 @@ func (a *app) artifactUntag() *cobra.Command {
 		}}
 }
 
-func (a *app) artifactGC() *cobra.Command {
+func artifactGC(a *app) *cobra.Command {
 	var dry bool
 	var older time.Duration
 	cmd := &cobra.Command{Use: "gc", Short: "Remove what has no tag and runs nowhere", Args: exactArgs(0),
@@ -169,7 +169,7 @@ moment do not count, but they have what they run in their own cache.`,
 		Example: `  weft artifact gc --dry-run
   weft artifact gc --older-than 168h`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, done, err := a.depot(cmd)
+			d, done, err := openDepot(a, cmd)
 			if err != nil {
 				return err
 			}
@@ -207,7 +207,7 @@ moment do not count, but they have what they run in their own cache.`,
 					verb = "would remove"
 				}
 				if len(out) > 0 {
-					a.artifactTable(w, out)
+					artifactTable(a, w, out)
 				}
 				printf(w, "%s %d of %d, %s\n", verb, len(out), len(all), lattice.Size(int64(total)))
 			})

@@ -13,14 +13,14 @@ import (
 	"github.com/weftlattice/weft/lattice/oci"
 )
 
-func (a *app) artifactExport() *cobra.Command {
+func artifactExport(a *app) *cobra.Command {
 	return &cobra.Command{Use: "export PATH [NAME:TAG ...]", Short: "Write tagged artifacts as an OCI image layout, for a lattice without a network", Args: rangeArgs(1, -1),
 		Long: `PATH is a directory, or a file that ends in .tar. Without NAME:TAG all tags are written. Other tools read it, too:
 oras copy --from-oci-layout PATH:NAME:TAG registry/repository:tag`,
 		Example: `  weft artifact export stick.tar
   weft artifact export ./layout app:1.2.0 queue:0.3`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			d, done, err := a.depot(cmd)
+			d, done, err := openDepot(a, cmd)
 			if err != nil {
 				return err
 			}
@@ -88,14 +88,14 @@ func (d depot) tagged(ctx context.Context, texts []string) ([]artifact.Reference
 	return refs, nil
 }
 
-func (a *app) artifactImport() *cobra.Command {
+func artifactImport(a *app) *cobra.Command {
 	return &cobra.Command{Use: "import PATH", Short: "Store what an OCI image layout holds, under the tags that it has there", Args: exactArgs(1),
 		Long: `PATH is a directory or a tar file. Images in it that are no actors and no provider archives are passed over. Tags that exist
 move.`,
 		Example: `  weft artifact import stick.tar
   weft artifact import ./layout`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			d, done, err := a.depot(cmd)
+			d, done, err := openDepot(a, cmd)
 			if err != nil {
 				return err
 			}

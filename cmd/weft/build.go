@@ -36,7 +36,7 @@ func openProject(dir, out string) (project, error) {
 	return project{dir, or(out, filepath.Join(dir, "build", p.Name+".wasm")), p}, nil
 }
 
-func (a *app) buildCmd() *cobra.Command {
+func buildCmd(a *app) *cobra.Command {
 	var opts scaffold.BuildOptions
 	var out string
 	var warm bool

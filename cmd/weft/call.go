@@ -17,10 +17,10 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-func (a *app) callCmd() *cobra.Command {
+func callCmd(a *app) *cobra.Command {
 	var origin, originContract, originLink, bin, seedFile, seed string
 	var timeout time.Duration
-	cmd := &cobra.Command{Use: "call ACTOR OPERATION [JSON]", ValidArgsFunction: a.completer(actorNames), Short: "Call an operation of an actor", Args: rangeArgs(2, 3),
+	cmd := &cobra.Command{Use: "call ACTOR OPERATION [JSON]", ValidArgsFunction: completer(a, actorNames), Short: "Call an operation of an actor", Args: rangeArgs(2, 3),
 		Long: `Sends the JSON as msgpack, signed with the lattice's cluster key, and shows the answer as JSON. The argument may be
 @FILE, or - for standard input; without one the payload is empty. {"$bytes":"BASE64"} stands for bytes.
 
@@ -34,7 +34,7 @@ made in the actor's own name unless --origin says another.`,
 				return usagef("--bin %q: want text, base64 or raw", bin)
 			}
 			var err error
-			if r.Payload, err = a.payload(args[2:]); err != nil {
+			if r.Payload, err = readPayload(a, args[2:]); err != nil {
 				return err
 			}
 			if origin != "" {
@@ -45,7 +45,7 @@ made in the actor's own name unless --origin says another.`,
 			if err != nil {
 				return err
 			}
-			if r.Cluster, err = a.callKey(seedFile, seed); err != nil {
+			if r.Cluster, err = callKey(a, seedFile, seed); err != nil {
 				return err
 			}
 			l, done, err := a.connectTo(cmd.Context(), cfg, cmd.CommandPath())
@@ -59,7 +59,7 @@ made in the actor's own name unless --origin says another.`,
 			if err != nil {
 				return err
 			}
-			return a.answer(answer, bin)
+			return showAnswer(a, answer, bin)
 		}}
 	f := cmd.Flags()
 	f.StringVar(&origin, "origin", "", "public key in whose name to call (default: the actor's)")
@@ -75,7 +75,7 @@ made in the actor's own name unless --origin says another.`,
 }
 
 // payload turns the JSON argument into msgpack.
-func (a *app) payload(args []string) ([]byte, error) {
+func readPayload(a *app, args []string) ([]byte, error) {
 	const limit = 16 << 20
 	if len(args) == 0 {
 		return nil, nil
@@ -92,7 +92,7 @@ func (a *app) payload(args []string) ([]byte, error) {
 }
 
 // callKey is the cluster key that calls are signed with. It is never made here: a new one would be trusted by nobody.
-func (a *app) callKey(file, seed string) (signing.KeyPair, error) {
+func callKey(a *app, file, seed string) (signing.KeyPair, error) {
 	switch {
 	case file != "":
 		return a.readSeed(file)
@@ -114,7 +114,7 @@ func (a *app) callKey(file, seed string) (signing.KeyPair, error) {
 }
 
 // answer shows a msgpack payload.
-func (a *app) answer(payload []byte, bin string) error {
+func showAnswer(a *app, payload []byte, bin string) error {
 	if bin == "raw" {
 		_, err := a.out.Write(payload)
 		return err

@@ -12,12 +12,12 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 )
 
-func (a *app) claimsList() *cobra.Command {
+func claimsList(a *app) *cobra.Command {
 	return &cobra.Command{Use: "claims", Short: "List the claims of all actors and providers that the lattice knows", Args: exactArgs(0),
 		Example: `  weft get claims
   weft get claims -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v, done, err := a.view(cmd)
+			v, done, err := view(a, cmd)
 			if err != nil {
 				return err
 			}

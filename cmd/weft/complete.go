@@ -19,7 +19,7 @@ import (
 const completeTimeout = time.Second
 
 // completer offers the names of what is in the lattice for the first arguments of a command, one function for each.
-func (a *app) completer(names ...func(*operate.View) []string) cobra.CompletionFunc {
+func completer(a *app, names ...func(*operate.View) []string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		if len(args) >= len(names) || names[len(args)] == nil || applyEnv(cmd) != nil {
 			return nil, cobra.ShellCompDirectiveDefault
@@ -63,10 +63,10 @@ func words(list ...string) cobra.CompletionFunc {
 }
 
 // completeFlags offers values for the flags of cmd and all below it: fixed words, and what is in the lattice.
-func (a *app) completeFlags(cmd *cobra.Command) {
+func completeFlags(a *app, cmd *cobra.Command) {
 	live := func(names func(*operate.View) []string) cobra.CompletionFunc {
 		return func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-			return a.completer(names)(cmd, nil, typed)
+			return completer(a, names)(cmd, nil, typed)
 		}
 	}
 	var kinds []string
@@ -95,40 +95,44 @@ func (a *app) completeFlags(cmd *cobra.Command) {
 	cmd.PersistentFlags().VisitAll(visit)
 	cmd.LocalFlags().VisitAll(visit)
 	for _, c := range cmd.Commands() {
-		a.completeFlags(c)
+		completeFlags(a, c)
 	}
 }
 
 // tokenNames offers the names of tokens that were made here and hold.
-func (a *app) tokenNames(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 || applyEnv(cmd) != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	users, _ := a.users().List()
-	var names []string
-	for _, u := range users {
-		if u.Revoked.IsZero() {
-			names = append(names, or(u.Name, u.ID))
+func tokenNames(a *app) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 || applyEnv(cmd) != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
+		users, _ := a.users().List()
+		var names []string
+		for _, u := range users {
+			if u.Revoked.IsZero() {
+				names = append(names, or(u.Name, u.ID))
+			}
+		}
+		return startingWith(names, typed), cobra.ShellCompDirectiveNoFileComp
 	}
-	return startingWith(names, typed), cobra.ShellCompDirectiveNoFileComp
 }
 
 // keyNames offers the names of the keys that are stored here.
-func (a *app) keyNames(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-	if applyEnv(cmd) != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+func keyNames(a *app) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if applyEnv(cmd) != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		keys, err := a.keys()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		list, _ := keys.List()
+		var names []string
+		for _, k := range list {
+			names = append(names, k.Name)
+		}
+		return startingWith(names, typed), cobra.ShellCompDirectiveNoFileComp
 	}
-	keys, err := a.keys()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	list, _ := keys.List()
-	var names []string
-	for _, k := range list {
-		names = append(names, k.Name)
-	}
-	return startingWith(names, typed), cobra.ShellCompDirectiveNoFileComp
 }
 
 func hostNames(v *operate.View) []string {
@@ -207,21 +211,24 @@ func providerNames(v *operate.View) []string {
 	return out
 }
 
-// completeLinkPut offers actors, providers, and then the names of the values that a built-in provider knows.
-func (a *app) completeLinkPut(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	if len(args) < 2 {
-		return a.completer(actorNames, providerNames)(cmd, args, typed)
-	}
-	table := linkvalue.Builtin(args[1])
-	if table == nil || strings.Contains(typed, "=") {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var out []string
-	for _, name := range table.Names() {
-		given := slices.ContainsFunc(args[2:], func(arg string) bool { return strings.HasPrefix(arg, name+"=") })
-		if strings.HasPrefix(name, typed) && !given {
-			out = append(out, name+"=")
+// linkPutWords offers actors, providers, and then the names of the values that a built-in provider knows.
+func linkPutWords(a *app) cobra.CompletionFunc {
+	things := completer(a, actorNames, providerNames)
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) < 2 {
+			return things(cmd, args, typed)
 		}
+		table := linkvalue.Builtin(args[1])
+		if table == nil || strings.Contains(typed, "=") {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var out []string
+		for _, name := range table.Names() {
+			given := slices.ContainsFunc(args[2:], func(arg string) bool { return strings.HasPrefix(arg, name+"=") })
+			if strings.HasPrefix(name, typed) && !given {
+				out = append(out, name+"=")
+			}
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
-	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }

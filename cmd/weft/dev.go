@@ -35,7 +35,7 @@ type devFlags struct {
 	build   scaffold.BuildOptions
 }
 
-func (a *app) devCmd() *cobra.Command {
+func devCmd(a *app) *cobra.Command {
 	d := devFlags{max: 4}
 	var flags hostFlags
 	var nats natsFlags
@@ -58,11 +58,11 @@ Uses the lattice that "weft up" runs here, or starts one for as long as it runs.
 			if err != nil {
 				return err
 			}
-			conn, stop, err := a.devLattice(cmd, &flags, &nats)
+			conn, stop, err := devLattice(a, cmd, &flags, &nats)
 			if err != nil {
 				return err
 			}
-			err = a.dev(cmd.Context(), conn, cmd.CommandPath(), p, d)
+			err = runDev(a, cmd.Context(), conn, cmd.CommandPath(), p, d)
 			return errors.Join(err, stop())
 		}}
 	f := cmd.Flags()
@@ -77,7 +77,7 @@ Uses the lattice that "weft up" runs here, or starts one for as long as it runs.
 }
 
 // devLattice uses the lattice that is there, or starts one. stop ends what was started.
-func (a *app) devLattice(cmd *cobra.Command, flags *hostFlags, nats *natsFlags) (natsconn.Config, func() error, error) {
+func devLattice(a *app, cmd *cobra.Command, flags *hostFlags, nats *natsFlags) (natsconn.Config, func() error, error) {
 	none := func() error { return nil }
 	_, running := a.runningHere()
 	if running || a.conn.elsewhere() {
@@ -90,10 +90,10 @@ func (a *app) devLattice(cmd *cobra.Command, flags *hostFlags, nats *natsFlags) 
 	}
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	a.say("- starting a lattice")
-	n, err := a.startNode(cmd, flags, nats, log)
+	n, err := startNode(a, cmd, flags, nats, log)
 	if lattice.CodeOf(err) == lattice.ErrConflict && !cmd.Flags().Changed("nats-port") {
 		nats.port = -1
-		n, err = a.startNode(cmd, flags, nats, log)
+		n, err = startNode(a, cmd, flags, nats, log)
 	}
 	if err != nil {
 		release()
@@ -135,7 +135,7 @@ type devBuild struct {
 }
 
 // dev runs the loop until ctx ends.
-func (a *app) dev(ctx context.Context, conn natsconn.Config, name string, p project, flags devFlags) (err error) {
+func runDev(a *app, ctx context.Context, conn natsconn.Config, name string, p project, flags devFlags) (err error) {
 	l, done, err := a.connectTo(context.WithoutCancel(ctx), conn, name)
 	if err != nil {
 		return err
@@ -179,7 +179,7 @@ func (d *devSession) build(ctx context.Context) error {
 	}
 	renamed := again.Name != d.project.Name
 	d.project = again
-	config, err := a.configValues(d.flags.config)
+	config, err := configValues(a, d.flags.config)
 	if err != nil {
 		return err
 	}
@@ -334,7 +334,7 @@ func (d *devSession) follow(ctx context.Context) {
 	shown.Go(func() {
 		if err == nil {
 			v, _ := d.l.View(ctx) // for the names of hosts
-			err = d.app.showLogs(ctx, d.l, cmp.Or(v, &operate.View{}), id, nil, nil)
+			err = showLogs(d.app, ctx, d.l, cmp.Or(v, &operate.View{}), id, nil, nil)
 		}
 		if err != nil && ctx.Err() == nil {
 			d.app.say("weft: warning: no logs: %v", err)

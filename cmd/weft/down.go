@@ -12,7 +12,7 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-func (a *app) downCmd() *cobra.Command {
+func downCmd(a *app) *cobra.Command {
 	var timeout time.Duration
 	var force bool
 	cmd := &cobra.Command{Use: "down", Short: "Stop the lattice that \"weft up\" runs here", Args: exactArgs(0),

@@ -16,11 +16,11 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-func (a *app) errorsCmd() *cobra.Command {
+func errorsCmd(a *app) *cobra.Command {
 	var follow bool
 	var since time.Duration
 	var traced string
-	cmd := &cobra.Command{Use: "errors [ACTOR]", ValidArgsFunction: a.completer(actorNames), Aliases: []string{"error"}, Short: "Show why requests failed", Args: rangeArgs(0, 1),
+	cmd := &cobra.Command{Use: "errors [ACTOR]", ValidArgsFunction: completer(a, actorNames), Aliases: []string{"error"}, Short: "Show why requests failed", Args: rangeArgs(0, 1),
 		Long: `Shows the failed calls that the hosts of the lattice remember, oldest first: what an actor returned as an error, a panic with
 its text, a limit, a timeout, a busy or missing actor, a missing link, a provider that is away. A request that the HTTP
 server answered with 500 or above carries its trace, in the header x-trace-id and, where the server itself answers, in the

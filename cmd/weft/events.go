@@ -13,7 +13,7 @@ import (
 	"github.com/weftlattice/weft/lattice/event"
 )
 
-func (a *app) eventsCmd() *cobra.Command {
+func eventsCmd(a *app) *cobra.Command {
 	var types []string
 	var count int
 	cmd := &cobra.Command{Use: "events", Aliases: []string{"event"}, Short: "Watch what happens in the lattice", Args: exactArgs(0),

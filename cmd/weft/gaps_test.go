@@ -33,7 +33,7 @@ func TestWatchersAreToldWhatTheyMissedWhileNATSWasAway(t *testing.T) {
 	}
 	defer nc.Close()
 	var errs output.Text
-	a := &app{err: &errs, output: formatText}
+	a := &app{terminal: terminal{err: &errs, output: formatText}}
 	defer a.tellGaps(nc)()
 	if errs.String() != "" {
 		t.Errorf("said before anything was lost: %s", &errs)

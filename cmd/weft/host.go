@@ -14,11 +14,11 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 )
 
-func (a *app) hostCmd() *cobra.Command {
+func hostCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "host", Aliases: []string{"hosts"}, Short: "Run, list, label and stop hosts",
 		Example: `  weft host run --nats-url nats://10.0.0.1:4222 --label zone=edge
   weft host list`}
-	cmd.AddCommand(a.hostRun(), a.hostList(), a.hostInspect(), a.hostLabel(), a.hostDrain(), a.hostReload(), a.hostStop(), a.hostCompiler())
+	cmd.AddCommand(hostRun(a), hostList(a), hostInspect(a), hostLabel(a), hostDrain(a), hostReload(a), hostStop(a), hostCompiler(a))
 	return cmd
 }
 
@@ -75,7 +75,7 @@ func lostLines(w io.Writer, lost []control.LostHost) {
 	}
 }
 
-func (a *app) hostList() *cobra.Command {
+func hostList(a *app) *cobra.Command {
 	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the hosts of the lattice", Args: exactArgs(0),
 		Long: `Lists the hosts that answer, and for ten minutes those that are lost: whose signs of life have ended though they have not said
 that they end. Of these it tells when they were heard last, and what ran there.`,
@@ -126,12 +126,12 @@ func labels(l map[string]string) string {
 	return strings.Join(out, ",")
 }
 
-func (a *app) hostInspect() *cobra.Command {
-	return &cobra.Command{Use: "inspect HOST", ValidArgsFunction: a.completer(hostNames), Aliases: []string{"inventory", "get"}, Short: "Show what runs on a host", Args: rangeArgs(0, 1),
+func hostInspect(a *app) *cobra.Command {
+	return &cobra.Command{Use: "inspect HOST", ValidArgsFunction: completer(a, hostNames), Aliases: []string{"inventory", "get"}, Short: "Show what runs on a host", Args: rangeArgs(0, 1),
 		Example: `  weft host inspect edge-1
   weft host inspect NBX5 -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			v, done, err := a.view(cmd)
+			v, done, err := view(a, cmd)
 			if err != nil {
 				return err
 			}
@@ -177,9 +177,9 @@ func yes(b bool) string {
 	return ""
 }
 
-func (a *app) hostLabel() *cobra.Command {
+func hostLabel(a *app) *cobra.Command {
 	var remove []string
-	cmd := &cobra.Command{Use: "label HOST [key=value ...]", ValidArgsFunction: a.completer(hostNames), Short: "Set and delete labels of a host", Args: rangeArgs(1, -1),
+	cmd := &cobra.Command{Use: "label HOST [key=value ...]", ValidArgsFunction: completer(a, hostNames), Short: "Set and delete labels of a host", Args: rangeArgs(1, -1),
 		Long: `Labels are what --constraint looks at. They last until the host ends; those given to "weft host run --label" return.`,
 		Example: `  weft host label edge-1 zone=edge tier=gold
   weft host label edge-1 --delete tier`,
@@ -214,9 +214,9 @@ type hostLabels struct {
 	Labels map[string]string `json:"labels"`
 }
 
-func (a *app) hostDrain() *cobra.Command {
+func hostDrain(a *app) *cobra.Command {
 	var w waiting
-	cmd := &cobra.Command{Use: "drain HOST", ValidArgsFunction: a.completer(hostNames), Short: "Let a host take no more work and end what runs on it", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "drain HOST", ValidArgsFunction: completer(a, hostNames), Short: "Let a host take no more work and end what runs on it", Args: exactArgs(1),
 		Long: `Actors finish their calls and stop, then providers stop. The host stays, empty, until it is stopped.`,
 		Example: `  weft host drain edge-1
   weft host drain edge-1 --timeout 3m && weft host stop edge-1`,
@@ -236,11 +236,11 @@ func (a *app) hostDrain() *cobra.Command {
 	return cmd
 }
 
-func (a *app) hostStop() *cobra.Command {
+func hostStop(a *app) *cobra.Command {
 	var w waiting
 	var grace time.Duration
 	var force bool
-	cmd := &cobra.Command{Use: "stop HOST", ValidArgsFunction: a.completer(hostNames), Short: "End a host, after its work in flight", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "stop HOST", ValidArgsFunction: completer(a, hostNames), Short: "End a host, after its work in flight", Args: exactArgs(1),
 		Long: `Actors finish their calls and stop, then providers stop, then the host's process ends. The host that carries the lattice's
 NATS server ("weft up") takes that with it: where others are on it, it is stopped with --force only.`,
 		Example: `  weft host stop edge-1

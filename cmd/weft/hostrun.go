@@ -13,7 +13,7 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-func (a *app) hostRun() *cobra.Command {
+func hostRun(a *app) *cobra.Command {
 	var flags hostFlags
 	cmd := &cobra.Command{Use: "run", Short: "Run a host that joins a lattice", Args: exactArgs(0),
 		Long: `Joins the lattice that a token leads to, the one at --nats-url, or the one that "weft up" runs on this machine:
@@ -34,7 +34,7 @@ lattice share is given by --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CL
 			if err != nil {
 				return err
 			}
-			n, err := a.startNode(cmd, &flags, nil, log)
+			n, err := startNode(a, cmd, &flags, nil, log)
 			if err != nil {
 				return err
 			}
@@ -65,7 +65,7 @@ lattice share is given by --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CL
 }
 
 // hostCompiler is the process that compiles a module for a host, within limits.
-func (a *app) hostCompiler() *cobra.Command {
+func hostCompiler(a *app) *cobra.Command {
 	return &cobra.Command{Use: "compiler DIR BYTES TIME", Short: "Compile a module from standard input (hosts start this)", Hidden: true, Args: exactArgs(3),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if code := host.CompilerMain(args, a.in, a.out); code != 0 {

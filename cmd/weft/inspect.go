@@ -32,7 +32,7 @@ type fileView struct {
 	*operate.WasmInfo
 }
 
-func (a *app) inspectCmd() *cobra.Command {
+func inspectCmd(a *app) *cobra.Command {
 	return &cobra.Command{Use: "inspect FILE|ACTOR", Short: "Show claims, imports, exports, size and memory of a module",
 		Long: `Shows a file (module or provider archive) without running it, or an actor of the lattice. A file whose claims do not
 hold is shown too, and what is wrong with them. A module that no host would run ends with the host's words and exit code 2.`,
@@ -41,7 +41,7 @@ hold is shown too, and what is wrong with them. A module that no host would run 
 		RunE: func(cmd *cobra.Command, args []string) error {
 			data, err := localfile.Read(args[0], localfile.MaxBytes)
 			if lattice.CodeOf(err) == lattice.ErrNotFound && !looksLikeFile(args[0]) {
-				return a.inspectActor(cmd, args[0])
+				return inspectActor(a, cmd, args[0])
 			}
 			if err != nil {
 				return err

@@ -19,7 +19,7 @@ type keyView struct {
 	Seed string `json:"seed,omitempty"`
 }
 
-func (a *app) keyCmd() *cobra.Command {
+func keyCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "key", Aliases: []string{"keys"}, Short: "Make and show keys",
 		Long: `Keys are kept below --data-dir, one a file that only you can read. weft makes those it needs on first use: your
 account key signs actors and providers, a module key is an actor's identity, and the cluster key, one per lattice, signs
@@ -29,11 +29,11 @@ A key can be stored encrypted (--encrypt, weft key encrypt); every command that 
 for at the terminal, or from --key-passphrase-file FILE (WEFT_KEY_PASSPHRASE_FILE) or --key-passphrase-fd N.`,
 		Example: `  weft key list
   weft key show cluster --seed > cluster.nk    # for another machine: weft host run --cluster-seed-file cluster.nk`}
-	cmd.AddCommand(a.keyGen(), a.keyList(), a.keyShow(), a.keyImport(), a.keyEncrypt(), a.keyDecrypt(), a.keyRotate())
+	cmd.AddCommand(keyGen(a), keyList(a), keyShow(a), keyImport(a), keyEncrypt(a), keyDecrypt(a), keyRotate(a))
 	return cmd
 }
 
-func (a *app) keyGen() *cobra.Command {
+func keyGen(a *app) *cobra.Command {
 	var name string
 	var seed, encrypt bool
 	cmd := &cobra.Command{Use: "gen KIND", Short: "Make a key: account, module, provider, host, cluster, ...", Args: exactArgs(1),
@@ -58,7 +58,7 @@ func (a *app) keyGen() *cobra.Command {
 			if err := storeKey(store, name, k, encrypt); err != nil {
 				return err
 			}
-			return a.showKey(k, name, seed, encrypt)
+			return showKey(a, k, name, seed, encrypt)
 		}}
 	cmd.Flags().StringVar(&name, "name", "", "name to keep it under (default: default; a cluster key: the lattice)")
 	cmd.Flags().BoolVar(&seed, "seed", false, "show the secret seed, too")
@@ -85,15 +85,15 @@ func (a *app) keyName(kind byte) string {
 	return "default"
 }
 
-func (a *app) showKey(k signing.KeyPair, name string, seed, encrypted bool) error {
+func showKey(a *app, k signing.KeyPair, name string, seed, encrypted bool) error {
 	v := keyView{KeyInfo: signing.KeyInfo{Name: name, Kind: signing.KindName(k.Kind()), Public: k.Public(), Encrypted: encrypted}}
 	if seed {
 		v.Seed = k.Seed()
 	}
-	return a.printKey(v)
+	return printKey(a, v)
 }
 
-func (a *app) printKey(v keyView) error {
+func printKey(a *app, v keyView) error {
 	return a.print(v, func(w io.Writer) {
 		fields(w, "kind", v.Kind, "name", v.Name, "public", v.Public, "stored", stored(v.KeyInfo), "seed", v.Seed)
 	})
@@ -107,7 +107,7 @@ func stored(k signing.KeyInfo) string {
 	return ""
 }
 
-func (a *app) keyList() *cobra.Command {
+func keyList(a *app) *cobra.Command {
 	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the stored keys, without their secrets", Args: exactArgs(0),
 		Example: `  weft key list
   weft key list -o json`,
@@ -133,9 +133,9 @@ func (a *app) keyList() *cobra.Command {
 		}}
 }
 
-func (a *app) keyShow() *cobra.Command {
+func keyShow(a *app) *cobra.Command {
 	var seed, next bool
-	cmd := &cobra.Command{Use: "show KEY", ValidArgsFunction: a.keyNames, Aliases: []string{"get"}, Short: "Show a stored key", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "show KEY", ValidArgsFunction: keyNames(a), Aliases: []string{"get"}, Short: "Show a stored key", Args: exactArgs(1),
 		Long: `KEY is a kind (cluster), a name, both (module/echo), or four characters or more of the public key's beginning. With --seed only the secret
 is printed, so that it can be sent to a file.`,
 		Example: `  weft key show account
@@ -157,7 +157,7 @@ is printed, so that it can be sent to a file.`,
 					return err
 				}
 			}
-			return a.printKey(v)
+			return printKey(a, v)
 		}}
 	cmd.Flags().BoolVar(&seed, "seed", false, "print the secret seed")
 	cmd.Flags().BoolVar(&next, "next", false, "with --seed, that of the key to which \"weft key rotate\" is on its way")
@@ -205,7 +205,7 @@ func (a *app) findKey(query string) (*signing.Keystore, signing.KeyInfo, error) 
 	return store, infos[c.ID], err
 }
 
-func (a *app) keyImport() *cobra.Command {
+func keyImport(a *app) *cobra.Command {
 	var name string
 	var encrypt bool
 	cmd := &cobra.Command{Use: "import FILE", Short: "Store a key whose seed is in a file, or on standard input (-)", Args: exactArgs(1),
@@ -224,7 +224,7 @@ func (a *app) keyImport() *cobra.Command {
 			if err := storeKey(store, name, k, encrypt); err != nil {
 				return err
 			}
-			return a.showKey(k, name, false, encrypt)
+			return showKey(a, k, name, false, encrypt)
 		}}
 	cmd.Flags().StringVar(&name, "name", "", "name to keep it under (default: default; a cluster key: the lattice)")
 	encryptFlag(cmd, &encrypt)

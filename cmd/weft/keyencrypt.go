@@ -8,8 +8,8 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
-func (a *app) keyEncrypt() *cobra.Command {
-	return &cobra.Command{Use: "encrypt KEY...", ValidArgsFunction: a.keyNames, Short: "Encrypt stored keys with a passphrase", Args: rangeArgs(1, -1),
+func keyEncrypt(a *app) *cobra.Command {
+	return &cobra.Command{Use: "encrypt KEY...", ValidArgsFunction: keyNames(a), Short: "Encrypt stored keys with a passphrase", Args: rangeArgs(1, -1),
 		Long: `The file is replaced; copies that were made of it, and what the disk keeps, stay as they are. All keys of one data
 directory have one passphrase. To change it: decrypt, then encrypt.
 
@@ -18,18 +18,18 @@ A host that runs as a service reads the passphrase from a file that systemd hand
   Environment=WEFT_KEY_PASSPHRASE_FILE=%d/weft-passphrase`,
 		Example: `  weft key encrypt cluster account host
   weft key encrypt module/echo --key-passphrase-file ~/.weft-passphrase`,
-		RunE: func(_ *cobra.Command, args []string) error { return a.recrypt(args, (*signing.Keystore).Encrypt) }}
+		RunE: func(_ *cobra.Command, args []string) error { return recrypt(a, args, (*signing.Keystore).Encrypt) }}
 }
 
-func (a *app) keyDecrypt() *cobra.Command {
-	return &cobra.Command{Use: "decrypt KEY...", ValidArgsFunction: a.keyNames, Short: "Store encrypted keys in the clear again", Args: rangeArgs(1, -1),
+func keyDecrypt(a *app) *cobra.Command {
+	return &cobra.Command{Use: "decrypt KEY...", ValidArgsFunction: keyNames(a), Short: "Store encrypted keys in the clear again", Args: rangeArgs(1, -1),
 		Example: `  weft key decrypt cluster
   weft key decrypt account host`,
-		RunE: func(_ *cobra.Command, args []string) error { return a.recrypt(args, (*signing.Keystore).Decrypt) }}
+		RunE: func(_ *cobra.Command, args []string) error { return recrypt(a, args, (*signing.Keystore).Decrypt) }}
 }
 
 // recrypt changes how keys are stored.
-func (a *app) recrypt(queries []string, change func(s *signing.Keystore, kind byte, name string) error) error {
+func recrypt(a *app, queries []string, change func(s *signing.Keystore, kind byte, name string) error) error {
 	views := []signing.KeyInfo{}
 	for _, q := range queries {
 		store, info, err := a.findKey(q)

@@ -34,7 +34,7 @@ func (f ringFile) Save(r signing.Ring) error {
 	return f.store.Replace(f.name, r)
 }
 
-func (a *app) keyRotate() *cobra.Command {
+func keyRotate(a *app) *cobra.Command {
 	var file, next string
 	var hosts int
 	var timeout time.Duration
@@ -96,10 +96,10 @@ an option cannot follow. The account key has no command of its own: see "Keys an
 	return cmd
 }
 
-func (a *app) hostReload() *cobra.Command {
+func hostReload(a *app) *cobra.Command {
 	var all bool
 	var w waiting
-	cmd := &cobra.Command{Use: "reload HOST", ValidArgsFunction: a.completer(hostNames), Short: "Let a host read its keys and credentials again", Args: rangeArgs(0, 1),
+	cmd := &cobra.Command{Use: "reload HOST", ValidArgsFunction: completer(a, hostNames), Short: "Let a host read its keys and credentials again", Args: rangeArgs(0, 1),
 		Long: `The host reads its cluster keys and NATS credentials again from the files that it was started with, and takes over what has
 changed without losing a call, its providers too. SIGHUP does the same to a host without a terminal.`,
 		Example: `  weft host reload edge-1

@@ -15,18 +15,18 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-func (a *app) linkCmd() *cobra.Command {
+func linkCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "link", Aliases: []string{"links"}, Short: "Let actors use providers",
 		Example: `  weft link put app httpserver port=8080
   weft link list`}
-	cmd.AddCommand(a.linkPut(), a.linkDel(), a.linkList())
+	cmd.AddCommand(linkPut(a), linkDel(a), linkList(a))
 	return cmd
 }
 
-func (a *app) linkPut() *cobra.Command {
+func linkPut(a *app) *cobra.Command {
 	var w waiting
 	var name, values string
-	cmd := &cobra.Command{Use: "put ACTOR PROVIDER [CONTRACT] [key=value ...]", ValidArgsFunction: a.completeLinkPut, Short: "Link an actor to a provider", Args: rangeArgs(2, -1),
+	cmd := &cobra.Command{Use: "put ACTOR PROVIDER [CONTRACT] [key=value ...]", ValidArgsFunction: linkPutWords(a), Short: "Link an actor to a provider", Args: rangeArgs(2, -1),
 		Long: `Grants an actor the use of a provider, with the values that configure it. Waits until the provider has the link and
 shows its error if it cannot use it. What the provider refuses replaces no link that works. Values may be secrets: give them in
 a file with --values. The values of built-in providers: docs/providers.md.`,
@@ -39,7 +39,7 @@ a file with --values. The values of built-in providers: docs/providers.md.`,
 				r.ContractID, rest = rest[0], rest[1:]
 			}
 			var err error
-			if r.Values, err = a.linkValues(rest, values); err != nil {
+			if r.Values, err = linkValues(a, rest, values); err != nil {
 				return err
 			}
 			if r.LinkName, err = lattice.ParseLinkName(name); err != nil {
@@ -66,7 +66,7 @@ a file with --values. The values of built-in providers: docs/providers.md.`,
 }
 
 // linkValues joins the values of a file with those of the command line, which win.
-func (a *app) linkValues(args []string, file string) (map[string]string, error) {
+func linkValues(a *app, args []string, file string) (map[string]string, error) {
 	values := map[string]string{}
 	if file != "" {
 		data, err := a.readInput(file, 1<<20)
@@ -89,10 +89,10 @@ func linkLine(w io.Writer, k operate.Link) {
 	}
 }
 
-func (a *app) linkDel() *cobra.Command {
+func linkDel(a *app) *cobra.Command {
 	var w waiting
 	var name string
-	cmd := &cobra.Command{Use: "del ACTOR [PROVIDER|CONTRACT]", ValidArgsFunction: a.completer(actorNames, providerNames), Aliases: []string{"delete", "rm"}, Short: "Delete a link of an actor", Args: rangeArgs(1, 2),
+	cmd := &cobra.Command{Use: "del ACTOR [PROVIDER|CONTRACT]", ValidArgsFunction: completer(a, actorNames, providerNames), Aliases: []string{"delete", "rm"}, Short: "Delete a link of an actor", Args: rangeArgs(1, 2),
 		Example: `  weft link del app httpserver
   weft link del app wasmcloud:keyvalue --link-name cache`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -120,7 +120,7 @@ func (a *app) linkDel() *cobra.Command {
 	return cmd
 }
 
-func (a *app) linkList() *cobra.Command {
+func linkList(a *app) *cobra.Command {
 	return &cobra.Command{Use: "list", Aliases: []string{"ls", "query"}, Short: "List links and whether they work", Args: exactArgs(0),
 		Long: `The state is active, failed (with the provider's reason), away (active, but what the provider needs for it is away, since
 when and why), pending (no provider process has it yet), or unknown (the provider is not one of weft's and does not tell).

@@ -16,10 +16,10 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 )
 
-func (a *app) logsCmd() *cobra.Command {
+func logsCmd(a *app) *cobra.Command {
 	var follow bool
 	var lines int
-	cmd := &cobra.Command{Use: "logs ACTOR", ValidArgsFunction: a.completer(actorNames), Aliases: []string{"log"}, Short: "Show what an actor has logged", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "logs ACTOR", ValidArgsFunction: completer(a, actorNames), Aliases: []string{"log"}, Short: "Show what an actor has logged", Args: exactArgs(1),
 		Long: `Shows the last lines that the hosts keep of an actor, oldest first, and with -f those that come. Hosts keep up to 1000
 lines of each actor. Lines of several hosts come in the order of their times; with -f those that reach this machine 200 ms
 late, or whose host's clock is wrong, stand where they came. In brackets stands the beginning of the trace id of the request that a
@@ -44,9 +44,9 @@ line belongs to: "weft errors --trace" takes it, and -o json has the whole one.`
 				return err
 			}
 			if !follow {
-				return a.keptLogs(cmd.Context(), l, v, id, lines)
+				return keptLogs(a, cmd.Context(), l, v, id, lines)
 			}
-			return a.followLogs(cmd.Context(), l, v, id, lines)
+			return followLogs(a, cmd.Context(), l, v, id, lines)
 		}}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with the lines that come, until Ctrl-C")
 	cmd.Flags().IntVarP(&lines, "lines", "n", 0, "how many of the last lines to show from each host; 0 is all that it keeps")
@@ -54,7 +54,7 @@ line belongs to: "weft errors --trace" takes it, and -o json has the whole one.`
 }
 
 // keptLogs shows what the hosts keep.
-func (a *app) keptLogs(ctx context.Context, l *operate.Lattice, v *operate.View, id lattice.ActorID, n int) error {
+func keptLogs(a *app, ctx context.Context, l *operate.Lattice, v *operate.View, id lattice.ActorID, n int) error {
 	var all []control.LogLine
 	var errs []error
 	for _, on := range v.Running(id) {
@@ -66,7 +66,7 @@ func (a *app) keptLogs(ctx context.Context, l *operate.Lattice, v *operate.View,
 	}
 	slices.SortStableFunc(all, func(x, y control.LogLine) int { return x.Time.Compare(y.Time) })
 	for _, line := range all {
-		if err := a.logLine(v, line); err != nil {
+		if err := logLine(a, v, line); err != nil {
 			return err
 		}
 	}
@@ -78,10 +78,10 @@ func (a *app) keptLogs(ctx context.Context, l *operate.Lattice, v *operate.View,
 
 // followLogs subscribes first, then shows what is kept, then what came meanwhile and comes; a line is shown once. Lines
 // of several hosts come in the order of their times, see reorder.
-func (a *app) followLogs(ctx context.Context, l *operate.Lattice, v *operate.View, id lattice.ActorID, n int) error {
+func followLogs(a *app, ctx context.Context, l *operate.Lattice, v *operate.View, id lattice.ActorID, n int) error {
 	seen := map[control.LogLine]int{}
 	var failed error
-	return a.showLogs(ctx, l, v, id, func(ctx context.Context, show func(control.LogLine)) error {
+	return showLogs(a, ctx, l, v, id, func(ctx context.Context, show func(control.LogLine)) error {
 		for _, on := range v.Running(id) {
 			kept, err := l.Control().Logs(ctx, on.Host.HostID, id, n)
 			failed = errors.Join(failed, err)
@@ -102,7 +102,7 @@ func (a *app) followLogs(ctx context.Context, l *operate.Lattice, v *operate.Vie
 
 // showLogs shows an actor's lines until ctx ends. kept, when not nil, is called once those that come are seen, and may
 // show others before them; fresh, when not nil, decides about each that comes. Both are called one at a time.
-func (a *app) showLogs(ctx context.Context, l *operate.Lattice, v *operate.View, id lattice.ActorID, kept func(context.Context, func(control.LogLine)) error,
+func showLogs(a *app, ctx context.Context, l *operate.Lattice, v *operate.View, id lattice.ActorID, kept func(context.Context, func(control.LogLine)) error,
 	fresh func(control.LogLine) bool) error {
 	defer a.tellGaps(l.Conn())()
 	stop, cancel := context.WithCancel(ctx)
@@ -137,10 +137,10 @@ func (a *app) showLogs(ctx context.Context, l *operate.Lattice, v *operate.View,
 			order.add(line, time.Now())
 			continue
 		case <-tick.C:
-			err = a.logLines(v, order.due(time.Now()))
+			err = logLines(a, v, order.due(time.Now()))
 		case err = <-ended:
 			cancel()
-			err = errors.Join(a.logLines(v, order.all()), err)
+			err = errors.Join(logLines(a, v, order.all()), err)
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -154,9 +154,9 @@ func (a *app) showLogs(ctx context.Context, l *operate.Lattice, v *operate.View,
 	}
 }
 
-func (a *app) logLines(v *operate.View, lines []control.LogLine) error {
+func logLines(a *app, v *operate.View, lines []control.LogLine) error {
 	for _, line := range lines {
-		if err := a.logLine(v, line); err != nil {
+		if err := logLine(a, v, line); err != nil {
 			return err
 		}
 	}
@@ -210,7 +210,7 @@ func (r *reorder) take(n int) []control.LogLine {
 	return out
 }
 
-func (a *app) logLine(v *operate.View, line control.LogLine) error {
+func logLine(a *app, v *operate.View, line control.LogLine) error {
 	return a.printEach(line, func(w io.Writer) {
 		where := v.HostName(line.HostID)
 		if line.TraceID != "" {

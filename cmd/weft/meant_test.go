@@ -10,7 +10,7 @@ import (
 
 // Every word that another tool's users type leads to a command that exists.
 func TestOtherWordsLeadSomewhere(t *testing.T) {
-	root := new(app).rootCmd()
+	root := rootCmd(new(app))
 	root.InitDefaultHelpCmd()
 	for word := range otherWords {
 		if c, _, err := root.Find([]string{word}); err == nil && c != root {

@@ -12,15 +12,15 @@ import (
 	"github.com/weftlattice/weft/internal/process/slack"
 )
 
-func (a *app) natsCmd() *cobra.Command {
+func natsCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "nats", Short: "Run the embedded NATS server alone",
 		Example: `  weft nats run
   weft nats run --nats-listen 0.0.0.0 --data-dir /var/lib/weft`}
-	cmd.AddCommand(a.natsRun())
+	cmd.AddCommand(natsRun(a))
 	return cmd
 }
 
-func (a *app) natsRun() *cobra.Command {
+func natsRun(a *app) *cobra.Command {
 	var nats natsFlags
 	cmd := &cobra.Command{Use: "run", Short: "Run a NATS server with JetStream, without a host", Args: exactArgs(0),
 		Long: `For lattices whose hosts come and go while NATS stays. Beyond loopback clients need what

@@ -9,14 +9,14 @@ import (
 	"github.com/weftlattice/weft/internal/deploy/scaffold"
 )
 
-func (a *app) newCmd() *cobra.Command {
+func newCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "new", Short: "Make a project", Example: `  weft new actor hello
   weft new actor hello --module github.com/me/hello`}
-	cmd.AddCommand(a.newActor())
+	cmd.AddCommand(newActor(a))
 	return cmd
 }
 
-func (a *app) newActor() *cobra.Command {
+func newActor(a *app) *cobra.Command {
 	var dir, module string
 	cmd := &cobra.Command{Use: "actor NAME", Short: "Make the project of an actor in Go", Args: exactArgs(1),
 		Long: `Makes a folder that builds, runs and tests as it is and without a network: sources, a test, actor.yaml, and the SDK itself.`,

@@ -29,7 +29,7 @@ type node struct {
 }
 
 // startNode starts a host, with an embedded server unless nats is nil, and waits until it serves.
-func (a *app) startNode(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, log *slog.Logger) (n *node, err error) {
+func startNode(a *app, cmd *cobra.Command, flags *hostFlags, nats *natsFlags, log *slog.Logger) (n *node, err error) {
 	n = &node{ended: make(chan error, 1), cancel: func() {}, free: func() {}}
 	defer func() {
 		if err != nil {

@@ -30,7 +30,7 @@ func TestNodeFileReachesTheHost(t *testing.T) {
 	var flags hostFlags
 	a := &app{}
 	cmd := &cobra.Command{}
-	a.globalFlags(cmd.Flags())
+	globalFlags(a, cmd.Flags())
 	flags.flags(cmd.Flags())
 	if err := cmd.ParseFlags([]string{"--policy-changes-topic", "flag.wins"}); err != nil {
 		t.Fatal(err)

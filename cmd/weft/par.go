@@ -18,18 +18,18 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
-func (a *app) parCmd() *cobra.Command {
+func parCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "par", Short: "Make and inspect provider archives",
 		Long: `A provider archive holds one provider's executables, one for each kind of machine (target), and signed claims that say what
 it is. It ends in .par, or .par.gz when it is compressed.`,
 		Example: `  weft par create ./queue --contract acme:queue --vendor Acme --version 0.3.0
   weft par insert queue.par.gz ./queue-arm64 --target aarch64-linux`}
-	cmd.AddCommand(a.parCreate(), a.parInsert(), a.parInspect())
+	cmd.AddCommand(parCreate(a), parInsert(a), parInspect(a))
 	return cmd
 }
 
 // readExecutable reads what goes into an archive; - is standard input.
-func (a *app) readExecutable(file string) ([]byte, error) {
+func readExecutable(a *app, file string) ([]byte, error) {
 	data, err := a.readInput(file, localfile.MaxBytes)
 	switch {
 	case err != nil:
@@ -71,7 +71,7 @@ func openPar(file string) (*signing.Archive, []byte, error) {
 	return archive, data, nil
 }
 
-func (a *app) parInspect() *cobra.Command {
+func parInspect(a *app) *cobra.Command {
 	return &cobra.Command{Use: "inspect FILE", Short: "Verify an archive and show its claims and targets", Args: exactArgs(1),
 		Example: `  weft par inspect queue.par.gz
   weft par inspect queue.par -o json`,
@@ -85,7 +85,7 @@ func (a *app) parInspect() *cobra.Command {
 		}}
 }
 
-func (a *app) parCreate() *cobra.Command {
+func parCreate(a *app) *cobra.Command {
 	var c signing.ProviderClaims
 	var target, out, account, key, schema string
 	cmd := &cobra.Command{Use: "create EXECUTABLE", Short: "Make a signed archive of an executable", Args: exactArgs(1),
@@ -95,7 +95,7 @@ func (a *app) parCreate() *cobra.Command {
 			if c.ContractID == "" {
 				return usagef("an archive needs a contract, for example: --contract acme:queue")
 			}
-			bin, err := a.readExecutable(args[0])
+			bin, err := readExecutable(a, args[0])
 			if err != nil {
 				return err
 			}
@@ -121,7 +121,7 @@ func (a *app) parCreate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.writePar(cmp.Or(out, operate.KeyName(c.Name)+".par.gz"), c, issuer, service, map[string][]byte{target: bin})
+			return writePar(a, cmp.Or(out, operate.KeyName(c.Name)+".par.gz"), c, issuer, service, map[string][]byte{target: bin})
 		}}
 	f := cmd.Flags()
 	f.StringVar(&c.Name, "name", "", "name of the provider (default: the file's)")
@@ -137,7 +137,7 @@ func (a *app) parCreate() *cobra.Command {
 	return cmd
 }
 
-func (a *app) parInsert() *cobra.Command {
+func parInsert(a *app) *cobra.Command {
 	var target, out, account string
 	cmd := &cobra.Command{Use: "insert FILE EXECUTABLE", Short: "Add the executable for another kind of machine to an archive", Args: exactArgs(2),
 		Long: `The claims stay as they are, and so does the provider's key, which has to be among yours, and the account's, unless --account
@@ -155,7 +155,7 @@ names another. An executable for the same target is replaced.`,
 					return err
 				}
 			}
-			if bins[target], err = a.readExecutable(args[1]); err != nil {
+			if bins[target], err = readExecutable(a, args[1]); err != nil {
 				return err
 			}
 			service, err := a.keyOf(signing.KindProvider, string(archive.Claims.Subject))
@@ -177,7 +177,7 @@ names another. An executable for the same target is replaced.`,
 			}
 			c := *archive.Claims
 			c.TokenID, c.IssuedAt = "", 0 // it is signed anew
-			return a.writePar(cmp.Or(out, args[0]), c, issuer, service, bins)
+			return writePar(a, cmp.Or(out, args[0]), c, issuer, service, bins)
 		}}
 	cmd.Flags().StringVar(&target, "target", signing.CurrentTarget(), "kind of machine that the executable is for")
 	cmd.Flags().StringVar(&out, "out", "", "file to write (default: FILE itself)")
@@ -205,7 +205,7 @@ func (a *app) keyOf(kind byte, public string) (signing.KeyPair, error) {
 }
 
 // writePar writes an archive, compressed unless its name ends in .par, and shows it.
-func (a *app) writePar(file string, c signing.ProviderClaims, account, service signing.KeyPair, bins map[string][]byte) error {
+func writePar(a *app, file string, c signing.ProviderClaims, account, service signing.KeyPair, bins map[string][]byte) error {
 	var buf bytes.Buffer
 	if err := signing.WriteArchive(&buf, c, account, service, bins, !strings.HasSuffix(file, ".par")); err != nil {
 		return err

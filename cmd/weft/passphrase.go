@@ -80,7 +80,7 @@ func readPassphrase(r io.Reader, from string) ([]byte, error) {
 
 // promptPassphrase asks a person, without echo; twice when the passphrase is new.
 func (a *app) promptPassphrase(why string, fresh bool) ([]byte, error) {
-	tty, err := terminal()
+	tty, err := openTTY()
 	if err != nil {
 		return nil, &lattice.Error{Code: lattice.ErrDenied, Op: "open", Entity: why,
 			Detail: "it is encrypted and there is no terminal to ask at; give --key-passphrase-file FILE, or WEFT_KEY_PASSPHRASE_FILE"}
@@ -109,8 +109,8 @@ func (a *app) promptPassphrase(why string, fresh bool) ([]byte, error) {
 	return secret, err
 }
 
-// terminal opens the terminal of a person who sees what this command says.
-func terminal() (*os.File, error) {
+// openTTY opens the terminal of a person who sees what this command says.
+func openTTY() (*os.File, error) {
 	if !term.IsTerminal(int(os.Stderr.Fd())) {
 		return nil, errors.New("nobody is watching")
 	}

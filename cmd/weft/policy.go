@@ -71,7 +71,7 @@ func readRules(path string) (*policy.Rules, error) {
 	return rules, nil
 }
 
-func (a *app) policyCmd() *cobra.Command {
+func policyCmd(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{Use: "policy", Short: "Try a file of rules for what may be started and called",
 		Long: `A host that is started with --policy-file FILE starts and calls only what the rules in it permit. The first rule that
 matches decides, or else the default, which has to be said:
@@ -88,11 +88,11 @@ matches decides, or else the default, which has to be said:
     - allow: perform_invocation
 
 Conditions: issuer, actor, provider, contract, link, operation, origin, target, labels. All of a rule must hold; of a list, one.`}
-	cmd.AddCommand(a.policyTestCmd(), a.policyCheckCmd())
+	cmd.AddCommand(policyTestCmd(t), policyCheckCmd(t))
 	return cmd
 }
 
-func (a *app) policyCheckCmd() *cobra.Command {
+func policyCheckCmd(t *terminal) *cobra.Command {
 	return &cobra.Command{Use: "check FILE", Short: "Say what is wrong with a file of rules", Args: exactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			rules, err := readRules(args[0])
@@ -103,7 +103,7 @@ func (a *app) policyCheckCmd() *cobra.Command {
 				Default string `json:"default"`
 				Rules   int    `json:"rules"`
 			}{effect(rules.Permit), len(rules.List)}
-			return a.print(view, func(w io.Writer) { printf(w, "%s: %d rules, default %s\n", args[0], view.Rules, view.Default) })
+			return t.print(view, func(w io.Writer) { printf(w, "%s: %d rules, default %s\n", args[0], view.Rules, view.Default) })
 		}}
 }
 
@@ -130,7 +130,7 @@ type policyVerdict struct {
 	Name      string        `json:"name,omitempty"`
 }
 
-func (a *app) policyTestCmd() *cobra.Command {
+func policyTestCmd(t *terminal) *cobra.Command {
 	var q asked
 	cmd := &cobra.Command{Use: "test FILE", Short: "Say what would be decided, and by which rule", Args: exactArgs(1),
 		Long: `Asks the rules in FILE, without any host. Ends with 0 when it is permitted, with 5 when it is denied.
@@ -153,7 +153,7 @@ An actor that calls a provider is --actor and --provider; a provider that calls 
 			if v.Rule != nil {
 				view.Line, view.Name = v.Rule.Line, v.Rule.Name
 			}
-			err = a.print(view, func(w io.Writer) {
+			err = t.print(view, func(w io.Writer) {
 				word := "denied"
 				if view.Permitted {
 					word = "permitted"

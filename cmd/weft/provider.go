@@ -17,15 +17,15 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 )
 
-func (a *app) providerCmd() *cobra.Command {
+func providerCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "provider", Aliases: []string{"providers"}, Short: "Start and stop capability providers",
 		Example: `  weft provider start httpserver
   weft provider start ./my-provider --contract acme:queue`}
-	cmd.AddCommand(a.providerStart(), a.providerUpdate(), a.providerStop(), a.providerList(), a.providerRun(), a.providerGuard())
+	cmd.AddCommand(providerStart(a), providerUpdate(a), providerStop(a), providerList(a), providerRun(a), providerGuard(a))
 	return cmd
 }
 
-func (a *app) providerStart() *cobra.Command {
+func providerStart(a *app) *cobra.Command {
 	var w waiting
 	var p placing
 	var pack operate.ProviderPack
@@ -52,7 +52,7 @@ func (a *app) providerStart() *cobra.Command {
 			if r.Annotations, err = pairs("--annotation", annotations); err != nil {
 				return err
 			}
-			if r.Configuration, err = a.configuration(config); err != nil {
+			if r.Configuration, err = configuration(a, config); err != nil {
 				return err
 			}
 			s, err := a.signer()
@@ -70,7 +70,7 @@ func (a *app) providerStart() *cobra.Command {
 				}
 			}
 			result, err := l.StartProvider(ctx, r)
-			return a.providerChanged(result, err, w.done("started"))
+			return showProvider(a, result, err, w.done("started"))
 		}}
 	f := cmd.Flags()
 	w.flags(f)
@@ -84,12 +84,12 @@ func (a *app) providerStart() *cobra.Command {
 	return cmd
 }
 
-func (a *app) providerUpdate() *cobra.Command {
+func providerUpdate(a *app) *cobra.Command {
 	var w waiting
 	var r operate.ProviderStart
 	var pack operate.ProviderPack
 	var link, config string
-	cmd := &cobra.Command{Use: "update PROVIDER REF", ValidArgsFunction: a.completer(providerNames, nil), Short: "Replace a running provider by another build of it", Args: exactArgs(2),
+	cmd := &cobra.Command{Use: "update PROVIDER REF", ValidArgsFunction: completer(a, providerNames, nil), Short: "Replace a running provider by another build of it", Args: exactArgs(2),
 		Long: `REF is what "weft provider start" takes, and must have the same key. It goes to the hosts where the provider runs, one after
 another, and stops at the first that refuses. Each host fetches and verifies the new one before it ends the old one; calls
 that come between the two fail, or are served by other hosts, since one process serves an id. A new one that does not
@@ -103,7 +103,7 @@ start is replaced by the old one again. Links, annotations and, without --config
 					return err
 				}
 			}
-			if r.Configuration, err = a.configuration(config); err != nil {
+			if r.Configuration, err = configuration(a, config); err != nil {
 				return err
 			}
 			s, err := a.signer()
@@ -130,7 +130,7 @@ start is replaced by the old one again. Links, annotations and, without --config
 				}
 			}
 			result, err := l.UpdateProvider(ctx, id, r)
-			return a.providerChanged(result, err, w.done("updated"))
+			return showProvider(a, result, err, w.done("updated"))
 		}}
 	f := cmd.Flags()
 	w.flags(f)
@@ -149,7 +149,7 @@ func isBuiltin(ref string) bool {
 }
 
 // configuration reads the value of --config and returns it as JSON.
-func (a *app) configuration(value string) (string, error) {
+func configuration(a *app, value string) (string, error) {
 	if value == "" || strings.HasPrefix(strings.TrimSpace(value), "{") {
 		if value != "" && !json.Valid([]byte(value)) {
 			return "", usagef("--config: the JSON is malformed")
@@ -172,7 +172,7 @@ func (a *app) configuration(value string) (string, error) {
 }
 
 // providerChanged shows what became of a provider.
-func (a *app) providerChanged(r *operate.ProviderState, err error, verb string) error {
+func showProvider(a *app, r *operate.ProviderState, err error, verb string) error {
 	if err != nil && (r == nil || len(r.Hosts) == 0) {
 		return err
 	}
@@ -193,10 +193,10 @@ func (a *app) providerChanged(r *operate.ProviderState, err error, verb string) 
 	return printed
 }
 
-func (a *app) providerStop() *cobra.Command {
+func providerStop(a *app) *cobra.Command {
 	var w waiting
 	var link, host string
-	cmd := &cobra.Command{Use: "stop PROVIDER", ValidArgsFunction: a.completer(providerNames), Short: "Stop a provider, after its calls in progress", Args: rangeArgs(1, 4),
+	cmd := &cobra.Command{Use: "stop PROVIDER", ValidArgsFunction: completer(a, providerNames), Short: "Stop a provider, after its calls in progress", Args: rangeArgs(1, 4),
 		Example: `  weft provider stop httpserver
   weft provider stop keyvalue-redis --link-name cache --host edge-1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -216,7 +216,7 @@ func (a *app) providerStop() *cobra.Command {
 			}
 			defer done()
 			r, err := l.StopProvider(ctx, name, linkName, host)
-			return a.providerChanged(r, err, w.done("stopped"))
+			return showProvider(a, r, err, w.done("stopped"))
 		}}
 	w.flags(cmd.Flags())
 	cmd.Flags().StringVar(&link, "link-name", "", "link name that it serves")
@@ -256,7 +256,7 @@ type providerView struct {
 	Inline   bool               `json:"inline,omitempty"`
 }
 
-func (a *app) providerList() *cobra.Command {
+func providerList(a *app) *cobra.Command {
 	return listOnHosts(a, "providers", "weft provider list", providersOf, func(w io.Writer, providers []providerView) {
 		var rows [][]string
 		for _, p := range providers {

@@ -21,7 +21,7 @@ type providerMain struct {
 }
 
 // providerRun is how a host starts a built-in provider.
-func (a *app) providerRun() *cobra.Command {
+func providerRun(a *app) *cobra.Command {
 	return &cobra.Command{Use: "run NAME", Short: "Be a built-in provider (hosts start this)", Hidden: true, Args: exactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			p, ok := providerMains()[args[0]]
@@ -63,7 +63,7 @@ func runInside(all map[string]host.Builtin, names []string) error {
 }
 
 // providerGuard is the process that ends providers when their host dies.
-func (a *app) providerGuard() *cobra.Command {
+func providerGuard(a *app) *cobra.Command {
 	return &cobra.Command{Use: "guard", Short: "End providers whose host has died (hosts start this)", Hidden: true, Args: exactArgs(0),
 		RunE: func(*cobra.Command, []string) error { return guard.Run(a.in, a.out) }}
 }

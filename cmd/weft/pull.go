@@ -13,7 +13,7 @@ import (
 	"github.com/weftlattice/weft/lattice/oci"
 )
 
-func (a *app) pullCmd() *cobra.Command {
+func pullCmd(a *app) *cobra.Command {
 	var out string
 	var reg registryFlags
 	cmd := &cobra.Command{Use: "pull REF", Short: "Fetch an actor or a provider archive into a file", Args: exactArgs(1),
@@ -31,7 +31,7 @@ against its claims; see: weft inspect FILE`,
 				if err != nil {
 					return err
 				}
-				if data, err = a.pullFromLattice(cmd, ref); err != nil {
+				if data, err = pullFromLattice(a, cmd, ref); err != nil {
 					return err
 				}
 				name = ref.Name
@@ -40,7 +40,7 @@ against its claims; see: weft inspect FILE`,
 				if err != nil {
 					return err
 				}
-				got, err := a.pullFromRegistry(cmd.Context(), reg, ref)
+				got, err := pullFromRegistry(a, cmd.Context(), reg, ref)
 				if err != nil {
 					return err
 				}
@@ -60,7 +60,7 @@ against its claims; see: weft inspect FILE`,
 	return cmd
 }
 
-func (a *app) pullFromLattice(cmd *cobra.Command, ref artifact.Reference) ([]byte, error) {
+func pullFromLattice(a *app, cmd *cobra.Command, ref artifact.Reference) ([]byte, error) {
 	l, done, err := a.connect(cmd)
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func (a *app) pullFromLattice(cmd *cobra.Command, ref artifact.Reference) ([]byt
 	return artifact.Get(cmd.Context(), js, l.Name(), ref, 0)
 }
 
-func (a *app) pullFromRegistry(ctx context.Context, reg registryFlags, ref oci.Reference) (oci.Artifact, error) {
+func pullFromRegistry(a *app, ctx context.Context, reg registryFlags, ref oci.Reference) (oci.Artifact, error) {
 	c, err := oci.New(reg.config())
 	if err != nil {
 		return oci.Artifact{}, err

@@ -26,7 +26,7 @@ type pushed struct {
 	File     string `json:"file,omitempty"`
 }
 
-func (a *app) pushCmd() *cobra.Command {
+func pushCmd(a *app) *cobra.Command {
 	var r operate.SignRequest
 	var tag string
 	var reg registryFlags
@@ -39,14 +39,14 @@ A module without claims is signed first, as "weft actor start" does. An executab
   weft push queue.par.gz ghcr.io/acme/queue:0.3`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.secretFlag(cmd, "oci-password")
-			what, err := a.readArtifact(args[0], r)
+			what, err := readArtifact(a, args[0], r)
 			if err != nil {
 				return err
 			}
 			var out pushed
 			switch {
 			case len(args) == 1:
-				out, err = a.pushToLattice(cmd, artifact.Reference{Name: artifact.CleanName(what.Name), Tag: or(tag, artifactTag(what.Version))}, what)
+				out, err = pushToLattice(a, cmd, artifact.Reference{Name: artifact.CleanName(what.Name), Tag: or(tag, versionTag(what.Version))}, what)
 			case tag != "":
 				return usagef("--tag is for the lattice's store; REF has its own")
 			case artifact.IsReference(args[1]):
@@ -54,9 +54,9 @@ A module without claims is signed first, as "weft actor start" does. An executab
 				if ref, err = artifact.ParseReference(args[1]); err != nil {
 					return err
 				}
-				out, err = a.pushToLattice(cmd, ref, what)
+				out, err = pushToLattice(a, cmd, ref, what)
 			default:
-				out, err = a.pushToRegistry(cmd.Context(), reg, args[1], what)
+				out, err = pushToRegistry(a, cmd.Context(), reg, args[1], what)
 			}
 			if err != nil {
 				return err
@@ -77,8 +77,8 @@ A module without claims is signed first, as "weft actor start" does. An executab
 	return cmd
 }
 
-// artifactTag is a version as a tag; none for none.
-func artifactTag(version string) string {
+// versionTag is a version as a tag; none for none.
+func versionTag(version string) string {
 	if version == "" {
 		return ""
 	}
@@ -92,7 +92,7 @@ type packed struct {
 }
 
 // readArtifact reads a module, which is signed when it is not, or an archive, which is verified.
-func (a *app) readArtifact(file string, r operate.SignRequest) (packed, error) {
+func readArtifact(a *app, file string, r operate.SignRequest) (packed, error) {
 	data, err := localfile.Read(file, localfile.MaxBytes)
 	if err != nil {
 		return packed{}, err
@@ -107,7 +107,7 @@ func (a *app) readArtifact(file string, r operate.SignRequest) (packed, error) {
 		if err != nil {
 			return packed{}, err
 		}
-		a.explainClaims(file, m)
+		explainClaims(a, file, m)
 		return packed{oci.Artifact{Bytes: m.Bytes, Name: m.Claims.Name, Version: m.Claims.Version}, string(m.Claims.Subject)}, nil
 	case signing.IsArchive(data):
 		par, err := signing.OpenArchive(data, time.Now())
@@ -120,7 +120,7 @@ func (a *app) readArtifact(file string, r operate.SignRequest) (packed, error) {
 		Detail: "neither a WebAssembly module nor a provider archive: " + signing.Form(data) + "; of a provider's executable make an archive with: weft par create"}
 }
 
-func (a *app) pushToLattice(cmd *cobra.Command, ref artifact.Reference, what packed) (pushed, error) {
+func pushToLattice(a *app, cmd *cobra.Command, ref artifact.Reference, what packed) (pushed, error) {
 	l, done, err := a.connect(cmd)
 	if err != nil {
 		return pushed{}, err
@@ -151,7 +151,7 @@ func (a *app) pushToLattice(cmd *cobra.Command, ref artifact.Reference, what pac
 	return pushed{Ref: artifact.Reference{Name: stored.Name, Tag: stored.Tag}.String(), Digest: stored.Digest}, nil
 }
 
-func (a *app) pushToRegistry(ctx context.Context, reg registryFlags, text string, what packed) (pushed, error) {
+func pushToRegistry(a *app, ctx context.Context, reg registryFlags, text string, what packed) (pushed, error) {
 	ref, err := oci.ParseReference(text)
 	if err != nil {
 		return pushed{}, err

@@ -14,11 +14,11 @@ import (
 )
 
 // referenceCmd prints docs/reference.md, which is made of the commands themselves.
-func (a *app) referenceCmd() *cobra.Command {
+func referenceCmd(t *terminal) *cobra.Command {
 	return &cobra.Command{Use: "reference", Short: "Print the reference of all commands, flags and variables", Hidden: true, Args: exactArgs(0),
 		Example: `  weft reference > docs/reference.md`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			writeReference(a.out, cmd.Root())
+			writeReference(t.out, cmd.Root())
 			return nil
 		}}
 }

@@ -12,7 +12,7 @@ import (
 // docs/reference.md is what the program says of itself now.
 func TestReferenceIsUpToDate(t *testing.T) {
 	var now bytes.Buffer
-	writeReference(&now, (&app{output: formatText}).rootCmd())
+	writeReference(&now, rootCmd(&app{terminal: terminal{output: formatText}}))
 	file, err := os.ReadFile("../../docs/reference.md")
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ const (
 
 const defaultPrefix = subject.DefaultControlPrefix
 
-func (a *app) rootCmd() *cobra.Command {
+func rootCmd(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "weft",
 		Short: "Run WebAssembly actors and capability providers on a lattice over NATS",
@@ -39,7 +39,7 @@ Wherever an id is wanted, a whole name will do, or the beginning of the id, of f
 			if err := applyEnv(cmd); err != nil {
 				return err
 			}
-			return a.needDataDir(cmd)
+			return needDataDir(a, cmd)
 		},
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 	}
@@ -54,7 +54,7 @@ Wherever an id is wanted, a whole name will do, or the beginning of the id, of f
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
 	root.SetFlagErrorFunc(unknownFlag)
-	a.globalFlags(root.PersistentFlags())
+	globalFlags(a, root.PersistentFlags())
 
 	add := func(group string, cmds ...*cobra.Command) {
 		for _, c := range cmds {
@@ -62,21 +62,21 @@ Wherever an id is wanted, a whole name will do, or the beginning of the id, of f
 			root.AddCommand(c)
 		}
 	}
-	add(groupRun, a.upCmd(), a.downCmd(), a.hostCmd(), a.natsCmd())
-	add(groupApps, a.actorCmd(), a.providerCmd(), a.linkCmd(), a.callCmd(), a.pushCmd(), a.pullCmd(), a.artifactCmd())
-	add(groupLook, a.eventsCmd(), a.logsCmd(), a.errorsCmd(), a.inspectCmd())
-	add(groupDevelop, a.newCmd(), a.devCmd(), a.buildCmd(), a.parCmd())
-	add(groupTrust, a.keyCmd(), a.tokenCmd(), a.signCmd(), a.policyCmd())
-	add(groupOther, a.versionCmd(), a.referenceCmd())
+	add(groupRun, upCmd(a), downCmd(a), hostCmd(a), natsCmd(a))
+	add(groupApps, actorCmd(a), providerCmd(a), linkCmd(a), callCmd(a), pushCmd(a), pullCmd(a), artifactCmd(a))
+	add(groupLook, eventsCmd(a), logsCmd(a), errorsCmd(a), inspectCmd(a))
+	add(groupDevelop, newCmd(a), devCmd(a), buildCmd(a), parCmd(a))
+	add(groupTrust, keyCmd(a), tokenCmd(a), signCmd(a), policyCmd(&a.terminal))
+	add(groupOther, versionCmd(&a.terminal), referenceCmd(&a.terminal))
 	root.AddCommand(exitCodesTopic(), connectionTopic())
-	root.AddCommand(a.oldSpellings()...)
+	root.AddCommand(oldSpellings(a)...)
 	nounsExplainThemselves(root)
-	a.completeFlags(root)
+	completeFlags(a, root)
 	return root
 }
 
 // globalFlags are the flags of every command.
-func (a *app) globalFlags(f *pflag.FlagSet) {
+func globalFlags(a *app, f *pflag.FlagSet) {
 	f.VarP(&a.output, "output", "o", "how results are shown: text, wide (tables without limits), json or yaml")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
 	f.StringVarP(&a.lattice, "lattice", "x", "", "name of the lattice (default: default)")

@@ -41,7 +41,7 @@ func claimFlags(f *pflag.FlagSet, r *operate.SignRequest) {
 }
 
 // explainClaims tells what was signed, and how to grant more.
-func (a *app) explainClaims(path string, m *operate.Module) {
+func explainClaims(a *app, path string, m *operate.Module) {
 	switch {
 	case !m.Signed:
 	case m.Project != "":
@@ -52,7 +52,7 @@ func (a *app) explainClaims(path string, m *operate.Module) {
 	}
 }
 
-func (a *app) signCmd() *cobra.Command {
+func signCmd(a *app) *cobra.Command {
 	var r operate.SignRequest
 	var out string
 	var expires time.Duration
@@ -75,7 +75,7 @@ actor.yaml beside the file or in the folder above. Claims that the file has alre
 			if err != nil {
 				return err
 			}
-			a.explainClaims(args[0], m)
+			explainClaims(a, args[0], m)
 			out := or(out, strings.TrimSuffix(args[0], ".wasm")+"_s.wasm")
 			if err := operate.WriteFile(out, m.Bytes, 0o644); err != nil {
 				return fileError("write", out, err)

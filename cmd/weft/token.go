@@ -17,7 +17,7 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
-func (a *app) tokenCmd() *cobra.Command {
+func tokenCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "token", Aliases: []string{"tokens"}, Short: "Let other machines and people join the lattice",
 		Long: `A token is one line that holds all that a machine needs to join: the addresses of NATS, the authority that signs its
 certificate, credentials for one role, and for a host the cluster key. Whoever has the line has the role; keep it like a
@@ -25,7 +25,7 @@ password. It is made on the machine whose "weft up" or "weft nats run" listens f
 		Example: `  weft up -d --nats-listen 0.0.0.0
   weft token create                                  # on another machine: weft host run --join TOKEN
   weft token create --role operator --expires 8h     # on a laptop: weft host list --join TOKEN`}
-	cmd.AddCommand(a.tokenCreate(), a.tokenList(), a.tokenRevoke(), a.tokenInspect())
+	cmd.AddCommand(tokenCreate(a), tokenList(a), tokenRevoke(a), tokenInspect(a))
 	return cmd
 }
 
@@ -41,7 +41,7 @@ type tokenView struct {
 	Expires *time.Time      `json:"expires,omitempty"`
 }
 
-func (a *app) tokenCreate() *cobra.Command {
+func tokenCreate(a *app) *cobra.Command {
 	var roles, servers, publish, subscribe []string
 	var name, creds string
 	var expires time.Duration
@@ -56,7 +56,7 @@ server's certificate is checked against the authority in DATA-DIR/access/ca/ca.p
   weft token create --role operator --server nats.example.org:4222
   weft token create --role operator --creds-out anna.creds`,
 		RunE: func(*cobra.Command, []string) error {
-			if err := a.onThisMachine("token create", map[string]string{"creds": "creds-out", "nats-url": "server"}); err != nil {
+			if err := onThisMachine(a, "token create", map[string]string{"creds": "creds-out", "nats-url": "server"}); err != nil {
 				return err
 			}
 			want := natsauth.Identity{Name: name, Control: a.controlPrefix(), Publish: publish, Subscribe: subscribe, SharedInbox: creds != ""}
@@ -74,7 +74,7 @@ server's certificate is checked against the authority in DATA-DIR/access/ca/ca.p
 				want.Expires = time.Now().Add(expires).Truncate(time.Second)
 			}
 			view := tokenView{Creds: creds}
-			id, err := a.newToken(want, servers, cluster || want.Has(natsauth.Host), func(t join.Token) (err error) {
+			id, err := newToken(a, want, servers, cluster || want.Has(natsauth.Host), func(t join.Token) (err error) {
 				view.Servers = t.Servers
 				if creds != "" {
 					return natsauth.Credentials{JWT: t.JWT, Seed: t.Seed}.WriteFile(creds)
@@ -107,7 +107,7 @@ server's certificate is checked against the authority in DATA-DIR/access/ca/ca.p
 
 // onThisMachine refuses flags that say where NATS is or which user a command is there: tokens are made, listed and
 // revoked where the server runs. meant names what stands for one of them instead.
-func (a *app) onThisMachine(command string, meant map[string]string) error {
+func onThisMachine(a *app, command string, meant map[string]string) error {
 	for _, name := range connectionFlags {
 		if !a.given(name) {
 			continue
@@ -137,7 +137,7 @@ func validUntil(t time.Time) string {
 
 // newToken makes a user, and hands over all that it needs to join the server of this data directory. When hand fails
 // there is no such user.
-func (a *app) newToken(want natsauth.Identity, servers []string, cluster bool, hand func(join.Token) error) (id natsauth.Identity, err error) {
+func newToken(a *app, want natsauth.Identity, servers []string, cluster bool, hand func(join.Token) error) (id natsauth.Identity, err error) {
 	here, err := a.listening()
 	if err != nil {
 		return id, err
@@ -197,12 +197,12 @@ func (a *app) users() natsauth.Users {
 	return natsauth.OpenUsersIn(a.realmDir())
 }
 
-func (a *app) tokenList() *cobra.Command {
+func tokenList(a *app) *cobra.Command {
 	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the tokens that were made here", Args: exactArgs(0),
 		Example: `  weft token list
   weft token list -o json`,
 		RunE: func(*cobra.Command, []string) error {
-			if err := a.onThisMachine("token list", nil); err != nil {
+			if err := onThisMachine(a, "token list", nil); err != nil {
 				return err
 			}
 			list, err := a.users().List()
@@ -212,14 +212,14 @@ func (a *app) tokenList() *cobra.Command {
 			if list == nil {
 				list = []natsauth.User{}
 			}
-			return a.print(list, func(w io.Writer) { a.tokenTable(w, list) })
+			return a.print(list, func(w io.Writer) { tokenTable(a, w, list) })
 		}}
 }
 
 // minute is how tables show times.
 const minute = "2006-01-02 15:04"
 
-func (a *app) tokenTable(w io.Writer, list []natsauth.User) {
+func tokenTable(a *app, w io.Writer, list []natsauth.User) {
 	var rows [][]string
 	for _, u := range list {
 		state := "good"
@@ -240,17 +240,17 @@ func (a *app) tokenTable(w io.Writer, list []natsauth.User) {
 	a.table(w, "NAME ID~ ROLES LATTICE MADE STATE", rows)
 }
 
-func (a *app) tokenRevoke() *cobra.Command {
-	return &cobra.Command{Use: "revoke NAME|ID", ValidArgsFunction: a.tokenNames, Short: "Make a token worthless, and disconnect who uses it", Args: exactArgs(1),
+func tokenRevoke(a *app) *cobra.Command {
+	return &cobra.Command{Use: "revoke NAME|ID", ValidArgsFunction: tokenNames(a), Short: "Make a token worthless, and disconnect who uses it", Args: exactArgs(1),
 		Long: `The server that runs with this data directory disconnects the token's users within seconds, a host's providers too. A host
 knew the cluster key: where it fell into wrong hands, change that as well (docs/security.md).`,
 		Example: `  weft token revoke second
   weft token revoke UAB2CB576PHB`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := a.onThisMachine("token revoke", nil); err != nil {
+			if err := onThisMachine(a, "token revoke", nil); err != nil {
 				return err
 			}
-			id, err := a.findToken(args[0])
+			id, err := findToken(a, args[0])
 			if err != nil {
 				return err
 			}
@@ -259,13 +259,13 @@ knew the cluster key: where it fell into wrong hands, change that as well (docs/
 				return err
 			}
 			gone := []natsauth.User{user}
-			return a.print(gone, func(w io.Writer) { a.tokenTable(w, gone) })
+			return a.print(gone, func(w io.Writer) { tokenTable(a, w, gone) })
 		}}
 }
 
 // findToken finds a token that was made here by what a person says of it. One that is revoked is meant only where no
 // other fits, so that a name can be used again.
-func (a *app) findToken(query string) (id string, err error) {
+func findToken(a *app, query string) (id string, err error) {
 	list, err := a.users().List()
 	if err != nil {
 		return "", err
@@ -285,7 +285,7 @@ func (a *app) findToken(query string) (id string, err error) {
 	return c.ID, err
 }
 
-func (a *app) tokenInspect() *cobra.Command {
+func tokenInspect(a *app) *cobra.Command {
 	return &cobra.Command{Use: "inspect TOKEN|FILE", Short: "Show what a token is for, without its secrets", Args: exactArgs(1),
 		Example: `  weft token inspect second.token
   weft token inspect - < second.token`,

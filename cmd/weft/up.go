@@ -27,7 +27,7 @@ type upView struct {
 	Applied  *operate.Applied `json:"applied,omitempty"`
 }
 
-func (a *app) upCmd() *cobra.Command {
+func upCmd(a *app) *cobra.Command {
 	var flags hostFlags
 	var nats natsFlags
 	var detach, child bool
@@ -52,10 +52,10 @@ machines. The authority that certifies it is made on first use; --nats-server-ce
 					return err
 				}
 				config.warn(a)
-				return a.upDetached(cmd)
+				return upDetached(a, cmd)
 			}
 			slack.Take()
-			err := a.up(cmd, &flags, &nats, file, child)
+			err := runUp(a, cmd, &flags, &nats, file, child)
 			if child && err != nil {
 				reportToParent(err)
 			}
@@ -72,7 +72,7 @@ machines. The authority that certifies it is made on first use; --nats-server-ce
 }
 
 // up runs a lattice until it is interrupted or stopped.
-func (a *app) up(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file string, child bool) (err error) {
+func runUp(a *app, cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file string, child bool) (err error) {
 	release, err := a.claimUp()
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (a *app) up(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file str
 	if a.conn.elsewhere() {
 		nats = nil
 	}
-	n, err := a.startNode(cmd, flags, nats, log)
+	n, err := startNode(a, cmd, flags, nats, log)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (a *app) up(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file str
 	view.Joinable = nats != nil && n.server.realm != nil
 	if child {
 		reportToParent(view)
-	} else if err := a.print(view, func(w io.Writer) { a.banner(w, view); fmt.Fprintln(w, "\nCtrl-C ends it.") }); err != nil {
+	} else if err := a.print(view, func(w io.Writer) { banner(a, w, view); fmt.Fprintln(w, "\nCtrl-C ends it.") }); err != nil {
 		return err
 	}
 	stop := config.keepTrying(cmd, a, n, applied, log)
@@ -126,7 +126,7 @@ func (a *app) up(cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file str
 }
 
 // banner is what people see once a lattice is up.
-func (a *app) banner(w io.Writer, v upView) {
+func banner(a *app, w io.Writer, v upView) {
 	printf(w, "weft is up: lattice %s\n", v.Lattice)
 	metrics, pid := "", ""
 	if v.Log != "" { // in the background
@@ -165,7 +165,7 @@ func (e *childError) Unwrap() error {
 }
 
 // upDetached starts this command again in the background and waits until it is ready.
-func (a *app) upDetached(cmd *cobra.Command) error {
+func upDetached(a *app, cmd *cobra.Command) error {
 	if !canDetach {
 		return usagef("-d does not work on this system; run weft up in a window of its own")
 	}
@@ -201,7 +201,7 @@ func (a *app) upDetached(cmd *cobra.Command) error {
 		return err
 	}
 	return a.print(view, func(w io.Writer) {
-		a.banner(w, view)
+		banner(a, w, view)
 		fmt.Fprintln(w, "\nNext: weft actor start ./app.wasm    Stop it: weft down")
 	})
 }

@@ -16,7 +16,7 @@ const configHelp = "key=value in the actor's environment, or a JSON or YAML file
 
 // configValues joins what --config was given: key=value, or the name of a flat JSON or YAML file. A pair wins over a
 // file, and a later file over an earlier one.
-func (a *app) configValues(list []string) (map[string]string, error) {
+func configValues(a *app, list []string) (map[string]string, error) {
 	var given []string
 	all := map[string]string{}
 	for _, item := range list {

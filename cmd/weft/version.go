@@ -39,13 +39,13 @@ func version() versionView {
 	return v
 }
 
-func (a *app) versionCmd() *cobra.Command {
+func versionCmd(t *terminal) *cobra.Command {
 	return &cobra.Command{Use: "version", Short: "Show the version of weft", Args: exactArgs(0),
 		Example: `  weft version
   weft version -o json`,
 		RunE: func(*cobra.Command, []string) error {
 			v := version()
-			return a.print(v, func(w io.Writer) {
+			return t.print(v, func(w io.Writer) {
 				printf(w, "weft %s %s %s\n", v.Version, v.Platform, v.Go)
 				fields(w, "commit", v.Commit, "dialect", "wasmbus, as hosts of version "+v.Dialect+" speak it")
 			})

@@ -74,7 +74,7 @@ type placing struct {
 func (p *placing) flags(a *app, cmd *cobra.Command, spread string) {
 	p.define(cmd.Flags(), spread)
 	_ = cmd.RegisterFlagCompletionFunc("host", func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-		return a.completer(hostNames)(cmd, nil, typed)
+		return completer(a, hostNames)(cmd, nil, typed)
 	})
 }
 
@@ -97,8 +97,8 @@ func (p *placing) get() (operate.Where, error) {
 	return p.where, nil
 }
 
-// hostList words hosts and numbers: "edge-1 (3), edge-2 (3)".
-func hostList(hosts []operate.HostScale) string {
+// hostScales words hosts and numbers: "edge-1 (3), edge-2 (3)".
+func hostScales(hosts []operate.HostScale) string {
 	var out []string
 	for _, h := range hosts {
 		out = append(out, fmt.Sprintf("%s (%s)", h.Name, operate.Count(h.Max)))

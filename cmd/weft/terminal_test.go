@@ -40,7 +40,7 @@ func TestTablesFitTheTerminal(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	(&app{output: formatWide}).table(&out, headings, rows())
+	(&app{terminal: terminal{output: formatWide}}).table(&out, headings, rows())
 	if text := out.String(); !strings.Contains(text, id) || !strings.Contains(text, long) || !strings.Contains(text, "sha256:abc") || strings.Count(text, "\n") != 4 {
 		t.Errorf("wide:\n%s", text)
 	}
@@ -62,7 +62,7 @@ func TestForeignNamesAreShownAndNotObeyed(t *testing.T) {
 	const evil, seen = "ev\x1b[31mil\nname\u009b2J", `ev\u001b[31mil\nname\u009b2J`
 	for _, format := range []format{formatText, formatWide} {
 		var out, errs bytes.Buffer
-		a := &app{out: &out, err: shown{&errs}, output: format}
+		a := &app{terminal: terminal{out: &out, err: shown{&errs}, output: format}}
 		err := a.print(nil, func(w io.Writer) {
 			a.table(w, "NAME STATE", [][]string{{evil, "running"}})
 			fields(w, "title", evil)
@@ -85,7 +85,7 @@ func TestForeignNamesAreShownAndNotObeyed(t *testing.T) {
 	}
 	for _, format := range []format{formatJSON, formatYAML} {
 		var out bytes.Buffer
-		a := &app{out: &out, output: format}
+		a := &app{terminal: terminal{out: &out, output: format}}
 		if err := a.print(map[string]string{"name": evil}, nil); err != nil {
 			t.Fatal(err)
 		}

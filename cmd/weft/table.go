@@ -2,123 +2,14 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 	"unicode/utf8"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/weftlattice/weft/lattice"
 )
-
-// format is the value of --output.
-type format string
-
-const (
-	formatText format = "text"
-	formatJSON format = "json"
-	formatYAML format = "yaml"
-	formatWide format = "wide" // text whose tables show all
-)
-
-// textual reports whether results are for people.
-func (f format) textual() bool { return f == formatText || f == formatWide }
-
-func (f *format) String() string { return string(*f) }
-func (f *format) Type() string   { return "text|wide|json|yaml" }
-func (f *format) Set(s string) error {
-	switch format(s) {
-	case formatText, formatWide, formatJSON, formatYAML:
-		*f = format(s)
-		return nil
-	}
-	return errors.New("want text, wide, json or yaml")
-}
-
-// print shows one result: v as JSON or YAML, or what text writes.
-func (a *app) print(v any, text func(w io.Writer)) error {
-	if a.output.textual() {
-		text(shown{a.out})
-		return nil
-	}
-	return a.encode(v, "  ")
-}
-
-// printEach is print for one item of a stream: a line of JSON, a YAML document, or lines of text.
-func (a *app) printEach(v any, text func(w io.Writer)) error {
-	if a.output == formatYAML {
-		fmt.Fprintln(a.out, "---")
-	}
-	if a.output.textual() {
-		text(shown{a.out})
-		return nil
-	}
-	return a.encode(v, "")
-}
-
-func (a *app) encode(v any, indent string) error {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", indent)
-	if err := enc.Encode(v); err != nil {
-		return err
-	}
-	// JSON may have raw DEL and U+0080 to U+009F; the escapes are JSON, too
-	text := lattice.VisibleLines(buf.String(), "\n")
-	buf.Reset()
-	buf.WriteString(text)
-	if a.output == formatYAML {
-		// JSON is YAML: reading it as such keeps names and order.
-		var node yaml.Node
-		if err := yaml.Unmarshal(buf.Bytes(), &node); err != nil {
-			return err
-		}
-		blockStyle(&node)
-		text, err := yaml.Marshal(&node)
-		if err != nil {
-			return err
-		}
-		buf.Reset()
-		buf.Write(text)
-	}
-	_, err := a.out.Write(buf.Bytes())
-	return err
-}
-
-func blockStyle(n *yaml.Node) {
-	if len(n.Content) > 0 || n.Kind == yaml.ScalarNode {
-		n.Style = 0
-	}
-	for _, c := range n.Content {
-		blockStyle(c)
-	}
-}
-
-// printError shows an error in the chosen format.
-func (a *app) printError(err error) {
-	var silent silentError
-	if errors.As(err, &silent) {
-		return
-	}
-	if a.output.textual() {
-		fmt.Fprintf(a.err, "weft: %s\n", err)
-		return
-	}
-	type detail struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-	}
-	line, _ := json.Marshal(struct {
-		Success bool   `json:"success"`
-		Error   detail `json:"error"`
-	}{false, detail{errorWord(err), err.Error()}})
-	fmt.Fprintf(a.err, "%s\n", line)
-}
 
 // How wide tables are, unless -o wide wants all.
 const (
@@ -130,8 +21,8 @@ const (
 // ends in ~ is of ids, which are cut to their beginning, one that begins with + is shown with -o wide only, and what
 // does not fit in the last column goes on in lines below. Where all this does not do, the widest cells are cut, but for
 // those of a heading that ends in !. With -o wide all is there.
-func (a *app) table(w io.Writer, headings string, rows [][]string) {
-	wide := a.output == formatWide
+func (t *terminal) table(w io.Writer, headings string, rows [][]string) {
+	wide := t.output == formatWide
 	var head []string
 	whole := map[int]bool{} // columns that are not cut
 	shown := make([][]string, len(rows))
@@ -154,11 +45,11 @@ func (a *app) table(w io.Writer, headings string, rows [][]string) {
 		fit(append([][]string{head}, shown...), whole, below)
 	}
 	var aligned bytes.Buffer
-	t := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)
+	aligner := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)
 	for _, row := range append([][]string{head}, shown...) {
-		fmt.Fprintln(t, strings.Join(row, "\t"))
+		fmt.Fprintln(aligner, strings.Join(row, "\t"))
 	}
-	_ = t.Flush()
+	_ = aligner.Flush()
 	n := -1 // the headings come first
 	for line := range strings.Lines(aligned.String()) {
 		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
