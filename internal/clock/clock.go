@@ -1,30 +1,25 @@
 // Package clock reads the clock that all processes of one machine share and that cannot be set: the time since the
-// machine was started. Moments of it, unlike those of the wall clock, can be compared between processes of one machine.
+// machine was started. Moments of it (wire.Stamp), unlike those of the wall clock, can be compared between processes of one machine.
 // A process that learns the least time from the sending of a message to its arrival can compare them between machines,
 // too.
 package clock
 
-import "time"
+import (
+	"time"
 
-// Stamp is a moment by the clock of some machine. The zero value is no moment.
-type Stamp struct {
-	Clock  uint32 `json:"clock"` // ID of the clock
-	Micros uint64 `json:"us"`    // microseconds since its beginning
-}
-
-// IsZero reports whether it is no moment.
-func (s Stamp) IsZero() bool { return s.Clock == 0 }
+	"github.com/weftlattice/weft/lattice/wire"
+)
 
 // ID tells this machine's clock from others: another machine, another start of it, another time namespace. It is 0
 // where there is no such clock.
 func ID() uint32 { return id }
 
 // Now is the present moment by this machine's clock.
-func Now() Stamp {
+func Now() wire.Stamp {
 	if id == 0 {
-		return Stamp{}
+		return wire.Stamp{}
 	}
-	return Stamp{Clock: id, Micros: uint64((offset + time.Since(epoch)).Microseconds())}
+	return wire.Stamp{Clock: id, Micros: uint64((offset + time.Since(epoch)).Microseconds())}
 }
 
 // epoch is a moment at which the machine's clock stood at offset.

@@ -38,7 +38,7 @@ type Directory struct {
 	lattice lattice.Name
 	log     *slog.Logger
 	now     func() time.Duration // since some moment, monotonic
-	moment  func() clock.Stamp   // by the machine's clock
+	moment  func() wire.Stamp    // by the machine's clock
 
 	wake    sync.Once
 	awake   atomic.Bool

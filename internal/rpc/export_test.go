@@ -3,7 +3,6 @@ package rpc
 import (
 	"time"
 
-	"github.com/weftlattice/weft/internal/clock"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -28,4 +27,4 @@ func IssuerOf(c *Client, e wire.Entity) string {
 }
 
 // SetMoment gives a directory another clock of the machine, before it is used.
-func SetMoment(d *Directory, now func() clock.Stamp) { d.moment = now }
+func SetMoment(d *Directory, now func() wire.Stamp) { d.moment = now }

@@ -43,10 +43,10 @@ type offsetOf struct {
 	had           bool          // before counts
 }
 
-func micros(s clock.Stamp) time.Duration { return time.Duration(s.Micros) * time.Microsecond }
+func micros(s wire.Stamp) time.Duration { return time.Duration(s.Micros) * time.Microsecond }
 
 // hear takes a moment at which a message was sent that comes now.
-func (o *offsets) hear(sent, now clock.Stamp) {
+func (o *offsets) hear(sent, now wire.Stamp) {
 	if sent.IsZero() || now.IsZero() || sent.Clock == now.Clock {
 		return
 	}
@@ -84,7 +84,7 @@ func (o *offsets) prune(at time.Duration) bool {
 }
 
 // age is for how long a message has waited that comes now; false when that is not known.
-func (o *offsets) age(sent, now clock.Stamp) (time.Duration, bool) {
+func (o *offsets) age(sent, now wire.Stamp) (time.Duration, bool) {
 	d := int64(now.Micros - sent.Micros)
 	if sent.IsZero() || now.IsZero() {
 		return 0, false
@@ -108,7 +108,7 @@ func (o *offsets) age(sent, now clock.Stamp) (time.Duration, bool) {
 
 // age is for how long a message has waited that was sent at a moment of some machine's clock and comes now; false when
 // that is not known.
-func (d *Directory) age(sent clock.Stamp) (time.Duration, bool) {
+func (d *Directory) age(sent wire.Stamp) (time.Duration, bool) {
 	if d == nil || sent.IsZero() {
 		return 0, false
 	}
@@ -120,26 +120,26 @@ func (d *Directory) age(sent clock.Stamp) (time.Duration, bool) {
 }
 
 // sentText is how a header says when a call was sent.
-func sentText(s clock.Stamp) string {
+func sentText(s wire.Stamp) string {
 	return strconv.FormatUint(uint64(s.Clock), 36) + " " + strconv.FormatUint(s.Micros, 10)
 }
 
 // sentAt is when a call was sent, if that is said. There is no invocation when it could not be decoded.
-func sentAt(inv *wire.Invocation, h nats.Header) clock.Stamp {
+func sentAt(inv *wire.Invocation, h nats.Header) wire.Stamp {
 	if inv != nil && !inv.Sent.IsZero() {
 		return inv.Sent
 	}
 	v := h[headerSent]
 	if len(v) == 0 {
-		return clock.Stamp{}
+		return wire.Stamp{}
 	}
 	id, us, _ := strings.Cut(v[0], " ")
 	n, err1 := strconv.ParseUint(id, 36, 32)
 	m, err2 := strconv.ParseUint(us, 10, 64)
 	if err1 != nil || err2 != nil {
-		return clock.Stamp{}
+		return wire.Stamp{}
 	}
-	return clock.Stamp{Clock: uint32(n), Micros: m}
+	return wire.Stamp{Clock: uint32(n), Micros: m}
 }
 
 // left is how long the caller still waits, if it says how long it does; late when it has given up.

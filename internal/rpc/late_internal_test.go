@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weftlattice/weft/internal/clock"
+	"github.com/weftlattice/weft/lattice/wire"
 )
 
 // Beats tell how the clock of another machine stands, whatever it shows.
@@ -12,11 +12,11 @@ func TestBeatsTellHowOldACallIs(t *testing.T) {
 	const ours, theirs = 1, 2
 	for name, ahead := range map[string]time.Duration{"seven hours ahead": 7 * time.Hour, "started just now": -1000 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
-			at := func(d time.Duration) clock.Stamp {
-				return clock.Stamp{Clock: ours, Micros: uint64((5000*time.Hour + d).Microseconds())}
+			at := func(d time.Duration) wire.Stamp {
+				return wire.Stamp{Clock: ours, Micros: uint64((5000*time.Hour + d).Microseconds())}
 			}
-			sent := func(d time.Duration) clock.Stamp {
-				return clock.Stamp{Clock: theirs, Micros: uint64((5000*time.Hour + ahead + d).Microseconds())}
+			sent := func(d time.Duration) wire.Stamp {
+				return wire.Stamp{Clock: theirs, Micros: uint64((5000*time.Hour + ahead + d).Microseconds())}
 			}
 			var o offsets
 			if _, ok := o.age(sent(0), at(0)); ok {

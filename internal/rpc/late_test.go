@@ -99,7 +99,7 @@ func TestACallerThatIsThereIsServedThoughTakenForLate(t *testing.T) {
 	latticetest.NeedsClock(t)
 	l := newLate(t)
 	l.serve(t, func(d *rpc.Directory) {
-		rpc.SetMoment(d, func() clock.Stamp {
+		rpc.SetMoment(d, func() wire.Stamp {
 			now := clock.Now()
 			now.Micros += uint64(time.Hour.Microseconds())
 			return now

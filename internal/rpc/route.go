@@ -66,9 +66,9 @@ func (r *route) bare() bool {
 }
 
 // stamp is when the message is sent, which is now; zero where that must not be said.
-func (r *route) stamp() clock.Stamp {
+func (r *route) stamp() wire.Stamp {
 	if r.undated || r.bare() && !r.to.peer.beat.Load().sent {
-		return clock.Stamp{}
+		return wire.Stamp{}
 	}
 	return clock.Now()
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weftlattice/weft/internal/clock"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -20,7 +19,7 @@ type Beat struct {
 	// come. 0: it stays.
 	EndsInMS uint64 `json:"ends_in_ms,omitempty"`
 	// Sent is when it was sent, by the clock of the host's machine; nil where it has none. See rpc.Directory.
-	Sent *clock.Stamp `json:"sent,omitempty"`
+	Sent *Stamp `json:"sent,omitempty"`
 	// Direct is how to call the host by itself; nil where that cannot be done.
 	Direct *Direct `json:"direct,omitempty"`
 }

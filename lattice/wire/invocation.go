@@ -5,7 +5,6 @@ import (
 	"hash"
 	"sync"
 
-	"github.com/weftlattice/weft/internal/clock"
 	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
@@ -25,7 +24,7 @@ type Invocation struct {
 	Timeout uint32
 	// Sent is when Timeout was right, by the clock of the caller's machine (weft); zero: it is not here. It goes where
 	// Timeout does, to hosts that say that they read it.
-	Sent clock.Stamp
+	Sent Stamp
 	// Depth is in how many calls this one is nested (weft); 0: in none, or it is not here. It goes where Timeout does.
 	Depth uint32
 }
