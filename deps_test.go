@@ -42,6 +42,11 @@ var rules = []struct {
 		"net/http":              "guests have no network, and it is large",
 		module + "internal/rpc": "guests call through their host",
 	}},
+	{"internal/load", map[string]string{
+		module + "internal/rpc":     "bounds on load are the same for all ways of calling",
+		module + "internal/channel": "bounds on load are the same for all ways of calling",
+		"github.com/nats-io":        "bounds on load are the same for all ways of calling",
+	}},
 	{"e2e/...", map[string]string{
 		module + "host":     "end-to-end tests drive built binaries",
 		module + "provider": "end-to-end tests drive built binaries",

@@ -55,11 +55,11 @@ type Config struct {
 	ProviderReady time.Duration // how long a provider may take to get ready; default 10s
 
 	Limits Limits // of each actor that is started without its own
-	// calls of one actor that may wait for an instance at most; see rpc.Admission for how long; default 512
+	// calls of one actor that may wait for an instance at most; see load.Admission for how long; default 512
 	QueuePerActor int
 	IdleTimeout   time.Duration // instances unused for so long are freed; default 1m
 	RecycleCalls  uint64        // an instance is replaced after so many calls; 0: never
-	// of large payloads that are in memory at the same time; default rpc.DefaultBudget, at most an eighth of what there
+	// of large payloads that are in memory at the same time; default load.DefaultBudget, at most an eighth of what there
 	// is
 	LargeBytes int64
 	// of all guests with their snapshots, code and waiting requests; default: most of what the machine or control group

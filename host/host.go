@@ -31,6 +31,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/internal/certfile"
 	"github.com/weftlattice/weft/internal/files"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
@@ -56,7 +57,7 @@ type Host struct {
 
 	registry *prometheus.Registry
 	metrics  *metrics
-	large    *rpc.Budget
+	large    *load.Budget
 	memory   *memory.Budget // of guests; nil: no limit
 	links    *links
 	failures *failures
@@ -115,7 +116,7 @@ func New(cfg Config) (*Host, error) {
 	guests, large := cfg.divide(memory.Available())
 	h := &Host{cfg: cfg, id: id, name: cfg.FriendlyName, started: time.Now(),
 		control:  subject.Control{Prefix: cfg.ControlPrefix, Lattice: cfg.Lattice},
-		registry: prometheus.NewRegistry(), large: rpc.NewBudget(large), memory: newBudget(guests), links: newLinks(), failures: newFailures(), tasks: newTasks(),
+		registry: prometheus.NewRegistry(), large: load.NewBudget(large), memory: newBudget(guests), links: newLinks(), failures: newFailures(), tasks: newTasks(),
 		ready: make(chan struct{}), quit: make(chan time.Duration, 1), change: make(chan struct{}, 1), reloading: make(chan struct{}, 1), refusalLog: rate.NewLimiter(10, 100),
 		labels: cfg.labels(), actors: map[lattice.ActorID]*actor{}, providers: map[providerKey]*provider{}}
 	h.company = newCompany(h.id, cfg.Beat, natsGrace)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/internal/channel"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/logging"
@@ -161,8 +162,8 @@ func random(n uint64) uint64 {
 	return binary.LittleEndian.Uint64(b[:]) % n
 }
 
-// Reserve makes room for a large response. See rpc.Budget.
-func (v *version) Reserve(ctx context.Context, bytes int) error { return rpc.Reserve(ctx, bytes) }
+// Reserve makes room for a large response. See load.Budget.
+func (v *version) Reserve(ctx context.Context, bytes int) error { return load.Reserve(ctx, bytes) }
 
 // Spent counts fuel.
 func (v *version) Spent(fuel uint64) { v.fuel.Add(float64(fuel)) }

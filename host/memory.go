@@ -5,7 +5,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/memory"
 	"github.com/weftlattice/weft/host/internal/wasm"
-	"github.com/weftlattice/weft/internal/rpc"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -21,7 +21,7 @@ const (
 func (c *Config) divide(available int64) (guests, large int64) {
 	guests, large = c.GuestBytes, c.LargeBytes
 	if large == 0 {
-		large = rpc.DefaultBudget
+		large = load.DefaultBudget
 		if available > 0 {
 			large = max(minLargeBytes, min(large, available/8))
 		}

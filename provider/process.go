@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/internal/channel"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/process/profile"
 	"github.com/weftlattice/weft/internal/rpc"
@@ -43,7 +44,7 @@ type process struct {
 	metrics  *metrics
 	provider Provider
 	verifier *signing.Verifier
-	large    *rpc.Budget
+	large    *load.Budget
 	client   *rpc.Client
 	server   *rpc.Server
 	hosts    *rpc.Directory
@@ -99,7 +100,7 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 		return nil, err
 	}
 	p.access, p.timeout = hd.Channel, timeout
-	p.large = rpc.NewBudget(0)
+	p.large = load.NewBudget(0)
 	p.verifier = signing.NewVerifier(append([]string{cluster.Public()}, hd.ClusterIssuers...)...)
 	agreement, err := signing.NewAgreement(cluster, p.verifier)
 	if err != nil {
@@ -365,7 +366,7 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Rout
 	if route == wire.AnyHost {
 		return nil, 0, nil, false
 	}
-	switch entrance := p.uplink.gate(actor); {
+	switch entrance := p.uplink.entrance(actor); {
 	// they answer, the host does not
 	case entrance != nil && !stay && p.uplink.hangs() && p.hosts.Others(call.Target, string(p.host)):
 		p.hosts.Doubt(string(p.host))
@@ -375,10 +376,10 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Rout
 		if call.Timeout > 0 {
 			timeout = call.Timeout
 		}
-		if call.Body != nil { // its sender may be slow, which is no sign of a queue: the gate does not count it
-			entrance = new(gate)
+		if call.Body != nil { // its sender may be slow, which is no sign of a queue: the entrance does not count it
+			entrance = new(load.Entrance)
 		}
-		if err := entrance.enter(channel.Now, timeout); err != nil {
+		if err := entrance.Enter(channel.Now, timeout); err != nil {
 			if !stay && call.Body == nil && p.hosts.Others(call.Target, string(p.host)) {
 				return nil, 0, nil, false
 			}
@@ -392,7 +393,7 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Rout
 			local.Stay = true
 			result, err = p.uplink.group.Call(ctx, local, timeout)
 		}
-		entrance.leave(channel.Now, local.Ended, local.Lasted, local.Served)
+		entrance.Leave(channel.Now, local.Ended, local.Lasted, local.Served)
 		if local.Stay || !channel.Elsewhere(err) {
 			return result, local.Held, err, true
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/weftlattice/weft/internal/linkfile"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/linkvalue"
@@ -108,7 +109,7 @@ type Env struct {
 	Invoker    Invoker                       // behind Call
 	Tell       func(context.Context, Failed) // see Failed; nil in some tests
 	// of the process's large payloads; a provider that reads one of another source into memory holds room for it
-	Large *rpc.Budget
+	Large *load.Budget
 }
 
 // Invoker calls actors.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/internal/channel"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -36,12 +37,12 @@ type uplink struct {
 	beat atomic.Int64 // when the host's last beat came, by channel.Now; 0: none has
 
 	mu     sync.RWMutex
-	actors map[lattice.ActorID]*gate // served on the host; guarded by mu
+	actors map[lattice.ActorID]*load.Entrance // served on the host; guarded by mu
 }
 
 // joinUplink takes the end of a channel that is in this process.
 func joinUplink(e *channel.End, config channel.Config) *uplink {
-	u := &uplink{actors: map[lattice.ActorID]*gate{}, end: e.Close}
+	u := &uplink{actors: map[lattice.ActorID]*load.Entrance{}, end: e.Close}
 	config.Notice, config.Window = u.notice, maxLanes*channel.DefaultWindow
 	e.Serve(config)
 	u.group.Join(e)
@@ -51,7 +52,7 @@ func joinUplink(e *channel.End, config channel.Config) *uplink {
 
 // openUplink opens the lanes; the first attempt is over when it returns.
 func openUplink(access wire.Channel, config channel.Config, log *slog.Logger) *uplink {
-	u := &uplink{access: access, config: config, log: log, actors: map[lattice.ActorID]*gate{}}
+	u := &uplink{access: access, config: config, log: log, actors: map[lattice.ActorID]*load.Entrance{}}
 	ctx, end := context.WithCancel(context.Background())
 	u.end = end
 	for lane := range min(runtime.GOMAXPROCS(0), maxLanes) {
@@ -133,7 +134,7 @@ func (u *uplink) notice(b []byte) {
 		case !come:
 			delete(u.actors, id)
 		case u.actors[id] == nil:
-			u.actors[id] = new(gate)
+			u.actors[id] = new(load.Entrance)
 		}
 	}
 }
@@ -156,8 +157,8 @@ func (u *uplink) hangs() bool {
 	return last != 0 && channel.Now()-time.Duration(last) > missedBeats
 }
 
-// gate is that of an actor which the host has said that it serves, else nil.
-func (u *uplink) gate(actor lattice.ActorID) *gate {
+// entrance is that of an actor which the host has said that it serves, else nil.
+func (u *uplink) entrance(actor lattice.ActorID) *load.Entrance {
 	if u == nil {
 		return nil
 	}

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/internal/clock"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/process/socket"
-	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -43,7 +43,7 @@ type Config struct {
 	Window   int    // calls in progress in each direction; default DefaultWindow, at most 65536; both ends must agree
 	MaxBytes uint64 // bounds payloads; default DefaultMaxBytes
 	// Budget bounds what large payloads take of the process's memory; default a budget of its own.
-	Budget *rpc.Budget
+	Budget *load.Budget
 	Logger *slog.Logger
 }
 
@@ -135,7 +135,7 @@ func (cfg Config) withDefaults() *Config {
 		cfg.MaxBytes = DefaultMaxBytes
 	}
 	if cfg.Budget == nil {
-		cfg.Budget = rpc.NewBudget(0)
+		cfg.Budget = load.NewBudget(0)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/internal/callctx"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice/trace"
 )
@@ -18,7 +19,7 @@ type callContext struct {
 	traced bool
 	stay   bool
 	begun  time.Time // when the handler stopped waiting; zero: it did not wait
-	room   rpc.Room
+	room   load.Room
 }
 
 // callKey is the key under which a served call's context finds itself.
@@ -31,7 +32,7 @@ func (c *callContext) Value(key any) any {
 	if c.traced && trace.IsKey(key) {
 		return c.trace
 	}
-	if rpc.IsRoomKey(key) {
+	if load.IsRoomKey(key) {
 		return &c.room
 	}
 	if rpc.IsDepthKey(key) { // it is not said over a channel

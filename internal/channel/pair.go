@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/internal/callctx"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/trace"
@@ -139,7 +140,7 @@ func (e *End) Call(ctx context.Context, call *Call, timeout time.Duration) ([]by
 }
 
 // whole reads the body of a call to the end of its payload, once there is room.
-func (c *Call) whole(ctx context.Context, room *rpc.Room, timeout time.Duration) ([]byte, error) {
+func (c *Call) whole(ctx context.Context, room *load.Room, timeout time.Duration) ([]byte, error) {
 	size := int(c.size())
 	if large(size) {
 		wait, cancel := context.WithTimeout(ctx, timeout)
@@ -231,7 +232,7 @@ func (c *pairContext) Value(key any) any {
 		return c
 	case c.traced && trace.IsKey(key):
 		return c.trace
-	case rpc.IsRoomKey(key):
+	case load.IsRoomKey(key):
 		return &c.own.room
 	case rpc.IsDepthKey(key):
 		return c.nested

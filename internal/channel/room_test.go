@@ -12,7 +12,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/internal/latticetest"
-	"github.com/weftlattice/weft/internal/rpc"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -20,7 +20,7 @@ import (
 const largeBytes = 2 << 20
 
 // empty waits until a budget has everything back.
-func empty(t *testing.T, budgets ...*rpc.Budget) {
+func empty(t *testing.T, budgets ...*load.Budget) {
 	t.Helper()
 	latticetest.Eventually(t, patience, func() error {
 		for i, b := range budgets {
@@ -35,7 +35,7 @@ func empty(t *testing.T, budgets ...*rpc.Budget) {
 // TestLargePayloadsWaitForRoom has many more large payloads on their way than fit, in both directions.
 func TestLargePayloadsWaitForRoom(t *testing.T) {
 	both(t, func(t *testing.T, inline bool) {
-		here, there := rpc.NewBudget(3*largeBytes), rpc.NewBudget(3*largeBytes)
+		here, there := load.NewBudget(3*largeBytes), load.NewBudget(3*largeBytes)
 		served := func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
 			if used, _ := there.Used(); used > there.Limit() {
 				t.Errorf("%d bytes are held, at most %d allowed", used, there.Limit())
@@ -65,10 +65,10 @@ func TestLargePayloadsWaitForRoom(t *testing.T) {
 
 // TestNoRoomInTime: a request that finds none has not begun, an answer that finds none has.
 func TestNoRoomInTime(t *testing.T) {
-	here, there := rpc.NewBudget(largeBytes), rpc.NewBudget(largeBytes)
+	here, there := load.NewBudget(largeBytes), load.NewBudget(largeBytes)
 	answer := make([]byte, largeBytes)
 	a, _ := pair(t, channel.Config{Budget: here}, channel.Config{Budget: there, Inline: true, Handler: func(context.Context, *wire.Invocation) ([]byte, error) { return answer, nil }})
-	hold := func(b *rpc.Budget) func() {
+	hold := func(b *load.Budget) func() {
 		n, err := b.Hold(t.Context(), "test", b.Limit())
 		if err != nil {
 			t.Fatal(err)
@@ -99,7 +99,7 @@ func TestNoRoomInTime(t *testing.T) {
 
 // TestLargePayloadsThatEndEarly: whatever ends them, nothing stays held.
 func TestLargePayloadsThatEndEarly(t *testing.T) {
-	here, there := rpc.NewBudget(largeBytes), rpc.NewBudget(largeBytes)
+	here, there := load.NewBudget(largeBytes), load.NewBudget(largeBytes)
 	a, b := pair(t, channel.Config{Budget: here}, channel.Config{Budget: there, Handler: echo})
 	half := func() *channel.Call {
 		call := request(nil)

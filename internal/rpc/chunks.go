@@ -30,8 +30,6 @@ import (
 const DefaultMaxBytes = 128 << 20
 
 const (
-	// chunkAllowance is the time that a call gets on top when its payload takes that way.
-	chunkAllowance = 13 * time.Second
 	// chunkLife is when what nobody took is dropped, as after a crash between putting and fetching.
 	chunkLife = 5 * time.Minute
 	// chunkBytes is the size of a piece, as in the dialect.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -234,7 +235,7 @@ func TestSweep(t *testing.T) {
 // TestBudget lets more callers come than there is room for.
 func TestBudget(t *testing.T) {
 	env := latticetest.NATS(t)
-	budget := rpc.NewBudget(2*int64(len(large)) + 1000)
+	budget := load.NewBudget(2*int64(len(large)) + 1000)
 	r := &rig{env: env, nc: env.Conn(t), actor: env.ActorID(t)}
 	r.origin = wire.ProviderEntity(env.ProviderID(t), "wasmcloud:httpserver", "default")
 	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(env.HostID(t)), Cluster: env.Cluster})
@@ -256,7 +257,7 @@ func TestBudget(t *testing.T) {
 			in <- struct{}{}
 			<-hold
 		}
-		return inv.Msg, rpc.Reserve(ctx, len(inv.Msg))
+		return inv.Msg, load.Reserve(ctx, len(inv.Msg))
 	})
 	// Many at the same time: all come through, two at a time.
 	var wg sync.WaitGroup

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/msgpack"
@@ -35,7 +36,7 @@ type ClientConfig struct {
 	MaxBytes uint64
 	// Budget bounds what large payloads take of the process's memory; default a budget of its own. Responses are
 	// counted while they are fetched, or until the call in which the client is used has been served.
-	Budget  *Budget
+	Budget  *load.Budget
 	Observe func(Call, time.Duration, error) // called after each call, concurrently; may be nil
 	// Directory says which hosts to call by themselves; nil: all calls go by the queue groups. See Path.
 	Directory *Directory
@@ -92,7 +93,7 @@ func NewClient(nc *nats.Conn, cfg ClientConfig) *Client {
 		cfg.MaxBytes = DefaultMaxBytes
 	}
 	if cfg.Budget == nil {
-		cfg.Budget = NewBudget(0)
+		cfg.Budget = load.NewBudget(0)
 	}
 	c := &Client{cfg: cfg, way: newWay(nc, cfg.Lattice)}
 	c.SetCluster(cfg.Cluster)
@@ -169,7 +170,7 @@ func (c *Client) Open(ctx context.Context, call Call) (a *Answer, err error) {
 			a = NewAnswer(payload)
 			return nil
 		}
-		if err := c.cfg.Budget.acquire(ctx, "response", windowBytes); err != nil {
+		if err := c.cfg.Budget.Acquire(ctx, "response", windowBytes); err != nil {
 			_ = large.Close()
 			return err
 		}
@@ -188,7 +189,7 @@ type Answer struct {
 	bytes  []byte
 	length int64
 	object *object // nil when it came in the message
-	budget *Budget
+	budget *load.Budget
 	held   int64
 	way    *way // stays until the answer is closed
 }
@@ -199,7 +200,7 @@ func NewAnswer(payload []byte) *Answer {
 }
 
 // NewHeldAnswer is an answer that is all in memory and of which so much is held of a budget until it is closed.
-func NewHeldAnswer(payload []byte, b *Budget, held int64) *Answer {
+func NewHeldAnswer(payload []byte, b *load.Budget, held int64) *Answer {
 	a := NewAnswer(payload)
 	a.budget, a.held = b, held
 	return a
@@ -212,10 +213,10 @@ func (a *Answer) Len() int64 { return a.length }
 func (a *Answer) Bytes() ([]byte, bool) { return a.bytes, a.object == nil }
 
 // All reads the rest of the answer into memory, where it is counted until Close. ctx bounds the wait for room; see
-// Budget.
+// load.Budget.
 func (a *Answer) All(ctx context.Context) ([]byte, error) {
 	if a.object != nil {
-		if err := a.budget.acquire(ctx, "response", a.length); err != nil {
+		if err := a.budget.Acquire(ctx, "response", a.length); err != nil {
 			return nil, err
 		}
 		a.held += a.length
@@ -234,7 +235,7 @@ func (a *Answer) Close() error {
 		return nil
 	}
 	defer a.way.calls.Done()
-	a.budget.release(a.held)
+	a.budget.Release(a.held)
 	return a.object.Close()
 }
 
@@ -247,7 +248,7 @@ func (c *Client) until(ctx context.Context, call *Call) time.Time {
 	if call.Timeout > 0 {
 		timeout = call.Timeout
 	} else if call.size() > wire.MaxInlineBytes {
-		timeout += chunkAllowance
+		timeout += load.Allowance
 	}
 	return time.Now().Add(timeout)
 }
@@ -421,10 +422,10 @@ func (c *Client) finish(ctx context.Context, w *way, inv *wire.Invocation, msg *
 func (c *Client) store(ctx context.Context, w *way, inv *wire.Invocation, call *Call) (string, error) {
 	// what is passed on is counted by its window; what is in memory already is counted by its owner
 	if call.Body != nil {
-		if err := c.cfg.Budget.acquire(ctx, "request", windowBytes); err != nil {
+		if err := c.cfg.Budget.Acquire(ctx, "request", windowBytes); err != nil {
 			return "", err
 		}
-		defer c.cfg.Budget.release(windowBytes)
+		defer c.cfg.Budget.Release(windowBytes)
 	}
 	var hash wire.Hasher
 	tries := 0

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/internal/callctx"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -159,13 +160,13 @@ type callContext struct {
 	depth   int  // see WithDepth
 	traced  bool
 	trace   trace.Context
-	room    Room
+	room    load.Room
 }
 
 // Value implements context.Context.
 func (c *callContext) Value(key any) any {
 	switch {
-	case IsRoomKey(key):
+	case load.IsRoomKey(key):
 		return &c.room
 	case c.traced && trace.IsKey(key):
 		return c.trace

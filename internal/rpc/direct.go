@@ -57,9 +57,9 @@ func (s *Server) receiveDirect(msg *nats.Msg, ask func() []byte) {
 
 // accept takes a call that did not come by the endpoint's own subject, unless that has been drained.
 func (sub *Subscription) accept(msg *nats.Msg, inv *wire.Invocation) bool {
-	if n := sub.active.Add(1); n > sub.instances.Load() {
+	if n, waits := sub.queue.Enter(); waits {
 		if err := sub.waitFor(n, msg, inv); err != nil {
-			sub.finish(false)
+			sub.queue.Leave(false)
 			sub.server.answer(sub.server.refused(msg, inv), msg, inv, nil, 0, err, true)
 			return true
 		}
@@ -67,7 +67,7 @@ func (sub *Subscription) accept(msg *nats.Msg, inv *wire.Invocation) bool {
 	sub.mu.Lock()
 	if sub.drained {
 		sub.mu.Unlock()
-		sub.finish(false)
+		sub.queue.Leave(false)
 		return false
 	}
 	sub.calls.Add(1) // with the lock held: Drain waits for calls afterwards

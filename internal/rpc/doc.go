@@ -8,7 +8,7 @@
 //
 // Load. NATS calls a subscription's callback serially, so the callback only counts and hands over; verification and the
 // handler run on a goroutine of their own. Each endpoint admits a bounded number of calls, and of those that find all
-// instances in use only the ones that need not wait for long (Admission); others get lattice.ErrBusy at once.
+// instances in use only the ones that need not wait for long (load.Admission); others get lattice.ErrBusy at once.
 //
 // Dispatch. Hosts tell by their beats what they serve and how busy they are. A Client with a Directory draws two of
 // those that serve a target and calls the better one by itself, with a MAC in place of a signature; where none is

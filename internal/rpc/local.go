@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -34,13 +35,13 @@ func (sub *Subscription) Serve(ctx context.Context, inv *wire.Invocation) ([]byt
 
 func (sub *Subscription) serveLocal(ctx context.Context, inv *wire.Invocation) (payload []byte, err error) {
 	served := false
-	defer func() { sub.finish(served) }()
-	if n := sub.active.Add(1); n > sub.instances.Load() {
+	defer func() { sub.queue.Leave(served) }()
+	if n, waits := sub.queue.Enter(); waits {
 		var left time.Duration
 		if deadline, ok := ctx.Deadline(); ok {
 			left = max(1, time.Until(deadline))
 		}
-		if err := sub.wait(n, left, inv.Origin.IsActor()); err != nil {
+		if err := sub.queue.Wait(n, left, inv.Origin.IsActor()); err != nil {
 			return nil, err
 		}
 	}
@@ -48,33 +49,29 @@ func (sub *Subscription) serveLocal(ctx context.Context, inv *wire.Invocation) (
 		return nil, &lattice.Error{Code: lattice.ErrWrongTarget, Detail: lattice.Printable(inv.Target.PublicKey)}
 	}
 	s := sub.server
-	room := reserved(ctx)
-	if room == nil || !room.taken.CompareAndSwap(false, true) { // none, or that of the call in which this one is made
-		room = &Room{budget: s.cfg.Budget}
+	ctx, room, fresh := s.cfg.Budget.RoomOf(ctx)
+	if fresh {
 		defer room.End()
-		ctx = context.WithValue(ctx, roomKey{}, room)
 	}
-	if n := int64(len(inv.Msg)); n > wire.MaxInlineBytes && !room.has(n) {
-		if err := room.Request(ctx, n); err != nil {
-			return nil, err
-		}
+	if err := room.Ensure(ctx, len(inv.Msg)); err != nil {
+		return nil, err
 	}
-	if err := s.gate.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return nil, err
 	}
 	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) { // what it waited in here
-		s.gate.leave()
+		s.gate.Leave()
 		return nil, context.DeadlineExceeded
 	}
 	payload, err = sub.handle(ctx, inv)
-	s.gate.leave()
+	s.gate.Leave()
 	served = !NotBegun(err)
 	if n := uint64(len(payload)); err == nil && n > s.cfg.MaxBytes {
 		err = &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", n, s.cfg.MaxBytes)}
 	} else if err == nil {
-		err = Reserve(ctx, len(payload))
+		err = load.Reserve(ctx, len(payload))
 	}
-	if NotBegun(err) && room.begun() { // it has: the caller must not make the call again
+	if NotBegun(err) && room.Answering() { // it has: the caller must not make the call again
 		err = AsRemote(err)
 	}
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -27,7 +28,7 @@ type ServerConfig struct {
 	Verifier *signing.Verifier
 	Timeout  time.Duration // for calls that say no remaining time; default DefaultServeTimeout
 	MaxBytes uint64        // bounds requests and responses; default DefaultMaxBytes
-	Budget   *Budget       // bounds what large payloads take of the process's memory; default a budget of its own
+	Budget   *load.Budget  // bounds what large payloads take of the process's memory; default a budget of its own
 	MaxAge   time.Duration // how long ago an invocation may have been signed; 0: any time, as in the dialect
 	MaxAhead time.Duration // how far a signer's clock may be ahead; 0: any
 	Logger   *slog.Logger
@@ -52,7 +53,7 @@ type Endpoint struct {
 	Queue   string
 	Limit   int // calls admitted at the same time; beyond it lattice.ErrBusy; default DefaultLimit
 	// Instances is how many calls can be served without waiting. Those beyond it are admitted as long as the time that
-	// they would wait is bounded (Admission), up to Limit; others get lattice.ErrBusy. 0: as many as Limit.
+	// they would wait is bounded (load.Admission), up to Limit; others get lattice.ErrBusy. 0: as many as Limit.
 	Instances int
 	Handler   Handler
 }
@@ -65,7 +66,7 @@ type Server struct {
 	ctx context.Context      // ends when the server is closed
 	end context.CancelFunc
 
-	gate    gate
+	gate    load.Gate
 	crew    crew
 	untaken sync.WaitGroup // responses that may have to be deleted
 	window  window
@@ -88,7 +89,7 @@ func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 		cfg.MaxBytes = DefaultMaxBytes
 	}
 	if cfg.Budget == nil {
-		cfg.Budget = NewBudget(0)
+		cfg.Budget = load.NewBudget(0)
 	}
 	ctx, end := context.WithCancel(context.Background())
 	begin := time.Now()
@@ -103,12 +104,8 @@ type Subscription struct {
 	server *Server
 	ep     Endpoint
 	on     nats.MsgHandler
-	limit  atomic.Int64
-	active atomic.Int64
+	queue  load.Queue
 	calls  sync.WaitGroup
-
-	instances atomic.Int64
-	admission Admission
 
 	mu      sync.Mutex
 	intakes []*intake // one, but for moments in which it moves to another connection; guarded by mu
@@ -117,7 +114,7 @@ type Subscription struct {
 
 // Serve starts to serve an endpoint. When it returns, the NATS server knows of the subscription, unless it is away.
 func (s *Server) Serve(ep Endpoint) (*Subscription, error) {
-	sub := &Subscription{server: s, ep: ep}
+	sub := &Subscription{server: s, ep: ep, queue: load.Queue{Clock: s.now}}
 	sub.on = sub.receive
 	sub.SetLimit(ep.Limit, ep.Instances)
 	if err := s.open(sub); err != nil {
@@ -160,20 +157,19 @@ func (sub *Subscription) SetLimit(n, instances int) {
 	if n <= 0 {
 		n = DefaultLimit
 	}
-	if instances <= 0 || instances > n {
-		instances = n
-	}
-	sub.limit.Store(int64(n))
-	sub.instances.Store(int64(instances))
+	sub.queue.SetLimit(n, instances)
 }
 
 // Active is the number of calls being served or waiting now.
-func (sub *Subscription) Active() int { return int(sub.active.Load()) }
+func (sub *Subscription) Active() int { return sub.queue.Active() }
+
+// Load is what the subscription has to do now.
+func (sub *Subscription) Load() load.State { return sub.queue.State() }
 
 // receive runs on the subscription's only callback goroutine, so it must not block.
 func (sub *Subscription) receive(msg *nats.Msg) {
-	n := sub.active.Add(1)
-	if n <= sub.instances.Load() {
+	n, waits := sub.queue.Enter()
+	if !waits {
 		sub.calls.Add(1)
 		sub.server.crew.start(job{sub: sub, msg: msg})
 		return
@@ -184,7 +180,7 @@ func (sub *Subscription) receive(msg *nats.Msg) {
 		refusal = sub.waitFor(n, msg, inv)
 	}
 	if refusal != nil {
-		sub.finish(false)
+		sub.queue.Leave(false)
 		sub.server.answer(sub.server.refused(msg, inv), msg, inv, nil, 0, refusal, err == nil)
 		return
 	}
@@ -192,20 +188,20 @@ func (sub *Subscription) receive(msg *nats.Msg) {
 	sub.server.crew.start(job{sub: sub, msg: msg, inv: inv})
 }
 
-// waitFor is wait for a call that came over NATS.
+// waitFor decides about a call that finds all instances in use and that came over NATS.
 func (sub *Subscription) waitFor(n int64, msg *nats.Msg, inv *wire.Invocation) error {
 	left, _, late := sub.server.left(inv, msg.Header)
 	if late != nil {
 		return late
 	}
-	return sub.wait(n, left, inv.Origin.IsActor())
+	return sub.queue.Wait(n, left, inv.Origin.IsActor())
 }
 
 // serve serves an admitted call.
 func (sub *Subscription) serve(w *worker, j job) {
 	defer sub.calls.Done()
 	served := false
-	defer func() { sub.finish(served) }()
+	defer func() { sub.queue.Leave(served) }()
 	s, msg, inv := sub.server, j.msg, j.inv
 	start := time.Now()
 	var err error
@@ -217,7 +213,7 @@ func (sub *Subscription) serve(w *worker, j job) {
 		left = s.cfg.Timeout
 	}
 	if inv != nil && inv.ContentLength > uint64(len(inv.Msg)) && !told {
-		left += chunkAllowance
+		left += load.Allowance
 	}
 	ctx := &callContext{patient: !told, depth: depthOf(inv, msg.Header)}
 	ctx.Begin(start.Add(left))
@@ -246,7 +242,7 @@ func (sub *Subscription) serve(w *worker, j job) {
 		unbegun = err != nil && !errors.Is(err, lattice.ErrReplayed)
 	}
 	if err == nil {
-		if err = s.gate.enter(ctx); err == nil {
+		if err = s.gate.Enter(ctx); err == nil {
 			if now := time.Now(); told && ctx.Due(now) { // what it waited in here
 				err, unbegun = tooLate(now.Sub(start), left), true
 				s.seen.remove(id)
@@ -254,9 +250,9 @@ func (sub *Subscription) serve(w *worker, j job) {
 				payload, err = sub.handle(ctx, inv)
 				served = !NotBegun(err)
 			}
-			s.gate.leave()
+			s.gate.Leave()
 		}
-		if NotBegun(err) && !ctx.room.begun() {
+		if NotBegun(err) && !ctx.room.Answering() {
 			s.seen.remove(id) // so that it may be delivered again
 			unbegun = true
 		}
@@ -265,7 +261,7 @@ func (sub *Subscription) serve(w *worker, j job) {
 }
 
 // complete fetches the payload of an invocation that came without.
-func (sub *Subscription) complete(ctx context.Context, room *Room, inv *wire.Invocation) (err error) {
+func (sub *Subscription) complete(ctx context.Context, room *load.Room, inv *wire.Invocation) (err error) {
 	if inv.ContentLength <= uint64(len(inv.Msg)) {
 		return nil
 	}
@@ -335,6 +331,14 @@ func (sub *Subscription) handle(ctx context.Context, inv *wire.Invocation) (payl
 	return sub.ep.Handler(ctx, inv)
 }
 
+// Hold lets no call begin while do runs, which waits for those in progress first, until ctx ends at the latest. Calls
+// that come meanwhile wait, as long as their callers do. Holds must not overlap.
+func (s *Server) Hold(ctx context.Context, do func() error) error {
+	s.gate.Shut(ctx)
+	defer s.gate.Open()
+	return do()
+}
+
 // answer sends the outcome of a call, and observes it. Errors are answered too: silence would be a timeout to the
 // caller. An unbegun call may be made elsewhere.
 func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation, payload []byte, took time.Duration, err error, unbegun bool) {
@@ -390,7 +394,7 @@ func (s *Server) fill(ctx context.Context, resp *wire.Response, payload []byte) 
 	case n > s.cfg.MaxBytes:
 		return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", n, s.cfg.MaxBytes)}
 	case n > wire.MaxInlineBytes:
-		if err := Reserve(ctx, len(payload)); err != nil {
+		if err := load.Reserve(ctx, len(payload)); err != nil {
 			return err
 		}
 		name := responseName(resp.InvocationID)

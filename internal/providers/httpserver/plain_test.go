@@ -27,6 +27,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/linkfile"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
@@ -143,7 +144,7 @@ func openWays(t *testing.T, values map[string]string, links ...func(*settings) l
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &handler{env: provider.Env{Invoker: w, Large: rpc.NewBudget(0), Files: linkfile.Folders{filepath.Dir(cert)}, Timeout: providertest.Patience}, log: slog.New(slog.DiscardHandler), metrics: m, warnings: rate.NewLimiter(0, 0)}
+		h := &handler{env: provider.Env{Invoker: w, Large: load.NewBudget(0), Files: linkfile.Folders{filepath.Dir(cert)}, Timeout: providertest.Patience}, log: slog.New(slog.DiscardHandler), metrics: m, warnings: rate.NewLimiter(0, 0)}
 		l, err := openListener(t.Context(), s, h, nil, h.log)
 		if err != nil {
 			t.Fatal(err)

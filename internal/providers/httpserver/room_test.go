@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/weftlattice/weft/internal/rpc"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -22,7 +22,7 @@ import (
 // none.
 func TestUnknownLengthsAreCounted(t *testing.T) {
 	const limit = 2 << 20
-	budget := rpc.NewBudget(limit)
+	budget := load.NewBudget(limit)
 	h := &handler{env: provider.Env{Large: budget, Timeout: 500 * time.Millisecond}, waiting: newLedger(1<<30, 100)}
 	wait := &hold{amount: 1, drop: func() {}}
 	if h.waiting.take(wait) != granted {

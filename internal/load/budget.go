@@ -1,16 +1,18 @@
-package rpc
+package load
 
 import (
 	"container/list"
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/wire"
 )
+
+// Allowance is the time that a call gets on top when its payload is a large one, and for how long one without a deadline
+// waits for room.
+const Allowance = 13 * time.Second
 
 // DefaultBudget is the limit of a Budget when none is given.
 const DefaultBudget = 512 << 20
@@ -54,8 +56,8 @@ func (b *Budget) Used() (bytes int64, waiting int) {
 // Limit is the number of bytes that may be held at the same time.
 func (b *Budget) Limit() int64 { return b.limit }
 
-// acquire waits for room.
-func (b *Budget) acquire(ctx context.Context, what string, bytes int64) error {
+// Acquire waits for room, which Release gives back. What it is for, what, is in the text of an error: that of Hold.
+func (b *Budget) Acquire(ctx context.Context, what string, bytes int64) error {
 	if bytes > b.limit {
 		return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("%s of %d bytes, and this process takes %d bytes of large payloads in all", what, bytes, b.limit)}
 	}
@@ -69,7 +71,7 @@ func (b *Budget) acquire(ctx context.Context, what string, bytes int64) error {
 	at := b.queue.PushBack(w)
 	b.mu.Unlock()
 
-	wait := chunkAllowance
+	wait := Allowance
 	if deadline, ok := ctx.Deadline(); ok {
 		wait = time.Until(deadline) * 9 / 10
 	}
@@ -117,27 +119,24 @@ func (b *Budget) Hold(ctx context.Context, what string, bytes int64) (held int64
 		r.carry(bytes)
 		return 0, nil
 	}
-	return bytes, b.acquire(ctx, what, bytes)
+	return bytes, b.Acquire(ctx, what, bytes)
 }
 
-// Release gives back what Hold has taken.
+// Release gives back what Acquire or Hold has taken.
 func (b *Budget) Release(bytes int64) {
-	if bytes > 0 {
-		b.release(bytes)
+	if bytes <= 0 {
+		return
 	}
+	b.mu.Lock()
+	b.used -= bytes
+	b.grant()
+	b.mu.Unlock()
 }
 
 // add takes bytes without waiting.
 func (b *Budget) add(bytes int64) {
 	b.mu.Lock()
 	b.used += bytes
-	b.mu.Unlock()
-}
-
-func (b *Budget) release(bytes int64) {
-	b.mu.Lock()
-	b.used -= bytes
-	b.grant()
 	b.mu.Unlock()
 }
 
@@ -151,120 +150,5 @@ func (b *Budget) grant() {
 		b.used += w.bytes
 		b.queue.Remove(at)
 		close(w.ready)
-	}
-}
-
-// Room is what one call that is served holds of a budget. A transport other than NATS that counts what it brings makes one for
-// each call, lets the call's context have it (IsRoomKey), and ends it when the answer has been sent.
-type Room struct {
-	budget *Budget
-	taken  atomic.Bool // by the Serve that it was made for; calls made in turn have their own
-
-	mu        sync.Mutex
-	held      int64 // the request, then the response; guarded by mu
-	carried   int64 // the payload of the call that it made last; guarded by mu
-	answering bool  // the response has been reserved; guarded by mu
-}
-
-type roomKey struct{}
-
-// IsRoomKey reports whether key is the one under which the context of a call that is served has its *Room.
-func IsRoomKey(key any) bool { return key == (roomKey{}) }
-
-// reserved returns the room of the call that ctx belongs to; nil when it belongs to none.
-func reserved(ctx context.Context) *Room {
-	r, _ := ctx.Value(roomKey{}).(*Room)
-	return r
-}
-
-// Use says of which budget an empty room is.
-func (r *Room) Use(b *Budget) { r.budget = b }
-
-// Try is Request for a caller that cannot wait; it reports whether there was room.
-func (r *Room) Try(bytes int64) bool {
-	if !r.budget.try(bytes) {
-		return false
-	}
-	r.mu.Lock()
-	r.held += bytes
-	r.mu.Unlock()
-	return true
-}
-
-// has reports whether so much is held already.
-func (r *Room) has(bytes int64) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.held >= bytes
-}
-
-// Reserve makes room for the response of the call that ctx belongs to, in the place of its request, before the handler has
-// it in memory. Small responses, and those of no call, need none. A handler that does not reserve has its response counted
-// when it returns. Errors: lattice.ErrBusy when there is no room in time, lattice.ErrTooLarge when there never is.
-func Reserve(ctx context.Context, bytes int) error {
-	if r := reserved(ctx); r != nil && bytes > wire.MaxInlineBytes {
-		return r.response(ctx, int64(bytes))
-	}
-	return nil
-}
-
-// Request waits for room for the request of the call. Errors: as of Reserve.
-func (r *Room) Request(ctx context.Context, bytes int64) error {
-	if err := r.budget.acquire(ctx, "request", bytes); err != nil {
-		return err
-	}
-	r.mu.Lock()
-	r.held += bytes
-	r.mu.Unlock()
-	return nil
-}
-
-// response takes the place of the request. Those who want to bring in new requests stand behind it.
-func (r *Room) response(ctx context.Context, bytes int64) error {
-	r.mu.Lock()
-	held, again := r.held, r.answering && r.held == bytes
-	r.answering = true
-	if !again {
-		r.held = 0
-	}
-	r.mu.Unlock()
-	if again {
-		return nil
-	}
-	r.budget.release(held)
-	if err := r.budget.acquire(ctx, "response", bytes); err != nil {
-		return err
-	}
-	r.mu.Lock()
-	r.held = bytes
-	r.mu.Unlock()
-	return nil
-}
-
-// carry counts the payload of a call that this one makes, in the place of that of the call before.
-func (r *Room) carry(bytes int64) {
-	r.mu.Lock()
-	before := r.carried
-	r.carried = bytes
-	r.mu.Unlock()
-	r.budget.add(bytes)
-	r.budget.release(before)
-}
-
-// begun reports whether the handler has come as far as a response.
-func (r *Room) begun() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.answering
-}
-
-// End gives back all that is held. The room is as new afterwards.
-func (r *Room) End() {
-	r.mu.Lock()
-	bytes := r.held + r.carried
-	r.held, r.carried = 0, 0
-	r.mu.Unlock()
-	if bytes > 0 {
-		r.budget.release(bytes)
 	}
 }

@@ -1,4 +1,4 @@
-package provider
+package load
 
 import (
 	"errors"
@@ -7,15 +7,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/lattice"
 )
 
-const ms = time.Millisecond
+var start = time.Now()
 
-// host simulates one that serves calls one after another in virtual time, behind a gate.
+func sinceStart() time.Duration { return time.Since(start) }
+
+// host simulates one that serves calls one after another in virtual time, behind an entrance.
 type host struct {
-	*gate
+	*Entrance
 	service time.Duration
 	now     time.Duration
 	calls   []time.Duration // when each in progress came, the first is being served
@@ -32,14 +33,14 @@ func (h *host) until(t time.Duration) {
 		took := h.now - h.calls[0]
 		h.calls = h.calls[1:]
 		h.waits = append(h.waits, took-h.service)
-		h.leave(h.clock, h.now, took, h.service)
+		h.Leave(h.clock, h.now, took, h.service)
 		h.done = h.now + h.service
 	}
 	h.now = t
 }
 
 func (h *host) come(left time.Duration) error {
-	err := h.enter(h.clock, left)
+	err := h.Enter(h.clock, left)
 	if err != nil {
 		h.refused++
 		return err
@@ -57,8 +58,8 @@ func (h *host) load(gap, d time.Duration) {
 	}
 }
 
-func TestGateUnderOverload(t *testing.T) {
-	h := &host{gate: new(gate), service: ms}
+func TestEntranceUnderOverload(t *testing.T) {
+	h := &host{Entrance: new(Entrance), service: ms}
 	h.load(ms/2, time.Second) // twice what can be served
 	begun, refused, from := len(h.waits), h.refused, h.now
 	h.load(ms/2, 5*time.Second)
@@ -81,8 +82,8 @@ func TestGateUnderOverload(t *testing.T) {
 	}
 }
 
-func TestGateSaysWhy(t *testing.T) {
-	h := &host{gate: new(gate), service: ms}
+func TestEntranceSaysWhy(t *testing.T) {
+	h := &host{Entrance: new(Entrance), service: ms}
 	h.load(ms/2, time.Second)
 	var err error
 	for err == nil {
@@ -97,29 +98,29 @@ func TestGateSaysWhy(t *testing.T) {
 }
 
 // A burst is no overload, and long calls that do not wait are none, however many.
-func TestGateLetsPass(t *testing.T) {
-	h := &host{gate: new(gate), service: ms}
+func TestEntranceLetsPass(t *testing.T) {
+	h := &host{Entrance: new(Entrance), service: ms}
 	for range 500 {
 		if err := h.come(time.Second); err != nil {
 			t.Fatal(err)
 		}
 	}
 	h.until(time.Second)
-	long := new(gate)
+	long := new(Entrance)
 	for n := range 1000 {
 		now := func() time.Duration { return time.Duration(n) * ms }
-		if err := long.enter(now, time.Minute); err != nil {
+		if err := long.Enter(now, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		if n >= 500 {
-			long.leave(now, now(), 500*ms, 499*ms)
+			long.Leave(now, now(), 500*ms, 499*ms)
 		}
 	}
 }
 
 // A host that has stood still, or whose answers say nothing, keeps nobody out for ever.
-func TestGateOpensAgain(t *testing.T) {
-	h := &host{gate: new(gate), service: ms}
+func TestEntranceOpensAgain(t *testing.T) {
+	h := &host{Entrance: new(Entrance), service: ms}
 	h.load(ms/2, time.Second)
 	h.done += 5 * time.Second // it stands still
 	h.load(ms/2, 6*time.Second)
@@ -128,23 +129,23 @@ func TestGateOpensAgain(t *testing.T) {
 	if n := len(h.waits) - begun; n < 480 {
 		t.Errorf("%d of 500 were served afterwards", n)
 	}
-	old := new(gate)
+	old := new(Entrance)
 	now := func() time.Duration { return 0 }
 	for range 1000 {
 		for range 2 {
-			if err := old.enter(now, time.Minute); err != nil {
+			if err := old.Enter(now, time.Minute); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for range 2 {
-			old.leave(now, 0, 0, 0)
+			old.Leave(now, 0, 0, 0)
 		}
 	}
 }
 
 // A few calls pass whatever was measured.
-func TestGateLetsAFewPass(t *testing.T) {
-	h := &host{gate: new(gate), service: 100 * ms}
+func TestEntranceLetsAFewPass(t *testing.T) {
+	h := &host{Entrance: new(Entrance), service: 100 * ms}
 	h.load(5*ms, 10*time.Second)
 	h.service = ms // those in progress are done soon, and the pace that is known is of another time
 	for len(h.calls) >= few {
@@ -161,14 +162,14 @@ func TestGateLetsAFewPass(t *testing.T) {
 }
 
 // Many at once: the count is right in the end.
-func TestGateHammer(t *testing.T) {
-	g := new(gate)
+func TestEntranceHammer(t *testing.T) {
+	g := new(Entrance)
 	var wg sync.WaitGroup
 	for n := range 32 {
 		wg.Go(func() {
 			for i := range 2000 {
-				if g.enter(channel.Now, time.Second) == nil {
-					g.leave(channel.Now, channel.Now(), time.Duration(i+n)*ms, time.Duration(i%3)*ms)
+				if g.Enter(sinceStart, time.Second) == nil {
+					g.Leave(sinceStart, sinceStart(), time.Duration(i+n)*ms, time.Duration(i%3)*ms)
 				}
 			}
 		})
@@ -179,16 +180,16 @@ func TestGateHammer(t *testing.T) {
 	}
 }
 
-func BenchmarkGate(b *testing.B) {
-	g := new(gate)
+func BenchmarkEntrance(b *testing.B) {
+	g := new(Entrance)
 	for b.Loop() {
 		for range 2 {
-			if err := g.enter(channel.Now, time.Second); err != nil {
+			if err := g.Enter(sinceStart, time.Second); err != nil {
 				b.Fatal(err)
 			}
 		}
 		for range 2 {
-			g.leave(channel.Now, ms, ms, ms)
+			g.Leave(sinceStart, ms, ms, ms)
 		}
 	}
 }

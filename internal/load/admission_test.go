@@ -1,19 +1,17 @@
-package rpc_test
+package load
 
 import (
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/weftlattice/weft/internal/rpc"
 )
 
 const ms = time.Millisecond
 
 // queue simulates instances that take a fixed time for each call, in virtual time, and the Admission in front of them.
 type queue struct {
-	rpc.Admission
+	Admission
 	instances int
 	service   time.Duration
 	now       time.Duration
@@ -41,7 +39,7 @@ func (q *queue) until(t time.Duration) {
 }
 
 // come is a call at this moment; it reports whether it was admitted.
-func (q *queue) come(w rpc.Waiter) bool {
+func (q *queue) come(w Waiter) bool {
 	if len(q.busy) < q.instances {
 		q.busy = append(q.busy, q.now+q.service)
 		q.waits = append(q.waits, 0)
@@ -62,7 +60,7 @@ func (q *queue) load(rate float64, n int, d time.Duration) (came int) {
 	gap := time.Duration(float64(n) * float64(time.Second) / rate)
 	for end := q.now + d; q.now < end; q.until(q.now + gap) {
 		for range n {
-			q.come(rpc.Waiter{})
+			q.come(Waiter{})
 		}
 		came += n
 	}
@@ -155,7 +153,7 @@ func TestAdmissionBelowCapacity(t *testing.T) {
 func TestAdmissionKnowsNothing(t *testing.T) {
 	q := &queue{instances: 2, service: ms}
 	for range 5000 {
-		if !q.come(rpc.Waiter{}) {
+		if !q.come(Waiter{}) {
 			t.Fatal("one was turned away at first")
 		}
 	}
@@ -168,7 +166,7 @@ func TestAdmissionKnowsNothing(t *testing.T) {
 		t.Errorf("the pace is %v", pace)
 	}
 	for range 5000 {
-		if !q.come(rpc.Waiter{}) {
+		if !q.come(Waiter{}) {
 			t.Fatal("one was turned away when nothing was known any more")
 		}
 	}
@@ -178,16 +176,16 @@ func TestAdmissionKnowsNothing(t *testing.T) {
 func TestAdmissionOfLongCalls(t *testing.T) {
 	q := &queue{instances: 1, service: 2 * time.Second}
 	for range 2 {
-		q.come(rpc.Waiter{})
+		q.come(Waiter{})
 	}
 	q.until(5 * time.Second) // both are done, and the pace is known
-	q.come(rpc.Waiter{})
+	q.come(Waiter{})
 	for n := range 2 {
-		if !q.come(rpc.Waiter{Left: time.Minute}) {
+		if !q.come(Waiter{Left: time.Minute}) {
 			t.Errorf("number %d may not wait", n)
 		}
 	}
-	if q.come(rpc.Waiter{Left: 3 * time.Second}) {
+	if q.come(Waiter{Left: 3 * time.Second}) {
 		t.Error("one may wait longer than its caller does")
 	}
 }
@@ -196,15 +194,15 @@ func TestAdmissionOfLongCalls(t *testing.T) {
 func TestAdmissionOfInnerCalls(t *testing.T) {
 	q := &queue{instances: 2, service: ms}
 	q.load(4000, 1, time.Second)
-	for q.come(rpc.Waiter{}) {
+	for q.come(Waiter{}) {
 	}
 	inner := 0
-	for ; q.come(rpc.Waiter{Inner: true}); inner++ {
+	for ; q.come(Waiter{Inner: true}); inner++ {
 	}
 	if inner < 200 || inner > 400 {
 		t.Errorf("%d inner calls may wait, want about as many as are done in 175 ms", inner)
 	}
-	if q.come(rpc.Waiter{Inner: true, Left: 10 * ms}) {
+	if q.come(Waiter{Inner: true, Left: 10 * ms}) {
 		t.Error("an inner call may wait longer than its caller does")
 	}
 }
@@ -225,7 +223,7 @@ func TestAdmissionAfterAPause(t *testing.T) {
 
 // Many at once: the state stays sane, and nobody is turned away for ever.
 func TestAdmissionHammer(t *testing.T) {
-	var a rpc.Admission
+	var a Admission
 	var active atomic.Int64
 	begin := time.Now()
 	var wg sync.WaitGroup
@@ -237,7 +235,7 @@ func TestAdmissionHammer(t *testing.T) {
 				ok := true
 				if n > 2 {
 					a.Wait(now, 2*a.Pace(now))
-					_, ok = a.Admit(now, rpc.Waiter{Ahead: int(n - 2), Service: 2 * a.Pace(now)})
+					_, ok = a.Admit(now, Waiter{Ahead: int(n - 2), Service: 2 * a.Pace(now)})
 				}
 				if n = active.Add(-1); n < 2 {
 					a.Rest(time.Since(begin))
@@ -256,19 +254,19 @@ func TestAdmissionHammer(t *testing.T) {
 	if a.Queued() {
 		t.Error("there is a queue although nobody waits")
 	}
-	if _, ok := a.Admit(now+time.Minute, rpc.Waiter{Ahead: 1 << 20}); !ok {
+	if _, ok := a.Admit(now+time.Minute, Waiter{Ahead: 1 << 20}); !ok {
 		t.Error("turned away although nothing is known any more")
 	}
 }
 
 func BenchmarkAdmission(b *testing.B) {
 	b.Run("admit", func(b *testing.B) {
-		var a rpc.Admission
+		var a Admission
 		now := time.Duration(0)
 		for b.Loop() {
 			now += time.Microsecond
 			a.Wait(now, 0)
-			a.Admit(now, rpc.Waiter{Ahead: 1})
+			a.Admit(now, Waiter{Ahead: 1})
 			a.Done(now)
 		}
 	})

@@ -1,20 +1,20 @@
-package rpc
+package load
 
 import (
 	"context"
 	"sync"
 )
 
-// gate holds calls back for a moment. The zero value is open.
-type gate struct {
+// Gate holds calls back for a moment. The zero value is open. It is safe for concurrent use.
+type Gate struct {
 	mu     sync.Mutex
 	inside int           // guarded by mu
 	opened chan struct{} // nil while the gate is open, else closed when it opens; guarded by mu
 	empty  chan struct{} // closed when nobody is inside any more; nil when nobody waits for that; guarded by mu
 }
 
-// enter waits until the gate is open. Without an error leave must follow.
-func (g *gate) enter(ctx context.Context) error {
+// Enter waits until the gate is open. Without an error Leave must follow.
+func (g *Gate) Enter(ctx context.Context) error {
 	for {
 		g.mu.Lock()
 		opened := g.opened
@@ -32,7 +32,8 @@ func (g *gate) enter(ctx context.Context) error {
 	}
 }
 
-func (g *gate) leave() {
+// Leave says that one who entered is out again.
+func (g *Gate) Leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.inside--; g.inside == 0 && g.empty != nil {
@@ -41,8 +42,8 @@ func (g *gate) leave() {
 	}
 }
 
-// shut holds back who comes, and waits until nobody is inside or ctx ends. open must follow.
-func (g *gate) shut(ctx context.Context) {
+// Shut holds back who comes, and waits until nobody is inside or ctx ends. Open must follow.
+func (g *Gate) Shut(ctx context.Context) {
 	g.mu.Lock()
 	g.opened = make(chan struct{})
 	if g.inside == 0 {
@@ -58,17 +59,10 @@ func (g *gate) shut(ctx context.Context) {
 	}
 }
 
-func (g *gate) open() {
+// Open lets those in who were held back.
+func (g *Gate) Open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	close(g.opened)
 	g.opened, g.empty = nil, nil
-}
-
-// Hold lets no call begin while do runs, which waits for those in progress first, until ctx ends at the latest. Calls
-// that come meanwhile wait, as long as their callers do. Holds must not overlap.
-func (s *Server) Hold(ctx context.Context, do func() error) error {
-	s.gate.shut(ctx)
-	defer s.gate.open()
-	return do()
 }
