@@ -89,7 +89,7 @@ func (a *actor) newVersion(ctx context.Context, art loaded, settings Settings, m
 		return nil, err
 	}
 	v := &version{actor: a, ref: art.ref, digest: art.digest, pin: art.pin, claims: art.claims, settings: settings, module: module,
-		poolWait: h.metrics.poolWait.WithLabelValues(string(a.id)), fuel: h.metrics.fuel.WithLabelValues(string(a.id))}
+		poolWait: h.metrics.PoolWait.WithLabelValues(string(a.id)), fuel: h.metrics.Fuel.WithLabelValues(string(a.id))}
 	v.template = module.Template(settings.Limits, v, settings.Config)
 	v.pool = pool.New(pool.Config{Max: concurrency(max), MaxMaking: turns.Processors(), IdleTimeout: h.cfg.IdleTimeout,
 		Fresh: settings.Fresh, MaxCalls: settings.RecycleCalls, MaxMemoryBytes: settings.RecycleMemoryBytes}, v.template.Instantiate)
@@ -228,7 +228,7 @@ func (a *actor) stop(ctx context.Context) error {
 		return stopped
 	}
 	a.current.Store(nil)
-	a.host.metrics.forget(string(a.id))
+	a.host.metrics.Forget(string(a.id))
 	if stopped != nil {
 		return stopped // it says more
 	}

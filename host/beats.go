@@ -60,11 +60,11 @@ func (h *Host) beat() {
 	if h.agreement == nil || !h.ctl.IsConnected() {
 		return
 	}
-	beat := wire.Beat{HostID: string(h.id), Sequence: h.beats.Add(1), UptimeMS: uint64(time.Since(h.started).Milliseconds()), Draining: h.isDraining(), EndsInMS: h.endsIn(), Direct: h.direct()}
+	beat := wire.Beat{HostID: string(h.node.ID), Sequence: h.beats.Add(1), UptimeMS: uint64(time.Since(h.node.Started).Milliseconds()), Draining: h.node.Draining(), EndsInMS: h.node.EndsInMS(), Direct: h.direct()}
 	if now := clock.Now(); !now.IsZero() {
 		beat.Sent = &now
 	}
-	_ = h.ctl.Publish(subject.Beat(h.cfg.Lattice, h.id), beat.Encode()) // the next one comes soon
+	_ = h.ctl.Publish(subject.Beat(h.cfg.Lattice, h.node.ID), beat.Encode()) // the next one comes soon
 }
 
 // changeDelay is how long a change of the inventory waits for others before a heartbeat tells of it.
@@ -127,10 +127,10 @@ func foldable(inv control.HostInventory) string {
 
 // inventory is all that runs here, in a stable order.
 func (h *Host) inventory() control.HostInventory {
-	up := time.Since(h.started)
-	inv := control.HostInventory{HostID: h.id, Issuer: h.keys.Load().Cluster.Public(), FriendlyName: h.name, Labels: h.labelsNow(),
+	up := time.Since(h.node.Started)
+	inv := control.HostInventory{HostID: h.node.ID, Issuer: h.keys.Load().Cluster.Public(), FriendlyName: h.node.Name, Labels: h.node.Labels(),
 		Version: Version, UptimeHuman: humanDuration(up), UptimeSeconds: uint64(up.Seconds()), CarriesNATS: h.cfg.CarriesNATS}
-	if h.isDraining() {
+	if h.node.Draining() {
 		inv.State = control.StateDraining
 	}
 	for _, a := range h.allActors() {

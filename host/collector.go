@@ -43,9 +43,9 @@ func (c inventoryCollector) Collect(out chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
-	gauge(descInfo, 1, string(h.id), h.name, string(h.cfg.Lattice), Version)
-	gauge(descUptime, time.Since(h.started).Seconds())
-	gauge(descLost, float64(len(h.company.missed())))
+	gauge(descInfo, 1, string(h.node.ID), h.node.Name, string(h.cfg.Lattice), Version)
+	gauge(descUptime, time.Since(h.node.Started).Seconds())
+	gauge(descLost, float64(len(h.company.Missed())))
 	used, waiting := h.large.Used()
 	gauge(descLarge, float64(used))
 	gauge(descLargeMax, float64(h.large.Limit()))

@@ -16,10 +16,10 @@ import (
 )
 
 // commands answers the control interface for a host. Commands are accepted first and carried out by tasks.
-type commands struct{ *node }
+type commands struct{ *aHost }
 
-// node is a Host under another name, since the interface has a method Host.
-type node = Host
+// aHost is a Host under another name, since the interface has a method Host.
+type aHost = Host
 
 var _ control.Handler = commands{}
 
@@ -36,10 +36,10 @@ func (c commands) Inventory(context.Context) (control.HostInventory, error) {
 }
 
 // Claims answers what the lattice knows of actors and providers.
-func (c commands) Claims(context.Context) ([]control.Claims, error) { return c.links.allClaims(), nil }
+func (c commands) Claims(context.Context) ([]control.Claims, error) { return c.links.AllClaims(), nil }
 
 // Links answers the lattice's links.
-func (c commands) Links(context.Context) ([]wire.LinkDefinition, error) { return c.links.all(), nil }
+func (c commands) Links(context.Context) ([]wire.LinkDefinition, error) { return c.links.All(), nil }
 
 // Logs answers the last lines of an actor; an actor that never ran here has none.
 func (c commands) Logs(_ context.Context, r control.LogsRequest) ([]control.LogLine, error) {
@@ -51,21 +51,21 @@ func (c commands) Logs(_ context.Context, r control.LogsRequest) ([]control.LogL
 
 // Failures answers the calls that failed here.
 func (c commands) Failures(_ context.Context, r control.FailuresRequest) (control.FailuresReply, error) {
-	found, last := c.failures.find(r)
+	found, last := c.failures.Find(r)
 	return control.FailuresReply{Failures: found, Last: last}, nil
 }
 
 // Lost answers the hosts that this one misses.
-func (c commands) Lost(context.Context) ([]control.LostHost, error) { return c.company.missed(), nil }
+func (c commands) Lost(context.Context) ([]control.LostHost, error) { return c.company.Missed(), nil }
 
 // BidActor bids when the labels match, the host takes work, and the reference does not run here under another key.
 func (c commands) BidActor(_ context.Context, r control.ActorAuctionRequest) bool {
-	return !c.isDraining() && lattice.Matches(c.labelsNow(), r.Constraints) && c.reachable(r.ActorRef) == nil
+	return !c.node.Draining() && lattice.Matches(c.node.Labels(), r.Constraints) && c.reachable(r.ActorRef) == nil
 }
 
 // BidProvider bids when the labels match, the host takes work, and the provider does not run here under that link name.
 func (c commands) BidProvider(_ context.Context, r control.ProviderAuctionRequest) bool {
-	if c.isDraining() || !lattice.Matches(c.labelsNow(), r.Constraints) {
+	if c.node.Draining() || !lattice.Matches(c.node.Labels(), r.Constraints) {
 		return false
 	}
 	if _, ok := c.builtin(r.ProviderRef); !ok && c.reachable(r.ProviderRef) != nil {
@@ -98,7 +98,7 @@ func (c commands) StartActor(_ context.Context, r control.StartActorRequest) err
 // ScaleActor sets the scale under one set of annotations.
 func (c commands) ScaleActor(_ context.Context, r control.ScaleActorRequest) error {
 	if r.MaxInstances == 0 {
-		return c.tasks.run("actor "+r.ActorRef, func(ctx context.Context) {
+		return c.tasks.Run("actor "+r.ActorRef, func(ctx context.Context) {
 			c.scale(ctx, scaleRequest{ref: r.ActorRef, id: r.ActorID, annotations: r.Annotations})
 		})
 	}
@@ -109,10 +109,10 @@ func (c commands) ScaleActor(_ context.Context, r control.ScaleActorRequest) err
 
 // accept queues work that a draining host refuses.
 func (c commands) accept(key string, work func(context.Context)) error {
-	if c.isDraining() {
+	if c.node.Draining() {
 		return errDraining
 	}
-	return c.tasks.run(key, work)
+	return c.tasks.Run(key, work)
 }
 
 // StopActor stops the instances whose annotations contain the given ones.
@@ -129,7 +129,7 @@ func (c commands) StopActor(_ context.Context, r control.StopActorRequest) error
 	if len(scales) == 0 {
 		return &lattice.Error{Code: lattice.ErrNotFound, Op: "stop", Entity: string(r.ActorID), Detail: "no actors with matching annotations found to stop"}
 	}
-	return c.tasks.run("actor "+v.ref, func(ctx context.Context) {
+	return c.tasks.Run("actor "+v.ref, func(ctx context.Context) {
 		for _, s := range scales {
 			c.scale(ctx, scaleRequest{ref: v.ref, id: r.ActorID, annotations: s.annotations, instanceID: s.instanceID, max: s.max - stopped(r.Count, s.max)})
 		}
@@ -146,14 +146,14 @@ func stopped(count, max uint32) uint32 {
 
 // UpdateActor swaps an actor's code and returns when that is done.
 func (c commands) UpdateActor(ctx context.Context, r control.UpdateActorRequest) error {
-	return c.tasks.wait(ctx, "update "+r.NewActorRef, func(ctx context.Context) error { return c.update(ctx, r) })
+	return c.tasks.Wait(ctx, "update "+r.NewActorRef, func(ctx context.Context) error { return c.update(ctx, r) })
 }
 
 // StartProvider starts a provider's process.
 func (c commands) StartProvider(_ context.Context, r control.StartProviderRequest) error {
 	if r.Replaces == "" && c.providerRuns(r.ProviderRef, r.LinkName) {
 		err := errProviderRuns(lattice.Printable(r.ProviderRef))
-		c.publish(event.ProviderStartFailed{ProviderRef: r.ProviderRef, LinkName: r.LinkName, Error: err.Error(), Code: lattice.CodeOf(err).Name(), HostID: c.id})
+		c.publish(event.ProviderStartFailed{ProviderRef: r.ProviderRef, LinkName: r.LinkName, Error: err.Error(), Code: lattice.CodeOf(err).Name(), HostID: c.node.ID})
 		return err
 	}
 	return c.accept("provider "+r.ProviderRef+" "+string(r.LinkName), func(ctx context.Context) { c.startProvider(ctx, r) })
@@ -168,7 +168,7 @@ func (c commands) StopProvider(_ context.Context, r control.StopProviderRequest)
 		}
 		return nil // as hosts of the dialect do: the wish is fulfilled
 	}
-	return c.tasks.run("provider "+p.ref+" "+string(p.link), func(context.Context) {
+	return c.tasks.Run("provider "+p.ref+" "+string(p.link), func(context.Context) {
 		ctx, cancel := context.WithTimeout(context.Background(), c.cfg.DrainTimeout)
 		defer cancel()
 		if err := c.stopProvider(ctx, p); err != nil {
@@ -189,9 +189,9 @@ func (c commands) StopHost(_ context.Context, r control.StopHostRequest) error {
 // DrainHost takes no more work, ends what runs, and stays for inspection until it is stopped.
 func (c commands) DrainHost(context.Context, control.StopHostRequest) error {
 	c.takeNoMore()
-	c.publish(event.HostDraining{Labels: c.labelsNow()})
+	c.publish(event.HostDraining{Labels: c.node.Labels()})
 	c.log.Info("host is draining")
-	return c.tasks.run("drain", func(context.Context) {
+	return c.tasks.Run("drain", func(context.Context) {
 		ctx, cancel := context.WithTimeout(context.Background(), c.cfg.DrainTimeout)
 		defer cancel()
 		if err := c.stopWork(ctx); err != nil {
@@ -202,7 +202,7 @@ func (c commands) DrainHost(context.Context, control.StopHostRequest) error {
 }
 
 // Reload reads keys and credentials again.
-func (c commands) Reload(ctx context.Context) (control.Reloaded, error) { return c.node.Reload(ctx) }
+func (c commands) Reload(ctx context.Context) (control.Reloaded, error) { return c.aHost.Reload(ctx) }
 
 // PutLabel sets a label; those that describe the machine stay.
 func (c commands) PutLabel(_ context.Context, r control.LabelRequest) error {
@@ -211,21 +211,19 @@ func (c commands) PutLabel(_ context.Context, r control.LabelRequest) error {
 			return err
 		}
 	}
-	return c.changeLabel(r.Key, func() { c.labels[r.Key] = r.Value })
+	return c.changeLabel(r.Key, func() { c.node.PutLabel(r.Key, r.Value) })
 }
 
 // DelLabel deletes a label.
 func (c commands) DelLabel(_ context.Context, r control.LabelRequest) error {
-	return c.changeLabel(r.Key, func() { delete(c.labels, r.Key) })
+	return c.changeLabel(r.Key, func() { c.node.DelLabel(r.Key) })
 }
 
 func (c commands) changeLabel(key string, change func()) error {
 	if strings.HasPrefix(key, "hostcore.") {
 		return &lattice.Error{Code: lattice.ErrDenied, Op: "change label", Entity: lattice.Printable(key), Detail: "it describes the machine"}
 	}
-	c.mu.Lock()
 	change()
-	c.mu.Unlock()
 	c.changed()
 	return nil
 }
@@ -263,13 +261,13 @@ func (c commands) DelLink(ctx context.Context, r control.RemoveLinkRequest) erro
 
 // describe is the host as a ping shows it.
 func (h *Host) describe() control.Host {
-	up := time.Since(h.started)
+	up := time.Since(h.node.Started)
 	addr := natsconn.SafeURL(h.cfg.NATS.URL)
 	state := ""
-	if h.isDraining() {
+	if h.node.Draining() {
 		state = control.StateDraining
 	}
-	return control.Host{ID: h.id, Issuer: h.keys.Load().Cluster.Public(), Labels: h.labelsNow(), FriendlyName: h.name,
+	return control.Host{ID: h.node.ID, Issuer: h.keys.Load().Cluster.Public(), Labels: h.node.Labels(), FriendlyName: h.node.Name,
 		UptimeSeconds: uint64(up.Seconds()), UptimeHuman: humanDuration(up), Version: Version,
 		ClusterIssuers: h.verifier.Issuers(), JSDomain: h.cfg.JSDomain, CtlHost: addr, RPCHost: addr, ProvRPCHost: addr,
 		LatticePrefix: h.cfg.Lattice, Lattice: h.cfg.Lattice, State: state}

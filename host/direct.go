@@ -13,8 +13,8 @@ import (
 
 // serveDirect serves what others mean for this host.
 func (h *Host) serveDirect() error {
-	h.served.Store(uint64(h.started.UnixNano())) // no revision of an earlier run
-	_, err := h.server.ServeDirect(subject.Host(h.cfg.Lattice, h.id), h.servedNow)
+	h.served.Store(uint64(h.node.Started.UnixNano())) // no revision of an earlier run
+	_, err := h.server.ServeDirect(subject.Host(h.cfg.Lattice, h.node.ID), h.servedNow)
 	return err
 }
 
@@ -33,7 +33,7 @@ func (h *Host) direct() *wire.Direct {
 // servedNow is the set of what is served here: actors, and providers that take direct calls.
 func (h *Host) servedNow() []byte {
 	// before the set is made: what changes meanwhile is another revision
-	s := wire.Served{Revision: h.served.Load(), EndsInMS: h.endsIn()}
+	s := wire.Served{Revision: h.served.Load(), EndsInMS: h.node.EndsInMS()}
 	for _, a := range h.allActors() {
 		if a.sub.Load() != nil {
 			s.Targets = append(s.Targets, wire.ServedName(wire.ActorEntity(a.id)))
@@ -52,7 +52,7 @@ func (p *provider) noteDirect(ctx context.Context) {
 	h := p.host
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	if rpc.TakesDirect(ctx, h.rpc, subject.ProviderAt(h.cfg.Lattice, p.id, p.link, h.id)) != p.direct.Load() {
+	if rpc.TakesDirect(ctx, h.rpc, subject.ProviderAt(h.cfg.Lattice, p.id, p.link, h.node.ID)) != p.direct.Load() {
 		p.direct.Store(!p.direct.Load())
 		h.served.Add(1)
 	}

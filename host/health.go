@@ -134,7 +134,7 @@ func halted(pid int) bool {
 
 // ask asks the very process, over its channel. The error has Remote set when it was the process that refused.
 func (p *provider) ask(ctx context.Context, operation string) ([]byte, error) {
-	return p.channel.Call(ctx, &channel.Call{Origin: wire.Entity{PublicKey: string(p.host.id)}, Target: wire.ProviderEntity(p.id, p.contract, p.link),
+	return p.channel.Call(ctx, &channel.Call{Origin: wire.Entity{PublicKey: string(p.host.node.ID)}, Target: wire.ProviderEntity(p.id, p.contract, p.link),
 		Operation: operation, Urgent: true, Stay: true}, healthTimeout)
 }
 
@@ -225,12 +225,12 @@ func (p *provider) noteHealth(now wire.Health) {
 	if now.Healthy {
 		value = 1
 	}
-	p.host.metrics.healthy.WithLabelValues(p.name, string(p.link)).Set(value)
+	p.host.metrics.Healthy.WithLabelValues(p.name, string(p.link)).Set(value)
 	if before && !now.Healthy {
 		p.host.log.Warn("provider is unhealthy", lattice.LogProvider, p.name, lattice.LogLink, p.link, "message", lattice.Printable(now.Message))
 	}
 	p.host.publish(event.HealthTransition(event.ProviderHealth{PublicKey: p.id, ContractID: p.contract, LinkName: p.link,
-		HostID: p.host.id, Message: now.Message}, before, now.Healthy))
+		HostID: p.host.node.ID, Message: now.Message}, before, now.Healthy))
 }
 
 // probe asks a provider that does not print the ready line whether it serves.
@@ -250,7 +250,7 @@ func (p *provider) askToEnd(ctx context.Context) error {
 	if p.host.natsAway() {
 		return errNotAsked
 	}
-	body, err := json.Marshal(map[string]string{"host_id": string(p.host.id)})
+	body, err := json.Marshal(map[string]string{"host_id": string(p.host.node.ID)})
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,8 +25,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/weftlattice/weft/host/internal/artifact"
+	"github.com/weftlattice/weft/host/internal/company"
+	"github.com/weftlattice/weft/host/internal/failures"
 	"github.com/weftlattice/weft/host/internal/memory"
+	"github.com/weftlattice/weft/host/internal/metrics"
+	"github.com/weftlattice/weft/host/internal/node"
+	"github.com/weftlattice/weft/host/internal/state"
 	"github.com/weftlattice/weft/host/internal/supervisor"
+	"github.com/weftlattice/weft/host/internal/tasks"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/internal/certfile"
 	"github.com/weftlattice/weft/internal/files"
@@ -48,20 +53,17 @@ import (
 
 // Host is a node of a lattice. Make it with New, then Run it once. Its other methods are safe for concurrent use.
 type Host struct {
-	cfg     Config
-	id      lattice.HostID
-	name    string
-	log     *slog.Logger
-	started time.Time
-	control subject.Control
+	cfg  Config
+	node *node.Node
+	log  *slog.Logger
 
 	registry *prometheus.Registry
-	metrics  *metrics
+	metrics  *metrics.Metrics
 	large    *load.Budget
 	memory   *memory.Budget // of guests; nil: no limit
-	links    *links
-	failures *failures
-	tasks    *tasks
+	links    *state.Links
+	failures *failures.Log
+	tasks    *tasks.Queue
 	ready    chan struct{}
 	quit     chan time.Duration // a stop command; the value is how long to drain
 
@@ -82,7 +84,7 @@ type Host struct {
 	policyRules atomic.Pointer[policy.Rules] // nil: none
 
 	local        local
-	company      *company
+	company      *company.Company
 	profiles     profiles
 	keys         atomic.Pointer[Keys]
 	providerNATS atomic.Pointer[providerNATS]
@@ -93,19 +95,14 @@ type Host struct {
 	refusalLog   *rate.Limiter // an attacker must not fill the log
 	change       chan struct{} // of the inventory, since the last heartbeat
 	beats        atomic.Uint64 // sent so far
-	ends         atomic.Int64  // when this process is gone at the latest, in Unix nanoseconds; 0: it is not ending
 	connected    atomic.Int64  // when NATS was back last, in Unix nanoseconds; 0: it has not been away
 	served       atomic.Uint64 // revision of what is served here
 
 	mu        sync.RWMutex
-	labels    map[string]string          // guarded by mu
 	actors    map[lattice.ActorID]*actor // guarded by mu
 	providers map[providerKey]*provider  // guarded by mu
-	draining  bool                       // takes no new work; guarded by mu
 	httpAddr  string                     // guarded by mu
 }
-
-var errStopping = &lattice.Error{Code: lattice.ErrUnavailable, Detail: "the host is stopping"}
 
 // New makes a host. It has no side effects; all that is wrong with cfg is reported at once.
 func New(cfg Config) (*Host, error) {
@@ -114,19 +111,14 @@ func New(cfg Config) (*Host, error) {
 	}
 	id := lattice.HostID(cfg.HostKey.Public())
 	guests, large := cfg.divide(memory.Available())
-	h := &Host{cfg: cfg, id: id, name: cfg.FriendlyName, started: time.Now(),
-		control:  subject.Control{Prefix: cfg.ControlPrefix, Lattice: cfg.Lattice},
-		registry: prometheus.NewRegistry(), large: load.NewBudget(large), memory: newBudget(guests), links: newLinks(), failures: newFailures(), tasks: newTasks(),
+	h := &Host{cfg: cfg, node: node.New(id, cfg.FriendlyName, cfg.Lattice, cfg.labels()), registry: prometheus.NewRegistry(),
+		large: load.NewBudget(large), memory: newBudget(guests), links: state.NewLinks(), failures: failures.New(id), tasks: tasks.New(),
 		ready: make(chan struct{}), quit: make(chan time.Duration, 1), change: make(chan struct{}, 1), reloading: make(chan struct{}, 1), refusalLog: rate.NewLimiter(10, 100),
-		labels: cfg.labels(), actors: map[lattice.ActorID]*actor{}, providers: map[providerKey]*provider{}}
-	h.company = newCompany(h.id, cfg.Beat, natsGrace)
+		actors: map[lattice.ActorID]*actor{}, providers: map[providerKey]*provider{}}
 	h.memory.OnShort(h.reclaim)
-	if h.name == "" {
-		h.name = friendlyName(cfg.HostKey.Public())
-	}
 	h.keys.Store(&Keys{Cluster: cfg.Cluster, Issuers: cfg.Issuers})
-	h.log = cfg.Logger.With(lattice.LogHost, h.name)
-	h.metrics = newMetrics(h.registry)
+	h.log = cfg.Logger.With(lattice.LogHost, h.node.Name)
+	h.metrics = metrics.New(h.registry)
 	if cfg.Storage != nil {
 		registerStorage(h.registry, cfg.Storage)
 	}
@@ -135,10 +127,10 @@ func New(cfg Config) (*Host, error) {
 }
 
 // ID is the host's public key.
-func (h *Host) ID() lattice.HostID { return h.id }
+func (h *Host) ID() lattice.HostID { return h.node.ID }
 
 // Name is the host's friendly name.
-func (h *Host) Name() string { return h.name }
+func (h *Host) Name() string { return h.node.Name }
 
 // Ready is closed once the host serves.
 func (h *Host) Ready() <-chan struct{} { return h.ready }
@@ -169,15 +161,6 @@ func (h *Host) stopsWithin(drain time.Duration) time.Duration {
 	return drain + h.cfg.ProviderGrace + stopMargin
 }
 
-// endsIn is in how many milliseconds the process is gone, at least one; 0 while it is not ending.
-func (h *Host) endsIn() uint64 {
-	at := h.ends.Load()
-	if at == 0 {
-		return 0
-	}
-	return uint64(max(1, time.Until(time.Unix(0, at)).Milliseconds()))
-}
-
 // stopMargin is how much longer the end of the host may take than draining and ending providers.
 const stopMargin = endOfCalls + 3*time.Second
 
@@ -206,7 +189,7 @@ func (h *Host) stuck() error {
 		}
 	case <-time.After(time.Second):
 	}
-	return &lattice.Error{Code: lattice.ErrInternal, Op: "stop host", Entity: h.name, Detail: detail, Err: ErrStuck}
+	return &lattice.Error{Code: lattice.ErrInternal, Op: "stop host", Entity: h.node.Name, Detail: detail, Err: ErrStuck}
 }
 
 // run is Run without an end that is sure. It says when it begins to stop, and how long draining may take.
@@ -229,7 +212,7 @@ func (h *Host) run(ctx context.Context, stopping chan<- time.Duration) (err erro
 		return fmt.Errorf("start host: %w", err)
 	}
 	close(h.ready)
-	h.log.Info("host is ready", lattice.LogLattice, h.cfg.Lattice, "id", h.id, "nats", natsconn.SafeURL(h.cfg.NATS.URL), "http", h.HTTPAddr())
+	h.log.Info("host is ready", lattice.LogLattice, h.cfg.Lattice, "id", h.node.ID, "nats", natsconn.SafeURL(h.cfg.NATS.URL), "http", h.HTTPAddr())
 	select {
 	case <-ctx.Done():
 	case d := <-h.quit:
@@ -239,16 +222,14 @@ func (h *Host) run(ctx context.Context, stopping chan<- time.Duration) (err erro
 	}
 	stopping <- drain
 	h.log.Info("host is stopping", "drain", drain)
-	h.ends.Store(time.Now().Add(h.stopsWithin(drain)).UnixNano())
+	h.node.EndWithin(h.stopsWithin(drain))
 	h.takeNoMore()
 	return nil
 }
 
 // takeNoMore makes the host refuse new work from now on.
 func (h *Host) takeNoMore() {
-	h.mu.Lock()
-	h.draining = true
-	h.mu.Unlock()
+	h.node.Drain()
 	h.beat() // others shall not send more
 }
 
@@ -273,7 +254,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	if err := h.openProviderNATS(opened); err != nil {
 		return err
 	}
-	h.publisher = event.NewPublisher(h.ctl, h.cfg.Lattice, h.id)
+	h.publisher = event.NewPublisher(h.ctl, h.cfg.Lattice, h.node.ID)
 
 	if h.engine, err = wasm.New(ctx, wasm.Config{CacheDir: h.dir(compiledDir), Logger: h.log,
 		Compiler: h.cfg.Compiler, Memory: h.memory, CompileMemory: h.cfg.compileMemory(memory.Available()), CompileCPU: h.cfg.CompileCPU}); err != nil {
@@ -303,7 +284,10 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 		return err
 	}
 	h.openLocal(opened)
-	if err := h.keepCompany(opened); err != nil {
+	h.company = company.New(company.Config{Lattice: h.cfg.Lattice, Self: h.node.ID, Beat: h.cfg.Beat, Grace: natsGrace, Conn: h.ctl,
+		Beats: h.directory.Listen, Own: h.noteTwin, Away: h.natsAway, Publish: h.publish, Logger: h.log})
+	opened(h.company.Stop)
+	if err := h.company.Start(ctx); err != nil {
 		return err
 	}
 	if err := h.watchState(ctx, opened); err != nil {
@@ -312,13 +296,13 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	opened(func(context.Context) error {
 		select {
 		case <-h.ready: // else nobody was told that it started
-			h.publish(event.HostStopped{Labels: h.labelsNow()})
+			h.publish(event.HostStopped{Labels: h.node.Labels()})
 		default:
 		}
 		return nil
 	})
 	opened(h.stopWork)
-	opened(func(ctx context.Context) error { h.tasks.close(ctx); return nil })
+	opened(func(ctx context.Context) error { h.tasks.Close(ctx); return nil })
 
 	if err := h.serveHTTP(opened); err != nil {
 		return err
@@ -326,7 +310,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	if err := h.serveDirect(); err != nil {
 		return err
 	}
-	intake := control.NewServer(h.ctl, control.ServerConfig{Control: h.control, HostID: h.id, Handler: commands{h}, Logger: h.log, Directory: h.directory})
+	intake := control.NewServer(h.ctl, control.ServerConfig{Control: subject.Control{Prefix: h.cfg.ControlPrefix, Lattice: h.cfg.Lattice}, HostID: h.node.ID, Handler: commands{h}, Logger: h.log, Directory: h.directory})
 	if err := intake.Start(ctx); err != nil {
 		return err
 	}
@@ -334,7 +318,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	if err := h.answerApps(opened); err != nil {
 		return err
 	}
-	h.publish(event.HostStarted{Labels: h.labelsNow(), FriendlyName: h.name, Version: Version})
+	h.publish(event.HostStarted{Labels: h.node.Labels(), FriendlyName: h.node.Name, Version: Version})
 	h.startBeats(opened)
 	h.sweepLarge(opened)
 	h.followConnection(opened)
@@ -400,9 +384,9 @@ func (h *Host) observe(ctx context.Context, inv *wire.Invocation, took time.Dura
 	if inv != nil && h.actor(lattice.ActorID(inv.Target.PublicKey)) != nil {
 		who, operation = inv.Target.PublicKey, inv.Operation
 	}
-	h.metrics.invoked(who, operation, took, err)
+	h.metrics.Invoked(who, operation, took, err)
 	if err != nil {
-		h.noteServed(ctx, inv, err)
+		h.failures.Served(ctx, inv, err, who != "other")
 	}
 	if code := lattice.CodeOf(err); code.Refusal() && h.refusalLog.Allow() {
 		origin := ""
@@ -449,19 +433,6 @@ func (h *Host) newResolver(opened func(func(context.Context) error)) (*artifact.
 		return nil, err
 	}
 	return artifact.New(artifact.Config{Lattice: h.cfg.Lattice, JetStream: js, CacheDir: dir, AllowFileLoad: h.cfg.AllowFileLoad, OCI: client, Logger: h.log})
-}
-
-func (h *Host) labelsNow() map[string]string {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return maps.Clone(h.labels)
-}
-
-// isDraining reports whether the host takes no new work.
-func (h *Host) isDraining() bool {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return h.draining
 }
 
 // publish sends events; that observers are not there is no fault.

@@ -27,9 +27,9 @@ import (
 func (v *version) HostCall(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error) {
 	start := time.Now()
 	target, result, err := v.hostCall(ctx, binding, namespace, operation, payload)
-	v.actor.host.metrics.called(string(v.actor.id), target, operation, time.Since(start), err)
+	v.actor.host.metrics.Called(string(v.actor.id), target, operation, time.Since(start), err)
 	if err != nil {
-		v.noteCalled(ctx, target, namespace, binding, operation, err)
+		v.actor.host.failures.Called(ctx, wire.Failure{ActorID: string(v.actor.id), Operation: operation, Target: target, Contract: namespace, LinkName: binding}, err)
 	}
 	return result, err
 }
@@ -89,18 +89,18 @@ func (v *version) resolve(binding, namespace string) (to wire.Entity, target str
 	if binding == "" {
 		binding = string(lattice.DefaultLink)
 	}
-	if link, ok := h.links.find(string(v.actor.id), namespace, binding); ok {
+	if link, ok := h.links.Find(string(v.actor.id), namespace, binding); ok {
 		to := wire.Entity{PublicKey: link.ProviderID, LinkName: link.LinkName, ContractID: link.ContractID}
 		route, _ := link.Route() // the provider says when it is none
-		return to, h.links.nameOf(link.ProviderID), route, v.requireCapability(namespace)
+		return to, h.links.NameOf(link.ProviderID), route, v.requireCapability(namespace)
 	}
 	if id, err := lattice.ParseActorID(namespace); err == nil {
 		return wire.ActorEntity(id), "actor", wire.PreferLocal, nil
 	}
-	if id, ok := h.links.alias(namespace); ok {
+	if id, ok := h.links.Alias(namespace); ok {
 		return wire.ActorEntity(id), "actor", wire.PreferLocal, nil
 	}
-	if id, ok := h.links.byRef(namespace); ok {
+	if id, ok := h.links.ByRef(namespace); ok {
 		return wire.ActorEntity(id), "actor", wire.PreferLocal, nil
 	}
 	if strings.Contains(namespace, ":") { // the form of a contract

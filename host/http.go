@@ -94,7 +94,7 @@ func (h *Host) notReady(ctx context.Context) error {
 	default:
 		return errors.New("starting")
 	}
-	if h.isDraining() {
+	if h.node.Draining() {
 		return errors.New("draining")
 	}
 	if err := natsconn.Refused(h.rpc); err != nil {
@@ -121,7 +121,7 @@ func (h *Host) gatherProviders() ([]*dto.MetricFamily, error) {
 	var wg sync.WaitGroup
 	for _, p := range h.allProviders() {
 		wg.Go(func() {
-			reply, err := h.rpc.RequestWithContext(ctx, subject.ProviderMetrics(h.cfg.Lattice, p.id, p.link, h.id), nil)
+			reply, err := h.rpc.RequestWithContext(ctx, subject.ProviderMetrics(h.cfg.Lattice, p.id, p.link, h.node.ID), nil)
 			if err != nil {
 				return
 			}

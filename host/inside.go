@@ -75,7 +75,8 @@ func (p *provider) channelConfig() (config channel.Config, wants <-chan struct{}
 				default:
 				}
 			} else if f, ok := channel.DecodeFailure(b); ok {
-				p.noteTold(f)
+				f.Caller, f.Contract, f.LinkName = string(p.id), p.contract, string(p.link)
+				p.host.failures.Told(f, p.host.links.Linked(f.ActorID, p.id, p.link))
 			}
 		}}, subscribe
 }

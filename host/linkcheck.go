@@ -31,7 +31,7 @@ const handOverPause = time.Second
 // it was. Values that may work later are stored where there is nothing to lose, and are tried again. A provider that
 // does not answer, as those of other SDKs do not, is no reason to refuse.
 func (h *Host) checkLink(ctx context.Context, def wire.LinkDefinition) error {
-	old, had := h.links.find(def.ActorID, def.ContractID, def.LinkName)
+	old, had := h.links.Find(def.ActorID, def.ContractID, def.LinkName)
 	states, err := h.askLink(ctx, def)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func (h *Host) checkLink(ctx context.Context, def wire.LinkDefinition) error {
 	if had && old.ProviderID != def.ProviderID && len(states) == 0 && !h.providerAnswers(ctx, def) && h.providerAnswers(ctx, old) {
 		return &lattice.Error{Code: lattice.ErrUnavailable,
 			Detail: fmt.Sprintf("provider %s, which would take the place of %s, does not run under link name %s; start it first, or delete the link",
-				h.links.nameOf(def.ProviderID), h.links.nameOf(old.ProviderID), def.LinkName)}
+				h.links.NameOf(def.ProviderID), h.links.NameOf(old.ProviderID), def.LinkName)}
 	}
 	return nil
 }
@@ -129,15 +129,15 @@ func (h *Host) handOver(ctx context.Context, old, next wire.LinkDefinition) {
 	if _, err := h.rpc.RequestWithContext(ask, subj, next.Encode()); err != nil {
 		h.log.Debug("provider does not say that it has a link", lattice.LogProvider, next.ProviderID, lattice.LogActor, next.ActorID, lattice.LogErr, err)
 	}
-	if !h.links.takeOver(next) {
+	if !h.links.TakeOver(next) {
 		return // it was put again, or deleted, meanwhile
 	}
-	h.log.Info("link handed over", lattice.LogActor, next.ActorID, lattice.LogContract, next.ContractID, "from", h.links.nameOf(old.ProviderID), "to", h.links.nameOf(next.ProviderID))
+	h.log.Info("link handed over", lattice.LogActor, next.ActorID, lattice.LogContract, next.ContractID, "from", h.links.NameOf(old.ProviderID), "to", h.links.NameOf(next.ProviderID))
 	select {
 	case <-time.After(handOverPause):
 	case <-ctx.Done():
 	}
-	if now, ok := h.links.find(old.ActorID, old.ContractID, old.LinkName); !ok || now.ProviderID != old.ProviderID {
+	if now, ok := h.links.Find(old.ActorID, old.ContractID, old.LinkName); !ok || now.ProviderID != old.ProviderID {
 		h.tellProvider(old, subject.LinkDel)
 	}
 }

@@ -134,7 +134,7 @@ func (h *Host) serveLocal(ctx context.Context, inv *wire.Invocation) ([]byte, er
 	if sub == nil {
 		return nil, notHere(inv.Target)
 	}
-	if waits := sub.Active() >= a.instances(); waits && !channel.Stays(ctx) && !h.alone() {
+	if waits := sub.Active() >= a.instances(); waits && !channel.Stays(ctx) && !h.company.Alone() {
 		return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: string(a.id), Detail: "no instance is free on this host"}
 	} else if waits || a.slow() {
 		channel.Yield(ctx)
@@ -171,7 +171,7 @@ func (h *Host) callActor(ctx context.Context, call rpc.Call, stay bool) (result 
 		return nil, notHere(call.Target), false
 	}
 	sub := a.sub.Load()
-	if sub == nil || !stay && sub.Active() >= a.instances() && !h.alone() {
+	if sub == nil || !stay && sub.Active() >= a.instances() && !h.company.Alone() {
 		return nil, notHere(call.Target), false
 	}
 	fail := func(code lattice.Code) error {
@@ -187,7 +187,7 @@ func (h *Host) callActor(ctx context.Context, call rpc.Call, stay bool) (result 
 	}
 	ctx = rpc.WithDepth(ctx, depth)
 	result, err = sub.Serve(ctx, &wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: call.Payload,
-		ContentLength: uint64(len(call.Payload)), HostID: string(h.id)})
+		ContentLength: uint64(len(call.Payload)), HostID: string(h.node.ID)})
 	switch {
 	case err == nil:
 		return result, nil, true

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/weftlattice/weft/host/internal/failures"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -46,9 +47,9 @@ type actorLog struct {
 }
 
 func newActorLog(h *Host, id lattice.ActorID, name string) *actorLog {
-	empty, _ := json.Marshal(control.LogLine{HostID: h.id, ActorID: id}) // it has no errors
+	empty, _ := json.Marshal(control.LogLine{HostID: h.node.ID, ActorID: id}) // it has no errors
 	return &actorLog{host: h, id: id, raw: len(empty), limit: rate.NewLimiter(logPerSecond, logLines), volume: rate.NewLimiter(logBytesRate, logBytes),
-		around: logAround + quoted(name) + quoted(h.name), logger: h.log.With(lattice.LogActor, name)}
+		around: logAround + quoted(name) + quoted(h.node.Name), logger: h.log.With(lattice.LogActor, name)}
 }
 
 // quoted is how many bytes a text takes at most in a log, text or JSON.
@@ -70,10 +71,10 @@ func (l *actorLog) write(ctx context.Context, level, text string) {
 		level = "debug"
 	}
 	now := time.Now()
-	line := control.LogLine{Time: now.UTC(), HostID: l.host.id, ActorID: l.id, Level: level, Text: text, TraceID: traceID(ctx)}
+	line := control.LogLine{Time: now.UTC(), HostID: l.host.node.ID, ActorID: l.id, Level: level, Text: text, TraceID: failures.TraceID(ctx)}
 	raw := l.take(now, &line)
 	if raw == nil {
-		l.host.metrics.logDropped.WithLabelValues(string(l.id)).Inc()
+		l.host.metrics.LogDropped.WithLabelValues(string(l.id)).Inc()
 		return
 	}
 	attrs := []slog.Attr{}

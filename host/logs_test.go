@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/weftlattice/weft/host/internal/metrics"
+	"github.com/weftlattice/weft/host/internal/node"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice/subject"
 )
@@ -34,7 +36,7 @@ func TestLogRateCountsWhatIsWritten(t *testing.T) {
 			for _, name := range []string{"writer", strings.Repeat("\x01", 5000)} {
 				t.Run(fmt.Sprintf("%s, %s, a name of %d bytes", what, format, len(name)), func(t *testing.T) {
 					var logged bytes.Buffer
-					h := &Host{name: "host", log: slog.New(handler(&logged)), metrics: newMetrics(prometheus.NewRegistry()), ctl: env.Conn(t)}
+					h := &Host{node: node.New("", "host", env.Lattice, nil), log: slog.New(handler(&logged)), metrics: metrics.New(prometheus.NewRegistry()), ctl: env.Conn(t)}
 					h.cfg.Lattice = env.Lattice
 					l := newActorLog(h, "MACTOR", name)
 					var published, lines atomic.Int64

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/policy"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -62,7 +61,7 @@ func (h *Host) hasPolicy() bool { return h.rules() != nil || h.policy != nil }
 
 // permit asks the rules, then the service. What is not permitted is lattice.ErrDenied with who denied it and why.
 func (h *Host) permit(ctx context.Context, op string, q policy.Question) error {
-	q.Host = policy.Host{ID: string(h.id), Cluster: h.keys.Load().Cluster.Public(), Lattice: string(h.cfg.Lattice), Labels: h.labelsNow(), Issuers: h.verifier.Issuers()}
+	q.Host = policy.Host{ID: string(h.node.ID), Cluster: h.keys.Load().Cluster.Public(), Lattice: string(h.cfg.Lattice), Labels: h.node.Labels(), Issuers: h.verifier.Issuers()}
 	if rules := h.rules(); rules != nil {
 		if d := rules.Decide(&q).Decision(); !d.Permitted {
 			return denied(op, q, "by "+d.By)
@@ -86,7 +85,7 @@ func (h *Host) permitStart(ctx context.Context, action policy.Action, target pol
 		return nil
 	}
 	err := h.permit(ctx, strings.ReplaceAll(string(action), "_", " "), policy.Question{Action: action, Target: target})
-	h.metrics.refused(err)
+	h.metrics.Refused(err)
 	return err
 }
 
@@ -130,14 +129,7 @@ func (h *Host) party(e wire.Entity) policy.Party {
 	case lattice.IsKey(e.PublicKey, 'V'):
 		p.Kind = policy.Provider
 	}
-	c := h.links.claimsOf(e.PublicKey)
+	c := h.links.ClaimsOf(e.PublicKey)
 	p.Name, p.Alias, p.Issuer, p.Caps = c.Name, c.CallAlias, c.Issuer, c.Caps
 	return p
-}
-
-// claimsOf returns what is known of an actor or a provider; nothing when nothing is.
-func (l *links) claimsOf(publicKey string) control.Claims {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.claims[publicKey]
 }

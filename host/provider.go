@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/weftlattice/weft/host/internal/supervisor"
+	"github.com/weftlattice/weft/host/internal/tasks"
 	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
@@ -91,7 +92,7 @@ func (h *Host) resolveProvider(ctx context.Context, ref, digest string, link lat
 	}
 	path, c, err := h.resolver.Executable(art.Bytes)
 	if err != nil {
-		h.metrics.refused(err)
+		h.metrics.Refused(err)
 		return nil, "", nil, fmt.Errorf("%s: %w", ref, err)
 	}
 	p.id, p.name, p.contract, p.version, p.issuer = c.Subject, c.Name, c.ContractID, c.Version, string(c.Issuer)
@@ -105,7 +106,7 @@ func (h *Host) startProvider(ctx context.Context, r control.StartProviderRequest
 	err := h.startProviderErr(ctx, r)
 	if err != nil {
 		h.log.Error("provider not started", lattice.LogRef, r.ProviderRef, lattice.LogLink, r.LinkName, lattice.LogErr, err)
-		h.publish(event.ProviderStartFailed{ProviderRef: r.ProviderRef, LinkName: r.LinkName, Error: err.Error(), Code: lattice.CodeOf(err).Name(), HostID: h.id})
+		h.publish(event.ProviderStartFailed{ProviderRef: r.ProviderRef, LinkName: r.LinkName, Error: err.Error(), Code: lattice.CodeOf(err).Name(), HostID: h.node.ID})
 	}
 }
 
@@ -150,7 +151,7 @@ func (h *Host) replaceProvider(ctx context.Context, r control.StartProviderReque
 	if err = h.launchProvider(ctx, r, p, path, args); err == nil {
 		return nil
 	}
-	again := h.startProviderErr(ctx, control.StartProviderRequest{ProviderRef: old.ref, Digest: old.digest, LinkName: old.link, HostID: h.id,
+	again := h.startProviderErr(ctx, control.StartProviderRequest{ProviderRef: old.ref, Digest: old.digest, LinkName: old.link, HostID: h.node.ID,
 		Configuration: old.config, Annotations: old.annotations})
 	if again != nil {
 		return fmt.Errorf("%w; and %s, which ran before, does not start again: %w", err, old.ref, again)
@@ -167,8 +168,8 @@ func (h *Host) launchProvider(ctx context.Context, r control.StartProviderReques
 	var err error
 	h.mu.Lock()
 	switch {
-	case h.draining:
-		err = errStopping
+	case h.node.Draining():
+		err = tasks.ErrStopping
 	case h.providers[p.providerKey] != nil:
 		err = errProviderRuns(string(p.id))
 	default:
@@ -201,8 +202,8 @@ func (h *Host) launchProvider(ctx context.Context, r control.StartProviderReques
 	p.health = end
 	p.mu.Unlock()
 	p.checks.Go(func() { p.watch(check) })
-	if h.isDraining() { // since it was asked for; whoever drains may not have seen the process
-		return errors.Join(errStopping, h.stopProvider(ctx, p))
+	if h.node.Draining() { // since it was asked for; whoever drains may not have seen the process
+		return errors.Join(tasks.ErrStopping, h.stopProvider(ctx, p))
 	}
 	return nil
 }
@@ -256,10 +257,10 @@ func (p *provider) claims() control.Claims {
 func (p *provider) hostData(local *wire.Channel, profile string) []byte {
 	c, keys, access := p.host.cfg, p.host.keys.Load(), p.nats()
 	return wire.HostData{
-		HostID: string(p.host.id), LatticeRPCPrefix: string(c.Lattice), LinkName: string(p.link),
+		HostID: string(p.host.node.ID), LatticeRPCPrefix: string(c.Lattice), LinkName: string(p.link),
 		LatticeRPCUserJWT: access.jwt, LatticeRPCUserSeed: access.seed, LatticeRPCURL: access.url,
 		ProviderKey: string(p.id), InvocationSeed: keys.Cluster.Seed(), InstanceID: p.instanceID,
-		LinkDefinitions: p.host.links.of(p.id, p.link), ClusterIssuers: keys.trusted(), ConfigJSON: p.config,
+		LinkDefinitions: p.host.links.Of(p.id, p.link), ClusterIssuers: keys.trusted(), ConfigJSON: p.config,
 		DefaultRPCTimeoutMS: uint64(c.RPCTimeout.Milliseconds()), StructuredLogging: c.StructuredLogging,
 		Channel: local, NATS: p.host.natsAccess(access), ProfileSocket: profile, FilesDirs: c.FilesDirs, JSDomain: c.JSDomain,
 	}.Encode()
@@ -275,21 +276,21 @@ func (p *provider) onState(s supervisor.State) {
 	switch s.Phase {
 	case supervisor.Ready:
 		if s.Restarts > before.Restarts || s.Restarts > 0 && before.Phase == supervisor.Starting {
-			h.metrics.restarts.WithLabelValues(p.name, string(p.link)).Inc()
+			h.metrics.Restarts.WithLabelValues(p.name, string(p.link)).Inc()
 		}
 		h.log.Info("provider started", lattice.LogProvider, p.name, "id", p.id, lattice.LogLink, p.link, "pid", s.PID, "inline", p.run != nil, "restarts", s.Restarts, lattice.LogRef, p.ref, "digest", p.digest)
 		notBefore, expires := p.validity.HumanTimes()
-		h.publish(event.ProviderStarted{HostID: h.id, PublicKey: p.id, ImageRef: p.ref, LinkName: p.link, ContractID: p.contract,
+		h.publish(event.ProviderStarted{HostID: h.node.ID, PublicKey: p.id, ImageRef: p.ref, LinkName: p.link, ContractID: p.contract,
 			InstanceID: p.instanceID, Annotations: p.annotations, Claims: event.ProviderClaimsOf(p.claims(), notBefore, expires), Digest: p.digest})
 		// A link that was put between the host data and the process's subscriptions would be lost.
-		for _, def := range h.links.of(p.id, p.link) {
+		for _, def := range h.links.Of(p.id, p.link) {
 			h.tellProvider(def, subject.LinkPut)
 		}
 		p.catchUp()
 	case supervisor.Backoff:
 		h.log.Warn("provider ended, starting it again", lattice.LogProvider, p.name, lattice.LogLink, p.link, "reason", s.Reason, "in", s.Retry)
 		p.stoppedEvent(s.Reason)
-		h.publish(event.ProviderRestarting{HostID: h.id, PublicKey: p.id, LinkName: p.link, ContractID: p.contract, Reason: s.Reason,
+		h.publish(event.ProviderRestarting{HostID: h.node.ID, PublicKey: p.id, LinkName: p.link, ContractID: p.contract, Reason: s.Reason,
 			Restarts: uint64(s.Restarts), DelayMs: uint64(s.Retry.Milliseconds())})
 	case supervisor.Stopped:
 		h.log.Info("provider stopped", lattice.LogProvider, p.name, lattice.LogLink, p.link)
@@ -298,7 +299,7 @@ func (p *provider) onState(s supervisor.State) {
 	h.served.Add(1)
 	h.changed()
 	if s.Phase != supervisor.Ready {
-		h.metrics.healthy.WithLabelValues(p.name, string(p.link)).Set(0)
+		h.metrics.Healthy.WithLabelValues(p.name, string(p.link)).Set(0)
 	}
 }
 
@@ -306,7 +307,7 @@ func (p *provider) stoppedEvent(reason string) {
 	p.mu.Lock()
 	p.healthy, p.ailing = false, ailing{}
 	p.mu.Unlock()
-	p.host.publish(event.ProviderStopped{HostID: p.host.id, PublicKey: p.id, LinkName: p.link,
+	p.host.publish(event.ProviderStopped{HostID: p.host.node.ID, PublicKey: p.id, LinkName: p.link,
 		ContractID: p.contract, InstanceID: p.instanceID, Annotations: p.annotations, Reason: reason})
 }
 

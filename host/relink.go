@@ -20,7 +20,7 @@ const relinkTimeout = time.Second
 
 func (p *provider) relink(ctx context.Context, reconnected bool) {
 	h := p.host
-	want := h.links.of(p.id, p.link)
+	want := h.links.Of(p.id, p.link)
 	have, ok := p.linkStates(ctx)
 	if !ok {
 		if reconnected {
@@ -74,7 +74,7 @@ func (p *provider) linkStates(ctx context.Context) ([]wire.LinkState, bool) {
 			return nil, false
 		}
 		var links []wire.LinkState
-		if msg.Header.Get(wire.HeaderHost) == string(p.host.id) && json.Unmarshal(msg.Data, &links) == nil {
+		if msg.Header.Get(wire.HeaderHost) == string(p.host.node.ID) && json.Unmarshal(msg.Data, &links) == nil {
 			return links, true
 		}
 	}

@@ -170,7 +170,7 @@ const natsRPC = "rpc"
 // natsConfig is how the host connects; purpose tells its connections apart.
 func (h *Host) natsConfig(purpose string) natsconn.Config {
 	cfg := h.cfg.NATS
-	cfg.Name = "weft " + h.name + " " + purpose
+	cfg.Name = "weft " + h.node.Name + " " + purpose
 	cfg.Logger, cfg.JSDomain = h.log, h.cfg.JSDomain
 	if purpose == natsRPC {
 		cfg.ReconnectBufferBytes = natsconn.NoBuffer
@@ -238,7 +238,7 @@ func (p *provider) catchUp() {
 	if p.told.Load() == h.generation.Load() {
 		return
 	}
-	h.tasks.run("keys of providers", func(ctx context.Context) {
+	h.tasks.Run("keys of providers", func(ctx context.Context) {
 		select {
 		case h.reloading <- struct{}{}:
 			defer func() { <-h.reloading }()

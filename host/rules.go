@@ -90,14 +90,14 @@ func (f *rulesFile) read() {
 		rules, err = policy.Parse(data)
 	}
 	if err != nil {
-		h.metrics.rulesReads.WithLabelValues("failed").Inc()
-		h.metrics.rulesStale.Set(1)
+		h.metrics.RulesReads.WithLabelValues("failed").Inc()
+		h.metrics.RulesStale.Set(1)
 		h.log.Error("the file of rules cannot be used; the rules before it stay in force", "path", f.path, lattice.LogErr, err)
 		return
 	}
 	h.policyRules.Store(rules)
-	h.metrics.rulesReads.WithLabelValues("ok").Inc()
-	h.metrics.rulesStale.Set(0)
+	h.metrics.RulesReads.WithLabelValues("ok").Inc()
+	h.metrics.RulesStale.Set(0)
 	if !first {
 		h.log.Info("new rules are in force", "path", f.path, "rules", len(rules.List), "default_allow", rules.Permit)
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weftlattice/weft/host/internal/state"
+	"github.com/weftlattice/weft/host/internal/tasks"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
@@ -35,7 +37,7 @@ func (h *Host) load(ctx context.Context, ref, digest string) (loaded, error) {
 	}
 	claims, err := signing.ReadModule(art.Bytes, time.Now())
 	if err != nil {
-		h.metrics.refused(err)
+		h.metrics.Refused(err)
 		return loaded{}, fmt.Errorf("%s: %w", ref, err)
 	}
 	if claims.HashMismatch {
@@ -43,7 +45,7 @@ func (h *Host) load(ctx context.Context, ref, digest string) (loaded, error) {
 		// of revision 2 hashed otherwise for a while.
 		err := &lattice.Error{Code: lattice.ErrHashMismatch, Op: "verify module", Entity: ref, Detail: "the module is not the one that was signed"}
 		if claims.TokenRevision == 0 {
-			h.metrics.refused(err)
+			h.metrics.Refused(err)
 			return loaded{}, err
 		}
 		h.log.Warn("the hash in the module's old claims is not that of the module", lattice.LogRef, ref, lattice.LogActor, claims.Subject)
@@ -68,7 +70,7 @@ func (h *Host) scale(ctx context.Context, r scaleRequest) {
 	events, err := h.scaleEvents(ctx, r)
 	if err != nil {
 		h.log.Error("actor not scaled", lattice.LogRef, r.ref, "max", r.max, lattice.LogErr, err)
-		events = append(events, event.ActorFailure(event.ActorEntry{HostID: h.id, ActorID: r.id, ImageRef: r.ref, Annotations: r.annotations}, r.max, err)...)
+		events = append(events, event.ActorFailure(event.ActorEntry{HostID: h.node.ID, ActorID: r.id, ImageRef: r.ref, Annotations: r.annotations}, r.max, err)...)
 	}
 	h.publish(events...)
 	h.changed()
@@ -149,7 +151,7 @@ func (h *Host) lockActor(ctx context.Context, r scaleRequest, art *loaded) (*act
 				}
 			}
 			if a = h.actorFor(*art); a == nil {
-				return nil, errStopping
+				return nil, tasks.ErrStopping
 			}
 		}
 		a.change.Lock()
@@ -182,7 +184,7 @@ func (h *Host) bringUp(ctx context.Context, a *actor, art loaded, r scaleRequest
 	a.current.Store(v)
 	a.setScale(r.annotations, max)
 	if err = h.store.PutClaims(ctx, actorClaims(art.claims)); err == nil {
-		h.links.putClaims(actorClaims(art.claims))
+		h.links.PutClaims(actorClaims(art.claims))
 		err = a.serve(max)
 	}
 	if art.registry && err == nil {
@@ -197,7 +199,7 @@ func (h *Host) bringUp(ctx context.Context, a *actor, art loaded, r scaleRequest
 
 // rememberRef lets the lattice know whose reference it is. An actor serves without that.
 func (h *Host) rememberRef(ctx context.Context, ref, publicKey string) {
-	if err := h.store.PutRef(ctx, store.Ref{URL: withoutScheme(ref), PublicKey: publicKey}); err != nil {
+	if err := h.store.PutRef(ctx, store.Ref{URL: state.WithoutScheme(ref), PublicKey: publicKey}); err != nil {
 		h.log.Warn("reference not kept in the lattice's state", lattice.LogRef, ref, lattice.LogErr, err)
 	}
 }
@@ -216,7 +218,7 @@ func (h *Host) update(ctx context.Context, r control.UpdateActorRequest) error {
 	}
 	// Calls in progress finish on the old code, in the background: the swap itself is done.
 	id := old.claims.Subject
-	if h.tasks.run("close "+old.digest+" "+string(id), func(ctx context.Context) {
+	if h.tasks.Run("close "+old.digest+" "+string(id), func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, max(h.cfg.DrainTimeout, old.settings.Limits.Execution))
 		defer cancel()
 		if err := old.close(ctx); err != nil {
@@ -237,7 +239,7 @@ func (h *Host) updateFailure(r control.UpdateActorRequest, err error) []event.Da
 		v = a.current.Load()
 	}
 	if v == nil {
-		return event.ActorUpdateFailure(event.ActorEntry{HostID: h.id, ActorID: r.ActorID}, r.NewActorRef, err)
+		return event.ActorUpdateFailure(event.ActorEntry{HostID: h.node.ID, ActorID: r.ActorID}, r.NewActorRef, err)
 	}
 	a.mu.Lock()
 	scales := slices.Clone(a.scales)
@@ -287,7 +289,7 @@ func (h *Host) swap(ctx context.Context, r control.UpdateActorRequest) (*version
 	if err := h.store.PutClaims(ctx, actorClaims(art.claims)); err != nil {
 		return nil, errors.Join(err, next.close(ctx))
 	}
-	h.links.putClaims(actorClaims(art.claims))
+	h.links.PutClaims(actorClaims(art.claims))
 	if art.registry {
 		h.rememberRef(ctx, art.ref, string(id))
 	}
@@ -318,7 +320,7 @@ func (h *Host) entry(a *actor, c *signing.ActorClaims, ref string, s scale) even
 	if v := a.current.Load(); v != nil {
 		digest = v.pin
 	}
-	return event.ActorEntry{HostID: h.id, Digest: digest, ActorID: a.id, ImageRef: ref, InstanceID: s.instanceID, Annotations: s.annotations,
+	return event.ActorEntry{HostID: h.node.ID, Digest: digest, ActorID: a.id, ImageRef: ref, InstanceID: s.instanceID, Annotations: s.annotations,
 		Claims: event.ClaimsOf(actorClaims(c), notBefore, expires)}
 }
 
@@ -362,7 +364,7 @@ func (h *Host) actorFor(art loaded) *actor {
 	defer h.mu.Unlock()
 	id := art.claims.Subject
 	a := h.actors[id]
-	if a == nil && !h.draining {
+	if a == nil && !h.node.Draining() {
 		a = &actor{host: h, id: id, log: newActorLog(h, id, cmpName(art.claims))}
 		h.actors[id] = a
 	}

@@ -43,13 +43,13 @@ func (f *follower) LinkPut(l wire.LinkDefinition, old *wire.LinkDefinition, repl
 	h := f.host
 	if old != nil && old.ProviderID != l.ProviderID && !replay {
 		was := *old
-		h.links.want(l)
-		if err := h.tasks.run("link "+l.ID(), func(ctx context.Context) { h.handOver(ctx, was, l) }); err == nil {
+		h.links.Want(l)
+		if err := h.tasks.Run("link "+l.ID(), func(ctx context.Context) { h.handOver(ctx, was, l) }); err == nil {
 			h.publish(event.NewLinkSet(l))
 			return
 		}
 	}
-	h.links.put(l)
+	h.links.Put(l)
 	if !replay {
 		h.publish(event.NewLinkSet(l))
 	}
@@ -63,31 +63,31 @@ func (f *follower) LinkPut(l wire.LinkDefinition, old *wire.LinkDefinition, repl
 
 // LinkDeleted forgets a link and tells its provider.
 func (f *follower) LinkDeleted(l wire.LinkDefinition) {
-	f.host.links.del(l.ID())
+	f.host.links.Del(l.ID())
 	f.host.publish(event.NewLinkDeleted(l))
 	f.host.tellProvider(l, subject.LinkDel)
 }
 
 // ClaimsPut remembers claims and with them a call alias.
 func (f *follower) ClaimsPut(c control.Claims, _ bool) {
-	if clash := f.host.links.putClaims(c); clash != "" {
+	if clash := f.host.links.PutClaims(c); clash != "" {
 		f.host.log.Warn("two actors have one call alias; the last one counts", "alias", c.CallAlias, lattice.LogActor, c.Subject, "other", clash)
 	}
 }
 
 // ClaimsDeleted forgets claims.
-func (f *follower) ClaimsDeleted(c control.Claims) { f.host.links.delClaims(c.Subject) }
+func (f *follower) ClaimsDeleted(c control.Claims) { f.host.links.DelClaims(c.Subject) }
 
 // RefPut remembers whose reference it is.
 func (f *follower) RefPut(r store.Ref, replay bool) {
-	f.host.links.putRef(r)
+	f.host.links.PutRef(r)
 	if !replay {
 		f.host.publish(event.RefmapSet{OCIURL: r.URL, PublicKey: r.PublicKey})
 	}
 }
 
 // RefDeleted forgets a reference.
-func (f *follower) RefDeleted(r store.Ref) { f.host.links.delRef(r) }
+func (f *follower) RefDeleted(r store.Ref) { f.host.links.DelRef(r) }
 
 // CaughtUp lets the host go on starting.
 func (f *follower) CaughtUp() { close(f.caughtUp) }

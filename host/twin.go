@@ -37,12 +37,12 @@ func (h *Host) refuseTwin(ctx context.Context) error {
 			}
 			return ctx.Err()
 		case ends == 0:
-			return &lattice.Error{Code: lattice.ErrConflict, Op: "start as host", Entity: string(h.id), Detail: twinDetail}
+			return &lattice.Error{Code: lattice.ErrConflict, Op: "start as host", Entity: string(h.node.ID), Detail: twinDetail}
 		case until.IsZero():
 			until = time.Now().Add(ends)
 			h.log.Info("another process with this host's key is ending its work; waiting for it", "for", ends.Round(time.Second))
 		case time.Now().After(until):
-			return &lattice.Error{Code: lattice.ErrConflict, Op: "start as host", Entity: string(h.id),
+			return &lattice.Error{Code: lattice.ErrConflict, Op: "start as host", Entity: string(h.node.ID),
 				Detail: "the process that had this host's key before was ending, but has not ended in the time that it named: look whether it hangs, kill it, and start again"}
 		}
 		select {
@@ -57,7 +57,7 @@ func (h *Host) refuseTwin(ctx context.Context) error {
 func (h *Host) askTwin(ctx context.Context) (ends time.Duration, runs bool) {
 	ctx, cancel := context.WithTimeout(ctx, twinTimeout)
 	defer cancel()
-	reply, err := rpc.AskServed(ctx, h.rpc, subject.Host(h.cfg.Lattice, h.id))
+	reply, err := rpc.AskServed(ctx, h.rpc, subject.Host(h.cfg.Lattice, h.node.ID))
 	if err != nil {
 		return 0, false
 	}
@@ -66,11 +66,11 @@ func (h *Host) askTwin(ctx context.Context) (ends time.Duration, runs bool) {
 
 // noteTwin looks at a beat that names this host: those of another process tell sets of another time.
 func (h *Host) noteTwin(b wire.Beat) {
-	if b.Direct == nil || b.Direct.Served >= uint64(h.started.UnixNano()) && b.Direct.Served <= h.served.Load() {
+	if b.Direct == nil || b.Direct.Served >= uint64(h.node.Started.UnixNano()) && b.Direct.Served <= h.served.Load() {
 		return
 	}
-	h.metrics.twins.Inc()
+	h.metrics.Twins.Inc()
 	if h.refusalLog.Allow() {
-		h.log.Error("two hosts have one key", "id", h.id, lattice.LogErr, twinDetail)
+		h.log.Error("two hosts have one key", "id", h.node.ID, lattice.LogErr, twinDetail)
 	}
 }

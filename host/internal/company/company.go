@@ -1,27 +1,21 @@
-package host
+// Package company is what a host knows of the other weft hosts, from what all of them tell: whether they live, from
+// their beats; what they run, from their heartbeats. A host whose beats end, though it has not said that it ends, is lost. One of the others
+// publishes that, with what ran there, and all of them remember it for a while. A host counts the silence of others
+// only while it hears its own beats come back from NATS: a host that is itself cut off, stopped or slow knows nothing
+// of others.
+package company
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
-	"github.com/weftlattice/weft/lattice/event"
-	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
 )
-
-// What a host knows of the other weft hosts, from what all of them tell: whether they live, from their beats; what they
-// run, from their heartbeats. A host whose beats end, though it has not said that it ends, is lost. One of the others
-// publishes that, with what ran there, and all of them remember it for a while. A host counts the silence of others
-// only while it hears its own beats come back from NATS: a host that is itself cut off, stopped or slow knows nothing
-// of others.
 
 const (
 	// lostBeats is after how many beats that did not come a host is lost. Calls go elsewhere long before
@@ -40,9 +34,9 @@ const (
 	maxRemembered = 16 << 10
 )
 
-// company is what a host knows of the others. It is safe for concurrent use. It has no clock: times are since some
+// circle is what a host knows of the others. It is safe for concurrent use. It has no clock: times are since some
 // moment.
-type company struct {
+type circle struct {
 	self  lattice.HostID
 	beat  time.Duration // period of this host's own beats
 	grace time.Duration // after its connection was lost, others may be silent for so long: theirs may still be away
@@ -69,8 +63,8 @@ type neighbour struct {
 	mine     bool // it was this one
 }
 
-func newCompany(self lattice.HostID, beat, grace time.Duration) *company {
-	return &company{self: self, beat: beat, grace: grace, hosts: map[lattice.HostID]*neighbour{}}
+func newCircle(self lattice.HostID, beat, grace time.Duration) *circle {
+	return &circle{self: self, beat: beat, grace: grace, hosts: map[lattice.HostID]*neighbour{}}
 }
 
 // news is what has come to light of the others.
@@ -87,7 +81,7 @@ type foundHost struct {
 }
 
 // heard takes a beat of any host.
-func (c *company) heard(b wire.Beat, now time.Duration, at time.Time) {
+func (c *circle) heard(b wire.Beat, now time.Duration, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	id := lattice.HostID(b.HostID)
@@ -121,14 +115,14 @@ func (c *company) heard(b wire.Beat, now time.Duration, at time.Time) {
 }
 
 // away takes that the connection to NATS was lost and is back.
-func (c *company) away(now time.Duration) {
+func (c *circle) away(now time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.deaf = now + c.grace
 }
 
 // runs takes what a host says in a heartbeat. Hosts that send no beats are not remembered.
-func (c *company) runs(inv control.HostInventory) {
+func (c *circle) runs(inv control.HostInventory) {
 	memory := control.Remember(inv, maxRemembered)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -138,14 +132,14 @@ func (c *company) runs(inv control.HostInventory) {
 }
 
 // stopped takes that a host has ended.
-func (c *company) stopped(id lattice.HostID) {
+func (c *circle) stopped(id lattice.HostID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.hosts, id)
 }
 
 // told takes that another host has told of a loss.
-func (c *company) told(l control.LostHost) {
+func (c *circle) told(l control.LostHost) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.hosts[l.HostID]
@@ -159,7 +153,7 @@ func (c *company) told(l control.LostHost) {
 }
 
 // look finds out which hosts are lost, and which have been found since the look before.
-func (c *company) look(now time.Duration) (n news) {
+func (c *circle) look(now time.Duration) (n news) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n.found, c.found = c.found, nil
@@ -195,10 +189,10 @@ func (c *company) look(now time.Duration) (n news) {
 }
 
 // silence is for how long a host has given no sign of life while this one could have heard it. mu is held.
-func (c *company) silence(n *neighbour) time.Duration { return c.echo - max(n.heard, c.deaf) }
+func (c *circle) silence(n *neighbour) time.Duration { return c.echo - max(n.heard, c.deaf) }
 
 // missed are the lost hosts, the one that was heard last first.
-func (c *company) missed() []control.LostHost {
+func (c *circle) missed() []control.LostHost {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var all []control.LostHost
@@ -218,96 +212,4 @@ func (n *neighbour) memory() control.LostHost {
 	l := n.runs
 	l.LastHeard, l.UptimeSeconds = n.at.UTC().Truncate(time.Second), uint64(n.uptime.Seconds())
 	return l
-}
-
-// keepCompany begins to hear the other hosts.
-func (h *Host) keepCompany(opened func(func(context.Context) error)) error {
-	begin := time.Now()
-	for _, s := range subject.HostEvents(h.cfg.Lattice) {
-		sub, err := h.ctl.Subscribe(s, h.hearEvent)
-		if err != nil {
-			return &lattice.Error{Code: lattice.ErrUnavailable, Op: "subscribe to", Entity: s, Err: err}
-		}
-		opened(func(context.Context) error { return sub.Unsubscribe() })
-	}
-	if err := h.directory.Listen(func(b wire.Beat) {
-		if b.HostID == string(h.id) {
-			h.noteTwin(b)
-		}
-		h.company.heard(b, time.Since(begin), time.Now())
-	}); err != nil {
-		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "hear the beats of hosts", Err: err}
-	}
-	done := make(chan struct{})
-	var wg sync.WaitGroup
-	back := h.ctl.StatusChanged(nats.CONNECTED)
-	wg.Go(func() {
-		look := time.NewTicker(h.cfg.Beat)
-		defer look.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-back:
-				h.company.away(time.Since(begin))
-			case <-look.C:
-				h.tell(h.company.look(time.Since(begin)))
-			}
-		}
-	})
-	opened(func(context.Context) error {
-		close(done)
-		wg.Wait()
-		h.ctl.RemoveStatusListener(back)
-		return nil
-	})
-	return nil
-}
-
-// hearEvent takes what other hosts say of themselves and of each other.
-func (h *Host) hearEvent(m *nats.Msg) {
-	if natsconn.FromStream(m) {
-		return
-	}
-	e, err := event.DecodeEvent(m.Data)
-	if err != nil || e.HostID() == "" || e.HostID() == h.id {
-		return
-	}
-	data, err := e.Decode()
-	if err != nil {
-		return
-	}
-	switch d := data.(type) {
-	case event.HostHeartbeat:
-		if d.HostID == e.HostID() {
-			h.company.runs(d.HostInventory)
-		}
-	case event.HostStopped:
-		h.company.stopped(e.HostID())
-	case event.HostLost:
-		h.company.told(d.LostHost)
-	}
-}
-
-// tell logs and publishes what has come to light.
-func (h *Host) tell(n news) {
-	for _, l := range n.lost {
-		h.log.Warn("host is lost: its beats have ended, and it has not said that it ends", "lost", l.FriendlyName, "id", l.HostID, "heard", l.LastHeard,
-			"actors", len(l.Actors), "providers", len(l.Providers))
-	}
-	for _, l := range n.tell {
-		h.publish(event.HostLost{LostHost: l})
-	}
-	for _, f := range n.found {
-		h.log.Info("host that was lost is back", "found", f.host.FriendlyName, "id", f.host.HostID)
-		if f.tell {
-			h.publish(event.HostFound{HostID: f.host.HostID, FriendlyName: f.host.FriendlyName, Labels: f.host.Labels})
-		}
-	}
-}
-
-// alone reports whether no other host has given a sign of life lately, or none can be reached. Calls that find no free
-// instance here then need not look elsewhere.
-func (h *Host) alone() bool {
-	return h.natsAway() || time.Now().Unix()-h.company.any.Load() > max(3, int64(3*h.cfg.Beat/time.Second))
 }

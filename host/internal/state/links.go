@@ -1,4 +1,4 @@
-package host
+package state
 
 import (
 	"cmp"
@@ -12,9 +12,9 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// links is what the host knows of the lattice's state: links, claims, call aliases. The watch of the bucket fills it;
+// Links is what the host knows of the lattice's state: links, claims, call aliases. The watch of the bucket fills it;
 // host calls read it. It is safe for concurrent use.
-type links struct {
+type Links struct {
 	aliases store.Aliases
 	mu      sync.RWMutex
 	byID    map[string]wire.LinkDefinition    // guarded by mu
@@ -27,27 +27,28 @@ type links struct {
 // linkNames identify a link, as its id does, which is a hash over them.
 type linkNames struct{ actor, contract, link string }
 
-func newLinks() *links {
-	return &links{byID: map[string]wire.LinkDefinition{}, byNames: map[linkNames]wire.LinkDefinition{}, wanted: map[string]wire.LinkDefinition{}, claims: map[string]control.Claims{},
+// NewLinks returns none.
+func NewLinks() *Links {
+	return &Links{byID: map[string]wire.LinkDefinition{}, byNames: map[linkNames]wire.LinkDefinition{}, wanted: map[string]wire.LinkDefinition{}, claims: map[string]control.Claims{},
 		refs: map[string]string{}}
 }
 
-func (l *links) put(def wire.LinkDefinition) {
+func (l *Links) Put(def wire.LinkDefinition) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.wanted, def.ID())
 	l.set(def)
 }
 
-// want announces a link that takeOver will put.
-func (l *links) want(def wire.LinkDefinition) {
+// Want announces a link that TakeOver will put.
+func (l *Links) Want(def wire.LinkDefinition) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wanted[def.ID()] = def
 }
 
-// takeOver puts a link that was announced, unless another put or a deletion came since.
-func (l *links) takeOver(def wire.LinkDefinition) bool {
+// TakeOver puts a link that was announced, unless another put or a deletion came since.
+func (l *Links) TakeOver(def wire.LinkDefinition) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if now, ok := l.wanted[def.ID()]; !ok || !now.Equal(def) {
@@ -59,12 +60,12 @@ func (l *links) takeOver(def wire.LinkDefinition) bool {
 }
 
 // set remembers a link. mu is held.
-func (l *links) set(def wire.LinkDefinition) {
+func (l *Links) set(def wire.LinkDefinition) {
 	l.byID[def.ID()] = def
 	l.byNames[linkNames{def.ActorID, def.ContractID, def.LinkName}] = def
 }
 
-func (l *links) del(id string) {
+func (l *Links) Del(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.wanted, id)
@@ -73,16 +74,16 @@ func (l *links) del(id string) {
 	delete(l.byNames, linkNames{def.ActorID, def.ContractID, def.LinkName})
 }
 
-// find returns the link of an actor for a contract and a link name.
-func (l *links) find(actor, contract, link string) (wire.LinkDefinition, bool) {
+// Find returns the link of an actor for a contract and a link name.
+func (l *Links) Find(actor, contract, link string) (wire.LinkDefinition, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	def, ok := l.byNames[linkNames{actor, contract, link}]
 	return def, ok
 }
 
-// linked reports whether an actor has a link to a provider instance.
-func (l *links) linked(actor string, id lattice.ProviderID, link lattice.LinkName) bool {
+// Linked reports whether an actor has a link to a provider instance.
+func (l *Links) Linked(actor string, id lattice.ProviderID, link lattice.LinkName) bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	for names, def := range l.byNames {
@@ -93,17 +94,17 @@ func (l *links) linked(actor string, id lattice.ProviderID, link lattice.LinkNam
 	return false
 }
 
-// all returns every link, in a stable order.
-func (l *links) all() []wire.LinkDefinition {
+// All returns every link, in a stable order.
+func (l *Links) All() []wire.LinkDefinition {
 	return l.where(func(wire.LinkDefinition) bool { return true })
 }
 
-// of returns the links of one provider instance.
-func (l *links) of(id lattice.ProviderID, link lattice.LinkName) []wire.LinkDefinition {
+// Of returns the links of one provider instance.
+func (l *Links) Of(id lattice.ProviderID, link lattice.LinkName) []wire.LinkDefinition {
 	return l.where(func(d wire.LinkDefinition) bool { return d.ProviderID == string(id) && d.LinkName == string(link) })
 }
 
-func (l *links) where(keep func(wire.LinkDefinition) bool) []wire.LinkDefinition {
+func (l *Links) where(keep func(wire.LinkDefinition) bool) []wire.LinkDefinition {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	out := []wire.LinkDefinition{}
@@ -118,23 +119,23 @@ func (l *links) where(keep func(wire.LinkDefinition) bool) []wire.LinkDefinition
 	return out
 }
 
-// putClaims remembers claims and returns the other actor that had the same call alias until now, if any.
-func (l *links) putClaims(c control.Claims) (clash lattice.ActorID) {
+// PutClaims remembers claims and returns the other actor that had the same call alias until now, if any.
+func (l *Links) PutClaims(c control.Claims) (clash lattice.ActorID) {
 	l.mu.Lock()
 	l.claims[c.Subject] = c
 	l.mu.Unlock()
 	return l.aliases.Put(c)
 }
 
-func (l *links) delClaims(publicKey string) {
+func (l *Links) DelClaims(publicKey string) {
 	l.mu.Lock()
 	delete(l.claims, publicKey)
 	l.mu.Unlock()
 	l.aliases.Delete(lattice.ActorID(publicKey))
 }
 
-// nameOf is what people call an actor or a provider: the name in its claims, or else its key.
-func (l *links) nameOf(publicKey string) string {
+// NameOf is what people call an actor or a provider: the name in its claims, or else its key.
+func (l *Links) NameOf(publicKey string) string {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if name := l.claims[publicKey].Name; name != "" {
@@ -143,34 +144,34 @@ func (l *links) nameOf(publicKey string) string {
 	return publicKey
 }
 
-func (l *links) putRef(r store.Ref) {
+func (l *Links) PutRef(r store.Ref) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.refs[r.URL] = r.PublicKey
 }
 
-func (l *links) delRef(r store.Ref) {
+func (l *Links) DelRef(r store.Ref) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.refs, r.URL)
 }
 
-// byRef finds the actor that was started last from a reference of a registry.
-func (l *links) byRef(ref string) (lattice.ActorID, bool) {
+// ByRef finds the actor that was started last from a reference of a registry.
+func (l *Links) ByRef(ref string) (lattice.ActorID, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	key := l.refs[withoutScheme(ref)]
+	key := l.refs[WithoutScheme(ref)]
 	return lattice.ActorID(key), lattice.IsKey(key, 'M')
 }
 
-// withoutScheme is a reference as the lattice keeps it.
-func withoutScheme(ref string) string { return strings.TrimPrefix(ref, "oci://") }
+// WithoutScheme is a reference as the lattice keeps it.
+func WithoutScheme(ref string) string { return strings.TrimPrefix(ref, "oci://") }
 
-// alias finds the actor with a call alias.
-func (l *links) alias(name string) (lattice.ActorID, bool) { return l.aliases.Lookup(name) }
+// Alias finds the actor with a call alias.
+func (l *Links) Alias(name string) (lattice.ActorID, bool) { return l.aliases.Lookup(name) }
 
-// allClaims returns every claim, ordered by public key.
-func (l *links) allClaims() []control.Claims {
+// AllClaims returns every claim, ordered by public key.
+func (l *Links) AllClaims() []control.Claims {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	out := make([]control.Claims, 0, len(l.claims))
@@ -179,4 +180,11 @@ func (l *links) allClaims() []control.Claims {
 	}
 	slices.SortFunc(out, func(a, b control.Claims) int { return cmp.Compare(a.Subject, b.Subject) })
 	return out
+}
+
+// ClaimsOf returns what is known of an actor or a provider; nothing when nothing is.
+func (l *Links) ClaimsOf(publicKey string) control.Claims {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.claims[publicKey]
 }

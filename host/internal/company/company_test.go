@@ -1,4 +1,4 @@
-package host
+package company
 
 import (
 	"slices"
@@ -18,17 +18,17 @@ var (
 	hostC = lattice.HostID("N" + strings.Repeat("C", 55))
 )
 
-// circle is a company whose beats and time the test makes.
-type circle struct {
-	*company
+// played is a circle whose beats and time the test makes.
+type played struct {
+	*circle
 	now   time.Duration
 	alive map[lattice.HostID]wire.Beat
 }
 
 var circleBegan = time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
 
-func newCircle(self lattice.HostID, others ...lattice.HostID) *circle {
-	c := &circle{company: newCompany(self, time.Second, time.Minute), alive: map[lattice.HostID]wire.Beat{}}
+func play(self lattice.HostID, others ...lattice.HostID) *played {
+	c := &played{circle: newCircle(self, time.Second, time.Minute), alive: map[lattice.HostID]wire.Beat{}}
 	for _, id := range append(others, self) {
 		c.alive[id] = wire.Beat{HostID: string(id), UptimeMS: 60_000}
 	}
@@ -36,7 +36,7 @@ func newCircle(self lattice.HostID, others ...lattice.HostID) *circle {
 }
 
 // pass lets seconds pass, in which those alive send beats, and returns what comes to light.
-func (c *circle) pass(seconds int) (all news) {
+func (c *played) pass(seconds int) (all news) {
 	for range seconds {
 		c.now += time.Second
 		for id, b := range c.alive {
@@ -68,8 +68,8 @@ func runsApp(id lattice.HostID) control.HostInventory {
 // The host with the lowest id of those that live tells, once, with what ran there; the others know it, and tell
 // nothing.
 func TestAHostThatDiesIsToldOfOnceWithWhatItRan(t *testing.T) {
-	a, b := newCircle(hostA, hostB, hostC), newCircle(hostB, hostA, hostC)
-	for _, c := range []*circle{a, b} {
+	a, b := play(hostA, hostB, hostC), play(hostB, hostA, hostC)
+	for _, c := range []*played{a, b} {
 		c.pass(5)
 		c.runs(runsApp(hostC))
 		delete(c.alive, hostC)
@@ -102,7 +102,7 @@ func TestAHostThatDiesIsToldOfOnceWithWhatItRan(t *testing.T) {
 
 // When the host whose turn it is dies with the other, the next one tells of both.
 func TestTheNextHostTellsWhenTwoDie(t *testing.T) {
-	b := newCircle(hostB, hostA, hostC)
+	b := play(hostB, hostA, hostC)
 	b.pass(5)
 	b.runs(runsApp(hostA))
 	b.runs(runsApp(hostC))
@@ -116,7 +116,7 @@ func TestTheNextHostTellsWhenTwoDie(t *testing.T) {
 
 // A host that does not know what ran there leaves it to those that do, and takes over what they say.
 func TestWhoKnowsWhatRanThereTellsFirst(t *testing.T) {
-	a, b := newCircle(hostA, hostB, hostC), newCircle(hostB, hostA, hostC)
+	a, b := play(hostA, hostB, hostC), play(hostB, hostA, hostC)
 	a.pass(5)
 	b.pass(5)
 	b.runs(runsApp(hostC))
@@ -130,7 +130,7 @@ func TestWhoKnowsWhatRanThereTellsFirst(t *testing.T) {
 	if rest := a.pass(60); len(rest.tell) > 0 || len(a.missed()) != 1 || len(a.missed()[0].Actors) != 1 {
 		t.Errorf("told again as %+v; it remembers %+v", rest.tell, a.missed())
 	}
-	alone := newCircle(hostA, hostC)
+	alone := play(hostA, hostC)
 	alone.pass(5)
 	delete(alone.alive, hostC)
 	if n := alone.pass(60); !is(n.tell, hostC) || !n.tell[0].Unknown {
@@ -140,7 +140,7 @@ func TestWhoKnowsWhatRanThereTellsFirst(t *testing.T) {
 
 // A host that says that it ends is not lost, unless it does not end in the time that it has named.
 func TestAHostThatEndsIsNotLost(t *testing.T) {
-	c := newCircle(hostA, hostB, hostC)
+	c := play(hostA, hostB, hostC)
 	c.pass(5)
 	for _, id := range []lattice.HostID{hostB, hostC} {
 		ending := c.alive[id]
@@ -160,12 +160,12 @@ func TestAHostThatEndsIsNotLost(t *testing.T) {
 // A host that is cut off from NATS, or is stopped for a while, does not take all others for lost when it is back; those
 // that are gone then are lost a minute later.
 func TestAHostThatWasCutOffDoesNotMissTheOthers(t *testing.T) {
-	for name, back := range map[string]func(*circle){
-		"cut off": func(c *circle) { c.away(c.now) },
-		"stopped": func(*circle) {},
+	for name, back := range map[string]func(*played){
+		"cut off": func(c *played) { c.away(c.now) },
+		"stopped": func(*played) {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCircle(hostA, hostB, hostC)
+			c := play(hostA, hostB, hostC)
 			c.pass(5)
 			all := c.alive
 			c.alive = map[lattice.HostID]wire.Beat{} // its own beats do not come back either
@@ -184,7 +184,7 @@ func TestAHostThatWasCutOffDoesNotMissTheOthers(t *testing.T) {
 // A host that hung and comes back is found, by the one that told of the loss; one that was started again tells that
 // itself.
 func TestALostHostThatComesBack(t *testing.T) {
-	c := newCircle(hostA, hostB, hostC)
+	c := play(hostA, hostB, hostC)
 	c.pass(5)
 	c.runs(runsApp(hostB))
 	c.runs(runsApp(hostC))
@@ -216,7 +216,7 @@ func TestALostHostThatComesBack(t *testing.T) {
 
 // A lost host is remembered for ten minutes; what is remembered is bounded.
 func TestLostHostsAreForgotten(t *testing.T) {
-	c := newCircle(hostA, hostB)
+	c := play(hostA, hostB)
 	c.pass(5)
 	inv := runsApp(hostB)
 	inv.Actors = slices.Repeat(inv.Actors, 10_000)
@@ -236,7 +236,7 @@ func TestLostHostsAreForgotten(t *testing.T) {
 	for i := range 2 * maxNeighbours {
 		c.heard(wire.Beat{HostID: "N" + strings.Repeat(string(rune('A'+i%26)), 50) + string(rune('A'+i/26%26)) + string(rune('A'+i/676))}, c.now, circleBegan)
 	}
-	if n := len(c.company.hosts); n != maxNeighbours {
+	if n := len(c.circle.hosts); n != maxNeighbours {
 		t.Errorf("%d hosts are remembered", n)
 	}
 }

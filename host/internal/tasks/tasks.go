@@ -1,4 +1,5 @@
-package host
+// Package tasks carries out what a host has accepted, in the background.
+package tasks
 
 import (
 	"context"
@@ -8,9 +9,9 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// tasks runs work in the background: tasks of one key one after another in the order they came, tasks of different keys
+// Queue runs work in the background: tasks of one key one after another in the order they came, tasks of different keys
 // at the same time. It is how commands are accepted before they are done. Safe for concurrent use.
-type tasks struct {
+type Queue struct {
 	ctx context.Context // of the tasks; ended by cancel
 	end context.CancelFunc
 	wg  sync.WaitGroup
@@ -21,21 +22,25 @@ type tasks struct {
 	closed bool                               // guarded by mu
 }
 
-func newTasks() *tasks {
+// New makes an empty queue.
+func New() *Queue {
 	ctx, end := context.WithCancel(context.Background())
-	return &tasks{ctx: ctx, end: end, queues: map[string][]func(context.Context){}}
+	return &Queue{ctx: ctx, end: end, queues: map[string][]func(context.Context){}}
 }
+
+// ErrStopping refuses work while the host ends.
+var ErrStopping = &lattice.Error{Code: lattice.ErrUnavailable, Detail: "the host is stopping"}
 
 // maxTasks is how many tasks may run and wait, so that a flood of commands is refused rather than remembered.
 const maxTasks = 1024
 
-// run queues work under a key, or says why not: errStopping, lattice.ErrBusy.
-func (t *tasks) run(key string, work func(context.Context)) error {
+// Run queues work under a key, or says why not: ErrStopping, lattice.ErrBusy.
+func (t *Queue) Run(key string, work func(context.Context)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case t.closed:
-		return errStopping
+		return ErrStopping
 	case t.count == maxTasks:
 		return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d commands are in progress, none more accepted", maxTasks)}
 	}
@@ -54,7 +59,7 @@ func (t *tasks) run(key string, work func(context.Context)) error {
 	return nil
 }
 
-func (t *tasks) next(key string) func(context.Context) {
+func (t *Queue) next(key string) func(context.Context) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.count--
@@ -67,10 +72,10 @@ func (t *tasks) next(key string) func(context.Context) {
 	return waiting[0]
 }
 
-// wait runs work under a key and waits for its result, or until ctx ends; the work goes on then.
-func (t *tasks) wait(ctx context.Context, key string, work func(context.Context) error) error {
+// Wait runs work under a key and waits for its result, or until ctx ends; the work goes on then.
+func (t *Queue) Wait(ctx context.Context, key string, work func(context.Context) error) error {
 	done := make(chan error, 1)
-	if err := t.run(key, func(ctx context.Context) { done <- work(ctx) }); err != nil {
+	if err := t.Run(key, func(ctx context.Context) { done <- work(ctx) }); err != nil {
 		return err
 	}
 	select {
@@ -81,8 +86,8 @@ func (t *tasks) wait(ctx context.Context, key string, work func(context.Context)
 	}
 }
 
-// close takes no more work, ends the ctx of what runs when ctx ends, and waits for it.
-func (t *tasks) close(ctx context.Context) {
+// Close takes no more work, ends the ctx of what runs when ctx ends, and waits for it.
+func (t *Queue) Close(ctx context.Context) {
 	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()

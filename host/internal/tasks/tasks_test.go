@@ -1,4 +1,4 @@
-package host
+package tasks
 
 import (
 	"context"
@@ -11,23 +11,23 @@ import (
 
 // A flood of commands is refused, and the place of each that is done is free again.
 func TestTasksAreBounded(t *testing.T) {
-	tasks := newTasks()
+	tasks := New()
 	hold := make(chan struct{})
 	for i := range maxTasks {
-		if err := tasks.run(fmt.Sprint(i%10), func(context.Context) { <-hold }); err != nil {
+		if err := tasks.Run(fmt.Sprint(i%10), func(context.Context) { <-hold }); err != nil {
 			t.Fatal(i, err)
 		}
 	}
-	if err := tasks.run("another", func(context.Context) {}); !errors.Is(err, lattice.ErrBusy) {
+	if err := tasks.Run("another", func(context.Context) {}); !errors.Is(err, lattice.ErrBusy) {
 		t.Errorf("a task too many: %v", err)
 	}
 	close(hold)
 	done := make(chan struct{})
-	for tasks.run("another", func(context.Context) { close(done) }) != nil { // until one is done
+	for tasks.Run("another", func(context.Context) { close(done) }) != nil { // until one is done
 	}
 	<-done
-	tasks.close(t.Context())
-	if err := tasks.run("late", func(context.Context) {}); !errors.Is(err, errStopping) {
+	tasks.Close(t.Context())
+	if err := tasks.Run("late", func(context.Context) {}); !errors.Is(err, ErrStopping) {
 		t.Errorf("after the end: %v", err)
 	}
 	if tasks.count != 0 {

@@ -1,4 +1,5 @@
-package host
+// Package metrics holds the instruments of a host. What is measured at a scrape, such as what runs, is with its subject.
+package metrics
 
 import (
 	"maps"
@@ -10,23 +11,23 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// metrics are the host's instruments. Labels come from bounded sets: actors and providers that run here, operations of
+// Metrics are the instruments of a host. They are safe for concurrent use. Labels come from bounded sets: actors and providers that run here, operations of
 // which each actor may have maxOperations before the rest is "other", and the names of lattice codes.
-type metrics struct {
+type Metrics struct {
 	invocations *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
 	hostCalls   *prometheus.CounterVec
 	sentCalls   *prometheus.CounterVec
 	callTime    *prometheus.HistogramVec
-	poolWait    *prometheus.HistogramVec
-	fuel        *prometheus.CounterVec
-	restarts    *prometheus.CounterVec
-	refusals    *prometheus.CounterVec
-	logDropped  *prometheus.CounterVec
-	twins       prometheus.Counter
-	healthy     *prometheus.GaugeVec
-	rulesReads  *prometheus.CounterVec
-	rulesStale  prometheus.Gauge
+	PoolWait    *prometheus.HistogramVec
+	Fuel        *prometheus.CounterVec
+	Restarts    *prometheus.CounterVec
+	Refusals    *prometheus.CounterVec
+	LogDropped  *prometheus.CounterVec
+	Twins       prometheus.Counter
+	Healthy     *prometheus.GaugeVec
+	RulesReads  *prometheus.CounterVec
+	RulesStale  prometheus.Gauge
 	operations  operationNames
 
 	mu    sync.RWMutex
@@ -35,7 +36,8 @@ type metrics struct {
 
 var latency = []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+// New registers the instruments.
+func New(reg prometheus.Registerer) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 		reg.MustRegister(c)
@@ -46,42 +48,26 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		reg.MustRegister(h)
 		return h
 	}
-	m := &metrics{
+	m := &Metrics{
 		invocations: counter("weft_invocations_total", "Invocations of actors on this host by outcome; code is ok or the kind of error.", "actor", "operation", "code"),
 		duration:    histogram("weft_invocation_duration_seconds", "Time to serve an invocation, waiting for an instance included.", "actor", "operation"),
 		hostCalls:   counter("weft_host_calls_total", "Calls that actors made to providers, actors and builtins by outcome.", "actor", "target", "operation", "code"),
 		sentCalls:   counter("weft_calls_sent_total", "Calls that left this process for another, by route (direct: to a host that was chosen, queue: whoever the queue group chooses), by what authenticates them (mac, signature), and whether they had been turned away elsewhere.", "route", "auth", "again"),
 		callTime:    histogram("weft_host_call_duration_seconds", "Time that calls of actors took.", "target", "operation"),
-		poolWait:    histogram("weft_pool_wait_seconds", "Time invocations waited for an instance.", "actor"),
-		fuel:        counter("weft_actor_fuel_total", "Work of an actor's guest code in units of about a simple instruction, initialisation included.", "actor"),
-		restarts:    counter("weft_provider_restarts_total", "Restarts of crashed provider processes.", "provider", "link"),
-		refusals:    counter("weft_refusals_total", "Calls, modules and providers refused for reasons of trust, by reason.", "reason"),
-		logDropped:  counter("weft_log_lines_dropped_total", "Log lines of actors above the rate that is kept.", "actor"),
-		twins:       counter("weft_host_twin_beats_total", "Beats of another process that has this host's key.").WithLabelValues(),
-		healthy:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "weft_provider_healthy", Help: "1 when the provider's last health check passed."}, []string{"provider", "link"}),
-		rulesReads:  counter("weft_policy_rules_reads_total", "Times that the file of rules was read, by outcome.", "outcome"),
-		rulesStale:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_policy_rules_stale", Help: "1 while the file of rules cannot be used and older rules are in force."}),
+		PoolWait:    histogram("weft_pool_wait_seconds", "Time invocations waited for an instance.", "actor"),
+		Fuel:        counter("weft_actor_fuel_total", "Work of an actor's guest code in units of about a simple instruction, initialisation included.", "actor"),
+		Restarts:    counter("weft_provider_restarts_total", "Restarts of crashed provider processes.", "provider", "link"),
+		Refusals:    counter("weft_refusals_total", "Calls, modules and providers refused for reasons of trust, by reason.", "reason"),
+		LogDropped:  counter("weft_log_lines_dropped_total", "Log lines of actors above the rate that is kept.", "actor"),
+		Twins:       counter("weft_host_twin_beats_total", "Beats of another process that has this host's key.").WithLabelValues(),
+		Healthy:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "weft_provider_healthy", Help: "1 when the provider's last health check passed."}, []string{"provider", "link"}),
+		RulesReads:  counter("weft_policy_rules_reads_total", "Times that the file of rules was read, by outcome.", "outcome"),
+		RulesStale:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_policy_rules_stale", Help: "1 while the file of rules cannot be used and older rules are in force."}),
 		operations:  operationNames{seen: map[string]map[string]bool{}},
 		known:       map[instrumentKey]*instruments{},
 	}
-	reg.MustRegister(m.healthy, m.rulesStale)
+	reg.MustRegister(m.Healthy, m.RulesStale)
 	return m
-}
-
-// registerStorage measures the disk of the NATS server in this process.
-func registerStorage(reg prometheus.Registerer, now func() Storage) {
-	gauge := func(name, help string, value func(Storage) float64) {
-		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(now()) }))
-	}
-	gauge("weft_nats_disk_free_bytes", "Bytes that the file system of the embedded NATS server has left; -1: not known.", func(s Storage) float64 { return float64(s.FreeBytes) })
-	gauge("weft_nats_disk_bytes", "Size of that file system; -1: not known.", func(s Storage) float64 { return float64(s.TotalBytes) })
-	gauge("weft_nats_disk_full", "1 while the embedded NATS server cannot store data, since the disk is full or refuses writes, or --store-max is reached.", func(s Storage) float64 {
-		if s.Err != nil {
-			return 1
-		}
-		return 0
-	})
-	gauge("weft_nats_store_bytes", "Bytes in JetStream's streams of the embedded NATS server.", func(s Storage) float64 { return float64(s.UsedBytes) })
 }
 
 // codeName is the value of the label "code".
@@ -92,7 +78,8 @@ func codeName(err error) string {
 	return lattice.CodeOf(err).Name()
 }
 
-func (m *metrics) invoked(actor, operation string, took time.Duration, err error) {
+// Invoked counts an invocation that was served or refused here.
+func (m *Metrics) Invoked(actor, operation string, took time.Duration, err error) {
 	i := m.invocation(actor, operation)
 	if err == nil {
 		i.ok.Inc()
@@ -100,7 +87,7 @@ func (m *metrics) invoked(actor, operation string, took time.Duration, err error
 		m.invocations.WithLabelValues(actor, i.operation, codeName(err)).Inc()
 	}
 	i.duration.Observe(took.Seconds())
-	m.refused(err)
+	m.Refused(err)
 }
 
 // instruments are those of one actor's operation, found once.
@@ -112,7 +99,7 @@ type instruments struct {
 
 type instrumentKey struct{ actor, operation string }
 
-func (m *metrics) invocation(actor, operation string) *instruments {
+func (m *Metrics) invocation(actor, operation string) *instruments {
 	key := instrumentKey{actor, operation}
 	m.mu.RLock()
 	i := m.known[key]
@@ -130,37 +117,38 @@ func (m *metrics) invocation(actor, operation string) *instruments {
 	return i
 }
 
-func (m *metrics) called(actor, target, operation string, took time.Duration, err error) {
+// Called counts a call that an actor made.
+func (m *Metrics) Called(actor, target, operation string, took time.Duration, err error) {
 	operation = m.operations.bound(actor, operation)
 	m.hostCalls.WithLabelValues(actor, target, operation, codeName(err)).Inc()
 	m.callTime.WithLabelValues(target, operation).Observe(took.Seconds())
-	m.refused(err)
+	m.Refused(err)
 }
 
-// sent counts a call that left this host.
-func (m *metrics) sent(p rpc.Path) {
+// Sent counts a call that left this host.
+func (m *Metrics) Sent(p rpc.Path) {
 	m.sentCalls.WithLabelValues(p.Labels()...).Inc()
 }
 
-// refused counts err when it is a refusal made here, not one that the other side reports.
-func (m *metrics) refused(err error) {
+// Refused counts err when it is a refusal made here, not one that the other side reports.
+func (m *Metrics) Refused(err error) {
 	if err == nil {
 		return
 	}
 	if code := lattice.CodeOf(err); code.Refusal() {
-		m.refusals.WithLabelValues(code.Name()).Inc()
+		m.Refusals.WithLabelValues(code.Name()).Inc()
 	}
 }
 
-// forget drops the series of an actor that is gone.
-func (m *metrics) forget(actor string) {
+// Forget drops the series of an actor that is gone.
+func (m *Metrics) Forget(actor string) {
 	by := prometheus.Labels{"actor": actor}
 	m.invocations.DeletePartialMatch(by)
 	m.duration.DeletePartialMatch(by)
 	m.hostCalls.DeletePartialMatch(by)
-	m.poolWait.DeletePartialMatch(by)
-	m.fuel.DeletePartialMatch(by)
-	m.logDropped.DeletePartialMatch(by)
+	m.PoolWait.DeletePartialMatch(by)
+	m.Fuel.DeletePartialMatch(by)
+	m.LogDropped.DeletePartialMatch(by)
 	m.operations.forget(actor)
 	m.mu.Lock()
 	defer m.mu.Unlock()
