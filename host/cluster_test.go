@@ -144,7 +144,7 @@ func TestProviderLife(t *testing.T) {
 	if err := r.control.PutLink(ctx, link); err != nil {
 		t.Fatal(err)
 	}
-	latticetest.Eventually(t, 10*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		got, err := r.call(id, "Test.Provider", "acme:thing Thing.Do")
 		if err == nil && got != "0" {
 			err = fmt.Errorf("got %q", got)
@@ -325,7 +325,7 @@ func TestReconnect(t *testing.T) {
 	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "guest"}), MaxInstances: 1})
 	r.env.Stop(t)
 	r.env.Start(t)
-	latticetest.Eventually(t, 15*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		got, err := r.call(actorID(key), "Test.Echo", "back")
 		if err == nil && got != "back" {
 			err = fmt.Errorf("got %q", got)
@@ -366,7 +366,7 @@ func TestRelink(t *testing.T) {
 	}
 	want := func(what string) {
 		t.Helper()
-		latticetest.Eventually(t, 40*time.Second, func() error {
+		latticetest.Eventually(t, func() error {
 			if got := links(); got != what {
 				return fmt.Errorf("links of %q, want %q", got, what)
 			}
@@ -374,7 +374,7 @@ func TestRelink(t *testing.T) {
 		})
 	}
 	want(key.Public())
-	latticetest.Eventually(t, 10*time.Second, func() error { // the host has to know the link, too
+	latticetest.Eventually(t, func() error { // the host has to know the link, too
 		_, err := r.call(actorID(key), "Test.Provider", "acme:thing Thing.Confuse")
 		return err
 	})

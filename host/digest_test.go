@@ -6,7 +6,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/latticetest"
@@ -65,7 +64,7 @@ func TestMovedTag(t *testing.T) {
 	if err != nil || len(inv.Actors) != 1 || inv.Actors[0].Digest != first || inv.Actors[0].ImageRef != ref {
 		t.Errorf("%+v, %v; want the digest %s", inv.Actors, err, first)
 	}
-	latticetest.Eventually(t, 10*time.Second, func() error { // the reference comes by the bucket
+	latticetest.Eventually(t, func() error { // the reference comes by the bucket
 		got, err := r.call(actorID(key), "Test.Call", ref+" Test.Echo self")
 		if err != nil || got != "self" {
 			return fmt.Errorf("%q, %w", got, err)

@@ -272,7 +272,7 @@ func TestActorLife(t *testing.T) {
 	if d, ok := stopped.next().(event.ActorsStopped); !ok || d.Count != 3 || d.Remaining != 0 {
 		t.Errorf("actors_stopped: %+v", d)
 	}
-	latticetest.Eventually(t, 10*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		if _, err := r.call(id, "Test.Echo", ""); !errors.Is(err, lattice.ErrNoResponders) {
 			return fmt.Errorf("a stopped actor: %v", err)
 		}
@@ -350,7 +350,7 @@ func TestCallsBetweenActors(t *testing.T) {
 	r.start(h2, control.ScaleActorRequest{ActorRef: r.module("1", ponger, signing.ActorClaims{Name: "ponger", CallAlias: "weft/ponger"}), MaxInstances: 4})
 	from := actorID(pinger)
 	r.wantCall(from, "Test.Call", ponger.Public()+" Test.Echo by-key", "by-key")
-	latticetest.Eventually(t, 10*time.Second, func() error { // the alias comes by the bucket
+	latticetest.Eventually(t, func() error { // the alias comes by the bucket
 		got, err := r.call(from, "Test.Call", "weft/ponger Test.Echo by-alias")
 		if err != nil || got != "by-alias" {
 			return fmt.Errorf("%q, %w", got, err)

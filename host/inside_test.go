@@ -142,7 +142,7 @@ func TestInsideProvider(t *testing.T) {
 		}
 		return err
 	}
-	latticetest.Eventually(t, 10*time.Second, func() error { return called("Thing.Do") })
+	latticetest.Eventually(t, func() error { return called("Thing.Do") })
 
 	for _, how := range []struct{ op, reason string }{{"Thing.Fail", "failed as was asked for"}, {"Thing.Panic", "panic: as was asked for"}} {
 		if err := called(how.op); err != nil {
@@ -157,7 +157,7 @@ func TestInsideProvider(t *testing.T) {
 		if d, ok := ev.next().(event.ProviderStarted); !ok {
 			t.Errorf("%s: %+v", how.op, d)
 		}
-		latticetest.Eventually(t, 10*time.Second, func() error { return called("Thing.Do") })
+		latticetest.Eventually(t, func() error { return called("Thing.Do") })
 	}
 	if _, err := end.Call(ctx, call, time.Second); !channel.Elsewhere(err) {
 		t.Errorf("over the channel of a run that is over: %v", err)

@@ -57,7 +57,7 @@ func TestLogRateCountsWhatIsWritten(t *testing.T) {
 						t.Errorf("%.0f bytes in the log, want at most %.0f", n, most)
 					}
 					kept := l.tail(0)
-					latticetest.Eventually(t, time.Minute, func() error {
+					latticetest.Eventually(t, func() error {
 						if len(kept) < logLines && lines.Load() < int64(len(kept)) {
 							return fmt.Errorf("%d lines on NATS, %d kept", lines.Load(), len(kept))
 						}

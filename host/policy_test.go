@@ -194,7 +194,7 @@ rules:
 	if err := r.control.PutLink(ctx, wire.LinkDefinition{ActorID: string(id), ProviderID: string(p.PublicKey), LinkName: "default", ContractID: "acme:thing"}); err != nil {
 		t.Fatal(err)
 	}
-	latticetest.Eventually(t, 10*time.Second, func() error { _, err := r.call(id, "Test.Provider", "acme:thing Thing.See"); return err })
+	latticetest.Eventually(t, func() error { _, err := r.call(id, "Test.Provider", "acme:thing Thing.See"); return err })
 	if _, err := r.call(id, "Test.Provider", "acme:thing Thing.Do"); err == nil || !strings.Contains(err.Error(), "denied by policy: by rule 3 (line 5)") {
 		t.Errorf("outbound: %v", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/latticetest"
@@ -47,7 +46,7 @@ func TestRulesFileChanges(t *testing.T) {
 	r.wantCall(id, "Test.Echo", "x", "x")
 	becomes := func(denied bool) {
 		t.Helper()
-		latticetest.Eventually(t, 20*time.Second, func() error {
+		latticetest.Eventually(t, func() error {
 			if _, err := r.call(id, "Test.Echo", "x"); errors.Is(err, lattice.ErrDenied) != denied {
 				return fmt.Errorf("denied should be %v: %w", denied, err)
 			}
@@ -56,7 +55,7 @@ func TestRulesFileChanges(t *testing.T) {
 	}
 	stale := func(want string) {
 		t.Helper()
-		latticetest.Eventually(t, 20*time.Second, func() error {
+		latticetest.Eventually(t, func() error {
 			if text := get(t, "http://"+h.HTTPAddr()+"/metrics"); !strings.Contains(text, "weft_policy_rules_stale "+want+"\n") {
 				return errors.New("weft_policy_rules_stale is not " + want)
 			}

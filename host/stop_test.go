@@ -31,7 +31,7 @@ func TestStoppedActorDoesNotBurnOn(t *testing.T) {
 			ended <- err
 		}()
 	}
-	latticetest.Eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		inventory, err := r.control.Inventory(context.Background(), h.ID())
 		if err == nil && (len(inventory.Actors) != 1 || inventory.Actors[0].Instances[0].Running < 2) {
 			err = errors.New("not both calls have begun")
@@ -93,7 +93,7 @@ func TestHostEndsThoughAGuestDoesNot(t *testing.T) {
 		_, err := r.call(actorID(key), "Test.Log", log.line)
 		call <- err
 	}()
-	latticetest.Eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		lines, err := r.control.Logs(context.Background(), h.ID(), actorID(key), 0)
 		if err == nil && len(lines) == 0 {
 			err = errors.New("nothing is logged yet")

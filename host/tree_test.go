@@ -85,7 +85,7 @@ func TestCallTreeEndsWithItsCaller(t *testing.T) {
 	_, err := r.client.Call(ctx, rpc.Call{Origin: wire.ActorEntity(id), Target: wire.ActorEntity(id), Operation: "w"})
 	served := func() float64 { return metric(t, h, "weft_invocations_total{", string(id)) }
 	t.Logf("the caller got %v; %v calls by then", err, served())
-	latticetest.Eventually(t, 90*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		if n := metric(t, h, string(id), `state="in_use"`); n > 0 {
 			return fmt.Errorf("%v instances are in use, and %v calls were served", n, served())
 		}

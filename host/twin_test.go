@@ -119,7 +119,7 @@ func TestAQuickRestartWaitsForTheProcessThatEnds(t *testing.T) {
 		_, err := r.call(actorID(sleeper), "Test.Sleep", "5s")
 		call <- err
 	}()
-	latticetest.Eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		inventory, err := r.control.Inventory(context.Background(), first.ID())
 		if err == nil && (len(inventory.Actors) != 1 || inventory.Actors[0].Instances[0].Running < 1) {
 			err = errors.New("the call has not begun")
@@ -131,7 +131,7 @@ func TestAQuickRestartWaitsForTheProcessThatEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	stopFirst()
-	latticetest.Eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		m, err := beats.NextMsg(time.Minute)
 		if err != nil {
 			t.Fatal(err)
@@ -213,7 +213,7 @@ func TestTwoHostsThatMeetLater(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	latticetest.Eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		if n := counted(); n != "3" || !heard.Load() {
 			return fmt.Errorf("%s beats of the other, said: %v", n, heard.Load())
 		}

@@ -227,7 +227,7 @@ func TestCutChannelUnderLoad(t *testing.T) {
 		})
 	}
 	cuts := 0
-	latticetest.Eventually(t, providertest.Patience, func() error {
+	latticetest.Eventually(t, func() error {
 		mu.Lock()
 		n, here, there := made, len(near), len(far)
 		mu.Unlock()

@@ -299,7 +299,7 @@ func TestShutdownDrains(t *testing.T) {
 	}()
 	<-entered
 	p.Ask(subject.Shutdown(p.Env.Lattice, p.Provider, p.Link), []byte(`{"host_id":"`+string(p.Host)+`"}`))
-	latticetest.Eventually(t, providertest.Patience, func() error { // the intake closes while the call goes on
+	latticetest.Eventually(t, func() error { // the intake closes while the call goes on
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if _, err := p.Call(ctx, p.Env.ActorID(t), "Script.Do", nil); !errors.Is(err, lattice.ErrNoResponders) {
@@ -338,7 +338,7 @@ func TestServerRestart(t *testing.T) {
 	p.PutLink(actor, v("a"))
 	p.Env.Stop(t)
 	p.Env.Start(t)
-	latticetest.Eventually(t, providertest.Patience, func() error {
+	latticetest.Eventually(t, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		_, err := p.Call(ctx, actor, "Script.Do", nil)

@@ -162,7 +162,7 @@ func TestHostCallsEndWithTheActorAndTheHost(t *testing.T) {
 				}()
 			}
 			// all of them work, but for those that have made their number of calls
-			latticetest.Eventually(t, patience, func() error {
+			latticetest.Eventually(t, func() error {
 				inventory, err := r.ctl.Inventory(t.Context(), r.ID)
 				if err != nil {
 					return err
@@ -254,7 +254,7 @@ func TestHostEndsThoughNobodyReadsItsLog(t *testing.T) {
 		_, err := r.client.Call(ctx, rpc.Call{Origin: wire.ActorEntity(id), Target: wire.ActorEntity(id), Operation: "Write.On"})
 		ended <- err
 	}()
-	latticetest.Eventually(t, patience, func() error { // the pipe is full
+	latticetest.Eventually(t, func() error { // the pipe is full
 		lines, err := r.ctl.Logs(t.Context(), said.ID, id, 0)
 		if err == nil && len(lines) < 5 {
 			err = errors.New("it has not written yet")

@@ -76,7 +76,7 @@ func (r *rig) site(name string, values map[string]string) (address string, fine 
 		}
 		return nil
 	}
-	latticetest.Eventually(t, patience, fine)
+	latticetest.Eventually(t, fine)
 	return address, fine
 }
 
@@ -89,7 +89,7 @@ func TestClientsThatHold(t *testing.T) {
 	served := func(t *testing.T) {
 		t.Helper()
 		for range 20 {
-			latticetest.Eventually(t, deadline, fine) // whole requests of others may make the actor busy for a moment
+			latticetest.Eventually(t, fine) // whole requests of others may make the actor busy for a moment
 		}
 	}
 	// Each attack is a client of its own, since what the last one has held is given back only in time.

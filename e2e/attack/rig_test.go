@@ -25,7 +25,7 @@ import (
 )
 
 // patience is how long anything may take on a machine that does other things, too.
-const patience = 2 * time.Minute
+const patience = latticetest.Patience
 
 // rig is a lattice of one host, which runs a healthy actor that is called all the time.
 type rig struct {
@@ -54,7 +54,7 @@ func newRig(t *testing.T, args ...string) *rig {
 	r.host = startHost(t, r.dir, r.env.Cluster.Seed(), append([]string{"host", "run", "-o", "json", "--name", "attacked", "--http-addr", "127.0.0.1:0", "--allow-file-load",
 		"--nats-url", r.env.URL, "--lattice", string(r.env.Lattice), "--data-dir", filepath.Join(r.dir, "data")}, args...)...)
 	var said struct{ ID lattice.HostID }
-	latticetest.Eventually(t, patience, func() error {
+	latticetest.Eventually(t, func() error {
 		b, err := os.ReadFile(r.host.stdout)
 		if err == nil {
 			err = json.Unmarshal(b, &said)

@@ -75,7 +75,7 @@ func TestHostilePeer(t *testing.T) {
 			}
 		}
 		t.Logf("%d accepted, %d busy", accepted, busy)
-		latticetest.Eventually(t, patience, func() error { // commands are taken again
+		latticetest.Eventually(t, func() error { // commands are taken again
 			return r.ctl.PutLabel(t.Context(), r.ID, "after", "flood")
 		})
 	})
@@ -161,7 +161,7 @@ func TestHostilePeer(t *testing.T) {
 		if err := r.ctl.PutLink(ctx, good); err != nil {
 			t.Fatal(err)
 		}
-		latticetest.Eventually(t, patience, func() error {
+		latticetest.Eventually(t, func() error {
 			links, err := r.ctl.Links(ctx)
 			if err == nil && (len(links) != 1 || !links[0].Equal(good)) {
 				err = fmt.Errorf("links %v", links)
@@ -178,7 +178,7 @@ func TestHostilePeer(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		latticetest.Eventually(t, patience, func() error {
+		latticetest.Eventually(t, func() error {
 			_, err := r.ctl.Inventory(t.Context(), r.ID)
 			return err
 		})

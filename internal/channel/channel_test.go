@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	latticetest.VerifyMain(m)
 }
 
-const patience = 10 * time.Second
+const patience = latticetest.Patience
 
 // pair connects two ends over a real socket; both end with the test.
 func pair(t testing.TB, here, there channel.Config) (a, b *channel.Conn) {
@@ -492,7 +492,7 @@ func TestGroupSpreadsCallsAndSurvivesALoss(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		latticetest.Eventually(t, patience, func() error {
+		latticetest.Eventually(t, func() error {
 			if x, y := len(gates[0].begun), len(gates[1].begun); x+y != n+1 || x > y+1 || y > x+1 {
 				return fmt.Errorf("%d and %d of %d calls", x, y, n+1)
 			}

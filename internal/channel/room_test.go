@@ -22,7 +22,7 @@ const largeBytes = 2 << 20
 // empty waits until a budget has everything back.
 func empty(t *testing.T, budgets ...*load.Budget) {
 	t.Helper()
-	latticetest.Eventually(t, patience, func() error {
+	latticetest.Eventually(t, func() error {
 		for i, b := range budgets {
 			if used, waiting := b.Used(); used != 0 || waiting != 0 {
 				return fmt.Errorf("budget %d: %d bytes are held, %d calls wait", i, used, waiting)
@@ -119,7 +119,7 @@ func TestLargePayloadsThatEndEarly(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait := func() {
-		latticetest.Eventually(t, patience, func() error {
+		latticetest.Eventually(t, func() error {
 			if _, waiting := there.Used(); waiting != 1 {
 				return fmt.Errorf("%d calls wait", waiting)
 			}
@@ -134,7 +134,7 @@ func TestLargePayloadsThatEndEarly(t *testing.T) {
 	if err := <-done; lattice.CodeOf(err) != lattice.ErrCanceled {
 		t.Errorf("canceled while it waits: %v", err)
 	}
-	latticetest.Eventually(t, patience, func() error {
+	latticetest.Eventually(t, func() error {
 		if _, waiting := there.Used(); waiting != 0 {
 			return errors.New("it still waits")
 		}

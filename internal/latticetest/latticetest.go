@@ -122,10 +122,14 @@ func NewKey(t testing.TB, kind byte) signing.KeyPair {
 	return k
 }
 
-// Eventually calls check until it returns nil, at most for timeout, and fails the test with its last error.
-func Eventually(t testing.TB, timeout time.Duration, check func() error) {
+// Patience is how long a test waits for something that usually takes a moment. A machine that does other things, too, may
+// take a minute for it. What takes longer never comes.
+const Patience = 2 * time.Minute
+
+// Eventually calls check until it returns nil, at most for Patience, and fails the test with its last error.
+func Eventually(t testing.TB, check func() error) {
 	t.Helper()
-	if err := poll(timeout, check); err != nil {
+	if err := poll(Patience, check); err != nil {
 		t.Fatal(err)
 	}
 }

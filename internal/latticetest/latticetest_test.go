@@ -18,7 +18,7 @@ func TestEnvSurvivesRestart(t *testing.T) {
 	if e.URL != url {
 		t.Fatalf("moved from %s to %s", url, e.URL)
 	}
-	Eventually(t, 5*time.Second, nc.Flush)
+	Eventually(t, nc.Flush)
 	if other := NATS(t); other.Lattice == e.Lattice || other.URL == e.URL {
 		t.Fatal("two environments share something")
 	}

@@ -271,7 +271,7 @@ func TestProviderAnswersOnlyWhatItWasAsked(t *testing.T) {
 	if m, err := answers.NextMsg(patience); err != nil || string(m.Data) != "once" {
 		t.Fatalf("got %v, %v", m, err)
 	}
-	latticetest.Eventually(t, patience, func() error {
+	latticetest.Eventually(t, func() error {
 		if err := prov.LastError(); !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), inbox) {
 			return fmt.Errorf("the second answer was not refused: %v", err)
 		}
@@ -411,7 +411,7 @@ func TestShownOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, nc := range out {
-		latticetest.Eventually(t, 10*time.Second, func() error {
+		latticetest.Eventually(t, func() error {
 			if nc.IsConnected() {
 				return fmt.Errorf("connection %d is still there", i)
 			}

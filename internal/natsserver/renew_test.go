@@ -31,14 +31,14 @@ func TestRenewedCertificateAndAuthority(t *testing.T) {
 	}
 	latticetest.Replace(t, cert, next)
 	latticetest.Replace(t, ca, next)
-	latticetest.Eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		c, err := nats.Connect(s.URL(), nats.Secure(tlsWith(nextPool)))
 		if err == nil {
 			c.Close()
 		}
 		return err
 	})
-	latticetest.Eventually(t, time.Minute, func() error { return natsconn.Reconnect(t.Context(), nc) })
+	latticetest.Eventually(t, func() error { return natsconn.Reconnect(t.Context(), nc) })
 	if got := s.Certificate().Expires(); time.Until(got) < 0 {
 		t.Errorf("expires %v", got)
 	}

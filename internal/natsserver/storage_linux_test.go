@@ -67,7 +67,7 @@ func TestFullDiskRefusesWhatIsLargeAndHeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	empty := disk.Fill(200 << 10)
-	latticetest.Eventually(t, patience, storable(s, false))
+	latticetest.Eventually(t, storable(s, false))
 	var full *lattice.Error
 	if err := s.Storage().Err; !errors.As(err, &full) || full.Code != lattice.ErrUnavailable || !strings.Contains(err.Error(), "the disk is full") || !strings.Contains(err.Error(), disk.Dir) {
 		t.Errorf("storage says %v", err)
@@ -76,10 +76,10 @@ func TestFullDiskRefusesWhatIsLargeAndHeals(t *testing.T) {
 	if err := put(t, kv, "large", 128<<10); !errors.As(err, &refused) {
 		t.Errorf("a large value: %v, want a refusal", err)
 	}
-	latticetest.Eventually(t, patience, func() error { return put(t, kv, "link", 500) })
+	latticetest.Eventually(t, func() error { return put(t, kv, "link", 500) })
 	empty()
-	latticetest.Eventually(t, patience, storable(s, true))
-	latticetest.Eventually(t, patience, func() error { return put(t, kv, "large", 128<<10) })
+	latticetest.Eventually(t, storable(s, true))
+	latticetest.Eventually(t, func() error { return put(t, kv, "large", 128<<10) })
 	if lost.Load() != 0 {
 		t.Error("the connection was lost")
 	}
@@ -115,7 +115,7 @@ func TestFailedWriteHealsAndLosesNothing(t *testing.T) {
 	failures := 0
 	for round := range 4 {
 		// the limit is far away
-		latticetest.Eventually(t, patience, func() error { return put(t, kv, "room", 128<<10) })
+		latticetest.Eventually(t, func() error { return put(t, kv, "room", 128<<10) })
 		empty := disk.Fill(40 << 10)
 		failed := false
 		for i := 0; i < 100 && !failed; i++ {
@@ -134,14 +134,14 @@ func TestFailedWriteHealsAndLosesNothing(t *testing.T) {
 				failures++
 			}
 		}
-		latticetest.Eventually(t, patience, storable(s, false))
+		latticetest.Eventually(t, storable(s, false))
 		if err := s.Storage().Err; !strings.Contains(err.Error(), "the disk is full") {
 			t.Errorf("storage says %v", err)
 		}
 		empty()
-		latticetest.Eventually(t, patience, storable(s, true))
-		latticetest.Eventually(t, patience, func() error { return put(t, kv, "large", 128<<10) })
-		latticetest.Eventually(t, patience, func() error { return put(t, other, fmt.Sprint("after", round), 10) })
+		latticetest.Eventually(t, storable(s, true))
+		latticetest.Eventually(t, func() error { return put(t, kv, "large", 128<<10) })
+		latticetest.Eventually(t, func() error { return put(t, other, fmt.Sprint("after", round), 10) })
 	}
 	t.Logf("%d stored, %d refused", len(stored), failures)
 	if failures == 0 {
@@ -152,7 +152,7 @@ func TestFailedWriteHealsAndLosesNothing(t *testing.T) {
 			t.Errorf("%s was acknowledged: %v", key, err)
 		}
 	}
-	latticetest.Eventually(t, patience, func() error { // a watch goes on by itself
+	latticetest.Eventually(t, func() error { // a watch goes on by itself
 		for {
 			select {
 			case key := <-seen:
@@ -175,10 +175,10 @@ func TestStartWithLittleRoomIsNotForEver(t *testing.T) {
 		t.Errorf("storage says %v at the start", err)
 	}
 	empty()
-	latticetest.Eventually(t, patience, storable(s, true))
+	latticetest.Eventually(t, storable(s, true))
 	kv := bucket(t, connect(t, s.URL()), "b")
 	for i := range 20 {
-		latticetest.Eventually(t, patience, func() error { return put(t, kv, fmt.Sprint("k", i), 256<<10) })
+		latticetest.Eventually(t, func() error { return put(t, kv, fmt.Sprint("k", i), 256<<10) })
 	}
 	closeServer(t, s)
 	// And with the disk so full that only the reserve helps.
@@ -188,7 +188,7 @@ func TestStartWithLittleRoomIsNotForEver(t *testing.T) {
 	if e, err := kv.Get(t.Context(), "k19"); err != nil || len(e.Value()) != 256<<10 {
 		t.Errorf("after a start on a full disk: %v", err)
 	}
-	latticetest.Eventually(t, patience, func() error { return put(t, kv, "link", 500) })
+	latticetest.Eventually(t, func() error { return put(t, kv, "link", 500) })
 }
 
 // What --store-max allows is no fault of the disk, and deleting makes room.
@@ -204,17 +204,17 @@ func TestStoreMaxIsKept(t *testing.T) {
 	if !errors.As(err, &refused) {
 		t.Fatalf("beyond the limit: %v", err)
 	}
-	latticetest.Eventually(t, patience, storable(s, false))
+	latticetest.Eventually(t, storable(s, false))
 	st := s.Storage()
 	if st.UsedBytes > 8<<20 || st.UsedBytes < 7<<20 || !strings.Contains(st.Err.Error(), "--store-max") {
 		t.Errorf("storage %+v", st)
 	}
-	latticetest.Eventually(t, patience, func() error { return put(t, kv, "link", 500) })
+	latticetest.Eventually(t, func() error { return put(t, kv, "link", 500) })
 	for i := range 10 {
 		if err := kv.Purge(t.Context(), fmt.Sprint("k", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	latticetest.Eventually(t, patience, storable(s, true))
-	latticetest.Eventually(t, patience, func() error { return put(t, kv, "k0", 256<<10) })
+	latticetest.Eventually(t, storable(s, true))
+	latticetest.Eventually(t, func() error { return put(t, kv, "k0", 256<<10) })
 }

@@ -40,9 +40,9 @@ func (r *rig) stored(t *testing.T) uint64 {
 }
 
 // empty waits until the store holds no message at all.
-func (r *rig) empty(t *testing.T, within time.Duration) {
+func (r *rig) empty(t *testing.T) {
 	t.Helper()
-	latticetest.Eventually(t, within, func() error {
+	latticetest.Eventually(t, func() error {
 		if n := r.stored(t); n != 0 {
 			return fmt.Errorf("%d messages are left in the store", n)
 		}
@@ -63,7 +63,7 @@ func TestLargeLeavesNothing(t *testing.T) {
 	if err != nil || !bytes.Equal(got, large) {
 		t.Fatalf("%d bytes, %v", len(got), err)
 	}
-	r.empty(t, 0)
+	r.empty(t)
 }
 
 func TestStream(t *testing.T) {
@@ -96,7 +96,7 @@ func TestStream(t *testing.T) {
 	if err := a.Close(); err != nil {
 		t.Error(err)
 	}
-	r.empty(t, 0)
+	r.empty(t)
 }
 
 // A body that ends early, or breaks, is the caller's error as it is, and leaves nothing.
@@ -121,7 +121,7 @@ func TestStreamBroken(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	r.empty(t, 5*time.Second)
+	r.empty(t)
 }
 
 type readerFunc func([]byte) (int, error)
@@ -146,7 +146,7 @@ func TestLargeFailures(t *testing.T) {
 	if _, err := r.call(t.Context(), "Test.Fail", large); !errors.Is(err, lattice.ErrGuest) {
 		t.Errorf("fails: %v", err)
 	}
-	r.empty(t, 0)
+	r.empty(t)
 
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
@@ -159,19 +159,19 @@ func TestLargeFailures(t *testing.T) {
 	if _, err := r.call(t.Context(), "Test.Echo", large); !errors.Is(err, lattice.ErrBusy) {
 		t.Errorf("busy: %v", err)
 	}
-	r.empty(t, 0)
+	r.empty(t)
 	cancel()
 	if err := <-gone; !errors.Is(err, lattice.ErrCanceled) {
 		t.Errorf("canceled: %v", err)
 	}
 	close(hold) // the response is put now
-	latticetest.Eventually(t, 5*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		if r.stored(t) == 0 {
 			return errors.New("no response yet")
 		}
 		return nil
 	})
-	r.empty(t, 20*time.Second) // 3 s of call, 5 s of grace
+	r.empty(t) // 3 s of call, 5 s of grace
 }
 
 // A caller that is killed, or cut off, leaves what it has put; a receiver, what it was reading. The sweep finds them.
@@ -226,7 +226,7 @@ func TestSweep(t *testing.T) {
 	if n, err := rpc.Sweep(t.Context(), r.nc, r.env.Lattice, time.Now().Add(time.Minute)); err != nil || n != 1 {
 		t.Errorf("swept %d, %v; want the pieces of the file", n, err)
 	}
-	r.empty(t, 0)
+	r.empty(t)
 	if n, err := rpc.Sweep(t.Context(), r.nc, "nothing-there", time.Now()); n != 0 || err != nil {
 		t.Errorf("a lattice without a store: %d, %v", n, err)
 	}
@@ -295,13 +295,13 @@ func TestBudget(t *testing.T) {
 	}
 	close(hold)
 	wg.Wait()
-	latticetest.Eventually(t, 5*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		if used, waiting := budget.Used(); used != 0 || waiting != 0 {
 			return fmt.Errorf("%d bytes held, %d wait", used, waiting)
 		}
 		return nil
 	})
-	r.empty(t, 5*time.Second)
+	r.empty(t)
 }
 
 // TestForeignLarge has a caller that does everything by the object store of the NATS client, as other software does.
@@ -380,5 +380,5 @@ func TestConnectionLost(t *testing.T) {
 	if _, err := rpc.Sweep(t.Context(), r.nc, r.env.Lattice, time.Now().Add(time.Minute)); err != nil {
 		t.Error(err)
 	}
-	r.empty(t, 0)
+	r.empty(t)
 }

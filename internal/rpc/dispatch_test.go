@@ -20,7 +20,7 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-const patience = 10 * time.Second
+const patience = latticetest.Patience
 
 // station is a host as others see it: a server with a direct subject, which beats.
 type station struct {
@@ -123,7 +123,7 @@ func (n *station) beat(draining bool) {
 // known waits until the caller sends calls to a node by itself.
 func (s *nodes) known(n *station) {
 	s.Helper()
-	latticetest.Eventually(s.T, patience, func() error {
+	latticetest.Eventually(s.T, func() error {
 		n.beat(false)
 		if !rpc.Knows(s.client, wire.ActorEntity(s.actor), string(n.id)) {
 			return fmt.Errorf("node %s is not known", n.id)
@@ -219,7 +219,7 @@ func TestDirectCallsNeedNoHeaders(t *testing.T) {
 	defer cancel()
 	for _, headers := range []bool{false, true} {
 		n.headers.Store(headers)
-		latticetest.Eventually(t, patience, func() error { // the next beat tells, and one call may go by the queue group
+		latticetest.Eventually(t, func() error { // the next beat tells, and one call may go by the queue group
 			n.beat(false)
 			if _, err := s.call(ctx, "x"); err != nil {
 				return err
@@ -257,7 +257,7 @@ func TestNoCallIsLostWhenNodesGo(t *testing.T) {
 	more := func() {
 		t.Helper()
 		now := calls.Load()
-		latticetest.Eventually(t, patience, func() error {
+		latticetest.Eventually(t, func() error {
 			if calls.Load() < now+200 {
 				return errors.New("no calls")
 			}
@@ -309,7 +309,7 @@ func busy(t *testing.T) (s *nodes, full *station, free func()) {
 	})
 	free = sync.OnceFunc(func() { close(release); wg.Wait() })
 	t.Cleanup(free)
-	latticetest.Eventually(t, patience, func() error {
+	latticetest.Eventually(t, func() error {
 		if full.sub.Active() != 1 {
 			return errors.New("not busy yet")
 		}
@@ -332,7 +332,7 @@ func TestBusyNodeSendsCallsElsewhere(t *testing.T) {
 	s, full, free := busy(t)
 	other := s.node(s.env.Cluster, 100, who)
 	s.known(other)
-	latticetest.Eventually(t, patience, func() error { // the busy one is drawn by chance
+	latticetest.Eventually(t, func() error { // the busy one is drawn by chance
 		if got := s.mustCall(); got != string(other.id) {
 			t.Fatalf("answered by %s", got)
 		}
@@ -413,7 +413,7 @@ func TestKeysRotateUnderCalls(t *testing.T) {
 	}
 	check("the node has the new key, the caller has not heard")
 	n.beat(false)
-	latticetest.Eventually(t, patience, func() error {
+	latticetest.Eventually(t, func() error {
 		if got := rpc.IssuerOf(s.client, wire.ActorEntity(s.actor)); got != next.Public() {
 			return fmt.Errorf("the caller thinks of %s", got)
 		}

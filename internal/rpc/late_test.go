@@ -125,7 +125,7 @@ func TestACallFailsAtOnceWhenNATSIsAway(t *testing.T) {
 		t.Fatalf("%q, %v", got, err)
 	}
 	l.env.Stop(t)
-	latticetest.Eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		if nc.IsConnected() {
 			return nats.ErrTimeout
 		}
@@ -137,7 +137,7 @@ func TestACallFailsAtOnceWhenNATSIsAway(t *testing.T) {
 		}
 	}
 	l.env.Start(t)
-	latticetest.Eventually(t, time.Minute, func() error { _, err := l.call(t, client); return err })
+	latticetest.Eventually(t, func() error { _, err := l.call(t, client); return err })
 	if n := l.calls.Load(); n != 2 {
 		t.Errorf("carried out %d times, want the two calls that were answered", n)
 	}

@@ -50,7 +50,7 @@ func newLine(t *testing.T) *line {
 // inProgress waits until so many calls are.
 func (l *line) inProgress(t *testing.T, n int) {
 	t.Helper()
-	latticetest.Eventually(t, patience, func() error {
+	latticetest.Eventually(t, func() error {
 		if got := l.sub.Active(); got != n {
 			return fmt.Errorf("%d calls in progress, want %d", got, n)
 		}
@@ -170,7 +170,7 @@ func TestQueueHammer(t *testing.T) {
 	if ok.Load()+busy.Load() != callers*calls || ok.Load() != served.Load() {
 		t.Errorf("%d answered, %d busy, %d served of %d", ok.Load(), busy.Load(), served.Load(), callers*calls)
 	}
-	latticetest.Eventually(t, patience, func() error {
+	latticetest.Eventually(t, func() error {
 		if n := sub.Active(); n != 0 {
 			return fmt.Errorf("%d calls in progress", n)
 		}

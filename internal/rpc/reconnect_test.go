@@ -111,7 +111,7 @@ func TestReconnectUnderLoad(t *testing.T) {
 		if after := n.nc.Stats().Reconnects + holding.nc.Stats().Reconnects; after != before+2 {
 			t.Fatalf("%d reconnects, want 2", after-before)
 		}
-		latticetest.Eventually(t, 10*time.Second, func() error {
+		latticetest.Eventually(t, func() error {
 			if calls.Load() < at+100 && failed.Load() == 0 {
 				return fmt.Errorf("only %d calls since", calls.Load()-at)
 			}
@@ -162,7 +162,7 @@ func TestDrainWhileMoving(t *testing.T) {
 		}
 		wg.Wait()
 		n.nc, other = other, n.nc
-		latticetest.Eventually(t, 5*time.Second, func() error {
+		latticetest.Eventually(t, func() error {
 			if _, err := asker.Request(s, nil, time.Second); !errors.Is(err, nats.ErrNoResponders) {
 				return fmt.Errorf("somebody still serves: %w", err)
 			}

@@ -142,7 +142,7 @@ func (r *rig) nothingLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	latticetest.Eventually(t, 5*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		store, err := js.ObjectStore(context.Background(), subject.ChunkBucket(r.env.Lattice))
 		if err != nil {
 			return err
@@ -211,7 +211,7 @@ func TestRefusals(t *testing.T) {
 	if n := served.Load(); n != 0 {
 		t.Errorf("the handler ran %d times", n)
 	}
-	latticetest.Eventually(t, 5*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if len(r.observed) != 11 {
@@ -423,7 +423,7 @@ func sealedCaller(b *testing.B, env *latticetest.Env, actor lattice.ActorID) (ca
 			}
 		}})
 	directory.Wake()
-	latticetest.Eventually(b, 10*time.Second, func() error {
+	latticetest.Eventually(b, func() error {
 		beat := wire.Beat{HostID: string(id), Sequence: 1, Direct: &wire.Direct{Version: 1, Issuer: agreement.Issuer(), Capacity: 1, Served: 1, PeriodMS: 1200_000, Timeout: true}}
 		if err := nc.Publish(subject.Beat(env.Lattice, id), beat.Encode()); err != nil {
 			return err

@@ -475,7 +475,7 @@ func TestCloseFinishesAcceptedWork(t *testing.T) {
 	<-entered
 	closed := make(chan error, 1)
 	go func() { closed <- s.Close(context.Background()) }()
-	latticetest.Eventually(t, 5*time.Second, func() error { // no longer serves
+	latticetest.Eventually(t, func() error { // no longer serves
 		if _, err := b.client.Inventory(t.Context(), h.id); !errors.Is(err, lattice.ErrNoResponders) {
 			return fmt.Errorf("still answers: %v", err)
 		}

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -175,7 +174,7 @@ func TestReplacedAuthority(t *testing.T) {
 		t.Fatal("another authority is trusted")
 	}
 	latticetest.Replace(t, ca, reg.CAFile)
-	latticetest.Eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		_, err := c.Push(t.Context(), ref, Artifact{Bytes: module})
 		return err
 	})

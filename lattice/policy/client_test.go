@@ -210,7 +210,7 @@ func TestClientBounds(t *testing.T) {
 			}
 		})
 	}
-	latticetest.Eventually(t, 5*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		if len(s.asked()) != 1 {
 			return fmt.Errorf("asked %d times", len(s.asked()))
 		}
@@ -255,7 +255,7 @@ func TestClientForgetsOnReconnect(t *testing.T) {
 	}
 	env.Stop(t)
 	env.Start(t)
-	latticetest.Eventually(t, 20*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		if d := c.Decide(context.Background(), &q); !d.Permitted || len(s.asked()) < 2 {
 			return fmt.Errorf("%+v, asked %d times", d, len(s.asked()))
 		}

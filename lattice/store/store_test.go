@@ -157,7 +157,7 @@ func (o *observer) CaughtUp() {
 
 func (o *observer) await(what string, ok func() bool) {
 	o.t.Helper()
-	latticetest.Eventually(o.t, 20*time.Second, func() error {
+	latticetest.Eventually(o.t, func() error {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		if !ok() {
@@ -357,7 +357,7 @@ func TestServerWithoutItsDataIsRestored(t *testing.T) {
 	env.Stop(t)
 	env.LoseData(t)
 	env.Start(t)
-	latticetest.Eventually(t, 10*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		links, err := first.Links(t.Context())
 		if err != nil {
 			return err

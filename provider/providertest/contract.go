@@ -290,7 +290,7 @@ func metrics(t *testing.T, env *latticetest.Env, cfg Config) {
 	}
 	p.send(t, p.invocation(actor, "Made.Up", nil).Encode())
 	parser := expfmt.NewTextParser(model.LegacyValidation)
-	latticetest.Eventually(t, Patience, func() error { // calls are counted after their answer is sent
+	latticetest.Eventually(t, func() error { // calls are counted after their answer is sent
 		families, err := parser.TextToMetricFamilies(strings.NewReader(p.Metrics()))
 		if err != nil {
 			return err
@@ -393,7 +393,7 @@ func twoProcesses(t *testing.T, env *latticetest.Env, cfg Config) {
 	b := Start(t, env, cfg, WithProvider(a.Provider))
 	actor := env.ActorID(t)
 	a.Publish(subject.LinkPut(env.Lattice, a.Provider, a.Link), a.Definition(actor, cfg.values(t, 0)).Encode())
-	latticetest.Eventually(t, Patience, func() error { // both must know it: ask all, two answers
+	latticetest.Eventually(t, func() error { // both must know it: ask all, two answers
 		inbox := a.NC.NewInbox()
 		sub, err := a.NC.SubscribeSync(inbox)
 		if err != nil {
@@ -543,7 +543,7 @@ func foreignLinks(t *testing.T, env *latticetest.Env, cfg Config) {
 // noServer: the host and the NATS server die together, before the provider has reached either.
 func noServer(t *testing.T, env *latticetest.Env, cfg Config) {
 	p := Launch(t, env, cfg, func(s *setup) { s.hostData.LatticeRPCURL, s.hostData.LogLevel = "nats://127.0.0.1:1", "debug" })
-	latticetest.Eventually(t, Patience, func() error {
+	latticetest.Eventually(t, func() error {
 		if !strings.Contains(p.Log(), "held open") {
 			return errors.New("the process has not noticed that standard input is held open")
 		}

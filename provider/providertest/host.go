@@ -26,7 +26,7 @@ import (
 )
 
 // Patience bounds every wait of a test for something that should take a moment.
-const Patience = 10 * time.Second
+const Patience = time.Minute
 
 // Process is a provider that runs, seen as its host sees it: standard input and output, and NATS. It ends with the
 // test. Its methods fail the test on surprises and are for the test's goroutine, except Call.
@@ -84,7 +84,7 @@ func WithTimeout(d time.Duration) Option {
 func Start(t testing.TB, env *latticetest.Env, cfg Config, opts ...Option) *Process {
 	t.Helper()
 	p := Launch(t, env, cfg, opts...)
-	latticetest.Eventually(t, Patience, func() error {
+	latticetest.Eventually(t, func() error {
 		if err := p.exited(); err != nil {
 			t.Fatalf("ended before it was ready: %v; log:\n%s", err, p.stderr)
 		}
@@ -150,7 +150,7 @@ func (p *Process) Tell(hd wire.HostData) (answer string) {
 	if _, err := p.stdin.Write(hd.Encode()); err != nil {
 		p.t.Fatalf("write host data: %v; log:\n%s", err, p.stderr)
 	}
-	latticetest.Eventually(p.t, Patience, func() error {
+	latticetest.Eventually(p.t, func() error {
 		var whole bool
 		if answer, whole = strings.CutSuffix(p.stdout.String()[before:], "\n"); !whole {
 			return fmt.Errorf("no answer to a further line of host data; log:\n%s", p.stderr)
@@ -266,7 +266,7 @@ func (p *Process) DelLink(actor lattice.ActorID) {
 // WaitLink waits until the link of an actor, nil when there is none, is as wanted.
 func (p *Process) WaitLink(actor lattice.ActorID, want func(*wire.LinkState) bool) (state wire.LinkState) {
 	p.t.Helper()
-	latticetest.Eventually(p.t, Patience, func() error {
+	latticetest.Eventually(p.t, func() error {
 		links := p.Links()
 		var found *wire.LinkState
 		for i := range links {

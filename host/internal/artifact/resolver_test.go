@@ -244,7 +244,7 @@ func TestFlightsAreShared(t *testing.T) {
 		})
 	}
 	<-inside
-	latticetest.Eventually(t, 10*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if f.flights["x"].waiting != callers {
@@ -277,7 +277,7 @@ func TestFlightOutlivesItsFirstCaller(t *testing.T) {
 	<-inside
 	got := make(chan Artifact, 1)
 	go func() { a, err := f.do(t.Context(), "x", fetch); errs <- err; got <- a }()
-	latticetest.Eventually(t, 10*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if f.flights["x"].waiting != 2 {

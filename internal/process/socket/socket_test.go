@@ -101,7 +101,7 @@ func TestSocket(t *testing.T) {
 					t.Fatal(err)
 				}
 				cb.Close()
-				latticetest.Eventually(t, 10*time.Second, func() error {
+				latticetest.Eventually(t, func() error {
 					if !a.Broken() {
 						return errors.New("not seen as broken")
 					}

@@ -163,7 +163,7 @@ func TestWhoSendsNothingHoldsNoPlace(t *testing.T) {
 				if way != "plain" {
 					h = w.overTLS
 				}
-				latticetest.Eventually(t, providertest.Patience, func() error { return h.waits("127.0.0.2", 20) })
+				latticetest.Eventually(t, func() error { return h.waits("127.0.0.2", 20) })
 				for _, way := range wayNames {
 					if resp, body := w.do(way, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"); resp.StatusCode != 200 {
 						t.Errorf("meanwhile by %s: %d %s", way, resp.StatusCode, body)
@@ -215,7 +215,7 @@ func TestClientsShare(t *testing.T) {
 			}
 			const each = 200_000 // two of them are a share of 512 KiB
 			w.uploads("127.0.0.2", way, fmt.Sprint(each), 2)
-			latticetest.Eventually(t, providertest.Patience, func() error { return h.waits("127.0.0.2", 2) })
+			latticetest.Eventually(t, func() error { return h.waits("127.0.0.2", 2) })
 			over := w.dialFrom("127.0.0.2", way)
 			if _, err := io.WriteString(over, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\nx"); err != nil {
 				t.Fatal(err)
@@ -224,7 +224,7 @@ func TestClientsShare(t *testing.T) {
 				t.Errorf("more than its share: status %d, want 429", got)
 			}
 			w.uploads("127.0.0.3", way, fmt.Sprint(each), 2)
-			latticetest.Eventually(t, providertest.Patience, func() error { return h.waits("127.0.0.3", 2) })
+			latticetest.Eventually(t, func() error { return h.waits("127.0.0.3", 2) })
 			c := w.dialFrom("127.0.0.4", way) // all is taken but 150 KB
 			if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"+strings.Repeat("x", each)); err != nil {
 				t.Fatal(err)
@@ -232,7 +232,7 @@ func TestClientsShare(t *testing.T) {
 			if got := status(c); got != 200 {
 				t.Errorf("a third client: status %d, want 200", got)
 			}
-			latticetest.Eventually(t, providertest.Patience, func() error {
+			latticetest.Eventually(t, func() error {
 				if h.waits("127.0.0.2", 2) == nil && h.waits("127.0.0.3", 2) == nil {
 					return errors.New("nobody gave way")
 				}
@@ -303,7 +303,7 @@ func TestClientsOfAProxy(t *testing.T) {
 			t.Fatal(err)
 		}
 		if want == 0 {
-			latticetest.Eventually(t, providertest.Patience, func() error { return w.handler.waits("192.0.2.1", 1) })
+			latticetest.Eventually(t, func() error { return w.handler.waits("192.0.2.1", 1) })
 		} else if got := status(c); got != want {
 			t.Errorf("request %d: status %d, want %d", n, got, want)
 		}
@@ -329,7 +329,7 @@ func TestWhoFetchesNothingHoldsNoPlace(t *testing.T) {
 						t.Fatal(err)
 					}
 					streams = append(streams, stream)
-					latticetest.Eventually(t, providertest.Patience, func() error { // one place: one after another
+					latticetest.Eventually(t, func() error { // one place: one after another
 						if status, _, _ := c.Answer(stream); status != 200 {
 							return fmt.Errorf("status %d", status)
 						}
@@ -355,7 +355,7 @@ func TestWhoFetchesNothingHoldsNoPlace(t *testing.T) {
 				if _, err := io.WriteString(c, "GET /huge HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 					t.Fatal(err)
 				}
-				latticetest.Eventually(t, providertest.Patience, func() error { return h.waits("127.0.0.2", 1) })
+				latticetest.Eventually(t, func() error { return h.waits("127.0.0.2", 1) })
 				ended = func() error {
 					if n, _ := io.Copy(io.Discard, c); n >= 8<<20 {
 						return errors.New("all of it came")
@@ -366,7 +366,7 @@ func TestWhoFetchesNothingHoldsNoPlace(t *testing.T) {
 			if resp, body := w.do("plain", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); resp.StatusCode != 200 {
 				t.Errorf("meanwhile: %d %s", resp.StatusCode, body)
 			}
-			latticetest.Eventually(t, providertest.Patience, func() error {
+			latticetest.Eventually(t, func() error {
 				if h.waits("127.0.0.2", 1) == nil {
 					return errors.New("answers wait on")
 				}
@@ -385,7 +385,7 @@ func TestAnswersAreShared(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	latticetest.Eventually(t, providertest.Patience, func() error {
+	latticetest.Eventually(t, func() error {
 		if got := c.Statuses(); got[200] != 15 || got[429] != 15 {
 			return fmt.Errorf("answers by status: %v", got)
 		}
@@ -399,7 +399,7 @@ func TestAnswersAreShared(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	latticetest.Eventually(t, providertest.Patience, func() error {
+	latticetest.Eventually(t, func() error {
 		if w.overTLS.waits("127.0.0.2", 1) == nil {
 			return errors.New("what has been fetched is still held")
 		}

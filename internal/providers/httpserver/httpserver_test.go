@@ -326,7 +326,7 @@ func TestFailures(t *testing.T) {
 	if resp, _ := s.do("GET", "/elsewhere", nil); resp.StatusCode != 404 {
 		t.Errorf("no route: %d, want 404", resp.StatusCode)
 	}
-	latticetest.Eventually(t, providertest.Patience, func() error { // counted after the answer is sent
+	latticetest.Eventually(t, func() error { // counted after the answer is sent
 		m := s.Metrics()
 		for _, want := range []string{fmt.Sprintf(`weft_httpserver_requests_total{actor="%s",code="413",provider="httpserver"} 2`, id),
 			`weft_httpserver_requests_total{actor="",code="404",provider="httpserver"} 1`, "weft_httpserver_requests_active{provider=\"httpserver\"} 0"} {
@@ -411,7 +411,7 @@ func TestDrain(t *testing.T) {
 			}()
 			<-entered
 			end(s, id)
-			latticetest.Eventually(t, providertest.Patience, func() error {
+			latticetest.Eventually(t, func() error {
 				c, err := net.Dial("tcp", "127.0.0.1:"+s.port)
 				if err != nil {
 					return nil
@@ -541,7 +541,7 @@ func TestRenewedCertificateIsServed(t *testing.T) {
 	}
 	nextCert, nextKey, nextPool := latticetest.Certificate(t)
 	latticetest.Replace(t, cert, nextCert) // and not yet the key
-	latticetest.Eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		if err := get(pool); err != nil {
 			t.Fatalf("while only the certificate is new: %v", err)
 		}
@@ -551,7 +551,7 @@ func TestRenewedCertificateIsServed(t *testing.T) {
 		return nil
 	})
 	latticetest.Replace(t, key, nextKey)
-	latticetest.Eventually(t, time.Minute, func() error { return get(nextPool) })
+	latticetest.Eventually(t, func() error { return get(nextPool) })
 	if get(pool) == nil {
 		t.Error("the old certificate is still served")
 	}

@@ -9,7 +9,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -29,7 +28,7 @@ func (s *site) storeEmpty() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	latticetest.Eventually(s.t, 10*time.Second, func() error {
+	latticetest.Eventually(s.t, func() error {
 		stream, err := js.Stream(s.t.Context(), subject.ChunkStream(s.Env.Lattice))
 		if err != nil {
 			return err

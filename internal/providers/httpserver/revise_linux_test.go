@@ -134,7 +134,7 @@ func TestLinkMovesToAnOverlappingAddressWithoutRefusing(t *testing.T) {
 		if state := s.PutLink(id, values); !providertest.Active(&state) || state.Refused != nil {
 			t.Fatalf("move %d: %+v", i, state)
 		}
-		latticetest.Eventually(t, providertest.Patience, func() error {
+		latticetest.Eventually(t, func() error {
 			if served.Load() < before+3 && len(done) == 0 {
 				return fmt.Errorf("%d requests since", served.Load()-before)
 			}

@@ -50,7 +50,7 @@ func TestAllOfIPv4LeavesIPv6ToOthers(t *testing.T) {
 			t.Errorf("127.0.0.1 answers %q after the move to %s", body, address)
 		}
 	}
-	latticetest.Eventually(t, providertest.Patience, func() error {
+	latticetest.Eventually(t, func() error {
 		c, err := net.Dial("tcp6", "[::1]:"+s.port)
 		if err != nil {
 			return nil

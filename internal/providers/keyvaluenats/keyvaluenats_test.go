@@ -58,7 +58,7 @@ func TestExpiredIsRemoved(t *testing.T) {
 	if e, err := kv.Get(ctx, "k"); err != nil || string(e.Value()) != "v" {
 		t.Fatalf("other tools read %v, %v", e, err)
 	}
-	latticetest.Eventually(t, 10*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		_, err := kv.Get(ctx, "k")
 		if !errors.Is(err, jetstream.ErrKeyNotFound) {
 			return fmt.Errorf("message of the expired key: %w", err)
@@ -161,7 +161,7 @@ func TestServerRestarts(t *testing.T) {
 	again := func(check func() error) {
 		env.Stop(t)
 		env.Start(t)
-		latticetest.Eventually(t, 20*time.Second, check)
+		latticetest.Eventually(t, check)
 	}
 	again(func() error {
 		got, err := c.Get("k")
@@ -173,7 +173,7 @@ func TestServerRestarts(t *testing.T) {
 	env.Stop(t)
 	env.LoseData(t)
 	env.Start(t)
-	latticetest.Eventually(t, 20*time.Second, func() error { return c.Set("k", "new", 0) })
+	latticetest.Eventually(t, func() error { return c.Set("k", "new", 0) })
 	if got, err := c.Get("k"); err != nil || got.Value != "new" {
 		t.Errorf("got %+v, %v", got, err)
 	}

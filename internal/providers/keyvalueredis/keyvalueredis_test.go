@@ -68,7 +68,7 @@ func (r *redisServer) start() {
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
-	latticetest.Eventually(r.t, 10*time.Second, func() error {
+	latticetest.Eventually(r.t, func() error {
 		c, err := net.Dial("tcp", "127.0.0.1:"+r.port)
 		if err != nil {
 			return err
@@ -149,7 +149,7 @@ func TestAwayAndBack(t *testing.T) {
 				t.Error("links cannot be put while redis is away")
 			}
 			away.comeBack()
-			latticetest.Eventually(t, 5*time.Second, func() error { return c.Set("k", "again", 0) })
+			latticetest.Eventually(t, func() error { return c.Set("k", "again", 0) })
 			if got, err := c.Get("k"); err != nil || got.Value != "again" {
 				t.Errorf("afterwards %+v, %v", got, err)
 			}
@@ -268,12 +268,12 @@ func TestReplacedAuthorityIsTrusted(t *testing.T) {
 		t.Fatalf("with another authority: %v", err)
 	}
 	latticetest.Replace(t, ca, cert)
-	latticetest.Eventually(t, time.Minute, func() error { return c.Set("k", "v", 0) })
+	latticetest.Eventually(t, func() error { return c.Set("k", "v", 0) })
 	r.kill()
 	r.args = []string{"--tls-port", tlsPort, "--tls-cert-file", next, "--tls-key-file", nextKey, "--tls-ca-cert-file", next, "--tls-auth-clients", "no"}
 	r.start()
 	latticetest.Replace(t, ca, next)
-	latticetest.Eventually(t, time.Minute, func() error { return c.Set("k", "w", 0) })
+	latticetest.Eventually(t, func() error { return c.Set("k", "w", 0) })
 	if m := p.Metrics(); !strings.Contains(m, "weft_certificate_expiry_timestamp_seconds{file=") {
 		t.Errorf("no metric of the end:\n%s", m)
 	}

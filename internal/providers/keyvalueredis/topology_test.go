@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -22,7 +21,7 @@ import (
 	"github.com/weftlattice/weft/provider/providertest"
 )
 
-const patience = time.Minute
+const patience = latticetest.Patience
 
 func (r *redisServer) addr() string { return "127.0.0.1:" + r.port }
 
@@ -85,7 +84,7 @@ func TestReplicaServesReads(t *testing.T) {
 	master.direct("set k v")
 	p := providertest.Start(t, latticetest.NATS(t), config(replica))
 	c := kvtest.Link(t, p, map[string]string{"url": replica.url()})
-	latticetest.Eventually(t, patience, func() error {
+	latticetest.Eventually(t, func() error {
 		if got, err := c.Get("k"); err != nil || got.Value != "v" {
 			return fmt.Errorf("%+v, %w", got, err)
 		}
@@ -159,7 +158,7 @@ func startCluster(t *testing.T) []*redisServer {
 		args = append(args, r.addr())
 	}
 	cli(t, append(args, "--cluster-replicas", "0", "--cluster-yes")...)
-	latticetest.Eventually(t, patience, func() error {
+	latticetest.Eventually(t, func() error {
 		for _, n := range nodes {
 			if info := cli(t, "-p", n.port, "cluster", "info"); !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_known_nodes:3") {
 				return errors.New(info)
@@ -294,12 +293,12 @@ func TestSentinelFailover(t *testing.T) {
 	sentinel := startSentinel(t, conf)
 	p := providertest.Start(t, latticetest.NATS(t), config(master))
 	c := kvtest.Link(t, p, map[string]string{"url": "redis://127.0.0.1:" + sentinel, "sentinel_master": "weft"})
-	latticetest.Eventually(t, patience, func() error { return c.Set("k", "v", 0) })
+	latticetest.Eventually(t, func() error { return c.Set("k", "v", 0) })
 	s := p.PutLink(p.Env.ActorID(t), map[string]string{"url": "redis://127.0.0.1:" + sentinel, "sentinel_master": "wrong"})
 	if !providertest.Failed(&s) || !strings.Contains(s.Error, "master wrong") {
 		t.Errorf("a master that nobody knows: %+v", s)
 	}
-	latticetest.Eventually(t, patience, func() error { // the sentinel and the replica know of each other
+	latticetest.Eventually(t, func() error { // the sentinel and the replica know of each other
 		if out := cli(t, "-p", sentinel, "sentinel", "replicas", "weft"); !strings.Contains(out, replica.port) || !strings.Contains(out, "master-link-status\nok") {
 			return errors.New(out)
 		}
@@ -308,14 +307,14 @@ func TestSentinelFailover(t *testing.T) {
 	if n, err := c.Increment("n", 1); err != nil || n != 1 {
 		t.Fatal(n, err)
 	}
-	latticetest.Eventually(t, patience, func() error {
+	latticetest.Eventually(t, func() error {
 		if out := cli(t, "-p", replica.port, "get", "n"); strings.TrimSpace(out) != "1" {
 			return errors.New(out)
 		}
 		return nil
 	})
 	master.kill()
-	latticetest.Eventually(t, patience, func() error { return c.Set("k", "w", 0) })
+	latticetest.Eventually(t, func() error { return c.Set("k", "w", 0) })
 	if n, err := c.Increment("n", 1); err != nil || n != 2 {
 		t.Errorf("the counter after the failover: %d, %v", n, err)
 	}

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { latticetest.VerifyMain(m) }
 
-const wait = 20 * time.Second
+const wait = latticetest.Patience
 
 // site is a server that answers with what it was asked, and says which of the two served it.
 type site struct {
@@ -347,7 +347,7 @@ func TestGone(t *testing.T) {
 	}
 	ahead := s.dial()
 	ahead.send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
-	latticetest.Eventually(t, wait, func() error {
+	latticetest.Eventually(t, func() error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		n := 0
