@@ -14,14 +14,14 @@ import (
 // Inside runs a built-in provider as goroutines of the host's process, until ctx ends or In does, and returns when all
 // of them have ended, but for one that reads In. It is under the same supervision as a process: what it returns, or the
 // panic of its own goroutine, is an exit, which is told by events and followed by another start. A panic of any other
-// goroutine ends the host.
+// goroutine ends the host. It calls provider.Run with ctx, which carries the way between host and provider, and with
+// the parts of r.
 type Inside func(ctx context.Context, r InsideRun) error
 
 // InsideRun is what a run of a provider in the host has in place of a process's surroundings.
 type InsideRun struct {
 	In       io.Reader // host data, a line at a time, as a process has it
 	Out, Err io.Writer
-	Channel  *channel.End
 	Grace    time.Duration // how long its end may take: Config.ProviderGrace
 }
 
@@ -44,7 +44,7 @@ func (p *provider) inside(run Inside) func(context.Context, supervisor.Streams) 
 			defer close(told)
 			p.tellActors(mine, wants)
 		}()
-		return run(ctx, InsideRun{In: s.In, Out: s.Out, Err: s.Err, Channel: theirs, Grace: p.host.cfg.ProviderGrace})
+		return run(channel.Offer(ctx, theirs), InsideRun{In: s.In, Out: s.Out, Err: s.Err, Grace: p.host.cfg.ProviderGrace})
 	}
 }
 

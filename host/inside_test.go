@@ -48,7 +48,8 @@ func (p *thingInside) run(ctx context.Context, r host.InsideRun) error {
 		return err
 	}
 	end := make(chan string, 1)
-	r.Channel.Serve(channel.Config{Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) {
+	way := channel.Offered(ctx)
+	way.Serve(channel.Config{Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) {
 		if inv.Operation == channel.OpHealth {
 			return wire.Health{Healthy: true}.Encode(), nil
 		}
@@ -63,10 +64,10 @@ func (p *thingInside) run(ctx context.Context, r host.InsideRun) error {
 			}
 		}
 	}})
-	if err := r.Channel.Notify(ctx, []byte(channel.WantActors)); err != nil {
+	if err := way.Notify(ctx, []byte(channel.WantActors)); err != nil {
 		return err
 	}
-	p.ends <- r.Channel
+	p.ends <- way
 	if _, err := fmt.Fprintln(r.Out, "weft:ready"); err != nil {
 		return err
 	}

@@ -16,7 +16,6 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/internal/process/heap"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -49,7 +48,6 @@ type Options struct {
 	// since 0.78. Run leaves a read pending on it.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer     // nil discards
-	Channel        *channel.End  // to the host when the provider runs in its process; nil elsewhere
 	StopTimeout    time.Duration // default StopTimeout
 }
 
@@ -81,7 +79,8 @@ func Main(info Info, factory Factory) int {
 var errHostData = errors.New("no host data on standard input")
 
 // Run runs a provider until ctx ends, its host closes Stdin or asks it to shut down; each is an orderly end and no
-// error. Errors: unusable host data, a provider that cannot be made, and calls that did not end within StopTimeout.
+// error. A provider that runs in its host's process gets the context that the host has made for it (host.Inside).
+// Errors: unusable host data, a provider that cannot be made, and calls that did not end within StopTimeout.
 func Run(ctx context.Context, opts Options, factory Factory) error {
 	if opts.Stdout == nil {
 		opts.Stdout = io.Discard

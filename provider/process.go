@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/internal/channel"
+	"github.com/weftlattice/weft/internal/linkfile"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/process/profile"
@@ -70,7 +71,7 @@ type process struct {
 // newProcess reads who the process is from the host data, connects and makes the provider. Nothing is served yet.
 func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.Logger, factory Factory, quit context.CancelFunc) (*process, error) {
 	info := opts.Info
-	p := &process{info: info, inside: opts.Channel, log: log, quit: quit, done: make(chan struct{}), failures: newTeller(), events: make(chan *nats.Msg, linkBacklog)}
+	p := &process{info: info, inside: channel.Offered(ctx), log: log, quit: quit, done: make(chan struct{}), failures: newTeller(), events: make(chan *nats.Msg, linkBacklog)}
 	cluster, err := p.identify(hd)
 	if err != nil {
 		return nil, err
@@ -113,7 +114,7 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 	p.server = rpc.NewServer(p.nc, rpc.ServerConfig{Lattice: p.lattice, Verifier: p.verifier, Logger: log, Observe: p.metrics.observe, Budget: p.large,
 		HostID: hd.HostID, Agreement: agreement, Directory: p.hosts})
 	p.provider, err = factory(Env{Logger: log, Lattice: p.lattice, HostID: p.host, ProviderID: p.id, LinkName: p.link,
-		InstanceID: hd.InstanceID, ConfigJSON: hd.ConfigJSON, Values: hd.EnvValues, Files: hd.FilesDirs, Timeout: timeout,
+		InstanceID: hd.InstanceID, ConfigJSON: hd.ConfigJSON, Values: hd.EnvValues, ReadFile: linkfile.Folders(hd.FilesDirs).Read, Timeout: timeout,
 		Metrics: p.metrics.registerer, NATS: p.nc, Invoker: p, Tell: p.failures.tell, Large: p.large})
 	if err != nil {
 		p.nc.Close()
@@ -335,7 +336,7 @@ func (p *process) Call(ctx context.Context, actor lattice.ActorID, operation str
 }
 
 // Open is the Invoker of the provider.
-func (p *process) Open(ctx context.Context, actor lattice.ActorID, operation string, r Request) (*rpc.Answer, error) {
+func (p *process) Open(ctx context.Context, actor lattice.ActorID, operation string, r Request) (Answer, error) {
 	call, route, err := p.address(actor, operation, r)
 	if err != nil {
 		return nil, err
@@ -345,7 +346,11 @@ func (p *process) Open(ctx context.Context, actor lattice.ActorID, operation str
 	} else if done {
 		return rpc.NewHeldAnswer(result, p.large, held), nil
 	}
-	return p.client.Open(ctx, call)
+	answer, err := p.client.Open(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	return answer, nil
 }
 
 func (p *process) address(actor lattice.ActorID, operation string, r Request) (rpc.Call, wire.Route, error) {

@@ -9,9 +9,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/weftlattice/weft/internal/linkfile"
-	"github.com/weftlattice/weft/internal/load"
-	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/linkvalue"
 )
@@ -30,7 +27,7 @@ type Info struct {
 	// provider.
 	Values *linkvalue.Table
 	// Limit is the number of calls served at the same time; beyond it callers get lattice.ErrBusy at once.
-	// Default rpc.DefaultLimit.
+	// Default 1024.
 	Limit int
 }
 
@@ -102,20 +99,44 @@ type Env struct {
 	InstanceID string
 	ConfigJSON string            // the configuration given when the provider was started; may be empty
 	Values     map[string]string // environment values of the host data
-	Files      linkfile.Folders  // reads the files that link values name; nothing else may
-	Timeout    time.Duration     // of calls whose context has no deadline
-	Metrics    prometheus.Registerer
-	NATS       *nats.Conn                    // the connection to the lattice; do not close it
-	Invoker    Invoker                       // behind Call
-	Tell       func(context.Context, Failed) // see Failed; nil in some tests
+	// ReadFile reads a file that a link value names, of at most 1 MiB; nothing else may read those. Folders that the
+	// host does not allow are lattice.ErrDenied.
+	ReadFile func(path string) ([]byte, error)
+	Timeout  time.Duration // of calls whose context has no deadline
+	Metrics  prometheus.Registerer
+	NATS     *nats.Conn                    // the connection to the lattice; do not close it
+	Invoker  Invoker                       // behind Call
+	Tell     func(context.Context, Failed) // see Failed; nil in some tests
 	// of the process's large payloads; a provider that reads one of another source into memory holds room for it
-	Large *load.Budget
+	Large Budget
 }
 
 // Invoker calls actors.
 type Invoker interface {
 	Call(ctx context.Context, actor lattice.ActorID, operation string, payload []byte) ([]byte, error)
-	Open(ctx context.Context, actor lattice.ActorID, operation string, r Request) (*rpc.Answer, error)
+	Open(ctx context.Context, actor lattice.ActorID, operation string, r Request) (Answer, error)
+}
+
+// Answer is the payload of an answer that may still be on its way. It is not safe for concurrent use. Close gives back
+// what it holds of Env.Large and deletes what the store still has of it.
+type Answer interface {
+	io.ReadCloser
+	// Len is the length of the whole payload.
+	Len() int64
+	// Bytes is the whole payload when it is in memory.
+	Bytes() (payload []byte, inMemory bool)
+	// All reads the rest into memory, where it is counted until Close. ctx bounds the wait for room. Errors:
+	// lattice.ErrBusy when there is no room in time, lattice.ErrTooLarge when there never is.
+	All(ctx context.Context) ([]byte, error)
+}
+
+// Budget bounds how many bytes of large payloads a process holds in memory at the same time, 512 MiB for a provider. It is
+// safe for concurrent use.
+type Budget interface {
+	// Hold waits for room for what comes in, which errors call what. held is what Release must be given afterwards.
+	// Errors: lattice.ErrBusy when there is no room in time, lattice.ErrTooLarge when there never is.
+	Hold(ctx context.Context, what string, bytes int64) (held int64, err error)
+	Release(held int64)
 }
 
 // Request is the payload of a call that is passed on rather than held in memory: Payload, then BodyLength bytes of
@@ -129,7 +150,7 @@ type Request struct {
 
 // Open is Call for large payloads: the body goes on as it comes, and the answer is read as it is needed. The answer
 // must be closed. An error of the body is returned as it is.
-func (e Env) Open(ctx context.Context, actor lattice.ActorID, operation string, r Request) (*rpc.Answer, error) {
+func (e Env) Open(ctx context.Context, actor lattice.ActorID, operation string, r Request) (Answer, error) {
 	return e.Invoker.Open(ctx, actor, operation, r)
 }
 
@@ -143,7 +164,8 @@ func (e Env) Failed(ctx context.Context, f Failed) {
 
 // Call asks a linked actor for an operation, signed, in the name of its link, and returns the payload of the answer.
 // The deadline of ctx bounds it, or else Timeout; the trace of ctx goes on. An actor without a link is
-// lattice.ErrUnlinked; for the other errors see rpc.Client.Call.
+// lattice.ErrUnlinked; an answer that does not come is
+// lattice.ErrTimeout, an actor that runs nowhere lattice.ErrNoResponders, one that is full lattice.ErrBusy.
 func (e Env) Call(ctx context.Context, actor lattice.ActorID, operation string, payload []byte) ([]byte, error) {
 	return e.Invoker.Call(ctx, actor, operation, payload)
 }

@@ -55,7 +55,7 @@ func runInside(all map[string]host.Builtin, names []string) error {
 		}
 		b := all[name]
 		b.Inside = func(ctx context.Context, r host.InsideRun) error {
-			return provider.Run(ctx, provider.Options{Info: m.info, Stdin: r.In, Stdout: r.Out, Stderr: r.Err, StopTimeout: r.Grace, Channel: r.Channel}, m.factory)
+			return provider.Run(ctx, provider.Options{Info: m.info, Stdin: r.In, Stdout: r.Out, Stderr: r.Err, StopTimeout: r.Grace}, m.factory)
 		}
 		all[name] = b
 	}

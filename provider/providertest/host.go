@@ -117,14 +117,16 @@ func Launch(t testing.TB, env *latticetest.Env, cfg Config, opts ...Option) *Pro
 	p := &Process{Env: env, Provider: s.provider, Link: lattice.DefaultLink, Host: s.host, Contract: cfg.Info.Contract,
 		NC: env.Conn(t), HostData: s.hostData, t: t, stdout: &output.Text{}, stderr: &output.Text{}, wait: make(chan error, 1)}
 	p.client = rpc.NewClient(p.NC, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(s.host), Cluster: env.Cluster})
-	var inside *channel.End
+	ctx := context.Background()
 	switch {
 	case cfg.Channel:
 		p.local = listen(t, env)
 		cred := p.local.listener.Offer(p.local.accept)
 		s.hostData.Channel = &cred
 	case cfg.Inside:
-		p.local, inside = pair(env)
+		var end *channel.End
+		p.local, end = pair(env)
+		ctx = channel.Offer(ctx, end)
 	}
 	if len(cfg.Command) > 0 {
 		p.exec(cfg.Command, cfg.Environ)
@@ -132,7 +134,7 @@ func Launch(t testing.TB, env *latticetest.Env, cfg Config, opts ...Option) *Pro
 		r, w := io.Pipe()
 		p.stdin = w
 		go func() {
-			p.wait <- provider.Run(context.Background(), provider.Options{Info: cfg.Info, Stdin: r, Stdout: p.stdout, Stderr: p.stderr, Channel: inside}, cfg.New)
+			p.wait <- provider.Run(ctx, provider.Options{Info: cfg.Info, Stdin: r, Stdout: p.stdout, Stderr: p.stderr}, cfg.New)
 			_ = r.Close()
 		}()
 	}

@@ -10,10 +10,10 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/lattice/wire"
+	"github.com/weftlattice/weft/provider"
 )
 
 // answer is an actor's response whose body may still be on its way.
@@ -22,11 +22,11 @@ type answer struct {
 	whole  []byte    // the body, when it is in memory
 	body   io.Reader // otherwise; else nil
 	length int64
-	from   *rpc.Answer
+	from   provider.Answer
 }
 
 // readAnswer reads an answer up to its body, or as a whole when it is small, or when its body does not come last.
-func readAnswer(ctx context.Context, from *rpc.Answer, requestSize int) (*answer, *failure) {
+func readAnswer(ctx context.Context, from provider.Answer, requestSize int) (*answer, *failure) {
 	a := &answer{from: from}
 	fail := func(err error) (*answer, *failure) {
 		a.close()

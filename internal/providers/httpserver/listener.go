@@ -63,7 +63,7 @@ func (s netServer) Serve() error {
 // openListener listens, at first without routes, and does not serve yet: serve or abandon comes next. It takes over
 // from another listener of its port, if there is one; that goes on until it is closed.
 func openListener(ctx context.Context, s settings, h *handler, from *listener, log *slog.Logger) (*listener, error) {
-	cert, err := s.listen.certificate(h.env.Files, log)
+	cert, err := s.listen.certificate(h.env.ReadFile, log)
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func (a *recorder) Call(context.Context, lattice.ActorID, string, []byte) ([]byt
 	return nil, errors.New("not used")
 }
 
-func (a *recorder) Open(ctx context.Context, actor lattice.ActorID, _ string, r provider.Request) (*rpc.Answer, error) {
+func (a *recorder) Open(ctx context.Context, actor lattice.ActorID, _ string, r provider.Request) (provider.Answer, error) {
 	payload := bytes.Clone(r.Payload)
 	if r.Body != nil {
 		body := make([]byte, r.BodyLength)
@@ -144,7 +144,7 @@ func openWays(t *testing.T, values map[string]string, links ...func(*settings) l
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &handler{env: provider.Env{Invoker: w, Large: load.NewBudget(0), Files: linkfile.Folders{filepath.Dir(cert)}, Timeout: providertest.Patience}, log: slog.New(slog.DiscardHandler), metrics: m, warnings: rate.NewLimiter(0, 0)}
+		h := &handler{env: provider.Env{Invoker: w, Large: load.NewBudget(0), ReadFile: linkfile.Folders{filepath.Dir(cert)}.Read, Timeout: providertest.Patience}, log: slog.New(slog.DiscardHandler), metrics: m, warnings: rate.NewLimiter(0, 0)}
 		l, err := openListener(t.Context(), s, h, nil, h.log)
 		if err != nil {
 			t.Fatal(err)

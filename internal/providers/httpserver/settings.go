@@ -112,11 +112,11 @@ func address(address string, hasPort bool, port int64) string {
 }
 
 // certificate opens the certificate and key; nil without one.
-func (s listenSettings) certificate(files linkfile.Folders, log *slog.Logger) (*certfile.Pair, error) {
+func (s listenSettings) certificate(readFile certfile.Reader, log *slog.Logger) (*certfile.Pair, error) {
 	if s.certFile == "" {
 		return nil, nil
 	}
-	pair, err := certfile.OpenPair(s.certFile, s.keyFile, files.Read, log)
+	pair, err := certfile.OpenPair(s.certFile, s.keyFile, readFile, log)
 	return pair, linkfile.Mendable(err)
 }
 

@@ -15,7 +15,7 @@ import (
 // TestRedisIsAwaySince: a link whose Redis is away says so, and since when, also after more failures.
 func TestRedisIsAwaySince(t *testing.T) {
 	env := latticetest.NATS(t)
-	p := &redisProvider{log: env.Logger, files: linkfile.Folders{}, servers: map[settings]*server{}, stores: map[lattice.ActorID]*store{}}
+	p := &redisProvider{log: env.Logger, readFile: linkfile.Folders{}.Read, servers: map[settings]*server{}, stores: map[lattice.ActorID]*store{}}
 	actor := env.ActorID(t)
 	begin := time.Now()
 	if err := p.PutLink(t.Context(), provider.Link{Actor: actor, Values: provider.Values{"url": "redis://127.0.0.1:1"}}); err != nil {

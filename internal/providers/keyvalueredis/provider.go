@@ -15,7 +15,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/weftlattice/weft/internal/certfile"
-	"github.com/weftlattice/weft/internal/linkfile"
 	"github.com/weftlattice/weft/internal/providers/keyvalue"
 	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/keyvalue"
@@ -33,7 +32,7 @@ var Info = provider.Info{
 type redisProvider struct {
 	log      *slog.Logger
 	defaults provider.Values
-	files    linkfile.Folders
+	readFile certfile.Reader // of files that links name
 	service  *keyvalue.Service
 
 	mu      sync.RWMutex
@@ -59,7 +58,7 @@ func New(env provider.Env) (provider.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &redisProvider{log: env.Logger, defaults: defaults, files: env.Files, service: service,
+	p := &redisProvider{log: env.Logger, defaults: defaults, readFile: env.ReadFile, service: service,
 		servers: map[settings]*server{}, stores: map[lattice.ActorID]*store{}}
 	return p, env.Metrics.Register(certfile.NewCollector(p.certificates))
 }
@@ -122,7 +121,7 @@ func (p *redisProvider) prepare(ctx context.Context, link provider.Link, mayBeAw
 	p.mu.Lock()
 	srv := p.servers[s]
 	if srv == nil {
-		srv, err = newServer(s, p.files, p.log)
+		srv, err = newServer(s, p.readFile, p.log)
 	}
 	if err != nil {
 		p.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/weftlattice/weft/internal/linkfile"
+	"github.com/weftlattice/weft/internal/certfile"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -45,8 +45,8 @@ type server struct {
 	nodes map[string]*node // by address. guarded by mu
 }
 
-func newServer(s settings, files linkfile.Folders, log *slog.Logger) (*server, error) {
-	t, err := s.target(files, log)
+func newServer(s settings, readFile certfile.Reader, log *slog.Logger) (*server, error) {
+	t, err := s.target(readFile, log)
 	if err != nil {
 		return nil, err
 	}

@@ -77,7 +77,7 @@ const (
 )
 
 // target reads the URL. The library's own errors quote it, so they are not passed on.
-func (s settings) target(files linkfile.Folders, log *slog.Logger) (target, error) {
+func (s settings) target(readFile certfile.Reader, log *slog.Logger) (target, error) {
 	first, addresses, err := s.hosts()
 	if err != nil {
 		return target{}, err
@@ -103,7 +103,7 @@ func (s settings) target(files linkfile.Folders, log *slog.Logger) (target, erro
 		o.TLSConfig.ServerName = "" // of whichever is connected to
 	}
 	t := target{Options: o, addresses: addresses}
-	if err := s.secure(&t, files, log); err != nil {
+	if err := s.secure(&t, readFile, log); err != nil {
 		return target{}, err
 	}
 	o.PoolSize = s.poolSize
@@ -160,7 +160,7 @@ func (t target) failover(s settings) *redis.FailoverOptions {
 
 // secure sets TLS up with files that are read again when they are replaced. The connections are made here, since the
 // library takes authorities once.
-func (s settings) secure(t *target, files linkfile.Folders, log *slog.Logger) error {
+func (s settings) secure(t *target, readFile certfile.Reader, log *slog.Logger) error {
 	if t.TLSConfig == nil {
 		if s.caFile != "" || s.certFile != "" || s.keyFile != "" {
 			return invalid("ca_file", "certificates need a rediss:// URL")
@@ -173,13 +173,13 @@ func (s settings) secure(t *target, files linkfile.Folders, log *slog.Logger) er
 	var roots *certfile.Roots
 	if s.caFile != "" {
 		var err error
-		if roots, err = certfile.OpenRoots(s.caFile, false, files.Read, log); err != nil {
+		if roots, err = certfile.OpenRoots(s.caFile, false, readFile, log); err != nil {
 			return linkfile.Mendable(err)
 		}
 		t.files = append(t.files, roots)
 	}
 	if s.certFile != "" {
-		pair, err := certfile.OpenPair(s.certFile, s.keyFile, files.Read, log)
+		pair, err := certfile.OpenPair(s.certFile, s.keyFile, readFile, log)
 		if err != nil {
 			return linkfile.Mendable(err)
 		}
