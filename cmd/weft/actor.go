@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 )
@@ -49,7 +50,7 @@ An instance serves one call at a time; --max is how many there may be.`,
 			}
 			r := operate.ActorStart{Max: uint32(max), Where: where}
 			if max == 0 {
-				return usagef("--max 0 starts nothing; to stop an actor: weft actor stop")
+				return usage.Errorf("--max 0 starts nothing; to stop an actor: weft actor stop")
 			}
 			if r.Annotations, err = pairs("--annotation", annotations); err != nil {
 				return err
@@ -71,7 +72,7 @@ An instance serves one call at a time; --max is how many there may be.`,
 				r.Limits.Instances = mode.value
 			}
 			if fuel > control.MaxFuel {
-				return usagef("--fuel %d: want at most %d", fuel, uint64(control.MaxFuel))
+				return usage.Errorf("--fuel %d: want at most %d", fuel, uint64(control.MaxFuel))
 			}
 			r.Limits.Fuel, r.Limits.RecycleCalls = fuel, recycleCalls
 			r.Limits.ExecutionMs = uint64(execution.Milliseconds())
@@ -186,7 +187,7 @@ afterwards, in all groups.`,
   weft actor scale app --max 2 --host edge-1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !cmd.Flags().Changed("max") {
-				return usagef("--max is missing: %s", cmd.UseLine())
+				return usage.Errorf("--max is missing: %s", cmd.UseLine())
 			}
 			if len(args) == 2 { // the order of old: HOST ACTOR
 				p.where.Host, args = args[0], args[1:]
@@ -200,7 +201,7 @@ afterwards, in all groups.`,
 				return err
 			}
 			if unannotated && len(set) > 0 {
-				return usagef("--annotation and --unannotated contradict each other")
+				return usage.Errorf("--annotation and --unannotated contradict each other")
 			}
 			ctx, l, done, err := w.connect(a, cmd)
 			if err != nil {

@@ -16,27 +16,27 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/host"
-	"github.com/weftlattice/weft/internal/join"
+	"github.com/weftlattice/weft/internal/deploy/connect"
+	"github.com/weftlattice/weft/internal/deploy/datadir"
+	"github.com/weftlattice/weft/internal/deploy/keys"
+	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/signing"
 )
 
-// app is one run of weft: its streams and the flags that every command has.
+// app is one run of weft: its terminal and the flags that every command has.
 type app struct {
 	terminal
-	args    []string
-	lattice string
-	dataDir string
-	prefix  string
-	conn    connection
-	here    *upState    // the lattice of this machine, once it is what we connect to
-	joined  *join.Token // once --join was read
-	pass    passphraseFlags
+	args []string
+	dir  datadir.Dir
+	conn connect.Settings
+	pass keys.Passphrase
 }
 
 // run runs one command line and returns the exit code.
 func run(args []string, in io.Reader, out, errs io.Writer) int {
 	a := &app{terminal: terminal{in: in, out: out, err: shown{errs}, output: formatText}, args: args}
+	a.pass.Ask = a.askPassphrase
 	ctx, stop := interrupted()
 	defer stop()
 	root := rootCmd(a)
@@ -83,14 +83,6 @@ func interrupted() (context.Context, func()) {
 	return ctx, func() { signal.Stop(signals); close(done); cancel() }
 }
 
-// latticeName is the lattice that the flags name.
-func (a *app) latticeName() (lattice.Name, error) {
-	if a.lattice == "" {
-		return lattice.DefaultName, nil
-	}
-	return lattice.ParseName(a.lattice)
-}
-
 // defaultDataDir is empty when nothing says where the home of this user is, as in a systemd unit without User=.
 func defaultDataDir() string {
 	if os.Getenv("HOME") == "" && os.Getenv("XDG_DATA_HOME") == "" {
@@ -103,7 +95,7 @@ func defaultDataDir() string {
 
 // needDataDir refuses to go on without a data directory, but for commands that have no use for one.
 func needDataDir(a *app, cmd *cobra.Command) error {
-	if a.dataDir != "" {
+	if a.dir != "" {
 		return nil
 	}
 	for c := cmd; c != nil; c = c.Parent() {
@@ -112,19 +104,21 @@ func needDataDir(a *app, cmd *cobra.Command) error {
 			return nil
 		}
 	}
-	return usagef("there is no folder for keys and state: set HOME, XDG_DATA_HOME or --data-dir")
+	return usage.Errorf("there is no folder for keys and state: set HOME, XDG_DATA_HOME or --data-dir")
 }
 
-// cacheDir is where hosts keep what they can make or fetch again.
-func (a *app) cacheDir() string { return filepath.Join(a.dataDir, "cache") }
+// keeper finds the keys of this machine.
+func (a *app) keeper() keys.Keeper {
+	return keys.Keeper{Dir: a.dir, Passphrase: &a.pass, Stdin: a.in}
+}
 
-// keys opens the key store below the data directory.
-func (a *app) keys() (*signing.Keystore, error) {
-	s, err := signing.OpenKeystore(filepath.Join(a.dataDir, "keys"))
-	if err == nil {
-		s.SetPassphrase(a.passphrase)
+// signer signs with the keys below the data directory.
+func (a *app) signer() (*operate.Signer, error) {
+	store, err := a.keeper().Store()
+	if err != nil {
+		return nil, err
 	}
-	return s, err
+	return &operate.Signer{Keys: store, CacheDir: a.dir.Signed(), Check: host.CheckModule}, nil
 }
 
 // exactArgs, minArgs and noArgs say what is missing, in the words of the command's usage line.
@@ -133,10 +127,10 @@ func exactArgs(n int) cobra.PositionalArgs { return rangeArgs(n, n) }
 func rangeArgs(low, high int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < low {
-			return usagef("missing argument: %s", cmd.UseLine())
+			return usage.Errorf("missing argument: %s", cmd.UseLine())
 		}
 		if high >= 0 && len(args) > high {
-			return usagef("unexpected argument %q: %s", args[high], cmd.UseLine())
+			return usage.Errorf("unexpected argument %q: %s", args[high], cmd.UseLine())
 		}
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/artifact"
 )
@@ -146,7 +147,7 @@ func artifactUntag(a *app) *cobra.Command {
 				return err
 			}
 			if ref.Tag == "" {
-				return usagef("%s has no tag", args[0])
+				return usage.Errorf("%s has no tag", args[0])
 			}
 			d, done, err := openDepot(a, cmd)
 			if err != nil {

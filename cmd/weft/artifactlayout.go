@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/artifact"
 	"github.com/weftlattice/weft/lattice/oci"
@@ -78,7 +79,7 @@ func (d depot) tagged(ctx context.Context, texts []string) ([]artifact.Reference
 			return nil, err
 		}
 		if ref.Tag == "" {
-			return nil, usagef("%s has no tag, and would have no name in the layout", text)
+			return nil, usage.Errorf("%s has no tag, and would have no name in the layout", text)
 		}
 		if ref, err = artifact.Resolve(ctx, d.js, d.Name(), ref); err != nil {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/host"
+	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/scaffold"
 	"github.com/weftlattice/weft/lattice"
 )
@@ -23,7 +24,7 @@ func openProject(dir, out string) (project, error) {
 		return project{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "open the project in", Entity: dir,
 			Detail: "it is a file, and a project is a folder with an " + scaffold.ProjectFile + "; a module is started with: weft actor start " + dir}
 	} else if err != nil {
-		return project{}, fileError("open the project in", dir, err)
+		return project{}, localfile.Error("open the project in", dir, err)
 	}
 	p, err := scaffold.Load(dir)
 	if lattice.CodeOf(err) == lattice.ErrNotFound {
@@ -65,7 +66,7 @@ func buildCmd(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := host.Warm(cmd.Context(), a.cacheDir(), code); err != nil {
+				if err := host.Warm(cmd.Context(), a.dir.Cache(), code); err != nil {
 					return err
 				}
 			}

@@ -12,8 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
-	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -31,7 +30,7 @@ made in the actor's own name unless --origin says another.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r := operate.CallRequest{Actor: args[0], Operation: args[1]}
 			if bin != "text" && bin != "base64" && bin != "raw" {
-				return usagef("--bin %q: want text, base64 or raw", bin)
+				return usage.Errorf("--bin %q: want text, base64 or raw", bin)
 			}
 			var err error
 			if r.Payload, err = readPayload(a, args[2:]); err != nil {
@@ -41,14 +40,14 @@ made in the actor's own name unless --origin says another.`,
 				r.Origin = wire.Entity{PublicKey: origin, ContractID: originContract, LinkName: originLink}
 			}
 			a.secretFlag(cmd, "cluster-seed")
-			cfg, err := a.natsConfig(cmd, "") // adopts the lattice that runs here, whose key is needed
+			w, err := a.way(cmd) // it leads to a lattice, whose key is needed
 			if err != nil {
 				return err
 			}
-			if r.Cluster, err = callKey(a, seedFile, seed); err != nil {
+			if r.Cluster, err = a.keeper().Call(w.Control.Lattice, seedFile, seed, w.ClusterSeed()); err != nil {
 				return err
 			}
-			l, done, err := a.connectTo(cmd.Context(), cfg, cmd.CommandPath())
+			l, done, err := w.Open(cmd.Context(), cmd.CommandPath(), a.operating())
 			if err != nil {
 				return err
 			}
@@ -74,7 +73,7 @@ made in the actor's own name unless --origin says another.`,
 	return cmd
 }
 
-// payload turns the JSON argument into msgpack.
+// readPayload turns the JSON argument into msgpack.
 func readPayload(a *app, args []string) ([]byte, error) {
 	const limit = 16 << 20
 	if len(args) == 0 {
@@ -91,29 +90,7 @@ func readPayload(a *app, args []string) ([]byte, error) {
 	return operate.PayloadFromJSON(text)
 }
 
-// callKey is the cluster key that calls are signed with. It is never made here: a new one would be trusted by nobody.
-func callKey(a *app, file, seed string) (signing.KeyPair, error) {
-	switch {
-	case file != "":
-		return a.readSeed(file)
-	case seed != "":
-		return signing.FromSeed(seed)
-	case a.joined != nil && a.joined.ClusterSeed != "":
-		return signing.FromSeed(a.joined.ClusterSeed)
-	}
-	keys, err := a.keys()
-	if err != nil {
-		return signing.KeyPair{}, err
-	}
-	k, err := keys.Load(signing.KindCluster, a.keyName(signing.KindCluster))
-	if lattice.CodeOf(err) == lattice.ErrNotFound {
-		return k, &lattice.Error{Code: lattice.ErrNotFound, Op: "sign the call for lattice", Entity: a.keyName(signing.KindCluster),
-			Detail: "its cluster key is not here; copy it from a host (weft key show cluster --seed) and give --cluster-seed-file"}
-	}
-	return k, err
-}
-
-// answer shows a msgpack payload.
+// showAnswer shows a msgpack payload.
 func showAnswer(a *app, payload []byte, bin string) error {
 	if bin == "raw" {
 		_, err := a.out.Write(payload)

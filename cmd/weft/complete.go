@@ -26,11 +26,11 @@ func completer(a *app, names ...func(*operate.View) []string) cobra.CompletionFu
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), completeTimeout)
 		defer cancel()
-		cfg, err := a.natsConfig(cmd, "")
+		w, err := a.way(cmd)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		l, done, err := a.connectTo(ctx, cfg, cmd.CommandPath())
+		l, done, err := w.Open(ctx, cmd.CommandPath(), a.operating())
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
@@ -105,7 +105,7 @@ func tokenNames(a *app) cobra.CompletionFunc {
 		if len(args) > 0 || applyEnv(cmd) != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		users, _ := a.users().List()
+		users, _ := a.dir.Users().List()
 		var names []string
 		for _, u := range users {
 			if u.Revoked.IsZero() {
@@ -122,7 +122,7 @@ func keyNames(a *app) cobra.CompletionFunc {
 		if applyEnv(cmd) != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		keys, err := a.keys()
+		keys, err := a.keeper().Store()
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

@@ -1,71 +1,60 @@
 package main
 
 import (
-	"context"
-	"net"
-	"os"
+	"cmp"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/weftlattice/weft/internal/deploy/connect"
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/internal/natsauth"
 	"github.com/weftlattice/weft/internal/natsconn"
-	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
-// connection holds the flags that say where NATS is and who we are there.
-type connection struct {
-	url, join, context, creds, user, password, token, jwt, seed string
-	domain                                                      string // of JetStream
-	tls                                                         bool
-	tlsCA, tlsCert, tlsKey                                      string
-}
-
-// connectionFlags are the names of the flags that connection.flags makes.
-var connectionFlags = func() (names []string) {
-	var f pflag.FlagSet
-	new(connection).flags(&f)
-	f.VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
-	return names
-}()
-
-func (c *connection) flags(f *pflag.FlagSet) {
-	f.StringVar(&c.url, "nats-url", "", "NATS server (default: the lattice that runs here, else "+natsconn.DefaultURL+")")
+// connectionFlags say where NATS is and who we are there.
+func connectionFlags(c *connect.Settings, f *pflag.FlagSet) {
+	f.StringVar(&c.URL, "nats-url", "", "NATS server (default: the lattice that runs here, else "+natsconn.DefaultURL+")")
 	fallback(f, "nats-url", "NATS_URL")
-	f.StringVar(&c.join, "join", "", "token of \"weft token create\", or a file that holds one: where NATS is, and who we are")
-	f.StringVar(&c.context, "nats-context", "", "context of the nats tool: its name, or a file")
+	f.StringVar(&c.Join, "join", "", "token of \"weft token create\", or a file that holds one: where NATS is, and who we are")
+	f.StringVar(&c.Context, "nats-context", "", "context of the nats tool: its name, or a file")
 	fallback(f, "nats-context", "NATS_CONTEXT")
-	f.StringVar(&c.creds, "creds", "", "NATS credentials file")
+	f.StringVar(&c.Creds, "creds", "", "NATS credentials file")
 	fallback(f, "creds", "NATS_CREDS", "WASH_CTL_CREDS")
-	f.StringVar(&c.user, "nats-user", "", "NATS user name")
+	f.StringVar(&c.User, "nats-user", "", "NATS user name")
 	fallback(f, "nats-user", "NATS_USER")
-	f.StringVar(&c.password, "nats-password", "", "NATS password")
+	f.StringVar(&c.Password, "nats-password", "", "NATS password")
 	fallback(f, "nats-password", "NATS_PASSWORD")
-	f.StringVar(&c.token, "nats-token", "", "NATS token")
+	f.StringVar(&c.Token, "nats-token", "", "NATS token")
 	fallback(f, "nats-token", "NATS_TOKEN")
-	f.StringVar(&c.jwt, "nats-jwt", "", "NATS user JWT, with --nats-seed")
+	f.StringVar(&c.JWT, "nats-jwt", "", "NATS user JWT, with --nats-seed")
 	fallback(f, "nats-jwt", "WASMCLOUD_CTL_JWT", "WASMCLOUD_NATS_JWT", "NATS_JWT")
-	f.StringVar(&c.seed, "nats-seed", "", "NATS user seed")
+	f.StringVar(&c.Seed, "nats-seed", "", "NATS user seed")
 	fallback(f, "nats-seed", "WASMCLOUD_CTL_SEED", "WASMCLOUD_NATS_SEED", "WASMCOULD_NATS_SEED", "NATS_SEED")
-	f.StringVar(&c.domain, "js-domain", "", "JetStream domain of what the lattice stores, where NATS has it elsewhere (a leaf node's hub)")
+	f.StringVar(&c.Domain, "js-domain", "", "JetStream domain of what the lattice stores, where NATS has it elsewhere (a leaf node's hub)")
 	fallback(f, "js-domain", "WASMCLOUD_JS_DOMAIN")
-	f.BoolVar(&c.tls, "nats-tls", false, "require TLS")
+	f.BoolVar(&c.TLS, "nats-tls", false, "require TLS")
 	fallback(f, "nats-tls", "WASMCLOUD_CTL_TLS")
-	f.StringVar(&c.tlsCA, "nats-ca", "", "PEM file of the authorities to trust")
+	f.StringVar(&c.TLSCA, "nats-ca", "", "PEM file of the authorities to trust")
 	fallback(f, "nats-ca", "NATS_CA")
-	f.StringVar(&c.tlsCert, "nats-cert", "", "PEM file of the client certificate")
+	f.StringVar(&c.TLSCert, "nats-cert", "", "PEM file of the client certificate")
 	fallback(f, "nats-cert", "NATS_CERT")
-	f.StringVar(&c.tlsKey, "nats-key", "", "PEM file of the client certificate's key")
+	f.StringVar(&c.TLSKey, "nats-key", "", "PEM file of the client certificate's key")
 	fallback(f, "nats-key", "NATS_KEY")
 	for _, name := range []string{"nats-user", "nats-password", "nats-token", "nats-jwt", "nats-seed", "nats-tls", "nats-ca", "nats-cert", "nats-key", "ctl-prefix", "js-domain"} {
 		_ = f.MarkHidden(name) // in "weft help connection"; ctl-prefix is of globalFlags
 	}
 }
 
-// elsewhere reports whether the flags lead to a lattice that somebody else runs.
-func (c *connection) elsewhere() bool { return c.url != "" || c.join != "" || c.context != "" }
+// connectionFlagNames are the names of the flags that connectionFlags makes.
+func connectionFlagNames() (names []string) {
+	var f pflag.FlagSet
+	connectionFlags(new(connect.Settings), &f)
+	f.VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
+	return names
+}
 
 const connectionHelp = `Which NATS server a command talks to is decided in this order:
 
@@ -90,96 +79,36 @@ func connectionTopic() *cobra.Command {
 	return &cobra.Command{Use: "connection", Short: "Which NATS server and lattice weft talks to", Long: connectionHelp}
 }
 
-// config is where to connect; name is shown by the server.
-func (a *app) natsConfig(cmd *cobra.Command, name string) (natsconn.Config, error) {
-	c, err := a.whereNATSIs(cmd)
-	c.Name, c.JSDomain = name, or(a.conn.domain, c.JSDomain)
-	return c, err
-}
-
-func (a *app) whereNATSIs(cmd *cobra.Command) (natsconn.Config, error) {
+// way decides where the lattice is, and warns of what is doubtful in how that was said.
+func (a *app) way(cmd *cobra.Command) (connect.Way, error) {
 	for _, secret := range []string{"nats-password", "nats-token", "nats-seed"} {
 		a.secretFlag(cmd, secret)
 	}
-	switch {
-	case a.conn.join != "":
-		return a.joinConfig(cmd)
-	case a.conn.context != "":
-		return a.contextConfig()
+	if strings.HasPrefix(a.conn.Join, "weft") {
+		a.secretFlag(cmd, "join")
 	}
-	c := a.conn
-	cfg := natsconn.Config{URL: a.natsURL(), CredsFile: c.creds, User: c.user, Password: c.password, Token: c.token,
-		JWT: c.jwt, Seed: c.seed, TLS: c.tls, TLSCA: c.tlsCA, TLSCert: c.tlsCert, TLSKey: c.tlsKey}
-	if a.here != nil {
-		here := a.here.connection()
-		cfg.JSDomain = here.JSDomain
-		if c.creds+c.user+c.password+c.token+c.jwt+c.seed == "" {
-			cfg.CredsFile = here.CredsFile
-		}
-		if c.tlsCA == "" {
-			cfg.TLSCA, cfg.TLSName = here.TLSCA, here.TLSName
-		}
+	w, err := connect.Find(a.conn, a.dir)
+	if err == nil && w.Expired() {
+		a.say("weft: warning: by this machine's clock the token has expired; if NATS refuses it, make a new one with: weft token create")
 	}
-	return cfg, nil
-}
-
-// natsURL decides where NATS is, see connectionHelp. It also adopts the name of the lattice that runs here.
-func (a *app) natsURL() string {
-	if a.conn.url != "" {
-		return a.conn.url
-	}
-	for _, vars := range [][2]string{{"WASMCLOUD_CTL_HOST", "WASMCLOUD_CTL_PORT"}, {"NATS_HOST", "NATS_PORT"}} {
-		host, port := os.Getenv(vars[0]), os.Getenv(vars[1])
-		if host == "" && port == "" {
-			continue
-		}
-		return "nats://" + net.JoinHostPort(or(host, "127.0.0.1"), or(port, "4222"))
-	}
-	if s, ok := a.runningHere(); ok {
-		a.lattice = or(a.lattice, string(s.Lattice))
-		a.here = &s
-		return s.NATSURL
-	}
-	return natsconn.DefaultURL
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
+	return w, err
 }
 
 // connect reaches the lattice. The caller calls the function that is returned at the end.
 func (a *app) connect(cmd *cobra.Command) (*operate.Lattice, func(), error) {
-	cfg, err := a.natsConfig(cmd, "")
+	w, err := a.way(cmd)
 	if err == nil {
-		err = a.mayCommand(natsauth.Operator, "give commands")
+		err = w.May(natsauth.Operator, "give commands")
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	return a.connectTo(cmd.Context(), cfg, cmd.CommandPath())
+	return w.Open(cmd.Context(), cmd.CommandPath(), a.operating())
 }
 
-// connectTo reaches the lattice at a certain place; name is shown by the server.
-func (a *app) connectTo(ctx context.Context, cfg natsconn.Config, name string) (*operate.Lattice, func(), error) {
-	lat, err := a.latticeName()
-	if err != nil {
-		return nil, nil, err
-	}
-	cfg.Name = name
-	nc, err := natsconn.Connect(ctx, cfg)
-	if lattice.CodeOf(err) == lattice.ErrUnavailable && !natsconn.Answered(err) {
-		return nil, nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "reach NATS at", Entity: natsconn.SafeURL(cfg.URL),
-			Detail: "nobody answers there; start a lattice with: weft up"}
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	done := func() { _ = natsconn.Close(context.WithoutCancel(ctx), nc) }
-	control := subject.Control{Prefix: a.prefix, Lattice: lat}
-	return operate.New(nc, operate.Config{Control: control, Builtins: builtinNames(), Progress: a.progress}), done, nil
+// operating is what all connections to a lattice have in common.
+func (a *app) operating() operate.Config {
+	return operate.Config{Builtins: builtinNames(), Progress: a.progress}
 }
 
 // progress shows a step of what operate does.
@@ -189,3 +118,8 @@ func (a *app) progress(s operate.Step) {
 	}
 	a.say("- %s", s.Text)
 }
+
+// warn says what a person should know.
+func (t *terminal) warn(text string) { t.say("weft: warning: %s", text) }
+
+func or(a, b string) string { return cmp.Or(a, b) }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -17,9 +16,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/internal/deploy/connect"
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/internal/deploy/scaffold"
-	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/process/slack"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
@@ -58,11 +57,11 @@ Uses the lattice that "weft up" runs here, or starts one for as long as it runs.
 			if err != nil {
 				return err
 			}
-			conn, stop, err := devLattice(a, cmd, &flags, &nats)
+			way, stop, err := devLattice(a, cmd, &flags, &nats)
 			if err != nil {
 				return err
 			}
-			err = runDev(a, cmd.Context(), conn, cmd.CommandPath(), p, d)
+			err = runDev(a, cmd.Context(), way, cmd.CommandPath(), p, d)
 			return errors.Join(err, stop())
 		}}
 	f := cmd.Flags()
@@ -77,16 +76,15 @@ Uses the lattice that "weft up" runs here, or starts one for as long as it runs.
 }
 
 // devLattice uses the lattice that is there, or starts one. stop ends what was started.
-func devLattice(a *app, cmd *cobra.Command, flags *hostFlags, nats *natsFlags) (natsconn.Config, func() error, error) {
+func devLattice(a *app, cmd *cobra.Command, flags *hostFlags, nats *natsFlags) (way connect.Way, stop func() error, err error) {
 	none := func() error { return nil }
-	_, running := a.runningHere()
-	if running || a.conn.elsewhere() {
-		cfg, err := a.natsConfig(cmd, "")
-		return cfg, none, err
+	if _, running := a.dir.Up(); running || a.conn.Elsewhere() {
+		way, err = a.way(cmd)
+		return way, none, err
 	}
-	release, err := a.claimUp()
+	release, err := claimUp(a)
 	if err != nil {
-		return natsconn.Config{}, none, err
+		return way, none, err
 	}
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	a.say("- starting a lattice")
@@ -97,18 +95,13 @@ func devLattice(a *app, cmd *cobra.Command, flags *hostFlags, nats *natsFlags) (
 	}
 	if err != nil {
 		release()
-		return natsconn.Config{}, none, err
+		return way, none, err
 	}
-	stop := func() error { defer release(); return n.stop() }
-	name, err := a.latticeName()
-	if err == nil {
-		err = a.saveState(upState{PID: os.Getpid(), Lattice: name, NATSURL: withCredentials(n.conn), Creds: n.conn.CredsFile, CA: n.conn.TLSCA, ServerName: n.conn.TLSName, HostID: n.host.ID(),
-			Host: n.host.Name(), HTTPAddr: n.host.HTTPAddr(), DataDir: a.dataDir})
+	stop = func() error { defer release(); return n.Stop() }
+	if err := a.dir.SaveUp(n.Up(a.dir)); err != nil {
+		return way, none, errors.Join(err, stop())
 	}
-	if err != nil {
-		return natsconn.Config{}, none, errors.Join(err, stop())
-	}
-	return n.conn, stop, nil
+	return n.Way(), stop, nil
 }
 
 // devSession is one run of dev. One goroutine has it, but for the logs.
@@ -135,8 +128,8 @@ type devBuild struct {
 }
 
 // dev runs the loop until ctx ends.
-func runDev(a *app, ctx context.Context, conn natsconn.Config, name string, p project, flags devFlags) (err error) {
-	l, done, err := a.connectTo(context.WithoutCancel(ctx), conn, name)
+func runDev(a *app, ctx context.Context, way connect.Way, name string, p project, flags devFlags) (err error) {
+	l, done, err := way.Open(context.WithoutCancel(ctx), name, a.operating())
 	if err != nil {
 		return err
 	}

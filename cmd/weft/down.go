@@ -8,7 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/internal/deploy/connect"
+	"github.com/weftlattice/weft/internal/deploy/datadir"
 	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/process/background"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -21,22 +24,22 @@ NATS. Keys and data stay. Where other hosts have joined that NATS server, they w
 		Example: `  weft down
   weft down --data-dir /var/lib/weft`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, ok := a.runningHere()
+			s, ok := a.dir.Up()
 			if !ok {
-				return &lattice.Error{Code: lattice.ErrNotFound, Op: "find a lattice in", Entity: a.dataDir, Detail: "none runs with this data directory"}
+				return &lattice.Error{Code: lattice.ErrNotFound, Op: "find a lattice in", Entity: string(a.dir), Detail: "none runs with this data directory"}
 			}
 			if !force {
-				if err := a.neededByOthers(cmd.Context(), s); err != nil {
+				if err := neededByOthers(cmd.Context(), a, s); err != nil {
 					return err
 				}
 			}
 			a.say("- stopping, pid %d", s.PID)
-			if err := terminate(s.PID); err != nil {
+			if err := background.Terminate(s.PID); err != nil {
 				return fmt.Errorf("stop pid %d: %w", s.PID, err)
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			if err := a.awaitDown(ctx, s.PID); err != nil {
+			if err := a.dir.AwaitDown(ctx, s.PID); err != nil {
 				return err
 			}
 			return a.print(struct {
@@ -51,12 +54,11 @@ NATS. Keys and data stay. Where other hosts have joined that NATS server, they w
 
 // neededByOthers is an error when other hosts need the NATS server of what runs here. What does not say so in time,
 // since it hangs or is ending, may be stopped.
-func (a *app) neededByOthers(ctx context.Context, s upState) error {
+func neededByOthers(ctx context.Context, a *app, s datadir.Up) error {
 	const patience = 5 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	a.lattice = string(s.Lattice)
-	l, done, err := a.connectTo(ctx, s.connection(), "weft down")
+	l, done, err := connect.Here(s, a.conn.Control).Open(ctx, "weft down", a.operating())
 	if err == nil {
 		defer done()
 		var v *operate.View
@@ -66,24 +68,4 @@ func (a *app) neededByOthers(ctx context.Context, s upState) error {
 	}
 	a.say("weft: warning: it is not known whether other hosts need the NATS server that ends with it: %v", err)
 	return nil
-}
-
-// awaitDown waits until the process has let go of its lock.
-func (a *app) awaitDown(ctx context.Context, pid int) error {
-	const pause = 50 * time.Millisecond
-	ticker := time.NewTicker(pause)
-	defer ticker.Stop()
-	for {
-		if release, free, err := lock(a.lockPath()); err != nil {
-			return err
-		} else if free {
-			release()
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return &lattice.Error{Code: lattice.ErrTimeout, Op: "stop", Entity: pidText(pid), Detail: "it has not ended yet; it may be finishing work"}
-		case <-ticker.C:
-		}
-	}
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/weftlattice/weft/internal/deploy/usage"
 )
 
 // envFallback is the annotation of a flag that lists further environment variables, in order.
@@ -42,7 +44,7 @@ func applyEnv(cmd *cobra.Command) error {
 				value = truth(value)
 			}
 			if err := cmd.Flags().Set(f.Name, value); err != nil {
-				bad = usagef("environment variable %s: %w", name, err)
+				bad = usage.Errorf("environment variable %s: %w", name, err)
 			}
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/trace"
@@ -32,7 +33,7 @@ Each host keeps the last 500 of each actor, 4 MiB in all, in memory; hosts of ot
   weft errors -f -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if since < 0 {
-				return usagef("--since %v: want how far back to look, as 10m", since)
+				return usage.Errorf("--since %v: want how far back to look, as 10m", since)
 			}
 			want := control.FailuresRequest{MaxAgeMs: uint64(since.Milliseconds())}
 			var err error
@@ -110,7 +111,7 @@ func traceID(s string) (string, error) {
 	}
 	id := strings.ToLower(s)
 	if len(id) < traceDigits || len(id) > hex.EncodedLen(len(trace.Context{}.TraceID)) || strings.Trim(id, "0123456789abcdef") != "" {
-		return "", usagef("--trace %s: want the 32 hexadecimal digits of a trace_id, or at least the first %d of them, or a traceparent", lattice.Printable(s), traceDigits)
+		return "", usage.Errorf("--trace %s: want the 32 hexadecimal digits of a trace_id, or at least the first %d of them, or a traceparent", lattice.Printable(s), traceDigits)
 	}
 	return id, nil
 }

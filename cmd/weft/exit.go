@@ -8,6 +8,7 @@ import (
 
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -41,14 +42,6 @@ With -o json or -o yaml an error is one line on standard error,
 {"success":false,"error":{"code":"not_found","message":"..."}}; the code is one of
 the words that hosts use in their metrics, or usage or partial.`
 
-// usageError is a command line that makes no sense.
-type usageError struct{ err error }
-
-func (e usageError) Error() string { return e.err.Error() }
-func (e usageError) Unwrap() error { return e.err }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
 // silentError ends weft with a code but without a message, since all has been said.
 type silentError int
 
@@ -57,14 +50,13 @@ func (e silentError) Error() string { return fmt.Sprintf("exit status %d", int(e
 // exitCode and errorWord classify an error for the shell and for programs.
 func exitCode(err error) int {
 	var silent silentError
-	var usage usageError
 	var partial *operate.PartialError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &silent):
 		return int(silent)
-	case errors.As(err, &usage):
+	case usage.Is(err):
 		return exitUsage
 	case errors.As(err, &partial):
 		return exitPartial
@@ -93,10 +85,9 @@ func remote(err error) bool {
 }
 
 func errorWord(err error) string {
-	var usage usageError
 	var partial *operate.PartialError
 	switch {
-	case errors.As(err, &usage):
+	case usage.Is(err):
 		return "usage"
 	case errors.As(err, &partial):
 		return "partial"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -10,6 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/host"
+	"github.com/weftlattice/weft/internal/deploy/usage"
+	"github.com/weftlattice/weft/internal/natsconn"
+	"github.com/weftlattice/weft/internal/process/slack"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 )
@@ -189,7 +194,7 @@ func hostLabel(a *app) *cobra.Command {
 				return err
 			}
 			if len(set)+len(remove) == 0 {
-				return usagef("no label given: %s", cmd.UseLine())
+				return usage.Errorf("no label given: %s", cmd.UseLine())
 			}
 			l, done, err := a.connect(cmd)
 			if err != nil {
@@ -261,4 +266,98 @@ NATS server ("weft up") takes that with it: where others are on it, it is stoppe
 	cmd.Flags().BoolVar(&force, "force", false, "also the host that carries the NATS server of others")
 	cmd.Flags().DurationVar(&grace, "grace", 0, "how long calls in progress may take (default: the host's)")
 	return cmd
+}
+
+func hostReload(a *app) *cobra.Command {
+	var all bool
+	var w waiting
+	cmd := &cobra.Command{Use: "reload HOST", ValidArgsFunction: completer(a, hostNames), Short: "Let a host read its keys and credentials again", Args: rangeArgs(0, 1),
+		Long: `The host reads its cluster keys and NATS credentials again from the files that it was started with, and takes over what has
+changed without losing a call, its providers too. SIGHUP does the same to a host without a terminal.`,
+		Example: `  weft host reload edge-1
+  weft host reload --all`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if all == (len(args) == 1) {
+				return usage.Errorf("want a host or --all: %s", cmd.UseLine())
+			}
+			ctx, l, done, err := w.connect(a, cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			list, err := l.Reload(ctx, strings.Join(args, ""))
+			if list == nil {
+				return err
+			}
+			if printErr := a.print(list, func(out io.Writer) {
+				for _, h := range list {
+					printf(out, "%s: %s\n", h.Name, or(strings.Join(h.Changed, "; "), "nothing has changed"))
+				}
+			}); printErr != nil {
+				return printErr
+			}
+			return err
+		}}
+	cmd.Flags().BoolVar(&all, "all", false, "all hosts of the lattice, one after another")
+	cmd.Flags().DurationVar(&w.timeout, "timeout", 3*time.Minute, "how long calls in progress may take")
+	return cmd
+}
+
+func hostRun(a *app) *cobra.Command {
+	var flags hostFlags
+	cmd := &cobra.Command{Use: "run", Short: "Run a host that joins a lattice", Args: exactArgs(0),
+		Long: `Joins the lattice that a token leads to, the one at --nats-url, or the one that "weft up" runs on this machine:
+
+  first$  weft up -d --nats-listen 0.0.0.0
+  first$  weft token create > second.token
+  second$ weft host run --join second.token
+
+The token may also be in WEFT_JOIN. With --nats-url, for a NATS server of your own, the cluster key that all hosts of a
+lattice share is given by --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CLUSTER_SEED, or stored once with
+"weft key import cluster.nk". Ctrl-C lets work in flight finish; a second Ctrl-C ends at once.`,
+		Example: `  weft host run --join second.token --label zone=edge
+  weft host run --nats-url nats://10.0.0.1:4222 --cluster-seed-file cluster.nk --label zone=edge
+  weft host run --name second     # beside "weft up", on the same machine`,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			slack.Take()
+			log, err := flags.logger(a)
+			if err != nil {
+				return err
+			}
+			n, err := startNode(a, cmd, &flags, nil, log)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, n.Stop()) }()
+			up := n.Up(a.dir)
+			view := struct {
+				ID       lattice.HostID `json:"id"`
+				Name     string         `json:"name"`
+				Lattice  lattice.Name   `json:"lattice"`
+				NATSURL  string         `json:"nats_url"`
+				HTTPAddr string         `json:"http_addr,omitempty"`
+				PID      int            `json:"pid"`
+			}{up.HostID, up.Host, up.Lattice, natsconn.SafeURL(up.NATSURL), up.HTTPAddr, up.PID}
+			err = a.printEach(view, func(w io.Writer) {
+				printf(w, "host %s is ready in lattice %s at %s\n", view.Name, view.Lattice, view.NATSURL)
+			})
+			if err != nil {
+				return err
+			}
+			n.Wait(cmd.Context())
+			return nil
+		}}
+	flags.flags(cmd.Flags())
+	return cmd
+}
+
+// hostCompiler is the process that compiles a module for a host, within limits.
+func hostCompiler(a *app) *cobra.Command {
+	return &cobra.Command{Use: "compiler DIR BYTES TIME", Short: "Compile a module from standard input (hosts start this)", Hidden: true, Args: exactArgs(3),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if code := host.CompilerMain(args, a.in, a.out); code != 0 {
+				return silentError(code)
+			}
+			return nil
+		}}
 }

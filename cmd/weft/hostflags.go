@@ -5,11 +5,8 @@ import (
 	"log/slog"
 	"maps"
 	"math"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +14,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/weftlattice/weft/host"
-	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/connect"
+	"github.com/weftlattice/weft/internal/deploy/keys"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -42,8 +41,6 @@ type hostFlags struct {
 	logFormat, logLevel                              string
 	structured                                       bool
 	registries                                       registryFlags
-	joinedStored                                     bool            // the key store has the key that a token brought
-	given                                            signing.KeyPair // the cluster key, where it cannot be read again
 
 	policy policyFlags
 
@@ -106,7 +103,7 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 func (h *hostFlags) logger(a *app) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(h.logLevel)); err != nil {
-		return nil, usagef("--log-level %q: want debug, info, warn or error", h.logLevel)
+		return nil, usage.Errorf("--log-level %q: want debug, info, warn or error", h.logLevel)
 	}
 	opts := &slog.HandlerOptions{Level: level}
 	if h.structured {
@@ -119,22 +116,18 @@ func (h *hostFlags) logger(a *app) (*slog.Logger, error) {
 		a.structured = slog.New(slog.NewJSONHandler(a.err, opts))
 		return a.structured, nil
 	}
-	return nil, usagef("--log-format %q: want text or json", h.logFormat)
+	return nil, usage.Errorf("--log-format %q: want text or json", h.logFormat)
 }
 
 // config makes the host's configuration. release gives the host's key back to other processes.
-func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log *slog.Logger) (cfg host.Config, release func(), err error) {
+func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats natsconn.Config, log *slog.Logger) (cfg host.Config, release func(), err error) {
 	a.secretFlag(cmd, "host-seed")
 	a.secretFlag(cmd, "cluster-seed")
 	a.secretFlag(cmd, "oci-password")
 	cfg = host.DefaultConfig()
 	release = func() {}
-	if cfg.Lattice, err = a.latticeName(); err != nil {
-		return cfg, release, err
-	}
-	if a.joined != nil {
-		h.issuers = append(h.issuers, a.joined.Issuers...)
-	}
+	cfg.Lattice, cfg.ControlPrefix = way.Control.Lattice, way.Control.Prefix
+	h.issuers = append(h.issuers, way.Issuers()...)
 	if cfg.Labels, err = h.allLabels(); err != nil {
 		return cfg, release, err
 	}
@@ -151,7 +144,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 		}
 		n, err := lattice.ParseSize(s.text)
 		if err == nil && n > math.MaxInt64 {
-			err = usagef("%s is too much", s.text)
+			err = usage.Errorf("%s is too much", s.text)
 		}
 		if err != nil {
 			return cfg, release, fmt.Errorf("--%s: %w", s.flag, err)
@@ -166,8 +159,8 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 		return cfg, release, err
 	}
 	cfg.NATS, cfg.Logger = nats, log
-	cfg.ProviderNATSURL = or(h.providerURL, rpcURL())
-	cfg.ControlPrefix, cfg.JSDomain = a.prefix, nats.JSDomain
+	cfg.ProviderNATSURL = or(h.providerURL, connect.ForProviders())
+	cfg.JSDomain = nats.JSDomain
 	cfg.FriendlyName, cfg.AllowFileLoad, cfg.OldHeartbeat = h.name, h.allowFiles, h.oldHeartbeat
 	cfg.RPCTimeout = time.Duration(h.rpcTimeoutMs) * time.Millisecond
 	cfg.ProviderGrace = time.Duration(h.shutdownDelayMs) * time.Millisecond
@@ -175,8 +168,8 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	cfg.CallMaxAge, cfg.CallMaxAhead = h.callMaxAge, h.callMaxAhead
 	cfg.QueuePerActor, cfg.RecycleCalls, cfg.Limits.Fuel = h.queue, h.recycle, h.fuel
 	cfg.OCI = h.registries.config()
-	cfg.CacheDir = a.cacheDir()
-	for _, dir := range append([]string{filepath.Join(a.dataDir, "files")}, h.filesDirs...) {
+	cfg.CacheDir = a.dir.Cache()
+	for _, dir := range append([]string{a.dir.Files()}, h.filesDirs...) {
 		if dir, err = filepath.Abs(dir); err != nil {
 			return cfg, release, err
 		}
@@ -198,129 +191,26 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, nats natsconn.Config, log
 	if err := cfg.ValidateSettings(); err != nil { // before a key is made that nobody would use
 		return cfg, release, err
 	}
-	keys, err := h.keys(a, cfg.Lattice, true)
+	cluster := &keys.Cluster{Keeper: a.keeper(), Lattice: cfg.Lattice, Issuers: h.issuers, Seed: h.clusterSeed, SeedFile: h.clusterFile,
+		NodeFile: h.fileCluster, Reread: h.fileKeys, Token: way.ClusterSeed(), Made: func() {
+			a.say("- made a new cluster key for lattice %s; hosts on other machines need it too:\n"+
+				"  weft key show cluster --seed > cluster.nk, copied there, and: weft host run --cluster-seed-file cluster.nk", cfg.Lattice)
+		}}
+	first, err := hostKeys(cluster.Load())
 	if err != nil {
 		return cfg, release, err
 	}
-	cfg.Cluster, cfg.Issuers = keys.Cluster, keys.Issuers
-	l := cfg.Lattice
-	cfg.Keys = func() (host.Keys, error) { return h.keys(a, l, false) }
-	cfg.HostKey, release, err = h.hostKey(a)
+	cfg.Cluster, cfg.Issuers = first.Cluster, first.Issuers
+	cfg.Keys = func() (host.Keys, error) { return hostKeys(cluster.Reload()) }
+	cfg.HostKey, release, err = a.keeper().Host(h.name, h.hostSeedFile, h.hostSeed, h.fileHost)
 	return cfg, release, err
 }
 
-// hostKey is the host's identity: given, or the one that this data directory keeps under the host's name. Two hosts
-// must not have the same, so that one of them makes a key for this run only.
-func (h *hostFlags) hostKey(a *app) (signing.KeyPair, func(), error) {
-	none := func() {}
-	switch {
-	case h.hostSeedFile != "":
-		k, err := a.readSeed(h.hostSeedFile)
-		return k, none, err
-	case h.hostSeed != "":
-		k, err := signing.FromSeed(h.hostSeed)
-		return k, none, err
-	case !h.fileHost.IsZero():
-		return h.fileHost, none, nil
-	}
-	name := "default"
-	if h.name != "" {
-		name = operate.KeyName(h.name)
-	}
-	release, ok, err := lock(filepath.Join(a.dataDir, "host-"+name+".lock"))
-	if err != nil {
-		return signing.KeyPair{}, none, err
-	}
-	if !ok {
-		k, err := signing.New(signing.KindHost)
-		return k, none, err
-	}
-	keys, err := a.keys()
-	if err == nil {
-		var k signing.KeyPair
-		if k, _, err = keys.LoadOrCreate(signing.KindHost, name); err == nil {
-			return k, release, nil
-		}
-	}
-	release()
-	return signing.KeyPair{}, none, err
-}
-
-// keys are the cluster keys that a host has now: given, or those that this data directory keeps for the lattice. They
-// are read again at each reload, when first is false.
-func (h *hostFlags) keys(a *app, l lattice.Name, first bool) (host.Keys, error) {
-	var ring signing.Ring
-	var err error
-	issuers := h.issuers
-	switch {
-	case h.clusterFile == "-" && !first, h.clusterSeed != "" && h.clusterFile == "":
-		if h.given.IsZero() {
-			h.given, err = signing.FromSeed(h.clusterSeed)
-		}
-		ring = signing.RingOf(h.given)
-	case h.clusterFile != "":
-		ring, err = a.readRing(h.clusterFile)
-		h.given = ring.Signer()
-	case !h.fileCluster.IsZero():
-		k := h.fileCluster
-		if !first {
-			k, issuers, err = h.fileKeys()
-		}
-		ring = signing.RingOf(k)
-	case a.joined != nil && a.joined.ClusterSeed != "":
-		ring, err = h.joinedKey(a, l, first)
-	default:
-		ring, err = h.storedKey(a, l, first)
-	}
+func hostKeys(ring signing.Ring, issuers []string, err error) (host.Keys, error) {
 	if err != nil {
 		return host.Keys{}, err
 	}
-	return host.Keys{Cluster: ring.Signer(), Issuers: append(ring.Issuers()[1:], issuers...)}, nil
-}
-
-// joinedKey is the key that a token brought. It is kept in this data directory, where it can be rotated, unless that
-// holds a key of another origin for the lattice.
-func (h *hostFlags) joinedKey(a *app, l lattice.Name, first bool) (signing.Ring, error) {
-	k, err := signing.FromSeed(a.joined.ClusterSeed)
-	if err != nil {
-		return signing.Ring{}, err
-	}
-	keys, err := a.keys()
-	if err != nil {
-		return signing.Ring{}, err
-	}
-	if first {
-		if err := keys.Import(string(l), k); err != nil && lattice.CodeOf(err) != lattice.ErrConflict {
-			return signing.Ring{}, err
-		}
-	}
-	stored, err := keys.LoadRing(signing.KindCluster, string(l))
-	if first {
-		h.joinedStored = err == nil && slices.Contains(stored.Issuers(), k.Public())
-	}
-	if h.joinedStored {
-		return stored, err
-	}
-	return signing.RingOf(k), nil
-}
-
-// storedKey is the lattice's key in this data directory, made when there is none.
-func (h *hostFlags) storedKey(a *app, l lattice.Name, create bool) (signing.Ring, error) {
-	keys, err := a.keys()
-	if err != nil {
-		return signing.Ring{}, err
-	}
-	if create {
-		_, created, err := keys.LoadOrCreate(signing.KindCluster, string(l))
-		if err != nil {
-			return signing.Ring{}, err
-		}
-		if created {
-			a.say("- made a new cluster key for lattice %s; hosts on other machines need it too:\n"+
-				"  weft key show cluster --seed > cluster.nk, copied there, and: weft host run --cluster-seed-file cluster.nk", l)
-		}
-	}
-	return keys.LoadRing(signing.KindCluster, string(l))
+	return host.Keys{Cluster: ring.Signer(), Issuers: issuers}, nil
 }
 
 // allLabels joins labels of the environment with those of the command line, which win.
@@ -336,37 +226,4 @@ func (h *hostFlags) allLabels() (map[string]string, error) {
 	given, err := pairs("--label", h.labels)
 	maps.Copy(out, given)
 	return out, err
-}
-
-// rpcURL is where hosts of the dialect are told that providers connect.
-func rpcURL() string {
-	for _, p := range []string{"WASMCLOUD_PROV_RPC", "WASMCLOUD_RPC"} {
-		if name, port := os.Getenv(p+"_HOST"), os.Getenv(p+"_PORT"); name != "" || port != "" {
-			return "nats://" + net.JoinHostPort(or(name, "127.0.0.1"), or(port, "4222"))
-		}
-	}
-	return ""
-}
-
-// withCredentials is a connection's URL with what a provider needs to connect as well. It reaches providers on their
-// standard input.
-func withCredentials(c natsconn.Config) string {
-	u, err := url.Parse(c.URL)
-	if err != nil || u.User != nil || strings.Contains(c.URL, ",") {
-		return c.URL
-	}
-	switch {
-	case c.User != "":
-		u.User = url.UserPassword(c.User, c.Password)
-	case c.Token != "":
-		u.User = url.User(c.Token)
-	}
-	return u.String()
-}
-
-func pidText(pid int) string {
-	if pid == 0 {
-		return "starting"
-	}
-	return fmt.Sprintf("pid %d", pid)
 }

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"os"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/weftlattice/weft/internal/deploy/localfile"
+	"github.com/weftlattice/weft/internal/deploy/keys"
 	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 )
@@ -46,7 +49,7 @@ func keyGen(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			store, err := a.keys()
+			store, err := a.keeper().Store()
 			if err != nil {
 				return err
 			}
@@ -54,7 +57,7 @@ func keyGen(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			name := or(name, a.keyName(kind))
+			name := or(name, keyName(a, kind))
 			if err := storeKey(store, name, k, encrypt); err != nil {
 				return err
 			}
@@ -77,13 +80,8 @@ func storeKey(store *signing.Keystore, name string, k signing.KeyPair, encrypt b
 	return store.Import(name, k)
 }
 
-// keyName is the name of the key of a kind that weft uses by itself.
-func (a *app) keyName(kind byte) string {
-	if kind == signing.KindCluster {
-		return or(a.lattice, string(lattice.DefaultName))
-	}
-	return "default"
-}
+// keyName is the name of the key of a kind that is used when no name is given.
+func keyName(a *app, kind byte) string { return keys.Name(kind, lattice.Name(a.conn.Lattice)) }
 
 func showKey(a *app, k signing.KeyPair, name string, seed, encrypted bool) error {
 	v := keyView{KeyInfo: signing.KeyInfo{Name: name, Kind: signing.KindName(k.Kind()), Public: k.Public(), Encrypted: encrypted}}
@@ -112,7 +110,7 @@ func keyList(a *app) *cobra.Command {
 		Example: `  weft key list
   weft key list -o json`,
 		RunE: func(*cobra.Command, []string) error {
-			store, err := a.keys()
+			store, err := a.keeper().Store()
 			if err != nil {
 				return err
 			}
@@ -141,13 +139,13 @@ is printed, so that it can be sent to a file.`,
 		Example: `  weft key show account
   weft key show cluster --seed > cluster.nk`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			store, info, err := a.findKey(args[0])
+			info, err := findKey(a, args[0])
 			if err != nil {
 				return err
 			}
 			v := keyView{KeyInfo: info}
 			if seed {
-				k, err := loadKey(store, info, next)
+				k, err := a.keeper().Load(info, next)
 				if err != nil {
 					return err
 				}
@@ -164,45 +162,13 @@ is printed, so that it can be sent to a file.`,
 	return cmd
 }
 
-func loadKey(store *signing.Keystore, info signing.KeyInfo, next bool) (signing.KeyPair, error) {
-	kind, err := signing.ParseKind(info.Kind)
-	if err != nil {
-		return signing.KeyPair{}, err
+// findKey finds a stored key by what a person says of it.
+func findKey(a *app, query string) (signing.KeyInfo, error) {
+	info, damaged, err := a.keeper().Find(query, lattice.Name(a.conn.Lattice))
+	if damaged != nil {
+		a.say("weft: warning: %v", damaged)
 	}
-	r, err := store.LoadRing(kind, info.Name)
-	switch {
-	case err != nil || !next:
-		return r.Signer(), err
-	case len(r.Keys) < 2:
-		return signing.KeyPair{}, &lattice.Error{Code: lattice.ErrNotFound, Op: "find the next key of", Entity: info.Kind + "/" + info.Name,
-			Detail: "no rotation has begun, or it is past that"}
-	}
-	return r.Keys[1], nil
-}
-
-// findKey finds a stored key by what a person says of it, without opening it.
-func (a *app) findKey(query string) (*signing.Keystore, signing.KeyInfo, error) {
-	store, err := a.keys()
-	if err != nil {
-		return nil, signing.KeyInfo{}, err
-	}
-	list, err := store.List()
-	if err != nil {
-		a.say("weft: warning: %v", err)
-	}
-	byKind, kindErr := signing.ParseKind(query)
-	var all []operate.Candidate
-	infos := map[string]signing.KeyInfo{}
-	for _, k := range list {
-		// a kind means the key that weft uses by itself
-		if kindErr == nil && k.Kind == signing.KindName(byKind) && k.Name == a.keyName(byKind) {
-			return store, k, nil
-		}
-		all = append(all, operate.Candidate{ID: k.Public, Names: []string{k.Kind + "/" + k.Name, k.Name, k.Kind}})
-		infos[k.Public] = k
-	}
-	c, err := operate.Resolve("key", query, all)
-	return store, infos[c.ID], err
+	return info, err
 }
 
 func keyImport(a *app) *cobra.Command {
@@ -212,15 +178,15 @@ func keyImport(a *app) *cobra.Command {
 		Example: `  weft key import cluster.nk
   ssh first-machine weft key show cluster --seed | weft key import -`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			k, err := a.readSeed(args[0])
+			k, err := a.keeper().ReadSeed(args[0])
 			if err != nil {
 				return err
 			}
-			store, err := a.keys()
+			store, err := a.keeper().Store()
 			if err != nil {
 				return err
 			}
-			name := or(name, a.keyName(k.Kind()))
+			name := or(name, keyName(a, k.Kind()))
 			if err := storeKey(store, name, k, encrypt); err != nil {
 				return err
 			}
@@ -231,45 +197,100 @@ func keyImport(a *app) *cobra.Command {
 	return cmd
 }
 
-// readSeed reads a key from a file; "-" is standard input.
-func (a *app) readSeed(file string) (signing.KeyPair, error) {
-	r, err := a.readRing(file)
-	return r.Signer(), err
+func keyEncrypt(a *app) *cobra.Command {
+	return &cobra.Command{Use: "encrypt KEY...", ValidArgsFunction: keyNames(a), Short: "Encrypt stored keys with a passphrase", Args: rangeArgs(1, -1),
+		Long: `The file is replaced; copies that were made of it, and what the disk keeps, stay as they are. All keys of one data
+directory have one passphrase. To change it: decrypt, then encrypt.
+
+A host that runs as a service reads the passphrase from a file that systemd hands over:
+  LoadCredential=weft-passphrase:/etc/weft/passphrase
+  Environment=WEFT_KEY_PASSPHRASE_FILE=%d/weft-passphrase`,
+		Example: `  weft key encrypt cluster account host
+  weft key encrypt module/echo --key-passphrase-file ~/.weft-passphrase`,
+		RunE: func(_ *cobra.Command, args []string) error { return recrypt(a, args, (*signing.Keystore).Encrypt) }}
 }
 
-// readRing reads a file that may hold several keys, and be encrypted.
-func (a *app) readRing(file string) (signing.Ring, error) {
-	text, err := a.readInput(file, signing.MaxKeyFileBytes)
-	if err != nil {
-		return signing.Ring{}, err
-	}
-	r, err := signing.OpenRing(string(text), file, a.passphrase)
-	if err != nil {
-		return r, fmt.Errorf("%s: %w", file, err)
-	}
-	return r, nil
+func keyDecrypt(a *app) *cobra.Command {
+	return &cobra.Command{Use: "decrypt KEY...", ValidArgsFunction: keyNames(a), Short: "Store encrypted keys in the clear again", Args: rangeArgs(1, -1),
+		Example: `  weft key decrypt cluster
+  weft key decrypt account host`,
+		RunE: func(_ *cobra.Command, args []string) error { return recrypt(a, args, (*signing.Keystore).Decrypt) }}
 }
 
-// readInput reads a file, or standard input for "-", of at most limit bytes.
-func (a *app) readInput(file string, limit int64) ([]byte, error) {
-	in := a.in
-	if file != "-" {
-		f, err := os.Open(file)
+// recrypt changes how keys are stored.
+func recrypt(a *app, queries []string, change func(s *signing.Keystore, kind byte, name string) error) error {
+	views := []signing.KeyInfo{}
+	for _, q := range queries {
+		info, err := findKey(a, q)
 		if err != nil {
-			return nil, fileError("read", file, err)
+			return err
 		}
-		defer f.Close()
-		in = f
+		if info, err = a.keeper().Recrypt(info, change); err != nil {
+			return err
+		}
+		views = append(views, info)
 	}
-	data, err := io.ReadAll(io.LimitReader(in, limit+1))
-	if err != nil {
-		return nil, fileError("read", file, err)
-	}
-	if int64(len(data)) > limit {
-		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: "read", Entity: file, Detail: fmt.Sprintf("more than %d bytes", limit)}
-	}
-	return data, nil
+	return a.print(views, func(w io.Writer) {
+		for _, k := range views {
+			printf(w, "%s/%s is stored %s\n", k.Kind, k.Name, or(stored(k), "in the clear"))
+		}
+	})
 }
 
-// fileError gives a system error the code of its kind.
-func fileError(op, file string, err error) error { return localfile.Error(op, file, err) }
+func keyRotate(a *app) *cobra.Command {
+	var file, next string
+	var hosts int
+	var timeout time.Duration
+	cmd := &cobra.Command{Use: "rotate cluster", Short: "Bring a lattice to a new cluster key, without a call refused", Args: exactArgs(1),
+		ValidArgs: []string{"cluster"},
+		Long: `In three steps, each begun when every host has confirmed the one before: all trust the new key, all sign with it, the old
+one is dropped. Where that stands is kept beside the key, so the command can be interrupted and run again.
+
+Seeds do not travel over NATS. On each machine whose hosts read a key of their own, run the same command at the same time
+with the same new key; each waits for the others:
+
+  first$  weft key gen cluster --name next && weft key show cluster/next --seed > new.nk
+          copy new.nk to second, then on both:
+  first$  weft key rotate cluster --new new.nk
+  second$ weft key rotate cluster --new new.nk
+
+Hosts that were started with --cluster-seed-file FILE need --file FILE. Hosts that have their seed from the environment or
+an option cannot follow. The account key has no command of its own: see "Keys and rotation" in docs/security.md.`,
+		Example: `  weft key rotate cluster                                  # one machine
+  weft key rotate cluster --new new.nk --hosts 5           # one of several; the lattice has five hosts
+  weft key rotate cluster --file /etc/weft/cluster.nk --new new.nk`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if kind, err := signing.ParseKind(args[0]); err != nil || kind != signing.KindCluster {
+				return usage.Errorf("%s: only the cluster key is rotated by a command; for others see docs/security.md", cmd.UseLine())
+			}
+			r := operate.Rotation{Hosts: hosts}
+			var err error
+			if next != "" {
+				if r.Next, err = a.keeper().ReadSeed(next); err != nil {
+					return err
+				}
+			}
+			l, done, err := a.connect(cmd)
+			if err != nil {
+				return err
+			}
+			defer done()
+			r.File = keys.File{Keeper: a.keeper(), Lattice: l.Name(), Path: file}
+			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+			defer cancel()
+			v, err := l.RotateCluster(ctx, r)
+			if err != nil {
+				return err
+			}
+			return a.print(v, func(w io.Writer) {
+				printf(w, "rotated: lattice %s has the cluster key %s\n", l.Name(), v.Now)
+				fields(w, "  before", v.Before, "  hosts", strings.Join(v.Hosts, ", "))
+			})
+		}}
+	f := cmd.Flags()
+	f.StringVar(&file, "file", "", "seed file that hosts were given, instead of the key in the data directory")
+	f.StringVar(&next, "new", "", "file with the new seed; - is standard input (default: a new key)")
+	f.IntVar(&hosts, "hosts", 0, "go on only when so many hosts answer")
+	f.DurationVar(&timeout, "timeout", 5*time.Minute, "how long to wait for all hosts")
+	return cmd
+}

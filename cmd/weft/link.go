@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -74,7 +75,7 @@ func linkValues(a *app, args []string, file string) (map[string]string, error) {
 			return nil, err
 		}
 		if values, err = scalars(data); err != nil {
-			return nil, usagef("--values %s: %w", file, err)
+			return nil, usage.Errorf("--values %s: %w", file, err)
 		}
 	}
 	given, err := pairs("value", args)

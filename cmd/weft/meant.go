@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/nearest"
 )
 
@@ -110,7 +111,7 @@ var otherFlags = map[string][]string{
 func unknownFlag(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
-		return usageError{err}
+		return usage.Error{Err: err}
 	}
 	name := unknown.GetSpecifiedName()
 	var names []string
@@ -135,5 +136,5 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 		}
 		hint = "; did you mean " + orList(near) + "?"
 	}
-	return usageError{fmt.Errorf("%w%s\nSee: %s --help", err, hint, cmd.CommandPath())}
+	return usage.Error{Err: fmt.Errorf("%w%s\nSee: %s --help", err, hint, cmd.CommandPath())}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/internal/deploy/scaffold"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 )
 
 func newCmd(a *app) *cobra.Command {
@@ -24,7 +25,7 @@ func newActor(a *app) *cobra.Command {
   weft new actor hello --dir services/hello --module github.com/me/hello`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := scaffold.CheckName(args[0]); err != nil {
-				return usageError{err}
+				return usage.Error{Err: err}
 			}
 			dir := or(dir, args[0])
 			if err := scaffold.New(dir, args[0], scaffold.Options{Module: module}); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 )
@@ -93,7 +94,7 @@ func parCreate(a *app) *cobra.Command {
   weft par create ./queue --contract acme:queue --rev 3 --version 0.3.0 --out dist/queue.par`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if c.ContractID == "" {
-				return usagef("an archive needs a contract, for example: --contract acme:queue")
+				return usage.Errorf("an archive needs a contract, for example: --contract acme:queue")
 			}
 			bin, err := readExecutable(a, args[0])
 			if err != nil {
@@ -109,15 +110,11 @@ func parCreate(a *app) *cobra.Command {
 				}
 				c.ConfigSchema = json.RawMessage(text)
 			}
-			keys, err := a.keys()
+			issuer, err := a.keeper().Account(account)
 			if err != nil {
 				return err
 			}
-			issuer, _, err := keys.LoadOrCreate(signing.KindAccount, cmp.Or(account, "default"))
-			if err != nil {
-				return err
-			}
-			service, _, err := keys.LoadOrCreate(signing.KindProvider, operate.KeyName(cmp.Or(key, c.Name)))
+			service, err := a.keeper().Provider(cmp.Or(key, c.Name))
 			if err != nil {
 				return err
 			}
@@ -158,13 +155,13 @@ names another. An executable for the same target is replaced.`,
 			if bins[target], err = readExecutable(a, args[1]); err != nil {
 				return err
 			}
-			service, err := a.keyOf(signing.KindProvider, string(archive.Claims.Subject))
+			service, err := a.keeper().ByPublic(signing.KindProvider, string(archive.Claims.Subject))
 			if err != nil {
 				return err
 			}
 			var issuer signing.KeyPair
 			if account != "" {
-				keys, err := a.keys()
+				keys, err := a.keeper().Store()
 				if err != nil {
 					return err
 				}
@@ -172,7 +169,7 @@ names another. An executable for the same target is replaced.`,
 				if err != nil {
 					return err
 				}
-			} else if issuer, err = a.keyOf(signing.KindAccount, string(archive.Claims.Issuer)); err != nil {
+			} else if issuer, err = a.keeper().ByPublic(signing.KindAccount, string(archive.Claims.Issuer)); err != nil {
 				return err
 			}
 			c := *archive.Claims
@@ -185,25 +182,6 @@ names another. An executable for the same target is replaced.`,
 	return cmd
 }
 
-// keyOf finds a key by its public half.
-func (a *app) keyOf(kind byte, public string) (signing.KeyPair, error) {
-	keys, err := a.keys()
-	if err != nil {
-		return signing.KeyPair{}, err
-	}
-	list, err := keys.List()
-	for _, info := range list {
-		if info.Public == public {
-			return keys.Load(kind, info.Name)
-		}
-	}
-	if err != nil {
-		return signing.KeyPair{}, err
-	}
-	return signing.KeyPair{}, &lattice.Error{Code: lattice.ErrNotFound, Op: "find key", Entity: public,
-		Detail: "it is not in " + keys.Dir() + "; bring it there with: weft key import FILE"}
-}
-
 // writePar writes an archive, compressed unless its name ends in .par, and shows it.
 func writePar(a *app, file string, c signing.ProviderClaims, account, service signing.KeyPair, bins map[string][]byte) error {
 	var buf bytes.Buffer
@@ -214,8 +192,8 @@ func writePar(a *app, file string, c signing.ProviderClaims, account, service si
 	if err != nil {
 		return err
 	}
-	if err := operate.WriteFile(file, buf.Bytes(), 0o644); err != nil {
-		return fileError("write", file, err)
+	if err := localfile.Write(file, buf.Bytes(), 0o644); err != nil {
+		return localfile.Error("write", file, err)
 	}
 	v := parView{file, archive.Claims.Subject, archive.Targets(), archive.Claims}
 	return a.print(v, func(w io.Writer) {

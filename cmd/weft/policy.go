@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/weftlattice/weft/host"
+	"github.com/weftlattice/weft/internal/deploy/localfile"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/natsauth"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/policy"
@@ -62,11 +64,11 @@ func (p *policyFlags) config(l lattice.Name) (cfg host.PolicyConfig, err error) 
 func readRules(path string) (*policy.Rules, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fileError("open", path, err)
+		return nil, localfile.Error("open", path, err)
 	}
 	rules, err := policy.Parse(data)
 	if err != nil {
-		return nil, usagef("%s: %w", path, err)
+		return nil, usage.Errorf("%s: %w", path, err)
 	}
 	return rules, nil
 }
@@ -183,7 +185,7 @@ An actor that calls a provider is --actor and --provider; a provider that calls 
 func (a *asked) question() (q policy.Question, err error) {
 	q = policy.Question{Action: policy.Action(a.action), Operation: a.operation}
 	if !slices.Contains(policy.Actions, q.Action) {
-		return q, usagef("--action %q: want start_actor, start_provider or perform_invocation", a.action)
+		return q, usage.Errorf("--action %q: want start_actor, start_provider or perform_invocation", a.action)
 	}
 	if q.Host.Labels, err = pairs("--label", a.labels); err != nil {
 		return q, err

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/yamltext"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
@@ -152,7 +153,7 @@ func isBuiltin(ref string) bool {
 func configuration(a *app, value string) (string, error) {
 	if value == "" || strings.HasPrefix(strings.TrimSpace(value), "{") {
 		if value != "" && !json.Valid([]byte(value)) {
-			return "", usagef("--config: the JSON is malformed")
+			return "", usage.Errorf("--config: the JSON is malformed")
 		}
 		return value, nil
 	}
@@ -165,7 +166,7 @@ func configuration(a *app, value string) (string, error) {
 	}
 	var v map[string]any
 	if err := yaml.Unmarshal(data, &v); err != nil {
-		return "", usagef("--config %s: neither JSON nor YAML: %w", value, yamltext.Explain(err, data))
+		return "", usage.Errorf("--config %s: neither JSON nor YAML: %w", value, yamltext.Explain(err, data))
 	}
 	out, err := json.Marshal(v)
 	return string(out), err
@@ -231,7 +232,7 @@ func oldStopArgs(args []string, host, link *string) (string, error) {
 		*host, args = args[0], args[1:]
 	}
 	if len(args) > 1 && !strings.Contains(args[len(args)-1], ":") {
-		return "", usagef("%q is no contract", args[len(args)-1])
+		return "", usage.Errorf("%q is no contract", args[len(args)-1])
 	}
 	if len(args) == 3 {
 		*link = args[1]

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/host"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/guard"
 	"github.com/weftlattice/weft/internal/nearest"
 	"github.com/weftlattice/weft/provider"
@@ -42,7 +43,7 @@ func noBuiltin(name string) error {
 	}
 	slices.Sort(names)
 	hint := or(nearest.DidYouMean(name, names), "there are "+strings.Join(names, ", "))
-	return usagef("no built-in provider %q; %s", name, hint)
+	return usage.Errorf("no built-in provider %q; %s", name, hint)
 }
 
 // runInside lets the host run some of its built-in providers in its own process.

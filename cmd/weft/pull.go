@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/lattice/artifact"
 	"github.com/weftlattice/weft/lattice/oci"
 )
@@ -47,8 +47,8 @@ against its claims; see: weft inspect FILE`,
 				name, data, res.Manifest = path.Base(ref.Repository), got.Bytes, got.Manifest
 			}
 			res.Name, res.Digest, res.File = name, artifact.Digest(data), or(out, name+extension(data))
-			if err := operate.WriteFile(res.File, data, 0o644); err != nil {
-				return fileError("write", res.File, err)
+			if err := localfile.Write(res.File, data, 0o644); err != nil {
+				return localfile.Error("write", res.File, err)
 			}
 			return a.print(res, func(w io.Writer) {
 				printf(w, "wrote %s\n", res.File)

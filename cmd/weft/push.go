@@ -10,6 +10,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/artifact"
 	"github.com/weftlattice/weft/lattice/oci"
@@ -48,7 +49,7 @@ A module without claims is signed first, as "weft actor start" does. An executab
 			case len(args) == 1:
 				out, err = pushToLattice(a, cmd, artifact.Reference{Name: artifact.CleanName(what.Name), Tag: or(tag, versionTag(what.Version))}, what)
 			case tag != "":
-				return usagef("--tag is for the lattice's store; REF has its own")
+				return usage.Errorf("--tag is for the lattice's store; REF has its own")
 			case artifact.IsReference(args[1]):
 				var ref artifact.Reference
 				if ref, err = artifact.ParseReference(args[1]); err != nil {

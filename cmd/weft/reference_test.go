@@ -35,9 +35,13 @@ func TestReferenceHasEveryVariable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sources, err := filepath.Glob("*.go")
-	if err != nil || len(sources) == 0 {
-		t.Fatal(err)
+	var sources []string
+	for _, dir := range []string{".", "../../internal/deploy/connect"} {
+		found, err := filepath.Glob(dir + "/*.go")
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %v", dir, err)
+		}
+		sources = append(sources, found...)
 	}
 	variable, found := regexp.MustCompile(`"((?:WASMCLOUD|WASH|NATS|WEFT|XDG)_[A-Z_]*[A-Z])"`), 0
 	for _, source := range sources {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
@@ -19,8 +20,6 @@ const (
 	groupTrust   = "trust"
 	groupOther   = "other"
 )
-
-const defaultPrefix = subject.DefaultControlPrefix
 
 func rootCmd(a *app) *cobra.Command {
 	root := &cobra.Command{
@@ -79,18 +78,18 @@ Wherever an id is wanted, a whole name will do, or the beginning of the id, of f
 func globalFlags(a *app, f *pflag.FlagSet) {
 	f.VarP(&a.output, "output", "o", "how results are shown: text, wide (tables without limits), json or yaml")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
-	f.StringVarP(&a.lattice, "lattice", "x", "", "name of the lattice (default: default)")
+	f.StringVarP(&a.conn.Lattice, "lattice", "x", "", "name of the lattice (default: default)")
 	fallback(f, "lattice", "WASMCLOUD_LATTICE_PREFIX", "WASMCLOUD_LATTICE")
-	f.StringVar(&a.dataDir, "data-dir", defaultDataDir(), "where keys, the embedded NATS server and the state of \"weft up\" are kept")
-	f.StringVar(&a.prefix, "ctl-prefix", defaultPrefix, "first tokens of the control subjects")
+	f.StringVar((*string)(&a.dir), "data-dir", defaultDataDir(), "where keys, the embedded NATS server and the state of \"weft up\" are kept")
+	f.StringVar(&a.conn.Control, "ctl-prefix", subject.DefaultControlPrefix, "first tokens of the control subjects")
 	fallback(f, "ctl-prefix", "WASMCLOUD_CTL_TOPIC_PREFIX")
-	f.StringVar(&a.pass.file, "key-passphrase-file", "", "file with the passphrase of encrypted keys (default: asked for at the terminal)")
-	f.IntVar(&a.pass.fd, "key-passphrase-fd", -1, "file descriptor to read the passphrase of encrypted keys from")
+	f.StringVar(&a.pass.File, "key-passphrase-file", "", "file with the passphrase of encrypted keys (default: asked for at the terminal)")
+	f.IntVar(&a.pass.FD, "key-passphrase-fd", -1, "file descriptor to read the passphrase of encrypted keys from")
 	for _, name := range []string{"key-passphrase-file", "key-passphrase-fd"} {
 		_ = f.MarkHidden(name) // in "weft key --help"
 	}
-	a.conn.flags(f)
-	f.StringVar(&a.conn.url, "nats", "", "")
+	connectionFlags(&a.conn, f)
+	f.StringVar(&a.conn.URL, "nats", "", "")
 	_ = f.MarkHidden("nats")
 }
 
@@ -114,7 +113,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	if hint := meantCommand(cmd, args); hint != "" {
 		msg += "; did you mean " + hint + "?"
 	}
-	return usagef("%s\nSee: %s --help", msg, cmd.CommandPath())
+	return usage.Errorf("%s\nSee: %s --help", msg, cmd.CommandPath())
 }
 
 // executable is this very program, to be started again.

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +15,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"github.com/weftlattice/weft/internal/deploy/datadir"
 )
 
 func TestMain(m *testing.M) {
@@ -72,15 +73,9 @@ func goEnv(t *testing.T, name string) string {
 
 // endLeftover ends the lattice of a script that failed before its "weft down".
 func endLeftover(t *testing.T, data string) {
-	var s upState
-	text, err := os.ReadFile(filepath.Join(data, "up.json"))
-	if err != nil || json.Unmarshal(text, &s) != nil || s.PID <= 1 {
-		return
-	}
-	a := &app{dataDir: data}
-	if _, running := a.runningHere(); running {
-		t.Logf("ending the lattice that the script left behind, pid %d", s.PID)
-		_ = unix.Kill(s.PID, unix.SIGKILL)
+	if u, running := datadir.Dir(data).Up(); running {
+		t.Logf("ending the lattice that the script left behind, pid %d", u.PID)
+		_ = unix.Kill(u.PID, unix.SIGKILL)
 	}
 }
 

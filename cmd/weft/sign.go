@@ -3,28 +3,17 @@ package main
 import (
 	"cmp"
 	"io"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 )
-
-// signer signs with the keys below the data directory.
-func (a *app) signer() (*operate.Signer, error) {
-	keys, err := a.keys()
-	if err != nil {
-		return nil, err
-	}
-	return &operate.Signer{Keys: keys, CacheDir: filepath.Join(a.dataDir, "signed"), Check: host.CheckModule}, nil
-}
 
 // claimFlags are the flags of commands that may sign a module.
 func claimFlags(f *pflag.FlagSet, r *operate.SignRequest) {
@@ -77,8 +66,8 @@ actor.yaml beside the file or in the folder above. Claims that the file has alre
 			}
 			explainClaims(a, args[0], m)
 			out := or(out, strings.TrimSuffix(args[0], ".wasm")+"_s.wasm")
-			if err := operate.WriteFile(out, m.Bytes, 0o644); err != nil {
-				return fileError("write", out, err)
+			if err := localfile.Write(out, m.Bytes, 0o644); err != nil {
+				return localfile.Error("write", out, err)
 			}
 			return a.print(struct {
 				ID   lattice.ActorID `json:"id"`

@@ -12,7 +12,10 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	"golang.org/x/term"
 
+	"github.com/weftlattice/weft/internal/deploy/localfile"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -74,6 +77,11 @@ func (t *terminal) guessOutput(args []string) {
 		}
 		_ = t.output.Set(value)
 	}
+}
+
+// readInput reads a file, or standard input for "-", of at most limit bytes.
+func (t *terminal) readInput(file string, limit int64) ([]byte, error) {
+	return localfile.Input(file, t.in, limit)
 }
 
 // say writes a line for people to standard error: progress, hints, warnings. Programs do not get it.
@@ -205,4 +213,43 @@ func inLine(args []any) []any {
 func below(text string) string {
 	text = strings.ReplaceAll(strings.TrimSpace(text), "\r\n", "\n")
 	return strings.ReplaceAll(text, "\n", "\n    ")
+}
+
+// askPassphrase asks a person, without echo; twice when the passphrase is new.
+func (t *terminal) askPassphrase(why string, fresh bool) ([]byte, error) {
+	tty, err := openTTY()
+	if err != nil {
+		return nil, &lattice.Error{Code: lattice.ErrDenied, Op: "open", Entity: why,
+			Detail: "it is encrypted and there is no terminal to ask at; give --key-passphrase-file FILE, or WEFT_KEY_PASSPHRASE_FILE"}
+	}
+	defer tty.Close()
+	ask := func(prompt string) ([]byte, error) {
+		fmt.Fprint(t.err, prompt)
+		secret, err := term.ReadPassword(int(tty.Fd()))
+		fmt.Fprintln(t.err)
+		if err == nil && len(secret) == 0 {
+			err = usage.Errorf("the passphrase is empty")
+		}
+		return secret, err
+	}
+	if !fresh {
+		return ask("Passphrase for " + why + ": ")
+	}
+	secret, err := ask("New passphrase for " + why + ": ")
+	if err != nil {
+		return nil, err
+	}
+	again, err := ask("The same again: ")
+	if err == nil && !bytes.Equal(secret, again) {
+		err = usage.Errorf("the two passphrases differ")
+	}
+	return secret, err
+}
+
+// openTTY opens the terminal of a person who sees what this command says.
+func openTTY() (*os.File, error) {
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		return nil, errors.New("nobody is watching")
+	}
+	return os.OpenFile(terminalDevice, os.O_RDONLY, 0)
 }

@@ -3,18 +3,17 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/connect"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/join"
 	"github.com/weftlattice/weft/internal/natsauth"
+	"github.com/weftlattice/weft/internal/node"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/signing"
 )
 
 func tokenCmd(a *app) *cobra.Command {
@@ -59,7 +58,7 @@ server's certificate is checked against the authority in DATA-DIR/access/ca/ca.p
 			if err := onThisMachine(a, "token create", map[string]string{"creds": "creds-out", "nats-url": "server"}); err != nil {
 				return err
 			}
-			want := natsauth.Identity{Name: name, Control: a.controlPrefix(), Publish: publish, Subscribe: subscribe, SharedInbox: creds != ""}
+			want := natsauth.Identity{Name: name, Control: connect.OwnPrefix(a.conn.Control), Publish: publish, Subscribe: subscribe, SharedInbox: creds != ""}
 			for _, s := range roles {
 				r, err := natsauth.ParseRole(s)
 				if err != nil {
@@ -68,13 +67,20 @@ server's certificate is checked against the authority in DATA-DIR/access/ca/ca.p
 				want.Roles = append(want.Roles, r)
 			}
 			if expires < 0 {
-				return usagef("--expires %s: want a time from now", expires)
+				return usage.Errorf("--expires %s: want a time from now", expires)
 			}
 			if expires > 0 {
 				want.Expires = time.Now().Add(expires).Truncate(time.Second)
 			}
+			if a.conn.Lattice != "" {
+				var err error
+				if want.Lattice, err = a.conn.Name(); err != nil {
+					return err
+				}
+			}
 			view := tokenView{Creds: creds}
-			id, err := newToken(a, want, servers, cluster || want.Has(natsauth.Host), func(t join.Token) (err error) {
+			invitation := node.Invitation{Want: want, Servers: servers, ClusterKey: cluster || want.Has(natsauth.Host)}
+			id, err := node.Invite(a.keeper(), invitation, a.warn, func(t join.Token) (err error) {
 				view.Servers = t.Servers
 				if creds != "" {
 					return natsauth.Credentials{JWT: t.JWT, Seed: t.Seed}.WriteFile(creds)
@@ -108,14 +114,14 @@ server's certificate is checked against the authority in DATA-DIR/access/ca/ca.p
 // onThisMachine refuses flags that say where NATS is or which user a command is there: tokens are made, listed and
 // revoked where the server runs. meant names what stands for one of them instead.
 func onThisMachine(a *app, command string, meant map[string]string) error {
-	for _, name := range connectionFlags {
+	for _, name := range connectionFlagNames() {
 		if !a.given(name) {
 			continue
 		}
 		if other := meant[name]; other != "" {
-			return usagef("%s does not take --%s; did you mean --%s?", command, name, other)
+			return usage.Errorf("%s does not take --%s; did you mean --%s?", command, name, other)
 		}
-		return usagef("%s does not take --%s: it works on the server that runs with this machine's --data-dir", command, name)
+		return usage.Errorf("%s does not take --%s: it works on the server that runs with this machine's --data-dir", command, name)
 	}
 	return nil
 }
@@ -135,68 +141,6 @@ func validUntil(t time.Time) string {
 	return t.Local().Format(time.DateTime)
 }
 
-// newToken makes a user, and hands over all that it needs to join the server of this data directory. When hand fails
-// there is no such user.
-func newToken(a *app, want natsauth.Identity, servers []string, cluster bool, hand func(join.Token) error) (id natsauth.Identity, err error) {
-	here, err := a.listening()
-	if err != nil {
-		return id, err
-	}
-	a.lattice = or(a.lattice, string(here.Lattice))
-	if want.Lattice, err = a.latticeName(); err != nil {
-		return id, err
-	}
-	keys, err := a.keys()
-	if err != nil {
-		return id, err
-	}
-	realm, err := natsauth.OpenRealm(a.realmDir(), keys)
-	if err != nil {
-		return id, err
-	}
-	t := join.Token{Lattice: want.Lattice, Control: want.Control, ServerName: here.ServerName}
-	if here.CAFile != "" {
-		pem, err := os.ReadFile(here.CAFile)
-		if err != nil {
-			return id, fileError("read", here.CAFile, err)
-		}
-		t.CA = string(pem)
-	}
-	if len(servers) == 0 {
-		if servers = join.Addresses(here.Listen, strconv.Itoa(here.Port)); len(servers) == 0 {
-			return id, usagef("this machine has no address that others reach; say how they reach it: --server HOST:%d", here.Port)
-		}
-		if flags := (natsFlags{listen: here.Listen}); !flags.public() {
-			a.say("weft: warning: NATS listens on %s, which no other machine reaches; start it with --nats-listen 0.0.0.0", here.Listen)
-		}
-	}
-	scheme := "tls://"
-	if here.Plain {
-		scheme = "nats://"
-	}
-	for _, s := range servers {
-		if !strings.Contains(s, "://") {
-			s = scheme + s
-		}
-		t.Servers = append(t.Servers, s)
-	}
-	if cluster {
-		k, _, err := keys.LoadOrCreate(signing.KindCluster, string(want.Lattice))
-		if err != nil {
-			return id, err
-		}
-		t.ClusterSeed = k.Seed()
-	}
-	return realm.Issue(want, func(c natsauth.Credentials) error {
-		t.JWT, t.Seed = c.JWT, c.Seed
-		return hand(t)
-	})
-}
-
-func (a *app) users() natsauth.Users {
-	return natsauth.OpenUsersIn(a.realmDir())
-}
-
 func tokenList(a *app) *cobra.Command {
 	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the tokens that were made here", Args: exactArgs(0),
 		Example: `  weft token list
@@ -205,7 +149,7 @@ func tokenList(a *app) *cobra.Command {
 			if err := onThisMachine(a, "token list", nil); err != nil {
 				return err
 			}
-			list, err := a.users().List()
+			list, err := a.dir.Users().List()
 			if err != nil {
 				return err
 			}
@@ -250,39 +194,17 @@ knew the cluster key: where it fell into wrong hands, change that as well (docs/
 			if err := onThisMachine(a, "token revoke", nil); err != nil {
 				return err
 			}
-			id, err := findToken(a, args[0])
+			id, err := node.FindToken(a.dir.Users(), args[0])
 			if err != nil {
 				return err
 			}
-			user, err := a.users().Revoke(id)
+			user, err := a.dir.Users().Revoke(id)
 			if err != nil {
 				return err
 			}
 			gone := []natsauth.User{user}
 			return a.print(gone, func(w io.Writer) { tokenTable(a, w, gone) })
 		}}
-}
-
-// findToken finds a token that was made here by what a person says of it. One that is revoked is meant only where no
-// other fits, so that a name can be used again.
-func findToken(a *app, query string) (id string, err error) {
-	list, err := a.users().List()
-	if err != nil {
-		return "", err
-	}
-	var good, all []operate.Candidate
-	for _, u := range list {
-		c := operate.Candidate{ID: u.ID, Names: []string{u.Name}}
-		all = append(all, c)
-		if u.Revoked.IsZero() {
-			good = append(good, c)
-		}
-	}
-	c, err := operate.Resolve("token", query, good)
-	if lattice.CodeOf(err) == lattice.ErrNotFound {
-		c, err = operate.Resolve("token", query, all)
-	}
-	return c.ID, err
 }
 
 func tokenInspect(a *app) *cobra.Command {

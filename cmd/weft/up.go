@@ -1,20 +1,21 @@
 package main
 
 import (
-	"bufio"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/internal/deploy/datadir"
+	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/natsconn"
+	"github.com/weftlattice/weft/internal/node"
+	"github.com/weftlattice/weft/internal/process/background"
 	"github.com/weftlattice/weft/internal/process/slack"
 	"github.com/weftlattice/weft/lattice"
 )
@@ -22,7 +23,7 @@ import (
 // upView is a lattice that is up, and what a node file put on it.
 type upView struct {
 	ID lattice.HostID `json:"id"` // of the host, as everything that is started has one
-	upState
+	datadir.Up
 	Joinable bool             `json:"joinable,omitempty"` // by those who have a token
 	Applied  *operate.Applied `json:"applied,omitempty"`
 }
@@ -47,17 +48,17 @@ machines. The authority that certifies it is made on first use; --nats-server-ce
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if detach && !child {
 				// what is wrong or doubtful belongs before the user's eyes
-				config, err := readNodeFile(file, a, cmd, &flags)
+				f, err := readNodeFile(file, cmd, &flags)
 				if err != nil {
 					return err
 				}
-				config.warn(a)
+				warnOf(a, f)
 				return upDetached(a, cmd)
 			}
 			slack.Take()
 			err := runUp(a, cmd, &flags, &nats, file, child)
 			if child && err != nil {
-				reportToParent(err)
+				background.Report(failure(err))
 			}
 			return err
 		}}
@@ -71,14 +72,14 @@ machines. The authority that certifies it is made on first use; --nats-server-ce
 	return cmd
 }
 
-// up runs a lattice until it is interrupted or stopped.
-func runUp(a *app, cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file string, child bool) (err error) {
-	release, err := a.claimUp()
+// runUp runs a lattice until it is interrupted or stopped.
+func runUp(a *app, cmd *cobra.Command, flags *hostFlags, nats *natsFlags, path string, child bool) (err error) {
+	release, err := claimUp(a)
 	if err != nil {
 		return err
 	}
 	defer release()
-	config, err := readNodeFile(file, a, cmd, flags)
+	file, err := readNodeFile(path, cmd, flags)
 	if err != nil {
 		return err
 	}
@@ -86,47 +87,58 @@ func runUp(a *app, cmd *cobra.Command, flags *hostFlags, nats *natsFlags, file s
 	if err != nil {
 		return err
 	}
-	config.warn(a)
-	if a.conn.elsewhere() {
+	warnOf(a, file)
+	if a.conn.Elsewhere() {
 		nats = nil
 	}
 	n, err := startNode(a, cmd, flags, nats, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, n.stop()) }()
-	name, err := a.latticeName()
-	if err != nil {
-		return err
-	}
-	s := upState{PID: os.Getpid(), Lattice: name, NATSURL: withCredentials(n.conn), Creds: n.conn.CredsFile, Domain: n.conn.JSDomain, CA: n.conn.TLSCA, ServerName: n.conn.TLSName, HostID: n.host.ID(), Host: n.host.Name(),
-		HTTPAddr: n.host.HTTPAddr(), DataDir: a.dataDir}
+	defer func() { err = errors.Join(err, n.Stop()) }()
+	up := n.Up(a.dir)
 	if child {
-		s.Log = a.logPath()
+		up.Log = a.dir.Log()
 	}
-	if err := a.saveState(s); err != nil {
+	if err := a.dir.SaveUp(up); err != nil {
 		return err
 	}
-	applied, err := config.apply(cmd, a, n)
-	if err != nil {
-		return err
+	view := upView{ID: up.HostID, Up: up, Joinable: n.Joinable()}
+	view.NATSURL = natsconn.SafeURL(up.NATSURL)
+	var d *node.Deployment
+	if file != nil {
+		d = &node.Deployment{Node: n, File: file, Dir: a.dir, Signer: a.signer, Lattice: a.operating(), Name: cmd.CommandPath(), Warn: a.warn}
+		if view.Applied, err = d.Apply(cmd.Context()); err != nil {
+			return err
+		}
 	}
-	s.NATSURL = natsconn.SafeURL(s.NATSURL)
-	view := upView{ID: s.HostID, upState: s, Applied: applied}
-	view.Joinable = nats != nil && n.server.realm != nil
 	if child {
-		reportToParent(view)
-	} else if err := a.print(view, func(w io.Writer) { banner(a, w, view); fmt.Fprintln(w, "\nCtrl-C ends it.") }); err != nil {
+		background.Report(view)
+	} else if err := a.print(view, func(w io.Writer) { banner(w, view); fmt.Fprintln(w, "\nCtrl-C ends it.") }); err != nil {
 		return err
 	}
-	stop := config.keepTrying(cmd, a, n, applied, log)
-	defer stop()
-	n.wait(cmd.Context())
+	if d != nil {
+		defer d.KeepTrying(cmd.Context(), view.Applied, log)()
+	}
+	n.Wait(cmd.Context())
 	return nil
 }
 
+// claimUp takes the data directory for a lattice until release.
+func claimUp(a *app) (release func(), err error) {
+	free, err := a.dir.ClaimUp()
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		if err := free(); err != nil {
+			a.say("weft: warning: %v", err)
+		}
+	}, nil
+}
+
 // banner is what people see once a lattice is up.
-func banner(a *app, w io.Writer, v upView) {
+func banner(w io.Writer, v upView) {
 	printf(w, "weft is up: lattice %s\n", v.Lattice)
 	metrics, pid := "", ""
 	if v.Log != "" { // in the background
@@ -144,14 +156,8 @@ func banner(a *app, w io.Writer, v upView) {
 	}
 }
 
-// reportToParent sends the one line that the process waits for which started this one in the background.
-func reportToParent(v any) {
-	if err, ok := v.(error); ok {
-		v = map[string]string{"error": err.Error(), "code": errorWord(err)}
-	}
-	_ = json.NewEncoder(os.Stdout).Encode(v)
-	_ = os.Stdout.Close()
-}
+// failure is an error as a process in the background reports it.
+func failure(err error) any { return map[string]string{"error": err.Error(), "code": errorWord(err)} }
 
 // childError is what the process in the background reported.
 type childError struct{ text, word string }
@@ -161,68 +167,51 @@ func (e *childError) Unwrap() error {
 	if code, ok := lattice.ParseCode(e.word); ok {
 		return code
 	}
-	return usageError{errors.New(e.text)}
+	return usage.Error{Err: errors.New(e.text)}
 }
 
 // upDetached starts this command again in the background and waits until it is ready.
 func upDetached(a *app, cmd *cobra.Command) error {
-	if !canDetach {
-		return usagef("-d does not work on this system; run weft up in a window of its own")
+	if !background.Supported {
+		return usage.Errorf("-d does not work on this system; run weft up in a window of its own")
 	}
-	if s, ok := a.runningHere(); ok {
-		return &lattice.Error{Code: lattice.ErrConflict, Op: "start a lattice in", Entity: a.dataDir,
-			Detail: "one runs there already (" + pidText(s.PID) + "); stop it with: weft down, or use another --data-dir"}
+	if u, ok := a.dir.Up(); ok {
+		return a.dir.Taken(u)
 	}
 	exe, err := executable()
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(a.dataDir, 0o700); err != nil {
-		return fileError("make", a.dataDir, err)
+	if err := a.dir.Make(); err != nil {
+		return err
 	}
-	log, err := os.OpenFile(a.logPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	log, err := os.OpenFile(a.dir.Log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return fileError("open", a.logPath(), err)
+		return localfile.Error("open", a.dir.Log(), err)
 	}
 	defer log.Close()
-	child := exec.Command(exe, append(slices.Clone(a.args), "--detached", "--output=text")...)
-	child.Stderr = log
-	child.SysProcAttr = detached()
-	report, err := child.StdoutPipe()
+	child, err := background.Start(log, exe, append(slices.Clone(a.args), "--detached", "--output=text")...)
 	if err != nil {
 		return err
 	}
-	if err := child.Start(); err != nil {
-		return fmt.Errorf("start in the background: %w", err)
-	}
-	a.say("- starting, pid %d, log %s", child.Process.Pid, a.logPath())
-	view, err := awaitChild(cmd.Context(), child, report)
-	if err != nil {
-		return err
-	}
-	return a.print(view, func(w io.Writer) {
-		banner(a, w, view)
-		fmt.Fprintln(w, "\nNext: weft actor start ./app.wasm    Stop it: weft down")
-	})
-}
-
-// awaitChild reads the line that the process in the background sends once it is ready or has failed.
-func awaitChild(ctx context.Context, child *exec.Cmd, report io.Reader) (upView, error) {
-	stop := context.AfterFunc(ctx, func() { _ = terminate(child.Process.Pid) })
-	defer stop()
-	line, _ := bufio.NewReader(report).ReadBytes('\n')
+	a.say("- starting, pid %d, log %s", child.PID(), a.dir.Log())
 	var answer struct {
 		upView
 		Error string `json:"error"`
 		Code  string `json:"code"`
 	}
-	if err := json.Unmarshal(line, &answer); err != nil || answer.Error != "" {
-		wait := child.Wait()
-		if answer.Error == "" {
-			answer.Error = fmt.Sprintf("the process in the background ended early: %v; see its log", wait)
-			answer.Code = lattice.ErrInternal.Name()
-		}
-		return upView{}, &childError{answer.Error, answer.Code}
+	if err := child.Await(cmd.Context(), &answer); err != nil {
+		return err
 	}
-	return answer.upView, child.Process.Release()
+	if answer.Error != "" {
+		_ = child.Wait()
+		return &childError{answer.Error, answer.Code}
+	}
+	if err := child.Release(); err != nil {
+		return err
+	}
+	return a.print(answer.upView, func(w io.Writer) {
+		banner(w, answer.upView)
+		fmt.Fprintln(w, "\nNext: weft actor start ./app.wasm    Stop it: weft down")
+	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/yamltext"
 	"github.com/weftlattice/weft/lattice"
 )
@@ -26,14 +27,14 @@ func configValues(a *app, list []string) (map[string]string, error) {
 		}
 		data, err := a.readInput(item, 1<<20)
 		if lattice.CodeOf(err) == lattice.ErrNotFound {
-			return nil, usagef("--config %q: want key=value, or a file; there is no such file", item)
+			return nil, usage.Errorf("--config %q: want key=value, or a file; there is no such file", item)
 		}
 		if err != nil {
 			return nil, err
 		}
 		values, err := scalars(data)
 		if err != nil {
-			return nil, usagef("--config %s: %w", item, err)
+			return nil, usage.Errorf("--config %s: %w", item, err)
 		}
 		maps.Copy(all, values)
 	}

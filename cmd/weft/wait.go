@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 )
 
 // waiting holds the flags of commands that change something.
@@ -28,7 +29,7 @@ func (w *waiting) flags(f *pflag.FlagSet) {
 // connect reaches the lattice for a command that changes something. ctx ends with --timeout.
 func (w *waiting) connect(a *app, cmd *cobra.Command) (context.Context, *operate.Lattice, func(), error) {
 	if w.timeout <= 0 {
-		return nil, nil, nil, usagef("--timeout %s: want more than zero", w.timeout)
+		return nil, nil, nil, usage.Errorf("--timeout %s: want more than zero", w.timeout)
 	}
 	l, done, err := a.connect(cmd)
 	if err != nil {
@@ -55,10 +56,10 @@ func pairs(what string, list []string) (map[string]string, error) {
 	for _, item := range list {
 		k, v, ok := strings.Cut(item, "=")
 		if !ok || k == "" {
-			return nil, usagef("%s %q: want key=value", what, item)
+			return nil, usage.Errorf("%s %q: want key=value", what, item)
 		}
 		if _, twice := out[k]; twice {
-			return nil, usagef("%s %s is given twice", what, k)
+			return nil, usage.Errorf("%s %s is given twice", what, k)
 		}
 		out[k] = v
 	}
@@ -92,7 +93,7 @@ func (p *placing) get() (operate.Where, error) {
 		return p.where, err
 	}
 	if p.where.Host != "" && (p.where.Spread || len(p.constraints) > 0) {
-		return p.where, usagef("--host names the host; --spread and --constraint find some: give one or the other")
+		return p.where, usage.Errorf("--host names the host; --spread and --constraint find some: give one or the other")
 	}
 	return p.where, nil
 }

@@ -1,4 +1,4 @@
-// Package localfile reads the files that people name, and words what is wrong with them.
+// Package localfile reads and writes the files that people name, and words what is wrong with them.
 package localfile
 
 import (
@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/weftlattice/weft/lattice"
@@ -34,6 +35,43 @@ func Read(path string, max int64) ([]byte, error) {
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read", Entity: path, Detail: "it is empty"}
 	}
 	return data, nil
+}
+
+// Input reads a file, or stdin for "-", of at most max bytes. It may be empty. Errors are as with Read, but a folder and an
+// empty file are told by what reads them.
+func Input(path string, stdin io.Reader, max int64) ([]byte, error) {
+	in := stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, Error("read", path, err)
+		}
+		defer f.Close()
+		in = f
+	}
+	data, err := io.ReadAll(io.LimitReader(in, max+1))
+	if err != nil {
+		return nil, Error("read", path, err)
+	}
+	if int64(len(data)) > max {
+		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: "read", Entity: path, Detail: fmt.Sprintf("more than %d bytes", max)}
+	}
+	return data, nil
+}
+
+// Write replaces a file in one step, so that nobody ever reads half of it.
+func Write(path string, data []byte, mode fs.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".weft-*")
+	if err != nil {
+		return Error("write", path, err)
+	}
+	defer os.Remove(f.Name()) // gone already when all went well
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(mode), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	return err
 }
 
 // Error gives a system's error about a file the code of its kind, and says what to do where the file is not what the

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -216,7 +215,7 @@ func (s *Signer) keep(path string, data []byte) error {
 	if err := os.MkdirAll(s.CacheDir, 0o700); err != nil {
 		return fmt.Errorf("keep signed module: %w", err)
 	}
-	if err := WriteFile(path, data, 0o600); err != nil {
+	if err := localfile.Write(path, data, 0o600); err != nil {
 		return err
 	}
 	return files.Prune(s.CacheDir, maxSigned, path)
@@ -225,18 +224,3 @@ func (s *Signer) keep(path string, data []byte) error {
 // maxSigned bounds the signed modules that are kept, in bytes: one that was not used for long is signed anew when it
 // comes again.
 const maxSigned = 128 << 20
-
-// WriteFile replaces a file in one step, so that nobody ever reads half of it.
-func WriteFile(path string, data []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".weft-*")
-	if err != nil {
-		return localfile.Error("write", path, err)
-	}
-	defer os.Remove(f.Name()) // gone already when all went well
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(mode), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
-}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weftlattice/weft/internal/deploy/localfile"
 )
 
 // watched is a folder under Watch.
@@ -42,7 +44,7 @@ func putFile(t *testing.T, path string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteFile(path, []byte(time.Now().String()), 0o644); err != nil {
+	if err := localfile.Write(path, []byte(time.Now().String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -35,7 +35,7 @@ func TestNodeFileReachesTheHost(t *testing.T) {
 	if err := cmd.ParseFlags([]string{"--policy-changes-topic", "flag.wins"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readNodeFile(path, a, cmd, &flags); err != nil {
+	if _, err := readNodeFile(path, cmd, &flags); err != nil {
 		t.Fatal(err)
 	}
 	want := oci.Config{AllowLatest: true, Insecure: []string{"127.0.0.1:5000", "reg.local:80"}, DockerConfig: true,
