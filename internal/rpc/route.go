@@ -20,7 +20,7 @@ import (
 type Path struct {
 	Direct bool // to a host by itself, else by the queue group
 	MAC    bool // with a MAC, else signed
-	Again  bool // it was turned away elsewhere before
+	Again  bool // it was turned away elsewhere before, or found nobody
 }
 
 // Labels are the values of the labels route, auth and again.
@@ -138,8 +138,9 @@ func (c *Client) attempt(ctx context.Context, w *way, inv *wire.Invocation, msg 
 		r.undated, again = true, true
 	} else if r.to != nil {
 		again = c.judge(r, start, err)
-	} else if r.served != nil && r.unbegun && !r.again { // the queue group chose; choose otherwise
-		again = c.elsewhere(r)
+	} else if r.unbegun && !r.again { // the queue group chose; choose otherwise
+		again = r.served != nil && c.elsewhere(r) || nobody(err)
+		r.again = true
 	}
 	if err == nil && resp.ContentLength > uint64(len(resp.Msg)) {
 		err = takeLarge(ctx, w, inv.ID, resp, deadline, use)
@@ -244,7 +245,9 @@ func Persist(ctx context.Context, call func() ([]byte, error)) ([]byte, error) {
 	}
 }
 
-// nobody reports whether this very call found nobody, rather than one that the target made.
+// nobody reports whether this very call found nobody, rather than one that the target made. The NATS server says so, too,
+// where it has chosen a subscription of the queue group that leaves at this moment, and does not look for the one that has
+// come before that.
 func nobody(err error) bool {
 	var e *lattice.Error
 	return errors.As(err, &e) && e.Code == lattice.ErrNoResponders && !e.Remote
