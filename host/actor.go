@@ -192,7 +192,7 @@ func (a *actor) serve(max uint32) error {
 		return err
 	}
 	a.sub.Store(sub)
-	a.host.servedChanged()
+	a.host.revision.ActorsChanged()
 	return nil
 }
 
@@ -217,7 +217,7 @@ func (a *actor) stop(ctx context.Context) error {
 	a.mu.Unlock()
 	var err error
 	if sub := a.sub.Swap(nil); sub != nil {
-		a.host.servedChanged()
+		a.host.revision.ActorsChanged()
 		err = sub.Drain(ctx)
 	}
 	stopped := a.current.Load().close(ctx)
@@ -250,7 +250,7 @@ func (a *actor) invoke(ctx context.Context, inv *wire.Invocation) ([]byte, error
 		if err := v.admit(inv); err != nil {
 			return nil, err
 		}
-		if err := v.permitIn(ctx, inv); err != nil {
+		if err := a.host.policy.CallIn(ctx, inv, v.claims); err != nil {
 			return nil, err
 		}
 		start := time.Now()

@@ -36,10 +36,10 @@ func (c commands) Inventory(context.Context) (control.HostInventory, error) {
 }
 
 // Claims answers what the lattice knows of actors and providers.
-func (c commands) Claims(context.Context) ([]control.Claims, error) { return c.links.AllClaims(), nil }
+func (c commands) Claims(context.Context) ([]control.Claims, error) { return c.state.AllClaims(), nil }
 
 // Links answers the lattice's links.
-func (c commands) Links(context.Context) ([]wire.LinkDefinition, error) { return c.links.All(), nil }
+func (c commands) Links(context.Context) ([]wire.LinkDefinition, error) { return c.state.All(), nil }
 
 // Logs answers the last lines of an actor; an actor that never ran here has none.
 func (c commands) Logs(_ context.Context, r control.LogsRequest) ([]control.LogLine, error) {
@@ -197,7 +197,7 @@ func (c commands) DrainHost(context.Context, control.StopHostRequest) error {
 		if err := c.stopWork(ctx); err != nil {
 			c.log.Warn("host did not drain cleanly", lattice.LogErr, err)
 		}
-		c.changed()
+		c.beats.Changed()
 	})
 }
 
@@ -224,7 +224,7 @@ func (c commands) changeLabel(key string, change func()) error {
 		return &lattice.Error{Code: lattice.ErrDenied, Op: "change label", Entity: lattice.Printable(key), Detail: "it describes the machine"}
 	}
 	change()
-	c.changed()
+	c.beats.Changed()
 	return nil
 }
 
@@ -245,18 +245,12 @@ func (c commands) PutRegistries(_ context.Context, all control.RegistryCredentia
 
 // PutLink writes to the bucket, where all hosts see it, unless the provider refuses it.
 func (c commands) PutLink(ctx context.Context, l wire.LinkDefinition) error {
-	if err := control.CheckLink(l); err != nil {
-		return err
-	}
-	if err := c.checkLink(ctx, l); err != nil {
-		return err
-	}
-	return c.store.PutLink(ctx, l)
+	return c.state.StoreLink(ctx, l)
 }
 
 // DelLink deletes from the bucket.
 func (c commands) DelLink(ctx context.Context, r control.RemoveLinkRequest) error {
-	return c.store.DelLink(ctx, r.ActorID, r.ContractID, r.LinkName)
+	return c.state.DeleteLink(ctx, r)
 }
 
 // describe is the host as a ping shows it.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weftlattice/weft/host/internal/permit"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/internal/certfile"
 	"github.com/weftlattice/weft/internal/natsconn"
@@ -17,6 +18,7 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/oci"
+	"github.com/weftlattice/weft/lattice/policy"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
@@ -100,6 +102,16 @@ type Limits struct {
 	Execution   time.Duration // of one call; default 30s
 	// work of one call, in units of about a simple instruction (docs/metrics.md); 0: no limit; at most control.MaxFuel
 	Fuel uint64
+}
+
+// PolicyConfig says who decides what may be started and called, besides claims and links. When there are both rules and
+// a service, both must permit; the service is asked only for what the rules permit. The zero value permits everything.
+type PolicyConfig struct {
+	Rules        *policy.Rules // default: none
+	RulesFile    string        // the file of Rules, which is followed: it replaces them when it changes; default: none
+	Topic        string        // subject of a policy service; default: none
+	ChangesTopic string        // subject on which the service changes its decisions; default: none
+	Timeout      time.Duration // for a decision of the service; default policy.DefaultTimeout
 }
 
 // Storage is how the disk of a NATS server does that runs in this process.
@@ -186,7 +198,7 @@ func (c Config) ValidateSettings() error {
 	if c.LargeBytes != 0 && c.LargeBytes < 1<<20 || c.LargeBytes > 1<<40 {
 		bad("LargeBytes", "want 1 MiB to 1 TiB, got %d", c.LargeBytes)
 	}
-	if err := c.Policy.validate(); err != nil {
+	if err := permit.Settings(c.Policy).Validate(); err != nil {
 		errs = append(errs, err)
 	}
 	if c.QueuePerActor < 0 {

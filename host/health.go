@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/weftlattice/weft/host/internal/supervisor"
 	"github.com/weftlattice/weft/internal/channel"
+	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -291,4 +292,15 @@ func (a ailing) String() string {
 		return ""
 	}
 	return "not healthy since " + a.since.UTC().Format(time.RFC3339) + ": " + a.message
+}
+
+// noteDirect finds out whether the provider's process takes direct calls: those of weft's SDK do.
+func (p *provider) noteDirect(ctx context.Context) {
+	h := p.host
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	if rpc.TakesDirect(ctx, h.rpc, subject.ProviderAt(h.cfg.Lattice, p.id, p.link, h.node.ID)) != p.direct.Load() {
+		p.direct.Store(!p.direct.Load())
+		h.revision.Changed()
+	}
 }

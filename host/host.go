@@ -4,7 +4,7 @@
 // The two journeys meet here. An invocation arrives at invoke (actor.go), borrows an instance, may call out through
 // HostCall (hostcall.go), and goes back. A command arrives at commands.go, is accepted, is carried out by a task, and
 // each change that it makes returns the events that observers see. Links and claims come from the bucket that all hosts
-// watch (state.go).
+// watch (internal/state).
 //
 // Locks, outermost first: actor.change, Host.mu, actor.mu, links.mu. None is held across NATS, a guest or a disk.
 package host
@@ -24,15 +24,21 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/weftlattice/weft/host/internal/apps"
 	"github.com/weftlattice/weft/host/internal/artifact"
+	"github.com/weftlattice/weft/host/internal/beats"
 	"github.com/weftlattice/weft/host/internal/company"
 	"github.com/weftlattice/weft/host/internal/failures"
 	"github.com/weftlattice/weft/host/internal/memory"
 	"github.com/weftlattice/weft/host/internal/metrics"
 	"github.com/weftlattice/weft/host/internal/node"
+	"github.com/weftlattice/weft/host/internal/permit"
+	"github.com/weftlattice/weft/host/internal/served"
 	"github.com/weftlattice/weft/host/internal/state"
 	"github.com/weftlattice/weft/host/internal/supervisor"
+	"github.com/weftlattice/weft/host/internal/sweep"
 	"github.com/weftlattice/weft/host/internal/tasks"
+	"github.com/weftlattice/weft/host/internal/twin"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/internal/certfile"
 	"github.com/weftlattice/weft/internal/files"
@@ -43,7 +49,6 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/oci"
-	"github.com/weftlattice/weft/lattice/policy"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/store"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -61,7 +66,7 @@ type Host struct {
 	metrics  *metrics.Metrics
 	large    *load.Budget
 	memory   *memory.Budget // of guests; nil: no limit
-	links    *state.Links
+	revision *served.Revision
 	failures *failures.Log
 	tasks    *tasks.Queue
 	ready    chan struct{}
@@ -71,7 +76,9 @@ type Host struct {
 	ctl, rpc  *nats.Conn
 	engine    *wasm.Engine
 	resolver  *artifact.Resolver
-	store     *store.Store
+	state     *state.State
+	beats     *beats.Beats
+	twins     *twin.Guard
 	verifier  *signing.Verifier
 	agreement *signing.Agreement
 	directory *rpc.Directory
@@ -79,9 +86,7 @@ type Host struct {
 	server    *rpc.Server
 	publisher *event.Publisher
 	guard     *supervisor.Guard
-	policy    *policy.Client // nil: no policy service
-
-	policyRules atomic.Pointer[policy.Rules] // nil: none
+	policy    *permit.Policy
 
 	local        local
 	company      *company.Company
@@ -93,10 +98,7 @@ type Host struct {
 	reloading    chan struct{} // holds one element during a reload
 	natsPrint    string        // of the credentials in use; guarded by reloading
 	refusalLog   *rate.Limiter // an attacker must not fill the log
-	change       chan struct{} // of the inventory, since the last heartbeat
-	beats        atomic.Uint64 // sent so far
 	connected    atomic.Int64  // when NATS was back last, in Unix nanoseconds; 0: it has not been away
-	served       atomic.Uint64 // revision of what is served here
 
 	mu        sync.RWMutex
 	actors    map[lattice.ActorID]*actor // guarded by mu
@@ -112,9 +114,10 @@ func New(cfg Config) (*Host, error) {
 	id := lattice.HostID(cfg.HostKey.Public())
 	guests, large := cfg.divide(memory.Available())
 	h := &Host{cfg: cfg, node: node.New(id, cfg.FriendlyName, cfg.Lattice, cfg.labels()), registry: prometheus.NewRegistry(),
-		large: load.NewBudget(large), memory: newBudget(guests), links: state.NewLinks(), failures: failures.New(id), tasks: tasks.New(),
-		ready: make(chan struct{}), quit: make(chan time.Duration, 1), change: make(chan struct{}, 1), reloading: make(chan struct{}, 1), refusalLog: rate.NewLimiter(10, 100),
+		large: load.NewBudget(large), memory: newBudget(guests), failures: failures.New(id), tasks: tasks.New(),
+		ready: make(chan struct{}), quit: make(chan time.Duration, 1), reloading: make(chan struct{}, 1), refusalLog: rate.NewLimiter(10, 100),
 		actors: map[lattice.ActorID]*actor{}, providers: map[providerKey]*provider{}}
+	h.revision = served.NewRevision(h.node.Started)
 	h.memory.OnShort(h.reclaim)
 	h.keys.Store(&Keys{Cluster: cfg.Cluster, Issuers: cfg.Issuers})
 	h.log = cfg.Logger.With(lattice.LogHost, h.node.Name)
@@ -230,7 +233,7 @@ func (h *Host) run(ctx context.Context, stopping chan<- time.Duration) (err erro
 // takeNoMore makes the host refuse new work from now on.
 func (h *Host) takeNoMore() {
 	h.node.Drain()
-	h.beat() // others shall not send more
+	h.beats.Beat() // others shall not send more
 }
 
 // start brings the parts up inside out, intake last, and registers what undoes each.
@@ -248,7 +251,8 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 		}
 		opened(func(ctx context.Context) error { return natsconn.Close(ctx, *c.conn) })
 	}
-	if err := h.refuseTwin(ctx); err != nil {
+	h.twins = &twin.Guard{Node: h.node, Conn: h.rpc, Revision: h.revision, Metrics: h.metrics, Limit: h.refusalLog, Logger: h.log}
+	if err := h.twins.Start(ctx); err != nil {
 		return err
 	}
 	if err := h.openProviderNATS(opened); err != nil {
@@ -261,19 +265,28 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 		return err
 	}
 	opened(h.engine.Close)
-	if h.store, err = store.Open(ctx, h.rpc, h.cfg.Lattice, store.Config{Logger: h.log}); err != nil {
+	bucket, err := store.Open(ctx, h.rpc, h.cfg.Lattice, store.Config{Logger: h.log})
+	if err != nil {
 		return err
 	}
+	h.state = state.New(state.Config{Lattice: h.cfg.Lattice, Store: bucket, Conn: h.rpc, Publish: h.publish, Run: h.tasks.Run,
+		Foreign: h.runsForeign, Logger: h.log})
 	if h.resolver, err = h.newResolver(opened); err != nil {
 		return err
 	}
 	opened(func(context.Context) error { h.resolver.Close(); return nil })
+	h.policy = permit.New(permit.Config{Settings: permit.Settings(h.cfg.Policy), Conn: h.ctl, Asker: h.asks, Known: h.state.ClaimsOf,
+		Metrics: h.metrics, Logger: h.log})
+	opened(h.policy.Stop)
+	if err := h.policy.Start(ctx); err != nil {
+		return err
+	}
 	if err := h.openCalls(ctx, opened); err != nil {
 		return err
 	}
-	if err := h.startPolicy(opened); err != nil {
-		return err
-	}
+	set := &served.Set{Node: h.node, Revision: h.revision, Actors: h, Providers: h, Beat: h.cfg.Beat, Issuer: h.agreement.Issuer}
+	h.beats = beats.New(beats.Config{Node: h.node, Conn: h.ctl, Beat: h.cfg.Beat, Heartbeat: h.cfg.Heartbeat, OldForm: h.cfg.OldHeartbeat,
+		Direct: set.Direct, Inventory: h.inventory, Publish: h.publish})
 	if len(h.cfg.Guard) > 0 {
 		if h.guard, err = supervisor.StartGuard(ctx, h.cfg.Guard[0], h.cfg.Guard[1:], h.log); err != nil {
 			return err
@@ -285,12 +298,13 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	}
 	h.openLocal(opened)
 	h.company = company.New(company.Config{Lattice: h.cfg.Lattice, Self: h.node.ID, Beat: h.cfg.Beat, Grace: natsGrace, Conn: h.ctl,
-		Beats: h.directory.Listen, Own: h.noteTwin, Away: h.natsAway, Publish: h.publish, Logger: h.log})
+		Beats: h.directory.Listen, Own: h.twins.Note, Away: h.natsAway, Publish: h.publish, Logger: h.log})
 	opened(h.company.Stop)
 	if err := h.company.Start(ctx); err != nil {
 		return err
 	}
-	if err := h.watchState(ctx, opened); err != nil {
+	opened(h.state.Stop)
+	if err := h.state.Start(ctx); err != nil {
 		return err
 	}
 	opened(func(context.Context) error {
@@ -307,7 +321,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	if err := h.serveHTTP(opened); err != nil {
 		return err
 	}
-	if err := h.serveDirect(); err != nil {
+	if _, err := h.server.ServeDirect(subject.Host(h.cfg.Lattice, h.node.ID), set.Encode); err != nil {
 		return err
 	}
 	intake := control.NewServer(h.ctl, control.ServerConfig{Control: subject.Control{Prefix: h.cfg.ControlPrefix, Lattice: h.cfg.Lattice}, HostID: h.node.ID, Handler: commands{h}, Logger: h.log, Directory: h.directory})
@@ -315,12 +329,21 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 		return err
 	}
 	opened(intake.Close)
-	if err := h.answerApps(opened); err != nil {
+	answers := apps.New(h.ctl, h.cfg.Lattice, h.log)
+	opened(answers.Stop)
+	if err := answers.Start(ctx); err != nil {
 		return err
 	}
 	h.publish(event.HostStarted{Labels: h.node.Labels(), FriendlyName: h.node.Name, Version: Version})
-	h.startBeats(opened)
-	h.sweepLarge(opened)
+	opened(h.beats.Stop)
+	if err := h.beats.Start(ctx); err != nil {
+		return err
+	}
+	sweeper := sweep.New(h.rpc, h.cfg.Lattice, h.log)
+	opened(sweeper.Stop)
+	if err := sweeper.Start(ctx); err != nil {
+		return err
+	}
 	h.followConnection(opened)
 	return nil
 }

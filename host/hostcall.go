@@ -49,7 +49,7 @@ func (v *version) hostCall(ctx context.Context, binding, namespace, operation st
 	if err != nil {
 		return "none", nil, err
 	}
-	if err := v.permitOut(ctx, to, operation); err != nil {
+	if err := h.policy.CallOut(ctx, v.claims, to, operation); err != nil {
 		return target, nil, err
 	}
 	result, err := h.callOut(ctx, rpc.Call{Origin: wire.ActorEntity(v.actor.id), Target: to, Operation: operation, Payload: payload}, route)
@@ -89,18 +89,18 @@ func (v *version) resolve(binding, namespace string) (to wire.Entity, target str
 	if binding == "" {
 		binding = string(lattice.DefaultLink)
 	}
-	if link, ok := h.links.Find(string(v.actor.id), namespace, binding); ok {
+	if link, ok := h.state.Find(string(v.actor.id), namespace, binding); ok {
 		to := wire.Entity{PublicKey: link.ProviderID, LinkName: link.LinkName, ContractID: link.ContractID}
 		route, _ := link.Route() // the provider says when it is none
-		return to, h.links.NameOf(link.ProviderID), route, v.requireCapability(namespace)
+		return to, h.state.NameOf(link.ProviderID), route, v.requireCapability(namespace)
 	}
 	if id, err := lattice.ParseActorID(namespace); err == nil {
 		return wire.ActorEntity(id), "actor", wire.PreferLocal, nil
 	}
-	if id, ok := h.links.Alias(namespace); ok {
+	if id, ok := h.state.Alias(namespace); ok {
 		return wire.ActorEntity(id), "actor", wire.PreferLocal, nil
 	}
-	if id, ok := h.links.ByRef(namespace); ok {
+	if id, ok := h.state.ByRef(namespace); ok {
 		return wire.ActorEntity(id), "actor", wire.PreferLocal, nil
 	}
 	if strings.Contains(namespace, ":") { // the form of a contract

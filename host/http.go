@@ -108,7 +108,7 @@ func (h *Host) notReady(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	return h.store.Full(ctx)
+	return h.state.Full(ctx)
 }
 
 // gatherProviders asks the providers that run here for their metrics and says of each whose they are, so that one

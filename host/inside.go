@@ -76,7 +76,7 @@ func (p *provider) channelConfig() (config channel.Config, wants <-chan struct{}
 				}
 			} else if f, ok := channel.DecodeFailure(b); ok {
 				f.Caller, f.Contract, f.LinkName = string(p.id), p.contract, string(p.link)
-				p.host.failures.Told(f, p.host.links.Linked(f.ActorID, p.id, p.link))
+				p.host.failures.Told(f, p.host.state.Linked(f.ActorID, p.id, p.link))
 			}
 		}}, subscribe
 }

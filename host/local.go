@@ -33,14 +33,10 @@ const maxNested = 16
 type local struct {
 	listener *channel.Listener // nil: there are none
 	conns    sync.WaitGroup
-
-	mu     sync.Mutex
-	change chan struct{} // closed when the set of served actors changes; guarded by mu
 }
 
 // openLocal listens for the channels of providers. A host that cannot goes on without: calls go over NATS.
 func (h *Host) openLocal(opened func(func(context.Context) error)) {
-	h.local.change = make(chan struct{})
 	base := h.dir("run") // else below TMPDIR, where many machines remove files that were not touched for days
 	if base != "" {
 		if err := os.MkdirAll(base, 0o700); err != nil {
@@ -199,24 +195,6 @@ func (h *Host) callActor(ctx context.Context, call rpc.Call, stay bool) (result 
 	return nil, rpc.AsRemote(err), true
 }
 
-// servedChanged tells the providers, and with the next beat the other hosts, that the set of actors served here has
-// changed.
-func (h *Host) servedChanged() {
-	h.served.Add(1)
-	h.local.mu.Lock()
-	defer h.local.mu.Unlock()
-	if h.local.change != nil {
-		close(h.local.change)
-		h.local.change = make(chan struct{})
-	}
-}
-
-func (h *Host) servedChange() <-chan struct{} {
-	h.local.mu.Lock()
-	defer h.local.mu.Unlock()
-	return h.local.change
-}
-
 // announce tells a provider which actors are served here, and that the host lives, until the connection ends.
 func (h *Host) announce(conn teller) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -225,7 +203,7 @@ func (h *Host) announce(conn teller) {
 	beat := time.NewTicker(channel.BeatPeriod)
 	defer beat.Stop()
 	for {
-		change := h.servedChange()
+		change := h.revision.ActorsChange()
 		var come, gone []lattice.ActorID
 		now := map[lattice.ActorID]bool{}
 		for _, a := range h.allActors() {

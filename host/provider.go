@@ -18,7 +18,6 @@ import (
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/policy"
 	"github.com/weftlattice/weft/lattice/signing"
-	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -115,7 +114,7 @@ func (h *Host) startProviderErr(ctx context.Context, r control.StartProviderRequ
 	if err != nil {
 		return err
 	}
-	if err := h.permitStart(ctx, policy.StartProvider, p.party()); err != nil {
+	if err := h.policy.ToStart(ctx, policy.StartProvider, p.party()); err != nil {
 		return err
 	}
 	if r.Replaces != "" {
@@ -179,12 +178,12 @@ func (h *Host) launchProvider(ctx context.Context, r control.StartProviderReques
 	if err != nil {
 		return err
 	}
-	if err := h.store.PutClaims(ctx, p.claims()); err != nil {
+	if err := h.state.Keep(ctx, p.claims()); err != nil {
 		h.dropProvider(p)
 		return err
 	}
 	if p.registry {
-		h.rememberRef(ctx, p.ref, string(p.id))
+		h.state.KeepRef(ctx, p.ref, string(p.id))
 	}
 	process, err := supervisor.Start(ctx, supervisor.Spec{
 		Path: path, Args: args, Run: p.inside(p.run), Stdin: p.firstLine, ReadyLine: readyLine, Answers: []string{reloadedLine, restartLine}, RequireReadyLine: p.builtin, Probe: p.probe,
@@ -260,7 +259,7 @@ func (p *provider) hostData(local *wire.Channel, profile string) []byte {
 		HostID: string(p.host.node.ID), LatticeRPCPrefix: string(c.Lattice), LinkName: string(p.link),
 		LatticeRPCUserJWT: access.jwt, LatticeRPCUserSeed: access.seed, LatticeRPCURL: access.url,
 		ProviderKey: string(p.id), InvocationSeed: keys.Cluster.Seed(), InstanceID: p.instanceID,
-		LinkDefinitions: p.host.links.Of(p.id, p.link), ClusterIssuers: keys.trusted(), ConfigJSON: p.config,
+		LinkDefinitions: p.host.state.Of(p.id, p.link), ClusterIssuers: keys.trusted(), ConfigJSON: p.config,
 		DefaultRPCTimeoutMS: uint64(c.RPCTimeout.Milliseconds()), StructuredLogging: c.StructuredLogging,
 		Channel: local, NATS: p.host.natsAccess(access), ProfileSocket: profile, FilesDirs: c.FilesDirs, JSDomain: c.JSDomain,
 	}.Encode()
@@ -283,8 +282,8 @@ func (p *provider) onState(s supervisor.State) {
 		h.publish(event.ProviderStarted{HostID: h.node.ID, PublicKey: p.id, ImageRef: p.ref, LinkName: p.link, ContractID: p.contract,
 			InstanceID: p.instanceID, Annotations: p.annotations, Claims: event.ProviderClaimsOf(p.claims(), notBefore, expires), Digest: p.digest})
 		// A link that was put between the host data and the process's subscriptions would be lost.
-		for _, def := range h.links.Of(p.id, p.link) {
-			h.tellProvider(def, subject.LinkPut)
+		for _, def := range h.state.Of(p.id, p.link) {
+			h.state.Tell(def)
 		}
 		p.catchUp()
 	case supervisor.Backoff:
@@ -296,8 +295,8 @@ func (p *provider) onState(s supervisor.State) {
 		h.log.Info("provider stopped", lattice.LogProvider, p.name, lattice.LogLink, p.link)
 		p.stoppedEvent("stop")
 	}
-	h.served.Add(1)
-	h.changed()
+	h.revision.Changed()
+	h.beats.Changed()
 	if s.Phase != supervisor.Ready {
 		h.metrics.Healthy.WithLabelValues(p.name, string(p.link)).Set(0)
 	}
@@ -309,24 +308,6 @@ func (p *provider) stoppedEvent(reason string) {
 	p.mu.Unlock()
 	p.host.publish(event.ProviderStopped{HostID: p.host.node.ID, PublicKey: p.id, LinkName: p.link,
 		ContractID: p.contract, InstanceID: p.instanceID, Annotations: p.annotations, Reason: reason})
-}
-
-// tellProvider sends a link definition to all processes of its provider.
-func (h *Host) tellProvider(def wire.LinkDefinition, verb func(lattice.Name, lattice.ProviderID, lattice.LinkName) string) {
-	id, err := lattice.ParseProviderID(def.ProviderID)
-	if err != nil {
-		return // an entry of the bucket that no provider can be meant by
-	}
-	link, err := lattice.ParseLinkName(def.LinkName)
-	if err != nil {
-		return
-	}
-	if h.natsAway() {
-		return // links are compared when it is back
-	}
-	if err := h.rpc.Publish(verb(h.cfg.Lattice, id, link), def.Encode()); err != nil {
-		h.log.Warn("provider not told of a link", lattice.LogProvider, id, lattice.LogActor, def.ActorID, lattice.LogErr, err)
-	}
 }
 
 // serves reports whether the process is up.
@@ -351,4 +332,10 @@ func (p *provider) describe() control.Provider {
 	}
 	return control.Provider{ID: p.id, ImageRef: p.ref, ContractID: p.contract, LinkName: p.link, Name: p.name, Annotations: p.annotations,
 		Revision: p.revision, InstanceID: p.instanceID, State: state, Error: reason, Restarts: uint64(p.state.Restarts), PID: p.state.PID, Inline: p.run != nil, Digest: p.digest}
+}
+
+// party is a provider that is about to start.
+func (p *provider) party() policy.Party {
+	return policy.Party{Kind: policy.Provider, Key: string(p.id), Name: p.name, Issuer: p.issuer, Contract: p.contract, Link: string(p.link),
+		IssuedAt: p.validity.IssuedAt, Expires: p.validity.Expires}
 }

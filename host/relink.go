@@ -20,12 +20,12 @@ const relinkTimeout = time.Second
 
 func (p *provider) relink(ctx context.Context, reconnected bool) {
 	h := p.host
-	want := h.links.Of(p.id, p.link)
+	want := h.state.Of(p.id, p.link)
 	have, ok := p.linkStates(ctx)
 	if !ok {
 		if reconnected {
 			for _, def := range want {
-				h.tellProvider(def, subject.LinkPut)
+				h.state.Tell(def)
 			}
 		}
 		return
@@ -38,7 +38,7 @@ func (p *provider) relink(ctx context.Context, reconnected bool) {
 		wanted[def.ActorID] = true
 		if !has[def.ActorID] {
 			h.log.Info("provider lacks a link, sending it again", lattice.LogProvider, p.name, lattice.LogActor, def.ActorID)
-			h.tellProvider(def, subject.LinkPut)
+			h.state.Tell(def)
 		}
 	}
 	extra := map[string]bool{}
@@ -49,7 +49,7 @@ func (p *provider) relink(ctx context.Context, reconnected bool) {
 		extra[s.ActorID] = true
 		if p.extra[s.ActorID] { // this host may have been the late one at the last check, not at two
 			h.log.Info("provider has a link that is gone, deleting it", lattice.LogProvider, p.name, lattice.LogActor, s.ActorID)
-			h.tellProvider(wire.LinkDefinition{ActorID: s.ActorID, ProviderID: string(p.id), LinkName: string(p.link), ContractID: p.contract}, subject.LinkDel)
+			h.state.TellGone(wire.LinkDefinition{ActorID: s.ActorID, ProviderID: string(p.id), LinkName: string(p.link), ContractID: p.contract})
 		}
 	}
 	p.extra = extra

@@ -149,7 +149,7 @@ func (h *Host) reloadNATS(ctx context.Context) (moved bool, err error) {
 		return false, fmt.Errorf("new NATS credentials: %w", err)
 	}
 	again := func() error { return natsconn.Reconnect(context.WithoutCancel(ctx), h.ctl) }
-	if h.policy != nil { // which is asked over it; calls in progress may be about to
+	if h.policy.HasService() { // which is asked over it; calls in progress may be about to
 		hold, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		err = h.server.Hold(hold, again)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weftlattice/weft/host/internal/state"
+	"github.com/weftlattice/weft/host/internal/permit"
 	"github.com/weftlattice/weft/host/internal/tasks"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/lattice"
@@ -17,7 +17,6 @@ import (
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/policy"
 	"github.com/weftlattice/weft/lattice/signing"
-	"github.com/weftlattice/weft/lattice/store"
 )
 
 // loaded is a module that has been fetched and whose claims hold.
@@ -73,7 +72,7 @@ func (h *Host) scale(ctx context.Context, r scaleRequest) {
 		events = append(events, event.ActorFailure(event.ActorEntry{HostID: h.node.ID, ActorID: r.id, ImageRef: r.ref, Annotations: r.annotations}, r.max, err)...)
 	}
 	h.publish(events...)
-	h.changed()
+	h.beats.Changed()
 }
 
 func (h *Host) scaleEvents(ctx context.Context, r scaleRequest) ([]event.Data, error) {
@@ -103,7 +102,7 @@ func (h *Host) scaleEvents(ctx context.Context, r scaleRequest) ([]event.Data, e
 		if v := a.current.Load(); v != nil {
 			claims = v.claims
 		}
-		if err := h.permitStart(ctx, policy.StartActor, actorParty(claims)); err != nil {
+		if err := h.policy.ToStart(ctx, policy.StartActor, permit.Actor(claims)); err != nil {
 			if a.current.Load() == nil {
 				h.dropActor(a)
 			}
@@ -183,25 +182,18 @@ func (h *Host) bringUp(ctx context.Context, a *actor, art loaded, r scaleRequest
 	}
 	a.current.Store(v)
 	a.setScale(r.annotations, max)
-	if err = h.store.PutClaims(ctx, actorClaims(art.claims)); err == nil {
-		h.links.PutClaims(actorClaims(art.claims))
+	if err = h.state.Keep(ctx, actorClaims(art.claims)); err == nil {
+		h.state.PutClaims(actorClaims(art.claims))
 		err = a.serve(max)
 	}
 	if art.registry && err == nil {
-		h.rememberRef(ctx, art.ref, string(a.id))
+		h.state.KeepRef(ctx, art.ref, string(a.id))
 	}
 	if err != nil {
 		return errors.Join(err, v.close(ctx))
 	}
 	h.log.Info("actor started", lattice.LogActor, art.claims.Name, "id", a.id, "max", max, lattice.LogRef, r.ref, "digest", art.pin)
 	return nil
-}
-
-// rememberRef lets the lattice know whose reference it is. An actor serves without that.
-func (h *Host) rememberRef(ctx context.Context, ref, publicKey string) {
-	if err := h.store.PutRef(ctx, store.Ref{URL: state.WithoutScheme(ref), PublicKey: publicKey}); err != nil {
-		h.log.Warn("reference not kept in the lattice's state", lattice.LogRef, ref, lattice.LogErr, err)
-	}
 }
 
 // updateFailed is how hosts of the dialect begin such a refusal; people look for it.
@@ -276,7 +268,7 @@ func (h *Host) swap(ctx context.Context, r control.UpdateActorRequest) (*version
 		return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "update", Entity: string(id),
 			Detail: fmt.Sprintf("the new module has revision %d, and %d is running; sign it with a greater one", next, have)}
 	}
-	if err := h.permitStart(ctx, policy.StartActor, actorParty(art.claims)); err != nil {
+	if err := h.policy.ToStart(ctx, policy.StartActor, permit.Actor(art.claims)); err != nil {
 		return nil, err
 	}
 	a.mu.Lock()
@@ -286,16 +278,16 @@ func (h *Host) swap(ctx context.Context, r control.UpdateActorRequest) (*version
 	if err != nil {
 		return nil, err
 	}
-	if err := h.store.PutClaims(ctx, actorClaims(art.claims)); err != nil {
+	if err := h.state.Keep(ctx, actorClaims(art.claims)); err != nil {
 		return nil, errors.Join(err, next.close(ctx))
 	}
-	h.links.PutClaims(actorClaims(art.claims))
+	h.state.PutClaims(actorClaims(art.claims))
 	if art.registry {
-		h.rememberRef(ctx, art.ref, string(id))
+		h.state.KeepRef(ctx, art.ref, string(id))
 	}
 	a.current.Store(next)
 	h.log.Info("actor updated", lattice.LogActor, art.claims.Name, "id", id, "revision", art.claims.EffectiveRevision(), lattice.LogRef, r.NewActorRef, "digest", art.pin)
-	h.changed()
+	h.beats.Changed()
 	for _, s := range scales {
 		h.publish(event.ActorUpdate(h.entry(a, art.claims, r.NewActorRef, s), old.ref, s.max)...)
 	}

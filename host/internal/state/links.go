@@ -27,28 +27,28 @@ type Links struct {
 // linkNames identify a link, as its id does, which is a hash over them.
 type linkNames struct{ actor, contract, link string }
 
-// NewLinks returns none.
-func NewLinks() *Links {
+// newLinks returns none.
+func newLinks() *Links {
 	return &Links{byID: map[string]wire.LinkDefinition{}, byNames: map[linkNames]wire.LinkDefinition{}, wanted: map[string]wire.LinkDefinition{}, claims: map[string]control.Claims{},
 		refs: map[string]string{}}
 }
 
-func (l *Links) Put(def wire.LinkDefinition) {
+func (l *Links) put(def wire.LinkDefinition) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.wanted, def.ID())
 	l.set(def)
 }
 
-// Want announces a link that TakeOver will put.
-func (l *Links) Want(def wire.LinkDefinition) {
+// want announces a link that takeOver will put.
+func (l *Links) want(def wire.LinkDefinition) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wanted[def.ID()] = def
 }
 
-// TakeOver puts a link that was announced, unless another put or a deletion came since.
-func (l *Links) TakeOver(def wire.LinkDefinition) bool {
+// takeOver puts a link that was announced, unless another put or a deletion came since.
+func (l *Links) takeOver(def wire.LinkDefinition) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if now, ok := l.wanted[def.ID()]; !ok || !now.Equal(def) {
@@ -65,7 +65,7 @@ func (l *Links) set(def wire.LinkDefinition) {
 	l.byNames[linkNames{def.ActorID, def.ContractID, def.LinkName}] = def
 }
 
-func (l *Links) Del(id string) {
+func (l *Links) del(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.wanted, id)
@@ -127,7 +127,7 @@ func (l *Links) PutClaims(c control.Claims) (clash lattice.ActorID) {
 	return l.aliases.Put(c)
 }
 
-func (l *Links) DelClaims(publicKey string) {
+func (l *Links) delClaims(publicKey string) {
 	l.mu.Lock()
 	delete(l.claims, publicKey)
 	l.mu.Unlock()
@@ -144,13 +144,13 @@ func (l *Links) NameOf(publicKey string) string {
 	return publicKey
 }
 
-func (l *Links) PutRef(r store.Ref) {
+func (l *Links) putRef(r store.Ref) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.refs[r.URL] = r.PublicKey
 }
 
-func (l *Links) DelRef(r store.Ref) {
+func (l *Links) delRef(r store.Ref) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.refs, r.URL)
@@ -160,12 +160,12 @@ func (l *Links) DelRef(r store.Ref) {
 func (l *Links) ByRef(ref string) (lattice.ActorID, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	key := l.refs[WithoutScheme(ref)]
+	key := l.refs[withoutScheme(ref)]
 	return lattice.ActorID(key), lattice.IsKey(key, 'M')
 }
 
-// WithoutScheme is a reference as the lattice keeps it.
-func WithoutScheme(ref string) string { return strings.TrimPrefix(ref, "oci://") }
+// withoutScheme is a reference as the lattice keeps it.
+func withoutScheme(ref string) string { return strings.TrimPrefix(ref, "oci://") }
 
 // Alias finds the actor with a call alias.
 func (l *Links) Alias(name string) (lattice.ActorID, bool) { return l.aliases.Lookup(name) }

@@ -1,4 +1,4 @@
-package host
+package state
 
 import (
 	"context"
@@ -30,29 +30,29 @@ const handOverPause = time.Second
 // works that it would replace, nor where waiting does not help: then the put fails with their reason, and all stays as
 // it was. Values that may work later are stored where there is nothing to lose, and are tried again. A provider that
 // does not answer, as those of other SDKs do not, is no reason to refuse.
-func (h *Host) checkLink(ctx context.Context, def wire.LinkDefinition) error {
-	old, had := h.links.Find(def.ActorID, def.ContractID, def.LinkName)
-	states, err := h.askLink(ctx, def)
+func (s *State) checkLink(ctx context.Context, def wire.LinkDefinition) error {
+	old, had := s.Find(def.ActorID, def.ContractID, def.LinkName)
+	states, err := s.askLink(ctx, def)
 	if err != nil {
 		return err
 	}
-	for _, s := range states {
-		if s.State != wire.LinkFailed {
+	for _, one := range states {
+		if one.State != wire.LinkFailed {
 			continue
 		}
-		e := lattice.FromWire(s.Code, s.Error)
-		kept := s.Refused != nil || had && old.ProviderID != def.ProviderID
+		e := lattice.FromWire(one.Code, one.Error)
+		kept := one.Refused != nil || had && old.ProviderID != def.ProviderID
 		switch {
 		case kept:
-			return &lattice.Error{Code: e.Code, Detail: "the provider on host " + s.HostID + " refuses it, the link stays as it was: " + s.Error}
+			return &lattice.Error{Code: e.Code, Detail: "the provider on host " + one.HostID + " refuses it, the link stays as it was: " + one.Error}
 		case e.Code == lattice.ErrInvalid || e.Code == lattice.ErrTooLarge:
-			return &lattice.Error{Code: e.Code, Detail: "the provider on host " + s.HostID + " refuses it, nothing is stored: " + s.Error}
+			return &lattice.Error{Code: e.Code, Detail: "the provider on host " + one.HostID + " refuses it, nothing is stored: " + one.Error}
 		}
 	}
-	if had && old.ProviderID != def.ProviderID && len(states) == 0 && !h.providerAnswers(ctx, def) && h.providerAnswers(ctx, old) {
+	if had && old.ProviderID != def.ProviderID && len(states) == 0 && !s.providerAnswers(ctx, def) && s.providerAnswers(ctx, old) {
 		return &lattice.Error{Code: lattice.ErrUnavailable,
 			Detail: fmt.Sprintf("provider %s, which would take the place of %s, does not run under link name %s; start it first, or delete the link",
-				h.links.NameOf(def.ProviderID), h.links.NameOf(old.ProviderID), def.LinkName)}
+				s.NameOf(def.ProviderID), s.NameOf(old.ProviderID), def.LinkName)}
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func (h *Host) checkLink(ctx context.Context, def wire.LinkDefinition) error {
 // that watches the subjects of a lattice gets the question, too, so that the server does not say that there is no
 // responder; and providers of other SDKs do not know the question. Hence it also asks for the actor's links, which
 // processes of weft tell at once, also while they try a link.
-func (h *Host) askLink(ctx context.Context, def wire.LinkDefinition) ([]wire.LinkState, error) {
+func (s *State) askLink(ctx context.Context, def wire.LinkDefinition) ([]wire.LinkState, error) {
 	id, err := lattice.ParseProviderID(def.ProviderID)
 	if err != nil {
 		return nil, err
@@ -72,16 +72,16 @@ func (h *Host) askLink(ctx context.Context, def wire.LinkDefinition) ([]wire.Lin
 	}
 	ctx, cancel := context.WithTimeout(ctx, linkCheckPatience)
 	defer cancel()
-	there, inbox, answers := h.rpc.NewInbox(), h.rpc.NewInbox(), make(chan *nats.Msg, 256)
+	there, inbox, answers := s.cfg.Conn.NewInbox(), s.cfg.Conn.NewInbox(), make(chan *nats.Msg, 256)
 	for _, box := range []string{there, inbox} {
-		sub, err := h.rpc.ChanSubscribe(box, answers)
+		sub, err := s.cfg.Conn.ChanSubscribe(box, answers)
 		if err != nil {
 			return nil, nil // NATS is away, which the store will tell
 		}
 		defer func() { _ = sub.Unsubscribe() }()
 	}
-	if h.rpc.PublishRequest(subject.LinkStates(h.cfg.Lattice, id, link), there, []byte(def.ActorID)) != nil ||
-		h.rpc.PublishRequest(subject.LinkCheck(h.cfg.Lattice, id, link), inbox, def.Encode()) != nil {
+	if s.cfg.Conn.PublishRequest(subject.LinkStates(s.cfg.Lattice, id, link), there, []byte(def.ActorID)) != nil ||
+		s.cfg.Conn.PublishRequest(subject.LinkCheck(s.cfg.Lattice, id, link), inbox, def.Encode()) != nil {
 		return nil, nil
 	}
 	var states []wire.LinkState
@@ -113,31 +113,31 @@ func (h *Host) askLink(ctx context.Context, def wire.LinkDefinition) ([]wire.Lin
 }
 
 // providerAnswers reports whether a process of a link's provider answers anywhere.
-func (h *Host) providerAnswers(ctx context.Context, def wire.LinkDefinition) bool {
+func (s *State) providerAnswers(ctx context.Context, def wire.LinkDefinition) bool {
 	ctx, cancel := context.WithTimeout(ctx, linkCheckQuiet)
 	defer cancel()
-	_, err := h.rpc.RequestWithContext(ctx, subject.Health(h.cfg.Lattice, lattice.ProviderID(def.ProviderID), lattice.LinkName(def.LinkName)), nil)
+	_, err := s.cfg.Conn.RequestWithContext(ctx, subject.Health(s.cfg.Lattice, lattice.ProviderID(def.ProviderID), lattice.LinkName(def.LinkName)), nil)
 	return err == nil
 }
 
 // handOver moves a link from one provider to another: calls go to the old one until the new one says that it has the
 // link, or does not say anything, and the old one loses it a moment later.
-func (h *Host) handOver(ctx context.Context, old, next wire.LinkDefinition) {
+func (s *State) handOver(ctx context.Context, old, next wire.LinkDefinition) {
 	ask, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	subj := subject.LinkPut(h.cfg.Lattice, lattice.ProviderID(next.ProviderID), lattice.LinkName(next.LinkName))
-	if _, err := h.rpc.RequestWithContext(ask, subj, next.Encode()); err != nil {
-		h.log.Debug("provider does not say that it has a link", lattice.LogProvider, next.ProviderID, lattice.LogActor, next.ActorID, lattice.LogErr, err)
+	subj := subject.LinkPut(s.cfg.Lattice, lattice.ProviderID(next.ProviderID), lattice.LinkName(next.LinkName))
+	if _, err := s.cfg.Conn.RequestWithContext(ask, subj, next.Encode()); err != nil {
+		s.cfg.Logger.Debug("provider does not say that it has a link", lattice.LogProvider, next.ProviderID, lattice.LogActor, next.ActorID, lattice.LogErr, err)
 	}
-	if !h.links.TakeOver(next) {
+	if !s.takeOver(next) {
 		return // it was put again, or deleted, meanwhile
 	}
-	h.log.Info("link handed over", lattice.LogActor, next.ActorID, lattice.LogContract, next.ContractID, "from", h.links.NameOf(old.ProviderID), "to", h.links.NameOf(next.ProviderID))
+	s.cfg.Logger.Info("link handed over", lattice.LogActor, next.ActorID, lattice.LogContract, next.ContractID, "from", s.NameOf(old.ProviderID), "to", s.NameOf(next.ProviderID))
 	select {
 	case <-time.After(handOverPause):
 	case <-ctx.Done():
 	}
-	if now, ok := h.links.Find(old.ActorID, old.ContractID, old.LinkName); !ok || now.ProviderID != old.ProviderID {
-		h.tellProvider(old, subject.LinkDel)
+	if now, ok := s.Find(old.ActorID, old.ContractID, old.LinkName); !ok || now.ProviderID != old.ProviderID {
+		s.TellGone(old)
 	}
 }
