@@ -12,8 +12,6 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/permit"
 	"github.com/weftlattice/weft/host/internal/wasm"
-	"github.com/weftlattice/weft/internal/certfile"
-	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/netaddr"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
@@ -39,7 +37,7 @@ type Config struct {
 	FriendlyName string            // default: made from the host's key
 	Labels       map[string]string // besides hostcore.arch, hostcore.os and hostcore.osfamily, which cannot be set
 
-	NATS natsconn.Config // where the lattice is
+	NATS NATS // where the lattice is
 	// the NATS address that providers are given; default: NATS.URL, or a bridge to it where TLS needs more than an
 	// address
 	ProviderNATSURL string
@@ -85,7 +83,7 @@ type Config struct {
 	CompileCPU    time.Duration // processor time that it may take, with Compiler; default 1m
 	Guard         []string      // command that ends provider processes when this host dies; default: none
 
-	Certificates []certfile.Expiring // that this process serves by itself and whose end is measured; default: none
+	Certificates []Certificate // that this process serves by itself and whose end is measured; default: none
 	// how the disk of the NATS server in this process does; default: there is none here
 	Storage func() Storage
 
@@ -94,6 +92,12 @@ type Config struct {
 	Pprof             bool   // profiles are served there, too; HTTPAddr must be loopback
 	StructuredLogging bool   // what providers are told to log
 	Logger            *slog.Logger
+}
+
+// Certificate is one, or some, in a file. It is safe for concurrent use.
+type Certificate interface {
+	File() string
+	Expires() time.Time // when the certificate in use, or the last of them, ends
 }
 
 // Limits bound one actor's instances. See DefaultConfig for what applies when nothing is said.

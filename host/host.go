@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -239,7 +238,7 @@ func (h *Host) takeNoMore() {
 // start brings the parts up inside out, intake last, and registers what undoes each.
 func (h *Host) start(ctx context.Context, opened func(func(context.Context) error)) (err error) {
 	// before they are read: what changes since is taken over later
-	if h.natsPrint, err = h.cfg.NATS.Fingerprint(); err != nil {
+	if h.natsPrint, err = h.cfg.NATS.config().Fingerprint(); err != nil {
 		return err
 	}
 	for _, c := range []struct {
@@ -448,7 +447,10 @@ func (h *Host) newResolver(opened func(func(context.Context) error)) (*artifact.
 	if err != nil {
 		return nil, err
 	}
-	files := slices.Clone(h.cfg.Certificates)
+	var files []certfile.Expiring
+	for _, c := range h.cfg.Certificates {
+		files = append(files, c)
+	}
 	if roots := client.Authorities(); roots != nil {
 		files = append(files, roots)
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/latticetest"
-	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
@@ -93,7 +92,7 @@ func (r *rig) host(change func(*host.Config)) *host.Host {
 	cfg := host.DefaultConfig()
 	cfg.Lattice, cfg.Cluster, cfg.Logger = r.env.Lattice, r.env.Cluster, r.env.Logger
 	cfg.HostKey = latticetest.NewKey(r.t, 'N')
-	cfg.NATS = natsconn.Config{URL: r.env.URL}
+	cfg.NATS = host.NATS{URL: r.env.URL}
 	cfg.AllowFileLoad, cfg.CacheDir = true, cacheDir
 	cfg.RPCTimeout = 20 * time.Second
 	if change != nil {

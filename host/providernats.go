@@ -17,8 +17,8 @@ func (h *Host) openProviderNATS(opened func(func(context.Context) error)) (err e
 	address := h.cfg.ProviderNATSURL
 	switch {
 	case address != "":
-	case h.cfg.NATS.NeedsBridge():
-		cfg := h.cfg.NATS
+	case h.cfg.NATS.config().NeedsBridge():
+		cfg := h.cfg.NATS.config()
 		cfg.Logger = h.log
 		bridge, err := natsconn.StartBridge(cfg)
 		if err != nil {
@@ -37,7 +37,7 @@ func (h *Host) openProviderNATS(opened func(func(context.Context) error)) (err e
 
 // providerAccess reads the host's credentials and tells how providers reach NATS now.
 func (h *Host) providerAccess() (providerNATS, error) {
-	access, err := providerAccess(h.providerAddr, h.cfg.NATS)
+	access, err := providerAccess(h.providerAddr, h.cfg.NATS.config())
 	if err == nil {
 		access.issuer, _ = natsauth.NewHostIssuer(natsauth.Credentials{JWT: access.jwt, Seed: access.seed})
 	}
@@ -47,7 +47,7 @@ func (h *Host) providerAccess() (providerNATS, error) {
 // natsAccess is how providers with credentials of their own reach NATS without the bridge, which hangs when the host
 // does; nil where that needs the host's certificate.
 func (h *Host) natsAccess(access providerNATS) *wire.NATSAccess {
-	cfg := h.cfg.NATS
+	cfg := h.cfg.NATS.config()
 	if access.issuer == nil || h.cfg.ProviderNATSURL != "" || cfg.TLSCert != "" || !cfg.NeedsBridge() {
 		return nil
 	}

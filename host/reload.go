@@ -137,7 +137,7 @@ func (h *Host) takeKeys(next Keys) (changed []string) {
 
 // reloadNATS makes the connections anew when the files with credentials have changed.
 func (h *Host) reloadNATS(ctx context.Context) (moved bool, err error) {
-	print, err := h.cfg.NATS.Fingerprint()
+	print, err := h.cfg.NATS.config().Fingerprint()
 	if err != nil || print == h.natsPrint {
 		return false, err
 	}
@@ -169,7 +169,7 @@ const natsRPC = "rpc"
 
 // natsConfig is how the host connects; purpose tells its connections apart.
 func (h *Host) natsConfig(purpose string) natsconn.Config {
-	cfg := h.cfg.NATS
+	cfg := h.cfg.NATS.config()
 	cfg.Name = "weft " + h.node.Name + " " + purpose
 	cfg.Logger, cfg.JSDomain = h.log, h.cfg.JSDomain
 	if purpose == natsRPC {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/latticetest"
-	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
@@ -75,7 +74,7 @@ func TestHostEndsThoughAGuestDoesNot(t *testing.T) {
 	log := stuck{r.env.Logger.Handler(), "nobody reads this", make(chan struct{})}
 	cfg := host.DefaultConfig()
 	cfg.Lattice, cfg.Cluster, cfg.Logger, cfg.HostKey = r.env.Lattice, r.env.Cluster, slog.New(log), latticetest.NewKey(t, 'N')
-	cfg.NATS, cfg.AllowFileLoad, cfg.CacheDir = natsconn.Config{URL: r.env.URL}, true, cacheDir
+	cfg.NATS, cfg.AllowFileLoad, cfg.CacheDir = host.NATS{URL: r.env.URL}, true, cacheDir
 	cfg.DrainTimeout, cfg.ProviderGrace = 200*time.Millisecond, 100*time.Millisecond
 	h, err := host.New(cfg)
 	if err != nil {

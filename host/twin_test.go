@@ -14,7 +14,6 @@ import (
 
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/latticetest"
-	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -27,7 +26,7 @@ func (r *rig) twin(key signing.KeyPair, change func(*host.Config)) (h *host.Host
 	r.t.Helper()
 	cfg := host.DefaultConfig()
 	cfg.Lattice, cfg.Cluster, cfg.Logger, cfg.HostKey = r.env.Lattice, r.env.Cluster, r.env.Logger, key
-	cfg.NATS, cfg.AllowFileLoad, cfg.CacheDir = natsconn.Config{URL: r.env.URL}, true, cacheDir
+	cfg.NATS, cfg.AllowFileLoad, cfg.CacheDir = host.NATS{URL: r.env.URL}, true, cacheDir
 	if change != nil {
 		change(&cfg)
 	}

@@ -158,7 +158,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 	if err != nil {
 		return cfg, release, err
 	}
-	cfg.NATS, cfg.Logger = nats, log
+	cfg.NATS, cfg.Logger = hostNATS(nats), log
 	cfg.ProviderNATSURL = or(h.providerURL, connect.ForProviders())
 	cfg.JSDomain = nats.JSDomain
 	cfg.FriendlyName, cfg.AllowFileLoad, cfg.OldHeartbeat = h.name, h.allowFiles, h.oldHeartbeat
@@ -226,4 +226,11 @@ func (h *hostFlags) allLabels() (map[string]string, error) {
 	given, err := pairs("--label", h.labels)
 	maps.Copy(out, given)
 	return out, err
+}
+
+// hostNATS is how a host connects. What is left out of it a host sets itself.
+func hostNATS(c natsconn.Config) host.NATS {
+	return host.NATS{URL: c.URL, CredsFile: c.CredsFile, JWT: c.JWT, Seed: c.Seed, User: c.User, Password: c.Password,
+		Token: c.Token, TLS: c.TLS, TLSCA: c.TLSCA, TLSRoots: c.TLSRoots, TLSName: c.TLSName, TLSCert: c.TLSCert,
+		TLSKey: c.TLSKey, TLSFirst: c.TLSFirst, InboxPrefix: c.InboxPrefix}
 }

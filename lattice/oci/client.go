@@ -85,8 +85,19 @@ func New(cfg Config) (*Client, error) {
 	return &Client{cfg: cfg, http: &http.Client{Transport: patient}, logins: newLogins(cfg), roots: roots}, nil
 }
 
+// Authorities are certificates in a file. They are safe for concurrent use.
+type Authorities interface {
+	File() string
+	Expires() time.Time // when the last of those in use ends
+}
+
 // Authorities are those of Config.CAFile; nil without one.
-func (c *Client) Authorities() *certfile.Roots { return c.roots }
+func (c *Client) Authorities() Authorities {
+	if c.roots == nil {
+		return nil
+	}
+	return c.roots
+}
 
 // Close ends idle connections.
 func (c *Client) Close() {
