@@ -13,6 +13,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/internal/deploy/usage"
+	"github.com/weftlattice/weft/internal/deploy/values"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 )
@@ -52,10 +53,10 @@ An instance serves one call at a time; --max is how many there may be.`,
 			if max == 0 {
 				return usage.Errorf("--max 0 starts nothing; to stop an actor: weft actor stop")
 			}
-			if r.Annotations, err = pairs("--annotation", annotations); err != nil {
+			if r.Annotations, err = values.Pairs("--annotation", annotations); err != nil {
 				return err
 			}
-			if r.Config, err = configValues(a, config); err != nil {
+			if r.Config, err = values.Actor(config, a.in); err != nil {
 				return err
 			}
 			if memory != "" {
@@ -118,6 +119,9 @@ An instance serves one call at a time; --max is how many there may be.`,
 	return cmd
 }
 
+// configHelp tells of the flags that values.Actor reads.
+const configHelp = "key=value in the actor's environment, or a JSON or YAML file of such; may be repeated"
+
 // choice is one of several words on the command line.
 type choice struct {
 	value string
@@ -152,7 +156,7 @@ func (n *instances) Set(s string) error {
 	return nil
 }
 
-// scaled shows what became of an actor. With a partial success there is both a result and an error.
+// showScale shows what became of an actor. With a partial success there is both a result and an error.
 func showScale(a *app, r *operate.ActorScale, err error, verb string) error {
 	if err != nil && (r == nil || len(r.Hosts) == 0) {
 		return err
@@ -196,7 +200,7 @@ afterwards, in all groups.`,
 			if err != nil {
 				return err
 			}
-			set, err := pairs("--annotation", annotations)
+			set, err := values.Pairs("--annotation", annotations)
 			if err != nil {
 				return err
 			}
@@ -261,7 +265,7 @@ func actorStop(a *app) *cobra.Command {
 			if len(args) == 2 { // the order of old: HOST ACTOR
 				host, args = args[0], args[1:]
 			}
-			set, err := pairs("--annotation", annotations)
+			set, err := values.Pairs("--annotation", annotations)
 			if err != nil {
 				return err
 			}

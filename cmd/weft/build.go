@@ -3,39 +3,13 @@ package main
 import (
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/host"
-	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/scaffold"
 	"github.com/weftlattice/weft/lattice"
 )
-
-// project is an actor's folder, as build and dev use it.
-type project struct {
-	dir, out string
-	*scaffold.Project
-}
-
-func openProject(dir, out string) (project, error) {
-	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		return project{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "open the project in", Entity: dir,
-			Detail: "it is a file, and a project is a folder with an " + scaffold.ProjectFile + "; a module is started with: weft actor start " + dir}
-	} else if err != nil {
-		return project{}, localfile.Error("open the project in", dir, err)
-	}
-	p, err := scaffold.Load(dir)
-	if lattice.CodeOf(err) == lattice.ErrNotFound {
-		return project{}, &lattice.Error{Code: lattice.ErrNotFound, Op: "open the project in", Entity: dir,
-			Detail: "it has no " + scaffold.ProjectFile + "; make a project with: weft new actor NAME"}
-	}
-	if err != nil {
-		return project{}, err
-	}
-	return project{dir, or(out, filepath.Join(dir, "build", p.Name+".wasm")), p}, nil
-}
 
 func buildCmd(a *app) *cobra.Command {
 	var opts scaffold.BuildOptions
@@ -51,12 +25,12 @@ func buildCmd(a *app) *cobra.Command {
 			if len(args) > 0 {
 				dir = args[0]
 			}
-			p, err := openProject(dir, out)
+			p, err := scaffold.Open(dir, out)
 			if err != nil {
 				return err
 			}
 			a.say("- building %s", p.Name)
-			built, err := scaffold.Build(cmd.Context(), p.dir, p.out, opts)
+			built, err := scaffold.Build(cmd.Context(), p.Dir, p.Out, opts)
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/event"
 )
@@ -32,7 +33,7 @@ func eventsCmd(a *app) *cobra.Command {
 				return err
 			}
 			defer sub.Close()
-			defer a.tellGaps(l.Conn())()
+			defer operate.TellGaps(l.Conn(), a.tellGap)()
 			a.say("- watching lattice %s; Ctrl-C ends", l.Name())
 			for n := 0; count == 0 || n < count; n++ {
 				e, err := sub.Next(ctx)

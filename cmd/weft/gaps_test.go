@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/latticetest/output"
 )
@@ -34,7 +35,7 @@ func TestWatchersAreToldWhatTheyMissedWhileNATSWasAway(t *testing.T) {
 	defer nc.Close()
 	var errs output.Text
 	a := &app{terminal: terminal{err: &errs, output: formatText}}
-	defer a.tellGaps(nc)()
+	defer operate.TellGaps(nc, a.tellGap)()
 	if errs.String() != "" {
 		t.Errorf("said before anything was lost: %s", &errs)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/deploy/usage"
+	"github.com/weftlattice/weft/internal/deploy/values"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/process/slack"
 	"github.com/weftlattice/weft/lattice"
@@ -189,7 +190,7 @@ func hostLabel(a *app) *cobra.Command {
 		Example: `  weft host label edge-1 zone=edge tier=gold
   weft host label edge-1 --delete tier`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			set, err := pairs("label", args[1:])
+			set, err := values.Pairs("label", args[1:])
 			if err != nil {
 				return err
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/weftlattice/weft/internal/deploy/connect"
 	"github.com/weftlattice/weft/internal/deploy/keys"
 	"github.com/weftlattice/weft/internal/deploy/usage"
+	"github.com/weftlattice/weft/internal/deploy/values"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -223,7 +224,7 @@ func (h *hostFlags) allLabels() (map[string]string, error) {
 			}
 		}
 	}
-	given, err := pairs("--label", h.labels)
+	given, err := values.Pairs("--label", h.labels)
 	maps.Copy(out, given)
 	return out, err
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
-	"github.com/weftlattice/weft/internal/deploy/usage"
+	"github.com/weftlattice/weft/internal/deploy/values"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -26,7 +26,7 @@ func linkCmd(a *app) *cobra.Command {
 
 func linkPut(a *app) *cobra.Command {
 	var w waiting
-	var name, values string
+	var name, file string
 	cmd := &cobra.Command{Use: "put ACTOR PROVIDER [CONTRACT] [key=value ...]", ValidArgsFunction: linkPutWords(a), Short: "Link an actor to a provider", Args: rangeArgs(2, -1),
 		Long: `Grants an actor the use of a provider, with the values that configure it. Waits until the provider has the link and
 shows its error if it cannot use it. What the provider refuses replaces no link that works. Values may be secrets: give them in
@@ -40,7 +40,7 @@ a file with --values. The values of built-in providers: docs/providers.md.`,
 				r.ContractID, rest = rest[0], rest[1:]
 			}
 			var err error
-			if r.Values, err = linkValues(a, rest, values); err != nil {
+			if r.Values, err = values.Link(rest, file, a.in); err != nil {
 				return err
 			}
 			if r.LinkName, err = lattice.ParseLinkName(name); err != nil {
@@ -62,25 +62,8 @@ a file with --values. The values of built-in providers: docs/providers.md.`,
 		}}
 	w.flags(cmd.Flags())
 	cmd.Flags().StringVar(&name, "link-name", "", "tells apart several links of an actor to one contract (default: default)")
-	cmd.Flags().StringVar(&values, "values", "", "JSON or YAML file of values; - is standard input")
+	cmd.Flags().StringVar(&file, "values", "", "JSON or YAML file of values; - is standard input")
 	return cmd
-}
-
-// linkValues joins the values of a file with those of the command line, which win.
-func linkValues(a *app, args []string, file string) (map[string]string, error) {
-	values := map[string]string{}
-	if file != "" {
-		data, err := a.readInput(file, 1<<20)
-		if err != nil {
-			return nil, err
-		}
-		if values, err = scalars(data); err != nil {
-			return nil, usage.Errorf("--values %s: %w", file, err)
-		}
-	}
-	given, err := pairs("value", args)
-	maps.Copy(values, given)
-	return values, err
 }
 
 func linkLine(w io.Writer, k operate.Link) {

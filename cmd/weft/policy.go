@@ -14,6 +14,7 @@ import (
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/usage"
+	"github.com/weftlattice/weft/internal/deploy/values"
 	"github.com/weftlattice/weft/internal/natsauth"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/policy"
@@ -187,7 +188,7 @@ func (a *asked) question() (q policy.Question, err error) {
 	if !slices.Contains(policy.Actions, q.Action) {
 		return q, usage.Errorf("--action %q: want start_actor, start_provider or perform_invocation", a.action)
 	}
-	if q.Host.Labels, err = pairs("--label", a.labels); err != nil {
+	if q.Host.Labels, err = values.Pairs("--label", a.labels); err != nil {
 		return q, err
 	}
 	actor := policy.Party{Kind: policy.Actor, Issuer: a.issuer}

@@ -2,18 +2,16 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/internal/deploy/usage"
-	"github.com/weftlattice/weft/internal/yamltext"
+	"github.com/weftlattice/weft/internal/deploy/values"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 )
@@ -50,10 +48,10 @@ func providerStart(a *app) *cobra.Command {
 			if r.LinkName, err = lattice.ParseLinkName(link); err != nil {
 				return err
 			}
-			if r.Annotations, err = pairs("--annotation", annotations); err != nil {
+			if r.Annotations, err = values.Pairs("--annotation", annotations); err != nil {
 				return err
 			}
-			if r.Configuration, err = configuration(a, config); err != nil {
+			if r.Configuration, err = values.Provider(config, a.in); err != nil {
 				return err
 			}
 			s, err := a.signer()
@@ -104,7 +102,7 @@ start is replaced by the old one again. Links, annotations and, without --config
 					return err
 				}
 			}
-			if r.Configuration, err = configuration(a, config); err != nil {
+			if r.Configuration, err = values.Provider(config, a.in); err != nil {
 				return err
 			}
 			s, err := a.signer()
@@ -149,30 +147,7 @@ func isBuiltin(ref string) bool {
 	})
 }
 
-// configuration reads the value of --config and returns it as JSON.
-func configuration(a *app, value string) (string, error) {
-	if value == "" || strings.HasPrefix(strings.TrimSpace(value), "{") {
-		if value != "" && !json.Valid([]byte(value)) {
-			return "", usage.Errorf("--config: the JSON is malformed")
-		}
-		return value, nil
-	}
-	data, err := a.readInput(value, 1<<20)
-	if err != nil {
-		return "", err
-	}
-	if json.Valid(data) {
-		return string(data), nil
-	}
-	var v map[string]any
-	if err := yaml.Unmarshal(data, &v); err != nil {
-		return "", usage.Errorf("--config %s: neither JSON nor YAML: %w", value, yamltext.Explain(err, data))
-	}
-	out, err := json.Marshal(v)
-	return string(out), err
-}
-
-// providerChanged shows what became of a provider.
+// showProvider shows what became of a provider.
 func showProvider(a *app, r *operate.ProviderState, err error, verb string) error {
 	if err != nil && (r == nil || len(r.Hosts) == 0) {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/internal/deploy/usage"
+	"github.com/weftlattice/weft/internal/deploy/values"
 )
 
 // waiting holds the flags of commands that change something.
@@ -47,25 +48,6 @@ func (w *waiting) done(past string) string {
 	return past
 }
 
-// pairs reads k=v arguments. what is the flag or word for the errors.
-func pairs(what string, list []string) (map[string]string, error) {
-	if len(list) == 0 {
-		return nil, nil
-	}
-	out := map[string]string{}
-	for _, item := range list {
-		k, v, ok := strings.Cut(item, "=")
-		if !ok || k == "" {
-			return nil, usage.Errorf("%s %q: want key=value", what, item)
-		}
-		if _, twice := out[k]; twice {
-			return nil, usage.Errorf("%s %s is given twice", what, k)
-		}
-		out[k] = v
-	}
-	return out, nil
-}
-
 // placing holds the flags that choose hosts.
 type placing struct {
 	where       operate.Where
@@ -89,7 +71,7 @@ func (p *placing) define(f *pflag.FlagSet, spread string) {
 
 func (p *placing) get() (operate.Where, error) {
 	var err error
-	if p.where.Constraints, err = pairs("--constraint", p.constraints); err != nil {
+	if p.where.Constraints, err = values.Pairs("--constraint", p.constraints); err != nil {
 		return p.where, err
 	}
 	if p.where.Host != "" && (p.where.Spread || len(p.constraints) > 0) {

@@ -1,4 +1,4 @@
-package main
+package operate
 
 import (
 	"sync"
@@ -10,10 +10,12 @@ import (
 // gapTick is how exact the times of a gap are.
 const gapTick = 250 * time.Millisecond
 
-// tellGaps says after each loss of the connection from when to when it lasted. A user who watches a stream needs that:
-// what was sent meanwhile is not repeated. It does so until the function that it returns is called, which waits for the
-// end.
-func (a *app) tellGaps(nc *nats.Conn) (stop func()) {
+// Gap is a time without a connection to NATS, by this machine's clock.
+type Gap struct{ From, To time.Time }
+
+// TellGaps calls tell after each loss of the connection. A user who watches a stream needs that: what was sent meanwhile is
+// not repeated. tell is called one at a time, until the function that TellGaps returns is called, which waits for the end.
+func TellGaps(nc *nats.Conn, tell func(Gap)) (stop func()) {
 	done := make(chan struct{})
 	times := nc.Stats().Reconnects
 	var wg sync.WaitGroup
@@ -32,8 +34,7 @@ func (a *app) tellGaps(nc *nats.Conn) (stop func()) {
 			switch n := nc.Stats().Reconnects; {
 			case !nc.IsConnected():
 			case n != times:
-				a.say("weft: warning: the connection to NATS was lost between %s and %s; what was sent meanwhile is missing",
-					good.Format(time.TimeOnly), now.Format(time.TimeOnly))
+				tell(Gap{good, now})
 				times, good, last = n, now, now
 			default:
 				good, last = last, now
