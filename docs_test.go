@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -29,7 +30,7 @@ var elsewhere = map[string][]string{
 // TestDocumentsNameWhatExists reads the documents as a person does who tries what they say: each name in backquotes, and
 // each command in an example, must be there.
 func TestDocumentsNameWhatExists(t *testing.T) {
-	n, err := readNames(".")
+	n, err := projectNames()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,6 +61,9 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 	}
 }
 
+// projectNames reads the project once for all tests.
+var projectNames = sync.OnceValues(func() (*names, error) { return readNames(".") })
+
 // documents are all that people read, but for the changelog, which tells of what was.
 func documents(t *testing.T) []string {
 	t.Helper()
@@ -74,7 +78,7 @@ var ourPath = regexp.MustCompile(`\b(?:lattice|host|internal|provider|actor-sdk|
 
 // TestCommentsNameWhatExists holds comments of Go to the files that they name, and to the headings of RATIONALE.md.
 func TestCommentsNameWhatExists(t *testing.T) {
-	n, err := readNames(".")
+	n, err := projectNames()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +100,7 @@ func plain(heading string) string { return strings.ReplaceAll(heading, "`", "") 
 
 // TestWrongNamesAreFound holds the check itself to names that exist and to their misspellings.
 func TestWrongNamesAreFound(t *testing.T) {
-	n, err := readNames(".")
+	n, err := projectNames()
 	if err != nil {
 		t.Fatal(err)
 	}
