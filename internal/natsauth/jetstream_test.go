@@ -615,10 +615,18 @@ func TestDataStays(t *testing.T) {
 	})
 }
 
-// The embedded server may have a JetStream domain; its names pass the same gate, and the same rights hold.
+// The embedded server may have a JetStream domain; its names pass the same gate, and the same rights hold. So they do in
+// the lattice that the server was started for, whose account the server makes by itself.
 func TestGateOfADomain(t *testing.T) {
+	for name, home := range map[string]lattice.Name{"one of the lattices": "", "its own lattice": edge} {
+		t.Run(name, func(t *testing.T) { gateOfADomain(t, home) })
+	}
+}
+
+func gateOfADomain(t *testing.T, home lattice.Name) {
 	authority := latticetest.NewKey(t, 'A')
-	s, err := natsserver.Start(t.Context(), natsserver.Config{Port: -1, DataDir: t.TempDir(), Domain: "hub", Users: natsauth.NewVerifier(authority.Public(), "", nil)})
+	s, err := natsserver.Start(t.Context(), natsserver.Config{Port: -1, DataDir: t.TempDir(), Domain: "hub", Lattice: home,
+		Users: natsauth.NewVerifier(authority.Public(), "", nil)})
 	if err != nil {
 		t.Fatal(err)
 	}

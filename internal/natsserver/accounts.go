@@ -74,10 +74,15 @@ func (a *accounts) of(l lattice.Name) (*server.Account, error) {
 		acc, _ = a.srv.LookupOrRegisterAccount(accountPrefix + string(l))
 	}
 	guarded := maps.Clone(guarded)
-	if a.domain != "" { // before the server maps the names of its domain to those without
+	if a.domain != "" {
+		named := "$JS." + a.domain + ".API."
 		for from, to := range maps.Clone(guarded) {
-			guarded["$JS."+a.domain+".API."+strings.TrimPrefix(from, apiRoot)] = to
+			guarded[named+strings.TrimPrefix(from, apiRoot)] = to
 		}
+		// The first mapping that fits holds. The account that the server makes by itself has those of the domain already;
+		// the server adds them again below.
+		acc.RemoveMapping(named + "STREAM.>")
+		acc.RemoveMapping(named + "CONSUMER.>")
 	}
 	for from, to := range guarded {
 		if err := acc.AddMapping(from, to); err != nil {
