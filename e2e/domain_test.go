@@ -2,14 +2,18 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/weftlattice/weft/lattice/subject"
 )
 
 // A leaf node without JetStream, whose hub has it under a domain; both want credentials. A host at the leaf keeps
@@ -104,4 +108,141 @@ func hubStreams(t *testing.T, url string) map[string]bool {
 		t.Fatal(list.Err())
 	}
 	return names
+}
+
+// Two hosts of one lattice whose NATS servers, a hub and its leaf, each have a JetStream of their own: both say in their
+// logs, once, that the other keeps the lattice's state elsewhere; "host list" and "host inspect" say it with both domains
+// and the way out. With --js-domain that is over. The hosts have the rights of their role and no more.
+func TestHostsThatKeepTheLatticeInTwoDomains(t *testing.T) {
+	t.Parallel()
+	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), kind: anybody, cluster: newKey(t, 'C')}
+	hub, leaf := freePort(t), freePort(t)
+	control := subject.Control{Prefix: subject.DefaultControlPrefix, Lattice: r.lattice}
+	users := fmt.Sprintf("authorization: {users: [%s, %s]}", natsUser(t, "host", subject.GrantHost(control)), natsUser(t, "operator", subject.GrantOperator(control)))
+	conf := filepath.Join(r.dir, "hub.conf")
+	text := fmt.Sprintf("listen: %q\njetstream: {store_dir: %q, domain: hub}\n%s\nleafnodes: {listen: %q, authorization: {user: leaf, password: between}}\n",
+		local(hub), filepath.Join(r.dir, "hub"), users, local(leaf))
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	launch(t, r.dir, "hub", r.bareEnv(), bin.nats, "-c", conf)
+	r.conf = fmt.Sprintf("listen: %q\njetstream: {store_dir: %q, domain: leaf}\n%s\nleafnodes: {remotes: [{url: \"nats-leaf://leaf:between@%s\"}]}\n",
+		local(r.port), filepath.Join(r.dir, "leaf"), users, local(leaf))
+	r.startNATS()
+	t.Cleanup(func() { r.nats.close() })
+	eventually(t, time.Minute, func() error { // the leaf is connected
+		return answersThrough("nats://host:secret@" + local(r.port))
+	})
+	as := func(user string) { r.more = []string{"WEFT_NATS_USER=" + user, "WEFT_NATS_PASSWORD=secret"} }
+	as("host")
+	first := r.host("first", "--heartbeat", "1s", "--nats-url", "nats://"+local(hub))
+	second := r.host("second", "--heartbeat", "1s")
+	warnings := func(h *host) []string {
+		b, err := os.ReadFile(h.stderr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Split(strings.TrimSuffix(grep(string(b), "another JetStream domain"), "\n"), "\n")
+	}
+	for _, one := range []struct {
+		*host
+		other, own, its string
+	}{{first, "second", "hub", "leaf"}, {second, "first", "leaf", "hub"}} {
+		eventually(t, time.Minute, func() error {
+			line := warnings(one.host)[0]
+			for _, words := range []string{"level=WARN", "other=" + one.other, "its_domain=" + one.its, "own_domain=" + one.own, "--js-domain"} {
+				if !strings.Contains(line, words) {
+					return fmt.Errorf("no %q in the warning of %s: %q", words, one.Name, line)
+				}
+			}
+			return nil
+		})
+	}
+	as("operator")
+	const problem = `problem: the hosts keep the lattice's state in different JetStream domains, and each sees only the links and claims of its own ` +
+		`(in domain "hub": first; in domain "leaf": second); start all of them with the same --js-domain`
+	for _, args := range [][]string{{"host", "list"}, {"host", "inspect", "second"}} {
+		if out := r.weft(args...); !strings.Contains(out, problem+"\n") {
+			t.Errorf("%v does not say %q:\n%s", args, problem, out)
+		}
+	}
+	if d := r.domains(); d["first"] != "hub" || d["second"] != "leaf" {
+		t.Errorf("host list: %v", d)
+	}
+	time.Sleep(3 * time.Second) // some heartbeats
+	for _, h := range []*host{first, second} {
+		if all := warnings(h); len(all) != 1 {
+			t.Errorf("%s warns %d times", h.Name, len(all))
+		}
+	}
+
+	second.end()
+	as("host")
+	third := r.host("third", "--heartbeat", "1s", "--js-domain", "hub")
+	as("operator")
+	eventually(t, time.Minute, func() error {
+		if d := r.domains(); len(d) != 2 || d["first"] != "hub" || d["third"] != "hub" {
+			return fmt.Errorf("host list: %v", d)
+		}
+		return nil
+	})
+	if out := r.weft("host", "list"); strings.Contains(out, "problem") {
+		t.Errorf("host list:\n%s", out)
+	}
+	if all := warnings(third); all[0] != "" {
+		t.Errorf("third warns: %v", all)
+	}
+}
+
+// domains are the JetStream domains of the hosts by name, as "host list" shows them.
+func (r *rig) domains() map[string]string {
+	r.t.Helper()
+	domains := map[string]string{}
+	for _, h := range get[[]struct {
+		Name   string `json:"name"`
+		Domain string `json:"js_domain"`
+	}](r, "host", "list") {
+		domains[h.Name] = h.Domain
+	}
+	return domains
+}
+
+// natsUser is a user of a NATS server's configuration with the rights of a role, also towards a domain "hub".
+func natsUser(t *testing.T, name string, g subject.Grant) string {
+	t.Helper()
+	g = g.Join(subject.GrantInbox("_INBOX", false))
+	for _, s := range g.Publish {
+		if api, ok := strings.CutPrefix(s, "$JS.API."); ok {
+			g.Publish = append(g.Publish, "$JS.hub.API."+api)
+		}
+	}
+	list := func(subjects []string) string {
+		b, err := json.Marshal(append([]string{}, subjects...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.ReplaceAll(string(b), `\u003e`, ">")
+	}
+	return fmt.Sprintf(`{user: %s, password: secret, permissions: {publish: {allow: %s, deny: %s}, subscribe: {allow: %s, deny: %s}, allow_responses: %v}}`,
+		name, list(g.Publish), list(g.DenyPublish), list(g.Subscribe), list(g.DenySubscribe), g.Respond)
+}
+
+// A host that joined with a token, and was told of no domain, learns that of its server; one that was told it is of the
+// same mind.
+func TestHostsLearnTheDomainOfTheirServer(t *testing.T) {
+	t.Parallel()
+	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), kind: tokens, tokens: map[string]string{}, more: []string{"WEFT_JS_DOMAIN=hub"}}
+	r.startNATS()
+	t.Cleanup(func() { r.nats.close() })
+	r.more = nil
+	r.newToken(operatorToken, "--role", "operator", "--cluster-key")
+	untold := r.host("untold", "--heartbeat", "1s")
+	r.host("told", "--heartbeat", "1s", "--js-domain", "hub")
+	if d := r.domains(); d["untold"] != "hub" || d["told"] != "hub" {
+		t.Errorf("host list: %v", d)
+	}
+	time.Sleep(3 * time.Second) // some heartbeats
+	if b, err := os.ReadFile(untold.stderr); err != nil || strings.Contains(string(b), "domain") {
+		t.Errorf("%v:\n%s", err, b)
+	}
 }

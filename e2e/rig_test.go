@@ -134,7 +134,7 @@ func (r *rig) newToken(name string, args ...string) join.Token {
 
 // serverEnv is the environment of the process that runs the NATS server of kind tokens.
 func (r *rig) serverEnv() []string {
-	return r.bareEnv("WEFT_LATTICE="+string(r.lattice), "WEFT_DATA_DIR="+filepath.Join(r.dir, "server"))
+	return append(r.bareEnv("WEFT_LATTICE="+string(r.lattice), "WEFT_DATA_DIR="+filepath.Join(r.dir, "server")), r.more...)
 }
 
 // newStation is a rig without a NATS server, for "weft up" to make one.

@@ -99,6 +99,8 @@ type Host struct {
 	refusalLog   *rate.Limiter // an attacker must not fill the log
 	connected    atomic.Int64  // when NATS was back last, in Unix nanoseconds; 0: it has not been away
 
+	domain atomic.Pointer[string] // of the JetStream that keeps the lattice's state; nil: not known
+
 	mu        sync.RWMutex
 	actors    map[lattice.ActorID]*actor // guarded by mu
 	providers map[providerKey]*provider  // guarded by mu
@@ -270,6 +272,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	}
 	h.state = state.New(state.Config{Lattice: h.cfg.Lattice, Store: bucket, Conn: h.rpc, Publish: h.publish, Run: h.tasks.Run,
 		Foreign: h.runsForeign, Logger: h.log})
+	h.learnDomain(ctx)
 	if h.resolver, err = h.newResolver(opened); err != nil {
 		return err
 	}
@@ -296,7 +299,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 		return err
 	}
 	h.openLocal(opened)
-	h.company = company.New(company.Config{Lattice: h.cfg.Lattice, Self: h.node.ID, Beat: h.cfg.Beat, Grace: natsGrace, Conn: h.ctl,
+	h.company = company.New(company.Config{Lattice: h.cfg.Lattice, Self: h.node.ID, Beat: h.cfg.Beat, Grace: natsGrace, Conn: h.ctl, Domain: h.domain.Load,
 		Beats: h.directory.Listen, Own: h.twins.Note, Away: h.natsAway, Publish: h.publish, Logger: h.log})
 	opened(h.company.Stop)
 	if err := h.company.Start(ctx); err != nil {
@@ -350,18 +353,18 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 // followConnection checks the providers when the connection is back, since they may have missed something.
 func (h *Host) followConnection(opened func(func(context.Context) error)) {
 	back := h.rpc.StatusChanged(nats.CONNECTED)
-	done := make(chan struct{})
+	ctx, end := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
 			select {
-			case <-done:
+			case <-ctx.Done():
 				return
 			case <-back:
 				h.connected.Store(time.Now().UnixNano())
 			}
 			select { // give the providers the time to come back, too
-			case <-done:
+			case <-ctx.Done():
 				return
 			case <-time.After(2 * time.Second):
 			}
@@ -371,10 +374,12 @@ func (h *Host) followConnection(opened func(func(context.Context) error)) {
 				default:
 				}
 			}
+			h.learnDomain(ctx) // it may be another server
+			h.beats.Changed()
 		}
 	})
 	opened(func(context.Context) error {
-		close(done)
+		end()
 		wg.Wait()
 		h.rpc.RemoveStatusListener(back)
 		return nil

@@ -16,7 +16,8 @@ import (
 func (h *Host) inventory() control.HostInventory {
 	up := time.Since(h.node.Started)
 	inv := control.HostInventory{HostID: h.node.ID, Issuer: h.keys.Load().Cluster.Public(), FriendlyName: h.node.Name, Labels: h.node.Labels(),
-		Version: Version, UptimeHuman: humanDuration(up), UptimeSeconds: uint64(up.Seconds()), CarriesNATS: h.cfg.CarriesNATS}
+		Version: Version, UptimeHuman: humanDuration(up), UptimeSeconds: uint64(up.Seconds()), CarriesNATS: h.cfg.CarriesNATS,
+		JSDomain: h.domain.Load()}
 	if h.node.Draining() {
 		inv.State = control.StateDraining
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/host"
+	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/deploy/values"
 	"github.com/weftlattice/weft/internal/natsconn"
@@ -38,6 +39,7 @@ type hostView struct {
 	Version   string            `json:"version"`
 	Uptime    uint64            `json:"uptime_seconds"`
 	State     string            `json:"state"` // running, draining, or lost
+	JSDomain  *string           `json:"js_domain,omitempty"`
 	// Of a lost host: when it was heard last, by the clock of a host that heard it, and what ran there.
 	LastHeard time.Time         `json:"last_heard,omitzero"`
 	Ran       *control.LostHost `json:"ran,omitempty"`
@@ -99,7 +101,7 @@ that they end. Of these it tells when they were heard last, and what ran there.`
 			}
 			hosts := []hostView{} // none is an answer, too
 			for _, h := range v.Hosts {
-				hosts = append(hosts, hostView{h.HostID, h.FriendlyName, h.Labels, len(h.Actors), len(h.Providers), h.Version, h.UptimeSeconds, or(h.State, "running"), time.Time{}, nil})
+				hosts = append(hosts, hostView{h.HostID, h.FriendlyName, h.Labels, len(h.Actors), len(h.Providers), h.Version, h.UptimeSeconds, or(h.State, "running"), h.JSDomain, time.Time{}, nil})
 			}
 			lost := l.Lost(cmd.Context(), v)
 			for _, h := range lost {
@@ -113,8 +115,16 @@ that they end. Of these it tells when they were heard last, and what ran there.`
 				}
 				a.table(w, "NAME ID~ ACTORS PROVIDERS UPTIME STATE LABELS", rows)
 				lostLines(w, lost)
+				problemLine(w, v)
 			})
 		}}
+}
+
+// problemLine says below a table what is wrong with the hosts together.
+func problemLine(w io.Writer, v *operate.View) {
+	if text := v.SplitStore(); text != "" {
+		printf(w, "problem: %s\n", text)
+	}
 }
 
 func uptime(seconds uint64) string {
@@ -150,19 +160,23 @@ func hostInspect(a *app) *cobra.Command {
 						}
 						inventory(w, h)
 					}
+					problemLine(w, v)
 				})
 			}
 			h, err := v.Host(args[0])
 			if err != nil {
 				return err
 			}
-			return a.print(h, func(w io.Writer) { inventory(w, h) })
+			return a.print(h, func(w io.Writer) {
+				inventory(w, h)
+				problemLine(w, v)
+			})
 		}}
 }
 
 func inventory(w io.Writer, h control.HostInventory) {
 	fields(w, "name", h.FriendlyName, "id", string(h.HostID), "issuer", h.Issuer, "version", h.Version, "uptime", uptime(h.UptimeSeconds),
-		"state", or(h.State, "running"), "carries NATS", yes(h.CarriesNATS))
+		"state", or(h.State, "running"), "carries NATS", yes(h.CarriesNATS), "JetStream domain", domainText(h.JSDomain))
 	for _, k := range slices.Sorted(maps.Keys(h.Labels)) {
 		printf(w, "label %s=%s\n", k, h.Labels[k])
 	}
@@ -174,6 +188,14 @@ func inventory(w io.Writer, h control.HostInventory) {
 	for _, p := range h.Providers {
 		printf(w, "provider %s %s %s link name %s %s %s %s\n", or(p.Name, "-"), p.ID, p.ContractID, p.LinkName, p.State, p.Digest, p.Error)
 	}
+}
+
+// domainText is empty where there is no domain, or it is not known.
+func domainText(domain *string) string {
+	if domain == nil {
+		return ""
+	}
+	return *domain
 }
 
 func yes(b bool) string {

@@ -70,6 +70,8 @@ type HostInventory struct {
 	State         string            `json:"state,omitempty"` // weft: "" or StateDraining
 	// weft: the lattice's NATS server runs in the host's process
 	CarriesNATS bool `json:"carries_nats,omitempty"`
+	// weft: domain of the JetStream that keeps the lattice's state, "" where that has none; nil: not known
+	JSDomain *string `json:"js_domain,omitempty"`
 }
 
 // Actor is an actor on a host.
@@ -204,6 +206,10 @@ func DecodeInventory(b []byte) (HostInventory, error) {
 		HostID: lattice.HostID(o.str("host_id")), CarriesNATS: o.str("carries_nats") == "true",
 	}
 	h.UptimeSeconds, _ = o.uint(math.MaxUint64, "uptime_seconds")
+	if raw, _, ok := o.get("js_domain"); ok && !isNull(raw) {
+		domain := o.str("js_domain")
+		h.JSDomain = &domain
+	}
 	if raw, _, ok := o.get("actors"); ok && !isNull(raw) {
 		if strings.HasPrefix(strings.TrimSpace(string(raw)), "{") {
 			h.Actors = o.actorCounts(raw)

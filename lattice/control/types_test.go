@@ -180,6 +180,20 @@ func TestInventoryOnTheWire(t *testing.T) {
 	}
 }
 
+// No domain is another thing than one that is not known, as that of hosts that do not tell it.
+func TestDomainOfAnInventory(t *testing.T) {
+	for text, want := range map[string]string{`"hub"`: "hub", `""`: "", `null`: "not known"} {
+		inv, err := DecodeInventory([]byte(`{"host_id":"` + hostKey + `","js_domain":` + text + `}`))
+		domain := "not known"
+		if inv.JSDomain != nil {
+			domain = *inv.JSDomain
+		}
+		if err != nil || domain != want {
+			t.Errorf("js_domain %s: %q %v", text, domain, err)
+		}
+	}
+}
+
 func TestHostOnTheWire(t *testing.T) {
 	h := Host{ID: lattice.HostID(hostKey), ClusterIssuers: CommaList{"CA", "CB"}, Lattice: "x", LatticePrefix: "x"}
 	b, err := json.Marshal(h)

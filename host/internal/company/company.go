@@ -61,6 +61,7 @@ type neighbour struct {
 	lostAt   time.Duration
 	told     bool // some host has published that
 	mine     bool // it was this one
+	apart    bool // it keeps the lattice's state elsewhere
 }
 
 func newCircle(self lattice.HostID, beat, grace time.Duration) *circle {
@@ -95,7 +96,8 @@ func (c *circle) heard(b wire.Beat, now time.Duration, at time.Time) {
 	c.any.Store(at.Unix())
 	n := c.hosts[id]
 	if n == nil {
-		if len(c.hosts) >= maxNeighbours {
+		// The last beat of one that has stopped may be handled after its word that it has.
+		if len(c.hosts) >= maxNeighbours || b.EndsInMS > 0 {
 			return
 		}
 		n = &neighbour{runs: control.LostHost{HostID: id, Unknown: true}}
@@ -129,6 +131,19 @@ func (c *circle) runs(inv control.HostInventory) {
 	if n := c.hosts[inv.HostID]; n != nil && !n.lost {
 		n.runs = memory
 	}
+}
+
+// parted takes whether a host keeps the lattice's state elsewhere, and reports whether that has just come to light.
+// Hosts that send no beats are not remembered.
+func (c *circle) parted(id lattice.HostID, apart bool) (news bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.hosts[id]
+	if n == nil || n.lost {
+		return false
+	}
+	news, n.apart = apart && !n.apart, apart
+	return news
 }
 
 // stopped takes that a host has ended.

@@ -152,8 +152,24 @@ func TestAHostThatEndsIsNotLost(t *testing.T) {
 		t.Fatalf("lost while it ends its work: %+v", n)
 	}
 	c.stopped(hostB)
+	// Its last beat comes by another subscription than its word that it has stopped, and may be handled later.
+	c.heard(wire.Beat{HostID: string(hostB), UptimeMS: 90_000, Draining: true, EndsInMS: 15_000}, c.now, circleBegan)
 	if n := c.pass(30); !is(n.lost, hostC) {
 		t.Errorf("lost: %+v", n.lost)
+	}
+}
+
+// A host that keeps the lattice's state elsewhere is news once, and again after it was of the same mind.
+func TestAHostOfAnotherDomainIsNewsOnce(t *testing.T) {
+	c := play(hostA, hostB)
+	c.pass(1)
+	for i, one := range []struct{ apart, news bool }{{true, true}, {true, false}, {false, false}, {false, false}, {true, true}} {
+		if news := c.parted(hostB, one.apart); news != one.news {
+			t.Errorf("%d: %v", i, news)
+		}
+	}
+	if c.parted(hostC, true) { // nothing bounds those that send no beats
+		t.Error("of a host that sends no beats")
 	}
 }
 

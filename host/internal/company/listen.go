@@ -27,6 +27,7 @@ type Config struct {
 	Beats   func(func(wire.Beat)) error // hears the beats of all hosts
 	Own     func(wire.Beat)             // takes beats that name this host
 	Away    func() bool                 // reports that no other host can be reached
+	Domain  func() *string              // of the JetStream that keeps the lattice's state here; nil: not known
 	Publish func(events ...event.Data)  // tells the lattice
 	Logger  *slog.Logger
 }
@@ -118,12 +119,25 @@ func (c *Company) hear(m *nats.Msg) {
 	case event.HostHeartbeat:
 		if d.HostID == e.HostID() {
 			c.known.runs(d.HostInventory)
+			c.compare(d.HostInventory)
 		}
 	case event.HostStopped:
 		c.known.stopped(e.HostID())
 	case event.HostLost:
 		c.known.told(d.LostHost)
 	}
+}
+
+// compare looks where another host keeps the lattice's state, and warns once for each host that does so elsewhere: both
+// then work, each with links and claims of its own.
+func (c *Company) compare(inv control.HostInventory) {
+	own, its := c.cfg.Domain(), inv.JSDomain
+	if own == nil || its == nil || !c.known.parted(inv.HostID, *own != *its) {
+		return
+	}
+	c.cfg.Logger.Warn("another host keeps the lattice's state in another JetStream domain: neither sees the links and claims of "+
+		"the other; start both with the same --js-domain", "other", lattice.Printable(inv.FriendlyName), "id", inv.HostID,
+		"its_domain", lattice.Printable(*its), "own_domain", *own)
 }
 
 // tell logs and publishes what has come to light.
