@@ -28,7 +28,7 @@ func EncodeActors(come bool, ids []lattice.ActorID) (notices [][]byte) {
 	return notices
 }
 
-// DecodeActors reads such a notice; false when it is none.
+// DecodeActors reads such a notice; false when the message is another one.
 func DecodeActors(b []byte) (come bool, ids []lattice.ActorID, ok bool) {
 	if len(b) < 1 || b[0] != '+' && b[0] != '-' || (len(b)-1)%lattice.KeyLength != 0 {
 		return false, nil, false

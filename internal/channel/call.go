@@ -100,9 +100,9 @@ func full(call *Call, window int) error {
 }
 
 // Call makes a call and returns the payload of the answer, which is the caller's to keep. It ends when ctx does, or
-// after the timeout if that is sooner. Errors: what the other end answered (lattice.Error with Remote set), ErrTimeout,
-// ErrCanceled, ErrBusy when the window is full, ErrTooLarge, ErrNoResponders when the connection is down, and
-// ErrUnavailable when it goes down during the call. See also Unbegun and Lost.
+// after the timeout if that is sooner. Errors: what the other end answered (lattice.Error with Remote set), ErrTimeout
+// and ErrCanceled. ErrBusy means that the window is full, ErrTooLarge that the payload is. ErrNoResponders means that
+// the connection is down, ErrUnavailable that it went down during the call. See also Unbegun and Lost.
 func (c *Conn) Call(ctx context.Context, call *Call, timeout time.Duration) ([]byte, error) {
 	if call.size() > c.cfg.MaxBytes {
 		return nil, tooLarge(call, c.cfg.MaxBytes)
@@ -259,7 +259,7 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 	stream := s.stream
 	w.mu.Unlock()
 	c.keeper.wake()
-	w.flush(c.active.Load() > 2) // else nobody else is likely to add a frame, and looking for one wakes processors
+	w.flush(c.active.Load() > 2) // else no other call is likely to add a frame, and looking for one wakes processors
 	if flags&flagMore == 0 {
 		return nil
 	}

@@ -182,7 +182,7 @@ func (c *Conn) Close(ctx context.Context) error {
 	return nil
 }
 
-// errLost is the cause in the error of calls whose outcome nobody knows.
+// errLost is the cause in the error of calls whose outcome is not known.
 var errLost = errors.New("the channel to the other process was lost while the call was in progress")
 
 // Lost reports whether a call failed because the connection ended while it was in progress: whether it has been carried

@@ -6,13 +6,14 @@
 // operation) is sent once as a route. Payloads above a segment travel in several frames, so that a large one does not
 // stand in the way of small ones.
 //
-// Few hand-overs. Who sends a frame while nobody writes becomes the writer, lets others that are ready to run add theirs,
-// and writes all in one piece. Who reads may serve the calls itself, one after another (Config.Inline): the role of the
-// reader goes to another goroutine only when a call waits for something (Yield) or takes long.
+// Few hand-overs. A goroutine that sends a frame while no other one writes becomes the writer. It lets others that are
+// ready to run add their frames, and writes all in one piece. The goroutine that reads may serve the calls itself, one
+// after another (Config.Inline). Its role goes to another goroutine only when a call waits for something (Yield) or
+// takes long.
 //
-// Bounds. Calls in progress are bounded by the window that both ends agree on, beyond it lattice.ErrBusy at once; bytes not
-// yet written, by making senders wait; payloads, by Config.MaxBytes; frames, by their format. A malformed frame ends
-// the connection with an error, never the process.
+// Bounds. The window that both ends agree on bounds calls in progress; beyond it a call gets lattice.ErrBusy at once.
+// Senders wait while too many bytes are not yet written. Config.MaxBytes bounds payloads, the format bounds frames. A
+// malformed frame ends the connection with an error, never the process.
 //
 // A provider that runs inside its host's process has a Pair instead: two Ends between which calls are function calls, with
 // the same checks and errors.

@@ -63,8 +63,7 @@ func (g *Group) Notify(ctx context.Context, message []byte) error {
 	return conns[0].Notify(ctx, message)
 }
 
-// Call makes a call over the connection that has the least to do, see Conn.Call. When there is none, the call has not
-// begun.
+// Call makes a call over the connection that has the least to do, see Conn.Call. Without one, the call has not begun.
 func (g *Group) Call(ctx context.Context, call *Call, timeout time.Duration) ([]byte, error) {
 	if e := g.end.Load(); e != nil {
 		return e.Call(ctx, call, timeout)

@@ -15,9 +15,10 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// The handshake. The dialer sends its magic, the id of its credentials and a nonce; the listener answers with a nonce and
-// a proof that it knows the secret; the dialer sends its proof. A proof is an HMAC-SHA256 under the secret over its
-// direction and all that was said before, so it is good for this connection and this direction only. Then come frames.
+// The handshake. The dialer sends its magic, the id of its credentials and a nonce. The listener answers with a nonce
+// and a proof that it knows the secret. Then the dialer sends its proof. A proof is an HMAC-SHA256 under the secret
+// over its direction and all that was said before, so it is good for this connection and this direction only. Then come
+// frames.
 const (
 	magic      = "weftchn\x02" // the last byte is the version
 	idBytes    = 16
@@ -26,7 +27,7 @@ const (
 	handshakeTimeout = 2 * time.Second
 )
 
-// Credentials let one process dial a Listener. The secret must reach it by a way that nobody else can read.
+// Credentials let one process dial a Listener. The secret must reach it by a way that no other process can read.
 type Credentials = wire.Channel
 
 func newCredentials(socket string) Credentials {

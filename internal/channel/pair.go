@@ -17,9 +17,9 @@ import (
 )
 
 // End is one end of a channel inside one process, between a host and a provider that runs in it. A call is a function
-// call: the goroutine that makes it serves it. What is checked, what a handler sees and what a caller gets is as over a
-// Conn, with one difference: a call returns when its handler does, so handlers must keep to their contexts. It is safe
-// for concurrent use.
+// call: the goroutine that makes it serves it. Checks, what a handler sees and what a caller gets are as over a Conn,
+// with one difference. A call returns when its handler does, so handlers must keep to their contexts. It is safe for
+// concurrent use.
 type End struct {
 	peer *End
 	cfg  atomic.Pointer[Config] // what is served here; nil: nothing yet

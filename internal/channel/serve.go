@@ -381,7 +381,7 @@ func (c *Conn) expect(stream uint32, response bool, p *partial, first []byte) er
 	return nil
 }
 
-// wait waits for room for a large request, and lets it come, or tells its caller that there is none.
+// wait waits for room for a large request. It lets the request come, or tells its caller that there is no room.
 func (c *Conn) wait(stream uint32, p *partial) {
 	err := p.call.room.Request(&p.call.callContext, int64(p.total))
 	if err != nil {
@@ -401,7 +401,7 @@ func (c *Conn) wait(stream uint32, p *partial) {
 	c.control(kindGrant, 0, stream)
 }
 
-// drop forgets a payload of which nobody wants the rest.
+// drop forgets a payload whose rest is not wanted any more.
 func (c *Conn) drop(key uint64) {
 	c.partialMu.Lock()
 	p := c.partial[key]

@@ -16,12 +16,13 @@ const (
 	maxPending = 1 << 20
 	// keptBuffer is the largest buffer that is kept for the next batch.
 	keptBuffer = 256 << 10
-	// stalled is how long the peer may take none of what is written before the connection ends.
+	// stalled is how long the peer may take nothing of what is written before the connection ends.
 	stalled = 10 * time.Second
 )
 
-// writer gathers frames and writes them in large pieces. Who adds a frame while nobody writes becomes the writer; others
-// add theirs and go. What the socket does not take at once is left to the flusher, so that nobody but it ever waits.
+// writer gathers frames and writes them in large pieces. A goroutine that adds a frame while no other one writes
+// becomes the writer; others add theirs and go. What the socket does not take at once is left to the flusher, so that
+// only the flusher ever waits.
 type writer struct {
 	conn   net.Conn
 	fail   func(error)    // ends the connection
@@ -31,10 +32,10 @@ type writer struct {
 	buf     []byte        // added, not yet being written; guarded by mu
 	spare   []byte        // guarded by mu
 	writing bool          // guarded by mu
-	room    chan struct{} // closed when there is room again; nil when nobody waits; guarded by mu
+	room    chan struct{} // closed when there is room again; nil when no sender waits; guarded by mu
 	closed  bool          // guarded by mu
 	kick    chan struct{} // wakes the flusher
-	rest    []byte        // what the flusher is to write before buf; owned by who writes
+	rest    []byte        // what the flusher is to write before buf; owned by the goroutine that writes
 	pending atomic.Int64  // bytes in buf, for a look without mu
 }
 
@@ -87,7 +88,8 @@ func (w *writer) flush(gather bool) {
 		w.hand()
 		return
 	}
-	// Twice, since much may have been added meanwhile; then the flusher goes on, so that nobody serves others for ever.
+	// Twice, since much may have been added meanwhile; then the flusher goes on, so that no sender writes for others
+	// for ever.
 	for range 2 {
 		out := w.next()
 		if out == nil {
@@ -174,7 +176,7 @@ func (w *writer) take() []byte {
 	return w.next()
 }
 
-// close lets nobody wait any more.
+// close lets all senders go on that wait for room: the connection has ended.
 func (w *writer) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

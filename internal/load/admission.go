@@ -66,8 +66,8 @@ func (a *Admission) Admit(now time.Duration, w Waiter) (expected time.Duration, 
 	return expected, ok
 }
 
-// Wait says that somebody waits from now on. The queue is as old as the last one was, less some times the time without one:
-// else each short pause of an overload would let a long queue in. service is what a call takes, as for Admit.
+// Wait says that somebody waits from now on. The queue is as old as the last one was, less some times the time without
+// one: otherwise each short pause of an overload would let a long queue in. service is what a call takes, as for Admit.
 func (a *Admission) Wait(now, service time.Duration) {
 	if a.queued.Load() {
 		return
@@ -102,7 +102,7 @@ func (a *Admission) Done(now time.Duration) {
 	a.paced.Store(int64(now))
 }
 
-// Rest says that nobody waits any more.
+// Rest says that no call waits any more.
 func (a *Admission) Rest(now time.Duration) {
 	if a.queued.Load() && a.queued.CompareAndSwap(true, false) {
 		a.ended.Store(int64(now))

@@ -17,14 +17,14 @@ const Allowance = 13 * time.Second
 // DefaultBudget is the limit of a Budget when none is given.
 const DefaultBudget = 512 << 20
 
-// Budget bounds how many bytes of large payloads, those above wire.MaxInlineBytes, a process holds in memory at the same
-// time. Who finds no room waits for it in order of arrival, nine tenths of the time that the call has left (13 s without a deadline), and then gets
-// lattice.ErrBusy, so that the caller hears of it in time. A process shares one among its servers and clients. It is safe for
-// concurrent use.
+// Budget bounds how many bytes of large payloads, those above wire.MaxInlineBytes, a process holds in memory at the
+// same time. A call that finds no room waits for it in order of arrival, for nine tenths of the time that it has left
+// (13 s without a deadline). Then it gets lattice.ErrBusy, so that its caller hears of it in time. A process shares one
+// among its servers and clients. It is safe for concurrent use.
 //
-// What a call needs after it was admitted replaces what it holds (its response its request) or is added without waiting
-// (what the calls that it makes in turn carry): waiting for what oneself holds would be a deadlock. So the limit may be
-// exceeded by that much.
+// What a call needs after it was admitted never waits: to wait for what the call itself holds would be a deadlock. So
+// its response takes the place of its request, and what the calls carry that it makes itself is added. So the limit may
+// be exceeded by that much.
 type Budget struct {
 	limit int64
 
@@ -100,7 +100,7 @@ func (b *Budget) Acquire(ctx context.Context, what string, bytes int64) error {
 	return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("no room for a %s of %d bytes: %d of %d bytes of large payloads are in use", what, bytes, used, b.limit)}
 }
 
-// try takes bytes if there is room now, and nobody waits.
+// try takes bytes if there is room now, and no call waits.
 func (b *Budget) try(bytes int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -111,9 +111,9 @@ func (b *Budget) try(bytes int64) bool {
 	return true
 }
 
-// Hold waits for room for what comes in, an answer or a body. The room is given back with Release; held is how much that is: 0 when
-// ctx is that of a call that is being served, which then carries it until it is over. Errors: lattice.ErrBusy when there is no
-// room in time, lattice.ErrTooLarge when there never is.
+// Hold waits for room for what comes in, an answer or a body. Release gives the room back; held is how much that is. It
+// is 0 when ctx is that of a call that is being served: that call carries the room until it is over. Errors:
+// lattice.ErrBusy when there is no room in time, lattice.ErrTooLarge when there never is.
 func (b *Budget) Hold(ctx context.Context, what string, bytes int64) (held int64, err error) {
 	if r := reserved(ctx); r != nil {
 		r.carry(bytes)
@@ -140,7 +140,7 @@ func (b *Budget) add(bytes int64) {
 	b.mu.Unlock()
 }
 
-// grant lets those in who fit, in order. mu is held.
+// grant lets the calls in that fit, in order. mu is held.
 func (b *Budget) grant() {
 	for at := b.queue.Front(); at != nil; at = b.queue.Front() {
 		w := at.Value.(*waiter)

@@ -61,7 +61,7 @@ func (e *Entrance) Leave(clock func() time.Duration, ended, lasted, served time.
 		return
 	}
 	service := time.Duration(e.service.Load())
-	service += (served - service) / 8 // those who overtake each other are no matter
+	service += (served - service) / 8 // calls that overtake each other here do no harm
 	e.service.Store(int64(service))
 	if lasted-served > max(longWait, service) {
 		e.seen.Store(int64(ended))

@@ -10,7 +10,7 @@ type Gate struct {
 	mu     sync.Mutex
 	inside int           // guarded by mu
 	opened chan struct{} // nil while the gate is open, else closed when it opens; guarded by mu
-	empty  chan struct{} // closed when nobody is inside any more; nil when nobody waits for that; guarded by mu
+	empty  chan struct{} // closed when the last one is out; nil when Shut does not wait for that; guarded by mu
 }
 
 // Enter waits until the gate is open. Without an error Leave must follow.
@@ -32,7 +32,7 @@ func (g *Gate) Enter(ctx context.Context) error {
 	}
 }
 
-// Leave says that one who entered is out again.
+// Leave undoes one Enter.
 func (g *Gate) Leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -42,7 +42,7 @@ func (g *Gate) Leave() {
 	}
 }
 
-// Shut holds back who comes, and waits until nobody is inside or ctx ends. Open must follow.
+// Shut holds back all that come, and waits until the last one inside is out, or ctx ends. Open must follow.
 func (g *Gate) Shut(ctx context.Context) {
 	g.mu.Lock()
 	g.opened = make(chan struct{})
@@ -59,7 +59,7 @@ func (g *Gate) Shut(ctx context.Context) {
 	}
 }
 
-// Open lets those in who were held back.
+// Open lets all in that were held back.
 func (g *Gate) Open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -19,8 +19,8 @@ type Queue struct {
 	admission Admission
 }
 
-// SetLimit changes how many calls are admitted at the same time, and how many of them are served without waiting; no
-// more than are admitted, and 0 or less means all of them.
+// SetLimit changes how many calls are admitted at the same time, and how many of them are served without waiting. These
+// are no more than are admitted; 0 or less means all of them.
 func (q *Queue) SetLimit(n, instances int) {
 	if instances <= 0 || instances > n {
 		instances = n

@@ -12,7 +12,7 @@ import (
 // each call, lets the call's context have it (IsRoomKey), and ends it when the answer has been sent.
 type Room struct {
 	budget *Budget
-	taken  atomic.Bool // by the call that it was made for; calls made in turn have their own
+	taken  atomic.Bool // by the call that it was made for; the calls that it makes itself have their own
 
 	mu        sync.Mutex
 	held      int64 // the request, then the response; guarded by mu
@@ -32,8 +32,8 @@ func reserved(ctx context.Context) *Room {
 }
 
 // RoomOf returns the room of the call that begins to be served in ctx. It is the one that its transport has made. Where
-// there is none, or that is of the call in which this one is made, it is a new one of the budget: the returned context
-// has it, and the caller ends it, as fresh says.
+// ctx has no room, or the room of the call in which this one is made, it is a new one of the budget. Then fresh is
+// true, the returned context has the room, and the caller ends it.
 func (b *Budget) RoomOf(ctx context.Context) (within context.Context, r *Room, fresh bool) {
 	if r := reserved(ctx); r != nil && r.taken.CompareAndSwap(false, true) {
 		return ctx, r, false
@@ -91,7 +91,7 @@ func (r *Room) Ensure(ctx context.Context, bytes int) error {
 	return r.Request(ctx, int64(bytes))
 }
 
-// response takes the place of the request. Those who want to bring in new requests stand behind it.
+// response takes the place of the request. Calls that want to bring in new requests stand behind it.
 func (r *Room) response(ctx context.Context, bytes int64) error {
 	r.mu.Lock()
 	held, again := r.held, r.answering && r.held == bytes

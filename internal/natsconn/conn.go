@@ -87,7 +87,7 @@ func dialOnce(ctx context.Context, cfg Config, log *slog.Logger, creds []nats.Op
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(maxPingsOut),
 		nats.DrainTimeout(cfg.DrainTimeout),
-		nats.IgnoreAuthErrorAbort(), // a server that restarts may refuse for a moment; heal all the same
+		nats.IgnoreAuthErrorAbort(), // a server that restarts may refuse for a moment; heal from that, too
 	}, creds...)
 	opts = append(opts, states(log, refusals)...)
 	if cfg.Background {

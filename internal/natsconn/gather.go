@@ -16,9 +16,9 @@ const (
 	closeTimeout = time.Second
 )
 
-// gathered is a connection that writes together what is written in short order. nats.go flushes as soon as one message is
-// published; here the goroutines that are ready to run may publish theirs first. See RATIONALE.md, "Why are writes to NATS
-// gathered?".
+// gathered is a connection that writes together what is written in short order. nats.go flushes as soon as one message
+// is published; here the goroutines that are ready to run may publish their messages first. See RATIONALE.md, "Why are
+// writes to NATS gathered?".
 //
 // Write returns before the bytes are on their way; an error of theirs ends the connection, which its reader notices. The
 // write deadline counts for a Write that has to wait for room. It is safe for concurrent use.
@@ -30,7 +30,7 @@ type gathered struct {
 	mu       sync.Mutex
 	buf      []byte        // written to, not yet being sent; guarded by mu
 	deadline time.Time     // of Write; guarded by mu
-	room     chan struct{} // closed when there is room again; nil while nobody waits; guarded by mu
+	room     chan struct{} // closed when there is room again; nil while no writer waits; guarded by mu
 	err      error         // of the writer, or net.ErrClosed; guarded by mu
 	closed   bool          // guarded by mu
 }
@@ -118,7 +118,7 @@ func (g *gathered) take(spare []byte) (b []byte, closed bool) {
 	return b, g.closed
 }
 
-// release lets those go on who wait for room. mu is held.
+// release lets the writers go on that wait for room. mu is held.
 func (g *gathered) release() {
 	if g.room != nil {
 		close(g.room)
@@ -126,7 +126,7 @@ func (g *gathered) release() {
 	}
 }
 
-// fail ends the connection, so that who reads from it hears of it.
+// fail ends the connection, so that its reader hears of it.
 func (g *gathered) fail(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -15,7 +15,8 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
-// Login is who a client is to NATS: a JWT with its seed, a seed alone, a user, or a token; empty is nobody.
+// Login says as which user a client presents itself to NATS: a JWT with its seed, a seed alone, a user, or a token. The
+// empty one has no credentials.
 type Login struct{ JWT, Seed, User, Password, Token string }
 
 // kind tells which fields are set; a connection keeps the kind that it began with.

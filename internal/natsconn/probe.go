@@ -78,7 +78,7 @@ func (u natsURL) misfit(a answerer, wantsTLS bool) string {
 	return "something listens there, but does not greet as a NATS server does; is the port right?"
 }
 
-// answererAt listens for a greeting, and where there is none asks as a browser would.
+// answererAt listens for a greeting. Where none comes, it asks as a browser would.
 func answererAt(ctx context.Context, address string) (a answerer) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*probeTimeout)
 	defer cancel()

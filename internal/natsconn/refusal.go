@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// patientRefusals is how many refusals in a row pass for those of a server that is just starting; after them a
+	// patientRefusals is how many refusals in a row pass for those of a server that is just starting. After them a
 	// connection tries less and less often, down to once in maxRefused.
 	patientRefusals = 5
 	maxRefused      = 30 * time.Second

@@ -24,7 +24,7 @@ type accounts struct {
 	home   lattice.Name // keeps the global account, where servers without users keep their data
 	dir    string       // the server's data directory
 	gate   *gate
-	domain string // of JetStream; empty is none
+	domain string // of JetStream; empty: no domain
 
 	mu   sync.Mutex
 	open map[lattice.Name]*server.Account // guarded by mu
@@ -59,7 +59,7 @@ func (a *accounts) restore() error {
 	return nil
 }
 
-// of returns the account of a lattice, and makes it when there is none.
+// of returns the account of a lattice, and makes it when it is missing.
 func (a *accounts) of(l lattice.Name) (*server.Account, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

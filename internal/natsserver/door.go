@@ -22,7 +22,7 @@ const (
 	answerTime = 10 * time.Minute
 )
 
-// door admits clients by their credentials, gives each what its roles allow, and shows out those who lost them.
+// door admits clients by their credentials, gives each what its roles allow, and disconnects those that lost them.
 type door struct {
 	users    *natsauth.Verifier
 	log      *slog.Logger
@@ -55,8 +55,8 @@ func (d *door) guard(o *server.Options) error {
 	return nil
 }
 
-// prepare gives the server, before it starts, the system account that it makes by itself when it trusts no operator.
-// home is the lattice whose data is where a server without users keeps it.
+// prepare gives the server its system account before it starts; the server makes one by itself only when it trusts no
+// operator. home is the lattice whose data is where a server without users keeps it.
 func (d *door) prepare(srv *server.Server, o *server.Options, home lattice.Name) (err error) {
 	system, _ := srv.LookupOrRegisterAccount(server.DEFAULT_SYSTEM_ACCOUNT)
 	system.Issuer = o.TrustedKeys[0]
@@ -156,7 +156,7 @@ func (d *door) who(client uint64) string {
 	return lattice.Printable(strings.TrimSpace(id.Name + " " + id.ID))
 }
 
-// sweep forgets who has gone and disconnects who may not stay.
+// sweep forgets clients that have gone, and disconnects those that may not stay.
 func (d *door) sweep(srv *server.Server) {
 	gone := map[uint64]error{}
 	d.mu.Lock()

@@ -251,7 +251,7 @@ func split(args [][]byte, s []byte) ([][]byte, bool) {
 	return args, len(args) <= maxArgs
 }
 
-// size reads a decimal number of at most nine digits, as the server does; -1 is none.
+// size reads a decimal number of at most nine digits, as the server does; -1: s is no such number.
 func size(s []byte) int {
 	if len(s) == 0 || len(s) > 9 {
 		return -1

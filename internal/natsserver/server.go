@@ -49,7 +49,7 @@ type Config struct {
 	Name string // server name; empty lets the server choose one
 
 	DataDir string // JetStream keeps its files below it; required. One server at a time may use it
-	Domain  string // JetStream domain; empty is none
+	Domain  string // JetStream domain; empty: no domain
 
 	User, Password string // required of clients when set; both or none
 	Token          string // required of clients when set; excludes User and Password
@@ -65,8 +65,8 @@ type Config struct {
 	TLS     *tls.Config // instead of TLSCert and TLSKey
 	Plain   bool        // listen beyond loopback without TLS, too: who can listen in reads all, secrets as well
 
-	// MaxStoreBytes is what all streams together may hold on disk; 0 is as much as there is room for at the time, but
-	// for a reserve (see Storage). At least 1 MiB.
+	// MaxStoreBytes is what all streams together may hold on disk; 0 is as much as there is room for at the time, less
+	// a reserve (see Storage). At least 1 MiB.
 	MaxStoreBytes int64
 
 	MaxPayloadBytes int           // 0 is DefaultMaxPayloadBytes

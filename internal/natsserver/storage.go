@@ -18,10 +18,10 @@ import (
 
 // JetStream gives a stream up at the first write that fails, until the server starts again, and never answers the
 // client that wrote. So this server keeps away from the end of the disk: a keeper looks at the free room each second
-// and tells JetStream how much it may hold now. Where the room ends, large messages are refused first, at once and with
-// a reason, while the small ones of a lattice's own state still fit, a little each second, and for those a file of
-// zeros is kept that can be given up. When a write has failed nevertheless, since another program was quicker,
-// JetStream alone is started again as soon as a probe can be written; connections stay.
+// and tells JetStream how much it may hold now. Where the room ends, it refuses large messages first, at once and with
+// a reason. The small ones of a lattice's own state still fit, a little each second. A file of zeros is kept for those,
+// which can be given up. When a write has failed nevertheless, since another program was quicker, JetStream alone is
+// started again as soon as a probe can be written; connections stay.
 
 const (
 	lookInterval = time.Second // between looks at the disk
@@ -47,7 +47,7 @@ type Storage struct {
 	FreeBytes  int64 // that this process may still use; -1 where the system does not tell
 	TotalBytes int64 // of the file system; -1 where the system does not tell
 	UsedBytes  int64 // in JetStream's streams
-	MaxBytes   int64 // Config.MaxStoreBytes; 0 is none
+	MaxBytes   int64 // Config.MaxStoreBytes; 0: no limit
 	// Err is why data cannot be stored: lattice.ErrUnavailable, which names the directory, the cause and the way out.
 	// Nil when it can.
 	Err error
