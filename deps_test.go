@@ -42,10 +42,14 @@ var rules = []struct {
 		"net/http":              "guests have no network, and it is large",
 		module + "internal/rpc": "guests call through their host",
 	}},
-	{"internal/load", map[string]string{
-		module + "internal/rpc":     "bounds on load are the same for all ways of calling",
-		module + "internal/channel": "bounds on load are the same for all ways of calling",
-		"github.com/nats-io":        "bounds on load are the same for all ways of calling",
+	{"internal/load internal/invocation", map[string]string{
+		module + "internal/rpc":     "what both ways of calling share belongs to neither",
+		module + "internal/channel": "what both ways of calling share belongs to neither",
+		"github.com/nats-io":        "what both ways of calling share belongs to neither",
+	}},
+	{"internal/channel", map[string]string{
+		module + "internal/rpc": "the channel is the way without a broker, beside internal/rpc and not on top of it",
+		"github.com/nats-io":    "the channel is the way without a broker",
 	}},
 	{"e2e/...", map[string]string{
 		module + "host":     "end-to-end tests drive built binaries",

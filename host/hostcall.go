@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/internal/channel"
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
@@ -59,7 +60,7 @@ func (v *version) hostCall(ctx context.Context, binding, namespace, operation st
 // callOut makes a call, again when nobody was there to begin it. It waits as long as the actor's own caller, or the RPC
 // timeout when that did not say how long.
 func (h *Host) callOut(ctx context.Context, call rpc.Call, route wire.Route) ([]byte, error) {
-	if rpc.Patient(ctx) {
+	if invocation.Patient(ctx) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, h.cfg.RPCTimeout)
 		defer cancel()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/internal/channel"
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/trace"
@@ -158,7 +159,7 @@ func (h *Host) callLocal(ctx context.Context, call rpc.Call, stay bool) (result 
 
 // callActor calls an actor of this host as a function.
 func (h *Host) callActor(ctx context.Context, call rpc.Call, stay bool) (result []byte, err error, done bool) {
-	depth, err := rpc.Deeper(ctx)
+	depth, err := invocation.Deeper(ctx)
 	if err != nil {
 		return nil, err, true
 	}
@@ -181,7 +182,7 @@ func (h *Host) callActor(ctx context.Context, call rpc.Call, stay bool) (result 
 	if tc, ok := trace.From(ctx); ok {
 		ctx = trace.With(ctx, tc.Child())
 	}
-	ctx = rpc.WithDepth(ctx, depth)
+	ctx = invocation.WithDepth(ctx, depth)
 	result, err = sub.Serve(ctx, &wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: call.Payload,
 		ContentLength: uint64(len(call.Payload)), HostID: string(h.node.ID)})
 	switch {
@@ -189,10 +190,10 @@ func (h *Host) callActor(ctx context.Context, call rpc.Call, stay bool) (result 
 		return result, nil, true
 	case ctx.Err() != nil: // as it is for a caller over NATS, who waits no longer
 		return nil, fail(lattice.CodeOf(ctx.Err())), true
-	case lattice.CodeOf(err) == lattice.ErrNoResponders && rpc.NotBegun(err):
+	case lattice.CodeOf(err) == lattice.ErrNoResponders && invocation.NotBegun(err):
 		return nil, err, false
 	}
-	return nil, rpc.AsRemote(err), true
+	return nil, invocation.AsRemote(err), true
 }
 
 // announce tells a provider which actors are served here, and that the host lives, until the connection ends.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/host"
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
@@ -110,7 +111,7 @@ func TestNestedCallsEndAtADepth(t *testing.T) {
 	if _, err := r.client.Call(ctx, rpc.Call{Origin: e, Target: e, Operation: "w"}); err != nil {
 		t.Error(err)
 	}
-	if n := metric(t, h, "weft_invocations_total{", string(id)); n != 1+rpc.MaxDepth {
-		t.Errorf("%v calls were served, want one and %d nested ones", n, rpc.MaxDepth)
+	if n := metric(t, h, "weft_invocations_total{", string(id)); n != 1+invocation.MaxDepth {
+		t.Errorf("%v calls were served, want one and %d nested ones", n, invocation.MaxDepth)
 	}
 }

@@ -215,11 +215,7 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 	c.calls[index] = s
 	c.active.Add(1)
 	var tc *trace.Context
-	if t, ok := trace.From(ctx); ok {
-		t = t.Child()
-		if len(t.State) > trace.MaxState {
-			t.State = ""
-		}
+	if t, ok := childTrace(ctx); ok {
 		tc = &t
 		flags |= flagTrace
 	}

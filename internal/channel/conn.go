@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/internal/clock"
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/process/socket"
 	"github.com/weftlattice/weft/lattice"
@@ -26,13 +27,9 @@ const (
 	DefaultMaxBytes = 128 << 20
 )
 
-// Handler serves a call. Neither inv nor its payload may be kept after it returns. The deadline and the trace of the
-// caller are in ctx. It is called concurrently.
-type Handler func(ctx context.Context, inv *wire.Invocation) ([]byte, error)
-
 // Config configures a Conn. The zero value serves nothing.
 type Config struct {
-	Handler Handler // nil: every call is refused with lattice.ErrNotFound
+	Handler invocation.Handler // nil: every call is refused with lattice.ErrNotFound
 	// Admit decides whether the peer may make calls from one entity to another; nil permits all. It is asked once per
 	// route, and once per call of those that do not fit into the table of routes.
 	Admit  func(origin, target wire.Entity) error
@@ -100,9 +97,7 @@ type Conn struct {
 	partial   map[uint64]*partial // guarded by partialMu; nil when the connection is down
 
 	reader atomic.Pointer[worker] // has the role
-	idleMu sync.Mutex
-	idle   []*worker // parked, the last one in is the first one out; guarded by idleMu
-	ended  bool      // no more are parked; guarded by idleMu
+	crew   invocation.Crew[job]
 	keeper keeper
 }
 
@@ -119,10 +114,11 @@ func New(conn net.Conn, cfg Config) *Conn {
 	if c.out.socket != nil {
 		c.read = c.out.socket.Read
 	}
+	c.crew.Hire = c.hire
 	c.keeper.init(c)
 	c.tellClock()
 	c.wg.Go(func() { c.out.run(c.done) })
-	c.start(job{in: newInput(nil)})
+	c.crew.Start(job{in: newInput(nil)})
 	return c
 }
 
@@ -165,6 +161,7 @@ func (c *Conn) Close(ctx context.Context) error {
 	c.fail(net.ErrClosed)
 	idle := make(chan struct{})
 	go func() {
+		c.crew.Wait() // whose jobs start what wg waits for
 		c.wg.Wait()
 		close(idle)
 	}()
@@ -215,13 +212,7 @@ func (c *Conn) fail(err error) {
 		for _, s := range lost {
 			s.finish(nil, &lattice.Error{Code: lattice.ErrUnavailable, Err: errLost})
 		}
-		c.idleMu.Lock()
-		c.ended = true
-		for _, w := range c.idle {
-			close(w.wake)
-		}
-		c.idle = nil
-		c.idleMu.Unlock()
+		c.crew.End()
 		c.dropAll()
 	})
 }

@@ -2,17 +2,14 @@ package channel
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/weftlattice/weft/internal/callctx"
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/load"
-	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -84,11 +81,11 @@ func (e *End) Notify(_ context.Context, message []byte) error {
 func (e *End) Call(ctx context.Context, call *Call, timeout time.Duration) ([]byte, error) {
 	p := e.peer
 	cfg := p.cfg.Load()
-	outer, _ := ctx.Value(pairKey{}).(*pairContext)
+	outer := servedIn(ctx)
 	switch err := ctx.Err(); {
 	case err != nil:
 		return nil, unbegun{contextError(call, err)}
-	case cfg == nil || e.isDown() || outer != nil && outer.depth >= maxNested:
+	case cfg == nil || e.isDown() || outer != nil && outer.nested >= maxNested:
 		return nil, downError(call)
 	case call.size() > cfg.MaxBytes:
 		return nil, tooLarge(call, cfg.MaxBytes)
@@ -100,31 +97,31 @@ func (e *End) Call(ctx context.Context, call *Call, timeout time.Duration) ([]by
 	if err := cfg.refusal(call.Origin, call.Target); err != nil {
 		return nil, answered(err)
 	}
-	nested, err := rpc.Deeper(ctx)
+	depth, err := invocation.Deeper(ctx)
 	if err != nil {
 		return nil, err
 	}
 	within := newPairContext(ctx, outer, call.Stay)
-	within.nested = nested
-	within.own.room.Use(cfg.Budget)
-	defer within.own.room.End()
+	within.Depth = depth
+	within.Room.Use(cfg.Budget)
+	defer within.Room.End()
 	payload := call.Payload
 	if call.Body != nil {
 		var err error
-		if payload, err = call.whole(ctx, &within.own.room, timeout); err != nil {
+		if payload, err = call.whole(ctx, &within.Room, timeout); err != nil {
 			return nil, err
 		}
 	}
-	defer within.begin(timeout)()
+	defer within.Follow(timeout)()
 	inv := wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: payload, ContentLength: uint64(len(payload))}
-	result, err := guarded(cfg, within, &inv)
+	result, err := cfg.Handler.Serve(within, &inv, cfg.Logger)
 	switch {
 	case err != nil && within.Err() != nil:
 		return nil, contextError(call, within.Err())
 	case err != nil:
 		return nil, answered(err)
 	case uint64(len(result)) > cfg.MaxBytes:
-		return nil, answered(&lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", len(result), cfg.MaxBytes)})
+		return nil, answered(invocation.TooLarge("response", uint64(len(result)), cfg.MaxBytes))
 	}
 	if mine := e.cfg.Load(); mine != nil && large(len(result)) { // counted anew, as what this end holds
 		// it has been carried out: not the caller's to try again
@@ -159,83 +156,22 @@ func (c *Call) whole(ctx context.Context, room *load.Room, timeout time.Duration
 
 // answered is an error as it reaches a caller over a Conn.
 func answered(err error) error {
-	text := err.Error()
-	if text == "" {
-		text = lattice.CodeOf(err).Error()
-	}
+	text := invocation.Text(err)
 	remote := lattice.FromWire(lattice.CodeOf(err).Name(), text[:min(len(text), segment)])
-	if turnedAway(err) {
+	if invocation.NotBegun(err) {
 		return unbegun{remote}
 	}
 	return remote
 }
 
-// pairContext is the context of a call that is served on its caller's goroutine. It ends with its caller's, or after
-// the timeout where that has no deadline.
-type pairContext struct {
-	callctx.Context
-	caller context.Context
-	own    callContext // what Stays, Yield and package rpc look at
-	trace  trace.Context
-	traced bool
-	depth  int // of calls over Ends
-	nested int // see rpc.WithDepth
-}
-
-// pairKey is the key under which a pairContext finds itself.
-type pairKey struct{}
-
-func newPairContext(ctx context.Context, outer *pairContext, stay bool) *pairContext {
-	c := &pairContext{caller: ctx, depth: 1}
-	if outer != nil {
-		c.depth = outer.depth + 1
+// newPairContext is the context of a call that is served on the goroutine of its caller, whose context is ctx; outer is
+// the call that this one is made in, or nil.
+func newPairContext(ctx context.Context, outer *callContext, stay bool) *callContext {
+	c := &callContext{stay: stay, nested: 1}
+	c.Caller = ctx
+	if outer != nil { // whose reader must not wait with this goroutine
+		c.worker, c.serial, c.nested = outer.worker, outer.serial, outer.nested+1
 	}
-	c.own.stay = stay
-	if served, ok := ctx.Value(callKey{}).(*callContext); ok { // whose reader must not wait with this goroutine
-		c.own.worker, c.own.serial = served.worker, served.serial
-	}
-	if t, ok := trace.From(ctx); ok {
-		c.trace, c.traced = t.Child(), true
-		if len(c.trace.State) > trace.MaxState {
-			c.trace.State = ""
-		}
-	}
+	c.Trace, c.Traced = childTrace(ctx)
 	return c
-}
-
-// begin makes it end in time. The function that it returns ends it when the call is over.
-func (c *pairContext) begin(timeout time.Duration) (end func()) {
-	var timer *time.Timer
-	deadline, ok := c.caller.Deadline()
-	if !ok {
-		deadline = time.Now().Add(timeout)
-	}
-	c.Begin(deadline)
-	if !ok {
-		timer = time.AfterFunc(timeout, func() { c.Cancel(context.DeadlineExceeded) })
-	}
-	unhook := callctx.After(c.caller, func() { c.Cancel(c.caller.Err()) })
-	return func() {
-		unhook()
-		if timer != nil {
-			timer.Stop()
-		}
-		c.Cancel(context.Canceled)
-	}
-}
-
-func (c *pairContext) Value(key any) any {
-	switch {
-	case key == (callKey{}):
-		return &c.own
-	case key == (pairKey{}):
-		return c
-	case c.traced && trace.IsKey(key):
-		return c.trace
-	case load.IsRoomKey(key):
-		return &c.own.room
-	case rpc.IsDepthKey(key):
-		return c.nested
-	}
-	return c.caller.Value(key)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/internal/channel"
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/trace"
@@ -26,7 +27,7 @@ func TestPair(t *testing.T) {
 	if _, err := prov.Call(t.Context(), call, time.Second); !channel.Elsewhere(err) || prov.Up() {
 		t.Errorf("nothing is served: %v", err)
 	}
-	var handle channel.Handler
+	var handle invocation.Handler
 	var notices []string
 	host.Serve(channel.Config{MaxBytes: 10, Logger: latticetest.Logger(t),
 		Handler: func(ctx context.Context, inv *wire.Invocation) ([]byte, error) { return handle(ctx, inv) },
@@ -50,7 +51,7 @@ func TestPair(t *testing.T) {
 	broken := errors.New("broken body")
 	for name, c := range map[string]struct {
 		call   *channel.Call
-		handle channel.Handler
+		handle invocation.Handler
 		want   error
 		text   string
 	}{
@@ -121,7 +122,7 @@ func TestPair(t *testing.T) {
 func TestPairNests(t *testing.T) {
 	a, b := channel.Pair()
 	depth := 0
-	forth := func(e *channel.End) channel.Handler {
+	forth := func(e *channel.End) invocation.Handler {
 		return func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
 			depth++
 			return e.Call(ctx, &channel.Call{Operation: "Again"}, time.Second)

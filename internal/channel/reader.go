@@ -68,7 +68,6 @@ const (
 // worker is a goroutine of a connection. One of them has the role of the reader; others serve calls or are parked.
 type worker struct {
 	conn   *Conn
-	wake   chan job
 	state  atomic.Uint64 // serial<<stateBits | state
 	serial uint64        // used by the worker only
 	in     *input        // with the role, or until the call served from it is over
@@ -81,52 +80,19 @@ type job struct {
 	call *served
 }
 
-// maxParked bounds how many workers of a connection wait for work.
-const maxParked = 64
-
-// start gives a job to a parked worker or to a new one.
-func (c *Conn) start(j job) {
-	c.idleMu.Lock()
-	if n := len(c.idle); n > 0 {
-		w := c.idle[n-1]
-		c.idle = c.idle[:n-1]
-		c.idleMu.Unlock()
-		w.wake <- j
-		return
-	}
-	c.idleMu.Unlock()
-	w := &worker{conn: c, wake: make(chan job, 1)}
-	c.wg.Go(func() { w.run(j) })
+// hire makes a worker.
+func (c *Conn) hire() (serve func(job), leave func()) {
+	w := &worker{conn: c}
+	return w.do, nil
 }
 
-// park puts the worker where start finds it; false when it is to end.
-func (w *worker) park() bool {
-	c := w.conn
-	c.idleMu.Lock()
-	defer c.idleMu.Unlock()
-	if c.ended || len(c.idle) >= maxParked {
-		return false
+func (w *worker) do(j job) {
+	if j.in != nil {
+		w.read(j.in)
+	} else {
+		w.conn.serve(nil, &w.inv, j.call)
 	}
-	c.idle = append(c.idle, w)
-	return true
-}
-
-func (w *worker) run(j job) {
-	for {
-		if j.in != nil {
-			w.read(j.in)
-		} else {
-			w.conn.serve(nil, &w.inv, j.call)
-		}
-		w.inv = wire.Invocation{}
-		if !w.park() {
-			return
-		}
-		var ok bool
-		if j, ok = <-w.wake; !ok {
-			return
-		}
-	}
+	w.inv = wire.Invocation{}
 }
 
 // read is the reader, until the role is taken away or the connection ends.
@@ -186,5 +152,5 @@ func (w *worker) handOver(serial uint64) {
 	}
 	in := w.in // stays with this worker: the call's payload is in it
 	w.conn.out.flush(false)
-	w.conn.start(job{in: newInput(in.buf[in.r:in.w])})
+	w.conn.crew.Start(job{in: newInput(in.buf[in.r:in.w])})
 }

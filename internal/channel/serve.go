@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -105,9 +105,9 @@ func (c *Conn) requested(w *worker, h header, body []byte) (kept bool, err error
 	moment := time.Now()
 	waited := s.waited(moment)
 	s.Begin(moment.Add(s.left))
-	s.trace, s.traced = head.trace, head.traced
+	s.Trace, s.Traced = head.trace, head.traced
 	s.stay = h.flags&flagStay != 0
-	s.room.Use(c.cfg.Budget)
+	s.Room.Use(c.cfg.Budget)
 	switch {
 	case head.route != nil:
 		s.route = c.decide(head.route)
@@ -126,7 +126,7 @@ func (c *Conn) requested(w *worker, h header, body []byte) (kept bool, err error
 	}
 	if head.total >= 0 {
 		if uint64(head.total) > c.cfg.MaxBytes {
-			c.respond(h.stream, nil, &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("request of %d bytes, limit %d", head.total, c.cfg.MaxBytes)})
+			c.respond(h.stream, nil, invocation.TooLarge("request", uint64(head.total), c.cfg.MaxBytes))
 			return true, nil
 		}
 		return true, c.expect(h.stream, false, &partial{call: s, total: head.total}, payload)
@@ -134,7 +134,7 @@ func (c *Conn) requested(w *worker, h header, body []byte) (kept bool, err error
 	if !c.cfg.Inline {
 		s.payload = append(make([]byte, 0, len(payload)), payload...)
 		c.register(s)
-		c.start(job{call: s})
+		c.crew.Start(job{call: s})
 		return true, nil
 	}
 	return c.inline(w, s), nil
@@ -174,10 +174,10 @@ func (c *Conn) register(s *served) {
 func (c *Conn) serve(w *worker, inv *wire.Invocation, s *served) {
 	r := s.route
 	*inv = wire.Invocation{Origin: r.origin, Target: r.target, Operation: r.operation, Msg: s.payload, ContentLength: uint64(len(s.payload))}
-	payload, err := c.guarded(s, inv)
+	payload, err := c.cfg.Handler.Serve(s, inv, c.log)
 	s.payload, inv.Msg = nil, nil
 	if err == nil && uint64(len(payload)) > c.cfg.MaxBytes {
-		err = &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", len(payload), c.cfg.MaxBytes)}
+		err = invocation.TooLarge("response", uint64(len(payload)), c.cfg.MaxBytes)
 	}
 	offered := err == nil && large(len(payload))
 	if offered {
@@ -188,7 +188,7 @@ func (c *Conn) serve(w *worker, inv *wire.Invocation, s *served) {
 	if !offered {
 		c.reply(s.stream, payload, encodeServed(s.took()), err)
 	}
-	s.room.End()
+	s.Room.End()
 	// The reader flushes when it has handled all that it has read.
 	if w == nil || w.state.Load() != s.serial<<stateBits|inline || c.out.pending.Load() > flushBytes {
 		c.out.flush(false)
@@ -199,21 +199,6 @@ func (c *Conn) serve(w *worker, inv *wire.Invocation, s *served) {
 // flushBytes is how many bytes of answers are gathered at most while there is more to serve.
 const flushBytes = 16 << 10
 
-// guarded keeps a panic of one handler from ending the process.
-func (c *Conn) guarded(s *served, inv *wire.Invocation) (payload []byte, err error) {
-	return guarded(&c.cfg, s, inv)
-}
-
-func guarded(cfg *Config, ctx context.Context, inv *wire.Invocation) (payload []byte, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			cfg.Logger.Error("handler panicked", lattice.LogOp, inv.Operation, lattice.LogErr, p, "stack", string(debug.Stack()))
-			err = &lattice.Error{Code: lattice.ErrInternal, Op: inv.Operation, Detail: "the handler panicked; its log says where"}
-		}
-	}()
-	return cfg.Handler(ctx, inv)
-}
-
 // respond is reply for a call that was not served.
 func (c *Conn) respond(stream uint32, payload []byte, err error) { c.reply(stream, payload, 0, err) }
 
@@ -222,13 +207,10 @@ func (c *Conn) reply(stream uint32, payload []byte, took uint16, err error) {
 	flags, code := byte(0), lattice.Code(0)
 	if err != nil {
 		flags, code, took = flagError, lattice.CodeOf(err), 0
-		if turnedAway(err) {
+		if invocation.NotBegun(err) {
 			flags |= flagUnbegun
 		}
-		text := err.Error()
-		if text == "" {
-			text = code.Error()
-		}
+		text := invocation.Text(err)
 		payload = []byte(text[:min(len(text), segment)])
 	}
 	first := payload
@@ -304,12 +286,6 @@ func (c *Conn) granted(h header) {
 	c.out.mu.Unlock()
 }
 
-// turnedAway reports whether a handler's error says that it has done nothing for the call.
-func turnedAway(err error) bool {
-	var e *lattice.Error
-	return lattice.CodeOf(err).Retryable() && (!errors.As(err, &e) || !e.Remote)
-}
-
 // responded takes the answer of a call made, or its beginning.
 func (c *Conn) responded(h header, body []byte) error {
 	if h.flags&flagMore == 0 || h.flags&flagError != 0 {
@@ -366,7 +342,7 @@ func (c *Conn) expect(stream uint32, response bool, p *partial, first []byte) er
 		p.payload = append(make([]byte, 0, p.total), first...)
 		p.granted = true
 	} else if !response {
-		p.granted = p.call.room.Try(int64(p.total))
+		p.granted = p.call.Room.Try(int64(p.total))
 	}
 	c.partial[key] = p
 	granted := p.granted
@@ -383,7 +359,7 @@ func (c *Conn) expect(stream uint32, response bool, p *partial, first []byte) er
 
 // wait waits for room for a large request. It lets the request come, or tells its caller that there is no room.
 func (c *Conn) wait(stream uint32, p *partial) {
-	err := p.call.room.Request(&p.call.callContext, int64(p.total))
+	err := p.call.Room.Request(&p.call.callContext, int64(p.total))
 	if err != nil {
 		c.drop(partialKey(stream, false))
 		c.respond(stream, nil, err)
@@ -395,7 +371,7 @@ func (c *Conn) wait(stream uint32, p *partial) {
 	here := c.partial[partialKey(stream, false)] == p
 	c.partialMu.Unlock()
 	if !here {
-		p.call.room.End() // it was dropped before there was something to give back
+		p.call.Room.End() // it was dropped before there was something to give back
 		return
 	}
 	c.control(kindGrant, 0, stream)
@@ -425,7 +401,7 @@ func (c *Conn) dropAll() {
 func (p *partial) end() {
 	if p != nil && p.call != nil {
 		p.call.Cancel(context.Canceled)
-		p.call.room.End()
+		p.call.Room.End()
 	}
 }
 
@@ -467,12 +443,12 @@ func (c *Conn) continued(w *worker, h header, body []byte) (kept bool, err error
 	p.call.payload = p.payload
 	moment := time.Now()
 	if p.call.waited(moment) {
-		p.call.room.End()
+		p.call.Room.End()
 		c.respond(h.stream, nil, errLate)
 		return true, nil
 	}
 	p.call.Begin(moment.Add(p.call.left))
 	c.register(p.call)
-	c.start(job{call: p.call}) // large ones are not quick
+	c.crew.Start(job{call: p.call}) // large ones are not quick
 	return true, nil
 }

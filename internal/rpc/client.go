@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
@@ -323,7 +324,7 @@ func (c *Client) begin(ctx context.Context, w *way, call *Call, r *route, deadli
 	if err != nil {
 		return nil, nil, err
 	}
-	depth, err := Deeper(ctx)
+	depth, err := invocation.Deeper(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

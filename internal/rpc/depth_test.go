@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -49,20 +50,20 @@ func TestDepthTravels(t *testing.T) {
 	served := 0
 	r.serve(t, 0, func(ctx context.Context, _ *wire.Invocation) ([]byte, error) {
 		served++
-		depth, err := rpc.Deeper(ctx)
+		depth, err := invocation.Deeper(ctx)
 		return []byte(strings.Repeat("x", depth)), err
 	})
 	call := rpc.Call{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Depth"}
 	if got, err := r.client.Call(t.Context(), call); err != nil || len(got) != 1 {
 		t.Errorf("from outside: a nested call would be at %d, %v", len(got), err)
 	}
-	if got, err := r.client.Call(rpc.WithDepth(t.Context(), 7), call); err != nil || len(got) != 9 {
+	if got, err := r.client.Call(invocation.WithDepth(t.Context(), 7), call); err != nil || len(got) != 9 {
 		t.Errorf("from a call that is nested in 7: a nested call would be at %d, %v", len(got), err)
 	}
-	if _, err := r.client.Call(rpc.WithDepth(t.Context(), rpc.MaxDepth-1), call); !errors.Is(err, lattice.ErrTooLarge) || !strings.Contains(err.Error(), "nested 64 deep") {
+	if _, err := r.client.Call(invocation.WithDepth(t.Context(), invocation.MaxDepth-1), call); !errors.Is(err, lattice.ErrTooLarge) || !strings.Contains(err.Error(), "nested 64 deep") {
 		t.Errorf("in the deepest: %v", err)
 	}
-	if _, err := r.client.Call(rpc.WithDepth(t.Context(), rpc.MaxDepth), call); !errors.Is(err, lattice.ErrTooLarge) || served != 3 {
+	if _, err := r.client.Call(invocation.WithDepth(t.Context(), invocation.MaxDepth), call); !errors.Is(err, lattice.ErrTooLarge) || served != 3 {
 		t.Errorf("beyond: %v, %d calls served", err, served)
 	}
 }

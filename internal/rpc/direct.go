@@ -72,6 +72,6 @@ func (sub *Subscription) accept(msg *nats.Msg, inv *wire.Invocation) bool {
 	}
 	sub.calls.Add(1) // with the lock held: Drain waits for calls afterwards
 	sub.mu.Unlock()
-	sub.server.crew.start(job{sub, msg, inv})
+	sub.server.crew.Start(job{sub, msg, inv})
 	return true
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
@@ -51,7 +52,7 @@ type nodes struct {
 	paths []rpc.Path // guarded by mu
 }
 
-func newNodes(t *testing.T, n int, handler func(n *station) rpc.Handler) *nodes {
+func newNodes(t *testing.T, n int, handler func(n *station) invocation.Handler) *nodes {
 	env := latticetest.NATS(t)
 	s := &nodes{T: t, env: env, actor: env.ActorID(t), nc: env.Conn(t), verifier: signing.NewVerifier(env.Cluster.Public())}
 	for range n {
@@ -76,7 +77,7 @@ func newNodes(t *testing.T, n int, handler func(n *station) rpc.Handler) *nodes 
 	return s
 }
 
-func (s *nodes) node(cluster signing.KeyPair, limit int, handler func(n *station) rpc.Handler) *station {
+func (s *nodes) node(cluster signing.KeyPair, limit int, handler func(n *station) invocation.Handler) *station {
 	s.Helper()
 	n := &station{t: s.T, env: s.env, nc: s.env.Conn(s.T), id: s.env.HostID(s.T)}
 	var err error
@@ -155,7 +156,7 @@ func (s *nodes) sent() []rpc.Path {
 	return p
 }
 
-func who(n *station) rpc.Handler {
+func who(n *station) invocation.Handler {
 	return func(context.Context, *wire.Invocation) ([]byte, error) { return []byte(n.id), nil }
 }
 
@@ -200,12 +201,12 @@ func TestCallsGoDirectWithMAC(t *testing.T) {
 // A host that reads all from the invocation gets calls without headers, another one with them; deadline and trace reach both.
 func TestDirectCallsNeedNoHeaders(t *testing.T) {
 	parent := trace.New()
-	s := newNodes(t, 1, func(n *station) rpc.Handler {
+	s := newNodes(t, 1, func(n *station) invocation.Handler {
 		return func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
 			tc, ok := trace.From(ctx)
 			deadline, has := ctx.Deadline()
-			if left := time.Until(deadline); !ok || tc.TraceID != parent.TraceID || !has || left > time.Minute || left < 20*time.Second || rpc.Patient(ctx) {
-				return nil, fmt.Errorf("trace %v %v, %v left, patient %v", tc, ok, left, rpc.Patient(ctx))
+			if left := time.Until(deadline); !ok || tc.TraceID != parent.TraceID || !has || left > time.Minute || left < 20*time.Second || invocation.Patient(ctx) {
+				return nil, fmt.Errorf("trace %v %v, %v left, patient %v", tc, ok, left, invocation.Patient(ctx))
 			}
 			return nil, nil
 		}
@@ -293,7 +294,7 @@ func TestNoCallIsLostWhenNodesGo(t *testing.T) {
 func busy(t *testing.T) (s *nodes, full *station, free func()) {
 	release := make(chan struct{})
 	s = newNodes(t, 0, nil)
-	full = s.node(s.env.Cluster, 1, func(n *station) rpc.Handler {
+	full = s.node(s.env.Cluster, 1, func(n *station) invocation.Handler {
 		return func(context.Context, *wire.Invocation) ([]byte, error) {
 			<-release
 			return []byte(n.id), nil
@@ -351,7 +352,7 @@ func TestBusyNodeSendsCallsElsewhere(t *testing.T) {
 
 func TestCallThatHasBegunIsNotMadeAgain(t *testing.T) {
 	var begun atomic.Int64
-	s := newNodes(t, 2, func(*station) rpc.Handler {
+	s := newNodes(t, 2, func(*station) invocation.Handler {
 		return func(context.Context, *wire.Invocation) ([]byte, error) {
 			begun.Add(1) // then a call that it makes itself finds nobody
 			return nil, lattice.FromWire(lattice.ErrNoResponders.Name(), "no responders")

@@ -18,7 +18,7 @@
 // Time. The time that remains to the caller travels in a header, not a wall-clock instant, so clocks need not agree,
 // and with it when it was sent, so that a call that was held up is not begun when its caller has given up (late.go). To
 // weft hosts that are called by themselves both travel in the invocation, and there is no header. So does in how many
-// others a call is nested, which MaxDepth bounds.
+// others a call is nested, which invocation.MaxDepth bounds.
 package rpc
 
 import "time"

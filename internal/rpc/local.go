@@ -2,9 +2,9 @@ package rpc
 
 import (
 	"context"
-	"fmt"
 	"time"
 
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -63,27 +63,19 @@ func (sub *Subscription) serveLocal(ctx context.Context, inv *wire.Invocation) (
 		s.gate.Leave()
 		return nil, context.DeadlineExceeded
 	}
-	payload, err = sub.handle(ctx, inv)
+	payload, err = sub.ep.Handler.Serve(ctx, inv, s.cfg.Logger)
 	s.gate.Leave()
-	served = !NotBegun(err)
+	served = !invocation.NotBegun(err)
 	if n := uint64(len(payload)); err == nil && n > s.cfg.MaxBytes {
-		err = &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", n, s.cfg.MaxBytes)}
+		err = invocation.TooLarge("response", n, s.cfg.MaxBytes)
 	} else if err == nil {
 		err = load.Reserve(ctx, len(payload))
 	}
-	if NotBegun(err) && room.Answering() { // it has: the caller must not make the call again
-		err = AsRemote(err)
+	if invocation.NotBegun(err) && room.Answering() { // it has: the caller must not make the call again
+		err = invocation.AsRemote(err)
 	}
 	if err != nil {
 		payload = nil
 	}
 	return payload, err
-}
-
-// AsRemote is an error as the caller of a call over NATS would get it: its code and its text are what travels.
-func AsRemote(err error) error {
-	if err == nil {
-		return nil
-	}
-	return lattice.FromWire(lattice.CodeOf(err).Name(), errorText(err))
 }

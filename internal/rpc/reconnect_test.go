@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/rpc"
@@ -41,7 +42,7 @@ func newNode(t *testing.T, env *latticetest.Env) *node {
 	return n
 }
 
-func (n *node) serve(t *testing.T, env *latticetest.Env, h rpc.Handler) lattice.ActorID {
+func (n *node) serve(t *testing.T, env *latticetest.Env, h invocation.Handler) lattice.ActorID {
 	t.Helper()
 	id := env.ActorID(t)
 	s := subject.Actor(env.Lattice, id)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
@@ -62,7 +63,7 @@ func newRigWith(t *testing.T, maxAge, maxAhead time.Duration) *rig {
 	return r
 }
 
-func (r *rig) serve(t *testing.T, limit int, h rpc.Handler) *rpc.Subscription {
+func (r *rig) serve(t *testing.T, limit int, h invocation.Handler) *rpc.Subscription {
 	t.Helper()
 	s := subject.Actor(r.env.Lattice, r.actor)
 	sub, err := r.server.Serve(rpc.Endpoint{Target: wire.ActorEntity(r.actor), Subject: s, Queue: s, Limit: limit, Handler: h})

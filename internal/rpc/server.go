@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
@@ -43,9 +43,6 @@ type ServerConfig struct {
 	Observe func(ctx context.Context, inv *wire.Invocation, took time.Duration, err error)
 }
 
-// Handler serves a verified invocation. The deadline and the trace of the caller are in ctx. It is called concurrently.
-type Handler func(ctx context.Context, inv *wire.Invocation) ([]byte, error)
-
 // Endpoint is one subject to serve.
 type Endpoint struct {
 	Target  wire.Entity // invocations addressed to another key are refused with lattice.ErrWrongTarget
@@ -55,7 +52,7 @@ type Endpoint struct {
 	// Instances is how many calls can be served without waiting. Those beyond it are admitted as long as the time that
 	// they would wait is bounded (load.Admission), up to Limit; others get lattice.ErrBusy. 0: as many as Limit.
 	Instances int
-	Handler   Handler
+	Handler   invocation.Handler // serves a verified invocation
 }
 
 // Server receives, verifies and dispatches invocations. It is safe for concurrent use and does not own its connection.
@@ -94,7 +91,9 @@ func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 	ctx, end := context.WithCancel(context.Background())
 	begin := time.Now()
 	s := &Server{cfg: cfg, now: func() time.Duration { return time.Since(begin) }, ctx: ctx, end: end,
-		window: window{past: cfg.MaxAge, future: cfg.MaxAhead}, seen: newSeen(max(atMost(cfg.MaxAge)+atMost(cfg.MaxAhead), remember), maxSeen), subs: map[*Subscription]struct{}{}}
+		window: window{past: cfg.MaxAge, future: cfg.MaxAhead},
+		seen:   newSeen(max(atMost(cfg.MaxAge)+atMost(cfg.MaxAhead), remember), maxSeen), subs: map[*Subscription]struct{}{}}
+	s.crew.Hire = s.crew.hire
 	s.way.Store(newWay(nc, cfg.Lattice))
 	return s
 }
@@ -171,7 +170,7 @@ func (sub *Subscription) receive(msg *nats.Msg) {
 	n, waits := sub.queue.Enter()
 	if !waits {
 		sub.calls.Add(1)
-		sub.server.crew.start(job{sub: sub, msg: msg})
+		sub.server.crew.Start(job{sub: sub, msg: msg})
 		return
 	}
 	inv, err := wire.DecodeInvocation(msg.Data)
@@ -185,7 +184,7 @@ func (sub *Subscription) receive(msg *nats.Msg) {
 		return
 	}
 	sub.calls.Add(1)
-	sub.server.crew.start(job{sub: sub, msg: msg, inv: inv})
+	sub.server.crew.Start(job{sub: sub, msg: msg, inv: inv})
 }
 
 // waitFor decides about a call that finds all instances in use and that came over NATS.
@@ -215,15 +214,15 @@ func (sub *Subscription) serve(w *worker, j job) {
 	if inv != nil && inv.ContentLength > uint64(len(inv.Msg)) && !told {
 		left += load.Allowance
 	}
-	ctx := &callContext{patient: !told, depth: depthOf(inv, msg.Header)}
+	ctx := &invocation.Context{Patient: !told, Depth: depthOf(inv, msg.Header)}
 	ctx.Begin(start.Add(left))
-	ctx.room.Use(s.cfg.Budget)
+	ctx.Room.Use(s.cfg.Budget)
 	if inv != nil {
-		ctx.trace, ctx.traced = traceOf(inv, msg.Header)
+		ctx.Trace, ctx.Traced = traceOf(inv, msg.Header)
 	}
 	w.begin(ctx, start)
 	defer w.end(ctx)
-	defer ctx.room.End()
+	defer ctx.Room.End()
 	if s.ctx.Err() != nil { // after begin: Close looks for calls once that has ended
 		ctx.Cancel(context.Canceled)
 	}
@@ -233,7 +232,7 @@ func (sub *Subscription) serve(w *worker, j job) {
 		err, unbegun = late, true
 	}
 	if err == nil {
-		err = sub.complete(ctx, &ctx.room, inv)
+		err = sub.complete(ctx, &ctx.Room, inv)
 	}
 	var id string
 	if err == nil {
@@ -247,12 +246,12 @@ func (sub *Subscription) serve(w *worker, j job) {
 				err, unbegun = tooLate(now.Sub(start), left), true
 				s.seen.remove(id)
 			} else {
-				payload, err = sub.handle(ctx, inv)
-				served = !NotBegun(err)
+				payload, err = sub.ep.Handler.Serve(ctx, inv, s.cfg.Logger)
+				served = !invocation.NotBegun(err)
 			}
 			s.gate.Leave()
 		}
-		if NotBegun(err) && !ctx.room.Answering() {
+		if invocation.NotBegun(err) && !ctx.Room.Answering() {
 			s.seen.remove(id) // so that it may be delivered again
 			unbegun = true
 		}
@@ -268,7 +267,7 @@ func (sub *Subscription) complete(ctx context.Context, room *load.Room, inv *wir
 	s, store := sub.server, sub.server.way.Load().chunks
 	if inv.ContentLength > s.cfg.MaxBytes {
 		store.drop(inv.ID)
-		return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("request of %d bytes, limit %d", inv.ContentLength, s.cfg.MaxBytes)}
+		return invocation.TooLarge("request", inv.ContentLength, s.cfg.MaxBytes)
 	}
 	if err := room.Request(ctx, int64(inv.ContentLength)); err != nil {
 		store.drop(inv.ID)
@@ -281,15 +280,6 @@ func (sub *Subscription) complete(ctx context.Context, room *load.Room, inv *wir
 	defer large.Close()
 	inv.Msg, err = large.all(ctx)
 	return err
-}
-
-// NotBegun reports whether a handler turned the call away without doing anything for it.
-func NotBegun(err error) bool {
-	if err == nil {
-		return false
-	}
-	var e *lattice.Error
-	return lattice.CodeOf(err).Retryable() && (!errors.As(err, &e) || !e.Remote)
 }
 
 // verify checks the claims of an invocation and that it did not come before, and returns the id that was signed. Ids
@@ -320,17 +310,6 @@ func (s *Server) authenticate(inv *wire.Invocation, now time.Time) (signing.Veri
 	return s.cfg.Verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, origin, to, wire.Hash(origin, to, inv.Operation, inv.Msg), now)
 }
 
-// handle keeps a panic of one handler from ending the process and everybody else's calls.
-func (sub *Subscription) handle(ctx context.Context, inv *wire.Invocation) (payload []byte, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			sub.server.cfg.Logger.Error("handler panicked", lattice.LogOp, inv.Operation, lattice.LogErr, p, "stack", string(debug.Stack()))
-			err = &lattice.Error{Code: lattice.ErrInternal, Op: inv.Operation, Detail: "the handler panicked; its log says where"}
-		}
-	}()
-	return sub.ep.Handler(ctx, inv)
-}
-
 // Hold lets no call begin while do runs, which waits for those in progress first, until ctx ends at the latest. Calls
 // that come meanwhile wait, as long as their callers do. Holds must not overlap.
 func (s *Server) Hold(ctx context.Context, do func() error) error {
@@ -352,7 +331,7 @@ func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation
 	if msg.Reply != "" {
 		reply := &nats.Msg{Subject: msg.Reply}
 		if err != nil {
-			resp.Error = errorText(err)
+			resp.Error = invocation.Text(err)
 			reply.Header = nats.Header{headerError: {lattice.CodeOf(err).Name()}}
 			if unbegun {
 				reply.Header[headerUnbegun] = unbegunMark
@@ -392,7 +371,7 @@ func (s *Server) fill(ctx context.Context, resp *wire.Response, payload []byte) 
 	n := uint64(len(payload))
 	switch {
 	case n > s.cfg.MaxBytes:
-		return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("response of %d bytes, limit %d", n, s.cfg.MaxBytes)}
+		return invocation.TooLarge("response", n, s.cfg.MaxBytes)
 	case n > wire.MaxInlineBytes:
 		if err := load.Reserve(ctx, len(payload)); err != nil {
 			return err
@@ -426,12 +405,17 @@ func (s *Server) dropUntaken(ctx context.Context, name string) {
 	})
 }
 
-// errorText is what the dialect's error field carries; it must not be empty.
-func errorText(err error) string {
-	if text := err.Error(); text != "" {
-		return text
+// depthOf is the depth that a call says.
+func depthOf(inv *wire.Invocation, h nats.Header) int {
+	if inv != nil && inv.Depth > 0 {
+		return int(min(inv.Depth, invocation.MaxDepth))
 	}
-	return lattice.CodeOf(err).Error()
+	if v := h[headerDepth]; len(v) > 0 {
+		if n, err := strconv.ParseUint(v[0], 10, 32); err == nil {
+			return int(min(n, invocation.MaxDepth))
+		}
+	}
+	return 0
 }
 
 // remaining is how long the caller waits, if it says so. There is no invocation when it could not be decoded.
@@ -446,12 +430,6 @@ func remaining(inv *wire.Invocation, h nats.Header) (time.Duration, bool) {
 	}
 	return 0, false
 }
-
-type patientKey struct{}
-
-// Patient reports whether a handler's ctx is that of a call whose caller did not say how long it waits. Its deadline
-// then says nothing about how long calls that the handler makes in turn should wait.
-func Patient(ctx context.Context) bool { return ctx.Value(patientKey{}) != nil }
 
 // Close drains every subscription at once; when ctx ends first, the calls still running are canceled. The server can
 // not be used afterwards. Closing twice is no error.
@@ -474,7 +452,8 @@ func (s *Server) Close(ctx context.Context) error {
 	for _, sub := range subs {
 		sub.calls.Wait()
 	}
-	s.crew.close()
+	s.crew.End()
+	s.crew.Wait()
 	s.untaken.Wait()
 	return errors.Join(errs...)
 }

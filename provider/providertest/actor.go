@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
@@ -13,7 +14,7 @@ import (
 )
 
 // ServeActor stands in for a host that runs an actor, until stop is called: h gets its verified invocations.
-func ServeActor(t testing.TB, env *latticetest.Env, actor lattice.ActorID, h rpc.Handler) (stop func()) {
+func ServeActor(t testing.TB, env *latticetest.Env, actor lattice.ActorID, h invocation.Handler) (stop func()) {
 	t.Helper()
 	s := rpc.NewServer(env.Conn(t), rpc.ServerConfig{Lattice: env.Lattice, Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger})
 	_, err := s.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: subject.Actor(env.Lattice, actor),

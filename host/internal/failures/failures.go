@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/weftlattice/weft/internal/rpc"
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/trace"
@@ -111,7 +111,7 @@ func (s *Log) Find(r control.FailuresRequest) ([]wire.Failure, uint64) {
 // Served remembers a call of an actor of this host that failed; runs says that this actor runs here. A call that was
 // turned away unbegun is not remembered: its caller tries elsewhere, and knows how that ends.
 func (s *Log) Served(ctx context.Context, inv *wire.Invocation, err error, runs bool) {
-	if inv == nil || rpc.NotBegun(err) || lattice.CodeOf(err) == lattice.ErrCanceled {
+	if inv == nil || invocation.NotBegun(err) || lattice.CodeOf(err) == lattice.ErrCanceled {
 		return
 	}
 	f := wire.NewFailure(err)
