@@ -68,9 +68,10 @@ var answers = []error{nil, nil, nil, lattice.ErrGuest, &lattice.Error{Code: latt
 	&lattice.Error{Code: lattice.ErrNotFound, Op: "find", Entity: "x"}, &lattice.Error{Code: lattice.ErrUnavailable, Err: errors.New("away")},
 	&lattice.Error{Code: lattice.ErrTrap, Detail: "unreachable"}, &lattice.Error{Code: lattice.ErrTooLarge, Detail: "a lot"}}
 
-// conversation makes the same calls to a provider and from it, over NATS, over the channel or inside the host, and
-// returns what came of them and what was counted. The ids differ from run to run and are replaced by names.
-func conversation(t *testing.T, way string, seed uint64) (outcomes []outcome, counted string) {
+// conversation starts a provider that is reached over NATS, over the channel or inside the host. talk makes the same calls
+// to it and from it, and returns what came of them; counted tells what has been counted until now. The ids differ from run
+// to run and are replaced by names.
+func conversation(t *testing.T, way string, seed uint64) (talk func() []outcome, counted func() string) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	var mu sync.Mutex
 	var last *seen
@@ -95,16 +96,16 @@ func conversation(t *testing.T, way string, seed uint64) (outcomes []outcome, co
 	linked, foreign := env.ActorID(t), env.ActorID(t)
 	p.PutLink(linked, v("x"))
 	asActor := func(ctx context.Context, inv *wire.Invocation) ([]byte, error) { return note(ctx, inv, inv.Msg) }
-	defer providertest.ServeActor(t, env, linked, asActor)()
+	t.Cleanup(providertest.ServeActor(t, env, linked, asActor))
 	if way != "NATS" {
 		p.ServeLocal(linked, asActor)
 	}
 	names := strings.NewReplacer(string(linked), "LINKED", string(foreign), "FOREIGN", string(p.Provider), "PROVIDER")
-	for range 120 {
+	one := func() outcome {
 		payload := bytes.Repeat([]byte("p"), []int{0, 1, 10, 5_000, 100_000, 1_000_000}[r.IntN(6)])
-		timeout := 20 * time.Second
+		timeout := latticetest.Patience
 		if r.IntN(20) == 0 {
-			payload, timeout = []byte("old"), 250*time.Millisecond
+			payload, timeout = []byte("old"), late
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		mu.Lock()
@@ -122,7 +123,7 @@ func conversation(t *testing.T, way string, seed uint64) (outcomes []outcome, co
 		if r.IntN(8) == 0 {
 			operation = "No.Such"
 		}
-		if timeout < time.Second { // nothing else may be the end of it
+		if timeout == late { // nothing else may be the end of it
 			actor, operation = linked, "Script.Do"
 		}
 		var result []byte
@@ -143,30 +144,54 @@ func conversation(t *testing.T, way string, seed uint64) (outcomes []outcome, co
 		if o.code == lattice.ErrTimeout {
 			o.text, o.remote = "", false // which end is first to see it is a matter of luck, also over NATS alone
 		}
-		outcomes = append(outcomes, o)
+		return o
 	}
-	series := regexp.MustCompile(`(?m)^(weft_provider_calls_total\{.*|weft_provider_call_seconds_count\{.*|weft_provider_links\{.*)$`)
-	lines := series.FindAllString(p.Metrics(), -1)
-	slices.Sort(lines)
-	return outcomes, strings.Join(lines, "\n")
+	talk = func() []outcome {
+		outcomes := make([]outcome, 120)
+		for i := range outcomes {
+			outcomes[i] = one()
+		}
+		return outcomes
+	}
+	return talk, func() string {
+		lines := series.FindAllString(p.Metrics(), -1)
+		slices.Sort(lines)
+		return strings.Join(lines, "\n")
+	}
 }
+
+// late is the time of calls that are to end because it is over. They must have reached the other end by then.
+const late = 2 * time.Second
+
+var series = regexp.MustCompile(`(?m)^(weft_provider_calls_total\{.*|weft_provider_call_seconds_count\{.*|weft_provider_links\{.*)$`)
 
 // Whatever is called, with whatever outcome, it is the same over NATS, over the local channel and inside the host:
 // results, errors with their texts, caller and target, traces, and what is counted.
 func TestAllWaysAreTheSame(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			far, farCounted := conversation(t, "NATS", seed)
-			for _, way := range []string{"channel", "inside"} {
-				near, nearCounted := conversation(t, way, seed)
-				for i := range far {
-					if far[i] != near[i] {
-						t.Errorf("call %d:\nover NATS %s\n%-9s %s", i, brief(far[i]), way, brief(near[i]))
+			t.Parallel()
+			ways := []string{"NATS", "channel", "inside"}
+			outcomes, counted := make([][]outcome, len(ways)), make([]func() string, len(ways))
+			var talks sync.WaitGroup
+			for i, way := range ways {
+				talk, count := conversation(t, way, seed)
+				counted[i] = count
+				talks.Go(func() { outcomes[i] = talk() })
+			}
+			talks.Wait()
+			for w, way := range ways[1:] {
+				for i, far := range outcomes[0] {
+					if near := outcomes[w+1][i]; far != near {
+						t.Errorf("call %d:\nover NATS %s\n%-9s %s", i, brief(far), way, brief(near))
 					}
 				}
-				if farCounted != nearCounted {
-					t.Errorf("counted over NATS:\n%s\n%s:\n%s", farCounted, way, nearCounted)
-				}
+				latticetest.Eventually(t, func() error { // a call is counted after its answer
+					if far, near := counted[0](), counted[w+1](); far != near {
+						return fmt.Errorf("counted over NATS:\n%s\n%s:\n%s", far, way, near)
+					}
+					return nil
+				})
 			}
 		})
 	}
