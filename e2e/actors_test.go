@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/weftlattice/weft/internal/latticetest"
 )
 
 // An actor on one host calls one on another: by call alias and by key, and hears when it is gone.
@@ -27,7 +29,7 @@ func TestActorToActor(t *testing.T) {
 	l := startLoad(t, 50, gets(url+"/"), wantStatus(200))
 	l.more(50)
 	// The host has heard the other's beats: it calls it by itself, with a MAC.
-	eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		if n := hosts[0].metric("weft_calls_sent_total", `route="direct"`, `auth="mac"`); n < 25 {
 			return fmt.Errorf("%v calls went to the other host with a MAC\n%s", n, grep(hosts[0].metrics(), "weft_calls_sent_total"))
 		}
@@ -53,7 +55,7 @@ func TestSpillOver(t *testing.T) {
 	r.actor(module("guest"), "--host", "a", "--max", "1")
 	r.actor(module("guest"), "--host", "b", "--max", "32")
 	url := r.web("guest")
-	eventually(t, time.Minute, func() error { // it hears of the others from the first call on, with their next beat
+	latticetest.Eventually(t, func() error { // it hears of the others from the first call on, with their next beat
 		errs := make([]error, 8)
 		var all sync.WaitGroup
 		for i := range errs {
@@ -185,7 +187,7 @@ func TestTrace(t *testing.T) {
 	if err := check("weft logs", r.weft("logs", "guest", "-o", "json")); err != nil {
 		t.Error(err)
 	}
-	eventually(t, 10*time.Second, func() error { return check("weft logs -f", tail(follow.stdout, 1<<20)) })
+	latticetest.Eventually(t, func() error { return check("weft logs -f", tail(follow.stdout, 1<<20)) })
 	if text := r.weft("logs", "guest"); !strings.Contains(text, "["+id[:8]+"] something happened\n") {
 		t.Errorf("weft logs: %s", text)
 	}
@@ -237,7 +239,7 @@ func TestThirdPartyProvider(t *testing.T) {
 	}
 	want(t, "GET", url+"/greet?name=Ada", nil, 200, "Moin, Ada!")
 	r.weft("link", "put", "guest", "greeter", "greeting=Servus") // revised
-	eventually(t, 5*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		_, body, err := request("GET", url+"/greet?name=Ada", nil)
 		if err == nil && body != "Servus, Ada!" {
 			err = fmt.Errorf("answer %q", body)

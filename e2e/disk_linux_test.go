@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/weftlattice/weft/internal/latticetest"
 )
@@ -50,13 +49,13 @@ func TestFullDisk(t *testing.T) {
 
 	// 1. Little room: links are put, an actor's module is not.
 	empty := disk.Fill(500 << 10)
-	eventually(t, time.Minute, readiness(s.HTTPAddr, http.StatusServiceUnavailable, "the disk is full"))
+	latticetest.Eventually(t, readiness(s.HTTPAddr, http.StatusServiceUnavailable, "the disk is full"))
 	first.counts(1, "weft_nats_disk_full")
 	if res := r.try("actor", "start", module("guest")); res.code == 0 || !strings.Contains(res.errout, "disk") {
 		t.Errorf("an actor on a full disk: %v", res)
 	}
 	url := ""
-	eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		port := freePort(t)
 		if res := r.try("link", "put", "edge-data-processor", "httpserver", fmt.Sprint("port=", port)); res.code != 0 {
 			return errors.New(res.String())
@@ -64,7 +63,7 @@ func TestFullDisk(t *testing.T) {
 		url = "http://" + local(port)
 		return nil
 	})
-	eventually(t, time.Minute, func() error { return answers("GET", url+"/health", nil, 200) })
+	latticetest.Eventually(t, func() error { return answers("GET", url+"/health", nil, 200) })
 
 	// 2. No room at all: the other host learns it from its errors.
 	full := func(args ...string) func() error {
@@ -76,8 +75,8 @@ func TestFullDisk(t *testing.T) {
 			return nil
 		}
 	}
-	eventually(t, time.Minute, full("link", "put", "edge-data-processor", "httpserver", fmt.Sprint("port=", freePort(t)), "path=/x"))
-	eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, full("link", "put", "edge-data-processor", "httpserver", fmt.Sprint("port=", freePort(t)), "path=/x"))
+	latticetest.Eventually(t, func() error {
 		_ = full("provider", "start", "keyvalue-nats", "--host", "second")() // its claims cannot be stored
 		return readiness(second.HTTPAddr, http.StatusServiceUnavailable, "disk")()
 	})
@@ -85,10 +84,10 @@ func TestFullDisk(t *testing.T) {
 	// 3. Room again.
 	empty()
 	for _, addr := range []string{s.HTTPAddr, second.HTTPAddr} {
-		eventually(t, time.Minute, readiness(addr, 200, "ready"))
+		latticetest.Eventually(t, readiness(addr, 200, "ready"))
 	}
 	first.counts(0, "weft_nats_disk_full")
 	r.weft("actor", "start", module("guest"))
 	url = r.web("edge-data-processor")
-	eventually(t, time.Minute, func() error { return answers("GET", url+"/health", nil, 200) })
+	latticetest.Eventually(t, func() error { return answers("GET", url+"/health", nil, 200) })
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
@@ -43,7 +44,7 @@ leafnodes: {remotes: [{url: "nats-leaf://leaf:between@%s"}]}
 	r.more = []string{"WEFT_NATS_USER=edge", "WEFT_NATS_PASSWORD=secret", "WASMCLOUD_JS_DOMAIN=hub"}
 	r.startNATS()
 	t.Cleanup(func() { r.nats.close() })
-	eventually(t, time.Minute, func() error { // the leaf is connected when the hub's JetStream answers
+	latticetest.Eventually(t, func() error { // the leaf is connected when the hub's JetStream answers
 		return answersThrough("nats://edge:secret@" + local(r.port))
 	})
 	r.hosts([]string{"a", "b"})
@@ -130,7 +131,7 @@ func TestHostsThatKeepTheLatticeInTwoDomains(t *testing.T) {
 		local(r.port), filepath.Join(r.dir, "leaf"), users, local(leaf))
 	r.startNATS()
 	t.Cleanup(func() { r.nats.close() })
-	eventually(t, time.Minute, func() error { // the leaf is connected
+	latticetest.Eventually(t, func() error { // the leaf is connected
 		return answersThrough("nats://host:secret@" + local(r.port))
 	})
 	as := func(user string) { r.more = []string{"WEFT_NATS_USER=" + user, "WEFT_NATS_PASSWORD=secret"} }
@@ -148,7 +149,7 @@ func TestHostsThatKeepTheLatticeInTwoDomains(t *testing.T) {
 		*host
 		other, own, its string
 	}{{first, "second", "hub", "leaf"}, {second, "first", "leaf", "hub"}} {
-		eventually(t, time.Minute, func() error {
+		latticetest.Eventually(t, func() error {
 			line := warnings(one.host)[0]
 			for _, words := range []string{"level=WARN", "other=" + one.other, "its_domain=" + one.its, "own_domain=" + one.own, "--js-domain"} {
 				if !strings.Contains(line, words) {
@@ -180,7 +181,7 @@ func TestHostsThatKeepTheLatticeInTwoDomains(t *testing.T) {
 	as("host")
 	third := r.host("third", "--heartbeat", "1s", "--js-domain", "hub")
 	as("operator")
-	eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		if d := r.domains(); len(d) != 2 || d["first"] != "hub" || d["third"] != "hub" {
 			return fmt.Errorf("host list: %v", d)
 		}

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -56,7 +58,7 @@ func failedWith(t *testing.T, method, url string, status int) (trace, code strin
 func (r *rig) findFailure(trace, code string, words ...string) wire.Failure {
 	r.t.Helper()
 	var found wire.Failure
-	eventually(r.t, time.Minute, func() error {
+	latticetest.Eventually(r.t, func() error {
 		out := r.weft("errors", "--trace", trace, "-o", "json")
 		dec := json.NewDecoder(strings.NewReader(out))
 		for dec.More() {
@@ -122,7 +124,7 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 		t.Errorf("redis away: %+v", f)
 	}
 	// Link and provider say it, too, with when and why.
-	eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		for _, list := range [][]string{{"link", "list"}, {"provider", "list"}} {
 			out := r.weft(append(list, "-o", "json")...)
 			// which is cut between words into lines of 80 characters
@@ -136,7 +138,7 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 		return nil
 	})
 	// The lines that the actor logged tell the trace, too.
-	eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		if out := r.weft("logs", "edge-data-processor", "-o", "json"); !strings.Contains(out, `"trace_id"`) {
 			return fmt.Errorf("logs without traces: %s", out)
 		}
@@ -150,7 +152,7 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 	}
 	narrow := r.web("hostile", "timeout_ms=1000", "max_in_flight=1")
 	traces := map[string]string{} // by code
-	eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		var mu sync.Mutex
 		var both sync.WaitGroup
 		for range 2 { // one has the only place until its second is over; the other comes meanwhile, if the machine is quick
@@ -182,14 +184,13 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 	}
 	r.fails(2, "32 hexadecimal digits", "errors", "--trace", "4bf9")
 	follow := launch(t, r.dir, "follow", r.envOf(operatorToken, "WEFT_DATA_DIR="+r.dir+"/operator"), bin.weft, "errors", "-f", "-o", "json", "--since", "1ms")
-	eventually(t, time.Minute, func() error {
-		trace := failed(t, "GET", narrow+"/panic", 500)
-		return poll(3*time.Second, func() error {
-			shown, err := os.ReadFile(follow.stdout)
-			if err == nil && !strings.Contains(string(shown), trace) {
-				err = fmt.Errorf("%s is not in %s", trace, shown)
-			}
-			return err
-		})
+	var made []string
+	latticetest.Eventually(t, func() error { // it shows those that come after it has begun to listen
+		shown, err := os.ReadFile(follow.stdout)
+		if err == nil && !slices.ContainsFunc(made, func(trace string) bool { return strings.Contains(string(shown), trace) }) {
+			made = append(made, failed(t, "GET", narrow+"/panic", 500))
+			err = fmt.Errorf("none of %v is in %s", made, shown)
+		}
+		return err
 	})
 }

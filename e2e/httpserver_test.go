@@ -164,7 +164,7 @@ func TestHTTPServerTLS(t *testing.T) {
 	plain := r.web("guest")
 	done := make(chan error, 1)
 	go func() { done <- answers("GET", plain+"/sleep?ms=1500", nil, 200) }()
-	eventually(t, 5*time.Second, func() error { return inFlight(r) })
+	latticetest.Eventually(t, func() error { return inFlight(r) })
 	r.weft("link", "del", "guest", "httpserver")
 	if err := <-done; err != nil {
 		t.Errorf("a request in progress when its link was deleted: %v", err)

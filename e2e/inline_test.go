@@ -5,7 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/weftlattice/weft/internal/latticetest"
 )
 
 // Providers inside the host are what they are as processes: links, lists, metrics, calls both ways, restart of the
@@ -51,7 +52,7 @@ func TestInline(t *testing.T) {
 		t.Error("it listens after its end")
 	}
 	r.weft("provider", "start", "httpserver")
-	eventually(t, 10*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		status, body, err := request("GET", url+"/inline", nil)
 		if err == nil && (status != 200 || body != `{"counter":6}`) {
 			err = fmt.Errorf("%d %s", status, body)

@@ -7,7 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/weftlattice/weft/internal/latticetest"
 )
 
 // A put of values that the provider refuses, on any of the hosts that run it, fails and says why. The link that works
@@ -58,7 +59,7 @@ func TestRefusedPutLeavesTheWorkingLink(t *testing.T) {
 	// The stored values are the old ones: they hold after a restart of the provider.
 	r.weft("provider", "stop", "httpserver")
 	r.weft("provider", "start", "httpserver", "--host", "a")
-	eventually(t, 60*time.Second, func() error { _, _, err := request("GET", url+"/hello", nil); return err })
+	latticetest.Eventually(t, func() error { _, _, err := request("GET", url+"/hello", nil); return err })
 	works("a restart of the provider")
 }
 
@@ -132,7 +133,7 @@ func TestAnotherHTTPServerOnTheSamePort(t *testing.T) {
 		t.Errorf("the put says: %v", res)
 	}
 	want(t, "GET", "http://127.0.0.1:"+next+"/hello", nil, 200, "")
-	eventually(t, 60*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		taken, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err == nil {
 			err = taken.Close()

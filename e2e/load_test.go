@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/weftlattice/weft/internal/latticetest"
 )
 
 // load sends requests at an even rate, whatever becomes of those before, as many clients would. It notes each outcome.
@@ -131,7 +133,7 @@ func (l *load) sofar() []outcome {
 func (l *load) more(n int) {
 	l.t.Helper()
 	from := time.Now()
-	eventually(l.t, 60*time.Second, func() error {
+	latticetest.Eventually(l.t, func() error {
 		good, last := 0, error(nil)
 		for _, o := range l.sofar() {
 			if o.begin.After(from) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
@@ -32,7 +33,7 @@ func TestAHostDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer beats.Close()
-	eventually(t, 2*time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		e, err := beats.Next(ctx)
@@ -70,7 +71,7 @@ func TestAHostDies(t *testing.T) {
 		}
 	})
 	family := victim.kill()
-	eventually(t, 2*time.Minute, func() error { return family.gone() })
+	latticetest.Eventually(t, func() error { return family.gone() })
 
 	runs := func(l control.LostHost) error {
 		if l.HostID != victim.ID || l.FriendlyName != "edge-2" || l.Labels["zone"] != "edge" || l.Unknown || l.LastHeard.IsZero() ||
@@ -80,7 +81,7 @@ func TestAHostDies(t *testing.T) {
 		}
 		return nil
 	}
-	eventually(t, 3*time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		mu.Lock()
 		defer mu.Unlock()
 		if len(told) == 0 {
@@ -101,7 +102,7 @@ func TestAHostDies(t *testing.T) {
 		}
 		return hosts
 	}
-	eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		hosts := list()
 		h := hosts["edge-2"]
 		if len(hosts) != 3 || h.State != "lost" || h.Ran == nil || hosts["edge-1"].State != "running" || hosts["edge-3"].State != "running" {
@@ -114,7 +115,7 @@ func TestAHostDies(t *testing.T) {
 		t.Errorf("host list:\n%s", text)
 	}
 	for _, h := range []*host{all[0], all[2]} {
-		eventually(t, time.Minute, func() error {
+		latticetest.Eventually(t, func() error {
 			if n := h.metric("weft_hosts_lost"); n != 1 {
 				return fmt.Errorf("weft_hosts_lost of %s: %v", h.Name, n)
 			}
@@ -126,7 +127,7 @@ func TestAHostDies(t *testing.T) {
 	if again.ID != victim.ID {
 		t.Fatalf("the host is %s now, it was %s", again.ID, victim.ID)
 	}
-	eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		if h := list()["edge-2"]; h.State != "running" || h.Ran != nil {
 			return fmt.Errorf("host list: %+v", h)
 		}
@@ -143,7 +144,7 @@ func TestAHostDies(t *testing.T) {
 	r.weft("host", "stop", "edge-2")
 	r.weft("host", "stop", "edge-3")
 	silent := time.Now().Add(20 * time.Second) // longer than a host may be
-	eventually(t, time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		missed, err := r.ctl.Lost(context.Background(), all[0].ID)
 		if err != nil || len(missed) > 0 {
 			t.Fatalf("edge-1 misses %+v, %v", missed, err)

@@ -26,7 +26,7 @@ func TestABurstDoesNotEndTheHost(t *testing.T) {
 	r.weft("provider", "start", "httpserver")
 	r.actor(module("guest"), "--max", "unlimited")
 	url := r.web("guest", "timeout_ms=20000", "max_in_flight=2000")
-	eventually(t, time.Minute, func() error { return answers("GET", url+"/version", nil, 200) })
+	latticetest.Eventually(t, func() error { return answers("GET", url+"/version", nil, 200) })
 
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 300}, Timeout: time.Minute}
 	var mu sync.Mutex
@@ -102,7 +102,7 @@ func newMemoryGroup(t *testing.T, bytes int) memoryGroup {
 			continue
 		}
 		t.Cleanup(func() {
-			eventually(t, time.Minute, func() error { return os.Remove(g.dir) }) // when its last process has ended
+			latticetest.Eventually(t, func() error { return os.Remove(g.dir) }) // when its last process has ended
 		})
 		if err := os.WriteFile(filepath.Join(g.dir, files[1]), []byte(strconv.Itoa(bytes)), 0); err == nil {
 			return g

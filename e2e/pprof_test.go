@@ -5,7 +5,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/weftlattice/weft/internal/latticetest"
 )
 
 // Profiles of a host, and of each built-in provider through it, also after a restart; none when nobody asked.
@@ -54,7 +55,7 @@ func TestProfiles(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		if _, restarts := process(); restarts == 0 {
 			return fmt.Errorf("not restarted yet")
 		}

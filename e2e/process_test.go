@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/weftlattice/weft/internal/latticetest"
 )
 
 // process is one that a test has started, at the head of a process group of its own.
@@ -119,8 +121,8 @@ func (p *process) end() {
 			if took := time.Since(begun); took > slowEnd {
 				p.t.Logf("%s took %v to end\n%s", p.name, took.Round(time.Millisecond), tail(p.stderr, 2<<10))
 			}
-		case <-time.After(20 * time.Second):
-			p.t.Errorf("%s did not end within 20 s of SIGTERM", p.name)
+		case <-time.After(latticetest.Patience):
+			p.t.Errorf("%s did not end within %v of SIGTERM", p.name, latticetest.Patience)
 			_ = syscall.Kill(-p.pid(), syscall.SIGKILL)
 			<-p.ended
 		}
@@ -140,7 +142,7 @@ func (p *process) kill() family {
 // orphans waits until no member of a family lives and kills those that do, which fails the test.
 func (p *process) orphans(f family) {
 	p.t.Helper()
-	if err := poll(5*time.Second, f.gone); err != nil {
+	if err := latticetest.Await(f.gone); err != nil {
 		p.t.Errorf("%s left processes behind: %v", p.name, err)
 		f.kill()
 	}
@@ -272,27 +274,4 @@ func group(pgid int) family {
 		}
 	}
 	return out
-}
-
-// poll calls check until it returns nil, at most for timeout, and returns its last error.
-func poll(timeout time.Duration, check func() error) error {
-	end := time.Now().Add(timeout)
-	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		err := check()
-		if err == nil {
-			return nil
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("not within %v: %w", timeout, err)
-		}
-		time.Sleep(pause)
-	}
-}
-
-// eventually fails the test unless check returns nil in time.
-func eventually(t *testing.T, timeout time.Duration, check func() error) {
-	t.Helper()
-	if err := poll(timeout, check); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/weftlattice/weft/internal/latticetest"
 )
 
 // redisServer is a real Redis that a test can kill and start again.
@@ -38,7 +40,7 @@ func (s *redisServer) start() {
 	}
 	s.process = launch(t, s.r.dir, fmt.Sprintf("redis-%d", s.port), s.r.env(), path,
 		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--dir", s.dir)
-	eventually(t, 10*time.Second, func() error {
+	latticetest.Eventually(t, func() error {
 		_, err := s.command("PING")
 		return err
 	})

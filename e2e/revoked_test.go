@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weftlattice/weft/internal/latticetest"
 )
 
 // refusalLines are what a log says of credentials that NATS does not take.
@@ -32,7 +34,7 @@ func TestRevokedAndExpired(t *testing.T) {
 	}
 	for i, says := range []string{"the credentials of revoked were revoked", "the credentials of expired expired at "} {
 		h := hosts[i]
-		eventually(t, life+time.Minute, func() error {
+		latticetest.Eventually(t, func() error {
 			status, body, err := request("GET", "http://"+h.HTTPAddr+"/readyz", nil)
 			if err == nil && (status != 503 || !strings.Contains(body, says) || !strings.Contains(body, "weft token create")) {
 				err = fmt.Errorf("readiness of %s after %v: %d %s", h.Name, time.Since(made).Round(time.Second), status, body)

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/internal/join"
+	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
@@ -145,7 +146,7 @@ func (r *rig) startNATS() {
 	r.t.Helper()
 	if r.kind == tokens {
 		r.nats = spawn(r.t, r.dir, "nats-server", r.serverEnv(), bin.weft, "nats", "run", "--nats-auth", "--nats-port", strconv.Itoa(r.port), "-o", "json")
-		eventually(r.t, time.Minute, func() error {
+		latticetest.Eventually(r.t, func() error {
 			if !r.nats.alive() {
 				r.t.Fatalf("the NATS server has ended: %s", tail(r.nats.stderr, 2<<10))
 			}
@@ -223,7 +224,7 @@ func (r *rig) hosts(names []string, args ...string) []*host {
 		list = append(list, &host{process: launch(r.t, r.dir, name, env, command[0], command[1:]...)})
 	}
 	for _, h := range list {
-		eventually(r.t, 30*time.Second, func() error {
+		latticetest.Eventually(r.t, func() error {
 			b, err := os.ReadFile(h.stdout)
 			if err == nil {
 				err = json.Unmarshal(b, h)
@@ -263,7 +264,7 @@ func (r *rig) tryWith(env []string, args ...string) result {
 // run runs a command with an environment and returns how it ended.
 func (r *rig) run(env []string, args ...string) result {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), latticetest.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin.weft, args...)
 	cmd.Env, cmd.Dir = env, r.dir
@@ -423,7 +424,7 @@ lines:
 // counts waits until a metric has a value; what is counted may be counted a moment after it was answered.
 func (h *host) counts(n float64, name string, words ...string) {
 	h.t.Helper()
-	err := poll(5*time.Second, func() error {
+	err := latticetest.Await(func() error {
 		if have := h.metric(name, words...); have != n {
 			return fmt.Errorf("%s%v is %v, want %v", name, words, have, n)
 		}

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice/subject"
 )
@@ -114,14 +114,12 @@ func TestRightsAreUsed(t *testing.T) {
 		slices.Sort(list)
 		return list
 	}
-	if err := poll(time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		if list := unused(); len(list) > 0 {
 			return fmt.Errorf("granted, but never used:\n%s", strings.Join(list, "\n"))
 		}
 		return nil
-	}); err != nil {
-		t.Error(err)
-	}
+	})
 }
 
 // matches reports whether a subject is one of a pattern's.

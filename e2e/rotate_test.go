@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 )
@@ -119,7 +120,7 @@ func TestRotateCredentials(t *testing.T) {
 				}
 			}
 		}
-		eventually(t, 30*time.Second, func() error {
+		latticetest.Eventually(t, func() error {
 			if left := r.secure.connected(before); len(left) > 0 {
 				return fmt.Errorf("still with the old credentials: %v", left)
 			}
@@ -156,7 +157,7 @@ func TestRotateAccountKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, h := range hosts {
-			eventually(t, 10*time.Second, func() error {
+			latticetest.Eventually(t, func() error {
 				if h.metric("weft_policy_rules_reads_total", `"ok"`) == before[h] {
 					return errors.New("the new rules are not in force on " + h.Name)
 				}

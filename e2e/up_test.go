@@ -9,7 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/weftlattice/weft/internal/latticetest"
 )
 
 // station is a lattice that "weft up -d" runs.
@@ -41,7 +42,7 @@ func (r *rig) up(args ...string) station {
 		defer keeper.release(s.PID)
 		if f := s.family(); f.gone() != nil {
 			_ = r.try("down")
-			if err := poll(5*time.Second, f.gone); err != nil {
+			if err := latticetest.Await(f.gone); err != nil {
 				r.t.Errorf("after weft down: %v", err)
 				f.kill()
 			}
@@ -88,7 +89,7 @@ func TestUpAndDown(t *testing.T) {
 		t.Errorf("processes: %+v", before)
 	}
 	r.weft("down")
-	eventually(t, 5*time.Second, before.gone)
+	latticetest.Eventually(t, before.gone)
 	r.fails(3, "", "down")
 
 	second := r.up()
@@ -102,7 +103,7 @@ func TestUpAndDown(t *testing.T) {
 	if err := syscall.Kill(second.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 5*time.Second, crashed.gone)
+	latticetest.Eventually(t, crashed.gone)
 	r.fails(3, "", "down")
 	r.up()
 	apply()
@@ -240,7 +241,7 @@ actors:
 	write("broken.wasm", readFile(t, module("echo")))
 	write("away.wasm", readFile(t, module("ponger")))
 	write("node.yaml", []byte(strings.Replace(text, "127.0.0.1:1/away:1", "away.wasm", 1)))
-	eventually(t, 2*time.Minute, func() error {
+	latticetest.Eventually(t, func() error {
 		actors, providers, links := r.weft("actor", "list"), r.weft("provider", "list"), r.weft("link", "list")
 		for _, name := range []string{"away", "missing", "broken", "good"} {
 			if !strings.Contains(actors, name) {

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -31,7 +31,7 @@ func TestRustProviders(t *testing.T) {
 			call := func(method string) (string, error) {
 				return r.call("guest", "Test.Provider", p.contract+" "+p.service+"."+method)
 			}
-			eventually(t, 20*time.Second, func() error { // it has the link a moment after it is put
+			latticetest.Eventually(t, func() error { // it has the link a moment after it is put
 				_, err := call("Echo")
 				return err
 			})

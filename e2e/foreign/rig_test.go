@@ -115,20 +115,6 @@ func (r *rig) call(actor, operation, payload string) (string, error) {
 	return string(out), err
 }
 
-// eventually waits until f succeeds.
-func eventually(t *testing.T, wait time.Duration, f func() error) {
-	t.Helper()
-	for end := time.Now().Add(wait); ; time.Sleep(20 * time.Millisecond) {
-		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal(err)
-		}
-	}
-}
-
 func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -18,6 +18,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/natsconn"
 )
 
@@ -89,7 +90,7 @@ spec:
 	eventual := func(what string, f func() error) {
 		t.Helper()
 		t.Log(what)
-		eventually(t, 3*time.Minute, func() error {
+		latticetest.Eventually(t, func() error {
 			if err := f(); err != nil {
 				return fmt.Errorf("%s: %w; wadm says %+v\n%s", what, err, m.ask("status", "shop", ""), m.tail())
 			}
@@ -198,7 +199,7 @@ func startWadm(r *rig) *wadm {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(m.nc.Close)
-	eventually(r.t, time.Minute, func() error {
+	latticetest.Eventually(r.t, func() error {
 		if _, err := m.nc.Request("wadm.api.default.model.list", nil, 2*time.Second); err != nil {
 			return fmt.Errorf("wadm does not answer: %w\n%s", err, m.tail())
 		}
@@ -219,7 +220,7 @@ func startHost(r *rig, zone string) {
 	cmd.Stdout, cmd.Stderr = log, log
 	background(r.t, cmd)
 	_ = log.Close()
-	eventually(r.t, time.Minute, func() error {
+	latticetest.Eventually(r.t, func() error {
 		if out := r.cli("host", "list"); !strings.Contains(out, zone) {
 			b, _ := os.ReadFile(log.Name())
 			return fmt.Errorf("host %s is not there:\n%s\n%s", zone, out, b)

@@ -129,10 +129,13 @@ const Patience = 2 * time.Minute
 // Eventually calls check until it returns nil, at most for Patience, and fails the test with its last error.
 func Eventually(t testing.TB, check func() error) {
 	t.Helper()
-	if err := poll(Patience, check); err != nil {
+	if err := Await(check); err != nil {
 		t.Fatal(err)
 	}
 }
+
+// Await calls check until it returns nil, at most for Patience, and returns its last error.
+func Await(check func() error) error { return poll(Patience, check) }
 
 func poll(timeout time.Duration, check func() error) error {
 	end := time.Now().Add(timeout)
