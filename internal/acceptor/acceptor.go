@@ -21,14 +21,17 @@ type Acceptor struct {
 	ended bool                  // guarded by mu
 }
 
-// Start begins to accept connections. serve gets each on a goroutine of its own; the connection is closed when serve
-// returns. fault hears of connections that could not be accepted, which is tried again. The caller closes the Acceptor,
-// which closes l.
-func Start(l net.Listener, serve func(net.Conn), fault func(error)) *Acceptor {
-	a := &Acceptor{listen: l, open: map[net.Conn]struct{}{}}
+// New makes an Acceptor of a listener. The caller closes the Acceptor, which closes l.
+func New(l net.Listener) *Acceptor {
+	return &Acceptor{listen: l, open: map[net.Conn]struct{}{}}
+}
+
+// Start begins to accept connections, once. serve gets each on a goroutine of its own; the connection is closed when serve
+// returns. fault hears of connections that could not be accepted, which is tried again.
+func (a *Acceptor) Start(serve func(net.Conn), fault func(error)) {
 	a.wg.Go(func() {
 		for {
-			c, err := l.Accept()
+			c, err := a.listen.Accept()
 			switch {
 			case errors.Is(err, net.ErrClosed):
 				return
@@ -45,7 +48,6 @@ func Start(l net.Listener, serve func(net.Conn), fault func(error)) *Acceptor {
 			})
 		}
 	})
-	return a
 }
 
 // Addr is where the listener listens.

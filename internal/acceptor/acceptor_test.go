@@ -15,7 +15,8 @@ func TestCloseEndsConnectionsAndWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	a := acceptor.Start(l, func(c net.Conn) {
+	a := acceptor.New(l)
+	a.Start(func(c net.Conn) {
 		_, _ = io.WriteString(c, "hello")
 		_, err := c.Read(make([]byte, 1)) // until Close
 		served <- err

@@ -62,11 +62,11 @@ func StartBridge(cfg Config) (*Bridge, error) {
 	if err != nil {
 		return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "open a loopback address for providers", Err: err}
 	}
-	b := &Bridge{cfg: cfg, tls: tc, log: cfg.Logger.With("part", "nats bridge")}
+	b := &Bridge{cfg: cfg, tls: tc, log: cfg.Logger.With("part", "nats bridge"), conns: acceptor.New(l)}
 	if b.user = firstUser(cfg.URL); cfg.TLSCert != "" && b.user == nil && cfg.CredsFile+cfg.JWT+cfg.Seed+cfg.User+cfg.Token == "" {
 		b.secret = rand.Text()
 	}
-	b.conns = acceptor.Start(l, func(client net.Conn) {
+	b.conns.Start(func(client net.Conn) {
 		if err := b.serve(client); err != nil {
 			b.log.Debug("bridged connection ended", lattice.LogErr, err)
 		}

@@ -62,8 +62,8 @@ func openFront(d *door, srv *server.Server, secure *tls.Config, maxPayload int, 
 		return nil, err
 	}
 	f := &front{door: d, srv: srv, tls: secure, max: maxPayload, host: host, log: d.log, limit: rate.NewLimiter(1, 10),
-		told: rate.NewLimiter(1, 10)}
-	f.conns = acceptor.Start(l, f.serve, func(err error) {
+		told: rate.NewLimiter(1, 10), conns: acceptor.New(l)}
+	f.conns.Start(f.serve, func(err error) {
 		f.warn("NATS server accepts no connections at present", lattice.LogErr, err)
 	})
 	return f, nil
