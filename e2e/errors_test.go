@@ -97,10 +97,10 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 
 	trap := failed(t, "GET", url+"/pointer", 500)
 	f := r.findFailure(trap, "bad_pointer")
-	if f.HostID != string(a.ID) || f.ActorID != string(hostile) || f.Caller != string(httpserverID) || f.Operation != "HttpServer.HandleRequest" {
+	if f.HostID != a.ID || f.ActorID != hostile || f.Caller != string(httpserverID) || f.Operation != "HttpServer.HandleRequest" {
 		t.Errorf("trap: %+v", f)
 	}
-	if f = r.findFailure(failed(t, "GET", url+"/panic", 500), "guest", "panic", "on purpose"); f.HostID != string(a.ID) {
+	if f = r.findFailure(failed(t, "GET", url+"/panic", 500), "guest", "panic", "on purpose"); f.HostID != a.ID {
 		t.Errorf("panic: %+v", f)
 	}
 	r.findFailure(failed(t, "GET", url+"/loop", 500), "interrupted", "2s")
@@ -110,17 +110,17 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 
 	// The actor's own 503, because nothing is linked: the reason is what its call was told.
 	unlinked := failed(t, "POST", quick+"/process", 503)
-	if f = r.findFailure(unlinked, "unlinked", "weft link put"); f.HostID != string(b.ID) || f.Contract != "wasmcloud:keyvalue" || f.ActorID != string(edge) {
+	if f = r.findFailure(unlinked, "unlinked", "weft link put"); f.HostID != b.ID || f.Contract != "wasmcloud:keyvalue" || f.ActorID != edge {
 		t.Errorf("unlinked: %+v", f)
 	}
-	if f = r.findFailure(unlinked, "guest", "the actor answered 503"); f.HostID != string(c.ID) || f.Status != 503 {
+	if f = r.findFailure(unlinked, "guest", "the actor answered 503"); f.HostID != c.ID || f.Status != 503 {
 		t.Errorf("answered: %+v", f)
 	}
 	// A provider whose backend is away.
 	r.weft("link", "put", "edge-data-processor", "keyvalue-redis", "url="+redis.url())
 	want(t, "POST", quick+"/process", []byte("hello"), 200, helloAnswer)
 	redis.kill()
-	if f = r.findFailure(failed(t, "POST", quick+"/process", 503), "unavailable", local(redis.port)); f.Target == "" || f.HostID != string(b.ID) {
+	if f = r.findFailure(failed(t, "POST", quick+"/process", 503), "unavailable", local(redis.port)); f.Target == "" || f.HostID != b.ID {
 		t.Errorf("redis away: %+v", f)
 	}
 	// Link and provider say it, too, with when and why.
@@ -147,7 +147,7 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 
 	// What fails before any host sees it: no host runs the actor, too many requests at once, no answer in time.
 	r.weft("actor", "stop", "edge-data-processor")
-	if f = r.findFailure(failed(t, "POST", quick+"/process", 503), "no_responders"); f.HostID != string(c.ID) || f.Status != 503 || f.Caller != string(httpserverID) {
+	if f = r.findFailure(failed(t, "POST", quick+"/process", 503), "no_responders"); f.HostID != c.ID || f.Status != 503 || f.Caller != string(httpserverID) {
 		t.Errorf("stopped: %+v", f)
 	}
 	narrow := r.web("hostile", "timeout_ms=1000", "max_in_flight=1")

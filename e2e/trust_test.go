@@ -33,7 +33,7 @@ func newKey(t *testing.T, kind byte) signing.KeyPair {
 
 // client calls actors as a host with a given cluster key would.
 func (r *rig) client(cluster signing.KeyPair) *rpc.Client {
-	return rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: r.lattice, HostID: newKey(r.t, signing.KindHost).Public(), Cluster: cluster})
+	return rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: r.lattice, HostID: lattice.HostID(newKey(r.t, signing.KindHost).Public()), Cluster: cluster})
 }
 
 // call asks an actor for an operation, in its own name.
@@ -47,7 +47,7 @@ func (r *rig) call(id lattice.ActorID, operation string, payload []byte) ([]byte
 // invocation is a good one, signed, to be spoilt.
 func (r *rig) invocation(id lattice.ActorID, cluster signing.KeyPair) *wire.Invocation {
 	i := &wire.Invocation{Origin: wire.ActorEntity(id), Target: wire.ActorEntity(id), Operation: "Guest.Echo", Msg: []byte("hello"), ID: uuid.NewString(),
-		HostID: newKey(r.t, signing.KindHost).Public(), ContentLength: 5}
+		HostID: lattice.HostID(newKey(r.t, signing.KindHost).Public()), ContentLength: 5}
 	var err error
 	if i.EncodedClaims, err = signing.SignInvocation(cluster, i.ID, i.OriginURL(), i.TargetURL(), i.Hash(), time.Now()); err != nil {
 		r.t.Fatal(err)

@@ -42,35 +42,35 @@ func playProvider() int {
 	if err != nil {
 		return 5
 	}
-	l, id, link := lattice.Name(data.LatticeRPCPrefix), lattice.ProviderID(data.ProviderKey), lattice.LinkName(data.LinkName)
+	l, id, link := data.LatticeRPCPrefix, data.ProviderKey, data.LinkName
 	done := make(chan struct{})
 	_, _ = nc.Subscribe(subject.Health(l, id, link), func(m *nats.Msg) { _ = m.Respond(wire.Health{Healthy: true}.Encode()) })
 	_, _ = nc.Subscribe(subject.Shutdown(l, id, link), func(m *nats.Msg) {
-		if strings.Contains(string(m.Data), data.HostID) {
+		if strings.Contains(string(m.Data), string(data.HostID)) {
 			_ = m.Respond([]byte("shutting down"))
 			close(done)
 		}
 	})
-	_, _ = nc.Subscribe(subject.ProviderMetrics(l, id, link, lattice.HostID(data.HostID)), func(m *nats.Msg) {
+	_, _ = nc.Subscribe(subject.ProviderMetrics(l, id, link, data.HostID), func(m *nats.Msg) {
 		_ = m.Respond([]byte("# TYPE weft_thing_total counter\nweft_thing_total{provider=\"thing\"} 7\n"))
 	})
 	var mu sync.Mutex
 	links := map[string]wire.LinkDefinition{}
 	for _, def := range data.LinkDefinitions {
-		links[def.ActorID] = def
+		links[string(def.ActorID)] = def
 	}
 	_, _ = nc.Subscribe(subject.LinkPut(l, id, link), func(m *nats.Msg) {
 		if def, err := wire.DecodeLinkDefinition(m.Data); err == nil {
 			mu.Lock()
 			defer mu.Unlock()
-			links[def.ActorID] = def
+			links[string(def.ActorID)] = def
 		}
 	})
 	_, _ = nc.Subscribe(subject.LinkDel(l, id, link), func(m *nats.Msg) {
 		if def, err := wire.DecodeLinkDefinition(m.Data); err == nil {
 			mu.Lock()
 			defer mu.Unlock()
-			delete(links, def.ActorID)
+			delete(links, string(def.ActorID))
 		}
 	})
 	_, _ = nc.Subscribe(subject.LinkStates(l, id, link), func(m *nats.Msg) {
@@ -78,10 +78,10 @@ func playProvider() int {
 		defer mu.Unlock()
 		states := []wire.LinkState{}
 		for actor := range links {
-			states = append(states, wire.LinkState{ActorID: actor, State: wire.LinkActive, HostID: data.HostID})
+			states = append(states, wire.LinkState{ActorID: lattice.ActorID(actor), State: wire.LinkActive, HostID: data.HostID})
 		}
 		b, _ := json.Marshal(states)
-		_ = m.RespondMsg(&nats.Msg{Header: nats.Header{wire.HeaderHost: {data.HostID}}, Data: b})
+		_ = m.RespondMsg(&nats.Msg{Header: nats.Header{wire.HeaderHost: {string(data.HostID)}}, Data: b})
 	})
 	_, _ = nc.QueueSubscribe(subject.Provider(l, id, link), subject.ProviderQueue, func(m *nats.Msg) {
 		inv, err := wire.DecodeInvocation(m.Data)
@@ -140,7 +140,7 @@ func TestProviderLife(t *testing.T) {
 		t.Error("no provider_start_failed for the second start")
 	}
 
-	link := wire.LinkDefinition{ActorID: string(id), ProviderID: string(started.PublicKey), LinkName: "default", ContractID: "acme:thing", Values: map[string]string{"k": "v"}}
+	link := wire.LinkDefinition{ActorID: id, ProviderID: started.PublicKey, LinkName: "default", ContractID: "acme:thing", Values: map[string]string{"k": "v"}}
 	if err := r.control.PutLink(ctx, link); err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestLateHostAndDrain(t *testing.T) {
 	key := latticetest.NewKey(t, 'M')
 	ref := r.module("1", key, signing.ActorClaims{Name: "guest"})
 	r.start(h1, control.ScaleActorRequest{ActorRef: ref, MaxInstances: 1})
-	link := wire.LinkDefinition{ActorID: key.Public(), ProviderID: string(r.env.ProviderID(t)), LinkName: "default", ContractID: "acme:thing", Values: map[string]string{}}
+	link := wire.LinkDefinition{ActorID: lattice.ActorID(key.Public()), ProviderID: r.env.ProviderID(t), LinkName: "default", ContractID: "acme:thing", Values: map[string]string{}}
 	set := r.events(event.NameLinkSet, event.NameLinkDeleted)
 	if err := r.control.PutLink(ctx, link); err != nil {
 		t.Fatal(err)
@@ -304,7 +304,7 @@ func TestLateHostAndDrain(t *testing.T) {
 	if err := r.control.ScaleActor(ctx, control.ScaleActorRequest{ActorRef: ref, HostID: h2.ID(), MaxInstances: 1}); !errors.Is(err, lattice.ErrUnavailable) {
 		t.Errorf("start on a drained host: %v", err)
 	}
-	if err := r.control.DelLink(ctx, control.RemoveLinkRequest{ActorID: lattice.ActorID(link.ActorID), ContractID: link.ContractID, LinkName: "default"}); err != nil {
+	if err := r.control.DelLink(ctx, control.RemoveLinkRequest{ActorID: link.ActorID, ContractID: link.ContractID, LinkName: "default"}); err != nil {
 		t.Fatal(err)
 	}
 	for {
@@ -345,7 +345,7 @@ func TestRelink(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := ev.next().(event.ProviderStarted).PublicKey
-	link := wire.LinkDefinition{ActorID: key.Public(), ProviderID: string(id), LinkName: "default", ContractID: "acme:thing", Values: map[string]string{}}
+	link := wire.LinkDefinition{ActorID: lattice.ActorID(key.Public()), ProviderID: id, LinkName: "default", ContractID: "acme:thing", Values: map[string]string{}}
 	if err := r.control.PutLink(context.Background(), link); err != nil {
 		t.Fatal(err)
 	}
@@ -360,7 +360,7 @@ func TestRelink(t *testing.T) {
 		}
 		var actors []string
 		for _, s := range states {
-			actors = append(actors, s.ActorID)
+			actors = append(actors, string(s.ActorID))
 		}
 		return strings.Join(actors, " ")
 	}

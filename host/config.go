@@ -167,7 +167,7 @@ func (c Config) ValidateSettings() error {
 	bad := func(field, format string, args ...any) {
 		errs = append(errs, &lattice.Error{Code: lattice.ErrInvalid, Op: "host configuration", Entity: field, Detail: fmt.Sprintf(format, args...)})
 	}
-	if _, err := lattice.ParseName(string(c.Lattice)); err != nil {
+	if err := c.Lattice.Check(); err != nil {
 		errs = append(errs, err)
 	}
 	if c.NATS.URL == "" {

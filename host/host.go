@@ -408,7 +408,7 @@ func each[T any](all []T, do func(T) error) error {
 // observe counts an invocation that was served or refused here.
 func (h *Host) observe(ctx context.Context, inv *wire.Invocation, took time.Duration, err error) {
 	who, operation := "other", "other"
-	if inv != nil && h.actor(lattice.ActorID(inv.Target.PublicKey)) != nil {
+	if inv != nil && h.actor(inv.Target.Actor()) != nil {
 		who, operation = inv.Target.PublicKey, inv.Operation
 	}
 	h.metrics.Invoked(who, operation, took, err)

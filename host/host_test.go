@@ -82,7 +82,7 @@ func newRig(t *testing.T) *rig {
 	env := latticetest.NATS(t)
 	r := &rig{t: t, env: env, nc: env.Conn(t), account: latticetest.NewKey(t, 'A'), dir: t.TempDir()}
 	r.control = control.NewClient(r.nc, subject.Control{Lattice: env.Lattice}, 5*time.Second)
-	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(env.HostID(t)), Cluster: env.Cluster, Timeout: 20 * time.Second})
+	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster, Timeout: 20 * time.Second})
 	return r
 }
 

@@ -26,16 +26,16 @@ import (
 // a link of the actor for (contract, link name), an actor's key, a call alias, the reference from which an actor was
 // started.
 func (v *version) HostCall(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error) {
-	start := time.Now()
-	target, result, err := v.hostCall(ctx, binding, namespace, operation, payload)
+	start, link := time.Now(), lattice.LinkName(binding)
+	target, result, err := v.hostCall(ctx, link, namespace, operation, payload)
 	v.actor.host.metrics.Called(string(v.actor.id), target, operation, time.Since(start), err)
 	if err != nil {
-		v.actor.host.failures.Called(ctx, wire.Failure{ActorID: string(v.actor.id), Operation: operation, Target: target, Contract: namespace, LinkName: binding}, err)
+		v.actor.host.failures.Called(ctx, wire.Failure{ActorID: v.actor.id, Operation: operation, Target: target, Contract: namespace, LinkName: link}, err)
 	}
 	return result, err
 }
 
-func (v *version) hostCall(ctx context.Context, binding, namespace, operation string, payload []byte) (target string, _ []byte, err error) {
+func (v *version) hostCall(ctx context.Context, binding lattice.LinkName, namespace, operation string, payload []byte) (target string, _ []byte, err error) {
 	h := v.actor.host
 	switch namespace {
 	case logging.ID, numbergen.ID:
@@ -85,15 +85,13 @@ func (h *Host) callOnce(ctx context.Context, call rpc.Call, route wire.Route) ([
 }
 
 // resolve finds the entity that a guest means; target is its name for metrics.
-func (v *version) resolve(binding, namespace string) (to wire.Entity, target string, route wire.Route, err error) {
+func (v *version) resolve(binding lattice.LinkName, namespace string) (to wire.Entity, target string, route wire.Route, err error) {
 	h := v.actor.host
-	if binding == "" {
-		binding = string(lattice.DefaultLink)
-	}
-	if link, ok := h.state.Find(string(v.actor.id), namespace, binding); ok {
-		to := wire.Entity{PublicKey: link.ProviderID, LinkName: link.LinkName, ContractID: link.ContractID}
+	binding = binding.OrDefault()
+	if link, ok := h.state.Find(v.actor.id, namespace, binding); ok {
+		to := wire.ProviderEntity(link.ProviderID, link.ContractID, link.LinkName)
 		route, _ := link.Route() // the provider says when it is none
-		return to, h.state.NameOf(link.ProviderID), route, v.requireCapability(namespace)
+		return to, h.state.ProviderName(link.ProviderID), route, v.requireCapability(namespace)
 	}
 	if id, err := lattice.ParseActorID(namespace); err == nil {
 		return wire.ActorEntity(id), "actor", wire.PreferLocal, nil

@@ -75,7 +75,7 @@ func (p *provider) channelConfig() (config channel.Config, wants <-chan struct{}
 				default:
 				}
 			} else if f, ok := channel.DecodeFailure(b); ok {
-				f.Caller, f.Contract, f.LinkName = string(p.id), p.contract, string(p.link)
+				f.Caller, f.Contract, f.LinkName = string(p.id), p.contract, p.link
 				p.host.failures.Told(f, p.host.state.Linked(f.ActorID, p.id, p.link))
 			}
 		}}, subscribe

@@ -43,7 +43,7 @@ func (p *thingInside) run(ctx context.Context, r host.InsideRun) error {
 		return err
 	}
 	defer nc.Close()
-	if _, err := nc.Subscribe(subject.Health(lattice.Name(hd.LatticeRPCPrefix), lattice.ProviderID(hd.ProviderKey), lattice.LinkName(hd.LinkName)),
+	if _, err := nc.Subscribe(subject.Health(hd.LatticeRPCPrefix, hd.ProviderKey, hd.LinkName),
 		func(m *nats.Msg) { _ = m.Respond(wire.Health{Healthy: true}.Encode()) }); err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (p *thingInside) run(ctx context.Context, r host.InsideRun) error {
 		if _, how, _ := strings.Cut(inv.Operation, "."); how != "Do" {
 			end <- how
 		}
-		return []byte(inv.Origin.PublicKey + " of " + inv.Target.LinkName), nil
+		return []byte(inv.Origin.PublicKey + " of " + string(inv.Target.LinkName)), nil
 	}, Notice: func(b []byte) {
 		if come, ids, ok := channel.DecodeActors(b); ok && come {
 			for _, id := range ids {
@@ -132,7 +132,7 @@ func TestInsideProvider(t *testing.T) {
 	if _, err := r.call(actor, "Test.Provider", "acme:thing Thing.Do"); err == nil {
 		t.Error("called without a link")
 	}
-	link := wire.LinkDefinition{ActorID: string(actor), ProviderID: string(id), LinkName: "default", ContractID: "acme:thing", Values: map[string]string{}}
+	link := wire.LinkDefinition{ActorID: actor, ProviderID: id, LinkName: "default", ContractID: "acme:thing", Values: map[string]string{}}
 	if err := r.control.PutLink(ctx, link); err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func (h *Host) runsUnderOtherLink(id lattice.ProviderID) bool {
 
 // runsForeign reports whether this host runs the link's provider, and it may not be built on weft's SDK.
 func (h *Host) runsForeign(l wire.LinkDefinition) bool {
-	p := h.provider(providerKey{lattice.ProviderID(l.ProviderID), lattice.LinkName(l.LinkName)})
+	p := h.provider(providerKey{l.ProviderID, l.LinkName})
 	return p != nil && !p.builtin
 }
 

@@ -24,12 +24,12 @@ func TestLinkIsCheckedByWhoTakesHisTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	link := func() wire.LinkDefinition {
-		return wire.LinkDefinition{ActorID: latticetest.NewKey(t, 'M').Public(), ProviderID: latticetest.NewKey(t, 'V').Public(), LinkName: "default", ContractID: "acme:thing"}
+		return wire.LinkDefinition{ActorID: lattice.ActorID(latticetest.NewKey(t, 'M').Public()), ProviderID: lattice.ProviderID(latticetest.NewKey(t, 'V').Public()), LinkName: "default", ContractID: "acme:thing"}
 	}
 	silent, slow := link(), link()
-	id := lattice.ProviderID(slow.ProviderID)
+	id := slow.ProviderID
 	if _, err := r.nc.Subscribe(subject.LinkStates(r.env.Lattice, id, "default"), func(m *nats.Msg) {
-		if string(m.Data) != slow.ActorID {
+		if string(m.Data) != string(slow.ActorID) {
 			t.Errorf("asked for the links of %q, not of the actor only", m.Data)
 		}
 		_ = m.Respond([]byte("[]"))

@@ -111,7 +111,7 @@ func (p *provider) closeChannel() {
 
 // admit checks once per route that a provider calls in its own name.
 func (p *provider) admit(origin, target wire.Entity) error {
-	if origin.PublicKey == string(p.id) && origin.LinkName == string(p.link) {
+	if origin.PublicKey == string(p.id) && origin.LinkName == p.link {
 		return nil
 	}
 	err := &lattice.Error{Code: lattice.ErrDenied, Op: "call", Entity: lattice.Printable(target.PublicKey),
@@ -123,7 +123,7 @@ func (p *provider) admit(origin, target wire.Entity) error {
 // serveLocal serves a call that a provider of this host makes. What is not here, or not free here while it may be so
 // elsewhere, is lattice.ErrNoResponders: the caller then goes over NATS.
 func (h *Host) serveLocal(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
-	a := h.actor(lattice.ActorID(inv.Target.PublicKey))
+	a := h.actor(inv.Target.Actor())
 	if a == nil {
 		return nil, notHere(inv.Target)
 	}
@@ -149,7 +149,7 @@ func (h *Host) callLocal(ctx context.Context, call rpc.Call, stay bool) (result 
 	if call.Target.IsActor() {
 		return h.callActor(ctx, call, stay)
 	}
-	p := h.provider(providerKey{lattice.ProviderID(call.Target.PublicKey), lattice.LinkName(call.Target.LinkName)})
+	p := h.provider(providerKey{call.Target.Provider(), call.Target.LinkName})
 	if p == nil || !p.channel.Up() {
 		return nil, notHere(call.Target), false
 	}
@@ -163,7 +163,7 @@ func (h *Host) callActor(ctx context.Context, call rpc.Call, stay bool) (result 
 	if err != nil {
 		return nil, err, true
 	}
-	a := h.actor(lattice.ActorID(call.Target.PublicKey))
+	a := h.actor(call.Target.Actor())
 	if a == nil || depth%maxNested == 0 && depth > 0 {
 		return nil, notHere(call.Target), false
 	}
@@ -184,7 +184,7 @@ func (h *Host) callActor(ctx context.Context, call rpc.Call, stay bool) (result 
 	}
 	ctx = invocation.WithDepth(ctx, depth)
 	result, err = sub.Serve(ctx, &wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: call.Payload,
-		ContentLength: uint64(len(call.Payload)), HostID: string(h.node.ID)})
+		ContentLength: uint64(len(call.Payload)), HostID: h.node.ID})
 	switch {
 	case err == nil:
 		return result, nil, true

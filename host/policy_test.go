@@ -191,7 +191,7 @@ rules:
 		t.Fatal(err)
 	}
 	p := started.next().(event.ProviderStarted)
-	if err := r.control.PutLink(ctx, wire.LinkDefinition{ActorID: string(id), ProviderID: string(p.PublicKey), LinkName: "default", ContractID: "acme:thing"}); err != nil {
+	if err := r.control.PutLink(ctx, wire.LinkDefinition{ActorID: id, ProviderID: p.PublicKey, LinkName: "default", ContractID: "acme:thing"}); err != nil {
 		t.Fatal(err)
 	}
 	latticetest.Eventually(t, func() error { _, err := r.call(id, "Test.Provider", "acme:thing Thing.See"); return err })

@@ -55,8 +55,8 @@ type provider struct {
 	own     ownNATS             // credentials of this run
 	told    atomic.Uint64       // the generation of keys and credentials that the process has
 	checks  sync.WaitGroup
-	kick    chan struct{}   // makes the next health check come at once
-	extra   map[string]bool // actors whose link the last check found too much; owned by the checks
+	kick    chan struct{}            // makes the next health check come at once
+	extra   map[lattice.ActorID]bool // actors whose link the last check found too much; owned by the checks
 
 	channel channel.Group // to the process
 	opened  atomic.Bool   // the present process has opened its channel, so that it can be asked over it
@@ -256,9 +256,9 @@ func (p *provider) claims() control.Claims {
 func (p *provider) hostData(local *wire.Channel, profile string) []byte {
 	c, keys, access := p.host.cfg, p.host.keys.Load(), p.nats()
 	return wire.HostData{
-		HostID: string(p.host.node.ID), LatticeRPCPrefix: string(c.Lattice), LinkName: string(p.link),
+		HostID: p.host.node.ID, LatticeRPCPrefix: c.Lattice, LinkName: p.link,
 		LatticeRPCUserJWT: access.jwt, LatticeRPCUserSeed: access.seed, LatticeRPCURL: access.url,
-		ProviderKey: string(p.id), InvocationSeed: keys.Cluster.Seed(), InstanceID: p.instanceID,
+		ProviderKey: p.id, InvocationSeed: keys.Cluster.Seed(), InstanceID: p.instanceID,
 		LinkDefinitions: p.host.state.Of(p.id, p.link), ClusterIssuers: keys.trusted(), ConfigJSON: p.config,
 		DefaultRPCTimeoutMS: uint64(c.RPCTimeout.Milliseconds()), StructuredLogging: c.StructuredLogging,
 		Channel: local, NATS: p.host.natsAccess(access), ProfileSocket: profile, FilesDirs: c.FilesDirs, JSDomain: c.JSDomain,

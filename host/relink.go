@@ -30,7 +30,7 @@ func (p *provider) relink(ctx context.Context, reconnected bool) {
 		}
 		return
 	}
-	has, wanted := map[string]bool{}, map[string]bool{}
+	has, wanted := map[lattice.ActorID]bool{}, map[lattice.ActorID]bool{}
 	for _, s := range have {
 		has[s.ActorID] = true
 	}
@@ -41,7 +41,7 @@ func (p *provider) relink(ctx context.Context, reconnected bool) {
 			h.state.Tell(def)
 		}
 	}
-	extra := map[string]bool{}
+	extra := map[lattice.ActorID]bool{}
 	for _, s := range have {
 		if wanted[s.ActorID] {
 			continue
@@ -49,7 +49,7 @@ func (p *provider) relink(ctx context.Context, reconnected bool) {
 		extra[s.ActorID] = true
 		if p.extra[s.ActorID] { // this host may have been the late one at the last check, not at two
 			h.log.Info("provider has a link that is gone, deleting it", lattice.LogProvider, p.name, lattice.LogActor, s.ActorID)
-			h.state.TellGone(wire.LinkDefinition{ActorID: s.ActorID, ProviderID: string(p.id), LinkName: string(p.link), ContractID: p.contract})
+			h.state.TellGone(wire.LinkDefinition{ActorID: s.ActorID, ProviderID: p.id, LinkName: p.link, ContractID: p.contract})
 		}
 	}
 	p.extra = extra

@@ -206,7 +206,7 @@ func TestTwoHostsThatMeetLater(t *testing.T) {
 	if n := counted(); n != "0" || heard.Load() {
 		t.Fatalf("its own beats count as those of another: %s", n)
 	}
-	other := wire.Beat{HostID: key.Public(), Sequence: 1, Direct: &wire.Direct{Version: wire.DirectVersion, Served: uint64(time.Now().Add(-time.Hour).UnixNano())}}
+	other := wire.Beat{HostID: lattice.HostID(key.Public()), Sequence: 1, Direct: &wire.Direct{Version: wire.DirectVersion, Served: uint64(time.Now().Add(-time.Hour).UnixNano())}}
 	for range 3 {
 		if err := r.nc.Publish(subject.Beat(r.env.Lattice, h.ID()), other.Encode()); err != nil {
 			t.Fatal(err)

@@ -9,8 +9,9 @@ import (
 const KeyLength = 56
 
 // The identities of a lattice. Each is a public nkey in its text form; the type says what kind of key it is. Values
-// made by the Parse functions are safe as a token of a NATS subject. The checksum is not verified here, since guests
-// need these types too; package signing does that where a key is used as a key.
+// that a Parse function made or Check passed are safe as a token of a NATS subject; fields of decoded messages have not
+// been checked. The checksum is not verified here, since guests need these types too; package signing does that where a
+// key is used as a key.
 type (
 	// HostID is the public key of a host ("N...").
 	HostID string
@@ -37,15 +38,13 @@ type LinkName string
 const DefaultLink LinkName = "default"
 
 // ParseHostID reads a host's public key. A malformed key is ErrInvalid.
-func ParseHostID(s string) (HostID, error) { return HostID(s), checkKey(s, 'N', "host id") }
+func ParseHostID(s string) (HostID, error) { return HostID(s), HostID(s).Check() }
 
 // ParseActorID reads an actor's public key. A malformed key is ErrInvalid.
-func ParseActorID(s string) (ActorID, error) { return ActorID(s), checkKey(s, 'M', "actor id") }
+func ParseActorID(s string) (ActorID, error) { return ActorID(s), ActorID(s).Check() }
 
 // ParseProviderID reads a provider's public key. A malformed key is ErrInvalid.
-func ParseProviderID(s string) (ProviderID, error) {
-	return ProviderID(s), checkKey(s, 'V', "provider id")
-}
+func ParseProviderID(s string) (ProviderID, error) { return ProviderID(s), ProviderID(s).Check() }
 
 // ParseClusterID reads a cluster signer's public key. A malformed key is ErrInvalid.
 func ParseClusterID(s string) (ClusterID, error) { return ClusterID(s), checkKey(s, 'C', "cluster id") }
@@ -54,15 +53,36 @@ func ParseClusterID(s string) (ClusterID, error) { return ClusterID(s), checkKey
 func ParseAccountID(s string) (AccountID, error) { return AccountID(s), checkKey(s, 'A', "account id") }
 
 // ParseName reads a lattice name. Dots, spaces, wildcards and the empty string are ErrInvalid.
-func ParseName(s string) (Name, error) { return Name(s), checkToken(s, "lattice name") }
+func ParseName(s string) (Name, error) { return Name(s), Name(s).Check() }
 
 // ParseLinkName reads a link name; the empty string means DefaultLink.
 func ParseLinkName(s string) (LinkName, error) {
-	if s == "" {
-		return DefaultLink, nil
-	}
-	return LinkName(s), checkToken(s, "link name")
+	n := LinkName(s).OrDefault()
+	return n, n.Check()
 }
+
+// Check reports a key of another form, as ErrInvalid.
+func (id HostID) Check() error { return checkKey(string(id), 'N', "host id") }
+
+// Check reports a key of another form, as ErrInvalid.
+func (id ActorID) Check() error { return checkKey(string(id), 'M', "actor id") }
+
+// Check reports a key of another form, as ErrInvalid.
+func (id ProviderID) Check() error { return checkKey(string(id), 'V', "provider id") }
+
+// Check reports what is no lattice name, as ErrInvalid.
+func (n Name) Check() error { return checkToken(string(n), "lattice name") }
+
+// OrDefault is the name, or DefaultLink for the empty one.
+func (n LinkName) OrDefault() LinkName {
+	if n == "" {
+		return DefaultLink
+	}
+	return n
+}
+
+// Check reports what is no link name, as ErrInvalid. The empty name is none.
+func (n LinkName) Check() error { return checkToken(string(n), "link name") }
 
 // IsKey reports whether s has the form of a public nkey whose kind is the given letter.
 func IsKey(s string, kind byte) bool {
@@ -99,7 +119,8 @@ func checkToken(s, what string) error {
 }
 
 // Printable shortens foreign text to at most 80 bytes of printable ASCII, for error messages and logs.
-func Printable(s string) string {
+func Printable[S ~string](text S) string {
+	s := string(text)
 	cut := len(s) > 80
 	if cut {
 		s = s[:77]

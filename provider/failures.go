@@ -76,7 +76,7 @@ func (t *teller) tell(ctx context.Context, failed Failed) {
 		return
 	}
 	f := wire.NewFailure(failed.Err)
-	f.ActorID, f.Operation, f.Status = string(failed.Actor), failed.Operation, failed.Status
+	f.ActorID, f.Operation, f.Status = failed.Actor, failed.Operation, failed.Status
 	if tc, ok := trace.From(ctx); ok {
 		f.TraceID = hex.EncodeToString(tc.TraceID[:])
 	}

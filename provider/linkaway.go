@@ -26,7 +26,7 @@ func noteAway(p Provider, states []wire.LinkState) {
 		if s.State != wire.LinkActive {
 			continue
 		}
-		if since, why := w.LinkAway(lattice.ActorID(s.ActorID)); why != nil {
+		if since, why := w.LinkAway(s.ActorID); why != nil {
 			s.State, s.Error, s.Code, s.Since = wire.LinkAway, why.Error(), lattice.CodeOf(why).Name(), since.UTC().Truncate(time.Second)
 		}
 	}

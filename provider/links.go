@@ -61,8 +61,8 @@ func newGrant(def wire.LinkDefinition) *grant {
 		}
 	}
 	route, _ := def.Route()
-	return &grant{def: def, route: route, settled: make(chan struct{}), link: Link{Actor: lattice.ActorID(def.ActorID),
-		Name: lattice.LinkName(def.LinkName), Contract: def.ContractID, Values: values}}
+	return &grant{def: def, route: route, settled: make(chan struct{}), link: Link{Actor: def.ActorID,
+		Name: def.LinkName, Contract: def.ContractID, Values: values}}
 }
 
 // vet looks at what can be known of a link without the provider.
@@ -104,9 +104,9 @@ type table struct {
 }
 
 // acquire finds the link of an actor, waits until it is settled, and counts a call until release.
-func (t *table) acquire(ctx context.Context, actor string) (*grant, error) {
+func (t *table) acquire(ctx context.Context, actor lattice.ActorID) (*grant, error) {
 	t.mu.RLock()
-	g := t.grants[lattice.ActorID(actor)]
+	g := t.grants[actor]
 	if g != nil {
 		g.calls.Add(1)
 	}
@@ -131,7 +131,7 @@ func (t *table) acquire(ctx context.Context, actor string) (*grant, error) {
 	}
 }
 
-func unlinked(actor string) error {
+func unlinked(actor lattice.ActorID) error {
 	return &lattice.Error{Code: lattice.ErrUnlinked, Detail: "unlinked actor: '" + lattice.Printable(actor) + "'"}
 }
 
@@ -159,14 +159,14 @@ func (t *table) states() []wire.LinkState {
 	}
 	t.mu.RUnlock()
 	noteAway(t.provider, list)
-	slices.SortFunc(list, func(a, b wire.LinkState) int { return strings.Compare(a.ActorID, b.ActorID) })
+	slices.SortFunc(list, func(a, b wire.LinkState) int { return strings.Compare(string(a.ActorID), string(b.ActorID)) })
 	return list
 }
 
 // stateOf describes a settled grant. mu is held if it is in the table.
 func (t *table) stateOf(g *grant) wire.LinkState {
 	s := wire.LinkState{ActorID: g.def.ActorID, LinkName: g.def.LinkName, ContractID: g.def.ContractID,
-		ProviderID: g.def.ProviderID, HostID: string(t.host), State: wire.LinkActive, Checked: t.values != nil}
+		ProviderID: g.def.ProviderID, HostID: t.host, State: wire.LinkActive, Checked: t.values != nil}
 	if g.err != nil {
 		s.State, s.Error, s.Code, s.RetryMS = wire.LinkFailed, g.err.Error(), lattice.CodeOf(g.err).Name(), untilMS(g.retry)
 	}
@@ -190,7 +190,7 @@ func (t *table) put(ctx context.Context, def wire.LinkDefinition) *wire.LinkStat
 	if !t.ours(&def) {
 		return nil
 	}
-	actor := lattice.ActorID(def.ActorID)
+	actor := def.ActorID
 	before := t.grants[actor] // only this goroutine writes
 	switch {
 	case before == nil || before.failed() && !before.def.Equal(def):
@@ -209,13 +209,13 @@ func (t *table) put(ctx context.Context, def wire.LinkDefinition) *wire.LinkStat
 func (t *table) ours(def *wire.LinkDefinition) bool {
 	log := t.log.With(lattice.LogActor, lattice.Printable(def.ActorID), lattice.LogContract, lattice.Printable(def.ContractID))
 	if def.LinkName == "" {
-		def.LinkName = string(t.name)
+		def.LinkName = t.name
 	}
-	if _, err := lattice.ParseActorID(def.ActorID); err != nil {
+	if err := def.ActorID.Check(); err != nil {
 		log.Warn("link ignored", lattice.LogErr, err)
 		return false
 	}
-	if def.ProviderID != string(t.id) || def.LinkName != string(t.name) {
+	if def.ProviderID != t.id || def.LinkName != t.name {
 		log.Warn("link ignored: it is for another provider or link name")
 		return false
 	}
@@ -383,7 +383,7 @@ func nextTry(err error, before int) time.Time {
 
 // del handles the deletion of a link. Only the actor counts, and the contract when it is said.
 func (t *table) del(ctx context.Context, def wire.LinkDefinition) {
-	g := t.grants[lattice.ActorID(def.ActorID)]
+	g := t.grants[def.ActorID]
 	if g == nil || def.ContractID != "" && def.ContractID != g.def.ContractID {
 		return
 	}

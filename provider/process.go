@@ -130,13 +130,9 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 }
 
 func (p *process) identify(hd wire.HostData) (cluster signing.KeyPair, err error) {
-	var errs [5]error
-	p.lattice, errs[0] = lattice.ParseName(hd.LatticeRPCPrefix)
-	p.id, errs[1] = lattice.ParseProviderID(hd.ProviderKey)
-	p.link, errs[2] = lattice.ParseLinkName(hd.LinkName)
-	p.host, errs[3] = lattice.ParseHostID(hd.HostID)
-	cluster, errs[4] = signing.FromSeed(hd.InvocationSeed)
-	if err = errors.Join(errs[:]...); err == nil && cluster.Kind() != 'C' {
+	p.lattice, p.id, p.link, p.host = hd.LatticeRPCPrefix, hd.ProviderKey, hd.LinkName.OrDefault(), hd.HostID
+	cluster, err = signing.FromSeed(hd.InvocationSeed)
+	if err = errors.Join(p.lattice.Check(), p.id.Check(), p.link.Check(), p.host.Check(), err); err == nil && cluster.Kind() != 'C' {
 		err = &lattice.Error{Code: lattice.ErrInvalid, Detail: "invocation_seed is not the seed of a cluster key"}
 	}
 	if err != nil {
@@ -293,9 +289,9 @@ func (p *process) linkEvent(ctx context.Context, msg *nats.Msg) {
 // handle serves an invocation that rpc.Server has verified.
 func (p *process) handle(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
 	if !lattice.IsKey(inv.Origin.PublicKey, 'M') {
-		return nil, unlinked(inv.Origin.PublicKey)
+		return nil, unlinked(inv.Origin.Actor())
 	}
-	g, err := p.links.acquire(ctx, inv.Origin.PublicKey)
+	g, err := p.links.acquire(ctx, inv.Origin.Actor())
 	if err != nil {
 		return nil, err
 	}
@@ -317,7 +313,7 @@ func (p *process) serveLocal(ctx context.Context, inv *wire.Invocation) ([]byte,
 		return p.obey(ctx, inv.Operation)
 	}
 	sub := p.serving.Load()
-	if sub == nil || inv.Target.LinkName != string(p.link) {
+	if sub == nil || inv.Target.LinkName != p.link {
 		return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: lattice.Printable(inv.Target.PublicKey), Detail: "not served over this channel"}
 	}
 	return sub.Serve(ctx, inv)
@@ -356,7 +352,7 @@ func (p *process) Open(ctx context.Context, actor lattice.ActorID, operation str
 func (p *process) address(actor lattice.ActorID, operation string, r Request) (rpc.Call, wire.Route, error) {
 	contract, route, ok := p.links.target(actor)
 	if !ok {
-		return rpc.Call{}, "", unlinked(string(actor))
+		return rpc.Call{}, "", unlinked(actor)
 	}
 	return rpc.Call{Origin: wire.ProviderEntity(p.id, contract, p.link), Target: wire.ActorEntity(actor), Operation: operation,
 		Payload: r.Payload, Body: r.Body, BodyLength: r.BodyLength, Timeout: r.Timeout}, route, nil
@@ -366,15 +362,15 @@ func (p *process) address(actor lattice.ActorID, operation string, r Request) (r
 // the call has not begun there and may be made over NATS. With keep, held is what a large result takes of the budget
 // until the caller gives it back.
 func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Route, keep bool) (result []byte, held int64, err error, done bool) {
-	actor := lattice.ActorID(call.Target.PublicKey)
+	actor := call.Target.Actor()
 	stay := route == wire.LocalOnly
 	if route == wire.AnyHost {
 		return nil, 0, nil, false
 	}
 	switch entrance := p.uplink.entrance(actor); {
 	// they answer, the host does not
-	case entrance != nil && !stay && p.uplink.hangs() && p.hosts.Others(call.Target, string(p.host)):
-		p.hosts.Doubt(string(p.host))
+	case entrance != nil && !stay && p.uplink.hangs() && p.hosts.Others(call.Target, p.host):
+		p.hosts.Doubt(p.host)
 		return nil, 0, nil, false
 	case entrance != nil:
 		timeout := p.timeout
@@ -385,7 +381,7 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Rout
 			entrance = new(load.Entrance)
 		}
 		if err := entrance.Enter(channel.Now, timeout); err != nil {
-			if !stay && call.Body == nil && p.hosts.Others(call.Target, string(p.host)) {
+			if !stay && call.Body == nil && p.hosts.Others(call.Target, p.host) {
 				return nil, 0, nil, false
 			}
 			p.metrics.turnedAway.Inc()
@@ -446,7 +442,7 @@ func (p *process) answerHealth(msg *nats.Msg) {
 func (p *process) answerLinks(msg *nats.Msg) {
 	list := p.links.states()
 	if lattice.IsKey(string(msg.Data), 'M') {
-		list = slices.DeleteFunc(list, func(s wire.LinkState) bool { return s.ActorID != string(msg.Data) })
+		list = slices.DeleteFunc(list, func(s wire.LinkState) bool { return s.ActorID != lattice.ActorID(msg.Data) })
 	}
 	p.answerJSON(msg, list)
 }

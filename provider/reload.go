@@ -40,7 +40,7 @@ func (p *process) reload(ctx context.Context, hd wire.HostData) error {
 	if err != nil {
 		return err
 	}
-	if string(p.host) != hd.HostID || string(p.id) != hd.ProviderKey || string(p.link) != hd.LinkName || string(p.lattice) != hd.LatticeRPCPrefix {
+	if p.host != hd.HostID || p.id != hd.ProviderKey || p.link != hd.LinkName || p.lattice != hd.LatticeRPCPrefix {
 		return &lattice.Error{Code: lattice.ErrInvalid, Op: "reload", Detail: "the host data is for another process"}
 	}
 	// trust, then sign

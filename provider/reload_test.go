@@ -19,7 +19,7 @@ import (
 
 // callAs calls the provider signed with a certain cluster key.
 func callAs(p *providertest.Process, actor lattice.ActorID, cluster signing.KeyPair) error {
-	c := rpc.NewClient(p.NC, rpc.ClientConfig{Lattice: p.Env.Lattice, HostID: string(p.Host), Cluster: cluster, Timeout: providertest.Patience})
+	c := rpc.NewClient(p.NC, rpc.ClientConfig{Lattice: p.Env.Lattice, HostID: p.Host, Cluster: cluster, Timeout: providertest.Patience})
 	_, err := c.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(actor), Target: wire.ProviderEntity(p.Provider, p.Contract, p.Link), Operation: "Script.Do"})
 	return err
 }
@@ -110,7 +110,7 @@ func TestReloadRefused(t *testing.T) {
 	for name, change := range map[string]func(*wire.HostData){
 		"a seed that is none":       func(hd *wire.HostData) { hd.InvocationSeed = "SC" },
 		"an issuer that is none":    func(hd *wire.HostData) { hd.ClusterIssuers = []string{"C"} },
-		"another provider":          func(hd *wire.HostData) { hd.ProviderKey = string(p.Env.ProviderID(t)) },
+		"another provider":          func(hd *wire.HostData) { hd.ProviderKey = p.Env.ProviderID(t) },
 		"NATS elsewhere":            func(hd *wire.HostData) { hd.LatticeRPCURL = "nats://127.0.0.1:1" },
 		"another kind of login":     func(hd *wire.HostData) { hd.LatticeRPCUserSeed = latticetest.NewKey(t, 'U').Seed() },
 		"credentials where no were": func(hd *wire.HostData) { hd.LatticeRPCURL = "nats://token@" + hd.LatticeRPCURL[len("nats://"):] },

@@ -199,7 +199,7 @@ func TestLinkOfOneActor(t *testing.T) {
 		if err := json.Unmarshal(p.Ask(subject.LinkStates(p.Env.Lattice, p.Provider, p.Link), []byte(actor)), &links); err != nil {
 			t.Fatal(err)
 		}
-		if len(links) != want || want == 1 && links[0].ActorID != string(actor) {
+		if len(links) != want || want == 1 && links[0].ActorID != actor {
 			t.Errorf("the links of %s are %+v, want %d", actor, links, want)
 		}
 	}

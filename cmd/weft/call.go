@@ -13,6 +13,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/internal/deploy/usage"
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -37,7 +38,7 @@ made in the actor's own name unless --origin says another.`,
 				return err
 			}
 			if origin != "" {
-				r.Origin = wire.Entity{PublicKey: origin, ContractID: originContract, LinkName: originLink}
+				r.Origin = wire.Entity{PublicKey: origin, ContractID: originContract, LinkName: lattice.LinkName(originLink)}
 			}
 			a.secretFlag(cmd, "cluster-seed")
 			w, err := a.way(cmd) // it leads to a lattice, whose key is needed

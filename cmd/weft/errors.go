@@ -120,9 +120,9 @@ func traceID(s string) (string, error) {
 func failureLine(w io.Writer, f wire.Failure, v *operate.View) {
 	actor := "-"
 	if f.ActorID != "" {
-		actor = v.ActorName(lattice.ActorID(f.ActorID))
+		actor = v.ActorName(f.ActorID)
 	}
-	head := []string{f.Time.Local().Format("15:04:05.000"), v.HostName(lattice.HostID(f.HostID)), actor}
+	head := []string{f.Time.Local().Format("15:04:05.000"), v.HostName(f.HostID), actor}
 	switch {
 	case f.Target != "" && f.Target != "none":
 		head = append(head, "called "+f.Operation+" of "+entityName(v, f.Target))

@@ -60,7 +60,7 @@ func (r *rig) site(name string, values map[string]string) (address string, fine 
 	l.Close()
 	all := map[string]string{"address": address}
 	maps.Copy(all, values)
-	if err := r.ctl.PutLink(t.Context(), wire.LinkDefinition{ActorID: string(id), ProviderID: string(provider), LinkName: "default", ContractID: contract.ID, Values: all}); err != nil {
+	if err := r.ctl.PutLink(t.Context(), wire.LinkDefinition{ActorID: id, ProviderID: provider, LinkName: "default", ContractID: contract.ID, Values: all}); err != nil {
 		t.Fatal(err)
 	}
 	client := &http.Client{Transport: &http.Transport{}, Timeout: deadline}

@@ -46,7 +46,7 @@ func newRig(t *testing.T, args ...string) *rig {
 	r := &rig{t: t, env: latticetest.NATS(t), dir: t.TempDir()}
 	r.nc = r.env.Conn(t)
 	r.ctl = control.NewClient(r.nc, subject.Control{Prefix: subject.DefaultControlPrefix, Lattice: r.env.Lattice}, patience)
-	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: r.env.Lattice, HostID: string(r.env.HostID(t)), Cluster: r.env.Cluster})
+	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: r.env.Lattice, HostID: r.env.HostID(t), Cluster: r.env.Cluster})
 	var err error
 	if r.events, err = r.nc.SubscribeSync(subject.EventAll(r.env.Lattice)); err != nil {
 		t.Fatal(err)

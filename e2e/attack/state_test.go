@@ -115,7 +115,7 @@ func TestHostilePeer(t *testing.T) {
 		defer func() { _ = answers.Unsubscribe() }()
 		for range 100 {
 			i := &wire.Invocation{Origin: wire.ActorEntity(id), Target: wire.ActorEntity(id), Operation: "Test.Echo", ID: uuid.NewString(),
-				HostID: string(r.ID), ContentLength: 1 << 20, EncodedClaims: "a.b.c"}
+				HostID: r.ID, ContentLength: 1 << 20, EncodedClaims: "a.b.c"}
 			m := &nats.Msg{Subject: subject.Actor(r.env.Lattice, id), Reply: inbox, Data: i.Encode(), Header: nats.Header{"Weft-Timeout-Ms": {"500"}}}
 			if err := r.nc.PublishMsg(m); err != nil {
 				t.Fatal(err)
@@ -156,7 +156,7 @@ func TestHostilePeer(t *testing.T) {
 			}
 		}
 		// What is good and comes after it is taken in.
-		good := wire.LinkDefinition{ActorID: string(r.env.ActorID(t)), ProviderID: string(r.env.ProviderID(t)), LinkName: "default", ContractID: "acme:thing",
+		good := wire.LinkDefinition{ActorID: r.env.ActorID(t), ProviderID: r.env.ProviderID(t), LinkName: "default", ContractID: "acme:thing",
 			Values: map[string]string{"a": "b"}}
 		if err := r.ctl.PutLink(ctx, good); err != nil {
 			t.Fatal(err)

@@ -125,7 +125,7 @@ func (r *rig) captured(id lattice.ActorID, cluster signing.KeyPair) []byte {
 		r.t.Fatal(err)
 	}
 	defer func() { _ = spy.Unsubscribe() }()
-	c := rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: "nobody", HostID: string(r.env.HostID(r.t)), Cluster: cluster, Timeout: 10 * time.Millisecond})
+	c := rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: "nobody", HostID: r.env.HostID(r.t), Cluster: cluster, Timeout: 10 * time.Millisecond})
 	e := wire.ActorEntity(id)
 	_, _ = c.Call(r.t.Context(), rpc.Call{Origin: e, Target: e, Operation: "Test.Echo", Payload: []byte("captured")}) // nobody answers
 	m, err := spy.NextMsg(patience)

@@ -70,7 +70,7 @@ func distinctActors(ctx context.Context, b *bench, r *report, same bool) error {
 	if err != nil {
 		return err
 	}
-	caller := rpc.NewClient(l.nc, rpc.ClientConfig{Lattice: name, HostID: string(host.ID), Cluster: l.cluster, Timeout: 20 * time.Second})
+	caller := rpc.NewClient(l.nc, rpc.ClientConfig{Lattice: name, HostID: host.ID, Cluster: l.cluster, Timeout: 20 * time.Second})
 	begin = time.Now()
 	for _, id := range ids {
 		out, err := caller.Call(ctx, rpc.Call{Origin: wire.ActorEntity(id), Target: wire.ActorEntity(id), Operation: httpserver.HandleRequest, Payload: []byte(payload)})

@@ -103,7 +103,7 @@ func instancesOfOne(ctx context.Context, b *bench, r *report) error {
 	if err != nil {
 		return err
 	}
-	if err := state.PutLink(ctx, wire.LinkDefinition{ActorID: string(actors[0].ID), ProviderID: key.Public(), LinkName: string(lattice.DefaultLink), ContractID: "wasmcloud:keyvalue"}); err != nil {
+	if err := state.PutLink(ctx, wire.LinkDefinition{ActorID: actors[0].ID, ProviderID: lattice.ProviderID(key.Public()), LinkName: lattice.DefaultLink, ContractID: "wasmcloud:keyvalue"}); err != nil {
 		return err
 	}
 	subj := subject.Provider("instances", lattice.ProviderID(key.Public()), lattice.DefaultLink)

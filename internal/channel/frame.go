@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -109,7 +110,7 @@ type route struct {
 }
 
 func (r *route) texts() [7]string {
-	return [7]string{r.origin.PublicKey, r.origin.LinkName, r.origin.ContractID, r.target.PublicKey, r.target.LinkName, r.target.ContractID, r.operation}
+	return [7]string{r.origin.PublicKey, string(r.origin.LinkName), r.origin.ContractID, r.target.PublicKey, string(r.target.LinkName), r.target.ContractID, r.operation}
 }
 
 // size is that of the encoded texts.
@@ -141,8 +142,8 @@ func parseRoute(b []byte) (r *route, rest []byte, err error) {
 		}
 		texts[i], b = string(b[:n]), b[n:]
 	}
-	return &route{origin: wire.Entity{PublicKey: texts[0], LinkName: texts[1], ContractID: texts[2]},
-		target: wire.Entity{PublicKey: texts[3], LinkName: texts[4], ContractID: texts[5]}, operation: texts[6]}, b, nil
+	return &route{origin: wire.Entity{PublicKey: texts[0], LinkName: lattice.LinkName(texts[1]), ContractID: texts[2]},
+		target: wire.Entity{PublicKey: texts[3], LinkName: lattice.LinkName(texts[4]), ContractID: texts[5]}, operation: texts[6]}, b, nil
 }
 
 // requestHead comes before the payload of a request.

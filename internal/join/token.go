@@ -59,7 +59,7 @@ func (t Token) Identity() (natsauth.Identity, error) { return natsauth.Read(t.JW
 func (t Token) Validate() error {
 	var errs []error
 	bad := func(detail string) { errs = append(errs, problem(detail)) }
-	if _, err := lattice.ParseName(string(t.Lattice)); err != nil {
+	if err := t.Lattice.Check(); err != nil {
 		bad("it names no lattice")
 	}
 	if len(t.Servers) == 0 {

@@ -240,16 +240,14 @@ func readClaims(body []byte) (c claims, err error) {
 	case len(w.Publish) > maxSubjects || len(w.Subscribe) > maxSubjects:
 		bad = "it names too many subjects"
 	}
-	if _, err := lattice.ParseName(string(w.Lattice)); bad == "" && err != nil {
+	if err := w.Lattice.Check(); bad == "" && err != nil {
 		bad = "its lattice has no proper name"
 	}
 	for _, r := range w.Roles {
 		switch r {
 		case Host, Operator:
 		case Provider:
-			_, err := lattice.ParseProviderID(string(w.Provider))
-			_, linkErr := lattice.ParseLinkName(string(w.Link))
-			if (err != nil || linkErr != nil || w.Link == "") && bad == "" {
+			if (w.Provider.Check() != nil || w.Link.Check() != nil) && bad == "" {
 				bad = "it does not name a provider"
 			}
 		default:

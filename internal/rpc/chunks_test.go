@@ -238,7 +238,7 @@ func TestBudget(t *testing.T) {
 	budget := load.NewBudget(2*int64(len(large)) + 1000)
 	r := &rig{env: env, nc: env.Conn(t), actor: env.ActorID(t)}
 	r.origin = wire.ProviderEntity(env.ProviderID(t), "wasmcloud:httpserver", "default")
-	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(env.HostID(t)), Cluster: env.Cluster})
+	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster})
 	r.server = rpc.NewServer(env.Conn(t), rpc.ServerConfig{Lattice: env.Lattice, Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger, Budget: budget})
 	defer func() {
 		if err := r.server.Close(context.Background()); err != nil {
@@ -316,7 +316,7 @@ func TestForeignLarge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inv := &wire.Invocation{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Echo", Msg: large, ID: uuid.NewString(), HostID: string(r.env.HostID(t)), ContentLength: uint64(len(large))}
+	inv := &wire.Invocation{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Echo", Msg: large, ID: uuid.NewString(), HostID: r.env.HostID(t), ContentLength: uint64(len(large))}
 	if inv.EncodedClaims, err = signing.SignInvocation(r.env.Cluster, inv.ID, inv.OriginURL(), inv.TargetURL(), inv.Hash(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -362,7 +362,7 @@ func TestConnectionLost(t *testing.T) {
 	r := newRig(t)
 	r.echo(t)
 	lost := r.env.Conn(t)
-	client := rpc.NewClient(lost, rpc.ClientConfig{Lattice: r.env.Lattice, HostID: string(r.env.HostID(t)), Cluster: r.env.Cluster})
+	client := rpc.NewClient(lost, rpc.ClientConfig{Lattice: r.env.Lattice, HostID: r.env.HostID(t), Cluster: r.env.Cluster})
 	sent := 0
 	body := readerFunc(func(p []byte) (int, error) {
 		if sent += len(p); sent > 1<<20 {

@@ -30,7 +30,7 @@ import (
 // ClientConfig configures a Client. Lattice, HostID and Cluster are required.
 type ClientConfig struct {
 	Lattice lattice.Name
-	HostID  string // the host that sends, or that started the provider that sends
+	HostID  lattice.HostID // the host that sends, or that started the provider that sends
 	Cluster signing.KeyPair
 	Timeout time.Duration // for calls whose context has no deadline; default DefaultTimeout
 	// MaxBytes bounds requests and responses; default DefaultMaxBytes.

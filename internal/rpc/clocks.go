@@ -17,11 +17,11 @@ const (
 // clocks says which hosts have clocks that differ, each at most once in clockQuiet. It is safe for concurrent use.
 type clocks struct {
 	mu   sync.Mutex
-	told map[string]time.Time // by host; guarded by mu
+	told map[lattice.HostID]time.Time // by host; guarded by mu
 }
 
 // note logs a clock that is behind ours by a notable difference, negative when ahead. The usual case takes no lock.
-func (c *clocks) note(log *slog.Logger, host string, behind time.Duration, refused bool, now time.Time) {
+func (c *clocks) note(log *slog.Logger, host lattice.HostID, behind time.Duration, refused bool, now time.Time) {
 	if behind.Abs() < clockTolerance && !refused || !c.due(host, now) {
 		return
 	}
@@ -32,7 +32,7 @@ func (c *clocks) note(log *slog.Logger, host string, behind time.Duration, refus
 	log.Warn("clock of a host differs from this one's", lattice.LogHost, lattice.Printable(host), way, coarse(behind.Abs()), "refused", refused)
 }
 
-func (c *clocks) due(host string, now time.Time) bool {
+func (c *clocks) due(host lattice.HostID, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if last, ok := c.told[host]; ok && now.Sub(last) < clockQuiet {
@@ -49,7 +49,7 @@ func (c *clocks) due(host string, now time.Time) bool {
 		}
 	}
 	if c.told == nil {
-		c.told = map[string]time.Time{}
+		c.told = map[lattice.HostID]time.Time{}
 	}
 	c.told[host] = now
 	return true

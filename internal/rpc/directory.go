@@ -45,20 +45,23 @@ type Directory struct {
 	listen  func(wire.Beat) // nil: only the directory uses them
 	ctx     context.Context
 	end     context.CancelFunc
-	asking  chan string // hosts to ask what they serve
-	offsets offsets     // how their machines' clocks stand
+	asking  chan lattice.HostID // hosts to ask what they serve
+	offsets offsets             // how their machines' clocks stand
 	wg      sync.WaitGroup
 
 	mu      sync.RWMutex
-	sub     *nats.Subscription // guarded by mu
-	closed  bool               // guarded by mu
-	peers   map[string]*peer   // by host; guarded by mu
-	targets map[target]*served // guarded by mu
-	swept   time.Duration      // when peers were last looked through; guarded by mu
+	sub     *nats.Subscription       // guarded by mu
+	closed  bool                     // guarded by mu
+	peers   map[lattice.HostID]*peer // by host; guarded by mu
+	targets map[target]*served       // guarded by mu
+	swept   time.Duration            // when peers were last looked through; guarded by mu
 }
 
 // target names who is called.
-type target struct{ key, link string }
+type target struct {
+	key  string
+	link lattice.LinkName
+}
 
 func targetOf(e wire.Entity) target { return target{e.PublicKey, e.LinkName} }
 
@@ -79,7 +82,7 @@ func NewDirectory(nc *nats.Conn, l lattice.Name, log *slog.Logger) *Directory {
 }
 
 func newDirectory(now func() time.Duration, log *slog.Logger) *Directory {
-	d := &Directory{now: now, moment: clock.Now, log: log, asking: make(chan string, askBacklog), peers: map[string]*peer{}, targets: map[target]*served{}}
+	d := &Directory{now: now, moment: clock.Now, log: log, asking: make(chan lattice.HostID, askBacklog), peers: map[lattice.HostID]*peer{}, targets: map[target]*served{}}
 	d.ctx, d.end = context.WithCancel(context.Background())
 	return d
 }
@@ -198,7 +201,7 @@ func (d *Directory) heard(b wire.Beat) (ask bool) {
 }
 
 // asked ends a question to a host.
-func (d *Directory) asked(host string) {
+func (d *Directory) asked(host lattice.HostID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if p := d.peers[host]; p != nil {
@@ -207,11 +210,11 @@ func (d *Directory) asked(host string) {
 }
 
 // ask learns what a host serves.
-func (d *Directory) ask(host string) {
+func (d *Directory) ask(host lattice.HostID) {
 	defer d.asked(host)
 	ctx, cancel := context.WithTimeout(d.ctx, askTimeout)
 	defer cancel()
-	reply, err := AskServed(ctx, d.nc, subject.Host(d.lattice, lattice.HostID(host)))
+	reply, err := AskServed(ctx, d.nc, subject.Host(d.lattice, host))
 	if err != nil {
 		return // its next beat asks again
 	}
@@ -224,7 +227,7 @@ func (d *Directory) ask(host string) {
 }
 
 // learn takes over what a host serves.
-func (d *Directory) learn(host string, revision uint64, entities []wire.Entity) {
+func (d *Directory) learn(host lattice.HostID, revision uint64, entities []wire.Entity) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if p := d.peers[host]; p != nil && !d.closed {
@@ -272,11 +275,11 @@ func (d *Directory) change(t target, edit func([]*candidate) []*candidate) {
 }
 
 // address is the subject for an entity at a host.
-func (d *Directory) address(host string, e wire.Entity) string {
+func (d *Directory) address(host lattice.HostID, e wire.Entity) string {
 	if strings.HasPrefix(e.PublicKey, "V") {
-		return subject.ProviderAt(d.lattice, lattice.ProviderID(e.PublicKey), lattice.LinkName(e.LinkName), lattice.HostID(host))
+		return subject.ProviderAt(d.lattice, e.Provider(), e.LinkName, host)
 	}
-	return subject.Host(d.lattice, lattice.HostID(host))
+	return subject.Host(d.lattice, host)
 }
 
 // find says who serves a target; nil when no weft host is known to.
@@ -288,7 +291,7 @@ func (d *Directory) find(e wire.Entity) *served {
 }
 
 // Others reports whether a weft host other than one is known to be up and to serve a target, and can be reached.
-func (d *Directory) Others(e wire.Entity, host string) bool {
+func (d *Directory) Others(e wire.Entity, host lattice.HostID) bool {
 	s := d.find(e)
 	if s == nil || d.nc != nil && !d.nc.IsConnected() {
 		return false
@@ -298,7 +301,7 @@ func (d *Directory) Others(e wire.Entity, host string) bool {
 }
 
 // Doubt makes a host count as gone until its next beat: the caller knows of a failure that the beats do not show yet.
-func (d *Directory) Doubt(host string) {
+func (d *Directory) Doubt(host lattice.HostID) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if p := d.peers[host]; p != nil {

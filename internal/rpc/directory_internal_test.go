@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -15,7 +16,7 @@ type fleet struct {
 	*Directory
 	clock  time.Duration
 	target wire.Entity
-	hosts  []string
+	hosts  []lattice.HostID
 }
 
 func newFleet(t *testing.T, n int) *fleet {
@@ -25,7 +26,7 @@ func newFleet(t *testing.T, n int) *fleet {
 	f.clock = time.Hour
 	t.Cleanup(f.Close)
 	for range n {
-		f.hosts = append(f.hosts, latticetest.NewKey(t, 'N').Public())
+		f.hosts = append(f.hosts, lattice.HostID(latticetest.NewKey(t, 'N').Public()))
 	}
 	for _, h := range f.hosts {
 		f.beat(h, 0, false)
@@ -35,14 +36,14 @@ func newFleet(t *testing.T, n int) *fleet {
 	return f
 }
 
-func (f *fleet) beat(host string, load uint32, draining bool) bool {
+func (f *fleet) beat(host lattice.HostID, load uint32, draining bool) bool {
 	return f.heard(wire.Beat{HostID: host, Sequence: 1, Draining: draining, Direct: &wire.Direct{Version: 1, Load: load, Capacity: 100, Served: 1}})
 }
 
 // share counts how often each host is picked; each call is answered at once by latency.
-func (f *fleet) share(calls int, latency map[string]time.Duration) map[string]int {
+func (f *fleet) share(calls int, latency map[lattice.HostID]time.Duration) map[lattice.HostID]int {
 	s := f.find(f.target)
-	count := map[string]int{}
+	count := map[lattice.HostID]int{}
 	for range calls {
 		c := f.pick(s, nil, f.clock)
 		if c == nil {
@@ -86,7 +87,7 @@ func TestTwoChoicesKeepQueuesShort(t *testing.T) {
 func TestBusyAndSlowHostsAreAvoided(t *testing.T) {
 	f := newFleet(t, 3)
 	slow := f.hosts[0]
-	latency := map[string]time.Duration{slow: 500 * time.Millisecond, f.hosts[1]: time.Millisecond, f.hosts[2]: time.Millisecond}
+	latency := map[lattice.HostID]time.Duration{slow: 500 * time.Millisecond, f.hosts[1]: time.Millisecond, f.hosts[2]: time.Millisecond}
 	f.share(100, latency) // all are known now
 	if got := f.share(1000, latency)[slow]; got > 0 {
 		t.Errorf("a slow host got %d calls of 1000", got)
@@ -232,8 +233,8 @@ func BenchmarkChoose(b *testing.B) {
 			defer d.Close()
 			for range n {
 				h := latticetest.NewKey(b, 'N').Public()
-				d.heard(wire.Beat{HostID: h, Direct: &wire.Direct{Version: 1, Capacity: 1}})
-				d.learn(h, 1, []wire.Entity{target})
+				d.heard(wire.Beat{HostID: lattice.HostID(h), Direct: &wire.Direct{Version: 1, Capacity: 1}})
+				d.learn(lattice.HostID(h), 1, []wire.Entity{target})
 			}
 			b.ReportAllocs()
 			for b.Loop() {

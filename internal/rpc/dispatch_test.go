@@ -64,7 +64,7 @@ func newNodes(t *testing.T, n int, handler func(n *station) invocation.Handler) 
 	}
 	directory := rpc.NewDirectory(s.nc, env.Lattice, env.Logger)
 	t.Cleanup(directory.Close)
-	s.client = rpc.NewClient(s.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(env.HostID(t)), Cluster: env.Cluster, Timeout: patience,
+	s.client = rpc.NewClient(s.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster, Timeout: patience,
 		Directory: directory, Agreement: s.agree, Logger: env.Logger, Sent: func(p rpc.Path) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -84,7 +84,7 @@ func (s *nodes) node(cluster signing.KeyPair, limit int, handler func(n *station
 	if n.agreement, err = signing.NewAgreement(cluster, s.verifier); err != nil {
 		s.Fatal(err)
 	}
-	n.server = rpc.NewServer(n.nc, rpc.ServerConfig{Lattice: s.env.Lattice, Verifier: s.verifier, Logger: s.env.Logger, HostID: string(n.id), Agreement: n.agreement})
+	n.server = rpc.NewServer(n.nc, rpc.ServerConfig{Lattice: s.env.Lattice, Verifier: s.verifier, Logger: s.env.Logger, HostID: n.id, Agreement: n.agreement})
 	s.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -114,7 +114,7 @@ func (s *nodes) node(cluster signing.KeyPair, limit int, handler func(n *station
 
 // beat keeps the caller from counting a node as gone for an hour.
 func (n *station) beat(draining bool) {
-	b := wire.Beat{HostID: string(n.id), Sequence: 1, Draining: draining, Direct: &wire.Direct{Version: 1, Issuer: n.agreement.Issuer(),
+	b := wire.Beat{HostID: n.id, Sequence: 1, Draining: draining, Direct: &wire.Direct{Version: 1, Issuer: n.agreement.Issuer(),
 		Capacity: 1, Served: n.revision.Load(), PeriodMS: 1200_000, Timeout: !n.headers.Load()}}
 	if err := n.nc.Publish(subject.Beat(n.env.Lattice, n.id), b.Encode()); err != nil {
 		n.t.Error(err)
@@ -126,7 +126,7 @@ func (s *nodes) known(n *station) {
 	s.Helper()
 	latticetest.Eventually(s.T, func() error {
 		n.beat(false)
-		if !rpc.Knows(s.client, wire.ActorEntity(s.actor), string(n.id)) {
+		if !rpc.Knows(s.client, wire.ActorEntity(s.actor), n.id) {
 			return fmt.Errorf("node %s is not known", n.id)
 		}
 		return nil
@@ -192,7 +192,7 @@ func TestCallsGoDirectWithMAC(t *testing.T) {
 		t.Errorf("a large call went %+v", p)
 	}
 	// Whoever is not weft calls as ever.
-	plain := rpc.NewClient(s.nc, rpc.ClientConfig{Lattice: s.env.Lattice, HostID: string(s.env.HostID(t)), Cluster: s.env.Cluster})
+	plain := rpc.NewClient(s.nc, rpc.ClientConfig{Lattice: s.env.Lattice, HostID: s.env.HostID(t), Cluster: s.env.Cluster})
 	if _, err := plain.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(s.env.ActorID(t)), Target: wire.ActorEntity(s.actor), Operation: "Test.Do"}); err != nil {
 		t.Error(err)
 	}
@@ -301,7 +301,7 @@ func busy(t *testing.T) (s *nodes, full *station, free func()) {
 		}
 	})
 	s.known(full)
-	plain := rpc.NewClient(s.nc, rpc.ClientConfig{Lattice: s.env.Lattice, HostID: string(s.env.HostID(t)), Cluster: s.env.Cluster, Timeout: patience})
+	plain := rpc.NewClient(s.nc, rpc.ClientConfig{Lattice: s.env.Lattice, HostID: s.env.HostID(t), Cluster: s.env.Cluster, Timeout: patience})
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if _, err := plain.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(s.env.ActorID(t)), Target: wire.ActorEntity(s.actor), Operation: "Test.Do"}); err != nil {
@@ -496,7 +496,7 @@ func TestCapturedCallIsWorthNothing(t *testing.T) {
 		return func(i *wire.Invocation) {
 			i.ID = "another-id-" + at.String()
 			var err error
-			if i.EncodedClaims, err = a.Seal(s.env.Cluster.Public(), signing.Sealed{ID: i.ID, HostID: i.HostID, Receiver: string(receiver.id),
+			if i.EncodedClaims, err = a.Seal(s.env.Cluster.Public(), signing.Sealed{ID: i.ID, HostID: i.HostID, Receiver: receiver.id,
 				OriginURL: i.OriginURL(), TargetURL: i.TargetURL(), Operation: i.Operation, Msg: i.Msg}, at); err != nil {
 				t.Fatal(err)
 			}
@@ -508,7 +508,7 @@ func TestCapturedCallIsWorthNothing(t *testing.T) {
 	}{
 		"another payload":    {func(i *wire.Invocation) { i.Msg = []byte("y") }, lattice.ErrTokenSignature},
 		"another id":         {func(i *wire.Invocation) { i.ID = "z" }, lattice.ErrTokenSignature},
-		"another sender":     {func(i *wire.Invocation) { i.HostID = string(other.id) }, lattice.ErrTokenSignature},
+		"another sender":     {func(i *wire.Invocation) { i.HostID = other.id }, lattice.ErrTokenSignature},
 		"another origin":     {func(i *wire.Invocation) { i.Origin.PublicKey = string(s.actor) }, lattice.ErrTokenSignature},
 		"no MAC":             {func(i *wire.Invocation) { i.EncodedClaims = signing.MACPrefix }, lattice.ErrTokenMalformed},
 		"a stranger's key":   {seal(theirs, time.Now()), lattice.ErrUnknownIssuer},

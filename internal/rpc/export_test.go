@@ -3,6 +3,7 @@ package rpc
 import (
 	"time"
 
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -10,7 +11,7 @@ import (
 func SetClock(s *Server, now func() time.Duration) { s.now = now }
 
 // Knows reports whether a client would call an entity at a host by itself.
-func Knows(c *Client, e wire.Entity, host string) bool {
+func Knows(c *Client, e wire.Entity, host lattice.HostID) bool {
 	if s := c.cfg.Directory.find(e); s != nil {
 		for _, x := range *s.hosts.Load() {
 			if x.peer.host == host {

@@ -56,7 +56,7 @@ func (l *late) serve(t *testing.T, change func(*rpc.Directory)) {
 }
 
 func (l *late) client(t *testing.T, nc *nats.Conn, timeout time.Duration) *rpc.Client {
-	return rpc.NewClient(nc, rpc.ClientConfig{Lattice: l.env.Lattice, HostID: string(l.env.HostID(t)), Cluster: l.env.Cluster, Timeout: timeout})
+	return rpc.NewClient(nc, rpc.ClientConfig{Lattice: l.env.Lattice, HostID: l.env.HostID(t), Cluster: l.env.Cluster, Timeout: timeout})
 }
 
 func (l *late) call(t *testing.T, c *rpc.Client) (string, error) {

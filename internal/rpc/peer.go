@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -18,7 +19,7 @@ const (
 
 // peer is a weft host as its beats show it.
 type peer struct {
-	host    string
+	host    lattice.HostID
 	seen    atomic.Int64         // when its last beat came
 	doubted atomic.Bool          // it counts as gone until its next beat
 	beat    atomic.Pointer[beat] // what that said

@@ -31,7 +31,7 @@ func atMost(d time.Duration) time.Duration {
 }
 
 // check compares the signer's clock with ours. A token that does not say when it was signed could be replayed for ever.
-func (w window) check(host string, issued, now time.Time) error {
+func (w window) check(host lattice.HostID, issued, now time.Time) error {
 	if issued.IsZero() && w.past > 0 {
 		return &lattice.Error{Code: lattice.ErrTokenMalformed, Detail: "iat is missing, so that the age of the invocation is unknown"}
 	}

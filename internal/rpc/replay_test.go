@@ -20,7 +20,7 @@ import (
 func (r *rig) signed(t *testing.T, id string, at time.Time) *wire.Invocation {
 	t.Helper()
 	inv := &wire.Invocation{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Count", Msg: []byte("msg"), ID: id,
-		HostID: string(r.env.HostID(t)), ContentLength: 3}
+		HostID: r.env.HostID(t), ContentLength: 3}
 	var err error
 	if inv.EncodedClaims, err = signing.SignInvocation(r.env.Cluster, id, inv.OriginURL(), inv.TargetURL(), inv.Hash(), at); err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestReplay(t *testing.T) {
 	inv := r.signed(t, "once", now)
 	r.wantCode(t, "first", inv, 0)
 	r.wantCode(t, "replayed", inv, lattice.ErrReplayed)
-	inv.HostID = string(r.env.HostID(t))
+	inv.HostID = r.env.HostID(t)
 	r.wantCode(t, "replayed in another host's name", inv, lattice.ErrReplayed)
 	inv.ID = ""
 	r.wantCode(t, "replayed without the id beside the claims", inv, lattice.ErrReplayed)
@@ -160,14 +160,14 @@ func TestClocksThatDiffer(t *testing.T) {
 		inv := r.signed(t, tt.id, time.Now().Add(-tt.behind))
 		for range 3 {
 			code, text := r.send(t, inv)
-			if tt.want != 0 && (code != tt.want.Name() || !strings.Contains(text, tt.text) || !strings.Contains(text, inv.HostID)) {
+			if tt.want != 0 && (code != tt.want.Name() || !strings.Contains(text, tt.text) || !strings.Contains(text, string(inv.HostID))) {
 				t.Errorf("%s: %q %q, want %s", tt.id, code, text, tt.want.Name())
 			}
 			if tt.want == 0 && code != "" && code != lattice.ErrReplayed.Name() {
 				t.Errorf("%s: %q %q, want it accepted once", tt.id, code, text)
 			}
 		}
-		if n := strings.Count(log.String(), inv.HostID); n != tt.logged {
+		if n := strings.Count(log.String(), string(inv.HostID)); n != tt.logged {
 			t.Errorf("%s: %d lines in the log, want %d", tt.id, n, tt.logged)
 		}
 	}

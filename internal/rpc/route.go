@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -37,14 +38,14 @@ func (p Path) Labels() []string {
 
 // route is where a call goes next.
 type route struct {
-	served  *served    // nil: no weft host is known to serve the target
-	to      *candidate // nil: the queue group
-	sealed  bool       // with a MAC
-	signed  bool       // not with a MAC, since that was refused
-	again   bool       // it has been elsewhere
-	undated bool       // it was taken for late although its caller waits: it does not say when it is sent
-	unbegun bool       // the last attempt did nothing for the call
-	who     string     // the weft host that answered by the queue group
+	served  *served        // nil: no weft host is known to serve the target
+	to      *candidate     // nil: the queue group
+	sealed  bool           // with a MAC
+	signed  bool           // not with a MAC, since that was refused
+	again   bool           // it has been elsewhere
+	undated bool           // it was taken for late although its caller waits: it does not say when it is sent
+	unbegun bool           // the last attempt did nothing for the call
+	who     lattice.HostID // the weft host that answered by the queue group
 }
 
 // route decides where a call goes first.
@@ -79,15 +80,10 @@ func (r *route) subject(l lattice.Name, e wire.Entity) (string, error) {
 		return r.to.subject, nil
 	}
 	if e.IsActor() {
-		id, err := lattice.ParseActorID(e.PublicKey)
-		return subject.Actor(l, id), err
+		return subject.Actor(l, e.Actor()), e.Actor().Check()
 	}
-	id, err := lattice.ParseProviderID(e.PublicKey)
-	if err != nil {
-		return "", err
-	}
-	link, err := lattice.ParseLinkName(e.LinkName)
-	return subject.Provider(l, id, link), err
+	id, link := e.Provider(), e.LinkName.OrDefault()
+	return subject.Provider(l, id, link), cmp.Or(id.Check(), link.Check())
 }
 
 // seal returns the MAC for a call, or "" when it must be signed.
@@ -220,7 +216,7 @@ func (d *Directory) noteWho(r *route, h nats.Header) {
 		return
 	}
 	if v := h[headerHost]; len(v) > 0 {
-		r.who = v[0]
+		r.who = lattice.HostID(v[0])
 	} else {
 		r.served.foreign.Store(int64(d.now() + foreignStays))
 	}

@@ -46,7 +46,7 @@ func newRigWith(t *testing.T, maxAge, maxAhead time.Duration) *rig {
 	env := latticetest.NATS(t)
 	r := &rig{env: env, nc: env.Conn(t), actor: env.ActorID(t)}
 	r.origin = wire.ProviderEntity(env.ProviderID(t), "wasmcloud:httpserver", "default")
-	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(env.HostID(t)), Cluster: env.Cluster, MaxBytes: 5 << 20})
+	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster, MaxBytes: 5 << 20})
 	r.server = rpc.NewServer(env.Conn(t), rpc.ServerConfig{Lattice: env.Lattice, MaxBytes: 4 << 20, MaxAge: maxAge, MaxAhead: maxAhead, Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger,
 		Observe: func(_ context.Context, _ *wire.Invocation, _ time.Duration, err error) {
 			r.mu.Lock()
@@ -188,7 +188,7 @@ func TestRefusals(t *testing.T) {
 		"no payload":   {func(i *wire.Invocation) { i.ContentLength = 1 << 20 }, lattice.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inv := &wire.Invocation{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Echo", Msg: []byte("msg"), ID: "some-id", HostID: string(r.env.HostID(t))}
+			inv := &wire.Invocation{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Echo", Msg: []byte("msg"), ID: "some-id", HostID: r.env.HostID(t)}
 			inv.ContentLength = uint64(len(inv.Msg))
 			sign(r.env.Cluster, inv)
 			c.change(inv)
@@ -353,7 +353,7 @@ func BenchmarkCall(b *testing.B) {
 		b.Fatal(err)
 	}
 	nc := env.Conn(b)
-	client := rpc.NewClient(nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(env.HostID(b)), Cluster: env.Cluster})
+	client := rpc.NewClient(nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(b), Cluster: env.Cluster})
 	payload := []byte("hello")
 	b.Run("signed", func(b *testing.B) {
 		b.ReportAllocs()
@@ -404,7 +404,7 @@ func sealedCaller(b *testing.B, env *latticetest.Env, actor lattice.ActorID) (ca
 		b.Fatal(err)
 	}
 	id, nc := env.HostID(b), env.Conn(b)
-	server := rpc.NewServer(nc, rpc.ServerConfig{Lattice: env.Lattice, Verifier: verifier, Logger: env.Logger, HostID: string(id), Agreement: agreement})
+	server := rpc.NewServer(nc, rpc.ServerConfig{Lattice: env.Lattice, Verifier: verifier, Logger: env.Logger, HostID: id, Agreement: agreement})
 	b.Cleanup(func() { _ = server.Close(context.Background()) })
 	s := subject.Actor(env.Lattice, actor)
 	if _, err := server.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: s, Queue: s, Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) { return inv.Msg, nil }}); err != nil {
@@ -417,7 +417,7 @@ func sealedCaller(b *testing.B, env *latticetest.Env, actor lattice.ActorID) (ca
 	directory := rpc.NewDirectory(caller, env.Lattice, env.Logger)
 	b.Cleanup(directory.Close)
 	sealed = new(atomic.Int64)
-	client := rpc.NewClient(caller, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(env.HostID(b)), Cluster: env.Cluster, Directory: directory, Agreement: agreement,
+	client := rpc.NewClient(caller, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(b), Cluster: env.Cluster, Directory: directory, Agreement: agreement,
 		Logger: env.Logger, Sent: func(p rpc.Path) {
 			if p.MAC {
 				sealed.Add(1)
@@ -425,11 +425,11 @@ func sealedCaller(b *testing.B, env *latticetest.Env, actor lattice.ActorID) (ca
 		}})
 	directory.Wake()
 	latticetest.Eventually(b, func() error {
-		beat := wire.Beat{HostID: string(id), Sequence: 1, Direct: &wire.Direct{Version: 1, Issuer: agreement.Issuer(), Capacity: 1, Served: 1, PeriodMS: 1200_000, Timeout: true}}
+		beat := wire.Beat{HostID: id, Sequence: 1, Direct: &wire.Direct{Version: 1, Issuer: agreement.Issuer(), Capacity: 1, Served: 1, PeriodMS: 1200_000, Timeout: true}}
 		if err := nc.Publish(subject.Beat(env.Lattice, id), beat.Encode()); err != nil {
 			return err
 		}
-		if !rpc.Knows(client, wire.ActorEntity(actor), string(id)) {
+		if !rpc.Knows(client, wire.ActorEntity(actor), id) {
 			return errors.New("not known yet")
 		}
 		return nil

@@ -131,7 +131,7 @@ func TestClocksAreToldOnceInAWhile(t *testing.T) {
 	}
 	told := 0
 	for i := range 1000 {
-		if c.due(fmt.Sprint("made up ", i), now.Add(clockQuiet)) {
+		if c.due(lattice.HostID(fmt.Sprint("made up ", i)), now.Add(clockQuiet)) {
 			told++
 		}
 	}

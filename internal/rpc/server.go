@@ -32,7 +32,7 @@ type ServerConfig struct {
 	MaxAge   time.Duration // how long ago an invocation may have been signed; 0: any time, as in the dialect
 	MaxAhead time.Duration // how far a signer's clock may be ahead; 0: any
 	Logger   *slog.Logger
-	HostID   string // the host that serves, or that started the provider that does; required for ServeDirect
+	HostID   lattice.HostID // the host that serves, or that started the provider that does; required for ServeDirect
 	// Agreement opens the MACs of other weft nodes; nil: only signatures are taken.
 	Agreement *signing.Agreement
 	// Directory knows how the clocks of other machines stand, so that calls that come late are not begun; nil: those
@@ -341,7 +341,7 @@ func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation
 			if reply.Header == nil {
 				reply.Header = nats.Header{}
 			}
-			reply.Header[headerHost] = []string{s.cfg.HostID}
+			reply.Header[headerHost] = []string{string(s.cfg.HostID)}
 		}
 		buf := newBuffer()
 		defer buf.free()

@@ -141,7 +141,7 @@ func (c *Client) PutLink(ctx context.Context, l wire.LinkDefinition) error {
 // DelLink deletes a link definition.
 func (c *Client) DelLink(ctx context.Context, r RemoveLinkRequest) error {
 	// The whole definition is what the last generation of clients sends.
-	l := wire.LinkDefinition{ActorID: string(r.ActorID), ContractID: r.ContractID, LinkName: string(r.LinkName),
+	l := wire.LinkDefinition{ActorID: r.ActorID, ContractID: r.ContractID, LinkName: r.LinkName,
 		Values: map[string]string{}}
 	return c.command(ctx, "delete link", c.control.LinkDel(), l)
 }
@@ -224,7 +224,7 @@ func (c *Client) DrainHost(ctx context.Context, r StopHostRequest) error {
 // refuse with lattice.ErrNotFound.
 func (c *Client) ReloadHost(ctx context.Context, host lattice.HostID) (Reloaded, error) {
 	var r Reloaded
-	if _, err := lattice.ParseHostID(string(host)); err != nil {
+	if err := host.Check(); err != nil {
 		return r, err
 	}
 	err := c.query(ctx, "reload host "+string(host), c.control.Command(host, subject.CmdReloadHost), nil, &r)
@@ -260,7 +260,7 @@ func orDefault(l lattice.LinkName) lattice.LinkName {
 }
 
 func (c *Client) toHost(ctx context.Context, op string, host lattice.HostID, cmd string, body any) error {
-	if _, err := lattice.ParseHostID(string(host)); err != nil {
+	if err := host.Check(); err != nil {
 		return err
 	}
 	return c.command(ctx, op, c.control.Command(host, cmd), body)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
@@ -18,7 +17,7 @@ func TestWhoReadsLinesTooSlowlyIsToldHowManyWereLost(t *testing.T) {
 	const sent = 5000
 	publish := func(n int) {
 		for range n {
-			if err := b.nc.Publish(subject.Log(b.control.Lattice, lattice.ActorID(actorKey)), line); err != nil {
+			if err := b.nc.Publish(subject.Log(b.control.Lattice, actorKey), line); err != nil {
 				t.Error(err)
 			}
 		}
@@ -30,7 +29,7 @@ func TestWhoReadsLinesTooSlowlyIsToldHowManyWereLost(t *testing.T) {
 	defer cancel()
 	seen, missing := 0, 0
 	// nothing is read meanwhile
-	err = b.client.FollowLogs(ctx, lattice.ActorID(actorKey), func() { publish(sent) }, func(LogLine) {
+	err = b.client.FollowLogs(ctx, actorKey, func() { publish(sent) }, func(LogLine) {
 		if seen++; seen+missing >= sent {
 			cancel()
 		}

@@ -243,8 +243,8 @@ func decodeStopHost(b []byte) (r StopHostRequest, err error) {
 func DecodeLink(b []byte) (wire.LinkDefinition, error) {
 	o := readObject(b)
 	l := wire.LinkDefinition{
-		ActorID: o.need("actor_id"), ProviderID: o.need("provider_id"), ContractID: o.need("contract_id"),
-		LinkName: string(o.linkName("link_name")), Values: o.strMap("values"),
+		ActorID: lattice.ActorID(o.need("actor_id")), ProviderID: lattice.ProviderID(o.need("provider_id")), ContractID: o.need("contract_id"),
+		LinkName: o.linkName("link_name"), Values: o.strMap("values"),
 	}
 	if l.Values == nil {
 		l.Values = map[string]string{}
@@ -258,15 +258,12 @@ func DecodeLink(b []byte) (wire.LinkDefinition, error) {
 // CheckLink reports what makes a link definition unfit for subjects and keys, as lattice.ErrInvalid.
 func CheckLink(l wire.LinkDefinition) error {
 	o := &object{}
-	_, err := lattice.ParseActorID(l.ActorID)
-	o.check("actor_id", err)
-	_, err = lattice.ParseProviderID(l.ProviderID)
-	o.check("provider_id", err)
+	o.check("actor_id", l.ActorID.Check())
+	o.check("provider_id", l.ProviderID.Check())
 	if l.LinkName == "" {
 		o.bad("link_name is missing")
 	} else {
-		_, err = lattice.ParseLinkName(l.LinkName)
-		o.check("link_name", err)
+		o.check("link_name", l.LinkName.Check())
 	}
 	if !contract(l.ContractID) {
 		o.bad("contract_id %q: want a name like wasmcloud:keyvalue", lattice.Printable(l.ContractID))

@@ -282,7 +282,7 @@ func (s *Server) route(m *nats.Msg) (key string, run func(context.Context) error
 		return "link " + l.ID(), func(ctx context.Context) error { return h.PutLink(ctx, l) }, err
 	case verb == "linkdefs.del" && len(tokens) == 2:
 		r, err := decodeRemoveLink(m.Data)
-		id := wire.LinkID(string(r.ActorID), r.ContractID, string(r.LinkName))
+		id := wire.LinkID(r.ActorID, r.ContractID, r.LinkName)
 		return "link " + id, func(ctx context.Context) error { return h.DelLink(ctx, r) }, err
 	case verb == "registries.put" && len(tokens) == 2:
 		r, err := decodeRegistries(m.Data)

@@ -69,12 +69,12 @@ func (h *fakeHost) Logs(_ context.Context, r LogsRequest) ([]LogLine, error) {
 	return []LogLine{{ActorID: r.ActorID, Text: fmt.Sprint(r.Lines)}}, nil
 }
 func (h *fakeHost) Failures(_ context.Context, r FailuresRequest) (FailuresReply, error) {
-	f := wire.Failure{Seq: r.After + 1, ActorID: string(r.ActorID), TraceID: r.TraceID, Code: lattice.ErrTrap.Name(), Message: fmt.Sprint(r.MaxAgeMs)}
+	f := wire.Failure{Seq: r.After + 1, ActorID: r.ActorID, TraceID: r.TraceID, Code: lattice.ErrTrap.Name(), Message: fmt.Sprint(r.MaxAgeMs)}
 	return FailuresReply{Failures: []wire.Failure{f}, Last: f.Seq}, nil
 }
 func (h *fakeHost) Lost(context.Context) ([]LostHost, error) {
 	return []LostHost{{HostID: "Nlost", FriendlyName: "gone", Labels: map[string]string{"zone": "a"}, LastHeard: time.Unix(9, 0).UTC(), UptimeSeconds: 5,
-		Actors: []LostActor{{ID: lattice.ActorID(actorKey), Name: "app", MaxInstances: 3}}, Providers: []LostProvider{{ID: lattice.ProviderID(providerKey), Name: "p", ContractID: "c", LinkName: "l"}}}}, nil
+		Actors: []LostActor{{ID: actorKey, Name: "app", MaxInstances: 3}}, Providers: []LostProvider{{ID: providerKey, Name: "p", ContractID: "c", LinkName: "l"}}}}, nil
 }
 func (h *fakeHost) BidActor(context.Context, ActorAuctionRequest) bool       { return h.bid }
 func (h *fakeHost) BidProvider(context.Context, ProviderAuctionRequest) bool { return h.bid }
@@ -158,22 +158,24 @@ func TestEveryCommandArrives(t *testing.T) {
 	h := &fakeHost{}
 	b.host(t, h)
 	ctx, id := t.Context(), h.id
-	actor, provider := lattice.ActorID(actorKey), lattice.ProviderID(providerKey)
+	actor, provider := actorKey, providerKey
 	for _, tc := range []struct {
 		want string
 		do   func() error
 	}{
 		{"start r 2", func() error { return b.client.StartActor(ctx, StartActorRequest{ActorRef: "r", HostID: id, Count: 2}) }},
 		{"scale r 0", func() error { return b.client.ScaleActor(ctx, ScaleActorRequest{ActorRef: "r", HostID: id}) }},
-		{"stop actor", func() error { return b.client.StopActor(ctx, StopActorRequest{ActorID: actor, HostID: id}) }},
+		{"stop actor", func() error {
+			return b.client.StopActor(ctx, StopActorRequest{ActorID: lattice.ActorID(actor), HostID: id})
+		}},
 		{"update n", func() error {
-			return b.client.UpdateActor(ctx, UpdateActorRequest{ActorID: actor, NewActorRef: "n", HostID: id})
+			return b.client.UpdateActor(ctx, UpdateActorRequest{ActorID: lattice.ActorID(actor), NewActorRef: "n", HostID: id})
 		}},
 		{"start provider r default", func() error {
 			return b.client.StartProvider(ctx, StartProviderRequest{ProviderRef: "r", HostID: id})
 		}},
 		{"stop provider l", func() error {
-			return b.client.StopProvider(ctx, StopProviderRequest{ProviderID: provider, LinkName: "l", HostID: id})
+			return b.client.StopProvider(ctx, StopProviderRequest{ProviderID: lattice.ProviderID(provider), LinkName: "l", HostID: id})
 		}},
 		{"stop host 5", func() error { return b.client.StopHost(ctx, StopHostRequest{HostID: id, TimeoutMs: 5}) }},
 		{"reload", func() error {
@@ -191,7 +193,7 @@ func TestEveryCommandArrives(t *testing.T) {
 				LinkName: "l", Values: map[string]string{"k": "v"}})
 		}},
 		{"del link l", func() error {
-			return b.client.DelLink(ctx, RemoveLinkRequest{ActorID: actor, ContractID: "c", LinkName: "l"})
+			return b.client.DelLink(ctx, RemoveLinkRequest{ActorID: lattice.ActorID(actor), ContractID: "c", LinkName: "l"})
 		}},
 		{"registries 1", func() error { return b.client.PutRegistries(ctx, RegistryCredentials{"r": {RegistryType: "oci"}}) }},
 	} {
@@ -230,11 +232,11 @@ func TestQueries(t *testing.T) {
 	if err != nil || len(links) != 1 || links[0].ProviderID != providerKey {
 		t.Fatalf("got %v, %v", links, err)
 	}
-	lines, err := b.client.Logs(ctx, hosts[0].id, lattice.ActorID(actorKey), 7)
+	lines, err := b.client.Logs(ctx, hosts[0].id, actorKey, 7)
 	if err != nil || len(lines) != 1 || lines[0].Text != "7" || string(lines[0].ActorID) != actorKey {
 		t.Fatalf("got %v, %v", lines, err)
 	}
-	failed, err := b.client.Failures(ctx, hosts[0].id, FailuresRequest{ActorID: lattice.ActorID(actorKey), TraceID: "t", MaxAgeMs: 9, After: 4})
+	failed, err := b.client.Failures(ctx, hosts[0].id, FailuresRequest{ActorID: actorKey, TraceID: "t", MaxAgeMs: 9, After: 4})
 	if want := (wire.Failure{Seq: 5, ActorID: actorKey, TraceID: "t", Code: "trap", Message: "9"}); err != nil || failed.Last != 5 || len(failed.Failures) != 1 || failed.Failures[0] != want {
 		t.Fatalf("got %+v, %v", failed, err)
 	}
@@ -512,13 +514,13 @@ func TestFollowLogs(t *testing.T) {
 	defer cancel()
 	publish := func() {
 		for _, body := range []string{`garbage`, `{"text":"hello","level":"info","time":"2024-01-02T03:04:05Z"}`} {
-			if err := b.nc.Publish(subject.Log(b.env.Lattice, lattice.ActorID(actorKey)), []byte(body)); err != nil {
+			if err := b.nc.Publish(subject.Log(b.env.Lattice, actorKey), []byte(body)); err != nil {
 				t.Error(err)
 			}
 		}
 	}
 	var got LogLine
-	err := b.client.FollowLogs(ctx, lattice.ActorID(actorKey), publish, func(l LogLine) { got = l; cancel() }, func(n int) { t.Errorf("%d lines lost", n) })
+	err := b.client.FollowLogs(ctx, actorKey, publish, func(l LogLine) { got = l; cancel() }, func(n int) { t.Errorf("%d lines lost", n) })
 	if err != nil || got.Text != "hello" || got.Time.Year() != 2024 {
 		t.Fatalf("got %+v, %v", got, err)
 	}

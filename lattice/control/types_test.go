@@ -14,10 +14,11 @@ import (
 
 func TestMain(m *testing.M) { latticetest.VerifyMain(m) }
 
-var (
-	actorKey    = "M" + strings.Repeat("A", 55)
-	providerKey = "V" + strings.Repeat("A", 55)
-	hostKey     = "N" + strings.Repeat("A", 55)
+const (
+	actorKey    = "M" + key
+	providerKey = "V" + key
+	hostKey     = "N" + key
+	key         = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 )
 
 func TestDecodeScaleActor(t *testing.T) {
@@ -109,11 +110,11 @@ func TestDecodeOtherCommands(t *testing.T) {
 			StartActorRequest{ActorRef: "r", Count: 1}, false},
 		{"sa", func() (any, error) {
 			return decodeStopActor([]byte(`{"actor_ref":"` + actorKey + `","count":0,"annotations":null}`))
-		}, StopActorRequest{ActorID: lattice.ActorID(actorKey)}, false},
+		}, StopActorRequest{ActorID: actorKey}, false},
 		{"sa by reference", func() (any, error) { return decodeStopActor([]byte(`{"actor_ref":"registry/x:1"}`)) }, nil, true},
 		{"upd", func() (any, error) {
 			return decodeUpdateActor([]byte(`{"actor_ref":"` + actorKey + `","new_actor_ref":"n"}`))
-		}, UpdateActorRequest{ActorID: lattice.ActorID(actorKey), NewActorRef: "n"}, false},
+		}, UpdateActorRequest{ActorID: actorKey, NewActorRef: "n"}, false},
 		{"upd of the oldest hosts", func() (any, error) { return decodeUpdateActor([]byte(`{"new_actor_ref":"n"}`)) },
 			UpdateActorRequest{NewActorRef: "n"}, false},
 		{"lp", func() (any, error) {
@@ -122,13 +123,13 @@ func TestDecodeOtherCommands(t *testing.T) {
 		{"lp with a bad link", func() (any, error) { return decodeStartProvider([]byte(`{"provider_ref":"r","link_name":"*"}`)) }, nil, true},
 		{"sp", func() (any, error) {
 			return decodeStopProvider([]byte(`{"provider_ref":"` + providerKey + `","link_name":"l","contract_id":"c"}`))
-		}, StopProviderRequest{ProviderID: lattice.ProviderID(providerKey), LinkName: "l", ContractID: "c"}, false},
+		}, StopProviderRequest{ProviderID: providerKey, LinkName: "l", ContractID: "c"}, false},
 		{"stop", func() (any, error) { return decodeStopHost([]byte(`{"host_id":"x","timeout":2000}`)) }, StopHostRequest{TimeoutMs: 2000}, false},
 		{"stop without body", func() (any, error) { return decodeStopHost(nil) }, StopHostRequest{}, false},
 		{"label without key", func() (any, error) { return decodeLabel([]byte(`{"value":"v"}`)) }, nil, true},
 		{"remove link of new clients", func() (any, error) {
 			return decodeRemoveLink([]byte(`{"actor_id":"` + actorKey + `","contract_id":"c","link_name":"l","provider_id":"","values":{}}`))
-		}, RemoveLinkRequest{lattice.ActorID(actorKey), "c", "l"}, false},
+		}, RemoveLinkRequest{actorKey, "c", "l"}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := tc.decode()
@@ -161,9 +162,9 @@ func TestInventoryOfEveryEra(t *testing.T) {
 }
 
 func TestInventoryOnTheWire(t *testing.T) {
-	inv := HostInventory{HostID: lattice.HostID(hostKey), Version: "0.82.0",
-		Actors:    []Actor{{ID: lattice.ActorID(actorKey), Instances: []ActorInstance{{MaxInstances: Unbounded, Revision: 4}}}},
-		Providers: []Provider{{ID: lattice.ProviderID(providerKey), LinkName: "default", ContractID: "c"}}}
+	inv := HostInventory{HostID: hostKey, Version: "0.82.0",
+		Actors:    []Actor{{ID: actorKey, Instances: []ActorInstance{{MaxInstances: Unbounded, Revision: 4}}}},
+		Providers: []Provider{{ID: providerKey, LinkName: "default", ContractID: "c"}}}
 	b, err := json.Marshal(inv)
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +196,7 @@ func TestDomainOfAnInventory(t *testing.T) {
 }
 
 func TestHostOnTheWire(t *testing.T) {
-	h := Host{ID: lattice.HostID(hostKey), ClusterIssuers: CommaList{"CA", "CB"}, Lattice: "x", LatticePrefix: "x"}
+	h := Host{ID: hostKey, ClusterIssuers: CommaList{"CA", "CB"}, Lattice: "x", LatticePrefix: "x"}
 	b, err := json.Marshal(h)
 	if err != nil || !strings.Contains(string(b), `"cluster_issuers":"CA,CB"`) {
 		t.Fatalf("got %s, %v", b, err)

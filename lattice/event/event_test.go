@@ -123,7 +123,7 @@ func TestHealthTransition(t *testing.T) {
 
 // samples has one of every kind that is published.
 func samples() []Data {
-	link := wire.LinkDefinition{ActorID: string(actorKey), ProviderID: string(providerKey), ContractID: "c", LinkName: "l"}
+	link := wire.LinkDefinition{ActorID: actorKey, ProviderID: providerKey, ContractID: "c", LinkName: "l"}
 	d := []Data{HostStarted{Version: "0.82.0"}, HostStopped{}, HostDraining{},
 		HostLost{control.LostHost{HostID: hostKey, FriendlyName: "n", LastHeard: time.Unix(9, 0).UTC(), Actors: []control.LostActor{{ID: actorKey, Name: "a", MaxInstances: 3}},
 			Providers: []control.LostProvider{{ID: providerKey, Name: "p", ContractID: "c", LinkName: "l"}}}}, HostLost{}, HostFound{HostID: hostKey},

@@ -32,7 +32,8 @@ const maxMACToken = 256
 // Sealed is what a MAC binds together. Receiver is the host that the call is meant for, so that no other one takes it;
 // empty where any process that serves the target may. Msg is the complete payload.
 type Sealed struct {
-	ID, HostID, Receiver string
+	ID                   string
+	HostID, Receiver     lattice.HostID
 	OriginURL, TargetURL string
 	Operation            string
 	Msg                  []byte
@@ -243,7 +244,7 @@ func (k *macKey) sum(sender, receiver string, ms int64, s *Sealed) [sha256.Size]
 	m := k.pool.Get().(*mac)
 	defer k.pool.Put(m)
 	b := binary.BigEndian.AppendUint64(m.buf[:0], uint64(ms))
-	for _, part := range [...]string{sender, receiver, s.ID, s.HostID, s.Receiver, s.OriginURL, s.TargetURL, s.Operation} {
+	for _, part := range [...]string{sender, receiver, s.ID, string(s.HostID), string(s.Receiver), s.OriginURL, s.TargetURL, s.Operation} {
 		b = append(binary.BigEndian.AppendUint64(b, uint64(len(part))), part...)
 	}
 	b = binary.BigEndian.AppendUint64(b, uint64(len(s.Msg)))

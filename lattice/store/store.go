@@ -54,7 +54,7 @@ type Store struct {
 
 // Open opens the bucket, and creates it when there is none. An existing one is taken as it is configured.
 func Open(ctx context.Context, nc *nats.Conn, l lattice.Name, cfg Config) (*Store, error) {
-	if _, err := lattice.ParseName(string(l)); err != nil {
+	if err := l.Check(); err != nil {
 		return nil, err
 	}
 	if cfg.Logger == nil {
@@ -254,7 +254,7 @@ func (s *Store) PutLink(ctx context.Context, l wire.LinkDefinition) error {
 
 // DelLink deletes a link definition. One that is not there is no error.
 func (s *Store) DelLink(ctx context.Context, actor lattice.ActorID, contract string, link lattice.LinkName) error {
-	id := wire.LinkID(string(actor), contract, string(link))
+	id := wire.LinkID(actor, contract, link)
 	return s.write(ctx, "delete link", func(ctx context.Context, kv jetstream.KeyValue) error {
 		return kv.Delete(ctx, subject.KVLinkKey(id))
 	})

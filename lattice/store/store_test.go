@@ -23,13 +23,14 @@ import (
 
 func TestMain(m *testing.M) { latticetest.VerifyMain(m) }
 
-var (
-	actor    = "M" + strings.Repeat("A", 55)
-	provider = "V" + strings.Repeat("A", 55)
+const (
+	actor    = "M" + key
+	provider = "V" + key
+	key      = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 )
 
 func link(name string, values ...string) wire.LinkDefinition {
-	l := wire.LinkDefinition{ActorID: actor, ProviderID: provider, ContractID: "wasmcloud:keyvalue", LinkName: name, Values: map[string]string{}}
+	l := wire.LinkDefinition{ActorID: actor, ProviderID: provider, ContractID: "wasmcloud:keyvalue", LinkName: lattice.LinkName(name), Values: map[string]string{}}
 	for i := 0; i+1 < len(values); i += 2 {
 		l.Values[values[i]] = values[i+1]
 	}
@@ -184,7 +185,7 @@ func TestLinks(t *testing.T) {
 		t.Fatalf("got %v, %v", links, err)
 	}
 	for range 2 {
-		must(t, s.DelLink(t.Context(), lattice.ActorID(actor), b.ContractID, "b"))
+		must(t, s.DelLink(t.Context(), actor, b.ContractID, "b"))
 	}
 	if links, err := s.Links(t.Context()); err != nil || len(links) != 1 {
 		t.Fatalf("got %v, %v", links, err)
@@ -305,7 +306,7 @@ func TestWatchReplaysThenFollows(t *testing.T) {
 	s := open(t, env)
 	must(t, s.PutLink(t.Context(), link("a")))
 	must(t, s.PutLink(t.Context(), link("gone")))
-	must(t, s.DelLink(t.Context(), lattice.ActorID(actor), link("gone").ContractID, "gone"))
+	must(t, s.DelLink(t.Context(), actor, link("gone").ContractID, "gone"))
 	must(t, s.PutClaims(t.Context(), control.Claims{Subject: actor, Name: "n"}))
 	o := watchStore(t, s)
 	o.awaitCalls("put a", "claims n")
@@ -315,7 +316,7 @@ func TestWatchReplaysThenFollows(t *testing.T) {
 	must(t, s.PutLink(t.Context(), link("b")))
 	must(t, s.PutLink(t.Context(), link("b"))) // the same again is told
 	must(t, s.PutLink(t.Context(), link("a", "k", "v")))
-	must(t, s.DelLink(t.Context(), lattice.ActorID(actor), link("a").ContractID, "a"))
+	must(t, s.DelLink(t.Context(), actor, link("a").ContractID, "a"))
 	must(t, rawBucket(t, env).Purge(t.Context(), "LINKDEF_"+link("b").ID()))
 	must(t, rawBucket(t, env).Purge(t.Context(), "LINKDEF_"+link("never").ID()))
 	must(t, s.DelClaims(t.Context(), actor))
@@ -348,7 +349,7 @@ func TestServerWithoutItsDataIsRestored(t *testing.T) {
 	first, second := open(t, env), open(t, env)
 	must(t, first.PutLink(t.Context(), link("a", "k", "v")))
 	must(t, first.PutLink(t.Context(), link("deleted")))
-	must(t, first.DelLink(t.Context(), lattice.ActorID(actor), link("").ContractID, "deleted"))
+	must(t, first.DelLink(t.Context(), actor, link("").ContractID, "deleted"))
 	must(t, first.PutClaims(t.Context(), control.Claims{Subject: actor, Name: "n"}))
 	o1, o2 := watchStore(t, first), watchStore(t, second)
 	before := []string{"put a", "claims n"}
@@ -396,7 +397,7 @@ func TestWatchUnderReconnects(t *testing.T) {
 	for i := range 300 {
 		name := fmt.Sprint("l", i%7)
 		if i%3 == 2 {
-			must(t, writer.DelLink(t.Context(), lattice.ActorID(actor), link(name).ContractID, lattice.LinkName(name)))
+			must(t, writer.DelLink(t.Context(), actor, link(name).ContractID, lattice.LinkName(name)))
 		} else {
 			must(t, writer.PutLink(t.Context(), link(name, "i", fmt.Sprint(i))))
 		}

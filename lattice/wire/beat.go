@@ -11,10 +11,10 @@ import (
 // Beat is a host's sign of life, sent each second on subject.Beat as JSON (weft). Whoever misses a few knows that the
 // host is gone or cut off.
 type Beat struct {
-	HostID   string `json:"host_id"`
-	Sequence uint64 `json:"seq"` // counts from 1 since the host was started
-	UptimeMS uint64 `json:"uptime_ms"`
-	Draining bool   `json:"draining,omitempty"` // takes no new work
+	HostID   lattice.HostID `json:"host_id"`
+	Sequence uint64         `json:"seq"` // counts from 1 since the host was started
+	UptimeMS uint64         `json:"uptime_ms"`
+	Draining bool           `json:"draining,omitempty"` // takes no new work
 	// EndsInMS says that the host is ending, and within how many milliseconds it is gone; no further beats need to
 	// come. 0: it stays.
 	EndsInMS uint64 `json:"ends_in_ms,omitempty"`
@@ -56,7 +56,7 @@ func ServedName(e Entity) string {
 	if e.LinkName == "" {
 		return e.PublicKey
 	}
-	return e.PublicKey + "/" + e.LinkName
+	return e.PublicKey + "/" + string(e.LinkName)
 }
 
 // maxServed keeps a set within one message. What is beyond it is found by the queue groups.
@@ -79,7 +79,7 @@ func DecodeServed(b []byte) (revision uint64, targets []Entity, err error) {
 	for _, t := range s.Targets {
 		key, link, _ := strings.Cut(t, "/")
 		if lattice.IsKey(key, 'M') && link == "" || lattice.IsKey(key, 'V') && link != "" {
-			targets = append(targets, Entity{PublicKey: key, LinkName: link})
+			targets = append(targets, Entity{PublicKey: key, LinkName: lattice.LinkName(link)})
 		}
 	}
 	return s.Revision, targets, nil
@@ -127,7 +127,7 @@ func encodeJSON(v any) []byte {
 // DecodeBeat reads a beat. Malformed bytes are lattice.ErrInvalid.
 func DecodeBeat(b []byte) (Beat, error) {
 	var beat Beat
-	if err := json.Unmarshal(b, &beat); err != nil || !lattice.IsKey(beat.HostID, 'N') {
+	if err := json.Unmarshal(b, &beat); err != nil || beat.HostID.Check() != nil {
 		return Beat{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "decode beat", Err: err}
 	}
 	if beat.Direct != nil && beat.Direct.Version != DirectVersion {

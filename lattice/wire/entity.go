@@ -12,7 +12,7 @@ import (
 // Entity is one end of an invocation. An actor has an empty LinkName and ContractID.
 type Entity struct {
 	PublicKey  string
-	LinkName   string
+	LinkName   lattice.LinkName
 	ContractID string
 }
 
@@ -21,8 +21,14 @@ func ActorEntity(id lattice.ActorID) Entity { return Entity{PublicKey: string(id
 
 // ProviderEntity is the entity of a provider under one contract and link name.
 func ProviderEntity(id lattice.ProviderID, contract string, link lattice.LinkName) Entity {
-	return Entity{PublicKey: string(id), LinkName: string(link), ContractID: contract}
+	return Entity{PublicKey: string(id), LinkName: link, ContractID: contract}
 }
+
+// Actor is the key of an entity that is an actor; IsActor tells.
+func (e Entity) Actor() lattice.ActorID { return lattice.ActorID(e.PublicKey) }
+
+// Provider is the key of an entity that is a provider.
+func (e Entity) Provider() lattice.ProviderID { return lattice.ProviderID(e.PublicKey) }
 
 // IsActor reports whether the entity's key is a module key.
 func (e Entity) IsActor() bool {
@@ -49,7 +55,7 @@ func (e Entity) appendURL(b []byte) []byte {
 	b = append(b, scheme...)
 	if !e.IsActor() {
 		b = append(appendLower(b, e.ContractID, contractPath), '/')
-		b = append(appendLower(b, e.LinkName, linkPath), '/')
+		b = append(appendLower(b, string(e.LinkName), linkPath), '/')
 	}
 	return append(b, e.PublicKey...)
 }
@@ -77,7 +83,7 @@ func appendLower(b []byte, name string, r *strings.Replacer) []byte {
 func (e Entity) encode(enc encoder) {
 	enc.Map(3)
 	enc.str("public_key", e.PublicKey)
-	enc.str("link_name", e.LinkName)
+	enc.str("link_name", string(e.LinkName))
 	enc.str("contract_id", e.ContractID)
 }
 
@@ -87,7 +93,7 @@ func decodeEntity(d *decoder, e *Entity) {
 		case "public_key":
 			e.PublicKey = d.str()
 		case "link_name":
-			e.LinkName = d.str()
+			e.LinkName = lattice.LinkName(d.str())
 		case "contract_id":
 			e.ContractID = d.str()
 		default:

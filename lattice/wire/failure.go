@@ -13,20 +13,20 @@ import (
 // and makes. A provider, such as the HTTP server, tells of those that it makes for others. Hosts keep the last ones;
 // see control.Client.Failures.
 type Failure struct {
-	Seq       uint64    `json:"seq,omitempty"` // grows on one host, as a rule over its restarts, too
-	Time      time.Time `json:"time"`          // by the clock of the process that saw it
-	TraceID   string    `json:"trace_id,omitempty"`
-	HostID    string    `json:"host_id"`
-	ActorID   string    `json:"actor_id,omitempty"` // of the actor that was called, or that called a provider
-	Operation string    `json:"operation,omitempty"`
-	Code      string    `json:"code"`               // lattice.Code.Name
-	Message   string    `json:"message"`            // with the text of a guest's panic; at most MaxFailureText bytes
-	Caller    string    `json:"caller,omitempty"`   // key of the caller of the actor
-	Target    string    `json:"target,omitempty"`   // key or name of what the actor called
-	Contract  string    `json:"contract,omitempty"` // of the link that was used, or is missing
-	LinkName  string    `json:"link_name,omitempty"`
-	Status    int       `json:"status,omitempty"`   // the HTTP status that the client got
-	LeftOut   uint64    `json:"left_out,omitempty"` // failures before this one that were too many to tell
+	Seq       uint64           `json:"seq,omitempty"` // grows on one host, as a rule over its restarts, too
+	Time      time.Time        `json:"time"`          // by the clock of the process that saw it
+	TraceID   string           `json:"trace_id,omitempty"`
+	HostID    lattice.HostID   `json:"host_id"`
+	ActorID   lattice.ActorID  `json:"actor_id,omitempty"` // of the actor that was called, or that called a provider
+	Operation string           `json:"operation,omitempty"`
+	Code      string           `json:"code"`               // lattice.Code.Name
+	Message   string           `json:"message"`            // with the text of a guest's panic; at most MaxFailureText bytes
+	Caller    string           `json:"caller,omitempty"`   // key of the caller of the actor
+	Target    string           `json:"target,omitempty"`   // key or name of what the actor called
+	Contract  string           `json:"contract,omitempty"` // of the link that was used, or is missing
+	LinkName  lattice.LinkName `json:"link_name,omitempty"`
+	Status    int              `json:"status,omitempty"`   // the HTTP status that the client got
+	LeftOut   uint64           `json:"left_out,omitempty"` // failures before this one that were too many to tell
 }
 
 // MaxFailureText bounds Failure.Message, in bytes.
@@ -41,7 +41,8 @@ func NewFailure(err error) Failure {
 func (f Failure) Bounded() Failure {
 	const maxName = 256
 	f.Message = cut(f.Message, MaxFailureText)
-	for _, s := range []*string{&f.TraceID, &f.HostID, &f.ActorID, &f.Operation, &f.Code, &f.Caller, &f.Target, &f.Contract, &f.LinkName} {
+	for _, s := range []*string{&f.TraceID, (*string)(&f.HostID), (*string)(&f.ActorID), &f.Operation, &f.Code, &f.Caller, &f.Target,
+		&f.Contract, (*string)(&f.LinkName)} {
 		*s = cut(*s, maxName)
 	}
 	return f

@@ -5,6 +5,7 @@ import (
 	"hash"
 	"sync"
 
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
@@ -12,12 +13,12 @@ import (
 type Invocation struct {
 	Origin        Entity
 	Target        Entity
-	Operation     string // "Service.Method"
-	Msg           []byte // the argument
-	ID            string // unique; the subject of the claims
-	EncodedClaims string // signed by the cluster key
-	HostID        string // N key of the sending host
-	ContentLength uint64 // of the whole argument; larger than len(Msg) when it travels in chunks
+	Operation     string         // "Service.Method"
+	Msg           []byte         // the argument
+	ID            string         // unique; the subject of the claims
+	EncodedClaims string         // signed by the cluster key
+	HostID        lattice.HostID // N key of the sending host
+	ContentLength uint64         // of the whole argument; larger than len(Msg) when it travels in chunks
 	TraceContext  map[string]string
 	// Timeout is the remaining time of the caller, in whole milliseconds (weft); 0: it is not here. It goes only to
 	// hosts that say that they read it, see Direct; others find it in a header.
@@ -59,7 +60,7 @@ func (i *Invocation) EncodeTo(w *msgpack.Writer) {
 	e.bin("msg", i.Msg)
 	e.str("id", i.ID)
 	e.str("encoded_claims", i.EncodedClaims)
-	e.str("host_id", i.HostID)
+	e.str("host_id", string(i.HostID))
 	e.uint("content_length", i.ContentLength)
 	if len(i.TraceContext) > 0 {
 		e.strMap("traceContext", i.TraceContext)
@@ -103,7 +104,7 @@ func DecodeInvocation(b []byte) (*Invocation, error) {
 		case "encoded_claims":
 			i.EncodedClaims = d.str()
 		case "host_id":
-			i.HostID = d.str()
+			i.HostID = lattice.HostID(d.str())
 		case "content_length":
 			i.ContentLength, length = d.uint()
 		case "traceContext":

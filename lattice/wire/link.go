@@ -14,19 +14,19 @@ import (
 // LinkDefinition grants an actor the use of a provider under a contract and a link name, with the values that
 // configure it. It travels as msgpack to providers and as JSON to hosts and in the bucket.
 type LinkDefinition struct {
-	ActorID    string            `json:"actor_id"`
-	ProviderID string            `json:"provider_id"`
-	LinkName   string            `json:"link_name"`
-	ContractID string            `json:"contract_id"`
-	Values     map[string]string `json:"values"`
+	ActorID    lattice.ActorID    `json:"actor_id"`
+	ProviderID lattice.ProviderID `json:"provider_id"`
+	LinkName   lattice.LinkName   `json:"link_name"`
+	ContractID string             `json:"contract_id"`
+	Values     map[string]string  `json:"values"`
 }
 
 // ID identifies the link: the provider is not part of it, so that an actor has one link per contract and name.
 func (l LinkDefinition) ID() string { return LinkID(l.ActorID, l.ContractID, l.LinkName) }
 
 // LinkID is the upper-case hex SHA-256 of the three names, without separators.
-func LinkID(actor, contract, link string) string {
-	sum := sha256.Sum256([]byte(actor + contract + link))
+func LinkID(actor lattice.ActorID, contract string, link lattice.LinkName) string {
+	sum := sha256.Sum256([]byte(string(actor) + contract + string(link)))
 	return strings.ToUpper(hex.EncodeToString(sum[:]))
 }
 
@@ -90,9 +90,9 @@ func (l LinkDefinition) Encode() []byte {
 	return encode(256, func(w *msgpack.Writer) {
 		e := encoder{w}
 		e.Map(5)
-		e.str("actor_id", l.ActorID)
-		e.str("provider_id", l.ProviderID)
-		e.str("link_name", l.LinkName)
+		e.str("actor_id", string(l.ActorID))
+		e.str("provider_id", string(l.ProviderID))
+		e.str("link_name", string(l.LinkName))
 		e.str("contract_id", l.ContractID)
 		e.strMap("values", l.Values)
 	})
@@ -104,11 +104,11 @@ func DecodeLinkDefinition(b []byte) (LinkDefinition, error) {
 	err := decode("link definition", b, func(d *decoder, key []byte) bool {
 		switch string(key) {
 		case "actor_id":
-			l.ActorID = d.str()
+			l.ActorID = lattice.ActorID(d.str())
 		case "provider_id":
-			l.ProviderID = d.str()
+			l.ProviderID = lattice.ProviderID(d.str())
 		case "link_name":
-			l.LinkName = d.str()
+			l.LinkName = lattice.LinkName(d.str())
 		case "contract_id":
 			l.ContractID = d.str()
 		case "values":
@@ -133,14 +133,14 @@ const HeaderHost = "Weft-Host"
 
 // LinkState is what a provider process says of one of its links (JSON). A list of them answers subject.LinkStates.
 type LinkState struct {
-	ActorID    string `json:"actor_id"`
-	LinkName   string `json:"link_name"`
-	ContractID string `json:"contract_id"`
-	ProviderID string `json:"provider_id"`
-	State      string `json:"state"` // LinkActive, LinkFailed or LinkAway
-	Error      string `json:"error,omitempty"`
-	Code       string `json:"code,omitempty"` // lattice.Code.Name of Error
-	HostID     string `json:"host_id"`        // the host that started the process
+	ActorID    lattice.ActorID    `json:"actor_id"`
+	LinkName   lattice.LinkName   `json:"link_name"`
+	ContractID string             `json:"contract_id"`
+	ProviderID lattice.ProviderID `json:"provider_id"`
+	State      string             `json:"state"` // LinkActive, LinkFailed or LinkAway
+	Error      string             `json:"error,omitempty"`
+	Code       string             `json:"code,omitempty"` // lattice.Code.Name of Error
+	HostID     lattice.HostID     `json:"host_id"`        // the host that started the process
 	// RetryMS is in how many milliseconds a failed link is tried again; 0 for never.
 	RetryMS int64 `json:"retry_ms,omitempty"`
 	// Refused tells of stored values that an active link has not taken; it goes on as it was. In the answer to a check

@@ -58,7 +58,7 @@ func TestHashVector(t *testing.T) {
 // URLs are spelt by what the strings package makes of the names, in whatever script.
 func TestURLSpelling(t *testing.T) {
 	for _, name := range []string{"", "wasmcloud:httpserver", "A:B c", "größe: X", "İ ẞ:Σ", "tab\tand\x00", "a\xffB"} {
-		e := Entity{PublicKey: providerKey, ContractID: name, LinkName: name}
+		e := Entity{PublicKey: providerKey, ContractID: name, LinkName: lattice.LinkName(name)}
 		contract := strings.ToLower(strings.NewReplacer(":", "/", " ", "_").Replace(name))
 		link := strings.ToLower(strings.ReplaceAll(name, " ", "_"))
 		want := "wasmbus://" + contract + "/" + link + "/" + providerKey

@@ -102,11 +102,11 @@ func (c Config) call(t testing.TB, p *Process, actor lattice.ActorID) error {
 
 func initialLinks(t *testing.T, env *latticetest.Env, cfg Config) {
 	actor := env.ActorID(t)
-	p := Start(t, env, cfg, WithLinks(wire.LinkDefinition{ActorID: string(actor), LinkName: string(lattice.DefaultLink),
+	p := Start(t, env, cfg, WithLinks(wire.LinkDefinition{ActorID: actor, LinkName: lattice.DefaultLink,
 		ContractID: cfg.Info.Contract, Values: cfg.values(t, 0)}))
 	links := p.Links() // once ready, initial links are settled: no waiting
-	if len(links) != 1 || links[0] != (wire.LinkState{ActorID: string(actor), LinkName: string(lattice.DefaultLink),
-		ContractID: cfg.Info.Contract, ProviderID: string(p.Provider), State: wire.LinkActive, HostID: string(p.Host), Checked: cfg.Info.Values != nil}) {
+	if len(links) != 1 || links[0] != (wire.LinkState{ActorID: actor, LinkName: lattice.DefaultLink,
+		ContractID: cfg.Info.Contract, ProviderID: p.Provider, State: wire.LinkActive, HostID: p.Host, Checked: cfg.Info.Values != nil}) {
 		t.Fatalf("link table %+v, want the initial link, active", links)
 	}
 	if err := cfg.call(t, p, actor); err != nil {
@@ -449,12 +449,12 @@ func unusableHostData(t *testing.T, env *latticetest.Env, cfg Config) {
 	if len(cfg.Command) > 0 {
 		return // Main's exit status is tested with the SDK
 	}
-	good := wire.HostData{LatticeRPCPrefix: string(env.Lattice), LatticeRPCURL: env.URL, HostID: string(env.HostID(t)),
-		ProviderKey: string(env.ProviderID(t)), InvocationSeed: env.Cluster.Seed()}
+	good := wire.HostData{LatticeRPCPrefix: env.Lattice, LatticeRPCURL: env.URL, HostID: env.HostID(t),
+		ProviderKey: env.ProviderID(t), InvocationSeed: env.Cluster.Seed()}
 	for name, line := range map[string][]byte{
 		"nothing": nil, "not base64": []byte("hello\n"), "not JSON": []byte("aGVsbG8=\n"),
 		"a lattice of two tokens":  change(good, func(h *wire.HostData) { h.LatticeRPCPrefix = "a.b" }),
-		"a provider key that is M": change(good, func(h *wire.HostData) { h.ProviderKey = string(env.ActorID(t)) }),
+		"a provider key that is M": change(good, func(h *wire.HostData) { h.ProviderKey = lattice.ProviderID(string(env.ActorID(t))) }),
 		"no seed":                  change(good, func(h *wire.HostData) { h.InvocationSeed = "" }),
 		"a seed of another kind":   change(good, func(h *wire.HostData) { h.InvocationSeed = latticetest.NewKey(t, 'U').Seed() }),
 	} {
@@ -528,14 +528,14 @@ func foreignLinks(t *testing.T, env *latticetest.Env, cfg Config) {
 	p := Start(t, env, cfg)
 	put := subject.LinkPut(env.Lattice, p.Provider, p.Link)
 	def := p.Definition(env.ActorID(t), cfg.values(t, 0))
-	def.ProviderID = string(env.ProviderID(t))
+	def.ProviderID = env.ProviderID(t)
 	p.Publish(put, def.Encode())
 	def = p.Definition(env.ActorID(t), cfg.values(t, 0))
 	def.LinkName = "other"
 	p.Publish(put, def.Encode())
 	actor := env.ActorID(t)
 	p.PutLink(actor, cfg.values(t, 0)) // links are handled in order
-	if links := p.Links(); len(links) != 1 || links[0].ActorID != string(actor) {
+	if links := p.Links(); len(links) != 1 || links[0].ActorID != actor {
 		t.Fatalf("links %+v, want only that of %s", links, actor)
 	}
 }

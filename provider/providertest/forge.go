@@ -20,7 +20,7 @@ import (
 // invocation makes a correct one, unsigned.
 func (p *Process) invocation(actor lattice.ActorID, operation string, payload []byte) *wire.Invocation {
 	return &wire.Invocation{Origin: wire.ActorEntity(actor), Target: wire.ProviderEntity(p.Provider, p.Contract, p.Link),
-		Operation: operation, Msg: payload, ID: uuid.NewString(), HostID: string(p.Host), ContentLength: uint64(len(payload))}
+		Operation: operation, Msg: payload, ID: uuid.NewString(), HostID: p.Host, ContentLength: uint64(len(payload))}
 }
 
 // sign signs as clients do.

@@ -103,20 +103,20 @@ func Start(t testing.TB, env *latticetest.Env, cfg Config, opts ...Option) *Proc
 func Launch(t testing.TB, env *latticetest.Env, cfg Config, opts ...Option) *Process {
 	t.Helper()
 	s := setup{provider: env.ProviderID(t), host: env.HostID(t), hostData: wire.HostData{
-		LatticeRPCPrefix: string(env.Lattice), LinkName: string(lattice.DefaultLink), LatticeRPCURL: env.URL,
+		LatticeRPCPrefix: env.Lattice, LinkName: lattice.DefaultLink, LatticeRPCURL: env.URL,
 		InvocationSeed: env.Cluster.Seed(), ClusterIssuers: []string{env.Cluster.Public()}, InstanceID: nuid.Next(),
 		DefaultRPCTimeoutMS: 2000, LogLevel: "debug", ConfigJSON: cfg.ConfigJSON,
 	}}
 	for _, o := range opts {
 		o(&s)
 	}
-	s.hostData.HostID, s.hostData.ProviderKey = string(s.host), string(s.provider)
+	s.hostData.HostID, s.hostData.ProviderKey = s.host, s.provider
 	for i := range s.hostData.LinkDefinitions { // links made before the id was known
-		s.hostData.LinkDefinitions[i].ProviderID = string(s.provider)
+		s.hostData.LinkDefinitions[i].ProviderID = s.provider
 	}
 	p := &Process{Env: env, Provider: s.provider, Link: lattice.DefaultLink, Host: s.host, Contract: cfg.Info.Contract,
 		NC: env.Conn(t), HostData: s.hostData, t: t, stdout: &output.Text{}, stderr: &output.Text{}, wait: make(chan error, 1)}
-	p.client = rpc.NewClient(p.NC, rpc.ClientConfig{Lattice: env.Lattice, HostID: string(s.host), Cluster: env.Cluster})
+	p.client = rpc.NewClient(p.NC, rpc.ClientConfig{Lattice: env.Lattice, HostID: s.host, Cluster: env.Cluster})
 	ctx := context.Background()
 	switch {
 	case cfg.Channel:
@@ -234,7 +234,7 @@ func (p *Process) exited() error {
 
 // Definition makes a link of an actor to this provider.
 func (p *Process) Definition(actor lattice.ActorID, values map[string]string) wire.LinkDefinition {
-	return wire.LinkDefinition{ActorID: string(actor), ProviderID: string(p.Provider), LinkName: string(p.Link),
+	return wire.LinkDefinition{ActorID: actor, ProviderID: p.Provider, LinkName: p.Link,
 		ContractID: p.Contract, Values: values}
 }
 
@@ -272,7 +272,7 @@ func (p *Process) WaitLink(actor lattice.ActorID, want func(*wire.LinkState) boo
 		links := p.Links()
 		var found *wire.LinkState
 		for i := range links {
-			if links[i].ActorID == string(actor) {
+			if links[i].ActorID == actor {
 				found, state = &links[i], links[i]
 			}
 		}

@@ -98,7 +98,7 @@ func (l *local) tell(conn teller, id lattice.ActorID) {
 
 func (l *local) serve(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
 	l.mu.Lock()
-	h := l.actors[lattice.ActorID(inv.Target.PublicKey)]
+	h := l.actors[inv.Target.Actor()]
 	l.mu.Unlock()
 	if h == nil {
 		return nil, &lattice.Error{Code: lattice.ErrNoResponders, Detail: "not here"}

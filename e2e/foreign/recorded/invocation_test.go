@@ -87,7 +87,7 @@ func TestInvocations(t *testing.T) {
 				continue
 			}
 			asked[m.Reply] = inv
-			if string(s.Actor)+string(s.Provider) != inv.Target.PublicKey || string(s.Link) != inv.Target.LinkName {
+			if string(s.Actor)+string(s.Provider) != inv.Target.PublicKey || s.Link != inv.Target.LinkName {
 				t.Errorf("%s line %d: sent on %s to %+v", file, m.N, m.Subject, inv.Target)
 			}
 			hash := inv.Hash()
@@ -140,7 +140,7 @@ func TestProviderMessages(t *testing.T) {
 				health[m.Reply] = true
 			case strings.HasPrefix(s.Verb, "linkdefs."):
 				l, err := wire.DecodeLinkDefinition(m.Data)
-				if err != nil || l.ProviderID != string(s.Provider) || !bytes.Equal(l.Encode(), m.Data) {
+				if err != nil || l.ProviderID != s.Provider || !bytes.Equal(l.Encode(), m.Data) {
 					t.Errorf("%s line %d: %+v, %v; weft writes %q of %q", file, m.N, l, err, l.Encode(), m.Data)
 				}
 				links++

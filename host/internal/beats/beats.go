@@ -115,7 +115,7 @@ func (b *Beats) Beat() {
 		return
 	}
 	n := b.cfg.Node
-	beat := wire.Beat{HostID: string(n.ID), Sequence: b.sent.Add(1), UptimeMS: uint64(n.Uptime().Milliseconds()),
+	beat := wire.Beat{HostID: n.ID, Sequence: b.sent.Add(1), UptimeMS: uint64(n.Uptime().Milliseconds()),
 		Draining: n.Draining(), EndsInMS: n.EndsInMS(), Direct: b.cfg.Direct()}
 	if now := clock.Now(); !now.IsZero() {
 		beat.Sent = &now

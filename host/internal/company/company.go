@@ -85,7 +85,7 @@ type foundHost struct {
 func (c *circle) heard(b wire.Beat, now time.Duration, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	id := lattice.HostID(b.HostID)
+	id := b.HostID
 	if id == c.self {
 		if c.hears && now-c.echo > deafBeats*c.beat { // it had no time, or no network
 			c.deaf = max(c.deaf, now)

@@ -30,7 +30,7 @@ var circleBegan = time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
 func play(self lattice.HostID, others ...lattice.HostID) *played {
 	c := &played{circle: newCircle(self, time.Second, time.Minute), alive: map[lattice.HostID]wire.Beat{}}
 	for _, id := range append(others, self) {
-		c.alive[id] = wire.Beat{HostID: string(id), UptimeMS: 60_000}
+		c.alive[id] = wire.Beat{HostID: id, UptimeMS: 60_000}
 	}
 	return c
 }
@@ -153,7 +153,7 @@ func TestAHostThatEndsIsNotLost(t *testing.T) {
 	}
 	c.stopped(hostB)
 	// Its last beat comes by another subscription than its word that it has stopped, and may be handled later.
-	c.heard(wire.Beat{HostID: string(hostB), UptimeMS: 90_000, Draining: true, EndsInMS: 15_000}, c.now, circleBegan)
+	c.heard(wire.Beat{HostID: hostB, UptimeMS: 90_000, Draining: true, EndsInMS: 15_000}, c.now, circleBegan)
 	if n := c.pass(30); !is(n.lost, hostC) {
 		t.Errorf("lost: %+v", n.lost)
 	}
@@ -211,7 +211,7 @@ func TestALostHostThatComesBack(t *testing.T) {
 		t.Fatalf("told of %+v", n.tell)
 	}
 	hung.UptimeMS += 20_000
-	c.alive[hostB], c.alive[hostC] = hung, wire.Beat{HostID: string(hostC)}
+	c.alive[hostB], c.alive[hostC] = hung, wire.Beat{HostID: hostC}
 	n := c.pass(1)
 	if len(n.found) != 2 || len(c.missed()) != 0 {
 		t.Fatalf("found %+v, missed %+v", n.found, c.missed())
@@ -250,7 +250,7 @@ func TestLostHostsAreForgotten(t *testing.T) {
 		t.Error("never forgotten")
 	}
 	for i := range 2 * maxNeighbours {
-		c.heard(wire.Beat{HostID: "N" + strings.Repeat(string(rune('A'+i%26)), 50) + string(rune('A'+i/26%26)) + string(rune('A'+i/676))}, c.now, circleBegan)
+		c.heard(wire.Beat{HostID: lattice.HostID("N" + strings.Repeat(string(rune('A'+i%26)), 50) + string(rune('A'+i/26%26)) + string(rune('A'+i/676)))}, c.now, circleBegan)
 	}
 	if n := len(c.circle.hosts); n != maxNeighbours {
 		t.Errorf("%d hosts are remembered", n)

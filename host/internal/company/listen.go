@@ -60,7 +60,7 @@ func (c *Company) Start(context.Context) error {
 		c.subs = append(c.subs, sub)
 	}
 	if err := c.cfg.Beats(func(b wire.Beat) {
-		if b.HostID == string(c.cfg.Self) {
+		if b.HostID == c.cfg.Self {
 			c.cfg.Own(b)
 		}
 		c.known.heard(b, time.Since(c.begun), time.Now())

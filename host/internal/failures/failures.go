@@ -31,9 +31,9 @@ type Log struct {
 	host lattice.HostID
 
 	mu    sync.Mutex
-	rings map[string]*ring // by actor; "" for what is not proven to be about one; guarded by mu
-	bytes int              // of all; guarded by mu
-	last  uint64           // number of the newest; guarded by mu
+	rings map[lattice.ActorID]*ring // by actor; "" for what is not proven to be about one; guarded by mu
+	bytes int                       // of all; guarded by mu
+	last  uint64                    // number of the newest; guarded by mu
 }
 
 // ring is a queue whose oldest entries go first.
@@ -43,10 +43,10 @@ type ring struct {
 }
 
 // New makes the log of a host, empty.
-func New(host lattice.HostID) *Log { return &Log{host: host, rings: map[string]*ring{}} }
+func New(host lattice.HostID) *Log { return &Log{host: host, rings: map[lattice.ActorID]*ring{}} }
 
 // Add remembers a failure under an actor.
-func (s *Log) Add(under string, f wire.Failure) {
+func (s *Log) Add(under lattice.ActorID, f wire.Failure) {
 	f = f.Bounded()
 	size := f.Bytes()
 	s.mu.Lock()
@@ -77,7 +77,7 @@ func (s *Log) Add(under string, f wire.Failure) {
 }
 
 // drop forgets the oldest of a ring. mu is held.
-func (s *Log) drop(name string, r *ring) {
+func (s *Log) drop(name lattice.ActorID, r *ring) {
 	size := r.all[0].Bytes()
 	r.all[0] = wire.Failure{}
 	r.all = r.all[1:] // append moves it down once in a while
@@ -99,7 +99,7 @@ func (s *Log) Find(r control.FailuresRequest) ([]wire.Failure, uint64) {
 	var out []wire.Failure
 	for _, one := range s.rings {
 		for _, f := range one.all {
-			if f.Seq > r.After && !f.Time.Before(oldest) && (r.ActorID == "" || f.ActorID == string(r.ActorID)) && strings.HasPrefix(f.TraceID, r.TraceID) {
+			if f.Seq > r.After && !f.Time.Before(oldest) && (r.ActorID == "" || f.ActorID == r.ActorID) && strings.HasPrefix(f.TraceID, r.TraceID) {
 				out = append(out, f)
 			}
 		}
@@ -115,7 +115,7 @@ func (s *Log) Served(ctx context.Context, inv *wire.Invocation, err error, runs 
 		return
 	}
 	f := wire.NewFailure(err)
-	f.ActorID, f.Operation = inv.Target.PublicKey, inv.Operation
+	f.ActorID, f.Operation = inv.Target.Actor(), inv.Operation
 	f.Caller, f.Contract, f.LinkName = inv.Origin.PublicKey, inv.Origin.ContractID, inv.Origin.LinkName
 	under := f.ActorID
 	if code := lattice.CodeOf(err); !runs || code.Refusal() && code != lattice.ErrMissingCapability && code != lattice.ErrDenied {
@@ -136,16 +136,16 @@ func (s *Log) Called(ctx context.Context, f wire.Failure, err error) {
 
 // Told remembers what a provider of this host tells; linked says that the actor in question has a link to it.
 func (s *Log) Told(f wire.Failure, linked bool) {
-	f.HostID = string(s.host)
+	f.HostID = s.host
 	under := f.ActorID
-	if !lattice.IsKey(under, 'M') || !linked {
+	if under.Check() != nil || !linked {
 		under = ""
 	}
 	s.Add(under, f)
 }
 
-func (s *Log) note(ctx context.Context, under string, f wire.Failure) {
-	f.HostID = string(s.host)
+func (s *Log) note(ctx context.Context, under lattice.ActorID, f wire.Failure) {
+	f.HostID = s.host
 	f.TraceID = TraceID(ctx)
 	s.Add(under, f)
 }

@@ -14,7 +14,7 @@ import (
 
 func failure(actor, trace, message string) wire.Failure {
 	f := wire.NewFailure(&lattice.Error{Code: lattice.ErrTrap, Detail: message})
-	f.ActorID, f.TraceID = actor, trace
+	f.ActorID, f.TraceID = lattice.ActorID(actor), trace
 	return f
 }
 
@@ -27,7 +27,7 @@ func TestAFloodOfFailuresOfOneActorPushesOutNoOthers(t *testing.T) {
 	}
 	for i := range 200 { // many actors that fill what is kept in all
 		for range 100 {
-			s.Add(fmt.Sprint("crowd", i), failure(fmt.Sprint("crowd", i), "t", strings.Repeat("y", 1000)))
+			s.Add(lattice.ActorID(fmt.Sprint("crowd", i)), failure(fmt.Sprint("crowd", i), "t", strings.Repeat("y", 1000)))
 		}
 	}
 	got, last := s.Find(control.FailuresRequest{TraceID: "t1"})
@@ -66,7 +66,7 @@ func TestFailuresHammer(t *testing.T) {
 	for p := range 8 {
 		wg.Go(func() {
 			for i := range 500 {
-				s.Add(fmt.Sprint(p%3), failure(fmt.Sprint(p%3), "t", strings.Repeat("z", i)))
+				s.Add(lattice.ActorID(fmt.Sprint(p%3)), failure(fmt.Sprint(p%3), "t", strings.Repeat("z", i)))
 				s.Find(control.FailuresRequest{ActorID: "1"})
 			}
 		})

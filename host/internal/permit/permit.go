@@ -157,7 +157,7 @@ func Actor(c *signing.ActorClaims) policy.Party {
 
 // party is the other end of a call, with what the lattice knows about it.
 func (p *Policy) party(e wire.Entity) policy.Party {
-	party := policy.Party{Key: e.PublicKey, Contract: e.ContractID, Link: e.LinkName}
+	party := policy.Party{Key: e.PublicKey, Contract: e.ContractID, Link: string(e.LinkName)}
 	switch {
 	case lattice.IsKey(e.PublicKey, 'M'):
 		party.Kind = policy.Actor

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -44,15 +45,15 @@ func (s *State) checkLink(ctx context.Context, def wire.LinkDefinition) error {
 		kept := one.Refused != nil || had && old.ProviderID != def.ProviderID
 		switch {
 		case kept:
-			return &lattice.Error{Code: e.Code, Detail: "the provider on host " + one.HostID + " refuses it, the link stays as it was: " + one.Error}
+			return &lattice.Error{Code: e.Code, Detail: "the provider on host " + string(one.HostID) + " refuses it, the link stays as it was: " + one.Error}
 		case e.Code == lattice.ErrInvalid || e.Code == lattice.ErrTooLarge:
-			return &lattice.Error{Code: e.Code, Detail: "the provider on host " + one.HostID + " refuses it, nothing is stored: " + one.Error}
+			return &lattice.Error{Code: e.Code, Detail: "the provider on host " + string(one.HostID) + " refuses it, nothing is stored: " + one.Error}
 		}
 	}
 	if had && old.ProviderID != def.ProviderID && len(states) == 0 && !s.providerAnswers(ctx, def) && s.providerAnswers(ctx, old) {
 		return &lattice.Error{Code: lattice.ErrUnavailable,
 			Detail: fmt.Sprintf("provider %s, which would take the place of %s, does not run under link name %s; start it first, or delete the link",
-				s.NameOf(def.ProviderID), s.NameOf(old.ProviderID), def.LinkName)}
+				s.ProviderName(def.ProviderID), s.ProviderName(old.ProviderID), def.LinkName)}
 	}
 	return nil
 }
@@ -62,12 +63,8 @@ func (s *State) checkLink(ctx context.Context, def wire.LinkDefinition) error {
 // responder; and providers of other SDKs do not know the question. Hence it also asks for the actor's links, which
 // processes of weft tell at once, also while they try a link.
 func (s *State) askLink(ctx context.Context, def wire.LinkDefinition) ([]wire.LinkState, error) {
-	id, err := lattice.ParseProviderID(def.ProviderID)
-	if err != nil {
-		return nil, err
-	}
-	link, err := lattice.ParseLinkName(def.LinkName)
-	if err != nil {
+	id, link := def.ProviderID, def.LinkName.OrDefault()
+	if err := cmp.Or(id.Check(), link.Check()); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, linkCheckPatience)
@@ -116,7 +113,7 @@ func (s *State) askLink(ctx context.Context, def wire.LinkDefinition) ([]wire.Li
 func (s *State) providerAnswers(ctx context.Context, def wire.LinkDefinition) bool {
 	ctx, cancel := context.WithTimeout(ctx, linkCheckQuiet)
 	defer cancel()
-	_, err := s.cfg.Conn.RequestWithContext(ctx, subject.Health(s.cfg.Lattice, lattice.ProviderID(def.ProviderID), lattice.LinkName(def.LinkName)), nil)
+	_, err := s.cfg.Conn.RequestWithContext(ctx, subject.Health(s.cfg.Lattice, def.ProviderID, def.LinkName), nil)
 	return err == nil
 }
 
@@ -125,14 +122,14 @@ func (s *State) providerAnswers(ctx context.Context, def wire.LinkDefinition) bo
 func (s *State) handOver(ctx context.Context, old, next wire.LinkDefinition) {
 	ask, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	subj := subject.LinkPut(s.cfg.Lattice, lattice.ProviderID(next.ProviderID), lattice.LinkName(next.LinkName))
+	subj := subject.LinkPut(s.cfg.Lattice, next.ProviderID, next.LinkName)
 	if _, err := s.cfg.Conn.RequestWithContext(ask, subj, next.Encode()); err != nil {
 		s.cfg.Logger.Debug("provider does not say that it has a link", lattice.LogProvider, next.ProviderID, lattice.LogActor, next.ActorID, lattice.LogErr, err)
 	}
 	if !s.takeOver(next) {
 		return // it was put again, or deleted, meanwhile
 	}
-	s.cfg.Logger.Info("link handed over", lattice.LogActor, next.ActorID, lattice.LogContract, next.ContractID, "from", s.NameOf(old.ProviderID), "to", s.NameOf(next.ProviderID))
+	s.cfg.Logger.Info("link handed over", lattice.LogActor, next.ActorID, lattice.LogContract, next.ContractID, "from", s.ProviderName(old.ProviderID), "to", s.ProviderName(next.ProviderID))
 	select {
 	case <-time.After(handOverPause):
 	case <-ctx.Done():

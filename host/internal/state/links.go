@@ -25,7 +25,11 @@ type Links struct {
 }
 
 // linkNames identify a link, as its id does, which is a hash over them.
-type linkNames struct{ actor, contract, link string }
+type linkNames struct {
+	actor    lattice.ActorID
+	contract string
+	link     lattice.LinkName
+}
 
 // newLinks returns none.
 func newLinks() *Links {
@@ -75,7 +79,7 @@ func (l *Links) del(id string) {
 }
 
 // Find returns the link of an actor for a contract and a link name.
-func (l *Links) Find(actor, contract, link string) (wire.LinkDefinition, bool) {
+func (l *Links) Find(actor lattice.ActorID, contract string, link lattice.LinkName) (wire.LinkDefinition, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	def, ok := l.byNames[linkNames{actor, contract, link}]
@@ -83,11 +87,11 @@ func (l *Links) Find(actor, contract, link string) (wire.LinkDefinition, bool) {
 }
 
 // Linked reports whether an actor has a link to a provider instance.
-func (l *Links) Linked(actor string, id lattice.ProviderID, link lattice.LinkName) bool {
+func (l *Links) Linked(actor lattice.ActorID, id lattice.ProviderID, link lattice.LinkName) bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	for names, def := range l.byNames {
-		if names.actor == actor && def.ProviderID == string(id) && def.LinkName == string(link) {
+		if names.actor == actor && def.ProviderID == id && def.LinkName == link {
 			return true
 		}
 	}
@@ -101,7 +105,7 @@ func (l *Links) All() []wire.LinkDefinition {
 
 // Of returns the links of one provider instance.
 func (l *Links) Of(id lattice.ProviderID, link lattice.LinkName) []wire.LinkDefinition {
-	return l.where(func(d wire.LinkDefinition) bool { return d.ProviderID == string(id) && d.LinkName == string(link) })
+	return l.where(func(d wire.LinkDefinition) bool { return d.ProviderID == id && d.LinkName == link })
 }
 
 func (l *Links) where(keep func(wire.LinkDefinition) bool) []wire.LinkDefinition {
@@ -134,14 +138,11 @@ func (l *Links) delClaims(publicKey string) {
 	l.aliases.Delete(lattice.ActorID(publicKey))
 }
 
-// NameOf is what people call an actor or a provider: the name in its claims, or else its key.
-func (l *Links) NameOf(publicKey string) string {
+// ProviderName is what people call a provider: the name in its claims, or else its key.
+func (l *Links) ProviderName(id lattice.ProviderID) string {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	if name := l.claims[publicKey].Name; name != "" {
-		return name
-	}
-	return publicKey
+	return cmp.Or(l.claims[string(id)].Name, string(id))
 }
 
 func (l *Links) putRef(r store.Ref) {

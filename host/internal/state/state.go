@@ -77,13 +77,9 @@ func (s *State) Tell(def wire.LinkDefinition) { s.tell(def, subject.LinkPut) }
 func (s *State) TellGone(def wire.LinkDefinition) { s.tell(def, subject.LinkDel) }
 
 func (s *State) tell(def wire.LinkDefinition, verb func(lattice.Name, lattice.ProviderID, lattice.LinkName) string) {
-	id, err := lattice.ParseProviderID(def.ProviderID)
-	if err != nil {
+	id, link := def.ProviderID, def.LinkName.OrDefault()
+	if id.Check() != nil || link.Check() != nil {
 		return // an entry of the bucket that no provider can be meant by
-	}
-	link, err := lattice.ParseLinkName(def.LinkName)
-	if err != nil {
-		return
 	}
 	if !s.cfg.Conn.IsConnected() {
 		return // links are compared when it is back

@@ -20,7 +20,7 @@ func TestConflictNamesTheHolder(t *testing.T) {
 	h.run(runs, "shop", "ref", 1)
 	var holder atomic.Value
 	r.fakeProvider(t, h, provider, func() []wire.LinkState {
-		return []wire.LinkState{{ActorID: string(actor), ContractID: "acme:store", LinkName: "default", State: wire.LinkFailed, Code: "conflict",
+		return []wire.LinkState{{ActorID: actor, ContractID: "acme:store", LinkName: "default", State: wire.LinkFailed, Code: "conflict",
 			Error: "link " + string(actor) + ": 127.0.0.1:80 / is taken by actor " + holder.Load().(string) + "; set another path"}}
 	})
 	v := &View{Claims: []control.Claims{{Subject: string(gone), Name: "probe"}}}

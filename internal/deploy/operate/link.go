@@ -65,15 +65,15 @@ func (l Link) Problem() string {
 }
 
 func (v *View) link(d wire.LinkDefinition) Link {
-	l := Link{ID: d.ID(), ActorID: lattice.ActorID(d.ActorID), ProviderID: lattice.ProviderID(d.ProviderID), ContractID: d.ContractID,
-		LinkName: lattice.LinkName(d.LinkName), Values: d.Values, State: LinkPending}
+	l := Link{ID: d.ID(), ActorID: d.ActorID, ProviderID: d.ProviderID, ContractID: d.ContractID,
+		LinkName: d.LinkName, Values: d.Values, State: LinkPending}
 	if l.Values == nil {
 		l.Values = map[string]string{}
 	}
-	if n := v.ActorName(l.ActorID); n != d.ActorID {
+	if n := v.ActorName(l.ActorID); n != string(d.ActorID) {
 		l.ActorName = n
 	}
-	if n := v.ProviderName(l.ProviderID); n != d.ProviderID {
+	if n := v.ProviderName(l.ProviderID); n != string(d.ProviderID) {
 		l.ProviderName = n
 	}
 	return l
@@ -144,7 +144,7 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	def := wire.LinkDefinition{ActorID: string(actor), ProviderID: string(provider), LinkName: string(cmp.Or(r.LinkName, lattice.DefaultLink)),
+	def := wire.LinkDefinition{ActorID: actor, ProviderID: provider, LinkName: cmp.Or(r.LinkName, lattice.DefaultLink),
 		ContractID: cmp.Or(r.ContractID, v.Contract(provider)), Values: r.Values}
 	if def.ContractID == "" {
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "put link to", Entity: r.Provider,
@@ -189,8 +189,8 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 
 // knows reports whether weft knows the values of a link's provider, since that is built in.
 func (l *Lattice) knows(v *View, def wire.LinkDefinition) bool {
-	return slices.ContainsFunc(l.cfg.Builtins, func(b Builtin) bool { return string(b.ID) == def.ProviderID }) &&
-		linkvalue.Builtin(v.ProviderName(lattice.ProviderID(def.ProviderID))) != nil
+	return slices.ContainsFunc(l.cfg.Builtins, func(b Builtin) bool { return b.ID == def.ProviderID }) &&
+		linkvalue.Builtin(v.ProviderName(def.ProviderID)) != nil
 }
 
 // checkValues looks at what can be known of a link without its provider: values that a built-in one does not know, and
@@ -207,14 +207,14 @@ func (l *Lattice) checkValues(v *View, def wire.LinkDefinition) (warnings []stri
 				own[k] = value
 			}
 		}
-		if err := linkvalue.Join(linkvalue.Builtin(v.ProviderName(lattice.ProviderID(def.ProviderID))).Check(own)); err != nil {
+		if err := linkvalue.Join(linkvalue.Builtin(v.ProviderName(def.ProviderID)).Check(own)); err != nil {
 			return nil, err
 		}
 	}
 	for _, c := range v.Claims {
-		if c.Subject == def.ActorID && !slices.Contains(c.Caps, def.ContractID) {
+		if c.Subject == string(def.ActorID) && !slices.Contains(c.Caps, def.ContractID) {
 			warnings = append(warnings, fmt.Sprintf("the claims of %s do not name %s, so its calls over the link are refused; sign it with: --cap %s",
-				v.ActorName(lattice.ActorID(def.ActorID)), def.ContractID, def.ContractID))
+				v.ActorName(def.ActorID), def.ContractID, def.ContractID))
 		}
 	}
 	return warnings, nil
@@ -228,8 +228,8 @@ func (l *Lattice) tellReplaced(ctx context.Context, v *View, def wire.LinkDefini
 	}
 	for _, k := range have {
 		if k.ID() == def.ID() && k.ProviderID != def.ProviderID {
-			l.step(fmt.Sprintf("taking the place of %s, which keeps the link until %s serves it", v.ProviderName(lattice.ProviderID(k.ProviderID)),
-				v.ProviderName(lattice.ProviderID(def.ProviderID))), "")
+			l.step(fmt.Sprintf("taking the place of %s, which keeps the link until %s serves it", v.ProviderName(k.ProviderID),
+				v.ProviderName(def.ProviderID)), "")
 		}
 	}
 }

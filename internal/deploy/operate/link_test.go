@@ -59,7 +59,7 @@ func TestPutLink(t *testing.T) {
 	// Two processes: the second is slow to take the link.
 	answer := func(slow bool) func() []wire.LinkState {
 		return func() []wire.LinkState {
-			s := wire.LinkState{ActorID: string(actor), ContractID: "acme:store", LinkName: "default", State: wire.LinkActive}
+			s := wire.LinkState{ActorID: actor, ContractID: "acme:store", LinkName: "default", State: wire.LinkActive}
 			if slow && asked.Add(1) < 3 {
 				return []wire.LinkState{}
 			}
@@ -114,7 +114,7 @@ func TestPutLinkWarns(t *testing.T) {
 			h.claims = []control.Claims{{Subject: string(actor), Name: "app", Caps: tc.caps}}
 			h.mu.Unlock()
 			r.fakeProvider(t, h, provider, func() []wire.LinkState {
-				return []wire.LinkState{{ActorID: string(actor), ContractID: "acme:store", LinkName: "default", State: wire.LinkActive, Checked: tc.checked}}
+				return []wire.LinkState{{ActorID: actor, ContractID: "acme:store", LinkName: "default", State: wire.LinkActive, Checked: tc.checked}}
 			})
 			link, err := r.PutLink(t.Context(), LinkPut{Actor: "app", Provider: "acme:store", Values: tc.values})
 			if err != nil || len(link.Warnings) != len(tc.want) {
@@ -145,7 +145,7 @@ func TestALinkThatIsAwayAndRefused(t *testing.T) {
 	since := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
 	var refused atomic.Bool
 	r.fakeProvider(t, h, provider, func() []wire.LinkState {
-		s := wire.LinkState{ActorID: string(actor), ContractID: "acme:store", LinkName: "default", State: wire.LinkAway, Error: "redis is away", Code: "unavailable", Since: since}
+		s := wire.LinkState{ActorID: actor, ContractID: "acme:store", LinkName: "default", State: wire.LinkAway, Error: "redis is away", Code: "unavailable", Since: since}
 		if refused.Load() {
 			s.Refused = &wire.LinkRefusal{Error: "no such port", Code: "invalid", RetryMS: 5000}
 		}

@@ -113,7 +113,7 @@ func (s linkStates) tell(l *Link) (problem error) {
 	}
 	active, failed, away := 0, false, false
 	for _, one := range s.links[l.ActorID] {
-		if one.ContractID != l.ContractID || one.LinkName != string(l.LinkName) {
+		if one.ContractID != l.ContractID || one.LinkName != l.LinkName {
 			continue
 		}
 		l.checked = l.checked || one.Checked
@@ -176,7 +176,7 @@ func (l *Lattice) linkStates(ctx context.Context, id lattice.ProviderID, link la
 		}
 		states.answers++
 		for _, s := range answer {
-			states.links[lattice.ActorID(s.ActorID)] = append(states.links[lattice.ActorID(s.ActorID)], s)
+			states.links[s.ActorID] = append(states.links[s.ActorID], s)
 		}
 	}
 	return states
