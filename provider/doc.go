@@ -1,5 +1,5 @@
-// Package provider is what a capability provider is written with: a process that a host starts, that gives actors a
-// capability (a database, a queue) or calls them (an HTTP server), under a contract, to the actors linked to it.
+// Package provider is what a capability provider is written with. A provider is a process that a host starts. Under a
+// contract it gives the actors linked to it a capability (a database, a queue), or calls them (an HTTP server).
 //
 // A provider implements Provider, describes itself in Info, and hands both to Main. The package does the rest: it reads
 // the host data from standard input, connects, keeps the link table, checks every invocation (signature, issuer, hash,

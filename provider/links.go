@@ -21,8 +21,8 @@ import (
 // LinkTimeout bounds PutLink, DelLink and ReviseLink, and the wait for the calls of a link that goes.
 const LinkTimeout = 5 * time.Second
 
-// Pauses before a link that was refused for a reason that may pass is tried again: the first one, the longest where
-// something is away, and the longest otherwise, since some servers count attempts with a wrong password.
+// A link may be refused for a reason that passes. These are the pauses before it is tried again: the first one, the
+// longest where something is away, and the longest otherwise, since some servers count attempts with a wrong password.
 const (
 	minRetry  = 250 * time.Millisecond
 	maxRetry  = 15 * time.Second
@@ -455,7 +455,7 @@ func (t *table) retryConflicts(ctx context.Context) {
 	}
 }
 
-// retry tries the links that are due, and returns the time of the next one, zero when there is none.
+// retry tries the links that are due, and returns the time of the next one; zero: no link waits for a try.
 func (t *table) retry(ctx context.Context, now time.Time) (next time.Time) {
 	for _, actor := range t.waiting() {
 		if at, _ := t.due(t.grants[actor]); !at.IsZero() && !at.After(now) {

@@ -22,8 +22,8 @@ import (
 )
 
 // What a process prints on standard output: ReadyLine once it serves, and after each further line of host data that the
-// host writes, either ReloadedLine, when it has taken over the keys and credentials there, or RestartLine, when it can
-// not.
+// host writes, either ReloadedLine, when it has taken over the keys and credentials there, or RestartLine, when it
+// cannot.
 const (
 	ReadyLine    = "weft:ready"
 	ReloadedLine = "weft:reloaded"
@@ -34,7 +34,7 @@ const (
 const (
 	ExitOK      = 0 // ended in order
 	ExitFailure = 1
-	ExitUsage   = 2 // started by hand, or with host data that is none
+	ExitUsage   = 2 // started by hand, or with something else than host data
 )
 
 // StopTimeout bounds the end: calls in progress, Shutdown and flushing. Set Options.StopTimeout for another.

@@ -197,8 +197,8 @@ func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) erro
 	return nil
 }
 
-// stop closes the intake, finishes what is in progress, and ends the provider and the connection. It does all of it,
-// whatever fails, and is safe after a start that failed.
+// stop closes the intake, finishes what is in progress, and ends the provider and the connection. It does all of it
+// even when a part fails, and is safe after a start that failed.
 func (p *process) stop(ctx context.Context) error {
 	var errs []error
 	for _, sub := range p.subs {
@@ -220,7 +220,7 @@ func (p *process) stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// awayTimeout bounds the wait for calls in progress when nobody could get their answers.
+// awayTimeout bounds the wait for calls in progress when no caller could get their answers.
 const awayTimeout = time.Second
 
 func (p *process) drainCalls(ctx context.Context) error {

@@ -32,7 +32,7 @@ type Info struct {
 }
 
 // Provider is a capability provider. PutLink and DelLink are called one at a time; Handle is called concurrently with
-// itself and with them, but for an actor only between its PutLink and its DelLink.
+// itself and with them. For one actor it is called only between its PutLink and its DelLink.
 type Provider interface {
 	// PutLink makes ready what a link needs. An error leaves nothing behind: there will be no DelLink. The text of the
 	// error is shown to users in the link's state, so it must hold no secret. ctx ends after LinkTimeout.

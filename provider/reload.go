@@ -66,7 +66,8 @@ func (p *process) reload(ctx context.Context, hd wire.HostData) error {
 	return nil
 }
 
-// loginOf is where host data says that NATS is, without credentials in the address, and who the provider is there.
+// loginOf is where host data says that NATS is, without credentials in the address, and the login of the provider
+// there.
 func loginOf(hd wire.HostData) (address string, login natsconn.Login) {
 	login = natsconn.Login{JWT: hd.LatticeRPCUserJWT, Seed: hd.LatticeRPCUserSeed}
 	u, err := url.Parse(hd.LatticeRPCURL)

@@ -24,8 +24,9 @@ const (
 	maxPause = time.Second
 )
 
-// uplink is the provider's end of the local channel to its host: some connections, which are opened again when they are
-// lost, and what the host has told of the actors that it serves. The first lane is the one over which it tells.
+// uplink is the provider's end of the local channel to its host. It has some connections, which it opens again when
+// they are lost, and what the host has told of the actors that it serves. The first lane is the one over which it
+// tells.
 type uplink struct {
 	access wire.Channel
 	config channel.Config

@@ -22,7 +22,7 @@ import (
 )
 
 // ServerName stands in the certificate of every server of a generated authority. Clients that trust only that authority
-// expect it, whatever address they reach the server by: addresses change, and the authority certifies nothing else.
+// expect it at any address: addresses change, and the authority certifies nothing else.
 const ServerName = "nats.weft.internal"
 
 const (
@@ -42,8 +42,8 @@ type CA struct {
 	server *tls.Certificate // the one in use; guarded by mu
 }
 
-// OpenCA reads the authority kept in a directory, and makes it first if there is none: ca.pem is the certificate, to be
-// given to clients, ca-key.pem the key, which only the owner can read. Errors: ErrUnavailable, ErrInvalid.
+// OpenCA reads the authority kept in a directory, and makes it first if it is missing. ca.pem is the certificate, to be
+// given to clients. ca-key.pem is the key, which only the owner can read. Errors: ErrUnavailable, ErrInvalid.
 func OpenCA(dir string) (*CA, error) {
 	certFile, keyFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca-key.pem")
 	if _, err := os.Stat(keyFile); errors.Is(err, fs.ErrNotExist) {
@@ -99,7 +99,7 @@ func (c *CA) PEM() string {
 }
 
 // ServerTLS is the TLS configuration of a server. Its certificate names ServerName and this machine: its addresses, its
-// name, localhost, and more. It lasts a year; it is replaced by itself at half of that, and when a client comes to an
+// name, localhost, and more. It lasts a year. It is replaced by itself at half of that, and when a client comes to an
 // address that the machine did not have when the certificate was made.
 func (c *CA) ServerTLS(more ...string) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {

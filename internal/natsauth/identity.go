@@ -35,7 +35,7 @@ func ParseRole(s string) (Role, error) {
 	return "", &lattice.Error{Code: lattice.ErrInvalid, Op: "read role", Entity: lattice.Printable(s), Detail: "want host or operator"}
 }
 
-// Identity is who a user of NATS is.
+// Identity says which user of NATS a client is.
 type Identity struct {
 	ID      string // the user's public key ("U...")
 	Name    string // for people
@@ -153,7 +153,7 @@ func encode(i Identity, issuer signing.KeyPair, via string) (string, error) {
 	return jwt, nil
 }
 
-// Read tells who a JWT says that its user is. It checks the form and the signature, but not whether the issuer is to be
+// Read tells which user a JWT names. It checks the form and the signature, but not whether the issuer is to be
 // believed, nor the time; that is for Verifier. What is no JWT of this package is ErrTokenMalformed.
 func Read(jwt string) (Identity, error) {
 	i, _, err := read(jwt, true)

@@ -64,7 +64,7 @@ func (r *Realm) Issue(want Identity, hand func(Credentials) error) (Identity, er
 	return id, nil
 }
 
-// Local makes a user for this machine, which is on no list: whoever can read the directory can make another.
+// Local makes a user for this machine, which is on no list: a person who can read the directory can make another.
 func (r *Realm) Local(want Identity) (Credentials, error) {
 	c, _, err := Issue(r.authority, want)
 	return c, err

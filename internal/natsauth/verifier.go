@@ -34,9 +34,9 @@ func NewVerifier(authority, file string, log *slog.Logger) *Verifier {
 	return &Verifier{authority: authority, file: file, log: log}
 }
 
-// Verify tells who a client is that presents jwt and signed the server's nonce. Errors say what is wrong, for the server's
-// log: ErrTokenMalformed, ErrTokenSignature, ErrTokenExpired, ErrTokenNotYetValid, ErrUnknownIssuer when another authority
-// has issued it, ErrDenied when it was revoked.
+// Verify tells the identity of a client that presents jwt and signed the server's nonce. Errors say what is wrong, for
+// the server's log: ErrTokenMalformed, ErrTokenSignature, ErrTokenExpired, ErrTokenNotYetValid, ErrUnknownIssuer when
+// another authority has issued it, ErrDenied when it was revoked.
 func (v *Verifier) Verify(jwt string, nonce, sig []byte) (Identity, error) {
 	if jwt == "" {
 		return Identity{}, &lattice.Error{Code: lattice.ErrDenied, Op: "admit NATS client", Detail: "it has no credentials"}

@@ -17,12 +17,12 @@ import (
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
-// Payloads above wire.MaxInlineBytes travel beside the message: the sender puts them into the lattice's object store
-// under the invocation's id (a response under id-r), the message says only how long they are, and the receiver fetches
+// Payloads above wire.MaxInlineBytes travel beside the message. The sender puts them into the lattice's object store
+// under the invocation's id (a response under id-r). The message says only how long they are, and the receiver fetches
 // and deletes them.
 //
-// Objects are in the form of every NATS object store, but they are read and written here piece by piece, so that
-// neither end holds more than a window of one that it passes on. The process that takes an object purges its
+// Objects are in the form of every NATS object store. But this code reads and writes them piece by piece, so that
+// neither end holds more than a window of an object that it passes on. The process that takes an object purges its
 // description first and its pieces last. From the first purge on the object is the taker's, and a sweep of objects that
 // were not taken leaves it alone. See RATIONALE.md, "Who cleans the store of large payloads?".
 
@@ -30,7 +30,7 @@ import (
 const DefaultMaxBytes = 128 << 20
 
 const (
-	// chunkLife is when what nobody took is dropped, as after a crash between putting and fetching.
+	// chunkLife is when the store drops what no receiver took, as after a crash between putting and fetching.
 	chunkLife = 5 * time.Minute
 	// chunkBytes is the size of a piece, as in the dialect.
 	chunkBytes = 128 << 10

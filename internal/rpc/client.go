@@ -105,7 +105,7 @@ func NewClient(nc *nats.Conn, cfg ClientConfig) *Client {
 func (c *Client) SetCluster(k signing.KeyPair) {
 	c.cluster.Store(&k)
 	if a := c.cfg.Agreement; a != nil {
-		_ = a.Follow(k) // a key that is none for it is none to sign with either
+		_ = a.Follow(k) // a key that cannot agree cannot sign either
 	}
 }
 
@@ -147,9 +147,9 @@ func (c *Client) OpenStore(ctx context.Context) error {
 
 // Call signs and sends an invocation and returns the payload of the answer. The deadline of ctx bounds it, or else the
 // client's timeout, with 13 s on top for a payload above wire.MaxInlineBytes. Errors: what the target answered
-// (lattice.Error with Remote set), ErrTimeout, ErrNoResponders when nobody serves the target, ErrTooLarge for a payload
-// above MaxBytes, ErrBusy when the budget has no room, ErrCanceled, ErrUnavailable when the connection is closed or has
-// been away for more than half a second: such calls fail at once.
+// (lattice.Error with Remote set), ErrTimeout and ErrCanceled. ErrNoResponders means that no process serves the target,
+// ErrTooLarge that the payload is above MaxBytes, ErrBusy that the budget has no room. ErrUnavailable means that the
+// connection is closed, or has been away for more than half a second: such calls fail at once.
 func (c *Client) Call(ctx context.Context, call Call) (answer []byte, err error) {
 	w := c.enter()
 	defer w.calls.Done()
@@ -399,7 +399,7 @@ func (c *Client) finish(ctx context.Context, w *way, inv *wire.Invocation, msg *
 
 	reply, err := w.replies.request(ctx, msg, deadline)
 	if chunked && err != nil {
-		w.chunks.drop(inv.ID) // nobody has, or it is late
+		w.chunks.drop(inv.ID) // no host answered, or it is late
 	}
 	switch {
 	case err == nil:

@@ -39,7 +39,7 @@ func AskServed(ctx context.Context, nc *nats.Conn, subject string) ([]byte, erro
 // receiveDirect runs on a callback goroutine, so it must not block. It decodes, for the target's own bound to decide.
 func (s *Server) receiveDirect(msg *nats.Msg, ask func() []byte) {
 	if v := msg.Header[headerAsk]; len(v) > 0 && v[0] == askServed {
-		_ = msg.Respond(ask()) // who does not hear it asks again
+		_ = msg.Respond(ask()) // a caller that does not hear it asks again
 		return
 	}
 	inv, err := wire.DecodeInvocation(msg.Data)

@@ -259,7 +259,7 @@ func (d *Directory) assign(p *peer, entities []wire.Entity) {
 	p.serves = next
 }
 
-// change replaces the list of those who serve a target. mu is held.
+// change replaces the list of the hosts that serve a target. mu is held.
 func (d *Directory) change(t target, edit func([]*candidate) []*candidate) {
 	s := d.targets[t]
 	if s == nil {
@@ -310,8 +310,8 @@ func (d *Directory) Doubt(host lattice.HostID) {
 }
 
 // choose draws two of the hosts that serve a target, and returns the one that is likely to answer sooner. It is nil
-// where the queue group is to decide: no host is known to be up, others than weft serve the target, too, or it is time
-// to see whether.
+// where the queue group is to decide: while no host is known to be up, while other software serves the target, too, and
+// when it is time to see whether it does.
 func (d *Directory) choose(s *served) *candidate {
 	now := d.now()
 	if time.Duration(s.foreign.Load()) > now && !s.hung(now) {
@@ -332,8 +332,8 @@ func (d *Directory) choose(s *served) *candidate {
 const lookedAt = 64
 
 // hung reports whether a host that serves the target has fallen silent lately. It may still be in the queue group, for
-// NATS takes minutes to notice one that hangs, and calls that it gets from there are lost: others that are known to
-// live are called by themselves meanwhile.
+// NATS takes minutes to notice a host that hangs. Calls that it gets from there are lost. So callers choose other hosts
+// meanwhile that are known to live.
 func (s *served) hung(now time.Duration) bool {
 	all := *s.hosts.Load()
 	for _, c := range all[:min(len(all), lookedAt)] {

@@ -15,14 +15,15 @@ import (
 )
 
 // A call must not begin when its caller has given up: it would be carried out though the caller was told that it
-// failed. Whatever it waits in (a NATS server that hangs, a buffer, a socket of a process that was stopped), its age is
-// known from when it was sent, by the caller's machine's clock. Between machines the beats show how the clocks stand:
-// the soonest of the last beats came so much later than it was sent, by the two clocks, and what comes later than that
-// has waited. So an age is never overestimated, unless a machine itself was suspended; a caller that is still there
-// then hears that its call was taken for late, and sends it once more without saying when.
+// failed. It may wait in a NATS server that hangs, a buffer, or a socket of a process that was stopped. Its age is
+// known from when it was sent, by the clock of the caller's machine. Between machines the beats show how the clocks
+// stand. By the two clocks, the soonest of the last beats came so much later than it was sent. What comes later than
+// that has waited. So an age is never overestimated, unless a machine itself was suspended. A caller that is still
+// there then hears that its call was taken for late. It sends the call once more without saying when.
 //
-// What is not known: how long callers of other software wait, unless they say so; a machine whose beats were never
-// heard; what a call waited in while all beats of its machine waited for longer than offsetWindow, too.
+// Three things are not known: how long callers of other software wait, unless they say so; the clock of a machine whose
+// beats were never heard; and how long a call waited while all beats of its machine waited for longer than
+// offsetWindow, too.
 
 // offsetWindow is for how long a beat shows how a clock stands, at least; at most twice that.
 const offsetWindow = 5 * time.Second
@@ -157,8 +158,8 @@ func (s *Server) left(inv *wire.Invocation, h nats.Header) (left time.Duration, 
 	return left, true, nil
 }
 
-// Date says in the headers of a message, of a kind that is no invocation, when it is sent, which is now, and for how
-// long an answer is waited for. Nothing is said of a time that has passed.
+// Date says in the headers of a message that is no invocation that it is sent now, and for how long its sender waits
+// for an answer. Nothing is said of a time that has passed.
 func Date(h nats.Header, left time.Duration) {
 	if left <= 0 {
 		return

@@ -12,7 +12,7 @@ import (
 const (
 	floor      = 200 * time.Microsecond // below this, differences between latencies say nothing
 	halfLife   = time.Second            // in which what was seen of a host's latency counts half
-	absence    = time.Second            // after nobody answered there, a host is left out for so long
+	absence    = time.Second            // after no answer from a host it is left out for so long
 	distrust   = time.Minute            // after a refused MAC, a host's calls are signed for so long
 	lateFactor = 2                      // a call that was turned away counts as one that took so many times as long
 )
@@ -98,5 +98,5 @@ func (c *candidate) turnedAway(now time.Duration) {
 	c.took(lateFactor*max(floor, c.expect(now))+time.Millisecond, now)
 }
 
-// absent notes that nobody answered at the host.
+// absent notes that the host did not answer.
 func (c *candidate) absent(now time.Duration) { c.out.Store(int64(now + absence)) }

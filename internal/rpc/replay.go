@@ -11,8 +11,9 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// remember is how long the id of a call is remembered at least. The dialect's claims never expire by themselves: without
-// a window of its own a server refuses what comes twice within this time, and with one for as long as a call is valid.
+// remember is how long the id of a call is remembered at least. The dialect's claims never expire by themselves.
+// Without a window of its own a server refuses what comes twice within this time, with a window for as long as a call
+// is valid.
 const remember = 5 * time.Minute
 
 // maxSeen bounds the ids of one generation, which take 36 MiB (BenchmarkSeen): enough for 2500 calls each second during
@@ -55,9 +56,9 @@ func coarse(d time.Duration) time.Duration {
 }
 
 // seen remembers ids for at least life, by two generations: the younger becomes the older when it has lasted for life,
-// and the older one is forgotten. Ids are kept as hashes under a secret seed, so that nobody can make two that collide.
-// Time is measured by the monotonic clock of the moments given: setting the clock forgets nothing. It is safe for
-// concurrent use.
+// and the older one is forgotten. Ids are kept as hashes under a secret seed, so that no sender can make two that
+// collide. Time is measured by the monotonic clock of the moments given: setting the clock forgets nothing. It is safe
+// for concurrent use.
 type seen struct {
 	seed maphash.Seed
 	life time.Duration

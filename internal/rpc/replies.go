@@ -10,9 +10,10 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// replies takes the answers to the requests of one connection: one subscription for all of them, and one timer. Each waits in a
-// place, whose subject is used for one call after another, so that the NATS server finds its way from its cache. One whose answer
-// did not come in time gets another subject, so that a late answer finds nobody. It is safe for concurrent use.
+// replies takes the answers to the requests of one connection: one subscription for all of them, and one timer. Each
+// waits in a place, whose subject is used for one call after another, so that the NATS server finds its way from its
+// cache. A place whose answer did not come in time gets another subject, so that a late answer finds no subscriber. It
+// is safe for concurrent use.
 type replies struct {
 	nc *nats.Conn
 
@@ -38,7 +39,7 @@ type place struct {
 	deadline time.Time // guarded by replies.mu
 }
 
-// reply is an answer, or why there is none.
+// reply is an answer, or the reason why it did not come.
 type reply struct {
 	msg *nats.Msg
 	err error
@@ -120,13 +121,13 @@ func (r *replies) subscribe() error {
 	return nil
 }
 
-// name gives a place a subject that nobody can guess. mu is held.
+// name gives a place a subject that no other client can guess. mu is held.
 func (r *replies) name(w *place) {
 	w.token = strconv.Itoa(w.index) + "-" + strconv.FormatUint(rand.Uint64(), 36)
 	w.subject = r.prefix + w.token
 }
 
-// receive hands an answer to who waits for it.
+// receive hands an answer to the caller that waits for it.
 func (r *replies) receive(m *nats.Msg) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -217,7 +218,7 @@ func (r *replies) end() {
 	}
 }
 
-// close ends the subscription when nobody waits any more.
+// close ends the subscription when no caller waits any more.
 func (r *replies) close() {
 	r.mu.Lock()
 	sub := r.sub

@@ -21,7 +21,7 @@ import (
 type Path struct {
 	Direct bool // to a host by itself, else by the queue group
 	MAC    bool // with a MAC, else signed
-	Again  bool // it was turned away elsewhere before, or found nobody
+	Again  bool // it was turned away elsewhere before, or found no server
 }
 
 // Labels are the values of the labels route, auth and again.
@@ -76,7 +76,7 @@ func (r *route) stamp() wire.Stamp {
 
 // subject is where the message goes.
 func (r *route) subject(l lattice.Name, e wire.Entity) (string, error) {
-	if r.to != nil { // whoever serves it has a valid name
+	if r.to != nil { // an entity that a host serves has a valid name
 		return r.to.subject, nil
 	}
 	if e.IsActor() {
@@ -226,7 +226,7 @@ func (d *Directory) noteWho(r *route, h nats.Header) {
 // second, and an actor that is moved sooner, so that callers need not notice.
 var pauses = []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond}
 
-// Persist makes a call, again after a pause when nobody was there to begin it, while ctx lasts.
+// Persist makes a call. While ctx lasts it makes the call again, after a pause, when no server was there to begin it.
 func Persist(ctx context.Context, call func() ([]byte, error)) ([]byte, error) {
 	for attempt := 0; ; attempt++ {
 		result, err := call()
@@ -241,9 +241,9 @@ func Persist(ctx context.Context, call func() ([]byte, error)) ([]byte, error) {
 	}
 }
 
-// nobody reports whether this very call found nobody, rather than one that the target made. The NATS server says so, too,
-// where it has chosen a subscription of the queue group that leaves at this moment, and does not look for the one that has
-// come before that.
+// nobody reports whether this very call found nobody, rather than one that the target made. The NATS server says so,
+// too, where it chose a subscription of the queue group that leaves at this moment. It does not look for another one
+// that has come before that.
 func nobody(err error) bool {
 	var e *lattice.Error
 	return errors.As(err, &e) && e.Code == lattice.ErrNoResponders && !e.Remote

@@ -19,9 +19,9 @@ const SweepAge = chunkLife
 
 // Sweep deletes large payloads that were stored before a time and that will not be taken: their sender or receiver was
 // killed, or cut off. The store's own limit of age does the same where weft has made the store; other software makes it
-// without one. It deletes objects that are named like invocations, and pieces without a description, which are what a
-// broken put or a broken fetch leaves behind; what else is kept in the bucket stays. It returns how many it deleted. A
-// lattice without a store is not an error. Any number of hosts may sweep at the same time.
+// without one. It deletes objects that are named like invocations, and pieces without a description: a broken put or a
+// broken fetch leaves these behind. All else in the bucket stays. It returns how many it deleted. A lattice without a
+// store is not an error. Any number of hosts may sweep at the same time.
 func Sweep(ctx context.Context, nc *nats.Conn, l lattice.Name, before time.Time) (int, error) {
 	c := &chunks{nc: nc, lattice: l}
 	js, err := natsconn.JetStream(nc)

@@ -43,7 +43,7 @@ type Config struct {
 	// Serves says why a link with some values does not do its work; nil when a call of Operation shows that.
 	Serves func(actor lattice.ActorID, values map[string]string) error
 	// Channel gives the process a local channel, over which calls then go; Inside gives it one as a provider has that
-	// runs in its host's process. Run checks all ways, whatever they say.
+	// runs in its host's process. Run checks all ways in any case.
 	Channel, Inside bool
 }
 
@@ -258,7 +258,7 @@ func operations(t *testing.T, env *latticetest.Env, cfg Config) {
 	for _, operation := range cfg.Info.Operations { // with arguments that are none
 		for _, payload := range [][]byte{nil, {0xc1}, {0x81, 0xa3}, bytes.Repeat([]byte{0x91}, 5000), random(t, 300)} {
 			inv := sign(t, p.invocation(actor, operation, payload), env.Cluster)
-			fields, code := p.send(t, inv.Encode()) // an answer, whatever it is
+			fields, code := p.send(t, inv.Encode()) // any answer
 			if fields["error"] != nil && (code == lattice.ErrInternal.Name() || code == "") {
 				t.Errorf("%s with payload %.20x: %v (%s), want an error that blames the input", operation, payload, fields["error"], code)
 			}

@@ -265,7 +265,7 @@ func (p *Process) DelLink(actor lattice.ActorID) {
 	p.WaitLink(actor, func(s *wire.LinkState) bool { return s == nil })
 }
 
-// WaitLink waits until the link of an actor, nil when there is none, is as wanted.
+// WaitLink waits until the link of an actor is as wanted; nil stands for no link.
 func (p *Process) WaitLink(actor lattice.ActorID, want func(*wire.LinkState) bool) (state wire.LinkState) {
 	p.t.Helper()
 	latticetest.Eventually(p.t, func() error {
