@@ -63,5 +63,5 @@ func (c *Context) Follow(timeout time.Duration) (end func()) {
 type patientKey struct{}
 
 // Patient reports whether a handler's ctx is that of a call whose caller did not say how long it waits. Its deadline
-// then says nothing about how long calls that the handler makes in turn should wait.
+// then says nothing about how long the calls should wait that the handler makes itself.
 func Patient(ctx context.Context) bool { return ctx.Value(patientKey{}) != nil }

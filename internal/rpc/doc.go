@@ -2,23 +2,22 @@
 // verifies and dispatches one. Hosts and providers are both a client and a server around something of their own.
 //
 // Trust. Every invocation carries claims signed by the cluster key over origin, target, operation and payload; the
-// server refuses whatever fails a check with one of the token codes of package lattice, before any work is done. It
+// server refuses a call that fails a check with one of the token codes of package lattice, before any work is done. It
 // serves each invocation once: one whose id it has seen is refused with lattice.ErrReplayed, and one that is so old
 // that ids of its time are forgotten, with lattice.ErrTokenExpired. Each server remembers its own calls only.
 //
 // Load. NATS calls a subscription's callback serially, so the callback only counts and hands over; verification and the
-// handler run on a goroutine of their own. Each endpoint admits a bounded number of calls, and of those that find all
-// instances in use only the ones that need not wait for long (load.Admission); others get lattice.ErrBusy at once.
+// handler run on a goroutine of their own. Each endpoint admits a bounded number of calls. Where all instances are in
+// use it admits only calls that need not wait for long (load.Admission). Others get lattice.ErrBusy at once.
 //
-// Dispatch. Hosts tell by their beats what they serve and how busy they are. A Client with a Directory draws two of
-// those that serve a target and calls the better one by itself, with a MAC in place of a signature; where none is
-// known, the queue group decides. A call that was turned away before anything was done for it is made once more
-// elsewhere.
+// Dispatch. Hosts tell by their beats what they serve and how busy they are. A Client with a Directory draws two hosts
+// that serve a target and calls the better one, with a MAC in place of a signature. Where it knows of no host, the
+// queue group decides. A call that was turned away before anything was done for it is made once more elsewhere.
 //
-// Time. The time that remains to the caller travels in a header, not a wall-clock instant, so clocks need not agree,
-// and with it when it was sent, so that a call that was held up is not begun when its caller has given up (late.go). To
-// weft hosts that are called by themselves both travel in the invocation, and there is no header. So does in how many
-// others a call is nested, which invocation.MaxDepth bounds.
+// Time. The time that remains to the caller travels in a header, not a wall-clock instant. So clocks need not agree.
+// The moment when the call was sent travels with it. So a server does not begin a call that was held up until its
+// caller has given up (late.go). To weft hosts that are called by themselves both travel in the invocation, and there
+// is no header. So does in how many others a call is nested, which invocation.MaxDepth bounds.
 package rpc
 
 import "time"

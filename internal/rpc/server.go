@@ -107,7 +107,7 @@ type Subscription struct {
 	calls  sync.WaitGroup
 
 	mu      sync.Mutex
-	intakes []*intake // one, but for moments in which it moves to another connection; guarded by mu
+	intakes []*intake // one, except for moments in which it moves to another connection; guarded by mu
 	drained bool      // no more intakes, nor calls by Serve; guarded by mu
 }
 
@@ -300,7 +300,7 @@ func (sub *Subscription) verify(inv *wire.Invocation) (id string, err error) {
 	return verified.ID, err
 }
 
-// authenticate checks who made an invocation: by a MAC for this host, or by a signature.
+// authenticate checks the maker of an invocation: by a MAC for this host, or by a signature.
 func (s *Server) authenticate(inv *wire.Invocation, now time.Time) (signing.Verified, error) {
 	origin, to := inv.URLs()
 	if s.cfg.Agreement != nil && signing.IsMAC(inv.EncodedClaims) {
@@ -431,8 +431,8 @@ func remaining(inv *wire.Invocation, h nats.Header) (time.Duration, bool) {
 	return 0, false
 }
 
-// Close drains every subscription at once; when ctx ends first, the calls still running are canceled. The server can
-// not be used afterwards. Closing twice is no error.
+// Close drains every subscription at once; when ctx ends first, the calls still running are canceled. The server cannot
+// be used afterwards. Closing twice is no error.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
