@@ -114,6 +114,7 @@ func TestAHostDies(t *testing.T) {
 	if !strings.Contains(text, "edge-2 is lost: last heard ") || !strings.Contains(text, "ran there: actor ponger (max 3), provider httpserver\n") {
 		t.Errorf("host list:\n%s", text)
 	}
+	r.fails(3, "it is lost since ", "host", "drain", "edge-2")
 	for _, h := range []*host{all[0], all[2]} {
 		latticetest.Eventually(t, func() error {
 			if n := h.metric("weft_hosts_lost"); n != 1 {

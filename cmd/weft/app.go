@@ -49,9 +49,7 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = &lattice.Error{Code: lattice.ErrCanceled, Op: "interrupted"}
 	}
-	if errors.Is(err, syscall.ENOSPC) {
-		err = fmt.Errorf("%w\nThe disk of this machine is full: make room there, or keep weft's files elsewhere with --data-dir", err)
-	}
+	err = a.explain(err)
 	if errors.Is(err, host.ErrStuck) { // maybe since its output is not read
 		time.AfterFunc(time.Second, func() { os.Exit(exitStuck) })
 	}
@@ -59,6 +57,14 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 		a.printError(err)
 	}
 	return exitCode(err)
+}
+
+// explain adds what to do about errors that are not the command's but the machine's.
+func (a *app) explain(err error) error {
+	if errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("%w\nThe disk of this machine is full: make room there, or keep weft's files elsewhere with --data-dir", err)
+	}
+	return a.dir.Explain(err)
 }
 
 // interrupted returns a context that the first signal ends; the second ends the process at once.

@@ -12,6 +12,7 @@ import (
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/internal/natsauth"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/linkvalue"
 )
 
@@ -77,7 +78,7 @@ func completeFlags(a *app, cmd *cobra.Command) {
 		"host": live(hostNames), "link-name": live(linkNames), "constraint": live(hostLabelPairs),
 		"contract": live(contracts), "cap": live(contracts), "lattice": cobra.NoFileCompletions,
 		"role": words(string(natsauth.Host), string(natsauth.Operator)), "inline": words(kinds...),
-		"log-level": words("debug", "info", "warn", "error"), "log-format": words("text", "json"),
+		"log-level": words("debug", "info", "warn", "error"), "log-format": words("text", "json"), "type": words(event.Names()...),
 	}
 	visit := func(f *pflag.Flag) {
 		complete := known[f.Name]

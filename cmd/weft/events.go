@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/usage"
+	"github.com/weftlattice/weft/internal/nearest"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/event"
 )
@@ -22,6 +25,9 @@ func eventsCmd(a *app) *cobra.Command {
 		Example: `  weft events
   weft events --type actor_scaled --type host_stopped -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkEventNames(types); err != nil {
+				return err
+			}
 			l, done, err := a.connect(cmd)
 			if err != nil {
 				return err
@@ -56,6 +62,17 @@ func eventsCmd(a *app) *cobra.Command {
 	cmd.Flags().StringSliceVar(&types, "type", nil, "only events of this name, as actor_scaled; may be repeated")
 	cmd.Flags().IntVar(&count, "count", 0, "end after so many events")
 	return cmd
+}
+
+// checkEventNames refuses what no event is called, since a watch for it would show nothing for ever.
+func checkEventNames(names []string) error {
+	known := event.Names()
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return usage.Errorf("--type %q: there is no such event; %s", name, or(nearest.DidYouMean(name, known), "there are "+strings.Join(known, ", ")))
+		}
+	}
+	return nil
 }
 
 // eventLine shows what most events have: time, name, where, what about whom.

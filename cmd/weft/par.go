@@ -124,7 +124,7 @@ func parCreate(a *app) *cobra.Command {
 	f.StringVar(&c.Name, "name", "", "name of the provider (default: the file's)")
 	f.StringVar(&c.ContractID, "contract", "", "contract that it serves; required")
 	f.StringVar(&c.Vendor, "vendor", "", "who made it")
-	f.Int32Var(&c.Revision, "rev", 0, "revision; grows with each release")
+	f.Var((*revision)(&c.Revision), "rev", "revision; grows with each release")
 	f.StringVar(&c.Version, "version", "", "version for people")
 	f.StringVar(&schema, "schema", "", "file with the JSON schema of its configuration")
 	f.StringVar(&target, "target", signing.CurrentTarget(), "kind of machine that the executable is for")

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -53,6 +57,7 @@ Wherever an id is wanted, a whole name will do, or the beginning of the id, of f
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
 	root.SetFlagErrorFunc(unknownFlag)
+	root.SetUsageFunc(narrow(root.UsageFunc()))
 	globalFlags(a, root.PersistentFlags())
 
 	add := func(group string, cmds ...*cobra.Command) {
@@ -72,6 +77,26 @@ Wherever an id is wanted, a whole name will do, or the beginning of the id, of f
 	nounsExplainThemselves(root)
 	completeFlags(a, root)
 	return root
+}
+
+// narrow makes help fit the terminal: what flags mean goes on in further lines.
+func narrow(usage func(*cobra.Command) error) func(*cobra.Command) error {
+	return func(c *cobra.Command) error {
+		var text bytes.Buffer
+		out := c.OutOrStderr()
+		c.SetOut(&text)
+		err := usage(c)
+		c.SetOut(out)
+		narrow := text.String()
+		for _, flags := range []*pflag.FlagSet{c.LocalFlags(), c.InheritedFlags()} {
+			trimmed := func(s string) string { return strings.TrimRight(s, " \n") }
+			if wide := trimmed(flags.FlagUsages()); wide != "" {
+				narrow = strings.Replace(narrow, wide, trimmed(flags.FlagUsagesWrapped(tableWidth)), 1)
+			}
+		}
+		_, writeErr := io.WriteString(out, narrow)
+		return errors.Join(err, writeErr)
+	}
 }
 
 // globalFlags are the flags of every command.

@@ -2,7 +2,10 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"io"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,13 +23,27 @@ func claimFlags(f *pflag.FlagSet, r *operate.SignRequest) {
 	f.StringVar(&r.Name, "name", "", "actor's name, when the file is unsigned (default: from actor.yaml or the file's name)")
 	f.StringArrayVar(&r.Caps, "cap", nil, "contract that the actor may use, when the file is unsigned; may be repeated; none is none at all")
 	f.StringArrayVar(&r.Tags, "tag", nil, "tag in the claims; may be repeated")
-	f.Int32Var(&r.Revision, "rev", 0, "revision; has to grow with each update (default: from actor.yaml, else the time)")
+	f.Var((*revision)(&r.Revision), "rev", "revision; has to grow with each update (default: from actor.yaml, else the time)")
 	f.StringVar(&r.Version, "ver", "", "version for people")
 	f.StringVar(&r.CallAlias, "call-alias", "", "name by which other actors may call it")
 	f.StringVar(&r.Account, "account", "", "name of the account key that signs (default: default)")
 	for _, name := range []string{"tag", "ver", "call-alias", "account"} {
 		_ = f.MarkHidden(name)
 	}
+}
+
+// revision is a revision on the command line; one that is not given is 0.
+type revision int32
+
+func (r *revision) String() string { return strconv.Itoa(int(*r)) }
+func (r *revision) Type() string   { return "int32" }
+func (r *revision) Set(s string) error {
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err != nil || n < 1 {
+		return fmt.Errorf("want a number from 1 to %d; leave it away for the default", math.MaxInt32)
+	}
+	*r = revision(n)
+	return nil
 }
 
 // explainClaims tells what was signed, and how to grant more.

@@ -4,13 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/internal/deploy/datadir"
-	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/natsconn"
@@ -58,7 +56,7 @@ machines. The authority that certifies it is made on first use; --nats-server-ce
 			slack.Take()
 			err := runUp(a, cmd, &flags, &nats, file, child)
 			if child && err != nil {
-				background.Report(failure(err))
+				background.Report(failure(a.explain(err)))
 			}
 			return err
 		}}
@@ -185,9 +183,9 @@ func upDetached(a *app, cmd *cobra.Command) error {
 	if err := a.dir.Make(); err != nil {
 		return err
 	}
-	log, err := os.OpenFile(a.dir.Log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	log, err := a.dir.OpenLog()
 	if err != nil {
-		return localfile.Error("open", a.dir.Log(), err)
+		return err
 	}
 	defer log.Close()
 	child, err := background.Start(log, exe, append(slices.Clone(a.args), "--detached", "--output=text")...)

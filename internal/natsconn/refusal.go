@@ -1,9 +1,12 @@
 package natsconn
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -88,24 +91,49 @@ func (r *refusals) delay(n int) time.Duration {
 // refusal says why a server refuses the credentials, as far as they tell it, and what to do.
 func (c Config) refusal(now time.Time) *lattice.Error {
 	e := &lattice.Error{Code: lattice.ErrDenied, Op: "use NATS at", Entity: SafeURL(c.URL)}
-	id, err := natsauth.Read(c.currentJWT())
+	jwt := c.currentJWT()
+	id, err := natsauth.Read(jwt)
 	who := "these credentials"
 	if id.Name != "" {
 		who = "the credentials of " + lattice.Printable(id.Name)
 	}
 	again := "make a new token where the NATS server runs (weft token create), and start again with it (--join)"
-	if id.Has(natsauth.Provider) {
+	switch {
+	case id.Has(natsauth.Provider):
 		who, again = "the credentials that the host gave this provider", "when the host gets new ones, so does the provider"
+	case c.Login == nil && c.CredsFile != "":
+		again = "they are in " + lattice.Visible(c.CredsFile) + "; have new ones made where the NATS server runs; weft's own are made with: weft token create --creds-out FILE"
+	}
+	expires := id.Expires
+	if err != nil {
+		expires = expiry(jwt)
 	}
 	switch {
+	case !expires.IsZero() && !now.Before(expires):
+		e.Detail = who + " expired at " + expires.UTC().Format(time.RFC3339) + "; " + again
 	case err != nil:
 		e.Detail = "the server refuses these credentials; pass a credentials file, seed, token or user and password that it knows"
-	case !id.Expires.IsZero() && !now.Before(id.Expires):
-		e.Detail = who + " expired at " + id.Expires.UTC().Format(time.RFC3339) + "; " + again
 	default:
 		e.Detail = who + " were revoked, or are of another server; " + again
 	}
 	return e
+}
+
+// expiry is until when the user JWT of any NATS server is good, by its own account. It is zero when the JWT does not say, or
+// is none.
+func expiry(jwt string) time.Time {
+	parts := strings.Split(jwt, ".")
+	if len(parts) != 3 {
+		return time.Time{}
+	}
+	var claims struct {
+		Expires int64 `json:"exp"` // seconds
+	}
+	data, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(data, &claims) != nil || claims.Expires <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(claims.Expires, 0)
 }
 
 // currentJWT is the user JWT that the next attempt to connect would use; "" for other kinds of credentials.

@@ -44,6 +44,18 @@ const (
 	NameConfigDeleted = "config_deleted"
 )
 
+// Names returns the names of all events, hosts before actors, providers and links.
+func Names() []string {
+	return []string{
+		NameHostStarted, NameHostStopped, NameHostHeartbeat, NameHostDraining, NameHostLost, NameHostFound,
+		NameActorStarted, NameActorStartFailed, NameActorStopped, NameActorsStarted, NameActorsStartFailed,
+		NameActorsStopped, NameActorScaled, NameActorScaleFailed, NameActorUpdated, NameActorUpdateFailed,
+		NameProviderStarted, NameProviderStartFailed, NameProviderStopped, NameProviderRestarting,
+		NameHealthCheckPassed, NameHealthCheckFailed, NameHealthCheckStatus, NameLinkSet, NameLinkDeleted,
+		NameRefmapSet, NameConfigSet, NameConfigDeleted,
+	}
+}
+
 // Annotations is never null on the wire.
 type Annotations map[string]string
 

@@ -3,8 +3,13 @@
 package datadir
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	"github.com/weftlattice/weft/internal/files"
 	"github.com/weftlattice/weft/internal/natsauth"
@@ -72,7 +77,52 @@ func (d Dir) lock(name string) (release func(), ok bool, err error) {
 	return nil, false, d.unusable(err)
 }
 
+// OpenLog opens the log of "weft up" to write at its end.
+func (d Dir) OpenLog() (*os.File, error) {
+	f, err := os.OpenFile(d.Log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, d.unusable(err)
+	}
+	return f, nil
+}
+
 // unusable is the error of a directory that cannot be used.
 func (d Dir) unusable(err error) error {
 	return &lattice.Error{Code: lattice.ErrUnavailable, Op: "use data directory", Entity: string(d), Err: err}
+}
+
+// Explain makes of an error that has its cause in a data directory that may not be written to one that says which folder
+// that is and what to do, lattice.ErrInvalid. Other errors stay as they are.
+func (d Dir) Explain(err error) error {
+	var p *fs.PathError
+	if !errors.As(err, &p) || !d.holds(p.Path) {
+		return err
+	}
+	why := ""
+	switch {
+	case errors.Is(p.Err, syscall.EROFS):
+		why = "its file system is read-only"
+	case errors.Is(p.Err, fs.ErrPermission):
+		why = fmt.Sprintf("this user, whose id is %d, may not write there", os.Getuid())
+		if info, statErr := os.Stat(filepath.Dir(p.Path)); statErr == nil {
+			why += fmt.Sprintf("; %s has the mode %s", filepath.Dir(p.Path), info.Mode())
+		}
+	default:
+		return err
+	}
+	return &lattice.Error{Code: lattice.ErrInvalid, Op: "use data directory", Entity: string(d),
+		Detail: fmt.Sprintf("%v: %s. Change that, or name a folder of your own with --data-dir or WEFT_DATA_DIR", p, why)}
+}
+
+// holds reports whether a path is the directory, something in it, or a folder that had to be made for it.
+func (d Dir) holds(path string) bool {
+	dir, err := filepath.Abs(string(d))
+	if err != nil {
+		return false
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return false
+	}
+	below := func(a, b string) bool { return a == b || strings.HasPrefix(a, strings.TrimSuffix(b, "/")+"/") }
+	return below(path, dir) || below(dir, path)
 }

@@ -22,15 +22,17 @@ type View struct {
 
 	builtins []Builtin
 	lattice  lattice.Name
+	lost     func() []control.LostHost // asks which hosts are missed; nil: not known
 }
 
 // View asks all hosts. A lattice without hosts gives an empty view and no error.
 func (l *Lattice) View(ctx context.Context) (*View, error) {
-	ctx, cancel := context.WithTimeout(ctx, askAll)
-	defer cancel()
 	v := &View{builtins: l.cfg.Builtins, lattice: l.Name()}
+	v.lost = func() []control.LostHost { return l.Lost(ctx, v) }
+	asking, cancel := context.WithTimeout(ctx, askAll)
+	defer cancel()
 	var err error
-	v.Hosts, err = l.ctl.Inventories(ctx)
+	v.Hosts, err = l.ctl.Inventories(asking)
 	switch {
 	case len(v.Hosts) > 0: // a host that does not answer is one that is not there
 	case lattice.CodeOf(err) == lattice.ErrNoResponders:
@@ -39,7 +41,7 @@ func (l *Lattice) View(ctx context.Context) (*View, error) {
 		return nil, err
 	}
 	slices.SortFunc(v.Hosts, func(a, b control.HostInventory) int { return cmp.Compare(a.HostID, b.HostID) })
-	if v.Claims, err = l.ctl.Claims(ctx); err != nil && lattice.CodeOf(err) != lattice.ErrNoResponders {
+	if v.Claims, err = l.ctl.Claims(asking); err != nil && lattice.CodeOf(err) != lattice.ErrNoResponders {
 		return nil, err
 	}
 	return v, nil
@@ -66,7 +68,8 @@ func (v *View) NeedHosts() error {
 		Detail: "none answers; start one with: weft up, or: weft host run"}
 }
 
-// Host finds a host by id, friendly name or the beginning of its id. See Resolve.
+// Host finds a host by id, friendly name or the beginning of its id. See Resolve. Of one that is lost the error,
+// lattice.ErrNotFound, says since when.
 func (v *View) Host(query string) (control.HostInventory, error) {
 	if err := v.NeedHosts(); err != nil {
 		return control.HostInventory{}, err
@@ -76,11 +79,30 @@ func (v *View) Host(query string) (control.HostInventory, error) {
 		all = append(all, Candidate{string(h.HostID), []string{h.FriendlyName}})
 	}
 	c, err := Resolve("host", query, all)
+	if lattice.CodeOf(err) == lattice.ErrNotFound && v.lost != nil {
+		err = cmp.Or(isLost(query, v.lost()), err)
+	}
 	if err != nil {
 		return control.HostInventory{}, err
 	}
 	i := slices.IndexFunc(v.Hosts, func(h control.HostInventory) bool { return string(h.HostID) == c.ID })
 	return v.Hosts[i], nil
+}
+
+// isLost is the error of a lost host that query means, or nil.
+func isLost(query string, lost []control.LostHost) error {
+	var all []Candidate
+	for _, h := range lost {
+		all = append(all, Candidate{string(h.HostID), []string{h.FriendlyName}})
+	}
+	c, err := Resolve("host", query, all)
+	if err != nil {
+		return nil
+	}
+	h := lost[slices.IndexFunc(lost, func(h control.LostHost) bool { return string(h.HostID) == c.ID })]
+	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find host", Entity: lattice.Printable(query),
+		Detail: fmt.Sprintf("it is lost since %s, %s ago, when the others heard it last; what ran there: weft host list",
+			h.LastHeard.Local().Format(time.DateTime), max(0, time.Since(h.LastHeard)).Round(time.Second))}
 }
 
 // HostName is the friendly name of a host, its id when it has none.
