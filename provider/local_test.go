@@ -88,7 +88,7 @@ func conversation(t *testing.T, way string, seed uint64) (talk func() []outcome,
 		return bytes.ToUpper(payload), answer
 	}
 	s := &script{handle: func(ctx context.Context, c provider.Call) ([]byte, error) { return note(ctx, nil, c.Payload) }}
-	env := latticetest.NATS(t)
+	env := providertest.NewLattice(t)
 	p := providertest.Start(t, env, providertest.Config{Info: info, Channel: way == "channel", Inside: way == "inside", New: func(e provider.Env) (provider.Provider, error) {
 		s.env = e
 		return s, nil
@@ -206,7 +206,7 @@ func brief(o outcome) string {
 // twice.
 func TestCutChannelUnderLoad(t *testing.T) {
 	s := &script{}
-	env := latticetest.NATS(t)
+	env := providertest.NewLattice(t)
 	p := providertest.Start(t, env, providertest.Config{Info: info, Channel: true, New: func(e provider.Env) (provider.Provider, error) {
 		s.env = e
 		return s, nil

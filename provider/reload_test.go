@@ -19,7 +19,7 @@ import (
 
 // callAs calls the provider signed with a certain cluster key.
 func callAs(p *providertest.Process, actor lattice.ActorID, cluster signing.KeyPair) error {
-	c := rpc.NewClient(p.NC, rpc.ClientConfig{Lattice: p.Env.Lattice, HostID: p.Host, Cluster: cluster, Timeout: providertest.Patience})
+	c := rpc.NewClient(p.NC, rpc.ClientConfig{Lattice: p.Lattice.Name, HostID: p.Host, Cluster: cluster, Timeout: providertest.Patience})
 	_, err := c.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(actor), Target: wire.ProviderEntity(p.Provider, p.Contract, p.Link), Operation: "Script.Do"})
 	return err
 }
@@ -28,15 +28,15 @@ func callAs(p *providertest.Process, actor lattice.ActorID, cluster signing.KeyP
 func TestReloadClusterKey(t *testing.T) {
 	s := &script{}
 	p := start(t, s, plain)
-	actor := p.Env.ActorID(t)
+	actor := p.Lattice.ActorID(t)
 	p.PutLink(actor, v("x"))
-	before, after := p.Env.Cluster, latticetest.NewKey(t, 'C')
+	before, after := p.Lattice.Cluster, latticetest.NewKey(t, 'C')
 
 	// The actor tells by whom the provider's calls to it are signed.
 	var signer atomic.Value
-	actors := rpc.NewServer(p.NC, rpc.ServerConfig{Lattice: p.Env.Lattice, Verifier: signing.NewVerifier(before.Public(), after.Public()), Logger: p.Env.Logger})
+	actors := rpc.NewServer(p.NC, rpc.ServerConfig{Lattice: p.Lattice.Name, Verifier: signing.NewVerifier(before.Public(), after.Public()), Logger: p.Lattice.Logger})
 	defer func() { _ = actors.Close(context.Background()) }()
-	subj := subject.Actor(p.Env.Lattice, actor)
+	subj := subject.Actor(p.Lattice.Name, actor)
 	only := map[string]*signing.Verifier{"before": signing.NewVerifier(before.Public()), "after": signing.NewVerifier(after.Public())}
 	if _, err := actors.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: subj, Queue: subj, Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) {
 		for name, verifier := range only {
@@ -105,12 +105,12 @@ func TestReloadClusterKey(t *testing.T) {
 func TestReloadRefused(t *testing.T) {
 	s := &script{}
 	p := start(t, s, plain)
-	actor := p.Env.ActorID(t)
+	actor := p.Lattice.ActorID(t)
 	p.PutLink(actor, v("x"))
 	for name, change := range map[string]func(*wire.HostData){
 		"a seed that is none":       func(hd *wire.HostData) { hd.InvocationSeed = "SC" },
 		"an issuer that is none":    func(hd *wire.HostData) { hd.ClusterIssuers = []string{"C"} },
-		"another provider":          func(hd *wire.HostData) { hd.ProviderKey = p.Env.ProviderID(t) },
+		"another provider":          func(hd *wire.HostData) { hd.ProviderKey = p.Lattice.ProviderID(t) },
 		"NATS elsewhere":            func(hd *wire.HostData) { hd.LatticeRPCURL = "nats://127.0.0.1:1" },
 		"another kind of login":     func(hd *wire.HostData) { hd.LatticeRPCUserSeed = latticetest.NewKey(t, 'U').Seed() },
 		"credentials where no were": func(hd *wire.HostData) { hd.LatticeRPCURL = "nats://token@" + hd.LatticeRPCURL[len("nats://"):] },
@@ -120,7 +120,7 @@ func TestReloadRefused(t *testing.T) {
 		if answer := p.Tell(hd); answer != provider.RestartLine {
 			t.Errorf("%s: %s", name, answer)
 		}
-		if err := callAs(p, actor, p.Env.Cluster); err != nil {
+		if err := callAs(p, actor, p.Lattice.Cluster); err != nil {
 			t.Errorf("after %s: %v", name, err)
 		}
 	}

@@ -88,7 +88,7 @@ var info = provider.Info{Name: "script", Contract: "test:script", Version: "0.0.
 
 func start(t *testing.T, s *script, p func(*script) provider.Provider) *providertest.Process {
 	t.Helper()
-	return providertest.Start(t, latticetest.NATS(t), providertest.Config{Info: info, New: func(env provider.Env) (provider.Provider, error) {
+	return providertest.Start(t, providertest.NewLattice(t), providertest.Config{Info: info, New: func(env provider.Env) (provider.Provider, error) {
 		s.env = env
 		return p(s), nil
 	}})
@@ -123,7 +123,7 @@ func TestChangedValues(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := &script{}
 			p := start(t, s, c.make)
-			actor := p.Env.ActorID(t)
+			actor := p.Lattice.ActorID(t)
 			for _, value := range []string{"a", "a", "b", "b"} {
 				p.PutLink(actor, v(value))
 				if got, err := call(t, p, actor); got != value || err != nil {
@@ -159,7 +159,7 @@ func TestUnavailableIsRetried(t *testing.T) {
 		return nil
 	}}
 	p := start(t, s, plain)
-	away, wrong := p.Env.ActorID(t), p.Env.ActorID(t)
+	away, wrong := p.Lattice.ActorID(t), p.Lattice.ActorID(t)
 	if st := p.PutLink(wrong, v("wrong")); st.State != wire.LinkFailed || st.Error != "invalid: wrong" {
 		t.Fatalf("state %+v", st)
 	}
@@ -188,15 +188,15 @@ func TestLinkOfOneActor(t *testing.T) {
 		return nil
 	}}
 	p := start(t, s, plain)
-	one, other, slow := p.Env.ActorID(t), p.Env.ActorID(t), p.Env.ActorID(t)
+	one, other, slow := p.Lattice.ActorID(t), p.Lattice.ActorID(t), p.Lattice.ActorID(t)
 	p.PutLink(one, v("a"))
 	p.PutLink(other, v("b"))
-	p.Publish(subject.LinkPut(p.Env.Lattice, p.Provider, p.Link), p.Definition(slow, v("slow")).Encode())
+	p.Publish(subject.LinkPut(p.Lattice.Name, p.Provider, p.Link), p.Definition(slow, v("slow")).Encode())
 	<-trying
 	defer close(goOn)
 	for actor, want := range map[lattice.ActorID]int{one: 1, other: 1, slow: 0} {
 		var links []wire.LinkState
-		if err := json.Unmarshal(p.Ask(subject.LinkStates(p.Env.Lattice, p.Provider, p.Link), []byte(actor)), &links); err != nil {
+		if err := json.Unmarshal(p.Ask(subject.LinkStates(p.Lattice.Name, p.Provider, p.Link), []byte(actor)), &links); err != nil {
 			t.Fatal(err)
 		}
 		if len(links) != want || want == 1 && links[0].ActorID != actor {
@@ -226,7 +226,7 @@ func TestConflictIsRetried(t *testing.T) {
 		return nil
 	}
 	p := start(t, s, plain)
-	first, second, third := p.Env.ActorID(t), p.Env.ActorID(t), p.Env.ActorID(t)
+	first, second, third := p.Lattice.ActorID(t), p.Lattice.ActorID(t), p.Lattice.ActorID(t)
 	p.PutLink(first, v("x"))
 	if st := p.PutLink(second, v("x")); st.State != wire.LinkFailed {
 		t.Fatalf("state %+v, want failed", st)
@@ -252,10 +252,10 @@ func TestPanics(t *testing.T) {
 		health: func() error { panic("health") },
 	}
 	p := start(t, s, plain)
-	if st := p.PutLink(p.Env.ActorID(t), v("panic")); st.State != wire.LinkFailed {
+	if st := p.PutLink(p.Lattice.ActorID(t), v("panic")); st.State != wire.LinkFailed {
 		t.Errorf("state %+v, want failed", st)
 	}
-	good := p.Env.ActorID(t)
+	good := p.Lattice.ActorID(t)
 	p.PutLink(good, v("good"))
 	if _, err := call(t, p, good); !errors.Is(err, lattice.ErrInternal) {
 		t.Errorf("call %v, want internal", err)
@@ -284,7 +284,7 @@ func TestShutdownDrains(t *testing.T) {
 		return []byte("done"), nil
 	}
 	p := start(t, s, plain)
-	actor := p.Env.ActorID(t)
+	actor := p.Lattice.ActorID(t)
 	p.PutLink(actor, nil)
 	type answer struct {
 		text string
@@ -298,11 +298,11 @@ func TestShutdownDrains(t *testing.T) {
 		got <- answer{string(b), err}
 	}()
 	<-entered
-	p.Ask(subject.Shutdown(p.Env.Lattice, p.Provider, p.Link), []byte(`{"host_id":"`+string(p.Host)+`"}`))
+	p.Ask(subject.Shutdown(p.Lattice.Name, p.Provider, p.Link), []byte(`{"host_id":"`+string(p.Host)+`"}`))
 	latticetest.Eventually(t, func() error { // the intake closes while the call goes on
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		if _, err := p.Call(ctx, p.Env.ActorID(t), "Script.Do", nil); !errors.Is(err, lattice.ErrNoResponders) {
+		if _, err := p.Call(ctx, p.Lattice.ActorID(t), "Script.Do", nil); !errors.Is(err, lattice.ErrNoResponders) {
 			return fmt.Errorf("call after shutdown: %w", err)
 		}
 		return nil
@@ -322,9 +322,9 @@ func TestShutdownDrains(t *testing.T) {
 // The host and the NATS server are gone for good: the process still ends.
 func TestEndWithoutServer(t *testing.T) {
 	p := start(t, &script{}, plain)
-	actor := p.Env.ActorID(t)
+	actor := p.Lattice.ActorID(t)
 	p.PutLink(actor, nil)
-	p.Env.Stop(t)
+	p.Lattice.Stop(t)
 	p.CloseStdin()
 	if err := p.Wait(providertest.Patience); err != nil {
 		t.Error(err)
@@ -334,10 +334,10 @@ func TestEndWithoutServer(t *testing.T) {
 // After the NATS server was away, links and calls work as before.
 func TestServerRestart(t *testing.T) {
 	p := start(t, &script{}, plain)
-	actor := p.Env.ActorID(t)
+	actor := p.Lattice.ActorID(t)
 	p.PutLink(actor, v("a"))
-	p.Env.Stop(t)
-	p.Env.Start(t)
+	p.Lattice.Stop(t)
+	p.Lattice.Start(t)
 	latticetest.Eventually(t, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
@@ -354,9 +354,9 @@ func TestServerRestart(t *testing.T) {
 func TestCallActor(t *testing.T) {
 	s := &script{}
 	p := start(t, s, plain)
-	actor := p.Env.ActorID(t)
+	actor := p.Lattice.ActorID(t)
 	p.PutLink(actor, nil)
-	host := providertest.ServeActor(t, p.Env, actor, func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+	host := providertest.ServeActor(t, p.Lattice, actor, func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
 		tc, _ := trace.From(ctx)
 		return fmt.Appendf(nil, "%s %s %x", inv.OriginURL(), inv.Msg, tc.TraceID), nil
 	})
@@ -369,7 +369,7 @@ func TestCallActor(t *testing.T) {
 	if err != nil || string(b) != want {
 		t.Errorf("actor saw %q, %v; want %q", b, err, want)
 	}
-	if _, err := s.env.Call(ctx, p.Env.ActorID(t), "Actor.Do", nil); !errors.Is(err, lattice.ErrUnlinked) {
+	if _, err := s.env.Call(ctx, p.Lattice.ActorID(t), "Actor.Do", nil); !errors.Is(err, lattice.ErrUnlinked) {
 		t.Errorf("call of an actor without a link: %v", err)
 	}
 }

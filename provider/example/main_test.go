@@ -48,7 +48,7 @@ func TestContract(t *testing.T) {
 }
 
 func TestGreet(t *testing.T) {
-	env := latticetest.NATS(t)
+	env := providertest.NewLattice(t)
 	p := providertest.Start(t, env, child(t))
 	plain, polite := env.ActorID(t), env.ActorID(t)
 	p.PutLink(plain, nil)
@@ -70,7 +70,7 @@ func TestGreet(t *testing.T) {
 
 // SIGTERM is an orderly end too.
 func TestTerminate(t *testing.T) {
-	p := providertest.Start(t, latticetest.NATS(t), child(t))
+	p := providertest.Start(t, providertest.NewLattice(t), child(t))
 	p.Signal(syscall.SIGTERM)
 	if err := p.Wait(providertest.Patience); err != nil {
 		t.Errorf("ended with %v, want status 0", err)
@@ -95,8 +95,8 @@ func TestByHand(t *testing.T) {
 // A provider's table of values refuses those that it does not know, before the link is stored and after, and the link
 // goes on.
 func TestMisspeltValue(t *testing.T) {
-	p := providertest.Start(t, latticetest.NATS(t), inProcess)
-	actor := p.Env.ActorID(t)
+	p := providertest.Start(t, providertest.NewLattice(t), inProcess)
+	actor := p.Lattice.ActorID(t)
 	if s := p.PutLink(actor, map[string]string{"greeting": "Moin"}); !providertest.Active(&s) || !s.Checked {
 		t.Fatalf("a good value: %+v", s)
 	}

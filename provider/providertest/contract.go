@@ -1,7 +1,7 @@
 // Package providertest holds the contract that every provider passes, and the stand-in for a host that drives a
 // provider through nothing but NATS and standard input, for the tests of one.
 //
-// Leaks of goroutines are left to the TestMain of the caller: latticetest.VerifyMain.
+// Leaks of goroutines are left to the TestMain of the caller.
 package providertest
 
 import (
@@ -66,8 +66,8 @@ func Run(t *testing.T, cfg Config) {
 }
 
 func run(t *testing.T, cfg Config) {
-	env := latticetest.NATS(t)
-	for name, check := range map[string]func(*testing.T, *latticetest.Env, Config){
+	env := NewLattice(t)
+	for name, check := range map[string]func(*testing.T, *Lattice, Config){
 		"initial links":             initialLinks,
 		"link put, changed, gone":   linkLife,
 		"refused link":              refusedLink, // the link that worked goes on
@@ -100,7 +100,7 @@ func (c Config) call(t testing.TB, p *Process, actor lattice.ActorID) error {
 	return err
 }
 
-func initialLinks(t *testing.T, env *latticetest.Env, cfg Config) {
+func initialLinks(t *testing.T, env *Lattice, cfg Config) {
 	actor := env.ActorID(t)
 	p := Start(t, env, cfg, WithLinks(wire.LinkDefinition{ActorID: actor, LinkName: lattice.DefaultLink,
 		ContractID: cfg.Info.Contract, Values: cfg.values(t, 0)}))
@@ -114,7 +114,7 @@ func initialLinks(t *testing.T, env *latticetest.Env, cfg Config) {
 	}
 }
 
-func linkLife(t *testing.T, env *latticetest.Env, cfg Config) {
+func linkLife(t *testing.T, env *Lattice, cfg Config) {
 	p := Start(t, env, cfg)
 	actor, other := env.ActorID(t), env.ActorID(t)
 	if links := p.Links(); len(links) != 0 {
@@ -154,7 +154,7 @@ func linkLife(t *testing.T, env *latticetest.Env, cfg Config) {
 	}
 }
 
-func refusedLink(t *testing.T, env *latticetest.Env, cfg Config) {
+func refusedLink(t *testing.T, env *Lattice, cfg Config) {
 	if cfg.BadValues == nil {
 		return // there are none
 	}
@@ -220,7 +220,7 @@ func refusedLink(t *testing.T, env *latticetest.Env, cfg Config) {
 	}
 }
 
-func forgeries(t *testing.T, env *latticetest.Env, cfg Config) {
+func forgeries(t *testing.T, env *Lattice, cfg Config) {
 	p := Start(t, env, cfg)
 	actor := env.ActorID(t)
 	p.PutLink(actor, cfg.values(t, 0))
@@ -243,7 +243,7 @@ func forgeries(t *testing.T, env *latticetest.Env, cfg Config) {
 	}
 }
 
-func operations(t *testing.T, env *latticetest.Env, cfg Config) {
+func operations(t *testing.T, env *Lattice, cfg Config) {
 	p := Start(t, env, cfg)
 	actor := env.ActorID(t)
 	p.PutLink(actor, cfg.values(t, 0))
@@ -269,9 +269,9 @@ func operations(t *testing.T, env *latticetest.Env, cfg Config) {
 	}
 }
 
-func health(t *testing.T, env *latticetest.Env, cfg Config) {
+func health(t *testing.T, env *Lattice, cfg Config) {
 	p := Start(t, env, cfg)
-	subj := subject.Health(env.Lattice, p.Provider, p.Link)
+	subj := subject.Health(env.Name, p.Provider, p.Link)
 	placeholder := append([]byte{0x81, 0xab}, "placeholder\xc3"...) // what hosts of the dialect's first generation send
 	for _, request := range [][]byte{nil, placeholder, []byte("garbage")} {
 		h, err := wire.DecodeHealth(p.Ask(subj, request))
@@ -281,7 +281,7 @@ func health(t *testing.T, env *latticetest.Env, cfg Config) {
 	}
 }
 
-func metrics(t *testing.T, env *latticetest.Env, cfg Config) {
+func metrics(t *testing.T, env *Lattice, cfg Config) {
 	p := Start(t, env, cfg)
 	actor := env.ActorID(t)
 	p.PutLink(actor, cfg.values(t, 0))
@@ -320,9 +320,9 @@ func metrics(t *testing.T, env *latticetest.Env, cfg Config) {
 	})
 }
 
-func garbage(t *testing.T, env *latticetest.Env, cfg Config) {
+func garbage(t *testing.T, env *Lattice, cfg Config) {
 	p := Start(t, env, cfg)
-	l, id, link := env.Lattice, p.Provider, p.Link
+	l, id, link := env.Name, p.Provider, p.Link
 	actor := env.ActorID(t)
 	good := sign(t, p.invocation(actor, "A.B", nil), env.Cluster).Encode()
 	for _, subj := range []string{subject.Provider(l, id, link), subject.LinkPut(l, id, link), subject.LinkDel(l, id, link),
@@ -349,10 +349,10 @@ func garbage(t *testing.T, env *latticetest.Env, cfg Config) {
 	}
 }
 
-func shutdown(t *testing.T, env *latticetest.Env, cfg Config) {
+func shutdown(t *testing.T, env *Lattice, cfg Config) {
 	p := Start(t, env, cfg)
 	p.PutLink(env.ActorID(t), cfg.values(t, 0))
-	subj := subject.Shutdown(env.Lattice, p.Provider, p.Link)
+	subj := subject.Shutdown(env.Name, p.Provider, p.Link)
 	for _, host := range []string{string(env.HostID(t)), "", "N"} {
 		b, err := json.Marshal(map[string]string{"host_id": host})
 		if err != nil {
@@ -375,7 +375,7 @@ func shutdown(t *testing.T, env *latticetest.Env, cfg Config) {
 	}
 }
 
-func endOfHost(t *testing.T, env *latticetest.Env, cfg Config) {
+func endOfHost(t *testing.T, env *Lattice, cfg Config) {
 	p := Start(t, env, cfg)
 	p.PutLink(env.ActorID(t), cfg.values(t, 0))
 	p.CloseStdin()
@@ -385,14 +385,14 @@ func endOfHost(t *testing.T, env *latticetest.Env, cfg Config) {
 }
 
 // twoProcesses of one provider, on two hosts, share the calls; one of them ends and nothing is missed.
-func twoProcesses(t *testing.T, env *latticetest.Env, cfg Config) {
+func twoProcesses(t *testing.T, env *Lattice, cfg Config) {
 	if cfg.Operation == "" {
 		return // nothing to share
 	}
 	a := Start(t, env, cfg)
 	b := Start(t, env, cfg, WithProvider(a.Provider))
 	actor := env.ActorID(t)
-	a.Publish(subject.LinkPut(env.Lattice, a.Provider, a.Link), a.Definition(actor, cfg.values(t, 0)).Encode())
+	a.Publish(subject.LinkPut(env.Name, a.Provider, a.Link), a.Definition(actor, cfg.values(t, 0)).Encode())
 	latticetest.Eventually(t, func() error { // both must know it: ask all, two answers
 		inbox := a.NC.NewInbox()
 		sub, err := a.NC.SubscribeSync(inbox)
@@ -400,7 +400,7 @@ func twoProcesses(t *testing.T, env *latticetest.Env, cfg Config) {
 			return err
 		}
 		defer func() { _ = sub.Unsubscribe() }()
-		if err := a.NC.PublishRequest(subject.LinkStates(env.Lattice, a.Provider, a.Link), inbox, nil); err != nil {
+		if err := a.NC.PublishRequest(subject.LinkStates(env.Name, a.Provider, a.Link), inbox, nil); err != nil {
 			return err
 		}
 		for range 2 {
@@ -434,7 +434,7 @@ func twoProcesses(t *testing.T, env *latticetest.Env, cfg Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.Publish(subject.Shutdown(env.Lattice, b.Provider, b.Link), body)
+	a.Publish(subject.Shutdown(env.Name, b.Provider, b.Link), body)
 	err = b.Wait(Patience)
 	close(stop)
 	if err := errors.Join(err, <-result); err != nil {
@@ -445,11 +445,11 @@ func twoProcesses(t *testing.T, env *latticetest.Env, cfg Config) {
 	}
 }
 
-func unusableHostData(t *testing.T, env *latticetest.Env, cfg Config) {
+func unusableHostData(t *testing.T, env *Lattice, cfg Config) {
 	if len(cfg.Command) > 0 {
 		return // Main's exit status is tested with the SDK
 	}
-	good := wire.HostData{LatticeRPCPrefix: env.Lattice, LatticeRPCURL: env.URL, HostID: env.HostID(t),
+	good := wire.HostData{LatticeRPCPrefix: env.Name, LatticeRPCURL: env.URL, HostID: env.HostID(t),
 		ProviderKey: env.ProviderID(t), InvocationSeed: env.Cluster.Seed()}
 	for name, line := range map[string][]byte{
 		"nothing": nil, "not base64": []byte("hello\n"), "not JSON": []byte("aGVsbG8=\n"),
@@ -481,7 +481,7 @@ func change(h wire.HostData, f func(*wire.HostData)) []byte {
 }
 
 // callsWhileLinksChange must not fail: the actor is linked all the time.
-func callsWhileLinksChange(t *testing.T, env *latticetest.Env, cfg Config) {
+func callsWhileLinksChange(t *testing.T, env *Lattice, cfg Config) {
 	p := Start(t, env, cfg)
 	actor := env.ActorID(t)
 	values := []map[string]string{cfg.values(t, 0), cfg.values(t, 1)}
@@ -514,9 +514,9 @@ func callsWhileLinksChange(t *testing.T, env *latticetest.Env, cfg Config) {
 	}
 }
 
-func moreStdin(t *testing.T, env *latticetest.Env, cfg Config) {
+func moreStdin(t *testing.T, env *Lattice, cfg Config) {
 	p := Start(t, env, cfg)
-	if err := p.WriteStdin(bytes.Repeat([]byte("more\r\n"), 50000)); err != nil {
+	if err := p.writeStdin(bytes.Repeat([]byte("more\r\n"), 50000)); err != nil {
 		t.Fatal(err)
 	}
 	if h := p.Health(); !h.Healthy {
@@ -524,9 +524,9 @@ func moreStdin(t *testing.T, env *latticetest.Env, cfg Config) {
 	}
 }
 
-func foreignLinks(t *testing.T, env *latticetest.Env, cfg Config) {
+func foreignLinks(t *testing.T, env *Lattice, cfg Config) {
 	p := Start(t, env, cfg)
-	put := subject.LinkPut(env.Lattice, p.Provider, p.Link)
+	put := subject.LinkPut(env.Name, p.Provider, p.Link)
 	def := p.Definition(env.ActorID(t), cfg.values(t, 0))
 	def.ProviderID = env.ProviderID(t)
 	p.Publish(put, def.Encode())
@@ -541,8 +541,8 @@ func foreignLinks(t *testing.T, env *latticetest.Env, cfg Config) {
 }
 
 // noServer: the host and the NATS server die together, before the provider has reached either.
-func noServer(t *testing.T, env *latticetest.Env, cfg Config) {
-	p := Launch(t, env, cfg, func(s *setup) { s.hostData.LatticeRPCURL, s.hostData.LogLevel = "nats://127.0.0.1:1", "debug" })
+func noServer(t *testing.T, env *Lattice, cfg Config) {
+	p := launch(t, env, cfg, func(s *setup) { s.hostData.LatticeRPCURL, s.hostData.LogLevel = "nats://127.0.0.1:1", "debug" })
 	latticetest.Eventually(t, func() error {
 		if !strings.Contains(p.Log(), "held open") {
 			return errors.New("the process has not noticed that standard input is held open")

@@ -60,7 +60,7 @@ func (p *Process) forgeries(t testing.TB, actor lattice.ActorID, operation strin
 	good := func() *wire.Invocation { return p.invocation(actor, operation, payload) }
 	signed := func(change func(*wire.Invocation)) func() *wire.Invocation {
 		return func() *wire.Invocation {
-			inv := sign(t, good(), p.Env.Cluster)
+			inv := sign(t, good(), p.Lattice.Cluster)
 			change(inv)
 			return inv
 		}
@@ -71,7 +71,7 @@ func (p *Process) forgeries(t testing.TB, actor lattice.ActorID, operation strin
 		"claims no token":  {signed(func(i *wire.Invocation) { i.EncodedClaims = "a.b" }), lattice.ErrTokenMalformed},
 		"foreign cluster":  {func() *wire.Invocation { return sign(t, good(), stranger) }, lattice.ErrUnknownIssuer},
 		"payload altered":  {signed(func(i *wire.Invocation) { i.Msg = append([]byte("x"), i.Msg...); i.ContentLength++ }), lattice.ErrHashMismatch},
-		"origin altered":   {signed(func(i *wire.Invocation) { i.Origin = wire.ActorEntity(p.Env.ActorID(t)) }), lattice.ErrHashMismatch},
+		"origin altered":   {signed(func(i *wire.Invocation) { i.Origin = wire.ActorEntity(p.Lattice.ActorID(t)) }), lattice.ErrHashMismatch},
 		"claims of others": {signed(func(i *wire.Invocation) { i.ID = uuid.NewString() }), lattice.ErrHashMismatch},
 		"signature altered": {signed(func(i *wire.Invocation) {
 			b := []byte(i.EncodedClaims)
@@ -84,35 +84,35 @@ func (p *Process) forgeries(t testing.TB, actor lattice.ActorID, operation strin
 		}), lattice.ErrTokenSignature},
 		"issued by a name, signed by another": {func() *wire.Invocation {
 			inv := signUntil(t, good(), stranger, time.Now().Add(time.Hour))
-			other := signUntil(t, p.invocation(actor, operation, payload), p.Env.Cluster, time.Now().Add(time.Hour))
+			other := signUntil(t, p.invocation(actor, operation, payload), p.Lattice.Cluster, time.Now().Add(time.Hour))
 			inv.EncodedClaims = other.EncodedClaims[:len(other.EncodedClaims)-86] + inv.EncodedClaims[len(inv.EncodedClaims)-86:]
 			return inv
 		}, lattice.ErrTokenSignature},
 		"expired": {func() *wire.Invocation {
-			return signUntil(t, good(), p.Env.Cluster, time.Now().Add(-time.Minute))
+			return signUntil(t, good(), p.Lattice.Cluster, time.Now().Add(-time.Minute))
 		}, lattice.ErrTokenExpired},
 		"another target": {func() *wire.Invocation {
 			inv := good()
-			inv.Target.PublicKey = string(p.Env.ProviderID(t))
-			return sign(t, inv, p.Env.Cluster)
+			inv.Target.PublicKey = string(p.Lattice.ProviderID(t))
+			return sign(t, inv, p.Lattice.Cluster)
 		}, lattice.ErrWrongTarget},
 		"unlinked actor": {func() *wire.Invocation {
-			return sign(t, p.invocation(p.Env.ActorID(t), operation, payload), p.Env.Cluster)
+			return sign(t, p.invocation(p.Lattice.ActorID(t), operation, payload), p.Lattice.Cluster)
 		}, lattice.ErrUnlinked},
 		"a provider as origin": {func() *wire.Invocation {
 			inv := good()
 			inv.Origin = wire.ProviderEntity(p.Provider, p.Contract, p.Link)
-			return sign(t, inv, p.Env.Cluster)
+			return sign(t, inv, p.Lattice.Cluster)
 		}, lattice.ErrUnlinked},
 		"an absurd length": {func() *wire.Invocation {
 			inv := good()
 			inv.ContentLength = 1 << 40
-			return sign(t, inv, p.Env.Cluster)
+			return sign(t, inv, p.Lattice.Cluster)
 		}, lattice.ErrTooLarge},
 		"chunks that are not there": {func() *wire.Invocation {
 			inv := good()
 			inv.ContentLength = wire.MaxInlineBytes * 2
-			return sign(t, inv, p.Env.Cluster)
+			return sign(t, inv, p.Lattice.Cluster)
 		}, lattice.ErrUnavailable},
 	}
 }
@@ -120,7 +120,7 @@ func (p *Process) forgeries(t testing.TB, actor lattice.ActorID, operation strin
 // send sends an invocation as it is and returns the answer's fields as they are on the wire, and the code header.
 func (p *Process) send(t testing.TB, inv []byte) (fields map[string]any, code string) {
 	t.Helper()
-	reply, err := p.NC.RequestMsg(&nats.Msg{Subject: subject.Provider(p.Env.Lattice, p.Provider, p.Link), Data: inv}, Patience)
+	reply, err := p.NC.RequestMsg(&nats.Msg{Subject: subject.Provider(p.Lattice.Name, p.Provider, p.Link), Data: inv}, Patience)
 	if err != nil {
 		t.Fatalf("no answer: %v; log:\n%s", err, p.stderr)
 	}

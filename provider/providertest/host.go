@@ -31,7 +31,7 @@ const Patience = time.Minute
 // Process is a provider that runs, seen as its host sees it: standard input and output, and NATS. It ends with the
 // test. Its methods fail the test on surprises and are for the test's goroutine, except Call.
 type Process struct {
-	Env      *latticetest.Env
+	Lattice  *Lattice
 	Provider lattice.ProviderID
 	Link     lattice.LinkName
 	Host     lattice.HostID
@@ -75,15 +75,10 @@ func WithProvider(id lattice.ProviderID) Option { return func(s *setup) { s.prov
 // WithFiles allows links to name the files in some folders.
 func WithFiles(dirs ...string) Option { return func(s *setup) { s.hostData.FilesDirs = dirs } }
 
-// WithTimeout sets the RPC timeout.
-func WithTimeout(d time.Duration) Option {
-	return func(s *setup) { s.hostData.DefaultRPCTimeoutMS = uint64(d.Milliseconds()) }
-}
-
 // Start starts a process and waits until it is ready.
-func Start(t testing.TB, env *latticetest.Env, cfg Config, opts ...Option) *Process {
+func Start(t testing.TB, env *Lattice, cfg Config, opts ...Option) *Process {
 	t.Helper()
-	p := Launch(t, env, cfg, opts...)
+	p := launch(t, env, cfg, opts...)
 	latticetest.Eventually(t, func() error {
 		if err := p.exited(); err != nil {
 			t.Fatalf("ended before it was ready: %v; log:\n%s", err, p.stderr)
@@ -99,11 +94,11 @@ func Start(t testing.TB, env *latticetest.Env, cfg Config, opts ...Option) *Proc
 	return p
 }
 
-// Launch starts a process without waiting.
-func Launch(t testing.TB, env *latticetest.Env, cfg Config, opts ...Option) *Process {
+// launch starts a process without waiting.
+func launch(t testing.TB, env *Lattice, cfg Config, opts ...Option) *Process {
 	t.Helper()
 	s := setup{provider: env.ProviderID(t), host: env.HostID(t), hostData: wire.HostData{
-		LatticeRPCPrefix: env.Lattice, LinkName: lattice.DefaultLink, LatticeRPCURL: env.URL,
+		LatticeRPCPrefix: env.Name, LinkName: lattice.DefaultLink, LatticeRPCURL: env.URL,
 		InvocationSeed: env.Cluster.Seed(), ClusterIssuers: []string{env.Cluster.Public()}, InstanceID: nuid.Next(),
 		DefaultRPCTimeoutMS: 2000, LogLevel: "debug", ConfigJSON: cfg.ConfigJSON,
 	}}
@@ -114,9 +109,9 @@ func Launch(t testing.TB, env *latticetest.Env, cfg Config, opts ...Option) *Pro
 	for i := range s.hostData.LinkDefinitions { // links made before the id was known
 		s.hostData.LinkDefinitions[i].ProviderID = s.provider
 	}
-	p := &Process{Env: env, Provider: s.provider, Link: lattice.DefaultLink, Host: s.host, Contract: cfg.Info.Contract,
+	p := &Process{Lattice: env, Provider: s.provider, Link: lattice.DefaultLink, Host: s.host, Contract: cfg.Info.Contract,
 		NC: env.Conn(t), HostData: s.hostData, t: t, stdout: &output.Text{}, stderr: &output.Text{}, wait: make(chan error, 1)}
-	p.client = rpc.NewClient(p.NC, rpc.ClientConfig{Lattice: env.Lattice, HostID: s.host, Cluster: env.Cluster})
+	p.client = rpc.NewClient(p.NC, rpc.ClientConfig{Lattice: env.Name, HostID: s.host, Cluster: env.Cluster})
 	ctx := context.Background()
 	switch {
 	case cfg.Channel:
@@ -201,8 +196,8 @@ func (p *Process) Signal(s os.Signal) {
 	}
 }
 
-// WriteStdin writes more to standard input.
-func (p *Process) WriteStdin(b []byte) error {
+// writeStdin writes more to standard input.
+func (p *Process) writeStdin(b []byte) error {
 	_, err := p.stdin.Write(b)
 	return err
 }
@@ -252,7 +247,7 @@ func (p *Process) CheckLink(actor lattice.ActorID, values map[string]string) wir
 
 func (p *Process) askLink(verb func(lattice.Name, lattice.ProviderID, lattice.LinkName) string, actor lattice.ActorID, values map[string]string) (s wire.LinkState) {
 	p.t.Helper()
-	if err := json.Unmarshal(p.Ask(verb(p.Env.Lattice, p.Provider, p.Link), p.Definition(actor, values).Encode()), &s); err != nil {
+	if err := json.Unmarshal(p.Ask(verb(p.Lattice.Name, p.Provider, p.Link), p.Definition(actor, values).Encode()), &s); err != nil {
 		p.t.Fatal(err)
 	}
 	return s
@@ -261,7 +256,7 @@ func (p *Process) askLink(verb func(lattice.Name, lattice.ProviderID, lattice.Li
 // DelLink publishes the end of a link and waits until it is out of the table.
 func (p *Process) DelLink(actor lattice.ActorID) {
 	p.t.Helper()
-	p.Publish(subject.LinkDel(p.Env.Lattice, p.Provider, p.Link), p.Definition(actor, nil).Encode())
+	p.Publish(subject.LinkDel(p.Lattice.Name, p.Provider, p.Link), p.Definition(actor, nil).Encode())
 	p.WaitLink(actor, func(s *wire.LinkState) bool { return s == nil })
 }
 
@@ -299,7 +294,7 @@ func Failed(s *wire.LinkState) bool { return s != nil && s.State == wire.LinkFai
 func (p *Process) Links() []wire.LinkState {
 	p.t.Helper()
 	var links []wire.LinkState
-	if err := json.Unmarshal(p.Ask(subject.LinkStates(p.Env.Lattice, p.Provider, p.Link), nil), &links); err != nil {
+	if err := json.Unmarshal(p.Ask(subject.LinkStates(p.Lattice.Name, p.Provider, p.Link), nil), &links); err != nil {
 		p.t.Fatal(err)
 	}
 	return links
@@ -308,7 +303,7 @@ func (p *Process) Links() []wire.LinkState {
 // Health asks for the health.
 func (p *Process) Health() wire.Health {
 	p.t.Helper()
-	h, err := wire.DecodeHealth(p.Ask(subject.Health(p.Env.Lattice, p.Provider, p.Link), nil))
+	h, err := wire.DecodeHealth(p.Ask(subject.Health(p.Lattice.Name, p.Provider, p.Link), nil))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -318,7 +313,7 @@ func (p *Process) Health() wire.Health {
 // Metrics asks for the metrics in text format.
 func (p *Process) Metrics() string {
 	p.t.Helper()
-	return string(p.Ask(subject.ProviderMetrics(p.Env.Lattice, p.Provider, p.Link, p.Host), nil))
+	return string(p.Ask(subject.ProviderMetrics(p.Lattice.Name, p.Provider, p.Link, p.Host), nil))
 }
 
 // Ask sends a request and returns the answer.

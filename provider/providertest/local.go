@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"github.com/weftlattice/weft/internal/channel"
-	"github.com/weftlattice/weft/internal/invocation"
-	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -16,14 +14,14 @@ import (
 // local stands in for a host's end of the local channel to one process.
 type local struct {
 	t        testing.TB
-	env      *latticetest.Env
+	env      *Lattice
 	listener *channel.Listener
 	group    channel.Group
 	conns    sync.WaitGroup
 
 	mu      sync.Mutex
-	actors  map[lattice.ActorID]invocation.Handler // guarded by mu
-	tellers map[teller]bool                        // those that have asked for the actors; guarded by mu
+	actors  map[lattice.ActorID]Actor // guarded by mu
+	tellers map[teller]bool           // those that have asked for the actors; guarded by mu
 }
 
 // teller is a way by which a process has asked for the actors.
@@ -31,8 +29,8 @@ type teller interface {
 	Notify(ctx context.Context, message []byte) error
 }
 
-func listen(t testing.TB, env *latticetest.Env) *local {
-	l := &local{t: t, env: env, actors: map[lattice.ActorID]invocation.Handler{}, tellers: map[teller]bool{}}
+func listen(t testing.TB, env *Lattice) *local {
+	l := &local{t: t, env: env, actors: map[lattice.ActorID]Actor{}, tellers: map[teller]bool{}}
 	var err error
 	if l.listener, err = channel.Listen("", env.Logger); err != nil {
 		t.Fatal(err)
@@ -76,8 +74,8 @@ func (l *local) accept(nc net.Conn) {
 }
 
 // pair stands in for a host whose process the provider shares; end is the provider's.
-func pair(env *latticetest.Env) (l *local, end *channel.End) {
-	l = &local{env: env, actors: map[lattice.ActorID]invocation.Handler{}, tellers: map[teller]bool{}}
+func pair(env *Lattice) (l *local, end *channel.End) {
+	l = &local{env: env, actors: map[lattice.ActorID]Actor{}, tellers: map[teller]bool{}}
 	mine, theirs := channel.Pair()
 	mine.Serve(channel.Config{Logger: env.Logger, Handler: l.serve, Notice: func(b []byte) {
 		if string(b) == channel.WantActors {
@@ -117,7 +115,7 @@ func (l *local) cut() {
 }
 
 // ServeLocal stands in for an actor on the host of a process with a Channel: h gets what comes over it.
-func (p *Process) ServeLocal(actor lattice.ActorID, h invocation.Handler) {
+func (p *Process) ServeLocal(actor lattice.ActorID, h Actor) {
 	p.t.Helper()
 	l := p.local
 	l.mu.Lock()

@@ -70,15 +70,15 @@ type site struct {
 func start(t *testing.T, opts ...providertest.Option) *site {
 	tr := &http.Transport{DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &site{providertest.Start(t, latticetest.NATS(t), cfg, opts...), t, freePort(t),
+	return &site{providertest.Start(t, providertest.NewLattice(t), cfg, opts...), t, freePort(t),
 		&http.Client{Transport: tr, Timeout: providertest.Patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
 // actor serves requests with h, over a link with the site's port and the given values.
 func (s *site) actor(h func(ctx context.Context, q *contract.Request) (*contract.Response, error), values ...string) lattice.ActorID {
 	s.t.Helper()
-	id := s.Env.ActorID(s.t)
-	s.t.Cleanup(providertest.ServeActor(s.t, s.Env, id, func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+	id := s.Lattice.ActorID(s.t)
+	s.t.Cleanup(providertest.ServeActor(s.t, s.Lattice, id, func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
 		q, err := contract.DecodeRequest(inv.Msg)
 		if err != nil {
 			return nil, err
@@ -229,7 +229,7 @@ func TestRouting(t *testing.T) {
 func TestConflicts(t *testing.T) {
 	s := start(t)
 	first := s.actor(says("first"), "path", "/x")
-	second := s.Env.ActorID(t)
+	second := s.Lattice.ActorID(t)
 	for name, values := range map[string]map[string]string{
 		"same path":      s.values("path", "/x/"),
 		"other timeouts": s.values("path", "/y", "idle_timeout", "7s"),
@@ -279,11 +279,11 @@ func TestFailures(t *testing.T) {
 		}
 		return &contract.Response{StatusCode: 200, Body: make([]byte, len(q.Body))}, nil
 	}, "timeout_ms", "150", "max_body_bytes", "1K", "max_header_bytes", "4K")
-	garbage := s.Env.ActorID(t)
-	t.Cleanup(providertest.ServeActor(t, s.Env, garbage, func(context.Context, *wire.Invocation) ([]byte, error) { return []byte{0xc1}, nil }))
+	garbage := s.Lattice.ActorID(t)
+	t.Cleanup(providertest.ServeActor(t, s.Lattice, garbage, func(context.Context, *wire.Invocation) ([]byte, error) { return []byte{0xc1}, nil }))
 	s.PutLink(garbage, s.values("path", "/garbage", "timeout_ms", "150", "max_header_bytes", "4K"))
-	s.PutLink(s.Env.ActorID(t), s.values("path", "/absent", "max_header_bytes", "4K"))
-	s.PutLink(s.Env.ActorID(t), s.values("path", "/reads", "max_header_bytes", "4K", "readonly_mode", "true"))
+	s.PutLink(s.Lattice.ActorID(t), s.values("path", "/absent", "max_header_bytes", "4K"))
+	s.PutLink(s.Lattice.ActorID(t), s.values("path", "/reads", "max_header_bytes", "4K", "readonly_mode", "true"))
 	type answer struct {
 		status int
 		code   string
@@ -386,7 +386,7 @@ func TestDrain(t *testing.T) {
 		"link deleted": func(s *site, id lattice.ActorID) { s.DelLink(id) },
 		"link moved": func(s *site, id lattice.ActorID) {
 			def := s.Definition(id, map[string]string{"port": freePort(s.t)})
-			s.Publish(subject.LinkPut(s.Env.Lattice, s.Provider, s.Link), def.Encode())
+			s.Publish(subject.LinkPut(s.Lattice.Name, s.Provider, s.Link), def.Encode())
 		},
 		"shutdown": func(s *site, _ lattice.ActorID) { s.CloseStdin() },
 	} {
@@ -433,7 +433,7 @@ func TestPortInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := s.Env.ActorID(t)
+	id := s.Lattice.ActorID(t)
 	st := s.PutLink(id, s.values())
 	if st.State != wire.LinkFailed || !strings.Contains(st.Error, s.port) || !strings.Contains(st.Error, "another process has it") {
 		t.Errorf("state %+v", st)
@@ -511,11 +511,11 @@ func TestTLS(t *testing.T) {
 	if b, err := io.ReadAll(resp.Body); string(b) != "safe" || err != nil || resp.ProtoMajor != 2 {
 		t.Errorf("got %q over %s, %v", b, resp.Proto, err)
 	}
-	other := s.Env.ActorID(t)
+	other := s.Lattice.ActorID(t)
 	if st := s.PutLink(other, s.values("path", "/plain")); st.State != wire.LinkFailed || !strings.Contains(st.Error, "TLS") {
 		t.Errorf("plain link on a TLS address: %+v", st)
 	}
-	if st := s.PutLink(s.Env.ActorID(t), map[string]string{"port": freePort(t), "tls_cert_file": key, "tls_key_file": key}); st.State != wire.LinkFailed {
+	if st := s.PutLink(s.Lattice.ActorID(t), map[string]string{"port": freePort(t), "tls_cert_file": key, "tls_key_file": key}); st.State != wire.LinkFailed {
 		t.Errorf("bad certificate: %+v", st)
 	}
 }

@@ -24,12 +24,12 @@ import (
 // storeEmpty waits until the store of large payloads holds nothing.
 func (s *site) storeEmpty() {
 	s.t.Helper()
-	js, err := jetstream.New(s.Env.Conn(s.t))
+	js, err := jetstream.New(s.Lattice.Conn(s.t))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	latticetest.Eventually(s.t, func() error {
-		stream, err := js.Stream(s.t.Context(), subject.ChunkStream(s.Env.Lattice))
+		stream, err := js.Stream(s.t.Context(), subject.ChunkStream(s.Lattice.Name))
 		if err != nil {
 			return err
 		}
@@ -62,8 +62,8 @@ func TestLargeStreams(t *testing.T) {
 func TestLargeBodyFirst(t *testing.T) {
 	s := start(t)
 	body := bytes.Repeat([]byte("b"), 1<<20)
-	id := s.Env.ActorID(t)
-	t.Cleanup(providertest.ServeActor(t, s.Env, id, func(context.Context, *wire.Invocation) ([]byte, error) {
+	id := s.Lattice.ActorID(t)
+	t.Cleanup(providertest.ServeActor(t, s.Lattice, id, func(context.Context, *wire.Invocation) ([]byte, error) {
 		w := msgpack.NewWriter(len(body) + 100)
 		w.Map(3)
 		w.Str("body")

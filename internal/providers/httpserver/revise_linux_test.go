@@ -90,7 +90,7 @@ func TestRefusedLinkIsTriedAgainByItself(t *testing.T) {
 	if state := s.PutLink(id, map[string]string{"port": foreign}); !providertest.Kept(&state) {
 		t.Fatalf("%+v", state)
 	}
-	other := s.Env.ActorID(t)
+	other := s.Lattice.ActorID(t)
 	if state := s.PutLink(other, map[string]string{"port": foreign, "path": "/x"}); !providertest.Failed(&state) || state.RetryMS == 0 {
 		t.Fatalf("%+v, want failed and when it is tried again", state)
 	}

@@ -37,7 +37,7 @@ func TestKeyValue(t *testing.T) {
 
 // Expired messages do not stay in the stream, nor do the marks of deleted ones hold values.
 func TestExpiredIsRemoved(t *testing.T) {
-	env := latticetest.NATS(t)
+	env := providertest.NewLattice(t)
 	c := kvtest.Link(t, providertest.Start(t, env, cfg), nil)
 	if err := errors.Join(c.Set("k", "v", 1), c.Set("gone", "v", 0)); err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestExpiredIsRemoved(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	kv, err := js.KeyValue(ctx, DefaultBucket(env.Lattice))
+	kv, err := js.KeyValue(ctx, DefaultBucket(env.Name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,13 +72,13 @@ func TestExpiredIsRemoved(t *testing.T) {
 
 // What other tools write without headers is a string.
 func TestForeignWriter(t *testing.T) {
-	env := latticetest.NATS(t)
+	env := providertest.NewLattice(t)
 	c := kvtest.Link(t, providertest.Start(t, env, cfg), nil)
 	js, err := jetstream.New(env.Conn(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	kv, err := js.KeyValue(context.Background(), DefaultBucket(env.Lattice))
+	kv, err := js.KeyValue(context.Background(), DefaultBucket(env.Name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestForeignWriter(t *testing.T) {
 }
 
 func TestLinkValues(t *testing.T) {
-	env := latticetest.NATS(t)
+	env := providertest.NewLattice(t)
 	p := providertest.Start(t, env, cfg, providertest.WithConfig(`{"bucket": "shared", "storage": "memory"}`))
 	js, err := jetstream.New(p.NC)
 	if err != nil {
@@ -133,7 +133,7 @@ func TestLinkValues(t *testing.T) {
 
 // Too large a value is refused, and nothing of it stays.
 func TestTooLarge(t *testing.T) {
-	env := latticetest.NATS(t)
+	env := providertest.NewLattice(t)
 	p := providertest.Start(t, env, cfg)
 	c := kvtest.Link(t, p, nil)
 	bytes := make([]byte, p.NC.MaxPayload()/10*7) // that no compression makes smaller
@@ -152,7 +152,7 @@ func TestTooLarge(t *testing.T) {
 
 // The server goes away and comes back: the provider heals; even when all data is lost, the bucket is made again.
 func TestServerRestarts(t *testing.T) {
-	env := latticetest.NATS(t)
+	env := providertest.NewLattice(t)
 	p := providertest.Start(t, env, cfg)
 	c := kvtest.Link(t, p, nil)
 	if err := c.Set("k", "v", 0); err != nil {
@@ -198,7 +198,7 @@ func FuzzEncodeKey(f *testing.F) {
 }
 
 func BenchmarkIncrement(b *testing.B) {
-	env := latticetest.NATS(b)
+	env := providertest.NewLattice(b)
 	store := benchStore(b, env)
 	for want := int32(1); b.Loop(); want++ {
 		if n, err := store.Increment(context.Background(), "n", 1); n != want || err != nil {
@@ -208,7 +208,7 @@ func BenchmarkIncrement(b *testing.B) {
 }
 
 func BenchmarkGet(b *testing.B) {
-	env := latticetest.NATS(b)
+	env := providertest.NewLattice(b)
 	store := benchStore(b, env)
 	if err := store.Set(context.Background(), "k", "v", 0); err != nil {
 		b.Fatal(err)
@@ -220,12 +220,12 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
-func benchStore(b *testing.B, env *latticetest.Env) *store {
+func benchStore(b *testing.B, env *providertest.Lattice) *store {
 	js, err := jetstream.New(env.Conn(b))
 	if err != nil {
 		b.Fatal(err)
 	}
-	c, _, err := readSettings(provider.Values{"bucket": nuid.Next()}, nil, env.Lattice)
+	c, _, err := readSettings(provider.Values{"bucket": nuid.Next()}, nil, env.Name)
 	if err != nil {
 		b.Fatal(err)
 	}

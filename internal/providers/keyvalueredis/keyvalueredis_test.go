@@ -109,7 +109,7 @@ func TestKeyValue(t *testing.T) { kvtest.Run(t, config(startRedis(t))) }
 // While Redis is away callers hear so quickly; when it is back it works again, without anybody's help.
 func TestAwayAndBack(t *testing.T) {
 	r := startRedis(t, "--requirepass", secret)
-	p := providertest.Start(t, latticetest.NATS(t), config(r))
+	p := providertest.Start(t, providertest.NewLattice(t), config(r))
 	values := map[string]string{"url": r.url(), "password": secret}
 	c := kvtest.Link(t, p, values)
 	for name, away := range map[string]struct{ leave, comeBack func() }{
@@ -162,7 +162,7 @@ func TestAwayAndBack(t *testing.T) {
 
 func TestCredentials(t *testing.T) {
 	r := startRedis(t, "--requirepass", secret)
-	p := providertest.Start(t, latticetest.NATS(t), config(r), providertest.WithConfig(`{"URL": "redis://:`+secret+`@127.0.0.1:`+r.port+`/3"}`))
+	p := providertest.Start(t, providertest.NewLattice(t), config(r), providertest.WithConfig(`{"URL": "redis://:`+secret+`@127.0.0.1:`+r.port+`/3"}`))
 	c := kvtest.Link(t, p, nil) // all from the configuration
 	if err := c.Set("k", "v", 0); err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestCredentials(t *testing.T) {
 		"no CA":          {"url": "rediss://:" + secret + "@127.0.0.1:" + r.port, "ca_file": "/nowhere"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := p.PutLink(p.Env.ActorID(t), values)
+			s := p.PutLink(p.Lattice.ActorID(t), values)
 			if !providertest.Failed(&s) || strings.Contains(s.Error, secret) {
 				t.Errorf("state %+v, want failed without the password", s)
 			}
@@ -203,7 +203,7 @@ func TestTLS(t *testing.T) {
 	cert, key, _ := latticetest.Certificate(t)
 	tlsPort := freePort(t)
 	r := startRedis(t, "--tls-port", tlsPort, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert)
-	p := providertest.Start(t, latticetest.NATS(t), config(r), providertest.WithFiles(filepath.Dir(cert), filepath.Dir(key)))
+	p := providertest.Start(t, providertest.NewLattice(t), config(r), providertest.WithFiles(filepath.Dir(cert), filepath.Dir(key)))
 	url := "rediss://127.0.0.1:" + tlsPort
 	c := kvtest.Link(t, p, map[string]string{"url": url, "ca_file": cert, "cert_file": cert, "key_file": key})
 	if err := c.Set("k", "v", 0); err != nil {
@@ -225,7 +225,7 @@ func TestLinkIsTriedAgainWhenItsFilesAreMended(t *testing.T) {
 	cert, key, _ := latticetest.Certificate(t)
 	tlsPort, dir := freePort(t), t.TempDir()
 	r := startRedis(t, "--tls-port", tlsPort, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert)
-	p := providertest.Start(t, latticetest.NATS(t), config(r), providertest.WithFiles(dir, filepath.Dir(cert)))
+	p := providertest.Start(t, providertest.NewLattice(t), config(r), providertest.WithFiles(dir, filepath.Dir(cert)))
 	for name, spoil := range map[string]func(file string) error{
 		"broken":    func(file string) error { return os.WriteFile(file, []byte("-----BEGIN CERT"), 0o600) },
 		"too large": func(file string) error { return os.WriteFile(file, make([]byte, linkfile.MaxBytes+1), 0o600) },
@@ -239,7 +239,7 @@ func TestLinkIsTriedAgainWhenItsFilesAreMended(t *testing.T) {
 				if err := spoil(file); err != nil {
 					t.Fatal(err)
 				}
-				actor := p.Env.ActorID(t)
+				actor := p.Lattice.ActorID(t)
 				s := p.PutLink(actor, values)
 				if !providertest.Failed(&s) || s.Code != lattice.ErrUnavailable.Name() || s.RetryMS == 0 {
 					t.Errorf("with a file that cannot be used: %+v", s)
@@ -262,7 +262,7 @@ func TestReplacedAuthorityIsTrusted(t *testing.T) {
 	latticetest.Replace(t, ca, next) // not that of the server
 	tlsPort := freePort(t)
 	r := startRedis(t, "--tls-port", tlsPort, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no")
-	p := providertest.Start(t, latticetest.NATS(t), config(r), providertest.WithFiles(filepath.Dir(ca)))
+	p := providertest.Start(t, providertest.NewLattice(t), config(r), providertest.WithFiles(filepath.Dir(ca)))
 	c := kvtest.Link(t, p, map[string]string{"url": "rediss://127.0.0.1:" + tlsPort, "ca_file": ca})
 	if err := c.Set("k", "v", 0); !errors.Is(err, lattice.ErrUnavailable) {
 		t.Fatalf("with another authority: %v", err)

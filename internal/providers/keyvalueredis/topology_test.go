@@ -57,7 +57,7 @@ func cli(t testing.TB, args ...string) string {
 // Redis out of memory refuses writes; it answers reads, and every link gets them.
 func TestOutOfMemoryFailsWritesOnly(t *testing.T) {
 	r := startRedis(t)
-	p := providertest.Start(t, latticetest.NATS(t), config(r))
+	p := providertest.Start(t, providertest.NewLattice(t), config(r))
 	writer, reader := kvtest.Link(t, p, map[string]string{"url": r.url()}), kvtest.Link(t, p, map[string]string{"url": r.url()})
 	if err := writer.Set("k", "v", 0); err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestReplicaServesReads(t *testing.T) {
 	master := startRedis(t)
 	replica := startRedis(t, "--replicaof", "127.0.0.1 "+master.port)
 	master.direct("set k v")
-	p := providertest.Start(t, latticetest.NATS(t), config(replica))
+	p := providertest.Start(t, providertest.NewLattice(t), config(replica))
 	c := kvtest.Link(t, p, map[string]string{"url": replica.url()})
 	latticetest.Eventually(t, func() error {
 		if got, err := c.Get("k"); err != nil || got.Value != "v" {
@@ -181,7 +181,7 @@ func TestKeyValueOnRedisCluster(t *testing.T) {
 
 func TestKeysOfAllClusterNodes(t *testing.T) {
 	nodes := startCluster(t)
-	p := providertest.Start(t, latticetest.NATS(t), config(nodes[0]))
+	p := providertest.Start(t, providertest.NewLattice(t), config(nodes[0]))
 	several := "redis://" + nodes[2].addr() + "," + nodes[1].addr() + "," + nodes[0].addr()
 	for name, url := range map[string]string{"one address": nodes[0].url(), "several addresses": several} {
 		t.Run(name, func(t *testing.T) {
@@ -213,7 +213,7 @@ func TestKeysOfAllClusterNodes(t *testing.T) {
 			}
 		})
 	}
-	if s := p.PutLink(p.Env.ActorID(t), map[string]string{"url": several, "db": "3"}); !providertest.Failed(&s) || !strings.Contains(s.Error, "database 0") {
+	if s := p.PutLink(p.Lattice.ActorID(t), map[string]string{"url": several, "db": "3"}); !providertest.Failed(&s) || !strings.Contains(s.Error, "database 0") {
 		t.Errorf("a database in a cluster: %+v", s)
 	}
 
@@ -243,7 +243,7 @@ func TestKeysOfAllClusterNodes(t *testing.T) {
 // Slots that move to another node meanwhile are followed, and no increment is lost or counted twice.
 func TestClusterReshards(t *testing.T) {
 	nodes := startCluster(t)
-	p := providertest.Start(t, latticetest.NATS(t), config(nodes[0]))
+	p := providertest.Start(t, providertest.NewLattice(t), config(nodes[0]))
 	c := kvtest.Link(t, p, map[string]string{"url": nodes[0].url()})
 	const keys = 50
 	want := make([]int32, keys)
@@ -291,10 +291,10 @@ func TestSentinelFailover(t *testing.T) {
 		t.Fatal(err)
 	}
 	sentinel := startSentinel(t, conf)
-	p := providertest.Start(t, latticetest.NATS(t), config(master))
+	p := providertest.Start(t, providertest.NewLattice(t), config(master))
 	c := kvtest.Link(t, p, map[string]string{"url": "redis://127.0.0.1:" + sentinel, "sentinel_master": "weft"})
 	latticetest.Eventually(t, func() error { return c.Set("k", "v", 0) })
-	s := p.PutLink(p.Env.ActorID(t), map[string]string{"url": "redis://127.0.0.1:" + sentinel, "sentinel_master": "wrong"})
+	s := p.PutLink(p.Lattice.ActorID(t), map[string]string{"url": "redis://127.0.0.1:" + sentinel, "sentinel_master": "wrong"})
 	if !providertest.Failed(&s) || !strings.Contains(s.Error, "master wrong") {
 		t.Errorf("a master that nobody knows: %+v", s)
 	}
@@ -343,7 +343,7 @@ func TestUserWithFewRights(t *testing.T) {
 	r := startRedis(t)
 	r.direct("acl setuser weft reset on >pw ~weft:* +get +set +exists +del +incrby +decrby +evalsha +eval +rpush +lrem +lrange +sadd +srem +smembers +sunion +sinter",
 		"acl setuser reader reset on >pw ~weft:* +get")
-	p := providertest.Start(t, latticetest.NATS(t), config(r))
+	p := providertest.Start(t, providertest.NewLattice(t), config(r))
 	c := kvtest.Link(t, p, map[string]string{"url": r.url(), "username": "weft", "password": "pw", "prefix": "weft:"})
 	if err := c.Set("k", "v", 0); err != nil {
 		t.Fatal(err)
@@ -372,7 +372,7 @@ func TestUserWithFewRights(t *testing.T) {
 	}
 	for _, values := range []map[string]string{{"username": "weft", "password": "wrong"}, {"username": "nobody", "password": "pw"}} {
 		values["url"] = r.url()
-		if s := p.PutLink(p.Env.ActorID(t), values); !providertest.Failed(&s) || !strings.Contains(s.Error, "credentials") {
+		if s := p.PutLink(p.Lattice.ActorID(t), values); !providertest.Failed(&s) || !strings.Contains(s.Error, "credentials") {
 			t.Errorf("%v: %+v", values, s)
 		}
 	}

@@ -20,7 +20,7 @@ type Client struct {
 // Link links a new actor.
 func Link(t testing.TB, p *providertest.Process, values map[string]string) *Client {
 	t.Helper()
-	c := &Client{p, p.Env.ActorID(t)}
+	c := &Client{p, p.Lattice.ActorID(t)}
 	if s := p.PutLink(c.Actor, values); !providertest.Active(&s) {
 		t.Fatalf("link %+v, want active", s)
 	}

@@ -23,7 +23,7 @@ import (
 // Run checks the contract. Links get the values of cfg, whose prefix is followed by one of their own; two processes
 // share the store.
 func Run(t *testing.T, cfg providertest.Config) {
-	env := latticetest.NATS(t)
+	env := providertest.NewLattice(t)
 	a, b := providertest.Start(t, env, cfg), providertest.Start(t, env, cfg)
 	link := func(t *testing.T, p *providertest.Process, prefix string) *Client {
 		values := map[string]string{}
