@@ -24,8 +24,8 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// maxConcurrency bounds the calls of one actor that run at once, whatever its max_instances says, since 4294967295
-// means "no limit" and memory is none.
+// maxConcurrency bounds the calls of one actor that run at once. It holds for any max_instances, since 4294967295 means
+// "no limit", and memory has a limit.
 const maxConcurrency = 1024
 
 // actor is an actor that runs here. Changes to it (scale, update, stop) hold change and so happen one after another;

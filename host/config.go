@@ -21,13 +21,13 @@ import (
 )
 
 // Version is the version that a host reports. Clients of the dialect parse it as a semantic version and want at least
-// 0.81.0 for all that weft can do; it says what dialect is spoken, not which release of weft this is.
+// 0.81.0 for all that weft can do; It says which dialect the host speaks, not which release of weft this is.
 const Version = "0.82.0"
 
 // Config configures a Host. Start from DefaultConfig; HostKey, Cluster, NATS and Logger have no default.
 type Config struct {
 	Lattice lattice.Name    // default "default"
-	HostKey signing.KeyPair // "N" key: who this host is
+	HostKey signing.KeyPair // "N" key: the identity of this host
 	Cluster signing.KeyPair // "C" key: signs invocations; always trusted
 	Issuers []string        // further "C" public keys that are trusted
 	// Keys reads Cluster and Issuers again from where they are kept, for Host.Reload. Nil: they stay until the host
@@ -84,7 +84,7 @@ type Config struct {
 	Guard         []string      // command that ends provider processes when this host dies; default: none
 
 	Certificates []Certificate // that this process serves by itself and whose end is measured; default: none
-	// how the disk of the NATS server in this process does; default: there is none here
+	// how the disk of the NATS server in this process does; default: this process has no NATS server
 	Storage func() Storage
 
 	HTTPAddr          string // where /metrics, /healthz and /readyz are served; default: nowhere
@@ -108,8 +108,9 @@ type Limits struct {
 	Fuel uint64
 }
 
-// PolicyConfig says who decides what may be started and called, besides claims and links. When there are both rules and
-// a service, both must permit; the service is asked only for what the rules permit. The zero value permits everything.
+// PolicyConfig says what decides, besides claims and links, what may be started and called. When there are both rules
+// and a service, both must permit; the service is asked only for what the rules permit. The zero value permits
+// everything.
 type PolicyConfig struct {
 	Rules        *policy.Rules // default: none
 	RulesFile    string        // the file of Rules, which is followed: it replaces them when it changes; default: none
@@ -161,7 +162,7 @@ func (c Config) Validate() error {
 	return errors.Join(append(errs, Keys{c.Cluster, c.Issuers}.validate(), c.ValidateSettings())...)
 }
 
-// ValidateSettings is Validate without the keys: for who has yet to make them.
+// ValidateSettings is Validate without the keys, for a program that has yet to make them.
 func (c Config) ValidateSettings() error {
 	var errs []error
 	bad := func(field, format string, args ...any) {

@@ -20,9 +20,9 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// How a host knows that its providers live. It asks the very process, over its own channel: NATS may be away, and a
-// health subject names no host, so that the same provider of another host would answer for one that hangs. Processes of
-// other SDKs have no channel. Of those the host sees whether the kernel has stopped them, and asks for their health
+// How a host knows that its providers live. It asks the very process, over its own channel. NATS may be away. And a
+// health subject names no host, so the same provider of another host would answer for a process that hangs. Processes
+// of other SDKs have no channel. Of those the host sees whether the kernel has stopped them, and asks for their health
 // over NATS while it is itself connected; that NATS is away is not their fault.
 
 // How providers are watched. A process that hangs is replaced after lookInterval + looksMissed * lookTimeout at the
@@ -259,7 +259,7 @@ func (p *provider) askToEnd(ctx context.Context) error {
 	return err
 }
 
-// pid is that of the present process; 0 when there is none.
+// pid is that of the present process; 0 while no process runs.
 func (p *provider) pid() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -142,8 +142,8 @@ func (h *Host) Ready() <-chan struct{} { return h.ready }
 // Run joins the lattice and serves until ctx ends or a stop command comes; then it drains, stops all that it started,
 // and returns. It returns an error when it could not start or not stop cleanly. A host runs once.
 //
-// Run returns within the time to drain, Config.ProviderGrace and eight seconds, whatever guests do. With ErrStuck it
-// leaves goroutines behind that hold what the host has opened: the process must end then.
+// Run returns within the time to drain, Config.ProviderGrace and eight seconds, even when guests do not end. With
+// ErrStuck it leaves goroutines behind that hold what the host has opened: the process must end then.
 func (h *Host) Run(ctx context.Context) error {
 	stopping, ended := make(chan time.Duration, 1), make(chan error, 1)
 	go func() { ended <- h.run(ctx, stopping) }()
@@ -311,7 +311,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	}
 	opened(func(context.Context) error {
 		select {
-		case <-h.ready: // else nobody was told that it started
+		case <-h.ready: // otherwise no observer was told that it started
 			h.publish(event.HostStopped{Labels: h.node.Labels()})
 		default:
 		}

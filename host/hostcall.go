@@ -22,9 +22,9 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// HostCall serves a call that a guest of this version makes. Who is meant is decided in this order: a builtin contract,
-// a link of the actor for (contract, link name), an actor's key, a call alias, the reference from which an actor was
-// started.
+// HostCall serves a call that a guest of this version makes. HostCall finds the target in this order: a builtin
+// contract, a link of the actor for (contract, link name), an actor's key, a call alias, the reference from which an
+// actor was started.
 func (v *version) HostCall(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error) {
 	start, link := time.Now(), lattice.LinkName(binding)
 	target, result, err := v.hostCall(ctx, link, namespace, operation, payload)
@@ -57,8 +57,8 @@ func (v *version) hostCall(ctx context.Context, binding lattice.LinkName, namesp
 	return target, result, err
 }
 
-// callOut makes a call, again when nobody was there to begin it. It waits as long as the actor's own caller, or the RPC
-// timeout when that did not say how long.
+// callOut makes a call, and makes it again when no server was there to begin it. It waits as long as the actor's own
+// caller, or the RPC timeout when that did not say how long.
 func (h *Host) callOut(ctx context.Context, call rpc.Call, route wire.Route) ([]byte, error) {
 	if invocation.Patient(ctx) {
 		var cancel context.CancelFunc
@@ -90,7 +90,7 @@ func (v *version) resolve(binding lattice.LinkName, namespace string) (to wire.E
 	binding = binding.OrDefault()
 	if link, ok := h.state.Find(v.actor.id, namespace, binding); ok {
 		to := wire.ProviderEntity(link.ProviderID, link.ContractID, link.LinkName)
-		route, _ := link.Route() // the provider says when it is none
+		route, _ := link.Route() // the provider says when the value is no route
 		return to, h.state.ProviderName(link.ProviderID), route, v.requireCapability(namespace)
 	}
 	if id, err := lattice.ParseActorID(namespace); err == nil {
@@ -154,7 +154,7 @@ func random32() uint32 {
 	return binary.LittleEndian.Uint32(b[:])
 }
 
-// random returns a number below n, for n up to 2^32, without modulo bias that anybody could measure.
+// random returns a number below n, for n up to 2^32, with a modulo bias too small to be measured.
 func random(n uint64) uint64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:])

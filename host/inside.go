@@ -12,10 +12,10 @@ import (
 )
 
 // Inside runs a built-in provider as goroutines of the host's process, until ctx ends or In does, and returns when all
-// of them have ended, but for one that reads In. It is under the same supervision as a process: what it returns, or the
-// panic of its own goroutine, is an exit, which is told by events and followed by another start. A panic of any other
-// goroutine ends the host. It calls provider.Run with ctx, which carries the way between host and provider, and with
-// the parts of r.
+// of them have ended, except one that reads In. It is under the same supervision as a process. What it returns, or the
+// panic of its own goroutine, is an exit: the host tells it by events and starts the provider again. A panic of any
+// other goroutine ends the host. It calls provider.Run with ctx, which carries the way between host and provider, and
+// with the parts of r.
 type Inside func(ctx context.Context, r InsideRun) error
 
 // InsideRun is what a run of a provider in the host has in place of a process's surroundings.

@@ -15,9 +15,9 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// Calls between parts of one host go over no network and need no signature: between an actor and a provider over the
-// provider's channel, between two actors as a function call. They pass the same gate (rpc.Subscription.Serve) as calls
-// over NATS, and so the same checks, limits, metrics and errors. See RATIONALE.md, "Why a local channel?".
+// Calls between parts of one host go over no network and need no signature. Between an actor and a provider they take
+// the provider's channel; between two actors they are function calls. They pass the same gate (rpc.Subscription.Serve)
+// as calls over NATS, and so the same checks, limits, metrics and errors. See RATIONALE.md, "Why a local channel?".
 
 // maxChannels bounds the connections of one provider process.
 const maxChannels = 64
@@ -188,7 +188,7 @@ func (h *Host) callActor(ctx context.Context, call rpc.Call, stay bool) (result 
 	switch {
 	case err == nil:
 		return result, nil, true
-	case ctx.Err() != nil: // as it is for a caller over NATS, who waits no longer
+	case ctx.Err() != nil: // as it is for a caller over NATS, which waits no longer
 		return nil, fail(lattice.CodeOf(ctx.Err())), true
 	case lattice.CodeOf(err) == lattice.ErrNoResponders && invocation.NotBegun(err):
 		return nil, err, false

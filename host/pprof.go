@@ -16,8 +16,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Profiles are served on the host's HTTP address where Config.Pprof asks for it: those of the host, and those of
-// provider processes on weft's SDK, which serve them on Unix sockets in a folder that only this user can enter.
+// A host serves profiles on its HTTP address where Config.Pprof asks for it: its own, and those of provider processes
+// on weft's SDK. Those serve theirs on Unix sockets in a folder that only this user can enter.
 
 // profiles is where provider processes serve theirs.
 type profiles struct {

@@ -201,7 +201,7 @@ func (h *Host) launchProvider(ctx context.Context, r control.StartProviderReques
 	p.health = end
 	p.mu.Unlock()
 	p.checks.Go(func() { p.watch(check) })
-	if h.node.Draining() { // since it was asked for; whoever drains may not have seen the process
+	if h.node.Draining() { // since it was asked for; the drain may not have seen the process
 		return errors.Join(tasks.ErrStopping, h.stopProvider(ctx, p))
 	}
 	return nil

@@ -70,7 +70,7 @@ func (p *provider) linkStates(ctx context.Context) ([]wire.LinkState, bool) {
 	}
 	for {
 		msg, err := sub.NextMsgWithContext(ctx)
-		if err != nil || len(msg.Data) == 0 { // nobody listens: the server says so with an empty message
+		if err != nil || len(msg.Data) == 0 { // no process listens: the server says so with an empty message
 			return nil, false
 		}
 		var links []wire.LinkState

@@ -55,10 +55,10 @@ func (k Keys) validate() error {
 	return errors.Join(errs...)
 }
 
-// Reload reads cluster keys and NATS credentials again and takes over what has changed, without losing a call: the host
-// trusts before it signs, its providers follow, and connections are made anew beside the old ones. Providers that can
-// not follow are started anew, one after another. It returns when all is done; on an error what could be taken over has
-// been, and another Reload does the rest. It is safe for concurrent use; one runs at a time.
+// Reload reads cluster keys and NATS credentials again and takes over what has changed, without losing a call. The host
+// trusts before it signs, its providers follow, and connections are made anew beside the old ones. Providers that
+// cannot follow are started anew, one after another. It returns when all is done; on an error what could be taken over
+// has been, and another Reload does the rest. It is safe for concurrent use; one runs at a time.
 func (h *Host) Reload(ctx context.Context) (control.Reloaded, error) {
 	select {
 	case h.reloading <- struct{}{}:
@@ -178,8 +178,8 @@ func (h *Host) natsConfig(purpose string) natsconn.Config {
 	return cfg
 }
 
-// tellProviders gives those that run what they do not have yet. Those that listen are told at the same time, and the
-// others are started anew, one after another, so that of several on one host one is away at a time.
+// tellProviders gives those that run what they do not have yet. Those that listen are told at the same time. The others
+// are started anew, one after another, so that of several on one host only one is away at a time.
 func (h *Host) tellProviders(ctx context.Context) error {
 	var mu sync.Mutex
 	var deaf []*provider // guarded by mu

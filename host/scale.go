@@ -22,7 +22,7 @@ import (
 // loaded is a module that has been fetched and whose claims hold.
 type loaded struct {
 	ref, digest string // digest is of bytes
-	pin         string // what ref means, for those who want the same
+	pin         string // what ref means, for callers that want the same
 	registry    bool   // it came from one
 	bytes       []byte
 	claims      *signing.ActorClaims
@@ -128,7 +128,7 @@ func (h *Host) scaleEvents(ctx context.Context, r scaleRequest) ([]event.Data, e
 		if errors.Is(err, errNotStopped) {
 			return nil, err
 		}
-		if err != nil { // it is gone all the same; what was in flight was cut off
+		if err != nil { // it is gone nevertheless; what was in flight was cut off
 			h.log.Warn("actor did not drain in time", lattice.LogActor, a.id, lattice.LogErr, err)
 		}
 		return events, nil

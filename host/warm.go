@@ -11,9 +11,8 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
-// Warm compiles a module, signed or not, into what hosts with this cacheDir (Config.CacheDir) on machines like this one
-// take their code from, so that the first of them to start it need not. A module that no host would run is
-// lattice.ErrBadModule.
+// Warm compiles a module, signed or not, into the cacheDir (Config.CacheDir) of hosts on machines like this one. So the
+// first of them to start it need not compile it. A module that no host would run is lattice.ErrBadModule.
 func Warm(ctx context.Context, cacheDir string, module []byte) error {
 	code, err := signing.WithoutToken(module)
 	if err != nil {

@@ -99,7 +99,7 @@ func defaultDataDir() string {
 	return filepath.Join(xdg.DataHome, "weft")
 }
 
-// needDataDir refuses to go on without a data directory, but for commands that have no use for one.
+// needDataDir refuses to go on without a data directory, except for commands that have no use for one.
 func needDataDir(a *app, cmd *cobra.Command) error {
 	if a.dir != "" {
 		return nil

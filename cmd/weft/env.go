@@ -63,7 +63,7 @@ func truth(s string) string {
 	return s
 }
 
-// hideAllBut leaves only the named flags in a command's help; the others work all the same.
+// hideAllBut leaves only the named flags in a command's help; the others still work.
 func hideAllBut(names ...string) func(*pflag.Flag) {
 	return func(f *pflag.Flag) { f.Hidden = f.Hidden || !slices.Contains(names, f.Name) }
 }

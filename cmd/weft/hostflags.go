@@ -189,7 +189,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 		return cfg, release, err
 	}
 	cfg.HTTPAddr, cfg.HTTPAnyPort, cfg.Pprof = h.httpAddr, !cmd.Flags().Changed("http-addr"), h.pprof
-	if err := cfg.ValidateSettings(); err != nil { // before a key is made that nobody would use
+	if err := cfg.ValidateSettings(); err != nil { // before a key is made that no host would use
 		return cfg, release, err
 	}
 	cluster := &keys.Cluster{Keeper: a.keeper(), Lattice: cfg.Lattice, Issuers: h.issuers, Seed: h.clusterSeed, SeedFile: h.clusterFile,

@@ -81,7 +81,7 @@ func meantCommand(cmd *cobra.Command, args []string) string {
 	return orList(found)
 }
 
-// nounOf is the command whose name or alias a word is, "" when there is none.
+// nounOf is the command whose name or alias a word is; "": it is no such word.
 func nounOf(root *cobra.Command, word string) string {
 	for _, c := range root.Commands() {
 		if !c.Hidden && (c.Name() == word || c.HasAlias(word)) && c.HasSubCommands() {

@@ -99,7 +99,7 @@ func logLevel(s string) string {
 	return s
 }
 
-// warnOf tells what is doubtful in a node file; nil is none.
+// warnOf tells what is doubtful in a node file; nil: nothing.
 func warnOf(a *app, f *nodefile.File) {
 	if f == nil {
 		return

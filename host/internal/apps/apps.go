@@ -17,16 +17,17 @@ import (
 // appPresence is how long an application manager may take to show that it is there.
 const appPresence = time.Second
 
-// noApps is what clients of the application manager read when there is none. They take this form for every request but
-// "list", which they expect to be a list; that they fail on it is how "wash up" finds out that no manager runs.
+// noApps is what clients of the application manager read when the lattice has no such manager. They take this form for
+// every request but "list", whose answer they expect to be a list. They fail on it, and "wash up" finds out by that
+// failure that no manager runs.
 var noApps, _ = json.Marshal(struct {
 	Result  string `json:"result"`
 	Message string `json:"message"`
 }{"error", "this lattice has no application manager, and weft has none in this version; start what the manifest lists with: weft up -f FILE, " +
 	"weft actor start, weft provider start and weft link put, or run wadm on this lattice's NATS server"})
 
-// Answers answers requests for an application manager while the lattice has none, so that nobody waits in vain. One host
-// does so for all, and for one request at a time. See RATIONALE.md, "Who answers wash app?".
+// Answers answers requests for an application manager while the lattice has none, so that no client waits in vain. One
+// host does so for all, and for one request at a time. See RATIONALE.md, "Who answers wash app?".
 type Answers struct {
 	conn    *nats.Conn
 	lattice lattice.Name

@@ -48,7 +48,7 @@ func (c *cache) get(digest string) ([]byte, bool) {
 		return nil, false
 	}
 	now := c.now()
-	_ = os.Chtimes(path, now, now) // the order of use; a directory that cannot be written serves all the same
+	_ = os.Chtimes(path, now, now) // the order of use; a directory that cannot be written serves without it
 	return data, true
 }
 
@@ -78,7 +78,7 @@ func (c *cache) prune(keep string) {
 // tempPrefix begins the names of files that are being written, as files.Prune wants it.
 const tempPrefix = ".tmp-"
 
-// writeFile makes a file appear complete or not at all, whoever else writes it.
+// writeFile makes a file appear complete or not at all, even when other processes write it, too.
 func writeFile(path string, data []byte, mode os.FileMode) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err

@@ -13,9 +13,9 @@ import (
 )
 
 // Executable returns the path of this machine's binary of a provider archive, mode 0755, and the archive's claims. The
-// file is named by the hash of its content, so a new release under an old revision number is never mistaken; a file that
-// is there already is verified before it is used again. It stays until the cache directory is deleted, since a provider
-// that runs may have to be started again.
+// file is named by the hash of its content, so a new release under an old revision number is never mistaken for the old
+// one. A file that is there already is verified before it is used again. It stays until the cache directory is deleted,
+// since a provider that runs may have to be started again.
 //
 // Errors: those of signing.OpenArchive, ErrNotFound when the archive has no binary for this machine, ErrUnavailable when
 // it cannot be written.

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// flights lets those who want the same thing at the same time share one fetch. The fetch ends when the last of them has
-// gone away, and only then.
+// flights lets callers that want the same thing at the same time share one fetch. The fetch ends when the last of them
+// has gone away, and only then.
 type flights struct {
 	mu      sync.Mutex
 	flights map[string]*flight // guarded by mu

@@ -83,7 +83,7 @@ func quick(ctx context.Context, known bool) (context.Context, context.CancelFunc
 	return context.WithTimeout(ctx, lookupTimeout)
 }
 
-// isAway reports whether err means that nobody could answer. What somebody refused stays refused.
+// isAway reports whether err means that no server could answer. What somebody refused stays refused.
 func isAway(ctx context.Context, err error) bool {
 	code := lattice.CodeOf(err)
 	return ctx.Err() == nil && (code == lattice.ErrUnavailable || code == lattice.ErrTimeout)

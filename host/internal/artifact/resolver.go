@@ -44,7 +44,7 @@ type Artifact struct {
 	Ref    string // as it was asked for
 	Digest string // of Bytes: "sha256:" and 64 hexadecimal digits
 	Source string // digest of the registry's manifest, or empty
-	Bytes  []byte // shared by all who asked at the same time: not to be changed
+	Bytes  []byte // shared by all that asked at the same time: not to be changed
 }
 
 // Pin is the digest that names the artifact for ever, wherever it came from.
@@ -90,7 +90,7 @@ func New(cfg Config) (*Resolver, error) {
 	}, nil
 }
 
-// Close waits for fetches that nobody waits for any more. No Fetch may begin after it.
+// Close waits for fetches whose callers have gone. No Fetch may begin after it.
 func (r *Resolver) Close() {
 	r.flights.wait()
 	if r.cfg.OCI != nil {
@@ -113,12 +113,13 @@ func (r *Resolver) SetCredentials(all map[string]oci.Credential) {
 //	REGISTRY/REPO:TAG@DIGEST    from the cache or a registry, with or without "oci://"; see oci.ParseReference
 //
 // Tags are looked up each time. When that is not possible, because the registry or the store is away, the digest that
-// the tag meant last is used, with a warning in the log. What has a digest and is cached needs nobody.
+// the tag meant last is used, with a warning in the log. What has a digest and is cached needs neither store nor
+// registry.
 //
-// Those who ask for the same reference at the same time share one fetch. Errors, with the reference as Entity:
-// ErrInvalid (no such form), ErrDenied (file loading is not allowed, the tag "latest", a registry's login), ErrNotFound,
-// ErrTooLarge, ErrBadModule (what the registry has is something else), ErrHashMismatch, ErrUnavailable (the file is
-// unreadable, the store or the registry is away), ErrTimeout and ErrCanceled (ctx).
+// Callers that ask for the same reference at the same time share one fetch. Errors, with the reference as Entity:
+// ErrInvalid (no such form), ErrDenied (file loading is not allowed, the tag "latest", a registry's login),
+// ErrNotFound, ErrTooLarge, ErrBadModule (what the registry has is something else), ErrHashMismatch, ErrUnavailable
+// (the file is unreadable, the store or the registry is away), ErrTimeout and ErrCanceled (ctx).
 func (r *Resolver) Fetch(ctx context.Context, ref string) (Artifact, error) {
 	path, isFile, err := filePath(ref)
 	switch {
@@ -143,8 +144,9 @@ func (r *Resolver) Fetch(ctx context.Context, ref string) (Artifact, error) {
 	return a, err
 }
 
-// FetchAt is Fetch for a reference that must mean a digest, as Artifact.Pin gave it, whatever its tag means now. Without a
-// digest it is Fetch. What is there no longer is lattice.ErrNotFound; a file that has changed, ErrHashMismatch.
+// FetchAt is Fetch for a reference that must mean a digest, as Artifact.Pin gave it, even if its tag means something
+// else now. Without a digest it is Fetch. What is there no longer is lattice.ErrNotFound; a file that has changed,
+// ErrHashMismatch.
 func (r *Resolver) FetchAt(ctx context.Context, ref, digest string) (Artifact, error) {
 	pinned := ref
 	_, isFile, _ := filePath(ref)

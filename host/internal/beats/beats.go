@@ -1,5 +1,5 @@
-// Package beats sends a host's two signs of life: a tiny beat each second, by which failures are detected, and the
-// heartbeat with the whole inventory, which the dialect's observers fold.
+// Package beats sends a host's two signs of life. The first is a tiny beat each second, by which others detect
+// failures. The second is the heartbeat with the whole inventory, which the dialect's observers fold.
 package beats
 
 import (
@@ -133,8 +133,8 @@ func (b *Beats) heartbeat() {
 }
 
 // foldable is the part of an inventory that observers of the dialect fold, as text to compare. Only a change of it is
-// worth a heartbeat out of turn: wadm answers each heartbeat with the commands that it still wants, so a heartbeat
-// after a command that failed, or after each restart of a provider, keeps both of them going in a circle.
+// worth a heartbeat out of turn. wadm answers each heartbeat with the commands that it still wants. So a heartbeat
+// after a command that failed, or after each restart of a provider, would keep both of them going in a circle.
 func foldable(inv control.HostInventory) string {
 	inv.UptimeHuman, inv.UptimeSeconds = "", 0
 	for i := range inv.Actors {

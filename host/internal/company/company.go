@@ -25,8 +25,8 @@ const (
 	deafBeats = 3
 	// lostStays is for how long a lost host is remembered.
 	lostStays = 10 * time.Minute
-	// tellPause is how much longer a host waits with telling of a loss for each host before it whose turn it is, and
-	// maxTurns how many of those it waits for.
+	// The host with the lowest id tells of a loss. tellPause is how much longer a host waits for each living host
+	// before it, and maxTurns how many of those it waits for.
 	tellPause = 2 * time.Second
 	maxTurns  = 10
 	// maxNeighbours and maxRemembered bound what is remembered: so many hosts, and so many bytes of what runs on each.

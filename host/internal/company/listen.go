@@ -44,7 +44,7 @@ type Company struct {
 	looks sync.WaitGroup
 }
 
-// New makes a Company that knows nobody.
+// New makes a Company that knows no other host.
 func New(cfg Config) *Company {
 	return &Company{cfg: cfg, known: newCircle(cfg.Self, cfg.Beat, cfg.Grace), done: make(chan struct{})}
 }

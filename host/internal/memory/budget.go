@@ -12,9 +12,9 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Budget is a number of bytes that many share. What is taken counts in full, whether it has been written to or not: a
-// guest may write to all of its memory at any moment, and nothing can be refused then. A nil Budget is unlimited. It is
-// safe for concurrent use.
+// Budget is a number of bytes that many share. What is taken counts in full, even where it has not been written to. A
+// guest may write to all of its memory at any moment, and then it is too late to refuse anything. A nil Budget is
+// unlimited. It is safe for concurrent use.
 type Budget struct {
 	limit int64
 	used  atomic.Int64

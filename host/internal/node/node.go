@@ -10,7 +10,7 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Node is who a host is and how it is. It is safe for concurrent use.
+// Node is a host's identity and its state. It is safe for concurrent use.
 type Node struct {
 	ID      lattice.HostID
 	Name    string // friendly; it does not change
@@ -61,7 +61,7 @@ func (n *Node) Drain() {
 }
 
 // Draining reports whether the host takes no new work. A table of things that run asks under its own lock before it
-// adds one, so that whoever calls Drain and then looks into the table sees them all.
+// adds one, so that a goroutine that calls Drain and then looks into the table sees them all.
 func (n *Node) Draining() bool {
 	n.mu.RLock()
 	defer n.mu.RUnlock()

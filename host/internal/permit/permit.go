@@ -18,7 +18,7 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// Settings say who decides. The zero value permits everything.
+// Settings say what decides. The zero value permits everything.
 type Settings struct {
 	Rules        *policy.Rules // default: none
 	RulesFile    string        // the file of Rules, which is followed: it replaces them when it changes; default: none
@@ -98,10 +98,11 @@ func (p *Policy) Stop(context.Context) (err error) {
 // HasService reports whether a service is asked over NATS.
 func (p *Policy) HasService() bool { return p.service != nil }
 
-// asks reports whether there is anybody to ask.
+// asks reports whether there are rules or a service to ask.
 func (p *Policy) asks() bool { return p.service != nil || p.rules.Load() != nil }
 
-// permit asks the rules, then the service. What is not permitted is lattice.ErrDenied with who denied it and why.
+// permit asks the rules, then the service. What is not permitted is lattice.ErrDenied, with the rule or service that
+// denied it and the reason.
 func (p *Policy) permit(ctx context.Context, op string, q policy.Question) error {
 	q.Host = p.cfg.Asker()
 	if rules := p.rules.Load(); rules != nil {

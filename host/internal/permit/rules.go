@@ -25,7 +25,7 @@ type rulesFile struct {
 	following sync.WaitGroup
 }
 
-// follow reads the file of rules again when it changes. New rules are in force for whatever is asked from then on;
+// follow reads the file of rules again when it changes. New rules are in force for all that is asked from then on;
 // decisions by rules are not remembered. A file that cannot be used leaves the old rules in force, and says so.
 func (p *Policy) follow(path string) (*rulesFile, error) {
 	fail := func(err error) error {

@@ -29,11 +29,11 @@ type Config struct {
 	// Max is the number of instances at a time, Unbounded for no limit. Nothing is allocated in advance. With 0 every
 	// caller waits until Resize.
 	Max uint32
-	// MaxWaiting bounds the line of those who wait; one more is turned away with lattice.ErrBusy. 0 means no bound.
+	// MaxWaiting bounds the line of callers that wait; one more is turned away with lattice.ErrBusy. 0 means no bound.
 	MaxWaiting int
-	// MaxMaking bounds how many instances are made at the same time; who finds none meanwhile waits for whichever comes
-	// first, a free instance or a turn to make one. Making takes the processor, so more at once would only make all
-	// late, and leave a crowd of instances that one burst has asked for. 0 means no bound.
+	// MaxMaking bounds how many instances are made at the same time; a caller that finds no instance meanwhile waits
+	// for a free one or for a turn to make one, as comes first. Making takes the processor, so more at once would only
+	// make all late, and leave a crowd of instances that one burst has asked for. 0 means no bound.
 	MaxMaking int
 	// Fresh restores an instance after every call, so that nothing of one is left for the next.
 	Fresh bool
@@ -73,7 +73,7 @@ type member[I Instance] struct {
 	idleFrom time.Time
 }
 
-// grant is what one who waits gets: an instance, or the right to make one, or an end.
+// grant is what a waiting caller gets: an instance, or the right to make one, or an end.
 type grant[I Instance] struct {
 	member *member[I]
 	err    error
@@ -113,7 +113,7 @@ func (p *Pool[I]) acquire(ctx context.Context) (I, error) {
 	case p.closed:
 		p.mu.Unlock()
 		return none, errClosed()
-	case len(p.idle) > 0: // then nobody waits
+	case len(p.idle) > 0: // then no caller waits
 		defer p.mu.Unlock()
 		return p.lendIdle(), nil
 	case p.room():
@@ -211,7 +211,7 @@ func (p *Pool[I]) make(ctx context.Context) (I, error) {
 }
 
 // TryAcquire is Acquire for a caller that does something else instead of waiting. It returns an instance that idles,
-// and false when there is none, or ctx has ended.
+// and false when no instance does, or ctx has ended.
 func (p *Pool[I]) TryAcquire(ctx context.Context) (I, bool) {
 	ended := ctx.Err() != nil
 	p.mu.Lock()
@@ -261,7 +261,7 @@ func (p *Pool[I]) vacate() {
 	p.admit()
 }
 
-// admit hands free slots to those who wait, or reports that the last one is gone. The caller holds mu.
+// admit hands free slots to the callers that wait, or reports that the last instance is gone. The caller holds mu.
 func (p *Pool[I]) admit() {
 	for p.waiting.Len() > 0 && p.room() {
 		p.reserve()
@@ -390,8 +390,8 @@ func (p *Pool[I]) discard(m *member[I], reason Reason) {
 	p.vacate()
 }
 
-// Resize sets a new maximum. Above the old one, those who wait get new instances; below it, idle ones are discarded at
-// once and others as they come back.
+// Resize sets a new maximum. Above the old one, callers that wait get new instances; below it, idle ones are discarded
+// at once and others as they come back.
 func (p *Pool[I]) Resize(max uint32) {
 	p.mu.Lock()
 	p.cfg.Max = max
@@ -413,8 +413,9 @@ func (p *Pool[I]) evict(n int) []*member[I] {
 	return out
 }
 
-// Close turns away those who wait, discards what idles, and waits for those in use to be released and discarded, or for
-// the end of ctx: then it returns an error, and the rest is discarded as it comes back. Closing twice is no error.
+// Close turns away the callers that wait, and discards what idles. It waits until those in use are released and
+// discarded. When ctx ends before that, it returns an error, and the rest is discarded as it comes back. Closing twice
+// is no error.
 func (p *Pool[I]) Close(ctx context.Context) error {
 	p.mu.Lock()
 	p.closed = true

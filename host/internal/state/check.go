@@ -27,10 +27,10 @@ const (
 // see that, too.
 const handOverPause = time.Second
 
-// checkLink asks the processes that would serve a link before it is stored. What they refuse is not stored where a link
-// works that it would replace, nor where waiting does not help: then the put fails with their reason, and all stays as
-// it was. Values that may work later are stored where there is nothing to lose, and are tried again. A provider that
-// does not answer, as those of other SDKs do not, is no reason to refuse.
+// checkLink asks the processes that would serve a link before it is stored. A refused link is not stored where it would
+// replace a link that works, nor where waiting does not help. Then the put fails with their reason, and all stays as it
+// was. Values that may work later are stored where there is nothing to lose, and are tried again. A provider that does
+// not answer, as those of other SDKs do not, is no reason to refuse.
 func (s *State) checkLink(ctx context.Context, def wire.LinkDefinition) error {
 	old, had := s.Find(def.ActorID, def.ContractID, def.LinkName)
 	states, err := s.askLink(ctx, def)
@@ -59,9 +59,9 @@ func (s *State) checkLink(ctx context.Context, def wire.LinkDefinition) error {
 }
 
 // askLink collects what the processes of a link's provider say to it. It is not an error when none answers. A client
-// that watches the subjects of a lattice gets the question, too, so that the server does not say that there is no
-// responder; and providers of other SDKs do not know the question. Hence it also asks for the actor's links, which
-// processes of weft tell at once, also while they try a link.
+// that watches the subjects of a lattice gets the question, too. So the server does not say that there is no responder.
+// And providers of other SDKs do not know the question. Hence it also asks for the actor's links, which processes of
+// weft tell at once, also while they try a link.
 func (s *State) askLink(ctx context.Context, def wire.LinkDefinition) ([]wire.LinkState, error) {
 	id, link := def.ProviderID, def.LinkName.OrDefault()
 	if err := cmp.Or(id.Check(), link.Check()); err != nil {
@@ -117,8 +117,8 @@ func (s *State) providerAnswers(ctx context.Context, def wire.LinkDefinition) bo
 	return err == nil
 }
 
-// handOver moves a link from one provider to another: calls go to the old one until the new one says that it has the
-// link, or does not say anything, and the old one loses it a moment later.
+// handOver moves a link from one provider to another. Calls go to the old one until the new one says that it has the
+// link, or stays silent for too long. The old one loses it a moment later.
 func (s *State) handOver(ctx context.Context, old, next wire.LinkDefinition) {
 	ask, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

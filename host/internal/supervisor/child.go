@@ -26,7 +26,7 @@ type child struct {
 	tail   *tail     // last lines of standard error
 
 	readyLine chan struct{} // closed when the child has printed it
-	answers   chan string   // the last line of Spec.Answers that nobody has taken
+	answers   chan string   // the last line of Spec.Answers that no caller has taken
 	exited    chan struct{} // closed when the child and its group are gone and its output is read
 
 	closeStdin sync.Once

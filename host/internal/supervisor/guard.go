@@ -150,7 +150,7 @@ func (g *Guard) keep(run *guardRun) {
 // end closes the guard's input, upon which it does its work and ends; a guard that hangs is killed and its work done
 // here.
 func (g *Guard) end(run *guardRun) {
-	g.set(nil) // first, since a group that the guard ends is removed, and nobody listens any more
+	g.set(nil) // first, since a group that the guard ends is removed, and no guard listens any more
 	_ = run.in.Close()
 	timer := time.NewTimer(guardEndTimeout)
 	defer timer.Stop()
@@ -173,7 +173,7 @@ func (g *Guard) set(run *guardRun) {
 	}
 }
 
-// killAll does the guard's work when there is none.
+// killAll does the guard's work when no guard runs.
 func (g *Guard) killAll() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

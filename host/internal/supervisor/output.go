@@ -133,7 +133,7 @@ func (r *relay) line(raw []byte, cut bool) {
 	r.log.LogAttrs(context.Background(), rec.level, rec.message, rec.attrs...)
 }
 
-// saidAlready are the attributes by which providers built on weft's SDK say who they are; the logger here says it in its
-// own words, and one key twice is more than JSON takes.
+// saidAlready are the attributes by which providers built on weft's SDK name themselves. The logger here names them in
+// its own words, and one key twice is more than JSON takes.
 var saidAlready = map[string]bool{"part": true, "name": true, lattice.LogHost: true, lattice.LogLattice: true,
 	lattice.LogProvider: true, lattice.LogLink: true}

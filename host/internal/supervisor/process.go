@@ -135,7 +135,7 @@ func (p *Process) killNow() {
 // run owns the process. It sends exactly one value to first unless Start has gone away.
 func (p *Process) run(first chan<- error) {
 	defer close(p.done)
-	var renewed *renewal // who waits for the child that is being started
+	var renewed *renewal // the callers that wait for the child that is being started
 	for n := 0; ; n++ {
 		p.step(Starting, func(s *State) { s.Restarts = n })
 		c, err := p.bringUp()

@@ -34,7 +34,7 @@ func (p *Process) Tell(ctx context.Context, line []byte) (string, error) {
 	default:
 	}
 	if end, ok := ctx.Deadline(); ok {
-		_ = c.stdin.SetWriteDeadline(end) // a pipe that nobody reads is full some time
+		_ = c.stdin.SetWriteDeadline(end) // a pipe that the child does not read is full some time
 		defer func() { _ = c.stdin.SetWriteDeadline(time.Time{}) }()
 	}
 	if _, err := c.stdin.Write(line); err != nil {

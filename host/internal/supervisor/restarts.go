@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Policy says how long to wait before a process that ended is started again: exponentially longer with each failure in
-// a row, jittered by a quarter up and down, so that providers that fell together do not come back together.
+// Policy says how long to wait before a process that ended is started again. The wait is exponentially longer with each
+// failure in a row, and jittered by a quarter up and down. So providers that fell together do not come back together.
 type Policy struct {
 	Min        time.Duration // before the first restart; 0 is 100 ms
 	Max        time.Duration // ceiling; 0 is 30 s

@@ -26,8 +26,8 @@ type Spec struct {
 
 	// Run is called instead of running a program: the provider is then goroutines of the host's own process, with
 	// streams as a process has them. It ends when its input does or ctx is canceled, and must not return while it has
-	// goroutines, but for one that reads its input. What it returns, nil included, counts as an exit; so does a panic
-	// of its goroutine.
+	// goroutines, except one that reads its input. What it returns, nil included, counts as an exit; so does a panic of
+	// its goroutine.
 	Run func(ctx context.Context, s Streams) error
 
 	// Env adds to the child's environment, which is otherwise nearly empty: PATH, HOME, TMPDIR, RUST_LOG and the two
@@ -58,10 +58,10 @@ type Spec struct {
 	Excused func() bool
 
 	Restart Policy
-	Guard   *Guard // ends the process when the host dies; nil is none
+	Guard   *Guard // ends the process when the host dies; nil: the process has no guard
 
 	// OnState is told every change, in order, by the goroutine that owns the process. It must not block nor call the
-	// Process's methods other than State. Nil is nobody.
+	// Process's methods other than State. Nil: no call.
 	OnState func(State)
 
 	Logger *slog.Logger // also gets the child's output, each line at its own level; nil discards

@@ -1,4 +1,4 @@
-// Package sweep deletes large payloads that nobody takes.
+// Package sweep deletes large payloads that no receiver takes.
 package sweep
 
 import (
@@ -13,7 +13,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// sweepInterval is how often a host looks for large payloads that nobody will take. Hosts do so at different times.
+// sweepInterval is how often a host looks for large payloads that no receiver will take. Hosts do so at different
+// times.
 const sweepInterval = time.Minute
 
 // Sweeper cleans the store of large payloads from Start until Stop.

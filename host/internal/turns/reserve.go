@@ -53,7 +53,7 @@ var reserve struct {
 	mu     sync.Mutex
 }
 
-// later is time.AfterFunc, but for tests.
+// later is time.AfterFunc, except in tests.
 var later = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
 
 func need() {

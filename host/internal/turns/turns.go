@@ -4,11 +4,11 @@
 // does not look at the network meanwhile when every processor has a guest. So two actors that compute make all others
 // late by many milliseconds at each step of a call.
 //
-// Here a guest that computes for longer than a moment needs a turn, of which there are as many as processors, while
-// Go's scheduler has two more (see Processors): whatever is quick, and all that is not a guest, always finds one. When
-// there are more than turns, they go round: a guest gives its turn up after a slice, and it goes to the actor that has
-// used the least time of late. Calls of one actor take their turns in order. No actor starves, since an actor is
-// charged for the time in which it runs.
+// Here a guest that computes for longer than a moment needs a turn, of which there are as many as processors. Go's
+// scheduler has two processors more (see Processors). So what is quick, and all that is not a guest, always finds one.
+// When more guests compute than there are turns, the turns go round. A guest gives its turn up after a slice, and the
+// turn goes to the actor that has used the least time of late. Calls of one actor take their turns in order. No actor
+// starves, since an actor is charged for the time in which it runs.
 //
 // A guest that waits for something, as in a host call, gives its turn up meanwhile.
 package turns

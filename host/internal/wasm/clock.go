@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// clock notes that a guest asked for the time or random numbers: what it made of them is part of its state from then
-// on, and would be the same in every instance that is made of a snapshot. Only whether it did so before a snapshot is
+// clock notes that a guest asked for the time or random numbers. What it made of them is part of its state from then
+// on. It would be the same in every instance that is made of a snapshot. Only whether it did so before a snapshot is
 // taken counts.
 type clock struct{ asked bool }
 

@@ -17,8 +17,9 @@ import (
 // The engine keeps compiled code in files that are named by a hash of the module as it was rewritten, and of the
 // processor's features, in a folder named by the engine's version and the platform: code for another module, another
 // rewriting, another engine or another machine is never found. What it finds it executes. So the folder must belong to
-// this user alone, and each file gets a checksum beside it; a file that does not match, or has none, is deleted before
-// the engine starts. That is for torn and rotten files: who can write here could write both.
+// this user alone, and each file gets a checksum beside it. A file that does not match its checksum, or has no
+// checksum, is deleted before the engine starts. That is for torn and rotten files: who can write here could write
+// both.
 
 const (
 	sumSuffix  = ".sum"

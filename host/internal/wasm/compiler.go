@@ -20,11 +20,11 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// The engine compiles a function in one piece, which nothing can interrupt, and what it takes grows with the square of
-// some of a function's parts and the cube of others. No count of instructions bounds that. So a module is compiled in a
-// process of its own first, which the system ends when it uses too much memory or processor time, or which crashes when
-// the engine has a fault. What that process has survived, this one may do: it takes the code from the folder of
-// compiled code that both share or, where there is none, compiles once more.
+// The engine compiles a function in one piece, which nothing can interrupt. What that takes grows with the square of
+// some of a function's parts, and with the cube of others. No count of instructions bounds that. So a process of its
+// own compiles a module first. The system ends that process when it uses too much memory or processor time, and it
+// crashes when the engine has a fault. What it has survived, this process may do: it takes the code from the folder of
+// compiled code that both share. Without such a folder it compiles once more.
 
 const (
 	DefaultCompileMemory = 1 << 30

@@ -19,8 +19,8 @@ func newMeter(guest api.Module) meter {
 	return meter{global(instrument.LeftGlobal), global(instrument.HandedGlobal), global(instrument.LimitGlobal), global(instrument.SeedGlobal)}
 }
 
-// start begins to count from nothing, whatever the last call has left over, so that a call costs the same each time and is
-// stopped at the same place. 0 is no limit.
+// start begins to count from nothing: what the last call has left over does not count. So a call costs the same each
+// time and is stopped at the same place. 0 is no limit.
 func (m *meter) start(limit uint64) {
 	first := uint64(instrument.Budget)
 	if limit > 0 {

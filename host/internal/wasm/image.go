@@ -45,7 +45,7 @@ func newImage(b []byte, copied bool, budget *memory.Budget) (*image, error) {
 	return img, nil
 }
 
-// place puts the content at the beginning of reserved address space, or into a new slice where there is none.
+// place puts the content at the beginning of reserved address space, or into a new slice where no space is reserved.
 func (img *image) place(reserved []byte) ([]byte, error) {
 	switch {
 	case img.file != nil:

@@ -39,7 +39,7 @@ func fillImage(file *os.File, b []byte) error {
 	return err
 }
 
-// mapOnto replaces whatever lies at b.
+// mapOnto replaces the pages at b.
 func (img *image) mapOnto(b []byte) error {
 	if len(b) == 0 {
 		return nil

@@ -25,7 +25,7 @@ type linearMemory struct {
 	taken    uint64 // of the budget, in all
 	short    error  // why the budget refused a growth since the last reset
 	refused  bool   // a growth beyond the limit was refused since the last reset
-	shrink   uint64 // what the next Reallocate answers with, whatever it asks for; 0: nothing special
+	shrink   uint64 // what the next Reallocate answers with, instead of what it asks for; 0: nothing special
 }
 
 // instanceBytes is what an instance holds besides its memory, tables and stack; elementBytes is an element of a table.

@@ -17,7 +17,7 @@ const (
 // stack is that of a function of a guest. The zero value is that of a function without a stack.
 type stack struct{ bytes reflect.Value }
 
-// stackOf finds the stack of a function. In the interpreter there is none.
+// stackOf finds the stack of a function. The interpreter has no such stack.
 func stackOf(f api.Function) stack {
 	v := reflect.ValueOf(f)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {

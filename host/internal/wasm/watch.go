@@ -24,8 +24,8 @@ type watch struct {
 	closed bool   // every later call ends at once; guarded by mu
 }
 
-// bound is the context of a call of a guest: that of its caller, but for an end of its own, when the call has taken as
-// long as the instance lets it or when the instance is closed.
+// bound is the context of a call of a guest. It is that of its caller, with an end of its own: when the call has taken
+// as long as the instance lets it, or when the instance is closed.
 type bound struct {
 	callctx.Context
 	caller   context.Context

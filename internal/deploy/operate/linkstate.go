@@ -167,7 +167,7 @@ func (l *Lattice) linkStates(ctx context.Context, id lattice.ProviderID, link la
 	}
 	for range processes {
 		m, err := sub.NextMsgWithContext(ctx)
-		if err != nil || len(m.Data) == 0 { // silence, or nobody listens
+		if err != nil || len(m.Data) == 0 { // silence, or no process listens
 			break
 		}
 		var answer []wire.LinkState

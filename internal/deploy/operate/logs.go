@@ -42,8 +42,8 @@ type LogWatch struct {
 	Lines int   // of that, at most so many of the last of each host; 0: all
 
 	Show func(control.LogLine) error // called with one line at a time; an error ends the watch
-	Lost func(n int)                 // lines that came too fast; nil: nobody is told
-	Gap  func(Gap)                   // times without a connection; nil: nobody is told
+	Lost func(n int)                 // lines that came too fast; nil: not told
+	Gap  func(Gap)                   // times without a connection; nil: not told
 }
 
 // FollowLogs shows an actor's log until ctx ends, which is no error. Lines of several hosts come in the order of their

@@ -33,7 +33,7 @@ type Config struct {
 	Control  subject.Control
 	Builtins []Builtin
 	NoWait   bool       // commands return once they are accepted
-	Progress func(Step) // called for each phase, one at a time; nil is nobody
+	Progress func(Step) // called for each phase, one at a time; nil: no call
 }
 
 // Lattice is an operator's view of one lattice. It is safe for concurrent use. It does not own its connection.

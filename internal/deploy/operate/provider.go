@@ -27,7 +27,7 @@ type ProviderState struct {
 	ContractID string             `json:"contract_id,omitempty"`
 	LinkName   lattice.LinkName   `json:"link_name"`
 	Ref        string             `json:"ref,omitempty"`
-	State      string             `json:"state"` // "running", "stopped", or "accepted" when nobody waited
+	State      string             `json:"state"` // "running", "stopped", or "accepted" when the command did not wait
 	Already    bool               `json:"already,omitempty"`
 	Hosts      []HostRef          `json:"hosts"`
 }
@@ -182,7 +182,7 @@ func (l *Lattice) UpdateProvider(ctx context.Context, id lattice.ProviderID, r P
 
 func (s *ProviderState) complete(v *View) {
 	slices.SortFunc(s.Hosts, func(a, b HostRef) int { return cmp.Compare(a.Name, b.Name) })
-	if s.ID == "" { // nobody waited for the event that tells it
+	if s.ID == "" { // the command did not wait for the event that tells it
 		if id, err := v.Provider(s.Ref); err == nil {
 			s.ID = id
 		}

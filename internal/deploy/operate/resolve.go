@@ -26,9 +26,9 @@ func (c Candidate) String() string {
 const minPrefix = 4
 
 // Resolve finds the candidate that query means: by its id, else by one of its names, else by the beginning of its id,
-// of at least four characters; case matters in none of them. The beginning of a name means nothing, since names that
-// begin alike are common, and "stop ping" shall not stop "pinger". what is the noun for the errors: lattice.ErrInvalid
-// when several fit, naming them, and lattice.ErrNotFound when none does, naming the nearest.
+// of at least four characters; case matters nowhere. The beginning of a name means nothing, since names that begin
+// alike are common, and "stop ping" shall not stop "pinger". what is the noun for the errors: lattice.ErrInvalid when
+// several fit, naming them, and lattice.ErrNotFound when none does, naming the nearest.
 func Resolve(what, query string, all []Candidate) (Candidate, error) {
 	for _, way := range []struct {
 		fits func(Candidate) bool

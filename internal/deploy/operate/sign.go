@@ -37,7 +37,7 @@ type SignRequest struct {
 	Name        string
 	Version     string
 	CallAlias   string
-	Caps        []string // contracts; "none" alone is none at all
+	Caps        []string // contracts; "none" alone: no contract at all
 	Tags        []string
 	Revision    int32           // 0: the project's, else the time in seconds, which always grows
 	Account     string          // name of the account key; default "default"

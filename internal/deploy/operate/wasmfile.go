@@ -17,7 +17,7 @@ type WasmInfo struct {
 	MemoryLimitBytes uint64   `json:"memory_limit_bytes,omitempty"` // 0: the module sets none
 }
 
-// ReadWasm reads imports, exports and memory of a WebAssembly module. What is none is lattice.ErrBadModule.
+// ReadWasm reads imports, exports and memory of a WebAssembly module. What is no module is lattice.ErrBadModule.
 func ReadWasm(data []byte) (WasmInfo, error) {
 	r := wasmReader{b: data}
 	info := WasmInfo{Imports: []string{}, Exports: []string{}}

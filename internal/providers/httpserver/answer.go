@@ -140,7 +140,7 @@ func (a *answer) claimed() int64 {
 	return int64(n)
 }
 
-// send writes the body. The error is one of reading it; that the client has gone is none.
+// send writes the body. The error is one of reading it; a client that has gone is no error.
 func (a *answer) send(w io.Writer) error {
 	source := &source{Reader: a.body}
 	_, _ = io.Copy(w, source)

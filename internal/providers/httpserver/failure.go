@@ -29,7 +29,7 @@ func callFailure(err error, size int) *failure {
 	var e *lattice.Error
 	remote := errors.As(err, &e) && e.Remote
 	switch code {
-	case lattice.ErrCanceled: // nobody will read it
+	case lattice.ErrCanceled: // the client will not read it
 		f.status, f.text, f.cause = http.StatusRequestTimeout, "the client has gone", nil
 	case lattice.ErrTimeout:
 		f.status, f.text = http.StatusServiceUnavailable, "no answer in time"

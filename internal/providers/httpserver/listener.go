@@ -22,7 +22,7 @@ import (
 // maxStreams bounds the requests in progress on one HTTP/2 connection.
 const maxStreams = 100
 
-// headerTimeout bounds the header of a request, so that nobody holds a connection by sending it slowly.
+// headerTimeout bounds the header of a request, so that no client holds a connection by sending it slowly.
 const headerTimeout = 5 * time.Second
 
 // listener serves the routes of one address.
@@ -149,7 +149,7 @@ func (l *listener) replace(old, next *route) int {
 	return len(routes)
 }
 
-// failure is why serving has ended although nobody closed it.
+// failure is why serving has ended although it was not closed.
 func (l *listener) failure() error {
 	select {
 	case <-l.done:

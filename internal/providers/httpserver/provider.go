@@ -211,7 +211,7 @@ func (p *httpProvider) install(ctx context.Context, link provider.Link, old *rou
 	default:
 		err = p.remove(ctx, old)
 	}
-	if err != nil { // the new route serves all the same
+	if err != nil { // the new route serves nevertheless
 		p.log.Warn("requests of a changed link go on", lattice.LogActor, link.Actor, lattice.LogErr, err)
 	}
 	return nil

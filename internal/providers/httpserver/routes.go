@@ -146,8 +146,8 @@ func newTable(routes []*route) *table {
 // all lists the routes; the list is the caller's.
 func (t *table) all() []*route { return slices.Clone(t.list) }
 
-// find returns the route of the most specific host that has a path for the request, nil when there is none. The path is
-// a canonical one.
+// find returns the route of the most specific host that has a path for the request; nil: no host has. The path is a
+// canonical one.
 func (t *table) find(host, path string) *route {
 	if len(t.exact) > 0 || len(t.wildcard) > 0 {
 		host = normalHost(host)

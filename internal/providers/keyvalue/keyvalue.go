@@ -142,7 +142,7 @@ func WrongKind(key, want string) error {
 		Detail: "it holds another kind of value than the " + want + " that is wanted"}
 }
 
-// NoNumber is the error for counting with a value that is none.
+// NoNumber is the error for counting with a value that is no number.
 func NoNumber(key string) error {
 	return &lattice.Error{Code: lattice.ErrConflict, Op: "increment", Entity: lattice.Printable(key),
 		Detail: "its value is not a whole number of 32 bits"}

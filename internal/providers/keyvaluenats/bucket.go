@@ -168,7 +168,7 @@ func (b *bucket) save(ctx context.Context, key string, e *entry, revision uint64
 	}
 	if !e.expires.IsZero() {
 		msg.Header.Set(headerExpires, strconv.FormatInt(e.expires.UnixMilli(), 10))
-		// JetStream removes it for good when nobody can see it any more; it counts in whole seconds.
+		// JetStream removes it for good when no reader can see it any more; it counts in whole seconds.
 		opts = append(opts, jetstream.WithMsgTTL(max(0, time.Until(e.expires)).Truncate(time.Second)+2*time.Second))
 	}
 	_, err := b.js.PublishMsg(ctx, msg, opts...)

@@ -90,8 +90,8 @@ func (s *server) close() error {
 	return errors.Join(errs...)
 }
 
-// ping asks the server whatever is known of it, every master of a cluster. A user who may not ping has at least logged
-// in.
+// ping asks the server even when it is known to be away; of a cluster it asks every master. A user who may not ping has
+// at least logged in.
 func (s *server) ping(ctx context.Context) error {
 	cluster := s.cluster.Load()
 	if cluster == nil {
@@ -236,7 +236,7 @@ type node struct {
 	probe time.Time // when the next call may try. guarded by mu
 }
 
-// admit fails at once when the node is known to be away, but for one call now and then.
+// admit fails at once when the node is known to be away, except one call now and then.
 func (n *node) admit() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()

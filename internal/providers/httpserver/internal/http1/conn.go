@@ -27,7 +27,8 @@ const (
 	patience = 100 * time.Millisecond
 )
 
-// conn is a connection that has only brought plain requests so far. Its goroutine owns it, but for what is said.
+// conn is a connection that has only brought plain requests so far. Its goroutine owns it, except where a field says
+// otherwise.
 type conn struct {
 	*socket.Socket
 	server *Server
@@ -44,7 +45,7 @@ type conn struct {
 	partial int64 // since when a part of a request is here; 0: none is
 	read    int64 // when the deadline for reading was last moved
 
-	// when the request in progress began, by the server's clock; 0: there is none. Read by the watch.
+	// when the request in progress began, by the server's clock; 0: no request is in progress. Read by the watch.
 	begun   atomic.Int64
 	request atomic.Pointer[callctx.Context] // of the request in progress. Canceled by the watch and by Close.
 }

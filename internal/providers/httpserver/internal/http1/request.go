@@ -44,7 +44,7 @@ func (r *Request) Fields(yield func(name, value string) bool) {
 	}
 }
 
-// Bounds of what is plain. What exceeds them is served all the same, by net/http.
+// Bounds of what is plain. net/http serves what exceeds them.
 const (
 	maxHead   = 8 << 10
 	maxBody   = 48 << 10
