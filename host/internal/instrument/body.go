@@ -1,5 +1,7 @@
 package instrument
 
+import "github.com/weftlattice/weft/host/internal/wasmbin"
+
 // body is one function body, decoded. It is reused for the next.
 type body struct {
 	module          *module
@@ -60,23 +62,23 @@ const maxRun = 1024
 
 // decode reads a body.
 func (b *body) decode(r *reader, index uint32) {
-	*b = body{module: b.module, index: index, code: r.b, groups: b.groups[:0], instrs: b.instrs[:0], loops: b.loops[:0],
+	*b = body{module: b.module, index: index, code: r.B, groups: b.groups[:0], instrs: b.instrs[:0], loops: b.loops[:0],
 		frames: b.frames[:0], numbers: b.numbers[:0], widths: b.widths[:0], blocks: b.blocks[:0], cycles: b.cycles[:0], callees: b.callees[:0]}
 	b.known = knownJump{head: -1, read: -1, set: -1, begun: -1}
 	b.readLocals(r)
 	b.open(-1, len(b.results))
-	for nested := 0; len(b.frames) > 0 && r.err == nil; {
-		at := r.off
+	for nested := 0; len(b.frames) > 0 && r.Err == nil; {
+		at := r.Off
 		i := r.instruction()
-		if r.err != nil {
+		if r.Err != nil {
 			return
 		}
-		i.at, i.end = uint32(at), uint32(r.off)
+		i.at, i.end = uint32(at), uint32(r.Off)
 		if len(b.loops) == 0 && i.class != loops {
 			b.once = b.once || !b.repeatable(i)
 		}
 		if (i.class == reads || i.class == sets) && i.imm >= b.locals {
-			r.fail("local %d does not exist", i.imm)
+			r.Fail("local %d does not exist", i.imm)
 		}
 		b.cost += uint64(i.cost)
 		b.follow(at, i)
@@ -93,7 +95,7 @@ func (b *body) decode(r *reader, index uint32) {
 			b.loops = append(b.loops, loop{from: len(b.instrs), cost: b.cost, sets: b.sets, inner: true, bare: b.bare(i), vague: nested > 0})
 			b.open(int(i.imm), len(b.blockType(i).Params))
 			if nested++; nested > MaxLoopNesting {
-				r.fail("more than %d nested loops", MaxLoopNesting)
+				r.Fail("more than %d nested loops", MaxLoopNesting)
 			}
 		case ends:
 			last := len(b.frames) - 1
@@ -133,11 +135,11 @@ func (b *body) decode(r *reader, index uint32) {
 			b.spills()
 		}
 		if len(b.frames) > MaxNesting {
-			r.fail("more than %d nested blocks", MaxNesting)
+			r.Fail("more than %d nested blocks", MaxNesting)
 		}
 		b.instrs = append(b.instrs, i)
 	}
-	if r.end(); r.err == nil {
+	if r.End(); r.Err == nil {
 		b.findCycles()
 	}
 }
@@ -154,26 +156,26 @@ func (b *body) open(loop, width int) {
 
 func (b *body) readLocals(r *reader) {
 	m := b.module
-	n := r.count("groups of locals", MaxLocals)
-	b.decl = uint32(r.off)
+	n := r.Count("groups of locals", MaxLocals)
+	b.decl = uint32(r.Off)
 	var locals uint64
-	for ; n > 0 && r.err == nil; n-- {
-		g := group{n: r.u32()}
-		from := r.off
-		if r.valueType(); r.err == nil {
-			g.t = r.b[from]
+	for ; n > 0 && r.Err == nil; n-- {
+		g := group{n: r.U32()}
+		from := r.Off
+		if r.valueType(); r.Err == nil {
+			g.t = r.B[from]
 		}
 		locals += uint64(g.n)
 		b.groups = append(b.groups, g)
 	}
 	if locals > MaxLocals {
-		r.fail("%d locals in a function, %d allowed", locals, MaxLocals)
+		r.Fail("%d locals in a function, %d allowed", locals, MaxLocals)
 	}
 	if t := m.functions[b.index]; t < uint32(len(m.types)) {
 		b.params, b.results = m.types[t].Params, m.types[t].Results
 	}
 	b.locals = uint32(len(b.params)) + uint32(locals)
-	b.start = uint32(r.off)
+	b.start = uint32(r.Off)
 	b.cost = uint64(b.locals / 4)
 }
 
@@ -242,10 +244,10 @@ func (b *body) final(i instr) bool { return int(i.end) < len(b.code) && b.code[i
 
 // targets calls f with every label of a br_table.
 func (b *body) targets(i instr, f func(label uint32)) {
-	r := &reader{b: b.code[i.at+1 : i.end]}
-	for n := r.u32(); ; n-- {
-		f(r.u32())
-		if n == 0 || r.err != nil {
+	r := &reader{Reader: wasmbin.Reader{B: b.code[i.at+1 : i.end]}}
+	for n := r.U32(); ; n-- {
+		f(r.U32())
+		if n == 0 || r.Err != nil {
 			return
 		}
 	}

@@ -1,5 +1,7 @@
 package instrument
 
+import "github.com/weftlattice/weft/host/internal/wasmbin"
+
 // The bytes of types and of the instructions that are inserted.
 const (
 	typeI32  = 0x7f
@@ -66,38 +68,38 @@ const (
 
 // code rewrites the code section.
 func (m *module) code(r *reader) []byte {
-	n := r.count("function bodies", MaxEntries)
+	n := r.Count("function bodies", MaxEntries)
 	if defined := len(m.functions) - m.imported; n != uint32(defined) {
-		r.fail("%d bodies for %d functions", n, defined)
+		r.Fail("%d bodies for %d functions", n, defined)
 		return nil
 	}
 	if n == 0 {
-		return r.b
+		return r.B
 	}
 	if uint64(n)*uint64(m.globals) > MaxGlobalUses {
-		r.fail("%d functions and %d globals, whose product is to be %d at most", n, m.globals, MaxGlobalUses)
+		r.Fail("%d functions and %d globals, whose product is to be %d at most", n, m.globals, MaxGlobalUses)
 		return nil
 	}
 	f := function{body: body{module: m}, seen: map[uint32]struct{}{}}
 	bodies := make([]*reader, n)
 	m.summaries = make([]summary, n)
 	for i := range bodies {
-		size := r.u32()
+		size := r.U32()
 		if size > MaxFunctionBytes {
-			r.fail("function of %d bytes, %d allowed", size, MaxFunctionBytes)
+			r.Fail("function of %d bytes, %d allowed", size, MaxFunctionBytes)
 		}
-		b := r.take(size)
-		bodies[i] = &reader{b: b, base: r.base + r.off - len(b), what: r.what, err: r.err, module: m}
+		b := r.Take(size)
+		bodies[i] = &reader{Reader: wasmbin.Reader{B: b, Base: r.Base + r.Off - len(b), What: r.What, Err: r.Err}, module: m}
 		f.decode(bodies[i], uint32(i+m.imported))
 		r.memory = r.memory || bodies[i].memory
-		if r.err = bodies[i].err; r.err != nil {
+		if r.Err = bodies[i].Err; r.Err != nil {
 			return nil
 		}
-		if r.err = f.checkWidth(); r.err != nil {
+		if r.Err = f.checkWidth(); r.Err != nil {
 			return nil
 		}
 		if m.width += f.width; m.width > MaxModuleWidth {
-			r.fail("the calls and branches of the functions up to %d pass %d values, %d allowed; hand structures over by memory",
+			r.Fail("the calls and branches of the functions up to %d pass %d values, %d allowed; hand structures over by memory",
 				f.index, m.width, MaxModuleWidth)
 			return nil
 		}
@@ -106,17 +108,17 @@ func (m *module) code(r *reader) []byte {
 			m.summaries[i] = summary{}
 		}
 		if m.locals += uint64(f.locals); m.locals > MaxModuleLocals {
-			r.fail("%d locals in the module, %d allowed", m.locals, MaxModuleLocals)
+			r.Fail("%d locals in the module, %d allowed", m.locals, MaxModuleLocals)
 		}
 	}
 	m.findFree()
-	out := appendU32(make([]byte, 0, len(r.b)+len(r.b)/4), n+helpers)
+	out := appendU32(make([]byte, 0, len(r.B)+len(r.B)/4), n+helpers)
 	for i, b := range bodies {
 		if m.summaries[i].free {
-			out = appendBytes(out, b.b)
+			out = appendBytes(out, b.B)
 			continue
 		}
-		b.off = 0
+		b.Off = 0
 		f.decode(b, uint32(i+m.imported))
 		out = appendBytes(out, f.rewrite())
 	}

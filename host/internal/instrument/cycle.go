@@ -1,5 +1,7 @@
 package instrument
 
+import "github.com/weftlattice/weft/host/internal/wasmbin"
+
 // A loop in the source of a Go function is a cycle among the targets of the br_table, see thread.go:
 //
 //	    end  …                                            // label 3
@@ -101,7 +103,7 @@ func (b *body) cycleAfter(n int) (c cycle, ok bool) {
 
 // reads returns how often a local is read.
 func (b *body) reads(local uint32) (n int) {
-	for r := (&reader{b: b.code, off: int(b.start)}); r.more(); {
+	for r := (&reader{Reader: wasmbin.Reader{B: b.code, Off: int(b.start)}}); r.More(); {
 		if i := r.instruction(); i.class == reads && i.imm == local {
 			n++
 		}

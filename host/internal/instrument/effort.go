@@ -1,5 +1,7 @@
 package instrument
 
+import "github.com/weftlattice/weft/host/internal/wasmbin"
+
 // What the engine takes to compile a module grows with the square of some of its parts: 10 000 branches in a function
 // take it two seconds, 100 000 of them minutes, in which nothing in the same process can interrupt it. The bounds below
 // are those parts'; they refuse at once what would be cut off later. docs/security.md has what was measured.
@@ -29,7 +31,7 @@ func checkEffort(sections []section) error {
 	for _, s := range sections {
 		r := s.reader()
 		if bound, ok := sectionBounds[s.id]; ok {
-			if n := r.u32(); r.err == nil && int(n) > bound.entries && int(n) <= r.left() {
+			if n := r.U32(); r.Err == nil && int(n) > bound.entries && int(n) <= r.Left() {
 				return bad("%d entries in section %s, %d allowed", n, sectionNames[s.id], bound.entries)
 			}
 			if len(s.b) > bound.bytes {
@@ -40,9 +42,9 @@ func checkEffort(sections []section) error {
 			continue
 		}
 		var effort, calls uint64
-		r.u32()
-		for i := 0; r.more(); i++ {
-			b, c := branches(&reader{b: r.take(r.u32()), what: r.what, err: r.err})
+		r.U32()
+		for i := 0; r.More(); i++ {
+			b, c := branches(&reader{Reader: wasmbin.Reader{B: r.Take(r.U32()), What: r.What, Err: r.Err}})
 			if calls += c; calls > MaxModuleCalls {
 				return bad("more than %d call instructions", MaxModuleCalls)
 			}
@@ -61,19 +63,19 @@ func checkEffort(sections []section) error {
 // branches counts the places of a function body where the flow divides or joins, a loop for four since code is inserted
 // at its head, and the calls.
 func branches(r *reader) (branches, calls uint64) {
-	for n := r.count("groups of locals", MaxLocals); n > 0 && r.err == nil; n-- {
-		r.u32()
-		r.byte()
+	for n := r.Count("groups of locals", MaxLocals); n > 0 && r.Err == nil; n-- {
+		r.U32()
+		r.Byte()
 	}
-	for r.more() {
-		switch r.b[r.off] {
+	for r.More() {
+		switch r.B[r.Off] {
 		case 0x03: // loop
 			branches += 4
 		case 0x00, 0x02, 0x04, 0x05, 0x0c, 0x0d, 0x0f: // unreachable, block, if, else, br, br_if, return
 			branches++
 		case 0x0e: // br_table
-			table := &reader{b: r.b, off: r.off + 1}
-			if n := table.u32(); int(n) <= table.left() {
+			table := &reader{Reader: wasmbin.Reader{B: r.B, Off: r.Off + 1}}
+			if n := table.U32(); int(n) <= table.Left() {
 				branches += uint64(n)
 			}
 		case 0x10, 0x11:

@@ -1,5 +1,7 @@
 package instrument
 
+import "github.com/weftlattice/weft/host/internal/wasmbin"
+
 // function is the state of rewriting one function body; it is reused for the next.
 type function struct {
 	body
@@ -224,9 +226,9 @@ func (f *function) relabel(label uint32) uint32 {
 }
 
 func (f *function) table(i instr) {
-	r := &reader{b: f.code[i.at+1 : i.end]}
+	r := &reader{Reader: wasmbin.Reader{B: f.code[i.at+1 : i.end]}}
 	f.op(opBrTable)
-	f.out = appendU32(f.out, r.u32())
+	f.out = appendU32(f.out, r.U32())
 	f.targets(i, func(label uint32) { f.out = appendU32(f.out, f.relabel(label)) })
 }
 

@@ -5,26 +5,26 @@ package instrument
 
 func (r *reader) typeIndex(n uint32) {
 	if r.module != nil && int(n) >= len(r.module.types) {
-		r.fail("type %d does not exist", n)
+		r.Fail("type %d does not exist", n)
 	}
 }
 
 func (r *reader) function(n uint32) {
 	if r.module != nil && int(n) >= len(r.module.functions) {
-		r.fail("function %d does not exist", n)
+		r.Fail("function %d does not exist", n)
 	}
 }
 
 func (r *reader) global(n uint32) {
 	if r.module != nil && n >= r.module.globals {
-		r.fail("global %d does not exist", n)
+		r.Fail("global %d does not exist", n)
 	}
 }
 
 // refer is a reference to a function outside of code: the function can get into a table, and code may refer to it.
 func (r *reader) refer(n uint32) {
 	m := r.module
-	if r.function(n); m == nil || r.err != nil {
+	if r.function(n); m == nil || r.Err != nil {
 		return
 	}
 	if m.referenced == nil {
@@ -36,7 +36,7 @@ func (r *reader) refer(n uint32) {
 // declared is a reference to a function in code.
 func (r *reader) declared(n uint32) {
 	if r.module != nil && !r.module.refers(n) {
-		r.fail("reference to function %d, which is not declared", n)
+		r.Fail("reference to function %d, which is not declared", n)
 	}
 }
 

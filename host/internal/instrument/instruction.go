@@ -56,7 +56,7 @@ type instr struct {
 
 // instruction reads one instruction with its immediates. Positions are left to the caller.
 func (r *reader) instruction() (i instr) {
-	op := r.byte()
+	op := r.Byte()
 	i.cost = costSimple
 	i.slow = op >= 0x25 && op <= 0x40 || op >= 0xfc
 	switch {
@@ -78,37 +78,37 @@ func (r *reader) instruction() (i instr) {
 	case op == 0x0b:
 		i.class, i.cost = ends, 0
 	case op == 0x0c || op == 0x0d: // br, br_if
-		i.class, i.imm, i.maybe = jumps, r.u32(), op == 0x0d
+		i.class, i.imm, i.maybe = jumps, r.U32(), op == 0x0d
 	case op == 0x0e: // br_table
-		for n := r.count("branch targets", MaxFunctionBytes); n > 0 && r.err == nil; n-- {
-			r.u32()
+		for n := r.Count("branch targets", MaxFunctionBytes); n > 0 && r.Err == nil; n-- {
+			r.U32()
 		}
-		r.u32()
+		r.U32()
 		i.class, i.cost = switches, 2*costSimple
 	case op == 0x0f:
 		i.class = returns
 	case op == 0x10: // call
-		i.class, i.imm, i.cost = calls, r.u32(), costCall
+		i.class, i.imm, i.cost = calls, r.U32(), costCall
 		r.function(i.imm)
 	case op == 0x11: // call_indirect
-		r.typeIndex(r.u32())
-		r.u32()
+		r.typeIndex(r.U32())
+		r.U32()
 		i.class, i.cost = callsAny, costTable
 	case op == 0x1b: // select
 	case op == 0x1c: // select with a type
-		if r.byte() != 1 {
-			r.fail("select with other than one type")
+		if r.Byte() != 1 {
+			r.Fail("select with other than one type")
 		}
 		r.valueType()
 	case op == 0x20: // local.get
-		i.class, i.imm, i.cost = reads, r.u32(), 0
+		i.class, i.imm, i.cost = reads, r.U32(), 0
 	case op == 0x21 || op == 0x22: // local.set, local.tee
-		i.class, i.imm = sets, r.u32()
+		i.class, i.imm = sets, r.U32()
 	case op == 0x23 || op == 0x24: // global.get, global.set
-		r.global(r.u32())
+		r.global(r.U32())
 		i.cost = costStore
 	case op == 0x25 || op == 0x26: // table.get, table.set
-		r.u32()
+		r.U32()
 		i.cost = costStore
 	case op >= 0x28 && op <= 0x35:
 		r.memArg()
@@ -122,14 +122,14 @@ func (r *reader) instruction() (i instr) {
 		r.zero()
 		i.cost = costHost
 	case op == 0x41:
-		i.class, i.imm, i.cost = constants, uint32(r.signed(5)), 0
+		i.class, i.imm, i.cost = constants, uint32(r.Signed(5)), 0
 	case op == 0x42:
-		r.signed(10)
+		r.Signed(10)
 		i.cost = 0
 	case op == 0x43:
-		r.take(4)
+		r.Take(4)
 	case op == 0x44:
-		r.take(8)
+		r.Take(8)
 	case op >= 0x45 && op <= 0xc4: // comparison, arithmetic, conversion, sign extension
 		switch op {
 		case 0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82, 0x91, 0x95, 0x9f, 0xa3: // division, remainder, square root
@@ -139,7 +139,7 @@ func (r *reader) instruction() (i instr) {
 		r.refType()
 	case op == 0xd1: // ref.is_null
 	case op == 0xd2: // ref.func
-		r.declared(r.u32())
+		r.declared(r.U32())
 	case op == 0xfc:
 		r.misc(&i)
 	case op == 0xfd:
@@ -154,33 +154,33 @@ func (r *reader) instruction() (i instr) {
 func (r *reader) unsupported(op byte) {
 	switch op {
 	case 0x12, 0x13:
-		r.fail("tail calls are not supported")
+		r.Fail("tail calls are not supported")
 	case 0x14, 0x15, 0xd3, 0xd4, 0xd5, 0xd6:
-		r.fail("typed function references are not supported")
+		r.Fail("typed function references are not supported")
 	case 0x06, 0x07, 0x08, 0x09, 0x0a, 0x18, 0x19, 0x1f:
-		r.fail("exceptions are not supported")
+		r.Fail("exceptions are not supported")
 	case 0xfb:
-		r.fail("garbage collected types are not supported")
+		r.Fail("garbage collected types are not supported")
 	case 0xfe:
-		r.fail("threads are not supported")
+		r.Fail("threads are not supported")
 	default:
-		r.fail("unknown instruction %#02x", op)
+		r.Fail("unknown instruction %#02x", op)
 	}
 }
 
 // misc reads what follows the prefix 0xfc.
 func (r *reader) misc(i *instr) {
-	switch op := r.u32(); op {
+	switch op := r.U32(); op {
 	case 0, 1, 2, 3, 4, 5, 6, 7: // saturating truncation
 	case 8: // memory.init
 		if r.module != nil {
 			r.module.inits = true
 		}
-		r.u32()
+		r.U32()
 		r.zero()
 		i.class, i.cost = bulk, costBulk
 	case 9, 13: // data.drop, elem.drop
-		r.u32()
+		r.U32()
 	case 10: // memory.copy
 		r.zero()
 		r.zero()
@@ -189,114 +189,114 @@ func (r *reader) misc(i *instr) {
 		r.zero()
 		i.class, i.cost = bulkFills, costBulk
 	case 12, 14: // table.init, table.copy
-		r.u32()
-		r.u32()
+		r.U32()
+		r.U32()
 		i.class, i.cost = bulk, costBulk
 	case 15, 17: // table.grow, table.fill
-		r.u32()
+		r.U32()
 		if op == 15 && r.module != nil {
 			r.module.growsTables = true
 		}
 		i.class, i.cost = bulk, costHost
 	case 16: // table.size
-		r.u32()
+		r.U32()
 	default:
-		r.fail("unknown instruction 0xfc %#x", op)
+		r.Fail("unknown instruction 0xfc %#x", op)
 	}
 }
 
 // vector reads what follows the prefix 0xfd. The engine takes the byte after the prefix for the opcode, and the second
 // byte of an opcode from 0x80 on for a nop. The two views agree only if that byte is 0x01, and so it must be.
 func (r *reader) vector() {
-	op := r.byte()
+	op := r.Byte()
 	switch {
 	case op >= 0x80:
-		if r.byte() != 0x01 {
-			r.fail("relaxed SIMD is not supported")
+		if r.Byte() != 0x01 {
+			r.Fail("relaxed SIMD is not supported")
 		}
 	case op <= 0x0b || op == 0x5c || op == 0x5d: // loads and store
 		r.memArg()
 	case op == 0x0c || op == 0x0d: // v128.const, i8x16.shuffle
-		r.take(16)
+		r.Take(16)
 	case op >= 0x15 && op <= 0x22: // lanes
-		r.byte()
+		r.Byte()
 	case op >= 0x54 && op <= 0x5b: // loads and stores of a lane
 		r.memArg()
-		r.byte()
+		r.Byte()
 	}
 }
 
 func (r *reader) memArg() {
 	r.memory = true
-	if align := r.u32(); align&0x40 != 0 {
-		r.fail("several memories are not supported")
+	if align := r.U32(); align&0x40 != 0 {
+		r.Fail("several memories are not supported")
 	}
-	r.u32()
+	r.U32()
 }
 
 // zero reads the index of the only memory.
 func (r *reader) zero() {
 	r.memory = true
-	if r.byte() != 0 {
-		r.fail("several memories are not supported")
+	if r.Byte() != 0 {
+		r.Fail("several memories are not supported")
 	}
 }
 
 func (r *reader) blockType() {
-	switch t := r.signed(5); {
+	switch t := r.Signed(5); {
 	case t >= 0:
 		r.typeIndex(uint32(t))
 	case t == -64: // nothing
 	case t >= -5 || t == -16 || t == -17: // one value
 	default:
-		r.fail("unsupported block type %d", t)
+		r.Fail("unsupported block type %d", t)
 	}
 }
 
 func (r *reader) valueType() {
-	switch t := r.byte(); t {
+	switch t := r.Byte(); t {
 	case 0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f:
 	case 0x63, 0x64:
-		r.fail("typed function references are not supported")
+		r.Fail("typed function references are not supported")
 	default:
-		r.fail("unsupported value type %#02x", t)
+		r.Fail("unsupported value type %#02x", t)
 	}
 }
 
 func (r *reader) refType() {
-	if t := r.byte(); t != 0x70 && t != 0x6f {
-		r.fail("unsupported reference type %#02x", t)
+	if t := r.Byte(); t != 0x70 && t != 0x6f {
+		r.Fail("unsupported reference type %#02x", t)
 	}
 }
 
 // constant reads a constant expression with its end.
 func (r *reader) constant() {
-	for r.err == nil {
-		switch op := r.byte(); op {
+	for r.Err == nil {
+		switch op := r.Byte(); op {
 		case 0x0b:
 			return
 		case 0x23: // global.get
-			r.global(r.u32())
+			r.global(r.U32())
 		case 0xd2: // ref.func
-			r.refer(r.u32())
+			r.refer(r.U32())
 		case 0x41:
-			r.signed(5)
+			r.Signed(5)
 		case 0x42:
-			r.signed(10)
+			r.Signed(10)
 		case 0x43:
-			r.take(4)
+			r.Take(4)
 		case 0x44:
-			r.take(8)
+			r.Take(8)
 		case 0x6a, 0x6b, 0x6c, 0x7c, 0x7d, 0x7e: // add, sub, mul
 		case 0xd0:
 			r.refType()
 		case 0xfd:
-			if r.byte() != 0x0c {
-				r.fail("instruction not allowed in a constant")
+			if r.Byte() != 0x0c {
+				r.Fail("instruction not allowed in a constant")
 			}
-			r.take(16)
+			r.Take(16)
 		default:
-			r.fail("instruction %#02x not allowed in a constant", op)
+			r.Fail("instruction %#02x not allowed in a constant", op)
 		}
 	}
 }

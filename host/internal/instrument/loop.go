@@ -1,5 +1,7 @@
 package instrument
 
+import "github.com/weftlattice/weft/host/internal/wasmbin"
+
 // loop writes the loop that begins with an instruction and returns the index of its end.
 //
 // A call in a loop, even one that is hardly ever made, makes the compiler keep what changes from turn to turn on the
@@ -144,9 +146,9 @@ const maxRefresh = 40
 // old ones on the stack, the compiler would go on to fetch them from there in each turn; before a branch to where they have to be
 // in other registers, it would put the old ones on the stack in each turn, to have somewhere to take them from.
 func (f *function) refresh(n int, l *loop) {
-	r := &reader{b: f.code[:f.instrs[l.to].at], off: int(f.instrs[n].end)}
+	r := &reader{Reader: wasmbin.Reader{B: f.code[:f.instrs[l.to].at], Off: int(f.instrs[n].end)}}
 	clear(f.seen)
-	for r.more() && len(f.seen) < maxRefresh {
+	for r.More() && len(f.seen) < maxRefresh {
 		i := r.instruction()
 		if i.class != reads {
 			continue

@@ -3,6 +3,8 @@ package instrument
 import (
 	"bytes"
 	"strings"
+
+	"github.com/weftlattice/weft/host/internal/wasmbin"
 )
 
 // The names under which the rewriter exports what it adds. A module that exports a name with ReservedPrefix is refused.
@@ -133,9 +135,9 @@ func Rewrite(wasm []byte) (*Result, error) {
 	for _, s := range sections {
 		if s.id == secStart { // it comes after the exports, which must know it
 			r := s.reader()
-			index := r.u32()
-			if r.end(); r.err != nil {
-				return nil, r.err
+			index := r.U32()
+			if r.End(); r.Err != nil {
+				return nil, r.Err
 			}
 			m.start = &index
 		}
@@ -150,8 +152,8 @@ func Rewrite(wasm []byte) (*Result, error) {
 		}
 		r := s.reader()
 		r.module = m
-		if m.section(s.id, r); r.err != nil {
-			return nil, r.err
+		if m.section(s.id, r); r.Err != nil {
+			return nil, r.Err
 		}
 	}
 	if len(m.functions) > m.imported && last < rank[secCode] {
@@ -169,34 +171,34 @@ func Rewrite(wasm []byte) (*Result, error) {
 }
 
 func (s section) reader() *reader {
-	return &reader{b: s.b, base: s.off, what: "section " + sectionNames[s.id]}
+	return &reader{Reader: wasmbin.Reader{B: s.b, Base: s.off, What: "section " + sectionNames[s.id]}}
 }
 
 // split cuts a module into its sections and checks their order.
 func split(wasm []byte) ([]section, error) {
 	var sections []section
-	r := &reader{b: wasm, off: 8, what: "module"}
+	r := &reader{Reader: wasmbin.Reader{B: wasm, Off: 8, What: "module"}}
 	last := 0
-	for r.more() {
-		id := r.byte()
-		body := r.take(r.u32())
+	for r.More() {
+		id := r.Byte()
+		body := r.Take(r.U32())
 		switch {
-		case r.err != nil:
+		case r.Err != nil:
 		case id == secTag:
-			r.fail("exceptions are not supported")
+			r.Fail("exceptions are not supported")
 		case int(id) >= len(rank):
-			r.fail("unknown section %d", id)
+			r.Fail("unknown section %d", id)
 		case id != secCustom && rank[id] <= last:
-			r.fail("section %s is out of order", sectionNames[id])
+			r.Fail("section %s is out of order", sectionNames[id])
 		case len(sections) == MaxSections:
-			r.fail("more than %d sections", MaxSections)
+			r.Fail("more than %d sections", MaxSections)
 		case id != secCustom:
 			last = rank[id]
 		}
-		sections = append(sections, section{id: id, off: r.off - len(body), b: body})
+		sections = append(sections, section{id: id, off: r.Off - len(body), b: body})
 	}
-	if r.err != nil {
-		return nil, r.err
+	if r.Err != nil {
+		return nil, r.Err
 	}
 	return sections, nil
 }
@@ -226,8 +228,8 @@ func (m *module) fill(last, next int) error {
 		}
 		r := section{id: id, b: []byte{0}}.reader()
 		r.module = m
-		if m.section(id, r); r.err != nil {
-			return r.err
+		if m.section(id, r); r.Err != nil {
+			return r.Err
 		}
 	}
 	return nil
@@ -249,13 +251,13 @@ func keep(name string) bool {
 }
 
 func (m *module) custom(r *reader) {
-	name := r.name()
+	name := r.Name()
 	switch {
-	case r.err != nil || !keep(name):
+	case r.Err != nil || !keep(name):
 	case name != "name":
-		m.put(secCustom, r.b)
+		m.put(secCustom, r.B)
 	case !m.named:
-		if body, ok := names(r.b[r.off:]); ok {
+		if body, ok := names(r.B[r.Off:]); ok {
 			m.named = true
 			m.put(secCustom, append([]byte("\x04name"), body...))
 		}
@@ -264,26 +266,26 @@ func (m *module) custom(r *reader) {
 
 // names keeps the names of the module and of its functions.
 func names(b []byte) (kept []byte, ok bool) {
-	r := &reader{b: b, what: "names"}
-	for r.more() {
-		id := r.byte()
-		sub := r.take(r.u32())
-		s := &reader{b: sub, what: "names", err: r.err}
+	r := &reader{Reader: wasmbin.Reader{B: b, What: "names"}}
+	for r.More() {
+		id := r.Byte()
+		sub := r.Take(r.U32())
+		s := &reader{Reader: wasmbin.Reader{B: sub, What: "names", Err: r.Err}}
 		switch id {
 		case 0:
-			s.name()
+			s.Name()
 		case 1:
-			for n := s.count("names", MaxEntries); n > 0 && s.err == nil; n-- {
-				s.u32()
-				s.name()
+			for n := s.Count("names", MaxEntries); n > 0 && s.Err == nil; n-- {
+				s.U32()
+				s.Name()
 			}
 		default:
 			continue
 		}
-		if s.end(); s.err != nil {
+		if s.End(); s.Err != nil {
 			return nil, false
 		}
 		kept = appendBytes(append(kept, id), sub)
 	}
-	return kept, r.err == nil
+	return kept, r.Err == nil
 }

@@ -4,7 +4,7 @@ import "strings"
 
 // section reads one section and puts it, changed where it must be, into the output.
 func (m *module) section(id byte, r *reader) {
-	body := r.b
+	body := r.B
 	switch id {
 	case secCustom:
 		m.custom(r)
@@ -20,7 +20,7 @@ func (m *module) section(id byte, r *reader) {
 	case secTable:
 		body = m.tableSection(r)
 	case secMemory:
-		n := r.count("memories", 1)
+		n := r.Count("memories", 1)
 		for range n {
 			m.memory(r)
 		}
@@ -32,20 +32,20 @@ func (m *module) section(id byte, r *reader) {
 	case secExport:
 		body = m.exports(r)
 	case secElement:
-		for n := r.count("element segments", MaxEntries); n > 0 && r.err == nil; n-- {
+		for n := r.Count("element segments", MaxEntries); n > 0 && r.Err == nil; n-- {
 			r.element()
 		}
 	case secDataCount:
-		r.u32()
+		r.U32()
 	case secCode:
 		body = m.code(r)
 	case secData:
-		for n := r.count("data segments", MaxEntries); n > 0 && r.err == nil; n-- {
+		for n := r.Count("data segments", MaxEntries); n > 0 && r.Err == nil; n-- {
 			r.data()
 		}
 	}
-	if r.end(); r.memory && m.memories == 0 {
-		r.fail("a memory is used, but there is none")
+	if r.End(); r.memory && m.memories == 0 {
+		r.Fail("a memory is used, but there is none")
 	}
 	m.put(id, body)
 }
@@ -53,19 +53,19 @@ func (m *module) section(id byte, r *reader) {
 // typeSection appends the types of the helpers, and those of blocks that leave what functions with several results
 // return.
 func (m *module) typeSection(r *reader) []byte {
-	n := r.count("types", MaxEntries)
-	from := r.off
+	n := r.Count("types", MaxEntries)
+	from := r.Off
 	values := func(what string) []byte {
-		n := r.count(what, MaxParams)
-		from := r.off
+		n := r.Count(what, MaxParams)
+		from := r.Off
 		for range n {
 			r.valueType()
 		}
-		return r.b[from:r.off]
+		return r.B[from:r.Off]
 	}
-	for ; n > 0 && r.err == nil; n-- {
-		if form := r.byte(); form != 0x60 {
-			r.fail("garbage collected types are not supported (form %#02x)", form)
+	for ; n > 0 && r.Err == nil; n-- {
+		if form := r.Byte(); form != 0x60 {
+			r.Fail("garbage collected types are not supported (form %#02x)", form)
 		}
 		m.types = append(m.types, Signature{values("parameters"), values("results")})
 	}
@@ -77,24 +77,24 @@ func (m *module) typeSection(r *reader) []byte {
 			blocks++
 		}
 	}
-	out := appendU32(make([]byte, 0, len(r.b)+len(added)+5), uint32(len(m.types))+blocks)
-	return append(append(out, r.b[from:]...), added...)
+	out := appendU32(make([]byte, 0, len(r.B)+len(added)+5), uint32(len(m.types))+blocks)
+	return append(append(out, r.B[from:]...), added...)
 }
 
 // functionSection appends the helpers, unless there is nothing to help.
 func (m *module) functionSection(r *reader) []byte {
-	n := r.count("functions", MaxEntries)
+	n := r.Count("functions", MaxEntries)
 	if n == 0 {
-		return r.b
+		return r.B
 	}
-	from := r.off
-	for i := n; i > 0 && r.err == nil; i-- {
-		t := r.u32()
+	from := r.Off
+	for i := n; i > 0 && r.Err == nil; i-- {
+		t := r.U32()
 		r.typeIndex(t)
 		m.functions = append(m.functions, t)
 	}
-	out := appendU32(make([]byte, 0, len(r.b)+10), n+helpers)
-	out = append(out, r.b[from:]...)
+	out := appendU32(make([]byte, 0, len(r.B)+10), n+helpers)
+	out = append(out, r.B[from:]...)
 	for _, t := range m.helperTypes() {
 		out = appendU32(out, t)
 	}
@@ -102,12 +102,12 @@ func (m *module) functionSection(r *reader) []byte {
 }
 
 func (m *module) imports(r *reader) {
-	for n := r.count("imports", MaxEntries); n > 0 && r.err == nil; n-- {
-		i := Import{Module: r.name(), Name: r.name(), Kind: ImportKind(r.byte())}
+	for n := r.Count("imports", MaxEntries); n > 0 && r.Err == nil; n-- {
+		i := Import{Module: r.Name(), Name: r.Name(), Kind: ImportKind(r.Byte())}
 		switch i.Kind {
 		case FuncImport:
-			t := r.u32()
-			if r.typeIndex(t); r.err == nil {
+			t := r.U32()
+			if r.typeIndex(t); r.Err == nil {
 				i.Type = m.types[t]
 			}
 			m.functions = append(m.functions, t)
@@ -120,9 +120,9 @@ func (m *module) imports(r *reader) {
 		case GlobalImport:
 			m.global(r)
 		case 4:
-			r.fail("exceptions are not supported")
+			r.Fail("exceptions are not supported")
 		default:
-			r.fail("unknown kind of import %d", i.Kind)
+			r.Fail("unknown kind of import %d", i.Kind)
 		}
 		m.Imports = append(m.Imports, i)
 	}
@@ -131,16 +131,16 @@ func (m *module) imports(r *reader) {
 
 // limits reads a range of sizes; bounded says whether it has an upper end.
 func (r *reader) limits() (low, high uint32, bounded bool) {
-	flag := r.byte()
+	flag := r.Byte()
 	switch {
 	case flag >= 4:
-		r.fail("64-bit memory is not supported")
+		r.Fail("64-bit memory is not supported")
 	case flag >= 2:
-		r.fail("threads are not supported")
+		r.Fail("threads are not supported")
 	}
-	low = r.u32()
+	low = r.U32()
 	if bounded = flag == 1; bounded {
-		high = r.u32()
+		high = r.U32()
 	}
 	return low, high, bounded
 }
@@ -148,7 +148,7 @@ func (r *reader) limits() (low, high uint32, bounded bool) {
 func (m *module) memory(r *reader) {
 	low, high, bounded := r.limits()
 	if m.memories++; m.memories > 1 {
-		r.fail("several memories are not supported")
+		r.Fail("several memories are not supported")
 	}
 	m.MemoryPages, m.MemoryMost = uint64(low), MostPages
 	if bounded {
@@ -158,19 +158,19 @@ func (m *module) memory(r *reader) {
 
 // tableSection lowers the tables' maxima.
 func (m *module) tableSection(r *reader) []byte {
-	n := r.count("tables", MaxTables)
+	n := r.Count("tables", MaxTables)
 	out := appendU32(nil, n)
-	for ; n > 0 && r.err == nil; n-- {
+	for ; n > 0 && r.Err == nil; n-- {
 		m.tables++
-		from := r.off
+		from := r.Off
 		r.refType()
-		out = append(out, r.b[from:r.off]...)
+		out = append(out, r.B[from:r.Off]...)
 		low, high, bounded := r.limits()
 		switch {
 		case low > MaxTableElements:
-			r.fail("table of %d elements, %d allowed", low, MaxTableElements)
+			r.Fail("table of %d elements, %d allowed", low, MaxTableElements)
 		case bounded && high < low:
-			r.fail("table with a maximum below its minimum")
+			r.Fail("table with a maximum below its minimum")
 		case !bounded || high > MaxTableElements:
 			high = MaxTableElements
 		}
@@ -183,42 +183,42 @@ func (m *module) tableSection(r *reader) []byte {
 // global reads a type of a global.
 func (m *module) global(r *reader) {
 	r.valueType()
-	switch r.byte() {
+	switch r.Byte() {
 	case 0:
 	case 1:
 		m.mutable++
 	default:
-		r.fail("global neither constant nor mutable")
+		r.Fail("global neither constant nor mutable")
 	}
 	m.globals++
 }
 
 // globalSection appends the globals of the helpers.
 func (m *module) globalSection(r *reader) []byte {
-	n := r.count("globals", MaxEntries)
-	from := r.off
+	n := r.Count("globals", MaxEntries)
+	from := r.Off
 	for range n {
-		if m.global(r); r.err != nil {
+		if m.global(r); r.Err != nil {
 			return nil
 		}
 		r.constant()
 	}
-	out := appendU32(make([]byte, 0, len(r.b)+len(newGlobals)+5), n+globals)
-	return append(append(out, r.b[from:]...), newGlobals...)
+	out := appendU32(make([]byte, 0, len(r.B)+len(newGlobals)+5), n+globals)
+	return append(append(out, r.B[from:]...), newGlobals...)
 }
 
 // exports appends the exports of the globals and, if there is one, of the start function.
 func (m *module) exports(r *reader) []byte {
-	n := r.count("exports", MaxEntries)
-	from := r.off
-	for i := n; i > 0 && r.err == nil; i-- {
-		name := r.name()
+	n := r.Count("exports", MaxEntries)
+	from := r.Off
+	for i := n; i > 0 && r.Err == nil; i-- {
+		name := r.Name()
 		if strings.HasPrefix(name, ReservedPrefix) {
-			r.fail("export %q: names that begin with %s are reserved", name, ReservedPrefix)
+			r.Fail("export %q: names that begin with %s are reserved", name, ReservedPrefix)
 		}
-		switch kind, index := ImportKind(r.byte()), r.u32(); kind {
+		switch kind, index := ImportKind(r.Byte()), r.U32(); kind {
 		case FuncImport:
-			if r.refer(index); r.err == nil {
+			if r.refer(index); r.Err == nil {
 				m.Functions[name] = m.types[m.functions[index]]
 			}
 		case MemoryImport:
@@ -227,20 +227,20 @@ func (m *module) exports(r *reader) []byte {
 			r.global(index)
 		}
 	}
-	if r.err != nil {
+	if r.Err != nil {
 		return nil
 	}
-	body := r.b[from:]
+	body := r.B[from:]
 	add := uint32(globals)
 	var start []byte
 	if m.start != nil {
 		add++
 		if *m.start >= uint32(len(m.functions)) || !m.isUnit(m.functions[*m.start]) {
-			r.fail("start function %d does not exist or takes or returns something", *m.start)
+			r.Fail("start function %d does not exist or takes or returns something", *m.start)
 		}
 		start = appendU32(append(appendBytes(nil, []byte(StartFunc)), 0), *m.start)
 	}
-	out := appendU32(make([]byte, 0, len(r.b)+64), n+add)
+	out := appendU32(make([]byte, 0, len(r.B)+64), n+add)
 	out = append(append(out, body...), start...)
 	for n, name := range [globals]string{StopGlobal, LeftGlobal, HandedGlobal, LimitGlobal, SeedGlobal} {
 		out = appendU32(append(appendBytes(out, []byte(name)), 3), m.globals+uint32(n))
@@ -254,14 +254,14 @@ func (m *module) isUnit(t uint32) bool {
 
 // element reads one element segment.
 func (r *reader) element() {
-	flags := r.u32()
+	flags := r.U32()
 	if flags > 7 {
-		r.fail("unknown kind of element segment %d", flags)
+		r.Fail("unknown kind of element segment %d", flags)
 	}
 	passive, explicit, expressions := flags&1 != 0, flags&2 != 0, flags&4 != 0
 	if !passive {
 		if explicit {
-			r.u32() // table
+			r.U32() // table
 		}
 		r.constant()
 	}
@@ -270,37 +270,37 @@ func (r *reader) element() {
 	case expressions:
 		r.refType()
 	default:
-		if r.byte() != 0 {
-			r.fail("unknown kind of element")
+		if r.Byte() != 0 {
+			r.Fail("unknown kind of element")
 		}
 	}
-	for n := r.count("elements", MaxTableElements); n > 0 && r.err == nil; n-- {
+	for n := r.Count("elements", MaxTableElements); n > 0 && r.Err == nil; n-- {
 		if expressions {
 			r.constant()
 		} else {
-			r.refer(r.u32())
+			r.refer(r.U32())
 		}
 	}
 }
 
 // data reads one data segment.
 func (r *reader) data() {
-	flags := r.u32()
+	flags := r.U32()
 	switch flags {
 	case 0:
 		r.memory = true
 		r.constant()
 	case 1: // passive
 	case 2:
-		if r.u32() != 0 {
-			r.fail("several memories are not supported")
+		if r.U32() != 0 {
+			r.Fail("several memories are not supported")
 		}
 		r.memory = true
 		r.constant()
 	default:
-		r.fail("unknown kind of data segment %d", flags)
+		r.Fail("unknown kind of data segment %d", flags)
 	}
-	if size := len(r.take(r.u32())); size > MaxInitBytes && r.module != nil && r.module.inits {
-		r.fail("data segment of %d bytes beside memory.init, %d allowed", size, MaxInitBytes)
+	if size := len(r.Take(r.U32())); size > MaxInitBytes && r.module != nil && r.module.inits {
+		r.Fail("data segment of %d bytes beside memory.init, %d allowed", size, MaxInitBytes)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+
+	"github.com/weftlattice/weft/host/internal/wasmbin"
 )
 
 // globalPrefix begins the names under which Separate exports globals.
@@ -43,8 +45,8 @@ func Separate(wasm []byte) (*Separated, error) {
 	s := &separation{taken: map[uint32]bool{}}
 	for _, sec := range sections {
 		r := sec.reader()
-		if s.read(sec.id, r); r.err != nil {
-			return nil, r.err
+		if s.read(sec.id, r); r.Err != nil {
+			return nil, r.Err
 		}
 	}
 	if s.opaque != "" {
@@ -81,22 +83,22 @@ func (s *separation) because(format string, args ...any) {
 func (s *separation) read(id byte, r *reader) {
 	switch id {
 	case secImport:
-		for n := r.count("imports", MaxEntries); n > 0 && r.err == nil; n-- {
-			r.name()
-			name := r.name()
-			if kind := ImportKind(r.byte()); kind != FuncImport {
+		for n := r.Count("imports", MaxEntries); n > 0 && r.Err == nil; n-- {
+			r.Name()
+			name := r.Name()
+			if kind := ImportKind(r.Byte()); kind != FuncImport {
 				s.because("it imports %s, which is no function", name)
 				return
 			}
-			r.u32()
+			r.U32()
 		}
 	case secGlobal:
-		for i := range r.count("globals", MaxEntries) {
-			if r.err != nil {
+		for i := range r.Count("globals", MaxEntries) {
+			if r.Err != nil {
 				return
 			}
-			kind := r.byte()
-			if r.byte() == 1 {
+			kind := r.Byte()
+			if r.Byte() == 1 {
 				if s.mutable = append(s.mutable, i); len(s.mutable) > maxMutable {
 					s.because("it has more than %d globals that change", maxMutable)
 				}
@@ -107,21 +109,21 @@ func (s *separation) read(id byte, r *reader) {
 			r.constant()
 		}
 	case secExport:
-		for n := r.count("exports", MaxEntries); n > 0 && r.err == nil; n-- {
-			name, kind, index := r.name(), r.byte(), r.u32()
+		for n := r.Count("exports", MaxEntries); n > 0 && r.Err == nil; n-- {
+			name, kind, index := r.Name(), r.Byte(), r.U32()
 			if kind == 3 && strings.HasPrefix(name, ReservedPrefix) {
 				s.taken[index] = true
 			}
 		}
 	case secCode:
-		for n := r.count("function bodies", MaxEntries); n > 0 && r.err == nil && s.opaque == ""; n-- {
-			body := r.take(r.u32())
-			b := &reader{b: body, base: r.base + r.off - len(body), what: r.what, err: r.err}
+		for n := r.Count("function bodies", MaxEntries); n > 0 && r.Err == nil && s.opaque == ""; n-- {
+			body := r.Take(r.U32())
+			b := &reader{Reader: wasmbin.Reader{B: body, Base: r.Base + r.Off - len(body), What: r.What, Err: r.Err}}
 			s.body(b)
-			r.err = b.err
+			r.Err = b.Err
 		}
 	case secData:
-		for n := r.count("data segments", MaxEntries); n > 0 && r.err == nil; n-- {
+		for n := r.Count("data segments", MaxEntries); n > 0 && r.Err == nil; n-- {
 			s.segment(r)
 		}
 	}
@@ -130,19 +132,19 @@ func (s *separation) read(id byte, r *reader) {
 // body looks for instructions that change tables or drop segments. Those that read a passive segment go with them: a
 // segment is kept where its use cannot be ruled out.
 func (s *separation) body(r *reader) {
-	for n := r.count("groups of locals", MaxLocals); n > 0 && r.err == nil; n-- {
-		r.u32()
+	for n := r.Count("groups of locals", MaxLocals); n > 0 && r.Err == nil; n-- {
+		r.U32()
 		r.valueType()
 	}
-	for r.more() && s.opaque == "" {
-		at := r.off
+	for r.More() && s.opaque == "" {
+		at := r.Off
 		r.instruction()
-		switch r.b[at] {
+		switch r.B[at] {
 		case 0x26:
 			s.because("it changes a table")
 		case 0xfc:
-			sub := &reader{b: r.b, off: at + 1}
-			switch sub.u32() {
+			sub := &reader{Reader: wasmbin.Reader{B: r.B, Off: at + 1}}
+			switch sub.U32() {
 			case 8, 9:
 				s.because("it reads or drops data segments while it runs")
 			case 12, 13, 14, 15, 17:
@@ -154,30 +156,30 @@ func (s *separation) body(r *reader) {
 
 // segment reads one data segment. A passive one is of no use to a module without memory.init.
 func (s *separation) segment(r *reader) {
-	flags := r.u32()
+	flags := r.U32()
 	if flags == 1 {
-		r.take(r.u32())
+		r.Take(r.U32())
 		return
 	}
 	if flags == 2 {
 		r.zero()
 	}
-	from := r.off
+	from := r.Off
 	r.constant()
-	offset := &reader{b: r.b[from:r.off]}
-	if offset.byte() != opI32Const {
+	offset := &reader{Reader: wasmbin.Reader{B: r.B[from:r.Off]}}
+	if offset.Byte() != opI32Const {
 		s.because("where a data segment belongs is computed")
 	}
-	at := uint32(offset.signed(5))
-	if offset.byte() != opEnd {
+	at := uint32(offset.Signed(5))
+	if offset.Byte() != opEnd {
 		s.because("where a data segment belongs is computed")
 	}
-	s.data = append(s.data, Segment{Offset: at, Bytes: bytes.Clone(r.take(r.u32()))})
+	s.data = append(s.data, Segment{Offset: at, Bytes: bytes.Clone(r.Take(r.U32()))})
 }
 
 // export appends the exports of the mutable globals.
 func (s *separation) export(r *reader) (section []byte, names []string) {
-	n := r.u32()
+	n := r.U32()
 	var added []byte
 	for _, index := range s.mutable {
 		if s.taken[index] {
@@ -188,5 +190,5 @@ func (s *separation) export(r *reader) (section []byte, names []string) {
 		added = appendU32(append(appendBytes(added, []byte(name)), 3), index)
 	}
 	section = appendU32(nil, n+uint32(len(names)))
-	return append(append(section, r.b[r.off:]...), added...), names
+	return append(append(section, r.B[r.Off:]...), added...), names
 }

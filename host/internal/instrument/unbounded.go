@@ -12,10 +12,10 @@ func Unbounded(wasm []byte) ([]byte, error) {
 	for _, sec := range sections {
 		if sec.id == secMemory {
 			r := sec.reader()
-			r.count("memories", 1)
+			r.Count("memories", 1)
 			low, _, _ := r.limits()
-			if r.err != nil {
-				return nil, r.err
+			if r.Err != nil {
+				return nil, r.Err
 			}
 			sec.b = appendU32([]byte{1, 0}, low)
 		}

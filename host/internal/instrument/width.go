@@ -1,5 +1,7 @@
 package instrument
 
+import "github.com/weftlattice/weft/host/internal/wasmbin"
+
 // The engine makes a value of its own of every parameter and result of a call, of whatever a branch hands on to where
 // it leads, and of each mutable global after each call. Types are written once and used by an index, so that two bytes
 // of a body can stand for two thousand values. The width of a function counts them. Where the flow joins, each local
@@ -53,8 +55,8 @@ func (b *body) widen(i instr) {
 	case calls:
 		b.called(b.module.functions[i.imm])
 	case callsAny:
-		r := &reader{b: b.code[i.at+1 : i.end]}
-		b.called(r.u32())
+		r := &reader{Reader: wasmbin.Reader{B: b.code[i.at+1 : i.end]}}
+		b.called(r.U32())
 	}
 }
 
@@ -77,8 +79,8 @@ func (b *body) labelWidth(label uint32) uint64 {
 // many.
 func (b *body) blockType(i instr) Signature {
 	code := b.code[i.at+1 : i.end]
-	r := &reader{b: code}
-	switch t := r.signed(5); {
+	r := &reader{Reader: wasmbin.Reader{B: code}}
+	switch t := r.Signed(5); {
 	case t >= 0 && t < int64(len(b.module.types)):
 		return b.module.types[t]
 	case t >= 0 || t == -64:

@@ -1,0 +1,128 @@
+// Package wasmbin reads the binary format that WebAssembly modules and components share: numbers, names and vectors.
+package wasmbin
+
+import (
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/weftlattice/weft/lattice"
+)
+
+// Reader decodes from a byte slice. The first error sticks: from then on every method returns zero values, so that
+// callers check Err once per entry, not once per byte. It is not safe for concurrent use.
+type Reader struct {
+	B    []byte
+	Off  int    // of the next byte in B
+	Base int    // where B begins in the file, for error texts
+	What string // what B is, for error texts
+	Err  error
+}
+
+// Fail is the error of what is read: it says where that is.
+func (r *Reader) Fail(format string, args ...any) {
+	if r.Err == nil {
+		r.Err = Bad("%s at byte %#x: %s", r.What, r.Base+r.Off, fmt.Sprintf(format, args...))
+	}
+}
+
+// Left is how many bytes are left.
+func (r *Reader) Left() int { return len(r.B) - r.Off }
+
+// More reports whether there is anything left to read.
+func (r *Reader) More() bool { return r.Err == nil && r.Off < len(r.B) }
+
+// Byte reads one byte.
+func (r *Reader) Byte() byte {
+	if r.Err != nil || r.Off >= len(r.B) {
+		r.Fail("unexpected end")
+		return 0
+	}
+	c := r.B[r.Off]
+	r.Off++
+	return c
+}
+
+// Take returns the next n bytes without copying them.
+func (r *Reader) Take(n uint32) []byte {
+	if r.Err != nil || uint64(n) > uint64(r.Left()) {
+		r.Fail("unexpected end: %d bytes wanted, %d left", n, r.Left())
+		return nil
+	}
+	b := r.B[r.Off : r.Off+int(n)]
+	r.Off += int(n)
+	return b
+}
+
+// U32 reads an unsigned LEB128 of at most 5 bytes.
+func (r *Reader) U32() uint32 {
+	var v uint64
+	for shift := 0; shift < 35; shift += 7 {
+		c := r.Byte()
+		v |= uint64(c&0x7f) << shift
+		if c < 0x80 {
+			if v > 1<<32-1 {
+				r.Fail("number exceeds 32 bits")
+			}
+			return uint32(v)
+		}
+	}
+	r.Fail("number longer than 5 bytes")
+	return 0
+}
+
+// Signed reads a signed LEB128 of at most max bytes.
+func (r *Reader) Signed(max int) int64 {
+	var v int64
+	for i := range max {
+		c := r.Byte()
+		if shift := 7 * i; shift < 64 {
+			v |= int64(c&0x7f) << shift
+			if c < 0x80 {
+				if c&0x40 != 0 && shift+7 < 64 {
+					v |= -1 << (shift + 7)
+				}
+				return v
+			}
+		}
+	}
+	r.Fail("number longer than %d bytes", max)
+	return 0
+}
+
+// Count reads the length of a vector. Entries take a byte or more each, so a count above what is left is a lie.
+func (r *Reader) Count(of string, max uint32) uint32 {
+	n := r.U32()
+	switch {
+	case r.Err != nil:
+		return 0
+	case n > max:
+		r.Fail("%d %s, %d allowed", n, of, max)
+		return 0
+	case uint64(n) > uint64(r.Left()):
+		r.Fail("%d %s do not fit the %d bytes left", n, of, r.Left())
+		return 0
+	}
+	return n
+}
+
+// Name reads a length and that many bytes of UTF-8.
+func (r *Reader) Name() string {
+	b := r.Take(r.U32())
+	if !utf8.Valid(b) {
+		r.Fail("name is not UTF-8")
+		return ""
+	}
+	return string(b)
+}
+
+// End fails unless everything has been read.
+func (r *Reader) End() {
+	if r.Err == nil && r.Off != len(r.B) {
+		r.Fail("%d bytes too many", r.Left())
+	}
+}
+
+// Bad makes the error of a file that is not what it should be.
+func Bad(format string, args ...any) *lattice.Error {
+	return &lattice.Error{Code: lattice.ErrBadModule, Op: "read module", Detail: fmt.Sprintf(format, args...)}
+}
