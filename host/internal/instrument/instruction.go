@@ -1,5 +1,7 @@
 package instrument
 
+import "github.com/weftlattice/weft/host/internal/wasmbin"
+
 // class says what an instruction means to the rewriter.
 type class uint8
 
@@ -136,7 +138,7 @@ func (r *reader) instruction() (i instr) {
 			i.cost = costDivide
 		}
 	case op == 0xd0: // ref.null
-		r.refType()
+		r.RefType()
 	case op == 0xd1: // ref.is_null
 	case op == 0xd2: // ref.func
 		r.declared(r.U32())
@@ -263,40 +265,14 @@ func (r *reader) valueType() {
 	}
 }
 
-func (r *reader) refType() {
-	if t := r.Byte(); t != 0x70 && t != 0x6f {
-		r.Fail("unsupported reference type %#02x", t)
-	}
-}
-
 // constant reads a constant expression with its end.
 func (r *reader) constant() {
-	for r.Err == nil {
-		switch op := r.Byte(); op {
-		case 0x0b:
-			return
-		case 0x23: // global.get
-			r.global(r.U32())
-		case 0xd2: // ref.func
-			r.refer(r.U32())
-		case 0x41:
-			r.Signed(5)
-		case 0x42:
-			r.Signed(10)
-		case 0x43:
-			r.Take(4)
-		case 0x44:
-			r.Take(8)
-		case 0x6a, 0x6b, 0x6c, 0x7c, 0x7d, 0x7e: // add, sub, mul
-		case 0xd0:
-			r.refType()
-		case 0xfd:
-			if r.Byte() != 0x0c {
-				r.Fail("instruction not allowed in a constant")
-			}
-			r.Take(16)
-		default:
-			r.Fail("instruction %#02x not allowed in a constant", op)
+	r.Constant(func(op byte, index uint32) {
+		switch op {
+		case wasmbin.GlobalGet:
+			r.global(index)
+		case wasmbin.RefFunc:
+			r.refer(index)
 		}
-	}
+	})
 }

@@ -112,7 +112,7 @@ func (m *module) imports(r *reader) {
 			}
 			m.functions = append(m.functions, t)
 		case TableImport:
-			r.refType()
+			r.RefType()
 			r.limits()
 			m.tables++
 		case MemoryImport:
@@ -163,7 +163,7 @@ func (m *module) tableSection(r *reader) []byte {
 	for ; n > 0 && r.Err == nil; n-- {
 		m.tables++
 		from := r.Off
-		r.refType()
+		r.RefType()
 		out = append(out, r.B[from:r.Off]...)
 		low, high, bounded := r.limits()
 		switch {
@@ -268,7 +268,7 @@ func (r *reader) element() {
 	switch {
 	case !passive && !explicit: // functions of table 0
 	case expressions:
-		r.refType()
+		r.RefType()
 	default:
 		if r.Byte() != 0 {
 			r.Fail("unknown kind of element")

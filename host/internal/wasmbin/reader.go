@@ -122,6 +122,51 @@ func (r *Reader) End() {
 	}
 }
 
+// Instructions of constant expressions that name something.
+const (
+	GlobalGet = 0x23
+	RefFunc   = 0xd2
+)
+
+// Constant reads a constant expression with its end, and tells refer of what it names.
+func (r *Reader) Constant(refer func(op byte, index uint32)) {
+	for r.Err == nil {
+		switch op := r.Byte(); op {
+		case 0x0b:
+			return
+		case GlobalGet, RefFunc:
+			refer(op, r.U32())
+		case 0x41:
+			r.Signed(5)
+		case 0x42:
+			r.Signed(10)
+		case 0x43:
+			r.Take(4)
+		case 0x44:
+			r.Take(8)
+		case 0x6a, 0x6b, 0x6c, 0x7c, 0x7d, 0x7e: // add, sub, mul
+		case 0xd0:
+			r.RefType()
+		case 0xfd:
+			if r.Byte() != 0x0c {
+				r.Fail("instruction not allowed in a constant")
+			}
+			r.Take(16)
+		default:
+			r.Fail("instruction %#02x not allowed in a constant", op)
+		}
+	}
+}
+
+// RefType reads the type of a reference.
+func (r *Reader) RefType() byte {
+	t := r.Byte()
+	if t != 0x70 && t != 0x6f {
+		r.Fail("unsupported reference type %#02x", t)
+	}
+	return t
+}
+
 // Bad makes the error of a file that is not what it should be.
 func Bad(format string, args ...any) *lattice.Error {
 	return &lattice.Error{Code: lattice.ErrBadModule, Op: "read module", Detail: fmt.Sprintf(format, args...)}

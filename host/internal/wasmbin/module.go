@@ -1,0 +1,193 @@
+package wasmbin
+
+import "bytes"
+
+// Extern is what a core module imports or exports: a function, table, memory, global or tag.
+type Extern struct {
+	Module string // of an import
+	Name   string
+	Kind   byte   // KindFunc, KindTable, KindMemory, KindGlobal or KindTag
+	Func   Func   // of a function or tag
+	Value  byte   // of a global, or a table's elements
+	Vary   bool   // a global that is mutable
+	Limits Limits // of a table or memory
+}
+
+// The kinds of externs.
+const (
+	KindFunc byte = iota
+	KindTable
+	KindMemory
+	KindGlobal
+	KindTag
+)
+
+// Func is the type of a core function; value types by their byte.
+type Func struct{ Params, Results []byte }
+
+// Limits bound a table (entries) or a memory (pages of 64 KiB).
+type Limits struct {
+	Min, Max uint64
+	Flags    byte // 1: there is a Max, 2: shared, 4: indices of 64 bits
+}
+
+// Surface is what a core module shows to the outside.
+type Surface struct {
+	Imports, Exports []Extern
+}
+
+const maxSurface = 100_000 // imports, exports, types and functions of a module, each
+
+// ReadSurface reads the imports and exports of a core module with their types. It looks at no code.
+func ReadSurface(module []byte) (*Surface, error) {
+	if len(module) < 8 || !bytes.Equal(module[:8], []byte("\x00asm\x01\x00\x00\x00")) {
+		return nil, Bad("this is no core module")
+	}
+	s := &surface{}
+	for r := (&Reader{B: module, Off: 8, What: "core module"}); r.More(); {
+		id := r.Byte()
+		b := r.Take(r.U32())
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		if read := s.sections()[id]; read != nil {
+			s.Reader = Reader{B: b, Base: r.Off - len(b), What: "core module"}
+			read()
+			s.End()
+			if s.Err != nil {
+				return nil, s.Err
+			}
+		}
+	}
+	return &s.Surface, nil
+}
+
+// surface collects index spaces while a module is read.
+type surface struct {
+	Reader
+	Surface
+	types  []Func
+	spaces [KindTag + 1][]Extern
+}
+
+func (s *surface) sections() map[byte]func() {
+	define := func(kind byte) func() {
+		return func() {
+			for range s.Count("definitions", maxSurface) {
+				if s.Err == nil {
+					s.spaces[kind] = append(s.spaces[kind], s.extern(kind))
+				}
+			}
+		}
+	}
+	return map[byte]func(){1: s.readTypes, 2: s.readImports, 3: define(KindFunc), 4: s.readTables, 5: define(KindMemory),
+		6: s.readGlobals, 7: s.readExports, 13: define(KindTag)}
+}
+
+func (s *surface) readTypes() {
+	for range s.Count("types", maxSurface) {
+		if form := s.Byte(); s.Err == nil && form != 0x60 {
+			s.Fail("garbage collected types are not supported (form %#02x)", form)
+		}
+		f := Func{s.Take(s.U32()), s.Take(s.U32())}
+		if s.Err != nil {
+			return
+		}
+		s.types = append(s.types, f)
+	}
+}
+
+func (s *surface) readImports() {
+	for range s.Count("imports", maxSurface) {
+		module, name, kind := s.Name(), s.Name(), s.Byte()
+		if s.Err == nil && kind > KindTag {
+			s.Fail("unknown kind of import %d", kind)
+		}
+		if s.Err != nil {
+			return
+		}
+		e := s.extern(kind)
+		s.spaces[kind] = append(s.spaces[kind], e)
+		e.Module, e.Name = module, name
+		s.Imports = append(s.Imports, e)
+	}
+}
+
+// extern reads the type of something of a kind.
+func (s *surface) extern(kind byte) Extern {
+	e := Extern{Kind: kind}
+	switch kind {
+	case KindFunc, KindTag:
+		if kind == KindTag {
+			s.Byte() // always 0
+		}
+		if t := s.U32(); int64(t) < int64(len(s.types)) {
+			e.Func = s.types[t]
+		} else {
+			s.Fail("type %d of %d", t, len(s.types))
+		}
+	case KindTable:
+		e.Value, e.Limits = s.RefType(), s.limits()
+	case KindMemory:
+		e.Limits = s.limits()
+	case KindGlobal:
+		e.Value, e.Vary = s.Byte(), s.Byte() == 1
+	}
+	return e
+}
+
+func (s *surface) limits() Limits {
+	l := Limits{Flags: s.Byte()}
+	number := func() uint64 {
+		if l.Flags&4 != 0 {
+			return uint64(s.Signed(10))
+		}
+		return uint64(s.U32())
+	}
+	l.Min = number()
+	if l.Flags&1 != 0 {
+		l.Max = number()
+	}
+	return l
+}
+
+func (s *surface) readTables() {
+	for range s.Count("tables", maxSurface) {
+		if s.Err != nil {
+			return
+		}
+		initialised := s.More() && s.B[s.Off] == 0x40
+		if initialised {
+			s.Take(2)
+		}
+		s.spaces[KindTable] = append(s.spaces[KindTable], s.extern(KindTable))
+		if initialised {
+			s.Constant(func(byte, uint32) {})
+		}
+	}
+}
+
+func (s *surface) readGlobals() {
+	for range s.Count("globals", maxSurface) {
+		if s.Err != nil {
+			return
+		}
+		s.spaces[KindGlobal] = append(s.spaces[KindGlobal], s.extern(KindGlobal))
+		s.Constant(func(byte, uint32) {})
+	}
+}
+
+func (s *surface) readExports() {
+	for range s.Count("exports", maxSurface) {
+		name, kind, n := s.Name(), s.Byte(), s.U32()
+		if s.Err == nil && (kind > KindTag || int64(n) >= int64(len(s.spaces[kind]))) {
+			s.Fail("export %q of something that is not there", name)
+		}
+		if s.Err != nil {
+			return
+		}
+		e := s.spaces[kind][n]
+		e.Module, e.Name = "", name
+		s.Exports = append(s.Exports, e)
+	}
+}
