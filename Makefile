@@ -9,7 +9,15 @@ LDFLAGS  := -s -w -X main.release=$(VERSION)
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build actors demo test unit e2e deps fixtures fixtures-check vuln attack attack-shapes foreign lint fuzz reliability bench bench-scale bench-overload flame wrk cross clean
+components-spec: ## run the component model's suite, as wasm-tools json-from-wast has written it: SUITE=FOLDER
+	WEFT_COMPONENT_SUITE=$(abspath $(SUITE)) $(GO) test -count=1 -v -run TestComponentModelSuite ./host/internal/wasm
+
+components: ## build the components that tests run, from their sources: needs Rust with the target wasm32-wasip2, and wasm-tools
+	cd host/internal/component/testdata/hello && CARGO_TARGET_DIR=$(abspath $(BIN))/cargo cargo build --release --target wasm32-wasip2
+	cp $(BIN)/cargo/wasm32-wasip2/release/hello.wasm host/internal/component/testdata/hello.wasm
+	wasm-tools parse host/internal/component/testdata/loop.wat -o host/internal/component/testdata/loop.wasm
+
+.PHONY: help build actors demo test unit e2e deps fixtures fixtures-check vuln attack attack-shapes components components-spec foreign lint fuzz reliability bench bench-scale bench-overload flame wrk cross clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

@@ -6,7 +6,6 @@ import (
 	"io"
 	"path/filepath"
 
-	"github.com/weftlattice/weft/host/internal/instrument"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/lattice/signing"
 )
@@ -31,11 +30,11 @@ func Warm(ctx context.Context, cacheDir string, module []byte) error {
 
 // CheckModule says why no host would compile a module, signed or not, in the words of hosts (lattice.ErrBadModule), or
 // returns nil. It compiles nothing: what a module imports and exports, and what takes too much in ways that cannot be
-// read off it, a host says.
+// read off it, a host says. What a component imports is judged here.
 func CheckModule(module []byte) error {
 	code, err := signing.WithoutToken(module)
 	if err == nil {
-		_, err = instrument.Rewrite(code)
+		err = wasm.Check(code)
 	}
 	return err
 }

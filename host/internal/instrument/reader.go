@@ -16,14 +16,6 @@ type reader struct {
 // bad makes the error of this package.
 func bad(format string, args ...any) *lattice.Error { return wasmbin.Bad(format, args...) }
 
-// appendU32 appends v as unsigned LEB128.
-func appendU32(b []byte, v uint32) []byte {
-	for v >= 0x80 {
-		b = append(b, byte(v)|0x80)
-		v >>= 7
-	}
-	return append(b, byte(v))
-}
+func appendU32(b []byte, v uint32) []byte { return wasmbin.AppendU32(b, v) }
 
-// appendBytes appends the length of p and p.
-func appendBytes(b, p []byte) []byte { return append(appendU32(b, uint32(len(p))), p...) }
+func appendBytes(b, p []byte) []byte { return wasmbin.AppendBytes(b, p) }

@@ -17,6 +17,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 
+	"github.com/weftlattice/weft/host/internal/component/binary"
 	"github.com/weftlattice/weft/host/internal/instrument"
 	"github.com/weftlattice/weft/host/internal/memory"
 	"github.com/weftlattice/weft/host/internal/turns"
@@ -146,19 +147,35 @@ func (e *Engine) Close(ctx context.Context) error {
 // which takes from milliseconds to a second. Anything wrong with the module is lattice.ErrBadModule with a detail that
 // names it.
 func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
-	rewritten, err := instrument.Rewrite(wasm)
+	if binary.Is(wasm) {
+		return e.compileComponent(ctx, wasm)
+	}
+	m, rewritten, err := e.code(ctx, wasm)
 	if err != nil {
 		return nil, err
+	}
+	if err := m.inspect(rewritten); err != nil {
+		_ = m.Close(ctx)
+		return nil, err
+	}
+	return m, nil
+}
+
+// code rewrites and compiles a core module.
+func (e *Engine) code(ctx context.Context, wasm []byte) (*Module, *instrument.Result, error) {
+	rewritten, err := instrument.Rewrite(wasm)
+	if err != nil {
+		return nil, nil, err
 	}
 	separated, err := instrument.Separate(rewritten.Wasm)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if separated.Wasm, err = instrument.Unbounded(separated.Wasm); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := e.try(ctx, separated.Wasm); err != nil {
-		return nil, notCompiled(err)
+		return nil, nil, notCompiled(err)
 	}
 	compiling, cancel := context.WithTimeout(withWorkers(ctx), e.cfg.CompileTime)
 	defer cancel()
@@ -167,19 +184,16 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 		err = e.tooLong()
 	}
 	if err != nil {
-		return nil, notCompiled(err)
+		return nil, nil, notCompiled(err)
 	}
 	m := &Module{engine: e, code: code, size: uint64(len(separated.Wasm)) + codeBytes, pages: rewritten.MemoryPages, tables: rewritten.TableMost,
-		data: separated.Data, globals: separated.Globals, opaque: separated.Opaque}
+		mostBytes: max(rewritten.MemoryMost, rewritten.MemoryPages) * pageBytes,
+		data:      separated.Data, globals: separated.Globals, opaque: separated.Opaque}
 	if err := e.cfg.Memory.Take("the code of a module", m.size); err != nil {
 		_ = code.Close(ctx)
-		return nil, err
+		return nil, nil, err
 	}
-	if err := m.inspect(rewritten); err != nil {
-		_ = m.Close(ctx)
-		return nil, err
-	}
-	return m, nil
+	return m, rewritten, nil
 }
 
 // notCompiled makes an error that has no code one of the module's.

@@ -11,36 +11,67 @@ import (
 // MaxFuel is the largest Limits.Fuel that counts; it lasts for weeks.
 const MaxFuel = 1 << 53
 
-// meter counts what a guest spends; see package instrument, Fuel. Only the goroutine that runs the guest touches it.
-type meter struct{ left, handed, limit, seed api.MutableGlobal }
+// meter counts what a guest spends; see package instrument, Fuel. Each core module of a guest counts for itself, and
+// the limit holds for all of them together. Only the goroutine that runs the guest touches it.
+type meter struct {
+	parts []part
+	limit uint64 // 0: none
+}
 
-func newMeter(guest api.Module) meter {
+type part struct{ left, handed, limit, seed api.MutableGlobal }
+
+// add takes in a core module that has been instantiated.
+func (m *meter) add(guest api.Module) {
 	global := func(name string) api.MutableGlobal { return guest.ExportedGlobal(name).(api.MutableGlobal) }
-	return meter{global(instrument.LeftGlobal), global(instrument.HandedGlobal), global(instrument.LimitGlobal), global(instrument.SeedGlobal)}
+	p := part{global(instrument.LeftGlobal), global(instrument.HandedGlobal), global(instrument.LimitGlobal), global(instrument.SeedGlobal)}
+	p.start(m.limit)
+	m.parts = append(m.parts, p)
 }
 
 // start begins to count from nothing: what the last call has left over does not count. So a call costs the same each
 // time and is stopped at the same place. 0 is no limit.
 func (m *meter) start(limit uint64) {
+	m.limit = min(limit, MaxFuel)
+	for i := range m.parts {
+		m.parts[i].start(m.limit)
+	}
+}
+
+func (p *part) start(limit uint64) {
 	first := uint64(instrument.Budget)
 	if limit > 0 {
-		limit = min(limit, MaxFuel)
 		first = min(first, limit)
-		m.limit.Set(limit + instrument.Budget)
+		p.limit.Set(limit + instrument.Budget)
 	}
-	m.left.Set(first)
-	m.handed.Set(first)
-	m.seed.Set(rand.Uint64() | 1)
+	p.left.Set(first)
+	p.handed.Set(first)
+	p.seed.Set(rand.Uint64() | 1)
 }
 
 // over reports whether the guest was stopped because it has spent its limit.
-func (m *meter) over() bool { return int64(m.handed.Get()) > int64(m.limit.Get()) }
+func (m *meter) over() bool {
+	for i := range m.parts {
+		if m.parts[i].over() {
+			return true
+		}
+	}
+	return len(m.parts) > 1 && m.limit > 0 && m.spent() > m.limit
+}
+
+func (p *part) over() bool { return int64(p.handed.Get()) > int64(p.limit.Get()) }
 
 // spent is what was spent since start. After a trap it may be off by a budget.
-func (m *meter) spent() uint64 {
-	handed := int64(m.handed.Get())
-	if m.over() { // what was handed out last was never taken
+func (m *meter) spent() (fuel uint64) {
+	for i := range m.parts {
+		fuel += m.parts[i].spent()
+	}
+	return fuel
+}
+
+func (p *part) spent() uint64 {
+	handed := int64(p.handed.Get())
+	if p.over() { // what was handed out last was never taken
 		return uint64(handed - instrument.Budget)
 	}
-	return uint64(max(0, handed-int64(int32(m.left.Get()))))
+	return uint64(max(0, handed-int64(int32(p.left.Get()))))
 }

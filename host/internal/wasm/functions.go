@@ -173,19 +173,22 @@ func (i *Instance) badPointer(what string, ptr, size uint64) error {
 		what, size, uint32(ptr), len(i.linear.b))}
 }
 
-// pay takes units off what is left, and reports whether that has spent the budget; see over for whether it has spent
-// the limit. It leaves the globals as the guest's own payments do, so that the guest's next one goes on from there.
-func (m *meter) pay(units uint64) (due bool) {
-	left := int64(int32(m.left.Get())) - int64(min(units, MaxFuel))
+// pay takes units off what the first core module has left, and reports whether that has spent the budget; see over for
+// whether it has spent the limit.
+func (m *meter) pay(units uint64) (due bool) { return m.parts[0].pay(units) }
+
+// pay leaves the globals as the guest's own payments do, so that the guest's next one goes on from there.
+func (p *part) pay(units uint64) (due bool) {
+	left := int64(int32(p.left.Get())) - int64(min(units, MaxFuel))
 	if left >= 0 {
-		m.left.Set(uint64(left))
+		p.left.Set(uint64(left))
 		return false
 	}
-	spent := int64(m.handed.Get()) - left
-	m.left.Set(0)
-	if spent > int64(m.limit.Get())-instrument.Budget {
+	spent := int64(p.handed.Get()) - left
+	p.left.Set(0)
+	if spent > int64(p.limit.Get())-instrument.Budget {
 		spent += instrument.Budget // more than was ever handed out, which is how over knows
 	}
-	m.handed.Set(uint64(spent))
+	p.handed.Set(uint64(spent))
 	return true
 }

@@ -51,6 +51,7 @@ type Instance struct {
 	stdout   lines
 	stderr   lines
 	stack    [2]uint64
+	parts    *composite // of a component; nil: it is a module
 }
 
 // Instantiate makes an instance of its own kind: that of a Template which is used once, without a snapshot.
@@ -96,6 +97,9 @@ func (t *Template) new(ctx context.Context, snap *snapshot) (*Instance, error) {
 // start instantiates an actor and brings it to where it can be called.
 func (i *Instance) start(ctx context.Context) error {
 	i.args = list{argument}
+	if i.template.module.component != nil {
+		return i.openComponent(ctx)
+	}
 	if err := i.open(ctx); err != nil {
 		return err
 	}
@@ -144,9 +148,8 @@ func (i *Instance) open(ctx context.Context) error {
 	i.guest = guest
 	i.memory = guest.ExportedMemory("memory")
 	i.linear.visit = i.visit
-	i.watch.flag = guest.ExportedGlobal(instrument.StopGlobal).(api.MutableGlobal)
-	i.watch.lower()
-	i.meter = newMeter(guest)
+	i.watch.add(guest)
+	i.meter.add(guest)
 	i.globals = m.exported(guest)
 	i.reseed = guest.ExportedFunction(restored)
 	i.bytes.Store(uint64(len(i.linear.b)))
@@ -195,8 +198,11 @@ func (i *Instance) Call(ctx context.Context, operation string, payload []byte) (
 	_ = i.hold(nil)
 	i.exchange = exchange{operation: operation, payload: payload}
 	defer func() { i.exchange = exchange{} }()
-	if i.template.module.info.Kind == WASICommand {
+	switch i.template.module.info.Kind {
+	case WASICommand:
 		return i.command(ctx, op)
+	case Component:
+		return i.callComponent(ctx, op)
 	}
 	i.stack = [2]uint64{uint64(len(operation)), uint64(len(payload))}
 	if err := i.run(ctx, op, func(ctx context.Context) error {
@@ -313,10 +319,15 @@ func (i *Instance) Close(ctx context.Context) error {
 
 // shut is the inverse of open.
 func (i *Instance) shut(ctx context.Context) error {
+	if i.parts != nil {
+		return i.shutComponent(ctx)
+	}
 	if i.guest == nil {
 		return nil
 	}
 	err := i.guest.Close(ctx)
+	i.watch.clear()
+	i.meter.parts = nil
 	i.guest, i.entry, i.reseed, i.memory, i.globals = nil, nil, nil, nil, nil
 	return err
 }

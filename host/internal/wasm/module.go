@@ -45,6 +45,8 @@ type Module struct {
 	globals []string             // exports of the mutable globals
 	opaque  string               // why no snapshot can be taken; empty: it can
 
+	component *component // of the kind Component alone
+
 	close    sync.Once // the engine counts the modules made of the same bytes, and would count one twice
 	closeErr error
 }
@@ -55,6 +57,10 @@ func (m *Module) Info() Info { return m.info }
 // Close releases the code. Instances go on; new ones cannot be made. Closing twice is not an error.
 func (m *Module) Close(ctx context.Context) error {
 	m.close.Do(func() {
+		if m.component != nil {
+			m.closeErr = m.component.close(ctx)
+			return
+		}
 		m.closeErr = m.code.Close(ctx)
 		m.engine.cfg.Memory.Give(m.size)
 	})
@@ -77,7 +83,6 @@ func (m *Module) inspect(r *instrument.Result) error {
 	}
 	m.info.Exports = slices.Sorted(maps.Keys(r.Functions))
 	m.info.MemoryBytes = m.pages * pageBytes
-	m.mostBytes = max(r.MemoryMost, m.pages) * pageBytes
 
 	i32 := api.ValueTypeI32
 	for name, want := range map[string]instrument.Signature{

@@ -17,7 +17,7 @@ import (
 // The flag is memory that compiled code reads while we write it, with one aligned store; Go code touches it only under
 // mu. On architectures without a compiler the engine interprets, and its reads of the flag are plain Go loads.
 type watch struct {
-	flag api.MutableGlobal // set before the first call
+	flags []api.MutableGlobal // of each core module; only the goroutine that runs the guest adds one, with mu held
 
 	mu     sync.Mutex
 	call   *bound // in progress, else nil; guarded by mu
@@ -51,8 +51,33 @@ func (b *bound) Value(key any) any {
 }
 
 // raise stops the guest at its next check, and lower lets it run. Each check is a visit: see Instance.visit.
-func (w *watch) raise() { w.flag.Set(instrument.VisitFlag | instrument.StopFlag) }
-func (w *watch) lower() { w.flag.Set(instrument.VisitFlag) }
+func (w *watch) raise() { w.set(instrument.VisitFlag | instrument.StopFlag) }
+func (w *watch) lower() { w.set(instrument.VisitFlag) }
+
+func (w *watch) set(flags uint64) {
+	for _, f := range w.flags {
+		f.Set(flags)
+	}
+}
+
+// add takes in a core module that has been instantiated, with its flag as it must be by now.
+func (w *watch) add(guest api.Module) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flags = append(w.flags, guest.ExportedGlobal(instrument.StopGlobal).(api.MutableGlobal))
+	if w.call != nil && w.call.Err() != nil {
+		w.raise()
+	} else {
+		w.lower()
+	}
+}
+
+// clear forgets the core modules.
+func (w *watch) clear() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flags = nil
+}
 
 // arm begins a call, which ends with the caller's context or after the limit. disarm must follow.
 func (w *watch) arm(caller context.Context, i *Instance, limit time.Duration) *bound {

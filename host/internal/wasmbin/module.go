@@ -191,3 +191,77 @@ func (s *surface) readExports() {
 		s.Exports = append(s.Exports, e)
 	}
 }
+
+// Rename returns the module with other names for its imports, in their order. It keeps of the custom sections the
+// names alone: what tools left for debuggers is often most of a module.
+func Rename(module []byte, names [][2]string) ([]byte, error) {
+	if _, err := ReadSurface(module); err != nil {
+		return nil, err
+	}
+	out := append(make([]byte, 0, len(module)), module[:8]...)
+	for r := (&Reader{B: module, Off: 8, What: "core module"}); r.More(); {
+		id := r.Byte()
+		b := r.Take(r.U32())
+		switch {
+		case r.Err != nil:
+			return nil, r.Err
+		case id == 0:
+			if c := (&Reader{B: b}); c.Name() != "name" {
+				continue
+			}
+		case id == 2:
+			s := &surface{Reader: Reader{B: b, What: "import section"}}
+			if b = s.rename(names); s.Err != nil {
+				return nil, s.Err
+			}
+		}
+		out = AppendBytes(append(out, id), b)
+	}
+	return out, nil
+}
+
+func (s *surface) rename(names [][2]string) []byte {
+	n := s.Count("imports", maxSurface)
+	out := AppendU32(nil, n)
+	for i := range n {
+		s.Name()
+		s.Name()
+		from := s.Off
+		if s.skipExtern(); s.Err != nil || int(i) >= len(names) {
+			return nil
+		}
+		out = AppendBytes(AppendBytes(out, []byte(names[i][0])), []byte(names[i][1]))
+		out = append(out, s.B[from:s.Off]...)
+	}
+	return out
+}
+
+// skipExtern passes the kind and type of an import.
+func (s *surface) skipExtern() {
+	switch kind := s.Byte(); kind {
+	case KindFunc:
+		s.U32()
+	case KindTag:
+		s.Byte()
+		s.U32()
+	case KindTable:
+		s.RefType()
+		s.limits()
+	case KindMemory:
+		s.limits()
+	case KindGlobal:
+		s.Take(2)
+	}
+}
+
+// AppendU32 appends v as unsigned LEB128.
+func AppendU32(b []byte, v uint32) []byte {
+	for v >= 0x80 {
+		b = append(b, byte(v)|0x80)
+		v >>= 7
+	}
+	return append(b, byte(v))
+}
+
+// AppendBytes appends the length of p and p.
+func AppendBytes(b, p []byte) []byte { return append(AppendU32(b, uint32(len(p))), p...) }

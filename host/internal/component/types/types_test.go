@@ -123,7 +123,9 @@ func TestSignatures(t *testing.T) {
 		"nine strings":    {Func{nine, str}, Signature{i(1), i(1)}, Signature{i(2), nil}},
 		"f64 as a result": {Func{nil, Primitive(Double)}, Signature{nil, []Core{F64}}, Signature{nil, []Core{F64}}},
 	} {
-		same := func(a, b Signature) bool { return slices.Equal(a.Params, b.Params) && slices.Equal(a.Results, b.Results) }
+		same := func(a, b Signature) bool {
+			return slices.Equal(a.Params, b.Params) && slices.Equal(a.Results, b.Results)
+		}
 		if l, w := c.f.Lifted(), c.f.Lowered(); !same(l, c.lifted) || !same(w, c.lowered) {
 			t.Errorf("%s: lifted %x, lowered %x; want %x, %x", name, l, w, c.lifted, c.lowered)
 		}

@@ -1,0 +1,291 @@
+package abi
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	component "github.com/weftlattice/weft/host/internal/component/binary"
+	"github.com/weftlattice/weft/host/internal/component/types"
+	"github.com/weftlattice/weft/lattice"
+)
+
+// Lifter makes Go values of what a guest has given. The first error sticks: what comes after it is nothing. It is used
+// by one call at a time.
+type Lifter struct {
+	Guest    Guest // nil where no type needs memory
+	Encoding component.Encoding
+	Handles  *Table
+	Call     *Call // for borrowed handles
+	Forward  bool  // strings become Text, for another guest
+
+	// Budget is how many bytes the values may take here; each lifted value is counted. Below 0 is a lattice.ErrTooLarge.
+	Budget int64
+
+	mem []byte
+	err error
+}
+
+// Values lifts the parameters of a call: from core values, or from where the only one points.
+func (l *Lifter) Values(core []uint64, fields []types.Field, spilled bool) ([]any, error) {
+	l.begin()
+	values := make([]any, len(fields))
+	if spilled {
+		t, err := types.NewRecord(append([]types.Field(nil), fields...))
+		if err != nil {
+			return nil, err
+		}
+		ptr := uint32(core[0])
+		l.check(ptr, t.Align, uint64(t.Size), "parameters")
+		for i, f := range t.Fields {
+			if l.err == nil {
+				values[i] = l.load(ptr+f.Offset, f.Type)
+			}
+		}
+		return values, l.err
+	}
+	for i, f := range fields {
+		values[i] = l.flat(&core, f.Type)
+	}
+	return values, l.err
+}
+
+// Value lifts the result of a call: from a core value, or from where it points.
+func (l *Lifter) Value(core []uint64, t *types.Type, spilled bool) (any, error) {
+	l.begin()
+	if !spilled {
+		return l.flat(&core, t), l.err
+	}
+	ptr := uint32(core[0])
+	l.check(ptr, t.Align, uint64(t.Size), "a result")
+	return l.load(ptr, t), l.err
+}
+
+func (l *Lifter) begin() {
+	l.err = nil
+	if l.Guest != nil {
+		l.mem = l.Guest.Memory() // nothing calls the guest while values are lifted
+	}
+}
+
+func (l *Lifter) trap(format string, args ...any) {
+	if l.err == nil {
+		l.err = Trap(format, args...)
+	}
+}
+
+// check traps unless ptr is aligned and n bytes lie there.
+func (l *Lifter) check(ptr, align uint32, n uint64, what string) bool {
+	switch {
+	case l.err != nil:
+	case ptr%align != 0:
+		l.trap("unaligned pointer: %s at %#x, aligned to %d", what, ptr, align)
+	case uint64(ptr)+n > uint64(len(l.mem)):
+		l.trap("out of bounds: %s of %d bytes at %#x in a memory of %d", what, n, ptr, len(l.mem))
+	}
+	return l.err == nil
+}
+
+func (l *Lifter) spend(n int64) bool {
+	if l.Budget -= n; l.Budget < 0 && l.err == nil {
+		l.err = &lattice.Error{Code: lattice.ErrTooLarge, Detail: "the values of one call"}
+	}
+	return l.err == nil
+}
+
+// valueCost is about what a Go value takes.
+const valueCost = 16
+
+// load lifts a value from memory; that it lies there and is aligned has been checked.
+func (l *Lifter) load(ptr uint32, t *types.Type) any {
+	if !l.spend(valueCost) {
+		return nil
+	}
+	b := l.mem[ptr : ptr+t.Size]
+	switch t.Kind {
+	case types.String:
+		return l.text(binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:]))
+	case types.List:
+		if t.Len > 0 {
+			return l.elements(ptr, t.Len, t.Element)
+		}
+		return l.list(binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:]), t.Element)
+	case types.Record, types.Tuple:
+		all := make([]any, len(t.Fields))
+		for i, f := range t.Fields {
+			all[i] = l.load(ptr+f.Offset, f.Type)
+		}
+		return all
+	case types.Variant, types.Enum, types.Option, types.Result:
+		n := number(b[:types.TagSize(len(t.Cases))])
+		if !l.oneOf(n, t) {
+			return nil
+		}
+		v := Variant{Case: uint32(n)}
+		if c := t.Cases[n].Type; c != nil {
+			v.Value = l.load(ptr+t.Payload(), c)
+		}
+		return v
+	}
+	return l.scalar(number(b), t)
+}
+
+// number reads 1, 2, 4 or 8 bytes.
+func number(b []byte) uint64 {
+	switch len(b) {
+	case 1:
+		return uint64(b[0])
+	case 2:
+		return uint64(binary.LittleEndian.Uint16(b))
+	case 4:
+		return uint64(binary.LittleEndian.Uint32(b))
+	}
+	return binary.LittleEndian.Uint64(b)
+}
+
+func (l *Lifter) oneOf(n uint64, t *types.Type) bool {
+	if n >= uint64(len(t.Cases)) {
+		l.trap("invalid variant discriminant %d: a %s of %d cases", n, t.Kind, len(t.Cases))
+	}
+	return l.err == nil
+}
+
+// scalar is a value that one core value holds.
+func (l *Lifter) scalar(n uint64, t *types.Type) any {
+	switch t.Kind {
+	case types.Bool:
+		return n != 0
+	case types.S8:
+		return int8(n)
+	case types.U8:
+		return uint8(n)
+	case types.S16:
+		return int16(n)
+	case types.U16:
+		return uint16(n)
+	case types.S32:
+		return int32(n)
+	case types.U32:
+		return uint32(n)
+	case types.S64:
+		return int64(n)
+	case types.U64:
+		return n
+	case types.Float:
+		f := math.Float32frombits(uint32(n))
+		if f != f {
+			f = math.Float32frombits(0x7fc00000) // one NaN for all
+		}
+		return f
+	case types.Double:
+		f := math.Float64frombits(n)
+		if f != f {
+			f = math.Float64frombits(0x7ff8000000000000)
+		}
+		return f
+	case types.Char:
+		c := uint32(n)
+		if c >= 0x110000 || c >= 0xd800 && c <= 0xdfff {
+			l.trap("invalid `char` bit pattern: %#x", c)
+		}
+		return rune(c)
+	case types.Flags:
+		return uint32(n) & uint32(1<<len(t.Labels)-1)
+	case types.Own:
+		return l.handle(l.Handles.Take(t.Resource, uint32(n)))
+	case types.Borrow:
+		return l.handle(l.Handles.Lend(t.Resource, uint32(n), l.Call))
+	}
+	panic(fmt.Sprintf("abi: %s is no scalar", t.Kind))
+}
+
+func (l *Lifter) handle(r Rep, err error) any {
+	if l.err == nil {
+		l.err = err
+	}
+	return r
+}
+
+// flat lifts a value from core values, and takes them away.
+func (l *Lifter) flat(core *[]uint64, t *types.Type) any {
+	if !l.spend(valueCost) {
+		return nil
+	}
+	next := func() uint64 {
+		n := (*core)[0]
+		*core = (*core)[1:]
+		return n
+	}
+	switch t.Kind {
+	case types.String:
+		ptr := uint32(next())
+		return l.text(ptr, uint32(next()))
+	case types.List:
+		if t.Len == 0 {
+			ptr := uint32(next())
+			return l.list(ptr, uint32(next()), t.Element)
+		}
+		return l.join(int(t.Len), t.Element, func(int) any { return l.flat(core, t.Element) })
+	case types.Record, types.Tuple:
+		all := make([]any, len(t.Fields))
+		for i, f := range t.Fields {
+			all[i] = l.flat(core, f.Type)
+		}
+		return all
+	case types.Variant, types.Enum, types.Option, types.Result:
+		payload := (*core)[1:len(t.Flat)]
+		n := uint64(uint32(next()))
+		*core = (*core)[len(t.Flat)-1:]
+		if !l.oneOf(n, t) {
+			return nil
+		}
+		v := Variant{Case: uint32(n)}
+		if c := t.Cases[n].Type; c != nil {
+			v.Value = l.flat(&payload, c)
+		}
+		return v
+	}
+	return l.scalar(next(), t)
+}
+
+// list lifts a list of any length.
+func (l *Lifter) list(ptr, n uint32, element *types.Type) any {
+	size := uint64(n) * uint64(element.Size)
+	if size > maxBytes {
+		l.trap("a list of %d bytes, %d allowed", size, maxBytes)
+		return nil
+	}
+	if !l.check(ptr, element.Align, size, "a list") {
+		return nil
+	}
+	return l.elements(ptr, n, element)
+}
+
+func (l *Lifter) elements(ptr, n uint32, element *types.Type) any {
+	if element.Kind == types.U8 {
+		if !l.spend(int64(n)) {
+			return nil
+		}
+		return append(make([]byte, 0, n), l.mem[ptr:ptr+n]...)
+	}
+	return l.join(int(n), element, func(i int) any { return l.load(ptr+uint32(i)*element.Size, element) })
+}
+
+// join makes a list of n elements.
+func (l *Lifter) join(n int, element *types.Type, at func(i int) any) any {
+	if !l.spend(int64(n) * valueCost) { // before anything is made for them
+		return nil
+	}
+	if element.Kind == types.U8 {
+		all := make([]byte, n)
+		for i := range all {
+			all[i], _ = at(i).(byte)
+		}
+		return all
+	}
+	all := make([]any, 0, n)
+	for i := 0; i < n && l.err == nil; i++ {
+		all = append(all, at(i))
+	}
+	return all
+}

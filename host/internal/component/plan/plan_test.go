@@ -1,0 +1,171 @@
+package plan_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/weftlattice/weft/host/internal/component/binary"
+	"github.com/weftlattice/weft/host/internal/component/plan"
+	"github.com/weftlattice/weft/lattice"
+)
+
+func hello(t testing.TB) []byte {
+	t.Helper()
+	b, err := os.ReadFile("../testdata/hello.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func planOf(b []byte) (*plan.Plan, error) {
+	c, err := binary.Decode(b)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Make(c)
+}
+
+// A component of Rust is three core modules: its code, and a pair that lets its imports need its memory.
+func TestPlanOfAComponent(t *testing.T) {
+	p, err := planOf(hello(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Modules) != 3 || len(p.Steps) != 3 || p.Instances != 2 {
+		t.Errorf("%d modules, %d steps, %d instances", len(p.Modules), len(p.Steps), p.Instances)
+	}
+	var used []string
+	for _, f := range p.Functions {
+		if f.Used && strings.HasPrefix(f.Interface, "wasi:http/types@") {
+			used = append(used, f.Name)
+		}
+	}
+	for _, want := range []string{"[method]incoming-request.consume", "[static]response-outparam.set", "[method]outgoing-body.write"} {
+		if !slices.Contains(used, want) {
+			t.Errorf("does not use %s: %q", want, used)
+		}
+	}
+	if len(p.Exports) != 1 || !strings.HasPrefix(p.Exports[0].Name.Text, "wasi:http/incoming-handler@0.2") {
+		t.Fatalf("exports %+v", p.Exports)
+	}
+	handle := plan.Find(p.Exports[0].Items, "handle")
+	if handle == nil || handle.Func.Lift == nil || len(handle.Func.Type.Params) != 2 {
+		t.Errorf("handle: %+v", handle)
+	}
+	for n, s := range p.Steps {
+		for _, d := range s.Imports {
+			if d.Step >= n || d.Step < 0 && d.Builtin >= len(p.Builtins) {
+				t.Errorf("step %d imports %+v, which is not there yet", n, d)
+			}
+		}
+	}
+}
+
+// small is a component of sections.
+func small(sections ...string) []byte {
+	b := []byte("\x00asm\x0d\x00\x01\x00")
+	for _, s := range sections {
+		b = append(append(b, s[0], byte(len(s)-1)), s[1:]...)
+	}
+	return b
+}
+
+func TestComponentsThatAreRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		file []byte
+		want string
+	}{
+		"a module":                        {[]byte("\x00asm\x01\x00\x00\x00"), "no component"},
+		"an old component":                {[]byte("\x00asm\x0a\x00\x01\x00"), "make it anew"},
+		"cut short":                       {small("\x07\x01")[:10], "unexpected end"},
+		"a stream":                        {small("\x07\x01\x66\x00"), "WASI 0.3"},
+		"an async function":               {small("\x07\x01\x43\x00\x01\x00"), "wasm32-wasip2"},
+		"task.return":                     {small("\x08\x01\x09\x01\x00\x00"), "canon task.return"},
+		"unknown type":                    {small("\x07\x01\x50"), "type 0x50 is unknown"},
+		"undefined type":                  {small("\x07\x01\x70\x05"), "type 5 of 0 is used before it is defined"},
+		"undefined component":             {small("\x05\x01\x00\x00\x00"), "component 0 of 0"},
+		"an empty record":                 {small("\x07\x01\x72\x00"), "an empty record"},
+		"two fields alike":                {small("\x07\x01\x72\x02\x01a\x7f\x01A\x7f"), `label "A" twice`},
+		"a label with _":                  {small("\x07\x01\x6e\x01\x03a_b"), "is no label"},
+		"33 flags":                        {small("\x07\x01\x6e\x21" + strings.Repeat("\x01a", 33)), "twice"},
+		"a core module in it":             {small("\x01\x00asm"), "no core module"},
+		"a root that imports a component": {small("\x07\x01\x41\x00", "\x0a\x01\x00\x01a\x04\x00"), "imports a component"},
+		"lift without function":           {small("\x07\x01\x40\x00\x01\x00", "\x08\x01\x00\x00\x00\x00\x00"), "core func 0 of 0"},
+	} {
+		_, err := planOf(c.file)
+		if lattice.CodeOf(err) != lattice.ErrBadModule || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// Components that instantiate each other twice, on each of many levels, would be more than any machine has.
+func TestComponentsThatMultiply(t *testing.T) {
+	c := small()
+	for range 40 { // each has the one before in it, and makes it twice
+		c = append(small(), section(4, c)...)
+		c = append(c, section(5, []byte{2, 0, 0, 0, 0, 0, 0})...)
+	}
+	if _, err := planOf(c); err == nil || !strings.Contains(err.Error(), "instances of components") {
+		t.Error(err)
+	}
+	// The same with types, whose values would be as large.
+	types := []byte{45, 0x6f, 2, 0x7d, 0x7d}
+	for i := range byte(44) {
+		types = append(types, 0x6f, 2, i, i)
+	}
+	if _, err := planOf(append(small(), section(7, types)...)); err == nil || !strings.Contains(err.Error(), "256 MiB") {
+		t.Error(err)
+	}
+}
+
+func section(id byte, body []byte) []byte {
+	out := []byte{id}
+	for n := len(body); ; n >>= 7 {
+		if n < 0x80 {
+			out = append(out, byte(n))
+			break
+		}
+		out = append(out, byte(n)|0x80)
+	}
+	return append(out, body...)
+}
+
+// FuzzMake: whatever a file says, it is planned or refused, soon and without a panic.
+func FuzzMake(f *testing.F) {
+	f.Add(hello(f))
+	f.Add(small("\x07\x01\x72\x01\x01a\x7f"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := planOf(b)
+		if err != nil {
+			if lattice.CodeOf(err) != lattice.ErrBadModule {
+				t.Fatal(err)
+			}
+			return
+		}
+		for n, s := range p.Steps {
+			if len(s.Imports) != len(p.Modules[s.Module].Surface.Imports) {
+				t.Fatalf("step %d has %d imports", n, len(s.Imports))
+			}
+			for _, d := range s.Imports {
+				if d.Step >= n || d.Step < 0 && (d.Builtin < 0 || d.Builtin >= len(p.Builtins)) {
+					t.Fatalf("step %d imports %+v", n, d)
+				}
+			}
+		}
+	})
+}
+
+func BenchmarkMake(b *testing.B) {
+	file := hello(b)
+	b.SetBytes(int64(len(file)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if p, err := planOf(file); err != nil || len(p.Steps) != 3 {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,20 @@
+;; Functions that misbehave. wasm-tools parse loop.wat -o loop.wasm makes the binary.
+(component
+  (core module $m
+    (memory (export "memory") 1)
+    (func (export "spin") (loop (br 0)))
+    (func $deep (export "deep") (call $deep))
+    (func (export "grow") (result i32) (memory.grow (i32.const 10000)))
+    (func (export "trap") unreachable)
+    (func (export "far") (result i32) (i32.const 0x7ffffff0))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (loop (br 0)) unreachable)
+    (func (export "take") (param i32 i32)))
+  (core instance $i (instantiate $m))
+  (alias core export $i "memory" (core memory $memory))
+  (alias core export $i "realloc" (core func $realloc))
+  (func (export "spin") (canon lift (core func $i "spin")))
+  (func (export "deep") (canon lift (core func $i "deep")))
+  (func (export "grow") (result u32) (canon lift (core func $i "grow")))
+  (func (export "trap") (canon lift (core func $i "trap")))
+  (func (export "far") (result string) (canon lift (core func $i "far") (memory $memory)))
+  (func (export "take") (param "s" string) (canon lift (core func $i "take") (memory $memory) (realloc $realloc))))

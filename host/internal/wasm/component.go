@@ -1,0 +1,197 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/weftlattice/weft/host/internal/component/binary"
+	"github.com/weftlattice/weft/host/internal/component/plan"
+	"github.com/weftlattice/weft/host/internal/component/types"
+	"github.com/weftlattice/weft/host/internal/component/wasi"
+	"github.com/weftlattice/weft/host/internal/component/wit"
+	"github.com/weftlattice/weft/host/internal/instrument"
+	"github.com/weftlattice/weft/host/internal/wasmbin"
+)
+
+// Component is a module of many: it exports interfaces, and its core modules are instantiated together.
+const Component Kind = "component"
+
+// component is what a Module of that kind has besides.
+type component struct {
+	plan    *plan.Plan
+	parts   []*Module                   // the code of each step
+	host    api.Module                  // the functions of the canonical ABI; nil: there are none
+	imports map[*plan.Import]*wasi.Func // of the host
+	handle  *plan.Func                  // wasi:http/incoming-handler handle; nil: it has none
+	run     *plan.Func                  // wasi:cli/run run; nil: it has none
+}
+
+// Names under which the core modules of a component import what the plan says.
+const (
+	stepPrefix  = "$"  // and the number of the step
+	builtinName = "$h" // the field is the number of the builtin
+)
+
+// Check says why a module or component cannot be run, as far as that can be told without compiling anything.
+func Check(file []byte) error {
+	if !binary.Is(file) {
+		_, err := instrument.Rewrite(file)
+		return err
+	}
+	m, err := readComponent(file)
+	if err != nil {
+		return err
+	}
+	for _, core := range m.component.plan.Modules {
+		if _, err := instrument.Rewrite(core.Bytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compileComponent reads a component and compiles its core modules.
+func (e *Engine) compileComponent(ctx context.Context, file []byte) (*Module, error) {
+	m, err := readComponent(file)
+	if err != nil {
+		return nil, err
+	}
+	m.engine = e
+	if err := m.compileParts(ctx); err != nil {
+		return nil, errors.Join(err, m.Close(ctx))
+	}
+	return m, nil
+}
+
+// readComponent plans a component and finds what it imports.
+func readComponent(file []byte) (*Module, error) {
+	decoded, err := binary.Decode(file)
+	if err != nil {
+		return nil, err
+	}
+	p, err := plan.Make(decoded)
+	if err != nil {
+		return nil, err
+	}
+	m := &Module{opaque: "it is a component", component: &component{plan: p, imports: map[*plan.Import]*wasi.Func{}}}
+	m.info.Kind = Component
+	return m, m.component.inspect(&m.info)
+}
+
+// inspect finds what the component imports from the host and what it can be called for. All that is missing is told
+// together.
+func (c *component) inspect(info *Info) error {
+	var missing []string
+	for _, f := range c.plan.Functions {
+		if !f.Used {
+			continue
+		}
+		name := f.Interface + "#" + f.Name
+		info.Imports = append(info.Imports, name)
+		switch have := wasi.Find(f.Interface, f.Name); {
+		case have == nil:
+			missing = append(missing, name)
+		case wasi.Shape(f.Interface, f.Name) != wit.Shape(f.Type):
+			missing = append(missing, name+" of the type "+wit.Func(f.Type))
+		default:
+			c.imports[f] = have
+		}
+	}
+	slices.Sort(info.Imports)
+	for _, e := range c.plan.Exports {
+		info.Exports = append(info.Exports, e.Name.Text)
+		track, _ := wasi.Track(e.Name.Text)
+		for _, inner := range e.Items {
+			if inner.Func == nil || inner.Func.Lift == nil || wasi.ExportShape(e.Name.Text, inner.Name.Text) != wit.Shape(inner.Func.Type) {
+				continue
+			}
+			switch track {
+			case "wasi:http/incoming-handler":
+				c.handle = inner.Func
+			case "wasi:cli/run":
+				c.run = inner.Func
+			}
+		}
+	}
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		return badModule("it imports what this host does not have: " + strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// compileParts compiles the core module of each step, with imports that lead to where the plan says.
+func (m *Module) compileParts(ctx context.Context) error {
+	c := m.component
+	for _, step := range c.plan.Steps {
+		names := make([][2]string, len(step.Imports))
+		for i, d := range step.Imports {
+			if names[i] = [2]string{stepPrefix + strconv.Itoa(d.Step), d.Name}; d.Step < 0 {
+				names[i] = [2]string{builtinName, strconv.Itoa(d.Builtin)}
+			}
+		}
+		core := c.plan.Modules[step.Module]
+		code, err := wasmbin.Rename(core.Bytes, names)
+		if err != nil {
+			return err
+		}
+		part, _, err := m.engine.code(ctx, code)
+		if err != nil {
+			return err
+		}
+		part.mostBytes = max(part.mostBytes, part.pages*pageBytes)
+		c.parts = append(c.parts, part)
+		m.pages += part.pages
+	}
+	m.info.MemoryBytes = m.pages * pageBytes
+	return c.buildHost(ctx, m.engine.runtime)
+}
+
+// buildHost makes the functions of the canonical ABI, once for all instances: each finds its instance in the context.
+func (c *component) buildHost(ctx context.Context, r wazero.Runtime) error {
+	if len(c.plan.Builtins) == 0 {
+		return nil
+	}
+	b := r.NewHostModuleBuilder(builtinName)
+	for n := range c.plan.Builtins {
+		builtin := &c.plan.Builtins[n]
+		enter := func(ctx context.Context, stack []uint64) {
+			i := ctx.Value(instanceKey{}).(*Instance)
+			i.builtin(ctx, builtin, stack)
+		}
+		b.NewFunctionBuilder().WithGoFunction(api.GoFunc(enter), coreTypes(builtin.Signature.Params), coreTypes(builtin.Signature.Results)).Export(strconv.Itoa(n))
+	}
+	code, err := b.Compile(ctx)
+	if err != nil {
+		return fmt.Errorf("functions of the canonical ABI: %w", err)
+	}
+	c.host, err = r.InstantiateModule(ctx, code, wazero.NewModuleConfig().WithName(""))
+	return err
+}
+
+func coreTypes(all []types.Core) []api.ValueType {
+	out := make([]api.ValueType, len(all))
+	for i, t := range all {
+		out[i] = api.ValueType(t)
+	}
+	return out
+}
+
+// close releases the code of all parts.
+func (c *component) close(ctx context.Context) error {
+	var errs []error
+	for _, p := range c.parts {
+		errs = append(errs, p.Close(ctx))
+	}
+	if c.host != nil {
+		errs = append(errs, c.host.Close(ctx))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,138 @@
+package wasm_test
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/contract/httpserver"
+)
+
+func component(t testing.TB) []byte {
+	t.Helper()
+	b, err := os.ReadFile("../component/testdata/hello.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func startComponent(t testing.TB, limits wasm.Limits) (*wasm.Instance, *host) {
+	t.Helper()
+	e, err := wasm.New(t.Context(), wasm.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close(t.Context()) })
+	m, err := e.Compile(t.Context(), component(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Info().Kind != wasm.Component {
+		t.Fatalf("kind %s", m.Info().Kind)
+	}
+	h := &host{}
+	i, err := m.Instantiate(t.Context(), limits, h, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { i.Close(t.Context()) })
+	return i, h
+}
+
+func ask(t testing.TB, i *wasm.Instance, q httpserver.Request) *httpserver.Response {
+	t.Helper()
+	out, err := i.Call(t.Context(), httpserver.HandleRequest, q.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := httpserver.DecodeResponse(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
+}
+
+func TestComponentAnswersRequests(t *testing.T) {
+	i, h := startComponent(t, wasm.Limits{})
+	for range 3 {
+		resp := ask(t, i, httpserver.Request{Method: "GET", Path: "/a b", Query: "q=1"})
+		if resp.StatusCode != 200 || string(resp.Body) != "hello from /a%20b?q=1\n" || resp.Header["content-type"][0] != "text/plain" {
+			t.Errorf("%+v: %q", resp, resp.Body)
+		}
+	}
+	body := bytes.Repeat([]byte("0123456789abcdef"), 100_000)
+	if resp := ask(t, i, httpserver.Request{Method: "POST", Path: "/", Body: body}); !bytes.Equal(resp.Body, body) {
+		t.Errorf("echo: %d of %d bytes", len(resp.Body), len(body))
+	}
+	spent := h.fuel()
+	if len(spent) != 5 { // the start and four calls
+		t.Fatalf("spent %d", spent)
+	}
+	if spent[4] < 100*spent[1] {
+		t.Errorf("1.6 MB cost %d where a line costs %d", spent[4], spent[1])
+	}
+	if i.MemoryBytes() == 0 {
+		t.Error("no memory is told")
+	}
+}
+
+// Limits hold for a component as for a module.
+func TestLimitsOfAComponent(t *testing.T) {
+	body := httpserver.Request{Method: "POST", Path: "/", Body: make([]byte, 2<<20)}
+	for name, c := range map[string]struct {
+		limits wasm.Limits
+		want   lattice.Code
+	}{
+		"fuel":     {wasm.Limits{Fuel: 3 << 20}, lattice.ErrFuel},
+		"response": {wasm.Limits{ResponseBytes: 1 << 20}, lattice.ErrTrap}, // the guest unwraps the stream's error
+	} {
+		t.Run(name, func(t *testing.T) {
+			i, _ := startComponent(t, c.limits)
+			if _, err := i.Call(t.Context(), httpserver.HandleRequest, body.Encode()); lattice.CodeOf(err) != c.want {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if i.Healthy() {
+				t.Error("it is still healthy")
+			}
+		})
+	}
+}
+
+func TestComponentWithoutWhatItImports(t *testing.T) {
+	e, err := wasm.New(t.Context(), wasm.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close(t.Context())
+	b := bytes.ReplaceAll(component(t), []byte("wasi:cli/exit@"), []byte("acme:cli/exit@"))
+	b = bytes.ReplaceAll(b, []byte("wasi:io/poll@"), []byte("acme:io/poll@"))
+	_, err = e.Compile(t.Context(), b)
+	for _, want := range []string{"acme:cli/exit@0.2.12#exit", "acme:io/poll@0.2.12#[method]pollable.block"} {
+		if lattice.CodeOf(err) != lattice.ErrBadModule || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: want %s", err, want)
+		}
+	}
+	if err := wasm.Check(b); lattice.CodeOf(err) != lattice.ErrBadModule {
+		t.Error(err)
+	}
+	if err := wasm.Check(component(t)); err != nil {
+		t.Error(err)
+	}
+}
+
+func BenchmarkComponent(b *testing.B) {
+	i, _ := startComponent(b, wasm.Limits{})
+	request := httpserver.Request{Method: "GET", Path: "/"}
+	payload := request.Encode()
+	b.ReportAllocs()
+	for b.Loop() {
+		out, err := i.Call(b.Context(), httpserver.HandleRequest, payload)
+		if err != nil || len(out) < 20 {
+			b.Fatal(err)
+		}
+	}
+}

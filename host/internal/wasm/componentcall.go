@@ -1,0 +1,118 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/weftlattice/weft/host/internal/component/plan"
+	"github.com/weftlattice/weft/host/internal/component/wasi"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/contract/httpserver"
+)
+
+// callComponent runs one operation of a contract by the interface that stands for it.
+func (i *Instance) callComponent(ctx context.Context, op string) ([]byte, error) {
+	c := i.template.module.component
+	if i.exchange.operation == httpserver.HandleRequest && c.handle != nil {
+		return i.handleRequest(ctx, op)
+	}
+	return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: op, Detail: "the component exports no interface for this operation"}
+}
+
+// handleRequest answers a request by wasi:http/incoming-handler.
+func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error) {
+	req, err := httpserver.DecodeRequest(i.exchange.payload)
+	if err != nil {
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: op, Err: err}
+	}
+	var resp httpserver.Response
+	var failed string
+	x := &wasi.Exchange{Method: req.Method, PathWithQuery: pathWithQuery(req), Scheme: "http", Body: wasi.Whole(req.Body)}
+	for name, values := range req.Header {
+		for _, v := range values {
+			x.Header = append(x.Header, wasi.Field{Name: name, Value: v})
+		}
+		if name == "host" || name == "Host" {
+			x.Authority = values[0]
+		}
+	}
+	x.Respond = func(status int, h wasi.Header, text string) error {
+		resp.StatusCode, resp.Header, failed = uint16(status), httpserver.Header{}, text
+		for _, f := range h {
+			resp.Header[f.Name] = append(resp.Header[f.Name], f.Value)
+		}
+		return nil
+	}
+	x.Write = func(ctx context.Context, b []byte) error {
+		if len(resp.Body)+len(b) > i.template.limits.ResponseBytes {
+			return fmt.Errorf("a response of more than %d bytes", i.template.limits.ResponseBytes)
+		}
+		if err := i.template.host.Reserve(ctx, len(resp.Body)+len(b)); err != nil {
+			return err
+		}
+		resp.Body = append(resp.Body, b...)
+		return nil
+	}
+	x.Finish = func(wasi.Header) error { return nil }
+	err = i.run(ctx, op, func(ctx context.Context) error {
+		i.parts.state.Exchange = x
+		_, err := i.call(ctx, i.template.module.component.handle, x.Params(), false)
+		var exit *wasi.Exit
+		if errors.As(err, &exit) && exit.OK {
+			err = nil
+		}
+		return err
+	})
+	head, _ := x.Responded()
+	switch {
+	case err != nil:
+		return nil, err
+	case !head:
+		return nil, &lattice.Error{Code: lattice.ErrGuest, Op: op, Detail: "the component returned without a response"}
+	case resp.StatusCode == 0:
+		return nil, &lattice.Error{Code: lattice.ErrGuest, Op: op, Detail: failed}
+	}
+	return resp.Encode(), nil
+}
+
+func pathWithQuery(r *httpserver.Request) string {
+	u := url.URL{Path: r.Path, RawQuery: r.Query}
+	return u.RequestURI()
+}
+
+// export finds an exported function: one of the component itself by its name, one of an interface by interface#name.
+func (c *component) export(name string) *plan.Func {
+	items, inner := c.plan.Exports, name
+	if face, f, ok := strings.Cut(name, "#"); ok {
+		it := plan.Find(items, face)
+		if it == nil {
+			return nil
+		}
+		items, inner = it.Items, f
+	}
+	if it := plan.Find(items, inner); it != nil {
+		return it.Func
+	}
+	return nil
+}
+
+// invoke calls an exported function with values as in package abi.
+func (i *Instance) invoke(ctx context.Context, name string, args []any) (result any, err error) {
+	f := i.template.module.component.export(name)
+	if f == nil || f.Lift == nil {
+		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "call component", Entity: lattice.Printable(name), Detail: "it exports no such function"}
+	}
+	i.use.Lock()
+	defer i.use.Unlock()
+	if i.closed || i.broken.Load() {
+		return nil, unavailable("the instance is closed or broken")
+	}
+	err = i.run(ctx, "call "+name, func(ctx context.Context) error {
+		result, err = i.call(ctx, f, args, false)
+		return err
+	})
+	return result, err
+}

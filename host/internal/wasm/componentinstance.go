@@ -1,0 +1,318 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/weftlattice/weft/host/internal/component/abi"
+	"github.com/weftlattice/weft/host/internal/component/binary"
+	"github.com/weftlattice/weft/host/internal/component/plan"
+	"github.com/weftlattice/weft/host/internal/component/types"
+	"github.com/weftlattice/weft/host/internal/component/wasi"
+	"github.com/weftlattice/weft/host/internal/instrument"
+	"github.com/weftlattice/weft/lattice"
+)
+
+// composite is what an instance of a component has besides: its core instances, and handles.
+type composite struct {
+	guests    []api.Module // of each step
+	memories  []*linearMemory
+	functions map[plan.Def]api.Function // that have been called
+	tables    []abi.Table               // of each component instance
+	locked    []bool                    // component instances that may call nothing now: they make room, or clean up
+	entered   []bool                    // component instances that are running
+	state     wasi.State
+}
+
+// openComponent instantiates all core modules, and runs their start functions, in the order of the plan.
+func (i *Instance) openComponent(ctx context.Context) error {
+	c := i.template.module.component
+	p := c.plan
+	i.parts = &composite{functions: map[plan.Def]api.Function{}, tables: make([]abi.Table, p.Instances),
+		locked: make([]bool, p.Instances), entered: make([]bool, p.Instances)}
+	i.parts.state = wasi.State{Args: i.args, Begin: time.Now(), Out: i.sink(&i.stdout), Err: i.sink(&i.stderr)}
+	for _, e := range i.template.env {
+		name, value, _ := strings.Cut(e, "=")
+		i.parts.state.Environ = append(i.parts.state.Environ, [2]string{name, value})
+	}
+	i.linear = &linearMemory{budget: i.template.module.engine.cfg.Memory} // until there is one
+	return i.run(ctx, "start instance", func(ctx context.Context) error {
+		for n := range p.Steps {
+			if err := i.openPart(ctx, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// openPart instantiates the core module of a step.
+func (i *Instance) openPart(ctx context.Context, n int) error {
+	c, e := i.template.module.component, i.template.module.engine
+	part := c.parts[n]
+	memory, err := newLinearMemory(i.template.limits.MemoryBytes, part.mostBytes, part.pages*pageBytes, part.tables, e.slices, nil, e.cfg.Memory)
+	if err != nil {
+		return err
+	}
+	memory.visit = i.visit
+	resolve := func(name string) api.Module {
+		if name == builtinName {
+			return c.host
+		}
+		if k, err := strconv.Atoi(strings.TrimPrefix(name, stepPrefix)); err == nil && k >= 0 && k < len(i.parts.guests) {
+			return i.parts.guests[k]
+		}
+		return nil
+	}
+	making := experimental.WithMemoryAllocator(experimental.WithImportResolver(context.WithoutCancel(ctx), resolve), memory)
+	guest, err := e.runtime.InstantiateModule(making, part.code, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	if err != nil {
+		memory.Free()
+		return &lattice.Error{Code: lattice.ErrBadModule, Op: "start instance", Err: err}
+	}
+	i.parts.guests = append(i.parts.guests, guest)
+	i.parts.memories = append(i.parts.memories, memory)
+	if part.pages > 0 && len(i.linear.b) == 0 {
+		i.linear = memory
+	}
+	i.watch.add(guest)
+	i.meter.add(guest)
+	for at, d := range part.data {
+		if have := uint64(len(memory.b)); uint64(d.Offset)+uint64(len(d.Bytes)) > have {
+			return badModule(fmt.Sprintf("data segment %d: %d bytes at %d lie outside of the memory of %d", at, len(d.Bytes), d.Offset, have))
+		}
+		copy(memory.b[d.Offset:], d.Bytes)
+	}
+	if f := guest.ExportedFunction(instrument.StartFunc); f != nil {
+		i.running = stackOf(f)
+		if _, err := f.Call(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shutComponent is the inverse of openComponent.
+func (i *Instance) shutComponent(ctx context.Context) error {
+	var errs []error
+	for n := len(i.parts.guests) - 1; n >= 0; n-- {
+		errs = append(errs, i.parts.guests[n].Close(ctx))
+	}
+	for n := range i.parts.tables {
+		i.parts.tables[n].Each(func(r *types.Resource, rep abi.Rep) { dropped(rep) })
+	}
+	i.watch.clear()
+	i.meter.parts, i.parts = nil, nil
+	return errors.Join(errs...)
+}
+
+func dropped(rep abi.Rep) {
+	if d, ok := rep.Object.(wasi.Dropped); ok {
+		d.Drop()
+	}
+}
+
+// sink passes what a guest writes to a log.
+func (i *Instance) sink(l *lines) wasi.Sink {
+	return func(_ context.Context, b []byte) error {
+		l.write(b)
+		return nil
+	}
+}
+
+// function is a core function of the plan.
+func (i *Instance) function(d plan.Def) api.Function {
+	f := i.parts.functions[d]
+	if f == nil {
+		f = i.parts.guests[d.Step].ExportedFunction(d.Name)
+		i.parts.functions[d] = f
+	}
+	return f
+}
+
+// side is a core instance for package abi: its memory, and how it makes room.
+type side struct {
+	instance *Instance
+	ctx      context.Context
+	opts     *plan.Options
+	owner    int // the component instance
+}
+
+func (s *side) Memory() []byte {
+	m := s.instance.parts.guests[s.opts.Memory.Step].ExportedMemory(s.opts.Memory.Name)
+	b, _ := m.Read(0, m.Size())
+	return b
+}
+
+func (s *side) Realloc(old, oldSize, align, size uint32) (uint32, error) {
+	i := s.instance
+	i.payBytes(int(size))
+	defer i.lock(s.owner)()
+	stack := [4]uint64{uint64(old), uint64(oldSize), uint64(align), uint64(size)}
+	if err := i.function(*s.opts.Realloc).CallWithStack(s.ctx, stack[:]); err != nil {
+		return 0, err
+	}
+	return uint32(stack[0]), nil
+}
+
+// lock keeps a component instance from calling anything until the function that is returned is called.
+func (i *Instance) lock(owner int) func() {
+	before := i.parts.locked[owner]
+	i.parts.locked[owner] = true
+	return func() { i.parts.locked[owner] = before }
+}
+
+func (i *Instance) guestSide(ctx context.Context, opts *plan.Options, owner int) abi.Guest {
+	if opts.Memory == nil {
+		return nil
+	}
+	return &side{i, ctx, opts, owner}
+}
+
+// valueBudget is how many bytes the values of one call may take here.
+const valueBudget = 256 << 20
+
+// builtin is a call of a guest by way of the canonical ABI. A panic ends the guest.
+func (i *Instance) builtin(ctx context.Context, b *plan.Builtin, stack []uint64) {
+	i.pay(costLeast)
+	if i.parts.locked[b.Instance] && b.Kind != binary.ResourceRep {
+		panic(abi.Trap("cannot leave component instance: it is making room or cleaning up"))
+	}
+	table := &i.parts.tables[b.Instance]
+	var err error
+	switch b.Kind {
+	case binary.Lower:
+		err = i.lowered(ctx, b, stack)
+	case binary.ResourceNew:
+		var n uint32
+		n, err = table.Own(b.Resource, abi.Rep{N: uint32(stack[0])})
+		stack[0] = uint64(n)
+	case binary.ResourceRep:
+		var rep abi.Rep
+		rep, err = table.Rep(b.Resource, uint32(stack[0]))
+		stack[0] = uint64(rep.N)
+	case binary.ResourceDrop:
+		err = i.drop(ctx, table, b.Resource, uint32(stack[0]))
+	}
+	if err != nil {
+		panic(err)
+	}
+}
+
+// drop gives a handle up. What it owned is destroyed.
+func (i *Instance) drop(ctx context.Context, t *abi.Table, r *types.Resource, index uint32) error {
+	rep, owned, err := t.Drop(r, index)
+	if err != nil || !owned {
+		return err
+	}
+	if r.Owner < 0 {
+		dropped(rep)
+		return nil
+	}
+	for _, known := range i.template.module.component.plan.Resources {
+		if known.Type == r && known.Destructor != nil {
+			stack := [1]uint64{uint64(rep.N)}
+			return i.function(*known.Destructor).CallWithStack(ctx, stack[:])
+		}
+	}
+	return nil
+}
+
+// lowered carries a call from a core module to the function that it was lowered from.
+func (i *Instance) lowered(ctx context.Context, b *plan.Builtin, stack []uint64) error {
+	f, t := b.Func, b.Func.Type
+	var call abi.Call
+	from := i.guestSide(ctx, &b.Options, b.Instance)
+	lifter := abi.Lifter{Guest: from, Encoding: b.Options.Encoding, Handles: &i.parts.tables[b.Instance], Call: &call, Forward: f.Lift != nil, Budget: valueBudget}
+	values, err := lifter.Values(stack, t.Params, t.SpillsParams())
+	if err != nil {
+		return err
+	}
+	i.payBytes(int(valueBudget - lifter.Budget))
+	var result any
+	if f.Lift != nil {
+		result, err = i.call(ctx, f, values, true)
+	} else {
+		result, err = i.callHost(ctx, f.Import, values)
+	}
+	if end := call.End(); err == nil {
+		err = end
+	}
+	if err != nil || t.Result == nil {
+		return err
+	}
+	lowerer := abi.Lowerer{Guest: from, Encoding: b.Options.Encoding, Handles: &i.parts.tables[b.Instance], Call: &call, Instance: b.Instance}
+	var where uint32
+	if t.SpillsResult() {
+		where = uint32(stack[len(b.Signature.Params)-1])
+	}
+	core, err := lowerer.Value(result, t.Result, t.SpillsResult(), where)
+	copy(stack, core)
+	return err
+}
+
+// callHost calls a function of the host.
+func (i *Instance) callHost(ctx context.Context, f *plan.Import, values []any) (any, error) {
+	have := i.template.module.component.imports[f]
+	if have.Cost > wasi.Little {
+		i.pay(costWait)
+		i.turn.Give()
+	}
+	result, err := have.Call(&wasi.Call{Context: ctx, State: &i.parts.state, Pay: i.payText}, values)
+	if err != nil && ctx.Err() != nil {
+		return nil, errStopped
+	}
+	return result, err
+}
+
+// call calls a function that a core module implements.
+func (i *Instance) call(ctx context.Context, f *plan.Func, values []any, forward bool) (any, error) {
+	l, t := f.Lift, f.Type
+	if i.parts.entered[l.Instance] {
+		return nil, abi.Trap("cannot enter component instance: it is running")
+	}
+	i.parts.entered[l.Instance] = true
+	defer func() { i.parts.entered[l.Instance] = false }()
+	var call abi.Call
+	to := i.guestSide(ctx, &l.Options, l.Instance)
+	lowerer := abi.Lowerer{Guest: to, Encoding: l.Options.Encoding, Handles: &i.parts.tables[l.Instance], Call: &call, Instance: l.Instance}
+	core, err := lowerer.Values(values, t.Params, t.SpillsParams())
+	if err != nil {
+		return nil, err
+	}
+	stack := make([]uint64, max(len(core), len(t.Lifted().Results)))
+	copy(stack, core)
+	entry := i.function(l.Core)
+	running := i.running
+	i.running = stackOf(entry)
+	err = entry.CallWithStack(ctx, stack)
+	i.running = running
+	if err != nil {
+		return nil, err
+	}
+	var result any
+	if t.Result != nil {
+		lifter := abi.Lifter{Guest: to, Encoding: l.Options.Encoding, Handles: &i.parts.tables[l.Instance], Call: &call, Forward: forward, Budget: valueBudget}
+		if result, err = lifter.Value(stack, t.Result, t.SpillsResult()); err != nil {
+			return nil, err
+		}
+		i.payBytes(int(valueBudget - lifter.Budget))
+	}
+	if after := l.Options.PostReturn; after != nil {
+		unlock := i.lock(l.Instance)
+		err = i.function(*after).CallWithStack(ctx, stack[:max(1, len(t.Lifted().Results))])
+		unlock()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return result, call.End()
+}

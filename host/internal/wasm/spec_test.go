@@ -1,0 +1,344 @@
+package wasm
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/weftlattice/weft/host/internal/component/abi"
+	"github.com/weftlattice/weft/host/internal/component/types"
+)
+
+// specCommand is one of a script, as wasm-tools json-from-wast writes them.
+type specCommand struct {
+	Type, Filename, Name, Text, Instance, Module string
+	ModuleType                                   string `json:"module_type"`
+	Line                                         int
+	Action                                       *struct {
+		Type, Field, Module string
+		Args                []specValue
+	}
+	Expected []specValue
+}
+
+type specValue struct {
+	Type  string
+	Value json.RawMessage
+}
+
+// specRun runs one script.
+type specRun struct {
+	t       *testing.T
+	dir     string
+	engine  *Engine
+	defined map[string]*Module
+	last    *Module
+	current *Instance
+}
+
+// quiet is the surroundings of components of the suite.
+type quiet struct{}
+
+func (quiet) HostCall(context.Context, string, string, string, []byte) ([]byte, error) {
+	return nil, nil
+}
+func (quiet) Reserve(context.Context, int) error  { return nil }
+func (quiet) Spent(uint64)                        {}
+func (quiet) Log(context.Context, Source, string) {}
+
+// TestComponentModelSuite runs the component model's official suite, as JSON and binaries in the folders of
+// WEFT_COMPONENT_SUITE (make components-spec makes them). It reports what does not hold, by kind and file.
+func TestComponentModelSuite(t *testing.T) {
+	dir := os.Getenv("WEFT_COMPONENT_SUITE")
+	if dir == "" {
+		t.Skip("make components-spec runs this")
+	}
+	scripts, err := filepath.Glob(filepath.Join(dir, "*", "test.json"))
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no scripts in %s: %v", dir, err)
+	}
+	held, all := map[string]int{}, map[string]int{}
+	for _, script := range scripts {
+		text, err := os.ReadFile(script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s struct{ Commands []specCommand }
+		if err := json.Unmarshal(text, &s); err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Base(filepath.Dir(script))
+		t.Run(name, func(t *testing.T) {
+			engine, err := New(t.Context(), Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer engine.Close(context.Background())
+			r := &specRun{t: t, dir: filepath.Dir(script), engine: engine, defined: map[string]*Module{}}
+			for _, c := range s.Commands {
+				if c.ModuleType == "text" {
+					continue // about the text format
+				}
+				all[c.Type]++
+				if why := r.command(c); why != "" {
+					t.Logf("%s:%d: %s (%s): %s", name, c.Line, c.Type, c.Text, why)
+					continue
+				}
+				held[c.Type]++
+			}
+			r.close()
+		})
+	}
+	kinds := make([]string, 0, len(all))
+	for k := range all {
+		kinds = append(kinds, k)
+	}
+	sort.Strings(kinds)
+	for _, k := range kinds {
+		t.Logf("%-20s %d of %d", k, held[k], all[k])
+	}
+}
+
+func (r *specRun) close() {
+	if r.current != nil {
+		_ = r.current.Close(context.Background())
+		r.current = nil
+	}
+}
+
+func (r *specRun) compile(c specCommand) (*Module, error) {
+	b, err := os.ReadFile(filepath.Join(r.dir, c.Filename))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return r.engine.Compile(context.Background(), b)
+}
+
+// command says what did not hold; "": it did.
+func (r *specRun) command(c specCommand) string {
+	switch c.Type {
+	case "module_definition":
+		m, err := r.compile(c)
+		if err != nil {
+			return err.Error()
+		}
+		r.last = m
+		r.defined[c.Name] = m
+	case "module":
+		r.close()
+		m, err := r.compile(c)
+		if err != nil {
+			return err.Error()
+		}
+		return r.instantiate(m)
+	case "module_instance":
+		r.close()
+		m := r.defined[c.Module]
+		if c.Module == "" {
+			m = r.last
+		}
+		if m == nil {
+			return "the definition did not hold"
+		}
+		return r.instantiate(m)
+	case "assert_invalid", "assert_malformed":
+		if m, err := r.compile(c); err == nil {
+			_ = m.Close(context.Background())
+			return "it is taken"
+		}
+	case "assert_return":
+		want := c.Expected
+		got, f, err := r.invoke(c)
+		if err != nil {
+			return err.Error()
+		}
+		if len(want) == 0 {
+			return ""
+		}
+		v, err := specGo(want[0], f.Result)
+		if err != nil {
+			return err.Error()
+		}
+		if !reflect.DeepEqual(v, got) {
+			return fmt.Sprintf("got %#v, want %#v", got, v)
+		}
+	case "assert_trap":
+		_, _, err := r.invoke(c)
+		switch {
+		case err == nil:
+			return "it does not trap"
+		case !strings.Contains(err.Error(), c.Text):
+			return fmt.Sprintf("trapped with %v", err)
+		}
+	default:
+		return "unknown command"
+	}
+	return ""
+}
+
+func (r *specRun) instantiate(m *Module) string {
+	i, err := m.Instantiate(context.Background(), Limits{}, quiet{}, nil)
+	if err != nil {
+		return err.Error()
+	}
+	r.current = i
+	return ""
+}
+
+func (r *specRun) invoke(c specCommand) (any, *types.Func, error) {
+	if r.current == nil {
+		return nil, nil, fmt.Errorf("no instance")
+	}
+	f := r.current.template.module.component.export(c.Action.Field)
+	if f == nil {
+		return nil, nil, fmt.Errorf("no export %s", c.Action.Field)
+	}
+	args := make([]any, len(c.Action.Args))
+	for i, a := range c.Action.Args {
+		v, err := specGo(a, f.Type.Params[i].Type)
+		if err != nil {
+			return nil, nil, err
+		}
+		args[i] = v
+	}
+	got, err := r.current.invoke(context.Background(), c.Action.Field, args)
+	return got, f.Type, err
+}
+
+// specGo makes a value as in package abi.
+func specGo(v specValue, t *types.Type) (any, error) {
+	var text string
+	_ = json.Unmarshal(v.Value, &text)
+	n, _ := strconv.ParseInt(text, 10, 64)
+	u, _ := strconv.ParseUint(text, 10, 64)
+	one := func(raw json.RawMessage, t *types.Type) (any, error) {
+		if t == nil || string(raw) == "null" || len(raw) == 0 {
+			return nil, nil
+		}
+		var inner specValue
+		if err := json.Unmarshal(raw, &inner); err != nil {
+			return nil, err
+		}
+		return specGo(inner, t)
+	}
+	label := func(l string) uint32 {
+		return uint32(slices.IndexFunc(t.Cases, func(c types.Case) bool { return c.Label == l }))
+	}
+	switch v.Type {
+	case "bool":
+		return string(v.Value) == "true", nil
+	case "s8":
+		return int8(n), nil
+	case "s16":
+		return int16(n), nil
+	case "s32":
+		return int32(n), nil
+	case "s64":
+		return n, nil
+	case "u8":
+		return uint8(u), nil
+	case "u16":
+		return uint16(u), nil
+	case "u32":
+		return uint32(u), nil
+	case "u64":
+		return u, nil
+	case "f32":
+		return math.Float32frombits(uint32(u)), nil
+	case "f64":
+		return math.Float64frombits(u), nil
+	case "char":
+		c, _ := utf8.DecodeRuneInString(text)
+		return c, nil
+	case "string":
+		return text, nil
+	case "list", "tuple":
+		var parts []specValue
+		if err := json.Unmarshal(v.Value, &parts); err != nil {
+			return nil, err
+		}
+		all := make([]any, len(parts))
+		for i, p := range parts {
+			inner := t.Element
+			if v.Type == "tuple" {
+				inner = t.Fields[i].Type
+			}
+			var err error
+			if all[i], err = specGo(p, inner); err != nil {
+				return nil, err
+			}
+		}
+		if t.Kind == types.List && t.Element.Kind == types.U8 {
+			b := make([]byte, len(all))
+			for i, x := range all {
+				b[i] = x.(byte)
+			}
+			return b, nil
+		}
+		return all, nil
+	case "record":
+		var parts [][2]json.RawMessage
+		if err := json.Unmarshal(v.Value, &parts); err != nil {
+			return nil, err
+		}
+		all := make([]any, len(parts))
+		for i, p := range parts {
+			var err error
+			if all[i], err = one(p[1], t.Fields[i].Type); err != nil {
+				return nil, err
+			}
+		}
+		return all, nil
+	case "variant":
+		var c struct {
+			Case    string
+			Payload json.RawMessage
+		}
+		if err := json.Unmarshal(v.Value, &c); err != nil {
+			return nil, err
+		}
+		at := label(c.Case)
+		inner, err := one(c.Payload, t.Cases[at].Type)
+		return abi.Variant{Case: at, Value: inner}, err
+	case "enum":
+		return abi.Variant{Case: label(text)}, nil
+	case "flags":
+		var labels []string
+		if err := json.Unmarshal(v.Value, &labels); err != nil {
+			return nil, err
+		}
+		var bits uint32
+		for _, l := range labels {
+			bits |= 1 << slices.Index(t.Labels, l)
+		}
+		return bits, nil
+	case "option":
+		if string(v.Value) == "null" {
+			return abi.Variant{}, nil
+		}
+		inner, err := one(v.Value, t.Cases[1].Type)
+		return abi.Variant{Case: 1, Value: inner}, err
+	case "result":
+		var both map[string]json.RawMessage
+		if err := json.Unmarshal(v.Value, &both); err != nil {
+			return nil, err
+		}
+		for i, name := range []string{"Ok", "Err"} {
+			if raw, ok := both[name]; ok {
+				inner, err := one(raw, t.Cases[i].Type)
+				return abi.Variant{Case: uint32(i), Value: inner}, err
+			}
+		}
+	}
+	return nil, fmt.Errorf("a value of the type %s", v.Type)
+}
