@@ -10,7 +10,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/weftlattice/weft/internal/join"
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/lattice/signing"
 )
 
 // station is a lattice that "weft up -d" runs.
@@ -181,6 +183,60 @@ func TestUpWithNodeFile(t *testing.T) {
 			r.weft("down")
 		})
 	}
+}
+
+// A node that was started from a file that names the cluster's key: on that machine calls are signed with it, a second
+// host uses it, and a token carries it, all without a flag. No other key is made.
+func TestClusterKeyOfANodeFileIsTheMachines(t *testing.T) {
+	t.Parallel()
+	r := newStation(t)
+	file := filepath.Join(r.dir, "node.yaml")
+	text := "wasmcloud: {cluster_seed: edge-cluster-seed, lattice_rpc_prefix: site}\nactors: [{name: edge-data-processor, image: " + module("edge-data-processor") + "}]\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.up("-f", file, "--nats-auth")
+	second := launch(t, r.dir, "second", r.env("WEFT_DATA_DIR="+filepath.Join(r.dir, "operator")), bin.weft, "host", "run", "--name", "second", "--http-addr", "127.0.0.1:0")
+	type inventory struct {
+		Name   string `json:"friendly_name"`
+		Issuer string `json:"issuer"`
+	}
+	var hosts []inventory
+	latticetest.Eventually(t, func() error {
+		if hosts = get[[]inventory](r, "host", "inspect"); len(hosts) != 2 {
+			return fmt.Errorf("hosts: %+v; the second says %s", hosts, tail(second.stderr, 2<<10))
+		}
+		return nil
+	})
+	if hosts[0].Issuer != hosts[1].Issuer {
+		t.Errorf("two cluster keys: %+v", hosts)
+	}
+	call := func(host string) {
+		out := r.weft("call", "edge-data-processor", "HttpServer.HandleRequest", `{"method":"GET","path":"/health","queryString":"","header":{},"body":""}`)
+		if !strings.Contains(out, `"statusCode": 200`) {
+			t.Errorf("call on %s: %s", host, out)
+		}
+	}
+	call("first")
+	r.weft("actor", "stop", "edge-data-processor")
+	r.weft("actor", "start", module("edge-data-processor"), "--host", "second")
+	call("second")
+	token, err := join.Decode(r.weft("token", "create"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := signing.FromSeed(token.ClusterSeed)
+	if err != nil || key.Public() != hosts[0].Issuer {
+		t.Errorf("the token carries cluster key %s (%v), the host has %s", key.Public(), err, hosts[0].Issuer)
+	}
+	if keys := r.weft("key", "list"); strings.Contains(keys, "cluster") {
+		t.Errorf("another cluster key was made:\n%s", keys)
+	}
+	// The file is where the key is from, also when it is broken.
+	if err := os.WriteFile(file, []byte("wasmcloud: {cluster_seed: ["), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.fails(2, "the lattice site that runs here has its cluster key from a file; give --cluster-seed-file, or mend it", "call", "edge-data-processor", "HttpServer.HandleRequest")
 }
 
 // upFailures are what "weft up -f" could not start.

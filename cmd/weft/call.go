@@ -24,7 +24,8 @@ func callCmd(a *app) *cobra.Command {
 		Long: `Sends the JSON as msgpack, signed with the lattice's cluster key, and shows the answer as JSON. The argument may be
 @FILE, or - for standard input; without one the payload is empty. {"$bytes":"BASE64"} stands for bytes.
 
-The key is taken from the data directory, --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CLUSTER_SEED. The call is
+The key is --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CLUSTER_SEED, else the one of the file that "weft up" was
+started with here, else the one in the data directory. The call is
 made in the actor's own name unless --origin says another.`,
 		Example: `  weft call echo HttpServer.HandleRequest '{"method":"GET","path":"/","queryString":"","header":{},"body":""}'
   weft call kvcounter HttpServer.HandleRequest @request.json -o json`,

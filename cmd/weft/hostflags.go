@@ -207,6 +207,18 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 	return cfg, release, err
 }
 
+// clusterFrom is the file of seeds or the node file that the cluster key comes from, if it comes from one that can be read
+// again.
+func (h *hostFlags) clusterFrom(nodeFile string) (seeds, node string, err error) {
+	switch {
+	case h.clusterFile != "" && h.clusterFile != "-":
+		seeds, err = filepath.Abs(h.clusterFile)
+	case h.clusterFile+h.clusterSeed == "" && !h.fileCluster.IsZero():
+		node, err = filepath.Abs(nodeFile)
+	}
+	return seeds, node, err
+}
+
 func hostKeys(ring signing.Ring, issuers []string, err error) (host.Keys, error) {
 	if err != nil {
 		return host.Keys{}, err

@@ -98,6 +98,9 @@ func runUp(a *app, cmd *cobra.Command, flags *hostFlags, nats *natsFlags, path s
 	if child {
 		up.Log = a.dir.Log()
 	}
+	if up.SeedFile, up.NodeFile, err = flags.clusterFrom(path); err != nil {
+		return err
+	}
 	if err := a.dir.SaveUp(up); err != nil {
 		return err
 	}

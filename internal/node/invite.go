@@ -13,7 +13,6 @@ import (
 	"github.com/weftlattice/weft/internal/join"
 	"github.com/weftlattice/weft/internal/natsauth"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/signing"
 )
 
 // Invitation is what a token shall be good for.
@@ -53,7 +52,7 @@ func Invite(keeper keys.Keeper, i Invitation, warn func(text string), hand func(
 		return id, err
 	}
 	if i.ClusterKey {
-		k, _, err := store.LoadOrCreate(signing.KindCluster, string(i.Want.Lattice))
+		k, err := keeper.Invited(i.Want.Lattice)
 		if err != nil {
 			return id, err
 		}

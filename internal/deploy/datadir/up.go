@@ -30,6 +30,10 @@ type Up struct {
 
 	ServerName string `json:"nats_server_name,omitempty"` // in NATS's certificate
 	Domain     string `json:"js_domain,omitempty"`
+
+	// File that the lattice's cluster key is read from; both empty: the data directory keeps it.
+	SeedFile string `json:"cluster_seed_file,omitempty"`
+	NodeFile string `json:"node_file,omitempty"`
 }
 
 // Connection is the way to the lattice, for people.

@@ -24,6 +24,7 @@ type Cluster struct {
 
 	given  signing.KeyPair // by Seed or SeedFile, where it cannot be read again
 	stored bool            // the key store has the key that the token brought
+	beside signing.Ring    // what "weft up" was started with, when it was there last
 }
 
 // Load returns the keys at the start of a host, and makes or keeps what is missing. issuers are the public keys to trust
@@ -53,7 +54,9 @@ func (c *Cluster) load(first bool) (ring signing.Ring, issuers []string, err err
 	case c.Token != "":
 		ring, err = c.joined(first)
 	default:
-		ring, err = c.kept(first)
+		var more []string
+		ring, more, err = c.kept(first)
+		issuers = slices.Concat(issuers, more)
 	}
 	if err != nil {
 		return signing.Ring{}, nil, err
@@ -87,8 +90,24 @@ func (c *Cluster) joined(first bool) (signing.Ring, error) {
 	return signing.RingOf(k), nil
 }
 
-// kept is the lattice's key in the data directory. At first it is made when there is none.
-func (c *Cluster) kept(first bool) (signing.Ring, error) {
+// kept is the lattice's key in the data directory. At first it is made when there is none. A host beside "weft up" uses
+// what that was started with, and makes none.
+func (c *Cluster) kept(first bool) (signing.Ring, []string, error) {
+	ring, issuers, ok, err := c.Keeper.running(c.Lattice)
+	switch {
+	case ok:
+		c.beside = ring
+		return ring, issuers, nil
+	case err != nil:
+		return ring, nil, err
+	case len(c.beside.Keys) > 0: // it has ended
+		return c.beside, nil, nil
+	}
+	ring, err = c.own(first)
+	return ring, nil, err
+}
+
+func (c *Cluster) own(first bool) (signing.Ring, error) {
 	store, err := c.Keeper.Store()
 	if err != nil {
 		return signing.Ring{}, err

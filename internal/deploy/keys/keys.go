@@ -195,7 +195,8 @@ func (k Keeper) Host(name, seedFile, seed string, nodeFile signing.KeyPair) (key
 }
 
 // Call is the cluster key that calls by hand are signed with, in the order of what is given: a seed file, a seed, that of
-// a token, or the one that the data directory keeps for the lattice. It is never made here: no host would trust a new one.
+// a token, the one that "weft up" was started with here, or the one that the data directory keeps for the lattice. It is
+// never made here: no host would trust a new one.
 func (k Keeper) Call(l lattice.Name, seedFile, seed, tokenSeed string) (signing.KeyPair, error) {
 	switch {
 	case seedFile != "":
@@ -204,6 +205,9 @@ func (k Keeper) Call(l lattice.Name, seedFile, seed, tokenSeed string) (signing.
 		return signing.FromSeed(seed)
 	case tokenSeed != "":
 		return signing.FromSeed(tokenSeed)
+	}
+	if ring, _, ok, err := k.running(l); ok || err != nil {
+		return ring.Signer(), err
 	}
 	store, err := k.Store()
 	if err != nil {
@@ -215,5 +219,19 @@ func (k Keeper) Call(l lattice.Name, seedFile, seed, tokenSeed string) (signing.
 		return key, &lattice.Error{Code: lattice.ErrNotFound, Op: "sign the call for lattice", Entity: name,
 			Detail: "its cluster key is not here; copy it from a host (weft key show cluster --seed) and give --cluster-seed-file"}
 	}
+	return key, err
+}
+
+// Invited is the cluster key that a token carries for a lattice whose NATS server is here: the one that "weft up" was
+// started with, or the one that the data directory keeps, which is made when there is none.
+func (k Keeper) Invited(l lattice.Name) (signing.KeyPair, error) {
+	if ring, _, ok, err := k.running(l); ok || err != nil {
+		return ring.Signer(), err
+	}
+	store, err := k.Store()
+	if err != nil {
+		return signing.KeyPair{}, err
+	}
+	key, _, err := store.LoadOrCreate(signing.KindCluster, string(l))
 	return key, err
 }
