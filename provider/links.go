@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/weftlattice/weft/internal/backoff"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/linkvalue"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -377,8 +377,7 @@ func nextTry(err error, before int) time.Time {
 	default:
 		longest = maxDenied
 	}
-	pause := min(minRetry<<min(before, 10), longest)
-	return time.Now().Add(time.Duration(float64(pause) * (0.8 + 0.4*rand.Float64())))
+	return time.Now().Add(backoff.Policy{First: minRetry, Max: longest, Jitter: 0.2}.Pause(before))
 }
 
 // del handles the deletion of a link. Only the actor counts, and the contract when it is said.

@@ -3,12 +3,12 @@ package provider
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/weftlattice/weft/internal/backoff"
 	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/lattice"
@@ -18,11 +18,8 @@ import (
 // maxLanes bounds the connections to the host. Each is read by one goroutine at a time.
 const maxLanes = 4
 
-// Pauses before a lane is opened again.
-const (
-	minPause = 10 * time.Millisecond
-	maxPause = time.Second
-)
+// lanePauses come before a lane is opened again.
+var lanePauses = backoff.Policy{First: 10 * time.Millisecond, Max: time.Second, Jitter: 0.2}
 
 // uplink is the provider's end of the local channel to its host. It has some connections, which it opens again when
 // they are lost, and what the host has told of the actors that it serves. The first lane is the one over which it
@@ -88,7 +85,7 @@ func (u *uplink) dial(ctx context.Context, lane int) (*channel.Conn, error) {
 
 // keep keeps a lane open, beginning with conn unless that is nil.
 func (u *uplink) keep(ctx context.Context, lane int, conn *channel.Conn) {
-	pause := minPause
+	pauses := backoff.Series{Policy: lanePauses}
 	for {
 		if conn != nil {
 			select {
@@ -102,14 +99,11 @@ func (u *uplink) keep(ctx context.Context, lane int, conn *channel.Conn) {
 			}
 			u.log.Warn("local channel to the host lost, opening it again; meanwhile calls go over NATS", lattice.LogErr, conn.Err())
 			_ = conn.Close(ctx)
-			pause = minPause
+			pauses.Reset()
 		}
-		select {
-		case <-ctx.Done():
+		if backoff.Sleep(ctx, pauses.Next()) != nil {
 			return
-		case <-time.After(time.Duration(float64(pause) * (0.8 + 0.4*rand.Float64()))):
 		}
-		pause = min(2*pause, maxPause)
 		var err error
 		if conn, err = u.dial(ctx, lane); err != nil {
 			u.log.Debug("local channel not opened", lattice.LogErr, err)

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nuid"
 	"go.uber.org/goleak"
 
+	"github.com/weftlattice/weft/internal/backoff"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/natsserver"
 	"github.com/weftlattice/weft/lattice"
@@ -139,7 +140,8 @@ func Await(check func() error) error { return poll(Patience, check) }
 
 func poll(timeout time.Duration, check func() error) error {
 	end := time.Now().Add(timeout)
-	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+	pauses := backoff.Series{Policy: backoff.Policy{First: time.Millisecond, Max: 50 * time.Millisecond}}
+	for {
 		err := check()
 		if err == nil {
 			return nil
@@ -147,7 +149,7 @@ func poll(timeout time.Duration, check func() error) error {
 		if time.Now().After(end) {
 			return fmt.Errorf("not within %v: %w", timeout, err)
 		}
-		time.Sleep(pause)
+		time.Sleep(pauses.Next())
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/internal/backoff"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -65,7 +65,7 @@ func Connect(ctx context.Context, cfg Config) (*nats.Conn, error) {
 			log.Warn("waiting for NATS", "server", SafeURL(cfg.URL), lattice.LogErr, err)
 		}
 		select {
-		case <-time.After(backoff(attempt)):
+		case <-time.After(reconnectPause(attempt)):
 		case <-ctx.Done():
 			return nil, connectError(ctx, cfg, err)
 		}
@@ -163,14 +163,10 @@ func states(log *slog.Logger, refusals *refusals) []nats.Option {
 	}
 }
 
-// backoff is the pause before attempt n (from 1) to reconnect: 100 ms doubling to a second, plus or minus jitter, so
+// reconnectPause is the pause before attempt n (from 1) to reconnect: 100 ms doubling to a second, plus or minus jitter, so
 // that a lattice does not fall upon a returning server all at once.
-func backoff(attempt int) time.Duration {
-	d := minReconnect
-	for range min(max(attempt, 1)-1, 8) {
-		d = min(2*d, maxReconnect)
-	}
-	return time.Duration(float64(d) * (1 + reconnectJitter*(2*rand.Float64()-1)))
+func reconnectPause(attempt int) time.Duration {
+	return backoff.Policy{First: minReconnect, Max: maxReconnect, Jitter: reconnectJitter}.Pause(attempt - 1)
 }
 
 // dialer ends a first dial early when its ctx ends.

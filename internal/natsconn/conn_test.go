@@ -335,11 +335,11 @@ func TestSlowConsumerIsReported(t *testing.T) {
 
 func TestBackoff(t *testing.T) {
 	for attempt := range 1000 {
-		if d := backoff(attempt); d < 80*time.Millisecond || d > 1200*time.Millisecond {
+		if d := reconnectPause(attempt); d < 80*time.Millisecond || d > 1200*time.Millisecond {
 			t.Fatalf("attempt %d: %v", attempt, d)
 		}
 	}
-	if backoff(1) > 120*time.Millisecond {
+	if reconnectPause(1) > 120*time.Millisecond {
 		t.Fatal("the first pause is long")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"github.com/weftlattice/weft/internal/backoff"
 	"github.com/weftlattice/weft/internal/natsauth"
 	"github.com/weftlattice/weft/lattice"
 )
@@ -83,9 +84,9 @@ func (r *refusals) delay(n int) time.Duration {
 	over := r.n - patientRefusals
 	r.mu.Unlock()
 	if over <= 0 {
-		return backoff(n)
+		return reconnectPause(n)
 	}
-	return min(maxRefused, maxReconnect<<min(over, 5)) - maxReconnect + backoff(n)
+	return backoff.Policy{First: maxReconnect, Max: maxRefused}.Pause(over) - maxReconnect + reconnectPause(n)
 }
 
 // refusal says why a server refuses the credentials, as far as they tell it, and what to do.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/weftlattice/weft/internal/backoff"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -66,9 +67,10 @@ type keeper struct {
 	refusal string // of the last write that failed, until JetStream was started again
 
 	growth      int64 // how much the streams may grow until the next look; -1: no limit
-	full        bool  //
-	restartWait time.Duration
-	restarted   time.Time // when JetStream was last started again
+	full        bool
+	restarts    backoff.Series
+	restartWait time.Duration // from restarted on
+	restarted   time.Time     // when JetStream was last started again
 
 	mu    sync.Mutex
 	state Storage // guarded by mu
@@ -79,7 +81,7 @@ type keeper struct {
 
 func newKeeper(s *Server, cfg Config, enable func() error, failed <-chan string) *keeper {
 	return &keeper{srv: s.srv, all: s.accounts, dir: cfg.DataDir, max: cfg.MaxStoreBytes, enable: enable, log: cfg.Logger.With("part", "nats-server"), failed: failed,
-		room: diskRoom, growth: -1, restartWait: minRestart, stop: make(chan struct{})}
+		room: diskRoom, growth: -1, restarts: backoff.Series{Policy: backoff.Policy{First: minRestart, Max: maxRestart}}, restartWait: minRestart, stop: make(chan struct{})}
 }
 
 // makeRoom gives the reserve up before a start that would fail without.
@@ -252,10 +254,9 @@ func (k *keeper) restart(now time.Time) {
 		return
 	}
 	if now.Sub(k.restarted) > quietRestarts {
-		k.restartWait = minRestart
-	} else {
-		k.restartWait = min(2*k.restartWait, maxRestart)
+		k.restarts.Reset()
 	}
+	k.restartWait = k.restarts.Next()
 	k.restarted = now
 	text := k.refusal
 	for len(k.failed) > 0 { // what was told before is mended now

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/weftlattice/weft/internal/backoff"
 	"github.com/weftlattice/weft/internal/deploy/datadir"
 	"github.com/weftlattice/weft/internal/deploy/nodefile"
 	"github.com/weftlattice/weft/internal/deploy/operate"
@@ -88,14 +89,14 @@ func (d *Deployment) KeepTrying(ctx context.Context, applied *operate.Applied, l
 }
 
 func (d *Deployment) keepTrying(ctx context.Context, applied *operate.Applied, log *slog.Logger) {
-	for pause := pauseFirst; len(applied.Failed) > 0; pause = min(2*pause, pauseMost) {
+	pauses := backoff.Series{Policy: backoff.Policy{First: pauseFirst, Max: pauseMost}}
+	for len(applied.Failed) > 0 {
+		pause := pauses.Next()
 		for _, text := range applied.Failed {
 			log.Warn("the file's wish is not fulfilled", "file", d.File.Path, "what", text, "next", pause)
 		}
-		select {
-		case <-ctx.Done():
+		if backoff.Sleep(ctx, pause) != nil {
 			return
-		case <-time.After(pause):
 		}
 		d.again(log)
 		s, err := d.Signer()

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/weftlattice/weft/internal/backoff"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -45,14 +46,14 @@ func (s *Store) Watch(ctx context.Context, h Handler) error {
 	connected := s.nc.StatusChanged(nats.CONNECTED)
 	defer s.nc.RemoveStatusListener(connected)
 	w := &watch{store: s, handler: h, known: make(map[string]known), connected: connected}
-	pause := minPause
+	pauses := backoff.Series{Policy: backoff.Policy{First: 50 * time.Millisecond, Max: time.Second}}
 	for {
 		err := w.session(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err == nil {
-			pause = minPause
+			pauses.Reset()
 			continue
 		}
 		s.log.Warn("lattice state: watch interrupted", lattice.LogErr, s.fail("watch lattice state", err))
@@ -61,16 +62,10 @@ func (s *Store) Watch(ctx context.Context, h Handler) error {
 			return nil
 		case <-connected:
 			w.reconnected = true
-		case <-time.After(pause):
-			pause = min(2*pause, maxPause)
+		case <-time.After(pauses.Next()):
 		}
 	}
 }
-
-const (
-	minPause = 50 * time.Millisecond
-	maxPause = time.Second
-)
 
 // known is an entry that the handler has been told of.
 type known struct {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weftlattice/weft/internal/backoff"
 	"github.com/weftlattice/weft/internal/guard"
 	"github.com/weftlattice/weft/lattice"
 )
@@ -83,7 +84,9 @@ func newChild(stdin *os.File) *child {
 // execute starts the program. A file that has just been written can be busy for a moment: a process forked at that time
 // for something else still holds it open for writing, until it executes its own program.
 func execute(spec Spec, in, out, errs *os.File) (*exec.Cmd, error) {
-	for wait := time.Millisecond; ; wait *= 2 {
+	pauses := backoff.Series{Policy: backoff.Policy{First: time.Millisecond, Max: 2 * busyTimeout}}
+	for {
+		wait := pauses.Next()
 		cmd := exec.Command(spec.Path, spec.Args...)
 		cmd.Env = environment(spec.Env, hostEnv)
 		cmd.Dir = spec.Dir

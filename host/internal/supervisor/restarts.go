@@ -3,6 +3,8 @@ package supervisor
 import (
 	"fmt"
 	"time"
+
+	"github.com/weftlattice/weft/internal/backoff"
 )
 
 // Policy says how long to wait before a process that ended is started again. The wait is exponentially longer with each
@@ -65,15 +67,9 @@ func (t *tracker) ended(cause string, excused bool) (delay time.Duration, reason
 		t.failures = min(t.failures, maxExcused)
 	}
 	t.readyAt = time.Time{}
-	delay = t.policy.Min
-	for range t.failures {
-		if delay *= 2; delay >= t.policy.Max {
-			delay = t.policy.Max
-			break
-		}
-	}
+	pauses := backoff.Policy{First: t.policy.Min, Max: t.policy.Max, Jitter: 0.25}
+	delay = min(pauses.PauseAt(t.failures, t.random()), t.policy.Max)
 	t.failures++
-	delay = min(time.Duration(float64(delay)*(0.75+t.random()/2)), t.policy.Max)
 	if t.failures == 1 {
 		return delay, fmt.Sprintf("%s; restart in %s", cause, delay.Round(time.Millisecond))
 	}

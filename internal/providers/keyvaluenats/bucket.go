@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/weftlattice/weft/internal/backoff"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/linkvalue"
@@ -214,7 +215,8 @@ func (b *bucket) update(ctx context.Context, key string, f func(*entry) (*entry,
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	for attempt := 0; ; attempt++ {
+	pauses := backoff.Series{Policy: backoff.Policy{First: time.Millisecond, Max: 32 * time.Millisecond}}
+	for {
 		now, revision, err := b.load(ctx, key)
 		if err != nil {
 			return err
@@ -231,11 +233,8 @@ func (b *bucket) update(ctx context.Context, key string, f func(*entry) (*entry,
 		if !errors.Is(err, errRaced) {
 			return err
 		}
-		pause := rand.N(time.Millisecond << min(attempt, 5))
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := backoff.Sleep(ctx, rand.N(pauses.Next())); err != nil {
+			return err
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/weftlattice/weft/internal/backoff"
 	"github.com/weftlattice/weft/internal/callctx"
 	"github.com/weftlattice/weft/internal/process/socket"
 	"github.com/weftlattice/weft/lattice"
@@ -88,7 +89,7 @@ func (s *Server) Serve() error {
 
 // accept takes connections until the listener fails or is closed.
 func (s *Server) accept(l net.Listener) error {
-	pause := time.Duration(0)
+	pauses := backoff.Series{Policy: backoff.Policy{First: 5 * time.Millisecond, Max: time.Second}}
 	for {
 		nc, err := l.Accept()
 		if err != nil {
@@ -98,12 +99,12 @@ func (s *Server) accept(l net.Listener) error {
 			if !exhausted(err) {
 				return err
 			}
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			pause := pauses.Next()
 			s.Log.Warn("no connection taken, trying again", "after", pause, lattice.LogErr, err)
 			time.Sleep(pause)
 			continue
 		}
-		pause = 0
+		pauses.Reset()
 		s.start(nc)
 	}
 }
