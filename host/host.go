@@ -6,7 +6,7 @@
 // each change that it makes returns the events that observers see. Links and claims come from the bucket that all hosts
 // watch (internal/state).
 //
-// Locks, outermost first: actor.change, Host.mu, actor.mu, links.mu. None is held across NATS, a guest or a disk.
+// Locks: ARCHITECTURE.md says which nest, and which are held across NATS, a guest or a disk. Draining is in drain.go.
 package host
 
 import (
@@ -231,12 +231,6 @@ func (h *Host) run(ctx context.Context, stopping chan<- time.Duration) (err erro
 	return nil
 }
 
-// takeNoMore makes the host refuse new work from now on.
-func (h *Host) takeNoMore() {
-	h.node.Drain()
-	h.beats.Beat() // others shall not send more
-}
-
 // start brings the parts up inside out, intake last, and registers what undoes each.
 func (h *Host) start(ctx context.Context, opened func(func(context.Context) error)) (err error) {
 	// before they are read: what changes since is taken over later
@@ -384,14 +378,6 @@ func (h *Host) followConnection(opened func(func(context.Context) error)) {
 		h.rpc.RemoveStatusListener(back)
 		return nil
 	})
-}
-
-// stopWork drains all actors, then stops the providers: what calls in stops before what is called.
-func (h *Host) stopWork(ctx context.Context) error {
-	h.takeNoMore()
-	return errors.Join(
-		each(h.allActors(), func(a *actor) error { return h.stopActor(ctx, a) }),
-		each(h.allProviders(), func(p *provider) error { return h.stopProvider(ctx, p) }))
 }
 
 // each does something to all at the same time and joins the errors.
