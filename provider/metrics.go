@@ -59,7 +59,7 @@ func (m *metrics) observe(_ context.Context, inv *wire.Invocation, took time.Dur
 }
 
 // sent is an rpc.ClientConfig.Sent.
-func (m *metrics) sent(p rpc.Path) { m.left.WithLabelValues(p.Labels()...).Inc() }
+func (m *metrics) sent(p rpc.Attempt) { m.left.WithLabelValues(p.Labels()...).Inc() }
 
 // text renders all metrics of the process in the Prometheus text format.
 func (m *metrics) text() ([]byte, error) {

@@ -173,7 +173,7 @@ func TestQueueGroupIsUsedToLearnAndToShare(t *testing.T) {
 	if queue < 9 || queue > 11 { // one a second
 		t.Errorf("%d calls of 1000 in ten seconds went by the queue group, want ten", queue)
 	}
-	f.noteWho(&route{served: s}, nil) // answered by somebody else
+	(&dispatch{served: s}).noteWho(f.Directory, nil) // answered by somebody else
 	for range 100 {
 		if f.choose(s) != nil {
 			t.Fatal("software that is not weft gets no share")

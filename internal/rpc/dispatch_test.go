@@ -49,7 +49,7 @@ type nodes struct {
 	nc       *nats.Conn
 
 	mu    sync.Mutex
-	paths []rpc.Path // guarded by mu
+	paths []rpc.Attempt // guarded by mu
 }
 
 func newNodes(t *testing.T, n int, handler func(n *station) invocation.Handler) *nodes {
@@ -65,7 +65,7 @@ func newNodes(t *testing.T, n int, handler func(n *station) invocation.Handler) 
 	directory := rpc.NewDirectory(s.nc, env.Lattice, env.Logger)
 	t.Cleanup(directory.Close)
 	s.client = rpc.NewClient(s.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster, Timeout: patience,
-		Directory: directory, Agreement: s.agree, Logger: env.Logger, Sent: func(p rpc.Path) {
+		Directory: directory, Agreement: s.agree, Logger: env.Logger, Sent: func(p rpc.Attempt) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.paths = append(s.paths, p)
@@ -148,7 +148,7 @@ func (s *nodes) mustCall() string {
 }
 
 // sent returns the paths of the calls since the last time.
-func (s *nodes) sent() []rpc.Path {
+func (s *nodes) sent() []rpc.Attempt {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.paths

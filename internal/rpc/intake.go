@@ -105,7 +105,7 @@ func (sub *Subscription) Drain(ctx context.Context) error {
 func (s *Server) Move(ctx context.Context, nc *nats.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, reconnectTimeout)
 	defer cancel()
-	old := s.way.Load()
+	old := s.session.Load()
 	s.mu.Lock()
 	var moved []*Subscription
 	var err error
@@ -116,7 +116,7 @@ func (s *Server) Move(ctx context.Context, nc *nats.Conn) error {
 		moved = append(moved, sub)
 	}
 	if err == nil { // what is served from now on is served there
-		s.way.Store(newWay(nc, s.cfg.Lattice))
+		s.session.Store(newSession(nc, s.cfg.Lattice))
 	}
 	s.mu.Unlock()
 	from := old.nc
@@ -125,7 +125,7 @@ func (s *Server) Move(ctx context.Context, nc *nats.Conn) error {
 	}
 	if err != nil { // back
 		from = nc
-		s.way.Store(old)
+		s.session.Store(old)
 	}
 	var wg sync.WaitGroup
 	for _, sub := range moved {

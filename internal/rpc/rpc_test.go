@@ -418,7 +418,7 @@ func sealedCaller(b *testing.B, env *latticetest.Env, actor lattice.ActorID) (ca
 	b.Cleanup(directory.Close)
 	sealed = new(atomic.Int64)
 	client := rpc.NewClient(caller, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(b), Cluster: env.Cluster, Directory: directory, Agreement: agreement,
-		Logger: env.Logger, Sent: func(p rpc.Path) {
+		Logger: env.Logger, Sent: func(p rpc.Attempt) {
 			if p.MAC {
 				sealed.Add(1)
 			}

@@ -57,11 +57,11 @@ type Endpoint struct {
 
 // Server receives, verifies and dispatches invocations. It is safe for concurrent use and does not own its connection.
 type Server struct {
-	way atomic.Pointer[way] // where endpoints are served; Move changes it
-	cfg ServerConfig
-	now func() time.Duration // since some moment, monotonic
-	ctx context.Context      // ends when the server is closed
-	end context.CancelFunc
+	session atomic.Pointer[session] // where endpoints are served; Move changes it
+	cfg     ServerConfig
+	now     func() time.Duration // since some moment, monotonic
+	ctx     context.Context      // ends when the server is closed
+	end     context.CancelFunc
 
 	gate    load.Gate
 	crew    crew
@@ -94,7 +94,7 @@ func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 		window: window{past: cfg.MaxAge, future: cfg.MaxAhead},
 		seen:   newSeen(max(atMost(cfg.MaxAge)+atMost(cfg.MaxAhead), remember), maxSeen), subs: map[*Subscription]struct{}{}}
 	s.crew.Hire = s.crew.hire
-	s.way.Store(newWay(nc, cfg.Lattice))
+	s.session.Store(newSession(nc, cfg.Lattice))
 	return s
 }
 
@@ -131,7 +131,7 @@ func (s *Server) open(sub *Subscription) error {
 		return &lattice.Error{Code: lattice.ErrCanceled, Op: "serve", Entity: ep.Subject, Detail: "the server is closed"}
 	}
 	s.subs[sub] = struct{}{}
-	nc := s.way.Load().nc // with the lock held: Move moves what is in subs
+	nc := s.session.Load().nc // with the lock held: Move moves what is in subs
 	err := sub.subscribe(nc)
 	s.mu.Unlock()
 	if err == nil {
@@ -264,7 +264,7 @@ func (sub *Subscription) complete(ctx context.Context, room *load.Room, inv *wir
 	if inv.ContentLength <= uint64(len(inv.Msg)) {
 		return nil
 	}
-	s, store := sub.server, sub.server.way.Load().chunks
+	s, store := sub.server, sub.server.session.Load().chunks
 	if inv.ContentLength > s.cfg.MaxBytes {
 		store.drop(inv.ID)
 		return invocation.TooLarge("request", inv.ContentLength, s.cfg.MaxBytes)
@@ -347,7 +347,7 @@ func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation
 		defer buf.free()
 		resp.EncodeTo(&buf.Writer)
 		reply.Data = buf.Bytes()
-		if perr := s.way.Load().nc.PublishMsg(reply); perr != nil && !errors.Is(perr, nats.ErrConnectionClosed) {
+		if perr := s.session.Load().nc.PublishMsg(reply); perr != nil && !errors.Is(perr, nats.ErrConnectionClosed) {
 			s.cfg.Logger.Warn("answer not sent", lattice.LogErr, perr)
 		}
 	}
@@ -377,7 +377,7 @@ func (s *Server) fill(ctx context.Context, resp *wire.Response, payload []byte) 
 			return err
 		}
 		name := responseName(resp.InvocationID)
-		if err := s.way.Load().chunks.put(ctx, name, func() (io.Reader, bool) { return bytes.NewReader(payload), true }); err != nil {
+		if err := s.session.Load().chunks.put(ctx, name, func() (io.Reader, bool) { return bytes.NewReader(payload), true }); err != nil {
 			return err
 		}
 		s.dropUntaken(ctx, name)
@@ -399,7 +399,7 @@ func (s *Server) dropUntaken(ctx context.Context, name string) {
 		defer t.Stop()
 		select {
 		case <-t.C:
-			s.way.Load().chunks.drop(name)
+			s.session.Load().chunks.drop(name)
 		case <-s.ctx.Done(): // the sweep does it
 		}
 	})

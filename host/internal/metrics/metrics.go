@@ -126,7 +126,7 @@ func (m *Metrics) Called(actor, target, operation string, took time.Duration, er
 }
 
 // Sent counts a call that left this host.
-func (m *Metrics) Sent(p rpc.Path) {
+func (m *Metrics) Sent(p rpc.Attempt) {
 	m.sentCalls.WithLabelValues(p.Labels()...).Inc()
 }
 
