@@ -17,7 +17,7 @@ func claimsList(a *app) *cobra.Command {
 		Example: `  weft get claims
   weft get claims -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v, done, err := view(a, cmd)
+			_, v, done, err := a.look(cmd)
 			if err != nil {
 				return err
 			}

@@ -106,6 +106,23 @@ func (a *app) connect(cmd *cobra.Command) (*operate.Lattice, func(), error) {
 	return w.Open(cmd.Context(), cmd.CommandPath(), a.operating())
 }
 
+// look reaches the lattice and sees what is there, which is a host at least.
+func (a *app) look(cmd *cobra.Command) (*operate.Lattice, *operate.View, func(), error) {
+	l, done, err := a.connect(cmd)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	v, err := l.View(cmd.Context())
+	if err == nil {
+		err = v.NeedHosts()
+	}
+	if err != nil {
+		done()
+		return nil, nil, nil, err
+	}
+	return l, v, done, nil
+}
+
 // operating is what all connections to a lattice have in common.
 func (a *app) operating() operate.Config {
 	return operate.Config{Builtins: builtinNames(), Progress: a.progress}

@@ -40,19 +40,12 @@ Each host keeps the last 500 of each actor, 4 MiB in all, in memory; hosts of ot
 			if want.TraceID, err = traceID(traced); err != nil {
 				return err
 			}
-			l, done, err := a.connect(cmd)
+			l, v, done, err := a.look(cmd)
 			if err != nil {
 				return err
 			}
 			defer done()
 			ctx := cmd.Context()
-			v, err := l.View(ctx)
-			if err == nil {
-				err = v.NeedHosts()
-			}
-			if err != nil {
-				return err
-			}
 			if len(args) > 0 {
 				if want.ActorID, err = v.Actor(args[0]); err != nil {
 					return err

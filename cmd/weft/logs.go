@@ -24,18 +24,11 @@ line belongs to: "weft errors --trace" takes it, and -o json has the whole one.`
 		Example: `  weft logs app
   weft logs -f app --lines 20`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			l, done, err := a.connect(cmd)
+			l, v, done, err := a.look(cmd)
 			if err != nil {
 				return err
 			}
 			defer done()
-			v, err := l.View(cmd.Context())
-			if err == nil {
-				err = v.NeedHosts()
-			}
-			if err != nil {
-				return err
-			}
 			id, err := v.Actor(args[0])
 			if err != nil {
 				return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -54,19 +55,13 @@ func providerStart(a *app) *cobra.Command {
 			if r.Configuration, err = values.Provider(config, a.in); err != nil {
 				return err
 			}
-			s, err := a.signer()
-			if err != nil {
-				return err
-			}
-			ctx, l, done, err := w.connect(a, cmd)
+			ctx, l, s, done, err := w.ship(a, cmd)
 			if err != nil {
 				return err
 			}
 			defer done()
-			if r.Ref = args[0]; !isBuiltin(r.Ref) {
-				if r.Ref, err = l.PushProvider(ctx, s, r.Ref, pack); err != nil {
-					return err
-				}
+			if r.Ref, err = pushUnlessBuiltin(ctx, l, s, args[0], pack); err != nil {
+				return err
 			}
 			result, err := l.StartProvider(ctx, r)
 			return showProvider(a, result, err, w.done("started"))
@@ -97,19 +92,13 @@ start is replaced by the old one again. Links, annotations and, without --config
   weft provider update keyvalue-redis keyvalue-redis --link-name cache     # the same again: a restart`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
-			if link != "" {
-				if r.LinkName, err = lattice.ParseLinkName(link); err != nil {
-					return err
-				}
+			if r.LinkName, err = anyLink(link); err != nil {
+				return err
 			}
 			if r.Configuration, err = values.Provider(config, a.in); err != nil {
 				return err
 			}
-			s, err := a.signer()
-			if err != nil {
-				return err
-			}
-			ctx, l, done, err := w.connect(a, cmd)
+			ctx, l, s, done, err := w.ship(a, cmd)
 			if err != nil {
 				return err
 			}
@@ -122,11 +111,9 @@ start is replaced by the old one again. Links, annotations and, without --config
 			if err != nil {
 				return err
 			}
-			if r.Ref = args[1]; !isBuiltin(r.Ref) {
-				pack.Name, pack.ContractID = or(pack.Name, v.ProviderName(id)), v.Contract(id)
-				if r.Ref, err = l.PushProvider(ctx, s, r.Ref, pack); err != nil {
-					return err
-				}
+			pack.Name, pack.ContractID = or(pack.Name, v.ProviderName(id)), v.Contract(id)
+			if r.Ref, err = pushUnlessBuiltin(ctx, l, s, args[1], pack); err != nil {
+				return err
 			}
 			result, err := l.UpdateProvider(ctx, id, r)
 			return showProvider(a, result, err, w.done("updated"))
@@ -134,11 +121,27 @@ start is replaced by the old one again. Links, annotations and, without --config
 	f := cmd.Flags()
 	w.flags(f)
 	f.StringVar(&link, "link-name", "", "only the one that serves this link name")
-	f.StringVar(&r.Where.Host, "host", "", "only on this host")
+	onlyOn(f, &r.Where.Host)
 	f.StringVar(&config, "config", "", "other configuration: JSON, or a JSON or YAML file (default: as it is)")
 	f.StringVar(&pack.Name, "name", "", "name of an executable's archive (default: the provider's)")
 	f.StringVar(&pack.Version, "ver", "", "version of an executable's archive, for people")
 	return cmd
+}
+
+// pushUnlessBuiltin returns the reference by which hosts start a provider.
+func pushUnlessBuiltin(ctx context.Context, l *operate.Lattice, s *operate.Signer, ref string, pack operate.ProviderPack) (string, error) {
+	if isBuiltin(ref) {
+		return ref, nil
+	}
+	return l.PushProvider(ctx, s, ref, pack)
+}
+
+// anyLink reads the name of a link; empty means any.
+func anyLink(name string) (lattice.LinkName, error) {
+	if name == "" {
+		return "", nil
+	}
+	return lattice.ParseLinkName(name)
 }
 
 func isBuiltin(ref string) bool {
@@ -180,11 +183,9 @@ func providerStop(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var linkName lattice.LinkName
-			if link != "" {
-				if linkName, err = lattice.ParseLinkName(link); err != nil {
-					return err
-				}
+			linkName, err := anyLink(link)
+			if err != nil {
+				return err
 			}
 			ctx, l, done, err := w.connect(a, cmd)
 			if err != nil {
@@ -196,7 +197,7 @@ func providerStop(a *app) *cobra.Command {
 		}}
 	w.flags(cmd.Flags())
 	cmd.Flags().StringVar(&link, "link-name", "", "link name that it serves")
-	cmd.Flags().StringVar(&host, "host", "", "only on this host")
+	onlyOn(cmd.Flags(), &host)
 	return cmd
 }
 

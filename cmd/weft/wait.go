@@ -40,6 +40,16 @@ func (w *waiting) connect(a *app, cmd *cobra.Command) (context.Context, *operate
 	return ctx, l.NoWait(w.noWait), func() { cancel(); done() }, nil
 }
 
+// ship is connect for a command that may sign and push what it starts.
+func (w *waiting) ship(a *app, cmd *cobra.Command) (context.Context, *operate.Lattice, *operate.Signer, func(), error) {
+	s, err := a.signer()
+	if err != nil {
+		return nil, nil, nil, nil, err
+	}
+	ctx, l, done, err := w.connect(a, cmd)
+	return ctx, l, s, done, err
+}
+
 // done words the last line of a command that changed something.
 func (w *waiting) done(past string) string {
 	if w.noWait {
@@ -47,6 +57,9 @@ func (w *waiting) done(past string) string {
 	}
 	return past
 }
+
+// onlyOn is the flag of commands that go to one host instead of all that run something.
+func onlyOn(f *pflag.FlagSet, host *string) { f.StringVar(host, "host", "", "only on this host") }
 
 // placing holds the flags that choose hosts.
 type placing struct {
