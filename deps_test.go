@@ -23,14 +23,16 @@ var rules = []struct {
 	{"host/...", map[string]string{
 		module + "provider":        "to a host a provider is a process and some subjects",
 		module + "internal/deploy": "a host carries out commands; what to deploy is decided elsewhere",
+		module + "internal/node":   "a node runs a host",
 	}},
 	{"provider/...", map[string]string{
 		module + "host":            "a provider must not know who starts it",
 		module + "internal/deploy": "a provider is deployed, it does not deploy",
 	}},
 	{"internal/deploy/...", map[string]string{
-		module + "host":     "deploying talks to hosts over the control interface only",
-		module + "provider": "deploying starts providers by reference",
+		module + "host":          "deploying talks to hosts over the control interface only",
+		module + "provider":      "deploying starts providers by reference",
+		module + "internal/node": "a node deploys on itself, not the other way round",
 	}},
 	{"lattice lattice/msgpack lattice/contract/... lattice/subject lattice/trace", map[string]string{
 		"github.com/nats-io":     "these compile into guests, with TinyGo too",
