@@ -1,7 +1,6 @@
 package lattice
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -16,18 +15,22 @@ func Size(n int64) string {
 	return strings.TrimSuffix(strconv.FormatFloat(f, 'f', 1, 64), ".0") + " " + units[i]
 }
 
-// ParseSize reads a number of bytes: "67108864", "64MiB", "64M", "64 mb" (all powers of 1024). Anything else is
-// ErrInvalid.
+// MostBytes is the largest number of bytes that ParseSize takes: 1024 TiB.
+const MostBytes = 1 << 50
+
+// sizeUnits are the units that ParseSize knows, in lower case, each with the power of two that it stands for.
+var sizeUnits = map[string]int{"": 0, "b": 0, "k": 10, "kb": 10, "kib": 10, "m": 20, "mb": 20, "mib": 20,
+	"g": 30, "gb": 30, "gib": 30, "t": 40, "tb": 40, "tib": 40}
+
+// ParseSize reads a number of bytes: "67108864", "64MiB", "64M", "64 mb" (all powers of 1024), at most MostBytes.
+// Anything else, such as a fraction or a sign, is ErrInvalid. Every size that people write is read by it.
 func ParseSize(s string) (uint64, error) {
-	text := strings.ToLower(strings.ReplaceAll(s, " ", ""))
+	text := strings.ToLower(strings.TrimSpace(s))
 	unit := strings.TrimLeft(text, "0123456789")
-	factors := map[string]uint64{"": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mb": 1 << 20,
-		"mib": 1 << 20, "g": 1 << 30, "gb": 1 << 30, "gib": 1 << 30,
-		"t": 1 << 40, "tb": 1 << 40, "tib": 1 << 40}
-	n, err := strconv.ParseUint(strings.TrimSuffix(text, unit), 10, 50)
-	factor, ok := factors[unit]
-	if err != nil || !ok || n > 1<<50/factor {
-		return 0, &Error{Code: ErrInvalid, Op: "parse size", Entity: Printable(s), Detail: fmt.Sprintf("want something like %s", "64MiB")}
+	shift, ok := sizeUnits[strings.TrimLeft(unit, " ")]
+	n, err := strconv.ParseUint(strings.TrimSuffix(text, unit), 10, 64)
+	if err != nil || !ok || n > MostBytes>>shift {
+		return 0, &Error{Code: ErrInvalid, Op: "parse size", Entity: Printable(s), Detail: "want something like 64MiB"}
 	}
-	return n * factor, nil
+	return n << shift, nil
 }

@@ -76,27 +76,15 @@ func Number(low, high int64) Kind {
 	}}
 }
 
-// Size is a number of bytes within limits; "10K" and "2M" will do, in units of 1024.
+// Size is a number of bytes within limits, as lattice.ParseSize reads it: "10K" and "2M" will do, in units of 1024.
 func Size(low, high int64) Kind {
 	return Kind{Name: "size", parse: func(s string) (any, error) {
-		n, ok := size(s, high)
-		if !ok || n < low {
+		n, err := lattice.ParseSize(s)
+		if err != nil || int64(n) < low || int64(n) > high {
 			return nil, wants(fmt.Sprintf("want a number of bytes from %d to %d", low, high))
 		}
-		return n, nil
+		return int64(n), nil
 	}}
-}
-
-func size(s string, high int64) (int64, bool) {
-	text, unit := strings.ToUpper(s), int64(1)
-	for suffix, n := range map[string]int64{"K": 1 << 10, "KB": 1 << 10, "KIB": 1 << 10, "M": 1 << 20, "MB": 1 << 20, "MIB": 1 << 20} {
-		if digits := strings.TrimRight(text, "KMIB"); text == digits+suffix {
-			text, unit = strings.TrimSpace(digits), n
-			break
-		}
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	return n * unit, err == nil && n <= high/unit
 }
 
 // Span is a length of time, "300ms" or "2m".

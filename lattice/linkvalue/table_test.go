@@ -43,6 +43,7 @@ func TestValuesThatWouldBeIgnoredAreRefused(t *testing.T) {
 		{linkvalue.HTTPServer, "config_json", `{"cors": {"allowed_origins": "*"}}`, "not supported; let the actor"},
 		{linkvalue.HTTPServer, "config_json", `{"config_json": "{}"}`, "there is another config_json in it"},
 		{linkvalue.HTTPServer, "max_body_bytes", "1G", "want a number of bytes from 1 to 133169152"},
+		{linkvalue.HTTPServer, "max_body_bytes", "-17592186044415M", "want a number of bytes from 1 to 133169152"}, // 1 MiB in 64 bits
 		{linkvalue.KeyvalueRedis, "passwort", "x", "did you mean password?"},
 		{linkvalue.KeyvalueRedis, "db", "-1", "want a number from 0"},
 		{linkvalue.KeyvalueNATS, "replica", "3", "did you mean replicas?"},
