@@ -39,7 +39,9 @@ type actor struct {
 	max     atomic.Int64                     // instances at once
 	pace    atomic.Int64                     // moving average of the time of a call, in nanoseconds
 
-	change sync.Mutex // before host.mu and mu
+	// change is held for a whole change, across NATS and compiling, so that changes come one after another. It comes
+	// before host.mu and mu.
+	change sync.Mutex
 	mu     sync.Mutex
 	scales []scale // one for each set of annotations; guarded by mu
 }

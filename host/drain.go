@@ -11,7 +11,8 @@ func (h *Host) takeNoMore() {
 	h.beats.Beat() // others shall not send more
 }
 
-// stopWork drains all actors, then stops the providers: what calls in stops before what is called.
+// stopWork drains all actors, then stops the providers. Actors come first, since their calls in progress may still need
+// a provider.
 func (h *Host) stopWork(ctx context.Context) error {
 	h.takeNoMore()
 	return errors.Join(

@@ -278,6 +278,7 @@ func (h *Host) swap(ctx context.Context, r control.UpdateActorRequest) (*version
 	if err != nil {
 		return nil, err
 	}
+	// The claims are kept before the new code serves: where that fails, the old code goes on under claims that fit it.
 	if err := h.state.Keep(ctx, actorClaims(art.claims)); err != nil {
 		return nil, errors.Join(err, next.close(ctx))
 	}

@@ -62,6 +62,8 @@ type chunks struct {
 
 func responseName(id string) string { return id + "-r" }
 
+// open returns the store, and makes it where it is missing. mu is held across NATS, so that calls that come at the same
+// time open it once; they need it and have to wait in any case.
 func (c *chunks) open(ctx context.Context) (jetstream.JetStream, jetstream.Stream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
