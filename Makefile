@@ -17,7 +17,7 @@ components: ## build the components that tests run, from their sources: needs Ru
 	cp $(BIN)/cargo/wasm32-wasip2/release/hello.wasm host/internal/component/testdata/hello.wasm
 	wasm-tools parse host/internal/component/testdata/loop.wat -o host/internal/component/testdata/loop.wasm
 
-.PHONY: help build actors demo test unit e2e deps fixtures fixtures-check vuln attack attack-shapes components components-spec foreign lint fuzz reliability bench bench-scale bench-overload flame wrk cross clean
+.PHONY: help build actors demo quick test unit e2e soak deps fixtures fixtures-check vuln attack attack-shapes components components-spec foreign lint fuzz reliability bench bench-scale bench-overload flame wrk cross clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ deps: ## install what the tests start: a real redis-server and docker-registry, 
 	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; \
 	fi
 
+quick: ## tests that need no other program and take less than a minute in all; what they leave out, "make test" runs
+	$(GO) test -short -vet=off -ldflags '-s -w' -p 4 -timeout 5m $$($(GO) list ./... | grep -v /e2e)
+
 test: deps unit e2e ## all tests, with what they need
 
 unit: deps ## tests of the packages, with the race detector
@@ -58,6 +61,9 @@ unit: deps ## tests of the packages, with the race detector
 
 e2e: deps build actors ## built binaries against each other: several hosts, real Redis, faults
 	$(GO) test -count=1 -timeout 20m ./e2e/...
+
+soak: deps ## each test COUNT times (default 30) with the race detector, beside LOAD (default 4) processes that burn; PACKAGES for some; goes on where it was ended
+	.ci/soak
 
 foreign: deps ## run providers and actors in Rust on the published crates; needs cargo and rustup, takes minutes
 	rustup target add wasm32-unknown-unknown wasm32-wasip1

@@ -4,6 +4,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/weftlattice/weft/internal/latticetest/long"
 )
 
 const module = "github.com/weftlattice/weft/"
@@ -99,6 +101,7 @@ func TestSingleHomes(t *testing.T) {
 
 func goList(t *testing.T, args ...string) []string {
 	t.Helper()
+	long.Test(t, "asks the Go toolchain")
 	cmd := exec.Command("go", append([]string{"list"}, args...)...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

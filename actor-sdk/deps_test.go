@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/weftlattice/weft/internal/latticetest/long"
 )
 
 const module = "github.com/weftlattice/weft/"
@@ -28,6 +30,7 @@ var banned = map[string]string{
 }
 
 func TestDependencies(t *testing.T) {
+	long.Test(t, "asks the Go toolchain")
 	packages := []string{"./.", "./keyvalue", "./log", "./numbergen", "./internal/guest", "./examples/..."}
 	for _, env := range [][]string{{"GOOS=wasip1", "GOARCH=wasm"}, nil} {
 		cmd := exec.Command("go", append([]string{"list", "-deps", "-f", "{{.ImportPath}} {{.Standard}}"}, packages...)...)

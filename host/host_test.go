@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
@@ -27,8 +28,31 @@ import (
 	"go.uber.org/goleak"
 )
 
-// guests are the test actor's modules, unsigned, by version. They are built once.
-var guests = map[string][]byte{}
+// guests build the test actor's modules, unsigned, by version, once.
+var guests = map[string]func() ([]byte, error){"1": builds("1"), "2": builds("2")}
+
+func builds(version string) func() ([]byte, error) {
+	return sync.OnceValues(func() ([]byte, error) {
+		out := filepath.Join(filepath.Dir(cacheDir), version+".wasm")
+		cmd := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-tags", "weft_restore", "-ldflags", "-s -w -checklinkname=0 -X main.version="+version, "-o", out, "./testdata/guest")
+		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("build the test actor: %w\n%s", err, text)
+		}
+		return os.ReadFile(out)
+	})
+}
+
+// guest is a version of the test actor, unsigned.
+func guest(t testing.TB, version string) []byte {
+	t.Helper()
+	long.Test(t, "builds a guest with Go")
+	b, err := guests[version]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
 
 // cacheDir is shared by all hosts of the tests, so that a module is compiled once.
 var cacheDir string
@@ -46,19 +70,6 @@ func TestMain(m *testing.M) {
 	}
 	defer os.RemoveAll(dir)
 	cacheDir = filepath.Join(dir, "cache")
-	for _, v := range []string{"1", "2"} {
-		out := filepath.Join(dir, v+".wasm")
-		cmd := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-tags", "weft_restore", "-ldflags", "-s -w -checklinkname=0 -X main.version="+v, "-o", out, "./testdata/guest")
-		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build the test actor: %v\n%s", err, text)
-			return
-		}
-		if guests[v], err = os.ReadFile(out); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return
-		}
-	}
 	if code = m.Run(); code == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -123,7 +134,7 @@ func (r *rig) host(change func(*host.Config)) *host.Host {
 // module signs a guest and writes it to a file; the reference is its path.
 func (r *rig) module(version string, key signing.KeyPair, c signing.ActorClaims) string {
 	r.t.Helper()
-	signed, err := signing.SignModule(guests[version], r.account, key, c)
+	signed, err := signing.SignModule(guest(r.t, version), r.account, key, c)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -284,7 +295,7 @@ func TestRefusedModules(t *testing.T) {
 	r := newRig(t)
 	h := r.host(nil)
 	key := latticetest.NewKey(t, 'M')
-	signed, err := signing.SignModule(guests["1"], r.account, key, signing.ActorClaims{Name: "guest"})
+	signed, err := signing.SignModule(guest(t, "1"), r.account, key, signing.ActorClaims{Name: "guest"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +303,7 @@ func TestRefusedModules(t *testing.T) {
 	if bytes.Equal(tampered, signed) {
 		t.Fatal("nothing to tamper with")
 	}
-	expired, err := signing.SignModule(guests["1"], r.account, key, signing.ActorClaims{Name: "guest", Validity: signing.Validity{Expires: 1}})
+	expired, err := signing.SignModule(guest(t, "1"), r.account, key, signing.ActorClaims{Name: "guest", Validity: signing.Validity{Expires: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +311,7 @@ func TestRefusedModules(t *testing.T) {
 		ref  string
 		want lattice.Code
 	}{
-		"unsigned":  {r.file("unsigned.wasm", guests["1"]), lattice.ErrUnsigned},
+		"unsigned":  {r.file("unsigned.wasm", guest(t, "1")), lattice.ErrUnsigned},
 		"tampered":  {r.file("tampered.wasm", tampered), lattice.ErrHashMismatch},
 		"expired":   {r.file("expired.wasm", expired), lattice.ErrTokenExpired},
 		"no wasm":   {r.file("text.wasm", []byte("hello")), lattice.ErrBadModule},

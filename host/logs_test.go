@@ -15,12 +15,14 @@ import (
 	"github.com/weftlattice/weft/host/internal/metrics"
 	"github.com/weftlattice/weft/host/internal/node"
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
 // Whatever an actor writes, what comes of it in the log and on NATS stays within the rate, as it is written: with
 // escapes, and with what stands around the texts.
 func TestLogRateCountsWhatIsWritten(t *testing.T) {
+	long.Test(t, "writes logs for seconds")
 	env := latticetest.NATS(t)
 	handlers := map[string]func(*bytes.Buffer) slog.Handler{
 		"text": func(b *bytes.Buffer) slog.Handler { return slog.NewTextHandler(b, nil) },

@@ -10,6 +10,7 @@ import (
 
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
@@ -70,6 +71,7 @@ func (s stuck) WithAttrs([]slog.Attr) slog.Handler { return s }
 // A guest that cannot be stopped, since it waits for a log that is not read, say, is not called stopped; and a host
 // that is told to end ends all the same, and names the actor.
 func TestHostEndsThoughAGuestDoesNot(t *testing.T) {
+	long.Test(t, "waits for what takes its time")
 	r := newRig(t)
 	log := stuck{r.env.Logger.Handler(), "nobody reads this", make(chan struct{})}
 	cfg := host.DefaultConfig()

@@ -20,7 +20,7 @@ func TestWarm(t *testing.T) {
 	r := newRig(t)
 	cache := t.TempDir()
 	key := latticetest.NewKey(t, 'M')
-	module := guests["1"]
+	module := guest(t, "1")
 	if err := host.Warm(t.Context(), cache, module); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestWarm(t *testing.T) {
 
 // A module is judged without a host as by one.
 func TestCheckModule(t *testing.T) {
-	if err := host.CheckModule(guests["1"]); err != nil {
+	if err := host.CheckModule(guest(t, "1")); err != nil {
 		t.Error(err)
 	}
 	branches := append([]byte{0}, bytes.Repeat([]byte{0x02, 0x40, 0x0b}, 40_000)...)

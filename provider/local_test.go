@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -168,6 +169,7 @@ var series = regexp.MustCompile(`(?m)^(weft_provider_calls_total\{.*|weft_provid
 // Whatever is called, with whatever outcome, it is the same over NATS, over the local channel and inside the host:
 // results, errors with their texts, caller and target, traces, and what is counted.
 func TestAllWaysAreTheSame(t *testing.T) {
+	long.Test(t, "makes some thousand calls")
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
@@ -205,6 +207,7 @@ func brief(o outcome) string {
 // The channel is cut again and again under load. Calls that have not begun are made over NATS, and no call is made
 // twice.
 func TestCutChannelUnderLoad(t *testing.T) {
+	long.Test(t, "makes some thousand calls")
 	s := &script{}
 	env := providertest.NewLattice(t)
 	p := providertest.Start(t, env, providertest.Config{Info: info, Channel: true, New: func(e provider.Env) (provider.Provider, error) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/trace"
@@ -107,6 +108,7 @@ func call(t *testing.T, p *providertest.Process, actor lattice.ActorID) (string,
 }
 
 func TestContract(t *testing.T) {
+	long.Test(t, "tries the whole contract of providers")
 	providertest.Run(t, providertest.Config{Info: info, Operation: "Script.Do",
 		New: func(provider.Env) (provider.Provider, error) { return &script{}, nil }})
 }

@@ -9,12 +9,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/ocitest"
 )
 
 // TestRegistryScript runs the command line against real registries: $OPEN, which anybody may use, and $CLOSED, which
 // wants the login in $DOCKER_LOGIN. "stopregistry" ends the first.
 func TestRegistryScript(t *testing.T) {
+	long.Test(t, "starts a registry")
 	module, err := os.ReadFile("../../host/internal/wasm/testdata/echo.wasm")
 	if err != nil {
 		t.Fatal(err)

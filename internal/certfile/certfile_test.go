@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/linkfile"
 	"github.com/weftlattice/weft/lattice"
 )
@@ -245,6 +246,7 @@ func TestErrorsAtFirstNameTheFile(t *testing.T) {
 
 // Many handshakes at once while files are replaced see one of the pairs, never half of one.
 func TestHammer(t *testing.T) {
+	long.Test(t, "replaces files for seconds")
 	pairs := []made{makeCert(t, "0", later()), makeCert(t, "1", later())}
 	r := open(t, pairs[0])
 	r.log.Reset()

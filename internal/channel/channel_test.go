@@ -19,6 +19,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -511,6 +512,7 @@ func TestGroupSpreadsCallsAndSurvivesALoss(t *testing.T) {
 }
 
 func TestABodyIsPassedOnAsItComes(t *testing.T) {
+	long.Test(t, "waits for what takes its time")
 	both(t, func(t *testing.T, inline bool) {
 		a, _ := pair(t, channel.Config{}, channel.Config{Handler: echo, Inline: inline})
 		body := bytes.Repeat([]byte("0123456789"), 100_000)

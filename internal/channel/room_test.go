@@ -12,6 +12,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -34,6 +35,7 @@ func empty(t *testing.T, budgets ...*load.Budget) {
 
 // TestLargePayloadsWaitForRoom has many more large payloads on their way than fit, in both directions.
 func TestLargePayloadsWaitForRoom(t *testing.T) {
+	long.Test(t, "waits for what takes its time")
 	both(t, func(t *testing.T, inline bool) {
 		here, there := load.NewBudget(3*largeBytes), load.NewBudget(3*largeBytes)
 		served := func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
@@ -65,6 +67,7 @@ func TestLargePayloadsWaitForRoom(t *testing.T) {
 
 // TestNoRoomInTime: a request that finds none has not begun, an answer that finds none has.
 func TestNoRoomInTime(t *testing.T) {
+	long.Test(t, "waits for what takes its time")
 	here, there := load.NewBudget(largeBytes), load.NewBudget(largeBytes)
 	answer := make([]byte, largeBytes)
 	a, _ := pair(t, channel.Config{Budget: here}, channel.Config{Budget: there, Inline: true, Handler: func(context.Context, *wire.Invocation) ([]byte, error) { return answer, nil }})

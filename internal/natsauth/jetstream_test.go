@@ -23,6 +23,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/natsauth"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/natsserver"
@@ -34,6 +35,7 @@ import (
 // seen.
 func apiSubjects(t *testing.T) []string {
 	t.Helper()
+	long.Test(t, "asks the Go toolchain")
 	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "github.com/nats-io/nats-server/v2/server").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -81,6 +83,7 @@ const (
 
 // Each request that JetStream knows, on each stream of a lattice, as each role: refused but for those of the list.
 func TestJetStreamAPI(t *testing.T) {
+	long.Test(t, "sends every request of JetStream")
 	r := newRealm(t)
 	host := r.role(natsauth.Host)
 	prov, _ := r.provider(host, natsauth.Needs{})
@@ -361,6 +364,7 @@ func TestLargePayloadsAreReadThoughAProviderHoardsConsumers(t *testing.T) {
 // Lattices that share a server share nothing else. Roles of lattice "other" that may do most try what they can: each
 // asks for A's secrets by every way that JetStream has, and A hears nothing of it.
 func TestLatticesAreApart(t *testing.T) {
+	long.Test(t, "sends every request of JetStream")
 	r := newRealm(t)
 	const secret = "the password of edge"
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -458,6 +462,7 @@ func TestLatticesAreApart(t *testing.T) {
 // hosts and providers do not believe it (natsconn.FromStream). That is for other NATS servers: weft's own lets no such
 // request in but within its process.
 func TestJetStreamsAnswersBearItsMark(t *testing.T) {
+	long.Test(t, "waits for what takes its time")
 	r := newRealm(t)
 	host := r.role(natsauth.Host)
 	c, _ := r.provider(host, natsauth.Needs{})

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/natsauth"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/natsserver"
@@ -400,6 +401,7 @@ func TestNotAdmitted(t *testing.T) {
 
 // Who is revoked or expires is shown out, a revoked host's providers as well, and does not come in again.
 func TestShownOut(t *testing.T) {
+	long.Test(t, "waits for what takes its time")
 	r := newRealm(t)
 	host, id := r.issue(natsauth.Identity{Name: "second", Roles: []natsauth.Role{natsauth.Host}})
 	prov, _ := r.provider(host, natsauth.Needs{})

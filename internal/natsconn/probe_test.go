@@ -11,11 +11,13 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 )
 
 // TestWhatAnswersIsNoNATSServerOfThatKind: the error says what is wrong at the address and what to write instead.
 func TestWhatAnswersIsNoNATSServerOfThatKind(t *testing.T) {
+	long.Test(t, "waits for servers that do not answer")
 	plain := strings.TrimPrefix(external(t, &server.Options{}), "nats://")
 	web := httptest.NewServer(nil)
 	t.Cleanup(web.Close)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/latticetest/output"
 	"github.com/weftlattice/weft/internal/natsauth"
 	"github.com/weftlattice/weft/lattice"
@@ -211,6 +212,7 @@ func eventually(t *testing.T, check func() error) {
 
 // A client that does not read what it asked for does not hold up the others, and is disconnected.
 func TestDeafClientIsDisconnected(t *testing.T) {
+	long.Test(t, "waits for a client that does not read")
 	s, creds, _ := frontOf(t, Config{})
 	key, err := signing.FromSeed(creds.Seed)
 	if err != nil {

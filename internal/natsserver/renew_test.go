@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/natsserver"
 )
@@ -14,6 +15,7 @@ import (
 // The certificate of the server and the authorities of a client are renewed on disk. A client that is connected
 // reconnects with them, and a broken file changes nothing.
 func TestRenewedCertificateAndAuthority(t *testing.T) {
+	long.Test(t, "waits for what takes its time")
 	cert, key, _ := latticetest.Certificate(t)
 	ca := cert + ".ca"
 	latticetest.Replace(t, ca, cert)

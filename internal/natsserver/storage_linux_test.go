@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/natsserver"
 	"github.com/weftlattice/weft/lattice"
 )
@@ -54,6 +55,7 @@ func storable(s *natsserver.Server, want bool) func() error {
 // An artifact's chunk is refused at once while the state of the lattice, which is small, is still stored; when there is
 // room again all goes on without a restart, and no client was disconnected.
 func TestFullDiskRefusesWhatIsLargeAndHeals(t *testing.T) {
+	long.Test(t, "fills disks")
 	disk := latticetest.SmallDisk(t, 24<<20)
 	s := start(t, natsserver.Config{Port: -1, DataDir: filepath.Join(disk.Dir, "nats"), Logger: latticetest.Logger(t)})
 	var lost atomic.Int32
@@ -88,6 +90,7 @@ func TestFullDiskRefusesWhatIsLargeAndHeals(t *testing.T) {
 // Another program takes the last byte between two looks, so that writes do fail. What was acknowledged stays, and
 // JetStream is there again when there is room, for clients that stayed connected.
 func TestFailedWriteHealsAndLosesNothing(t *testing.T) {
+	long.Test(t, "kills processes")
 	if raced {
 		t.Skip("nats-server 2.15.2 sets the field apiSubs while it starts JetStream, without a lock, and requests read it; `make unit` runs this test without the detector")
 	}
@@ -168,6 +171,7 @@ func TestFailedWriteHealsAndLosesNothing(t *testing.T) {
 
 // A server that starts where there is next to no room takes what comes free later.
 func TestStartWithLittleRoomIsNotForEver(t *testing.T) {
+	long.Test(t, "fills disks")
 	disk := latticetest.SmallDisk(t, 24<<20)
 	empty := disk.Fill(150 << 10)
 	s := start(t, natsserver.Config{Port: -1, DataDir: filepath.Join(disk.Dir, "nats"), Logger: latticetest.Logger(t)})
@@ -193,6 +197,7 @@ func TestStartWithLittleRoomIsNotForEver(t *testing.T) {
 
 // What --store-max allows is no fault of the disk, and deleting makes room.
 func TestStoreMaxIsKept(t *testing.T) {
+	long.Test(t, "fills disks")
 	disk := latticetest.SmallDisk(t, 64<<20)
 	s := start(t, natsserver.Config{Port: -1, DataDir: filepath.Join(disk.Dir, "nats"), MaxStoreBytes: 8 << 20, Logger: latticetest.Logger(t)})
 	kv := bucket(t, connect(t, s.URL()), "b")

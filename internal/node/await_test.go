@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/natsserver"
 	"github.com/weftlattice/weft/lattice"
@@ -16,6 +17,7 @@ import (
 
 // A server that comes later is waited for; one that never comes is told after the time, one that refuses at once.
 func TestAwaitNATS(t *testing.T) {
+	long.Test(t, "waits for what takes its time")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

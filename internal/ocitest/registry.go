@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 )
 
 // The one user of a registry with Login.
@@ -47,6 +48,7 @@ var listening = regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)
 // Start starts a registry. Without docker-registry the test fails.
 func Start(t testing.TB, o Options) *Registry {
 	t.Helper()
+	long.Test(t, "starts a registry")
 	bin, err := exec.LookPath("docker-registry")
 	if err != nil {
 		t.Fatal("this test needs a real registry, the binary docker-registry; install it with: make deps (apt-get install docker-registry)")

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
@@ -130,6 +131,7 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // Callers and servers that fail at each step leave an empty store.
 func TestLargeFailures(t *testing.T) {
+	long.Test(t, "moves large payloads")
 	r := newRig(t)
 	arrived := make(chan struct{}, 1)
 	hold := make(chan struct{})
@@ -234,6 +236,7 @@ func TestSweep(t *testing.T) {
 
 // TestBudget lets more callers come than there is room for.
 func TestBudget(t *testing.T) {
+	long.Test(t, "waits for what takes its time")
 	env := latticetest.NATS(t)
 	budget := load.NewBudget(2*int64(len(large)) + 1000)
 	r := &rig{env: env, nc: env.Conn(t), actor: env.ActorID(t)}
@@ -359,6 +362,7 @@ func TestForeignLarge(t *testing.T) {
 
 // TestConnectionLost cuts the caller off while its payload is on its way.
 func TestConnectionLost(t *testing.T) {
+	long.Test(t, "waits for what takes its time")
 	r := newRig(t)
 	r.echo(t)
 	lost := r.env.Conn(t)

@@ -8,12 +8,14 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
 // One of two hosts hangs: it is in the queue group and answers nothing. Lists come all the same, from the other one.
 func TestListsComeWhenOneHostHangs(t *testing.T) {
+	long.Test(t, "waits for a host that hangs")
 	env := latticetest.NATS(t)
 	nc := env.Conn(t)
 	c := subject.Control{Lattice: "hang"}

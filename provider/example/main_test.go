@@ -43,11 +43,17 @@ func child(t *testing.T) providertest.Config {
 }
 
 func TestContract(t *testing.T) {
+	if testing.Short() {
+		t.Skip("tries the whole contract of providers")
+	}
 	t.Run("in process", func(t *testing.T) { providertest.Run(t, inProcess) })
 	t.Run("as a process", func(t *testing.T) { providertest.Run(t, child(t)) })
 }
 
 func TestGreet(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
 	env := providertest.NewLattice(t)
 	p := providertest.Start(t, env, child(t))
 	plain, polite := env.ActorID(t), env.ActorID(t)

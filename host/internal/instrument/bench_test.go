@@ -14,11 +14,13 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/weftlattice/weft/host/internal/instrument"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 )
 
 // buildGo compiles a stock Go guest.
 func buildGo(t testing.TB, dir string) []byte {
 	t.Helper()
+	long.Test(t, "builds a guest with Go")
 	path := filepath.Join(t.TempDir(), "guest.wasm")
 	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-o", path, ".")
 	cmd.Dir = dir

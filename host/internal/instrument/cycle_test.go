@@ -10,6 +10,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/weftlattice/weft/host/internal/instrument"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 )
 
 // dispatcher writes a module as Go's compiler does: run(label, steps i32) i64 is one loop around a br_table of labels, between
@@ -100,6 +101,7 @@ const spin = "\x00\x03\x40\x20\x00\x41\x01\x6b\x22\x00\x41\x00\x4a\x0d\x00\x0b\x
 // Whatever the flow, it is the same with checks; what it costs and where a limit ends it does not depend on when budgets do; and
 // none goes on once the flag is raised.
 func TestCycles(t *testing.T) {
+	long.Test(t, "runs many modules")
 	for seed := range uint64(300) {
 		code := dispatcher(rand.New(rand.NewPCG(seed, 1)))
 		r := newRuntime(t, wazero.NewRuntimeConfig())

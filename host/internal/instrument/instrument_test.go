@@ -16,6 +16,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/weftlattice/weft/host/internal/instrument"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -218,6 +219,7 @@ func sections(n int) []any {
 
 // The engine bears what the bounds let through.
 func TestBoundsProtectTheEngine(t *testing.T) {
+	long.Test(t, "runs many modules")
 	r := newRuntime(t, wazero.NewRuntimeConfig())
 	depth, loops := instrument.MaxNesting-1, instrument.MaxLoopNesting
 	for name, wasm := range map[string][]byte{

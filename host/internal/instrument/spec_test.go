@@ -15,6 +15,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/weftlattice/weft/host/internal/instrument"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -38,14 +39,13 @@ func TestSpec(t *testing.T) {
 
 // specDirs finds the tests in the source of the engine.
 func specDirs(t *testing.T) []string {
+	t.Helper()
+	long.Test(t, "runs the engine's own tests")
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/tetratelabs/wazero").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	root := filepath.Join(strings.TrimSpace(string(out)), "internal", "integration_test", "spectest")
-	if testing.Short() {
-		return []string{filepath.Join(root, "v1")}
-	}
 	return []string{filepath.Join(root, "v1"), filepath.Join(root, "v2"), filepath.Join(root, "extended-const")}
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -149,6 +150,7 @@ func TestGuardReleasesWhatEnded(t *testing.T) {
 }
 
 func TestGuardThatHangsIsReplaced(t *testing.T) {
+	long.Test(t, "waits for processes that do not end")
 	g := startGuard(t)
 	before := g.pid()
 	if err := syscall.Kill(before, syscall.SIGSTOP); err != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -113,9 +114,7 @@ func TestInsideNotReady(t *testing.T) {
 
 // Nobody can end a run that does not want to: Stop says so, and does not wait for ever.
 func TestInsideThatStays(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for the time that a kill may take")
-	}
+	long.Test(t, "waits for the time that a kill may take")
 	var book logbook
 	release := make(chan struct{})
 	spec := insideSpec()

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -256,6 +257,7 @@ func TestReadyAtOnce(t *testing.T) {
 }
 
 func TestEndings(t *testing.T) {
+	long.Test(t, "waits for processes that do not end")
 	const long, short = 5 * time.Second, 300 * time.Millisecond
 	for _, tc := range []struct {
 		name, role, reason string

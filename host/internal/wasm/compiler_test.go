@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -67,6 +68,7 @@ func uleb(n int) (b []byte) {
 // A module that takes more memory or processor time than is allowed is refused with the bound and the way out, and one
 // that does not is compiled after it.
 func TestCompileLimits(t *testing.T) {
+	long.Test(t, "compiles generated modules")
 	for name, r := range map[string]struct {
 		cfg   wasm.Config
 		code  []byte

@@ -16,6 +16,7 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -340,6 +341,7 @@ func manyVariables() map[string]string {
 // compute by itself, and what the host does is taken from the guest's fuel: a limit that a loop reaches in less than a
 // second is reached soon after.
 func TestHostFunctionsSpendFuel(t *testing.T) {
+	long.Test(t, "lets guests run into their deadlines many times")
 	e := newEngine(t)
 	const limit = 1 << 30
 	for _, h := range others(e, hards()) {

@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 )
 
 // While guests compute on all processors, the world can be stopped and other goroutines go on.
 func TestGuestsCanBePreempted(t *testing.T) {
+	long.Test(t, "lets guests compute for seconds")
 	m := compile(t, newEngine(t), load(t, "hostile"))
 	var wg sync.WaitGroup
 	for n := range 2 * runtime.GOMAXPROCS(0) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 )
 
 // sdkGuest builds the actor of package host's tests, with and without the function that seeds Go's runtime again.
@@ -40,6 +41,7 @@ var (
 
 func loadReseeding(t testing.TB) []byte {
 	t.Helper()
+	long.Test(t, "builds a guest with Go")
 	b, err := reseedingGuest()
 	if err != nil {
 		t.Fatal(err)
@@ -104,6 +106,7 @@ func TestRestoredGoGuest(t *testing.T) {
 
 // Without a way to seed it again, an actor is never copied.
 func TestGuestsThatCanNotBeSeededInitialiseThemselves(t *testing.T) {
+	long.Test(t, "builds a guest with Go")
 	code, err := frozenGuest()
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/core"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
@@ -33,6 +34,7 @@ func TestSDKExamples(t *testing.T) {
 
 func stockGo(t testing.TB, name string) []byte {
 	t.Helper()
+	long.Test(t, "builds a guest with Go")
 	out := filepath.Join(t.TempDir(), name+".wasm")
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-buildmode=c-shared", "-o", out, "github.com/weftlattice/weft/actor-sdk/examples/"+name)
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/latticetest/shape"
 	"github.com/weftlattice/weft/lattice"
 )
@@ -37,6 +38,7 @@ const (
 // WEFT_SHAPES_SEED where to begin, and WEFT_SHAPES_BYTES how large they may be; by default 200 shapes of up to 64 KiB
 // are tried, 20 of them under the race detector.
 func TestShapes(t *testing.T) {
+	long.Test(t, "compiles generated modules")
 	seed, most, enough := uint64(1), 64<<10, func(n int) bool { return n >= 200 }
 	if raced {
 		enough = func(n int) bool { return n >= 20 }

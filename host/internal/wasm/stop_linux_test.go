@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -151,6 +152,7 @@ func guestsOf(t testing.TB) map[string]*wasm.Module {
 // Whatever a guest does, it stops soon after its deadline; how soon is for BenchmarkStop. When it returns on the clock
 // depends on what else wants the processor.
 func TestGuestsStopAtTheirDeadline(t *testing.T) {
+	long.Test(t, "lets guests run into their deadlines many times")
 	m := guestsOf(t)
 	for _, w := range works(1 << 10) {
 		t.Run(w.name, func(t *testing.T) {
@@ -170,6 +172,7 @@ func TestGuestsStopAtTheirDeadline(t *testing.T) {
 
 // Whatever function of the host a guest is in, with whatever arguments, it stops as soon.
 func TestHostFunctionsStopAtTheirDeadline(t *testing.T) {
+	long.Test(t, "lets guests run into their deadlines many times")
 	e := newEngine(t)
 	for _, h := range others(e, hards()) {
 		t.Run(h.String(), func(t *testing.T) {

@@ -7,12 +7,14 @@ import (
 	"testing"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 )
 
 // Where one guest may compute at a time, those that never end keep neither others from ending nor themselves from being
 // stopped, whether they compute, grow their memory, or have grown it to the most that they may have.
 func TestGuestsThatComputeTakeTurns(t *testing.T) {
+	long.Test(t, "lets guests compute for seconds")
 	e := newEngine(t)
 	e.Turns(1)
 	m := compile(t, e, load(t, "busy"))

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -149,6 +150,7 @@ var goGuest = sync.OnceValues(func() ([]byte, error) {
 
 func loadGo(t testing.TB) []byte {
 	t.Helper()
+	long.Test(t, "builds a guest with Go")
 	b, err := goGuest()
 	if err != nil {
 		t.Fatal(err)

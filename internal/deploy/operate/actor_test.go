@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
@@ -83,6 +84,7 @@ func TestNoHosts(t *testing.T) {
 }
 
 func TestOutcomes(t *testing.T) {
+	long.Test(t, "waits for hosts that say nothing")
 	for _, tc := range []struct {
 		name    string
 		second  func(*fakeHost) func(control.ScaleActorRequest) []event.Data

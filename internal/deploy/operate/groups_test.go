@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 )
@@ -18,6 +19,7 @@ func (h *fakeHost) runGroups(id lattice.ActorID, name, ref string, instances ...
 // TestScaleWithoutAnnotationWhereGroupsExist: "scaled: 0" while 7 run is not to be; one group is named, or all stop,
 // and what is told is what runs.
 func TestScaleWithoutAnnotationWhereGroupsExist(t *testing.T) {
+	long.Test(t, "waits for hosts that say nothing")
 	r := newRig(t)
 	id := idOf(t, r, "ref-groups")
 	shop, mall := map[string]string{"app": "shop", "by": "wadm"}, map[string]string{"app": "mall", "by": "wadm"}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -36,6 +37,7 @@ func (r *rig) fakeProvider(t *testing.T, h *fakeHost, id lattice.ProviderID, sta
 }
 
 func TestPutLink(t *testing.T) {
+	long.Test(t, "waits for hosts that say nothing")
 	r := newRig(t)
 	h := r.host(t, "one", nil)
 	actor, provider := r.ActorID(t), r.ProviderID(t)

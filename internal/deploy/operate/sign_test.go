@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 )
@@ -151,6 +152,7 @@ func TestIsLocal(t *testing.T) {
 
 // What was signed once is kept for the next time, but not for ever.
 func TestSignedModulesDoNotFillTheDisk(t *testing.T) {
+	long.Test(t, "signs many modules")
 	s := newSigner(t)
 	dir := t.TempDir()
 	big := append(slices.Clone(smallModule), append([]byte{0, 0x84, 0x80, 0x80, 0x08, 1, 'x', 0, 0}, make([]byte, 16<<20)...)...)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -26,9 +27,7 @@ func fakeActor(t *testing.T, dir string) {
 
 // The same sources are the same module in any folder, be it a checkout that git refuses to look at.
 func TestBuildIsTheSameAnywhere(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs the toolchain")
-	}
+	long.Test(t, "runs the toolchain")
 	var first Artifact
 	for i := range 2 {
 		dir := t.TempDir()

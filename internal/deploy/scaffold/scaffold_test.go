@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -35,9 +36,7 @@ func newProject(t *testing.T, name string) string {
 }
 
 func TestNewProjectWorksOffline(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compiles the SDK twice")
-	}
+	long.Test(t, "compiles the SDK twice")
 	t.Setenv("GOPROXY", "off")
 	t.Setenv("GOFLAGS", "-mod=mod")
 	dir := newProject(t, "my-actor")
@@ -85,9 +84,7 @@ func TestNewProjectWorksOffline(t *testing.T) {
 }
 
 func TestBuildOfWhatIsNoActor(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs the toolchain")
-	}
+	long.Test(t, "runs the toolchain")
 	dir := t.TempDir()
 	for name, text := range map[string]string{"go.mod": "module example.com/x\n\ngo 1.24\n", "main.go": "package main\n\nfunc main() {}\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {

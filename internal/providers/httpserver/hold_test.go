@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/provider/providertest"
 )
 
@@ -312,6 +313,7 @@ func TestClientsOfAProxy(t *testing.T) {
 
 // TestWhoFetchesNothingHoldsNoPlace: answers that are not taken hold no places of the link, and end after their time.
 func TestWhoFetchesNothingHoldsNoPlace(t *testing.T) {
+	long.Test(t, "waits for what takes its time")
 	for _, way := range []string{"plain", "net/http", "TLS", "HTTP/2"} {
 		t.Run(way, func(t *testing.T) {
 			w := openWays(t, map[string]string{"max_in_flight": "1", "write_timeout": "3s"})

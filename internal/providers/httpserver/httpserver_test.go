@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -52,6 +53,7 @@ func freePort(t testing.TB) string {
 }
 
 func TestContract(t *testing.T) {
+	long.Test(t, "tries the whole contract of providers")
 	c, port := cfg, freePort(t)
 	c.Values = func(_ testing.TB, n int) map[string]string {
 		return map[string]string{"Port": port, "PATH": fmt.Sprintf("/%d", n)}
@@ -522,6 +524,7 @@ func TestTLS(t *testing.T) {
 
 // A certificate that is renewed on disk is served without a command, a broken one is not, and its end is measured.
 func TestRenewedCertificateIsServed(t *testing.T) {
+	long.Test(t, "waits for what takes its time")
 	cert, key, pool := latticetest.Certificate(t)
 	s := start(t, providertest.WithFiles(filepath.Dir(cert)))
 	s.actor(says("safe"), "tls_cert_file", cert, "tls_key_file", key)

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/lattice/msgpack"
@@ -83,6 +84,7 @@ func TestLargeBodyFirst(t *testing.T) {
 
 // TestLargeFailures: refusals and broken bodies are precise, and leave nothing in the store.
 func TestLargeFailures(t *testing.T) {
+	long.Test(t, "moves large payloads")
 	s := start(t)
 	s.actor(func(_ context.Context, q *contract.Request) (*contract.Response, error) {
 		if q.Path == "/fail" {

@@ -26,6 +26,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/linkfile"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/rpc"
@@ -643,6 +644,7 @@ func refused(o outcome) string {
 
 // TestHalfClosed: a client that ends its side after its request gets its answer; one that breaks off is not waited for.
 func TestHalfClosed(t *testing.T) {
+	long.Test(t, "waits for what takes its time")
 	w := openWays(t, nil)
 	for _, way := range wayNames[:3] { // in HTTP/2 each request ends its side
 		for name, text := range map[string]string{"nothing": "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n", "a body": "POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",

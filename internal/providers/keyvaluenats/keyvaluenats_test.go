@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nuid"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/providers/keyvalue/kvtest"
 	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/keyvalue"
@@ -30,6 +31,7 @@ var cfg = providertest.Config{Info: Info, New: New, Operation: contract.Incremen
 func TestContract(t *testing.T) { providertest.Run(t, cfg) }
 
 func TestKeyValue(t *testing.T) {
+	long.Test(t, "waits for values to expire")
 	c := cfg
 	c.Values = func(testing.TB, int) map[string]string { return nil }
 	kvtest.Run(t, c)
@@ -37,6 +39,7 @@ func TestKeyValue(t *testing.T) {
 
 // Expired messages do not stay in the stream, nor do the marks of deleted ones hold values.
 func TestExpiredIsRemoved(t *testing.T) {
+	long.Test(t, "waits for values to expire")
 	env := providertest.NewLattice(t)
 	c := kvtest.Link(t, providertest.Start(t, env, cfg), nil)
 	if err := errors.Join(c.Set("k", "v", 1), c.Set("gone", "v", 0)); err != nil {
@@ -152,6 +155,7 @@ func TestTooLarge(t *testing.T) {
 
 // The server goes away and comes back: the provider heals; even when all data is lost, the bucket is made again.
 func TestServerRestarts(t *testing.T) {
+	long.Test(t, "waits for what takes its time")
 	env := providertest.NewLattice(t)
 	p := providertest.Start(t, env, cfg)
 	c := kvtest.Link(t, p, nil)

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/linkfile"
 	"github.com/weftlattice/weft/internal/providers/keyvalue/kvtest"
 	"github.com/weftlattice/weft/lattice"
@@ -60,6 +61,7 @@ func freePort(t testing.TB) string {
 
 func (r *redisServer) start() {
 	r.t.Helper()
+	long.Test(r.t, "starts Redis")
 	exe, err := exec.LookPath("redis-server")
 	if err != nil {
 		r.t.Fatal("these tests need a real redis-server: apt-get install redis-server, or the like")
