@@ -195,3 +195,72 @@ func TestRotateAccountKey(t *testing.T) {
 		t.Errorf("it runs version %q", body)
 	}
 }
+
+// A host whose token file is replaced uses the new token from the next time that it reconnects or reloads, and so do its
+// providers: the old one may be revoked. A file that is broken, or for no host, is told by the reload and changes nothing.
+func TestReplacedTokenFile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	h := r.host("a")
+	r.weft("provider", "start", "httpserver", "--host", "a")
+	r.actor(module("guest"), "--host", "a")
+	url := r.web("guest")
+	want(t, "GET", url+"/", nil, 200, "")
+	file := r.tokens["a"]
+	replace := func(text string) {
+		next := file + ".next"
+		if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(next, file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	serves := func(when string) {
+		t.Helper()
+		latticetest.Eventually(t, func() error {
+			if status, _, err := request("GET", url+"/", nil); err != nil || status != 200 {
+				return fmt.Errorf("%s: %d %v", when, status, err)
+			}
+			// Over NATS, from elsewhere, as whom NATS lets in now.
+			if status, body, err := request("GET", "http://"+h.HTTPAddr+"/readyz", nil); err != nil || status != 200 {
+				return fmt.Errorf("%s: readiness %d %s %v", when, status, body, err)
+			}
+			return nil
+		})
+	}
+	revoke := func(name string) {
+		if res := r.run(r.serverEnv(), "token", "revoke", name); res.code != 0 {
+			t.Fatal(res)
+		}
+	}
+	replace("weft1_")
+	r.fails(2, "cut off", "host", "reload", "a")
+	replace(string(readFile(t, r.tokens[operatorToken])))
+	r.fails(5, "does not give the role host", "host", "reload", "a")
+	serves("after broken files")
+
+	r.newToken("second")
+	replace(string(readFile(t, r.tokens["second"])))
+	if out := r.weft("host", "reload", "a"); !strings.Contains(out, "NATS credentials") {
+		t.Errorf("host reload: %s", out)
+	}
+	revoke("a")
+	serves("after a reload")
+
+	r.newToken("third")
+	replace(string(readFile(t, r.tokens["third"])))
+	revoke("second") // NATS shows the host out, which comes back by itself
+	latticetest.Eventually(t, func() error {
+		if !strings.Contains(grep(tail(h.stderr, 1<<20), "msg=reloaded"), "NATS credentials") {
+			return fmt.Errorf("the host has not taken over the third token: %s", tail(h.stderr, 4<<10))
+		}
+		if n := strings.Count(tail(h.stderr, 1<<20), `changed="NATS credentials"`); n < 2 {
+			return fmt.Errorf("taken over %d times", n)
+		}
+		return nil
+	})
+	serves("after a reconnect")
+	r.weft("link", "list")
+	r.weft("actor", "stop", "guest")
+}

@@ -22,6 +22,9 @@ type providerNATS struct {
 func providerAccess(address string, c natsconn.Config) (providerNATS, error) {
 	access := providerNATS{url: address, jwt: c.JWT, seed: c.Seed}
 	switch {
+	case c.Login != nil:
+		l := c.Login()
+		access.jwt, access.seed = l.JWT, l.Seed
 	case c.CredsFile != "":
 		b, err := os.ReadFile(c.CredsFile)
 		if err != nil {

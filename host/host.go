@@ -368,6 +368,7 @@ func (h *Host) followConnection(opened func(func(context.Context) error)) {
 				default:
 				}
 			}
+			h.takeOver(ctx)
 			h.learnDomain(ctx) // it may be another server
 			h.beats.Changed()
 		}

@@ -17,6 +17,9 @@ type NATS struct {
 	Seed           string // user nkey seed ("SU...")
 	User, Password string
 	Token          string
+	// Login, when set, is asked for the user JWT and its seed at each attempt to connect and at Host.Reload, in the place
+	// of JWT and Seed. It returns those to use also with an error, which Reload returns.
+	Login func() (jwt, seed string, err error)
 
 	TLS      bool   // require TLS, also with a nats:// URL
 	TLSCA    string // PEM file of the authorities to trust instead of the system's; read again when it is replaced
@@ -31,9 +34,25 @@ type NATS struct {
 
 // config is the same for package natsconn.
 func (n NATS) config() natsconn.Config {
-	return natsconn.Config{URL: n.URL, CredsFile: n.CredsFile, JWT: n.JWT, Seed: n.Seed, User: n.User, Password: n.Password,
+	c := natsconn.Config{URL: n.URL, CredsFile: n.CredsFile, JWT: n.JWT, Seed: n.Seed, User: n.User, Password: n.Password,
 		Token: n.Token, TLS: n.TLS, TLSCA: n.TLSCA, TLSRoots: n.TLSRoots, TLSName: n.TLSName, TLSCert: n.TLSCert,
 		TLSKey: n.TLSKey, TLSFirst: n.TLSFirst, InboxPrefix: n.InboxPrefix}
+	if n.Login != nil {
+		c.Login = func() natsconn.Login {
+			jwt, seed, _ := n.Login()
+			return natsconn.Login{JWT: jwt, Seed: seed}
+		}
+	}
+	return c
+}
+
+// broken says why what the host logs in with cannot be read again.
+func (n NATS) broken() error {
+	if n.Login == nil {
+		return nil
+	}
+	_, _, err := n.Login()
+	return err
 }
 
 // String tells where the connection leads. It never shows credentials.

@@ -137,6 +137,9 @@ func (h *Host) takeKeys(next Keys) (changed []string) {
 
 // reloadNATS makes the connections anew when the files with credentials have changed.
 func (h *Host) reloadNATS(ctx context.Context) (moved bool, err error) {
+	if err := h.cfg.NATS.broken(); err != nil {
+		return false, err
+	}
 	print, err := h.cfg.NATS.config().Fingerprint()
 	if err != nil || print == h.natsPrint {
 		return false, err
@@ -148,7 +151,25 @@ func (h *Host) reloadNATS(ctx context.Context) (moved bool, err error) {
 	if err := rpc.Reconnect(ctx, h.rpc, h.natsConfig(natsRPC), h.client, h.server, false); err != nil {
 		return false, fmt.Errorf("new NATS credentials: %w", err)
 	}
-	again := func() error { return natsconn.Reconnect(context.WithoutCancel(ctx), h.ctl) }
+	h.tasks.Run("new NATS credentials", h.reconnectControl)
+	h.providerNATS.Store(&access)
+	h.natsPrint = print
+	return true, nil
+}
+
+// answerFirst is how long the control connection stays after other credentials have been taken over.
+const answerFirst = time.Second
+
+// reconnectControl makes the control connection anew. A command to reload is answered over the one that it came by, which
+// alone may do so, so that this waits for a moment.
+func (h *Host) reconnectControl(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(answerFirst):
+	}
+	again := func() error { return natsconn.Reconnect(ctx, h.ctl) }
+	var err error
 	if h.policy.HasService() { // which is asked over it; calls in progress may be about to
 		hold, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
@@ -156,12 +177,25 @@ func (h *Host) reloadNATS(ctx context.Context) (moved bool, err error) {
 	} else {
 		err = again()
 	}
-	if err != nil { // NATS has just accepted the credentials
+	if err != nil && ctx.Err() == nil { // NATS has just accepted the credentials
 		h.log.Warn("control connection is not back yet", lattice.LogErr, err)
 	}
-	h.providerNATS.Store(&access)
-	h.natsPrint = print
-	return true, nil
+}
+
+// takeOver reloads when the host is back at NATS with other credentials than before: those that it issues to providers
+// follow from them.
+func (h *Host) takeOver(ctx context.Context) {
+	select {
+	case h.reloading <- struct{}{}:
+	default: // a reload is under way
+		return
+	}
+	print, err := h.cfg.NATS.config().Fingerprint()
+	changed := err == nil && print != h.natsPrint
+	<-h.reloading
+	if changed {
+		_, _ = h.Reload(ctx) // its log tells how it went
+	}
 }
 
 // natsRPC is the purpose of the connection that carries calls.

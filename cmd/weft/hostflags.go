@@ -160,6 +160,9 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 		return cfg, release, err
 	}
 	cfg.NATS, cfg.Logger = hostNATS(nats), log
+	if login := way.HostLogin(); login != nil {
+		cfg.NATS.JWT, cfg.NATS.Seed, cfg.NATS.Login = "", "", login
+	}
 	cfg.ProviderNATSURL = or(h.providerURL, connect.ForProviders())
 	cfg.JSDomain = nats.JSDomain
 	cfg.FriendlyName, cfg.AllowFileLoad, cfg.OldHeartbeat = h.name, h.allowFiles, h.oldHeartbeat

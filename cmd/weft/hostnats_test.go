@@ -23,6 +23,9 @@ func TestHostGetsWhatIsSaidOfNATS(t *testing.T) {
 	got := reflect.ValueOf(hostNATS(said))
 	for i := range got.NumField() {
 		name := got.Type().Field(i).Name
+		if got.Field(i).Kind() == reflect.Func { // Login, which a token sets
+			continue
+		}
 		if want := fields.FieldByName(name); !got.Field(i).Equal(want) {
 			t.Errorf("%s: the host gets %v, and %v was said", name, got.Field(i), want)
 		}

@@ -68,10 +68,14 @@ func loginOptions(login func() Login) ([]nats.Option, error) {
 	return nil, nil
 }
 
-// Fingerprint changes when a file that the connection reads when it connects has another content: credentials, client
-// certificate and its key. It tells nothing about them. A file that cannot be read is lattice.ErrInvalid.
+// Fingerprint changes when what the connection reads when it connects is another: files of credentials, client
+// certificate and its key, and what Login returns. It tells nothing about them. A file that cannot be read is lattice.ErrInvalid.
 func (c Config) Fingerprint() (string, error) {
 	h := sha256.New()
+	if c.Login != nil {
+		l := c.Login()
+		fmt.Fprintf(h, "%q", []string{l.JWT, l.Seed, l.User, l.Password, l.Token})
+	}
 	for _, path := range []string{c.CredsFile, c.TLSCert, c.TLSKey} {
 		if path == "" {
 			continue

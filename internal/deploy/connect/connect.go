@@ -7,6 +7,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/weftlattice/weft/internal/deploy/datadir"
@@ -56,6 +57,7 @@ type Way struct {
 	Control subject.Control // with the lattice
 
 	token *join.Token // of Join
+	join  string      // what Join said
 	here  *datadir.Up // when the way leads to what runs on this machine
 }
 
@@ -96,7 +98,7 @@ func (w *Way) byToken(s *Settings) error {
 		return usage.Errorf("the token is for lattice %s, not %s", t.Lattice, s.Lattice)
 	}
 	s.Lattice, s.Control = string(t.Lattice), cmp.Or(t.Control, s.Control)
-	w.token, w.NATS = &t, t.Connection()
+	w.token, w.join, w.NATS = &t, s.Join, t.Connection()
 	return nil
 }
 
@@ -167,6 +169,32 @@ func (w Way) ClusterSeed() string {
 		return ""
 	}
 	return w.token.ClusterSeed
+}
+
+// HostLogin reads the token again each time, since its file may have been replaced, and returns the NATS user that it
+// names now. Where it is broken, or not for a host of this lattice, the error says so, and the user is the one before.
+// Where NATS is stays as it was. nil: the way is by no token.
+func (w Way) HostLogin() func() (jwt, seed string, err error) {
+	if w.token == nil {
+		return nil
+	}
+	var mu sync.Mutex
+	now := *w.token // guarded by mu
+	return func() (jwt, seed string, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		next, err := join.Read(w.join)
+		if err == nil && (next.Lattice != now.Lattice || next.Control != now.Control) {
+			err = &lattice.Error{Code: lattice.ErrConflict, Op: "use the new token", Detail: "it is for lattice " + string(next.Lattice) +
+				", this host is of " + string(now.Lattice)}
+		}
+		if err == nil {
+			if err = (Way{token: &next}).May(natsauth.Host, "use the new token"); err == nil {
+				now = next
+			}
+		}
+		return now.JWT, now.Seed, err
+	}
 }
 
 // Issuers are the clusters to trust besides, as the token says.
