@@ -36,12 +36,16 @@ var rules = []struct {
 		module + "provider":      "deploying starts providers by reference",
 		module + "internal/node": "a node deploys on itself, not the other way round",
 	}},
+	{"internal/providers/...", map[string]string{
+		module + "host":            "a provider must not know who starts it, built-in or not",
+		module + "internal/deploy": "a provider is deployed, it does not deploy",
+	}},
 	{"lattice lattice/msgpack lattice/contract/... lattice/subject lattice/trace", map[string]string{
 		"github.com/nats-io":     "these compile into guests, with TinyGo too",
 		"github.com/vmihailenco": "these compile into guests, with TinyGo too",
 		"net":                    "these compile into guests, with TinyGo too",
 	}},
-	{"actor-sdk", map[string]string{
+	{"actor-sdk actor-sdk/keyvalue actor-sdk/log actor-sdk/numbergen", map[string]string{
 		"net":                   "guests have no network",
 		"net/http":              "guests have no network, and it is large",
 		module + "internal/rpc": "guests call through their host",
@@ -74,6 +78,41 @@ func TestImportRules(t *testing.T) {
 					t.Errorf("%s reaches %s: %s", r.tree, d, why)
 				}
 			}
+		}
+	}
+}
+
+// latticeMayReach are the internal packages that the lattice is built on, and why. A client that imports lattice/ gets
+// them, too; calls, hosts and providers are not among them.
+var latticeMayReach = map[string]string{
+	"internal/natsconn": "what is stored and streamed goes by the same connection, errors and timeouts as all else",
+	"internal/natsauth": "of natsconn: whose credentials these are",
+	"internal/acceptor": "of natsconn: the bridge accepts connections",
+	"internal/certfile": "files of TLS are read again when they are replaced, by registries and by NATS",
+	"internal/linkfile": "files that settings name are read within bounds",
+	"internal/netaddr":  "addresses as people write them are values of links",
+	"internal/nearest":  "a value of a link that does not exist is answered with the word that was meant",
+	"internal/yamltext": "rules of the policy are YAML as people write it",
+	"internal/dated":    "a command says for how long its client waits",
+	"internal/backoff":  "of natsconn: pauses between attempts to connect",
+	"internal/clock":    "of dated: the clock that machines share",
+}
+
+func TestLatticeReachesFewInternals(t *testing.T) {
+	reached := map[string]bool{}
+	for _, d := range goList(t, "-deps", "-f", "{{.ImportPath}}", "./lattice/...") {
+		path, ours := strings.CutPrefix(d, module)
+		if !ours || !strings.Contains("/"+path+"/", "/internal/") {
+			continue
+		}
+		reached[path] = true
+		if latticeMayReach[path] == "" {
+			t.Errorf("lattice/ reaches %s: clients of a lattice would get it, too", path)
+		}
+	}
+	for path := range latticeMayReach {
+		if !reached[path] {
+			t.Errorf("lattice/ does not reach %s any more: take it from the list", path)
 		}
 	}
 }

@@ -60,7 +60,7 @@ type version struct {
 	digest   string
 	pin      string // what ref meant when it was loaded
 	claims   *signing.ActorClaims
-	settings Settings
+	settings actorSettings
 	module   *wasm.Module
 	template *wasm.Template
 	pool     *pool.Pool[*wasm.Instance]
@@ -68,8 +68,8 @@ type version struct {
 	fuel     prometheus.Counter
 }
 
-// Settings are what an operator may choose for an actor when starting it.
-type Settings struct {
+// actorSettings are what an operator may choose for an actor when starting it.
+type actorSettings struct {
 	Limits wasm.Limits       // zero fields: the host's defaults
 	Config map[string]string // the guest's environment
 
@@ -80,7 +80,7 @@ type Settings struct {
 
 // newVersion compiles a module and makes its first instance, so that one that cannot run fails now and the first
 // call does not wait.
-func (a *actor) newVersion(ctx context.Context, art loaded, settings Settings, max uint32) (*version, error) {
+func (a *actor) newVersion(ctx context.Context, art loaded, settings actorSettings, max uint32) (*version, error) {
 	h := a.host
 	code, err := signing.WithoutToken(art.bytes) // see RATIONALE.md, "Why is a module's token removed"
 	if err != nil {

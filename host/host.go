@@ -320,7 +320,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	if _, err := h.server.ServeDirect(subject.Host(h.cfg.Lattice, h.node.ID), set.Encode); err != nil {
 		return err
 	}
-	intake := control.NewServer(h.ctl, control.ServerConfig{Control: subject.Control{Prefix: h.cfg.ControlPrefix, Lattice: h.cfg.Lattice}, HostID: h.node.ID, Handler: commands{h}, Logger: h.log, Directory: h.directory})
+	intake := control.NewServer(h.ctl, control.ServerConfig{Control: subject.Control{Prefix: h.cfg.ControlPrefix, Lattice: h.cfg.Lattice}, HostID: h.node.ID, Handler: commands{h}, Logger: h.log, Late: h.directory.Late})
 	if err := intake.Start(ctx); err != nil {
 		return err
 	}

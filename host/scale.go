@@ -59,7 +59,7 @@ type scaleRequest struct {
 	annotations map[string]string
 	max         uint32
 	add         bool // max is added to what runs
-	settings    Settings
+	settings    actorSettings
 	digest      string // what ref means, when the client knows it
 	instanceID  string // of a scale that a stop takes away
 }
@@ -422,8 +422,8 @@ func actorClaims(c *signing.ActorClaims) control.Claims {
 }
 
 // settings turns what a request may say about limits and configuration into an actor's settings.
-func settings(l *control.ActorLimits, config map[string]string) Settings {
-	s := Settings{Config: config}
+func settings(l *control.ActorLimits, config map[string]string) actorSettings {
+	s := actorSettings{Config: config}
 	if l != nil {
 		s.Limits = wasm.Limits{MemoryBytes: l.MemoryBytes, Execution: time.Duration(min(l.ExecutionMs, 1<<31)) * time.Millisecond,
 			Fuel: l.Fuel}
@@ -433,7 +433,7 @@ func settings(l *control.ActorLimits, config map[string]string) Settings {
 }
 
 // limits is the inverse, for inventories.
-func (s Settings) limits() *control.ActorLimits {
+func (s actorSettings) limits() *control.ActorLimits {
 	l := &control.ActorLimits{MemoryBytes: s.Limits.MemoryBytes, ExecutionMs: uint64(s.Limits.Execution.Milliseconds()),
 		Fuel: s.Limits.Fuel, RecycleCalls: s.RecycleCalls, RecycleMemoryBytes: s.RecycleMemoryBytes}
 	if s.Fresh {

@@ -24,9 +24,6 @@ import "time"
 
 // Headers that weft adds to the dialect's messages. Other software ignores them.
 const (
-	headerTimeout = "Weft-Timeout-Ms" // remaining time of the caller, whole milliseconds
-	// when that was right, by the clock of the caller's machine: its id in base 36, and microseconds
-	headerSent    = "Weft-Sent"
 	headerDepth   = "Weft-Depth" // in how many others the call is nested; in none when it is not there
 	headerError   = "Weft-Error" // lattice.Code.Name of a failed call
 	headerParent  = "traceparent"

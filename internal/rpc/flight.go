@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/internal/dated"
 	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/natsconn"
@@ -338,9 +339,9 @@ func (f *flight) date(ms int64) {
 		f.inv.Timeout, f.inv.Sent = uint32(min(ms, math.MaxUint32)), stamp
 		return
 	}
-	f.msg.Header[headerTimeout] = []string{strconv.FormatInt(ms, 10)}
+	f.msg.Header[dated.HeaderTimeout] = []string{strconv.FormatInt(ms, 10)}
 	if !stamp.IsZero() {
-		f.msg.Header[headerSent] = []string{sentText(stamp)}
+		f.msg.Header[dated.HeaderSent] = []string{dated.Text(stamp)}
 	}
 	if f.dispatch.served != nil && f.dispatch.to == nil {
 		f.msg.Header[headerAsk] = askWho

@@ -9,7 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/weftlattice/weft/internal/clock"
+	"github.com/weftlattice/weft/internal/dated"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -120,17 +120,12 @@ func (d *Directory) age(sent wire.Stamp) (time.Duration, bool) {
 	return d.offsets.age(sent, now)
 }
 
-// sentText is how a header says when a call was sent.
-func sentText(s wire.Stamp) string {
-	return strconv.FormatUint(uint64(s.Clock), 36) + " " + strconv.FormatUint(s.Micros, 10)
-}
-
 // sentAt is when a call was sent, if that is said. There is no invocation when it could not be decoded.
 func sentAt(inv *wire.Invocation, h nats.Header) wire.Stamp {
 	if inv != nil && !inv.Sent.IsZero() {
 		return inv.Sent
 	}
-	v := h[headerSent]
+	v := h[dated.HeaderSent]
 	if len(v) == 0 {
 		return wire.Stamp{}
 	}
@@ -158,19 +153,7 @@ func (s *Server) left(inv *wire.Invocation, h nats.Header) (left time.Duration, 
 	return left, true, nil
 }
 
-// Date says in the headers of a message that is no invocation that it is sent now, and for how long its sender waits
-// for an answer. Nothing is said of a time that has passed.
-func Date(h nats.Header, left time.Duration) {
-	if left <= 0 {
-		return
-	}
-	h[headerTimeout] = []string{strconv.FormatInt(max(1, left.Milliseconds()), 10)}
-	if stamp := clock.Now(); !stamp.IsZero() {
-		h[headerSent] = []string{sentText(stamp)}
-	}
-}
-
-// Late is the error of a message, dated by Date, whose sender does not wait for the answer any more;
+// Late is the error of a message, dated by dated.Mark, whose sender does not wait for the answer any more;
 // lattice.ErrTimeout. It is nil where that is not known, as when the clock of the sender's machine is not known.
 func (d *Directory) Late(h nats.Header) error {
 	left, told := remaining(nil, h)

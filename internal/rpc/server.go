@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/weftlattice/weft/internal/dated"
 	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/natsconn"
@@ -423,7 +424,7 @@ func remaining(inv *wire.Invocation, h nats.Header) (time.Duration, bool) {
 	if inv != nil && inv.Timeout > 0 {
 		return time.Duration(inv.Timeout) * time.Millisecond, true
 	}
-	if v := h[headerTimeout]; len(v) > 0 {
+	if v := h[dated.HeaderTimeout]; len(v) > 0 {
 		if ms, err := strconv.ParseInt(v[0], 10, 32); err == nil && ms > 0 {
 			return time.Duration(ms) * time.Millisecond, true
 		}

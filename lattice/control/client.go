@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/weftlattice/weft/internal/rpc"
+	"github.com/weftlattice/weft/internal/dated"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/trace"
@@ -389,7 +389,7 @@ func (c *Client) bound(ctx context.Context) (context.Context, context.CancelFunc
 // date says for how long the client waits for the answer, so that no host carries a command out late.
 func date(ctx context.Context, m *nats.Msg) {
 	if end, ok := ctx.Deadline(); ok {
-		rpc.Date(m.Header, time.Until(end))
+		dated.Mark(m.Header, time.Until(end))
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/internal/natsconn"
-	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/trace"
@@ -75,9 +74,9 @@ type ServerConfig struct {
 	HostID  lattice.HostID
 	Handler Handler
 	Logger  *slog.Logger // nil discards
-	// Directory knows how the clocks of machines stand, so that commands whose client has given up are not begun; nil:
-	// they are.
-	Directory *rpc.Directory
+	// Late is the error of a message whose sender does not wait for the answer any more; such commands are not begun.
+	// Nil: all are.
+	Late func(h nats.Header) error
 
 	MaxConcurrent int // commands that run at once; 0 is 16
 	MaxQueued     int // commands, and queries, that wait or run; more are refused as busy; 0 is 1024
@@ -253,12 +252,19 @@ func (s *Server) dispatch(m *nats.Msg) {
 // not know that it happened later. The command may have waited in a server that hung, in the socket of this process
 // while that was stopped, or behind others.
 func (s *Server) begin(m *nats.Msg, command func()) {
-	if err := s.cfg.Directory.Late(m.Header); err != nil {
+	if err := s.late(m.Header); err != nil {
 		s.log.Warn("command not begun, its client has given up", "subject", m.Subject, lattice.LogErr, err)
 		s.refuse(m, err)
 		return
 	}
 	command()
+}
+
+func (s *Server) late(h nats.Header) error {
+	if s.cfg.Late == nil {
+		return nil
+	}
+	return s.cfg.Late(h)
 }
 
 // asked reports whether a client of the control interface has sent a message. They all want an answer. Without this

@@ -141,7 +141,7 @@ func (b *bench) host(t *testing.T, h *fakeHost) *Server {
 	nc := b.env.Conn(t)
 	d := rpc.NewDirectory(nc, b.control.Lattice, b.env.Logger)
 	t.Cleanup(d.Close)
-	s := NewServer(nc, ServerConfig{Control: b.control, HostID: h.id, Handler: h, Logger: b.env.Logger, Directory: d})
+	s := NewServer(nc, ServerConfig{Control: b.control, HostID: h.id, Handler: h, Logger: b.env.Logger, Late: d.Late})
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
