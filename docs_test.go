@@ -49,6 +49,9 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if strings.Contains(string(text), "\n<<<<<<< ") {
+			t.Errorf("%s holds both sides of a conflict", file)
+		}
 		for _, c := range mentions(string(text)) {
 			delete(unused, c.text)
 			if why := n.wrong(file, c); why != "" && !isElsewhere[c.text] {
