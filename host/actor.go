@@ -188,7 +188,7 @@ func (a *actor) admitted(max uint32) int { return int(concurrency(max)) + a.host
 // serve subscribes to the actor's subject.
 func (a *actor) serve(max uint32) error {
 	s := subject.Actor(a.host.cfg.Lattice, a.id)
-	sub, err := a.host.server.Serve(rpc.Endpoint{Target: wire.ActorEntity(a.id), Subject: s,
+	sub, err := a.host.peer.Server.Serve(rpc.Endpoint{Target: wire.ActorEntity(a.id), Subject: s,
 		Queue: subject.ActorQueue(a.host.cfg.Lattice, a.id), Limit: a.admitted(max), Instances: int(concurrency(max)), Handler: a.invoke})
 	if err != nil {
 		return err

@@ -263,7 +263,7 @@ func (h *Host) describe() control.Host {
 	}
 	return control.Host{ID: h.node.ID, Issuer: h.keys.Load().Cluster.Public(), Labels: h.node.Labels(), FriendlyName: h.node.Name,
 		UptimeSeconds: uint64(up.Seconds()), UptimeHuman: humanDuration(up), Version: Version,
-		ClusterIssuers: h.verifier.Issuers(), JSDomain: h.cfg.JSDomain, CtlHost: addr, RPCHost: addr, ProvRPCHost: addr,
+		ClusterIssuers: h.peer.Verifier.Issuers(), JSDomain: h.cfg.JSDomain, CtlHost: addr, RPCHost: addr, ProvRPCHost: addr,
 		LatticePrefix: h.cfg.Lattice, Lattice: h.cfg.Lattice, State: state}
 }
 

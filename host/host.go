@@ -43,12 +43,11 @@ import (
 	"github.com/weftlattice/weft/internal/files"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/natsconn"
-	"github.com/weftlattice/weft/internal/rpc"
+	"github.com/weftlattice/weft/internal/peer"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/oci"
-	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/store"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -78,11 +77,7 @@ type Host struct {
 	state     *state.State
 	beats     *beats.Beats
 	twins     *twin.Guard
-	verifier  *signing.Verifier
-	agreement *signing.Agreement
-	directory *rpc.Directory
-	client    *rpc.Client
-	server    *rpc.Server
+	peer      *peer.Peer
 	publisher *event.Publisher
 	guard     *supervisor.Guard
 	policy    *permit.Policy
@@ -280,7 +275,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	if err := h.openCalls(ctx, opened); err != nil {
 		return err
 	}
-	set := &served.Set{Node: h.node, Revision: h.revision, Actors: h, Providers: h, Beat: h.cfg.Beat, Issuer: h.agreement.Issuer}
+	set := &served.Set{Node: h.node, Revision: h.revision, Actors: h, Providers: h, Beat: h.cfg.Beat, Issuer: h.peer.Agreement.Issuer}
 	h.beats = beats.New(beats.Config{Node: h.node, Conn: h.ctl, Beat: h.cfg.Beat, Heartbeat: h.cfg.Heartbeat, OldForm: h.cfg.OldHeartbeat,
 		Direct: set.Direct, Inventory: h.inventory, Publish: h.publish})
 	if len(h.cfg.Guard) > 0 {
@@ -294,7 +289,7 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	}
 	h.openLocal(opened)
 	h.company = company.New(company.Config{Lattice: h.cfg.Lattice, Self: h.node.ID, Beat: h.cfg.Beat, Grace: natsGrace, Conn: h.ctl, Domain: h.domain.Load,
-		Beats: h.directory.Listen, Own: h.twins.Note, Away: h.natsAway, Publish: h.publish, Logger: h.log})
+		Beats: h.peer.Directory.Listen, Own: h.twins.Note, Away: h.natsAway, Publish: h.publish, Logger: h.log})
 	opened(h.company.Stop)
 	if err := h.company.Start(ctx); err != nil {
 		return err
@@ -317,10 +312,10 @@ func (h *Host) start(ctx context.Context, opened func(func(context.Context) erro
 	if err := h.serveHTTP(opened); err != nil {
 		return err
 	}
-	if _, err := h.server.ServeDirect(subject.Host(h.cfg.Lattice, h.node.ID), set.Encode); err != nil {
+	if _, err := h.peer.Server.ServeDirect(subject.Host(h.cfg.Lattice, h.node.ID), set.Encode); err != nil {
 		return err
 	}
-	intake := control.NewServer(h.ctl, control.ServerConfig{Control: subject.Control{Prefix: h.cfg.ControlPrefix, Lattice: h.cfg.Lattice}, HostID: h.node.ID, Handler: commands{h}, Logger: h.log, Late: h.directory.Late})
+	intake := control.NewServer(h.ctl, control.ServerConfig{Control: subject.Control{Prefix: h.cfg.ControlPrefix, Lattice: h.cfg.Lattice}, HostID: h.node.ID, Handler: commands{h}, Logger: h.log, Late: h.peer.Directory.Late})
 	if err := intake.Start(ctx); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/load"
+	"github.com/weftlattice/weft/internal/peer"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/logging"
@@ -70,18 +71,9 @@ func (h *Host) callOut(ctx context.Context, call rpc.Call, route wire.Route) ([]
 
 // callOnce makes a call on this host where it can be, else over NATS.
 func (h *Host) callOnce(ctx context.Context, call rpc.Call, route wire.Route) ([]byte, error) {
-	if route == wire.AnyHost {
-		return h.client.Call(ctx, call)
-	}
-	result, err, done := h.callLocal(ctx, call, route == wire.LocalOnly)
-	switch {
-	case done:
-		return result, err
-	case route == wire.LocalOnly:
-		return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call " + call.Operation + " of", Entity: call.Target.PublicKey,
-			Detail: "it is not on this host, and the link says " + wire.RouteValue + "=" + string(wire.LocalOnly)}
-	}
-	return h.client.Call(ctx, call)
+	return peer.Route(route, &call,
+		func(stay bool) ([]byte, error, bool) { return h.callLocal(ctx, call, stay) },
+		func() ([]byte, error) { return h.peer.Client.Call(ctx, call) })
 }
 
 // resolve finds the entity that a guest means; target is its name for metrics.

@@ -79,7 +79,7 @@ func (h *Host) runsForeign(l wire.LinkDefinition) bool {
 
 // asks is this host as it is told to those that decide what may be started and called.
 func (h *Host) asks() policy.Host {
-	return policy.Host{ID: string(h.node.ID), Cluster: h.keys.Load().Cluster.Public(), Lattice: string(h.cfg.Lattice), Labels: h.node.Labels(), Issuers: h.verifier.Issuers()}
+	return policy.Host{ID: string(h.node.ID), Cluster: h.keys.Load().Cluster.Public(), Lattice: string(h.cfg.Lattice), Labels: h.node.Labels(), Issuers: h.peer.Verifier.Issuers()}
 }
 
 // Served are the actors that are served here.

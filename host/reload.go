@@ -10,7 +10,6 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/supervisor"
 	"github.com/weftlattice/weft/internal/natsconn"
-	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -86,7 +85,7 @@ func (h *Host) Reload(ctx context.Context) (control.Reloaded, error) {
 	}
 	err = errors.Join(err, h.tellProviders(ctx))
 	// Until now what the providers had signed with the old keys was good, too.
-	if setErr := h.verifier.Set(next.trusted()...); setErr != nil {
+	if setErr := h.peer.Verifier.Set(next.trusted()...); setErr != nil {
 		err = errors.Join(err, setErr)
 	}
 	for _, c := range changed {
@@ -116,9 +115,8 @@ func (h *Host) readKeys() (Keys, error) {
 func (h *Host) takeKeys(next Keys) (changed []string) {
 	now := *h.keys.Load()
 	before, after := now.trusted(), next.trusted()
-	_ = h.verifier.Set(append(before, after...)...) // they have been checked
+	_ = h.peer.Rekey(next.Cluster, append(before, after...)...) // they have been checked
 	h.keys.Store(&next)
-	h.client.SetCluster(next.Cluster)
 	for _, i := range after {
 		if !slices.Contains(before, i) {
 			changed = append(changed, "trusts cluster key "+i)
@@ -148,7 +146,7 @@ func (h *Host) reloadNATS(ctx context.Context) (moved bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := rpc.Reconnect(ctx, h.rpc, h.natsConfig(natsRPC), h.client, h.server, false); err != nil {
+	if err := h.peer.Reconnect(ctx, h.natsConfig(natsRPC), false); err != nil {
 		return false, fmt.Errorf("new NATS credentials: %w", err)
 	}
 	h.tasks.Run("new NATS credentials", h.reconnectControl)
@@ -173,7 +171,7 @@ func (h *Host) reconnectControl(ctx context.Context) {
 	if h.policy.HasService() { // which is asked over it; calls in progress may be about to
 		hold, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		err = h.server.Hold(hold, again)
+		err = h.peer.Server.Hold(hold, again)
 	} else {
 		err = again()
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/weftlattice/weft/internal/linkfile"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/natsconn"
+	"github.com/weftlattice/weft/internal/peer"
 	"github.com/weftlattice/weft/internal/process/profile"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
@@ -44,11 +45,8 @@ type process struct {
 	links    *table
 	metrics  *metrics
 	provider Provider
-	verifier *signing.Verifier
 	large    *load.Budget
-	client   *rpc.Client
-	server   *rpc.Server
-	hosts    *rpc.Directory
+	peer     *peer.Peer
 	conn     natsconn.Config // how nc was made; asks login
 	natsURL  string          // as host data says; conn may have another
 	direct   wire.NATSAccess // zero where host data has none
@@ -102,17 +100,13 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 	}
 	p.access, p.timeout = hd.Channel, timeout
 	p.large = load.NewBudget(0)
-	p.verifier = signing.NewVerifier(append([]string{cluster.Public()}, hd.ClusterIssuers...)...)
-	agreement, err := signing.NewAgreement(cluster, p.verifier)
+	p.peer, err = peer.New(p.nc, p.nc, peer.Config{Lattice: p.lattice, HostID: hd.HostID, Cluster: cluster,
+		Trusted: trusted(cluster, hd), Budget: p.large, Logger: log, CallTimeout: timeout, Sent: p.metrics.sent,
+		Observe: p.metrics.observe})
 	if err != nil {
 		p.nc.Close()
 		return nil, err
 	}
-	p.hosts = rpc.NewDirectory(p.nc, p.lattice, log)
-	p.client = rpc.NewClient(p.nc, rpc.ClientConfig{Lattice: p.lattice, HostID: hd.HostID, Cluster: cluster, Timeout: timeout, Budget: p.large,
-		Directory: p.hosts, Agreement: agreement, Logger: log, Sent: p.metrics.sent})
-	p.server = rpc.NewServer(p.nc, rpc.ServerConfig{Lattice: p.lattice, Verifier: p.verifier, Logger: log, Observe: p.metrics.observe, Budget: p.large,
-		HostID: hd.HostID, Agreement: agreement, Directory: p.hosts})
 	p.provider, err = factory(Env{Logger: log, Lattice: p.lattice, HostID: p.host, ProviderID: p.id, LinkName: p.link,
 		InstanceID: hd.InstanceID, ConfigJSON: hd.ConfigJSON, Values: hd.EnvValues, ReadFile: linkfile.Folders(hd.FilesDirs).Read, Timeout: timeout,
 		Metrics: p.metrics.registerer, NATS: p.nc, Invoker: p, Tell: p.failures.tell, Large: p.large})
@@ -127,6 +121,11 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 		}
 	}
 	return p, nil
+}
+
+// trusted are the public keys of all that calls may be signed with.
+func trusted(cluster signing.KeyPair, hd wire.HostData) []string {
+	return append([]string{cluster.Public()}, hd.ClusterIssuers...)
 }
 
 func (p *process) identify(hd wire.HostData) (cluster signing.KeyPair, err error) {
@@ -158,12 +157,12 @@ func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) erro
 		p.links.put(ctx, def)
 	}
 	p.loop.Go(p.handleLinks)
-	sub, err := p.server.Serve(rpc.Endpoint{Target: wire.ProviderEntity(p.id, p.info.Contract, p.link),
+	sub, err := p.peer.Server.Serve(rpc.Endpoint{Target: wire.ProviderEntity(p.id, p.info.Contract, p.link),
 		Subject: subject.Provider(p.lattice, p.id, p.link), Queue: subject.ProviderQueue, Limit: p.info.Limit, Handler: p.handle})
 	if err != nil {
 		return err
 	}
-	if _, err := p.server.ServeDirect(subject.ProviderAt(p.lattice, p.id, p.link, p.host), func() []byte { return wire.Served{}.Encode() }); err != nil {
+	if _, err := p.peer.Server.ServeDirect(subject.ProviderAt(p.lattice, p.id, p.link, p.host), func() []byte { return wire.Served{}.Encode() }); err != nil {
 		return err
 	}
 	p.serving.Store(sub)
@@ -173,7 +172,7 @@ func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) erro
 		p.uplink = joinUplink(p.inside, calls)
 	case p.access != nil:
 		p.uplink = openUplink(*p.access, calls, p.log)
-		p.hosts.Wake() // other hosts that serve a target must be known when this host does not any more
+		p.peer.Directory.Wake() // other hosts that serve a target must be known when this host does not any more
 	}
 	p.failures.start(p.uplink)
 	for _, s := range []struct {
@@ -212,7 +211,7 @@ func (p *process) stop(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("shut down provider: %w", err))
 		}
 	}
-	p.hosts.Close()
+	p.peer.Directory.Close()
 	p.failures.close()
 	errs = append(errs, p.profiles.Close())
 	p.uplink.close(ctx) // after the provider, whose last calls may take that way
@@ -225,11 +224,11 @@ const awayTimeout = time.Second
 
 func (p *process) drainCalls(ctx context.Context) error {
 	if p.nc.IsConnected() {
-		return p.server.Close(ctx)
+		return p.peer.Server.Close(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, awayTimeout)
 	defer cancel()
-	_ = p.server.Close(ctx) // it cannot drain without a server
+	_ = p.peer.Server.Close(ctx) // it cannot drain without a server
 	return nil
 }
 
@@ -325,10 +324,12 @@ func (p *process) Call(ctx context.Context, actor lattice.ActorID, operation str
 	if err != nil {
 		return nil, err
 	}
-	if result, _, err, done := p.callLocal(ctx, &call, route, false); done {
-		return result, err
-	}
-	return p.client.Call(ctx, call)
+	return peer.Route(route, &call,
+		func(stay bool) ([]byte, error, bool) {
+			result, _, err, done := p.callLocal(ctx, &call, stay, false)
+			return result, err, done
+		},
+		func() ([]byte, error) { return p.peer.Client.Call(ctx, call) })
 }
 
 // Open is the Invoker of the provider.
@@ -337,16 +338,21 @@ func (p *process) Open(ctx context.Context, actor lattice.ActorID, operation str
 	if err != nil {
 		return nil, err
 	}
-	if result, held, err, done := p.callLocal(ctx, &call, route, true); err != nil {
-		return nil, err
-	} else if done {
-		return rpc.NewHeldAnswer(result, p.large, held), nil
-	}
-	answer, err := p.client.Open(ctx, call)
-	if err != nil {
-		return nil, err
-	}
-	return answer, nil
+	return peer.Route(route, &call,
+		func(stay bool) (Answer, error, bool) {
+			result, held, err, done := p.callLocal(ctx, &call, stay, true)
+			if err != nil || !done {
+				return nil, err, done
+			}
+			return rpc.NewHeldAnswer(result, p.large, held), nil, true
+		},
+		func() (Answer, error) {
+			answer, err := p.peer.Client.Open(ctx, call)
+			if err != nil {
+				return nil, err
+			}
+			return answer, nil
+		})
 }
 
 func (p *process) address(actor lattice.ActorID, operation string, r Request) (rpc.Call, wire.Route, error) {
@@ -358,19 +364,15 @@ func (p *process) address(actor lattice.ActorID, operation string, r Request) (r
 		Payload: r.Payload, Body: r.Body, BodyLength: r.BodyLength, Timeout: r.Timeout}, route, nil
 }
 
-// callLocal makes a call over the channel when the actor runs on the host and the link permits. It reports false when
-// the call has not begun there and may be made over NATS. With keep, held is what a large result takes of the budget
+// callLocal makes a call over the channel when the actor runs on the host. It reports false when the call has not begun
+// there and may be made over NATS, which with stay it is not. With keep, held is what a large result takes of the budget
 // until the caller gives it back.
-func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Route, keep bool) (result []byte, held int64, err error, done bool) {
+func (p *process) callLocal(ctx context.Context, call *rpc.Call, stay, keep bool) (result []byte, held int64, err error, done bool) {
 	actor := call.Target.Actor()
-	stay := route == wire.LocalOnly
-	if route == wire.AnyHost {
-		return nil, 0, nil, false
-	}
 	switch entrance := p.uplink.entrance(actor); {
 	// they answer, the host does not
-	case entrance != nil && !stay && p.uplink.hangs() && p.hosts.Others(call.Target, p.host):
-		p.hosts.Doubt(p.host)
+	case entrance != nil && !stay && p.uplink.hangs() && p.peer.Directory.Others(call.Target, p.host):
+		p.peer.Directory.Doubt(p.host)
 		return nil, 0, nil, false
 	case entrance != nil:
 		timeout := p.timeout
@@ -381,7 +383,7 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Rout
 			entrance = new(load.Entrance)
 		}
 		if err := entrance.Enter(channel.Now, timeout); err != nil {
-			if !stay && call.Body == nil && p.hosts.Others(call.Target, p.host) {
+			if !stay && call.Body == nil && p.peer.Directory.Others(call.Target, p.host) {
 				return nil, 0, nil, false
 			}
 			p.metrics.turnedAway.Inc()
@@ -399,9 +401,6 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, route wire.Rout
 			return result, local.Held, err, true
 		}
 		return nil, 0, nil, false
-	case stay:
-		return nil, 0, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call " + call.Operation + " of", Entity: string(actor),
-			Detail: "it is not on this host, and the link says " + wire.RouteValue + "=" + string(wire.LocalOnly)}, true
 	}
 	return nil, 0, nil, false
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/weftlattice/weft/internal/natsconn"
-	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -44,10 +43,9 @@ func (p *process) reload(ctx context.Context, hd wire.HostData) error {
 		return &lattice.Error{Code: lattice.ErrInvalid, Op: "reload", Detail: "the host data is for another process"}
 	}
 	// trust, then sign
-	if err := p.verifier.Set(append([]string{cluster.Public()}, hd.ClusterIssuers...)...); err != nil {
+	if err := p.peer.Rekey(cluster, trusted(cluster, hd)...); err != nil {
 		return err
 	}
-	p.client.SetCluster(cluster)
 	address, next := loginOf(hd)
 	now := *p.login.Load()
 	switch {
@@ -55,14 +53,14 @@ func (p *process) reload(ctx context.Context, hd wire.HostData) error {
 		return &lattice.Error{Code: lattice.ErrInvalid, Op: "reload", Detail: "NATS is elsewhere, or wants another kind of credentials"}
 	case now != next:
 		p.login.Store(&next)
-		if err := rpc.Reconnect(ctx, p.nc, p.conn, p.client, p.server, true); err != nil {
+		if err := p.peer.Reconnect(ctx, p.conn, true); err != nil {
 			if lattice.CodeOf(err) == lattice.ErrDenied { // the old ones may still do
 				p.login.Store(&now)
 			}
 			return err
 		}
 	}
-	p.log.Info("keys and credentials taken over", "issuer", cluster.Public(), "trusted", p.verifier.Issuers())
+	p.log.Info("keys and credentials taken over", "issuer", cluster.Public(), "trusted", p.peer.Verifier.Issuers())
 	return nil
 }
 
