@@ -60,7 +60,7 @@ func TestOnlySmallRegularFilesAreReadAndNothingWaits(t *testing.T) {
 			if way != "" && code != lattice.ErrNotFound { // a link's file: replacing it mends the link
 				code = lattice.ErrUnavailable
 			}
-			if lattice.CodeOf(err) != code || !strings.Contains(err.Error(), tc.detail) || !strings.Contains(err.Error(), tc.path) {
+			if lattice.CodeOf(err) != code || !strings.Contains(err.Error(), tc.detail) || !strings.Contains(err.Error(), lattice.Printable(tc.path)) {
 				t.Errorf("%s%s: %v, want %v with %q", name, way, err, code, tc.detail)
 			}
 		}

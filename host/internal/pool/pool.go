@@ -125,7 +125,7 @@ func (p *Pool[I]) acquire(ctx context.Context) (I, error) {
 		p.mu.Unlock()
 		return none, &lattice.Error{Code: lattice.ErrBusy, Op: "acquire instance", Detail: fmt.Sprintf("%d are waiting already", n)}
 	case p.scarce() && p.crowded():
-		n, have := p.waiting.Len(), p.total
+		n, have := p.waiting.Len(), p.there()
 		p.mu.Unlock()
 		return none, &lattice.Error{Code: lattice.ErrBusy, Op: "acquire instance",
 			Detail: fmt.Sprintf("there is memory for %d instances now, and %d are waiting for one", have, n)}
@@ -253,7 +253,11 @@ func (p *Pool[I]) scarce() bool {
 }
 
 // crowded reports whether as many wait as may when there is no room for more instances. The caller holds mu.
-func (p *Pool[I]) crowded() bool { return uint64(p.waiting.Len()) >= waitersEach*p.total }
+func (p *Pool[I]) crowded() bool { return uint64(p.waiting.Len()) >= waitersEach*p.there() }
+
+// there is how many instances there are, at least one. Those that are being made do not count: where memory is short, most
+// of them fail. The caller holds mu.
+func (p *Pool[I]) there() uint64 { return max(p.total-uint64(p.making), 1) }
 
 // vacate frees a slot, which goes to the first in line. The caller holds mu.
 func (p *Pool[I]) vacate() {
