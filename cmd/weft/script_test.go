@@ -46,9 +46,7 @@ func TestScript(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			component := []byte("\x00asm\x0d\x00\x01\x00")
-			return errors.Join(os.WriteFile(filepath.Join(env.WorkDir, "echo.wasm"), module, 0o644),
-				os.WriteFile(filepath.Join(env.WorkDir, "component.wasm"), component, 0o644))
+			return os.WriteFile(filepath.Join(env.WorkDir, "echo.wasm"), module, 0o644)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "corrupt": corrupt, "newport": newPort},
 		Condition: func(cond string) (bool, error) {
