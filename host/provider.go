@@ -21,9 +21,6 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// readyLine is what providers built on weft's SDK print on standard output when they serve.
-const readyLine = "weft:ready"
-
 // providerKey tells providers on one host apart.
 type providerKey struct {
 	id   lattice.ProviderID
@@ -186,7 +183,7 @@ func (h *Host) launchProvider(ctx context.Context, r control.StartProviderReques
 		h.state.KeepRef(ctx, p.ref, string(p.id))
 	}
 	process, err := supervisor.Start(ctx, supervisor.Spec{
-		Path: path, Args: args, Run: p.inside(p.run), Stdin: p.firstLine, ReadyLine: readyLine, Answers: []string{reloadedLine, restartLine}, RequireReadyLine: p.builtin, Probe: p.probe,
+		Path: path, Args: args, Run: p.inside(p.run), Stdin: p.firstLine, ReadyLine: wire.ReadyLine, Answers: []string{wire.ReloadedLine, wire.RestartLine}, RequireReadyLine: p.builtin, Probe: p.probe,
 		ReadyTimeout: h.cfg.ProviderReady, Shutdown: p.askToEnd, Grace: h.cfg.ProviderGrace, Guard: h.guard, Excused: h.natsAway,
 		OnState: p.onState, Logger: h.log.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
 	})

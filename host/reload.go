@@ -13,12 +13,7 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/signing"
-)
-
-// What a provider built on weft's SDK prints on standard output when it was given new keys.
-const (
-	reloadedLine = "weft:reloaded"
-	restartLine  = "weft:restart" // it cannot take them over
+	"github.com/weftlattice/weft/lattice/wire"
 )
 
 // tellTimeout is how long a provider may take to take over keys and credentials. It finishes calls that are under way
@@ -243,7 +238,7 @@ func (p *provider) tell(ctx context.Context) (listens bool, err error) {
 	generation := p.host.generation.Load()
 	answer, err := p.supervised().Tell(ctx, p.hostData(nil, ""))
 	switch {
-	case errors.Is(err, supervisor.ErrDeaf), lattice.CodeOf(err) == lattice.ErrTimeout, err == nil && answer == restartLine:
+	case errors.Is(err, supervisor.ErrDeaf), lattice.CodeOf(err) == lattice.ErrTimeout, err == nil && answer == wire.RestartLine:
 		return false, nil
 	case err != nil:
 		return true, fmt.Errorf("provider %s: %w", p.name, err)

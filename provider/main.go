@@ -21,15 +21,6 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// What a process prints on standard output: ReadyLine once it serves, and after each further line of host data that the
-// host writes, either ReloadedLine, when it has taken over the keys and credentials there, or RestartLine, when it
-// cannot.
-const (
-	ReadyLine    = "weft:ready"
-	ReloadedLine = "weft:reloaded"
-	RestartLine  = "weft:restart"
-)
-
 // Exit statuses of Main.
 const (
 	ExitOK      = 0 // ended in order
@@ -123,7 +114,7 @@ func Run(ctx context.Context, opts Options, factory Factory) error {
 	err = p.start(ctx, hd.LinkDefinitions)
 	if err == nil {
 		serving.Store(true)
-		if _, err = fmt.Fprintln(opts.Stdout, ReadyLine); err != nil {
+		if _, err = fmt.Fprintln(opts.Stdout, wire.ReadyLine); err != nil {
 			err = fmt.Errorf("say that it is ready: %w", err)
 		}
 	}

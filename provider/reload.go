@@ -20,10 +20,10 @@ func (p *process) hear(ctx context.Context, later <-chan wire.HostData, out io.W
 		case <-ctx.Done():
 			return
 		case hd := <-later:
-			answer := ReloadedLine
+			answer := wire.ReloadedLine
 			if err := p.reload(ctx, hd); err != nil {
 				p.log.Warn("new keys and credentials not taken over", lattice.LogErr, err)
-				answer = RestartLine
+				answer = wire.RestartLine
 			}
 			if _, err := fmt.Fprintln(out, answer); err != nil {
 				p.log.Warn("the host was not told", lattice.LogErr, err)

@@ -13,7 +13,6 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
-	"github.com/weftlattice/weft/provider"
 	"github.com/weftlattice/weft/provider/providertest"
 )
 
@@ -79,18 +78,18 @@ func TestReloadClusterKey(t *testing.T) {
 		t.Errorf("at first: %v, signed by %v", err, signedBy())
 	}
 	hd.ClusterIssuers = []string{before.Public(), after.Public()}
-	if answer := p.Tell(hd); answer != provider.ReloadedLine || callAs(p, actor, after) != nil || callAs(p, actor, before) != nil || signedBy() != "before" {
+	if answer := p.Tell(hd); answer != wire.ReloadedLine || callAs(p, actor, after) != nil || callAs(p, actor, before) != nil || signedBy() != "before" {
 		t.Errorf("both trusted: %s, signed by %v", answer, signedBy())
 	}
 	current.Store(&after)
 	hd.InvocationSeed = after.Seed()
-	if answer := p.Tell(hd); answer != provider.ReloadedLine || callAs(p, actor, before) != nil || signedBy() != "after" {
+	if answer := p.Tell(hd); answer != wire.ReloadedLine || callAs(p, actor, before) != nil || signedBy() != "after" {
 		t.Errorf("the new one signs: %s, signed by %v", answer, signedBy())
 	}
 	close(done)
 	load.Wait()
 	hd.ClusterIssuers = []string{after.Public()}
-	if answer := p.Tell(hd); answer != provider.ReloadedLine {
+	if answer := p.Tell(hd); answer != wire.ReloadedLine {
 		t.Error(answer)
 	}
 	if err := callAs(p, actor, before); lattice.CodeOf(err) != lattice.ErrUnknownIssuer {
@@ -117,7 +116,7 @@ func TestReloadRefused(t *testing.T) {
 	} {
 		hd := p.HostData
 		change(&hd)
-		if answer := p.Tell(hd); answer != provider.RestartLine {
+		if answer := p.Tell(hd); answer != wire.RestartLine {
 			t.Errorf("%s: %s", name, answer)
 		}
 		if err := callAs(p, actor, p.Lattice.Cluster); err != nil {

@@ -167,7 +167,7 @@ func (d *dispatch) noteWho(dir *Directory, h nats.Header) {
 	if d.served == nil || d.to != nil {
 		return
 	}
-	if v := h[headerHost]; len(v) > 0 {
+	if v := h[wire.HeaderHost]; len(v) > 0 {
 		d.who = lattice.HostID(v[0])
 	} else {
 		d.served.foreign.Store(int64(dir.now() + foreignStays))

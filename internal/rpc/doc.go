@@ -22,14 +22,10 @@ package rpc
 
 import "time"
 
-// Headers that weft adds to the dialect's messages. Other software ignores them.
+// Headers that weft adds to the dialect's messages, beside those of wire and trace. Other software ignores them.
 const (
-	headerDepth   = "Weft-Depth" // in how many others the call is nested; in none when it is not there
-	headerError   = "Weft-Error" // lattice.Code.Name of a failed call
-	headerParent  = "traceparent"
-	headerState   = "tracestate"
+	headerDepth   = "Weft-Depth"   // in how many others the call is nested; in none when it is not there
 	headerAsk     = "Weft-Ask"     // a question: what a host serves, or, with a call, who answers
-	headerHost    = "Weft-Host"    // in answers: the host, when the caller asked who answers
 	headerUnbegun = "Weft-Unbegun" // in answers: nothing was done for this call, it may be made elsewhere
 )
 

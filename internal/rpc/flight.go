@@ -361,7 +361,7 @@ func (f *flight) answer(reply *nats.Msg, chunked bool) (*wire.Response, error) {
 	}
 	if resp.Error != "" { // before anything else: error replies of some providers lack the other fields
 		d.unbegun = len(reply.Header[headerUnbegun]) > 0
-		err := lattice.FromWire(reply.Header.Get(headerError), resp.Error)
+		err := lattice.FromWire(reply.Header.Get(wire.HeaderError), resp.Error)
 		err.Remote = !d.unbegun || err.Code != lattice.ErrNoResponders // else it is as if NATS said so
 		return nil, err
 	}

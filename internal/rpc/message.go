@@ -41,26 +41,26 @@ func newID() string {
 // setTrace puts the trace into the invocation and, for tools that look on, into the headers if there are any.
 func setTrace(inv *wire.Invocation, h nats.Header, tc trace.Context) {
 	parent := tc.Traceparent()
-	inv.TraceContext = map[string]string{headerParent: parent}
+	inv.TraceContext = map[string]string{trace.ParentHeader: parent}
 	if tc.State != "" {
-		inv.TraceContext[headerState] = tc.State
+		inv.TraceContext[trace.StateHeader] = tc.State
 	}
 	if h == nil {
 		return
 	}
-	h[headerParent] = []string{parent}
+	h[trace.ParentHeader] = []string{parent}
 	if tc.State != "" {
-		h[headerState] = []string{tc.State}
+		h[trace.StateHeader] = []string{tc.State}
 	}
 }
 
 // traceOf is the trace of the sender, if it has one. The invocation's own field is preferred to the headers.
 func traceOf(inv *wire.Invocation, h nats.Header) (trace.Context, bool) {
-	parent, state := inv.TraceContext[headerParent], inv.TraceContext[headerState]
+	parent, state := inv.TraceContext[trace.ParentHeader], inv.TraceContext[trace.StateHeader]
 	if parent == "" {
-		if v := h[headerParent]; len(v) > 0 {
+		if v := h[trace.ParentHeader]; len(v) > 0 {
 			parent = v[0]
-			state = h.Get(headerState)
+			state = h.Get(trace.StateHeader)
 		}
 	}
 	if parent == "" {

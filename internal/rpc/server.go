@@ -333,7 +333,7 @@ func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation
 		reply := &nats.Msg{Subject: msg.Reply}
 		if err != nil {
 			resp.Error = invocation.Text(err)
-			reply.Header = nats.Header{headerError: {lattice.CodeOf(err).Name()}}
+			reply.Header = nats.Header{wire.HeaderError: {lattice.CodeOf(err).Name()}}
 			if unbegun {
 				reply.Header[headerUnbegun] = unbegunMark
 			}
@@ -342,7 +342,7 @@ func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation
 			if reply.Header == nil {
 				reply.Header = nats.Header{}
 			}
-			reply.Header[headerHost] = []string{string(s.cfg.HostID)}
+			reply.Header[wire.HeaderHost] = []string{string(s.cfg.HostID)}
 		}
 		buf := newBuffer()
 		defer buf.free()

@@ -23,10 +23,7 @@ const (
 	DefaultQuiet   = 200 * time.Millisecond
 )
 
-const (
-	headerError = "Weft-Error" // lattice.Code.Name of a refusal; other hosts and clients ignore it
-	unsupported = "unsupported subject"
-)
+const unsupported = "unsupported subject"
 
 // Client sends control requests. It is safe for concurrent use and needs no closing; the connection stays the caller's.
 //
@@ -366,7 +363,7 @@ type refusal struct {
 }
 
 func refused(op string, a Ack, h nats.Header) error {
-	code, ok := lattice.ParseCode(h.Get(headerError))
+	code, ok := lattice.ParseCode(h.Get(wire.HeaderError))
 	if !ok {
 		code = lattice.ErrGuest
 	}
@@ -403,9 +400,9 @@ func newMsg(ctx context.Context, subj string, body any) (*nats.Msg, error) {
 		m.Data = b
 	}
 	if tc, ok := trace.From(ctx); ok {
-		m.Header.Set("traceparent", tc.Traceparent())
+		m.Header.Set(trace.ParentHeader, tc.Traceparent())
 		if tc.State != "" {
-			m.Header.Set("tracestate", tc.State)
+			m.Header.Set(trace.StateHeader, tc.State)
 		}
 	}
 	return m, nil

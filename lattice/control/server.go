@@ -450,7 +450,7 @@ func orNil[T any](v T, err error) (any, error) {
 
 // msgContext carries the client's trace.
 func (s *Server) msgContext(m *nats.Msg) context.Context {
-	if tc, ok := trace.Parse(m.Header.Get("traceparent"), m.Header.Get("tracestate")); ok {
+	if tc, ok := trace.Parse(m.Header.Get(trace.ParentHeader), m.Header.Get(trace.StateHeader)); ok {
 		return trace.With(s.ctx, tc)
 	}
 	return s.ctx
@@ -480,7 +480,7 @@ func (noConfigError) Error() string {
 func (s *Server) refuse(m *nats.Msg, err error) {
 	code := lattice.CodeOf(err)
 	s.log.Debug("control request refused", "subject", m.Subject, lattice.LogCode, code.Name(), lattice.LogErr, err)
-	s.reply(m, Ack{Error: err.Error()}, nats.Header{headerError: []string{code.Name()}})
+	s.reply(m, Ack{Error: err.Error()}, nats.Header{wire.HeaderError: []string{code.Name()}})
 }
 
 // reply is best effort: a client that does not hear it asks again.
@@ -494,7 +494,7 @@ func (s *Server) reply(m *nats.Msg, body any, h nats.Header) {
 	}
 	if err != nil {
 		s.log.Error("control reply", "subject", m.Subject, lattice.LogErr, err)
-		h = nats.Header{headerError: []string{lattice.CodeOf(err).Name()}}
+		h = nats.Header{wire.HeaderError: []string{lattice.CodeOf(err).Name()}}
 		data, _ = json.Marshal(Ack{Error: err.Error()})
 	}
 	if err := s.nc.PublishMsg(&nats.Msg{Subject: m.Reply, Header: h, Data: data}); err != nil {

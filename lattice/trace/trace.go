@@ -18,6 +18,12 @@ const (
 	Random  = 0x02 // the trace id is random as a whole
 )
 
+// The headers of W3C Trace Context, as they are spelt in messages.
+const (
+	ParentHeader = "traceparent"
+	StateHeader  = "tracestate"
+)
+
 // MaxState is the longest tracestate that is carried, in bytes. A longer one is dropped; the trace goes on without it.
 const MaxState = 512
 

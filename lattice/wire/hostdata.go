@@ -71,6 +71,15 @@ func (c Channel) String() string { return c.Socket + " as " + c.ID }
 // GoString is String.
 func (c Channel) GoString() string { return c.String() }
 
+// What a provider built on weft's SDK prints on standard output, each a line: ReadyLine once it serves, and after each
+// further line of host data that the host writes, either ReloadedLine, when it has taken over the keys and credentials
+// there, or RestartLine, when it cannot.
+const (
+	ReadyLine    = "weft:ready"
+	ReloadedLine = "weft:reloaded"
+	RestartLine  = "weft:restart"
+)
+
 // MaxHostDataBytes bounds the line a provider reads.
 const MaxHostDataBytes = 16 << 20
 

@@ -128,8 +128,11 @@ const (
 	LinkAway   = "away" // active, but what the provider needs for it is away
 )
 
-// HeaderHost is the header of an answer to subject.LinkStates that says which host started the process.
-const HeaderHost = "Weft-Host"
+// Headers that answers of weft have, of more than one kind. Other software ignores them.
+const (
+	HeaderHost  = "Weft-Host"  // the host that answers, or that started the process that does
+	HeaderError = "Weft-Error" // lattice.Code.Name of what failed or was refused
+)
 
 // LinkState is what a provider process says of one of its links (JSON). A list of them answers subject.LinkStates.
 type LinkState struct {

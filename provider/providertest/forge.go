@@ -127,7 +127,7 @@ func (p *Process) send(t testing.TB, inv []byte) (fields map[string]any, code st
 	if err := msgpack.Unmarshal(reply.Data, &fields); err != nil {
 		t.Fatal(err)
 	}
-	return fields, reply.Header.Get("Weft-Error")
+	return fields, reply.Header.Get(wire.HeaderError)
 }
 
 // refused checks that an answer is an error of the wanted code that every client of the dialect can read.

@@ -83,8 +83,8 @@ func Start(t testing.TB, env *Lattice, cfg Config, opts ...Option) *Process {
 		if err := p.exited(); err != nil {
 			t.Fatalf("ended before it was ready: %v; log:\n%s", err, p.stderr)
 		}
-		if p.stdout.String() != provider.ReadyLine+"\n" {
-			return fmt.Errorf("standard output is %q, want the line %q; log:\n%s", p.stdout, provider.ReadyLine, p.stderr)
+		if p.stdout.String() != wire.ReadyLine+"\n" {
+			return fmt.Errorf("standard output is %q, want the line %q; log:\n%s", p.stdout, wire.ReadyLine, p.stderr)
 		}
 		if p.local != nil && !p.local.group.Up() {
 			return fmt.Errorf("no local channel; log:\n%s", p.stderr)

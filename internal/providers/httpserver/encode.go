@@ -11,6 +11,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/providers/httpserver/internal/http1"
 	"github.com/weftlattice/weft/lattice/msgpack"
+	"github.com/weftlattice/weft/lattice/trace"
 )
 
 // encoder writes requests as contract.Request.Encode does, byte for byte, without the struct in between: each request
@@ -71,7 +72,7 @@ func (e *encoder) plain(r *http1.Request, x *exchange) {
 
 // add notes a header, unless it is one of the connection or of those that head adds.
 func (e *encoder) add(name, value string) {
-	if !hopByHop[name] && name != "host" && name != "traceparent" && name != "tracestate" && !asserted(name) {
+	if !hopByHop[name] && name != "host" && name != trace.ParentHeader && name != trace.StateHeader && !asserted(name) {
 		e.fields = append(e.fields, field{name, text(value)})
 	}
 }
@@ -86,13 +87,13 @@ func (e *encoder) head(x *exchange, path, query, host string) {
 	e.Str(path)
 	e.Str("queryString")
 	e.Str(escapeInvalid(query))
-	e.fields = append(e.fields, field{"host", text(host)}, field{"traceparent", x.trace.Traceparent()},
+	e.fields = append(e.fields, field{"host", text(host)}, field{trace.ParentHeader, x.trace.Traceparent()},
 		field{headerFor, x.from.chain}, field{headerProto, x.from.scheme})
 	if x.from.host != "" {
 		e.fields = append(e.fields, field{headerHost, x.from.host})
 	}
 	if x.trace.State != "" {
-		e.fields = append(e.fields, field{"tracestate", x.trace.State})
+		e.fields = append(e.fields, field{trace.StateHeader, x.trace.State})
 	}
 	slices.SortStableFunc(e.fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
 	names := 0

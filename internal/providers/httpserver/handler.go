@@ -148,11 +148,11 @@ func (h *handler) servePlain(ctx *callctx.Context, r *http1.Request, w *http1.Re
 	}
 	var states []string
 	for i := range r.Header {
-		if r.Header[i].Name == "tracestate" {
+		if r.Header[i].Name == trace.StateHeader {
 			states = append(states, r.Header[i].Value)
 		}
 	}
-	x.follow(r.Value("traceparent"), states)
+	x.follow(r.Value(trace.ParentHeader), states)
 	x.ctx = &plainContext{ctx, x.trace}
 	h.serve(x, routes, r.Host, r.Path, func(e *encoder) (req provider.Request, _ *requestBody, _ int64, fail *failure) {
 		if fail := checkLength(int64(len(r.Body)), x.route.maxBody); fail != nil {
