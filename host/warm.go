@@ -39,6 +39,16 @@ func CheckModule(module []byte) error {
 	return err
 }
 
+// World writes what a component, signed or not, imports and exports, as WIT. It returns "" for a module, and
+// lattice.ErrBadModule for what is neither.
+func World(file []byte) (string, error) {
+	code, err := signing.WithoutToken(file)
+	if err != nil {
+		return "", err
+	}
+	return wasm.World(code)
+}
+
 // CompilerMain is the work of the process that Config.Compiler starts: it reads a module from stdin and compiles it
 // within the limits that args say. It returns the process's exit code.
 func CompilerMain(args []string, stdin io.Reader, stdout io.Writer) int {

@@ -29,13 +29,15 @@ type fileView struct {
 	Refused  string                  `json:"refused,omitempty"` // why no host would run it
 	Claims   *signing.ActorClaims    `json:"claims,omitempty"`
 	Provider *signing.ProviderClaims `json:"provider_claims,omitempty"`
+	World    string                  `json:"world,omitempty"` // of a component, as WIT
 	*operate.WasmInfo
 }
 
 func inspectCmd(a *app) *cobra.Command {
-	return &cobra.Command{Use: "inspect FILE|ACTOR", Short: "Show claims, imports, exports, size and memory of a module",
-		Long: `Shows a file (module or provider archive) without running it, or an actor of the lattice. A file whose claims do not
-hold is shown too, and what is wrong with them. A module that no host would run ends with the host's words and exit code 2.`,
+	return &cobra.Command{Use: "inspect FILE|ACTOR", Short: "Show claims, imports, exports, size and memory of a module or component",
+		Long: `Shows a file (module, component or provider archive) without running it, or an actor of the lattice. A file whose
+claims do not hold is shown too, and what is wrong with them. Of a component its world is shown, too: what it imports
+and exports, in WIT. What no host would run ends with the host's words and exit code 2.`,
 		Example: `  weft inspect app.wasm
   weft inspect edge-data-processor -o json`, Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -73,6 +75,7 @@ func viewFile(path string, data []byte) (fileView, error) {
 		if info, err := operate.ReadWasm(data); err == nil {
 			v.WasmInfo = &info
 		}
+		v.World, _ = host.World(data) // what is wrong with it says the check
 		if refused := host.CheckModule(data); refused != nil {
 			v.Refused = refused.Error()
 			return v.judged(err), fmt.Errorf("%s: %w", path, refused)
@@ -121,6 +124,9 @@ func (v fileView) text(w io.Writer) {
 		}
 		printf(w, "memory:   %s, %s\n", lattice.Size(int64(v.MemoryBytes)), limit)
 		fmt.Fprintf(w, "imports:  %s\nexports:  %s\n", list(v.Imports), list(v.Exports))
+	}
+	if v.World != "" {
+		fmt.Fprintf(w, "\n%s", v.World)
 	}
 }
 

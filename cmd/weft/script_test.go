@@ -46,6 +46,13 @@ func TestScript(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			component, err := os.ReadFile(filepath.Join(fixtures, "../../component/testdata/hello.wasm"))
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(env.WorkDir, "hello.wasm"), component, 0o644); err != nil {
+				return err
+			}
 			return os.WriteFile(filepath.Join(env.WorkDir, "echo.wasm"), module, 0o644)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "corrupt": corrupt, "newport": newPort},

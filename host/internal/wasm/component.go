@@ -57,6 +57,22 @@ func Check(file []byte) error {
 	return nil
 }
 
+// World writes what a component imports and exports, as WIT; "" for a module.
+func World(file []byte) (string, error) {
+	if !binary.Is(file) {
+		return "", nil
+	}
+	decoded, err := binary.Decode(file)
+	if err != nil {
+		return "", err
+	}
+	p, err := plan.Make(decoded)
+	if err != nil {
+		return "", err
+	}
+	return wit.World(p), nil
+}
+
 // compileComponent reads a component and compiles its core modules.
 func (e *Engine) compileComponent(ctx context.Context, file []byte) (*Module, error) {
 	m, err := readComponent(file)
