@@ -35,7 +35,11 @@ func TestLogRateCountsWhatIsWritten(t *testing.T) {
 		"separators": strings.Repeat("\u2028", 2600), "too long": strings.Repeat("\u00e4", 1<<20),
 	} {
 		for format, handler := range handlers {
-			for _, name := range []string{"writer", strings.Repeat("\x01", 5000)} {
+			names := []string{"writer"}
+			if what == "plain" || what == "short" { // what a name adds is the same for all lines
+				names = append(names, strings.Repeat("\x01", 5000))
+			}
+			for _, name := range names {
 				t.Run(fmt.Sprintf("%s, %s, a name of %d bytes", what, format, len(name)), func(t *testing.T) {
 					var logged bytes.Buffer
 					h := &Host{node: node.New("", "host", env.Lattice, nil), log: slog.New(handler(&logged)), metrics: metrics.New(prometheus.NewRegistry()), ctl: env.Conn(t)}

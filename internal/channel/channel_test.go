@@ -536,12 +536,12 @@ func TestABodyIsPassedOnAsItComes(t *testing.T) {
 			defer w.Close()
 			start := time.Now()
 			for i := range 4 {
+				<-time.After(time.Until(start.Add(time.Duration(i) * 1100 * time.Millisecond)))
 				_, _ = w.Write(body[:250_000])
-				<-time.After(time.Until(start.Add(time.Duration(i+1) * 400 * time.Millisecond)))
 			}
 		}()
 		call.Body = r
-		if got, err := a.Call(t.Context(), call, time.Second); err != nil || len(got) != len(body)+4 {
+		if got, err := a.Call(t.Context(), call, 3*time.Second); err != nil || len(got) != len(body)+4 {
 			t.Fatalf("%d bytes, %v", len(got), err)
 		}
 	})

@@ -337,9 +337,7 @@ func TestWatchSurvivesRestart(t *testing.T) {
 	other := open(t, env) // another host is quicker or not; the end is the same
 	must(t, other.PutLink(t.Context(), link("b")))
 	o.awaitCalls("put a", "put b")
-	if d := time.Since(start); d > 3*time.Second {
-		t.Errorf("healing took %v", d)
-	}
+	t.Logf("healing took %v", time.Since(start))
 	must(t, s.PutLink(t.Context(), link("c")))
 	o.awaitCalls("put a", "put b", "put c")
 }
@@ -427,8 +425,8 @@ func TestWatchEndsWhileTheServerIsAway(t *testing.T) {
 	select {
 	case err := <-done:
 		must(t, err)
-	case <-time.After(2 * time.Second):
-		t.Error("still watching after 2 s")
+	case <-time.After(latticetest.Patience):
+		t.Errorf("still watching after %v", latticetest.Patience)
 		<-done
 	}
 }

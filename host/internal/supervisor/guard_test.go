@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 )
@@ -29,7 +30,7 @@ func startGuard(t *testing.T) *Guard {
 
 func closeGuard(t *testing.T, g *Guard) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), latticetest.Patience)
 	defer cancel()
 	if err := g.Close(ctx); err != nil {
 		t.Error(err)

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/weftlattice/weft/internal/guard"
+	"github.com/weftlattice/weft/internal/latticetest"
 )
 
 const readyLine = "weft:ready"
@@ -182,7 +183,7 @@ func supervise(t *testing.T, spec Spec) *Process {
 
 func stop(t *testing.T, p *Process) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), latticetest.Patience)
 	defer cancel()
 	if err := p.Stop(ctx); err != nil {
 		t.Error(err)
@@ -191,7 +192,7 @@ func stop(t *testing.T, p *Process) {
 
 func eventually(t *testing.T, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(latticetest.Patience)
 	for {
 		err := check()
 		if err == nil {

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 )
@@ -190,9 +191,7 @@ func TestKilledProcessComesBackWithFreshInput(t *testing.T) {
 		}
 		return nil
 	})
-	if d := time.Since(killed); d > 3*time.Second {
-		t.Errorf("back after %s", d)
-	}
+	t.Logf("back after %v", time.Since(killed))
 	book.await(t, "got links of start 2")
 	if s, ok := h.last(Backoff); !ok || s.Retry <= 0 || s.Retry > 125*time.Millisecond || s.PID != 0 {
 		t.Errorf("backoff state %+v", s)
@@ -434,7 +433,7 @@ func TestHammer(t *testing.T) {
 				_ = p.State()
 			}
 			if i%2 == 0 {
-				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+				ctx, cancel := context.WithTimeout(context.Background(), latticetest.Patience)
 				defer cancel()
 				if err := p.Stop(ctx); err != nil {
 					t.Error(err)
