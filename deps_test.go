@@ -27,6 +27,13 @@ var rules = []struct {
 		module + "internal/deploy": "a host carries out commands; what to deploy is decided elsewhere",
 		module + "internal/node":   "a node runs a host",
 	}},
+	{"host/internal/actors", map[string]string{
+		module + "host/internal/providers": "actors and providers meet in calls and links only",
+	}},
+	{"host/internal/providers", map[string]string{
+		module + "host/internal/actors":   "actors and providers meet in calls and links only",
+		module + "host/internal/hostcall": "to a provider a guest is a caller like any other",
+	}},
 	{"provider/...", map[string]string{
 		module + "host":            "a provider must not know who starts it",
 		module + "internal/deploy": "a provider is deployed, it does not deploy",

@@ -2,23 +2,31 @@ package host
 
 import (
 	"context"
+	"time"
 
 	"github.com/weftlattice/weft/internal/peer"
+	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// openCalls makes what calls over NATS need.
-func (h *Host) openCalls(ctx context.Context, opened func(func(context.Context) error)) (err error) {
-	h.peer, err = peer.New(h.rpc, h.ctl, peer.Config{Lattice: h.cfg.Lattice, HostID: h.node.ID, Cluster: h.cfg.Cluster,
-		Trusted: h.keys.Load().trusted(), Budget: h.large, Logger: h.log, CallTimeout: h.cfg.RPCTimeout,
-		ServeTimeout: h.cfg.Limits.Execution, MaxAge: h.cfg.CallMaxAge, MaxAhead: h.cfg.CallMaxAhead, Sent: h.metrics.Sent,
-		Observe: h.observe})
-	if err != nil {
-		return err
+// makePeer makes what calls over NATS need. observe is told of each call that was served or refused.
+func (h *Host) makePeer(observe func(context.Context, *wire.Invocation, time.Duration, error)) (err error) {
+	h.peer, err = peer.New(h.base.nats.rpc, h.base.nats.ctl, peer.Config{Lattice: h.cfg.Lattice, HostID: h.node.ID,
+		Cluster: h.cfg.Cluster, Trusted: h.keys.Load().trusted(), Budget: h.large, Logger: h.log,
+		CallTimeout: h.cfg.RPCTimeout, ServeTimeout: h.cfg.Limits.Execution, MaxAge: h.cfg.CallMaxAge,
+		MaxAhead: h.cfg.CallMaxAhead, Sent: h.metrics.Sent, Observe: observe})
+	return err
+}
+
+// startCalls makes the store of large payloads where providers may use it, but not make it.
+func (h *Host) startCalls(ctx context.Context) error {
+	if !h.base.access.Issues() {
+		return nil
 	}
-	opened(func(context.Context) error { h.peer.Directory.Close(); return nil })
-	opened(h.peer.Server.Close)
-	if h.providerNATS.Load().issuer != nil { // providers may use the store, but not make it
-		return h.peer.Client.OpenStore(ctx)
-	}
-	return nil
+	return h.peer.Client.OpenStore(ctx)
+}
+
+func (h *Host) stopCalls(ctx context.Context) error {
+	err := h.peer.Server.Close(ctx)
+	h.peer.Directory.Close()
+	return err
 }

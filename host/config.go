@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weftlattice/weft/host/internal/monitor"
 	"github.com/weftlattice/weft/host/internal/permit"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/internal/netaddr"
@@ -166,7 +167,8 @@ func (c Config) Validate() error {
 func (c Config) ValidateSettings() error {
 	var errs []error
 	bad := func(field, format string, args ...any) {
-		errs = append(errs, &lattice.Error{Code: lattice.ErrInvalid, Op: "host configuration", Entity: field, Detail: fmt.Sprintf(format, args...)})
+		errs = append(errs, &lattice.Error{Code: lattice.ErrInvalid, Op: "host configuration", Entity: field,
+			Detail: fmt.Sprintf(format, args...)})
 	}
 	if err := c.Lattice.Check(); err != nil {
 		errs = append(errs, err)
@@ -178,7 +180,8 @@ func (c Config) ValidateSettings() error {
 		bad("Logger", "is missing")
 	}
 	for name, d := range map[string]time.Duration{"RPCTimeout": c.RPCTimeout, "Heartbeat": c.Heartbeat, "Beat": c.Beat,
-		"DrainTimeout": c.DrainTimeout, "ProviderGrace": c.ProviderGrace, "ProviderReady": c.ProviderReady, "Limits.Execution": c.Limits.Execution} {
+		"DrainTimeout": c.DrainTimeout, "ProviderGrace": c.ProviderGrace, "ProviderReady": c.ProviderReady,
+		"Limits.Execution": c.Limits.Execution} {
 		if d <= 0 {
 			bad(name, "want more than zero, got %s", d)
 		}
@@ -212,9 +215,10 @@ func (c Config) ValidateSettings() error {
 	if good := netaddr.Bracketed(c.HTTPAddr); good != "" {
 		bad("HTTPAddr", "%s: an IPv6 address stands in brackets, as %s", c.HTTPAddr, good)
 	}
-	if c.Pprof && !loopback(c.HTTPAddr) {
+	if c.Pprof && !monitor.Loopback(c.HTTPAddr) {
 		bad("Pprof", "profiles tell about the host's memory and slow it down, so they are served on loopback only, not at %q; "+
-			"leave --pprof out, or take --http-addr 127.0.0.1:7422, which other machines reach by ssh -L 7422:127.0.0.1:7422", c.HTTPAddr)
+			"leave --pprof out, or take --http-addr 127.0.0.1:7422, which other machines reach by ssh -L 7422:127.0.0.1:7422",
+			c.HTTPAddr)
 	}
 	errs = append(errs, lattice.CheckName("host name", c.FriendlyName))
 	for k, v := range c.Labels {
@@ -246,4 +250,12 @@ func (c Config) labels() map[string]string {
 	labels := coreLabels()
 	maps.Copy(labels, c.Labels)
 	return labels
+}
+
+// dir is a folder for one kind of cached thing, or "" when nothing is kept on disk.
+func (c *Config) dir(kind string) string {
+	if c.CacheDir == "" {
+		return ""
+	}
+	return filepath.Join(c.CacheDir, kind)
 }

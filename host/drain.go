@@ -1,9 +1,6 @@
 package host
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // takeNoMore makes the host refuse new work from now on.
 func (h *Host) takeNoMore() {
@@ -11,11 +8,9 @@ func (h *Host) takeNoMore() {
 	h.beats.Beat() // others shall not send more
 }
 
-// stopWork drains all actors, then stops the providers. Actors come first, since their calls in progress may still need
-// a provider.
-func (h *Host) stopWork(ctx context.Context) error {
+// stopActors takes no more work and drains the actors. The providers end after them, since their calls in progress may
+// still need a provider.
+func (h *Host) stopActors(ctx context.Context) error {
 	h.takeNoMore()
-	return errors.Join(
-		each(h.allActors(), func(a *actor) error { return h.stopActor(ctx, a) }),
-		each(h.allProviders(), func(p *provider) error { return h.stopProvider(ctx, p) }))
+	return h.actors.Stop(ctx)
 }

@@ -1,12 +1,9 @@
 package host
 
 import (
-	"time"
-
 	"github.com/weftlattice/weft/host/internal/memory"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/internal/load"
-	"github.com/weftlattice/weft/lattice/wire"
 )
 
 const (
@@ -38,32 +35,6 @@ func newBudget(bytes int64) *memory.Budget {
 		return nil
 	}
 	return memory.NewBudget(bytes)
-}
-
-// reclaim gives up the instance of this host that has been idle the longest, and reports whether there was one.
-func (h *Host) reclaim() bool {
-	var oldest *version
-	var since time.Time
-	for _, a := range h.allActors() {
-		v := a.current.Load()
-		if v == nil {
-			continue
-		}
-		if at, idle := v.pool.OldestIdle(); idle && (oldest == nil || at.Before(since)) {
-			oldest, since = v, at
-		}
-	}
-	return oldest != nil && oldest.pool.Reclaim()
-}
-
-// holdRequest counts a request while it waits for an instance and is served; give back what it returns. Those above
-// wire.MaxInlineBytes are counted as large payloads already.
-func (h *Host) holdRequest(inv *wire.Invocation) (held uint64, err error) {
-	n := uint64(len(inv.Msg))
-	if n > wire.MaxInlineBytes {
-		return 0, nil
-	}
-	return n, h.memory.Take("a request", n)
 }
 
 // compileMemory is how much compiling a module may take: what the configuration says, else the default or half of what

@@ -86,7 +86,8 @@ func (a *Answers) answer(ctx context.Context, m *nats.Msg) {
 	}
 	ask, cancel := context.WithTimeout(ctx, appPresence)
 	defer cancel()
-	if _, err := a.conn.RequestWithContext(ask, subject.AppPresence(a.lattice), nil); !errors.Is(err, nats.ErrNoResponders) {
+	if _, err := a.conn.RequestWithContext(ask, subject.AppPresence(a.lattice), nil); !errors.Is(err,
+		nats.ErrNoResponders) {
 		return
 	}
 	a.log.Debug("request for an application manager, and there is none", "subject", lattice.Printable(m.Subject))

@@ -99,7 +99,8 @@ func (s *Log) Find(r control.FailuresRequest) ([]wire.Failure, uint64) {
 	var out []wire.Failure
 	for _, one := range s.rings {
 		for _, f := range one.all {
-			if f.Seq > r.After && !f.Time.Before(oldest) && (r.ActorID == "" || f.ActorID == r.ActorID) && strings.HasPrefix(f.TraceID, r.TraceID) {
+			if f.Seq > r.After && !f.Time.Before(oldest) && (r.ActorID == "" || f.ActorID == r.ActorID) &&
+				strings.HasPrefix(f.TraceID, r.TraceID) {
 				out = append(out, f)
 			}
 		}
@@ -118,7 +119,8 @@ func (s *Log) Served(ctx context.Context, inv *wire.Invocation, err error, runs 
 	f.ActorID, f.Operation = inv.Target.Actor(), inv.Operation
 	f.Caller, f.Contract, f.LinkName = inv.Origin.PublicKey, inv.Origin.ContractID, inv.Origin.LinkName
 	under := f.ActorID
-	if code := lattice.CodeOf(err); !runs || code.Refusal() && code != lattice.ErrMissingCapability && code != lattice.ErrDenied {
+	if code := lattice.CodeOf(err); !runs || code.Refusal() && code != lattice.ErrMissingCapability &&
+		code != lattice.ErrDenied {
 		under = "" // a call without proof may name any actor
 	}
 	s.note(ctx, under, f)
@@ -130,7 +132,8 @@ func (s *Log) Called(ctx context.Context, f wire.Failure, err error) {
 		return
 	}
 	of := wire.NewFailure(err)
-	of.ActorID, of.Operation, of.Target, of.Contract, of.LinkName = f.ActorID, f.Operation, f.Target, f.Contract, f.LinkName
+	of.ActorID, of.Operation, of.Target, of.Contract, of.LinkName = f.ActorID, f.Operation, f.Target, f.Contract,
+		f.LinkName
 	s.note(ctx, of.ActorID, of)
 }
 

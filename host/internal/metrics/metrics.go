@@ -49,22 +49,32 @@ func New(reg prometheus.Registerer) *Metrics {
 		return h
 	}
 	m := &Metrics{
-		invocations: counter("weft_invocations_total", "Invocations of actors on this host by outcome; code is ok or the kind of error.", "actor", "operation", "code"),
-		duration:    histogram("weft_invocation_duration_seconds", "Time to serve an invocation, waiting for an instance included.", "actor", "operation"),
-		hostCalls:   counter("weft_host_calls_total", "Calls that actors made to providers, actors and builtins by outcome.", "actor", "target", "operation", "code"),
-		sentCalls:   counter("weft_calls_sent_total", "Calls that left this process for another, by route (direct: to a host that was chosen, queue: whoever the queue group chooses), by what authenticates them (mac, signature), and whether they had been turned away elsewhere.", "route", "auth", "again"),
-		callTime:    histogram("weft_host_call_duration_seconds", "Time that calls of actors took.", "target", "operation"),
-		PoolWait:    histogram("weft_pool_wait_seconds", "Time invocations waited for an instance.", "actor"),
-		Fuel:        counter("weft_actor_fuel_total", "Work of an actor's guest code in units of about a simple instruction, initialisation included.", "actor"),
-		Restarts:    counter("weft_provider_restarts_total", "Restarts of crashed provider processes.", "provider", "link"),
-		Refusals:    counter("weft_refusals_total", "Calls, modules and providers refused for reasons of trust, by reason.", "reason"),
-		LogDropped:  counter("weft_log_lines_dropped_total", "Log lines of actors above the rate that is kept.", "actor"),
-		Twins:       counter("weft_host_twin_beats_total", "Beats of another process that has this host's key.").WithLabelValues(),
-		Healthy:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "weft_provider_healthy", Help: "1 when the provider's last health check passed."}, []string{"provider", "link"}),
-		RulesReads:  counter("weft_policy_rules_reads_total", "Times that the file of rules was read, by outcome.", "outcome"),
-		RulesStale:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_policy_rules_stale", Help: "1 while the file of rules cannot be used and older rules are in force."}),
-		operations:  operationNames{seen: map[string]map[string]bool{}},
-		known:       map[instrumentKey]*instruments{},
+		invocations: counter("weft_invocations_total",
+			"Invocations of actors on this host by outcome; code is ok or the kind of error.", "actor", "operation", "code"),
+		duration: histogram("weft_invocation_duration_seconds",
+			"Time to serve an invocation, waiting for an instance included.", "actor", "operation"),
+		hostCalls: counter("weft_host_calls_total", "Calls that actors made to providers, actors and builtins by outcome.",
+			"actor", "target", "operation", "code"),
+		sentCalls: counter("weft_calls_sent_total",
+			"Calls that left this process for another, by route (direct: to a host that was chosen, queue: whoever the queue group chooses), by what authenticates them (mac, signature), and whether they had been turned away elsewhere.", "route", "auth", "again"),
+		callTime: histogram("weft_host_call_duration_seconds", "Time that calls of actors took.", "target", "operation"),
+		PoolWait: histogram("weft_pool_wait_seconds", "Time invocations waited for an instance.", "actor"),
+		Fuel: counter("weft_actor_fuel_total",
+			"Work of an actor's guest code in units of about a simple instruction, initialisation included.", "actor"),
+		Restarts: counter("weft_provider_restarts_total", "Restarts of crashed provider processes.", "provider", "link"),
+		Refusals: counter("weft_refusals_total", "Calls, modules and providers refused for reasons of trust, by reason.",
+			"reason"),
+		LogDropped: counter("weft_log_lines_dropped_total", "Log lines of actors above the rate that is kept.", "actor"),
+		Twins: counter("weft_host_twin_beats_total",
+			"Beats of another process that has this host's key.").WithLabelValues(),
+		Healthy: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "weft_provider_healthy",
+			Help: "1 when the provider's last health check passed."}, []string{"provider", "link"}),
+		RulesReads: counter("weft_policy_rules_reads_total", "Times that the file of rules was read, by outcome.",
+			"outcome"),
+		RulesStale: prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_policy_rules_stale",
+			Help: "1 while the file of rules cannot be used and older rules are in force."}),
+		operations: operationNames{seen: map[string]map[string]bool{}},
+		known:      map[instrumentKey]*instruments{},
 	}
 	reg.MustRegister(m.Healthy, m.RulesStale)
 	return m
@@ -108,7 +118,8 @@ func (m *Metrics) invocation(actor, operation string) *instruments {
 		return i
 	}
 	bound := m.operations.bound(actor, operation)
-	i = &instruments{operation: bound, ok: m.invocations.WithLabelValues(actor, bound, codeName(nil)), duration: m.duration.WithLabelValues(actor, bound)}
+	i = &instruments{operation: bound, ok: m.invocations.WithLabelValues(actor, bound, codeName(nil)),
+		duration: m.duration.WithLabelValues(actor, bound)}
 	if bound == operation { // else callers could fill the table
 		m.mu.Lock()
 		m.known[key] = i

@@ -6,8 +6,10 @@ import (
 )
 
 var (
-	adjectives = []string{"amber", "brave", "calm", "deep", "early", "fair", "gentle", "hidden", "idle", "keen", "lively", "merry", "noble", "olive", "proud", "quiet", "rapid", "silent", "tidy", "vivid", "warm", "young"}
-	nouns      = []string{"anchor", "birch", "cedar", "dune", "ember", "fjord", "grove", "harbor", "island", "juniper", "kestrel", "lagoon", "meadow", "otter", "pine", "quarry", "river", "shuttle", "thicket", "valley", "willow", "yarn"}
+	adjectives = []string{"amber", "brave", "calm", "deep", "early", "fair", "gentle", "hidden", "idle", "keen", "lively",
+		"merry", "noble", "olive", "proud", "quiet", "rapid", "silent", "tidy", "vivid", "warm", "young"}
+	nouns = []string{"anchor", "birch", "cedar", "dune", "ember", "fjord", "grove", "harbor", "island", "juniper",
+		"kestrel", "lagoon", "meadow", "otter", "pine", "quarry", "river", "shuttle", "thicket", "valley", "willow", "yarn"}
 )
 
 // friendlyName makes adjective-noun-NNNN from a host's key, so that a host keeps its name over restarts.

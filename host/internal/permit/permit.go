@@ -137,7 +137,8 @@ func (p *Policy) CallIn(ctx context.Context, inv *wire.Invocation, actor *signin
 	if !p.asks() {
 		return nil
 	}
-	return p.permit(ctx, "call", policy.Question{Action: policy.PerformInvocation, Origin: p.party(inv.Origin), Target: Actor(actor),
+	return p.permit(ctx, "call", policy.Question{Action: policy.PerformInvocation, Origin: p.party(inv.Origin),
+		Target:    Actor(actor),
 		Operation: inv.Operation})
 }
 
@@ -146,13 +147,15 @@ func (p *Policy) CallOut(ctx context.Context, actor *signing.ActorClaims, to wir
 	if !p.asks() {
 		return nil
 	}
-	return p.permit(ctx, "call", policy.Question{Action: policy.PerformInvocation, Origin: Actor(actor), Target: p.party(to),
+	return p.permit(ctx, "call", policy.Question{Action: policy.PerformInvocation, Origin: Actor(actor),
+		Target:    p.party(to),
 		Operation: operation})
 }
 
 // Actor is an actor whose claims are at hand.
 func Actor(c *signing.ActorClaims) policy.Party {
-	return policy.Party{Kind: policy.Actor, Key: string(c.Subject), Name: c.Name, Alias: c.CallAlias, Issuer: string(c.Issuer), Caps: c.Caps,
+	return policy.Party{Kind: policy.Actor, Key: string(c.Subject), Name: c.Name, Alias: c.CallAlias,
+		Issuer: string(c.Issuer), Caps: c.Caps,
 		IssuedAt: c.IssuedAt, Expires: c.Expires}
 }
 

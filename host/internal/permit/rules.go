@@ -88,7 +88,8 @@ func (f *rulesFile) read() {
 	if err != nil {
 		p.cfg.Metrics.RulesReads.WithLabelValues("failed").Inc()
 		p.cfg.Metrics.RulesStale.Set(1)
-		p.cfg.Logger.Error("the file of rules cannot be used; the rules before it stay in force", "path", f.path, lattice.LogErr, err)
+		p.cfg.Logger.Error("the file of rules cannot be used; the rules before it stay in force", "path", f.path,
+			lattice.LogErr, err)
 		return
 	}
 	p.rules.Store(rules)

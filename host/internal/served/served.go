@@ -13,29 +13,29 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// Revision counts the changes of the set of what is served. It is safe for concurrent use.
-type Revision struct {
+// Changes counts the changes of the set of what is served. It is safe for concurrent use.
+type Changes struct {
 	n atomic.Uint64
 
 	mu     sync.Mutex
 	change chan struct{} // closed when the set of served actors changes; guarded by mu
 }
 
-// NewRevision begins at a moment, so that no revision is one of an earlier run.
-func NewRevision(from time.Time) *Revision {
-	r := &Revision{change: make(chan struct{})}
+// NewChanges begins at a moment, so that no revision is one of an earlier run.
+func NewChanges(from time.Time) *Changes {
+	r := &Changes{change: make(chan struct{})}
 	r.n.Store(uint64(from.UnixNano()))
 	return r
 }
 
 // Now is the present revision.
-func (r *Revision) Now() uint64 { return r.n.Load() }
+func (r *Changes) Now() uint64 { return r.n.Load() }
 
 // Changed tells the other hosts, with the next beat, that the set is another one.
-func (r *Revision) Changed() { r.n.Add(1) }
+func (r *Changes) Changed() { r.n.Add(1) }
 
 // ActorsChanged tells that to the providers of this host, too: the set of actors is another one.
-func (r *Revision) ActorsChanged() {
+func (r *Changes) ActorsChanged() {
 	r.n.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -44,7 +44,7 @@ func (r *Revision) ActorsChanged() {
 }
 
 // ActorsChange is closed when the set of actors changes after this call.
-func (r *Revision) ActorsChange() <-chan struct{} {
+func (r *Changes) ActorsChange() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.change
@@ -64,7 +64,7 @@ type Providers interface {
 // Set is what a host serves. It is safe for concurrent use.
 type Set struct {
 	Node      *node.Node
-	Revision  *Revision
+	Changes   *Changes
 	Actors    Actors
 	Providers Providers
 	Beat      time.Duration // between beats
@@ -73,7 +73,7 @@ type Set struct {
 
 // Direct is what beats tell about calls to this host.
 func (s *Set) Direct() *wire.Direct {
-	d := &wire.Direct{Version: wire.DirectVersion, Issuer: s.Issuer(), Served: s.Revision.Now(),
+	d := &wire.Direct{Version: wire.DirectVersion, Issuer: s.Issuer(), Served: s.Changes.Now(),
 		PeriodMS: uint32(s.Beat.Milliseconds()), Timeout: true, Sent: true}
 	d.Load, d.Capacity = s.Actors.Load()
 	return d
@@ -82,7 +82,7 @@ func (s *Set) Direct() *wire.Direct {
 // Encode is the set for those that ask: actors, and providers that take direct calls.
 func (s *Set) Encode() []byte {
 	// before the set is made: what changes meanwhile is another revision
-	set := wire.Served{Revision: s.Revision.Now(), EndsInMS: s.Node.EndsInMS()}
+	set := wire.Served{Revision: s.Changes.Now(), EndsInMS: s.Node.EndsInMS()}
 	for _, id := range s.Actors.Served() {
 		set.Targets = append(set.Targets, wire.ServedName(wire.ActorEntity(id)))
 	}
@@ -90,4 +90,10 @@ func (s *Set) Encode() []byte {
 		set.Targets = append(set.Targets, wire.ServedName(e))
 	}
 	return set.Encode()
+}
+
+// NotHere says that a call has not begun, since its target is not on this host.
+func NotHere(e wire.Entity) error {
+	return &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: lattice.Printable(e.PublicKey),
+		Detail: "it is not on this host"}
 }

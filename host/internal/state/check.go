@@ -45,12 +45,15 @@ func (s *State) checkLink(ctx context.Context, def wire.LinkDefinition) error {
 		kept := one.Refused != nil || had && old.ProviderID != def.ProviderID
 		switch {
 		case kept:
-			return &lattice.Error{Code: e.Code, Detail: "the provider on host " + string(one.HostID) + " refuses it, the link stays as it was: " + one.Error}
+			return &lattice.Error{Code: e.Code, Detail: "the provider on host " + string(one.HostID) +
+				" refuses it, the link stays as it was: " + one.Error}
 		case e.Code == lattice.ErrInvalid || e.Code == lattice.ErrTooLarge:
-			return &lattice.Error{Code: e.Code, Detail: "the provider on host " + string(one.HostID) + " refuses it, nothing is stored: " + one.Error}
+			return &lattice.Error{Code: e.Code, Detail: "the provider on host " + string(one.HostID) +
+				" refuses it, nothing is stored: " + one.Error}
 		}
 	}
-	if had && old.ProviderID != def.ProviderID && len(states) == 0 && !s.providerAnswers(ctx, def) && s.providerAnswers(ctx, old) {
+	if had && old.ProviderID != def.ProviderID && len(states) == 0 && !s.providerAnswers(ctx, def) &&
+		s.providerAnswers(ctx, old) {
 		return &lattice.Error{Code: lattice.ErrUnavailable,
 			Detail: fmt.Sprintf("provider %s, which would take the place of %s, does not run under link name %s; start it first, or delete the link",
 				s.ProviderName(def.ProviderID), s.ProviderName(old.ProviderID), def.LinkName)}
@@ -124,12 +127,14 @@ func (s *State) handOver(ctx context.Context, old, next wire.LinkDefinition) {
 	defer cancel()
 	subj := subject.LinkPut(s.cfg.Lattice, next.ProviderID, next.LinkName)
 	if _, err := s.cfg.Conn.RequestWithContext(ask, subj, next.Encode()); err != nil {
-		s.cfg.Logger.Debug("provider does not say that it has a link", lattice.LogProvider, next.ProviderID, lattice.LogActor, next.ActorID, lattice.LogErr, err)
+		s.cfg.Logger.Debug("provider does not say that it has a link", lattice.LogProvider, next.ProviderID, lattice.LogActor,
+			next.ActorID, lattice.LogErr, err)
 	}
 	if !s.takeOver(next) {
 		return // it was put again, or deleted, meanwhile
 	}
-	s.cfg.Logger.Info("link handed over", lattice.LogActor, next.ActorID, lattice.LogContract, next.ContractID, "from", s.ProviderName(old.ProviderID), "to", s.ProviderName(next.ProviderID))
+	s.cfg.Logger.Info("link handed over", lattice.LogActor, next.ActorID, lattice.LogContract, next.ContractID, "from",
+		s.ProviderName(old.ProviderID), "to", s.ProviderName(next.ProviderID))
 	select {
 	case <-time.After(handOverPause):
 	case <-ctx.Done():

@@ -71,7 +71,8 @@ func (h handler) LinkDeleted(l wire.LinkDefinition) {
 // ClaimsPut remembers claims and with them a call alias.
 func (h handler) ClaimsPut(c control.Claims, _ bool) {
 	if clash := h.PutClaims(c); clash != "" {
-		h.cfg.Logger.Warn("two actors have one call alias; the last one counts", "alias", c.CallAlias, lattice.LogActor, c.Subject, "other", clash)
+		h.cfg.Logger.Warn("two actors have one call alias; the last one counts", "alias", c.CallAlias, lattice.LogActor,
+			c.Subject, "other", clash)
 	}
 }
 

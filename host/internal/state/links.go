@@ -33,7 +33,8 @@ type linkNames struct {
 
 // newLinks returns none.
 func newLinks() *Links {
-	return &Links{byID: map[string]wire.LinkDefinition{}, byNames: map[linkNames]wire.LinkDefinition{}, wanted: map[string]wire.LinkDefinition{}, claims: map[string]control.Claims{},
+	return &Links{byID: map[string]wire.LinkDefinition{}, byNames: map[linkNames]wire.LinkDefinition{},
+		wanted: map[string]wire.LinkDefinition{}, claims: map[string]control.Claims{},
 		refs: map[string]string{}}
 }
 
@@ -118,7 +119,8 @@ func (l *Links) where(keep func(wire.LinkDefinition) bool) []wire.LinkDefinition
 		}
 	}
 	slices.SortFunc(out, func(a, b wire.LinkDefinition) int {
-		return cmp.Or(cmp.Compare(a.ActorID, b.ActorID), cmp.Compare(a.ContractID, b.ContractID), cmp.Compare(a.LinkName, b.LinkName))
+		return cmp.Or(cmp.Compare(a.ActorID, b.ActorID), cmp.Compare(a.ContractID, b.ContractID),
+			cmp.Compare(a.LinkName, b.LinkName))
 	})
 	return out
 }

@@ -85,6 +85,7 @@ func (s *State) tell(def wire.LinkDefinition, verb func(lattice.Name, lattice.Pr
 		return // links are compared when it is back
 	}
 	if err := s.cfg.Conn.Publish(verb(s.cfg.Lattice, id, link), def.Encode()); err != nil {
-		s.cfg.Logger.Warn("provider not told of a link", lattice.LogProvider, id, lattice.LogActor, def.ActorID, lattice.LogErr, err)
+		s.cfg.Logger.Warn("provider not told of a link", lattice.LogProvider, id, lattice.LogActor, def.ActorID,
+			lattice.LogErr, err)
 	}
 }

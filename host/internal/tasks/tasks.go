@@ -3,6 +3,7 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -42,7 +43,8 @@ func (t *Queue) Run(key string, work func(context.Context)) error {
 	case t.closed:
 		return ErrStopping
 	case t.count == maxTasks:
-		return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d commands are in progress, none more accepted", maxTasks)}
+		return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d commands are in progress, none more accepted",
+			maxTasks)}
 	}
 	t.count++
 	if waiting, busy := t.queues[key]; busy {
@@ -87,7 +89,7 @@ func (t *Queue) Wait(ctx context.Context, key string, work func(context.Context)
 }
 
 // Close takes no more work, ends the ctx of what runs when ctx ends, and waits for it.
-func (t *Queue) Close(ctx context.Context) {
+func (t *Queue) Close(ctx context.Context) error {
 	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()
@@ -95,4 +97,16 @@ func (t *Queue) Close(ctx context.Context) {
 	t.wg.Wait()
 	stop()
 	t.end()
+	return nil
+}
+
+// Each does something to all at the same time and joins the errors.
+func Each[T any](all []T, do func(T) error) error {
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, one := range all {
+		wg.Go(func() { errs[i] = do(one) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }

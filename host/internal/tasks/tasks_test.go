@@ -26,7 +26,9 @@ func TestTasksAreBounded(t *testing.T) {
 	for tasks.Run("another", func(context.Context) { close(done) }) != nil { // until one is done
 	}
 	<-done
-	tasks.Close(t.Context())
+	if err := tasks.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
 	if err := tasks.Run("late", func(context.Context) {}); !errors.Is(err, ErrStopping) {
 		t.Errorf("after the end: %v", err)
 	}

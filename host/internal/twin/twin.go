@@ -31,12 +31,12 @@ const detail = "another process that runs has the same host key: was a data dire
 
 // Guard looks for other processes of the same host key. All fields are necessary. It is safe for concurrent use.
 type Guard struct {
-	Node     *node.Node
-	Conn     *nats.Conn
-	Revision *served.Revision
-	Metrics  *metrics.Metrics
-	Limit    *rate.Limiter // of lines in the log
-	Logger   *slog.Logger
+	Node    *node.Node
+	Conn    *nats.Conn
+	Served  *served.Changes
+	Metrics *metrics.Metrics
+	Limit   *rate.Limiter // of lines in the log
+	Logger  *slog.Logger
 }
 
 // Start is an error when a process that runs answers as this host. One that says that it is ending, as it does
@@ -55,7 +55,8 @@ func (g *Guard) Start(ctx context.Context) error {
 			return &lattice.Error{Code: lattice.ErrConflict, Op: "start as host", Entity: string(g.Node.ID), Detail: detail}
 		case until.IsZero():
 			until = time.Now().Add(ends)
-			g.Logger.Info("another process with this host's key is ending its work; waiting for it", "for", ends.Round(time.Second))
+			g.Logger.Info("another process with this host's key is ending its work; waiting for it", "for",
+				ends.Round(time.Second))
 		case time.Now().After(until):
 			return &lattice.Error{Code: lattice.ErrConflict, Op: "start as host", Entity: string(g.Node.ID),
 				Detail: "the process that had this host's key before was ending, but has not ended in the time that it named: look whether it hangs, kill it, and start again"}
@@ -81,7 +82,7 @@ func (g *Guard) ask(ctx context.Context) (ends time.Duration, runs bool) {
 
 // Note looks at a beat that names this host: those of another process tell sets of another time.
 func (g *Guard) Note(b wire.Beat) {
-	if b.Direct == nil || b.Direct.Served >= uint64(g.Node.Started.UnixNano()) && b.Direct.Served <= g.Revision.Now() {
+	if b.Direct == nil || b.Direct.Served >= uint64(g.Node.Started.UnixNano()) && b.Direct.Served <= g.Served.Now() {
 		return
 	}
 	g.Metrics.Twins.Inc()

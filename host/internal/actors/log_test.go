@@ -1,4 +1,4 @@
-package host
+package actors
 
 import (
 	"bytes"
@@ -42,11 +42,10 @@ func TestLogRateCountsWhatIsWritten(t *testing.T) {
 			for _, name := range names {
 				t.Run(fmt.Sprintf("%s, %s, a name of %d bytes", what, format, len(name)), func(t *testing.T) {
 					var logged bytes.Buffer
-					h := &Host{node: node.New("", "host", env.Lattice, nil), log: slog.New(handler(&logged)), metrics: metrics.New(prometheus.NewRegistry()), ctl: env.Conn(t)}
-					h.cfg.Lattice = env.Lattice
-					l := newActorLog(h, "MACTOR", name)
+					cfg := &LogConfig{Node: node.New("", "host", env.Lattice, nil), Logger: slog.New(handler(&logged)), Metrics: metrics.New(prometheus.NewRegistry()), Conn: env.Conn(t)}
+					l := newLog(cfg, "MACTOR", name)
 					var published, lines atomic.Int64
-					sub, err := h.ctl.Subscribe(subject.Log(env.Lattice, "MACTOR"), func(m *nats.Msg) { published.Add(int64(len(m.Data))); lines.Add(1) })
+					sub, err := cfg.Conn.Subscribe(subject.Log(env.Lattice, "MACTOR"), func(m *nats.Msg) { published.Add(int64(len(m.Data))); lines.Add(1) })
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -56,7 +55,7 @@ func TestLogRateCountsWhatIsWritten(t *testing.T) {
 						l.write(context.Background(), "info", line)
 					}
 					most := logBytes + logBytesRate*time.Since(from).Seconds() + 1
-					if err := h.ctl.Flush(); err != nil {
+					if err := cfg.Conn.Flush(); err != nil {
 						t.Fatal(err)
 					}
 					if n := float64(logged.Len()); n > most || n == 0 {

@@ -1,4 +1,4 @@
-package host
+package providers
 
 import (
 	"context"
@@ -36,15 +36,12 @@ const (
 	healthRetry    = 5 * time.Second  // after one that was not answered well
 	healthTimeout  = 2 * time.Second
 	healthMisses   = 3 // questions without any answer, one after another, before the process is restarted
-	// natsGrace is for how long after the host's connection is back no answer means nothing: others may still be away.
-	natsGrace = time.Minute
+	// NATSGrace is for how long after the host's connection is back no answer means nothing: others may still be away.
+	NATSGrace = time.Minute
 )
 
-// natsAway reports whether this host knows that it has no connection to NATS.
-func (h *Host) natsAway() bool { return !h.rpc.IsConnected() }
-
 // watch looks after the provider's processes until ctx ends.
-func (p *provider) watch(ctx context.Context) {
+func (p *Provider) watch(ctx context.Context) {
 	var w watched
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -92,7 +89,7 @@ type watched struct {
 
 // look reports whether the process shows a sign of life; false comes after lookTimeout. What cannot be known counts as
 // life.
-func (p *provider) look(ctx context.Context) bool {
+func (p *Provider) look(ctx context.Context) bool {
 	pid := p.pid()
 	switch {
 	case p.run != nil: // it is in this very process
@@ -134,14 +131,14 @@ func halted(pid int) bool {
 }
 
 // ask asks the very process, over its channel. The error has Remote set when it was the process that refused.
-func (p *provider) ask(ctx context.Context, operation string) ([]byte, error) {
-	return p.channel.Call(ctx, &channel.Call{Origin: wire.Entity{PublicKey: string(p.host.node.ID)}, Target: wire.ProviderEntity(p.id, p.contract, p.link),
+func (p *Provider) ask(ctx context.Context, operation string) ([]byte, error) {
+	return p.channel.Call(ctx, &channel.Call{Origin: wire.Entity{PublicKey: string(p.cfg.Node.ID)},
+		Target:    wire.ProviderEntity(p.id, p.contract, p.link),
 		Operation: operation, Urgent: true, Stay: true}, healthTimeout)
 }
 
 // check asks for the health, compares the links, and restarts a process that does not answer.
-func (p *provider) check(ctx context.Context, w *watched) {
-	h := p.host
+func (p *Provider) check(ctx context.Context, w *watched) {
 	w.wait = healthInterval
 	health, err := p.askHealth(ctx)
 	if ctx.Err() != nil || !p.serves() {
@@ -161,7 +158,7 @@ func (p *provider) check(ctx context.Context, w *watched) {
 	if !health.Healthy {
 		w.wait = healthRetry
 	}
-	if !h.natsAway() {
+	if !p.cfg.away() {
 		p.noteDirect(ctx)
 		if err == nil {
 			p.relink(ctx, w.reconnected)
@@ -181,8 +178,7 @@ func (p *provider) check(ctx context.Context, w *watched) {
 var errNotAsked = errors.New("NATS is away, over which alone the provider can be asked")
 
 // askHealth asks the process over its channel, or where it has none, over NATS.
-func (p *provider) askHealth(ctx context.Context) (wire.Health, error) {
-	h := p.host
+func (p *Provider) askHealth(ctx context.Context) (wire.Health, error) {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
 	if p.channel.Up() {
@@ -196,14 +192,14 @@ func (p *provider) askHealth(ctx context.Context) (wire.Health, error) {
 		}
 		// It is of an older SDK.
 	}
-	if h.natsAway() {
+	if p.cfg.away() {
 		return wire.Health{}, errNotAsked
 	}
-	reply, err := h.rpc.RequestWithContext(ctx, subject.Health(h.cfg.Lattice, p.id, p.link), nil)
+	reply, err := p.cfg.Conn.RequestWithContext(ctx, subject.Health(p.cfg.Node.Lattice, p.id, p.link), nil)
 	if err == nil {
 		return wire.DecodeHealth(reply.Data)
 	}
-	if h.natsAway() || time.Since(time.Unix(0, h.connected.Load())).Abs() < natsGrace {
+	if p.cfg.away() || time.Since(time.Unix(0, p.all.connected.Load())).Abs() < NATSGrace {
 		return wire.Health{}, errNotAsked
 	}
 	if errors.Is(err, nats.ErrNoResponders) {
@@ -213,10 +209,10 @@ func (p *provider) askHealth(ctx context.Context) (wire.Health, error) {
 }
 
 // unhealthy notes that the process does not do its work.
-func (p *provider) unhealthy(why string) { p.noteHealth(wire.Health{Message: why}) }
+func (p *Provider) unhealthy(why string) { p.noteHealth(wire.Health{Message: why}) }
 
 // noteHealth publishes the outcome of a check: passed and failed when it changes, status when not.
-func (p *provider) noteHealth(now wire.Health) {
+func (p *Provider) noteHealth(now wire.Health) {
 	p.mu.Lock()
 	before := p.healthy
 	p.healthy = now.Healthy
@@ -226,41 +222,42 @@ func (p *provider) noteHealth(now wire.Health) {
 	if now.Healthy {
 		value = 1
 	}
-	p.host.metrics.Healthy.WithLabelValues(p.name, string(p.link)).Set(value)
+	p.cfg.Metrics.Healthy.WithLabelValues(p.name, string(p.link)).Set(value)
 	if before && !now.Healthy {
-		p.host.log.Warn("provider is unhealthy", lattice.LogProvider, p.name, lattice.LogLink, p.link, "message", lattice.Printable(now.Message))
+		p.cfg.Logger.Warn("provider is unhealthy", lattice.LogProvider, p.name, lattice.LogLink, p.link, "message",
+			lattice.Printable(now.Message))
 	}
-	p.host.publish(event.HealthTransition(event.ProviderHealth{PublicKey: p.id, ContractID: p.contract, LinkName: p.link,
-		HostID: p.host.node.ID, Message: now.Message}, before, now.Healthy))
+	p.cfg.Publish(event.HealthTransition(event.ProviderHealth{PublicKey: p.id, ContractID: p.contract, LinkName: p.link,
+		HostID: p.cfg.Node.ID, Message: now.Message}, before, now.Healthy))
 }
 
 // probe asks a provider that does not print the ready line whether it serves.
-func (p *provider) probe(ctx context.Context) error {
-	_, err := p.host.rpc.RequestWithContext(ctx, subject.Health(p.host.cfg.Lattice, p.id, p.link), nil)
+func (p *Provider) probe(ctx context.Context) error {
+	_, err := p.cfg.Conn.RequestWithContext(ctx, subject.Health(p.cfg.Node.Lattice, p.id, p.link), nil)
 	return err
 }
 
 // askToEnd requests the shutdown of this host's process: over its channel, or over NATS, where others under the same
 // subject compare the host id.
-func (p *provider) askToEnd(ctx context.Context) error {
+func (p *Provider) askToEnd(ctx context.Context) error {
 	if p.channel.Up() {
 		if _, err := p.ask(ctx, channel.OpShutdown); err == nil || channel.Lost(err) {
 			return nil
 		}
 	}
-	if p.host.natsAway() {
+	if p.cfg.away() {
 		return errNotAsked
 	}
-	body, err := json.Marshal(map[string]string{"host_id": string(p.host.node.ID)})
+	body, err := json.Marshal(map[string]string{"host_id": string(p.cfg.Node.ID)})
 	if err != nil {
 		return err
 	}
-	_, err = p.host.rpc.RequestWithContext(ctx, subject.Shutdown(p.host.cfg.Lattice, p.id, p.link), body)
+	_, err = p.cfg.Conn.RequestWithContext(ctx, subject.Shutdown(p.cfg.Node.Lattice, p.id, p.link), body)
 	return err
 }
 
 // pid is that of the present process; 0 while no process runs.
-func (p *provider) pid() int {
+func (p *Provider) pid() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.state.Phase != supervisor.Ready {
@@ -295,12 +292,12 @@ func (a ailing) String() string {
 }
 
 // noteDirect finds out whether the provider's process takes direct calls: those of weft's SDK do.
-func (p *provider) noteDirect(ctx context.Context) {
-	h := p.host
+func (p *Provider) noteDirect(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	if rpc.TakesDirect(ctx, h.rpc, subject.ProviderAt(h.cfg.Lattice, p.id, p.link, h.node.ID)) != p.direct.Load() {
+	if rpc.TakesDirect(ctx, p.cfg.Conn, subject.ProviderAt(p.cfg.Node.Lattice, p.id, p.link,
+		p.cfg.Node.ID)) != p.direct.Load() {
 		p.direct.Store(!p.direct.Load())
-		h.revision.Changed()
+		p.cfg.Served.Changed()
 	}
 }

@@ -1,4 +1,4 @@
-package host
+package actors
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/weftlattice/weft/host/internal/failures"
+	"github.com/weftlattice/weft/host/internal/metrics"
+	"github.com/weftlattice/weft/host/internal/node"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -29,9 +31,17 @@ const (
 	logAround    = 128       // what stands around the text in the log, beside names: time, level, keys, trace
 )
 
-// actorLog keeps the last lines of one actor and streams them to the lattice. It is safe for concurrent use.
-type actorLog struct {
-	host   *Host
+// LogConfig is what the logs of actors need. All fields are necessary.
+type LogConfig struct {
+	Node    *node.Node
+	Conn    *nats.Conn // over which lines are streamed
+	Metrics *metrics.Metrics
+	Logger  *slog.Logger
+}
+
+// Log keeps the last lines of one actor and streams them to the lattice. It is safe for concurrent use.
+type Log struct {
+	cfg    *LogConfig
 	id     lattice.ActorID
 	logger *slog.Logger
 	limit  *rate.Limiter
@@ -46,10 +56,12 @@ type actorLog struct {
 	dropped int               // since the last line; guarded by mu
 }
 
-func newActorLog(h *Host, id lattice.ActorID, name string) *actorLog {
-	empty, _ := json.Marshal(control.LogLine{HostID: h.node.ID, ActorID: id}) // it has no errors
-	return &actorLog{host: h, id: id, raw: len(empty), limit: rate.NewLimiter(logPerSecond, logLines), volume: rate.NewLimiter(logBytesRate, logBytes),
-		around: logAround + quoted(name) + quoted(h.node.Name), logger: h.log.With(lattice.LogActor, name)}
+// newLog makes the log of one actor.
+func newLog(cfg *LogConfig, id lattice.ActorID, name string) *Log {
+	empty, _ := json.Marshal(control.LogLine{HostID: cfg.Node.ID, ActorID: id}) // it has no errors
+	return &Log{cfg: cfg, id: id, raw: len(empty), limit: rate.NewLimiter(logPerSecond, logLines),
+		volume: rate.NewLimiter(logBytesRate, logBytes),
+		around: logAround + quoted(name) + quoted(cfg.Node.Name), logger: cfg.Logger.With(lattice.LogActor, name)}
 }
 
 // quoted is how many bytes a text takes at most in a log, text or JSON.
@@ -63,7 +75,7 @@ var levels = map[string]slog.Level{"trace": slog.LevelDebug - 4, "debug": slog.L
 	"warn": slog.LevelWarn, "error": slog.LevelError, "critical": slog.LevelError + 4}
 
 // write adds a line. An unknown level counts as debug, as on hosts of old.
-func (l *actorLog) write(ctx context.Context, level, text string) {
+func (l *Log) write(ctx context.Context, level, text string) {
 	if len(text) > logLineBytes {
 		text = strings.ToValidUTF8(text[:logLineBytes], "\uFFFD") + fmt.Sprintf("... (%d bytes cut)", len(text)-logLineBytes)
 	}
@@ -71,10 +83,11 @@ func (l *actorLog) write(ctx context.Context, level, text string) {
 		level = "debug"
 	}
 	now := time.Now()
-	line := control.LogLine{Time: now.UTC(), HostID: l.host.node.ID, ActorID: l.id, Level: level, Text: text, TraceID: failures.TraceID(ctx)}
+	line := control.LogLine{Time: now.UTC(), HostID: l.cfg.Node.ID, ActorID: l.id, Level: level, Text: text,
+		TraceID: failures.TraceID(ctx)}
 	raw := l.take(now, &line)
 	if raw == nil {
-		l.host.metrics.LogDropped.WithLabelValues(string(l.id)).Inc()
+		l.cfg.Metrics.LogDropped.WithLabelValues(string(l.id)).Inc()
 		return
 	}
 	attrs := []slog.Attr{}
@@ -83,12 +96,12 @@ func (l *actorLog) write(ctx context.Context, level, text string) {
 	}
 	l.logger.LogAttrs(ctx, levels[level], line.Text, attrs...)
 	// there may be no listener
-	_ = l.host.ctl.PublishMsg(&nats.Msg{Subject: subject.Log(l.host.cfg.Lattice, l.id), Data: raw})
+	_ = l.cfg.Conn.PublishMsg(&nats.Msg{Subject: subject.Log(l.cfg.Node.Lattice, l.id), Data: raw})
 }
 
 // take puts a line among those that are kept and returns it as it goes to NATS, or counts it as dropped and returns
 // nil. Lines that come after dropped ones say so.
-func (l *actorLog) take(now time.Time, line *control.LogLine) []byte {
+func (l *Log) take(now time.Time, line *control.LogLine) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.limit.AllowN(now, 1) { // what is dropped for the number of lines is not even measured
@@ -96,7 +109,8 @@ func (l *actorLog) take(now time.Time, line *control.LogLine) []byte {
 		return nil
 	}
 	if l.dropped > 0 {
-		line.Text = fmt.Sprintf("(%d lines dropped, more than %d lines or %d bytes per second) ", l.dropped, logPerSecond, logBytesRate) + line.Text
+		line.Text = fmt.Sprintf("(%d lines dropped, more than %d lines or %d bytes per second) ", l.dropped, logPerSecond,
+			logBytesRate) + line.Text
 	}
 	raw, err := json.Marshal(line)
 	text := max(len(raw)-l.raw, len(strconv.Quote(line.Text))) // in a log of JSON, or of text
@@ -110,7 +124,7 @@ func (l *actorLog) take(now time.Time, line *control.LogLine) []byte {
 }
 
 // keep puts a line into the ring and forgets the oldest beyond either bound. mu is held.
-func (l *actorLog) keep(line control.LogLine) {
+func (l *Log) keep(line control.LogLine) {
 	l.lines = append(l.lines, line)
 	l.bytes += len(line.Text)
 	for len(l.lines)-l.next > logLines || l.bytes > logBytes && len(l.lines)-l.next > 1 {
@@ -125,7 +139,7 @@ func (l *actorLog) keep(line control.LogLine) {
 }
 
 // tail returns the last n lines, oldest first; n <= 0 means all that are kept.
-func (l *actorLog) tail(n int) []control.LogLine {
+func (l *Log) tail(n int) []control.LogLine {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	kept := l.lines[l.next:]

@@ -1,4 +1,4 @@
-package host
+package providers
 
 import (
 	"context"
@@ -18,14 +18,13 @@ import (
 // relinkTimeout bounds how long a provider may take to say what links it has.
 const relinkTimeout = time.Second
 
-func (p *provider) relink(ctx context.Context, reconnected bool) {
-	h := p.host
-	want := h.state.Of(p.id, p.link)
+func (p *Provider) relink(ctx context.Context, reconnected bool) {
+	want := p.cfg.State.Of(p.id, p.link)
 	have, ok := p.linkStates(ctx)
 	if !ok {
 		if reconnected {
 			for _, def := range want {
-				h.state.Tell(def)
+				p.cfg.State.Tell(def)
 			}
 		}
 		return
@@ -37,8 +36,9 @@ func (p *provider) relink(ctx context.Context, reconnected bool) {
 	for _, def := range want {
 		wanted[def.ActorID] = true
 		if !has[def.ActorID] {
-			h.log.Info("provider lacks a link, sending it again", lattice.LogProvider, p.name, lattice.LogActor, def.ActorID)
-			h.state.Tell(def)
+			p.cfg.Logger.Info("provider lacks a link, sending it again", lattice.LogProvider, p.name, lattice.LogActor,
+				def.ActorID)
+			p.cfg.State.Tell(def)
 		}
 	}
 	extra := map[lattice.ActorID]bool{}
@@ -48,24 +48,26 @@ func (p *provider) relink(ctx context.Context, reconnected bool) {
 		}
 		extra[s.ActorID] = true
 		if p.extra[s.ActorID] { // this host may have been the late one at the last check, not at two
-			h.log.Info("provider has a link that is gone, deleting it", lattice.LogProvider, p.name, lattice.LogActor, s.ActorID)
-			h.state.TellGone(wire.LinkDefinition{ActorID: s.ActorID, ProviderID: p.id, LinkName: p.link, ContractID: p.contract})
+			p.cfg.Logger.Info("provider has a link that is gone, deleting it", lattice.LogProvider, p.name, lattice.LogActor,
+				s.ActorID)
+			p.cfg.State.TellGone(wire.LinkDefinition{ActorID: s.ActorID, ProviderID: p.id, LinkName: p.link,
+				ContractID: p.contract})
 		}
 	}
 	p.extra = extra
 }
 
 // linkStates asks for the links of this host's own process: all processes of the provider answer, one per host.
-func (p *provider) linkStates(ctx context.Context) ([]wire.LinkState, bool) {
+func (p *Provider) linkStates(ctx context.Context) ([]wire.LinkState, bool) {
 	ctx, cancel := context.WithTimeout(ctx, relinkTimeout)
 	defer cancel()
-	inbox := p.host.rpc.NewInbox()
-	sub, err := p.host.rpc.SubscribeSync(inbox)
+	inbox := p.cfg.Conn.NewInbox()
+	sub, err := p.cfg.Conn.SubscribeSync(inbox)
 	if err != nil {
 		return nil, false
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := p.host.rpc.PublishRequest(subject.LinkStates(p.host.cfg.Lattice, p.id, p.link), inbox, nil); err != nil {
+	if err := p.cfg.Conn.PublishRequest(subject.LinkStates(p.cfg.Node.Lattice, p.id, p.link), inbox, nil); err != nil {
 		return nil, false
 	}
 	for {
@@ -74,7 +76,7 @@ func (p *provider) linkStates(ctx context.Context) ([]wire.LinkState, bool) {
 			return nil, false
 		}
 		var links []wire.LinkState
-		if msg.Header.Get(wire.HeaderHost) == string(p.host.node.ID) && json.Unmarshal(msg.Data, &links) == nil {
+		if msg.Header.Get(wire.HeaderHost) == string(p.cfg.Node.ID) && json.Unmarshal(msg.Data, &links) == nil {
 			return links, true
 		}
 	}

@@ -1,0 +1,63 @@
+package actors
+
+import (
+	"context"
+
+	"github.com/weftlattice/weft/host/internal/wasm"
+)
+
+// Guest is the code of a revision, ready to run: a compiled module with its limits. There is one kind of guest, core
+// WebAssembly that speaks waPC; another kind implements this interface and is chosen in Actors.compile.
+type Guest interface {
+	// Instantiate makes an instance that is ready for a call.
+	Instantiate(ctx context.Context) (Instance, error)
+	// Anew says why instances cannot be brought back to how they began, so that each initialises itself; "" when they can.
+	Anew() string
+	// Interrupt ends the calls that are in progress, within milliseconds.
+	Interrupt()
+	// Close frees the code. All instances are closed by then.
+	Close(ctx context.Context) error
+}
+
+// Instance is one instance of a guest. It serves one call at a time. The pool keeps it between calls.
+type Instance interface {
+	// Call has the guest serve an operation. After an error the instance may be unhealthy.
+	Call(ctx context.Context, operation string, payload []byte) ([]byte, error)
+	Healthy() bool       // false: not to be used again
+	MemoryBytes() uint64 // in use, as of the last call
+	// Restore brings the instance back to how it began. After an error it is not to be used again.
+	Restore(ctx context.Context) error
+	Close(ctx context.Context) error
+}
+
+// compile makes a guest of a module's code. This is where the kind of guest is chosen, by what the code is.
+func (as *Actors) compile(ctx context.Context, code []byte, settings Settings, host wasm.Host) (Guest, error) {
+	module, err := as.cfg.Engine.Compile(ctx, code)
+	if err != nil {
+		return nil, err
+	}
+	return wapcGuest{module, module.Template(settings.Limits, host, settings.Config)}, nil
+}
+
+// wapcGuest is core WebAssembly that speaks waPC.
+type wapcGuest struct {
+	module   *wasm.Module
+	template *wasm.Template
+}
+
+func (g wapcGuest) Instantiate(ctx context.Context) (Instance, error) {
+	i, err := g.template.Instantiate(ctx)
+	if err != nil { // no nil *wasm.Instance in an interface
+		return nil, err
+	}
+	return i, nil
+}
+
+func (g wapcGuest) Anew() string { return g.template.Anew() }
+
+func (g wapcGuest) Interrupt() { g.template.Interrupt() }
+
+func (g wapcGuest) Close(ctx context.Context) error {
+	g.template.Close()
+	return g.module.Close(ctx)
+}

@@ -1,0 +1,196 @@
+// Package hostcall serves the calls that guests make out of their sandbox: it finds whom a guest means, checks the
+// actor's claims and the policy, and makes the call on this host where it can be, else over NATS.
+package hostcall
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/weftlattice/weft/host/internal/failures"
+	"github.com/weftlattice/weft/host/internal/metrics"
+	"github.com/weftlattice/weft/host/internal/permit"
+	"github.com/weftlattice/weft/host/internal/state"
+	"github.com/weftlattice/weft/internal/channel"
+	"github.com/weftlattice/weft/internal/invocation"
+	"github.com/weftlattice/weft/internal/peer"
+	"github.com/weftlattice/weft/internal/rpc"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/contract/logging"
+	"github.com/weftlattice/weft/lattice/contract/numbergen"
+	"github.com/weftlattice/weft/lattice/msgpack"
+	"github.com/weftlattice/weft/lattice/signing"
+	"github.com/weftlattice/weft/lattice/wire"
+)
+
+// Caller is the actor whose guest calls.
+type Caller struct {
+	ID     lattice.ActorID
+	Claims *signing.ActorClaims
+	Log    func(ctx context.Context, level, text string) // takes a line for the actor's log
+}
+
+// Client makes calls over NATS.
+type Client interface {
+	Call(ctx context.Context, call rpc.Call) ([]byte, error)
+}
+
+// Config is what Calls need. All fields are necessary.
+type Config struct {
+	Lattice    lattice.Name
+	RPCTimeout time.Duration // calls for callers that do not say how long they wait
+	State      *state.State
+	Policy     *permit.Policy
+	Client     Client
+	// Here makes a call to an actor or provider on this host. It reports false when the call has not begun and may be
+	// made over NATS; stay says that it may not.
+	Here     func(ctx context.Context, call rpc.Call, stay bool) (result []byte, err error, done bool)
+	Metrics  *metrics.Metrics
+	Failures *failures.Log
+}
+
+// Calls serves the calls of all guests of a host. It is safe for concurrent use.
+type Calls struct{ cfg Config }
+
+// New makes Calls.
+func New(cfg Config) *Calls { return &Calls{cfg: cfg} }
+
+// Call serves a call that a guest makes. It finds the target in this order: a builtin contract, a link of the actor for
+// (contract, link name), an actor's key, a call alias, the reference from which an actor was started.
+func (c *Calls) Call(ctx context.Context, from *Caller, binding, namespace, operation string,
+	payload []byte) ([]byte, error) {
+	start, link := time.Now(), lattice.LinkName(binding)
+	target, result, err := c.call(ctx, from, link, namespace, operation, payload)
+	c.cfg.Metrics.Called(string(from.ID), target, operation, time.Since(start), err)
+	if err != nil {
+		c.cfg.Failures.Called(ctx, wire.Failure{ActorID: from.ID, Operation: operation, Target: target, Contract: namespace,
+			LinkName: link}, err)
+	}
+	return result, err
+}
+
+func (c *Calls) call(ctx context.Context, from *Caller, binding lattice.LinkName, namespace, operation string,
+	payload []byte) (target string, _ []byte, err error) {
+	switch namespace {
+	case logging.ID, numbergen.ID:
+		if err := RequireCapability(from.Claims, namespace); err != nil {
+			return namespace, nil, err
+		}
+		result, err := c.builtin(ctx, from, operation, payload)
+		return namespace, result, err
+	}
+	channel.Yield(ctx) // it waits, and others should not wait with it
+	to, target, route, err := c.resolve(from, binding, namespace)
+	if err != nil {
+		return "none", nil, err
+	}
+	if err := c.cfg.Policy.CallOut(ctx, from.Claims, to, operation); err != nil {
+		return target, nil, err
+	}
+	result, err := c.out(ctx, rpc.Call{Origin: wire.ActorEntity(from.ID), Target: to, Operation: operation,
+		Payload: payload}, route)
+	return target, result, err
+}
+
+// out makes a call, and makes it again when no server was there to begin it. It waits as long as the actor's own
+// caller, or the RPC timeout when that did not say how long.
+func (c *Calls) out(ctx context.Context, call rpc.Call, route wire.Route) ([]byte, error) {
+	if invocation.Patient(ctx) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.cfg.RPCTimeout)
+		defer cancel()
+	}
+	return rpc.Persist(ctx, func() ([]byte, error) { return c.once(ctx, call, route) })
+}
+
+// once makes a call on this host where it can be, else over NATS.
+func (c *Calls) once(ctx context.Context, call rpc.Call, route wire.Route) ([]byte, error) {
+	return peer.Route(route, &call,
+		func(stay bool) ([]byte, error, bool) { return c.cfg.Here(ctx, call, stay) },
+		func() ([]byte, error) { return c.cfg.Client.Call(ctx, call) })
+}
+
+// resolve finds the entity that a guest means; target is its name for metrics.
+func (c *Calls) resolve(from *Caller, binding lattice.LinkName, namespace string) (to wire.Entity, target string,
+	route wire.Route, err error) {
+	binding = binding.OrDefault()
+	if link, ok := c.cfg.State.Find(from.ID, namespace, binding); ok {
+		to := wire.ProviderEntity(link.ProviderID, link.ContractID, link.LinkName)
+		route, _ := link.Route() // the provider says when the value is no route
+		return to, c.cfg.State.ProviderName(link.ProviderID), route, RequireCapability(from.Claims, namespace)
+	}
+	if id, err := lattice.ParseActorID(namespace); err == nil {
+		return wire.ActorEntity(id), "actor", wire.PreferLocal, nil
+	}
+	if id, ok := c.cfg.State.Alias(namespace); ok {
+		return wire.ActorEntity(id), "actor", wire.PreferLocal, nil
+	}
+	if id, ok := c.cfg.State.ByRef(namespace); ok {
+		return wire.ActorEntity(id), "actor", wire.PreferLocal, nil
+	}
+	if strings.Contains(namespace, ":") { // the form of a contract
+		if err := RequireCapability(from.Claims, namespace); err != nil {
+			return to, "", route, err
+		}
+		return to, "", route, &lattice.Error{Code: lattice.ErrUnlinked,
+			Detail: fmt.Sprintf("for %s on %s, link name %s; make one with: weft link put %s PROVIDER", namespace, c.cfg.Lattice,
+				binding, from.ID)}
+	}
+	return to, "", route, &lattice.Error{Code: lattice.ErrNotFound, Op: "call", Entity: lattice.Printable(namespace),
+		Detail: "Could not identify suitable target for invocation: no link, actor key or call alias"}
+}
+
+// RequireCapability checks that an actor's claims grant a contract.
+func RequireCapability(claims *signing.ActorClaims, contract string) error {
+	if slices.Contains(claims.Caps, contract) {
+		return nil
+	}
+	return &lattice.Error{Code: lattice.ErrMissingCapability,
+		Detail: fmt.Sprintf("for %s; actor does not have capability claim `%s`", contract, contract)}
+}
+
+func (c *Calls) builtin(ctx context.Context, from *Caller, operation string, payload []byte) ([]byte, error) {
+	switch operation {
+	case logging.WriteLog:
+		entry, err := logging.DecodeEntry(payload)
+		if err != nil {
+			return nil, err
+		}
+		from.Log(ctx, entry.Level, entry.Text)
+		return nil, nil
+	case numbergen.GenerateGUID:
+		return msgpack.EncodeStr(uuid.NewString()), nil
+	case numbergen.Random32:
+		return msgpack.EncodeUint(uint64(random32())), nil
+	case numbergen.RandomInRange:
+		r, err := numbergen.DecodeRange(payload)
+		if err != nil {
+			return nil, err
+		}
+		if r.Min > r.Max {
+			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: operation,
+				Detail: fmt.Sprintf("min %d is above max %d", r.Min, r.Max)}
+		}
+		return msgpack.EncodeUint(uint64(r.Min) + random(uint64(r.Max)-uint64(r.Min)+1)), nil
+	}
+	return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "call", Entity: lattice.Printable(operation),
+		Detail: "no such builtin operation"}
+}
+
+// random returns a number below n, for n up to 2^32, with a modulo bias too small to be measured.
+func random(n uint64) uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:])
+	return binary.LittleEndian.Uint64(b[:]) % n
+}
+
+func random32() uint32 {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return binary.LittleEndian.Uint32(b[:])
+}
