@@ -1,11 +1,16 @@
 package weft_test
 
 import (
+	"fmt"
+	"go/ast"
+	"go/doc"
 	"go/importer"
+	"go/parser"
 	"go/token"
 	"go/types"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -136,4 +141,42 @@ func (s signature) tuple(vars *types.Tuple, at string) {
 	for v := range vars.Variables() {
 		s.walk(v.Type(), at)
 	}
+}
+
+// Each public package says in doc.go what it is for, and shows it by examples that run.
+func TestPublicPackagesShowTheirUse(t *testing.T) {
+	for _, path := range public {
+		if err := explained(path); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		if err := shown(path); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func explained(path string) error {
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(path, "doc.go"), nil, parser.ParseComments|parser.PackageClauseOnly)
+	if err != nil {
+		return fmt.Errorf("it has no doc.go that explains it: %w", err)
+	}
+	if text := f.Doc.Text(); !strings.HasPrefix(text, "Package "+f.Name.Name) || strings.Count(text, "\n") < 4 {
+		return fmt.Errorf("doc.go does not explain it")
+	}
+	return nil
+}
+
+func shown(path string) error {
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(path, "example_test.go"), nil, parser.ParseComments)
+	if err != nil {
+		return fmt.Errorf("it has no example_test.go that shows its use: %w", err)
+	}
+	if !strings.HasSuffix(f.Name.Name, "_test") {
+		return fmt.Errorf("example_test.go is inside the package; others do not see what it sees")
+	}
+	runs := slices.ContainsFunc(doc.Examples([]*ast.File{f}...), func(e *doc.Example) bool { return e.Output != "" })
+	if !runs {
+		return fmt.Errorf("no Example in example_test.go has an Output, so that none runs")
+	}
+	return nil
 }

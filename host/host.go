@@ -1,14 +1,3 @@
-// Package host is one node of a lattice: it runs actors, starts and supervises providers, and answers the control
-// interface. To a host a provider is a process and some subjects.
-//
-// A Host is made of parts, each a package below internal that owns its state and its locks: actors, providers, state,
-// commands, beats and others. Run starts them in the order of parts.go and stops them in the reverse order. The two
-// journeys meet here. An invocation arrives at an actor (internal/actors), borrows an instance, may call out through
-// internal/hostcall, and goes back. A command arrives at internal/commands, is accepted, is carried out by a task, and
-// each change that it makes returns the events that observers see. Links and claims come from the bucket that all hosts
-// watch (internal/state).
-//
-// Locks: ARCHITECTURE.md says which nest, and which are held across NATS, a guest or a disk. Draining is in drain.go.
 package host
 
 import (

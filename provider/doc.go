@@ -21,4 +21,15 @@
 // Initial links, then intake, then the line "weft:ready" on standard output. At the end: intake stops, the calls in
 // progress are finished, Shutdown runs, the connection is flushed, exit status 0. Standard output carries nothing else;
 // logs go to standard error.
+//
+// # Use
+//
+//	func main() { os.Exit(provider.Main(info, newGreeter)) }
+//
+//	var info = provider.Info{Name: "greeter", Contract: "acme:greeter", Version: "0.1.0",
+//		Operations: []string{"Greeter.Greet"}}
+//
+//	func newGreeter(env provider.Env) (provider.Provider, error) { return greeter{}, nil }
+//
+// The folder example is a whole one. Package providertest checks that a provider keeps the contract.
 package provider

@@ -1,8 +1,3 @@
-// Package keyvalue is an actor's client of wasmcloud:keyvalue: strings, counters, lists and sets in whatever database
-// the link names. The actor's claims need the capability wasmcloud:keyvalue.
-//
-// Every error is a *lattice.Error with the text of the host or the provider. A type that does not fit, such as
-// Increment of a list, is one. Operations that change a counter, a list or a set are atomic in weft's providers.
 package keyvalue
 
 import (

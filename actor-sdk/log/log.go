@@ -1,5 +1,3 @@
-// Package log writes an actor's log by way of its host, which keeps it per actor and adds time and trace. The actor's
-// claims need the capability wasmcloud:builtin:logging; without it the text goes to the host's diagnostics.
 package log
 
 import (

@@ -1,5 +1,3 @@
-// Package numbergen asks an actor's host for random numbers and ids. The actor's claims need the capability
-// wasmcloud:builtin:numbergen. Every error is a *lattice.Error.
 package numbergen
 
 import (

@@ -1,5 +1,3 @@
-// Package artifact keeps modules and provider archives in the lattice itself: in a JetStream object store, under the
-// digest of their bytes. Whoever is in the lattice can push one and every host can start it, without a registry.
 package artifact
 
 import (

@@ -1,7 +1,3 @@
-// Package event holds the events of a lattice: CloudEvents 1.0 in JSON, their typed data, a publisher and a subscription.
-//
-// A change to a host returns its events (ActorTransition and its siblings are pure functions); nobody puts one together
-// by hand where it is published. Events are fire and forget: an observer that must not miss one also reads inventories.
 package event
 
 import (

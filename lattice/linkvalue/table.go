@@ -1,9 +1,3 @@
-// Package linkvalue says which values links may have: their names, what they may be, their defaults and what they mean.
-//
-// A Table is written once for each built-in provider. The provider reads its links by it. The code that puts a link or
-// reads a node's file checks values by it, and completion offers them, without a provider at hand. docs/providers.md
-// shows it. A provider built on weft's SDK may have one of its own (Values of provider.Info): its processes check by
-// it, which hosts ask before they store a link.
 package linkvalue
 
 import (

@@ -7,6 +7,18 @@
 // The Reader is lenient: any integer format serves any integer, str serves for bin and bin for str, nil stands for an
 // absent value and reads as zero. It keeps its first error (a *lattice.Error of code lattice.ErrInvalid that names the
 // byte), after which every read answers zero, so that callers check once, with Finish.
+//
+//	w := msgpack.NewWriter(32)
+//	w.Map(1)
+//	w.Str("key")
+//	w.Uint(7)
+//
+//	r := msgpack.NewReader(w.Bytes())
+//	r.Struct([]string{"key"}, func(int) { n = r.Uint() })
+//	err := r.Finish()
+//
+// What is one simple value has functions of its own: EncodeStr, DecodeStr and their siblings. Readers and Writers are
+// not safe for concurrent use.
 package msgpack
 
 // Format bytes; what lies between them is ranges of the fix formats.

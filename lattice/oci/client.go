@@ -1,5 +1,3 @@
-// Package oci fetches modules and provider archives from registries and puts them there, and keeps them in OCI image
-// layouts for places without a network.
 package oci
 
 import (

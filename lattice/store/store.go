@@ -1,8 +1,3 @@
-// Package store keeps the state of a lattice, its links and claims, in a JetStream key-value bucket that all hosts
-// share.
-//
-// The bucket is that of the wasmbus dialect, so hosts and clients of other make read and write it, too. Values that can
-// not be read are logged and left out; keys of unknown kinds are ignored.
 package store
 
 import (

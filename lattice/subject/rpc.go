@@ -1,7 +1,3 @@
-// Package subject builds and parses every NATS subject, queue group and bucket name of a lattice, side by side, so that
-// no other package spells one. Subjects follow the wasmbus dialect; those marked "weft" are additions that other
-// software ignores. All functions are pure and safe for concurrent use. Arguments come from the parsers of package
-// lattice, so that they are single tokens.
 package subject
 
 import (

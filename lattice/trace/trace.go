@@ -1,7 +1,3 @@
-// Package trace carries the W3C trace context of a request: which trace it belongs to and which span called.
-//
-// Every hop of an invocation passes on its own Child. The two texts, traceparent and tracestate, travel as keys of those
-// names.
 package trace
 
 import (

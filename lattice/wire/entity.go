@@ -1,6 +1,3 @@
-// Package wire holds the messages of the invocation journey and their encoding: invocation, response, link definition,
-// health, host data. Encoding is msgpack with named fields; decoding ignores unknown keys and treats absent ones as zero. Size policy lives here too. The shapes
-// follow the wasmbus dialect; golden bytes in testdata hold them still: changing one is a protocol change.
 package wire
 
 import (

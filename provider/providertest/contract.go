@@ -1,7 +1,3 @@
-// Package providertest holds the contract that every provider passes, and the stand-in for a host that drives a
-// provider through nothing but NATS and standard input, for the tests of one.
-//
-// Leaks of goroutines are left to the TestMain of the caller.
 package providertest
 
 import (

@@ -1,4 +1,3 @@
-// Package core is the contract that every actor fulfils: it answers a health request.
 package core
 
 import "github.com/weftlattice/weft/lattice/msgpack"

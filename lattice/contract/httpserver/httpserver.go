@@ -1,4 +1,3 @@
-// Package httpserver is the contract wasmcloud:httpserver: a provider turns HTTP requests into invocations of an actor.
 package httpserver
 
 import (

@@ -1,6 +1,3 @@
-// Package keyvalue is the contract wasmcloud:keyvalue: strings, counters, lists and sets under keys.
-//
-// Arguments and results that are simple types travel bare: package msgpack encodes those.
 package keyvalue
 
 import "github.com/weftlattice/weft/lattice/msgpack"

@@ -1,4 +1,3 @@
-// Package logging is the builtin contract wasmcloud:builtin:logging: the host writes an actor's log.
 package logging
 
 import "github.com/weftlattice/weft/lattice/msgpack"

@@ -1,4 +1,3 @@
-// Package numbergen is the builtin contract wasmcloud:builtin:numbergen: the host makes random numbers and ids.
 package numbergen
 
 import "github.com/weftlattice/weft/lattice/msgpack"
