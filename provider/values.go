@@ -4,6 +4,3 @@ import "github.com/weftlattice/weft/lattice/linkvalue"
 
 // Values are the settings of a link, see linkvalue.Values. A linkvalue.Table reads and checks them.
 type Values = linkvalue.Values
-
-// ParseConfig reads a JSON object of settings, see linkvalue.ParseConfig.
-func ParseConfig(text string) (Values, error) { return linkvalue.ParseConfig(text) }

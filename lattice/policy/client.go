@@ -18,7 +18,7 @@ import (
 // Defaults of a Client.
 const (
 	DefaultTimeout   = time.Second
-	DefaultDecisions = 4096
+	defaultDecisions = 4096
 )
 
 // ClientConfig configures a Client. Topic and Logger are required.
@@ -26,7 +26,7 @@ type ClientConfig struct {
 	Topic     string        // subject on which the service answers
 	Changes   string        // subject on which the service changes its decisions; default none
 	Timeout   time.Duration // for an answer; default DefaultTimeout
-	Decisions int           // that are remembered; default DefaultDecisions
+	Decisions int           // that are remembered; default 4096
 	Logger    *slog.Logger
 }
 
@@ -79,7 +79,7 @@ func NewClient(nc *nats.Conn, cfg ClientConfig) (*Client, error) {
 		cfg.Timeout = DefaultTimeout
 	}
 	if cfg.Decisions <= 0 {
-		cfg.Decisions = DefaultDecisions
+		cfg.Decisions = defaultDecisions
 	}
 	return &Client{nc: nc, cfg: cfg, cache: newCache(cfg.Decisions)}, nil
 }

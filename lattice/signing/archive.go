@@ -19,8 +19,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// DefaultArchiveBytes is how large a provider archive may be once decompressed: 512 MiB.
-const DefaultArchiveBytes int64 = 512 << 20
+// defaultArchiveBytes is how large a provider archive may be once decompressed: 512 MiB.
+const defaultArchiveBytes int64 = 512 << 20
 
 const (
 	claimsStem        = "claims"
@@ -117,17 +117,17 @@ func writeTar(w io.Writer, claims string, binaries map[string][]byte, compress b
 	return finish()
 }
 
-// OpenArchive verifies a provider archive, compressed or not, of up to DefaultArchiveBytes: the token as ReadModule
+// OpenArchive verifies a provider archive, compressed or not, of up to 512 MiB once decompressed: the token as ReadModule
 // does, and the hash of every binary in it. It keeps data, which must not change, and decompresses again in Binary. The
 // refusals: ErrUnsigned without claims; ErrTokenMalformed, ErrTokenExpired, ErrTokenNotYetValid and ErrTokenSignature
 // for the token; ErrHashMismatch for a binary that is not the signed one or not in the claims; ErrTooLarge; ErrInvalid
 // for the rest.
 func OpenArchive(data []byte, now time.Time) (*Archive, error) {
-	return OpenArchiveLimit(data, now, DefaultArchiveBytes)
+	return openArchiveLimit(data, now, defaultArchiveBytes)
 }
 
-// OpenArchiveLimit is OpenArchive with another limit, in decompressed bytes.
-func OpenArchiveLimit(data []byte, now time.Time, maxBytes int64) (*Archive, error) {
+// openArchiveLimit is OpenArchive with another limit, in decompressed bytes.
+func openArchiveLimit(data []byte, now time.Time, maxBytes int64) (*Archive, error) {
 	const op = "open provider archive"
 	a := &Archive{data: data, maxBytes: maxBytes, targets: map[string]int64{}}
 	var text string

@@ -213,7 +213,7 @@ func TestArchiveLimits(t *testing.T) {
 		if len(data) > 64<<10 {
 			t.Errorf("%s: %d bytes are no bomb", name, len(data))
 		}
-		if _, err := OpenArchiveLimit(data, goldenNow, 1<<20); lattice.CodeOf(err) != lattice.ErrTooLarge {
+		if _, err := openArchiveLimit(data, goldenNow, 1<<20); lattice.CodeOf(err) != lattice.ErrTooLarge {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -222,10 +222,10 @@ func TestArchiveLimits(t *testing.T) {
 	for _, b := range testBinaries {
 		total += int64(len(b))
 	}
-	if _, err := OpenArchiveLimit(data, goldenNow, total+2000); err != nil {
+	if _, err := openArchiveLimit(data, goldenNow, total+2000); err != nil {
 		t.Errorf("within the limit: %v", err)
 	}
-	if _, err := OpenArchiveLimit(data, goldenNow, total); lattice.CodeOf(err) != lattice.ErrTooLarge {
+	if _, err := openArchiveLimit(data, goldenNow, total); lattice.CodeOf(err) != lattice.ErrTooLarge {
 		t.Errorf("above the limit: %v", err)
 	}
 }
@@ -256,7 +256,7 @@ func FuzzArchive(f *testing.F) {
 	f.Add(testArchive(f, true))
 	f.Add(makeTar(f, entry{name: "x86_64-linux.bin", data: "x"}))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		a, err := OpenArchiveLimit(data, goldenNow, 1<<20)
+		a, err := openArchiveLimit(data, goldenNow, 1<<20)
 		if err != nil {
 			return
 		}

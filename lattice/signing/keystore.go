@@ -154,7 +154,7 @@ func (s *Keystore) describe(kind byte, name string) (KeyInfo, error) {
 	if err != nil {
 		return KeyInfo{}, err
 	}
-	info := KeyInfo{Name: name, Kind: KindName(kind), Encrypted: IsSealed(text)}
+	info := KeyInfo{Name: name, Kind: KindName(kind), Encrypted: isSealed(text)}
 	if info.Encrypted {
 		sealed, err := parseSealed(text)
 		if err == nil {
@@ -192,7 +192,7 @@ func ReplaceKeyFile(path string, r Ring, ask Passphrase) error {
 
 // replace overwrites a key file that holds a text now.
 func replace(path, text string, r Ring, ask Passphrase) error {
-	if !IsSealed(text) {
+	if !isSealed(text) {
 		return overwrite(path, r.Text())
 	}
 	if _, err := OpenRing(text, path, ask); err != nil { // a passphrase with which the old one cannot be opened would be a surprise
@@ -212,7 +212,7 @@ func replace(path, text string, r Ring, ask Passphrase) error {
 // made, and what the disk kept, are not touched.
 func (s *Keystore) Encrypt(kind byte, name string) error {
 	text, path, err := s.read(kind, name)
-	if err != nil || IsSealed(text) {
+	if err != nil || isSealed(text) {
 		return err
 	}
 	r, err := s.LoadRing(kind, name)
@@ -228,7 +228,7 @@ func (s *Keystore) Encrypt(kind byte, name string) error {
 // Decrypt stores a sealed key in the clear.
 func (s *Keystore) Decrypt(kind byte, name string) error {
 	text, path, err := s.read(kind, name)
-	if err != nil || !IsSealed(text) {
+	if err != nil || !isSealed(text) {
 		return err
 	}
 	r, err := s.LoadRing(kind, name)

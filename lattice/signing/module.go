@@ -14,7 +14,7 @@ type ActorClaims struct {
 	Subject   lattice.ActorID   `json:"subject"`              // the module's key; set by signing
 	Issuer    lattice.AccountID `json:"issuer"`               // the account that vouches for it; set by signing
 	Name      string            `json:"name"`                 // for people; may be empty
-	Hash      string            `json:"hash"`                 // upper-case hex, see ModuleHash; set by signing
+	Hash      string            `json:"hash"`                 // SHA-256 of the module without its claims, upper-case hex; set by signing
 	Tags      []string          `json:"tags"`                 //
 	Caps      []string          `json:"caps"`                 // contracts that the actor may call
 	Revision  int32             `json:"revision"`             // grows with each release; 0: see EffectiveRevision
@@ -34,9 +34,9 @@ type ActorClaims struct {
 // EffectiveRevision is the revision, or the time of issue cut to 32 bits for a module without one.
 func (c *ActorClaims) EffectiveRevision() int32 { return c.revisionOr(c.Revision) }
 
-// NormalizeAlias returns a call alias in the form that modules carry and callers use: ASCII only, trimmed, lower case,
+// normalizeAlias returns a call alias in the form that modules carry and callers use: ASCII only, trimmed, lower case,
 // with '_' for space, '-' and '.'.
-func NormalizeAlias(alias string) string {
+func normalizeAlias(alias string) string {
 	alias = strings.Map(func(r rune) rune {
 		if r > 0x7e || r < 0x20 {
 			return -1
@@ -73,7 +73,7 @@ func SignModule(wasm []byte, account, module KeyPair, c ActorClaims) ([]byte, er
 		return nil, during(err, "sign module", "")
 	}
 	c.Subject, c.Issuer = lattice.ActorID(module.Public()), lattice.AccountID(account.Public())
-	c.Hash, c.CallAlias = m.hash(), NormalizeAlias(c.CallAlias)
+	c.Hash, c.CallAlias = m.hash(), normalizeAlias(c.CallAlias)
 	c.fill()
 	text := signToken(account, appendActorClaims(&c))
 	if len(text) > maxTokenBytes {
@@ -135,7 +135,7 @@ func ReadModule(wasm []byte, now time.Time) (*ActorClaims, error) {
 		return nil, during(err, "verify module", wire.Sub)
 	}
 	if c.HashMismatch && c.TokenRevision >= wascapRevision {
-		have, _ := ModuleHash(wasm)
+		have, _ := moduleHash(wasm)
 		return nil, &lattice.Error{Code: lattice.ErrHashMismatch, Op: "verify module", Entity: wire.Sub,
 			Detail: "(" + have + " / " + lattice.Printable(c.Hash) + ")"}
 	}

@@ -32,7 +32,7 @@ func custom(name, payload string, pad int) string {
 const coreHeader, componentHeader = "\x00asm\x01\x00\x00\x00", "\x00asm\x0d\x00\x01\x00"
 
 func TestModuleGolden(t *testing.T) {
-	if h, err := ModuleHash(emptyModule); err != nil || h != emptyHash {
+	if h, err := moduleHash(emptyModule); err != nil || h != emptyHash {
 		t.Fatalf("hash %s %v", h, err)
 	}
 	signed, err := SignModule(emptyModule, goldenKey(t, 'A'), goldenKey(t, 'M'), ActorClaims{
@@ -69,7 +69,7 @@ func TestModuleHashRule(t *testing.T) {
 	}
 	hash := func(s string) string {
 		t.Helper()
-		h, err := ModuleHash([]byte(s))
+		h, err := moduleHash([]byte(s))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestModuleRefusesBadBytes(t *testing.T) {
 		"huge length": coreHeader + "\x01\xff\xff\xff\xff\x0f", "custom without name": coreHeader + "\x00\x00",
 		"name past the end": coreHeader + "\x00\x02\x05a", "bad nested": componentHeader + section(1, "abc", 0), "deep": deep,
 	} {
-		if _, err := ModuleHash([]byte(s)); lattice.CodeOf(err) != lattice.ErrBadModule {
+		if _, err := moduleHash([]byte(s)); lattice.CodeOf(err) != lattice.ErrBadModule {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := ReadModule([]byte(s), goldenNow); lattice.CodeOf(err) != lattice.ErrBadModule {
@@ -246,10 +246,10 @@ func TestSignModuleReplaces(t *testing.T) {
 func TestNormalizeAlias(t *testing.T) {
 	for in, want := range map[string]string{"": "", " Über Call ": "ber_call", "a-b.c d": "a_b_c_d", "wasmcloud/ponger": "wasmcloud/ponger",
 		"x\x00y": "xy", "é é": ""} {
-		if got := NormalizeAlias(in); got != want {
+		if got := normalizeAlias(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
-		if got := NormalizeAlias(want); got != want {
+		if got := normalizeAlias(want); got != want {
 			t.Errorf("%q is not stable: %q", want, got)
 		}
 	}
@@ -277,7 +277,7 @@ func FuzzModule(f *testing.F) {
 	f.Add(signed)
 	f.Add([]byte(componentHeader + section(4, componentHeader+section(1, string(signed), 0), 0)))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		h, err := ModuleHash(data)
+		h, err := moduleHash(data)
 		if _, rerr := ReadModule(data, goldenNow); rerr == nil && err != nil {
 			t.Fatal("reads what has no hash")
 		}

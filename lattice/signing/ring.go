@@ -48,8 +48,8 @@ func (r Ring) Find(public string) (KeyPair, bool) {
 	return r.Keys[i], true
 }
 
-// ParseRing reads the text of a key file that is not sealed. Errors are ErrInvalid and never quote a seed.
-func ParseRing(text string) (Ring, error) {
+// parseRing reads the text of a key file that is not sealed. Errors are ErrInvalid and never quote a seed.
+func parseRing(text string) (Ring, error) {
 	var r Ring
 	n := 0
 	for line := range strings.Lines(text) {
@@ -86,8 +86,8 @@ func ParseRing(text string) (Ring, error) {
 // OpenRing reads the text of a key file, sealed or not. A sealed one asks for its passphrase; why names the file.
 // Errors: ErrInvalid for what is no key file, ErrDenied for a wrong passphrase, and what ask returns.
 func OpenRing(text, why string, ask Passphrase) (Ring, error) {
-	if !IsSealed(text) {
-		return ParseRing(text)
+	if !isSealed(text) {
+		return parseRing(text)
 	}
 	s, err := parseSealed(text)
 	if err != nil {
@@ -104,7 +104,7 @@ func OpenRing(text, why string, ask Passphrase) (Ring, error) {
 	if err != nil {
 		return Ring{}, err
 	}
-	r, err := ParseRing(plain)
+	r, err := parseRing(plain)
 	if err == nil && r.Signer().Public() != s.public {
 		err = keyError("read sealed key", "it names another key than it holds")
 	}

@@ -43,8 +43,8 @@ type argonCost struct {
 // that it is to be chosen, so that a person is asked twice.
 type Passphrase func(why string, fresh bool) ([]byte, error)
 
-// IsSealed reports whether the text of a key file wants a passphrase.
-func IsSealed(text string) bool { return strings.HasPrefix(strings.TrimSpace(text), "weft-key-") }
+// isSealed reports whether the text of a key file wants a passphrase.
+func isSealed(text string) bool { return strings.HasPrefix(strings.TrimSpace(text), "weft-key-") }
 
 // seal encrypts the text of a key file.
 func seal(text, public string, passphrase []byte) (string, error) {

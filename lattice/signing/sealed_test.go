@@ -24,7 +24,7 @@ func TestSealedKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(text, k.Seed()[4:]) || !IsSealed(text) || strings.Count(text, "\n") != 1 {
+	if strings.Contains(text, k.Seed()[4:]) || !isSealed(text) || strings.Count(text, "\n") != 1 {
 		t.Errorf("sealed as %q", text)
 	}
 	r, err := OpenRing(text, "it", asks("open sesame"))
@@ -101,11 +101,11 @@ func TestRing(t *testing.T) {
 	a, _ := New(KindCluster)
 	b, _ := New(KindCluster)
 	m := goldenKey(t, KindModule)
-	r, err := ParseRing("# rotating\n" + a.Seed() + "\r\n\n  " + b.Public() + "\n")
+	r, err := parseRing("# rotating\n" + a.Seed() + "\r\n\n  " + b.Public() + "\n")
 	if err != nil || r.Signer().Seed() != a.Seed() || !slices.Equal(r.Issuers(), []string{a.Public(), b.Public()}) {
 		t.Errorf("%v: %v", r, err)
 	}
-	if back, err := ParseRing(r.Text()); err != nil || !slices.Equal(back.Issuers(), r.Issuers()) {
+	if back, err := parseRing(r.Text()); err != nil || !slices.Equal(back.Issuers(), r.Issuers()) {
 		t.Errorf("written and read: %v: %v", back, err)
 	}
 	if _, ok := r.Find(b.Public()); ok {
@@ -119,7 +119,7 @@ func TestRing(t *testing.T) {
 		"public of another kind": a.Seed() + "\n" + m.Public(), "twice": a.Seed() + "\n" + a.Public(), "nonsense": a.Seed() + "\nx",
 		"many": strings.Repeat(a.Seed()+"\n", maxRing+1),
 	} {
-		if _, err := ParseRing(text); lattice.CodeOf(err) != lattice.ErrInvalid || strings.Contains(err.Error(), a.Seed()) {
+		if _, err := parseRing(text); lattice.CodeOf(err) != lattice.ErrInvalid || strings.Contains(err.Error(), a.Seed()) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -152,7 +152,7 @@ func TestKeystoreSealed(t *testing.T) {
 		t.Errorf("asked %v", asked)
 	}
 	text, _ := os.ReadFile(path)
-	if info, _ := os.Stat(path); !IsSealed(string(text)) || info.Mode().Perm() != 0o600 {
+	if info, _ := os.Stat(path); !isSealed(string(text)) || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %q", info.Mode(), text)
 	}
 	locked, _ := OpenKeystore(s.Dir())
@@ -174,7 +174,7 @@ func TestKeystoreSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := s.LoadRing(KindCluster, "default")
-	if text, _ := os.ReadFile(path); err != nil || !IsSealed(string(text)) || !slices.Equal(r.Issuers(), []string{next.Public(), k.Public()}) {
+	if text, _ := os.ReadFile(path); err != nil || !isSealed(string(text)) || !slices.Equal(r.Issuers(), []string{next.Public(), k.Public()}) {
 		t.Errorf("replaced: %v %v", r, err)
 	}
 	if err := s.Decrypt(KindCluster, "default"); err != nil {
@@ -235,7 +235,7 @@ func FuzzOpenRing(f *testing.F) {
 	f.Add(k.Seed() + "\n" + k.Public())
 	f.Add("weft-key-1$$argon2id,1,8,1$$")
 	f.Fuzz(func(t *testing.T, text string) {
-		if IsSealed(text) {
+		if isSealed(text) {
 			if s, err := parseSealed(text); err == nil {
 				if s.cost.memory > maxCost.memory || s.cost.passes > maxCost.passes || len(s.salt) != saltBytes {
 					t.Fatalf("accepted %+v", s.cost)
@@ -243,11 +243,11 @@ func FuzzOpenRing(f *testing.F) {
 			}
 			return // deriving is slow by design
 		}
-		r, err := ParseRing(text)
+		r, err := parseRing(text)
 		if err != nil {
 			return
 		}
-		if back, err := ParseRing(r.Text()); err != nil || !slices.Equal(back.Issuers(), r.Issuers()) {
+		if back, err := parseRing(r.Text()); err != nil || !slices.Equal(back.Issuers(), r.Issuers()) {
 			t.Fatalf("%v is read back as %v: %v", r, back, err)
 		}
 	})

@@ -47,9 +47,9 @@ func IsModule(data []byte) bool {
 
 func isComponent(header []byte) bool { return header[6] == 1 && header[7] == 0 }
 
-// ModuleHash returns the hash that a module's claims carry: the upper-case hex SHA-256 over the module or component
+// moduleHash returns the hash that a module's claims carry: the upper-case hex SHA-256 over the module or component
 // without its token sections, with every section length in its shortest form. What is no module is ErrBadModule.
-func ModuleHash(wasm []byte) (string, error) {
+func moduleHash(wasm []byte) (string, error) {
 	m, err := parseWasm(wasm, 0)
 	if err != nil {
 		return "", err

@@ -36,8 +36,8 @@ func Beat(l lattice.Name, host lattice.HostID) string { // wasmbus.beat.{lattice
 // BeatAll is a pattern that matches the beats of all hosts.
 func BeatAll(l lattice.Name) string { return "wasmbus.beat." + string(l) + ".*" }
 
-// ParseBeat is the inverse of Beat.
-func ParseBeat(s string) (lattice.Name, lattice.HostID, error) {
+// parseBeat is the inverse of Beat.
+func parseBeat(s string) (lattice.Name, lattice.HostID, error) {
 	t := strings.Split(s, ".")
 	if len(t) == 4 && t[0] == "wasmbus" && t[1] == "beat" {
 		l, err := lattice.ParseName(t[2])
@@ -56,5 +56,5 @@ func Log(l lattice.Name, actor lattice.ActorID) string { // wasmbus.log.{lattice
 	return "wasmbus.log." + string(l) + "." + string(actor)
 }
 
-// LogAll is a pattern that matches Log for every actor.
-func LogAll(l lattice.Name) string { return "wasmbus.log." + string(l) + ".*" }
+// logAll is a pattern that matches Log for every actor.
+func logAll(l lattice.Name) string { return "wasmbus.log." + string(l) + ".*" }

@@ -59,7 +59,7 @@ func GrantInbox(prefix string, shared bool) Grant {
 func GrantHost(c Control) Grant {
 	l := c.Lattice
 	g := Grant{
-		Publish:   []string{Event(l), EventAll(l), BeatAll(l), LogAll(l), rpcRoot + string(l) + ".>", AppPresence(l)},
+		Publish:   []string{Event(l), EventAll(l), BeatAll(l), logAll(l), rpcRoot + string(l) + ".>", AppPresence(l)},
 		Subscribe: append(HostEvents(l), c.join(">"), rpcRoot+string(l)+".*", AppRequests(l).Subject, BeatAll(l)),
 		// What providers are sent is not for hosts.
 		DenySubscribe: []string{rpcRoot + string(l) + ".*.>"},
@@ -76,7 +76,7 @@ func GrantOperator(c Control) Grant {
 	g := Grant{
 		Publish: []string{c.join(">"), rpcRoot + string(l) + ".*", anyProvider, anyProvider + ".links", anyProvider + ".health",
 			AppRequests(l).Subject},
-		Subscribe: []string{Event(l), EventAll(l), BeatAll(l), LogAll(l)},
+		Subscribe: []string{Event(l), EventAll(l), BeatAll(l), logAll(l)},
 	}
 	return g.Join(grantState(l))
 }

@@ -114,7 +114,7 @@ func FuzzParse(f *testing.F) {
 		if tokens, err := c.Parse(s); err == nil && c.join(tokens...) != s {
 			t.Fatalf("control: %q gave %v", s, tokens)
 		}
-		if l, h, err := ParseBeat(s); err == nil && Beat(l, h) != s {
+		if l, h, err := parseBeat(s); err == nil && Beat(l, h) != s {
 			t.Fatalf("beat: %q gave %s %s", s, l, h)
 		}
 	})
