@@ -6,9 +6,9 @@ import (
 	"github.com/weftlattice/weft/internal/natsconn"
 )
 
-// NATS says where the NATS server of the lattice is, and as whom the host logs in. It logs in with the
-// same after Host.Reload, or with what CredsFile holds then. At most one of CredsFile, JWT (with
-// Seed), Seed alone, User (with Password) and Token may be set. Printing it shows no secret.
+// NATS says where the NATS server of the lattice is, and as whom the host logs in. It logs in with the same after
+// Host.Reload, or with what CredsFile holds then. At most one of CredsFile, JWT (with Seed), Seed alone, User (with
+// Password) and Token may be set. Printing it shows no secret.
 type NATS struct {
 	URL string // one or more, comma separated; required. User information in it counts as credentials
 
