@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -179,11 +180,13 @@ func (c Config) ValidateSettings() error {
 	if c.Logger == nil {
 		bad("Logger", "is missing")
 	}
-	for name, d := range map[string]time.Duration{"RPCTimeout": c.RPCTimeout, "Heartbeat": c.Heartbeat, "Beat": c.Beat,
-		"DrainTimeout": c.DrainTimeout, "ProviderGrace": c.ProviderGrace, "ProviderReady": c.ProviderReady,
-		"Limits.Execution": c.Limits.Execution} {
-		if d <= 0 {
-			bad(name, "want more than zero, got %s", d)
+	for _, span := range []struct {
+		name string
+		time.Duration
+	}{{"RPCTimeout", c.RPCTimeout}, {"Heartbeat", c.Heartbeat}, {"Beat", c.Beat}, {"DrainTimeout", c.DrainTimeout},
+		{"ProviderGrace", c.ProviderGrace}, {"ProviderReady", c.ProviderReady}, {"Limits.Execution", c.Limits.Execution}} {
+		if span.Duration <= 0 {
+			bad(span.name, "want more than zero, got %s", span.Duration)
 		}
 	}
 	for _, dir := range c.FilesDirs {
@@ -221,7 +224,8 @@ func (c Config) ValidateSettings() error {
 			c.HTTPAddr)
 	}
 	errs = append(errs, lattice.CheckName("host name", c.FriendlyName))
-	for k, v := range c.Labels {
+	for _, k := range slices.Sorted(maps.Keys(c.Labels)) {
+		v := c.Labels[k]
 		errs = append(errs, lattice.CheckName("label", k), lattice.CheckName("label "+lattice.Printable(k), v))
 		if strings.HasPrefix(k, "hostcore.") {
 			bad("Labels", "%s is reserved", k)

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -108,7 +110,8 @@ func (o *object) strMap(names ...string) map[string]string {
 		return nil
 	}
 	m := make(map[string]string, len(fields))
-	for k, v := range fields {
+	for _, k := range slices.Sorted(maps.Keys(fields)) {
+		v := fields[k]
 		if isNull(v) {
 			continue
 		}

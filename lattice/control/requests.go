@@ -2,7 +2,9 @@ package control
 
 import (
 	"log/slog"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -314,8 +316,8 @@ func decodeProviderAuction(b []byte) (r ProviderAuctionRequest, err error) {
 func decodeRegistries(b []byte) (RegistryCredentials, error) {
 	o := readObject(b)
 	r := make(RegistryCredentials, len(o.fields))
-	for host, raw := range o.fields {
-		c := readObject(raw)
+	for _, host := range slices.Sorted(maps.Keys(o.fields)) {
+		c := readObject(o.fields[host])
 		r[host] = RegistryCredential{RegistryType: c.str("registryType", "registry_type"), Username: c.str("username"),
 			Password: c.str("password"), Token: c.str("token")}
 		if len(c.errs) > 0 { // its text might hold a secret

@@ -32,9 +32,9 @@ type ClientConfig struct {
 
 // Validate reports what is wrong with the subjects.
 func (c ClientConfig) Validate() error {
-	for name, s := range map[string]string{"policy topic": c.Topic, "policy changes topic": c.Changes} {
-		if s != "" && !plain(s) {
-			return &lattice.Error{Code: lattice.ErrInvalid, Op: name, Entity: lattice.Printable(s), Detail: "want a NATS subject without wildcards"}
+	for _, s := range []struct{ name, text string }{{"policy topic", c.Topic}, {"policy changes topic", c.Changes}} {
+		if s.text != "" && !plain(s.text) {
+			return &lattice.Error{Code: lattice.ErrInvalid, Op: s.name, Entity: lattice.Printable(s.text), Detail: "want a NATS subject without wildcards"}
 		}
 	}
 	if c.Topic == "" {

@@ -165,7 +165,8 @@ func openArchiveLimit(data []byte, now time.Time, maxBytes int64) (*Archive, err
 	if a.Claims, err = readProviderClaims(text, now); err != nil {
 		return nil, during(err, op, "")
 	}
-	for target, have := range hashes {
+	for _, target := range slices.Sorted(maps.Keys(hashes)) {
+		have := hashes[target]
 		if want := a.Claims.TargetHashes[target]; want != have {
 			return nil, &lattice.Error{Code: lattice.ErrHashMismatch, Op: op, Entity: string(a.Claims.Subject),
 				Detail: target + " (" + have + " / " + lattice.Printable(want) + ")"}

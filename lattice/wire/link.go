@@ -68,11 +68,15 @@ const (
 // Route reads RouteValue. Anything but a route is lattice.ErrInvalid, and PreferLocal; so is another value under
 // ReservedValues.
 func (l LinkDefinition) Route() (Route, error) {
+	odd := "" // the first in order
 	for name := range l.Values {
-		if strings.HasPrefix(name, ReservedValues) && name != RouteValue {
-			return PreferLocal, &lattice.Error{Code: lattice.ErrInvalid, Op: "read link value", Entity: lattice.Printable(name),
-				Detail: "weft knows no such value; there is " + RouteValue}
+		if strings.HasPrefix(name, ReservedValues) && name != RouteValue && (odd == "" || name < odd) {
+			odd = name
 		}
+	}
+	if odd != "" {
+		return PreferLocal, &lattice.Error{Code: lattice.ErrInvalid, Op: "read link value", Entity: lattice.Printable(odd),
+			Detail: "weft knows no such value; there is " + RouteValue}
 	}
 	switch r := Route(l.Values[RouteValue]); r {
 	case "":

@@ -234,3 +234,12 @@ func BenchmarkInvocation(b *testing.B) {
 		}
 	}
 }
+
+func TestTheFirstUnknownReservedValueIsNamed(t *testing.T) {
+	for range 50 { // maps are walked in any order
+		_, err := LinkDefinition{Values: map[string]string{"weft.c": "1", "weft.b": "1", "weft.a": "1", "weft.d": "1"}}.Route()
+		if err == nil || !strings.Contains(err.Error(), "weft.a") {
+			t.Fatal(err)
+		}
+	}
+}

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -278,7 +280,8 @@ func (c *Commands) changeLabel(key string, change func()) error {
 // PutRegistries takes credentials for registries. They are kept in memory, and go before those of the host's settings.
 func (c *Commands) PutRegistries(_ context.Context, all control.RegistryCredentials) error {
 	known := map[string]oci.Credential{}
-	for registry, r := range all {
+	for _, registry := range slices.Sorted(maps.Keys(all)) {
+		r := all[registry]
 		if r.RegistryType != "" && r.RegistryType != "oci" {
 			c.cfg.Logger.Warn("credentials of a registry that is not supported are left out", "registry",
 				lattice.Printable(registry), "type", lattice.Printable(r.RegistryType))

@@ -85,11 +85,12 @@ func (m *Module) inspect(r *instrument.Result) error {
 	m.info.MemoryBytes = m.pages * pageBytes
 
 	i32 := api.ValueTypeI32
-	for name, want := range map[string]instrument.Signature{
+	wanted := map[string]instrument.Signature{
 		guestCall:  {Params: []api.ValueType{i32, i32}, Results: []api.ValueType{i32}},
 		initialize: {}, start: {}, wapcInit: {}, restored: {},
-	} {
-		if have, ok := r.Functions[name]; ok && !sameSignature(have, want) {
+	}
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		if have, ok := r.Functions[name]; ok && !sameSignature(have, wanted[name]) {
 			return badModule("export " + name + " has the signature " + signature(have))
 		}
 	}

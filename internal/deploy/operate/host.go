@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -120,8 +121,8 @@ func (l *Lattice) LabelHost(ctx context.Context, query string, set map[string]st
 	if err != nil {
 		return h, err
 	}
-	for k, val := range set {
-		if err := l.accepted(ctx, func(ctx context.Context) error { return l.ctl.PutLabel(ctx, h.HostID, k, val) }); err != nil {
+	for _, k := range slices.Sorted(maps.Keys(set)) {
+		if err := l.accepted(ctx, func(ctx context.Context) error { return l.ctl.PutLabel(ctx, h.HostID, k, set[k]) }); err != nil {
 			return h, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -129,7 +130,8 @@ func flat(data []byte) (map[string]string, error) {
 		return nil, yamltext.Explain(err, data)
 	}
 	out := map[string]string{}
-	for k, n := range nodes {
+	for _, k := range slices.Sorted(maps.Keys(nodes)) {
+		n := nodes[k]
 		if n.Kind != yaml.ScalarNode {
 			return nil, fmt.Errorf("line %d: %s: want text, a number or a truth value", n.Line, k)
 		}
