@@ -20,8 +20,6 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-const patience = time.Minute
-
 func bucket(t *testing.T, nc *nats.Conn, name string) jetstream.KeyValue {
 	t.Helper()
 	js, err := jetstream.New(nc)

@@ -49,6 +49,9 @@ func Check(file []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := m.component.callable(); err != nil {
+		return err
+	}
 	for _, core := range m.component.plan.Modules {
 		if _, err := instrument.Rewrite(core.Bytes); err != nil {
 			return err
@@ -141,6 +144,21 @@ func (c *component) inspect(info *Info) error {
 		return badModule("it imports what this host does not have: " + strings.Join(missing, ", "))
 	}
 	return nil
+}
+
+// callable says why nothing of a component can ever be called.
+func (c *component) callable() error {
+	for _, e := range c.plan.Exports {
+		if e.Func != nil {
+			return nil
+		}
+		for _, inner := range e.Items {
+			if inner.Func != nil {
+				return nil
+			}
+		}
+	}
+	return badModule("the component exports no function")
 }
 
 // compileParts compiles the core module of each step, with imports that lead to where the plan says.

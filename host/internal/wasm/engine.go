@@ -148,7 +148,13 @@ func (e *Engine) Close(ctx context.Context) error {
 // names it.
 func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 	if binary.Is(wasm) {
-		return e.compileComponent(ctx, wasm)
+		m, err := e.compileComponent(ctx, wasm)
+		if err == nil {
+			if err = m.component.callable(); err != nil {
+				return nil, errors.Join(err, m.Close(ctx))
+			}
+		}
+		return m, err
 	}
 	m, rewritten, err := e.code(ctx, wasm)
 	if err != nil {

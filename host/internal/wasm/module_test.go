@@ -21,7 +21,7 @@ func TestCompileRefuses(t *testing.T) {
 	}{
 		"nothing":   {nil, "not a WebAssembly module"},
 		"text":      {[]byte("#!/bin/sh"), "not a WebAssembly module"},
-		"component": {[]byte("\x00asm\x0d\x00\x01\x00"), "components are not supported yet"},
+		"component": {[]byte("\x00asm\x0d\x00\x01\x00"), "the component exports no function"},
 		"truncated": {load(t, "echo")[:100], "unexpected end"},
 		"no entry":  {empty, "neither __guest_call"},
 		"ill-typed": {append(slices.Clone(empty), "\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x05\x01\x03\x00\x6a\x0b"...), "i32"},

@@ -121,7 +121,7 @@ func (r *specRun) compile(c specCommand) (*Module, error) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return r.engine.Compile(context.Background(), b)
+	return r.engine.compileComponent(context.Background(), b)
 }
 
 // command says what did not hold; "": it did.

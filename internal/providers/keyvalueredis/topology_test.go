@@ -21,8 +21,6 @@ import (
 	"github.com/weftlattice/weft/provider/providertest"
 )
 
-const patience = latticetest.Patience
-
 func (r *redisServer) addr() string { return "127.0.0.1:" + r.port }
 
 // direct runs commands past the provider, each a line of words.
