@@ -109,7 +109,7 @@ func (r *rig) hears(words string) (*slog.Logger, *atomic.Bool) {
 func TestAQuickRestartWaitsForTheProcessThatEnds(t *testing.T) {
 	r := newRig(t)
 	key, sleeper := latticetest.NewKey(t, 'N'), latticetest.NewKey(t, 'M')
-	first, stopFirst, firstDone := r.twin(key, func(c *host.Config) { c.DrainTimeout = time.Minute })
+	first, stopFirst, firstDone := r.twin(key, func(c *host.Config) { c.HTTPAddr, c.DrainTimeout = "127.0.0.1:0", time.Minute })
 	r.ready(first, firstDone)
 	r.start(first, control.ScaleActorRequest{ActorRef: r.module("1", sleeper, signing.ActorClaims{Name: "guest"}), MaxInstances: 1,
 		Limits: &control.ActorLimits{ExecutionMs: 60_000}})
@@ -119,11 +119,10 @@ func TestAQuickRestartWaitsForTheProcessThatEnds(t *testing.T) {
 		call <- err
 	}()
 	latticetest.Eventually(t, func() error {
-		inventory, err := r.control.Inventory(context.Background(), first.ID())
-		if err == nil && (len(inventory.Actors) != 1 || inventory.Actors[0].Instances[0].Running < 1) {
-			err = errors.New("the call has not begun")
+		if metric(t, first, "weft_instances{", `state="in_use"`) < 1 { // an inventory counts idle instances, too
+			return errors.New("the call has not begun")
 		}
-		return err
+		return nil
 	})
 	beats, err := r.nc.SubscribeSync(subject.Beat(r.env.Lattice, first.ID()))
 	if err != nil {

@@ -63,7 +63,7 @@ func TestCheckModule(t *testing.T) {
 	code := append([]byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a"), binary.AppendUvarint(nil, uint64(len(body)+1))...)
 	code = append(append(code, 1), body...)
 	for words, code := range map[string][]byte{
-		"components are not supported":           []byte("\x00asm\x0d\x00\x01\x00"),
+		"the component exports no function":      []byte("\x00asm\x0d\x00\x01\x00"),
 		"does not begin as a WebAssembly module": []byte("no module"),
 		"the function 0 has 40000":               code,
 	} {
