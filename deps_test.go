@@ -137,7 +137,8 @@ func TestSingleHomes(t *testing.T) {
 		fields := strings.Fields(line)
 		for _, imported := range fields[1:] {
 			for what, home := range homes {
-				if (imported == what || strings.HasPrefix(imported, what+"/")) && !strings.HasPrefix(fields[0], module+home) {
+				if (imported == what || strings.HasPrefix(imported, what+"/")) &&
+					!strings.HasPrefix(fields[0], module+home) {
 					t.Errorf("%s imports %s, whose only home is %s", fields[0], imported, home)
 				}
 			}

@@ -168,7 +168,9 @@ func (n *names) wrongCommand(s string) string {
 	if name == "weft" {
 		return "weft has no such command"
 	}
-	if group := slices.ContainsFunc(slices.Collect(maps.Keys(n.commands)), func(c string) bool { return strings.HasPrefix(c, name+" ") }); group && len(fields) > strings.Count(name, " ")+1 {
+	if group := slices.ContainsFunc(slices.Collect(maps.Keys(n.commands)),
+		func(c string) bool { return strings.HasPrefix(c, name+" ") }); group && len(fields) > strings.Count(name,
+		" ")+1 {
 		if next := fields[strings.Count(name, " ")+1]; !strings.HasPrefix(next, "-") {
 			return name + " has no command " + next
 		}
@@ -188,7 +190,8 @@ func wrongFlags(s string, flags map[string]bool) string {
 // wrongGoCommand checks the folders of a go command, and what -bench asks for.
 func (n *names) wrongGoCommand(s string) string {
 	for _, f := range strings.Fields(s) {
-		if folder, ok := strings.CutPrefix(f, "./"); ok && folder != "..." && !n.paths[strings.TrimSuffix(folder, "/...")] {
+		if folder, ok := strings.CutPrefix(f, "./"); ok && folder != "..." &&
+			!n.paths[strings.TrimSuffix(folder, "/...")] {
 			return "no folder " + folder
 		}
 	}

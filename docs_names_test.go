@@ -52,7 +52,8 @@ var hidden = []string{"weft provider run", "weft host compiler", "weft reference
 // readNames reads the project below root.
 func readNames(root string) (*names, error) {
 	n := &names{root: root, paths: map[string]bool{}, suffixes: map[string]bool{}, tests: map[string][]string{},
-		packages: map[string]map[string]bool{}, members: map[string]map[string]bool{}, literals: map[string]bool{}, uses: map[string]bool{},
+		packages: map[string]map[string]bool{}, members: map[string]map[string]bool{}, literals: map[string]bool{},
+		uses:  map[string]bool{},
 		words: map[string]bool{}, targets: map[string]bool{}, commands: map[string]map[string]bool{},
 		flags: map[string]bool{}, headings: map[string][]string{}}
 	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
@@ -170,7 +171,8 @@ func (n *names) addGo(file, folder string) error {
 		}
 	}
 	for _, c := range f.Comments {
-		n.comments = append(n.comments, comment{file, set.Position(c.Pos()).Line, strings.Join(strings.Fields(c.Text()), " ")})
+		n.comments = append(n.comments, comment{file, set.Position(c.Pos()).Line,
+			strings.Join(strings.Fields(c.Text()), " ")})
 	}
 	ast.Inspect(f, func(node ast.Node) bool {
 		switch node := node.(type) {

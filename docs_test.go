@@ -17,9 +17,12 @@ var elsewhere = map[string][]string{
 	"an instruction of WebAssembly": {"memory.grow"},
 	"the system's":                  {"getrusage", "perf", "PR_SET_PDEATHSIG", "copytruncate"},
 	"a setting or word of NATS":     {"max_payload", "max_file", "--inbox-prefix", "CONSUMER.CREATE"},
-	"wasmCloud's programs, packages and files": {"--compress", "wash-cli", "wasmcloud-host", "wasmcloud-provider-httpserver",
-		"wasmcloud-provider-kvredis", "WASI_PREVIEW1_COMMAND_COMPONENT_ADAPTER", "WASI_PREVIEW1_REACTOR_COMPONENT_ADAPTER",
-		"__wasmbus_rpc_version", "CONFIGDATA_", "httpserver/httpserver.smithy", "core/wasmcloud-core.smithy", "core/wasmcloud-model.smithy"},
+	"wasmCloud's programs, packages and files": {"--compress", "wash-cli", "wasmcloud-host",
+		"wasmcloud-provider-httpserver",
+		"wasmcloud-provider-kvredis", "WASI_PREVIEW1_COMMAND_COMPONENT_ADAPTER",
+		"WASI_PREVIEW1_REACTOR_COMPONENT_ADAPTER",
+		"__wasmbus_rpc_version", "CONFIGDATA_", "httpserver/httpserver.smithy", "core/wasmcloud-core.smithy",
+		"core/wasmcloud-model.smithy"},
 	"a media type": {"application/vnd.wasm.*"},
 	"below the data or the cache directory": {"cache/compiled", "nats/reserve", "nats/jetstream/lattice_NAME",
 		"DATA-DIR/access/ca", "keys/cluster_LATTICE.nk", "keys/account_NAME.nk"},
@@ -35,7 +38,8 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(n.tests) < 500 || len(n.commands) < 50 || len(n.flags) < 50 || len(n.targets) < 10 {
-		t.Fatalf("found %d tests, %d commands, %d flags, %d targets: the search is wrong", len(n.tests), len(n.commands), len(n.flags), len(n.targets))
+		t.Fatalf("found %d tests, %d commands, %d flags, %d targets: the search is wrong", len(n.tests),
+			len(n.commands), len(n.flags), len(n.targets))
 	}
 	unused := map[string]bool{}
 	for _, all := range elsewhere {
@@ -92,7 +96,8 @@ func TestCommentsNameWhatExists(t *testing.T) {
 			}
 		}
 		for _, m := range quoted.FindAllStringSubmatch(c.text, -1) {
-			if !slices.ContainsFunc(n.headings["RATIONALE.md"], func(h string) bool { return strings.HasPrefix(plain(h), strings.TrimSuffix(plain(m[1]), "?")) }) {
+			if !slices.ContainsFunc(n.headings["RATIONALE.md"],
+				func(h string) bool { return strings.HasPrefix(plain(h), strings.TrimSuffix(plain(m[1]), "?")) }) {
 				t.Errorf("%s:%d: RATIONALE.md has no heading %q", c.file, c.line, m[1])
 			}
 		}

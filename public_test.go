@@ -54,11 +54,15 @@ func TestPublicSignaturesNameNoInternalType(t *testing.T) {
 		args = append(args, "./"+path)
 	}
 	exports := map[string]string{}
-	for _, line := range goList(t, append([]string{"-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}"}, args...)...) {
+	for _, line := range goList(t, append([]string{"-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}"},
+		args...)...) {
 		path, file, _ := strings.Cut(line, " ")
 		exports[path] = file
 	}
-	imp := importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
+	imp := importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser,
+		error) {
+		return os.Open(exports[path])
+	})
 	for _, path := range public {
 		pkg, err := imp.Import(module + path)
 		if err != nil {
@@ -104,7 +108,8 @@ func (s signature) walk(t types.Type, at string) {
 	case *types.Alias:
 		s.walk(types.Unalias(t), at)
 	case *types.Named:
-		if p := t.Obj().Pkg(); p != nil && strings.HasPrefix(p.Path(), module) && !slices.Contains(public, strings.TrimPrefix(p.Path(), module)) {
+		if p := t.Obj().Pkg(); p != nil && strings.HasPrefix(p.Path(), module) &&
+			!slices.Contains(public, strings.TrimPrefix(p.Path(), module)) {
 			s.t.Errorf("%s: %s names %s.%s, which those who import it cannot", s.of, at, p.Path(), t.Obj().Name())
 		}
 		for arg := range t.TypeArgs().Types() {
@@ -156,7 +161,8 @@ func TestPublicPackagesShowTheirUse(t *testing.T) {
 }
 
 func explained(path string) error {
-	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(path, "doc.go"), nil, parser.ParseComments|parser.PackageClauseOnly)
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(path, "doc.go"), nil,
+		parser.ParseComments|parser.PackageClauseOnly)
 	if err != nil {
 		return fmt.Errorf("it has no doc.go that explains it: %w", err)
 	}

@@ -18,7 +18,8 @@ func TestWordsOnTheWireHaveOneHome(t *testing.T) {
 		"tracestate":    "lattice/trace/trace.go",
 	} {
 		// e2e and tests say what others expect to read
-		out, _ := exec.Command("grep", "-rF", "--include=*.go", "--exclude=*_test.go", "--exclude-dir=testdata", `"`+word+`"`,
+		out, _ := exec.Command("grep", "-rF", "--include=*.go", "--exclude=*_test.go", "--exclude-dir=testdata",
+			`"`+word+`"`,
 			"lattice", "internal", "host", "provider", "actor-sdk", "cmd").Output()
 		var files []string
 		for line := range strings.Lines(string(out)) {

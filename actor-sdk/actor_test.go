@@ -33,7 +33,8 @@ func init() {
 	r := actor.NewRouter()
 	reply := func(name string) actor.HTTPHandler {
 		return func(req *actor.Request) (*actor.Response, error) {
-			return actor.Text(200, name+" id="+req.PathValue("id")+" rest="+req.PathValue("rest")+" q="+req.QueryValue("q")), nil
+			return actor.Text(200, name+" id="+req.PathValue("id")+" rest="+req.PathValue("rest")+" q="+
+				req.QueryValue("q")), nil
 		}
 	}
 	r.Handle("GET /items/special", reply("special"))
@@ -44,7 +45,10 @@ func init() {
 	r.Handle("GET /teapot", func(*actor.Request) (*actor.Response, error) {
 		return nil, actor.Status(418, "I'm a \"teapot\"")
 	})
-	r.Handle("GET /json", func(*actor.Request) (*actor.Response, error) { return actor.JSON(201, map[string]int{"a": 1}) })
+	r.Handle("GET /json", func(*actor.Request) (*actor.Response, error) {
+		return actor.JSON(201,
+			map[string]int{"a": 1})
+	})
 	r.Handle("GET /error", func(*actor.Request) (*actor.Response, error) { return nil, errors.New("internal details") })
 	r.Handle("GET /nothing", func(*actor.Request) (*actor.Response, error) { return nil, nil })
 	r.Handle("GET /zero", func(*actor.Request) (*actor.Response, error) { return &actor.Response{}, nil })
@@ -58,9 +62,11 @@ func init() {
 func TestOrigin(t *testing.T) {
 	h := actortest.New(t)
 	for want, header := range map[string]map[string][]string{
-		"192.0.2.7 http example.org:8080": {"host": {"example.org:8080"}, "x-forwarded-for": {"192.0.2.7"}, "x-forwarded-proto": {"http"}},
-		"2001:db8::7 https front":         {"host": {"inner"}, "x-forwarded-for": {"2001:db8::7, 10.0.0.1"}, "x-forwarded-proto": {"https"}, "x-forwarded-host": {"front"}},
-		"  ":                              nil, // of a provider that does not tell
+		"192.0.2.7 http example.org:8080": {"host": {"example.org:8080"}, "x-forwarded-for": {"192.0.2.7"},
+			"x-forwarded-proto": {"http"}},
+		"2001:db8::7 https front": {"host": {"inner"}, "x-forwarded-for": {"2001:db8::7, 10.0.0.1"},
+			"x-forwarded-proto": {"https"}, "x-forwarded-host": {"front"}},
+		"  ": nil, // of a provider that does not tell
 	} {
 		if got := h.Request("GET", "/origin", header, nil).Text(); got != want {
 			t.Errorf("%v: %q, want %q", header, got, want)
@@ -76,14 +82,16 @@ func TestDispatch(t *testing.T) {
 	if _, err := h.Invoke("Test.Fail", nil); err == nil || err.Error() != "out of order" {
 		t.Errorf("fail: %v", err)
 	}
-	if _, err := h.Invoke("Test.Unknown", nil); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(), "Test.Unknown") {
+	if _, err := h.Invoke("Test.Unknown", nil); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(),
+		"Test.Unknown") {
 		t.Errorf("unknown operation: %v", err)
 	}
 }
 
 func TestPanicIsAnError(t *testing.T) {
 	h := actortest.New(t)
-	if _, err := h.Invoke("Test.Panic", nil); !errors.Is(err, lattice.ErrTrap) || !strings.Contains(err.Error(), "assignment to entry in nil map") {
+	if _, err := h.Invoke("Test.Panic", nil); !errors.Is(err, lattice.ErrTrap) || !strings.Contains(err.Error(),
+		"assignment to entry in nil map") {
 		t.Errorf("panic: %v", err)
 	}
 	if _, err := h.Invoke("Test.PanicText", nil); err == nil || !strings.Contains(err.Error(), "dropped it") {
@@ -161,7 +169,8 @@ func TestRouter(t *testing.T) {
 }
 
 func TestMalformedPatternsPanic(t *testing.T) {
-	for _, pattern := range []string{"", "GET", "GET items", "get /x", "GET /{", "GET /{}", "GET /a{b}", "GET /{a...}/b", "GET /x?y"} {
+	for _, pattern := range []string{"", "GET", "GET items", "get /x", "GET /{", "GET /{}", "GET /a{b}",
+		"GET /{a...}/b", "GET /x?y"} {
 		func() {
 			defer func() {
 				if recover() == nil {
@@ -175,7 +184,8 @@ func TestMalformedPatternsPanic(t *testing.T) {
 
 func TestQueryValue(t *testing.T) {
 	h := actortest.New(t)
-	for query, want := range map[string]string{"q": "", "q=": "", "a=b&&q=1&q=2": "1", "%71=x": "x", "Q=1": "", "q=%": "%", "q=%4": "%4", "q=a=b": "a=b"} {
+	for query, want := range map[string]string{"q": "", "q=": "", "a=b&&q=1&q=2": "1", "%71=x": "x", "Q=1": "",
+		"q=%": "%", "q=%4": "%4", "q=a=b": "a=b"} {
 		if got := h.Get("/?" + query).Text(); got != "root id= rest= q="+want {
 			t.Errorf("%s: %q", query, got)
 		}
@@ -278,14 +288,16 @@ func TestErrorsOfTheHost(t *testing.T) {
 	h.Run(func() {
 		_, err := keyvalue.Default().Increment("k", 1)
 		var e *lattice.Error
-		if !errors.As(err, &e) || e.Detail != "boom" || e.Code != lattice.ErrGuest || !strings.Contains(err.Error(), "KeyValue.Increment") {
+		if !errors.As(err, &e) || e.Detail != "boom" || e.Code != lattice.ErrGuest || !strings.Contains(err.Error(),
+			"KeyValue.Increment") {
 			t.Errorf("err = %v", err)
 		}
 		if _, err := actor.CallProvider("acme:stamps", "", "Stamps.Buy", nil); err == nil {
 			t.Error("a contract that nobody provides answered")
 		}
 	})
-	if got := h.Calls(); !equal(got, []string{"wasmcloud:keyvalue/default KeyValue.Increment", "acme:stamps/default Stamps.Buy"}) {
+	if got := h.Calls(); !equal(got, []string{"wasmcloud:keyvalue/default KeyValue.Increment",
+		"acme:stamps/default Stamps.Buy"}) {
 		t.Errorf("calls %q", got)
 	}
 	if _, err := actor.Call("weft/ponger", "Pingpong.Ping", nil); err == nil {
@@ -317,7 +329,8 @@ func TestLog(t *testing.T) {
 		log.Warn("w")
 		log.Error("e")
 	})
-	want := []logging.Entry{{Level: "debug", Text: "d"}, {Level: "info", Text: "3 items"}, {Level: "warn", Text: "w"}, {Level: "error", Text: "e"}}
+	want := []logging.Entry{{Level: "debug", Text: "d"}, {Level: "info", Text: "3 items"}, {Level: "warn", Text: "w"},
+		{Level: "error", Text: "e"}}
 	if got := h.Logs(); !equal(got, want) {
 		t.Errorf("logs %v", got)
 	}

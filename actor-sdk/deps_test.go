@@ -33,7 +33,8 @@ func TestDependencies(t *testing.T) {
 	long.Test(t, "asks the Go toolchain")
 	packages := []string{"./.", "./keyvalue", "./log", "./numbergen", "./internal/guest", "./examples/..."}
 	for _, env := range [][]string{{"GOOS=wasip1", "GOARCH=wasm"}, nil} {
-		cmd := exec.Command("go", append([]string{"list", "-deps", "-f", "{{.ImportPath}} {{.Standard}}"}, packages...)...)
+		cmd := exec.Command("go", append([]string{"list", "-deps", "-f", "{{.ImportPath}} {{.Standard}}"},
+			packages...)...)
 		cmd.Env = append(os.Environ(), env...)
 		out, err := cmd.Output()
 		if err != nil {

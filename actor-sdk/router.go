@@ -64,7 +64,8 @@ func (r *Router) Serve(req *Request) (*Response, error) {
 		return nil, Status(404, "not found")
 	}
 	slices.Sort(allowed)
-	return nil, &StatusError{StatusCode: 405, Text: "method not allowed", Header: Header{"allow": {strings.Join(allowed, ", ")}}}
+	return nil, &StatusError{StatusCode: 405, Text: "method not allowed",
+		Header: Header{"allow": {strings.Join(allowed, ", ")}}}
 }
 
 func (rt *route) match(path string) (values []pathValue, ok bool) {

@@ -31,7 +31,8 @@ func TestActorToActor(t *testing.T) {
 	// The host has heard the other's beats: it calls it by itself, with a MAC.
 	latticetest.Eventually(t, func() error {
 		if n := hosts[0].metric("weft_calls_sent_total", `route="direct"`, `auth="mac"`); n < 25 {
-			return fmt.Errorf("%v calls went to the other host with a MAC\n%s", n, grep(hosts[0].metrics(), "weft_calls_sent_total"))
+			return fmt.Errorf("%v calls went to the other host with a MAC\n%s", n,
+				grep(hosts[0].metrics(), "weft_calls_sent_total"))
 		}
 		return nil
 	})
@@ -71,7 +72,8 @@ func TestSpillOver(t *testing.T) {
 		return hosts[0].metric("weft_provider_calls_sent_total", words...)
 	}
 	if n := provider(`auth="mac"`); n < 40 {
-		t.Errorf("the httpserver sent %v calls with a MAC\n%s", n, grep(hosts[0].metrics(), "weft_provider_calls_sent_total"))
+		t.Errorf("the httpserver sent %v calls with a MAC\n%s", n,
+			grep(hosts[0].metrics(), "weft_provider_calls_sent_total"))
 	}
 	if n := hosts[1].metric("weft_invocations_total"); n < 60 {
 		t.Errorf("the host with room served %v calls", n)
@@ -138,7 +140,8 @@ func TestTrace(t *testing.T) {
 	r.weft("provider", "start", "httpserver", "--host", "a")
 	r.actor(module("guest"), "--host", "b")
 	url := r.web("guest")
-	follow := launch(t, r.dir, "logs", append(r.env(), "WEFT_DATA_DIR="+r.dir+"/operator"), bin.weft, "logs", "-f", "guest", "-o", "json")
+	follow := launch(t, r.dir, "logs", append(r.env(), "WEFT_DATA_DIR="+r.dir+"/operator"), bin.weft, "logs", "-f",
+		"guest", "-o", "json")
 
 	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
 	transport := &http.Transport{DisableKeepAlives: true}
@@ -176,7 +179,8 @@ func TestTrace(t *testing.T) {
 		if len(lines) != 2 {
 			return fmt.Errorf("%s: %d lines: %s", from, len(lines), text)
 		}
-		if l := lines[0]; l.Level != "warn" || l.Text != "something happened" || l.TraceID != id || time.Since(l.Time) > time.Minute {
+		if l := lines[0]; l.Level != "warn" || l.Text != "something happened" || l.TraceID != id ||
+			time.Since(l.Time) > time.Minute {
 			return fmt.Errorf("%s: %+v, want trace %s", from, l, id)
 		}
 		if l := lines[1]; l.Text != "without a trace" || len(l.TraceID) != 32 || l.TraceID == id {
@@ -191,7 +195,8 @@ func TestTrace(t *testing.T) {
 	if text := r.weft("logs", "guest"); !strings.Contains(text, "["+id[:8]+"] something happened\n") {
 		t.Errorf("weft logs: %s", text)
 	}
-	if text := r.weft("logs", "guest", "--lines", "1"); !strings.Contains(text, "without a trace") || strings.Contains(text, "something happened") {
+	if text := r.weft("logs", "guest", "--lines", "1"); !strings.Contains(text, "without a trace") ||
+		strings.Contains(text, "something happened") {
 		t.Errorf("weft logs --lines 1: %s", text)
 	}
 	// A failed request tells its trace to the client.
@@ -209,7 +214,8 @@ func TestTrace(t *testing.T) {
 		Code    string `json:"code"`
 		TraceID string `json:"trace_id"`
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&failure); err != nil || resp.StatusCode != 500 || failure.Code != "guest" || failure.TraceID != id {
+	if err := json.NewDecoder(resp.Body).Decode(&failure); err != nil || resp.StatusCode != 500 ||
+		failure.Code != "guest" || failure.TraceID != id {
 		t.Errorf("a failed request: %d %+v, %v", resp.StatusCode, failure, err)
 	}
 }
@@ -224,17 +230,20 @@ func TestThirdPartyProvider(t *testing.T) {
 	if s.Name != "greeter" || !strings.HasPrefix(s.ID, "V") || !strings.HasPrefix(s.Ref, "lattice://greeter@sha256:") {
 		t.Errorf("provider start: %+v", s)
 	}
-	if again := get[started](r, "provider", "start", bin.greeter, "--contract", "acme:greeter", "--host", "b"); again.ID != s.ID || again.Ref != s.Ref {
+	if again := get[started](r, "provider", "start", bin.greeter, "--contract", "acme:greeter", "--host",
+		"b"); again.ID != s.ID || again.Ref != s.Ref {
 		t.Errorf("provider start, again: %+v", again)
 	}
 	r.weft("provider", "start", "httpserver", "--host", "a")
 	r.actor(module("guest"), "--host", "a", "--max", "4")
 	url := r.web("guest")
-	if status, body := fetch(t, "GET", url+"/greet?name=Ada", nil); status != 502 || !strings.Contains(body, "missing link definition") {
+	if status, body := fetch(t, "GET", url+"/greet?name=Ada", nil); status != 502 ||
+		!strings.Contains(body, "missing link definition") {
 		t.Errorf("without a link: %d %s", status, body)
 	}
 	r.fails(2, "greeter knows no such value; did you mean greeting?", "link", "put", "guest", "greeter", "greting=Moin")
-	if res := r.try("link", "put", "guest", "greeter", "greeting=Moin"); res.code != 0 || strings.Contains(res.errout, "warning") {
+	if res := r.try("link", "put", "guest", "greeter", "greeting=Moin"); res.code != 0 ||
+		strings.Contains(res.errout, "warning") {
 		t.Errorf("a link as it should be: %v", res)
 	}
 	want(t, "GET", url+"/greet?name=Ada", nil, 200, "Moin, Ada!")
@@ -251,7 +260,8 @@ func TestThirdPartyProvider(t *testing.T) {
 		t.Errorf("a provider without an id: %+v", p)
 	}
 	r.weft("provider", "stop", "greeter")
-	if status, body := fetch(t, "GET", url+"/greet?name=Ada", nil); status != 502 || !strings.Contains(body, "no responders") {
+	if status, body := fetch(t, "GET", url+"/greet?name=Ada", nil); status != 502 ||
+		!strings.Contains(body, "no responders") {
 		t.Errorf("without the provider: %d %s", status, body)
 	}
 	for _, l := range get[[]struct {
@@ -262,10 +272,12 @@ func TestThirdPartyProvider(t *testing.T) {
 			t.Errorf("the link to the stopped provider is %s", l.State)
 		}
 	}
-	if res := r.try("link", "put", "guest", "greeter", "greeting=Servus"); res.code != 0 || !strings.Contains(res.errout, "warning: nobody has checked the names of the values: greeter may ignore") {
+	if res := r.try("link", "put", "guest", "greeter", "greeting=Servus"); res.code != 0 ||
+		!strings.Contains(res.errout, "warning: nobody has checked the names of the values: greeter may ignore") {
 		t.Errorf("a put while the provider does not run: %v", res)
 	}
-	if res := r.try("link", "put", "guest", "keyvalue-nats"); res.code != 0 || !strings.Contains(res.errout, "warning: the claims of guest do not name wasmcloud:keyvalue, so its calls over the link are refused; sign it with: --cap wasmcloud:keyvalue") {
+	if res := r.try("link", "put", "guest", "keyvalue-nats"); res.code != 0 ||
+		!strings.Contains(res.errout, "warning: the claims of guest do not name wasmcloud:keyvalue, so its calls over the link are refused; sign it with: --cap wasmcloud:keyvalue") {
 		t.Errorf("a put that the claims do not cover: %v", res)
 	}
 	r.weft("provider", "start", bin.greeter, "--contract", "acme:greeter", "--host", "a") // elsewhere, with its links

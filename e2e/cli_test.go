@@ -21,18 +21,21 @@ func TestOperate(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.hosts([]string{"alpha-1", "alpha-2"}, "--label", "zone=edge")
-	watch := launch(t, r.dir, "events", append(r.env(), "WEFT_DATA_DIR="+r.dir+"/operator"), bin.weft, "events", "-o", "json")
+	watch := launch(t, r.dir, "events", append(r.env(), "WEFT_DATA_DIR="+r.dir+"/operator"), bin.weft, "events", "-o",
+		"json")
 	readable := launch(t, r.dir, "events-text", append(r.env(), "WEFT_DATA_DIR="+r.dir+"/operator"), bin.weft, "events")
 	latticetest.Eventually(t, func() error { // both watch, when a label's change is seen
 		r.weft("host", "label", "alpha-1", "tier=gold")
 		r.weft("host", "label", "alpha-1", "--delete", "tier")
-		if !strings.Contains(tail(watch.stdout, 1<<20), "host_heartbeat") || !strings.Contains(tail(readable.stdout, 1<<20), "host_heartbeat") {
+		if !strings.Contains(tail(watch.stdout, 1<<20), "host_heartbeat") ||
+			!strings.Contains(tail(readable.stdout, 1<<20), "host_heartbeat") {
 			return fmt.Errorf("no event yet")
 		}
 		return nil
 	})
 
-	guest := r.actor(module("guest"), "--host", "alpha-1", "--max", "2", "--config", "COLOUR=blue", "--annotation", "team=a")
+	guest := r.actor(module("guest"), "--host", "alpha-1", "--max", "2", "--config", "COLOUR=blue", "--annotation",
+		"team=a")
 	echo := r.actor(module("echo"), "--constraint", "zone=edge")
 	t.Run("call", func(t *testing.T) {
 		if out := r.weft("call", "guest", "Guest.Echo", `"hi"`); strings.TrimSpace(out) != "hi" {
@@ -43,10 +46,12 @@ func TestOperate(t *testing.T) {
 			Body       string `json:"body"`
 		}
 		request := `{"method":"GET","path":"/env","queryString":"name=COLOUR","header":{},"body":{"$bytes":""}}`
-		if got := get[response](r, "call", "guest", "HttpServer.HandleRequest", request); got.StatusCode != 200 || got.Body != "blue" {
+		if got := get[response](r, "call", "guest", "HttpServer.HandleRequest", request); got.StatusCode != 200 ||
+			got.Body != "blue" {
 			t.Errorf("call: %+v", got)
 		}
-		if got := get[response](r, "call", string(echo)[:10], "HttpServer.HandleRequest", strings.Replace(request, "/env", "/x", 1)); !strings.Contains(got.Body, `"path":"/x"`) {
+		if got := get[response](r, "call", string(echo)[:10], "HttpServer.HandleRequest",
+			strings.Replace(request, "/env", "/x", 1)); !strings.Contains(got.Body, `"path":"/x"`) {
 			t.Errorf("call by the beginning of an id: %+v", got)
 		}
 		r.fails(1, "", "call", "guest", "Guest.Nothing")
@@ -62,7 +67,8 @@ func TestOperate(t *testing.T) {
 			Max  int    `yaml:"max_instances"`
 		}
 		out := r.weft("actor", "list", "-o", "yaml")
-		if err := yaml.Unmarshal([]byte(out), &list); err != nil || len(list) != 2 || list[1].ID != string(guest) || list[1].Host != "alpha-1" || list[1].Max != 2 {
+		if err := yaml.Unmarshal([]byte(out), &list); err != nil || len(list) != 2 || list[1].ID != string(guest) ||
+			list[1].Host != "alpha-1" || list[1].Max != 2 {
 			t.Errorf("actor list -o yaml: %v, %+v\n%s", err, list, out)
 		}
 		if out := r.weft("actor", "list"); !strings.HasPrefix(out, "NAME") || !strings.Contains(out, "guest") {
@@ -95,7 +101,8 @@ func TestOperate(t *testing.T) {
 			Success bool
 			Error   struct{ Code, Message string }
 		}
-		if err := json.Unmarshal([]byte(res.errout), &failure); err != nil || res.code != 3 || failure.Success || failure.Error.Code != "not_found" || failure.Error.Message == "" || res.out != "" {
+		if err := json.Unmarshal([]byte(res.errout), &failure); err != nil || res.code != 3 || failure.Success ||
+			failure.Error.Code != "not_found" || failure.Error.Message == "" || res.out != "" {
 			t.Errorf("an error in JSON: %v\n%s", err, res)
 		}
 		r.fails(3, "zone:moon", "actor", "start", module("echo"), "--constraint", "zone=moon")
@@ -111,12 +118,14 @@ func TestOperate(t *testing.T) {
 				}
 				seen[e.Name()] = true
 			}
-			for _, name := range []string{"actor_started", "actors_started", "actor_scaled", "actor_stopped", "actors_stopped", "host_heartbeat"} {
+			for _, name := range []string{"actor_started", "actors_started", "actor_scaled", "actor_stopped",
+				"actors_stopped", "host_heartbeat"} {
 				if !seen[name] {
 					return fmt.Errorf("no event %s among %v", name, seen)
 				}
 			}
-			if text := tail(readable.stdout, 1<<20); !strings.Contains(text, "actor_stopped") || strings.Contains(text, "{") {
+			if text := tail(readable.stdout, 1<<20); !strings.Contains(text, "actor_stopped") ||
+				strings.Contains(text, "{") {
 				return fmt.Errorf("events for people: %s", text)
 			}
 			return nil
@@ -183,7 +192,8 @@ func TestKeysAndSignatures(t *testing.T) {
 		Exports []string `json:"exports"`
 	}
 	v := get[fileView](r, "inspect", signed)
-	if v.Kind != "actor" || v.Trust != "valid" || v.Claims.Subject != out.ID || !strings.HasPrefix(v.Claims.Issuer, "A") || !strings.Contains(strings.Join(v.Exports, " "), "__guest_call") {
+	if v.Kind != "actor" || v.Trust != "valid" || v.Claims.Subject != out.ID || !strings.HasPrefix(v.Claims.Issuer,
+		"A") || !strings.Contains(strings.Join(v.Exports, " "), "__guest_call") {
 		t.Errorf("inspect: %+v", v)
 	}
 	tampered := append(readFile(t, signed), 0, 3, 1, 'x', 1)
@@ -237,7 +247,8 @@ func TestNetworkPulled(t *testing.T) {
 	r := newRig(t)
 	r.host("a")
 	r.nats.kill()
-	for _, args := range [][]string{{"host", "list"}, {"actor", "list"}, {"link", "list"}, {"actor", "start", module("echo")}, {"provider", "start", "httpserver"},
+	for _, args := range [][]string{{"host", "list"}, {"actor", "list"}, {"link", "list"},
+		{"actor", "start", module("echo")}, {"provider", "start", "httpserver"},
 		{"call", "echo", "X.Y"}, {"logs", "echo"}, {"events"}, {"host", "run", "--http-addr", "", "--name", "b"}} {
 		begun := time.Now()
 		who := operatorToken

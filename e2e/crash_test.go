@@ -69,7 +69,8 @@ func TestHostKilled(t *testing.T) {
 	rep := l.stop()
 	t.Log(rep)
 	recovered, failed := rep.recovered(killed), rep.failures()
-	t.Logf("last request that failed began %v after the kill; %d failed", recovered.Round(time.Millisecond), len(failed))
+	t.Logf("last request that failed began %v after the kill; %d failed", recovered.Round(time.Millisecond),
+		len(failed))
 	// Those in flight on the victim may fail: a third of those there were, and of those that came until NATS noticed.
 	for _, o := range failed {
 		if o.begin.Add(o.took).Before(killed) {
@@ -133,7 +134,8 @@ func TestProviderKilled(t *testing.T) {
 		t.Logf("%s: last request that failed began %v after kill -9", before.Name, recovered.Round(time.Millisecond))
 		latticetest.Eventually(t, func() error {
 			after, err := r.provider(h, id)
-			if err == nil && (after.Restarts != before.Restarts+1 || after.PID == before.PID || after.State != control.StateRunning) {
+			if err == nil && (after.Restarts != before.Restarts+1 || after.PID == before.PID ||
+				after.State != control.StateRunning) {
 				err = fmt.Errorf("after the restart: %+v", after)
 			}
 			return err
@@ -157,7 +159,8 @@ func TestNATSKilled(t *testing.T) {
 	r.weft("link", "put", "edge-data-processor", "keyvalue-nats")
 	url := r.web("edge-data-processor")
 	want(t, "POST", url+"/process", []byte("hello"), 200, helloAnswer)
-	l := startLoad(t, 50, func(n int) (string, string, []byte) { return "POST", url + "/process", fmt.Append(nil, n) }, wantStatus(200))
+	l := startLoad(t, 50, func(n int) (string, string, []byte) { return "POST", url + "/process", fmt.Append(nil, n) },
+		wantStatus(200))
 	l.more(50)
 	r.nats.kill()
 	killed := time.Now()
@@ -171,7 +174,8 @@ func TestNATSKilled(t *testing.T) {
 	r.startNATS()
 	back := time.Now()
 	latticetest.Eventually(t, func() error { return answers("POST", url+"/process", []byte("back"), 200) })
-	t.Logf("first answer %v after the server was back (away for %v)", time.Since(back).Round(time.Millisecond), back.Sub(killed).Round(time.Millisecond))
+	t.Logf("first answer %v after the server was back (away for %v)", time.Since(back).Round(time.Millisecond),
+		back.Sub(killed).Round(time.Millisecond))
 	l.more(100)
 	rep := l.stop()
 	t.Log(rep)

@@ -35,7 +35,8 @@ func TestFullDisk(t *testing.T) {
 	}
 	s := r.up("--nats-auth", "--name", "first")
 	token := filepath.Join(r.dir, "second.token")
-	if err := os.WriteFile(token, []byte(r.weft("token", "create", "--name", "second", "--expires", "1h")), 0o600); err != nil {
+	if err := os.WriteFile(token, []byte(r.weft("token", "create", "--name", "second", "--expires", "1h")),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	r.tokens = map[string]string{"second": token} // so that the rig makes no other
@@ -75,7 +76,8 @@ func TestFullDisk(t *testing.T) {
 			return nil
 		}
 	}
-	latticetest.Eventually(t, full("link", "put", "edge-data-processor", "httpserver", fmt.Sprint("port=", freePort(t)), "path=/x"))
+	latticetest.Eventually(t, full("link", "put", "edge-data-processor", "httpserver",
+		fmt.Sprint("port=", freePort(t)), "path=/x"))
 	latticetest.Eventually(t, func() error {
 		_ = full("provider", "start", "keyvalue-nats", "--host", "second")() // its claims cannot be stored
 		return readiness(second.HTTPAddr, http.StatusServiceUnavailable, "disk")()

@@ -64,8 +64,10 @@ leafnodes: {remotes: [{url: "nats-leaf://leaf:between@%s"}]}
 	r.more = r.more[:2]
 	r.fails(7, "JetStream", "artifact", "list")
 	r.weft("artifact", "list", "--js-domain", "hub")
-	context := write("edge.json", fmt.Sprintf(`{"url":%q,"user":"edge","password":"secret","jetstream_domain":"hub"}`, r.url()))
-	res := r.run(r.bareEnv("WEFT_LATTICE=e2e", "WEFT_DATA_DIR="+filepath.Join(r.dir, "operator")), "artifact", "list", "--nats-context", context)
+	context := write("edge.json", fmt.Sprintf(`{"url":%q,"user":"edge","password":"secret","jetstream_domain":"hub"}`,
+		r.url()))
+	res := r.run(r.bareEnv("WEFT_LATTICE=e2e", "WEFT_DATA_DIR="+filepath.Join(r.dir, "operator")), "artifact", "list",
+		"--nats-context", context)
 	if res.code != 0 {
 		t.Error(res)
 	}
@@ -119,7 +121,8 @@ func TestHostsThatKeepTheLatticeInTwoDomains(t *testing.T) {
 	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), kind: anybody, cluster: newKey(t, 'C')}
 	hub, leaf := freePort(t), freePort(t)
 	control := subject.Control{Prefix: subject.DefaultControlPrefix, Lattice: r.lattice}
-	users := fmt.Sprintf("authorization: {users: [%s, %s]}", natsUser(t, "host", subject.GrantHost(control)), natsUser(t, "operator", subject.GrantOperator(control)))
+	users := fmt.Sprintf("authorization: {users: [%s, %s]}", natsUser(t, "host", subject.GrantHost(control)),
+		natsUser(t, "operator", subject.GrantOperator(control)))
 	conf := filepath.Join(r.dir, "hub.conf")
 	text := fmt.Sprintf("listen: %q\njetstream: {store_dir: %q, domain: hub}\n%s\nleafnodes: {listen: %q, authorization: {user: leaf, password: between}}\n",
 		local(hub), filepath.Join(r.dir, "hub"), users, local(leaf))
@@ -151,7 +154,8 @@ func TestHostsThatKeepTheLatticeInTwoDomains(t *testing.T) {
 	}{{first, "second", "hub", "leaf"}, {second, "first", "leaf", "hub"}} {
 		latticetest.Eventually(t, func() error {
 			line := warnings(one.host)[0]
-			for _, words := range []string{"level=WARN", "other=" + one.other, "its_domain=" + one.its, "own_domain=" + one.own, "--js-domain"} {
+			for _, words := range []string{"level=WARN", "other=" + one.other, "its_domain=" + one.its,
+				"own_domain=" + one.own, "--js-domain"} {
 				if !strings.Contains(line, words) {
 					return fmt.Errorf("no %q in the warning of %s: %q", words, one.Name, line)
 				}
@@ -232,7 +236,8 @@ func natsUser(t *testing.T, name string, g subject.Grant) string {
 // same mind.
 func TestHostsLearnTheDomainOfTheirServer(t *testing.T) {
 	t.Parallel()
-	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), kind: tokens, tokens: map[string]string{}, more: []string{"WEFT_JS_DOMAIN=hub"}}
+	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), kind: tokens, tokens: map[string]string{},
+		more: []string{"WEFT_JS_DOMAIN=hub"}}
 	r.startNATS()
 	t.Cleanup(func() { r.nats.close() })
 	r.more = nil

@@ -72,7 +72,8 @@ func edgeJob(t *testing.T, url string) {
 
 	status, body := fetch(t, "POST", url+"/process", []byte("  grüße \r\n\tzwei\n\nvier\n"))
 	var p processed
-	if err := json.Unmarshal([]byte(body), &p); status != 200 || err != nil || p.Result != "GRÜSSE\nZWEI\n\nVIER" && p.Result != "GRÜßE\nZWEI\n\nVIER" || p.Lines != 4 || p.Hash != hash(p.Result) {
+	if err := json.Unmarshal([]byte(body), &p); status != 200 || err != nil || p.Result != "GRÜSSE\nZWEI\n\nVIER" &&
+		p.Result != "GRÜßE\nZWEI\n\nVIER" || p.Lines != 4 || p.Hash != hash(p.Result) {
 		t.Errorf("lines: %d %s", status, body)
 	}
 
@@ -80,7 +81,8 @@ func edgeJob(t *testing.T, url string) {
 	full := bytes.Repeat([]byte("0123456789abcde\n"), 1<<16)
 	status, body = fetch(t, "POST", url+"/process", full)
 	p = processed{}
-	if err := json.Unmarshal([]byte(body), &p); status != 200 || err != nil || p.Lines != 1<<16 || p.Result != strings.TrimSuffix(strings.ToUpper(string(full)), "\n") {
+	if err := json.Unmarshal([]byte(body), &p); status != 200 || err != nil || p.Lines != 1<<16 ||
+		p.Result != strings.TrimSuffix(strings.ToUpper(string(full)), "\n") {
 		t.Errorf("1 MiB: %d, %d lines, %d bytes, %v: %.200s", status, p.Lines, len(p.Result), err, body)
 	}
 	if status, again := fetch(t, "GET", url+"/cache/"+p.Hash, nil); status != 200 || again != body {

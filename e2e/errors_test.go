@@ -97,7 +97,8 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 
 	trap := failed(t, "GET", url+"/pointer", 500)
 	f := r.findFailure(trap, "bad_pointer")
-	if f.HostID != a.ID || f.ActorID != hostile || f.Caller != string(httpserverID) || f.Operation != "HttpServer.HandleRequest" {
+	if f.HostID != a.ID || f.ActorID != hostile || f.Caller != string(httpserverID) ||
+		f.Operation != "HttpServer.HandleRequest" {
 		t.Errorf("trap: %+v", f)
 	}
 	if f = r.findFailure(failed(t, "GET", url+"/panic", 500), "guest", "panic", "on purpose"); f.HostID != a.ID {
@@ -110,7 +111,8 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 
 	// The actor's own 503, because nothing is linked: the reason is what its call was told.
 	unlinked := failed(t, "POST", quick+"/process", 503)
-	if f = r.findFailure(unlinked, "unlinked", "weft link put"); f.HostID != b.ID || f.Contract != "wasmcloud:keyvalue" || f.ActorID != edge {
+	if f = r.findFailure(unlinked, "unlinked", "weft link put"); f.HostID != b.ID ||
+		f.Contract != "wasmcloud:keyvalue" || f.ActorID != edge {
 		t.Errorf("unlinked: %+v", f)
 	}
 	if f = r.findFailure(unlinked, "guest", "the actor answered 503"); f.HostID != c.ID || f.Status != 503 {
@@ -120,7 +122,8 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 	r.weft("link", "put", "edge-data-processor", "keyvalue-redis", "url="+redis.url())
 	want(t, "POST", quick+"/process", []byte("hello"), 200, helloAnswer)
 	redis.kill()
-	if f = r.findFailure(failed(t, "POST", quick+"/process", 503), "unavailable", local(redis.port)); f.Target == "" || f.HostID != b.ID {
+	if f = r.findFailure(failed(t, "POST", quick+"/process", 503), "unavailable", local(redis.port)); f.Target == "" ||
+		f.HostID != b.ID {
 		t.Errorf("redis away: %+v", f)
 	}
 	// Link and provider say it, too, with when and why.
@@ -129,7 +132,8 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 			out := r.weft(append(list, "-o", "json")...)
 			// which is cut between words into lines of 80 characters
 			shown := strings.Join(strings.Fields(r.weft(list...)), " ")
-			for _, words := range []string{"since", "redis at " + local(redis.port) + " is away: dial tcp " + local(redis.port) + ": connect: connection refused"} {
+			for _, words := range []string{"since", "redis at " + local(redis.port) + " is away: dial tcp " +
+				local(redis.port) + ": connect: connection refused"} {
 				if !strings.Contains(out, words) || !strings.Contains(shown, words) {
 					return fmt.Errorf("%v does not say %q:\n%s%s", list, words, out, shown)
 				}
@@ -147,7 +151,8 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 
 	// What fails before any host sees it: no host runs the actor, too many requests at once, no answer in time.
 	r.weft("actor", "stop", "edge-data-processor")
-	if f = r.findFailure(failed(t, "POST", quick+"/process", 503), "no_responders"); f.HostID != c.ID || f.Status != 503 || f.Caller != string(httpserverID) {
+	if f = r.findFailure(failed(t, "POST", quick+"/process", 503), "no_responders"); f.HostID != c.ID ||
+		f.Status != 503 || f.Caller != string(httpserverID) {
 		t.Errorf("stopped: %+v", f)
 	}
 	narrow := r.web("hostile", "timeout_ms=1000", "max_in_flight=1")
@@ -183,11 +188,15 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 		t.Errorf("of another actor:\n%s", out)
 	}
 	r.fails(2, "32 hexadecimal digits", "errors", "--trace", "4bf9")
-	follow := launch(t, r.dir, "follow", r.envOf(operatorToken, "WEFT_DATA_DIR="+r.dir+"/operator"), bin.weft, "errors", "-f", "-o", "json", "--since", "1ms")
+	follow := launch(t, r.dir, "follow", r.envOf(operatorToken, "WEFT_DATA_DIR="+r.dir+"/operator"), bin.weft,
+		"errors", "-f", "-o", "json", "--since", "1ms")
 	var made []string
 	latticetest.Eventually(t, func() error { // it shows those that come after it has begun to listen
 		shown, err := os.ReadFile(follow.stdout)
-		if err == nil && !slices.ContainsFunc(made, func(trace string) bool { return strings.Contains(string(shown), trace) }) {
+		if err == nil && !slices.ContainsFunc(made, func(trace string) bool {
+			return strings.Contains(string(shown),
+				trace)
+		}) {
 			made = append(made, failed(t, "GET", narrow+"/panic", 500))
 			err = fmt.Errorf("none of %v is in %s", made, shown)
 		}

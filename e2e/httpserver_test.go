@@ -35,18 +35,21 @@ func httpServer(t *testing.T, args ...string) {
 	r.actor(module("kvcounter"))
 	port := freePort(t)
 	address, url := "port="+strconv.Itoa(port), "http://"+local(port)
-	r.weft("link", "put", "guest", "httpserver", address, "path=/a", "timeout_ms=300", "max_body_bytes=1K", "max_in_flight=2")
+	r.weft("link", "put", "guest", "httpserver", address, "path=/a", "timeout_ms=300", "max_body_bytes=1K",
+		"max_in_flight=2")
 	r.weft("link", "put", "echo", "httpserver", address, "path=/a/deeper")
 
 	want(t, "GET", url+"/a/x", nil, 200, "/a/x")
 	want(t, "GET", url+"/a", nil, 200, "/a")
 	// the longest path wins
-	want(t, "GET", url+"/a/deeper/x?q=1", nil, 200, `{"body":[],"method":"GET","path":"/a/deeper/x","query_string":"q=1"}`)
+	want(t, "GET", url+"/a/deeper/x?q=1", nil, 200,
+		`{"body":[],"method":"GET","path":"/a/deeper/x","query_string":"q=1"}`)
 	// by whole segments
 	want(t, "GET", url+"/a/deeperx", nil, 200, "/a/deeperx")
 	code := func(method, path string, body []byte, status int, code string) {
 		t.Helper()
-		if s, answer := fetch(t, method, url+path, body); s != status || !strings.Contains(answer, `"code":"`+code+`"`) {
+		if s, answer := fetch(t, method, url+path, body); s != status ||
+			!strings.Contains(answer, `"code":"`+code+`"`) {
 			t.Errorf("%s %s: %d %s, want %d %s", method, path, s, answer, status, code)
 		}
 	}
@@ -139,7 +142,8 @@ func TestHTTPServerTLS(t *testing.T) {
 	r.weft("provider", "start", "httpserver")
 	r.actor(module("guest"), "--max", "4")
 	url := strings.Replace(r.web("guest", "tls_cert_file="+cert, "tls_key_file="+key), "http:", "https:", 1)
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
+		TLSClientConfig: &tls.Config{RootCAs: pool}}}
 	ask := func(path string) (int, string, error) {
 		resp, err := client.Get(url + path)
 		if err != nil {
@@ -155,7 +159,8 @@ func TestHTTPServerTLS(t *testing.T) {
 	if status, _, err := request("GET", strings.Replace(url, "https:", "http:", 1), nil); err == nil && status == 200 {
 		t.Error("the port answers without TLS")
 	}
-	r.fails(2, "certificate and key go together", "link", "put", "guest", "httpserver", "port="+strconv.Itoa(freePort(t)), "tls_cert_file="+cert)
+	r.fails(2, "certificate and key go together", "link", "put", "guest", "httpserver",
+		"port="+strconv.Itoa(freePort(t)), "tls_cert_file="+cert)
 	// the put that was refused replaced nothing
 	if status, body, err := ask("/hello"); err != nil || status != 200 || body != "/hello" {
 		t.Errorf("after refused values: %d %q, %v", status, body, err)

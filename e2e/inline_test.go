@@ -40,7 +40,8 @@ func TestInline(t *testing.T) {
 		t.Errorf("provider list:\n%s", out)
 	}
 	metrics := h.metrics()
-	for _, series := range []string{`weft_httpserver_requests_total{`, `weft_provider_calls_total{code="ok"`, `weft_provider_up{`} {
+	for _, series := range []string{`weft_httpserver_requests_total{`, `weft_provider_calls_total{code="ok"`,
+		`weft_provider_up{`} {
 		if !strings.Contains(metrics, series) {
 			t.Errorf("metrics lack %s", series)
 		}

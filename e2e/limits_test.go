@@ -38,10 +38,12 @@ func TestHostileActor(t *testing.T) {
 				t.Errorf("got %s: %v; want %v and %q", code.Name(), err, deed.codes, deed.text)
 			}
 			status, body := fetch(t, "GET", url+"/"+deed.name, nil)
-			if status != deed.status || !strings.Contains(body, `"code":"`+code.Name()+`"`) || !strings.Contains(body, "trace_id") {
+			if status != deed.status || !strings.Contains(body, `"code":"`+code.Name()+`"`) ||
+				!strings.Contains(body, "trace_id") {
 				t.Errorf("over HTTP: %d %s", status, body)
 			}
-			h.counts(1, "weft_invocations_total", `code="`+code.Name()+`"`, `operation="Hostile.`+deed.name+`"`, string(hostile))
+			h.counts(1, "weft_invocations_total", `code="`+code.Name()+`"`, `operation="Hostile.`+deed.name+`"`,
+				string(hostile))
 			for range 5 { // more than there are instances
 				want(t, "GET", url+"/ok", nil, 200, "ok")
 			}

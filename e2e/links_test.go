@@ -38,8 +38,10 @@ func TestRefusedPutLeavesTheWorkingLink(t *testing.T) {
 		exit        int
 		says, value string
 	}{
-		{1, "another process has it", "port=" + foreign}, {2, "did you mean address?", "adress=0.0.0.0"}, {2, "not supported; let the actor answer OPTIONS", "cors_allowed_origins=*"},
-		{2, `want "/v1"`, "path=/v1/*"}, {2, "want a number from 1", "max_in_flight=0"}, {5, "--files-dir DIR", "config_json={\"tls\":{\"cert_file\":\"/etc/x\",\"priv_key_file\":\"/etc/x\"}}"},
+		{1, "another process has it", "port=" + foreign}, {2, "did you mean address?", "adress=0.0.0.0"},
+		{2, "not supported; let the actor answer OPTIONS", "cors_allowed_origins=*"},
+		{2, `want "/v1"`, "path=/v1/*"}, {2, "want a number from 1", "max_in_flight=0"},
+		{5, "--files-dir DIR", "config_json={\"tls\":{\"cert_file\":\"/etc/x\",\"priv_key_file\":\"/etc/x\"}}"},
 		{2, "there is weft.route", "weft.rout=any"},
 	} {
 		args := []string{"link", "put", "guest", "httpserver", c.value}
@@ -50,10 +52,12 @@ func TestRefusedPutLeavesTheWorkingLink(t *testing.T) {
 		works(c.value)
 	}
 	r.fails(1, "the link stays as it was", "link", "put", "guest", "httpserver", "port="+foreign)
-	if list := r.weft("link", "list"); !strings.Contains(list, "active") || strings.Contains(list, "refused") || strings.Contains(list, "another process has it") {
+	if list := r.weft("link", "list"); !strings.Contains(list, "active") || strings.Contains(list, "refused") ||
+		strings.Contains(list, "another process has it") {
 		t.Errorf("link list, after a put of which nothing is stored:\n%s", list)
 	}
-	if list := r.weft("link", "list", "-o", "json"); !strings.Contains(list, `"port": "`+port+`"`) || strings.Contains(list, `"port": "`+foreign+`"`) {
+	if list := r.weft("link", "list", "-o", "json"); !strings.Contains(list, `"port": "`+port+`"`) ||
+		strings.Contains(list, `"port": "`+foreign+`"`) {
 		t.Errorf("the values stored are not those that work:\n%s", list)
 	}
 	// The stored values are the old ones: they hold after a restart of the provider.
@@ -75,20 +79,26 @@ func TestProviderTakesAnothersPlaceOnceItServes(t *testing.T) {
 	r.actor(module("edge-data-processor"), "--max", "8", "--spread")
 	url := r.web("edge-data-processor")
 	r.weft("link", "put", "edge-data-processor", "keyvalue-nats")
-	l := startLoad(t, 30, func(n int) (string, string, []byte) { return "POST", url + "/process", []byte(strconv.Itoa(n)) }, wantStatus(200))
+	l := startLoad(t, 30, func(n int) (string, string, []byte) {
+		return "POST", url + "/process",
+			[]byte(strconv.Itoa(n))
+	}, wantStatus(200))
 	l.more(20)
 	r.fails(1, "start it first", "link", "put", "edge-data-processor", "keyvalue-redis", "url="+redis.url())
 	l.more(20)
 	redis.do("CONFIG", "SET", "requirepass", "right")
 	r.weft("provider", "start", "keyvalue-redis", "--host", "b")
-	r.fails(5, "the link stays as it was", "link", "put", "edge-data-processor", "keyvalue-redis", "url="+redis.url(), "password=wrong")
+	r.fails(5, "the link stays as it was", "link", "put", "edge-data-processor", "keyvalue-redis", "url="+redis.url(),
+		"password=wrong")
 	l.more(20)
-	if list := r.weft("link", "list"); !strings.Contains(list, "keyvalue-nats") || strings.Contains(list, "keyvalue-redis") {
+	if list := r.weft("link", "list"); !strings.Contains(list, "keyvalue-nats") ||
+		strings.Contains(list, "keyvalue-redis") {
 		t.Errorf("after the refusal:\n%s", list)
 	}
 
 	res := r.try("link", "put", "edge-data-processor", "keyvalue-redis", "url="+redis.url(), "password=right")
-	if res.code != 0 || !strings.Contains(res.errout, "taking the place of keyvalue-nats, which keeps the link until keyvalue-redis serves it") ||
+	if res.code != 0 || !strings.Contains(res.errout,
+		"taking the place of keyvalue-nats, which keeps the link until keyvalue-redis serves it") ||
 		!strings.Contains(res.out, "active: edge-data-processor -> keyvalue-redis") {
 		t.Errorf("the put says: %v", res)
 	}
@@ -100,7 +110,8 @@ func TestProviderTakesAnothersPlaceOnceItServes(t *testing.T) {
 	if redis.do("DBSIZE") == "0" {
 		t.Error("nothing is in Redis")
 	}
-	if list := r.weft("link", "list"); strings.Contains(list, "keyvalue-nats") || !strings.Contains(list, "keyvalue-redis") {
+	if list := r.weft("link", "list"); strings.Contains(list, "keyvalue-nats") ||
+		!strings.Contains(list, "keyvalue-redis") {
 		t.Errorf("after the put:\n%s", list)
 	}
 }

@@ -55,9 +55,11 @@ func gets(url string) func(int) (string, string, []byte) {
 }
 
 // startLoad begins to send perSecond requests a second. The test calls stop.
-func startLoad(t *testing.T, perSecond int, request func(int) (string, string, []byte), check func(int, string) error) *load {
+func startLoad(t *testing.T, perSecond int, request func(int) (string, string, []byte),
+	check func(int, string) error) *load {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
-	l := &load{t: t, client: &http.Client{Transport: transport, Timeout: 20 * time.Second}, request: request, check: check, stopped: make(chan struct{})}
+	l := &load{t: t, client: &http.Client{Transport: transport, Timeout: 20 * time.Second}, request: request,
+		check: check, stopped: make(chan struct{})}
 	l.all.Add(1)
 	go func() {
 		defer l.all.Done()
@@ -217,8 +219,10 @@ func (r report) String() string {
 		return "no requests"
 	}
 	slices.Sort(took)
-	s := fmt.Sprintf("%d requests, up to %d in flight, median %v, 99th percentile %v, slowest %v, %d failed", len(took), r.most,
-		took[len(took)/2].Round(100*time.Microsecond), took[len(took)*99/100].Round(100*time.Microsecond), took[len(took)-1].Round(time.Millisecond), len(r.failures()))
+	s := fmt.Sprintf("%d requests, up to %d in flight, median %v, 99th percentile %v, slowest %v, %d failed",
+		len(took), r.most,
+		took[len(took)/2].Round(100*time.Microsecond), took[len(took)*99/100].Round(100*time.Microsecond),
+		took[len(took)-1].Round(time.Millisecond), len(r.failures()))
 	for text, n := range kinds {
 		s += fmt.Sprintf("\n  %d x %s", n, text)
 	}

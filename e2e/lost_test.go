@@ -41,7 +41,8 @@ func TestAHostDies(t *testing.T) {
 			return err
 		}
 		data, err := e.Decode()
-		if h, ok := data.(event.HostHeartbeat); err != nil || !ok || h.HostID != victim.ID || len(h.Actors) != 1 || len(h.Providers) != 1 {
+		if h, ok := data.(event.HostHeartbeat); err != nil || !ok || h.HostID != victim.ID || len(h.Actors) != 1 ||
+			len(h.Providers) != 1 {
 			return errors.New("no heartbeat of edge-2 with all that runs there")
 		}
 		return nil
@@ -74,7 +75,8 @@ func TestAHostDies(t *testing.T) {
 	latticetest.Eventually(t, func() error { return family.gone() })
 
 	runs := func(l control.LostHost) error {
-		if l.HostID != victim.ID || l.FriendlyName != "edge-2" || l.Labels["zone"] != "edge" || l.Unknown || l.LastHeard.IsZero() ||
+		if l.HostID != victim.ID || l.FriendlyName != "edge-2" || l.Labels["zone"] != "edge" || l.Unknown ||
+			l.LastHeard.IsZero() ||
 			len(l.Actors) != 1 || l.Actors[0].Name != "ponger" || l.Actors[0].MaxInstances != 3 ||
 			len(l.Providers) != 1 || l.Providers[0].ID != httpserverID {
 			return fmt.Errorf("lost: %+v", l)
@@ -105,13 +107,15 @@ func TestAHostDies(t *testing.T) {
 	latticetest.Eventually(t, func() error {
 		hosts := list()
 		h := hosts["edge-2"]
-		if len(hosts) != 3 || h.State != "lost" || h.Ran == nil || hosts["edge-1"].State != "running" || hosts["edge-3"].State != "running" {
+		if len(hosts) != 3 || h.State != "lost" || h.Ran == nil || hosts["edge-1"].State != "running" ||
+			hosts["edge-3"].State != "running" {
 			return fmt.Errorf("host list: %+v", hosts)
 		}
 		return runs(*h.Ran)
 	})
 	text := r.weft("host", "list")
-	if !strings.Contains(text, "edge-2 is lost: last heard ") || !strings.Contains(text, "ran there: actor ponger (max 3), provider httpserver\n") {
+	if !strings.Contains(text, "edge-2 is lost: last heard ") ||
+		!strings.Contains(text, "ran there: actor ponger (max 3), provider httpserver\n") {
 		t.Errorf("host list:\n%s", text)
 	}
 	r.fails(3, "it is lost since ", "host", "drain", "edge-2")

@@ -42,7 +42,8 @@ func TestMain(m *testing.M) {
 
 // build makes every binary and module that the tests start.
 func build(dir string) error {
-	bin.weft, bin.nats, bin.greeter, bin.actors = filepath.Join(dir, "weft"), filepath.Join(dir, "nats-server"), filepath.Join(dir, "greeter"), filepath.Join(dir, "actors")
+	bin.weft, bin.nats, bin.greeter, bin.actors = filepath.Join(dir, "weft"), filepath.Join(dir, "nats-server"),
+		filepath.Join(dir, "greeter"), filepath.Join(dir, "actors")
 	if given := os.Getenv("WEFT_BIN"); given != "" {
 		abs, err := filepath.Abs(given)
 		if err != nil {
@@ -67,7 +68,8 @@ func build(dir string) error {
 		return err
 	}
 	for version := 1; version <= guestVersions; version++ {
-		if err := buildActor(dir, guest(version), "./e2e/testdata/guest", fmt.Sprintf("-X main.version=%d", version)); err != nil {
+		if err := buildActor(dir, guest(version), "./e2e/testdata/guest", fmt.Sprintf("-X main.version=%d",
+			version)); err != nil {
 			return err
 		}
 	}

@@ -90,7 +90,8 @@ type memoryGroup struct {
 func newMemoryGroup(t *testing.T, bytes int) memoryGroup {
 	t.Helper()
 	name := fmt.Sprintf("weft-e2e-%d", os.Getpid())
-	for version, files := range map[int][2]string{1: {"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, 2: {"/sys/fs/cgroup", "memory.max"}} {
+	for version, files := range map[int][2]string{1: {"/sys/fs/cgroup/memory", "memory.limit_in_bytes"},
+		2: {"/sys/fs/cgroup", "memory.max"}} {
 		g := memoryGroup{t, filepath.Join(files[0], name), version}
 		if version == 2 {
 			if _, err := os.Stat("/sys/fs/cgroup/cgroup.subtree_control"); err != nil {

@@ -97,10 +97,12 @@ func (p *process) noFaults() {
 	}
 	for line := range strings.Lines(string(b)) {
 		provider := strings.Contains(line, " provider=") // whose output the host logs
-		if text := strings.ToLower(line); strings.Contains(text, "permissions violation") || strings.Contains(text, "publish violation") || strings.Contains(text, "subscription violation") {
+		if text := strings.ToLower(line); strings.Contains(text, "permissions violation") ||
+			strings.Contains(text, "publish violation") || strings.Contains(text, "subscription violation") {
 			p.t.Errorf("%s: not permitted: %s", p.name, line)
 		}
-		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") || strings.Contains(line, "WARNING: DATA RACE") ||
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") ||
+			strings.Contains(line, "WARNING: DATA RACE") ||
 			provider && (strings.Contains(line, `msg="panic: `) || strings.Contains(line, `msg="fatal error: `)) {
 			p.t.Errorf("%s: %s", p.name, line)
 		}
@@ -258,7 +260,8 @@ func descendants(pid int) family {
 					groups[s.group] = true
 				}
 				what, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.pid))
-				out = append(out, relative{s.pid, s.start, strings.ReplaceAll(strings.TrimRight(string(what), "\x00"), "\x00", " ")})
+				out = append(out, relative{s.pid, s.start, strings.ReplaceAll(strings.TrimRight(string(what), "\x00"),
+					"\x00", " ")})
 			}
 		}
 	}

@@ -36,8 +36,10 @@ func TestRevokedAndExpired(t *testing.T) {
 		h := hosts[i]
 		latticetest.Eventually(t, func() error {
 			status, body, err := request("GET", "http://"+h.HTTPAddr+"/readyz", nil)
-			if err == nil && (status != 503 || !strings.Contains(body, says) || !strings.Contains(body, "weft token create")) {
-				err = fmt.Errorf("readiness of %s after %v: %d %s", h.Name, time.Since(made).Round(time.Second), status, body)
+			if err == nil && (status != 503 || !strings.Contains(body, says) ||
+				!strings.Contains(body, "weft token create")) {
+				err = fmt.Errorf("readiness of %s after %v: %d %s", h.Name, time.Since(made).Round(time.Second),
+					status, body)
 			}
 			if err == nil && !strings.Contains(tail(h.stderr, 1<<20), says) {
 				err = fmt.Errorf("the log of %s does not say: %s", h.Name, says)
@@ -55,7 +57,8 @@ func TestRevokedAndExpired(t *testing.T) {
 			}
 		}
 		if lines == 0 || lines > 2*connections { // a minute may pass
-			t.Errorf("%s: %d lines about its credentials, want one for each of %d connections", hosts[i].Name, lines, connections)
+			t.Errorf("%s: %d lines about its credentials, want one for each of %d connections", hosts[i].Name, lines,
+				connections)
 		}
 	}
 	if out := tail(hosts[0].stderr, 1<<20); !strings.Contains(out, "the host gave this provider") {

@@ -76,7 +76,8 @@ func newForeignRig(t *testing.T, secure *secureNATS) *rig { return newRigOf(t, f
 
 func newRigOf(t *testing.T, kind natsKind, secure *secureNATS) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), kind: kind, secure: secure, tokens: map[string]string{}}
+	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), kind: kind, secure: secure,
+		tokens: map[string]string{}}
 	r.startNATS()
 	t.Cleanup(func() { r.nats.close() }) // of whichever runs then, and after all that use it
 	var own natsconn.Config
@@ -135,7 +136,8 @@ func (r *rig) newToken(name string, args ...string) join.Token {
 
 // serverEnv is the environment of the process that runs the NATS server of kind tokens.
 func (r *rig) serverEnv() []string {
-	return append(r.bareEnv("WEFT_LATTICE="+string(r.lattice), "WEFT_DATA_DIR="+filepath.Join(r.dir, "server")), r.more...)
+	return append(r.bareEnv("WEFT_LATTICE="+string(r.lattice), "WEFT_DATA_DIR="+filepath.Join(r.dir, "server")),
+		r.more...)
 }
 
 // newStation is a rig without a NATS server, for "weft up" to make one.
@@ -145,7 +147,8 @@ func newStation(t *testing.T) *rig { return &rig{t: t, dir: t.TempDir()} }
 func (r *rig) startNATS() {
 	r.t.Helper()
 	if r.kind == tokens {
-		r.nats = spawn(r.t, r.dir, "nats-server", r.serverEnv(), bin.weft, "nats", "run", "--nats-auth", "--nats-port", strconv.Itoa(r.port), "-o", "json")
+		r.nats = spawn(r.t, r.dir, "nats-server", r.serverEnv(), bin.weft, "nats", "run", "--nats-auth", "--nats-port",
+			strconv.Itoa(r.port), "-o", "json")
 		latticetest.Eventually(r.t, func() error {
 			if !r.nats.alive() {
 				r.t.Fatalf("the NATS server has ended: %s", tail(r.nats.stderr, 2<<10))
@@ -173,7 +176,8 @@ func (r *rig) startNATS() {
 
 // bareEnv is an environment with nothing of the tester's own weft.
 func (r *rig) bareEnv(more ...string) []string {
-	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "XDG_DATA_HOME=" + filepath.Join(r.dir, "xdg"), "TMPDIR=" + os.TempDir()}, more...)
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "XDG_DATA_HOME=" + filepath.Join(r.dir,
+		"xdg"), "TMPDIR=" + os.TempDir()}, more...)
 }
 
 // env is the environment of the operator's commands.
@@ -188,7 +192,8 @@ func (r *rig) envOf(name string, more ...string) []string {
 	case r.kind == tokens:
 		env = append(env, "WEFT_JOIN="+r.tokens[name])
 	default:
-		env = append(env, "WEFT_NATS_URL="+r.url(), "WEFT_LATTICE="+string(r.lattice), "WEFT_CLUSTER_SEED="+r.cluster.Seed())
+		env = append(env, "WEFT_NATS_URL="+r.url(), "WEFT_LATTICE="+string(r.lattice),
+			"WEFT_CLUSTER_SEED="+r.cluster.Seed())
 	}
 	if r.secure != nil {
 		env = append(env, "WEFT_CREDS="+r.secure.operator)

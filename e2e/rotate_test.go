@@ -58,7 +58,8 @@ func TestRotateClusterKey(t *testing.T) {
 	old, next := r.cluster, newKey(t, signing.KindCluster)
 	fresh := r.writeSeed("new.nk", next)
 	// One machine alone gets as far as it can, and says who is missing.
-	r.fails(4, "b do not trust the new key yet", "key", "rotate", "cluster", "--file", files["a"], "--new", fresh, "--hosts", "2", "--timeout", "3s")
+	r.fails(4, "b do not trust the new key yet", "key", "rotate", "cluster", "--file", files["a"], "--new", fresh,
+		"--hosts", "2", "--timeout", "3s")
 	load.more(50)
 	var wg sync.WaitGroup
 	begun := time.Now()
@@ -81,12 +82,14 @@ func TestRotateClusterKey(t *testing.T) {
 			t.Errorf("%s keeps more than the new key: %v", name, err)
 		}
 	}
-	res := r.tryWith([]string{"WEFT_CLUSTER_SEED=" + old.Seed()}, "call", "edge-data-processor", "Any.Op", "1", "-o", "json")
+	res := r.tryWith([]string{"WEFT_CLUSTER_SEED=" + old.Seed()}, "call", "edge-data-processor", "Any.Op", "1", "-o",
+		"json")
 	if res.code != 5 || !strings.Contains(res.errout, `"code":"unknown_issuer"`) {
 		t.Errorf("signed with the old key: %v", res)
 	}
 	r.cluster = next
-	if _, err := r.call(lattice.ActorID(get[[]struct{ ID string }](r, "actor", "list")[0].ID), "Any.Op", nil); lattice.CodeOf(err) == lattice.ErrUnknownIssuer {
+	if _, err := r.call(lattice.ActorID(get[[]struct{ ID string }](r, "actor", "list")[0].ID), "Any.Op",
+		nil); lattice.CodeOf(err) == lattice.ErrUnknownIssuer {
 		t.Errorf("signed with the new key: %v", err)
 	}
 	r.fails(1, "nothing is left to do", "key", "rotate", "cluster", "--file", files["a"], "--new", fresh)
@@ -128,7 +131,8 @@ func TestRotateCredentials(t *testing.T) {
 		})
 		load.more(50)
 	}
-	if names := r.secure.connected(user); !slices.Contains(names, "provider httpserver") || !slices.Contains(names, "weft a ctl") {
+	if names := r.secure.connected(user); !slices.Contains(names, "provider httpserver") ||
+		!slices.Contains(names, "weft a ctl") {
 		t.Errorf("connected are %v", names)
 	}
 	load.stop().flawless(t, 150)
@@ -152,7 +156,8 @@ func TestRotateAccountKey(t *testing.T) {
 		for _, h := range hosts {
 			before[h] = h.metric("weft_policy_rules_reads_total", `"ok"`)
 		}
-		text := "default: allow\nrules:\n  - allow: start_actor\n    issuer: [" + strings.Join(accounts, ", ") + "]\n  - deny: start_actor\n"
+		text := "default: allow\nrules:\n  - allow: start_actor\n    issuer: [" + strings.Join(accounts, ", ") +
+			"]\n  - deny: start_actor\n"
 		if err := os.WriteFile(rules, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +178,8 @@ func TestRotateAccountKey(t *testing.T) {
 	load := startLoad(t, 100, gets(url+"/sleep?ms=10"), wantStatus(200))
 	load.more(50)
 	update := func(revision int, account string) result {
-		return r.try("actor", "update", "guest", module(guest(revision)), "--account", account, "--rev", strconv.Itoa(revision))
+		return r.try("actor", "update", "guest", module(guest(revision)), "--account", account, "--rev",
+			strconv.Itoa(revision))
 	}
 	if res := update(2, "next"); res.code != 5 {
 		t.Errorf("an account that nobody knows: %v", res)

@@ -16,7 +16,8 @@ func TestSpreadOverThreeHosts(t *testing.T) {
 	edge := r.hosts([]string{"edge-1", "edge-2", "edge-3"}, "--label", "zone=edge")
 	cloud := r.host("cloud-1", "--label", "zone=cloud")
 
-	s := get[started](r, "actor", "start", module("edge-data-processor"), "--max", "9", "--spread", "--constraint", "zone=edge")
+	s := get[started](r, "actor", "start", module("edge-data-processor"), "--max", "9", "--spread", "--constraint",
+		"zone=edge")
 	if s.Max != 9 || len(s.Hosts) != 3 || s.Name != "edge-data-processor" {
 		t.Errorf("actor start: %+v", s)
 	}
@@ -53,7 +54,8 @@ func TestSpreadOverThreeHosts(t *testing.T) {
 	}
 	hosts := get[[]hostView](r, "host", "list")
 	slices.SortFunc(hosts, func(a, b hostView) int { return strings.Compare(a.Name, b.Name) })
-	if len(hosts) != 4 || hosts[0].Name != "cloud-1" || hosts[0].Actors != 0 || hosts[1].Actors != 1 || hosts[3].Labels["zone"] != "edge" || hosts[3].State != "running" {
+	if len(hosts) != 4 || hosts[0].Name != "cloud-1" || hosts[0].Actors != 0 || hosts[1].Actors != 1 ||
+		hosts[3].Labels["zone"] != "edge" || hosts[3].State != "running" {
 		t.Errorf("host list: %+v", hosts)
 	}
 	inv := get[control.HostInventory](r, "host", "inspect", "edge-2")
@@ -76,7 +78,8 @@ func TestSpreadOverThreeHosts(t *testing.T) {
 		State        string            `json:"state"`
 	}
 	links := get[[]linkView](r, "link", "list")
-	if len(links) != 1 || links[0].ActorID != s.ID || links[0].ActorName != "edge-data-processor" || links[0].ProviderID != string(httpserverID) ||
+	if len(links) != 1 || links[0].ActorID != s.ID || links[0].ActorName != "edge-data-processor" ||
+		links[0].ProviderID != string(httpserverID) ||
 		links[0].ProviderName != "httpserver" || links[0].State != "active" || links[0].Values["port"] == "" {
 		t.Errorf("link list: %+v", links)
 	}
@@ -89,15 +92,18 @@ func TestSpreadOverThreeHosts(t *testing.T) {
 		On     []actorView     `json:"on"`
 		Links  []linkView      `json:"links"`
 	}](r, "actor", "inspect", "edge-data-processor")
-	if inspect.ID != s.ID || len(inspect.On) != 3 || len(inspect.Links) != 1 || inspect.Claims == nil || !slices.Contains(inspect.Claims.Caps, "wasmcloud:keyvalue") {
+	if inspect.ID != s.ID || len(inspect.On) != 3 || len(inspect.Links) != 1 || inspect.Claims == nil ||
+		!slices.Contains(inspect.Claims.Caps, "wasmcloud:keyvalue") {
 		t.Errorf("actor inspect: %+v", inspect)
 	}
 
 	// Doing it again changes nothing; a greater number goes to the same hosts.
-	if again := get[started](r, "actor", "start", module("edge-data-processor"), "--max", "9", "--spread", "--constraint", "zone=edge"); again.ID != s.ID || again.Max != 9 || again.Ref != s.Ref {
+	if again := get[started](r, "actor", "start", module("edge-data-processor"), "--max", "9", "--spread",
+		"--constraint", "zone=edge"); again.ID != s.ID || again.Max != 9 || again.Ref != s.Ref {
 		t.Errorf("actor start, again: %+v", again)
 	}
-	if more := get[started](r, "actor", "scale", "edge-data-processor", "--max", "10"); more.Max != 10 || len(more.Hosts) != 3 {
+	if more := get[started](r, "actor", "scale", "edge-data-processor", "--max", "10"); more.Max != 10 ||
+		len(more.Hosts) != 3 {
 		t.Errorf("actor scale: %+v", more)
 	}
 }

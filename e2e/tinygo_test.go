@@ -18,7 +18,8 @@ func TestTinyGo(t *testing.T) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		for from, to := range map[string]string{"../host/internal/wasm/testdata/tinygo/" + name + ".wasm": name + ".wasm", "../actor-sdk/examples/" + name + "/actor.yaml": "actor.yaml"} {
+		for from, to := range map[string]string{"../host/internal/wasm/testdata/tinygo/" + name + ".wasm": name +
+			".wasm", "../actor-sdk/examples/" + name + "/actor.yaml": "actor.yaml"} {
 			if err := os.WriteFile(filepath.Join(dir, to), readFile(t, from), 0o600); err != nil {
 				t.Fatal(err)
 			}

@@ -20,7 +20,10 @@ func TestAttachRedisUnderTraffic(t *testing.T) {
 	want(t, "POST", url+"/process", []byte("one"), 503, "")
 
 	health := startLoad(t, 30, gets(url+"/health"), wantStatus(200))
-	process := startLoad(t, 30, func(n int) (string, string, []byte) { return "POST", url + "/process", []byte(strconv.Itoa(n)) },
+	process := startLoad(t, 30, func(n int) (string, string, []byte) {
+		return "POST", url + "/process",
+			[]byte(strconv.Itoa(n))
+	},
 		func(status int, body string) error {
 			if status == 503 || status == 200 {
 				return nil

@@ -33,7 +33,8 @@ func newKey(t *testing.T, kind byte) signing.KeyPair {
 
 // client calls actors as a host with a given cluster key would.
 func (r *rig) client(cluster signing.KeyPair) *rpc.Client {
-	return rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: r.lattice, HostID: lattice.HostID(newKey(r.t, signing.KindHost).Public()), Cluster: cluster})
+	return rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: r.lattice,
+		HostID: lattice.HostID(newKey(r.t, signing.KindHost).Public()), Cluster: cluster})
 }
 
 // call asks an actor for an operation, in its own name.
@@ -46,10 +47,12 @@ func (r *rig) call(id lattice.ActorID, operation string, payload []byte) ([]byte
 
 // invocation is a good one, signed, to be spoilt.
 func (r *rig) invocation(id lattice.ActorID, cluster signing.KeyPair) *wire.Invocation {
-	i := &wire.Invocation{Origin: wire.ActorEntity(id), Target: wire.ActorEntity(id), Operation: "Guest.Echo", Msg: []byte("hello"), ID: uuid.NewString(),
+	i := &wire.Invocation{Origin: wire.ActorEntity(id), Target: wire.ActorEntity(id), Operation: "Guest.Echo",
+		Msg: []byte("hello"), ID: uuid.NewString(),
 		HostID: lattice.HostID(newKey(r.t, signing.KindHost).Public()), ContentLength: 5}
 	var err error
-	if i.EncodedClaims, err = signing.SignInvocation(cluster, i.ID, i.OriginURL(), i.TargetURL(), i.Hash(), time.Now()); err != nil {
+	if i.EncodedClaims, err = signing.SignInvocation(cluster, i.ID, i.OriginURL(), i.TargetURL(), i.Hash(),
+		time.Now()); err != nil {
 		r.t.Fatal(err)
 	}
 	return i
@@ -132,8 +135,10 @@ func TestForgedInvocations(t *testing.T) {
 				}
 				return
 			}
-			if len(answer.Msg) > 0 || !strings.HasPrefix(answer.Error, forgery.code.Error()) || m.Header.Get("Weft-Error") != name {
-				t.Errorf("answer %q, error %q, code %q; want %s", answer.Msg, answer.Error, m.Header.Get("Weft-Error"), name)
+			if len(answer.Msg) > 0 || !strings.HasPrefix(answer.Error, forgery.code.Error()) ||
+				m.Header.Get("Weft-Error") != name {
+				t.Errorf("answer %q, error %q, code %q; want %s", answer.Msg, answer.Error, m.Header.Get("Weft-Error"),
+					name)
 			}
 			h.counts(before+1, "weft_refusals_total", `reason="`+name+`"`)
 		})
@@ -200,7 +205,8 @@ func TestUntrustedModules(t *testing.T) {
 	}
 
 	other := r.host("b") // files are not for everybody
-	err = r.ctl.ScaleActor(context.Background(), control.ScaleActorRequest{ActorRef: "file://" + signed, HostID: other.ID, MaxInstances: 1})
+	err = r.ctl.ScaleActor(context.Background(), control.ScaleActorRequest{ActorRef: "file://" + signed,
+		HostID: other.ID, MaxInstances: 1})
 	if err == nil {
 		events := get[[]struct{ Name string }](r, "actor", "list", "--host", "b")
 		if len(events) > 0 {

@@ -32,7 +32,8 @@ type station struct {
 func (r *rig) up(args ...string) station {
 	r.t.Helper()
 	var s station
-	s.raw = get[json.RawMessage](r, append([]string{"up", "-d", "--nats-port", "-1", "--http-addr", "127.0.0.1:0"}, args...)...)
+	s.raw = get[json.RawMessage](r, append([]string{"up", "-d", "--nats-port", "-1", "--http-addr", "127.0.0.1:0"},
+		args...)...)
 	if err := json.Unmarshal(s.raw, &s); err != nil {
 		r.t.Fatal(err)
 	}
@@ -72,7 +73,8 @@ func TestUpAndDown(t *testing.T) {
 	r := newStation(t)
 	r.fails(7, "weft up", "host", "list", "--nats-url", "nats://127.0.0.1:1")
 	s := r.up()
-	if s.Lattice != "default" || !strings.HasPrefix(s.NATSURL, "nats://127.0.0.1:") || !strings.HasPrefix(s.HostID, "N") {
+	if s.Lattice != "default" || !strings.HasPrefix(s.NATSURL, "nats://127.0.0.1:") ||
+		!strings.HasPrefix(s.HostID, "N") {
 		t.Errorf("weft up: %+v", s)
 	}
 	apply := func() {
@@ -143,13 +145,15 @@ func TestUpWithNodeFile(t *testing.T) {
 			port := freePort(t)
 			text := strings.NewReplacer("REDIS", redis.url(), "PORT", strconv.Itoa(port)).Replace(nodeFile)
 			if form == "ConfigMap" {
-				text = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: edge\ndata:\n  config.yaml: |\n    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ") + "\n"
+				text = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: edge\ndata:\n  config.yaml: |\n    " +
+					strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ") + "\n"
 			}
 			file := filepath.Join(r.dir, "node.yaml")
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(r.dir, "edge-data-processor.wasm"), readFile(t, module("edge-data-processor")), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(r.dir, "edge-data-processor.wasm"),
+				readFile(t, module("edge-data-processor")), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			s := r.up("-f", file)
@@ -169,7 +173,8 @@ func TestUpWithNodeFile(t *testing.T) {
 				t.Errorf("actor list: %+v", actors)
 			}
 			log := tail(s.Log, 1<<20)
-			if !strings.Contains(log, "host_id") || !strings.Contains(log, "cluster_seed") || !strings.Contains(log, "weft key gen") {
+			if !strings.Contains(log, "host_id") || !strings.Contains(log, "cluster_seed") ||
+				!strings.Contains(log, "weft key gen") {
 				t.Errorf("no warning how to make real keys: %s", log)
 			}
 			if strings.Contains(log, "edge-cluster-seed") {
@@ -196,7 +201,8 @@ func TestClusterKeyOfANodeFileIsTheMachines(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.up("-f", file, "--nats-auth")
-	second := launch(t, r.dir, "second", r.env("WEFT_DATA_DIR="+filepath.Join(r.dir, "operator")), bin.weft, "host", "run", "--name", "second", "--http-addr", "127.0.0.1:0")
+	second := launch(t, r.dir, "second", r.env("WEFT_DATA_DIR="+filepath.Join(r.dir, "operator")), bin.weft, "host",
+		"run", "--name", "second", "--http-addr", "127.0.0.1:0")
 	type inventory struct {
 		Name   string `json:"friendly_name"`
 		Issuer string `json:"issuer"`
@@ -212,7 +218,8 @@ func TestClusterKeyOfANodeFileIsTheMachines(t *testing.T) {
 		t.Errorf("two cluster keys: %+v", hosts)
 	}
 	call := func(host string) {
-		out := r.weft("call", "edge-data-processor", "HttpServer.HandleRequest", `{"method":"GET","path":"/health","queryString":"","header":{},"body":""}`)
+		out := r.weft("call", "edge-data-processor", "HttpServer.HandleRequest",
+			`{"method":"GET","path":"/health","queryString":"","header":{},"body":""}`)
 		if !strings.Contains(out, `"statusCode": 200`) {
 			t.Errorf("call on %s: %s", host, out)
 		}
@@ -236,7 +243,8 @@ func TestClusterKeyOfANodeFileIsTheMachines(t *testing.T) {
 	if err := os.WriteFile(file, []byte("wasmcloud: {cluster_seed: ["), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.fails(2, "the lattice site that runs here has its cluster key from a file; give --cluster-seed-file, or mend it", "call", "edge-data-processor", "HttpServer.HandleRequest")
+	r.fails(2, "the lattice site that runs here has its cluster key from a file; give --cluster-seed-file, or mend it",
+		"call", "edge-data-processor", "HttpServer.HandleRequest")
 }
 
 // upFailures are what "weft up -f" could not start.
@@ -283,7 +291,8 @@ actors:
 	write("good.wasm", readFile(t, module("edge-data-processor")))
 	_, failed := r.upFailures(file)
 	want(t, "GET", "http://"+local(port)+"/health", nil, 200, `{"status":"healthy"}`)
-	for i, words := range []string{"line 3: provider acme:broken: ", "line 4: provider acme:missing: there is no file for ./missing.par", "line 6: actor away: ",
+	for i, words := range []string{"line 3: provider acme:broken: ",
+		"line 4: provider acme:missing: there is no file for ./missing.par", "line 6: actor away: ",
 		"line 7: actor missing: there is no file for missing:latest", "line 8: actor broken: "} {
 		if len(failed) != 5 || !strings.HasPrefix(failed[i], words) {
 			t.Fatalf("want %q; weft up says:\n%s", words, strings.Join(failed, "\n"))
@@ -304,7 +313,8 @@ actors:
 				return fmt.Errorf("no actor %s:\n%s", name, actors)
 			}
 		}
-		if !strings.Contains(providers, "acme:broken") || !strings.Contains(providers, "acme:missing") || strings.Count(links, "active") != 2 {
+		if !strings.Contains(providers, "acme:broken") || !strings.Contains(providers, "acme:missing") ||
+			strings.Count(links, "active") != 2 {
 			return fmt.Errorf("providers:\n%s\nlinks:\n%s", providers, links)
 		}
 		return nil
@@ -364,7 +374,8 @@ func TestBrokenNodeFile(t *testing.T) {
 	t.Parallel()
 	r := newStation(t)
 	file := filepath.Join(r.dir, "node.yaml")
-	text := strings.NewReplacer("PORT", "8080", "replicas: 3", "replicas: many", "lattice_rpc_timeout", "lattice_rpc_timeouts",
+	text := strings.NewReplacer("PORT", "8080", "replicas: 3", "replicas: many", "lattice_rpc_timeout",
+		"lattice_rpc_timeouts",
 		"    config: {endpoint", "    links: [nobody]\n    config: {endpoint").Replace(nodeFile)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -10,7 +10,8 @@ import (
 )
 
 // What wash asks, the lattice's name as %s.
-var appRequests = []string{"put", "list", "get.shop", "versions.shop", "del.shop", "deploy.shop", "undeploy.shop", "status.shop", "put.shop.v1"}
+var appRequests = []string{"put", "list", "get.shop", "versions.shop", "del.shop", "deploy.shop", "undeploy.shop",
+	"status.shop", "put.shop.v1"}
 
 func TestAppRequestsWithoutManager(t *testing.T) {
 	r := newRig(t)
@@ -30,7 +31,8 @@ func TestAppRequestsWithoutManager(t *testing.T) {
 			t.Fatalf("%s: %v", op, err)
 		}
 		var answer struct{ Result, Message string }
-		if err := json.Unmarshal(m.Data, &answer); err != nil || answer.Result != "error" || !strings.Contains(answer.Message, "weft up -f") {
+		if err := json.Unmarshal(m.Data, &answer); err != nil || answer.Result != "error" ||
+			!strings.Contains(answer.Message, "weft up -f") {
 			t.Errorf("%s: %s, %v", op, m.Data, err)
 		}
 		// The next request is asked for by the same hosts after this one, so a second answer to this one would be here.
@@ -66,7 +68,8 @@ func TestAppRequestsWithManager(t *testing.T) {
 	}
 	manager.Close()
 	m, err := r.nc.Request("wadm.api."+string(r.env.Lattice)+".model.list", nil, 2*time.Second)
-	for end := time.Now().Add(10 * time.Second); err == nil && !strings.Contains(string(m.Data), "weft up") && time.Now().Before(end); {
+	for end := time.Now().Add(10 * time.Second); err == nil && !strings.Contains(string(m.Data), "weft up") &&
+		time.Now().Before(end); {
 		m, err = r.nc.Request("wadm.api."+string(r.env.Lattice)+".model.list", nil, 2*time.Second)
 	}
 	if err != nil || !strings.Contains(string(m.Data), "weft up") {

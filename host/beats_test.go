@@ -33,12 +33,14 @@ func TestFailedStartsAndRestartsSendNoHeartbeat(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if err := r.control.ScaleActor(ctx, control.ScaleActorRequest{HostID: h.ID(), ActorRef: "file:///nowhere.wasm", MaxInstances: 1}); err != nil {
+		if err := r.control.ScaleActor(ctx, control.ScaleActorRequest{HostID: h.ID(), ActorRef: "file:///nowhere.wasm",
+			MaxInstances: 1}); err != nil {
 			t.Fatal(err)
 		}
 		settled(event.ActorsStartFailed{})
 	}
-	if err := r.control.StartProvider(ctx, control.StartProviderRequest{HostID: h.ID(), ProviderRef: "file:///nowhere.par"}); err != nil {
+	if err := r.control.StartProvider(ctx, control.StartProviderRequest{HostID: h.ID(),
+		ProviderRef: "file:///nowhere.par"}); err != nil {
 		t.Fatal(err)
 	}
 	if e := seen.next(); e.EventName() != event.NameProviderStartFailed {

@@ -44,7 +44,8 @@ func playProvider() int {
 	}
 	l, id, link := data.LatticeRPCPrefix, data.ProviderKey, data.LinkName
 	done := make(chan struct{})
-	_, _ = nc.Subscribe(subject.Health(l, id, link), func(m *nats.Msg) { _ = m.Respond(wire.Health{Healthy: true}.Encode()) })
+	_, _ = nc.Subscribe(subject.Health(l, id, link),
+		func(m *nats.Msg) { _ = m.Respond(wire.Health{Healthy: true}.Encode()) })
 	_, _ = nc.Subscribe(subject.Shutdown(l, id, link), func(m *nats.Msg) {
 		if strings.Contains(string(m.Data), string(data.HostID)) {
 			_ = m.Respond([]byte("shutting down"))
@@ -78,7 +79,8 @@ func playProvider() int {
 		defer mu.Unlock()
 		states := []wire.LinkState{}
 		for actor := range links {
-			states = append(states, wire.LinkState{ActorID: lattice.ActorID(actor), State: wire.LinkActive, HostID: data.HostID})
+			states = append(states, wire.LinkState{ActorID: lattice.ActorID(actor), State: wire.LinkActive,
+				HostID: data.HostID})
 		}
 		b, _ := json.Marshal(states)
 		_ = m.RespondMsg(&nats.Msg{Header: nats.Header{wire.HeaderHost: {string(data.HostID)}}, Data: b})
@@ -93,7 +95,8 @@ func playProvider() int {
 			links = map[string]wire.LinkDefinition{"somebody": {}}
 			mu.Unlock()
 		}
-		_ = m.Respond((&wire.Response{InvocationID: inv.ID, Msg: []byte(fmt.Sprint(len(data.LinkDefinitions))), ContentLength: 1}).Encode())
+		_ = m.Respond((&wire.Response{InvocationID: inv.ID, Msg: []byte(fmt.Sprint(len(data.LinkDefinitions))),
+			ContentLength: 1}).Encode())
 	})
 	if nc.Flush() != nil {
 		return 6
@@ -105,8 +108,10 @@ func playProvider() int {
 }
 
 func withProvider(c *host.Config) {
-	c.Builtins = map[string]host.Builtin{"thing": {ID: lattice.ProviderID(signing.Derive('V', "weft test thing").Public()), Name: "thing",
-		ContractID: "acme:thing", Version: "1.0.0", Revision: 1, Path: "/usr/bin/env", Args: []string{"WEFT_TEST_PROVIDER=1", os.Args[0]}}}
+	c.Builtins = map[string]host.Builtin{"thing": {ID: lattice.ProviderID(signing.Derive('V',
+		"weft test thing").Public()), Name: "thing",
+		ContractID: "acme:thing", Version: "1.0.0", Revision: 1, Path: "/usr/bin/env",
+		Args: []string{"WEFT_TEST_PROVIDER=1", os.Args[0]}}}
 }
 
 func TestProviderLife(t *testing.T) {
@@ -115,14 +120,18 @@ func TestProviderLife(t *testing.T) {
 	ctx := context.Background()
 	key := latticetest.NewKey(t, 'M')
 	id := actorID(key)
-	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "guest", Caps: []string{"acme:thing"}}), MaxInstances: 2})
+	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "guest",
+		Caps: []string{"acme:thing"}}), MaxInstances: 2})
 
-	ev := r.events(event.NameProviderStarted, event.NameProviderStopped, event.NameProviderStartFailed, event.NameHealthCheckPassed)
-	bids, err := r.control.AuctionProvider(ctx, control.ProviderAuctionRequest{ProviderRef: "thing", LinkName: "default"})
+	ev := r.events(event.NameProviderStarted, event.NameProviderStopped, event.NameProviderStartFailed,
+		event.NameHealthCheckPassed)
+	bids, err := r.control.AuctionProvider(ctx, control.ProviderAuctionRequest{ProviderRef: "thing",
+		LinkName: "default"})
 	if err != nil || len(bids) != 1 {
 		t.Fatalf("auction: %+v, %v", bids, err)
 	}
-	req := control.StartProviderRequest{ProviderRef: "thing", LinkName: "default", HostID: h.ID(), Annotations: map[string]string{"a": "b"}}
+	req := control.StartProviderRequest{ProviderRef: "thing", LinkName: "default", HostID: h.ID(),
+		Annotations: map[string]string{"a": "b"}}
 	if err := r.control.StartProvider(ctx, req); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +149,8 @@ func TestProviderLife(t *testing.T) {
 		t.Error("no provider_start_failed for the second start")
 	}
 
-	link := wire.LinkDefinition{ActorID: id, ProviderID: started.PublicKey, LinkName: "default", ContractID: "acme:thing", Values: map[string]string{"k": "v"}}
+	link := wire.LinkDefinition{ActorID: id, ProviderID: started.PublicKey, LinkName: "default",
+		ContractID: "acme:thing", Values: map[string]string{"k": "v"}}
 	if err := r.control.PutLink(ctx, link); err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +182,10 @@ func TestProviderLife(t *testing.T) {
 	if _, err := parser.TextToMetricFamilies(strings.NewReader(metrics)); err != nil {
 		t.Errorf("metrics: %v", err)
 	}
-	for _, want := range []string{"weft_provider_restarts_total{", `weft_thing_total{link="default",provider="thing"} 7`, `weft_provider_up{contract="acme:thing"`, `weft_host_calls_total{actor="` + string(id), "weft_guest_memory_bytes{", "weft_invocation_duration_seconds_bucket{"} {
+	for _, want := range []string{"weft_provider_restarts_total{",
+		`weft_thing_total{link="default",provider="thing"} 7`, `weft_provider_up{contract="acme:thing"`,
+		`weft_host_calls_total{actor="` + string(id), "weft_guest_memory_bytes{",
+		"weft_invocation_duration_seconds_bucket{"} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("metrics lack %s", want)
 		}
@@ -181,7 +194,8 @@ func TestProviderLife(t *testing.T) {
 		t.Errorf("readyz: %q", got)
 	}
 
-	if err := r.control.StopProvider(ctx, control.StopProviderRequest{ProviderID: started.PublicKey, LinkName: "default", ContractID: "acme:thing", HostID: h.ID()}); err != nil {
+	if err := r.control.StopProvider(ctx, control.StopProviderRequest{ProviderID: started.PublicKey,
+		LinkName: "default", ContractID: "acme:thing", HostID: h.ID()}); err != nil {
 		t.Fatal(err)
 	}
 	for {
@@ -227,7 +241,8 @@ func TestLateHostAndDrain(t *testing.T) {
 	key := latticetest.NewKey(t, 'M')
 	ref := r.module("1", key, signing.ActorClaims{Name: "guest"})
 	r.start(h1, control.ScaleActorRequest{ActorRef: ref, MaxInstances: 1})
-	link := wire.LinkDefinition{ActorID: lattice.ActorID(key.Public()), ProviderID: r.env.ProviderID(t), LinkName: "default", ContractID: "acme:thing", Values: map[string]string{}}
+	link := wire.LinkDefinition{ActorID: lattice.ActorID(key.Public()), ProviderID: r.env.ProviderID(t),
+		LinkName: "default", ContractID: "acme:thing", Values: map[string]string{}}
 	set := r.events(event.NameLinkSet, event.NameLinkDeleted)
 	if err := r.control.PutLink(ctx, link); err != nil {
 		t.Fatal(err)
@@ -241,7 +256,10 @@ func TestLateHostAndDrain(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone := r.events(event.NameHostStopped)
-	if other := r.host(func(c *host.Config) { c.HTTPAddr, c.HTTPAnyPort = h1.HTTPAddr(), true }); other.HTTPAddr() == h1.HTTPAddr() {
+	if other := r.host(func(c *host.Config) {
+		c.HTTPAddr, c.HTTPAnyPort = h1.HTTPAddr(),
+			true
+	}); other.HTTPAddr() == h1.HTTPAddr() {
 		t.Errorf("two hosts listen on %s", h1.HTTPAddr())
 	} else if err := r.control.StopHost(ctx, control.StopHostRequest{HostID: other.ID()}); err != nil {
 		t.Fatal(err)
@@ -282,7 +300,8 @@ func TestLateHostAndDrain(t *testing.T) {
 		t.Errorf("a label of the machine: %v", err)
 	}
 	auction := func() int {
-		bids, err := r.control.AuctionActor(ctx, control.ActorAuctionRequest{ActorRef: ref, Constraints: map[string]string{"zone": "edge"}})
+		bids, err := r.control.AuctionActor(ctx, control.ActorAuctionRequest{ActorRef: ref,
+			Constraints: map[string]string{"zone": "edge"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -301,10 +320,12 @@ func TestLateHostAndDrain(t *testing.T) {
 	if n := auction(); n != 0 {
 		t.Errorf("%d bids from a drained host", n)
 	}
-	if err := r.control.ScaleActor(ctx, control.ScaleActorRequest{ActorRef: ref, HostID: h2.ID(), MaxInstances: 1}); !errors.Is(err, lattice.ErrUnavailable) {
+	if err := r.control.ScaleActor(ctx, control.ScaleActorRequest{ActorRef: ref, HostID: h2.ID(),
+		MaxInstances: 1}); !errors.Is(err, lattice.ErrUnavailable) {
 		t.Errorf("start on a drained host: %v", err)
 	}
-	if err := r.control.DelLink(ctx, control.RemoveLinkRequest{ActorID: link.ActorID, ContractID: link.ContractID, LinkName: "default"}); err != nil {
+	if err := r.control.DelLink(ctx, control.RemoveLinkRequest{ActorID: link.ActorID, ContractID: link.ContractID,
+		LinkName: "default"}); err != nil {
 		t.Fatal(err)
 	}
 	for {
@@ -322,7 +343,8 @@ func TestReconnect(t *testing.T) {
 	r := newRig(t)
 	h := r.host(nil)
 	key := latticetest.NewKey(t, 'M')
-	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "guest"}), MaxInstances: 1})
+	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "guest"}),
+		MaxInstances: 1})
 	r.env.Stop(t)
 	r.env.Start(t)
 	latticetest.Eventually(t, func() error {
@@ -339,13 +361,16 @@ func TestRelink(t *testing.T) {
 	r := newRig(t)
 	h := r.host(withProvider)
 	key := latticetest.NewKey(t, 'M')
-	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "guest", Caps: []string{"acme:thing"}}), MaxInstances: 1})
+	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "guest",
+		Caps: []string{"acme:thing"}}), MaxInstances: 1})
 	ev := r.events(event.NameProviderStarted)
-	if err := r.control.StartProvider(context.Background(), control.StartProviderRequest{ProviderRef: "thing", LinkName: "default", HostID: h.ID()}); err != nil {
+	if err := r.control.StartProvider(context.Background(), control.StartProviderRequest{ProviderRef: "thing",
+		LinkName: "default", HostID: h.ID()}); err != nil {
 		t.Fatal(err)
 	}
 	id := ev.next().(event.ProviderStarted).PublicKey
-	link := wire.LinkDefinition{ActorID: lattice.ActorID(key.Public()), ProviderID: id, LinkName: "default", ContractID: "acme:thing", Values: map[string]string{}}
+	link := wire.LinkDefinition{ActorID: lattice.ActorID(key.Public()), ProviderID: id, LinkName: "default",
+		ContractID: "acme:thing", Values: map[string]string{}}
 	if err := r.control.PutLink(context.Background(), link); err != nil {
 		t.Fatal(err)
 	}

@@ -26,10 +26,12 @@ var (
 		"Bytes of payloads above 900 KiB that are counted as in memory now.", nil, nil)
 	descLargeMax = prometheus.NewDesc("weft_large_payload_bytes_max",
 		"Limit of weft_large_payload_bytes, beyond which calls wait and then are busy.", nil, nil)
-	descLargeWait = prometheus.NewDesc("weft_large_payload_waiting", "Calls that wait for room for a large payload now.",
+	descLargeWait = prometheus.NewDesc("weft_large_payload_waiting",
+		"Calls that wait for room for a large payload now.",
 		nil, nil)
 	descGuests = prometheus.NewDesc("weft_guest_budget_bytes",
-		"Memory that all actors hold, with snapshots, code and waiting requests, as if they had written to all of it.", nil,
+		"Memory that all actors hold, with snapshots, code and waiting requests, as if they had written to all of it.",
+		nil,
 		nil)
 	descGuestsMax = prometheus.NewDesc("weft_guest_budget_bytes_max",
 		"Limit of weft_guest_budget_bytes, beyond which calls are busy.", nil, nil)
@@ -62,7 +64,8 @@ func registerStorage(reg prometheus.Registerer, now func() Storage) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
 			func() float64 { return value(now()) }))
 	}
-	gauge("weft_nats_disk_free_bytes", "Bytes that the file system of the embedded NATS server has left; -1: not known.",
+	gauge("weft_nats_disk_free_bytes",
+		"Bytes that the file system of the embedded NATS server has left; -1: not known.",
 		func(s Storage) float64 { return float64(s.FreeBytes) })
 	gauge("weft_nats_disk_bytes", "Size of that file system; -1: not known.",
 		func(s Storage) float64 { return float64(s.TotalBytes) })

@@ -184,7 +184,8 @@ func (c Config) ValidateSettings() error {
 		name string
 		time.Duration
 	}{{"RPCTimeout", c.RPCTimeout}, {"Heartbeat", c.Heartbeat}, {"Beat", c.Beat}, {"DrainTimeout", c.DrainTimeout},
-		{"ProviderGrace", c.ProviderGrace}, {"ProviderReady", c.ProviderReady}, {"Limits.Execution", c.Limits.Execution}} {
+		{"ProviderGrace", c.ProviderGrace}, {"ProviderReady", c.ProviderReady},
+		{"Limits.Execution", c.Limits.Execution}} {
 		if span.Duration <= 0 {
 			bad(span.name, "want more than zero, got %s", span.Duration)
 		}

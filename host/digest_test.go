@@ -36,7 +36,8 @@ func TestMovedTag(t *testing.T) {
 		file := strings.TrimPrefix(r.module(version, key, signing.ActorClaims{Name: "guest"}), "file://")
 		module, err := os.ReadFile(file)
 		if err == nil {
-			digest, err = writer.Push(t.Context(), oci.Reference{Registry: reg.Addr, Repository: "guest", Tag: "stable"}, oci.Artifact{Bytes: module})
+			digest, err = writer.Push(t.Context(), oci.Reference{Registry: reg.Addr, Repository: "guest",
+				Tag: "stable"}, oci.Artifact{Bytes: module})
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -75,7 +76,8 @@ func TestMovedTag(t *testing.T) {
 	second := push("2")
 	h2 := r.host(settings)
 	r.start(h2, control.ScaleActorRequest{ActorRef: ref, MaxInstances: 1, Digest: inv.Actors[0].Digest})
-	if inv, err = r.control.Inventory(t.Context(), h2.ID()); err != nil || inv.Actors[0].Digest != first || inv.Actors[0].ImageRef != ref {
+	if inv, err = r.control.Inventory(t.Context(), h2.ID()); err != nil || inv.Actors[0].Digest != first ||
+		inv.Actors[0].ImageRef != ref {
 		t.Errorf("%+v, %v; want the digest %s", inv.Actors, err, first)
 	}
 	r.wantCall(actorID(key), "Test.Version", "", "1")
@@ -86,7 +88,8 @@ func TestMovedTag(t *testing.T) {
 	}
 	h4 := r.host(settings)
 	failed := r.events(event.NameActorScaleFailed)
-	if err := r.control.ScaleActor(context.Background(), control.ScaleActorRequest{ActorRef: ref, HostID: h4.ID(), MaxInstances: 1, Digest: "stable"}); err != nil {
+	if err := r.control.ScaleActor(context.Background(), control.ScaleActorRequest{ActorRef: ref, HostID: h4.ID(),
+		MaxInstances: 1, Digest: "stable"}); err != nil {
 		t.Fatal(err)
 	}
 	if d, ok := failed.next().(event.ActorScaleFailed); !ok || d.Code != lattice.ErrInvalid.Name() {

@@ -55,7 +55,8 @@ func New(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	guests, large := cfg.divide(memory.Available())
-	h := &Host{cfg: cfg, node: node.New(lattice.HostID(cfg.HostKey.Public()), cfg.FriendlyName, cfg.Lattice, cfg.labels()),
+	h := &Host{cfg: cfg, node: node.New(lattice.HostID(cfg.HostKey.Public()), cfg.FriendlyName, cfg.Lattice,
+		cfg.labels()),
 		registry: prometheus.NewRegistry(), large: load.NewBudget(large), refusals: rate.NewLimiter(10, 100),
 		ready: make(chan struct{}), quit: make(chan time.Duration, 1)}
 	h.log = cfg.Logger.With(lattice.LogHost, h.node.Name)
@@ -63,9 +64,10 @@ func New(cfg Config) (*Host, error) {
 	h.changes = served.NewChanges(h.node.Started)
 	h.keys.Store(&Keys{Cluster: cfg.Cluster, Issuers: cfg.Issuers})
 	h.base = base{cfg: &h.cfg, log: h.log, guests: newBudget(guests),
-		nats:   connections{config: h.cfg.connection(h.node.Name, h.log)},
-		twins:  &twin.Guard{Node: h.node, Served: h.changes, Metrics: h.metrics, Limit: h.refusals, Logger: h.log},
-		access: providers.NewAccess(providers.AccessConfig{NATS: cfg.NATS.config(), URL: cfg.ProviderNATSURL, Logger: h.log})}
+		nats:  connections{config: h.cfg.connection(h.node.Name, h.log)},
+		twins: &twin.Guard{Node: h.node, Served: h.changes, Metrics: h.metrics, Limit: h.refusals, Logger: h.log},
+		access: providers.NewAccess(providers.AccessConfig{NATS: cfg.NATS.config(), URL: cfg.ProviderNATSURL,
+			Logger: h.log})}
 	h.renewal = renewal{cfg: &h.cfg, keys: &h.keys, nats: &h.base.nats, access: h.base.access, lock: tasks.NewLock(),
 		log: h.log}
 	gather := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { return h.providers.Gather() })
@@ -142,7 +144,8 @@ func (h *Host) stuck() error {
 		}
 	case <-time.After(time.Second):
 	}
-	return &lattice.Error{Code: lattice.ErrInternal, Op: "stop host", Entity: h.node.Name, Detail: detail, Err: ErrStuck}
+	return &lattice.Error{Code: lattice.ErrInternal, Op: "stop host", Entity: h.node.Name, Detail: detail,
+		Err: ErrStuck}
 }
 
 // run is Run without an end that is sure. It says when it begins to stop, and how long draining may take.

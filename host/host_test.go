@@ -34,7 +34,8 @@ var guests = map[string]func() ([]byte, error){"1": builds("1"), "2": builds("2"
 func builds(version string) func() ([]byte, error) {
 	return sync.OnceValues(func() ([]byte, error) {
 		out := filepath.Join(filepath.Dir(cacheDir), version+".wasm")
-		cmd := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-tags", "weft_restore", "-ldflags", "-s -w -checklinkname=0 -X main.version="+version, "-o", out, "./testdata/guest")
+		cmd := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-tags", "weft_restore", "-ldflags",
+			"-s -w -checklinkname=0 -X main.version="+version, "-o", out, "./testdata/guest")
 		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 		if text, err := cmd.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("build the test actor: %w\n%s", err, text)
@@ -93,7 +94,8 @@ func newRig(t *testing.T) *rig {
 	env := latticetest.NATS(t)
 	r := &rig{t: t, env: env, nc: env.Conn(t), account: latticetest.NewKey(t, 'A'), dir: t.TempDir()}
 	r.control = control.NewClient(r.nc, subject.Control{Lattice: env.Lattice}, 5*time.Second)
-	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster, Timeout: 20 * time.Second})
+	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster,
+		Timeout: 20 * time.Second})
 	return r
 }
 
@@ -194,7 +196,8 @@ func (e events) next() event.Data {
 }
 
 func (r *rig) call(id lattice.ActorID, op, payload string) (string, error) {
-	out, err := r.client.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(id), Target: wire.ActorEntity(id), Operation: op, Payload: []byte(payload)})
+	out, err := r.client.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(id),
+		Target: wire.ActorEntity(id), Operation: op, Payload: []byte(payload)})
 	return string(out), err
 }
 
@@ -211,15 +214,18 @@ func TestActorLife(t *testing.T) {
 	r := newRig(t)
 	h := r.host(func(c *host.Config) { c.Labels = map[string]string{"zone": "edge"} })
 	key := latticetest.NewKey(t, 'M')
-	ref := r.module("1", key, signing.ActorClaims{Name: "guest", Caps: []string{"wasmcloud:builtin:logging", "wasmcloud:builtin:numbergen"}})
+	ref := r.module("1", key, signing.ActorClaims{Name: "guest", Caps: []string{"wasmcloud:builtin:logging",
+		"wasmcloud:builtin:numbergen"}})
 	ctx := context.Background()
 
 	hosts, err := r.control.PingHosts(ctx)
-	if err != nil || len(hosts) != 1 || hosts[0].ID != h.ID() || hosts[0].Labels["zone"] != "edge" || hosts[0].Labels["hostcore.os"] == "" {
+	if err != nil || len(hosts) != 1 || hosts[0].ID != h.ID() || hosts[0].Labels["zone"] != "edge" ||
+		hosts[0].Labels["hostcore.os"] == "" {
 		t.Fatalf("ping: %+v, %v", hosts, err)
 	}
 	for constraint, want := range map[string]int{"edge": 1, "cloud": 0} {
-		bids, err := r.control.AuctionActor(ctx, control.ActorAuctionRequest{ActorRef: ref, Constraints: map[string]string{"zone": constraint}})
+		bids, err := r.control.AuctionActor(ctx, control.ActorAuctionRequest{ActorRef: ref,
+			Constraints: map[string]string{"zone": constraint}})
 		if err != nil || len(bids) != want {
 			t.Errorf("auction in zone %s: %+v, %v; want %d bids", constraint, bids, err, want)
 		}
@@ -227,7 +233,8 @@ func TestActorLife(t *testing.T) {
 
 	all := r.events()
 	annotations := map[string]string{"app": "x"}
-	r.start(h, control.ScaleActorRequest{ActorRef: ref, MaxInstances: 3, Annotations: annotations, Config: map[string]string{"COLOUR": "red"}})
+	r.start(h, control.ScaleActorRequest{ActorRef: ref, MaxInstances: 3, Annotations: annotations,
+		Config: map[string]string{"COLOUR": "red"}})
 	var names []string
 	for range 3 {
 		names = append(names, all.next().EventName())
@@ -246,7 +253,8 @@ func TestActorLife(t *testing.T) {
 	if err != nil || len(lines) != 1 || lines[0].Text != "line one" || lines[0].Level != "warn" {
 		t.Errorf("logs: %+v, %v", lines, err)
 	}
-	if _, err := r.call(id, "Test.None", ""); !errors.Is(err, lattice.ErrGuest) || !strings.Contains(err.Error(), "Test.None") {
+	if _, err := r.call(id, "Test.None", ""); !errors.Is(err, lattice.ErrGuest) || !strings.Contains(err.Error(),
+		"Test.None") {
 		t.Errorf("unknown operation: %v", err)
 	}
 
@@ -270,7 +278,8 @@ func TestActorLife(t *testing.T) {
 	r.wantCall(id, "Test.Echo", "still", "still")
 
 	stopped := r.events(event.NameActorStopped, event.NameActorsStopped)
-	if err := r.control.StopActor(ctx, control.StopActorRequest{ActorID: id, HostID: h.ID(), Annotations: map[string]string{"app": "y"}}); !errors.Is(err, lattice.ErrNotFound) {
+	if err := r.control.StopActor(ctx, control.StopActorRequest{ActorID: id, HostID: h.ID(),
+		Annotations: map[string]string{"app": "y"}}); !errors.Is(err, lattice.ErrNotFound) {
 		t.Errorf("stop with other annotations: %v", err)
 	}
 	if err := r.control.StopActor(ctx, control.StopActorRequest{ActorID: id, HostID: h.ID()}); err != nil {
@@ -288,7 +297,8 @@ func TestActorLife(t *testing.T) {
 		}
 		return nil
 	})
-	r.start(h, control.ScaleActorRequest{ActorRef: ref, MaxInstances: 0}) // nothing runs and nothing shall: told all the same
+	r.start(h, control.ScaleActorRequest{ActorRef: ref,
+		MaxInstances: 0}) // nothing runs and nothing shall: told all the same
 }
 
 func TestRefusedModules(t *testing.T) {
@@ -303,7 +313,8 @@ func TestRefusedModules(t *testing.T) {
 	if bytes.Equal(tampered, signed) {
 		t.Fatal("nothing to tamper with")
 	}
-	expired, err := signing.SignModule(guest(t, "1"), r.account, key, signing.ActorClaims{Name: "guest", Validity: signing.Validity{Expires: 1}})
+	expired, err := signing.SignModule(guest(t, "1"), r.account, key, signing.ActorClaims{Name: "guest",
+		Validity: signing.Validity{Expires: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +332,8 @@ func TestRefusedModules(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			failures := r.events(event.NameActorStartFailed, event.NameActorsStartFailed, event.NameActorScaleFailed)
-			if err := r.control.ScaleActor(context.Background(), control.ScaleActorRequest{ActorRef: c.ref, HostID: h.ID(), MaxInstances: 1}); err != nil {
+			if err := r.control.ScaleActor(context.Background(), control.ScaleActorRequest{ActorRef: c.ref,
+				HostID: h.ID(), MaxInstances: 1}); err != nil {
 				t.Fatal(err)
 			}
 			for range 3 {
@@ -344,7 +356,8 @@ func TestRefusedModules(t *testing.T) {
 	}
 	other := r.host(func(c *host.Config) { c.AllowFileLoad = false })
 	failures := r.events(event.NameActorStartFailed)
-	if err := r.control.ScaleActor(context.Background(), control.ScaleActorRequest{ActorRef: r.file("a.wasm", signed), HostID: other.ID(), MaxInstances: 1}); err != nil {
+	if err := r.control.ScaleActor(context.Background(), control.ScaleActorRequest{ActorRef: r.file("a.wasm", signed),
+		HostID: other.ID(), MaxInstances: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if d := failures.next().(event.ActorStartFailed); !strings.Contains(d.Error, "allow") {
@@ -356,8 +369,10 @@ func TestCallsBetweenActors(t *testing.T) {
 	r := newRig(t)
 	h1, h2 := r.host(nil), r.host(nil)
 	pinger, ponger := latticetest.NewKey(t, 'M'), latticetest.NewKey(t, 'M')
-	r.start(h1, control.ScaleActorRequest{ActorRef: r.module("1", pinger, signing.ActorClaims{Name: "pinger"}), MaxInstances: 4})
-	r.start(h2, control.ScaleActorRequest{ActorRef: r.module("1", ponger, signing.ActorClaims{Name: "ponger", CallAlias: "weft/ponger"}), MaxInstances: 4})
+	r.start(h1, control.ScaleActorRequest{ActorRef: r.module("1", pinger, signing.ActorClaims{Name: "pinger"}),
+		MaxInstances: 4})
+	r.start(h2, control.ScaleActorRequest{ActorRef: r.module("1", ponger, signing.ActorClaims{Name: "ponger",
+		CallAlias: "weft/ponger"}), MaxInstances: 4})
 	from := actorID(pinger)
 	r.wantCall(from, "Test.Call", ponger.Public()+" Test.Echo by-key", "by-key")
 	latticetest.Eventually(t, func() error { // the alias comes by the bucket
@@ -383,8 +398,10 @@ func TestCapabilities(t *testing.T) {
 	r := newRig(t)
 	h := r.host(nil)
 	plain, granted := latticetest.NewKey(t, 'M'), latticetest.NewKey(t, 'M')
-	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", plain, signing.ActorClaims{Name: "plain"}), MaxInstances: 1})
-	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", granted, signing.ActorClaims{Name: "granted", Caps: []string{"acme:thing"}}), MaxInstances: 1})
+	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", plain, signing.ActorClaims{Name: "plain"}),
+		MaxInstances: 1})
+	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", granted, signing.ActorClaims{Name: "granted",
+		Caps: []string{"acme:thing"}}), MaxInstances: 1})
 	for _, c := range []struct {
 		who     signing.KeyPair
 		op, arg string
@@ -401,7 +418,8 @@ func TestCapabilities(t *testing.T) {
 	// A provider may only call actors that are granted its contract.
 	origin := wire.ProviderEntity(r.env.ProviderID(t), "acme:thing", "default")
 	for who, want := range map[signing.KeyPair]lattice.Code{plain: lattice.ErrMissingCapability, granted: 0} {
-		_, err := r.client.Call(context.Background(), rpc.Call{Origin: origin, Target: wire.ActorEntity(actorID(who)), Operation: "Test.Echo"})
+		_, err := r.client.Call(context.Background(), rpc.Call{Origin: origin, Target: wire.ActorEntity(actorID(who)),
+			Operation: "Test.Echo"})
 		if lattice.CodeOf(err) != want {
 			t.Errorf("provider calls in: %v, want %v", err, want)
 		}
@@ -437,7 +455,8 @@ func TestUpdateLosesNothing(t *testing.T) {
 			}
 		})
 	}
-	if err := r.control.UpdateActor(withTimeout(t), control.UpdateActorRequest{ActorID: id, NewActorRef: next, HostID: h.ID()}); err != nil {
+	if err := r.control.UpdateActor(withTimeout(t), control.UpdateActorRequest{ActorID: id, NewActorRef: next,
+		HostID: h.ID()}); err != nil {
 		t.Error(err)
 	}
 	r.wantCall(id, "Test.Version", "", "2")
@@ -445,7 +464,8 @@ func TestUpdateLosesNothing(t *testing.T) {
 	wg.Wait()
 
 	inv, err := r.control.Inventory(context.Background(), h.ID())
-	if err != nil || len(inv.Actors) != 1 || inv.Actors[0].ImageRef != next || inv.Actors[0].Instances[0].Revision != 2 {
+	if err != nil || len(inv.Actors) != 1 || inv.Actors[0].ImageRef != next ||
+		inv.Actors[0].Instances[0].Revision != 2 {
 		t.Errorf("inventory: %+v, %v", inv, err)
 	}
 	refused := r.events(event.NameActorUpdateFailed)
@@ -453,9 +473,11 @@ func TestUpdateLosesNothing(t *testing.T) {
 		req  control.UpdateActorRequest
 		want string
 	}{
-		"older":     {control.UpdateActorRequest{ActorID: id, NewActorRef: old}, "revision 1, and 2 is running"},
-		"other key": {control.UpdateActorRequest{ActorID: id, NewActorRef: r.module("1", latticetest.NewKey(t, 'M'), signing.ActorClaims{Name: "x"})}, "another key"},
-		"not there": {control.UpdateActorRequest{NewActorRef: r.module("1", latticetest.NewKey(t, 'M'), signing.ActorClaims{Name: "x"})}, "not running"},
+		"older": {control.UpdateActorRequest{ActorID: id, NewActorRef: old}, "revision 1, and 2 is running"},
+		"other key": {control.UpdateActorRequest{ActorID: id, NewActorRef: r.module("1", latticetest.NewKey(t, 'M'),
+			signing.ActorClaims{Name: "x"})}, "another key"},
+		"not there": {control.UpdateActorRequest{NewActorRef: r.module("1", latticetest.NewKey(t, 'M'),
+			signing.ActorClaims{Name: "x"})}, "not running"},
 	} {
 		c.req.HostID = h.ID()
 		if err := r.control.UpdateActor(withTimeout(t), c.req); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -476,7 +498,8 @@ func TestUpdateLosesNothing(t *testing.T) {
 	}
 	// Another module under the same key is no start, but an update.
 	failures := r.events(event.NameActorStartFailed)
-	if err := r.control.ScaleActor(context.Background(), control.ScaleActorRequest{ActorRef: old, HostID: h.ID(), MaxInstances: 1}); err != nil {
+	if err := r.control.ScaleActor(context.Background(), control.ScaleActorRequest{ActorRef: old, HostID: h.ID(),
+		MaxInstances: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if d := failures.next().(event.ActorStartFailed); !strings.Contains(d.Error, "different image reference") {
@@ -489,9 +512,11 @@ func TestLimits(t *testing.T) {
 	r := newRig(t)
 	h := r.host(func(c *host.Config) { c.QueuePerActor = 1 })
 	bad, good := latticetest.NewKey(t, 'M'), latticetest.NewKey(t, 'M')
-	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", bad, signing.ActorClaims{Name: "bad"}), MaxInstances: 1,
-		Limits: &control.ActorLimits{MemoryBytes: 32 << 20, ExecutionMs: 2000}})
-	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", good, signing.ActorClaims{Name: "good"}), MaxInstances: 1})
+	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", bad, signing.ActorClaims{Name: "bad"}),
+		MaxInstances: 1,
+		Limits:       &control.ActorLimits{MemoryBytes: 32 << 20, ExecutionMs: 2000}})
+	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", good, signing.ActorClaims{Name: "good"}),
+		MaxInstances: 1})
 	for op, want := range map[string]lattice.Code{"Test.Spin": lattice.ErrInterrupted, "Test.Grow": lattice.ErrMemory} {
 		if _, err := r.call(actorID(bad), op, ""); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", op, err, want)
@@ -524,9 +549,11 @@ func TestFuel(t *testing.T) {
 	h := r.host(func(c *host.Config) { c.Limits.Fuel = 1 << 40; c.HTTPAddr = "127.0.0.1:0" })
 	limited, free := latticetest.NewKey(t, 'M'), latticetest.NewKey(t, 'M')
 	for key, l := range map[signing.KeyPair]*control.ActorLimits{limited: {Fuel: 50_000_000}, free: nil} {
-		r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "fuel"}), MaxInstances: 1, Limits: l})
+		r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "fuel"}),
+			MaxInstances: 1, Limits: l})
 	}
-	if _, err := r.call(actorID(limited), "Test.Spin", ""); !errors.Is(err, lattice.ErrFuel) || !strings.Contains(err.Error(), "50000000 units") {
+	if _, err := r.call(actorID(limited), "Test.Spin", ""); !errors.Is(err, lattice.ErrFuel) ||
+		!strings.Contains(err.Error(), "50000000 units") {
 		t.Errorf("beyond the limit: %v", err)
 	}
 	r.wantCall(actorID(limited), "Test.Echo", "again", "again")
@@ -536,7 +563,8 @@ func TestFuel(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, a := range inventory.Actors {
-		if want := map[lattice.ActorID]uint64{actorID(limited): 50_000_000, actorID(free): 1 << 40}[a.ID]; a.Limits.Fuel != want {
+		if want := map[lattice.ActorID]uint64{actorID(limited): 50_000_000,
+			actorID(free): 1 << 40}[a.ID]; a.Limits.Fuel != want {
 			t.Errorf("the inventory says %d, want %d", a.Limits.Fuel, want)
 		}
 	}
@@ -565,7 +593,8 @@ func TestInstances(t *testing.T) {
 	counts := func(l *control.ActorLimits) string {
 		t.Helper()
 		key := latticetest.NewKey(t, 'M')
-		r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "counter"}), MaxInstances: 1, Limits: l})
+		r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "counter"}),
+			MaxInstances: 1, Limits: l})
 		var got []string
 		for range 5 {
 			n, err := r.call(actorID(key), "Test.Count", "")
@@ -579,7 +608,8 @@ func TestInstances(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, a := range inventory.Actors {
-			if a.ID == actorID(key) && l != nil && (a.Limits.Instances != l.Instances || a.Limits.RecycleCalls != l.RecycleCalls) {
+			if a.ID == actorID(key) && l != nil && (a.Limits.Instances != l.Instances ||
+				a.Limits.RecycleCalls != l.RecycleCalls) {
 				t.Errorf("the inventory says %+v", a.Limits)
 			}
 		}
@@ -594,8 +624,9 @@ func TestInstances(t *testing.T) {
 			t.Errorf("%+v: calls saw the counts %s, want %s", l, got, want)
 		}
 	}
-	err := r.control.ScaleActor(withTimeout(t), control.ScaleActorRequest{ActorRef: "x", HostID: h.ID(), MaxInstances: 1,
-		Limits: &control.ActorLimits{Instances: "stale"}})
+	err := r.control.ScaleActor(withTimeout(t), control.ScaleActorRequest{ActorRef: "x", HostID: h.ID(),
+		MaxInstances: 1,
+		Limits:       &control.ActorLimits{Instances: "stale"}})
 	if err == nil || !strings.Contains(err.Error(), "want shared or fresh") {
 		t.Errorf("an unknown kind of instances: %v", err)
 	}

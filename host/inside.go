@@ -27,8 +27,9 @@ type InsideRun struct {
 func (c *Config) builtins() map[string]providers.Builtin {
 	all := map[string]providers.Builtin{}
 	for name, b := range c.Builtins {
-		to := providers.Builtin{ID: b.ID, Name: b.Name, ContractID: b.ContractID, Version: b.Version, Revision: b.Revision,
-			Path: b.Path, Args: b.Args, Storage: b.Storage}
+		to := providers.Builtin{ID: b.ID, Name: b.Name, ContractID: b.ContractID, Version: b.Version,
+			Revision: b.Revision,
+			Path:     b.Path, Args: b.Args, Storage: b.Storage}
 		if b.Inside != nil {
 			to.Inside = func(ctx context.Context, s supervisor.Streams) error {
 				return b.Inside(ctx, InsideRun{In: s.In, Out: s.Out, Err: s.Err, Grace: c.ProviderGrace})

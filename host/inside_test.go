@@ -96,14 +96,18 @@ func TestInsideProvider(t *testing.T) {
 	thing := &thingInside{ends: make(chan *channel.End, 10), actors: make(chan lattice.ActorID, 10)}
 	id := lattice.ProviderID(signing.Derive('V', "weft test thing").Public())
 	h := r.host(func(c *host.Config) {
-		c.Builtins = map[string]host.Builtin{"thing": {ID: id, Name: "thing", ContractID: "acme:thing", Version: "1.0.0", Revision: 1, Inside: thing.run}}
+		c.Builtins = map[string]host.Builtin{"thing": {ID: id, Name: "thing", ContractID: "acme:thing",
+			Version: "1.0.0", Revision: 1, Inside: thing.run}}
 	})
 	ctx := context.Background()
 	key := latticetest.NewKey(t, 'M')
 	actor := actorID(key)
-	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "guest", Caps: []string{"acme:thing"}}), MaxInstances: 2})
-	ev := r.events(event.NameProviderStarted, event.NameProviderStopped, event.NameProviderStartFailed, event.NameProviderRestarting)
-	if err := r.control.StartProvider(ctx, control.StartProviderRequest{ProviderRef: "thing", LinkName: "default", HostID: h.ID()}); err != nil {
+	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "guest",
+		Caps: []string{"acme:thing"}}), MaxInstances: 2})
+	ev := r.events(event.NameProviderStarted, event.NameProviderStopped, event.NameProviderStartFailed,
+		event.NameProviderRestarting)
+	if err := r.control.StartProvider(ctx, control.StartProviderRequest{ProviderRef: "thing", LinkName: "default",
+		HostID: h.ID()}); err != nil {
 		t.Fatal(err)
 	}
 	if d, ok := ev.next().(event.ProviderStarted); !ok {
@@ -118,7 +122,8 @@ func TestInsideProvider(t *testing.T) {
 	}
 
 	// The provider calls the actor in its own name, and in no other.
-	call := &channel.Call{Origin: wire.ProviderEntity(id, "acme:thing", "default"), Target: wire.ActorEntity(actor), Operation: "Test.Echo", Payload: []byte("hi")}
+	call := &channel.Call{Origin: wire.ProviderEntity(id, "acme:thing", "default"), Target: wire.ActorEntity(actor),
+		Operation: "Test.Echo", Payload: []byte("hi")}
 	if out, err := end.Call(ctx, call, 10*time.Second); err != nil {
 		t.Errorf("call of the actor: %q, %v", out, err)
 	}
@@ -132,7 +137,8 @@ func TestInsideProvider(t *testing.T) {
 	if _, err := r.call(actor, "Test.Provider", "acme:thing Thing.Do"); err == nil {
 		t.Error("called without a link")
 	}
-	link := wire.LinkDefinition{ActorID: actor, ProviderID: id, LinkName: "default", ContractID: "acme:thing", Values: map[string]string{}}
+	link := wire.LinkDefinition{ActorID: actor, ProviderID: id, LinkName: "default", ContractID: "acme:thing",
+		Values: map[string]string{}}
 	if err := r.control.PutLink(ctx, link); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +151,8 @@ func TestInsideProvider(t *testing.T) {
 	}
 	latticetest.Eventually(t, func() error { return called("Thing.Do") })
 
-	for _, how := range []struct{ op, reason string }{{"Thing.Fail", "failed as was asked for"}, {"Thing.Panic", "panic: as was asked for"}} {
+	for _, how := range []struct{ op, reason string }{{"Thing.Fail", "failed as was asked for"},
+		{"Thing.Panic", "panic: as was asked for"}} {
 		if err := called(how.op); err != nil {
 			t.Error(err)
 		}

@@ -30,9 +30,10 @@ func (i *inventory) all() control.HostInventory {
 	up := i.node.Uptime()
 	inv := control.HostInventory{HostID: i.node.ID, Issuer: i.keys().Cluster.Public(), FriendlyName: i.node.Name,
 		Labels:  i.node.Labels(),
-		Version: Version, UptimeHuman: humanDuration(up), UptimeSeconds: uint64(up.Seconds()), CarriesNATS: i.cfg.CarriesNATS,
-		JSDomain: i.domain.Known(),
-		Actors:   i.actors.Inventory(), Providers: i.providers.Inventory()}
+		Version: Version, UptimeHuman: humanDuration(up), UptimeSeconds: uint64(up.Seconds()),
+		CarriesNATS: i.cfg.CarriesNATS,
+		JSDomain:    i.domain.Known(),
+		Actors:      i.actors.Inventory(), Providers: i.providers.Inventory()}
 	if i.node.Draining() {
 		inv.State = control.StateDraining
 	}

@@ -24,7 +24,9 @@ func TestLinkIsCheckedByWhoTakesHisTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	link := func() wire.LinkDefinition {
-		return wire.LinkDefinition{ActorID: lattice.ActorID(latticetest.NewKey(t, 'M').Public()), ProviderID: lattice.ProviderID(latticetest.NewKey(t, 'V').Public()), LinkName: "default", ContractID: "acme:thing"}
+		return wire.LinkDefinition{ActorID: lattice.ActorID(latticetest.NewKey(t, 'M').Public()),
+			ProviderID: lattice.ProviderID(latticetest.NewKey(t, 'V').Public()), LinkName: "default",
+			ContractID: "acme:thing"}
 	}
 	silent, slow := link(), link()
 	id := slow.ProviderID
@@ -38,7 +40,8 @@ func TestLinkIsCheckedByWhoTakesHisTime(t *testing.T) {
 	}
 	if _, err := r.nc.Subscribe(subject.LinkCheck(r.env.Lattice, id, "default"), func(m *nats.Msg) {
 		time.Sleep(600 * time.Millisecond) // longer than it may be silent
-		b, _ := json.Marshal(wire.LinkState{State: wire.LinkFailed, Code: lattice.ErrInvalid.Name(), Error: "no such thing"})
+		b, _ := json.Marshal(wire.LinkState{State: wire.LinkFailed, Code: lattice.ErrInvalid.Name(),
+			Error: "no such thing"})
 		_ = m.Respond(b)
 	}); err != nil {
 		t.Fatal(err)

@@ -34,8 +34,9 @@ type NATS struct {
 
 // config is the same for package natsconn.
 func (n NATS) config() natsconn.Config {
-	c := natsconn.Config{URL: n.URL, CredsFile: n.CredsFile, JWT: n.JWT, Seed: n.Seed, User: n.User, Password: n.Password,
-		Token: n.Token, TLS: n.TLS, TLSCA: n.TLSCA, TLSRoots: n.TLSRoots, TLSName: n.TLSName, TLSCert: n.TLSCert,
+	c := natsconn.Config{URL: n.URL, CredsFile: n.CredsFile, JWT: n.JWT, Seed: n.Seed, User: n.User,
+		Password: n.Password,
+		Token:    n.Token, TLS: n.TLS, TLSCA: n.TLSCA, TLSRoots: n.TLSRoots, TLSName: n.TLSName, TLSCert: n.TLSCert,
 		TLSKey: n.TLSKey, TLSFirst: n.TLSFirst, InboxPrefix: n.InboxPrefix}
 	if n.Login != nil {
 		c.Login = func() natsconn.Login {

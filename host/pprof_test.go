@@ -19,7 +19,8 @@ func TestProfiles(t *testing.T) {
 	r := newRig(t)
 	h := r.host(func(c *host.Config) { withProvider(c); c.HTTPAddr, c.Pprof = "127.0.0.1:0", true })
 	ev := r.events(event.NameProviderStarted)
-	if err := r.control.StartProvider(context.Background(), control.StartProviderRequest{ProviderRef: "thing", LinkName: "default", HostID: h.ID()}); err != nil {
+	if err := r.control.StartProvider(context.Background(), control.StartProviderRequest{ProviderRef: "thing",
+		LinkName: "default", HostID: h.ID()}); err != nil {
 		t.Fatal(err)
 	}
 	ev.next()
@@ -51,7 +52,8 @@ func TestProfiles(t *testing.T) {
 		body, err := io.ReadAll(res.Body)
 		_ = res.Body.Close()
 		if err != nil || res.StatusCode != c.status || !strings.Contains(string(body), c.text) {
-			t.Errorf("%s for %q: %s, %v, want %d with %q: %.300s", c.path, c.host, res.Status, err, c.status, c.text, body)
+			t.Errorf("%s for %q: %s, %v, want %d with %q: %.300s", c.path, c.host, res.Status, err, c.status, c.text,
+				body)
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
@@ -59,7 +61,8 @@ func TestProfiles(t *testing.T) {
 
 func TestProfilesOnLoopbackOnly(t *testing.T) {
 	for addr, ok := range map[string]bool{"127.0.0.1:7422": true, "[::1]:0": true, "localhost:7422": true,
-		"": false, ":7422": false, "0.0.0.0:7422": false, "[::]:7422": false, "10.0.0.1:7422": false, "example.org:7422": false} {
+		"": false, ":7422": false, "0.0.0.0:7422": false, "[::]:7422": false, "10.0.0.1:7422": false,
+		"example.org:7422": false} {
 		c := host.DefaultConfig()
 		c.HTTPAddr, c.Pprof = addr, true
 		err := c.Validate()

@@ -33,19 +33,22 @@ func TestActorFromRegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writer, err := oci.New(oci.Config{Insecure: []string{reg.Addr}, Credentials: map[string]oci.Credential{reg.Addr: {Username: ocitest.User, Password: ocitest.Password}}})
+	writer, err := oci.New(oci.Config{Insecure: []string{reg.Addr},
+		Credentials: map[string]oci.Credential{reg.Addr: {Username: ocitest.User, Password: ocitest.Password}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer writer.Close()
-	if _, err := writer.Push(t.Context(), oci.Reference{Registry: reg.Addr, Repository: "guest", Tag: "1"}, oci.Artifact{Bytes: module}); err != nil {
+	if _, err := writer.Push(t.Context(), oci.Reference{Registry: reg.Addr, Repository: "guest", Tag: "1"},
+		oci.Artifact{Bytes: module}); err != nil {
 		t.Fatal(err)
 	}
 	ref := reg.Addr + "/guest:1"
 	failures := r.events(event.NameActorStartFailed)
 	fails := func(h *host.Host, want lattice.Code) {
 		t.Helper()
-		if err := r.control.ScaleActor(context.Background(), control.ScaleActorRequest{ActorRef: ref, HostID: h.ID(), MaxInstances: 1}); err != nil {
+		if err := r.control.ScaleActor(context.Background(), control.ScaleActorRequest{ActorRef: ref, HostID: h.ID(),
+			MaxInstances: 1}); err != nil {
 			t.Fatal(err)
 		}
 		if d, ok := failures.next().(event.ActorStartFailed); !ok || d.Code != want.Name() {
@@ -53,11 +56,13 @@ func TestActorFromRegistry(t *testing.T) {
 		}
 	}
 	fails(h, lattice.ErrDenied)
-	if err := r.control.PutRegistries(t.Context(), control.RegistryCredentials{reg.Addr: {RegistryType: "bindle", Username: ocitest.User, Password: ocitest.Password}}); err != nil {
+	if err := r.control.PutRegistries(t.Context(), control.RegistryCredentials{reg.Addr: {RegistryType: "bindle",
+		Username: ocitest.User, Password: ocitest.Password}}); err != nil {
 		t.Fatal(err)
 	}
 	fails(h, lattice.ErrDenied) // credentials of a kind that is not supported are left out
-	login := control.RegistryCredentials{reg.Addr: {RegistryType: "oci", Username: ocitest.User, Password: ocitest.Password}}
+	login := control.RegistryCredentials{reg.Addr: {RegistryType: "oci", Username: ocitest.User,
+		Password: ocitest.Password}}
 	if err := r.control.PutRegistries(t.Context(), login); err != nil {
 		t.Fatal(err)
 	}

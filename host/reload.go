@@ -57,7 +57,8 @@ func (h *Host) Reload(ctx context.Context) (control.Reloaded, error) {
 	case <-h.ready:
 		return h.renewal.renew(ctx)
 	default:
-		return control.Reloaded{}, &lattice.Error{Code: lattice.ErrUnavailable, Op: "reload", Detail: "the host is starting"}
+		return control.Reloaded{}, &lattice.Error{Code: lattice.ErrUnavailable, Op: "reload",
+			Detail: "the host is starting"}
 	}
 }
 
@@ -86,7 +87,8 @@ func (r *renewal) begin() (err error) {
 // renew is Host.Reload of a host that is ready.
 func (r *renewal) renew(ctx context.Context) (control.Reloaded, error) {
 	if r.lock.Acquire(ctx) != nil {
-		return control.Reloaded{}, &lattice.Error{Code: lattice.ErrBusy, Op: "reload", Detail: "another reload is under way"}
+		return control.Reloaded{}, &lattice.Error{Code: lattice.ErrBusy, Op: "reload",
+			Detail: "another reload is under way"}
 	}
 	defer r.lock.Release()
 	var changed []string

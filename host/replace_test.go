@@ -27,7 +27,8 @@ func TestProviderUpdate(t *testing.T) {
 		t.Helper()
 		var buf bytes.Buffer
 		claims := signing.ProviderClaims{Name: name, ContractID: "acme:thing"}
-		if err := signing.WriteArchive(&buf, claims, latticetest.NewKey(t, 'A'), key, map[string][]byte{signing.CurrentTarget(): []byte(script)}, true); err != nil {
+		if err := signing.WriteArchive(&buf, claims, latticetest.NewKey(t, 'A'), key,
+			map[string][]byte{signing.CurrentTarget(): []byte(script)}, true); err != nil {
 			t.Fatal(err)
 		}
 		path := filepath.Join(t.TempDir(), name+".par.gz")
@@ -36,7 +37,8 @@ func TestProviderUpdate(t *testing.T) {
 		}
 		return "file://" + path
 	}
-	if err := r.control.StartProvider(ctx, control.StartProviderRequest{ProviderRef: "thing", LinkName: "default", HostID: h.ID(), Annotations: map[string]string{"a": "b"}}); err != nil {
+	if err := r.control.StartProvider(ctx, control.StartProviderRequest{ProviderRef: "thing", LinkName: "default",
+		HostID: h.ID(), Annotations: map[string]string{"a": "b"}}); err != nil {
 		t.Fatal(err)
 	}
 	started, ok := ev.next().(event.ProviderStarted)
@@ -46,11 +48,13 @@ func TestProviderUpdate(t *testing.T) {
 	id, pid := started.PublicKey, r.provider(h).PID
 	update := func(ref string, replaces lattice.ProviderID) {
 		t.Helper()
-		if err := r.control.StartProvider(ctx, control.StartProviderRequest{ProviderRef: ref, LinkName: "default", HostID: h.ID(), Replaces: replaces}); err != nil {
+		if err := r.control.StartProvider(ctx, control.StartProviderRequest{ProviderRef: ref, LinkName: "default",
+			HostID: h.ID(), Replaces: replaces}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for ref, want := range map[string]string{"file:///nowhere.par.gz": "nowhere", archive("other", latticetest.NewKey(t, 'V'), "#!/bin/sh\n"): "is another provider"} {
+	for ref, want := range map[string]string{"file:///nowhere.par.gz": "nowhere",
+		archive("other", latticetest.NewKey(t, 'V'), "#!/bin/sh\n"): "is another provider"} {
 		update(ref, id)
 		if failed, ok := ev.next().(event.ProviderStartFailed); !ok || !strings.Contains(failed.Error, want) {
 			t.Errorf("%s: %+v, want %q", ref, failed, want)
@@ -70,7 +74,8 @@ func TestProviderUpdate(t *testing.T) {
 	if d, ok := ev.next().(event.ProviderStarted); !ok || d.ImageRef != "thing" || d.Annotations["a"] != "b" {
 		t.Errorf("the old one does not run again: %+v", d)
 	}
-	if failed, ok := ev.next().(event.ProviderStartFailed); !ok || !strings.Contains(failed.Error, "thing, which ran before, runs again") {
+	if failed, ok := ev.next().(event.ProviderStartFailed); !ok || !strings.Contains(failed.Error,
+		"thing, which ran before, runs again") {
 		t.Errorf("%+v", failed)
 	}
 }

@@ -19,7 +19,8 @@ import (
 // TestRulesFileChanges writes and replaces the file of rules while a host uses it.
 func TestRulesFileChanges(t *testing.T) {
 	r := newRig(t)
-	const allow, deny = "default: allow\n", "default: allow\nrules:\n  - {deny: perform_invocation, operation: Test.Echo}\n"
+	const allow, deny = "default: allow\n",
+		"default: allow\nrules:\n  - {deny: perform_invocation, operation: Test.Echo}\n"
 	path := filepath.Join(t.TempDir(), "rules.yaml")
 	write := func(text string) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -42,7 +43,8 @@ func TestRulesFileChanges(t *testing.T) {
 	h := r.host(func(c *host.Config) { c.Policy.Rules, c.Policy.RulesFile, c.HTTPAddr = rules, path, "127.0.0.1:0" })
 	key := latticetest.NewKey(t, 'M')
 	id := actorID(key)
-	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "guest"}), MaxInstances: 1})
+	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "guest"}),
+		MaxInstances: 1})
 	r.wantCall(id, "Test.Echo", "x", "x")
 	becomes := func(denied bool) {
 		t.Helper()
@@ -56,7 +58,8 @@ func TestRulesFileChanges(t *testing.T) {
 	stale := func(want string) {
 		t.Helper()
 		latticetest.Eventually(t, func() error {
-			if text := get(t, "http://"+h.HTTPAddr()+"/metrics"); !strings.Contains(text, "weft_policy_rules_stale "+want+"\n") {
+			if text := get(t, "http://"+h.HTTPAddr()+"/metrics"); !strings.Contains(text,
+				"weft_policy_rules_stale "+want+"\n") {
 				return errors.New("weft_policy_rules_stale is not " + want)
 			}
 			return nil

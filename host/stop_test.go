@@ -22,8 +22,9 @@ func TestStoppedActorDoesNotBurnOn(t *testing.T) {
 	r := newRig(t)
 	h := r.host(func(c *host.Config) { c.DrainTimeout = 2 * time.Second })
 	key := latticetest.NewKey(t, 'M')
-	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "burner"}), MaxInstances: 2,
-		Limits: &control.ActorLimits{ExecutionMs: 600_000}})
+	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "burner"}),
+		MaxInstances: 2,
+		Limits:       &control.ActorLimits{ExecutionMs: 600_000}})
 	ended := make(chan error, 2)
 	for range cap(ended) {
 		go func() {
@@ -39,7 +40,8 @@ func TestStoppedActorDoesNotBurnOn(t *testing.T) {
 		return err
 	})
 	events := r.events(event.NameActorScaled, event.NameActorScaleFailed)
-	if err := r.control.StopActor(context.Background(), control.StopActorRequest{ActorID: actorID(key), HostID: h.ID()}); err != nil {
+	if err := r.control.StopActor(context.Background(), control.StopActorRequest{ActorID: actorID(key),
+		HostID: h.ID()}); err != nil {
 		t.Fatal(err)
 	}
 	if d, ok := events.next().(event.ActorScaled); !ok || d.MaxInstances != 0 {
@@ -75,7 +77,8 @@ func TestHostEndsThoughAGuestDoesNot(t *testing.T) {
 	r := newRig(t)
 	log := stuck{r.env.Logger.Handler(), "nobody reads this", make(chan struct{})}
 	cfg := host.DefaultConfig()
-	cfg.Lattice, cfg.Cluster, cfg.Logger, cfg.HostKey = r.env.Lattice, r.env.Cluster, slog.New(log), latticetest.NewKey(t, 'N')
+	cfg.Lattice, cfg.Cluster, cfg.Logger, cfg.HostKey = r.env.Lattice, r.env.Cluster, slog.New(log),
+		latticetest.NewKey(t, 'N')
 	cfg.NATS, cfg.AllowFileLoad, cfg.CacheDir = host.NATS{URL: r.env.URL}, true, cacheDir
 	cfg.DrainTimeout, cfg.ProviderGrace = 200*time.Millisecond, 100*time.Millisecond
 	h, err := host.New(cfg)
@@ -88,7 +91,8 @@ func TestHostEndsThoughAGuestDoesNot(t *testing.T) {
 	go func() { ended <- h.Run(ctx) }()
 	<-h.Ready()
 	key := latticetest.NewKey(t, 'M')
-	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "writer", Caps: []string{"wasmcloud:builtin:logging"}}), MaxInstances: 1})
+	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "writer",
+		Caps: []string{"wasmcloud:builtin:logging"}}), MaxInstances: 1})
 	call := make(chan error, 1)
 	go func() {
 		_, err := r.call(actorID(key), "Test.Log", log.line)
@@ -102,7 +106,8 @@ func TestHostEndsThoughAGuestDoesNot(t *testing.T) {
 		return err
 	})
 	events := r.events(event.NameActorScaled, event.NameActorScaleFailed)
-	if err := r.control.StopActor(context.Background(), control.StopActorRequest{ActorID: actorID(key), HostID: h.ID()}); err != nil {
+	if err := r.control.StopActor(context.Background(), control.StopActorRequest{ActorID: actorID(key),
+		HostID: h.ID()}); err != nil {
 		t.Fatal(err)
 	}
 	if d, ok := events.next().(event.ActorScaleFailed); !ok || !strings.Contains(d.Error, "1 calls have not ended") {
@@ -114,7 +119,8 @@ func TestHostEndsThoughAGuestDoesNot(t *testing.T) {
 	from := time.Now()
 	stop()
 	err = <-ended
-	if !errors.Is(err, host.ErrStuck) || !strings.Contains(err.Error(), "writer") || !strings.Contains(err.Error(), key.Public()) {
+	if !errors.Is(err, host.ErrStuck) || !strings.Contains(err.Error(), "writer") || !strings.Contains(err.Error(),
+		key.Public()) {
 		t.Errorf("the host ended with %v, want one that names the actor", err)
 	}
 	t.Logf("%v after it was told to", time.Since(from))

@@ -50,7 +50,8 @@ func (r *rig) treeHost(calls int, change func(*host.Config)) (*host.Host, lattic
 		}
 	})
 	key := latticetest.NewKey(r.t, 'M')
-	signed, err := signing.SignModule(branching("weft/tree", calls), r.account, key, signing.ActorClaims{Name: "tree", CallAlias: "weft/tree"})
+	signed, err := signing.SignModule(branching("weft/tree", calls), r.account, key, signing.ActorClaims{Name: "tree",
+		CallAlias: "weft/tree"})
 	if err != nil {
 		r.t.Fatal(err)
 	}

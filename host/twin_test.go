@@ -22,7 +22,8 @@ import (
 )
 
 // twin starts a process of a host with a certain key; how it ends comes over done.
-func (r *rig) twin(key signing.KeyPair, change func(*host.Config)) (h *host.Host, stop context.CancelFunc, done chan error) {
+func (r *rig) twin(key signing.KeyPair, change func(*host.Config)) (h *host.Host, stop context.CancelFunc,
+	done chan error) {
 	r.t.Helper()
 	cfg := host.DefaultConfig()
 	cfg.Lattice, cfg.Cluster, cfg.Logger, cfg.HostKey = r.env.Lattice, r.env.Cluster, r.env.Logger, key
@@ -62,7 +63,8 @@ func TestACopiedDataDirectoryIsRefused(t *testing.T) {
 	r.ready(first, firstDone)
 	_, stopSecond, secondDone := r.twin(key, nil)
 	defer stopSecond()
-	if err := <-secondDone; !errors.Is(err, lattice.ErrConflict) || !strings.Contains(err.Error(), "was a data directory copied?") || !strings.Contains(err.Error(), "keys/host_NAME.nk") {
+	if err := <-secondDone; !errors.Is(err, lattice.ErrConflict) || !strings.Contains(err.Error(),
+		"was a data directory copied?") || !strings.Contains(err.Error(), "keys/host_NAME.nk") {
 		t.Errorf("the second: %v", err)
 	}
 	if _, err := r.control.Inventory(t.Context(), first.ID()); err != nil {
@@ -111,8 +113,9 @@ func TestAQuickRestartWaitsForTheProcessThatEnds(t *testing.T) {
 	key, sleeper := latticetest.NewKey(t, 'N'), latticetest.NewKey(t, 'M')
 	first, stopFirst, firstDone := r.twin(key, func(c *host.Config) { c.HTTPAddr, c.DrainTimeout = "127.0.0.1:0", time.Minute })
 	r.ready(first, firstDone)
-	r.start(first, control.ScaleActorRequest{ActorRef: r.module("1", sleeper, signing.ActorClaims{Name: "guest"}), MaxInstances: 1,
-		Limits: &control.ActorLimits{ExecutionMs: 60_000}})
+	r.start(first, control.ScaleActorRequest{ActorRef: r.module("1", sleeper, signing.ActorClaims{Name: "guest"}),
+		MaxInstances: 1,
+		Limits:       &control.ActorLimits{ExecutionMs: 60_000}})
 	call := make(chan error, 1)
 	go func() {
 		_, err := r.call(actorID(sleeper), "Test.Sleep", "5s")
@@ -134,7 +137,8 @@ func TestAQuickRestartWaitsForTheProcessThatEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b, err := wire.DecodeBeat(m.Data); err != nil || !b.Draining || b.EndsIn() <= time.Minute || b.EndsIn() > 2*time.Minute {
+		if b, err := wire.DecodeBeat(m.Data); err != nil || !b.Draining || b.EndsIn() <= time.Minute ||
+			b.EndsIn() > 2*time.Minute {
 			return fmt.Errorf("it does not say that it ends: %s %v", m.Data, err)
 		}
 		return nil
@@ -172,7 +176,8 @@ func TestAProcessThatEndsButDoesNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, done := r.twin(key, nil)
-	if err := <-done; !errors.Is(err, lattice.ErrConflict) || !strings.Contains(err.Error(), "has not ended in the time that it named") || strings.Contains(err.Error(), "copied") {
+	if err := <-done; !errors.Is(err, lattice.ErrConflict) || !strings.Contains(err.Error(),
+		"has not ended in the time that it named") || strings.Contains(err.Error(), "copied") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -183,7 +188,10 @@ func TestTwoHostsThatMeetLater(t *testing.T) {
 	r := newRig(t)
 	log, heard := r.hears("two hosts have one key")
 	key := latticetest.NewKey(t, 'N')
-	h, stop, done := r.twin(key, func(c *host.Config) { c.HTTPAddr, c.Logger, c.Beat = "127.0.0.1:0", log, 20*time.Millisecond })
+	h, stop, done := r.twin(key, func(c *host.Config) {
+		c.HTTPAddr, c.Logger, c.Beat = "127.0.0.1:0", log,
+			20*time.Millisecond
+	})
 	r.ready(h, done)
 	beats, err := r.nc.SubscribeSync(subject.Beat(r.env.Lattice, h.ID()))
 	if err != nil {
@@ -205,7 +213,8 @@ func TestTwoHostsThatMeetLater(t *testing.T) {
 	if n := counted(); n != "0" || heard.Load() {
 		t.Fatalf("its own beats count as those of another: %s", n)
 	}
-	other := wire.Beat{HostID: lattice.HostID(key.Public()), Sequence: 1, Direct: &wire.Direct{Version: wire.DirectVersion, Served: uint64(time.Now().Add(-time.Hour).UnixNano())}}
+	other := wire.Beat{HostID: lattice.HostID(key.Public()), Sequence: 1,
+		Direct: &wire.Direct{Version: wire.DirectVersion, Served: uint64(time.Now().Add(-time.Hour).UnixNano())}}
 	for range 3 {
 		if err := r.nc.Publish(subject.Beat(r.env.Lattice, h.ID()), other.Encode()); err != nil {
 			t.Fatal(err)

@@ -150,7 +150,8 @@ func (h *Host) assemble() error {
 	if h.cfg.Storage != nil {
 		registerStorage(h.registry, h.cfg.Storage)
 	}
-	h.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	h.registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collector{h.node, h.company, h.large, h.base.guests}, h.actors, h.providers)
 	h.renewal.tasks, h.renewal.peer, h.renewal.policy, h.renewal.providers = h.tasks, h.peer, h.policy, h.providers
 	return h.registry.Register(certfile.NewCollector(func() []certfile.Expiring { return h.base.artifacts.certificates }))

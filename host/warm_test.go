@@ -41,7 +41,8 @@ func TestWarm(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := r.host(func(c *host.Config) { c.CacheDir = cache })
-	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "warm"}), MaxInstances: 1})
+	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "warm"}),
+		MaxInstances: 1})
 	r.wantCall(actorID(key), "Test.Echo", "hi", "hi")
 	after, err := os.Stat(warm[0])
 	if err != nil || !os.SameFile(before, after) || len(files()) != 2 {
@@ -60,14 +61,16 @@ func TestCheckModule(t *testing.T) {
 	branches := append([]byte{0}, bytes.Repeat([]byte{0x02, 0x40, 0x0b}, 40_000)...)
 	branches = append(branches, 0x0b)
 	body := append(binary.AppendUvarint(nil, uint64(len(branches))), branches...)
-	code := append([]byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a"), binary.AppendUvarint(nil, uint64(len(body)+1))...)
+	code := append([]byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a"),
+		binary.AppendUvarint(nil, uint64(len(body)+1))...)
 	code = append(append(code, 1), body...)
 	for words, code := range map[string][]byte{
 		"the component exports no function":      []byte("\x00asm\x0d\x00\x01\x00"),
 		"does not begin as a WebAssembly module": []byte("no module"),
 		"the function 0 has 40000":               code,
 	} {
-		if err := host.CheckModule(code); lattice.CodeOf(err) != lattice.ErrBadModule || !strings.Contains(err.Error(), words) {
+		if err := host.CheckModule(code); lattice.CodeOf(err) != lattice.ErrBadModule || !strings.Contains(err.Error(),
+			words) {
 			t.Errorf("%v, want %q", err, words)
 		}
 	}

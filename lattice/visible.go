@@ -42,7 +42,8 @@ func VisibleLines(s, kept string) string {
 // acts reports whether a terminal may do something at r instead of showing it: control characters (C0, DEL, C1),
 // separators of lines, and what turns the direction of writing.
 func acts(r rune) bool {
-	return unicode.IsControl(r) || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+	return unicode.IsControl(r) || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 &&
+		r <= 0x2069
 }
 
 // CheckName refuses text that people shall see as a name and that Visible would change. what says what it names. It is

@@ -20,7 +20,8 @@ func TestForeignTextCannotSteerATerminal(t *testing.T) {
 		if got := lattice.Visible(text); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)
 		}
-		if err := lattice.CheckName("name", text); (err == nil) != (text == want) || err != nil && lattice.CodeOf(err) != lattice.ErrInvalid {
+		if err := lattice.CheckName("name", text); (err == nil) != (text == want) || err != nil &&
+			lattice.CodeOf(err) != lattice.ErrInvalid {
 			t.Errorf("%q as a name: %v", text, err)
 		}
 	}

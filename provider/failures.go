@@ -40,7 +40,8 @@ type teller struct {
 }
 
 func newTeller() *teller {
-	return &teller{limit: rate.NewLimiter(tellPerSecond, tellBurst), queue: make(chan wire.Failure, tellBacklog), end: func() {}}
+	return &teller{limit: rate.NewLimiter(tellPerSecond, tellBurst), queue: make(chan wire.Failure, tellBacklog),
+		end: func() {}}
 }
 
 // start begins to tell over an uplink; without one no host is told.

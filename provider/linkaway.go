@@ -27,7 +27,8 @@ func noteAway(p Provider, states []wire.LinkState) {
 			continue
 		}
 		if since, why := w.LinkAway(s.ActorID); why != nil {
-			s.State, s.Error, s.Code, s.Since = wire.LinkAway, why.Error(), lattice.CodeOf(why).Name(), since.UTC().Truncate(time.Second)
+			s.State, s.Error, s.Code, s.Since = wire.LinkAway, why.Error(), lattice.CodeOf(why).Name(),
+				since.UTC().Truncate(time.Second)
 		}
 	}
 }

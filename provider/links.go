@@ -124,7 +124,8 @@ func (t *table) acquire(ctx context.Context, actor lattice.ActorID) (*grant, err
 		if lattice.CodeOf(g.err) == lattice.ErrUnavailable {
 			code = lattice.ErrUnavailable
 		}
-		return nil, &lattice.Error{Code: code, Detail: fmt.Sprintf("unlinked actor: '%s': its link failed: %v", actor, g.err)}
+		return nil, &lattice.Error{Code: code, Detail: fmt.Sprintf("unlinked actor: '%s': its link failed: %v", actor,
+			g.err)}
 	case <-ctx.Done():
 		g.calls.Done()
 		return nil, ctx.Err()
@@ -159,7 +160,10 @@ func (t *table) states() []wire.LinkState {
 	}
 	t.mu.RUnlock()
 	noteAway(t.provider, list)
-	slices.SortFunc(list, func(a, b wire.LinkState) int { return strings.Compare(string(a.ActorID), string(b.ActorID)) })
+	slices.SortFunc(list, func(a, b wire.LinkState) int {
+		return strings.Compare(string(a.ActorID),
+			string(b.ActorID))
+	})
 	return list
 }
 
@@ -168,10 +172,12 @@ func (t *table) stateOf(g *grant) wire.LinkState {
 	s := wire.LinkState{ActorID: g.def.ActorID, LinkName: g.def.LinkName, ContractID: g.def.ContractID,
 		ProviderID: g.def.ProviderID, HostID: t.host, State: wire.LinkActive, Checked: t.values != nil}
 	if g.err != nil {
-		s.State, s.Error, s.Code, s.RetryMS = wire.LinkFailed, g.err.Error(), lattice.CodeOf(g.err).Name(), untilMS(g.retry)
+		s.State, s.Error, s.Code, s.RetryMS = wire.LinkFailed, g.err.Error(), lattice.CodeOf(g.err).Name(),
+			untilMS(g.retry)
 	}
 	if r := g.refused; r != nil {
-		s.Refused = &wire.LinkRefusal{Error: r.err.Error(), Code: lattice.CodeOf(r.err).Name(), RetryMS: untilMS(r.retry)}
+		s.Refused = &wire.LinkRefusal{Error: r.err.Error(), Code: lattice.CodeOf(r.err).Name(),
+			RetryMS: untilMS(r.retry)}
 	}
 	return s
 }
@@ -207,7 +213,8 @@ func (t *table) put(ctx context.Context, def wire.LinkDefinition) *wire.LinkStat
 
 // ours reports whether a definition is for this process, and completes it.
 func (t *table) ours(def *wire.LinkDefinition) bool {
-	log := t.log.With(lattice.LogActor, lattice.Printable(def.ActorID), lattice.LogContract, lattice.Printable(def.ContractID))
+	log := t.log.With(lattice.LogActor, lattice.Printable(def.ActorID), lattice.LogContract,
+		lattice.Printable(def.ContractID))
 	if def.LinkName == "" {
 		def.LinkName = t.name
 	}
@@ -254,7 +261,8 @@ func (t *table) check(ctx context.Context, def wire.LinkDefinition) *wire.LinkSt
 		err = t.guard(ctx, "check link", func(ctx context.Context) error { return c.CheckLink(ctx, old, next.link) })
 	}
 	if next.err = err; err != nil {
-		t.log.Warn("link values refused", lattice.LogActor, next.link.Actor, lattice.LogContract, next.link.Contract, lattice.LogErr, err, "kept", before != nil)
+		t.log.Warn("link values refused", lattice.LogActor, next.link.Actor, lattice.LogContract, next.link.Contract,
+			lattice.LogErr, err, "kept", before != nil)
 		if before != nil {
 			next.refused = &refusal{def: def, err: err}
 		}
@@ -326,7 +334,10 @@ func (t *table) revise(ctx context.Context, before, next *grant, was *refusal) {
 	switch {
 	case err != nil:
 	case quick:
-		if err = t.guard(ctx, "revise link", func(ctx context.Context) error { return r.ReviseLink(ctx, before.link, next.link) }); err == nil {
+		if err = t.guard(ctx, "revise link", func(ctx context.Context) error {
+			return r.ReviseLink(ctx, before.link,
+				next.link)
+		}); err == nil {
 			t.install(next)
 			t.close(next, nil)
 		}
@@ -343,7 +354,8 @@ func (t *table) revise(ctx context.Context, before, next *grant, was *refusal) {
 	}
 	refused.retry = nextTry(err, refused.tries-1)
 	t.refuse(before, refused)
-	log.Warn("new values of a link refused, the old ones stay", lattice.LogErr, err, "tries", refused.tries, "next", refused.retry)
+	log.Warn("new values of a link refused, the old ones stay", lattice.LogErr, err, "tries", refused.tries, "next",
+		refused.retry)
 }
 
 // replace deletes a link and puts another one, of a provider that cannot revise; calls wait meanwhile. When the new

@@ -64,10 +64,14 @@ func look(ctx context.Context, inv *wire.Invocation, payload []byte, parent trac
 }
 
 // answers are what a handler may do.
-var answers = []error{nil, nil, nil, lattice.ErrGuest, &lattice.Error{Code: lattice.ErrGuest, Detail: "no such key"}, errors.New("plain"),
-	&lattice.Error{Code: lattice.ErrBusy, Op: "wait", Detail: "full"}, &lattice.Error{Code: lattice.ErrBusy, Remote: true, Detail: "further down"},
-	&lattice.Error{Code: lattice.ErrNotFound, Op: "find", Entity: "x"}, &lattice.Error{Code: lattice.ErrUnavailable, Err: errors.New("away")},
-	&lattice.Error{Code: lattice.ErrTrap, Detail: "unreachable"}, &lattice.Error{Code: lattice.ErrTooLarge, Detail: "a lot"}}
+var answers = []error{nil, nil, nil, lattice.ErrGuest, &lattice.Error{Code: lattice.ErrGuest, Detail: "no such key"},
+	errors.New("plain"),
+	&lattice.Error{Code: lattice.ErrBusy, Op: "wait", Detail: "full"}, &lattice.Error{Code: lattice.ErrBusy,
+		Remote: true, Detail: "further down"},
+	&lattice.Error{Code: lattice.ErrNotFound, Op: "find", Entity: "x"}, &lattice.Error{Code: lattice.ErrUnavailable,
+		Err: errors.New("away")},
+	&lattice.Error{Code: lattice.ErrTrap, Detail: "unreachable"}, &lattice.Error{Code: lattice.ErrTooLarge,
+		Detail: "a lot"}}
 
 // conversation starts a provider that is reached over NATS, over the channel or inside the host. talk makes the same calls
 // to it and from it, and returns what came of them; counted tells what has been counted until now. The ids differ from run
@@ -88,12 +92,16 @@ func conversation(t *testing.T, way string, seed uint64) (talk func() []outcome,
 		}
 		return bytes.ToUpper(payload), answer
 	}
-	s := &script{handle: func(ctx context.Context, c provider.Call) ([]byte, error) { return note(ctx, nil, c.Payload) }}
+	s := &script{handle: func(ctx context.Context, c provider.Call) ([]byte, error) {
+		return note(ctx, nil,
+			c.Payload)
+	}}
 	env := providertest.NewLattice(t)
-	p := providertest.Start(t, env, providertest.Config{Info: info, Channel: way == "channel", Inside: way == "inside", New: func(e provider.Env) (provider.Provider, error) {
-		s.env = e
-		return s, nil
-	}})
+	p := providertest.Start(t, env, providertest.Config{Info: info, Channel: way == "channel", Inside: way == "inside",
+		New: func(e provider.Env) (provider.Provider, error) {
+			s.env = e
+			return s, nil
+		}})
 	linked, foreign := env.ActorID(t), env.ActorID(t)
 	p.PutLink(linked, v("x"))
 	asActor := func(ctx context.Context, inv *wire.Invocation) ([]byte, error) { return note(ctx, inv, inv.Msg) }
@@ -201,7 +209,8 @@ func TestAllWaysAreTheSame(t *testing.T) {
 
 func brief(o outcome) string {
 	return fmt.Sprintf("%d bytes back, code %s, text %.200q, remote %v, reached %v, %d bytes there, trace %s %s child %v, deadline %v, %v to %v",
-		len(o.result), o.code.Name(), o.text, o.remote, o.done, len(o.payload), o.traceID, o.state, o.child, o.hasDeadline, o.origin, o.target)
+		len(o.result), o.code.Name(), o.text, o.remote, o.done, len(o.payload), o.traceID, o.state, o.child,
+		o.hasDeadline, o.origin, o.target)
 }
 
 // The channel is cut again and again under load. Calls that have not begun are made over NATS, and no call is made
@@ -210,10 +219,11 @@ func TestCutChannelUnderLoad(t *testing.T) {
 	long.Test(t, "makes some thousand calls")
 	s := &script{}
 	env := providertest.NewLattice(t)
-	p := providertest.Start(t, env, providertest.Config{Info: info, Channel: true, New: func(e provider.Env) (provider.Provider, error) {
-		s.env = e
-		return s, nil
-	}})
+	p := providertest.Start(t, env, providertest.Config{Info: info, Channel: true,
+		New: func(e provider.Env) (provider.Provider, error) {
+			s.env = e
+			return s, nil
+		}})
 	actor := env.ActorID(t)
 	p.PutLink(actor, v("x"))
 	var mu sync.Mutex
@@ -273,5 +283,6 @@ func TestCutChannelUnderLoad(t *testing.T) {
 	if lost > 16*cuts {
 		t.Errorf("%d calls lost, more than were in flight", lost)
 	}
-	t.Logf("%d cuts, %d calls, %d over the channel, %d over NATS, %d lost on their way", cuts, made, len(near), len(far), lost)
+	t.Logf("%d cuts, %d calls, %d over the channel, %d over NATS, %d lost on their way", cuts, made, len(near),
+		len(far), lost)
 }

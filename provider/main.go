@@ -93,7 +93,8 @@ func Run(ctx context.Context, opts Options, factory Factory) error {
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	var serving atomic.Bool
-	held := time.AfterFunc(earlyClose, func() { log.Debug("standard input is held open: its end will be taken for the host's") })
+	held := time.AfterFunc(earlyClose,
+		func() { log.Debug("standard input is held open: its end will be taken for the host's") })
 	defer held.Stop()
 	later := make(chan wire.HostData)
 	go listen(ctx, in, log, later, func() {
@@ -142,7 +143,8 @@ func readHostData(in *bufio.Reader) (wire.HostData, error) {
 		part, err := in.ReadSlice('\n')
 		line = append(line, part...)
 		if len(line) > wire.MaxHostDataBytes {
-			return wire.HostData{}, fmt.Errorf("%w: the line is longer than %d bytes", errHostData, wire.MaxHostDataBytes)
+			return wire.HostData{}, fmt.Errorf("%w: the line is longer than %d bytes", errHostData,
+				wire.MaxHostDataBytes)
 		}
 		if errors.Is(err, io.EOF) && len(line) == 0 {
 			return wire.HostData{}, fmt.Errorf("%w: %w", errHostData, io.EOF)
@@ -192,7 +194,8 @@ func newLogger(w io.Writer, info Info, hd wire.HostData) *slog.Logger {
 	if hd.StructuredLogging {
 		h = slog.NewJSONHandler(w, opts)
 	}
-	return slog.New(h).With("part", "provider", "name", info.Name, lattice.LogProvider, lattice.Printable(hd.ProviderKey),
+	return slog.New(h).With("part", "provider", "name", info.Name, lattice.LogProvider,
+		lattice.Printable(hd.ProviderKey),
 		lattice.LogLink, lattice.Printable(hd.LinkName), lattice.LogHost, lattice.Printable(hd.HostID),
 		lattice.LogLattice, lattice.Printable(hd.LatticeRPCPrefix))
 }

@@ -67,14 +67,17 @@ type process struct {
 }
 
 // newProcess reads who the process is from the host data, connects and makes the provider. Nothing is served yet.
-func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.Logger, factory Factory, quit context.CancelFunc) (*process, error) {
+func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.Logger, factory Factory,
+	quit context.CancelFunc) (*process, error) {
 	info := opts.Info
-	p := &process{info: info, inside: channel.Offered(ctx), log: log, quit: quit, done: make(chan struct{}), failures: newTeller(), events: make(chan *nats.Msg, linkBacklog)}
+	p := &process{info: info, inside: channel.Offered(ctx), log: log, quit: quit, done: make(chan struct{}),
+		failures: newTeller(), events: make(chan *nats.Msg, linkBacklog)}
 	cluster, err := p.identify(hd)
 	if err != nil {
 		return nil, err
 	}
-	p.links = &table{host: p.host, id: p.id, name: p.link, log: log, values: info.Values, grants: map[lattice.ActorID]*grant{}}
+	p.links = &table{host: p.host, id: p.id, name: p.link, log: log, values: info.Values,
+		grants: map[lattice.ActorID]*grant{}}
 	if info.Values != nil {
 		// the factory judges it, which may have a form of its own
 		p.links.defaults, _ = info.Values.Defaults(hd.ConfigJSON)
@@ -86,7 +89,8 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 	}
 	url, login := loginOf(hd)
 	p.login.Store(&login)
-	p.conn = natsconn.Config{URL: url, Name: "provider " + info.Name, Login: func() natsconn.Login { return *p.login.Load() },
+	p.conn = natsconn.Config{URL: url, Name: "provider " + info.Name,
+		Login:                func() natsconn.Login { return *p.login.Load() },
 		ReconnectBufferBytes: natsconn.NoBuffer, JSDomain: hd.JSDomain, Logger: log}
 	p.natsURL = url
 	if d := hd.NATS; d != nil {
@@ -108,7 +112,8 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 		return nil, err
 	}
 	p.provider, err = factory(Env{Logger: log, Lattice: p.lattice, HostID: p.host, ProviderID: p.id, LinkName: p.link,
-		InstanceID: hd.InstanceID, ConfigJSON: hd.ConfigJSON, Values: hd.EnvValues, ReadFile: linkfile.Folders(hd.FilesDirs).Read, Timeout: timeout,
+		InstanceID: hd.InstanceID, ConfigJSON: hd.ConfigJSON, Values: hd.EnvValues,
+		ReadFile: linkfile.Folders(hd.FilesDirs).Read, Timeout: timeout,
 		Metrics: p.metrics.registerer, NATS: p.nc, Invoker: p, Tell: p.failures.tell, Large: p.large})
 	if err != nil {
 		p.nc.Close()
@@ -131,7 +136,8 @@ func trusted(cluster signing.KeyPair, hd wire.HostData) []string {
 func (p *process) identify(hd wire.HostData) (cluster signing.KeyPair, err error) {
 	p.lattice, p.id, p.link, p.host = hd.LatticeRPCPrefix, hd.ProviderKey, hd.LinkName.OrDefault(), hd.HostID
 	cluster, err = signing.FromSeed(hd.InvocationSeed)
-	if err = errors.Join(p.lattice.Check(), p.id.Check(), p.link.Check(), p.host.Check(), err); err == nil && cluster.Kind() != 'C' {
+	if err = errors.Join(p.lattice.Check(), p.id.Check(), p.link.Check(), p.host.Check(), err); err == nil &&
+		cluster.Kind() != 'C' {
 		err = &lattice.Error{Code: lattice.ErrInvalid, Detail: "invocation_seed is not the seed of a cluster key"}
 	}
 	if err != nil {
@@ -143,7 +149,8 @@ func (p *process) identify(hd wire.HostData) (cluster signing.KeyPair, err error
 // start puts the initial links and then opens the intake: links, invocations, the questions about the process, and
 // health last, since a host takes its answer for readiness.
 func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) error {
-	for _, s := range []string{subject.LinkPut(p.lattice, p.id, p.link), subject.LinkDel(p.lattice, p.id, p.link), subject.LinkCheck(p.lattice, p.id, p.link)} {
+	for _, s := range []string{subject.LinkPut(p.lattice, p.id, p.link), subject.LinkDel(p.lattice, p.id, p.link),
+		subject.LinkCheck(p.lattice, p.id, p.link)} {
 		sub, err := p.nc.ChanSubscribe(s, p.events)
 		if err != nil {
 			return fmt.Errorf("subscribe %s: %w", s, err)
@@ -158,11 +165,13 @@ func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) erro
 	}
 	p.loop.Go(p.handleLinks)
 	sub, err := p.peer.Server.Serve(rpc.Endpoint{Target: wire.ProviderEntity(p.id, p.info.Contract, p.link),
-		Subject: subject.Provider(p.lattice, p.id, p.link), Queue: subject.ProviderQueue, Limit: p.info.Limit, Handler: p.handle})
+		Subject: subject.Provider(p.lattice, p.id, p.link), Queue: subject.ProviderQueue, Limit: p.info.Limit,
+		Handler: p.handle})
 	if err != nil {
 		return err
 	}
-	if _, err := p.peer.Server.ServeDirect(subject.ProviderAt(p.lattice, p.id, p.link, p.host), func() []byte { return wire.Served{}.Encode() }); err != nil {
+	if _, err := p.peer.Server.ServeDirect(subject.ProviderAt(p.lattice, p.id, p.link, p.host),
+		func() []byte { return wire.Served{}.Encode() }); err != nil {
 		return err
 	}
 	p.serving.Store(sub)
@@ -313,7 +322,8 @@ func (p *process) serveLocal(ctx context.Context, inv *wire.Invocation) ([]byte,
 	}
 	sub := p.serving.Load()
 	if sub == nil || inv.Target.LinkName != p.link {
-		return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: lattice.Printable(inv.Target.PublicKey), Detail: "not served over this channel"}
+		return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call",
+			Entity: lattice.Printable(inv.Target.PublicKey), Detail: "not served over this channel"}
 	}
 	return sub.Serve(ctx, inv)
 }
@@ -360,14 +370,16 @@ func (p *process) address(actor lattice.ActorID, operation string, r Request) (r
 	if !ok {
 		return rpc.Call{}, "", unlinked(actor)
 	}
-	return rpc.Call{Origin: wire.ProviderEntity(p.id, contract, p.link), Target: wire.ActorEntity(actor), Operation: operation,
-		Payload: r.Payload, Body: r.Body, BodyLength: r.BodyLength, Timeout: r.Timeout}, route, nil
+	return rpc.Call{Origin: wire.ProviderEntity(p.id, contract, p.link), Target: wire.ActorEntity(actor),
+		Operation: operation,
+		Payload:   r.Payload, Body: r.Body, BodyLength: r.BodyLength, Timeout: r.Timeout}, route, nil
 }
 
 // callLocal makes a call over the channel when the actor runs on the host. It reports false when the call has not begun
 // there and may be made over NATS, which with stay it is not. With keep, held is what a large result takes of the budget
 // until the caller gives it back.
-func (p *process) callLocal(ctx context.Context, call *rpc.Call, stay, keep bool) (result []byte, held int64, err error, done bool) {
+func (p *process) callLocal(ctx context.Context, call *rpc.Call, stay, keep bool) (result []byte, held int64,
+	err error, done bool) {
 	actor := call.Target.Actor()
 	switch entrance := p.uplink.entrance(actor); {
 	// they answer, the host does not
@@ -390,7 +402,8 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, stay, keep bool
 			return nil, 0, err, true
 		}
 		local := &channel.Call{Origin: call.Origin, Target: call.Target, Operation: call.Operation,
-			Payload: call.Payload, Body: call.Body, BodyLength: call.BodyLength, Stay: stay || call.Body != nil, Keep: keep}
+			Payload: call.Payload, Body: call.Body, BodyLength: call.BodyLength, Stay: stay || call.Body != nil,
+			Keep: keep}
 		result, err = p.uplink.group.Call(ctx, local, timeout)
 		if !local.Stay && channel.Elsewhere(err) && !p.nc.IsConnected() { // there is no elsewhere: it waits here
 			local.Stay = true
@@ -417,7 +430,8 @@ func (p *process) obey(ctx context.Context, operation string) ([]byte, error) {
 		p.quit()
 		return nil, nil
 	}
-	return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "obey", Entity: lattice.Printable(operation), Detail: "unknown to this process"}
+	return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "obey", Entity: lattice.Printable(operation),
+		Detail: "unknown to this process"}
 }
 
 func (p *process) health(ctx context.Context) wire.Health {
@@ -469,7 +483,8 @@ func (p *process) answerShutdown(msg *nats.Msg) {
 	var request struct {
 		HostID string `json:"host_id"`
 	}
-	if err := json.Unmarshal(msg.Data, &request); err != nil || request.HostID != string(p.host) || natsconn.FromStream(msg) {
+	if err := json.Unmarshal(msg.Data, &request); err != nil || request.HostID != string(p.host) ||
+		natsconn.FromStream(msg) {
 		p.log.Debug("shutdown request of another host ignored")
 		return
 	}

@@ -50,7 +50,8 @@ func (p *process) reload(ctx context.Context, hd wire.HostData) error {
 	now := *p.login.Load()
 	switch {
 	case address != p.natsURL || hd.NATS != nil && *hd.NATS != p.direct || !now.CanBecome(next):
-		return &lattice.Error{Code: lattice.ErrInvalid, Op: "reload", Detail: "NATS is elsewhere, or wants another kind of credentials"}
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "reload",
+			Detail: "NATS is elsewhere, or wants another kind of credentials"}
 	case now != next:
 		p.login.Store(&next)
 		if err := p.peer.Reconnect(ctx, p.conn, true); err != nil {

@@ -18,8 +18,10 @@ import (
 
 // callAs calls the provider signed with a certain cluster key.
 func callAs(p *providertest.Process, actor lattice.ActorID, cluster signing.KeyPair) error {
-	c := rpc.NewClient(p.NC, rpc.ClientConfig{Lattice: p.Lattice.Name, HostID: p.Host, Cluster: cluster, Timeout: providertest.Patience})
-	_, err := c.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(actor), Target: wire.ProviderEntity(p.Provider, p.Contract, p.Link), Operation: "Script.Do"})
+	c := rpc.NewClient(p.NC, rpc.ClientConfig{Lattice: p.Lattice.Name, HostID: p.Host, Cluster: cluster,
+		Timeout: providertest.Patience})
+	_, err := c.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(actor),
+		Target: wire.ProviderEntity(p.Provider, p.Contract, p.Link), Operation: "Script.Do"})
 	return err
 }
 
@@ -33,18 +35,22 @@ func TestReloadClusterKey(t *testing.T) {
 
 	// The actor tells by whom the provider's calls to it are signed.
 	var signer atomic.Value
-	actors := rpc.NewServer(p.NC, rpc.ServerConfig{Lattice: p.Lattice.Name, Verifier: signing.NewVerifier(before.Public(), after.Public()), Logger: p.Lattice.Logger})
+	actors := rpc.NewServer(p.NC, rpc.ServerConfig{Lattice: p.Lattice.Name,
+		Verifier: signing.NewVerifier(before.Public(), after.Public()), Logger: p.Lattice.Logger})
 	defer func() { _ = actors.Close(context.Background()) }()
 	subj := subject.Actor(p.Lattice.Name, actor)
-	only := map[string]*signing.Verifier{"before": signing.NewVerifier(before.Public()), "after": signing.NewVerifier(after.Public())}
-	if _, err := actors.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: subj, Queue: subj, Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) {
-		for name, verifier := range only {
-			if _, err := verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, inv.OriginURL(), inv.TargetURL(), inv.Hash(), time.Now()); err == nil {
-				signer.Store(name)
+	only := map[string]*signing.Verifier{"before": signing.NewVerifier(before.Public()),
+		"after": signing.NewVerifier(after.Public())}
+	if _, err := actors.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: subj, Queue: subj,
+		Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) {
+			for name, verifier := range only {
+				if _, err := verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, inv.OriginURL(), inv.TargetURL(),
+					inv.Hash(), time.Now()); err == nil {
+					signer.Store(name)
+				}
 			}
-		}
-		return nil, nil
-	}}); err != nil {
+			return nil, nil
+		}}); err != nil {
 		t.Fatal(err)
 	}
 	signedBy := func() any {
@@ -78,7 +84,8 @@ func TestReloadClusterKey(t *testing.T) {
 		t.Errorf("at first: %v, signed by %v", err, signedBy())
 	}
 	hd.ClusterIssuers = []string{before.Public(), after.Public()}
-	if answer := p.Tell(hd); answer != wire.ReloadedLine || callAs(p, actor, after) != nil || callAs(p, actor, before) != nil || signedBy() != "before" {
+	if answer := p.Tell(hd); answer != wire.ReloadedLine || callAs(p, actor, after) != nil ||
+		callAs(p, actor, before) != nil || signedBy() != "before" {
 		t.Errorf("both trusted: %s, signed by %v", answer, signedBy())
 	}
 	current.Store(&after)
@@ -107,12 +114,15 @@ func TestReloadRefused(t *testing.T) {
 	actor := p.Lattice.ActorID(t)
 	p.PutLink(actor, v("x"))
 	for name, change := range map[string]func(*wire.HostData){
-		"a seed that is none":       func(hd *wire.HostData) { hd.InvocationSeed = "SC" },
-		"an issuer that is none":    func(hd *wire.HostData) { hd.ClusterIssuers = []string{"C"} },
-		"another provider":          func(hd *wire.HostData) { hd.ProviderKey = p.Lattice.ProviderID(t) },
-		"NATS elsewhere":            func(hd *wire.HostData) { hd.LatticeRPCURL = "nats://127.0.0.1:1" },
-		"another kind of login":     func(hd *wire.HostData) { hd.LatticeRPCUserSeed = latticetest.NewKey(t, 'U').Seed() },
-		"credentials where no were": func(hd *wire.HostData) { hd.LatticeRPCURL = "nats://token@" + hd.LatticeRPCURL[len("nats://"):] },
+		"a seed that is none":    func(hd *wire.HostData) { hd.InvocationSeed = "SC" },
+		"an issuer that is none": func(hd *wire.HostData) { hd.ClusterIssuers = []string{"C"} },
+		"another provider":       func(hd *wire.HostData) { hd.ProviderKey = p.Lattice.ProviderID(t) },
+		"NATS elsewhere":         func(hd *wire.HostData) { hd.LatticeRPCURL = "nats://127.0.0.1:1" },
+		"another kind of login":  func(hd *wire.HostData) { hd.LatticeRPCUserSeed = latticetest.NewKey(t, 'U').Seed() },
+		"credentials where no were": func(hd *wire.HostData) {
+			hd.LatticeRPCURL = "nats://token@" +
+				hd.LatticeRPCURL[len("nats://"):]
+		},
 	} {
 		hd := p.HostData
 		change(&hd)

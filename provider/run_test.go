@@ -89,10 +89,11 @@ var info = provider.Info{Name: "script", Contract: "test:script", Version: "0.0.
 
 func start(t *testing.T, s *script, p func(*script) provider.Provider) *providertest.Process {
 	t.Helper()
-	return providertest.Start(t, providertest.NewLattice(t), providertest.Config{Info: info, New: func(env provider.Env) (provider.Provider, error) {
-		s.env = env
-		return p(s), nil
-	}})
+	return providertest.Start(t, providertest.NewLattice(t), providertest.Config{Info: info,
+		New: func(env provider.Env) (provider.Provider, error) {
+			s.env = env
+			return p(s), nil
+		}})
 }
 
 func plain(s *script) provider.Provider { return s }
@@ -120,7 +121,8 @@ func TestChangedValues(t *testing.T) {
 		want string
 	}{
 		"deleted and put": {plain, "put:a del:a put:b del:b shutdown"},
-		"revised":         {func(s *script) provider.Provider { return reviser{s} }, "put:a revise:a->b del:b shutdown"},
+		"revised": {func(s *script) provider.Provider { return reviser{s} },
+			"put:a revise:a->b del:b shutdown"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &script{}
@@ -168,7 +170,8 @@ func TestUnavailableIsRetried(t *testing.T) {
 	if st := p.PutLink(away, v("away")); st.State != wire.LinkFailed {
 		t.Fatalf("state %+v", st)
 	}
-	if _, err := call(t, p, wrong); !errors.Is(err, lattice.ErrUnlinked) || !strings.Contains(err.Error(), "invalid: wrong") {
+	if _, err := call(t, p, wrong); !errors.Is(err, lattice.ErrUnlinked) || !strings.Contains(err.Error(),
+		"invalid: wrong") {
 		t.Errorf("call over a wrong link: %v", err)
 	}
 	p.WaitLink(away, providertest.Active)
@@ -198,7 +201,8 @@ func TestLinkOfOneActor(t *testing.T) {
 	defer close(goOn)
 	for actor, want := range map[lattice.ActorID]int{one: 1, other: 1, slow: 0} {
 		var links []wire.LinkState
-		if err := json.Unmarshal(p.Ask(subject.LinkStates(p.Lattice.Name, p.Provider, p.Link), []byte(actor)), &links); err != nil {
+		if err := json.Unmarshal(p.Ask(subject.LinkStates(p.Lattice.Name, p.Provider, p.Link), []byte(actor)),
+			&links); err != nil {
 			t.Fatal(err)
 		}
 		if len(links) != want || want == 1 && links[0].ActorID != actor {
@@ -358,7 +362,8 @@ func TestCallActor(t *testing.T) {
 	p := start(t, s, plain)
 	actor := p.Lattice.ActorID(t)
 	p.PutLink(actor, nil)
-	host := providertest.ServeActor(t, p.Lattice, actor, func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+	host := providertest.ServeActor(t, p.Lattice, actor, func(ctx context.Context, inv *wire.Invocation) ([]byte,
+		error) {
 		tc, _ := trace.From(ctx)
 		return fmt.Appendf(nil, "%s %s %x", inv.OriginURL(), inv.Msg, tc.TraceID), nil
 	})

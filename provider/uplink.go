@@ -97,7 +97,8 @@ func (u *uplink) keep(ctx context.Context, lane int, conn *channel.Conn) {
 			if lane == 0 {
 				u.forget()
 			}
-			u.log.Warn("local channel to the host lost, opening it again; meanwhile calls go over NATS", lattice.LogErr, conn.Err())
+			u.log.Warn("local channel to the host lost, opening it again; meanwhile calls go over NATS",
+				lattice.LogErr, conn.Err())
 			_ = conn.Close(ctx)
 			pauses.Reset()
 		}

@@ -169,9 +169,11 @@ func (l link) Call(binding, namespace, operation string, payload []byte) ([]byte
 		return h.StoreOf(lattice.LinkName(binding)).Call(operation, payload)
 	}
 	if strings.Contains(namespace, ":") {
-		return nil, &lattice.Error{Code: lattice.ErrUnlinked, Detail: fmt.Sprintf("%s on %s; the test may give one with Provider", namespace, binding)}
+		return nil, &lattice.Error{Code: lattice.ErrUnlinked,
+			Detail: fmt.Sprintf("%s on %s; the test may give one with Provider", namespace, binding)}
 	}
-	return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: namespace, Detail: "the test may give this actor with Actor"}
+	return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: namespace,
+		Detail: "the test may give this actor with Actor"}
 }
 
 func (h *Host) writeLog(operation string, payload []byte) error {
@@ -205,7 +207,8 @@ func (h *Host) random(operation string, payload []byte) ([]byte, error) {
 		return msgpack.EncodeUint(uint64(g.Min) + h.rng.Uint64N(uint64(g.Max)-uint64(g.Min)+1)), nil
 	case numbergen.GenerateGUID:
 		hi, lo := h.rng.Uint64()&^0xf000|0x4000, h.rng.Uint64()&^(3<<62)|1<<63
-		return msgpack.EncodeStr(fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", hi>>32, hi>>16&0xffff, hi&0xffff, lo>>48, lo&(1<<48-1))), nil
+		return msgpack.EncodeStr(fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", hi>>32, hi>>16&0xffff, hi&0xffff, lo>>48,
+			lo&(1<<48-1))), nil
 	}
 	return nil, unknown(operation)
 }

@@ -73,14 +73,16 @@ func TestCounters(t *testing.T) {
 	h := New(t)
 	s := h.Store()
 	s.Set("n", "41", time.Minute)
-	if got := call(t, s, contract.Increment, contract.IncrementRequest{Key: "n", Value: 1}.Encode()); len(got) != 1 || got[0] != 42 {
+	if got := call(t, s, contract.Increment, contract.IncrementRequest{Key: "n", Value: 1}.Encode()); len(got) != 1 ||
+		got[0] != 42 {
 		t.Errorf("counter %x", got)
 	}
 	if ttl := s.TTL("n"); ttl != time.Minute {
 		t.Errorf("increment changed the time to live to %v", ttl)
 	}
 	s.Set("n", "2147483647", 0)
-	if _, err := s.Call(contract.Increment, contract.IncrementRequest{Key: "n", Value: math.MaxInt32}.Encode()); !errors.Is(err, lattice.ErrConflict) {
+	if _, err := s.Call(contract.Increment, contract.IncrementRequest{Key: "n",
+		Value: math.MaxInt32}.Encode()); !errors.Is(err, lattice.ErrConflict) {
 		t.Errorf("overflow: %v", err)
 	}
 	if v, _ := s.Get("n"); v != "2147483647" {
@@ -88,7 +90,8 @@ func TestCounters(t *testing.T) {
 	}
 	s.Set("n", "1", time.Second)
 	h.Advance(time.Second)
-	if got := call(t, s, contract.Increment, contract.IncrementRequest{Key: "n", Value: 5}.Encode()); got[0] != 5 || s.TTL("n") != 0 {
+	if got := call(t, s, contract.Increment, contract.IncrementRequest{Key: "n", Value: 5}.Encode()); got[0] != 5 ||
+		s.TTL("n") != 0 {
 		t.Errorf("an expired counter goes on at %x", got)
 	}
 }
@@ -114,7 +117,8 @@ func TestHammer(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 200 {
-				if _, err := h.Store().Call(contract.Increment, contract.IncrementRequest{Key: "n", Value: 1}.Encode()); err != nil {
+				if _, err := h.Store().Call(contract.Increment, contract.IncrementRequest{Key: "n",
+					Value: 1}.Encode()); err != nil {
 					t.Error(err)
 				}
 				h.Run(func() { h.Advance(time.Millisecond) })

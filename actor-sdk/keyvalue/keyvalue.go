@@ -36,7 +36,8 @@ func (s Store) Get(key string) (value string, exists bool, err error) {
 func (s Store) Set(key, value string, ttl time.Duration) error {
 	seconds := (ttl + time.Second - 1) / time.Second
 	if ttl < 0 || int64(seconds) > math.MaxUint32 {
-		return &lattice.Error{Code: lattice.ErrInvalid, Op: contract.Set, Entity: key, Detail: "time to live " + ttl.String()}
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: contract.Set, Entity: key,
+			Detail: "time to live " + ttl.String()}
 	}
 	_, err := s.call(contract.Set, contract.SetRequest{Key: key, Value: value, Expires: uint32(seconds)}.Encode())
 	return err
@@ -65,7 +66,8 @@ func (s Store) ListAdd(list, value string) (int, error) {
 // ListRange returns the items from start to stop, both included and counted from 0; negative ones count from the end, so
 // that 0 and -1 mean the whole list.
 func (s Store) ListRange(list string, start, stop int) ([]string, error) {
-	return s.strings(contract.ListRange, contract.RangeRequest{List: list, Start: clamp(start), Stop: clamp(stop)}.Encode())
+	return s.strings(contract.ListRange, contract.RangeRequest{List: list, Start: clamp(start),
+		Stop: clamp(stop)}.Encode())
 }
 
 // ListDelete removes a value from a list and reports whether it was there.

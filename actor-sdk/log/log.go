@@ -32,7 +32,8 @@ func Warnf(format string, args ...any) { Warn(fmt.Sprintf(format, args...)) }
 func Errorf(format string, args ...any) { Error(fmt.Sprintf(format, args...)) }
 
 func write(level, text string) {
-	if _, err := actor.CallProvider(contract.ID, "", contract.WriteLog, contract.Entry{Level: level, Text: text}.Encode()); err != nil {
+	if _, err := actor.CallProvider(contract.ID, "", contract.WriteLog,
+		contract.Entry{Level: level, Text: text}.Encode()); err != nil {
 		actor.Console(level + ": " + text)
 	}
 }

@@ -97,7 +97,8 @@ An instance serves one call at a time; --max is how many there may be.`,
 				result.ID, result.Name = module.Claims.Subject, module.Claims.Name
 			}
 			if lattice.CodeOf(err) == lattice.ErrConflict && result.ID != "" {
-				err = fmt.Errorf("%w\nTo replace the code of an actor that runs: weft actor update %s %s", err, or(result.Name, string(result.ID)), args[0])
+				err = fmt.Errorf("%w\nTo replace the code of an actor that runs: weft actor update %s %s", err,
+					or(result.Name, string(result.ID)), args[0])
 			}
 			return showScale(a, result, err, w.done("started"))
 		}}
@@ -107,10 +108,14 @@ An instance serves one call at a time; --max is how many there may be.`,
 	cmd.Flags().Var(&max, "max", "instances, that is calls at once; \"unlimited\" is no limit")
 	cmd.Flags().StringVar(&memory, "memory", "", "memory of one instance (default: the host's, 64MiB)")
 	cmd.Flags().DurationVar(&execution, "timeout-exec", 0, "how long one call may take (default: the host's, 30s)")
-	cmd.Flags().Uint64Var(&fuel, "fuel", 0, "work that one call may do, in units of about an instruction, 1e10 or so a second (default: the host's, no limit)")
-	cmd.Flags().Var(&mode, "instances", "\"shared\": an instance serves the next call as it is; \"fresh\": nothing survives between calls")
-	cmd.Flags().Uint64Var(&recycleCalls, "recycle-calls", 0, "calls after which an instance begins again (default: the host's, never)")
-	cmd.Flags().StringVar(&recycleMemory, "recycle-memory", "", "size after a call above which an instance begins again (default: never)")
+	cmd.Flags().Uint64Var(&fuel, "fuel", 0,
+		"work that one call may do, in units of about an instruction, 1e10 or so a second (default: the host's, no limit)")
+	cmd.Flags().Var(&mode, "instances",
+		"\"shared\": an instance serves the next call as it is; \"fresh\": nothing survives between calls")
+	cmd.Flags().Uint64Var(&recycleCalls, "recycle-calls", 0,
+		"calls after which an instance begins again (default: the host's, never)")
+	cmd.Flags().StringVar(&recycleMemory, "recycle-memory", "",
+		"size after a call above which an instance begins again (default: never)")
 	cmd.Flags().StringArrayVar(&annotations, "annotation", nil, "key=value kept with the instances; may be repeated")
 	cmd.Flags().StringArrayVar(&config, "config", nil, configHelp)
 	return cmd
@@ -159,7 +164,8 @@ func showScale(a *app, r *operate.ActorScale, err error, verb string) error {
 		return err
 	}
 	printed := a.print(r, func(w io.Writer) {
-		printf(w, "%s %s: %s on %s\n", verb, or(r.Name, string(r.ID)), operate.Count(r.Max), or(hostScales(r.Hosts), "no host"))
+		printf(w, "%s %s: %s on %s\n", verb, or(r.Name, string(r.ID)), operate.Count(r.Max),
+			or(hostScales(r.Hosts), "no host"))
 		for _, g := range r.Groups {
 			printf(w, "  group %s: %s\n", operate.GroupName(g.Annotations), operate.Count(g.Max))
 		}
@@ -177,7 +183,8 @@ func actorScale(a *app) *cobra.Command {
 	var max instances
 	var annotations []string
 	var unannotated bool
-	cmd := &cobra.Command{Use: "scale ACTOR --max N", ValidArgsFunction: completer(a, actorNames), Short: "Change how many instances of an actor there may be", Args: rangeArgs(1, 2),
+	cmd := &cobra.Command{Use: "scale ACTOR --max N", ValidArgsFunction: completer(a, actorNames),
+		Short: "Change how many instances of an actor there may be", Args: rangeArgs(1, 2),
 		Long: `Sets the total over the hosts where the actor runs, or over all hosts that bid with --spread, or on one host.
 0 stops it.
 
@@ -209,13 +216,15 @@ afterwards, in all groups.`,
 				return err
 			}
 			defer done()
-			r, err := l.ScaleActor(ctx, args[0], uint32(max), where, operate.ScaleGroup{Annotations: set, Unannotated: unannotated})
+			r, err := l.ScaleActor(ctx, args[0], uint32(max), where, operate.ScaleGroup{Annotations: set,
+				Unannotated: unannotated})
 			return showScale(a, r, err, w.done("scaled"))
 		}}
 	w.flags(cmd.Flags())
 	p.flags(a, cmd, "divide the instances over all hosts that bid, not only those where it runs")
 	cmd.Flags().VarP(&max, "max", "c", "instances in total; \"unlimited\" is no limit, 0 stops")
-	cmd.Flags().StringArrayVar(&annotations, "annotation", nil, "key=value of the instances that are meant; may be repeated")
+	cmd.Flags().StringArrayVar(&annotations, "annotation", nil,
+		"key=value of the instances that are meant; may be repeated")
 	cmd.Flags().BoolVar(&unannotated, "unannotated", false, "the instances without annotations are meant")
 	return cmd
 }
@@ -224,7 +233,8 @@ func actorUpdate(a *app) *cobra.Command {
 	var w waiting
 	var sign operate.SignRequest
 	var host string
-	cmd := &cobra.Command{Use: "update ACTOR REF", ValidArgsFunction: completer(a, actorNames, nil), Short: "Replace the code of a running actor without losing a call", Args: rangeArgs(2, 3),
+	cmd := &cobra.Command{Use: "update ACTOR REF", ValidArgsFunction: completer(a, actorNames, nil),
+		Short: "Replace the code of a running actor without losing a call", Args: rangeArgs(2, 3),
 		Long: `The new module must have the same key and a greater revision. It goes to the hosts where the actor runs, one after
 another, and stops at the first that refuses. Calls in progress finish on the old code.`,
 		Example: `  weft actor update app ./app.wasm
@@ -251,7 +261,8 @@ func actorStop(a *app) *cobra.Command {
 	var w waiting
 	var host string
 	var annotations []string
-	cmd := &cobra.Command{Use: "stop ACTOR", ValidArgsFunction: completer(a, actorNames), Short: "Stop an actor, after its calls in progress", Args: rangeArgs(1, 2),
+	cmd := &cobra.Command{Use: "stop ACTOR", ValidArgsFunction: completer(a, actorNames),
+		Short: "Stop an actor, after its calls in progress", Args: rangeArgs(1, 2),
 		Example: `  weft actor stop app
   weft actor stop app --host edge-1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -294,8 +305,10 @@ type actorView struct {
 }
 
 func viewActor(on operate.ActorOn, v *operate.View) actorView {
-	out := actorView{ID: on.Actor.ID, Name: on.Actor.Name, HostID: on.Host.HostID, Host: v.HostName(on.Host.HostID), Max: operate.Scale(on.Actor),
-		Ref: on.Actor.ImageRef, Digest: on.Actor.Digest, State: on.Actor.State, Error: on.Actor.Error, Limits: on.Actor.Limits, Annotations: on.Actor.Instances}
+	out := actorView{ID: on.Actor.ID, Name: on.Actor.Name, HostID: on.Host.HostID, Host: v.HostName(on.Host.HostID),
+		Max: operate.Scale(on.Actor),
+		Ref: on.Actor.ImageRef, Digest: on.Actor.Digest, State: on.Actor.State, Error: on.Actor.Error,
+		Limits: on.Actor.Limits, Annotations: on.Actor.Instances}
 	for _, i := range on.Actor.Instances {
 		out.Running += i.Running
 		out.Revision = i.Revision
@@ -307,7 +320,8 @@ func actorList(a *app) *cobra.Command {
 	return listOnHosts(a, "actors", "weft actor list", actorsOf, func(w io.Writer, actors []actorView) {
 		var rows [][]string
 		for _, x := range actors {
-			rows = append(rows, []string{x.Name, string(x.ID), x.Host, operate.Count(x.Max), fmt.Sprint(x.Running), fmt.Sprint(x.Revision), x.Digest, x.State})
+			rows = append(rows, []string{x.Name, string(x.ID), x.Host, operate.Count(x.Max), fmt.Sprint(x.Running),
+				fmt.Sprint(x.Revision), x.Digest, x.State})
 		}
 		a.table(w, "NAME ID~ HOST MAX INSTANCES REVISION +DIGEST STATE", rows)
 	})
@@ -322,13 +336,15 @@ func actorsOf(hosts []control.HostInventory, v *operate.View) []actorView {
 		}
 	}
 	slices.SortStableFunc(actors, func(x, y actorView) int {
-		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(string(x.ID), string(y.ID)), strings.Compare(x.Host, y.Host))
+		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(string(x.ID), string(y.ID)),
+			strings.Compare(x.Host, y.Host))
 	})
 	return actors
 }
 
 func actorInspect(a *app) *cobra.Command {
-	return &cobra.Command{Use: "inspect ACTOR", ValidArgsFunction: completer(a, actorNames), Aliases: []string{"get"}, Short: "Show an actor: claims, where it runs, links", Args: exactArgs(1),
+	return &cobra.Command{Use: "inspect ACTOR", ValidArgsFunction: completer(a, actorNames), Aliases: []string{"get"},
+		Short: "Show an actor: claims, where it runs, links", Args: exactArgs(1),
 		Example: `  weft actor inspect app
   weft actor inspect MBCFO -o yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error { return inspectActor(a, cmd, args[0]) }}
@@ -373,13 +389,15 @@ func inspectActor(a *app, cmd *cobra.Command, query string) error {
 	return a.print(out, func(w io.Writer) {
 		fields(w, "name", out.Name, "id", string(id))
 		if c := out.Claims; c != nil {
-			fields(w, "issuer", c.Issuer, "version", c.Version, "revision", fmt.Sprint(c.Revision), "call alias", c.CallAlias,
+			fields(w, "issuer", c.Issuer, "version", c.Version, "revision", fmt.Sprint(c.Revision), "call alias",
+				c.CallAlias,
 				"capabilities", or(strings.Join(c.Caps, ", "), "none"), "tags", strings.Join(c.Tags, ", "))
 		}
 		for _, on := range out.On {
 			limits := ""
 			if on.Limits != nil {
-				limits = fmt.Sprintf(", %s, %d ms per call", lattice.Size(int64(on.Limits.MemoryBytes)), on.Limits.ExecutionMs)
+				limits = fmt.Sprintf(", %s, %d ms per call", lattice.Size(int64(on.Limits.MemoryBytes)),
+					on.Limits.ExecutionMs)
 				if on.Limits.Fuel > 0 {
 					limits += fmt.Sprintf(", %d units of fuel", on.Limits.Fuel)
 				}
@@ -390,7 +408,8 @@ func inspectActor(a *app, cmd *cobra.Command, query string) error {
 			fmt.Fprintln(w, "runs nowhere")
 		}
 		for _, k := range out.Links {
-			printf(w, "link to %s (%s, %s): %s %s\n", or(k.ProviderName, string(k.ProviderID)), k.ContractID, k.LinkName, k.State, k.Error)
+			printf(w, "link to %s (%s, %s): %s %s\n", or(k.ProviderName, string(k.ProviderID)), k.ContractID,
+				k.LinkName, k.State, k.Error)
 		}
 	})
 }
@@ -405,7 +424,8 @@ func onHosts(v *operate.View, host string) ([]control.HostInventory, error) {
 }
 
 // update finds the actor, prepares the new module under the actor's own key, and replaces the code.
-func updateActor(a *app, ctx context.Context, l *operate.Lattice, s *operate.Signer, actor, ref, host string, sign operate.SignRequest) (*operate.ActorScale, error) {
+func updateActor(a *app, ctx context.Context, l *operate.Lattice, s *operate.Signer, actor, ref, host string,
+	sign operate.SignRequest) (*operate.ActorScale, error) {
 	v, err := l.View(ctx)
 	if err != nil {
 		return nil, err
@@ -424,14 +444,16 @@ func updateActor(a *app, ctx context.Context, l *operate.Lattice, s *operate.Sig
 		sign.Name, sign.Replaces = name, name
 	case sign.Name != name:
 		return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "update actor", Entity: name,
-			Detail: "--name " + lattice.Printable(sign.Name) + " contradicts: an update keeps the actor's name; start another actor with: weft actor start"}
+			Detail: "--name " + lattice.Printable(sign.Name) +
+				" contradicts: an update keeps the actor's name; start another actor with: weft actor start"}
 	}
 	ref, module, err := l.PushActor(ctx, s, ref, sign)
 	if err != nil {
 		return nil, err
 	}
 	if module != nil && module.Claims.Subject != id {
-		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "update", Entity: actor, Detail: "the module is signed with another key, " + string(module.Claims.Subject)}
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "update", Entity: actor,
+			Detail: "the module is signed with another key, " + string(module.Claims.Subject)}
 	}
 	return l.UpdateActor(ctx, id, ref, host)
 }

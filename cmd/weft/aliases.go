@@ -24,13 +24,16 @@ func oldSpellings(a *app) []*cobra.Command {
 	drain := as("drain HOST", hostDrain(a))
 	label.Hidden, drain.Hidden = true, true
 	return []*cobra.Command{
-		verb("start", "Start an actor or a provider", as("actor REF", actorStart(a)), as("provider REF", providerStart(a))),
-		verb("stop", "Stop an actor, a provider or a host", as("actor ACTOR", actorStop(a)), as("provider PROVIDER", providerStop(a)), as("host HOST", hostStop(a))),
+		verb("start", "Start an actor or a provider", as("actor REF", actorStart(a)),
+			as("provider REF", providerStart(a))),
+		verb("stop", "Stop an actor, a provider or a host", as("actor ACTOR", actorStop(a)),
+			as("provider PROVIDER", providerStop(a)), as("host HOST", hostStop(a))),
 		verb("scale", "Scale an actor", as("actor ACTOR --max N", actorScale(a))),
 		verb("update", "Update an actor", as("actor ACTOR REF", actorUpdate(a))),
 		verb("get", "List hosts, inventories, links or claims", hosts, inventory, links, claimsList(a),
 			as("actors", actorList(a)), as("providers", providerList(a))),
-		verb("claims", "Show and sign claims", as("inspect FILE|ACTOR", inspectCmd(a)), as("sign FILE.wasm", signCmd(a))),
+		verb("claims", "Show and sign claims", as("inspect FILE|ACTOR", inspectCmd(a)),
+			as("sign FILE.wasm", signCmd(a))),
 		label, drain,
 	}
 }

@@ -19,12 +19,14 @@ import (
 )
 
 func artifactCmd(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "artifact", Aliases: []string{"artifacts"}, Short: "Look after the lattice's own store of actors and providers",
+	cmd := &cobra.Command{Use: "artifact", Aliases: []string{"artifacts"},
+		Short: "Look after the lattice's own store of actors and providers",
 		Long: `Every file that is started or pushed is kept in the lattice, under its digest. Tags name versions of it:
 lattice://NAME:TAG starts the one that the tag means.`,
 		Example: `  weft artifact list
   weft artifact tag app:1.2.0 stable`}
-	cmd.AddCommand(artifactList(a), artifactTag(a), artifactUntag(a), artifactGC(a), artifactExport(a), artifactImport(a))
+	cmd.AddCommand(artifactList(a), artifactTag(a), artifactUntag(a), artifactGC(a), artifactExport(a),
+		artifactImport(a))
 	return cmd
 }
 
@@ -79,7 +81,8 @@ func artifactTable(a *app, w io.Writer, all []artifactView) {
 		for _, t := range v.Tags {
 			tags = append(tags, strings.TrimPrefix(t, v.Name+":")) // the name of the first push may be another
 		}
-		rows = append(rows, []string{v.Name, or(strings.Join(tags, ","), "-"), v.Kind, lattice.Size(int64(v.SizeBytes)), v.Pushed.Format(minute), v.Digest})
+		rows = append(rows, []string{v.Name, or(strings.Join(tags, ","), "-"), v.Kind,
+			lattice.Size(int64(v.SizeBytes)), v.Pushed.Format(minute), v.Digest})
 	}
 	a.table(w, "NAME TAGS KIND SIZE PUSHED DIGEST~", rows)
 }
@@ -141,7 +144,8 @@ it meant before go on with it.`,
 }
 
 func artifactUntag(a *app) *cobra.Command {
-	return &cobra.Command{Use: "untag NAME:TAG", Short: "Remove a tag; what it means stays until \"weft artifact gc\"", Args: exactArgs(1),
+	return &cobra.Command{Use: "untag NAME:TAG", Short: "Remove a tag; what it means stays until \"weft artifact gc\"",
+		Args: exactArgs(1),
 		Example: `  weft artifact untag app:1.0.0
   weft artifact untag lattice://app:stable`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -160,7 +164,8 @@ func artifactUntag(a *app) *cobra.Command {
 			if err := artifact.Untag(cmd.Context(), d.js, d.Name(), ref); err != nil {
 				return err
 			}
-			return a.print(pushed{Ref: ref.String(), Name: ref.Name}, func(w io.Writer) { printf(w, "untagged %s:%s\n", ref.Name, ref.Tag) })
+			return a.print(pushed{Ref: ref.String(), Name: ref.Name},
+				func(w io.Writer) { printf(w, "untagged %s:%s\n", ref.Name, ref.Tag) })
 		}}
 }
 
@@ -217,7 +222,8 @@ moment do not count, but they have what they run in their own cache.`,
 			})
 		}}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only show what would be removed")
-	cmd.Flags().DurationVar(&older, "older-than", 10*time.Minute, "keep what was pushed later than so long ago, since it may be about to be started")
+	cmd.Flags().DurationVar(&older, "older-than", 10*time.Minute,
+		"keep what was pushed later than so long ago, since it may be about to be started")
 	return cmd
 }
 
@@ -236,7 +242,8 @@ func runningRefs(v *operate.View) []string {
 }
 
 func artifactExport(a *app) *cobra.Command {
-	return &cobra.Command{Use: "export PATH [NAME:TAG ...]", Short: "Write tagged artifacts as an OCI image layout, for a lattice without a network", Args: rangeArgs(1, -1),
+	return &cobra.Command{Use: "export PATH [NAME:TAG ...]",
+		Short: "Write tagged artifacts as an OCI image layout, for a lattice without a network", Args: rangeArgs(1, -1),
 		Long: `PATH is a directory, or a file that ends in .tar. Without NAME:TAG all tags are written. Other tools read it, too:
 oras copy --from-oci-layout PATH:NAME:TAG registry/repository:tag`,
 		Example: `  weft artifact export stick.tar
@@ -263,10 +270,12 @@ oras copy --from-oci-layout PATH:NAME:TAG registry/repository:tag`,
 					return err
 				}
 				name := ref.Name + ":" + ref.Tag
-				if err := layout.Add(cmd.Context(), name, oci.Artifact{Bytes: data, Name: ref.Name, Version: ref.Tag}); err != nil {
+				if err := layout.Add(cmd.Context(), name, oci.Artifact{Bytes: data, Name: ref.Name,
+					Version: ref.Tag}); err != nil {
 					return err
 				}
-				out = append(out, pushed{Ref: artifact.Scheme + name, Digest: artifact.Digest(data), Name: ref.Name, File: args[0]})
+				out = append(out, pushed{Ref: artifact.Scheme + name, Digest: artifact.Digest(data), Name: ref.Name,
+					File: args[0]})
 			}
 			if err := layout.Close(); err != nil {
 				return err
@@ -290,7 +299,8 @@ func (d depot) tagged(ctx context.Context, texts []string) ([]artifact.Reference
 			texts = append(texts, i.Tags...)
 		}
 		if len(texts) == 0 {
-			return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "export", Entity: string(d.Name()), Detail: "nothing has a tag; set one with: weft artifact tag"}
+			return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "export", Entity: string(d.Name()),
+				Detail: "nothing has a tag; set one with: weft artifact tag"}
 		}
 	}
 	var refs []artifact.Reference
@@ -311,7 +321,8 @@ func (d depot) tagged(ctx context.Context, texts []string) ([]artifact.Reference
 }
 
 func artifactImport(a *app) *cobra.Command {
-	return &cobra.Command{Use: "import PATH", Short: "Store what an OCI image layout holds, under the tags that it has there", Args: exactArgs(1),
+	return &cobra.Command{Use: "import PATH",
+		Short: "Store what an OCI image layout holds, under the tags that it has there", Args: exactArgs(1),
 		Long: `PATH is a directory or a tar file. Images in it that are no actors and no provider archives are passed over. Tags that exist
 move.`,
 		Example: `  weft artifact import stick.tar
@@ -339,7 +350,8 @@ move.`,
 				if err := artifact.Tag(cmd.Context(), d.js, d.Name(), ref); err != nil {
 					return err
 				}
-				out = append(out, pushed{Ref: artifact.Reference{Name: ref.Name, Tag: ref.Tag}.String(), Digest: ref.Digest, Name: ref.Name})
+				out = append(out, pushed{Ref: artifact.Reference{Name: ref.Name, Tag: ref.Tag}.String(),
+					Digest: ref.Digest, Name: ref.Name})
 				return nil
 			})
 			if err != nil {

@@ -50,11 +50,13 @@ func buildCmd(a *app) *cobra.Command {
 				Digest string `json:"digest"`
 				Bytes  int64  `json:"bytes"`
 			}{p.Name, built.Path, built.Digest, built.Size}, func(w io.Writer) {
-				printf(w, "built %s (%s)\n\nNext: weft actor start %s\n", built.Path, lattice.Size(built.Size), built.Path)
+				printf(w, "built %s (%s)\n\nNext: weft actor start %s\n", built.Path, lattice.Size(built.Size),
+					built.Path)
 			})
 		}}
 	cmd.Flags().StringVar(&out, "out", "", "file to write (default: build/NAME.wasm)")
-	cmd.Flags().BoolVar(&warm, "warm", false, "also compile it to machine code for hosts on this machine, so that the first start takes no time")
+	cmd.Flags().BoolVar(&warm, "warm", false,
+		"also compile it to machine code for hosts on this machine, so that the first start takes no time")
 	cmd.Flags().BoolVar(&opts.TinyGo, "tinygo", false, "build with TinyGo: a far smaller module, which starts faster")
 	cmd.Flags().StringVar(&opts.Target, "target", "", "TinyGo's target (default: wasip1)")
 	return cmd

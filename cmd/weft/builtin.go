@@ -63,7 +63,8 @@ type providerMain struct {
 
 // providerRun is how a host starts a built-in provider.
 func providerRun(a *app) *cobra.Command {
-	return &cobra.Command{Use: "run NAME", Short: "Be a built-in provider (hosts start this)", Hidden: true, Args: exactArgs(1),
+	return &cobra.Command{Use: "run NAME", Short: "Be a built-in provider (hosts start this)", Hidden: true,
+		Args: exactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			p, ok := providerMains()[args[0]]
 			if !ok {
@@ -96,7 +97,8 @@ func runInside(all map[string]host.Builtin, names []string) error {
 		}
 		b := all[name]
 		b.Inside = func(ctx context.Context, r host.InsideRun) error {
-			return provider.Run(ctx, provider.Options{Info: m.info, Stdin: r.In, Stdout: r.Out, Stderr: r.Err, StopTimeout: r.Grace}, m.factory)
+			return provider.Run(ctx, provider.Options{Info: m.info, Stdin: r.In, Stdout: r.Out, Stderr: r.Err,
+				StopTimeout: r.Grace}, m.factory)
 		}
 		all[name] = b
 	}
@@ -105,6 +107,7 @@ func runInside(all map[string]host.Builtin, names []string) error {
 
 // providerGuard is the process that ends providers when their host dies.
 func providerGuard(a *app) *cobra.Command {
-	return &cobra.Command{Use: "guard", Short: "End providers whose host has died (hosts start this)", Hidden: true, Args: exactArgs(0),
+	return &cobra.Command{Use: "guard", Short: "End providers whose host has died (hosts start this)", Hidden: true,
+		Args: exactArgs(0),
 		RunE: func(*cobra.Command, []string) error { return guard.Run(a.in, a.out) }}
 }

@@ -20,7 +20,8 @@ import (
 func callCmd(a *app) *cobra.Command {
 	var origin, originContract, originLink, bin, seedFile, seed string
 	var timeout time.Duration
-	cmd := &cobra.Command{Use: "call ACTOR OPERATION [JSON]", ValidArgsFunction: completer(a, actorNames), Short: "Call an operation of an actor", Args: rangeArgs(2, 3),
+	cmd := &cobra.Command{Use: "call ACTOR OPERATION [JSON]", ValidArgsFunction: completer(a, actorNames),
+		Short: "Call an operation of an actor", Args: rangeArgs(2, 3),
 		Long: `Sends the JSON as msgpack, signed with the lattice's cluster key, and shows the answer as JSON. The argument may be
 @FILE, or - for standard input; without one the payload is empty. {"$bytes":"BASE64"} stands for bytes.
 
@@ -39,7 +40,8 @@ made in the actor's own name unless --origin says another.`,
 				return err
 			}
 			if origin != "" {
-				r.Origin = wire.Entity{PublicKey: origin, ContractID: originContract, LinkName: lattice.LinkName(originLink)}
+				r.Origin = wire.Entity{PublicKey: origin, ContractID: originContract,
+					LinkName: lattice.LinkName(originLink)}
 			}
 			a.secretFlag(cmd, "cluster-seed")
 			w, err := a.way(cmd) // it leads to a lattice, whose key is needed
@@ -66,7 +68,8 @@ made in the actor's own name unless --origin says another.`,
 	f.StringVar(&origin, "origin", "", "public key in whose name to call (default: the actor's)")
 	f.StringVar(&originContract, "origin-contract", "", "contract of the origin, when it is a provider")
 	f.StringVar(&originLink, "origin-link", "", "link name of the origin, when it is a provider")
-	f.StringVarP(&bin, "bin", "b", "text", "how bytes in the answer are shown: text (base64 when they are none), base64, or raw: the answer's own bytes")
+	f.StringVarP(&bin, "bin", "b", "text",
+		"how bytes in the answer are shown: text (base64 when they are none), base64, or raw: the answer's own bytes")
 	f.StringVar(&seedFile, "cluster-seed-file", "", "file with the cluster's seed")
 	f.StringVar(&seed, "cluster-seed", "", "the cluster's seed")
 	fallback(f, "cluster-seed", "WASMCLOUD_CLUSTER_SEED")

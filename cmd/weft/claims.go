@@ -13,7 +13,8 @@ import (
 )
 
 func claimsList(a *app) *cobra.Command {
-	return &cobra.Command{Use: "claims", Short: "List the claims of all actors and providers that the lattice knows", Args: exactArgs(0),
+	return &cobra.Command{Use: "claims", Short: "List the claims of all actors and providers that the lattice knows",
+		Args: exactArgs(0),
 		Example: `  weft get claims
   weft get claims -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -32,7 +33,8 @@ func claimsList(a *app) *cobra.Command {
 			return a.print(claims, func(w io.Writer) {
 				var rows [][]string
 				for _, c := range claims {
-					rows = append(rows, []string{c.Name, c.Subject, fmt.Sprint(c.Revision), or(c.ContractID, strings.Join(c.Caps, ",")), c.Issuer})
+					rows = append(rows, []string{c.Name, c.Subject, fmt.Sprint(c.Revision),
+						or(c.ContractID, strings.Join(c.Caps, ",")), c.Issuer})
 				}
 				a.table(w, "NAME SUBJECT~ REVISION CONTRACTS ISSUER~", rows)
 			})

@@ -46,7 +46,10 @@ func completer(a *app, names ...func(*operate.View) []string) cobra.CompletionFu
 
 // startingWith are the names that begin as typed, each once, in order.
 func startingWith(names []string, typed string) []string {
-	out := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == "" || !strings.HasPrefix(n, typed) })
+	out := slices.DeleteFunc(slices.Clone(names), func(n string) bool {
+		return n == "" ||
+			!strings.HasPrefix(n, typed)
+	})
 	slices.Sort(out)
 	return slices.Compact(out)
 }
@@ -78,7 +81,8 @@ func completeFlags(a *app, cmd *cobra.Command) {
 		"host": live(hostNames), "link-name": live(linkNames), "constraint": live(hostLabelPairs),
 		"contract": live(contracts), "cap": live(contracts), "lattice": cobra.NoFileCompletions,
 		"role": words(string(natsauth.Host), string(natsauth.Operator)), "inline": words(kinds...),
-		"log-level": words("debug", "info", "warn", "error"), "log-format": words("text", "json"), "type": words(event.Names()...),
+		"log-level": words("debug", "info", "warn", "error"), "log-format": words("text", "json"),
+		"type": words(event.Names()...),
 	}
 	visit := func(f *pflag.Flag) {
 		complete := known[f.Name]

@@ -21,7 +21,8 @@ func devCmd(a *app) *cobra.Command {
 	var max instances = 4
 	var flags hostFlags
 	var nats natsFlags
-	cmd := &cobra.Command{Use: "dev [DIR]", Short: "Build, run and update an actor as you edit it", Args: rangeArgs(0, 1),
+	cmd := &cobra.Command{Use: "dev [DIR]", Short: "Build, run and update an actor as you edit it",
+		Args: rangeArgs(0, 1),
 		Long: `Builds the project in DIR (default: the current folder), starts it with the providers that its actor.yaml asks for, and
 updates it whenever a source changes: Go files, what they embed, actor.yaml, files of --config. A capability that is added
 to actor.yaml brings its provider and link, one that is removed takes them away. While a build is broken, the last good
@@ -60,7 +61,8 @@ Uses the lattice that "weft up" runs here, or starts one for as long as it runs.
 }
 
 // devLattice uses the lattice that is there, or starts one. stop ends what was started.
-func devLattice(a *app, cmd *cobra.Command, flags *hostFlags, nats *natsFlags) (way connect.Way, stop func() error, err error) {
+func devLattice(a *app, cmd *cobra.Command, flags *hostFlags, nats *natsFlags) (way connect.Way, stop func() error,
+	err error) {
 	none := func() error { return nil }
 	if _, running := a.dir.Up(); running || a.conn.Elsewhere() {
 		way, err = a.way(cmd)

@@ -26,7 +26,8 @@ NATS. Keys and data stay. Where other hosts have joined that NATS server, they w
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, ok := a.dir.Up()
 			if !ok {
-				return &lattice.Error{Code: lattice.ErrNotFound, Op: "find a lattice in", Entity: string(a.dir), Detail: "none runs with this data directory"}
+				return &lattice.Error{Code: lattice.ErrNotFound, Op: "find a lattice in", Entity: string(a.dir),
+					Detail: "none runs with this data directory"}
 			}
 			if !force {
 				if err := neededByOthers(cmd.Context(), a, s); err != nil {

@@ -77,5 +77,8 @@ func (a *app) secretFlag(cmd *cobra.Command, name string) {
 
 // given reports whether a flag stands on the command line itself, rather than in the environment.
 func (a *app) given(name string) bool {
-	return slices.ContainsFunc(a.args, func(arg string) bool { return arg == "--"+name || strings.HasPrefix(arg, "--"+name+"=") })
+	return slices.ContainsFunc(a.args, func(arg string) bool {
+		return arg == "--"+name ||
+			strings.HasPrefix(arg, "--"+name+"=")
+	})
 }

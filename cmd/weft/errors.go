@@ -21,7 +21,8 @@ func errorsCmd(a *app) *cobra.Command {
 	var follow bool
 	var since time.Duration
 	var traced string
-	cmd := &cobra.Command{Use: "errors [ACTOR]", ValidArgsFunction: completer(a, actorNames), Aliases: []string{"error"}, Short: "Show why requests failed", Args: rangeArgs(0, 1),
+	cmd := &cobra.Command{Use: "errors [ACTOR]", ValidArgsFunction: completer(a, actorNames),
+		Aliases: []string{"error"}, Short: "Show why requests failed", Args: rangeArgs(0, 1),
 		Long: `Shows the failed calls that the hosts of the lattice remember, oldest first: what an actor returned as an error, a panic with
 its text, a limit, a timeout, a busy or missing actor, a missing link, a provider that is away. A request that the HTTP
 server answered with 500 or above carries its trace, in the header x-trace-id and, where the server itself answers, in the
@@ -87,7 +88,8 @@ Each host keeps the last 500 of each actor, 4 MiB in all, in memory; hosts of ot
 		}}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with those that come, until Ctrl-C")
 	cmd.Flags().DurationVar(&since, "since", 0, "how far back to look, as 10m (default: all that the hosts remember)")
-	cmd.Flags().StringVar(&traced, "trace", "", "only this request: the trace_id of its answer or its beginning, or a traceparent")
+	cmd.Flags().StringVar(&traced, "trace", "",
+		"only this request: the trace_id of its answer or its beginning, or a traceparent")
 	return cmd
 }
 
@@ -103,7 +105,8 @@ func traceID(s string) (string, error) {
 		return hex.EncodeToString(tc.TraceID[:]), nil
 	}
 	id := strings.ToLower(s)
-	if len(id) < traceDigits || len(id) > hex.EncodedLen(len(trace.Context{}.TraceID)) || strings.Trim(id, "0123456789abcdef") != "" {
+	if len(id) < traceDigits || len(id) > hex.EncodedLen(len(trace.Context{}.TraceID)) ||
+		strings.Trim(id, "0123456789abcdef") != "" {
 		return "", usage.Errorf("--trace %s: want the 32 hexadecimal digits of a trace_id, or at least the first %d of them, or a traceparent", lattice.Printable(s), traceDigits)
 	}
 	return id, nil

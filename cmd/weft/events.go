@@ -20,7 +20,8 @@ import (
 func eventsCmd(a *app) *cobra.Command {
 	var types []string
 	var count int
-	cmd := &cobra.Command{Use: "events", Aliases: []string{"event"}, Short: "Watch what happens in the lattice", Args: exactArgs(0),
+	cmd := &cobra.Command{Use: "events", Aliases: []string{"event"}, Short: "Watch what happens in the lattice",
+		Args: exactArgs(0),
 		Long: `Prints each event as it comes, until Ctrl-C. With -o json each is a line: the CloudEvent as it was published.`,
 		Example: `  weft events
   weft events --type actor_scaled --type host_stopped -o json`,
@@ -69,7 +70,8 @@ func checkEventNames(names []string) error {
 	known := event.Names()
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return usage.Errorf("--type %q: there is no such event; %s", name, or(nearest.DidYouMean(name, known), "there are "+strings.Join(known, ", ")))
+			return usage.Errorf("--type %q: there is no such event; %s", name, or(nearest.DidYouMean(name, known),
+				"there are "+strings.Join(known, ", ")))
 		}
 	}
 	return nil

@@ -25,7 +25,8 @@ func hostCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "host", Aliases: []string{"hosts"}, Short: "Run, list, label and stop hosts",
 		Example: `  weft host run --nats-url nats://10.0.0.1:4222 --label zone=edge
   weft host list`}
-	cmd.AddCommand(hostRun(a), hostList(a), hostInspect(a), hostLabel(a), hostDrain(a), hostReload(a), hostStop(a), hostCompiler(a))
+	cmd.AddCommand(hostRun(a), hostList(a), hostInspect(a), hostLabel(a), hostDrain(a), hostReload(a), hostStop(a),
+		hostCompiler(a))
 	return cmd
 }
 
@@ -49,7 +50,8 @@ const stateLost = "lost"
 
 // lostView is a lost host in a list.
 func lostView(h control.LostHost) hostView {
-	return hostView{ID: h.HostID, Name: h.FriendlyName, Labels: h.Labels, Actors: len(h.Actors), Providers: len(h.Providers), Version: h.Version,
+	return hostView{ID: h.HostID, Name: h.FriendlyName, Labels: h.Labels, Actors: len(h.Actors),
+		Providers: len(h.Providers), Version: h.Version,
 		Uptime: h.UptimeSeconds, State: stateLost, LastHeard: h.LastHeard, Ran: &h}
 }
 
@@ -84,7 +86,8 @@ func lostLines(w io.Writer, lost []control.LostHost) {
 }
 
 func hostList(a *app) *cobra.Command {
-	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the hosts of the lattice", Args: exactArgs(0),
+	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the hosts of the lattice",
+		Args: exactArgs(0),
 		Long: `Lists the hosts that answer, and for ten minutes those that are lost: whose signs of life have ended though they have not said
 that they end. Of these it tells when they were heard last, and what ran there.`,
 		Example: `  weft host list
@@ -101,7 +104,8 @@ that they end. Of these it tells when they were heard last, and what ran there.`
 			}
 			hosts := []hostView{} // none is an answer, too
 			for _, h := range v.Hosts {
-				hosts = append(hosts, hostView{h.HostID, h.FriendlyName, h.Labels, len(h.Actors), len(h.Providers), h.Version, h.UptimeSeconds, or(h.State, "running"), h.JSDomain, time.Time{}, nil})
+				hosts = append(hosts, hostView{h.HostID, h.FriendlyName, h.Labels, len(h.Actors), len(h.Providers),
+					h.Version, h.UptimeSeconds, or(h.State, "running"), h.JSDomain, time.Time{}, nil})
 			}
 			lost := l.Lost(cmd.Context(), v)
 			for _, h := range lost {
@@ -111,7 +115,8 @@ that they end. Of these it tells when they were heard last, and what ran there.`
 			return a.print(hosts, func(w io.Writer) {
 				var rows [][]string
 				for _, h := range hosts {
-					rows = append(rows, []string{h.Name, string(h.ID), fmt.Sprint(h.Actors), fmt.Sprint(h.Providers), uptime(h.Uptime), h.State, labels(h.Labels)})
+					rows = append(rows, []string{h.Name, string(h.ID), fmt.Sprint(h.Actors), fmt.Sprint(h.Providers),
+						uptime(h.Uptime), h.State, labels(h.Labels)})
 				}
 				a.table(w, "NAME ID~ ACTORS PROVIDERS UPTIME STATE LABELS", rows)
 				lostLines(w, lost)
@@ -143,7 +148,8 @@ func labels(l map[string]string) string {
 }
 
 func hostInspect(a *app) *cobra.Command {
-	return &cobra.Command{Use: "inspect HOST", ValidArgsFunction: completer(a, hostNames), Aliases: []string{"inventory", "get"}, Short: "Show what runs on a host", Args: rangeArgs(0, 1),
+	return &cobra.Command{Use: "inspect HOST", ValidArgsFunction: completer(a, hostNames),
+		Aliases: []string{"inventory", "get"}, Short: "Show what runs on a host", Args: rangeArgs(0, 1),
 		Example: `  weft host inspect edge-1
   weft host inspect NBX5 -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -175,18 +181,21 @@ func hostInspect(a *app) *cobra.Command {
 }
 
 func inventory(w io.Writer, h control.HostInventory) {
-	fields(w, "name", h.FriendlyName, "id", string(h.HostID), "issuer", h.Issuer, "version", h.Version, "uptime", uptime(h.UptimeSeconds),
+	fields(w, "name", h.FriendlyName, "id", string(h.HostID), "issuer", h.Issuer, "version", h.Version, "uptime",
+		uptime(h.UptimeSeconds),
 		"state", or(h.State, "running"), "carries NATS", yes(h.CarriesNATS), "JetStream domain", domainText(h.JSDomain))
 	for _, k := range slices.Sorted(maps.Keys(h.Labels)) {
 		printf(w, "label %s=%s\n", k, h.Labels[k])
 	}
 	for _, a := range h.Actors {
 		for _, i := range a.Instances {
-			printf(w, "actor %s %s max %d %s %s %s\n", or(a.Name, "-"), a.ID, i.MaxInstances, a.ImageRef, a.Digest, labels(i.Annotations))
+			printf(w, "actor %s %s max %d %s %s %s\n", or(a.Name, "-"), a.ID, i.MaxInstances, a.ImageRef, a.Digest,
+				labels(i.Annotations))
 		}
 	}
 	for _, p := range h.Providers {
-		printf(w, "provider %s %s %s link name %s %s %s %s\n", or(p.Name, "-"), p.ID, p.ContractID, p.LinkName, p.State, p.Digest, p.Error)
+		printf(w, "provider %s %s %s link name %s %s %s %s\n", or(p.Name, "-"), p.ID, p.ContractID, p.LinkName,
+			p.State, p.Digest, p.Error)
 	}
 }
 
@@ -207,7 +216,8 @@ func yes(b bool) string {
 
 func hostLabel(a *app) *cobra.Command {
 	var remove []string
-	cmd := &cobra.Command{Use: "label HOST [key=value ...]", ValidArgsFunction: completer(a, hostNames), Short: "Set and delete labels of a host", Args: rangeArgs(1, -1),
+	cmd := &cobra.Command{Use: "label HOST [key=value ...]", ValidArgsFunction: completer(a, hostNames),
+		Short: "Set and delete labels of a host", Args: rangeArgs(1, -1),
 		Long: `Labels are what --constraint looks at. They last until the host ends; those given to "weft host run --label" return.`,
 		Example: `  weft host label edge-1 zone=edge tier=gold
   weft host label edge-1 --delete tier`,
@@ -244,7 +254,8 @@ type hostLabels struct {
 
 func hostDrain(a *app) *cobra.Command {
 	var w waiting
-	cmd := &cobra.Command{Use: "drain HOST", ValidArgsFunction: completer(a, hostNames), Short: "Let a host take no more work and end what runs on it", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "drain HOST", ValidArgsFunction: completer(a, hostNames),
+		Short: "Let a host take no more work and end what runs on it", Args: exactArgs(1),
 		Long: `Actors finish their calls and stop, then providers stop. The host stays, empty, until it is stopped.`,
 		Example: `  weft host drain edge-1
   weft host drain edge-1 --timeout 3m && weft host stop edge-1`,
@@ -268,7 +279,8 @@ func hostStop(a *app) *cobra.Command {
 	var w waiting
 	var grace time.Duration
 	var force bool
-	cmd := &cobra.Command{Use: "stop HOST", ValidArgsFunction: completer(a, hostNames), Short: "End a host, after its work in flight", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "stop HOST", ValidArgsFunction: completer(a, hostNames),
+		Short: "End a host, after its work in flight", Args: exactArgs(1),
 		Long: `Actors finish their calls and stop, then providers stop, then the host's process ends. The host that carries the lattice's
 NATS server ("weft up") takes that with it: where others are on it, it is stopped with --force only.`,
 		Example: `  weft host stop edge-1
@@ -294,7 +306,8 @@ NATS server ("weft up") takes that with it: where others are on it, it is stoppe
 func hostReload(a *app) *cobra.Command {
 	var all bool
 	var w waiting
-	cmd := &cobra.Command{Use: "reload HOST", ValidArgsFunction: completer(a, hostNames), Short: "Let a host read its keys and credentials again", Args: rangeArgs(0, 1),
+	cmd := &cobra.Command{Use: "reload HOST", ValidArgsFunction: completer(a, hostNames),
+		Short: "Let a host read its keys and credentials again", Args: rangeArgs(0, 1),
 		Long: `The host reads its cluster keys and NATS credentials again from the files that it was started with, and takes over what has
 changed without losing a call, its providers too. SIGHUP does the same to a host without a terminal.`,
 		Example: `  weft host reload edge-1
@@ -376,7 +389,8 @@ lattice share is given by --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CL
 
 // hostCompiler is the process that compiles a module for a host, within limits.
 func hostCompiler(a *app) *cobra.Command {
-	return &cobra.Command{Use: "compiler DIR BYTES TIME", Short: "Compile a module from standard input (hosts start this)", Hidden: true, Args: exactArgs(3),
+	return &cobra.Command{Use: "compiler DIR BYTES TIME",
+		Short: "Compile a module from standard input (hosts start this)", Hidden: true, Args: exactArgs(3),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if code := host.CompilerMain(args, a.in, a.out); code != 0 {
 				return silentError(code)
@@ -386,11 +400,14 @@ func hostCompiler(a *app) *cobra.Command {
 }
 
 // listOnHosts is a command that lists what runs on all hosts, or on one.
-func listOnHosts[T any](a *app, what, use string, list func([]control.HostInventory, *operate.View) []T, show func(io.Writer, []T)) *cobra.Command {
+func listOnHosts[T any](a *app, what, use string, list func([]control.HostInventory, *operate.View) []T,
+	show func(io.Writer, []T)) *cobra.Command {
 	var host string
-	cmd := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the " + what + " and where they run", Args: exactArgs(0),
+	cmd := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the " + what + " and where they run",
+		Args:    exactArgs(0),
 		Example: "  " + use + "\n  " + use + " --host edge-1 -o json",
-		Long:    `Lists the ` + what + ` of the hosts that answer. For ten minutes, hosts that are lost are named below, with what ran there.`,
+		Long: `Lists the ` + what +
+			` of the hosts that answer. For ten minutes, hosts that are lost are named below, with what ran there.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, v, done, err := a.look(cmd)
 			if err != nil {

@@ -52,42 +52,63 @@ type hostFlags struct {
 func (h *hostFlags) flags(f *pflag.FlagSet) {
 	d := host.DefaultConfig()
 	f.StringVar(&h.name, "name", "", "friendly name of the host (default: made from its key)")
-	f.StringArrayVar(&h.labels, "label", nil, "label=value of the host; may be repeated; also from WEFT_LABEL_... and WASMCLOUD_LABEL_...")
-	f.StringVar(&h.httpAddr, "http-addr", defaultHTTPAddr, "where /metrics, /healthz and /readyz are served; empty: nowhere")
-	f.BoolVar(&h.pprof, "pprof", false, "serve profiles of the host and its providers there, too (docs/metrics.md); loopback only")
-	f.StringVar(&h.hostSeedFile, "host-seed-file", "", "file with the host's seed (default: a key in the data directory)")
-	f.StringVar(&h.clusterFile, "cluster-seed-file", "", "file with the cluster's seed (default: the lattice's key in the data directory)")
+	f.StringArrayVar(&h.labels, "label", nil,
+		"label=value of the host; may be repeated; also from WEFT_LABEL_... and WASMCLOUD_LABEL_...")
+	f.StringVar(&h.httpAddr, "http-addr", defaultHTTPAddr,
+		"where /metrics, /healthz and /readyz are served; empty: nowhere")
+	f.BoolVar(&h.pprof, "pprof", false,
+		"serve profiles of the host and its providers there, too (docs/metrics.md); loopback only")
+	f.StringVar(&h.hostSeedFile, "host-seed-file", "",
+		"file with the host's seed (default: a key in the data directory)")
+	f.StringVar(&h.clusterFile, "cluster-seed-file", "",
+		"file with the cluster's seed (default: the lattice's key in the data directory)")
 	f.StringVar(&h.hostSeed, "host-seed", "", "the host's seed")
 	fallback(f, "host-seed", "WASMCLOUD_HOST_SEED")
 	f.StringVar(&h.clusterSeed, "cluster-seed", "", "the cluster's seed")
 	fallback(f, "cluster-seed", "WASMCLOUD_CLUSTER_SEED")
-	f.StringSliceVar(&h.issuers, "cluster-issuers", nil, "public keys of further clusters to trust, separated by commas")
+	f.StringSliceVar(&h.issuers, "cluster-issuers", nil,
+		"public keys of further clusters to trust, separated by commas")
 	fallback(f, "cluster-issuers", "WASMCLOUD_CLUSTER_ISSUERS")
-	f.BoolVar(&h.allowFiles, "allow-file-load", false, "let operators start files of this machine by file:// references")
+	f.BoolVar(&h.allowFiles, "allow-file-load", false,
+		"let operators start files of this machine by file:// references")
 	fallback(f, "allow-file-load", "WASMCLOUD_ALLOW_FILE_LOAD")
-	f.StringArrayVar(&h.filesDirs, "files-dir", nil, "folder below which link values may name files (certificates, keys), besides the folder \"files\" of the data directory; may be repeated")
-	f.StringSliceVar(&h.inline, "inline", nil, "built-in providers to run inside the host's process, for speed; a crash of one ends the host (see docs/providers.md)")
+	f.StringArrayVar(&h.filesDirs, "files-dir", nil,
+		"folder below which link values may name files (certificates, keys), besides the folder \"files\" of the data directory; may be repeated")
+	f.StringSliceVar(&h.inline, "inline", nil,
+		"built-in providers to run inside the host's process, for speed; a crash of one ends the host (see docs/providers.md)")
 	h.registries.flags(f)
-	f.UintVar(&h.rpcTimeoutMs, "rpc-timeout-ms", uint(d.RPCTimeout.Milliseconds()), "milliseconds that a call may take when the caller says nothing")
+	f.UintVar(&h.rpcTimeoutMs, "rpc-timeout-ms", uint(d.RPCTimeout.Milliseconds()),
+		"milliseconds that a call may take when the caller says nothing")
 	fallback(f, "rpc-timeout-ms", "WASMCLOUD_RPC_TIMEOUT_MS")
-	f.DurationVar(&h.callMaxAge, "call-max-age", d.CallMaxAge, "how long ago a call may have been signed, by the signer's clock; 0: any time (see docs/security.md)")
-	f.DurationVar(&h.callMaxAhead, "call-max-ahead", d.CallMaxAhead, "how far the clock of a caller may be ahead; 0: any")
-	f.UintVar(&h.shutdownDelayMs, "provider-shutdown-delay", uint(d.ProviderGrace.Milliseconds()), "milliseconds between asking a provider to end and killing it")
+	f.DurationVar(&h.callMaxAge, "call-max-age", d.CallMaxAge,
+		"how long ago a call may have been signed, by the signer's clock; 0: any time (see docs/security.md)")
+	f.DurationVar(&h.callMaxAhead, "call-max-ahead", d.CallMaxAhead,
+		"how far the clock of a caller may be ahead; 0: any")
+	f.UintVar(&h.shutdownDelayMs, "provider-shutdown-delay", uint(d.ProviderGrace.Milliseconds()),
+		"milliseconds between asking a provider to end and killing it")
 	fallback(f, "provider-shutdown-delay", "WASMCLOUD_PROV_SHUTDOWN_DELAY_MS")
 	f.StringVar(&h.providerURL, "provider-nats-url", "", "NATS address that providers are given (default: the host's)")
 	f.DurationVar(&h.heartbeat, "heartbeat", d.Heartbeat, "time between heartbeats with the inventory")
 	f.BoolVar(&h.oldHeartbeat, "old-heartbeat", false, "heartbeats in the form of hosts before 0.82")
-	f.DurationVar(&h.drain, "drain-timeout", d.DrainTimeout, "how long the end of the host waits for work in flight; then calls are cut off, and 10s later it ends whatever they do")
+	f.DurationVar(&h.drain, "drain-timeout", d.DrainTimeout,
+		"how long the end of the host waits for work in flight; then calls are cut off, and 10s later it ends whatever they do")
 	f.DurationVar(&h.ready, "provider-ready-timeout", d.ProviderReady, "how long a provider may take to get ready")
 	f.StringVar(&h.memory, "actor-memory", "64MiB", "memory of an actor's instance, unless started with --memory")
-	f.DurationVar(&h.execution, "actor-timeout", d.Limits.Execution, "how long one call of an actor may take, unless started with --timeout-exec")
-	f.Uint64Var(&h.fuel, "actor-fuel", d.Limits.Fuel, "work that one call of an actor may do, in units of about an instruction, unless started with --fuel; 0: no limit")
-	f.IntVar(&h.queue, "actor-queue", d.QueuePerActor, "calls of one actor that may wait for an instance at most; \"busy\" beyond it, and when they would wait for too long")
+	f.DurationVar(&h.execution, "actor-timeout", d.Limits.Execution,
+		"how long one call of an actor may take, unless started with --timeout-exec")
+	f.Uint64Var(&h.fuel, "actor-fuel", d.Limits.Fuel,
+		"work that one call of an actor may do, in units of about an instruction, unless started with --fuel; 0: no limit")
+	f.IntVar(&h.queue, "actor-queue", d.QueuePerActor,
+		"calls of one actor that may wait for an instance at most; \"busy\" beyond it, and when they would wait for too long")
 	f.Uint64Var(&h.recycle, "recycle-calls", d.RecycleCalls, "calls after which an instance is replaced; 0: never")
-	f.StringVar(&h.compileMemory, "compile-memory", "", "memory that compiling an actor's module may take; beyond it the module is refused (default: 1GiB, at most half of what there is)")
-	f.DurationVar(&h.compileTime, "compile-time", time.Minute, "processor time that compiling an actor's module may take")
-	f.StringVar(&h.guests, "guest-memory", "", "memory for all actors on the host, with their code and waiting requests; calls beyond it are \"busy\" (default: most of what the machine or the container has)")
-	f.StringVar(&h.large, "large-payloads", "", "memory for payloads above 900 KiB; calls wait for it, and then are \"busy\" (default: 512MiB, at most an eighth of what there is)")
+	f.StringVar(&h.compileMemory, "compile-memory", "",
+		"memory that compiling an actor's module may take; beyond it the module is refused (default: 1GiB, at most half of what there is)")
+	f.DurationVar(&h.compileTime, "compile-time", time.Minute,
+		"processor time that compiling an actor's module may take")
+	f.StringVar(&h.guests, "guest-memory", "",
+		"memory for all actors on the host, with their code and waiting requests; calls beyond it are \"busy\" (default: most of what the machine or the container has)")
+	f.StringVar(&h.large, "large-payloads", "",
+		"memory for payloads above 900 KiB; calls wait for it, and then are \"busy\" (default: 512MiB, at most an eighth of what there is)")
 	f.DurationVar(&h.natsWait, "nats-wait", 0, "how long to wait for a NATS server that is not up yet; 0: not at all")
 	h.policy.flags(f)
 	f.StringVar(&h.logFormat, "log-format", "text", "text or json")
@@ -121,7 +142,8 @@ func (h *hostFlags) logger(a *app) (*slog.Logger, error) {
 }
 
 // config makes the host's configuration. release gives the host's key back to other processes.
-func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats natsconn.Config, log *slog.Logger) (cfg host.Config, release func(), err error) {
+func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats natsconn.Config,
+	log *slog.Logger) (cfg host.Config, release func(), err error) {
 	a.secretFlag(cmd, "host-seed")
 	a.secretFlag(cmd, "cluster-seed")
 	a.secretFlag(cmd, "oci-password")
@@ -139,7 +161,8 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 		flag string
 		text string
 		into *int64
-	}{{"guest-memory", h.guests, &cfg.GuestBytes}, {"large-payloads", h.large, &cfg.LargeBytes}, {"compile-memory", h.compileMemory, &cfg.CompileMemory}} {
+	}{{"guest-memory", h.guests, &cfg.GuestBytes}, {"large-payloads", h.large, &cfg.LargeBytes},
+		{"compile-memory", h.compileMemory, &cfg.CompileMemory}} {
 		if s.text == "" {
 			continue
 		}
@@ -168,7 +191,8 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 	cfg.FriendlyName, cfg.AllowFileLoad, cfg.OldHeartbeat = h.name, h.allowFiles, h.oldHeartbeat
 	cfg.RPCTimeout = time.Duration(h.rpcTimeoutMs) * time.Millisecond
 	cfg.ProviderGrace = time.Duration(h.shutdownDelayMs) * time.Millisecond
-	cfg.Heartbeat, cfg.DrainTimeout, cfg.ProviderReady, cfg.Limits.Execution = h.heartbeat, h.drain, h.ready, h.execution
+	cfg.Heartbeat, cfg.DrainTimeout, cfg.ProviderReady, cfg.Limits.Execution = h.heartbeat, h.drain, h.ready,
+		h.execution
 	cfg.CallMaxAge, cfg.CallMaxAhead = h.callMaxAge, h.callMaxAhead
 	cfg.QueuePerActor, cfg.RecycleCalls, cfg.Limits.Fuel = h.queue, h.recycle, h.fuel
 	cfg.OCI = h.registries.config()
@@ -185,7 +209,8 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 	cfg.Guard = []string{exe, "provider", "guard"}
 	cfg.Builtins = map[string]host.Builtin{}
 	for _, b := range builtins {
-		cfg.Builtins[b.name] = host.Builtin{ID: builtinID(b.name), Name: b.name, ContractID: b.contract, Version: version().Version,
+		cfg.Builtins[b.name] = host.Builtin{ID: builtinID(b.name), Name: b.name, ContractID: b.contract,
+			Version:  version().Version,
 			Revision: 1, Path: exe, Args: []string{"provider", "run", b.name}, Storage: b.storage}
 	}
 	if err := runInside(cfg.Builtins, h.inline); err != nil {
@@ -195,7 +220,8 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 	if err := cfg.ValidateSettings(); err != nil { // before a key is made that no host would use
 		return cfg, release, err
 	}
-	cluster := &keys.Cluster{Keeper: a.keeper(), Lattice: cfg.Lattice, Issuers: h.issuers, Seed: h.clusterSeed, SeedFile: h.clusterFile,
+	cluster := &keys.Cluster{Keeper: a.keeper(), Lattice: cfg.Lattice, Issuers: h.issuers, Seed: h.clusterSeed,
+		SeedFile: h.clusterFile,
 		NodeFile: h.fileCluster, Reread: h.fileKeys, Token: way.ClusterSeed(), Made: func() {
 			a.say("- made a new cluster key for lattice %s; hosts on other machines need it too:\n"+
 				"  weft key show cluster --seed > cluster.nk, copied there, and: weft host run --cluster-seed-file cluster.nk", cfg.Lattice)

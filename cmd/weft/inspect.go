@@ -34,7 +34,8 @@ type fileView struct {
 }
 
 func inspectCmd(a *app) *cobra.Command {
-	return &cobra.Command{Use: "inspect FILE|ACTOR", Short: "Show claims, imports, exports, size and memory of a module or component",
+	return &cobra.Command{Use: "inspect FILE|ACTOR",
+		Short: "Show claims, imports, exports, size and memory of a module or component",
 		Long: `Shows a file (module, component or provider archive) without running it, or an actor of the lattice. A file whose
 claims do not hold is shown too, and what is wrong with them. Of a component its world is shown, too: what it imports
 and exports, in WIT. What no host would run ends with the host's words and exit code 2.`,
@@ -58,7 +59,8 @@ and exports, in WIT. What no host would run ends with the host's words and exit 
 
 // looksLikeFile reports whether an argument can only mean a file.
 func looksLikeFile(s string) bool {
-	return strings.ContainsAny(s, `/\`) && !strings.Contains(s, "://") || strings.HasSuffix(s, ".wasm") || strings.HasSuffix(s, ".par") || strings.HasSuffix(s, ".par.gz")
+	return strings.ContainsAny(s, `/\`) && !strings.Contains(s, "://") || strings.HasSuffix(s, ".wasm") ||
+		strings.HasSuffix(s, ".par") || strings.HasSuffix(s, ".par.gz")
 }
 
 // viewFile looks at a file. With a module that no host would run there is both a view and an error.
@@ -89,7 +91,8 @@ func viewFile(path string, data []byte) (fileView, error) {
 			return fileView{}, fmt.Errorf("%s: %w", path, err)
 		}
 	default:
-		return v, &lattice.Error{Code: lattice.ErrBadModule, Op: "inspect", Entity: path, Detail: "neither a WebAssembly module nor a provider archive: " + signing.Form(data)}
+		return v, &lattice.Error{Code: lattice.ErrBadModule, Op: "inspect", Entity: path,
+			Detail: "neither a WebAssembly module nor a provider archive: " + signing.Form(data)}
 	}
 	return v.judged(err), nil
 }
@@ -103,15 +106,18 @@ func (v fileView) judged(err error) fileView {
 }
 
 func (v fileView) text(w io.Writer) {
-	fields(w, "file", v.File, "kind", v.Kind, "size", lattice.Size(int64(v.Bytes)), "sha256", v.SHA256, "trust", v.Trust, "problem", v.Problem, "refused", v.Refused)
+	fields(w, "file", v.File, "kind", v.Kind, "size", lattice.Size(int64(v.Bytes)), "sha256", v.SHA256, "trust",
+		v.Trust, "problem", v.Problem, "refused", v.Refused)
 	if c := v.Claims; c != nil {
 		notBefore, expires := c.HumanTimes()
 		fields(w, "id", string(c.Subject), "name", c.Name, "issuer", string(c.Issuer), "version", c.Version,
-			"revision", fmt.Sprint(c.EffectiveRevision()), "call alias", c.CallAlias, "capabilities", or(strings.Join(c.Caps, ", "), "none"),
+			"revision", fmt.Sprint(c.EffectiveRevision()), "call alias", c.CallAlias, "capabilities",
+			or(strings.Join(c.Caps, ", "), "none"),
 			"tags", strings.Join(c.Tags, ", "), "valid from", notBefore, "expires", expires)
 	}
 	if c := v.Provider; c != nil {
-		fields(w, "id", string(c.Subject), "name", c.Name, "issuer", string(c.Issuer), "contract", c.ContractID, "vendor", c.Vendor,
+		fields(w, "id", string(c.Subject), "name", c.Name, "issuer", string(c.Issuer), "contract", c.ContractID,
+			"vendor", c.Vendor,
 			"version", c.Version, "revision", fmt.Sprint(c.EffectiveRevision()))
 		for target, hash := range c.TargetHashes {
 			fields(w, "target "+target, hash)

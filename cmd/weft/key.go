@@ -39,7 +39,8 @@ for at the terminal, or from --key-passphrase-file FILE (WEFT_KEY_PASSPHRASE_FIL
 func keyGen(a *app) *cobra.Command {
 	var name string
 	var seed, encrypt bool
-	cmd := &cobra.Command{Use: "gen KIND", Short: "Make a key: account, module, provider, host, cluster, ...", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "gen KIND", Short: "Make a key: account, module, provider, host, cluster, ...",
+		Args:      exactArgs(1),
 		ValidArgs: []string{"account", "module", "provider", "host", "cluster", "operator", "user"},
 		Example: `  weft key gen account
   weft key gen module --name echo
@@ -84,7 +85,8 @@ func storeKey(store *signing.Keystore, name string, k signing.KeyPair, encrypt b
 func keyName(a *app, kind byte) string { return keys.Name(kind, lattice.Name(a.conn.Lattice)) }
 
 func showKey(a *app, k signing.KeyPair, name string, seed, encrypted bool) error {
-	v := keyView{KeyInfo: signing.KeyInfo{Name: name, Kind: signing.KindName(k.Kind()), Public: k.Public(), Encrypted: encrypted}}
+	v := keyView{KeyInfo: signing.KeyInfo{Name: name, Kind: signing.KindName(k.Kind()), Public: k.Public(),
+		Encrypted: encrypted}}
 	if seed {
 		v.Seed = k.Seed()
 	}
@@ -106,7 +108,8 @@ func stored(k signing.KeyInfo) string {
 }
 
 func keyList(a *app) *cobra.Command {
-	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the stored keys, without their secrets", Args: exactArgs(0),
+	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the stored keys, without their secrets",
+		Args: exactArgs(0),
 		Example: `  weft key list
   weft key list -o json`,
 		RunE: func(*cobra.Command, []string) error {
@@ -133,7 +136,8 @@ func keyList(a *app) *cobra.Command {
 
 func keyShow(a *app) *cobra.Command {
 	var seed, next bool
-	cmd := &cobra.Command{Use: "show KEY", ValidArgsFunction: keyNames(a), Aliases: []string{"get"}, Short: "Show a stored key", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "show KEY", ValidArgsFunction: keyNames(a), Aliases: []string{"get"},
+		Short: "Show a stored key", Args: exactArgs(1),
 		Long: `KEY is a kind (cluster), a name, both (module/echo), or four characters or more of the public key's beginning. With --seed only the secret
 is printed, so that it can be sent to a file.`,
 		Example: `  weft key show account
@@ -174,7 +178,8 @@ func findKey(a *app, query string) (signing.KeyInfo, error) {
 func keyImport(a *app) *cobra.Command {
 	var name string
 	var encrypt bool
-	cmd := &cobra.Command{Use: "import FILE", Short: "Store a key whose seed is in a file, or on standard input (-)", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "import FILE", Short: "Store a key whose seed is in a file, or on standard input (-)",
+		Args: exactArgs(1),
 		Example: `  weft key import cluster.nk
   ssh first-machine weft key show cluster --seed | weft key import -`,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -198,7 +203,8 @@ func keyImport(a *app) *cobra.Command {
 }
 
 func keyEncrypt(a *app) *cobra.Command {
-	return &cobra.Command{Use: "encrypt KEY...", ValidArgsFunction: keyNames(a), Short: "Encrypt stored keys with a passphrase", Args: rangeArgs(1, -1),
+	return &cobra.Command{Use: "encrypt KEY...", ValidArgsFunction: keyNames(a),
+		Short: "Encrypt stored keys with a passphrase", Args: rangeArgs(1, -1),
 		Long: `The file is replaced; copies that were made of it, and what the disk keeps, stay as they are. All keys of one data
 directory have one passphrase. To change it: decrypt, then encrypt.
 
@@ -211,7 +217,8 @@ A host that runs as a service reads the passphrase from a file that systemd hand
 }
 
 func keyDecrypt(a *app) *cobra.Command {
-	return &cobra.Command{Use: "decrypt KEY...", ValidArgsFunction: keyNames(a), Short: "Store encrypted keys in the clear again", Args: rangeArgs(1, -1),
+	return &cobra.Command{Use: "decrypt KEY...", ValidArgsFunction: keyNames(a),
+		Short: "Store encrypted keys in the clear again", Args: rangeArgs(1, -1),
 		Example: `  weft key decrypt cluster
   weft key decrypt account host`,
 		RunE: func(_ *cobra.Command, args []string) error { return recrypt(a, args, (*signing.Keystore).Decrypt) }}
@@ -241,7 +248,8 @@ func keyRotate(a *app) *cobra.Command {
 	var file, next string
 	var hosts int
 	var timeout time.Duration
-	cmd := &cobra.Command{Use: "rotate cluster", Short: "Bring a lattice to a new cluster key, without a call refused", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "rotate cluster", Short: "Bring a lattice to a new cluster key, without a call refused",
+		Args:      exactArgs(1),
 		ValidArgs: []string{"cluster"},
 		Long: `In three steps, each begun when every host has confirmed the one before: all trust the new key, all sign with it, the old
 one is dropped. Where that stands is kept beside the key, so the command can be interrupted and run again.

@@ -27,7 +27,8 @@ func linkCmd(a *app) *cobra.Command {
 func linkPut(a *app) *cobra.Command {
 	var w waiting
 	var name, file string
-	cmd := &cobra.Command{Use: "put ACTOR PROVIDER [CONTRACT] [key=value ...]", ValidArgsFunction: linkPutWords(a), Short: "Link an actor to a provider", Args: rangeArgs(2, -1),
+	cmd := &cobra.Command{Use: "put ACTOR PROVIDER [CONTRACT] [key=value ...]", ValidArgsFunction: linkPutWords(a),
+		Short: "Link an actor to a provider", Args: rangeArgs(2, -1),
 		Long: `Grants an actor the use of a provider, with the values that configure it. Waits until the provider has the link and
 shows its error if it cannot use it. What the provider refuses replaces no link that works. Values may be secrets: give them in
 a file with --values. The values of built-in providers: docs/providers.md.`,
@@ -56,18 +57,21 @@ a file with --values. The values of built-in providers: docs/providers.md.`,
 				return err
 			}
 			if link.State == operate.LinkPending && !w.noWait {
-				a.say("- no process of %s serves link name %s yet; the link takes effect when one starts", or(link.ProviderName, string(link.ProviderID)), link.LinkName)
+				a.say("- no process of %s serves link name %s yet; the link takes effect when one starts",
+					or(link.ProviderName, string(link.ProviderID)), link.LinkName)
 			}
 			return a.print(link, func(w io.Writer) { linkLine(w, *link) })
 		}}
 	w.flags(cmd.Flags())
-	cmd.Flags().StringVar(&name, "link-name", "", "tells apart several links of an actor to one contract (default: default)")
+	cmd.Flags().StringVar(&name, "link-name", "",
+		"tells apart several links of an actor to one contract (default: default)")
 	cmd.Flags().StringVar(&file, "values", "", "JSON or YAML file of values; - is standard input")
 	return cmd
 }
 
 func linkLine(w io.Writer, k operate.Link) {
-	printf(w, "%s: %s -> %s (%s, link name %s)\n", k.State, or(k.ActorName, string(k.ActorID)), or(k.ProviderName, string(k.ProviderID)), k.ContractID, k.LinkName)
+	printf(w, "%s: %s -> %s (%s, link name %s)\n", k.State, or(k.ActorName, string(k.ActorID)),
+		or(k.ProviderName, string(k.ProviderID)), k.ContractID, k.LinkName)
 	if k.State == wire.LinkAway {
 		printf(w, "  %s\n", linkProblem(k))
 	}
@@ -76,7 +80,8 @@ func linkLine(w io.Writer, k operate.Link) {
 func linkDel(a *app) *cobra.Command {
 	var w waiting
 	var name string
-	cmd := &cobra.Command{Use: "del ACTOR [PROVIDER|CONTRACT]", ValidArgsFunction: completer(a, actorNames, providerNames), Aliases: []string{"delete", "rm"}, Short: "Delete a link of an actor", Args: rangeArgs(1, 2),
+	cmd := &cobra.Command{Use: "del ACTOR [PROVIDER|CONTRACT]", ValidArgsFunction: completer(a, actorNames,
+		providerNames), Aliases: []string{"delete", "rm"}, Short: "Delete a link of an actor", Args: rangeArgs(1, 2),
 		Example: `  weft link del app httpserver
   weft link del app wasmcloud:keyvalue --link-name cache`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -105,7 +110,8 @@ func linkDel(a *app) *cobra.Command {
 }
 
 func linkList(a *app) *cobra.Command {
-	return &cobra.Command{Use: "list", Aliases: []string{"ls", "query"}, Short: "List links and whether they work", Args: exactArgs(0),
+	return &cobra.Command{Use: "list", Aliases: []string{"ls", "query"}, Short: "List links and whether they work",
+		Args: exactArgs(0),
 		Long: `The state is active, failed (with the provider's reason), away (active, but what the provider needs for it is away, since
 when and why), pending (no provider process has it yet), or unknown (the provider is not one of weft's and does not tell).
 "active (new values refused)" serves with the values that it had; the reason is that of the newer ones. What may pass is tried
@@ -123,13 +129,16 @@ again, and "next try" says when.`,
 				return err
 			}
 			slices.SortStableFunc(links, func(x, y operate.Link) int {
-				return cmp.Or(strings.Compare(x.ActorName, y.ActorName), strings.Compare(string(x.ActorID), string(y.ActorID)), strings.Compare(x.ContractID, y.ContractID), strings.Compare(string(x.LinkName), string(y.LinkName)))
+				return cmp.Or(strings.Compare(x.ActorName, y.ActorName), strings.Compare(string(x.ActorID),
+					string(y.ActorID)), strings.Compare(x.ContractID, y.ContractID),
+					strings.Compare(string(x.LinkName), string(y.LinkName)))
 			})
 			return a.print(links, func(w io.Writer) {
 				var rows [][]string
 				for _, k := range links {
 					// Values may be secrets; -o json shows them.
-					rows = append(rows, []string{or(k.ActorName, string(k.ActorID)), or(k.ProviderName, string(k.ProviderID)), k.ContractID, string(k.LinkName),
+					rows = append(rows, []string{or(k.ActorName, string(k.ActorID)),
+						or(k.ProviderName, string(k.ProviderID)), k.ContractID, string(k.LinkName),
 						strings.Join(slices.Sorted(maps.Keys(k.Values)), ","), k.Summary(), linkProblem(k)})
 				}
 				a.table(w, "ACTOR PROVIDER CONTRACT LINK +VALUES STATE! ERROR", rows)

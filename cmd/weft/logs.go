@@ -16,7 +16,8 @@ import (
 func logsCmd(a *app) *cobra.Command {
 	var follow bool
 	var lines int
-	cmd := &cobra.Command{Use: "logs ACTOR", ValidArgsFunction: completer(a, actorNames), Aliases: []string{"log"}, Short: "Show what an actor has logged", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "logs ACTOR", ValidArgsFunction: completer(a, actorNames), Aliases: []string{"log"},
+		Short: "Show what an actor has logged", Args: exactArgs(1),
 		Long: `Shows the last lines that the hosts keep of an actor, oldest first, and with -f those that come. Hosts keep up to 1000
 lines of each actor. Lines of several hosts come in the order of their times; with -f those that reach this machine 200 ms
 late, or whose host's clock is wrong, stand where they came. In brackets stands the beginning of the trace id of the request that a
@@ -47,7 +48,8 @@ line belongs to: "weft errors --trace" takes it, and -o json has the whole one.`
 			return err
 		}}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with the lines that come, until Ctrl-C")
-	cmd.Flags().IntVarP(&lines, "lines", "n", 0, "how many of the last lines to show from each host; 0 is all that it keeps")
+	cmd.Flags().IntVarP(&lines, "lines", "n", 0,
+		"how many of the last lines to show from each host; 0 is all that it keeps")
 	return cmd
 }
 

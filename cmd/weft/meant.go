@@ -17,15 +17,23 @@ import (
 // word stands for each that the command at hand has.
 var otherWords = map[string][]string{
 	"ls": {"list"}, "ps": {"list"}, "show": {"inspect", "list"}, "describe": {"inspect"}, "info": {"inspect"},
-	"status": {"list"}, "state": {"list"}, "top": {"list"}, "get": {"inspect", "list"}, "query": {"list"}, "all": {"list"},
-	"run": {"start", "run", "dev"}, "exec": {"call"}, "invoke": {"call"}, "create": {"start", "put", "create", "new"}, "launch": {"start"},
+	"status": {"list"}, "state": {"list"}, "top": {"list"}, "get": {"inspect", "list"}, "query": {"list"},
+	"all": {"list"},
+	"run": {"start", "run", "dev"}, "exec": {"call"}, "invoke": {"call"}, "create": {"start", "put", "create", "new"},
+	"launch": {"start"},
 	"deploy": {"start", "up -f FILE"}, "apply": {"up -f FILE"}, "add": {"start", "put", "create", "import"},
-	"set": {"put", "label", "scale"}, "bind": {"put"}, "connect": {"put", "token create"}, "join": {"run --join TOKEN", "host run --join TOKEN"},
-	"delete": {"stop", "del", "revoke"}, "remove": {"stop", "del", "revoke"}, "rm": {"stop", "del", "revoke"}, "kill": {"stop"},
+	"set": {"put", "label", "scale"}, "bind": {"put"}, "connect": {"put", "token create"},
+	"join":   {"run --join TOKEN", "host run --join TOKEN"},
+	"delete": {"stop", "del", "revoke"}, "remove": {"stop", "del", "revoke"}, "rm": {"stop", "del", "revoke"},
+	"kill": {"stop"},
 	"down": {"stop"}, "terminate": {"stop"}, "undeploy": {"stop"}, "unlink": {"link del"},
-	"restart": {"update", "stop"}, "upgrade": {"update"}, "replace": {"update"}, "rollout": {"update"}, "reload": {"update"},
-	"tail": {"logs"}, "log": {"logs"}, "watch": {"events"}, "monitor": {"events"}, "compile": {"build"}, "init": {"new", "up"}, "generate": {"new", "create"}, "gen": {"create", "new"}, "new": {"create"}, "make": {"create", "new"},
-	"serve": {"up"}, "server": {"up"}, "download": {"pull"}, "upload": {"push"}, "publish": {"push"}, "login": {"help connection"}, "config": {"help connection"}, "context": {"help connection"},
+	"restart": {"update", "stop"}, "upgrade": {"update"}, "replace": {"update"}, "rollout": {"update"},
+	"reload": {"update"},
+	"tail":   {"logs"}, "log": {"logs"}, "watch": {"events"}, "monitor": {"events"}, "compile": {"build"},
+	"init": {"new", "up"}, "generate": {"new", "create"}, "gen": {"create", "new"}, "new": {"create"},
+	"make":  {"create", "new"},
+	"serve": {"up"}, "server": {"up"}, "download": {"pull"}, "upload": {"push"}, "publish": {"push"},
+	"login": {"help connection"}, "config": {"help connection"}, "context": {"help connection"},
 }
 
 // manyNouns are the commands whose verbs are looked at when a verb stands alone: "weft ps".
@@ -40,7 +48,8 @@ func meantCommand(cmd *cobra.Command, args []string) string {
 		for _, verb := range verbs {
 			first, _, _ := strings.Cut(verb, " ")
 			i := slices.IndexFunc(at.Commands(), func(c *cobra.Command) bool { return c.Name() == first && !c.Hidden })
-			if full := at.CommandPath() + " " + verb; (i >= 0 || first == "help" && !at.HasParent()) && !slices.Contains(found, full) {
+			if full := at.CommandPath() + " " + verb; (i >= 0 || first == "help" && !at.HasParent()) &&
+				!slices.Contains(found, full) {
 				found = append(found, full)
 			}
 		}
@@ -100,11 +109,16 @@ func orList(words []string) string {
 
 // otherFlags are flags that people bring from other tools.
 var otherFlags = map[string][]string{
-	"replicas": {"max"}, "instances": {"max"}, "count": {"max"}, "scale": {"max"}, "concurrency": {"max"}, "max-instances": {"max"},
-	"namespace": {"lattice"}, "server": {"nats-url"}, "url": {"nats-url"}, "format": {"output"}, "json": {"output"}, "yaml": {"output"},
-	"tail": {"lines"}, "env": {"config"}, "labels": {"label", "constraint"}, "selector": {"constraint"}, "port": {"address"}, "listen": {"address", "nats-listen"},
-	"wait": {"no-wait", "timeout"}, "verbose": {"log-level"}, "debug": {"log-level"}, "file": {"values", "config"}, "contract-id": {"contract"},
-	"caps": {"cap"}, "capability": {"cap"}, "credentials": {"creds"}, "out": {"output"}, "target": {"host"}, "node": {"host"}, "revision": {"rev"}, "version": {"ver"},
+	"replicas": {"max"}, "instances": {"max"}, "count": {"max"}, "scale": {"max"}, "concurrency": {"max"},
+	"max-instances": {"max"},
+	"namespace":     {"lattice"}, "server": {"nats-url"}, "url": {"nats-url"}, "format": {"output"}, "json": {"output"},
+	"yaml": {"output"},
+	"tail": {"lines"}, "env": {"config"}, "labels": {"label", "constraint"}, "selector": {"constraint"},
+	"port": {"address"}, "listen": {"address", "nats-listen"},
+	"wait": {"no-wait", "timeout"}, "verbose": {"log-level"}, "debug": {"log-level"}, "file": {"values", "config"},
+	"contract-id": {"contract"},
+	"caps":        {"cap"}, "capability": {"cap"}, "credentials": {"creds"}, "out": {"output"}, "target": {"host"},
+	"node": {"host"}, "revision": {"rev"}, "version": {"ver"},
 }
 
 // unknownFlag words what is wrong with the flags of a command line: with an unknown one, the nearest that cmd has.

@@ -84,20 +84,27 @@ type natsFlags struct {
 
 func (n *natsFlags) flags(f *pflag.FlagSet) {
 	f.IntVar(&n.port, "nats-port", natsserver.DefaultPort, "port of the embedded NATS server; -1 is a free one")
-	f.StringVar(&n.listen, "nats-listen", natsserver.DefaultHost, "address that the embedded NATS server listens on; beyond loopback with TLS and credentials only")
+	f.StringVar(&n.listen, "nats-listen", natsserver.DefaultHost,
+		"address that the embedded NATS server listens on; beyond loopback with TLS and credentials only")
 	f.BoolVar(&n.auth, "nats-auth", false, "want credentials and TLS on loopback, too")
-	f.StringVar(&n.cert, "nats-server-cert", "", "PEM file of the embedded server's own certificate (default: one of a generated authority)")
+	f.StringVar(&n.cert, "nats-server-cert", "",
+		"PEM file of the embedded server's own certificate (default: one of a generated authority)")
 	f.StringVar(&n.key, "nats-server-key", "", "PEM file of that certificate's key")
-	f.StringVar(&n.ca, "nats-server-ca", "", "PEM file of the authority that clients shall trust for it (default: those that their machines trust)")
-	f.StringVar(&n.storeMax, "store-max", "", "what the embedded server may keep on disk, as 2GiB (default: all but a reserve of what is free at the time)")
-	f.BoolVar(&n.plain, "nats-plain", false, "no TLS: whoever can listen to the network reads everything, secrets as well")
+	f.StringVar(&n.ca, "nats-server-ca", "",
+		"PEM file of the authority that clients shall trust for it (default: those that their machines trust)")
+	f.StringVar(&n.storeMax, "store-max", "",
+		"what the embedded server may keep on disk, as 2GiB (default: all but a reserve of what is free at the time)")
+	f.BoolVar(&n.plain, "nats-plain", false,
+		"no TLS: whoever can listen to the network reads everything, secrets as well")
 }
 
 // config is the server that the flags ask for; host names the subjects that the host on this machine needs besides those
 // of its role.
 func (n *natsFlags) config(a *app, log *slog.Logger, host natsauth.Identity) (*node.ServerConfig, error) {
-	c := &node.ServerConfig{Dir: a.dir, Keys: a.keeper().Store, Listen: n.listen, Port: n.port, Auth: n.auth, Plain: n.plain, Cert: n.cert, Key: n.key, CA: n.ca,
-		User: a.conn.User, Password: a.conn.Password, Token: a.conn.Token, Domain: a.conn.Domain, Host: host, Logger: log, Warn: a.warn}
+	c := &node.ServerConfig{Dir: a.dir, Keys: a.keeper().Store, Listen: n.listen, Port: n.port, Auth: n.auth,
+		Plain: n.plain, Cert: n.cert, Key: n.key, CA: n.ca,
+		User: a.conn.User, Password: a.conn.Password, Token: a.conn.Token, Domain: a.conn.Domain, Host: host,
+		Logger: log, Warn: a.warn}
 	var err error
 	if n.storeMax != "" {
 		most, err := lattice.ParseSize(n.storeMax)
@@ -113,7 +120,8 @@ func (n *natsFlags) config(a *app, log *slog.Logger, host natsauth.Identity) (*n
 
 // startNode starts a host, with a NATS server of its own unless nats is nil, and waits until it serves.
 func startNode(a *app, cmd *cobra.Command, flags *hostFlags, nats *natsFlags, log *slog.Logger) (*node.Node, error) {
-	c := node.Config{Dir: a.dir, Keys: a.keeper().Store, Subjects: flags.policy.subjects(), Wait: flags.natsWait, Logger: log}
+	c := node.Config{Dir: a.dir, Keys: a.keeper().Store, Subjects: flags.policy.subjects(), Wait: flags.natsWait,
+		Logger: log}
 	var err error
 	if nats == nil {
 		c.Way, err = a.way(cmd)

@@ -36,7 +36,8 @@ func readExecutable(a *app, file string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case len(data) == 0 || signing.IsArchive(data):
-		return nil, &lattice.Error{Code: lattice.ErrBadModule, Op: "read executable", Entity: file, Detail: signing.Form(data) + ", and a provider's executable is wanted"}
+		return nil, &lattice.Error{Code: lattice.ErrBadModule, Op: "read executable", Entity: file,
+			Detail: signing.Form(data) + ", and a provider's executable is wanted"}
 	}
 	return data, operate.NoModule(file, data)
 }
@@ -52,8 +53,10 @@ type parView struct {
 func (v parView) text(w io.Writer) {
 	c := v.Claims
 	notBefore, expires := c.HumanTimes()
-	fields(w, "file", v.File, "id", string(v.ID), "name", c.Name, "contract", c.ContractID, "vendor", c.Vendor, "version", c.Version,
-		"revision", fmt.Sprint(c.EffectiveRevision()), "issuer", string(c.Issuer), "valid from", notBefore, "expires", expires,
+	fields(w, "file", v.File, "id", string(v.ID), "name", c.Name, "contract", c.ContractID, "vendor", c.Vendor,
+		"version", c.Version,
+		"revision", fmt.Sprint(c.EffectiveRevision()), "issuer", string(c.Issuer), "valid from", notBefore, "expires",
+		expires,
 		"targets", strings.Join(v.Targets, ", "))
 	for _, t := range v.Targets {
 		fields(w, "hash "+t, c.TargetHashes[t])
@@ -73,7 +76,8 @@ func openPar(file string) (*signing.Archive, []byte, error) {
 }
 
 func parInspect(a *app) *cobra.Command {
-	return &cobra.Command{Use: "inspect FILE", Short: "Verify an archive and show its claims and targets", Args: exactArgs(1),
+	return &cobra.Command{Use: "inspect FILE", Short: "Verify an archive and show its claims and targets",
+		Args: exactArgs(1),
 		Example: `  weft par inspect queue.par.gz
   weft par inspect queue.par -o json`,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -118,7 +122,8 @@ func parCreate(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return writePar(a, cmp.Or(out, operate.KeyName(c.Name)+".par.gz"), c, issuer, service, map[string][]byte{target: bin})
+			return writePar(a, cmp.Or(out, operate.KeyName(c.Name)+".par.gz"), c, issuer, service,
+				map[string][]byte{target: bin})
 		}}
 	f := cmd.Flags()
 	f.StringVar(&c.Name, "name", "", "name of the provider (default: the file's)")
@@ -136,7 +141,8 @@ func parCreate(a *app) *cobra.Command {
 
 func parInsert(a *app) *cobra.Command {
 	var target, out, account string
-	cmd := &cobra.Command{Use: "insert FILE EXECUTABLE", Short: "Add the executable for another kind of machine to an archive", Args: exactArgs(2),
+	cmd := &cobra.Command{Use: "insert FILE EXECUTABLE",
+		Short: "Add the executable for another kind of machine to an archive", Args: exactArgs(2),
 		Long: `The claims stay as they are, and so does the provider's key, which has to be among yours, and the account's, unless --account
 names another. An executable for the same target is replaced.`,
 		Example: `  weft par insert queue.par.gz ./queue-arm64 --target aarch64-linux
@@ -169,7 +175,8 @@ names another. An executable for the same target is replaced.`,
 				if err != nil {
 					return err
 				}
-			} else if issuer, err = a.keeper().ByPublic(signing.KindAccount, string(archive.Claims.Issuer)); err != nil {
+			} else if issuer, err = a.keeper().ByPublic(signing.KindAccount,
+				string(archive.Claims.Issuer)); err != nil {
 				return err
 			}
 			c := *archive.Claims
@@ -183,7 +190,8 @@ names another. An executable for the same target is replaced.`,
 }
 
 // writePar writes an archive, compressed unless its name ends in .par, and shows it.
-func writePar(a *app, file string, c signing.ProviderClaims, account, service signing.KeyPair, bins map[string][]byte) error {
+func writePar(a *app, file string, c signing.ProviderClaims, account, service signing.KeyPair,
+	bins map[string][]byte) error {
 	var buf bytes.Buffer
 	if err := signing.WriteArchive(&buf, c, account, service, bins, !strings.HasSuffix(file, ".par")); err != nil {
 		return err

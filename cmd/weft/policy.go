@@ -42,9 +42,11 @@ func (p *policyFlags) flags(f *pflag.FlagSet) {
 	fallback(f, "policy-file", "WASMCLOUD_POLICY_FILE")
 	f.StringVar(&p.topic, "policy-topic", "", "NATS subject of a policy service that is asked as well")
 	fallback(f, "policy-topic", "WASMCLOUD_POLICY_TOPIC")
-	f.StringVar(&p.changes, "policy-changes-topic", "", "NATS subject on which the policy service changes its decisions")
+	f.StringVar(&p.changes, "policy-changes-topic", "",
+		"NATS subject on which the policy service changes its decisions")
 	fallback(f, "policy-changes-topic", "WASMCLOUD_POLICY_CHANGES_TOPIC")
-	f.UintVar(&p.timeoutMs, "policy-timeout-ms", uint(policy.DefaultTimeout.Milliseconds()), "milliseconds for a decision of the policy service; without one it is denied")
+	f.UintVar(&p.timeoutMs, "policy-timeout-ms", uint(policy.DefaultTimeout.Milliseconds()),
+		"milliseconds for a decision of the policy service; without one it is denied")
 	fallback(f, "policy-timeout-ms", "WASMCLOUD_POLICY_TIMEOUT_MS", "WASMCLOUD_POLICY_TIMEOUT")
 }
 
@@ -106,7 +108,10 @@ func policyCheckCmd(t *terminal) *cobra.Command {
 				Default string `json:"default"`
 				Rules   int    `json:"rules"`
 			}{effect(rules.Permit), len(rules.List)}
-			return t.print(view, func(w io.Writer) { printf(w, "%s: %d rules, default %s\n", args[0], view.Rules, view.Default) })
+			return t.print(view, func(w io.Writer) {
+				printf(w, "%s: %d rules, default %s\n", args[0], view.Rules,
+					view.Default)
+			})
 		}}
 }
 
@@ -169,7 +174,8 @@ An actor that calls a provider is --actor and --provider; a provider that calls 
 			return err
 		}}
 	f := cmd.Flags()
-	f.StringVar(&q.action, "action", string(policy.PerformInvocation), "start_actor, start_provider or perform_invocation")
+	f.StringVar(&q.action, "action", string(policy.PerformInvocation),
+		"start_actor, start_provider or perform_invocation")
 	f.StringVar(&q.issuer, "issuer", "", "account that signed what is started, or the actor of the call")
 	f.StringVar(&q.actor, "actor", "", "actor that is started, called, or calls a provider: key, name or call alias")
 	f.StringVar(&q.provider, "provider", "", "provider: key or name")

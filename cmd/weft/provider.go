@@ -21,7 +21,8 @@ func providerCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "provider", Aliases: []string{"providers"}, Short: "Start and stop capability providers",
 		Example: `  weft provider start httpserver
   weft provider start ./my-provider --contract acme:queue`}
-	cmd.AddCommand(providerStart(a), providerUpdate(a), providerStop(a), providerList(a), providerRun(a), providerGuard(a))
+	cmd.AddCommand(providerStart(a), providerUpdate(a), providerStop(a), providerList(a), providerRun(a),
+		providerGuard(a))
 	return cmd
 }
 
@@ -35,7 +36,8 @@ func providerStart(a *app) *cobra.Command {
 	for _, b := range builtins {
 		names = append(names, fmt.Sprintf("  %-15s %s (%s)", b.name, b.about, b.contract))
 	}
-	cmd := &cobra.Command{Use: "start REF", ValidArgsFunction: builtinOrFile, Short: "Start a provider", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "start REF", ValidArgsFunction: builtinOrFile, Short: "Start a provider",
+		Args: exactArgs(1),
 		Long: "REF is a file (a provider archive, or with --contract an executable, which is then packed and signed), a reference\n" +
 			"that hosts can fetch, or the name of a built-in provider:\n\n" + strings.Join(names, "\n"),
 		Example: `  weft provider start keyvalue-redis --link-name cache
@@ -83,7 +85,8 @@ func providerUpdate(a *app) *cobra.Command {
 	var r operate.ProviderStart
 	var pack operate.ProviderPack
 	var link, config string
-	cmd := &cobra.Command{Use: "update PROVIDER REF", ValidArgsFunction: completer(a, providerNames, nil), Short: "Replace a running provider by another build of it", Args: exactArgs(2),
+	cmd := &cobra.Command{Use: "update PROVIDER REF", ValidArgsFunction: completer(a, providerNames, nil),
+		Short: "Replace a running provider by another build of it", Args: exactArgs(2),
 		Long: `REF is what "weft provider start" takes, and must have the same key. It goes to the hosts where the provider runs, one after
 another, and stops at the first that refuses. Each host fetches and verifies the new one before it ends the old one; calls
 that come between the two fail, or are served by other hosts, since one process serves an id. A new one that does not
@@ -129,7 +132,8 @@ start is replaced by the old one again. Links, annotations and, without --config
 }
 
 // pushUnlessBuiltin returns the reference by which hosts start a provider.
-func pushUnlessBuiltin(ctx context.Context, l *operate.Lattice, s *operate.Signer, ref string, pack operate.ProviderPack) (string, error) {
+func pushUnlessBuiltin(ctx context.Context, l *operate.Lattice, s *operate.Signer, ref string,
+	pack operate.ProviderPack) (string, error) {
 	if isBuiltin(ref) {
 		return ref, nil
 	}
@@ -175,7 +179,8 @@ func showProvider(a *app, r *operate.ProviderState, err error, verb string) erro
 func providerStop(a *app) *cobra.Command {
 	var w waiting
 	var link, host string
-	cmd := &cobra.Command{Use: "stop PROVIDER", ValidArgsFunction: completer(a, providerNames), Short: "Stop a provider, after its calls in progress", Args: rangeArgs(1, 4),
+	cmd := &cobra.Command{Use: "stop PROVIDER", ValidArgsFunction: completer(a, providerNames),
+		Short: "Stop a provider, after its calls in progress", Args: rangeArgs(1, 4),
 		Example: `  weft provider stop httpserver
   weft provider stop keyvalue-redis --link-name cache --host edge-1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -237,7 +242,8 @@ func providerList(a *app) *cobra.Command {
 	return listOnHosts(a, "providers", "weft provider list", providersOf, func(w io.Writer, providers []providerView) {
 		var rows [][]string
 		for _, p := range providers {
-			rows = append(rows, []string{p.Name, string(p.ID), p.Contract, string(p.LinkName), p.Host, providerState(p), fmt.Sprint(p.Restarts), p.Digest, p.Error})
+			rows = append(rows, []string{p.Name, string(p.ID), p.Contract, string(p.LinkName), p.Host,
+				providerState(p), fmt.Sprint(p.Restarts), p.Digest, p.Error})
 		}
 		a.table(w, "NAME ID~ CONTRACT LINK HOST STATE! +RESTARTS +DIGEST ERROR", rows)
 	})
@@ -257,12 +263,14 @@ func providersOf(hosts []control.HostInventory, v *operate.View) []providerView 
 	for _, h := range hosts {
 		for _, p := range h.Providers {
 			name := or(p.Name, v.ProviderName(p.ID))
-			providers = append(providers, providerView{p.ID, name, p.ContractID, p.LinkName, h.HostID, v.HostName(h.HostID),
+			providers = append(providers, providerView{p.ID, name, p.ContractID, p.LinkName, h.HostID,
+				v.HostName(h.HostID),
 				p.ImageRef, p.Digest, p.State, p.Error, p.Restarts, p.PID, p.Inline})
 		}
 	}
 	slices.SortStableFunc(providers, func(x, y providerView) int {
-		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(string(x.ID), string(y.ID)), strings.Compare(string(x.LinkName), string(y.LinkName)), strings.Compare(x.Host, y.Host))
+		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(string(x.ID), string(y.ID)),
+			strings.Compare(string(x.LinkName), string(y.LinkName)), strings.Compare(x.Host, y.Host))
 	})
 	return providers
 }

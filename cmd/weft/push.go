@@ -31,7 +31,8 @@ func pushCmd(a *app) *cobra.Command {
 	var r operate.SignRequest
 	var tag string
 	var reg registryFlags
-	cmd := &cobra.Command{Use: "push FILE [REF]", Short: "Put an actor or a provider archive into the lattice or a registry", Args: rangeArgs(1, 2),
+	cmd := &cobra.Command{Use: "push FILE [REF]",
+		Short: "Put an actor or a provider archive into the lattice or a registry", Args: rangeArgs(1, 2),
 		Long: `Without REF the file goes into the lattice's own store, where lattice://NAME:TAG starts it on any host. NAME is the one in
 the claims, TAG is --tag or else the version in the claims. REF is registry/repository:tag, or lattice://NAME:TAG.
 
@@ -47,7 +48,8 @@ A module without claims is signed first, as "weft actor start" does. An executab
 			var out pushed
 			switch {
 			case len(args) == 1:
-				out, err = pushToLattice(a, cmd, artifact.Reference{Name: artifact.CleanName(what.Name), Tag: or(tag, versionTag(what.Version))}, what)
+				out, err = pushToLattice(a, cmd, artifact.Reference{Name: artifact.CleanName(what.Name),
+					Tag: or(tag, versionTag(what.Version))}, what)
 			case tag != "":
 				return usage.Errorf("--tag is for the lattice's store; REF has its own")
 			case artifact.IsReference(args[1]):
@@ -70,9 +72,12 @@ A module without claims is signed first, as "weft actor start" does. An executab
 		}}
 	f := cmd.Flags()
 	f.StringVar(&tag, "tag", "", "tag in the lattice's store (default: the version in the claims)")
-	f.StringVar(&r.Name, "name", "", "actor's name, when the file is unsigned (default: from actor.yaml or the file's name)")
-	f.StringArrayVar(&r.Caps, "cap", nil, "contract that the actor may use, when the file is unsigned; may be repeated; none is none at all")
-	f.Var((*revision)(&r.Revision), "rev", "revision, when the file is unsigned (default: from actor.yaml, else the time)")
+	f.StringVar(&r.Name, "name", "",
+		"actor's name, when the file is unsigned (default: from actor.yaml or the file's name)")
+	f.StringArrayVar(&r.Caps, "cap", nil,
+		"contract that the actor may use, when the file is unsigned; may be repeated; none is none at all")
+	f.Var((*revision)(&r.Revision), "rev",
+		"revision, when the file is unsigned (default: from actor.yaml, else the time)")
 	f.StringVar(&r.Version, "ver", "", "version for people, when the file is unsigned")
 	reg.accessFlags(f)
 	return cmd
@@ -109,16 +114,19 @@ func readArtifact(a *app, file string, r operate.SignRequest) (packed, error) {
 			return packed{}, err
 		}
 		explainClaims(a, file, m)
-		return packed{oci.Artifact{Bytes: m.Bytes, Name: m.Claims.Name, Version: m.Claims.Version}, string(m.Claims.Subject)}, nil
+		return packed{oci.Artifact{Bytes: m.Bytes, Name: m.Claims.Name, Version: m.Claims.Version},
+			string(m.Claims.Subject)}, nil
 	case signing.IsArchive(data):
 		par, err := signing.OpenArchive(data, time.Now())
 		if err != nil {
 			return packed{}, fmt.Errorf("%s: %w", file, err)
 		}
-		return packed{oci.Artifact{Bytes: data, Name: par.Claims.Name, Version: par.Claims.Version}, string(par.Claims.Subject)}, nil
+		return packed{oci.Artifact{Bytes: data, Name: par.Claims.Name, Version: par.Claims.Version},
+			string(par.Claims.Subject)}, nil
 	}
 	return packed{}, &lattice.Error{Code: lattice.ErrBadModule, Op: "push", Entity: file,
-		Detail: "neither a WebAssembly module nor a provider archive: " + signing.Form(data) + "; of a provider's executable make an archive with: weft par create"}
+		Detail: "neither a WebAssembly module nor a provider archive: " + signing.Form(data) +
+			"; of a provider's executable make an archive with: weft par create"}
 }
 
 func pushToLattice(a *app, cmd *cobra.Command, ref artifact.Reference, what packed) (pushed, error) {
@@ -136,7 +144,8 @@ func pushToLattice(a *app, cmd *cobra.Command, ref artifact.Reference, what pack
 		return pushed{}, err
 	}
 	if ref.Digest != "" && ref.Digest != stored.Digest {
-		return pushed{}, &lattice.Error{Code: lattice.ErrConflict, Op: "push", Entity: ref.String(), Detail: "the file has another digest, " + stored.Digest}
+		return pushed{}, &lattice.Error{Code: lattice.ErrConflict, Op: "push", Entity: ref.String(),
+			Detail: "the file has another digest, " + stored.Digest}
 	}
 	if ref.Tag == "" {
 		return pushed{Ref: text, Digest: stored.Digest}, nil

@@ -15,7 +15,8 @@ import (
 
 // referenceCmd prints docs/reference.md, which is made of the commands themselves.
 func referenceCmd(t *terminal) *cobra.Command {
-	return &cobra.Command{Use: "reference", Short: "Print the reference of all commands, flags and variables", Hidden: true, Args: exactArgs(0),
+	return &cobra.Command{Use: "reference", Short: "Print the reference of all commands, flags and variables",
+		Hidden: true, Args: exactArgs(0),
 		Example: `  weft reference > docs/reference.md`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			writeReference(t.out, cmd.Root())
@@ -27,9 +28,11 @@ func referenceCmd(t *terminal) *cobra.Command {
 var moreVariables = [][2]string{
 	{"WASMCLOUD_CTL_HOST, WASMCLOUD_CTL_PORT", "the NATS server, when nothing else names one"},
 	{"NATS_HOST, NATS_PORT", "the same, after those"},
-	{"WASMCLOUD_RPC_HOST, WASMCLOUD_RPC_PORT, WASMCLOUD_PROV_RPC_HOST, WASMCLOUD_PROV_RPC_PORT", "the NATS address that providers are given, as --provider-nats-url"},
+	{"WASMCLOUD_RPC_HOST, WASMCLOUD_RPC_PORT, WASMCLOUD_PROV_RPC_HOST, WASMCLOUD_PROV_RPC_PORT",
+		"the NATS address that providers are given, as --provider-nats-url"},
 	{"WEFT_LABEL_NAME, WASMCLOUD_LABEL_NAME", "label NAME of a host, as --label NAME=..."},
-	{"WASMCLOUD_POLICY_TOPIC_LATTICE, WASMCLOUD_POLICY_CHANGES_TOPIC_LATTICE", "as those without the lattice's name, for one lattice"},
+	{"WASMCLOUD_POLICY_TOPIC_LATTICE, WASMCLOUD_POLICY_CHANGES_TOPIC_LATTICE",
+		"as those without the lattice's name, for one lattice"},
 	{"XDG_DATA_HOME", "where the data directory is, unless --data-dir says"},
 	{"XDG_CONFIG_HOME", "where the contexts of the nats tool are, in nats/context"},
 }
@@ -48,7 +51,8 @@ talks to.
 	fmt.Fprint(w, "## Commands\n\n| Command | |\n|---|---|\n")
 	eachCommand(root, func(c *cobra.Command) {
 		if c.Runnable() && c != root {
-			fmt.Fprintf(w, "| [`%s`](#%s) | %s |\n", cell(c.CommandPath()), strings.ReplaceAll(c.CommandPath(), " ", "-"), cell(c.Short))
+			fmt.Fprintf(w, "| [`%s`](#%s) | %s |\n", cell(c.CommandPath()), strings.ReplaceAll(c.CommandPath(), " ",
+				"-"), cell(c.Short))
 		}
 	})
 	fmt.Fprint(w, "\n## Flags of all commands\n\n")
@@ -116,7 +120,8 @@ func flagTable(w io.Writer, flags *pflag.FlagSet) {
 		if notFromEnv[f.Name] {
 			variable = ""
 		}
-		rows = append(rows, fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", name, cell(kind), cell(value), variable, strings.Join(also, " "), cell(f.Usage)))
+		rows = append(rows, fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", name, cell(kind), cell(value), variable,
+			strings.Join(also, " "), cell(f.Usage)))
 	})
 	if len(rows) == 0 {
 		return

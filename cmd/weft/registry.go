@@ -21,10 +21,12 @@ func (r *registryFlags) flags(f *pflag.FlagSet) {
 
 // accessFlags are those that pushing needs, too.
 func (r *registryFlags) accessFlags(f *pflag.FlagSet) {
-	f.StringSliceVar(&r.insecure, "oci-allowed-insecure", nil, "registries (host:port) to speak plain HTTP to, separated by commas")
+	f.StringSliceVar(&r.insecure, "oci-allowed-insecure", nil,
+		"registries (host:port) to speak plain HTTP to, separated by commas")
 	fallback(f, "oci-allowed-insecure", "WASMCLOUD_OCI_ALLOWED_INSECURE")
 	f.StringVar(&r.ca, "oci-ca", "", "PEM file of authorities to trust for registries besides the system's")
-	f.StringVar(&r.registry, "oci-registry", "", "registry that --oci-user and --oci-password are for; others are looked up where docker login keeps them")
+	f.StringVar(&r.registry, "oci-registry", "",
+		"registry that --oci-user and --oci-password are for; others are looked up where docker login keeps them")
 	fallback(f, "oci-registry", "WASMCLOUD_OCI_REGISTRY", "OCI_REGISTRY")
 	f.StringVar(&r.user, "oci-user", "", "user name at that registry")
 	fallback(f, "oci-user", "WASMCLOUD_OCI_REGISTRY_USER", "OCI_REGISTRY_USER")

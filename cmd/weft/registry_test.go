@@ -28,15 +28,18 @@ func TestRegistryScript(t *testing.T) {
 			open := ocitest.Start(env.T().(testing.TB), ocitest.Options{})
 			closed := ocitest.Start(env.T().(testing.TB), ocitest.Options{Login: true})
 			env.Values[openRegistry{}] = open
-			for name, value := range map[string]string{"WEFT_DATA_DIR": data, "WEFT_NATS_PORT": "-1", "WEFT_HTTP_ADDR": "127.0.0.1:0", "GORACE": "atexit_sleep_ms=0",
-				"OPEN": open.Addr, "CLOSED": closed.Addr, "USER_OF_CLOSED": ocitest.User, "PASSWORD_OF_CLOSED": ocitest.Password,
-				"DOCKER_CONFIG": filepath.Join(env.WorkDir, "docker")} {
+			for name, value := range map[string]string{"WEFT_DATA_DIR": data, "WEFT_NATS_PORT": "-1",
+				"WEFT_HTTP_ADDR": "127.0.0.1:0", "GORACE": "atexit_sleep_ms=0",
+				"OPEN": open.Addr, "CLOSED": closed.Addr, "USER_OF_CLOSED": ocitest.User,
+				"PASSWORD_OF_CLOSED": ocitest.Password,
+				"DOCKER_CONFIG":      filepath.Join(env.WorkDir, "docker")} {
 				env.Setenv(name, value)
 			}
 			env.Defer(func() { endLeftover(t, data) })
 			return os.WriteFile(filepath.Join(env.WorkDir, "echo.wasm"), module, 0o644)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "stopregistry": stopRegistry},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until,
+			"stopregistry": stopRegistry},
 	})
 }
 

@@ -55,7 +55,8 @@ func TestScript(t *testing.T) {
 			}
 			return os.WriteFile(filepath.Join(env.WorkDir, "echo.wasm"), module, 0o644)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "corrupt": corrupt, "newport": newPort},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until,
+			"corrupt": corrupt, "newport": newPort},
 		Condition: func(cond string) (bool, error) {
 			if cond == "short" {
 				return testing.Short(), nil

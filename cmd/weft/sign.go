@@ -20,10 +20,13 @@ import (
 
 // claimFlags are the flags of commands that may sign a module.
 func claimFlags(f *pflag.FlagSet, r *operate.SignRequest) {
-	f.StringVar(&r.Name, "name", "", "actor's name, when the file is unsigned (default: from actor.yaml or the file's name)")
-	f.StringArrayVar(&r.Caps, "cap", nil, "contract that the actor may use, when the file is unsigned; may be repeated; none is none at all")
+	f.StringVar(&r.Name, "name", "",
+		"actor's name, when the file is unsigned (default: from actor.yaml or the file's name)")
+	f.StringArrayVar(&r.Caps, "cap", nil,
+		"contract that the actor may use, when the file is unsigned; may be repeated; none is none at all")
 	f.StringArrayVar(&r.Tags, "tag", nil, "tag in the claims; may be repeated")
-	f.Var((*revision)(&r.Revision), "rev", "revision; has to grow with each update (default: from actor.yaml, else the time)")
+	f.Var((*revision)(&r.Revision), "rev",
+		"revision; has to grow with each update (default: from actor.yaml, else the time)")
 	f.StringVar(&r.Version, "ver", "", "version for people")
 	f.StringVar(&r.CallAlias, "call-alias", "", "name by which other actors may call it")
 	f.StringVar(&r.Account, "account", "", "name of the account key that signs (default: default)")
@@ -62,7 +65,8 @@ func signCmd(a *app) *cobra.Command {
 	var r operate.SignRequest
 	var out string
 	var expires time.Duration
-	cmd := &cobra.Command{Use: "sign FILE.wasm", Short: "Sign an actor module with your account key", Args: exactArgs(1),
+	cmd := &cobra.Command{Use: "sign FILE.wasm", Short: "Sign an actor module with your account key",
+		Args: exactArgs(1),
 		Long: `Writes FILE_s.wasm with signed claims: who made it, what it may use. What the claims say comes from flags, then from an
 actor.yaml beside the file or in the folder above. Claims that the file has already are replaced.`,
 		Example: `  weft sign app.wasm --name app --cap wasmcloud:httpserver

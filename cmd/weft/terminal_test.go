@@ -35,13 +35,15 @@ func TestTablesFitTheTerminal(t *testing.T) {
 				t.Errorf("%d rows: %d columns: %s", n, width, line)
 			}
 		}
-		if text := strings.Join(strings.Fields(out.String()), " "); !strings.Contains(text, "MBCFOPM6 ") || strings.Contains(text, "DIGEST") || n > 1 && !strings.Contains(text, failed) {
+		if text := strings.Join(strings.Fields(out.String()), " "); !strings.Contains(text, "MBCFOPM6 ") ||
+			strings.Contains(text, "DIGEST") || n > 1 && !strings.Contains(text, failed) {
 			t.Errorf("%d rows:\n%s", n, &out)
 		}
 	}
 	var out bytes.Buffer
 	(&app{terminal: terminal{output: formatWide}}).table(&out, headings, rows())
-	if text := out.String(); !strings.Contains(text, id) || !strings.Contains(text, long) || !strings.Contains(text, "sha256:abc") || strings.Count(text, "\n") != 4 {
+	if text := out.String(); !strings.Contains(text, id) || !strings.Contains(text, long) ||
+		!strings.Contains(text, "sha256:abc") || strings.Count(text, "\n") != 4 {
 		t.Errorf("wide:\n%s", text)
 	}
 }
@@ -90,7 +92,8 @@ func TestForeignNamesAreShownAndNotObeyed(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got map[string]string
-		if err := yaml.Unmarshal(out.Bytes(), &got); err != nil || got["name"] != evil || strings.ContainsAny(out.String(), "\x1b\u009b") {
+		if err := yaml.Unmarshal(out.Bytes(), &got); err != nil || got["name"] != evil ||
+			strings.ContainsAny(out.String(), "\x1b\u009b") {
 			t.Errorf("%s: %q, %v", format, out.String(), err)
 		}
 	}

@@ -17,7 +17,8 @@ import (
 )
 
 func tokenCmd(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "token", Aliases: []string{"tokens"}, Short: "Let other machines and people join the lattice",
+	cmd := &cobra.Command{Use: "token", Aliases: []string{"tokens"},
+		Short: "Let other machines and people join the lattice",
 		Long: `A token is one line that holds all that a machine needs to join: the addresses of NATS, the authority that signs its
 certificate, credentials for one role, and for a host the cluster key. Whoever has the line has the role; keep it like a
 password. It is made on the machine whose "weft up" or "weft nats run" listens for others.`,
@@ -55,10 +56,12 @@ server's certificate is checked against the authority in DATA-DIR/access/ca/ca.p
   weft token create --role operator --server nats.example.org:4222
   weft token create --role operator --creds-out anna.creds`,
 		RunE: func(*cobra.Command, []string) error {
-			if err := onThisMachine(a, "token create", map[string]string{"creds": "creds-out", "nats-url": "server"}); err != nil {
+			if err := onThisMachine(a, "token create", map[string]string{"creds": "creds-out",
+				"nats-url": "server"}); err != nil {
 				return err
 			}
-			want := natsauth.Identity{Name: name, Control: connect.OwnPrefix(a.conn.Control), Publish: publish, Subscribe: subscribe, SharedInbox: creds != ""}
+			want := natsauth.Identity{Name: name, Control: connect.OwnPrefix(a.conn.Control), Publish: publish,
+				Subscribe: subscribe, SharedInbox: creds != ""}
 			for _, s := range roles {
 				r, err := natsauth.ParseRole(s)
 				if err != nil {
@@ -121,7 +124,8 @@ func onThisMachine(a *app, command string, meant map[string]string) error {
 		if other := meant[name]; other != "" {
 			return usage.Errorf("%s does not take --%s; did you mean --%s?", command, name, other)
 		}
-		return usage.Errorf("%s does not take --%s: it works on the server that runs with this machine's --data-dir", command, name)
+		return usage.Errorf("%s does not take --%s: it works on the server that runs with this machine's --data-dir",
+			command, name)
 	}
 	return nil
 }
@@ -142,7 +146,8 @@ func validUntil(t time.Time) string {
 }
 
 func tokenList(a *app) *cobra.Command {
-	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the tokens that were made here", Args: exactArgs(0),
+	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the tokens that were made here",
+		Args: exactArgs(0),
 		Example: `  weft token list
   weft token list -o json`,
 		RunE: func(*cobra.Command, []string) error {
@@ -179,13 +184,15 @@ func tokenTable(a *app, w io.Writer, list []natsauth.User) {
 		for _, r := range u.Roles {
 			roles = append(roles, string(r))
 		}
-		rows = append(rows, []string{or(u.Name, "-"), u.ID, strings.Join(roles, ","), string(u.Lattice), u.Issued.Local().Format(minute), state})
+		rows = append(rows, []string{or(u.Name, "-"), u.ID, strings.Join(roles, ","), string(u.Lattice),
+			u.Issued.Local().Format(minute), state})
 	}
 	a.table(w, "NAME ID~ ROLES LATTICE MADE STATE", rows)
 }
 
 func tokenRevoke(a *app) *cobra.Command {
-	return &cobra.Command{Use: "revoke NAME|ID", ValidArgsFunction: tokenNames(a), Short: "Make a token worthless, and disconnect who uses it", Args: exactArgs(1),
+	return &cobra.Command{Use: "revoke NAME|ID", ValidArgsFunction: tokenNames(a),
+		Short: "Make a token worthless, and disconnect who uses it", Args: exactArgs(1),
 		Long: `The server that runs with this data directory disconnects the token's users within seconds, a host's providers too. A host
 knew the cluster key: where it fell into wrong hands, change that as well (docs/security.md).`,
 		Example: `  weft token revoke second
@@ -208,7 +215,8 @@ knew the cluster key: where it fell into wrong hands, change that as well (docs/
 }
 
 func tokenInspect(a *app) *cobra.Command {
-	return &cobra.Command{Use: "inspect TOKEN|FILE", Short: "Show what a token is for, without its secrets", Args: exactArgs(1),
+	return &cobra.Command{Use: "inspect TOKEN|FILE", Short: "Show what a token is for, without its secrets",
+		Args: exactArgs(1),
 		Example: `  weft token inspect second.token
   weft token inspect - < second.token`,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -237,7 +245,8 @@ func tokenInspect(a *app) *cobra.Command {
 				if t.ClusterSeed != "" {
 					cluster = "yes"
 				}
-				fields(w, "lattice", string(t.Lattice), "for", article(id.Roles), "id", id.ID, "name", id.Name, "servers", strings.Join(t.Servers, ", "),
+				fields(w, "lattice", string(t.Lattice), "for", article(id.Roles), "id", id.ID, "name", id.Name,
+					"servers", strings.Join(t.Servers, ", "),
 					"good until", validUntil(id.Expires), "holds the cluster key", cluster)
 			})
 		}}

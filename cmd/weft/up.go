@@ -31,7 +31,8 @@ func upCmd(a *app) *cobra.Command {
 	var nats natsFlags
 	var detach, child bool
 	var file string
-	cmd := &cobra.Command{Use: "up", Short: "Start a lattice on this machine: NATS, a host, the built-in providers", Args: exactArgs(0),
+	cmd := &cobra.Command{Use: "up", Short: "Start a lattice on this machine: NATS, a host, the built-in providers",
+		Args: exactArgs(0),
 		Long: `Starts a NATS server with JetStream inside this process and a host that uses it. With --nats-url or --join the host joins
 the lattice there instead. Other weft commands on this machine find the lattice by themselves.
 
@@ -108,14 +109,16 @@ func runUp(a *app, cmd *cobra.Command, flags *hostFlags, nats *natsFlags, path s
 	view.NATSURL = natsconn.SafeURL(up.NATSURL)
 	var d *node.Deployment
 	if file != nil {
-		d = &node.Deployment{Node: n, File: file, Dir: a.dir, Signer: a.signer, Lattice: a.operating(), Name: cmd.CommandPath(), Warn: a.warn}
+		d = &node.Deployment{Node: n, File: file, Dir: a.dir, Signer: a.signer, Lattice: a.operating(),
+			Name: cmd.CommandPath(), Warn: a.warn}
 		if view.Applied, err = d.Apply(cmd.Context()); err != nil {
 			return err
 		}
 	}
 	if child {
 		background.Report(view)
-	} else if err := a.print(view, func(w io.Writer) { banner(w, view); fmt.Fprintln(w, "\nCtrl-C ends it.") }); err != nil {
+	} else if err := a.print(view,
+		func(w io.Writer) { banner(w, view); fmt.Fprintln(w, "\nCtrl-C ends it.") }); err != nil {
 		return err
 	}
 	if d != nil {
@@ -148,7 +151,8 @@ func banner(w io.Writer, v upView) {
 	if v.HTTPAddr != "" {
 		metrics = "http://" + v.HTTPAddr + "/metrics"
 	}
-	fields(w, "  NATS", v.NATSURL, "  host", v.Host+" ("+string(v.HostID)+")", "  metrics", metrics, "  log", v.Log, "  pid", pid)
+	fields(w, "  NATS", v.NATSURL, "  host", v.Host+" ("+string(v.HostID)+")", "  metrics", metrics, "  log", v.Log,
+		"  pid", pid)
 	if v.Joinable {
 		fmt.Fprint(w, "\nFor another machine, a token: weft token create    There: weft host run --join TOKEN\n")
 	}

@@ -23,7 +23,8 @@ type versionView struct {
 }
 
 func version() versionView {
-	v := versionView{Version: or(release, "devel"), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Dialect: dialectVersion}
+	v := versionView{Version: or(release, "devel"), Go: runtime.Version(), Platform: runtime.GOOS + "/" +
+		runtime.GOARCH, Dialect: dialectVersion}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v

@@ -69,7 +69,8 @@ type placing struct {
 
 func (p *placing) flags(a *app, cmd *cobra.Command, spread string) {
 	p.define(cmd.Flags(), spread)
-	_ = cmd.RegisterFlagCompletionFunc("host", func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	_ = cmd.RegisterFlagCompletionFunc("host", func(cmd *cobra.Command, _ []string, typed string) ([]string,
+		cobra.ShellCompDirective) {
 		return completer(a, hostNames)(cmd, nil, typed)
 	})
 }

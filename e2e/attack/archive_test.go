@@ -36,7 +36,8 @@ func archive(t *testing.T, entries ...entry) []byte {
 		if e.kind == 0 {
 			e.kind = tar.TypeReg
 		}
-		err := w.WriteHeader(&tar.Header{Name: e.name, Typeflag: e.kind, Linkname: e.link, Mode: 0o755, Size: int64(len(e.data)) + e.zeros})
+		err := w.WriteHeader(&tar.Header{Name: e.name, Typeflag: e.kind, Linkname: e.link, Mode: 0o755,
+			Size: int64(len(e.data)) + e.zeros})
 		if err == nil {
 			_, err = w.Write(e.data)
 		}
@@ -63,7 +64,8 @@ func TestHostileArchives(t *testing.T) {
 	var good bytes.Buffer
 	claims := signing.ProviderClaims{Name: "p", ContractID: "acme:p", Vendor: "acme"}
 	binary := []byte("#!/bin/sh\n")
-	if err := signing.WriteArchive(&good, claims, latticetest.NewKey(t, signing.KindAccount), latticetest.NewKey(t, signing.KindProvider),
+	if err := signing.WriteArchive(&good, claims, latticetest.NewKey(t, signing.KindAccount),
+		latticetest.NewKey(t, signing.KindProvider),
 		map[string][]byte{signing.CurrentTarget(): binary}, false); err != nil {
 		t.Fatal(err)
 	}
@@ -83,19 +85,29 @@ func TestHostileArchives(t *testing.T) {
 		code  lattice.Code
 		words string
 	}{
-		{"a path out of the archive", archive(t, token, entry{name: bin, data: binary}, entry{name: "../../../../../../../.." + mark, data: binary}), lattice.ErrInvalid, "is not in the top folder"},
-		{"an absolute path", archive(t, token, entry{name: bin, data: binary}, entry{name: mark, data: binary}), lattice.ErrInvalid, "is not in the top folder"},
-		{"a symbolic link", archive(t, token, entry{name: bin, kind: tar.TypeSymlink, link: mark}), lattice.ErrInvalid, "is no plain file"},
-		{"a hard link", archive(t, token, entry{name: bin, kind: tar.TypeLink, link: "/etc/passwd"}), lattice.ErrInvalid, "is no plain file"},
-		{"a zip bomb of 2 GiB", archive(t, token, entry{name: bin, data: binary, zeros: 2 << 30}), lattice.ErrTooLarge, "it holds more than 536870912 bytes"},
-		{"a zip bomb beside the binary", archive(t, token, entry{name: bin, data: binary}, entry{name: "README", zeros: 1 << 30}), lattice.ErrTooLarge, "it holds more than 536870912 bytes"},
-		{"1000 entries", archive(t, append([]entry{token, {name: bin, data: binary}}, make([]entry, 1000)...)...), lattice.ErrInvalid, ""},
-		{"another binary under the claims", archive(t, token, entry{name: bin, data: []byte("#!/bin/sh\ntouch " + mark)}), lattice.ErrHashMismatch, ""},
+		{"a path out of the archive", archive(t, token, entry{name: bin, data: binary},
+			entry{name: "../../../../../../../.." + mark, data: binary}), lattice.ErrInvalid,
+			"is not in the top folder"},
+		{"an absolute path", archive(t, token, entry{name: bin, data: binary}, entry{name: mark, data: binary}),
+			lattice.ErrInvalid, "is not in the top folder"},
+		{"a symbolic link", archive(t, token, entry{name: bin, kind: tar.TypeSymlink, link: mark}), lattice.ErrInvalid,
+			"is no plain file"},
+		{"a hard link", archive(t, token, entry{name: bin, kind: tar.TypeLink, link: "/etc/passwd"}),
+			lattice.ErrInvalid, "is no plain file"},
+		{"a zip bomb of 2 GiB", archive(t, token, entry{name: bin, data: binary, zeros: 2 << 30}), lattice.ErrTooLarge,
+			"it holds more than 536870912 bytes"},
+		{"a zip bomb beside the binary", archive(t, token, entry{name: bin, data: binary},
+			entry{name: "README", zeros: 1 << 30}), lattice.ErrTooLarge, "it holds more than 536870912 bytes"},
+		{"1000 entries", archive(t, append([]entry{token, {name: bin, data: binary}}, make([]entry, 1000)...)...),
+			lattice.ErrInvalid, ""},
+		{"another binary under the claims",
+			archive(t, token, entry{name: bin, data: []byte("#!/bin/sh\ntouch " + mark)}), lattice.ErrHashMismatch, ""},
 		{"no claims", archive(t, entry{name: bin, data: binary}), lattice.ErrUnsigned, ""},
 	} {
 		r.attack(h.name, func(t *testing.T) {
 			ref := r.file(h.name+".par.gz", h.data)
-			if err := r.ctl.StartProvider(context.Background(), control.StartProviderRequest{ProviderRef: ref, HostID: r.ID, LinkName: lattice.DefaultLink}); err != nil {
+			if err := r.ctl.StartProvider(context.Background(), control.StartProviderRequest{ProviderRef: ref,
+				HostID: r.ID, LinkName: lattice.DefaultLink}); err != nil {
 				t.Fatal(err)
 			}
 			var failed event.ProviderStartFailed

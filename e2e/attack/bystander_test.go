@@ -54,7 +54,8 @@ func (b *bystander) call(ctx context.Context, c *rpc.Client, id lattice.ActorID)
 	defer cancel()
 	from := time.Now()
 	payload := []byte(from.String())
-	got, err := c.Call(within, rpc.Call{Origin: wire.ActorEntity(id), Target: wire.ActorEntity(id), Operation: "Test.Echo", Payload: payload})
+	got, err := c.Call(within, rpc.Call{Origin: wire.ActorEntity(id), Target: wire.ActorEntity(id),
+		Operation: "Test.Echo", Payload: payload})
 	if err == nil && !bytes.Equal(got, payload) {
 		err = fmt.Errorf("the bystander answered %q", got)
 	}

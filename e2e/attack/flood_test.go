@@ -28,8 +28,10 @@ func flood(imported []byte, params, results int, payload []byte, namespace, oper
 	m.types = append(m.types, append(append(typ, byte(results)), bytes.Repeat([]byte{i32}, results)...))
 	m.imports = [][]byte{join(imported, []byte{0, 2})}
 	m.memory = []byte{0, 4}
-	vector := []byte{0, addrPayload >> 8, 0, 0, byte(len(payload)), byte(len(payload) >> 8), byte(len(payload) >> 16), 0}
-	for at, b := range map[int][]byte{addrNamespace: []byte(namespace), addrOperation: []byte(operation), addrPayload: payload, addrVector: vector} {
+	vector := []byte{0, addrPayload >> 8, 0, 0, byte(len(payload)), byte(len(payload) >> 8), byte(len(payload) >> 16),
+		0}
+	for at, b := range map[int][]byte{addrNamespace: []byte(namespace), addrOperation: []byte(operation),
+		addrPayload: payload, addrVector: vector} {
 		m.data = append(m.data, join([]byte{0, opConst}, sleb(at), []byte{opEnd}, sized(b)))
 	}
 	code := []byte{0, opLoop, void}
@@ -77,18 +79,28 @@ func TestFloods(t *testing.T) {
 		words string
 		logs  bool
 	}{
-		{"console log", flood(join(name("wasmbus"), name("__console_log")), 2, 0, line, "", "", addrPayload, len(line)), nil, lattice.ErrInterrupted, "2s", true},
-		{"standard output", flood(join(name("wasi_snapshot_preview1"), name("fd_write")), 4, 1, line, "", "", 1, addrVector, 1, 256), nil, lattice.ErrInterrupted, "2s", true},
-		{"standard error", flood(join(name("wasi_snapshot_preview1"), name("fd_write")), 4, 1, line, "", "", 2, addrVector, 1, 256), nil, lattice.ErrInterrupted, "2s", true},
-		{"null bytes to the console", flood(join(name("wasmbus"), name("__console_log")), 2, 0, null, "", "", addrPayload, len(null)), nil, lattice.ErrInterrupted, "2s", true},
-		{"null bytes to standard output", flood(join(name("wasi_snapshot_preview1"), name("fd_write")), 4, 1, null, "", "", 1, addrVector, 1, 256), nil, lattice.ErrInterrupted, "2s", true},
-		{"invalid UTF-8 to the logging contract", hostCalls(logging.ID, logging.WriteLog, logging.Entry{Level: "error", Text: string(invalid)}.Encode()),
+		{"console log", flood(join(name("wasmbus"), name("__console_log")), 2, 0, line, "", "", addrPayload,
+			len(line)), nil, lattice.ErrInterrupted, "2s", true},
+		{"standard output", flood(join(name("wasi_snapshot_preview1"), name("fd_write")), 4, 1, line, "", "", 1,
+			addrVector, 1, 256), nil, lattice.ErrInterrupted, "2s", true},
+		{"standard error", flood(join(name("wasi_snapshot_preview1"), name("fd_write")), 4, 1, line, "", "", 2,
+			addrVector, 1, 256), nil, lattice.ErrInterrupted, "2s", true},
+		{"null bytes to the console", flood(join(name("wasmbus"), name("__console_log")), 2, 0, null, "", "",
+			addrPayload, len(null)), nil, lattice.ErrInterrupted, "2s", true},
+		{"null bytes to standard output", flood(join(name("wasi_snapshot_preview1"), name("fd_write")), 4, 1, null, "",
+			"", 1, addrVector, 1, 256), nil, lattice.ErrInterrupted, "2s", true},
+		{"invalid UTF-8 to the logging contract", hostCalls(logging.ID, logging.WriteLog,
+			logging.Entry{Level: "error", Text: string(invalid)}.Encode()),
 			[]string{logging.ID}, 0, "", true},
 		{"logging contract", hostCalls(logging.ID, logging.WriteLog, entry), []string{logging.ID}, 0, "", true},
-		{"random numbers", hostCalls("wasmcloud:builtin:numbergen", "NumberGen.Random32", nil), []string{"wasmcloud:builtin:numbergen"}, 0, "", false},
-		{"a contract that it has no claim to", hostCalls("wasmcloud:keyvalue", "KeyValue.Get", []byte("\xa1k")), nil, 0, "", false},
-		{"a contract without a link", hostCalls("wasmcloud:keyvalue", "KeyValue.Get", []byte("\xa1k")), []string{"wasmcloud:keyvalue"}, 0, "", false},
-		{"random bytes from the system", flood(join(name("wasi_snapshot_preview1"), name("random_get")), 2, 1, line, "", "", addrPayload, len(line)), nil, lattice.ErrInterrupted, "2s", false},
+		{"random numbers", hostCalls("wasmcloud:builtin:numbergen", "NumberGen.Random32", nil),
+			[]string{"wasmcloud:builtin:numbergen"}, 0, "", false},
+		{"a contract that it has no claim to", hostCalls("wasmcloud:keyvalue", "KeyValue.Get", []byte("\xa1k")), nil,
+			0, "", false},
+		{"a contract without a link", hostCalls("wasmcloud:keyvalue", "KeyValue.Get", []byte("\xa1k")),
+			[]string{"wasmcloud:keyvalue"}, 0, "", false},
+		{"random bytes from the system", flood(join(name("wasi_snapshot_preview1"), name("random_get")), 2, 1, line,
+			"", "", addrPayload, len(line)), nil, lattice.ErrInterrupted, "2s", false},
 	} {
 		r.attack(f.name, func(t *testing.T) {
 			ref, id := r.module("flood "+f.name, f.code, f.caps...)
@@ -112,10 +124,12 @@ func TestFloods(t *testing.T) {
 				err := <-done
 				code := lattice.CodeOf(err)
 				// Host calls are counted; whether the count or the time is up first is up to the machine.
-				if f.want != 0 && code != f.want || f.want == 0 && code != lattice.ErrTooLarge && code != lattice.ErrInterrupted {
+				if f.want != 0 && code != f.want || f.want == 0 && code != lattice.ErrTooLarge &&
+					code != lattice.ErrInterrupted {
 					t.Errorf("ended with %s: %v", code.Name(), err)
 				}
-				if code == lattice.ErrTooLarge && !strings.Contains(err.Error(), "100000 host calls") || f.words != "" && !strings.Contains(err.Error(), f.words) {
+				if code == lattice.ErrTooLarge && !strings.Contains(err.Error(), "100000 host calls") ||
+					f.words != "" && !strings.Contains(err.Error(), f.words) {
 					t.Errorf("the text is %q", err)
 				}
 			}

@@ -22,7 +22,8 @@ func TestWordsBeforeATrapReachTheCaller(t *testing.T) {
 		t.Fatal(text)
 	}
 	_, err := r.call(id, "Cupboard.Open", nil)
-	if lattice.CodeOf(err) != lattice.ErrTrap || !strings.Contains(err.Error(), words) || strings.Count(err.Error(), "guest trapped") != 1 {
+	if lattice.CodeOf(err) != lattice.ErrTrap || !strings.Contains(err.Error(), words) ||
+		strings.Count(err.Error(), "guest trapped") != 1 {
 		t.Errorf("the caller reads %q", err)
 	}
 	lines, err := r.ctl.Logs(t.Context(), r.ID, id, 0)

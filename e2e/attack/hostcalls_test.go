@@ -73,30 +73,44 @@ func worker(module, function, letters string, result bool, fill byte, args ...in
 func workers() map[string][]byte {
 	const wasi = "wasi_snapshot_preview1"
 	return map[string][]byte{
-		"500 000 vectors of 32 MiB to standard output": worker(wasi, "fd_write", "iiii", true, 0, 1, 0, workList, workOut),
-		"as many, of lines, to standard error":         worker(wasi, "fd_write", "iiii", true, '\n', 2, 0, workList, workOut),
-		"as many, from standard input":                 worker(wasi, "fd_read", "iiii", true, 0, 0, 0, workList, workOut),
-		"as many to a place in a file":                 worker(wasi, "fd_pwrite", "iiili", true, 0, 1, 0, workList, 0, workOut),
-		"as many to a socket":                          worker(wasi, "sock_send", "iiiii", true, 0, 1, 0, workList, 0, workOut),
-		"32 MiB of random bytes":                       worker(wasi, "random_get", "ii", true, 0, workFrom, workBytes),
-		"500 000 sleeps at once":                       worker(wasi, "poll_oneoff", "iiii", true, 0, 0, 8*workList, workList, workOut),
-		"a sleep of 292 years":                         worker(wasi, "poll_oneoff", "iiii", true, 0xff, 0, workFrom, 1, workOut),
-		"clocks without end":                           worker(wasi, "clock_time_get", "ili", true, 0, 0, 0, workOut),
-		"yielding without end":                         worker(wasi, "sched_yield", "", true, 0),
-		"a path of 32 MiB":                             worker(wasi, "path_open", "iiiiillii", true, '/', 0, 0, workFrom, workBytes, 0, 0, 0, 0, workOut),
-		"a folder's entries into 32 MiB":               worker(wasi, "fd_readdir", "iiili", true, 0, 0, workFrom, workBytes, 0, workOut),
-		"arguments without end":                        worker(wasi, "args_get", "ii", true, 0, 0, workFrom),
-		"32 MiB of response":                           worker("wasmbus", "__guest_response", "ii", false, 0, workFrom, workBytes),
-		"32 MiB of error":                              worker("wasmbus", "__guest_error", "ii", false, 0xff, workFrom, workBytes),
-		"32 MiB to the console":                        worker("wasmbus", "__console_log", "ii", false, 0, workFrom, workBytes),
-		"calls with 32 MiB":                            worker("wasmbus", "__host_call", "iiiiiiii", true, 'x', workFrom, workBytes, workFrom, workBytes, workFrom, workBytes, workFrom, workBytes),
-		"calls with 32 MiB to the log":                 hostCallWork("wasmcloud:builtin:logging", "Logging.WriteLog"),
+		"500 000 vectors of 32 MiB to standard output": worker(wasi, "fd_write", "iiii", true, 0, 1, 0, workList,
+			workOut),
+		"as many, of lines, to standard error": worker(wasi, "fd_write", "iiii", true, '\n', 2, 0, workList,
+			workOut),
+		"as many, from standard input": worker(wasi, "fd_read", "iiii", true, 0, 0, 0, workList,
+			workOut),
+		"as many to a place in a file": worker(wasi, "fd_pwrite", "iiili", true, 0, 1, 0, workList, 0,
+			workOut),
+		"as many to a socket": worker(wasi, "sock_send", "iiiii", true, 0, 1, 0, workList, 0,
+			workOut),
+		"32 MiB of random bytes": worker(wasi, "random_get", "ii", true, 0, workFrom, workBytes),
+		"500 000 sleeps at once": worker(wasi, "poll_oneoff", "iiii", true, 0, 0, 8*workList,
+			workList, workOut),
+		"a sleep of 292 years": worker(wasi, "poll_oneoff", "iiii", true, 0xff, 0, workFrom, 1,
+			workOut),
+		"clocks without end":   worker(wasi, "clock_time_get", "ili", true, 0, 0, 0, workOut),
+		"yielding without end": worker(wasi, "sched_yield", "", true, 0),
+		"a path of 32 MiB": worker(wasi, "path_open", "iiiiillii", true, '/', 0, 0,
+			workFrom, workBytes, 0, 0, 0, 0, workOut),
+		"a folder's entries into 32 MiB": worker(wasi, "fd_readdir", "iiili", true, 0, 0, workFrom,
+			workBytes, 0, workOut),
+		"arguments without end": worker(wasi, "args_get", "ii", true, 0, 0, workFrom),
+		"32 MiB of response": worker("wasmbus", "__guest_response", "ii", false, 0, workFrom,
+			workBytes),
+		"32 MiB of error": worker("wasmbus", "__guest_error", "ii", false, 0xff, workFrom,
+			workBytes),
+		"32 MiB to the console": worker("wasmbus", "__console_log", "ii", false, 0, workFrom,
+			workBytes),
+		"calls with 32 MiB": worker("wasmbus", "__host_call", "iiiiiiii", true, 'x',
+			workFrom, workBytes, workFrom, workBytes, workFrom, workBytes, workFrom, workBytes),
+		"calls with 32 MiB to the log": hostCallWork("wasmcloud:builtin:logging", "Logging.WriteLog"),
 	}
 }
 
 // hostCallWork calls a contract with 32 MiB of payload.
 func hostCallWork(namespace, operation string) []byte {
-	entry := append([]byte("\x92\xa4info\xdb"), byte((workBytes-11)>>24), byte((workBytes-11)>>16&0xff), byte((workBytes-11)>>8&0xff), byte((workBytes-11)&0xff))
+	entry := append([]byte("\x92\xa4info\xdb"), byte((workBytes-11)>>24), byte((workBytes-11)>>16&0xff),
+		byte((workBytes-11)>>8&0xff), byte((workBytes-11)&0xff))
 	m := flood(join(name("wasmbus"), name("__host_call")), 8, 1, entry, namespace, operation,
 		addrNamespace, 0, addrNamespace, len(namespace), addrOperation, len(operation), addrPayload, workBytes)
 	return enlargeMemory(m)
@@ -105,7 +119,8 @@ func hostCallWork(namespace, operation string) []byte {
 // enlargeMemory gives the module of flood, whose memory is 4 pages, that of workers.
 func enlargeMemory(m []byte) []byte {
 	old := join([]byte{5}, sized(join(uleb(1), []byte{0, 4})))
-	return []byte(strings.Replace(string(m), string(old), string(join([]byte{5}, sized(join(uleb(1), []byte{0}, uleb(workPages))))), 1))
+	return []byte(strings.Replace(string(m), string(old),
+		string(join([]byte{5}, sized(join(uleb(1), []byte{0}, uleb(workPages))))), 1))
 }
 
 // A function of the host that a guest lets work for very long ends at the call's limit.
@@ -121,7 +136,8 @@ func TestHostCallsEndAtTheLimit(t *testing.T) {
 			_, err := r.call(id, "Work.On", nil)
 			took := time.Since(from)
 			// Host calls are counted, too; whether the count or the time is up first is up to the machine.
-			if code := lattice.CodeOf(err); code != lattice.ErrInterrupted && !(code == lattice.ErrTooLarge && strings.Contains(err.Error(), "host calls")) {
+			if code := lattice.CodeOf(err); code != lattice.ErrInterrupted && !(code == lattice.ErrTooLarge &&
+				strings.Contains(err.Error(), "host calls")) {
 				t.Errorf("after %v it ended with %v", took, err)
 			}
 			t.Logf("a module of %d bytes; ended after %v", len(code), took)
@@ -181,7 +197,8 @@ func TestHostCallsEndWithTheActorAndTheHost(t *testing.T) {
 			from := time.Now()
 			if ends == "actor" {
 				for _, id := range actors {
-					if err := r.ctl.StopActor(t.Context(), control.StopActorRequest{ActorID: id, HostID: r.ID}); err != nil {
+					if err := r.ctl.StopActor(t.Context(), control.StopActorRequest{ActorID: id,
+						HostID: r.ID}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -223,9 +240,11 @@ func TestHostEndsThoughNobodyReadsItsLog(t *testing.T) {
 	}
 	defer unread.Close()
 	dir := t.TempDir()
-	cmd := exec.Command(weft, "host", "run", "-o", "json", "--name", "unread", "--http-addr", "127.0.0.1:0", "--allow-file-load", "--drain-timeout", "1s",
+	cmd := exec.Command(weft, "host", "run", "-o", "json", "--name", "unread", "--http-addr", "127.0.0.1:0",
+		"--allow-file-load", "--drain-timeout", "1s",
 		"--nats-url", r.env.URL, "--lattice", string(r.env.Lattice), "--data-dir", filepath.Join(dir, "data"))
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + os.TempDir(), "WEFT_CLUSTER_SEED=" + r.env.Cluster.Seed()}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + os.TempDir(),
+		"WEFT_CLUSTER_SEED=" + r.env.Cluster.Seed()}
 	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -241,9 +260,11 @@ func TestHostEndsThoughNobodyReadsItsLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	go io.Copy(io.Discard, out)
-	ref, id := r.module("writer", flood(join(name("wasmbus"), name("__console_log")), 2, 0, []byte(strings.Repeat("x", 8000)), "", "", addrPayload, 8000))
-	if err := r.ctl.ScaleActor(context.Background(), control.ScaleActorRequest{ActorRef: ref, HostID: said.ID, MaxInstances: 1,
-		Limits: &control.ActorLimits{ExecutionMs: 600_000}}); err != nil {
+	ref, id := r.module("writer", flood(join(name("wasmbus"), name("__console_log")), 2, 0,
+		[]byte(strings.Repeat("x", 8000)), "", "", addrPayload, 8000))
+	if err := r.ctl.ScaleActor(context.Background(), control.ScaleActorRequest{ActorRef: ref, HostID: said.ID,
+		MaxInstances: 1,
+		Limits:       &control.ActorLimits{ExecutionMs: 600_000}}); err != nil {
 		t.Fatal(err)
 	}
 	r.await(func(d event.Data) bool { s, ok := d.(event.ActorScaled); return ok && s.ImageRef == ref })
@@ -251,7 +272,8 @@ func TestHostEndsThoughNobodyReadsItsLog(t *testing.T) {
 	ctx, giveUp := context.WithCancel(t.Context())
 	defer giveUp()
 	go func() {
-		_, err := r.client.Call(ctx, rpc.Call{Origin: wire.ActorEntity(id), Target: wire.ActorEntity(id), Operation: "Write.On"})
+		_, err := r.client.Call(ctx, rpc.Call{Origin: wire.ActorEntity(id), Target: wire.ActorEntity(id),
+			Operation: "Write.On"})
 		ended <- err
 	}()
 	latticetest.Eventually(t, func() error { // the pipe is full

@@ -48,7 +48,8 @@ func (r *rig) site(name string, values map[string]string) (address string, fine 
 		t.Fatal(text)
 	}
 	provider := lattice.ProviderID(signing.Derive(signing.KindProvider, "weft builtin httpserver").Public())
-	if err := r.ctl.StartProvider(t.Context(), control.StartProviderRequest{ProviderRef: "httpserver", HostID: r.ID, LinkName: lattice.DefaultLink}); err != nil {
+	if err := r.ctl.StartProvider(t.Context(), control.StartProviderRequest{ProviderRef: "httpserver", HostID: r.ID,
+		LinkName: lattice.DefaultLink}); err != nil {
 		t.Fatal(err)
 	}
 	r.await(func(d event.Data) bool { _, ok := d.(event.ProviderStarted); return ok })
@@ -60,7 +61,8 @@ func (r *rig) site(name string, values map[string]string) (address string, fine 
 	l.Close()
 	all := map[string]string{"address": address}
 	maps.Copy(all, values)
-	if err := r.ctl.PutLink(t.Context(), wire.LinkDefinition{ActorID: id, ProviderID: provider, LinkName: "default", ContractID: contract.ID, Values: all}); err != nil {
+	if err := r.ctl.PutLink(t.Context(), wire.LinkDefinition{ActorID: id, ProviderID: provider, LinkName: "default",
+		ContractID: contract.ID, Values: all}); err != nil {
 		t.Fatal(err)
 	}
 	client := &http.Client{Transport: &http.Transport{}, Timeout: deadline}
@@ -108,8 +110,10 @@ func TestClientsThatHold(t *testing.T) {
 		return c
 	}
 	for what, text := range map[string]string{
-		"a small body": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n", "a body of 9 MB": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n",
-		"a body of unknown length": "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "the rest of a header": "GET / HTTP/1.1\r\nHost: x\r\nX: ", "anything": "",
+		"a small body":             "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
+		"a body of 9 MB":           "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n",
+		"a body of unknown length": "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"the rest of a header":     "GET / HTTP/1.1\r\nHost: x\r\nX: ", "anything": "",
 	} {
 		attack("1100 connections that do not send "+what, func(t *testing.T) {
 			for range 1100 {
@@ -131,7 +135,8 @@ func TestClientsThatHold(t *testing.T) {
 		text := strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 1000)
 		for range 500 {
 			c := dial(t)
-			if err := errors.Join(c.(*net.TCPConn).SetReadBuffer(4<<10), c.SetWriteDeadline(time.Now().Add(10*time.Millisecond))); err != nil {
+			if err := errors.Join(c.(*net.TCPConn).SetReadBuffer(4<<10),
+				c.SetWriteDeadline(time.Now().Add(10*time.Millisecond))); err != nil {
 				t.Fatal(err)
 			}
 			_, _ = io.WriteString(c, text) // it may not be taken
@@ -214,7 +219,8 @@ func TestClientsThatHold(t *testing.T) {
 		"pings":    func(f *http2.Framer, _ int) error { return f.WritePing(false, [8]byte{}) },
 		"settings": func(f *http2.Framer, _ int) error { return f.WriteSettings() },
 		"requests that are reset by the server": func(f *http2.Framer, n int) error { // a header name in upper case
-			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: uint32(2*n + 1), BlockFragment: []byte{0x82, 0x84, 0x86, 0x41, 1, 'x', 0, 1, 'A', 1, 'b'}, EndStream: true, EndHeaders: true})
+			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: uint32(2*n + 1), BlockFragment: []byte{0x82, 0x84,
+				0x86, 0x41, 1, 'x', 0, 1, 'A', 1, 'b'}, EndStream: true, EndHeaders: true})
 		},
 	} {
 		attack("HTTP/2 "+what+" without end, whose answers are not read", func(t *testing.T) {
@@ -243,7 +249,8 @@ func TestHostileHTTP(t *testing.T) {
 		return c
 	}
 
-	for what, text := range map[string]string{"header": "GET / HTTP/1.1\r\nHost: x\r\n", "body": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
+	for what, text := range map[string]string{"header": "GET / HTTP/1.1\r\nHost: x\r\n",
+		"body":         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
 		"chunked body": "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n"} {
 		r.attack("300 connections that dribble a "+what, func(t *testing.T) {
 			var all sync.WaitGroup
@@ -305,12 +312,15 @@ func TestHostileHTTP(t *testing.T) {
 		{"100000 headers", "GET / HTTP/1.1\r\nHost: x\r\n" + many + "\r\n", 431},
 		{"a request line of 1 MiB", "GET /" + strings.Repeat("a", 1<<20) + " HTTP/1.1\r\nHost: x\r\n\r\n", 431},
 		{"a body of 8 EiB", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9223372036854775807\r\n\r\n", 413},
-		{"a chunk of 8 EiB", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\n" + strings.Repeat("a", 20<<20), 413},
-		{"a chunk length of 17 digits", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\n", 400},
+		{"a chunk of 8 EiB", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\n" +
+			strings.Repeat("a", 20<<20), 413},
+		{"a chunk length of 17 digits",
+			"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\n", 400},
 		{"two lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcde", 400},
 		{"a negative length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400},
 		{"a length with a sign", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +4\r\n\r\nabcd", 400},
-		{"an unknown transfer encoding", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501},
+		{"an unknown transfer encoding", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+			501},
 		{"two transfer encodings", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", 501},
 		{"a space before the colon", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400},
 		{"a header that begins with a space", "GET / HTTP/1.1\r\n Host: x\r\n\r\n", 400},

@@ -50,8 +50,10 @@ func newModule() *module {
 func echo() []byte {
 	m := newModule()
 	m.types = append(m.types, []byte{0x60, 2, i32, i32, 0})
-	m.imports = [][]byte{join(name("wasmbus"), name("__guest_request"), []byte{0, 2}), join(name("wasmbus"), name("__guest_response"), []byte{0, 2})}
-	m.bodies[0] = sized([]byte{0, opConst, 0, opConst, 0xc0, 0, opCall, 0, opConst, 0xc0, 0, opLocalGet, 1, opCall, 1, opConst, 1, opEnd})
+	m.imports = [][]byte{join(name("wasmbus"), name("__guest_request"), []byte{0, 2}),
+		join(name("wasmbus"), name("__guest_response"), []byte{0, 2})}
+	m.bodies[0] = sized([]byte{0, opConst, 0, opConst, 0xc0, 0, opCall, 0, opConst, 0xc0, 0, opLocalGet, 1, opCall, 1,
+		opConst, 1, opEnd})
 	return m.bytes()
 }
 

@@ -45,14 +45,19 @@ func newRig(t *testing.T, args ...string) *rig {
 	t.Helper()
 	r := &rig{t: t, env: latticetest.NATS(t), dir: t.TempDir()}
 	r.nc = r.env.Conn(t)
-	r.ctl = control.NewClient(r.nc, subject.Control{Prefix: subject.DefaultControlPrefix, Lattice: r.env.Lattice}, patience)
-	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: r.env.Lattice, HostID: r.env.HostID(t), Cluster: r.env.Cluster})
+	r.ctl = control.NewClient(r.nc, subject.Control{Prefix: subject.DefaultControlPrefix, Lattice: r.env.Lattice},
+		patience)
+	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: r.env.Lattice, HostID: r.env.HostID(t),
+		Cluster: r.env.Cluster})
 	var err error
 	if r.events, err = r.nc.SubscribeSync(subject.EventAll(r.env.Lattice)); err != nil {
 		t.Fatal(err)
 	}
-	r.host = startHost(t, r.dir, r.env.Cluster.Seed(), append([]string{"host", "run", "-o", "json", "--name", "attacked", "--http-addr", "127.0.0.1:0", "--allow-file-load",
-		"--nats-url", r.env.URL, "--lattice", string(r.env.Lattice), "--data-dir", filepath.Join(r.dir, "data")}, args...)...)
+	r.host = startHost(t, r.dir, r.env.Cluster.Seed(),
+		append([]string{"host", "run", "-o", "json", "--name", "attacked", "--http-addr", "127.0.0.1:0",
+			"--allow-file-load",
+			"--nats-url", r.env.URL, "--lattice", string(r.env.Lattice), "--data-dir", filepath.Join(r.dir, "data")},
+			args...)...)
 	var said struct{ ID lattice.HostID }
 	latticetest.Eventually(t, func() error {
 		b, err := os.ReadFile(r.host.stdout)
@@ -74,7 +79,8 @@ func newRig(t *testing.T, args ...string) *rig {
 func (r *rig) module(name string, code []byte, caps ...string) (ref string, id lattice.ActorID) {
 	r.t.Helper()
 	key := latticetest.NewKey(r.t, signing.KindModule)
-	signed, err := signing.SignModule(code, latticetest.NewKey(r.t, signing.KindAccount), key, signing.ActorClaims{Name: name, Caps: caps})
+	signed, err := signing.SignModule(code, latticetest.NewKey(r.t, signing.KindAccount), key,
+		signing.ActorClaims{Name: name, Caps: caps})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -158,7 +164,8 @@ func (r *rig) attack(name string, attack func(t *testing.T)) {
 		took, after := time.Since(from), r.host.usage(t)
 		served, slowest := r.bystander.served(t)
 		t.Logf("cost: %v, %v of processor, memory %d MiB -> %d MiB at most; the bystander was served %d times, at the slowest in %v",
-			took.Round(time.Millisecond), (after.cpu - before.cpu).Round(10*time.Millisecond), before.now>>20, after.peak>>20, served, slowest.Round(time.Millisecond))
+			took.Round(time.Millisecond), (after.cpu - before.cpu).Round(10*time.Millisecond), before.now>>20,
+			after.peak>>20, served, slowest.Round(time.Millisecond))
 	})
 }
 
@@ -183,8 +190,10 @@ func (p *process) end(t *testing.T, code int) {
 
 func startHost(t *testing.T, dir, seed string, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(weft, args...), stdout: filepath.Join(dir, "host.out"), stderr: filepath.Join(dir, "host.err")}
-	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + os.TempDir(), "WEFT_CLUSTER_SEED=" + seed}
+	p := &process{cmd: exec.Command(weft, args...), stdout: filepath.Join(dir, "host.out"),
+		stderr: filepath.Join(dir, "host.err")}
+	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + os.TempDir(),
+		"WEFT_CLUSTER_SEED=" + seed}
 	create := func(path string) *os.File {
 		f, err := os.Create(path)
 		if err != nil {

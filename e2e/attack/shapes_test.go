@@ -30,7 +30,8 @@ func TestShapes(t *testing.T) {
 			case 0:
 				_, err := r.call(id, "Shape.Call", []byte("payload"))
 				t.Logf("called: %q", fmt.Sprint(err))
-				if err := r.ctl.StopActor(t.Context(), control.StopActorRequest{ActorID: id, HostID: r.ID}); err != nil {
+				if err := r.ctl.StopActor(t.Context(), control.StopActorRequest{ActorID: id,
+					HostID: r.ID}); err != nil {
 					t.Error(err)
 				}
 			case lattice.ErrBadModule:

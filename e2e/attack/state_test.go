@@ -24,15 +24,18 @@ func TestHostilePeer(t *testing.T) {
 	wide := `{"actor_ref":"x","count":1,"annotations":{` + strings.Repeat(`"a":"b",`, 100_000) + `"z":"z"}}`
 
 	r.attack("JSON bombs in control requests", func(t *testing.T) {
-		for _, cmd := range []string{subject.CmdStartActor, subject.CmdScaleActor, subject.CmdStopActor, subject.CmdUpdateActor, subject.CmdStartProvider,
+		for _, cmd := range []string{subject.CmdStartActor, subject.CmdScaleActor, subject.CmdStopActor,
+			subject.CmdUpdateActor, subject.CmdStartProvider,
 			subject.CmdStopProvider, subject.CmdStopHost, subject.CmdDrainHost, "nonsense"} {
-			for _, body := range []string{deep, strings.Repeat(`{"a":`, 150_000), `"` + strings.Repeat("a", 900_000) + `"`, `{"count":1e999999999`, "\x00\xff"} {
+			for _, body := range []string{deep, strings.Repeat(`{"a":`, 150_000), `"` + strings.Repeat("a", 900_000) +
+				`"`, `{"count":1e999999999`, "\x00\xff"} {
 				m, err := r.nc.Request(c.Command(r.ID, cmd), []byte(body), patience)
 				if err != nil {
 					t.Fatalf("%s: %v", cmd, err)
 				}
 				code := m.Header.Get("Weft-Error")
-				if !strings.Contains(string(m.Data), `"accepted":false`) || code != lattice.ErrInvalid.Name() && code != lattice.ErrNotFound.Name() {
+				if !strings.Contains(string(m.Data), `"accepted":false`) || code != lattice.ErrInvalid.Name() &&
+					code != lattice.ErrNotFound.Name() {
 					t.Errorf("%s %.20s: %.200s, code %q", cmd, body, m.Data, code)
 				}
 			}
@@ -86,9 +89,12 @@ func TestHostilePeer(t *testing.T) {
 			t.Fatal(text)
 		}
 		for what, body := range map[string]string{
-			"nothing": "", "nested arrays": strings.Repeat("\x91", 900_000), "nested maps": strings.Repeat("\x81\xa1a", 300_000),
-			"an array of 4 G": "\xdd\xff\xff\xff\xff", "a map of 4 G": "\xdf\xff\xff\xff\xff", "bytes of 4 G": "\xc6\xff\xff\xff\xff",
-			"a map of 4 G in the origin": "\x81\xa6origin\xdf\xff\xff\xff\xff", "a megabyte of keys": "\xde\xff\xff" + strings.Repeat("\xa1a\xc0", 65535),
+			"nothing": "", "nested arrays": strings.Repeat("\x91", 900_000), "nested maps": strings.Repeat("\x81\xa1a",
+				300_000),
+			"an array of 4 G": "\xdd\xff\xff\xff\xff", "a map of 4 G": "\xdf\xff\xff\xff\xff",
+			"bytes of 4 G":               "\xc6\xff\xff\xff\xff",
+			"a map of 4 G in the origin": "\x81\xa6origin\xdf\xff\xff\xff\xff", "a megabyte of keys": "\xde\xff\xff" +
+				strings.Repeat("\xa1a\xc0", 65535),
 			"never used": "\xc1", "text": "GET / HTTP/1.1\r\n\r\n",
 		} {
 			m, err := r.nc.Request(subject.Actor(r.env.Lattice, id), []byte(body), patience)
@@ -96,7 +102,8 @@ func TestHostilePeer(t *testing.T) {
 				t.Fatalf("%s: %v", what, err)
 			}
 			answer, err := wire.DecodeResponse(m.Data)
-			if code := m.Header.Get("Weft-Error"); err != nil || answer.Error == "" || code != lattice.ErrInvalid.Name() && code != lattice.ErrTokenMalformed.Name() {
+			if code := m.Header.Get("Weft-Error"); err != nil || answer.Error == "" ||
+				code != lattice.ErrInvalid.Name() && code != lattice.ErrTokenMalformed.Name() {
 				t.Errorf("%s: %v, %v, code %q", what, answer, err, code)
 			}
 		}
@@ -114,9 +121,11 @@ func TestHostilePeer(t *testing.T) {
 		}
 		defer func() { _ = answers.Unsubscribe() }()
 		for range 100 {
-			i := &wire.Invocation{Origin: wire.ActorEntity(id), Target: wire.ActorEntity(id), Operation: "Test.Echo", ID: uuid.NewString(),
+			i := &wire.Invocation{Origin: wire.ActorEntity(id), Target: wire.ActorEntity(id), Operation: "Test.Echo",
+				ID:     uuid.NewString(),
 				HostID: r.ID, ContentLength: 1 << 20, EncodedClaims: "a.b.c"}
-			m := &nats.Msg{Subject: subject.Actor(r.env.Lattice, id), Reply: inbox, Data: i.Encode(), Header: nats.Header{"Weft-Timeout-Ms": {"500"}}}
+			m := &nats.Msg{Subject: subject.Actor(r.env.Lattice, id), Reply: inbox, Data: i.Encode(),
+				Header: nats.Header{"Weft-Timeout-Ms": {"500"}}}
 			if err := r.nc.PublishMsg(m); err != nil {
 				t.Fatal(err)
 			}
@@ -143,12 +152,14 @@ func TestHostilePeer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		garbage := []string{"", "null", "[]", "{", deep[:90_000], `{"actor_id":1}`, `{"values":{"a":{"b":[]}}}`, "\x00\xff", `{"call_alias":"` + strings.Repeat("x", 100_000) + `"}`}
+		garbage := []string{"", "null", "[]", "{", deep[:90_000], `{"actor_id":1}`, `{"values":{"a":{"b":[]}}}`,
+			"\x00\xff", `{"call_alias":"` + strings.Repeat("x", 100_000) + `"}`}
 		n := 0
 		for range 20 {
 			for _, g := range garbage {
 				n++
-				for _, key := range []string{subject.KVLinkKey(fmt.Sprintf("%064d", n)), subject.KVClaimsKey(fmt.Sprintf("M%055d", n)), fmt.Sprintf("ANYTHING_%d", n)} {
+				for _, key := range []string{subject.KVLinkKey(fmt.Sprintf("%064d", n)),
+					subject.KVClaimsKey(fmt.Sprintf("M%055d", n)), fmt.Sprintf("ANYTHING_%d", n)} {
 					if _, err := kv.Put(ctx, key, []byte(g)); err != nil {
 						t.Fatal(err)
 					}
@@ -156,8 +167,9 @@ func TestHostilePeer(t *testing.T) {
 			}
 		}
 		// What is good and comes after it is taken in.
-		good := wire.LinkDefinition{ActorID: r.env.ActorID(t), ProviderID: r.env.ProviderID(t), LinkName: "default", ContractID: "acme:thing",
-			Values: map[string]string{"a": "b"}}
+		good := wire.LinkDefinition{ActorID: r.env.ActorID(t), ProviderID: r.env.ProviderID(t), LinkName: "default",
+			ContractID: "acme:thing",
+			Values:     map[string]string{"a": "b"}}
 		if err := r.ctl.PutLink(ctx, good); err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +184,8 @@ func TestHostilePeer(t *testing.T) {
 
 	r.attack("a flood of garbage on every subject of the host", func(t *testing.T) {
 		for i := range 20_000 {
-			s := []string{c.GetClaims(), c.GetLinks(), c.PingHosts(), c.Inventory(r.ID), c.AuctionActor(), c.LinkDel(), c.LabelPut(r.ID), c.RegistriesPut(),
+			s := []string{c.GetClaims(), c.GetLinks(), c.PingHosts(), c.Inventory(r.ID), c.AuctionActor(), c.LinkDel(),
+				c.LabelPut(r.ID), c.RegistriesPut(),
 				subject.Event(r.env.Lattice), subject.Beat(r.env.Lattice, r.ID)}[i%10]
 			if err := r.nc.PublishRequest(s, "nobody.listens", []byte("\x00garbage")); err != nil {
 				t.Fatal(err)

@@ -50,7 +50,8 @@ func (r *rig) branch(alias, calls string, instances uint32) (ref string, id latt
 // scale brings an actor to a number of instances, and waits until it has them; 0 stops it.
 func (r *rig) scale(ref string, instances uint32) {
 	r.t.Helper()
-	if err := r.ctl.ScaleActor(r.t.Context(), control.ScaleActorRequest{ActorRef: ref, HostID: r.ID, MaxInstances: instances}); err != nil {
+	if err := r.ctl.ScaleActor(r.t.Context(), control.ScaleActorRequest{ActorRef: ref, HostID: r.ID,
+		MaxInstances: instances}); err != nil {
 		r.t.Fatal(err)
 	}
 	r.await(func(d event.Data) bool {
@@ -86,7 +87,8 @@ func TestCallTree(t *testing.T) {
 				}
 			}
 			e := wire.ActorEntity(first)
-			_, err := r.client.Call(t.Context(), rpc.Call{Origin: e, Target: e, Operation: "T", Timeout: 2 * time.Second})
+			_, err := r.client.Call(t.Context(), rpc.Call{Origin: e, Target: e, Operation: "T",
+				Timeout: 2 * time.Second})
 			// Where there are few instances, each of the tree is busy at once, so that the first call may end by itself.
 			if !errors.Is(err, lattice.ErrTimeout) && (one.instances == control.Unbounded || err != nil) {
 				t.Errorf("the caller got %v", err)

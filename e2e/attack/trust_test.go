@@ -18,9 +18,11 @@ import (
 // caller is an actor that calls Test.Echo of the namespace in its payload, and answers with the text of the error.
 func caller() []byte {
 	m := newModule()
-	m.types = append(m.types, []byte{0x60, 2, i32, i32, 0}, join([]byte{0x60, 8}, []byte(strings.Repeat("\x7f", 8)), []byte{1, i32}), []byte{0x60, 0, 1, i32}, []byte{0x60, 1, i32, 0})
+	m.types = append(m.types, []byte{0x60, 2, i32, i32, 0}, join([]byte{0x60, 8}, []byte(strings.Repeat("\x7f", 8)),
+		[]byte{1, i32}), []byte{0x60, 0, 1, i32}, []byte{0x60, 1, i32, 0})
 	abi := func(function string, typ byte) []byte { return join(name("wasmbus"), name(function), []byte{0, typ}) }
-	m.imports = [][]byte{abi("__guest_request", 2), abi("__guest_response", 2), abi("__host_call", 3), abi("__host_error_len", 4), abi("__host_error", 5)}
+	m.imports = [][]byte{abi("__guest_request", 2), abi("__guest_response", 2), abi("__host_call", 3),
+		abi("__host_error_len", 4), abi("__host_error", 5)}
 	m.data = [][]byte{join([]byte{0, opConst, 0, opEnd}, sized([]byte("Test.Echo")))}
 	at := func(v int) []byte { return append([]byte{opConst}, sleb(v)...) }
 	m.bodies[0] = sized(join([]byte{0},
@@ -45,8 +47,10 @@ func TestUngrantedCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, a := range []struct{ name, namespace, words string }{
-		{"a contract that the claims do not grant", "wasmcloud:keyvalue", lattice.ErrMissingCapability.Error() + ": for wasmcloud:keyvalue"},
-		{"a builtin contract that the claims do not grant", "wasmcloud:builtin:logging", lattice.ErrMissingCapability.Error()},
+		{"a contract that the claims do not grant", "wasmcloud:keyvalue", lattice.ErrMissingCapability.Error() +
+			": for wasmcloud:keyvalue"},
+		{"a builtin contract that the claims do not grant", "wasmcloud:builtin:logging",
+			lattice.ErrMissingCapability.Error()},
 		{"a contract that no link grants", "acme:granted", lattice.ErrUnlinked.Error() + ": for acme:granted"},
 		{"an actor of another lattice", string(elsewhere), lattice.ErrNoResponders.Error()},
 		{"a subject in place of a name", "wasmbus.rpc.elsewhere." + string(elsewhere), lattice.ErrNotFound.Error()},
@@ -125,9 +129,11 @@ func (r *rig) captured(id lattice.ActorID, cluster signing.KeyPair) []byte {
 		r.t.Fatal(err)
 	}
 	defer func() { _ = spy.Unsubscribe() }()
-	c := rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: "nobody", HostID: r.env.HostID(r.t), Cluster: cluster, Timeout: 10 * time.Millisecond})
+	c := rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: "nobody", HostID: r.env.HostID(r.t), Cluster: cluster,
+		Timeout: 10 * time.Millisecond})
 	e := wire.ActorEntity(id)
-	_, _ = c.Call(r.t.Context(), rpc.Call{Origin: e, Target: e, Operation: "Test.Echo", Payload: []byte("captured")}) // nobody answers
+	_, _ = c.Call(r.t.Context(), rpc.Call{Origin: e, Target: e, Operation: "Test.Echo",
+		Payload: []byte("captured")}) // nobody answers
 	m, err := spy.NextMsg(patience)
 	if err != nil {
 		r.t.Fatal(err)

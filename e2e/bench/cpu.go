@@ -60,7 +60,8 @@ func measureCPU(ctx context.Context, b *bench, r *report) error {
 	total, objects, size := 0.0, 0.0, 0.0
 	for _, p := range both {
 		total, objects, size = total+p.perRequest, objects+p.allocs, size+p.bytes
-		r.record("allocations per request, local channel, "+p.name, fmt.Sprintf("%.1f", p.allocs), fmt.Sprintf("%.0f bytes", p.bytes))
+		r.record("allocations per request, local channel, "+p.name, fmt.Sprintf("%.1f", p.allocs),
+			fmt.Sprintf("%.0f bytes", p.bytes))
 	}
 	r.record("processor time of a request, local channel, stock Go", fmt.Sprintf("%.1f µs", total*1e6),
 		fmt.Sprintf("host %.1f µs, httpserver %.1f µs", both[0].perRequest*1e6, both[1].perRequest*1e6))
@@ -153,7 +154,8 @@ func mallocs(ctx context.Context, pprof string) (objects, size float64, err erro
 		}
 	}
 	if len(found) != 2 {
-		return 0, 0, fmt.Errorf("no Mallocs and TotalAlloc in the heap's profile, but %v", slices.Collect(maps.Keys(found)))
+		return 0, 0, fmt.Errorf("no Mallocs and TotalAlloc in the heap's profile, but %v",
+			slices.Collect(maps.Keys(found)))
 	}
 	return found["Mallocs"], found["TotalAlloc"], nil
 }

@@ -49,11 +49,14 @@ func (c *crowd) grow(ctx context.Context, s *store.Store, address string, n int)
 		}
 		host, actor := lattice.HostID(keys[0].Public()), lattice.ActorID(keys[1].Public())
 		name := fmt.Sprintf("crowd-%d", c.n)
-		if err := s.PutClaims(ctx, control.Claims{Subject: string(actor), Issuer: string(actor), Name: name, CallAlias: name}); err != nil {
+		if err := s.PutClaims(ctx, control.Claims{Subject: string(actor), Issuer: string(actor), Name: name,
+			CallAlias: name}); err != nil {
 			return err
 		}
-		if err := s.PutLink(ctx, wire.LinkDefinition{ActorID: actor, ProviderID: lattice.ProviderID(signing.Derive(signing.KindProvider, "weft builtin httpserver").Public()),
-			LinkName: lattice.DefaultLink, ContractID: "wasmcloud:httpserver", Values: map[string]string{"address": address, "path": "/" + name}}); err != nil {
+		if err := s.PutLink(ctx, wire.LinkDefinition{ActorID: actor,
+			ProviderID: lattice.ProviderID(signing.Derive(signing.KindProvider, "weft builtin httpserver").Public()),
+			LinkName:   lattice.DefaultLink, ContractID: "wasmcloud:httpserver",
+			Values: map[string]string{"address": address, "path": "/" + name}}); err != nil {
 			return err
 		}
 		c.wg.Go(func() { c.live(host, actor, name) })
@@ -75,9 +78,11 @@ func (c *crowd) live(host lattice.HostID, actor lattice.ActorID, name string) {
 		return
 	}
 	for n := uint64(1); ; n++ {
-		_ = c.nc.Publish(subject.Beat(c.lattice, host), wire.Beat{HostID: host, Sequence: n, UptimeMS: n * 1000}.Encode())
+		_ = c.nc.Publish(subject.Beat(c.lattice, host), wire.Beat{HostID: host, Sequence: n,
+			UptimeMS: n * 1000}.Encode())
 		if n%30 == 1 {
-			_ = c.events.Publish(event.HostHeartbeat{HostInventory: control.HostInventory{HostID: host, FriendlyName: name, Version: "0.82.0", UptimeSeconds: n,
+			_ = c.events.Publish(event.HostHeartbeat{HostInventory: control.HostInventory{HostID: host,
+				FriendlyName: name, Version: "0.82.0", UptimeSeconds: n,
 				Labels: map[string]string{"hostcore.os": "linux"}, Actors: []control.Actor{{ID: actor, Name: name,
 					Instances: []control.ActorInstance{{ImageRef: name, MaxInstances: 1}}}}}})
 		}

@@ -118,9 +118,11 @@ func ownerOf(function string) owner {
 		return ownEngine
 	case pkg == "net", strings.HasPrefix(pkg, "net/"), pkg == "bufio", pkg == "internal/poll":
 		return ownHTTP
-	case pkg == "syscall", strings.HasPrefix(pkg, "internal/runtime/syscall"), function == "runtime.futex", function == "runtime.usleep":
+	case pkg == "syscall", strings.HasPrefix(pkg, "internal/runtime/syscall"), function == "runtime.futex",
+		function == "runtime.usleep":
 		return ownSyscall
-	case pkg == "runtime", strings.HasPrefix(pkg, "runtime/"), strings.HasPrefix(pkg, "internal/runtime/"), pkg == "internal/abi", !strings.Contains(function, "."):
+	case pkg == "runtime", strings.HasPrefix(pkg, "runtime/"), strings.HasPrefix(pkg, "internal/runtime/"),
+		pkg == "internal/abi", !strings.Contains(function, "."):
 		return ownRuntime // functions in assembly have no package
 	}
 	return ownOther

@@ -14,11 +14,13 @@ import (
 
 // sampled is a process whose profile has these stacks, the outermost function first, and values.
 func sampled(name string, perRequest float64, stacks map[string]int64) *profiled {
-	p := &profiled{name: name, perRequest: perRequest, profile: &profile.Profile{SampleType: []*profile.ValueType{{Type: "samples"}, {Type: "cpu"}}}}
+	p := &profiled{name: name, perRequest: perRequest,
+		profile: &profile.Profile{SampleType: []*profile.ValueType{{Type: "samples"}, {Type: "cpu"}}}}
 	for stack, value := range stacks {
 		s := &profile.Sample{Value: []int64{1, value}}
 		for f := range strings.SplitSeq(stack, ";") {
-			s.Location = append([]*profile.Location{{Line: []profile.Line{{Function: &profile.Function{Name: f}}}}}, s.Location...)
+			s.Location = append([]*profile.Location{{Line: []profile.Line{{Function: &profile.Function{Name: f}}}}},
+				s.Location...)
 		}
 		p.profile.Sample = append(p.profile.Sample, s)
 	}
@@ -37,7 +39,8 @@ func example() []*profiled {
 		sampled("host", 30e-6, map[string]int64{"runtime._System;runtime._ExternalCode": 600,
 			weftModule + "host/internal/wasm.(*Instance).Call;context.WithCancel;runtime.mallocgc": 100,
 			weftModule + "host/internal/wasm.(*Instance).Call;context.WithCancel":                  300}),
-		sampled("httpserver", 40e-6, map[string]int64{serve + ";" + handler + ";" + call + ";" + sysCall: 1000, serve + ";" + sysCall: 2000,
+		sampled("httpserver", 40e-6, map[string]int64{serve + ";" + handler + ";" + call + ";" + sysCall: 1000,
+			serve + ";" + sysCall:             2000,
 			serve + ";" + handler + ";a.b<c>": 996, "runtime.mcall;runtime.park_m;" + sysCall: 4}),
 	}
 }
@@ -63,7 +66,8 @@ func TestPartOf(t *testing.T) {
 
 func TestFlame(t *testing.T) {
 	root := flameOf(example())
-	if math.Abs(root.value-70e-6) > 1e-12 || root.children[0].name != "httpserver" || root.children[1].children[0].name != guestFrame {
+	if math.Abs(root.value-70e-6) > 1e-12 || root.children[0].name != "httpserver" ||
+		root.children[1].children[0].name != guestFrame {
 		t.Fatalf("%+v", root)
 	}
 	svg := flameSVG("title & more", root)
@@ -75,7 +79,8 @@ func TestFlame(t *testing.T) {
 			t.Fatalf("%v\n%s", err, svg)
 		}
 	}
-	for _, want := range []string{"title &amp; more", "a.b&lt;c&gt;: 9.96 µs, 14.2 %", ">httpserver.(*handler).serve<", "guest code 18.0 µs", call + ": 10.00 µs"} {
+	for _, want := range []string{"title &amp; more", "a.b&lt;c&gt;: 9.96 µs, 14.2 %", ">httpserver.(*handler).serve<",
+		"guest code 18.0 µs", call + ": 10.00 µs"} {
 		if !strings.Contains(string(svg), want) {
 			t.Errorf("lacks %q", want)
 		}
@@ -113,7 +118,8 @@ func TestFit(t *testing.T) {
 		want string
 	}{
 		{call, 30, "channel.(*Conn).Call"}, {call, 14, "(*Conn).Call"}, {call, 6, "Call"}, {call, 3, ""},
-		{"a/b.reallyLongName", 8, "reallyL…"}, {"a/b.f.func1", 7, "f.func1"}, {"a/b.f.func1", 5, "f.fu…"}, {guestFrame, 12, "guest code …"},
+		{"a/b.reallyLongName", 8, "reallyL…"}, {"a/b.f.func1", 7, "f.func1"}, {"a/b.f.func1", 5, "f.fu…"},
+		{guestFrame, 12, "guest code …"},
 	} {
 		if got := fit(c.name, c.n); got != c.want {
 			t.Errorf("%s in %d: %q, want %q", c.name, c.n, got, c.want)

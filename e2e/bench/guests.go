@@ -14,7 +14,8 @@ func measureGuests(ctx context.Context, _ *bench, r *report) error {
 	if err != nil {
 		return err
 	}
-	names := map[string]string{"wat": "handwritten", "rust": "Rust", "go": "stock Go", "extra": "the guest of WEFT_BENCH_GUEST"}
+	names := map[string]string{"wat": "handwritten", "rust": "Rust", "go": "stock Go",
+		"extra": "the guest of WEFT_BENCH_GUEST"}
 	var kinds []string
 	single := map[string][]string{}
 	for _, l := range lines {
@@ -30,10 +31,12 @@ func measureGuests(ctx context.Context, _ *bench, r *report) error {
 			single[kind] = append(single[kind], fmt.Sprintf("%s %.2f", name, ratio))
 			continue
 		}
-		r.target(target{figure: "guest that computes, interruption on beside off, " + names[kind] + ", geometric mean", got: ratio, goal: atLeast(.95)})
+		r.target(target{figure: "guest that computes, interruption on beside off, " + names[kind] + ", geometric mean",
+			got: ratio, goal: atLeast(.95)})
 	}
 	for _, kind := range kinds {
-		r.record("guests that compute, "+names[kind]+": speed beside the same without interruption", strings.Join(single[kind], ", "), "best of 200 runs in turns")
+		r.record("guests that compute, "+names[kind]+": speed beside the same without interruption",
+			strings.Join(single[kind], ", "), "best of 200 runs in turns")
 	}
 	return nil
 }

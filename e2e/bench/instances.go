@@ -42,8 +42,10 @@ func measureInstances(ctx context.Context, b *bench, r *report) error {
 			return fmt.Errorf("BenchmarkRestore has no complete results of %s", g.name)
 		}
 		r.target(target{figure: "call an instance and restore it, " + g.what, value: fmt.Sprintf("%.1f µs", restore),
-			beside: fmt.Sprintf("wazero's plain instantiation: %.0f µs", plain), got: restore / plain, goal: atMost(g.target, "")})
-		r.record("instantiate from the snapshot, "+g.what, fmt.Sprintf("%.0f µs", snapshot), fmt.Sprintf("wazero's plain instantiation: %.0f µs", plain))
+			beside: fmt.Sprintf("wazero's plain instantiation: %.0f µs", plain), got: restore / plain,
+			goal: atMost(g.target, "")})
+		r.record("instantiate from the snapshot, "+g.what, fmt.Sprintf("%.0f µs", snapshot),
+			fmt.Sprintf("wazero's plain instantiation: %.0f µs", plain))
 	}
 	for _, state := range []string{"made", "called", "restored"} {
 		u := unit["rustlike/"+state]
@@ -51,7 +53,8 @@ func measureInstances(ctx context.Context, b *bench, r *report) error {
 			return fmt.Errorf("BenchmarkIdle has no results of %s instances", state)
 		}
 		r.target(target{figure: "resident memory per instance " + state + ", 5,000 of a Rust-like actor",
-			beside: fmt.Sprintf("counting shared pages for each: %.0f KiB", u["KiB-Rss/instance"][0]), got: u["KiB-Pss/instance"][0], goal: atMost(100, "KiB")})
+			beside: fmt.Sprintf("counting shared pages for each: %.0f KiB", u["KiB-Rss/instance"][0]),
+			got:    u["KiB-Pss/instance"][0], goal: atMost(100, "KiB")})
 	}
 	return nil
 }
@@ -79,7 +82,8 @@ func modes(ctx context.Context, b *bench, r *report) error {
 		if err != nil {
 			return err
 		}
-		paths = append(paths, &path{name: mode + " instances", load: func() (float64, error) { return b.load(ctx, addr, want) },
+		paths = append(paths, &path{name: mode + " instances",
+			load: func() (float64, error) { return b.load(ctx, addr, want) },
 			warm: func() error { return b.warm(addr, want) }})
 	}
 	if err := b.inTurns(ctx, paths...); err != nil {

@@ -71,7 +71,8 @@ func (l *lab) close() {
 // operator gives commands to a lattice of the lab, which has a data directory of its own.
 func (l *lab) operator(name string) (cli, error) {
 	dir, err := os.MkdirTemp(l.dir, name)
-	return cli{weft: l.weft, env: []string{"WEFT_DATA_DIR=" + dir, "WEFT_NATS_URL=" + l.url, "WEFT_LATTICE=" + name, "WEFT_CLUSTER_SEED=" + l.cluster.Seed()}}, err
+	return cli{weft: l.weft, env: []string{"WEFT_DATA_DIR=" + dir, "WEFT_NATS_URL=" + l.url, "WEFT_LATTICE=" + name,
+		"WEFT_CLUSTER_SEED=" + l.cluster.Seed()}}, err
 }
 
 // node is a host process.
@@ -83,7 +84,8 @@ type node struct {
 
 // host starts a host in the lattice of an operator and waits until it is ready.
 func (l *lab) host(ctx context.Context, c cli, args ...string) (*node, error) {
-	child, err := start(c.env, l.weft, append([]string{"host", "run", "-o", "json", "--http-addr", "127.0.0.1:0"}, args...)...)
+	child, err := start(c.env, l.weft, append([]string{"host", "run", "-o", "json", "--http-addr", "127.0.0.1:0"},
+		args...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +143,8 @@ func (c cli) link(ctx context.Context, actor string, want []byte, more ...string
 
 // relink puts the link to an address again, with other values, and waits until it gives an answer.
 func (c cli) relink(ctx context.Context, actor, addr string, want []byte, more ...string) error {
-	if err := c.run(ctx, nil, append([]string{"link", "put", actor, "httpserver", "address=" + addr}, more...)...); err != nil {
+	if err := c.run(ctx, nil, append([]string{"link", "put", actor, "httpserver", "address=" + addr},
+		more...)...); err != nil {
 		return err
 	}
 	return answers(addr, want)

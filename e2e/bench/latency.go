@@ -52,14 +52,19 @@ func measureLatency(ctx context.Context, b *bench, r *report) error {
 		low, base = append(low, micros(through.at(.5))), append(base, micros(alone.at(.5)))
 		added = append(added, micros(through.at(.5)-alone.at(.5)))
 	}
-	r.target(target{figure: fmt.Sprintf("latency that the local channel adds, p50 at low load (one connection, %d/s)", lowRate),
-		value: fmt.Sprintf("%.0f µs", median(low)), beside: fmt.Sprintf("bare net/http: %.0f µs", median(base)), got: median(added), goal: atMost(80, "µs")})
-	r.record("a bare Unix socket to another process and back at that rate, p50", fmt.Sprintf("%.0f µs", median(floor)), "34 µs on the machine that the target was set on")
-	r.record("latency that the local channel adds then, beside that of the bare Unix socket", fmt.Sprintf("%.2f", median(ratios(added, floor))),
+	r.target(target{figure: fmt.Sprintf("latency that the local channel adds, p50 at low load (one connection, %d/s)",
+		lowRate),
+		value: fmt.Sprintf("%.0f µs", median(low)), beside: fmt.Sprintf("bare net/http: %.0f µs", median(base)),
+		got: median(added), goal: atMost(80, "µs")})
+	r.record("a bare Unix socket to another process and back at that rate, p50", fmt.Sprintf("%.0f µs", median(floor)),
+		"34 µs on the machine that the target was set on")
+	r.record("latency that the local channel adds then, beside that of the bare Unix socket",
+		fmt.Sprintf("%.2f", median(ratios(added, floor))),
 		"2.35 by the target and that machine's 34 µs")
 	half := func(p *path, addr string) (string, error) {
 		at, err := openAt(addr, b.conns, median(p.got)/2)
-		return fmt.Sprintf("%s: p50 %s, p99 %s at %.0f/s", p.name, round(at.at(.5)), round(at.at(.99)), median(p.got)/2), err
+		return fmt.Sprintf("%s: p50 %s, p99 %s at %.0f/s", p.name, round(at.at(.5)), round(at.at(.99)),
+			median(p.got)/2), err
 	}
 	ours, err := half(weft, weftAddr)
 	if err != nil {
@@ -88,7 +93,8 @@ func loaded(ctx context.Context, c cli, host *node, r *report) error {
 	if len(actors) != 1 {
 		return fmt.Errorf("%d actors", len(actors))
 	}
-	r.record("resident memory of a host after a load", fmt.Sprintf("%.1f MiB", mib(size)), fmt.Sprintf("%d instances of a stock Go actor", actors[0].Running))
+	r.record("resident memory of a host after a load", fmt.Sprintf("%.1f MiB", mib(size)),
+		fmt.Sprintf("%d instances of a stock Go actor", actors[0].Running))
 	return nil
 }
 

@@ -62,7 +62,8 @@ func (c *client) ask() (status int, body []byte, err error) {
 		if len(line) <= 2 {
 			break
 		}
-		if name, value, found := bytes.Cut(line, []byte(":")); found && bytes.EqualFold(name, []byte("content-length")) {
+		if name, value, found := bytes.Cut(line, []byte(":")); found &&
+			bytes.EqualFold(name, []byte("content-length")) {
 			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
 				return 0, nil, err
 			}

@@ -33,8 +33,10 @@ func main() {
 	var o options
 	flag.StringVar(&o.weft, "weft", "bin/weft", "the binary to measure")
 	flag.StringVar(&o.actors, "actors", "bin/actors", "folder of the example actors")
-	flag.StringVar(&o.out, "out", "docs/benchmarks.md", "file whose part between the markers a whole run rewrites; - for standard output only")
-	flag.StringVar(&o.only, "only", "", "parts to measure, separated by commas, to standard output: "+strings.Join(partNames(), ", "))
+	flag.StringVar(&o.out, "out", "docs/benchmarks.md",
+		"file whose part between the markers a whole run rewrites; - for standard output only")
+	flag.StringVar(&o.only, "only", "", "parts to measure, separated by commas, to standard output: "+
+		strings.Join(partNames(), ", "))
 	flag.StringVar(&o.flame, "flame", "", "SVG file for the flame graph that the part cpu makes")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each is measured, in turns; medians count")
 	flag.DurationVar(&o.window, "window", 3*time.Second, "how long each measurement takes")

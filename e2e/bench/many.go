@@ -70,10 +70,12 @@ func distinctActors(ctx context.Context, b *bench, r *report, same bool) error {
 	if err != nil {
 		return err
 	}
-	caller := rpc.NewClient(l.nc, rpc.ClientConfig{Lattice: name, HostID: host.ID, Cluster: l.cluster, Timeout: 20 * time.Second})
+	caller := rpc.NewClient(l.nc, rpc.ClientConfig{Lattice: name, HostID: host.ID, Cluster: l.cluster,
+		Timeout: 20 * time.Second})
 	begin = time.Now()
 	for _, id := range ids {
-		out, err := caller.Call(ctx, rpc.Call{Origin: wire.ActorEntity(id), Target: wire.ActorEntity(id), Operation: httpserver.HandleRequest, Payload: []byte(payload)})
+		out, err := caller.Call(ctx, rpc.Call{Origin: wire.ActorEntity(id), Target: wire.ActorEntity(id),
+			Operation: httpserver.HandleRequest, Payload: []byte(payload)})
 		if err != nil || string(out) != string(answer) {
 			return fmt.Errorf("call actor %s: %q, %w", id, out, err)
 		}
@@ -91,15 +93,18 @@ func distinctActors(ctx context.Context, b *bench, r *report, same bool) error {
 	if same {
 		what = "the same code under keys of their own"
 	}
-	r.record("1,000 actors on one host (Rust-like, 1.1 MiB), "+what+", nothing compiled: start all; call each once, one after another",
+	r.record("1,000 actors on one host (Rust-like, 1.1 MiB), "+what+
+		", nothing compiled: start all; call each once, one after another",
 		fmt.Sprintf("%s; %s", round(started), round(called)),
-		fmt.Sprintf("host: %.0f MiB before, %.0f MiB started, %.0f MiB called; %.0f KiB an actor", mib(before), mib(idle), mib(after), float64(after-before)/1024/thousand))
+		fmt.Sprintf("host: %.0f MiB before, %.0f MiB started, %.0f MiB called; %.0f KiB an actor", mib(before),
+			mib(idle), mib(after), float64(after-before)/1024/thousand))
 	return nil
 }
 
 // startAll starts an actor of each file and waits until all are there. Commands whose outcome does not come, since the host
 // could not carry them out, are given again, and counted.
-func startAll(ctx context.Context, commands *control.Client, host lattice.HostID, ids []lattice.ActorID, files []string) (again int, err error) {
+func startAll(ctx context.Context, commands *control.Client, host lattice.HostID, ids []lattice.ActorID,
+	files []string) (again int, err error) {
 	const patience, limit = 10 * time.Second, 10 * time.Minute
 	missing := map[lattice.ActorID]string{}
 	for i, id := range ids {
@@ -112,7 +117,8 @@ func startAll(ctx context.Context, commands *control.Client, host lattice.HostID
 				again += len(missing)
 			}
 			for _, file := range missing {
-				if err := commands.ScaleActor(ctx, control.ScaleActorRequest{ActorRef: "file://" + file, HostID: host, MaxInstances: 1}); err != nil {
+				if err := commands.ScaleActor(ctx, control.ScaleActorRequest{ActorRef: "file://" + file, HostID: host,
+					MaxInstances: 1}); err != nil {
 					return again, err
 				}
 			}
@@ -160,7 +166,8 @@ func signedModules(dir string, answer []byte, same bool) (ids []lattice.ActorID,
 		if !same {
 			module = withCustomSection(code, fmt.Sprintf("n%06d", n))
 		}
-		signed, err := signing.SignModule(module, account, key, signing.ActorClaims{Name: fmt.Sprintf("actor-%d", n), Caps: []string{httpserver.ID}})
+		signed, err := signing.SignModule(module, account, key, signing.ActorClaims{Name: fmt.Sprintf("actor-%d", n),
+			Caps: []string{httpserver.ID}})
 		if err != nil {
 			return nil, nil, err
 		}

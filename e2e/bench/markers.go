@@ -17,7 +17,8 @@ func between(text, body string) (string, error) {
 	before, rest, found := strings.Cut(text, beginMark)
 	_, after, ended := strings.Cut(rest, endMark)
 	if !found || !ended || strings.Count(text, beginMark) != 1 || strings.Count(text, endMark) != 1 {
-		return "", fmt.Errorf("want the lines %q and %q once each, in this order", strings.TrimSpace(beginMark), strings.TrimSpace(endMark))
+		return "", fmt.Errorf("want the lines %q and %q once each, in this order", strings.TrimSpace(beginMark),
+			strings.TrimSpace(endMark))
 	}
 	return before + beginMark + body + endMark + after, nil
 }

@@ -9,7 +9,8 @@ import (
 func TestBetween(t *testing.T) {
 	const before, after = "# Benchmarks\n\nBy hand.\n\n", "\n## Guests\n\nBy hand.\n"
 	for name, c := range map[string]struct{ text, want string }{
-		"replaced":       {before + beginMark + "old\n\n| table |\n" + endMark + after, before + beginMark + "new\n" + endMark + after},
+		"replaced": {before + beginMark + "old\n\n| table |\n" + endMark + after, before + beginMark + "new\n" +
+			endMark + after},
 		"was empty":      {beginMark + endMark, beginMark + "new\n" + endMark},
 		"no markers":     {before + after, ""},
 		"no end":         {before + beginMark + after, ""},

@@ -46,7 +46,8 @@ func measureNeighbours(ctx context.Context, b *bench, r *report) error {
 	for i, n := range neighbours {
 		name := fmt.Sprintf("neighbour-%d", i)
 		file := filepath.Join(b.dir, name+".wasm")
-		if err := os.WriteFile(file, rustlike.Working((&httpserver.Response{StatusCode: 200, Body: worked}).Encode(), n.turns), 0o600); err != nil {
+		if err := os.WriteFile(file, rustlike.Working((&httpserver.Response{StatusCode: 200, Body: worked}).Encode(),
+			n.turns), 0o600); err != nil {
 			return err
 		}
 		if err := c.run(ctx, nil, "actor", "start", file, "--max", "64", "--cap", "wasmcloud:httpserver"); err != nil {
@@ -74,8 +75,10 @@ func measureNeighbours(ctx context.Context, b *bench, r *report) error {
 		}
 		slices.Sort(alone)
 		slices.Sort(beside)
-		r.target(target{figure: "p50 of an actor beside " + n.name + ", of that alone", got: float64(beside.at(.5)) / float64(alone.at(.5)),
-			value: round(beside.at(.5)).String(), beside: "alone: " + round(alone.at(.5)).String(), goal: atMost(10, "")})
+		r.target(target{figure: "p50 of an actor beside " + n.name + ", of that alone",
+			got:   float64(beside.at(.5)) / float64(alone.at(.5)),
+			value: round(beside.at(.5)).String(), beside: "alone: " + round(alone.at(.5)).String(),
+			goal: atMost(10, "")})
 		r.record("p99 of that", round(beside.at(.99)).String(), "alone: "+round(alone.at(.99)).String())
 	}
 	return nil

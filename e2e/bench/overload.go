@@ -53,7 +53,8 @@ func (f *flood) goodput() float64 { return float64(f.good) / f.took.Seconds() }
 
 // add adds another round.
 func (f *flood) add(o flood) {
-	f.offered, f.good, f.lost, f.took, f.cpu = f.offered+o.offered, f.good+o.good, f.lost+o.lost, f.took+o.took, f.cpu+o.cpu
+	f.offered, f.good, f.lost, f.took, f.cpu = f.offered+o.offered, f.good+o.good, f.lost+o.lost, f.took+o.took,
+		f.cpu+o.cpu
 	f.served, f.refused = append(f.served, o.served...), append(f.refused, o.refused...)
 	slices.Sort(f.served)
 	slices.Sort(f.refused)
@@ -83,10 +84,12 @@ func measureOverload(ctx context.Context, b *bench, r *report) error {
 	}
 	for _, one := range all {
 		f := &one.at[len(loads)-1]
-		r.target(target{figure: "goodput at twice the peak, of the peak: " + one.name, got: f.goodput() / one.peak.goodput(), goal: atLeast(.9)})
+		r.target(target{figure: "goodput at twice the peak, of the peak: " + one.name,
+			got: f.goodput() / one.peak.goodput(), goal: atLeast(.9)})
 		r.target(target{figure: "p99 of what is served then, beside that at the peak: " + one.name,
 			got: f.served.at(.99).Seconds() / one.at[0].served.at(.99).Seconds(), goal: atMost(3, "")})
-		r.target(target{figure: "requests lost or failed then, other than by 503: " + one.name, got: float64(f.lost), goal: atMost(0, "requests")})
+		r.target(target{figure: "requests lost or failed then, other than by 503: " + one.name, got: float64(f.lost),
+			goal: atMost(0, "requests")})
 	}
 	echo := &all[len(all)-1]
 	rate := loads[len(loads)-1] * echo.peak.goodput()
@@ -103,7 +106,8 @@ func measureOverload(ctx context.Context, b *bench, r *report) error {
 		control.add(f)
 	}
 	r.record(fmt.Sprintf("bare net/http under the last load (%.0f/s), which it does not refuse", rate),
-		fmt.Sprintf("%.0f/s in time, p50, p99 %s, %s", control.goodput(), round(control.served.at(.5)), round(control.served.at(.99))),
+		fmt.Sprintf("%.0f/s in time, p50, p99 %s, %s", control.goodput(), round(control.served.at(.5)),
+			round(control.served.at(.99))),
 		"where it does not keep up either, what waits is in the generator")
 	r.p("")
 	overloadRows(all, r.p)
@@ -155,7 +159,8 @@ func floods(ctx context.Context, c cli, o options, dir string, hostPID int) (all
 		if err := c.run(ctx, nil, args...); err != nil {
 			return nil, err
 		}
-		if err := c.run(ctx, nil, "link", "put", actor, "httpserver", "address="+addr, "max_in_flight="+strconv.Itoa(2*overloadConns)); err != nil {
+		if err := c.run(ctx, nil, "link", "put", actor, "httpserver", "address="+addr,
+			"max_in_flight="+strconv.Itoa(2*overloadConns)); err != nil {
 			return nil, err
 		}
 		at := crush{name: one.name, at: make([]flood, len(loads))}
@@ -330,8 +335,11 @@ func overloadRows(all []crush, p func(string, ...any)) {
 			if len(f.refused) > 0 {
 				refusal = fmt.Sprintf("%s, %s", round(f.refused.at(.5)), round(f.refused.at(.99)))
 			}
-			p("| %s | %.2f (%.0f/s) | %.2f | %.0f %% | %s | %s, %s | %.1f | %d |", c.name, float64(f.offered)/f.took.Seconds()/c.peak.goodput(), float64(f.offered)/f.took.Seconds(), f.goodput()/c.peak.goodput(),
-				100*float64(len(f.refused))/float64(max(1, f.offered)), refusal, round(f.served.at(.5)), round(f.served.at(.99)),
+			p("| %s | %.2f (%.0f/s) | %.2f | %.0f %% | %s | %s, %s | %.1f | %d |", c.name,
+				float64(f.offered)/f.took.Seconds()/c.peak.goodput(), float64(f.offered)/f.took.Seconds(),
+				f.goodput()/c.peak.goodput(),
+				100*float64(len(f.refused))/float64(max(1, f.offered)), refusal, round(f.served.at(.5)),
+				round(f.served.at(.99)),
 				f.served.at(.99).Seconds()/c.at[0].served.at(.99).Seconds(), f.lost)
 		}
 	}

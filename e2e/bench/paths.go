@@ -50,7 +50,8 @@ func (b *bench) inTurns(ctx context.Context, paths ...*path) error {
 
 // compare reports a path beside another one, with a target.
 func (r *report) compare(what string, p, beside *path, g goal) {
-	r.target(target{figure: what, value: fmt.Sprintf("%.0f/s", median(p.got)), beside: fmt.Sprintf("%s: %.0f/s", beside.name, median(beside.got)),
+	r.target(target{figure: what, value: fmt.Sprintf("%.0f/s", median(p.got)), beside: fmt.Sprintf("%s: %.0f/s",
+		beside.name, median(beside.got)),
 		got: median(ratios(p.got, beside.got)), goal: g})
 }
 
@@ -154,13 +155,17 @@ func measureNATS(ctx context.Context, b *bench, r *report) error {
 	if err != nil {
 		return err
 	}
-	bus := &path{name: "bare NATS request-reply", load: func() (float64, error) { return natsLoop(l.nc, b.conns, b.window) },
+	bus := &path{name: "bare NATS request-reply", load: func() (float64, error) {
+		return natsLoop(l.nc, b.conns,
+			b.window)
+	},
 		warm: func() error { _, err := natsLoop(l.nc, b.conns, b.window/2); return err }}
 	route, apart := b.http(ctx, "over NATS, one host", anyAddr), b.http(ctx, "over NATS, two hosts", apartAddr)
 	if err := b.inTurns(ctx, bus, route, apart); err != nil {
 		return err
 	}
-	r.compare("HTTP → httpserver → NATS, authenticated → echo actor in stock Go, one host (`weft.route=any`)", route, bus, atLeast(.3))
+	r.compare("HTTP → httpserver → NATS, authenticated → echo actor in stock Go, one host (`weft.route=any`)", route,
+		bus, atLeast(.3))
 	r.compare("the same, httpserver and actor on two hosts", apart, bus, atLeast(.3))
 	for _, p := range []*path{bus, route, apart} {
 		r.raw(p.name, p.got)

@@ -84,7 +84,8 @@ func (r *report) markdown(o options) string {
 	if !haveWrk() {
 		generator = "the built-in closed loop, for want of wrk"
 	}
-	p("Made by `make bench` (`e2e/bench`) on %s, commit %s: %s, %d cores, %s.", time.Now().UTC().Format("2006-01-02"), commit(), cpu(), runtime.NumCPU(), runtime.Version())
+	p("Made by `make bench` (`e2e/bench`) on %s, commit %s: %s, %d cores, %s.", time.Now().UTC().Format("2006-01-02"),
+		commit(), cpu(), runtime.NumCPU(), runtime.Version())
 	p("%d rounds of %s each in turns after one that does not count; medians, ratios those of each round. %d connections or requests in flight.", o.rounds, o.window, o.conns)
 	p("HTTP throughput is loaded by %s, latencies by an open loop: a constant rate, measured from when each request was due. Load", generator)
 	p("generator, NATS server, hosts and providers share the cores. All answers must be 200 and of the right length, and those of the built-in")

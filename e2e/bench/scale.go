@@ -217,8 +217,10 @@ func crowdRows(all []crowded, r *report) {
 				worst = c
 			}
 		}
-		r.target(target{figure: fmt.Sprintf("%s among %d other hosts, actors and links, the worst of %v", what, worst.n, crowds[1:]), value: fmt.Sprintf(show, median(of(worst.among))),
-			beside: "alone, in the same rounds: " + fmt.Sprintf(show, median(of(worst.alone))), got: beside(worst), goal: atMost(1.1, "")})
+		r.target(target{figure: fmt.Sprintf("%s among %d other hosts, actors and links, the worst of %v", what,
+			worst.n, crowds[1:]), value: fmt.Sprintf(show, median(of(worst.among))),
+			beside: "alone, in the same rounds: " + fmt.Sprintf(show, median(of(worst.alone))), got: beside(worst),
+			goal: atMost(1.1, "")})
 	}
 	latency, cpu := func(s served) []float64 { return s.low }, func(s served) []float64 { return s.cpu }
 	flat("latency p50 at low load", latency, "%.0f µs")
@@ -227,8 +229,10 @@ func crowdRows(all []crowded, r *report) {
 	r.p("| others in the lattice: hosts, actors, links | requests/s beside alone | p50 at low load | beside alone | processor time of a request | beside alone | processor while idle | alone |")
 	r.p("|---|---|---|---|---|---|---|---|")
 	for _, c := range all {
-		r.p("| %d each | %.2f | %.0f µs | %.2f | %.1f µs | %.2f | %.1f %% | %.1f %% |", c.n, median(ratios(c.among.rate, c.alone.rate)), median(c.among.low),
-			median(ratios(c.among.low, c.alone.low)), median(c.among.cpu), median(ratios(c.among.cpu, c.alone.cpu)), 100*c.amongIdle, 100*c.idle)
+		r.p("| %d each | %.2f | %.0f µs | %.2f | %.1f µs | %.2f | %.1f %% | %.1f %% |", c.n,
+			median(ratios(c.among.rate, c.alone.rate)), median(c.among.low),
+			median(ratios(c.among.low, c.alone.low)), median(c.among.cpu), median(ratios(c.among.cpu, c.alone.cpu)),
+			100*c.amongIdle, 100*c.idle)
 	}
 	r.p("")
 	r.p("*Alone* is another host with httpserver, in a lattice and on a NATS server of its own, loaded in turns; the row of 0 shows how far two that")

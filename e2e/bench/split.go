@@ -30,9 +30,12 @@ func partOf(stack []string) string {
 	switch {
 	case leaf == guestFrame:
 		return partGuest
-	case has("runtime.gcBgMarkWorker", "runtime.gcAssistAlloc", "runtime.bgsweep", "runtime.bgscavenge", "runtime.mallocgc", "runtime.newobject", "runtime.makeslice", "runtime.growslice", "runtime.gcStart"):
+	case has("runtime.gcBgMarkWorker", "runtime.gcAssistAlloc", "runtime.bgsweep", "runtime.bgscavenge",
+		"runtime.mallocgc", "runtime.newobject", "runtime.makeslice", "runtime.growslice", "runtime.gcStart"):
 		return partMemory
-	case has("runtime.mcall", "runtime.mstart", "runtime.park_m", "runtime.schedule", "runtime.sysmon", "runtime.ready", "runtime.goready", "runtime.wakep", "runtime.gosched_m", "runtime.goschedImpl", "runtime.morestack", "runtime.asyncPreempt"):
+	case has("runtime.mcall", "runtime.mstart", "runtime.park_m", "runtime.schedule", "runtime.sysmon",
+		"runtime.ready", "runtime.goready", "runtime.wakep", "runtime.gosched_m", "runtime.goschedImpl",
+		"runtime.morestack", "runtime.asyncPreempt"):
 		return partWaking
 	case ownerOf(leaf) == ownSyscall && has(weftModule+"internal/channel"):
 		return partChannel

@@ -54,7 +54,8 @@ func measureStart(ctx context.Context, b *bench, r *report) error {
 		return err
 	}
 	for _, one := range calls {
-		r.record("call of a warm instance (`BenchmarkCall`), "+one.name+" bytes", fmt.Sprintf("%.0f ns", one.values["ns/op"]), "")
+		r.record("call of a warm instance (`BenchmarkCall`), "+one.name+" bytes",
+			fmt.Sprintf("%.0f ns", one.values["ns/op"]), "")
 	}
 	return nil
 }

@@ -40,7 +40,8 @@ func flameSVG(title string, root *frame) []byte {
 	x := float64(flameMargin)
 	for o, name := range ownerNames {
 		label := fmt.Sprintf("%s %.1f µs", name, self[o]*1e6)
-		fmt.Fprintf(&b, `<rect x="%.1f" y="36" width="12" height="12" fill="%s" stroke="#888888" stroke-width="0.5"/>`+"\n", x, ownerColours[o])
+		fmt.Fprintf(&b, `<rect x="%.1f" y="36" width="12" height="12" fill="%s" stroke="#888888" stroke-width="0.5"/>`+
+			"\n", x, ownerColours[o])
 		text(x+16, 46, "#222222", label)
 		x += 16 + float64(len([]rune(label)))*charWidth + 12
 	}

@@ -56,7 +56,8 @@ func (b *barrier) release(n int64) error {
 		if err != nil {
 			return err
 		}
-		if err := m.Respond((&wire.Response{InvocationID: inv.ID, Msg: w.Bytes(), ContentLength: uint64(len(w.Bytes()))}).Encode()); err != nil {
+		if err := m.Respond((&wire.Response{InvocationID: inv.ID, Msg: w.Bytes(),
+			ContentLength: uint64(len(w.Bytes()))}).Encode()); err != nil {
 			return err
 		}
 	}
@@ -71,7 +72,8 @@ func instancesOfOne(ctx context.Context, b *bench, r *report) error {
 	}
 	defer l.close()
 	const patience = "120000" // ms
-	c, host, err := l.lattice(ctx, "instances", "--rpc-timeout-ms", patience, "--actor-timeout", "120s", "--actor-queue", "0")
+	c, host, err := l.lattice(ctx, "instances", "--rpc-timeout-ms", patience, "--actor-timeout", "120s",
+		"--actor-queue", "0")
 	if err != nil {
 		return err
 	}
@@ -83,7 +85,8 @@ func instancesOfOne(ctx context.Context, b *bench, r *report) error {
 	if err := os.WriteFile(file, module, 0o600); err != nil {
 		return err
 	}
-	if err := c.run(ctx, nil, "actor", "start", file, "--max", "1", "--cap", "wasmcloud:httpserver", "--cap", "wasmcloud:keyvalue"); err != nil {
+	if err := c.run(ctx, nil, "actor", "start", file, "--max", "1", "--cap", "wasmcloud:httpserver", "--cap",
+		"wasmcloud:keyvalue"); err != nil {
 		return err
 	}
 	var actors []struct {
@@ -103,7 +106,9 @@ func instancesOfOne(ctx context.Context, b *bench, r *report) error {
 	if err != nil {
 		return err
 	}
-	if err := state.PutLink(ctx, wire.LinkDefinition{ActorID: actors[0].ID, ProviderID: lattice.ProviderID(key.Public()), LinkName: lattice.DefaultLink, ContractID: "wasmcloud:keyvalue"}); err != nil {
+	if err := state.PutLink(ctx, wire.LinkDefinition{ActorID: actors[0].ID,
+		ProviderID: lattice.ProviderID(key.Public()), LinkName: lattice.DefaultLink,
+		ContractID: "wasmcloud:keyvalue"}); err != nil {
 		return err
 	}
 	subj := subject.Provider("instances", lattice.ProviderID(key.Public()), lattice.DefaultLink)
@@ -112,7 +117,8 @@ func instancesOfOne(ctx context.Context, b *bench, r *report) error {
 		return err
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	if err := c.run(ctx, nil, "link", "put", "tinygo-kvcounter", "httpserver", "address="+addr, "timeout_ms="+patience); err != nil {
+	if err := c.run(ctx, nil, "link", "put", "tinygo-kvcounter", "httpserver", "address="+addr,
+		"timeout_ms="+patience); err != nil {
 		return err
 	}
 	if _, err := together(ctx, l.nc, subj, addr, 1); err != nil {
@@ -137,7 +143,8 @@ func instancesOfOne(ctx context.Context, b *bench, r *report) error {
 	}
 	r.record("one actor from 1 to 1,000 instances (TinyGo, 85 kB): `actor scale`; then 1,000 requests at once until each is in an instance of its own",
 		fmt.Sprintf("%s; %s", round(scaled), round(serving)),
-		fmt.Sprintf("host: %.0f MiB before, %.0f MiB after, %.0f KiB an instance and its request", mib(before), mib(after), float64(after-before)/1024/thousand))
+		fmt.Sprintf("host: %.0f MiB before, %.0f MiB after, %.0f KiB an instance and its request", mib(before),
+			mib(after), float64(after-before)/1024/thousand))
 	return nil
 }
 

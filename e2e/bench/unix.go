@@ -30,7 +30,8 @@ func serveUnix(path string) error {
 		if err != nil {
 			return err
 		}
-		_, _ = io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{c}, make([]byte, len(pinged))) // one connection after the other
+		_, _ = io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{c},
+			make([]byte, len(pinged))) // one connection after the other
 		_ = c.Close()
 	}
 }

@@ -43,7 +43,8 @@ type wrkResult struct {
 // of an answer that is not counted as one.
 func (r wrkResult) check(size, conns int) error {
 	if r.Connect+r.Read+r.Write+r.Status+r.Timeout > 0 {
-		return fmt.Errorf("wrk met errors: connect %d, read %d, write %d, status %d, timeout %d", r.Connect, r.Read, r.Write, r.Status, r.Timeout)
+		return fmt.Errorf("wrk met errors: connect %d, read %d, write %d, status %d, timeout %d", r.Connect, r.Read,
+			r.Write, r.Status, r.Timeout)
 	}
 	if more := r.Bytes - r.Requests*int64(size); r.Requests == 0 || more < 0 || more > int64(size*conns) {
 		return fmt.Errorf("wrk read %d bytes in %d answers, want %d each", r.Bytes, r.Requests, size)
@@ -80,7 +81,8 @@ func (b *bench) drive(ctx context.Context, addr string, want []byte, d time.Dura
 	if err := os.WriteFile(script, fmt.Appendf(nil, wrkScript, payload), 0o600); err != nil {
 		return 0, d, err
 	}
-	cmd := exec.CommandContext(ctx, "wrk", "-t", "1", "-c", fmt.Sprint(b.conns), "-d", fmt.Sprintf("%ds", max(1, int(d.Round(time.Second).Seconds()))),
+	cmd := exec.CommandContext(ctx, "wrk", "-t", "1", "-c", fmt.Sprint(b.conns), "-d",
+		fmt.Sprintf("%ds", max(1, int(d.Round(time.Second).Seconds()))),
 		"-s", script, "http://"+addr+"/")
 	var errs bytes.Buffer
 	cmd.Stderr = &errs

@@ -38,79 +38,95 @@ func actorChecks(path string) []check {
 		if err := ready(s); err != nil {
 			return answer{}, err
 		}
-		return s.call(actorEntity(id), op, msg, func(i *invocation) { i.origin = entity{newKey(kindProvider), "default", "wasmcloud:httpserver"} })
+		return s.call(actorEntity(id), op, msg, func(i *invocation) {
+			i.origin = entity{newKey(kindProvider),
+				"default", "wasmcloud:httpserver"}
+		})
 	}
 	return []check{
-		{"actor." + name + ".health", "2.3", "Actor.HealthRequest with an empty map is answered by {healthy, message?}", func(s *suite) (string, error) {
-			a, err := call(s, "Actor.HealthRequest", []byte{0x80})
-			if err != nil {
-				return "", err
-			}
-			o, err := unpackMap(a.msg)
-			var p problems
-			p.want(a.err == "" && err == nil, "%s %v", a.err, err)
-			p.shape("the answer", o, "healthy:bool message?~:str")
-			return fmt.Sprintf("%x", a.msg), p.err()
-		}},
-		{"actor." + name + ".unknown", "1.3", "unknown operations fail with a text that names them", func(s *suite) (string, error) {
-			var p problems
-			for _, op := range []string{"Conformance.Nothing", "Nothing"} {
-				a, err := call(s, op, []byte{0x80})
+		{"actor." + name + ".health", "2.3",
+			"Actor.HealthRequest with an empty map is answered by {healthy, message?}", func(s *suite) (string, error) {
+				a, err := call(s, "Actor.HealthRequest", []byte{0x80})
 				if err != nil {
 					return "", err
 				}
-				p.want(strings.Contains(a.err, "Nothing"), "%s: %v", op, a.raw)
-			}
-			return "", p.err()
-		}},
-		{"actor." + name + ".http", "2.4", "HttpServer.HandleRequest is answered by a whole HttpResponse; unknown keys are ignored", func(s *suite) (string, error) {
-			a, err := call(s, "HttpServer.HandleRequest", pack(object{"method": "GET", "path": "/foo", "queryString": "a=b", "body": []byte("hello"),
-				"header": object{"x-a": []string{"1", "2"}}, "from_the_future": []any{1, object{}}}))
-			if err != nil {
-				return "", err
-			}
-			return httpResponse(a)
-		}},
-		{"actor." + name + ".http.str", "3.9", "wash call has no type for bytes: body as a string is taken", func(s *suite) (string, error) {
-			a, err := call(s, "HttpServer.HandleRequest", pack(object{"method": "GET", "path": "/", "queryString": "", "body": "", "header": object{}}))
-			if err != nil {
-				return "", err
-			}
-			return httpResponse(a)
-		}},
-		{"actor." + name + ".garbage", "2.1", "an argument that is no msgpack fails, and the actor lives on", func(s *suite) (string, error) {
-			a, err := call(s, "HttpServer.HandleRequest", []byte{0xc1, 0xff})
-			if err != nil {
-				return "", err
-			}
-			if a.err == "" {
-				if _, err := httpResponse(a); err != nil {
+				o, err := unpackMap(a.msg)
+				var p problems
+				p.want(a.err == "" && err == nil, "%s %v", a.err, err)
+				p.shape("the answer", o, "healthy:bool message?~:str")
+				return fmt.Sprintf("%x", a.msg), p.err()
+			}},
+		{"actor." + name + ".unknown", "1.3", "unknown operations fail with a text that names them",
+			func(s *suite) (string, error) {
+				var p problems
+				for _, op := range []string{"Conformance.Nothing", "Nothing"} {
+					a, err := call(s, op, []byte{0x80})
+					if err != nil {
+						return "", err
+					}
+					p.want(strings.Contains(a.err, "Nothing"), "%s: %v", op, a.raw)
+				}
+				return "", p.err()
+			}},
+		{"actor." + name + ".http", "2.4",
+			"HttpServer.HandleRequest is answered by a whole HttpResponse; unknown keys are ignored",
+			func(s *suite) (string, error) {
+				a, err := call(s, "HttpServer.HandleRequest",
+					pack(object{"method": "GET", "path": "/foo", "queryString": "a=b", "body": []byte("hello"),
+						"header": object{"x-a": []string{"1", "2"}}, "from_the_future": []any{1, object{}}}))
+				if err != nil {
 					return "", err
 				}
-			}
-			h, err := call(s, "Actor.HealthRequest", []byte{0x80})
-			if err == nil && h.err != "" {
-				err = fmt.Errorf("afterwards: %s", h.err)
-			}
-			return a.err, err
-		}},
+				return httpResponse(a)
+			}},
+		{"actor." + name + ".http.str", "3.9", "wash call has no type for bytes: body as a string is taken",
+			func(s *suite) (string, error) {
+				a, err := call(s, "HttpServer.HandleRequest",
+					pack(object{"method": "GET", "path": "/", "queryString": "",
+						"body": "", "header": object{}}))
+				if err != nil {
+					return "", err
+				}
+				return httpResponse(a)
+			}},
+		{"actor." + name + ".garbage", "2.1", "an argument that is no msgpack fails, and the actor lives on",
+			func(s *suite) (string, error) {
+				a, err := call(s, "HttpServer.HandleRequest", []byte{0xc1, 0xff})
+				if err != nil {
+					return "", err
+				}
+				if a.err == "" {
+					if _, err := httpResponse(a); err != nil {
+						return "", err
+					}
+				}
+				h, err := call(s, "Actor.HealthRequest", []byte{0x80})
+				if err == nil && h.err != "" {
+					err = fmt.Errorf("afterwards: %s", h.err)
+				}
+				return a.err, err
+			}},
 	}
 }
 
 // signed is the path of a module with claims: the given one, or a copy that gets some.
 func (s *suite) signed(path, name string) (string, error) {
 	module, err := os.ReadFile(path)
-	if err != nil || bytes.Contains(module[max(0, len(module)-64<<10):], []byte(base64Token.EncodeToString([]byte(tokenHeader))+".")) {
+	if err != nil || bytes.Contains(module[max(0, len(module)-64<<10):],
+		[]byte(base64Token.EncodeToString([]byte(tokenHeader))+".")) {
 		return path, err
 	}
-	caps := []string{"wasmcloud:httpserver", "wasmcloud:keyvalue", "wasmcloud:builtin:logging", "wasmcloud:builtin:numbergen"}
-	return s.file(name+".wasm", signModule(module, s.account, newKey(kindModule), object{"name": name, "caps": caps, "tags": []string{}, "rev": 1, "ver": "0.0.1"}))
+	caps := []string{"wasmcloud:httpserver", "wasmcloud:keyvalue", "wasmcloud:builtin:logging",
+		"wasmcloud:builtin:numbergen"}
+	return s.file(name+".wasm", signModule(module, s.account, newKey(kindModule), object{"name": name, "caps": caps,
+		"tags": []string{}, "rev": 1, "ver": "0.0.1"}))
 }
 
 // httpResponse holds an answer to 2.4.
 func httpResponse(a answer) (string, error) {
 	if a.err != "" {
-		if strings.Contains(a.err, "capability") || strings.Contains(a.err, "not handled") || strings.Contains(a.err, "no handler") {
+		if strings.Contains(a.err, "capability") || strings.Contains(a.err, "not handled") ||
+			strings.Contains(a.err, "no handler") {
 			return "", notApplicable("the actor is not for HTTP: %s", a.err)
 		}
 		return "", fmt.Errorf("it fails: %s", a.err)

@@ -51,19 +51,22 @@ func (a archive) build(account *signer) ([]byte, error) {
 	if a.target == "" {
 		a.target = target()
 	}
-	wascap := object{"name": "Conformance Probe", "capid": probeContract, "vendor": "weft", "rev": a.rev, "ver": "0.1.0",
+	wascap := object{"name": "Conformance Probe", "capid": probeContract, "vendor": "weft", "rev": a.rev,
+		"ver":           "0.1.0",
 		"target_hashes": object{a.target: upperSHA256(binary)}}
 	if a.claims != nil {
 		a.claims(wascap)
 	}
-	token := account.token(tokenHeader, object{"jti": nuid.Next(), "iat": time.Now().Unix(), "iss": account.public, "sub": a.key, "wascap": wascap, "wascap_revision": 3})
+	token := account.token(tokenHeader, object{"jti": nuid.Next(), "iat": time.Now().Unix(), "iss": account.public,
+		"sub": a.key, "wascap": wascap, "wascap_revision": 3})
 	if a.token != nil {
 		token = a.token(token)
 	}
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
 	add := func(name string, data []byte) error {
-		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o700, Size: int64(len(data)), Typeflag: tar.TypeReg, Format: tar.FormatGNU}); err != nil {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o700, Size: int64(len(data)), Typeflag: tar.TypeReg,
+			Format: tar.FormatGNU}); err != nil {
 			return err
 		}
 		_, err := w.Write(data)

@@ -48,32 +48,37 @@ func lifeChecks(prefix string, shared *boxes) []check {
 		}
 	}
 	return []check{
-		{prefix + ".start", "5.4", "the process reads host data, connects and answers health requests", start(boxOptions{})},
-		{prefix + ".crlf", "5.1", "the line may end with \\r\\n and standard input be closed after it (H78 and later)", start(boxOptions{end: "\r\n", close: true})},
-		{prefix + ".url.bare", "5.3", "lattice_rpc_url may have no scheme (OTP), and unknown fields are ignored", func(s *suite) (string, error) {
-			return start(boxOptions{change: func(d object) {
-				d["lattice_rpc_url"] = strings.TrimPrefix(s.o.nats, "nats://")
-				d["js_domain"], d["lattice_rpc_tls"], d["from_the_future"], d["config_json"] = nil, 0, object{}, ""
-			}})(s)
-		}},
+		{prefix + ".start", "5.4", "the process reads host data, connects and answers health requests",
+			start(boxOptions{})},
+		{prefix + ".crlf", "5.1", "the line may end with \\r\\n and standard input be closed after it (H78 and later)",
+			start(boxOptions{end: "\r\n", close: true})},
+		{prefix + ".url.bare", "5.3", "lattice_rpc_url may have no scheme (OTP), and unknown fields are ignored",
+			func(s *suite) (string, error) {
+				return start(boxOptions{change: func(d object) {
+					d["lattice_rpc_url"] = strings.TrimPrefix(s.o.nats, "nats://")
+					d["js_domain"], d["lattice_rpc_tls"], d["from_the_future"], d["config_json"] = nil, 0, object{}, ""
+				}})(s)
+			}},
 		{prefix + ".minimal", "5.3", "optional fields may be missing", start(boxOptions{change: func(d object) {
-			for _, k := range []string{"default_rpc_timeout_ms", "structured_logging", "otel_config", "lattice_rpc_user_jwt", "lattice_rpc_user_seed", "instance_id"} {
+			for _, k := range []string{"default_rpc_timeout_ms", "structured_logging", "otel_config",
+				"lattice_rpc_user_jwt", "lattice_rpc_user_seed", "instance_id"} {
 				delete(d, k)
 			}
 		}})},
-		{prefix + ".health", "5.6", "health is a map with healthy, whatever the request's payload", func(s *suite) (string, error) {
-			b, err := shared.get(s)
-			if err != nil {
-				return "", err
-			}
-			var p problems
-			for _, payload := range [][]byte{nil, pack(object{"placeholder": true}), {0x80}} {
-				o, err := b.health(payload)
-				p.want(err == nil && o["healthy"] == true, "with %x it answers %v, %v", payload, o, err)
-				p.shape("health", o, "healthy:bool message?~:str")
-			}
-			return "", p.err()
-		}},
+		{prefix + ".health", "5.6", "health is a map with healthy, whatever the request's payload",
+			func(s *suite) (string, error) {
+				b, err := shared.get(s)
+				if err != nil {
+					return "", err
+				}
+				var p problems
+				for _, payload := range [][]byte{nil, pack(object{"placeholder": true}), {0x80}} {
+					o, err := b.health(payload)
+					p.want(err == nil && o["healthy"] == true, "with %x it answers %v, %v", payload, o, err)
+					p.shape("health", o, "healthy:bool message?~:str")
+				}
+				return "", p.err()
+			}},
 		{prefix + ".shutdown", "5.7", "it ends for its own host alone, with the reply \"shutting down\", and exits with 0", func(s *suite) (string, error) {
 			b, err := s.box(shared.command, shared.contract, boxOptions{})
 			if err != nil {
@@ -119,7 +124,8 @@ func keyvalueChecks(command []string) []check {
 			if err != nil {
 				return "", err
 			}
-			i := invocation{origin: actorEntity(actor), target: entity{b.key, "default", b.contract}, op: "KeyValue.Contains", msg: exists, issuer: b.cluster}
+			i := invocation{origin: actorEntity(actor), target: entity{b.key, "default", b.contract},
+				op: "KeyValue.Contains", msg: exists, issuer: b.cluster}
 			change(b, &i)
 			data, _ := i.encode()
 			return s.rejects(b.subject(""), data, words)
@@ -142,25 +148,28 @@ func keyvalueChecks(command []string) []check {
 			}
 			return a.err, err
 		}},
-		{"keyvalue.operations", "2.5", "all operations take and give what the contract says", func(s *suite) (string, error) {
-			b, err := ready(s)
-			if err != nil {
-				return "", err
-			}
-			return keyvalueOperations(b, actor)
-		}},
-		{"keyvalue.unknown", "3.4", "an unknown operation and a wrong argument are errors", func(s *suite) (string, error) {
-			b, err := ready(s)
-			if err != nil {
-				return "", err
-			}
-			var p problems
-			for op, msg := range map[string][]byte{"KeyValue.Nonsense": nil, "NoDot": nil, "Other.Get": exists, "KeyValue.Get": {0xc1}, "KeyValue.Set": pack("text")} {
-				a, err := b.call(actor, op, msg)
-				p.want(err == nil && a.err != "", "%s: %v %v", op, a.raw, err)
-			}
-			return "", p.err()
-		}},
+		{"keyvalue.operations", "2.5", "all operations take and give what the contract says",
+			func(s *suite) (string, error) {
+				b, err := ready(s)
+				if err != nil {
+					return "", err
+				}
+				return keyvalueOperations(b, actor)
+			}},
+		{"keyvalue.unknown", "3.4", "an unknown operation and a wrong argument are errors",
+			func(s *suite) (string, error) {
+				b, err := ready(s)
+				if err != nil {
+					return "", err
+				}
+				var p problems
+				for op, msg := range map[string][]byte{"KeyValue.Nonsense": nil, "NoDot": nil, "Other.Get": exists,
+					"KeyValue.Get": {0xc1}, "KeyValue.Set": pack("text")} {
+					a, err := b.call(actor, op, msg)
+					p.want(err == nil && a.err != "", "%s: %v %v", op, a.raw, err)
+				}
+				return "", p.err()
+			}},
 		{"keyvalue.no.length", "3.3", "content_length may be missing", func(s *suite) (string, error) {
 			b, err := ready(s)
 			if err != nil {
@@ -172,16 +181,19 @@ func keyvalueChecks(command []string) []check {
 			}
 			return "", err
 		}},
-		{"keyvalue.refuse.hash", "3.7", "another payload than the signed one is refused", refuses("hash", func(_ *box, i *invocation) {
-			i.envelope = func(e object) { e["msg"] = pack("conformance:nothinG") }
-		})},
+		{"keyvalue.refuse.hash", "3.7", "another payload than the signed one is refused",
+			refuses("hash", func(_ *box, i *invocation) {
+				i.envelope = func(e object) { e["msg"] = pack("conformance:nothinG") }
+			})},
 		{"keyvalue.refuse.issuer", "3.7", "an unknown cluster is refused", func(s *suite) (string, error) {
 			return refuses("", func(_ *box, i *invocation) { i.issuer = s.account })(s)
 		}},
-		{"keyvalue.refuse.expired", "3.7", "an expired token is refused", refuses("expired", func(_ *box, i *invocation) {
-			i.claims = func(c object) { c["exp"] = time.Now().Unix() - 60 }
-		})},
-		{"keyvalue.refuse.target", "3.7", "a target that is not this provider is refused", refuses("", func(b *box, i *invocation) { i.target.key = newKey(kindProvider) })},
+		{"keyvalue.refuse.expired", "3.7", "an expired token is refused",
+			refuses("expired", func(_ *box, i *invocation) {
+				i.claims = func(c object) { c["exp"] = time.Now().Unix() - 60 }
+			})},
+		{"keyvalue.refuse.target", "3.7", "a target that is not this provider is refused",
+			refuses("", func(b *box, i *invocation) { i.target.key = newKey(kindProvider) })},
 		{"keyvalue.chunk", "3.6", "1 MB goes in and out through the object store", func(s *suite) (string, error) {
 			b, err := ready(s)
 			if err != nil {
@@ -189,52 +201,56 @@ func keyvalueChecks(command []string) []check {
 			}
 			return keyvalueChunks(b, actor)
 		}},
-		{"keyvalue.linkdefs.twice", "5.5", "linkdefs.put for a linked actor is ignored, and linkdefs.del unlinks by actor_id", func(s *suite) (string, error) {
-			b, err := ready(s)
-			if err != nil {
-				return "", err
-			}
-			if err := b.linked(actor, object{}, "KeyValue.Contains", exists); err != nil {
-				return "", err
-			}
-			if err := b.tell("del", b.link(actor, object{})); err != nil {
-				return "", err
-			}
-			return "", eventually(eventTime, func() error {
-				if a, err := b.call(actor, "KeyValue.Contains", exists); err != nil || a.err == "" {
-					return fmt.Errorf("after linkdefs.del it is served: %v %v", a.raw, err)
-				}
-				return nil
-			})
-		}},
-		{"keyvalue.linkdefs.garbage", "5.5", "a link definition that is none is ignored; id and extra keys are, too", func(s *suite) (string, error) {
-			b, err := shared.get(s)
-			if err != nil {
-				return "", err
-			}
-			for _, data := range [][]byte{nil, {0xc1}, pack("text"), pack(object{"actor_id": 5})} {
-				if err := s.nc.Publish(b.subject(".linkdefs.put"), data); err != nil {
+		{"keyvalue.linkdefs.twice", "5.5",
+			"linkdefs.put for a linked actor is ignored, and linkdefs.del unlinks by actor_id",
+			func(s *suite) (string, error) {
+				b, err := ready(s)
+				if err != nil {
 					return "", err
 				}
-			}
-			other := newKey(kindModule)
-			link := b.link(other, object{})
-			link["id"] = linkHash(other, b.contract, "default")
-			if err := b.tell("put", link); err != nil {
-				return "", err
-			}
-			return "", eventually(eventTime, func() error {
-				a, err := b.call(other, "KeyValue.Contains", exists)
-				if err == nil && a.err != "" {
-					err = errors.New(a.err)
+				if err := b.linked(actor, object{}, "KeyValue.Contains", exists); err != nil {
+					return "", err
 				}
-				return err
-			})
-		}},
+				if err := b.tell("del", b.link(actor, object{})); err != nil {
+					return "", err
+				}
+				return "", eventually(eventTime, func() error {
+					if a, err := b.call(actor, "KeyValue.Contains", exists); err != nil || a.err == "" {
+						return fmt.Errorf("after linkdefs.del it is served: %v %v", a.raw, err)
+					}
+					return nil
+				})
+			}},
+		{"keyvalue.linkdefs.garbage", "5.5", "a link definition that is none is ignored; id and extra keys are, too",
+			func(s *suite) (string, error) {
+				b, err := shared.get(s)
+				if err != nil {
+					return "", err
+				}
+				for _, data := range [][]byte{nil, {0xc1}, pack("text"), pack(object{"actor_id": 5})} {
+					if err := s.nc.Publish(b.subject(".linkdefs.put"), data); err != nil {
+						return "", err
+					}
+				}
+				other := newKey(kindModule)
+				link := b.link(other, object{})
+				link["id"] = linkHash(other, b.contract, "default")
+				if err := b.tell("put", link); err != nil {
+					return "", err
+				}
+				return "", eventually(eventTime, func() error {
+					a, err := b.call(other, "KeyValue.Contains", exists)
+					if err == nil && a.err != "" {
+						err = errors.New(a.err)
+					}
+					return err
+				})
+			}},
 		{"keyvalue.initial", "5.4", "links of the host data are served from the start", func(s *suite) (string, error) {
 			other := newKey(kindModule)
 			b, err := s.box(command, shared.contract, boxOptions{change: func(d object) {
-				d["link_definitions"] = []any{object{"id": "x", "actor_id": other, "provider_id": d["provider_key"], "link_name": "default", "contract_id": shared.contract, "values": object{}}}
+				d["link_definitions"] = []any{object{"id": "x", "actor_id": other, "provider_id": d["provider_key"],
+					"link_name": "default", "contract_id": shared.contract, "values": object{}}}
 			}})
 			if err != nil {
 				return "", err
@@ -263,7 +279,8 @@ func keyvalueOperations(b *box, actor string) (string, error) {
 		if n, ok := number(v); ok {
 			v = int(n)
 		}
-		p.want(err == nil && fmt.Sprint(v) == fmt.Sprint(result), "%s %v gives %x = %v, not %v", op, arg, got, v, result)
+		p.want(err == nil && fmt.Sprint(v) == fmt.Sprint(result), "%s %v gives %x = %v, not %v", op, arg, got, v,
+			result)
 	}
 	k := func(name string) string { return "conformance:" + b.key + ":" + name }
 	want("Contains", k("a"), false)
@@ -277,7 +294,8 @@ func keyvalueOperations(b *box, actor string) (string, error) {
 	want("Increment", object{"key": k("n"), "value": 200}, 200)
 	want("Increment", object{"key": k("n"), "value": -300}, -100)
 	got = ask("Increment", object{"key": k("n"), "value": 40100})
-	p.want(len(got) > 0 && got[0] >= 0xd1 && got[0] <= 0xd3, "2.2: the i32 40000 is encoded as %x, which is not a signed format", got)
+	p.want(len(got) > 0 && got[0] >= 0xd1 && got[0] <= 0xd3,
+		"2.2: the i32 40000 is encoded as %x, which is not a signed format", got)
 	want("ListAdd", object{"listName": k("l"), "value": "x"}, 1)
 	want("ListAdd", object{"listName": k("l"), "value": "y"}, 2)
 	want("ListRange", object{"listName": k("l"), "start": 0, "stop": 9}, []any{"x", "y"})
@@ -311,8 +329,10 @@ func keyvalueChunks(b *box, actor string) (string, error) {
 		return "", err
 	}
 	key, large := "conformance:"+b.key+":large", strings.Repeat("large ", 170<<10)
-	i := invocation{origin: actorEntity(actor), target: entity{b.key, "default", b.contract}, op: "KeyValue.Set", issuer: b.cluster,
-		msg: pack(object{"key": key, "value": large, "expires": 60}), envelope: func(e object) { e["msg"] = []byte{} }}
+	i := invocation{origin: actorEntity(actor), target: entity{b.key, "default", b.contract}, op: "KeyValue.Set",
+		issuer:   b.cluster,
+		msg:      pack(object{"key": key, "value": large, "expires": 60}),
+		envelope: func(e object) { e["msg"] = []byte{} }}
 	data, id := i.encode()
 	if _, err := store.PutBytes(id, i.msg); err != nil {
 		return "", err
@@ -348,7 +368,8 @@ func httpserverChecks(command []string) []check {
 	return append(lifeChecks("httpserver", shared), []check{
 		{"httpserver.request", "2.4", "a request becomes an HttpRequest and an invocation with all keys, and the response comes back", func(s *suite) (string, error) {
 			return webbed(s, shared, func(b *box, id string, _ object) []byte {
-				return reply(id, pack(object{"statusCode": uint16(418), "header": object{"x-answer": []string{"1", "2"}}, "body": []byte("short and stout")}), nil)
+				return reply(id, pack(object{"statusCode": uint16(418),
+					"header": object{"x-answer": []string{"1", "2"}}, "body": []byte("short and stout")}), nil)
 			}, func(b *box, actor, url string, calls <-chan *nats.Msg) error {
 				req, err := http.NewRequest("POST", url+"/a%20path/?b=c&d=%20e", strings.NewReader("hello"))
 				if err != nil {
@@ -362,13 +383,17 @@ func httpserverChecks(command []string) []check {
 				defer resp.Body.Close()
 				body, _ := io.ReadAll(resp.Body)
 				var p problems
-				p.want(resp.StatusCode == 418 && string(body) == "short and stout", "the response is %d %q", resp.StatusCode, body)
-				p.want(fmt.Sprint(resp.Header["X-Answer"]) == "[1 2]", "10.6 #11: the header is %v", resp.Header["X-Answer"])
+				p.want(resp.StatusCode == 418 && string(body) == "short and stout", "the response is %d %q",
+					resp.StatusCode, body)
+				p.want(fmt.Sprint(resp.Header["X-Answer"]) == "[1 2]", "10.6 #11: the header is %v",
+					resp.Header["X-Answer"])
 				inv, msg := checkInvocation((<-calls).Data, &p)
 				origin, _ := inv["origin"].(object)
 				target, _ := inv["target"].(object)
-				p.want(origin["public_key"] == b.key && origin["link_name"] == "default" && origin["contract_id"] == b.contract, "origin is %v", origin)
-				p.want(target["public_key"] == actor && target["link_name"] == "" && target["contract_id"] == "", "target is %v", target)
+				p.want(origin["public_key"] == b.key && origin["link_name"] == "default" &&
+					origin["contract_id"] == b.contract, "origin is %v", origin)
+				p.want(target["public_key"] == actor && target["link_name"] == "" && target["contract_id"] == "",
+					"target is %v", target)
 				p.want(inv["operation"] == "HttpServer.HandleRequest", "operation is %v", inv["operation"])
 				p.want(inv["host_id"] == b.host, "host_id is %v", inv["host_id"])
 				r, err := unpackMap(msg)
@@ -376,32 +401,34 @@ func httpserverChecks(command []string) []check {
 				p.shape("HttpRequest", r, "method:text path:text queryString:str header:map")
 				body, isBin := r["body"].([]byte)
 				p.want(isBin && string(body) == "hello", "body is %T %q", r["body"], body)
-				p.want(r["method"] == "POST" && r["queryString"] == "b=c&d=%20e", "method is %v, queryString %v", r["method"], r["queryString"])
+				p.want(r["method"] == "POST" && r["queryString"] == "b=c&d=%20e", "method is %v, queryString %v",
+					r["method"], r["queryString"])
 				p.want(isOneOf(r["path"], "/a%20path/", "/a path/"), "path is %v", r["path"])
 				header, _ := r["header"].(object)
 				p.want(fmt.Sprint(header["x-multi"]) == "[1 2]", "the header is %v", header)
 				return p.err()
 			})
 		}},
-		{"httpserver.empty", "2.4", "a request without body, query or headers of its own has all fields", func(s *suite) (string, error) {
-			return webbed(s, shared, func(_ *box, id string, _ object) []byte {
-				return reply(id, pack(object{"statusCode": 200, "header": object{}, "body": []byte{}}), nil)
-			}, func(_ *box, _, url string, calls <-chan *nats.Msg) error {
-				resp, err := http.Get(url)
-				if err != nil {
-					return err
-				}
-				resp.Body.Close()
-				var p problems
-				_, msg := checkInvocation((<-calls).Data, &p)
-				r, err := unpackMap(msg)
-				p.want(err == nil && resp.StatusCode == 200, "%v %d", err, resp.StatusCode)
-				p.shape("HttpRequest", r, "method:text path:text queryString:str header:map")
-				body, isBin := r["body"].([]byte)
-				p.want(isBin && len(body) == 0 && r["queryString"] == "" && r["path"] == "/", "it is %v", r)
-				return p.err()
-			})
-		}},
+		{"httpserver.empty", "2.4", "a request without body, query or headers of its own has all fields",
+			func(s *suite) (string, error) {
+				return webbed(s, shared, func(_ *box, id string, _ object) []byte {
+					return reply(id, pack(object{"statusCode": 200, "header": object{}, "body": []byte{}}), nil)
+				}, func(_ *box, _, url string, calls <-chan *nats.Msg) error {
+					resp, err := http.Get(url)
+					if err != nil {
+						return err
+					}
+					resp.Body.Close()
+					var p problems
+					_, msg := checkInvocation((<-calls).Data, &p)
+					r, err := unpackMap(msg)
+					p.want(err == nil && resp.StatusCode == 200, "%v %d", err, resp.StatusCode)
+					p.shape("HttpRequest", r, "method:text path:text queryString:str header:map")
+					body, isBin := r["body"].([]byte)
+					p.want(isBin && len(body) == 0 && r["queryString"] == "" && r["path"] == "/", "it is %v", r)
+					return p.err()
+				})
+			}},
 		{"httpserver.error", "2.4", "an actor's error is 500, without its text", func(s *suite) (string, error) {
 			return webbed(s, shared, func(_ *box, id string, _ object) []byte {
 				return pack(object{"msg": []byte{}, "invocation_id": id, "error": "secret reason"})
@@ -410,49 +437,51 @@ func httpserverChecks(command []string) []check {
 		{"httpserver.timeout", "2.4", "an actor that does not answer is 503", func(s *suite) (string, error) {
 			return webbed(s, shared, func(*box, string, object) []byte { return nil }, status(503, ""))
 		}},
-		{"httpserver.large", "3.6", "a body of 1 MB goes through the object store, both ways", func(s *suite) (string, error) {
-			large := bytes.Repeat([]byte("x"), 1<<20)
-			return webbed(s, shared, func(b *box, id string, inv object) []byte {
-				store, err := openStore(s.js, b.lattice)
-				if err != nil {
-					return nil
-				}
-				msg, err := store.GetBytes(id)
-				if err != nil {
-					return reply(id, nil, err.Error())
-				}
-				_ = store.Delete(id)
-				r, _ := unpackMap(msg)
-				body, _ := r["body"].([]byte)
-				answer := pack(object{"statusCode": 200, "header": object{}, "body": body})
-				if _, err := store.PutBytes(id+"-r", answer); err != nil {
-					return nil
-				}
-				return pack(object{"msg": []byte{}, "invocation_id": id, "content_length": len(answer)})
-			}, func(b *box, _, url string, calls <-chan *nats.Msg) error {
-				resp, err := http.Post(url, "application/octet-stream", bytes.NewReader(large))
-				if err != nil {
-					return err
-				}
-				defer resp.Body.Close()
-				body, _ := io.ReadAll(resp.Body)
-				var p problems
-				inv, msg := checkInvocation((<-calls).Data, &p)
-				size, _ := number(inv["content_length"])
-				p.want(len(msg) == 0 && size > 1<<20, "msg has %d bytes, content_length is %d", len(msg), size)
-				p.want(resp.StatusCode == 200 && bytes.Equal(body, large), "the response is %d with %d bytes", resp.StatusCode, len(body))
-				err = eventually(answerTime, func() error {
-					if store, err := openStore(s.js, b.lattice); err == nil {
-						if _, err := store.GetInfo(fmt.Sprint(inv["id"]) + "-r"); err == nil {
-							return errors.New("the response's object is left in the store")
-						}
+		{"httpserver.large", "3.6", "a body of 1 MB goes through the object store, both ways",
+			func(s *suite) (string, error) {
+				large := bytes.Repeat([]byte("x"), 1<<20)
+				return webbed(s, shared, func(b *box, id string, inv object) []byte {
+					store, err := openStore(s.js, b.lattice)
+					if err != nil {
+						return nil
 					}
-					return nil
+					msg, err := store.GetBytes(id)
+					if err != nil {
+						return reply(id, nil, err.Error())
+					}
+					_ = store.Delete(id)
+					r, _ := unpackMap(msg)
+					body, _ := r["body"].([]byte)
+					answer := pack(object{"statusCode": 200, "header": object{}, "body": body})
+					if _, err := store.PutBytes(id+"-r", answer); err != nil {
+						return nil
+					}
+					return pack(object{"msg": []byte{}, "invocation_id": id, "content_length": len(answer)})
+				}, func(b *box, _, url string, calls <-chan *nats.Msg) error {
+					resp, err := http.Post(url, "application/octet-stream", bytes.NewReader(large))
+					if err != nil {
+						return err
+					}
+					defer resp.Body.Close()
+					body, _ := io.ReadAll(resp.Body)
+					var p problems
+					inv, msg := checkInvocation((<-calls).Data, &p)
+					size, _ := number(inv["content_length"])
+					p.want(len(msg) == 0 && size > 1<<20, "msg has %d bytes, content_length is %d", len(msg), size)
+					p.want(resp.StatusCode == 200 && bytes.Equal(body, large), "the response is %d with %d bytes",
+						resp.StatusCode, len(body))
+					err = eventually(answerTime, func() error {
+						if store, err := openStore(s.js, b.lattice); err == nil {
+							if _, err := store.GetInfo(fmt.Sprint(inv["id"]) + "-r"); err == nil {
+								return errors.New("the response's object is left in the store")
+							}
+						}
+						return nil
+					})
+					p.want(err == nil, "%v", err)
+					return p.err()
 				})
-				p.want(err == nil, "%v", err)
-				return p.err()
-			})
-		}},
+			}},
 		{"httpserver.unlink", "5.5", "linkdefs.del ends the listener, and a later put with other values starts another", func(s *suite) (string, error) {
 			return webbed(s, shared, func(_ *box, id string, _ object) []byte {
 				return reply(id, pack(object{"statusCode": 200, "header": object{}, "body": []byte{}}), nil)
@@ -492,7 +521,8 @@ func status(code int, without string) func(*box, string, string, <-chan *nats.Ms
 }
 
 // webbed links an actor, played by this program, to the provider, and waits for the port.
-func webbed(s *suite, shared *boxes, answer func(b *box, id string, inv object) []byte, run func(b *box, actor, url string, calls <-chan *nats.Msg) error) (string, error) {
+func webbed(s *suite, shared *boxes, answer func(b *box, id string, inv object) []byte,
+	run func(b *box, actor, url string, calls <-chan *nats.Msg) error) (string, error) {
 	b, err := shared.get(s)
 	if err != nil {
 		return "", err

@@ -53,8 +53,10 @@ func TestVectors(t *testing.T) {
 		t.Errorf("cluster key %v, %v", cluster, err)
 	}
 	origin := actorEntity("MDNX3CB6VBXG55GOJ6UYON7AMK6SLYPB6GLPRZGTEE6625EFLJDQKWWR").url()
-	target := entity{"VC3IJSRK3KIJUD5PQIEU2UNWT4PQCRYTAXFC4PDLTCMDX7L77YRUGCXW", "default", "wasmcloud:keyvalue"}.url() + "/KeyValue.Get"
-	if got := upperSHA256([]byte(origin), []byte(target), []byte("KeyValue.Get"), pack("hello")); got != "BBA5A5413A01F3C3692947E455EE8E1D4F964767233CF4882731725B00F91E40" {
+	target := entity{"VC3IJSRK3KIJUD5PQIEU2UNWT4PQCRYTAXFC4PDLTCMDX7L77YRUGCXW", "default",
+		"wasmcloud:keyvalue"}.url() + "/KeyValue.Get"
+	if got := upperSHA256([]byte(origin), []byte(target), []byte("KeyValue.Get"),
+		pack("hello")); got != "BBA5A5413A01F3C3692947E455EE8E1D4F964767233CF4882731725B00F91E40" {
 		t.Errorf("hash of the invocation %s", got)
 	}
 	for key, kind := range map[string]byte{
@@ -81,7 +83,8 @@ func TestVectors(t *testing.T) {
 // Weft passes the suite, apart from its known deviations.
 func TestWeft(t *testing.T) {
 	dir := t.TempDir()
-	weft, server, suite := filepath.Join(dir, "weft"), filepath.Join(dir, "nats-server"), filepath.Join(dir, "conformance")
+	weft, server, suite := filepath.Join(dir, "weft"), filepath.Join(dir, "nats-server"),
+		filepath.Join(dir, "conformance")
 	if given := os.Getenv("WEFT_BIN"); given != "" {
 		weft = given
 		if !filepath.IsAbs(weft) {
@@ -120,8 +123,10 @@ func TestWeft(t *testing.T) {
 	if err := os.WriteFile(seed, []byte(cluster.seed()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	host := []string{weft, "host", "run", "--nats-url", url, "--lattice", lattice, "--cluster-seed-file", seed, "--allow-file-load", "--http-addr", "127.0.0.1:0", "--data-dir"}
-	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + os.TempDir(), "CONFORMANCE_MARK=must not reach providers"}
+	host := []string{weft, "host", "run", "--nats-url", url, "--lattice", lattice, "--cluster-seed-file", seed,
+		"--allow-file-load", "--http-addr", "127.0.0.1:0", "--data-dir"}
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + os.TempDir(),
+		"CONFORMANCE_MARK=must not reach providers"}
 	for _, name := range []string{"one", "two"} {
 		launch(t, dir, name, env, host[0], append(host[1:], filepath.Join(dir, name))...)
 	}
@@ -129,8 +134,10 @@ func TestWeft(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	cmd := exec.Command(suite, "--nats", url, "--lattice", lattice, "--cluster-seed-file", seed, "--actor", strings.Join(actors, ","),
-		"--provider", "keyvalue="+weft+" provider run keyvalue-nats", "--provider", "httpserver="+weft+" provider run httpserver",
+	cmd := exec.Command(suite, "--nats", url, "--lattice", lattice, "--cluster-seed-file", seed, "--actor",
+		strings.Join(actors, ","),
+		"--provider", "keyvalue="+weft+" provider run keyvalue-nats", "--provider",
+		"httpserver="+weft+" provider run httpserver",
 		"--start-host", strings.Join(host, " ")+" "+filepath.Join(dir, "three"), "-o", "json")
 	cmd.Env = env
 	var errs strings.Builder

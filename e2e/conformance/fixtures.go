@@ -40,11 +40,13 @@ func (s *suite) write(sp spec) (ref, key string, err error) {
 		sp.rev = 1
 	}
 	sp.probe.filler = fmt.Sprint(sp.name, sp.rev)
-	wascap := object{"name": "conformance " + sp.name, "tags": []string{"conformance"}, "caps": sp.caps, "rev": sp.rev, "ver": fmt.Sprintf("0.0.%d", sp.rev)}
+	wascap := object{"name": "conformance " + sp.name, "tags": []string{"conformance"}, "caps": sp.caps, "rev": sp.rev,
+		"ver": fmt.Sprintf("0.0.%d", sp.rev)}
 	if sp.alias != "" {
 		wascap["call_alias"] = sp.alias
 	}
-	path, err := s.file(fmt.Sprintf("%s-%d.wasm", sp.name, sp.rev), signModule(sp.probe.module(), s.account, sp.key, wascap))
+	path, err := s.file(fmt.Sprintf("%s-%d.wasm", sp.name, sp.rev), signModule(sp.probe.module(), s.account, sp.key,
+		wascap))
 	return "file://" + path, sp.key, err
 }
 
@@ -80,7 +82,8 @@ func (s *suite) startOn(host, ref string, count int) error {
 	}
 	s.later(func() { _, _, _ = s.ack("cmd."+host+".scale", scaleBody(ref, host, 0)) })
 	r, ok := s.events.await(mark, eventTime, func(r recorded) bool {
-		return r.data()["image_ref"] == ref && (r.name() == "actor_scaled" || r.name() == "actor_started") || r.data()["actor_ref"] == ref
+		return r.data()["image_ref"] == ref && (r.name() == "actor_scaled" || r.name() == "actor_started") ||
+			r.data()["actor_ref"] == ref
 	})
 	if !ok {
 		return fmt.Errorf("no event says that it started")
@@ -215,7 +218,8 @@ func (s *suite) launch(h *helper) error {
 		return fmt.Errorf("there is no host")
 	}
 	mark := s.events.mark()
-	body := object{"provider_ref": h.ref, "link_name": h.link, "host_id": s.host(), "annotations": object{"conformance": "yes"}}
+	body := object{"provider_ref": h.ref, "link_name": h.link, "host_id": s.host(),
+		"annotations": object{"conformance": "yes"}}
 	if h.config != "" {
 		body["configuration"] = h.config
 	}
@@ -223,7 +227,8 @@ func (s *suite) launch(h *helper) error {
 		return err
 	}
 	s.later(func() {
-		_, _, _ = s.ack(s.cmd("sp"), object{"provider_ref": h.key, "link_name": h.link, "contract_id": probeContract, "host_id": s.host()})
+		_, _, _ = s.ack(s.cmd("sp"), object{"provider_ref": h.key, "link_name": h.link, "contract_id": probeContract,
+			"host_id": s.host()})
 	})
 	r, ok := s.events.await(mark, eventTime, func(r recorded) bool {
 		return s.evented("provider_started", object{"image_ref": h.ref, "link_name": h.link})(r) ||

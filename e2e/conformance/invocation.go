@@ -54,7 +54,8 @@ func (i invocation) encode() (data []byte, id string) {
 	target := i.target.url() + "/" + i.op
 	wascap := object{"target_url": target, "origin_url": i.origin.url(),
 		"hash": upperSHA256([]byte(i.origin.url()), []byte(target), []byte(i.op), i.msg)}
-	claims := object{"jti": nuid.Next(), "iat": time.Now().Unix(), "iss": i.issuer.public, "sub": id, "wascap": wascap, "wascap_revision": 3}
+	claims := object{"jti": nuid.Next(), "iat": time.Now().Unix(), "iss": i.issuer.public, "sub": id, "wascap": wascap,
+		"wascap_revision": 3}
 	if i.claims != nil {
 		i.claims(claims)
 	}
@@ -207,7 +208,8 @@ func checkInvocation(data []byte, p *problems) (inv object, msg []byte) {
 	target := ends["target"].url() + "/" + op
 	p.want(claims["sub"] == id, "3.5: sub is %v, the id %v", claims["sub"], id)
 	p.want(wascap["target_url"] == target, "3.5: target_url is %v, not %v", wascap["target_url"], target)
-	p.want(wascap["origin_url"] == ends["origin"].url(), "3.5: origin_url is %v, not %v", wascap["origin_url"], ends["origin"].url())
+	p.want(wascap["origin_url"] == ends["origin"].url(), "3.5: origin_url is %v, not %v", wascap["origin_url"],
+		ends["origin"].url())
 	jti, _ := claims["jti"].(string)
 	p.want(len(jti) == 22, "3.5: jti %q has not 22 characters", jti)
 	revision, _ := number(claims["wascap_revision"])

@@ -18,12 +18,16 @@ const inlineLimit = 900 << 10
 
 // invokeChecks are of invocations that come to an actor in a host (3).
 var invokeChecks = []check{
-	{"invoke", "3.4", "an invocation is answered with msg, invocation_id and content_length", func(s *suite) (string, error) {
-		return s.invoking(func(*invocation) {})
-	}},
-	{"invoke.no.length", "3.3", "content_length may be missing", func(s *suite) (string, error) { return s.invoking(without("content_length")) }},
+	{"invoke", "3.4", "an invocation is answered with msg, invocation_id and content_length",
+		func(s *suite) (string, error) {
+			return s.invoking(func(*invocation) {})
+		}},
+	{"invoke.no.length", "3.3", "content_length may be missing",
+		func(s *suite) (string, error) { return s.invoking(without("content_length")) }},
 	{"invoke.no.trace", "3.3", "traceContext may be there, empty, or nil", func(s *suite) (string, error) {
-		for _, trace := range []any{object{}, nil, object{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, object{"traceparent": "garbage"}} {
+		for _, trace := range []any{object{}, nil,
+			object{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+			object{"traceparent": "garbage"}} {
 			if _, err := s.invoking(func(i *invocation) { i.envelope = func(e object) { e["traceContext"] = trace } }); err != nil {
 				return "", fmt.Errorf("with %v: %w", trace, err)
 			}
@@ -48,31 +52,38 @@ var invokeChecks = []check{
 	{"invoke.cluster.host", "3.7", "host_id may be a cluster key, as OTP sends it", func(s *suite) (string, error) {
 		return s.invoking(func(i *invocation) { i.envelope = func(e object) { e["host_id"] = i.issuer.public } })
 	}},
-	{"invoke.wash.old", "3.9", "wash call up to 0.22: origin __WASH__ and a host_id that is no key", func(s *suite) (string, error) {
-		return s.invoking(func(i *invocation) {
-			i.origin = entity{key: "__WASH__"}
-			i.envelope = func(e object) { e["host_id"] = "NwashHostCallerId000000000000000000000000000000000000000" }
-		})
-	}},
+	{"invoke.wash.old", "3.9", "wash call up to 0.22: origin __WASH__ and a host_id that is no key",
+		func(s *suite) (string, error) {
+			return s.invoking(func(i *invocation) {
+				i.origin = entity{key: "__WASH__"}
+				i.envelope = func(e object) { e["host_id"] = "NwashHostCallerId000000000000000000000000000000000000000" }
+			})
+		}},
 	{"invoke.wash.new", "3.9", "wash call 0.23-0.26: the actor itself is the origin", func(s *suite) (string, error) {
 		return s.invoking(func(i *invocation) {
 			i.origin = i.target
 			i.envelope = func(e object) { e["host_id"] = "NAWASHVALZUZPZNXPIF6HGQ4OMJYLXQ4B2WZZ5AMBCXKWEQPYXDOIWMA" }
 		})
 	}},
-	{"invoke.unknown.origin", "3.7", "calls of entities that the host has never seen are taken", func(s *suite) (string, error) {
-		return s.invoking(func(i *invocation) { i.origin = actorEntity(newKey(kindModule)) })
-	}},
-	{"invoke.revision", "3.5", "wascap_revision may be 2 or missing, and exp and nbf may be there", func(s *suite) (string, error) {
-		now := time.Now().Unix()
-		for _, f := range []func(object){func(c object) { c["wascap_revision"] = 2 }, func(c object) { delete(c, "wascap_revision") },
-			func(c object) { c["exp"], c["nbf"] = now+60, now-60 }, func(c object) { c["exp"], c["nbf"] = nil, nil }} {
-			if _, err := s.invoking(func(i *invocation) { i.claims = f }); err != nil {
-				return "", err
+	{"invoke.unknown.origin", "3.7", "calls of entities that the host has never seen are taken",
+		func(s *suite) (string, error) {
+			return s.invoking(func(i *invocation) { i.origin = actorEntity(newKey(kindModule)) })
+		}},
+	{"invoke.revision", "3.5", "wascap_revision may be 2 or missing, and exp and nbf may be there",
+		func(s *suite) (string, error) {
+			now := time.Now().Unix()
+			for _, f := range []func(object){func(c object) { c["wascap_revision"] = 2 },
+				func(c object) { delete(c, "wascap_revision") },
+				func(c object) { c["exp"], c["nbf"] = now+60, now-60 }, func(c object) {
+					c["exp"], c["nbf"] = nil,
+						nil
+				}} {
+				if _, err := s.invoking(func(i *invocation) { i.claims = f }); err != nil {
+					return "", err
+				}
 			}
-		}
-		return "", nil
-	}},
+			return "", nil
+		}},
 	{"invoke.empty", "1.3", "an empty payload reaches the actor as such", func(s *suite) (string, error) {
 		p, err := s.probe()
 		if err != nil {
@@ -84,8 +95,10 @@ var invokeChecks = []check{
 		}
 		return "", err
 	}},
-	{"refuse.expired", "3.7", "an expired token is refused", refusing("expired", func(i *invocation) { i.claims = func(c object) { c["exp"] = time.Now().Unix() - 60 } })},
-	{"refuse.early", "3.7", "a token whose nbf lies ahead is refused", refusing("", func(i *invocation) { i.claims = func(c object) { c["nbf"] = time.Now().Unix() + 3600 } })},
+	{"refuse.expired", "3.7", "an expired token is refused",
+		refusing("expired", func(i *invocation) { i.claims = func(c object) { c["exp"] = time.Now().Unix() - 60 } })},
+	{"refuse.early", "3.7", "a token whose nbf lies ahead is refused",
+		refusing("", func(i *invocation) { i.claims = func(c object) { c["nbf"] = time.Now().Unix() + 3600 } })},
 	{"refuse.signature", "3.7", "a wrong signature is refused", refusing("signature", func(i *invocation) {
 		i.envelope = func(e object) {
 			token := e["encoded_claims"].(string)
@@ -93,51 +106,65 @@ var invokeChecks = []check{
 			e["encoded_claims"] = token[:len(token)-10] + last + token[len(token)-9:]
 		}
 	})},
-	{"refuse.issuer", "3.7", "an unknown cluster is refused", refusing("Issuer of this invocation is not among the list of valid issuers", func(i *invocation) {
-		if other, err := newSigner(nkeys.PrefixByteCluster); err == nil {
-			i.issuer = other
-		}
-	})},
+	{"refuse.issuer", "3.7", "an unknown cluster is refused",
+		refusing("Issuer of this invocation is not among the list of valid issuers", func(i *invocation) {
+			if other, err := newSigner(nkeys.PrefixByteCluster); err == nil {
+				i.issuer = other
+			}
+		})},
 	{"refuse.account", "3.7", "a token signed by an account is refused", func(s *suite) (string, error) {
 		return refusing("", func(i *invocation) { i.issuer = s.account })(s)
 	}},
 	{"refuse.target", "3.7", "a token for another target_url is refused", refusing("", func(i *invocation) {
-		i.claims = func(c object) { c["wascap"].(object)["target_url"] = "wasmbus://" + newKey(kindModule) + "/Raise.R" }
+		i.claims = func(c object) {
+			c["wascap"].(object)["target_url"] = "wasmbus://" + newKey(kindModule) +
+				"/Raise.R"
+		}
 	})},
 	{"refuse.origin", "3.7", "a token of another origin_url is refused", refusing("", func(i *invocation) {
 		i.claims = func(c object) { c["wascap"].(object)["origin_url"] = "wasmbus://" + newKey(kindModule) }
 	})},
-	{"refuse.operation", "3.7", "another operation than the signed one is refused", refusing("", func(i *invocation) { i.envelope = func(e object) { e["operation"] = "Other.R" } })},
-	{"refuse.hash", "3.7", "another payload than the signed one is refused", refusing("Invocation hash does not match signed claims hash", func(i *invocation) {
-		i.envelope = func(e object) { e["msg"] = []byte("other") }
-	})},
+	{"refuse.operation", "3.7", "another operation than the signed one is refused",
+		refusing("", func(i *invocation) { i.envelope = func(e object) { e["operation"] = "Other.R" } })},
+	{"refuse.hash", "3.7", "another payload than the signed one is refused",
+		refusing("Invocation hash does not match signed claims hash", func(i *invocation) {
+			i.envelope = func(e object) { e["msg"] = []byte("other") }
+		})},
 	{"refuse.hash.empty", "3.7", "the hash is checked for an empty payload, too", refusing("hash", func(i *invocation) {
 		i.envelope = func(e object) { e["msg"], e["content_length"] = []byte{}, uint64(0) }
 	})},
-	{"refuse.local", "3.7", "a target.public_key that is not the actor of the subject is refused", func(s *suite) (string, error) {
-		return refusing("", func(i *invocation) { i.target = actorEntity(newKey(kindModule)) })(s)
-	}},
-	{"refuse.wascap", "3.7", "a token without wascap is refused", refusing("", func(i *invocation) { i.claims = func(c object) { delete(c, "wascap") } })},
-	{"refuse.token", "3.7", "no token is refused", refusing("", func(i *invocation) { i.envelope = func(e object) { e["encoded_claims"] = "" } })},
-	{"refuse.header", "3.5", "another algorithm in the token's header is refused", refusing("", func(i *invocation) { i.header = `{"typ":"jwt","alg":"none"}` })},
+	{"refuse.local", "3.7", "a target.public_key that is not the actor of the subject is refused",
+		func(s *suite) (string, error) {
+			return refusing("", func(i *invocation) { i.target = actorEntity(newKey(kindModule)) })(s)
+		}},
+	{"refuse.wascap", "3.7", "a token without wascap is refused",
+		refusing("", func(i *invocation) { i.claims = func(c object) { delete(c, "wascap") } })},
+	{"refuse.token", "3.7", "no token is refused",
+		refusing("", func(i *invocation) { i.envelope = func(e object) { e["encoded_claims"] = "" } })},
+	{"refuse.header", "3.5", "another algorithm in the token's header is refused",
+		refusing("", func(i *invocation) { i.header = `{"typ":"jwt","alg":"none"}` })},
 	{"refuse.undecodable", "3.4", "what is no invocation is answered by an error", func(s *suite) (string, error) {
 		p, err := s.probe()
 		if err != nil {
 			return "", err
 		}
 		var bad problems
-		for _, data := range [][]byte{{}, {0xc1}, []byte("text"), pack(object{}), pack([]any{1, 2}), {0xdf, 0xff, 0xff, 0xff, 0xff}} {
+		for _, data := range [][]byte{{}, {0xc1}, []byte("text"), pack(object{}), pack([]any{1, 2}),
+			{0xdf, 0xff, 0xff, 0xff, 0xff}} {
 			a, err := s.send("wasmbus.rpc."+s.lattice+"."+p.id, data)
 			bad.want(err == nil, "%x: %v", data, err)
 			bad.want(err != nil || a.err != "", "%x is answered by %v", data, a.raw)
 		}
 		return "", bad.err()
 	}},
-	{"chunk.request", "3.6", "a request of 1.5 MB comes through the object store and is deleted there", func(s *suite) (string, error) {
-		return s.chunked(1500<<10, 0)
-	}},
-	{"chunk.request.otp", "3.6", "a chunked request of 800 KiB (OTP) is taken, too", func(s *suite) (string, error) { return s.chunked(800<<10, 1) }},
-	{"chunk.response", "3.6", "an answer of more than 900 KiB comes as {id}-r", func(s *suite) (string, error) { return s.chunked(inlineLimit+1, 0) }},
+	{"chunk.request", "3.6", "a request of 1.5 MB comes through the object store and is deleted there",
+		func(s *suite) (string, error) {
+			return s.chunked(1500<<10, 0)
+		}},
+	{"chunk.request.otp", "3.6", "a chunked request of 800 KiB (OTP) is taken, too",
+		func(s *suite) (string, error) { return s.chunked(800<<10, 1) }},
+	{"chunk.response", "3.6", "an answer of more than 900 KiB comes as {id}-r",
+		func(s *suite) (string, error) { return s.chunked(inlineLimit+1, 0) }},
 	{"chunk.inline", "3.6", "900 KiB travel in the message, both ways", func(s *suite) (string, error) {
 		p, err := s.probe()
 		if err != nil {
@@ -150,9 +177,10 @@ var invokeChecks = []check{
 		}
 		return "", err
 	}},
-	{"chunk.missing", "3.6", "a chunked request whose object is not there is answered by an error", refusing("", func(i *invocation) {
-		i.envelope = func(e object) { e["msg"], e["content_length"] = []byte{}, uint64(5<<20) }
-	})},
+	{"chunk.missing", "3.6", "a chunked request whose object is not there is answered by an error",
+		refusing("", func(i *invocation) {
+			i.envelope = func(e object) { e["msg"], e["content_length"] = []byte{}, uint64(5<<20) }
+		})},
 	{"chunk.hash", "10.6 #9", "the hash of a chunked payload is checked", func(s *suite) (string, error) {
 		p, err := s.probe()
 		if err != nil {
@@ -163,7 +191,8 @@ var invokeChecks = []check{
 			return "", err
 		}
 		msg := bytes.Repeat([]byte("y"), 1<<20)
-		i := invocation{origin: actorEntity(newKey(kindModule)), target: actorEntity(p.id), op: "Raise.R", msg: msg, issuer: issuer,
+		i := invocation{origin: actorEntity(newKey(kindModule)), target: actorEntity(p.id), op: "Raise.R", msg: msg,
+			issuer:   issuer,
 			envelope: func(e object) { e["msg"] = []byte{} }}
 		data, id := i.encode()
 		store, err := s.store()
@@ -179,49 +208,51 @@ var invokeChecks = []check{
 		}
 		return a.err, err
 	}},
-	{"queue", "3.1", "when two hosts run an actor, one of them answers each call, and both get some", func(s *suite) (string, error) {
-		if len(s.hosts) < 2 {
-			return "", notApplicable("there is one host")
-		}
-		p, err := s.probe()
-		if err != nil {
-			return "", err
-		}
-		second := s.hostIDs()[1]
-		if err := s.startOn(second, p.ref, 4); err != nil {
-			return "", notApplicable("the second host does not start the probe: %v", err)
-		}
-		issuer, err := s.issuer()
-		if err != nil {
-			return "", err
-		}
-		inbox := nats.NewInbox()
-		sub, err := s.nc.SubscribeSync(inbox)
-		if err != nil {
-			return "", err
-		}
-		defer sub.Unsubscribe() //nolint:errcheck // tidying
-		const calls = 40
-		for range calls {
-			data, _ := invocation{origin: actorEntity(newKey(kindModule)), target: actorEntity(p.id), op: "Raise.R", msg: []byte("q"), issuer: issuer}.encode()
-			if err := s.nc.PublishRequest("wasmbus.rpc."+s.lattice+"."+p.id, inbox, data); err != nil {
+	{"queue", "3.1", "when two hosts run an actor, one of them answers each call, and both get some",
+		func(s *suite) (string, error) {
+			if len(s.hosts) < 2 {
+				return "", notApplicable("there is one host")
+			}
+			p, err := s.probe()
+			if err != nil {
 				return "", err
 			}
-		}
-		answers := 0
-		for wait := eventTime; ; wait = silence {
-			if _, err := sub.NextMsg(wait); err != nil {
-				break
+			second := s.hostIDs()[1]
+			if err := s.startOn(second, p.ref, 4); err != nil {
+				return "", notApplicable("the second host does not start the probe: %v", err)
 			}
-			if answers++; answers > calls {
-				break
+			issuer, err := s.issuer()
+			if err != nil {
+				return "", err
 			}
-		}
-		if answers != calls {
-			return "", fmt.Errorf("%d answers to %d calls", answers, calls)
-		}
-		return "", s.do("cmd."+second+".scale", scaleBody(p.ref, second, 0))
-	}},
+			inbox := nats.NewInbox()
+			sub, err := s.nc.SubscribeSync(inbox)
+			if err != nil {
+				return "", err
+			}
+			defer sub.Unsubscribe() //nolint:errcheck // tidying
+			const calls = 40
+			for range calls {
+				data, _ := invocation{origin: actorEntity(newKey(kindModule)), target: actorEntity(p.id), op: "Raise.R",
+					msg: []byte("q"), issuer: issuer}.encode()
+				if err := s.nc.PublishRequest("wasmbus.rpc."+s.lattice+"."+p.id, inbox, data); err != nil {
+					return "", err
+				}
+			}
+			answers := 0
+			for wait := eventTime; ; wait = silence {
+				if _, err := sub.NextMsg(wait); err != nil {
+					break
+				}
+				if answers++; answers > calls {
+					break
+				}
+			}
+			if answers != calls {
+				return "", fmt.Errorf("%d answers to %d calls", answers, calls)
+			}
+			return "", s.do("cmd."+second+".scale", scaleBody(p.ref, second, 0))
+		}},
 	{"concurrent", "3.1", "calls beyond max_instances wait, they are not lost", func(s *suite) (string, error) {
 		p, err := s.probe()
 		if err != nil {
@@ -241,26 +272,27 @@ var invokeChecks = []check{
 		wait.Wait()
 		return "", bad.err()
 	}},
-	{"no.responders", "10.4", "nobody is subscribed for an actor that does not run any more", func(s *suite) (string, error) {
-		ref, id, err := s.write(spec{name: "gone"})
-		if err != nil {
-			return "", err
-		}
-		if err := s.startOn(s.host(), ref, 1); err != nil {
-			return "", notApplicable("it does not start: %v", err)
-		}
-		mark := s.events.mark()
-		if err := s.do(s.cmd("scale"), scaleBody(ref, s.host(), 0)); err != nil {
-			return "", err
-		}
-		if _, err := s.event(mark, eventTime, "actors_stopped", object{"public_key": id}); err != nil {
-			return "", err
-		}
-		if _, err := s.call(actorEntity(id), "Raise.R", nil); !errors.Is(err, nats.ErrNoResponders) {
-			return "", fmt.Errorf("the call ends with %v", err)
-		}
-		return "", nil
-	}},
+	{"no.responders", "10.4", "nobody is subscribed for an actor that does not run any more",
+		func(s *suite) (string, error) {
+			ref, id, err := s.write(spec{name: "gone"})
+			if err != nil {
+				return "", err
+			}
+			if err := s.startOn(s.host(), ref, 1); err != nil {
+				return "", notApplicable("it does not start: %v", err)
+			}
+			mark := s.events.mark()
+			if err := s.do(s.cmd("scale"), scaleBody(ref, s.host(), 0)); err != nil {
+				return "", err
+			}
+			if _, err := s.event(mark, eventTime, "actors_stopped", object{"public_key": id}); err != nil {
+				return "", err
+			}
+			if _, err := s.call(actorEntity(id), "Raise.R", nil); !errors.Is(err, nats.ErrNoResponders) {
+				return "", fmt.Errorf("the call ends with %v", err)
+			}
+			return "", nil
+		}},
 }
 
 func without(key string) func(*invocation) {
@@ -280,7 +312,8 @@ func (s *suite) invokingAs(id string, change func(*invocation)) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	i := invocation{origin: actorEntity(newKey(kindModule)), target: actorEntity(p.id), op: "Raise.R", msg: []byte("hello"), issuer: issuer}
+	i := invocation{origin: actorEntity(newKey(kindModule)), target: actorEntity(p.id), op: "Raise.R",
+		msg: []byte("hello"), issuer: issuer}
 	change(&i)
 	data, made := i.encode()
 	if id == "" {
@@ -310,7 +343,8 @@ func refusing(words string, change func(*invocation)) func(*suite) (string, erro
 		if err != nil {
 			return "", err
 		}
-		i := invocation{origin: actorEntity(newKey(kindModule)), target: actorEntity(p.id), op: "Raise.R", msg: []byte("hello"), issuer: issuer}
+		i := invocation{origin: actorEntity(newKey(kindModule)), target: actorEntity(p.id), op: "Raise.R",
+			msg: []byte("hello"), issuer: issuer}
 		change(&i)
 		data, _ := i.encode()
 		return s.rejects("wasmbus.rpc."+s.lattice+"."+p.id, data, words)
@@ -352,7 +386,8 @@ func (s *suite) chunked(size, inline int) (string, error) {
 		return "", err
 	}
 	msg := bytes.Repeat([]byte("0123456789abcde\n"), size/16+1)[:size]
-	i := invocation{origin: actorEntity(newKey(kindModule)), target: actorEntity(p.id), op: "Raise.R", msg: msg, issuer: issuer,
+	i := invocation{origin: actorEntity(newKey(kindModule)), target: actorEntity(p.id), op: "Raise.R", msg: msg,
+		issuer:   issuer,
 		envelope: func(e object) { e["msg"] = []byte{} }}
 	data, id := i.encode()
 	store, err := s.store()

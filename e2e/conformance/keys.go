@@ -178,7 +178,8 @@ func upperSHA256(parts ...[]byte) string {
 // signModule appends claims to a module that has none (4.2-4.4).
 func signModule(module []byte, account *signer, subject string, wascap map[string]any) []byte {
 	wascap["hash"], wascap["prov"] = moduleHash(module), false
-	token := account.token(tokenHeader, map[string]any{"jti": nuid.Next(), "iat": time.Now().Unix(), "iss": account.public, "sub": subject,
+	token := account.token(tokenHeader, map[string]any{"jti": nuid.Next(), "iat": time.Now().Unix(),
+		"iss": account.public, "sub": subject,
 		"wascap": wascap, "wascap_revision": 3})
 	payload := append(uleb(uint64(len("wasmcloud_jwt"))), "wasmcloud_jwt"+token...)
 	out := append([]byte{}, module...)

@@ -70,17 +70,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&o.nats, "nats", "nats://127.0.0.1:4222", "address of the NATS server")
 	flags.StringVar(&o.lattice, "lattice", "default", "name of the lattice")
 	flags.StringVar(&o.prefix, "prefix", "wasmbus.ctl", "what subjects of the control interface begin with")
-	flags.StringVar(&o.seedFile, "cluster-seed-file", "", "file with a seed that the hosts accept as issuer (default: learnt from the host data that a host gives to our provider)")
-	flags.StringVar(&o.actor, "actor", "", "module of an actor for wasmcloud:httpserver to be checked; one without claims is signed; several are separated by commas")
-	flags.Var(&o.providers, "provider", "keyvalue=COMMAND or httpserver=COMMAND: a provider's process to be checked, with this program as its host; may be repeated")
-	flags.StringVar(&o.startHost, "start-host", "", "command that starts one more host in the lattice, to be watched from start to stop")
+	flags.StringVar(&o.seedFile, "cluster-seed-file", "",
+		"file with a seed that the hosts accept as issuer (default: learnt from the host data that a host gives to our provider)")
+	flags.StringVar(&o.actor, "actor", "",
+		"module of an actor for wasmcloud:httpserver to be checked; one without claims is signed; several are separated by commas")
+	flags.Var(&o.providers, "provider",
+		"keyvalue=COMMAND or httpserver=COMMAND: a provider's process to be checked, with this program as its host; may be repeated")
+	flags.StringVar(&o.startHost, "start-host", "",
+		"command that starts one more host in the lattice, to be watched from start to stop")
 	flags.StringVar(&o.only, "only", "", "one group of checks: "+strings.Join(groups, ", "))
 	flags.BoolVar(&o.quick, "quick", false, "leave out what has to wait for half a minute")
 	flags.StringVar(&o.output, "o", "text", "text or json")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	if flags.NArg() > 0 || o.output != "text" && o.output != "json" || o.only != "" && !slices.Contains(groups, o.only) {
+	if flags.NArg() > 0 || o.output != "text" && o.output != "json" || o.only != "" &&
+		!slices.Contains(groups, o.only) {
 		fmt.Fprintln(stderr, "conformance: unknown arguments; see --help")
 		return 2
 	}
@@ -101,7 +106,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if o.output == "json" {
 		err = rep.json(stdout)
 	} else {
-		_, err = fmt.Fprintf(stdout, "\n%d passed, %d failed, %d not applicable\n", rep.Totals[pass], rep.Totals[fail], rep.Totals[notApplied])
+		_, err = fmt.Fprintf(stdout, "\n%d passed, %d failed, %d not applicable\n", rep.Totals[pass], rep.Totals[fail],
+			rep.Totals[notApplied])
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "conformance:", err)

@@ -86,7 +86,8 @@ func playProvider(stdin io.Reader, stderr io.Writer) int {
 		}
 		_ = m.Respond([]byte("shutting down"))
 		_ = nc.Flush()
-		time.AfterFunc(150*time.Millisecond, func() { tell("ended by itself"); ended <- 0 }) // what an orderly end takes
+		time.AfterFunc(150*time.Millisecond,
+			func() { tell("ended by itself"); ended <- 0 }) // what an orderly end takes
 	})
 	subscribe(own+".health", func(m *nats.Msg) {
 		state := <-health

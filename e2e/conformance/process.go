@@ -42,12 +42,16 @@ func (s *suite) box(command []string, contract string, o boxOptions) (*box, erro
 	if err != nil {
 		return nil, err
 	}
-	b := &box{s: s, lattice: "conformance-" + uuid.NewString()[:8], key: newKey(kindProvider), contract: contract, host: newKey(kindHost),
+	b := &box{s: s, lattice: "conformance-" + uuid.NewString()[:8], key: newKey(kindProvider), contract: contract,
+		host:    newKey(kindHost),
 		cluster: cluster, ended: make(chan struct{})}
-	data := object{"host_id": b.host, "lattice_rpc_prefix": b.lattice, "link_name": "default", "lattice_rpc_user_jwt": "", "lattice_rpc_user_seed": "",
-		"lattice_rpc_url": s.o.nats, "provider_key": b.key, "invocation_seed": cluster.seed(), "env_values": object{}, "instance_id": uuid.NewString(),
-		"link_definitions": []any{}, "cluster_issuers": []string{cluster.public}, "default_rpc_timeout_ms": 2000, "structured_logging": false,
-		"otel_config": object{"traces_exporter": nil, "exporter_otlp_endpoint": nil}}
+	data := object{"host_id": b.host, "lattice_rpc_prefix": b.lattice, "link_name": "default",
+		"lattice_rpc_user_jwt": "", "lattice_rpc_user_seed": "",
+		"lattice_rpc_url": s.o.nats, "provider_key": b.key, "invocation_seed": cluster.seed(), "env_values": object{},
+		"instance_id":      uuid.NewString(),
+		"link_definitions": []any{}, "cluster_issuers": []string{cluster.public}, "default_rpc_timeout_ms": 2000,
+		"structured_logging": false,
+		"otel_config":        object{"traces_exporter": nil, "exporter_otlp_endpoint": nil}}
 	if o.change != nil {
 		o.change(data)
 	}
@@ -122,7 +126,8 @@ func (b *box) health(payload []byte) (object, error) {
 
 // link is a definition for this provider.
 func (b *box) link(actor string, values object) object {
-	return object{"actor_id": actor, "provider_id": b.key, "link_name": "default", "contract_id": b.contract, "values": values}
+	return object{"actor_id": actor, "provider_id": b.key, "link_name": "default", "contract_id": b.contract,
+		"values": values}
 }
 
 // tell sends linkdefs.put or linkdefs.del.
@@ -132,7 +137,8 @@ func (b *box) tell(verb string, link object) error {
 
 // call invokes the provider from an actor.
 func (b *box) call(actor, op string, msg []byte, change ...func(*invocation)) (answer, error) {
-	i := invocation{origin: actorEntity(actor), target: entity{b.key, "default", b.contract}, op: op, msg: msg, issuer: b.cluster}
+	i := invocation{origin: actorEntity(actor), target: entity{b.key, "default", b.contract}, op: op, msg: msg,
+		issuer: b.cluster}
 	for _, f := range change {
 		f(&i)
 	}

@@ -132,7 +132,8 @@ func (s *suite) plan(mark int, wait time.Duration, common object, names ...strin
 			}
 		}
 		if len(found) < len(names) {
-			return fmt.Errorf("want the events %v with %v, in this order; there were %v", names, common, s.names(mark, nil))
+			return fmt.Errorf("want the events %v with %v, in this order; there were %v", names, common,
+				s.names(mark, nil))
 		}
 		return nil
 	})

@@ -14,7 +14,8 @@ type check struct {
 	id      string // unique and stable
 	section string // of the protocol
 	title   string
-	run     func(*suite) (seen string, err error) // an error is a failure, or why the check does not apply: see notApplicable
+	run     func(*suite) (seen string,
+		err error) // an error is a failure, or why the check does not apply: see notApplicable
 }
 
 // inapplicable says why a check cannot be made here.

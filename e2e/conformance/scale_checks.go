@@ -8,9 +8,13 @@ import (
 
 // scaleChecks are of starting, scaling and stopping actors, and of the events that follow.
 var scaleChecks = []check{
-	{"scale.start", "7.4", "scale starts an actor and emits actor_started, actors_started, actor_scaled", func(s *suite) (string, error) {
-		return s.scaling("start", func(b *bench) error { return b.step(b.scale(2), "actor_started", "actors_started/2", "actor_scaled/2") })
-	}},
+	{"scale.start", "7.4", "scale starts an actor and emits actor_started, actors_started, actor_scaled",
+		func(s *suite) (string, error) {
+			return s.scaling("start", func(b *bench) error {
+				return b.step(b.scale(2), "actor_started", "actors_started/2",
+					"actor_scaled/2")
+			})
+		}},
 	{"scale.up", "7.4", "scaling up emits what was added", func(s *suite) (string, error) {
 		return s.scaling("up", func(b *bench) error {
 			return b.steps(b.step(b.scale(1), "actor_scaled/1"), func() error {
@@ -40,7 +44,8 @@ var scaleChecks = []check{
 	{"scale.zero", "6.3", "scale with count 0 stops the actor", func(s *suite) (string, error) {
 		return s.scaling("zero", func(b *bench) error {
 			return b.steps(b.step(b.scale(2), "actor_scaled/2"), func() error {
-				return b.steps(b.step(b.scale(0), "actor_stopped", "actors_stopped/2/0", "actor_scaled/0"), func() error { return b.absent() })
+				return b.steps(b.step(b.scale(0), "actor_stopped", "actors_stopped/2/0", "actor_scaled/0"),
+					func() error { return b.absent() })
 			})
 		})
 	}},
@@ -51,41 +56,53 @@ var scaleChecks = []check{
 			})
 		})
 	}},
-	{"scale.unbounded", "10.1", "scale to 4294967295 allocates nothing and is reported so", func(s *suite) (string, error) {
-		return s.scaling("unbounded", func(b *bench) error {
-			return b.steps(b.step(b.scale(uint32(4294967295)), "actor_scaled/4294967295"), func() error {
-				return b.max(func(n int64) bool { return n == 4294967295 }, "4294967295")
+	{"scale.unbounded", "10.1", "scale to 4294967295 allocates nothing and is reported so",
+		func(s *suite) (string, error) {
+			return s.scaling("unbounded", func(b *bench) error {
+				return b.steps(b.step(b.scale(uint32(4294967295)), "actor_scaled/4294967295"), func() error {
+					return b.max(func(n int64) bool { return n == 4294967295 }, "4294967295")
+				})
 			})
-		})
-	}},
+		}},
 	{"scale.missing", "6.3", "scale without count means stop (CTL 0.33)", func(s *suite) (string, error) {
 		return s.scaling("missing", func(b *bench) error {
 			return b.steps(b.step(b.scale(2), "actor_scaled/2"), func() error {
-				return b.step(func() error { return s.do(s.cmd("scale"), object{"actor_ref": b.ref, "host_id": s.host()}) }, "actor_scaled/0")
+				return b.step(func() error {
+					return s.do(s.cmd("scale"),
+						object{"actor_ref": b.ref, "host_id": s.host()})
+				}, "actor_scaled/0")
 			})
 		})
 	}},
-	{"scale.max_instances", "6.3", "scale takes the number as max_instances or max_concurrent, too", func(s *suite) (string, error) {
-		return s.scaling("max", func(b *bench) error {
-			as := func(key string, n int) func() error {
-				return func() error { return s.do(s.cmd("scale"), object{"actor_ref": b.ref, "host_id": s.host(), key: n}) }
-			}
-			return b.steps(b.step(as("max_instances", 2), "actor_scaled/2"), func() error { return b.step(as("max_concurrent", 3), "actor_scaled/3") })
-		})
-	}},
-	{"scale.old", "6.3", "scale with actor_id and without annotations (CTL 0.28 and older)", func(s *suite) (string, error) {
-		return s.scaling("old", func(b *bench) error {
-			return b.step(func() error {
-				return s.do(s.cmd("scale"), object{"actor_id": b.id, "actor_ref": b.ref, "count": 2, "host_id": s.host()})
-			}, "actor_started", "actors_started/2", "actor_scaled/2")
-		})
-	}},
-	{"scale.path", "6.7", "an absolute path is a file reference and comes back in events as it was sent", func(s *suite) (string, error) {
-		return s.scaling("path", func(b *bench) error {
-			b.ref = strings.TrimPrefix(b.ref, "file://")
-			return b.step(b.scale(1), "actor_started", "actors_started/1", "actor_scaled/1")
-		})
-	}},
+	{"scale.max_instances", "6.3", "scale takes the number as max_instances or max_concurrent, too",
+		func(s *suite) (string, error) {
+			return s.scaling("max", func(b *bench) error {
+				as := func(key string, n int) func() error {
+					return func() error {
+						return s.do(s.cmd("scale"), object{"actor_ref": b.ref, "host_id": s.host(),
+							key: n})
+					}
+				}
+				return b.steps(b.step(as("max_instances", 2), "actor_scaled/2"),
+					func() error { return b.step(as("max_concurrent", 3), "actor_scaled/3") })
+			})
+		}},
+	{"scale.old", "6.3", "scale with actor_id and without annotations (CTL 0.28 and older)",
+		func(s *suite) (string, error) {
+			return s.scaling("old", func(b *bench) error {
+				return b.step(func() error {
+					return s.do(s.cmd("scale"), object{"actor_id": b.id, "actor_ref": b.ref, "count": 2,
+						"host_id": s.host()})
+				}, "actor_started", "actors_started/2", "actor_scaled/2")
+			})
+		}},
+	{"scale.path", "6.7", "an absolute path is a file reference and comes back in events as it was sent",
+		func(s *suite) (string, error) {
+			return s.scaling("path", func(b *bench) error {
+				b.ref = strings.TrimPrefix(b.ref, "file://")
+				return b.step(b.scale(1), "actor_started", "actors_started/1", "actor_scaled/1")
+			})
+		}},
 	{"scale.annotations", "10.1", "each set of annotations is an entry of its own", func(s *suite) (string, error) {
 		return s.scaling("notes", func(b *bench) error {
 			with := func(note string, n int) func() error {
@@ -119,44 +136,47 @@ var scaleChecks = []check{
 			return b.step(with("b", 0), "actor_scaled/0")
 		})
 	}},
-	{"la", "6.3", "la (wash 0.24 and older) starts an actor; a missing count and 0 mean 1; again, it adds", func(s *suite) (string, error) {
-		return s.scaling("la", func(b *bench) error {
-			la := func(count any) func() error {
-				return func() error {
-					body := object{"actor_ref": b.ref, "host_id": s.host(), "annotations": object{}}
-					if count != nil {
-						body["count"] = count
+	{"la", "6.3", "la (wash 0.24 and older) starts an actor; a missing count and 0 mean 1; again, it adds",
+		func(s *suite) (string, error) {
+			return s.scaling("la", func(b *bench) error {
+				la := func(count any) func() error {
+					return func() error {
+						body := object{"actor_ref": b.ref, "host_id": s.host(), "annotations": object{}}
+						if count != nil {
+							body["count"] = count
+						}
+						return s.do(s.cmd("la"), body)
 					}
-					return s.do(s.cmd("la"), body)
 				}
-			}
-			if err := b.step(la(nil), "actor_started", "actors_started/1", "actor_scaled/1"); err != nil {
-				return err
-			}
-			if err := b.step(la(0), "actors_started/1", "actor_scaled/2"); err != nil {
-				return err
-			}
-			return b.step(la(3), "actors_started/3", "actor_scaled/5")
-		})
-	}},
+				if err := b.step(la(nil), "actor_started", "actors_started/1", "actor_scaled/1"); err != nil {
+					return err
+				}
+				if err := b.step(la(0), "actors_started/1", "actor_scaled/2"); err != nil {
+					return err
+				}
+				return b.step(la(3), "actors_started/3", "actor_scaled/5")
+			})
+		}},
 	{"sa", "6.3", "sa without count stops everything", func(s *suite) (string, error) {
 		return s.scaling("sa", func(b *bench) error {
 			return b.steps(b.step(b.scale(3), "actor_scaled/3"), func() error {
-				return b.steps(b.step(b.stop(nil, nil), "actor_stopped", "actors_stopped/3/0", "actor_scaled/0"), b.absent)
+				return b.steps(b.step(b.stop(nil, nil), "actor_stopped", "actors_stopped/3/0", "actor_scaled/0"),
+					b.absent)
 			})
 		})
 	}},
-	{"sa.count", "6.3", "sa with a count (CTL 0.28 and older) stops so many; 0 means all", func(s *suite) (string, error) {
-		return s.scaling("sacount", func(b *bench) error {
-			if err := b.step(b.scale(3), "actor_scaled/3"); err != nil {
-				return err
-			}
-			if err := b.step(b.stop(1, nil), "actors_stopped/1/2", "actor_scaled/2"); err != nil {
-				return err
-			}
-			return b.steps(b.step(b.stop(0, nil), "actors_stopped/2/0", "actor_scaled/0"), b.absent)
-		})
-	}},
+	{"sa.count", "6.3", "sa with a count (CTL 0.28 and older) stops so many; 0 means all",
+		func(s *suite) (string, error) {
+			return s.scaling("sacount", func(b *bench) error {
+				if err := b.step(b.scale(3), "actor_scaled/3"); err != nil {
+					return err
+				}
+				if err := b.step(b.stop(1, nil), "actors_stopped/1/2", "actor_scaled/2"); err != nil {
+					return err
+				}
+				return b.steps(b.step(b.stop(0, nil), "actors_stopped/2/0", "actor_scaled/0"), b.absent)
+			})
+		}},
 	{"sa.annotations", "6.3", "the annotations of sa are a filter", func(s *suite) (string, error) {
 		return s.scaling("sanotes", func(b *bench) error {
 			body := scaleBody(b.ref, s.host(), 2)
@@ -164,28 +184,32 @@ var scaleChecks = []check{
 			if err := b.step(func() error { return s.do(s.cmd("scale"), body) }, "actor_scaled/2"); err != nil {
 				return err
 			}
-			if _, err := s.refused("no actors with matching annotations found to stop", s.cmd("sa"), object{"actor_ref": b.id, "host_id": s.host(), "annotations": object{"a": "2"}}); err != nil {
+			if _, err := s.refused("no actors with matching annotations found to stop", s.cmd("sa"),
+				object{"actor_ref": b.id, "host_id": s.host(), "annotations": object{"a": "2"}}); err != nil {
 				return err
 			}
 			return b.steps(b.step(b.stop(nil, object{"a": "1"}), "actors_stopped/2/0", "actor_scaled/0"), b.absent)
 		})
 	}},
 	{"sa.absent", "6.3", "sa for an actor that does not run is refused", func(s *suite) (string, error) {
-		return s.refused("actor is not running on this host", s.cmd("sa"), object{"actor_ref": newKey(kindModule), "host_id": s.host(), "annotations": object{}})
+		return s.refused("actor is not running on this host", s.cmd("sa"), object{"actor_ref": newKey(kindModule),
+			"host_id": s.host(), "annotations": object{}})
 	}},
-	{"start.missing", "6.7", "a file that is not there: failure events with actor_ref, image_ref and error", func(s *suite) (string, error) {
-		return s.failing(s.cmd("scale"), "file://"+s.dir+"/nothing.wasm")
-	}},
+	{"start.missing", "6.7", "a file that is not there: failure events with actor_ref, image_ref and error",
+		func(s *suite) (string, error) {
+			return s.failing(s.cmd("scale"), "file://"+s.dir+"/nothing.wasm")
+		}},
 	{"start.la.missing", "6.7", "the same for la", func(s *suite) (string, error) {
 		return s.failing(s.cmd("la"), "file://"+s.dir+"/nothing-again.wasm")
 	}},
-	{"start.unsigned", "4.6", "a module without claims is refused, with failure events", func(s *suite) (string, error) {
-		path, err := s.file("unsigned.wasm", probe{imports: "wasmbus"}.module())
-		if err != nil {
-			return "", err
-		}
-		return s.failing(s.cmd("scale"), "file://"+path)
-	}},
+	{"start.unsigned", "4.6", "a module without claims is refused, with failure events",
+		func(s *suite) (string, error) {
+			path, err := s.file("unsigned.wasm", probe{imports: "wasmbus"}.module())
+			if err != nil {
+				return "", err
+			}
+			return s.failing(s.cmd("scale"), "file://"+path)
+		}},
 	{"start.tampered", "4.4", "a module of revision 3 whose hash differs is refused", func(s *suite) (string, error) {
 		ref, _, err := s.write(spec{name: "tampered"})
 		if err != nil {
@@ -210,40 +234,45 @@ var scaleChecks = []check{
 		}
 		return s.failing(s.cmd("scale"), "file://"+path)
 	}},
-	{"start.latest", "9.4", "a reference that ends in :latest is refused, with failure events", func(s *suite) (string, error) {
-		return s.failing(s.cmd("scale"), "127.0.0.1:1/conformance/echo:latest")
-	}},
-	{"start.untagged", "9.4", "a registry reference without a tag is refused, with failure events", func(s *suite) (string, error) {
-		return s.failing(s.cmd("scale"), "127.0.0.1:1/conformance/echo")
-	}},
-	{"start.other.image", "10.2", "another reference of a running actor is refused, with failure events", func(s *suite) (string, error) {
-		p, err := s.probe()
-		if err != nil {
-			return "", err
-		}
-		ref, _, err := s.write(spec{name: "other-image", key: p.id, rev: 2})
-		if err != nil {
-			return "", err
-		}
-		return s.failing(s.cmd("scale"), ref)
-	}},
-	{"claims.object", "7.4", "events of actors have the claims object that observers need", func(s *suite) (string, error) {
-		p, err := s.probe()
-		if err != nil {
-			return "", err
-		}
-		var bad problems
-		for _, name := range []string{"actor_started", "actors_started", "actor_scaled"} {
-			e, err := s.event(0, eventTime, name, object{"public_key": p.id})
+	{"start.latest", "9.4", "a reference that ends in :latest is refused, with failure events",
+		func(s *suite) (string, error) {
+			return s.failing(s.cmd("scale"), "127.0.0.1:1/conformance/echo:latest")
+		}},
+	{"start.untagged", "9.4", "a registry reference without a tag is refused, with failure events",
+		func(s *suite) (string, error) {
+			return s.failing(s.cmd("scale"), "127.0.0.1:1/conformance/echo")
+		}},
+	{"start.other.image", "10.2", "another reference of a running actor is refused, with failure events",
+		func(s *suite) (string, error) {
+			p, err := s.probe()
 			if err != nil {
 				return "", err
 			}
-			claims, _ := e.data()["claims"].(object)
-			bad.shape("claims of "+name, claims, "call_alias~:str caps:strs issuer:account tags~:strs name:text version~:str revision~:int not_before_human:text expires_human:text")
-			bad.want(claims["name"] == "conformance probe", "name is %v", claims["name"])
-		}
-		return "", bad.err()
-	}},
+			ref, _, err := s.write(spec{name: "other-image", key: p.id, rev: 2})
+			if err != nil {
+				return "", err
+			}
+			return s.failing(s.cmd("scale"), ref)
+		}},
+	{"claims.object", "7.4", "events of actors have the claims object that observers need",
+		func(s *suite) (string, error) {
+			p, err := s.probe()
+			if err != nil {
+				return "", err
+			}
+			var bad problems
+			for _, name := range []string{"actor_started", "actors_started", "actor_scaled"} {
+				e, err := s.event(0, eventTime, name, object{"public_key": p.id})
+				if err != nil {
+					return "", err
+				}
+				claims, _ := e.data()["claims"].(object)
+				bad.shape("claims of "+name, claims,
+					"call_alias~:str caps:strs issuer:account tags~:strs name:text version~:str revision~:int not_before_human:text expires_human:text")
+				bad.want(claims["name"] == "conformance probe", "name is %v", claims["name"])
+			}
+			return "", bad.err()
+		}},
 	{"claims.stored", "6.6", "get.claims has flat strings in both spellings", func(s *suite) (string, error) {
 		p, err := s.probe()
 		if err != nil {
@@ -262,7 +291,8 @@ var scaleChecks = []check{
 		})
 		var bad problems
 		if err == nil {
-			bad.shape("the claims", found, "call_alias:str caps:str capabilities:str iss:account issuer:account name:text rev:str revision:str sub:actor subject:actor tags:str version:str")
+			bad.shape("the claims", found,
+				"call_alias:str caps:str capabilities:str iss:account issuer:account name:text rev:str revision:str sub:actor subject:actor tags:str version:str")
 			for key, v := range found {
 				_, ok := v.(string)
 				bad.want(ok, "%s is %v, not a string", key, v)
@@ -336,10 +366,12 @@ func (b *bench) step(command func() error, events ...string) error {
 	for i, data := range found {
 		parts := strings.Split(events[i], "/")
 		b.fields(&p, parts[0], data)
-		for j, key := range []string{map[bool]string{true: "max_instances", false: "count"}[parts[0] == "actor_scaled"], "remaining"} {
+		for j, key := range []string{map[bool]string{true: "max_instances",
+			false: "count"}[parts[0] == "actor_scaled"], "remaining"} {
 			if j+1 < len(parts) {
 				n, ok := number(data[key])
-				p.want(ok && fmt.Sprint(n) == parts[j+1], "%s of %s is %v, not %s", key, parts[0], data[key], parts[j+1])
+				p.want(ok && fmt.Sprint(n) == parts[j+1], "%s of %s is %v, not %s", key, parts[0], data[key],
+					parts[j+1])
 			}
 		}
 	}
@@ -415,14 +447,19 @@ func (s *suite) failing(subject, ref string, change ...func([]byte) []byte) (str
 	if e, err := s.event(mark, time.Second, "actors_start_failed", object{"image_ref": ref}); err != nil {
 		p.addf("%v", err)
 	} else {
-		p.shape("actors_start_failed", e.data(), "public_key:str image_ref:text annotations:strmap host_id:host error:text")
+		p.shape("actors_start_failed", e.data(),
+			"public_key:str image_ref:text annotations:strmap host_id:host error:text")
 	}
 	if e, err := s.event(mark, time.Second, "actor_scale_failed", object{"image_ref": ref}); err != nil {
 		p.addf("%v", err)
 	} else {
-		p.shape("actor_scale_failed", e.data(), "public_key:str image_ref:text actor_ref:text annotations:strmap host_id:host max_instances:int error:text")
+		p.shape("actor_scale_failed", e.data(),
+			"public_key:str image_ref:text actor_ref:text annotations:strmap host_id:host max_instances:int error:text")
 	}
-	started := s.events.since(mark, func(r recorded) bool { return strings.HasSuffix(r.name(), "_started") && r.data()["image_ref"] == ref })
+	started := s.events.since(mark, func(r recorded) bool {
+		return strings.HasSuffix(r.name(), "_started") &&
+			r.data()["image_ref"] == ref
+	})
 	p.want(len(started) == 0, "it was started")
 	return fmt.Sprint(first.data()["error"]), p.err()
 }

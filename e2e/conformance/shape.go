@@ -37,7 +37,8 @@ func (p *problems) shape(what string, o object, fields string) {
 
 func isType(v any, typ string) bool {
 	str, isStr := v.(string)
-	kinds := map[string]byte{"host": kindHost, "cluster": kindCluster, "actor": kindModule, "provider": kindProvider, "account": kindAccount}
+	kinds := map[string]byte{"host": kindHost, "cluster": kindCluster, "actor": kindModule, "provider": kindProvider,
+		"account": kindAccount}
 	switch typ {
 	case "str":
 		return isStr

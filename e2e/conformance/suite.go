@@ -41,7 +41,8 @@ type suite struct {
 
 // newSuite connects and finds the hosts.
 func newSuite(o options) (*suite, error) {
-	s := &suite{o: o, lattice: o.lattice, begun: time.Now(), probes: map[string]*running{}, helpers: map[string]*helper{}}
+	s := &suite{o: o, lattice: o.lattice, begun: time.Now(), probes: map[string]*running{},
+		helpers: map[string]*helper{}}
 	ready := false
 	defer func() {
 		if !ready {
@@ -218,7 +219,8 @@ func (s *suite) ack(rest string, v any) (accepted bool, text string, err error) 
 	accepted, ok := o["accepted"].(bool)
 	text, ok2 := o["error"].(string)
 	if !ok || !ok2 {
-		return accepted, text, fmt.Errorf("6.1: the ack of %s is %v: accepted must be a bool and error a string", rest, o)
+		return accepted, text, fmt.Errorf("6.1: the ack of %s is %v: accepted must be a bool and error a string", rest,
+			o)
 	}
 	if accepted != (text == "") {
 		return accepted, text, fmt.Errorf("6.1: the ack of %s is %v", rest, o)

@@ -128,12 +128,16 @@ func functionType(params, results int) []byte {
 
 // module builds the probe, without claims.
 func (p probe) module() []byte {
-	types := section(1, functionType(2, 0), functionType(8, 1), functionType(0, 1), functionType(1, 0), functionType(2, 1), functionType(0, 0))
+	types := section(1, functionType(2, 0), functionType(8, 1), functionType(0, 1), functionType(1, 0),
+		functionType(2, 1), functionType(0, 0))
 	imported := func(module, fn string, typ byte) []byte { return join(name(module), name(fn), []byte{0, typ}) }
 	imports := [][]byte{
-		imported(p.imports, "__guest_request", 0), imported(p.imports, "__guest_response", 0), imported(p.imports, "__guest_error", 0),
-		imported(p.imports, "__host_call", 1), imported(p.imports, "__host_response_len", 2), imported(p.imports, "__host_response", 3),
-		imported(p.imports, "__host_error_len", 2), imported(p.imports, "__host_error", 3), imported(p.imports, "__console_log", 0),
+		imported(p.imports, "__guest_request", 0), imported(p.imports, "__guest_response", 0),
+		imported(p.imports, "__guest_error", 0),
+		imported(p.imports, "__host_call", 1), imported(p.imports, "__host_response_len", 2),
+		imported(p.imports, "__host_response", 3),
+		imported(p.imports, "__host_error_len", 2), imported(p.imports, "__host_error", 3),
+		imported(p.imports, "__console_log", 0),
 	}
 	if p.start {
 		imports = append(imports, imported("wasi_snapshot_preview1", "proc_exit", 3))
@@ -149,7 +153,8 @@ func (p probe) module() []byte {
 		if exit {
 			c.num(0).call(fnProcExit)
 		}
-		funcs, bodies, exports = append(funcs, []byte{5}), append(bodies, body(nil, *c.end())), append(exports, join(name(export), []byte{0, next}))
+		funcs, bodies, exports = append(funcs, []byte{5}), append(bodies, body(nil, *c.end())),
+			append(exports, join(name(export), []byte{0, next}))
 	}
 	if p.initialize {
 		initialiser("_initialize", 1, false)
@@ -163,7 +168,8 @@ func (p probe) module() []byte {
 	texts := section(11, join([]byte{0, opConst, addrText, opEnd}, name("unreadlogged")))
 	custom := join(name("conformance"), []byte(p.filler))
 	return join([]byte("\x00asm\x01\x00\x00\x00"), types, section(2, imports...), section(3, funcs...),
-		section(5, join([]byte{0}, uleb(probePages))), section(6, []byte{i32, 1, opConst, 0, opEnd}), section(7, exports...),
+		section(5, join([]byte{0}, uleb(probePages))), section(6, []byte{i32, 1, opConst, 0, opEnd}),
+		section(7, exports...),
 		section(10, bodies...), texts, join([]byte{0}, uleb(uint64(len(custom))), custom))
 }
 

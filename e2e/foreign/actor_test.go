@@ -30,7 +30,8 @@ const (
 // start builds a guest and starts it under a name, which it returns.
 func (r *rig) start(name, folder, triple string, caps ...string) string {
 	r.t.Helper()
-	built, err := filepath.Glob(filepath.Join(r.cargo(folder, triple), strings.ReplaceAll("weft-foreign-"+folder, "-", `[_\-]`)+".wasm"))
+	built, err := filepath.Glob(filepath.Join(r.cargo(folder, triple), strings.ReplaceAll("weft-foreign-"+folder, "-",
+		`[_\-]`)+".wasm"))
 	if err != nil || len(built) != 1 {
 		r.t.Fatalf("%s for %s made %v", folder, triple, built)
 	}
@@ -94,7 +95,8 @@ func TestRustActors(t *testing.T) {
 	r.cli("provider", "start", "httpserver")
 	r.cli("provider", "start", "keyvalue-redis")
 	url := redis(t)
-	all := []string{"wasmcloud:httpserver", "wasmcloud:keyvalue", "wasmcloud:builtin:logging", "wasmcloud:builtin:numbergen"}
+	all := []string{"wasmcloud:httpserver", "wasmcloud:keyvalue", "wasmcloud:builtin:logging",
+		"wasmcloud:builtin:numbergen"}
 
 	for _, triple := range []string{bare, wasi} {
 		t.Run("wasmbus-rpc 0.15 "+triple, func(t *testing.T) {
@@ -131,7 +133,8 @@ func TestRustActors(t *testing.T) {
 			if err == nil {
 				err = json.Unmarshal([]byte(body), &got)
 			}
-			want.Value, want.List, want.Set, want.Wide, want.Negative = "ä value", []string{"one", "two"}, []string{"one", "two"}, 70_000, -70_000
+			want.Value, want.List, want.Set, want.Wide, want.Negative = "ä value", []string{"one", "two"},
+				[]string{"one", "two"}, 70_000, -70_000
 			want.Exists, want.Contains, want.Deleted = true, true, true
 			if fmt.Sprint(got) != fmt.Sprint(want) || err != nil {
 				t.Errorf("/values: %+v, %v; want %+v", got, err, want)
@@ -150,7 +153,8 @@ func TestRustActors(t *testing.T) {
 		actor := r.start("old", "actor-old", bare, "wasmcloud:httpserver", "wasmcloud:keyvalue")
 		r.cli("link", "put", actor, "keyvalue-redis", "url="+url)
 		ask := r.serve(actor)
-		for path, want := range map[string]string{"/echo?a=b": `"body":"a body"`, "/x/y": `{"counter":1}`, "/fail": `"code":"guest"`} {
+		for path, want := range map[string]string{"/echo?a=b": `"body":"a body"`, "/x/y": `{"counter":1}`,
+			"/fail": `"code":"guest"`} {
 			if _, body, err := ask(path, "a body"); err != nil || !strings.Contains(body, want) {
 				t.Errorf("%s: %s, %v; want %s", path, body, err, want)
 			}
@@ -160,7 +164,8 @@ func TestRustActors(t *testing.T) {
 	t.Run("without the grant", func(t *testing.T) { // the same code, signed for less
 		r := r.in(t)
 		actor := r.start("ungranted", "actor", bare, "wasmcloud:httpserver")
-		if _, err := r.call(actor, "HttpServer.HandleRequest", "\x85\xa6method\xa3GET\xa4path\xa8/builtin\xabqueryString\xa0\xa6header\x80\xa4body\xc4\x00"); err == nil ||
+		if _, err := r.call(actor, "HttpServer.HandleRequest",
+			"\x85\xa6method\xa3GET\xa4path\xa8/builtin\xabqueryString\xa0\xa6header\x80\xa4body\xc4\x00"); err == nil ||
 			!strings.Contains(err.Error(), "capability claim `wasmcloud:builtin:logging`") {
 			t.Errorf("logging without the grant: %v", err)
 		}
@@ -175,7 +180,8 @@ func TestPlainActors(t *testing.T) {
 		if out, err := r.call(actor, "Plain.Reverse", "abc"); out != "cba" || err != nil {
 			t.Errorf("%s: %q, %v", actor, out, err)
 		}
-		if _, err := r.call(actor, "Plain.Fail", ""); !errors.Is(err, lattice.ErrGuest) || !strings.Contains(err.Error(), "refused by a plain guest") {
+		if _, err := r.call(actor, "Plain.Fail", ""); !errors.Is(err, lattice.ErrGuest) ||
+			!strings.Contains(err.Error(), "refused by a plain guest") {
 			t.Errorf("%s: %v", actor, err)
 		}
 		self := r.key(signing.KindModule, actor).Public()

@@ -17,7 +17,8 @@ import (
 func TestRustProviders(t *testing.T) {
 	r := newRig(t)
 	guest := filepath.Join(r.dir, "guest.wasm")
-	r.run("../..", []string{"GOOS=wasip1", "GOARCH=wasm"}, "go", "build", "-buildmode=c-shared", "-o", guest, "./host/testdata/guest")
+	r.run("../..", []string{"GOOS=wasip1", "GOARCH=wasm"}, "go", "build", "-buildmode=c-shared", "-o", guest,
+		"./host/testdata/guest")
 	r.cli("actor", "start", guest, "--cap", "acme:rust", "--cap", "acme:sdk", "--max", "4")
 
 	for _, p := range []struct{ folder, binary, contract, service string }{
@@ -43,7 +44,8 @@ func TestRustProviders(t *testing.T) {
 			if out, err := call("Back"); err != nil {
 				t.Errorf("the provider calls the actor back: %q, %v", out, err)
 			}
-			if list := r.cli("provider", "list"); !strings.Contains(list, p.binary) || !strings.Contains(list, "running") {
+			if list := r.cli("provider", "list"); !strings.Contains(list, p.binary) ||
+				!strings.Contains(list, "running") {
 				t.Errorf("provider list:\n%s", list)
 			}
 			r.cli("provider", "stop", p.binary)

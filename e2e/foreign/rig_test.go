@@ -37,7 +37,8 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	dir := t.TempDir()
-	r := &rig{t: t, dir: dir, weft: filepath.Join(dir, "weft"), target: os.Getenv("CARGO_TARGET_DIR"), port: freePort(t)}
+	r := &rig{t: t, dir: dir, weft: filepath.Join(dir, "weft"), target: os.Getenv("CARGO_TARGET_DIR"),
+		port: freePort(t)}
 	if r.target == "" {
 		r.target = filepath.Join(dir, "target")
 	}
@@ -111,7 +112,8 @@ func (r *rig) cargo(folder, triple string) string {
 func (r *rig) call(actor, operation, payload string) (string, error) {
 	r.t.Helper()
 	e := wire.ActorEntity(lattice.ActorID(r.key(signing.KindModule, actor).Public()))
-	out, err := r.client.Call(context.Background(), rpc.Call{Origin: e, Target: e, Operation: operation, Payload: []byte(payload)})
+	out, err := r.client.Call(context.Background(), rpc.Call{Origin: e, Target: e, Operation: operation,
+		Payload: []byte(payload)})
 	return string(out), err
 }
 

@@ -30,8 +30,10 @@ func TestWadm(t *testing.T) {
 	m := startWadm(r)
 	for _, v := range []string{"1", "2"} {
 		guest := filepath.Join(r.dir, "guest.wasm")
-		r.run("../..", []string{"GOOS=wasip1", "GOARCH=wasm"}, "go", "build", "-buildmode=c-shared", "-ldflags", "-X main.version="+v, "-o", guest, "./host/testdata/guest")
-		r.cli("push", guest, "--name", "guest", "--cap", "wasmcloud:httpserver", "--cap", "wasmcloud:keyvalue", "--rev", v, "--tag", v)
+		r.run("../..", []string{"GOOS=wasip1", "GOARCH=wasm"}, "go", "build", "-buildmode=c-shared", "-ldflags",
+			"-X main.version="+v, "-o", guest, "./host/testdata/guest")
+		r.cli("push", guest, "--name", "guest", "--cap", "wasmcloud:httpserver", "--cap", "wasmcloud:keyvalue",
+			"--rev", v, "--tag", v)
 	}
 	for _, zone := range []string{"east", "west"} {
 		startHost(r, zone)
@@ -127,7 +129,8 @@ spec:
 
 	deploy("v2", "lattice://guest:2")
 	eventual("updated", func() error {
-		if out := r.cli("actor", "list", "-o", "json"); !strings.Contains(out, "lattice://guest:2") || strings.Contains(out, "lattice://guest:1") {
+		if out := r.cli("actor", "list", "-o", "json"); !strings.Contains(out, "lattice://guest:2") ||
+			strings.Contains(out, "lattice://guest:1") {
 			return fmt.Errorf("%s", out)
 		}
 		return spreadIs(4, 1)()
@@ -184,7 +187,8 @@ func startWadm(r *rig) *wadm {
 	root := filepath.Join(r.target, "wadm")
 	if _, err := os.Stat(filepath.Join(root, "bin", "wadm")); err != nil {
 		// its lock file names crates that today's compiler refuses
-		r.run(".", []string{"CARGO_TARGET_DIR=" + r.target}, "cargo", "install", "wadm", "--version", "0.10.0", "--features", "cli", "--root", root)
+		r.run(".", []string{"CARGO_TARGET_DIR=" + r.target}, "cargo", "install", "wadm", "--version", "0.10.0",
+			"--features", "cli", "--root", root)
 	}
 	m := &wadm{t: r.t, log: filepath.Join(r.dir, "wadm.log")}
 	out, err := os.Create(m.log)
@@ -195,7 +199,8 @@ func startWadm(r *rig) *wadm {
 	cmd.Stdout, cmd.Stderr = out, out
 	background(r.t, cmd)
 	_ = out.Close()
-	if m.nc, err = natsconn.Connect(r.t.Context(), natsconn.Config{URL: "nats://127.0.0.1:" + strconv.Itoa(r.port)}); err != nil {
+	if m.nc, err = natsconn.Connect(r.t.Context(),
+		natsconn.Config{URL: "nats://127.0.0.1:" + strconv.Itoa(r.port)}); err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(m.nc.Close)
@@ -211,8 +216,10 @@ func startWadm(r *rig) *wadm {
 // startHost starts a further host on the rig's machine, named after its zone.
 func startHost(r *rig, zone string) {
 	r.t.Helper()
-	cmd := exec.Command(r.weft, "host", "run", "--name", zone, "--label", "zone="+zone, "--http-addr", "", "--nats-url", "nats://127.0.0.1:"+strconv.Itoa(r.port))
-	cmd.Env = append(os.Environ(), "WEFT_DATA_DIR="+filepath.Join(r.dir, "data-"+zone), "WEFT_CLUSTER_SEED="+r.key('C', "default").Seed())
+	cmd := exec.Command(r.weft, "host", "run", "--name", zone, "--label", "zone="+zone, "--http-addr", "",
+		"--nats-url", "nats://127.0.0.1:"+strconv.Itoa(r.port))
+	cmd.Env = append(os.Environ(), "WEFT_DATA_DIR="+filepath.Join(r.dir, "data-"+zone), "WEFT_CLUSTER_SEED="+r.key('C',
+		"default").Seed())
 	log, err := os.Create(filepath.Join(r.dir, zone+".log"))
 	if err != nil {
 		r.t.Fatal(err)

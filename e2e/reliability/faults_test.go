@@ -21,39 +21,41 @@ func TestHalfDead(t *testing.T) {
 	a := l.hosts[0]
 	ctx := t.Context()
 
-	t.Run("a route that needs no store is served without NATS, and its httpserver starts again without NATS", func(t *testing.T) {
-		pid, err := l.pid(ctx, a, "httpserver")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := l.nats.kill(); err != nil {
-			t.Fatal(err)
-		}
-		for range 20 {
-			if err := l.ok(a.url(echoPort)); err != nil {
-				t.Error(err)
+	t.Run("a route that needs no store is served without NATS, and its httpserver starts again without NATS",
+		func(t *testing.T) {
+			pid, err := l.pid(ctx, a, "httpserver")
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-		waitFor(t, "a route that needs the store says why it fails", func() error {
-			out, err := l.output("client", "curl", "-s", "-m", "20", "-d", "x", a.url(storePort))
-			if err == nil && !strings.Contains(out, "NATS is away") {
-				err = fmt.Errorf("it answers %s", out)
+			if err := l.nats.kill(); err != nil {
+				t.Fatal(err)
 			}
-			return err
+			for range 20 {
+				if err := l.ok(a.url(echoPort)); err != nil {
+					t.Error(err)
+				}
+			}
+			waitFor(t, "a route that needs the store says why it fails", func() error {
+				out, err := l.output("client", "curl", "-s", "-m", "20", "-d", "x", a.url(storePort))
+				if err == nil && !strings.Contains(out, "NATS is away") {
+					err = fmt.Errorf("it answers %s", out)
+				}
+				return err
+			})
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, "the httpserver is back without NATS", func() error { return l.ok(a.url(echoPort)) })
+			if err := l.startNATS(ctx); err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, "the store is back with NATS", func() error { return l.ok(a.url(storePort)) })
 		})
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		waitFor(t, "the httpserver is back without NATS", func() error { return l.ok(a.url(echoPort)) })
-		if err := l.startNATS(ctx); err != nil {
-			t.Fatal(err)
-		}
-		waitFor(t, "the store is back with NATS", func() error { return l.ok(a.url(storePort)) })
-	})
 
 	t.Run("an httpserver that hangs is replaced, although the same provider lives on other hosts", func(t *testing.T) {
 		var before int
-		waitFor(t, "the operator finds the process", func() (err error) { before, err = l.pid(ctx, a, "httpserver"); return err })
+		waitFor(t, "the operator finds the process",
+			func() (err error) { before, err = l.pid(ctx, a, "httpserver"); return err })
 		if err := syscall.Kill(before, syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +84,8 @@ func TestHalfDead(t *testing.T) {
 		for _, noun := range []string{"host", "actor", "provider"} {
 			waitFor(t, "the list of the "+noun+"s names the host that hangs, and what ran there", func() error {
 				out, err := l.operate(ctx, noun, "list")
-				if err == nil && !(strings.Contains(out, "\na is lost: last heard ") && strings.Contains(out, "actor echo (max 4)")) {
+				if err == nil && !(strings.Contains(out, "\na is lost: last heard ") &&
+					strings.Contains(out, "actor echo (max 4)")) {
 					err = fmt.Errorf("it is\n%s", out)
 				}
 				return err

@@ -147,7 +147,8 @@ func (b *binaries) open(ctx context.Context) (l *lab, err error) {
 // token makes a token for a role and returns its file.
 func (l *lab) token(ctx context.Context, role string) (string, error) {
 	file := filepath.Join(l.dir, fmt.Sprintf("%s-%d.token", role, len(l.hosts)))
-	out, err := l.weftIn(ctx, "nats", []string{"WEFT_DATA_DIR=" + filepath.Join(l.dir, "nats")}, "token", "create", "--role", role)
+	out, err := l.weftIn(ctx, "nats", []string{"WEFT_DATA_DIR=" + filepath.Join(l.dir, "nats")}, "token", "create",
+		"--role", role)
 	if err == nil {
 		err = os.WriteFile(file, []byte(out), 0o600)
 	}
@@ -157,7 +158,8 @@ func (l *lab) token(ctx context.Context, role string) (string, error) {
 // startNATS starts the NATS server, again after a kill: with the same data.
 func (l *lab) startNATS(ctx context.Context) (err error) {
 	var out output.Text
-	if l.nats, err = l.start("nats", "nats", &out, []string{"WEFT_DATA_DIR=" + filepath.Join(l.dir, "nats")}, l.weft, "nats", "run", "-o", "json", "--nats-listen", subnet+"1"); err != nil {
+	if l.nats, err = l.start("nats", "nats", &out, []string{"WEFT_DATA_DIR=" + filepath.Join(l.dir, "nats")}, l.weft,
+		"nats", "run", "-o", "json", "--nats-listen", subnet+"1"); err != nil {
 		return err
 	}
 	return until(ctx, 30*time.Second, func() error { return l.up(l.nats, &out, new(struct{})) })
@@ -194,7 +196,8 @@ func (l *lab) up(p *process, out *output.Text, into any) error {
 // startHost starts a host, again after a kill.
 func (l *lab) startHost(ctx context.Context, h *host) (err error) {
 	var out output.Text
-	if h.process, err = l.start(h.machine, "host "+h.machine, &out, h.env, l.weft, "host", "run", "-o", "json", "--name", h.machine); err != nil {
+	if h.process, err = l.start(h.machine, "host "+h.machine, &out, h.env, l.weft, "host", "run", "-o", "json",
+		"--name", h.machine); err != nil {
 		return err
 	}
 	return until(ctx, 30*time.Second, func() error { return l.up(h.process, &out, h) })
@@ -230,8 +233,10 @@ func (l *lab) deploy(ctx context.Context) error {
 // a host brings nothing back by itself.
 func (l *lab) deployTo(ctx context.Context, h *host) error {
 	for _, args := range [][]string{
-		{"provider", "start", "httpserver", "--host", h.machine}, {"provider", "start", "keyvalue-nats", "--host", h.machine},
-		{"actor", "start", l.echo, "--host", h.machine, "--max", "4"}, {"actor", "start", l.counter, "--host", h.machine, "--max", "4"},
+		{"provider", "start", "httpserver", "--host", h.machine}, {"provider", "start", "keyvalue-nats", "--host",
+			h.machine},
+		{"actor", "start", l.echo, "--host", h.machine, "--max", "4"}, {"actor", "start", l.counter, "--host",
+			h.machine, "--max", "4"},
 	} {
 		if _, err := l.operate(ctx, args...); err != nil {
 			return err
@@ -242,7 +247,8 @@ func (l *lab) deployTo(ctx context.Context, h *host) error {
 
 // operate runs a command of an operator, at the client's machine.
 func (l *lab) operate(ctx context.Context, args ...string) (string, error) {
-	return l.weftIn(ctx, "client", []string{"WEFT_JOIN=" + filepath.Join(l.dir, "operator-0.token"), "WEFT_DATA_DIR=" + filepath.Join(l.dir, "client")}, args...)
+	return l.weftIn(ctx, "client", []string{"WEFT_JOIN=" + filepath.Join(l.dir, "operator-0.token"),
+		"WEFT_DATA_DIR=" + filepath.Join(l.dir, "client")}, args...)
 }
 
 // pid is the process of a provider on a host.
@@ -317,7 +323,8 @@ type process struct {
 
 func (l *lab) start(machine, name string, out io.Writer, env []string, path string, args ...string) (*process, error) {
 	p := &process{name: name, log: &output.Text{}, ended: make(chan struct{})}
-	p.cmd = exec.Command("ip", append(append([]string{"netns", "exec", l.net.ns(machine)}, l.net.clock(machine)...), append([]string{path}, args...)...)...)
+	p.cmd = exec.Command("ip", append(append([]string{"netns", "exec", l.net.ns(machine)}, l.net.clock(machine)...),
+		append([]string{path}, args...)...)...)
 	p.cmd.Env, p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = environment(l.dir, env), l.dir, out, p.log
 	p.cmd.SysProcAttr = attributes()
 	p.cmd.WaitDelay = time.Second

@@ -20,12 +20,14 @@ func TestLinkValuesThatAreGoodOnSomeHostsOnly(t *testing.T) {
 	put := []string{"link", "put", "echo", "httpserver", fmt.Sprintf("address=0.0.0.0:%d", port)}
 	take := func() *process {
 		t.Helper()
-		p, err := l.start(b.machine, "taker", io.Discard, nil, "redis-server", "--port", strconv.Itoa(port), "--bind", "0.0.0.0", "--save", "")
+		p, err := l.start(b.machine, "taker", io.Discard, nil, "redis-server", "--port", strconv.Itoa(port), "--bind",
+			"0.0.0.0", "--save", "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		waitFor(t, "another program has the port", func() error {
-			if out, err := l.output(b.machine, "ss", "-Hltn", "sport", "=", ":"+strconv.Itoa(port)); err != nil || out == "" {
+			if out, err := l.output(b.machine, "ss", "-Hltn", "sport", "=", ":"+strconv.Itoa(port)); err != nil ||
+				out == "" {
 				return fmt.Errorf("%s: %v: %s", out, err, p.log.String())
 			}
 			return nil
@@ -35,7 +37,8 @@ func TestLinkValuesThatAreGoodOnSomeHostsOnly(t *testing.T) {
 
 	taker := take()
 	out, err := l.operate(ctx, put...)
-	for _, words := range []string{"on host " + string(b.ID) + " refuses it, the link stays as it was", "another process has it"} {
+	for _, words := range []string{"on host " + string(b.ID) + " refuses it, the link stays as it was",
+		"another process has it"} {
 		if err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("the put says %s, %v; want %q", out, err, words)
 		}
@@ -48,7 +51,8 @@ func TestLinkValuesThatAreGoodOnSomeHostsOnly(t *testing.T) {
 			t.Errorf("%s serves the values that were refused", h.machine)
 		}
 	}
-	if list, err := l.operate(ctx, "link", "list"); err != nil || !strings.Contains(list, "active") || strings.Contains(list, "refused") || strings.Contains(list, "another process has it") {
+	if list, err := l.operate(ctx, "link", "list"); err != nil || !strings.Contains(list, "active") ||
+		strings.Contains(list, "refused") || strings.Contains(list, "another process has it") {
 		t.Errorf("the list, after a put of which nothing is stored: %v\n%s", err, list)
 	}
 	taker.stop()

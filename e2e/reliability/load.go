@@ -45,7 +45,8 @@ func generate(args []string) int {
 	if set.Parse(args) != nil {
 		return 2
 	}
-	transport := &http.Transport{MaxIdleConnsPerHost: 256, DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext}
+	transport := &http.Transport{MaxIdleConnsPerHost: 256,
+		DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext}
 	client := &http.Client{Transport: transport, Timeout: patience}
 	var mu sync.Mutex // one line at a time
 	out := json.NewEncoder(os.Stdout)
@@ -145,7 +146,8 @@ func (g *load) end() {
 // answers waits until a URL answers 200.
 func (l *lab) answers(ctx context.Context, url string) error {
 	return until(ctx, time.Minute, func() error {
-		out, err := l.output("client", "curl", "-sS", "-m", "3", "-o", "/dev/null", "-w", "%{http_code}", "-d", "x", url)
+		out, err := l.output("client", "curl", "-sS", "-m", "3", "-o", "/dev/null", "-w", "%{http_code}", "-d", "x",
+			url)
 		if err == nil && out != "200" {
 			err = fmt.Errorf("%s answers %s", url, out)
 		}

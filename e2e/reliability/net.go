@@ -34,7 +34,8 @@ func newNetwork(prefix string) (*network, error) {
 	if err := n.add("switch"); err != nil {
 		return n, err
 	}
-	return n, errors.Join(ip("-n", n.ns("switch"), "link", "add", "br0", "type", "bridge"), ip("-n", n.ns("switch"), "link", "set", "dev", "br0", "up"))
+	return n, errors.Join(ip("-n", n.ns("switch"), "link", "add", "br0", "type", "bridge"),
+		ip("-n", n.ns("switch"), "link", "set", "dev", "br0", "up"))
 }
 
 func (n *network) add(machine string) error {
@@ -61,7 +62,8 @@ func (n *network) join(machine string, address int) error {
 	}
 	n.hours[machine] = address
 	for _, args := range [][]string{
-		{"-n", n.ns(machine), "link", "add", "eth0", "type", "veth", "peer", "name", port(machine), "netns", n.ns("switch")},
+		{"-n", n.ns(machine), "link", "add", "eth0", "type", "veth", "peer", "name", port(machine), "netns",
+			n.ns("switch")},
 		{"-n", n.ns("switch"), "link", "set", "dev", port(machine), "master", "br0"},
 		{"-n", n.ns("switch"), "link", "set", "dev", port(machine), "up"},
 		{"-n", n.ns(machine), "addr", "add", fmt.Sprintf("%s%d/24", subnet, address), "dev", "eth0"},

@@ -78,7 +78,9 @@ func TestTableIsReplaced(t *testing.T) {
 	if err := os.WriteFile(file, []byte("before\n"+beginTable+"old\n"+endTable+"after\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := sum(faults[0], 15*time.Second, time.Now(), []request{{URL: "http://10.77.0.11:8080/", Status: 503, Due: time.Now().Add(time.Second)}, {URL: "http://10.77.0.11:8081/", Status: 200, Took: 7 * time.Millisecond}})
+	r := sum(faults[0], 15*time.Second, time.Now(),
+		[]request{{URL: "http://10.77.0.11:8080/", Status: 503, Due: time.Now().Add(time.Second)},
+			{URL: "http://10.77.0.11:8081/", Status: 200, Took: 7 * time.Millisecond}})
 	if err := replace(file, []row{r}); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +88,8 @@ func TestTableIsReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := string(b); !strings.HasPrefix(text, "before\n"+beginTable) || !strings.HasSuffix(text, endTable+"after\n") || strings.Contains(text, "old") ||
+	if text := string(b); !strings.HasPrefix(text, "before\n"+beginTable) ||
+		!strings.HasSuffix(text, endTable+"after\n") || strings.Contains(text, "old") ||
 		!strings.Contains(text, "| NATS is killed, and started again after 15s | 2 | 1 | 1 | 0.0 s | 7 ms |") {
 		t.Errorf("the document is now %s", text)
 	}

@@ -61,7 +61,8 @@ func sum(f fault, lasted time.Duration, begun time.Time, all []request) row {
 }
 
 func (r row) String() string {
-	s := fmt.Sprintf("%-15s %d requests, %d failed (%d of routes without a store), for %s; worst answered %s", r.name, r.requests, r.failed, r.echoFailed,
+	s := fmt.Sprintf("%-15s %d requests, %d failed (%d of routes without a store), for %s; worst answered %s", r.name,
+		r.requests, r.failed, r.echoFailed,
 		r.failedFor.Round(100*time.Millisecond), r.worst.Round(time.Millisecond))
 	if r.failed > 0 {
 		s += fmt.Sprintf("; each second %v", r.perSecond)
@@ -89,7 +90,8 @@ func table(rows []row) string {
 		if strings.Contains(what, "%s") {
 			what = fmt.Sprintf(what, r.lasted)
 		}
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %.1f s | %d ms | %s |\n", what, r.requests, r.failed, r.echoFailed, r.failedFor.Seconds(), r.worst.Milliseconds(), r.sees)
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %.1f s | %d ms | %s |\n", what, r.requests, r.failed, r.echoFailed,
+			r.failedFor.Seconds(), r.worst.Milliseconds(), r.sees)
 	}
 	return b.String()
 }

@@ -96,7 +96,8 @@ func call(response, turns int) []byte {
 		// statics on three pages count the calls
 		add(stackTop+20<<10), add(stackTop+44<<10), add(stackTop+90<<10),
 		// frame[4096] = table[1 + sum % indirect](sum)
-		[]byte{localGet, 2, localGet, 3, localGet, 3}, constant(indirect), []byte{0x70}, constant(1), []byte{0x6a, 0x11, 2, 0, 0x36, 2}, number(4096),
+		[]byte{localGet, 2, localGet, 3, localGet, 3}, constant(indirect), []byte{0x70}, constant(1),
+		[]byte{0x6a, 0x11, 2, 0, 0x36, 2}, number(4096),
 		constant(stackTop), constant(response), []byte{0x10, 1},
 		// sp = frame + 6 KiB
 		[]byte{localGet, 2}, constant(6<<10), []byte{0x6a, 0x24, 0},
@@ -109,8 +110,9 @@ func work(turns int) []byte {
 	if turns == 0 {
 		return nil
 	}
-	return join(constant(turns), []byte{localSet, 0, 0x03, 0x40, localGet, 3}, constant(31), []byte{0x6c, localGet, 0, 0x6a, localSet, 3,
-		localGet, 0}, constant(1), []byte{0x6b, localTee, 0, 0x0d, 0, end})
+	return join(constant(turns), []byte{localSet, 0, 0x03, 0x40, localGet, 3}, constant(31),
+		[]byte{0x6c, localGet, 0, 0x6a, localSet, 3,
+			localGet, 0}, constant(1), []byte{0x6b, localTee, 0, 0x0d, 0, end})
 }
 
 // add increments the word at an address.
@@ -125,7 +127,8 @@ func filler(n int) []byte {
 		code = join(code, []byte{localGet, 0}, constant(n+k), []byte{0x6c, localGet, 1, 0x73, localSet, 1})
 	}
 	code = join(code, constant(stackTop), []byte{0x28, 2, 0, localGet, 1, 0x6a, localSet, 1})
-	code = join(code, []byte{localGet, 0}, constant(-1), []byte{0x46, 0x04, 0x40, localGet, 1, 0x10}, number(3+(n+1)%functions),
+	code = join(code, []byte{localGet, 0}, constant(-1), []byte{0x46, 0x04, 0x40, localGet, 1, 0x10},
+		number(3+(n+1)%functions),
 		[]byte{localSet, 1, end, localGet, 1, end})
 	return append(number(len(code)), code...)
 }

@@ -71,7 +71,8 @@ func TestSleepEndsWithItsContext(t *testing.T) {
 		if err := Sleep(ctx, time.Minute); err != nil || time.Since(begin) != time.Minute {
 			t.Errorf("%v after %s", err, time.Since(begin))
 		}
-		if err := Sleep(ctx, time.Hour); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 90*time.Second {
+		if err := Sleep(ctx, time.Hour); !errors.Is(err, context.DeadlineExceeded) ||
+			time.Since(begin) != 90*time.Second {
 			t.Errorf("%v after %s", err, time.Since(begin))
 		}
 	})

@@ -56,7 +56,8 @@ func TestHooks(t *testing.T) {
 		after := ran.Load()
 		wg.Wait()
 		if ran.Load() != after || after+stopped.Load() != hooks {
-			t.Fatalf("%d hooks ran, %d of them before Close returned, and %d were taken off; want %d together", ran.Load(), after, stopped.Load(), hooks)
+			t.Fatalf("%d hooks ran, %d of them before Close returned, and %d were taken off; want %d together",
+				ran.Load(), after, stopped.Load(), hooks)
 		}
 	}
 }

@@ -56,7 +56,8 @@ type watched[T any] struct {
 	warned    time.Time // of the end. guarded by mu
 }
 
-func watch[T any](files []string, read Reader, log *slog.Logger, parse func([][]byte) (parsed[T], error)) (*watched[T], error) {
+func watch[T any](files []string, read Reader, log *slog.Logger, parse func([][]byte) (parsed[T], error)) (*watched[T],
+	error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -84,7 +85,8 @@ func (w *watched[T]) get() *parsed[T] {
 		w.complaint = ""
 	case err.Error() != w.complaint:
 		w.complaint = err.Error()
-		w.log.Warn("a file of TLS cannot be used as it is now; what it held before stays in use", "files", w.files, lattice.LogErr, err)
+		w.log.Warn("a file of TLS cannot be used as it is now; what it held before stays in use", "files", w.files,
+			lattice.LogErr, err)
 	}
 	w.warn()
 	return w.current.Load()
@@ -108,12 +110,14 @@ func (w *watched[T]) load() error {
 		return err
 	}
 	if now := w.now(); old != nil && now.After(next.ends) && now.Before(old.ends) {
-		return &lattice.Error{Code: lattice.ErrInvalid, Op: "load", Entity: w.files[0], Detail: "it has expired, on " + next.ends.UTC().Format(time.RFC3339)}
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "load", Entity: w.files[0], Detail: "it has expired, on " +
+			next.ends.UTC().Format(time.RFC3339)}
 	}
 	w.current.Store(&next)
 	w.contents = contents
 	if old != nil {
-		w.log.Info("a file of TLS was replaced and is used from now on", "files", w.files, "expires", next.ends.UTC().Format(time.RFC3339))
+		w.log.Info("a file of TLS was replaced and is used from now on", "files", w.files, "expires",
+			next.ends.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
@@ -147,13 +151,15 @@ type Pair struct{ w *watched[*tls.Certificate] }
 // OpenPair reads both files, in PEM form. Errors are those of read, and lattice.ErrInvalid, which names both files, for
 // contents that are not a certificate and a key, or do not match. log may be nil.
 func OpenPair(certFile, keyFile string, read Reader, log *slog.Logger) (*Pair, error) {
-	w, err := watch([]string{certFile, keyFile}, read, log, func(contents [][]byte) (p parsed[*tls.Certificate], err error) {
+	w, err := watch([]string{certFile, keyFile}, read, log, func(contents [][]byte) (p parsed[*tls.Certificate],
+		err error) {
 		cert, err := tls.X509KeyPair(contents[0], contents[1])
 		if err == nil && cert.Leaf == nil {
 			err = errors.New("it has no certificate")
 		}
 		if err != nil {
-			return p, &lattice.Error{Code: lattice.ErrInvalid, Op: "load TLS certificate", Entity: certFile, Detail: "with the key in " + keyFile, Err: err}
+			return p, &lattice.Error{Code: lattice.ErrInvalid, Op: "load TLS certificate", Entity: certFile,
+				Detail: "with the key in " + keyFile, Err: err}
 		}
 		return parsed[*tls.Certificate]{&cert, cert.Leaf.NotAfter}, nil
 	})
@@ -195,7 +201,8 @@ func OpenRoots(file string, system bool, read Reader, log *slog.Logger) (*Roots,
 		}
 		ends, err := addAll(pool, contents[0])
 		if err != nil {
-			return p, &lattice.Error{Code: lattice.ErrInvalid, Op: "load TLS authorities", Entity: file, Detail: err.Error()}
+			return p, &lattice.Error{Code: lattice.ErrInvalid, Op: "load TLS authorities", Entity: file,
+				Detail: err.Error()}
 		}
 		return parsed[*x509.CertPool]{pool, ends}, nil
 	})

@@ -35,8 +35,10 @@ func makeCert(t *testing.T, name string, ends time.Time) made {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour * 24 * 400), NotAfter: ends, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()),
+		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour * 24 * 400), NotAfter: ends, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +47,8 @@ func makeCert(t *testing.T, name string, ends time.Time) made {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return made{pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: b})}
+	return made{pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: b})}
 }
 
 func write(t *testing.T, path string, data []byte) {
@@ -73,7 +76,8 @@ type rig struct {
 func open(t *testing.T, first made) rig {
 	t.Helper()
 	dir := t.TempDir()
-	r := rig{cert: filepath.Join(dir, "tls.crt"), key: filepath.Join(dir, "tls.key"), log: &bytes.Buffer{}, clock: &clock{}}
+	r := rig{cert: filepath.Join(dir, "tls.crt"), key: filepath.Join(dir, "tls.key"), log: &bytes.Buffer{},
+		clock: &clock{}}
 	write(t, r.cert, first.cert)
 	write(t, r.key, first.key)
 	var err error
@@ -154,7 +158,8 @@ func TestBrokenReplacementKeepsTheOld(t *testing.T) {
 					t.Fatalf("%s is served", got)
 				}
 			}
-			if n := strings.Count(r.log.String(), "\n"); n != 1 || !strings.Contains(r.log.String(), r.cert) || !strings.Contains(r.log.String(), tc.why) {
+			if n := strings.Count(r.log.String(), "\n"); n != 1 || !strings.Contains(r.log.String(), r.cert) ||
+				!strings.Contains(r.log.String(), tc.why) {
 				t.Errorf("the log has %d lines, want 1 with %s and %q:\n%s", n, r.cert, tc.why, r.log)
 			}
 			write(t, r.cert, other.cert)
@@ -210,7 +215,8 @@ func TestReplacedAuthoritiesAreTrusted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = cert.Verify(x509.VerifyOptions{Roots: roots.Pool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+		_, err = cert.Verify(x509.VerifyOptions{Roots: roots.Pool(),
+			KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 		return err == nil
 	}
 	if !trusts(a) || trusts(b) {
@@ -231,15 +237,18 @@ func TestReplacedAuthoritiesAreTrusted(t *testing.T) {
 func TestErrorsAtFirstNameTheFile(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
-	if _, err := OpenPair(cert, key, linkfile.Read, nil); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(), cert) {
+	if _, err := OpenPair(cert, key, linkfile.Read, nil); !errors.Is(err, lattice.ErrNotFound) ||
+		!strings.Contains(err.Error(), cert) {
 		t.Error(err)
 	}
 	write(t, cert, makeCert(t, "a", later()).cert)
 	write(t, key, makeCert(t, "b", later()).key)
-	if _, err := OpenPair(cert, key, linkfile.Read, nil); !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(), cert) || !strings.Contains(err.Error(), key) {
+	if _, err := OpenPair(cert, key, linkfile.Read, nil); !errors.Is(err, lattice.ErrInvalid) ||
+		!strings.Contains(err.Error(), cert) || !strings.Contains(err.Error(), key) {
 		t.Error(err)
 	}
-	if _, err := OpenRoots(key, false, linkfile.Read, nil); !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(), key) {
+	if _, err := OpenRoots(key, false, linkfile.Read, nil); !errors.Is(err, lattice.ErrInvalid) ||
+		!strings.Contains(err.Error(), key) {
 		t.Error(err)
 	}
 }
@@ -262,7 +271,8 @@ func TestHammer(t *testing.T) {
 				default:
 				}
 				r.clock.advance(interval / 3)
-				if c := r.Certificate(); c == nil || c.Leaf == nil || !c.PrivateKey.(*ecdsa.PrivateKey).PublicKey.Equal(c.Leaf.PublicKey) {
+				if c := r.Certificate(); c == nil || c.Leaf == nil ||
+					!c.PrivateKey.(*ecdsa.PrivateKey).PublicKey.Equal(c.Leaf.PublicKey) {
 					t.Error("half a pair")
 					return
 				}

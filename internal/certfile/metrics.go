@@ -22,7 +22,8 @@ type collector struct {
 // in one file the first counts.
 func NewCollector(open func() []Expiring) prometheus.Collector {
 	return collector{prometheus.NewDesc("weft_certificate_expiry_timestamp_seconds",
-		"When the certificate in a file ends, or the last of the authorities in it, in seconds since 1970.", []string{"file"}, nil), open}
+		"When the certificate in a file ends, or the last of the authorities in it, in seconds since 1970.",
+		[]string{"file"}, nil), open}
 }
 
 // Describe is for prometheus.

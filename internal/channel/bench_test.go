@@ -68,7 +68,8 @@ func BenchmarkCall(b *testing.B) {
 			for range flight {
 				wg.Go(func() {
 					for range each {
-						if got, err := c.Call(context.Background(), request(payload), 5*time.Second); err != nil || len(got) != len(payload) {
+						if got, err := c.Call(context.Background(), request(payload), 5*time.Second); err != nil ||
+							len(got) != len(payload) {
 							b.Error(err)
 							return
 						}

@@ -96,7 +96,8 @@ func tooLarge(call *Call, limit uint64) error {
 }
 
 func full(call *Call, window int) error {
-	return unbegun{callError(call, lattice.ErrBusy, fmt.Sprintf("%d calls in progress on the channel, none more admitted", window), nil)}
+	return unbegun{callError(call, lattice.ErrBusy,
+		fmt.Sprintf("%d calls in progress on the channel, none more admitted", window), nil)}
 }
 
 // Call makes a call and returns the payload of the answer, which is the caller's to keep. It ends when ctx does, or

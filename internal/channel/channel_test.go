@@ -75,7 +75,8 @@ func shut(t testing.TB, c *channel.Conn) {
 func echo(_ context.Context, inv *wire.Invocation) ([]byte, error) { return bytes.Clone(inv.Msg), nil }
 
 func request(payload []byte) *channel.Call {
-	return &channel.Call{Origin: wire.Entity{PublicKey: "V", LinkName: "default", ContractID: "a:b"}, Target: wire.Entity{PublicKey: "M"},
+	return &channel.Call{Origin: wire.Entity{PublicKey: "V", LinkName: "default", ContractID: "a:b"},
+		Target:    wire.Entity{PublicKey: "M"},
 		Operation: "Echo.Echo", Payload: payload}
 }
 
@@ -119,16 +120,19 @@ func TestWhatTravelsWithACall(t *testing.T) {
 		call := request([]byte("x"))
 		call.Stay = true
 		seen := make(chan error, 1)
-		a, _ := pair(t, channel.Config{}, channel.Config{Inline: inline, Handler: func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+		a, _ := pair(t, channel.Config{}, channel.Config{Inline: inline, Handler: func(ctx context.Context,
+			inv *wire.Invocation) ([]byte, error) {
 			got, ok := trace.From(ctx)
 			deadline, _ := ctx.Deadline()
 			left := time.Until(deadline)
 			switch {
 			case !channel.Stays(ctx):
 				seen <- errors.New("that the call is for here only got lost")
-			case inv.Origin != call.Origin || inv.Target != call.Target || inv.Operation != call.Operation || string(inv.Msg) != "x":
+			case inv.Origin != call.Origin || inv.Target != call.Target || inv.Operation != call.Operation ||
+				string(inv.Msg) != "x":
 				seen <- fmt.Errorf("invocation %+v", inv)
-			case !ok || got.TraceID != tc.TraceID || got.SpanID == tc.SpanID || got.State != tc.State || got.Flags != tc.Flags:
+			case !ok || got.TraceID != tc.TraceID || got.SpanID == tc.SpanID || got.State != tc.State ||
+				got.Flags != tc.Flags:
 				seen <- fmt.Errorf("trace %+v, want a child of %+v", got, tc)
 			case left > 3*time.Second || left < 2*time.Second:
 				seen <- fmt.Errorf("%v left, want nearly 3s", left)
@@ -151,7 +155,10 @@ func TestWhatTravelsWithACall(t *testing.T) {
 func TestErrorsComeBackAsTheyAre(t *testing.T) {
 	both(t, func(t *testing.T, inline bool) {
 		var answer error
-		a, _ := pair(t, channel.Config{}, channel.Config{Inline: inline, Handler: func(context.Context, *wire.Invocation) ([]byte, error) { return nil, answer }})
+		a, _ := pair(t, channel.Config{}, channel.Config{Inline: inline, Handler: func(context.Context,
+			*wire.Invocation) ([]byte, error) {
+			return nil, answer
+		}})
 		for _, row := range []struct {
 			err     error
 			unbegun bool
@@ -166,10 +173,12 @@ func TestErrorsComeBackAsTheyAre(t *testing.T) {
 			answer = row.err
 			_, err := a.Call(t.Context(), request(nil), patience)
 			var e *lattice.Error
-			if !errors.As(err, &e) || !e.Remote || lattice.CodeOf(err) != lattice.CodeOf(row.err) || channel.Unbegun(err) != row.unbegun {
+			if !errors.As(err, &e) || !e.Remote || lattice.CodeOf(err) != lattice.CodeOf(row.err) ||
+				channel.Unbegun(err) != row.unbegun {
 				t.Errorf("%.40v came back as %.80v (unbegun %v)", row.err, err, channel.Unbegun(err))
 			}
-			if want := lattice.FromWire(lattice.CodeOf(row.err).Name(), row.err.Error()).Error(); len(want) < 1000 && err.Error() != want {
+			if want := lattice.FromWire(lattice.CodeOf(row.err).Name(), row.err.Error()).Error(); len(want) < 1000 &&
+				err.Error() != want {
 				t.Errorf("text %q, want %q", err, want)
 			}
 		}
@@ -178,7 +187,10 @@ func TestErrorsComeBackAsTheyAre(t *testing.T) {
 
 func TestAPanicOfAHandlerIsAnError(t *testing.T) {
 	both(t, func(t *testing.T, inline bool) {
-		a, _ := pair(t, channel.Config{}, channel.Config{Inline: inline, Handler: func(context.Context, *wire.Invocation) ([]byte, error) { panic("boom") }})
+		a, _ := pair(t, channel.Config{}, channel.Config{Inline: inline, Handler: func(context.Context,
+			*wire.Invocation) ([]byte, error) {
+			panic("boom")
+		}})
 		for range 3 {
 			if _, err := a.Call(t.Context(), request(nil), patience); !errors.Is(err, lattice.ErrInternal) {
 				t.Fatal(err)
@@ -217,7 +229,8 @@ func (g *gate) handle(ctx context.Context, inv *wire.Invocation) ([]byte, error)
 func TestASlowCallDoesNotHoldUpOthers(t *testing.T) {
 	both(t, func(t *testing.T, inline bool) {
 		g := newGate()
-		a, _ := pair(t, channel.Config{}, channel.Config{Inline: inline, Handler: func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+		a, _ := pair(t, channel.Config{}, channel.Config{Inline: inline, Handler: func(ctx context.Context,
+			inv *wire.Invocation) ([]byte, error) {
 			if len(inv.Msg) > 0 {
 				return g.handle(ctx, inv)
 			}
@@ -248,7 +261,8 @@ func TestASlowCallDoesNotHoldUpOthers(t *testing.T) {
 func TestYieldLetsOthersBeServedAtOnce(t *testing.T) {
 	release := make(chan struct{})
 	begun := make(chan struct{})
-	a, _ := pair(t, channel.Config{}, channel.Config{Inline: true, Handler: func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+	a, _ := pair(t, channel.Config{}, channel.Config{Inline: true, Handler: func(ctx context.Context,
+		inv *wire.Invocation) ([]byte, error) {
 		if string(inv.Msg) == "wait" {
 			ctx, cancel := context.WithCancel(ctx)
 			defer cancel()
@@ -284,7 +298,8 @@ func TestDeadlineAndCancelReachTheOtherEnd(t *testing.T) {
 	both(t, func(t *testing.T, inline bool) {
 		g := newGate()
 		a, _ := pair(t, channel.Config{}, channel.Config{Inline: inline, Handler: g.handle})
-		if _, err := a.Call(t.Context(), request([]byte("a")), 30*time.Millisecond); !errors.Is(err, lattice.ErrTimeout) || !strings.Contains(err.Error(), "call Echo.Echo of M") {
+		if _, err := a.Call(t.Context(), request([]byte("a")), 30*time.Millisecond); !errors.Is(err,
+			lattice.ErrTimeout) || !strings.Contains(err.Error(), "call Echo.Echo of M") {
 			t.Fatalf("got %v, want a timeout that names the call", err)
 		}
 		if err := <-g.ended; !errors.Is(err, context.DeadlineExceeded) {
@@ -299,7 +314,8 @@ func TestDeadlineAndCancelReachTheOtherEnd(t *testing.T) {
 		if err := <-g.ended; !errors.Is(err, context.Canceled) {
 			t.Fatalf("the other end saw %v", err)
 		}
-		if _, err := a.Call(ctx, request(nil), patience); !errors.Is(err, lattice.ErrCanceled) || !channel.Unbegun(err) {
+		if _, err := a.Call(ctx, request(nil), patience); !errors.Is(err, lattice.ErrCanceled) ||
+			!channel.Unbegun(err) {
 			t.Fatalf("call with an ended context: %v", err)
 		}
 	})
@@ -319,7 +335,8 @@ func TestTheWindowIsBusyAtOnce(t *testing.T) {
 	for range 4 {
 		<-g.begun
 	}
-	if _, err := a.Call(t.Context(), request(nil), patience); !errors.Is(err, lattice.ErrBusy) || !channel.Unbegun(err) {
+	if _, err := a.Call(t.Context(), request(nil), patience); !errors.Is(err, lattice.ErrBusy) ||
+		!channel.Unbegun(err) {
 		t.Fatalf("got %v, want busy", err)
 	}
 	close(g.release)
@@ -350,17 +367,23 @@ func TestAPeerThatReadsNothingMakesSendersWait(t *testing.T) {
 
 func TestLimitsOfPayloads(t *testing.T) {
 	var served atomic.Int64
-	a, _ := pair(t, channel.Config{}, channel.Config{MaxBytes: 100 << 10, Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) {
+	a, _ := pair(t, channel.Config{}, channel.Config{MaxBytes: 100 << 10, Handler: func(_ context.Context,
+		inv *wire.Invocation) ([]byte, error) {
 		served.Add(1)
 		return make([]byte, 200<<10), nil
 	}})
-	if _, err := a.Call(t.Context(), request(make([]byte, 150<<10)), patience); !errors.Is(err, lattice.ErrTooLarge) || served.Load() != 0 {
+	if _, err := a.Call(t.Context(), request(make([]byte, 150<<10)), patience); !errors.Is(err, lattice.ErrTooLarge) ||
+		served.Load() != 0 {
 		t.Fatalf("large request: %v, served %d", err, served.Load())
 	}
 	if _, err := a.Call(t.Context(), request(nil), patience); !errors.Is(err, lattice.ErrTooLarge) {
 		t.Fatalf("large response: %v", err)
 	}
-	b, _ := pair(t, channel.Config{MaxBytes: 100 << 10}, channel.Config{Handler: func(context.Context, *wire.Invocation) ([]byte, error) { return make([]byte, 200<<10), nil }})
+	b, _ := pair(t, channel.Config{MaxBytes: 100 << 10},
+		channel.Config{Handler: func(context.Context, *wire.Invocation) ([]byte, error) {
+			return make([]byte, 200<<10),
+				nil
+		}})
 	if _, err := b.Call(t.Context(), request(make([]byte, 150<<10)), patience); !errors.Is(err, lattice.ErrTooLarge) {
 		t.Fatalf("large request: %v", err)
 	}
@@ -396,7 +419,8 @@ func TestAdmitIsAskedForEveryRoute(t *testing.T) {
 }
 
 func TestMoreRoutesThanTheTableHolds(t *testing.T) {
-	a, _ := pair(t, channel.Config{}, channel.Config{Inline: true, Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) {
+	a, _ := pair(t, channel.Config{}, channel.Config{Inline: true, Handler: func(_ context.Context,
+		inv *wire.Invocation) ([]byte, error) {
 		return []byte(inv.Operation), nil
 	}})
 	for i := range 4200 {
@@ -449,7 +473,8 @@ func TestALostConnection(t *testing.T) {
 	if a.Err() == nil {
 		t.Fatal("no reason given")
 	}
-	if _, err := a.Call(t.Context(), request(nil), patience); !errors.Is(err, lattice.ErrNoResponders) || !channel.Unbegun(err) {
+	if _, err := a.Call(t.Context(), request(nil), patience); !errors.Is(err, lattice.ErrNoResponders) ||
+		!channel.Unbegun(err) {
 		t.Fatalf("call over a connection that is down: %v", err)
 	}
 	close(g.release) // what has begun may end

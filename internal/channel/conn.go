@@ -104,7 +104,8 @@ type Conn struct {
 // New makes a Conn on a connection whose two ends trust each other, and starts to read.
 func New(conn net.Conn, cfg Config) *Conn {
 	cfg = *cfg.withDefaults()
-	c := &Conn{cfg: cfg, net: conn, log: cfg.Logger, done: make(chan struct{}), calls: make([]*slot, cfg.Window), routes: map[route]uint16{},
+	c := &Conn{cfg: cfg, net: conn, log: cfg.Logger, done: make(chan struct{}), calls: make([]*slot, cfg.Window),
+		routes: map[route]uint16{},
 		served: make([]atomic.Pointer[served], cfg.Window), partial: map[uint64]*partial{}}
 	for i := cfg.Window - 1; i >= 0; i-- {
 		c.free = append(c.free, uint16(i))
@@ -226,7 +227,8 @@ func (c *Conn) tellClock() {
 	if id := clock.ID(); id != 0 {
 		c.out.mu.Lock()
 		start := len(c.out.buf)
-		c.out.buf = end(append(begin(c.out.buf, kindNotice, 0, 0, 0), clockNotice+strconv.FormatUint(uint64(id), 16)...), start)
+		c.out.buf = end(append(begin(c.out.buf, kindNotice, 0, 0, 0), clockNotice+strconv.FormatUint(uint64(id),
+			16)...), start)
 		c.out.added()
 		c.out.mu.Unlock()
 		c.out.flush(false)
@@ -248,7 +250,8 @@ func (c *Conn) noticed(body []byte) {
 // down.
 func (c *Conn) Notify(ctx context.Context, message []byte) error {
 	if len(message) > MaxNotice {
-		return &lattice.Error{Code: lattice.ErrTooLarge, Op: "notify", Detail: fmt.Sprintf("%d bytes, at most %d allowed", len(message), MaxNotice)}
+		return &lattice.Error{Code: lattice.ErrTooLarge, Op: "notify",
+			Detail: fmt.Sprintf("%d bytes, at most %d allowed", len(message), MaxNotice)}
 	}
 	c.out.mu.Lock()
 	if err := c.out.wait(ctx, c.done); err != nil {

@@ -79,7 +79,8 @@ func malformed(format string, args ...any) error {
 // parseHeader reads the header at the front of b, which has headerBytes at least.
 func parseHeader(b []byte) (h header, err error) {
 	length := binary.LittleEndian.Uint32(b)
-	h = header{length: int(length), stream: binary.LittleEndian.Uint32(b[4:]), kind: b[8], flags: b[9], code: binary.LittleEndian.Uint16(b[10:])}
+	h = header{length: int(length), stream: binary.LittleEndian.Uint32(b[4:]), kind: b[8], flags: b[9],
+		code: binary.LittleEndian.Uint16(b[10:])}
 	if length > maxBody {
 		return h, malformed("%d bytes, at most %d allowed", length, maxBody)
 	}
@@ -110,7 +111,8 @@ type route struct {
 }
 
 func (r *route) texts() [7]string {
-	return [7]string{r.origin.PublicKey, string(r.origin.LinkName), r.origin.ContractID, r.target.PublicKey, string(r.target.LinkName), r.target.ContractID, r.operation}
+	return [7]string{r.origin.PublicKey, string(r.origin.LinkName), r.origin.ContractID, r.target.PublicKey,
+		string(r.target.LinkName), r.target.ContractID, r.operation}
 }
 
 // size is that of the encoded texts.
@@ -143,7 +145,8 @@ func parseRoute(b []byte) (r *route, rest []byte, err error) {
 		texts[i], b = string(b[:n]), b[n:]
 	}
 	return &route{origin: wire.Entity{PublicKey: texts[0], LinkName: lattice.LinkName(texts[1]), ContractID: texts[2]},
-		target: wire.Entity{PublicKey: texts[3], LinkName: lattice.LinkName(texts[4]), ContractID: texts[5]}, operation: texts[6]}, b, nil
+		target:    wire.Entity{PublicKey: texts[3], LinkName: lattice.LinkName(texts[4]), ContractID: texts[5]},
+		operation: texts[6]}, b, nil
 }
 
 // requestHead comes before the payload of a request.

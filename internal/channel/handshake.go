@@ -40,7 +40,8 @@ func decode(c Credentials) (id, secret []byte, err error) {
 	id, err1 := hex.DecodeString(c.ID)
 	secret, err2 := hex.DecodeString(c.Secret)
 	if err1 != nil || err2 != nil || len(id) != idBytes || len(secret) != sha256.Size {
-		return nil, nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "open channel", Detail: "the credentials are malformed"}
+		return nil, nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "open channel",
+			Detail: "the credentials are malformed"}
 	}
 	return id, secret, nil
 }

@@ -37,7 +37,8 @@ func TestACallThatWaitedInASocketIsNotBegun(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-stopped
-		if _, err := a.Call(ctx, request([]byte("late")), 20*time.Millisecond); lattice.CodeOf(err) != lattice.ErrTimeout {
+		if _, err := a.Call(ctx, request([]byte("late")),
+			20*time.Millisecond); lattice.CodeOf(err) != lattice.ErrTimeout {
 			t.Errorf("a call of a process that is stopped: %v", err)
 		}
 		close(goOn)
@@ -55,7 +56,8 @@ func TestACallThatWaitedInASocketIsNotBegun(t *testing.T) {
 func TestACallEndsWithItsCallerThoughItsPlaceIsTakenByTheNext(t *testing.T) {
 	both(t, func(t *testing.T, inline bool) {
 		var begun, ended atomic.Int64
-		a, _ := pair(t, channel.Config{}, channel.Config{Inline: inline, Handler: func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+		a, _ := pair(t, channel.Config{}, channel.Config{Inline: inline, Handler: func(ctx context.Context,
+			inv *wire.Invocation) ([]byte, error) {
 			if len(inv.Msg) > 0 {
 				return echo(ctx, inv)
 			}
@@ -88,7 +90,8 @@ func TestACallEndsWithItsCallerThoughItsPlaceIsTakenByTheNext(t *testing.T) {
 // With its window full of calls that hang, a process can still be asked whether it lives.
 func TestUrgentCallsFindRoomInAFullWindow(t *testing.T) {
 	release := make(chan struct{})
-	a, _ := pair(t, channel.Config{}, channel.Config{Handler: func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+	a, _ := pair(t, channel.Config{}, channel.Config{Handler: func(ctx context.Context, inv *wire.Invocation) ([]byte,
+		error) {
 		if inv.Operation == channel.OpAlive {
 			return nil, nil
 		}

@@ -121,7 +121,8 @@ func (l *Listener) place() string {
 		return old.path
 	}
 	if err := l.open(); err != nil {
-		l.log.Warn("the local socket was removed and cannot be made anew; calls of this process go over NATS", "socket", old.path, lattice.LogErr, err)
+		l.log.Warn("the local socket was removed and cannot be made anew; calls of this process go over NATS",
+			"socket", old.path, lattice.LogErr, err)
 		return old.path
 	}
 	_ = old.close()

@@ -113,7 +113,8 @@ func (e *End) Call(ctx context.Context, call *Call, timeout time.Duration) ([]by
 		}
 	}
 	defer within.Follow(timeout)()
-	inv := wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: payload, ContentLength: uint64(len(payload))}
+	inv := wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: payload,
+		ContentLength: uint64(len(payload))}
 	result, err := cfg.Handler.Serve(within, &inv, cfg.Logger)
 	switch {
 	case err != nil && within.Err() != nil:

@@ -70,7 +70,8 @@ func TestNoRoomInTime(t *testing.T) {
 	long.Test(t, "waits for what takes its time")
 	here, there := load.NewBudget(largeBytes), load.NewBudget(largeBytes)
 	answer := make([]byte, largeBytes)
-	a, _ := pair(t, channel.Config{Budget: here}, channel.Config{Budget: there, Inline: true, Handler: func(context.Context, *wire.Invocation) ([]byte, error) { return answer, nil }})
+	a, _ := pair(t, channel.Config{Budget: here}, channel.Config{Budget: there, Inline: true,
+		Handler: func(context.Context, *wire.Invocation) ([]byte, error) { return answer, nil }})
 	hold := func(b *load.Budget) func() {
 		n, err := b.Hold(t.Context(), "test", b.Limit())
 		if err != nil {
@@ -79,12 +80,14 @@ func TestNoRoomInTime(t *testing.T) {
 		return func() { b.Release(n) }
 	}
 	release := hold(there)
-	if _, err := a.Call(t.Context(), request(answer), 3*time.Second); lattice.CodeOf(err) != lattice.ErrBusy || !channel.Unbegun(err) {
+	if _, err := a.Call(t.Context(), request(answer), 3*time.Second); lattice.CodeOf(err) != lattice.ErrBusy ||
+		!channel.Unbegun(err) {
 		t.Errorf("request: %v, unbegun %v", err, channel.Unbegun(err))
 	}
 	release()
 	release = hold(here)
-	if _, err := a.Call(t.Context(), request(nil), 3*time.Second); lattice.CodeOf(err) != lattice.ErrBusy || channel.Unbegun(err) {
+	if _, err := a.Call(t.Context(), request(nil), 3*time.Second); lattice.CodeOf(err) != lattice.ErrBusy ||
+		channel.Unbegun(err) {
 		t.Errorf("answer: %v, unbegun %v", err, channel.Unbegun(err))
 	}
 	release()

@@ -173,7 +173,8 @@ func (c *Conn) register(s *served) {
 // serve runs the handler and sends the answer. The worker is the reader when the call is served inline, else nil.
 func (c *Conn) serve(w *worker, inv *wire.Invocation, s *served) {
 	r := s.route
-	*inv = wire.Invocation{Origin: r.origin, Target: r.target, Operation: r.operation, Msg: s.payload, ContentLength: uint64(len(s.payload))}
+	*inv = wire.Invocation{Origin: r.origin, Target: r.target, Operation: r.operation, Msg: s.payload,
+		ContentLength: uint64(len(s.payload))}
 	payload, err := c.cfg.Handler.Serve(s, inv, c.log)
 	s.payload, inv.Msg = nil, nil
 	if err == nil && uint64(len(payload)) > c.cfg.MaxBytes {
@@ -280,7 +281,8 @@ func (c *Conn) granted(h header) {
 		return
 	}
 	c.out.mu.Lock()
-	if index := int(uint16(h.stream)); index < len(c.calls) && c.calls[index] != nil && c.calls[index].stream == h.stream {
+	if index := int(uint16(h.stream)); index < len(c.calls) && c.calls[index] != nil &&
+		c.calls[index].stream == h.stream {
 		signal(c.calls[index].grant)
 	}
 	c.out.mu.Unlock()

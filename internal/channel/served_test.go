@@ -13,7 +13,8 @@ import (
 // A caller hears how long its call was served, from when it had got what it waited for.
 func TestHowLongACallWasServed(t *testing.T) {
 	both(t, func(t *testing.T, inline bool) {
-		a, _ := pair(t, channel.Config{}, channel.Config{Inline: inline, Handler: func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+		a, _ := pair(t, channel.Config{}, channel.Config{Inline: inline, Handler: func(ctx context.Context,
+			inv *wire.Invocation) ([]byte, error) {
 			switch string(inv.Msg) {
 			case "begun a second ago": // the clock is the test's: nobody waits
 				channel.Begun(ctx, time.Now().Add(-time.Second))

@@ -36,6 +36,7 @@ func TestProcessesOfOneMachineShareTheClock(t *testing.T) {
 	at, _ := strconv.ParseUint(fields[2], 10, 64)
 	const tolerance = 1000 // µs: the two readings of each process's beginning
 	if uint32(id) != clock.ID() || at+tolerance < before.Micros || at > after.Micros+tolerance {
-		t.Errorf("the child read %d of clock %d, between %d and %d of clock %d", at, id, before.Micros, after.Micros, clock.ID())
+		t.Errorf("the child read %d of clock %d, between %d and %d of clock %d", at, id, before.Micros, after.Micros,
+			clock.ID())
 	}
 }

@@ -91,7 +91,8 @@ func TestFoldersOfKilledProcessesGoWithTheNextStart(t *testing.T) {
 func TestPrune(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now()
-	for name, age := range map[string]time.Duration{"a": 5 * time.Hour, "b": 4 * time.Hour, "c": 3 * time.Hour, "d": time.Hour,
+	for name, age := range map[string]time.Duration{"a": 5 * time.Hour, "b": 4 * time.Hour, "c": 3 * time.Hour,
+		"d":    time.Hour,
 		".new": time.Minute, ".left": 2 * time.Hour} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, make([]byte, 100), 0o600); err != nil {

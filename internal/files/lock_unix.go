@@ -28,7 +28,8 @@ func lock(path string, flag int) (*Lock, error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		_ = f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "lock", Entity: path, Detail: "another process has it"}
+			return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "lock", Entity: path,
+				Detail: "another process has it"}
 		}
 		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
 	}

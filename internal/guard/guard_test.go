@@ -39,7 +39,8 @@ func TestWatch(t *testing.T) {
 }
 
 func FuzzWatch(f *testing.F) {
-	for _, s := range []string{"+30\n-30\n", "+1\n", "+0\n", "-\n", "+\n", "+99999999999\n", "\n\n", strings.Repeat("9", 100)} {
+	for _, s := range []string{"+30\n-30\n", "+1\n", "+0\n", "-\n", "+\n", "+99999999999\n", "\n\n",
+		strings.Repeat("9", 100)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -27,7 +27,8 @@ func Deeper(ctx context.Context) (int, error) {
 	}
 	if served >= MaxDepth {
 		return 0, &lattice.Error{Code: lattice.ErrTooLarge, Op: "call", Detail: fmt.Sprintf(
-			"calls are nested %d deep, and no deeper ones are made; do those that are called call themselves in turn?", served)}
+			"calls are nested %d deep, and no deeper ones are made; do those that are called call themselves in turn?",
+			served)}
 	}
 	return served + 1, nil
 }

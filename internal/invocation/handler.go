@@ -20,8 +20,10 @@ type Handler func(ctx context.Context, inv *wire.Invocation) ([]byte, error)
 func (h Handler) Serve(ctx context.Context, inv *wire.Invocation, log *slog.Logger) (payload []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			log.Error("handler panicked", lattice.LogOp, inv.Operation, lattice.LogErr, p, "stack", string(debug.Stack()))
-			err = &lattice.Error{Code: lattice.ErrInternal, Op: inv.Operation, Detail: "the handler panicked; its log says where"}
+			log.Error("handler panicked", lattice.LogOp, inv.Operation, lattice.LogErr, p, "stack",
+				string(debug.Stack()))
+			err = &lattice.Error{Code: lattice.ErrInternal, Op: inv.Operation,
+				Detail: "the handler panicked; its log says where"}
 		}
 	}()
 	return h(ctx, inv)
@@ -54,5 +56,6 @@ func AsRemote(err error) error {
 
 // TooLarge is the error of a payload, "request" or "response", that is larger than what is taken.
 func TooLarge(what string, bytes, limit uint64) error {
-	return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("%s of %d bytes, limit %d", what, bytes, limit)}
+	return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("%s of %d bytes, limit %d", what, bytes,
+		limit)}
 }

@@ -67,7 +67,8 @@ func (t Token) Validate() error {
 	}
 	for _, s := range t.Servers {
 		u, err := url.Parse(s)
-		if err != nil || u.Hostname() == "" || u.User != nil || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+		if err != nil || u.Hostname() == "" || u.User != nil || !slices.Contains([]string{"nats", "tls", "ws", "wss"},
+			u.Scheme) {
 			bad(fmt.Sprintf("%q is no NATS address", lattice.Printable(s)))
 		}
 	}
@@ -126,7 +127,8 @@ func Decode(text string) (Token, error) {
 		return Token{}, problem("it is too long to be one")
 	case !strings.HasPrefix(text, prefix):
 		version, _, ok := strings.Cut(strings.TrimPrefix(text, family), "_")
-		if ok && strings.HasPrefix(text, family) && version != "" && len(version) < 4 && strings.Trim(version, "0123456789") == "" {
+		if ok && strings.HasPrefix(text, family) && version != "" && len(version) < 4 &&
+			strings.Trim(version, "0123456789") == "" {
 			return Token{}, problem("it is of version " + version + ", made by a newer weft; this one reads version 1")
 		}
 		return Token{}, problem("a token begins with " + prefix + "; make one with: weft token create")
@@ -163,7 +165,8 @@ func Read(tokenOrFile string) (Token, error) {
 		return Decode(tokenOrFile)
 	}
 	fail := func(detail string, err error) (Token, error) {
-		return Token{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "read join token from", Entity: lattice.Printable(name), Detail: detail, Err: err}
+		return Token{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "read join token from",
+			Entity: lattice.Printable(name), Detail: detail, Err: err}
 	}
 	f, err := os.Open(name)
 	switch {
@@ -188,7 +191,8 @@ func Read(tokenOrFile string) (Token, error) {
 
 // Connection is how the bearer reaches NATS.
 func (t Token) Connection() natsconn.Config {
-	return natsconn.Config{URL: strings.Join(t.Servers, ","), JWT: t.JWT, Seed: t.Seed, TLSRoots: t.CA, TLSName: t.ServerName, JSDomain: t.Domain}
+	return natsconn.Config{URL: strings.Join(t.Servers, ","), JWT: t.JWT, Seed: t.Seed, TLSRoots: t.CA,
+		TLSName: t.ServerName, JSDomain: t.Domain}
 }
 
 // Expired reports whether the token is no longer good by this machine's clock.

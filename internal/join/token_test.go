@@ -27,12 +27,14 @@ func key(t testing.TB, kind byte) signing.KeyPair {
 
 func example(t testing.TB) Token {
 	t.Helper()
-	c, _, err := natsauth.Issue(key(t, 'A'), natsauth.Identity{Roles: []natsauth.Role{natsauth.Host}, Lattice: "edge", Expires: time.Now().Add(time.Hour)})
+	c, _, err := natsauth.Issue(key(t, 'A'), natsauth.Identity{Roles: []natsauth.Role{natsauth.Host}, Lattice: "edge",
+		Expires: time.Now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Token{Lattice: "edge", Servers: []string{"tls://192.0.2.1:4222", "tls://[2001:db8::1]:4222"}, CA: "PEM", ServerName: natsauth.ServerName,
-		JWT: c.JWT, Seed: c.Seed, ClusterSeed: key(t, 'C').Seed(), Issuers: []string{key(t, 'C').Public()}}
+	return Token{Lattice: "edge", Servers: []string{"tls://192.0.2.1:4222", "tls://[2001:db8::1]:4222"}, CA: "PEM",
+		ServerName: natsauth.ServerName,
+		JWT:        c.JWT, Seed: c.Seed, ClusterSeed: key(t, 'C').Seed(), Issuers: []string{key(t, 'C').Public()}}
 }
 
 func encode(t testing.TB, token Token) string {
@@ -65,7 +67,8 @@ func TestDecodeReturnsWhatWasEncoded(t *testing.T) {
 			t.Errorf("%s: got %+v, %v", name, got, err)
 		}
 	}
-	if s := fmt.Sprintf("%v %+v %#v", want, want, want); strings.Contains(s, want.Seed) || strings.Contains(s, want.ClusterSeed) {
+	if s := fmt.Sprintf("%v %+v %#v", want, want, want); strings.Contains(s, want.Seed) ||
+		strings.Contains(s, want.ClusterSeed) {
 		t.Errorf("secrets are shown: %s", s)
 	}
 }
@@ -98,7 +101,8 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 		if !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)
 		}
-		if err != nil && (strings.Contains(err.Error(), token.Seed) || strings.Contains(err.Error(), token.ClusterSeed)) {
+		if err != nil && (strings.Contains(err.Error(), token.Seed) ||
+			strings.Contains(err.Error(), token.ClusterSeed)) {
 			t.Errorf("a secret is shown: %v", err)
 		}
 	}
@@ -118,7 +122,8 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: encoded, %v", name, err)
 		}
 	}
-	if _, err := Read("./missing.token"); !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(), "missing.token") {
+	if _, err := Read("./missing.token"); !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(),
+		"missing.token") {
 		t.Errorf("missing file: %v", err)
 	}
 }

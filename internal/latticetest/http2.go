@@ -36,7 +36,8 @@ type HTTP2 struct {
 // of so many bytes for what the server sends; the connection's is 64 KiB.
 func NewHTTP2(t testing.TB, c net.Conn, window uint32) *HTTP2 {
 	t.Helper()
-	h := &HTTP2{Conn: c, t: t, out: http2.NewFramer(c, nil), next: 1, status: map[uint32]int{}, bytes: map[uint32]int{}, ended: map[uint32]bool{}}
+	h := &HTTP2{Conn: c, t: t, out: http2.NewFramer(c, nil), next: 1, status: map[uint32]int{},
+		bytes: map[uint32]int{}, ended: map[uint32]bool{}}
 	h.pack = hpack.NewEncoder(&h.block)
 	t.Cleanup(func() {
 		c.Close()
@@ -65,7 +66,8 @@ func (h *HTTP2) Request(method, path string, end bool, header ...string) (stream
 	h.sending.Lock()
 	defer h.sending.Unlock()
 	h.block.Reset()
-	for i, all := 0, append([]string{":method", method, ":scheme", "http", ":path", path, ":authority", "x"}, header...); i+1 < len(all); i += 2 {
+	for i, all := 0, append([]string{":method", method, ":scheme", "http", ":path", path, ":authority", "x"},
+		header...); i+1 < len(all); i += 2 {
 		if err := h.pack.WriteField(hpack.HeaderField{Name: all[i], Value: all[i+1]}); err != nil {
 			return 0, err
 		}
@@ -73,7 +75,8 @@ func (h *HTTP2) Request(method, path string, end bool, header ...string) (stream
 	stream = h.next
 	h.next += 2
 	_ = h.SetWriteDeadline(time.Now().Add(time.Minute))
-	return stream, h.out.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: h.block.Bytes(), EndStream: end, EndHeaders: true})
+	return stream, h.out.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: h.block.Bytes(),
+		EndStream: end, EndHeaders: true})
 }
 
 // Answer is the status of a stream's answer, how much of its body has come, and whether the server has ended the

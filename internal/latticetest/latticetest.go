@@ -45,7 +45,8 @@ func NATS(t testing.TB) *Env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &Env{Lattice: lattice.Name("t" + nuid.Next()), Cluster: cluster, Logger: Logger(t), t: t, dir: t.TempDir(), port: -1}
+	e := &Env{Lattice: lattice.Name("t" + nuid.Next()), Cluster: cluster, Logger: Logger(t), t: t, dir: t.TempDir(),
+		port: -1}
 	e.Start(t)
 	t.Cleanup(func() { e.Stop(t) })
 	return e

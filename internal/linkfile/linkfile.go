@@ -54,7 +54,8 @@ func (f Folders) Read(path string) ([]byte, error) {
 	if missing != nil {
 		return nil, missing
 	}
-	return nil, &lattice.Error{Code: lattice.ErrDenied, Op: "read", Entity: lattice.Printable(path), Detail: f.allowed()}
+	return nil, &lattice.Error{Code: lattice.ErrDenied, Op: "read", Entity: lattice.Printable(path),
+		Detail: f.allowed()}
 }
 
 // Mendable makes an error about what a file holds or is, lattice.ErrInvalid or lattice.ErrTooLarge, one of
@@ -97,12 +98,14 @@ func readBelow(dir, name, path string) ([]byte, error) {
 		return nil, failure(path, err)
 	}
 	defer root.Close()
-	data, err := read(name, root.Stat, func(name string) (*os.File, error) { return root.OpenFile(name, flags, 0) }, path)
+	data, err := read(name, root.Stat, func(name string) (*os.File, error) { return root.OpenFile(name, flags, 0) },
+		path)
 	var refused *os.PathError
 	var system syscall.Errno
 	if errors.As(err, &refused) && !errors.As(err, &system) { // by the library, whose error for it has no name
 		return nil, &lattice.Error{Code: lattice.ErrDenied, Op: "read", Entity: lattice.Printable(path),
-			Detail: "a symbolic link leads out of " + dir + "; it may only lead to a place inside, by a relative path", Err: err}
+			Detail: "a symbolic link leads out of " + dir + "; it may only lead to a place inside, by a relative path",
+			Err:    err}
 	}
 	return data, err
 }
@@ -111,7 +114,8 @@ func readBelow(dir, name, path string) ([]byte, error) {
 const flags = os.O_RDONLY | syscall.O_NONBLOCK
 
 // read looks at what a name leads to, opens it, looks again, since it may have been replaced, and reads it.
-func read(name string, stat func(string) (fs.FileInfo, error), open func(string) (*os.File, error), path string) ([]byte, error) {
+func read(name string, stat func(string) (fs.FileInfo, error), open func(string) (*os.File, error),
+	path string) ([]byte, error) {
 	info, err := stat(name) // before opening, which has effects on some devices
 	if err != nil {
 		return nil, failure(path, err)
@@ -148,7 +152,8 @@ func fit(path string, info fs.FileInfo) error {
 	case mode.IsRegular():
 		return tooLarge(path, info.Size())
 	default:
-		return &lattice.Error{Code: lattice.ErrInvalid, Op: "read", Entity: lattice.Printable(path), Detail: "it is " + kind(mode) + ", not a regular file"}
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "read", Entity: lattice.Printable(path),
+			Detail: "it is " + kind(mode) + ", not a regular file"}
 	}
 }
 

@@ -54,13 +54,15 @@ func TestOnlySmallRegularFilesAreReadAndNothingWaits(t *testing.T) {
 		"missing":            {in("missing"), "there is no such file", lattice.ErrNotFound},
 		"too large":          {in("larger"), "1048576 at most", lattice.ErrTooLarge},
 	} {
-		for way, read := range map[string]func(string) ([]byte, error){"": linkfile.Read, " in a folder": linkfile.Folders{dir, "/dev"}.Read} {
+		for way, read := range map[string]func(string) ([]byte, error){"": linkfile.Read,
+			" in a folder": linkfile.Folders{dir, "/dev"}.Read} {
 			_, err := read(tc.path)
 			code := tc.code
 			if way != "" && code != lattice.ErrNotFound { // a link's file: replacing it mends the link
 				code = lattice.ErrUnavailable
 			}
-			if lattice.CodeOf(err) != code || !strings.Contains(err.Error(), tc.detail) || !strings.Contains(err.Error(), lattice.Printable(tc.path)) {
+			if lattice.CodeOf(err) != code || !strings.Contains(err.Error(), tc.detail) ||
+				!strings.Contains(err.Error(), lattice.Printable(tc.path)) {
 				t.Errorf("%s%s: %v, want %v with %q", name, way, err, code, tc.detail)
 			}
 		}
@@ -76,7 +78,8 @@ func TestOnlySmallRegularFilesAreReadAndNothingWaits(t *testing.T) {
 
 func TestLinksReadNoFileOutsideOfTheAllowedFolders(t *testing.T) {
 	base := t.TempDir()
-	first, second, other := filepath.Join(base, "first"), filepath.Join(base, "second"), filepath.Join(base, "firstborn")
+	first, second, other := filepath.Join(base, "first"), filepath.Join(base, "second"),
+		filepath.Join(base, "firstborn")
 	for _, dir := range []string{first, second, other, filepath.Join(first, "..data")} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
@@ -92,21 +95,25 @@ func TestLinksReadNoFileOutsideOfTheAllowedFolders(t *testing.T) {
 	link(t, "../firstborn", filepath.Join(first, "folder"))
 	folders := linkfile.Folders{first, second}
 	for path, size := range map[string]int{
-		"cert": 1, filepath.Join(first, "cert"): 1, "key": 3, filepath.Join(second, "cert"): 2, "./key": 3, first + "//cert": 1,
+		"cert": 1, filepath.Join(first, "cert"): 1, "key": 3, filepath.Join(second, "cert"): 2, "./key": 3,
+		first + "//cert": 1,
 		filepath.Join(base, "second/../first/cert"): 1,
 	} {
 		if data, err := folders.Read(path); err != nil || len(data) != size {
 			t.Errorf("%s: %d bytes, %v; want %d", path, len(data), err, size)
 		}
 	}
-	for _, path := range []string{secret, filepath.Join(other, "missing"), "../firstborn/secret", first + "/../firstborn/secret", "/etc/passwd",
-		filepath.Join(first, "absolute"), filepath.Join(first, "relative"), filepath.Join(first, "folder", "secret"), "folder/secret", first, ".", ""} {
+	for _, path := range []string{secret, filepath.Join(other, "missing"), "../firstborn/secret",
+		first + "/../firstborn/secret", "/etc/passwd",
+		filepath.Join(first, "absolute"), filepath.Join(first, "relative"), filepath.Join(first, "folder", "secret"),
+		"folder/secret", first, ".", ""} {
 		data, err := folders.Read(path)
 		if lattice.CodeOf(err) != lattice.ErrDenied || data != nil {
 			t.Errorf("%q: %d bytes, %v; want denied", path, len(data), err)
 		}
 	}
-	if _, err := folders.Read(secret); err == nil || !strings.Contains(err.Error(), first) || !strings.Contains(err.Error(), "--files-dir DIR") {
+	if _, err := folders.Read(secret); err == nil || !strings.Contains(err.Error(), first) ||
+		!strings.Contains(err.Error(), "--files-dir DIR") {
 		t.Errorf("%v; want the folders and the flag", err)
 	}
 	if _, err := (linkfile.Folders{}).Read(secret); err == nil || !strings.Contains(err.Error(), "--files-dir DIR") {

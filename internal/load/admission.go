@@ -126,5 +126,6 @@ func (a *Admission) Refused() uint64 { return a.refused.Load() }
 
 // Overloaded is the error of a call that was turned away, lattice.ErrBusy: nothing was done for it.
 func Overloaded(waiting int, expected time.Duration) error {
-	return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d calls wait about %d ms", waiting, max(1, expected.Milliseconds()))}
+	return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d calls wait about %d ms", waiting,
+		max(1, expected.Milliseconds()))}
 }

@@ -99,7 +99,8 @@ func TestAdmissionUnderOverload(t *testing.T) {
 			if most := q.longest(begun); most > c.most {
 				t.Errorf("%s, %.0f times the capacity: one waited %v, want at most %v", c.name, times, most, c.most)
 			}
-			if share, want := float64(q.refused-refused)/float64(came), 1-1/times; share < want-.05 || share > want+.05 {
+			if share, want := float64(q.refused-refused)/float64(came), 1-1/times; share < want-.05 ||
+				share > want+.05 {
 				t.Errorf("%s, %.0f times the capacity: %.2f turned away, want %.2f", c.name, times, share, want)
 			}
 			if got := q.Refused(); got != uint64(q.refused) {

@@ -59,7 +59,9 @@ func (b *Budget) Limit() int64 { return b.limit }
 // Acquire waits for room, which Release gives back. What it is for, what, is in the text of an error: that of Hold.
 func (b *Budget) Acquire(ctx context.Context, what string, bytes int64) error {
 	if bytes > b.limit {
-		return &lattice.Error{Code: lattice.ErrTooLarge, Detail: fmt.Sprintf("%s of %d bytes, and this process takes %d bytes of large payloads in all", what, bytes, b.limit)}
+		return &lattice.Error{Code: lattice.ErrTooLarge,
+			Detail: fmt.Sprintf("%s of %d bytes, and this process takes %d bytes of large payloads in all", what,
+				bytes, b.limit)}
 	}
 	b.mu.Lock()
 	if b.queue.Len() == 0 && b.used+bytes <= b.limit {
@@ -97,7 +99,9 @@ func (b *Budget) Acquire(ctx context.Context, what string, bytes int64) error {
 	if err := ctx.Err(); err != nil {
 		return &lattice.Error{Code: lattice.CodeOf(err), Op: "wait for room for a large payload", Err: err}
 	}
-	return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("no room for a %s of %d bytes: %d of %d bytes of large payloads are in use", what, bytes, used, b.limit)}
+	return &lattice.Error{Code: lattice.ErrBusy,
+		Detail: fmt.Sprintf("no room for a %s of %d bytes: %d of %d bytes of large payloads are in use", what, bytes,
+			used, b.limit)}
 }
 
 // try takes bytes if there is room now, and no call waits.

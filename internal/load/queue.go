@@ -40,7 +40,8 @@ func (q *Queue) Enter() (n int64, waits bool) {
 // listens, 0 when that is not known; inner, whether it is made by a call that is being served.
 func (q *Queue) Wait(n int64, left time.Duration, inner bool) error {
 	if n > q.limit.Load() {
-		return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d calls in progress, none more admitted", q.limit.Load())}
+		return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d calls in progress, none more admitted",
+			q.limit.Load())}
 	}
 	now, instances := q.Clock(), q.instances.Load()
 	waiting, service := int(n-instances), q.admission.Pace(now)*time.Duration(instances)

@@ -48,7 +48,8 @@ func OpenCA(dir string) (*CA, error) {
 	certFile, keyFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca-key.pem")
 	if _, err := os.Stat(keyFile); errors.Is(err, fs.ErrNotExist) {
 		if err := makeCA(dir, certFile, keyFile); err != nil {
-			return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "make certificate authority in", Entity: dir, Err: err}
+			return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "make certificate authority in", Entity: dir,
+				Err: err}
 		}
 	}
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
@@ -73,7 +74,8 @@ func makeCA(dir, certFile, keyFile string) error {
 		return err
 	}
 	now := time.Now()
-	t := &x509.Certificate{SerialNumber: serial(), Subject: pkix.Name{CommonName: "weft lattice"}, NotBefore: now.Add(-skew), NotAfter: now.Add(caLife),
+	t := &x509.Certificate{SerialNumber: serial(), Subject: pkix.Name{CommonName: "weft lattice"},
+		NotBefore: now.Add(-skew), NotAfter: now.Add(caLife),
 		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true, KeyUsage: x509.KeyUsageCertSign}
 	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
 	if err != nil {
@@ -83,7 +85,8 @@ func makeCA(dir, certFile, keyFile string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644); err != nil {
+	if err := os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		0o644); err != nil {
 		return err
 	}
 	// last: it says that both are there
@@ -102,23 +105,25 @@ func (c *CA) PEM() string {
 // name, localhost, and more. It lasts a year. It is replaced by itself at half of that, and when a client comes to an
 // address that the machine did not have when the certificate was made.
 func (c *CA) ServerTLS(more ...string) *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		at := reachedAt(hello)
-		if c.server == nil || time.Until(c.server.Leaf.NotAfter) < serverLife/2 || at != "" && c.server.Leaf.VerifyHostname(at) != nil {
-			names := append(localNames(), more...)
-			if at != "" && !slices.Contains(names, at) { // the machine takes it without having it: a local route
-				names = append(names, at)
+	return &tls.Config{MinVersion: tls.VersionTLS12,
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			at := reachedAt(hello)
+			if c.server == nil || time.Until(c.server.Leaf.NotAfter) < serverLife/2 || at != "" &&
+				c.server.Leaf.VerifyHostname(at) != nil {
+				names := append(localNames(), more...)
+				if at != "" && !slices.Contains(names, at) { // the machine takes it without having it: a local route
+					names = append(names, at)
+				}
+				cert, err := c.issue(names)
+				if err != nil {
+					return nil, err
+				}
+				c.server = cert
 			}
-			cert, err := c.issue(names)
-			if err != nil {
-				return nil, err
-			}
-			c.server = cert
-		}
-		return c.server, nil
-	}}
+			return c.server, nil
+		}}
 }
 
 // reachedAt is the address of this machine that a client has come to; empty for loopback, whose two usual addresses are
@@ -140,8 +145,10 @@ func (c *CA) issue(names []string) (*tls.Certificate, error) {
 		return nil, err
 	}
 	now := time.Now()
-	t := &x509.Certificate{SerialNumber: serial(), Subject: pkix.Name{CommonName: ServerName}, NotBefore: now.Add(-skew), NotAfter: now.Add(serverLife),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, DNSNames: []string{ServerName, "localhost"}}
+	t := &x509.Certificate{SerialNumber: serial(), Subject: pkix.Name{CommonName: ServerName},
+		NotBefore: now.Add(-skew), NotAfter: now.Add(serverLife),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames: []string{ServerName, "localhost"}}
 	for _, n := range names {
 		if ip := net.ParseIP(n); ip == nil {
 			t.DNSNames = append(t.DNSNames, n)

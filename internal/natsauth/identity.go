@@ -32,7 +32,8 @@ func ParseRole(s string) (Role, error) {
 	case Host, Operator:
 		return r, nil
 	}
-	return "", &lattice.Error{Code: lattice.ErrInvalid, Op: "read role", Entity: lattice.Printable(s), Detail: "want host or operator"}
+	return "", &lattice.Error{Code: lattice.ErrInvalid, Op: "read role", Entity: lattice.Printable(s),
+		Detail: "want host or operator"}
 }
 
 // Identity says which user of NATS a client is.
@@ -130,7 +131,8 @@ const claimVersion = 1
 // encode signs the JWT of an identity.
 func encode(i Identity, issuer signing.KeyPair, via string) (string, error) {
 	c := claims{IssuedAt: i.Issued.Unix(), Issuer: issuer.Public(), Name: i.Name, Subject: i.ID,
-		NATS: natsClaim{Type: "user", Version: 2, Weft: &weftClaim{Version: claimVersion, Roles: i.Roles, Lattice: i.Lattice, Control: i.Control,
+		NATS: natsClaim{Type: "user", Version: 2, Weft: &weftClaim{Version: claimVersion, Roles: i.Roles,
+			Lattice: i.Lattice, Control: i.Control,
 			Provider: i.Provider, Link: i.Link, Storage: i.Storage, SharedInbox: i.SharedInbox,
 			Publish: i.Publish, Subscribe: i.Subscribe, Via: via}}}
 	if !i.Expires.IsZero() {
@@ -188,8 +190,10 @@ func read(jwt string, mayHaveVia bool) (i Identity, issuer string, err error) {
 		return i, "", &lattice.Error{Code: lattice.ErrTokenSignature, Op: "read NATS user"}
 	}
 	w := c.NATS.Weft
-	i = Identity{ID: c.Subject, Name: c.Name, Roles: w.Roles, Lattice: w.Lattice, Control: w.Control, Provider: w.Provider, Link: w.Link,
-		Storage: w.Storage, SharedInbox: w.SharedInbox, Publish: w.Publish, Subscribe: w.Subscribe, Issued: time.Unix(c.IssuedAt, 0)}
+	i = Identity{ID: c.Subject, Name: c.Name, Roles: w.Roles, Lattice: w.Lattice, Control: w.Control,
+		Provider: w.Provider, Link: w.Link,
+		Storage: w.Storage, SharedInbox: w.SharedInbox, Publish: w.Publish, Subscribe: w.Subscribe,
+		Issued: time.Unix(c.IssuedAt, 0)}
 	if c.Expires != 0 {
 		i.Expires = time.Unix(c.Expires, 0)
 	}

@@ -31,8 +31,10 @@ func mustIssue(t testing.TB, authority signing.KeyPair, want Identity) (Credenti
 
 func TestReadReturnsWhatWasIssued(t *testing.T) {
 	authority := key(t, 'A')
-	want := Identity{Name: "anna's laptop", Roles: []Role{Host, Operator}, Lattice: "Edge_1", Control: "my.ctl", SharedInbox: true,
-		Publish: []string{"policy.ask"}, Subscribe: []string{"policy.changes.*"}, Expires: time.Unix(time.Now().Unix()+60, 0)}
+	want := Identity{Name: "anna's laptop", Roles: []Role{Host, Operator}, Lattice: "Edge_1", Control: "my.ctl",
+		SharedInbox: true,
+		Publish:     []string{"policy.ask"}, Subscribe: []string{"policy.changes.*"},
+		Expires: time.Unix(time.Now().Unix()+60, 0)}
 	c, want := mustIssue(t, authority, want)
 	got, err := Read(c.JWT)
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -43,14 +45,16 @@ func TestReadReturnsWhatWasIssued(t *testing.T) {
 func TestIssueRefuses(t *testing.T) {
 	authority := key(t, 'A')
 	for name, id := range map[string]Identity{
-		"no role":       {Lattice: "l"},
-		"unknown role":  {Lattice: "l", Roles: []Role{"king"}},
-		"provider":      {Lattice: "l", Roles: []Role{Provider}},
-		"no lattice":    {Roles: []Role{Host}},
-		"lattice":       {Roles: []Role{Host}, Lattice: "a.b"},
-		"subject":       {Roles: []Role{Host}, Lattice: "l", Publish: []string{"a..b"}},
-		"past":          {Roles: []Role{Host}, Lattice: "l", Expires: time.Now().Add(-time.Second)},
-		"long":          {Roles: []Role{Host}, Lattice: "l", Publish: []string{strings.Repeat("a", 500), strings.Repeat("b", 500), strings.Repeat("c", 500), strings.Repeat("d", 500), strings.Repeat("e", 500), strings.Repeat("f", 500), strings.Repeat("g", 500)}},
+		"no role":      {Lattice: "l"},
+		"unknown role": {Lattice: "l", Roles: []Role{"king"}},
+		"provider":     {Lattice: "l", Roles: []Role{Provider}},
+		"no lattice":   {Roles: []Role{Host}},
+		"lattice":      {Roles: []Role{Host}, Lattice: "a.b"},
+		"subject":      {Roles: []Role{Host}, Lattice: "l", Publish: []string{"a..b"}},
+		"past":         {Roles: []Role{Host}, Lattice: "l", Expires: time.Now().Add(-time.Second)},
+		"long": {Roles: []Role{Host}, Lattice: "l", Publish: []string{strings.Repeat("a", 500),
+			strings.Repeat("b", 500), strings.Repeat("c", 500), strings.Repeat("d", 500), strings.Repeat("e", 500),
+			strings.Repeat("f", 500), strings.Repeat("g", 500)}},
 		"wild lattice":  {Roles: []Role{Host}, Lattice: ">"},
 		"control words": {Roles: []Role{Operator}, Lattice: "l", Control: "a b"},
 	} {
@@ -58,7 +62,8 @@ func TestIssueRefuses(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if _, _, err := Issue(key(t, 'U'), Identity{Roles: []Role{Host}, Lattice: "l"}); !errors.Is(err, lattice.ErrInvalid) {
+	if _, _, err := Issue(key(t, 'U'), Identity{Roles: []Role{Host}, Lattice: "l"}); !errors.Is(err,
+		lattice.ErrInvalid) {
 		t.Errorf("user key as authority: %v", err)
 	}
 }
@@ -105,7 +110,8 @@ func TestVerify(t *testing.T) {
 		}
 		return Credentials{jwt, user.Seed()}
 	}
-	expired := forged(Credentials{Seed: authority.Seed()}, "", Identity{Roles: []Role{Host}, Expires: time.Now().Add(-time.Second)})
+	expired := forged(Credentials{Seed: authority.Seed()}, "",
+		Identity{Roles: []Role{Host}, Expires: time.Now().Add(-time.Second)})
 	flipped := good
 	sig := strings.LastIndexByte(good.JWT, '.') + 1
 	flipped.JWT = good.JWT[:sig] + good.JWT[sig+1:] + "A"
@@ -124,13 +130,21 @@ func TestVerify(t *testing.T) {
 		{"signature of another nonce", good, []byte("other"), lattice.ErrTokenSignature},
 		{"no nonce", good, nil, lattice.ErrTokenSignature},
 		{"garbage", Credentials{"a.b.c", good.Seed}, nonce, lattice.ErrTokenMalformed},
-		{"host makes itself an operator", forged(good, good.JWT, Identity{Roles: []Role{Operator}}), nonce, lattice.ErrTokenMalformed},
-		{"host makes a provider that is a host too", forged(good, good.JWT, Identity{Roles: []Role{Provider, Host}, Provider: provider, Link: link}), nonce, lattice.ErrTokenMalformed},
-		{"host makes a provider with more subjects", forged(good, good.JWT, Identity{Roles: []Role{Provider}, Provider: provider, Link: link, Publish: []string{">"}}), nonce, lattice.ErrTokenMalformed},
-		{"operator issues", forged(operator, operator.JWT, Identity{Roles: []Role{Provider}, Provider: provider, Link: link}), nonce, lattice.ErrTokenMalformed},
-		{"provider issues", forged(prov, prov.JWT, Identity{Roles: []Role{Provider}, Provider: provider, Link: link}), nonce, lattice.ErrTokenMalformed},
-		{"provider under another's host", forged(prov, good.JWT, Identity{Roles: []Role{Provider}, Provider: provider, Link: link}), nonce, lattice.ErrTokenMalformed},
-		{"host issues without its JWT", forged(good, "", Identity{Roles: []Role{Provider}, Provider: provider, Link: link}), nonce, lattice.ErrUnknownIssuer},
+		{"host makes itself an operator", forged(good, good.JWT, Identity{Roles: []Role{Operator}}), nonce,
+			lattice.ErrTokenMalformed},
+		{"host makes a provider that is a host too", forged(good, good.JWT, Identity{Roles: []Role{Provider, Host},
+			Provider: provider, Link: link}), nonce, lattice.ErrTokenMalformed},
+		{"host makes a provider with more subjects",
+			forged(good, good.JWT, Identity{Roles: []Role{Provider}, Provider: provider, Link: link,
+				Publish: []string{">"}}), nonce, lattice.ErrTokenMalformed},
+		{"operator issues", forged(operator, operator.JWT, Identity{Roles: []Role{Provider}, Provider: provider,
+			Link: link}), nonce, lattice.ErrTokenMalformed},
+		{"provider issues", forged(prov, prov.JWT, Identity{Roles: []Role{Provider}, Provider: provider, Link: link}),
+			nonce, lattice.ErrTokenMalformed},
+		{"provider under another's host", forged(prov, good.JWT, Identity{Roles: []Role{Provider}, Provider: provider,
+			Link: link}), nonce, lattice.ErrTokenMalformed},
+		{"host issues without its JWT", forged(good, "", Identity{Roles: []Role{Provider}, Provider: provider,
+			Link: link}), nonce, lattice.ErrUnknownIssuer},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := v.Verify(tc.c.JWT, tc.nonce, sign(tc.c))
@@ -145,7 +159,8 @@ func TestOtherCredentialsIssueNothing(t *testing.T) {
 	authority := key(t, 'A')
 	operator, _ := mustIssue(t, authority, Identity{Roles: []Role{Operator}, Lattice: "l"})
 	host, _ := mustIssue(t, authority, Identity{Roles: []Role{Host}, Lattice: "l"})
-	for name, c := range map[string]Credentials{"none": {}, "operator": operator, "foreign": {"e30.e30.e30", host.Seed}, "mixed": {host.JWT, operator.Seed}} {
+	for name, c := range map[string]Credentials{"none": {}, "operator": operator,
+		"foreign": {"e30.e30.e30", host.Seed}, "mixed": {host.JWT, operator.Seed}} {
 		if _, ok := NewHostIssuer(c); ok {
 			t.Errorf("%s: became an issuer", name)
 		}

@@ -88,15 +88,18 @@ func TestJetStreamAPI(t *testing.T) {
 	host := r.role(natsauth.Host)
 	prov, _ := r.provider(host, natsauth.Needs{})
 	keeper, _ := r.provider(host, natsauth.Needs{Storage: true})
-	streams := []string{"KV_" + subject.KVLattice(edge), subject.ChunkStream(edge), "OBJ_" + subject.ArtifactBucket(edge), "KV_mine", "other"}
+	streams := []string{"KV_" + subject.KVLattice(edge), subject.ChunkStream(edge),
+		"OBJ_" + subject.ArtifactBucket(edge), "KV_mine", "other"}
 	may := map[string][5]string{ // by stream
 		"host":     {ownsStream, ownsStream, ownsStream},
 		"operator": {ownsStream, ownsStream, ownsStream},
 		"provider": {"", readsStream + " STREAM.PURGE.*", ""},
-		"keeper": {"", readsStream + " STREAM.PURGE.*", "", "STREAM.INFO.* STREAM.CREATE.* STREAM.MSG.GET.* DIRECT.GET.* DIRECT.GET.*.* DIRECT.GET.*.>",
+		"keeper": {"", readsStream + " STREAM.PURGE.*", "",
+			"STREAM.INFO.* STREAM.CREATE.* STREAM.MSG.GET.* DIRECT.GET.* DIRECT.GET.*.* DIRECT.GET.*.>",
 			"STREAM.INFO.* STREAM.CREATE.* STREAM.MSG.GET.* DIRECT.GET.* DIRECT.GET.*.* DIRECT.GET.*.>"},
 	}
-	for who, nc := range map[string]*nats.Conn{"host": r.connect(host), "operator": r.connect(r.role(natsauth.Operator)), "provider": r.connect(prov), "keeper": r.connect(keeper)} {
+	for who, nc := range map[string]*nats.Conn{"host": r.connect(host),
+		"operator": r.connect(r.role(natsauth.Operator)), "provider": r.connect(prov), "keeper": r.connect(keeper)} {
 		for _, pattern := range apiSubjects(t) {
 			verb, ok := strings.CutPrefix(pattern, "$JS.API.")
 			for i, stream := range streams {
@@ -110,7 +113,8 @@ func TestJetStreamAPI(t *testing.T) {
 				want := ok && slices.Contains(strings.Fields(may[who][i]+" INFO STREAM.NAMES"), verb)
 				// answers to what was read
 				if strings.HasPrefix(pattern, "$JS.ACK") || strings.HasPrefix(pattern, "$JS.FC") {
-					want = may[who][i] != "" && i < 3 && strings.HasPrefix(subj, pattern[:strings.IndexByte(pattern[4:], '.')+5]+stream+".")
+					want = may[who][i] != "" && i < 3 &&
+						strings.HasPrefix(subj, pattern[:strings.IndexByte(pattern[4:], '.')+5]+stream+".")
 				}
 				if got := mayPublish(t, nc, subj); got != want {
 					t.Errorf("%s publishes %s: %v, want %v (%s)", who, subj, got, want, pattern)
@@ -123,19 +127,31 @@ func TestJetStreamAPI(t *testing.T) {
 // harmless are the fields that a role may set, and why nothing leaves the stream by them. What the library gains is not
 // here.
 var harmless = map[string]string{
-	"name": "checked against the subject", "subjects": "checked against the name", "description": "text", "metadata": "text",
-	"retention": "what is dropped", "max_consumers": "a limit", "max_msgs": "a limit", "max_bytes": "a limit", "max_age": "a limit",
-	"max_msgs_per_subject": "a limit", "max_msg_size": "a limit", "discard": "what is dropped", "storage": "where", "num_replicas": "where",
-	"duplicate_window": "a limit", "compression": "how", "deny_delete": "less", "deny_purge": "less", "allow_rollup_hdrs": "of its own subjects",
-	"allow_direct": "reading it, which has rights of its own", "allow_msg_ttl": "when its messages end", "subject_delete_marker_ttl": "as above",
-	"persist_mode": "how", "allow_atomic": "how its own subjects are written", "allow_msg_counter": "as above", "first_seq": "a number",
-	"consumer_limits": "a limit", "no_ack": "less",
+	"name": "checked against the subject", "subjects": "checked against the name", "description": "text",
+	"metadata":  "text",
+	"retention": "what is dropped", "max_consumers": "a limit", "max_msgs": "a limit", "max_bytes": "a limit",
+	"max_age":              "a limit",
+	"max_msgs_per_subject": "a limit", "max_msg_size": "a limit", "discard": "what is dropped", "storage": "where",
+	"num_replicas":     "where",
+	"duplicate_window": "a limit", "compression": "how", "deny_delete": "less", "deny_purge": "less",
+	"allow_rollup_hdrs": "of its own subjects",
+	"allow_direct":      "reading it, which has rights of its own", "allow_msg_ttl": "when its messages end",
+	"subject_delete_marker_ttl": "as above",
+	"persist_mode":              "how", "allow_atomic": "how its own subjects are written",
+	"allow_msg_counter": "as above",
+	"first_seq":         "a number",
+	"consumer_limits":   "a limit", "no_ack": "less",
 
-	"deliver_policy": "from where it reads", "opt_start_seq": "as above", "opt_start_time": "as above", "ack_policy": "how it reads",
-	"ack_wait": "a limit", "max_deliver": "a limit", "filter_subject": "what of the stream", "filter_subjects": "as above",
-	"replay_policy": "how fast", "rate_limit_bps": "a limit", "max_waiting": "a limit", "max_ack_pending": "a limit", "flow_control": "how",
-	"idle_heartbeat": "how", "headers_only": "less", "max_batch": "a limit", "max_expires": "a limit", "max_bytes_": "a limit",
-	"deliver_subject": "an inbox, checked", "inactive_threshold": "a limit, bounded", "mem_storage": "where", "backoff": "a limit",
+	"deliver_policy": "from where it reads", "opt_start_seq": "as above", "opt_start_time": "as above",
+	"ack_policy": "how it reads",
+	"ack_wait":   "a limit", "max_deliver": "a limit", "filter_subject": "what of the stream",
+	"filter_subjects": "as above",
+	"replay_policy":   "how fast", "rate_limit_bps": "a limit", "max_waiting": "a limit", "max_ack_pending": "a limit",
+	"flow_control":   "how",
+	"idle_heartbeat": "how", "headers_only": "less", "max_batch": "a limit", "max_expires": "a limit",
+	"max_bytes_":      "a limit",
+	"deliver_subject": "an inbox, checked", "inactive_threshold": "a limit, bounded", "mem_storage": "where",
+	"backoff": "a limit",
 }
 
 // hostile makes a value that says something, for every type: subjects where there may be some.
@@ -226,7 +242,8 @@ func TestJetStreamConfigurations(t *testing.T) {
 		stream string
 		own    []string
 	}{
-		"operator, state":  {operator, "KV_" + subject.KVLattice(edge), []string{"$KV." + subject.KVLattice(edge) + ".>"}},
+		"operator, state": {operator, "KV_" + subject.KVLattice(edge),
+			[]string{"$KV." + subject.KVLattice(edge) + ".>"}},
 		"operator, chunks": {operator, subject.ChunkStream(edge), []string{"$O.edge.C.>", "$O.edge.M.>"}},
 		"keeper, a bucket": {keeper, "KV_mine", []string{"$KV.mine.>"}},
 	} {
@@ -234,7 +251,8 @@ func TestJetStreamConfigurations(t *testing.T) {
 			refusals := 0
 			for _, field := range fieldNames(reflect.TypeFor[server.StreamConfig]()) {
 				f, _ := fieldOf(reflect.TypeFor[server.StreamConfig](), field)
-				config := map[string]any{"name": tc.stream, "subjects": tc.own, "retention": "limits", "storage": "memory", "num_replicas": 1, field: hostile(f.Type, 0)}
+				config := map[string]any{"name": tc.stream, "subjects": tc.own, "retention": "limits",
+					"storage": "memory", "num_replicas": 1, field: hostile(f.Type, 0)}
 				err := ask(t, tc.nc, "$JS.API.STREAM.CREATE."+tc.stream, config)
 				refusedByGate := err != nil && strings.HasPrefix(err.Error(), "weft: ")
 				if refusedByGate {
@@ -247,13 +265,19 @@ func TestJetStreamConfigurations(t *testing.T) {
 			if refusals < 10 {
 				t.Errorf("only %d fields were refused", refusals)
 			}
-			for _, body := range []any{map[string]any{"name": tc.stream}, map[string]any{"name": tc.stream, "subjects": []string{">"}}, map[string]any{"Name": tc.stream, "SUBJECTS": []string{">"}},
-				map[string]any{"name": tc.stream, "subjects": tc.own, "Sources": []any{map[string]any{"name": "x"}}}, []any{}, nil} {
-				if err := ask(t, tc.nc, "$JS.API.STREAM.CREATE."+tc.stream, body); err == nil || !strings.HasPrefix(err.Error(), "weft: ") {
+			for _, body := range []any{map[string]any{"name": tc.stream}, map[string]any{"name": tc.stream,
+				"subjects": []string{">"}}, map[string]any{"Name": tc.stream, "SUBJECTS": []string{">"}},
+				map[string]any{"name": tc.stream, "subjects": tc.own, "Sources": []any{map[string]any{"name": "x"}}},
+				[]any{}, nil} {
+				if err := ask(t, tc.nc, "$JS.API.STREAM.CREATE."+tc.stream, body); err == nil ||
+					!strings.HasPrefix(err.Error(), "weft: ") {
 					t.Errorf("%v: %v", body, err)
 				}
 			}
-			if err := ask(t, tc.nc, "$JS.API.STREAM.CREATE."+tc.stream, map[string]any{"name": tc.stream, "subjects": tc.own, "storage": "memory", "retention": "limits", "num_replicas": 1, "allow_direct": true, "max_msgs_per_subject": 1}); err != nil && !strings.Contains(err.Error(), "already in use") {
+			if err := ask(t, tc.nc, "$JS.API.STREAM.CREATE."+tc.stream, map[string]any{"name": tc.stream,
+				"subjects": tc.own, "storage": "memory", "retention": "limits", "num_replicas": 1,
+				"allow_direct": true, "max_msgs_per_subject": 1}); err != nil && !strings.Contains(err.Error(),
+				"already in use") {
 				t.Errorf("a bucket as clients make them: %v", err)
 			}
 			m, err := tc.nc.Request("$JS.API.STREAM.INFO."+tc.stream, nil, patience)
@@ -264,30 +288,37 @@ func TestJetStreamConfigurations(t *testing.T) {
 			if err := json.Unmarshal(m.Data, &info); err != nil {
 				t.Fatal(err)
 			}
-			if c := info.Config; !slices.Equal(c.Subjects, tc.own) || c.Mirror != nil || c.Sources != nil || c.RePublish != nil || c.SubjectTransform != nil {
+			if c := info.Config; !slices.Equal(c.Subjects, tc.own) || c.Mirror != nil || c.Sources != nil ||
+				c.RePublish != nil || c.SubjectTransform != nil {
 				t.Errorf("the stream is %+v", c)
 			}
 		})
 	}
-	if !refused(t, keeper, "publish", "$JS.API.CONSUMER.CREATE.KV_mine", func() error { return keeper.Publish("$JS.API.CONSUMER.CREATE.KV_mine", nil) }) {
+	if !refused(t, keeper, "publish", "$JS.API.CONSUMER.CREATE.KV_mine",
+		func() error { return keeper.Publish("$JS.API.CONSUMER.CREATE.KV_mine", nil) }) {
 		t.Error("a provider makes consumers of its buckets, which it never does")
 	}
 	stream := "KV_" + subject.KVLattice(edge)
 	for _, field := range fieldNames(reflect.TypeFor[server.ConsumerConfig]()) {
 		f, _ := fieldOf(reflect.TypeFor[server.ConsumerConfig](), field)
 		config := map[string]any{"ack_policy": "none", field: hostile(f.Type, 0)}
-		err := ask(t, operator, "$JS.API.CONSUMER.CREATE."+stream, map[string]any{"stream_name": stream, "config": config})
+		err := ask(t, operator, "$JS.API.CONSUMER.CREATE."+stream, map[string]any{"stream_name": stream,
+			"config": config})
 		byGate := err != nil && strings.HasPrefix(err.Error(), "weft: ")
 		if field == "deliver_subject" && !byGate || harmless[field] == "" && field != "max_bytes" && !byGate {
 			t.Errorf("consumer's %s: %v, want a refusal", field, err)
 		}
 	}
-	for _, deliver := range []string{"wasmbus.rpc.edge." + otherID + ".default.linkdefs.put", "_INBOX", "_INBOX_", "$JS.API.STREAM.DELETE.x", "_inbox.x"} {
-		if err := ask(t, operator, "$JS.API.CONSUMER.CREATE."+stream, map[string]any{"stream_name": stream, "config": map[string]any{"deliver_subject": deliver}}); err == nil || !strings.HasPrefix(err.Error(), "weft: ") {
+	for _, deliver := range []string{"wasmbus.rpc.edge." + otherID + ".default.linkdefs.put", "_INBOX", "_INBOX_",
+		"$JS.API.STREAM.DELETE.x", "_inbox.x"} {
+		if err := ask(t, operator, "$JS.API.CONSUMER.CREATE."+stream, map[string]any{"stream_name": stream,
+			"config": map[string]any{"deliver_subject": deliver}}); err == nil || !strings.HasPrefix(err.Error(),
+			"weft: ") {
 			t.Errorf("delivery to %s: %v", deliver, err)
 		}
 	}
-	if err := ask(t, operator, "$JS.API.CONSUMER.CREATE."+stream, map[string]any{"stream_name": "KV_mine", "config": map[string]any{"ack_policy": "none"}}); err == nil || !strings.HasPrefix(err.Error(), "weft: ") {
+	if err := ask(t, operator, "$JS.API.CONSUMER.CREATE."+stream, map[string]any{"stream_name": "KV_mine",
+		"config": map[string]any{"ack_policy": "none"}}); err == nil || !strings.HasPrefix(err.Error(), "weft: ") {
 		t.Errorf("a consumer of another stream than the subject says: %v", err)
 	}
 }
@@ -305,7 +336,8 @@ func TestLargePayloadsAreReadThoughAProviderHoardsConsumers(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	store, err := js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket(edge), Storage: jetstream.MemoryStorage})
+	store, err := js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket(edge),
+		Storage: jetstream.MemoryStorage})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,10 +347,13 @@ func TestLargePayloadsAreReadThoughAProviderHoardsConsumers(t *testing.T) {
 	stream := subject.ChunkStream(edge)
 	create := func(name string, config map[string]any) error {
 		config["name"], config["ack_policy"] = name, "none"
-		return ask(t, prov, "$JS.API.CONSUMER.CREATE."+stream+"."+name, map[string]any{"stream_name": stream, "config": config})
+		return ask(t, prov, "$JS.API.CONSUMER.CREATE."+stream+"."+name, map[string]any{"stream_name": stream,
+			"config": config})
 	}
 	for _, inactive := range []any{int64(5*time.Minute) + 1, int64(292 * 365 * 24 * time.Hour), -1, "300s", 1e30} {
-		if err := create("long", map[string]any{"inactive_threshold": inactive}); err == nil || !strings.Contains(err.Error(), "weft: inactive_threshold must be nanoseconds, 300000000000 (5m0s) at most") {
+		if err := create("long", map[string]any{"inactive_threshold": inactive}); err == nil ||
+			!strings.Contains(err.Error(),
+				"weft: inactive_threshold must be nanoseconds, 300000000000 (5m0s) at most") {
 			t.Errorf("kept for %v: %v, want a refusal that says the limit", inactive, err)
 		}
 	}
@@ -333,7 +368,8 @@ func TestLargePayloadsAreReadThoughAProviderHoardsConsumers(t *testing.T) {
 		}
 		return i, i.Name != ""
 	}
-	for name, config := range map[string]map[string]any{"pull": {}, "zero": {"inactive_threshold": 0}, "null": {"inactive_threshold": nil}, "push": {"deliver_subject": prov.NewInbox()}} {
+	for name, config := range map[string]map[string]any{"pull": {}, "zero": {"inactive_threshold": 0},
+		"null": {"inactive_threshold": nil}, "push": {"deliver_subject": prov.NewInbox()}} {
 		if err := create(name, config); err != nil {
 			t.Fatal(name, err)
 		}
@@ -392,19 +428,23 @@ func TestLatticesAreApart(t *testing.T) {
 	}
 	otherHost, _ := r.issue(natsauth.Identity{Lattice: "other", Roles: []natsauth.Role{natsauth.Host}})
 	all := []string{">"} // even a user who may do everything in the other lattice
-	almighty, _ := r.issue(natsauth.Identity{Lattice: "other", Roles: []natsauth.Role{natsauth.Operator}, Publish: all, Subscribe: all})
+	almighty, _ := r.issue(natsauth.Identity{Lattice: "other", Roles: []natsauth.Role{natsauth.Operator}, Publish: all,
+		Subscribe: all})
 	keeper, _ := r.provider(otherHost, natsauth.Needs{Storage: true})
-	for who, c := range map[string]natsauth.Credentials{"host": otherHost, "almighty operator": almighty, "keeper": keeper} {
+	for who, c := range map[string]natsauth.Credentials{"host": otherHost, "almighty operator": almighty,
+		"keeper": keeper} {
 		nc := r.connect(c)
 		got, err := nc.SubscribeSync(nc.NewInbox())
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, pattern := range apiSubjects(t) {
-			if strings.Contains(pattern, "SERVER") || strings.Contains(pattern, "META") || !strings.HasPrefix(pattern, "$JS.API.") {
+			if strings.Contains(pattern, "SERVER") || strings.Contains(pattern, "META") ||
+				!strings.HasPrefix(pattern, "$JS.API.") {
 				continue
 			}
-			subj := strings.NewReplacer(">", "x", "*", "x").Replace(strings.Replace(pattern, "*", "KV_"+subject.KVLattice(edge), 1))
+			subj := strings.NewReplacer(">", "x", "*", "x").Replace(strings.Replace(pattern, "*",
+				"KV_"+subject.KVLattice(edge), 1))
 			if subject.Valid(subj) {
 				_ = nc.PublishRequest(subj, got.Subject, []byte(`{"last_by_subj":"$KV.LATTICEDATA_edge.LINKDEF_x"}`))
 				// so that the answer goes there
@@ -413,13 +453,15 @@ func TestLatticesAreApart(t *testing.T) {
 		}
 		for _, config := range []string{
 			`"name":"KV_LATTICEDATA_edge","subjects":["$KV.LATTICEDATA_edge.>"]`,
-			`"name":"KV_spy","subjects":["$KV.spy.>"],"republish":{"src":">","dest":"` + subject.LinkPut(edge, otherID, link) + `"}`,
+			`"name":"KV_spy","subjects":["$KV.spy.>"],"republish":{"src":">","dest":"` + subject.LinkPut(edge, otherID,
+				link) + `"}`,
 			`"name":"KV_spy","subjects":[">"]`, `"name":"KV_spy","sources":[{"name":"KV_LATTICEDATA_edge"}]`,
 			`"name":"KV_spy","mirror":{"name":"KV_LATTICEDATA_edge","external":{"api":"$JS.API","deliver":"x"}}`,
 		} {
 			name, _, _ := strings.Cut(strings.TrimPrefix(config, `"name":"`), `"`)
 			for _, verb := range []string{"CREATE", "UPDATE"} {
-				_ = nc.PublishRequest("$JS.API.STREAM."+verb+"."+name, got.Subject, []byte("{"+config+`,"storage":"memory","retention":"limits","num_replicas":1}`))
+				_ = nc.PublishRequest("$JS.API.STREAM."+verb+"."+name, got.Subject,
+					[]byte("{"+config+`,"storage":"memory","retention":"limits","num_replicas":1}`))
 			}
 		}
 		_ = nc.Publish(subject.Event(edge), []byte("forged"))
@@ -491,7 +533,8 @@ func TestJetStreamsAnswersBearItsMark(t *testing.T) {
 		t.Fatal(err)
 	}
 	target := subject.LinkPut(edge, otherID, link)
-	consumer, err := prov.Request("$JS.API.CONSUMER.CREATE."+stream, fmt.Appendf(nil, `{"stream_name":%q,"config":{"ack_policy":"none","name":"c"}}`, stream), patience)
+	consumer, err := prov.Request("$JS.API.CONSUMER.CREATE."+stream,
+		fmt.Appendf(nil, `{"stream_name":%q,"config":{"ack_policy":"none","name":"c"}}`, stream), patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -500,7 +543,8 @@ func TestJetStreamsAnswersBearItsMark(t *testing.T) {
 		t.Fatalf("%s: %v", consumer.Data, err)
 	}
 	for _, req := range [][2]string{
-		{"DIRECT.GET." + stream + "." + subject.ChunkData(edge, "mine"), ""}, {"DIRECT.GET." + stream, `{"seq":1}`}, {"STREAM.MSG.GET." + stream, `{"seq":1}`},
+		{"DIRECT.GET." + stream + "." + subject.ChunkData(edge, "mine"), ""}, {"DIRECT.GET." + stream, `{"seq":1}`},
+		{"STREAM.MSG.GET." + stream, `{"seq":1}`},
 		{"CONSUMER.MSG.NEXT." + stream + "." + made.Name, "1"},
 		// no answer at all
 		{"CONSUMER.CREATE." + stream, fmt.Sprintf(`{"stream_name":%q,"config":{"ack_policy":"none"}}`, stream)},
@@ -583,7 +627,8 @@ func TestDataStays(t *testing.T) {
 		work(func(l lattice.Name) *nats.Conn {
 			conn := natsconn.Config{URL: s.URL()}
 			if users {
-				c, _, err := natsauth.Issue(authority, natsauth.Identity{Lattice: l, Roles: []natsauth.Role{natsauth.Operator}})
+				c, _, err := natsauth.Issue(authority,
+					natsauth.Identity{Lattice: l, Roles: []natsauth.Role{natsauth.Operator}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -630,8 +675,9 @@ func TestGateOfADomain(t *testing.T) {
 
 func gateOfADomain(t *testing.T, home lattice.Name) {
 	authority := latticetest.NewKey(t, 'A')
-	s, err := natsserver.Start(t.Context(), natsserver.Config{Port: -1, DataDir: t.TempDir(), Domain: "hub", Lattice: home,
-		Users: natsauth.NewVerifier(authority.Public(), "", nil)})
+	s, err := natsserver.Start(t.Context(), natsserver.Config{Port: -1, DataDir: t.TempDir(), Domain: "hub",
+		Lattice: home,
+		Users:   natsauth.NewVerifier(authority.Public(), "", nil)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -667,7 +713,8 @@ func gateOfADomain(t *testing.T, home lattice.Name) {
 	}
 	_ = w.Stop()
 	stream := "KV_" + subject.KVLattice(edge)
-	if err := ask(t, nc, "$JS.hub.API.STREAM.CREATE."+stream, map[string]any{"name": stream, "subjects": []string{">"}}); err == nil || !strings.HasPrefix(err.Error(), "weft: ") {
+	if err := ask(t, nc, "$JS.hub.API.STREAM.CREATE."+stream, map[string]any{"name": stream,
+		"subjects": []string{">"}}); err == nil || !strings.HasPrefix(err.Error(), "weft: ") {
 		t.Errorf("a hostile stream: %v", err)
 	}
 	for _, denied := range []string{"STREAM.DELETE." + stream, "STREAM.CREATE.KV_other", "$KV.other.key"} {
@@ -676,7 +723,8 @@ func gateOfADomain(t *testing.T, home lattice.Name) {
 		if err := nc.FlushTimeout(patience); err != nil {
 			t.Fatal(err)
 		}
-		if err := nc.LastError(); err == nil || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(denied)) {
+		if err := nc.LastError(); err == nil || !strings.Contains(strings.ToLower(err.Error()),
+			strings.ToLower(denied)) {
 			t.Errorf("%s: %v, want a refusal", subj, err)
 		}
 	}

@@ -56,10 +56,12 @@ func TestRepliesGoToInboxesOnly(t *testing.T) {
 	watcher, _ := r.issue(natsauth.Identity{Roles: []natsauth.Role{natsauth.Operator}, Subscribe: []string{">"}})
 	w := r.connect(watcher)
 	// Where the answers would do harm: the lattice's state, JetStream's requests past the gate, commands, events.
-	targets := []string{"$KV." + subject.KVLattice(edge) + "." + victim, "$JS.API.STREAM.DELETE.KV_" + subject.KVLattice(edge) + "x",
+	targets := []string{"$KV." + subject.KVLattice(edge) + "." + victim,
+		"$JS.API.STREAM.DELETE.KV_" + subject.KVLattice(edge) + "x",
 		"wasmbus.ctl.edge.cmd." + hostID + ".stp", subject.Event(edge), "_INBOX", "_inbox.x", "_INBOX_x"}
 	stream := subject.ChunkStream(edge)
-	all := map[string]natsauth.Credentials{"host": host, "operator": r.role(natsauth.Operator), "provider": prov, "keeper": keeper}
+	all := map[string]natsauth.Credentials{"host": host, "operator": r.role(natsauth.Operator), "provider": prov,
+		"keeper": keeper}
 	for _, inside := range []bool{false, true} { // last, since what it causes may come late
 		for who, creds := range all {
 			connect := r.connect
@@ -71,7 +73,8 @@ func TestRepliesGoToInboxesOnly(t *testing.T) {
 			if _, err := nc.Request(data, []byte("stored"), patience); err != nil {
 				t.Fatal(err)
 			}
-			made, err := nc.Request("$JS.API.CONSUMER.CREATE."+stream, fmt.Appendf(nil, `{"stream_name":%q,"config":{"ack_policy":"explicit"}}`, stream), patience)
+			made, err := nc.Request("$JS.API.CONSUMER.CREATE."+stream,
+				fmt.Appendf(nil, `{"stream_name":%q,"config":{"ack_policy":"explicit"}}`, stream), patience)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,13 +88,18 @@ func TestRepliesGoToInboxesOnly(t *testing.T) {
 				t.Fatal(err)
 			}
 			requests := []*nats.Msg{
-				{Subject: "$JS.API.INFO"}, {Subject: "$JS.API.STREAM.INFO." + stream}, {Subject: "$JS.API.DIRECT.GET." + stream, Data: []byte(`{"seq":1}`)},
-				{Subject: "$JS.API.DIRECT.GET." + stream + "." + data}, {Subject: "$JS.API.STREAM.MSG.GET." + stream, Data: []byte(`{"seq":1}`)},
-				{Subject: first.Reply, Data: []byte("+NXT {\"no_wait\":true}")}, {Subject: next, Data: []byte(`{"no_wait":true}`)},
-				{Subject: data, Data: []byte("x")}, {Subject: data, Header: nats.Header{"A": {"b"}}, Data: []byte("x")}, {Subject: actor, Data: []byte("x")},
+				{Subject: "$JS.API.INFO"}, {Subject: "$JS.API.STREAM.INFO." + stream},
+				{Subject: "$JS.API.DIRECT.GET." + stream, Data: []byte(`{"seq":1}`)},
+				{Subject: "$JS.API.DIRECT.GET." + stream + "." + data}, {Subject: "$JS.API.STREAM.MSG.GET." + stream,
+					Data: []byte(`{"seq":1}`)},
+				{Subject: first.Reply, Data: []byte("+NXT {\"no_wait\":true}")},
+				{Subject: next, Data: []byte(`{"no_wait":true}`)},
+				{Subject: data, Data: []byte("x")}, {Subject: data, Header: nats.Header{"A": {"b"}},
+					Data: []byte("x")}, {Subject: actor, Data: []byte("x")},
 			}
 			if who == "operator" {
-				requests = append(requests, &nats.Msg{Subject: subject.Control{Lattice: edge}.PingHosts(), Data: []byte("x")})
+				requests = append(requests, &nats.Msg{Subject: subject.Control{Lattice: edge}.PingHosts(),
+					Data: []byte("x")})
 			}
 			for _, target := range targets {
 				heard, err := w.SubscribeSync(target)

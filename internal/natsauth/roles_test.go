@@ -50,12 +50,14 @@ type realm struct {
 func newRealm(t *testing.T) *realm {
 	t.Helper()
 	dir := t.TempDir()
-	r := &realm{t: t, authority: latticetest.NewKey(t, 'A'), users: natsauth.OpenUsers(filepath.Join(dir, "users.json"))}
+	r := &realm{t: t, authority: latticetest.NewKey(t, 'A'),
+		users: natsauth.OpenUsers(filepath.Join(dir, "users.json"))}
 	var err error
 	if r.ca, err = natsauth.OpenCA(filepath.Join(dir, "ca")); err != nil {
 		t.Fatal(err)
 	}
-	r.server, err = natsserver.Start(t.Context(), natsserver.Config{Port: -1, DataDir: filepath.Join(dir, "nats"), TLS: r.ca.ServerTLS(),
+	r.server, err = natsserver.Start(t.Context(), natsserver.Config{Port: -1, DataDir: filepath.Join(dir, "nats"),
+		TLS:   r.ca.ServerTLS(),
 		Users: natsauth.NewVerifier(r.authority.Public(), filepath.Join(dir, "users.json"), nil)})
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +106,8 @@ func (r *realm) provider(host natsauth.Credentials, n natsauth.Needs) (natsauth.
 }
 
 func (r *realm) config(c natsauth.Credentials) natsconn.Config {
-	return natsconn.Config{URL: r.server.URL(), JWT: c.JWT, Seed: c.Seed, TLSRoots: r.ca.PEM(), TLSName: natsauth.ServerName, Name: userAgent}
+	return natsconn.Config{URL: r.server.URL(), JWT: c.JWT, Seed: c.Seed, TLSRoots: r.ca.PEM(),
+		TLSName: natsauth.ServerName, Name: userAgent}
 }
 
 func (r *realm) connect(c natsauth.Credentials) *nats.Conn {
@@ -147,7 +150,8 @@ func refused(t *testing.T, nc *nats.Conn, verb, subj string, do func() error) bo
 			subj = strings.Replace(subj, "$JS.API."+guarded, "weft.js."+guarded, 1)
 		}
 	}
-	return err != nil && errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(strings.ToLower(err.Error()), verb+` to "`+strings.ToLower(subj)+`"`)
+	return err != nil && errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(strings.ToLower(err.Error()),
+		verb+` to "`+strings.ToLower(subj)+`"`)
 }
 
 func mayPublish(t *testing.T, nc *nats.Conn, subj string) bool {
@@ -168,7 +172,8 @@ func TestRolesMayOnlyWhatTheyNeed(t *testing.T) {
 	c := subject.Control{Lattice: edge}
 	foreign := subject.Control{Lattice: "other"}
 	const op, hst, pro, kee = "o", "h", "p", "k"
-	conns := map[string]*nats.Conn{op: r.connect(r.role(natsauth.Operator)), hst: r.connect(host), pro: r.connect(prov), kee: r.connect(keeper)}
+	conns := map[string]*nats.Conn{op: r.connect(r.role(natsauth.Operator)), hst: r.connect(host),
+		pro: r.connect(prov), kee: r.connect(keeper)}
 	self := func(id lattice.ProviderID) string { return subject.Provider(edge, id, link) }
 	for _, tc := range []struct {
 		subj     string
@@ -273,7 +278,8 @@ func TestProviderAnswersOnlyWhatItWasAsked(t *testing.T) {
 		t.Fatalf("got %v, %v", m, err)
 	}
 	latticetest.Eventually(t, func() error {
-		if err := prov.LastError(); !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), inbox) {
+		if err := prov.LastError(); !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(),
+			inbox) {
 			return fmt.Errorf("the second answer was not refused: %v", err)
 		}
 		return nil
@@ -282,7 +288,8 @@ func TestProviderAnswersOnlyWhatItWasAsked(t *testing.T) {
 		t.Error("a provider publishes to an inbox unasked")
 	}
 	// It cannot ask itself either, to be allowed to answer on a subject of its choice.
-	for reply, verdict := range map[string]string{prov.NewInbox(): subj, "wasmbus.ctl.edge.cmd." + hostID + ".stop": noInbox} {
+	for reply, verdict := range map[string]string{prov.NewInbox(): subj, "wasmbus.ctl.edge.cmd." + hostID +
+		".stop": noInbox} {
 		if !refused(t, prov, "publish", verdict, func() error { return prov.PublishRequest(subj, reply, nil) }) {
 			t.Errorf("a provider asks itself, with reply %s", reply)
 		}
@@ -362,7 +369,8 @@ func TestNotAdmitted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign, _, err := natsauth.Issue(latticetest.NewKey(t, 'A'), natsauth.Identity{Roles: []natsauth.Role{natsauth.Operator}, Lattice: edge})
+	foreign, _, err := natsauth.Issue(latticetest.NewKey(t, 'A'),
+		natsauth.Identity{Roles: []natsauth.Role{natsauth.Operator}, Lattice: edge})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -379,7 +387,8 @@ func TestNotAdmitted(t *testing.T) {
 		{"good", r.config(good), nil},
 		{"none", with(func(c *natsconn.Config) { c.JWT, c.Seed = "", "" }), lattice.ErrDenied},
 		{"token", with(func(c *natsconn.Config) { c.JWT, c.Seed, c.Token = "", "", "guess" }), lattice.ErrDenied},
-		{"password", with(func(c *natsconn.Config) { c.JWT, c.Seed, c.User, c.Password = "", "", "admin", "admin" }), lattice.ErrDenied},
+		{"password", with(func(c *natsconn.Config) { c.JWT, c.Seed, c.User, c.Password = "", "", "admin", "admin" }),
+			lattice.ErrDenied},
 		{"seed alone", with(func(c *natsconn.Config) { c.JWT = "" }), lattice.ErrDenied},
 		{"another's seed", with(func(c *natsconn.Config) { c.Seed = r.role(natsauth.Host).Seed }), lattice.ErrDenied},
 		{"another authority's", r.config(foreign), lattice.ErrDenied},
@@ -405,7 +414,8 @@ func TestShownOut(t *testing.T) {
 	r := newRealm(t)
 	host, id := r.issue(natsauth.Identity{Name: "second", Roles: []natsauth.Role{natsauth.Host}})
 	prov, _ := r.provider(host, natsauth.Needs{})
-	short, _ := r.issue(natsauth.Identity{Roles: []natsauth.Role{natsauth.Host}, Expires: time.Now().Add(2 * time.Second)})
+	short, _ := r.issue(natsauth.Identity{Roles: []natsauth.Role{natsauth.Host},
+		Expires: time.Now().Add(2 * time.Second)})
 	shortProv, _ := r.provider(short, natsauth.Needs{})
 	stays := r.connect(r.role(natsauth.Host))
 	out := []*nats.Conn{r.connect(host), r.connect(prov), r.connect(short), r.connect(shortProv)}
@@ -453,7 +463,8 @@ func TestRolesCanWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	big := []byte(strings.Repeat("0123456789abcdef", 1<<16))
-	for name, js := range map[string]jetstream.JetStream{"provider": store(prov), "operator": store(r.role(natsauth.Operator))} {
+	for name, js := range map[string]jetstream.JetStream{"provider": store(prov),
+		"operator": store(r.role(natsauth.Operator))} {
 		o, err := js.ObjectStore(ctx, subject.ChunkBucket(edge))
 		if err != nil {
 			t.Fatal(name, err)

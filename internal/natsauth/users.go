@@ -59,7 +59,8 @@ func (u Users) Add(id Identity) error {
 	if err != nil {
 		return err
 	}
-	return u.write(append(list, User{ID: id.ID, Name: id.Name, Roles: id.Roles, Lattice: id.Lattice, Issued: id.Issued, Expires: id.Expires}))
+	return u.write(append(list, User{ID: id.ID, Name: id.Name, Roles: id.Roles, Lattice: id.Lattice, Issued: id.Issued,
+		Expires: id.Expires}))
 }
 
 // remove forgets a user whose credentials were not handed over.
@@ -80,7 +81,8 @@ func (u Users) Revoke(id string) (User, error) {
 	}
 	i := slices.IndexFunc(list, func(user User) bool { return user.ID == id })
 	if i < 0 {
-		return User{}, &lattice.Error{Code: lattice.ErrNotFound, Op: "revoke token", Entity: lattice.Printable(id), Detail: "no such token was made here; see: weft token list"}
+		return User{}, &lattice.Error{Code: lattice.ErrNotFound, Op: "revoke token", Entity: lattice.Printable(id),
+			Detail: "no such token was made here; see: weft token list"}
 	}
 	if list[i].Revoked.IsZero() {
 		list[i].Revoked = time.Now().Truncate(time.Second)

@@ -39,7 +39,8 @@ func NewVerifier(authority, file string, log *slog.Logger) *Verifier {
 // another authority has issued it, ErrDenied when it was revoked.
 func (v *Verifier) Verify(jwt string, nonce, sig []byte) (Identity, error) {
 	if jwt == "" {
-		return Identity{}, &lattice.Error{Code: lattice.ErrDenied, Op: "admit NATS client", Detail: "it has no credentials"}
+		return Identity{}, &lattice.Error{Code: lattice.ErrDenied, Op: "admit NATS client",
+			Detail: "it has no credentials"}
 	}
 	id, issuer, err := read(jwt, true)
 	if err != nil {
@@ -50,7 +51,8 @@ func (v *Verifier) Verify(jwt string, nonce, sig []byte) (Identity, error) {
 			Detail: "issued by " + issuer + ", this server trusts " + v.authority}
 	}
 	if len(nonce) == 0 || signing.Verify(id.ID, nonce, sig) != nil {
-		return id, &lattice.Error{Code: lattice.ErrTokenSignature, Op: "admit NATS client", Entity: id.ID, Detail: "it does not have the seed of this user"}
+		return id, &lattice.Error{Code: lattice.ErrTokenSignature, Op: "admit NATS client", Entity: id.ID,
+			Detail: "it does not have the seed of this user"}
 	}
 	return id, v.Valid(id)
 }

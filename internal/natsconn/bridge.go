@@ -63,7 +63,8 @@ func StartBridge(cfg Config) (*Bridge, error) {
 		return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "open a loopback address for providers", Err: err}
 	}
 	b := &Bridge{cfg: cfg, tls: tc, log: cfg.Logger.With("part", "nats bridge"), conns: acceptor.New(l)}
-	if b.user = firstUser(cfg.URL); cfg.TLSCert != "" && b.user == nil && cfg.CredsFile+cfg.JWT+cfg.Seed+cfg.User+cfg.Token == "" {
+	if b.user = firstUser(cfg.URL); cfg.TLSCert != "" && b.user == nil && cfg.CredsFile+cfg.JWT+cfg.Seed+cfg.User+
+		cfg.Token == "" {
 		b.secret = rand.Text()
 	}
 	b.conns.Start(func(client net.Conn) {

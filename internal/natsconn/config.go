@@ -283,7 +283,8 @@ func (c Config) tlsConfig() (now func() *tls.Config, err error) {
 	case c.TLSRoots != "":
 		tc.RootCAs = x509.NewCertPool()
 		if !tc.RootCAs.AppendCertsFromPEM([]byte(c.TLSRoots)) {
-			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read TLS authorities", Detail: "there is no PEM certificate in it"}
+			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read TLS authorities",
+				Detail: "there is no PEM certificate in it"}
 		}
 	}
 	if c.TLSCert != "" {

@@ -55,7 +55,8 @@ func Connect(ctx context.Context, cfg Config) (*nats.Conn, error) {
 			log.Debug("connected to NATS", "server", SafeURL(nc.ConnectedUrl()))
 			return nc, nil
 		case err == nil: // in the background
-			log.Warn("NATS is away, trying on in the background", "server", SafeURL(cfg.URL), lattice.LogErr, nc.LastError())
+			log.Warn("NATS is away, trying on in the background", "server", SafeURL(cfg.URL), lattice.LogErr,
+				nc.LastError())
 			return nc, nil
 		}
 		if !cfg.RetryOnFailedConnect || ctx.Err() != nil {
@@ -190,7 +191,10 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	return d.last.next(func() (net.Conn, error) { return (&net.Dialer{Timeout: d.timeout}).DialContext(ctx, network, address) })
+	return d.last.next(func() (net.Conn, error) {
+		return (&net.Dialer{Timeout: d.timeout}).DialContext(ctx, network,
+			address)
+	})
 }
 
 func connectError(ctx context.Context, cfg Config, err error) error {
@@ -199,14 +203,17 @@ func connectError(ctx context.Context, cfg Config, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		e.Code, e.Detail = lattice.CodeOf(ctx.Err()), "gave up waiting for a NATS server"
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrNkeysNotSupported),
-		strings.Contains(text, "authorization"), strings.Contains(text, "nkey"), strings.Contains(text, "authentication"):
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired),
+		errors.Is(err, nats.ErrNkeysNotSupported),
+		strings.Contains(text, "authorization"), strings.Contains(text, "nkey"),
+		strings.Contains(text, "authentication"):
 		refusal := cfg.refusal(time.Now())
 		e.Code, e.Detail = lattice.ErrDenied, refusal.Detail
 	case hinted(&e.Detail, misfit(ctx, cfg)):
 	case strings.Contains(text, "unknown authority"):
 		e.Detail = "the server's certificate is of an authority that this machine does not know; name its file with --nats-ca, or join with a token"
-	case errors.Is(err, nats.ErrTLS), errors.Is(err, nats.ErrSecureConnWanted), errors.Is(err, nats.ErrSecureConnRequired),
+	case errors.Is(err, nats.ErrTLS), errors.Is(err, nats.ErrSecureConnWanted),
+		errors.Is(err, nats.ErrSecureConnRequired),
 		strings.Contains(text, "x509"), strings.Contains(text, "certificate"):
 		e.Detail = "TLS failed; check the authority, the certificate and whether the server speaks TLS"
 	default:

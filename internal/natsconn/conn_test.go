@@ -139,7 +139,8 @@ func TestCredentials(t *testing.T) {
 		{"user", Config{URL: withUser.URL(), User: "u", Password: "hunter2"}, nil},
 		{"wrong password", Config{URL: "nats://u:mustard@" + host(withUser)}, lattice.ErrDenied},
 		{"unknown nkey", Config{URL: withUser.URL(), Seed: user.Seed()}, lattice.ErrDenied},
-		{"jwt that the server does not want", Config{URL: withUser.URL(), JWT: "a.b.c", Seed: user.Seed()}, lattice.ErrDenied},
+		{"jwt that the server does not want", Config{URL: withUser.URL(), JWT: "a.b.c", Seed: user.Seed()},
+			lattice.ErrDenied},
 		{"missing file", Config{URL: withUser.URL(), CredsFile: "/nonexistent/x.creds"}, lattice.ErrInvalid},
 		{"in process", Config{InProcess: withToken, Token: "sesame"}, nil},
 	} {
@@ -196,7 +197,8 @@ func TestConfigHidesSecrets(t *testing.T) {
 	cfg := Config{URL: "nats://u:hunter2@h:1", Password: "hunter2", Token: "hunter2", Seed: "hunter2", JWT: "hunter2"}
 	log := newRecord()
 	log.logger().Info("x", "cfg", cfg)
-	for _, s := range []string{fmt.Sprintf("%v %+v %#v", cfg, cfg, cfg), log.text(), SafeURL("nats://hunter2@h"), SafeURL("%zzhunter2")} {
+	for _, s := range []string{fmt.Sprintf("%v %+v %#v", cfg, cfg, cfg), log.text(), SafeURL("nats://hunter2@h"),
+		SafeURL("%zzhunter2")} {
 		if strings.Contains(s, "hunter2") {
 			t.Errorf("shown: %s", s)
 		}

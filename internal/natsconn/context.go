@@ -48,10 +48,12 @@ func LoadContext(name string) (cfg Config, err error) {
 	}
 	data, err := readSmall(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return cfg, &lattice.Error{Code: lattice.ErrNotFound, Op: "read NATS context", Entity: lattice.Printable(name), Detail: thereAre()}
+		return cfg, &lattice.Error{Code: lattice.ErrNotFound, Op: "read NATS context", Entity: lattice.Printable(name),
+			Detail: thereAre()}
 	}
 	bad := func(detail string, err error) (Config, error) {
-		return Config{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "read NATS context", Entity: path, Detail: detail, Err: err}
+		return Config{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "read NATS context", Entity: path,
+			Detail: detail, Err: err}
 	}
 	if err != nil {
 		return bad("", err)
@@ -69,7 +71,8 @@ func LoadContext(name string) (cfg Config, err error) {
 	case c.APIPrefix != "" && c.APIPrefix != "$JS.API":
 		return bad("it has a JetStream API prefix of its own; weft knows domains only (jetstream_domain)", nil)
 	}
-	cfg = Config{URL: c.URL, User: c.User, Password: c.Password, Token: c.Token, JWT: c.UserJWT, Seed: c.UserSeed, TLSFirst: c.TLSFirst, JSDomain: c.Domain,
+	cfg = Config{URL: c.URL, User: c.User, Password: c.Password, Token: c.Token, JWT: c.UserJWT, Seed: c.UserSeed,
+		TLSFirst: c.TLSFirst, JSDomain: c.Domain,
 		InboxPrefix: strings.TrimSuffix(c.InboxPrefix, ".")}
 	for _, f := range []struct {
 		to   *string

@@ -100,7 +100,8 @@ func operatorMode(t *testing.T, dir string) (*server.Options, string) {
 	if err := resolver.Store(public(t, acc), accountJWT); err != nil {
 		t.Fatal(err)
 	}
-	return &server.Options{TrustedOperators: []*jwt.OperatorClaims{oc}, AccountResolver: resolver}, write(t, dir, "user.creds", creds)
+	return &server.Options{TrustedOperators: []*jwt.OperatorClaims{oc}, AccountResolver: resolver},
+		write(t, dir, "user.creds", creds)
 }
 
 // certificates makes an authority, a server's certificate for 127.0.0.1 and a client's.
@@ -113,8 +114,10 @@ func certificates(t *testing.T, dir string) (ca, cert, key string, serverTLS *tl
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
-			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: ca, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		c := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+			NotAfter:    time.Now().Add(time.Hour),
+			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: ca, BasicConstraintsValid: true,
+			KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
 		if parent == nil {
 			parent, parentKey = c, k
@@ -127,7 +130,8 @@ func certificates(t *testing.T, dir string) (ca, cert, key string, serverTLS *tl
 		if err != nil {
 			t.Fatal(err)
 		}
-		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})
+		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+			pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})
 	}
 	caPEM, _ := issue("authority", true)
 	serverCert, serverKey := issue("server", false)
@@ -139,7 +143,8 @@ func certificates(t *testing.T, dir string) (ca, cert, key string, serverTLS *tl
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(caPEM)
 	return write(t, dir, "ca.pem", caPEM), write(t, dir, "cert.pem", clientCert), write(t, dir, "key.pem", clientKey),
-		&tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12}
+		&tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
+			MinVersion: tls.VersionTLS12}
 }
 
 // Somebody else's NATS server, in every way that it may know its users, by settings and by a context of the nats tool.
@@ -171,16 +176,22 @@ func TestExternalServers(t *testing.T) {
 		wrong   Config
 		want    error
 	}{
-		{"creds", operator, Config{CredsFile: creds}, map[string]any{"creds": creds}, Config{CredsFile: strangerCreds}, lattice.ErrDenied},
-		{"nkey", &server.Options{Nkeys: []*server.NkeyUser{{Nkey: public(t, user)}}}, Config{Seed: string(seed)}, map[string]any{"nkey": seedFile},
+		{"creds", operator, Config{CredsFile: creds}, map[string]any{"creds": creds}, Config{CredsFile: strangerCreds},
+			lattice.ErrDenied},
+		{"nkey", &server.Options{Nkeys: []*server.NkeyUser{{Nkey: public(t, user)}}}, Config{Seed: string(seed)},
+			map[string]any{"nkey": seedFile},
 			Config{Seed: string(strangerSeed)}, lattice.ErrDenied},
-		{"user", &server.Options{Username: "u", Password: "hunter2"}, Config{User: "u", Password: "hunter2"}, map[string]any{"user": "u", "password": "hunter2"},
+		{"user", &server.Options{Username: "u", Password: "hunter2"}, Config{User: "u", Password: "hunter2"},
+			map[string]any{"user": "u", "password": "hunter2"},
 			Config{User: "u", Password: "guess"}, lattice.ErrDenied},
-		{"token", &server.Options{Authorization: "sesame"}, Config{Token: "sesame"}, map[string]any{"token": "sesame"}, Config{Token: "guess"}, lattice.ErrDenied},
-		{"certificate", &server.Options{TLSConfig: serverTLS, TLSVerify: true, TLSMap: true, Users: []*server.User{{Username: "CN=weft-client"}}},
+		{"token", &server.Options{Authorization: "sesame"}, Config{Token: "sesame"}, map[string]any{"token": "sesame"},
+			Config{Token: "guess"}, lattice.ErrDenied},
+		{"certificate", &server.Options{TLSConfig: serverTLS, TLSVerify: true, TLSMap: true,
+			Users: []*server.User{{Username: "CN=weft-client"}}},
 			Config{TLSCA: ca, TLSCert: cert, TLSKey: key}, map[string]any{"ca": ca, "cert": cert, "key": key},
 			Config{TLSCA: ca, TLSCert: otherCert, TLSKey: otherKey}, lattice.ErrUnavailable},
-		{"other authority", &server.Options{TLSConfig: serverTLS, TLSVerify: true}, Config{TLSCA: ca, TLSCert: cert, TLSKey: key}, map[string]any{"ca": ca, "cert": cert, "key": key},
+		{"other authority", &server.Options{TLSConfig: serverTLS, TLSVerify: true}, Config{TLSCA: ca, TLSCert: cert,
+			TLSKey: key}, map[string]any{"ca": ca, "cert": cert, "key": key},
 			Config{TLSCA: otherCA, TLSCert: cert, TLSKey: key}, lattice.ErrUnavailable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -318,18 +329,23 @@ func TestContextFiles(t *testing.T) {
 	}
 	for _, name := range []string{"full", file} {
 		cfg, err := LoadContext(name)
-		if err != nil || cfg.JSDomain != "hub" || cfg.URL != "tls://a:1,tls://b:2" || cfg.User != "u" || cfg.Password != "p" || cfg.InboxPrefix != "_MINE" ||
+		if err != nil || cfg.JSDomain != "hub" || cfg.URL != "tls://a:1,tls://b:2" || cfg.User != "u" ||
+			cfg.Password != "p" || cfg.InboxPrefix != "_MINE" ||
 			!cfg.TLSFirst || cfg.TLSCA != filepath.Join(home, "ca.pem") {
 			t.Errorf("%s: %+v %s %v", name, cfg, cfg.JSDomain, err)
 		}
 	}
-	if _, err := LoadContext("fulll"); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(), "there are: full") {
+	if _, err := LoadContext("fulll"); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(),
+		"there are: full") {
 		t.Errorf("missing: %v", err)
 	}
-	for name, text := range map[string]string{"nsc": `{"nsc":"nsc://op/acc/user"}`, "socks": `{"socks_proxy":"socks5://x"}`, "garbage": `{"password":"hunter2"`,
-		"prefix": `{"jetstream_api_prefix":"X.API"}`, "two": `{"user":"u","password":"hunter2","token":"t"}`, "nkey": `{"nkey":"/nonexistent"}`, "url": `{"url":"http://x"}`} {
+	for name, text := range map[string]string{"nsc": `{"nsc":"nsc://op/acc/user"}`,
+		"socks": `{"socks_proxy":"socks5://x"}`, "garbage": `{"password":"hunter2"`,
+		"prefix": `{"jetstream_api_prefix":"X.API"}`, "two": `{"user":"u","password":"hunter2","token":"t"}`,
+		"nkey": `{"nkey":"/nonexistent"}`, "url": `{"url":"http://x"}`} {
 		write(t, ContextDir(), "bad.json", []byte(text))
-		if _, err := LoadContext("bad"); !errors.Is(err, lattice.ErrInvalid) || strings.Contains(err.Error(), "hunter2") {
+		if _, err := LoadContext("bad"); !errors.Is(err, lattice.ErrInvalid) ||
+			strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

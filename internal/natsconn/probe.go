@@ -59,15 +59,19 @@ func (u natsURL) misfit(a answerer, wantsTLS bool) string {
 	case a.nats && web:
 		return "a NATS server answers there, but speaks no WebSocket on that port; write " + u.as("nats")
 	case a.nats && !a.tls && (u.Scheme == "tls" || wantsTLS):
-		return "the server there does not speak TLS; write " + u.as("nats") + " and give no certificates, or let the server speak TLS"
+		return "the server there does not speak TLS; write " + u.as("nats") +
+			" and give no certificates, or let the server speak TLS"
 	case a.nats:
 		return ""
 	case a.http != "" && u.Scheme == "wss":
-		return "what answers there speaks plain HTTP (" + a.http + "); write " + u.as("ws") + " if it is a NATS server's WebSocket"
+		return "what answers there speaks plain HTTP (" + a.http + "); write " + u.as("ws") +
+			" if it is a NATS server's WebSocket"
 	case a.http != "" && web:
-		return "what answers there speaks HTTP (" + a.http + "), but no NATS over WebSocket; is it a proxy that does not pass WebSockets on?"
+		return "what answers there speaks HTTP (" + a.http +
+			"), but no NATS over WebSocket; is it a proxy that does not pass WebSockets on?"
 	case a.http != "":
-		return "an HTTP server or a proxy answers there (" + a.http + "), no NATS server; is the port right? For NATS over WebSocket write " + u.as("ws")
+		return "an HTTP server or a proxy answers there (" + a.http +
+			"), no NATS server; is the port right? For NATS over WebSocket write " + u.as("ws")
 	case a.alert && u.Scheme == "ws":
 		return "what answers there speaks TLS; write " + u.as("wss")
 	case a.alert && !web:

@@ -30,7 +30,8 @@ func TestWhatAnswersIsNoNATSServerOfThatKind(t *testing.T) {
 		{"tls://" + plain, "does not speak TLS; write nats://" + plain},
 		{"ws://" + plain, "speaks no WebSocket on that port; write nats://" + plain},
 		{"wss://" + plain, "speaks no WebSocket on that port; write nats://" + plain},
-		{"nats://" + address(web.URL), "an HTTP server or a proxy answers there (HTTP/1.0 404 Not Found), no NATS server"},
+		{"nats://" + address(web.URL),
+			"an HTTP server or a proxy answers there (HTTP/1.0 404 Not Found), no NATS server"},
 		{"tls://" + address(web.URL), "an HTTP server or a proxy answers there"},
 		{"ws://" + address(web.URL), "no NATS over WebSocket; is it a proxy"},
 		{"wss://" + address(web.URL), "speaks plain HTTP (HTTP/1.0 404 Not Found); write ws://" + address(web.URL)},
@@ -48,16 +49,19 @@ func TestWhatAnswersIsNoNATSServerOfThatKind(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Connect(t.Context(), Config{URL: "nats://127.0.0.1:1"}); !errors.Is(err, lattice.ErrUnavailable) || Answered(err) {
+	if _, err := Connect(t.Context(), Config{URL: "nats://127.0.0.1:1"}); !errors.Is(err, lattice.ErrUnavailable) ||
+		Answered(err) {
 		t.Errorf("nobody: %v", err)
 	}
 }
 
 func TestIPv6WithoutBrackets(t *testing.T) {
 	for url, says := range map[string]string{
-		"nats://::1:4222": "nats://[::1]:4222", "::1:4222": "nats://[::1]:4222", "tls://user:pw@fe80::1:4222": "tls://[fe80::1]:4222", "nats://::1": "nats://[::1]",
+		"nats://::1:4222": "nats://[::1]:4222", "::1:4222": "nats://[::1]:4222",
+		"tls://user:pw@fe80::1:4222": "tls://[fe80::1]:4222", "nats://::1": "nats://[::1]",
 	} {
-		if err := (Config{URL: url}).Validate(); !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(), "stands in brackets: "+says) || strings.Contains(err.Error(), "pw") {
+		if err := (Config{URL: url}).Validate(); !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(),
+			"stands in brackets: "+says) || strings.Contains(err.Error(), "pw") {
 			t.Errorf("%s: %v", url, err)
 		}
 	}

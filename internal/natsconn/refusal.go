@@ -50,7 +50,8 @@ type refusals struct {
 }
 
 func isRefusal(err error) bool {
-	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked) ||
+	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) ||
+		errors.Is(err, nats.ErrAuthRevoked) ||
 		errors.Is(err, nats.ErrAccountAuthExpired)
 }
 
@@ -101,9 +102,11 @@ func (c Config) refusal(now time.Time) *lattice.Error {
 	again := "make a new token where the NATS server runs (weft token create), and start again with it (--join)"
 	switch {
 	case id.Has(natsauth.Provider):
-		who, again = "the credentials that the host gave this provider", "when the host gets new ones, so does the provider"
+		who, again = "the credentials that the host gave this provider",
+			"when the host gets new ones, so does the provider"
 	case c.Login == nil && c.CredsFile != "":
-		again = "they are in " + lattice.Visible(c.CredsFile) + "; have new ones made where the NATS server runs; weft's own are made with: weft token create --creds-out FILE"
+		again = "they are in " + lattice.Visible(c.CredsFile) +
+			"; have new ones made where the NATS server runs; weft's own are made with: weft token create --creds-out FILE"
 	}
 	expires := id.Expires
 	if err != nil {

@@ -21,17 +21,21 @@ func TestAnExpiredCredentialsFileIsNamedWithItsEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	creds, _, err := natsauth.Issue(authority, natsauth.Identity{Name: "anna", Roles: []natsauth.Role{natsauth.Operator}, Lattice: "default", Expires: end})
+	creds, _, err := natsauth.Issue(authority, natsauth.Identity{Name: "anna",
+		Roles: []natsauth.Role{natsauth.Operator}, Lattice: "default", Expires: end})
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := write(t, t.TempDir(), "anna.creds", []byte(creds.File()))
 	cfg := Config{URL: "nats://127.0.0.1:4222", CredsFile: file}
-	want := "the credentials of anna expired at " + end.UTC().Format(time.RFC3339) + "; they are in " + file + "; have new ones made"
-	if got := cfg.refusal(end.Add(time.Second)); got.Code != lattice.ErrDenied || !strings.HasPrefix(got.Detail, want) || !strings.Contains(got.Detail, "weft token create --creds-out") {
+	want := "the credentials of anna expired at " + end.UTC().Format(time.RFC3339) + "; they are in " + file +
+		"; have new ones made"
+	if got := cfg.refusal(end.Add(time.Second)); got.Code != lattice.ErrDenied || !strings.HasPrefix(got.Detail,
+		want) || !strings.Contains(got.Detail, "weft token create --creds-out") {
 		t.Errorf("%s\nwant %s", got, want)
 	}
-	if got := cfg.refusal(end.Add(-time.Second)); strings.Contains(got.Detail, "expired") || !strings.Contains(got.Detail, file) {
+	if got := cfg.refusal(end.Add(-time.Second)); strings.Contains(got.Detail, "expired") ||
+		!strings.Contains(got.Detail, file) {
 		t.Errorf("before the end: %s", got)
 	}
 }
@@ -63,7 +67,8 @@ func TestAnExpiredCredentialsFileOfAnotherOperatorIsNamedWithItsEnd(t *testing.T
 	if err := accounts.Store(public(t, acc), account); err != nil {
 		t.Fatal(err)
 	}
-	url := external(t, &server.Options{TrustedOperators: []*jwt.OperatorClaims{jwt.NewOperatorClaims(public(t, op))}, AccountResolver: accounts})
+	url := external(t, &server.Options{TrustedOperators: []*jwt.OperatorClaims{jwt.NewOperatorClaims(public(t, op))},
+		AccountResolver: accounts})
 	nc, err := Connect(t.Context(), Config{URL: url, CredsFile: file})
 	if err == nil {
 		nc.Close()

@@ -67,7 +67,8 @@ func (a *accounts) of(l lattice.Name) (*server.Account, error) {
 		return acc, nil
 	}
 	fail := func(err error) error {
-		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "open the account of lattice", Entity: string(l), Err: err}
+		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "open the account of lattice", Entity: string(l),
+			Err: err}
 	}
 	acc := a.srv.GlobalAccount()
 	if l != a.home {

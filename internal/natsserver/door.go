@@ -39,8 +39,9 @@ type door struct {
 }
 
 func newDoor(users *natsauth.Verifier, log *slog.Logger) *door {
-	return &door{users: users, log: log.With("part", "nats-server"), limit: rate.NewLimiter(1, 10), inside: map[uint64]natsauth.Identity{},
-		stop: make(chan struct{})}
+	return &door{users: users, log: log.With("part", "nats-server"), limit: rate.NewLimiter(1, 10),
+		inside: map[uint64]natsauth.Identity{},
+		stop:   make(chan struct{})}
 }
 
 // guard puts the door into the options of a server.
@@ -86,7 +87,8 @@ func (d *door) Check(c server.ClientAuthentication) bool {
 	}
 	if err != nil {
 		if d.limit.Allow() {
-			d.log.Warn("NATS client refused", "address", c.RemoteAddress(), "name", lattice.Printable(c.GetOpts().Name), lattice.LogErr, err)
+			d.log.Warn("NATS client refused", "address", c.RemoteAddress(), "name",
+				lattice.Printable(c.GetOpts().Name), lattice.LogErr, err)
 		}
 		return false
 	}
@@ -95,7 +97,8 @@ func (d *door) Check(c server.ClientAuthentication) bool {
 	d.mu.Unlock()
 	// The server would take the limits that a JWT of its own operator names from this one, which names none.
 	c.GetOpts().JWT = ""
-	c.RegisterUser(&server.User{Username: id.ID, Account: acc, ConnectionDeadline: id.Expires, Permissions: permissions(id.Grant())})
+	c.RegisterUser(&server.User{Username: id.ID, Account: acc, ConnectionDeadline: id.Expires,
+		Permissions: permissions(id.Grant())})
 	return true
 }
 

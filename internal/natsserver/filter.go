@@ -39,7 +39,8 @@ const (
 
 func newFilter(client io.Reader, server io.Writer, maxPayload int, refused func(subj, reply string)) *filter {
 	out := bufio.NewWriterSize(server, filterOut)
-	return &filter{in: bufio.NewReaderSize(flushBefore{client, out}, filterIn), out: out, maxPayload: maxPayload, refused: refused}
+	return &filter{in: bufio.NewReaderSize(flushBefore{client, out}, filterIn), out: out, maxPayload: maxPayload,
+		refused: refused}
 }
 
 // flushBefore flushes to the server before it waits for more from the client.
@@ -101,7 +102,8 @@ func (f *filter) next() error {
 	switch {
 	case !ok:
 		return malformed("%s has too many arguments", op)
-	case op == "PING" && n == 0, op == "PONG" && n == 0, op == "SUB" && (n == 2 || n == 3), op == "UNSUB" && (n == 1 || n == 2):
+	case op == "PING" && n == 0, op == "PONG" && n == 0, op == "SUB" && (n == 2 || n == 3), op == "UNSUB" &&
+		(n == 1 || n == 2):
 		return f.say(op, args...)
 	case op == "PUB" && (n == 2 || n == 3):
 		return f.publish(op, args[:n-1], -1, size(args[n-1]))

@@ -108,7 +108,8 @@ func (f *front) serve(raw net.Conn) {
 	down.Go(func() { pour(client, from) })
 	err = newFilter(client, srv, f.max, func(subj, reply string) { f.refused(raw, id, subj, reply) }).run()
 	if errors.Is(err, errProtocol) || errors.Is(err, errPayload) {
-		f.warn("NATS client disconnected", "address", raw.RemoteAddr().String(), "user", f.door.who(id), lattice.LogErr, err)
+		f.warn("NATS client disconnected", "address", raw.RemoteAddr().String(), "user", f.door.who(id),
+			lattice.LogErr, err)
 		_ = srv.SetReadDeadline(time.Now().Add(farewellTime))
 	} else {
 		_ = srv.Close()
@@ -122,7 +123,8 @@ func (f *front) refused(raw net.Conn, id uint64, subj, reply string) {
 		limit = f.limit
 	}
 	if limit.Allow() {
-		f.log.Warn("NATS message refused: the answer to it would go to what is no inbox", "user", who, "address", raw.RemoteAddr().String(),
+		f.log.Warn("NATS message refused: the answer to it would go to what is no inbox", "user", who, "address",
+			raw.RemoteAddr().String(),
 			"subject", lattice.Printable(subj), "reply", lattice.Printable(reply))
 	}
 }

@@ -31,7 +31,8 @@ func frontOf(t testing.TB, cfg Config) (*Server, natsauth.Credentials, *output.T
 	if err != nil {
 		t.Fatal(err)
 	}
-	creds, id, err := natsauth.Issue(authority, natsauth.Identity{Lattice: "l", Name: "otto", Roles: []natsauth.Role{natsauth.Operator},
+	creds, id, err := natsauth.Issue(authority, natsauth.Identity{Lattice: "l", Name: "otto",
+		Roles:     []natsauth.Role{natsauth.Operator},
 		Subscribe: []string{"wasmbus.>"}, Publish: []string{"_INBOX_operator_l.>"}})
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +62,8 @@ func connectAs(t testing.TB, s *Server, c natsauth.Credentials) *nats.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect(s.URL(), nats.UserJWTAndSeed(c.JWT, c.Seed), nats.CustomInboxPrefix(id.Inbox()), nats.NoReconnect(),
+	nc, err := nats.Connect(s.URL(), nats.UserJWTAndSeed(c.JWT, c.Seed), nats.CustomInboxPrefix(id.Inbox()),
+		nats.NoReconnect(),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +86,8 @@ func TestReplyThatIsNoInboxIsToldToBothEnds(t *testing.T) {
 	if err := nc.LastError(); err == nil || !strings.Contains(err.Error(), noInbox) {
 		t.Errorf("the client got %v", err)
 	}
-	for _, want := range []string{"otto", "address=127.0.0.1:", "subject=wasmbus.rpc.l.M", "reply=$KV.LATTICEDATA_l.x"} {
+	for _, want := range []string{"otto", "address=127.0.0.1:", "subject=wasmbus.rpc.l.M",
+		"reply=$KV.LATTICEDATA_l.x"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("%q is not in the log:\n%s", want, log)
 		}
@@ -150,7 +153,8 @@ func TestFrontEndsMalformedConnectionsWithAnError(t *testing.T) {
 		say := tc.say
 		if rest, ok := strings.CutPrefix(say, known); ok {
 			sig := key.Sign([]byte(info["nonce"].(string)))
-			say = fmt.Sprintf("CONNECT {\"verbose\":false,\"jwt\":%q,\"sig\":%q}\r\nPING\r\n%s", creds.JWT, base64.RawURLEncoding.EncodeToString(sig), rest)
+			say = fmt.Sprintf("CONNECT {\"verbose\":false,\"jwt\":%q,\"sig\":%q}\r\nPING\r\n%s", creds.JWT,
+				base64.RawURLEncoding.EncodeToString(sig), rest)
 		}
 		if _, err := io.WriteString(c, say); err != nil {
 			t.Fatal(err)
@@ -158,7 +162,8 @@ func TestFrontEndsMalformedConnectionsWithAnError(t *testing.T) {
 		if b, err := io.ReadAll(r); err != nil || !strings.Contains(string(b), "-ERR '"+tc.want) {
 			t.Errorf("%.30q: got %q, %v; want %s", tc.say, b, err, tc.want)
 		}
-		if strings.Contains(tc.say, "mallory") && !strings.Contains(log.String(), "address="+c.LocalAddr().String()+" name=mallory") {
+		if strings.Contains(tc.say, "mallory") && !strings.Contains(log.String(), "address="+c.LocalAddr().String()+
+			" name=mallory") {
 			t.Errorf("the log does not name %s:\n%s", c.LocalAddr(), log)
 		}
 	}
@@ -220,7 +225,9 @@ func TestDeafClientIsDisconnected(t *testing.T) {
 	}
 	deaf, r, info := raw(t, s)
 	sig := base64.RawURLEncoding.EncodeToString(key.Sign([]byte(info["nonce"].(string))))
-	if _, err := fmt.Fprintf(deaf, "CONNECT {\"verbose\":false,\"jwt\":%q,\"sig\":%q}\r\nSUB wasmbus.rpc.l.M 1\r\nPING\r\n", creds.JWT, sig); err != nil {
+	if _, err := fmt.Fprintf(deaf,
+		"CONNECT {\"verbose\":false,\"jwt\":%q,\"sig\":%q}\r\nSUB wasmbus.rpc.l.M 1\r\nPING\r\n", creds.JWT,
+		sig); err != nil {
 		t.Fatal(err)
 	}
 	if line, err := r.ReadString('\n'); err != nil || line != "PONG\r\n" {

@@ -82,7 +82,8 @@ func newGate(srv *server.Server, log *slog.Logger) (*gate, error) {
 	if _, err := rand.Read(secret); err != nil {
 		return nil, err
 	}
-	return &gate{srv: srv, log: log, limit: rate.NewLimiter(1, 10), secret: hex.EncodeToString(secret), most: maxReaders, readers: map[[2]string][]string{}}, nil
+	return &gate{srv: srv, log: log, limit: rate.NewLimiter(1, 10), secret: hex.EncodeToString(secret),
+		most: maxReaders, readers: map[[2]string][]string{}}, nil
 }
 
 // admits returns the account that a client wants that has the gate's secret; "" for other clients.
@@ -95,7 +96,8 @@ func (g *gate) admits(user, password string) string {
 }
 
 func (g *gate) connect(account string) (*nats.Conn, error) {
-	nc, err := nats.Connect("", nats.InProcessServer(g.srv), nats.UserInfo(gateUser+account, g.secret), nats.Name("weft gate"),
+	nc, err := nats.Connect("", nats.InProcessServer(g.srv), nats.UserInfo(gateUser+account, g.secret),
+		nats.Name("weft gate"),
 		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.IgnoreAuthErrorAbort())
 	if err == nil {
 		g.conns = append(g.conns, nc)
@@ -243,14 +245,16 @@ func (g *gate) bound(account, stream string, answer []byte) {
 	for _, name := range old {
 		// most have gone by themselves
 		if _, err := g.ask(account, "CONSUMER.DELETE."+stream+"."+name, nil); err != nil && g.limit.Allow() {
-			g.log.Warn("consumer not deleted", "account", account, "stream", stream, "consumer", name, lattice.LogErr, err)
+			g.log.Warn("consumer not deleted", "account", account, "stream", stream, "consumer", name, lattice.LogErr,
+				err)
 		}
 	}
 }
 
 func (g *gate) refused(account, subj, reason string) {
 	if g.limit.Allow() {
-		g.log.Warn("JetStream request refused", "account", account, "subject", lattice.Printable(subj), "reason", reason)
+		g.log.Warn("JetStream request refused", "account", account, "subject", lattice.Printable(subj), "reason",
+			reason)
 	}
 }
 
@@ -276,8 +280,10 @@ func cleanRequest(request string, body []byte) ([]byte, error) {
 }
 
 // streamFields are those of a stream's configuration that concern only that stream. "subjects" follow from its name.
-var streamFields = fieldSet("name", "description", "subjects", "retention", "max_consumers", "max_msgs", "max_bytes", "max_age",
-	"max_msgs_per_subject", "max_msg_size", "discard", "storage", "num_replicas", "duplicate_window", "compression", "deny_delete",
+var streamFields = fieldSet("name", "description", "subjects", "retention", "max_consumers", "max_msgs", "max_bytes",
+	"max_age",
+	"max_msgs_per_subject", "max_msg_size", "discard", "storage", "num_replicas", "duplicate_window", "compression",
+	"deny_delete",
 	"deny_purge", "allow_rollup_hdrs", "allow_direct", "allow_msg_ttl", "subject_delete_marker_ttl", "metadata",
 	"persist_mode", "allow_atomic", "allow_msg_counter", "first_seq", "consumer_limits", "no_ack")
 
@@ -305,9 +311,12 @@ func cleanStream(name string, body []byte) ([]byte, error) {
 
 // consumerFields are those of the configuration of a consumer that lives for a connection and says what it wants to
 // read. "deliver_subject" must be an inbox.
-var consumerFields = fieldSet("name", "description", "deliver_policy", "opt_start_seq", "opt_start_time", "ack_policy", "ack_wait",
-	"max_deliver", "filter_subject", "filter_subjects", "replay_policy", "rate_limit_bps", "max_waiting", "max_ack_pending",
-	"flow_control", "idle_heartbeat", "headers_only", "max_batch", "max_expires", "max_bytes", "deliver_subject", "inactive_threshold",
+var consumerFields = fieldSet("name", "description", "deliver_policy", "opt_start_seq", "opt_start_time", "ack_policy",
+	"ack_wait",
+	"max_deliver", "filter_subject", "filter_subjects", "replay_policy", "rate_limit_bps", "max_waiting",
+	"max_ack_pending",
+	"flow_control", "idle_heartbeat", "headers_only", "max_batch", "max_expires", "max_bytes", "deliver_subject",
+	"inactive_threshold",
 	"num_replicas", "mem_storage", "metadata", "backoff")
 
 func cleanConsumer(rest string, body []byte) ([]byte, error) {

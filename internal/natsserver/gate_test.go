@@ -18,7 +18,8 @@ func BenchmarkGuarded(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := Start(b.Context(), Config{Port: -1, DataDir: b.TempDir(), Users: natsauth.NewVerifier(authority.Public(), "", nil)})
+	s, err := Start(b.Context(), Config{Port: -1, DataDir: b.TempDir(), Users: natsauth.NewVerifier(authority.Public(),
+		"", nil)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -44,7 +45,8 @@ func BenchmarkGuarded(b *testing.B) {
 			}
 			for b.Loop() {
 				for range batch {
-					if err := nc.Publish("wasmbus.rpc.l.MDNX3CB6VBXG55GOJ6UYON7AMK6SLYPB6GLPRZGTEE6625EFLJDQKWWR", payload); err != nil {
+					if err := nc.Publish("wasmbus.rpc.l.MDNX3CB6VBXG55GOJ6UYON7AMK6SLYPB6GLPRZGTEE6625EFLJDQKWWR",
+						payload); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -32,13 +32,15 @@ func TestHoardOfConsumersIsBoundedAfterARestart(t *testing.T) {
 	dir, stream, bucket := t.TempDir(), subject.ChunkStream("l"), subject.ChunkBucket("l")
 	const most = 20
 	for run, consumers := range []int{most, most / 2} {
-		s, err := Start(t.Context(), Config{Port: -1, DataDir: dir, Users: natsauth.NewVerifier(authority.Public(), "", nil)})
+		s, err := Start(t.Context(), Config{Port: -1, DataDir: dir, Users: natsauth.NewVerifier(authority.Public(), "",
+			nil)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.door.gate.most = most
 		nc, err := nats.Connect(s.URL(), nats.CustomInboxPrefix(subject.OperatorInbox("l")),
-			nats.UserJWT(func() (string, error) { return c.JWT, nil }, func(nonce []byte) ([]byte, error) { return user.Sign(nonce), nil }))
+			nats.UserJWT(func() (string, error) { return c.JWT, nil },
+				func(nonce []byte) ([]byte, error) { return user.Sign(nonce), nil }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,12 +55,15 @@ func TestHoardOfConsumersIsBoundedAfterARestart(t *testing.T) {
 			}
 		}
 		var made server.JSApiStreamCreateResponse
-		if ask("STREAM.CREATE."+stream, fmt.Sprintf(`{"name":%q,"subjects":["$O.%[2]s.C.>","$O.%[2]s.M.>"],"retention":"limits","storage":"file","num_replicas":1}`, stream, bucket), &made); made.Error != nil {
+		if ask("STREAM.CREATE."+stream,
+			fmt.Sprintf(`{"name":%q,"subjects":["$O.%[2]s.C.>","$O.%[2]s.M.>"],"retention":"limits","storage":"file","num_replicas":1}`, stream, bucket), &made); made.Error != nil {
 			t.Fatal(made.Error)
 		}
 		for i := range consumers {
 			var made server.JSApiConsumerCreateResponse
-			ask("CONSUMER.CREATE."+stream, fmt.Sprintf(`{"stream_name":%q,"config":{"ack_policy":"none","inactive_threshold":%d}}`, stream, 5*time.Minute), &made)
+			ask("CONSUMER.CREATE."+stream,
+				fmt.Sprintf(`{"stream_name":%q,"config":{"ack_policy":"none","inactive_threshold":%d}}`, stream,
+					5*time.Minute), &made)
 			if made.Error != nil {
 				t.Fatalf("run %d, consumer %d: %v", run, i, made.Error)
 			}

@@ -122,7 +122,8 @@ func (c Config) Validate() error {
 		bad("the store may hold 1 MiB or more")
 	}
 	refuse := func(detail string) {
-		errs = append(errs, &lattice.Error{Code: lattice.ErrDenied, Op: "listen on", Entity: lattice.Printable(c.Host), Detail: detail})
+		errs = append(errs, &lattice.Error{Code: lattice.ErrDenied, Op: "listen on", Entity: lattice.Printable(c.Host),
+			Detail: detail})
 	}
 	if !loopback(c.Host) && c.User == "" && c.Token == "" && c.Users == nil {
 		refuse("without credentials the NATS server listens on loopback only; " +
@@ -177,7 +178,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		defer cancel()
 	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "use data directory", Entity: cfg.DataDir, Err: err}
+		return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "use data directory", Entity: cfg.DataDir,
+			Err: err}
 	}
 	opts, cert, err := cfg.options()
 	if err != nil {
@@ -201,7 +203,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	ns, err := server.NewServer(opts)
 	if err != nil {
-		return nil, errors.Join(&lattice.Error{Code: lattice.ErrInvalid, Op: "configure NATS server", Err: err}, lock.Release())
+		return nil, errors.Join(&lattice.Error{Code: lattice.ErrInvalid, Op: "configure NATS server", Err: err},
+			lock.Release())
 	}
 	if d != nil {
 		if err := d.prepare(ns, opts, cfg.Lattice); err != nil {
@@ -232,7 +235,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 
 // startJetStream starts it again in a server that goes on running.
 func (s *Server) startJetStream(o *server.Options) error {
-	err := s.srv.EnableJetStream(&server.JetStreamConfig{StoreDir: o.StoreDir, MaxStore: o.JetStreamMaxStore, Domain: o.JetStreamDomain,
+	err := s.srv.EnableJetStream(&server.JetStreamConfig{StoreDir: o.StoreDir, MaxStore: o.JetStreamMaxStore,
+		Domain:       o.JetStreamDomain,
 		SyncInterval: o.SyncInterval, SyncAlways: o.SyncAlways, Strict: !o.NoJetStreamStrict})
 	if err == nil && s.door != nil {
 		err = s.door.accounts.enableJetStream()
@@ -279,7 +283,8 @@ func (c Config) options() (*server.Options, *certfile.Pair, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		o.TLS, o.TLSConfig, o.TLSTimeout = true, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.Server}, tlsTimeout
+		o.TLS, o.TLSConfig, o.TLSTimeout = true, &tls.Config{MinVersion: tls.VersionTLS12,
+			GetCertificate: pair.Server}, tlsTimeout
 		return o, pair, nil
 	}
 	return o, nil, nil

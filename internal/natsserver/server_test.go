@@ -61,9 +61,12 @@ func TestValidate(t *testing.T) {
 		{"open by name", natsserver.Config{DataDir: "x", Host: "example.org"}, lattice.ErrDenied},
 		{"open with token", natsserver.Config{DataDir: "x", Host: "0.0.0.0", Token: "t", Plain: true}, nil},
 		{"open with token, no TLS", natsserver.Config{DataDir: "x", Host: "0.0.0.0", Token: "t"}, lattice.ErrDenied},
-		{"open with TLS, no credentials", natsserver.Config{DataDir: "x", Host: "0.0.0.0", TLS: &tls.Config{}}, lattice.ErrDenied},
-		{"open with TLS and users", natsserver.Config{DataDir: "x", Host: "0.0.0.0", TLS: &tls.Config{}, Users: natsauth.NewVerifier("A", "", nil)}, nil},
-		{"open with user", natsserver.Config{DataDir: "x", Host: "0.0.0.0", User: "u", Password: "p", Plain: true}, nil},
+		{"open with TLS, no credentials", natsserver.Config{DataDir: "x", Host: "0.0.0.0", TLS: &tls.Config{}},
+			lattice.ErrDenied},
+		{"open with TLS and users", natsserver.Config{DataDir: "x", Host: "0.0.0.0", TLS: &tls.Config{},
+			Users: natsauth.NewVerifier("A", "", nil)}, nil},
+		{"open with user", natsserver.Config{DataDir: "x", Host: "0.0.0.0", User: "u", Password: "p", Plain: true},
+			nil},
 		{"user without password", natsserver.Config{DataDir: "x", User: "u"}, lattice.ErrInvalid},
 		{"token and user", natsserver.Config{DataDir: "x", Token: "t", User: "u", Password: "p"}, lattice.ErrInvalid},
 		{"no directory", natsserver.Config{}, lattice.ErrInvalid},
@@ -138,7 +141,8 @@ func TestPortInUseNamesThePort(t *testing.T) {
 func TestDataDirectoryIsExclusive(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, natsserver.Config{Port: -1, DataDir: dir})
-	if _, err := natsserver.Start(t.Context(), natsserver.Config{Port: -1, DataDir: dir}); !errors.Is(err, lattice.ErrConflict) {
+	if _, err := natsserver.Start(t.Context(), natsserver.Config{Port: -1, DataDir: dir}); !errors.Is(err,
+		lattice.ErrConflict) {
 		t.Fatalf("got %v, want a conflict", err)
 	}
 	closeServer(t, s)

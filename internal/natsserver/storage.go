@@ -80,8 +80,10 @@ type keeper struct {
 }
 
 func newKeeper(s *Server, cfg Config, enable func() error, failed <-chan string) *keeper {
-	return &keeper{srv: s.srv, all: s.accounts, dir: cfg.DataDir, max: cfg.MaxStoreBytes, enable: enable, log: cfg.Logger.With("part", "nats-server"), failed: failed,
-		room: diskRoom, growth: -1, restarts: backoff.Series{Policy: backoff.Policy{First: minRestart, Max: maxRestart}}, restartWait: minRestart, stop: make(chan struct{})}
+	return &keeper{srv: s.srv, all: s.accounts, dir: cfg.DataDir, max: cfg.MaxStoreBytes, enable: enable,
+		log: cfg.Logger.With("part", "nats-server"), failed: failed,
+		room: diskRoom, growth: -1, restarts: backoff.Series{Policy: backoff.Policy{First: minRestart,
+			Max: maxRestart}}, restartWait: minRestart, stop: make(chan struct{})}
 }
 
 // makeRoom gives the reserve up before a start that would fail without.
@@ -155,7 +157,8 @@ func (k *keeper) look(now time.Time) {
 		why = "the disk refuses writes: " + k.refusal
 	}
 	if why != "" {
-		s.Err = &lattice.Error{Code: lattice.ErrUnavailable, Op: "store data in", Entity: k.dir, Detail: why + "; it heals by itself when that has passed"}
+		s.Err = &lattice.Error{Code: lattice.ErrUnavailable, Op: "store data in", Entity: k.dir,
+			Detail: why + "; it heals by itself when that has passed"}
 	}
 	k.tell(s)
 }
@@ -211,7 +214,8 @@ func diskFull(s Storage) string {
 	if s.FreeBytes < 0 {
 		return "the disk is full; make room there"
 	}
-	return fmt.Sprintf("the disk is full (%s free of %s); make room there", lattice.Size(s.FreeBytes), lattice.Size(s.TotalBytes))
+	return fmt.Sprintf("the disk is full (%s free of %s); make room there", lattice.Size(s.FreeBytes),
+		lattice.Size(s.TotalBytes))
 }
 
 func (k *keeper) reserveBytes(total int64, known bool) int64 {
@@ -236,7 +240,8 @@ func (k *keeper) setGrowth(growth int64) {
 	accounts := k.all()
 	for _, acc := range accounts {
 		most := int64(acc.JetStreamUsage().Store) + growth/int64(len(accounts))
-		limits := server.JetStreamAccountLimits{MaxMemory: -1, MaxStore: most, MaxStreams: -1, MaxConsumers: -1, MaxAckPending: -1, MemoryMaxStreamBytes: -1, StoreMaxStreamBytes: -1}
+		limits := server.JetStreamAccountLimits{MaxMemory: -1, MaxStore: most, MaxStreams: -1, MaxConsumers: -1,
+			MaxAckPending: -1, MemoryMaxStreamBytes: -1, StoreMaxStreamBytes: -1}
 		// else JetStream is down, and is told once it is up
 		_ = acc.UpdateJetStreamLimits(map[string]server.JetStreamAccountLimits{"": limits})
 	}
@@ -291,7 +296,8 @@ func (k *keeper) tell(s Storage) {
 	k.mu.Unlock()
 	switch {
 	case s.Err != nil && before == nil:
-		k.log.Error("data cannot be stored", "dir", k.dir, "free", s.FreeBytes, "used", s.UsedBytes, lattice.LogErr, s.Err)
+		k.log.Error("data cannot be stored", "dir", k.dir, "free", s.FreeBytes, "used", s.UsedBytes, lattice.LogErr,
+			s.Err)
 	case s.Err == nil && before != nil:
 		k.log.Info("data can be stored again", "dir", k.dir, "free", s.FreeBytes, "used", s.UsedBytes)
 	}
@@ -328,5 +334,6 @@ func writeZeros(path string, n int64) error {
 
 // failedWrite reports whether the server's log line tells of a write that failed.
 func failedWrite(line string) bool {
-	return strings.Contains(line, "write error") || strings.Contains(line, "failed to store a msg") || strings.Contains(line, "no space left")
+	return strings.Contains(line, "write error") || strings.Contains(line, "failed to store a msg") ||
+		strings.Contains(line, "no space left")
 }

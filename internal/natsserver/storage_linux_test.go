@@ -69,7 +69,8 @@ func TestFullDiskRefusesWhatIsLargeAndHeals(t *testing.T) {
 	empty := disk.Fill(200 << 10)
 	latticetest.Eventually(t, storable(s, false))
 	var full *lattice.Error
-	if err := s.Storage().Err; !errors.As(err, &full) || full.Code != lattice.ErrUnavailable || !strings.Contains(err.Error(), "the disk is full") || !strings.Contains(err.Error(), disk.Dir) {
+	if err := s.Storage().Err; !errors.As(err, &full) || full.Code != lattice.ErrUnavailable ||
+		!strings.Contains(err.Error(), "the disk is full") || !strings.Contains(err.Error(), disk.Dir) {
 		t.Errorf("storage says %v", err)
 	}
 	var refused *jetstream.APIError
@@ -197,7 +198,8 @@ func TestStartWithLittleRoomIsNotForEver(t *testing.T) {
 func TestStoreMaxIsKept(t *testing.T) {
 	long.Test(t, "fills disks")
 	disk := latticetest.SmallDisk(t, 64<<20)
-	s := start(t, natsserver.Config{Port: -1, DataDir: filepath.Join(disk.Dir, "nats"), MaxStoreBytes: 8 << 20, Logger: latticetest.Logger(t)})
+	s := start(t, natsserver.Config{Port: -1, DataDir: filepath.Join(disk.Dir, "nats"), MaxStoreBytes: 8 << 20,
+		Logger: latticetest.Logger(t)})
 	kv := bucket(t, connect(t, s.URL()), "b")
 	var err error
 	for i := 0; i < 100 && err == nil; i++ {

@@ -29,7 +29,8 @@ func Names(word string, names []string) []string {
 	var near []scored
 	for _, n := range names {
 		d := distance(word, strings.ToLower(n))
-		if n != "" && word != "" && (d <= max(1, len(n)/3) || strings.HasPrefix(strings.ToLower(n), word) || len(word) > 2 && strings.Contains(strings.ToLower(n), word)) {
+		if n != "" && word != "" && (d <= max(1, len(n)/3) || strings.HasPrefix(strings.ToLower(n), word) ||
+			len(word) > 2 && strings.Contains(strings.ToLower(n), word)) {
 			near = append(near, scored{n, d})
 		}
 	}

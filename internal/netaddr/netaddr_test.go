@@ -9,8 +9,10 @@ import (
 
 func TestBracketed(t *testing.T) {
 	for s, want := range map[string]string{
-		"::1:8080": "[::1]:8080", "fe80::1:4222": "[fe80::1]:4222", ":::8080": "[::]:8080", "2001:db8::1:443": "[2001:db8::1]:443",
-		"::1": "", "[::1]:8080": "", "::": "", "127.0.0.1:8080": "", "localhost:8080": "", ":8080": "", "2001:db8::1": "", "": "", "fe80::a:beef": "",
+		"::1:8080": "[::1]:8080", "fe80::1:4222": "[fe80::1]:4222", ":::8080": "[::]:8080",
+		"2001:db8::1:443": "[2001:db8::1]:443",
+		"::1":             "", "[::1]:8080": "", "::": "", "127.0.0.1:8080": "", "localhost:8080": "", ":8080": "",
+		"2001:db8::1": "", "": "", "fe80::a:beef": "",
 	} {
 		if got := netaddr.Bracketed(s); got != want {
 			t.Errorf("%q: got %q, want %q", s, got, want)
@@ -20,7 +22,8 @@ func TestBracketed(t *testing.T) {
 
 // TestAllOfIPv4IsNotIPv6: a server that listens on 0.0.0.0 is not reached over IPv6.
 func TestAllOfIPv4IsNotIPv6(t *testing.T) {
-	for address, want := range map[string]string{"0.0.0.0:0": "tcp4", "0.0.0.0": "tcp4", "127.0.0.1:0": "tcp", "[::]:0": "tcp", ":0": "tcp", "localhost:80": "tcp"} {
+	for address, want := range map[string]string{"0.0.0.0:0": "tcp4", "0.0.0.0": "tcp4", "127.0.0.1:0": "tcp",
+		"[::]:0": "tcp", ":0": "tcp", "localhost:80": "tcp"} {
 		if got := netaddr.Network(address); got != want {
 			t.Errorf("%s: %s, want %s", address, got, want)
 		}

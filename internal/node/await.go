@@ -38,7 +38,8 @@ func awaitNATS(ctx context.Context, conn natsconn.Config, within time.Duration, 
 		}
 		if time.Since(told) >= natsTell {
 			told = time.Now()
-			log.Warn("waiting for NATS", "server", natsconn.SafeURL(conn.URL), "left", left.Round(time.Second), lattice.LogErr, err)
+			log.Warn("waiting for NATS", "server", natsconn.SafeURL(conn.URL), "left", left.Round(time.Second),
+				lattice.LogErr, err)
 		}
 		select {
 		case <-time.After(natsTry):

@@ -27,7 +27,8 @@ func TestAwaitNATS(t *testing.T) {
 	conn := natsconn.Config{URL: "nats://" + addr}
 	log := latticetest.Logger(t)
 	err = awaitNATS(t.Context(), conn, 1500*time.Millisecond, log)
-	if !errors.Is(err, lattice.ErrUnavailable) || !strings.Contains(err.Error(), "within 1.5s") || !strings.Contains(err.Error(), addr) {
+	if !errors.Is(err, lattice.ErrUnavailable) || !strings.Contains(err.Error(), "within 1.5s") ||
+		!strings.Contains(err.Error(), addr) {
 		t.Fatalf("nobody came: %v", err)
 	}
 	came := make(chan error, 1)

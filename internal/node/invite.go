@@ -24,7 +24,8 @@ type Invitation struct {
 
 // Invite makes a user of the NATS server of a data directory, and hands over all that it needs to join. When hand fails
 // there is no such user. warn is called with what a person should know. lattice.ErrNotFound: no server there can be joined.
-func Invite(keeper keys.Keeper, i Invitation, warn func(text string), hand func(join.Token) error) (id natsauth.Identity, err error) {
+func Invite(keeper keys.Keeper, i Invitation, warn func(text string),
+	hand func(join.Token) error) (id natsauth.Identity, err error) {
 	here, err := keeper.Dir.Server()
 	if err != nil {
 		return id, err
@@ -72,7 +73,8 @@ func (i Invitation) servers(here datadir.Server, warn func(string)) ([]string, e
 			return nil, usage.Errorf("this machine has no address that others reach; say how they reach it: --server HOST:%d", here.Port)
 		}
 		if !public(here.Listen) {
-			warn("NATS listens on " + lattice.Visible(here.Listen) + ", which no other machine reaches; start it with --nats-listen 0.0.0.0")
+			warn("NATS listens on " + lattice.Visible(here.Listen) +
+				", which no other machine reaches; start it with --nats-listen 0.0.0.0")
 		}
 	}
 	scheme := "tls://"

@@ -111,7 +111,8 @@ func (n *Node) run(ctx context.Context) error {
 			err = errors.New("the host ended before it was ready")
 		}
 		if lattice.CodeOf(err) == lattice.ErrUnavailable && n.server == nil {
-			err = fmt.Errorf("%w\nIs there a NATS server at %s? Start a lattice with one: weft up", err, natsconn.SafeURL(n.way.NATS.URL))
+			err = fmt.Errorf("%w\nIs there a NATS server at %s? Start a lattice with one: weft up", err,
+				natsconn.SafeURL(n.way.NATS.URL))
 		}
 		return err
 	case <-ctx.Done():
@@ -131,7 +132,8 @@ func (n *Node) Joinable() bool { return n.server != nil && n.server.Joinable }
 // Up describes the node for other processes that use the data directory. It may hold credentials, in the URL.
 func (n *Node) Up(dir datadir.Dir) datadir.Up {
 	c := n.way.NATS
-	return datadir.Up{PID: os.Getpid(), Lattice: n.way.Control.Lattice, NATSURL: URL(c), Creds: c.CredsFile, CA: c.TLSCA, ServerName: c.TLSName,
+	return datadir.Up{PID: os.Getpid(), Lattice: n.way.Control.Lattice, NATSURL: URL(c), Creds: c.CredsFile,
+		CA: c.TLSCA, ServerName: c.TLSName,
 		Domain: c.JSDomain, HostID: n.host.ID(), Host: n.host.Name(), HTTPAddr: n.host.HTTPAddr(), DataDir: string(dir)}
 }
 

@@ -63,7 +63,8 @@ func StartServer(ctx context.Context, c ServerConfig) (*Server, error) {
 		return nil, err
 	}
 	cfg := natsserver.Config{Host: c.Listen, Port: c.Port, DataDir: c.Dir.NATS(), Logger: c.Logger, Plain: c.Plain,
-		User: c.User, Password: c.Password, Token: c.Token, TLSCert: c.Cert, TLSKey: c.Key, MaxStoreBytes: c.MaxStoreBytes, Domain: c.Domain}
+		User: c.User, Password: c.Password, Token: c.Token, TLSCert: c.Cert, TLSKey: c.Key,
+		MaxStoreBytes: c.MaxStoreBytes, Domain: c.Domain}
 	conn := natsconn.Config{User: c.User, Password: c.Password, Token: c.Token, JSDomain: c.Domain}
 	s := &Server{ForHost: conn, ForOperator: conn}
 	if c.Auth || public(c.Listen) || c.Cert != "" {
@@ -191,7 +192,8 @@ func (s *Server) announcement(c ServerConfig) *datadir.Server {
 	if !s.Joinable {
 		return nil
 	}
-	a := &datadir.Server{Lattice: c.Control.Lattice, Listen: c.Listen, Port: s.Port(), Plain: c.Plain, CAFile: s.ForOperator.TLSCA, ServerName: s.ForOperator.TLSName}
+	a := &datadir.Server{Lattice: c.Control.Lattice, Listen: c.Listen, Port: s.Port(), Plain: c.Plain,
+		CAFile: s.ForOperator.TLSCA, ServerName: s.ForOperator.TLSName}
 	if c.Cert != "" { // others reach it by a name that the certificate has
 		a.ServerName = ""
 	}

@@ -23,7 +23,8 @@ import (
 func serve(t *testing.T, change func(*ServerConfig)) (*Server, keys.Keeper) {
 	t.Helper()
 	k := keys.Keeper{Dir: datadir.Dir(t.TempDir()), Passphrase: &keys.Passphrase{FD: -1}}
-	c := ServerConfig{Dir: k.Dir, Keys: k.Store, Control: subject.Control{Prefix: subject.DefaultControlPrefix, Lattice: "demo"}, Listen: "127.0.0.1", Port: -1,
+	c := ServerConfig{Dir: k.Dir, Keys: k.Store, Control: subject.Control{Prefix: subject.DefaultControlPrefix,
+		Lattice: "demo"}, Listen: "127.0.0.1", Port: -1,
 		Logger: latticetest.Logger(t), Warn: func(text string) { t.Log(text) }}
 	change(&c)
 	s, err := StartServer(t.Context(), c)
@@ -49,7 +50,8 @@ func TestAServerOnLoopback(t *testing.T) {
 	if err := errors.Join(connects(t, s.ForHost), connects(t, s.ForOperator)); err != nil || s.Joinable {
 		t.Errorf("joinable %v, %v", s.Joinable, err)
 	}
-	_, err := Invite(k, Invitation{Want: natsauth.Identity{Roles: []natsauth.Role{natsauth.Host}}}, func(text string) { t.Error(text) }, nil)
+	_, err := Invite(k, Invitation{Want: natsauth.Identity{Roles: []natsauth.Role{natsauth.Host}}},
+		func(text string) { t.Error(text) }, nil)
 	if !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(), "--nats-listen 0.0.0.0") {
 		t.Error(err)
 	}
@@ -68,10 +70,13 @@ func TestOthersJoinByInvitation(t *testing.T) {
 	}
 	var got join.Token
 	warned := ""
-	invitation := Invitation{Want: natsauth.Identity{Name: "second", Roles: []natsauth.Role{natsauth.Host}}, ClusterKey: true}
+	invitation := Invitation{Want: natsauth.Identity{Name: "second", Roles: []natsauth.Role{natsauth.Host}},
+		ClusterKey: true}
 	invitation.Servers = []string{net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port()))}
-	id, err := Invite(k, invitation, func(text string) { warned = text }, func(t join.Token) error { got = t; return nil })
-	if err != nil || id.Lattice != "demo" || got.Lattice != "demo" || got.ClusterSeed == "" || warned != "" || !slices.Equal(got.Servers, []string{"tls://" + invitation.Servers[0]}) {
+	id, err := Invite(k, invitation, func(text string) { warned = text },
+		func(t join.Token) error { got = t; return nil })
+	if err != nil || id.Lattice != "demo" || got.Lattice != "demo" || got.ClusterSeed == "" || warned != "" ||
+		!slices.Equal(got.Servers, []string{"tls://" + invitation.Servers[0]}) {
 		t.Fatalf("%+v, %s, %q, %v", id, got, warned, err)
 	}
 	if err := connects(t, got.Connection()); err != nil {
@@ -82,7 +87,8 @@ func TestOthersJoinByInvitation(t *testing.T) {
 	}
 	failed := errors.New("the disk is full")
 	invitation.Want.Name = "third"
-	if _, err := Invite(k, invitation, func(string) {}, func(join.Token) error { return failed }); !errors.Is(err, failed) {
+	if _, err := Invite(k, invitation, func(string) {}, func(join.Token) error { return failed }); !errors.Is(err,
+		failed) {
 		t.Errorf("not handed over: %v", err)
 	}
 	if _, err := FindToken(k.Dir.Users(), "third"); !errors.Is(err, lattice.ErrNotFound) {
@@ -95,7 +101,8 @@ func TestARevokedTokenIsMeantOnlyWhereNoOtherFits(t *testing.T) {
 	_, k := serve(t, func(c *ServerConfig) { c.Auth = true })
 	users := k.Dir.Users()
 	invite := func() string {
-		id, err := Invite(k, Invitation{Want: natsauth.Identity{Name: "edge", Roles: []natsauth.Role{natsauth.Host}}, Servers: []string{"a:1"}}, func(string) {}, func(join.Token) error { return nil })
+		id, err := Invite(k, Invitation{Want: natsauth.Identity{Name: "edge", Roles: []natsauth.Role{natsauth.Host}},
+			Servers: []string{"a:1"}}, func(string) {}, func(join.Token) error { return nil })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +122,8 @@ func TestARevokedTokenIsMeantOnlyWhereNoOtherFits(t *testing.T) {
 }
 
 func TestAnAddressWithAPortIsRefused(t *testing.T) {
-	for listen, want := range map[string]string{"127.0.0.1:4222": "the port is --nats-port 4222", "[::1]:4222": "the port is --nats-port 4222"} {
+	for listen, want := range map[string]string{"127.0.0.1:4222": "the port is --nats-port 4222",
+		"[::1]:4222": "the port is --nats-port 4222"} {
 		c := ServerConfig{Listen: listen}
 		err := c.checkListen()
 		if !usage.Is(err) || !strings.Contains(err.Error(), want) {
@@ -129,7 +137,8 @@ func TestAnAddressWithAPortIsRefused(t *testing.T) {
 }
 
 func TestPublic(t *testing.T) {
-	for listen, want := range map[string]bool{"127.0.0.1": false, "::1": false, "localhost": false, "0.0.0.0": true, "::": true, "192.0.2.1": true, "edge.example": true} {
+	for listen, want := range map[string]bool{"127.0.0.1": false, "::1": false, "localhost": false, "0.0.0.0": true,
+		"::": true, "192.0.2.1": true, "edge.example": true} {
 		if public(listen) != want {
 			t.Errorf("%s: %v", listen, !want)
 		}

@@ -54,10 +54,12 @@ func New(nc, beats *nats.Conn, cfg Config) (*Peer, error) {
 	}
 	p.Directory = rpc.NewDirectory(beats, cfg.Lattice, cfg.Logger)
 	p.Client = rpc.NewClient(nc, rpc.ClientConfig{Lattice: cfg.Lattice, HostID: cfg.HostID, Cluster: cfg.Cluster,
-		Timeout: cfg.CallTimeout, Budget: cfg.Budget, Directory: p.Directory, Agreement: p.Agreement, Logger: cfg.Logger,
-		Sent: cfg.Sent})
+		Timeout: cfg.CallTimeout, Budget: cfg.Budget, Directory: p.Directory, Agreement: p.Agreement,
+		Logger: cfg.Logger,
+		Sent:   cfg.Sent})
 	p.Server = rpc.NewServer(nc, rpc.ServerConfig{Lattice: cfg.Lattice, HostID: cfg.HostID, Verifier: p.Verifier,
-		Timeout: cfg.ServeTimeout, MaxAge: cfg.MaxAge, MaxAhead: cfg.MaxAhead, Budget: cfg.Budget, Directory: p.Directory,
+		Timeout: cfg.ServeTimeout, MaxAge: cfg.MaxAge, MaxAhead: cfg.MaxAhead, Budget: cfg.Budget,
+		Directory: p.Directory,
 		Agreement: p.Agreement, Logger: cfg.Logger, Observe: cfg.Observe})
 	return p, nil
 }
@@ -79,7 +81,8 @@ func (p *Peer) Reconnect(ctx context.Context, cfg natsconn.Config, hold bool) er
 
 // Route makes a call where the route of its link says: on this host, by local, or else over NATS, by away. local reports
 // whether the call is done; it has not begun otherwise. With stay it is not tried elsewhere.
-func Route[T any](route wire.Route, call *rpc.Call, local func(stay bool) (result T, err error, done bool), away func() (T, error)) (T, error) {
+func Route[T any](route wire.Route, call *rpc.Call, local func(stay bool) (result T, err error, done bool),
+	away func() (T, error)) (T, error) {
 	if route == wire.AnyHost {
 		return away()
 	}
@@ -90,7 +93,8 @@ func Route[T any](route wire.Route, call *rpc.Call, local func(stay bool) (resul
 		return result, err
 	case stay:
 		var none T
-		return none, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call " + call.Operation + " of", Entity: call.Target.PublicKey,
+		return none, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call " + call.Operation + " of",
+			Entity: call.Target.PublicKey,
 			Detail: "it is not on this host, and the link says " + wire.RouteValue + "=" + string(wire.LocalOnly)}
 	}
 	return away()

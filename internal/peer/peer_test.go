@@ -44,7 +44,8 @@ func TestRoute(t *testing.T) {
 			switch {
 			case tc.err != nil && !errors.Is(err, lattice.ErrBusy):
 				t.Errorf("error %v, want that of the call here", err)
-			case !tc.here && tc.route == wire.LocalOnly && (!errors.Is(err, lattice.ErrNoResponders) || !strings.Contains(err.Error(), "the link says weft.route=local-only")):
+			case !tc.here && tc.route == wire.LocalOnly && (!errors.Is(err, lattice.ErrNoResponders) ||
+				!strings.Contains(err.Error(), "the link says weft.route=local-only")):
 				t.Errorf("error %v does not say why the call goes nowhere", err)
 			}
 		})

@@ -76,7 +76,8 @@ func (c *chunks) open(ctx context.Context) (jetstream.JetStream, jetstream.Strea
 	}
 	stream, err := js.Stream(ctx, subject.ChunkStream(c.lattice))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err = js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket(c.lattice), TTL: chunkLife,
+		_, err = js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket(c.lattice),
+			TTL:         chunkLife,
 			Description: "payloads on their way, too large for a message"})
 		if err == nil || errors.Is(err, jetstream.ErrBucketExists) { // somebody else was quicker
 			stream, err = js.Stream(ctx, subject.ChunkStream(c.lattice))
@@ -167,7 +168,8 @@ func describe(ctx context.Context, js jetstream.JetStream, subj string, info jet
 	if err != nil {
 		return err
 	}
-	_, err = js.PublishMsg(ctx, &nats.Msg{Subject: subj, Data: data, Header: nats.Header{jetstream.MsgRollup: {jetstream.MsgRollupSubject}}})
+	_, err = js.PublishMsg(ctx, &nats.Msg{Subject: subj, Data: data,
+		Header: nats.Header{jetstream.MsgRollup: {jetstream.MsgRollupSubject}}})
 	return err
 }
 
@@ -209,7 +211,8 @@ func (c *chunks) claim(ctx context.Context, name string, length uint64) (*object
 	case info.Deleted:
 		return nil, jetstream.ErrObjectNotFound
 	case info.Size != length:
-		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "fetch a payload", Detail: fmt.Sprintf("it has %d bytes, the sender said %d", info.Size, length)}
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "fetch a payload",
+			Detail: fmt.Sprintf("it has %d bytes, the sender said %d", info.Size, length)}
 	}
 	o, err := newObject(ctx, stream, subject.ChunkData(c.lattice, info.NUID), info)
 	if err != nil {

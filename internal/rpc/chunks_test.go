@@ -72,8 +72,9 @@ func TestStream(t *testing.T) {
 	r.echo(t)
 	for _, size := range []int{0, 5, wire.MaxInlineBytes, wire.MaxInlineBytes + 1, len(large)} {
 		head := min(size, 10)
-		call := rpc.Call{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Echo", Payload: large[:head],
-			Body: bytes.NewReader(large[head:]), BodyLength: int64(size - head)}
+		call := rpc.Call{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Echo",
+			Payload: large[:head],
+			Body:    bytes.NewReader(large[head:]), BodyLength: int64(size - head)}
 		a, err := r.client.Open(t.Context(), call)
 		if err != nil {
 			t.Fatalf("%d bytes: %v", size, err)
@@ -87,7 +88,8 @@ func TestStream(t *testing.T) {
 		}
 	}
 	// An answer that is not read to its end.
-	a, err := r.client.Open(t.Context(), rpc.Call{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Echo", Payload: large})
+	a, err := r.client.Open(t.Context(), rpc.Call{Origin: r.origin, Target: wire.ActorEntity(r.actor),
+		Operation: "Test.Echo", Payload: large})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,15 +111,17 @@ func TestStreamBroken(t *testing.T) {
 		body io.Reader
 		want error
 	}{
-		"short":       {bytes.NewReader(large[:1150<<10]), io.ErrUnexpectedEOF},
-		"broken":      {io.MultiReader(bytes.NewReader(large[:1150<<10]), readerFunc(func([]byte) (int, error) { return 0, broken })), broken},
+		"short": {bytes.NewReader(large[:1150<<10]), io.ErrUnexpectedEOF},
+		"broken": {io.MultiReader(bytes.NewReader(large[:1150<<10]),
+			readerFunc(func([]byte) (int, error) { return 0, broken })), broken},
 		"short small": {nil, io.ErrUnexpectedEOF},
 	} {
 		size := len(large)
 		if c.body == nil {
 			c.body, size = strings.NewReader("abc"), 4
 		}
-		_, err := r.client.Call(t.Context(), rpc.Call{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Echo", Body: c.body, BodyLength: int64(size)})
+		_, err := r.client.Call(t.Context(), rpc.Call{Origin: r.origin, Target: wire.ActorEntity(r.actor),
+			Operation: "Test.Echo", Body: c.body, BodyLength: int64(size)})
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -184,7 +188,8 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	// As other software makes it: without a limit of age.
-	store, err := js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket(r.env.Lattice)})
+	store, err := js.CreateObjectStore(t.Context(),
+		jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket(r.env.Lattice)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,12 +212,14 @@ func TestSweep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := stream.Purge(t.Context(), jetstream.WithPurgeSubject(subject.ChunkMeta(r.env.Lattice, halfTaken.Name))); err != nil {
+	if err := stream.Purge(t.Context(),
+		jetstream.WithPurgeSubject(subject.ChunkMeta(r.env.Lattice, halfTaken.Name))); err != nil {
 		t.Fatal(err)
 	}
 	put("somebody's file")
 	before := r.stored(t)
-	if n, err := rpc.Sweep(t.Context(), r.nc, r.env.Lattice, time.Now().Add(-rpc.SweepAge)); n != 0 || err != nil || r.stored(t) != before {
+	if n, err := rpc.Sweep(t.Context(), r.nc, r.env.Lattice, time.Now().Add(-rpc.SweepAge)); n != 0 || err != nil ||
+		r.stored(t) != before {
 		t.Errorf("a sweep of what is young: %d, %v", n, err)
 	}
 	n, err := rpc.Sweep(t.Context(), r.nc, r.env.Lattice, time.Now().Add(time.Minute))
@@ -222,7 +229,8 @@ func TestSweep(t *testing.T) {
 	if got, err := store.GetBytes(t.Context(), "somebody's file"); err != nil || !bytes.Equal(got, large) {
 		t.Errorf("the file: %d bytes, %v", len(got), err)
 	}
-	if err := stream.Purge(t.Context(), jetstream.WithPurgeSubject(subject.ChunkMeta(r.env.Lattice, "somebody's file"))); err != nil {
+	if err := stream.Purge(t.Context(),
+		jetstream.WithPurgeSubject(subject.ChunkMeta(r.env.Lattice, "somebody's file"))); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := rpc.Sweep(t.Context(), r.nc, r.env.Lattice, time.Now().Add(time.Minute)); err != nil || n != 1 {
@@ -242,7 +250,8 @@ func TestBudget(t *testing.T) {
 	r := &rig{env: env, nc: env.Conn(t), actor: env.ActorID(t)}
 	r.origin = wire.ProviderEntity(env.ProviderID(t), "wasmcloud:httpserver", "default")
 	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster})
-	r.server = rpc.NewServer(env.Conn(t), rpc.ServerConfig{Lattice: env.Lattice, Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger, Budget: budget})
+	r.server = rpc.NewServer(env.Conn(t), rpc.ServerConfig{Lattice: env.Lattice,
+		Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger, Budget: budget})
 	defer func() {
 		if err := r.server.Close(context.Background()); err != nil {
 			t.Error(err)
@@ -287,13 +296,15 @@ func TestBudget(t *testing.T) {
 	<-in
 	short, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if _, err := r.call(short, "Test.Echo", large); !errors.Is(err, lattice.ErrBusy) || !strings.Contains(err.Error(), "no room") {
+	if _, err := r.call(short, "Test.Echo", large); !errors.Is(err, lattice.ErrBusy) || !strings.Contains(err.Error(),
+		"no room") {
 		t.Errorf("no room: %v", err)
 	}
 	if _, err := r.call(t.Context(), "Test.Echo", large[:10]); err != nil {
 		t.Errorf("small: %v", err)
 	}
-	if _, err := r.call(t.Context(), "Test.Echo", append(bytes.Clone(large), append(large, large...)...)); !errors.Is(err, lattice.ErrTooLarge) {
+	if _, err := r.call(t.Context(), "Test.Echo",
+		append(bytes.Clone(large), append(large, large...)...)); !errors.Is(err, lattice.ErrTooLarge) {
 		t.Errorf("more than there is room for at all: %v", err)
 	}
 	close(hold)
@@ -315,12 +326,15 @@ func TestForeignLarge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket(r.env.Lattice)})
+	store, err := js.CreateObjectStore(t.Context(),
+		jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket(r.env.Lattice)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	inv := &wire.Invocation{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Echo", Msg: large, ID: uuid.NewString(), HostID: r.env.HostID(t), ContentLength: uint64(len(large))}
-	if inv.EncodedClaims, err = signing.SignInvocation(r.env.Cluster, inv.ID, inv.OriginURL(), inv.TargetURL(), inv.Hash(), time.Now()); err != nil {
+	inv := &wire.Invocation{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Echo", Msg: large,
+		ID: uuid.NewString(), HostID: r.env.HostID(t), ContentLength: uint64(len(large))}
+	if inv.EncodedClaims, err = signing.SignInvocation(r.env.Cluster, inv.ID, inv.OriginURL(), inv.TargetURL(),
+		inv.Hash(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := store.PutBytes(t.Context(), inv.ID, large); err != nil {
@@ -343,7 +357,8 @@ func TestForeignLarge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{`"mtime":"2`, `"modified":"2`, `"deleted":false`} { // without the last two async-nats 0.27 cannot read it
+	for _, key := range []string{`"mtime":"2`, `"modified":"2`,
+		`"deleted":false`} { // without the last two async-nats 0.27 cannot read it
 		if !bytes.Contains(meta.Data, []byte(key)) {
 			t.Errorf("the description has no %s: %s", key, meta.Data)
 		}
@@ -366,7 +381,8 @@ func TestConnectionLost(t *testing.T) {
 	r := newRig(t)
 	r.echo(t)
 	lost := r.env.Conn(t)
-	client := rpc.NewClient(lost, rpc.ClientConfig{Lattice: r.env.Lattice, HostID: r.env.HostID(t), Cluster: r.env.Cluster})
+	client := rpc.NewClient(lost, rpc.ClientConfig{Lattice: r.env.Lattice, HostID: r.env.HostID(t),
+		Cluster: r.env.Cluster})
 	sent := 0
 	body := readerFunc(func(p []byte) (int, error) {
 		if sent += len(p); sent > 1<<20 {
@@ -374,7 +390,8 @@ func TestConnectionLost(t *testing.T) {
 		}
 		return len(p), nil
 	})
-	_, err := client.Call(t.Context(), rpc.Call{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Echo", Body: body, BodyLength: 2 << 20})
+	_, err := client.Call(t.Context(), rpc.Call{Origin: r.origin, Target: wire.ActorEntity(r.actor),
+		Operation: "Test.Echo", Body: body, BodyLength: 2 << 20})
 	if !errors.Is(err, lattice.ErrUnavailable) {
 		t.Errorf("cut off: %v", err)
 	}

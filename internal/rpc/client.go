@@ -150,7 +150,8 @@ func (c *Client) Open(ctx context.Context, call Call) (a *Answer, err error) {
 			_ = large.Close()
 			return err
 		}
-		a = &Answer{Reader: large, length: int64(large.info.Size), object: large, budget: c.cfg.Budget, held: windowBytes, on: on}
+		a = &Answer{Reader: large, length: int64(large.info.Size), object: large, budget: c.cfg.Budget,
+			held: windowBytes, on: on}
 		return nil
 	})
 	if a == nil || a.object == nil {

@@ -29,7 +29,8 @@ func (c *clocks) note(log *slog.Logger, host lattice.HostID, behind time.Duratio
 	if behind < 0 {
 		way = "ahead"
 	}
-	log.Warn("clock of a host differs from this one's", lattice.LogHost, lattice.Printable(host), way, coarse(behind.Abs()), "refused", refused)
+	log.Warn("clock of a host differs from this one's", lattice.LogHost, lattice.Printable(host), way,
+		coarse(behind.Abs()), "refused", refused)
 }
 
 func (c *clocks) due(host lattice.HostID, now time.Time) bool {

@@ -60,10 +60,12 @@ func TestDepthTravels(t *testing.T) {
 	if got, err := r.client.Call(invocation.WithDepth(t.Context(), 7), call); err != nil || len(got) != 9 {
 		t.Errorf("from a call that is nested in 7: a nested call would be at %d, %v", len(got), err)
 	}
-	if _, err := r.client.Call(invocation.WithDepth(t.Context(), invocation.MaxDepth-1), call); !errors.Is(err, lattice.ErrTooLarge) || !strings.Contains(err.Error(), "nested 64 deep") {
+	if _, err := r.client.Call(invocation.WithDepth(t.Context(), invocation.MaxDepth-1), call); !errors.Is(err,
+		lattice.ErrTooLarge) || !strings.Contains(err.Error(), "nested 64 deep") {
 		t.Errorf("in the deepest: %v", err)
 	}
-	if _, err := r.client.Call(invocation.WithDepth(t.Context(), invocation.MaxDepth), call); !errors.Is(err, lattice.ErrTooLarge) || served != 3 {
+	if _, err := r.client.Call(invocation.WithDepth(t.Context(), invocation.MaxDepth), call); !errors.Is(err,
+		lattice.ErrTooLarge) || served != 3 {
 		t.Errorf("beyond: %v, %d calls served", err, served)
 	}
 }

@@ -29,7 +29,8 @@ func TakesDirect(ctx context.Context, nc *nats.Conn, subject string) bool {
 
 // AskServed asks the host that serves a subject by ServeDirect what it serves, and returns the answer as it is.
 func AskServed(ctx context.Context, nc *nats.Conn, subject string) ([]byte, error) {
-	reply, err := nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: subject, Header: nats.Header{headerAsk: {askServed}}})
+	reply, err := nc.RequestMsgWithContext(ctx,
+		&nats.Msg{Subject: subject, Header: nats.Header{headerAsk: {askServed}}})
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +51,8 @@ func (s *Server) receiveDirect(msg *nats.Msg, ask func() []byte) {
 	v, _ := s.targets.Load(inv.Target.PublicKey)
 	sub, _ := v.(*Subscription)
 	if sub == nil || !sub.accept(msg, inv) {
-		s.answer(s.refused(msg, inv), msg, inv, nil, 0, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: lattice.Printable(inv.Target.PublicKey),
+		s.answer(s.refused(msg, inv), msg, inv, nil, 0, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call",
+			Entity: lattice.Printable(inv.Target.PublicKey),
 			Detail: "it is not served on this host any more"}, true)
 	}
 }

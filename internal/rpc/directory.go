@@ -82,7 +82,8 @@ func NewDirectory(nc *nats.Conn, l lattice.Name, log *slog.Logger) *Directory {
 }
 
 func newDirectory(now func() time.Duration, log *slog.Logger) *Directory {
-	d := &Directory{now: now, moment: clock.Now, log: log, asking: make(chan lattice.HostID, askBacklog), peers: map[lattice.HostID]*peer{}, targets: map[target]*served{}}
+	d := &Directory{now: now, moment: clock.Now, log: log, asking: make(chan lattice.HostID, askBacklog),
+		peers: map[lattice.HostID]*peer{}, targets: map[target]*served{}}
 	d.ctx, d.end = context.WithCancel(context.Background())
 	return d
 }

@@ -37,7 +37,8 @@ func newFleet(t *testing.T, n int) *fleet {
 }
 
 func (f *fleet) beat(host lattice.HostID, load uint32, draining bool) bool {
-	return f.heard(wire.Beat{HostID: host, Sequence: 1, Draining: draining, Direct: &wire.Direct{Version: 1, Load: load, Capacity: 100, Served: 1}})
+	return f.heard(wire.Beat{HostID: host, Sequence: 1, Draining: draining, Direct: &wire.Direct{Version: 1,
+		Load: load, Capacity: 100, Served: 1}})
 }
 
 // share counts how often each host is picked; each call is answered at once by latency.
@@ -87,7 +88,8 @@ func TestTwoChoicesKeepQueuesShort(t *testing.T) {
 func TestBusyAndSlowHostsAreAvoided(t *testing.T) {
 	f := newFleet(t, 3)
 	slow := f.hosts[0]
-	latency := map[lattice.HostID]time.Duration{slow: 500 * time.Millisecond, f.hosts[1]: time.Millisecond, f.hosts[2]: time.Millisecond}
+	latency := map[lattice.HostID]time.Duration{slow: 500 * time.Millisecond, f.hosts[1]: time.Millisecond,
+		f.hosts[2]: time.Millisecond}
 	f.share(100, latency) // all are known now
 	if got := f.share(1000, latency)[slow]; got > 0 {
 		t.Errorf("a slow host got %d calls of 1000", got)

@@ -95,7 +95,8 @@ func (f *flight) seal(origin, to string) string {
 	if time.Duration(p.signed.Load()) > c.cfg.Directory.now() {
 		return ""
 	}
-	token, err := c.cfg.Agreement.Seal(p.beat.Load().issuer, signing.Sealed{ID: inv.ID, HostID: inv.HostID, Receiver: p.host,
+	token, err := c.cfg.Agreement.Seal(p.beat.Load().issuer, signing.Sealed{ID: inv.ID, HostID: inv.HostID,
+		Receiver:  p.host,
 		OriginURL: origin, TargetURL: to, Operation: inv.Operation, Msg: inv.Msg}, time.Now())
 	if err != nil {
 		c.distrust(p, err)
@@ -109,7 +110,8 @@ func (f *flight) seal(origin, to string) string {
 func (c *Client) distrust(p *peer, err error) {
 	p.signed.Store(int64(c.cfg.Directory.now() + distrust))
 	p.warned.Do(func() {
-		c.cfg.Logger.Warn("a host takes no MACs of this node; calls to it are signed, which costs more", lattice.LogHost, p.host, lattice.LogErr, err)
+		c.cfg.Logger.Warn("a host takes no MACs of this node; calls to it are signed, which costs more",
+			lattice.LogHost, p.host, lattice.LogErr, err)
 	})
 }
 

@@ -54,7 +54,8 @@ type nodes struct {
 
 func newNodes(t *testing.T, n int, handler func(n *station) invocation.Handler) *nodes {
 	env := latticetest.NATS(t)
-	s := &nodes{T: t, env: env, actor: env.ActorID(t), nc: env.Conn(t), verifier: signing.NewVerifier(env.Cluster.Public())}
+	s := &nodes{T: t, env: env, actor: env.ActorID(t), nc: env.Conn(t),
+		verifier: signing.NewVerifier(env.Cluster.Public())}
 	for range n {
 		s.all = append(s.all, s.node(env.Cluster, 0, handler))
 	}
@@ -64,7 +65,8 @@ func newNodes(t *testing.T, n int, handler func(n *station) invocation.Handler) 
 	}
 	directory := rpc.NewDirectory(s.nc, env.Lattice, env.Logger)
 	t.Cleanup(directory.Close)
-	s.client = rpc.NewClient(s.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster, Timeout: patience,
+	s.client = rpc.NewClient(s.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster,
+		Timeout:   patience,
 		Directory: directory, Agreement: s.agree, Logger: env.Logger, Sent: func(p rpc.Attempt) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -84,7 +86,8 @@ func (s *nodes) node(cluster signing.KeyPair, limit int, handler func(n *station
 	if n.agreement, err = signing.NewAgreement(cluster, s.verifier); err != nil {
 		s.Fatal(err)
 	}
-	n.server = rpc.NewServer(n.nc, rpc.ServerConfig{Lattice: s.env.Lattice, Verifier: s.verifier, Logger: s.env.Logger, HostID: n.id, Agreement: n.agreement})
+	n.server = rpc.NewServer(n.nc, rpc.ServerConfig{Lattice: s.env.Lattice, Verifier: s.verifier, Logger: s.env.Logger,
+		HostID: n.id, Agreement: n.agreement})
 	s.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -92,7 +95,8 @@ func (s *nodes) node(cluster signing.KeyPair, limit int, handler func(n *station
 	})
 	h := handler(n)
 	subj := subject.Actor(s.env.Lattice, s.actor)
-	if n.sub, err = n.server.Serve(rpc.Endpoint{Target: wire.ActorEntity(s.actor), Subject: subj, Queue: subj, Limit: limit,
+	if n.sub, err = n.server.Serve(rpc.Endpoint{Target: wire.ActorEntity(s.actor), Subject: subj, Queue: subj,
+		Limit: limit,
 		Handler: func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
 			n.served.Add(1)
 			return h(ctx, inv)
@@ -114,7 +118,8 @@ func (s *nodes) node(cluster signing.KeyPair, limit int, handler func(n *station
 
 // beat keeps the caller from counting a node as gone for an hour.
 func (n *station) beat(draining bool) {
-	b := wire.Beat{HostID: n.id, Sequence: 1, Draining: draining, Direct: &wire.Direct{Version: 1, Issuer: n.agreement.Issuer(),
+	b := wire.Beat{HostID: n.id, Sequence: 1, Draining: draining, Direct: &wire.Direct{Version: 1,
+		Issuer:   n.agreement.Issuer(),
 		Capacity: 1, Served: n.revision.Load(), PeriodMS: 1200_000, Timeout: !n.headers.Load()}}
 	if err := n.nc.Publish(subject.Beat(n.env.Lattice, n.id), b.Encode()); err != nil {
 		n.t.Error(err)
@@ -134,7 +139,8 @@ func (s *nodes) known(n *station) {
 }
 
 func (s *nodes) call(ctx context.Context, payload string) (string, error) {
-	b, err := s.client.Call(ctx, rpc.Call{Origin: wire.ActorEntity(s.env.ActorID(s.T)), Target: wire.ActorEntity(s.actor), Operation: "Test.Do", Payload: []byte(payload)})
+	b, err := s.client.Call(ctx, rpc.Call{Origin: wire.ActorEntity(s.env.ActorID(s.T)),
+		Target: wire.ActorEntity(s.actor), Operation: "Test.Do", Payload: []byte(payload)})
 	return string(b), err
 }
 
@@ -192,8 +198,10 @@ func TestCallsGoDirectWithMAC(t *testing.T) {
 		t.Errorf("a large call went %+v", p)
 	}
 	// Whoever is not weft calls as ever.
-	plain := rpc.NewClient(s.nc, rpc.ClientConfig{Lattice: s.env.Lattice, HostID: s.env.HostID(t), Cluster: s.env.Cluster})
-	if _, err := plain.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(s.env.ActorID(t)), Target: wire.ActorEntity(s.actor), Operation: "Test.Do"}); err != nil {
+	plain := rpc.NewClient(s.nc, rpc.ClientConfig{Lattice: s.env.Lattice, HostID: s.env.HostID(t),
+		Cluster: s.env.Cluster})
+	if _, err := plain.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(s.env.ActorID(t)),
+		Target: wire.ActorEntity(s.actor), Operation: "Test.Do"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -205,7 +213,8 @@ func TestDirectCallsNeedNoHeaders(t *testing.T) {
 		return func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
 			tc, ok := trace.From(ctx)
 			deadline, has := ctx.Deadline()
-			if left := time.Until(deadline); !ok || tc.TraceID != parent.TraceID || !has || left > time.Minute || left < 20*time.Second || invocation.Patient(ctx) {
+			if left := time.Until(deadline); !ok || tc.TraceID != parent.TraceID || !has || left > time.Minute ||
+				left < 20*time.Second || invocation.Patient(ctx) {
 				return nil, fmt.Errorf("trace %v %v, %v left, patient %v", tc, ok, left, invocation.Patient(ctx))
 			}
 			return nil, nil
@@ -301,10 +310,12 @@ func busy(t *testing.T) (s *nodes, full *station, free func()) {
 		}
 	})
 	s.known(full)
-	plain := rpc.NewClient(s.nc, rpc.ClientConfig{Lattice: s.env.Lattice, HostID: s.env.HostID(t), Cluster: s.env.Cluster, Timeout: patience})
+	plain := rpc.NewClient(s.nc, rpc.ClientConfig{Lattice: s.env.Lattice, HostID: s.env.HostID(t),
+		Cluster: s.env.Cluster, Timeout: patience})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if _, err := plain.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(s.env.ActorID(t)), Target: wire.ActorEntity(s.actor), Operation: "Test.Do"}); err != nil {
+		if _, err := plain.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(s.env.ActorID(t)),
+			Target: wire.ActorEntity(s.actor), Operation: "Test.Do"}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -496,8 +507,10 @@ func TestCapturedCallIsWorthNothing(t *testing.T) {
 		return func(i *wire.Invocation) {
 			i.ID = "another-id-" + at.String()
 			var err error
-			if i.EncodedClaims, err = a.Seal(s.env.Cluster.Public(), signing.Sealed{ID: i.ID, HostID: i.HostID, Receiver: receiver.id,
-				OriginURL: i.OriginURL(), TargetURL: i.TargetURL(), Operation: i.Operation, Msg: i.Msg}, at); err != nil {
+			if i.EncodedClaims, err = a.Seal(s.env.Cluster.Public(), signing.Sealed{ID: i.ID, HostID: i.HostID,
+				Receiver:  receiver.id,
+				OriginURL: i.OriginURL(), TargetURL: i.TargetURL(), Operation: i.Operation, Msg: i.Msg},
+				at); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -506,11 +519,13 @@ func TestCapturedCallIsWorthNothing(t *testing.T) {
 		edit func(*wire.Invocation)
 		want lattice.Code
 	}{
-		"another payload":    {func(i *wire.Invocation) { i.Msg = []byte("y") }, lattice.ErrTokenSignature},
-		"another id":         {func(i *wire.Invocation) { i.ID = "z" }, lattice.ErrTokenSignature},
-		"another sender":     {func(i *wire.Invocation) { i.HostID = other.id }, lattice.ErrTokenSignature},
-		"another origin":     {func(i *wire.Invocation) { i.Origin.PublicKey = string(s.actor) }, lattice.ErrTokenSignature},
-		"no MAC":             {func(i *wire.Invocation) { i.EncodedClaims = signing.MACPrefix }, lattice.ErrTokenMalformed},
+		"another payload": {func(i *wire.Invocation) { i.Msg = []byte("y") }, lattice.ErrTokenSignature},
+		"another id":      {func(i *wire.Invocation) { i.ID = "z" }, lattice.ErrTokenSignature},
+		"another sender":  {func(i *wire.Invocation) { i.HostID = other.id }, lattice.ErrTokenSignature},
+		"another origin": {func(i *wire.Invocation) { i.Origin.PublicKey = string(s.actor) },
+			lattice.ErrTokenSignature},
+		"no MAC": {func(i *wire.Invocation) { i.EncodedClaims = signing.MACPrefix },
+			lattice.ErrTokenMalformed},
 		"a stranger's key":   {seal(theirs, time.Now()), lattice.ErrUnknownIssuer},
 		"an old call":        {seal(s.agree, time.Now().Add(-10*time.Minute)), lattice.ErrTokenExpired},
 		"one of tomorrow":    {seal(s.agree, time.Now().Add(24*time.Hour)), lattice.ErrTokenNotYetValid},

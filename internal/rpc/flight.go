@@ -87,7 +87,8 @@ func (f *flight) until(ctx context.Context) time.Time {
 
 // fail is an error of the call.
 func (f *flight) fail(code lattice.Code, detail string, cause error) error {
-	return &lattice.Error{Code: code, Op: "call " + f.call.Operation + " of", Entity: f.call.Target.PublicKey, Detail: detail, Err: cause}
+	return &lattice.Error{Code: code, Op: "call " + f.call.Operation + " of", Entity: f.call.Target.PublicKey,
+		Detail: detail, Err: cause}
 }
 
 // connected waits for a connection that was lost just now. The error says that NATS is away, or is that of ctx.
@@ -116,7 +117,8 @@ func (f *flight) connected(ctx context.Context) error {
 // natsAway is the error of a call that cannot be made without NATS.
 func (f *flight) natsAway() error {
 	since := time.Since(f.on.away.lost(f.on.nc)).Round(100 * time.Millisecond)
-	return f.fail(lattice.ErrUnavailable, fmt.Sprintf("NATS is away since %s, and it is not served on this host", since), nil)
+	return f.fail(lattice.ErrUnavailable, fmt.Sprintf("NATS is away since %s, and it is not served on this host",
+		since), nil)
 }
 
 // begin makes the invocation and the message of the next attempt. It signs or seals the invocation, and stores its
@@ -140,8 +142,9 @@ func (f *flight) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.inv = &wire.Invocation{Origin: f.call.Origin, Target: f.call.Target, Operation: f.call.Operation, Msg: f.call.Payload,
-		ID: newID(), HostID: f.client.cfg.HostID, ContentLength: size}
+	f.inv = &wire.Invocation{Origin: f.call.Origin, Target: f.call.Target, Operation: f.call.Operation,
+		Msg: f.call.Payload,
+		ID:  newID(), HostID: f.client.cfg.HostID, ContentLength: size}
 	f.msg = &nats.Msg{Subject: subj}
 	f.label(ctx, depth)
 	return f.prove(ctx, chunked)
@@ -326,7 +329,8 @@ func (f *flight) send(ctx context.Context) (*wire.Response, error) {
 	case natsconn.IsAway(err):
 		return nil, f.natsAway()
 	case errors.Is(err, nats.ErrMaxPayload):
-		return nil, f.fail(lattice.ErrTooLarge, fmt.Sprintf("message of %d bytes, the NATS server takes %d", len(msg.Data), f.on.nc.MaxPayload()), nil)
+		return nil, f.fail(lattice.ErrTooLarge, fmt.Sprintf("message of %d bytes, the NATS server takes %d",
+			len(msg.Data), f.on.nc.MaxPayload()), nil)
 	}
 	return nil, f.fail(lattice.ErrUnavailable, "", err)
 }
@@ -366,11 +370,13 @@ func (f *flight) answer(reply *nats.Msg, chunked bool) (*wire.Response, error) {
 		return nil, err
 	}
 	if resp.InvocationID != id {
-		return nil, f.fail(lattice.ErrInvalid, "the response answers another invocation, "+lattice.Printable(resp.InvocationID), nil)
+		return nil, f.fail(lattice.ErrInvalid, "the response answers another invocation, "+
+			lattice.Printable(resp.InvocationID), nil)
 	}
 	if resp.ContentLength > c.cfg.MaxBytes {
 		f.on.chunks.drop(responseName(id))
-		return nil, f.fail(lattice.ErrTooLarge, fmt.Sprintf("response of %d bytes, limit %d", resp.ContentLength, c.cfg.MaxBytes), nil)
+		return nil, f.fail(lattice.ErrTooLarge, fmt.Sprintf("response of %d bytes, limit %d", resp.ContentLength,
+			c.cfg.MaxBytes), nil)
 	}
 	return resp, nil
 }

@@ -169,5 +169,6 @@ func (d *Directory) Late(h nats.Header) error {
 // tooLate is the error of a call that is not begun since its caller has given up.
 func tooLate(age, timeout time.Duration) error {
 	return &lattice.Error{Code: lattice.ErrTimeout, Op: "begin a call", Detail: fmt.Sprintf(
-		"it came %s after it was sent, and its caller waits for %s; it is not begun", age.Round(time.Millisecond), timeout)}
+		"it came %s after it was sent, and its caller waits for %s; it is not begun", age.Round(time.Millisecond),
+		timeout)}
 }

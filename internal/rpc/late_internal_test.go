@@ -10,7 +10,8 @@ import (
 // Beats tell how the clock of another machine stands, whatever it shows.
 func TestBeatsTellHowOldACallIs(t *testing.T) {
 	const ours, theirs = 1, 2
-	for name, ahead := range map[string]time.Duration{"seven hours ahead": 7 * time.Hour, "started just now": -1000 * time.Hour} {
+	for name, ahead := range map[string]time.Duration{"seven hours ahead": 7 * time.Hour,
+		"started just now": -1000 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			at := func(d time.Duration) wire.Stamp {
 				return wire.Stamp{Clock: ours, Micros: uint64((5000*time.Hour + d).Microseconds())}
@@ -27,7 +28,8 @@ func TestBeatsTellHowOldACallIs(t *testing.T) {
 				o.hear(sent(d), at(d+time.Duration(2+i%4)*time.Millisecond))
 			}
 			now := 30 * time.Second
-			for _, c := range []struct{ waited, want time.Duration }{{2 * time.Millisecond, 0}, {3002 * time.Millisecond, 3 * time.Second}, {0, 0}} {
+			for _, c := range []struct{ waited, want time.Duration }{{2 * time.Millisecond, 0},
+				{3002 * time.Millisecond, 3 * time.Second}, {0, 0}} {
 				if age, ok := o.age(sent(now-c.waited), at(now)); !ok || age != c.want {
 					t.Errorf("a call that took %s is %s old, %t; want %s", c.waited, age, ok, c.want)
 				}

@@ -40,27 +40,31 @@ func (l *late) serve(t *testing.T, change func(*rpc.Directory)) {
 	directory := rpc.NewDirectory(l.env.Conn(t), l.env.Lattice, l.env.Logger)
 	t.Cleanup(directory.Close)
 	change(directory)
-	server := rpc.NewServer(l.env.Conn(t), rpc.ServerConfig{Lattice: l.env.Lattice, Verifier: signing.NewVerifier(l.env.Cluster.Public()), Logger: l.env.Logger, Directory: directory})
+	server := rpc.NewServer(l.env.Conn(t), rpc.ServerConfig{Lattice: l.env.Lattice,
+		Verifier: signing.NewVerifier(l.env.Cluster.Public()), Logger: l.env.Logger, Directory: directory})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		_ = server.Close(ctx)
 	})
-	_, err := server.Serve(rpc.Endpoint{Target: l.target, Subject: l.subject(), Queue: "q", Handler: func(context.Context, *wire.Invocation) ([]byte, error) {
-		l.calls.Add(1)
-		return []byte("done"), nil
-	}})
+	_, err := server.Serve(rpc.Endpoint{Target: l.target, Subject: l.subject(), Queue: "q",
+		Handler: func(context.Context, *wire.Invocation) ([]byte, error) {
+			l.calls.Add(1)
+			return []byte("done"), nil
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (l *late) client(t *testing.T, nc *nats.Conn, timeout time.Duration) *rpc.Client {
-	return rpc.NewClient(nc, rpc.ClientConfig{Lattice: l.env.Lattice, HostID: l.env.HostID(t), Cluster: l.env.Cluster, Timeout: timeout})
+	return rpc.NewClient(nc, rpc.ClientConfig{Lattice: l.env.Lattice, HostID: l.env.HostID(t), Cluster: l.env.Cluster,
+		Timeout: timeout})
 }
 
 func (l *late) call(t *testing.T, c *rpc.Client) (string, error) {
-	b, err := c.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(l.env.ActorID(t)), Target: l.target, Operation: "Test.Do"})
+	b, err := c.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(l.env.ActorID(t)), Target: l.target,
+		Operation: "Test.Do"})
 	return string(b), err
 }
 
@@ -89,8 +93,10 @@ func TestACallWhoseCallerHasGivenUpIsNotBegun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code := answer.Header.Get("Weft-Error"); code != "timeout" || answer.Header.Get("Weft-Unbegun") == "" || l.calls.Load() != 0 {
-		t.Errorf("the late call was answered %q, unbegun %q, and carried out %d times", code, answer.Header.Get("Weft-Unbegun"), l.calls.Load())
+	if code := answer.Header.Get("Weft-Error"); code != "timeout" || answer.Header.Get("Weft-Unbegun") == "" ||
+		l.calls.Load() != 0 {
+		t.Errorf("the late call was answered %q, unbegun %q, and carried out %d times", code,
+			answer.Header.Get("Weft-Unbegun"), l.calls.Load())
 	}
 }
 
@@ -115,7 +121,8 @@ func TestACallerThatIsThereIsServedThoughTakenForLate(t *testing.T) {
 func TestACallFailsAtOnceWhenNATSIsAway(t *testing.T) {
 	l := newLate(t)
 	l.serve(t, func(*rpc.Directory) {})
-	nc, err := natsconn.Connect(context.Background(), natsconn.Config{URL: l.env.URL, ReconnectBufferBytes: natsconn.NoBuffer})
+	nc, err := natsconn.Connect(context.Background(), natsconn.Config{URL: l.env.URL,
+		ReconnectBufferBytes: natsconn.NoBuffer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +139,8 @@ func TestACallFailsAtOnceWhenNATSIsAway(t *testing.T) {
 		return nil
 	})
 	for range 3 {
-		if _, err := l.call(t, client); lattice.CodeOf(err) != lattice.ErrUnavailable || !strings.Contains(err.Error(), "NATS is away") {
+		if _, err := l.call(t, client); lattice.CodeOf(err) != lattice.ErrUnavailable || !strings.Contains(err.Error(),
+			"NATS is away") {
 			t.Fatalf("a call without NATS: %v", err)
 		}
 	}

@@ -15,7 +15,8 @@ import (
 
 // sendPieces publishes what r gives, a window of pieces at a time, and notes size, number and digest in info. When it returns,
 // none is on its way.
-func sendPieces(ctx context.Context, js jetstream.JetStream, subj string, r *sourceReader, info *jetstream.ObjectInfo) (err error) {
+func sendPieces(ctx context.Context, js jetstream.JetStream, subj string, r *sourceReader,
+	info *jetstream.ObjectInfo) (err error) {
 	digest, buf := sha256.New(), make([]byte, chunkBytes)
 	var window []jetstream.PubAckFuture
 	defer func() {
@@ -76,7 +77,8 @@ func acked(ctx context.Context, ack jetstream.PubAckFuture) error {
 	}
 }
 
-var errStall = &lattice.Error{Code: lattice.ErrTimeout, Detail: "a piece of a large payload was not stored or did not come within " + chunkStall.String()}
+var errStall = &lattice.Error{Code: lattice.ErrTimeout,
+	Detail: "a piece of a large payload was not stored or did not come within " + chunkStall.String()}
 
 // object is a payload that is read from the store. It is not safe for concurrent use.
 type object struct {
@@ -93,12 +95,14 @@ type object struct {
 }
 
 func newObject(ctx context.Context, stream jetstream.Stream, subj string, info *jetstream.ObjectInfo) (*object, error) {
-	o := &object{ctx: context.WithoutCancel(ctx), stream: stream, subject: subj, info: info, digest: sha256.New(), left: info.Size}
+	o := &object{ctx: context.WithoutCancel(ctx), stream: stream, subject: subj, info: info, digest: sha256.New(),
+		left: info.Size}
 	if o.left == 0 {
 		return o, nil
 	}
 	var err error
-	o.consumer, err = stream.CreateConsumer(ctx, jetstream.ConsumerConfig{FilterSubject: subj, AckPolicy: jetstream.AckNonePolicy,
+	o.consumer, err = stream.CreateConsumer(ctx, jetstream.ConsumerConfig{FilterSubject: subj,
+		AckPolicy:     jetstream.AckNonePolicy,
 		DeliverPolicy: jetstream.DeliverAllPolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: chunkLife})
 	if err != nil {
 		return nil, err
@@ -115,7 +119,8 @@ func (o *object) Read(p []byte) (int, error) {
 	if len(o.rest) == 0 {
 		if o.left == 0 {
 			if o.info.Digest != "" && o.info.Size > 0 && jetstream.GetObjectDigestValue(o.digest) != o.info.Digest {
-				return 0, &lattice.Error{Code: lattice.ErrInvalid, Op: "fetch a payload", Detail: "its digest is not the one that was stored"}
+				return 0, &lattice.Error{Code: lattice.ErrInvalid, Op: "fetch a payload",
+					Detail: "its digest is not the one that was stored"}
 			}
 			return 0, io.EOF
 		}
@@ -138,7 +143,8 @@ func (o *object) next() error {
 	}
 	o.rest = m.Data()
 	if uint64(len(o.rest)) > o.left {
-		return &lattice.Error{Code: lattice.ErrInvalid, Op: "fetch a payload", Detail: "it is longer than its sender said"}
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "fetch a payload",
+			Detail: "it is longer than its sender said"}
 	}
 	o.left -= uint64(len(o.rest))
 	o.digest.Write(o.rest)

@@ -32,7 +32,8 @@ func newLine(t *testing.T) *line {
 	instance := make(chan struct{}, 1)
 	s := subject.Actor(l.env.Lattice, l.actor)
 	var err error
-	l.sub, err = l.server.Serve(rpc.Endpoint{Target: wire.ActorEntity(l.actor), Subject: s, Queue: s, Limit: 20, Instances: 1,
+	l.sub, err = l.server.Serve(rpc.Endpoint{Target: wire.ActorEntity(l.actor), Subject: s, Queue: s, Limit: 20,
+		Instances: 1,
 		Handler: func(context.Context, *wire.Invocation) ([]byte, error) {
 			instance <- struct{}{}
 			<-l.next
@@ -63,11 +64,13 @@ func TestQueueOnBothWays(t *testing.T) {
 	type call func(l *line, ctx context.Context, origin wire.Entity) error
 	for name, do := range map[string]call{
 		"NATS": func(l *line, ctx context.Context, origin wire.Entity) error {
-			_, err := l.client.Call(ctx, rpc.Call{Origin: origin, Target: wire.ActorEntity(l.actor), Operation: "Test.Do"})
+			_, err := l.client.Call(ctx, rpc.Call{Origin: origin, Target: wire.ActorEntity(l.actor),
+				Operation: "Test.Do"})
 			return err
 		},
 		"local": func(l *line, ctx context.Context, origin wire.Entity) error {
-			_, err := l.sub.Serve(ctx, &wire.Invocation{Origin: origin, Target: wire.ActorEntity(l.actor), Operation: "Test.Do"})
+			_, err := l.sub.Serve(ctx, &wire.Invocation{Origin: origin, Target: wire.ActorEntity(l.actor),
+				Operation: "Test.Do"})
 			return err
 		},
 	} {
@@ -134,7 +137,8 @@ func TestQueueHammer(t *testing.T) {
 	s := subject.Actor(r.env.Lattice, r.actor)
 	instances := make(chan struct{}, 2)
 	var served atomic.Int64
-	sub, err := r.server.Serve(rpc.Endpoint{Target: wire.ActorEntity(r.actor), Subject: s, Queue: s, Limit: 16, Instances: cap(instances),
+	sub, err := r.server.Serve(rpc.Endpoint{Target: wire.ActorEntity(r.actor), Subject: s, Queue: s, Limit: 16,
+		Instances: cap(instances),
 		Handler: func(context.Context, *wire.Invocation) ([]byte, error) {
 			instances <- struct{}{}
 			defer func() { <-instances }()
@@ -153,7 +157,8 @@ func TestQueueHammer(t *testing.T) {
 				if n%2 == 0 {
 					_, err = r.call(context.Background(), "Test.Do", nil)
 				} else {
-					_, err = sub.Serve(context.Background(), &wire.Invocation{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Do"})
+					_, err = sub.Serve(context.Background(), &wire.Invocation{Origin: r.origin,
+						Target: wire.ActorEntity(r.actor), Operation: "Test.Do"})
 				}
 				switch {
 				case err == nil:
@@ -186,7 +191,8 @@ func BenchmarkServe(b *testing.B) {
 	env := latticetest.NATS(b)
 	server := rpc.NewServer(env.Conn(b), rpc.ServerConfig{Lattice: env.Lattice, Logger: env.Logger})
 	actor := env.ActorID(b)
-	sub, err := server.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: subject.Actor(env.Lattice, actor), Limit: 64, Instances: 32,
+	sub, err := server.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: subject.Actor(env.Lattice, actor),
+		Limit: 64, Instances: 32,
 		Handler: func(context.Context, *wire.Invocation) ([]byte, error) { return nil, nil }})
 	if err != nil {
 		b.Fatal(err)

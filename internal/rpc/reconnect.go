@@ -22,7 +22,8 @@ const (
 // to the server that use it. Meanwhile both use a second connection: it is there before the first one is left, so that
 // credentials that are not accepted change nothing and are the error. With hold, calls to the server wait for the moment
 // in which nc is away, up to a second longer for those in progress: for handlers that themselves use nc.
-func Reconnect(ctx context.Context, nc *nats.Conn, cfg natsconn.Config, client *Client, server *Server, hold bool) (err error) {
+func Reconnect(ctx context.Context, nc *nats.Conn, cfg natsconn.Config, client *Client, server *Server,
+	hold bool) (err error) {
 	bridge, err := natsconn.Connect(ctx, cfg)
 	if err != nil {
 		return err
@@ -35,7 +36,10 @@ func Reconnect(ctx context.Context, nc *nats.Conn, cfg natsconn.Config, client *
 		return do(ctx)
 	}
 	defer func() {
-		err = errors.Join(err, within(reconnectTimeout, func(ctx context.Context) error { return natsconn.Close(ctx, bridge) }))
+		err = errors.Join(err, within(reconnectTimeout, func(ctx context.Context) error {
+			return natsconn.Close(ctx,
+				bridge)
+		}))
 	}()
 	if err := server.Move(ctx, bridge); err != nil {
 		return err

@@ -30,8 +30,10 @@ type node struct {
 
 func newNode(t *testing.T, env *latticetest.Env) *node {
 	n := &node{nc: env.Conn(t)}
-	n.client = rpc.NewClient(n.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster, Timeout: 20 * time.Second})
-	n.server = rpc.NewServer(n.nc, rpc.ServerConfig{Lattice: env.Lattice, Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger})
+	n.client = rpc.NewClient(n.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster,
+		Timeout: 20 * time.Second})
+	n.server = rpc.NewServer(n.nc, rpc.ServerConfig{Lattice: env.Lattice,
+		Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -46,7 +48,8 @@ func (n *node) serve(t *testing.T, env *latticetest.Env, h invocation.Handler) l
 	t.Helper()
 	id := env.ActorID(t)
 	s := subject.Actor(env.Lattice, id)
-	if _, err := n.server.Serve(rpc.Endpoint{Target: wire.ActorEntity(id), Subject: s, Queue: s, Limit: 1000, Handler: h}); err != nil {
+	if _, err := n.server.Serve(rpc.Endpoint{Target: wire.ActorEntity(id), Subject: s, Queue: s, Limit: 1000,
+		Handler: h}); err != nil {
 		t.Fatal(err)
 	}
 	return id
@@ -84,7 +87,8 @@ func TestReconnectUnderLoad(t *testing.T) {
 			e := wire.ActorEntity(id)
 			for i := 0; ctx.Err() == nil; i++ {
 				want := fmt.Sprint(i)
-				got, err := c.Call(context.Background(), rpc.Call{Origin: e, Target: e, Operation: "Echo", Payload: []byte(want)})
+				got, err := c.Call(context.Background(), rpc.Call{Origin: e, Target: e, Operation: "Echo",
+					Payload: []byte(want)})
 				calls.Add(1)
 				if err != nil || string(got) != want {
 					failed.Add(1)
@@ -130,11 +134,13 @@ func TestReconnectRefused(t *testing.T) {
 	n := newNode(t, env)
 	id := n.serve(t, env, func(_ context.Context, inv *wire.Invocation) ([]byte, error) { return inv.Msg, nil })
 	cfg := natsconn.Config{URL: "nats://127.0.0.1:1", Name: "bridge"}
-	if err := rpc.Reconnect(t.Context(), n.nc, cfg, n.client, n.server, true); lattice.CodeOf(err) != lattice.ErrUnavailable {
+	if err := rpc.Reconnect(t.Context(), n.nc, cfg, n.client, n.server,
+		true); lattice.CodeOf(err) != lattice.ErrUnavailable {
 		t.Errorf("reconnected: %v", err)
 	}
 	e := wire.ActorEntity(id)
-	if _, err := n.client.Call(t.Context(), rpc.Call{Origin: e, Target: e, Operation: "Echo", Payload: []byte("x")}); err != nil || n.nc.Stats().Reconnects != 0 {
+	if _, err := n.client.Call(t.Context(), rpc.Call{Origin: e, Target: e, Operation: "Echo",
+		Payload: []byte("x")}); err != nil || n.nc.Stats().Reconnects != 0 {
 		t.Errorf("%v, %d reconnects", err, n.nc.Stats().Reconnects)
 	}
 }

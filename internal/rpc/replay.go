@@ -34,15 +34,18 @@ func atMost(d time.Duration) time.Duration {
 // check compares the signer's clock with ours. A token that does not say when it was signed could be replayed for ever.
 func (w window) check(host lattice.HostID, issued, now time.Time) error {
 	if issued.IsZero() && w.past > 0 {
-		return &lattice.Error{Code: lattice.ErrTokenMalformed, Detail: "iat is missing, so that the age of the invocation is unknown"}
+		return &lattice.Error{Code: lattice.ErrTokenMalformed,
+			Detail: "iat is missing, so that the age of the invocation is unknown"}
 	}
 	switch age := now.Sub(issued); {
 	case w.past > 0 && age > w.past:
 		return &lattice.Error{Code: lattice.ErrTokenExpired, Detail: fmt.Sprintf(
-			"clock of host %s is %s behind the receiver's, or the call is that old; up to %s is accepted", lattice.Printable(host), coarse(age), w.past)}
+			"clock of host %s is %s behind the receiver's, or the call is that old; up to %s is accepted",
+			lattice.Printable(host), coarse(age), w.past)}
 	case w.future > 0 && age < -w.future:
 		return &lattice.Error{Code: lattice.ErrTokenNotYetValid, Detail: fmt.Sprintf(
-			"clock of host %s is %s ahead of the receiver's; up to %s is accepted", lattice.Printable(host), coarse(age.Abs()), w.future)}
+			"clock of host %s is %s ahead of the receiver's; up to %s is accepted", lattice.Printable(host),
+			coarse(age.Abs()), w.future)}
 	}
 	return nil
 }

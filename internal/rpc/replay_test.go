@@ -19,10 +19,12 @@ import (
 // signed is an invocation of the rig's actor, as if it was made at a time.
 func (r *rig) signed(t *testing.T, id string, at time.Time) *wire.Invocation {
 	t.Helper()
-	inv := &wire.Invocation{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Count", Msg: []byte("msg"), ID: id,
+	inv := &wire.Invocation{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Count",
+		Msg: []byte("msg"), ID: id,
 		HostID: r.env.HostID(t), ContentLength: 3}
 	var err error
-	if inv.EncodedClaims, err = signing.SignInvocation(r.env.Cluster, id, inv.OriginURL(), inv.TargetURL(), inv.Hash(), at); err != nil {
+	if inv.EncodedClaims, err = signing.SignInvocation(r.env.Cluster, id, inv.OriginURL(), inv.TargetURL(), inv.Hash(),
+		at); err != nil {
 		t.Fatal(err)
 	}
 	return inv
@@ -136,8 +138,9 @@ func TestReplayAcrossEndpoints(t *testing.T) {
 func TestClocksThatDiffer(t *testing.T) {
 	r := newRig(t)
 	log := &output.Text{}
-	server := rpc.NewServer(r.env.Conn(t), rpc.ServerConfig{Lattice: r.env.Lattice, Verifier: signing.NewVerifier(r.env.Cluster.Public()),
-		Logger: slog.New(slog.NewTextHandler(log, nil)), MaxAge: 10 * time.Minute, MaxAhead: 4 * time.Minute})
+	server := rpc.NewServer(r.env.Conn(t), rpc.ServerConfig{Lattice: r.env.Lattice,
+		Verifier: signing.NewVerifier(r.env.Cluster.Public()),
+		Logger:   slog.New(slog.NewTextHandler(log, nil)), MaxAge: 10 * time.Minute, MaxAhead: 4 * time.Minute})
 	defer server.Close(context.Background())
 	s := subject.Actor(r.env.Lattice, r.actor)
 	if _, err := server.Serve(rpc.Endpoint{Target: wire.ActorEntity(r.actor), Subject: s, Queue: s,
@@ -160,7 +163,8 @@ func TestClocksThatDiffer(t *testing.T) {
 		inv := r.signed(t, tt.id, time.Now().Add(-tt.behind))
 		for range 3 {
 			code, text := r.send(t, inv)
-			if tt.want != 0 && (code != tt.want.Name() || !strings.Contains(text, tt.text) || !strings.Contains(text, string(inv.HostID))) {
+			if tt.want != 0 && (code != tt.want.Name() || !strings.Contains(text, tt.text) ||
+				!strings.Contains(text, string(inv.HostID))) {
 				t.Errorf("%s: %q %q, want %s", tt.id, code, text, tt.want.Name())
 			}
 			if tt.want == 0 && code != "" && code != lattice.ErrReplayed.Name() {

@@ -115,7 +115,8 @@ func TestRepliesHammer(t *testing.T) {
 				text := fmt.Sprint("quick ", a, " ", i)
 				switch i % 10 {
 				case 3:
-					if err := ask(context.Background(), r, "echo", fmt.Sprint("late ", a, i), time.Duration(i%5)*time.Millisecond); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+					if err := ask(context.Background(), r, "echo", fmt.Sprint("late ", a, i),
+						time.Duration(i%5)*time.Millisecond); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 						t.Errorf("deadline: %v", err)
 					}
 				case 6:
@@ -125,7 +126,8 @@ func TestRepliesHammer(t *testing.T) {
 						t.Errorf("canceled: %v", err)
 					}
 				case 9:
-					if err := ask(context.Background(), r, "nobody", text, time.Minute); !errors.Is(err, nats.ErrNoResponders) {
+					if err := ask(context.Background(), r, "nobody", text, time.Minute); !errors.Is(err,
+						nats.ErrNoResponders) {
 						t.Errorf("nobody there: %v", err)
 					}
 				default:

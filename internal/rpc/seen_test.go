@@ -26,9 +26,11 @@ func TestWindow(t *testing.T) {
 		{"now", now, 0, ""},
 		{"as old as may be", now.Add(-5 * time.Minute), 0, ""},
 		{"as far ahead as may be", now.Add(2 * time.Minute), 0, ""},
-		{"too old", now.Add(-5*time.Minute - time.Second), lattice.ErrTokenExpired, "clock of host NABC is 5m1s behind"},
+		{"too old", now.Add(-5*time.Minute - time.Second), lattice.ErrTokenExpired,
+			"clock of host NABC is 5m1s behind"},
 		{"much too old", now.Add(-12*time.Minute - 2*time.Second), lattice.ErrTokenExpired, "12m0s behind"},
-		{"too far ahead", now.Add(2*time.Minute + time.Second), lattice.ErrTokenNotYetValid, "clock of host NABC is 2m1s ahead"},
+		{"too far ahead", now.Add(2*time.Minute + time.Second), lattice.ErrTokenNotYetValid,
+			"clock of host NABC is 2m1s ahead"},
 		{"a clock that was never set", time.Unix(0, 0), lattice.ErrTokenExpired, "behind"},
 		{"beyond what a duration holds", time.Unix(1<<40, 0), lattice.ErrTokenNotYetValid, "ahead"},
 		{"not said", time.Time{}, lattice.ErrTokenMalformed, "iat is missing"},
@@ -38,7 +40,8 @@ func TestWindow(t *testing.T) {
 			t.Errorf("%s: %v; want %s with %q", tt.name, err, tt.want.Name(), tt.text)
 		}
 	}
-	if err := w.check("evil\nhost", time.Unix(0, 0), now); !errors.Is(err, lattice.ErrTokenExpired) || strings.Contains(err.Error(), "\n") {
+	if err := w.check("evil\nhost", time.Unix(0, 0), now); !errors.Is(err, lattice.ErrTokenExpired) ||
+		strings.Contains(err.Error(), "\n") {
 		t.Errorf("a host id with a line break: %v", err)
 	}
 }

@@ -93,7 +93,8 @@ func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 	begin := time.Now()
 	s := &Server{cfg: cfg, now: func() time.Duration { return time.Since(begin) }, ctx: ctx, end: end,
 		window: window{past: cfg.MaxAge, future: cfg.MaxAhead},
-		seen:   newSeen(max(atMost(cfg.MaxAge)+atMost(cfg.MaxAhead), remember), maxSeen), subs: map[*Subscription]struct{}{}}
+		seen:   newSeen(max(atMost(cfg.MaxAge)+atMost(cfg.MaxAhead), remember), maxSeen),
+		subs:   map[*Subscription]struct{}{}}
 	s.crew.Hire = s.crew.hire
 	s.session.Store(newSession(nc, cfg.Lattice))
 	return s
@@ -129,7 +130,8 @@ func (s *Server) open(sub *Subscription) error {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		return &lattice.Error{Code: lattice.ErrCanceled, Op: "serve", Entity: ep.Subject, Detail: "the server is closed"}
+		return &lattice.Error{Code: lattice.ErrCanceled, Op: "serve", Entity: ep.Subject,
+			Detail: "the server is closed"}
 	}
 	s.subs[sub] = struct{}{}
 	nc := s.session.Load().nc // with the lock held: Move moves what is in subs
@@ -288,7 +290,8 @@ func (sub *Subscription) complete(ctx context.Context, room *load.Room, inv *wir
 func (sub *Subscription) verify(inv *wire.Invocation) (id string, err error) {
 	// Clients of the dialect send host ids that are no valid keys; only their form counts.
 	if len(inv.HostID) != lattice.KeyLength || inv.HostID[0] != 'N' && inv.HostID[0] != 'C' {
-		return "", &lattice.Error{Code: lattice.ErrTokenMalformed, Detail: "host_id " + lattice.Printable(inv.HostID) + " is not the key of a host"}
+		return "", &lattice.Error{Code: lattice.ErrTokenMalformed, Detail: "host_id " + lattice.Printable(inv.HostID) +
+			" is not the key of a host"}
 	}
 	now := time.Now()
 	verified, err := sub.server.authenticate(inv, now)
@@ -305,10 +308,12 @@ func (sub *Subscription) verify(inv *wire.Invocation) (id string, err error) {
 func (s *Server) authenticate(inv *wire.Invocation, now time.Time) (signing.Verified, error) {
 	origin, to := inv.URLs()
 	if s.cfg.Agreement != nil && signing.IsMAC(inv.EncodedClaims) {
-		return s.cfg.Agreement.Open(inv.EncodedClaims, signing.Sealed{ID: inv.ID, HostID: inv.HostID, Receiver: s.cfg.HostID,
+		return s.cfg.Agreement.Open(inv.EncodedClaims, signing.Sealed{ID: inv.ID, HostID: inv.HostID,
+			Receiver:  s.cfg.HostID,
 			OriginURL: origin, TargetURL: to, Operation: inv.Operation, Msg: inv.Msg})
 	}
-	return s.cfg.Verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, origin, to, wire.Hash(origin, to, inv.Operation, inv.Msg), now)
+	return s.cfg.Verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, origin, to, wire.Hash(origin, to, inv.Operation,
+		inv.Msg), now)
 }
 
 // Hold lets no call begin while do runs, which waits for those in progress first, until ctx ends at the latest. Calls
@@ -321,7 +326,8 @@ func (s *Server) Hold(ctx context.Context, do func() error) error {
 
 // answer sends the outcome of a call, and observes it. Errors are answered too: silence would be a timeout to the
 // caller. An unbegun call may be made elsewhere.
-func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation, payload []byte, took time.Duration, err error, unbegun bool) {
+func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation, payload []byte, took time.Duration,
+	err error, unbegun bool) {
 	resp := &wire.Response{InvocationID: "UNKNOWN"}
 	if inv != nil {
 		resp.InvocationID = inv.ID
@@ -378,7 +384,10 @@ func (s *Server) fill(ctx context.Context, resp *wire.Response, payload []byte) 
 			return err
 		}
 		name := responseName(resp.InvocationID)
-		if err := s.session.Load().chunks.put(ctx, name, func() (io.Reader, bool) { return bytes.NewReader(payload), true }); err != nil {
+		if err := s.session.Load().chunks.put(ctx, name, func() (io.Reader, bool) {
+			return bytes.NewReader(payload),
+				true
+		}); err != nil {
 			return err
 		}
 		s.dropUntaken(ctx, name)

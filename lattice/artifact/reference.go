@@ -30,7 +30,8 @@ func IsReference(s string) bool { return strings.HasPrefix(s, Scheme) }
 // ParseReference reads a reference. Anything but the exact form is ErrInvalid.
 func ParseReference(s string) (Reference, error) {
 	invalid := func(detail string) (Reference, error) {
-		return Reference{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "parse reference", Entity: lattice.Printable(s), Detail: detail}
+		return Reference{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "parse reference",
+			Entity: lattice.Printable(s), Detail: detail}
 	}
 	rest, ok := strings.CutPrefix(s, Scheme)
 	if !ok {

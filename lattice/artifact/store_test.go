@@ -121,7 +121,8 @@ func TestRefusals(t *testing.T) {
 		{"no bucket", get(t.Context(), other, missing, 0), lattice.ErrNotFound},
 		{"over the limit", get(t.Context(), env.Lattice, parse(t, text), 7), lattice.ErrTooLarge},
 		{"canceled", get(canceled, env.Lattice, parse(t, text), 0), lattice.ErrCanceled},
-		{"delete unknown", func() error { return artifact.Delete(t.Context(), js, env.Lattice, missing) }, lattice.ErrNotFound},
+		{"delete unknown", func() error { return artifact.Delete(t.Context(), js, env.Lattice, missing) },
+			lattice.ErrNotFound},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if err := tc.do(); !errors.Is(err, tc.want) {
@@ -188,9 +189,11 @@ func TestParseReference(t *testing.T) {
 			t.Errorf("%s: %v, %v", s, ref, err)
 		}
 	}
-	for _, s := range []string{"", "lattice://", "lattice://a", "lattice://a@" + hex, "lattice://@sha256:" + hex, "oci://a@sha256:" + hex,
+	for _, s := range []string{"", "lattice://", "lattice://a", "lattice://a@" + hex, "lattice://@sha256:" + hex,
+		"oci://a@sha256:" + hex,
 		"lattice://a@sha256:" + strings.ToUpper(hex), "lattice://a@sha256:" + hex + "0", "lattice://a/b@sha256:" + hex,
-		"lattice://.a@sha256:" + hex, "lattice://a@b@sha256:" + hex, "lattice://" + strings.Repeat("a", 129) + "@sha256:" + hex} {
+		"lattice://.a@sha256:" + hex, "lattice://a@b@sha256:" + hex, "lattice://" + strings.Repeat("a", 129) +
+			"@sha256:" + hex} {
 		if _, err := artifact.ParseReference(s); !errors.Is(err, lattice.ErrInvalid) {
 			t.Errorf("%q: error %v", s, err)
 		}
@@ -198,7 +201,8 @@ func TestParseReference(t *testing.T) {
 }
 
 func TestCleanName(t *testing.T) {
-	for in, want := range map[string]string{"echo": "echo", "Echo Actor.wasm": "Echo-Actor.wasm", "/a//b": "a-b", "..": "artifact", "": "artifact",
+	for in, want := range map[string]string{"echo": "echo", "Echo Actor.wasm": "Echo-Actor.wasm", "/a//b": "a-b",
+		"..": "artifact", "": "artifact",
 		"-x-": "x", "é": "artifact", "a é": "a", strings.Repeat("x", 200): strings.Repeat("x", 128)} {
 		if got := artifact.CleanName(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
@@ -207,7 +211,8 @@ func TestCleanName(t *testing.T) {
 }
 
 func FuzzParseReference(f *testing.F) {
-	for _, s := range []string{"lattice://a@sha256:" + strings.Repeat("0", 64), "lattice://", "@", "lattice://a@sha256:"} {
+	for _, s := range []string{"lattice://a@sha256:" + strings.Repeat("0", 64), "lattice://", "@",
+		"lattice://a@sha256:"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -38,7 +38,8 @@ func tagOf(o *jetstream.ObjectInfo) (Reference, bool) {
 func Tag(ctx context.Context, js jetstream.JetStream, l lattice.Name, ref Reference) error {
 	const op = "tag artifact"
 	if !isName(ref.Name) || !isName(ref.Tag) || !IsDigest(ref.Digest) {
-		return &lattice.Error{Code: lattice.ErrInvalid, Op: op, Entity: ref.String(), Detail: "it takes a name, a tag and a digest"}
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: op, Entity: ref.String(),
+			Detail: "it takes a name, a tag and a digest"}
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -90,7 +91,8 @@ func Resolve(ctx context.Context, js jetstream.JetStream, l lattice.Name, ref Re
 	}
 	found, ok := tagOf(info)
 	if !ok {
-		return Reference{}, &lattice.Error{Code: lattice.ErrInvalid, Op: op, Entity: ref.String(), Detail: "the tag is damaged; set it again"}
+		return Reference{}, &lattice.Error{Code: lattice.ErrInvalid, Op: op, Entity: ref.String(),
+			Detail: "the tag is damaged; set it again"}
 	}
 	return found, nil
 }

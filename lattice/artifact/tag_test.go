@@ -28,21 +28,25 @@ func TestTags(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := artifact.Resolve(t.Context(), js, env.Lattice, parse(t, "lattice://echo:1")); !errors.Is(err, lattice.ErrNotFound) {
+	if _, err := artifact.Resolve(t.Context(), js, env.Lattice, parse(t, "lattice://echo:1")); !errors.Is(err,
+		lattice.ErrNotFound) {
 		t.Errorf("without a store: %v", err)
 	}
 	one, two := push("echo", "one"), push("echo", "two")
 	tag(one, "1")
 	tag(one, "stable")
 	tag(two, "2")
-	for text, want := range map[string]string{"lattice://echo:1": "one", "lattice://echo:stable": "one", "lattice://echo:2": "two",
+	for text, want := range map[string]string{"lattice://echo:1": "one", "lattice://echo:stable": "one",
+		"lattice://echo:2":               "two",
 		"lattice://echo:1@" + two.Digest: "two", "lattice://other:9@" + one.Digest: "one"} {
-		if data, err := artifact.Get(t.Context(), js, env.Lattice, parse(t, text), 0); err != nil || string(data) != want {
+		if data, err := artifact.Get(t.Context(), js, env.Lattice, parse(t, text), 0); err != nil ||
+			string(data) != want {
 			t.Errorf("%s: %q, %v", text, data, err)
 		}
 	}
 	tag(two, "stable") // it moves
-	if ref, err := artifact.Resolve(t.Context(), js, env.Lattice, parse(t, "lattice://echo:stable")); err != nil || ref.Digest != two.Digest {
+	if ref, err := artifact.Resolve(t.Context(), js, env.Lattice, parse(t, "lattice://echo:stable")); err != nil ||
+		ref.Digest != two.Digest {
 		t.Errorf("moved: %v, %v", ref, err)
 	}
 	all, err := artifact.List(t.Context(), js, env.Lattice)
@@ -63,8 +67,9 @@ func TestTags(t *testing.T) {
 			_, err := artifact.Get(t.Context(), js, env.Lattice, parse(t, "lattice://echo:1"), 0)
 			return err
 		}(),
-		"untag again":        artifact.Untag(t.Context(), js, env.Lattice, parse(t, "lattice://echo:1")),
-		"tag what is absent": artifact.Tag(t.Context(), js, env.Lattice, parse(t, "lattice://x:1@sha256:"+strings.Repeat("0", 64))),
+		"untag again": artifact.Untag(t.Context(), js, env.Lattice, parse(t, "lattice://echo:1")),
+		"tag what is absent": artifact.Tag(t.Context(), js, env.Lattice,
+			parse(t, "lattice://x:1@sha256:"+strings.Repeat("0", 64))),
 	} {
 		if !errors.Is(err, lattice.ErrNotFound) {
 			t.Errorf("%s: %v", name, err)
@@ -79,11 +84,15 @@ func TestUnused(t *testing.T) {
 	now := time.Unix(1000, 0)
 	digest := func(c string) string { return "sha256:" + strings.Repeat(c, 64) }
 	info := func(name, c string, age time.Duration, tags ...string) artifact.Info {
-		return artifact.Info{Reference: artifact.Reference{Name: name, Digest: digest(c)}, Pushed: now.Add(-age), Tags: tags}
+		return artifact.Info{Reference: artifact.Reference{Name: name, Digest: digest(c)}, Pushed: now.Add(-age),
+			Tags: tags}
 	}
-	all := []artifact.Info{info("old", "0", time.Hour), info("new", "1", time.Second), info("tagged", "2", time.Hour, "tagged:1"),
-		info("running", "3", time.Hour), info("by-tag", "4", time.Hour), info("by-tag", "5", time.Hour), info("other", "6", time.Hour)}
-	running := []string{"lattice://x@" + digest("3"), "lattice://by-tag:1", "ghcr.io/other:1", "builtin://httpserver", "/tmp/other.wasm"}
+	all := []artifact.Info{info("old", "0", time.Hour), info("new", "1", time.Second), info("tagged", "2", time.Hour,
+		"tagged:1"),
+		info("running", "3", time.Hour), info("by-tag", "4", time.Hour), info("by-tag", "5", time.Hour),
+		info("other", "6", time.Hour)}
+	running := []string{"lattice://x@" + digest("3"), "lattice://by-tag:1", "ghcr.io/other:1", "builtin://httpserver",
+		"/tmp/other.wasm"}
 	var got []string
 	for _, i := range artifact.Unused(all, running, now.Add(-time.Minute)) {
 		got = append(got, i.Name)

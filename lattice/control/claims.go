@@ -71,7 +71,8 @@ func DecodeClaims(b []byte) (Claims, error) {
 	c := Claims{Subject: o.need("sub", "subject"), Issuer: o.str("iss", "issuer"), Name: o.str("name"),
 		Revision: o.int32("rev", "revision"), Version: o.str("version")}
 	if len(o.errs) == 0 && !lattice.IsKey(c.Subject, 'M') && !lattice.IsKey(c.Subject, 'V') {
-		o.errs = append(o.errs, errors.New("sub "+lattice.Printable(c.Subject)+": want the key of an actor or a provider"))
+		o.errs = append(o.errs, errors.New("sub "+lattice.Printable(c.Subject)+
+			": want the key of an actor or a provider"))
 	}
 	if c.IsProvider() {
 		c.ContractID, c.ConfigSchema = o.str("contract_id"), o.schema("config_schema")

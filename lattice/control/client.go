@@ -151,7 +151,8 @@ func (c *Client) AuctionActor(ctx context.Context, r ActorAuctionRequest) ([]Act
 		o := readObject(b)
 		host, err := lattice.ParseHostID(o.str("host_id"))
 		if err == nil && len(o.errs) == 0 {
-			bids = append(bids, ActorAuctionAck{ActorRef: o.str("actor_ref"), HostID: host, Constraints: o.strMap("constraints")})
+			bids = append(bids, ActorAuctionAck{ActorRef: o.str("actor_ref"), HostID: host,
+				Constraints: o.strMap("constraints")})
 		}
 	})
 	return bids, err
@@ -166,8 +167,9 @@ func (c *Client) AuctionProvider(ctx context.Context, r ProviderAuctionRequest) 
 		o := readObject(b)
 		host, err := lattice.ParseHostID(o.str("host_id"))
 		if err == nil && len(o.errs) == 0 {
-			bids = append(bids, ProviderAuctionAck{ProviderRef: o.str("provider_ref"), LinkName: lattice.LinkName(o.str("link_name")),
-				HostID: host, Constraints: o.strMap("constraints")})
+			bids = append(bids, ProviderAuctionAck{ProviderRef: o.str("provider_ref"),
+				LinkName: lattice.LinkName(o.str("link_name")),
+				HostID:   host, Constraints: o.strMap("constraints")})
 		}
 	})
 	return bids, err
@@ -339,7 +341,8 @@ func readReply(op, subj string, m *nats.Msg, reply any) error {
 }
 
 func replyError(op, subj string, err error) error {
-	return &lattice.Error{Code: lattice.ErrInvalid, Op: op, Detail: "the reply on " + subj + " cannot be read", Err: err, Remote: true}
+	return &lattice.Error{Code: lattice.ErrInvalid, Op: op, Detail: "the reply on " + subj + " cannot be read",
+		Err: err, Remote: true}
 }
 
 func decodeAck(b []byte) (Ack, error) {
@@ -430,7 +433,8 @@ func (c *Client) failed(op, subj string, waited time.Duration, err error) error 
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		e.Code = lattice.ErrNoResponders
-		e.Detail = fmt.Sprintf("no host in lattice %s answers on %s; is one running? weft host list", c.control.Lattice, subj)
+		e.Detail = fmt.Sprintf("no host in lattice %s answers on %s; is one running? weft host list",
+			c.control.Lattice, subj)
 	case errors.Is(err, nats.ErrTimeout), e.Code == lattice.ErrTimeout:
 		e.Code = lattice.ErrTimeout
 		e.Detail = fmt.Sprintf("no answer on %s within %v", subj, waited.Round(time.Millisecond))

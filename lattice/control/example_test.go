@@ -32,7 +32,8 @@ func ExampleClient() {
 		ctx := context.Background()
 		subjects := subject.Control{Lattice: env.Lattice}
 		host := standIn{id: env.HostID(t)}
-		server := control.NewServer(env.Conn(t), control.ServerConfig{Control: subjects, HostID: host.id, Handler: host})
+		server := control.NewServer(env.Conn(t), control.ServerConfig{Control: subjects, HostID: host.id,
+			Handler: host})
 		if err := server.Start(ctx); err != nil {
 			t.Fatal(err)
 		}

@@ -280,7 +280,8 @@ func (o *object) limits(name string) *ActorLimits {
 	l.Fuel, _ = sub.uint(MaxFuel, "fuel")
 	l.RecycleCalls, _ = sub.uint(math.MaxUint64, "recycle_calls")
 	l.RecycleMemoryBytes, _ = sub.uint(math.MaxUint64, "recycle_memory_bytes")
-	if l.Instances = sub.str("instances"); !slices.Contains([]string{"", SharedInstances, FreshInstances}, l.Instances) {
+	if l.Instances = sub.str("instances"); !slices.Contains([]string{"", SharedInstances, FreshInstances},
+		l.Instances) {
 		sub.bad("instances: want %s or %s, got %q", SharedInstances, FreshInstances, lattice.Printable(l.Instances))
 	}
 	o.errs = append(o.errs, sub.errs...)
@@ -306,7 +307,8 @@ func readInstance(o *object) ActorInstance {
 func readProvider(o *object) Provider {
 	p := Provider{ID: o.providerID("id", "public_key"), ImageRef: o.str("image_ref"), ContractID: o.str("contract_id"),
 		LinkName: o.linkName("link_name"), Name: o.str("name"), Annotations: o.strMap("annotations"),
-		Revision: o.int32("revision"), InstanceID: o.str("instance_id"), State: o.str("state"), Error: o.str("error"), Digest: o.str("digest")}
+		Revision: o.int32("revision"), InstanceID: o.str("instance_id"), State: o.str("state"), Error: o.str("error"),
+		Digest: o.str("digest")}
 	p.Restarts, _ = o.uint(math.MaxUint64, "restarts")
 	pid, _ := o.uint(math.MaxInt32, "pid")
 	p.PID = int(pid)

@@ -61,7 +61,8 @@ func (c *Client) Logs(ctx context.Context, host lattice.HostID, actor lattice.Ac
 // handle is no longer running. handle is called for one line at a time and should be quick. started, when not nil, is
 // called once the subscription is known to the server. lost is told how many lines were dropped, when handle was too
 // slow for more than 1024 of them. Lines that cannot be read are left out.
-func (c *Client) FollowLogs(ctx context.Context, actor lattice.ActorID, started func(), handle func(LogLine), lost func(int)) error {
+func (c *Client) FollowLogs(ctx context.Context, actor lattice.ActorID, started func(), handle func(LogLine),
+	lost func(int)) error {
 	msgs := make(chan *nats.Msg, 1024)
 	sub, err := c.nc.ChanSubscribe(subject.Log(c.control.Lattice, actor), msgs)
 	if err != nil {

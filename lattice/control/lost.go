@@ -80,7 +80,8 @@ func Remember(inv HostInventory, limit int) LostHost {
 			return LostHost{HostID: inv.HostID, FriendlyName: lattice.Printable(inv.FriendlyName), Omitted: l.Omitted}
 		default:
 			// What was cut from a slice would be kept in memory by what is left of it.
-			l.Actors, l.Providers = slices.Clone(l.Actors[:len(l.Actors)/2]), slices.Clone(l.Providers[:len(l.Providers)/2])
+			l.Actors, l.Providers = slices.Clone(l.Actors[:len(l.Actors)/2]),
+				slices.Clone(l.Providers[:len(l.Providers)/2])
 			l.Omitted += n - len(l.Actors) - len(l.Providers)
 		}
 	}

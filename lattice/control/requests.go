@@ -245,8 +245,9 @@ func decodeStopHost(b []byte) (r StopHostRequest, err error) {
 func DecodeLink(b []byte) (wire.LinkDefinition, error) {
 	o := readObject(b)
 	l := wire.LinkDefinition{
-		ActorID: lattice.ActorID(o.need("actor_id")), ProviderID: lattice.ProviderID(o.need("provider_id")), ContractID: o.need("contract_id"),
-		LinkName: o.linkName("link_name"), Values: o.strMap("values"),
+		ActorID: lattice.ActorID(o.need("actor_id")), ProviderID: lattice.ProviderID(o.need("provider_id")),
+		ContractID: o.need("contract_id"),
+		LinkName:   o.linkName("link_name"), Values: o.strMap("values"),
 	}
 	if l.Values == nil {
 		l.Values = map[string]string{}

@@ -135,7 +135,8 @@ func (s *Server) Start(ctx context.Context) error {
 		defer cancel()
 	}
 	if err := s.nc.FlushWithContext(ctx); err != nil {
-		return errors.Join(&lattice.Error{Code: lattice.ErrUnavailable, Op: "serve control interface", Err: err}, s.Close(ctx))
+		return errors.Join(&lattice.Error{Code: lattice.ErrUnavailable, Op: "serve control interface", Err: err},
+			s.Close(ctx))
 	}
 	return nil
 }
@@ -144,7 +145,8 @@ func (s *Server) subscribe() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.subs != nil {
-		return &lattice.Error{Code: lattice.ErrConflict, Op: "serve control interface", Detail: "started or closed before"}
+		return &lattice.Error{Code: lattice.ErrConflict, Op: "serve control interface",
+			Detail: "started or closed before"}
 	}
 	for _, p := range s.cfg.Control.HostPatterns(s.cfg.HostID) {
 		sub, err := s.nc.QueueSubscribe(p.Subject, p.Queue, s.enqueue)
@@ -333,7 +335,8 @@ func (s *Server) routeCommand(cmd string, data []byte) (key string, run func(con
 	case subject.CmdStopProvider:
 		r, err := decodeStopProvider(data)
 		r.HostID = id
-		return "provider " + string(r.ProviderID), func(ctx context.Context) error { return h.StopProvider(ctx, r) }, err
+		return "provider " + string(r.ProviderID), func(ctx context.Context) error { return h.StopProvider(ctx, r) },
+			err
 	case subject.CmdStopHost:
 		r, err := decodeStopHost(data)
 		r.HostID = id
@@ -401,7 +404,8 @@ func (s *Server) answer(ctx context.Context, data []byte, tokens []string) (any,
 	case verb == "auction.provider" && len(tokens) == 2:
 		r, err := decodeProviderAuction(data)
 		if err == nil && h.BidProvider(ctx, r) {
-			return ProviderAuctionAck{ProviderRef: r.ProviderRef, LinkName: r.LinkName, HostID: id, Constraints: nonNil(r.Constraints)}, nil
+			return ProviderAuctionAck{ProviderRef: r.ProviderRef, LinkName: r.LinkName, HostID: id,
+				Constraints: nonNil(r.Constraints)}, nil
 		}
 		return nil, nil
 	case tokens[0] == "auction":

@@ -69,12 +69,15 @@ func (h *fakeHost) Logs(_ context.Context, r LogsRequest) ([]LogLine, error) {
 	return []LogLine{{ActorID: r.ActorID, Text: fmt.Sprint(r.Lines)}}, nil
 }
 func (h *fakeHost) Failures(_ context.Context, r FailuresRequest) (FailuresReply, error) {
-	f := wire.Failure{Seq: r.After + 1, ActorID: r.ActorID, TraceID: r.TraceID, Code: lattice.ErrTrap.Name(), Message: fmt.Sprint(r.MaxAgeMs)}
+	f := wire.Failure{Seq: r.After + 1, ActorID: r.ActorID, TraceID: r.TraceID, Code: lattice.ErrTrap.Name(),
+		Message: fmt.Sprint(r.MaxAgeMs)}
 	return FailuresReply{Failures: []wire.Failure{f}, Last: f.Seq}, nil
 }
 func (h *fakeHost) Lost(context.Context) ([]LostHost, error) {
-	return []LostHost{{HostID: "Nlost", FriendlyName: "gone", Labels: map[string]string{"zone": "a"}, LastHeard: time.Unix(9, 0).UTC(), UptimeSeconds: 5,
-		Actors: []LostActor{{ID: actorKey, Name: "app", MaxInstances: 3}}, Providers: []LostProvider{{ID: providerKey, Name: "p", ContractID: "c", LinkName: "l"}}}}, nil
+	return []LostHost{{HostID: "Nlost", FriendlyName: "gone", Labels: map[string]string{"zone": "a"},
+		LastHeard: time.Unix(9, 0).UTC(), UptimeSeconds: 5,
+		Actors:    []LostActor{{ID: actorKey, Name: "app", MaxInstances: 3}},
+		Providers: []LostProvider{{ID: providerKey, Name: "p", ContractID: "c", LinkName: "l"}}}}, nil
 }
 func (h *fakeHost) BidActor(context.Context, ActorAuctionRequest) bool       { return h.bid }
 func (h *fakeHost) BidProvider(context.Context, ProviderAuctionRequest) bool { return h.bid }
@@ -163,19 +166,24 @@ func TestEveryCommandArrives(t *testing.T) {
 		want string
 		do   func() error
 	}{
-		{"start r 2", func() error { return b.client.StartActor(ctx, StartActorRequest{ActorRef: "r", HostID: id, Count: 2}) }},
+		{"start r 2", func() error {
+			return b.client.StartActor(ctx, StartActorRequest{ActorRef: "r", HostID: id,
+				Count: 2})
+		}},
 		{"scale r 0", func() error { return b.client.ScaleActor(ctx, ScaleActorRequest{ActorRef: "r", HostID: id}) }},
 		{"stop actor", func() error {
 			return b.client.StopActor(ctx, StopActorRequest{ActorID: lattice.ActorID(actor), HostID: id})
 		}},
 		{"update n", func() error {
-			return b.client.UpdateActor(ctx, UpdateActorRequest{ActorID: lattice.ActorID(actor), NewActorRef: "n", HostID: id})
+			return b.client.UpdateActor(ctx, UpdateActorRequest{ActorID: lattice.ActorID(actor), NewActorRef: "n",
+				HostID: id})
 		}},
 		{"start provider r default", func() error {
 			return b.client.StartProvider(ctx, StartProviderRequest{ProviderRef: "r", HostID: id})
 		}},
 		{"stop provider l", func() error {
-			return b.client.StopProvider(ctx, StopProviderRequest{ProviderID: lattice.ProviderID(provider), LinkName: "l", HostID: id})
+			return b.client.StopProvider(ctx, StopProviderRequest{ProviderID: lattice.ProviderID(provider),
+				LinkName: "l", HostID: id})
 		}},
 		{"stop host 5", func() error { return b.client.StopHost(ctx, StopHostRequest{HostID: id, TimeoutMs: 5}) }},
 		{"reload", func() error {
@@ -189,13 +197,18 @@ func TestEveryCommandArrives(t *testing.T) {
 		{"label k=v", func() error { return b.client.PutLabel(ctx, id, "k", "v") }},
 		{"unlabel k", func() error { return b.client.DelLabel(ctx, id, "k") }},
 		{"put link l map[k:v]", func() error {
-			return b.client.PutLink(ctx, wire.LinkDefinition{ActorID: actorKey, ProviderID: providerKey, ContractID: "c",
-				LinkName: "l", Values: map[string]string{"k": "v"}})
+			return b.client.PutLink(ctx, wire.LinkDefinition{ActorID: actorKey, ProviderID: providerKey,
+				ContractID: "c",
+				LinkName:   "l", Values: map[string]string{"k": "v"}})
 		}},
 		{"del link l", func() error {
-			return b.client.DelLink(ctx, RemoveLinkRequest{ActorID: lattice.ActorID(actor), ContractID: "c", LinkName: "l"})
+			return b.client.DelLink(ctx, RemoveLinkRequest{ActorID: lattice.ActorID(actor), ContractID: "c",
+				LinkName: "l"})
 		}},
-		{"registries 1", func() error { return b.client.PutRegistries(ctx, RegistryCredentials{"r": {RegistryType: "oci"}}) }},
+		{"registries 1", func() error {
+			return b.client.PutRegistries(ctx,
+				RegistryCredentials{"r": {RegistryType: "oci"}})
+		}},
 	} {
 		t.Run(tc.want, func(t *testing.T) {
 			if err := tc.do(); err != nil || h.last() != tc.want {
@@ -236,8 +249,10 @@ func TestQueries(t *testing.T) {
 	if err != nil || len(lines) != 1 || lines[0].Text != "7" || string(lines[0].ActorID) != actorKey {
 		t.Fatalf("got %v, %v", lines, err)
 	}
-	failed, err := b.client.Failures(ctx, hosts[0].id, FailuresRequest{ActorID: actorKey, TraceID: "t", MaxAgeMs: 9, After: 4})
-	if want := (wire.Failure{Seq: 5, ActorID: actorKey, TraceID: "t", Code: "trap", Message: "9"}); err != nil || failed.Last != 5 || len(failed.Failures) != 1 || failed.Failures[0] != want {
+	failed, err := b.client.Failures(ctx, hosts[0].id, FailuresRequest{ActorID: actorKey, TraceID: "t", MaxAgeMs: 9,
+		After: 4})
+	if want := (wire.Failure{Seq: 5, ActorID: actorKey, TraceID: "t", Code: "trap", Message: "9"}); err != nil ||
+		failed.Last != 5 || len(failed.Failures) != 1 || failed.Failures[0] != want {
 		t.Fatalf("got %+v, %v", failed, err)
 	}
 	lost, err := b.client.Lost(ctx, hosts[0].id)
@@ -259,7 +274,8 @@ func TestPingStopsWhenItIsQuiet(t *testing.T) {
 	b.host(t, &fakeHost{})
 	b.client.timeout = time.Minute
 	start := time.Now()
-	if hosts, err := b.client.PingHosts(t.Context()); err != nil || len(hosts) != 1 || time.Since(start) > 30*time.Second {
+	if hosts, err := b.client.PingHosts(t.Context()); err != nil || len(hosts) != 1 ||
+		time.Since(start) > 30*time.Second {
 		t.Fatalf("got %v, %v after %v", hosts, err, time.Since(start))
 	}
 }
@@ -272,7 +288,8 @@ func TestNobodyThere(t *testing.T) {
 		!strings.Contains(err.Error(), b.control.Inventory(id)) || !strings.Contains(err.Error(), "weft host list") {
 		t.Fatalf("got %v", err)
 	}
-	if _, err := b.client.AuctionActor(t.Context(), ActorAuctionRequest{ActorRef: "r"}); !errors.Is(err, lattice.ErrNoResponders) {
+	if _, err := b.client.AuctionActor(t.Context(), ActorAuctionRequest{ActorRef: "r"}); !errors.Is(err,
+		lattice.ErrNoResponders) {
 		t.Fatalf("got %v", err)
 	}
 	if hosts, err := b.client.PingHosts(t.Context()); err != nil || len(hosts) != 0 {
@@ -335,8 +352,10 @@ func TestMalformedAndUnknownRequests(t *testing.T) {
 		{b.control.LinkPut(), `{}`, "actor_id is missing"},
 		{b.control.LabelPut(h.id), `{}`, "key is missing"},
 		{b.control.GetClaims() + "x", ``, "unsupported subject"},
-		{strings.Replace(b.control.GetClaims(), "get.claims", "config.put.a.b", 1), ``, "unsupported subject: hosts keep no configuration"},
-		{strings.Replace(b.control.GetClaims(), "get.claims", "get.config.a.b", 1), ``, "unsupported subject: hosts keep no configuration"},
+		{strings.Replace(b.control.GetClaims(), "get.claims", "config.put.a.b", 1), ``,
+			"unsupported subject: hosts keep no configuration"},
+		{strings.Replace(b.control.GetClaims(), "get.claims", "get.config.a.b", 1), ``,
+			"unsupported subject: hosts keep no configuration"},
 		{b.control.Logs(h.id, "Mx"), ``, "actor id"},
 		{b.control.Failures(h.id), `{"actor_id":"Mx"}`, "actor_id"},
 	} {
@@ -364,7 +383,8 @@ func TestOneHostOfManyStoresALink(t *testing.T) {
 	}
 	const n = 20
 	for range n {
-		if err := b.client.PutLink(t.Context(), wire.LinkDefinition{ActorID: actorKey, ProviderID: providerKey, ContractID: "c", LinkName: "l"}); err != nil {
+		if err := b.client.PutLink(t.Context(), wire.LinkDefinition{ActorID: actorKey, ProviderID: providerKey,
+			ContractID: "c", LinkName: "l"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -520,7 +540,8 @@ func TestFollowLogs(t *testing.T) {
 		}
 	}
 	var got LogLine
-	err := b.client.FollowLogs(ctx, actorKey, publish, func(l LogLine) { got = l; cancel() }, func(n int) { t.Errorf("%d lines lost", n) })
+	err := b.client.FollowLogs(ctx, actorKey, publish, func(l LogLine) { got = l; cancel() },
+		func(n int) { t.Errorf("%d lines lost", n) })
 	if err != nil || got.Text != "hello" || got.Time.Year() != 2024 {
 		t.Fatalf("got %+v, %v", got, err)
 	}

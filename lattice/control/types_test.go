@@ -35,7 +35,8 @@ func TestDecodeScaleActor(t *testing.T) {
 		{"the unbounded of new clients", `{"actor_ref":"r","count":4294967295}`, Unbounded, ""},
 		{"max_instances", `{"actor_ref":"r","max_instances":2}`, 2, ""},
 		{"max_concurrent", `{"actor_ref":"r","max_concurrent":2}`, 2, ""},
-		{"old client", `{"actor_id":"` + actorKey + `","actor_ref":"r","count":1,"host_id":"N","annotations":{}}`, 1, ""},
+		{"old client", `{"actor_id":"` + actorKey + `","actor_ref":"r","count":1,"host_id":"N","annotations":{}}`, 1,
+			""},
 		{"unknown fields", `{"actor_ref":"r","count":1,"x":[{}]}`, 1, ""},
 		{"missing", `{"actor_ref":"r"}`, 0, "count is missing"},
 		{"negative", `{"actor_ref":"r","count":-1}`, 0, "count"},
@@ -111,7 +112,8 @@ func TestDecodeOtherCommands(t *testing.T) {
 		{"sa", func() (any, error) {
 			return decodeStopActor([]byte(`{"actor_ref":"` + actorKey + `","count":0,"annotations":null}`))
 		}, StopActorRequest{ActorID: actorKey}, false},
-		{"sa by reference", func() (any, error) { return decodeStopActor([]byte(`{"actor_ref":"registry/x:1"}`)) }, nil, true},
+		{"sa by reference", func() (any, error) { return decodeStopActor([]byte(`{"actor_ref":"registry/x:1"}`)) },
+			nil, true},
 		{"upd", func() (any, error) {
 			return decodeUpdateActor([]byte(`{"actor_ref":"` + actorKey + `","new_actor_ref":"n"}`))
 		}, UpdateActorRequest{ActorID: actorKey, NewActorRef: "n"}, false},
@@ -119,16 +121,23 @@ func TestDecodeOtherCommands(t *testing.T) {
 			UpdateActorRequest{NewActorRef: "n"}, false},
 		{"lp", func() (any, error) {
 			return decodeStartProvider([]byte(`{"provider_ref":"r","configuration":"c","annotations":{"a":"b"}}`))
-		}, StartProviderRequest{ProviderRef: "r", LinkName: "default", Configuration: "c", Annotations: map[string]string{"a": "b"}}, false},
-		{"lp with a bad link", func() (any, error) { return decodeStartProvider([]byte(`{"provider_ref":"r","link_name":"*"}`)) }, nil, true},
+		}, StartProviderRequest{ProviderRef: "r", LinkName: "default", Configuration: "c",
+			Annotations: map[string]string{"a": "b"}}, false},
+		{"lp with a bad link", func() (any,
+			error) {
+			return decodeStartProvider([]byte(`{"provider_ref":"r","link_name":"*"}`))
+		}, nil, true},
 		{"sp", func() (any, error) {
-			return decodeStopProvider([]byte(`{"provider_ref":"` + providerKey + `","link_name":"l","contract_id":"c"}`))
+			return decodeStopProvider([]byte(`{"provider_ref":"` + providerKey +
+				`","link_name":"l","contract_id":"c"}`))
 		}, StopProviderRequest{ProviderID: providerKey, LinkName: "l", ContractID: "c"}, false},
-		{"stop", func() (any, error) { return decodeStopHost([]byte(`{"host_id":"x","timeout":2000}`)) }, StopHostRequest{TimeoutMs: 2000}, false},
+		{"stop", func() (any, error) { return decodeStopHost([]byte(`{"host_id":"x","timeout":2000}`)) },
+			StopHostRequest{TimeoutMs: 2000}, false},
 		{"stop without body", func() (any, error) { return decodeStopHost(nil) }, StopHostRequest{}, false},
 		{"label without key", func() (any, error) { return decodeLabel([]byte(`{"value":"v"}`)) }, nil, true},
 		{"remove link of new clients", func() (any, error) {
-			return decodeRemoveLink([]byte(`{"actor_id":"` + actorKey + `","contract_id":"c","link_name":"l","provider_id":"","values":{}}`))
+			return decodeRemoveLink([]byte(`{"actor_id":"` + actorKey +
+				`","contract_id":"c","link_name":"l","provider_id":"","values":{}}`))
 		}, RemoveLinkRequest{actorKey, "c", "l"}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -154,7 +163,8 @@ func TestInventoryOfEveryEra(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			inv, err := DecodeInventory([]byte(strings.ReplaceAll(tc.body, "KEY", actorKey)))
-			if err != nil || len(inv.Actors) != 1 || string(inv.Actors[0].ID) != actorKey || inv.Actors[0].Instances[0].MaxInstances != tc.want {
+			if err != nil || len(inv.Actors) != 1 || string(inv.Actors[0].ID) != actorKey ||
+				inv.Actors[0].Instances[0].MaxInstances != tc.want {
 				t.Fatalf("got %+v, %v", inv, err)
 			}
 		})
@@ -205,14 +215,16 @@ func TestHostOnTheWire(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got.ClusterIssuers, h.ClusterIssuers) {
 		t.Fatalf("got %+v, %v", got, err)
 	}
-	got, err = DecodeHost([]byte(`{"id":"` + hostKey + `","js_domain":null,"lattice_prefix":"old","cluster_issuers":["CA"],"uptime_seconds":1.0}`))
+	got, err = DecodeHost([]byte(`{"id":"` + hostKey +
+		`","js_domain":null,"lattice_prefix":"old","cluster_issuers":["CA"],"uptime_seconds":1.0}`))
 	if err != nil || got.Lattice != "old" || got.UptimeSeconds != 1 {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 }
 
 func TestClaimsOfEveryEra(t *testing.T) {
-	actor := Claims{Subject: actorKey, Issuer: "A", Name: "n", Revision: 4, Version: "1", CallAlias: "alias", Caps: []string{"a", "b"}, Tags: []string{"t"}}
+	actor := Claims{Subject: actorKey, Issuer: "A", Name: "n", Revision: 4, Version: "1", CallAlias: "alias",
+		Caps: []string{"a", "b"}, Tags: []string{"t"}}
 	provider := Claims{Subject: providerKey, Issuer: "A", Name: "n", Revision: 4, Version: "1", ContractID: "c"}
 	for _, tc := range []struct {
 		name, body string
@@ -256,7 +268,8 @@ func TestRegistryCredentialsHideSecrets(t *testing.T) {
 	if s := fmt.Sprintf("%v %+v %#v", r, r, r["r:5000"]); strings.Contains(s, "hunter2") {
 		t.Fatalf("shown: %s", s)
 	}
-	if _, err := decodeRegistries([]byte(`{"r":{"password":{"x":"hunter2"}}}`)); err == nil || strings.Contains(err.Error(), "hunter2") {
+	if _, err := decodeRegistries([]byte(`{"r":{"password":{"x":"hunter2"}}}`)); err == nil ||
+		strings.Contains(err.Error(), "hunter2") {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -279,8 +292,10 @@ func TestTrimLogsKeepsTheNewest(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{``, `{}`, `null`, `[]`, `{"actor_ref":"r","count":3.0,"annotations":{"a":1}}`,
 		`{"actor_id":"` + actorKey + `","provider_id":"` + providerKey + `","contract_id":"c","values":{"a":null}}`,
-		`{"sub":"` + providerKey + `","tags":[],"config_schema":{}}`, `{"actors":{"` + actorKey + `":1},"providers":[{"id":"` + providerKey + `"}]}`,
-		`{"id":"` + hostKey + `","cluster_issuers":"a,b","uptime_seconds":1e3}`, `{"count":1e400}`, `{"time":"2024-01-01T00:00:00Z"}`} {
+		`{"sub":"` + providerKey + `","tags":[],"config_schema":{}}`,
+		`{"actors":{"` + actorKey + `":1},"providers":[{"id":"` + providerKey + `"}]}`,
+		`{"id":"` + hostKey + `","cluster_issuers":"a,b","uptime_seconds":1e3}`, `{"count":1e400}`,
+		`{"time":"2024-01-01T00:00:00Z"}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -94,7 +94,8 @@ type ActorClaims struct {
 // ClaimsOf makes the claims for an actor's events. notBefore and expires are for people; empty is "immediately" and
 // "never".
 func ClaimsOf(c control.Claims, notBefore, expires string) ActorClaims {
-	return ActorClaims{CallAlias: c.CallAlias, Caps: c.Caps, Issuer: c.Issuer, Tags: c.Tags, Name: c.Name, Version: c.Version,
+	return ActorClaims{CallAlias: c.CallAlias, Caps: c.Caps, Issuer: c.Issuer, Tags: c.Tags, Name: c.Name,
+		Version:  c.Version,
 		Revision: c.Revision, NotBeforeHuman: or(notBefore, "immediately"), ExpiresHuman: or(expires, "never")}
 }
 
@@ -362,10 +363,13 @@ func (RefmapSet) EventName() string           { return NameRefmapSet }
 func (ConfigSet) EventName() string           { return NameConfigSet }
 func (ConfigDeleted) EventName() string       { return NameConfigDeleted }
 
-var _ = register[HostStarted]() && register[HostStopped]() && register[HostDraining]() && register[HostLost]() && register[HostFound]() && register[HostHeartbeat]() &&
+var _ = register[HostStarted]() && register[HostStopped]() && register[HostDraining]() && register[HostLost]() &&
+	register[HostFound]() && register[HostHeartbeat]() &&
 	register[ActorStarted]() && register[ActorStartFailed]() && register[ActorStopped]() && register[ActorsStarted]() &&
-	register[ActorsStartFailed]() && register[ActorsStopped]() && register[ActorScaled]() && register[ActorScaleFailed]() &&
-	register[ActorUpdated]() && register[ActorUpdateFailed]() && register[ProviderStarted]() && register[ProviderStartFailed]() &&
+	register[ActorsStartFailed]() && register[ActorsStopped]() && register[ActorScaled]() &&
+	register[ActorScaleFailed]() &&
+	register[ActorUpdated]() && register[ActorUpdateFailed]() && register[ProviderStarted]() &&
+	register[ProviderStartFailed]() &&
 	register[ProviderStopped]() && register[ProviderRestarting]() && register[HealthCheckPassed]() &&
 	register[HealthCheckFailed]() && register[HealthCheckStatus]() && register[LinkSet]() && register[LinkDeleted]() &&
 	register[RefmapSet]() && register[ConfigSet]() && register[ConfigDeleted]()

@@ -31,7 +31,8 @@ type Data interface{ EventName() string }
 func New(host lattice.HostID, now time.Time, data Data) (Event, error) {
 	b, err := json.Marshal(data)
 	if err != nil {
-		return Event{}, &lattice.Error{Code: lattice.ErrInternal, Op: "encode event", Entity: data.EventName(), Err: err}
+		return Event{}, &lattice.Error{Code: lattice.ErrInternal, Op: "encode event", Entity: data.EventName(),
+			Err: err}
 	}
 	return Event{SpecVersion: "1.0", ID: uuid.NewString(), Type: typePrefix + data.EventName(), Source: string(host),
 		Time: now.UTC(), DataContentType: "application/json", Data: b}, nil
@@ -114,7 +115,8 @@ func (e Event) Decode() (Data, error) {
 	}
 	d, err := decode(e.Data)
 	if err != nil {
-		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read event", Entity: lattice.Printable(e.Name()), Err: err}
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read event", Entity: lattice.Printable(e.Name()),
+			Err: err}
 	}
 	return d, nil
 }

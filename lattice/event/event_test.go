@@ -102,7 +102,8 @@ func TestActorFailureNamesTheReference(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got map[string]any
-		if err := json.Unmarshal(b, &got); err != nil || got["actor_ref"] != "/a.wasm" || got["image_ref"] != "/a.wasm" ||
+		if err := json.Unmarshal(b, &got); err != nil || got["actor_ref"] != "/a.wasm" ||
+			got["image_ref"] != "/a.wasm" ||
 			got["error"] != "why" || got["public_key"] != "" {
 			t.Errorf("got %s", b)
 		}
@@ -125,13 +126,19 @@ func TestHealthTransition(t *testing.T) {
 func samples() []Data {
 	link := wire.LinkDefinition{ActorID: actorKey, ProviderID: providerKey, ContractID: "c", LinkName: "l"}
 	d := []Data{HostStarted{Version: "0.82.0"}, HostStopped{}, HostDraining{},
-		HostLost{control.LostHost{HostID: hostKey, FriendlyName: "n", LastHeard: time.Unix(9, 0).UTC(), Actors: []control.LostActor{{ID: actorKey, Name: "a", MaxInstances: 3}},
-			Providers: []control.LostProvider{{ID: providerKey, Name: "p", ContractID: "c", LinkName: "l"}}}}, HostLost{}, HostFound{HostID: hostKey},
+		HostLost{control.LostHost{HostID: hostKey, FriendlyName: "n", LastHeard: time.Unix(9, 0).UTC(),
+			Actors:    []control.LostActor{{ID: actorKey, Name: "a", MaxInstances: 3}},
+			Providers: []control.LostProvider{{ID: providerKey, Name: "p", ContractID: "c", LinkName: "l"}}}},
+		HostLost{}, HostFound{HostID: hostKey},
 		HostHeartbeat{control.HostInventory{HostID: hostKey, Actors: []control.Actor{{ID: actorKey}}}},
-		ProviderStarted{PublicKey: providerKey}, ProviderStartFailed{ProviderRef: "r"}, ProviderStopped{Reason: "normal"},
-		ProviderRestarting{Restarts: 2}, NewLinkSet(link), NewLinkDeleted(link), RefmapSet{"u", "p"}, ConfigSet{"e", "k"}, ConfigDeleted{"e", "k"},
-		HealthTransition(ProviderHealth{}, false, true), HealthTransition(ProviderHealth{}, true, false), HealthTransition(ProviderHealth{}, true, true)}
-	for _, list := range [][]Data{ActorTransition(entry(), 0, 1), ActorTransition(entry(), 1, 0), ActorUpdate(entry(), "old", 1),
+		ProviderStarted{PublicKey: providerKey}, ProviderStartFailed{ProviderRef: "r"},
+		ProviderStopped{Reason: "normal"},
+		ProviderRestarting{Restarts: 2}, NewLinkSet(link), NewLinkDeleted(link), RefmapSet{"u", "p"},
+		ConfigSet{"e", "k"}, ConfigDeleted{"e", "k"},
+		HealthTransition(ProviderHealth{}, false, true), HealthTransition(ProviderHealth{}, true, false),
+		HealthTransition(ProviderHealth{}, true, true)}
+	for _, list := range [][]Data{ActorTransition(entry(), 0, 1), ActorTransition(entry(), 1, 0),
+		ActorUpdate(entry(), "old", 1),
 		ActorFailure(entry(), 1, errors.New("x")), ActorUpdateFailure(entry(), "new", errors.New("x"))} {
 		d = append(d, list...)
 	}
@@ -178,8 +185,10 @@ func TestGoldenActorScaled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"public_key":"` + string(actorKey) + `","claims":{"call_alias":"","caps":[],"issuer":"","tags":[],"name":"n","version":"",` +
-		`"revision":4,"not_before_human":"immediately","expires_human":"never"},"annotations":{"a":"b"},"host_id":"` + string(hostKey) +
+	want := `{"public_key":"` + string(actorKey) +
+		`","claims":{"call_alias":"","caps":[],"issuer":"","tags":[],"name":"n","version":"",` +
+		`"revision":4,"not_before_human":"immediately","expires_human":"never"},"annotations":{"a":"b"},"host_id":"` +
+		string(hostKey) +
 		`","image_ref":"file:///a.wasm","max_instances":3}`
 	if string(b) != want {
 		t.Fatalf("got  %s\nwant %s", b, want)
@@ -195,13 +204,16 @@ func TestProviderClaimsTagsAreNull(t *testing.T) {
 
 func TestHeartbeatsOfBothForms(t *testing.T) {
 	inv := control.HostInventory{HostID: hostKey, Version: "0.82.0",
-		Actors: []control.Actor{{ID: actorKey, Instances: []control.ActorInstance{{MaxInstances: 2}, {MaxInstances: 3}}}}}
+		Actors: []control.Actor{{ID: actorKey, Instances: []control.ActorInstance{{MaxInstances: 2},
+			{MaxInstances: 3}}}}}
 	b, err := json.Marshal(CountsOf(inv))
-	if err != nil || !strings.Contains(string(b), `"actors":{"`+string(actorKey)+`":5}`) || !strings.Contains(string(b), `"providers":[]`) {
+	if err != nil || !strings.Contains(string(b), `"actors":{"`+string(actorKey)+`":5}`) ||
+		!strings.Contains(string(b), `"providers":[]`) {
 		t.Fatalf("got %s, %v", b, err)
 	}
 	d, err := Event{Type: typePrefix + NameHostHeartbeat, Data: b}.Decode()
-	if hb, ok := d.(HostHeartbeat); err != nil || !ok || hb.Actors[0].Instances[0].MaxInstances != 5 || hb.Version != "0.82.0" {
+	if hb, ok := d.(HostHeartbeat); err != nil || !ok || hb.Actors[0].Instances[0].MaxInstances != 5 ||
+		hb.Version != "0.82.0" {
 		t.Fatalf("got %+v, %v", d, err)
 	}
 }

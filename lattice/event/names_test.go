@@ -29,8 +29,9 @@ func TestNamesAreAllNames(t *testing.T) {
 			text, _ := strconv.Unquote(v.Value)
 			want = append(want, text)
 		case *ast.SelectorExpr:
-			want = append(want, map[string]string{"EventHostStopped": subject.EventHostStopped, "EventHostHeartbeat": subject.EventHostHeartbeat,
-				"EventHostLost": subject.EventHostLost}[v.Sel.Name])
+			want = append(want, map[string]string{"EventHostStopped": subject.EventHostStopped,
+				"EventHostHeartbeat": subject.EventHostHeartbeat,
+				"EventHostLost":      subject.EventHostLost}[v.Sel.Name])
 		}
 		return true
 	})

@@ -97,7 +97,8 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 		switch {
 		case err == nil:
 		case errors.Is(err, nats.ErrSlowConsumer):
-			return Event{}, &lattice.Error{Code: lattice.ErrBusy, Op: "receive events", Detail: "some were lost, the reader is too slow"}
+			return Event{}, &lattice.Error{Code: lattice.ErrBusy, Op: "receive events",
+				Detail: "some were lost, the reader is too slow"}
 		case ctx.Err() != nil:
 			return Event{}, &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "wait for an event"}
 		default:

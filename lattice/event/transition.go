@@ -59,7 +59,8 @@ func ActorUpdate(after ActorEntry, oldRef string, max uint32) []Data {
 		after.started(max),
 		old.stopped(max, max),
 		after.scaled(max),
-		ActorUpdated{PublicKey: after.ActorID, Revision: after.Claims.Revision, InstanceID: after.InstanceID, ImageRef: after.ImageRef, Digest: after.Digest},
+		ActorUpdated{PublicKey: after.ActorID, Revision: after.Claims.Revision, InstanceID: after.InstanceID,
+			ImageRef: after.ImageRef, Digest: after.Digest},
 	}
 }
 
@@ -122,7 +123,8 @@ func (HeartbeatCounts) EventName() string { return NameHostHeartbeat }
 // CountsOf makes the old form of a heartbeat.
 func CountsOf(inv control.HostInventory) HeartbeatCounts {
 	h := HeartbeatCounts{Actors: make(map[lattice.ActorID]uint64), Providers: []HeartbeatProvider{}, Labels: inv.Labels,
-		FriendlyName: inv.FriendlyName, Version: inv.Version, UptimeSeconds: inv.UptimeSeconds, UptimeHuman: inv.UptimeHuman}
+		FriendlyName: inv.FriendlyName, Version: inv.Version, UptimeSeconds: inv.UptimeSeconds,
+		UptimeHuman: inv.UptimeHuman}
 	for _, a := range inv.Actors {
 		for _, i := range a.Instances {
 			h.Actors[a.ID] += uint64(i.MaxInstances)

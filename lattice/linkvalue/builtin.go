@@ -14,29 +14,44 @@ import (
 const MaxHTTPBody = 127 << 20
 
 // HTTPServer is the table of httpserver.
-var HTTPServer = &Table{Provider: "httpserver", Contract: "wasmcloud:httpserver", Config: "config_json", ConfigBase64: "config_b64",
+var HTTPServer = &Table{Provider: "httpserver", Contract: "wasmcloud:httpserver", Config: "config_json",
+	ConfigBase64: "config_b64",
 	Fields: []Field{
-		{Name: "address", Kind: Address(), Unset: "`127.0.0.1:8000`", Doc: "where to listen, `IP:PORT` or `IP`; links may share an address"},
-		{Name: "port", Kind: Port(), Unset: "that of `address`", Doc: "port alone; the IP is then `127.0.0.1` unless `address` has one"},
-		{Name: "path", Kind: Path(), Default: "/", Doc: "prefix by whole segments, escaped or not (`/café`, `/a%20b`); not taken off the path that the actor sees"},
+		{Name: "address", Kind: Address(), Unset: "`127.0.0.1:8000`",
+			Doc: "where to listen, `IP:PORT` or `IP`; links may share an address"},
+		{Name: "port", Kind: Port(), Unset: "that of `address`",
+			Doc: "port alone; the IP is then `127.0.0.1` unless `address` has one"},
+		{Name: "path", Kind: Path(), Default: "/",
+			Doc: "prefix by whole segments, escaped or not (`/café`, `/a%20b`); not taken off the path that the actor sees"},
 		{Name: "host", Kind: Host(), Unset: "any", Doc: "`example.org` or `*.example.org`"},
-		{Name: "tls_cert_file", Also: []string{"tls.cert_file"}, Kind: File(), Doc: "PEM file of the certificate and its chain; with `tls_key_file`, see [Files](#files)"},
+		{Name: "tls_cert_file", Also: []string{"tls.cert_file"}, Kind: File(),
+			Doc: "PEM file of the certificate and its chain; with `tls_key_file`, see [Files](#files)"},
 		{Name: "tls_key_file", Also: []string{"tls.priv_key_file"}, Kind: File(), Doc: "PEM file of its key"},
-		{Name: "max_body_bytes", Also: []string{"max_content_len"}, Kind: Size(1, MaxHTTPBody), Default: "10M", Doc: "at most 127M; more is 413. Suffixes K and M"},
+		{Name: "max_body_bytes", Also: []string{"max_content_len"}, Kind: Size(1, MaxHTTPBody), Default: "10M",
+			Doc: "at most 127M; more is 413. Suffixes K and M"},
 		{Name: "max_header_bytes", Kind: Size(1<<10, 1<<20), Default: "64K", Doc: "at most 1M; more is 431"},
-		{Name: "max_in_flight", Kind: Number(1, 1<<20), Default: "1024", Doc: "requests of the link that are here whole and not yet answered by the actor; more is 503"},
-		{Name: "timeout_ms", Kind: Number(0, 3600_000), Unset: "the lattice's RPC timeout", Doc: "of the actor's answer, in milliseconds"},
+		{Name: "max_in_flight", Kind: Number(1, 1<<20), Default: "1024",
+			Doc: "requests of the link that are here whole and not yet answered by the actor; more is 503"},
+		{Name: "timeout_ms", Kind: Number(0, 3600_000), Unset: "the lattice's RPC timeout",
+			Doc: "of the actor's answer, in milliseconds"},
 		{Name: "read_timeout", Kind: Span(100 * time.Millisecond), Default: "30s", Doc: "of a whole request"},
-		{Name: "write_timeout", Kind: Span(100 * time.Millisecond), Default: "60s", Doc: "for a client to take 64 KiB of its answer, or what is left of it"},
+		{Name: "write_timeout", Kind: Span(100 * time.Millisecond), Default: "60s",
+			Doc: "for a client to take 64 KiB of its answer, or what is left of it"},
 		{Name: "idle_timeout", Kind: Span(100 * time.Millisecond), Default: "60s", Doc: "of a kept connection"},
 		{Name: "cache_control", Kind: HeaderText(), Doc: "for answers that have none"},
 		{Name: "readonly_mode", Kind: Truth(), Default: "false", Doc: "only GET and HEAD"},
-		{Name: "trusted_proxies", Kind: Networks(), Doc: "addresses and networks (`10.0.0.7, 192.0.2.0/24`) of proxies that are believed about their clients, see [Clients](#clients)"},
-		{Name: "forwarded_header", Kind: Choice("x-forwarded", "forwarded"), Default: "x-forwarded", Doc: "how they tell: by `X-Forwarded-For`, `-Proto` and `-Host`, or by `Forwarded`; the other is not believed"},
-		{Name: "max_connections", Kind: Number(1, 1<<20), Default: "8192", Doc: "of the address; with more, the client that has most loses one"},
-		{Name: "max_waiting_bytes", Kind: Size(1<<20, 1<<40), Default: "256M", Doc: "what requests hold whose bodies have not come, and answers that have not been fetched; more is 503"},
-		{Name: "client_share", Kind: Number(1, 100), Default: "25", Doc: "percent of both for one client (IPv4 address, IPv6 /64); more is 429"},
-		{Name: "config_json", Kind: Text(), Doc: "the same values as a JSON object; `{\"tls\": {\"cert_file\": …}}` is `tls.cert_file`"},
+		{Name: "trusted_proxies", Kind: Networks(),
+			Doc: "addresses and networks (`10.0.0.7, 192.0.2.0/24`) of proxies that are believed about their clients, see [Clients](#clients)"},
+		{Name: "forwarded_header", Kind: Choice("x-forwarded", "forwarded"), Default: "x-forwarded",
+			Doc: "how they tell: by `X-Forwarded-For`, `-Proto` and `-Host`, or by `Forwarded`; the other is not believed"},
+		{Name: "max_connections", Kind: Number(1, 1<<20), Default: "8192",
+			Doc: "of the address; with more, the client that has most loses one"},
+		{Name: "max_waiting_bytes", Kind: Size(1<<20, 1<<40), Default: "256M",
+			Doc: "what requests hold whose bodies have not come, and answers that have not been fetched; more is 503"},
+		{Name: "client_share", Kind: Number(1, 100), Default: "25",
+			Doc: "percent of both for one client (IPv4 address, IPv6 /64); more is 429"},
+		{Name: "config_json", Kind: Text(),
+			Doc: "the same values as a JSON object; `{\"tls\": {\"cert_file\": …}}` is `tls.cert_file`"},
 		{Name: "config_b64", Kind: Text(), Doc: "the same in base64"},
 		{Name: "config_file", Kind: Text(), Refused: "put the settings into config_json"},
 		{Name: "log.level", Kind: Text(), Refused: "the host's --log-level counts for its providers"},
@@ -50,7 +65,8 @@ var HTTPServer = &Table{Provider: "httpserver", Contract: "wasmcloud:httpserver"
 		_, port, err := net.SplitHostPort(s.Text("address"))
 		switch {
 		case err == nil && port != "" && s.Given("port") && !samePort(port, s.Number("port")):
-			return wrong("port", "address and port name different ports, "+lattice.Printable(port)+" and "+strconv.FormatInt(s.Number("port"), 10))
+			return wrong("port", "address and port name different ports, "+lattice.Printable(port)+" and "+
+				strconv.FormatInt(s.Number("port"), 10))
 		case s.Given("tls_cert_file") != s.Given("tls_key_file"):
 			return wrong("tls_cert_file", "certificate and key go together; tls_key_file is the other")
 		}
@@ -62,7 +78,8 @@ const byActor = "let the actor answer OPTIONS and set the Access-Control headers
 // KeyvalueNATS is the table of keyvalue-nats.
 var KeyvalueNATS = &Table{Provider: "keyvalue-nats", Contract: "wasmcloud:keyvalue",
 	Fields: []Field{
-		{Name: "bucket", Kind: Word(), Unset: "`WEFT_KEYVALUE_{lattice}`", Doc: "name of the JetStream bucket, made when missing"},
+		{Name: "bucket", Kind: Word(), Unset: "`WEFT_KEYVALUE_{lattice}`",
+			Doc: "name of the JetStream bucket, made when missing"},
 		{Name: "prefix", Kind: Text(), Doc: "before every key"},
 		{Name: "replicas", Kind: Number(1, 5), Default: "1", Doc: "of a bucket that is made, at most 5"},
 		{Name: "storage", Kind: Choice("file", "memory"), Default: "file", Doc: "of a bucket that is made"},
@@ -71,12 +88,14 @@ var KeyvalueNATS = &Table{Provider: "keyvalue-nats", Contract: "wasmcloud:keyval
 // KeyvalueRedis is the table of keyvalue-redis.
 var KeyvalueRedis = &Table{Provider: "keyvalue-redis", Contract: "wasmcloud:keyvalue",
 	Fields: []Field{
-		{Name: "url", Kind: Secret(), Default: "redis://127.0.0.1:6379/", Doc: "`redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/DB]`, `rediss://` for TLS; several hosts are nodes of a Redis Cluster, or the sentinels with `sentinel_master`"},
+		{Name: "url", Kind: Secret(), Default: "redis://127.0.0.1:6379/",
+			Doc: "`redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/DB]`, `rediss://` for TLS; several hosts are nodes of a Redis Cluster, or the sentinels with `sentinel_master`"},
 		{Name: "username", Kind: Secret(), Unset: "that of the URL", Doc: "user of Redis"},
 		{Name: "password", Kind: Secret(), Unset: "that of the URL", Doc: "its password"},
 		{Name: "db", Kind: Number(0, 1<<20), Unset: "that of the URL", Doc: "number of the database"},
 		{Name: "prefix", Kind: Text(), Doc: "before every key"},
-		{Name: "ca_file", Kind: File(), Unset: "the system's", Doc: "PEM file of the authorities to trust, see [Files](#files)"},
+		{Name: "ca_file", Kind: File(), Unset: "the system's",
+			Doc: "PEM file of the authorities to trust, see [Files](#files)"},
 		{Name: "cert_file", Kind: File(), Doc: "PEM file of the client's certificate; with `key_file`"},
 		{Name: "key_file", Kind: File(), Doc: "PEM file of its key"},
 		{Name: "pool_size", Kind: Number(1, 10000), Default: "32", Doc: "connections at most, to each node"},

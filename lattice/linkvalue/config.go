@@ -48,7 +48,8 @@ func flatten(into Values, prefix string, object map[string]any) error {
 				return err
 			}
 		default:
-			return fmt.Errorf("%s holds a list; want a text, number, truth value or object", lattice.Printable(prefix+name))
+			return fmt.Errorf("%s holds a list; want a text, number, truth value or object",
+				lattice.Printable(prefix+name))
 		}
 	}
 	return nil

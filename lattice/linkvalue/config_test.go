@@ -16,11 +16,13 @@ func TestParseConfig(t *testing.T) {
 	if err != nil || !maps.Equal(got, want) {
 		t.Errorf("got %#v, %v", got, err)
 	}
-	if merged := (linkvalue.Values{"URL": "y"}).Over(got); merged.Text("url", "") != "y" || merged.Text("port", "") != "8080" || len(merged) != 5 {
+	if merged := (linkvalue.Values{"URL": "y"}).Over(got); merged.Text("url", "") != "y" ||
+		merged.Text("port", "") != "8080" || len(merged) != 5 {
 		t.Errorf("merged %v", merged)
 	}
 	for _, text := range []string{"[]", `"secret"`, `{"a":["secret"]}`, `{"a":1} secret`, "secret"} {
-		if _, err := linkvalue.ParseConfig(text); !errors.Is(err, lattice.ErrInvalid) || strings.Contains(err.Error(), "secret") {
+		if _, err := linkvalue.ParseConfig(text); !errors.Is(err, lattice.ErrInvalid) ||
+			strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

@@ -150,7 +150,8 @@ func Host() Kind {
 
 func validHost(s string) bool {
 	return len(s) <= 253 && !slices.ContainsFunc(strings.Split(s, "."), func(label string) bool {
-		return label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != ""
+		return label == "" || strings.Trim(label,
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != ""
 	})
 }
 
@@ -172,8 +173,10 @@ func Path() Kind {
 				segment = raw
 			}
 			switch {
-			case segment == "*" || segment == "**" || strings.ContainsAny(segment, "{}") || strings.HasPrefix(segment, ":"):
-				return nil, wants("a path is the beginning of others, not a pattern; want " + strconv.Quote(orSlash(path[:at])))
+			case segment == "*" || segment == "**" || strings.ContainsAny(segment, "{}") ||
+				strings.HasPrefix(segment, ":"):
+				return nil, wants("a path is the beginning of others, not a pattern; want " +
+					strconv.Quote(orSlash(path[:at])))
 			case segment == "." || segment == "..":
 				return nil, wants("clients never send " + segment + " in a path")
 			}
@@ -204,7 +207,8 @@ func Networks() Kind {
 				n, err = netip.PrefixFrom(a.WithZone(""), a.BitLen()), nil
 			}
 			if err != nil {
-				return nil, wants(strconv.Quote(lattice.Printable(text)) + " is no address and no network; want such as 10.0.0.7, 192.0.2.0/24 or 2001:db8::/32, separated by commas")
+				return nil, wants(strconv.Quote(lattice.Printable(text)) +
+					" is no address and no network; want such as 10.0.0.7, 192.0.2.0/24 or 2001:db8::/32, separated by commas")
 			}
 			if a := n.Addr(); a.Is4In6() && n.Bits() >= 96 {
 				n = netip.PrefixFrom(a.Unmap(), n.Bits()-96)

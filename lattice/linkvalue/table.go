@@ -78,7 +78,8 @@ func (t *Table) Names() []string {
 // find returns the field of a name; case does not count.
 func (t *Table) find(name string) *Field {
 	for i, f := range t.Fields {
-		if strings.EqualFold(f.Name, name) || slices.ContainsFunc(f.Also, func(a string) bool { return strings.EqualFold(a, name) }) {
+		if strings.EqualFold(f.Name, name) ||
+			slices.ContainsFunc(f.Also, func(a string) bool { return strings.EqualFold(a, name) }) {
 			return &t.Fields[i]
 		}
 	}
@@ -118,7 +119,8 @@ func (t *Table) Defaults(configJSON string) (Values, error) {
 func Join(problems []Problem) error {
 	var errs []error
 	for _, p := range problems {
-		errs = append(errs, &lattice.Error{Code: lattice.ErrInvalid, Op: "read link value", Entity: p.Name, Detail: p.Detail})
+		errs = append(errs, &lattice.Error{Code: lattice.ErrInvalid, Op: "read link value", Entity: p.Name,
+			Detail: p.Detail})
 	}
 	return errors.Join(errs...)
 }
@@ -139,7 +141,8 @@ func (t *Table) read(layers ...Values) (Settings, []Problem) {
 				case f.Refused != "":
 					problems = append(problems, Problem{name, "not supported; " + f.Refused})
 				case own[f.Name] != "" && l[own[f.Name]] != l[name]:
-					problems = append(problems, Problem{name, "it is the same setting as " + own[f.Name] + ", and says something else"})
+					problems = append(problems, Problem{name, "it is the same setting as " + own[f.Name] +
+						", and says something else"})
 				case own[f.Name] == "":
 					own[f.Name] = name
 					if _, set := merged[f.Name]; !set {

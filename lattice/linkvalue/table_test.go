@@ -28,7 +28,8 @@ func TestValuesThatWouldBeIgnoredAreRefused(t *testing.T) {
 		{linkvalue.HTTPServer, "config_file", "x.toml", "not supported; put the settings into config_json"},
 		{linkvalue.HTTPServer, "path", "/a/%2e%2E/b", "clients never send .. in a path"},
 		{linkvalue.HTTPServer, "path", "/a/%2A", `a path is the beginning of others, not a pattern; want "/a"`},
-		{linkvalue.HTTPServer, "trusted_proxies", "10.0.0.0/8, nginx", `"nginx" is no address and no network; want such as 10.0.0.7`},
+		{linkvalue.HTTPServer, "trusted_proxies", "10.0.0.0/8, nginx",
+			`"nginx" is no address and no network; want such as 10.0.0.7`},
 		{linkvalue.HTTPServer, "forwarded_header", "via", "want x-forwarded or forwarded"},
 		{linkvalue.HTTPServer, "client_share", "101", "want a number from 1 to 100"},
 		{linkvalue.HTTPServer, "path", "/v1/*", `a path is the beginning of others, not a pattern; want "/v1"`},
@@ -53,18 +54,23 @@ func TestValuesThatWouldBeIgnoredAreRefused(t *testing.T) {
 		if len(problems) != 1 || !strings.Contains(problems[0].Detail, tc.detail) {
 			t.Errorf("%s=%s: %q, want %q", tc.name, tc.value, problems, tc.detail)
 		}
-		if _, err := tc.table.Read(linkvalue.Values{tc.name: tc.value}, nil); !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(), tc.detail) {
+		if _, err := tc.table.Read(linkvalue.Values{tc.name: tc.value}, nil); !errors.Is(err, lattice.ErrInvalid) ||
+			!strings.Contains(err.Error(), tc.detail) {
 			t.Errorf("%s=%s is read with %v", tc.name, tc.value, err)
 		}
 	}
-	problems := linkvalue.HTTPServer.Check(linkvalue.Values{"adress": "x", "port": "x", "timeout_ms": "x", "path": "/good"})
-	if len(problems) != 3 || problems[0].Name != "adress" || problems[1].Name != "port" || problems[2].Name != "timeout_ms" {
+	problems := linkvalue.HTTPServer.Check(linkvalue.Values{"adress": "x", "port": "x", "timeout_ms": "x",
+		"path": "/good"})
+	if len(problems) != 3 || problems[0].Name != "adress" || problems[1].Name != "port" ||
+		problems[2].Name != "timeout_ms" {
 		t.Errorf("several problems at once: %q", problems)
 	}
 }
 
 func TestPathsThatRequestsMatchAreTaken(t *testing.T) {
-	for path, want := range map[string]string{"/": "/", "//": "/", "/a/": "/a", "/café": "/café", "/a b": "/a b", "/100%": "/100%", "/caf%C3%A9": "/caf%C3%A9", "/a%20b": "/a%20b", "/a%2Fb": "/a%2Fb", "/a*": "/a*", "/a:b": "/a:b", "/a//b": "/a//b", "/.well-known": "/.well-known"} {
+	for path, want := range map[string]string{"/": "/", "//": "/", "/a/": "/a", "/café": "/café", "/a b": "/a b",
+		"/100%": "/100%", "/caf%C3%A9": "/caf%C3%A9", "/a%20b": "/a%20b", "/a%2Fb": "/a%2Fb", "/a*": "/a*",
+		"/a:b": "/a:b", "/a//b": "/a//b", "/.well-known": "/.well-known"} {
 		s, err := linkvalue.HTTPServer.Read(linkvalue.Values{"path": path}, nil)
 		if err != nil || s.Text("path") != want {
 			t.Errorf("%q: %q, %v", path, s.Text("path"), err)
@@ -93,7 +99,8 @@ func TestNamesOfOneSettingAreOneSetting(t *testing.T) {
 	if n := read(nil, nil); n != 10<<20 {
 		t.Errorf("%d by default", n)
 	}
-	for _, values := range []linkvalue.Values{{"max_content_len": "1", "max_body_bytes": "2"}, {"port": "1", "PORT": "2"}, {"config_json": "{}", "config_b64": "e30"}} {
+	for _, values := range []linkvalue.Values{{"max_content_len": "1", "max_body_bytes": "2"},
+		{"port": "1", "PORT": "2"}, {"config_json": "{}", "config_b64": "e30"}} {
 		if problems := linkvalue.HTTPServer.Check(values); len(problems) != 1 {
 			t.Errorf("%v: %q, want one problem", values, problems)
 		}
@@ -175,7 +182,8 @@ func FuzzRead(f *testing.F) {
 			if (err == nil) != (len(table.Check(values)) == 0) {
 				t.Fatalf("read with %v, checked with %q", err, table.Check(values))
 			}
-			if path := s.Text("path"); err == nil && table == linkvalue.HTTPServer && (path == "" || path[0] != '/' || path != "/" && path[len(path)-1] == '/') {
+			if path := s.Text("path"); err == nil && table == linkvalue.HTTPServer && (path == "" || path[0] != '/' ||
+				path != "/" && path[len(path)-1] == '/') {
 				t.Fatalf("path %q", path)
 			}
 		}

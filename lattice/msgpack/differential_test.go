@@ -31,7 +31,8 @@ func FuzzDifferential(f *testing.F) {
 	f.Add(int64(0), uint64(0), "", []byte(nil), 0.0, false)
 	f.Add(int64(-33), uint64(200), "text", []byte{1, 2}, 1.5, true)
 	f.Add(int64(math.MinInt64), uint64(math.MaxUint64), "ÄÖ\xff", make([]byte, 300), math.Inf(-1), true)
-	f.Add(int64(math.MaxInt16+1), uint64(math.MaxUint32), string(make([]byte, 33)), make([]byte, 70000), math.NaN(), true)
+	f.Add(int64(math.MaxInt16+1), uint64(math.MaxUint32), string(make([]byte, 33)), make([]byte, 70000), math.NaN(),
+		true)
 	f.Fuzz(func(t *testing.T, i int64, u uint64, s string, b []byte, d float64, yes bool) {
 		if b == nil {
 			b = []byte{}

@@ -27,50 +27,52 @@ func TestGoldenBytes(t *testing.T) {
 		write func(*Writer)
 		want  string
 	}{
-		"nil":            {(*Writer).Nil, "c0"},
-		"false":          {func(w *Writer) { w.Bool(false) }, "c2"},
-		"true":           {func(w *Writer) { w.Bool(true) }, "c3"},
-		"int 0":          {signed(0), "00"},
-		"int 127":        {signed(127), "7f"},
-		"int 128":        {signed(128), "d10080"},
-		"int 200":        {signed(200), "d100c8"},
-		"int -1":         {signed(-1), "ff"},
-		"int -32":        {signed(-32), "e0"},
-		"int -33":        {signed(-33), "d0df"},
-		"int -128":       {signed(-128), "d080"},
-		"int -129":       {signed(-129), "d1ff7f"},
-		"int 32767":      {signed(32767), "d17fff"},
-		"int 32768":      {signed(32768), "d200008000"},
-		"int max32":      {signed(math.MaxInt32), "d27fffffff"},
-		"int max32+1":    {signed(math.MaxInt32 + 1), "d30000000080000000"},
-		"int min":        {signed(math.MinInt64), "d38000000000000000"},
-		"uint 0":         {unsigned(0), "00"},
-		"uint 127":       {unsigned(127), "7f"},
-		"uint 128":       {unsigned(128), "cc80"},
-		"uint 200":       {unsigned(200), "ccc8"},
-		"uint 256":       {unsigned(256), "cd0100"},
-		"uint 65536":     {unsigned(65536), "ce00010000"},
-		"uint max":       {unsigned(math.MaxUint64), "cfffffffffffffffff"},
-		"float":          {func(w *Writer) { w.Float64(1.5) }, "cb3ff8000000000000"},
-		"str":            {func(w *Writer) { w.Str("pong") }, "a4706f6e67"},
-		"str 31":         {func(w *Writer) { w.Str(strings.Repeat("a", 31)) }, "bf" + strings.Repeat("61", 31)},
-		"str 32":         {func(w *Writer) { w.Str(strings.Repeat("a", 32)) }, "d920" + strings.Repeat("61", 32)},
-		"str 256":        {func(w *Writer) { w.Str(strings.Repeat("a", 256)) }, "da0100" + strings.Repeat("61", 256)},
-		"str 65536":      {func(w *Writer) { w.Str(strings.Repeat("a", 65536)) }, "db00010000" + strings.Repeat("61", 65536)},
-		"bin":            {func(w *Writer) { w.Bin([]byte("hello")) }, "c40568656c6c6f"},
-		"bin nil":        {func(w *Writer) { w.Bin(nil) }, "c400"},
-		"bin 256":        {func(w *Writer) { w.Bin(make([]byte, 256)) }, "c50100" + strings.Repeat("00", 256)},
-		"bin 65536":      {func(w *Writer) { w.Bin(make([]byte, 65536)) }, "c600010000" + strings.Repeat("00", 65536)},
-		"array":          {func(w *Writer) { w.Array(15) }, "9f"},
-		"array 16":       {func(w *Writer) { w.Array(16) }, "dc0010"},
-		"array 65536":    {func(w *Writer) { w.Array(65536) }, "dd00010000"},
-		"map":            {func(w *Writer) { w.Map(15) }, "8f"},
-		"map 16":         {func(w *Writer) { w.Map(16) }, "de0010"},
-		"map 65536":      {func(w *Writer) { w.Map(65536) }, "df00010000"},
-		"strs":           {func(w *Writer) { w.Strs([]string{"1", "2"}) }, "92a131a132"},
-		"strs nil":       {func(w *Writer) { w.Strs(nil) }, "90"},
-		"header":         {func(w *Writer) { w.StrsMap(map[string][]string{"x-a": {"1", "2"}}) }, "81a3782d6192a131a132"},
-		"header ordered": {func(w *Writer) { w.StrsMap(map[string][]string{"b": nil, "a": {"1"}}) }, "82a16191a131a16290"},
+		"nil":         {(*Writer).Nil, "c0"},
+		"false":       {func(w *Writer) { w.Bool(false) }, "c2"},
+		"true":        {func(w *Writer) { w.Bool(true) }, "c3"},
+		"int 0":       {signed(0), "00"},
+		"int 127":     {signed(127), "7f"},
+		"int 128":     {signed(128), "d10080"},
+		"int 200":     {signed(200), "d100c8"},
+		"int -1":      {signed(-1), "ff"},
+		"int -32":     {signed(-32), "e0"},
+		"int -33":     {signed(-33), "d0df"},
+		"int -128":    {signed(-128), "d080"},
+		"int -129":    {signed(-129), "d1ff7f"},
+		"int 32767":   {signed(32767), "d17fff"},
+		"int 32768":   {signed(32768), "d200008000"},
+		"int max32":   {signed(math.MaxInt32), "d27fffffff"},
+		"int max32+1": {signed(math.MaxInt32 + 1), "d30000000080000000"},
+		"int min":     {signed(math.MinInt64), "d38000000000000000"},
+		"uint 0":      {unsigned(0), "00"},
+		"uint 127":    {unsigned(127), "7f"},
+		"uint 128":    {unsigned(128), "cc80"},
+		"uint 200":    {unsigned(200), "ccc8"},
+		"uint 256":    {unsigned(256), "cd0100"},
+		"uint 65536":  {unsigned(65536), "ce00010000"},
+		"uint max":    {unsigned(math.MaxUint64), "cfffffffffffffffff"},
+		"float":       {func(w *Writer) { w.Float64(1.5) }, "cb3ff8000000000000"},
+		"str":         {func(w *Writer) { w.Str("pong") }, "a4706f6e67"},
+		"str 31":      {func(w *Writer) { w.Str(strings.Repeat("a", 31)) }, "bf" + strings.Repeat("61", 31)},
+		"str 32":      {func(w *Writer) { w.Str(strings.Repeat("a", 32)) }, "d920" + strings.Repeat("61", 32)},
+		"str 256":     {func(w *Writer) { w.Str(strings.Repeat("a", 256)) }, "da0100" + strings.Repeat("61", 256)},
+		"str 65536": {func(w *Writer) { w.Str(strings.Repeat("a", 65536)) }, "db00010000" + strings.Repeat("61",
+			65536)},
+		"bin":         {func(w *Writer) { w.Bin([]byte("hello")) }, "c40568656c6c6f"},
+		"bin nil":     {func(w *Writer) { w.Bin(nil) }, "c400"},
+		"bin 256":     {func(w *Writer) { w.Bin(make([]byte, 256)) }, "c50100" + strings.Repeat("00", 256)},
+		"bin 65536":   {func(w *Writer) { w.Bin(make([]byte, 65536)) }, "c600010000" + strings.Repeat("00", 65536)},
+		"array":       {func(w *Writer) { w.Array(15) }, "9f"},
+		"array 16":    {func(w *Writer) { w.Array(16) }, "dc0010"},
+		"array 65536": {func(w *Writer) { w.Array(65536) }, "dd00010000"},
+		"map":         {func(w *Writer) { w.Map(15) }, "8f"},
+		"map 16":      {func(w *Writer) { w.Map(16) }, "de0010"},
+		"map 65536":   {func(w *Writer) { w.Map(65536) }, "df00010000"},
+		"strs":        {func(w *Writer) { w.Strs([]string{"1", "2"}) }, "92a131a132"},
+		"strs nil":    {func(w *Writer) { w.Strs(nil) }, "90"},
+		"header":      {func(w *Writer) { w.StrsMap(map[string][]string{"x-a": {"1", "2"}}) }, "81a3782d6192a131a132"},
+		"header ordered": {func(w *Writer) { w.StrsMap(map[string][]string{"b": nil, "a": {"1"}}) },
+			"82a16191a131a16290"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := encode(c.write); got != c.want {
@@ -90,7 +92,8 @@ func reader(t *testing.T, h string) *Reader {
 }
 
 func TestIntegersInAnyFormat(t *testing.T) {
-	for _, h := range []string{"2a", "cc2a", "cd002a", "ce0000002a", "cf000000000000002a", "d02a", "d1002a", "d20000002a",
+	for _, h := range []string{"2a", "cc2a", "cd002a", "ce0000002a", "cf000000000000002a", "d02a", "d1002a",
+		"d20000002a",
 		"d3000000000000002a"} {
 		for kind, read := range map[string]func(*Reader) int64{
 			"Int":     (*Reader).Int,
@@ -106,7 +109,8 @@ func TestIntegersInAnyFormat(t *testing.T) {
 			}
 		}
 	}
-	for h, want := range map[string]int64{"ff": -1, "e0": -32, "d080": -128, "d1ff7f": -129, "d280000000": math.MinInt32,
+	for h, want := range map[string]int64{"ff": -1, "e0": -32, "d080": -128, "d1ff7f": -129,
+		"d280000000":         math.MinInt32,
 		"d38000000000000000": math.MinInt64} {
 		if r := reader(t, h); r.Int() != want || r.Finish() != nil {
 			t.Errorf("Int of %s is not %d: %v", h, want, r.Err())
@@ -155,7 +159,8 @@ func TestRefused(t *testing.T) {
 				t.Fatalf("err = %v, want ErrInvalid", err)
 			}
 			// After an error all reads answer zero.
-			if r.Int() != 0 || r.Str() != "" || r.Bin() != nil || r.Bool() || r.Array() != 0 || r.Map() != 0 || r.More() {
+			if r.Int() != 0 || r.Str() != "" || r.Bin() != nil || r.Bool() || r.Array() != 0 || r.Map() != 0 ||
+				r.More() {
 				t.Error("a read after an error returned something")
 			}
 		})
@@ -164,7 +169,8 @@ func TestRefused(t *testing.T) {
 
 func TestNilIsZero(t *testing.T) {
 	r := reader(t, strings.Repeat("c0", 10))
-	if r.Bool() || r.Int() != 0 || r.Uint() != 0 || r.Str() != "" || r.Bin() != nil || r.Strs() != nil || r.StrsMap() != nil ||
+	if r.Bool() || r.Int() != 0 || r.Uint() != 0 || r.Str() != "" || r.Bin() != nil || r.Strs() != nil ||
+		r.StrsMap() != nil ||
 		r.Float64() != 0 {
 		t.Error("nil read as something")
 	}
@@ -278,7 +284,8 @@ func TestBinDoesNotCopyAndCanNotOverwrite(t *testing.T) {
 // A lying length must not allocate: a million readings of it stay within what the input is worth.
 func TestAllocationIsJustified(t *testing.T) {
 	lies := [][]byte{
-		{array32, 0xff, 0xff, 0xff, 0xff}, {map32, 0x7f, 0xff, 0xff, 0xff, 0xa0, 0xa0}, {str32, 0xff, 0xff, 0xff, 0xf0, 'a'},
+		{array32, 0xff, 0xff, 0xff, 0xff}, {map32, 0x7f, 0xff, 0xff, 0xff, 0xa0, 0xa0}, {str32, 0xff, 0xff, 0xff, 0xf0,
+			'a'},
 		append([]byte{array32, 0, 1, 0, 0}, bytes.Repeat([]byte{map32, 0, 0, 0xff, 0xff}, 1<<14)...),
 	}
 	var before, after runtime.MemStats

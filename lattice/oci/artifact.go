@@ -75,7 +75,8 @@ func (c *Client) Pull(ctx context.Context, ref Reference) (Artifact, error) {
 // reference with a digest.
 func (c *Client) Push(ctx context.Context, ref Reference, a Artifact) (digest string, err error) {
 	if ref.Digest != "" {
-		return "", &lattice.Error{Code: lattice.ErrInvalid, Op: "push", Entity: ref.String(), Detail: "a digest cannot be chosen; give a tag"}
+		return "", &lattice.Error{Code: lattice.ErrInvalid, Op: "push", Entity: ref.String(),
+			Detail: "a digest cannot be chosen; give a tag"}
 	}
 	repo, err := c.repository(ref)
 	if err != nil {
@@ -127,9 +128,11 @@ func read(ctx context.Context, from oras.ReadOnlyTarget, target, name string, ma
 }
 
 // fetch reads a blob of a limited size and verifies it.
-func fetch(ctx context.Context, from content.Fetcher, desc ocispec.Descriptor, name string, limit int64) ([]byte, error) {
+func fetch(ctx context.Context, from content.Fetcher, desc ocispec.Descriptor, name string, limit int64) ([]byte,
+	error) {
 	if desc.Size > limit {
-		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: "fetch", Entity: name, Detail: fmt.Sprintf("it has %d bytes, the limit is %d", desc.Size, limit)}
+		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: "fetch", Entity: name,
+			Detail: fmt.Sprintf("it has %d bytes, the limit is %d", desc.Size, limit)}
 	}
 	if err := desc.Digest.Validate(); err != nil || desc.Size < 0 {
 		return nil, malformed(name, err)
@@ -159,7 +162,8 @@ func write(ctx context.Context, to oras.Target, a Artifact, tag string) (ocispec
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	m := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: config, Layers: []ocispec.Descriptor{layer}}
+	m := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+		Config: config, Layers: []ocispec.Descriptor{layer}}
 	if a.Name != "" {
 		m.Annotations = map[string]string{ocispec.AnnotationTitle: a.Name}
 		if a.Version != "" {
@@ -178,5 +182,6 @@ func write(ctx context.Context, to oras.Target, a Artifact, tag string) (ocispec
 }
 
 func malformed(name string, err error) error {
-	return &lattice.Error{Code: lattice.ErrInvalid, Op: "fetch", Entity: name, Detail: "its manifest is malformed", Err: err}
+	return &lattice.Error{Code: lattice.ErrInvalid, Op: "fetch", Entity: name, Detail: "its manifest is malformed",
+		Err: err}
 }

@@ -71,8 +71,9 @@ func New(cfg Config) (*Client, error) {
 		}
 		// with the authorities of now
 		transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-			return (&tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout}, Config: &tls.Config{RootCAs: roots.Pool(), MinVersion: tls.VersionTLS12,
-				NextProtos: []string{"h2", "http/1.1"}}}).DialContext(ctx, network, address)
+			return (&tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout},
+				Config: &tls.Config{RootCAs: roots.Pool(), MinVersion: tls.VersionTLS12,
+					NextProtos: []string{"h2", "http/1.1"}}}).DialContext(ctx, network, address)
 		}
 	}
 	patient := retry.NewTransport(transport)
@@ -128,7 +129,8 @@ func (c *Client) repository(ref Reference) (*remote.Repository, error) {
 	client := &auth.Client{Client: c.http, Credential: c.logins.find, Cache: c.logins.tokens()}
 	client.SetUserAgent("weft")
 	repo.Client = client
-	repo.PlainHTTP = slices.ContainsFunc(c.cfg.Insecure, func(r string) bool { return strings.EqualFold(r, ref.Registry) })
+	repo.PlainHTTP = slices.ContainsFunc(c.cfg.Insecure,
+		func(r string) bool { return strings.EqualFold(r, ref.Registry) })
 	repo.HandleWarning = func(w remote.Warning) {
 		c.cfg.Logger.Warn("the registry warns", lattice.LogRef, ref.String(), "warning", lattice.Printable(w.Text))
 	}

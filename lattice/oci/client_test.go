@@ -53,7 +53,8 @@ var module = append([]byte("\x00asm\x01\x00\x00\x00"), bytes.Repeat([]byte("weft
 func archive(t *testing.T) []byte {
 	t.Helper()
 	var buf bytes.Buffer
-	err := signing.WriteArchive(&buf, signing.ProviderClaims{Name: "test", ContractID: "test:thing", Vendor: "test"}, latticetest.NewKey(t, 'A'),
+	err := signing.WriteArchive(&buf, signing.ProviderClaims{Name: "test", ContractID: "test:thing", Vendor: "test"},
+		latticetest.NewKey(t, 'A'),
 		latticetest.NewKey(t, 'V'), map[string][]byte{signing.CurrentTarget(): []byte("#!/bin/sh\n")}, true)
 	if err != nil {
 		t.Fatal(err)
@@ -70,20 +71,24 @@ func TestPushAndPull(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, err := c.Push(t.Context(), ref, Artifact{Bytes: data, Name: name, Version: "1.0"}); err != nil || again != digest {
+		if again, err := c.Push(t.Context(), ref, Artifact{Bytes: data, Name: name, Version: "1.0"}); err != nil ||
+			again != digest {
 			t.Errorf("pushed again: %s, %v; want %s", again, err, digest)
 		}
 		if now, err := c.Resolve(t.Context(), ref); err != nil || now != digest {
 			t.Errorf("resolve: %s, %v; want %s", now, err, digest)
 		}
-		for _, r := range []Reference{ref, ref.At(digest), reference(t, "%s/acme/%s:other@%s", reg.Addr, name, digest)} {
+		for _, r := range []Reference{ref, ref.At(digest), reference(t, "%s/acme/%s:other@%s", reg.Addr, name,
+			digest)} {
 			a, err := c.Pull(t.Context(), r)
-			if err != nil || !bytes.Equal(a.Bytes, data) || a.Manifest != digest || a.Name != name || a.Version != "1.0" {
+			if err != nil || !bytes.Equal(a.Bytes, data) || a.Manifest != digest || a.Name != name ||
+				a.Version != "1.0" {
 				t.Errorf("%s: %s %s, %v", r, a.Manifest, a.Name, err)
 			}
 		}
 	}
-	if _, err := c.Push(t.Context(), reference(t, "%s/x:1", reg.Addr), Artifact{Bytes: []byte("text")}); !errors.Is(err, lattice.ErrInvalid) {
+	if _, err := c.Push(t.Context(), reference(t, "%s/x:1", reg.Addr),
+		Artifact{Bytes: []byte("text")}); !errors.Is(err, lattice.ErrInvalid) {
 		t.Errorf("pushed a text: %v", err)
 	}
 }
@@ -116,14 +121,17 @@ func TestRefusals(t *testing.T) {
 		{"no such tag", reg.Addr + "/echo:2", plain, lattice.ErrNotFound, "does not have it"},
 		{"no such repository", reg.Addr + "/ohce:2", plain, lattice.ErrNotFound, reg.Addr},
 		{"no such digest", reg.Addr + "/echo@" + zeros, plain, lattice.ErrNotFound, "does not have it"},
-		{"plain HTTP that was not named", reg.Addr + "/echo:1", Config{Insecure: []string{"127.0.0.1:1"}}, lattice.ErrUnavailable, "--oci-allowed-insecure " + reg.Addr},
+		{"plain HTTP that was not named", reg.Addr + "/echo:1", Config{Insecure: []string{"127.0.0.1:1"}},
+			lattice.ErrUnavailable, "--oci-allowed-insecure " + reg.Addr},
 		{"untrusted certificate", secure.Addr + "/echo:1", Config{}, lattice.ErrUnavailable, "--oci-ca"},
 		{"nobody there", nobody + "/echo:1", Config{}, lattice.ErrUnavailable, "cannot be reached"},
-		{"too large", reg.Addr + "/echo:latest", Config{Insecure: []string{reg.Addr}, AllowLatest: true, MaxBytes: 1000}, lattice.ErrTooLarge, "the limit is 1000"},
+		{"too large", reg.Addr + "/echo:latest", Config{Insecure: []string{reg.Addr}, AllowLatest: true,
+			MaxBytes: 1000}, lattice.ErrTooLarge, "the limit is 1000"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := client(t, tc.cfg).Pull(t.Context(), reference(t, "%s", tc.ref))
-			if !errors.Is(err, tc.code) || !strings.Contains(err.Error(), tc.text) || !strings.Contains(err.Error(), "/echo") && tc.name != "no such repository" {
+			if !errors.Is(err, tc.code) || !strings.Contains(err.Error(), tc.text) || !strings.Contains(err.Error(),
+				"/echo") && tc.name != "no such repository" {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -136,7 +144,8 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestUnknownHost(t *testing.T) {
-	err := fail("fetch", Reference{Registry: "no.example", Repository: "a", Tag: "1"}, fmt.Errorf("get: %w", &net.DNSError{Name: "no.example", IsNotFound: true}))
+	err := fail("fetch", Reference{Registry: "no.example", Repository: "a", Tag: "1"},
+		fmt.Errorf("get: %w", &net.DNSError{Name: "no.example", IsNotFound: true}))
 	if !errors.Is(err, lattice.ErrUnavailable) || !strings.Contains(err.Error(), "there is no host no.example") {
 		t.Errorf("error %v", err)
 	}
@@ -157,7 +166,8 @@ func TestPrivateAuthority(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{empty, empty + "-missing"} {
-		if _, err := New(Config{CAFile: file}); !errors.Is(err, lattice.ErrInvalid) && !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(), file) {
+		if _, err := New(Config{CAFile: file}); !errors.Is(err, lattice.ErrInvalid) &&
+			!errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
@@ -190,7 +200,8 @@ func TestLogin(t *testing.T) {
 	refused := func(when string) {
 		t.Helper()
 		_, err := c.Pull(t.Context(), ref)
-		if !errors.Is(err, lattice.ErrDenied) || !strings.Contains(err.Error(), "docker login "+reg.Addr) || strings.Contains(err.Error(), "wrong") {
+		if !errors.Is(err, lattice.ErrDenied) || !strings.Contains(err.Error(), "docker login "+reg.Addr) ||
+			strings.Contains(err.Error(), "wrong") {
 			t.Errorf("%s: %v", when, err)
 		}
 	}
@@ -214,24 +225,28 @@ func TestLogin(t *testing.T) {
 	docker := client(t, Config{Insecure: []string{reg.Addr}, DockerConfig: true})
 	login := base64.StdEncoding.EncodeToString([]byte(ocitest.User + ":" + ocitest.Password))
 	config := fmt.Sprintf(`{"auths": {%q: {"auth": %q}}}`, reg.Addr, login)
-	if err := os.WriteFile(filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"), []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"), []byte(config),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := docker.Pull(t.Context(), ref); err != nil {
 		t.Errorf("docker's login: %v", err)
 	}
-	if _, err := client(t, Config{Insecure: []string{reg.Addr}}).Pull(t.Context(), ref); !errors.Is(err, lattice.ErrDenied) {
+	if _, err := client(t, Config{Insecure: []string{reg.Addr}}).Pull(t.Context(), ref); !errors.Is(err,
+		lattice.ErrDenied) {
 		t.Errorf("docker's login was used unasked: %v", err)
 	}
 	// And what its helpers keep.
 	bin := t.TempDir()
-	helper := fmt.Sprintf("#!/bin/sh\necho '{\"ServerURL\":\"%s\",\"Username\":\"%s\",\"Secret\":\"%s\"}'\n", reg.Addr, ocitest.User, ocitest.Password)
+	helper := fmt.Sprintf("#!/bin/sh\necho '{\"ServerURL\":\"%s\",\"Username\":\"%s\",\"Secret\":\"%s\"}'\n", reg.Addr,
+		ocitest.User, ocitest.Password)
 	if err := os.WriteFile(filepath.Join(bin, "docker-credential-weftest"), []byte(helper), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	config = fmt.Sprintf(`{"credHelpers": {%q: "weftest"}}`, reg.Addr)
-	if err := os.WriteFile(filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"), []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"), []byte(config),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := docker.Pull(t.Context(), ref); err != nil {
@@ -260,7 +275,8 @@ func pushManifest(t *testing.T, c *Client, ref Reference, config string, layers 
 		}
 		return desc
 	}
-	m := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: put(config, []byte("{}"))}
+	m := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+		Config: put(config, []byte("{}"))}
 	for _, l := range layers {
 		m.Layers = append(m.Layers, put(l[0], []byte(l[1])))
 	}
@@ -299,17 +315,21 @@ func TestMediaTypes(t *testing.T) {
 		switch {
 		case tc.want != "" && (err != nil || string(a.Bytes) != tc.want):
 			t.Errorf("%s: %q, %v", tc.name, a.Bytes, err)
-		case tc.want == "" && (!errors.Is(err, lattice.ErrBadModule) || len(tc.layers) > 0 && !strings.Contains(err.Error(), other+" (5 bytes)")):
+		case tc.want == "" && (!errors.Is(err, lattice.ErrBadModule) || len(tc.layers) > 0 &&
+			!strings.Contains(err.Error(), other+" (5 bytes)")):
 			t.Errorf("%s: %v", tc.name, err)
 		}
 	}
 
 	// An index leads to what is for WebAssembly.
-	image := pushManifest(t, c, reference(t, "%s/i:a", reg.Addr), ocispec.MediaTypeImageConfig, [2]string{other, "layer"})
+	image := pushManifest(t, c, reference(t, "%s/i:a", reg.Addr), ocispec.MediaTypeImageConfig,
+		[2]string{other, "layer"})
 	image.Platform = &ocispec.Platform{OS: "linux", Architecture: "amd64"}
-	wasm := pushManifest(t, c, reference(t, "%s/i:b", reg.Addr), "application/vnd.wasm.config.v0+json", [2]string{"application/wasm", "w"})
+	wasm := pushManifest(t, c, reference(t, "%s/i:b", reg.Addr), "application/vnd.wasm.config.v0+json",
+		[2]string{"application/wasm", "w"})
 	wasm.Platform = &ocispec.Platform{OS: "wasip1", Architecture: "wasm"}
-	text, err := json.Marshal(ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{image, wasm}})
+	text, err := json.Marshal(ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2},
+		MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{image, wasm}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +350,8 @@ func TestMediaTypes(t *testing.T) {
 // A registry that lies is found out.
 func TestLyingRegistry(t *testing.T) {
 	layer := content.NewDescriptorFromBytes(TypeActor, module)
-	good, err := json.Marshal(ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Layers: []ocispec.Descriptor{layer}})
+	good, err := json.Marshal(ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2},
+		MediaType: ocispec.MediaTypeImageManifest, Layers: []ocispec.Descriptor{layer}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,10 +36,12 @@ func fail(op string, ref Reference, err error) error {
 	case errors.Is(err, context.Canceled):
 		e.Err = nil
 		return say(lattice.ErrCanceled, "")
-	case errors.Is(err, auth.ErrBasicCredentialNotFound), errors.As(err, &answer) && answer.StatusCode == http.StatusUnauthorized:
+	case errors.Is(err, auth.ErrBasicCredentialNotFound), errors.As(err, &answer) &&
+		answer.StatusCode == http.StatusUnauthorized:
 		e.Err = nil
 		return say(lattice.ErrDenied, "registry %s wants a login, or refuses the one it got; where this runs, log in with \"docker login %s\", "+
-			"or set WASMCLOUD_OCI_REGISTRY=%s, WASMCLOUD_OCI_REGISTRY_USER and WASMCLOUD_OCI_REGISTRY_PASSWORD", ref.Registry, ref.Registry, ref.Registry)
+			"or set WASMCLOUD_OCI_REGISTRY=%s, WASMCLOUD_OCI_REGISTRY_USER and WASMCLOUD_OCI_REGISTRY_PASSWORD",
+			ref.Registry, ref.Registry, ref.Registry)
 	case answer != nil && answer.StatusCode == http.StatusForbidden:
 		e.Err = nil
 		return say(lattice.ErrDenied, "registry %s forbids it to the user that is logged in", ref.Registry)
@@ -48,16 +50,20 @@ func fail(op string, ref Reference, err error) error {
 		return say(lattice.ErrNotFound, "registry %s does not have it", ref.Registry)
 	case answer != nil:
 		e.Err = nil
-		return say(lattice.ErrUnavailable, "registry %s answers %d %s", ref.Registry, answer.StatusCode, http.StatusText(answer.StatusCode))
+		return say(lattice.ErrUnavailable, "registry %s answers %d %s", ref.Registry, answer.StatusCode,
+			http.StatusText(answer.StatusCode))
 	case errors.Is(err, errdef.ErrSizeExceedsLimit):
 		return say(lattice.ErrTooLarge, "")
-	case errors.Is(err, content.ErrMismatchedDigest), errors.Is(err, content.ErrInvalidDescriptorSize), errors.Is(err, content.ErrTrailingData):
+	case errors.Is(err, content.ErrMismatchedDigest), errors.Is(err, content.ErrInvalidDescriptorSize),
+		errors.Is(err, content.ErrTrailingData):
 		return say(lattice.ErrHashMismatch, "what the registry sent is not what the digest says")
 	case errors.Is(err, http.ErrSchemeMismatch):
 		e.Err = nil
-		return say(lattice.ErrUnavailable, "registry %s speaks plain HTTP, which is used only where it is named: --oci-allowed-insecure %s (WASMCLOUD_OCI_ALLOWED_INSECURE)", ref.Registry, ref.Registry)
+		return say(lattice.ErrUnavailable,
+			"registry %s speaks plain HTTP, which is used only where it is named: --oci-allowed-insecure %s (WASMCLOUD_OCI_ALLOWED_INSECURE)", ref.Registry, ref.Registry)
 	case errors.As(err, &unknown), errors.As(err, &wrongName):
-		return say(lattice.ErrUnavailable, "the certificate of registry %s is not trusted; name its authority with --oci-ca", ref.Registry)
+		return say(lattice.ErrUnavailable,
+			"the certificate of registry %s is not trusted; name its authority with --oci-ca", ref.Registry)
 	case errors.As(err, &dns) && dns.IsNotFound:
 		e.Err = nil
 		return say(lattice.ErrUnavailable, "there is no host %s", lattice.Printable(dns.Name))

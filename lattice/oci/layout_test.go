@@ -115,8 +115,10 @@ func FuzzManifest(f *testing.F) {
 		return b
 	}
 	f.Add(ocispec.MediaTypeImageManifest, text(ocispec.Manifest{Layers: []ocispec.Descriptor{layer}}))
-	f.Add(ocispec.MediaTypeImageManifest, []byte(`{"layers":[{"mediaType":"application/wasm","digest":"sha256:1","size":-5}]}`))
-	f.Add(ocispec.MediaTypeImageManifest, []byte(`{"layers":[{"mediaType":"application/wasm","digest":"","size":99999999999}]}`))
+	f.Add(ocispec.MediaTypeImageManifest,
+		[]byte(`{"layers":[{"mediaType":"application/wasm","digest":"sha256:1","size":-5}]}`))
+	f.Add(ocispec.MediaTypeImageManifest,
+		[]byte(`{"layers":[{"mediaType":"application/wasm","digest":"","size":99999999999}]}`))
 	f.Add(ocispec.MediaTypeImageIndex, []byte(`{"manifests":[{"digest":"md5:0","size":1}]}`))
 	f.Fuzz(func(t *testing.T, mediaType string, manifest []byte) {
 		store := memory.New()
@@ -129,7 +131,8 @@ func FuzzManifest(f *testing.F) {
 		if err := store.Tag(t.Context(), desc, "x"); err != nil {
 			return
 		}
-		if a, err := read(t.Context(), store, "x", "x", 1<<20); err == nil && !bytes.Equal(a.Bytes, module) && !bytes.Equal(a.Bytes, manifest) {
+		if a, err := read(t.Context(), store, "x", "x", 1<<20); err == nil && !bytes.Equal(a.Bytes, module) &&
+			!bytes.Equal(a.Bytes, manifest) {
 			t.Errorf("%d bytes from nowhere", len(a.Bytes))
 		}
 	})

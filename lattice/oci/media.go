@@ -31,7 +31,8 @@ func typesOf(data []byte) (config, layer string, err error) {
 	case signing.IsArchive(data):
 		return configProvider, TypeProvider, nil
 	}
-	return "", "", &lattice.Error{Code: lattice.ErrInvalid, Op: "pack artifact", Detail: "it is neither a WebAssembly module nor a provider archive"}
+	return "", "", &lattice.Error{Code: lattice.ErrInvalid, Op: "pack artifact",
+		Detail: "it is neither a WebAssembly module nor a provider archive"}
 }
 
 // preferred reports whether a layer surely is a module or an archive: the dialect's types, and those of the CNCF's
@@ -41,8 +42,10 @@ func preferred(mediaType string) bool {
 	case mediaType == TypeActor, mediaType == TypeProvider, mediaType == "application/wasm":
 		return true
 	}
-	return strings.HasPrefix(mediaType, "application/vnd.wasm.content.layer.") || strings.HasPrefix(mediaType, "application/vnd.bytecodealliance.wasm.") ||
-		strings.HasPrefix(mediaType, "application/vnd.wasm.") && !strings.HasPrefix(mediaType, "application/vnd.wasm.config.")
+	return strings.HasPrefix(mediaType, "application/vnd.wasm.content.layer.") ||
+		strings.HasPrefix(mediaType, "application/vnd.bytecodealliance.wasm.") ||
+		strings.HasPrefix(mediaType, "application/vnd.wasm.") &&
+			!strings.HasPrefix(mediaType, "application/vnd.wasm.config.")
 }
 
 // pickLayer chooses the layer that holds the module or archive: the first of a type made for it, else the first of the

@@ -25,7 +25,8 @@ type Reference struct {
 // tag and digest has the tag "latest".
 func ParseReference(s string) (Reference, error) {
 	invalid := func(detail string) (Reference, error) {
-		return Reference{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "parse OCI reference", Entity: lattice.Printable(s), Detail: detail}
+		return Reference{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "parse OCI reference",
+			Entity: lattice.Printable(s), Detail: detail}
 	}
 	rest := strings.ToLower(s)
 	for _, scheme := range []string{"oci://", "https://", "http://"} {

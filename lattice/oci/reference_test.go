@@ -26,8 +26,10 @@ func TestParseReference(t *testing.T) {
 			t.Errorf("%s: %s, %v", in, r, err)
 		}
 	}
-	for _, in := range []string{"", "echo", "echo:1", "acme/echo:1", "ghcr.io/", "ghcr.io/echo:", "ghcr.io/echo@", "ghcr.io/echo@sha256:12",
-		"ghcr.io/echo:a b", "ghcr.io/../echo:1", "ghcr.io//echo:1", "/a/b.wasm", "./a.b/c:1", "ghcr.io:x/a:1", "user@ghcr.io/a:1", "ghcr.io/a:1:2"} {
+	for _, in := range []string{"", "echo", "echo:1", "acme/echo:1", "ghcr.io/", "ghcr.io/echo:", "ghcr.io/echo@",
+		"ghcr.io/echo@sha256:12",
+		"ghcr.io/echo:a b", "ghcr.io/../echo:1", "ghcr.io//echo:1", "/a/b.wasm", "./a.b/c:1", "ghcr.io:x/a:1",
+		"user@ghcr.io/a:1", "ghcr.io/a:1:2"} {
 		if r, err := ParseReference(in); !errors.Is(err, lattice.ErrInvalid) {
 			t.Errorf("%q: %+v, %v", in, r, err)
 		}
@@ -35,7 +37,8 @@ func TestParseReference(t *testing.T) {
 }
 
 func FuzzParseReference(f *testing.F) {
-	for _, s := range []string{"ghcr.io/acme/echo:1.0", "oci://a.b/c@" + zeros, "http://oci://a.b/c", "a.b:1/c:d@e", "@:/"} {
+	for _, s := range []string{"ghcr.io/acme/echo:1.0", "oci://a.b/c@" + zeros, "http://oci://a.b/c", "a.b:1/c:d@e",
+		"@:/"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

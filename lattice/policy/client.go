@@ -34,11 +34,13 @@ type ClientConfig struct {
 func (c ClientConfig) Validate() error {
 	for _, s := range []struct{ name, text string }{{"policy topic", c.Topic}, {"policy changes topic", c.Changes}} {
 		if s.text != "" && !plain(s.text) {
-			return &lattice.Error{Code: lattice.ErrInvalid, Op: s.name, Entity: lattice.Printable(s.text), Detail: "want a NATS subject without wildcards"}
+			return &lattice.Error{Code: lattice.ErrInvalid, Op: s.name, Entity: lattice.Printable(s.text),
+				Detail: "want a NATS subject without wildcards"}
 		}
 	}
 	if c.Topic == "" {
-		return &lattice.Error{Code: lattice.ErrInvalid, Op: "policy topic", Detail: "is empty, so that there is nobody to ask"}
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "policy topic",
+			Detail: "is empty, so that there is nobody to ask"}
 	}
 	return nil
 }
@@ -207,7 +209,8 @@ func (c *Client) change(msg *nats.Msg) {
 		c.cfg.Logger.Warn("unreadable policy change, all decisions forgotten", lattice.LogErr, err)
 	default:
 		known = c.apply(resp)
-		c.cfg.Logger.Info("policy changed", "request", lattice.Printable(resp.RequestID), "permitted", resp.Permitted, "known", known)
+		c.cfg.Logger.Info("policy changed", "request", lattice.Printable(resp.RequestID), "permitted", resp.Permitted,
+			"known", known)
 	}
 	if msg.Reply == "" {
 		return

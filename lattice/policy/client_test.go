@@ -57,7 +57,8 @@ func (s *service) asked() []policy.Request {
 
 func (s *service) client(change func(*policy.ClientConfig)) *policy.Client {
 	s.t.Helper()
-	cfg := policy.ClientConfig{Topic: "policy.ask", Changes: "policy.changes", Timeout: 5 * time.Second, Logger: s.env.Logger}
+	cfg := policy.ClientConfig{Topic: "policy.ask", Changes: "policy.changes", Timeout: 5 * time.Second,
+		Logger: s.env.Logger}
 	if change != nil {
 		change(&cfg)
 	}
@@ -113,8 +114,10 @@ func TestClientFailsClosed(t *testing.T) {
 		change func(*policy.ClientConfig)
 		want   string
 	}{
-		"silent":        {"", func(c *policy.ClientConfig) { c.Timeout = 50 * time.Millisecond }, "no answer on policy.ask within 50ms"},
-		"nobody":        {"", func(c *policy.ClientConfig) { c.Topic = "policy.nobody" }, "nobody serves policy.nobody"},
+		"silent": {"", func(c *policy.ClientConfig) { c.Timeout = 50 * time.Millisecond },
+			"no answer on policy.ask within 50ms"},
+		"nobody": {"", func(c *policy.ClientConfig) { c.Topic = "policy.nobody" },
+			"nobody serves policy.nobody"},
 		"no JSON":       {"yes", nil, "read policy decision"},
 		"no word of it": {`{"requestId":"x"}`, nil, "permitted is missing"},
 		"another type":  {`{"permitted":"true"}`, nil, "read policy decision"},
@@ -180,7 +183,8 @@ func TestClientChangeBeforeAnswer(t *testing.T) {
 	ready := make(chan struct{})
 	s = newService(t, latticetest.NATS(t), func(r policy.Request) string {
 		<-ready
-		reply, err := s.env.Conn(t).Request("policy.changes", []byte(`{"requestId":"`+r.RequestID+`","permitted":false,"message":"revoked"}`), 5*time.Second)
+		reply, err := s.env.Conn(t).Request("policy.changes",
+			[]byte(`{"requestId":"`+r.RequestID+`","permitted":false,"message":"revoked"}`), 5*time.Second)
 		if err != nil || string(reply.Data) != `{"success":true}` {
 			t.Errorf("change: %v", err)
 		}
@@ -266,8 +270,10 @@ func TestClientForgetsOnReconnect(t *testing.T) {
 // Every service can read the request: the golden form has no nulls.
 func TestRequestForm(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
-	q := call(policy.Party{Key: "M", Issuer: "A", Caps: []string{"c:d"}, IssuedAt: 1_600_000_000, Expires: 1_650_000_000}, redis, "Op")
-	q.Host = policy.Host{ID: "N", Cluster: "C", Lattice: "l", Labels: map[string]string{"a": "b"}, Issuers: []string{"C"}}
+	q := call(policy.Party{Key: "M", Issuer: "A", Caps: []string{"c:d"}, IssuedAt: 1_600_000_000,
+		Expires: 1_650_000_000}, redis, "Op")
+	q.Host = policy.Host{ID: "N", Cluster: "C", Lattice: "l", Labels: map[string]string{"a": "b"},
+		Issuers: []string{"C"}}
 	for _, tt := range []struct {
 		q    policy.Question
 		want string
@@ -275,9 +281,10 @@ func TestRequestForm(t *testing.T) {
 		{q, `{"requestId":"id","action":"perform_invocation","source":{"publicKey":"M","contractId":"","linkName":"","capabilities":["c:d"],"issuer":"A",` +
 			`"issuedOn":"2020-09-13T12:26:40Z","expiresAt":1650000000,"expired":true},"target":{"publicKey":"VREDIS","issuer":"AOURS","contractId":"wasmcloud:keyvalue","linkName":"default"},` +
 			`"host":{"publicKey":"N","issuer":"C","latticeId":"l","labels":{"a":"b"},"clusterIssuers":["C"]}}`},
-		{policy.Question{Action: policy.StartActor, Target: pay}, `{"requestId":"id","action":"start_actor","source":{"publicKey":"","contractId":"","linkName":"","capabilities":[],"issuer":"",` +
-			`"issuedOn":"","expiresAt":1700000060,"expired":false},"target":{"publicKey":"MPAY","issuer":"AOTHER","contractId":"","linkName":""},` +
-			`"host":{"publicKey":"","issuer":"","latticeId":"","labels":{},"clusterIssuers":[]}}`},
+		{policy.Question{Action: policy.StartActor, Target: pay},
+			`{"requestId":"id","action":"start_actor","source":{"publicKey":"","contractId":"","linkName":"","capabilities":[],"issuer":"",` +
+				`"issuedOn":"","expiresAt":1700000060,"expired":false},"target":{"publicKey":"MPAY","issuer":"AOTHER","contractId":"","linkName":""},` +
+				`"host":{"publicKey":"","issuer":"","latticeId":"","labels":{},"clusterIssuers":[]}}`},
 	} {
 		got, err := json.Marshal(policy.NewRequest("id", &tt.q, now))
 		if err != nil || string(got) != tt.want {
@@ -287,7 +294,8 @@ func TestRequestForm(t *testing.T) {
 }
 
 func TestClientConfig(t *testing.T) {
-	for _, bad := range []policy.ClientConfig{{}, {Changes: "a"}, {Topic: "a b"}, {Topic: "a.*"}, {Topic: ">"}, {Topic: "a..b"}, {Topic: ".a"}, {Topic: "a."}, {Topic: "a", Changes: "b.>"}} {
+	for _, bad := range []policy.ClientConfig{{}, {Changes: "a"}, {Topic: "a b"}, {Topic: "a.*"}, {Topic: ">"},
+		{Topic: "a..b"}, {Topic: ".a"}, {Topic: "a."}, {Topic: "a", Changes: "b.>"}} {
 		if _, err := policy.NewClient(nil, bad); lattice.CodeOf(err) != lattice.ErrInvalid {
 			t.Errorf("%+v: %v", bad, err)
 		}
@@ -309,7 +317,8 @@ func FuzzDecodeResponse(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if back, err := policy.DecodeResponse(again); err != nil || back.Permitted != r.Permitted || back.RequestID != r.RequestID {
+		if back, err := policy.DecodeResponse(again); err != nil || back.Permitted != r.Permitted ||
+			back.RequestID != r.RequestID {
 			t.Errorf("%+v became %+v, %v", r, back, err)
 		}
 	})

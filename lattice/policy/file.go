@@ -218,7 +218,8 @@ func (f *file) rule(n *yaml.Node, index int) {
 	for name, key := range given {
 		for _, a := range r.Actions {
 			if !slices.Contains(conditions[name].actions, a) {
-				f.bad(key, "%s: %s means nothing for %s; make a rule of its own for %s", what, name, a, words(conditions[name].actions))
+				f.bad(key, "%s: %s means nothing for %s; make a rule of its own for %s", what, name, a,
+					words(conditions[name].actions))
 				break
 			}
 		}

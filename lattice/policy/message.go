@@ -50,10 +50,12 @@ type RequestHost struct {
 func NewRequest(id string, q *Question, now time.Time) Request {
 	s, t, h := q.Origin, q.Target, q.Host
 	r := Request{RequestID: id, Action: q.Action,
-		Source: RequestSource{PublicKey: s.Key, ContractID: s.Contract, LinkName: s.Link, Capabilities: s.Caps, Issuer: s.Issuer,
+		Source: RequestSource{PublicKey: s.Key, ContractID: s.Contract, LinkName: s.Link, Capabilities: s.Caps,
+			Issuer:    s.Issuer,
 			ExpiresAt: s.Expires, Expired: s.Expires > 0 && s.Expires < now.Unix()},
 		Target: RequestTarget{PublicKey: t.Key, Issuer: t.Issuer, ContractID: t.Contract, LinkName: t.Link},
-		Host:   RequestHost{PublicKey: h.ID, Issuer: h.Cluster, LatticeID: h.Lattice, Labels: h.Labels, ClusterIssuers: h.Issuers}}
+		Host: RequestHost{PublicKey: h.ID, Issuer: h.Cluster, LatticeID: h.Lattice, Labels: h.Labels,
+			ClusterIssuers: h.Issuers}}
 	if s.Expires <= 0 {
 		r.Source.ExpiresAt = now.Unix() + 60
 	}
@@ -93,7 +95,8 @@ func DecodeResponse(b []byte) (Response, error) {
 		Message   *string `json:"message"`
 	}
 	bad := func(detail string, err error) (Response, error) {
-		return Response{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "read policy decision", Detail: detail, Err: err}
+		return Response{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "read policy decision", Detail: detail,
+			Err: err}
 	}
 	if err := json.Unmarshal(b, &in); err != nil {
 		return bad("", err)

@@ -14,9 +14,10 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
-	shop    = policy.Party{Kind: policy.Actor, Key: "MSHOP", Name: "Shop", Alias: "weft/shop", Issuer: "AOURS"}
-	pay     = policy.Party{Kind: policy.Actor, Key: "MPAY", Name: "Pay", Issuer: "AOTHER"}
-	redis   = policy.Party{Kind: policy.Provider, Key: "VREDIS", Name: "redis", Issuer: "AOURS", Contract: "wasmcloud:keyvalue", Link: "default"}
+	shop  = policy.Party{Kind: policy.Actor, Key: "MSHOP", Name: "Shop", Alias: "weft/shop", Issuer: "AOURS"}
+	pay   = policy.Party{Kind: policy.Actor, Key: "MPAY", Name: "Pay", Issuer: "AOTHER"}
+	redis = policy.Party{Kind: policy.Provider, Key: "VREDIS", Name: "redis", Issuer: "AOURS",
+		Contract: "wasmcloud:keyvalue", Link: "default"}
 	unknown = policy.Party{Kind: policy.Provider, Key: "VWHO"}
 	tool    = policy.Party{Key: "XTOOL"}
 	edge    = policy.Host{Labels: map[string]string{"zone": "edge-7", "empty": ""}}
@@ -119,7 +120,8 @@ rules:
 		{call(redis, pay, "x"), true, "default"},
 		{start(pay), true, "default"},
 	} {
-		if v := rules.Decide(&tt.q); v.Permitted != tt.want || v.By() != tt.by || v.Decision().By != tt.by || v.Decision().Permitted != tt.want {
+		if v := rules.Decide(&tt.q); v.Permitted != tt.want || v.By() != tt.by || v.Decision().By != tt.by ||
+			v.Decision().Permitted != tt.want {
 			t.Errorf("%+v: %v by %s; want %v by %s", tt.q, v.Permitted, v.By(), tt.want, tt.by)
 		}
 	}
@@ -142,18 +144,23 @@ func TestParseRefuses(t *testing.T) {
 		{"default: deny\nrules:\n - allow:", "line 3: allow: want text"},
 		{"default: deny\nrules:\n - deny: perform_invocation\n   actors: x", `line 4: rule 1: unknown field "actors"`},
 		{"default: deny\nrules:\n - deny: perform_invocation\n   actor: []", "line 4: actor: the list is empty"},
-		{"default: deny\nrules:\n - deny: perform_invocation\n   actor: 7", "line 4: actor: want text; put it in quotes"},
+		{"default: deny\nrules:\n - deny: perform_invocation\n   actor: 7",
+			"line 4: actor: want text; put it in quotes"},
 		{"default: deny\nrules:\n - deny: perform_invocation\n   actor: {a: b}", "line 4: actor: want text or a list"},
-		{"default: deny\nrules:\n - deny: all\n   operation: x", "line 4: rule 1: operation means nothing for start_actor"},
-		{"default: deny\nrules:\n - deny: start_actor\n   contract: x", "line 4: rule 1: contract means nothing for start_actor"},
+		{"default: deny\nrules:\n - deny: all\n   operation: x",
+			"line 4: rule 1: operation means nothing for start_actor"},
+		{"default: deny\nrules:\n - deny: start_actor\n   contract: x",
+			"line 4: rule 1: contract means nothing for start_actor"},
 		{"default: deny\nrules:\n - deny: all\n   labels: {}", "line 4: labels: there are none"},
 		{"default: deny\nrules:\n - deny: all\n   labels: {a: true}", "line 4: labels: a: want text; put it in quotes"},
 		{"default: deny\nrules:\n - &a {deny: all}\n - *a", "line 4: rule 2: want a map"},
-		{"default: deny\nrules:\n - {deny: all, labels: &l {a: b}}\n - {deny: all, labels: *l}", "line 4: labels: aliases are not supported"},
+		{"default: deny\nrules:\n - {deny: all, labels: &l {a: b}}\n - {deny: all, labels: *l}",
+			"line 4: labels: aliases are not supported"},
 		{"default: deny\n---\ndefault: allow", "line 2: a second document"},
 		{"default: [deny", "line 1: "},
 		{"default: deny\n\tx: y", "line 2: "},
-		{"default: deny\nrules: [" + strings.Repeat("{},", 10_001) + "]", "line 2: rules: there are 10001, the limit is 10000"},
+		{"default: deny\nrules: [" + strings.Repeat("{},", 10_001) + "]",
+			"line 2: rules: there are 10001, the limit is 10000"},
 		{"#" + strings.Repeat("x", 1<<20), "the limit is 1048576"},
 	} {
 		rules, err := policy.Parse([]byte(tt.text))
@@ -169,8 +176,10 @@ func TestGlob(t *testing.T) {
 		want          bool
 	}{
 		{"", "", true}, {"", "a", false}, {"*", "", true}, {"*", "abc", true}, {"a*", "abc", true}, {"a*", "b", false},
-		{"*c", "abc", true}, {"*c", "cb", false}, {"a*c*e", "abcde", true}, {"a*c*e", "abde", false}, {"?", "", false}, {"?", "a", true},
-		{"a?c", "abc", true}, {"**", "", true}, {"a**", "a", true}, {"*aab", "aaaab", true}, {"[a]", "a", false}, {"abc", "ab", false},
+		{"*c", "abc", true}, {"*c", "cb", false}, {"a*c*e", "abcde", true}, {"a*c*e", "abde", false}, {"?", "", false},
+		{"?", "a", true},
+		{"a?c", "abc", true}, {"**", "", true}, {"a**", "a", true}, {"*aab", "aaaab", true}, {"[a]", "a", false},
+		{"abc", "ab", false},
 		{strings.Repeat("a*", 50) + "b", strings.Repeat("a", 2000), false},
 	} {
 		if policy.Glob(tt.pattern, tt.text) != tt.want {
@@ -192,9 +201,11 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		for _, q := range []policy.Question{call(shop, redis, "A.B"), call(tool, shop, ""), start(pay), start(redis), {}} {
+		for _, q := range []policy.Question{call(shop, redis, "A.B"), call(tool, shop, ""), start(pay), start(redis),
+			{}} {
 			v := rules.Decide(&q)
-			if v.Rule == nil && v.Permitted != rules.Permit || v.Rule != nil && (v.Rule.Line < 1 || v.Rule.Permit != v.Permitted) || v.By() == "" {
+			if v.Rule == nil && v.Permitted != rules.Permit || v.Rule != nil &&
+				(v.Rule.Line < 1 || v.Rule.Permit != v.Permitted) || v.By() == "" {
 				t.Errorf("verdict %+v", v)
 			}
 		}

@@ -49,7 +49,8 @@ func isGzip(data []byte) bool { return len(data) >= 2 && data[0] == 0x1f && data
 // compressed with gzip if asked. Subject, Issuer and TargetHashes are computed, TokenID and IssuedAt filled in when
 // empty. The same input with TokenID and IssuedAt set gives the same bytes. Keys of the wrong kind, no binary, a target
 // of another form, no contract and a schema that is not JSON are ErrInvalid.
-func WriteArchive(w io.Writer, c ProviderClaims, account, service KeyPair, binaries map[string][]byte, compress bool) error {
+func WriteArchive(w io.Writer, c ProviderClaims, account, service KeyPair, binaries map[string][]byte,
+	compress bool) error {
 	const op = "write provider archive"
 	invalid := func(detail string) error { return &lattice.Error{Code: lattice.ErrInvalid, Op: op, Detail: detail} }
 	if err := checkSigners(op, c.Validity, account, service, KindProvider); err != nil {
@@ -202,7 +203,8 @@ func (a *Archive) Targets() []string { return slices.Sorted(maps.Keys(a.targets)
 func (a *Archive) Binary(target string) ([]byte, error) {
 	size, ok := a.targets[target]
 	if !ok {
-		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "read provider archive", Entity: lattice.Printable(target),
+		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "read provider archive",
+			Entity: lattice.Printable(target),
 			Detail: "target not found; it has " + strings.Join(a.Targets(), ", ")}
 	}
 	bin := make([]byte, size) // as large as what was verified

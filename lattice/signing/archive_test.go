@@ -19,7 +19,8 @@ var testBinaries = map[string][]byte{"x86_64-linux": []byte("elf"), "aarch64-mac
 func testArchive(t testing.TB, compress bool) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	err := WriteArchive(&b, ProviderClaims{Name: "KV", ContractID: "wasmcloud:keyvalue", Vendor: "weft", Revision: 2, Version: "0.2.0",
+	err := WriteArchive(&b, ProviderClaims{Name: "KV", ContractID: "wasmcloud:keyvalue", Vendor: "weft", Revision: 2,
+		Version:      "0.2.0",
 		ConfigSchema: json.RawMessage(`{"a": 1}`), Validity: Validity{TokenID: goldenJTI, IssuedAt: 5}},
 		goldenKey(t, 'A'), goldenKey(t, 'V'), testBinaries, compress)
 	if err != nil {
@@ -42,9 +43,12 @@ func TestArchive(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := a.Claims
-		if string(c.Subject) != goldenKey(t, 'V').Public() || string(c.Issuer) != goldenKey(t, 'A').Public() || c.Name != "KV" ||
-			c.ContractID != "wasmcloud:keyvalue" || c.Vendor != "weft" || c.EffectiveRevision() != 2 || c.Version != "0.2.0" ||
-			len(c.TargetHashes) != 2 || string(c.ConfigSchema) != `{"a": 1}` || c.TokenID != goldenJTI || c.IssuedAt != 5 || c.TokenRevision != 3 {
+		if string(c.Subject) != goldenKey(t, 'V').Public() || string(c.Issuer) != goldenKey(t, 'A').Public() ||
+			c.Name != "KV" ||
+			c.ContractID != "wasmcloud:keyvalue" || c.Vendor != "weft" || c.EffectiveRevision() != 2 ||
+			c.Version != "0.2.0" ||
+			len(c.TargetHashes) != 2 || string(c.ConfigSchema) != `{"a": 1}` || c.TokenID != goldenJTI ||
+			c.IssuedAt != 5 || c.TokenRevision != 3 {
 			t.Errorf("claims %+v", c)
 		}
 		if got := a.Targets(); !reflect.DeepEqual(got, []string{"aarch64-macos", "x86_64-linux"}) {
@@ -55,7 +59,8 @@ func TestArchive(t *testing.T) {
 				t.Errorf("%s: %d bytes, %v", target, len(got), err)
 			}
 		}
-		if _, err := a.Binary("riscv64-linux"); lattice.CodeOf(err) != lattice.ErrNotFound || !strings.Contains(err.Error(), "it has aarch64-macos, x86_64-linux") {
+		if _, err := a.Binary("riscv64-linux"); lattice.CodeOf(err) != lattice.ErrNotFound ||
+			!strings.Contains(err.Error(), "it has aarch64-macos, x86_64-linux") {
 			t.Errorf("missing target: %v", err)
 		}
 	}
@@ -80,11 +85,12 @@ func TestWriteArchiveRefusals(t *testing.T) {
 		"no binary":   WriteArchive(io.Discard, good, a, v, nil, false),
 		"many":        WriteArchive(io.Discard, good, a, v, many, false),
 		"no contract": WriteArchive(io.Discard, ProviderClaims{}, a, v, one, false),
-		"schema":      WriteArchive(io.Discard, ProviderClaims{ContractID: "c", ConfigSchema: json.RawMessage("{")}, a, v, one, false),
-		"path":        WriteArchive(io.Discard, good, a, v, map[string][]byte{"../x-linux": nil}, false),
-		"no dash":     WriteArchive(io.Discard, good, a, v, map[string][]byte{"claims": nil}, false),
-		"two dashes":  WriteArchive(io.Discard, good, a, v, map[string][]byte{"x86_64-unknown-linux": nil}, false),
-		"dash first":  WriteArchive(io.Discard, good, a, v, map[string][]byte{"-linux": nil}, false),
+		"schema": WriteArchive(io.Discard, ProviderClaims{ContractID: "c", ConfigSchema: json.RawMessage("{")}, a,
+			v, one, false),
+		"path":       WriteArchive(io.Discard, good, a, v, map[string][]byte{"../x-linux": nil}, false),
+		"no dash":    WriteArchive(io.Discard, good, a, v, map[string][]byte{"claims": nil}, false),
+		"two dashes": WriteArchive(io.Discard, good, a, v, map[string][]byte{"x86_64-unknown-linux": nil}, false),
+		"dash first": WriteArchive(io.Discard, good, a, v, map[string][]byte{"-linux": nil}, false),
 	} {
 		if lattice.CodeOf(err) != lattice.ErrInvalid {
 			t.Errorf("%s: %v", name, err)
@@ -152,8 +158,11 @@ func TestArchiveRefusals(t *testing.T) {
 		{"good", makeTar(t, good, bin), 0},
 		{"good, compressed", gzipped(makeTar(t, good, bin)), 0},
 		{"claims last", makeTar(t, bin, good), 0},
-		{"leading dot, folder entry, other files", makeTar(t, entry{name: "./", kind: tar.TypeDir}, entry{name: "./claims.jwt", data: good.data}, entry{name: "LICENSE", data: "x"}, bin), 0},
-		{"hash without binary", makeTar(t, claims(`{%s,"wascap":{"capid":"c","vendor":"v","target_hashes":{"x86_64-linux":%q,"arm-linux":%q}}}`, ids, hash, sum), bin), 0},
+		{"leading dot, folder entry, other files", makeTar(t, entry{name: "./", kind: tar.TypeDir},
+			entry{name: "./claims.jwt", data: good.data}, entry{name: "LICENSE", data: "x"}, bin), 0},
+		{"hash without binary", makeTar(t,
+			claims(`{%s,"wascap":{"capid":"c","vendor":"v","target_hashes":{"x86_64-linux":%q,"arm-linux":%q}}}`, ids,
+				hash, sum), bin), 0},
 		{"empty", nil, lattice.ErrUnsigned},
 		{"no archive", []byte(strings.Repeat("no archive ", 100)), bad},
 		{"gzip cut", gzipped(file)[:40], bad},
@@ -162,17 +171,23 @@ func TestArchiveRefusals(t *testing.T) {
 		{"no claims", makeTar(t, bin), lattice.ErrUnsigned},
 		{"empty claims", makeTar(t, entry{name: "claims.jwt"}, bin), lattice.ErrUnsigned},
 		{"no binary", makeTar(t, good), bad},
-		{"long claims", makeTar(t, entry{name: "claims.jwt", data: strings.Repeat("a", maxTokenBytes+1)}, bin), lattice.ErrTokenMalformed},
+		{"long claims", makeTar(t, entry{name: "claims.jwt", data: strings.Repeat("a", maxTokenBytes+1)}, bin),
+			lattice.ErrTokenMalformed},
 		{"no token", makeTar(t, entry{name: "claims.jwt", data: "hello"}, bin), lattice.ErrTokenMalformed},
-		{"no capid", makeTar(t, claims(`{%s,"wascap":{"target_hashes":{"x86_64-linux":%q}}}`, ids, hash), bin), lattice.ErrTokenMalformed},
+		{"no capid", makeTar(t, claims(`{%s,"wascap":{"target_hashes":{"x86_64-linux":%q}}}`, ids, hash), bin),
+			lattice.ErrTokenMalformed},
 		{"no hashes", makeTar(t, claims(`{%s,"wascap":{"capid":"c"}}`, ids), bin), lattice.ErrTokenMalformed},
-		{"an actor", makeTar(t, claims(`{"iss":%q,"sub":%q,%s}`, account.Public(), goldenKey(t, 'M').Public(), wascap), bin), lattice.ErrTokenMalformed},
-		{"issuer of another kind", makeTar(t, claims(`{"iss":%q,"sub":%q,%s}`, goldenKey(t, 'C').Public(), service.Public(), wascap), bin), lattice.ErrTokenMalformed},
+		{"an actor", makeTar(t, claims(`{"iss":%q,"sub":%q,%s}`, account.Public(), goldenKey(t, 'M').Public(), wascap),
+			bin), lattice.ErrTokenMalformed},
+		{"issuer of another kind", makeTar(t, claims(`{"iss":%q,"sub":%q,%s}`, goldenKey(t, 'C').Public(),
+			service.Public(), wascap), bin), lattice.ErrTokenMalformed},
 		{"expired", makeTar(t, claims(`{"exp":1,%s,%s}`, ids, wascap), bin), lattice.ErrTokenExpired},
 		{"not yet", makeTar(t, claims(`{"nbf":9999999999,%s,%s}`, ids, wascap), bin), lattice.ErrTokenNotYetValid},
-		{"signed by another", makeTar(t, entry{name: "claims.jwt", data: signClaims(mustSeed(t, clusterSeed), `{%s,%s}`, ids, wascap)}, bin), lattice.ErrTokenSignature},
+		{"signed by another", makeTar(t, entry{name: "claims.jwt", data: signClaims(mustSeed(t, clusterSeed),
+			`{%s,%s}`, ids, wascap)}, bin), lattice.ErrTokenSignature},
 		{"changed binary", makeTar(t, good, entry{name: "x86_64-linux.bin", data: "elg"}), lattice.ErrHashMismatch},
-		{"unsigned binary beside", makeTar(t, good, bin, entry{name: "arm-linux.bin", data: "x"}), lattice.ErrHashMismatch},
+		{"unsigned binary beside", makeTar(t, good, bin, entry{name: "arm-linux.bin", data: "x"}),
+			lattice.ErrHashMismatch},
 		{"two binaries of a target", makeTar(t, good, bin, bin), bad},
 		{"two binaries, other extension", makeTar(t, good, bin, entry{name: "x86_64-linux.exe", data: "x"}), bad},
 		{"two claims", makeTar(t, good, good, bin), bad},
@@ -206,8 +221,10 @@ func sha256Upper(s string) string {
 }
 
 func TestArchiveLimits(t *testing.T) {
-	bomb := gzipped(makeTar(t, entry{name: "claims.jwt", data: "x"}, entry{name: "x86_64-linux.bin", data: strings.Repeat("\x00", 8<<20)}))
-	padding := gzipped(append(makeTar(t, entry{name: "LICENSE", data: strings.Repeat("\x00", 8<<20)}), make([]byte, 1024)...))
+	bomb := gzipped(makeTar(t, entry{name: "claims.jwt", data: "x"}, entry{name: "x86_64-linux.bin",
+		data: strings.Repeat("\x00", 8<<20)}))
+	padding := gzipped(append(makeTar(t, entry{name: "LICENSE", data: strings.Repeat("\x00", 8<<20)}),
+		make([]byte, 1024)...))
 	long := gzipped(longNames(t, 40))
 	for name, data := range map[string][]byte{"binary": bomb, "other file": padding, "headers": long} {
 		if len(data) > 64<<10 {
@@ -240,7 +257,8 @@ func longNames(t testing.TB, n int) []byte {
 }
 
 func TestTargetName(t *testing.T) {
-	for _, tt := range [][3]string{{"amd64", "linux", "x86_64-linux"}, {"arm64", "darwin", "aarch64-macos"}, {"arm", "linux", "arm-linux"},
+	for _, tt := range [][3]string{{"amd64", "linux", "x86_64-linux"}, {"arm64", "darwin", "aarch64-macos"},
+		{"arm", "linux", "arm-linux"},
 		{"386", "windows", "x86-windows"}, {"riscv64", "linux", "riscv64-linux"}} {
 		if got := targetName(tt[0], tt[1]); got != tt[2] {
 			t.Errorf("%s, want %s", got, tt[2])

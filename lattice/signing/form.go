@@ -28,7 +28,8 @@ func Form(data []byte) string {
 		return FormArchive
 	case isScript(data):
 		return "it is a script"
-	case bytes.HasPrefix(data, []byte("\x28\xb5\x2f\xfd")), bytes.HasPrefix(data, []byte("PK\x03\x04")), bytes.HasPrefix(data, []byte("\xfd7zXZ")), bytes.HasPrefix(data, []byte("BZh")):
+	case bytes.HasPrefix(data, []byte("\x28\xb5\x2f\xfd")), bytes.HasPrefix(data, []byte("PK\x03\x04")),
+		bytes.HasPrefix(data, []byte("\xfd7zXZ")), bytes.HasPrefix(data, []byte("BZh")):
 		return "it is compressed; unpack it first"
 	}
 	for _, magic := range []string{"\x7fELF", "\xcf\xfa\xed\xfe", "\xca\xfe\xba\xbe", "MZ"} {
@@ -38,7 +39,8 @@ func Form(data []byte) string {
 	}
 	text := bytes.TrimSpace(data[:min(len(data), 4096)])
 	switch {
-	case bytes.HasPrefix(text, []byte("(module")), bytes.HasPrefix(text, []byte("(component")), bytes.HasPrefix(text, []byte(";;")), bytes.HasPrefix(text, []byte("(;")):
+	case bytes.HasPrefix(text, []byte("(module")), bytes.HasPrefix(text, []byte("(component")),
+		bytes.HasPrefix(text, []byte(";;")), bytes.HasPrefix(text, []byte("(;")):
 		return "it is WebAssembly as text; make a module of it with: wat2wasm"
 	case bytes.HasPrefix(text, []byte("version https://git-lfs.")):
 		return "it is what Git LFS puts in the place of a file; fetch the file with: git lfs pull"

@@ -25,7 +25,8 @@ var goldenNow = time.Unix(1700000000, 0)
 
 func goldenInvocation(t testing.TB) string {
 	k := mustSeed(t, clusterSeed)
-	return signToken(k, appendInvocationClaims(nil, goldenJTI, goldenNow.Unix(), k.Public(), goldenID, goldenOrigin, goldenTarget, goldenHash))
+	return signToken(k, appendInvocationClaims(nil, goldenJTI, goldenNow.Unix(), k.Public(), goldenID, goldenOrigin,
+		goldenTarget, goldenHash))
 }
 
 func TestInvocationGolden(t *testing.T) {
@@ -37,7 +38,8 @@ func TestInvocationGolden(t *testing.T) {
 	if !strings.HasSuffix(got, "."+sig) {
 		t.Fatalf("signature differs: %s", got)
 	}
-	if _, err := NewVerifier(clusterKey).VerifyInvocation(got, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err != nil {
+	if _, err := NewVerifier(clusterKey).VerifyInvocation(got, goldenID, goldenOrigin, goldenTarget, goldenHash,
+		goldenNow); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -54,7 +56,8 @@ func TestSignInvocation(t *testing.T) {
 		t.Error("two tokens have the same id")
 	}
 	want := strings.ToValidUTF8(hostile, "\ufffd")
-	if _, err := NewVerifier(k.Public()).VerifyInvocation(a, "id", want, goldenTarget, goldenHash, goldenNow); err != nil {
+	if _, err := NewVerifier(k.Public()).VerifyInvocation(a, "id", want, goldenTarget, goldenHash,
+		goldenNow); err != nil {
 		t.Error(err)
 	}
 	for _, bad := range []KeyPair{{}, goldenKey(t, 'A')} {
@@ -74,13 +77,15 @@ func TestInvocationRefusals(t *testing.T) {
 	foreign, account := goldenKey(t, 'C'), goldenKey(t, 'A')
 	good := goldenInvocation(t)
 	part := strings.Split(good, ".")
-	wascap := fmt.Sprintf(`"wascap":{"target_url":%q,"origin_url":%q,"hash":%q}`, goldenTarget, goldenOrigin, goldenHash)
+	wascap := fmt.Sprintf(`"wascap":{"target_url":%q,"origin_url":%q,"hash":%q}`, goldenTarget, goldenOrigin,
+		goldenHash)
 	base := fmt.Sprintf(`"iss":%q,"sub":%q,%s`, clusterKey, goldenID, wascap)
 	other := signClaims(k, `{"jti":"B",%s}`, base)
 	header := func(h string) string { return tokenEncoding.EncodeToString([]byte(h)) + "." + part[1] + "." + part[2] }
 	self := func(format string, args ...any) string { return signClaims(k, format, args...) }
 	verify := func(token string) error {
-		_, err := NewVerifier(clusterKey).VerifyInvocation(token, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow)
+		_, err := NewVerifier(clusterKey).VerifyInvocation(token, goldenID, goldenOrigin, goldenTarget, goldenHash,
+			goldenNow)
 		return err
 	}
 	const bad, now = lattice.ErrTokenMalformed, 1700000000
@@ -135,10 +140,14 @@ func TestInvocationRefusals(t *testing.T) {
 		{"other claims", part[0] + "." + strings.Split(other, ".")[1] + "." + part[2], lattice.ErrTokenSignature},
 		{"other signature", part[0] + "." + part[1] + "." + strings.Split(other, ".")[2], lattice.ErrTokenSignature},
 		{"signed by another key", signClaims(foreign, `{%s}`, base), lattice.ErrTokenSignature},
-		{"foreign cluster", signClaims(foreign, `{"iss":%q,"sub":%q,%s}`, foreign.Public(), goldenID, wascap), lattice.ErrUnknownIssuer},
-		{"account as issuer", signClaims(account, `{"iss":%q,"sub":%q,%s}`, account.Public(), goldenID, wascap), lattice.ErrUnknownIssuer},
-		{"expired before signature", signClaims(foreign, `{"exp":1,"nbf":9999999999,%s}`, base), lattice.ErrTokenExpired},
-		{"signature before issuer", signClaims(k, `{"iss":%q,"sub":%q,%s}`, foreign.Public(), goldenID, wascap), lattice.ErrTokenSignature},
+		{"foreign cluster", signClaims(foreign, `{"iss":%q,"sub":%q,%s}`, foreign.Public(), goldenID, wascap),
+			lattice.ErrUnknownIssuer},
+		{"account as issuer", signClaims(account, `{"iss":%q,"sub":%q,%s}`, account.Public(), goldenID, wascap),
+			lattice.ErrUnknownIssuer},
+		{"expired before signature", signClaims(foreign, `{"exp":1,"nbf":9999999999,%s}`, base),
+			lattice.ErrTokenExpired},
+		{"signature before issuer", signClaims(k, `{"iss":%q,"sub":%q,%s}`, foreign.Public(), goldenID, wascap),
+			lattice.ErrTokenSignature},
 		{"valid to the last second", self(`{"exp":%d,"nbf":%d,%s}`, now, now, base), 0},
 		{"nulls and unknown claims", self(` { "exp" : null, "nbf":null, "a":[1,-2.5e3,{"b":[]},"\u00e9\"",true,false,null,{}], %s } `, base), 0},
 		{"escaped text", self(`{%s}`, strings.ReplaceAll(base, "/", `\/`)), 0},
@@ -184,7 +193,8 @@ func TestInvocationMustMatch(t *testing.T) {
 // What was signed is told, whatever the message around it says.
 func TestVerifiedInvocation(t *testing.T) {
 	k, v := mustSeed(t, clusterSeed), NewVerifier(clusterKey)
-	base := fmt.Sprintf(`"iss":%q,"sub":%q,"wascap":{"target_url":%q,"origin_url":%q,"hash":%q}`, clusterKey, goldenID, goldenTarget, goldenOrigin, goldenHash)
+	base := fmt.Sprintf(`"iss":%q,"sub":%q,"wascap":{"target_url":%q,"origin_url":%q,"hash":%q}`, clusterKey, goldenID,
+		goldenTarget, goldenOrigin, goldenHash)
 	for _, tt := range []struct {
 		name, token, id string
 		want            time.Time
@@ -240,7 +250,8 @@ func TestVerifierConcurrent(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 50 {
-				if _, err := v.VerifyInvocation(good, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err != nil {
+				if _, err := v.VerifyInvocation(good, goldenID, goldenOrigin, goldenTarget, goldenHash,
+					goldenNow); err != nil {
 					t.Error(err)
 				}
 				_ = v.Add(other)
@@ -260,7 +271,8 @@ func FuzzInvocationToken(f *testing.F) {
 	f.Add("a.b.c")
 	v := NewVerifier(clusterKey)
 	f.Fuzz(func(t *testing.T, s string) {
-		if _, err := v.VerifyInvocation(s, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err == nil && s != goldenInvocation(t) {
+		if _, err := v.VerifyInvocation(s, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err == nil &&
+			s != goldenInvocation(t) {
 			t.Errorf("a forged token passes: %q", s)
 		}
 	})
@@ -313,7 +325,8 @@ func BenchmarkSignInvocation(b *testing.B) {
 	k := mustSeed(b, clusterSeed)
 	b.ReportAllocs()
 	for b.Loop() {
-		if s, err := SignInvocation(k, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err != nil || s == "" {
+		if s, err := SignInvocation(k, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err != nil ||
+			s == "" {
 			b.Fatal(err)
 		}
 	}

@@ -118,7 +118,8 @@ func (s *Keystore) put(name string, k KeyPair, encrypt bool) error {
 		return err
 	}
 	if have.Public() != k.Public() {
-		return &lattice.Error{Code: lattice.ErrConflict, Op: "import key", Entity: path, Detail: "it holds " + have.Public()}
+		return &lattice.Error{Code: lattice.ErrConflict, Op: "import key", Entity: path,
+			Detail: "it holds " + have.Public()}
 	}
 	return nil
 }
@@ -195,7 +196,8 @@ func replace(path, text string, r Ring, ask Passphrase) error {
 	if !isSealed(text) {
 		return overwrite(path, r.Text())
 	}
-	if _, err := OpenRing(text, path, ask); err != nil { // a passphrase with which the old one cannot be opened would be a surprise
+	if _, err := OpenRing(text, path,
+		ask); err != nil { // a passphrase with which the old one cannot be opened would be a surprise
 		return err
 	}
 	passphrase, err := ask(path, false)

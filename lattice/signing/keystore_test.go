@@ -41,7 +41,8 @@ func TestKeystore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, created, err := again.LoadOrCreate(KindAccount, "default"); err != nil || created || got.Public() != k.Public() {
+	if got, created, err := again.LoadOrCreate(KindAccount, "default"); err != nil || created ||
+		got.Public() != k.Public() {
 		t.Errorf("second time: %v %v %v", got, created, err)
 	}
 	other, _, err := s.LoadOrCreate(KindCluster, "default")
@@ -73,7 +74,8 @@ func TestKeystoreImportAndList(t *testing.T) {
 	if err := s.Import("b", goldenKey(t, 'A')); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"notes.txt": "x", ".new-1": k.Seed(), "sort_x.nk": k.Seed(), "actor_x.nk": k.Seed(), "module.nk": k.Seed(),
+	for name, text := range map[string]string{"notes.txt": "x", ".new-1": k.Seed(), "sort_x.nk": k.Seed(),
+		"actor_x.nk": k.Seed(), "module.nk": k.Seed(),
 		"account_broken.nk": "SA", "host_wrong.nk": k.Seed()} {
 		if err := os.WriteFile(filepath.Join(s.Dir(), name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -84,7 +86,8 @@ func TestKeystoreImportAndList(t *testing.T) {
 	if !reflect.DeepEqual(list, want) {
 		t.Errorf("got %v", list)
 	}
-	if err == nil || !strings.Contains(err.Error(), "account_broken.nk") || !strings.Contains(err.Error(), "host_wrong.nk") ||
+	if err == nil || !strings.Contains(err.Error(), "account_broken.nk") || !strings.Contains(err.Error(),
+		"host_wrong.nk") ||
 		strings.Contains(err.Error(), k.Seed()) {
 		t.Errorf("broken files: %v", err)
 	}
@@ -101,14 +104,16 @@ func TestKeystoreRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, created, err := s.LoadOrCreate(KindAccount, "default")
-		if lattice.CodeOf(err) != lattice.ErrInvalid || created || !strings.Contains(err.Error(), "chmod 600 '"+path+"'") {
+		if lattice.CodeOf(err) != lattice.ErrInvalid || created || !strings.Contains(err.Error(),
+			"chmod 600 '"+path+"'") {
 			t.Errorf("%o: %v", mode, err)
 		}
 	}
 	if err := os.Chmod(s.Dir(), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenKeystore(s.Dir()); lattice.CodeOf(err) != lattice.ErrInvalid || !strings.Contains(err.Error(), "chmod 700 '"+s.Dir()+"'") {
+	if _, err := OpenKeystore(s.Dir()); lattice.CodeOf(err) != lattice.ErrInvalid || !strings.Contains(err.Error(),
+		"chmod 700 '"+s.Dir()+"'") {
 		t.Errorf("open directory: %v", err)
 	}
 	for _, name := range []string{"", "a/b", "..\\x", "a b", "é", "a\x00", strings.Repeat("a", 65)} {
@@ -133,7 +138,9 @@ func TestKeystoreRefusals(t *testing.T) {
 		if err := prepare(p); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := s.LoadOrCreate(KindAccount, strings.ReplaceAll(name, " ", "-")); lattice.CodeOf(err) != lattice.ErrInvalid || !strings.Contains(err.Error(), p) {
+		if _, _, err := s.LoadOrCreate(KindAccount,
+			strings.ReplaceAll(name, " ", "-")); lattice.CodeOf(err) != lattice.ErrInvalid ||
+			!strings.Contains(err.Error(), p) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -189,7 +189,8 @@ func (a *Agreement) key(own, peer string) (*macKey, error) {
 			return k, nil
 		}
 	}
-	return nil, &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: "sealed for cluster key " + lattice.Printable(own) + ", which is not this node's"}
+	return nil, &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: "sealed for cluster key " +
+		lattice.Printable(own) + ", which is not this node's"}
 }
 
 // agree computes the key between our cluster key and another's public one.
@@ -244,7 +245,8 @@ func (k *macKey) sum(sender, receiver string, ms int64, s *Sealed) [sha256.Size]
 	m := k.pool.Get().(*mac)
 	defer k.pool.Put(m)
 	b := binary.BigEndian.AppendUint64(m.buf[:0], uint64(ms))
-	for _, part := range [...]string{sender, receiver, s.ID, string(s.HostID), string(s.Receiver), s.OriginURL, s.TargetURL, s.Operation} {
+	for _, part := range [...]string{sender, receiver, s.ID, string(s.HostID), string(s.Receiver), s.OriginURL,
+		s.TargetURL, s.Operation} {
 		b = append(binary.BigEndian.AppendUint64(b, uint64(len(part))), part...)
 	}
 	b = binary.BigEndian.AppendUint64(b, uint64(len(s.Msg)))

@@ -63,8 +63,9 @@ func TestMACBindsEverything(t *testing.T) {
 		t.Fatalf("%+v, %v", v, err)
 	}
 	for name, change := range map[string]func(*Sealed){
-		"id": func(s *Sealed) { s.ID = "other" }, "host": func(s *Sealed) { s.HostID = "N" }, "receiver": func(s *Sealed) { s.Receiver = "" },
-		"origin": func(s *Sealed) { s.OriginURL += "x" }, "target": func(s *Sealed) { s.TargetURL = "" },
+		"id": func(s *Sealed) { s.ID = "other" }, "host": func(s *Sealed) { s.HostID = "N" },
+		"receiver": func(s *Sealed) { s.Receiver = "" },
+		"origin":   func(s *Sealed) { s.OriginURL += "x" }, "target": func(s *Sealed) { s.TargetURL = "" },
 		"operation": func(s *Sealed) { s.Operation = "KeyValue.Set" }, "payload": func(s *Sealed) { s.Msg = nil },
 		"parts moved": func(s *Sealed) { s.HostID, s.Receiver = s.HostID+"NB", "HOST" },
 	} {
@@ -148,7 +149,8 @@ func FuzzMAC(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, s := range []string{"", MACPrefix, MACPrefix + "...", token, token[:len(token)-1], token + "A", strings.ToUpper(token)} {
+	for _, s := range []string{"", MACPrefix, MACPrefix + "...", token, token[:len(token)-1], token + "A",
+		strings.ToUpper(token)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -178,7 +180,8 @@ func BenchmarkAuthenticate(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			token, _ := SignInvocation(kx, s.ID, s.OriginURL, s.TargetURL, goldenHash, time.Now())
-			if _, err := y.verifier.VerifyInvocation(token, s.ID, s.OriginURL, s.TargetURL, goldenHash, time.Now()); err != nil {
+			if _, err := y.verifier.VerifyInvocation(token, s.ID, s.OriginURL, s.TargetURL, goldenHash,
+				time.Now()); err != nil {
 				b.Fatal(err)
 			}
 		}

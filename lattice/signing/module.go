@@ -65,7 +65,8 @@ func SignModule(wasm []byte, account, module KeyPair, c ActorClaims) ([]byte, er
 	if err := checkSigners("sign module", c.Validity, account, module, KindModule); err != nil {
 		return nil, err
 	}
-	if err := checkNames(append([]string{c.Name, c.Version, c.CallAlias}, slices.Concat(c.Tags, c.Caps)...)); err != nil {
+	if err := checkNames(append([]string{c.Name, c.Version, c.CallAlias},
+		slices.Concat(c.Tags, c.Caps)...)); err != nil {
 		return nil, during(err, "sign module", "")
 	}
 	m, err := parseWasm(wasm, 0)

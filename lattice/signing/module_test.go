@@ -52,7 +52,8 @@ func TestModuleGolden(t *testing.T) {
 	}
 	want := &ActorClaims{
 		Subject: lattice.ActorID(goldenKey(t, 'M').Public()), Issuer: lattice.AccountID(goldenKey(t, 'A').Public()),
-		Name: "Empty", Hash: emptyHash, Tags: []string{}, Caps: []string{"wasmcloud:httpserver"}, Revision: 1, Version: "0.1.0",
+		Name: "Empty", Hash: emptyHash, Tags: []string{}, Caps: []string{"wasmcloud:httpserver"}, Revision: 1,
+		Version:  "0.1.0",
 		Validity: Validity{TokenID: goldenJTI, IssuedAt: goldenNow.Unix()}, TokenRevision: 3,
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -94,8 +95,10 @@ func TestModuleHashRule(t *testing.T) {
 		}
 	}
 	for name, got := range map[string]string{
-		"other section": hash(coreHeader + body + section(1, "", 0)), "custom section": hash(coreHeader + body + custom("x", "", 0)),
-		"id": hash(coreHeader + strings.Replace(body, "\x0a", "\x0b", 1)), "section in core": hash(coreHeader + body + section(1, coreHeader, 0)),
+		"other section":   hash(coreHeader + body + section(1, "", 0)),
+		"custom section":  hash(coreHeader + body + custom("x", "", 0)),
+		"id":              hash(coreHeader + strings.Replace(body, "\x0a", "\x0b", 1)),
+		"section in core": hash(coreHeader + body + section(1, coreHeader, 0)),
 	} {
 		if got == core {
 			t.Errorf("%s does not change the hash", name)
@@ -110,10 +113,13 @@ func TestModuleRefusesBadBytes(t *testing.T) {
 	}
 	for name, s := range map[string]string{
 		"empty": "", "short": coreHeader[:7], "magic": "\x00wsm\x01\x00\x00\x00", "version": "\x00asm\x02\x00\x00\x00",
-		"no length": coreHeader + "\x01", "length cut": coreHeader + "\x01\x80", "past the end": coreHeader + "\x01\x05abc",
-		"length too long": coreHeader + "\x01\x80\x80\x80\x80\x80\x00", "length above 32 bit": coreHeader + "\x01\xff\xff\xff\xff\x1f",
+		"no length": coreHeader + "\x01", "length cut": coreHeader + "\x01\x80",
+		"past the end":    coreHeader + "\x01\x05abc",
+		"length too long": coreHeader + "\x01\x80\x80\x80\x80\x80\x00", "length above 32 bit": coreHeader +
+			"\x01\xff\xff\xff\xff\x1f",
 		"huge length": coreHeader + "\x01\xff\xff\xff\xff\x0f", "custom without name": coreHeader + "\x00\x00",
-		"name past the end": coreHeader + "\x00\x02\x05a", "bad nested": componentHeader + section(1, "abc", 0), "deep": deep,
+		"name past the end": coreHeader + "\x00\x02\x05a", "bad nested": componentHeader + section(1, "abc", 0),
+		"deep": deep,
 	} {
 		if _, err := moduleHash([]byte(s)); lattice.CodeOf(err) != lattice.ErrBadModule {
 			t.Errorf("%s: %v", name, err)
@@ -121,7 +127,8 @@ func TestModuleRefusesBadBytes(t *testing.T) {
 		if _, err := ReadModule([]byte(s), goldenNow); lattice.CodeOf(err) != lattice.ErrBadModule {
 			t.Errorf("read %s: %v", name, err)
 		}
-		if _, err := SignModule([]byte(s), goldenKey(t, 'A'), goldenKey(t, 'M'), ActorClaims{}); lattice.CodeOf(err) != lattice.ErrBadModule {
+		if _, err := SignModule([]byte(s), goldenKey(t, 'A'), goldenKey(t, 'M'),
+			ActorClaims{}); lattice.CodeOf(err) != lattice.ErrBadModule {
 			t.Errorf("sign %s: %v", name, err)
 		}
 	}
@@ -147,24 +154,31 @@ func TestModuleRefusals(t *testing.T) {
 	}{
 		{"good", good, 0},
 		{"unsigned", coreHeader, lattice.ErrUnsigned},
-		{"unsigned with other custom sections", coreHeader + custom("name", "x", 0) + custom("JWT", "x", 0), lattice.ErrUnsigned},
+		{"unsigned with other custom sections", coreHeader + custom("name", "x", 0) + custom("JWT", "x", 0),
+			lattice.ErrUnsigned},
 		{"empty token", coreHeader + custom(tokenSection, "", 0), lattice.ErrUnsigned},
 		{"token of a nested module only", componentHeader + section(1, good, 0), lattice.ErrUnsigned},
 		{"two tokens", good + good[len(coreHeader):], lattice.ErrTokenMalformed},
 		{"no token", coreHeader + custom(tokenSection, "hello", 0), lattice.ErrTokenMalformed},
-		{"long token", coreHeader + custom(tokenSection, strings.Repeat("a", maxTokenBytes+1), 0), lattice.ErrTokenMalformed},
+		{"long token", coreHeader + custom(tokenSection, strings.Repeat("a", maxTokenBytes+1), 0),
+			lattice.ErrTokenMalformed},
 		{"no JSON", with(`hello`), lattice.ErrTokenMalformed},
 		{"wrong types", with(`{"iss":1}`), lattice.ErrTokenMalformed},
 		{"no wascap", with(`{"iss":%q,"sub":%q}`, account.Public(), module.Public()), lattice.ErrTokenMalformed},
-		{"no hash", with(`{"iss":%q,"sub":%q,"wascap":{}}`, account.Public(), module.Public()), lattice.ErrTokenMalformed},
-		{"issuer of another kind", with("%s", keys(goldenKey(t, 'C').Public(), module.Public())), lattice.ErrTokenMalformed},
-		{"issuer with wrong checksum", with("%s", keys(account.Public()[:54]+"AA", module.Public())), lattice.ErrTokenMalformed},
-		{"subject of another kind", with("%s", keys(account.Public(), goldenKey(t, 'V').Public())), lattice.ErrTokenMalformed},
+		{"no hash", with(`{"iss":%q,"sub":%q,"wascap":{}}`, account.Public(), module.Public()),
+			lattice.ErrTokenMalformed},
+		{"issuer of another kind", with("%s", keys(goldenKey(t, 'C').Public(), module.Public())),
+			lattice.ErrTokenMalformed},
+		{"issuer with wrong checksum", with("%s", keys(account.Public()[:54]+"AA", module.Public())),
+			lattice.ErrTokenMalformed},
+		{"subject of another kind", with("%s", keys(account.Public(), goldenKey(t, 'V').Public())),
+			lattice.ErrTokenMalformed},
 		{"no subject", with("%s", keys(account.Public(), "")), lattice.ErrTokenMalformed},
 		{"expired", with(`{"exp":%d,%s}`, now-1, base), lattice.ErrTokenExpired},
 		{"not yet", with(`{"nbf":%d,%s}`, now+1, base), lattice.ErrTokenNotYetValid},
 		{"last second", with(`{"exp":%d,"nbf":%d,%s}`, now, now, base), 0},
-		{"signed by another", coreHeader + custom(tokenSection, signClaims(mustSeed(t, clusterSeed), `{%s}`, base), 0), lattice.ErrTokenSignature},
+		{"signed by another", coreHeader + custom(tokenSection, signClaims(mustSeed(t, clusterSeed), `{%s}`, base), 0),
+			lattice.ErrTokenSignature},
 		{"changed module", good + section(1, "x", 0), lattice.ErrHashMismatch},
 		{"changed module, revision 4", with(`{%s,"wascap_revision":4}`, wrongHash), lattice.ErrHashMismatch},
 		{"newer section wins", good + custom(legacyTokenSection, "hello", 0), 0},
@@ -187,7 +201,8 @@ func TestModuleRefusals(t *testing.T) {
 			t.Errorf("revision %q: %+v %v", rev, c, err)
 		}
 	}
-	if c, err := InspectModule([]byte(with(`{"exp":1,%s%s}`, wrongHash, rev3))); err != nil || !c.HashMismatch || c.Expires != 1 {
+	if c, err := InspectModule([]byte(with(`{"exp":1,%s%s}`, wrongHash, rev3))); err != nil || !c.HashMismatch ||
+		c.Expires != 1 {
 		t.Errorf("inspect: %+v %v", c, err)
 	}
 }
@@ -196,8 +211,9 @@ func TestSignModuleReplaces(t *testing.T) {
 	a, m := goldenKey(t, 'A'), goldenKey(t, 'M')
 	body := section(1, "type", 2) + custom("name", "n", 1)
 	in := coreHeader + custom("jwt", "old", 0) + body + custom("wasmcloud_jwt", "old", 3)
-	claims := ActorClaims{Name: "Ü \"x\"", Tags: []string{"a", "b\\"}, CallAlias: " My-Alias.v1 é", Version: "1", Provider: true,
-		Subject: "MIGNORED", Hash: "ignored", TokenRevision: 9,
+	claims := ActorClaims{Name: "Ü \"x\"", Tags: []string{"a", "b\\"}, CallAlias: " My-Alias.v1 é", Version: "1",
+		Provider: true,
+		Subject:  "MIGNORED", Hash: "ignored", TokenRevision: 9,
 		Validity: Validity{Expires: goldenNow.Unix() + 10, NotBefore: goldenNow.Unix()}}
 	once, err := SignModule([]byte(in), a, m, claims)
 	if err != nil {
@@ -214,9 +230,11 @@ func TestSignModuleReplaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Name != claims.Name || !reflect.DeepEqual(c.Tags, claims.Tags) || c.CallAlias != "my_alias_v1" || c.Version != "1" || !c.Provider ||
+	if c.Name != claims.Name || !reflect.DeepEqual(c.Tags, claims.Tags) || c.CallAlias != "my_alias_v1" ||
+		c.Version != "1" || !c.Provider ||
 		c.Expires != claims.Expires || c.NotBefore != claims.NotBefore || len(c.TokenID) != 22 || c.IssuedAt == 0 ||
-		string(c.Subject) != m.Public() || c.TokenRevision != 3 || c.Revision != 0 || c.EffectiveRevision() != int32(c.IssuedAt) {
+		string(c.Subject) != m.Public() || c.TokenRevision != 3 || c.Revision != 0 ||
+		c.EffectiveRevision() != int32(c.IssuedAt) {
 		t.Errorf("got %+v", c)
 	}
 	nested, err := SignModule([]byte(componentHeader+section(1, string(once), 0)), a, m, ActorClaims{})
@@ -238,14 +256,16 @@ func TestSignModuleReplaces(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := SignModule(emptyModule, a, m, ActorClaims{Name: strings.Repeat("x", maxTokenBytes)}); lattice.CodeOf(err) != lattice.ErrTooLarge {
+	if _, err := SignModule(emptyModule, a, m,
+		ActorClaims{Name: strings.Repeat("x", maxTokenBytes)}); lattice.CodeOf(err) != lattice.ErrTooLarge {
 		t.Errorf("huge claims: %v", err)
 	}
 }
 
 func TestNormalizeAlias(t *testing.T) {
-	for in, want := range map[string]string{"": "", " Über Call ": "ber_call", "a-b.c d": "a_b_c_d", "wasmcloud/ponger": "wasmcloud/ponger",
-		"x\x00y": "xy", "é é": ""} {
+	for in, want := range map[string]string{"": "", " Über Call ": "ber_call", "a-b.c d": "a_b_c_d",
+		"wasmcloud/ponger": "wasmcloud/ponger",
+		"x\x00y":           "xy", "é é": ""} {
 		if got := normalizeAlias(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
@@ -259,7 +279,8 @@ func TestValidity(t *testing.T) {
 	if nbf, exp := (Validity{}).HumanTimes(); nbf != "immediately" || exp != "never" {
 		t.Error(nbf, exp)
 	}
-	if nbf, exp := (Validity{NotBefore: 1, Expires: 1<<63 - 1}).HumanTimes(); nbf != "1970-01-01T00:00:01Z" || exp != "9999-12-31T23:59:59Z" {
+	if nbf, exp := (Validity{NotBefore: 1, Expires: 1<<63 - 1}).HumanTimes(); nbf != "1970-01-01T00:00:01Z" ||
+		exp != "9999-12-31T23:59:59Z" {
 		t.Error(nbf, exp)
 	}
 	if got := (&ActorClaims{Revision: -3}).EffectiveRevision(); got != -3 {

@@ -24,14 +24,16 @@ func TestNamesWithControlCharactersAreNotSigned(t *testing.T) {
 	account, module, service := key(signing.KindAccount), key(signing.KindModule), key(signing.KindProvider)
 	const evil = "ev\x1b[31mil\nname"
 	for what, c := range map[string]signing.ActorClaims{
-		"name": {Name: evil}, "version": {Version: evil}, "alias": {CallAlias: evil}, "tag": {Tags: []string{evil}}, "contract": {Caps: []string{evil}},
+		"name": {Name: evil}, "version": {Version: evil}, "alias": {CallAlias: evil}, "tag": {Tags: []string{evil}},
+		"contract": {Caps: []string{evil}},
 	} {
 		if _, err := signing.SignModule(wasm, account, module, c); lattice.CodeOf(err) != lattice.ErrInvalid {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	for what, c := range map[string]signing.ProviderClaims{
-		"name": {Name: evil, ContractID: "a:b"}, "contract": {ContractID: evil}, "vendor": {ContractID: "a:b", Vendor: evil}, "version": {ContractID: "a:b", Version: evil},
+		"name": {Name: evil, ContractID: "a:b"}, "contract": {ContractID: evil},
+		"vendor": {ContractID: "a:b", Vendor: evil}, "version": {ContractID: "a:b", Version: evil},
 	} {
 		err := signing.WriteArchive(&bytes.Buffer{}, c, account, service, map[string][]byte{"x86_64-linux": {1}}, false)
 		if lattice.CodeOf(err) != lattice.ErrInvalid {

@@ -58,7 +58,8 @@ func KindName(kind byte) string {
 func ParseKind(s string) (byte, error) {
 	word := strings.ToLower(s)
 	for _, k := range kinds {
-		if word == k.name || word != "" && strings.Contains(k.aliases, " "+word+" ") || strings.ToUpper(s) == string(k.letter) {
+		if word == k.name || word != "" && strings.Contains(k.aliases, " "+word+" ") ||
+			strings.ToUpper(s) == string(k.letter) {
 			return k.letter, nil
 		}
 	}
@@ -118,7 +119,8 @@ func encodeSeed(prefix byte, seed []byte) string {
 func decodePublic(s string) (kind byte, key []byte, err error) {
 	raw := make([]byte, publicBytes)
 	if len(s) != lattice.KeyLength {
-		return 0, nil, keyError("parse public key", fmt.Sprintf("has %d characters, want %d", len(s), lattice.KeyLength))
+		return 0, nil, keyError("parse public key", fmt.Sprintf("has %d characters, want %d", len(s),
+			lattice.KeyLength))
 	}
 	// The decoder skips line breaks; then fewer bytes come out.
 	if n, err := nkeyEncoding.Decode(raw, []byte(s)); err != nil || n != publicBytes {

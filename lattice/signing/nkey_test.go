@@ -17,11 +17,16 @@ var goldenKeys = []struct {
 	kind         byte
 	seed, public string
 }{
-	{'N', "SNAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H2D5U", "NAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RSWB"},
-	{'C', "SCAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4HYO7Q", "CAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3R53J"},
-	{'A', "SAAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4HYMHI", "AAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3QPZV"},
-	{'M', "SMAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H2CRY", "MAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLXP"},
-	{'V', "SVAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H76SU", "VAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RSLE"},
+	{'N', "SNAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H2D5U",
+		"NAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RSWB"},
+	{'C', "SCAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4HYO7Q",
+		"CAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3R53J"},
+	{'A', "SAAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4HYMHI",
+		"AAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3QPZV"},
+	{'M', "SMAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H2CRY",
+		"MAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLXP"},
+	{'V', "SVAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H76SU",
+		"VAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RSLE"},
 }
 
 func goldenKey(t testing.TB, kind byte) KeyPair {
@@ -81,7 +86,8 @@ func TestNewKeysOfAllKinds(t *testing.T) {
 		if err := Verify(a.Public(), []byte("x"), back.Sign([]byte("x"))); err != nil {
 			t.Errorf("%c: %v", kind, err)
 		}
-		if err := Verify(a.Public(), []byte("y"), back.Sign([]byte("x"))); lattice.CodeOf(err) != lattice.ErrTokenSignature {
+		if err := Verify(a.Public(), []byte("y"),
+			back.Sign([]byte("x"))); lattice.CodeOf(err) != lattice.ErrTokenSignature {
 			t.Errorf("%c: other data: %v", kind, err)
 		}
 	}
@@ -98,7 +104,8 @@ func TestDerive(t *testing.T) {
 	if want := "CCI2WYEAZSEQ445NIFI63PGEDETCFOZWKCHTOUTDGDGYDETQ2JCJO6RY"; a.Public() != want {
 		t.Errorf("got %s, want %s", a.Public(), want)
 	}
-	for name, other := range map[string]KeyPair{"kind": Derive('N', "edge-cluster-seed"), "phrase": Derive('C', "edge-cluster-seec")} {
+	for name, other := range map[string]KeyPair{"kind": Derive('N', "edge-cluster-seed"),
+		"phrase": Derive('C', "edge-cluster-seec")} {
 		if other.Seed()[2:] == a.Seed()[2:] {
 			t.Errorf("another %s gives the same secret", name)
 		}
@@ -110,7 +117,8 @@ func TestDerive(t *testing.T) {
 
 func TestZeroKeyPair(t *testing.T) {
 	var k KeyPair
-	if !k.IsZero() || k.Kind() != 0 || k.Public() != "" || k.Seed() != "" || k.Sign([]byte("x")) != nil || k.String() != "KeyPair()" {
+	if !k.IsZero() || k.Kind() != 0 || k.Public() != "" || k.Seed() != "" || k.Sign([]byte("x")) != nil ||
+		k.String() != "KeyPair()" {
 		t.Errorf("zero value is something: %v", k)
 	}
 }
@@ -142,7 +150,8 @@ func TestKeyPairRedacts(t *testing.T) {
 		}
 		out = append(out, b.String())
 	}
-	forbidden := []string{secret, secret[4:20], hex.EncodeToString(raw), "0 1 2 3 4 5 6 7", "0x0, 0x1, 0x2, 0x3", string(raw)}
+	forbidden := []string{secret, secret[4:20], hex.EncodeToString(raw), "0 1 2 3 4 5 6 7", "0x0, 0x1, 0x2, 0x3",
+		string(raw)}
 	for _, s := range out {
 		for _, f := range forbidden {
 			if strings.Contains(s, f) {
@@ -159,7 +168,8 @@ func TestKeyRefusals(t *testing.T) {
 	for name, s := range map[string]string{
 		"empty": "", "short": good[:55], "long": good + "A", "lower case": strings.ToLower(good),
 		"checksum": good[:54] + "AA", "altered": good[:10] + "7" + good[11:], "line break": good[:55] + "\n",
-		"not base32": good[:55] + "1", "seed": seed, "unknown prefix": unknown, "x key": xkey, "unicode": strings.Repeat("é", 28),
+		"not base32": good[:55] + "1", "seed": seed, "unknown prefix": unknown, "x key": xkey,
+		"unicode": strings.Repeat("é", 28),
 	} {
 		if err := CheckPublic(s, 'A'); lattice.CodeOf(err) != lattice.ErrInvalid {
 			t.Errorf("public, %s: %v", name, err)
@@ -193,7 +203,8 @@ func lowBits() string {
 }
 
 func TestKinds(t *testing.T) {
-	for in, want := range map[string]byte{"account": 'A', "A": 'A', "a": 'A', "Module": 'M', "actor": 'M', "service": 'V',
+	for in, want := range map[string]byte{"account": 'A', "A": 'A', "a": 'A', "Module": 'M', "actor": 'M',
+		"service":  'V',
 		"provider": 'V', "server": 'N', "host": 'N', "cluster": 'C', "operator": 'O', "user": 'U'} {
 		if got, err := ParseKind(in); err != nil || got != want {
 			t.Errorf("%s: %c %v", in, got, err)

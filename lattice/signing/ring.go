@@ -70,7 +70,8 @@ func parseRing(text string) (Ring, error) {
 			return Ring{}, err
 		}
 		if kind != 0 && k.Kind() != kind {
-			return Ring{}, keyError("read key", fmt.Sprintf("keys of two kinds, %s and %s", KindName(kind), KindName(k.Kind())))
+			return Ring{}, keyError("read key", fmt.Sprintf("keys of two kinds, %s and %s", KindName(kind),
+				KindName(k.Kind())))
 		}
 		r.Keys = append(r.Keys, k)
 	}
@@ -94,7 +95,8 @@ func OpenRing(text, why string, ask Passphrase) (Ring, error) {
 		return Ring{}, err
 	}
 	if ask == nil {
-		return Ring{}, &lattice.Error{Code: lattice.ErrDenied, Op: "open sealed key", Entity: why, Detail: "it needs a passphrase"}
+		return Ring{}, &lattice.Error{Code: lattice.ErrDenied, Op: "open sealed key", Entity: why,
+			Detail: "it needs a passphrase"}
 	}
 	passphrase, err := ask(why, false)
 	if err != nil {

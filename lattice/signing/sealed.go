@@ -54,7 +54,8 @@ func seal(text, public string, passphrase []byte) (string, error) {
 	var random [saltBytes + chacha20poly1305.NonceSizeX]byte
 	rand.Read(random[:]) // never fails
 	salt, nonce := random[:saltBytes], random[saltBytes:]
-	head := fmt.Sprintf("%s$%s$argon2id,%d,%d,%d$%s$", sealedVersion, public, sealCost.passes, sealCost.memory, sealCost.lanes, b64.EncodeToString(salt))
+	head := fmt.Sprintf("%s$%s$argon2id,%d,%d,%d$%s$", sealedVersion, public, sealCost.passes, sealCost.memory,
+		sealCost.lanes, b64.EncodeToString(salt))
 	aead, err := chacha20poly1305.NewX(sealCost.derive(passphrase, salt))
 	if err != nil {
 		return "", err
@@ -86,7 +87,8 @@ func parseSealed(text string) (s sealed, err error) {
 	}
 	f := strings.Split(text, "$")
 	if f[0] != sealedVersion {
-		return bad("its format " + lattice.Printable(f[0]) + " is not known to this version of weft, which writes " + sealedVersion)
+		return bad("its format " + lattice.Printable(f[0]) + " is not known to this version of weft, which writes " +
+			sealedVersion)
 	}
 	if len(f) != 5 {
 		return bad("it is not whole, or not a sealed key; restore it from a copy")
@@ -103,15 +105,18 @@ func parseSealed(text string) (s sealed, err error) {
 		fmt.Sprintf("%d,%d,%d", c.passes, c.memory, c.lanes) != cost {
 		return bad("the cost of its passphrase cannot be read")
 	}
-	if c.passes < 1 || c.lanes < 1 || c.memory < 8*uint32(c.lanes) || c.passes > maxCost.passes || c.memory > maxCost.memory || c.lanes > maxCost.lanes {
-		return bad(fmt.Sprintf("it wants %d passes over %d KiB in %d lanes, at most %d, %d and %d are accepted", c.passes, c.memory, c.lanes,
+	if c.passes < 1 || c.lanes < 1 || c.memory < 8*uint32(c.lanes) || c.passes > maxCost.passes ||
+		c.memory > maxCost.memory || c.lanes > maxCost.lanes {
+		return bad(fmt.Sprintf("it wants %d passes over %d KiB in %d lanes, at most %d, %d and %d are accepted",
+			c.passes, c.memory, c.lanes,
 			maxCost.passes, maxCost.memory, maxCost.lanes))
 	}
 	s = sealed{head: text[:len(text)-len(f[4])], public: f[1], cost: c}
 	var err1, err2 error
 	s.salt, err1 = b64.DecodeString(f[3])
 	s.box, err2 = b64.DecodeString(f[4])
-	if err1 != nil || err2 != nil || len(s.salt) != saltBytes || len(s.box) < chacha20poly1305.NonceSizeX+chacha20poly1305.Overhead {
+	if err1 != nil || err2 != nil || len(s.salt) != saltBytes || len(s.box) < chacha20poly1305.NonceSizeX+
+		chacha20poly1305.Overhead {
 		return bad("it is not whole; restore it from a copy")
 	}
 	return s, nil
@@ -126,7 +131,8 @@ func (s sealed) open(passphrase []byte) (string, error) {
 	nonce, box := s.box[:chacha20poly1305.NonceSizeX], s.box[chacha20poly1305.NonceSizeX:]
 	text, err := aead.Open(nil, nonce, box, []byte(s.head))
 	if err != nil {
-		return "", &lattice.Error{Code: lattice.ErrDenied, Op: "open sealed key", Entity: s.public, Detail: "the passphrase is wrong, or the file was changed"}
+		return "", &lattice.Error{Code: lattice.ErrDenied, Op: "open sealed key", Entity: s.public,
+			Detail: "the passphrase is wrong, or the file was changed"}
 	}
 	return string(text), nil
 }

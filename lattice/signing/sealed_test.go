@@ -66,16 +66,20 @@ func TestSealedKey(t *testing.T) {
 		"salt too short":     {with(3, "AAAA"), "open sesame", lattice.ErrInvalid, "not whole"},
 		"altered box":        {with(4, string(flipped)), "open sesame", lattice.ErrDenied, "file was changed"},
 		"truncated":          {text[:len(text)/2], "open sesame", lattice.ErrInvalid, "not whole"},
-		"cut a little":       {strings.TrimSpace(text)[:len(text)-9], "open sesame", lattice.ErrDenied, "file was changed"},
-		"too long":           {text[:len(text)-1] + strings.Repeat("A", maxSealedBytes), "open sesame", lattice.ErrInvalid, "more than"},
+		"cut a little": {strings.TrimSpace(text)[:len(text)-9], "open sesame", lattice.ErrDenied,
+			"file was changed"},
+		"too long": {text[:len(text)-1] + strings.Repeat("A", maxSealedBytes), "open sesame",
+			lattice.ErrInvalid, "more than"},
 	} {
-		if _, err := OpenRing(c.text, "it", asks(c.ask)); lattice.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.words) {
+		if _, err := OpenRing(c.text, "it", asks(c.ask)); lattice.CodeOf(err) != c.code ||
+			!strings.Contains(err.Error(), c.words) {
 			t.Errorf("%s: %v", name, err)
 		} else if strings.Contains(err.Error(), c.ask) {
 			t.Errorf("%s: the error shows the passphrase", name)
 		}
 	}
-	if _, err := OpenRing(text, "that file", nil); lattice.CodeOf(err) != lattice.ErrDenied || !strings.Contains(err.Error(), "that file") {
+	if _, err := OpenRing(text, "that file", nil); lattice.CodeOf(err) != lattice.ErrDenied ||
+		!strings.Contains(err.Error(), "that file") {
 		t.Errorf("nobody to ask: %v", err)
 	}
 	for _, p := range []string{"", strings.Repeat("x", maxPassphrase+1)} {
@@ -116,10 +120,12 @@ func TestRing(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"empty": "", "comment": "# nothing", "public key alone": a.Public(), "two kinds": a.Seed() + "\n" + m.Seed(),
-		"public of another kind": a.Seed() + "\n" + m.Public(), "twice": a.Seed() + "\n" + a.Public(), "nonsense": a.Seed() + "\nx",
-		"many": strings.Repeat(a.Seed()+"\n", maxRing+1),
+		"public of another kind": a.Seed() + "\n" + m.Public(), "twice": a.Seed() + "\n" + a.Public(),
+		"nonsense": a.Seed() + "\nx",
+		"many":     strings.Repeat(a.Seed()+"\n", maxRing+1),
 	} {
-		if _, err := parseRing(text); lattice.CodeOf(err) != lattice.ErrInvalid || strings.Contains(err.Error(), a.Seed()) {
+		if _, err := parseRing(text); lattice.CodeOf(err) != lattice.ErrInvalid ||
+			strings.Contains(err.Error(), a.Seed()) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -156,14 +162,16 @@ func TestKeystoreSealed(t *testing.T) {
 		t.Errorf("%v %q", info.Mode(), text)
 	}
 	locked, _ := OpenKeystore(s.Dir())
-	if list, err := locked.List(); err != nil || len(list) != 1 || list[0] != (KeyInfo{"default", "cluster", k.Public(), true}) {
+	if list, err := locked.List(); err != nil || len(list) != 1 ||
+		list[0] != (KeyInfo{"default", "cluster", k.Public(), true}) {
 		t.Errorf("listed without a passphrase: %v %v", list, err)
 	}
 	if _, err := locked.Load(KindCluster, "default"); lattice.CodeOf(err) != lattice.ErrDenied {
 		t.Errorf("loaded without a passphrase: %v", err)
 	}
 	locked.SetPassphrase(asks("guess"))
-	if _, created, err := locked.LoadOrCreate(KindCluster, "default"); created || lattice.CodeOf(err) != lattice.ErrDenied || !strings.Contains(err.Error(), path) {
+	if _, created, err := locked.LoadOrCreate(KindCluster, "default"); created ||
+		lattice.CodeOf(err) != lattice.ErrDenied || !strings.Contains(err.Error(), path) {
 		t.Errorf("loaded with a wrong passphrase: %v %v", created, err)
 	}
 	next, _ := New(KindCluster)
@@ -174,7 +182,8 @@ func TestKeystoreSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := s.LoadRing(KindCluster, "default")
-	if text, _ := os.ReadFile(path); err != nil || !isSealed(string(text)) || !slices.Equal(r.Issuers(), []string{next.Public(), k.Public()}) {
+	if text, _ := os.ReadFile(path); err != nil || !isSealed(string(text)) ||
+		!slices.Equal(r.Issuers(), []string{next.Public(), k.Public()}) {
 		t.Errorf("replaced: %v %v", r, err)
 	}
 	if err := s.Decrypt(KindCluster, "default"); err != nil {
@@ -200,7 +209,8 @@ func TestVerifierSet(t *testing.T) {
 	a, _ := New(KindCluster)
 	b, _ := New(KindCluster)
 	v := NewVerifier(a.Public())
-	if err := v.Set(b.Public(), goldenKey(t, KindModule).Public()); lattice.CodeOf(err) != lattice.ErrInvalid || !slices.Equal(v.Issuers(), []string{a.Public()}) {
+	if err := v.Set(b.Public(), goldenKey(t, KindModule).Public()); lattice.CodeOf(err) != lattice.ErrInvalid ||
+		!slices.Equal(v.Issuers(), []string{a.Public()}) {
 		t.Errorf("a bad set: %v, trusted %v", err, v.Issuers())
 	}
 	done := make(chan struct{})

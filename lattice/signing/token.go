@@ -28,7 +28,8 @@ var (
 
 // signToken returns the compact token: header, claims and signature.
 func signToken(key KeyPair, claims []byte) string {
-	b := make([]byte, 0, len(headerSegment)+tokenEncoding.EncodedLen(len(claims))+1+tokenEncoding.EncodedLen(ed25519.SignatureSize))
+	b := make([]byte, 0, len(headerSegment)+tokenEncoding.EncodedLen(len(claims))+1+
+		tokenEncoding.EncodedLen(ed25519.SignatureSize))
 	b = append(b, headerSegment...)
 	b = tokenEncoding.AppendEncode(b, claims)
 	sig := key.Sign(b)

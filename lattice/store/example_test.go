@@ -20,7 +20,8 @@ func Example() {
 			t.Fatal(err)
 		}
 		err = s.PutLink(ctx, wire.LinkDefinition{ActorID: env.ActorID(t), ProviderID: env.ProviderID(t),
-			ContractID: "wasmcloud:keyvalue", LinkName: lattice.DefaultLink, Values: map[string]string{"bucket": "visits"}})
+			ContractID: "wasmcloud:keyvalue", LinkName: lattice.DefaultLink,
+			Values: map[string]string{"bucket": "visits"}})
 		if err != nil {
 			t.Fatal(err)
 		}

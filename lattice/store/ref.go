@@ -43,10 +43,12 @@ func decodeRef(key string, b []byte) (r Ref, err error) {
 		return r, &lattice.Error{Code: lattice.ErrInvalid, Op: "read reference", Err: err}
 	}
 	if url, ok := subject.ParseKVRefKey(key); !ok || url != r.URL {
-		return r, &lattice.Error{Code: lattice.ErrInvalid, Op: "read reference", Detail: "it is under the key of another one"}
+		return r, &lattice.Error{Code: lattice.ErrInvalid, Op: "read reference",
+			Detail: "it is under the key of another one"}
 	}
 	if !isEntity(r.PublicKey) {
-		return r, &lattice.Error{Code: lattice.ErrInvalid, Op: "read reference", Detail: "public_key is not the key of an actor or provider"}
+		return r, &lattice.Error{Code: lattice.ErrInvalid, Op: "read reference",
+			Detail: "public_key is not the key of an actor or provider"}
 	}
 	return r, nil
 }

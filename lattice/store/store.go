@@ -105,7 +105,8 @@ func (s *Store) connected(ctx context.Context, status <-chan nats.Status) error 
 		select {
 		case <-status:
 		case <-ctx.Done():
-			return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "wait for NATS", Detail: "the connection is down"}
+			return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "wait for NATS",
+				Detail: "the connection is down"}
 		}
 	}
 	for len(status) > 0 { // how it came to be connected
@@ -140,7 +141,8 @@ func (s *Store) bucket(ctx context.Context) (jetstream.KeyValue, error) {
 	name := subject.KVLattice(s.lattice)
 	kv, err := s.js.KeyValue(ctx, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		kv, err = s.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, History: 1, Storage: jetstream.FileStorage,
+		kv, err = s.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, History: 1,
+			Storage:  jetstream.FileStorage,
 			Replicas: 1, Description: "links and claims of lattice " + string(s.lattice)})
 		if errors.Is(err, jetstream.ErrBucketExists) { // another host was quicker
 			kv, err = s.js.KeyValue(ctx, name)
@@ -175,7 +177,8 @@ func (s *Store) fail(op string, err error) error {
 	case e.Code == lattice.ErrCanceled:
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount),
 		errors.Is(err, nats.ErrNoResponders):
-		e.Code, e.Detail = lattice.ErrUnavailable, "the NATS server has no JetStream; start it with JetStream enabled (nats-server -js)"
+		e.Code, e.Detail = lattice.ErrUnavailable,
+			"the NATS server has no JetStream; start it with JetStream enabled (nats-server -js)"
 	case e.Code == lattice.ErrTimeout:
 		e.Detail = "JetStream does not answer; it may be overloaded, or its disk full"
 	default:
@@ -405,7 +408,8 @@ func (s *Store) read(e jetstream.KeyValueEntry) (value, bool) {
 		v.claims = &c
 	}
 	if err != nil {
-		s.log.Warn("lattice state: entry left out", "key", lattice.Printable(e.Key()), "revision", e.Revision(), lattice.LogErr, err)
+		s.log.Warn("lattice state: entry left out", "key", lattice.Printable(e.Key()), "revision", e.Revision(),
+			lattice.LogErr, err)
 		return value{}, false
 	}
 	return v, true

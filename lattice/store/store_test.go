@@ -30,7 +30,8 @@ const (
 )
 
 func link(name string, values ...string) wire.LinkDefinition {
-	l := wire.LinkDefinition{ActorID: actor, ProviderID: provider, ContractID: "wasmcloud:keyvalue", LinkName: lattice.LinkName(name), Values: map[string]string{}}
+	l := wire.LinkDefinition{ActorID: actor, ProviderID: provider, ContractID: "wasmcloud:keyvalue",
+		LinkName: lattice.LinkName(name), Values: map[string]string{}}
 	for i := 0; i+1 < len(values); i += 2 {
 		l.Values[values[i]] = values[i+1]
 	}
@@ -162,7 +163,8 @@ func (o *observer) await(what string, ok func() bool) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		if !ok() {
-			return fmt.Errorf("not %s: links %v, claims %v, calls %v", what, slices.Sorted(maps.Keys(o.links)), o.claims, o.calls)
+			return fmt.Errorf("not %s: links %v, claims %v, calls %v", what, slices.Sorted(maps.Keys(o.links)),
+				o.claims, o.calls)
 		}
 		return nil
 	})
@@ -205,7 +207,8 @@ func TestBucketOnTheWire(t *testing.T) {
 	for key, want := range map[string]string{
 		"LINKDEF_" + link("default").ID(): `{"actor_id":"` + actor + `","provider_id":"` + provider +
 			`","link_name":"default","contract_id":"wasmcloud:keyvalue","values":{"k":"v"}}`,
-		"CLAIMS_" + actor: `{"call_alias":"","caps":"a,b","contract_id":"","iss":"","name":"n","rev":"4","sub":"` + actor +
+		"CLAIMS_" + actor: `{"call_alias":"","caps":"a,b","contract_id":"","iss":"","name":"n","rev":"4","sub":"` +
+			actor +
 			`","tags":"","version":""}`,
 		"CLAIMS_" + provider: `{"contract_id":"c","iss":"","name":"p","rev":"0","sub":"` + provider + `","version":""}`,
 	} {
@@ -279,7 +282,8 @@ func TestCorruptEntriesAreLeftOut(t *testing.T) {
 	env := latticetest.NATS(t)
 	s := open(t, env)
 	kv := rawBucket(t, env)
-	good := `{"actor_id":"` + actor + `","provider_id":"` + provider + `","link_name":"default","contract_id":"c","values":{}}`
+	good := `{"actor_id":"` + actor + `","provider_id":"` + provider +
+		`","link_name":"default","contract_id":"c","values":{}}`
 	for key, body := range map[string]string{
 		"LINKDEF_" + strings.Repeat("0", 64):         good, // another link's key
 		"LINKDEF_" + wire.LinkID("Mx", "c", "l"):     `{"actor_id":"Mx"}`,

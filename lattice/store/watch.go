@@ -154,7 +154,8 @@ func (w *watch) session(ctx context.Context) error {
 
 // changedUnderneath reports whether the bucket is another one than that of the session, or has gone on without telling.
 // What is merely under way gets the time until the next look.
-func (w *watch) changedUnderneath(ctx context.Context, kv jetstream.KeyValue, was *jetstream.StreamInfo, last uint64, behind *uint64) bool {
+func (w *watch) changedUnderneath(ctx context.Context, kv jetstream.KeyValue, was *jetstream.StreamInfo, last uint64,
+	behind *uint64) bool {
 	ctx, cancel := bound(ctx)
 	defer cancel()
 	now, err := streamInfo(ctx, kv)

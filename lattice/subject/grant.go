@@ -74,7 +74,8 @@ func GrantOperator(c Control) Grant {
 	l := c.Lattice
 	anyProvider := rpcRoot + string(l) + ".*.*"
 	g := Grant{
-		Publish: []string{c.join(">"), rpcRoot + string(l) + ".*", anyProvider, anyProvider + ".links", anyProvider + ".health",
+		Publish: []string{c.join(">"), rpcRoot + string(l) + ".*", anyProvider, anyProvider + ".links",
+			anyProvider + ".health",
 			AppRequests(l).Subject},
 		Subscribe: []string{Event(l), EventAll(l), BeatAll(l), logAll(l)},
 	}
@@ -97,10 +98,12 @@ func GrantProvider(l lattice.Name, id lattice.ProviderID, link lattice.LinkName,
 	if !storage {
 		return g
 	}
-	g.Publish = append(g.Publish, "$KV.>", jsAPI+"STREAM.INFO.*", jsAPI+"STREAM.CREATE.*", jsAPI+"STREAM.MSG.GET.*", jsAPI+"DIRECT.GET.>")
+	g.Publish = append(g.Publish, "$KV.>", jsAPI+"STREAM.INFO.*", jsAPI+"STREAM.CREATE.*", jsAPI+"STREAM.MSG.GET.*",
+		jsAPI+"DIRECT.GET.>")
 	g.DenyPublish = append(g.DenyPublish, jsAPI+"STREAM.CREATE."+chunks, "$KV."+KVLattice(l)+".>")
 	for _, s := range []string{kvStream(l), artifactStream(l)} {
-		g.DenyPublish = append(g.DenyPublish, jsAPI+"STREAM.INFO."+s, jsAPI+"STREAM.CREATE."+s, jsAPI+"STREAM.MSG.GET."+s, jsAPI+"DIRECT.GET."+s, jsAPI+"DIRECT.GET."+s+".>")
+		g.DenyPublish = append(g.DenyPublish, jsAPI+"STREAM.INFO."+s, jsAPI+"STREAM.CREATE."+s,
+			jsAPI+"STREAM.MSG.GET."+s, jsAPI+"DIRECT.GET."+s, jsAPI+"DIRECT.GET."+s+".>")
 	}
 	return g
 }
@@ -112,7 +115,8 @@ func artifactStream(l lattice.Name) string { return "OBJ_" + ArtifactBucket(l) }
 
 // grantState is full use of the lattice's own buckets.
 func grantState(l lattice.Name) Grant {
-	g := Grant{Publish: []string{"$KV." + KVLattice(l) + ".>"}}.Join(grantObjects(ChunkBucket(l))).Join(grantObjects(ArtifactBucket(l)))
+	g := Grant{Publish: []string{"$KV." + KVLattice(l) +
+		".>"}}.Join(grantObjects(ChunkBucket(l))).Join(grantObjects(ArtifactBucket(l)))
 	for _, s := range []string{kvStream(l), ChunkStream(l), artifactStream(l)} {
 		g = g.Join(grantRead(s))
 		g.Publish = append(g.Publish, jsAPI+"STREAM.CREATE."+s, jsAPI+"STREAM.PURGE."+s, jsAPI+"STREAM.MSG.DELETE."+s)
@@ -124,14 +128,16 @@ func grantState(l lattice.Name) Grant {
 func grantRead(stream string) Grant {
 	return Grant{Publish: []string{jsAPI + "INFO", jsAPI + "STREAM.INFO." + stream, jsAPI + "STREAM.MSG.GET." + stream,
 		jsAPI + "DIRECT.GET." + stream, jsAPI + "DIRECT.GET." + stream + ".>", jsAPI + "STREAM.NAMES",
-		jsAPI + "CONSUMER.CREATE." + stream, jsAPI + "CONSUMER.CREATE." + stream + ".>", jsAPI + "CONSUMER.INFO." + stream + ".*",
+		jsAPI + "CONSUMER.CREATE." + stream, jsAPI + "CONSUMER.CREATE." + stream + ".>",
+		jsAPI + "CONSUMER.INFO." + stream + ".*",
 		jsAPI + "CONSUMER.DELETE." + stream + ".*", jsAPI + "CONSUMER.MSG.NEXT." + stream + ".*",
 		"$JS.ACK." + stream + ".>", "$JS.FC." + stream + ".>"}}
 }
 
 // grantObjects lets a client put and delete objects of a store that exists.
 func grantObjects(bucket string) Grant {
-	return Grant{Publish: []string{"$O." + bucket + ".C.>", "$O." + bucket + ".M.>", jsAPI + "STREAM.PURGE.OBJ_" + bucket}}
+	return Grant{Publish: []string{"$O." + bucket + ".C.>", "$O." + bucket + ".M.>",
+		jsAPI + "STREAM.PURGE.OBJ_" + bucket}}
 }
 
 // Valid reports whether s is a subject, with or without wildcards, that NATS accepts.

@@ -25,8 +25,10 @@ func TestRightsAreDocumented(t *testing.T) {
 	}{
 		{"host", GrantHost(c).Join(GrantInbox(HostInbox("{l}"), false))},
 		{"operator", GrantOperator(c).Join(GrantInbox(OperatorInbox("{l}"), false))},
-		{"provider", GrantProvider("{l}", "{V}", "{link}", false).Join(GrantInbox(ProviderInbox("{l}", "{V}", "{link}"), false))},
-		{"provider with storage", GrantProvider("{l}", "{V}", "{link}", true).Join(GrantInbox(ProviderInbox("{l}", "{V}", "{link}"), false))},
+		{"provider", GrantProvider("{l}", "{V}", "{link}",
+			false).Join(GrantInbox(ProviderInbox("{l}", "{V}", "{link}"), false))},
+		{"provider with storage", GrantProvider("{l}", "{V}", "{link}",
+			true).Join(GrantInbox(ProviderInbox("{l}", "{V}", "{link}"), false))},
 	}
 	who := map[[2]string][]string{} // of what may be done, and the subject
 	add := func(verb, role string, list []string) {
@@ -51,7 +53,8 @@ func TestRightsAreDocumented(t *testing.T) {
 	var lines []string
 	for row, subjects := range rows {
 		slices.Sort(subjects)
-		lines = append(lines, strings.ReplaceAll(row+strings.Join(subjects, " "), "`what it was sent, once`", "what it was sent, once")+" |\n")
+		lines = append(lines, strings.ReplaceAll(row+strings.Join(subjects, " "), "`what it was sent, once`",
+			"what it was sent, once")+" |\n")
 	}
 	slices.Sort(lines)
 	want := rightsBegin + "| who | may | subjects |\n|---|---|---|\n" + strings.Join(lines, "") + rightsEnd

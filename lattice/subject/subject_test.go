@@ -82,7 +82,8 @@ func TestControlParse(t *testing.T) {
 	if err != nil || strings.Join(got, " ") != "cmd "+host+" stop" {
 		t.Fatalf("got %v, %v", got, err)
 	}
-	for _, s := range []string{"", "wasmbus.ctl.edge", "wasmbus.ctl.edge.", "wasmbus.ctl.other.ping.hosts", "wasmbus.ctl.edge.cmd..x"} {
+	for _, s := range []string{"", "wasmbus.ctl.edge", "wasmbus.ctl.edge.", "wasmbus.ctl.other.ping.hosts",
+		"wasmbus.ctl.edge.cmd..x"} {
 		if _, err := c.Parse(s); !errors.Is(err, lattice.ErrInvalid) {
 			t.Errorf("Parse(%q) = %v, want ErrInvalid", s, err)
 		}

@@ -52,13 +52,15 @@ func TestState(t *testing.T) {
 	for i := range many {
 		many[i] = "k" + strconv.Itoa(i) + "=v"
 	}
-	for _, good := range []string{"a=b", "a=b,c=d", "a=b , c=d,,", "tenant@vendor=x y", "0_-*/=!", strings.Join(many[:32], ",")} {
+	for _, good := range []string{"a=b", "a=b,c=d", "a=b , c=d,,", "tenant@vendor=x y", "0_-*/=!",
+		strings.Join(many[:32], ",")} {
 		if c, ok := Parse(example, good); !ok || c.State != good {
 			t.Errorf("dropped %q", good)
 		}
 	}
 	for _, bad := range []string{",", "a", "a=", "=b", "A=b", "a=b,a=c", "a=b=c", "a@b@c=d", "a@=d", "a=b\x7f", "a=ü",
-		strings.Join(many, ","), "a=" + strings.Repeat("x", 257), strings.Repeat("k", 257) + "=v", "a=" + strings.Repeat("x", 600)} {
+		strings.Join(many, ","), "a=" + strings.Repeat("x", 257), strings.Repeat("k", 257) + "=v",
+		"a=" + strings.Repeat("x", 600)} {
 		if c, ok := Parse(example, bad); !ok || c.State != "" {
 			t.Errorf("state %q: %v, kept %q; want the trace without it", bad, ok, c.State)
 		}
@@ -68,7 +70,8 @@ func TestState(t *testing.T) {
 func TestChildKeepsTheTrace(t *testing.T) {
 	parent, _ := Parse(example, "a=b")
 	child := parent.Child()
-	if child.TraceID != parent.TraceID || child.SpanID == parent.SpanID || child.Flags != parent.Flags || child.State != "a=b" {
+	if child.TraceID != parent.TraceID || child.SpanID == parent.SpanID || child.Flags != parent.Flags ||
+		child.State != "a=b" {
 		t.Errorf("child of %+v is %+v", parent, child)
 	}
 	if a, b := New(), New(); !a.IsValid() || a.TraceID == b.TraceID || a.SpanID == b.SpanID {

@@ -41,7 +41,8 @@ func NewFailure(err error) Failure {
 func (f Failure) Bounded() Failure {
 	const maxName = 256
 	f.Message = cut(f.Message, MaxFailureText)
-	for _, s := range []*string{&f.TraceID, (*string)(&f.HostID), (*string)(&f.ActorID), &f.Operation, &f.Code, &f.Caller, &f.Target,
+	for _, s := range []*string{&f.TraceID, (*string)(&f.HostID), (*string)(&f.ActorID), &f.Operation, &f.Code,
+		&f.Caller, &f.Target,
 		&f.Contract, (*string)(&f.LinkName)} {
 		*s = cut(*s, maxName)
 	}
@@ -62,7 +63,8 @@ func cut(s string, most int) string {
 // Bytes is about what the failure takes of a memory.
 func (f *Failure) Bytes() int {
 	const fixed = 256
-	return fixed + len(f.TraceID) + len(f.HostID) + len(f.ActorID) + len(f.Operation) + len(f.Code) + len(f.Message) + len(f.Caller) +
+	return fixed + len(f.TraceID) + len(f.HostID) + len(f.ActorID) + len(f.Operation) + len(f.Code) + len(f.Message) +
+		len(f.Caller) +
 		len(f.Target) + len(f.Contract) + len(f.LinkName)
 }
 
@@ -76,7 +78,8 @@ func DecodeFailure(b []byte) (Failure, error) {
 		return Failure{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "decode failure", Err: err}
 	}
 	if _, known := lattice.ParseCode(f.Code); !known {
-		return Failure{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "decode failure", Detail: "code " + lattice.Printable(f.Code)}
+		return Failure{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "decode failure",
+			Detail: "code " + lattice.Printable(f.Code)}
 	}
 	return f.Bounded(), nil
 }

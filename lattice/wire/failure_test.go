@@ -15,14 +15,16 @@ func TestFailure(t *testing.T) {
 	f := wire.NewFailure(&lattice.Error{Code: lattice.ErrTrap, Op: "call X", Detail: "panic: boom"})
 	f.TraceID, f.Status = "t", 500
 	got, err := wire.DecodeFailure(f.Encode())
-	if err != nil || !reflect.DeepEqual(got, f) || got.Code != "trap" || got.Message != "call X: guest trapped: panic: boom" {
+	if err != nil || !reflect.DeepEqual(got, f) || got.Code != "trap" ||
+		got.Message != "call X: guest trapped: panic: boom" {
 		t.Fatalf("got %+v, %v, want %+v", got, err, f)
 	}
 	if _, err := wire.DecodeFailure([]byte(`{"code":"mishap"}`)); !errors.Is(err, lattice.ErrInvalid) {
 		t.Errorf("unknown code: %v", err)
 	}
 	long := wire.NewFailure(errors.New(strings.Repeat("ü", 3000)))
-	if n := len(long.Message); n > wire.MaxFailureText || n < wire.MaxFailureText-4 || !utf8.ValidString(long.Message) || strings.ContainsRune(long.Message, utf8.RuneError) {
+	if n := len(long.Message); n > wire.MaxFailureText || n < wire.MaxFailureText-4 ||
+		!utf8.ValidString(long.Message) || strings.ContainsRune(long.Message, utf8.RuneError) {
 		t.Errorf("cut to %d bytes: %q", n, long.Message[n-10:])
 	}
 }
@@ -35,7 +37,8 @@ func FuzzDecodeFailure(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(got.Message) > wire.MaxFailureText || got.Bytes() > wire.MaxFailureText+9*256+256 || !utf8.ValidString(got.Message) {
+		if len(got.Message) > wire.MaxFailureText || got.Bytes() > wire.MaxFailureText+9*256+256 ||
+			!utf8.ValidString(got.Message) {
 			t.Fatalf("%d bytes", got.Bytes())
 		}
 	})

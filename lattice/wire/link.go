@@ -75,7 +75,8 @@ func (l LinkDefinition) Route() (Route, error) {
 		}
 	}
 	if odd != "" {
-		return PreferLocal, &lattice.Error{Code: lattice.ErrInvalid, Op: "read link value", Entity: lattice.Printable(odd),
+		return PreferLocal, &lattice.Error{Code: lattice.ErrInvalid, Op: "read link value",
+			Entity: lattice.Printable(odd),
 			Detail: "weft knows no such value; there is " + RouteValue}
 	}
 	switch r := Route(l.Values[RouteValue]); r {

@@ -46,7 +46,8 @@ func TestHashVector(t *testing.T) {
 	if got, want := i.Hash(), "BBA5A5413A01F3C3692947E455EE8E1D4F964767233CF4882731725B00F91E40"; got != want {
 		t.Errorf("hash %s, want %s", got, want)
 	}
-	if got, want := LinkID("Mbob", "wasmcloud:testy", "default"), "B40411AD09B70A2C83D59923584F66BA2C5A3C274DC4F19416DA49CCD6531F9C"; got != want {
+	if got, want := LinkID("Mbob", "wasmcloud:testy", "default"),
+		"B40411AD09B70A2C83D59923584F66BA2C5A3C274DC4F19416DA49CCD6531F9C"; got != want {
 		t.Errorf("link id %s, want %s", got, want)
 	}
 	odd := Entity{PublicKey: "V1", LinkName: "My Link", ContractID: "Acme:Big Thing"}
@@ -74,11 +75,13 @@ func TestURLSpelling(t *testing.T) {
 
 func TestGolden(t *testing.T) {
 	traced := sampleInvocation()
-	traced.TraceContext = map[string]string{"tracestate": "a=b", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+	traced.TraceContext = map[string]string{"tracestate": "a=b",
+		"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 	timed := sampleInvocation()
 	timed.Timeout = 1500
-	link := LinkDefinition{ActorID: actorKey, ProviderID: providerKey, LinkName: "default", ContractID: "wasmcloud:keyvalue",
-		Values: map[string]string{"URL": "redis://127.0.0.1:6379", "PREFIX": "a"}}
+	link := LinkDefinition{ActorID: actorKey, ProviderID: providerKey, LinkName: "default",
+		ContractID: "wasmcloud:keyvalue",
+		Values:     map[string]string{"URL": "redis://127.0.0.1:6379", "PREFIX": "a"}}
 	for name, got := range map[string][]byte{
 		"invocation":        sampleInvocation().Encode(),
 		"invocation_traced": traced.Encode(),
@@ -88,9 +91,11 @@ func TestGolden(t *testing.T) {
 		"link":              link.Encode(),
 		"health":            Health{Healthy: true}.Encode(),
 		"health_message":    Health{Message: "no disk"}.Encode(),
-		"hostdata": HostData{HostID: hostKey, LatticeRPCPrefix: "default", LinkName: "default", LatticeRPCURL: "nats://127.0.0.1:4222",
-			ProviderKey: providerKey, InvocationSeed: "SC", InstanceID: invID, LinkDefinitions: []LinkDefinition{link},
-			ClusterIssuers: []string{"C"}, DefaultRPCTimeoutMS: 2000}.Encode(),
+		"hostdata": HostData{HostID: hostKey, LatticeRPCPrefix: "default", LinkName: "default",
+			LatticeRPCURL: "nats://127.0.0.1:4222",
+			ProviderKey:   providerKey, InvocationSeed: "SC", InstanceID: invID,
+			LinkDefinitions: []LinkDefinition{link},
+			ClusterIssuers:  []string{"C"}, DefaultRPCTimeoutMS: 2000}.Encode(),
 	} {
 		file := filepath.Join("testdata", name+".hex")
 		text := hex.Dump(got)
@@ -126,7 +131,8 @@ func TestRoundTrip(t *testing.T) {
 	if err != nil || !h.Healthy || h.Message != "m" {
 		t.Errorf("got %+v, %v", h, err)
 	}
-	data := HostData{HostID: hostKey, LinkDefinitions: []LinkDefinition{{ActorID: actorKey}}, InvocationSeed: "SCsecret"}
+	data := HostData{HostID: hostKey, LinkDefinitions: []LinkDefinition{{ActorID: actorKey}},
+		InvocationSeed: "SCsecret"}
 	d, err := DecodeHostData(data.Encode())
 	if err != nil || d.HostID != hostKey || len(d.LinkDefinitions) != 1 || d.LinkDefinitions[0].Values == nil {
 		t.Errorf("got %+v, %v", d, err)
@@ -146,15 +152,18 @@ func TestDecodeForeign(t *testing.T) {
 		return b
 	}
 	inv, err := DecodeInvocation(enc(map[string]any{"msg": []int{1, 2, 255}, "operation": "A.B", "id": "x",
-		"origin": map[string]any{"public_key": "M", "extra": map[string]any{"deep": []any{1, nil, "x"}}}, "traceContext": nil}))
+		"origin":       map[string]any{"public_key": "M", "extra": map[string]any{"deep": []any{1, nil, "x"}}},
+		"traceContext": nil}))
 	if err != nil || !bytes.Equal(inv.Msg, []byte{1, 2, 255}) || inv.ContentLength != 3 {
 		t.Errorf("old invocation: %+v, %v", inv, err)
 	}
-	resp, err := DecodeResponse(enc(map[string]any{"error": "boom", "invocation_id": "x", "instance_id": "y", "msg": "text"}))
+	resp, err := DecodeResponse(enc(map[string]any{"error": "boom", "invocation_id": "x", "instance_id": "y",
+		"msg": "text"}))
 	if err != nil || resp.Error != "boom" || string(resp.Msg) != "text" {
 		t.Errorf("error reply without content_length: %+v, %v", resp, err)
 	}
-	link, err := DecodeLinkDefinition(enc(map[string]any{"actor_id": "M", "id": "hash", "values": map[string]string{"a": "b"}}))
+	link, err := DecodeLinkDefinition(enc(map[string]any{"actor_id": "M", "id": "hash",
+		"values": map[string]string{"a": "b"}}))
 	if err != nil || link.ActorID != "M" || link.Values["a"] != "b" {
 		t.Errorf("link: %+v, %v", link, err)
 	}
@@ -162,8 +171,10 @@ func TestDecodeForeign(t *testing.T) {
 
 func TestDecodeRefuses(t *testing.T) {
 	deep := append([]byte{0x81, 0xa1, 'x'}, bytes.Repeat([]byte{0x91}, 100)...)
-	for name, b := range map[string][]byte{"empty": nil, "array": {0x90}, "cut": sampleInvocation().Encode()[:60], "deep": deep,
-		"bytes above 255": {0x81, 0xa3, 'm', 's', 'g', 0x91, 0xcd, 1, 0}, "huge length": {0x81, 0xa3, 'm', 's', 'g', 0xc6, 0xff, 0xff, 0xff, 0xff}} {
+	for name, b := range map[string][]byte{"empty": nil, "array": {0x90}, "cut": sampleInvocation().Encode()[:60],
+		"deep":            deep,
+		"bytes above 255": {0x81, 0xa3, 'm', 's', 'g', 0x91, 0xcd, 1, 0}, "huge length": {0x81, 0xa3, 'm', 's', 'g',
+			0xc6, 0xff, 0xff, 0xff, 0xff}} {
 		if _, err := DecodeInvocation(b); !errors.Is(err, lattice.ErrInvalid) {
 			t.Errorf("%s: %v, want ErrInvalid", name, err)
 		}
@@ -178,7 +189,8 @@ func TestDecodeRefuses(t *testing.T) {
 // A few bytes that promise gigabytes cost nothing, however often they come: what a decoder has made room for would
 // stay.
 func TestFalseLengthsCostNothing(t *testing.T) {
-	for _, claim := range []string{"\x81\xc6\xae\x4b\x6e\x48", "\x81\xdb\xff\xff\xff\xff", "\x81\xa1k\xc9\xff\xff\xff\xff\x00", "\x81\xa6origin\xdf\xff\xff\xff\xff", "\x81\xa3msg\xc6\xff\xff\xff\xff"} {
+	for _, claim := range []string{"\x81\xc6\xae\x4b\x6e\x48", "\x81\xdb\xff\xff\xff\xff",
+		"\x81\xa1k\xc9\xff\xff\xff\xff\x00", "\x81\xa6origin\xdf\xff\xff\xff\xff", "\x81\xa3msg\xc6\xff\xff\xff\xff"} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		for range 1000 {
@@ -209,7 +221,8 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		if r, err := DecodeResponse(b); err == nil {
-			if again, err := DecodeResponse(r.Encode()); err != nil || !bytes.Equal(again.Msg, r.Msg) || again.Error != r.Error {
+			if again, err := DecodeResponse(r.Encode()); err != nil || !bytes.Equal(again.Msg, r.Msg) ||
+				again.Error != r.Error {
 				t.Fatalf("response does not survive a round trip: %v", err)
 			}
 		}
@@ -237,7 +250,8 @@ func BenchmarkInvocation(b *testing.B) {
 
 func TestTheFirstUnknownReservedValueIsNamed(t *testing.T) {
 	for range 50 { // maps are walked in any order
-		_, err := LinkDefinition{Values: map[string]string{"weft.c": "1", "weft.b": "1", "weft.a": "1", "weft.d": "1"}}.Route()
+		_, err := LinkDefinition{Values: map[string]string{"weft.c": "1", "weft.b": "1", "weft.a": "1",
+			"weft.d": "1"}}.Route()
 		if err == nil || !strings.Contains(err.Error(), "weft.a") {
 			t.Fatal(err)
 		}

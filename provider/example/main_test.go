@@ -25,7 +25,8 @@ func TestMain(m *testing.M) {
 	latticetest.VerifyMain(m)
 }
 
-var inProcess = providertest.Config{Info: info, New: newGreeter, Operation: "Greeter.Greet", Payload: msgpack.EncodeStr("you"),
+var inProcess = providertest.Config{Info: info, New: newGreeter, Operation: "Greeter.Greet",
+	Payload: msgpack.EncodeStr("you"),
 	Values: func(_ testing.TB, n int) map[string]string {
 		return map[string]string{"greeting": fmt.Sprint("Hello ", n)}
 	},
@@ -108,13 +109,16 @@ func TestMisspeltValue(t *testing.T) {
 	}
 	wrong := map[string]string{"greting": "Servus"}
 	const why = "greeter knows no such value; did you mean greeting?"
-	if s := p.CheckLink(actor, wrong); !providertest.Failed(&s) || !strings.Contains(s.Error, why) || s.Code != lattice.ErrInvalid.Name() {
+	if s := p.CheckLink(actor, wrong); !providertest.Failed(&s) || !strings.Contains(s.Error, why) ||
+		s.Code != lattice.ErrInvalid.Name() {
 		t.Errorf("offered: %+v", s)
 	}
-	if s := p.PutLink(actor, wrong); !providertest.Kept(&s) || !strings.Contains(s.Refused.Error, why) || s.Refused.RetryMS != 0 {
+	if s := p.PutLink(actor, wrong); !providertest.Kept(&s) || !strings.Contains(s.Refused.Error, why) ||
+		s.Refused.RetryMS != 0 {
 		t.Errorf("put: %+v", s)
 	}
-	if answer, err := p.Call(t.Context(), actor, "Greeter.Greet", msgpack.EncodeStr("Ada")); err != nil || string(answer) != string(msgpack.EncodeStr("Moin, Ada!")) {
+	if answer, err := p.Call(t.Context(), actor, "Greeter.Greet", msgpack.EncodeStr("Ada")); err != nil ||
+		string(answer) != string(msgpack.EncodeStr("Moin, Ada!")) {
 		t.Errorf("the link that works: %q, %v", answer, err)
 	}
 }

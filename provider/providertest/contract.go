@@ -102,7 +102,8 @@ func initialLinks(t *testing.T, env *Lattice, cfg Config) {
 		ContractID: cfg.Info.Contract, Values: cfg.values(t, 0)}))
 	links := p.Links() // once ready, initial links are settled: no waiting
 	if len(links) != 1 || links[0] != (wire.LinkState{ActorID: actor, LinkName: lattice.DefaultLink,
-		ContractID: cfg.Info.Contract, ProviderID: p.Provider, State: wire.LinkActive, HostID: p.Host, Checked: cfg.Info.Values != nil}) {
+		ContractID: cfg.Info.Contract, ProviderID: p.Provider, State: wire.LinkActive, HostID: p.Host,
+		Checked: cfg.Info.Values != nil}) {
 		t.Fatalf("link table %+v, want the initial link, active", links)
 	}
 	if err := cfg.call(t, p, actor); err != nil {
@@ -135,7 +136,8 @@ func linkLife(t *testing.T, env *Lattice, cfg Config) {
 		p.DelLink(actor)
 	}
 	if cfg.Operation != "" {
-		if err := cfg.call(t, p, actor); !errors.Is(err, lattice.ErrUnlinked) || !strings.Contains(err.Error(), "unlinked actor: '"+string(actor)+"'") {
+		if err := cfg.call(t, p, actor); !errors.Is(err, lattice.ErrUnlinked) || !strings.Contains(err.Error(),
+			"unlinked actor: '"+string(actor)+"'") {
 			t.Fatalf("call without a link: %v, want unlinked actor", err)
 		}
 	}
@@ -160,7 +162,8 @@ func refusedLink(t *testing.T, env *Lattice, cfg Config) {
 		t.Fatalf("link %+v, want failed with a reason", s)
 	}
 	if cfg.Operation != "" {
-		if err := cfg.call(t, p, actor); !errors.Is(err, lattice.ErrUnlinked) && !errors.Is(err, lattice.ErrUnavailable) {
+		if err := cfg.call(t, p, actor); !errors.Is(err, lattice.ErrUnlinked) &&
+			!errors.Is(err, lattice.ErrUnavailable) {
 			t.Fatalf("call over a failed link: %v", err)
 		}
 	}
@@ -256,7 +259,8 @@ func operations(t *testing.T, env *Lattice, cfg Config) {
 			inv := sign(t, p.invocation(actor, operation, payload), env.Cluster)
 			fields, code := p.send(t, inv.Encode()) // any answer
 			if fields["error"] != nil && (code == lattice.ErrInternal.Name() || code == "") {
-				t.Errorf("%s with payload %.20x: %v (%s), want an error that blames the input", operation, payload, fields["error"], code)
+				t.Errorf("%s with payload %.20x: %v (%s), want an error that blames the input", operation, payload,
+					fields["error"], code)
 			}
 		}
 	}
@@ -321,9 +325,12 @@ func garbage(t *testing.T, env *Lattice, cfg Config) {
 	l, id, link := env.Name, p.Provider, p.Link
 	actor := env.ActorID(t)
 	good := sign(t, p.invocation(actor, "A.B", nil), env.Cluster).Encode()
-	for _, subj := range []string{subject.Provider(l, id, link), subject.LinkPut(l, id, link), subject.LinkDel(l, id, link),
-		subject.Health(l, id, link), subject.Shutdown(l, id, link), subject.LinkStates(l, id, link), subject.ProviderMetrics(l, id, link, p.Host)} {
-		for _, b := range [][]byte{nil, {0}, []byte("null"), []byte("{}"), []byte(`{"host_id":7}`), {0xc1}, {0x80}, good[:len(good)/2],
+	for _, subj := range []string{subject.Provider(l, id, link), subject.LinkPut(l, id, link),
+		subject.LinkDel(l, id, link),
+		subject.Health(l, id, link), subject.Shutdown(l, id, link), subject.LinkStates(l, id, link),
+		subject.ProviderMetrics(l, id, link, p.Host)} {
+		for _, b := range [][]byte{nil, {0}, []byte("null"), []byte("{}"), []byte(`{"host_id":7}`), {0xc1}, {0x80},
+			good[:len(good)/2],
 			bytes.Repeat([]byte{0x91}, 20000), random(t, 1000), p.Definition("not a key", nil).Encode()} {
 			p.Publish(subj, b)
 			if err := p.NC.PublishRequest(subj, p.NC.NewInbox(), b); err != nil {
@@ -449,16 +456,21 @@ func unusableHostData(t *testing.T, env *Lattice, cfg Config) {
 		ProviderKey: env.ProviderID(t), InvocationSeed: env.Cluster.Seed()}
 	for name, line := range map[string][]byte{
 		"nothing": nil, "not base64": []byte("hello\n"), "not JSON": []byte("aGVsbG8=\n"),
-		"a lattice of two tokens":  change(good, func(h *wire.HostData) { h.LatticeRPCPrefix = "a.b" }),
-		"a provider key that is M": change(good, func(h *wire.HostData) { h.ProviderKey = lattice.ProviderID(string(env.ActorID(t))) }),
-		"no seed":                  change(good, func(h *wire.HostData) { h.InvocationSeed = "" }),
-		"a seed of another kind":   change(good, func(h *wire.HostData) { h.InvocationSeed = latticetest.NewKey(t, 'U').Seed() }),
+		"a lattice of two tokens": change(good, func(h *wire.HostData) { h.LatticeRPCPrefix = "a.b" }),
+		"a provider key that is M": change(good,
+			func(h *wire.HostData) { h.ProviderKey = lattice.ProviderID(string(env.ActorID(t))) }),
+		"no seed": change(good, func(h *wire.HostData) { h.InvocationSeed = "" }),
+		"a seed of another kind": change(good, func(h *wire.HostData) {
+			h.InvocationSeed = latticetest.NewKey(t,
+				'U').Seed()
+		}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr output.Text
 			ctx, cancel := context.WithTimeout(context.Background(), Patience)
 			defer cancel()
-			err := provider.Run(ctx, provider.Options{Info: cfg.Info, Stdin: bytes.NewReader(line), Stdout: &stdout, Stderr: &stderr}, cfg.New)
+			err := provider.Run(ctx, provider.Options{Info: cfg.Info, Stdin: bytes.NewReader(line), Stdout: &stdout,
+				Stderr: &stderr}, cfg.New)
 			if err == nil || ctx.Err() != nil {
 				t.Fatalf("ended with %v, want a prompt error", err)
 			}
@@ -538,7 +550,10 @@ func foreignLinks(t *testing.T, env *Lattice, cfg Config) {
 
 // noServer: the host and the NATS server die together, before the provider has reached either.
 func noServer(t *testing.T, env *Lattice, cfg Config) {
-	p := launch(t, env, cfg, func(s *setup) { s.hostData.LatticeRPCURL, s.hostData.LogLevel = "nats://127.0.0.1:1", "debug" })
+	p := launch(t, env, cfg, func(s *setup) {
+		s.hostData.LatticeRPCURL, s.hostData.LogLevel = "nats://127.0.0.1:1",
+			"debug"
+	})
 	latticetest.Eventually(t, func() error {
 		if !strings.Contains(p.Log(), "held open") {
 			return errors.New("the process has not noticed that standard input is held open")

@@ -109,8 +109,10 @@ func launch(t testing.TB, env *Lattice, cfg Config, opts ...Option) *Process {
 	for i := range s.hostData.LinkDefinitions { // links made before the id was known
 		s.hostData.LinkDefinitions[i].ProviderID = s.provider
 	}
-	p := &Process{Lattice: env, Provider: s.provider, Link: lattice.DefaultLink, Host: s.host, Contract: cfg.Info.Contract,
-		NC: env.Conn(t), HostData: s.hostData, t: t, stdout: &output.Text{}, stderr: &output.Text{}, wait: make(chan error, 1)}
+	p := &Process{Lattice: env, Provider: s.provider, Link: lattice.DefaultLink, Host: s.host,
+		Contract: cfg.Info.Contract,
+		NC:       env.Conn(t), HostData: s.hostData, t: t, stdout: &output.Text{}, stderr: &output.Text{},
+		wait: make(chan error, 1)}
 	p.client = rpc.NewClient(p.NC, rpc.ClientConfig{Lattice: env.Name, HostID: s.host, Cluster: env.Cluster})
 	ctx := context.Background()
 	switch {
@@ -129,7 +131,8 @@ func launch(t testing.TB, env *Lattice, cfg Config, opts ...Option) *Process {
 		r, w := io.Pipe()
 		p.stdin = w
 		go func() {
-			p.wait <- provider.Run(ctx, provider.Options{Info: cfg.Info, Stdin: r, Stdout: p.stdout, Stderr: p.stderr}, cfg.New)
+			p.wait <- provider.Run(ctx, provider.Options{Info: cfg.Info, Stdin: r, Stdout: p.stdout, Stderr: p.stderr},
+				cfg.New)
 			_ = r.Close()
 		}()
 	}
@@ -245,9 +248,11 @@ func (p *Process) CheckLink(actor lattice.ActorID, values map[string]string) wir
 	return p.askLink(subject.LinkCheck, actor, values)
 }
 
-func (p *Process) askLink(verb func(lattice.Name, lattice.ProviderID, lattice.LinkName) string, actor lattice.ActorID, values map[string]string) (s wire.LinkState) {
+func (p *Process) askLink(verb func(lattice.Name, lattice.ProviderID, lattice.LinkName) string, actor lattice.ActorID,
+	values map[string]string) (s wire.LinkState) {
 	p.t.Helper()
-	if err := json.Unmarshal(p.Ask(verb(p.Lattice.Name, p.Provider, p.Link), p.Definition(actor, values).Encode()), &s); err != nil {
+	if err := json.Unmarshal(p.Ask(verb(p.Lattice.Name, p.Provider, p.Link), p.Definition(actor, values).Encode()),
+		&s); err != nil {
 		p.t.Fatal(err)
 	}
 	return s
@@ -337,8 +342,9 @@ func (p *Process) Publish(subj string, data []byte) {
 // Call calls the provider in the name of an actor. It is safe for concurrent use.
 func (p *Process) Call(ctx context.Context, actor lattice.ActorID, operation string, payload []byte) ([]byte, error) {
 	if p.local != nil {
-		result, err := p.local.group.Call(ctx, &channel.Call{Origin: wire.ActorEntity(actor), Operation: operation, Payload: payload,
-			Target: wire.ProviderEntity(p.Provider, p.Contract, p.Link)}, Patience)
+		result, err := p.local.group.Call(ctx, &channel.Call{Origin: wire.ActorEntity(actor), Operation: operation,
+			Payload: payload,
+			Target:  wire.ProviderEntity(p.Provider, p.Contract, p.Link)}, Patience)
 		if !channel.Elsewhere(err) {
 			return result, err
 		}

@@ -47,11 +47,12 @@ func listen(t testing.TB, env *Lattice) *local {
 
 func (l *local) accept(nc net.Conn) {
 	asked := make(chan struct{}, 1)
-	conn := channel.New(nc, channel.Config{Inline: true, Logger: l.env.Logger, Handler: l.serve, Notice: func(b []byte) {
-		if string(b) == channel.WantActors {
-			asked <- struct{}{}
-		}
-	}})
+	conn := channel.New(nc, channel.Config{Inline: true, Logger: l.env.Logger, Handler: l.serve,
+		Notice: func(b []byte) {
+			if string(b) == channel.WantActors {
+				asked <- struct{}{}
+			}
+		}})
 	l.group.Add(conn)
 	l.conns.Go(func() {
 		select {

@@ -19,7 +19,8 @@ const (
 
 func TestHealth(t *testing.T) {
 	got := actortest.New(t).Get("/health")
-	if got.StatusCode != 200 || got.Text() != `{"status":"healthy"}` || got.Header.Get("Content-Type") != "application/json" {
+	if got.StatusCode != 200 || got.Text() != `{"status":"healthy"}` ||
+		got.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("%d %s %v", got.StatusCode, got.Text(), got.Header)
 	}
 }
@@ -50,8 +51,9 @@ func TestProcessThenCache(t *testing.T) {
 
 func TestLines(t *testing.T) {
 	for body, want := range map[string]string{
-		"": "", "\n": "", "a": "A", "a\n": "A", "a\n\n": "A\n", " a \n b": "A\nB", "stra\u00dfe\r\n": strings.ToUpper("stra\u00dfe"),
-		"\u00a0x\u2003": "X", "\xef\xbb\xbfa": "\ufeffA",
+		"": "", "\n": "", "a": "A", "a\n": "A", "a\n\n": "A\n", " a \n b": "A\nB",
+		"stra\u00dfe\r\n": strings.ToUpper("stra\u00dfe"),
+		"\u00a0x\u2003":   "X", "\xef\xbb\xbfa": "\ufeffA",
 	} {
 		var out struct{ Result string }
 		got := actortest.New(t).Post("/process", "text/plain", body)
@@ -89,13 +91,17 @@ func TestRefused(t *testing.T) {
 
 func TestStoreAway(t *testing.T) {
 	h := actortest.New(t)
-	h.Provider(keyvalue.ID, "", func(string, []byte) ([]byte, error) { return nil, errors.New("secret address refused") })
+	h.Provider(keyvalue.ID, "", func(string, []byte) ([]byte, error) {
+		return nil,
+			errors.New("secret address refused")
+	})
 	for _, got := range []actortest.Response{h.Post("/process", "text/plain", "a"), h.Get("/cache/" + hash)} {
 		if got.StatusCode != 503 || strings.Contains(got.Text(), "secret") {
 			t.Errorf("%d %s", got.StatusCode, got.Text())
 		}
 	}
-	if logs := h.Logs(); len(logs) != 2 || logs[0].Level != "error" || !strings.Contains(logs[0].Text, "secret address refused") {
+	if logs := h.Logs(); len(logs) != 2 || logs[0].Level != "error" || !strings.Contains(logs[0].Text,
+		"secret address refused") {
 		t.Errorf("logs %v", logs)
 	}
 }

@@ -26,7 +26,8 @@ func TestCounts(t *testing.T) {
 func TestWire(t *testing.T) {
 	h := actortest.New(t)
 	h.Provider(keyvalue.ID, "default", func(operation string, payload []byte) ([]byte, error) {
-		if operation != "KeyValue.Increment" || hex.EncodeToString(payload) != "82a36b6579ac636f756e7465723a3a666f6fa576616c756501" {
+		if operation != "KeyValue.Increment" ||
+			hex.EncodeToString(payload) != "82a36b6579ac636f756e7465723a3a666f6fa576616c756501" {
 			t.Errorf("sent %s %x", operation, payload)
 		}
 		return []byte{0x2a}, nil
@@ -40,7 +41,8 @@ func TestStoreFails(t *testing.T) {
 	h := actortest.New(t)
 	h.Provider(keyvalue.ID, "", func(string, []byte) ([]byte, error) { return nil, errors.New("boom") })
 	var body struct{ Error string }
-	if got := h.Get("/foo"); got.StatusCode != 500 || got.JSON(&body) != nil || body.Error != "KeyValue.Increment of wasmcloud:keyvalue: boom" {
+	if got := h.Get("/foo"); got.StatusCode != 500 || got.JSON(&body) != nil ||
+		body.Error != "KeyValue.Increment of wasmcloud:keyvalue: boom" {
 		t.Errorf("%d %s", got.StatusCode, got.Text())
 	}
 }

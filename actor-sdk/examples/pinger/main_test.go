@@ -22,7 +22,8 @@ func TestPing(t *testing.T) {
 	h.Actor("weft/ponger", answer("pong"))
 	h.Actor(key, answer("pong of the key"))
 	h.Actor("weft/mute", func(string, []byte) ([]byte, error) { return nil, nil })
-	for target, want := range map[string]string{"/": `{"value":"pong"}`, "/?key=" + key: `{"value":"pong of the key"}`} {
+	for target, want := range map[string]string{"/": `{"value":"pong"}`,
+		"/?key=" + key: `{"value":"pong of the key"}`} {
 		if got := h.Get(target); got.StatusCode != 200 || got.Text() != want {
 			t.Errorf("%s: %d %s", target, got.StatusCode, got.Text())
 		}

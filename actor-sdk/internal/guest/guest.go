@@ -24,7 +24,8 @@ func Handles(operation string) bool { return handlers[operation] != nil }
 func Dispatch(operation string, payload []byte) (result []byte, err error) {
 	h := handlers[operation]
 	if h == nil {
-		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: operation, Detail: "the actor has no handler for this operation"}
+		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: operation,
+			Detail: "the actor has no handler for this operation"}
 	}
 	defer func() {
 		if v := recover(); v != nil {
@@ -43,7 +44,8 @@ func Call(binding, namespace, operation string, payload []byte) ([]byte, error) 
 		if text == "" {
 			text = "the host gave no reason"
 		}
-		return nil, &lattice.Error{Code: lattice.ErrGuest, Op: operation, Entity: "of " + namespace, Detail: text, Remote: true}
+		return nil, &lattice.Error{Code: lattice.ErrGuest, Op: operation, Entity: "of " + namespace, Detail: text,
+			Remote: true}
 	}
 	return result, nil
 }

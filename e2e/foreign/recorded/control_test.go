@@ -152,7 +152,8 @@ func TestRequestsOfWash(t *testing.T) {
 			want := strings.Split(strings.TrimSpace(string(text)), "\n")
 			messages := read(t, file)
 			h := &host{}
-			s := control.NewServer(nc, control.ServerConfig{Control: subject.Control{Lattice: "default"}, HostID: hostOf(t, messages), Handler: h})
+			s := control.NewServer(nc, control.ServerConfig{Control: subject.Control{Lattice: "default"},
+				HostID: hostOf(t, messages), Handler: h})
 			if err := s.Start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -177,7 +178,8 @@ func TestRequestsOfWash(t *testing.T) {
 			defer h.mu.Unlock()
 			for i := range max(len(h.asked), len(want)) {
 				if i >= len(h.asked) || i >= len(want) || h.asked[i] != want[i] {
-					t.Fatalf("request %d of\n%s\nis not the one of\n%s", i+1, strings.Join(h.asked, "\n"), strings.Join(want, "\n"))
+					t.Fatalf("request %d of\n%s\nis not the one of\n%s", i+1, strings.Join(h.asked, "\n"),
+						strings.Join(want, "\n"))
 				}
 			}
 		})

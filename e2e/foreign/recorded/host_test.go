@@ -110,7 +110,8 @@ func TestEventsOfHost(t *testing.T) {
 		keeps(t, m, e.Data, data, err)
 		kinds[name]++
 	}
-	for _, name := range []string{event.NameHostStarted, event.NameHostHeartbeat, event.NameHostStopped, event.NameActorsStarted,
+	for _, name := range []string{event.NameHostStarted, event.NameHostHeartbeat, event.NameHostStopped,
+		event.NameActorsStarted,
 		event.NameActorsStopped, event.NameActorScaled, event.NameProviderStarted, event.NameProviderStartFailed,
 		event.NameProviderStopped, event.NameHealthCheckPassed, event.NameHealthCheckStatus, event.NameLinkSet,
 		event.NameLinkDeleted} {
@@ -171,7 +172,8 @@ func TestAnswersOfHost(t *testing.T) {
 		}
 		answers[request[strings.LastIndexByte(request, '.'):]]++
 	}
-	for _, verb := range []string{".hosts", ".inv", ".claims", ".links", ".scale", ".sa", ".upd", ".lp", ".sp", ".stop", ".put", ".del", ".actor",
+	for _, verb := range []string{".hosts", ".inv", ".claims", ".links", ".scale", ".sa", ".upd", ".lp", ".sp",
+		".stop", ".put", ".del", ".actor",
 		".provider"} {
 		if answers[verb] == 0 {
 			t.Errorf("no answer to %s was recorded", verb)
@@ -245,7 +247,8 @@ func TestSweepOfHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket("default")}); err != nil {
+	if _, err := js.CreateObjectStore(t.Context(),
+		jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket("default")}); err != nil {
 		t.Fatal(err)
 	}
 	stream, err := js.Stream(t.Context(), subject.ChunkStream("default"))

@@ -94,7 +94,8 @@ func TestInvocations(t *testing.T) {
 			if inv.ContentLength > uint64(len(inv.Msg)) {
 				continue // its payload travelled in chunks, which are not in the recording
 			}
-			if _, err := verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, inv.OriginURL(), inv.TargetURL(), hash, time.Now()); err != nil {
+			if _, err := verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, inv.OriginURL(), inv.TargetURL(), hash,
+				time.Now()); err != nil {
 				t.Errorf("%s line %d: %v", file, m.N, err)
 			}
 			if ours := inv.Encode(); !same(ours, m.Data) {
@@ -184,7 +185,8 @@ func TestDescriptions(t *testing.T) {
 		}
 		var info jetstream.ObjectInfo
 		var keys map[string]any
-		if err := errors.Join(json.Unmarshal(m.Data, &info), json.Unmarshal(m.Data, &keys)); err != nil || info.Name == "" || info.NUID == "" {
+		if err := errors.Join(json.Unmarshal(m.Data, &info), json.Unmarshal(m.Data, &keys)); err != nil ||
+			info.Name == "" || info.NUID == "" {
 			t.Errorf("line %d: %+v, %v", m.N, info, err)
 		}
 		if _, today := keys["mtime"]; !today {

@@ -17,7 +17,8 @@ var (
 		"Calls of an actor that were busy at once, since they would have waited for too long for an instance.",
 		[]string{"actor", "name"}, nil)
 	descWait = prometheus.NewDesc("weft_expected_wait_seconds",
-		"How long a call of the actor would wait for an instance now, as far as that is known.", []string{"actor", "name"},
+		"How long a call of the actor would wait for an instance now, as far as that is known.",
+		[]string{"actor", "name"},
 		nil)
 	descCreated  = prometheus.NewDesc("weft_instances_created_total", "Instances made.", []string{"actor", "name"}, nil)
 	descRestored = prometheus.NewDesc("weft_instances_restored_total",

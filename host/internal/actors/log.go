@@ -77,7 +77,8 @@ var levels = map[string]slog.Level{"trace": slog.LevelDebug - 4, "debug": slog.L
 // write adds a line. An unknown level counts as debug, as on hosts of old.
 func (l *Log) write(ctx context.Context, level, text string) {
 	if len(text) > logLineBytes {
-		text = strings.ToValidUTF8(text[:logLineBytes], "\uFFFD") + fmt.Sprintf("... (%d bytes cut)", len(text)-logLineBytes)
+		text = strings.ToValidUTF8(text[:logLineBytes], "\uFFFD") + fmt.Sprintf("... (%d bytes cut)",
+			len(text)-logLineBytes)
 	}
 	if _, known := levels[level]; !known {
 		level = "debug"
@@ -109,7 +110,8 @@ func (l *Log) take(now time.Time, line *control.LogLine) []byte {
 		return nil
 	}
 	if l.dropped > 0 {
-		line.Text = fmt.Sprintf("(%d lines dropped, more than %d lines or %d bytes per second) ", l.dropped, logPerSecond,
+		line.Text = fmt.Sprintf("(%d lines dropped, more than %d lines or %d bytes per second) ", l.dropped,
+			logPerSecond,
 			logBytesRate) + line.Text
 	}
 	raw, err := json.Marshal(line)

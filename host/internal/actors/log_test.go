@@ -29,9 +29,12 @@ func TestLogRateCountsWhatIsWritten(t *testing.T) {
 		"json": func(b *bytes.Buffer) slog.Handler { return slog.NewJSONHandler(b, nil) },
 	}
 	for what, line := range map[string]string{
-		"plain": strings.Repeat("x", 8000), "short": "x", "null bytes": strings.Repeat("\x00", 8000), "new lines": strings.Repeat("\n", 8000),
-		"quotes": strings.Repeat("\"", 8000), "angles": strings.Repeat("<", 8000), "invalid UTF-8": strings.Repeat("\xff", 8000),
-		"deletes": strings.Repeat("\x7f", 8000), "tags": strings.Repeat("\U000e0001", 2000), "invisible": strings.Repeat("\u200b", 2600),
+		"plain": strings.Repeat("x", 8000), "short": "x", "null bytes": strings.Repeat("\x00", 8000),
+		"new lines": strings.Repeat("\n", 8000),
+		"quotes":    strings.Repeat("\"", 8000), "angles": strings.Repeat("<", 8000),
+		"invalid UTF-8": strings.Repeat("\xff", 8000),
+		"deletes":       strings.Repeat("\x7f", 8000), "tags": strings.Repeat("\U000e0001", 2000),
+		"invisible":  strings.Repeat("\u200b", 2600),
 		"separators": strings.Repeat("\u2028", 2600), "too long": strings.Repeat("\u00e4", 1<<20),
 	} {
 		for format, handler := range handlers {
@@ -42,10 +45,12 @@ func TestLogRateCountsWhatIsWritten(t *testing.T) {
 			for _, name := range names {
 				t.Run(fmt.Sprintf("%s, %s, a name of %d bytes", what, format, len(name)), func(t *testing.T) {
 					var logged bytes.Buffer
-					cfg := &LogConfig{Node: node.New("", "host", env.Lattice, nil), Logger: slog.New(handler(&logged)), Metrics: metrics.New(prometheus.NewRegistry()), Conn: env.Conn(t)}
+					cfg := &LogConfig{Node: node.New("", "host", env.Lattice, nil), Logger: slog.New(handler(&logged)),
+						Metrics: metrics.New(prometheus.NewRegistry()), Conn: env.Conn(t)}
 					l := newLog(cfg, "MACTOR", name)
 					var published, lines atomic.Int64
-					sub, err := cfg.Conn.Subscribe(subject.Log(env.Lattice, "MACTOR"), func(m *nats.Msg) { published.Add(int64(len(m.Data))); lines.Add(1) })
+					sub, err := cfg.Conn.Subscribe(subject.Log(env.Lattice, "MACTOR"),
+						func(m *nats.Msg) { published.Add(int64(len(m.Data))); lines.Add(1) })
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -59,7 +59,8 @@ func (a *Actor) newRevision(ctx context.Context, art loaded, settings Settings, 
 		if settings.Fresh { // each call pays for it
 			level = slog.LevelWarn
 		}
-		a.cfg.Logger.Log(ctx, level, "instances of this actor cannot be restored, each initialises itself", lattice.LogActor,
+		a.cfg.Logger.Log(ctx, level, "instances of this actor cannot be restored, each initialises itself",
+			lattice.LogActor,
 			a.id, lattice.LogRef, art.ref, "because", why)
 	}
 	return r, nil
@@ -75,7 +76,8 @@ func (r *Revision) close(ctx context.Context) error {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), EndOfCalls)
 		defer cancel()
 		if r.pool.Close(end) != nil {
-			return &lattice.Error{Code: lattice.ErrInternal, Op: "stop actor", Entity: string(r.actor.id), Err: errNotStopped,
+			return &lattice.Error{Code: lattice.ErrInternal, Op: "stop actor", Entity: string(r.actor.id),
+				Err:    errNotStopped,
 				Detail: fmt.Sprintf("%d calls have not ended %v after they were interrupted; end the host, which does not wait for them", r.pool.Stats().InUse, EndOfCalls)}
 		}
 		err = &lattice.Error{Code: lattice.ErrTimeout, Op: "stop actor", Entity: cmpName(r.claims),

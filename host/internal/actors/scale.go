@@ -70,7 +70,8 @@ func (as *Actors) Scale(ctx context.Context, r ScaleRequest) {
 	events, err := as.scaleEvents(ctx, r)
 	if err != nil {
 		as.cfg.Logger.Error("actor not scaled", lattice.LogRef, r.Ref, "max", r.Max, lattice.LogErr, err)
-		events = append(events, event.ActorFailure(event.ActorEntry{HostID: as.cfg.Node.ID, ActorID: r.ID, ImageRef: r.Ref,
+		events = append(events, event.ActorFailure(event.ActorEntry{HostID: as.cfg.Node.ID, ActorID: r.ID,
+			ImageRef:    r.Ref,
 			Annotations: r.Annotations}, r.Max, err)...)
 	}
 	as.cfg.Publish(events...)
@@ -194,7 +195,8 @@ func (as *Actors) bringUp(ctx context.Context, a *Actor, art loaded, r ScaleRequ
 	if err != nil {
 		return errors.Join(err, v.close(ctx))
 	}
-	as.cfg.Logger.Info("actor started", lattice.LogActor, art.claims.Name, "id", a.id, "max", max, lattice.LogRef, r.Ref,
+	as.cfg.Logger.Info("actor started", lattice.LogActor, art.claims.Name, "id", a.id, "max", max, lattice.LogRef,
+		r.Ref,
 		"digest", art.pin)
 	return nil
 }
@@ -234,7 +236,8 @@ func (as *Actors) updateFailure(r control.UpdateActorRequest, err error) []event
 		v = a.current.Load()
 	}
 	if v == nil {
-		return event.ActorUpdateFailure(event.ActorEntry{HostID: as.cfg.Node.ID, ActorID: r.ActorID}, r.NewActorRef, err)
+		return event.ActorUpdateFailure(event.ActorEntry{HostID: as.cfg.Node.ID, ActorID: r.ActorID}, r.NewActorRef,
+			err)
 	}
 	a.mu.Lock()
 	scales := slices.Clone(a.scales)
@@ -272,7 +275,8 @@ func (as *Actors) swap(ctx context.Context, r control.UpdateActorRequest) (*Revi
 	if have, next := old.claims.EffectiveRevision(), art.claims.EffectiveRevision(); next <= have &&
 		art.digest != old.digest {
 		return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "update", Entity: string(id),
-			Detail: fmt.Sprintf("the new module has revision %d, and %d is running; sign it with a greater one", next, have)}
+			Detail: fmt.Sprintf("the new module has revision %d, and %d is running; sign it with a greater one", next,
+				have)}
 	}
 	if err := as.cfg.Policy.ToStart(ctx, policy.StartActor, permit.Actor(art.claims)); err != nil {
 		return nil, err
@@ -320,7 +324,8 @@ func (as *Actors) entry(a *Actor, c *signing.ActorClaims, ref string, s Scale) e
 	if v := a.current.Load(); v != nil {
 		digest = v.pin
 	}
-	return event.ActorEntry{HostID: as.cfg.Node.ID, Digest: digest, ActorID: a.id, ImageRef: ref, InstanceID: s.InstanceID,
+	return event.ActorEntry{HostID: as.cfg.Node.ID, Digest: digest, ActorID: a.id, ImageRef: ref,
+		InstanceID:  s.InstanceID,
 		Annotations: s.Annotations,
 		Claims:      event.ClaimsOf(actorClaims(c), notBefore, expires)}
 }

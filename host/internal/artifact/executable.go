@@ -35,7 +35,8 @@ func (r *Resolver) Executable(archive []byte) (path string, claims *signing.Prov
 		return path, a.Claims, nil
 	}
 	if err := writeFile(path, bin, 0o755); err != nil {
-		return "", nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "extract provider", Entity: string(a.Claims.Subject), Err: err}
+		return "", nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "extract provider",
+			Entity: string(a.Claims.Subject), Err: err}
 	}
 	return path, a.Claims, nil
 }

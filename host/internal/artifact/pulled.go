@@ -35,7 +35,8 @@ func (r *Resolver) pulled(ctx context.Context, text string) (Artifact, error) {
 			if int64(len(data)) > r.cfg.MaxBytes {
 				return Artifact{}, r.tooLarge(text)
 			}
-			r.cfg.Logger.Info("artifact resolved", lattice.LogRef, text, "manifest", ref.Digest, "digest", m.Digest, "cached", true)
+			r.cfg.Logger.Info("artifact resolved", lattice.LogRef, text, "manifest", ref.Digest, "digest", m.Digest,
+				"cached", true)
 			return Artifact{Ref: text, Digest: m.Digest, Source: ref.Digest, Bytes: data}, nil
 		}
 	}
@@ -51,7 +52,8 @@ func (r *Resolver) pulled(ctx context.Context, text string) (Artifact, error) {
 	}
 	r.blobs.put(a.Digest, a.Bytes)
 	r.tags.put(pinned.String(), remembered{Digest: a.Digest})
-	r.cfg.Logger.Info("artifact resolved", lattice.LogRef, text, "manifest", ref.Digest, "digest", a.Digest, "cached", false)
+	r.cfg.Logger.Info("artifact resolved", lattice.LogRef, text, "manifest", ref.Digest, "digest", a.Digest, "cached",
+		false)
 	return Artifact{Ref: text, Digest: a.Digest, Source: ref.Digest, Bytes: a.Bytes}, nil
 }
 
@@ -69,7 +71,8 @@ func (r *Resolver) manifestOf(ctx context.Context, ref oci.Reference) (string, e
 		}
 	}
 	if known && isAway(ctx, err) {
-		r.cfg.Logger.Warn("the registry is away; using what the tag meant last", lattice.LogRef, ref.String(), "manifest", last.Digest, lattice.LogErr, err)
+		r.cfg.Logger.Warn("the registry is away; using what the tag meant last", lattice.LogRef, ref.String(),
+			"manifest", last.Digest, lattice.LogErr, err)
 		return last.Digest, nil
 	}
 	return "", err

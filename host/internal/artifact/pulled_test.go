@@ -48,17 +48,21 @@ func TestRegistry(t *testing.T) {
 	digest := pushed(t, writer, ref, wasm)
 	dir := t.TempDir()
 	r := resolver(t, Config{CacheDir: dir, OCI: registry(t, oci.Config{Insecure: []string{reg.Addr}})})
-	if _, err := r.Fetch(t.Context(), ref); !errors.Is(err, lattice.ErrDenied) || !strings.Contains(err.Error(), reg.Addr) {
+	if _, err := r.Fetch(t.Context(), ref); !errors.Is(err, lattice.ErrDenied) || !strings.Contains(err.Error(),
+		reg.Addr) {
 		t.Errorf("not logged in: %v", err)
 	}
 	r.SetCredentials(login)
-	for _, form := range []string{ref, "oci://" + ref, "http://" + strings.ToUpper(ref), reg.Addr + "/acme/echo@" + digest} {
+	for _, form := range []string{ref, "oci://" + ref, "http://" + strings.ToUpper(ref),
+		reg.Addr + "/acme/echo@" + digest} {
 		a, err := r.Fetch(t.Context(), form)
-		if err != nil || !bytes.Equal(a.Bytes, wasm) || a.Digest != store.Digest(wasm) || a.Source != digest || a.Ref != form {
+		if err != nil || !bytes.Equal(a.Bytes, wasm) || a.Digest != store.Digest(wasm) || a.Source != digest ||
+			a.Ref != form {
 			t.Errorf("%s: %+v, %v", form, a, err)
 		}
 	}
-	if _, err := r.Fetch(t.Context(), reg.Addr+"/acme/echo"); !errors.Is(err, lattice.ErrDenied) || !strings.Contains(err.Error(), "latest") {
+	if _, err := r.Fetch(t.Context(), reg.Addr+"/acme/echo"); !errors.Is(err, lattice.ErrDenied) ||
+		!strings.Contains(err.Error(), "latest") {
 		t.Errorf("latest: %v", err)
 	}
 
@@ -83,7 +87,8 @@ func TestRegistry(t *testing.T) {
 	again := resolver(t, Config{CacheDir: dir, OCI: registry(t, oci.Config{Insecure: []string{reg.Addr}})})
 	none := resolver(t, Config{CacheDir: dir})
 	for _, r := range []*Resolver{r, again, none} {
-		if a, err := r.Fetch(t.Context(), "oci://"+ref); err != nil || a.Source != second || !bytes.Equal(a.Bytes, newer) {
+		if a, err := r.Fetch(t.Context(), "oci://"+ref); err != nil || a.Source != second ||
+			!bytes.Equal(a.Bytes, newer) {
 			t.Errorf("registry gone: %+v, %v", a, err)
 		}
 		if _, err := r.Fetch(t.Context(), reg.Addr+"/acme/echo@"+digest); err != nil {
@@ -142,7 +147,8 @@ func TestStoredTag(t *testing.T) {
 	if a, err := offline.Fetch(t.Context(), ref); err != nil || string(a.Bytes) != "two" {
 		t.Errorf("offline: %+v, %v", a, err)
 	}
-	if _, err := resolver(t, Config{Lattice: "other", CacheDir: dir}).Fetch(t.Context(), ref); !errors.Is(err, lattice.ErrUnavailable) {
+	if _, err := resolver(t, Config{Lattice: "other", CacheDir: dir}).Fetch(t.Context(), ref); !errors.Is(err,
+		lattice.ErrUnavailable) {
 		t.Errorf("another lattice's tag: %v", err)
 	}
 }

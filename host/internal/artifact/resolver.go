@@ -67,7 +67,8 @@ type Resolver struct {
 // New makes a resolver. It touches nothing yet. A Config without a cache directory is ErrInvalid.
 func New(cfg Config) (*Resolver, error) {
 	if cfg.CacheDir == "" {
-		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "resolve artifacts", Detail: "there is no cache directory"}
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "resolve artifacts",
+			Detail: "there is no cache directory"}
 	}
 	dir, err := filepath.Abs(cfg.CacheDir)
 	if err != nil {
@@ -153,7 +154,8 @@ func (r *Resolver) FetchAt(ctx context.Context, ref, digest string) (Artifact, e
 	switch {
 	case digest == "":
 	case !store.IsDigest(digest):
-		return Artifact{}, fail(lattice.ErrInvalid, ref, "the digest "+lattice.Printable(digest)+" is not sha256: and 64 lower-case hexadecimal digits", nil)
+		return Artifact{}, fail(lattice.ErrInvalid, ref, "the digest "+lattice.Printable(digest)+
+			" is not sha256: and 64 lower-case hexadecimal digits", nil)
 	case !isFile && !strings.Contains(ref, "@"):
 		pinned += "@" + digest
 	}
@@ -177,7 +179,8 @@ func filePath(ref string) (path string, isFile bool, err error) {
 		return "", false, nil
 	}
 	u, err := url.Parse(ref)
-	if err != nil || u.Host != "" && u.Host != "localhost" || !strings.HasPrefix(u.Path, "/") || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Host != "" && u.Host != "localhost" || !strings.HasPrefix(u.Path, "/") || u.RawQuery != "" ||
+		u.Fragment != "" {
 		return "", false, fail(lattice.ErrInvalid, ref, "want file:///absolute/path", nil)
 	}
 	return filepath.Clean(filepath.FromSlash(u.Path)), true, nil

@@ -63,7 +63,8 @@ func write(t *testing.T, name string, data []byte) string {
 func TestFiles(t *testing.T) {
 	path := write(t, "my actor.wasm", []byte("module"))
 	r := resolver(t, Config{AllowFileLoad: true, MaxBytes: 6})
-	for _, ref := range []string{path, "file://" + path, "file://localhost" + path, (&url.URL{Scheme: "file", Path: path}).String()} {
+	for _, ref := range []string{path, "file://" + path, "file://localhost" + path,
+		(&url.URL{Scheme: "file", Path: path}).String()} {
 		a, err := r.Fetch(t.Context(), ref)
 		if err != nil || string(a.Bytes) != "module" || a.Digest != store.Digest([]byte("module")) || a.Ref != ref {
 			t.Errorf("%s: %+v, %v", ref, a, err)
@@ -98,14 +99,16 @@ func TestRefusals(t *testing.T) {
 		{"relative path", "./a.wasm", Config{AllowFileLoad: true}, lattice.ErrInvalid, "not absolute"},
 		{"bare word", "echo", Config{}, lattice.ErrInvalid, "want registry[:port]/repository:tag"},
 		{"empty", "", Config{}, lattice.ErrInvalid, "want registry"},
-		{"registry, no client", "ghcr.io/x/echo@sha256:" + strings.Repeat("0", 64), Config{}, lattice.ErrUnavailable, "no registry"},
+		{"registry, no client", "ghcr.io/x/echo@sha256:" + strings.Repeat("0", 64), Config{}, lattice.ErrUnavailable,
+			"no registry"},
 		{"malformed", "lattice://a", Config{}, lattice.ErrInvalid, "digest is missing"},
 		{"not cached, no connection", "lattice://a" + digest, Config{}, lattice.ErrUnavailable, "not cached"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := resolver(t, tc.cfg).Fetch(t.Context(), tc.ref)
 			var e *lattice.Error
-			if !errors.Is(err, tc.code) || !strings.Contains(err.Error(), tc.text) || !errors.As(err, &e) || e.Entity != tc.ref {
+			if !errors.Is(err, tc.code) || !strings.Contains(err.Error(), tc.text) || !errors.As(err, &e) ||
+				e.Entity != tc.ref {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -124,11 +127,13 @@ func TestStoreAndCache(t *testing.T) {
 	}
 	dir := t.TempDir()
 	online := resolver(t, Config{Lattice: env.Lattice, JetStream: js, CacheDir: dir})
-	if a, err := online.Fetch(t.Context(), ref); err != nil || !bytes.Equal(a.Bytes, data) || "lattice://echo@"+a.Digest != ref {
+	if a, err := online.Fetch(t.Context(), ref); err != nil || !bytes.Equal(a.Bytes, data) ||
+		"lattice://echo@"+a.Digest != ref {
 		t.Fatalf("%s, %v", a.Digest, err)
 	}
 	missing := "lattice://x@sha256:" + strings.Repeat("0", 64)
-	if _, err := online.Fetch(t.Context(), missing); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(), missing) {
+	if _, err := online.Fetch(t.Context(), missing); !errors.Is(err, lattice.ErrNotFound) ||
+		!strings.Contains(err.Error(), missing) {
 		t.Errorf("missing: %v", err)
 	}
 	offline := resolver(t, Config{Lattice: env.Lattice, CacheDir: dir})
@@ -312,7 +317,10 @@ func TestFlightEndsWithItsLastCaller(t *testing.T) {
 	leave()
 	<-done
 	f.wait()
-	if a, err := f.do(t.Context(), "x", func(context.Context) (Artifact, error) { return Artifact{Ref: "new"}, nil }); err != nil || a.Ref != "new" {
+	if a, err := f.do(t.Context(), "x", func(context.Context) (Artifact, error) {
+		return Artifact{Ref: "new"},
+			nil
+	}); err != nil || a.Ref != "new" {
 		t.Errorf("the next caller got the abandoned fetch: %+v, %v", a, err)
 	}
 }
@@ -321,7 +329,8 @@ func archive(t *testing.T, target string, bin []byte) []byte {
 	t.Helper()
 	var buf bytes.Buffer
 	claims := signing.ProviderClaims{Name: "test", ContractID: "test:thing", Vendor: "test"}
-	err := signing.WriteArchive(&buf, claims, latticetest.NewKey(t, 'A'), latticetest.NewKey(t, 'V'), map[string][]byte{target: bin}, true)
+	err := signing.WriteArchive(&buf, claims, latticetest.NewKey(t, 'A'), latticetest.NewKey(t, 'V'),
+		map[string][]byte{target: bin}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,7 +355,8 @@ func TestExecutable(t *testing.T) {
 	if now, err := os.Stat(path); err != nil || !os.SameFile(info, now) {
 		t.Errorf("it was written again: %v", err)
 	}
-	if other, _, err := r.Executable(archive(t, signing.CurrentTarget(), []byte("other"))); err != nil || other == path {
+	if other, _, err := r.Executable(archive(t, signing.CurrentTarget(), []byte("other"))); err != nil ||
+		other == path {
 		t.Errorf("another release: %s, %v", other, err)
 	}
 	for name, spoil := range map[string]func() error{

@@ -26,7 +26,8 @@ func (r *Resolver) stored(ctx context.Context, text string) (Artifact, error) {
 		return Artifact{Ref: text, Digest: ref.Digest, Bytes: data}, nil
 	}
 	if r.cfg.JetStream == nil {
-		return Artifact{}, fail(lattice.ErrUnavailable, text, "it is not cached, and there is no connection to the lattice's store", nil)
+		return Artifact{}, fail(lattice.ErrUnavailable, text,
+			"it is not cached, and there is no connection to the lattice's store", nil)
 	}
 	data, err = store.Get(ctx, r.cfg.JetStream, r.cfg.Lattice, ref, r.cfg.MaxBytes)
 	if err != nil {
@@ -51,7 +52,8 @@ func (r *Resolver) storedDigest(ctx context.Context, ref store.Reference) (strin
 		}
 	}
 	if known && isAway(ctx, err) {
-		r.cfg.Logger.Warn("the lattice's store is away; using what the tag meant last", lattice.LogRef, ref.String(), "digest", last.Digest, lattice.LogErr, err)
+		r.cfg.Logger.Warn("the lattice's store is away; using what the tag meant last", lattice.LogRef, ref.String(),
+			"digest", last.Digest, lattice.LogErr, err)
 		return last.Digest, nil
 	}
 	return "", err

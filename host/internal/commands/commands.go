@@ -104,7 +104,8 @@ func (c *Commands) Lost(context.Context) ([]control.LostHost, error) {
 
 // BidActor bids when the labels match, the host takes work, and the reference does not run here under another key.
 func (c *Commands) BidActor(_ context.Context, r control.ActorAuctionRequest) bool {
-	return !c.cfg.Node.Draining() && lattice.Matches(c.cfg.Node.Labels(), r.Constraints) && c.reachable(r.ActorRef) == nil
+	return !c.cfg.Node.Draining() && lattice.Matches(c.cfg.Node.Labels(), r.Constraints) &&
+		c.reachable(r.ActorRef) == nil
 }
 
 // BidProvider bids when the labels match, the host takes work, and the provider does not run here under that link name.
@@ -136,7 +137,8 @@ func (c *Commands) reachable(ref string) error {
 // StartActor is the old clients' command: it adds to what runs.
 func (c *Commands) StartActor(_ context.Context, r control.StartActorRequest) error {
 	return c.accept("actor "+r.ActorRef, func(ctx context.Context) {
-		c.cfg.Actors.Scale(ctx, actors.ScaleRequest{Ref: r.ActorRef, Annotations: r.Annotations, Max: r.Count, Add: true})
+		c.cfg.Actors.Scale(ctx, actors.ScaleRequest{Ref: r.ActorRef, Annotations: r.Annotations, Max: r.Count,
+			Add: true})
 	})
 }
 

@@ -45,7 +45,8 @@ func (c *played) pass(seconds int) (all news) {
 			c.heard(b, c.now, circleBegan.Add(c.now))
 		}
 		n := c.look(c.now)
-		all.lost, all.tell, all.found = append(all.lost, n.lost...), append(all.tell, n.tell...), append(all.found, n.found...)
+		all.lost, all.tell, all.found = append(all.lost, n.lost...), append(all.tell, n.tell...),
+			append(all.found, n.found...)
 	}
 	return all
 }
@@ -60,8 +61,9 @@ func ids(all []control.LostHost) (list []lattice.HostID) {
 func is(list []control.LostHost, want ...lattice.HostID) bool { return slices.Equal(ids(list), want) }
 
 func runsApp(id lattice.HostID) control.HostInventory {
-	return control.HostInventory{HostID: id, FriendlyName: "edge-1", Labels: map[string]string{"zone": "edge"}, Actors: []control.Actor{{ID: "MAPP", Name: "app",
-		Instances: []control.ActorInstance{{MaxInstances: 3}, {MaxInstances: 4}}}},
+	return control.HostInventory{HostID: id, FriendlyName: "edge-1", Labels: map[string]string{"zone": "edge"},
+		Actors: []control.Actor{{ID: "MAPP", Name: "app",
+			Instances: []control.ActorInstance{{MaxInstances: 3}, {MaxInstances: 4}}}},
 		Providers: []control.Provider{{ID: "VWEB", Name: "web", ContractID: "acme:web", LinkName: "default"}}}
 }
 
@@ -82,9 +84,11 @@ func TestAHostThatDiesIsToldOfOnceWithWhatItRan(t *testing.T) {
 		t.Fatalf("the first host says %+v", n)
 	}
 	l := n.tell[0]
-	if l.FriendlyName != "edge-1" || l.Labels["zone"] != "edge" || l.Unknown || l.UptimeSeconds != 65 || !l.LastHeard.Equal(circleBegan.Add(5*time.Second)) ||
+	if l.FriendlyName != "edge-1" || l.Labels["zone"] != "edge" || l.Unknown || l.UptimeSeconds != 65 ||
+		!l.LastHeard.Equal(circleBegan.Add(5*time.Second)) ||
 		len(l.Actors) != 1 || l.Actors[0] != (control.LostActor{ID: "MAPP", Name: "app", MaxInstances: 7}) ||
-		len(l.Providers) != 1 || l.Providers[0] != (control.LostProvider{ID: "VWEB", Name: "web", ContractID: "acme:web", LinkName: "default"}) {
+		len(l.Providers) != 1 || l.Providers[0] != (control.LostProvider{ID: "VWEB", Name: "web",
+		ContractID: "acme:web", LinkName: "default"}) {
 		t.Errorf("it is told of as %+v", l)
 	}
 	m := b.pass(11)
@@ -163,7 +167,8 @@ func TestAHostThatEndsIsNotLost(t *testing.T) {
 func TestAHostOfAnotherDomainIsNewsOnce(t *testing.T) {
 	c := play(hostA, hostB)
 	c.pass(1)
-	for i, one := range []struct{ apart, news bool }{{true, true}, {true, false}, {false, false}, {false, false}, {true, true}} {
+	for i, one := range []struct{ apart, news bool }{{true, true}, {true, false}, {false, false}, {false, false},
+		{true, true}} {
 		if news := c.parted(hostB, one.apart); news != one.news {
 			t.Errorf("%d: %v", i, news)
 		}
@@ -240,7 +245,8 @@ func TestLostHostsAreForgotten(t *testing.T) {
 	delete(c.alive, hostB)
 	c.pass(20)
 	l := c.missed()
-	if len(l) != 1 || l[0].FriendlyName != "edge-1" || len(l[0].Actors) == 0 || len(l[0].Actors) > 1000 || len(l[0].Actors)+len(l[0].Providers)+l[0].Omitted != 10_001 {
+	if len(l) != 1 || l[0].FriendlyName != "edge-1" || len(l[0].Actors) == 0 || len(l[0].Actors) > 1000 ||
+		len(l[0].Actors)+len(l[0].Providers)+l[0].Omitted != 10_001 {
 		t.Fatalf("missed %.300v", l)
 	}
 	if c.pass(580); len(c.missed()) != 1 {
@@ -250,7 +256,8 @@ func TestLostHostsAreForgotten(t *testing.T) {
 		t.Error("never forgotten")
 	}
 	for i := range 2 * maxNeighbours {
-		c.heard(wire.Beat{HostID: lattice.HostID("N" + strings.Repeat(string(rune('A'+i%26)), 50) + string(rune('A'+i/26%26)) + string(rune('A'+i/676)))}, c.now, circleBegan)
+		c.heard(wire.Beat{HostID: lattice.HostID("N" + strings.Repeat(string(rune('A'+i%26)), 50) +
+			string(rune('A'+i/26%26)) + string(rune('A'+i/676)))}, c.now, circleBegan)
 	}
 	if n := len(c.circle.hosts); n != maxNeighbours {
 		t.Errorf("%d hosts are remembered", n)

@@ -136,14 +136,16 @@ func (c *Company) compare(inv control.HostInventory) {
 		return
 	}
 	c.cfg.Logger.Warn("another host keeps the lattice's state in another JetStream domain: neither sees the links and claims of "+
-		"the other; start both with the same --js-domain", "other", lattice.Printable(inv.FriendlyName), "id", inv.HostID,
+		"the other; start both with the same --js-domain", "other", lattice.Printable(inv.FriendlyName), "id",
+		inv.HostID,
 		"its_domain", lattice.Printable(*its), "own_domain", *own)
 }
 
 // tell logs and publishes what has come to light.
 func (c *Company) tell(n news) {
 	for _, l := range n.lost {
-		c.cfg.Logger.Warn("host is lost: its beats have ended, and it has not said that it ends", "lost", l.FriendlyName,
+		c.cfg.Logger.Warn("host is lost: its beats have ended, and it has not said that it ends", "lost",
+			l.FriendlyName,
 			"id", l.HostID, "heard", l.LastHeard, "actors", len(l.Actors), "providers", len(l.Providers))
 	}
 	for _, l := range n.tell {
@@ -152,7 +154,8 @@ func (c *Company) tell(n news) {
 	for _, f := range n.found {
 		c.cfg.Logger.Info("host that was lost is back", "found", f.host.FriendlyName, "id", f.host.HostID)
 		if f.tell {
-			c.cfg.Publish(event.HostFound{HostID: f.host.HostID, FriendlyName: f.host.FriendlyName, Labels: f.host.Labels})
+			c.cfg.Publish(event.HostFound{HostID: f.host.HostID, FriendlyName: f.host.FriendlyName,
+				Labels: f.host.Labels})
 		}
 	}
 }

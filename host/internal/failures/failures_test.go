@@ -27,7 +27,8 @@ func TestAFloodOfFailuresOfOneActorPushesOutNoOthers(t *testing.T) {
 	}
 	for i := range 200 { // many actors that fill what is kept in all
 		for range 100 {
-			s.Add(lattice.ActorID(fmt.Sprint("crowd", i)), failure(fmt.Sprint("crowd", i), "t", strings.Repeat("y", 1000)))
+			s.Add(lattice.ActorID(fmt.Sprint("crowd", i)), failure(fmt.Sprint("crowd", i), "t",
+				strings.Repeat("y", 1000)))
 		}
 	}
 	got, last := s.Find(control.FailuresRequest{TraceID: "t1"})

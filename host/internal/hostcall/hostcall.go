@@ -68,7 +68,8 @@ func (c *Calls) Call(ctx context.Context, from *Caller, binding, namespace, oper
 	target, result, err := c.call(ctx, from, link, namespace, operation, payload)
 	c.cfg.Metrics.Called(string(from.ID), target, operation, time.Since(start), err)
 	if err != nil {
-		c.cfg.Failures.Called(ctx, wire.Failure{ActorID: from.ID, Operation: operation, Target: target, Contract: namespace,
+		c.cfg.Failures.Called(ctx, wire.Failure{ActorID: from.ID, Operation: operation, Target: target,
+			Contract: namespace,
 			LinkName: link}, err)
 	}
 	return result, err
@@ -138,7 +139,8 @@ func (c *Calls) resolve(from *Caller, binding lattice.LinkName, namespace string
 			return to, "", route, err
 		}
 		return to, "", route, &lattice.Error{Code: lattice.ErrUnlinked,
-			Detail: fmt.Sprintf("for %s on %s, link name %s; make one with: weft link put %s PROVIDER", namespace, c.cfg.Lattice,
+			Detail: fmt.Sprintf("for %s on %s, link name %s; make one with: weft link put %s PROVIDER", namespace,
+				c.cfg.Lattice,
 				binding, from.ID)}
 	}
 	return to, "", route, &lattice.Error{Code: lattice.ErrNotFound, Op: "call", Entity: lattice.Printable(namespace),

@@ -17,13 +17,17 @@ func adverse(t *testing.T, wasm []byte, stop func(m api.Module)) api.Module {
 	t.Helper()
 	r := newRuntime(t, wazero.NewRuntimeConfig())
 	if _, err := r.NewHostModuleBuilder("env").NewFunctionBuilder().
-		WithFunc(func(_ context.Context, m api.Module) { stop(m) }).Export("stop").Instantiate(t.Context()); err != nil {
+		WithFunc(func(_ context.Context,
+			m api.Module) {
+			stop(m)
+		}).Export("stop").Instantiate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return start(t, r, wasm)
 }
 
-var adverseGuests = []string{"back", "steal", "pair", "mutual", "counts", "late", "lateReturn", "loopFirst", "onceFirst", "leaves", "indirectLeaves", "quick"}
+var adverseGuests = []string{"back", "steal", "pair", "mutual", "counts", "late", "lateReturn", "loopFirst",
+	"onceFirst", "leaves", "indirectLeaves", "quick"}
 
 // Once the flag is raised, a guest does no more than two budgets of work. All work is worth more than 8 units.
 func TestAdverseGuestsStop(t *testing.T) {
@@ -98,7 +102,8 @@ func TestLongPathIsChecked(t *testing.T) {
 	}
 	code.WriteString("\x0b")
 	f := "\x01\x01\x7f" + code.String() + "\x0b"
-	wasm := module(1, "\x01\x60\x00\x00", 3, "\x01\x00", 5, "\x01\x00\x01", 7, "\x01\x01f\x00\x00", 10, "\x01"+uleb(len(f))+f)
+	wasm := module(1, "\x01\x60\x00\x00", 3, "\x01\x00", 5, "\x01\x00\x01", 7, "\x01\x01f\x00\x00", 10,
+		"\x01"+uleb(len(f))+f)
 	m := start(t, newRuntime(t, wazero.NewRuntimeConfig()), rewrite(t, wasm))
 	before := spent(m)
 	if _, err := m.ExportedFunction("f").Call(t.Context()); err != nil {

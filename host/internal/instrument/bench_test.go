@@ -121,7 +121,8 @@ type guest struct {
 }
 
 func guests(t testing.TB) []guest {
-	g := []guest{{"wat", load(t, "testdata/work.wasm")}, {"rust", load(t, "testdata/rustguest/guest.wasm")}, {"go", buildGo(t, "testdata/goguest")}}
+	g := []guest{{"wat", load(t, "testdata/work.wasm")}, {"rust", load(t, "testdata/rustguest/guest.wasm")},
+		{"go", buildGo(t, "testdata/goguest")}}
 	if path := os.Getenv("WEFT_BENCH_GUEST"); path != "" {
 		g = append(g, guest{"extra", load(t, path)})
 	}

@@ -63,7 +63,8 @@ const maxRun = 1024
 // decode reads a body.
 func (b *body) decode(r *reader, index uint32) {
 	*b = body{module: b.module, index: index, code: r.B, groups: b.groups[:0], instrs: b.instrs[:0], loops: b.loops[:0],
-		frames: b.frames[:0], numbers: b.numbers[:0], widths: b.widths[:0], blocks: b.blocks[:0], cycles: b.cycles[:0], callees: b.callees[:0]}
+		frames: b.frames[:0], numbers: b.numbers[:0], widths: b.widths[:0], blocks: b.blocks[:0], cycles: b.cycles[:0],
+		callees: b.callees[:0]}
 	b.known = knownJump{head: -1, read: -1, set: -1, begun: -1}
 	b.readLocals(r)
 	b.open(-1, len(b.results))
@@ -92,7 +93,8 @@ func (b *body) decode(r *reader, index uint32) {
 			b.blocks[len(b.blocks)-1].bare = i.class == opens && b.code[at+1] == noResult
 		case loops:
 			i.imm = uint32(len(b.loops))
-			b.loops = append(b.loops, loop{from: len(b.instrs), cost: b.cost, sets: b.sets, inner: true, bare: b.bare(i), vague: nested > 0})
+			b.loops = append(b.loops, loop{from: len(b.instrs), cost: b.cost, sets: b.sets, inner: true,
+				bare: b.bare(i), vague: nested > 0})
 			b.open(int(i.imm), len(b.blockType(i).Params))
 			if nested++; nested > MaxLoopNesting {
 				r.Fail("more than %d nested loops", MaxLoopNesting)

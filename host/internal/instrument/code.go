@@ -89,7 +89,8 @@ func (m *module) code(r *reader) []byte {
 			r.Fail("function of %d bytes, %d allowed", size, MaxFunctionBytes)
 		}
 		b := r.Take(size)
-		bodies[i] = &reader{Reader: wasmbin.Reader{B: b, Base: r.Base + r.Off - len(b), What: r.What, Err: r.Err}, module: m}
+		bodies[i] = &reader{Reader: wasmbin.Reader{B: b, Base: r.Base + r.Off - len(b), What: r.What, Err: r.Err},
+			module: m}
 		f.decode(bodies[i], uint32(i+m.imported))
 		r.memory = r.memory || bodies[i].memory
 		if r.Err = bodies[i].Err; r.Err != nil {

@@ -23,7 +23,10 @@ func dispatcher(r *rand.Rand) []byte {
 	var code strings.Builder
 	add := func(s string) { code.WriteString(s) }
 	jumpTo := func(label, depth int) { fmt.Fprintf(&code, "\x41%c\x21\x00\x0c%c", label, depth) }
-	jump := func(depth int) { jumpTo(r.IntN(labels+1), depth) }                                                         // goes to some label
+	jump := func(depth int) {
+		jumpTo(r.IntN(labels+1),
+			depth)
+	} // goes to some label
 	const loop = "\x42\x05\x21\x03\x03\x40\x20\x02\x20\x03\x7c\x21\x02\x20\x03\x42\x7f\x7c\x22\x03\x50\x45\x0d\x00\x0b" // five turns
 	add("\x03\x40")                                                                                                     // loop
 	below := make([]bool, labels)                                                                                       // what is on the stack at a label
@@ -91,7 +94,8 @@ func dispatcher(r *rand.Rand) []byte {
 	}
 	add("\x0b\x20\x02\x0b") // end of the loop, sum
 	run := "\x01\x02\x7e" + code.String()
-	return module(1, "\x02\x60\x02\x7f\x7f\x01\x7e\x60\x01\x7f\x00", 3, "\x02\x00\x01", 6, "\x02\x7e\x01\x42\x00\x0b\x7f\x01\x41\x00\x0b",
+	return module(1, "\x02\x60\x02\x7f\x7f\x01\x7e\x60\x01\x7f\x00", 3, "\x02\x00\x01", 6,
+		"\x02\x7e\x01\x42\x00\x0b\x7f\x01\x41\x00\x0b",
 		7, "\x03\x03run\x00\x00\x04work\x03\x00\x05units\x03\x01", 10, "\x02"+uleb(len(run))+run+uleb(len(spin))+spin)
 }
 

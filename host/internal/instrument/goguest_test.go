@@ -47,7 +47,8 @@ func call(t *testing.T, wasm []byte, operation, payload string) (response string
 	if _, err := m.ExportedFunction("_initialize").Call(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.ExportedFunction("__guest_call").Call(t.Context(), uint64(len(operation)), uint64(len(payload))); err != nil {
+	if _, err := m.ExportedFunction("__guest_call").Call(t.Context(), uint64(len(operation)),
+		uint64(len(payload))); err != nil {
 		t.Fatal(err)
 	}
 	return response

@@ -38,7 +38,8 @@ func (m *module) helper(n uint32) uint32 { return uint32(len(m.functions)) + n }
 func (m *module) typeRange() uint32      { return uint32(len(m.types)) + typeOfRange }
 func (m *module) helperTypes() [helpers]uint32 {
 	n := uint32(len(m.types))
-	return [helpers]uint32{helpRefill: n + typeOfRefill, helpLook: n + typeOfLook, helpFill: n + typeOfRange, helpCopy: n + typeOfRange}
+	return [helpers]uint32{helpRefill: n + typeOfRefill, helpLook: n + typeOfLook, helpFill: n + typeOfRange,
+		helpCopy: n + typeOfRange}
 }
 
 // newTypes are the entries added to the type section.

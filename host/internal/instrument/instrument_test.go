@@ -70,7 +70,8 @@ func TestSameResults(t *testing.T) {
 	var guests []api.Module
 	for _, wasm := range [][]byte{code, rewrite(t, code)} {
 		r := newRuntime(t, wazero.NewRuntimeConfig())
-		if _, err := r.InstantiateWithConfig(t.Context(), load(t, "testdata/env.wasm"), wazero.NewModuleConfig().WithName("env")); err != nil {
+		if _, err := r.InstantiateWithConfig(t.Context(), load(t, "testdata/env.wasm"),
+			wazero.NewModuleConfig().WithName("env")); err != nil {
 			t.Fatal(err)
 		}
 		guests = append(guests, start(t, r, wasm))
@@ -110,15 +111,18 @@ func TestCustomSections(t *testing.T) {
 		return append([]byte{0, byte(len(s))}, s...)
 	}
 	in := []byte("\x00asm\x01\x00\x00\x00")
-	for _, name := range []string{"jwt", ".debug_info", "linking", "reloc.CODE", "producers", "sourceMappingURL", "external_debug_info",
+	for _, name := range []string{"jwt", ".debug_info", "linking", "reloc.CODE", "producers", "sourceMappingURL",
+		"external_debug_info",
 		"metadata.code.branch_hint"} {
 		in = append(in, custom(name, "BODY")...)
 	}
 	in = append(in, custom("name", "\x00\x02\x01m\x01\x04\x01\x00\x01f\x02\x01\x00")...)
 	in = append(in, custom("name", "\x00\x02\x01n")...)
 	out := string(rewrite(t, in))
-	for name, want := range map[string]bool{"jwtBODY": true, "producersBODY": true, "debug": false, "linking": false, "reloc": false,
-		"sourceMapping": false, "external": false, "metadata": false, "\x04name\x00\x02\x01m\x01\x04\x01\x00\x01f": true, "\x01n": false} {
+	for name, want := range map[string]bool{"jwtBODY": true, "producersBODY": true, "debug": false, "linking": false,
+		"reloc":         false,
+		"sourceMapping": false, "external": false, "metadata": false,
+		"\x04name\x00\x02\x01m\x01\x04\x01\x00\x01f": true, "\x01n": false} {
 		if strings.Contains(out, name) != want {
 			t.Errorf("%q kept: %v", name, !want)
 		}
@@ -158,48 +162,53 @@ func TestRefuses(t *testing.T) {
 		wasm   []byte
 		detail string
 	}{
-		"reserved export":       {module(7, "\x01\x0b__weft_stop\x03\x00"), "reserved"},
-		"order":                 {module(3, "\x00", 1, "\x00"), "out of order"},
-		"twice":                 {module(1, "\x00", 1, "\x00"), "out of order"},
-		"types without bodies":  {module(1, "\xff\xff\xff\xff\x0f"), "4294967295 types"},
-		"imports":               {module(2, "\x80\x80\x04"), "do not fit"},
-		"functions":             {module(3, "\xff\xff\xff\x7f"), "functions"},
-		"parameters":            {module(1, "\x01\x60\xff\xff\x7f"), "parameters"},
-		"locals":                {module(1, "\x01\x60\x00\x00", 3, "\x01\x00", 10, "\x01\x08\x01\xff\xff\xff\xff\x0f\x7f\x0b"), "locals"},
-		"table":                 {module(4, "\x01\x70\x00\xff\xff\xff\x3f"), "elements"},
-		"five tables":           {module(4, "\x05"+strings.Repeat("\x70\x00\x00", 5)), "5 tables"},
-		"elements":              {module(4, "\x01\x70\x00\x01", 9, "\x01\x00\x41\x00\x0b\xff\xff\x3f"), "elements"},
-		"data":                  {module(5, "\x01\x00\x01", 11, "\x01\x00\x41\x00\x0b\xff\xff\x3f"), "unexpected end"},
-		"two memories":          {module(5, "\x02\x00\x01\x00\x01"), "2 memories"},
-		"shared memory":         {module(5, "\x01\x03\x01\x02"), "threads"},
-		"memory64":              {module(5, "\x01\x04\x01"), "64-bit"},
-		"tag":                   {module(13, "\x00"), "exceptions"},
-		"unknown section":       {module(14, ""), "unknown section"},
-		"array type":            {module(1, "\x01\x5e\x7f\x00"), "garbage collected"},
-		"start with parameters": {module(1, "\x01\x60\x01\x7f\x00", 3, "\x01\x00", 8, "\x00", 10, "\x01\x02\x00\x0b"), "start function"},
-		"functions, no code":    {module(1, "\x01\x60\x00\x00", 3, "\x01\x00"), "without code"},
-		"body too short":        {module(1, "\x01\x60\x00\x00", 3, "\x01\x00", 10, "\x01\x04\x00\x02\x40\x0b"), "unexpected end"},
-		"body too long":         {module(1, "\x01\x60\x00\x00", 3, "\x01\x00", 10, "\x01\x04\x00\x0b\x01\x0b"), "bytes too many"},
-		"branch targets":        {body("\x0e\xff\xff\xff\xff\x0f"), "branch targets"},
-		"tail call":             {body("\x12\x00"), "tail calls"},
-		"call_ref":              {body("\x14\x00"), "typed function references"},
-		"try_table":             {body("\x1f\x40\x00\x0b"), "exceptions"},
-		"atomics":               {body("\xfe\x03\x00"), "threads"},
-		"struct.new":            {body("\xfb\x00\x00"), "garbage collected"},
-		"relaxed simd":          {body("\xfd\x80\x02"), "relaxed SIMD"},
-		"overlong simd":         {body("\xfd\x83\x03\x40\x0b"), "relaxed SIMD"}, // would hide a loop
-		"second memory":         {body("\x28\x40\x01\x00"), "several memories"},
-		"nesting":               {body(strings.Repeat("\x02\x40", 20_001)), "nested blocks"},
-		"loops":                 {body(strings.Repeat("\x03\x40", 201)), "nested loops"},
-		"memory, but none":      {body("\x3f\x00\x1a"), "a memory is used"},
-		"data, but no memory":   {module(11, "\x01\x00\x41\x00\x0b\x00"), "a memory is used"},
-		"helper's type":         {body("\x03\x02\x0b"), "type 2 does not exist"},
-		"helper":                {body("\x10\x01"), "function 1 does not exist"},
-		"hidden global":         {body("\x23\x00\x1a"), "global 0 does not exist"},
-		"hidden local":          {body("\x20\x00\x1a"), "local 0 does not exist"},
-		"undeclared reference":  {body("\xd2\x00\x1a"), "not declared"},
+		"reserved export":      {module(7, "\x01\x0b__weft_stop\x03\x00"), "reserved"},
+		"order":                {module(3, "\x00", 1, "\x00"), "out of order"},
+		"twice":                {module(1, "\x00", 1, "\x00"), "out of order"},
+		"types without bodies": {module(1, "\xff\xff\xff\xff\x0f"), "4294967295 types"},
+		"imports":              {module(2, "\x80\x80\x04"), "do not fit"},
+		"functions":            {module(3, "\xff\xff\xff\x7f"), "functions"},
+		"parameters":           {module(1, "\x01\x60\xff\xff\x7f"), "parameters"},
+		"locals": {module(1, "\x01\x60\x00\x00", 3, "\x01\x00", 10,
+			"\x01\x08\x01\xff\xff\xff\xff\x0f\x7f\x0b"), "locals"},
+		"table":           {module(4, "\x01\x70\x00\xff\xff\xff\x3f"), "elements"},
+		"five tables":     {module(4, "\x05"+strings.Repeat("\x70\x00\x00", 5)), "5 tables"},
+		"elements":        {module(4, "\x01\x70\x00\x01", 9, "\x01\x00\x41\x00\x0b\xff\xff\x3f"), "elements"},
+		"data":            {module(5, "\x01\x00\x01", 11, "\x01\x00\x41\x00\x0b\xff\xff\x3f"), "unexpected end"},
+		"two memories":    {module(5, "\x02\x00\x01\x00\x01"), "2 memories"},
+		"shared memory":   {module(5, "\x01\x03\x01\x02"), "threads"},
+		"memory64":        {module(5, "\x01\x04\x01"), "64-bit"},
+		"tag":             {module(13, "\x00"), "exceptions"},
+		"unknown section": {module(14, ""), "unknown section"},
+		"array type":      {module(1, "\x01\x5e\x7f\x00"), "garbage collected"},
+		"start with parameters": {module(1, "\x01\x60\x01\x7f\x00", 3, "\x01\x00", 8, "\x00", 10, "\x01\x02\x00\x0b"),
+			"start function"},
+		"functions, no code": {module(1, "\x01\x60\x00\x00", 3, "\x01\x00"), "without code"},
+		"body too short": {module(1, "\x01\x60\x00\x00", 3, "\x01\x00", 10, "\x01\x04\x00\x02\x40\x0b"),
+			"unexpected end"},
+		"body too long": {module(1, "\x01\x60\x00\x00", 3, "\x01\x00", 10, "\x01\x04\x00\x0b\x01\x0b"),
+			"bytes too many"},
+		"branch targets":       {body("\x0e\xff\xff\xff\xff\x0f"), "branch targets"},
+		"tail call":            {body("\x12\x00"), "tail calls"},
+		"call_ref":             {body("\x14\x00"), "typed function references"},
+		"try_table":            {body("\x1f\x40\x00\x0b"), "exceptions"},
+		"atomics":              {body("\xfe\x03\x00"), "threads"},
+		"struct.new":           {body("\xfb\x00\x00"), "garbage collected"},
+		"relaxed simd":         {body("\xfd\x80\x02"), "relaxed SIMD"},
+		"overlong simd":        {body("\xfd\x83\x03\x40\x0b"), "relaxed SIMD"}, // would hide a loop
+		"second memory":        {body("\x28\x40\x01\x00"), "several memories"},
+		"nesting":              {body(strings.Repeat("\x02\x40", 20_001)), "nested blocks"},
+		"loops":                {body(strings.Repeat("\x03\x40", 201)), "nested loops"},
+		"memory, but none":     {body("\x3f\x00\x1a"), "a memory is used"},
+		"data, but no memory":  {module(11, "\x01\x00\x41\x00\x0b\x00"), "a memory is used"},
+		"helper's type":        {body("\x03\x02\x0b"), "type 2 does not exist"},
+		"helper":               {body("\x10\x01"), "function 1 does not exist"},
+		"hidden global":        {body("\x23\x00\x1a"), "global 0 does not exist"},
+		"hidden local":         {body("\x20\x00\x1a"), "local 0 does not exist"},
+		"undeclared reference": {body("\xd2\x00\x1a"), "not declared"},
 		"large memory.init": {module(1, "\x01\x60\x00\x00", 3, "\x01\x00", 5, "\x01\x00\x01", 12, "\x01",
-			10, "\x01\x0c\x00\x41\x00\x41\x00\x41\x00\xfc\x08\x00\x00\x0b", 11, "\x01\x01\x81\x80\x80\x04"+strings.Repeat("x", 8<<20+1)), "memory.init"},
+			10, "\x01\x0c\x00\x41\x00\x41\x00\x41\x00\xfc\x08\x00\x00\x0b", 11,
+			"\x01\x01\x81\x80\x80\x04"+strings.Repeat("x", 8<<20+1)), "memory.init"},
 		"sections": {module(sections(10_001)...), "sections"},
 	} {
 		_, err := instrument.Rewrite(r.wasm)
@@ -307,7 +316,8 @@ func sameResults(t *testing.T, r wazero.Runtime, before, after wazero.CompiledMo
 		t.Fatal(err)
 	}
 	defer plain.Close(t.Context())
-	limit, handed := checked.ExportedGlobal(instrument.LimitGlobal).(api.MutableGlobal), checked.ExportedGlobal(instrument.HandedGlobal)
+	limit, handed := checked.ExportedGlobal(instrument.LimitGlobal).(api.MutableGlobal),
+		checked.ExportedGlobal(instrument.HandedGlobal)
 	left := checked.ExportedGlobal(instrument.LeftGlobal).(api.MutableGlobal)
 	for _, name := range slices.Sorted(maps.Keys(before.ExportedFunctions())) {
 		f := checked.ExportedFunction(name)

@@ -131,7 +131,8 @@ func Rewrite(wasm []byte) (*Result, error) {
 	if err := checkEffort(sections); err != nil {
 		return nil, err
 	}
-	m := &module{Result: Result{Functions: map[string]Signature{}}, blocks: map[string]uint32{}, out: append(make([]byte, 0, len(wasm)+len(wasm)/6), wasm[:8]...)}
+	m := &module{Result: Result{Functions: map[string]Signature{}}, blocks: map[string]uint32{},
+		out: append(make([]byte, 0, len(wasm)+len(wasm)/6), wasm[:8]...)}
 	for _, s := range sections {
 		if s.id == secStart { // it comes after the exports, which must know it
 			r := s.reader()
@@ -208,7 +209,7 @@ func header(wasm []byte) error {
 	case len(wasm) < 8 || !bytes.Equal(wasm[:4], []byte("\x00asm")):
 		return bad("not a WebAssembly module")
 	case wasm[6] == 1 && wasm[7] == 0:
-		return bad("components are not supported yet: build a core module (wasip1 or wasm32-unknown-unknown)")
+		return bad("a component where a core module is wanted")
 	case !bytes.Equal(wasm[4:8], []byte{1, 0, 0, 0}):
 		return bad("unknown version %x of the binary format", wasm[4:8])
 	case len(wasm) > MaxModuleBytes:

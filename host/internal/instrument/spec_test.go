@@ -149,7 +149,8 @@ func (w *world) open(t *testing.T, code []byte, name string) (api.Module, error)
 		}
 		code = r.Wasm
 	}
-	m, err := w.runtime.InstantiateWithConfig(t.Context(), code, wazero.NewModuleConfig().WithName(name).WithStartFunctions())
+	m, err := w.runtime.InstantiateWithConfig(t.Context(), code,
+		wazero.NewModuleConfig().WithName(name).WithStartFunctions())
 	if err != nil {
 		return nil, err
 	}

@@ -81,7 +81,8 @@ func (b *body) thread(i *instr) {
 	}
 	facts := &b.blocks[t.number]
 	if !facts.anchor {
-		facts.anchor, facts.head, facts.place, facts.value, facts.local = true, b.frames[place], t.place, b.known.value, d.local
+		facts.anchor, facts.head, facts.place, facts.value, facts.local = true, b.frames[place], t.place,
+			b.known.value, d.local
 		facts.around = place
 	}
 	facts.last = len(b.instrs)

@@ -36,12 +36,18 @@ func TestWidth(t *testing.T) {
 		good, much int
 		words      string
 	}{
-		"calls":          {func(n int) []byte { return wide(0, "\x00"+repeat("\x11\x01\x00", n)) }, 498, 499, "function 0 passes 1000495 values by its calls and branches, 1000000 allowed; hand structures over by memory"},
-		"the known one":  {func(n int) []byte { return wide(0, "\x00"+repeat("\x11\x01\x00", n)) }, 1, 20_000, "function 0 passes 40100000 values"},
-		"blocks":         {func(n int) []byte { return wide(0, "\x00"+repeat("\x02\x02\x00\x0b", n)) }, 500, 501, "function 0 passes 1002000 values"},
-		"branches":       {func(n int) []byte { return wide(0, "\x00\x02\x02"+repeat("\x0c\x00", n)+"\x0b") }, 998, 1000, "function 0 passes 1002000 values"},
-		"branch table":   {func(n int) []byte { return wide(0, "\x00\x02\x02\x0e"+uleb(n)+repeat("\x00", n+1)+"\x0b") }, 997, 1000, "function 0 passes 1003000 values"},
-		"mutable global": {func(n int) []byte { return wide(n, "\x00"+repeat("\x10\x00", 1000)) }, 995, 996, "function 0 passes 1001000 values"},
+		"calls": {func(n int) []byte { return wide(0, "\x00"+repeat("\x11\x01\x00", n)) }, 498, 499,
+			"function 0 passes 1000495 values by its calls and branches, 1000000 allowed; hand structures over by memory"},
+		"the known one": {func(n int) []byte { return wide(0, "\x00"+repeat("\x11\x01\x00", n)) }, 1, 20_000,
+			"function 0 passes 40100000 values"},
+		"blocks": {func(n int) []byte { return wide(0, "\x00"+repeat("\x02\x02\x00\x0b", n)) }, 500, 501,
+			"function 0 passes 1002000 values"},
+		"branches": {func(n int) []byte { return wide(0, "\x00\x02\x02"+repeat("\x0c\x00", n)+"\x0b") }, 998,
+			1000, "function 0 passes 1002000 values"},
+		"branch table": {func(n int) []byte { return wide(0, "\x00\x02\x02\x0e"+uleb(n)+repeat("\x00", n+1)+"\x0b") },
+			997, 1000, "function 0 passes 1003000 values"},
+		"mutable global": {func(n int) []byte { return wide(n, "\x00"+repeat("\x10\x00", 1000)) }, 995, 996,
+			"function 0 passes 1001000 values"},
 		"module": {func(n int) []byte {
 			bodies := make([]string, n)
 			for i := range bodies {
@@ -49,8 +55,14 @@ func TestWidth(t *testing.T) {
 			}
 			return wide(0, bodies...)
 		}, 10, 11, "the calls and branches of the functions up to 10 pass 11000000 values, 10000000 allowed"},
-		"locals and branches": {func(n int) []byte { return wide(0, "\x01"+uleb(n)+"\x7f"+repeat("\x02\x40\x0b", 4000)) }, 1000, 1001, "function 0 has 1001 locals and 4000 branches"},
-		"many locals":         {func(n int) []byte { return wide(0, "\x01"+uleb(n)+"\x7f"+repeat("\x02\x40\x0b", 10)) }, 20_000, 20_001, "function 0 has 20001 locals and 10 branches"},
+		"locals and branches": {func(n int) []byte {
+			return wide(0, "\x01"+uleb(n)+"\x7f"+repeat("\x02\x40\x0b",
+				4000))
+		}, 1000, 1001, "function 0 has 1001 locals and 4000 branches"},
+		"many locals": {func(n int) []byte {
+			return wide(0, "\x01"+uleb(n)+"\x7f"+repeat("\x02\x40\x0b",
+				10))
+		}, 20_000, 20_001, "function 0 has 20001 locals and 10 branches"},
 		"functions and globals": {func(n int) []byte {
 			bodies := make([]string, 11_000)
 			for i := range bodies {

@@ -20,7 +20,8 @@ func available(root string, physical int64) int64 {
 			return
 		}
 		// "max", and the huge number that stands for no limit in version 1, are not limits.
-		if n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64); err == nil && n > 0 && (least == 0 || n < least) {
+		if n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64); err == nil && n > 0 &&
+			(least == 0 || n < least) {
 			least = n
 		}
 	}

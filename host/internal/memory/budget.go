@@ -63,8 +63,10 @@ func (b *Budget) Take(what string, bytes uint64) error {
 	defer b.freeing.Unlock()
 	for !b.try(bytes) {
 		if b.free == nil || bytes > uint64(b.limit) || !b.free() {
-			return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("no memory for %s of %s: %s of the %s of this host are in use "+
-				"(--guest-memory, see docs/instances.md)", what, lattice.Size(int64(min(bytes, math.MaxInt64))), lattice.Size(b.used.Load()), lattice.Size(b.limit))}
+			return &lattice.Error{Code: lattice.ErrBusy,
+				Detail: fmt.Sprintf("no memory for %s of %s: %s of the %s of this host are in use "+
+					"(--guest-memory, see docs/instances.md)", what, lattice.Size(int64(min(bytes, math.MaxInt64))),
+					lattice.Size(b.used.Load()), lattice.Size(b.limit))}
 		}
 	}
 	return nil

@@ -18,7 +18,8 @@ func TestBudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := b.Take("an instance", 41)
-	if !errors.Is(err, lattice.ErrBusy) || !strings.Contains(err.Error(), "an instance") || !strings.Contains(err.Error(), "--guest-memory") {
+	if !errors.Is(err, lattice.ErrBusy) || !strings.Contains(err.Error(), "an instance") ||
+		!strings.Contains(err.Error(), "--guest-memory") {
 		t.Errorf("beyond the limit: %v", err)
 	}
 	if err := b.Take("an instance", 1<<63+5); !errors.Is(err, lattice.ErrBusy) {
@@ -88,15 +89,23 @@ func TestAvailable(t *testing.T) {
 		files map[string]string
 		want  int64
 	}{
-		"no control groups":         {nil, 1 << 30},
-		"none of them has a limit":  {map[string]string{"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/b/memory.max": "max\n"}, 1 << 30},
-		"version 2":                 {map[string]string{"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/b/memory.max": "268435456\n"}, 256 << 20},
-		"version 2, a group above":  {map[string]string{"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/b/memory.max": "max\n", "sys/fs/cgroup/a/memory.max": "1048576\n"}, 1 << 20},
-		"version 2 in a container":  {map[string]string{"proc/self/cgroup": "0::/../outside\n", "sys/fs/cgroup/memory.max": "4096\n"}, 4096},
-		"version 1":                 {map[string]string{"proc/self/cgroup": "5:cpu,cpuacct:/x\n4:memory:/y\n", "sys/fs/cgroup/memory/y/memory.limit_in_bytes": "5000\n"}, 5000},
-		"version 1 without a limit": {map[string]string{"proc/self/cgroup": "4:memory:/y\n", "sys/fs/cgroup/memory/y/memory.limit_in_bytes": "9223372036854771712\n"}, 1 << 30},
-		"more than the machine has": {map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "99999999999\n"}, 1 << 30},
-		"garbage":                   {map[string]string{"proc/self/cgroup": "x\n0::\n4:memory\n", "sys/fs/cgroup/memory.max": "-5\n"}, 1 << 30},
+		"no control groups": {nil, 1 << 30},
+		"none of them has a limit": {map[string]string{"proc/self/cgroup": "0::/a/b\n",
+			"sys/fs/cgroup/a/b/memory.max": "max\n"}, 1 << 30},
+		"version 2": {map[string]string{"proc/self/cgroup": "0::/a/b\n",
+			"sys/fs/cgroup/a/b/memory.max": "268435456\n"}, 256 << 20},
+		"version 2, a group above": {map[string]string{"proc/self/cgroup": "0::/a/b\n",
+			"sys/fs/cgroup/a/b/memory.max": "max\n", "sys/fs/cgroup/a/memory.max": "1048576\n"}, 1 << 20},
+		"version 2 in a container": {map[string]string{"proc/self/cgroup": "0::/../outside\n",
+			"sys/fs/cgroup/memory.max": "4096\n"}, 4096},
+		"version 1": {map[string]string{"proc/self/cgroup": "5:cpu,cpuacct:/x\n4:memory:/y\n",
+			"sys/fs/cgroup/memory/y/memory.limit_in_bytes": "5000\n"}, 5000},
+		"version 1 without a limit": {map[string]string{"proc/self/cgroup": "4:memory:/y\n",
+			"sys/fs/cgroup/memory/y/memory.limit_in_bytes": "9223372036854771712\n"}, 1 << 30},
+		"more than the machine has": {map[string]string{"proc/self/cgroup": "0::/\n",
+			"sys/fs/cgroup/memory.max": "99999999999\n"}, 1 << 30},
+		"garbage": {map[string]string{"proc/self/cgroup": "x\n0::\n4:memory\n",
+			"sys/fs/cgroup/memory.max": "-5\n"}, 1 << 30},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()

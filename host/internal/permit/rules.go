@@ -96,6 +96,7 @@ func (f *rulesFile) read() {
 	p.cfg.Metrics.RulesReads.WithLabelValues("ok").Inc()
 	p.cfg.Metrics.RulesStale.Set(0)
 	if !first {
-		p.cfg.Logger.Info("new rules are in force", "path", f.path, "rules", len(rules.List), "default_allow", rules.Permit)
+		p.cfg.Logger.Info("new rules are in force", "path", f.path, "rules", len(rules.List), "default_allow",
+			rules.Permit)
 	}
 }

@@ -123,7 +123,8 @@ func (p *Pool[I]) acquire(ctx context.Context) (I, error) {
 	case p.cfg.MaxWaiting > 0 && p.waiting.Len() >= p.cfg.MaxWaiting:
 		n := p.waiting.Len()
 		p.mu.Unlock()
-		return none, &lattice.Error{Code: lattice.ErrBusy, Op: "acquire instance", Detail: fmt.Sprintf("%d are waiting already", n)}
+		return none, &lattice.Error{Code: lattice.ErrBusy, Op: "acquire instance",
+			Detail: fmt.Sprintf("%d are waiting already", n)}
 	case p.scarce() && p.crowded():
 		n, have := p.waiting.Len(), p.there()
 		p.mu.Unlock()
@@ -237,7 +238,8 @@ func (p *Pool[I]) lend(m *member[I]) { p.lent[m.instance] = m }
 
 // room reports whether an instance may be made now. The caller holds mu.
 func (p *Pool[I]) room() bool {
-	return !p.scarce() && (p.cfg.Max == Unbounded || p.total < uint64(p.cfg.Max)) && (p.cfg.MaxMaking <= 0 || p.making < p.cfg.MaxMaking)
+	return !p.scarce() && (p.cfg.Max == Unbounded || p.total < uint64(p.cfg.Max)) &&
+		(p.cfg.MaxMaking <= 0 || p.making < p.cfg.MaxMaking)
 }
 
 // scarce reports whether the pool makes do with the instances that it has. The caller holds mu.
@@ -447,7 +449,8 @@ func (p *Pool[I]) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "close pool", Detail: fmt.Sprintf("%d instances are in use", p.total)}
+		return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "close pool",
+			Detail: fmt.Sprintf("%d instances are in use", p.total)}
 	}
 }
 

@@ -121,7 +121,8 @@ func TestDiscards(t *testing.T) {
 		"sick":        {spoil: func(i *instance) { i.sick.Store(true) }, want: pool.Unhealthy},
 		"calls":       {cfg: pool.Config{MaxCalls: 1}, want: pool.WornOut},
 		"first call":  {cfg: pool.Config{MaxCalls: 2}},
-		"memory":      {cfg: pool.Config{MaxMemoryBytes: 200}, spoil: func(i *instance) { i.memory.Store(201) }, want: pool.TooLarge},
+		"memory": {cfg: pool.Config{MaxMemoryBytes: 200}, spoil: func(i *instance) { i.memory.Store(201) },
+			want: pool.TooLarge},
 		"some memory": {cfg: pool.Config{MaxMemoryBytes: 200}, spoil: func(i *instance) { i.memory.Store(200) }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -374,7 +375,8 @@ func TestHammer(t *testing.T) {
 	for _, n := range s.Discarded {
 		discarded += n
 	}
-	if most.Load() > 4 || s.InUse != 0 || s.Idle != 0 || s.Pending != 0 || s.MemoryBytes != 0 || discarded != s.Created {
+	if most.Load() > 4 || s.InUse != 0 || s.Idle != 0 || s.Pending != 0 || s.MemoryBytes != 0 ||
+		discarded != s.Created {
 		t.Errorf("%d at once, %+v", most.Load(), s)
 	}
 	for _, i := range f.made {

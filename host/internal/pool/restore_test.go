@@ -54,7 +54,8 @@ func TestFreshReplacesWhatCanNotBeRestored(t *testing.T) {
 		}
 		p.Release(i, nil)
 	}
-	if s := p.Stats(); len(f.made) != 3 || s.Restored != 0 || s.Discarded[pool.Used] != 3 || s.Idle != 0 || s.MemoryBytes != 0 {
+	if s := p.Stats(); len(f.made) != 3 || s.Restored != 0 || s.Discarded[pool.Used] != 3 || s.Idle != 0 ||
+		s.MemoryBytes != 0 {
 		t.Errorf("%d made, %+v", len(f.made), s)
 	}
 }

@@ -149,7 +149,8 @@ func readCredentials(address string, c natsconn.Config) (Credentials, error) {
 	case c.CredsFile != "":
 		b, err := os.ReadFile(c.CredsFile)
 		if err != nil {
-			return access, &lattice.Error{Code: lattice.ErrUnavailable, Op: "read credentials", Entity: c.CredsFile, Err: err}
+			return access, &lattice.Error{Code: lattice.ErrUnavailable, Op: "read credentials", Entity: c.CredsFile,
+				Err: err}
 		}
 		if access.jwt, err = nkeys.ParseDecoratedJWT(b); err != nil {
 			return access, credentialsError(c.CredsFile, err)

@@ -55,7 +55,8 @@ func (ps *Providers) Gather() ([]*dto.MetricFamily, error) {
 			parser := expfmt.NewTextParser(model.UTF8Validation)
 			families, err := parser.TextToMetricFamilies(bytes.NewReader(reply.Data))
 			if err != nil {
-				ps.cfg.Logger.Warn("metrics of a provider are not readable", lattice.LogProvider, p.name, lattice.LogErr, err)
+				ps.cfg.Logger.Warn("metrics of a provider are not readable", lattice.LogProvider, p.name,
+					lattice.LogErr, err)
 				return
 			}
 			mu.Lock()

@@ -74,7 +74,8 @@ func (ps *Providers) ServeProfile(w http.ResponseWriter, r *http.Request) {
 				out.Out.URL.Path, out.Out.URL.RawPath = profile.Path+r.PathValue("rest"), ""
 			},
 			ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-				http.Error(w, fmt.Sprintf("%s serves no profiles now: %v; it is starting, or not built on weft's SDK", p.name, err),
+				http.Error(w, fmt.Sprintf("%s serves no profiles now: %v; it is starting, or not built on weft's SDK",
+					p.name, err),
 					http.StatusBadGateway)
 			}}
 		proxy.ServeHTTP(w, r)

@@ -69,7 +69,8 @@ func ErrRuns(who string) error {
 
 // claims is what the lattice keeps about the provider.
 func (p *Provider) claims() control.Claims {
-	return control.Claims{Subject: string(p.id), Issuer: p.issuer, Name: p.name, Revision: p.revision, Version: p.version,
+	return control.Claims{Subject: string(p.id), Issuer: p.issuer, Name: p.name, Revision: p.revision,
+		Version:    p.version,
 		ContractID: p.contract}
 }
 
@@ -84,12 +85,14 @@ func (p *Provider) onState(s supervisor.State) {
 		if s.Restarts > before.Restarts || s.Restarts > 0 && before.Phase == supervisor.Starting {
 			p.cfg.Metrics.Restarts.WithLabelValues(p.name, string(p.link)).Inc()
 		}
-		p.cfg.Logger.Info("provider started", lattice.LogProvider, p.name, "id", p.id, lattice.LogLink, p.link, "pid", s.PID,
+		p.cfg.Logger.Info("provider started", lattice.LogProvider, p.name, "id", p.id, lattice.LogLink, p.link, "pid",
+			s.PID,
 			"inline", p.run != nil, "restarts", s.Restarts, lattice.LogRef, p.ref, "digest", p.digest)
 		notBefore, expires := p.validity.HumanTimes()
 		p.cfg.Publish(event.ProviderStarted{HostID: p.cfg.Node.ID, PublicKey: p.id, ImageRef: p.ref, LinkName: p.link,
 			ContractID: p.contract,
-			InstanceID: p.instanceID, Annotations: p.annotations, Claims: event.ProviderClaimsOf(p.claims(), notBefore, expires),
+			InstanceID: p.instanceID, Annotations: p.annotations, Claims: event.ProviderClaimsOf(p.claims(), notBefore,
+				expires),
 			Digest: p.digest})
 		// A link that was put between the host data and the process's subscriptions would be lost.
 		for _, def := range p.cfg.State.Of(p.id, p.link) {
@@ -97,7 +100,8 @@ func (p *Provider) onState(s supervisor.State) {
 		}
 		p.catchUp()
 	case supervisor.Backoff:
-		p.cfg.Logger.Warn("provider ended, starting it again", lattice.LogProvider, p.name, lattice.LogLink, p.link, "reason",
+		p.cfg.Logger.Warn("provider ended, starting it again", lattice.LogProvider, p.name, lattice.LogLink, p.link,
+			"reason",
 			s.Reason, "in", s.Retry)
 		p.stoppedEvent(s.Reason)
 		p.cfg.Publish(event.ProviderRestarting{HostID: p.cfg.Node.ID, PublicKey: p.id, LinkName: p.link,
@@ -145,8 +149,9 @@ func (p *Provider) describe() control.Provider {
 	}
 	return control.Provider{ID: p.id, ImageRef: p.ref, ContractID: p.contract, LinkName: p.link, Name: p.name,
 		Annotations: p.annotations,
-		Revision:    p.revision, InstanceID: p.instanceID, State: state, Error: reason, Restarts: uint64(p.state.Restarts),
-		PID: p.state.PID, Inline: p.run != nil, Digest: p.digest}
+		Revision:    p.revision, InstanceID: p.instanceID, State: state, Error: reason,
+		Restarts: uint64(p.state.Restarts),
+		PID:      p.state.PID, Inline: p.run != nil, Digest: p.digest}
 }
 
 // party is a provider that is about to start.

@@ -114,6 +114,7 @@ func (p *Provider) hostData(local *wire.Channel, profile string) []byte {
 		ProviderKey: p.id, InvocationSeed: keys.Seed, InstanceID: p.instanceID,
 		LinkDefinitions: p.cfg.State.Of(p.id, p.link), ClusterIssuers: keys.Trusted, ConfigJSON: p.config,
 		DefaultRPCTimeoutMS: uint64(c.RPCTimeout.Milliseconds()), StructuredLogging: c.StructuredLogging,
-		Channel: local, NATS: c.Access.direct(access), ProfileSocket: profile, FilesDirs: c.FilesDirs, JSDomain: c.JSDomain,
+		Channel: local, NATS: c.Access.direct(access), ProfileSocket: profile, FilesDirs: c.FilesDirs,
+		JSDomain: c.JSDomain,
 	}.Encode()
 }

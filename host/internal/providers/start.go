@@ -22,7 +22,8 @@ func (ps *Providers) resolve(ctx context.Context, ref, digest string, link latti
 	p = &Provider{all: ps, cfg: &ps.cfg, ref: ref, instanceID: uuid.NewString(), key: key{link: link},
 		kick: make(chan struct{}, 1)}
 	if b, ok := ps.Builtin(ref); ok {
-		p.id, p.name, p.contract, p.version, p.revision, p.builtin = b.ID, b.Name, b.ContractID, b.Version, b.Revision, true
+		p.id, p.name, p.contract, p.version, p.revision, p.builtin = b.ID, b.Name, b.ContractID, b.Version, b.Revision,
+			true
 		p.storage, p.run = b.Storage, b.Inside
 		p.issuer = "weft"
 		return p, b.Path, b.Args, nil
@@ -75,7 +76,8 @@ func (ps *Providers) replace(ctx context.Context, r control.StartProviderRequest
 	args []string) error {
 	if p.id != r.Replaces {
 		return &lattice.Error{Code: lattice.ErrConflict, Op: "update provider", Entity: string(r.Replaces),
-			Detail: fmt.Sprintf("%s is another provider, %s (%s); an update has the same key", lattice.Printable(r.ProviderRef),
+			Detail: fmt.Sprintf("%s is another provider, %s (%s); an update has the same key",
+				lattice.Printable(r.ProviderRef),
 				lattice.Printable(p.name), p.id)}
 	}
 	old := ps.Find(p.id, p.link)
@@ -138,7 +140,8 @@ func (ps *Providers) start(ctx context.Context, r control.StartProviderRequest, 
 	process, err := supervisor.Start(ctx, supervisor.Spec{
 		Path: path, Args: args, Run: p.inside(p.run), Stdin: p.firstLine, ReadyLine: wire.ReadyLine,
 		Answers: []string{wire.ReloadedLine, wire.RestartLine}, RequireReadyLine: p.builtin, Probe: p.probe,
-		ReadyTimeout: ps.cfg.Ready, Shutdown: p.askToEnd, Grace: ps.cfg.Grace, Guard: ps.cfg.Guard, Excused: ps.cfg.away,
+		ReadyTimeout: ps.cfg.Ready, Shutdown: p.askToEnd, Grace: ps.cfg.Grace, Guard: ps.cfg.Guard,
+		Excused: ps.cfg.away,
 		OnState: p.onState, Logger: ps.cfg.Logger.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
 	})
 	if err != nil {

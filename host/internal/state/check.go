@@ -127,7 +127,8 @@ func (s *State) handOver(ctx context.Context, old, next wire.LinkDefinition) {
 	defer cancel()
 	subj := subject.LinkPut(s.cfg.Lattice, next.ProviderID, next.LinkName)
 	if _, err := s.cfg.Conn.RequestWithContext(ask, subj, next.Encode()); err != nil {
-		s.cfg.Logger.Debug("provider does not say that it has a link", lattice.LogProvider, next.ProviderID, lattice.LogActor,
+		s.cfg.Logger.Debug("provider does not say that it has a link", lattice.LogProvider, next.ProviderID,
+			lattice.LogActor,
 			next.ActorID, lattice.LogErr, err)
 	}
 	if !s.takeOver(next) {

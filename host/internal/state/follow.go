@@ -20,7 +20,8 @@ func (s *State) Start(ctx context.Context) error {
 	case <-caughtUp:
 		return nil
 	case <-ctx.Done():
-		return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "read the state of lattice", Entity: string(s.cfg.Lattice)}
+		return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "read the state of lattice",
+			Entity: string(s.cfg.Lattice)}
 	}
 }
 

@@ -78,7 +78,8 @@ func startChild(spec Spec) (*child, error) {
 }
 
 func newChild(stdin *os.File) *child {
-	return &child{stdin: stdin, tail: &tail{}, readyLine: make(chan struct{}), answers: make(chan string, 1), exited: make(chan struct{})}
+	return &child{stdin: stdin, tail: &tail{}, readyLine: make(chan struct{}), answers: make(chan string, 1),
+		exited: make(chan struct{})}
 }
 
 // execute starts the program. A file that has just been written can be busy for a moment: a process forked at that time

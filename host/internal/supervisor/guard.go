@@ -228,7 +228,8 @@ func (g *Guard) start(ctx context.Context) (*guardRun, error) {
 		if ctx.Err() != nil {
 			return fail(lattice.CodeOf(ctx.Err()), "it did not listen in time", nil)
 		}
-		return fail(lattice.ErrUnavailable, fmt.Sprintf("it said %q instead of %q", lattice.Printable(got), guard.ReadyLine), err)
+		return fail(lattice.ErrUnavailable, fmt.Sprintf("it said %q instead of %q", lattice.Printable(got),
+			guard.ReadyLine), err)
 	}
 	return run, nil
 }

@@ -49,8 +49,9 @@ func insider(ctx context.Context, s Streams) error {
 }
 
 func insideSpec() Spec {
-	return Spec{Run: insider, ReadyLine: readyLine, RequireReadyLine: true, Answers: []string{"fine"}, Restart: Policy{Min: time.Millisecond},
-		Stdin: func() []byte { return []byte("serve\n") }}
+	return Spec{Run: insider, ReadyLine: readyLine, RequireReadyLine: true, Answers: []string{"fine"},
+		Restart: Policy{Min: time.Millisecond},
+		Stdin:   func() []byte { return []byte("serve\n") }}
 }
 
 func TestInside(t *testing.T) {
@@ -81,7 +82,8 @@ func TestInside(t *testing.T) {
 		}
 	}
 	h.mu.Unlock()
-	if len(reasons) != 2 || !strings.HasPrefix(reasons[0], "on demand|") || !strings.Contains(reasons[0], "cannot go on") ||
+	if len(reasons) != 2 || !strings.HasPrefix(reasons[0], "on demand|") ||
+		!strings.Contains(reasons[0], "cannot go on") ||
 		!strings.HasPrefix(reasons[1], "panic: on demand|") || !strings.Contains(reasons[1], "insider") {
 		t.Errorf("reasons %q", reasons)
 	}

@@ -134,7 +134,8 @@ var roles = map[string]func(args []string){
 		if err != nil {
 			panic(err)
 		}
-		_, err = Start(context.Background(), Spec{Path: os.Args[0], Args: []string{"play", "parent"}, ReadyLine: readyLine,
+		_, err = Start(context.Background(), Spec{Path: os.Args[0], Args: []string{"play", "parent"},
+			ReadyLine:        readyLine,
 			RequireReadyLine: true, Guard: g, Logger: slog.New(slog.NewTextHandler(os.Stdout, nil)),
 			OnState: func(s State) {
 				if s.Phase == Ready {
@@ -164,10 +165,11 @@ func self(t *testing.T) string {
 
 func play(t *testing.T, role string, args ...string) Spec {
 	t.Helper()
-	return Spec{Path: self(t), Args: append([]string{"play", role}, args...), ReadyLine: readyLine, RequireReadyLine: true,
-		Env:     []string{"GORACE=atexit_sleep_ms=0"}, // else every end takes a second
-		Stdin:   func() []byte { return []byte("host data\n") },
-		Restart: Policy{Min: time.Millisecond, Max: 20 * time.Millisecond}}
+	return Spec{Path: self(t), Args: append([]string{"play", role}, args...), ReadyLine: readyLine,
+		RequireReadyLine: true,
+		Env:              []string{"GORACE=atexit_sleep_ms=0"}, // else every end takes a second
+		Stdin:            func() []byte { return []byte("host data\n") },
+		Restart:          Policy{Min: time.Millisecond, Max: 20 * time.Millisecond}}
 }
 
 // supervise starts a spec and stops it with the test.

@@ -120,7 +120,8 @@ func (r *relay) line(raw []byte, cut bool) {
 		r.tail.add(text)
 	}
 	rec := parseRecord(text, r.fallback)
-	if strings.HasPrefix(text, "panic:") || strings.HasPrefix(text, "fatal error:") || strings.Contains(text, "' panicked at ") {
+	if strings.HasPrefix(text, "panic:") || strings.HasPrefix(text, "fatal error:") ||
+		strings.Contains(text, "' panicked at ") {
 		r.panicked = true
 	}
 	if r.panicked {

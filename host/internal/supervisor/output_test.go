@@ -38,12 +38,15 @@ func TestReadLines(t *testing.T) {
 
 func TestParseRecord(t *testing.T) {
 	for _, tc := range []struct{ name, line, want string }{
-		{"slog JSON", `{"time":"2026-01-02T03:04:05Z","level":"ERROR","msg":"no redis","addr":"x","n":1}`, "ERROR no redis [addr=x n=1]"},
+		{"slog JSON", `{"time":"2026-01-02T03:04:05Z","level":"ERROR","msg":"no redis","addr":"x","n":1}`,
+			"ERROR no redis [addr=x n=1]"},
 		{"slog text", `time=2026-01-02T03:04:05Z level=DEBUG msg="a \"b\"" k=v q="w x"`, `DEBUG a "b" [k=v q=w x]`},
 		{"slog text without time", `level=INFO+1 msg=hi`, "INFO+1 hi []"},
-		{"tracing JSON", `{"timestamp":"t","level":"WARN","fields":{"message":"slow","ms":3},"target":"kv"}`, "WARN slow [ms=3 target=kv]"},
+		{"tracing JSON", `{"timestamp":"t","level":"WARN","fields":{"message":"slow","ms":3},"target":"kv"}`,
+			"WARN slow [ms=3 target=kv]"},
 		{"tracing text", "2026-01-02T03:04:05Z  INFO kvredis: up", "INFO 2026-01-02T03:04:05Z  INFO kvredis: up []"},
-		{"tracing text in colour", "\x1b[2m2026\x1b[0m \x1b[31mERROR\x1b[0m x: y", "ERROR \x1b[2m2026\x1b[0m \x1b[31mERROR\x1b[0m x: y []"},
+		{"tracing text in colour", "\x1b[2m2026\x1b[0m \x1b[31mERROR\x1b[0m x: y",
+			"ERROR \x1b[2m2026\x1b[0m \x1b[31mERROR\x1b[0m x: y []"},
 		{"env_logger", "[2026-01-02T03:04:05Z TRACE kv] up", "DEBUG-4 [2026-01-02T03:04:05Z TRACE kv] up []"},
 		{"env_logger bare", "[ERROR kv] up", "ERROR [ERROR kv] up []"},
 		{"plain", "Starting capability provider", "INFO Starting capability provider []"},
@@ -66,11 +69,13 @@ func TestParseRecord(t *testing.T) {
 }
 
 func FuzzParseRecord(f *testing.F) {
-	for _, s := range []string{`{"level":"INFO","msg":"x"}`, `level=INFO msg="x`, "\x1b[", "\x1b[31", "= =", `{"level":1}`, "[INFO]", `a="`} {
+	for _, s := range []string{`{"level":"INFO","msg":"x"}`, `level=INFO msg="x`, "\x1b[", "\x1b[31", "= =",
+		`{"level":1}`, "[INFO]", `a="`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if rec := parseRecord(s, slog.LevelWarn); rec.message == "" && rec.level == slog.LevelWarn && s != "" && len(rec.attrs) == 0 &&
+		if rec := parseRecord(s, slog.LevelWarn); rec.message == "" && rec.level == slog.LevelWarn && s != "" &&
+			len(rec.attrs) == 0 &&
 			!strings.ContainsAny(s, "{=") {
 			t.Errorf("%q is lost", s)
 		}

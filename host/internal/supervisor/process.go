@@ -62,7 +62,8 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	}
 	p := &Process{
 		spec: spec.withDefaults(), tracker: newTracker(spec.Restart, time.Now, rand.Float64),
-		stop: make(chan struct{}), kill: make(chan struct{}), restart: make(chan wish, 1), renew: make(chan *renewal), done: make(chan struct{}),
+		stop: make(chan struct{}), kill: make(chan struct{}), restart: make(chan wish, 1), renew: make(chan *renewal),
+		done: make(chan struct{}),
 	}
 	first := make(chan error, 1)
 	go p.run(first)
@@ -123,7 +124,8 @@ func (p *Process) Stop(ctx context.Context) error {
 	case <-p.done:
 		return nil
 	case <-timer.C:
-		return &lattice.Error{Code: lattice.ErrTimeout, Op: "stop", Entity: p.spec.Path, Detail: "killed, but it does not end"}
+		return &lattice.Error{Code: lattice.ErrTimeout, Op: "stop", Entity: p.spec.Path,
+			Detail: "killed, but it does not end"}
 	}
 }
 

@@ -84,7 +84,8 @@ func TestFirstStartFails(t *testing.T) {
 	foreign.Path = filepath.Join(t.TempDir(), "foreign")
 	loaderless := play(t, "serve")
 	loaderless.Path = filepath.Join(t.TempDir(), "script")
-	for path, content := range map[string]string{foreign.Path: "\x00asm\x01\x00\x00\x00", loaderless.Path: "#!/no/such/interpreter -x\n"} {
+	for path, content := range map[string]string{foreign.Path: "\x00asm\x01\x00\x00\x00",
+		loaderless.Path: "#!/no/such/interpreter -x\n"} {
 		if err := os.WriteFile(path, []byte(content), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +99,8 @@ func TestFirstStartFails(t *testing.T) {
 		code lattice.Code
 		text []string
 	}{
-		{"exits", play(t, "exit", "9"), lattice.ErrUnavailable, []string{"exit status 9", "cannot bind: address in use"}},
+		{"exits", play(t, "exit", "9"), lattice.ErrUnavailable,
+			[]string{"exit status 9", "cannot bind: address in use"}},
 		{"exits with success", play(t, "exit", "0"), lattice.ErrUnavailable, []string{"exit status 0"}},
 		{"is never ready", timeout, lattice.ErrTimeout, []string{"not ready within 300ms", "thinking"}},
 		{"is missing", missing, lattice.ErrNotFound, []string{"no such file"}},
@@ -416,7 +418,8 @@ func TestEnvironmentIsNearlyEmpty(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for text, want := range map[string]bool{"OWN=1": true, "HANDED_OVER=yes": true, "PATH=/bin": true, "hidden": false, "NOT_SET": false} {
+	for text, want := range map[string]bool{"OWN=1": true, "HANDED_OVER=yes": true, "PATH=/bin": true, "hidden": false,
+		"NOT_SET": false} {
 		if strings.Contains(err.Error(), text) != want {
 			t.Errorf("%q in environment: %v, want %v: %v", text, !want, want, err)
 		}

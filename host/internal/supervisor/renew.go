@@ -46,7 +46,8 @@ func (p *Process) Tell(ctx context.Context, line []byte) (string, error) {
 	case <-c.exited:
 		return "", unavailable("it ended: " + c.reason())
 	case <-ctx.Done():
-		return "", &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "tell", Entity: p.spec.Path, Detail: "it did not say that it has heard"}
+		return "", &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "tell", Entity: p.spec.Path,
+			Detail: "it did not say that it has heard"}
 	}
 }
 
@@ -64,7 +65,8 @@ func (r *renewal) Error() string { return r.reason }
 func (p *Process) Renew(ctx context.Context, reason string) error {
 	r := &renewal{reason, make(chan error, 1)}
 	if p.State().Phase != Ready {
-		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "start anew", Entity: p.spec.Path, Detail: "it is not ready"}
+		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "start anew", Entity: p.spec.Path,
+			Detail: "it is not ready"}
 	}
 	var err error
 	select {

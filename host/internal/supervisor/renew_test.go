@@ -36,7 +36,8 @@ func TestTell(t *testing.T) {
 	if answer, err := tell("one"); err != nil || answer != "heard one" {
 		t.Errorf("after that: %q: %v", answer, err)
 	}
-	if _, err := tell("end"); lattice.CodeOf(err) != lattice.ErrUnavailable || !strings.Contains(err.Error(), "exit status 8") {
+	if _, err := tell("end"); lattice.CodeOf(err) != lattice.ErrUnavailable || !strings.Contains(err.Error(),
+		"exit status 8") {
 		t.Errorf("it ended: %v", err)
 	}
 }

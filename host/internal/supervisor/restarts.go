@@ -73,5 +73,6 @@ func (t *tracker) ended(cause string, excused bool) (delay time.Duration, reason
 	if t.failures == 1 {
 		return delay, fmt.Sprintf("%s; restart in %s", cause, delay.Round(time.Millisecond))
 	}
-	return delay, fmt.Sprintf("%s; failure %d in a row, restart in %s", cause, t.failures, delay.Round(time.Millisecond))
+	return delay, fmt.Sprintf("%s; failure %d in a row, restart in %s", cause, t.failures,
+		delay.Round(time.Millisecond))
 }

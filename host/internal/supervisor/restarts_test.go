@@ -53,7 +53,8 @@ func TestTransitions(t *testing.T) {
 			for _, p := range targets {
 				want = want || p == to
 			}
-			if s, err := (State{Phase: from, Retry: 1}).transition(to); (err == nil) != want || want && (s.Phase != to || s.Retry != 0) {
+			if s, err := (State{Phase: from, Retry: 1}).transition(to); (err == nil) != want || want &&
+				(s.Phase != to || s.Retry != 0) {
 				t.Errorf("%s to %s: %+v, %v", from, to, s, err)
 			}
 		}

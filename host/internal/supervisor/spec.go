@@ -89,7 +89,8 @@ func (s Spec) withDefaults() Spec {
 func (s Spec) validate() error {
 	var errs []error
 	bad := func(detail string) {
-		errs = append(errs, &lattice.Error{Code: lattice.ErrInvalid, Op: "supervise", Entity: lattice.Printable(s.Path), Detail: detail})
+		errs = append(errs, &lattice.Error{Code: lattice.ErrInvalid, Op: "supervise",
+			Entity: lattice.Printable(s.Path), Detail: detail})
 	}
 	if s.Run == nil && !filepath.IsAbs(s.Path) {
 		bad("the path is not absolute")
@@ -101,7 +102,8 @@ func (s Spec) validate() error {
 }
 
 // passed are the variables of the host that every child gets.
-var passed = []string{"PATH", "HOME", "TMPDIR", "RUST_LOG", "OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "SYSTEMROOT"}
+var passed = []string{"PATH", "HOME", "TMPDIR", "RUST_LOG", "OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT",
+	"SYSTEMROOT"}
 
 // environment returns the child's environment. It is never nil, since nil means all of the host's to os/exec.
 func environment(extra []string, lookup func(string) (string, bool)) []string {

@@ -20,7 +20,8 @@ const (
 )
 
 var phaseNames = map[Phase]string{
-	Starting: "starting", Ready: "ready", Backoff: "backoff", Stopping: "stopping", Stopped: "stopped", Failed: "failed",
+	Starting: "starting", Ready: "ready", Backoff: "backoff", Stopping: "stopping", Stopped: "stopped",
+	Failed: "failed",
 }
 
 // String returns the word for the phase: "starting", "ready", "backoff", "stopping", "stopped", "failed".

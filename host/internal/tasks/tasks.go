@@ -43,8 +43,9 @@ func (t *Queue) Run(key string, work func(context.Context)) error {
 	case t.closed:
 		return ErrStopping
 	case t.count == maxTasks:
-		return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d commands are in progress, none more accepted",
-			maxTasks)}
+		return &lattice.Error{Code: lattice.ErrBusy,
+			Detail: fmt.Sprintf("%d commands are in progress, none more accepted",
+				maxTasks)}
 	}
 	t.count++
 	if waiting, busy := t.queues[key]; busy {

@@ -94,7 +94,8 @@ func TestCallsOfOneActorTakeTheirTurns(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 10 {
 			wg.Go(func() {
-				if took := compute(t.Context(), share, 20*time.Millisecond); took < 150*time.Millisecond || took > 201*time.Millisecond {
+				if took := compute(t.Context(), share, 20*time.Millisecond); took < 150*time.Millisecond ||
+					took > 201*time.Millisecond {
 					t.Errorf("one of ten calls that compute for 20 ms took %v", took)
 				}
 			})

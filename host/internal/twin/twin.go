@@ -52,7 +52,8 @@ func (g *Guard) Start(ctx context.Context) error {
 			}
 			return ctx.Err()
 		case ends == 0:
-			return &lattice.Error{Code: lattice.ErrConflict, Op: "start as host", Entity: string(g.Node.ID), Detail: detail}
+			return &lattice.Error{Code: lattice.ErrConflict, Op: "start as host", Entity: string(g.Node.ID),
+				Detail: detail}
 		case until.IsZero():
 			until = time.Now().Add(ends)
 			g.Logger.Info("another process with this host's key is ending its work; waiting for it", "for",

@@ -143,14 +143,16 @@ func (i *Instance) hold(response []byte) error {
 
 func (i *Instance) oversize(what string, size int) string {
 	return (&lattice.Error{Code: lattice.ErrTooLarge,
-		Detail: fmt.Sprintf("%s of a host call has %d bytes, %d allowed", what, size, i.template.limits.HostCallBytes)}).Error()
+		Detail: fmt.Sprintf("%s of a host call has %d bytes, %d allowed", what, size,
+			i.template.limits.HostCallBytes)}).Error()
 }
 
 // callHost keeps a panic of the host's own code from being taken for a fault of the guest.
 func callHost(ctx context.Context, h Host, names [3]string, payload []byte) ([]byte, error) {
 	defer func() {
 		if r := recover(); r != nil {
-			panic(&lattice.Error{Code: lattice.ErrInternal, Op: "host call", Err: fmt.Errorf("panic: %v\n%s", r, debug.Stack())})
+			panic(&lattice.Error{Code: lattice.ErrInternal, Op: "host call", Err: fmt.Errorf("panic: %v\n%s", r,
+				debug.Stack())})
 		}
 	}()
 	return h.HostCall(ctx, names[0], names[1], names[2], payload)

@@ -41,7 +41,8 @@ func TestResponseBelongsToTheCaller(t *testing.T) {
 }
 
 func TestMisbehaviour(t *testing.T) {
-	limits := wasm.Limits{MemoryBytes: 16 << 20, Execution: 100 * time.Millisecond, ResponseBytes: 1 << 20, HostCalls: 50}
+	limits := wasm.Limits{MemoryBytes: 16 << 20, Execution: 100 * time.Millisecond, ResponseBytes: 1 << 20,
+		HostCalls: 50}
 	type row struct {
 		name, op string
 		code     lattice.Code
@@ -61,7 +62,8 @@ func TestMisbehaviour(t *testing.T) {
 		{"huge response", "H", lattice.ErrTooLarge, "1048576"},
 		{"endless host calls", "K", lattice.ErrTooLarge, "50 host calls"},
 	}
-	for n, what := range []string{"__guest_request operation", "__guest_request payload", "__guest_response", "__guest_error",
+	for n, what := range []string{"__guest_request operation", "__guest_request payload", "__guest_response",
+		"__guest_error",
 		"__console_log", "__host_call binding", "__host_call namespace", "__host_call operation", "__host_call payload",
 		"__host_response", "__host_error"} {
 		rows = append(rows, row{"bad pointer: " + what, fmt.Sprintf("B%c", '0'+n), lattice.ErrBadPointer, what})
@@ -112,7 +114,8 @@ func TestGuestResults(t *testing.T) {
 		{"B<", "boom", ""},
 	} {
 		got, err := i.Call(t.Context(), r.op, nil)
-		if string(got) != r.want || (err == nil) != (r.err == "") || (err != nil && !strings.HasSuffix(err.Error(), r.err)) {
+		if string(got) != r.want || (err == nil) != (r.err == "") ||
+			(err != nil && !strings.HasSuffix(err.Error(), r.err)) {
 			t.Errorf("%s: %q, %v", r.op, got, err)
 		}
 		if err != nil {
@@ -150,7 +153,8 @@ func TestHostCall(t *testing.T) {
 			return r.out, r.err
 		}
 		got, err := i.Call(context.WithValue(t.Context(), key{}, "value"), r.op, []byte("payload8"))
-		if want := strings.TrimPrefix(r.want, "0"); err != nil || saw != r.saw || strings.TrimPrefix(string(got), "0") != want {
+		if want := strings.TrimPrefix(r.want, "0"); err != nil || saw != r.saw || strings.TrimPrefix(string(got),
+			"0") != want {
 			t.Errorf("%s: %q, %v; the host saw %q", r.op, got, err, saw)
 		}
 	}
@@ -244,14 +248,15 @@ func TestCloseEndsACall(t *testing.T) {
 		func(*wasm.Instance) error { return e.Close(t.Context()) },
 	} {
 		began := make(chan struct{})
-		i := instantiate(t, m, wasm.Limits{}, &host{call: func(context.Context, string, string, string, []byte) ([]byte, error) {
-			select {
-			case <-began:
-			default:
-				close1(began)
-			}
-			return nil, nil
-		}})
+		i := instantiate(t, m, wasm.Limits{},
+			&host{call: func(context.Context, string, string, string, []byte) ([]byte, error) {
+				select {
+				case <-began:
+				default:
+					close1(began)
+				}
+				return nil, nil
+			}})
 		ended := make(chan error)
 		go func() {
 			_, err := i.Call(context.Background(), "K", nil)
@@ -280,7 +285,8 @@ func TestOutput(t *testing.T) {
 	if _, err := i.Call(t.Context(), "W", nil); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"stdout:one", "stdout:two", "stderr:one", "stderr:two", "console:one\ntwo\r\nrest", "stdout:rest", "stderr:rest"}
+	want := []string{"stdout:one", "stdout:two", "stderr:one", "stderr:two", "console:one\ntwo\r\nrest", "stdout:rest",
+		"stderr:rest"}
 	if got := h.logged(); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
@@ -294,7 +300,8 @@ func TestInstancesRunConcurrently(t *testing.T) {
 		wg.Go(func() {
 			for k := range 20 {
 				op := []string{"L", "M", "U", "R"}[(n+k)%4]
-				bad, err := hostile.Instantiate(t.Context(), wasm.Limits{MemoryBytes: 1 << 20, Execution: 5 * time.Millisecond}, &host{}, nil)
+				bad, err := hostile.Instantiate(t.Context(), wasm.Limits{MemoryBytes: 1 << 20,
+					Execution: 5 * time.Millisecond}, &host{}, nil)
 				if err != nil {
 					t.Error(err)
 					return
@@ -310,7 +317,8 @@ func TestInstancesRunConcurrently(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if got, err := good.Call(t.Context(), "x", []byte{byte(n)}); err != nil || len(got) != 1 || got[0] != byte(n) {
+				if got, err := good.Call(t.Context(), "x", []byte{byte(n)}); err != nil || len(got) != 1 ||
+					got[0] != byte(n) {
 					t.Errorf("echo: %v, %v", got, err)
 				}
 				_ = bad.Close(t.Context())

@@ -78,7 +78,8 @@ func eachCode(dir string, visit func(path string, info fs.FileInfo) error) error
 		if errors.Is(err, fs.ErrNotExist) { // another process was quicker
 			return nil
 		}
-		if err != nil || !d.Type().IsRegular() || strings.HasSuffix(path, sumSuffix) || strings.HasSuffix(path, fitsSuffix) {
+		if err != nil || !d.Type().IsRegular() || strings.HasSuffix(path, sumSuffix) ||
+			strings.HasSuffix(path, fitsSuffix) {
 			return err
 		}
 		info, err := d.Info()

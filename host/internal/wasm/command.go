@@ -20,7 +20,8 @@ const argument = "actor"
 // An exit code other than 0 is lattice.ErrGuest with what was written to stderr.
 func (i *Instance) command(ctx context.Context, op string) ([]byte, error) {
 	if strings.ContainsRune(i.exchange.operation, 0) {
-		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "call", Entity: lattice.Printable(i.exchange.operation),
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "call",
+			Entity: lattice.Printable(i.exchange.operation),
 			Detail: "an operation with a null byte cannot be an argument of a WASI command"}
 	}
 	out := &response{limit: i.template.limits.ResponseBytes}
@@ -58,7 +59,8 @@ func (i *Instance) command(ctx context.Context, op string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case code != 0:
-		return nil, &lattice.Error{Code: lattice.ErrGuest, Op: op, Detail: join(fmt.Sprintf("exit code %d", code), i.said())}
+		return nil, &lattice.Error{Code: lattice.ErrGuest, Op: op, Detail: join(fmt.Sprintf("exit code %d", code),
+			i.said())}
 	}
 	return out.b.Bytes(), nil
 }

@@ -47,7 +47,8 @@ func (e *Engine) try(ctx context.Context, wasm []byte) error {
 	case e.compilers <- struct{}{}:
 		defer func() { <-e.compilers }()
 	case <-ctx.Done():
-		return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "wait for other modules to be compiled", Err: ctx.Err()}
+		return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "wait for other modules to be compiled",
+			Err: ctx.Err()}
 	}
 	if err := e.runCompiler(ctx, wasm); err != nil {
 		return err
@@ -105,7 +106,8 @@ func (e *Engine) runCompiler(ctx context.Context, wasm []byte) error {
 	case limited.Err() != nil:
 		return e.tooLong()
 	case state == nil:
-		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "start the compiler", Entity: e.cfg.Compiler[0], Err: err}
+		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "start the compiler", Entity: e.cfg.Compiler[0],
+			Err: err}
 	case state.ExitCode() == compilerRefused:
 		return errors.New(out.text())
 	case strings.Contains(errs.text(), "out of memory") || strings.Contains(errs.text(), "cannot allocate memory"):

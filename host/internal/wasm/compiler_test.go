@@ -53,8 +53,10 @@ func command(typ string, parts ...[]byte) []byte {
 		b := bytes.Join(parts, nil)
 		return append(append([]byte{id}, uleb(len(b))...), b...)
 	}
-	return bytes.Join([][]byte{[]byte("\x00asm\x01\x00\x00\x00"), section(1, []byte("\x02\x60\x00\x00"), []byte(typ[1:])),
-		section(3, []byte("\x02\x00\x01")), section(5, []byte("\x01\x00\x01")), section(7, []byte("\x01\x06_start\x00\x00")),
+	return bytes.Join([][]byte{[]byte("\x00asm\x01\x00\x00\x00"), section(1, []byte("\x02\x60\x00\x00"),
+		[]byte(typ[1:])),
+		section(3, []byte("\x02\x00\x01")), section(5, []byte("\x01\x00\x01")),
+		section(7, []byte("\x01\x06_start\x00\x00")),
 		section(10, []byte("\x02\x02\x00\x0b"), uleb(len(body)), body)}, nil)
 }
 
@@ -127,8 +129,9 @@ func TestCompilerCrashes(t *testing.T) {
 		script, words string
 		code          lattice.Code
 	}{
-		"crash": {"cat >/dev/null; echo 'panic: BUG: something' >&2; exit 2", "panic: BUG: something", lattice.ErrBadModule},
-		"kill":  {"cat >/dev/null; kill -9 $$", "ended from outside", lattice.ErrUnavailable},
+		"crash": {"cat >/dev/null; echo 'panic: BUG: something' >&2; exit 2", "panic: BUG: something",
+			lattice.ErrBadModule},
+		"kill": {"cat >/dev/null; kill -9 $$", "ended from outside", lattice.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := withCompiler(t, wasm.Config{Compiler: []string{"/bin/sh", "-c", r.script}})

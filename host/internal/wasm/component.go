@@ -128,7 +128,8 @@ func (c *component) inspect(info *Info) error {
 		info.Exports = append(info.Exports, e.Name.Text)
 		track, _ := wasi.Track(e.Name.Text)
 		for _, inner := range e.Items {
-			if inner.Func == nil || inner.Func.Lift == nil || wasi.ExportShape(e.Name.Text, inner.Name.Text) != wit.Shape(inner.Func.Type) {
+			if inner.Func == nil || inner.Func.Lift == nil ||
+				wasi.ExportShape(e.Name.Text, inner.Name.Text) != wit.Shape(inner.Func.Type) {
 				continue
 			}
 			switch track {
@@ -200,7 +201,8 @@ func (c *component) buildHost(ctx context.Context, r wazero.Runtime) error {
 			i := ctx.Value(instanceKey{}).(*Instance)
 			i.builtin(ctx, builtin, stack)
 		}
-		b.NewFunctionBuilder().WithGoFunction(api.GoFunc(enter), coreTypes(builtin.Signature.Params), coreTypes(builtin.Signature.Results)).Export(strconv.Itoa(n))
+		b.NewFunctionBuilder().WithGoFunction(api.GoFunc(enter), coreTypes(builtin.Signature.Params),
+			coreTypes(builtin.Signature.Results)).Export(strconv.Itoa(n))
 	}
 	code, err := b.Compile(ctx)
 	if err != nil {

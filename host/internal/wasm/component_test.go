@@ -60,7 +60,8 @@ func TestComponentAnswersRequests(t *testing.T) {
 	i, h := startComponent(t, wasm.Limits{})
 	for range 3 {
 		resp := ask(t, i, httpserver.Request{Method: "GET", Path: "/a b", Query: "q=1"})
-		if resp.StatusCode != 200 || string(resp.Body) != "hello from /a%20b?q=1\n" || resp.Header["content-type"][0] != "text/plain" {
+		if resp.StatusCode != 200 || string(resp.Body) != "hello from /a%20b?q=1\n" ||
+			resp.Header["content-type"][0] != "text/plain" {
 			t.Errorf("%+v: %q", resp, resp.Body)
 		}
 	}

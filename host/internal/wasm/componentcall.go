@@ -19,7 +19,8 @@ func (i *Instance) callComponent(ctx context.Context, op string) ([]byte, error)
 	if i.exchange.operation == httpserver.HandleRequest && c.handle != nil {
 		return i.handleRequest(ctx, op)
 	}
-	return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: op, Detail: "the component exports no interface for this operation"}
+	return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: op,
+		Detail: "the component exports no interface for this operation"}
 }
 
 // handleRequest answers a request by wasi:http/incoming-handler.
@@ -30,7 +31,8 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 	}
 	var resp httpserver.Response
 	var failed string
-	x := &wasi.Exchange{Method: req.Method, PathWithQuery: pathWithQuery(req), Scheme: "http", Body: wasi.Whole(req.Body)}
+	x := &wasi.Exchange{Method: req.Method, PathWithQuery: pathWithQuery(req), Scheme: "http",
+		Body: wasi.Whole(req.Body)}
 	for name, values := range req.Header {
 		for _, v := range values {
 			x.Header = append(x.Header, wasi.Field{Name: name, Value: v})
@@ -103,7 +105,8 @@ func (c *component) export(name string) *plan.Func {
 func (i *Instance) invoke(ctx context.Context, name string, args []any) (result any, err error) {
 	f := i.template.module.component.export(name)
 	if f == nil || f.Lift == nil {
-		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "call component", Entity: lattice.Printable(name), Detail: "it exports no such function"}
+		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "call component", Entity: lattice.Printable(name),
+			Detail: "it exports no such function"}
 	}
 	i.use.Lock()
 	defer i.use.Unlock()

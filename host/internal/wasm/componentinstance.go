@@ -58,7 +58,8 @@ func (i *Instance) openComponent(ctx context.Context) error {
 func (i *Instance) openPart(ctx context.Context, n int) error {
 	c, e := i.template.module.component, i.template.module.engine
 	part := c.parts[n]
-	memory, err := newLinearMemory(i.template.limits.MemoryBytes, part.mostBytes, part.pages*pageBytes, part.tables, e.slices, nil, e.cfg.Memory)
+	memory, err := newLinearMemory(i.template.limits.MemoryBytes, part.mostBytes, part.pages*pageBytes, part.tables,
+		e.slices, nil, e.cfg.Memory)
 	if err != nil {
 		return err
 	}
@@ -67,13 +68,16 @@ func (i *Instance) openPart(ctx context.Context, n int) error {
 		if name == builtinName {
 			return c.host
 		}
-		if k, err := strconv.Atoi(strings.TrimPrefix(name, stepPrefix)); err == nil && k >= 0 && k < len(i.parts.guests) {
+		if k, err := strconv.Atoi(strings.TrimPrefix(name, stepPrefix)); err == nil && k >= 0 &&
+			k < len(i.parts.guests) {
 			return i.parts.guests[k]
 		}
 		return nil
 	}
-	making := experimental.WithMemoryAllocator(experimental.WithImportResolver(context.WithoutCancel(ctx), resolve), memory)
-	guest, err := e.runtime.InstantiateModule(making, part.code, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	making := experimental.WithMemoryAllocator(experimental.WithImportResolver(context.WithoutCancel(ctx), resolve),
+		memory)
+	guest, err := e.runtime.InstantiateModule(making, part.code,
+		wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
 		memory.Free()
 		return &lattice.Error{Code: lattice.ErrBadModule, Op: "start instance", Err: err}
@@ -87,7 +91,8 @@ func (i *Instance) openPart(ctx context.Context, n int) error {
 	i.meter.add(guest)
 	for at, d := range part.data {
 		if have := uint64(len(memory.b)); uint64(d.Offset)+uint64(len(d.Bytes)) > have {
-			return badModule(fmt.Sprintf("data segment %d: %d bytes at %d lie outside of the memory of %d", at, len(d.Bytes), d.Offset, have))
+			return badModule(fmt.Sprintf("data segment %d: %d bytes at %d lie outside of the memory of %d", at,
+				len(d.Bytes), d.Offset, have))
 		}
 		copy(memory.b[d.Offset:], d.Bytes)
 	}
@@ -231,7 +236,8 @@ func (i *Instance) lowered(ctx context.Context, b *plan.Builtin, stack []uint64)
 	f, t := b.Func, b.Func.Type
 	var call abi.Call
 	from := i.guestSide(ctx, &b.Options, b.Instance)
-	lifter := abi.Lifter{Guest: from, Encoding: b.Options.Encoding, Handles: &i.parts.tables[b.Instance], Call: &call, Forward: f.Lift != nil, Budget: valueBudget}
+	lifter := abi.Lifter{Guest: from, Encoding: b.Options.Encoding, Handles: &i.parts.tables[b.Instance], Call: &call,
+		Forward: f.Lift != nil, Budget: valueBudget}
 	values, err := lifter.Values(stack, t.Params, t.SpillsParams())
 	if err != nil {
 		return err
@@ -249,7 +255,8 @@ func (i *Instance) lowered(ctx context.Context, b *plan.Builtin, stack []uint64)
 	if err != nil || t.Result == nil {
 		return err
 	}
-	lowerer := abi.Lowerer{Guest: from, Encoding: b.Options.Encoding, Handles: &i.parts.tables[b.Instance], Call: &call, Instance: b.Instance}
+	lowerer := abi.Lowerer{Guest: from, Encoding: b.Options.Encoding, Handles: &i.parts.tables[b.Instance],
+		Call: &call, Instance: b.Instance}
 	var where uint32
 	if t.SpillsResult() {
 		where = uint32(stack[len(b.Signature.Params)-1])
@@ -283,7 +290,8 @@ func (i *Instance) call(ctx context.Context, f *plan.Func, values []any, forward
 	defer func() { i.parts.entered[l.Instance] = false }()
 	var call abi.Call
 	to := i.guestSide(ctx, &l.Options, l.Instance)
-	lowerer := abi.Lowerer{Guest: to, Encoding: l.Options.Encoding, Handles: &i.parts.tables[l.Instance], Call: &call, Instance: l.Instance}
+	lowerer := abi.Lowerer{Guest: to, Encoding: l.Options.Encoding, Handles: &i.parts.tables[l.Instance], Call: &call,
+		Instance: l.Instance}
 	core, err := lowerer.Values(values, t.Params, t.SpillsParams())
 	if err != nil {
 		return nil, err
@@ -300,7 +308,8 @@ func (i *Instance) call(ctx context.Context, f *plan.Func, values []any, forward
 	}
 	var result any
 	if t.Result != nil {
-		lifter := abi.Lifter{Guest: to, Encoding: l.Options.Encoding, Handles: &i.parts.tables[l.Instance], Call: &call, Forward: forward, Budget: valueBudget}
+		lifter := abi.Lifter{Guest: to, Encoding: l.Options.Encoding, Handles: &i.parts.tables[l.Instance],
+			Call: &call, Forward: forward, Budget: valueBudget}
 		if result, err = lifter.Value(stack, t.Result, t.SpillsResult()); err != nil {
 			return nil, err
 		}

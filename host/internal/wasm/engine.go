@@ -85,8 +85,9 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.CompileCPU <= 0 {
 		cfg.CompileCPU = defaultCompileCPU
 	}
-	e := &Engine{cfg: cfg, turns: turns.New(turns.Processors()), compilers: make(chan struct{}, compilersAtOnce), instances: map[*Instance]struct{}{},
-		imports: map[string]map[string]api.FunctionDefinition{}}
+	e := &Engine{cfg: cfg, turns: turns.New(turns.Processors()), compilers: make(chan struct{}, compilersAtOnce),
+		instances: map[*Instance]struct{}{},
+		imports:   map[string]map[string]api.FunctionDefinition{}}
 	if err := e.openCache(); err != nil {
 		return nil, err
 	}
@@ -192,7 +193,8 @@ func (e *Engine) code(ctx context.Context, wasm []byte) (*Module, *instrument.Re
 	if err != nil {
 		return nil, nil, notCompiled(err)
 	}
-	m := &Module{engine: e, code: code, size: uint64(len(separated.Wasm)) + codeBytes, pages: rewritten.MemoryPages, tables: rewritten.TableMost,
+	m := &Module{engine: e, code: code, size: uint64(len(separated.Wasm)) + codeBytes, pages: rewritten.MemoryPages,
+		tables:    rewritten.TableMost,
 		mostBytes: max(rewritten.MemoryMost, rewritten.MemoryPages) * pageBytes,
 		data:      separated.Data, globals: separated.Globals, opaque: separated.Opaque}
 	if err := e.cfg.Memory.Take("the code of a module", m.size); err != nil {
@@ -260,7 +262,8 @@ func (e *Engine) known(i instrument.Import) string {
 	}
 	want := instrument.Signature{Params: have.ParamTypes(), Results: have.ResultTypes()}
 	if !sameSignature(i.Type, want) {
-		return fmt.Sprintf("%s.%s with the signature %s instead of %s", i.Module, i.Name, signature(i.Type), signature(want))
+		return fmt.Sprintf("%s.%s with the signature %s instead of %s", i.Module, i.Name, signature(i.Type),
+			signature(want))
 	}
 	return ""
 }

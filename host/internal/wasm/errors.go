@@ -39,12 +39,14 @@ func (i *Instance) explain(ctx context.Context, op string, err error, expired bo
 		e.Code, e.Detail = lattice.ErrStack, i.said()
 	case i.linear.refused:
 		e.Code = lattice.ErrMemory
-		e.Detail = fmt.Sprintf("%d bytes in use, more refused, limit %d", len(i.linear.b), i.template.limits.MemoryBytes)
+		e.Detail = fmt.Sprintf("%d bytes in use, more refused, limit %d", len(i.linear.b),
+			i.template.limits.MemoryBytes)
 		if i.linear.short != nil {
 			e.Detail = fmt.Sprintf("%d bytes in use, more refused: %v", len(i.linear.b), i.linear.short)
 		}
 	case errors.As(err, &exit):
-		e.Code, e.Detail = lattice.ErrTrap, join(fmt.Sprintf("the guest exited with code %d", exit.ExitCode()), i.said())
+		e.Code, e.Detail = lattice.ErrTrap, join(fmt.Sprintf("the guest exited with code %d", exit.ExitCode()),
+			i.said())
 	case errors.As(err, &fault):
 		e.Code, e.Detail = lattice.ErrInternal, join("in a function of the host", reason)
 	default:

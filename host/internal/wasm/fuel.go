@@ -23,7 +23,8 @@ type part struct{ left, handed, limit, seed api.MutableGlobal }
 // add takes in a core module that has been instantiated.
 func (m *meter) add(guest api.Module) {
 	global := func(name string) api.MutableGlobal { return guest.ExportedGlobal(name).(api.MutableGlobal) }
-	p := part{global(instrument.LeftGlobal), global(instrument.HandedGlobal), global(instrument.LimitGlobal), global(instrument.SeedGlobal)}
+	p := part{global(instrument.LeftGlobal), global(instrument.HandedGlobal), global(instrument.LimitGlobal),
+		global(instrument.SeedGlobal)}
 	p.start(m.limit)
 	m.parts = append(m.parts, p)
 }

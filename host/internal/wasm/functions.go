@@ -62,7 +62,8 @@ func buildModule(ctx context.Context, r wazero.Runtime, name string, functions [
 		if f.cost == 0 {
 			return nil, fmt.Errorf("%s.%s costs nothing", name, f.name)
 		}
-		b.NewFunctionBuilder().WithGoFunction(api.GoFunc(f.enter), valueTypes(f.params), valueTypes(f.results)).Export(f.name)
+		b.NewFunctionBuilder().WithGoFunction(api.GoFunc(f.enter), valueTypes(f.params),
+			valueTypes(f.results)).Export(f.name)
 	}
 	return b.Instantiate(ctx)
 }
@@ -169,8 +170,9 @@ func write[T string | []byte](i *Instance, what string, ptr uint64, data T) {
 }
 
 func (i *Instance) badPointer(what string, ptr, size uint64) error {
-	return &lattice.Error{Code: lattice.ErrBadPointer, Detail: fmt.Sprintf("%s: %d bytes at %#x in a memory of %d bytes",
-		what, size, uint32(ptr), len(i.linear.b))}
+	return &lattice.Error{Code: lattice.ErrBadPointer,
+		Detail: fmt.Sprintf("%s: %d bytes at %#x in a memory of %d bytes",
+			what, size, uint32(ptr), len(i.linear.b))}
 }
 
 // pay takes units off what the first core module has left, and reports whether that has spent the budget; see over for

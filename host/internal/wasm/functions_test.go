@@ -91,7 +91,8 @@ func (c caller) bytes() []byte {
 	function := join([]byte{0x60}, sized(c.params), sized(c.results))
 	return join([]byte("\x00asm\x01\x00\x00\x00"),
 		section(1, []byte{0x60, 2, 0x7f, 0x7f, 1, 0x7f}, function, []byte{0x60, 2, 0x7f, 0x7f, 0}),
-		section(2, join(name(c.module), name(c.name), []byte{0, 1}), join(name("wapc"), name("__guest_response"), []byte{0, 2})),
+		section(2, join(name(c.module), name(c.name), []byte{0, 1}), join(name("wapc"), name("__guest_response"),
+			[]byte{0, 2})),
 		section(3, []byte{0}),
 		section(5, join([]byte{0}, uleb(c.pages))),
 		section(7, join(name("memory"), []byte{2, 0}), join(name("__guest_call"), []byte{0, 2})),
@@ -104,7 +105,8 @@ func (c caller) bytes() []byte {
 func TestEveryFunctionOfTheHostHasACost(t *testing.T) {
 	costs, imports := wasm.Costs(), newEngine(t).Imports()
 	if !slices.Equal(slices.Sorted(maps.Keys(costs)), slices.Sorted(maps.Keys(imports))) {
-		t.Fatalf("modules with costs %v, modules %v", slices.Sorted(maps.Keys(costs)), slices.Sorted(maps.Keys(imports)))
+		t.Fatalf("modules with costs %v, modules %v", slices.Sorted(maps.Keys(costs)),
+			slices.Sorted(maps.Keys(imports)))
 	}
 	for module, functions := range imports {
 		for name := range functions {
@@ -116,7 +118,8 @@ func TestEveryFunctionOfTheHostHasACost(t *testing.T) {
 	r, engines := engineWASI(t)
 	defer r.Close(t.Context())
 	for name, have := range engines.ExportedFunctionDefinitions() {
-		if f, ok := imports[wasiModule][name]; !ok || !slices.Equal(f.ParamTypes(), have.ParamTypes()) || !slices.Equal(f.ResultTypes(), have.ResultTypes()) {
+		if f, ok := imports[wasiModule][name]; !ok || !slices.Equal(f.ParamTypes(), have.ParamTypes()) ||
+			!slices.Equal(f.ResultTypes(), have.ResultTypes()) {
 			t.Errorf("%s is not as the engine has it", name)
 		}
 	}
@@ -185,13 +188,15 @@ func TestWASIAnswersAsTheEngine(t *testing.T) {
 							}
 						}
 					}
-					c := caller{module: wasiModule, name: name, params: f.ParamTypes(), results: f.ResultTypes(), args: args, data: data, pages: pages}
+					c := caller{module: wasiModule, name: name, params: f.ParamTypes(), results: f.ResultTypes(),
+						args: args, data: data, pages: pages}
 					want, wantMemory := askEngine(t, c)
 					got, memory := askHost(t, e, c)
 					compared++
 					// Which of two errors comes first does not matter.
 					if got != want && (got == 0 || want == 0) || got == 0 && !bytes.Equal(memory[4:], wantMemory[4:]) {
-						t.Errorf("%s%d: %d, the engine answers %d; memory alike: %t", name, args, got, want, bytes.Equal(memory[4:], wantMemory[4:]))
+						t.Errorf("%s%d: %d, the engine answers %d; memory alike: %t", name, args, got, want,
+							bytes.Equal(memory[4:], wantMemory[4:]))
 					}
 				}
 			}
@@ -221,7 +226,8 @@ func askEngine(t *testing.T, c caller) (uint32, []byte) {
 	r, _ := engineWASI(t)
 	defer r.Close(t.Context())
 	var got []byte
-	if _, err := r.NewHostModuleBuilder("wapc").NewFunctionBuilder().WithFunc(func(_ context.Context, m api.Module, ptr, n uint32) {
+	if _, err := r.NewHostModuleBuilder("wapc").NewFunctionBuilder().WithFunc(func(_ context.Context, m api.Module,
+		ptr, n uint32) {
 		b, _ := m.Memory().Read(ptr, n)
 		got = bytes.Clone(b)
 	}).Export("__guest_response").Instantiate(t.Context()); err != nil {
@@ -309,7 +315,8 @@ func (h hard) String() string { return fmt.Sprintf("%s%d of %#x", h.name, h.args
 func (h hard) guest(t testing.TB, e *wasm.Engine) *wasm.Module {
 	t.Helper()
 	vector := binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, 32<<20), 32<<20)
-	c := caller{module: wasiModule, name: h.name, args: h.args, fill: h.fill, pages: 1 << 10, forever: true, data: bytes.Repeat(vector, 500_000)}
+	c := caller{module: wasiModule, name: h.name, args: h.args, fill: h.fill, pages: 1 << 10, forever: true,
+		data: bytes.Repeat(vector, 500_000)}
 	if h.wapc {
 		c.module = "wapc"
 	}
@@ -350,7 +357,8 @@ func TestHostFunctionsSpendFuel(t *testing.T) {
 			if h.name == "poll_oneoff" {
 				execution = time.Second // it may sleep
 			}
-			i, err := h.guest(t, e).Instantiate(t.Context(), wasm.Limits{Fuel: limit, Execution: execution, HostCalls: 1 << 30}, s, manyVariables())
+			i, err := h.guest(t, e).Instantiate(t.Context(), wasm.Limits{Fuel: limit, Execution: execution,
+				HostCalls: 1 << 30}, s, manyVariables())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -359,7 +367,8 @@ func TestHostFunctionsSpendFuel(t *testing.T) {
 			_, err = i.Call(t.Context(), "x", make([]byte, 16<<20))
 			took := processor() - before
 			t.Logf("%v of processor for %.3g units, %v in all: %v", took, float64(s.spent), time.Since(from), err)
-			if code := lattice.CodeOf(err); code != lattice.ErrFuel && (h.name != "poll_oneoff" || code != lattice.ErrInterrupted) {
+			if code := lattice.CodeOf(err); code != lattice.ErrFuel &&
+				(h.name != "poll_oneoff" || code != lattice.ErrInterrupted) {
 				t.Error(err)
 			}
 			if took > 20*time.Second { // some 0.1 s are meant; the race detector and a busy machine make more of it
@@ -374,17 +383,21 @@ func TestOneCallOfWASIIsBounded(t *testing.T) {
 	e := newEngine(t)
 	ask := func(name string, data []byte, args ...uint64) (result uint32, memory []byte) {
 		f := e.Imports()[wasiModule][name]
-		return askHost(t, e, caller{module: wasiModule, name: name, params: f.ParamTypes(), results: f.ResultTypes(), args: args, data: data, pages: 1 << 10})
+		return askHost(t, e, caller{module: wasiModule, name: name, params: f.ParamTypes(), results: f.ResultTypes(),
+			args: args, data: data, pages: 1 << 10})
 	}
 	vectors := func(n int, size uint32) []byte {
-		return append(make([]byte, 8), bytes.Repeat(binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, 1<<20), size), n)...)
+		return append(make([]byte, 8),
+			bytes.Repeat(binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, 1<<20), size), n)...)
 	}
 	for _, r := range []struct {
 		count, size, written uint32
-	}{{1, 1, 1}, {3, 7, 21}, {wasm.MaxVectors, 1, wasm.MaxVectors}, {2000, 1, wasm.MaxVectors}, {1, 32 << 20, wasm.MaxTransfer}, {1000, 32 << 20, wasm.MaxTransfer}} {
+	}{{1, 1, 1}, {3, 7, 21}, {wasm.MaxVectors, 1, wasm.MaxVectors}, {2000, 1, wasm.MaxVectors},
+		{1, 32 << 20, wasm.MaxTransfer}, {1000, 32 << 20, wasm.MaxTransfer}} {
 		result, memory := ask("fd_write", vectors(int(r.count), r.size), 1, 8, uint64(r.count), 4)
 		if written := binary.LittleEndian.Uint32(memory[4:]); result != 0 || written != r.written {
-			t.Errorf("%d vectors of %d bytes: %d, %d bytes written, want %d", r.count, r.size, result, written, r.written)
+			t.Errorf("%d vectors of %d bytes: %d, %d bytes written, want %d", r.count, r.size, result, written,
+				r.written)
 		}
 	}
 	if result, _ := ask("fd_write", vectors(4, 1<<26), 1, 8, 4, 4); result != 21 {
@@ -412,11 +425,13 @@ func TestOneCallOfWASIIsBounded(t *testing.T) {
 		{"a clock", [][]byte{subscription(1, 0, 1000)}, 0, []event{{1, 0, 0}}},
 		{"the first of two", [][]byte{subscription(1, 0, 1<<63), subscription(2, 0, 1000)}, 0, []event{{2, 0, 0}}},
 		{"input before a clock", [][]byte{subscription(1, 0, 1<<63), subscription(2, 1, 0)}, 0, []event{{2, 0, 1}}},
-		{"streams", [][]byte{subscription(1, 1, 0), subscription(2, 2, 1), subscription(3, 1, 9)}, 0, []event{{1, 0, 1}, {2, 58, 2}, {3, 8, 1}}},
+		{"streams", [][]byte{subscription(1, 1, 0), subscription(2, 2, 1), subscription(3, 1, 9)}, 0,
+			[]event{{1, 0, 1}, {2, 58, 2}, {3, 8, 1}}},
 		{"no such kind", [][]byte{subscription(1, 3, 0)}, 28, nil},
 		{"too many", slices.Repeat([][]byte{subscription(1, 0, 0)}, wasm.MaxVectors+1), 28, nil},
 	} {
-		result, memory := ask("poll_oneoff", append(make([]byte, 8), bytes.Join(r.subs, nil)...), 8, 1<<20, uint64(len(r.subs)), 4)
+		result, memory := ask("poll_oneoff", append(make([]byte, 8), bytes.Join(r.subs, nil)...), 8, 1<<20,
+			uint64(len(r.subs)), 4)
 		var got []event
 		for e := memory[1<<20:]; len(got) < int(binary.LittleEndian.Uint32(memory[4:])); e = e[32:] {
 			got = append(got, event{e[0], e[8], e[10]})

@@ -16,7 +16,8 @@ import (
 func TestWordsBeforeATrapAreHeard(t *testing.T) {
 	h := &host{}
 	i32 := api.ValueTypeI32
-	m := compile(t, newEngine(t), caller{module: "wapc", name: "__guest_error", params: []api.ValueType{i32, i32}, args: []uint64{8, 15},
+	m := compile(t, newEngine(t), caller{module: "wapc", name: "__guest_error", params: []api.ValueType{i32, i32},
+		args: []uint64{8, 15},
 		data: []byte("........out of biscuits"), pages: 1, traps: true}.bytes())
 	i := instantiate(t, m, wasm.Limits{}, h)
 	_, err := i.Call(t.Context(), "Op", nil)

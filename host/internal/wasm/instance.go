@@ -67,7 +67,8 @@ func (t *Template) new(ctx context.Context, snap *snapshot) (*Instance, error) {
 	}
 	if have := m.pages * pageBytes; have > t.limits.MemoryBytes {
 		return nil, &lattice.Error{Code: lattice.ErrMemory, Op: "start instance",
-			Detail: fmt.Sprintf("the module begins with %d bytes of memory, its limit is %d", have, t.limits.MemoryBytes)}
+			Detail: fmt.Sprintf("the module begins with %d bytes of memory, its limit is %d", have,
+				t.limits.MemoryBytes)}
 	}
 	i := &Instance{template: t, snapshot: snap, turn: t.share.Turn()}
 	i.stdout, i.stderr = lines{instance: i, source: Stdout}, lines{instance: i, source: Stderr}
@@ -134,7 +135,8 @@ func (i *Instance) open(ctx context.Context) error {
 		img = i.snapshot.memory
 	}
 	var err error
-	if i.linear, err = newLinearMemory(i.template.limits.MemoryBytes, m.mostBytes, m.pages*pageBytes, m.tables, m.engine.slices, img, m.engine.cfg.Memory); err != nil {
+	if i.linear, err = newLinearMemory(i.template.limits.MemoryBytes, m.mostBytes, m.pages*pageBytes, m.tables,
+		m.engine.slices, img, m.engine.cfg.Memory); err != nil {
 		return err
 	}
 	// any number of instances; we call the start functions ourselves
@@ -158,7 +160,8 @@ func (i *Instance) open(ctx context.Context) error {
 	}
 	for n, d := range m.data {
 		if have := uint64(len(i.linear.b)); uint64(d.Offset)+uint64(len(d.Bytes)) > have {
-			return errors.Join(badModule(fmt.Sprintf("data segment %d: %d bytes at %d lie outside of the memory of %d", n, len(d.Bytes), d.Offset, have)),
+			return errors.Join(badModule(fmt.Sprintf("data segment %d: %d bytes at %d lie outside of the memory of %d",
+				n, len(d.Bytes), d.Offset, have)),
 				i.shut(context.WithoutCancel(ctx)))
 		}
 		copy(i.linear.b[d.Offset:], d.Bytes)
@@ -193,7 +196,8 @@ func (i *Instance) Call(ctx context.Context, operation string, payload []byte) (
 	}
 	if size := uint64(len(operation)) + uint64(len(payload)); size > i.template.limits.MemoryBytes {
 		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: op,
-			Detail: fmt.Sprintf("request of %d bytes, the actor's memory is limited to %d", size, i.template.limits.MemoryBytes)}
+			Detail: fmt.Sprintf("request of %d bytes, the actor's memory is limited to %d", size,
+				i.template.limits.MemoryBytes)}
 	}
 	_ = i.hold(nil)
 	i.exchange = exchange{operation: operation, payload: payload}
@@ -270,7 +274,8 @@ func (i *Instance) visit() {
 	if stack := i.running.size(); stack > freeStack {
 		err := i.linear.takeStack(stack)
 		if err == nil && stack > maxStack {
-			err = &lattice.Error{Code: lattice.ErrStack, Detail: fmt.Sprintf("%s of stack, %s allowed", lattice.Size(int64(stack)), lattice.Size(maxStack))}
+			err = &lattice.Error{Code: lattice.ErrStack, Detail: fmt.Sprintf("%s of stack, %s allowed",
+				lattice.Size(int64(stack)), lattice.Size(maxStack))}
 		}
 		if err != nil {
 			i.deep = err

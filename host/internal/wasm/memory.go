@@ -37,8 +37,10 @@ const (
 // newLinearMemory makes a memory that may grow to the lesser of limit and declared bytes, and puts the image into it.
 // Address space is reserved for it unless slices are wanted. What it begins with, first bytes or the image, is taken
 // from the budget, as are the tables, with the most elements that they may have.
-func newLinearMemory(limit, declared, first, tables uint64, slices bool, img *image, budget *memory.Budget) (*linearMemory, error) {
-	m := &linearMemory{limit: limit, declared: declared, image: img, budget: budget, besides: instanceBytes + tables*elementBytes}
+func newLinearMemory(limit, declared, first, tables uint64, slices bool, img *image,
+	budget *memory.Budget) (*linearMemory, error) {
+	m := &linearMemory{limit: limit, declared: declared, image: img, budget: budget,
+		besides: instanceBytes + tables*elementBytes}
 	most := min(limit, declared)
 	if slices {
 		most = 0

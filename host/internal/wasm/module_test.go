@@ -24,10 +24,13 @@ func TestCompileRefuses(t *testing.T) {
 		"component": {[]byte("\x00asm\x0d\x00\x01\x00"), "the component exports no function"},
 		"truncated": {load(t, "echo")[:100], "unexpected end"},
 		"no entry":  {empty, "neither __guest_call"},
-		"ill-typed": {append(slices.Clone(empty), "\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x05\x01\x03\x00\x6a\x0b"...), "i32"},
-		"import's signature": {append(slices.Clone(empty), "\x01\x04\x01\x60\x00\x00\x02\x16\x01\x04wapc\x0d__console_log\x00\x00"...),
+		"ill-typed": {append(slices.Clone(empty),
+			"\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x05\x01\x03\x00\x6a\x0b"...), "i32"},
+		"import's signature": {append(slices.Clone(empty),
+			"\x01\x04\x01\x60\x00\x00\x02\x16\x01\x04wapc\x0d__console_log\x00\x00"...),
 			"wapc.__console_log with the signature ()->() instead of (i32 i32)->()"},
-		"entry's signature": {append(slices.Clone(empty), "\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x07\x10\x01\x0c__guest_call\x00\x00\x0a\x04\x01\x02\x00\x0b"...),
+		"entry's signature": {append(slices.Clone(empty),
+			"\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x07\x10\x01\x0c__guest_call\x00\x00\x0a\x04\x01\x02\x00\x0b"...),
 			"__guest_call has the signature ()->()"},
 	} {
 		_, err := e.Compile(t.Context(), r.code)
@@ -85,7 +88,8 @@ func TestInitialisation(t *testing.T) {
 		"init_exit": lattice.ErrTrap,
 		"bigmin":    lattice.ErrMemory,
 	} {
-		_, err := compile(t, e, load(t, name)).Instantiate(t.Context(), wasm.Limits{Execution: 20 * time.Millisecond}, &host{}, nil)
+		_, err := compile(t, e, load(t, name)).Instantiate(t.Context(), wasm.Limits{Execution: 20 * time.Millisecond},
+			&host{}, nil)
 		wantCode(t, err, want)
 	}
 	_, err := compile(t, e, load(t, "bigmin")).Instantiate(t.Context(), wasm.Limits{}, &host{}, nil)

@@ -13,9 +13,12 @@ import (
 // beside it a health call, which does nothing.
 func BenchmarkSDK(b *testing.B) {
 	e := newEngine(b)
-	request := (&httpserver.Request{Method: "POST", Path: "/", Body: []byte("hello, lattice"), Header: httpserver.Header{
-		"content-length": {"14"}, "host": {"127.0.0.1:8080"}, "traceparent": {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03"}}}).Encode()
-	for compiler, code := range map[string][]byte{"tinygo": load(b, filepath.Join("tinygo", "echo")), "go": stockGo(b, "echo")} {
+	request := (&httpserver.Request{Method: "POST", Path: "/", Body: []byte("hello, lattice"),
+		Header: httpserver.Header{
+			"content-length": {"14"}, "host": {"127.0.0.1:8080"},
+			"traceparent": {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03"}}}).Encode()
+	for compiler, code := range map[string][]byte{"tinygo": load(b, filepath.Join("tinygo", "echo")),
+		"go": stockGo(b, "echo")} {
 		m := compile(b, e, code)
 		for _, call := range []struct {
 			name, operation string

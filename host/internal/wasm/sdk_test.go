@@ -36,7 +36,8 @@ func stockGo(t testing.TB, name string) []byte {
 	t.Helper()
 	long.Test(t, "builds a guest with Go")
 	out := filepath.Join(t.TempDir(), name+".wasm")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-buildmode=c-shared", "-o", out, "github.com/weftlattice/weft/actor-sdk/examples/"+name)
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-buildmode=c-shared", "-o", out,
+		"github.com/weftlattice/weft/actor-sdk/examples/"+name)
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -68,7 +69,8 @@ func echoes(t *testing.T, m *wasm.Module) {
 	}
 	i := instantiate(t, m, wasm.Limits{}, &host{})
 	for range 50 { // an instance serves many calls, and its collector works
-		if resp := get(t, i, "/a/ü", []byte{0, 200}); resp.StatusCode != 200 || string(resp.Body) != `{"body":[0,200],"method":"POST","path":"/a/ü","query_string":"q=1"}` {
+		if resp := get(t, i, "/a/ü", []byte{0, 200}); resp.StatusCode != 200 ||
+			string(resp.Body) != `{"body":[0,200],"method":"POST","path":"/a/ü","query_string":"q=1"}` {
 			t.Fatalf("%d %s", resp.StatusCode, resp.Body)
 		}
 		if resp := get(t, i, "/", make([]byte, 50_000)); resp.StatusCode != 200 || len(resp.Body) < 100_000 {
@@ -82,7 +84,8 @@ func echoes(t *testing.T, m *wasm.Module) {
 	if h, err := core.DecodeHealth(out); err != nil || !h.Healthy {
 		t.Errorf("health %+v, %v", h, err)
 	}
-	for op, payload := range map[string]string{"HttpServer.Nonsense": "", "NoDot": "", httpserver.HandleRequest: "\xc1"} {
+	for op, payload := range map[string]string{"HttpServer.Nonsense": "", "NoDot": "",
+		httpserver.HandleRequest: "\xc1"} {
 		_, err := i.Call(t.Context(), op, []byte(payload))
 		if wantCode(t, err, lattice.ErrGuest); !i.Healthy() {
 			t.Fatalf("%s has broken the instance: %v", op, err)
@@ -93,7 +96,8 @@ func echoes(t *testing.T, m *wasm.Module) {
 func counts(t *testing.T, m *wasm.Module) {
 	answer, fault := "", error(nil)
 	var asked string
-	i := instantiate(t, m, wasm.Limits{}, &host{call: func(_ context.Context, binding, namespace, operation string, payload []byte) ([]byte, error) {
+	i := instantiate(t, m, wasm.Limits{}, &host{call: func(_ context.Context, binding, namespace, operation string,
+		payload []byte) ([]byte, error) {
 		r, err := keyvalue.DecodeIncrementRequest(payload)
 		if err != nil {
 			return nil, err
@@ -102,8 +106,10 @@ func counts(t *testing.T, m *wasm.Module) {
 		return []byte(answer), fault
 	}})
 	// A provider may write an integer in any format that holds it.
-	for format, want := range map[string]string{"\x07": "7", "\xcc\xc8": "200", "\xd1\x00\xc8": "200", "\xcd\x01\x00": "256", "\xd2\x00\x00\x00\x05": "5",
-		"\xce\x00\x01\x00\x00": "65536", "\xff": "-1", "\xd3\x00\x00\x00\x00\x00\x00\x00\x09": "9", "\xcf\x00\x00\x00\x00\x00\x00\x00\x09": "9"} {
+	for format, want := range map[string]string{"\x07": "7", "\xcc\xc8": "200", "\xd1\x00\xc8": "200",
+		"\xcd\x01\x00": "256", "\xd2\x00\x00\x00\x05": "5",
+		"\xce\x00\x01\x00\x00": "65536", "\xff": "-1", "\xd3\x00\x00\x00\x00\x00\x00\x00\x09": "9",
+		"\xcf\x00\x00\x00\x00\x00\x00\x00\x09": "9"} {
 		answer = format
 		if resp := get(t, i, "/a/b", nil); resp.StatusCode != 200 || string(resp.Body) != `{"counter":`+want+`}` {
 			t.Errorf("%x: %d %s", format, resp.StatusCode, resp.Body)
@@ -113,7 +119,8 @@ func counts(t *testing.T, m *wasm.Module) {
 		}
 	}
 	fault = errors.New("the store is away")
-	if resp := get(t, i, "/a/b", nil); resp.StatusCode != 500 || !strings.Contains(string(resp.Body), "the store is away") {
+	if resp := get(t, i, "/a/b", nil); resp.StatusCode != 500 || !strings.Contains(string(resp.Body),
+		"the store is away") {
 		t.Errorf("without a store: %d %s", resp.StatusCode, resp.Body)
 	}
 }
@@ -127,7 +134,8 @@ func TestEveryInitialiser(t *testing.T) {
 			if mask&bit != 0 {
 				return true
 			}
-			at := bytes.LastIndex(code, append([]byte{byte(len(name))}, name...)) // the export; the text of the log has no length
+			at := bytes.LastIndex(code, append([]byte{byte(len(name))},
+				name...)) // the export; the text of the log has no length
 			code[at+1] = 'X'
 			return false
 		}

@@ -70,7 +70,8 @@ func TestShapes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &shapes{engine: withCompiler(t, wasm.Config{Compiler: []string{self, measuredArg, record}, CompileMemory: shapeMemory, CompileCPU: shapeCPU}),
+	r := &shapes{engine: withCompiler(t, wasm.Config{Compiler: []string{self, measuredArg, record},
+		CompileMemory: shapeMemory, CompileCPU: shapeCPU}),
 		record: record, answers: map[string]int{}}
 	n := 0
 	for ; !enough(n) && !t.Failed(); n++ {
@@ -78,7 +79,8 @@ func TestShapes(t *testing.T) {
 	}
 	t.Logf("%d shapes from seed %d: %v", n, seed, r.answers)
 	t.Logf("dearest to compile: %v of processor (seed %d), %d MiB (seed %d); per KiB, of those above 4 KiB: %v (seed %d), %.1f MiB (seed %d)",
-		r.cpu.most, r.cpu.seed, r.rss.most>>20, r.rss.seed, r.cpuKiB.most, r.cpuKiB.seed, float64(r.rssKiB.most)/(1<<20), r.rssKiB.seed)
+		r.cpu.most, r.cpu.seed, r.rss.most>>20, r.rss.seed, r.cpuKiB.most, r.cpuKiB.seed,
+		float64(r.rssKiB.most)/(1<<20), r.rssKiB.seed)
 	t.Logf("dearest to read: %v of processor in the host (seed %d); to call: %v (seed %d), %d bytes of log (seed %d)",
 		r.read.most, r.read.seed, r.call.most, r.call.seed, r.log.most, r.log.seed)
 }
@@ -220,7 +222,8 @@ func (r *shapes) try(t *testing.T, seed uint64, most int) {
 // refused looks at why a module was refused: it must be valid, so only for a bound that has a name.
 func (r *shapes) refused(err error, fail func(string, ...any)) {
 	text := err.Error()
-	for _, words := range []string{"by its calls and branches", "too many branches", "too much to compile together", "MiB of memory", "of processor time",
+	for _, words := range []string{"by its calls and branches", "too many branches", "too much to compile together",
+		"MiB of memory", "of processor time",
 		"call instructions", "pass", "locals in a function", "nested", "function of"} {
 		if lattice.CodeOf(err) == lattice.ErrBadModule && strings.Contains(text, words) {
 			r.answers["refused: "+words]++

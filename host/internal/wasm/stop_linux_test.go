@@ -146,7 +146,8 @@ func waiting(t testing.TB, rounds int) []time.Duration {
 // guestsOf compiles what the works need.
 func guestsOf(t testing.TB) map[string]*wasm.Module {
 	e := newEngine(t)
-	return map[string]*wasm.Module{"": compile(t, e, enlarge(t, load(t, "busy"), 8<<20)), "go": compile(t, e, loadGo(t))}
+	return map[string]*wasm.Module{"": compile(t, e, enlarge(t, load(t, "busy"), 8<<20)),
+		"go": compile(t, e, loadGo(t))}
 }
 
 // Whatever a guest does, it stops soon after its deadline; how soon is for BenchmarkStop. When it returns on the clock
@@ -161,7 +162,8 @@ func TestGuestsStopAtTheirDeadline(t *testing.T) {
 				t.Fatal("no call got as far as its deadline")
 			}
 			half, most := l.cpu[len(l.cpu)/2], l.cpu[len(l.cpu)-1]
-			t.Logf("computed for %v after the deadline, at most %v; on the clock %v at most", half, most, l.wall[len(l.wall)-1])
+			t.Logf("computed for %v after the deadline, at most %v; on the clock %v at most", half, most,
+				l.wall[len(l.wall)-1])
 			// BenchmarkStop tells the truth; the race detector and a busy machine are slow
 			if half > 200*time.Millisecond {
 				t.Error("too late")
@@ -183,7 +185,8 @@ func TestHostFunctionsStopAtTheirDeadline(t *testing.T) {
 				t.Fatal("no call got as far as its deadline")
 			}
 			half, most := l.cpu[len(l.cpu)/2], l.cpu[len(l.cpu)-1]
-			t.Logf("computed for %v after the deadline, at most %v; on the clock %v at most", half, most, l.wall[len(l.wall)-1])
+			t.Logf("computed for %v after the deadline, at most %v; on the clock %v at most", half, most,
+				l.wall[len(l.wall)-1])
 			if half > 200*time.Millisecond {
 				t.Error("too late")
 			}

@@ -45,14 +45,17 @@ func TestRestoreIsLikeNew(t *testing.T) {
 			m := compile(t, e, load(t, "state"))
 			tmpl := template(t, m, &host{})
 			memory, globals := instantiate(t, m, wasm.Limits{}, &host{}).State()
-			if len(memory) != 5<<16 || string(memory[8:16]) != "fisecond" || string(memory[131060:131070]) != "at the end" || memory[300000] != 1 {
+			if len(memory) != 5<<16 || string(memory[8:16]) != "fisecond" ||
+				string(memory[131060:131070]) != "at the end" || memory[300000] != 1 {
 				t.Fatalf("an instance begins with %d bytes, %q", len(memory), memory[8:24])
 			}
 			likeNew := func(i *wasm.Instance, history []string) {
 				t.Helper()
 				m, g := i.State()
-				if !bytes.Equal(m, memory) || !slices.Equal(g[:4], globals[:4]) || i.MemoryBytes() != uint64(len(memory)) {
-					t.Fatalf("%d bytes, equal %t; globals %v, want %v; after %v", len(m), bytes.Equal(m, memory), g, globals, history)
+				if !bytes.Equal(m, memory) || !slices.Equal(g[:4], globals[:4]) ||
+					i.MemoryBytes() != uint64(len(memory)) {
+					t.Fatalf("%d bytes, equal %t; globals %v, want %v; after %v", len(m), bytes.Equal(m, memory), g,
+						globals, history)
 				}
 			}
 			instances := []*wasm.Instance{fromTemplate(t, tmpl), fromTemplate(t, tmpl), fromTemplate(t, tmpl)}

@@ -19,7 +19,8 @@ func TestGuestsThatComputeTakeTurns(t *testing.T) {
 	e.Turns(1)
 	m := compile(t, e, load(t, "busy"))
 	work := func(pages, times uint32) []byte {
-		return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, pages), times), 0)
+		return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil,
+			pages), times), 0)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -36,7 +37,8 @@ func TestGuestsThatComputeTakeTurns(t *testing.T) {
 		})
 	}
 	for range 3 { // some 100 ms of work each
-		if _, err := instantiate(t, m, wasm.Limits{Execution: 1 << 40}, &host{}).Call(t.Context(), "L", work(0, 200_000_000)); err != nil {
+		if _, err := instantiate(t, m, wasm.Limits{Execution: 1 << 40}, &host{}).Call(t.Context(), "L",
+			work(0, 200_000_000)); err != nil {
 			t.Error(err)
 		}
 	}

@@ -17,16 +17,23 @@ import (
 // Nothing of what a guest does with them lasts from one call to the next on this side of the boundary, see
 // Instance.Restore: it can neither close nor renumber its streams, nor change their flags.
 var wasiFuncs = []hostFunc{
-	{"args_get", "ii", "i", costLeast, preview1(func(i *Instance, p []uint64) errno { return i.putList(i.args, p[0], p[1]) })},
-	{"args_sizes_get", "ii", "i", costLeast, preview1(func(i *Instance, p []uint64) errno { return i.putSizes(i.args, p[0], p[1]) })},
-	{"environ_get", "ii", "i", costLeast, preview1(func(i *Instance, p []uint64) errno { return i.putList(i.template.env, p[0], p[1]) })},
-	{"environ_sizes_get", "ii", "i", costLeast, preview1(func(i *Instance, p []uint64) errno { return i.putSizes(i.template.env, p[0], p[1]) })},
+	{"args_get", "ii", "i", costLeast,
+		preview1(func(i *Instance, p []uint64) errno { return i.putList(i.args, p[0], p[1]) })},
+	{"args_sizes_get", "ii", "i", costLeast,
+		preview1(func(i *Instance, p []uint64) errno { return i.putSizes(i.args, p[0], p[1]) })},
+	{"environ_get", "ii", "i", costLeast,
+		preview1(func(i *Instance, p []uint64) errno { return i.putList(i.template.env, p[0], p[1]) })},
+	{"environ_sizes_get", "ii", "i", costLeast,
+		preview1(func(i *Instance, p []uint64) errno { return i.putSizes(i.template.env, p[0], p[1]) })},
 	{"clock_res_get", "ii", "i", costLeast, preview1(clockResGet)},
 	{"clock_time_get", "ili", "i", costLeast, preview1(clockTimeGet)},
 	{"random_get", "ii", "i", costLeast, preview1(randomGet)},
 	{"poll_oneoff", "iiii", "i", costWait, preview1(pollOneoff)},
 	{"sched_yield", "", "i", costWait, preview1(func(*Instance, []uint64) errno { runtime.Gosched(); return success })},
-	{"proc_exit", "i", "", costLeast, func(_ *Instance, _ context.Context, p []uint64) { panic(sys.NewExitError(uint32(p[0]))) }},
+	{"proc_exit", "i", "", costLeast, func(_ *Instance, _ context.Context,
+		p []uint64) {
+		panic(sys.NewExitError(uint32(p[0])))
+	}},
 	{"proc_raise", "i", "i", costLeast, preview1(always(notImplemented))},
 
 	{"fd_read", "iiii", "i", costLeast, preview1(fdRead)},

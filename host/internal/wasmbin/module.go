@@ -80,7 +80,8 @@ func (s *surface) sections() map[byte]func() {
 			}
 		}
 	}
-	return map[byte]func(){1: s.readTypes, 2: s.readImports, 3: define(KindFunc), 4: s.readTables, 5: define(KindMemory),
+	return map[byte]func(){1: s.readTypes, 2: s.readImports, 3: define(KindFunc), 4: s.readTables,
+		5: define(KindMemory),
 		6: s.readGlobals, 7: s.readExports, 13: define(KindTag)}
 }
 

@@ -120,7 +120,8 @@ func byContext(s Settings) (natsconn.Config, error) {
 
 // byURL takes a URL, else the environment, else what runs here, whose lattice it adopts.
 func (w *Way) byURL(s *Settings, dir datadir.Dir) {
-	w.NATS = natsconn.Config{URL: cmp.Or(s.URL, fromEnvironment()), CredsFile: s.Creds, User: s.User, Password: s.Password, Token: s.Token,
+	w.NATS = natsconn.Config{URL: cmp.Or(s.URL, fromEnvironment()), CredsFile: s.Creds, User: s.User,
+		Password: s.Password, Token: s.Token,
 		JWT: s.JWT, Seed: s.Seed, TLS: s.TLS, TLSCA: s.TLSCA, TLSCert: s.TLSCert, TLSKey: s.TLSKey}
 	if w.NATS.URL != "" {
 		return
@@ -148,7 +149,8 @@ func fromEnvironment() string {
 
 // ForProviders is the server that the environment of hosts of the dialect names for providers, or "".
 func ForProviders() string {
-	return cmp.Or(server("WASMCLOUD_PROV_RPC_HOST", "WASMCLOUD_PROV_RPC_PORT"), server("WASMCLOUD_RPC_HOST", "WASMCLOUD_RPC_PORT"))
+	return cmp.Or(server("WASMCLOUD_PROV_RPC_HOST", "WASMCLOUD_PROV_RPC_PORT"),
+		server("WASMCLOUD_RPC_HOST", "WASMCLOUD_RPC_PORT"))
 }
 
 // server is the address that two variables name; one alone will do.
@@ -185,7 +187,8 @@ func (w Way) HostLogin() func() (jwt, seed string, err error) {
 		defer mu.Unlock()
 		next, err := join.Read(w.join)
 		if err == nil && (next.Lattice != now.Lattice || next.Control != now.Control) {
-			err = &lattice.Error{Code: lattice.ErrConflict, Op: "use the new token", Detail: "it is for lattice " + string(next.Lattice) +
+			err = &lattice.Error{Code: lattice.ErrConflict, Op: "use the new token", Detail: "it is for lattice " +
+				string(next.Lattice) +
 				", this host is of " + string(now.Lattice)}
 		}
 		if err == nil {
@@ -213,7 +216,8 @@ func (w Way) May(role natsauth.Role, what string) error {
 	}
 	id, err := w.token.Identity()
 	if err == nil && !id.Has(role) {
-		err = &lattice.Error{Code: lattice.ErrDenied, Op: what, Detail: "the token does not give the role " + string(role) +
+		err = &lattice.Error{Code: lattice.ErrDenied, Op: what, Detail: "the token does not give the role " +
+			string(role) +
 			"; make one with: weft token create --role " + string(role)}
 	}
 	return err
@@ -225,7 +229,8 @@ func (w Way) Open(ctx context.Context, name string, cfg operate.Config) (*operat
 	w.NATS.Name = name
 	nc, err := natsconn.Connect(ctx, w.NATS)
 	if lattice.CodeOf(err) == lattice.ErrUnavailable && !natsconn.Answered(err) {
-		return nil, nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "reach NATS at", Entity: natsconn.SafeURL(w.NATS.URL),
+		return nil, nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "reach NATS at",
+			Entity: natsconn.SafeURL(w.NATS.URL),
 			Detail: "nobody answers there; start a lattice with: weft up"}
 	}
 	if err != nil {
@@ -237,7 +242,8 @@ func (w Way) Open(ctx context.Context, name string, cfg operate.Config) (*operat
 
 // ForHost is the connection of a host. One that uses the server of this machine gets credentials of a host made here;
 // extra names the subjects that it needs besides those of its role.
-func (w Way) ForHost(dir datadir.Dir, keys func() (*signing.Keystore, error), extra natsauth.Identity) (natsconn.Config, error) {
+func (w Way) ForHost(dir datadir.Dir, keys func() (*signing.Keystore, error),
+	extra natsauth.Identity) (natsconn.Config, error) {
 	c := w.NATS
 	if w.here == nil || w.here.Creds == "" || c.CredsFile != w.here.Creds {
 		return c, w.May(natsauth.Host, "run a host")
@@ -257,7 +263,8 @@ func (w Way) ForHost(dir datadir.Dir, keys func() (*signing.Keystore, error), ex
 
 // LocalHost is who a host of this machine is to the machine's NATS server.
 func LocalHost(control subject.Control, extra natsauth.Identity) natsauth.Identity {
-	return natsauth.Identity{Name: "local", Roles: []natsauth.Role{natsauth.Host}, Lattice: control.Lattice, Control: OwnPrefix(control.Prefix),
+	return natsauth.Identity{Name: "local", Roles: []natsauth.Role{natsauth.Host}, Lattice: control.Lattice,
+		Control: OwnPrefix(control.Prefix),
 		Publish: extra.Publish, Subscribe: extra.Subscribe}
 }
 

@@ -46,7 +46,8 @@ func up(t *testing.T) datadir.Dir {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = release() })
-	u := datadir.Up{PID: os.Getpid(), Lattice: "demo", NATSURL: "nats://127.0.0.1:7777", Creds: "here.creds", CA: "here.pem", ServerName: "here", Domain: "hub"}
+	u := datadir.Up{PID: os.Getpid(), Lattice: "demo", NATSURL: "nats://127.0.0.1:7777", Creds: "here.creds",
+		CA: "here.pem", ServerName: "here", Domain: "hub"}
 	if err := dir.SaveUp(u); err != nil {
 		t.Fatal(err)
 	}
@@ -59,11 +60,13 @@ func token(t *testing.T, roles ...natsauth.Role) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	creds, _, err := natsauth.Issue(authority, natsauth.Identity{Name: "x", Roles: roles, Lattice: "far", Control: "other.ctl"})
+	creds, _, err := natsauth.Issue(authority, natsauth.Identity{Name: "x", Roles: roles, Lattice: "far",
+		Control: "other.ctl"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := join.Token{Lattice: "far", Control: "other.ctl", Servers: []string{"tls://198.51.100.7:4222"}, JWT: creds.JWT, Seed: creds.Seed}.Encode()
+	text, err := join.Token{Lattice: "far", Control: "other.ctl", Servers: []string{"tls://198.51.100.7:4222"},
+		JWT: creds.JWT, Seed: creds.Seed}.Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,16 +78,20 @@ func TestWhereNATSIs(t *testing.T) {
 	quiet(t)
 	here := up(t)
 	context := filepath.Join(t.TempDir(), "mine.json")
-	if err := os.WriteFile(context, []byte(`{"url":"nats://198.51.100.8:4222","user":"u","password":"p"}`), 0o600); err != nil {
+	if err := os.WriteFile(context, []byte(`{"url":"nats://198.51.100.8:4222","user":"u","password":"p"}`),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
-	if w := find(t, Settings{Join: token(t, natsauth.Operator)}, here); w.NATS.URL != "tls://198.51.100.7:4222" || w.Control.Lattice != "far" || w.Control.Prefix != "other.ctl" {
+	if w := find(t, Settings{Join: token(t, natsauth.Operator)}, here); w.NATS.URL != "tls://198.51.100.7:4222" ||
+		w.Control.Lattice != "far" || w.Control.Prefix != "other.ctl" {
 		t.Errorf("token: %+v", w)
 	}
-	if w := find(t, Settings{URL: "nats://a:1"}, here); w.NATS.URL != "nats://a:1" || w.NATS.CredsFile != "" || w.Control.Lattice != lattice.DefaultName || w.Control.Prefix != prefix {
+	if w := find(t, Settings{URL: "nats://a:1"}, here); w.NATS.URL != "nats://a:1" || w.NATS.CredsFile != "" ||
+		w.Control.Lattice != lattice.DefaultName || w.Control.Prefix != prefix {
 		t.Errorf("URL: %+v", w)
 	}
-	if w := find(t, Settings{Context: context, User: "me", Password: "mine"}, here); w.NATS.URL != "nats://198.51.100.8:4222" || w.NATS.User != "me" {
+	if w := find(t, Settings{Context: context, User: "me", Password: "mine"},
+		here); w.NATS.URL != "nats://198.51.100.8:4222" || w.NATS.User != "me" {
 		t.Errorf("context: %+v", w.NATS.User)
 	}
 	t.Setenv("NATS_PORT", "4333")
@@ -97,10 +104,12 @@ func TestWhereNATSIs(t *testing.T) {
 	}
 	quiet(t)
 	w := find(t, Settings{}, here)
-	if w.NATS.URL != "nats://127.0.0.1:7777" || w.NATS.CredsFile != "here.creds" || w.NATS.TLSCA != "here.pem" || w.NATS.TLSName != "here" || w.NATS.JSDomain != "hub" || w.Control.Lattice != "demo" {
+	if w.NATS.URL != "nats://127.0.0.1:7777" || w.NATS.CredsFile != "here.creds" || w.NATS.TLSCA != "here.pem" ||
+		w.NATS.TLSName != "here" || w.NATS.JSDomain != "hub" || w.Control.Lattice != "demo" {
 		t.Errorf("what runs here: %+v", w)
 	}
-	if w := find(t, Settings{Lattice: "mine", Creds: "mine.creds", TLSCA: "mine.pem", Domain: "own"}, here); w.Control.Lattice != "mine" || w.NATS.CredsFile != "mine.creds" ||
+	if w := find(t, Settings{Lattice: "mine", Creds: "mine.creds", TLSCA: "mine.pem", Domain: "own"},
+		here); w.Control.Lattice != "mine" || w.NATS.CredsFile != "mine.creds" ||
 		w.NATS.TLSCA != "mine.pem" || w.NATS.TLSName != "" || w.NATS.JSDomain != "own" {
 		t.Errorf("what runs here, with settings: %+v", w)
 	}
@@ -131,7 +140,8 @@ func TestATokenSaysWhatItsBearerMayDo(t *testing.T) {
 	if err := w.May(natsauth.Host, "run a host"); err != nil {
 		t.Error(err)
 	}
-	if err := w.May(natsauth.Operator, "give commands"); !errors.Is(err, lattice.ErrDenied) || !strings.Contains(err.Error(), "weft token create --role operator") {
+	if err := w.May(natsauth.Operator, "give commands"); !errors.Is(err, lattice.ErrDenied) ||
+		!strings.Contains(err.Error(), "weft token create --role operator") {
 		t.Error(err)
 	}
 	if err := (Way{}).May(natsauth.Operator, "give commands"); err != nil {
@@ -148,10 +158,12 @@ func TestAHostOfThisMachineGetsCredentialsOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	id, err := natsauth.Read(c.JWT)
-	if err != nil || !id.Has(natsauth.Host) || id.Has(natsauth.Operator) || id.Lattice != "demo" || len(id.Publish) != 1 || c.CredsFile != "" {
+	if err != nil || !id.Has(natsauth.Host) || id.Has(natsauth.Operator) || id.Lattice != "demo" ||
+		len(id.Publish) != 1 || c.CredsFile != "" {
 		t.Errorf("%+v, %v", id, err)
 	}
-	if c, err := find(t, Settings{Creds: "mine.creds"}, here).ForHost(here, here.Keys, natsauth.Identity{}); err != nil || c.CredsFile != "mine.creds" || c.JWT != "" {
+	if c, err := find(t, Settings{Creds: "mine.creds"}, here).ForHost(here, here.Keys,
+		natsauth.Identity{}); err != nil || c.CredsFile != "mine.creds" || c.JWT != "" {
 		t.Errorf("%v, %v", c.CredsFile, err)
 	}
 }
@@ -159,7 +171,8 @@ func TestAHostOfThisMachineGetsCredentialsOfItsOwn(t *testing.T) {
 func TestNobodyAnswers(t *testing.T) {
 	quiet(t)
 	_, _, err := find(t, Settings{URL: "nats://127.0.0.1:1"}, "").Open(t.Context(), "weft test", operate.Config{})
-	if !errors.Is(err, lattice.ErrUnavailable) || !strings.Contains(err.Error(), "nats://127.0.0.1:1") || !strings.Contains(err.Error(), "weft up") {
+	if !errors.Is(err, lattice.ErrUnavailable) || !strings.Contains(err.Error(), "nats://127.0.0.1:1") ||
+		!strings.Contains(err.Error(), "weft up") {
 		t.Error(err)
 	}
 }

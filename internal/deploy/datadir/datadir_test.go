@@ -21,7 +21,8 @@ func TestOneLatticeRunsWithADirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.SaveUp(Up{PID: os.Getpid(), Lattice: "demo", NATSURL: "nats://127.0.0.1:1", DataDir: string(d)}); err != nil {
+	if err := d.SaveUp(Up{PID: os.Getpid(), Lattice: "demo", NATSURL: "nats://127.0.0.1:1",
+		DataDir: string(d)}); err != nil {
 		t.Fatal(err)
 	}
 	if u, ok := d.Up(); !ok || u.Lattice != "demo" || u.Connection().URL != "nats://127.0.0.1:1" {
@@ -96,7 +97,8 @@ func TestOnlyErrorsOfTheDirectoryAreExplained(t *testing.T) {
 		{"/home/me/app.wasm", syscall.EACCES, ""},
 		{"/srv/weft/up.json", syscall.ENOENT, ""},
 	} {
-		before := &lattice.Error{Code: lattice.ErrInternal, Op: "do", Err: &fs.PathError{Op: "open", Path: c.path, Err: c.err}}
+		before := &lattice.Error{Code: lattice.ErrInternal, Op: "do", Err: &fs.PathError{Op: "open", Path: c.path,
+			Err: c.err}}
 		after := d.Explain(before)
 		if c.want == "" {
 			if after != error(before) {

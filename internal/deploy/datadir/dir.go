@@ -111,7 +111,8 @@ func (d Dir) Explain(err error) error {
 		return err
 	}
 	return &lattice.Error{Code: lattice.ErrInvalid, Op: "use data directory", Entity: string(d),
-		Detail: fmt.Sprintf("%v: %s. Change that, or name a folder of your own with --data-dir or WEFT_DATA_DIR", p, why)}
+		Detail: fmt.Sprintf("%v: %s. Change that, or name a folder of your own with --data-dir or WEFT_DATA_DIR", p,
+			why)}
 }
 
 // holds reports whether a path is the directory, something in it, or a folder that had to be made for it.

@@ -51,7 +51,8 @@ func TestAReadOnlyDirectoryIsNamedWithTheWayOut(t *testing.T) {
 			continue
 		}
 		err = here.Explain(err)
-		for _, part := range []string{"use data directory " + parent, "permission denied", "may not write there", "dr-xr-xr-x", "--data-dir or WEFT_DATA_DIR"} {
+		for _, part := range []string{"use data directory " + parent, "permission denied", "may not write there",
+			"dr-xr-xr-x", "--data-dir or WEFT_DATA_DIR"} {
 			if !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(), part) {
 				t.Errorf("%s: %v\nwant %s", name, err, part)
 			}

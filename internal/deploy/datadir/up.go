@@ -115,7 +115,8 @@ func (d Dir) AwaitDown(ctx context.Context, pid int) error {
 		}
 		select {
 		case <-ctx.Done():
-			return &lattice.Error{Code: lattice.ErrTimeout, Op: "stop", Entity: pidText(pid), Detail: "it has not ended yet; it may be finishing work"}
+			return &lattice.Error{Code: lattice.ErrTimeout, Op: "stop", Entity: pidText(pid),
+				Detail: "it has not ended yet; it may be finishing work"}
 		case <-ticker.C:
 		}
 	}

@@ -64,12 +64,14 @@ func (d *demo) run(ctx context.Context) (err error) {
 		say  string
 		args []string
 	}{
-		{"A lattice on this machine: embedded NATS and one host.", []string{"up", "-d", "--nats-port", fmt.Sprint(natsPort)}},
+		{"A lattice on this machine: embedded NATS and one host.", []string{"up", "-d", "--nats-port",
+			fmt.Sprint(natsPort)}},
 		{"Two providers, each a process of its own.", []string{"provider", "start", "httpserver"}},
 		{"", []string{"provider", "start", "keyvalue-nats"}},
 		{"The actor, signed with a key made just now, pushed into the lattice, started.",
 			[]string{"actor", "start", filepath.Join(d.actors, "edge-data-processor.wasm"), "--max", "8"}},
-		{"Links let it use them.", []string{"link", "put", "edge-data-processor", "httpserver", fmt.Sprintf("address=127.0.0.1:%d", port)}},
+		{"Links let it use them.", []string{"link", "put", "edge-data-processor", "httpserver",
+			fmt.Sprintf("address=127.0.0.1:%d", port)}},
 		{"", []string{"link", "put", "edge-data-processor", "keyvalue-nats"}},
 	} {
 		if err := d.show(ctx, step.say, step.args...); err != nil {
@@ -88,11 +90,13 @@ func (d *demo) run(ctx context.Context) (err error) {
 // requests are the main job. Each answer is checked.
 func (d *demo) requests(ctx context.Context) error {
 	fmt.Println("\n# Real requests.")
-	if _, err := d.request(ctx, "curl "+d.url+"/health", "GET", "/health", nil, 200, `{"status":"healthy"}`); err != nil {
+	if _, err := d.request(ctx, "curl "+d.url+"/health", "GET", "/health", nil, 200,
+		`{"status":"healthy"}`); err != nil {
 		return err
 	}
 	text := "hello edge\n  lattice \n"
-	answer, err := d.request(ctx, `printf 'hello edge\n  lattice \n' | curl --data-binary @- `+d.url+"/process", "POST", "/process", []byte(text), 200, `"result":"HELLO EDGE\nLATTICE"`)
+	answer, err := d.request(ctx, `printf 'hello edge\n  lattice \n' | curl --data-binary @- `+d.url+"/process",
+		"POST", "/process", []byte(text), 200, `"result":"HELLO EDGE\nLATTICE"`)
 	if err != nil {
 		return err
 	}
@@ -101,14 +105,17 @@ func (d *demo) requests(ctx context.Context) error {
 	if _, err := d.request(ctx, "curl "+d.url+"/cache/"+hash, "GET", "/cache/"+hash, nil, 200, answer); err != nil {
 		return err
 	}
-	if _, err := d.request(ctx, "head -c 1048577 /dev/zero | curl --data-binary @- "+d.url+"/process", "POST", "/process", make([]byte, 1<<20+1), 413, "1 MiB"); err != nil {
+	if _, err := d.request(ctx, "head -c 1048577 /dev/zero | curl --data-binary @- "+d.url+"/process", "POST",
+		"/process", make([]byte, 1<<20+1), 413, "1 MiB"); err != nil {
 		return err
 	}
-	_, err = d.request(ctx, `printf '\377' | curl --data-binary @- `+d.url+"/process", "POST", "/process", []byte{0xff}, 400, "UTF-8")
+	_, err = d.request(ctx, `printf '\377' | curl --data-binary @- `+d.url+"/process", "POST", "/process",
+		[]byte{0xff}, 400, "UTF-8")
 	return err
 }
 
-func (d *demo) request(ctx context.Context, shown, method, path string, body []byte, status int, contains string) (string, error) {
+func (d *demo) request(ctx context.Context, shown, method, path string, body []byte, status int,
+	contains string) (string, error) {
 	fmt.Printf("\n$ %s\n", shown)
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

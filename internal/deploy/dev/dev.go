@@ -69,10 +69,11 @@ func Run(ctx context.Context, c Config) (err error) {
 	defer func() { err = errors.Join(err, s.clean(context.WithoutCancel(ctx))) }()
 	defer func() { s.logs() }()
 	s.follow(ctx)
-	return operate.Watch(ctx, c.Folder.Dir, operate.Watching{Files: values.Files(c.Config), Wants: s.embedded, Ready: func() {
-		s.rebuild(ctx) // changes are seen from now on
-		s.Screen.Say("- watching %s; Ctrl-C ends", c.Folder.Dir)
-	}, Changed: func() { s.rebuild(ctx) }})
+	return operate.Watch(ctx, c.Folder.Dir, operate.Watching{Files: values.Files(c.Config), Wants: s.embedded,
+		Ready: func() {
+			s.rebuild(ctx) // changes are seen from now on
+			s.Screen.Say("- watching %s; Ctrl-C ends", c.Folder.Dir)
+		}, Changed: func() { s.rebuild(ctx) }})
 }
 
 // rebuild builds, and starts or updates the actor. What goes wrong is shown, and the last good build goes on.
@@ -110,7 +111,8 @@ func (s *session) build(ctx context.Context) error {
 		s.Screen.Say("- nothing has changed in what runs")
 		return nil
 	}
-	s.Screen.Say("- built %s, sha256 %.12s, %s, in %s", again.Name, built.Digest, lattice.Size(built.Size), time.Since(begin).Round(time.Millisecond))
+	s.Screen.Say("- built %s, sha256 %.12s, %s, in %s", again.Name, built.Digest, lattice.Size(built.Size),
+		time.Since(begin).Round(time.Millisecond))
 	if renamed { // another key, and so another actor
 		if err := s.clean(ctx); err != nil {
 			return err
@@ -168,7 +170,8 @@ func (s *session) deploy(ctx context.Context, file string, now deployed) error {
 			return err
 		}
 		s.Screen.Say("- updated")
-	} else if _, err := s.Lattice.StartActor(ctx, operate.ActorStart{Ref: ref, ID: id, Max: s.Max, Config: now.config}); err != nil {
+	} else if _, err := s.Lattice.StartActor(ctx, operate.ActorStart{Ref: ref, ID: id, Max: s.Max,
+		Config: now.config}); err != nil {
 		return err
 	}
 	s.id = id

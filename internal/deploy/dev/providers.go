@@ -52,7 +52,8 @@ func (p *providers) attach(ctx context.Context, actor lattice.ActorID, name stri
 		if !state.Already {
 			p.started = append(p.started, *state)
 		}
-		if _, err := p.lattice.PutLink(ctx, operate.LinkPut{Actor: string(actor), Provider: string(state.ID), ContractID: o.contract, Values: o.values}); err != nil {
+		if _, err := p.lattice.PutLink(ctx, operate.LinkPut{Actor: string(actor), Provider: string(state.ID),
+			ContractID: o.contract, Values: o.values}); err != nil {
 			return err
 		}
 		p.attached[o.contract] = true

@@ -76,7 +76,8 @@ func (k Keeper) Find(query string, l lattice.Name) (info signing.KeyInfo, damage
 		if kindErr == nil && key.Kind == signing.KindName(byKind) && key.Name == Name(byKind, l) {
 			return key, damaged, nil
 		}
-		all = append(all, operate.Candidate{ID: key.Public, Names: []string{key.Kind + "/" + key.Name, key.Name, key.Kind}})
+		all = append(all, operate.Candidate{ID: key.Public, Names: []string{key.Kind + "/" + key.Name, key.Name,
+			key.Kind}})
 		infos[key.Public] = key
 	}
 	c, err := operate.Resolve("key", query, all)
@@ -98,7 +99,8 @@ func (k Keeper) Load(info signing.KeyInfo, next bool) (signing.KeyPair, error) {
 	case err != nil || !next:
 		return r.Signer(), err
 	case len(r.Keys) < 2:
-		return signing.KeyPair{}, &lattice.Error{Code: lattice.ErrNotFound, Op: "find the next key of", Entity: info.Kind + "/" + info.Name,
+		return signing.KeyPair{}, &lattice.Error{Code: lattice.ErrNotFound, Op: "find the next key of",
+			Entity: info.Kind + "/" + info.Name,
 			Detail: "no rotation has begun, or it is past that"}
 	}
 	return r.Keys[1], nil
@@ -106,7 +108,8 @@ func (k Keeper) Load(info signing.KeyInfo, next bool) (signing.KeyPair, error) {
 
 // Recrypt changes how a stored key is kept: change is (*signing.Keystore).Encrypt or Decrypt. It returns the key as it is
 // kept now.
-func (k Keeper) Recrypt(info signing.KeyInfo, change func(s *signing.Keystore, kind byte, name string) error) (signing.KeyInfo, error) {
+func (k Keeper) Recrypt(info signing.KeyInfo, change func(s *signing.Keystore, kind byte,
+	name string) error) (signing.KeyInfo, error) {
 	kind, err := signing.ParseKind(info.Kind)
 	if err != nil {
 		return info, err
@@ -164,7 +167,8 @@ func (k Keeper) make(kind byte, name string) (signing.KeyPair, error) {
 // Host is the identity of a host, in the order of what is given: a seed file, a seed, a key of a node file, or
 // the key that the data directory keeps under the host's name. Two hosts must not have the same, so that the second of a name gets a key for this run
 // only. release gives the key back to other processes.
-func (k Keeper) Host(name, seedFile, seed string, nodeFile signing.KeyPair) (key signing.KeyPair, release func(), err error) {
+func (k Keeper) Host(name, seedFile, seed string, nodeFile signing.KeyPair) (key signing.KeyPair, release func(),
+	err error) {
 	none := func() {}
 	switch {
 	case seedFile != "":

@@ -16,7 +16,8 @@ import (
 
 func keeper(t *testing.T) Keeper {
 	t.Helper()
-	return Keeper{Dir: datadir.Dir(t.TempDir()), Passphrase: &Passphrase{FD: -1, Ask: func(why string, _ bool) ([]byte, error) {
+	return Keeper{Dir: datadir.Dir(t.TempDir()), Passphrase: &Passphrase{FD: -1, Ask: func(why string, _ bool) ([]byte,
+		error) {
 		return nil, errors.New("asked for " + why)
 	}}, Stdin: strings.NewReader("")}
 }
@@ -47,10 +48,12 @@ func TestAKeyIsFoundByWhatAPersonSaysOfIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	ours, theirs, echo := key(t, signing.KindCluster), key(t, signing.KindCluster), key(t, signing.KindModule)
-	if err := errors.Join(store.Import("demo", ours), store.Import("other", theirs), store.Import("echo", echo)); err != nil {
+	if err := errors.Join(store.Import("demo", ours), store.Import("other", theirs),
+		store.Import("echo", echo)); err != nil {
 		t.Fatal(err)
 	}
-	for query, want := range map[string]signing.KeyPair{"cluster": ours, "other": theirs, "cluster/other": theirs, "module/echo": echo, "echo": echo, echo.Public()[:8]: echo} {
+	for query, want := range map[string]signing.KeyPair{"cluster": ours, "other": theirs, "cluster/other": theirs,
+		"module/echo": echo, "echo": echo, echo.Public()[:8]: echo} {
 		info, damaged, err := k.Find(query, "demo")
 		if err != nil || damaged != nil || info.Public != want.Public() {
 			t.Errorf("%s: %+v, %v, %v", query, info, damaged, err)
@@ -59,7 +62,8 @@ func TestAKeyIsFoundByWhatAPersonSaysOfIt(t *testing.T) {
 		if got, err := k.Load(info, false); err != nil || got.Seed() != want.Seed() {
 			t.Errorf("%s: %v", query, err)
 		}
-		if _, err := k.Load(info, true); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(), "no rotation has begun") {
+		if _, err := k.Load(info, true); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(),
+			"no rotation has begun") {
 			t.Errorf("%s: the next key: %v", query, err)
 		}
 	}
@@ -69,7 +73,8 @@ func TestAKeyIsFoundByWhatAPersonSaysOfIt(t *testing.T) {
 	if got, err := k.ByPublic(signing.KindModule, echo.Public()); err != nil || got.Seed() != echo.Seed() {
 		t.Error(err)
 	}
-	if _, err := k.ByPublic(signing.KindModule, key(t, signing.KindModule).Public()); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(), "weft key import") {
+	if _, err := k.ByPublic(signing.KindModule, key(t, signing.KindModule).Public()); !errors.Is(err,
+		lattice.ErrNotFound) || !strings.Contains(err.Error(), "weft key import") {
 		t.Error(err)
 	}
 }
@@ -106,10 +111,12 @@ func TestTwoHostsDoNotShareAnIdentity(t *testing.T) {
 // A call is never signed with a key that is made for it.
 func TestTheKeyOfACallIsNotMade(t *testing.T) {
 	k := keeper(t)
-	if _, err := k.Call("demo", "", "", ""); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(), "lattice demo") || !strings.Contains(err.Error(), "--cluster-seed-file") {
+	if _, err := k.Call("demo", "", "", ""); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(),
+		"lattice demo") || !strings.Contains(err.Error(), "--cluster-seed-file") {
 		t.Error(err)
 	}
-	stored, a, b, c := key(t, signing.KindCluster), key(t, signing.KindCluster), key(t, signing.KindCluster), key(t, signing.KindCluster)
+	stored, a, b, c := key(t, signing.KindCluster), key(t, signing.KindCluster), key(t, signing.KindCluster),
+		key(t, signing.KindCluster)
 	store, err := k.Store()
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +127,8 @@ func TestTheKeyOfACallIsNotMade(t *testing.T) {
 	for _, x := range []struct {
 		file, seed, token string
 		want              signing.KeyPair
-	}{{file(t, a.Seed()), b.Seed(), c.Seed(), a}, {"", b.Seed(), c.Seed(), b}, {"", "", c.Seed(), c}, {"", "", "", stored}} {
+	}{{file(t, a.Seed()), b.Seed(), c.Seed(), a}, {"", b.Seed(), c.Seed(), b}, {"", "", c.Seed(), c},
+		{"", "", "", stored}} {
 		if got, err := k.Call("demo", x.file, x.seed, x.token); err != nil || got.Seed() != x.want.Seed() {
 			t.Errorf("%v", err)
 		}
@@ -140,11 +148,15 @@ func TestWhereTheClusterKeyOfAHostComesFrom(t *testing.T) {
 		change  func(c *Cluster) error
 		again   signing.KeyPair
 	}{
-		"seed":      {&Cluster{Keeper: keeper(t), Seed: first.Seed()}, nil, first},
-		"file":      {&Cluster{Keeper: keeper(t), SeedFile: path, Seed: second.Seed()}, func(*Cluster) error { return os.WriteFile(path, []byte(second.Seed()), 0o600) }, second},
-		"stdin":     {&Cluster{Keeper: stdin, SeedFile: "-"}, nil, first},
-		"node file": {&Cluster{Keeper: keeper(t), NodeFile: first, Reread: func() (signing.KeyPair, []string, error) { return second, issuers, nil }}, nil, second},
-		"token":     {&Cluster{Keeper: keeper(t), Token: first.Seed()}, nil, first},
+		"seed": {&Cluster{Keeper: keeper(t), Seed: first.Seed()}, nil, first},
+		"file": {&Cluster{Keeper: keeper(t), SeedFile: path, Seed: second.Seed()},
+			func(*Cluster) error { return os.WriteFile(path, []byte(second.Seed()), 0o600) }, second},
+		"stdin": {&Cluster{Keeper: stdin, SeedFile: "-"}, nil, first},
+		"node file": {&Cluster{Keeper: keeper(t), NodeFile: first, Reread: func() (signing.KeyPair, []string,
+			error) {
+			return second, issuers, nil
+		}}, nil, second},
+		"token": {&Cluster{Keeper: keeper(t), Token: first.Seed()}, nil, first},
 	} {
 		c.cluster.Lattice, c.cluster.Issuers, c.cluster.Made = "demo", issuers, func() { made++ }
 		ring, trusted, err := c.cluster.Load()
@@ -157,7 +169,8 @@ func TestWhereTheClusterKeyOfAHostComesFrom(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if ring, trusted, err = c.cluster.Reload(); err != nil || ring.Signer().Seed() != c.again.Seed() || !slices.Equal(trusted, issuers) {
+		if ring, trusted, err = c.cluster.Reload(); err != nil || ring.Signer().Seed() != c.again.Seed() ||
+			!slices.Equal(trusted, issuers) {
 			t.Errorf("%s again: trusts %v, %v", name, trusted, err)
 		}
 	}
@@ -213,9 +226,12 @@ func TestPassphrase(t *testing.T) {
 	if asked != 1 {
 		t.Errorf("asked %d times", asked)
 	}
-	for text, want := range map[string]string{"sesame\r\n": "sesame", "se same": "se same", "": "it is empty", "\nsesame": "it is empty", "a\nb\n": "want one line", strings.Repeat("x", maxPassphraseFile+1): "want one line"} {
+	for text, want := range map[string]string{"sesame\r\n": "sesame", "se same": "se same", "": "it is empty",
+		"\nsesame": "it is empty", "a\nb\n": "want one line",
+		strings.Repeat("x", maxPassphraseFile+1): "want one line"} {
 		got, err := (&Passphrase{FD: -1, File: file(t, text)}).Get("a key", false)
-		if string(got) != want && (err == nil || !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(), want)) {
+		if string(got) != want && (err == nil || !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(),
+			want)) {
 			t.Errorf("%.10q: %q, %v; want %s", text, got, err, want)
 		}
 	}

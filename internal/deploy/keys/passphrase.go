@@ -71,7 +71,8 @@ func readPassphrase(r io.Reader, from string) ([]byte, error) {
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	switch {
 	case len(line) == 0:
-		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read passphrase from", Entity: from, Detail: "it is empty"}
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read passphrase from", Entity: from,
+			Detail: "it is empty"}
 	case len(line) > maxPassphraseFile || len(bytes.TrimSpace(rest)) > 0:
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read passphrase from", Entity: from,
 			Detail: fmt.Sprintf("want one line of at most %d bytes", maxPassphraseFile)}

@@ -30,7 +30,8 @@ func Read(path string, max int64) ([]byte, error) {
 	case err != nil:
 		return nil, Error("read", path, err)
 	case int64(len(data)) > max:
-		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: "read", Entity: path, Detail: "it has more than " + lattice.Size(max)}
+		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: "read", Entity: path,
+			Detail: "it has more than " + lattice.Size(max)}
 	case len(data) == 0:
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read", Entity: path, Detail: "it is empty"}
 	}
@@ -54,7 +55,8 @@ func Input(path string, stdin io.Reader, max int64) ([]byte, error) {
 		return nil, Error("read", path, err)
 	}
 	if int64(len(data)) > max {
-		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: "read", Entity: path, Detail: fmt.Sprintf("more than %d bytes", max)}
+		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: "read", Entity: path,
+			Detail: fmt.Sprintf("more than %d bytes", max)}
 	}
 	return data, nil
 }

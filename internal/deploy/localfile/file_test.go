@@ -20,11 +20,13 @@ func TestInput(t *testing.T) {
 		if got, err := Input(name, stdin(), 100); err != nil || string(got) != want {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, want)
 		}
-		if _, err := Input(name, stdin(), 5); !errors.Is(err, lattice.ErrTooLarge) || !strings.Contains(err.Error(), "more than 5 bytes") {
+		if _, err := Input(name, stdin(), 5); !errors.Is(err, lattice.ErrTooLarge) || !strings.Contains(err.Error(),
+			"more than 5 bytes") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := Input(path+"2", stdin(), 5); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(), path+"2") {
+	if _, err := Input(path+"2", stdin(), 5); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(),
+		path+"2") {
 		t.Error(err)
 	}
 }

@@ -41,7 +41,8 @@ func (w *walker) actors(n *yaml.Node, at string, providers []string) []Actor {
 		w.entries(item, at, []field{
 			one("name", func(v *yaml.Node, at string) {
 				a.Name, _ = w.text(v, at)
-				if strings.ContainsFunc(a.Name, func(r rune) bool { return r < 0x20 || r == 0x7f }) || len(a.Name) > 128 {
+				if strings.ContainsFunc(a.Name, func(r rune) bool { return r < 0x20 || r == 0x7f }) ||
+					len(a.Name) > 128 {
 					w.bad(v, at, "want at most 128 bytes of plain text")
 				}
 				if first, ok := taken[a.Name]; ok && a.Name != "" {
@@ -71,7 +72,8 @@ func (w *walker) actors(n *yaml.Node, at string, providers []string) []Actor {
 				}
 			}),
 			one("instances", func(v *yaml.Node, at string) {
-				if a.Instances, _ = w.text(v, at); a.Instances != control.SharedInstances && a.Instances != control.FreshInstances {
+				if a.Instances, _ = w.text(v, at); a.Instances != control.SharedInstances &&
+					a.Instances != control.FreshInstances {
 					w.bad(v, at, "want %s or %s", control.SharedInstances, control.FreshInstances)
 				}
 			}),
@@ -89,7 +91,8 @@ func (w *walker) actors(n *yaml.Node, at string, providers []string) []Actor {
 				a.Links = []string{}
 				w.texts(v, at, func(item *yaml.Node, s, at string) {
 					if !slices.Contains(providers, s) {
-						w.bad(item, at, "there is no provider %q in this file%s", lattice.Printable(s), suggest(s, providers))
+						w.bad(item, at, "there is no provider %q in this file%s", lattice.Printable(s),
+							suggest(s, providers))
 					}
 					a.Links = append(a.Links, s)
 				})
@@ -110,7 +113,8 @@ func (w *walker) actorRef(n *yaml.Node, at, image string) string {
 		if isBare(image) {
 			return ""
 		}
-		return fmt.Sprintf("%q is no name, no file (a path, or *.wasm) and no reference with a registry", lattice.Printable(image))
+		return fmt.Sprintf("%q is no name, no file (a path, or *.wasm) and no reference with a registry",
+			lattice.Printable(image))
 	})
 }
 

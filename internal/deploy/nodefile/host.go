@@ -78,8 +78,9 @@ type agreed struct {
 
 func (w *walker) host(n *yaml.Node, path string) Host {
 	h := Host{
-		Lattice: lattice.DefaultName, RPCTimeout: DefaultRPCTimeout, CtlTopicPrefix: DefaultCtlTopicPrefix, LogLevel: DefaultLogLevel,
-		Given: map[string]bool{},
+		Lattice: lattice.DefaultName, RPCTimeout: DefaultRPCTimeout, CtlTopicPrefix: DefaultCtlTopicPrefix,
+		LogLevel: DefaultLogLevel,
+		Given:    map[string]bool{},
 	}
 	settings := map[string]*agreed{}
 	// agree reads a setting with several names, which must not contradict each other.
@@ -155,7 +156,8 @@ func (w *walker) host(n *yaml.Node, path string) Host {
 		one("inline_providers", func(v *yaml.Node, at string) {
 			w.texts(v, at, func(item *yaml.Node, s, at string) {
 				if _, ok := builtins[s]; !ok {
-					w.bad(item, at, "%q is no built-in provider; there are %s", lattice.Printable(s), strings.Join(slices.Sorted(maps.Keys(builtins)), ", "))
+					w.bad(item, at, "%q is no built-in provider; there are %s", lattice.Printable(s),
+						strings.Join(slices.Sorted(maps.Keys(builtins)), ", "))
 				}
 				h.Inline = append(h.Inline, s)
 			})
@@ -168,7 +170,8 @@ func (w *walker) host(n *yaml.Node, path string) Host {
 		text("policy_topic"), text("policy_changes_topic"),
 		agree([]string{"policy_timeout", "policy_timeout_ms"}, span(time.Millisecond, time.Hour)),
 		// What weft has no such thing for is taken as long as it asks for what weft does anyway.
-		agree([]string{"config_service", "config_service_enabled"}, only(false, "weft asks no configuration service; put labels, actors, providers and registries into this file")),
+		agree([]string{"config_service", "config_service_enabled"},
+			only(false, "weft asks no configuration service; put labels, actors, providers and registries into this file")),
 		agree([]string{"enable_ipv6"}, only(true, "weft uses IPv6 wherever an address is one; leave it out")),
 		agree([]string{"prov_shutdown_delay_ms", "provider_shutdown_delay"}, span(0, 10*time.Minute)),
 	}
@@ -194,7 +197,8 @@ func (w *walker) settle(h *Host, settings map[string]*agreed) {
 	}
 	h.Name, h.JSDomain = get("name"), get("js_domain")
 	// no key, but a name
-	if id := get("host_id"); h.Name == "" && id != "" && h.Key.Public() == signing.Derive(signing.KindHost, id).Public() {
+	if id := get("host_id"); h.Name == "" && id != "" && h.Key.Public() == signing.Derive(signing.KindHost,
+		id).Public() {
 		h.Name = id
 	}
 	h.StructuredLogging, h.AllowFileLoad = get("structured_logging") == "true", get("allow_file_load") == "true"
@@ -220,7 +224,8 @@ func (w *walker) settle(h *Host, settings map[string]*agreed) {
 	if s := get("ctl_topic_prefix"); s != "" {
 		for token := range strings.SplitSeq(s, ".") {
 			if _, err := lattice.ParseName(token); err != nil {
-				bad("ctl_topic_prefix", "%q is no prefix of a NATS subject: want names with dots between them", lattice.Printable(s))
+				bad("ctl_topic_prefix", "%q is no prefix of a NATS subject: want names with dots between them",
+					lattice.Printable(s))
 				break
 			}
 		}
@@ -234,8 +239,10 @@ func (w *walker) settle(h *Host, settings map[string]*agreed) {
 	}
 	h.NATSCreds, h.NATSJWT, h.NATSSeed = get("nats_creds"), get("nats_jwt"), Secret(get("nats_seed"))
 	h.NATSUser, h.NATSPassword, h.NATSToken = get("nats_user"), Secret(get("nats_password")), Secret(get("nats_token"))
-	for _, pair := range [][2]string{{"nats_jwt", "nats_seed"}, {"nats_seed", "nats_jwt"}, {"nats_user", "nats_password"}, {"nats_password", "nats_user"},
-		{"oci_registry_user", "oci_registry"}, {"oci_registry_password", "oci_registry"}, {"policy_changes_topic", "policy_topic"}} {
+	for _, pair := range [][2]string{{"nats_jwt", "nats_seed"}, {"nats_seed", "nats_jwt"},
+		{"nats_user", "nats_password"}, {"nats_password", "nats_user"},
+		{"oci_registry_user", "oci_registry"}, {"oci_registry_password", "oci_registry"},
+		{"policy_changes_topic", "policy_topic"}} {
 		if get(pair[0]) != "" && get(pair[1]) == "" {
 			bad(pair[0], "it needs %s beside it", pair[1])
 		}

@@ -63,7 +63,8 @@ func (f *File) Locate(dirs ...string) error {
 	if f.Host.NATSCreds != "" {
 		f.Host.NATSCreds = absolute(f.Host.NATSCreds)
 		if !isFile(f.Host.NATSCreds) {
-			return &Problems{Path: f.Path, List: []Problem{{Field: "nats_creds", Detail: missing("the credentials", f.Host.NATSCreds)}}}
+			return &Problems{Path: f.Path,
+				List: []Problem{{Field: "nats_creds", Detail: missing("the credentials", f.Host.NATSCreds)}}}
 		}
 	}
 	return nil

@@ -106,16 +106,19 @@ func TestExampleInConfigMapIsTheSame(t *testing.T) {
 		t.Errorf("%+v\n%+v", alone, wrapped)
 	}
 	if len(alone.Warnings) != 2 || !strings.Contains(alone.Warnings[0], "line 2: wasmcloud.host_id") ||
-		!strings.Contains(alone.Warnings[1], "weft key gen cluster") || !strings.HasPrefix(wrapped.Warnings[0], "line 9:") {
+		!strings.Contains(alone.Warnings[1], "weft key gen cluster") || !strings.HasPrefix(wrapped.Warnings[0],
+		"line 9:") {
 		t.Errorf("warnings %q, %q", alone.Warnings, wrapped.Warnings)
 	}
 }
 
 func TestKeys(t *testing.T) {
 	host, cluster := signing.Derive('N', "h"), signing.Derive('C', "c")
-	f := parse(t, fmt.Sprintf("weft: {host_id: %s, cluster_seed: %s, cluster_issuers: '%s , %s'}", host.Seed(), cluster.Seed(),
+	f := parse(t, fmt.Sprintf("weft: {host_id: %s, cluster_seed: %s, cluster_issuers: '%s , %s'}", host.Seed(),
+		cluster.Seed(),
 		cluster.Public(), signing.Derive('C', "d").Public()))
-	if f.Host.Key.Seed() != host.Seed() || f.Host.Cluster.Seed() != cluster.Seed() || len(f.Warnings) != 0 || len(f.Host.Issuers) != 2 {
+	if f.Host.Key.Seed() != host.Seed() || f.Host.Cluster.Seed() != cluster.Seed() || len(f.Warnings) != 0 ||
+		len(f.Host.Issuers) != 2 {
 		t.Errorf("%+v", f)
 	}
 	f = parse(t, fmt.Sprintf("weft: {host_id: %s, host_seed: %s}", host.Public(), host.Seed()))
@@ -123,8 +126,10 @@ func TestKeys(t *testing.T) {
 		t.Errorf("%+v", f.Host)
 	}
 	// A text for a key is the host's name, too, unless it has one; a key is not.
-	for text, want := range map[string]string{"host_id: edge-node-1": "edge-node-1", "host_id: EDGE": "EDGE", "host_id: edge-node-1, name: north": "north",
-		"host_id: " + host.Seed(): "", "host_id: " + host.Public() + ", host_seed: " + host.Seed(): "", "name: north": "north"} {
+	for text, want := range map[string]string{"host_id: edge-node-1": "edge-node-1", "host_id: EDGE": "EDGE",
+		"host_id: edge-node-1, name: north": "north",
+		"host_id: " + host.Seed():           "", "host_id: " + host.Public() + ", host_seed: " + host.Seed(): "",
+		"name: north": "north"} {
 		if got := parse(t, "weft: {"+text+"}").Host.Name; got != want {
 			t.Errorf("%s: the host is named %q, want %q", text, got, want)
 		}
@@ -134,12 +139,14 @@ func TestKeys(t *testing.T) {
 		t.Errorf("%+v", f.Host)
 	}
 	for name, tc := range map[string]struct{ text, want string }{
-		"public host key alone":    {"host_id: " + host.Public(), "give its seed (SN...) as host_seed"},
-		"two host keys":            {"host_id: x\n  host_seed: " + host.Seed(), "not both"},
-		"keys that do not belong":  {"host_id: " + signing.Derive('N', "z").Public() + "\n  host_seed: " + host.Seed(), "which is " + host.Public()},
-		"cluster seed as host":     {"host_id: " + cluster.Seed(), "seed of a key of kind C"},
-		"public cluster key":       {"cluster_seed: " + cluster.Public(), "it looks like a public key"},
-		"mistyped seed":            {"cluster_seed: " + cluster.Seed()[:57] + "7", "it looks like a seed, but it has a wrong checksum"},
+		"public host key alone": {"host_id: " + host.Public(), "give its seed (SN...) as host_seed"},
+		"two host keys":         {"host_id: x\n  host_seed: " + host.Seed(), "not both"},
+		"keys that do not belong": {"host_id: " + signing.Derive('N', "z").Public() + "\n  host_seed: " + host.Seed(),
+			"which is " + host.Public()},
+		"cluster seed as host": {"host_id: " + cluster.Seed(), "seed of a key of kind C"},
+		"public cluster key":   {"cluster_seed: " + cluster.Public(), "it looks like a public key"},
+		"mistyped seed": {"cluster_seed: " + cluster.Seed()[:57] + "7",
+			"it looks like a seed, but it has a wrong checksum"},
 		"host key as issuer":       {"cluster_issuers: [" + host.Public() + "]", "kind N, want C"},
 		"phrase as host seed":      {"host_seed: x", "want the seed of a host"},
 		"nats jwt without seed":    {"nats_jwt: x", "needs nats_seed"},
@@ -234,7 +241,8 @@ func load(t *testing.T, dir, text string, dirs ...string) (*nodefile.File, error
 }
 
 func TestLocate(t *testing.T) {
-	dir := tree(t, "a.wasm", "b_1.2.wasm", "b.wasm", "c/c.wasm", "d/build/d_s.wasm", "e/build/e.wasm", "more/f_s.wasm", "g/x.wasm", "team/h.wasm", "p.par", "x.creds")
+	dir := tree(t, "a.wasm", "b_1.2.wasm", "b.wasm", "c/c.wasm", "d/build/d_s.wasm", "e/build/e.wasm", "more/f_s.wasm",
+		"g/x.wasm", "team/h.wasm", "p.par", "x.creds")
 	extra := tree(t, "i.wasm", "a.wasm")
 	f, err := load(t, dir, `
 weft: {nats_creds: x.creds}
@@ -256,7 +264,8 @@ actors:
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"a.wasm", "b_1.2.wasm", "c/c.wasm", "d/build/d_s.wasm", "e/build/e.wasm", "more/f_s.wasm", "g/x.wasm", "team/h.wasm"}
+	want := []string{"a.wasm", "b_1.2.wasm", "c/c.wasm", "d/build/d_s.wasm", "e/build/e.wasm", "more/f_s.wasm",
+		"g/x.wasm", "team/h.wasm"}
 	for i, a := range f.Actors {
 		expect := ""
 		switch {
@@ -294,8 +303,10 @@ actors:
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []struct{ missing, words string }{{f.Providers[0].Missing, "there is no file for p.par"}, {f.Providers[0].Missing, filepath.Join(dir, "p.par")},
-		{f.Actors[0].Missing, "there is no file for a:1"}, {f.Actors[0].Missing, filepath.Join(dir, "a_1.wasm")}, {f.Actors[0].Missing, filepath.Join(dir, "x", "a", "build", "a.wasm")},
+	for _, want := range []struct{ missing, words string }{{f.Providers[0].Missing, "there is no file for p.par"},
+		{f.Providers[0].Missing, filepath.Join(dir, "p.par")},
+		{f.Actors[0].Missing, "there is no file for a:1"}, {f.Actors[0].Missing, filepath.Join(dir, "a_1.wasm")},
+		{f.Actors[0].Missing, filepath.Join(dir, "x", "a", "build", "a.wasm")},
 		{f.Actors[1].Missing, filepath.Join(dir, "b.wasm")}} {
 		if !strings.Contains(want.missing, want.words) {
 			t.Errorf("lacks %q: %s", want.words, want.missing)
@@ -309,19 +320,23 @@ actors:
 			t.Fatal(err)
 		}
 	}
-	if err := f.Locate(); err != nil || f.Providers[0].Missing+f.Actors[0].Missing+f.Actors[1].Missing != "" || f.Actors[0].Ref != filepath.Join(dir, "x", "a.wasm") {
+	if err := f.Locate(); err != nil || f.Providers[0].Missing+f.Actors[0].Missing+f.Actors[1].Missing != "" ||
+		f.Actors[0].Ref != filepath.Join(dir, "x", "a.wasm") {
 		t.Errorf("once they are there: %v, %+v %+v", err, f.Providers, f.Actors)
 	}
-	if _, err := load(t, dir, "weft: {nats_creds: no.creds}\n"); !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(), filepath.Join(dir, "no.creds")) {
+	if _, err := load(t, dir, "weft: {nats_creds: no.creds}\n"); !errors.Is(err, lattice.ErrInvalid) ||
+		!strings.Contains(err.Error(), filepath.Join(dir, "no.creds")) {
 		t.Errorf("credentials that are not there: %v", err)
 	}
 	if _, err := nodefile.Load(filepath.Join(dir, "no.yaml")); !errors.Is(err, lattice.ErrNotFound) {
 		t.Errorf("missing file: %v", err)
 	}
-	if _, err := nodefile.Load(dir); !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(), "it is a folder") {
+	if _, err := nodefile.Load(dir); !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(),
+		"it is a folder") {
 		t.Errorf("folder: %v", err)
 	}
-	if _, err := load(t, dir, strings.Repeat("#", nodefile.MaxBytes+1)); err == nil || !strings.Contains(err.Error(), "larger") {
+	if _, err := load(t, dir, strings.Repeat("#", nodefile.MaxBytes+1)); err == nil || !strings.Contains(err.Error(),
+		"larger") {
 		t.Errorf("large file: %v", err)
 	}
 }

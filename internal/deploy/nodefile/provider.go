@@ -56,7 +56,8 @@ func (w *walker) providers(n *yaml.Node, at string) []Provider {
 				if s, ok := w.text(v, at); ok {
 					var err error
 					if p.LinkName, err = lattice.ParseLinkName(s); err != nil {
-						w.bad(v, at, "%q is no link name: want 1 to 64 letters, digits, '-' or '_'", lattice.Printable(s))
+						w.bad(v, at, "%q is no link name: want 1 to 64 letters, digits, '-' or '_'",
+							lattice.Printable(s))
 					}
 				}
 			}),
@@ -131,7 +132,8 @@ func (w *walker) providerName(n *yaml.Node, at string) (name, contract string) {
 	if contract, ok := builtins[name]; ok {
 		return name, contract
 	}
-	if namespace, rest, ok := strings.Cut(name, ":"); !ok || namespace == "" || rest == "" || strings.ContainsAny(name, " \t\r\n/@") {
+	if namespace, rest, ok := strings.Cut(name, ":"); !ok || namespace == "" || rest == "" ||
+		strings.ContainsAny(name, " \t\r\n/@") {
 		w.bad(n, at, "want a contract such as wasmcloud:keyvalue, or a built-in provider (%s), found %q%s",
 			strings.Join(builtinNames(), ", "), lattice.Printable(name), suggest(name, builtinNames()))
 		return "", ""
@@ -148,12 +150,14 @@ func (w *walker) providerRef(p *Provider, image *yaml.Node, at string) string {
 		if _, ok := builtins[p.Name]; ok {
 			return BuiltinScheme + p.Name
 		}
-		w.bad(image, at, "it is missing; want a built-in provider (%s), a file or a reference", strings.Join(builtinNames(), ", "))
+		w.bad(image, at, "it is missing; want a built-in provider (%s), a file or a reference",
+			strings.Join(builtinNames(), ", "))
 		return ""
 	}
 	if name := builtinOf(p.Image); name != "" {
 		if contract := builtins[name]; contract != p.Contract {
-			w.bad(image, at, "it stands for the built-in provider %s, whose contract is %s, not %s", name, contract, p.Contract)
+			w.bad(image, at, "it stands for the built-in provider %s, whose contract is %s, not %s", name, contract,
+				p.Contract)
 			return ""
 		}
 		if _, ok := builtins[p.Name]; ok && p.Name != name {
@@ -163,7 +167,8 @@ func (w *walker) providerRef(p *Provider, image *yaml.Node, at string) string {
 		return BuiltinScheme + name
 	}
 	if _, ok := builtins[p.Name]; ok {
-		w.bad(image, at, "%s is built in and needs no image; to run another provider, name it by its contract, %s", p.Name, p.Contract)
+		w.bad(image, at, "%s is built in and needs no image; to run another provider, name it by its contract, %s",
+			p.Name, p.Contract)
 		return ""
 	}
 	return w.reference(image, at, p.Image, func(image string) string {
@@ -233,5 +238,6 @@ func isPath(image string) bool {
 // isRegistry reports whether an image begins with the address of a registry, by the rule that container tools share.
 func isRegistry(image string) bool {
 	host, rest, ok := strings.Cut(image, "/")
-	return ok && rest != "" && (strings.ContainsAny(host, ".:") || host == "localhost") && path.Clean(host) == host && host != ".."
+	return ok && rest != "" && (strings.ContainsAny(host, ".:") || host == "localhost") && path.Clean(host) == host &&
+		host != ".."
 }

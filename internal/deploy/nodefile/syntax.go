@@ -19,7 +19,8 @@ var (
 
 // parserMessages begin the messages for which the library counts lines from 0. For others it counts from 1.
 var parserMessages = []string{
-	"did not find expected <", "did not find expected node content", "did not find expected '-'", "did not find expected key",
+	"did not find expected <", "did not find expected node content", "did not find expected '-'",
+	"did not find expected key",
 	"did not find expected ','", "found undefined tag handle", "found duplicate %", "found incompatible YAML document",
 }
 

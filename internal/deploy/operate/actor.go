@@ -68,7 +68,8 @@ func (l *Lattice) StartActor(ctx context.Context, r ActorStart) (*ActorScale, er
 	result := &ActorScale{ID: r.ID, Ref: r.Ref}
 	for _, p := range Spread(r.Max, sites) {
 		l.step(fmt.Sprintf("starting, %s at once", Count(p.Max)), p.Name)
-		req := control.ScaleActorRequest{ActorRef: r.Ref, HostID: p.Host, MaxInstances: p.Max, Annotations: r.Annotations, Limits: r.limits(), Config: r.Config}
+		req := control.ScaleActorRequest{ActorRef: r.Ref, HostID: p.Host, MaxInstances: p.Max,
+			Annotations: r.Annotations, Limits: r.limits(), Config: r.Config}
 		jobs = append(jobs, l.scaleJob(p, req, result, nil))
 	}
 	err = l.run(ctx, jobs)
@@ -79,7 +80,8 @@ func (l *Lattice) StartActor(ctx context.Context, r ActorStart) (*ActorScale, er
 // ScaleActor sets the scale of an actor: on one host, over the hosts where it runs, or spread over all that bid. 0
 // stops it. Where it runs in several groups, one is to be named, or all are stopped; see meant. The result tells what
 // runs then, all groups counted.
-func (l *Lattice) ScaleActor(ctx context.Context, query string, max uint32, where Where, group ScaleGroup) (*ActorScale, error) {
+func (l *Lattice) ScaleActor(ctx context.Context, query string, max uint32, where Where,
+	group ScaleGroup) (*ActorScale, error) {
 	v, err := l.View(ctx)
 	if err != nil {
 		return nil, err
@@ -104,7 +106,8 @@ func (l *Lattice) ScaleActor(ctx context.Context, query string, max uint32, wher
 		}
 	}
 	if where.Host != "" { // the groups of other hosts are not concerned
-		if here := slices.DeleteFunc(slices.Clone(running), func(on ActorOn) bool { return on.Host.HostID != sites[0].Host }); len(here) > 0 {
+		if here := slices.DeleteFunc(slices.Clone(running),
+			func(on ActorOn) bool { return on.Host.HostID != sites[0].Host }); len(here) > 0 {
 			running = here
 		}
 	}
@@ -114,7 +117,10 @@ func (l *Lattice) ScaleActor(ctx context.Context, query string, max uint32, wher
 	}
 	if where.Host == "" && !where.Spread && len(sets) == 1 { // a group stays where it is
 		if there := slices.DeleteFunc(slices.Clone(sites), func(s Site) bool {
-			return !slices.ContainsFunc(running, func(on ActorOn) bool { return on.Host.HostID == s.Host && hasGroup(on, sets[0]) })
+			return !slices.ContainsFunc(running, func(on ActorOn) bool {
+				return on.Host.HostID == s.Host &&
+					hasGroup(on, sets[0])
+			})
 		}); len(there) > 0 {
 			sites = there
 		}
@@ -128,13 +134,15 @@ func (l *Lattice) ScaleActor(ctx context.Context, query string, max uint32, wher
 	for _, p := range Spread(max, sites) {
 		l.step("scaling to "+Count(p.Max), p.Name)
 		// A host on which it does not run yet starts what runs elsewhere, whatever the tag means by now.
-		req := control.ScaleActorRequest{ActorID: id, ActorRef: ref, HostID: p.Host, MaxInstances: p.Max, Digest: running[0].Actor.Digest}
+		req := control.ScaleActorRequest{ActorID: id, ActorRef: ref, HostID: p.Host, MaxInstances: p.Max,
+			Digest: running[0].Actor.Digest}
 		mine := sets
 		for _, on := range running {
 			if on.Host.HostID == p.Host {
 				req.ActorRef = cmp.Or(on.Actor.ImageRef, ref)
 				if p.Max == 0 { // stop what is there, and no more
-					mine = slices.DeleteFunc(slices.Clone(sets), func(s map[string]string) bool { return !hasGroup(on, s) })
+					mine = slices.DeleteFunc(slices.Clone(sets),
+						func(s map[string]string) bool { return !hasGroup(on, s) })
 				}
 			}
 		}
@@ -150,7 +158,8 @@ func (l *Lattice) ScaleActor(ctx context.Context, query string, max uint32, wher
 }
 
 // scaleJob sends one scale command; its success is added to result, and told to done unless that is nil.
-func (l *Lattice) scaleJob(p Placement, req control.ScaleActorRequest, result *ActorScale, done func(lattice.HostID, map[string]string, uint32)) job {
+func (l *Lattice) scaleJob(p Placement, req control.ScaleActorRequest, result *ActorScale,
+	done func(lattice.HostID, map[string]string, uint32)) job {
 	reached := func(id lattice.ActorID, max uint32) {
 		if done != nil {
 			done(p.Host, req.Annotations, max)
@@ -256,11 +265,13 @@ func noBid(v *View, ref string, where Where) error {
 		detail += fmt.Sprintf("; a host loads %s only if it has that file and was started with --allow-file-load; "+
 			"to send this machine's file to hosts, name it without file://, as %s", ref, path)
 	}
-	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find a host for", Entity: lattice.Printable(ref), Detail: detail}
+	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find a host for", Entity: lattice.Printable(ref),
+		Detail: detail}
 }
 
 func notRunning(v *View, id lattice.ActorID) error {
-	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find actor", Entity: v.ActorName(id), Detail: "it runs nowhere"}
+	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find actor", Entity: v.ActorName(id),
+		Detail: "it runs nowhere"}
 }
 
 // Count is a number of instances as people read it.

@@ -30,7 +30,8 @@ func TestStartActorSpreads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m := maxes(got); len(m) != 3 || m["one"] != 3 || m["two"] != 3 || m["three"] != 3 || got.Max != 9 || got.ID == "" {
+	if m := maxes(got); len(m) != 3 || m["one"] != 3 || m["two"] != 3 || m["three"] != 3 || got.Max != 9 ||
+		got.ID == "" {
 		t.Errorf("got %+v", got)
 	}
 	for _, h := range hosts {
@@ -41,7 +42,8 @@ func TestStartActorSpreads(t *testing.T) {
 		}
 	}
 	// Again is as good as once, and fewer take instances away.
-	if got, err = r.ScaleActor(t.Context(), "ref-spread", 2, Where{}, ScaleGroup{}); err != nil || got.Max != 2 || len(got.Hosts) != 3 {
+	if got, err = r.ScaleActor(t.Context(), "ref-spread", 2, Where{}, ScaleGroup{}); err != nil || got.Max != 2 ||
+		len(got.Hosts) != 3 {
 		t.Errorf("scale: %+v, %v", got, err)
 	}
 	if got, err = r.StopActor(t.Context(), "ref-spread", "", nil); err != nil || len(got.Hosts) != 2 {
@@ -61,7 +63,8 @@ func TestStartActorChoosesHosts(t *testing.T) {
 		return r.StartActor(t.Context(), ActorStart{Ref: "ref-choice", Max: 1, Where: where})
 	}
 	zone := map[string]string{"zone": "edge"}
-	if got, err := start(Where{Constraints: zone, Spread: true}); err != nil || len(got.Hosts) != 1 || got.Hosts[0].Name != "edge" {
+	if got, err := start(Where{Constraints: zone, Spread: true}); err != nil || len(got.Hosts) != 1 ||
+		got.Hosts[0].Name != "edge" {
 		t.Errorf("constraints: %+v, %v", got, err)
 	}
 	if got, err := start(Where{Host: "old"}); err != nil || got.Hosts[0].Name != "old" {
@@ -78,7 +81,9 @@ func TestStartActorChoosesHosts(t *testing.T) {
 
 func TestNoHosts(t *testing.T) {
 	r := newRig(t)
-	if _, err := r.StartActor(t.Context(), ActorStart{Ref: "x", Max: 1}); lattice.CodeOf(err) != lattice.ErrUnavailable || !strings.Contains(err.Error(), "weft up") {
+	if _, err := r.StartActor(t.Context(),
+		ActorStart{Ref: "x", Max: 1}); lattice.CodeOf(err) != lattice.ErrUnavailable || !strings.Contains(err.Error(),
+		"weft up") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -95,7 +100,8 @@ func TestOutcomes(t *testing.T) {
 		{"one host refuses", func(h *fakeHost) func(control.ScaleActorRequest) []event.Data {
 			return func(r control.ScaleActorRequest) []event.Data {
 				return []event.Data{event.ActorScaleFailed{ActorRef: "another", Error: "not ours"},
-					event.ActorScaleFailed{ActorRef: r.ActorRef, Error: "x: " + lattice.ErrHashMismatch.Error(), Code: lattice.ErrHashMismatch.Name()}}
+					event.ActorScaleFailed{ActorRef: r.ActorRef, Error: "x: " + lattice.ErrHashMismatch.Error(),
+						Code: lattice.ErrHashMismatch.Name()}}
 			}
 		}, lattice.ErrHashMismatch, true, "done on one, but not on two"},
 		{"one host is silent", func(*fakeHost) func(control.ScaleActorRequest) []event.Data {
@@ -116,7 +122,8 @@ func TestOutcomes(t *testing.T) {
 			defer cancel()
 			got, err := r.StartActor(ctx, ActorStart{Ref: "ref-outcome", Max: 2, Where: Where{Spread: true}})
 			var partial *PartialError
-			if errors.As(err, &partial) != tc.partial || lattice.CodeOf(err) != tc.code || !strings.Contains(err.Error(), tc.says) {
+			if errors.As(err, &partial) != tc.partial || lattice.CodeOf(err) != tc.code ||
+				!strings.Contains(err.Error(), tc.says) {
 				t.Errorf("got %v", err)
 			}
 			if got == nil || len(got.Hosts) != 1 || got.Hosts[0].Name != "one" {
@@ -154,7 +161,8 @@ func TestUpdateStopsAtTheFirstRefusal(t *testing.T) {
 	}
 	got, err := r.UpdateActor(t.Context(), id, "new", "")
 	var partial *PartialError
-	if !errors.As(err, &partial) || len(partial.Done) != 1 || len(partial.Failed) != 1 || len(asked) != 2 || len(got.Hosts) != 1 {
+	if !errors.As(err, &partial) || len(partial.Done) != 1 || len(partial.Failed) != 1 || len(asked) != 2 ||
+		len(got.Hosts) != 1 {
 		t.Errorf("asked %v, got %+v, %v", asked, got, err)
 	}
 	if err := errors.Unwrap(partial); !errors.Is(err, lattice.ErrConflict) {
@@ -185,7 +193,8 @@ func TestStartProvider(t *testing.T) {
 	r := newRig(t)
 	r.host(t, "one", nil)
 	got, err := r.StartProvider(t.Context(), ProviderStart{Ref: "httpserver", LinkName: "web"})
-	if err != nil || got.Name != "httpserver" || got.ID != r.cfg.Builtins[0].ID || got.LinkName != "web" || len(got.Hosts) != 1 {
+	if err != nil || got.Name != "httpserver" || got.ID != r.cfg.Builtins[0].ID || got.LinkName != "web" ||
+		len(got.Hosts) != 1 {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if !slices.ContainsFunc(r.steps, func(s Step) bool { return s.Host == "one" }) {
@@ -202,7 +211,8 @@ func TestStoppingTheHostThatCarriesNATS(t *testing.T) {
 	first.mu.Unlock()
 	r.host(t, "second", nil)
 	if _, err := r.StopHost(t.Context(), "first", 0, false); lattice.CodeOf(err) != lattice.ErrConflict ||
-		!strings.Contains(err.Error(), "it carries the lattice's NATS server, and second would be cut off") || !strings.Contains(err.Error(), "--force") {
+		!strings.Contains(err.Error(), "it carries the lattice's NATS server, and second would be cut off") ||
+		!strings.Contains(err.Error(), "--force") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := r.StopHost(t.Context(), "second", 0, false); err != nil { // it carries nothing

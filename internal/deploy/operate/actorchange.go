@@ -11,7 +11,8 @@ import (
 )
 
 // StopActor stops an actor on the named host, or wherever it runs, under all annotations that contain the given ones.
-func (l *Lattice) StopActor(ctx context.Context, query string, host string, annotations map[string]string) (*ActorScale, error) {
+func (l *Lattice) StopActor(ctx context.Context, query string, host string,
+	annotations map[string]string) (*ActorScale, error) {
 	v, err := l.View(ctx)
 	if err != nil {
 		return nil, err

@@ -82,8 +82,10 @@ const startLimit = 2 * time.Minute
 // operators have changed since stays. made is what the file had made at an earlier start: links that it no longer makes
 // are deleted, unless their actor runs on another host; those of actors that left the file go first, since they may
 // stand in the way.
-func (l *Lattice) Apply(ctx context.Context, s *Signer, f *nodefile.File, host lattice.HostID, before *Applied, made []Made) *Applied {
-	r := &application{Lattice: l, file: f, host: host, made: made, out: &Applied{done: map[string]any{}, made: slices.Clone(made)}, before: map[string]any{}}
+func (l *Lattice) Apply(ctx context.Context, s *Signer, f *nodefile.File, host lattice.HostID, before *Applied,
+	made []Made) *Applied {
+	r := &application{Lattice: l, file: f, host: host, made: made, out: &Applied{done: map[string]any{},
+		made: slices.Clone(made)}, before: map[string]any{}}
 	if before != nil {
 		r.before = before.done
 	}
@@ -220,7 +222,8 @@ func (r *application) wishes(a nodefile.Actor, started *startedActor) (list []wi
 		if !settled {
 			continue
 		}
-		w := wish{a, k.Provider, LinkPut{Actor: string(started.scale.ID), ContractID: k.Provider.Contract, LinkName: k.Provider.LinkName, Values: k.Values}}
+		w := wish{a, k.Provider, LinkPut{Actor: string(started.scale.ID), ContractID: k.Provider.Contract,
+			LinkName: k.Provider.LinkName, Values: k.Values}}
 		if provider != nil {
 			w.put.Provider = string(provider.ID)
 		}
@@ -278,9 +281,10 @@ type failedLink struct {
 func (r *application) unmakeStale(ctx context.Context, a nodefile.Actor, started *startedActor) {
 	links, _ := r.file.Links(a, started.caps)
 	for _, m := range r.made {
-		if m.Actor == a.Name && !(m.ActorID == started.scale.ID && slices.ContainsFunc(links, func(k nodefile.Link) bool {
-			return k.Provider.Contract == m.ContractID && k.Provider.LinkName == m.LinkName
-		})) {
+		if m.Actor == a.Name && !(m.ActorID == started.scale.ID &&
+			slices.ContainsFunc(links, func(k nodefile.Link) bool {
+				return k.Provider.Contract == m.ContractID && k.Provider.LinkName == m.LinkName
+			})) {
 			r.unmake(ctx, m)
 		}
 	}
@@ -302,7 +306,8 @@ func (r *application) unmake(ctx context.Context, m Made) {
 		}
 		r.step("deleting the link of "+v.ActorName(m.ActorID)+" for "+m.ContractID+", which left the file", "")
 		err = r.accepted(ctx, func(ctx context.Context) error {
-			return r.ctl.DelLink(ctx, control.RemoveLinkRequest{ActorID: m.ActorID, ContractID: m.ContractID, LinkName: m.LinkName})
+			return r.ctl.DelLink(ctx, control.RemoveLinkRequest{ActorID: m.ActorID, ContractID: m.ContractID,
+				LinkName: m.LinkName})
 		})
 	}
 	if err == nil {
@@ -329,7 +334,8 @@ func (r *application) sum(ctx context.Context) *Applied {
 		out.Actors, out.done[entry(a)] = append(out.Actors, started.scale), started
 		_, missing := r.file.Links(a, started.caps)
 		for _, contract := range missing {
-			out.Warnings = append(out.Warnings, fmt.Sprintf("actor %s wants %s, but the file links it to no such provider", a.Name, contract))
+			out.Warnings = append(out.Warnings,
+				fmt.Sprintf("actor %s wants %s, but the file links it to no such provider", a.Name, contract))
 		}
 		for _, w := range r.wishes(a, started) {
 			key := entry(w.put)
@@ -355,7 +361,8 @@ func (r *application) sum(ctx context.Context) *Applied {
 	return out
 }
 
-func (r *application) prepareProvider(ctx context.Context, s *Signer, p nodefile.Provider, on Where) (ProviderStart, error) {
+func (r *application) prepareProvider(ctx context.Context, s *Signer, p nodefile.Provider, on Where) (ProviderStart,
+	error) {
 	if p.Missing != "" {
 		return ProviderStart{}, errors.New(p.Missing)
 	}
@@ -390,7 +397,8 @@ func (r *application) prepareActor(ctx context.Context, s *Signer, a nodefile.Ac
 		return actorPlan{}, err
 	}
 	plan := actorPlan{start: ActorStart{Ref: ref, Max: uint32(a.Replicas), Where: on, Config: a.Config,
-		Limits: control.ActorLimits{Fuel: a.Fuel, Instances: a.Instances, RecycleCalls: a.RecycleCalls, RecycleMemoryBytes: a.RecycleMemory}}}
+		Limits: control.ActorLimits{Fuel: a.Fuel, Instances: a.Instances, RecycleCalls: a.RecycleCalls,
+			RecycleMemoryBytes: a.RecycleMemory}}}
 	if m != nil {
 		plan.start.ID, plan.claims = m.Claims.Subject, m.Claims
 	}

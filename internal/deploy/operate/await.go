@@ -82,7 +82,8 @@ func (l *Lattice) settle(out *outcomes, list []job, e event.Event, begin time.Ti
 	for _, j := range list {
 		done, err := j.settled(data)
 		if stopped, ok := data.(event.HostStopped); ok && !done {
-			done, err = true, &lattice.Error{Code: lattice.ErrUnavailable, Op: "wait for", Entity: j.name, Detail: strings.TrimSpace("the host has stopped " + stopped.Reason)}
+			done, err = true, &lattice.Error{Code: lattice.ErrUnavailable, Op: "wait for", Entity: j.name,
+				Detail: strings.TrimSpace("the host has stopped " + stopped.Reason)}
 		}
 		if !done {
 			left = append(left, j)
@@ -100,7 +101,8 @@ func unsettled(err error, after time.Duration) error {
 	if lattice.CodeOf(err) != lattice.ErrTimeout {
 		return err
 	}
-	return &lattice.Error{Code: lattice.ErrTimeout, Op: "wait for the outcome", Detail: fmt.Sprintf("none within %s; it may still come", after.Round(time.Millisecond))}
+	return &lattice.Error{Code: lattice.ErrTimeout, Op: "wait for the outcome",
+		Detail: fmt.Sprintf("none within %s; it may still come", after.Round(time.Millisecond))}
 }
 
 // reported is an error that an event or a provider tells: its text as it came, and its code.

@@ -41,6 +41,8 @@ func (l *Lattice) Call(ctx context.Context, r CallRequest) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := rpc.NewClient(l.nc, rpc.ClientConfig{Lattice: l.Name(), HostID: lattice.HostID(host.Public()), Cluster: r.Cluster})
-	return client.Call(ctx, rpc.Call{Origin: r.Origin, Target: wire.ActorEntity(id), Operation: r.Operation, Payload: r.Payload})
+	client := rpc.NewClient(l.nc, rpc.ClientConfig{Lattice: l.Name(), HostID: lattice.HostID(host.Public()),
+		Cluster: r.Cluster})
+	return client.Call(ctx, rpc.Call{Origin: r.Origin, Target: wire.ActorEntity(id), Operation: r.Operation,
+		Payload: r.Payload})
 }

@@ -13,7 +13,8 @@ type PartialError struct {
 }
 
 func (e *PartialError) Error() string {
-	return fmt.Sprintf("done on %s, but not on %s: %s", strings.Join(e.Done, ", "), strings.Join(e.Failed, ", "), oneLine(e.Err))
+	return fmt.Sprintf("done on %s, but not on %s: %s", strings.Join(e.Done, ", "), strings.Join(e.Failed, ", "),
+		oneLine(e.Err))
 }
 
 // Unwrap returns the errors of the hosts that failed.

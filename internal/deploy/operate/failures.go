@@ -27,7 +27,8 @@ func (l *Lattice) Failures(want control.FailuresRequest) *Failures {
 
 // Next returns what is new on some hosts, by time, and the names of those that did not answer. Hosts of other software
 // remember nothing, and are passed over.
-func (f *Failures) Next(ctx context.Context, hosts []control.HostInventory) (found []wire.Failure, silent []string, err error) {
+func (f *Failures) Next(ctx context.Context, hosts []control.HostInventory) (found []wire.Failure, silent []string,
+	err error) {
 	ctx, cancel := context.WithTimeout(ctx, askAll)
 	defer cancel()
 	replies, errs := make([]control.FailuresReply, len(hosts)), make([]error, len(hosts))

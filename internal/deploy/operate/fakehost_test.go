@@ -67,9 +67,11 @@ func idOf(t *testing.T, r *rig, ref string) lattice.ActorID {
 func (r *rig) host(t *testing.T, name string, labels map[string]string) *fakeHost {
 	t.Helper()
 	nc := r.Env.Conn(t)
-	h := &fakeHost{rig: r, inv: control.HostInventory{HostID: r.HostID(t), FriendlyName: name, Labels: labels, Version: "0.82.0"}}
+	h := &fakeHost{rig: r, inv: control.HostInventory{HostID: r.HostID(t), FriendlyName: name, Labels: labels,
+		Version: "0.82.0"}}
 	h.events = event.NewPublisher(nc, r.Env.Lattice, h.inv.HostID)
-	s := control.NewServer(nc, control.ServerConfig{Control: r.control(), HostID: h.inv.HostID, Handler: fakeHandler{h, t}, Logger: r.Logger})
+	s := control.NewServer(nc, control.ServerConfig{Control: r.control(), HostID: h.inv.HostID,
+		Handler: fakeHandler{h, t}, Logger: r.Logger})
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +96,8 @@ func (h *fakeHost) run(id lattice.ActorID, name, ref string, max uint32) {
 		}
 	}
 	if max > 0 {
-		others = append(others, control.Actor{ID: id, Name: name, ImageRef: ref, Instances: []control.ActorInstance{{MaxInstances: max}}})
+		others = append(others, control.Actor{ID: id, Name: name, ImageRef: ref,
+			Instances: []control.ActorInstance{{MaxInstances: max}}})
 	}
 	h.inv.Actors = others
 }
@@ -108,7 +111,8 @@ type fakeHandler struct {
 func (h fakeHandler) Host(context.Context) (control.Host, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return control.Host{ID: h.inv.HostID, FriendlyName: h.inv.FriendlyName, Labels: maps.Clone(h.inv.Labels), Version: "0.82.0"}, nil
+	return control.Host{ID: h.inv.HostID, FriendlyName: h.inv.FriendlyName, Labels: maps.Clone(h.inv.Labels),
+		Version: "0.82.0"}, nil
 }
 
 func (h fakeHandler) Inventory(context.Context) (control.HostInventory, error) {
@@ -173,7 +177,8 @@ func (h fakeHandler) ScaleActor(_ context.Context, r control.ScaleActorRequest) 
 		return h.events.Publish(h.onScale(r)...)
 	}
 	h.run(id, r.ActorRef, r.ActorRef, r.MaxInstances)
-	return h.events.Publish(event.ActorScaled{PublicKey: id, ImageRef: r.ActorRef, HostID: h.inv.HostID, MaxInstances: r.MaxInstances, Annotations: r.Annotations})
+	return h.events.Publish(event.ActorScaled{PublicKey: id, ImageRef: r.ActorRef, HostID: h.inv.HostID,
+		MaxInstances: r.MaxInstances, Annotations: r.Annotations})
 }
 
 func (h fakeHandler) StopActor(_ context.Context, r control.StopActorRequest) error {
@@ -189,7 +194,8 @@ func (h fakeHandler) UpdateActor(_ context.Context, r control.UpdateActorRequest
 }
 
 func (h fakeHandler) StartProvider(_ context.Context, r control.StartProviderRequest) error {
-	return h.events.Publish(event.ProviderStarted{PublicKey: h.rig.cfg.Builtins[0].ID, ImageRef: r.ProviderRef, LinkName: r.LinkName,
+	return h.events.Publish(event.ProviderStarted{PublicKey: h.rig.cfg.Builtins[0].ID, ImageRef: r.ProviderRef,
+		LinkName:   r.LinkName,
 		ContractID: "wasmcloud:httpserver", HostID: h.inv.HostID})
 }
 

@@ -12,7 +12,8 @@ import (
 func judge(path string, data []byte, check func([]byte) error) error {
 	if form := signing.Form(data); form == signing.FormArchive {
 		return &lattice.Error{Code: lattice.ErrBadModule, Op: "read module", Entity: path,
-			Detail: form + ", and an actor is a WebAssembly module; a provider is started with: weft provider start " + path}
+			Detail: form + ", and an actor is a WebAssembly module; a provider is started with: weft provider start " +
+				path}
 	}
 	if check == nil {
 		return nil

@@ -46,7 +46,8 @@ func groups(running []ActorOn) []map[string]string {
 func meant(running []ActorOn, want ScaleGroup, max uint32) ([]map[string]string, error) {
 	all := groups(running)
 	fail := func(code lattice.Code, detail string) error {
-		return &lattice.Error{Code: code, Op: "scale", Entity: running[0].Actor.Name, Detail: detail + ": " + describeGroups(running, all)}
+		return &lattice.Error{Code: code, Op: "scale", Entity: running[0].Actor.Name,
+			Detail: detail + ": " + describeGroups(running, all)}
 	}
 	switch {
 	case want.Unannotated:
@@ -54,7 +55,8 @@ func meant(running []ActorOn, want ScaleGroup, max uint32) ([]map[string]string,
 	case len(want.Annotations) == 0 && (max == 0 || len(all) == 1):
 		return all, nil
 	case len(want.Annotations) == 0:
-		return nil, fail(lattice.ErrInvalid, "it runs in several groups; say which with --annotation key=value or --unannotated, or stop all with --max 0")
+		return nil, fail(lattice.ErrInvalid,
+			"it runs in several groups; say which with --annotation key=value or --unannotated, or stop all with --max 0")
 	case slices.ContainsFunc(all, func(s map[string]string) bool { return maps.Equal(s, want.Annotations) }):
 		return []map[string]string{want.Annotations}, nil
 	}
@@ -83,7 +85,8 @@ func describeGroups(running []ActorOn, all []map[string]string) string {
 		for _, on := range running {
 			t.add(on)
 		}
-		out = append(out, fmt.Sprintf("%s (%s)", GroupName(set), Count(t.of(func(p part) bool { return maps.Equal(p.annotations, set) }))))
+		out = append(out, fmt.Sprintf("%s (%s)", GroupName(set),
+			Count(t.of(func(p part) bool { return maps.Equal(p.annotations, set) }))))
 	}
 	slices.Sort(out)
 	return strings.Join(out, ", ")
@@ -119,7 +122,10 @@ func (t *tally) add(on ActorOn) {
 
 // set notes what a group on a host has been brought to.
 func (t *tally) set(host lattice.HostID, annotations map[string]string, max uint32) {
-	t.parts = slices.DeleteFunc(t.parts, func(p part) bool { return p.host == host && maps.Equal(p.annotations, annotations) })
+	t.parts = slices.DeleteFunc(t.parts, func(p part) bool {
+		return p.host == host &&
+			maps.Equal(p.annotations, annotations)
+	})
 	t.parts = append(t.parts, part{host, annotations, max})
 }
 
@@ -146,12 +152,16 @@ func (t *tally) result(s *ActorScale) {
 	}
 	s.Hosts, s.Groups = hosts, nil
 	for _, p := range t.parts {
-		if reached[p.host] && !slices.ContainsFunc(s.Groups, func(g GroupScale) bool { return maps.Equal(g.Annotations, p.annotations) }) {
+		if reached[p.host] && !slices.ContainsFunc(s.Groups,
+			func(g GroupScale) bool { return maps.Equal(g.Annotations, p.annotations) }) {
 			max := t.of(func(o part) bool { return reached[o.host] && maps.Equal(o.annotations, p.annotations) })
 			s.Groups = append(s.Groups, GroupScale{p.annotations, max})
 		}
 	}
-	slices.SortFunc(s.Groups, func(a, b GroupScale) int { return cmp.Compare(GroupName(a.Annotations), GroupName(b.Annotations)) })
+	slices.SortFunc(s.Groups, func(a, b GroupScale) int {
+		return cmp.Compare(GroupName(a.Annotations),
+			GroupName(b.Annotations))
+	})
 	if len(s.Groups) == 1 && len(s.Groups[0].Annotations) == 0 {
 		s.Groups = nil // no instance has annotations
 	}

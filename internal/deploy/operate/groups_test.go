@@ -25,7 +25,8 @@ func TestScaleWithoutAnnotationWhereGroupsExist(t *testing.T) {
 	shop, mall := map[string]string{"app": "shop", "by": "wadm"}, map[string]string{"app": "mall", "by": "wadm"}
 	one, two := r.host(t, "one", nil), r.host(t, "two", nil)
 	begin := func() {
-		one.runGroups(id, "echo", "ref-groups", control.ActorInstance{MaxInstances: 2}, control.ActorInstance{MaxInstances: 5, Annotations: shop})
+		one.runGroups(id, "echo", "ref-groups", control.ActorInstance{MaxInstances: 2},
+			control.ActorInstance{MaxInstances: 5, Annotations: shop})
 		two.runGroups(id, "echo", "ref-groups", control.ActorInstance{MaxInstances: 3, Annotations: mall})
 		for _, h := range []*fakeHost{one, two} {
 			h.mu.Lock()
@@ -40,13 +41,17 @@ func TestScaleWithoutAnnotationWhereGroupsExist(t *testing.T) {
 	asks := func(name string, code lattice.Code, words string, max uint32, group ScaleGroup, host string) {
 		t.Helper()
 		got, err := scale(max, group, host)
-		if lattice.CodeOf(err) != code || !strings.Contains(err.Error(), words) || len(one.requests())+len(two.requests()) > 0 {
+		if lattice.CodeOf(err) != code || !strings.Contains(err.Error(), words) ||
+			len(one.requests())+len(two.requests()) > 0 {
 			t.Errorf("%s: %+v, %v, %v", name, got, err, one.requests())
 		}
 	}
-	asks("none of several", lattice.ErrInvalid, "--annotation key=value or --unannotated, or stop all with --max 0: app=mall,by=wadm (3), app=shop,by=wadm (5), without annotations (2)", 4, ScaleGroup{}, "")
-	asks("two that fit", lattice.ErrInvalid, "give more of them", 4, ScaleGroup{Annotations: map[string]string{"by": "wadm"}}, "")
-	asks("none to stop", lattice.ErrNotFound, "no group has these annotations: ", 0, ScaleGroup{Annotations: map[string]string{"app": "x"}}, "")
+	asks("none of several", lattice.ErrInvalid,
+		"--annotation key=value or --unannotated, or stop all with --max 0: app=mall,by=wadm (3), app=shop,by=wadm (5), without annotations (2)", 4, ScaleGroup{}, "")
+	asks("two that fit", lattice.ErrInvalid, "give more of them", 4,
+		ScaleGroup{Annotations: map[string]string{"by": "wadm"}}, "")
+	asks("none to stop", lattice.ErrNotFound, "no group has these annotations: ", 0,
+		ScaleGroup{Annotations: map[string]string{"app": "x"}}, "")
 	asks("two on one host", lattice.ErrInvalid, "several groups", 4, ScaleGroup{}, "one")
 
 	got, err := scale(0, ScaleGroup{}, "")

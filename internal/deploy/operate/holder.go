@@ -21,7 +21,8 @@ func (v *View) explain(text string, l Link) string {
 			said = fmt.Sprintf("actor %s (%s)", lattice.Printable(name), id)
 		}
 		if id != l.ActorID && !v.runs(id) {
-			idle = fmt.Sprintf("; that actor runs on no host that answers, and its link can go: weft link del %s %s", id, v.ProviderName(l.ProviderID))
+			idle = fmt.Sprintf("; that actor runs on no host that answers, and its link can go: weft link del %s %s",
+				id, v.ProviderName(l.ProviderID))
 			if l.LinkName != lattice.DefaultLink {
 				idle += " --link-name " + string(l.LinkName)
 			}

@@ -20,11 +20,14 @@ func TestConflictNamesTheHolder(t *testing.T) {
 	h.run(runs, "shop", "ref", 1)
 	var holder atomic.Value
 	r.fakeProvider(t, h, provider, func() []wire.LinkState {
-		return []wire.LinkState{{ActorID: actor, ContractID: "acme:store", LinkName: "default", State: wire.LinkFailed, Code: "conflict",
-			Error: "link " + string(actor) + ": 127.0.0.1:80 / is taken by actor " + holder.Load().(string) + "; set another path"}}
+		return []wire.LinkState{{ActorID: actor, ContractID: "acme:store", LinkName: "default", State: wire.LinkFailed,
+			Code: "conflict",
+			Error: "link " + string(actor) + ": 127.0.0.1:80 / is taken by actor " + holder.Load().(string) +
+				"; set another path"}}
 	})
 	v := &View{Claims: []control.Claims{{Subject: string(gone), Name: "probe"}}}
-	if got := v.explain("taken by actor "+string(gone), Link{}); !strings.HasPrefix(got, "taken by actor probe ("+string(gone)+"); ") {
+	if got := v.explain("taken by actor "+string(gone), Link{}); !strings.HasPrefix(got,
+		"taken by actor probe ("+string(gone)+"); ") {
 		t.Errorf("the name in claims of an actor that does not run: %q", got)
 	}
 	for _, c := range []struct {
@@ -41,7 +44,8 @@ func TestConflictNamesTheHolder(t *testing.T) {
 			t.Fatalf("put: %v, links %+v, %v; want a conflict", err, links, lerr)
 		}
 		for _, text := range []string{err.Error(), links[0].Error} {
-			if !strings.Contains(text, c.says) || !strings.Contains(text, c.hint) || strings.Contains(text, "weft link del") != (c.hint != "") {
+			if !strings.Contains(text, c.says) || !strings.Contains(text, c.hint) ||
+				strings.Contains(text, "weft link del") != (c.hint != "") {
 				t.Errorf("said %q, want %q and the hint %q", text, c.says, c.hint)
 			}
 		}

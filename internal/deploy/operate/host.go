@@ -110,7 +110,8 @@ func (l *Lattice) DrainHost(ctx context.Context, query string) (HostRef, error) 
 }
 
 // LabelHost sets labels of a host and deletes others.
-func (l *Lattice) LabelHost(ctx context.Context, query string, set map[string]string, del []string) (control.HostInventory, error) {
+func (l *Lattice) LabelHost(ctx context.Context, query string, set map[string]string,
+	del []string) (control.HostInventory, error) {
 	ctx, cancel := bound(ctx)
 	defer cancel()
 	v, err := l.View(ctx)
@@ -122,15 +123,22 @@ func (l *Lattice) LabelHost(ctx context.Context, query string, set map[string]st
 		return h, err
 	}
 	for _, k := range slices.Sorted(maps.Keys(set)) {
-		if err := l.accepted(ctx, func(ctx context.Context) error { return l.ctl.PutLabel(ctx, h.HostID, k, set[k]) }); err != nil {
+		if err := l.accepted(ctx, func(ctx context.Context) error {
+			return l.ctl.PutLabel(ctx, h.HostID, k,
+				set[k])
+		}); err != nil {
 			return h, err
 		}
 	}
 	for _, k := range del {
 		if _, ok := h.Labels[k]; !ok {
-			return h, &lattice.Error{Code: lattice.ErrNotFound, Op: "delete label", Entity: lattice.Printable(k), Detail: "the host has no such label"}
+			return h, &lattice.Error{Code: lattice.ErrNotFound, Op: "delete label", Entity: lattice.Printable(k),
+				Detail: "the host has no such label"}
 		}
-		if err := l.accepted(ctx, func(ctx context.Context) error { return l.ctl.DelLabel(ctx, h.HostID, k) }); err != nil {
+		if err := l.accepted(ctx, func(ctx context.Context) error {
+			return l.ctl.DelLabel(ctx, h.HostID,
+				k)
+		}); err != nil {
 			return h, err
 		}
 	}

@@ -21,7 +21,8 @@ import (
 func (r *rig) fakeProvider(t *testing.T, h *fakeHost, id lattice.ProviderID, states func() []wire.LinkState) {
 	t.Helper()
 	h.mu.Lock()
-	h.inv.Providers = append(h.inv.Providers, control.Provider{ID: id, Name: "Store", ContractID: "acme:store", LinkName: lattice.DefaultLink})
+	h.inv.Providers = append(h.inv.Providers, control.Provider{ID: id, Name: "Store", ContractID: "acme:store",
+		LinkName: lattice.DefaultLink})
 	h.mu.Unlock()
 	nc := r.Env.Conn(t)
 	_, err := nc.Subscribe(subject.LinkStates(r.Env.Lattice, id, lattice.DefaultLink), func(m *nats.Msg) {
@@ -83,11 +84,13 @@ func TestPutLink(t *testing.T) {
 	}
 
 	failed.Store(true)
-	if got, err = r.PutLink(t.Context(), put); err == nil || !strings.Contains(err.Error(), "no such table") || got.State != wire.LinkFailed {
+	if got, err = r.PutLink(t.Context(), put); err == nil || !strings.Contains(err.Error(), "no such table") ||
+		got.State != wire.LinkFailed {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	links, err := r.Links(t.Context())
-	if err != nil || len(links) == 0 || links[0].State != wire.LinkFailed || !strings.HasPrefix(links[0].Error, "no such table") {
+	if err != nil || len(links) == 0 || links[0].State != wire.LinkFailed || !strings.HasPrefix(links[0].Error,
+		"no such table") {
 		t.Errorf("got %+v, %v", links, err)
 	}
 }
@@ -104,8 +107,10 @@ func TestPutLinkWarns(t *testing.T) {
 	}{
 		{"right", []string{"acme:store"}, map[string]string{"k": "v"}, true, nil},
 		{"no values", []string{"acme:store"}, nil, false, nil},
-		{"values of a provider of another SDK", []string{"acme:store"}, map[string]string{"k": "v"}, false, []string{" may ignore those that it does not know"}},
-		{"claims without the contract", []string{"wasmcloud:httpserver"}, nil, false, []string{"the claims of app do not name acme:store, so its calls over the link are refused; sign it with: --cap acme:store"}},
+		{"values of a provider of another SDK", []string{"acme:store"}, map[string]string{"k": "v"}, false,
+			[]string{" may ignore those that it does not know"}},
+		{"claims without the contract", []string{"wasmcloud:httpserver"}, nil, false,
+			[]string{"the claims of app do not name acme:store, so its calls over the link are refused; sign it with: --cap acme:store"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := newRig(t)
@@ -116,7 +121,8 @@ func TestPutLinkWarns(t *testing.T) {
 			h.claims = []control.Claims{{Subject: string(actor), Name: "app", Caps: tc.caps}}
 			h.mu.Unlock()
 			r.fakeProvider(t, h, provider, func() []wire.LinkState {
-				return []wire.LinkState{{ActorID: actor, ContractID: "acme:store", LinkName: "default", State: wire.LinkActive, Checked: tc.checked}}
+				return []wire.LinkState{{ActorID: actor, ContractID: "acme:store", LinkName: "default",
+					State: wire.LinkActive, Checked: tc.checked}}
 			})
 			link, err := r.PutLink(t.Context(), LinkPut{Actor: "app", Provider: "acme:store", Values: tc.values})
 			if err != nil || len(link.Warnings) != len(tc.want) {
@@ -147,7 +153,8 @@ func TestALinkThatIsAwayAndRefused(t *testing.T) {
 	since := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
 	var refused atomic.Bool
 	r.fakeProvider(t, h, provider, func() []wire.LinkState {
-		s := wire.LinkState{ActorID: actor, ContractID: "acme:store", LinkName: "default", State: wire.LinkAway, Error: "redis is away", Code: "unavailable", Since: since}
+		s := wire.LinkState{ActorID: actor, ContractID: "acme:store", LinkName: "default", State: wire.LinkAway,
+			Error: "redis is away", Code: "unavailable", Since: since}
 		if refused.Load() {
 			s.Refused = &wire.LinkRefusal{Error: "no such port", Code: "invalid", RetryMS: 5000}
 		}
@@ -155,25 +162,30 @@ func TestALinkThatIsAwayAndRefused(t *testing.T) {
 	})
 	away := "what the link as it is needs is away since " + since.Local().Format(time.DateTime) + ": redis is away"
 	put := LinkPut{Actor: "app", Provider: "store", Values: map[string]string{"k": "v"}}
-	if got, err := r.PutLink(t.Context(), put); err != nil || got.State != wire.LinkAway || got.Problem() != "redis is away" {
+	if got, err := r.PutLink(t.Context(), put); err != nil || got.State != wire.LinkAway ||
+		got.Problem() != "redis is away" {
 		t.Errorf("away only: %+v, %v", got, err)
 	}
 
 	refused.Store(true)
 	got, err := r.PutLink(t.Context(), put)
-	if lattice.CodeOf(err) != lattice.ErrInvalid || !strings.Contains(err.Error(), "no such port") || !strings.HasSuffix(err.Error(), "; "+away) {
+	if lattice.CodeOf(err) != lattice.ErrInvalid || !strings.Contains(err.Error(), "no such port") ||
+		!strings.HasSuffix(err.Error(), "; "+away) {
 		t.Errorf("refused after it was stored: %+v, %v", got, err)
 	}
 	links, err := r.Links(t.Context())
 	if err != nil || len(links) == 0 || links[0].Summary() != "away (new values refused)" ||
-		links[0].Problem() != "redis is away; new values were refused: no such port; next try in 5s" || !links[0].Since.Equal(since) {
+		links[0].Problem() != "redis is away; new values were refused: no such port; next try in 5s" ||
+		!links[0].Since.Equal(since) {
 		t.Errorf("links: %+v, %v", links, err)
 	}
 
 	h.mu.Lock()
-	h.refuses = &lattice.Error{Code: lattice.ErrInvalid, Detail: "the provider refuses it, the link stays as it was: no such port"}
+	h.refuses = &lattice.Error{Code: lattice.ErrInvalid,
+		Detail: "the provider refuses it, the link stays as it was: no such port"}
 	h.mu.Unlock()
-	if _, err := r.PutLink(t.Context(), put); lattice.CodeOf(err) != lattice.ErrInvalid || !strings.Contains(err.Error(), "the link stays as it was") || !strings.HasSuffix(err.Error(), "; "+away) {
+	if _, err := r.PutLink(t.Context(), put); lattice.CodeOf(err) != lattice.ErrInvalid ||
+		!strings.Contains(err.Error(), "the link stays as it was") || !strings.HasSuffix(err.Error(), "; "+away) {
 		t.Errorf("refused at once: %v", err)
 	}
 }

@@ -49,7 +49,8 @@ func (l *Lattice) awaitLink(ctx context.Context, link *Link, processes int) erro
 		states := l.linkStates(ctx, link.ProviderID, link.LinkName, processes)
 		problem := states.tell(link)
 		state := link.State
-		if (state == wire.LinkActive || state == wire.LinkAway) && states.answers < processes && time.Since(begin) < patience {
+		if (state == wire.LinkActive || state == wire.LinkAway) && states.answers < processes &&
+			time.Since(begin) < patience {
 			state = LinkPending // another process has yet to say so
 		}
 		switch {
@@ -57,11 +58,13 @@ func (l *Lattice) awaitLink(ctx context.Context, link *Link, processes int) erro
 			link.State = state
 			return nil
 		case state == before && state == wire.LinkActive && problem != nil:
-			return fmt.Errorf("the provider cannot use the new values, the link goes on with the old ones%s: %w", nextTry(*link), problem)
+			return fmt.Errorf("the provider cannot use the new values, the link goes on with the old ones%s: %w",
+				nextTry(*link), problem)
 		case state == before && state == wire.LinkActive:
 			return nil
 		case state == before && state == wire.LinkAway && problem != nil:
-			return fmt.Errorf("the provider cannot use the new values, the link goes on with the old ones%s: %w; %s", nextTry(*link), problem, link.awayText())
+			return fmt.Errorf("the provider cannot use the new values, the link goes on with the old ones%s: %w; %s",
+				nextTry(*link), problem, link.awayText())
 		case state == before && state == wire.LinkAway: // it will be used when that is back
 			return nil
 		case state == before && state == wire.LinkFailed:
@@ -88,7 +91,8 @@ func (l *Lattice) alsoAway(ctx context.Context, link Link, processes int, refuse
 }
 
 func (l Link) awayText() string {
-	return fmt.Sprintf("what the link as it is needs is away since %s: %s", l.Since.Local().Format(time.DateTime), l.Error)
+	return fmt.Sprintf("what the link as it is needs is away since %s: %s", l.Since.Local().Format(time.DateTime),
+		l.Error)
 }
 
 // linkStates are what the processes of a provider say.
@@ -151,7 +155,8 @@ func (s linkStates) tell(l *Link) (problem error) {
 }
 
 // linkStates asks the processes of a provider, of which so many are known.
-func (l *Lattice) linkStates(ctx context.Context, id lattice.ProviderID, link lattice.LinkName, processes int) linkStates {
+func (l *Lattice) linkStates(ctx context.Context, id lattice.ProviderID, link lattice.LinkName,
+	processes int) linkStates {
 	const patience = time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -30,7 +30,8 @@ func TestCommandsForALostHostSaySinceWhenItIsLost(t *testing.T) {
 		},
 	} {
 		for _, query := range []string{"edge-2", "EDGE-2", string(gone.HostID), string(gone.HostID[:9])} {
-			if err := do(query); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(), since) || !strings.Contains(err.Error(), "weft host list") {
+			if err := do(query); !errors.Is(err, lattice.ErrNotFound) || !strings.Contains(err.Error(), since) ||
+				!strings.Contains(err.Error(), "weft host list") {
 				t.Errorf("%s %s: %v\nwant %s", name, query, err, since)
 			}
 		}

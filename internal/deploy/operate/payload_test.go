@@ -37,12 +37,14 @@ func TestPayload(t *testing.T) {
 }
 
 func TestPayloadRefused(t *testing.T) {
-	for _, in := range []string{"{", "1 2", "hello", `{"$bytes":"?"}`, strings.Repeat("[", maxDepth+2) + strings.Repeat("]", maxDepth+2)} {
+	for _, in := range []string{"{", "1 2", "hello", `{"$bytes":"?"}`, strings.Repeat("[", maxDepth+2) +
+		strings.Repeat("]", maxDepth+2)} {
 		if _, err := PayloadFromJSON(in); lattice.CodeOf(err) != lattice.ErrInvalid {
 			t.Errorf("%.20s: %v", in, err)
 		}
 	}
-	for _, in := range []string{"\x92\x01", "\x01\x01", "\xc1", "\xd4\x01\x01", strings.Repeat("\x91", 1<<20), "\x81\x90\x01", "\x81\x80\x01", "\xc6\xff\xff\xff\xff"} {
+	for _, in := range []string{"\x92\x01", "\x01\x01", "\xc1", "\xd4\x01\x01", strings.Repeat("\x91", 1<<20),
+		"\x81\x90\x01", "\x81\x80\x01", "\xc6\xff\xff\xff\xff"} {
 		if _, err := PayloadToJSON([]byte(in), false); lattice.CodeOf(err) != lattice.ErrInvalid {
 			t.Errorf("%.20q: %v", in, err)
 		}

@@ -63,7 +63,8 @@ func Best(sites []Site) (Site, bool) {
 func ordered(sites []Site) []Site {
 	sites = slices.Clone(sites)
 	slices.SortFunc(sites, func(a, b Site) int {
-		return cmp.Or(cmp.Compare(min(b.Running, 1), min(a.Running, 1)), cmp.Compare(a.Load, b.Load), cmp.Compare(a.Host, b.Host))
+		return cmp.Or(cmp.Compare(min(b.Running, 1), min(a.Running, 1)), cmp.Compare(a.Load, b.Load),
+			cmp.Compare(a.Host, b.Host))
 	})
 	return sites
 }

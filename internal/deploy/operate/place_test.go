@@ -25,8 +25,10 @@ func TestSpread(t *testing.T) {
 		{"surplus is stopped", 1, []Site{{Host: "A", Running: 3}, {Host: "B", Running: 3, Load: 1}},
 			map[lattice.HostID]uint32{"A": 1, "B": 0}},
 		{"none", 0, []Site{{Host: "A", Running: 3}, {Host: "B"}}, map[lattice.HostID]uint32{"A": 0}},
-		{"unlimited", Unlimited, []Site{{Host: "A"}, {Host: "B"}}, map[lattice.HostID]uint32{"A": Unlimited, "B": Unlimited}},
-		{"large", Unlimited - 1, []Site{{Host: "A"}, {Host: "B"}}, map[lattice.HostID]uint32{"A": 1<<31 - 1, "B": 1<<31 - 1}},
+		{"unlimited", Unlimited, []Site{{Host: "A"}, {Host: "B"}}, map[lattice.HostID]uint32{"A": Unlimited,
+			"B": Unlimited}},
+		{"large", Unlimited - 1, []Site{{Host: "A"}, {Host: "B"}}, map[lattice.HostID]uint32{"A": 1<<31 - 1,
+			"B": 1<<31 - 1}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := map[lattice.HostID]uint32{}

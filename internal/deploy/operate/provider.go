@@ -65,7 +65,8 @@ func (l *Lattice) StartProvider(ctx context.Context, r ProviderStart) (*Provider
 
 func (l *Lattice) startProviderJob(h Site, r ProviderStart, result *ProviderState) job {
 	l.step("starting provider "+r.Ref, h.Name)
-	req := control.StartProviderRequest{ProviderRef: r.Ref, LinkName: r.LinkName, HostID: h.Host, Configuration: r.Configuration, Annotations: r.Annotations}
+	req := control.StartProviderRequest{ProviderRef: r.Ref, LinkName: r.LinkName, HostID: h.Host,
+		Configuration: r.Configuration, Annotations: r.Annotations}
 	reached := func() { result.Hosts = append(result.Hosts, HostRef{h.Host, h.Name}) }
 	return job{host: h.Host, name: h.Name,
 		send: func(ctx context.Context) error {
@@ -79,7 +80,8 @@ func (l *Lattice) startProviderJob(h Site, r ProviderStart, result *ProviderStat
 			switch d := data.(type) {
 			case event.ProviderStarted:
 				if d.ImageRef == r.Ref && d.LinkName == r.LinkName {
-					result.ID, result.ContractID, result.Name = d.PublicKey, d.ContractID, cmp.Or(d.Claims.Name, result.Name)
+					result.ID, result.ContractID, result.Name = d.PublicKey, d.ContractID,
+						cmp.Or(d.Claims.Name, result.Name)
 					reached()
 					return true, nil
 				}
@@ -95,7 +97,10 @@ func (l *Lattice) startProviderJob(h Site, r ProviderStart, result *ProviderStat
 // providerHosts chooses where a provider is started. When it runs there already, result says so instead.
 func (l *Lattice) providerHosts(ctx context.Context, v *View, r ProviderStart, result *ProviderState) ([]Site, error) {
 	runs := func(h control.HostInventory) (control.Provider, bool) {
-		i := slices.IndexFunc(h.Providers, func(p control.Provider) bool { return p.ImageRef == r.Ref && p.LinkName == r.LinkName })
+		i := slices.IndexFunc(h.Providers, func(p control.Provider) bool {
+			return p.ImageRef == r.Ref &&
+				p.LinkName == r.LinkName
+		})
 		if i < 0 || h.Providers[i].State != "" && h.Providers[i].State != control.StateRunning {
 			return control.Provider{}, false
 		}
@@ -122,7 +127,8 @@ func (l *Lattice) providerHosts(ctx context.Context, v *View, r ProviderStart, r
 	}
 	ask, cancel := context.WithTimeout(ctx, askAll)
 	defer cancel()
-	bids, err := l.ctl.AuctionProvider(ask, control.ProviderAuctionRequest{ProviderRef: r.Ref, LinkName: r.LinkName, Constraints: r.Where.labels()})
+	bids, err := l.ctl.AuctionProvider(ask, control.ProviderAuctionRequest{ProviderRef: r.Ref, LinkName: r.LinkName,
+		Constraints: r.Where.labels()})
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +167,8 @@ func (l *Lattice) UpdateProvider(ctx context.Context, id lattice.ProviderID, r P
 		processes = slices.DeleteFunc(processes, func(on ProviderOn) bool { return on.Host.HostID != h.HostID })
 	}
 	if len(processes) == 0 {
-		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "find provider", Entity: v.ProviderName(id), Detail: "it runs nowhere" + underLink(r.LinkName)}
+		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "find provider", Entity: v.ProviderName(id),
+			Detail: "it runs nowhere" + underLink(r.LinkName)}
 	}
 	result := &ProviderState{ID: id, LinkName: processes[0].Provider.LinkName, Ref: r.Ref, State: "running"}
 	for _, on := range processes {
@@ -169,7 +176,8 @@ func (l *Lattice) UpdateProvider(ctx context.Context, id lattice.ProviderID, r P
 		one.LinkName = on.Provider.LinkName
 		j := l.startProviderJob(Site{Host: on.Host.HostID, Name: v.HostName(on.Host.HostID)}, one, result)
 		j.send = func(ctx context.Context) error {
-			return l.ctl.StartProvider(ctx, control.StartProviderRequest{ProviderRef: r.Ref, LinkName: one.LinkName, HostID: on.Host.HostID,
+			return l.ctl.StartProvider(ctx, control.StartProviderRequest{ProviderRef: r.Ref, LinkName: one.LinkName,
+				HostID:        on.Host.HostID,
 				Configuration: r.Configuration, Annotations: r.Annotations, Replaces: id})
 		}
 		if err = l.run(ctx, []job{j}); err != nil {
@@ -198,7 +206,8 @@ func (s *ProviderState) complete(v *View) {
 
 // StopProvider stops a provider under a link name on the named host, or wherever it runs. An empty link name will do
 // when it runs under one only.
-func (l *Lattice) StopProvider(ctx context.Context, query string, link lattice.LinkName, host string) (*ProviderState, error) {
+func (l *Lattice) StopProvider(ctx context.Context, query string, link lattice.LinkName, host string) (*ProviderState,
+	error) {
 	v, err := l.View(ctx)
 	if err != nil {
 		return nil, err
@@ -216,7 +225,8 @@ func (l *Lattice) StopProvider(ctx context.Context, query string, link lattice.L
 		processes = slices.DeleteFunc(processes, func(on ProviderOn) bool { return on.Host.HostID != h.HostID })
 	}
 	if len(processes) == 0 {
-		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "find provider", Entity: v.ProviderName(id), Detail: "it runs nowhere" + underLink(link)}
+		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "find provider", Entity: v.ProviderName(id),
+			Detail: "it runs nowhere" + underLink(link)}
 	}
 	link = processes[0].Provider.LinkName
 	result := &ProviderState{ID: id, LinkName: link, State: "stopped"}
@@ -224,7 +234,8 @@ func (l *Lattice) StopProvider(ctx context.Context, query string, link lattice.L
 	for _, on := range processes {
 		if on.Provider.LinkName != link {
 			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "stop provider", Entity: v.ProviderName(id),
-				Detail: fmt.Sprintf("it runs under several link names, %s and %s; say which with --link-name", link, on.Provider.LinkName)}
+				Detail: fmt.Sprintf("it runs under several link names, %s and %s; say which with --link-name", link,
+					on.Provider.LinkName)}
 		}
 		jobs = append(jobs, l.stopProviderJob(v, on, result))
 	}

@@ -23,7 +23,8 @@ func TestLogsOfSeveralHostsComeInOrder(t *testing.T) {
 	for _, l := range []struct {
 		text            string
 		written, arrive int
-	}{{"a1", 0, 5}, {"a2", 20, 25}, {"b1", 10, 60}, {"b2", 20, 61}, {"a3", 70, 75}, {"late", 1, 500}, {"a4", 480, 501}} {
+	}{{"a1", 0, 5}, {"a2", 20, 25}, {"b1", 10, 60}, {"b2", 20, 61}, {"a3", 70, 75}, {"late", 1, 500},
+		{"a4", 480, 501}} {
 		see(r.due(at(l.arrive)))
 		r.add(control.LogLine{Text: l.text, Time: at(l.written)}, at(l.arrive))
 	}

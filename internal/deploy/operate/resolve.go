@@ -36,12 +36,15 @@ func Resolve(what, query string, all []Candidate) (Candidate, error) {
 	}{
 		{func(c Candidate) bool { return c.ID == query }, ""},
 		{func(c Candidate) bool { return anyName(c, func(n string) bool { return n == query }) }, "give the id"},
-		{func(c Candidate) bool { return anyName(c, func(n string) bool { return strings.EqualFold(n, query) }) }, "give the name as it is written, or the id"},
-		{func(c Candidate) bool { return len(query) >= minPrefix && hasPrefixFold(c.ID, query) }, "give more of the id"},
+		{func(c Candidate) bool { return anyName(c, func(n string) bool { return strings.EqualFold(n, query) }) },
+			"give the name as it is written, or the id"},
+		{func(c Candidate) bool { return len(query) >= minPrefix && hasPrefixFold(c.ID, query) },
+			"give more of the id"},
 	} {
 		var hits []Candidate
 		for _, c := range all {
-			if query != "" && way.fits(c) && !slices.ContainsFunc(hits, func(h Candidate) bool { return h.ID == c.ID }) {
+			if query != "" && way.fits(c) &&
+				!slices.ContainsFunc(hits, func(h Candidate) bool { return h.ID == c.ID }) {
 				hits = append(hits, c)
 			}
 		}
@@ -56,7 +59,8 @@ func Resolve(what, query string, all []Candidate) (Candidate, error) {
 			list = append(list, h.String())
 		}
 		slices.Sort(list)
-		return Candidate{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "find " + what, Entity: lattice.Printable(query),
+		return Candidate{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "find " + what,
+			Entity: lattice.Printable(query),
 			Detail: "several fit: " + strings.Join(list, ", ") + "; " + way.out}
 	}
 	return Candidate{}, notFound(what, query, all)
@@ -81,7 +85,8 @@ func notFound(what, query string, all []Candidate) error {
 	case detail == "":
 		detail = fmt.Sprintf("see: weft %s list", what)
 	}
-	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find " + what, Entity: lattice.Printable(query), Detail: detail}
+	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find " + what, Entity: lattice.Printable(query),
+		Detail: detail}
 }
 
 func anyName(c Candidate, fits func(string) bool) bool {

@@ -89,7 +89,8 @@ func (l *Lattice) RotateCluster(ctx context.Context, r Rotation) (Rotated, error
 		return done, err
 	}
 	if len(ring.Issuers()) == 1 && !r.Next.IsZero() && r.Next.Public() == ring.Signer().Public() {
-		return done, &lattice.Error{Code: lattice.ErrConflict, Op: "rotate the cluster key to", Entity: r.Next.Public(), Detail: "it is in use already; nothing is left to do here"}
+		return done, &lattice.Error{Code: lattice.ErrConflict, Op: "rotate the cluster key to",
+			Entity: r.Next.Public(), Detail: "it is in use already; nothing is left to do here"}
 	}
 	if ring, err = r.begin(ring); err != nil {
 		return done, err
@@ -103,14 +104,16 @@ func (l *Lattice) RotateCluster(ctx context.Context, r Rotation) (Rotated, error
 		case len(ring.Keys) > 1: // 1: the old one signs
 			next = ring.Keys[1].Public()
 			done.Before, done.Now = ring.Signer().Public(), next
-			text, missing = "every host trusts "+next, "do not trust the new key yet. Take it there and run the same command: "+
-				"weft key show cluster --next --seed > new.nk, and there: weft key rotate cluster --new new.nk"
+			text, missing = "every host trusts "+next,
+				"do not trust the new key yet. Take it there and run the same command: "+
+					"weft key show cluster --next --seed > new.nk, and there: weft key rotate cluster --new new.nk"
 			met = func(h control.Reloaded) bool { return slices.Contains(h.ClusterIssuers, next) }
 			after = signing.Ring{Keys: ring.Keys[1:], Trusted: append([]string{done.Before}, ring.Trusted...)}
 		case len(ring.Trusted) > 0: // 2: the new one signs
 			next = ring.Signer().Public()
 			done.Before, done.Now = ring.Trusted[0], next
-			text, missing = "every host signs with "+next, "do not sign with the new key yet; run the same command there"
+			text, missing = "every host signs with "+next,
+				"do not sign with the new key yet; run the same command there"
 			met = func(h control.Reloaded) bool { return h.Issuer == next }
 			after = signing.RingOf(ring.Signer())
 		default: // 3: the old one is forgotten
@@ -149,14 +152,16 @@ func (r Rotation) begin(ring signing.Ring) (signing.Ring, error) {
 		}
 	}
 	if next.Kind() != signing.KindCluster {
-		return ring, &lattice.Error{Code: lattice.ErrInvalid, Op: "rotate the cluster key to", Entity: next.Public(), Detail: "it is no cluster key"}
+		return ring, &lattice.Error{Code: lattice.ErrInvalid, Op: "rotate the cluster key to", Entity: next.Public(),
+			Detail: "it is no cluster key"}
 	}
 	ring = signing.Ring{Keys: []signing.KeyPair{ring.Signer(), next}}
 	return ring, r.File.Save(ring)
 }
 
 // confirmed reloads all hosts, again and again, until each meets a condition.
-func (l *Lattice) confirmed(ctx context.Context, met func(control.Reloaded) bool, missing string, least int) ([]string, error) {
+func (l *Lattice) confirmed(ctx context.Context, met func(control.Reloaded) bool, missing string, least int) ([]string,
+	error) {
 	for {
 		names, wanting, err := l.reloadAll(ctx, met)
 		if err == nil && len(wanting) == 0 && len(names) >= max(least, 1) {
@@ -173,7 +178,8 @@ func (l *Lattice) confirmed(ctx context.Context, met func(control.Reloaded) bool
 		case err == nil:
 			err = fmt.Errorf("%d hosts answer, want %d", len(names), max(least, 1))
 		}
-		return names, &lattice.Error{Code: lattice.ErrTimeout, Op: "rotate the cluster key", Detail: "it goes on where it is when you run it again", Err: err}
+		return names, &lattice.Error{Code: lattice.ErrTimeout, Op: "rotate the cluster key",
+			Detail: "it goes on where it is when you run it again", Err: err}
 	}
 }
 

@@ -105,7 +105,8 @@ func (s *Signer) Sign(path string, wasm []byte, r SignRequest) (*Module, error) 
 			}
 		}
 	}
-	claims := signing.ActorClaims{Name: r.Name, Version: r.Version, CallAlias: r.CallAlias, Caps: r.Caps, Tags: r.Tags, Revision: r.Revision}
+	claims := signing.ActorClaims{Name: r.Name, Version: r.Version, CallAlias: r.CallAlias, Caps: r.Caps, Tags: r.Tags,
+		Revision: r.Revision}
 	if claims.Revision == 0 {
 		claims.Revision = int32(time.Now().Unix())
 	}
@@ -131,7 +132,8 @@ var BuiltinContracts = []string{httpserver.ID, keyvalue.ID, logging.ID, numberge
 func (r *SignRequest) complete(path string) (project string, err error) {
 	dir := filepath.Dir(path)
 	stem := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-	for _, file := range []string{filepath.Join(dir, stem+".yaml"), filepath.Join(dir, scaffold.ProjectFile), filepath.Join(dir, "..", scaffold.ProjectFile)} {
+	for _, file := range []string{filepath.Join(dir, stem+".yaml"), filepath.Join(dir, scaffold.ProjectFile),
+		filepath.Join(dir, "..", scaffold.ProjectFile)} {
 		p, err := scaffold.Load(file)
 		if lattice.CodeOf(err) == lattice.ErrNotFound {
 			continue
@@ -141,9 +143,12 @@ func (r *SignRequest) complete(path string) (project string, err error) {
 		}
 		if r.Replaces != "" && p.Name != "" && p.Name != r.Replaces {
 			return "", &lattice.Error{Code: lattice.ErrConflict, Op: "update actor", Entity: r.Replaces,
-				Detail: file + " says that the module is " + lattice.Printable(p.Name) + ", another actor; start that with: weft actor start, or say --name " + r.Replaces + " if the code is meant"}
+				Detail: file + " says that the module is " + lattice.Printable(p.Name) +
+					", another actor; start that with: weft actor start, or say --name " + r.Replaces +
+					" if the code is meant"}
 		}
-		r.Name, r.Version, r.CallAlias = cmp.Or(r.Name, p.Name), cmp.Or(r.Version, p.Version), cmp.Or(r.CallAlias, p.CallAlias)
+		r.Name, r.Version, r.CallAlias = cmp.Or(r.Name, p.Name), cmp.Or(r.Version, p.Version),
+			cmp.Or(r.CallAlias, p.CallAlias)
 		if r.Caps == nil {
 			r.Caps = p.Capabilities
 		}
@@ -180,7 +185,8 @@ func (s *Signer) moduleKey(r SignRequest) (signing.KeyPair, error) {
 			return s.Keys.Load(signing.KindModule, info.Name)
 		}
 	}
-	return signing.KeyPair{}, errors.Join(err, &lattice.Error{Code: lattice.ErrNotFound, Op: "sign for", Entity: string(r.Subject),
+	return signing.KeyPair{}, errors.Join(err, &lattice.Error{Code: lattice.ErrNotFound, Op: "sign for",
+		Entity: string(r.Subject),
 		Detail: "its module key is not in " + s.Keys.Dir() + "; give a module that is signed with it"})
 }
 

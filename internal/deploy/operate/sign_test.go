@@ -40,7 +40,8 @@ func TestModuleIsSignedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := first.Claims; !first.Signed || c.Name != "app" || c.Revision == 0 || !slices.Equal(c.Caps, BuiltinContracts) {
+	if c := first.Claims; !first.Signed || c.Name != "app" || c.Revision == 0 ||
+		!slices.Equal(c.Caps, BuiltinContracts) {
 		t.Errorf("claims %+v", c)
 	}
 	again, err := s.Module(path, SignRequest{})
@@ -70,13 +71,16 @@ func TestModuleThatIsSigned(t *testing.T) {
 	}
 	altered := slices.Clone(m.Bytes)
 	altered = append(altered, 0, 2, 1, 'x') // one more custom section
-	if _, err := s.Module(writeFile(t, filepath.Join(dir, "altered.wasm"), altered), SignRequest{}); lattice.CodeOf(err) != lattice.ErrHashMismatch {
+	if _, err := s.Module(writeFile(t, filepath.Join(dir, "altered.wasm"), altered),
+		SignRequest{}); lattice.CodeOf(err) != lattice.ErrHashMismatch {
 		t.Errorf("altered: %v", err)
 	}
-	if _, err := s.Module(writeFile(t, filepath.Join(dir, "text.wasm"), []byte("hello")), SignRequest{}); lattice.CodeOf(err) != lattice.ErrBadModule {
+	if _, err := s.Module(writeFile(t, filepath.Join(dir, "text.wasm"), []byte("hello")),
+		SignRequest{}); lattice.CodeOf(err) != lattice.ErrBadModule {
 		t.Errorf("no module: %v", err)
 	}
-	if _, err := s.Module(filepath.Join(dir, "nowhere.wasm"), SignRequest{}); lattice.CodeOf(err) != lattice.ErrNotFound {
+	if _, err := s.Module(filepath.Join(dir, "nowhere.wasm"),
+		SignRequest{}); lattice.CodeOf(err) != lattice.ErrNotFound {
 		t.Errorf("no file: %v", err)
 	}
 }
@@ -90,7 +94,8 @@ func TestModuleKeys(t *testing.T) {
 	}
 	// An update is signed with the key of the actor that it replaces, whatever the file is called.
 	next := writeFile(t, filepath.Join(t.TempDir(), "app-v2.wasm"), smallModule)
-	if got, err := s.Module(next, SignRequest{Subject: m.Claims.Subject}); err != nil || got.Claims.Subject != m.Claims.Subject {
+	if got, err := s.Module(next, SignRequest{Subject: m.Claims.Subject}); err != nil ||
+		got.Claims.Subject != m.Claims.Subject {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	stranger, _ := signing.New(signing.KindModule)
@@ -102,13 +107,16 @@ func TestModuleKeys(t *testing.T) {
 func TestModuleClaimsFromProject(t *testing.T) {
 	s := newSigner(t)
 	dir := t.TempDir()
-	project := writeFile(t, filepath.Join(dir, "actor.yaml"), []byte("name: shop\nrevision: 4\ncapabilities: [\"acme:queue\"]\n"))
+	project := writeFile(t, filepath.Join(dir, "actor.yaml"),
+		[]byte("name: shop\nrevision: 4\ncapabilities: [\"acme:queue\"]\n"))
 	path := writeFile(t, filepath.Join(dir, "build", "x.wasm"), smallModule)
 	m, err := s.Module(path, SignRequest{})
-	if err != nil || m.Claims.Name != "shop" || m.Claims.Revision != 4 || !slices.Equal(m.Claims.Caps, []string{"acme:queue"}) {
+	if err != nil || m.Claims.Name != "shop" || m.Claims.Revision != 4 ||
+		!slices.Equal(m.Claims.Caps, []string{"acme:queue"}) {
 		t.Errorf("got %+v, %v", m, err)
 	}
-	if m, err = s.Module(path, SignRequest{Revision: 9, Caps: []string{"a:b"}}); err != nil || m.Claims.Revision != 9 || m.Claims.Caps[0] != "a:b" {
+	if m, err = s.Module(path, SignRequest{Revision: 9, Caps: []string{"a:b"}}); err != nil ||
+		m.Claims.Revision != 9 || m.Claims.Caps[0] != "a:b" {
 		t.Errorf("flags must win: %+v, %v", m.Claims, err)
 	}
 	writeFile(t, project, []byte("nmae: shop\n"))
@@ -133,7 +141,8 @@ func TestPackIsStable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if bin, err := archive.Binary(signing.CurrentTarget()); err != nil || string(bin) != "binary" || archive.Claims.ContractID != "acme:queue" {
+	if bin, err := archive.Binary(signing.CurrentTarget()); err != nil || string(bin) != "binary" ||
+		archive.Claims.ContractID != "acme:queue" {
 		t.Errorf("got %q, %v", bin, err)
 	}
 	if _, err := s.pack([]byte("binary"), made, ProviderPack{Name: "x"}); lattice.CodeOf(err) != lattice.ErrInvalid {
@@ -142,7 +151,8 @@ func TestPackIsStable(t *testing.T) {
 }
 
 func TestIsLocal(t *testing.T) {
-	for ref, want := range map[string]bool{"./app.wasm": true, "app.wasm": true, "/abs/x": true, "p.par.gz": true, "sign.go": true,
+	for ref, want := range map[string]bool{"./app.wasm": true, "app.wasm": true, "/abs/x": true, "p.par.gz": true,
+		"sign.go":              true,
 		"lattice://a@sha256:0": false, "file:///x.wasm": false, "ghcr.io/me/app:1": false, "echo": false} {
 		if got := IsLocal(ref); got != want {
 			t.Errorf("%s: got %v", ref, got)
@@ -155,7 +165,8 @@ func TestSignedModulesDoNotFillTheDisk(t *testing.T) {
 	long.Test(t, "signs many modules")
 	s := newSigner(t)
 	dir := t.TempDir()
-	big := append(slices.Clone(smallModule), append([]byte{0, 0x84, 0x80, 0x80, 0x08, 1, 'x', 0, 0}, make([]byte, 16<<20)...)...)
+	big := append(slices.Clone(smallModule), append([]byte{0, 0x84, 0x80, 0x80, 0x08, 1, 'x', 0, 0},
+		make([]byte, 16<<20)...)...)
 	for i := range 12 {
 		big[len(big)-1] = byte(i)
 		if _, err := s.Module(writeFile(t, filepath.Join(dir, "app.wasm"), big), SignRequest{}); err != nil {

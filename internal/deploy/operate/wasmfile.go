@@ -22,7 +22,8 @@ func ReadWasm(data []byte) (WasmInfo, error) {
 	r := wasmReader{b: data}
 	info := WasmInfo{Imports: []string{}, Exports: []string{}}
 	if string(r.take(8)) != "\x00asm\x01\x00\x00\x00" {
-		return info, &lattice.Error{Code: lattice.ErrBadModule, Op: "read module", Detail: "no WebAssembly module of version 1"}
+		return info, &lattice.Error{Code: lattice.ErrBadModule, Op: "read module",
+			Detail: "no WebAssembly module of version 1"}
 	}
 	for len(r.b) > 0 && !r.bad {
 		id := r.byte()

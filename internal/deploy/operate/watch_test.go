@@ -85,7 +85,8 @@ func TestWatchIgnoresWhatIsNoSource(t *testing.T) {
 	putFile(t, filepath.Join(dir, "dev.log"))
 	d := watchFolder(t, dir, Watching{Wants: func(path string) bool { return strings.HasSuffix(path, ".html") }})
 	for range 3 {
-		for _, name := range []string{"dev.log", "out.txt", "build/x.wasm", "build/x.go", "x.wasm", "x_test.go", "data.db", ".env"} {
+		for _, name := range []string{"dev.log", "out.txt", "build/x.wasm", "build/x.go", "x.wasm", "x_test.go",
+			"data.db", ".env"} {
 			d.write(name)
 		}
 	}
@@ -102,12 +103,14 @@ func TestWatchIgnoresWhatIsNoSource(t *testing.T) {
 // A project that is reached by a link, folders and files in it that are links, and files elsewhere are seen.
 func TestWatchFollowsLinks(t *testing.T) {
 	real, elsewhere := t.TempDir(), t.TempDir()
-	for _, f := range []string{filepath.Join(real, "main.go"), filepath.Join(elsewhere, "shared", "a.go"), filepath.Join(elsewhere, "one.go"), filepath.Join(elsewhere, "two.go"),
+	for _, f := range []string{filepath.Join(real, "main.go"), filepath.Join(elsewhere, "shared", "a.go"),
+		filepath.Join(elsewhere, "one.go"), filepath.Join(elsewhere, "two.go"),
 		filepath.Join(elsewhere, "config.yaml")} {
 		putFile(t, f)
 	}
 	link := filepath.Join(t.TempDir(), "project")
-	for from, to := range map[string]string{link: real, filepath.Join(real, "shared"): filepath.Join(elsewhere, "shared"), filepath.Join(real, "one.go"): filepath.Join(elsewhere, "one.go"),
+	for from, to := range map[string]string{link: real, filepath.Join(real, "shared"): filepath.Join(elsewhere,
+		"shared"), filepath.Join(real, "one.go"): filepath.Join(elsewhere, "one.go"),
 		filepath.Join(real, "loop"): real, filepath.Join(real, "nowhere.go"): filepath.Join(elsewhere, "gone.go")} {
 		if err := os.Symlink(to, from); err != nil {
 			t.Fatal(err)
@@ -130,8 +133,10 @@ func TestWatchFollowsLinks(t *testing.T) {
 }
 
 func TestIsSource(t *testing.T) {
-	for path, want := range map[string]bool{"main.go": true, "a/actor.yaml": true, "go.mod": true, "static/page.html": false, "dev.log": false,
-		".git": false, "a/.env": false, "build": false, "x.wasm": false, "x_test.go": false, "x.go~": false, "4913": false, "#x.go#": false} {
+	for path, want := range map[string]bool{"main.go": true, "a/actor.yaml": true, "go.mod": true,
+		"static/page.html": false, "dev.log": false,
+		".git": false, "a/.env": false, "build": false, "x.wasm": false, "x_test.go": false, "x.go~": false,
+		"4913": false, "#x.go#": false} {
 		if got := isSource(path); got != want {
 			t.Errorf("%s: got %v", path, got)
 		}

@@ -78,14 +78,16 @@ const (
 )
 
 func compile(ctx context.Context, dir, out string, opts BuildOptions) error {
-	tool, where, args := "go", "https://go.dev/dl", []string{"build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-tags=" + restoreTag, "-ldflags=-s -w " + restoreLink, "-o", out, "."}
+	tool, where, args := "go", "https://go.dev/dl", []string{"build", "-buildmode=c-shared", "-trimpath",
+		"-buildvcs=false", "-tags=" + restoreTag, "-ldflags=-s -w " + restoreLink, "-o", out, "."}
 	if opts.TinyGo {
 		target := opts.Target
 		if target == "" {
 			target = "wasip1"
 		}
 		tool, where = "tinygo", "https://tinygo.org"
-		args = []string{"build", "-target=" + target, "-buildmode=c-shared", "-scheduler=none", "-opt=2", "-no-debug", "-o", out, "."}
+		args = []string{"build", "-target=" + target, "-buildmode=c-shared", "-scheduler=none", "-opt=2", "-no-debug",
+			"-o", out, "."}
 	}
 	program, err := exec.LookPath(tool)
 	if err != nil {
@@ -123,7 +125,8 @@ func buildError(dir, tool, program, text string, err error) error {
 	case exit.ExitCode() < 0 || strings.Contains(text, "signal: killed"):
 		return fmt.Errorf("build %s: %s was killed (%s): the system may have too little memory; GOFLAGS=-p=1 takes less\n%s", dir, tool, exit, text)
 	case atSource.MatchString(text):
-		return &lattice.Error{Code: lattice.ErrInvalid, Op: "build", Entity: dir, Detail: "the sources do not compile\n" + text}
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "build", Entity: dir,
+			Detail: "the sources do not compile\n" + text}
 	case text == "":
 		return fmt.Errorf("build %s: %s ended with %s and said nothing", dir, tool, exit)
 	}

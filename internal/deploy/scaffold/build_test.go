@@ -65,12 +65,15 @@ func TestBuildTellsToolsFromSources(t *testing.T) {
 		{`echo 'main.go:4:2: no required module provides package a.b/c; to add it:'; exit 1`, "do not compile", true},
 		{`echo 'no Go files in /x'; exit 1`, "do not compile", true},
 		{`echo 'package x: import cycle not allowed'; exit 1`, "do not compile", true},
-		{`echo '# example.com/x'; echo 'write $WORK/b001/_pkg_.a: no space left on device'; exit 1`, "the disk is full", false},
+		{`echo '# example.com/x'; echo 'write $WORK/b001/_pkg_.a: no space left on device'; exit 1`,
+			"the disk is full", false},
 		{`echo './main.go:1:1: open: no space left on device'; exit 1`, "the disk is full", false},
 		{`kill -KILL $$`, "was killed", false},
 		{`echo 'example.com/x: /go/pkg/tool/compile: signal: killed'; exit 1`, "too little memory", false},
-		{`echo 'go: creating work dir: stat /none: no such file or directory'; exit 2`, "could not do its work\ngo: creating work dir", false},
-		{`echo 'go: go.mod requires go >= 9.9 (running go 1.24; GOTOOLCHAIN=local)'; exit 1`, "could not do its work", false},
+		{`echo 'go: creating work dir: stat /none: no such file or directory'; exit 2`,
+			"could not do its work\ngo: creating work dir", false},
+		{`echo 'go: go.mod requires go >= 9.9 (running go 1.24; GOTOOLCHAIN=local)'; exit 1`, "could not do its work",
+			false},
 		{`echo 'build cache is required, but could not be located'; exit 1`, "could not do its work", false},
 		{`exit 7`, "exit status 7 and said nothing", false},
 	} {
@@ -97,7 +100,8 @@ func TestEmbeds(t *testing.T) {
 	}
 	got, err := Embeds(context.Background(), dir)
 	real, _ := filepath.EvalSymlinks(dir)
-	if want := filepath.Join(real, "static", "*") + " " + filepath.Join(real, "page.html"); err != nil || strings.Join(got, " ") != want {
+	if want := filepath.Join(real, "static", "*") + " " + filepath.Join(real, "page.html"); err != nil ||
+		strings.Join(got, " ") != want {
 		t.Errorf("%v, %v, want %s", got, err, want)
 	}
 }

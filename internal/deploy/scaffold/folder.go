@@ -20,7 +20,8 @@ type Folder struct {
 func Open(dir, out string) (Folder, error) {
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		return Folder{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "open the project in", Entity: dir,
-			Detail: "it is a file, and a project is a folder with an " + ProjectFile + "; a module is started with: weft actor start " + dir}
+			Detail: "it is a file, and a project is a folder with an " + ProjectFile +
+				"; a module is started with: weft actor start " + dir}
 	} else if err != nil {
 		return Folder{}, localfile.Error("open the project in", dir, err)
 	}

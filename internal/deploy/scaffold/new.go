@@ -41,7 +41,8 @@ func New(dir, name string, opts Options) error {
 		opts.Module = "example.com/" + name
 	}
 	if strings.ContainsFunc(opts.Module, isOdd) || strings.ContainsAny(opts.Module, "\"`\\") {
-		return &lattice.Error{Code: lattice.ErrInvalid, Op: "new actor", Entity: name, Detail: "module path " + lattice.Printable(opts.Module)}
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "new actor", Entity: name,
+			Detail: "module path " + lattice.Printable(opts.Module)}
 	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -49,9 +50,11 @@ func New(dir, name string, opts Options) error {
 	}
 	switch entries, err := os.ReadDir(dir); {
 	case err == nil && len(entries) > 0:
-		return &lattice.Error{Code: lattice.ErrConflict, Op: "new actor", Entity: name, Detail: "the folder " + dir + " is not empty"}
+		return &lattice.Error{Code: lattice.ErrConflict, Op: "new actor", Entity: name,
+			Detail: "the folder " + dir + " is not empty"}
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return &lattice.Error{Code: lattice.ErrConflict, Op: "new actor", Entity: name, Detail: dir + " is in the way", Err: err}
+		return &lattice.Error{Code: lattice.ErrConflict, Op: "new actor", Entity: name, Detail: dir + " is in the way",
+			Err: err}
 	}
 	if err := lay(dir, name, opts); err != nil {
 		return fmt.Errorf("new actor %s: %w", name, err)
@@ -72,7 +75,8 @@ func lay(dir, name string, opts Options) error {
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return err
 	}
-	if err := layTemplates(tmp, map[string]string{"Name": name, "Module": opts.Module, "SDK": sdkDir, "Version": DefaultVersion}); err != nil {
+	if err := layTemplates(tmp, map[string]string{"Name": name, "Module": opts.Module, "SDK": sdkDir,
+		"Version": DefaultVersion}); err != nil {
 		return err
 	}
 	if err := laySDK(filepath.Join(tmp, filepath.FromSlash(sdkDir))); err != nil {

@@ -96,7 +96,8 @@ func (p *Project) validate(line func(field string, i int) string) error {
 		wrong("revision", -1, "revision %d is negative", p.Revision)
 	}
 	if p.CallAlias != "" && !aliasForm.MatchString(p.CallAlias) {
-		wrong("call_alias", -1, "call_alias %q: want lower-case letters, digits, _ and /, as in %q", p.CallAlias, normalAlias(p.CallAlias))
+		wrong("call_alias", -1, "call_alias %q: want lower-case letters, digits, _ and /, as in %q", p.CallAlias,
+			normalAlias(p.CallAlias))
 	}
 	for i, c := range p.Capabilities {
 		switch {
@@ -117,7 +118,8 @@ func (p *Project) validate(line func(field string, i int) string) error {
 // CheckName reports whether name can be that of an actor project; the error says what is wanted.
 func CheckName(name string) error {
 	if !nameForm.MatchString(name) {
-		return fmt.Errorf("name %q: want a lower-case letter, then up to 62 lower-case letters, digits and hyphens", lattice.Printable(name))
+		return fmt.Errorf("name %q: want a lower-case letter, then up to 62 lower-case letters, digits and hyphens",
+			lattice.Printable(name))
 	}
 	return nil
 }

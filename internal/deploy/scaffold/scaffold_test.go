@@ -50,7 +50,8 @@ func TestNewProjectWorksOffline(t *testing.T) {
 		t.Errorf("the test did not run: %s", out)
 	}
 	p, err := Load(dir)
-	if err != nil || p.Name != "my-actor" || p.Version != DefaultVersion || p.Revision != 1 || len(p.Capabilities) != 2 {
+	if err != nil || p.Name != "my-actor" || p.Version != DefaultVersion || p.Revision != 1 ||
+		len(p.Capabilities) != 2 {
 		t.Errorf("project %+v, %v", p, err)
 	}
 
@@ -69,10 +70,12 @@ func TestNewProjectWorksOffline(t *testing.T) {
 	}
 
 	// A build that breaks says where, and leaves the last good module.
-	if err := os.WriteFile(filepath.Join(dir, "broken.go"), []byte("package main\n\nvar x int = \"text\"\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "broken.go"), []byte("package main\n\nvar x int = \"text\"\n"),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Build(context.Background(), dir, out, BuildOptions{}); !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(), "broken.go:3:") {
+	if _, err := Build(context.Background(), dir, out, BuildOptions{}); !errors.Is(err, lattice.ErrInvalid) ||
+		!strings.Contains(err.Error(), "broken.go:3:") {
 		t.Errorf("broken build: %v", err)
 	}
 	if now, err := os.Stat(out); err != nil || now.Size() != first.Size {
@@ -86,12 +89,14 @@ func TestNewProjectWorksOffline(t *testing.T) {
 func TestBuildOfWhatIsNoActor(t *testing.T) {
 	long.Test(t, "runs the toolchain")
 	dir := t.TempDir()
-	for name, text := range map[string]string{"go.mod": "module example.com/x\n\ngo 1.24\n", "main.go": "package main\n\nfunc main() {}\n"} {
+	for name, text := range map[string]string{"go.mod": "module example.com/x\n\ngo 1.24\n",
+		"main.go": "package main\n\nfunc main() {}\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Build(context.Background(), dir, filepath.Join(dir, "x.wasm"), BuildOptions{}); !errors.Is(err, lattice.ErrBadModule) {
+	if _, err := Build(context.Background(), dir, filepath.Join(dir, "x.wasm"), BuildOptions{}); !errors.Is(err,
+		lattice.ErrBadModule) {
 		t.Errorf("err = %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -122,7 +127,8 @@ func TestNewRefuses(t *testing.T) {
 	if err := os.WriteFile(file, []byte("mine"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := New(dir, "x", Options{}); !errors.Is(err, lattice.ErrConflict) || !strings.Contains(err.Error(), "not empty") {
+	if err := New(dir, "x", Options{}); !errors.Is(err, lattice.ErrConflict) || !strings.Contains(err.Error(),
+		"not empty") {
 		t.Errorf("full folder: %v", err)
 	}
 	if err := New(file, "x", Options{}); !errors.Is(err, lattice.ErrConflict) {

@@ -23,7 +23,8 @@ func file(t *testing.T, text string) string {
 func TestAPairWinsOverAFileAndALaterFileOverAnEarlierOne(t *testing.T) {
 	first, second := file(t, "a: 1.50\nb: yes\nc: x\nn: null\n"), file(t, `{"b": "two", "d": 007}`)
 	got, err := Actor([]string{"c=from=pair", first, second}, nil)
-	if want := (map[string]string{"a": "1.50", "b": "two", "c": "from=pair", "d": "007"}); err != nil || !maps.Equal(got, want) {
+	if want := (map[string]string{"a": "1.50", "b": "two", "c": "from=pair", "d": "007"}); err != nil ||
+		!maps.Equal(got, want) {
 		t.Errorf("%v, %v; want %v", got, err, want)
 	}
 	if files := Files([]string{"c=1", first}); len(files) != 1 || files[0] != first {
@@ -39,7 +40,8 @@ func TestValuesComeFromStandardInput(t *testing.T) {
 }
 
 func TestProviderConfigurationBecomesJSON(t *testing.T) {
-	for value, want := range map[string]string{"": "", ` {"a":1}`: ` {"a":1}`, file(t, "a: [1, two]"): `{"a":[1,"two"]}`, file(t, `{"a":1}`): `{"a":1}`} {
+	for value, want := range map[string]string{"": "", ` {"a":1}`: ` {"a":1}`,
+		file(t, "a: [1, two]"): `{"a":[1,"two"]}`, file(t, `{"a":1}`): `{"a":1}`} {
 		if got, err := Provider(value, nil); err != nil || got != want {
 			t.Errorf("%s: %s, %v; want %s", value, got, err, want)
 		}

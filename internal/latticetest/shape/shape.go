@@ -125,8 +125,10 @@ var ops = func() (all []op) {
 		}
 		return b
 	}, 0xfd0d)
-	add(two(v), v, nil, vector(slices.Concat([]int{0x0e}, to(0x23, 0x4c), to(0x4e, 0x51), []int{0x65, 0x66}, to(0x6e, 0x73), to(0x76, 0x79),
-		[]int{0x7b, 0x82, 0x85, 0x86}, to(0x8e, 0x93), to(0x95, 0x99), to(0x9b, 0x9f), []int{0xae, 0xb1}, to(0xb5, 0xba), to(0xbc, 0xbf),
+	add(two(v), v, nil, vector(slices.Concat([]int{0x0e}, to(0x23, 0x4c), to(0x4e, 0x51), []int{0x65, 0x66},
+		to(0x6e, 0x73), to(0x76, 0x79),
+		[]int{0x7b, 0x82, 0x85, 0x86}, to(0x8e, 0x93), to(0x95, 0x99), to(0x9b, 0x9f), []int{0xae, 0xb1},
+		to(0xb5, 0xba), to(0xbc, 0xbf),
 		[]int{0xce, 0xd1}, to(0xd5, 0xdf), to(0xe4, 0xeb), to(0xf0, 0xf7)))...)
 	for n, t := range []byte{tI32, tI32, tI32, tI64, tF32, tF64} {
 		add([]byte{t}, v, nil, 0xfd0f+n)
@@ -136,7 +138,8 @@ var ops = func() (all []op) {
 		lanes   int
 		extract []int
 		replace int
-	}{{tI32, 16, []int{0x15, 0x16}, 0x17}, {tI32, 8, []int{0x18, 0x19}, 0x1a}, {tI32, 4, []int{0x1b}, 0x1c}, {tI64, 2, []int{0x1d}, 0x1e},
+	}{{tI32, 16, []int{0x15, 0x16}, 0x17}, {tI32, 8, []int{0x18, 0x19}, 0x1a}, {tI32, 4, []int{0x1b}, 0x1c},
+		{tI64, 2, []int{0x1d}, 0x1e},
 		{tF32, 4, []int{0x1f}, 0x20}, {tF64, 2, []int{0x21}, 0x22}} {
 		add(v, []byte{x.t}, lane(x.lanes), vector(x.extract)...)
 		add([]byte{tV128, x.t}, v, lane(x.lanes), 0xfd00|x.replace)
@@ -147,16 +150,20 @@ var ops = func() (all []op) {
 		add([]byte{tI32, tV128}, v, memoryLane(lanes), 0xfd54+n)
 		add([]byte{tI32, tV128}, nil, memoryLane(lanes), 0xfd58+n)
 	}
-	add([]byte{tV128, tI32}, v, nil, vector(slices.Concat(to(0x6b, 0x6d), to(0x8b, 0x8d), to(0xab, 0xad), to(0xcb, 0xcd)))...)
-	add(v, v, nil, vector(slices.Concat([]int{0x4d, 0x5e, 0x5f, 0x60, 0x61, 0x62, 0x74, 0x75, 0x7a}, to(0x67, 0x6a), to(0x7c, 0x81), to(0x87, 0x8a), []int{0x94},
-		[]int{0xa0, 0xa1}, to(0xa7, 0xaa), []int{0xc0, 0xc1}, to(0xc7, 0xca), []int{0xe0, 0xe1, 0xe3, 0xec, 0xed, 0xef}, to(0xf8, 0xff)))...)
+	add([]byte{tV128, tI32}, v, nil, vector(slices.Concat(to(0x6b, 0x6d), to(0x8b, 0x8d), to(0xab, 0xad),
+		to(0xcb, 0xcd)))...)
+	add(v, v, nil, vector(slices.Concat([]int{0x4d, 0x5e, 0x5f, 0x60, 0x61, 0x62, 0x74, 0x75, 0x7a}, to(0x67, 0x6a),
+		to(0x7c, 0x81), to(0x87, 0x8a), []int{0x94},
+		[]int{0xa0, 0xa1}, to(0xa7, 0xaa), []int{0xc0, 0xc1}, to(0xc7, 0xca), []int{0xe0, 0xe1, 0xe3, 0xec, 0xed,
+			0xef}, to(0xf8, 0xff)))...)
 	return all
 }()
 
 // traps reports whether an instruction is likely to end the call: accesses, divisions, conversions.
 func (o op) traps() bool {
 	c := o.code[0]
-	return c >= 0x25 && c <= 0x3e || c >= 0x6d && c <= 0x70 || c >= 0x7f && c <= 0x82 || c >= 0xa8 && c <= 0xab || c >= 0xae && c <= 0xb1 ||
+	return c >= 0x25 && c <= 0x3e || c >= 0x6d && c <= 0x70 || c >= 0x7f && c <= 0x82 || c >= 0xa8 && c <= 0xab ||
+		c >= 0xae && c <= 0xb1 ||
 		c == 0xfc && o.code[1] >= 8 || c == 0xfd && (o.code[1] <= 0x0b || o.code[1] >= 0x54 && o.code[1] <= 0x5d)
 }
 
@@ -204,7 +211,8 @@ func (s *shaper) extreme(width int) uint32 {
 	if s.calm && s.IntN(50) > 0 {
 		return uint32(s.much(2000)) & uint32(1<<width-1)
 	}
-	edges := []int64{0, 1, -1, 4, 8, 16, 255, 4096, 65535, 65536, 65532, 1 << 20, 1<<31 - 1, 1 << 31, 1<<31 + 1, 1<<32 - 8, 32 << 20}
+	edges := []int64{0, 1, -1, 4, 8, 16, 255, 4096, 65535, 65536, 65532, 1 << 20, 1<<31 - 1, 1 << 31, 1<<31 + 1,
+		1<<32 - 8, 32 << 20}
 	n := edges[s.IntN(len(edges))]
 	if s.IntN(4) == 0 {
 		n = int64(s.Uint64() >> s.IntN(64))
@@ -236,7 +244,8 @@ func (s *shaper) module() []byte {
 	for _, f := range HostFunctions {
 		s.types = append(s.types, signature{letters(f.Params), letters(f.Results)})
 		s.functions = append(s.functions, len(s.types)-1)
-		imports = append(imports, slices.Concat(sized([]byte(f.Module)), sized([]byte(f.Name)), []byte{0}, uleb(len(s.types)-1)))
+		imports = append(imports, slices.Concat(sized([]byte(f.Module)), sized([]byte(f.Name)), []byte{0},
+			uleb(len(s.types)-1)))
 	}
 	s.imported = len(s.functions)
 	for range s.much(200) - 1 {
@@ -267,12 +276,16 @@ func (s *shaper) module() []byte {
 	section := func(id byte, entries [][]byte) []byte {
 		return append([]byte{id}, sized(slices.Concat(uleb(len(entries)), bytes.Join(entries, nil)))...)
 	}
-	return slices.Concat([]byte("\x00asm\x01\x00\x00\x00"), section(1, types), section(2, imports), section(3, functions),
-		section(4, [][]byte{slices.Concat([]byte{tFunc, 0}, uleb(s.much(1000)))}), section(5, [][]byte{{0, byte(1 + s.IntN(4))}}), section(6, globals),
-		section(7, [][]byte{slices.Concat(sized([]byte("memory")), []byte{2, 0}), slices.Concat(sized([]byte("__guest_call")), []byte{0}, uleb(s.imported))}),
+	return slices.Concat([]byte("\x00asm\x01\x00\x00\x00"), section(1, types), section(2, imports),
+		section(3, functions),
+		section(4, [][]byte{slices.Concat([]byte{tFunc, 0}, uleb(s.much(1000)))}),
+		section(5, [][]byte{{0, byte(1 + s.IntN(4))}}), section(6, globals),
+		section(7, [][]byte{slices.Concat(sized([]byte("memory")), []byte{2, 0}),
+			slices.Concat(sized([]byte("__guest_call")), []byte{0}, uleb(s.imported))}),
 		section(9, [][]byte{slices.Concat([]byte{1, 0}, uleb(len(declared)), bytes.Join(declared, nil))}), // passive
 		append([]byte{12}, sized(uleb(2))...),
-		section(10, bodies), section(11, [][]byte{slices.Concat([]byte{0, 0x41, 0, 0x0b}, sized(s.words(500))), slices.Concat([]byte{1}, sized(bytes.Repeat([]byte("x"), s.much(10_000))))}))
+		section(10, bodies), section(11, [][]byte{slices.Concat([]byte{0, 0x41, 0, 0x0b}, sized(s.words(500))),
+			slices.Concat([]byte{1}, sized(bytes.Repeat([]byte("x"), s.much(10_000))))}))
 }
 
 // words are what the memory begins with: pointers, lengths, vectors of them.

@@ -59,7 +59,8 @@ func (s *Server) Close() error {
 
 // Dialer returns a transport to a Server's socket. It keeps no connections.
 func Dialer(path string) *http.Transport {
-	return &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	return &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn,
+		error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}}
 }

@@ -23,7 +23,8 @@ func TestListen(t *testing.T) {
 		t.Error("two servers on one socket")
 	}
 	client := &http.Client{Transport: Dialer(path)}
-	for name, want := range map[string]string{"": "goroutine?debug=1", "goroutine?debug=1": "profile.Listen", "cmdline": filepath.Base(os.Args[0])} {
+	for name, want := range map[string]string{"": "goroutine?debug=1", "goroutine?debug=1": "profile.Listen",
+		"cmdline": filepath.Base(os.Args[0])} {
 		res, err := client.Get("http://profiles" + Path + name)
 		if err != nil {
 			t.Fatal(err)

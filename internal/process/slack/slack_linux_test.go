@@ -44,7 +44,8 @@ func TestTake(t *testing.T) {
 	runtime.LockOSThread() // children have what the thread has that starts them
 	defer runtime.UnlockOSThread()
 	before := read()
-	for slack, want := range map[time.Duration]time.Duration{systemSlack: Slack, time.Millisecond: time.Millisecond, time.Microsecond: time.Microsecond} {
+	for slack, want := range map[time.Duration]time.Duration{systemSlack: Slack, time.Millisecond: time.Millisecond,
+		time.Microsecond: time.Microsecond} {
 		if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack), 0, 0, 0); err != nil {
 			t.Fatal(err)
 		}

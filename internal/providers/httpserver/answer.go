@@ -62,7 +62,8 @@ func readAnswer(ctx context.Context, from provider.Answer, requestSize int) (*an
 	}
 	if head.StatusCode < 200 || head.StatusCode > 599 {
 		a.close()
-		return nil, unusable("the actor's response has the status "+strconv.Itoa(int(head.StatusCode))+"; want 200 to 599", nil)
+		return nil, unusable("the actor's response has the status "+strconv.Itoa(int(head.StatusCode))+
+			"; want 200 to 599", nil)
 	}
 	a.ResponseHead = head
 	return a, nil
@@ -83,7 +84,8 @@ func (a *answer) fields(bad func(name string)) func(yield func(name, value strin
 			lower := strings.ToLower(name)
 			value = strings.Trim(value, " \t")
 			switch {
-			case hopByHop[lower] || lower == "content-length" || lower == "content-type" && (value == "" || typed) || lower == "date" && dated:
+			case hopByHop[lower] || lower == "content-length" || lower == "content-type" && (value == "" || typed) ||
+				lower == "date" && dated:
 				continue
 			case !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value):
 				bad(lattice.Printable(name))

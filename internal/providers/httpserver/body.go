@@ -24,7 +24,8 @@ const (
 
 // fromNet makes a payload of a request that net/http has read. A body whose length is known to be large is passed on as
 // it comes; any other is read first. held is what is to be given back to the budget when the call is over.
-func (h *handler) fromNet(x *exchange, e *encoder, r *http.Request, path string) (req provider.Request, sent *requestBody, held int64, fail *failure) {
+func (h *handler) fromNet(x *exchange, e *encoder, r *http.Request, path string) (req provider.Request,
+	sent *requestBody, held int64, fail *failure) {
 	n, limit := r.ContentLength, x.route.maxBody
 	if fail := checkLength(n, limit); fail != nil {
 		return req, nil, 0, fail
@@ -41,7 +42,8 @@ func (h *handler) fromNet(x *exchange, e *encoder, r *http.Request, path string)
 	}
 	if n > wire.MaxInlineBytes {
 		e.net(r, x, path, int(n))
-		sent = &requestBody{reader: http.MaxBytesReader(nil, r.Body, limit), left: n, limit: limit, wait: wait, route: x.route}
+		sent = &requestBody{reader: http.MaxBytesReader(nil, r.Body, limit), left: n, limit: limit, wait: wait,
+			route: x.route}
 		req.Payload, req.Body, req.BodyLength = e.Bytes(), sent, n
 		return req, sent, 0, nil
 	}
@@ -136,7 +138,8 @@ func checkLength(length, limit int64) *failure {
 // readBody reads the whole body, at most the route's limit. One of unknown length that turns out to be large waits for
 // room for all that it may become; held is what it has, also when reading failed. wait is what the request holds until
 // it is read.
-func (h *handler) readBody(ctx context.Context, into *bytes.Buffer, r *http.Request, route *route, wait *hold) (held int64, fail *failure) {
+func (h *handler) readBody(ctx context.Context, into *bytes.Buffer, r *http.Request, route *route,
+	wait *hold) (held int64, fail *failure) {
 	limit := route.maxBody
 	body := http.MaxBytesReader(nil, r.Body, limit)
 	begin := io.Reader(body)

@@ -47,7 +47,8 @@ func (d *door) admit(nc net.Conn) *connection {
 			c.origin.client = clientOf(c.address)
 		}
 	}
-	c.held = &hold{client: c.origin.client, amount: 1, busy: func() bool { return c.requests.Load() > 0 }, drop: func() { c.reset() }}
+	c.held = &hold{client: c.origin.client, amount: 1, busy: func() bool { return c.requests.Load() > 0 },
+		drop: func() { c.reset() }}
 	why := d.conns.take(c.held)
 	if why == granted {
 		return c

@@ -18,8 +18,9 @@ func TestEncoderWritesWhatTheContractWrites(t *testing.T) {
 		change func(*http.Request)
 		want   contract.Header // besides host and trace
 	}{
-		"bare":    {func(*http.Request) {}, contract.Header{}},
-		"several": {func(r *http.Request) { r.Header["X-Zz"] = []string{"1", "2"}; r.Header.Set("Accept", "*/*") }, contract.Header{"x-zz": {"1", "2"}, "accept": {"*/*"}}},
+		"bare": {func(*http.Request) {}, contract.Header{}},
+		"several": {func(r *http.Request) { r.Header["X-Zz"] = []string{"1", "2"}; r.Header.Set("Accept", "*/*") },
+			contract.Header{"x-zz": {"1", "2"}, "accept": {"*/*"}}},
 		"hop by hop": {func(r *http.Request) {
 			r.Header.Set("Connection", "X-Gone, close")
 			r.Header.Set("X-Gone", "1")
@@ -30,7 +31,8 @@ func TestEncoderWritesWhatTheContractWrites(t *testing.T) {
 			r.Header["X-B"] = []string{"caf\xe9 café"}
 		}, contract.Header{"x-a": {"ok", "café", "café"}, "x-b": {"café cafÃ©"}}},
 		"forged origin": {func(r *http.Request) {
-			for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Real-Ip"} {
+			for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host",
+				"X-Forwarded-Port", "X-Real-Ip"} {
 				r.Header.Set(name, "z")
 			}
 			r.Header.Set("X-Forward", "1")
@@ -48,7 +50,8 @@ func TestEncoderWritesWhatTheContractWrites(t *testing.T) {
 			row.change(r)
 			e := newEncoder()
 			defer e.free()
-			e.net(r, &exchange{method: "POST", trace: tc, from: origin{chain: "192.0.2.1", scheme: "https", host: "front"}}, r.URL.EscapedPath(), len(body))
+			e.net(r, &exchange{method: "POST", trace: tc, from: origin{chain: "192.0.2.1", scheme: "https",
+				host: "front"}}, r.URL.EscapedPath(), len(body))
 			copy(e.Room(len(body)), body)
 			got, err := contract.DecodeRequest(e.Bytes())
 			if err != nil {
@@ -60,10 +63,12 @@ func TestEncoderWritesWhatTheContractWrites(t *testing.T) {
 			if got.Method != "POST" || got.Path != "/a%2fb/c" || !bytes.Equal(got.Body, body) {
 				t.Errorf("request %+v", got)
 			}
-			if got.Header.Get("traceparent") != tc.Traceparent() || got.Header.Get("tracestate") != "a=1" || got.Header.Get("host") == "" {
+			if got.Header.Get("traceparent") != tc.Traceparent() || got.Header.Get("tracestate") != "a=1" ||
+				got.Header.Get("host") == "" {
 				t.Errorf("header %v", got.Header)
 			}
-			if got.Header.Get(headerFor) != "192.0.2.1" || got.Header.Get(headerProto) != "https" || got.Header.Get(headerHost) != "front" {
+			if got.Header.Get(headerFor) != "192.0.2.1" || got.Header.Get(headerProto) != "https" ||
+				got.Header.Get(headerHost) != "front" {
 				t.Errorf("origin in %v", got.Header)
 			}
 			for _, name := range []string{"traceparent", "tracestate", "host", headerFor, headerProto, headerHost} {

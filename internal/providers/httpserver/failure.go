@@ -65,9 +65,11 @@ func bodyFailure(err error, limit int64) *failure {
 	case errors.Is(err, errNoRoom):
 		return overFull(overLimit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &failure{status: http.StatusRequestTimeout, code: lattice.ErrTimeout, text: "the body did not come in time"}
+		return &failure{status: http.StatusRequestTimeout, code: lattice.ErrTimeout,
+			text: "the body did not come in time"}
 	}
-	return &failure{status: http.StatusBadRequest, code: lattice.ErrInvalid, text: "the body is malformed or incomplete"}
+	return &failure{status: http.StatusBadRequest, code: lattice.ErrInvalid,
+		text: "the body is malformed or incomplete"}
 }
 
 func bodyTooLarge(limit int64) *failure {
@@ -81,9 +83,11 @@ func tooMany() *failure {
 
 // overFull says why something cannot wait for a client.
 func overFull(why refusal) *failure {
-	f := &failure{status: http.StatusServiceUnavailable, code: lattice.ErrBusy, text: "too much waits for clients", close: true}
+	f := &failure{status: http.StatusServiceUnavailable, code: lattice.ErrBusy, text: "too much waits for clients",
+		close: true}
 	if why == overShare {
-		f.status, f.text = http.StatusTooManyRequests, "too many requests of this client have not been sent to their end, or their answers have not been fetched"
+		f.status, f.text = http.StatusTooManyRequests,
+			"too many requests of this client have not been sent to their end, or their answers have not been fetched"
 	}
 	return f
 }

@@ -66,7 +66,8 @@ func (h *handler) serveNet(w http.ResponseWriter, r *http.Request, routes *atomi
 	conn, _ := r.Context().Value(connKey{}).(*connection)
 	conn.requests.Add(1)
 	defer conn.requests.Add(-1)
-	out := &netResponse{w: w, control: http.NewResponseController(w), head: r.Method == http.MethodHead, patience: h.patience, multiplexed: r.ProtoMajor > 1}
+	out := &netResponse{w: w, control: http.NewResponseController(w), head: r.Method == http.MethodHead,
+		patience: h.patience, multiplexed: r.ProtoMajor > 1}
 	out.hurry()
 	if doubtful(r) {
 		out.Close()
@@ -93,7 +94,8 @@ func (h *handler) serveNet(w http.ResponseWriter, r *http.Request, routes *atomi
 		if r.ContentLength > 0 {
 			amount += r.ContentLength
 		}
-		b := &hold{client: x.from.client, amount: amount, drop: func() { _ = out.control.SetReadDeadline(time.Unix(1, 0)) }}
+		b := &hold{client: x.from.client, amount: amount,
+			drop: func() { _ = out.control.SetReadDeadline(time.Unix(1, 0)) }}
 		return b, h.waiting.take(b)
 	}
 	path := r.URL.EscapedPath()
@@ -179,7 +181,8 @@ func (h *handler) stall(on net.Conn, n int) (done func(), ok bool) {
 // cannot see whether the client takes it at once.
 func (h *handler) roomFor(x *exchange, out *netResponse, n int64) *failure {
 	out.release()
-	wait := &hold{client: x.from.client, amount: n + WaitingCost, drop: func() { _ = out.control.SetWriteDeadline(time.Unix(1, 0)) }}
+	wait := &hold{client: x.from.client, amount: n + WaitingCost,
+		drop: func() { _ = out.control.SetWriteDeadline(time.Unix(1, 0)) }}
 	if why := h.waiting.take(wait); why != granted {
 		h.refused(x.ctx, "response", why, x.from.chain)
 		return overFull(why)
@@ -282,10 +285,12 @@ const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 func notServed(method, path string) *failure {
 	switch method {
 	case http.MethodConnect, http.MethodTrace, "PRI":
-		return &failure{status: http.StatusMethodNotAllowed, code: lattice.ErrDenied, text: "the method " + method + " is not served", allow: allowed, close: true}
+		return &failure{status: http.StatusMethodNotAllowed, code: lattice.ErrDenied, text: "the method " + method +
+			" is not served", allow: allowed, close: true}
 	}
 	if path == "" || path[0] != '/' {
-		return &failure{status: http.StatusBadRequest, code: lattice.ErrInvalid, text: "the request's target is no path", close: true}
+		return &failure{status: http.StatusBadRequest, code: lattice.ErrInvalid,
+			text: "the request's target is no path", close: true}
 	}
 	return nil
 }
@@ -296,11 +301,13 @@ func enter(routes *atomic.Pointer[table], host, path string) (*route, *failure) 
 		route := routes.Load().find(host, path)
 		switch {
 		case route == nil:
-			return nil, &failure{status: http.StatusNotFound, code: lattice.ErrNotFound, text: "no route for this host and path"}
+			return nil, &failure{status: http.StatusNotFound, code: lattice.ErrNotFound,
+				text: "no route for this host and path"}
 		case route.enter():
 			return route, nil
 		case routes.Load().find(host, path) == route: // closed for good, with its listener
-			return nil, &failure{status: http.StatusServiceUnavailable, code: lattice.ErrUnavailable, text: "shutting down", actor: route.actor}
+			return nil, &failure{status: http.StatusServiceUnavailable, code: lattice.ErrUnavailable,
+				text: "shutting down", actor: route.actor}
 		}
 	}
 }
@@ -310,7 +317,8 @@ func enter(routes *atomic.Pointer[table], host, path string) (*route, *failure) 
 // fetches holds no place.
 func (h *handler) call(x *exchange, read payload) (*answer, *failure) {
 	if x.route.readonly && !readOnly(x.method) {
-		return nil, &failure{status: http.StatusMethodNotAllowed, code: lattice.ErrDenied, text: "read-only", allow: "GET, HEAD"}
+		return nil, &failure{status: http.StatusMethodNotAllowed, code: lattice.ErrDenied, text: "read-only",
+			allow: "GET, HEAD"}
 	}
 	e := newEncoder()
 	defer e.free()
@@ -363,7 +371,8 @@ func (h *handler) respond(x *exchange, resp *answer) {
 	}
 	cache := x.route.cache
 	for name, value := range resp.fields(func(name string) {
-		h.warn(x.ctx, "header of a response left out: HTTP does not allow it", lattice.LogActor, x.route.actor, "name", name)
+		h.warn(x.ctx, "header of a response left out: HTTP does not allow it", lattice.LogActor, x.route.actor, "name",
+			name)
 	}) {
 		switch {
 		case cache != "" && strings.EqualFold(name, "cache-control"):
@@ -410,7 +419,8 @@ func (h *handler) tell(x *exchange, status int, f *failure) {
 	var err error
 	switch {
 	case f == nil:
-		err = &lattice.Error{Code: lattice.ErrGuest, Detail: "the actor answered " + strconv.Itoa(status) + " " + http.StatusText(status)}
+		err = &lattice.Error{Code: lattice.ErrGuest, Detail: "the actor answered " + strconv.Itoa(status) + " " +
+			http.StatusText(status)}
 	case f.cause != nil:
 		err = f.cause
 	default:

@@ -156,7 +156,8 @@ type least int
 // their length.
 func TestWhoSendsNothingHoldsNoPlace(t *testing.T) {
 	for _, way := range []string{"plain", "TLS", "HTTP/2"} {
-		for name, length := range map[string]string{"small": "10", "large": "500000", "passed on": "2000000", "unknown": ""} {
+		for name, length := range map[string]string{"small": "10", "large": "500000", "passed on": "2000000",
+			"unknown": ""} {
 			t.Run(way+" "+name, func(t *testing.T) {
 				w := openWays(t, map[string]string{"max_in_flight": "2"})
 				w.uploads("127.0.0.2", way, length, 20)
@@ -181,7 +182,8 @@ func TestPlaceIsTakenWhenABodyIsWhole(t *testing.T) {
 	w := openWays(t, map[string]string{"max_in_flight": "1"})
 	c := w.dial("plain")
 	body := strings.Repeat("x", 2_000_000)
-	if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n"+body[1:]); err != nil {
+	if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n"+
+		body[1:]); err != nil {
 		t.Fatal(err)
 	}
 	busy := w.dial("plain")
@@ -199,7 +201,8 @@ func TestPlaceIsTakenWhenABodyIsWhole(t *testing.T) {
 	if got := status(busy); got != 200 {
 		t.Errorf("the one that has the place: status %d", got)
 	}
-	if resp, _ := w.do("plain", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n"+body); resp.StatusCode != 200 {
+	if resp, _ := w.do("plain", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n"+
+		body); resp.StatusCode != 200 {
 		t.Errorf("afterwards status %d", resp.StatusCode)
 	}
 }
@@ -218,7 +221,8 @@ func TestClientsShare(t *testing.T) {
 			w.uploads("127.0.0.2", way, fmt.Sprint(each), 2)
 			latticetest.Eventually(t, func() error { return h.waits("127.0.0.2", 2) })
 			over := w.dialFrom("127.0.0.2", way)
-			if _, err := io.WriteString(over, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\nx"); err != nil {
+			if _, err := io.WriteString(over,
+				"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\nx"); err != nil {
 				t.Fatal(err)
 			}
 			if got := status(over); got != 429 {
@@ -227,7 +231,8 @@ func TestClientsShare(t *testing.T) {
 			w.uploads("127.0.0.3", way, fmt.Sprint(each), 2)
 			latticetest.Eventually(t, func() error { return h.waits("127.0.0.3", 2) })
 			c := w.dialFrom("127.0.0.4", way) // all is taken but 150 KB
-			if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"+strings.Repeat("x", each)); err != nil {
+			if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"+
+				strings.Repeat("x", each)); err != nil {
 				t.Fatal(err)
 			}
 			if got := status(c); got != 200 {
@@ -281,7 +286,8 @@ func TestConnectionsAreShared(t *testing.T) {
 	w = openWays(t, map[string]string{"max_connections": "8", "client_share": "25", "trusted_proxies": "127.0.0.2"})
 	for n := range 8 { // a proxy is not held to a client's share
 		c := w.dialFrom("127.0.0.2", "plain")
-		if _, err := io.WriteString(c, fmt.Sprintf("GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.%d\r\n\r\n", n)); err != nil {
+		if _, err := io.WriteString(c, fmt.Sprintf("GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.%d\r\n\r\n",
+			n)); err != nil {
 			t.Fatal(err)
 		}
 		if got := status(c); got != 200 {
@@ -300,7 +306,8 @@ func TestClientsOfAProxy(t *testing.T) {
 		if n == 2 {
 			client, body = "192.0.2.2", strings.Repeat("x", 200_000)
 		}
-		if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: "+client+"\r\nContent-Length: 200000\r\n\r\n"+body); err != nil {
+		if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: "+client+
+			"\r\nContent-Length: 200000\r\n\r\n"+body); err != nil {
 			t.Fatal(err)
 		}
 		if want == 0 {
@@ -349,7 +356,8 @@ func TestWhoFetchesNothingHoldsNoPlace(t *testing.T) {
 			} else {
 				c := w.dialFrom("127.0.0.2", way)
 				if way == "net/http" {
-					if _, err := io.WriteString(c, "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil || status(c) != 200 {
+					if _, err := io.WriteString(c, "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil ||
+						status(c) != 200 {
 						t.Fatal(err)
 					}
 				}

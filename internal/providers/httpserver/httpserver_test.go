@@ -73,14 +73,19 @@ func start(t *testing.T, opts ...providertest.Option) *site {
 	tr := &http.Transport{DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &site{providertest.Start(t, providertest.NewLattice(t), cfg, opts...), t, freePort(t),
-		&http.Client{Transport: tr, Timeout: providertest.Patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+		&http.Client{Transport: tr, Timeout: providertest.Patience, CheckRedirect: func(*http.Request,
+			[]*http.Request) error {
+			return http.ErrUseLastResponse
+		}}}
 }
 
 // actor serves requests with h, over a link with the site's port and the given values.
-func (s *site) actor(h func(ctx context.Context, q *contract.Request) (*contract.Response, error), values ...string) lattice.ActorID {
+func (s *site) actor(h func(ctx context.Context, q *contract.Request) (*contract.Response, error),
+	values ...string) lattice.ActorID {
 	s.t.Helper()
 	id := s.Lattice.ActorID(s.t)
-	s.t.Cleanup(providertest.ServeActor(s.t, s.Lattice, id, func(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
+	s.t.Cleanup(providertest.ServeActor(s.t, s.Lattice, id, func(ctx context.Context, inv *wire.Invocation) ([]byte,
+		error) {
 		q, err := contract.DecodeRequest(inv.Msg)
 		if err != nil {
 			return nil, err
@@ -149,32 +154,41 @@ func TestRequestAndResponse(t *testing.T) {
 		defer mu.Unlock()
 		seen = q
 		seenTrace, _ = trace.From(ctx)
-		return &contract.Response{StatusCode: 207, Body: []byte("body"), Header: contract.Header{"x-two": {"a", "b"}, "Content-Type": {"text/odd"},
-			"Transfer-Encoding": {"chunked"}, "connection": {"close"}, "content-length": {"99"}, "bad name": {"x"}, "x-bad": {"a\r\nInjected: 1"}}}, nil
+		return &contract.Response{StatusCode: 207, Body: []byte("body"), Header: contract.Header{"x-two": {"a", "b"},
+			"Content-Type":      {"text/odd"},
+			"Transfer-Encoding": {"chunked"}, "connection": {"close"}, "content-length": {"99"}, "bad name": {"x"},
+			"x-bad": {"a\r\nInjected: 1"}}}, nil
 	}, "cache_control", "max-age=5")
 	parent := trace.New()
-	resp, body := s.do("post", "/a%20b/../c%2Fd?x=1&y=%zz", strings.NewReader("in\x00\xff"), "X-Multi", "1", "X-Multi", "2", "X-Odd", "caf\xc3\xa9",
-		"Connection", "X-Hop", "X-Hop", "1", "X-Forwarded-For", "1.2.3.4", "traceparent", parent.Traceparent(), "tracestate", "a=b", "Host", "Example.org:80")
+	resp, body := s.do("post", "/a%20b/../c%2Fd?x=1&y=%zz", strings.NewReader("in\x00\xff"), "X-Multi", "1", "X-Multi",
+		"2", "X-Odd", "caf\xc3\xa9",
+		"Connection", "X-Hop", "X-Hop", "1", "X-Forwarded-For", "1.2.3.4", "traceparent", parent.Traceparent(),
+		"tracestate", "a=b", "Host", "Example.org:80")
 	if resp.StatusCode != 207 || body != "body" || resp.ContentLength != 4 {
 		t.Errorf("status %d, body %q, length %d", resp.StatusCode, body, resp.ContentLength)
 	}
-	if h := resp.Header; !reflect.DeepEqual(h["X-Two"], []string{"a", "b"}) || h.Get("Content-Type") != "text/odd" || h.Get("X-Bad") != "" ||
-		h.Get("Injected") != "" || h.Get("Cache-Control") != "max-age=5" || len(resp.TransferEncoding) > 0 || resp.Close {
+	if h := resp.Header; !reflect.DeepEqual(h["X-Two"], []string{"a", "b"}) || h.Get("Content-Type") != "text/odd" ||
+		h.Get("X-Bad") != "" ||
+		h.Get("Injected") != "" || h.Get("Cache-Control") != "max-age=5" || len(resp.TransferEncoding) > 0 ||
+		resp.Close {
 		t.Errorf("header %v, encoding %v, close %v", h, resp.TransferEncoding, resp.Close)
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if seen.Method != "POST" || seen.Path != "/a%20b/../c%2Fd" || seen.Query != "x=1&y=%zz" || string(seen.Body) != "in\x00\xff" {
+	if seen.Method != "POST" || seen.Path != "/a%20b/../c%2Fd" || seen.Query != "x=1&y=%zz" ||
+		string(seen.Body) != "in\x00\xff" {
 		t.Errorf("actor saw %+v", seen)
 	}
 	h := seen.Header
-	if !reflect.DeepEqual(h["x-multi"], []string{"1", "2"}) || !reflect.DeepEqual(h["x-odd"], []string{"café"}) || h["x-hop"] != nil || h["connection"] != nil ||
+	if !reflect.DeepEqual(h["x-multi"], []string{"1", "2"}) || !reflect.DeepEqual(h["x-odd"], []string{"café"}) ||
+		h["x-hop"] != nil || h["connection"] != nil ||
 		h.Get("x-forwarded-for") != "127.0.0.1" || h.Get("host") != "Example.org:80" || h.Get("tracestate") != "a=b" {
 		t.Errorf("actor saw header %v", h)
 	}
 	tc, ok := trace.Parse(h.Get("traceparent"), "")
 	if !ok || tc.TraceID != parent.TraceID || tc.SpanID == parent.SpanID || seenTrace.TraceID != parent.TraceID {
-		t.Errorf("trace %s became %s, and %x in the invocation", parent.Traceparent(), h.Get("traceparent"), seenTrace.TraceID)
+		t.Errorf("trace %s became %s, and %x in the invocation", parent.Traceparent(), h.Get("traceparent"),
+			seenTrace.TraceID)
 	}
 }
 
@@ -196,10 +210,12 @@ func TestBodiless(t *testing.T) {
 		method, path string
 		status       int
 		length       int64
-	}{{"HEAD", "/", 200, 5}, {"HEAD", "/length", 200, 77}, {"GET", "/204", 204, 0}, {"GET", "/304", 304, -1}, {"GET", "/length", 200, 0}} {
+	}{{"HEAD", "/", 200, 5}, {"HEAD", "/length", 200, 77}, {"GET", "/204", 204, 0}, {"GET", "/304", 304, -1},
+		{"GET", "/length", 200, 0}} {
 		resp, body := s.do(c.method, c.path, nil)
 		if resp.StatusCode != c.status || body != "" || c.length >= 0 && resp.ContentLength != c.length {
-			t.Errorf("%s %s: status %d, body %q, length %d", c.method, c.path, resp.StatusCode, body, resp.ContentLength)
+			t.Errorf("%s %s: status %d, body %q, length %d", c.method, c.path, resp.StatusCode, body,
+				resp.ContentLength)
 		}
 		if ct, ok := resp.Header["Content-Type"]; ok {
 			t.Errorf("made up a content type %v", ct)
@@ -217,9 +233,12 @@ func TestRouting(t *testing.T) {
 	s.actor(says("wild"), "host", "*.example.org", "path", "/a")
 	s.actor(says("deep"), "host", "*.x.example.org")
 	for _, c := range []struct{ host, path, want string }{
-		{"h", "/", "root"}, {"h", "/a", "a"}, {"h", "/a/", "a"}, {"h", "/ab", "root"}, {"h", "/a/b", "ab"}, {"h", "/a/b/c?q=/a", "ab"}, {"h", "/a/bc", "a"},
-		{"h", "/%61/b", "ab"}, {"example.org", "/", "org"}, {"EXAMPLE.org:8080", "/a/b", "org/a"}, {"example.org.", "/x", "org"},
-		{"y.example.org", "/a", "wild"}, {"y.example.org", "/b", "root"}, {"y.x.example.org", "/a", "deep"}, {"badexample.org", "/", "root"},
+		{"h", "/", "root"}, {"h", "/a", "a"}, {"h", "/a/", "a"}, {"h", "/ab", "root"}, {"h", "/a/b", "ab"},
+		{"h", "/a/b/c?q=/a", "ab"}, {"h", "/a/bc", "a"},
+		{"h", "/%61/b", "ab"}, {"example.org", "/", "org"}, {"EXAMPLE.org:8080", "/a/b", "org/a"},
+		{"example.org.", "/x", "org"},
+		{"y.example.org", "/a", "wild"}, {"y.example.org", "/b", "root"}, {"y.x.example.org", "/a", "deep"},
+		{"badexample.org", "/", "root"},
 		{".example.org", "/", "root"}, {"[::1]:80", "/", "root"},
 	} {
 		if resp, body := s.do("GET", c.path, nil, "Host", c.host); resp.StatusCode != 200 || body != c.want {
@@ -237,7 +256,8 @@ func TestConflicts(t *testing.T) {
 		"other timeouts": s.values("path", "/y", "idle_timeout", "7s"),
 	} {
 		st := s.PutLink(second, values)
-		if st.State != wire.LinkFailed || !strings.Contains(st.Error, string(first)) || !strings.Contains(st.Error, string(second)) || !strings.Contains(st.Error, "port") {
+		if st.State != wire.LinkFailed || !strings.Contains(st.Error, string(first)) ||
+			!strings.Contains(st.Error, string(second)) || !strings.Contains(st.Error, "port") {
 			t.Errorf("%s: state %+v, want failed, with both actors and the way out", name, st)
 		}
 		s.DelLink(second)
@@ -282,7 +302,10 @@ func TestFailures(t *testing.T) {
 		return &contract.Response{StatusCode: 200, Body: make([]byte, len(q.Body))}, nil
 	}, "timeout_ms", "150", "max_body_bytes", "1K", "max_header_bytes", "4K")
 	garbage := s.Lattice.ActorID(t)
-	t.Cleanup(providertest.ServeActor(t, s.Lattice, garbage, func(context.Context, *wire.Invocation) ([]byte, error) { return []byte{0xc1}, nil }))
+	t.Cleanup(providertest.ServeActor(t, s.Lattice, garbage, func(context.Context, *wire.Invocation) ([]byte,
+		error) {
+		return []byte{0xc1}, nil
+	}))
 	s.PutLink(garbage, s.values("path", "/garbage", "timeout_ms", "150", "max_header_bytes", "4K"))
 	s.PutLink(s.Lattice.ActorID(t), s.values("path", "/absent", "max_header_bytes", "4K"))
 	s.PutLink(s.Lattice.ActorID(t), s.values("path", "/reads", "max_header_bytes", "4K", "readonly_mode", "true"))
@@ -291,15 +314,18 @@ func TestFailures(t *testing.T) {
 		code   string
 	}
 	for path, want := range map[string]answer{
-		"/timeout": {503, "timeout"}, "/busy": {503, "busy"}, "/away": {503, "unavailable"}, "/absent": {503, "no_responders"},
-		"/guest": {500, "guest"}, "/trap": {500, "trap"}, "/status": {502, "invalid"}, "/none": {502, "invalid"}, "/garbage": {502, "invalid"},
+		"/timeout": {503, "timeout"}, "/busy": {503, "busy"}, "/away": {503, "unavailable"},
+		"/absent": {503, "no_responders"},
+		"/guest":  {500, "guest"}, "/trap": {500, "trap"}, "/status": {502, "invalid"}, "/none": {502, "invalid"},
+		"/garbage": {502, "invalid"},
 	} {
 		resp, body := s.do("GET", path, nil)
 		var got struct{ Error, Code, TraceID string }
 		if err := json.Unmarshal([]byte(strings.ReplaceAll(body, "trace_id", "TraceID")), &got); err != nil {
 			t.Errorf("%s: body %q: %v", path, body, err)
 		}
-		if resp.StatusCode != want.status || got.Code != want.code || got.Error == "" || len(got.TraceID) != 32 || strings.Contains(body, "secret") {
+		if resp.StatusCode != want.status || got.Code != want.code || got.Error == "" || len(got.TraceID) != 32 ||
+			strings.Contains(body, "secret") {
 			t.Errorf("%s: %d %s, want %v", path, resp.StatusCode, body, want)
 		}
 		if retry := resp.Header.Get("Retry-After"); (retry == "1") != (want.status == 503) {
@@ -331,7 +357,8 @@ func TestFailures(t *testing.T) {
 	latticetest.Eventually(t, func() error { // counted after the answer is sent
 		m := s.Metrics()
 		for _, want := range []string{fmt.Sprintf(`weft_httpserver_requests_total{actor="%s",code="413",provider="httpserver"} 2`, id),
-			`weft_httpserver_requests_total{actor="",code="404",provider="httpserver"} 1`, "weft_httpserver_requests_active{provider=\"httpserver\"} 0"} {
+			`weft_httpserver_requests_total{actor="",code="404",provider="httpserver"} 1`,
+			"weft_httpserver_requests_active{provider=\"httpserver\"} 0"} {
 			if !strings.Contains(m, want) {
 				return fmt.Errorf("metrics lack %s:\n%s", want, m)
 			}
@@ -437,7 +464,8 @@ func TestPortInUse(t *testing.T) {
 	}
 	id := s.Lattice.ActorID(t)
 	st := s.PutLink(id, s.values())
-	if st.State != wire.LinkFailed || !strings.Contains(st.Error, s.port) || !strings.Contains(st.Error, "another process has it") {
+	if st.State != wire.LinkFailed || !strings.Contains(st.Error, s.port) ||
+		!strings.Contains(st.Error, "another process has it") {
 		t.Errorf("state %+v", st)
 	}
 	l.Close()
@@ -451,7 +479,8 @@ func TestPortInUse(t *testing.T) {
 func TestSlowClients(t *testing.T) {
 	s := start(t)
 	s.actor(says("x"), "read_timeout", "200ms")
-	for name, text := range map[string]string{"header": "GET / HTTP/1.1\r\nHost: x\r\n", "body": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"} {
+	for name, text := range map[string]string{"header": "GET / HTTP/1.1\r\nHost: x\r\n",
+		"body": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"} {
 		t.Run(name, func(t *testing.T) {
 			c, err := net.Dial("tcp", "127.0.0.1:"+s.port)
 			if err != nil {
@@ -476,8 +505,10 @@ func TestSlowClients(t *testing.T) {
 func TestGarbage(t *testing.T) {
 	s := start(t)
 	s.actor(says("fine"))
-	for _, text := range []string{"\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02\x00", "GET / HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-		"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\nConnection: close\r\n\r\n",
+	for _, text := range []string{"\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02\x00", "GET / HTTP/1.1\r\n\r\n",
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+		"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+		"CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\nConnection: close\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nzz\r\n"} {
 		c, err := net.Dial("tcp", "127.0.0.1:"+s.port)
 		if err != nil {
@@ -486,7 +517,8 @@ func TestGarbage(t *testing.T) {
 		if _, err := io.WriteString(c, text); err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(c.(*net.TCPConn).CloseWrite(), c.SetReadDeadline(time.Now().Add(providertest.Patience))); err != nil {
+		if err := errors.Join(c.(*net.TCPConn).CloseWrite(),
+			c.SetReadDeadline(time.Now().Add(providertest.Patience))); err != nil {
 			t.Fatal(err)
 		}
 		if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
@@ -514,10 +546,12 @@ func TestTLS(t *testing.T) {
 		t.Errorf("got %q over %s, %v", b, resp.Proto, err)
 	}
 	other := s.Lattice.ActorID(t)
-	if st := s.PutLink(other, s.values("path", "/plain")); st.State != wire.LinkFailed || !strings.Contains(st.Error, "TLS") {
+	if st := s.PutLink(other, s.values("path", "/plain")); st.State != wire.LinkFailed ||
+		!strings.Contains(st.Error, "TLS") {
 		t.Errorf("plain link on a TLS address: %+v", st)
 	}
-	if st := s.PutLink(s.Lattice.ActorID(t), map[string]string{"port": freePort(t), "tls_cert_file": key, "tls_key_file": key}); st.State != wire.LinkFailed {
+	if st := s.PutLink(s.Lattice.ActorID(t), map[string]string{"port": freePort(t), "tls_cert_file": key,
+		"tls_key_file": key}); st.State != wire.LinkFailed {
 		t.Errorf("bad certificate: %+v", st)
 	}
 }
@@ -539,7 +573,8 @@ func TestRenewedCertificateIsServed(t *testing.T) {
 	if err := get(pool); err != nil {
 		t.Fatal(err)
 	}
-	if m := s.Metrics(); !strings.Contains(m, "weft_certificate_expiry_timestamp_seconds{file=") || !strings.Contains(m, cert) {
+	if m := s.Metrics(); !strings.Contains(m, "weft_certificate_expiry_timestamp_seconds{file=") ||
+		!strings.Contains(m, cert) {
 		t.Errorf("no metric of the end:\n%s", m)
 	}
 	nextCert, nextKey, nextPool := latticetest.Certificate(t)
@@ -567,17 +602,20 @@ func TestSettings(t *testing.T) {
 		address, path    string
 		maxBody          int64
 	}{
-		"nothing":          {nil, nil, "127.0.0.1:8000", "/", 10 << 20},
-		"port":             {map[string]string{"PORT": "80"}, nil, "127.0.0.1:80", "/", 10 << 20},
-		"address":          {map[string]string{"Address": "0.0.0.0:80", "Path": "/a//"}, nil, "0.0.0.0:80", "/a", 10 << 20},
-		"address and port": {map[string]string{"address": "0.0.0.0", "port": "8080"}, nil, "0.0.0.0:8080", "/", 10 << 20},
-		"IPv6":             {map[string]string{"address": "[::1]:80"}, nil, "[::1]:80", "/", 10 << 20},
-		"all addresses":    {map[string]string{"address": ":80"}, nil, ":80", "/", 10 << 20},
-		"JSON":             {map[string]string{"config_json": `{"port": 81, "path": "/j"}`, "path": "/l"}, nil, "127.0.0.1:81", "/l", 10 << 20},
-		"base64":           {map[string]string{"CONFIG_B64": b64 + "=="}, nil, "0.0.0.0:81", "/", 2 << 20},
-		"path with space":  {map[string]string{"path": "/a b/%7Ec/"}, nil, "127.0.0.1:8000", "/a%20b/~c", 10 << 20},
-		"path in UTF-8":    {map[string]string{"path": "/café"}, nil, "127.0.0.1:8000", "/caf%C3%A9", 10 << 20},
-		"defaults":         {map[string]string{"port": "82"}, map[string]string{"Port": "9", "max_body_bytes": "5"}, "127.0.0.1:82", "/", 5},
+		"nothing": {nil, nil, "127.0.0.1:8000", "/", 10 << 20},
+		"port":    {map[string]string{"PORT": "80"}, nil, "127.0.0.1:80", "/", 10 << 20},
+		"address": {map[string]string{"Address": "0.0.0.0:80", "Path": "/a//"}, nil, "0.0.0.0:80", "/a", 10 << 20},
+		"address and port": {map[string]string{"address": "0.0.0.0", "port": "8080"}, nil, "0.0.0.0:8080", "/",
+			10 << 20},
+		"IPv6":          {map[string]string{"address": "[::1]:80"}, nil, "[::1]:80", "/", 10 << 20},
+		"all addresses": {map[string]string{"address": ":80"}, nil, ":80", "/", 10 << 20},
+		"JSON": {map[string]string{"config_json": `{"port": 81, "path": "/j"}`, "path": "/l"}, nil,
+			"127.0.0.1:81", "/l", 10 << 20},
+		"base64":          {map[string]string{"CONFIG_B64": b64 + "=="}, nil, "0.0.0.0:81", "/", 2 << 20},
+		"path with space": {map[string]string{"path": "/a b/%7Ec/"}, nil, "127.0.0.1:8000", "/a%20b/~c", 10 << 20},
+		"path in UTF-8":   {map[string]string{"path": "/café"}, nil, "127.0.0.1:8000", "/caf%C3%A9", 10 << 20},
+		"defaults": {map[string]string{"port": "82"}, map[string]string{"Port": "9", "max_body_bytes": "5"},
+			"127.0.0.1:82", "/", 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := readSettings(c.values, c.defaults)
@@ -587,11 +625,16 @@ func TestSettings(t *testing.T) {
 		})
 	}
 	for name, values := range map[string]map[string]string{
-		"ports that differ": {"address": "0.0.0.0:80", "port": "81"}, "port": {"port": "70000"}, "address": {"address": "a b"},
-		"path": {"path": "a"}, "path with query": {"path": "/a?b"}, "host": {"host": "a:80"}, "wildcard": {"host": "a.*"},
-		"body beyond the bus": {"max_body_bytes": "1000000000"}, "timeout": {"read_timeout": "5"}, "short": {"idle_timeout": "1ns"},
-		"half TLS": {"tls_cert_file": "x"}, "JSON": {"config_json": "["}, "base64": {"config_b64": "?"}, "file": {"config_file": "x.toml"},
-		"proxies": {"trusted_proxies": "10.0.0.0/8, nginx"}, "way of proxies": {"forwarded_header": "via"}, "share": {"client_share": "101"}, "connections": {"max_connections": "0"},
+		"ports that differ": {"address": "0.0.0.0:80", "port": "81"}, "port": {"port": "70000"},
+		"address": {"address": "a b"},
+		"path":    {"path": "a"}, "path with query": {"path": "/a?b"}, "host": {"host": "a:80"},
+		"wildcard":            {"host": "a.*"},
+		"body beyond the bus": {"max_body_bytes": "1000000000"}, "timeout": {"read_timeout": "5"},
+		"short":    {"idle_timeout": "1ns"},
+		"half TLS": {"tls_cert_file": "x"}, "JSON": {"config_json": "["}, "base64": {"config_b64": "?"},
+		"file":    {"config_file": "x.toml"},
+		"proxies": {"trusted_proxies": "10.0.0.0/8, nginx"}, "way of proxies": {"forwarded_header": "via"},
+		"share": {"client_share": "101"}, "connections": {"max_connections": "0"},
 		"waiting": {"max_waiting_bytes": "1K"}, "control character in a path": {"path": "/a\tb"},
 		"bool": {"readonly_mode": "perhaps"}, "cache": {"cache_control": "a\nb"},
 	} {
@@ -607,14 +650,17 @@ func FuzzSettings(f *testing.F) {
 	f.Add("127.0.0.1:80", "80", "/a", "*.x", "10K", `{"port":1}`)
 	f.Add("[::1]", "", "//", "é", "-1", `{"tls":{"cert_file":"x"}}`)
 	f.Fuzz(func(t *testing.T, address, port, path, host, size, config string) {
-		s, err := readSettings(map[string]string{"address": address, "port": port, "path": path, "host": host, "max_body_bytes": size, "config_json": config}, nil)
+		s, err := readSettings(map[string]string{"address": address, "port": port, "path": path, "host": host,
+			"max_body_bytes": size, "config_json": config}, nil)
 		if err != nil {
 			return
 		}
-		if _, _, err := net.SplitHostPort(s.address); err != nil || s.path[0] != '/' || s.maxBody < 0 || s.maxBody > MaxBody {
+		if _, _, err := net.SplitHostPort(s.address); err != nil || s.path[0] != '/' || s.maxBody < 0 ||
+			s.maxBody > MaxBody {
 			t.Fatalf("%+v", s)
 		}
-		if r := (&route{settings: s}); newTable([]*route{r}).find(strings.TrimPrefix(s.host, "*"), s.path) == nil && !strings.HasPrefix(s.host, "*") {
+		if r := (&route{settings: s}); newTable([]*route{r}).find(strings.TrimPrefix(s.host, "*"), s.path) == nil &&
+			!strings.HasPrefix(s.host, "*") {
 			t.Fatalf("%+v does not serve its own host and path", s)
 		}
 	})

@@ -49,10 +49,13 @@ func TestLargeStreams(t *testing.T) {
 	})
 	for _, size := range []int{wire.MaxInlineBytes - 2000, wire.MaxInlineBytes, wire.MaxInlineBytes + 1, 2 << 20} {
 		body := bytes.Repeat([]byte("weft"), size/4+1)[:size]
-		for name, r := range map[string]io.Reader{"known": bytes.NewReader(body), "unknown": struct{ io.Reader }{bytes.NewReader(body)}} {
+		for name, r := range map[string]io.Reader{"known": bytes.NewReader(body),
+			"unknown": struct{ io.Reader }{bytes.NewReader(body)}} {
 			resp, got := s.do("POST", "/x", r)
-			if resp.StatusCode != 200 || got != string(body) || resp.ContentLength != int64(size) || resp.Header.Get("X-Path") != "/x" {
-				t.Errorf("%s, %d bytes: %d, %d bytes back, length %d", name, size, resp.StatusCode, len(got), resp.ContentLength)
+			if resp.StatusCode != 200 || got != string(body) || resp.ContentLength != int64(size) ||
+				resp.Header.Get("X-Path") != "/x" {
+				t.Errorf("%s, %d bytes: %d, %d bytes back, length %d", name, size, resp.StatusCode, len(got),
+					resp.ContentLength)
 			}
 		}
 	}
@@ -96,7 +99,8 @@ func TestLargeFailures(t *testing.T) {
 	if resp, _ := s.do("POST", "/fail", strings.NewReader(body)); resp.StatusCode != 500 {
 		t.Errorf("failing actor: %d", resp.StatusCode)
 	}
-	if resp, got := s.do("POST", "/", strings.NewReader(body+body+"x")); resp.StatusCode != 413 || !strings.Contains(got, "2097152") {
+	if resp, got := s.do("POST", "/", strings.NewReader(body+body+"x")); resp.StatusCode != 413 ||
+		!strings.Contains(got, "2097152") {
 		t.Errorf("too large: %d %s", resp.StatusCode, got)
 	}
 	send := func(text string) string {
@@ -129,7 +133,8 @@ func TestLargeFailures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n"+body); err != nil {
+	if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n"+
+		body); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.CopyN(io.Discard, conn, 100); err != nil {

@@ -75,14 +75,16 @@ func openListener(ctx context.Context, s settings, h *handler, from *listener, l
 	if err != nil {
 		return nil, listenError(s.address, err)
 	}
-	l := &listener{address: s.address, at: ln.Addr(), settings: s.listen, intake: newIntake(ln), tls: tc != nil, cert: cert, done: make(chan struct{})}
+	l := &listener{address: s.address, at: ln.Addr(), settings: s.listen, intake: newIntake(ln), tls: tc != nil,
+		cert: cert, done: make(chan struct{})}
 	scheme := "http"
 	if l.tls {
 		scheme = "https"
 	}
 	h.patience = s.listen.write
 	h.waiting = newLedger(s.listen.maxWaiting, s.listen.share)
-	front := &door{Listener: l.intake, handler: h, scheme: scheme, proxies: s.listen.trusted(), conns: newLedger(s.listen.maxConns, s.listen.share)}
+	front := &door{Listener: l.intake, handler: h, scheme: scheme, proxies: s.listen.trusted(),
+		conns: newLedger(s.listen.maxConns, s.listen.share)}
 	l.table.Store(newTable(nil))
 	all := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.serveNet(w, r, &l.table) }),
@@ -101,8 +103,12 @@ func openListener(ctx context.Context, s settings, h *handler, from *listener, l
 		l.server = netServer{all, tls.NewListener(front, tc)}
 	} else {
 		l.server = http1.New(front, http1.Config{
-			Handler: func(ctx *callctx.Context, r *http1.Request, w *http1.Response) { h.servePlain(ctx, r, w, &l.table) },
-			Rest:    all, Log: log, MaxHeaderBytes: all.MaxHeaderBytes, HeaderTimeout: all.ReadHeaderTimeout, IdleTimeout: all.IdleTimeout,
+			Handler: func(ctx *callctx.Context, r *http1.Request, w *http1.Response) {
+				h.servePlain(ctx, r, w,
+					&l.table)
+			},
+			Rest: all, Log: log, MaxHeaderBytes: all.MaxHeaderBytes, HeaderTimeout: all.ReadHeaderTimeout,
+			IdleTimeout:  all.IdleTimeout,
 			WriteTimeout: s.listen.write, Stall: h.stall,
 		})
 	}

@@ -41,7 +41,8 @@ func malformed(r *http.Request) *failure {
 	}
 	lengths := r.Header["Content-Length"]
 	for _, length := range lengths {
-		if n, err := strconv.ParseUint(length, 10, 63); err != nil || length != lengths[0] || int64(n) != r.ContentLength {
+		if n, err := strconv.ParseUint(length, 10, 63); err != nil || length != lengths[0] ||
+			int64(n) != r.ContentLength {
 			return bad("content-length is not one number, or not that of the body's bytes")
 		}
 	}

@@ -24,8 +24,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "HTTP requests answered, by actor and status."}, []string{"actor", "code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "weft_httpserver_request_seconds",
 			Help:    "Time from the header of an HTTP request to the end of its response.",
-			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"actor"}),
-		active: prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_httpserver_requests_active", Help: "HTTP requests in progress."}),
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}},
+			[]string{"actor"}),
+		active: prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_httpserver_requests_active",
+			Help: "HTTP requests in progress."}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "weft_httpserver_refused_total",
 			Help: "What there was no room for: a connection, a request's body or a response that wait for a client; by whose limit, the client's or that of all."},
 			[]string{"what", "limit"}),
@@ -47,7 +49,8 @@ type counts struct {
 }
 
 func (m *metrics) of(actor lattice.ActorID) *counts {
-	return &counts{metrics: m, actor: actor, ok: m.requests.WithLabelValues(string(actor), "200"), seconds: m.seconds.WithLabelValues(string(actor))}
+	return &counts{metrics: m, actor: actor, ok: m.requests.WithLabelValues(string(actor), "200"),
+		seconds: m.seconds.WithLabelValues(string(actor))}
 }
 
 func (c *counts) observe(status int, took time.Duration) {

@@ -91,7 +91,8 @@ func told(n node, direct origin) (scheme, host string) {
 	if s := strings.ToLower(n.scheme); s == "http" || s == "https" {
 		scheme = s
 	}
-	if h := n.host; h != "" && len(h) <= 300 && strings.Trim(h, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._:[]") == "" {
+	if h := n.host; h != "" && len(h) <= 300 &&
+		strings.Trim(h, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._:[]") == "" {
 		host = h
 	}
 	return scheme, host

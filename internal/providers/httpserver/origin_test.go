@@ -15,26 +15,48 @@ func TestOrigin(t *testing.T) {
 		want   origin // client left out; see its address
 		client string
 	}{
-		"nothing":                 {tellX, nil, origin{chain: proxy, scheme: "http"}, ""},
-		"client":                  {tellX, []string{"x-forwarded-for", "192.0.2.7", "x-forwarded-proto", "https", "x-forwarded-host", "front.example:8443"}, origin{chain: "192.0.2.7, " + proxy, scheme: "https", host: "front.example:8443"}, "192.0.2.7"},
-		"forged by the client":    {tellX, []string{"x-forwarded-for", "6.6.6.6, 192.0.2.7", "x-forwarded-proto", "gopher, https"}, origin{chain: "192.0.2.7, " + proxy, scheme: "https"}, "192.0.2.7"},
-		"forged as a proxy":       {tellX, []string{"x-forwarded-for", "10.0.0.9, 192.0.2.7"}, origin{chain: "192.0.2.7, " + proxy, scheme: "http"}, "192.0.2.7"},
-		"two proxies":             {tellX, []string{"x-forwarded-for", "6.6.6.6, 192.0.2.7, 10.0.0.2", "x-forwarded-proto", "http, https, http", "x-forwarded-host", "a,b,c"}, origin{chain: "192.0.2.7, 10.0.0.2, " + proxy, scheme: "https", host: "b"}, "192.0.2.7"},
-		"the last one replaces":   {tellX, []string{"x-forwarded-for", "192.0.2.7, 10.0.0.2", "x-forwarded-proto", "https"}, origin{chain: "192.0.2.7, 10.0.0.2, " + proxy, scheme: "https"}, "192.0.2.7"},
-		"two lines":               {tellX, []string{"x-forwarded-for", "6.6.6.6", "x-forwarded-for", "192.0.2.7"}, origin{chain: "192.0.2.7, " + proxy, scheme: "http"}, "192.0.2.7"},
-		"only proxies":            {tellX, []string{"x-forwarded-for", "10.0.0.3"}, origin{chain: "10.0.0.3, " + proxy, scheme: "http"}, "10.0.0.3"},
-		"a port":                  {tellX, []string{"x-forwarded-for", "192.0.2.7:4711"}, origin{chain: "192.0.2.7, " + proxy, scheme: "http"}, "192.0.2.7"},
-		"IPv6":                    {tellX, []string{"x-forwarded-for", "[2001:db8::1:2]:80"}, origin{chain: "2001:db8::1:2, " + proxy, scheme: "http"}, "2001:db8::"},
-		"IPv4 in IPv6":            {tellX, []string{"x-forwarded-for", "::ffff:192.0.2.7"}, origin{chain: "192.0.2.7, " + proxy, scheme: "http"}, "192.0.2.7"},
-		"unknown":                 {tellX, []string{"x-forwarded-for", "192.0.2.7, unknown"}, origin{chain: proxy, scheme: "http"}, ""},
-		"garbage":                 {tellX, []string{"x-forwarded-for", `", ,,x<>`, "x-forwarded-proto", "a b", "x-forwarded-host", "a/b c"}, origin{chain: proxy, scheme: "http"}, ""},
-		"scheme alone":            {tellX, []string{"x-forwarded-proto", "https"}, origin{chain: proxy, scheme: "https"}, ""},
-		"the other header":        {tellX, []string{"forwarded", "for=6.6.6.6;proto=https;host=evil"}, origin{chain: proxy, scheme: "http"}, ""},
-		"standard":                {tellStandard, []string{"forwarded", `for=6.6.6.6, For="192.0.2.7:4711" ;Proto=HTTPS; host="front"`}, origin{chain: "192.0.2.7, " + proxy, scheme: "https", host: "front"}, "192.0.2.7"},
-		"standard, IPv6":          {tellStandard, []string{"forwarded", `for="[2001:db8:0:1::9]:80"`}, origin{chain: "2001:db8:0:1::9, " + proxy, scheme: "http"}, "2001:db8:0:1::"},
-		"standard, hidden":        {tellStandard, []string{"forwarded", `for=192.0.2.7, for=_secret`}, origin{chain: proxy, scheme: "http"}, ""},
-		"standard, an open quote": {tellStandard, []string{"forwarded", `for="6.6.6.6`, "forwarded", `for=192.0.2.7;proto=https`}, origin{chain: "192.0.2.7, " + proxy, scheme: "https"}, "192.0.2.7"},
-		"standard, the other":     {tellStandard, []string{"x-forwarded-for", "6.6.6.6"}, origin{chain: proxy, scheme: "http"}, ""},
+		"nothing": {tellX, nil, origin{chain: proxy, scheme: "http"}, ""},
+		"client": {tellX, []string{"x-forwarded-for", "192.0.2.7", "x-forwarded-proto", "https", "x-forwarded-host",
+			"front.example:8443"}, origin{chain: "192.0.2.7, " + proxy, scheme: "https", host: "front.example:8443"},
+			"192.0.2.7"},
+		"forged by the client": {tellX, []string{"x-forwarded-for", "6.6.6.6, 192.0.2.7", "x-forwarded-proto",
+			"gopher, https"}, origin{chain: "192.0.2.7, " + proxy, scheme: "https"}, "192.0.2.7"},
+		"forged as a proxy": {tellX, []string{"x-forwarded-for", "10.0.0.9, 192.0.2.7"},
+			origin{chain: "192.0.2.7, " + proxy, scheme: "http"}, "192.0.2.7"},
+		"two proxies": {tellX, []string{"x-forwarded-for", "6.6.6.6, 192.0.2.7, 10.0.0.2",
+			"x-forwarded-proto", "http, https, http", "x-forwarded-host", "a,b,c"},
+			origin{chain: "192.0.2.7, 10.0.0.2, " + proxy, scheme: "https", host: "b"}, "192.0.2.7"},
+		"the last one replaces": {tellX, []string{"x-forwarded-for", "192.0.2.7, 10.0.0.2", "x-forwarded-proto",
+			"https"}, origin{chain: "192.0.2.7, 10.0.0.2, " + proxy, scheme: "https"}, "192.0.2.7"},
+		"two lines": {tellX, []string{"x-forwarded-for", "6.6.6.6", "x-forwarded-for", "192.0.2.7"},
+			origin{chain: "192.0.2.7, " + proxy, scheme: "http"}, "192.0.2.7"},
+		"only proxies": {tellX, []string{"x-forwarded-for", "10.0.0.3"}, origin{chain: "10.0.0.3, " + proxy,
+			scheme: "http"}, "10.0.0.3"},
+		"a port": {tellX, []string{"x-forwarded-for", "192.0.2.7:4711"},
+			origin{chain: "192.0.2.7, " + proxy, scheme: "http"}, "192.0.2.7"},
+		"IPv6": {tellX, []string{"x-forwarded-for", "[2001:db8::1:2]:80"},
+			origin{chain: "2001:db8::1:2, " + proxy, scheme: "http"}, "2001:db8::"},
+		"IPv4 in IPv6": {tellX, []string{"x-forwarded-for", "::ffff:192.0.2.7"},
+			origin{chain: "192.0.2.7, " + proxy, scheme: "http"}, "192.0.2.7"},
+		"unknown": {tellX, []string{"x-forwarded-for", "192.0.2.7, unknown"},
+			origin{chain: proxy, scheme: "http"}, ""},
+		"garbage": {tellX, []string{"x-forwarded-for", `", ,,x<>`, "x-forwarded-proto", "a b",
+			"x-forwarded-host", "a/b c"}, origin{chain: proxy, scheme: "http"}, ""},
+		"scheme alone": {tellX, []string{"x-forwarded-proto", "https"}, origin{chain: proxy, scheme: "https"},
+			""},
+		"the other header": {tellX, []string{"forwarded", "for=6.6.6.6;proto=https;host=evil"},
+			origin{chain: proxy, scheme: "http"}, ""},
+		"standard": {tellStandard,
+			[]string{"forwarded", `for=6.6.6.6, For="192.0.2.7:4711" ;Proto=HTTPS; host="front"`},
+			origin{chain: "192.0.2.7, " + proxy, scheme: "https", host: "front"}, "192.0.2.7"},
+		"standard, IPv6": {tellStandard, []string{"forwarded", `for="[2001:db8:0:1::9]:80"`},
+			origin{chain: "2001:db8:0:1::9, " + proxy, scheme: "http"}, "2001:db8:0:1::"},
+		"standard, hidden": {tellStandard, []string{"forwarded", `for=192.0.2.7, for=_secret`},
+			origin{chain: proxy, scheme: "http"}, ""},
+		"standard, an open quote": {tellStandard, []string{"forwarded", `for="6.6.6.6`, "forwarded",
+			`for=192.0.2.7;proto=https`}, origin{chain: "192.0.2.7, " + proxy, scheme: "https"}, "192.0.2.7"},
+		"standard, the other": {tellStandard, []string{"x-forwarded-for", "6.6.6.6"},
+			origin{chain: proxy, scheme: "http"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &proxies{networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, tell: row.tell}
@@ -71,7 +93,8 @@ func FuzzOrigin(f *testing.F) {
 			p.tell, header = tellStandard, []string{"forwarded", forged + ", for=192.0.2.7;proto=https"}
 		}
 		got := p.origin(origin{chain: "10.0.0.1", scheme: "http"}, netip.MustParseAddr("10.0.0.1"), pairs(header))
-		if got.chain != "192.0.2.7, 10.0.0.1" || got.scheme != "https" || got.client.String() != "192.0.2.7" || got.host != "" {
+		if got.chain != "192.0.2.7, 10.0.0.1" || got.scheme != "https" || got.client.String() != "192.0.2.7" ||
+			got.host != "" {
 			t.Fatalf("%q: %+v", header, got)
 		}
 	})
@@ -85,7 +108,8 @@ func TestTrustedProxy(t *testing.T) {
 		w.mu.Lock()
 		h := w.asked.Header
 		w.mu.Unlock()
-		for name, want := range map[string]string{headerFor: "192.0.2.7, 127.0.0.1", headerProto: "https", headerHost: "front", "host": "inner", "x-real-ip": "", "forwarded": ""} {
+		for name, want := range map[string]string{headerFor: "192.0.2.7, 127.0.0.1", headerProto: "https",
+			headerHost: "front", "host": "inner", "x-real-ip": "", "forwarded": ""} {
 			if got := strings.Join(h[name], "|"); got != want {
 				t.Errorf("%s: %s is %q, want %q", way, name, got, want)
 			}
@@ -95,7 +119,8 @@ func TestTrustedProxy(t *testing.T) {
 
 // TestClientOf: one site is one client.
 func TestClientOf(t *testing.T) {
-	for address, want := range map[string]string{"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7", "2001:db8:1:2:3::4": "2001:db8:1:2::", "fe80::1%eth0": "fe80::", "::1": "::"} {
+	for address, want := range map[string]string{"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7",
+		"2001:db8:1:2:3::4": "2001:db8:1:2::", "fe80::1%eth0": "fe80::", "::1": "::"} {
 		if got := clientOf(netip.MustParseAddr(address)).String(); got != want {
 			t.Errorf("%s is client %s, want %s", address, got, want)
 		}
@@ -105,8 +130,10 @@ func TestClientOf(t *testing.T) {
 // TestManyProxies: an origin as large as a header may be is read.
 func TestManyProxies(t *testing.T) {
 	w := openWays(t, map[string]string{"trusted_proxies": "127.0.0.1"})
-	resp, _ := w.do("net/http", "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.7"+strings.Repeat(",127.0.0.1", 6000)+"\r\n\r\n")
-	if chain := w.asked.Header.Get(headerFor); resp.StatusCode != 200 || !strings.HasPrefix(chain, "192.0.2.7, 127.0.0.1, ") || strings.Count(chain, ",") != 6001 {
+	resp, _ := w.do("net/http", "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.7"+strings.Repeat(",127.0.0.1",
+		6000)+"\r\n\r\n")
+	if chain := w.asked.Header.Get(headerFor); resp.StatusCode != 200 ||
+		!strings.HasPrefix(chain, "192.0.2.7, 127.0.0.1, ") || strings.Count(chain, ",") != 6001 {
 		t.Errorf("status %d, %.100q", resp.StatusCode, chain)
 	}
 }

@@ -52,7 +52,8 @@ func (a *recorder) Call(context.Context, lattice.ActorID, string, []byte) ([]byt
 	return nil, errors.New("not used")
 }
 
-func (a *recorder) Open(ctx context.Context, actor lattice.ActorID, _ string, r provider.Request) (provider.Answer, error) {
+func (a *recorder) Open(ctx context.Context, actor lattice.ActorID, _ string, r provider.Request) (provider.Answer,
+	error) {
 	payload := bytes.Clone(r.Payload)
 	if r.Body != nil {
 		body := make([]byte, r.BodyLength)
@@ -69,12 +70,16 @@ func (a *recorder) Open(ctx context.Context, actor lattice.ActorID, _ string, r 
 	a.asked, a.actor = q, actor
 	a.trace, _ = trace.From(ctx)
 	a.mu.Unlock()
-	resp := &contract.Response{StatusCode: 200, Header: contract.Header{"content-type": {"text/plain"}}, Body: []byte("the answer")}
+	resp := &contract.Response{StatusCode: 200, Header: contract.Header{"content-type": {"text/plain"}},
+		Body: []byte("the answer")}
 	switch q.Path {
 	case "/headers":
-		resp.Header = contract.Header{"x-two": {"a", "b"}, "CONTENT-type": {"text/odd", "text/more"}, "Transfer-Encoding": {"chunked"}, "connection": {"close, X-Hop"},
-			"x-hop": {"1"}, "content-length": {"99"}, "bad name": {"x"}, "b\xc3\xa4d": {"x"}, "x-bad": {"a\r\nInjected: 1"}, "ETag": {`"1"`}, "cache-control": {"no-cache"},
-			"keep-alive": {"5"}, "trailer": {"x"}, "upgrade": {"x"}, "te": {"x"}, "server": {"mine"}, "x-space": {" a "}, "": {"x"}}
+		resp.Header = contract.Header{"x-two": {"a", "b"}, "CONTENT-type": {"text/odd", "text/more"},
+			"Transfer-Encoding": {"chunked"}, "connection": {"close, X-Hop"},
+			"x-hop": {"1"}, "content-length": {"99"}, "bad name": {"x"}, "b\xc3\xa4d": {"x"},
+			"x-bad": {"a\r\nInjected: 1"}, "ETag": {`"1"`}, "cache-control": {"no-cache"},
+			"keep-alive": {"5"}, "trailer": {"x"}, "upgrade": {"x"}, "te": {"x"}, "server": {"mine"},
+			"x-space": {" a "}, "": {"x"}}
 	case "/date":
 		resp.Header = contract.Header{"date": {"Mon, 02 Jan 2006 15:04:05 GMT", "Mon, 02 Jan 2006 15:04:06 GMT"}}
 	case "/no-date":
@@ -126,7 +131,8 @@ type ways struct {
 // openWays opens the listeners, with links of the recorder, or of others beside it, under paths.
 func openWays(t *testing.T, values map[string]string, links ...func(*settings) lattice.ActorID) *ways {
 	t.Helper()
-	w := &ways{t: t, recorder: &recorder{enter: make(chan struct{}, 100), leave: make(chan struct{}), ended: make(chan error, 100)}}
+	w := &ways{t: t, recorder: &recorder{enter: make(chan struct{}, 100), leave: make(chan struct{}),
+		ended: make(chan error, 100)}}
 	cert, key, pool := latticetest.Certificate(t)
 	w.trust = &tls.Config{RootCAs: pool}
 	open := func(more map[string]string) (string, *handler) {
@@ -145,7 +151,9 @@ func openWays(t *testing.T, values map[string]string, links ...func(*settings) l
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &handler{env: provider.Env{Invoker: w, Large: load.NewBudget(0), ReadFile: linkfile.Folders{filepath.Dir(cert)}.Read, Timeout: providertest.Patience}, log: slog.New(slog.DiscardHandler), metrics: m, warnings: rate.NewLimiter(0, 0)}
+		h := &handler{env: provider.Env{Invoker: w, Large: load.NewBudget(0),
+			ReadFile: linkfile.Folders{filepath.Dir(cert)}.Read, Timeout: providertest.Patience},
+			log: slog.New(slog.DiscardHandler), metrics: m, warnings: rate.NewLimiter(0, 0)}
 		l, err := openListener(t.Context(), s, h, nil, h.log)
 		if err != nil {
 			t.Fatal(err)
@@ -258,7 +266,8 @@ func (w *ways) ask(way, text string) outcome {
 	resp, body := w.do(way, text)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	o := outcome{w.asked, w.actor, resp.StatusCode, resp.Header, traceID.ReplaceAllString(body, "ID"), resp.ContentLength}
+	o := outcome{w.asked, w.actor, resp.StatusCode, resp.Header, traceID.ReplaceAllString(body, "ID"),
+		resp.ContentLength}
 	if len(resp.Header["Date"]) != 1 {
 		w.t.Errorf("%s: dates %q", way, resp.Header["Date"])
 	} else if _, err := http.ParseTime(resp.Header.Get("Date")); err != nil {
@@ -321,8 +330,10 @@ func TestWaysAreNoDifference(t *testing.T) {
 			return lattice.ActorID("M" + path)
 		}
 	}
-	w := openWays(t, map[string]string{"cache_control": "max-age=5", "max_body_bytes": "1000"}, link("/reads", func(s *settings) { s.readonly = true }),
-		link("/host", func(s *settings) { s.host = "only.example.org" }), link("/full", func(s *settings) { s.inFlight = 0 }),
+	w := openWays(t, map[string]string{"cache_control": "max-age=5", "max_body_bytes": "1000"},
+		link("/reads", func(s *settings) { s.readonly = true }),
+		link("/host", func(s *settings) { s.host = "only.example.org" }),
+		link("/full", func(s *settings) { s.inFlight = 0 }),
 		link("/caf%C3%A9", nil), link("/a%20b", nil), link("/slash%2Fed", nil), link("/deep/er", nil))
 	for _, row := range []struct {
 		name, text string
@@ -335,17 +346,19 @@ func TestWaysAreNoDifference(t *testing.T) {
 			return ""
 		}},
 		{"query and header", "GET /a%20c/../c%2Fd?x=1&y=%zz HTTP/1.1\r\nHost: Example.org:80\r\nX-Multi: 2\r\nAccept: */*\r\nx-multi: 1\r\nX-None:\r\nKeep-Alive: 5\r\n\r\n", func(o outcome) string {
-			if q := o.asked; q.Path != "/a%20c/../c%2Fd" || q.Query != "x=1&y=%zz" || q.Header.Get("host") != "Example.org:80" || q.Header.Get("keep-alive") != "" {
+			if q := o.asked; q.Path != "/a%20c/../c%2Fd" || q.Query != "x=1&y=%zz" ||
+				q.Header.Get("host") != "Example.org:80" || q.Header.Get("keep-alive") != "" {
 				return "want the path as it came"
 			}
 			return ""
 		}},
-		{"a header beyond ASCII", "GET / HTTP/1.1\r\nHost: x\r\nX-Utf-8: caf\xc3\xa9\r\nX-Latin-1: caf\xe9\r\n\r\n", func(o outcome) string {
-			if o.asked.Header.Get("x-utf-8") != "café" || o.asked.Header.Get("x-latin-1") != "café" {
-				return "want café twice"
-			}
-			return ""
-		}},
+		{"a header beyond ASCII", "GET / HTTP/1.1\r\nHost: x\r\nX-Utf-8: caf\xc3\xa9\r\nX-Latin-1: caf\xe9\r\n\r\n",
+			func(o outcome) string {
+				if o.asked.Header.Get("x-utf-8") != "café" || o.asked.Header.Get("x-latin-1") != "café" {
+					return "want café twice"
+				}
+				return ""
+			}},
 		{"a header of the answer beyond ASCII", "GET /bytes HTTP/1.1\r\nHost: x\r\n\r\n", func(o outcome) string {
 			if o.header.Get("X-Utf-8") != "caf\xc3\xa9" || o.header.Get("X-Latin-1") != "caf\xe9" {
 				return "want its bytes"
@@ -359,18 +372,20 @@ func TestWaysAreNoDifference(t *testing.T) {
 				}
 				return ""
 			}},
-		{"body", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Type: text/plain\r\n\r\nhello", func(o outcome) string {
-			if string(o.asked.Body) != "hello" {
-				return "want hello"
-			}
-			return ""
-		}},
+		{"body", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Type: text/plain\r\n\r\nhello",
+			func(o outcome) string {
+				if string(o.asked.Body) != "hello" {
+					return "want hello"
+				}
+				return ""
+			}},
 		{"no body", "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", nil},
 		{"trace", "GET / HTTP/1.1\r\nHost: x\r\n" + parent + "tracestate: a=b\r\nTracestate: c=d\r\n\r\n", nil},
 		{"a trace that is none", "GET / HTTP/1.1\r\nHost: x\r\ntraceparent: garbage\r\ntracestate: a=b\r\n\r\n", nil},
 		{"two traces", "GET / HTTP/1.1\r\nHost: x\r\n" + parent + parent + "\r\n", nil},
 		{"headers of an actor", "GET /headers HTTP/1.1\r\nHost: x\r\n\r\n", func(o outcome) string {
-			want := http.Header{"X-Two": {"a", "b"}, "Content-Type": {"text/odd"}, "Etag": {`"1"`}, "Cache-Control": {"no-cache"}, "Server": {"mine"}, "X-Space": {"a"}, "Content-Length": {"10"}}
+			want := http.Header{"X-Two": {"a", "b"}, "Content-Type": {"text/odd"}, "Etag": {`"1"`},
+				"Cache-Control": {"no-cache"}, "Server": {"mine"}, "X-Space": {"a"}, "Content-Length": {"10"}}
 			if !reflect.DeepEqual(o.header, want) {
 				return fmt.Sprintf("want %v", want)
 			}
@@ -390,10 +405,14 @@ func TestWaysAreNoDifference(t *testing.T) {
 			}
 			return ""
 		}},
-		{"204", "GET /204 HTTP/1.1\r\nHost: x\r\n\r\n", bare(204)}, {"205", "GET /205 HTTP/1.1\r\nHost: x\r\n\r\n", bare(205)}, {"304", "GET /304 HTTP/1.1\r\nHost: x\r\n\r\n", bare(304)},
-		{"404", "GET /404 HTTP/1.1\r\nHost: x\r\n\r\n", gets(404)}, {"299", "GET /299 HTTP/1.1\r\nHost: x\r\n\r\n", gets(299)}, {"599", "GET /599 HTTP/1.1\r\nHost: x\r\n\r\n", gets(599)},
-		{"0", "GET /99 HTTP/1.1\r\nHost: x\r\n\r\n", gets(502)}, {"100", "GET /100 HTTP/1.1\r\nHost: x\r\n\r\n", gets(502)}, {"101", "GET /101 HTTP/1.1\r\nHost: x\r\n\r\n", gets(502)},
-		{"199", "GET /199 HTTP/1.1\r\nHost: x\r\n\r\n", gets(502)}, {"600", "GET /600 HTTP/1.1\r\nHost: x\r\n\r\n", gets(502)},
+		{"204", "GET /204 HTTP/1.1\r\nHost: x\r\n\r\n", bare(204)}, {"205", "GET /205 HTTP/1.1\r\nHost: x\r\n\r\n",
+			bare(205)}, {"304", "GET /304 HTTP/1.1\r\nHost: x\r\n\r\n", bare(304)},
+		{"404", "GET /404 HTTP/1.1\r\nHost: x\r\n\r\n", gets(404)}, {"299", "GET /299 HTTP/1.1\r\nHost: x\r\n\r\n",
+			gets(299)}, {"599", "GET /599 HTTP/1.1\r\nHost: x\r\n\r\n", gets(599)},
+		{"0", "GET /99 HTTP/1.1\r\nHost: x\r\n\r\n", gets(502)}, {"100", "GET /100 HTTP/1.1\r\nHost: x\r\n\r\n",
+			gets(502)}, {"101", "GET /101 HTTP/1.1\r\nHost: x\r\n\r\n", gets(502)},
+		{"199", "GET /199 HTTP/1.1\r\nHost: x\r\n\r\n", gets(502)}, {"600", "GET /600 HTTP/1.1\r\nHost: x\r\n\r\n",
+			gets(502)},
 		{"a length that lies", "GET /length HTTP/1.1\r\nHost: x\r\n\r\n", nil},
 		{"head with a length", "HEAD /length HTTP/1.1\r\nHost: x\r\n\r\n", func(o outcome) string {
 			if o.length != 77 || o.body != "" {
@@ -407,16 +426,25 @@ func TestWaysAreNoDifference(t *testing.T) {
 			}
 			return ""
 		}},
-		{"empty", "GET /empty HTTP/1.1\r\nHost: x\r\n\r\n", gets(200)}, {"head of nothing", "HEAD /empty HTTP/1.1\r\nHost: x\r\n\r\n", nil},
-		{"large", "GET /large HTTP/1.1\r\nHost: x\r\n\r\n", gets(200)}, {"head of it", "HEAD /large HTTP/1.1\r\nHost: x\r\n\r\n", gets(200)},
-		{"garbage", "GET /garbage HTTP/1.1\r\nHost: x\r\n\r\n", gets(502)}, {"busy", "GET /busy HTTP/1.1\r\nHost: x\r\n\r\n", gets(503)}, {"guest", "GET /guest HTTP/1.1\r\nHost: x\r\n\r\n", gets(500)},
-		{"read-only", "POST /reads HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx", gets(405)}, {"reads", "GET /reads HTTP/1.1\r\nHost: x\r\n\r\n", gets(200)},
+		{"empty", "GET /empty HTTP/1.1\r\nHost: x\r\n\r\n", gets(200)},
+		{"head of nothing", "HEAD /empty HTTP/1.1\r\nHost: x\r\n\r\n", nil},
+		{"large", "GET /large HTTP/1.1\r\nHost: x\r\n\r\n", gets(200)},
+		{"head of it", "HEAD /large HTTP/1.1\r\nHost: x\r\n\r\n", gets(200)},
+		{"garbage", "GET /garbage HTTP/1.1\r\nHost: x\r\n\r\n", gets(502)},
+		{"busy", "GET /busy HTTP/1.1\r\nHost: x\r\n\r\n", gets(503)},
+		{"guest", "GET /guest HTTP/1.1\r\nHost: x\r\n\r\n", gets(500)},
+		{"read-only", "POST /reads HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx", gets(405)},
+		{"reads", "GET /reads HTTP/1.1\r\nHost: x\r\n\r\n", gets(200)},
 		{"full", "GET /full HTTP/1.1\r\nHost: x\r\n\r\n", gets(503)},
-		{"host", "GET /host/%61 HTTP/1.1\r\nHost: ONLY.example.org.\r\n\r\n", to("M/host")}, {"other host", "GET /host HTTP/1.1\r\nHost: other\r\n\r\n", to("MA")},
-		{"too large", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n" + strings.Repeat("x", 1001), gets(413)},
-		{"CONNECT", "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n", refused}, {"TRACE", "TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", refused},
+		{"host", "GET /host/%61 HTTP/1.1\r\nHost: ONLY.example.org.\r\n\r\n", to("M/host")},
+		{"other host", "GET /host HTTP/1.1\r\nHost: other\r\n\r\n", to("MA")},
+		{"too large", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n" + strings.Repeat("x", 1001),
+			gets(413)},
+		{"CONNECT", "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n", refused},
+		{"TRACE", "TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", refused},
 		{"PRI", "PRI / HTTP/1.1\r\nHost: x\r\n\r\n", refused},
-		{"OPTIONS", "OPTIONS / HTTP/1.1\r\nHost: x\r\n\r\n", to("MA")}, {"PATCH", "PATCH / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx", to("MA")},
+		{"OPTIONS", "OPTIONS / HTTP/1.1\r\nHost: x\r\n\r\n", to("MA")},
+		{"PATCH", "PATCH / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx", to("MA")},
 		{"PROPFIND", "PROPFIND / HTTP/1.1\r\nHost: x\r\n\r\n", to("MA")},
 		{"BREW", "BREW /pot HTTP/1.1\r\nHost: x\r\n\r\n", func(o outcome) string {
 			if o.asked == nil || o.asked.Method != "BREW" {
@@ -430,20 +458,27 @@ func TestWaysAreNoDifference(t *testing.T) {
 			}
 			return ""
 		}},
-		{"a path with escapes", "GET /caf%C3%A9/x HTTP/1.1\r\nHost: x\r\n\r\n", to("M/caf%C3%A9")}, {"in lower case", "GET /caf%c3%a9 HTTP/1.1\r\nHost: x\r\n\r\n", to("M/caf%C3%A9")},
+		{"a path with escapes", "GET /caf%C3%A9/x HTTP/1.1\r\nHost: x\r\n\r\n", to("M/caf%C3%A9")},
+		{"in lower case", "GET /caf%c3%a9 HTTP/1.1\r\nHost: x\r\n\r\n", to("M/caf%C3%A9")},
 		{"with more escapes than it needs", "GET /%63af%C3%A9 HTTP/1.1\r\nHost: x\r\n\r\n", to("M/caf%C3%A9")},
-		{"a path with a space", "GET /a%20b HTTP/1.1\r\nHost: x\r\n\r\n", to("M/a%20b")}, {"a plus is no space", "GET /a+b HTTP/1.1\r\nHost: x\r\n\r\n", to("MA")},
-		{"an escaped slash", "GET /slash%2fed/x HTTP/1.1\r\nHost: x\r\n\r\n", to("M/slash%2Fed")}, {"a slash is another path", "GET /slash/ed HTTP/1.1\r\nHost: x\r\n\r\n", to("MA")},
-		{"an escaped slash is none", "GET /deep%2Fer HTTP/1.1\r\nHost: x\r\n\r\n", to("MA")}, {"an escaped percent sign", "GET /slash%252Fed HTTP/1.1\r\nHost: x\r\n\r\n", to("MA")},
-		{"doubled slashes", "GET /deep//er HTTP/1.1\r\nHost: x\r\n\r\n", to("M/deep/er")}, {"dot segments", "GET /x/../deep/./er HTTP/1.1\r\nHost: x\r\n\r\n", to("M/deep/er")},
+		{"a path with a space", "GET /a%20b HTTP/1.1\r\nHost: x\r\n\r\n", to("M/a%20b")},
+		{"a plus is no space", "GET /a+b HTTP/1.1\r\nHost: x\r\n\r\n", to("MA")},
+		{"an escaped slash", "GET /slash%2fed/x HTTP/1.1\r\nHost: x\r\n\r\n", to("M/slash%2Fed")},
+		{"a slash is another path", "GET /slash/ed HTTP/1.1\r\nHost: x\r\n\r\n", to("MA")},
+		{"an escaped slash is none", "GET /deep%2Fer HTTP/1.1\r\nHost: x\r\n\r\n", to("MA")},
+		{"an escaped percent sign", "GET /slash%252Fed HTTP/1.1\r\nHost: x\r\n\r\n", to("MA")},
+		{"doubled slashes", "GET /deep//er HTTP/1.1\r\nHost: x\r\n\r\n", to("M/deep/er")},
+		{"dot segments", "GET /x/../deep/./er HTTP/1.1\r\nHost: x\r\n\r\n", to("M/deep/er")},
 		{"out of a route", "GET /deep/er/../x HTTP/1.1\r\nHost: x\r\n\r\n", func(o outcome) string {
 			if o.actor != "MA" || o.asked.Path != "/deep/er/../x" {
 				return "want the one whose path it is, with the path as it came"
 			}
 			return ""
 		}},
-		{"escaped dot segments", "GET /x/%2e%2E/deep/%2e/er HTTP/1.1\r\nHost: x\r\n\r\n", to("M/deep/er")}, {"beyond the root", "GET /../../deep/er HTTP/1.1\r\nHost: x\r\n\r\n", to("M/deep/er")},
-		{"a dot segment that is none", "GET /deep/..er HTTP/1.1\r\nHost: x\r\n\r\n", to("MA")}, {"an escaped slash in a dot segment", "GET /deep/x/..%2fer HTTP/1.1\r\nHost: x\r\n\r\n", to("MA")},
+		{"escaped dot segments", "GET /x/%2e%2E/deep/%2e/er HTTP/1.1\r\nHost: x\r\n\r\n", to("M/deep/er")},
+		{"beyond the root", "GET /../../deep/er HTTP/1.1\r\nHost: x\r\n\r\n", to("M/deep/er")},
+		{"a dot segment that is none", "GET /deep/..er HTTP/1.1\r\nHost: x\r\n\r\n", to("MA")},
+		{"an escaped slash in a dot segment", "GET /deep/x/..%2fer HTTP/1.1\r\nHost: x\r\n\r\n", to("MA")},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w.t = t
@@ -458,7 +493,8 @@ func TestWaysAreNoDifference(t *testing.T) {
 				if i == 0 {
 					want = got
 				} else if !reflect.DeepEqual(got, want) {
-					t.Errorf("%s: %+v, asked %+v\n%s: %+v, asked %+v", way, got, got.asked, wayNames[0], want, want.asked)
+					t.Errorf("%s: %+v, asked %+v\n%s: %+v, asked %+v", way, got, got.asked, wayNames[0], want,
+						want.asked)
 				}
 			}
 		})
@@ -490,16 +526,24 @@ var malformedRequests = []struct {
 	name, text, body string   // text without the body
 	fields           []string // names and values; those of HTTP/2 come first
 }{
-	{"two lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 30\r\n\r\n", "abc", h2("POST", "/", "x", "content-length", "3", "content-length", "30")},
-	{"a list of lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3, 3\r\n\r\n", "abc", h2("POST", "/", "x", "content-length", "3, 3")},
-	{"a length with a sign", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\n", "abc", h2("POST", "/", "x", "content-length", "+3")},
-	{"a negative length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -3\r\n\r\n", "abc", h2("POST", "/", "x", "content-length", "-3")},
-	{"a length that is none", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: three\r\n\r\n", "abc", h2("POST", "/", "x", "content-length", "three")},
-	{"an empty length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n\r\n", "abc", h2("POST", "/", "x", "content-length", "")},
-	{"a length beyond all", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", "abc", h2("POST", "/", "x", "content-length", "99999999999999999999")},
+	{"two lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 30\r\n\r\n", "abc",
+		h2("POST", "/", "x", "content-length", "3", "content-length", "30")},
+	{"a list of lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3, 3\r\n\r\n", "abc",
+		h2("POST", "/", "x", "content-length", "3, 3")},
+	{"a length with a sign", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\n", "abc",
+		h2("POST", "/", "x", "content-length", "+3")},
+	{"a negative length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -3\r\n\r\n", "abc",
+		h2("POST", "/", "x", "content-length", "-3")},
+	{"a length that is none", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: three\r\n\r\n", "abc",
+		h2("POST", "/", "x", "content-length", "three")},
+	{"an empty length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n\r\n", "abc",
+		h2("POST", "/", "x", "content-length", "")},
+	{"a length beyond all", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", "abc",
+		h2("POST", "/", "x", "content-length", "99999999999999999999")},
 	{"a length of a body that does not come", "", "", h2("POST", "/", "x", "content-length", "3")},
 	{"a length too short", "", "abc", h2("POST", "/", "x", "content-length", "2")},
-	{"a length and an encoding", "", "abc", h2("POST", "/", "x", "content-length", "3", "transfer-encoding", "chunked")},
+	{"a length and an encoding", "", "abc", h2("POST", "/", "x", "content-length", "3", "transfer-encoding",
+		"chunked")},
 	{"a method with a target", "GET /admin / HTTP/1.1\r\nHost: x\r\n\r\n", "", h2("GET /admin", "/", "x")},
 	{"a method that is no token", "G(T / HTTP/1.1\r\nHost: x\r\n\r\n", "", h2("G(T", "/", "x")},
 	{"a method with a colon", "GET: / HTTP/1.1\r\nHost: x\r\n\r\n", "", h2("GET:", "/", "x")},
@@ -515,10 +559,13 @@ var malformedRequests = []struct {
 	{"a host with a space", "GET / HTTP/1.1\r\nHost: x y\r\n\r\n", "", h2("GET", "/", "x y")},
 	{"no host", "GET / HTTP/1.1\r\n\r\n", "", []string{":method", "GET", ":scheme", "http", ":path", "/"}},
 	{"two hosts", "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", "", h2("GET", "/", "x", "host", "y")},
-	{"two hosts without an authority", "", "", []string{":method", "GET", ":scheme", "http", ":path", "/", "host", "x", "host", "y"}},
+	{"two hosts without an authority", "", "", []string{":method", "GET", ":scheme", "http", ":path", "/", "host", "x",
+		"host", "y"}},
 	{"a header of two lines", "", "", h2("GET", "/", "x", "x-a", "b\r\nx-evil: 1")},
-	{"a header with a space in its name", "GET / HTTP/1.1\r\nHost: x\r\nX A: b\r\n\r\n", "", h2("GET", "/", "x", "x a", "b")},
-	{"a header with a null byte", "GET / HTTP/1.1\r\nHost: x\r\nX-A: \x00\r\n\r\n", "", h2("GET", "/", "x", "x-a", "\x00")},
+	{"a header with a space in its name", "GET / HTTP/1.1\r\nHost: x\r\nX A: b\r\n\r\n", "",
+		h2("GET", "/", "x", "x a", "b")},
+	{"a header with a null byte", "GET / HTTP/1.1\r\nHost: x\r\nX-A: \x00\r\n\r\n", "",
+		h2("GET", "/", "x", "x-a", "\x00")},
 }
 
 func h2(method, path, authority string, more ...string) []string {
@@ -575,7 +622,9 @@ func (w *ways) frames(fields []string, body string) int {
 	f := http2.NewFramer(c, c)
 	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	_, err = io.WriteString(c, http2.ClientPreface)
-	err = errors.Join(err, f.WriteSettings(), f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: body == ""}))
+	err = errors.Join(err, f.WriteSettings(),
+		f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true,
+			EndStream: body == ""}))
 	if body != "" {
 		err = errors.Join(err, f.WriteData(1, true, []byte(body)))
 	}
@@ -647,7 +696,8 @@ func TestHalfClosed(t *testing.T) {
 	long.Test(t, "waits for what takes its time")
 	w := openWays(t, nil)
 	for _, way := range wayNames[:3] { // in HTTP/2 each request ends its side
-		for name, text := range map[string]string{"nothing": "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n", "a body": "POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+		for name, text := range map[string]string{"nothing": "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n",
+			"a body": "POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
 			"chunks": "POST /wait HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"} {
 			t.Run(way+" with "+name, func(t *testing.T) {
 				w.t = t

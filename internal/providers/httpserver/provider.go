@@ -170,7 +170,8 @@ func (p *httpProvider) prepare(ctx context.Context, link provider.Link, old *rou
 			}
 		case len(others) > 0:
 			return o, &lattice.Error{Code: lattice.ErrConflict, Op: "link", Entity: string(link.Actor),
-				Detail: "actor " + string(others[0].actor) + " has " + l.address + ", which overlaps with " + s.address + "; set the same address or another port in one of the two links"}
+				Detail: "actor " + string(others[0].actor) + " has " + l.address + ", which overlaps with " +
+					s.address + "; set the same address or another port in one of the two links"}
 		default: // old is all it has
 			o.replaces = l
 		}
@@ -232,9 +233,11 @@ func conflict(r *route, others []*route) error {
 		e := &lattice.Error{Code: lattice.ErrConflict, Op: "link", Entity: string(r.actor)}
 		switch {
 		case o.host == r.host && o.path == r.path:
-			e.Detail = r.where() + " is taken by actor " + string(o.actor) + "; set another path, host or port in one of the two links"
+			e.Detail = r.where() + " is taken by actor " + string(o.actor) +
+				"; set another path, host or port in one of the two links"
 		case o.listen != r.listen:
-			e.Detail = "actor " + string(o.actor) + " has " + r.address + " with other TLS settings, timeouts, limits or trusted proxies; " +
+			e.Detail = "actor " + string(o.actor) + " has " + r.address +
+				" with other TLS settings, timeouts, limits or trusted proxies; " +
 				"make them equal or set another port in one of the two links"
 		default:
 			continue

@@ -45,30 +45,39 @@ func TestLinkKeepsServingWhenItsNewValuesAreRefused(t *testing.T) {
 		why    string
 		again  bool // it is tried again by itself
 	}{
-		"another process has the port":          {[]string{"port", foreign}, "another process has it", true},
-		"another link has the path":             {[]string{"path", "/other"}, "is taken by actor", true},
-		"another link has the address":          {[]string{"address", "0.0.0.0:" + s.port}, "which overlaps with 0.0.0.0:", true},
-		"other timeouts than its address":       {[]string{"idle_timeout", "5s"}, "other TLS settings, timeouts", true},
-		"an address of another machine":         {[]string{"address", "192.0.2.1:80"}, "this machine does not have the address", true},
-		"path that nothing matches":             {[]string{"path", "/v1/*"}, `want "/v1"`, false},
-		"limit":                                 {[]string{"max_in_flight", "0"}, "want a number from 1", false},
-		"misspelt":                              {[]string{"adress", "x"}, "did you mean address?", false},
-		"missing certificate":                   {[]string{"port", freePort(t), "tls_cert_file", "none.pem", "tls_key_file", bad}, "there is no such file", true},
-		"certificate that is none":              {[]string{"port", freePort(t), "tls_cert_file", bad, "tls_key_file", bad}, "load TLS certificate", true},
-		"certificate in a pipe":                 {[]string{"port", freePort(t), "tls_cert_file", "pipe", "tls_key_file", bad}, "it is a pipe", true},
-		"certificate without end":               {[]string{"port", freePort(t), "tls_cert_file", "/dev/zero", "tls_key_file", bad}, "it is a device", true},
-		"certificate outside of allowed folder": {[]string{"port", freePort(t), "tls_cert_file", "/etc/hostname", "tls_key_file", bad}, "--files-dir DIR", true},
+		"another process has the port": {[]string{"port", foreign}, "another process has it", true},
+		"another link has the path":    {[]string{"path", "/other"}, "is taken by actor", true},
+		"another link has the address": {[]string{"address", "0.0.0.0:" + s.port}, "which overlaps with 0.0.0.0:",
+			true},
+		"other timeouts than its address": {[]string{"idle_timeout", "5s"}, "other TLS settings, timeouts", true},
+		"an address of another machine": {[]string{"address", "192.0.2.1:80"},
+			"this machine does not have the address", true},
+		"path that nothing matches": {[]string{"path", "/v1/*"}, `want "/v1"`, false},
+		"limit":                     {[]string{"max_in_flight", "0"}, "want a number from 1", false},
+		"misspelt":                  {[]string{"adress", "x"}, "did you mean address?", false},
+		"missing certificate": {[]string{"port", freePort(t), "tls_cert_file", "none.pem", "tls_key_file",
+			bad}, "there is no such file", true},
+		"certificate that is none": {[]string{"port", freePort(t), "tls_cert_file", bad, "tls_key_file", bad},
+			"load TLS certificate", true},
+		"certificate in a pipe": {[]string{"port", freePort(t), "tls_cert_file", "pipe", "tls_key_file",
+			bad}, "it is a pipe", true},
+		"certificate without end": {[]string{"port", freePort(t), "tls_cert_file", "/dev/zero", "tls_key_file",
+			bad}, "it is a device", true},
+		"certificate outside of allowed folder": {[]string{"port", freePort(t), "tls_cert_file", "/etc/hostname",
+			"tls_key_file", bad}, "--files-dir DIR", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			values := s.values(c.values...)
 			if c.values[0] == "address" {
 				delete(values, "port")
 			}
-			if offered := s.CheckLink(id, values); !providertest.Failed(&offered) || !strings.Contains(offered.Error, c.why) {
+			if offered := s.CheckLink(id, values); !providertest.Failed(&offered) || !strings.Contains(offered.Error,
+				c.why) {
 				t.Errorf("offered: %+v, want failed with %q", offered, c.why)
 			}
 			state := s.PutLink(id, values)
-			if !providertest.Kept(&state) || !strings.Contains(state.Refused.Error, c.why) || (state.Refused.RetryMS > 0) != c.again {
+			if !providertest.Kept(&state) || !strings.Contains(state.Refused.Error, c.why) ||
+				(state.Refused.RetryMS > 0) != c.again {
 				t.Errorf("%+v, want the link active, and %q refused; tried again: %v", state, c.why, c.again)
 			}
 			if resp, body := s.do("GET", "/", nil); resp.StatusCode != 200 || body != "works" {
@@ -91,7 +100,8 @@ func TestRefusedLinkIsTriedAgainByItself(t *testing.T) {
 		t.Fatalf("%+v", state)
 	}
 	other := s.Lattice.ActorID(t)
-	if state := s.PutLink(other, map[string]string{"port": foreign, "path": "/x"}); !providertest.Failed(&state) || state.RetryMS == 0 {
+	if state := s.PutLink(other, map[string]string{"port": foreign, "path": "/x"}); !providertest.Failed(&state) ||
+		state.RetryMS == 0 {
 		t.Fatalf("%+v, want failed and when it is tried again", state)
 	}
 	taken.Close()
@@ -127,7 +137,8 @@ func TestLinkMovesToAnOverlappingAddressWithoutRefusing(t *testing.T) {
 		}
 	}()
 	for i, values := range []map[string]string{
-		{"address": "0.0.0.0:" + s.port}, {"address": "127.0.0.1:" + s.port}, {"address": "127.0.0.1:" + s.port, "idle_timeout": "7s"},
+		{"address": "0.0.0.0:" + s.port}, {"address": "127.0.0.1:" + s.port}, {"address": "127.0.0.1:" + s.port,
+			"idle_timeout": "7s"},
 		{"address": "0.0.0.0:" + s.port, "max_header_bytes": "4K"}, {"address": "0.0.0.0:" + s.port}, {"port": s.port},
 	} {
 		before := served.Load()

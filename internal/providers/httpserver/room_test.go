@@ -29,7 +29,8 @@ func TestUnknownLengthsAreCounted(t *testing.T) {
 		t.Fatal("no room")
 	}
 	read := func(size int, route *route) (int, int64, *failure) {
-		r := httptest.NewRequest(http.MethodPost, "/", struct{ *strings.Reader }{strings.NewReader(strings.Repeat("x", size))})
+		r := httptest.NewRequest(http.MethodPost, "/",
+			struct{ *strings.Reader }{strings.NewReader(strings.Repeat("x", size))})
 		r.ContentLength = -1
 		var into bytes.Buffer
 		held, fail := h.readBody(t.Context(), &into, r, route, wait)
@@ -43,7 +44,8 @@ func TestUnknownLengthsAreCounted(t *testing.T) {
 	if used, _ := budget.Used(); n != limit || held != limit || used != limit || fail != nil {
 		t.Errorf("large: %d bytes, %d held, %d used, %v", n, held, used, fail)
 	}
-	if _, held, fail := read(wire.MaxInlineBytes+1, to); held != 0 || fail == nil || fail.status != http.StatusServiceUnavailable || fail.code != lattice.ErrBusy {
+	if _, held, fail := read(wire.MaxInlineBytes+1, to); held != 0 || fail == nil ||
+		fail.status != http.StatusServiceUnavailable || fail.code != lattice.ErrBusy {
 		t.Errorf("without room: %d held, %+v", held, fail)
 	}
 	budget.Release(held)
@@ -54,7 +56,9 @@ func TestUnknownLengthsAreCounted(t *testing.T) {
 	if used, _ := budget.Used(); used != 0 {
 		t.Errorf("%d bytes stay held", used)
 	}
-	if _, _, fail = read(wire.MaxInlineBytes+1, &route{settings: settings{maxBody: wire.MaxInlineBytes}}); fail == nil || fail.status != http.StatusRequestEntityTooLarge {
+	if _, _, fail = read(wire.MaxInlineBytes+1,
+		&route{settings: settings{maxBody: wire.MaxInlineBytes}}); fail == nil ||
+		fail.status != http.StatusRequestEntityTooLarge {
 		t.Errorf("above a limit that is not large: %+v", fail)
 	}
 }
@@ -66,7 +70,8 @@ func TestFailuresAreSeen(t *testing.T) {
 	h := &handler{log: slog.New(slog.NewTextHandler(&log, nil)), warnings: rate.NewLimiter(0, warnBurst)}
 	refuse := func() {
 		fail := callFailure(&lattice.Error{Code: lattice.ErrBusy, Detail: "no room"}, 0)
-		h.refuse(&exchange{response: newNetResponse(httptest.NewRecorder()), ctx: t.Context(), trace: trace.Context{TraceID: [16]byte{1}},
+		h.refuse(&exchange{response: newNetResponse(httptest.NewRecorder()), ctx: t.Context(),
+			trace: trace.Context{TraceID: [16]byte{1}},
 			route: &route{actor: "MACTOR"}}, fail)
 	}
 	for range 10 * warnBurst {
@@ -75,7 +80,8 @@ func TestFailuresAreSeen(t *testing.T) {
 	if n := strings.Count(log.String(), "\n"); n != warnBurst {
 		t.Errorf("%d lines, want %d", n, warnBurst)
 	}
-	for _, want := range []string{"level=WARN", "code=busy", "actor=MACTOR", "=01000000000000000000000000000000", "no room", "status=503"} {
+	for _, want := range []string{"level=WARN", "code=busy", "actor=MACTOR", "=01000000000000000000000000000000",
+		"no room", "status=503"} {
 		if line, _, _ := strings.Cut(log.String(), "\n"); !strings.Contains(line, want) {
 			t.Errorf("no %q in %s", want, line)
 		}

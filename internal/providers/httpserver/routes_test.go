@@ -11,7 +11,8 @@ import (
 // Random paths of random tables find what comparing with every route finds.
 func TestTableFinds(t *testing.T) {
 	under := func(path, prefix string) bool {
-		return prefix == "/" || strings.HasPrefix(path, prefix) && (len(path) == len(prefix) || path[len(prefix)] == '/')
+		return prefix == "/" || strings.HasPrefix(path, prefix) &&
+			(len(path) == len(prefix) || path[len(prefix)] == '/')
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	random := func() string {

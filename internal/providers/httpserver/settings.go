@@ -73,15 +73,19 @@ func readSettings(link, defaults provider.Values) (settings, error) {
 		return settings{}, err
 	}
 	return settings{
-		address: address(v.Text("address"), v.Given("port"), v.Number("port")), host: v.Text("host"), path: cleanPath(v.Text("path")),
+		address: address(v.Text("address"), v.Given("port"), v.Number("port")), host: v.Text("host"),
+		path: cleanPath(v.Text("path")),
 		listen: listenSettings{
-			certFile: v.Text("tls_cert_file"), keyFile: v.Text("tls_key_file"), maxHeader: int(v.Number("max_header_bytes")),
-			read: v.Span("read_timeout"), write: v.Span("write_timeout"), idle: v.Span("idle_timeout"),
+			certFile: v.Text("tls_cert_file"), keyFile: v.Text("tls_key_file"),
+			maxHeader: int(v.Number("max_header_bytes")),
+			read:      v.Span("read_timeout"), write: v.Span("write_timeout"), idle: v.Span("idle_timeout"),
 			proxies: v.Text("trusted_proxies"), forwarded: v.Text("forwarded_header"),
-			maxConns: v.Number("max_connections"), maxWaiting: v.Number("max_waiting_bytes"), share: int(v.Number("client_share")),
+			maxConns: v.Number("max_connections"), maxWaiting: v.Number("max_waiting_bytes"),
+			share: int(v.Number("client_share")),
 		},
 		maxBody: v.Number("max_body_bytes"), inFlight: int(v.Number("max_in_flight")),
-		timeout: time.Duration(v.Number("timeout_ms")) * time.Millisecond, cache: v.Text("cache_control"), readonly: v.Truth("readonly_mode"),
+		timeout: time.Duration(v.Number("timeout_ms")) * time.Millisecond, cache: v.Text("cache_control"),
+		readonly: v.Truth("readonly_mode"),
 	}, nil
 }
 

@@ -16,9 +16,11 @@ func TestOverlappingAddresses(t *testing.T) {
 		want bool
 	}{
 		{"127.0.0.1:80", "127.0.0.1:80", true}, {"0.0.0.0:80", "127.0.0.1:80", true}, {"0.0.0.0:80", "[::1]:80", false},
-		{"[::]:80", "[::1]:80", true}, {"[::]:80", "127.0.0.1:80", true}, {"[::]:80", "0.0.0.0:80", true}, {":80", "0.0.0.0:80", true},
+		{"[::]:80", "[::1]:80", true}, {"[::]:80", "127.0.0.1:80", true}, {"[::]:80", "0.0.0.0:80", true},
+		{":80", "0.0.0.0:80", true},
 		{":80", "[::1]:80", true}, {"127.0.0.1:80", "127.0.0.2:80", false}, {"0.0.0.0:80", "127.0.0.1:81", false},
-		{"[::1]:80", "[0:0::1]:80", true}, {"0.0.0.0:80", "[::ffff:127.0.0.1]:80", true}, {"[fe80::1%lo]:80", "[fe80::1%eth0]:80", false},
+		{"[::1]:80", "[0:0::1]:80", true}, {"0.0.0.0:80", "[::ffff:127.0.0.1]:80", true},
+		{"[fe80::1%lo]:80", "[fe80::1%eth0]:80", false},
 		{"0.0.0.0:0", "127.0.0.1:0", false}, {":80", "localhost:80", true},
 	} {
 		if got, turned := overlap(c.a, c.b), overlap(c.b, c.a); got != c.want || turned != c.want {
@@ -43,7 +45,8 @@ func TestAllOfIPv4LeavesIPv6ToOthers(t *testing.T) {
 	}
 	s.port = freePort(t)
 	for _, address := range []string{"[::]:", "0.0.0.0:"} {
-		if state := s.PutLink(four, s.values("address", address+s.port)); !providertest.Active(&state) || state.Refused != nil {
+		if state := s.PutLink(four, s.values("address", address+s.port)); !providertest.Active(&state) ||
+			state.Refused != nil {
 			t.Fatalf("moved to %s: %+v", address, state)
 		}
 		if _, body := s.do("GET", "/", nil); body != "four" {

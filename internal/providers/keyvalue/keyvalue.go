@@ -39,8 +39,10 @@ type Store interface {
 }
 
 // Operations are those of the contract.
-var Operations = []string{contract.Increment, contract.Contains, contract.Del, contract.Get, contract.Set, contract.ListAdd,
-	contract.ListClear, contract.ListDel, contract.ListRange, contract.SetAdd, contract.SetDel, contract.SetIntersection,
+var Operations = []string{contract.Increment, contract.Contains, contract.Del, contract.Get, contract.Set,
+	contract.ListAdd,
+	contract.ListClear, contract.ListDel, contract.ListRange, contract.SetAdd, contract.SetDel,
+	contract.SetIntersection,
 	contract.SetUnion, contract.SetQuery, contract.SetClear}
 
 // Service serves the contract's operations. It is safe for concurrent use.
@@ -51,8 +53,10 @@ type Service struct {
 // NewService registers the metrics of a process.
 func NewService(reg prometheus.Registerer) (*Service, error) {
 	s := &Service{
-		hits:   prometheus.NewCounter(prometheus.CounterOpts{Name: "weft_keyvalue_hits_total", Help: "KeyValue.Get calls that found the key."}),
-		misses: prometheus.NewCounter(prometheus.CounterOpts{Name: "weft_keyvalue_misses_total", Help: "KeyValue.Get calls that did not find the key."}),
+		hits: prometheus.NewCounter(prometheus.CounterOpts{Name: "weft_keyvalue_hits_total",
+			Help: "KeyValue.Get calls that found the key."}),
+		misses: prometheus.NewCounter(prometheus.CounterOpts{Name: "weft_keyvalue_misses_total",
+			Help: "KeyValue.Get calls that did not find the key."}),
 	}
 	for _, c := range []prometheus.Collector{s.hits, s.misses} {
 		if err := reg.Register(c); err != nil {
@@ -118,7 +122,8 @@ func (s *Service) Handle(ctx context.Context, store Store, call provider.Call) (
 	return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "call", Entity: lattice.Printable(call.Operation)}
 }
 
-func do[Q, R any](in []byte, decode func([]byte) (Q, error), run func(Q) (R, error), encode func(R) []byte) ([]byte, error) {
+func do[Q, R any](in []byte, decode func([]byte) (Q, error), run func(Q) (R, error), encode func(R) []byte) ([]byte,
+	error) {
 	q, err := decode(in)
 	if err != nil {
 		return nil, err

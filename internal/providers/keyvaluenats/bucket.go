@@ -52,7 +52,8 @@ type bucket struct {
 }
 
 // readSettings reads the values of a link over the process's defaults: its bucket, and what stands before every key.
-func readSettings(link, defaults provider.Values, l lattice.Name) (cfg jetstream.KeyValueConfig, prefix string, err error) {
+func readSettings(link, defaults provider.Values, l lattice.Name) (cfg jetstream.KeyValueConfig, prefix string,
+	err error) {
 	v, err := linkvalue.KeyvalueNATS.Read(link, defaults)
 	if err != nil {
 		return cfg, "", err
@@ -139,7 +140,8 @@ func (b *bucket) load(ctx context.Context, key string) (*entry, uint64, error) {
 	if text := msg.Header.Get(headerExpires); text != "" {
 		ms, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return nil, 0, &lattice.Error{Code: lattice.ErrConflict, Op: "read from bucket", Entity: b.cfg.Bucket, Detail: "an expiry is no number"}
+			return nil, 0, &lattice.Error{Code: lattice.ErrConflict, Op: "read from bucket", Entity: b.cfg.Bucket,
+				Detail: "an expiry is no number"}
 		}
 		if e.expires = time.UnixMilli(ms); !time.Now().Before(e.expires) {
 			return nil, msg.Sequence, nil
@@ -202,7 +204,8 @@ var errRaced = errors.New("another caller was faster")
 // raced reports whether a comparison failed, in a plain or in a replicated stream.
 func raced(err error) bool {
 	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
 // update changes a key: f gets what it holds, nil when nothing, and returns what it shall hold, nil for nothing. It may
@@ -242,7 +245,8 @@ func (b *bucket) update(ctx context.Context, key string, f func(*entry) (*entry,
 // heal turns an error of JetStream into one of the lattice. When the bucket itself is gone it is made again, for the
 // next caller.
 func (b *bucket) heal(ctx context.Context, op string, err error) error {
-	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) {
+	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrNoStreamResponse) ||
+		errors.Is(err, nats.ErrNoResponders) {
 		_ = b.open(ctx) // its error would say less than err
 	}
 	return bucketError(op, b.cfg.Bucket, err)

@@ -15,7 +15,10 @@ func TestMebibyteOfTextFits(t *testing.T) {
 		"any ASCII":      func() rune { return rune(r.IntN(128)) },
 		"any two bytes":  func() rune { return 0x80 + rune(r.IntN(0x800-0x80)) },
 		"any four bytes": func() rune { return 0x10000 + rune(r.IntN(0x100000)) },
-		"mixed":          func() rune { return []rune{rune(r.IntN(128)), 0xe4, 0x4e00 + rune(r.IntN(0x5000))}[r.IntN(3)] },
+		"mixed": func() rune {
+			return []rune{rune(r.IntN(128)), 0xe4,
+				0x4e00 + rune(r.IntN(0x5000))}[r.IntN(3)]
+		},
 	} {
 		var b bytes.Buffer
 		for b.Len() < 1<<20 {
@@ -36,7 +39,8 @@ func TestInflateRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		encoding string
 		data     []byte
-	}{"a bomb": {encodingDeflate, bomb}, "garbage": {encodingDeflate, []byte("\xff\xff\xff")}, "unknown": {"zstd", nil}} {
+	}{"a bomb": {encodingDeflate, bomb}, "garbage": {encodingDeflate, []byte("\xff\xff\xff")},
+		"unknown": {"zstd", nil}} {
 		if _, err := inflate(c.encoding, c.data); lattice.CodeOf(err) != lattice.ErrConflict {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -124,7 +124,8 @@ func TestLinkValues(t *testing.T) {
 		"storage":               {map[string]string{"storage": "tape"}, "file or memory"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if s := p.PutLink(env.ActorID(t), c.values); !providertest.Failed(&s) || !strings.Contains(s.Error, c.want) {
+			if s := p.PutLink(env.ActorID(t), c.values); !providertest.Failed(&s) ||
+				!strings.Contains(s.Error, c.want) {
 				t.Errorf("state %+v, want failed with %q", s, c.want)
 			}
 		})

@@ -103,7 +103,8 @@ func (s *store) items(e *entry) ([]string, error) {
 	}
 	list, err := msgpack.DecodeStrs(e.data)
 	if err != nil {
-		return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "read", Entity: s.bucket.cfg.Bucket, Detail: "a stored " + e.kind + " is damaged", Err: err}
+		return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "read", Entity: s.bucket.cfg.Bucket,
+			Detail: "a stored " + e.kind + " is damaged", Err: err}
 	}
 	return list, nil
 }

@@ -15,15 +15,18 @@ import (
 // TestRedisIsAwaySince: a link whose Redis is away says so, and since when, also after more failures.
 func TestRedisIsAwaySince(t *testing.T) {
 	env := latticetest.NATS(t)
-	p := &redisProvider{log: env.Logger, readFile: linkfile.Folders{}.Read, servers: map[settings]*server{}, stores: map[lattice.ActorID]*store{}}
+	p := &redisProvider{log: env.Logger, readFile: linkfile.Folders{}.Read, servers: map[settings]*server{},
+		stores: map[lattice.ActorID]*store{}}
 	actor := env.ActorID(t)
 	begin := time.Now()
-	if err := p.PutLink(t.Context(), provider.Link{Actor: actor, Values: provider.Values{"url": "redis://127.0.0.1:1"}}); err != nil {
+	if err := p.PutLink(t.Context(),
+		provider.Link{Actor: actor, Values: provider.Values{"url": "redis://127.0.0.1:1"}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.DelLink(t.Context(), provider.Link{Actor: actor}) })
 	since, why := p.LinkAway(actor)
-	if !errors.Is(why, lattice.ErrUnavailable) || !strings.Contains(why.Error(), "redis at 127.0.0.1:1 is away: dial tcp") || since.Before(begin) {
+	if !errors.Is(why, lattice.ErrUnavailable) || !strings.Contains(why.Error(),
+		"redis at 127.0.0.1:1 is away: dial tcp") || since.Before(begin) {
 		t.Fatalf("got %v since %v", why, since)
 	}
 	_ = p.stores[actor].server.ping(t.Context())

@@ -66,7 +66,8 @@ func (r *redisServer) start() {
 	if err != nil {
 		r.t.Fatal("these tests need a real redis-server: apt-get install redis-server, or the like")
 	}
-	r.cmd = exec.Command(exe, append([]string{"--port", r.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", r.t.TempDir()}, r.args...)...)
+	r.cmd = exec.Command(exe, append([]string{"--port", r.port, "--bind", "127.0.0.1", "--save", "", "--appendonly",
+		"no", "--dir", r.t.TempDir()}, r.args...)...)
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
@@ -128,7 +129,8 @@ func TestAwayAndBack(t *testing.T) {
 				start := time.Now()
 				_, err := c.Get("k")
 				took := time.Since(start)
-				if !errors.Is(err, lattice.ErrUnavailable) || !strings.Contains(err.Error(), "redis at 127.0.0.1:"+r.port) {
+				if !errors.Is(err, lattice.ErrUnavailable) || !strings.Contains(err.Error(),
+					"redis at 127.0.0.1:"+r.port) {
 					t.Errorf("while away: %v, want unavailable", err)
 				}
 				if took < 1500*time.Millisecond { // well below the timeout of 2 s
@@ -141,7 +143,8 @@ func TestAwayAndBack(t *testing.T) {
 			if quick < 15 {
 				t.Errorf("only %d of 20 failures were quick", quick)
 			}
-			if h := p.Health(); h.Healthy || !strings.Contains(h.Message, "redis at") || strings.Contains(h.Message, secret) {
+			if h := p.Health(); h.Healthy || !strings.Contains(h.Message, "redis at") ||
+				strings.Contains(h.Message, secret) {
 				t.Errorf("health while away %+v", h)
 			}
 			if other := kvtest.Link(t, p, map[string]string{"url": r.url(), "prefix": name}); other == nil {
@@ -161,7 +164,8 @@ func TestAwayAndBack(t *testing.T) {
 
 func TestCredentials(t *testing.T) {
 	r := startRedis(t, "--requirepass", secret)
-	p := providertest.Start(t, providertest.NewLattice(t), config(r), providertest.WithConfig(`{"URL": "redis://:`+secret+`@127.0.0.1:`+r.port+`/3"}`))
+	p := providertest.Start(t, providertest.NewLattice(t), config(r),
+		providertest.WithConfig(`{"URL": "redis://:`+secret+`@127.0.0.1:`+r.port+`/3"}`))
 	c := kvtest.Link(t, p, nil) // all from the configuration
 	if err := c.Set("k", "v", 0); err != nil {
 		t.Fatal(err)
@@ -193,7 +197,8 @@ func TestCredentials(t *testing.T) {
 	if strings.Contains(p.Log(), secret) {
 		t.Error("the password is in the log")
 	}
-	if s := fmt.Sprintf("%v %+v %#v", settings{url: secret}, settings{password: secret}, settings{password: secret}); strings.Contains(s, secret) {
+	if s := fmt.Sprintf("%v %+v %#v", settings{url: secret}, settings{password: secret},
+		settings{password: secret}); strings.Contains(s, secret) {
 		t.Errorf("settings print as %s", s)
 	}
 }
@@ -201,15 +206,18 @@ func TestCredentials(t *testing.T) {
 func TestTLS(t *testing.T) {
 	cert, key, _ := latticetest.Certificate(t)
 	tlsPort := freePort(t)
-	r := startRedis(t, "--tls-port", tlsPort, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert)
-	p := providertest.Start(t, providertest.NewLattice(t), config(r), providertest.WithFiles(filepath.Dir(cert), filepath.Dir(key)))
+	r := startRedis(t, "--tls-port", tlsPort, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file",
+		cert)
+	p := providertest.Start(t, providertest.NewLattice(t), config(r), providertest.WithFiles(filepath.Dir(cert),
+		filepath.Dir(key)))
 	url := "rediss://127.0.0.1:" + tlsPort
 	c := kvtest.Link(t, p, map[string]string{"url": url, "ca_file": cert, "cert_file": cert, "key_file": key})
 	if err := c.Set("k", "v", 0); err != nil {
 		t.Error(err)
 	}
 	untrusted := kvtest.Link(t, p, map[string]string{"url": url + "?skip_verify=true"})
-	if err := untrusted.Set("k", "v", 0); !errors.Is(err, lattice.ErrUnavailable) || !strings.Contains(err.Error(), "ca_file") {
+	if err := untrusted.Set("k", "v", 0); !errors.Is(err, lattice.ErrUnavailable) || !strings.Contains(err.Error(),
+		"ca_file") {
 		t.Errorf("unknown authority: %v", err)
 	}
 	plain := kvtest.Link(t, p, map[string]string{"url": "rediss://127.0.0.1:" + r.port, "ca_file": cert})
@@ -223,7 +231,8 @@ func TestTLS(t *testing.T) {
 func TestLinkIsTriedAgainWhenItsFilesAreMended(t *testing.T) {
 	cert, key, _ := latticetest.Certificate(t)
 	tlsPort, dir := freePort(t), t.TempDir()
-	r := startRedis(t, "--tls-port", tlsPort, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert)
+	r := startRedis(t, "--tls-port", tlsPort, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file",
+		cert)
 	p := providertest.Start(t, providertest.NewLattice(t), config(r), providertest.WithFiles(dir, filepath.Dir(cert)))
 	for name, spoil := range map[string]func(file string) error{
 		"broken":    func(file string) error { return os.WriteFile(file, []byte("-----BEGIN CERT"), 0o600) },
@@ -233,7 +242,8 @@ func TestLinkIsTriedAgainWhenItsFilesAreMended(t *testing.T) {
 		for _, field := range []string{"ca_file", "cert_file"} {
 			t.Run(name+" "+field, func(t *testing.T) {
 				file := filepath.Join(dir, strings.ReplaceAll(name, " ", "-")+"-"+field)
-				values := map[string]string{"url": "rediss://127.0.0.1:" + tlsPort, "ca_file": cert, "cert_file": cert, "key_file": key}
+				values := map[string]string{"url": "rediss://127.0.0.1:" + tlsPort, "ca_file": cert, "cert_file": cert,
+					"key_file": key}
 				values[field] = file
 				if err := spoil(file); err != nil {
 					t.Fatal(err)
@@ -260,7 +270,8 @@ func TestReplacedAuthorityIsTrusted(t *testing.T) {
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	latticetest.Replace(t, ca, next) // not that of the server
 	tlsPort := freePort(t)
-	r := startRedis(t, "--tls-port", tlsPort, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no")
+	r := startRedis(t, "--tls-port", tlsPort, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file",
+		cert, "--tls-auth-clients", "no")
 	p := providertest.Start(t, providertest.NewLattice(t), config(r), providertest.WithFiles(filepath.Dir(ca)))
 	c := kvtest.Link(t, p, map[string]string{"url": "rediss://127.0.0.1:" + tlsPort, "ca_file": ca})
 	if err := c.Set("k", "v", 0); !errors.Is(err, lattice.ErrUnavailable) {
@@ -269,7 +280,8 @@ func TestReplacedAuthorityIsTrusted(t *testing.T) {
 	latticetest.Replace(t, ca, cert)
 	latticetest.Eventually(t, func() error { return c.Set("k", "v", 0) })
 	r.kill()
-	r.args = []string{"--tls-port", tlsPort, "--tls-cert-file", next, "--tls-key-file", nextKey, "--tls-ca-cert-file", next, "--tls-auth-clients", "no"}
+	r.args = []string{"--tls-port", tlsPort, "--tls-cert-file", next, "--tls-key-file", nextKey, "--tls-ca-cert-file",
+		next, "--tls-auth-clients", "no"}
 	r.start()
 	latticetest.Replace(t, ca, next)
 	latticetest.Eventually(t, func() error { return c.Set("k", "w", 0) })
@@ -280,7 +292,8 @@ func TestReplacedAuthorityIsTrusted(t *testing.T) {
 
 // Links with equal settings share connections; the last one closes them.
 func TestSharedServers(t *testing.T) {
-	p := &redisProvider{log: latticetest.Logger(t), servers: map[settings]*server{}, stores: map[lattice.ActorID]*store{}}
+	p := &redisProvider{log: latticetest.Logger(t), servers: map[settings]*server{},
+		stores: map[lattice.ActorID]*store{}}
 	r := startRedis(t)
 	link := func(actor, prefix string) provider.Link {
 		return provider.Link{Actor: lattice.ActorID(actor), Values: provider.Values{"url": r.url(), "prefix": prefix}}
@@ -290,7 +303,8 @@ func TestSharedServers(t *testing.T) {
 		do   error
 		want int
 	}{
-		{p.PutLink(ctx, link("a", "1")), 1}, {p.PutLink(ctx, link("b", "2")), 1}, {p.DelLink(ctx, link("a", "1")), 1}, {p.PutLink(ctx, link("a", "3")), 1},
+		{p.PutLink(ctx, link("a", "1")), 1}, {p.PutLink(ctx, link("b", "2")), 1}, {p.DelLink(ctx, link("a", "1")), 1},
+		{p.PutLink(ctx, link("a", "3")), 1},
 		{p.DelLink(ctx, link("b", "2")), 1}, {p.DelLink(ctx, link("b", "2")), 1},
 	} {
 		if step.do != nil || len(p.servers) != step.want {

@@ -98,7 +98,8 @@ func (p *redisProvider) ReviseLink(ctx context.Context, before, after provider.L
 		p.log.Warn("calls over the old values of a link go on", lattice.LogActor, before.Actor, lattice.LogErr, err)
 	}
 	if err := p.release(old.server); err != nil {
-		p.log.Warn("connections of a link's old values not closed cleanly", lattice.LogActor, before.Actor, lattice.LogErr, err)
+		p.log.Warn("connections of a link's old values not closed cleanly", lattice.LogActor, before.Actor,
+			lattice.LogErr, err)
 	}
 	return nil
 }

@@ -97,10 +97,11 @@ func (s *server) ping(ctx context.Context) error {
 	if cluster == nil {
 		return s.learn(&s.whole, s.address, "ping", "", allowed(s.client.Ping(ctx).Err()))
 	}
-	return s.learn(&s.whole, s.address, "ping", "", cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
-		address := c.Options().Addr
-		return s.learn(s.node(address), address, "ping", "", allowed(c.Ping(ctx).Err()))
-	}))
+	return s.learn(&s.whole, s.address, "ping", "",
+		cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
+			address := c.Options().Addr
+			return s.learn(s.node(address), address, "ping", "", allowed(c.Ping(ctx).Err()))
+		}))
 }
 
 func allowed(err error) error {
@@ -112,7 +113,8 @@ func allowed(err error) error {
 
 // run sends a command on a key of a link to the node that has it. The command gets the key with the link's prefix; kind
 // is what it is wanted as.
-func run[R any](ctx context.Context, link *store, kind, key string, command func(c redis.Cmdable, key string) (R, error)) (r R, err error) {
+func run[R any](ctx context.Context, link *store, kind, key string, command func(c redis.Cmdable, key string) (R,
+	error)) (r R, err error) {
 	s, full := link.server, link.prefix+key
 	if s.cluster.Load() == nil {
 		n := &s.whole
@@ -158,7 +160,8 @@ func run[R any](ctx context.Context, link *store, kind, key string, command func
 		}
 		n.learn(nil)
 	}
-	return r, &lattice.Error{Code: lattice.ErrUnavailable, Op: "find key in", Entity: "redis at " + s.address, Detail: "its nodes point at each other; look at: redis-cli --cluster check " + s.address}
+	return r, &lattice.Error{Code: lattice.ErrUnavailable, Op: "find key in", Entity: "redis at " + s.address,
+		Detail: "its nodes point at each other; look at: redis-cli --cluster check " + s.address}
 }
 
 // owner is the node at an address that another one has named, or the master of a key.
@@ -192,7 +195,8 @@ func (s *server) owner(ctx context.Context, cluster *redis.ClusterClient, key, a
 }
 
 // ask runs a command on the node that a key is just moving to.
-func ask[R any](ctx context.Context, client *redis.Client, key string, command func(redis.Cmdable, string) (R, error)) (r R, err error) {
+func ask[R any](ctx context.Context, client *redis.Client, key string, command func(redis.Cmdable, string) (R,
+	error)) (r R, err error) {
 	conn := client.Conn()
 	defer conn.Close()
 	if err := conn.Do(ctx, "asking").Err(); err != nil {

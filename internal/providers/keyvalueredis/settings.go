@@ -53,8 +53,10 @@ func readSettings(link, defaults provider.Values) (s settings, prefix string, er
 		return s, "", err
 	}
 	s = settings{url: strings.TrimSpace(v.Text("url")), username: v.Text("username"), password: v.Text("password"),
-		caFile: v.Text("ca_file"), certFile: v.Text("cert_file"), keyFile: v.Text("key_file"), db: -1, poolSize: int(v.Number("pool_size")),
-		sentinelMaster: v.Text("sentinel_master"), sentinelUsername: v.Text("sentinel_username"), sentinelPassword: v.Text("sentinel_password")}
+		caFile: v.Text("ca_file"), certFile: v.Text("cert_file"), keyFile: v.Text("key_file"), db: -1,
+		poolSize:       int(v.Number("pool_size")),
+		sentinelMaster: v.Text("sentinel_master"), sentinelUsername: v.Text("sentinel_username"),
+		sentinelPassword: v.Text("sentinel_password")}
 	if !strings.Contains(s.url, "://") {
 		s.url = "redis://" + s.url
 	}
@@ -145,16 +147,22 @@ func (s settings) hosts() (first string, addresses []string, err error) {
 
 // cluster is the target as a Redis Cluster.
 func (t target) cluster() *redis.ClusterOptions {
-	return &redis.ClusterOptions{Addrs: t.addresses, Username: t.Username, Password: t.Password, TLSConfig: t.TLSConfig, Dialer: t.Dialer, PoolSize: t.PoolSize,
-		DialTimeout: t.DialTimeout, DialerRetries: t.DialerRetries, ReadTimeout: t.ReadTimeout, WriteTimeout: t.WriteTimeout, PoolTimeout: t.PoolTimeout,
-		MaxRetries: t.MaxRetries, MaxRedirects: -1, ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: t.MaintNotificationsConfig}
+	return &redis.ClusterOptions{Addrs: t.addresses, Username: t.Username, Password: t.Password,
+		TLSConfig: t.TLSConfig, Dialer: t.Dialer, PoolSize: t.PoolSize,
+		DialTimeout: t.DialTimeout, DialerRetries: t.DialerRetries, ReadTimeout: t.ReadTimeout,
+		WriteTimeout: t.WriteTimeout, PoolTimeout: t.PoolTimeout,
+		MaxRetries: t.MaxRetries, MaxRedirects: -1, ContextTimeoutEnabled: true, DisableIdentity: true,
+		MaintNotificationsConfig: t.MaintNotificationsConfig}
 }
 
 // failover is the target as the sentinels of a master.
 func (t target) failover(s settings) *redis.FailoverOptions {
-	return &redis.FailoverOptions{MasterName: s.sentinelMaster, SentinelAddrs: t.addresses, SentinelUsername: s.sentinelUsername, SentinelPassword: s.sentinelPassword,
-		Username: t.Username, Password: t.Password, DB: t.DB, TLSConfig: t.TLSConfig, Dialer: t.Dialer, PoolSize: t.PoolSize,
-		DialTimeout: t.DialTimeout, DialerRetries: t.DialerRetries, ReadTimeout: t.ReadTimeout, WriteTimeout: t.WriteTimeout, PoolTimeout: t.PoolTimeout,
+	return &redis.FailoverOptions{MasterName: s.sentinelMaster, SentinelAddrs: t.addresses,
+		SentinelUsername: s.sentinelUsername, SentinelPassword: s.sentinelPassword,
+		Username: t.Username, Password: t.Password, DB: t.DB, TLSConfig: t.TLSConfig, Dialer: t.Dialer,
+		PoolSize:    t.PoolSize,
+		DialTimeout: t.DialTimeout, DialerRetries: t.DialerRetries, ReadTimeout: t.ReadTimeout,
+		WriteTimeout: t.WriteTimeout, PoolTimeout: t.PoolTimeout,
 		MaxRetries: t.MaxRetries, ContextTimeoutEnabled: true, DisableIdentity: true}
 }
 
@@ -191,7 +199,8 @@ func (s settings) secure(t *target, readFile certfile.Reader, log *slog.Logger) 
 		if roots != nil {
 			now.RootCAs = roots.Pool()
 		}
-		return (&tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}, Config: now}).DialContext(ctx, network, address)
+		return (&tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive},
+			Config: now}).DialContext(ctx, network, address)
 	}
 	return nil
 }

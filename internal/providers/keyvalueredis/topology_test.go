@@ -56,13 +56,15 @@ func cli(t testing.TB, args ...string) string {
 func TestOutOfMemoryFailsWritesOnly(t *testing.T) {
 	r := startRedis(t)
 	p := providertest.Start(t, providertest.NewLattice(t), config(r))
-	writer, reader := kvtest.Link(t, p, map[string]string{"url": r.url()}), kvtest.Link(t, p, map[string]string{"url": r.url()})
+	writer, reader := kvtest.Link(t, p, map[string]string{"url": r.url()}),
+		kvtest.Link(t, p, map[string]string{"url": r.url()})
 	if err := writer.Set("k", "v", 0); err != nil {
 		t.Fatal(err)
 	}
 	r.direct("config set maxmemory 1")
 	for range 100 {
-		if err := writer.Set("k2", strings.Repeat("x", 1000), 0); !errors.Is(err, lattice.ErrUnavailable) || !strings.Contains(err.Error(), "maxmemory") {
+		if err := writer.Set("k2", strings.Repeat("x", 1000), 0); !errors.Is(err, lattice.ErrUnavailable) ||
+			!strings.Contains(err.Error(), "maxmemory") {
 			t.Fatalf("a write: %v", err)
 		}
 		if got, err := reader.Get("k"); err != nil || got.Value != "v" {
@@ -89,7 +91,8 @@ func TestReplicaServesReads(t *testing.T) {
 		return nil
 	})
 	for range 100 {
-		if err := c.Set("k", "w", 0); !errors.Is(err, lattice.ErrUnavailable) || !strings.Contains(err.Error(), "sentinel_master") {
+		if err := c.Set("k", "w", 0); !errors.Is(err, lattice.ErrUnavailable) || !strings.Contains(err.Error(),
+			"sentinel_master") {
 			t.Fatalf("a write to a replica: %v", err)
 		}
 		if got, err := c.Get("k"); err != nil || got.Value != "v" {
@@ -105,18 +108,19 @@ func TestErrorRepliesDoNotMeanAway(t *testing.T) {
 		code lattice.Code
 		away bool
 	}{
-		"OOM command not allowed when used memory > 'maxmemory'.":                       {lattice.ErrUnavailable, false},
-		"READONLY You can't write against a read only replica.":                         {lattice.ErrUnavailable, false},
-		"WRONGTYPE Operation against a key holding the wrong kind of value":             {lattice.ErrConflict, false},
-		"NOSCRIPT No matching script. Please use EVAL.":                                 {lattice.ErrInternal, false},
-		"MISCONF Redis is configured to save RDB snapshots":                             {lattice.ErrUnavailable, false},
-		"NOREPLICAS Not enough good replicas to write.":                                 {lattice.ErrUnavailable, false},
-		"BUSY Redis is busy running a script.":                                          {lattice.ErrUnavailable, false},
-		"TRYAGAIN Multiple keys request during rehashing of slot":                       {lattice.ErrUnavailable, false},
-		"CROSSSLOT Keys in request don't hash to the same slot":                         {lattice.ErrInvalid, false},
-		"CLUSTERDOWN Hash slot not served":                                              {lattice.ErrUnavailable, false},
-		"NOPERM User x has no permissions to run the 'get' command":                     {lattice.ErrDenied, false},
-		"ERR max number of clients reached":                                             {lattice.ErrUnavailable, false},
+		"OOM command not allowed when used memory > 'maxmemory'.":           {lattice.ErrUnavailable, false},
+		"READONLY You can't write against a read only replica.":             {lattice.ErrUnavailable, false},
+		"WRONGTYPE Operation against a key holding the wrong kind of value": {lattice.ErrConflict, false},
+		"NOSCRIPT No matching script. Please use EVAL.":                     {lattice.ErrInternal, false},
+		"MISCONF Redis is configured to save RDB snapshots":                 {lattice.ErrUnavailable, false},
+		"NOREPLICAS Not enough good replicas to write.":                     {lattice.ErrUnavailable, false},
+		"BUSY Redis is busy running a script.":                              {lattice.ErrUnavailable, false},
+		"TRYAGAIN Multiple keys request during rehashing of slot":           {lattice.ErrUnavailable, false},
+		"CROSSSLOT Keys in request don't hash to the same slot":             {lattice.ErrInvalid, false},
+		"CLUSTERDOWN Hash slot not served":                                  {lattice.ErrUnavailable, false},
+		"NOPERM User x has no permissions to run the 'get' command":         {lattice.ErrDenied, false},
+		"ERR max number of clients reached": {lattice.ErrUnavailable,
+			false},
 		"ERR unknown command":                                                           {lattice.ErrInternal, false},
 		"LOADING Redis is loading the dataset in memory":                                {lattice.ErrUnavailable, true},
 		"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to no": {lattice.ErrUnavailable, true},
@@ -150,7 +154,8 @@ func startCluster(t *testing.T) []*redisServer {
 	var nodes []*redisServer
 	args := []string{"--cluster", "create"}
 	for range 3 {
-		r := startRedis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "no",
+		r := startRedis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000",
+			"--cluster-require-full-coverage", "no",
 			"--cluster-port", freePort(t))
 		nodes = append(nodes, r)
 		args = append(args, r.addr())
@@ -158,7 +163,8 @@ func startCluster(t *testing.T) []*redisServer {
 	cli(t, append(args, "--cluster-replicas", "0", "--cluster-yes")...)
 	latticetest.Eventually(t, func() error {
 		for _, n := range nodes {
-			if info := cli(t, "-p", n.port, "cluster", "info"); !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_known_nodes:3") {
+			if info := cli(t, "-p", n.port, "cluster", "info"); !strings.Contains(info, "cluster_state:ok") ||
+				!strings.Contains(info, "cluster_known_nodes:3") {
 				return errors.New(info)
 			}
 		}
@@ -206,12 +212,14 @@ func TestKeysOfAllClusterNodes(t *testing.T) {
 			if got, err := c.SetIntersection("{t}a", "{t}b"); err != nil || !slices.Equal(got, []string{"both"}) {
 				t.Errorf("sets of one tag: %q, %v", got, err)
 			}
-			if _, err := c.SetUnion("a", "b"); !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(), "{tag}") {
+			if _, err := c.SetUnion("a", "b"); !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(),
+				"{tag}") {
 				t.Errorf("sets of two nodes: %v", err)
 			}
 		})
 	}
-	if s := p.PutLink(p.Lattice.ActorID(t), map[string]string{"url": several, "db": "3"}); !providertest.Failed(&s) || !strings.Contains(s.Error, "database 0") {
+	if s := p.PutLink(p.Lattice.ActorID(t), map[string]string{"url": several, "db": "3"}); !providertest.Failed(&s) ||
+		!strings.Contains(s.Error, "database 0") {
 		t.Errorf("a database in a cluster: %+v", s)
 	}
 
@@ -258,7 +266,8 @@ func TestClusterReshards(t *testing.T) {
 	done := make(chan string, 1)
 	go func() {
 		exe, _ := exec.LookPath("redis-cli")
-		out, err := exec.Command(exe, "--cluster", "reshard", nodes[0].addr(), "--cluster-from", id(nodes[0]), "--cluster-to", id(nodes[2]), "--cluster-slots", "2000", "--cluster-yes").CombinedOutput()
+		out, err := exec.Command(exe, "--cluster", "reshard", nodes[0].addr(), "--cluster-from", id(nodes[0]),
+			"--cluster-to", id(nodes[2]), "--cluster-slots", "2000", "--cluster-yes").CombinedOutput()
 		if err != nil {
 			done <- fmt.Sprint(err, string(out))
 		}
@@ -292,12 +301,14 @@ func TestSentinelFailover(t *testing.T) {
 	p := providertest.Start(t, providertest.NewLattice(t), config(master))
 	c := kvtest.Link(t, p, map[string]string{"url": "redis://127.0.0.1:" + sentinel, "sentinel_master": "weft"})
 	latticetest.Eventually(t, func() error { return c.Set("k", "v", 0) })
-	s := p.PutLink(p.Lattice.ActorID(t), map[string]string{"url": "redis://127.0.0.1:" + sentinel, "sentinel_master": "wrong"})
+	s := p.PutLink(p.Lattice.ActorID(t), map[string]string{"url": "redis://127.0.0.1:" + sentinel,
+		"sentinel_master": "wrong"})
 	if !providertest.Failed(&s) || !strings.Contains(s.Error, "master wrong") {
 		t.Errorf("a master that nobody knows: %+v", s)
 	}
 	latticetest.Eventually(t, func() error { // the sentinel and the replica know of each other
-		if out := cli(t, "-p", sentinel, "sentinel", "replicas", "weft"); !strings.Contains(out, replica.port) || !strings.Contains(out, "master-link-status\nok") {
+		if out := cli(t, "-p", sentinel, "sentinel", "replicas", "weft"); !strings.Contains(out, replica.port) ||
+			!strings.Contains(out, "master-link-status\nok") {
 			return errors.New(out)
 		}
 		return nil
@@ -358,19 +369,23 @@ func TestUserWithFewRights(t *testing.T) {
 	outside := kvtest.Link(t, p, map[string]string{"url": r.url(), "username": "weft", "password": "pw"})
 	reader := kvtest.Link(t, p, map[string]string{"url": "redis://reader:pw@" + r.addr(), "prefix": "weft:"})
 	for range 10 {
-		if err := outside.Set("k", "v", 0); !errors.Is(err, lattice.ErrDenied) || !strings.Contains(err.Error(), "ACL") {
+		if err := outside.Set("k", "v", 0); !errors.Is(err, lattice.ErrDenied) || !strings.Contains(err.Error(),
+			"ACL") {
 			t.Errorf("a key of others: %v", err)
 		}
-		if err := reader.Set("k", "w", 0); !errors.Is(err, lattice.ErrDenied) || !strings.Contains(err.Error(), "'set'") {
+		if err := reader.Set("k", "w", 0); !errors.Is(err, lattice.ErrDenied) || !strings.Contains(err.Error(),
+			"'set'") {
 			t.Errorf("a command that is not allowed: %v", err)
 		}
 		if got, err := reader.Get("k"); err != nil || got.Value != "v" {
 			t.Errorf("what is allowed: %+v, %v", got, err)
 		}
 	}
-	for _, values := range []map[string]string{{"username": "weft", "password": "wrong"}, {"username": "nobody", "password": "pw"}} {
+	for _, values := range []map[string]string{{"username": "weft", "password": "wrong"},
+		{"username": "nobody", "password": "pw"}} {
 		values["url"] = r.url()
-		if s := p.PutLink(p.Lattice.ActorID(t), values); !providertest.Failed(&s) || !strings.Contains(s.Error, "credentials") {
+		if s := p.PutLink(p.Lattice.ActorID(t), values); !providertest.Failed(&s) ||
+			!strings.Contains(s.Error, "credentials") {
 			t.Errorf("%v: %+v", values, s)
 		}
 	}

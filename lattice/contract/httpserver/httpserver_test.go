@@ -42,13 +42,15 @@ func recordedResponse(t testing.TB) []byte {
 }
 
 func TestRecordedRequest(t *testing.T) {
-	want := &Request{Method: "GET", Path: "/foo", Query: "a=b", Header: Header{"x-a": {"1", "2"}}, Body: []byte("hello")}
+	want := &Request{Method: "GET", Path: "/foo", Query: "a=b", Header: Header{"x-a": {"1", "2"}},
+		Body: []byte("hello")}
 	got, err := DecodeRequest(recordedRequest(t))
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("read %+v, %v", got, err)
 	}
 	// Ours has the same fields in the order of their declaration.
-	ours := cat(t, "0x85", "0xa6", "method", "0xa3", "GET", "0xa4", "path", "0xa4", "/foo", "0xab", "queryString", "0xa3", "a=b",
+	ours := cat(t, "0x85", "0xa6", "method", "0xa3", "GET", "0xa4", "path", "0xa4", "/foo", "0xab", "queryString",
+		"0xa3", "a=b",
 		"0xa6", "header", "0x81a3", "x-a", "0x92a131a132", "0xa4", "body", "0xc405", "hello")
 	if !bytes.Equal(got.Encode(), ours) {
 		t.Errorf("wrote %q", got.Encode())
@@ -70,10 +72,12 @@ func TestOtherSpellings(t *testing.T) {
 	want := &Request{Method: "GET", Path: "/"}
 	for name, in := range map[string][]byte{
 		"missing fields": cat(t, "0x82", "0xa6", "method", "0xa3", "GET", "0xa4", "path", "0xa1", "/"),
-		"nil fields": cat(t, "0x85", "0xa6", "method", "0xa3", "GET", "0xa4", "path", "0xa1", "/", "0xa4", "body", "0xc0",
+		"nil fields": cat(t, "0x85", "0xa6", "method", "0xa3", "GET", "0xa4", "path", "0xa1", "/", "0xa4", "body",
+			"0xc0",
 			"0xa6", "header", "0xc0", "0xab", "queryString", "0xc0"),
 		"positional": cat(t, "0x95", "0xa3", "GET", "0xa1", "/", "0xa0", "0x80", "0xc0"),
-		"unknown":    cat(t, "0x83", "0xa6", "method", "0xa3", "GET", "0xa1", "x", "0x81a17991c3", "0xa4", "path", "0xa1", "/"),
+		"unknown": cat(t, "0x83", "0xa6", "method", "0xa3", "GET", "0xa1", "x", "0x81a17991c3", "0xa4", "path",
+			"0xa1", "/"),
 	} {
 		if got, err := DecodeRequest(in); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, %v", name, got, err)
@@ -82,7 +86,8 @@ func TestOtherSpellings(t *testing.T) {
 	if got, err := DecodeRequest(cat(t, "0x81", "0xa4", "body", "0xa2", "hi")); err != nil || string(got.Body) != "hi" {
 		t.Errorf("body as str: %+v, %v", got, err)
 	}
-	if got, err := DecodeResponse(cat(t, "0x81", "0xaa", "statusCode", "0xd100c8")); err != nil || got.StatusCode != 200 {
+	if got, err := DecodeResponse(cat(t, "0x81", "0xaa", "statusCode", "0xd100c8")); err != nil ||
+		got.StatusCode != 200 {
 		t.Errorf("signed status: %+v, %v", got, err)
 	}
 	for name, in := range map[string][]byte{
@@ -103,7 +108,8 @@ func TestHeader(t *testing.T) {
 	if !reflect.DeepEqual(h, Header{"content-type": {"text/plain"}, "x-a": {"1", "2"}}) {
 		t.Errorf("header %v", h)
 	}
-	if h.Get("CONTENT-TYPE") != "text/plain" || h.Get("X-a") != "1" || h.Get("none") != "" || Header(nil).Get("x") != "" {
+	if h.Get("CONTENT-TYPE") != "text/plain" || h.Get("X-a") != "1" || h.Get("none") != "" ||
+		Header(nil).Get("x") != "" {
 		t.Error("Get misread")
 	}
 }
@@ -115,7 +121,8 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if q, err := DecodeRequest(b); err == nil {
 			again, err := DecodeRequest(q.Encode())
-			if err != nil || !bytes.Equal(again.Encode(), q.Encode()) || again.Path != q.Path || !bytes.Equal(again.Body, q.Body) {
+			if err != nil || !bytes.Equal(again.Encode(), q.Encode()) || again.Path != q.Path ||
+				!bytes.Equal(again.Body, q.Body) {
 				t.Errorf("%+v came back as %+v, %v", q, again, err)
 			}
 		}

@@ -25,7 +25,8 @@ func sameView(t *testing.T, b []byte) {
 		}
 		return
 	}
-	if v.Method != want.Method || v.Path != want.Path || v.Query != want.Query || !bytes.Equal(v.Body, want.Body) || (v.Body == nil) != (want.Body == nil) {
+	if v.Method != want.Method || v.Path != want.Path || v.Query != want.Query || !bytes.Equal(v.Body, want.Body) ||
+		(v.Body == nil) != (want.Body == nil) {
 		t.Fatalf("%x: %+v, want %+v", b, v, want)
 	}
 	for name := range want.Header {
@@ -33,7 +34,8 @@ func sameView(t *testing.T, b []byte) {
 			t.Fatalf("%x: %q is %q, want %q", b, name, v.HeaderValue(name), want.Header.Get(name))
 		}
 	}
-	if v.HeaderValue("no such name") != "" || !reflect.DeepEqual(v.Header(), want.Header) || !reflect.DeepEqual(v.Header(), want.Header) {
+	if v.HeaderValue("no such name") != "" || !reflect.DeepEqual(v.Header(), want.Header) ||
+		!reflect.DeepEqual(v.Header(), want.Header) {
 		t.Fatalf("%x: header %v, want %v", b, v.Header(), want.Header)
 	}
 	for name := range want.Header { // now decoded
@@ -51,8 +53,10 @@ func views(t testing.TB) [][]byte {
 	list := [][]byte{
 		recordedRequest(t),
 		(&Request{Method: "GET", Path: "/", Header: Header{"x-none": {}, "x-one": {""}}}).Encode(),
-		(&Request{Method: "POST", Path: "/" + strings.Repeat("p", 300), Query: strings.Repeat("q", 40), Header: many, Body: make([]byte, 70_000)}).Encode(),
-		(&Request{Method: "POST", Path: "/", Header: Header{"long": {strings.Repeat("v", 70_000)}}, Body: make([]byte, 300)}).Encode(),
+		(&Request{Method: "POST", Path: "/" + strings.Repeat("p", 300), Query: strings.Repeat("q", 40), Header: many,
+			Body: make([]byte, 70_000)}).Encode(),
+		(&Request{Method: "POST", Path: "/", Header: Header{"long": {strings.Repeat("v", 70_000)}},
+			Body: make([]byte, 300)}).Encode(),
 		cat(t, "0x95", "0xa3", "GET", "0xa1", "/", "0xa0", "0x80", "0xc0"),                 // positional
 		cat(t, "0x82", "0xa4", "path", "0xa1", "a", "0xa4", "path", "0xa1", "b"),           // twice
 		cat(t, "0x82", "0xa4", "path", "0xc0", "0xa4", "body", "0xa2", "hi"),               // nil, text for bytes

@@ -15,7 +15,8 @@ func TestGoldenBytes(t *testing.T) {
 		want string
 	}{
 		// As the kvcounter actor sends it.
-		"Increment": {IncrementRequest{"counter::foo", 1}.Encode(), "82a36b6579ac636f756e7465723a3a666f6fa576616c756501"},
+		"Increment": {IncrementRequest{"counter::foo", 1}.Encode(),
+			"82a36b6579ac636f756e7465723a3a666f6fa576616c756501"},
 		// value is an i32: written in signed formats, also above 127
 		"Increment 200": {IncrementRequest{"k", 200}.Encode(), "82a36b6579a16ba576616c7565d100c8"},
 		"Get":           {GetResponse{"v", true}.Encode(), "82a576616c7565a176a6657869737473c3"},
@@ -50,7 +51,8 @@ func roundTrip[T interface{ Encode() []byte }](t *testing.T, decode func([]byte)
 }
 
 func TestRoundTrips(t *testing.T) {
-	roundTrip(t, DecodeIncrementRequest, IncrementRequest{}, IncrementRequest{"k", -1 << 31}, IncrementRequest{"k", 1<<31 - 1})
+	roundTrip(t, DecodeIncrementRequest, IncrementRequest{}, IncrementRequest{"k", -1 << 31},
+		IncrementRequest{"k", 1<<31 - 1})
 	roundTrip(t, DecodeGetResponse, GetResponse{}, GetResponse{"v", true})
 	roundTrip(t, DecodeSetRequest, SetRequest{}, SetRequest{"k", "v", 1<<32 - 1})
 	roundTrip(t, DecodeListItem, ListItem{}, ListItem{"l", "v"})
@@ -59,10 +61,12 @@ func TestRoundTrips(t *testing.T) {
 }
 
 func TestPositional(t *testing.T) {
-	if got, err := DecodeSetRequest([]byte{0x93, 0xa1, 'k', 0xa1, 'v', 0x07}); err != nil || got != (SetRequest{"k", "v", 7}) {
+	if got, err := DecodeSetRequest([]byte{0x93, 0xa1, 'k', 0xa1, 'v', 0x07}); err != nil ||
+		got != (SetRequest{"k", "v", 7}) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got, err := DecodeRangeRequest([]byte{0x93, 0xa1, 'l', 0x01, 0xcc, 0xc8}); err != nil || got != (RangeRequest{"l", 1, 200}) {
+	if got, err := DecodeRangeRequest([]byte{0x93, 0xa1, 'l', 0x01, 0xcc, 0xc8}); err != nil ||
+		got != (RangeRequest{"l", 1, 200}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -116,7 +116,8 @@ func (m *maker) value(t *types.Type) any {
 	case types.Char:
 		return []rune("aä€𝄞\x00\uffff")[m.IntN(6)]
 	case types.String:
-		return strings.Repeat([]string{"a", "ä", "€", "𝄞", "\x00"}[m.IntN(5)], m.IntN(4)) + strings.Repeat("ÿz", m.IntN(3))
+		return strings.Repeat([]string{"a", "ä", "€", "𝄞", "\x00"}[m.IntN(5)], m.IntN(4)) + strings.Repeat("ÿz",
+			m.IntN(3))
 	case types.List:
 		n := int(t.Len)
 		if n == 0 {
@@ -190,7 +191,8 @@ func TestValuesComeBack(t *testing.T) {
 		if _, err := w.Value(values, tuple, true, where); err != nil {
 			t.Fatal(err)
 		}
-		if back, err := l.Value([]uint64{uint64(where)}, tuple, true); err != nil || !reflect.DeepEqual(back, any(values)) {
+		if back, err := l.Value([]uint64{uint64(where)}, tuple, true); err != nil ||
+			!reflect.DeepEqual(back, any(values)) {
 			t.Fatalf("seed %d: by memory: %v\ngot  %#v\nwant %#v", seed, err, back, values)
 		}
 	}
@@ -219,7 +221,8 @@ func TestRoomForStrings(t *testing.T) {
 		{FormLatin1, binary.Latin1OrUTF16, "aäc", "0→3"},
 		{FormLatin1, binary.UTF16, "aäc", "0→6"},
 	} {
-		units := map[Form]int{FormUTF8: len(c.s), FormUTF16: len(encodeUTF16(c.s)) / 2, FormTagged: len(encodeUTF16(c.s)) / 2, FormLatin1: len([]rune(c.s))}[c.from]
+		units := map[Form]int{FormUTF8: len(c.s), FormUTF16: len(encodeUTF16(c.s)) / 2,
+			FormTagged: len(encodeUTF16(c.s)) / 2, FormLatin1: len([]rune(c.s))}[c.from]
 		guest := &arena{next: 8, memory: make([]byte, 64)}
 		w := Lowerer{Guest: guest, Encoding: c.to}
 		str := types.Primitive(types.String)
@@ -244,7 +247,8 @@ func FuzzLift(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64, memory []byte) {
 		m := &maker{rand.New(rand.NewPCG(seed, 0)), t, &types.Resource{Name: "r"}}
 		typ := m.typeOf(4)
-		l := Lifter{Guest: &arena{memory: memory}, Encoding: binary.Encoding(seed % 3), Handles: &Table{}, Call: &Call{}, Budget: 1 << 20}
+		l := Lifter{Guest: &arena{memory: memory}, Encoding: binary.Encoding(seed % 3), Handles: &Table{},
+			Call: &Call{}, Budget: 1 << 20}
 		for _, ptr := range []uint64{0, uint64(len(memory) / 2), 1<<32 - 1} {
 			_, err := l.Value([]uint64{ptr}, typ, true)
 			if c := lattice.CodeOf(err); err != nil && c != lattice.ErrTrap && c != lattice.ErrTooLarge {

@@ -85,7 +85,8 @@ func (t *Table) get(r *types.Resource, i uint32) (*handle, error) {
 	}
 	h := &t.entries[i]
 	if h.resource != r {
-		return nil, Trap("handle index %d used with the wrong type: it is of %s, not of %s", i, named(h.resource), named(r))
+		return nil, Trap("handle index %d used with the wrong type: it is of %s, not of %s", i, named(h.resource),
+			named(r))
 	}
 	return h, nil
 }

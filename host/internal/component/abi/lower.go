@@ -61,7 +61,8 @@ func (w *Lowerer) trap(format string, args ...any) {
 // wrong is a fault of the host: a value that is not of its type.
 func (w *Lowerer) wrong(v any, want string) {
 	if w.err == nil {
-		w.err = &lattice.Error{Code: lattice.ErrInternal, Op: "lower a value", Detail: fmt.Sprintf("%T where a %s is wanted", v, want)}
+		w.err = &lattice.Error{Code: lattice.ErrInternal, Op: "lower a value",
+			Detail: fmt.Sprintf("%T where a %s is wanted", v, want)}
 	}
 }
 

@@ -93,7 +93,8 @@ const (
 	Instances
 )
 
-var sortNames = [...]string{"core func", "core table", "core memory", "core global", "core tag", "core type", "core module",
+var sortNames = [...]string{"core func", "core table", "core memory", "core global", "core tag", "core type",
+	"core module",
 	"core instance", "func", "value", "type", "component", "instance"}
 
 // String is the sort's name in the text format.

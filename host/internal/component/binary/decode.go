@@ -46,7 +46,8 @@ type decoder struct {
 }
 
 // sections are the names of a component's sections by their id.
-var sections = [...]string{"custom", "core module", "core instance", "core type", "component", "instance", "alias", "type", "canon", "start", "import", "export", "value"}
+var sections = [...]string{"custom", "core module", "core instance", "core type", "component", "instance", "alias",
+	"type", "canon", "start", "import", "export", "value"}
 
 // component decodes what comes after a preamble, which begins at base in the file.
 func (d *decoder) component(body []byte, base, depth int) (*Component, error) {
@@ -60,7 +61,8 @@ func (d *decoder) component(body []byte, base, depth int) (*Component, error) {
 		if int(id) >= len(sections) {
 			return nil, wasmbin.Bad("component at byte %#x: unknown section %d", base+r.Off-len(b), id)
 		}
-		s := &section{decoder: d, depth: depth, Reader: wasmbin.Reader{B: b, Base: base + r.Off - len(b), What: sections[id] + " section"}}
+		s := &section{decoder: d, depth: depth, Reader: wasmbin.Reader{B: b, Base: base + r.Off - len(b),
+			What: sections[id] + " section"}}
 		s.read(id, c)
 		s.End()
 		if s.Err != nil {
@@ -260,7 +262,8 @@ func (s *section) coreInstance() CoreInstance {
 
 func (s *section) instance() Instance {
 	if s.choice("an instance of the kind", 1) == 1 {
-		return Instance{Inline: true, Exports: vector(s, "exports", func() Arg { return Arg{s.externName().Text, s.item()} })}
+		return Instance{Inline: true, Exports: vector(s, "exports",
+			func() Arg { return Arg{s.externName().Text, s.item()} })}
 	}
 	return Instance{Component: s.U32(), Args: vector(s, "arguments", func() Arg { return Arg{s.name(), s.item()} })}
 }
@@ -394,7 +397,8 @@ func (s *section) canon() Canon {
 
 // laterCanons are those that weft does not run.
 var laterCanons = map[byte]string{
-	0x05: "task.cancel", 0x06: "subtask.cancel", 0x07: "resource.drop async", 0x08: "backpressure.set", 0x09: "task.return",
+	0x05: "task.cancel", 0x06: "subtask.cancel", 0x07: "resource.drop async", 0x08: "backpressure.set",
+	0x09: "task.return",
 	0x0a: "context.get", 0x0b: "context.set", 0x0c: "thread.yield", 0x0d: "subtask.drop", 0x0e: "stream.new",
 	0x0f: "stream.read", 0x10: "stream.write", 0x11: "stream.cancel-read", 0x12: "stream.cancel-write",
 	0x13: "stream.drop-readable", 0x14: "stream.drop-writable", 0x15: "future.new", 0x16: "future.read",

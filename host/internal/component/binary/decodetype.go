@@ -15,7 +15,8 @@ const (
 
 // laterTypes are those that weft does not run.
 var laterTypes = map[byte][2]string{
-	0x63: {"a map type", "use a list of tuples"}, 0x64: {"an error-context", wayOutAsync}, 0x65: {"a future", wayOutAsync},
+	0x63: {"a map type", "use a list of tuples"}, 0x64: {"an error-context", wayOutAsync},
+	0x65: {"a future", wayOutAsync},
 	0x66: {"a stream", wayOutAsync},
 }
 

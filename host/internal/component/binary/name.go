@@ -51,7 +51,8 @@ func checkName(s string) string {
 		if !ok {
 			continue
 		}
-		if resource, field, dotted := strings.Cut(rest, "."); i == 0 && isLabel(rest) || i > 0 && dotted && isLabel(resource) && isLabel(field) {
+		if resource, field, dotted := strings.Cut(rest, "."); i == 0 && isLabel(rest) || i > 0 && dotted &&
+			isLabel(resource) && isLabel(field) {
 			return ""
 		}
 		return "does not name what " + a + " names"

@@ -106,7 +106,8 @@ const (
 	String Prim = 0x73
 )
 
-var primNames = map[Prim]string{Bool: "bool", S8: "s8", U8: "u8", S16: "s16", U16: "u16", S32: "s32", U32: "u32", S64: "s64",
+var primNames = map[Prim]string{Bool: "bool", S8: "s8", U8: "u8", S16: "s16", U16: "u16", S32: "s32", U32: "u32",
+	S64: "s64",
 	U64: "u64", Float: "f32", Double: "f64", Char: "char", String: "string"}
 
 // String is the type's name in WIT.

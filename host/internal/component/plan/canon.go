@@ -89,7 +89,8 @@ func (p *planner) builtin(s *scope, b Builtin) error {
 	if len(p.plan.Builtins) >= maxBuiltins {
 		return wasmbin.Bad("more than %d canonical functions", maxBuiltins)
 	}
-	c := coreItem{Def{Step: -1, Builtin: len(p.plan.Builtins)}, wasmbin.Extern{Kind: wasmbin.KindFunc, Func: coreType(b.Signature)}}
+	c := coreItem{Def{Step: -1, Builtin: len(p.plan.Builtins)}, wasmbin.Extern{Kind: wasmbin.KindFunc,
+		Func: coreType(b.Signature)}}
 	p.plan.Builtins = append(p.plan.Builtins, b)
 	s.core[binary.CoreFunc] = append(s.core[binary.CoreFunc], c)
 	return nil
@@ -106,7 +107,8 @@ func (s *scope) options(o binary.Options, after *types.Signature) (Options, erro
 		opts.Memory = &m.def
 	}
 	if o.Realloc != nil {
-		f, err := s.coreFunc(*o.Realloc, types.Signature{Params: []types.Core{types.I32, types.I32, types.I32, types.I32}, Results: []types.Core{types.I32}})
+		f, err := s.coreFunc(*o.Realloc, types.Signature{Params: []types.Core{types.I32, types.I32, types.I32,
+			types.I32}, Results: []types.Core{types.I32}})
 		if err != nil {
 			return opts, err
 		}
@@ -142,7 +144,8 @@ func (s *scope) coreFunc(n uint32, want types.Signature) (Def, error) {
 		return Def{}, err
 	}
 	if why := mismatch(wasmbin.Extern{Kind: wasmbin.KindFunc, Func: coreType(want)}, c.kind); why != "" {
-		return Def{}, wasmbin.Bad("core function %d (%s) is of the type %x -> %x where %x -> %x is wanted", n, c.kind.Name, c.kind.Func.Params, c.kind.Func.Results, want.Params, want.Results)
+		return Def{}, wasmbin.Bad("core function %d (%s) is of the type %x -> %x where %x -> %x is wanted", n,
+			c.kind.Name, c.kind.Func.Params, c.kind.Func.Results, want.Params, want.Results)
 	}
 	return c.def, nil
 }

@@ -133,7 +133,8 @@ func (s *scope) handle(k types.Kind, n uint32) (*types.Type, error) {
 	return types.NewHandle(k, r), nil
 }
 
-var primitives = map[binary.Prim]types.Kind{binary.Bool: types.Bool, binary.S8: types.S8, binary.U8: types.U8, binary.S16: types.S16,
+var primitives = map[binary.Prim]types.Kind{binary.Bool: types.Bool, binary.S8: types.S8, binary.U8: types.U8,
+	binary.S16: types.S16,
 	binary.U16: types.U16, binary.S32: types.S32, binary.U32: types.U32, binary.S64: types.S64, binary.U64: types.U64,
 	binary.Float: types.Float, binary.Double: types.Double, binary.Char: types.Char, binary.String: types.String}
 

@@ -151,10 +151,12 @@ func (p *planner) coreInstance(s *scope, d binary.CoreInstance) (coreInstance, e
 	for _, want := range m.surface.Imports {
 		have, ok := given[want.Module][want.Name]
 		if !ok {
-			return nil, wasmbin.Bad("a core module imports %s from %s, which it is not given", lattice.Printable(want.Name), lattice.Printable(want.Module))
+			return nil, wasmbin.Bad("a core module imports %s from %s, which it is not given",
+				lattice.Printable(want.Name), lattice.Printable(want.Module))
 		}
 		if why := mismatch(want, have.kind); why != "" {
-			return nil, wasmbin.Bad("a core module imports %s from %s: %s", lattice.Printable(want.Name), lattice.Printable(want.Module), why)
+			return nil, wasmbin.Bad("a core module imports %s from %s: %s", lattice.Printable(want.Name),
+				lattice.Printable(want.Module), why)
 		}
 		step.Imports = append(step.Imports, have.def)
 	}
@@ -172,7 +174,8 @@ func (p *planner) surface(m *coreModule) (err error) {
 		return nil
 	}
 	for n := range p.plan.Modules { // a component that is instantiated twice has its modules once
-		if known := p.plan.Modules[n]; len(known.Bytes) == len(m.bytes) && (len(m.bytes) == 0 || &known.Bytes[0] == &m.bytes[0]) {
+		if known := p.plan.Modules[n]; len(known.Bytes) == len(m.bytes) &&
+			(len(m.bytes) == 0 || &known.Bytes[0] == &m.bytes[0]) {
 			m.number, m.surface = n, known.Surface
 			return nil
 		}
@@ -200,7 +203,8 @@ func mismatch(want, have wasmbin.Extern) string {
 		}
 	default:
 		l, h := want.Limits, have.Limits
-		if want.Value != have.Value || l.Min > h.Min || l.Flags&^1 != h.Flags&^1 || l.Flags&1 != 0 && (h.Flags&1 == 0 || h.Max > l.Max) {
+		if want.Value != have.Value || l.Min > h.Min || l.Flags&^1 != h.Flags&^1 || l.Flags&1 != 0 &&
+			(h.Flags&1 == 0 || h.Max > l.Max) {
 			return "it is given one of other limits"
 		}
 	}

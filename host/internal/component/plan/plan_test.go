@@ -43,7 +43,8 @@ func TestPlanOfAComponent(t *testing.T) {
 			used = append(used, f.Name)
 		}
 	}
-	for _, want := range []string{"[method]incoming-request.consume", "[static]response-outparam.set", "[method]outgoing-body.write"} {
+	for _, want := range []string{"[method]incoming-request.consume", "[static]response-outparam.set",
+		"[method]outgoing-body.write"} {
 		if !slices.Contains(used, want) {
 			t.Errorf("does not use %s: %q", want, used)
 		}
@@ -78,22 +79,24 @@ func TestComponentsThatAreRefused(t *testing.T) {
 		file []byte
 		want string
 	}{
-		"a module":                        {[]byte("\x00asm\x01\x00\x00\x00"), "no component"},
-		"an old component":                {[]byte("\x00asm\x0a\x00\x01\x00"), "make it anew"},
-		"cut short":                       {small("\x07\x01")[:10], "unexpected end"},
-		"a stream":                        {small("\x07\x01\x66\x00"), "WASI 0.3"},
-		"an async function":               {small("\x07\x01\x43\x00\x01\x00"), "wasm32-wasip2"},
-		"task.return":                     {small("\x08\x01\x09\x01\x00\x00"), "canon task.return"},
-		"unknown type":                    {small("\x07\x01\x50"), "type 0x50 is unknown"},
-		"undefined type":                  {small("\x07\x01\x70\x05"), "type 5 of 0 is used before it is defined"},
-		"undefined component":             {small("\x05\x01\x00\x00\x00"), "component 0 of 0"},
-		"an empty record":                 {small("\x07\x01\x72\x00"), "an empty record"},
-		"two fields alike":                {small("\x07\x01\x72\x02\x01a\x7f\x01A\x7f"), `label "A" twice`},
-		"a label with _":                  {small("\x07\x01\x6e\x01\x03a_b"), "is no label"},
-		"33 flags":                        {small("\x07\x01\x6e\x21" + strings.Repeat("\x01a", 33)), "twice"},
-		"a core module in it":             {small("\x01\x00asm"), "no core module"},
-		"a root that imports a component": {small("\x07\x01\x41\x00", "\x0a\x01\x00\x01a\x04\x00"), "imports a component"},
-		"lift without function":           {small("\x07\x01\x40\x00\x01\x00", "\x08\x01\x00\x00\x00\x00\x00"), "core func 0 of 0"},
+		"a module":            {[]byte("\x00asm\x01\x00\x00\x00"), "no component"},
+		"an old component":    {[]byte("\x00asm\x0a\x00\x01\x00"), "make it anew"},
+		"cut short":           {small("\x07\x01")[:10], "unexpected end"},
+		"a stream":            {small("\x07\x01\x66\x00"), "WASI 0.3"},
+		"an async function":   {small("\x07\x01\x43\x00\x01\x00"), "wasm32-wasip2"},
+		"task.return":         {small("\x08\x01\x09\x01\x00\x00"), "canon task.return"},
+		"unknown type":        {small("\x07\x01\x50"), "type 0x50 is unknown"},
+		"undefined type":      {small("\x07\x01\x70\x05"), "type 5 of 0 is used before it is defined"},
+		"undefined component": {small("\x05\x01\x00\x00\x00"), "component 0 of 0"},
+		"an empty record":     {small("\x07\x01\x72\x00"), "an empty record"},
+		"two fields alike":    {small("\x07\x01\x72\x02\x01a\x7f\x01A\x7f"), `label "A" twice`},
+		"a label with _":      {small("\x07\x01\x6e\x01\x03a_b"), "is no label"},
+		"33 flags":            {small("\x07\x01\x6e\x21" + strings.Repeat("\x01a", 33)), "twice"},
+		"a core module in it": {small("\x01\x00asm"), "no core module"},
+		"a root that imports a component": {small("\x07\x01\x41\x00", "\x0a\x01\x00\x01a\x04\x00"),
+			"imports a component"},
+		"lift without function": {small("\x07\x01\x40\x00\x01\x00", "\x08\x01\x00\x00\x00\x00\x00"),
+			"core func 0 of 0"},
 	} {
 		_, err := planOf(c.file)
 		if lattice.CodeOf(err) != lattice.ErrBadModule || !strings.Contains(err.Error(), c.want) {
@@ -117,7 +120,8 @@ func TestComponentsThatMultiply(t *testing.T) {
 	for i := range byte(44) {
 		types = append(types, 0x6f, 2, i, i)
 	}
-	if _, err := planOf(append(small(), section(7, types)...)); err == nil || !strings.Contains(err.Error(), "256 MiB") {
+	if _, err := planOf(append(small(), section(7, types)...)); err == nil || !strings.Contains(err.Error(),
+		"256 MiB") {
 		t.Error(err)
 	}
 }

@@ -28,7 +28,8 @@ func (c comparison) types(a, b *Type) bool {
 		return true
 	}
 	c[pair] = struct{}{}
-	return c.types(a.Element, b.Element) && slices.EqualFunc(a.Fields, b.Fields, c.fields) && slices.EqualFunc(a.Cases, b.Cases, c.cases)
+	return c.types(a.Element, b.Element) && slices.EqualFunc(a.Fields, b.Fields, c.fields) &&
+		slices.EqualFunc(a.Cases, b.Cases, c.cases)
 }
 
 func (c comparison) fields(a, b Field) bool { return a.Label == b.Label && c.types(a.Type, b.Type) }

@@ -37,7 +37,8 @@ const (
 	Borrow
 )
 
-var kindNames = [...]string{"bool", "s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64", "f32", "f64", "char", "string", "list",
+var kindNames = [...]string{"bool", "s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64", "f32", "f64", "char",
+	"string", "list",
 	"record", "tuple", "variant", "enum", "option", "result", "flags", "own", "borrow"}
 
 // String is the kind's name in WIT.
@@ -124,8 +125,10 @@ var primitives = func() (all [String + 1]*Type) {
 		size uint32
 		core []Core
 	}
-	shapes := [...]shape{Bool: {1, []Core{I32}}, S8: {1, []Core{I32}}, U8: {1, []Core{I32}}, S16: {2, []Core{I32}}, U16: {2, []Core{I32}},
-		S32: {4, []Core{I32}}, U32: {4, []Core{I32}}, S64: {8, []Core{I64}}, U64: {8, []Core{I64}}, Float: {4, []Core{F32}},
+	shapes := [...]shape{Bool: {1, []Core{I32}}, S8: {1, []Core{I32}}, U8: {1, []Core{I32}}, S16: {2, []Core{I32}},
+		U16: {2, []Core{I32}},
+		S32: {4, []Core{I32}}, U32: {4, []Core{I32}}, S64: {8, []Core{I64}}, U64: {8, []Core{I64}},
+		Float:  {4, []Core{F32}},
 		Double: {8, []Core{F64}}, Char: {4, []Core{I32}}, String: {8, []Core{I32, I32}}}
 	for k, s := range shapes {
 		all[k] = &Type{Kind: Kind(k), Size: s.size, Align: min(s.size, 8), Flat: s.core, fits: true}
@@ -203,7 +206,8 @@ func NewFlags(labels []string) (*Type, error) {
 
 // NewHandle returns a handle of the kinds Own or Borrow.
 func NewHandle(k Kind, r *Resource) *Type {
-	return &Type{Kind: k, Resource: r, Size: 4, Align: 4, Flat: []Core{I32}, fits: true, Borrows: k == Borrow, Handles: true}
+	return &Type{Kind: k, Resource: r, Size: 4, Align: 4, Flat: []Core{I32}, fits: true, Borrows: k == Borrow,
+		Handles: true}
 }
 
 // TagSize is how many bytes tell so many cases apart.

@@ -19,7 +19,8 @@ func must(t *testing.T) func(*Type, error) *Type {
 // Shapes as the canonical ABI's rules give them, worked out by hand.
 func TestShapes(t *testing.T) {
 	ok := must(t)
-	u8, u32, u64, f32, f64, str := Primitive(U8), Primitive(U32), Primitive(U64), Primitive(Float), Primitive(Double), Primitive(String)
+	u8, u32, u64, f32, f64, str := Primitive(U8), Primitive(U32), Primitive(U64), Primitive(Float), Primitive(Double),
+		Primitive(String)
 	rec := ok(NewRecord([]Field{{Label: "a", Type: u8}, {Label: "b", Type: u64}, {Label: "c", Type: u8}}))
 	many := make([]Case, 257)
 	for i := range many {
@@ -34,26 +35,32 @@ func TestShapes(t *testing.T) {
 		size, align uint32
 		flat        []Core
 	}{
-		"string":                       {str, 8, 4, []Core{I32, I32}},
-		"record":                       {rec, 24, 8, []Core{I32, I64, I32}},
-		"tuple":                        {ok(NewRecord([]Field{{Type: u8}, {Type: u32}})), 8, 4, []Core{I32, I32}},
-		"list":                         {ok(NewList(rec, 0)), 8, 4, []Core{I32, I32}},
-		"list of three":                {ok(NewList(rec, 3)), 72, 8, []Core{I32, I64, I32, I32, I64, I32, I32, I64, I32}},
-		"list of a million":            {ok(NewList(u8, 1_000_000)), 1_000_000, 1, nil},
-		"option":                       {ok(NewVariant(Option, []Case{{"none", nil}, {"some", u32}})), 8, 4, []Core{I32, I32}},
-		"result of nothing":            {ok(NewVariant(Result, []Case{{"ok", nil}, {"error", nil}})), 1, 1, []Core{I32}},
-		"variant of f32 and u32":       {ok(NewVariant(Variant, []Case{{"a", f32}, {"b", u32}})), 8, 4, []Core{I32, I32}},
-		"variant of f64 and string":    {ok(NewVariant(Variant, []Case{{"a", f64}, {"b", str}})), 16, 8, []Core{I32, I64, I32}},
-		"variant of f32 and f32":       {ok(NewVariant(Variant, []Case{{"a", f32}, {"b", f32}})), 8, 4, []Core{I32, F32}},
+		"string":            {str, 8, 4, []Core{I32, I32}},
+		"record":            {rec, 24, 8, []Core{I32, I64, I32}},
+		"tuple":             {ok(NewRecord([]Field{{Type: u8}, {Type: u32}})), 8, 4, []Core{I32, I32}},
+		"list":              {ok(NewList(rec, 0)), 8, 4, []Core{I32, I32}},
+		"list of three":     {ok(NewList(rec, 3)), 72, 8, []Core{I32, I64, I32, I32, I64, I32, I32, I64, I32}},
+		"list of a million": {ok(NewList(u8, 1_000_000)), 1_000_000, 1, nil},
+		"option": {ok(NewVariant(Option, []Case{{"none", nil}, {"some", u32}})), 8, 4,
+			[]Core{I32, I32}},
+		"result of nothing":      {ok(NewVariant(Result, []Case{{"ok", nil}, {"error", nil}})), 1, 1, []Core{I32}},
+		"variant of f32 and u32": {ok(NewVariant(Variant, []Case{{"a", f32}, {"b", u32}})), 8, 4, []Core{I32, I32}},
+		"variant of f64 and string": {ok(NewVariant(Variant, []Case{{"a", f64}, {"b", str}})), 16, 8,
+			[]Core{I32, I64, I32}},
+		"variant of f32 and f32": {ok(NewVariant(Variant, []Case{{"a", f32}, {"b", f32}})), 8, 4,
+			[]Core{I32, F32}},
 		"enum of 257":                  {ok(NewVariant(Enum, many)), 2, 2, []Core{I32}},
 		"flags of 9":                   {ok(NewFlags(strings.Split("abcdefghi", ""))), 2, 2, []Core{I32}},
 		"tuple that does not fit flat": {ok(NewRecord(seventeen)), 17, 1, nil},
 	} {
-		if c.t.Size != c.size || c.t.Align != c.align || !slices.Equal(c.t.Flat, c.flat) || c.t.FitsFlat() != (c.flat != nil) {
-			t.Errorf("%s: size %d, align %d, flat %x, fits %v; want %d, %d, %x", name, c.t.Size, c.t.Align, c.t.Flat, c.t.FitsFlat(), c.size, c.align, c.flat)
+		if c.t.Size != c.size || c.t.Align != c.align || !slices.Equal(c.t.Flat, c.flat) ||
+			c.t.FitsFlat() != (c.flat != nil) {
+			t.Errorf("%s: size %d, align %d, flat %x, fits %v; want %d, %d, %x", name, c.t.Size, c.t.Align, c.t.Flat,
+				c.t.FitsFlat(), c.size, c.align, c.flat)
 		}
 	}
-	if got := []uint32{rec.Fields[0].Offset, rec.Fields[1].Offset, rec.Fields[2].Offset}; !slices.Equal(got, []uint32{0, 8, 16}) {
+	if got := []uint32{rec.Fields[0].Offset, rec.Fields[1].Offset, rec.Fields[2].Offset}; !slices.Equal(got,
+		[]uint32{0, 8, 16}) {
 		t.Errorf("offsets %d", got)
 	}
 }

@@ -101,7 +101,8 @@ func randomNumber(c *Call, _ []any) (any, error) {
 
 var random = map[string]Func{"get-random-bytes": {Little, randomBytes}, "get-random-u64": {Little, randomNumber}}
 
-var insecure = map[string]Func{"get-insecure-random-bytes": {Little, randomBytes}, "get-insecure-random-u64": {Little, randomNumber}}
+var insecure = map[string]Func{"get-insecure-random-bytes": {Little, randomBytes}, "get-insecure-random-u64": {Little,
+	randomNumber}}
 
 var insecureSeed = map[string]Func{
 	"insecure-seed": {Little, func(c *Call, _ []any) (any, error) {

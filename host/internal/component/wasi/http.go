@@ -94,8 +94,10 @@ const (
 func headerError(n uint32) abi.Variant { return bad(abi.Variant{Case: n}) }
 
 // forbiddenNames are fields that belong to a connection, and not to the guest.
-var forbiddenNames = map[string]bool{"connection": true, "keep-alive": true, "proxy-authenticate": true, "proxy-authorization": true,
-	"proxy-connection": true, "transfer-encoding": true, "upgrade": true, "host": true, "http2-settings": true, "te": true}
+var forbiddenNames = map[string]bool{"connection": true, "keep-alive": true, "proxy-authenticate": true,
+	"proxy-authorization": true,
+	"proxy-connection":    true, "transfer-encoding": true, "upgrade": true, "host": true, "http2-settings": true,
+	"te": true}
 
 // check says what is wrong with a field; negative: nothing.
 func check(name, value string) int {
@@ -220,7 +222,10 @@ var httpTypes = map[string]Func{
 		}
 		return good(rep(f)), nil
 	}},
-	"[method]fields.get": method(Little, func(_ *Call, f *fields, args []any) (any, error) { return f.values(args[0].(string)), nil }),
+	"[method]fields.get": method(Little, func(_ *Call, f *fields, args []any) (any,
+		error) {
+		return f.values(args[0].(string)), nil
+	}),
 	"[method]fields.has": method(Little, func(_ *Call, f *fields, args []any) (any, error) {
 		return len(f.values(args[0].(string))) > 0, nil
 	}),
@@ -289,8 +294,11 @@ var httpTypes = map[string]Func{
 		b.stream = true
 		return good(rep(&input{next: b.exchange.Body})), nil
 	}),
-	"[static]incoming-body.finish":      {Little, func(*Call, []any) (any, error) { return rep(&futureTrailers{}), nil }},
-	"[method]future-trailers.subscribe": method(Little, func(*Call, *futureTrailers, []any) (any, error) { return rep(&pollable{}), nil }),
+	"[static]incoming-body.finish": {Little, func(*Call, []any) (any, error) { return rep(&futureTrailers{}), nil }},
+	"[method]future-trailers.subscribe": method(Little, func(*Call, *futureTrailers, []any) (any,
+		error) {
+		return rep(&pollable{}), nil
+	}),
 	"[method]future-trailers.get": method(Little, func(_ *Call, t *futureTrailers, _ []any) (any, error) {
 		if t.taken {
 			return some(bad(nil)), nil
@@ -304,8 +312,12 @@ var httpTypes = map[string]Func{
 		h.immutable = true
 		return rep(&outgoingResponse{status: 200, header: h}), nil
 	}},
-	"[method]outgoing-response.status-code": method(Little, func(_ *Call, r *outgoingResponse, _ []any) (any, error) { return r.status, nil }),
-	"[method]outgoing-response.set-status-code": method(Little, func(_ *Call, r *outgoingResponse, args []any) (any, error) {
+	"[method]outgoing-response.status-code": method(Little, func(_ *Call, r *outgoingResponse, _ []any) (any,
+		error) {
+		return r.status, nil
+	}),
+	"[method]outgoing-response.set-status-code": method(Little, func(_ *Call, r *outgoingResponse, args []any) (any,
+		error) {
 		status := args[0].(uint16)
 		if status < 100 || status > 999 {
 			return bad(nil), nil
@@ -313,7 +325,10 @@ var httpTypes = map[string]Func{
 		r.status = status
 		return good(nil), nil
 	}),
-	"[method]outgoing-response.headers": method(Little, func(_ *Call, r *outgoingResponse, _ []any) (any, error) { return rep(r.header), nil }),
+	"[method]outgoing-response.headers": method(Little, func(_ *Call, r *outgoingResponse, _ []any) (any,
+		error) {
+		return rep(r.header), nil
+	}),
 	"[method]outgoing-response.body": method(Little, func(_ *Call, r *outgoingResponse, _ []any) (any, error) {
 		if r.body != nil {
 			return bad(nil), nil

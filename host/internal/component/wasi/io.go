@@ -18,7 +18,10 @@ const (
 type failure struct{ text string }
 
 var ioError = map[string]Func{
-	"[method]error.to-debug-string": method(Little, func(_ *Call, f *failure, _ []any) (any, error) { return f.text, nil }),
+	"[method]error.to-debug-string": method(Little, func(_ *Call, f *failure, _ []any) (any, error) {
+		return f.text,
+			nil
+	}),
 }
 
 // pollable is ready at some time: when its channel is closed, or at a moment. With neither it is ready.
@@ -63,7 +66,10 @@ func await(ctx context.Context, all []*pollable) error {
 }
 
 var ioPoll = map[string]Func{
-	"[method]pollable.ready": method(Little, func(_ *Call, p *pollable, _ []any) (any, error) { return p.ready(), nil }),
+	"[method]pollable.ready": method(Little, func(_ *Call, p *pollable, _ []any) (any, error) {
+		return p.ready(),
+			nil
+	}),
 	"[method]pollable.block": method(Some, func(c *Call, p *pollable, _ []any) (any, error) {
 		if p.ready() {
 			return nil, nil
@@ -202,11 +208,14 @@ var ioStreams = map[string]Func{
 		}
 		return good(uint64(maxWrite)), nil
 	}),
-	"[method]output-stream.write":                           writeBytes,
-	"[method]output-stream.blocking-write-and-flush":        writeBytes,
-	"[method]output-stream.flush":                           flush,
-	"[method]output-stream.blocking-flush":                  flush,
-	"[method]output-stream.subscribe":                       writing(func(*Call, *output, []any) (any, error) { return rep(&pollable{}), nil }),
+	"[method]output-stream.write":                    writeBytes,
+	"[method]output-stream.blocking-write-and-flush": writeBytes,
+	"[method]output-stream.flush":                    flush,
+	"[method]output-stream.blocking-flush":           flush,
+	"[method]output-stream.subscribe": writing(func(*Call, *output, []any) (any,
+		error) {
+		return rep(&pollable{}), nil
+	}),
 	"[method]output-stream.write-zeroes":                    writeZeros,
 	"[method]output-stream.blocking-write-zeroes-and-flush": writeZeros,
 	"[method]output-stream.splice":                          splice(false),

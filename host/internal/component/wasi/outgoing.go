@@ -38,7 +38,8 @@ func init() {
 		"[constructor]outgoing-request": {Little, func(_ *Call, args []any) (any, error) {
 			h := object[*fields](args[0])
 			h.immutable = true
-			return rep(&outgoingRequest{header: h, method: abi.Variant{}, scheme: none, path: none, authority: none}), nil
+			return rep(&outgoingRequest{header: h, method: abi.Variant{}, scheme: none, path: none, authority: none}),
+				nil
 		}},
 		"[method]outgoing-request.method":              getter(requestMethod),
 		"[method]outgoing-request.set-method":          setter(requestMethod),
@@ -48,7 +49,10 @@ func init() {
 		"[method]outgoing-request.set-path-with-query": setter(requestPath),
 		"[method]outgoing-request.authority":           getter(requestAuthority),
 		"[method]outgoing-request.set-authority":       setter(requestAuthority),
-		"[method]outgoing-request.headers":             method(Little, func(_ *Call, r *outgoingRequest, _ []any) (any, error) { return rep(r.header), nil }),
+		"[method]outgoing-request.headers": method(Little, func(_ *Call, r *outgoingRequest, _ []any) (any,
+			error) {
+			return rep(r.header), nil
+		}),
 		"[method]outgoing-request.body": method(Little, func(_ *Call, r *outgoingRequest, _ []any) (any, error) {
 			if r.body != nil {
 				return bad(nil), nil

@@ -191,7 +191,8 @@ func (w *writer) typeItem(it plan.Item, methods []plan.Item) {
 	}
 	switch t.Kind {
 	case types.Record:
-		w.block("record "+name, len(t.Fields), func(i int) string { return t.Fields[i].Label + ": " + w.value(t.Fields[i].Type) })
+		w.block("record "+name, len(t.Fields),
+			func(i int) string { return t.Fields[i].Label + ": " + w.value(t.Fields[i].Type) })
 	case types.Variant:
 		w.block("variant "+name, len(t.Cases), func(i int) string {
 			if c := t.Cases[i]; c.Type != nil {

@@ -83,7 +83,8 @@ func (c *Client) ListDel(list, value string) (bool, error) {
 
 // ListRange is KeyValue.ListRange.
 func (c *Client) ListRange(list string, start, stop int32) ([]string, error) {
-	return call(c, contract.ListRange, contract.RangeRequest{List: list, Start: start, Stop: stop}.Encode(), msgpack.DecodeStrs)
+	return call(c, contract.ListRange, contract.RangeRequest{List: list, Start: start, Stop: stop}.Encode(),
+		msgpack.DecodeStrs)
 }
 
 // SetAdd is KeyValue.SetAdd.

@@ -159,8 +159,10 @@ func stringsKept(t *testing.T, a, b *Client) {
 }
 
 func keys(t *testing.T, a, b *Client) {
-	odd := []string{"", " ", ".", "..", "a.b", "a..b", ".a", "a.", "*", ">", "a.>", "=", "=0", "=41", "A", "a", "a b", "a\tb", "a\r\nb",
-		"$KV", "edge:0123", "ключ", "鍵", "\x00", "\xff\xfe", strings.Repeat("long", 1000), strings.Repeat("long", 1000) + "!", strings.Repeat("é.", 400), "a/b", "a\\b"}
+	odd := []string{"", " ", ".", "..", "a.b", "a..b", ".a", "a.", "*", ">", "a.>", "=", "=0", "=41", "A", "a", "a b",
+		"a\tb", "a\r\nb",
+		"$KV", "edge:0123", "ключ", "鍵", "\x00", "\xff\xfe", strings.Repeat("long", 1000),
+		strings.Repeat("long", 1000) + "!", strings.Repeat("é.", 400), "a/b", "a\\b"}
 	for i, key := range odd {
 		must(t, a.Set(key, fmt.Sprint(i), 0))
 	}
@@ -196,7 +198,8 @@ func expired(t *testing.T, c *Client, key string, set time.Time, expires time.Du
 
 func expiry(t *testing.T, a, b *Client) {
 	start := time.Now()
-	for key, expires := range map[string]uint32{"get": 1, "increment": 1, "list": 1, "set": 1, "del": 1, "counter": 2, "replaced": 1, "lasting": 1, "year": 31536000} {
+	for key, expires := range map[string]uint32{"get": 1, "increment": 1, "list": 1, "set": 1, "del": 1, "counter": 2,
+		"replaced": 1, "lasting": 1, "year": 31536000} {
 		must(t, a.Set(key, "5", expires))
 	}
 	must(t, a.Set("replaced", "6", 0)) // Set replaces the expiry
@@ -252,7 +255,8 @@ func lists(t *testing.T, a, b *Client) {
 		start, stop int32
 		want        []string
 	}{
-		{0, -1, all}, {0, 100, all}, {0, 0, all[:1]}, {1, 2, all[1:3]}, {-2, -1, all[4:]}, {-100, 1, all[:2]}, {2, 1, nil},
+		{0, -1, all}, {0, 100, all}, {0, 0, all[:1]}, {1, 2, all[1:3]}, {-2, -1, all[4:]}, {-100, 1, all[:2]},
+		{2, 1, nil},
 		{6, 9, nil}, {-1, -2, nil}, {0, -100, nil}, {5, 5, all[5:]}, {math.MinInt32, math.MaxInt32, all},
 	} {
 		are(t, c.want...)(b.ListRange("l", c.start, c.stop))

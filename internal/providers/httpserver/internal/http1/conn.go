@@ -239,7 +239,8 @@ func (c *conn) leave() {
 		return
 	}
 	_ = c.SetDeadline(time.Time{})
-	c.server.rest.take(&begun{Conn: c.Conn, Reader: io.MultiReader(bytes.NewReader(bytes.Clone(c.in[c.from:c.to])), c.Conn)})
+	c.server.rest.take(&begun{Conn: c.Conn, Reader: io.MultiReader(bytes.NewReader(bytes.Clone(c.in[c.from:c.to])),
+		c.Conn)})
 }
 
 // begun is a connection of which something has been read.

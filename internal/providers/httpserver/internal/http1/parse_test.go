@@ -108,7 +108,8 @@ func same(t *testing.T, b []byte, size int, r *Request) {
 		t.Fatalf("%q: %d bytes, net/http takes %d", b, size, len(b)-len(rest))
 	}
 	if r.Method != want.Method || r.Path != want.URL.EscapedPath() || r.Query != want.URL.RawQuery ||
-		r.Host != want.Host || !bytes.Equal(r.Body, body) || r.close != want.Close || want.ProtoMinor != 1 || want.URL.Host != "" || want.URL.Fragment != "" {
+		r.Host != want.Host || !bytes.Equal(r.Body, body) || r.close != want.Close || want.ProtoMinor != 1 ||
+		want.URL.Host != "" || want.URL.Fragment != "" {
 		t.Fatalf("%q: %+v, net/http reads %+v", b, r, want)
 	}
 	header := http.Header{}
@@ -131,9 +132,12 @@ func same(t *testing.T, b []byte, size int, r *Request) {
 // FuzzPlain: what is plain is the same to net/http, and what was plain stays so whatever follows.
 func FuzzPlain(f *testing.F) {
 	for _, text := range []string{
-		"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST /a%20b?c=d HTTP/1.1\r\nhost: [::1]:80\r\nContent-Length: 2\r\nX: 1\r\nx: \t2 \r\n\r\nab",
-		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HEAD //x/../y HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-		"GET /;a=b:c@d HTTP/1.1\r\nHost: x_y\r\nCookie: a=\"b\"\r\n\r\nGET / HTTP/1.1\r\n", "PUT / HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"POST /a%20b?c=d HTTP/1.1\r\nhost: [::1]:80\r\nContent-Length: 2\r\nX: 1\r\nx: \t2 \r\n\r\nab",
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"HEAD //x/../y HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+		"GET /;a=b:c@d HTTP/1.1\r\nHost: x_y\r\nCookie: a=\"b\"\r\n\r\nGET / HTTP/1.1\r\n",
+		"PUT / HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n",
 	} {
 		f.Add([]byte(text))
 	}

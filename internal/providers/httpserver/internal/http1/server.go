@@ -52,8 +52,9 @@ type Server struct {
 
 // New makes a server for a listener, which it closes.
 func New(l net.Listener, cfg Config) *Server {
-	s := &Server{Config: cfg, listener: l, grain: int64(min(cfg.IdleTimeout, 8*time.Second) / 8), conns: map[*conn]struct{}{},
-		rest: handedOver{addr: l.Addr(), conns: make(chan net.Conn), done: make(chan struct{})}}
+	s := &Server{Config: cfg, listener: l, grain: int64(min(cfg.IdleTimeout, 8*time.Second) / 8),
+		conns: map[*conn]struct{}{},
+		rest:  handedOver{addr: l.Addr(), conns: make(chan net.Conn), done: make(chan struct{})}}
 	s.watch.server = s
 	return s
 }
@@ -112,7 +113,8 @@ func (s *Server) accept(l net.Listener) error {
 // exhausted reports whether taking a connection failed for want of something that others may give back, or because of
 // that very connection.
 func exhausted(err error) bool {
-	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR} {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED,
+		syscall.EINTR} {
 		if errors.Is(err, e) {
 			return true
 		}
