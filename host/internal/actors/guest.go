@@ -6,8 +6,8 @@ import (
 	"github.com/weftlattice/weft/host/internal/wasm"
 )
 
-// Guest is the code of a revision, ready to run: a compiled module with its limits. There is one kind of guest, core
-// WebAssembly that speaks waPC; another kind implements this interface and is chosen in Actors.compile.
+// Guest is the code of a revision, ready to run: a compiled module or component with its limits. The engine tells those
+// two apart; another kind of guest implements this interface and is chosen in Actors.compile.
 type Guest interface {
 	// Instantiate makes an instance that is ready for a call.
 	Instantiate(ctx context.Context) (Instance, error)
@@ -39,7 +39,7 @@ func (as *Actors) compile(ctx context.Context, code []byte, settings Settings, h
 	return wapcGuest{module, module.Template(settings.Limits, host, settings.Config)}, nil
 }
 
-// wapcGuest is core WebAssembly that speaks waPC.
+// wapcGuest is WebAssembly that serves the operations of waPC's contracts: a module that speaks waPC, or a component.
 type wapcGuest struct {
 	module   *wasm.Module
 	template *wasm.Template
