@@ -30,8 +30,8 @@ var elsewhere = map[string][]string{
 	"made of ReservedValues and a name": {"weft.route"},
 }
 
-// TestDocumentsNameWhatExists reads the documents as a person does who tries what they say: each name in backquotes, and
-// each command in an example, must be there.
+// TestDocumentsNameWhatExists reads the documents as a person does who tries what they say: each name in backquotes,
+// and each command in an example, must be there.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	n, err := projectNames()
 	if err != nil {

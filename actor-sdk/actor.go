@@ -7,8 +7,8 @@ import (
 )
 
 // Handle makes fn the handler of an operation, named "Service.Method". What fn gets and returns is the payload as it
-// travels: msgpack in the contracts of the lattice, see package lattice/msgpack. Call it from init. To handle an operation
-// twice is a mistake that panics.
+// travels: msgpack in the contracts of the lattice, see package lattice/msgpack. Call it from init. To handle an
+// operation twice is a mistake that panics.
 func Handle(operation string, fn func(payload []byte) ([]byte, error)) {
 	if guest.Handles(operation) {
 		panic("actor: two handlers for the operation " + operation)
@@ -16,8 +16,8 @@ func Handle(operation string, fn func(payload []byte) ([]byte, error)) {
 	guest.Handle(operation, fn)
 }
 
-// HandleHealth makes fn decide whether the actor is healthy; its error is the reason why it is not. Without it the actor
-// always is.
+// HandleHealth makes fn decide whether the actor is healthy; its error is the reason why it is not. Without it the
+// actor always is.
 func HandleHealth(fn func() error) {
 	guest.Handle(core.HealthRequest, func([]byte) ([]byte, error) {
 		h := core.Health{Healthy: true}

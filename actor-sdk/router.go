@@ -22,9 +22,9 @@ type route struct {
 
 type pathValue struct{ name, value string }
 
-// Handle registers h for a pattern such as "GET /items/{id}". The method may be left out to mean any; GET serves HEAD too.
-// {id} stands for one segment that is not empty, {rest...} at the end for all that follows, slashes included. The first
-// registered pattern that fits wins. A malformed pattern is a mistake that panics.
+// Handle registers h for a pattern such as "GET /items/{id}". The method may be left out to mean any; GET serves HEAD
+// too. {id} stands for one segment that is not empty, {rest...} at the end for all that follows, slashes included. The
+// first registered pattern that fits wins. A malformed pattern is a mistake that panics.
 func (r *Router) Handle(pattern string, h HTTPHandler) {
 	method, path, ok := strings.Cut(pattern, " ")
 	if !ok {

@@ -113,9 +113,9 @@ func hubStreams(t *testing.T, url string) map[string]bool {
 	return names
 }
 
-// Two hosts of one lattice whose NATS servers, a hub and its leaf, each have a JetStream of their own: both say in their
-// logs, once, that the other keeps the lattice's state elsewhere; "host list" and "host inspect" say it with both domains
-// and the way out. With --js-domain that is over. The hosts have the rights of their role and no more.
+// Two hosts of one lattice whose NATS servers, a hub and its leaf, each have a JetStream of their own: both say in
+// their logs, once, that the other keeps the lattice's state elsewhere; "host list" and "host inspect" say it with both
+// domains and the way out. With --js-domain that is over. The hosts have the rights of their role and no more.
 func TestHostsThatKeepTheLatticeInTwoDomains(t *testing.T) {
 	t.Parallel()
 	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), kind: anybody, cluster: newKey(t, 'C')}

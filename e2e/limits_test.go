@@ -8,8 +8,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// An actor that loops, hoards memory, recurses, answers hugely, panics or lies about pointers gets an error of its own each
-// time, at once or at its limit. It goes on serving afterwards, and so does everybody else meanwhile.
+// An actor that loops, hoards memory, recurses, answers hugely, panics or lies about pointers gets an error of its own
+// each time, at once or at its limit. It goes on serving afterwards, and so does everybody else meanwhile.
 func TestHostileActor(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -91,7 +91,8 @@ func buildActor(dir, name, pkg string, link ...string) error {
 
 const wasip1 = "wasip1"
 
-// goBuild builds a command for this machine, or as an actor when the first option is wasip1; the others go to the linker.
+// goBuild builds a command for this machine, or as an actor when the first option is wasip1; the others go to the
+// linker.
 func goBuild(out, pkg string, options ...string) error {
 	env := []string{"CGO_ENABLED=0"}
 	args := []string{"build", "-trimpath", "-o", out}

@@ -202,8 +202,9 @@ func TestRotateAccountKey(t *testing.T) {
 	}
 }
 
-// A host whose token file is replaced uses the new token from the next time that it reconnects or reloads, and so do its
-// providers: the old one may be revoked. A file that is broken, or for no host, is told by the reload and changes nothing.
+// A host whose token file is replaced uses the new token from the next time that it reconnects or reloads, and so do
+// its providers: the old one may be revoked. A file that is broken, or for no host, is told by the reload and changes
+// nothing.
 func TestReplacedTokenFile(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A key-value provider is attached by a link while requests flow. Those that need it fail with 503 until then and succeed
-// from then on; those that do not need it never fail.
+// A key-value provider is attached by a link while requests flow. Those that need it fail with 503 until then and
+// succeed from then on; those that do not need it never fail.
 func TestAttachRedisUnderTraffic(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -82,8 +82,8 @@ func TestScaleUnderLoad(t *testing.T) {
 	}
 }
 
-// The code of an actor is replaced on two hosts while requests flow. None is lost, and each is answered by the old code or
-// the new; after the update only by the new.
+// The code of an actor is replaced on two hosts while requests flow. None is lost, and each is answered by the old code
+// or the new; after the update only by the new.
 func TestUpdateUnderLoad(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

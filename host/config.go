@@ -61,8 +61,8 @@ type Config struct {
 	QueuePerActor int
 	IdleTimeout   time.Duration // instances unused for so long are freed; default 1m
 	RecycleCalls  uint64        // an instance is replaced after so many calls; 0: never
-	// of large payloads that are in memory at the same time; default load.DefaultBudget, at most an eighth of what there
-	// is
+	// of large payloads that are in memory at the same time; default load.DefaultBudget, at most an eighth of what
+	// there is
 	LargeBytes int64
 	// of all guests with their snapshots, code and waiting requests; default: most of what the machine or control group
 	// has

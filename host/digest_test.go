@@ -17,8 +17,8 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
-// TestMovedTag: what a tag meant when an actor was started is told, and is what other hosts can be made to start after the
-// tag has moved. The actor can be called by its reference.
+// TestMovedTag: what a tag meant when an actor was started is told, and is what other hosts can be made to start after
+// the tag has moved. The actor can be called by its reference.
 func TestMovedTag(t *testing.T) {
 	r := newRig(t)
 	reg := ocitest.Start(t, ocitest.Options{})

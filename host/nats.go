@@ -17,8 +17,8 @@ type NATS struct {
 	Seed           string // user nkey seed ("SU...")
 	User, Password string
 	Token          string
-	// Login, when set, is asked for the user JWT and its seed at each attempt to connect and at Host.Reload, in the place
-	// of JWT and Seed. It returns those to use also with an error, which Reload returns.
+	// Login, when set, is asked for the user JWT and its seed at each attempt to connect and at Host.Reload, in the
+	// place of JWT and Seed. It returns those to use also with an error, which Reload returns.
 	Login func() (jwt, seed string, err error)
 
 	TLS      bool   // require TLS, also with a nats:// URL

@@ -177,8 +177,8 @@ func (r *renewal) reloadNATS(ctx context.Context) (moved bool, err error) {
 // answerFirst is how long the control connection stays after other credentials have been taken over.
 const answerFirst = time.Second
 
-// reconnectControl makes the control connection anew. A command to reload is answered over the one that it came by, which
-// alone may do so, so that this waits for a moment.
+// reconnectControl makes the control connection anew. A command to reload is answered over the one that it came by,
+// which alone may do so, so that this waits for a moment.
 func (r *renewal) reconnectControl(ctx context.Context) {
 	select {
 	case <-ctx.Done():

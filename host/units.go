@@ -30,7 +30,8 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// natsGrace is for how long others may be silent after this host's connection to NATS is back: theirs may still be away.
+// natsGrace is for how long others may be silent after this host's connection to NATS is back: theirs may still be
+// away.
 const natsGrace = providers.NATSGrace
 
 // units are what a host is made of. Each owns its state and its locks and knows only what it is given; none knows Host.

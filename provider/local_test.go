@@ -73,9 +73,9 @@ var answers = []error{nil, nil, nil, lattice.ErrGuest, &lattice.Error{Code: latt
 	&lattice.Error{Code: lattice.ErrTrap, Detail: "unreachable"}, &lattice.Error{Code: lattice.ErrTooLarge,
 		Detail: "a lot"}}
 
-// conversation starts a provider that is reached over NATS, over the channel or inside the host. talk makes the same calls
-// to it and from it, and returns what came of them; counted tells what has been counted until now. The ids differ from run
-// to run and are replaced by names.
+// conversation starts a provider that is reached over NATS, over the channel or inside the host. talk makes the same
+// calls to it and from it, and returns what came of them; counted tells what has been counted until now. The ids differ
+// from run to run and are replaced by names.
 func conversation(t *testing.T, way string, seed uint64) (talk func() []outcome, counted func() string) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	var mu sync.Mutex

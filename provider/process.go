@@ -376,8 +376,8 @@ func (p *process) address(actor lattice.ActorID, operation string, r Request) (r
 }
 
 // callLocal makes a call over the channel when the actor runs on the host. It reports false when the call has not begun
-// there and may be made over NATS, which with stay it is not. With keep, held is what a large result takes of the budget
-// until the caller gives it back.
+// there and may be made over NATS, which with stay it is not. With keep, held is what a large result takes of the
+// budget until the caller gives it back.
 func (p *process) callLocal(ctx context.Context, call *rpc.Call, stay, keep bool) (result []byte, held int64,
 	err error, done bool) {
 	actor := call.Target.Actor()

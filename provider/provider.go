@@ -130,8 +130,8 @@ type Answer interface {
 	All(ctx context.Context) ([]byte, error)
 }
 
-// Budget bounds how many bytes of large payloads a process holds in memory at the same time, 512 MiB for a provider. It is
-// safe for concurrent use.
+// Budget bounds how many bytes of large payloads a process holds in memory at the same time, 512 MiB for a provider. It
+// is safe for concurrent use.
 type Budget interface {
 	// Hold waits for room for what comes in, which errors call what. held is what Release must be given afterwards.
 	// Errors: lattice.ErrBusy when there is no room in time, lattice.ErrTooLarge when there never is.

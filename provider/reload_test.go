@@ -25,7 +25,8 @@ func callAs(p *providertest.Process, actor lattice.ActorID, cluster signing.KeyP
 	return err
 }
 
-// A provider that runs learns to trust a new cluster key, signs with it, and forgets the old one, without losing a call.
+// A provider that runs learns to trust a new cluster key, signs with it, and forgets the old one, without losing a
+// call.
 func TestReloadClusterKey(t *testing.T) {
 	s := &script{}
 	p := start(t, s, plain)

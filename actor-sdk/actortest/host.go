@@ -110,7 +110,8 @@ func (h *Host) ConsoleLines() []string {
 	return slices.Clone(h.console)
 }
 
-// Calls returns what the actor called, in order: "wasmcloud:keyvalue/default KeyValue.Get", "weft/ponger Pingpong.Ping".
+// Calls returns what the actor called, in order: "wasmcloud:keyvalue/default KeyValue.Get", "weft/ponger
+// Pingpong.Ping".
 func (h *Host) Calls() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -31,8 +31,8 @@ func (s Store) Get(key string) (value string, exists bool, err error) {
 	return p.Value, p.Exists, err
 }
 
-// Set stores a value, in place of whatever the key held. It expires after ttl, rounded up to whole seconds; 0 means never.
-// A negative ttl, or one above 136 years, is lattice.ErrInvalid.
+// Set stores a value, in place of whatever the key held. It expires after ttl, rounded up to whole seconds; 0 means
+// never. A negative ttl, or one above 136 years, is lattice.ErrInvalid.
 func (s Store) Set(key, value string, ttl time.Duration) error {
 	seconds := (ttl + time.Second - 1) / time.Second
 	if ttl < 0 || int64(seconds) > math.MaxUint32 {
@@ -63,8 +63,8 @@ func (s Store) ListAdd(list, value string) (int, error) {
 	return s.count(contract.ListAdd, contract.ListItem{List: list, Value: value}.Encode())
 }
 
-// ListRange returns the items from start to stop, both included and counted from 0; negative ones count from the end, so
-// that 0 and -1 mean the whole list.
+// ListRange returns the items from start to stop, both included and counted from 0; negative ones count from the end,
+// so that 0 and -1 mean the whole list.
 func (s Store) ListRange(list string, start, stop int) ([]string, error) {
 	return s.strings(contract.ListRange, contract.RangeRequest{List: list, Start: clamp(start),
 		Stop: clamp(stop)}.Encode())

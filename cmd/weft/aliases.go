@@ -2,8 +2,8 @@ package main
 
 import "github.com/spf13/cobra"
 
-// oldSpellings are the verb-first words of people who come from wash: "weft start actor", "weft get hosts". They are the
-// same commands, hidden from help.
+// oldSpellings are the verb-first words of people who come from wash: "weft start actor", "weft get hosts". They are
+// the same commands, hidden from help.
 func oldSpellings(a *app) []*cobra.Command {
 	as := func(use string, cmd *cobra.Command) *cobra.Command {
 		cmd.Use = use

@@ -236,8 +236,8 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 	return cfg, release, err
 }
 
-// clusterFrom is the file of seeds or the node file that the cluster key comes from, if it comes from one that can be read
-// again.
+// clusterFrom is the file of seeds or the node file that the cluster key comes from, if it comes from one that can be
+// read again.
 func (h *hostFlags) clusterFrom(nodeFile string) (seeds, node string, err error) {
 	switch {
 	case h.clusterFile != "" && h.clusterFile != "-":

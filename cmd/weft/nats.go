@@ -98,8 +98,8 @@ func (n *natsFlags) flags(f *pflag.FlagSet) {
 		"no TLS: whoever can listen to the network reads everything, secrets as well")
 }
 
-// config is the server that the flags ask for; host names the subjects that the host on this machine needs besides those
-// of its role.
+// config is the server that the flags ask for; host names the subjects that the host on this machine needs besides
+// those of its role.
 func (n *natsFlags) config(a *app, log *slog.Logger, host natsauth.Identity) (*node.ServerConfig, error) {
 	c := &node.ServerConfig{Dir: a.dir, Keys: a.keeper().Store, Listen: n.listen, Port: n.port, Auth: n.auth,
 		Plain: n.plain, Cert: n.cert, Key: n.key, CA: n.ca,

@@ -10,8 +10,8 @@ import (
 
 const weftModule = "github.com/weftlattice/weft/"
 
-// guestFrame stands for the code of guests. It is machine code that Go's profiler cannot unwind, so that it is booked on
-// runtime._ExternalCode, without a caller; nothing else in these processes is.
+// guestFrame stands for the code of guests. It is machine code that Go's profiler cannot unwind, so that it is booked
+// on runtime._ExternalCode, without a caller; nothing else in these processes is.
 const guestFrame = "guest code (WebAssembly, compiled)"
 
 // frame is a function in a flame graph, below its caller. Values are seconds of processor per request.
@@ -61,7 +61,8 @@ func flameOf(all []*profiled) *frame {
 	return root
 }
 
-// each calls back with every stack of a profile, the outermost function first, and what of a request's processor time it takes.
+// each calls back with every stack of a profile, the outermost function first, and what of a request's processor time
+// it takes.
 func each(p *profiled, do func(stack []string, value float64)) {
 	index := slices.IndexFunc(p.profile.SampleType, func(t *profile.ValueType) bool { return t.Type == "cpu" })
 	total := 0.0

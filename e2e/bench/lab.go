@@ -123,7 +123,8 @@ func (l *lab) echoing(ctx context.Context, name string, hostArgs ...string) (c c
 	return c, n, addr, err
 }
 
-// serve starts an actor behind httpserver and returns where, once it gives an answer. More are arguments of "actor start".
+// serve starts an actor behind httpserver and returns where, once it gives an answer. More are arguments of "actor
+// start".
 func (c cli) serve(ctx context.Context, module, name string, want []byte, more ...string) (addr string, err error) {
 	if err := c.run(ctx, nil, append([]string{"actor", "start", module, "--max", "64"}, more...)...); err != nil {
 		return "", err

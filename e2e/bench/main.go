@@ -1,10 +1,11 @@
-// Bench measures the figures of docs/benchmarks.md, each as a ratio within one run, since machines differ and are shared.
+// Bench measures the figures of docs/benchmarks.md, each as a ratio within one run, since machines differ and are
+// shared.
 //
 //	go run ./e2e/bench [-only PART,...] [-flame FILE] [-window 3s] [-rounds 3] [-out docs/benchmarks.md]
 //
-// What is compared runs in processes of its own, takes turns, and is loaded by the same generator on the same machine. It
-// exits 1 when anything went wrong; a target that is missed is a figure, not an error. A whole run rewrites its own part of the
-// file, which lies between two comments; with -only the figures go to standard output alone.
+// What is compared runs in processes of its own, takes turns, and is loaded by the same generator on the same machine.
+// It exits 1 when anything went wrong; a target that is missed is a figure, not an error. A whole run rewrites its own
+// part of the file, which lies between two comments; with -only the figures go to standard output alone.
 package main
 
 import (

@@ -33,8 +33,8 @@ func measureMany(ctx context.Context, b *bench, r *report) error {
 	return nil
 }
 
-// distinctActors starts 1,000 actors with keys of their own on one host and calls each once. Their code is the same, or each
-// has code of its own, that is a module with another custom section.
+// distinctActors starts 1,000 actors with keys of their own on one host and calls each once. Their code is the same, or
+// each has code of its own, that is a module with another custom section.
 func distinctActors(ctx context.Context, b *bench, r *report, same bool) error {
 	l, err := b.open()
 	if err != nil {
@@ -101,8 +101,8 @@ func distinctActors(ctx context.Context, b *bench, r *report, same bool) error {
 	return nil
 }
 
-// startAll starts an actor of each file and waits until all are there. Commands whose outcome does not come, since the host
-// could not carry them out, are given again, and counted.
+// startAll starts an actor of each file and waits until all are there. Commands whose outcome does not come, since the
+// host could not carry them out, are given again, and counted.
 func startAll(ctx context.Context, commands *control.Client, host lattice.HostID, ids []lattice.ActorID,
 	files []string) (again int, err error) {
 	const patience, limit = 10 * time.Second, 10 * time.Minute

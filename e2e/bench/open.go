@@ -31,8 +31,8 @@ func openLoop(addr, path string, body, want []byte, n int, rate float64, d time.
 	return openCalls(n, rate, d, func(i int) error { return clients[i].do(want) })
 }
 
-// openCalls makes calls at a constant rate, of which n can be under way. do gets a number below n that no other call has at
-// the same time. After an error it makes no more calls there.
+// openCalls makes calls at a constant rate, of which n can be under way. do gets a number below n that no other call
+// has at the same time. After an error it makes no more calls there.
 func openCalls(n int, rate float64, d time.Duration, do func(i int) error) (latencies, error) {
 	gap := time.Duration(float64(time.Second) / rate)
 	due := make(chan time.Time, int(d/gap)+1)
@@ -61,9 +61,9 @@ func openCalls(n int, rate float64, d time.Duration, do func(i int) error) (late
 	return all, errors.Join(errs...)
 }
 
-// arrivals says when requests are due, one each gap for a time d. Sleep wakes late, on virtual machines by a millisecond, which
-// is the generator's fault and not that of what it measures: what should have been sent meanwhile is sent, and due, at the
-// moment it woke.
+// arrivals says when requests are due, one each gap for a time d. Sleep wakes late, on virtual machines by a
+// millisecond, which is the generator's fault and not that of what it measures: what should have been sent meanwhile is
+// sent, and due, at the moment it woke.
 func arrivals(gap, d time.Duration, now func() time.Time, sleep func(time.Duration), send func(due time.Time)) {
 	start := now()
 	woke := start

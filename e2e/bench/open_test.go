@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// What is due while the generator sleeps too long is due when it wakes; what it sends and when does not change the rate.
+// What is due while the generator sleeps too long is due when it wakes; what it sends and when does not change the
+// rate.
 func TestArrivals(t *testing.T) {
 	const gap = 2 * time.Millisecond
 	for name, c := range map[string]struct {

@@ -18,8 +18,8 @@ import (
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
 
-// overloadConns is how many connections an open loop has, so that it is they who wait for the server and not arrivals for
-// them, as long as the server bounds what waits.
+// overloadConns is how many connections an open loop has, so that it is they who wait for the server and not arrivals
+// for them, as long as the server bounds what waits.
 const overloadConns = 2048
 
 // turns make an actor compute for about a millisecond.
@@ -28,8 +28,8 @@ const turns = 700_000
 // loads are what is offered, as multiples of the peak.
 var loads = []float64{1, 2}
 
-// crush is what one actor does under too much load. All rounds of a load count as one, since the machine is not the same from one
-// second to the next.
+// crush is what one actor does under too much load. All rounds of a load count as one, since the machine is not the
+// same from one second to the next.
 type crush struct {
 	name  string
 	peaks []float64 // requests per second answered with 200, a value per round
@@ -246,9 +246,9 @@ func asks(addr string, want []byte) error {
 	return h.do(want)
 }
 
-// overflow sends rate requests per second for a time, whether or not earlier ones are answered. Each is measured from when it
-// was due, so that waiting for a free connection counts. A generator that wakes late takes the moment it woke for the
-// due one of what it sends then: that it slept too long is not the server's doing.
+// overflow sends rate requests per second for a time, whether or not earlier ones are answered. Each is measured from
+// when it was due, so that waiting for a free connection counts. A generator that wakes late takes the moment it woke
+// for the due one of what it sends then: that it slept too long is not the server's doing.
 func overflow(addr string, want []byte, rate float64, d time.Duration) (flood, error) {
 	var f flood
 	due := make(chan time.Time, int(rate*d.Seconds())+1)

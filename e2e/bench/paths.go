@@ -112,8 +112,8 @@ func (b *bench) tinyEcho() (string, error) {
 	return path, os.WriteFile(path, module, 0o600)
 }
 
-// measureNATS compares the ways over NATS, where every call is authenticated, with bare request-reply: on one host with a
-// route that leaves it, and between a host with httpserver and one with the actor.
+// measureNATS compares the ways over NATS, where every call is authenticated, with bare request-reply: on one host with
+// a route that leaves it, and between a host with httpserver and one with the actor.
 func measureNATS(ctx context.Context, b *bench, r *report) error {
 	l, err := b.open()
 	if err != nil {

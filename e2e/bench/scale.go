@@ -18,8 +18,8 @@ import (
 // crowds are how many other hosts, actors and links there are in the lattice, one after another.
 var crowds = []int{0, 1, 100, 1000}
 
-// crowded is what one host and its httpserver cost among n others, and beside it what another one costs, in the same rounds,
-// that has a lattice and a NATS server for itself.
+// crowded is what one host and its httpserver cost among n others, and beside it what another one costs, in the same
+// rounds, that has a lattice and a NATS server for itself.
 type crowded struct {
 	n               int
 	among, alone    served

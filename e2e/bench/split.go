@@ -19,7 +19,8 @@ const (
 )
 
 // partOf says to which part of a request a stack belongs, whose outermost function is first. The runtime's own work and
-// system calls come first; all else belongs to the innermost function of weft, net/http or wazero, whatever that has called.
+// system calls come first; all else belongs to the innermost function of weft, net/http or wazero, whatever that has
+// called.
 func partOf(stack []string) string {
 	has := func(words ...string) bool {
 		return slices.ContainsFunc(stack, func(f string) bool {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// measureStart measures the time from a command to the first HTTP answer, with nothing compiled and from the cache on disk,
-// the size of things, and the cost of a call into a warm instance.
+// measureStart measures the time from a command to the first HTTP answer, with nothing compiled and from the cache on
+// disk, the size of things, and the cost of a call into a warm instance.
 func measureStart(ctx context.Context, b *bench, r *report) error {
 	l, err := b.open()
 	if err != nil {

@@ -22,8 +22,9 @@ const leastShare = .003
 
 var ownerColours = [...]string{"#f2a65a", "#8ecae6", "#95d5b2", "#c8a2e0", "#f28482", "#d3d9c4", "#e4e4e4"}
 
-// flameSVG draws a flame graph: the root at the bottom, each function above its caller, as wide as its processor time. It needs
-// no scripts: the whole name and the time are in the title of each frame, which browsers show under the pointer.
+// flameSVG draws a flame graph: the root at the bottom, each function above its caller, as wide as its processor time.
+// It needs no scripts: the whole name and the time are in the title of each frame, which browsers show under the
+// pointer.
 func flameSVG(title string, root *frame) []byte {
 	depth := depthOf(root, leastShare*root.value)
 	height := flameTop + depth*frameHeight + flameMargin
@@ -98,7 +99,8 @@ func sumSelf(f *frame, into *[len(ownerNames)]float64) {
 	}
 }
 
-// fit shortens the name of a function to n characters: its path goes, then its package, then its receiver, then its end.
+// fit shortens the name of a function to n characters: its path goes, then its package, then its receiver, then its
+// end.
 func fit(name string, n int) string {
 	if ownerOf(name) == ownGuest {
 		return cut(name, n)

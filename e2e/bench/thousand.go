@@ -64,7 +64,8 @@ func (b *barrier) release(n int64) error {
 	return nil
 }
 
-// instancesOfOne scales an actor, kvcounter by TinyGo, from one instance to 1,000 and keeps all of them in a call at once.
+// instancesOfOne scales an actor, kvcounter by TinyGo, from one instance to 1,000 and keeps all of them in a call at
+// once.
 func instancesOfOne(ctx context.Context, b *bench, r *report) error {
 	l, err := b.open()
 	if err != nil {
@@ -148,8 +149,8 @@ func instancesOfOne(ctx context.Context, b *bench, r *report) error {
 	return nil
 }
 
-// together makes n requests at once, each on a connection of its own, and returns how long it took until all were in the
-// actor at the same time. All must then be answered.
+// together makes n requests at once, each on a connection of its own, and returns how long it took until all were in
+// the actor at the same time. All must then be answered.
 func together(ctx context.Context, nc *nats.Conn, subj, addr string, n int) (took time.Duration, err error) {
 	all, err := newBarrier(nc, subj, n)
 	if err != nil {

@@ -39,8 +39,8 @@ type wrkResult struct {
 	Timeout  int64   `json:"timeout"`
 }
 
-// check wants every answer to be good and as long as size, header included. At the end each of the connections may have a part
-// of an answer that is not counted as one.
+// check wants every answer to be good and as long as size, header included. At the end each of the connections may have
+// a part of an answer that is not counted as one.
 func (r wrkResult) check(size, conns int) error {
 	if r.Connect+r.Read+r.Write+r.Status+r.Timeout > 0 {
 		return fmt.Errorf("wrk met errors: connect %d, read %d, write %d, status %d, timeout %d", r.Connect, r.Read,
@@ -52,7 +52,8 @@ func (r wrkResult) check(size, conns int) error {
 	return nil
 }
 
-// load keeps all connections busy for one window and returns the requests per second. The answers must be good; see wrkResult.check.
+// load keeps all connections busy for one window and returns the requests per second. The answers must be good; see
+// wrkResult.check.
 func (b *bench) load(ctx context.Context, addr string, want []byte) (float64, error) {
 	return b.loadFor(ctx, addr, want, b.window)
 }

@@ -1,11 +1,12 @@
-// Conformance drives a host, providers and actors of a lattice from outside and says where they depart from the protocol.
+// Conformance drives a host, providers and actors of a lattice from outside and says where they depart from the
+// protocol.
 //
 //	go run ./e2e/conformance --nats nats://127.0.0.1:4222 --lattice default --cluster-seed-file cluster.nk
 //
-// It shares no code with what it tests: messages are built and read here byte by byte, so that a mistake made twice shows. It
-// brings its own actor (a module of a few instructions that does what it is asked) and its own provider (itself: started
-// without arguments it reads host data from standard input). Hosts must be able to read its files, so it runs on their machine
-// and they must allow file references.
+// It shares no code with what it tests: messages are built and read here byte by byte, so that a mistake made twice
+// shows. It brings its own actor (a module of a few instructions that does what it is asked) and its own provider
+// (itself: started without arguments it reads host data from standard input). Hosts must be able to read its files, so
+// it runs on their machine and they must allow file references.
 //
 // Each check names the section of the protocol that it checks. What cannot be checked is "not applicable", with the
 // reason. The exit code is 1 when a check failed, 2 when the run could not begin.

@@ -28,8 +28,8 @@ func backChannel(lattice, key, link, what string) string {
 	return "conformance." + lattice + "." + key + "." + link + "." + what
 }
 
-// playProvider is this program as a provider, written as the providers of the time are: it reads one line, connects, serves health
-// and shutdown, and leaves its invocations to the suite. It returns the exit code.
+// playProvider is this program as a provider, written as the providers of the time are: it reads one line, connects,
+// serves health and shutdown, and leaves its invocations to the suite. It returns the exit code.
 func playProvider(stdin io.Reader, stderr io.Writer) int {
 	line, err := bufio.NewReader(stdin).ReadString('\n')
 	if err != nil {

@@ -12,8 +12,9 @@ var (
 	isGUID4 = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 )
 
-// shape holds an object to "key:type key?:type ...": with "?" the key may be missing, with "~" it may be null. Types are str, text (a
-// string that is not empty), int, bool, strs, list, map, strmap, host, cluster, actor and provider (keys).
+// shape holds an object to "key:type key?:type ...": with "?" the key may be missing, with "~" it may be null. Types
+// are str, text (a string that is not empty), int, bool, strs, list, map, strmap, host, cluster, actor and provider
+// (keys).
 func (p *problems) shape(what string, o object, fields string) {
 	if o == nil {
 		p.addf("%s is no object", what)

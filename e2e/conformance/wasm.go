@@ -1,6 +1,7 @@
 package main
 
-// The probe is an actor of a few instructions that does what its caller asks. The first letter of the operation says what:
+// The probe is an actor of a few instructions that does what its caller asks. The first letter of the operation says
+// what:
 //
 //	R  answer with the payload             r  return success without an answer
 //	E  fail with the payload as text       e  fail without a text
@@ -181,7 +182,8 @@ func body(locals []byte, c code) []byte {
 	return append(uleb(uint64(len(b))), b...)
 }
 
-// guestCall is the probe's entry. Locals: 0 length of the operation, 1 of the payload, 2 result of a call, 3 length of its answer.
+// guestCall is the probe's entry. Locals: 0 length of the operation, 1 of the payload, 2 result of a call, 3 length of
+// its answer.
 func (p probe) guestCall() []byte {
 	var c code
 	c.num(addrOp).num(addrPayload).call(fnRequest)
@@ -208,8 +210,8 @@ func (p probe) guestCall() []byte {
 	return body([]byte{1, 2, i32}, *c.num(1).end())
 }
 
-// hostCall writes the call that is in the payload: lengths of binding, namespace and operation, a byte each, then these, then the
-// payload of the call.
+// hostCall writes the call that is in the payload: lengths of binding, namespace and operation, a byte each, then
+// these, then the payload of the call.
 func hostCall(c *code) {
 	const first = addrPayload + 3
 	b, n, o := int32(addrPayload), int32(addrPayload+1), int32(addrPayload+2)

@@ -12,8 +12,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Providers on wasmbus-rpc 0.15 and on wasmcloud-provider-sdk 0.2 start, get their link, serve an actor, report errors, call
-// the actor back, and end when they are asked.
+// Providers on wasmbus-rpc 0.15 and on wasmcloud-provider-sdk 0.2 start, get their link, serve an actor, report errors,
+// call the actor back, and end when they are asked.
 func TestRustProviders(t *testing.T) {
 	r := newRig(t)
 	guest := filepath.Join(r.dir, "guest.wasm")

@@ -1,7 +1,7 @@
 //go:build foreign
 
-// Package foreign runs software on weft that is built from other people's published crates. It needs cargo and minutes, so
-// it is no part of `make test`: run it with `make foreign`.
+// Package foreign runs software on weft that is built from other people's published crates. It needs cargo and minutes,
+// so it is no part of `make test`: run it with `make foreign`.
 package foreign
 
 import (

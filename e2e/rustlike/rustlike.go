@@ -1,7 +1,7 @@
-// Package rustlike makes a module of the size and shape that a small actor in Rust has, so that figures about such actors
-// can be had without a Rust toolchain: 18 pages of memory (1.1 MiB) of which the first MiB is the stack, 100 KiB of static
-// data, 600 functions, 400 of them in a table, 20 globals. A call takes its stack frame, reads the request onto the heap,
-// works through it, calls through the table, writes to statics, and answers fixed bytes.
+// Package rustlike makes a module of the size and shape that a small actor in Rust has, so that figures about such
+// actors can be had without a Rust toolchain: 18 pages of memory (1.1 MiB) of which the first MiB is the stack, 100 KiB
+// of static data, 600 functions, 400 of them in a table, 20 globals. A call takes its stack frame, reads the request
+// onto the heap, works through it, calls through the table, writes to statics, and answers fixed bytes.
 package rustlike
 
 import (

@@ -26,8 +26,8 @@ func New(l net.Listener) *Acceptor {
 	return &Acceptor{listen: l, open: map[net.Conn]struct{}{}}
 }
 
-// Start begins to accept connections, once. serve gets each on a goroutine of its own; the connection is closed when serve
-// returns. fault hears of connections that could not be accepted, which is tried again.
+// Start begins to accept connections, once. serve gets each on a goroutine of its own; the connection is closed when
+// serve returns. fault hears of connections that could not be accepted, which is tried again.
 func (a *Acceptor) Start(serve func(net.Conn), fault func(error)) {
 	a.wg.Go(func() {
 		for {

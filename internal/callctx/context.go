@@ -1,5 +1,5 @@
-// Package callctx has the context of a call that is served. The standard library's costs a timer and an entry with its parent
-// for each call; here whoever serves many calls looks after the time of all.
+// Package callctx has the context of a call that is served. The standard library's costs a timer and an entry with its
+// parent for each call; here whoever serves many calls looks after the time of all.
 package callctx
 
 import (
@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Context is the context of one call, to be part of a type that has the call's values. It does not end by itself: see Cancel.
-// The zero value has no deadline. It is safe for concurrent use once Begin has been called, where that is to be.
+// Context is the context of one call, to be part of a type that has the call's values. It does not end by itself: see
+// Cancel. The zero value has no deadline. It is safe for concurrent use once Begin has been called, where that is to
+// be.
 type Context struct {
 	deadline time.Time
 
@@ -100,7 +101,8 @@ func (c *Context) Close() {
 	c.tasks.Wait()
 }
 
-// After runs f in a goroutine of its own when ctx ends, as context.AfterFunc does, at less cost where ctx embeds a Context.
+// After runs f in a goroutine of its own when ctx ends, as context.AfterFunc does, at less cost where ctx embeds a
+// Context.
 func After(ctx context.Context, f func()) (stop func() bool) {
 	if c, ok := ctx.(interface{ AfterFunc(func()) func() bool }); ok {
 		return c.AfterFunc(f)

@@ -8,8 +8,8 @@ import (
 	"github.com/weftlattice/weft/lattice/trace"
 )
 
-// callContext is the context of a call that is served. Of one that came over a Conn, the connection's keeper looks after
-// the deadline; how deep it is nested is not said there, so that its depth is 0.
+// callContext is the context of a call that is served. Of one that came over a Conn, the connection's keeper looks
+// after the deadline; how deep it is nested is not said there, so that its depth is 0.
 type callContext struct {
 	invocation.Context
 	worker *worker // that reads and serves it; nil when it is not inline

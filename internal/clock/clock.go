@@ -1,7 +1,7 @@
 // Package clock reads the clock that all processes of one machine share and that cannot be set: the time since the
-// machine was started. Moments of it (wire.Stamp), unlike those of the wall clock, can be compared between processes of one machine.
-// A process that learns the least time from the sending of a message to its arrival can compare them between machines,
-// too.
+// machine was started. Moments of it (wire.Stamp), unlike those of the wall clock, can be compared between processes of
+// one machine. A process that learns the least time from the sending of a message to its arrival can compare them
+// between machines, too.
 package clock
 
 import (

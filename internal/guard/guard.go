@@ -31,8 +31,8 @@ func Begin(pgid int) string { return fmt.Sprintf("+%d\n", pgid) }
 // End is the line that releases a group.
 func End(pgid int) string { return fmt.Sprintf("-%d\n", pgid) }
 
-// Run is the whole work of the guard process: it prints ReadyLine to stdout, obeys the lines of stdin, and at the end of
-// stdin kills the groups still named. It ignores interrupt, hang-up and termination signals for the rest of the
+// Run is the whole work of the guard process: it prints ReadyLine to stdout, obeys the lines of stdin, and at the end
+// of stdin kills the groups still named. It ignores interrupt, hang-up and termination signals for the rest of the
 // process's life, since those mean the host. An unknown line is ErrInvalid; the groups are killed then too, for a host
 // that speaks nonsense is replaced, and its new guard is told everything again only while it lives.
 func Run(stdin io.Reader, stdout io.Writer) error {

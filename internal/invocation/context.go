@@ -9,8 +9,8 @@ import (
 	"github.com/weftlattice/weft/lattice/trace"
 )
 
-// Context is the context of one call that is served. Its fields are set before the call is; see callctx.Context for when
-// it ends.
+// Context is the context of one call that is served. Its fields are set before the call is; see callctx.Context for
+// when it ends.
 type Context struct {
 	callctx.Context
 	Caller  context.Context // of a call that is served on its caller's goroutine, whose values it has too; else nil

@@ -8,8 +8,8 @@ const maxIdle = 64
 // Crew is goroutines that serve calls, or do what else a J is. They are kept, since a new one would grow its stack for
 // each call. How many there are at the same time is up to whoever starts jobs. It is safe for concurrent use.
 type Crew[J any] struct {
-	// Hire is called by each new goroutine: serve does one job after another, and leave, where it is not nil, is called in
-	// the end.
+	// Hire is called by each new goroutine: serve does one job after another, and leave, where it is not nil, is called
+	// in the end.
 	Hire func() (serve func(J), leave func())
 
 	mu    sync.Mutex

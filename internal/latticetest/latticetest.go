@@ -124,8 +124,8 @@ func NewKey(t testing.TB, kind byte) signing.KeyPair {
 	return k
 }
 
-// Patience is how long a test waits for something that usually takes a moment. A machine that does other things, too, may
-// take a minute for it. What takes longer never comes.
+// Patience is how long a test waits for something that usually takes a moment. A machine that does other things, too,
+// may take a minute for it. What takes longer never comes.
 const Patience = 2 * time.Minute
 
 // Eventually calls check until it returns nil, at most for Patience, and fails the test with its last error.

@@ -8,8 +8,8 @@ import (
 	"github.com/weftlattice/weft/internal/clock"
 )
 
-// Lacks ends a test that this machine cannot run, and says what is missing: it is skipped, but fails where CI is set in the
-// environment, so that CI leaves nothing out silently.
+// Lacks ends a test that this machine cannot run, and says what is missing: it is skipped, but fails where CI is set in
+// the environment, so that CI leaves nothing out silently.
 func Lacks(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CI") != "" {

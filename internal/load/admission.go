@@ -23,12 +23,12 @@ const (
 	paceLeap   = 4                     // the most that one measurement counts for, of the last one: it may have been a pause
 )
 
-// Admission decides who may wait in a queue. It learns the pace, the time between two calls done while others wait, and from it
-// how long one more would wait. A queue that has just begun may be long, since bursts are no overload; one that stands is
-// kept short. Nothing is known at first, and then everybody may wait: a bound on their number is the owner's.
+// Admission decides who may wait in a queue. It learns the pace, the time between two calls done while others wait, and
+// from it how long one more would wait. A queue that has just begun may be long, since bursts are no overload; one that
+// stands is kept short. Nothing is known at first, and then everybody may wait: a bound on their number is the owner's.
 //
-// Moments are given by the caller, by any clock that does not go back. The zero value is ready. It is safe for concurrent use and takes no
-// lock; those that overtake each other make it err by a call or two.
+// Moments are given by the caller, by any clock that does not go back. The zero value is ready. It is safe for
+// concurrent use and takes no lock; those that overtake each other make it err by a call or two.
 type Admission struct {
 	queued  atomic.Bool  // somebody waits
 	began   atomic.Int64 // when the queue did, or the last one; earlier by what is left of the age of those before
@@ -48,7 +48,8 @@ type Waiter struct {
 	Inner   bool          // made by one that is being served, whose work would be lost with it: every queue has just begun
 }
 
-// Admit reports whether a call may wait, in a queue that has been told of by Wait. expected is how long it would; 0 when that is not known.
+// Admit reports whether a call may wait, in a queue that has been told of by Wait. expected is how long it would; 0
+// when that is not known.
 func (a *Admission) Admit(now time.Duration, w Waiter) (expected time.Duration, ok bool) {
 	pace := a.Pace(now)
 	if pace == 0 {

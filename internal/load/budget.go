@@ -10,8 +10,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Allowance is the time that a call gets on top when its payload is a large one, and for how long one without a deadline
-// waits for room.
+// Allowance is the time that a call gets on top when its payload is a large one, and for how long one without a
+// deadline waits for room.
 const Allowance = 13 * time.Second
 
 // DefaultBudget is the limit of a Budget when none is given.

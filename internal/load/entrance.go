@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// longWait is the wait of a call from which on there is a queue between this process and the host: in the channel, in the
-// host, or for a processor. Calls that take longer may wait as long as they take.
+// longWait is the wait of a call from which on there is a queue between this process and the host: in the channel, in
+// the host, or for a processor. Calls that take longer may wait as long as they take.
 const longWait = 25 * time.Millisecond
 
 const (
@@ -14,9 +14,9 @@ const (
 	confirmed = 100 * time.Millisecond // after which a queue must have been seen again, or four times the pace
 )
 
-// Entrance keeps calls back that would wait for too long at the host for an actor. The host can turn away only what has reached it; when
-// it has no processor to spare, calls wait before. How long they did follows from their answers, which say how long they were
-// served. The zero value lets everybody pass. It is safe for concurrent use.
+// Entrance keeps calls back that would wait for too long at the host for an actor. The host can turn away only what has
+// reached it; when it has no processor to spare, calls wait before. How long they did follows from their answers, which
+// say how long they were served. The zero value lets everybody pass. It is safe for concurrent use.
 type Entrance struct {
 	admission Admission
 	active    atomic.Int64
@@ -24,8 +24,8 @@ type Entrance struct {
 	seen      atomic.Int64 // when a call ended last that had waited for long
 }
 
-// Enter counts a call in, whose caller listens for so lone. Leave must follow unless there is an error, lattice.ErrBusy. The
-// clock is read only when calls wait.
+// Enter counts a call in, whose caller listens for so lone. Leave must follow unless there is an error,
+// lattice.ErrBusy. The clock is read only when calls wait.
 func (e *Entrance) Enter(clock func() time.Duration, left time.Duration) error {
 	n := e.active.Add(1)
 	if n <= few || !e.admission.Queued() {
@@ -48,8 +48,8 @@ func (e *Entrance) Enter(clock func() time.Duration, left time.Duration) error {
 	return nil
 }
 
-// Leave counts a call out that ended at a moment after it had lasted some time, served by the host for some of that; all are 0
-// when that is not known.
+// Leave counts a call out that ended at a moment after it had lasted some time, served by the host for some of that;
+// all are 0 when that is not known.
 func (e *Entrance) Leave(clock func() time.Duration, ended, lasted, served time.Duration) {
 	if e.active.Add(-1) == 0 {
 		if e.admission.Queued() {

@@ -36,8 +36,8 @@ func (q *Queue) Enter() (n int64, waits bool) {
 	return n, n > q.instances.Load()
 }
 
-// Wait decides about the nth call in progress: an error, lattice.ErrBusy, turns it away. left is how long its caller still
-// listens, 0 when that is not known; inner, whether it is made by a call that is being served.
+// Wait decides about the nth call in progress: an error, lattice.ErrBusy, turns it away. left is how long its caller
+// still listens, 0 when that is not known; inner, whether it is made by a call that is being served.
 func (q *Queue) Wait(n int64, left time.Duration, inner bool) error {
 	if n > q.limit.Load() {
 		return &lattice.Error{Code: lattice.ErrBusy, Detail: fmt.Sprintf("%d calls in progress, none more admitted",

@@ -8,8 +8,8 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// Room is what one call that is served holds of a budget. A transport other than NATS that counts what it brings makes one for
-// each call, lets the call's context have it (IsRoomKey), and ends it when the answer has been sent.
+// Room is what one call that is served holds of a budget. A transport other than NATS that counts what it brings makes
+// one for each call, lets the call's context have it (IsRoomKey), and ends it when the answer has been sent.
 type Room struct {
 	budget *Budget
 	taken  atomic.Bool // by the call that it was made for; the calls that it makes itself have their own
@@ -56,9 +56,10 @@ func (r *Room) Try(bytes int64) bool {
 	return true
 }
 
-// Reserve makes room for the response of the call that ctx belongs to, in the place of its request, before the handler has
-// it in memory. Small responses, and those of no call, need none. A handler that does not reserve has its response counted
-// when it returns. Errors: lattice.ErrBusy when there is no room in time, lattice.ErrTooLarge when there never is.
+// Reserve makes room for the response of the call that ctx belongs to, in the place of its request, before the handler
+// has it in memory. Small responses, and those of no call, need none. A handler that does not reserve has its response
+// counted when it returns. Errors: lattice.ErrBusy when there is no room in time, lattice.ErrTooLarge when there never
+// is.
 func Reserve(ctx context.Context, bytes int) error {
 	if r := reserved(ctx); r != nil && bytes > wire.MaxInlineBytes {
 		return r.response(ctx, int64(bytes))

@@ -84,8 +84,8 @@ type Needs struct {
 	SharedInbox bool // it receives answers where all NATS clients do unless told otherwise
 }
 
-// Provider makes the credentials of one run of a provider: good for that provider under that link name only, and as long
-// as the host's.
+// Provider makes the credentials of one run of a provider: good for that provider under that link name only, and as
+// long as the host's.
 func (h *HostIssuer) Provider(id lattice.ProviderID, link lattice.LinkName, n Needs) (Credentials, error) {
 	c, _, err := issue(h.key, h.jwt, Identity{Roles: []Role{Provider}, Lattice: h.host.Lattice, Provider: id,
 		Link:    link,

@@ -665,8 +665,8 @@ func TestDataStays(t *testing.T) {
 	})
 }
 
-// The embedded server may have a JetStream domain; its names pass the same gate, and the same rights hold. So they do in
-// the lattice that the server was started for, whose account the server makes by itself.
+// The embedded server may have a JetStream domain; its names pass the same gate, and the same rights hold. So they do
+// in the lattice that the server was started for, whose account the server makes by itself.
 func TestGateOfADomain(t *testing.T) {
 	for name, home := range map[string]lattice.Name{"one of the lattices": "", "its own lattice": edge} {
 		t.Run(name, func(t *testing.T) { gateOfADomain(t, home) })

@@ -164,8 +164,8 @@ func states(log *slog.Logger, refusals *refusals) []nats.Option {
 	}
 }
 
-// reconnectPause is the pause before attempt n (from 1) to reconnect: 100 ms doubling to a second, plus or minus jitter, so
-// that a lattice does not fall upon a returning server all at once.
+// reconnectPause is the pause before attempt n (from 1) to reconnect: 100 ms doubling to a second, plus or minus
+// jitter, so that a lattice does not fall upon a returning server all at once.
 func reconnectPause(attempt int) time.Duration {
 	return backoff.Policy{First: minReconnect, Max: maxReconnect, Jitter: reconnectJitter}.Pause(attempt - 1)
 }

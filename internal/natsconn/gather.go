@@ -20,8 +20,8 @@ const (
 // is published; here the goroutines that are ready to run may publish their messages first. See RATIONALE.md, "Why are
 // writes to NATS gathered?".
 //
-// Write returns before the bytes are on their way; an error of theirs ends the connection, which its reader notices. The
-// write deadline counts for a Write that has to wait for room. It is safe for concurrent use.
+// Write returns before the bytes are on their way; an error of theirs ends the connection, which its reader notices.
+// The write deadline counts for a Write that has to wait for room. It is safe for concurrent use.
 type gathered struct {
 	net.Conn
 	kick chan struct{} // wakes the writer

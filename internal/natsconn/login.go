@@ -34,8 +34,8 @@ func (l Login) kind() string {
 	return ""
 }
 
-// CanBecome reports whether a connection made with l can take over another login when it reconnects: one of the same kind,
-// and no other seed where there is no JWT, since NATS names such clients by their key.
+// CanBecome reports whether a connection made with l can take over another login when it reconnects: one of the same
+// kind, and no other seed where there is no JWT, since NATS names such clients by their key.
 func (l Login) CanBecome(next Login) bool {
 	return l.kind() == next.kind() && (l.kind() != "seed" || l.Seed == next.Seed)
 }
@@ -69,7 +69,8 @@ func loginOptions(login func() Login) ([]nats.Option, error) {
 }
 
 // Fingerprint changes when what the connection reads when it connects is another: files of credentials, client
-// certificate and its key, and what Login returns. It tells nothing about them. A file that cannot be read is lattice.ErrInvalid.
+// certificate and its key, and what Login returns. It tells nothing about them. A file that cannot be read is
+// lattice.ErrInvalid.
 func (c Config) Fingerprint() (string, error) {
 	h := sha256.New()
 	if c.Login != nil {
@@ -93,9 +94,10 @@ func (c Config) Fingerprint() (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// Reconnect ends the connection and makes it anew, with the credentials that its files or Config.Login hold now. It flushes
-// first, and returns when the server knows all subscriptions again, or after DefaultReconnectTimeout when ctx has no deadline. Requests that wait for an answer on nc fail, and
-// messages on their way to it are lost: move what matters to another connection before.
+// Reconnect ends the connection and makes it anew, with the credentials that its files or Config.Login hold now. It
+// flushes first, and returns when the server knows all subscriptions again, or after DefaultReconnectTimeout when ctx
+// has no deadline. Requests that wait for an answer on nc fail, and messages on their way to it are lost: move what
+// matters to another connection before.
 func Reconnect(ctx context.Context, nc *nats.Conn) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc

@@ -123,8 +123,8 @@ func (c Config) refusal(now time.Time) *lattice.Error {
 	return e
 }
 
-// expiry is until when the user JWT of any NATS server is good, by its own account. It is zero when the JWT does not say, or
-// is none.
+// expiry is until when the user JWT of any NATS server is good, by its own account. It is zero when the JWT does not
+// say, or is none.
 func expiry(jwt string) time.Time {
 	parts := strings.Split(jwt, ".")
 	if len(parts) != 3 {

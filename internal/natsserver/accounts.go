@@ -80,8 +80,8 @@ func (a *accounts) of(l lattice.Name) (*server.Account, error) {
 		for from, to := range maps.Clone(guarded) {
 			guarded[named+strings.TrimPrefix(from, apiRoot)] = to
 		}
-		// The first mapping that fits holds. The account that the server makes by itself has those of the domain already;
-		// the server adds them again below.
+		// The first mapping that fits holds. The account that the server makes by itself has those of the domain
+		// already; the server adds them again below.
 		acc.RemoveMapping(named + "STREAM.>")
 		acc.RemoveMapping(named + "CONSUMER.>")
 	}

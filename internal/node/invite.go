@@ -23,7 +23,8 @@ type Invitation struct {
 }
 
 // Invite makes a user of the NATS server of a data directory, and hands over all that it needs to join. When hand fails
-// there is no such user. warn is called with what a person should know. lattice.ErrNotFound: no server there can be joined.
+// there is no such user. warn is called with what a person should know. lattice.ErrNotFound: no server there can be
+// joined.
 func Invite(keeper keys.Keeper, i Invitation, warn func(text string),
 	hand func(join.Token) error) (id natsauth.Identity, err error) {
 	here, err := keeper.Dir.Server()

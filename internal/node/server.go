@@ -25,8 +25,8 @@ import (
 
 // ServerConfig is the NATS server of a machine. Dir, Keys, Control, Listen and Warn are required.
 //
-// The server knows its users by roles when other machines can reach it, with Auth, and with a certificate, unless there is
-// one User or Token for all.
+// The server knows its users by roles when other machines can reach it, with Auth, and with a certificate, unless there
+// is one User or Token for all.
 type ServerConfig struct {
 	Dir     datadir.Dir
 	Keys    func() (*signing.Keystore, error)

@@ -57,7 +57,8 @@ func TestAServerOnLoopback(t *testing.T) {
 	}
 }
 
-// With roles the machine's own host and people have credentials, others are invited by tokens, and strangers stay outside.
+// With roles the machine's own host and people have credentials, others are invited by tokens, and strangers stay
+// outside.
 func TestOthersJoinByInvitation(t *testing.T) {
 	s, k := serve(t, func(c *ServerConfig) { c.Auth = true })
 	if err := errors.Join(connects(t, s.ForHost), connects(t, s.ForOperator)); err != nil || !s.Joinable {

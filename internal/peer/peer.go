@@ -1,5 +1,5 @@
-// Package peer is what a host and a provider's process have in common: an rpc server and an rpc client around something of
-// their own, with one set of trusted keys, one budget of large payloads and one directory of hosts.
+// Package peer is what a host and a provider's process have in common: an rpc server and an rpc client around something
+// of their own, with one set of trusted keys, one budget of large payloads and one directory of hosts.
 package peer
 
 import (
@@ -64,8 +64,8 @@ func New(nc, beats *nats.Conn, cfg Config) (*Peer, error) {
 	return p, nil
 }
 
-// Rekey trusts exactly these public keys from now on, and then signs with another cluster key. With an error nothing has
-// changed.
+// Rekey trusts exactly these public keys from now on, and then signs with another cluster key. With an error nothing
+// has changed.
 func (p *Peer) Rekey(cluster signing.KeyPair, trusted ...string) error {
 	if err := p.Verifier.Set(trusted...); err != nil {
 		return err
@@ -79,8 +79,8 @@ func (p *Peer) Reconnect(ctx context.Context, cfg natsconn.Config, hold bool) er
 	return rpc.Reconnect(ctx, p.nc, cfg, p.Client, p.Server, hold)
 }
 
-// Route makes a call where the route of its link says: on this host, by local, or else over NATS, by away. local reports
-// whether the call is done; it has not begun otherwise. With stay it is not tried elsewhere.
+// Route makes a call where the route of its link says: on this host, by local, or else over NATS, by away. local
+// reports whether the call is done; it has not begun otherwise. With stay it is not tried elsewhere.
 func Route[T any](route wire.Route, call *rpc.Call, local func(stay bool) (result T, err error, done bool),
 	away func() (T, error)) (T, error) {
 	if route == wire.AnyHost {

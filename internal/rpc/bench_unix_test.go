@@ -16,9 +16,9 @@ import (
 	"github.com/weftlattice/weft/internal/latticetest"
 )
 
-// BenchmarkCallsInFlight makes calls with MACs and bare requests of nats.go in turns, 32 in flight of each, and reports the
-// processor time and the allocations of each, and the ratio of the times. Caller, server and NATS server are in this process, the
-// connections between them are TCP; all of it counts. An iteration is a turn of each.
+// BenchmarkCallsInFlight makes calls with MACs and bare requests of nats.go in turns, 32 in flight of each, and reports
+// the processor time and the allocations of each, and the ratio of the times. Caller, server and NATS server are in
+// this process, the connections between them are TCP; all of it counts. An iteration is a turn of each.
 func BenchmarkCallsInFlight(b *testing.B) {
 	const inFlight, each = 32, 100
 	env := latticetest.NATS(b)

@@ -206,7 +206,8 @@ func TestCallsGoDirectWithMAC(t *testing.T) {
 	}
 }
 
-// A host that reads all from the invocation gets calls without headers, another one with them; deadline and trace reach both.
+// A host that reads all from the invocation gets calls without headers, another one with them; deadline and trace reach
+// both.
 func TestDirectCallsNeedNoHeaders(t *testing.T) {
 	parent := trace.New()
 	s := newNodes(t, 1, func(n *station) invocation.Handler {

@@ -160,7 +160,8 @@ func (c *Call) gather() error {
 	return nil
 }
 
-// label says in the invocation, or in headers where its receiver reads those, how deep the call is nested, and its trace.
+// label says in the invocation, or in headers where its receiver reads those, how deep the call is nested, and its
+// trace.
 func (f *flight) label(ctx context.Context, depth int) {
 	bare := f.dispatch.bare()
 	if !bare {
@@ -335,8 +336,8 @@ func (f *flight) send(ctx context.Context) (*wire.Response, error) {
 	return nil, f.fail(lattice.ErrUnavailable, "", err)
 }
 
-// date says when the message is sent, which is now, for how many milliseconds an answer is waited for, and, by the queue
-// group, that its receiver shall say who it is.
+// date says when the message is sent, which is now, for how many milliseconds an answer is waited for, and, by the
+// queue group, that its receiver shall say who it is.
 func (f *flight) date(ms int64) {
 	stamp := f.dispatch.stamp()
 	if f.msg.Header == nil {

@@ -100,8 +100,8 @@ func (sub *Subscription) Drain(ctx context.Context) error {
 
 // Move serves all endpoints on another connection. The new subscriptions are there before the old ones end, so that a
 // caller always finds one, and what reached the old ones is served. The answers of calls in progress go the new way. It
-// returns when nothing more comes on the old connection, which the server then no longer uses, or when ctx ends. When the
-// new connection does not take the subscriptions, all stays as it was, which is the error. Moves must not overlap.
+// returns when nothing more comes on the old connection, which the server then no longer uses, or when ctx ends. When
+// the new connection does not take the subscriptions, all stays as it was, which is the error. Moves must not overlap.
 func (s *Server) Move(ctx context.Context, nc *nats.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, reconnectTimeout)
 	defer cancel()

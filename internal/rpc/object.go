@@ -13,8 +13,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// sendPieces publishes what r gives, a window of pieces at a time, and notes size, number and digest in info. When it returns,
-// none is on its way.
+// sendPieces publishes what r gives, a window of pieces at a time, and notes size, number and digest in info. When it
+// returns, none is on its way.
 func sendPieces(ctx context.Context, js jetstream.JetStream, subj string, r *sourceReader,
 	info *jetstream.ObjectInfo) (err error) {
 	digest, buf := sha256.New(), make([]byte, chunkBytes)

@@ -18,10 +18,10 @@ const (
 	holdTimeout = time.Second
 )
 
-// Reconnect gives a connection new credentials, which cfg finds when it connects, without losing a call of the client or
-// to the server that use it. Meanwhile both use a second connection: it is there before the first one is left, so that
-// credentials that are not accepted change nothing and are the error. With hold, calls to the server wait for the moment
-// in which nc is away, up to a second longer for those in progress: for handlers that themselves use nc.
+// Reconnect gives a connection new credentials, which cfg finds when it connects, without losing a call of the client
+// or to the server that use it. Meanwhile both use a second connection: it is there before the first one is left, so
+// that credentials that are not accepted change nothing and are the error. With hold, calls to the server wait for the
+// moment in which nc is away, up to a second longer for those in progress: for handlers that themselves use nc.
 func Reconnect(ctx context.Context, nc *nats.Conn, cfg natsconn.Config, client *Client, server *Server,
 	hold bool) (err error) {
 	bridge, err := natsconn.Connect(ctx, cfg)

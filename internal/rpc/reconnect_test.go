@@ -55,8 +55,8 @@ func (n *node) serve(t *testing.T, env *latticetest.Env, h invocation.Handler) l
 	return id
 }
 
-// A node whose connection gets new credentials again and again loses none of the calls to it, from it, or through it, and
-// none of the requests that its handlers make on the connection themselves when it holds.
+// A node whose connection gets new credentials again and again loses none of the calls to it, from it, or through it,
+// and none of the requests that its handlers make on the connection themselves when it holds.
 func TestReconnectUnderLoad(t *testing.T) {
 	env := latticetest.NATS(t)
 	caller := newNode(t, env)

@@ -45,8 +45,9 @@ type reply struct {
 	err error
 }
 
-// request publishes a message and returns the answer. Errors: those of publishing; nats.ErrNoResponders; that of ctx when it ended;
-// context.DeadlineExceeded when no answer came until the deadline; nats.ErrConnectionClosed when none can come any more.
+// request publishes a message and returns the answer. Errors: those of publishing; nats.ErrNoResponders; that of ctx
+// when it ended; context.DeadlineExceeded when no answer came until the deadline; nats.ErrConnectionClosed when none
+// can come any more.
 func (r *replies) request(ctx context.Context, msg *nats.Msg, deadline time.Time) (*nats.Msg, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -179,8 +180,8 @@ func (r *replies) arm(at time.Time) {
 	r.timer.Reset(left)
 }
 
-// expire ends the waits whose deadline has come. Most calls leave the timer alone, and it goes by those that are there when it
-// fires.
+// expire ends the waits whose deadline has come. Most calls leave the timer alone, and it goes by those that are there
+// when it fires.
 func (r *replies) expire() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

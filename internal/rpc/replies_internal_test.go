@@ -42,7 +42,8 @@ func ask(ctx context.Context, r *replies, subj, text string, within time.Duratio
 	return err
 }
 
-// Each way in which a wait can end has its error, none of them spoils the next request, and a late answer reaches nobody.
+// Each way in which a wait can end has its error, none of them spoils the next request, and a late answer reaches
+// nobody.
 func TestRepliesEnd(t *testing.T) {
 	env := latticetest.NATS(t)
 	hold := make(chan struct{})
@@ -100,8 +101,8 @@ func TestRepliesEnd(t *testing.T) {
 	}
 }
 
-// Many requests at once, of which some are given up and some are answered late: everybody gets the own answer or the right
-// error, and places are used again.
+// Many requests at once, of which some are given up and some are answered late: everybody gets the own answer or the
+// right error, and places are used again.
 func TestRepliesHammer(t *testing.T) {
 	env := latticetest.NATS(t)
 	hold := make(chan struct{})

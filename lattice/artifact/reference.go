@@ -15,9 +15,9 @@ const (
 	digestHex    = 64
 )
 
-// Reference names an artifact in the lattice's store: "lattice://NAME@sha256:HEX" or "lattice://NAME:TAG". Where there is
-// a digest, it alone decides which bytes are meant, and the rest is for people; else the tag does, see Resolve. At least
-// one of them is set.
+// Reference names an artifact in the lattice's store: "lattice://NAME@sha256:HEX" or "lattice://NAME:TAG". Where there
+// is a digest, it alone decides which bytes are meant, and the rest is for people; else the tag does, see Resolve. At
+// least one of them is set.
 type Reference struct {
 	Name   string // 1 to 128 letters, digits, '.', '_', '-'; it begins with a letter or digit
 	Tag    string // of the same form

@@ -32,8 +32,8 @@ func tagOf(o *jetstream.ObjectInfo) (Reference, bool) {
 	return r, isName(name) && isName(tag) && IsDigest(r.Digest)
 }
 
-// Tag makes ref.Name and ref.Tag mean ref.Digest from now on, whatever they meant before. Hosts that run the artifact go
-// on with what they have. Errors: ErrInvalid (one of the three is missing), ErrNotFound (no such artifact),
+// Tag makes ref.Name and ref.Tag mean ref.Digest from now on, whatever they meant before. Hosts that run the artifact
+// go on with what they have. Errors: ErrInvalid (one of the three is missing), ErrNotFound (no such artifact),
 // ErrUnavailable, ErrCanceled.
 func Tag(ctx context.Context, js jetstream.JetStream, l lattice.Name, ref Reference) error {
 	const op = "tag artifact"
@@ -98,8 +98,8 @@ func Resolve(ctx context.Context, js jetstream.JetStream, l lattice.Name, ref Re
 }
 
 // Unused returns those of all that nobody needs: without a tag, not among the references that run, and pushed before a
-// certain time, since what has just been pushed is about to be started. Of an artifact that runs by a tag it is not known
-// which digest the tag meant when it was started, so all of that name are kept.
+// certain time, since what has just been pushed is about to be started. Of an artifact that runs by a tag it is not
+// known which digest the tag meant when it was started, so all of that name are kept.
 func Unused(all []Info, running []string, before time.Time) []Info {
 	digests, names := map[string]bool{}, map[string]bool{}
 	for _, text := range running {

@@ -50,8 +50,8 @@ func (e Event) HostID() lattice.HostID {
 	return id
 }
 
-// DecodeEvent reads an envelope. It wants a type and data that are an object (or absent) and is tolerant of the rest. An
-// event that cannot be read is lattice.ErrInvalid.
+// DecodeEvent reads an envelope. It wants a type and data that are an object (or absent) and is tolerant of the rest.
+// An event that cannot be read is lattice.ErrInvalid.
 func DecodeEvent(b []byte) (Event, error) {
 	var raw struct {
 		SpecVersion     string          `json:"specversion"`

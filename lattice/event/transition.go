@@ -17,8 +17,8 @@ type ActorEntry struct {
 }
 
 // ActorTransition returns the events of a change of scale from before to after, in the order to publish them. Old
-// observers count by the plural events and new ones by actor_scaled, so both are there; an unchanged scale is told, too,
-// since a client may wait for it.
+// observers count by the plural events and new ones by actor_scaled, so both are there; an unchanged scale is told,
+// too, since a client may wait for it.
 func ActorTransition(a ActorEntry, before, after uint32) []Data {
 	var events []Data
 	switch {

@@ -212,8 +212,9 @@ func (r *Reader) Strs() []string {
 	return list
 }
 
-// StrsMap reads a map of strings to string arrays; nil and empty are nil. A single string stands for an array of one. The
-// strings share one piece of memory, and so do the arrays, since a header of many small ones comes with every request.
+// StrsMap reads a map of strings to string arrays; nil and empty are nil. A single string stands for an array of one.
+// The strings share one piece of memory, and so do the arrays, since a header of many small ones comes with every
+// request.
 func (r *Reader) StrsMap() map[string][]string {
 	start := r.pos
 	n := r.Map()

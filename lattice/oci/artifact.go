@@ -70,9 +70,9 @@ func (c *Client) Pull(ctx context.Context, ref Reference) (Artifact, error) {
 	return a, nil
 }
 
-// Push stores a module or an archive under the reference's tag and returns the digest of its manifest. The same artifact
-// gives the same manifest. Errors as with Pull, and ErrInvalid for anything else than a module or an archive, and for a
-// reference with a digest.
+// Push stores a module or an archive under the reference's tag and returns the digest of its manifest. The same
+// artifact gives the same manifest. Errors as with Pull, and ErrInvalid for anything else than a module or an archive,
+// and for a reference with a digest.
 func (c *Client) Push(ctx context.Context, ref Reference, a Artifact) (digest string, err error) {
 	if ref.Digest != "" {
 		return "", &lattice.Error{Code: lattice.ErrInvalid, Op: "push", Entity: ref.String(),

@@ -12,8 +12,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Credential is how to log in to a registry: a user name with a password or a token, or a token alone. Printing it shows
-// no secret.
+// Credential is how to log in to a registry: a user name with a password or a token, or a token alone. Printing it
+// shows no secret.
 type Credential struct {
 	Username string
 	Password string

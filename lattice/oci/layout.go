@@ -14,15 +14,15 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Layout is an OCI image layout being written: a directory, or a tar file when its name ends in ".tar". It is what other
-// tools of the OCI world read and write, and fits on a memory stick. Not safe for concurrent use.
+// Layout is an OCI image layout being written: a directory, or a tar file when its name ends in ".tar". It is what
+// other tools of the OCI world read and write, and fits on a memory stick. Not safe for concurrent use.
 type Layout struct {
 	path, dir string // dir is path, or what becomes the tar file
 	store     *oci.Store
 }
 
-// CreateLayout begins a layout. An existing directory that is a layout is added to; a tar file is replaced when all went
-// well. Errors are those of the file system, with ErrUnavailable.
+// CreateLayout begins a layout. An existing directory that is a layout is added to; a tar file is replaced when all
+// went well. Errors are those of the file system, with ErrUnavailable.
 func CreateLayout(ctx context.Context, path string) (*Layout, error) {
 	l := &Layout{path: path, dir: path}
 	var err error
@@ -86,8 +86,8 @@ func writeTar(file, dir string) (err error) {
 	return w.Close()
 }
 
-// ReadLayout calls visit with each named artifact of a layout, a directory or a tar file, and its name there. One that is
-// no module and no archive, damaged, or larger than maxBytes (0 is 256 MiB) is visited with its error. It ends with
+// ReadLayout calls visit with each named artifact of a layout, a directory or a tar file, and its name there. One that
+// is no module and no archive, damaged, or larger than maxBytes (0 is 256 MiB) is visited with its error. It ends with
 // visit's error.
 func ReadLayout(ctx context.Context, path string, maxBytes int64, visit func(name string, a Artifact, err error) error) error {
 	if maxBytes <= 0 {

@@ -11,8 +11,8 @@ import (
 // Latest is the tag that hosts refuse unless they are told otherwise: it says nothing about which version is meant.
 const Latest = "latest"
 
-// Reference names an artifact in a registry: "registry[:port]/repository[:tag][@digest]", all in lower case. At least one
-// of Tag and Digest is set; the digest is that of the manifest, and decides when both are given.
+// Reference names an artifact in a registry: "registry[:port]/repository[:tag][@digest]", all in lower case. At least
+// one of Tag and Digest is set; the digest is that of the manifest, and decides when both are given.
 type Reference struct {
 	Registry   string // host and port
 	Repository string

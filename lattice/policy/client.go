@@ -127,8 +127,8 @@ func (c *Client) Forget() {
 	c.cache.clear()
 }
 
-// Decide returns what the service says, or said before. When there is no answer in time, or one that cannot be read, the
-// decision is to deny, and it is not remembered. Callers with the same question wait for one answer.
+// Decide returns what the service says, or said before. When there is no answer in time, or one that cannot be read,
+// the decision is to deny, and it is not remembered. Callers with the same question wait for one answer.
 func (c *Client) Decide(ctx context.Context, q *Question) Decision {
 	k := keyOf(q)
 	c.mu.Lock()
@@ -198,7 +198,7 @@ func decision(r Response) Decision {
 	return Decision{Permitted: r.Permitted, Message: r.Message, By: "policy service"}
 }
 
-// change takes over what the service has changed. Who asks for an answer gets one.
+// change takes over what the service has changed. A caller that asks for an answer gets one.
 func (c *Client) change(msg *nats.Msg) {
 	resp, err := DecodeResponse(msg.Data)
 	known := false

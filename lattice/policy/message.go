@@ -84,9 +84,9 @@ type Response struct {
 // maxMessage bounds the text of a service that is kept and shown.
 const maxMessage = 1000
 
-// DecodeResponse reads a response in each of its spellings: requestId or request_id. A response that does not say whether
-// it permits, or says it otherwise than by true or false, is lattice.ErrInvalid, and so are doubled keys that contradict
-// each other.
+// DecodeResponse reads a response in each of its spellings: requestId or request_id. A response that does not say
+// whether it permits, or says it otherwise than by true or false, is lattice.ErrInvalid, and so are doubled keys that
+// contradict each other.
 func DecodeResponse(b []byte) (Response, error) {
 	var in struct {
 		Camel     *string `json:"requestId"`

@@ -44,7 +44,7 @@ type Question struct {
 	Origin    Party  // who calls; empty for the start actions
 	Target    Party  // what is started or called
 	Operation string // of an invocation
-	Host      Host   // who asks
+	Host      Host   // the host that asks
 }
 
 // Host is the host that asks.

@@ -118,11 +118,11 @@ func writeTar(w io.Writer, claims string, binaries map[string][]byte, compress b
 	return finish()
 }
 
-// OpenArchive verifies a provider archive, compressed or not, of up to 512 MiB once decompressed: the token as ReadModule
-// does, and the hash of every binary in it. It keeps data, which must not change, and decompresses again in Binary. The
-// refusals: ErrUnsigned without claims; ErrTokenMalformed, ErrTokenExpired, ErrTokenNotYetValid and ErrTokenSignature
-// for the token; ErrHashMismatch for a binary that is not the signed one or not in the claims; ErrTooLarge; ErrInvalid
-// for the rest.
+// OpenArchive verifies a provider archive, compressed or not, of up to 512 MiB once decompressed: the token as
+// ReadModule does, and the hash of every binary in it. It keeps data, which must not change, and decompresses again in
+// Binary. The refusals: ErrUnsigned without claims; ErrTokenMalformed, ErrTokenExpired, ErrTokenNotYetValid and
+// ErrTokenSignature for the token; ErrHashMismatch for a binary that is not the signed one or not in the claims;
+// ErrTooLarge; ErrInvalid for the rest.
 func OpenArchive(data []byte, now time.Time) (*Archive, error) {
 	return openArchiveLimit(data, now, defaultArchiveBytes)
 }

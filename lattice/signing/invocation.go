@@ -43,11 +43,11 @@ type Verified struct {
 	IssuedAt time.Time // by the clock of the signer, in whole seconds; zero when the claims do not say
 }
 
-// VerifyInvocation checks the claims token of an invocation against what the receiver computed itself: both URLs and the
-// hash over the complete payload. A non-empty id must be the one the token was made for. The checks come in this order,
-// each with its own code: ErrTokenMalformed, ErrTokenExpired, ErrTokenNotYetValid, ErrTokenSignature, ErrUnknownIssuer,
-// and ErrHashMismatch for id, URLs and hash. A time bound is compared in whole seconds; exp is valid to its last second.
-// How old a token may be is up to the receiver, who finds its age in the result.
+// VerifyInvocation checks the claims token of an invocation against what the receiver computed itself: both URLs and
+// the hash over the complete payload. A non-empty id must be the one the token was made for. The checks come in this
+// order, each with its own code: ErrTokenMalformed, ErrTokenExpired, ErrTokenNotYetValid, ErrTokenSignature,
+// ErrUnknownIssuer, and ErrHashMismatch for id, URLs and hash. A time bound is compared in whole seconds; exp is valid
+// to its last second. How old a token may be is up to the receiver, who finds its age in the result.
 func (v *Verifier) VerifyInvocation(tokenText, id, originURL, targetURL, hash string, now time.Time) (Verified, error) {
 	t, err := splitToken(tokenText, maxInvocationToken)
 	if err != nil {

@@ -89,8 +89,8 @@ func temporary(dir, text string) (string, error) {
 	return tmp.Name(), nil
 }
 
-// write stores a key's text under a name that must be free, else the error is fs.ErrExist. The file appears whole or not at
-// all.
+// write stores a key's text under a name that must be free, else the error is fs.ErrExist. The file appears whole or
+// not at all.
 func (s *Keystore) write(k KeyPair, name, text string) error {
 	path, err := s.path(k.Kind(), name)
 	if err != nil {

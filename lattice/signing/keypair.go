@@ -11,9 +11,9 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// KeyPair is a key that can sign. The zero value is no key: it signs nothing and has no names. It is immutable, cheap to
-// copy and safe for concurrent use. However it is printed, logged or marshalled, only its public key shows; Seed is the
-// one way to the secret.
+// KeyPair is a key that can sign. The zero value is no key: it signs nothing and has no names. It is immutable, cheap
+// to copy and safe for concurrent use. However it is printed, logged or marshalled, only its public key shows; Seed is
+// the one way to the secret.
 type KeyPair struct {
 	k *keyMaterial
 }
@@ -34,7 +34,8 @@ func New(kind byte) (KeyPair, error) {
 	return fromRaw(kind, seed[:])
 }
 
-// FromSeed reads a seed ("SA...", "SC...", 58 characters). Anything else is ErrInvalid; the error never quotes the seed.
+// FromSeed reads a seed ("SA...", "SC...", 58 characters). Anything else is ErrInvalid; the error never quotes the
+// seed.
 func FromSeed(seed string) (KeyPair, error) {
 	kind, raw, err := decodeSeed(seed)
 	if err != nil {
@@ -44,8 +45,8 @@ func FromSeed(seed string) (KeyPair, error) {
 }
 
 // Derive makes the key that belongs to a phrase: the same phrase always gives the same key, on every machine. It is as
-// weak as the phrase: whoever guesses the phrase has the key. It is meant for well-known ids and for configurations that
-// name a cluster by a word; use New for keys that must be secret. An unknown kind gives the zero KeyPair.
+// weak as the phrase: whoever guesses the phrase has the key. It is meant for well-known ids and for configurations
+// that name a cluster by a word; use New for keys that must be secret. An unknown kind gives the zero KeyPair.
 func Derive(kind byte, phrase string) KeyPair {
 	seed := sha256.Sum256([]byte("weft derived key 1\x00" + string(kind) + "\x00" + phrase))
 	k, _ := fromRaw(kind, seed[:])
@@ -98,8 +99,8 @@ func (k KeyPair) Sign(data []byte) []byte {
 	return ed25519.Sign(*k.k.private, data)
 }
 
-// Verify checks a signature made by the key whose public form is given, of any kind. It returns ErrInvalid for what is no
-// public key, ErrTokenSignature for a signature that does not fit.
+// Verify checks a signature made by the key whose public form is given, of any kind. It returns ErrInvalid for what is
+// no public key, ErrTokenSignature for a signature that does not fit.
 func Verify(public string, data, sig []byte) error {
 	_, key, err := decodePublic(public)
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 
 // Keystore is a directory of seeds, one key a file: "account_default.nk" holds the account key named default. The
 // directory has mode 0700, its files 0600; whatever group or others may read is refused. Files may be sealed with a
-// passphrase, see SetPassphrase. Several processes may use one directory at the same time. It is safe for concurrent use.
+// passphrase, see SetPassphrase. Several processes may use one directory at the same time. It is safe for concurrent
+// use.
 type Keystore struct {
 	dir string
 	ask Passphrase
@@ -41,8 +42,8 @@ func OpenKeystore(dir string) (*Keystore, error) {
 	return &Keystore{dir: dir}, nil
 }
 
-// SetPassphrase says how to ask for the passphrase of sealed files; without it they can be listed, but not loaded. Call it
-// before the store is used.
+// SetPassphrase says how to ask for the passphrase of sealed files; without it they can be listed, but not loaded. Call
+// it before the store is used.
 func (s *Keystore) SetPassphrase(ask Passphrase) { s.ask = ask }
 
 // Dir returns the directory.
@@ -69,8 +70,9 @@ func (s *Keystore) LoadOrCreate(kind byte, name string) (k KeyPair, created bool
 	return k, false, err
 }
 
-// Load returns the key of that kind and name, the first one where the file holds several. A missing one is ErrNotFound; a
-// file that is open to others, or holds something else, is ErrInvalid; one sealed with another passphrase is ErrDenied.
+// Load returns the key of that kind and name, the first one where the file holds several. A missing one is ErrNotFound;
+// a file that is open to others, or holds something else, is ErrInvalid; one sealed with another passphrase is
+// ErrDenied.
 func (s *Keystore) Load(kind byte, name string) (KeyPair, error) {
 	r, err := s.LoadRing(kind, name)
 	return r.Signer(), err

@@ -22,8 +22,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// MACPrefix begins the token that a weft node sends in place of the claims of an invocation. Nodes that know only claims
-// refuse it as malformed; it must be sent only to who is known to read it.
+// MACPrefix begins the token that a weft node sends in place of the claims of an invocation. Nodes that know only
+// claims refuse it as malformed; it must be sent only to who is known to read it.
 const MACPrefix = "weft1."
 
 // maxMACToken bounds a token: prefix, two public keys, milliseconds, 32 bytes in base64.
@@ -39,11 +39,11 @@ type Sealed struct {
 	Msg                  []byte
 }
 
-// Agreement authenticates calls between nodes that hold cluster keys, by a MAC in place of a signature, at a fiftieth of
-// its cost. Two nodes agree upon the key without exchanging anything: X25519 between the cluster key of the one and that
-// of the other (both as Montgomery points), then HKDF-SHA256. Who holds neither cluster key can make no MAC; who holds one
-// of them can make what the other end would take from itself or from the holder, which is what a signature by that key
-// grants, too. docs/security.md has the threat model. It is safe for concurrent use.
+// Agreement authenticates calls between nodes that hold cluster keys, by a MAC in place of a signature, at a fiftieth
+// of its cost. Two nodes agree upon the key without exchanging anything: X25519 between the cluster key of the one and
+// that of the other (both as Montgomery points), then HKDF-SHA256. Who holds neither cluster key can make no MAC; who
+// holds one of them can make what the other end would take from itself or from the holder, which is what a signature by
+// that key grants, too. docs/security.md has the threat model. It is safe for concurrent use.
 type Agreement struct {
 	verifier *Verifier // who is trusted, now
 
@@ -70,8 +70,8 @@ func NewAgreement(own KeyPair, trusted *Verifier) (*Agreement, error) {
 	return a, a.SetOwn(own)
 }
 
-// SetOwn replaces the cluster keys of this node: the first one seals from now on, and what was sealed for any of them can
-// be opened. A key of another kind than cluster is ErrInvalid, and changes nothing.
+// SetOwn replaces the cluster keys of this node: the first one seals from now on, and what was sealed for any of them
+// can be opened. A key of another kind than cluster is ErrInvalid, and changes nothing.
 func (a *Agreement) SetOwn(own ...KeyPair) error {
 	for _, k := range own {
 		if k.Kind() != KindCluster {
@@ -104,7 +104,8 @@ func (a *Agreement) Issuer() string {
 	return a.own[0].Public()
 }
 
-// Seal returns the token for a call to a node whose cluster key is peer. A peer that is not trusted is ErrUnknownIssuer.
+// Seal returns the token for a call to a node whose cluster key is peer. A peer that is not trusted is
+// ErrUnknownIssuer.
 func (a *Agreement) Seal(peer string, s Sealed, now time.Time) (string, error) {
 	own := a.Issuer()
 	key, err := a.key(own, peer)
@@ -124,8 +125,9 @@ func (a *Agreement) Seal(peer string, s Sealed, now time.Time) (string, error) {
 func IsMAC(token string) bool { return strings.HasPrefix(token, MACPrefix) }
 
 // Open checks a token against what the receiver computed itself. The checks come in this order, each with its own code:
-// ErrTokenMalformed, ErrUnknownIssuer for a sender that is not trusted and for a token that was sealed for another cluster
-// key than this node's, ErrTokenSignature for everything that the MAC binds. How old a token may be is up to the receiver.
+// ErrTokenMalformed, ErrUnknownIssuer for a sender that is not trusted and for a token that was sealed for another
+// cluster key than this node's, ErrTokenSignature for everything that the MAC binds. How old a token may be is up to
+// the receiver.
 func (a *Agreement) Open(token string, s Sealed) (Verified, error) {
 	if len(token) > maxMACToken {
 		return Verified{}, malformed("MAC is too long")
@@ -158,8 +160,8 @@ func (a *Agreement) Open(token string, s Sealed) (Verified, error) {
 	return Verified{ID: s.ID, IssuedAt: time.UnixMilli(ms)}, nil
 }
 
-// key returns the key between one of ours and a peer, both trusted: whoever has got hold of one of them could make MACs of
-// the other. Trust is asked for each time: it can be withdrawn.
+// key returns the key between one of ours and a peer, both trusted: whoever has got hold of one of them could make MACs
+// of the other. Trust is asked for each time: it can be withdrawn.
 func (a *Agreement) key(own, peer string) (*macKey, error) {
 	set := a.verifier.issuers.Load()
 	if l := a.last.Load(); l != nil && l.trusted == set && l.own == own && l.peer == peer {

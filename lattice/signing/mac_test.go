@@ -160,7 +160,8 @@ func FuzzMAC(f *testing.F) {
 	})
 }
 
-// sameToken compares tokens as they are meant: the time as a number, the last character without the bits beyond the sum.
+// sameToken compares tokens as they are meant: the time as a number, the last character without the bits beyond the
+// sum.
 func sameToken(s, token string) bool {
 	x, y := strings.Split(s, "."), strings.Split(token, ".")
 	if len(x) != 5 || x[1] != y[1] || x[2] != y[2] || strings.TrimLeft(strings.TrimPrefix(x[3], "+"), "0") != y[3] {

@@ -11,9 +11,9 @@ import (
 // maxRing bounds the lines of a key file: a rotation needs two.
 const maxRing = 16
 
-// Ring is what a key file holds: usually one seed. While a cluster key is rotated it holds more: the first seed signs, and
-// whatever else is there, seeds and public keys, is trusted. In the file each has a line; empty lines and those that
-// begin with '#' say nothing. The zero value is no key.
+// Ring is what a key file holds: usually one seed. While a cluster key is rotated it holds more: the first seed signs,
+// and whatever else is there, seeds and public keys, is trusted. In the file each has a line; empty lines and those
+// that begin with '#' say nothing. The zero value is no key.
 type Ring struct {
 	Keys    []KeyPair // of one kind
 	Trusted []string  // further public keys of that kind

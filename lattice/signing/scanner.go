@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// scanner reads JSON without reflection, for the claims of invocations, which are read on every call. Its methods report
-// whether the input was well formed; after false nothing more may be read.
+// scanner reads JSON without reflection, for the claims of invocations, which are read on every call. Its methods
+// report whether the input was well formed; after false nothing more may be read.
 type scanner struct {
 	data []byte
 	pos  int

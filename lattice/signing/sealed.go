@@ -39,8 +39,8 @@ type argonCost struct {
 	lanes          uint8
 }
 
-// Passphrase returns the secret that seals key files. why tells the person who is asked which file it is for. fresh means
-// that it is to be chosen, so that a person is asked twice.
+// Passphrase returns the secret that seals key files. why tells the person who is asked which file it is for. fresh
+// means that it is to be chosen, so that a person is asked twice.
 type Passphrase func(why string, fresh bool) ([]byte, error)
 
 // isSealed reports whether the text of a key file wants a passphrase.

@@ -14,7 +14,8 @@ import (
 
 const (
 	tokenHeader = `{"typ":"jwt","alg":"Ed25519"}`
-	// wascapRevision is the revision of the claims that weft writes. From this one on, a wrong module hash is a refusal.
+	// wascapRevision is the revision of the claims that weft writes. From this one on, a wrong module hash is a
+	// refusal.
 	wascapRevision = 3
 	// maxTokenBytes bounds the tokens of modules and archives, maxInvocationToken those of invocations.
 	maxTokenBytes      = 1 << 20

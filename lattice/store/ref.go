@@ -10,8 +10,8 @@ import (
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
-// Ref tells whose image reference a reference of a registry is. Hosts write it when they start something from there, so that
-// an actor can be called by its reference.
+// Ref tells whose image reference a reference of a registry is. Hosts write it when they start something from there, so
+// that an actor can be called by its reference.
 type Ref struct {
 	URL       string `json:"oci_url"` // without a scheme
 	PublicKey string `json:"public_key"`

@@ -4,8 +4,8 @@ import "github.com/weftlattice/weft/lattice"
 
 const appRoot = "wadm.api."
 
-// AppRequests is a pattern that matches every request to the application manager of a lattice, and the queue group in which
-// one host answers those that no manager is there for (weft). The manager itself has another group.
+// AppRequests is a pattern that matches every request to the application manager of a lattice, and the queue group in
+// which one host answers those that no manager is there for (weft). The manager itself has another group.
 func AppRequests(l lattice.Name) Pattern { // wadm.api.{lattice}.model.>
 	return Pattern{appRoot + string(l) + ".model.>", appRoot + string(l) + ".weft"}
 }

@@ -3,7 +3,7 @@
 // software ignores. All functions are pure and safe for concurrent use. Arguments come from the parsers of package
 // lattice, so that they are single tokens.
 //
-// Who asks an actor sends to one subject; who looks on from outside takes one apart:
+// A caller of an actor sends to one subject; an observer takes one apart:
 //
 //	subject.Actor("default", id)              // wasmbus.rpc.default.M...
 //	r, err := subject.ParseRPC(msg.Subject)   // r.Actor, r.Provider, r.Link, r.Verb

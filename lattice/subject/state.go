@@ -23,8 +23,8 @@ func ChunkBucket(l lattice.Name) string { return string(l) }
 // ChunkStream is the stream behind ChunkBucket.
 func ChunkStream(l lattice.Name) string { return "OBJ_" + ChunkBucket(l) }
 
-// ChunkData is the subject of the pieces of one object in ChunkBucket, and ChunkMeta that of its description. The forms are
-// those of every NATS object store.
+// ChunkData is the subject of the pieces of one object in ChunkBucket, and ChunkMeta that of its description. The forms
+// are those of every NATS object store.
 func ChunkData(l lattice.Name, nuid string) string { return "$O." + ChunkBucket(l) + ".C." + nuid }
 
 // ChunkMeta is the subject of the description of an object with a name.
@@ -35,8 +35,8 @@ func ChunkMeta(l lattice.Name, object string) string {
 // ChunkAll is a pattern that matches ChunkData and ChunkMeta of all objects.
 func ChunkAll(l lattice.Name) string { return "$O." + ChunkBucket(l) + ".>" }
 
-// ParseChunk tells what a subject of the bucket holds: the pieces under a nuid, or the description of an object. Unknown
-// subjects give ok == false.
+// ParseChunk tells what a subject of the bucket holds: the pieces under a nuid, or the description of an object.
+// Unknown subjects give ok == false.
 func ParseChunk(l lattice.Name, s string) (nuid, object string, ok bool) {
 	root := "$O." + ChunkBucket(l)
 	if nuid, found := strings.CutPrefix(s, root+".C."); found && nuid != "" {

@@ -3,7 +3,7 @@
 // Every hop of an invocation passes on its own Child. The two texts, traceparent and tracestate, travel as keys of
 // those names.
 //
-// A program that is asked continues the trace of who asks, or begins one, and gives it to what it calls:
+// A program that is asked continues the trace of its caller, or begins one, and gives it to what it calls:
 //
 //	tc, ok := trace.Parse(header.Get("traceparent"), header.Get("tracestate"))
 //	if !ok {

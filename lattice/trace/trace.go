@@ -100,8 +100,8 @@ type key struct{}
 // With returns a context that carries c.
 func With(ctx context.Context, c Context) context.Context { return context.WithValue(ctx, key{}, c) }
 
-// IsKey reports whether key is the one under which With keeps its Context, for contexts that carry one by themselves: their
-// Value then returns a Context.
+// IsKey reports whether key is the one under which With keeps its Context, for contexts that carry one by themselves:
+// their Value then returns a Context.
 func IsKey(k any) bool {
 	_, ok := k.(key)
 	return ok

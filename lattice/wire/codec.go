@@ -9,8 +9,8 @@ import (
 	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
-// MaxInlineBytes is the largest payload that travels inside a message: NATS refuses messages above 1 MiB by default, and
-// the dialect leaves the rest to addressing and claims. Larger ones travel through the lattice's object store.
+// MaxInlineBytes is the largest payload that travels inside a message: NATS refuses messages above 1 MiB by default,
+// and the dialect leaves the rest to addressing and claims. Larger ones travel through the lattice's object store.
 const MaxInlineBytes = 900 * 1024
 
 // encoder writes maps with named fields.
@@ -45,8 +45,8 @@ func (e encoder) strMap(k string, m map[string]string) {
 	}
 }
 
-// maxShared is the longest message whose texts share one copy of it. Of a longer one each text is copied, so that a small
-// text does not keep a large payload in memory.
+// maxShared is the longest message whose texts share one copy of it. Of a longer one each text is copied, so that a
+// small text does not keep a large payload in memory.
 const maxShared = 4 << 10
 
 // decoder reads maps with named fields. What it returns as bytes is part of the message.
@@ -58,8 +58,9 @@ type decoder struct {
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
-// decode calls field for every key of the map that b begins with, and turns whatever goes wrong into lattice.ErrInvalid that
-// names what was decoded. field reads the value, or returns false for a key that it does not know, whose value is skipped.
+// decode calls field for every key of the map that b begins with, and turns whatever goes wrong into lattice.ErrInvalid
+// that names what was decoded. field reads the value, or returns false for a key that it does not know, whose value is
+// skipped.
 func decode(what string, b []byte, field func(d *decoder, key []byte) (known bool)) error {
 	d := decoders.Get().(*decoder)
 	*d = decoder{Reader: *msgpack.NewReader(b), data: b}

@@ -5,9 +5,9 @@
 //	GET  /cache/{hash}  the same answer again, 404 when it expired or never was
 //
 // Every line is trimmed of white space and brought to upper case; a newline at the very end ends the last line and
-// begins no other; an empty body is one empty line. The result is the lines with newlines between them; hash is its SHA-256 in lower-case hex, and
-// "edge:{hash}" the key that it is stored under. So equal texts give equal answers, on every host. More than 1 MiB is
-// refused with 413, invalid UTF-8 with 400; a store that is away is a 503.
+// begins no other; an empty body is one empty line. The result is the lines with newlines between them; hash is its
+// SHA-256 in lower-case hex, and "edge:{hash}" the key that it is stored under. So equal texts give equal answers, on
+// every host. More than 1 MiB is refused with 413, invalid UTF-8 with 400; a store that is away is a 503.
 package main
 
 import (

@@ -9,9 +9,9 @@ import _ "unsafe" // for go:linkname
 // is started over: the runtime's global generator, then that of the only thread there is, from which math/rand, the
 // seeds of maps and the choices of select come.
 //
-// The runtime offers no such function, and so its own ones are reached by name, which needs -ldflags=-checklinkname=0 and
-// this file to match the release of Go; see the build constraint. "weft build" passes both. Without them the actor has no
-// weft_restored, and hosts initialise each instance instead of copying one.
+// The runtime offers no such function, and so its own ones are reached by name, which needs -ldflags=-checklinkname=0
+// and this file to match the release of Go; see the build constraint. "weft build" passes both. Without them the actor
+// has no weft_restored, and hosts initialise each instance instead of copying one.
 //
 //go:wasmexport weft_restored
 func restored() {

@@ -23,8 +23,8 @@ import (
 
 const hostFile = "host-0.82.0.jsonl"
 
-// lost tells what of theirs is not in ours, by the path in the JSON. What weft says besides is no matter, null and absent
-// are one, and so is the order of keys.
+// lost tells what of theirs is not in ours, by the path in the JSON. What weft says besides is no matter, null and
+// absent are one, and so is the order of keys.
 func lost(theirs, ours any, path string) []string {
 	switch t := theirs.(type) {
 	case nil:

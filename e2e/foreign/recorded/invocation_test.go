@@ -175,8 +175,8 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
-// How the NATS client of those days describes objects: the client of today reads it. That it reads ours in turn is tested
-// in package rpc.
+// How the NATS client of those days describes objects: the client of today reads it. That it reads ours in turn is
+// tested in package rpc.
 func TestDescriptions(t *testing.T) {
 	theirs := 0
 	for _, m := range read(t, "provider-httpserver-0.17.1.jsonl") {

@@ -11,7 +11,8 @@ import (
 type Guest interface {
 	// Instantiate makes an instance that is ready for a call.
 	Instantiate(ctx context.Context) (Instance, error)
-	// Anew says why instances cannot be brought back to how they began, so that each initialises itself; "" when they can.
+	// Anew says why instances cannot be brought back to how they began, so that each initialises itself; "" when they
+	// can.
 	Anew() string
 	// Interrupt ends the calls that are in progress, within milliseconds.
 	Interrupt()

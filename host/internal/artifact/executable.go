@@ -17,8 +17,8 @@ import (
 // one. A file that is there already is verified before it is used again. It stays until the cache directory is deleted,
 // since a provider that runs may have to be started again.
 //
-// Errors: those of signing.OpenArchive, ErrNotFound when the archive has no binary for this machine, ErrUnavailable when
-// it cannot be written.
+// Errors: those of signing.OpenArchive, ErrNotFound when the archive has no binary for this machine, ErrUnavailable
+// when it cannot be written.
 func (r *Resolver) Executable(archive []byte) (path string, claims *signing.ProviderClaims, err error) {
 	a, err := signing.OpenArchive(archive, time.Now())
 	if err != nil {

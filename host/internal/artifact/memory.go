@@ -14,8 +14,8 @@ import (
 	store "github.com/weftlattice/weft/lattice/artifact"
 )
 
-// memory keeps on disk what references meant: of a tag the manifest, of a manifest the content. Each is a small file named
-// by the hash of the reference.
+// memory keeps on disk what references meant: of a tag the manifest, of a manifest the content. Each is a small file
+// named by the hash of the reference.
 type memory struct {
 	dir string
 	log *slog.Logger

@@ -23,7 +23,8 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
-// After a push of little data nats.go 1.55 may leave a goroutine that waits for a channel which has been forgotten already.
+// After a push of little data nats.go 1.55 may leave a goroutine that waits for a channel which has been forgotten
+// already.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect"))
 }

@@ -1,8 +1,8 @@
 // Package company is what a host knows of the other weft hosts, from what all of them tell: whether they live, from
-// their beats; what they run, from their heartbeats. A host whose beats end, though it has not said that it ends, is lost. One of the others
-// publishes that, with what ran there, and all of them remember it for a while. A host counts the silence of others
-// only while it hears its own beats come back from NATS: a host that is itself cut off, stopped or slow knows nothing
-// of others.
+// their beats; what they run, from their heartbeats. A host whose beats end, though it has not said that it ends, is
+// lost. One of the others publishes that, with what ran there, and all of them remember it for a while. A host counts
+// the silence of others only while it hears its own beats come back from NATS: a host that is itself cut off, stopped
+// or slow knows nothing of others.
 package company
 
 import (

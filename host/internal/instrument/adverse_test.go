@@ -83,7 +83,8 @@ func TestAdverseGuestsEnd(t *testing.T) {
 	}
 }
 
-// A path without loops is checked, too, where its parts are paid for one by one: before places that a loop jumps back to.
+// A path without loops is checked, too, where its parts are paid for one by one: before places that a loop jumps back
+// to.
 func TestLongPathIsChecked(t *testing.T) {
 	const places = 40
 	// loop; block for each place; br_table to them; each place does work, and the last jumps back to each of them

@@ -45,11 +45,12 @@ func worker(t testing.TB, wasm []byte) api.Module {
 	return m
 }
 
-// placements is how often each guest is compiled. Where machine code comes to lie makes up to half of a small loop's time.
+// placements is how often each guest is compiled. Where machine code comes to lie makes up to half of a small loop's
+// time.
 const placements = 3
 
-// BenchmarkGuest tells the speed of work with interruption on, beside that without: "ratio" is of the best of many short
-// runs in turns, since the machine may be busy with other things, at the best of some places of the code.
+// BenchmarkGuest tells the speed of work with interruption on, beside that without: "ratio" is of the best of many
+// short runs in turns, since the machine may be busy with other things, at the best of some places of the code.
 func BenchmarkGuest(b *testing.B) {
 	for _, guest := range guests(b) {
 		var plain, checked [placements]api.Module

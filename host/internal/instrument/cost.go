@@ -34,8 +34,8 @@ func (b *body) summarize() summary {
 	return summary{cost: uint32(b.cost), callees: append([]uint32(nil), b.callees...), may: true}
 }
 
-// late tells of a function that need not pay at its entry, since all that it calls is called in its only loop, which does.
-// What stands outside of the loop costs little, and the callers pay for it.
+// late tells of a function that need not pay at its entry, since all that it calls is called in its only loop, which
+// does. What stands outside of the loop costs little, and the callers pay for it.
 func (b *body) late() summary {
 	if len(b.loops) != 1 || !b.loops[0].calls || b.outside || beginsWithLoop(b.instrs) {
 		return summary{}
@@ -50,8 +50,8 @@ func (b *body) late() summary {
 	return summary{cost: uint32(cost), late: true}
 }
 
-// pays reports whether it pays that a function is late: not if its ends must be checked instead of its entry. What it calls need
-// not be known for that, and mostly is not yet.
+// pays reports whether it pays that a function is late: not if its ends must be checked instead of its entry. What it
+// calls need not be known for that, and mostly is not yet.
 func (f *function) pays() bool {
 	f.analyse()
 	return !f.ends
@@ -126,9 +126,9 @@ type label struct {
 
 // path is the state of analyse at one place: the most that holds for a path to it.
 //
-// On the way back from recursion, which can be a million calls deep, no entries pass by. What a function does between its last
-// call and its end must either be little, or have been paid for at its entry (where each budget leaves a mark that checks on the
-// way back, see enter), or be checked.
+// On the way back from recursion, which can be a million calls deep, no entries pass by. What a function does between
+// its last call and its end must either be little, or have been paid for at its entry (where each budget leaves a mark
+// that checks on the way back, see enter), or be checked.
 type path struct {
 	unpaid    uint32 // what has not been paid
 	unchecked uint32 // what has been spent since a check
@@ -284,8 +284,9 @@ func (f *function) branch(i *instr, labels []label, depth uint32, p *path) {
 	target.met.join(*p)
 }
 
-// shortcut decides whether a jump goes directly where it is known to lead. It had better not where it enters what is jumped
-// back to, a loop in the source: the compiler would let the turns suffer from how that one way in has left the registers.
+// shortcut decides whether a jump goes directly where it is known to lead. It had better not where it enters what is
+// jumped back to, a loop in the source: the compiler would let the turns suffer from how that one way in has left the
+// registers.
 func (f *function) shortcut(i *instr, labels []label) {
 	if !i.moved {
 		return
@@ -309,8 +310,8 @@ func (f *function) arrive(i *instr, p *path) {
 	}
 }
 
-// leave is a return, or the end. Where the count is the function's own, what is unpaid is paid there; else at the entry or, of
-// a late function, in its loop, unless it is much.
+// leave is a return, or the end. Where the count is the function's own, what is unpaid is paid there; else at the entry
+// or, of a late function, in its loop, unless it is much.
 func (f *function) leave(i *instr, p *path) {
 	switch {
 	case !p.alive || i.tested:

@@ -8,8 +8,8 @@ import "github.com/weftlattice/weft/host/internal/wasmbin"
 //	  end  … i32.const 6  local.set $n  br $loop …        // label 4
 //	end  … i32.const 3  local.set $n  br $loop …          // label 5: back
 //
-// Each turn of an innermost one goes to the head of the function's loop, through the table, and back. So it becomes a loop
-// where its first label is, as WebAssembly has them, that has its own head with its own check:
+// Each turn of an innermost one goes to the head of the function's loop, through the table, and back. So it becomes a
+// loop where its first label is, as WebAssembly has them, that has its own head with its own check:
 //
 //	    end
 //	    loop
@@ -24,8 +24,8 @@ import "github.com/weftlattice/weft/host/internal/wasmbin"
 //	  end  …                                              // label 4 again: the table still leads here
 //	end  …                                                // label 5 again
 //
-// Where the budget is spent it goes the way that it would have gone, on which it gets a new one, and comes back; what the
-// other head takes is given before. Nothing is called in the loop for that.
+// Where the budget is spent it goes the way that it would have gone, on which it gets a new one, and comes back; what
+// the other head takes is given before. Nothing is called in the loop for that.
 
 // blockFacts is what is known of a block, loop or if.
 type blockFacts struct {
@@ -60,9 +60,9 @@ const (
 	maxCycle  = 1024 // bytes of one
 )
 
-// findCycles finds the loops of the source that become loops. On the way that it goes when the budget is spent, a cycle that was reached
-// from above says by the local of the table where to go on, which was not said before. So nobody may look at that local but the
-// table, and nobody go there without having set it.
+// findCycles finds the loops of the source that become loops. On the way that it goes when the budget is spent, a cycle
+// that was reached from above says by the local of the table where to go on, which was not said before. So nobody may
+// look at that local but the table, and nobody go there without having set it.
 func (b *body) findCycles() {
 	reads, local := -1, uint32(0) // how often the local is read, of the first table; Go's functions have one
 	for n := range b.blocks {
@@ -111,7 +111,8 @@ func (b *body) reads(local uint32) (n int) {
 	return n
 }
 
-// encloses reports whether a block begins right after the one around it, so that there is nothing on the stack after either.
+// encloses reports whether a block begins right after the one around it, so that there is nothing on the stack after
+// either.
 func (b *body) encloses(outer, inner int) bool {
 	return b.blocks[outer].bare && b.blocks[inner].bare && b.blocks[outer].begin+1 == b.blocks[inner].begin
 }
@@ -137,7 +138,8 @@ func (b *body) cycleOf(i *instr) *cycle {
 	return nil
 }
 
-// cycle writes the loop that begins after the end of a block, if one does, and returns the instruction after which to go on.
+// cycle writes the loop that begins after the end of a block, if one does, and returns the instruction after which to
+// go on.
 func (f *function) cycle(n int) int {
 	number := f.blocks[f.instrs[n].imm].cycle
 	if number < 0 {

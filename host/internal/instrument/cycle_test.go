@@ -13,9 +13,9 @@ import (
 	"github.com/weftlattice/weft/internal/latticetest/long"
 )
 
-// dispatcher writes a module as Go's compiler does: run(label, steps i32) i64 is one loop around a br_table of labels, between
-// which it jumps at random until its steps are used up. The exported globals "work" and "units" have its sum and the
-// least that the labels so far are worth.
+// dispatcher writes a module as Go's compiler does: run(label, steps i32) i64 is one loop around a br_table of labels,
+// between which it jumps at random until its steps are used up. The exported globals "work" and "units" have its sum
+// and the least that the labels so far are worth.
 func dispatcher(r *rand.Rand) []byte {
 	labels := 2 + r.IntN(12)
 	vague := r.IntN(4) == 0
@@ -102,8 +102,8 @@ func dispatcher(r *rand.Rand) []byte {
 // spin counts its parameter down.
 const spin = "\x00\x03\x40\x20\x00\x41\x01\x6b\x22\x00\x41\x00\x4a\x0d\x00\x0b\x0b"
 
-// Whatever the flow, it is the same with checks; what it costs and where a limit ends it does not depend on when budgets do; and
-// none goes on once the flag is raised.
+// Whatever the flow, it is the same with checks; what it costs and where a limit ends it does not depend on when
+// budgets do; and none goes on once the flag is raised.
 func TestCycles(t *testing.T) {
 	long.Test(t, "runs many modules")
 	for seed := range uint64(300) {

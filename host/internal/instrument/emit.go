@@ -19,8 +19,8 @@ type function struct {
 	out    []byte
 }
 
-// counts reports whether the function counts in a local, as those do that have loops without calls. The rest take their fees
-// off the global.
+// counts reports whether the function counts in a local, as those do that have loops without calls. The rest take their
+// fees off the global.
 func (f *function) counts() bool {
 	for n := range f.loops {
 		if !f.loops[n].calls {
@@ -100,8 +100,8 @@ func (f *function) enter() {
 // begins reports whether the function pays at the head of its first loop instead of at its entry.
 func (f *function) begins() bool { return !f.late && f.beginsWithLoop() && !(f.marks && f.once) }
 
-// again begins the function once more, with a new budget, checks when that returns, and returns, too. So there is a check on
-// the way back from recursion for each budget that was spent on the way down.
+// again begins the function once more, with a new budget, checks when that returns, and returns, too. So there is a
+// check on the way back from recursion for each budget that was spent on the way down.
 func (f *function) again(fee uint32) {
 	f.refill()
 	f.op32(opGlobalGet, f.module.left())
@@ -310,8 +310,8 @@ func (f *function) pay(fee uint32) {
 
 // check calls the host when the budget is spent, and gets a new one.
 //
-// The compiler lets code after an if begin with the registers as its first arm leaves them. So the call, which spills most of
-// them, stands in the second.
+// The compiler lets code after an if begin with the registers as its first arm leaves them. So the call, which spills
+// most of them, stands in the second.
 func (f *function) check() {
 	f.unspent()
 	f.refill()

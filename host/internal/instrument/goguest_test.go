@@ -9,8 +9,8 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
-// TestSameResultsOfStockGo runs the actor of package wasm's tests with and without checks. The interpreter does: what is
-// compared is what the code means, and compiling it twice takes long under the race detector.
+// TestSameResultsOfStockGo runs the actor of package wasm's tests with and without checks. The interpreter does: what
+// is compared is what the code means, and compiling it twice takes long under the race detector.
 func TestSameResultsOfStockGo(t *testing.T) {
 	code := buildGo(t, "../wasm/testdata/goguest")
 	var results []string

@@ -1,7 +1,7 @@
 package instrument
 
-// What is added gets the last indices of its kind. An index that was out of range before must not name it. A reader without
-// a module checks nothing.
+// What is added gets the last indices of its kind. An index that was out of range before must not name it. A reader
+// without a module checks nothing.
 
 func (r *reader) typeIndex(n uint32) {
 	if r.module != nil && int(n) >= len(r.module.types) {

@@ -14,10 +14,10 @@ import "github.com/weftlattice/weft/host/internal/wasmbin"
 //	    if budget < 0 { br $outer }
 //	    …
 //
-// The turn that finds the budget spent comes to its head twice, and gets back what it has paid: what is spent must not depend on
-// when budgets end. It is known by a budget far below all others.
-// Small bodies stand there several times, so that several turns share the two instructions. Turns of the copies but the
-// last go on at the end of a block instead of at the head of the loop.
+// The turn that finds the budget spent comes to its head twice, and gets back what it has paid: what is spent must not
+// depend on when budgets end. It is known by a budget far below all others. Small bodies stand there several times, so
+// that several turns share the two instructions. Turns of the copies but the last go on at the end of a block instead
+// of at the head of the loop.
 func (f *function) loop(n int) int {
 	i := &f.instrs[n]
 	l := &f.loops[i.imm]
@@ -123,8 +123,8 @@ const (
 	maxCopy   = 256 // bytes of such a body
 )
 
-// paidTwice is taken off the budget of a turn that comes to its head again. No payment is half as much: the dearest is for a range
-// of 4 GiB.
+// paidTwice is taken off the budget of a turn that comes to its head again. No payment is half as much: the dearest is
+// for a range of 4 GiB.
 const paidTwice = 1 << 30
 
 // copies returns how many copies of the body pay off.
@@ -142,9 +142,10 @@ func (f *function) copies(l *loop) int {
 // maxRefresh is the number of locals that are refreshed.
 const maxRefresh = 40
 
-// refresh makes the locals that a loop reads new values by an operation that changes nothing. After a call that has put the
-// old ones on the stack, the compiler would go on to fetch them from there in each turn; before a branch to where they have to be
-// in other registers, it would put the old ones on the stack in each turn, to have somewhere to take them from.
+// refresh makes the locals that a loop reads new values by an operation that changes nothing. After a call that has put
+// the old ones on the stack, the compiler would go on to fetch them from there in each turn; before a branch to where
+// they have to be in other registers, it would put the old ones on the stack in each turn, to have somewhere to take
+// them from.
 func (f *function) refresh(n int, l *loop) {
 	r := &reader{Reader: wasmbin.Reader{B: f.code[:f.instrs[l.to].at], Off: int(f.instrs[n].end)}}
 	clear(f.seen)

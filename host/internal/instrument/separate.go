@@ -23,20 +23,20 @@ type Segment struct {
 // Separated is a module whose state can be taken and put back from outside: a snapshot.
 type Separated struct {
 	Wasm []byte
-	// Data is what the module's active data segments were: who instantiates Wasm copies it into the memory, in this order,
-	// unless the memory comes from a snapshot already.
+	// Data is what the module's active data segments were: who instantiates Wasm copies it into the memory, in this
+	// order, unless the memory comes from a snapshot already.
 	Data []Segment
 	// Globals are exports of all mutable globals but those of this package, in their order.
 	Globals []string
-	// Opaque says what keeps the state from being taken. Then Wasm is what Separate was given, and the rest is empty. The
-	// empty string means that memory and globals are all the state there is.
+	// Opaque says what keeps the state from being taken. Then Wasm is what Separate was given, and the rest is empty.
+	// The empty string means that memory and globals are all the state there is.
 	Opaque string
 }
 
-// Separate prepares a module that Rewrite has made for snapshots: it takes the data segments out, so that a new instance
-// can begin with a memory that is not touched, and exports the mutable globals. It is a pure function, its input is not
-// changed, and Data is a copy. Opaque is a module that has state out of reach: tables that change, segments that are
-// dropped, mutable references or vectors, imports other than functions.
+// Separate prepares a module that Rewrite has made for snapshots: it takes the data segments out, so that a new
+// instance can begin with a memory that is not touched, and exports the mutable globals. It is a pure function, its
+// input is not changed, and Data is a copy. Opaque is a module that has state out of reach: tables that change,
+// segments that are dropped, mutable references or vectors, imports other than functions.
 func Separate(wasm []byte) (*Separated, error) {
 	sections, err := split(wasm)
 	if err != nil {

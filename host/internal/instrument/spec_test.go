@@ -19,8 +19,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// TestSpec runs the WebAssembly specification's tests, as the engine's module carries them, with and without rewriting: each
-// command must have the same outcome.
+// TestSpec runs the WebAssembly specification's tests, as the engine's module carries them, with and without rewriting:
+// each command must have the same outcome.
 func TestSpec(t *testing.T) {
 	for _, dir := range specDirs(t) {
 		paths, _ := filepath.Glob(filepath.Join(dir, "testdata", "*.json"))

@@ -7,8 +7,8 @@ import (
 	"github.com/weftlattice/weft/host/internal/instrument"
 )
 
-// BenchmarkRewrite tells how fast a stock Go guest is rewritten, or the module that WEFT_BENCH_GUEST names, and how much
-// larger it gets.
+// BenchmarkRewrite tells how fast a stock Go guest is rewritten, or the module that WEFT_BENCH_GUEST names, and how
+// much larger it gets.
 func BenchmarkRewrite(b *testing.B) {
 	var code []byte
 	if path := os.Getenv("WEFT_BENCH_GUEST"); path != "" {

@@ -1,6 +1,7 @@
 package instrument
 
-// Go compiles a function to one loop around a br_table, and each jump in it to a number in a local and a branch to the loop:
+// Go compiles a function to one loop around a br_table, and each jump in it to a number in a local and a branch to the
+// loop:
 //
 //	loop
 //	  block block …
@@ -8,8 +9,8 @@ package instrument
 //	  end
 //	  … i32.const 3  local.set $n  br $loop …
 //
-// A jump forward is not a turn of a loop. It is known where it leads, and so it can go there directly, which needs neither a
-// check nor the table. Jumps backward still take the way around, but for those of small loops, see cycle.go.
+// A jump forward is not a turn of a loop. It is known where it leads, and so it can go there directly, which needs
+// neither a check nor the table. Jumps backward still take the way around, but for those of small loops, see cycle.go.
 
 // dispatch is what is known of the head of a loop: by which local its br_table goes, and where to.
 type dispatch struct {

@@ -1,4 +1,5 @@
-// Package metrics holds the instruments of a host. What is measured at a scrape, such as what runs, is with its subject.
+// Package metrics holds the instruments of a host. What is measured at a scrape, such as what runs, is with its
+// subject.
 package metrics
 
 import (
@@ -11,8 +12,9 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Metrics are the instruments of a host. They are safe for concurrent use. Labels come from bounded sets: actors and providers that run here, operations of
-// which each actor may have maxOperations before the rest is "other", and the names of lattice codes.
+// Metrics are the instruments of a host. They are safe for concurrent use. Labels come from bounded sets: actors and
+// providers that run here, operations of which each actor may have maxOperations before the rest is "other", and the
+// names of lattice codes.
 type Metrics struct {
 	invocations *prometheus.CounterVec
 	duration    *prometheus.HistogramVec

@@ -31,8 +31,8 @@ func (p *Policy) follow(path string) (*rulesFile, error) {
 	fail := func(err error) error {
 		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "follow the file of rules", Entity: path, Err: err}
 	}
-	// Before the first look, so that no change falls in between. The folder is watched, since a file is replaced as often as
-	// it is written, and in a mounted ConfigMap it is a link to one that is replaced.
+	// Before the first look, so that no change falls in between. The folder is watched, since a file is replaced as
+	// often as it is written, and in a mounted ConfigMap it is a link to one that is replaced.
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, fail(err)

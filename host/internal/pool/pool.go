@@ -257,8 +257,8 @@ func (p *Pool[I]) scarce() bool {
 // crowded reports whether as many wait as may when there is no room for more instances. The caller holds mu.
 func (p *Pool[I]) crowded() bool { return uint64(p.waiting.Len()) >= waitersEach*p.there() }
 
-// there is how many instances there are, at least one. Those that are being made do not count: where memory is short, most
-// of them fail. The caller holds mu.
+// there is how many instances there are, at least one. Those that are being made do not count: where memory is short,
+// most of them fail. The caller holds mu.
 func (p *Pool[I]) there() uint64 { return max(p.total-uint64(p.making), 1) }
 
 // vacate frees a slot, which goes to the first in line. The caller holds mu.

@@ -323,8 +323,8 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// Many callers, impatient ones among them, while the pool is resized and instances break: nobody shares an instance, the
-// bound holds, each is closed once.
+// Many callers, impatient ones among them, while the pool is resized and instances break: nobody shares an instance,
+// the bound holds, each is closed once.
 func TestHammer(t *testing.T) {
 	p, f := newPool(t, pool.Config{Max: 4, MaxCalls: 50, IdleTimeout: 50 * time.Microsecond})
 	var inUse, most atomic.Int32

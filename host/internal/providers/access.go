@@ -132,7 +132,8 @@ func (p *Provider) nats() Credentials {
 	return access
 }
 
-// Credentials are how providers reach NATS: host data carries an address and, where there are any, a user's JWT and seed.
+// Credentials are how providers reach NATS: host data carries an address and, where there are any, a user's JWT and
+// seed.
 type Credentials struct {
 	url, jwt, seed string
 	issuer         *natsauth.HostIssuer // of credentials for each provider; nil: they get the host's

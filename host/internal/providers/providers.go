@@ -1,6 +1,6 @@
 // Package providers runs the capability providers of a host. To a host a provider is a process and some subjects: it
-// starts and supervises the process, tells it what it serves with, watches that it lives, and offers it a channel of its
-// own.
+// starts and supervises the process, tells it what it serves with, watches that it lives, and offers it a channel of
+// its own.
 //
 // Locks, outermost first: Providers.mu, Provider.mu. Neither is held across NATS, a process or a disk.
 package providers
@@ -105,8 +105,8 @@ type Config struct {
 type Actors interface {
 	// Served are those that take calls.
 	Served() []lattice.ActorID
-	// ServeLocal serves a call that a provider of this host makes. What is not here, or not free here while it may be so
-	// elsewhere, is lattice.ErrNoResponders: the caller then goes over NATS.
+	// ServeLocal serves a call that a provider of this host makes. What is not here, or not free here while it may be
+	// so elsewhere, is lattice.ErrNoResponders: the caller then goes over NATS.
 	ServeLocal(ctx context.Context, inv *wire.Invocation) ([]byte, error)
 }
 

@@ -10,10 +10,10 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// Link messages to providers are fire and forget, so one that is sent while a provider is cut off from NATS is lost. The
-// host therefore compares what its providers have with what they should have, with each health check and when its own
-// connection is back, and sends what is missing. Providers of other SDKs do not tell what they have; when the connection
-// is back they are sent all their links again, and ignore those that they have.
+// Link messages to providers are fire and forget, so one that is sent while a provider is cut off from NATS is lost.
+// The host therefore compares what its providers have with what they should have, with each health check and when its
+// own connection is back, and sends what is missing. Providers of other SDKs do not tell what they have; when the
+// connection is back they are sent all their links again, and ignore those that they have.
 
 // relinkTimeout bounds how long a provider may take to say what links it has.
 const relinkTimeout = time.Second

@@ -95,8 +95,8 @@ func (g *Guard) Close(ctx context.Context) error {
 	}
 }
 
-// tell writes a line to the guard. A guard that does not take it would not end the groups that it was not told of. So it
-// is killed, and keep starts another one, which is told of all groups. The caller holds mu.
+// tell writes a line to the guard. A guard that does not take it would not end the groups that it was not told of. So
+// it is killed, and keep starts another one, which is told of all groups. The caller holds mu.
 func (g *Guard) tell(line string) {
 	if g.run == nil {
 		return // the next one is told everything

@@ -26,8 +26,8 @@ type inside struct {
 	err    error              // how it ended; written before the child's exited is closed
 }
 
-// startInside calls Spec.Run. Its streams are pipes as those of a process, so that its output, its host data and its end
-// take the same ways.
+// startInside calls Spec.Run. Its streams are pipes as those of a process, so that its output, its host data and its
+// end take the same ways.
 func startInside(spec Spec) (*child, error) {
 	in, out, errs, closeAll, err := pipes()
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 // ErrDeaf says that a child reads only the first line of its standard input.
 var ErrDeaf = errors.New("it takes nothing in after its first line")
 
-// Tell writes a further line to the standard input of the child that is ready, and returns the one of Spec.Answers that it
-// prints on standard output next. A child that got ready by other means than Spec.ReadyLine does not listen: ErrDeaf.
-// Without a ready child the error is lattice.ErrUnavailable; ctx bounds the wait. Calls must not overlap.
+// Tell writes a further line to the standard input of the child that is ready, and returns the one of Spec.Answers that
+// it prints on standard output next. A child that got ready by other means than Spec.ReadyLine does not listen:
+// ErrDeaf. Without a ready child the error is lattice.ErrUnavailable; ctx bounds the wait. Calls must not overlap.
 func (p *Process) Tell(ctx context.Context, line []byte) (string, error) {
 	p.mu.Lock()
 	c, phase := p.child, p.state.Phase
@@ -59,9 +59,9 @@ type renewal struct {
 
 func (r *renewal) Error() string { return r.reason }
 
-// Renew ends the child as Stop does and starts a new one at once: it counts as no failure. It returns when the new one is
-// ready, or with the reason why it is not; then further ones are tried after the usual back-off. A process that is not
-// ready is left alone: its next child is a new one anyway, and the error is lattice.ErrUnavailable.
+// Renew ends the child as Stop does and starts a new one at once: it counts as no failure. It returns when the new one
+// is ready, or with the reason why it is not; then further ones are tried after the usual back-off. A process that is
+// not ready is left alone: its next child is a new one anyway, and the error is lattice.ErrUnavailable.
 func (p *Process) Renew(ctx context.Context, reason string) error {
 	r := &renewal{reason, make(chan error, 1)}
 	if p.State().Phase != Ready {

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// answerTimeout is how long a process of the same key has to answer. One that was killed does not: its subscriptions
-	// are gone, which NATS says at once.
+	// answerTimeout is how long a process of the same key has to answer. One that was killed does not: its
+	// subscriptions are gone, which NATS says at once.
 	answerTimeout = time.Second
 	// askPause is between questions to one that is ending.
 	askPause = 100 * time.Millisecond

@@ -18,8 +18,8 @@ import (
 // processor's features, in a folder named by the engine's version and the platform: code for another module, another
 // rewriting, another engine or another machine is never found. What it finds it executes. So the folder must belong to
 // this user alone, and each file gets a checksum beside it. A file that does not match its checksum, or has no
-// checksum, is deleted before the engine starts. That is for torn and rotten files: who can write here could write
-// both.
+// checksum, is deleted before the engine starts. That is for torn and rotten files: a user that can write here could
+// write both.
 
 const (
 	sumSuffix  = ".sum"

@@ -7,8 +7,8 @@
 // and must be closed (Instance.Healthy); only lattice.ErrGuest, an error that the guest itself reported, leaves it fit.
 //
 // How a guest is stopped: package instrument has inserted checks of a flag into its code. A call arms a watch on its
-// context; when that ends, the flag is raised and the guest traps at its next check. Host calls and sleeps in progress end
-// with the context, too.
+// context; when that ends, the flag is raised and the guest traps at its next check. Host calls and sleeps in progress
+// end with the context, too.
 //
 // What a guest gets: the nine waPC functions under the names "wasmbus" and "wapc", and WASI preview 1 with clocks, real
 // randomness, sleeping, stdout and stderr (line by line to Host.Log), the environment that it is given, and no files.

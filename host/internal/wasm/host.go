@@ -16,14 +16,14 @@ const (
 // instance, but one Host may serve many instances, and so they must be safe for concurrent use. The context is the one
 // of the call, with the values given there, and it ends when the call must.
 type Host interface {
-	// HostCall performs an outbound call. It must return when ctx ends. The payload is its to keep. An error goes to the
-	// guest as its text.
+	// HostCall performs an outbound call. It must return when ctx ends. The payload is its to keep. An error goes to
+	// the guest as its text.
 	HostCall(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error)
-	// Reserve makes room for a response of so many bytes before the host has it in memory. ctx is the call's. An error ends the
-	// call.
+	// Reserve makes room for a response of so many bytes before the host has it in memory. ctx is the call's. An error
+	// ends the call.
 	Reserve(ctx context.Context, bytes int) error
-	// Spent takes the fuel that was spent (see Limits.Fuel): once after each call, initialisation and restoring, whether it
-	// went well or not, when its guest code has ended.
+	// Spent takes the fuel that was spent (see Limits.Fuel): once after each call, initialisation and restoring,
+	// whether it went well or not, when its guest code has ended.
 	Spent(fuel uint64)
 	// Log takes a text that the guest emits, at most 16 KiB of it, not necessarily UTF-8. It must not block.
 	Log(ctx context.Context, source Source, text string)

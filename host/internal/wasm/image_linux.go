@@ -58,8 +58,8 @@ func (img *image) mapOnto(b []byte) error {
 	return err
 }
 
-// maxKept is how many pages that were written to an instance keeps. To copy over a page that is there costs a fraction of
-// having it faulted in again, and guests write to the same few in every call; beyond this the memory is worth more.
+// maxKept is how many pages that were written to an instance keeps. To copy over a page that is there costs a fraction
+// of having it faulted in again, and guests write to the same few in every call; beyond this the memory is worth more.
 const maxKept = 64
 
 // restore makes b, which begins with a mapping of the image, equal to the image and zero behind it.

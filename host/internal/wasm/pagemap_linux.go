@@ -29,8 +29,8 @@ const (
 	pageOfFile  = 1 << 61
 )
 
-// ownPages returns the offsets of the pages of b, a private mapping of a file, that are no longer the file's: those that
-// were written to. It says false for more than maxKept, or when it cannot tell.
+// ownPages returns the offsets of the pages of b, a private mapping of a file, that are no longer the file's: those
+// that were written to. It says false for more than maxKept, or when it cannot tell.
 func ownPages(b []byte) ([]int, bool) {
 	file := pagemap()
 	if file == nil {

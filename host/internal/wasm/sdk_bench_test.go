@@ -9,8 +9,8 @@ import (
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
 
-// BenchmarkSDK is the guest's part of a request: the echo example from both compilers, with what a small HTTP request brings;
-// beside it a health call, which does nothing.
+// BenchmarkSDK is the guest's part of a request: the echo example from both compilers, with what a small HTTP request
+// brings; beside it a health call, which does nothing.
 func BenchmarkSDK(b *testing.B) {
 	e := newEngine(b)
 	request := (&httpserver.Request{Method: "POST", Path: "/", Body: []byte("hello, lattice"),

@@ -125,7 +125,8 @@ func counts(t *testing.T, m *wasm.Module) {
 	}
 }
 
-// Every combination of the initialisers of a module that exports all: what is not wanted is exported under another name.
+// Every combination of the initialisers of a module that exports all: what is not wanted is exported under another
+// name.
 func TestEveryInitialiser(t *testing.T) {
 	e, all := newEngine(t), load(t, "init")
 	for mask := range 8 {

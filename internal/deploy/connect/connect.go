@@ -1,5 +1,5 @@
-// Package connect decides where NATS is, who we are there, and which lattice is meant: from flags, a token, a context of
-// the nats tool, the environment, and what runs on this machine.
+// Package connect decides where NATS is, who we are there, and which lattice is meant: from flags, a token, a context
+// of the nats tool, the environment, and what runs on this machine.
 package connect
 
 import (
@@ -208,8 +208,8 @@ func (w Way) Issuers() []string {
 	return w.token.Issuers
 }
 
-// May reports, before anything is tried, that the token does not give a role: lattice.ErrDenied. what is the deed for the
-// error. Without a token the server decides.
+// May reports, before anything is tried, that the token does not give a role: lattice.ErrDenied. what is the deed for
+// the error. Without a token the server decides.
 func (w Way) May(role natsauth.Role, what string) error {
 	if w.token == nil {
 		return nil
@@ -223,8 +223,8 @@ func (w Way) May(role natsauth.Role, what string) error {
 	return err
 }
 
-// Open connects. cfg is that of the lattice, whose Control is the way's; name is shown by the server. The caller calls the
-// function that is returned at the end. lattice.ErrUnavailable: nobody answers.
+// Open connects. cfg is that of the lattice, whose Control is the way's; name is shown by the server. The caller calls
+// the function that is returned at the end. lattice.ErrUnavailable: nobody answers.
 func (w Way) Open(ctx context.Context, name string, cfg operate.Config) (*operate.Lattice, func(), error) {
 	w.NATS.Name = name
 	nc, err := natsconn.Connect(ctx, w.NATS)

@@ -1,5 +1,5 @@
-// Package datadir is the folder in which a machine keeps what is its own: keys, what "weft up" runs, the users of its NATS
-// server, and what hosts can make or fetch again.
+// Package datadir is the folder in which a machine keeps what is its own: keys, what "weft up" runs, the users of its
+// NATS server, and what hosts can make or fetch again.
 package datadir
 
 import (
@@ -91,8 +91,8 @@ func (d Dir) unusable(err error) error {
 	return &lattice.Error{Code: lattice.ErrUnavailable, Op: "use data directory", Entity: string(d), Err: err}
 }
 
-// Explain makes of an error that has its cause in a data directory that may not be written to one that says which folder
-// that is and what to do, lattice.ErrInvalid. Other errors stay as they are.
+// Explain makes of an error that has its cause in a data directory that may not be written to one that says which
+// folder that is and what to do, lattice.ErrInvalid. Other errors stay as they are.
 func (d Dir) Explain(err error) error {
 	var p *fs.PathError
 	if !errors.As(err, &p) || !d.holds(p.Path) {

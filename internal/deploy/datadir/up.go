@@ -14,8 +14,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Up describes the lattice that "weft up" runs with a data directory. The process holds a lock beside the file as long as
-// it lives; without the lock the file means nothing.
+// Up describes the lattice that "weft up" runs with a data directory. The process holds a lock beside the file as long
+// as it lives; without the lock the file means nothing.
 type Up struct {
 	PID      int            `json:"pid"`
 	Lattice  lattice.Name   `json:"lattice"`
@@ -74,8 +74,8 @@ func (d Dir) SaveUp(u Up) error {
 	return localfile.Write(d.join(upFile), append(data, '\n'), 0o600)
 }
 
-// ClaimUp takes the lock of the data directory for a lattice. lattice.ErrConflict: one runs there. release takes back what
-// SaveUp told; its error is that of a file that stays.
+// ClaimUp takes the lock of the data directory for a lattice. lattice.ErrConflict: one runs there. release takes back
+// what SaveUp told; its error is that of a file that stays.
 func (d Dir) ClaimUp() (release func() error, err error) {
 	unlock, ok, err := d.lock(upLock)
 	if err != nil {

@@ -1,5 +1,6 @@
 // Demo is the main job on embedded defaults: a lattice on this machine with httpserver, keyvalue-nats and
-// edge-data-processor, real requests, and what came back. It stays up on a terminal and ends by itself when there is none.
+// edge-data-processor, real requests, and what came back. It stays up on a terminal and ends by itself when there is
+// none.
 //
 //	make demo        or: go run ./internal/deploy/demo -weft bin/weft -actors bin/actors
 //

@@ -1,5 +1,5 @@
-// Package dev runs an actor as it is edited: it builds a project, starts it with the providers and links that its claims
-// ask for, updates it whenever a source changes, and takes away at the end what it started.
+// Package dev runs an actor as it is edited: it builds a project, starts it with the providers and links that its
+// claims ask for, updates it whenever a source changes, and takes away at the end what it started.
 package dev
 
 import (
@@ -139,8 +139,8 @@ func (s *session) embedded(path string) bool {
 	})
 }
 
-// deployLimit is how long a build may take to be started and linked. A host compiles it first, which may take a minute of
-// processor time (--compile-time), and more on a busy machine.
+// deployLimit is how long a build may take to be started and linked. A host compiles it first, which may take a minute
+// of processor time (--compile-time), and more on a busy machine.
 const deployLimit = 3 * time.Minute
 
 // deploy starts the actor with its providers, or updates it. It gives up after deployLimit.

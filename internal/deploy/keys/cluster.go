@@ -7,9 +7,9 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
-// Cluster chooses the cluster keys of a host, in the order of its fields: a seed, a file of seeds, a key of a node file, the
-// key of a token, and else the one that the data directory keeps for the lattice. A file of seeds goes before a seed where
-// both are given. It is not safe for concurrent use.
+// Cluster chooses the cluster keys of a host, in the order of its fields: a seed, a file of seeds, a key of a node
+// file, the key of a token, and else the one that the data directory keeps for the lattice. A file of seeds goes before
+// a seed where both are given. It is not safe for concurrent use.
 type Cluster struct {
 	Keeper  Keeper
 	Lattice lattice.Name
@@ -27,8 +27,8 @@ type Cluster struct {
 	beside signing.Ring    // what "weft up" was started with, when it was there last
 }
 
-// Load returns the keys at the start of a host, and makes or keeps what is missing. issuers are the public keys to trust
-// besides that of the first of the ring.
+// Load returns the keys at the start of a host, and makes or keeps what is missing. issuers are the public keys to
+// trust besides that of the first of the ring.
 func (c *Cluster) Load() (ring signing.Ring, issuers []string, err error) { return c.load(true) }
 
 // Reload returns the keys as they are now.
@@ -64,8 +64,8 @@ func (c *Cluster) load(first bool) (ring signing.Ring, issuers []string, err err
 	return ring, slices.Concat(ring.Issuers()[1:], issuers), nil
 }
 
-// joined is the key that a token brought. It is kept in the data directory, where it can be rotated, unless that holds a
-// key of another origin for the lattice.
+// joined is the key that a token brought. It is kept in the data directory, where it can be rotated, unless that holds
+// a key of another origin for the lattice.
 func (c *Cluster) joined(first bool) (signing.Ring, error) {
 	k, err := signing.FromSeed(c.Token)
 	if err != nil {

@@ -52,8 +52,8 @@ func (k Keeper) ReadSeed(file string) (signing.KeyPair, error) {
 // defaultName is the name of the keys that are used unless another is named.
 const defaultName = "default"
 
-// Name is the name of the key of a kind that weft uses by itself: a cluster key has that of its lattice, empty being the
-// default one.
+// Name is the name of the key of a kind that weft uses by itself: a cluster key has that of its lattice, empty being
+// the default one.
 func Name(kind byte, l lattice.Name) string {
 	if kind == signing.KindCluster {
 		return string(cmp.Or(l, lattice.DefaultName))
@@ -61,8 +61,9 @@ func Name(kind byte, l lattice.Name) string {
 	return defaultName
 }
 
-// Find finds a stored key by what a person says of it: its kind alone means the one that weft uses by itself in lattice l.
-// The key is not opened. damaged, when not nil, says which files of the store cannot be read; the others are there all the same.
+// Find finds a stored key by what a person says of it: its kind alone means the one that weft uses by itself in lattice
+// l. The key is not opened. damaged, when not nil, says which files of the store cannot be read; the others are there
+// all the same.
 func (k Keeper) Find(query string, l lattice.Name) (info signing.KeyInfo, damaged, err error) {
 	store, err := k.Store()
 	if err != nil {
@@ -106,8 +107,8 @@ func (k Keeper) Load(info signing.KeyInfo, next bool) (signing.KeyPair, error) {
 	return r.Keys[1], nil
 }
 
-// Recrypt changes how a stored key is kept: change is (*signing.Keystore).Encrypt or Decrypt. It returns the key as it is
-// kept now.
+// Recrypt changes how a stored key is kept: change is (*signing.Keystore).Encrypt or Decrypt. It returns the key as it
+// is kept now.
 func (k Keeper) Recrypt(info signing.KeyInfo, change func(s *signing.Keystore, kind byte,
 	name string) error) (signing.KeyInfo, error) {
 	kind, err := signing.ParseKind(info.Kind)
@@ -165,8 +166,8 @@ func (k Keeper) make(kind byte, name string) (signing.KeyPair, error) {
 }
 
 // Host is the identity of a host, in the order of what is given: a seed file, a seed, a key of a node file, or
-// the key that the data directory keeps under the host's name. Two hosts must not have the same, so that the second of a name gets a key for this run
-// only. release gives the key back to other processes.
+// the key that the data directory keeps under the host's name. Two hosts must not have the same, so that the second of
+// a name gets a key for this run only. release gives the key back to other processes.
 func (k Keeper) Host(name, seedFile, seed string, nodeFile signing.KeyPair) (key signing.KeyPair, release func(),
 	err error) {
 	none := func() {}
@@ -198,9 +199,9 @@ func (k Keeper) Host(name, seedFile, seed string, nodeFile signing.KeyPair) (key
 	return key, release, nil
 }
 
-// Call is the cluster key that calls by hand are signed with, in the order of what is given: a seed file, a seed, that of
-// a token, the one that "weft up" was started with here, or the one that the data directory keeps for the lattice. It is
-// never made here: no host would trust a new one.
+// Call is the cluster key that calls by hand are signed with, in the order of what is given: a seed file, a seed, that
+// of a token, the one that "weft up" was started with here, or the one that the data directory keeps for the lattice.
+// It is never made here: no host would trust a new one.
 func (k Keeper) Call(l lattice.Name, seedFile, seed, tokenSeed string) (signing.KeyPair, error) {
 	switch {
 	case seedFile != "":

@@ -38,8 +38,8 @@ func Read(path string, max int64) ([]byte, error) {
 	return data, nil
 }
 
-// Input reads a file, or stdin for "-", of at most max bytes. It may be empty. Errors are as with Read, but a folder and an
-// empty file are told by what reads them.
+// Input reads a file, or stdin for "-", of at most max bytes. It may be empty. Errors are as with Read, but a folder
+// and an empty file are told by what reads them.
 func Input(path string, stdin io.Reader, max int64) ([]byte, error) {
 	in := stdin
 	if path != "-" {

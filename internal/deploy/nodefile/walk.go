@@ -61,7 +61,8 @@ type field struct {
 
 func one(name string, read func(*yaml.Node, string)) field { return field{[]string{name}, read} }
 
-// entries reads a map with the given fields. It returns the keys that are there, by canonical name; a null map has none.
+// entries reads a map with the given fields. It returns the keys that are there, by canonical name; a null map has
+// none.
 func (w *walker) entries(n *yaml.Node, path string, fields []field) map[string]*yaml.Node {
 	present := map[string]*yaml.Node{}
 	w.pairs(n, path, func(key, value *yaml.Node, at string) {

@@ -19,8 +19,8 @@ type job struct {
 	settled func(event.Data) (bool, error)
 }
 
-// run sends the jobs and waits until each is settled, or only until each is accepted. A host that ends meanwhile, or says
-// nothing until ctx ends, has failed.
+// run sends the jobs and waits until each is settled, or only until each is accepted. A host that ends meanwhile, or
+// says nothing until ctx ends, has failed.
 func (l *Lattice) run(ctx context.Context, jobs []job) error {
 	ctx, cancel := bound(ctx)
 	defer cancel()

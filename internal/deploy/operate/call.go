@@ -18,8 +18,8 @@ type CallRequest struct {
 	Origin    wire.Entity     // in whose name; the zero value is the actor itself, which every host knows
 }
 
-// Call asks an actor for an operation and returns its answer. The deadline of ctx bounds it, or else rpc.DefaultTimeout.
-// For the errors see rpc.Client.Call.
+// Call asks an actor for an operation and returns its answer. The deadline of ctx bounds it, or else
+// rpc.DefaultTimeout. For the errors see rpc.Client.Call.
 func (l *Lattice) Call(ctx context.Context, r CallRequest) ([]byte, error) {
 	id, err := lattice.ParseActorID(r.Actor)
 	if err != nil { // a name: ask who that is

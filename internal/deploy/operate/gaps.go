@@ -13,8 +13,9 @@ const gapTick = 250 * time.Millisecond
 // Gap is a time without a connection to NATS, by this machine's clock.
 type Gap struct{ From, To time.Time }
 
-// TellGaps calls tell after each loss of the connection. A user who watches a stream needs that: what was sent meanwhile is
-// not repeated. tell is called one at a time, until the function that TellGaps returns is called, which waits for the end.
+// TellGaps calls tell after each loss of the connection. A user who watches a stream needs that: what was sent
+// meanwhile is not repeated. tell is called one at a time, until the function that TellGaps returns is called, which
+// waits for the end.
 func TellGaps(nc *nats.Conn, tell func(Gap)) (stop func()) {
 	done := make(chan struct{})
 	times := nc.Stats().Reconnects

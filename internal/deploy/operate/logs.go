@@ -10,8 +10,8 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 )
 
-// KeptLogs returns what the hosts of a view keep of an actor's log, by time: at most n of the last lines of each host, or
-// all when n is 0. What some hosts do not tell is an error only when none tells anything.
+// KeptLogs returns what the hosts of a view keep of an actor's log, by time: at most n of the last lines of each host,
+// or all when n is 0. What some hosts do not tell is an error only when none tells anything.
 func (l *Lattice) KeptLogs(ctx context.Context, v *View, id lattice.ActorID, n int) ([]control.LogLine, error) {
 	var all []control.LogLine
 	err := l.keptLogs(ctx, v, id, n, func(line control.LogLine) { all = append(all, line) })

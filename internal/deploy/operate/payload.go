@@ -22,8 +22,8 @@ import (
 // maxDepth bounds the nesting of payloads.
 const maxDepth = 200
 
-// PayloadFromJSON turns JSON into a msgpack payload. Whole numbers become integers, unsigned unless they are negative. An
-// object {"$bytes": "base64"} becomes bytes. The empty string is the empty payload. What is no JSON is
+// PayloadFromJSON turns JSON into a msgpack payload. Whole numbers become integers, unsigned unless they are negative.
+// An object {"$bytes": "base64"} becomes bytes. The empty string is the empty payload. What is no JSON is
 // lattice.ErrInvalid.
 func PayloadFromJSON(text string) ([]byte, error) {
 	if strings.TrimSpace(text) == "" {
@@ -104,8 +104,8 @@ func writeNumber(w *msgpack.Writer, n json.Number) error {
 	return err
 }
 
-// PayloadToJSON turns a msgpack payload into what encoding/json can write. Bytes become text when they are UTF-8 and all
-// of it is asked as text, else base64. The empty payload is nil. What is no msgpack is lattice.ErrInvalid.
+// PayloadToJSON turns a msgpack payload into what encoding/json can write. Bytes become text when they are UTF-8 and
+// all of it is asked as text, else base64. The empty payload is nil. What is no msgpack is lattice.ErrInvalid.
 func PayloadToJSON(payload []byte, base64Only bool) (any, error) {
 	if len(payload) == 0 {
 		return nil, nil

@@ -20,8 +20,8 @@ type HostReload struct {
 	control.Reloaded
 }
 
-// Reload makes a host, or all when query is empty, read keys and credentials again, one host after another: a provider that
-// is started anew for that is away on one host at a time. Errors of hosts are joined.
+// Reload makes a host, or all when query is empty, read keys and credentials again, one host after another: a provider
+// that is started anew for that is away on one host at a time. Errors of hosts are joined.
 func (l *Lattice) Reload(ctx context.Context, query string) ([]HostReload, error) {
 	ctx, cancel := bound(ctx)
 	defer cancel()

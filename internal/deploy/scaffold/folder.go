@@ -15,8 +15,8 @@ type Folder struct {
 	*Project
 }
 
-// Open opens the folder of a project. out is the file to build to; empty is build/NAME.wasm below the folder. Errors are
-// as with Load, and say what to do where dir is no project.
+// Open opens the folder of a project. out is the file to build to; empty is build/NAME.wasm below the folder. Errors
+// are as with Load, and say what to do where dir is no project.
 func Open(dir, out string) (Folder, error) {
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		return Folder{}, &lattice.Error{Code: lattice.ErrInvalid, Op: "open the project in", Entity: dir,

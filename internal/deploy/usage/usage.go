@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Error says that a setting makes no sense. Nothing was done; the command line shows it as a mistake in its use. Its text
-// is that of Err.
+// Error says that a setting makes no sense. Nothing was done; the command line shows it as a mistake in its use. Its
+// text is that of Err.
 type Error struct{ Err error }
 
 func (e Error) Error() string { return e.Err.Error() }

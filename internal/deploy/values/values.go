@@ -1,5 +1,5 @@
-// Package values reads the values that people give to actors, providers and links: as key=value on the command line, and
-// as JSON or YAML in files. What cannot be read is a usage.Error that names the flag.
+// Package values reads the values that people give to actors, providers and links: as key=value on the command line,
+// and as JSON or YAML in files. What cannot be read is a usage.Error that names the flag.
 package values
 
 import (
@@ -21,8 +21,8 @@ import (
 // maxBytes is how large a file of values may be.
 const maxBytes = 1 << 20
 
-// Pairs reads key=value. what is the flag or the word for the errors; a key that is given twice is one. It returns nil for
-// no pairs.
+// Pairs reads key=value. what is the flag or the word for the errors; a key that is given twice is one. It returns nil
+// for no pairs.
 func Pairs(what string, list []string) (map[string]string, error) {
 	if len(list) == 0 {
 		return nil, nil
@@ -99,8 +99,8 @@ func Link(pairs []string, file string, stdin io.Reader) (map[string]string, erro
 	return values, err
 }
 
-// Provider reads the configuration of a provider, which is JSON itself, or the name of a JSON or YAML file, and returns it
-// as JSON. Empty stays empty. "-" is stdin.
+// Provider reads the configuration of a provider, which is JSON itself, or the name of a JSON or YAML file, and returns
+// it as JSON. Empty stays empty. "-" is stdin.
 func Provider(value string, stdin io.Reader) (string, error) {
 	if value == "" || strings.HasPrefix(strings.TrimSpace(value), "{") {
 		if value != "" && !json.Valid([]byte(value)) {

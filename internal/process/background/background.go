@@ -38,8 +38,8 @@ func Start(log *os.File, program string, args ...string) (*Process, error) {
 // PID is the id of the process.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Await reads the line that the program reports into v, which encoding/json fills. When ctx ends the program is asked to
-// end. One that ends without a line is an error, lattice.ErrInternal; then it need not be waited for any more.
+// Await reads the line that the program reports into v, which encoding/json fills. When ctx ends the program is asked
+// to end. One that ends without a line is an error, lattice.ErrInternal; then it need not be waited for any more.
 func (p *Process) Await(ctx context.Context, v any) error {
 	stop := context.AfterFunc(ctx, func() { _ = Terminate(p.PID()) })
 	defer stop()

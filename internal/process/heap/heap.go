@@ -1,5 +1,5 @@
-// Package heap gives the garbage collector of a small process room, since collecting a few megabytes again and again costs
-// more than the memory is worth.
+// Package heap gives the garbage collector of a small process room, since collecting a few megabytes again and again
+// costs more than the memory is worth.
 package heap
 
 import (
@@ -14,8 +14,8 @@ import (
 const DefaultRoom = 32 << 20
 
 // Room lets this process make at least so many bytes of garbage between two collections, and as much as is in use when
-// that is more, which is Go's own default. It follows the size of the heap for as long as the process runs. The first call
-// counts; where GOGC is set in the environment, that does. A limit by GOMEMLIMIT stays in force.
+// that is more, which is Go's own default. It follows the size of the heap for as long as the process runs. The first
+// call counts; where GOGC is set in the environment, that does. A limit by GOMEMLIMIT stays in force.
 func Room(bytes uint64) {
 	once.Do(func() {
 		if os.Getenv("GOGC") != "" {
@@ -52,8 +52,8 @@ func (t *tuner) adjust() {
 	}
 }
 
-// percent is the setting with which so much room comes on top of what is live. The runtime's smallest heap grows with it, so
-// it is bounded.
+// percent is the setting with which so much room comes on top of what is live. The runtime's smallest heap grows with
+// it, so it is bounded.
 func percent(room, live uint64) int {
 	return int(min(max(room*100/max(live, 1), 100), maxPercent))
 }

@@ -1,5 +1,5 @@
-// Package profile serves the profiles of this process as net/http/pprof makes them, on a mux of its own, so that they are
-// reachable only where somebody asked for it.
+// Package profile serves the profiles of this process as net/http/pprof makes them, on a mux of its own, so that they
+// are reachable only where somebody asked for it.
 package profile
 
 import (
@@ -33,8 +33,8 @@ type Server struct {
 	done chan error
 }
 
-// Listen opens a socket at a path where nothing is yet, in a folder that only those may enter who may see the profiles. It
-// is closed by Close.
+// Listen opens a socket at a path where nothing is yet, in a folder that only those may enter who may see the profiles.
+// It is closed by Close.
 func Listen(path string) (*Server, error) {
 	ln, err := net.Listen("unix", path)
 	if err != nil {

@@ -12,10 +12,10 @@ import (
 // systemSlack is what the kernel gives every process of which nobody has said anything else.
 const systemSlack = 50 * time.Microsecond
 
-// Take gives this process Slack. It runs the program anew in the same process, with the same arguments, environment and open
-// files, so call it before anything has begun: only what runs from the start on reaches the runtime's own thread. Processes
-// that this one starts have it, too. Where the slack is another than the kernel's default it stays, which is also how the
-// second run knows that it is the second. Whatever fails leaves all as it was.
+// Take gives this process Slack. It runs the program anew in the same process, with the same arguments, environment and
+// open files, so call it before anything has begun: only what runs from the start on reaches the runtime's own thread.
+// Processes that this one starts have it, too. Where the slack is another than the kernel's default it stays, which is
+// also how the second run knows that it is the second. Whatever fails leaves all as it was.
 func Take() {
 	if read() != systemSlack {
 		return

@@ -21,8 +21,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A process takes it once, stays the same process with the same arguments, and hands it to its children; where somebody has
-// chosen another one, that stays.
+// A process takes it once, stays the same process with the same arguments, and hands it to its children; where somebody
+// has chosen another one, that stays.
 func TestTake(t *testing.T) {
 	child := func() string {
 		t.Helper()

@@ -16,8 +16,8 @@ func write(fd uintptr, p []byte) (int, error) {
 	return call(syscall.SYS_WRITE, fd, p)
 }
 
-// call is for sockets that do not wait, which all of package net are. The race detector must see the calls, since it takes what
-// goes through a socket for an order of reading and writing.
+// call is for sockets that do not wait, which all of package net are. The race detector must see the calls, since it
+// takes what goes through a socket for an order of reading and writing.
 func call(number, fd uintptr, p []byte) (int, error) {
 	for {
 		n, _, errno := syscall.RawSyscall(number, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))

@@ -9,8 +9,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// A value is one NATS message, and a bare nats-server takes messages up to 1 MiB. Larger values are therefore compressed,
-// so that a mebibyte of text fits: whatever is UTF-8 shrinks by a tenth at least.
+// A value is one NATS message, and a bare nats-server takes messages up to 1 MiB. Larger values are therefore
+// compressed, so that a mebibyte of text fits: whatever is UTF-8 shrinks by a tenth at least.
 const (
 	headerEncoding  = "Weft-Encoding" // encodingDeflate, or absent
 	encodingDeflate = "deflate"

@@ -2,8 +2,8 @@ package httpserver
 
 import "github.com/weftlattice/weft/lattice/msgpack"
 
-// ResponseHead is a Response without its body as a provider wants it: its texts are part of the payload, and no map is made of
-// its header. The payload must not change as long as the head is in use.
+// ResponseHead is a Response without its body as a provider wants it: its texts are part of the payload, and no map is
+// made of its header. The payload must not change as long as the head is in use.
 type ResponseHead struct {
 	StatusCode uint16
 
@@ -16,9 +16,9 @@ func (p *Response) Head() ResponseHead {
 	return ResponseHead{StatusCode: p.StatusCode, decoded: p.Header}
 }
 
-// DecodeResponseHead reads the beginning b of a response that has so many bytes in all. It returns the response without its
-// body, and where in b that begins. It reports false when the body is not all that follows there, as in a response whose body
-// comes first, or whose fields have no names; such a one can only be read as a whole.
+// DecodeResponseHead reads the beginning b of a response that has so many bytes in all. It returns the response without
+// its body, and where in b that begins. It reports false when the body is not all that follows there, as in a response
+// whose body comes first, or whose fields have no names; such a one can only be read as a whole.
 func DecodeResponseHead(b []byte, total int64) (h ResponseHead, body int, ok bool) {
 	r := msgpack.NewReader(b)
 	for n := r.Map(); n > 0 && r.Err() == nil; n-- {

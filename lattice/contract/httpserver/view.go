@@ -7,8 +7,9 @@ import (
 	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
-// View is a Request as a guest wants it: its texts are part of the payload, and its header is decoded when somebody asks for
-// it, which few actors do and which costs more than all the rest. The payload must not change as long as the view is in use.
+// View is a Request as a guest wants it: its texts are part of the payload, and its header is decoded when somebody
+// asks for it, which few actors do and which costs more than all the rest. The payload must not change as long as the
+// view is in use.
 type View struct {
 	Method string // upper case
 	Path   string // with the leading slash, without the query
@@ -41,8 +42,8 @@ func (v *View) Header() Header {
 	return v.decoded
 }
 
-// HeaderValue returns the first value of a header, "" when there is none, without decoding the others. The case of name does
-// not matter.
+// HeaderValue returns the first value of a header, "" when there is none, without decoding the others. The case of name
+// does not matter.
 func (v *View) HeaderValue(name string) string {
 	if v.raw == nil {
 		return v.decoded.Get(name)
@@ -69,9 +70,9 @@ func (v *View) HeaderValue(name string) string {
 // shared makes a string of bytes that do not change.
 func shared(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// plain reads a request in the form in which Go and Rust write it: a map with texts as keys, nothing but lengths in their
-// shortest forms, arrays of texts in the header. It reports false for others, which need not be wrong. It is one function
-// without a call per value since calls are what code compiled to WebAssembly by Go spends its time with.
+// plain reads a request in the form in which Go and Rust write it: a map with texts as keys, nothing but lengths in
+// their shortest forms, arrays of texts in the header. It reports false for others, which need not be wrong. It is one
+// function without a call per value since calls are what code compiled to WebAssembly by Go spends its time with.
 func (v *View) plain(b []byte) bool {
 	*v = View{}
 	if len(b) == 0 || b[0]&0xf0 != 0x80 {

@@ -19,7 +19,8 @@ type Lifter struct {
 	Call     *Call // for borrowed handles
 	Forward  bool  // strings become Text, for another guest
 
-	// Budget is how many bytes the values may take here; each lifted value is counted. Below 0 is a lattice.ErrTooLarge.
+	// Budget is how many bytes the values may take here; each lifted value is counted. Below 0 is a
+	// lattice.ErrTooLarge.
 	Budget int64
 
 	mem []byte

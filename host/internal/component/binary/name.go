@@ -8,7 +8,8 @@ import (
 
 // The lexical rules of names are those of the component model's Explainer.md, "Import and Export Definitions".
 
-// isLabel reports whether s is words of one case each with hyphens between them, of which the first begins with a letter.
+// isLabel reports whether s is words of one case each with hyphens between them, of which the first begins with a
+// letter.
 func isLabel(s string) bool {
 	for i, word := range strings.Split(s, "-") {
 		if !isWord(word, i == 0, true) {

@@ -174,8 +174,8 @@ func keys(t *testing.T, a, b *Client) {
 	}
 }
 
-// expired waits until a key is gone, and checks that it is gone neither too early nor too late: it is not found there by a
-// request that begins a second after it has expired.
+// expired waits until a key is gone, and checks that it is gone neither too early nor too late: it is not found there
+// by a request that begins a second after it has expired.
 func expired(t *testing.T, c *Client, key string, set time.Time, expires time.Duration) {
 	t.Helper()
 	latticetest.Eventually(t, func() error {
