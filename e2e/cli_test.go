@@ -256,7 +256,7 @@ func TestNetworkPulled(t *testing.T) {
 			who = "a"
 		}
 		r.failsAs(who, 7, "NATS at "+r.url(), args...)
-		t.Logf("weft %s: %v until the error", strings.Join(args, " "), time.Since(begun).Round(time.Millisecond))
+		latticetest.Promised(t, "the error of weft "+strings.Join(args, " "), time.Since(begun), 5*time.Second)
 	}
 	r.startNATS()
 	latticetest.Eventually(t, func() error {

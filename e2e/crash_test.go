@@ -14,8 +14,9 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 )
 
-// These tests kill with SIGKILL while requests flow, wait until all is well again, and log how long it took. What the
-// project promises is 3 s, which docs/reliability.md measures: machines that run tests do other things, too.
+// These tests kill with SIGKILL while requests flow, and measure how long it takes until all is well again. What the
+// project promises is 3 s; machines that run tests are slow, so the tests allow recoveryLimit and log what it took.
+const recoveryLimit = 6 * time.Second
 
 // stubborn is a provider of somebody else: it ignores every wish to end and has a child.
 const stubborn = `#!/bin/sh
@@ -64,7 +65,8 @@ func TestHostKilled(t *testing.T) {
 		}
 		return children.gone()
 	})
-	t.Logf("all %d processes of the host gone after %v", len(children), time.Since(killed).Round(time.Millisecond))
+	latticetest.Promised(t, fmt.Sprintf("all %d processes of the host gone", len(children)), time.Since(killed),
+		recoveryLimit)
 	l.more(150)
 	rep := l.stop()
 	t.Log(rep)
@@ -80,9 +82,10 @@ func TestHostKilled(t *testing.T) {
 	if len(failed) > rep.most {
 		t.Errorf("%d requests failed, though only %d were in flight at once", len(failed), rep.most)
 	}
+	latticetest.Promised(t, "last request that failed began after the kill", recovered, recoveryLimit)
 	for _, o := range failed {
-		if !strings.Contains(o.err.Error(), "503") {
-			t.Errorf("a request on the dead host: %v after %v, want 503", o.err, o.took)
+		if !strings.Contains(o.err.Error(), "503") || o.took > 5*time.Second {
+			t.Errorf("a request on the dead host: %v after %v, want 503 soon", o.err, o.took)
 		}
 	}
 	latticetest.Eventually(t, func() error {
@@ -131,7 +134,7 @@ func TestProviderKilled(t *testing.T) {
 		rep := l.stop()
 		t.Log(rep)
 		recovered := rep.recovered(killed)
-		t.Logf("%s: last request that failed began %v after kill -9", before.Name, recovered.Round(time.Millisecond))
+		latticetest.Promised(t, before.Name+": last request that failed began after kill -9", recovered, recoveryLimit)
 		latticetest.Eventually(t, func() error {
 			after, err := r.provider(h, id)
 			if err == nil && (after.Restarts != before.Restarts+1 || after.PID == before.PID ||
@@ -167,9 +170,11 @@ func TestNATSKilled(t *testing.T) {
 	if status, body := fetch(t, "GET", url+"/health", nil); status != 200 {
 		t.Errorf("without NATS: %d %s, want 200: the call does not leave its host", status, body)
 	}
+	begun := time.Now()
 	if status, body := fetch(t, "POST", url+"/process", []byte("x")); status < 500 {
 		t.Errorf("without NATS and the store on another host: %d %s, want an error", status, body)
 	}
+	latticetest.Promised(t, "an error without NATS", time.Since(begun), 6*time.Second)
 	r.fails(7, "reach NATS at "+r.url(), "host", "list")
 	r.startNATS()
 	back := time.Now()
@@ -180,7 +185,7 @@ func TestNATSKilled(t *testing.T) {
 	rep := l.stop()
 	t.Log(rep)
 	recovered := rep.recovered(back)
-	t.Logf("last request that failed began %v after the server was back", recovered.Round(time.Millisecond))
+	latticetest.Promised(t, "last request that failed began after the server was back", recovered, 15*time.Second)
 	want(t, "GET", url+"/cache/"+helloHash, nil, 200, helloAnswer) // what was stored before is there
 	if hosts := get[[]struct{ State string }](r, "host", "list"); len(hosts) != 2 {
 		t.Errorf("%d hosts after the restart", len(hosts))
@@ -206,8 +211,8 @@ func TestHostEndsWithoutNATS(t *testing.T) {
 	}
 	select {
 	case <-h.ended:
-	case <-time.After(latticetest.Patience):
-		t.Errorf("still there after %v", latticetest.Patience)
+	case <-time.After(recoveryLimit):
+		t.Errorf("still there after %v", recoveryLimit)
 	}
 	latticetest.Eventually(t, children.gone)
 }
@@ -233,7 +238,7 @@ func TestRedisKilled(t *testing.T) {
 	for range 5 {
 		begun := time.Now()
 		status, body := fetch(t, "POST", url+"/process", []byte("hello"))
-		t.Logf("without Redis: %d after %v", status, time.Since(begun).Round(time.Millisecond))
+		latticetest.Promised(t, fmt.Sprintf("%d without Redis", status), time.Since(begun), 2*time.Second)
 		if status != 503 {
 			t.Errorf("without Redis: %d %s, want 503", status, body)
 		}
@@ -242,7 +247,7 @@ func TestRedisKilled(t *testing.T) {
 	redis.start()
 	back := time.Now()
 	latticetest.Eventually(t, func() error { return answers("POST", url+"/process", []byte("again"), 200) })
-	t.Logf("serves again %v after Redis was back", time.Since(back).Round(time.Millisecond))
+	latticetest.Promised(t, "serves again after Redis was back", time.Since(back), recoveryLimit)
 	want(t, "GET", url+"/cache/"+helloHash, nil, 200, helloAnswer)
 
 	// One that hangs is no better than one that is gone.
@@ -252,7 +257,7 @@ func TestRedisKilled(t *testing.T) {
 	for range 3 {
 		begun := time.Now()
 		status, body := fetch(t, "POST", url+"/process", []byte("hello"))
-		t.Logf("with Redis hanging: %d after %v", status, time.Since(begun).Round(time.Millisecond))
+		latticetest.Promised(t, fmt.Sprintf("%d with Redis hanging", status), time.Since(begun), 2500*time.Millisecond)
 		if status != 503 {
 			t.Errorf("with Redis hanging: %d %s, want 503", status, body)
 		}

@@ -128,6 +128,16 @@ func NewKey(t testing.TB, kind byte) signing.KeyPair {
 // may take a minute for it. What takes longer never comes.
 const Patience = 2 * time.Minute
 
+// Promised logs how long something took, and fails the test when that is longer than the limit. It is for what the
+// project promises; everything else waits for Patience.
+func Promised(t testing.TB, what string, took, limit time.Duration) {
+	t.Helper()
+	t.Logf("%s: %v", what, took.Round(time.Millisecond))
+	if took > limit {
+		t.Errorf("%s: %v, %v allowed", what, took.Round(time.Millisecond), limit)
+	}
+}
+
 // Eventually calls check until it returns nil, at most for Patience, and fails the test with its last error.
 func Eventually(t testing.TB, check func() error) {
 	t.Helper()

@@ -193,7 +193,7 @@ func TestKilledProcessComesBackWithFreshInput(t *testing.T) {
 		}
 		return nil
 	})
-	t.Logf("back after %v", time.Since(killed))
+	latticetest.Promised(t, "back", time.Since(killed), 3*time.Second)
 	book.await(t, "got links of start 2")
 	if s, ok := h.last(Backoff); !ok || s.Retry <= 0 || s.Retry > 125*time.Millisecond || s.PID != 0 {
 		t.Errorf("backoff state %+v", s)

@@ -45,7 +45,7 @@ func TestGuestsCanBePreempted(t *testing.T) {
 		}
 	}
 	t.Logf("stopped %d times, the longest took %v", stops, longest)
-	if stops < 5 { // else it waits until the guests have ended, once or twice
+	if stops < 5 || longest > 500*time.Millisecond { // else it waits until the guests have ended, once or twice
 		t.Errorf("stopped the world only %d times while guests ran for a second; the longest took %v", stops, longest)
 	}
 }
