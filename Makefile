@@ -10,7 +10,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 components-spec: ## run the component model's suite, as wasm-tools json-from-wast has written it: SUITE=FOLDER
-	WEFT_COMPONENT_SUITE=$(abspath $(SUITE)) $(GO) test -count=1 -v -run TestComponentModelSuite ./host/internal/wasm
+	WEFT_COMPONENT_SUITE=$(abspath $(SUITE)) $(GO) test -tags componentspec -count=1 -v -run TestComponentModelSuite ./host/internal/wasm
 
 components: ## build the components that tests run, from their sources: needs Rust with the target wasm32-wasip2, and wasm-tools
 	cd host/internal/component/testdata/hello && CARGO_TARGET_DIR=$(abspath $(BIN))/cargo cargo build --release --target wasm32-wasip2

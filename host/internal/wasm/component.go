@@ -30,7 +30,6 @@ type component struct {
 	host    api.Module                  // the functions of the canonical ABI; nil: there are none
 	imports map[*plan.Import]*wasi.Func // of the host
 	handle  *plan.Func                  // wasi:http/incoming-handler handle; nil: it has none
-	run     *plan.Func                  // wasi:cli/run run; nil: it has none
 }
 
 // Names under which the core modules of a component import what the plan says.
@@ -132,11 +131,8 @@ func (c *component) inspect(info *Info) error {
 				wasi.ExportShape(e.Name.Text, inner.Name.Text) != wit.Shape(inner.Func.Type) {
 				continue
 			}
-			switch track {
-			case "wasi:http/incoming-handler":
+			if track == "wasi:http/incoming-handler" {
 				c.handle = inner.Func
-			case "wasi:cli/run":
-				c.run = inner.Func
 			}
 		}
 	}
@@ -184,6 +180,9 @@ func (m *Module) compileParts(ctx context.Context) error {
 		part.mostBytes = max(part.mostBytes, part.pages*pageBytes)
 		c.parts = append(c.parts, part)
 		m.pages += part.pages
+	}
+	for i := range c.plan.Modules {
+		c.plan.Modules[i].Bytes = nil // they would keep the file
 	}
 	m.info.MemoryBytes = m.pages * pageBytes
 	return c.buildHost(ctx, m.engine.runtime)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/weftlattice/weft/host/internal/component/plan"
@@ -12,6 +12,22 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
+
+// runComponent is run for what leads into guests by way of package abi. There the host pays for the guest, and makes room
+// in it, before any guest code is on the stack: what ends the guest then is a panic that no engine catches.
+func (i *Instance) runComponent(ctx context.Context, op string, f func(context.Context) error) error {
+	return i.run(ctx, op, func(ctx context.Context) (err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				var ok bool
+				if err, ok = r.(error); !ok {
+					err = fmt.Errorf("panic: %v", r)
+				}
+			}
+		}()
+		return f(ctx)
+	})
+}
 
 // callComponent runs one operation of a contract by the interface that stands for it.
 func (i *Instance) callComponent(ctx context.Context, op string) ([]byte, error) {
@@ -31,6 +47,7 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 	}
 	var resp httpserver.Response
 	var failed string
+	reserved := 0 // bytes of the body
 	x := &wasi.Exchange{Method: req.Method, PathWithQuery: pathWithQuery(req), Scheme: "http",
 		Body: wasi.Whole(req.Body)}
 	for name, values := range req.Header {
@@ -52,16 +69,19 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 		if len(resp.Body)+len(b) > i.template.limits.ResponseBytes {
 			return fmt.Errorf("a response of more than %d bytes", i.template.limits.ResponseBytes)
 		}
-		if err := i.template.host.Reserve(ctx, len(resp.Body)+len(b)); err != nil {
-			return err
+		if need := len(resp.Body) + len(b); need > reserved { // room for twice as much, so that it is asked for seldom
+			reserved = min(2*need, i.template.limits.ResponseBytes)
+			if err := i.template.host.Reserve(ctx, len(req.Body)+reserved); err != nil {
+				return err
+			}
+			resp.Body = slices.Grow(resp.Body, reserved-len(resp.Body))
 		}
 		resp.Body = append(resp.Body, b...)
 		return nil
 	}
 	x.Finish = func(wasi.Header) error { return nil }
-	err = i.run(ctx, op, func(ctx context.Context) error {
-		i.parts.state.Exchange = x
-		_, err := i.call(ctx, i.template.module.component.handle, x.Params(), false)
+	err = i.runComponent(ctx, op, func(ctx context.Context) error {
+		_, err := i.call(ctx, i.template.module.component.handle, x.Params(), nil)
 		var exit *wasi.Exit
 		if errors.As(err, &exit) && exit.OK {
 			err = nil
@@ -80,9 +100,12 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 	return resp.Encode(), nil
 }
 
+// pathWithQuery is both as the client sent them: the contract has them with their escapes.
 func pathWithQuery(r *httpserver.Request) string {
-	u := url.URL{Path: r.Path, RawQuery: r.Query}
-	return u.RequestURI()
+	if r.Query == "" {
+		return r.Path
+	}
+	return r.Path + "?" + r.Query
 }
 
 // export finds an exported function: one of the component itself by its name, one of an interface by interface#name.
@@ -113,8 +136,8 @@ func (i *Instance) invoke(ctx context.Context, name string, args []any) (result 
 	if i.closed || i.broken.Load() {
 		return nil, unavailable("the instance is closed or broken")
 	}
-	err = i.run(ctx, "call "+name, func(ctx context.Context) error {
-		result, err = i.call(ctx, f, args, false)
+	err = i.runComponent(ctx, "call "+name, func(ctx context.Context) error {
+		result, err = i.call(ctx, f, args, nil)
 		return err
 	})
 	return result, err

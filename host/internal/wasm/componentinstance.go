@@ -44,7 +44,7 @@ func (i *Instance) openComponent(ctx context.Context) error {
 		i.parts.state.Environ = append(i.parts.state.Environ, [2]string{name, value})
 	}
 	i.linear = &linearMemory{budget: i.template.module.engine.cfg.Memory} // until there is one
-	return i.run(ctx, "start instance", func(ctx context.Context) error {
+	return i.runComponent(ctx, "start instance", func(ctx context.Context) error {
 		for n := range p.Steps {
 			if err := i.openPart(ctx, n); err != nil {
 				return err
@@ -85,6 +85,7 @@ func (i *Instance) openPart(ctx context.Context, n int) error {
 	i.parts.guests = append(i.parts.guests, guest)
 	i.parts.memories = append(i.parts.memories, memory)
 	if part.pages > 0 && len(i.linear.b) == 0 {
+		i.linear.giveStack() // the next check takes it again
 		i.linear = memory
 	}
 	i.watch.add(guest)
@@ -182,8 +183,32 @@ func (i *Instance) guestSide(ctx context.Context, opts *plan.Options, owner int)
 	return &side{i, ctx, opts, owner}
 }
 
-// valueBudget is how many bytes the values of one call may take here.
-const valueBudget = 256 << 20
+// maxValues is how many bytes the values of one call may take here.
+const maxValues = 256 << 20
+
+// grant is what values of one call take here: paid for, and taken from the memory of all guests, before they are made.
+type grant struct {
+	instance *Instance
+	taken    uint64
+}
+
+// more is abi.Lifter.Grant.
+func (g *grant) more(bytes int64) error {
+	if g.taken += uint64(bytes); g.taken > maxValues {
+		g.taken -= uint64(bytes)
+		return &lattice.Error{Code: lattice.ErrTooLarge,
+			Detail: fmt.Sprintf("the values of one call take more than %d MiB", maxValues>>20)}
+	}
+	if err := g.instance.template.module.engine.cfg.Memory.Take("the values of a call", uint64(bytes)); err != nil {
+		g.taken -= uint64(bytes)
+		return err
+	}
+	g.instance.payBytes(int(bytes))
+	return nil
+}
+
+// end gives it back.
+func (g *grant) end() { g.instance.template.module.engine.cfg.Memory.Give(g.taken) }
 
 // builtin is a call of a guest by way of the canonical ABI. A panic ends the guest.
 func (i *Instance) builtin(ctx context.Context, b *plan.Builtin, stack []uint64) {
@@ -205,7 +230,7 @@ func (i *Instance) builtin(ctx context.Context, b *plan.Builtin, stack []uint64)
 		rep, err = table.Rep(b.Resource, uint32(stack[0]))
 		stack[0] = uint64(rep.N)
 	case binary.ResourceDrop:
-		err = i.drop(ctx, table, b.Resource, uint32(stack[0]))
+		err = i.drop(ctx, b, uint32(stack[0]))
 	}
 	if err != nil {
 		panic(err)
@@ -213,20 +238,16 @@ func (i *Instance) builtin(ctx context.Context, b *plan.Builtin, stack []uint64)
 }
 
 // drop gives a handle up. What it owned is destroyed.
-func (i *Instance) drop(ctx context.Context, t *abi.Table, r *types.Resource, index uint32) error {
-	rep, owned, err := t.Drop(r, index)
-	if err != nil || !owned {
+func (i *Instance) drop(ctx context.Context, b *plan.Builtin, index uint32) error {
+	rep, owned, err := i.parts.tables[b.Instance].Drop(b.Resource, index)
+	switch {
+	case err != nil || !owned:
 		return err
-	}
-	if r.Owner < 0 {
+	case b.Resource.Owner < 0:
 		dropped(rep)
-		return nil
-	}
-	for _, known := range i.template.module.component.plan.Resources {
-		if known.Type == r && known.Destructor != nil {
-			stack := [1]uint64{uint64(rep.N)}
-			return i.function(*known.Destructor).CallWithStack(ctx, stack[:])
-		}
+	case b.Destructor != nil:
+		stack := [1]uint64{uint64(rep.N)}
+		return i.function(*b.Destructor).CallWithStack(ctx, stack[:])
 	}
 	return nil
 }
@@ -235,24 +256,25 @@ func (i *Instance) drop(ctx context.Context, t *abi.Table, r *types.Resource, in
 func (i *Instance) lowered(ctx context.Context, b *plan.Builtin, stack []uint64) error {
 	f, t := b.Func, b.Func.Type
 	var call abi.Call
+	room := grant{instance: i}
+	defer room.end()
 	from := i.guestSide(ctx, &b.Options, b.Instance)
 	lifter := abi.Lifter{Guest: from, Encoding: b.Options.Encoding, Handles: &i.parts.tables[b.Instance], Call: &call,
-		Forward: f.Lift != nil, Budget: valueBudget}
-	values, err := lifter.Values(stack, t.Params, t.SpillsParams())
+		Forward: f.Lift != nil, Grant: room.more}
+	values, err := lifter.Params(stack, t)
 	if err != nil {
 		return err
 	}
-	i.payBytes(int(valueBudget - lifter.Budget))
 	var result any
 	if f.Lift != nil {
-		result, err = i.call(ctx, f, values, true)
+		result, err = i.call(ctx, f, values, &room)
 	} else {
 		result, err = i.callHost(ctx, f.Import, values)
 	}
 	if end := call.End(); err == nil {
 		err = end
 	}
-	if err != nil || t.Result == nil {
+	if err != nil {
 		return err
 	}
 	lowerer := abi.Lowerer{Guest: from, Encoding: b.Options.Encoding, Handles: &i.parts.tables[b.Instance],
@@ -261,7 +283,7 @@ func (i *Instance) lowered(ctx context.Context, b *plan.Builtin, stack []uint64)
 	if t.SpillsResult() {
 		where = uint32(stack[len(b.Signature.Params)-1])
 	}
-	core, err := lowerer.Value(result, t.Result, t.SpillsResult(), where)
+	core, err := lowerer.Result(result, t, where)
 	copy(stack, core)
 	return err
 }
@@ -280,8 +302,8 @@ func (i *Instance) callHost(ctx context.Context, f *plan.Import, values []any) (
 	return result, err
 }
 
-// call calls a function that a core module implements.
-func (i *Instance) call(ctx context.Context, f *plan.Func, values []any, forward bool) (any, error) {
+// call calls a function that a core module implements. Where another guest is the caller, its room holds the result.
+func (i *Instance) call(ctx context.Context, f *plan.Func, values []any, caller *grant) (result any, err error) {
 	l, t := f.Lift, f.Type
 	if i.parts.entered[l.Instance] {
 		return nil, abi.Trap("cannot enter component instance: it is running")
@@ -292,7 +314,7 @@ func (i *Instance) call(ctx context.Context, f *plan.Func, values []any, forward
 	to := i.guestSide(ctx, &l.Options, l.Instance)
 	lowerer := abi.Lowerer{Guest: to, Encoding: l.Options.Encoding, Handles: &i.parts.tables[l.Instance], Call: &call,
 		Instance: l.Instance}
-	core, err := lowerer.Values(values, t.Params, t.SpillsParams())
+	core, err := lowerer.Params(values, t)
 	if err != nil {
 		return nil, err
 	}
@@ -306,14 +328,15 @@ func (i *Instance) call(ctx context.Context, f *plan.Func, values []any, forward
 	if err != nil {
 		return nil, err
 	}
-	var result any
-	if t.Result != nil {
-		lifter := abi.Lifter{Guest: to, Encoding: l.Options.Encoding, Handles: &i.parts.tables[l.Instance],
-			Call: &call, Forward: forward, Budget: valueBudget}
-		if result, err = lifter.Value(stack, t.Result, t.SpillsResult()); err != nil {
-			return nil, err
-		}
-		i.payBytes(int(valueBudget - lifter.Budget))
+	room := caller
+	if caller == nil {
+		room = &grant{instance: i}
+		defer room.end()
+	}
+	lifter := abi.Lifter{Guest: to, Encoding: l.Options.Encoding, Handles: &i.parts.tables[l.Instance], Call: &call,
+		Forward: caller != nil, Grant: room.more}
+	if result, err = lifter.Result(stack, t); err != nil {
+		return nil, err
 	}
 	if after := l.Options.PostReturn; after != nil {
 		unlock := i.lock(l.Instance)

@@ -3,11 +3,22 @@ package wasm
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/weftlattice/weft/lattice"
 )
+
+// quiet is the surroundings of components of the suite.
+type quiet struct{}
+
+func (quiet) HostCall(context.Context, string, string, string, []byte) ([]byte, error) {
+	return nil, nil
+}
+func (quiet) Reserve(context.Context, int) error  { return nil }
+func (quiet) Spent(uint64)                        {}
+func (quiet) Log(context.Context, Source, string) {}
 
 // Whatever a component does, the limits of modules end it: in its own code, and in what the host asks of it.
 func TestComponentsThatMisbehave(t *testing.T) {
@@ -34,6 +45,8 @@ func TestComponentsThatMisbehave(t *testing.T) {
 		"trap": {Limits{}, nil, lattice.ErrTrap},
 		"far":  {Limits{}, nil, lattice.ErrTrap},
 		"take": {Limits{Fuel: 1 << 24}, []any{"text"}, lattice.ErrFuel},
+		// The host pays for a large value before any guest code runs.
+		"take, large": {Limits{Fuel: 1 << 20}, []any{strings.Repeat("x", 32<<20)}, lattice.ErrFuel},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i, err := m.Instantiate(t.Context(), c.limits, quiet{}, nil)
@@ -41,10 +54,11 @@ func TestComponentsThatMisbehave(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer i.Close(context.Background())
-			if _, err := i.invoke(t.Context(), name, c.args); lattice.CodeOf(err) != c.want {
+			function, _, _ := strings.Cut(name, ",")
+			if _, err := i.invoke(t.Context(), function, c.args); lattice.CodeOf(err) != c.want {
 				t.Errorf("%v, want %v", err, c.want)
 			}
-			if _, err := i.invoke(t.Context(), name, c.args); lattice.CodeOf(err) != lattice.ErrUnavailable {
+			if _, err := i.invoke(t.Context(), function, c.args); lattice.CodeOf(err) != lattice.ErrUnavailable {
 				t.Errorf("it goes on after that: %v", err)
 			}
 		})

@@ -153,6 +153,18 @@ func (m *maker) value(t *types.Type) any {
 	return v
 }
 
+func allow(int64) error { return nil }
+
+// atMost grants so many bytes.
+func atMost(bytes int64) func(int64) error {
+	return func(n int64) error {
+		if bytes -= n; bytes < 0 {
+			return &lattice.Error{Code: lattice.ErrTooLarge}
+		}
+		return nil
+	}
+}
+
 // What is lowered to a guest and lifted again is the same, by core values and by memory, in every encoding.
 func TestValuesComeBack(t *testing.T) {
 	for seed := range uint64(3000) {
@@ -163,19 +175,22 @@ func TestValuesComeBack(t *testing.T) {
 			fields[i] = types.Field{Label: "p", Type: m.typeOf(3)}
 			values[i] = m.value(fields[i].Type)
 		}
-		f := types.Func{Params: fields}
+		f, err := types.NewFunc(fields, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		guest, table := &arena{next: 8, memory: make([]byte, 64)}, &Table{}
 		encoding := binary.Encoding(seed % 3)
 		w := Lowerer{Guest: guest, Encoding: encoding, Handles: table}
-		core, err := w.Values(values, fields, f.SpillsParams())
+		core, err := w.Params(values, f)
 		if err != nil {
 			t.Fatalf("seed %d: lower %v: %v", seed, values, err)
 		}
 		if want := len(f.Lowered().Params); len(core) != want {
 			t.Fatalf("seed %d: %d core values, want %d", seed, len(core), want)
 		}
-		l := Lifter{Guest: guest, Encoding: encoding, Handles: table, Budget: 1 << 20}
-		got, err := l.Values(core, fields, f.SpillsParams())
+		l := Lifter{Guest: guest, Encoding: encoding, Handles: table, Grant: allow}
+		got, err := l.Params(core, f)
 		if err != nil || !reflect.DeepEqual(got, values) {
 			t.Fatalf("seed %d: %v\ngot  %#v\nwant %#v", seed, err, got, values)
 		}
@@ -188,11 +203,16 @@ func TestValuesComeBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		where, _ := guest.Realloc(0, 0, tuple.Align, tuple.Size)
-		if _, err := w.Value(values, tuple, true, where); err != nil {
+		if f, err = types.NewFunc(nil, tuple); err != nil {
 			t.Fatal(err)
 		}
-		if back, err := l.Value([]uint64{uint64(where)}, tuple, true); err != nil ||
-			!reflect.DeepEqual(back, any(values)) {
+		if core, err = w.Result(values, f, where); err != nil {
+			t.Fatal(err)
+		}
+		if f.SpillsResult() {
+			core = []uint64{uint64(where)}
+		}
+		if back, err := l.Result(core, f); err != nil || !reflect.DeepEqual(back, any(values)) {
 			t.Fatalf("seed %d: by memory: %v\ngot  %#v\nwant %#v", seed, err, back, values)
 		}
 	}
@@ -225,8 +245,11 @@ func TestRoomForStrings(t *testing.T) {
 			FormTagged: len(encodeUTF16(c.s)) / 2, FormLatin1: len([]rune(c.s))}[c.from]
 		guest := &arena{next: 8, memory: make([]byte, 64)}
 		w := Lowerer{Guest: guest, Encoding: c.to}
-		str := types.Primitive(types.String)
-		core, err := w.Value(Text{c.s, c.from, uint32(units)}, str, false, 0)
+		f, err := types.NewFunc([]types.Field{{Label: "s", Type: types.Primitive(types.String)}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		core, err := w.Params([]any{Text{c.s, c.from, uint32(units)}}, f)
 		if err != nil {
 			t.Errorf("%q: %v", c.s, err)
 			continue
@@ -234,9 +257,9 @@ func TestRoomForStrings(t *testing.T) {
 		if got := strings.Join(guest.calls, " "); got != c.want {
 			t.Errorf("%q from %d to %d: asked for %s, want %s", c.s, c.from, c.to, got, c.want)
 		}
-		l := Lifter{Guest: guest, Encoding: c.to, Budget: 1 << 20}
-		if back, err := l.Value(core, str, false); err == nil && back != any(c.s) {
-			t.Errorf("%q comes back as %q", c.s, back)
+		l := Lifter{Guest: guest, Encoding: c.to, Grant: allow}
+		if back, err := l.Params(core, f); err != nil || back[0] != any(c.s) {
+			t.Errorf("%q comes back as %q, %v", c.s, back, err)
 		}
 	}
 }
@@ -248,9 +271,13 @@ func FuzzLift(f *testing.F) {
 		m := &maker{rand.New(rand.NewPCG(seed, 0)), t, &types.Resource{Name: "r"}}
 		typ := m.typeOf(4)
 		l := Lifter{Guest: &arena{memory: memory}, Encoding: binary.Encoding(seed % 3), Handles: &Table{},
-			Call: &Call{}, Budget: 1 << 20}
+			Call: &Call{}, Grant: atMost(1 << 20)}
+		result, err := types.NewFunc(nil, typ)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, ptr := range []uint64{0, uint64(len(memory) / 2), 1<<32 - 1} {
-			_, err := l.Value([]uint64{ptr}, typ, true)
+			_, err := l.Result([]uint64{ptr}, result)
 			if c := lattice.CodeOf(err); err != nil && c != lattice.ErrTrap && c != lattice.ErrTooLarge {
 				t.Fatal(err)
 			}
@@ -259,9 +286,11 @@ func FuzzLift(f *testing.F) {
 		for i := range core {
 			core[i] = m.Uint64() >> (m.IntN(64))
 		}
-		if typ.FitsFlat() {
-			_, _ = l.Value(core, typ, false)
+		params, err := types.NewFunc([]types.Field{{Label: "p", Type: typ}}, nil)
+		if err != nil {
+			t.Fatal(err)
 		}
+		_, _ = l.Params(core, params)
 	})
 }
 

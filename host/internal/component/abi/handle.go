@@ -3,7 +3,7 @@ package abi
 import "github.com/weftlattice/weft/host/internal/component/types"
 
 // MaxHandles is how many handles a component instance may hold at the same time.
-const MaxHandles = 1 << 16
+const MaxHandles = 1 << 14
 
 // Table holds the handles of one component instance. It is used by one goroutine at a time.
 type Table struct {

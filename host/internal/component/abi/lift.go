@@ -7,7 +7,6 @@ import (
 
 	component "github.com/weftlattice/weft/host/internal/component/binary"
 	"github.com/weftlattice/weft/host/internal/component/types"
-	"github.com/weftlattice/weft/lattice"
 )
 
 // Lifter makes Go values of what a guest has given. The first error sticks: what comes after it is nothing. It is used
@@ -19,51 +18,50 @@ type Lifter struct {
 	Call     *Call // for borrowed handles
 	Forward  bool  // strings become Text, for another guest
 
-	// Budget is how many bytes the values may take here; each lifted value is counted. Below 0 is a
-	// lattice.ErrTooLarge.
-	Budget int64
+	// Grant is asked before values take so many more bytes here; its error ends the lifting. Small calls do not ask.
+	Grant func(bytes int64) error
 
-	mem []byte
-	err error
+	mem     []byte
+	granted int64 // what is left of it
+	err     error
 }
 
-// Values lifts the parameters of a call: from core values, or from where the only one points.
-func (l *Lifter) Values(core []uint64, fields []types.Field, spilled bool) ([]any, error) {
+// Params lifts the parameters of a call: from core values, or from where the only one points.
+func (l *Lifter) Params(core []uint64, f *types.Func) ([]any, error) {
 	l.begin()
-	values := make([]any, len(fields))
-	if spilled {
-		t, err := types.NewRecord(append([]types.Field(nil), fields...))
-		if err != nil {
-			return nil, err
-		}
-		ptr := uint32(core[0])
-		l.check(ptr, t.Align, uint64(t.Size), "parameters")
-		for i, f := range t.Fields {
-			if l.err == nil {
-				values[i] = l.load(ptr+f.Offset, f.Type)
-			}
-		}
-		return values, l.err
+	if f.Tuple != nil {
+		all, _ := l.at(uint32(core[0]), f.Tuple, "parameters").([]any)
+		return all, l.err
 	}
-	for i, f := range fields {
-		values[i] = l.flat(&core, f.Type)
+	values := make([]any, len(f.Params))
+	for i, p := range f.Params {
+		values[i] = l.flat(&core, p.Type)
 	}
 	return values, l.err
 }
 
-// Value lifts the result of a call: from a core value, or from where it points.
-func (l *Lifter) Value(core []uint64, t *types.Type, spilled bool) (any, error) {
+// Result lifts the result of a call: from a core value, or from where it points. A function without one has nil.
+func (l *Lifter) Result(core []uint64, f *types.Func) (any, error) {
 	l.begin()
-	if !spilled {
-		return l.flat(&core, t), l.err
+	switch {
+	case f.Result == nil:
+		return nil, nil
+	case f.SpillsResult():
+		return l.at(uint32(core[0]), f.Result, "a result"), l.err
 	}
-	ptr := uint32(core[0])
-	l.check(ptr, t.Align, uint64(t.Size), "a result")
-	return l.load(ptr, t), l.err
+	return l.flat(&core, f.Result), l.err
+}
+
+// at lifts a value from memory.
+func (l *Lifter) at(ptr uint32, t *types.Type, what string) any {
+	if !l.check(ptr, t.Align, uint64(t.Size), what) {
+		return nil
+	}
+	return l.load(ptr, t)
 }
 
 func (l *Lifter) begin() {
-	l.err = nil
+	l.err, l.granted = nil, free
 	if l.Guest != nil {
 		l.mem = l.Guest.Memory() // nothing calls the guest while values are lifted
 	}
@@ -88,14 +86,20 @@ func (l *Lifter) check(ptr, align uint32, n uint64, what string) bool {
 }
 
 func (l *Lifter) spend(n int64) bool {
-	if l.Budget -= n; l.Budget < 0 && l.err == nil {
-		l.err = &lattice.Error{Code: lattice.ErrTooLarge, Detail: "the values of one call"}
+	if l.granted -= n; l.granted < 0 && l.err == nil {
+		more := max(-l.granted, step)
+		if l.err = l.Grant(more); l.err == nil {
+			l.granted += more
+		}
 	}
 	return l.err == nil
 }
 
-// valueCost is about what a Go value takes.
-const valueCost = 16
+const (
+	valueCost = 16       // about what a Go value takes
+	free      = 1 << 10  // bytes that are not asked for
+	step      = 16 << 10 // bytes that are asked for at least
+)
 
 // load lifts a value from memory; that it lies there and is aligned has been checked.
 func (l *Lifter) load(ptr uint32, t *types.Type) any {

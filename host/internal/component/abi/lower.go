@@ -22,34 +22,35 @@ type Lowerer struct {
 	err error
 }
 
-// Values lowers the parameters of a call to core values, or to memory that the guest gives when they are too many.
-func (w *Lowerer) Values(values []any, fields []types.Field, spilled bool) ([]uint64, error) {
+// Params lowers the parameters of a call to core values, or to memory that the guest gives when they are too many.
+func (w *Lowerer) Params(values []any, f *types.Func) ([]uint64, error) {
 	w.err = nil
-	if spilled {
-		t, err := types.NewRecord(append([]types.Field(nil), fields...))
-		if err != nil {
-			return nil, err
-		}
+	if t := f.Tuple; t != nil {
 		ptr := w.allocate(t.Align, t.Size, "parameters")
 		w.record(values, t, ptr)
 		return []uint64{uint64(ptr)}, w.err
 	}
-	var core []uint64
-	for i, f := range fields {
-		core = w.flat(core, values[i], f.Type)
+	core := make([]uint64, 0, len(f.Lifted().Params))
+	for i, p := range f.Params {
+		core = w.flat(core, values[i], p.Type)
 	}
 	return core, w.err
 }
 
-// Value lowers a result: to core values, or to where the caller's last parameter points.
-func (w *Lowerer) Value(v any, t *types.Type, spilled bool, ptr uint32) ([]uint64, error) {
+// Result lowers the result of a call to core values, or to ptr, which is the caller's last parameter, when it does not
+// fit. A function without one has nothing to lower.
+func (w *Lowerer) Result(v any, f *types.Func, ptr uint32) ([]uint64, error) {
 	w.err = nil
-	if !spilled {
+	switch t := f.Result; {
+	case t == nil:
+		return nil, nil
+	case f.SpillsResult():
+		w.check(ptr, t.Align, uint64(t.Size), "a result")
+		w.store(v, t, ptr)
+		return nil, w.err
+	default:
 		return w.flat(nil, v, t), w.err
 	}
-	w.check(ptr, t.Align, uint64(t.Size), "a result")
-	w.store(v, t, ptr)
-	return nil, w.err
 }
 
 func (w *Lowerer) trap(format string, args ...any) {

@@ -31,6 +31,11 @@ func (p *planner) canon(s *scope, d binary.Canon) error {
 	b := Builtin{Kind: d.Kind, Signature: types.Signature{Params: i32, Results: i32}, Instance: s.instance, Resource: r}
 	if d.Kind == binary.ResourceDrop {
 		b.Signature.Results = nil
+		for _, known := range p.plan.Resources {
+			if known.Type == r {
+				b.Destructor = known.Destructor
+			}
+		}
 	}
 	return p.builtin(s, b)
 }

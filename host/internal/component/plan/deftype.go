@@ -33,23 +33,25 @@ func (p *planner) resource(s *scope, d binary.Resource) (*types.Resource, error)
 }
 
 func (p *planner) funcType(s *scope, d binary.FuncType) (*types.Func, error) {
-	f := &types.Func{}
-	for _, param := range d.Params {
+	params := make([]types.Field, len(d.Params))
+	for i, param := range d.Params {
 		t, err := s.valType(param.Type)
 		if err != nil {
 			return nil, err
 		}
-		f.Params = append(f.Params, types.Field{Label: param.Label, Type: t})
+		params[i] = types.Field{Label: param.Label, Type: t}
 	}
 	if d.Result == nil {
-		return f, nil
+		return types.NewFunc(params, nil)
 	}
-	t, err := s.valType(*d.Result)
-	if err == nil && t.Borrows {
-		err = wasmbin.Bad("a function whose result has a borrowed handle")
+	result, err := s.valType(*d.Result)
+	if err != nil {
+		return nil, err
 	}
-	f.Result = t
-	return f, err
+	if result.Borrows {
+		return nil, wasmbin.Bad("a function whose result has a borrowed handle")
+	}
+	return types.NewFunc(params, result)
 }
 
 // valueType resolves the definition of a type of values.

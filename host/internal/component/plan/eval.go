@@ -13,24 +13,26 @@ import (
 const (
 	maxInstances = 1000    // of components
 	maxSteps     = 1000    // instances of core modules
-	maxWork      = 500_000 // definitions and declarations run
+	maxWork      = 500_000 // definitions and declarations run, and exports shown
+	maxNest      = 64      // instances within each other
 )
 
 // Make plans a component. The error is a lattice.ErrBadModule.
 func Make(c *binary.Component) (*Plan, error) {
-	p := &planner{plan: &Plan{Customs: c.Customs}}
+	p := &planner{plan: &Plan{}}
 	root := &instance{}
-	s, err := p.instantiate(&closure{component: c}, nil, root)
+	err := p.instantiate(&closure{component: c}, nil, root)
 	if err != nil {
+		return nil, err
+	}
+	if p.plan.Exports, err = p.items(root); err != nil {
 		return nil, err
 	}
 	for i := range p.plan.Imports {
 		name(p.plan.Imports[i].Items, p.plan.Imports[i].Name.Text+" ")
 	}
-	p.plan.Instances = p.instances
-	p.plan.Exports = items(root)
 	name(p.plan.Exports, "")
-	_ = s
+	p.plan.Instances = p.instances
 	return p.plan, nil
 }
 
@@ -44,24 +46,24 @@ type planner struct {
 
 // instantiate runs a component with its arguments, and puts what it exports into result. A nil args is the host: what
 // the component imports is asked of it.
-func (p *planner) instantiate(c *closure, args map[string]item, result *instance) (*scope, error) {
+func (p *planner) instantiate(c *closure, args map[string]item, result *instance) error {
 	if p.instances++; p.instances > maxInstances {
-		return nil, wasmbin.Bad("more than %d instances of components", maxInstances)
+		return wasmbin.Bad("more than %d instances of components", maxInstances)
 	}
-	if p.nest++; p.nest > 64 {
-		return nil, wasmbin.Bad("components that instantiate each other: 64 allowed")
+	if p.nest++; p.nest > maxNest {
+		return wasmbin.Bad("components that instantiate each other: %d allowed", maxNest)
 	}
 	defer func() { p.nest-- }()
 	s := &scope{parent: c.scope, instance: p.instances - 1}
 	for _, d := range c.component.Definitions {
 		if err := p.step(); err != nil {
-			return nil, err
+			return err
 		}
 		if err := p.define(s, d, args, result); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // step counts work.
@@ -241,8 +243,7 @@ func (p *planner) instance(s *scope, d binary.Instance) (*instance, error) {
 	if c.component == nil {
 		return nil, wasmbin.Bad("a component that instantiates one which it imports; weft runs what is in the file")
 	}
-	_, err = p.instantiate(c, given, result)
-	return result, err
+	return result, p.instantiate(c, given, result)
 }
 
 func (p *planner) alias(s *scope, d binary.Alias) error {
@@ -321,23 +322,38 @@ func (p *planner) imported(s *scope, d binary.Import, args map[string]item) erro
 		if Find(p.plan.Imports, d.Name.Text) != nil {
 			return wasmbin.Bad("%s is imported twice", d.Name.Text)
 		}
-		p.plan.Imports = append(p.plan.Imports, export(d.Name, it))
+		shown, err := p.show(d.Name, it)
+		if err != nil {
+			return err
+		}
+		p.plan.Imports = append(p.plan.Imports, shown)
 	}
 	s.put(it)
 	return nil
 }
 
-// items are an instance's exports.
-func items(i *instance) []Item {
-	var all []Item
-	for _, n := range i.order {
-		all = append(all, export(n, i.exports[n.Text]))
+// items are an instance's exports. An instance that is in it twice is shown twice, so that this is work, too.
+func (p *planner) items(i *instance) (all []Item, err error) {
+	if p.nest++; p.nest > maxNest {
+		return nil, wasmbin.Bad("instances within each other: %d allowed", maxNest)
 	}
-	return all
+	defer func() { p.nest-- }()
+	for _, n := range i.order {
+		if err := p.step(); err != nil {
+			return nil, err
+		}
+		shown, err := p.show(n, i.exports[n.Text])
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, shown)
+	}
+	return all, nil
 }
 
-func export(n binary.Name, it item) Item {
-	e := Item{Name: n, Sort: it.sort}
+// show makes what others see of something.
+func (p *planner) show(n binary.Name, it item) (e Item, err error) {
+	e = Item{Name: n, Sort: it.sort}
 	switch v := it.value.(type) {
 	case *Func:
 		e.Func = v
@@ -346,9 +362,9 @@ func export(n binary.Name, it item) Item {
 	case *types.Resource:
 		e.Resource = v
 	case *instance:
-		e.Items = items(v)
+		e.Items, err = p.items(v)
 	}
-	return e
+	return e, err
 }
 
 // name gives resources the names that people know them by.

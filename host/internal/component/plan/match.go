@@ -112,8 +112,8 @@ func (p *planner) matchInstance(s *scope, t binary.ExternType, have *item, where
 	if have != nil {
 		given = have.value.(*instance)
 	}
-	if p.nest++; p.nest > 64 {
-		return item{}, wasmbin.Bad("instances within each other: 64 allowed")
+	if p.nest++; p.nest > maxNest {
+		return item{}, wasmbin.Bad("instances within each other: %d allowed", maxNest)
 	}
 	defer func() { p.nest-- }()
 	inner, result := &scope{parent: st.scope, instance: s.instance}, &instance{}

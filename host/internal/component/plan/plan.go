@@ -27,10 +27,9 @@ type Plan struct {
 	Exports   []Item     // what it gives
 	Resources []Resource // those that the component defines
 	Instances int        // component instances; each has a table of handles
-	Customs   []binary.Custom
 }
 
-// Module is a core module; Bytes is a part of the file.
+// Module is a core module; Bytes is a part of the file, until they are compiled.
 type Module struct {
 	Bytes   []byte
 	Surface *wasmbin.Surface
@@ -57,6 +56,9 @@ type Builtin struct {
 	Func      *Func           // Lower: what is called
 	Options   Options         // Lower
 	Resource  *types.Resource // of the other kinds
+
+	// Destructor is what ResourceDrop calls for a resource that a component defines; nil: nothing.
+	Destructor *Def
 }
 
 // Options say how values cross between a core module and the canonical ABI. A nil Def was not given.

@@ -115,6 +115,15 @@ func TestComponentsThatMultiply(t *testing.T) {
 	if _, err := planOf(c); err == nil || !strings.Contains(err.Error(), "instances of components") {
 		t.Error(err)
 	}
+	// The same with instances that export the one before twice: what is exported would be shown 2⁴⁰ times.
+	instances := []byte{41, 1, 0}
+	for i := range byte(40) {
+		instances = append(instances, 1, 2, 0, 1, 'a', 5, i, 0, 1, 'b', 5, i)
+	}
+	c = append(append(small(), section(5, instances)...), section(11, []byte{1, 0, 1, 'x', 5, 40, 0})...)
+	if _, err := planOf(c); err == nil || !strings.Contains(err.Error(), "steps to resolve") {
+		t.Error(err)
+	}
 	// The same with types, whose values would be as large.
 	types := []byte{45, 0x6f, 2, 0x7d, 0x7d}
 	for i := range byte(44) {

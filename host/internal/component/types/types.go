@@ -108,12 +108,6 @@ type Resource struct {
 	Destructor bool
 }
 
-// Func is the type of a function. A nil Result is none.
-type Func struct {
-	Params []Field
-	Result *Type
-}
-
 // FitsFlat reports whether Flat is all of the type.
 func (t *Type) FitsFlat() bool { return t.fits }
 

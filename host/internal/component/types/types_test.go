@@ -119,16 +119,23 @@ func TestSignatures(t *testing.T) {
 	}
 	pair := ok(NewRecord([]Field{{Type: u32}, {Type: u32}}))
 	i := func(n int) []Core { return slices.Repeat([]Core{I32}, n) }
+	fn := func(params []Field, result *Type) *Func {
+		f, err := NewFunc(params, result)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
 	for name, c := range map[string]struct {
-		f               Func
+		f               *Func
 		lifted, lowered Signature
 	}{
-		"nothing":         {Func{}, Signature{}, Signature{}},
-		"u32 to u32":      {Func{[]Field{{Type: u32}}, u32}, Signature{i(1), i(1)}, Signature{i(1), i(1)}},
-		"result spills":   {Func{nil, pair}, Signature{nil, i(1)}, Signature{i(1), nil}},
-		"eight strings":   {Func{nine[:8], nil}, Signature{i(16), nil}, Signature{i(16), nil}},
-		"nine strings":    {Func{nine, str}, Signature{i(1), i(1)}, Signature{i(2), nil}},
-		"f64 as a result": {Func{nil, Primitive(Double)}, Signature{nil, []Core{F64}}, Signature{nil, []Core{F64}}},
+		"nothing":         {fn(nil, nil), Signature{}, Signature{}},
+		"u32 to u32":      {fn([]Field{{Type: u32}}, u32), Signature{i(1), i(1)}, Signature{i(1), i(1)}},
+		"result spills":   {fn(nil, pair), Signature{nil, i(1)}, Signature{i(1), nil}},
+		"eight strings":   {fn(nine[:8], nil), Signature{i(16), nil}, Signature{i(16), nil}},
+		"nine strings":    {fn(nine, str), Signature{i(1), i(1)}, Signature{i(2), nil}},
+		"f64 as a result": {fn(nil, Primitive(Double)), Signature{nil, []Core{F64}}, Signature{nil, []Core{F64}}},
 	} {
 		same := func(a, b Signature) bool {
 			return slices.Equal(a.Params, b.Params) && slices.Equal(a.Results, b.Results)

@@ -52,7 +52,6 @@ var cliStderr = map[string]Func{
 
 var monotonicClock = map[string]Func{
 	"now": {Little, func(c *Call, _ []any) (any, error) {
-		c.State.Asked = true
 		return uint64(time.Since(c.State.Begin)), nil
 	}},
 	"resolution": constant(uint64(1)),
@@ -71,7 +70,6 @@ func wall(t time.Time) []any { return []any{uint64(t.Unix()), uint32(t.Nanosecon
 
 var wallClock = map[string]Func{
 	"now": {Little, func(c *Call, _ []any) (any, error) {
-		c.State.Asked = true
 		return wall(time.Now()), nil
 	}},
 	"resolution": constant([]any{uint64(0), uint32(1)}),
@@ -85,7 +83,6 @@ func randomBytes(c *Call, args []any) (any, error) {
 	if n > maxRandom {
 		return nil, abi.Trap("%d random bytes at once, %d allowed", n, maxRandom)
 	}
-	c.State.Asked = true
 	c.Pay(32 * int(n)) // they are dear
 	b := make([]byte, n)
 	_, _ = cryptorand.Read(b) // it does not fail
@@ -93,7 +90,6 @@ func randomBytes(c *Call, args []any) (any, error) {
 }
 
 func randomNumber(c *Call, _ []any) (any, error) {
-	c.State.Asked = true
 	var b [8]byte
 	_, _ = cryptorand.Read(b[:])
 	return binary.LittleEndian.Uint64(b[:]), nil
@@ -106,7 +102,6 @@ var insecure = map[string]Func{"get-insecure-random-bytes": {Little, randomBytes
 
 var insecureSeed = map[string]Func{
 	"insecure-seed": {Little, func(c *Call, _ []any) (any, error) {
-		c.State.Asked = true
 		return []any{rand.Uint64(), rand.Uint64()}, nil
 	}},
 }

@@ -48,9 +48,16 @@ func (e *Exchange) Params() []any {
 
 // fields is the resource of that name.
 type fields struct {
+	state     *State
 	all       Header
-	bytes     int
+	bytes     int // held of the state
 	immutable bool
+}
+
+// Drop gives back what the fields hold.
+func (f *fields) Drop() {
+	f.state.release(f.bytes)
+	f.all, f.bytes = nil, 0
 }
 
 type incomingRequest struct {
@@ -67,14 +74,29 @@ type outgoingResponse struct {
 	body   *outgoingBody // nil: not asked for
 }
 
+// Drop gives back what a response holds that is not sent. Its body may still be written to.
+func (r *outgoingResponse) Drop() {
+	r.header.Drop()
+	if r.body != nil && r.body.done {
+		r.body.Drop()
+	}
+}
+
 // outgoingBody is written to once its response has been sent, and waits until then.
 type outgoingBody struct {
+	state    *State
 	exchange *Exchange // nil: not sent yet
 	held     []byte    // written before it was sent
 	written  uint64
 	length   int64 // by the header; negative: unknown
 	stream   bool  // it was asked for
 	done     bool
+}
+
+// Drop gives back what was written and not sent.
+func (b *outgoingBody) Drop() {
+	b.state.release(len(b.held))
+	b.held = nil
 }
 
 type incomingBody struct {
@@ -112,32 +134,36 @@ func check(name, value string) int {
 
 // put appends fields, all or none.
 func (f *fields) put(add Header) (abi.Variant, bool) {
-	size := f.bytes
+	size := 0
 	for _, a := range add {
 		if n := check(a.Name, a.Value); n >= 0 {
 			return headerError(uint32(n)), false
 		}
-		size += len(a.Name) + len(a.Value)
+		size += a.size()
 	}
-	if size > maxFields {
+	if f.bytes+size > maxFields || !f.state.hold(size) {
 		return headerError(forbidden), false // there is no case for too much of it
 	}
-	f.all, f.bytes = append(f.all, add...), size
+	f.all, f.bytes = append(f.all, add...), f.bytes+size
 	return good(nil), true
 }
 
-func (f *fields) remove(name string) (values []any) {
-	kept := f.all[:0]
+// fieldCost is what a field takes besides its name and value.
+const fieldCost = 32
+
+func (f Field) size() int { return len(f.Name) + len(f.Value) + fieldCost }
+
+func (f *fields) remove(name string) {
+	kept := make(Header, 0, len(f.all))
 	for _, x := range f.all {
 		if strings.EqualFold(x.Name, name) {
-			values = append(values, []byte(x.Value))
-			f.bytes -= len(x.Name) + len(x.Value)
+			f.bytes -= x.size()
+			f.state.release(x.size())
 			continue
 		}
 		kept = append(kept, x)
 	}
 	f.all = kept
-	return values
 }
 
 func (f *fields) values(name string) []any {
@@ -150,7 +176,8 @@ func (f *fields) values(name string) []any {
 	return values
 }
 
-func (h Header) fields() *fields { return &fields{all: h, immutable: true} }
+// fields show a header that something else holds.
+func (h Header) fields(s *State) *fields { return &fields{state: s, all: h, immutable: true} }
 
 // changing makes a Func that changes fields.
 func changing(f func(h *fields, args []any) abi.Variant) Func {
@@ -211,12 +238,13 @@ func optional(s string) abi.Variant {
 var httpTypes = map[string]Func{
 	"http-error-code": constant(none),
 
-	"[constructor]fields": {Little, func(*Call, []any) (any, error) { return rep(&fields{}), nil }},
+	"[constructor]fields": {Little, func(c *Call, _ []any) (any, error) { return rep(&fields{state: c.State}), nil }},
 	"[static]fields.from-list": {Little, func(c *Call, args []any) (any, error) {
-		f := &fields{}
+		f := &fields{state: c.State}
 		for _, e := range args[0].([]any) {
 			pair := e.([]any)
 			if v, ok := f.put(Header{{pair[0].(string), text(pair[1])}}); !ok {
+				f.Drop()
 				return v, nil
 			}
 		}
@@ -230,13 +258,14 @@ var httpTypes = map[string]Func{
 		return len(f.values(args[0].(string))) > 0, nil
 	}),
 	"[method]fields.set": changing(func(f *fields, args []any) abi.Variant {
-		add := named(args[0], args[1])
-		before, size := append(Header(nil), f.all...), f.bytes
-		f.remove(args[0].(string))
-		v, ok := f.put(add)
+		// The new values are judged first, so that a set that fails changes nothing.
+		next := &fields{state: f.state}
+		v, ok := next.put(named(args[0], args[1]))
 		if !ok {
-			f.all, f.bytes = before, size
+			return v
 		}
+		f.remove(args[0].(string))
+		f.all, f.bytes = append(f.all, next.all...), f.bytes+next.bytes
 		return v
 	}),
 	"[method]fields.delete": changing(func(f *fields, args []any) abi.Variant {
@@ -260,8 +289,15 @@ var httpTypes = map[string]Func{
 		return all, nil
 	}),
 	"[method]fields.clone": method(Little, func(c *Call, f *fields, _ []any) (any, error) {
-		c.Pay(f.bytes)
-		return rep(&fields{all: append(Header(nil), f.all...), bytes: f.bytes}), nil
+		size := 0
+		for _, x := range f.all {
+			size += x.size()
+		}
+		c.Pay(size)
+		if !c.State.hold(size) {
+			return nil, abi.Trap("headers and bodies that are not sent hold %d MiB", maxHeld>>20)
+		}
+		return rep(&fields{state: c.State, all: append(Header(nil), f.all...), bytes: size}), nil
 	}),
 
 	"[method]incoming-request.method": method(Little, func(_ *Call, r *incomingRequest, _ []any) (any, error) {
@@ -276,8 +312,8 @@ var httpTypes = map[string]Func{
 	"[method]incoming-request.authority": method(Little, func(_ *Call, r *incomingRequest, _ []any) (any, error) {
 		return optional(r.exchange.Authority), nil
 	}),
-	"[method]incoming-request.headers": method(Little, func(_ *Call, r *incomingRequest, _ []any) (any, error) {
-		return rep(r.exchange.Header.fields()), nil
+	"[method]incoming-request.headers": method(Little, func(c *Call, r *incomingRequest, _ []any) (any, error) {
+		return rep(r.exchange.Header.fields(c.State)), nil
 	}),
 	"[method]incoming-request.consume": method(Little, func(_ *Call, r *incomingRequest, _ []any) (any, error) {
 		if r.consumed {
@@ -325,15 +361,14 @@ var httpTypes = map[string]Func{
 		r.status = status
 		return good(nil), nil
 	}),
-	"[method]outgoing-response.headers": method(Little, func(_ *Call, r *outgoingResponse, _ []any) (any,
-		error) {
-		return rep(r.header), nil
+	"[method]outgoing-response.headers": method(Little, func(c *Call, r *outgoingResponse, _ []any) (any, error) {
+		return rep(r.header.all.fields(c.State)), nil
 	}),
-	"[method]outgoing-response.body": method(Little, func(_ *Call, r *outgoingResponse, _ []any) (any, error) {
+	"[method]outgoing-response.body": method(Little, func(c *Call, r *outgoingResponse, _ []any) (any, error) {
 		if r.body != nil {
 			return bad(nil), nil
 		}
-		r.body = &outgoingBody{length: r.header.length()}
+		r.body = &outgoingBody{state: c.State, length: r.header.length()}
 		return good(rep(r.body)), nil
 	}),
 
@@ -350,7 +385,9 @@ var httpTypes = map[string]Func{
 		b := object[*outgoingBody](args[0])
 		var trailers Header
 		if t := args[1].(abi.Variant); t.Case == 1 {
-			trailers = object[*fields](t.Value).all
+			f := object[*fields](t.Value)
+			defer f.Drop()
+			trailers = f.all
 		}
 		if b.length >= 0 && uint64(b.length) != b.written {
 			return bad(abi.Variant{Case: bodySize, Value: some(b.written)}), nil
@@ -404,14 +441,12 @@ func (b *outgoingBody) write(ctx context.Context, p []byte) error {
 	if b.exchange != nil {
 		return b.exchange.Write(ctx, p)
 	}
-	if len(b.held)+len(p) > maxHeld {
-		return errors.New("more than 1 MiB is written before the response is sent")
+	if !b.state.hold(len(p)) {
+		return fmt.Errorf("headers and bodies that are not sent hold %d MiB", maxHeld>>20)
 	}
 	b.held = append(b.held, p...)
 	return nil
 }
-
-const maxHeld = 1 << 20
 
 func respond(c *Call, args []any) (any, error) {
 	e := object[*outparam](args[0]).exchange
@@ -425,6 +460,7 @@ func respond(c *Call, args []any) (any, error) {
 		return nil, e.Respond(0, nil, errorText(result.Value))
 	}
 	r := object[*outgoingResponse](result.Value)
+	defer r.Drop()
 	if err := e.Respond(int(r.status), r.header.all, ""); err != nil {
 		return nil, err
 	}
@@ -434,10 +470,11 @@ func respond(c *Call, args []any) (any, error) {
 	}
 	r.body.exchange = e
 	if len(r.body.held) > 0 {
-		if err := e.Write(c.Context, r.body.held); err != nil && c.Context.Err() != nil {
+		err := e.Write(c.Context, r.body.held)
+		r.body.Drop()
+		if err != nil && c.Context.Err() != nil {
 			return nil, err
 		}
-		r.body.held = nil
 	}
 	if r.body.done {
 		e.finished = true

@@ -11,6 +11,9 @@ type outgoingRequest struct {
 	body                            *outgoingBody
 }
 
+// Drop gives back what the request holds.
+func (r *outgoingRequest) Drop() { r.header.Drop() }
+
 type requestOptions struct{ connect, firstByte, betweenBytes any }
 
 // getter and setter make the two methods of a property.
@@ -33,45 +36,40 @@ func optionConnect(o *requestOptions) *any     { return &o.connect }
 func optionFirstByte(o *requestOptions) *any   { return &o.firstByte }
 func optionBetween(o *requestOptions) *any     { return &o.betweenBytes }
 
-func init() {
-	for name, f := range map[string]Func{
-		"[constructor]outgoing-request": {Little, func(_ *Call, args []any) (any, error) {
-			h := object[*fields](args[0])
-			h.immutable = true
-			return rep(&outgoingRequest{header: h, method: abi.Variant{}, scheme: none, path: none, authority: none}),
-				nil
-		}},
-		"[method]outgoing-request.method":              getter(requestMethod),
-		"[method]outgoing-request.set-method":          setter(requestMethod),
-		"[method]outgoing-request.scheme":              getter(requestScheme),
-		"[method]outgoing-request.set-scheme":          setter(requestScheme),
-		"[method]outgoing-request.path-with-query":     getter(requestPath),
-		"[method]outgoing-request.set-path-with-query": setter(requestPath),
-		"[method]outgoing-request.authority":           getter(requestAuthority),
-		"[method]outgoing-request.set-authority":       setter(requestAuthority),
-		"[method]outgoing-request.headers": method(Little, func(_ *Call, r *outgoingRequest, _ []any) (any,
-			error) {
-			return rep(r.header), nil
-		}),
-		"[method]outgoing-request.body": method(Little, func(_ *Call, r *outgoingRequest, _ []any) (any, error) {
-			if r.body != nil {
-				return bad(nil), nil
-			}
-			r.body = &outgoingBody{length: r.header.length()}
-			return good(rep(r.body)), nil
-		}),
-		"[constructor]request-options": {Little, func(*Call, []any) (any, error) {
-			return rep(&requestOptions{none, none, none}), nil
-		}},
-		"[method]request-options.connect-timeout":           getter(optionConnect),
-		"[method]request-options.set-connect-timeout":       setter(optionConnect),
-		"[method]request-options.first-byte-timeout":        getter(optionFirstByte),
-		"[method]request-options.set-first-byte-timeout":    setter(optionFirstByte),
-		"[method]request-options.between-bytes-timeout":     getter(optionBetween),
-		"[method]request-options.set-between-bytes-timeout": setter(optionBetween),
-	} {
-		httpTypes[name] = f
-	}
+var outgoingRequests = map[string]Func{
+	"[constructor]outgoing-request": {Little, func(_ *Call, args []any) (any, error) {
+		h := object[*fields](args[0])
+		h.immutable = true
+		return rep(&outgoingRequest{header: h, method: abi.Variant{}, scheme: none, path: none, authority: none}),
+			nil
+	}},
+	"[method]outgoing-request.method":              getter(requestMethod),
+	"[method]outgoing-request.set-method":          setter(requestMethod),
+	"[method]outgoing-request.scheme":              getter(requestScheme),
+	"[method]outgoing-request.set-scheme":          setter(requestScheme),
+	"[method]outgoing-request.path-with-query":     getter(requestPath),
+	"[method]outgoing-request.set-path-with-query": setter(requestPath),
+	"[method]outgoing-request.authority":           getter(requestAuthority),
+	"[method]outgoing-request.set-authority":       setter(requestAuthority),
+	"[method]outgoing-request.headers": method(Little, func(c *Call, r *outgoingRequest, _ []any) (any, error) {
+		return rep(r.header.all.fields(c.State)), nil
+	}),
+	"[method]outgoing-request.body": method(Little, func(c *Call, r *outgoingRequest, _ []any) (any, error) {
+		if r.body != nil {
+			return bad(nil), nil
+		}
+		r.body = &outgoingBody{state: c.State, length: r.header.length()}
+		return good(rep(r.body)), nil
+	}),
+	"[constructor]request-options": {Little, func(*Call, []any) (any, error) {
+		return rep(&requestOptions{none, none, none}), nil
+	}},
+	"[method]request-options.connect-timeout":           getter(optionConnect),
+	"[method]request-options.set-connect-timeout":       setter(optionConnect),
+	"[method]request-options.first-byte-timeout":        getter(optionFirstByte),
+	"[method]request-options.set-first-byte-timeout":    setter(optionFirstByte),
+	"[method]request-options.between-bytes-timeout":     getter(optionBetween),
+	"[method]request-options.set-between-bytes-timeout": setter(optionBetween),
 }
 
 // deniedCase is HTTP-request-denied of error-code.

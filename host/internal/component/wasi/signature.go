@@ -2,6 +2,7 @@ package wasi
 
 import (
 	_ "embed"
+	"regexp"
 	"strings"
 	"sync"
 )
@@ -15,32 +16,33 @@ var functionsText string
 // shapes are the shapes of all functions of WASI 0.2, by interface#name, and of what the host calls, with "export "
 // before it.
 var shapes = sync.OnceValue(func() map[string]string {
-	all, lets := map[string]string{}, []string{}
-	lines := strings.Split(functionsText, "\n")
-	for _, line := range lines {
-		if rest, ok := strings.CutPrefix(line, "let "); ok {
+	lets, all, face := map[string]string{}, map[string]string{}, ""
+	for line := range strings.Lines(strings.ReplaceAll(functionsText, "\n  ", " ")) {
+		word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		switch word {
+		case "", "#":
+		case "let":
 			name, shape, _ := strings.Cut(rest, " ")
-			lets = append(lets, "$"+name, shape)
+			lets["$"+name] = shape
+		case "interface":
+			face = rest
+		case "export":
+			name, shape, _ := strings.Cut(rest, " ")
+			all["export "+face+"#"+name] = shape
+		default:
+			all[face+"#"+word] = rest
 		}
 	}
-	expand := strings.NewReplacer(lets...)
-	for _, line := range lines {
-		if line == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "let ") {
-			continue
+	for name, shape := range all {
+		for strings.Contains(shape, "$") { // what is said once has such within
+			shape = saidOnce.ReplaceAllStringFunc(shape, func(name string) string { return lets[name] })
 		}
-		prefix := ""
-		if rest, ok := strings.CutPrefix(line, "export "); ok {
-			prefix, line = "export ", rest
-		}
-		at := strings.Index(line, " func(")
-		shape := line[at+1:]
-		for strings.Contains(shape, "$") { // types have types within
-			shape = expand.Replace(shape)
-		}
-		all[prefix+line[:at]] = shape
+		all[name] = shape
 	}
 	return all
 })
+
+var saidOnce = regexp.MustCompile(`\$[a-z0-9-]+`)
 
 // Shape is how wit.Shape writes the type of a function of WASI 0.2; "": there is none.
 func Shape(face, name string) string {

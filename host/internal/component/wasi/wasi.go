@@ -9,6 +9,7 @@ package wasi
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"time"
 
@@ -44,11 +45,25 @@ type Call struct {
 type State struct {
 	Environ  [][2]string
 	Args     []string
-	Out, Err Sink // standard output and error
-	Exchange *Exchange
+	Out, Err Sink      // standard output and error
 	Begin    time.Time // what the monotonic clock counts from
-	Asked    bool      // the guest has asked for the time or random numbers
+
+	held int // bytes that objects of the host hold for the guest
 }
+
+// maxHeld is how many bytes objects of the host hold for one instance: headers, and bodies that are not sent yet.
+const maxHeld = 4 << 20
+
+// hold takes room for so many bytes, or reports that there is none.
+func (s *State) hold(bytes int) bool {
+	if s.held+bytes > maxHeld {
+		return false
+	}
+	s.held += bytes
+	return true
+}
+
+func (s *State) release(bytes int) { s.held -= bytes }
 
 // Sink takes what a guest writes. It waits while there is no room, and returns an error when nobody reads any more.
 type Sink func(ctx context.Context, b []byte) error
@@ -78,12 +93,6 @@ func Find(face, name string) *Func {
 		f = absent(track + "#" + name)
 	}
 	return &f
-}
-
-// Provides reports whether there is an interface, whatever is in it.
-func Provides(face string) bool {
-	track, ok := Track(face)
-	return ok && interfaces[track] != nil
 }
 
 // Track returns an interface's name without its version, when that is a released 0.2.
@@ -122,7 +131,16 @@ var interfaces = map[string]map[string]Func{
 	"wasi:sockets/udp-create-socket": createUDP,
 	"wasi:sockets/ip-name-lookup":    nameLookup,
 	"wasi:http/outgoing-handler":     outgoingHandler,
-	"wasi:http/types":                httpTypes,
+	"wasi:http/types":                join(httpTypes, outgoingRequests),
+}
+
+// join is all functions of an interface that is written in parts.
+func join(parts ...map[string]Func) map[string]Func {
+	all := map[string]Func{}
+	for _, p := range parts {
+		maps.Copy(all, p)
+	}
+	return all
 }
 
 // Values of options and results.

@@ -36,10 +36,15 @@ func Func(f *types.Func) string { return (&writer{}).function(f) }
 // Type writes the type of a value.
 func Type(t *types.Type) string { return (&writer{}).value(t) }
 
+// maxParts is how many types one writer takes apart. A type that has another one twice, which has another one twice, has
+// as many parts as a file can count; beyond this they are written as "…".
+const maxParts = 20_000
+
 // writer knows the names of types.
 type writer struct {
 	b     strings.Builder
 	depth int
+	parts int              // taken apart so far
 	types map[any]typeName // of *types.Type and *types.Resource
 	here  string           // the interface that is being written
 }
@@ -266,6 +271,9 @@ func (w *writer) function(f *types.Func) string {
 func (w *writer) value(t *types.Type) string {
 	if n, ok := w.types[t]; ok {
 		return n.name
+	}
+	if w.parts++; w.parts > maxParts {
+		return "…"
 	}
 	return w.structure(t)
 }

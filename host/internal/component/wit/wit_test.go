@@ -7,6 +7,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/component/binary"
 	"github.com/weftlattice/weft/host/internal/component/plan"
+	"github.com/weftlattice/weft/host/internal/component/types"
 	"github.com/weftlattice/weft/host/internal/component/wit"
 )
 
@@ -57,5 +58,26 @@ func TestWorldOfAComponent(t *testing.T) {
 	if got, want := wit.Shape(handle),
 		"func(request: wasi:http/types incoming-request, response-out: wasi:http/types response-outparam)"; got != want {
 		t.Errorf("shape %s, want %s", got, want)
+	}
+}
+
+// A type of 2⁴⁵ parts is written soon, and shortly.
+func TestShapeOfATypeThatMultiplies(t *testing.T) {
+	typ := types.Primitive(types.U8)
+	for range 45 {
+		l, err := types.NewList(typ, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if typ, err = types.NewRecord([]types.Field{{Type: l}, {Type: l}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := types.NewFunc(nil, typ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := wit.Shape(f); len(s) > 1<<20 || !strings.Contains(s, "…") {
+		t.Errorf("%d bytes", len(s))
 	}
 }
