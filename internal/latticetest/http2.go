@@ -29,7 +29,6 @@ type HTTP2 struct {
 	status map[uint32]int  // of the streams that were answered; guarded by mu
 	bytes  map[uint32]int  // of their bodies; guarded by mu
 	ended  map[uint32]bool // by the server, in any way; guarded by mu
-	err    error           // why reading ended; guarded by mu
 }
 
 // NewHTTP2 begins to speak HTTP/2 on a connection, which it closes at the end of the test. Streams begin with a window
@@ -98,13 +97,6 @@ func (h *HTTP2) Statuses() map[int]int {
 	return counts
 }
 
-// Err is why the connection has ended; nil: it has not.
-func (h *HTTP2) Err() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.err
-}
-
 // listen reads until the connection ends.
 func (h *HTTP2) listen() {
 	in := http2.NewFramer(nil, h.Conn)
@@ -125,9 +117,6 @@ func (h *HTTP2) listen() {
 			h.ended[f.StreamID] = f.StreamEnded()
 		case *http2.RSTStreamFrame:
 			h.ended[f.StreamID] = true
-		}
-		if err != nil {
-			h.err = err
 		}
 		settings, ok := f.(*http2.SettingsFrame)
 		h.mu.Unlock()

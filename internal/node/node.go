@@ -120,9 +120,6 @@ func (n *Node) run(ctx context.Context) error {
 	}
 }
 
-// Host is the host.
-func (n *Node) Host() *host.Host { return n.host }
-
 // Way is how people of this machine reach the lattice.
 func (n *Node) Way() connect.Way { return n.way }
 

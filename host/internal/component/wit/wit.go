@@ -23,18 +23,8 @@ func World(p *plan.Plan) string {
 	return w.b.String()
 }
 
-// Interface writes one import or export.
-func Interface(p *plan.Plan, it plan.Item) string {
-	w := newWriter(p)
-	w.face(it.Name.Text, "interface "+it.Name.Text, it.Items)
-	return w.b.String()
-}
-
 // Func writes the type of a function.
 func Func(f *types.Func) string { return (&writer{}).function(f) }
-
-// Type writes the type of a value.
-func Type(t *types.Type) string { return (&writer{}).value(t) }
 
 // maxParts is how many types one writer takes apart. A type that has another one twice, which has another one twice, has
 // as many parts as a file can count; beyond this they are written as "…".
@@ -89,11 +79,7 @@ func (w *writer) items(verb string, all []plan.Item) {
 	for _, it := range all {
 		switch it.Sort {
 		case binary.Instances:
-			if isLabel := !strings.Contains(it.Name.Text, ":"); isLabel || len(it.Items) > 0 {
-				w.face(it.Name.Text, verb+" "+it.Name.Text+":", it.Items)
-			} else {
-				w.line(verb + " " + it.Name.Text + ";")
-			}
+			w.face(it.Name.Text, verb+" "+it.Name.Text+":", it.Items)
 		case binary.Func:
 			w.line(fmt.Sprintf("%s %s: %s;", verb, it.Name.Text, w.function(it.Func.Type)))
 		case binary.Types:
@@ -109,11 +95,6 @@ func (w *writer) face(name, head string, all []plan.Item) {
 	before := w.here
 	w.here = name
 	w.line(head + " interface {")
-	if !strings.HasSuffix(head, ":") {
-		s := strings.TrimSuffix(w.b.String(), head+" interface {\n") + head + " {\n"
-		w.b.Reset()
-		w.b.WriteString(s)
-	}
 	w.depth++
 	w.uses(all)
 	methods := map[string][]plan.Item{}
