@@ -243,12 +243,19 @@ wait:
 			timer.Reset(p.spec.ReadyTimeout)
 		}
 	}
+	if !isClosed(c.exited) || isClosed(c.readyLine) {
+		return nil // a child that said that it was ready was ready, however soon it ended; attend tells of its end
+	}
+	return &lattice.Error{Code: lattice.ErrUnavailable, Op: "start", Entity: p.spec.Path,
+		Detail: "it ended before it was ready: " + c.reason()}
+}
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-c.exited: // ready or not, it is gone
-		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "start", Entity: p.spec.Path,
-			Detail: "it ended before it was ready: " + c.reason()}
+	case <-c:
+		return true
 	default:
-		return nil
+		return false
 	}
 }
 
