@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/weftlattice/weft/host/internal/component/binary"
+	"github.com/weftlattice/weft/host/internal/component/face"
 	"github.com/weftlattice/weft/host/internal/component/plan"
 	"github.com/weftlattice/weft/host/internal/component/types"
 	"github.com/weftlattice/weft/host/internal/component/wasi"
@@ -28,7 +29,7 @@ type component struct {
 	plan    *plan.Plan
 	parts   []*Module                   // the code of each step
 	host    api.Module                  // the functions of the canonical ABI; nil: there are none
-	imports map[*plan.Import]*wasi.Func // of the host
+	imports map[*plan.Import]*face.Func // of the host
 	handle  *plan.Func                  // wasi:http/incoming-handler handle; nil: it has none
 }
 
@@ -98,7 +99,7 @@ func readComponent(file []byte) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Module{opaque: "it is a component", component: &component{plan: p, imports: map[*plan.Import]*wasi.Func{}}}
+	m := &Module{opaque: "it is a component", component: &component{plan: p, imports: map[*plan.Import]*face.Func{}}}
 	m.info.Kind = Component
 	return m, m.component.inspect(&m.info)
 }
@@ -113,10 +114,10 @@ func (c *component) inspect(info *Info) error {
 		}
 		name := f.Interface + "#" + f.Name
 		info.Imports = append(info.Imports, name)
-		switch have := wasi.Find(f.Interface, f.Name); {
+		switch have, shape := wasi.Find(f.Interface, f.Name); {
 		case have == nil:
 			missing = append(missing, name)
-		case wasi.Shape(f.Interface, f.Name) != wit.Shape(f.Type):
+		case shape != wit.Shape(f.Type):
 			missing = append(missing, name+" of the type "+wit.Func(f.Type))
 		default:
 			c.imports[f] = have
@@ -125,13 +126,13 @@ func (c *component) inspect(info *Info) error {
 	slices.Sort(info.Imports)
 	for _, e := range c.plan.Exports {
 		info.Exports = append(info.Exports, e.Name.Text)
-		track, _ := wasi.Track(e.Name.Text)
+		track := face.Track(e.Name.Text)
 		for _, inner := range e.Items {
 			if inner.Func == nil || inner.Func.Lift == nil ||
-				wasi.ExportShape(e.Name.Text, inner.Name.Text) != wit.Shape(inner.Func.Type) {
+				wasi.Export(e.Name.Text, inner.Name.Text) != wit.Shape(inner.Func.Type) {
 				continue
 			}
-			if track == "wasi:http/incoming-handler" {
+			if track == "wasi:http/incoming-handler@0.2" {
 				c.handle = inner.Func
 			}
 		}

@@ -7,8 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/weftlattice/weft/host/internal/component/face"
 	"github.com/weftlattice/weft/host/internal/component/plan"
-	"github.com/weftlattice/weft/host/internal/component/wasi"
+	wasihttp "github.com/weftlattice/weft/host/internal/component/wasi/http"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
@@ -48,17 +49,17 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 	var resp httpserver.Response
 	var failed string
 	reserved := 0 // bytes of the body
-	x := &wasi.Exchange{Method: req.Method, PathWithQuery: pathWithQuery(req), Scheme: "http",
-		Body: wasi.Whole(req.Body)}
+	x := &wasihttp.Exchange{Method: req.Method, PathWithQuery: pathWithQuery(req), Scheme: "http",
+		Body: wasihttp.Whole(req.Body)}
 	for name, values := range req.Header {
 		for _, v := range values {
-			x.Header = append(x.Header, wasi.Field{Name: name, Value: v})
+			x.Header = append(x.Header, wasihttp.Field{Name: name, Value: v})
 		}
 		if name == "host" || name == "Host" {
 			x.Authority = values[0]
 		}
 	}
-	x.Respond = func(status int, h wasi.Header, text string) error {
+	x.Respond = func(status int, h wasihttp.Header, text string) error {
 		resp.StatusCode, resp.Header, failed = uint16(status), httpserver.Header{}, text
 		for _, f := range h {
 			resp.Header[f.Name] = append(resp.Header[f.Name], f.Value)
@@ -79,10 +80,10 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 		resp.Body = append(resp.Body, b...)
 		return nil
 	}
-	x.Finish = func(wasi.Header) error { return nil }
+	x.Finish = func(wasihttp.Header) error { return nil }
 	err = i.runComponent(ctx, op, func(ctx context.Context) error {
 		_, err := i.call(ctx, i.template.module.component.handle, x.Params(), nil)
-		var exit *wasi.Exit
+		var exit *face.Exit
 		if errors.As(err, &exit) && exit.OK {
 			err = nil
 		}

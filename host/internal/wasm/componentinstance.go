@@ -14,9 +14,9 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/binary"
+	"github.com/weftlattice/weft/host/internal/component/face"
 	"github.com/weftlattice/weft/host/internal/component/plan"
 	"github.com/weftlattice/weft/host/internal/component/types"
-	"github.com/weftlattice/weft/host/internal/component/wasi"
 	"github.com/weftlattice/weft/host/internal/instrument"
 	"github.com/weftlattice/weft/lattice"
 )
@@ -29,7 +29,7 @@ type composite struct {
 	tables    []abi.Table               // of each component instance
 	locked    []bool                    // component instances that may call nothing now: they make room, or clean up
 	entered   []bool                    // component instances that are running
-	state     wasi.State
+	state     face.State
 }
 
 // openComponent instantiates all core modules, and runs their start functions, in the order of the plan.
@@ -38,7 +38,7 @@ func (i *Instance) openComponent(ctx context.Context) error {
 	p := c.plan
 	i.parts = &composite{functions: map[plan.Def]api.Function{}, tables: make([]abi.Table, p.Instances),
 		locked: make([]bool, p.Instances), entered: make([]bool, p.Instances)}
-	i.parts.state = wasi.State{Args: i.args, Begin: time.Now(), Out: i.sink(&i.stdout), Err: i.sink(&i.stderr)}
+	i.parts.state = face.State{Args: i.args, Begin: time.Now(), Out: i.sink(&i.stdout), Err: i.sink(&i.stderr)}
 	for _, e := range i.template.env {
 		name, value, _ := strings.Cut(e, "=")
 		i.parts.state.Environ = append(i.parts.state.Environ, [2]string{name, value})
@@ -121,13 +121,13 @@ func (i *Instance) shutComponent(ctx context.Context) error {
 }
 
 func dropped(rep abi.Rep) {
-	if d, ok := rep.Object.(wasi.Dropped); ok {
+	if d, ok := rep.Object.(face.Dropped); ok {
 		d.Drop()
 	}
 }
 
 // sink passes what a guest writes to a log.
-func (i *Instance) sink(l *lines) wasi.Sink {
+func (i *Instance) sink(l *lines) face.Sink {
 	return func(_ context.Context, b []byte) error {
 		l.write(b)
 		return nil
@@ -291,11 +291,11 @@ func (i *Instance) lowered(ctx context.Context, b *plan.Builtin, stack []uint64)
 // callHost calls a function of the host.
 func (i *Instance) callHost(ctx context.Context, f *plan.Import, values []any) (any, error) {
 	have := i.template.module.component.imports[f]
-	if have.Cost > wasi.Little {
+	if have.Cost > face.Little {
 		i.pay(costWait)
 		i.turn.Give()
 	}
-	result, err := have.Call(&wasi.Call{Context: ctx, State: &i.parts.state, Pay: i.payText}, values)
+	result, err := have.Call(&face.Call{Context: ctx, State: &i.parts.state, Pay: i.payText}, values)
 	if err != nil && ctx.Err() != nil {
 		return nil, errStopped
 	}

@@ -1,113 +1,112 @@
 package wasi
 
 import (
-	"context"
-	"errors"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/weftlattice/weft/host/internal/component/abi"
+	"github.com/weftlattice/weft/host/internal/component/face"
 )
 
-// Every function that is implemented is one of WASI's, by its name.
-func TestFunctionsAreOfWASI(t *testing.T) {
-	for face, functions := range interfaces {
-		for name := range functions {
-			if shapes()[face+"#"+name] == "" {
-				t.Errorf("%s#%s is no function of WASI 0.2", face, name)
+// No interface is in two families.
+func TestFamiliesShareNoInterface(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range families {
+		for name := range f.Interfaces() {
+			if seen[name] {
+				t.Errorf("%s is in two families", name)
 			}
-		}
-	}
-	for name := range shapes() {
-		if strings.HasPrefix(name, "export ") {
-			continue
-		}
-		face, _, _ := strings.Cut(name, "#")
-		if interfaces[face] == nil {
-			t.Errorf("no interface %s", face)
+			seen[name] = true
 		}
 	}
 }
 
-// A guest makes headers, and writes bodies that it does not send, until no more is held for it. What it drops is room
-// again, and what was handed on as well.
-func TestWhatIsHeldForAGuest(t *testing.T) {
-	state := &State{}
-	call := func(name string, args ...any) any {
-		t.Helper()
-		v, err := Find("wasi:http/types@0.2.0", name).Call(&Call{Context: t.Context(), State: state,
-			Pay: func(int) {}}, args)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		return v
-	}
-	ok := func(v any) bool { return v.(abi.Variant).Case == 0 }
-	value := []byte(strings.Repeat("v", 100<<10))
-	var made []any
-	for {
-		f := call("[constructor]fields")
-		if !ok(call("[method]fields.append", f, "x", value)) {
-			break
-		}
-		if made = append(made, f); len(made) > 100 {
-			t.Fatal("headers without end")
+// What has a type has an implementation, or a reason why none is ever called.
+func TestEveryFunctionIsImplemented(t *testing.T) {
+	for _, f := range families {
+		for name, i := range f.Interfaces() {
+			for function := range i.Shapes {
+				if _, ok := f.Functions[name][function]; !ok && f.Absent == "" {
+					t.Errorf("%s#%s has no implementation", name, function)
+				}
+			}
 		}
 	}
-	if len(made) < maxHeld/(110<<10) {
-		t.Errorf("only %d headers of 100 KiB", len(made))
-	}
-	clone := Find("wasi:http/types@0.2.0", "[method]fields.clone")
-	if _, err := clone.Call(&Call{Context: t.Context(), State: state, Pay: func(int) {}}, []any{made[0]}); err == nil {
-		t.Error("a clone is made of more than is held")
-	}
-	for _, f := range made {
-		f.(abi.Rep).Object.(Dropped).Drop()
-	}
-	if state.held != 0 {
-		t.Fatalf("%d bytes are held for nothing", state.held)
-	}
+}
 
-	header := call("[constructor]fields")
-	call("[method]fields.append", header, "x-a", []byte("1"))
-	if !ok(call("[method]fields.set", header, "x-a", []any{[]byte("2"), []byte("3")})) ||
-		ok(call("[method]fields.set", header, "x-a", []any{[]byte("\n")})) {
-		t.Error("set")
+// row is a row of the documentation's table: interfaces, with braces and a star, and then what a guest finds.
+var row = regexp.MustCompile("^\\| `([^`]+)`((?:, `[^`]+`)*) \\|")
+
+// The table in docs/components.md lists the interfaces that exist, and no others.
+func TestDocumentationListsWhatExists(t *testing.T) {
+	text, err := os.ReadFile("../../../../docs/components.md")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := call("[method]fields.get", header, "X-A").([]any); len(got) != 2 || string(got[1].([]byte)) != "3" {
-		t.Errorf("fields %q", got)
-	}
-	response := call("[constructor]outgoing-response", header)
-	// The headers that a guest asks for are a view: dropping it takes nothing away.
-	call("[method]outgoing-response.headers", response).(abi.Rep).Object.(Dropped).Drop()
-	body := call("[method]outgoing-response.body", response).(abi.Variant).Value
-	out := call("[method]outgoing-body.write", body).(abi.Variant).Value.(abi.Rep).Object.(*output)
-	var failed error
-	for n := 0; failed == nil; n++ {
-		if failed = out.sink(context.Background(), value); n > 100 {
-			t.Fatal("a body without end")
+	var told []string
+	for line := range strings.Lines(string(text)) {
+		m := row.FindString(line)
+		if m == "" || !strings.Contains(m, ":") {
+			continue
+		}
+		for _, name := range strings.Split(strings.Trim(m, "| "), ", ") {
+			told = append(told, braces(strings.Trim(name, "`"))...)
 		}
 	}
-	sent, x := 0, &Exchange{Finish: func(Header) error { return nil }}
-	x.Respond = func(status int, h Header, _ string) error {
-		if status != 200 || len(h) != 2 {
-			return errors.New("head")
+	for _, name := range Names() {
+		if !slices.ContainsFunc(told, func(pattern string) bool { return matches(pattern, name) }) {
+			t.Errorf("docs/components.md does not list %s", name)
 		}
-		return nil
 	}
-	x.Write = func(_ context.Context, b []byte) error {
-		sent += len(b)
-		return nil
+	for _, pattern := range told {
+		if !slices.ContainsFunc(Names(), func(name string) bool { return matches(pattern, name) }) {
+			t.Errorf("docs/components.md lists %s, which does not exist", pattern)
+		}
 	}
-	call("[static]response-outparam.set", x.Params()[1], abi.Variant{Value: response})
-	if sent < maxHeld/2 || state.held != 0 {
-		t.Errorf("%d bytes sent, %d held", sent, state.held)
+}
+
+// braces are the names that a{b,c}d stands for.
+func braces(name string) []string {
+	before, rest, ok := strings.Cut(name, "{")
+	if !ok {
+		return []string{name}
 	}
-	if err := out.sink(context.Background(), value); err != nil ||
-		!ok(call("[static]outgoing-body.finish", body, none)) {
-		t.Errorf("written on: %v", err)
+	inner, after, _ := strings.Cut(rest, "}")
+	var all []string
+	for _, each := range strings.Split(inner, ",") {
+		all = append(all, before+each+after)
 	}
-	if head, whole := x.Responded(); !head || !whole {
-		t.Error("not finished")
+	return all
+}
+
+// matches reports whether a name of the table, of the track 0.2 where it says none, is an interface's.
+func matches(pattern, name string) bool {
+	if !strings.Contains(pattern, "@") {
+		pattern += "@0.2"
+	}
+	before, after, star := strings.Cut(pattern, "*")
+	return pattern == name || star && strings.HasPrefix(name, before) && strings.HasSuffix(name, after)
+}
+
+func TestTracks(t *testing.T) {
+	for version, want := range map[string]string{
+		"wasi:io/poll@0.2.0":                  "wasi:io/poll@0.2",
+		"wasi:io/poll@0.2":                    "wasi:io/poll@0.2",
+		"wasi:io/poll@0.2.12":                 "wasi:io/poll@0.2",
+		"wasi:io/poll@0.3.0":                  "wasi:io/poll@0.3",
+		"wasi:io/poll@0.2.0-rc.1":             "wasi:io/poll@0.2.0-rc.1",
+		"wasi:http/types@0.2.0-rc-2023-10-18": "wasi:http/types@0.2.0-rc-2023-10-18",
+		"acme:a/b@0.0.3":                      "acme:a/b@0.0.3",
+		"acme:a/b@10.0.0":                     "acme:a/b@10",
+		"acme:a/b@1.4.0":                      "acme:a/b@1",
+		"acme:a/b@11.0.0":                     "acme:a/b@11",
+		"acme:a/b":                            "acme:a/b",
+		"":                                    "",
+	} {
+		if got := face.Track(version); got != want {
+			t.Errorf("%s: %s, want %s", version, got, want)
+		}
 	}
 }

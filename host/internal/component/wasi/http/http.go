@@ -1,7 +1,9 @@
-package wasi
+// Package http is wasi:http: what a guest answers, and what it asks others for.
+package http
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +12,19 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
+	"github.com/weftlattice/weft/host/internal/component/face"
+	wasiio "github.com/weftlattice/weft/host/internal/component/wasi/io"
 )
+
+//go:embed types.txt
+var types string
+
+// Family is all of wasi:http.
+var Family = face.Family{Types: types, Absent: "no provider carries what guests ask for",
+	Functions: map[string]map[string]face.Func{
+		"wasi:http/types@0.2":            face.Join(httpTypes, outgoingRequests),
+		"wasi:http/outgoing-handler@0.2": outgoingHandler,
+	}}
 
 const maxFields = 128 << 10 // bytes of the names and values of one fields resource
 
@@ -31,7 +45,7 @@ type Exchange struct {
 	// Respond takes the head of the answer; status is 0 when the guest answers with an error, which text says. Write
 	// takes its body, and Finish its end, with trailers.
 	Respond func(status int, h Header, text string) error
-	Write   Sink
+	Write   face.Sink
 	Finish  func(trailers Header) error
 
 	responded bool
@@ -43,12 +57,12 @@ func (e *Exchange) Responded() (head, whole bool) { return e.responded, e.finish
 
 // Params are the arguments of wasi:http/incoming-handler handle.
 func (e *Exchange) Params() []any {
-	return []any{rep(&incomingRequest{exchange: e}), rep(&outparam{e})}
+	return []any{face.Rep(&incomingRequest{exchange: e}), face.Rep(&outparam{e})}
 }
 
 // fields is the resource of that name.
 type fields struct {
-	state     *State
+	state     *face.State
 	all       Header
 	bytes     int // held of the state
 	immutable bool
@@ -56,7 +70,7 @@ type fields struct {
 
 // Drop gives back what the fields hold.
 func (f *fields) Drop() {
-	f.state.release(f.bytes)
+	f.state.Release(f.bytes)
 	f.all, f.bytes = nil, 0
 }
 
@@ -84,7 +98,7 @@ func (r *outgoingResponse) Drop() {
 
 // outgoingBody is written to once its response has been sent, and waits until then.
 type outgoingBody struct {
-	state    *State
+	state    *face.State
 	exchange *Exchange // nil: not sent yet
 	held     []byte    // written before it was sent
 	written  uint64
@@ -95,7 +109,7 @@ type outgoingBody struct {
 
 // Drop gives back what was written and not sent.
 func (b *outgoingBody) Drop() {
-	b.state.release(len(b.held))
+	b.state.Release(len(b.held))
 	b.held = nil
 }
 
@@ -113,7 +127,7 @@ const (
 	headerImmutable
 )
 
-func headerError(n uint32) abi.Variant { return bad(abi.Variant{Case: n}) }
+func headerError(n uint32) abi.Variant { return face.Bad(abi.Variant{Case: n}) }
 
 // forbiddenNames are fields that belong to a connection, and not to the guest.
 var forbiddenNames = map[string]bool{"connection": true, "keep-alive": true, "proxy-authenticate": true,
@@ -141,11 +155,11 @@ func (f *fields) put(add Header) (abi.Variant, bool) {
 		}
 		size += a.size()
 	}
-	if f.bytes+size > maxFields || !f.state.hold(size) {
+	if f.bytes+size > maxFields || !f.state.Hold(size) {
 		return headerError(forbidden), false // there is no case for too much of it
 	}
 	f.all, f.bytes = append(f.all, add...), f.bytes+size
-	return good(nil), true
+	return face.Good(nil), true
 }
 
 // fieldCost is what a field takes besides its name and value.
@@ -158,7 +172,7 @@ func (f *fields) remove(name string) {
 	for _, x := range f.all {
 		if strings.EqualFold(x.Name, name) {
 			f.bytes -= x.size()
-			f.state.release(x.size())
+			f.state.Release(x.size())
 			continue
 		}
 		kept = append(kept, x)
@@ -177,11 +191,11 @@ func (f *fields) values(name string) []any {
 }
 
 // fields show a header that something else holds.
-func (h Header) fields(s *State) *fields { return &fields{state: s, all: h, immutable: true} }
+func (h Header) fields(s *face.State) *fields { return &fields{state: s, all: h, immutable: true} }
 
-// changing makes a Func that changes fields.
-func changing(f func(h *fields, args []any) abi.Variant) Func {
-	return method(Little, func(c *Call, h *fields, args []any) (any, error) {
+// changing makes a face.Func that changes fields.
+func changing(f func(h *fields, args []any) abi.Variant) face.Func {
+	return face.Method(face.Little, func(c *face.Call, h *fields, args []any) (any, error) {
 		if h.immutable {
 			return headerError(headerImmutable), nil
 		}
@@ -219,27 +233,29 @@ func methodOf(m string) abi.Variant {
 func scheme(s string) abi.Variant {
 	switch s {
 	case "":
-		return none
+		return face.None
 	case "http":
-		return some(abi.Variant{Case: 0})
+		return face.Some(abi.Variant{Case: 0})
 	case "https":
-		return some(abi.Variant{Case: 1})
+		return face.Some(abi.Variant{Case: 1})
 	}
-	return some(abi.Variant{Case: 2, Value: s})
+	return face.Some(abi.Variant{Case: 2, Value: s})
 }
 
 func optional(s string) abi.Variant {
 	if s == "" {
-		return none
+		return face.None
 	}
-	return some(s)
+	return face.Some(s)
 }
 
-var httpTypes = map[string]Func{
-	"http-error-code": constant(none),
+var httpTypes = map[string]face.Func{
+	"http-error-code": face.Constant(face.None),
 
-	"[constructor]fields": {Little, func(c *Call, _ []any) (any, error) { return rep(&fields{state: c.State}), nil }},
-	"[static]fields.from-list": {Little, func(c *Call, args []any) (any, error) {
+	"[constructor]fields": {Call: func(c *face.Call, _ []any) (any, error) {
+		return face.Rep(&fields{state: c.State}), nil
+	}},
+	"[static]fields.from-list": {Call: func(c *face.Call, args []any) (any, error) {
 		f := &fields{state: c.State}
 		for _, e := range args[0].([]any) {
 			pair := e.([]any)
@@ -248,13 +264,13 @@ var httpTypes = map[string]Func{
 				return v, nil
 			}
 		}
-		return good(rep(f)), nil
+		return face.Good(face.Rep(f)), nil
 	}},
-	"[method]fields.get": method(Little, func(_ *Call, f *fields, args []any) (any,
+	"[method]fields.get": face.Method(face.Little, func(_ *face.Call, f *fields, args []any) (any,
 		error) {
 		return f.values(args[0].(string)), nil
 	}),
-	"[method]fields.has": method(Little, func(_ *Call, f *fields, args []any) (any, error) {
+	"[method]fields.has": face.Method(face.Little, func(_ *face.Call, f *fields, args []any) (any, error) {
 		return len(f.values(args[0].(string))) > 0, nil
 	}),
 	"[method]fields.set": changing(func(f *fields, args []any) abi.Variant {
@@ -274,13 +290,13 @@ var httpTypes = map[string]Func{
 			return headerError(uint32(n))
 		}
 		f.remove(name)
-		return good(nil)
+		return face.Good(nil)
 	}),
 	"[method]fields.append": changing(func(f *fields, args []any) abi.Variant {
 		v, _ := f.put(Header{{args[0].(string), text(args[1])}})
 		return v
 	}),
-	"[method]fields.entries": method(Little, func(c *Call, f *fields, _ []any) (any, error) {
+	"[method]fields.entries": face.Method(face.Little, func(c *face.Call, f *fields, _ []any) (any, error) {
 		c.Pay(f.bytes)
 		all := make([]any, len(f.all))
 		for i, x := range f.all {
@@ -288,119 +304,130 @@ var httpTypes = map[string]Func{
 		}
 		return all, nil
 	}),
-	"[method]fields.clone": method(Little, func(c *Call, f *fields, _ []any) (any, error) {
+	"[method]fields.clone": face.Method(face.Little, func(c *face.Call, f *fields, _ []any) (any, error) {
 		size := 0
 		for _, x := range f.all {
 			size += x.size()
 		}
 		c.Pay(size)
-		if !c.State.hold(size) {
-			return nil, abi.Trap("headers and bodies that are not sent hold %d MiB", maxHeld>>20)
+		if !c.State.Hold(size) {
+			return nil, abi.Trap("headers and bodies that are not sent hold %d MiB", face.MaxHeld>>20)
 		}
-		return rep(&fields{state: c.State, all: append(Header(nil), f.all...), bytes: size}), nil
+		return face.Rep(&fields{state: c.State, all: append(Header(nil), f.all...), bytes: size}), nil
 	}),
 
-	"[method]incoming-request.method": method(Little, func(_ *Call, r *incomingRequest, _ []any) (any, error) {
+	"[method]incoming-request.method": face.Method(face.Little, func(_ *face.Call, r *incomingRequest, _ []any) (any,
+		error) {
 		return methodOf(r.exchange.Method), nil
 	}),
-	"[method]incoming-request.path-with-query": method(Little, func(_ *Call, r *incomingRequest, _ []any) (any, error) {
+	"[method]incoming-request.path-with-query": face.Method(face.Little, func(_ *face.Call, r *incomingRequest,
+		_ []any) (any, error) {
 		return optional(r.exchange.PathWithQuery), nil
 	}),
-	"[method]incoming-request.scheme": method(Little, func(_ *Call, r *incomingRequest, _ []any) (any, error) {
+	"[method]incoming-request.scheme": face.Method(face.Little, func(_ *face.Call, r *incomingRequest, _ []any) (any,
+		error) {
 		return scheme(r.exchange.Scheme), nil
 	}),
-	"[method]incoming-request.authority": method(Little, func(_ *Call, r *incomingRequest, _ []any) (any, error) {
+	"[method]incoming-request.authority": face.Method(face.Little, func(_ *face.Call, r *incomingRequest,
+		_ []any) (any, error) {
 		return optional(r.exchange.Authority), nil
 	}),
-	"[method]incoming-request.headers": method(Little, func(c *Call, r *incomingRequest, _ []any) (any, error) {
-		return rep(r.exchange.Header.fields(c.State)), nil
+	"[method]incoming-request.headers": face.Method(face.Little, func(c *face.Call, r *incomingRequest, _ []any) (any,
+		error) {
+		return face.Rep(r.exchange.Header.fields(c.State)), nil
 	}),
-	"[method]incoming-request.consume": method(Little, func(_ *Call, r *incomingRequest, _ []any) (any, error) {
+	"[method]incoming-request.consume": face.Method(face.Little, func(_ *face.Call, r *incomingRequest, _ []any) (any,
+		error) {
 		if r.consumed {
-			return bad(nil), nil
+			return face.Bad(nil), nil
 		}
 		r.consumed = true
-		return good(rep(&incomingBody{exchange: r.exchange})), nil
+		return face.Good(face.Rep(&incomingBody{exchange: r.exchange})), nil
 	}),
 
-	"[method]incoming-body.stream": method(Little, func(_ *Call, b *incomingBody, _ []any) (any, error) {
+	"[method]incoming-body.stream": face.Method(face.Little, func(_ *face.Call, b *incomingBody, _ []any) (any, error) {
 		if b.stream {
-			return bad(nil), nil
+			return face.Bad(nil), nil
 		}
 		b.stream = true
-		return good(rep(&input{next: b.exchange.Body})), nil
+		return face.Good(face.Rep(&wasiio.Input{Next: b.exchange.Body})), nil
 	}),
-	"[static]incoming-body.finish": {Little, func(*Call, []any) (any, error) { return rep(&futureTrailers{}), nil }},
-	"[method]future-trailers.subscribe": method(Little, func(*Call, *futureTrailers, []any) (any,
+	"[static]incoming-body.finish": {Call: func(*face.Call, []any) (any, error) {
+		return face.Rep(&futureTrailers{}), nil
+	}},
+	"[method]future-trailers.subscribe": face.Method(face.Little, func(*face.Call, *futureTrailers, []any) (any,
 		error) {
-		return rep(&pollable{}), nil
+		return face.Rep(&wasiio.Pollable{}), nil
 	}),
-	"[method]future-trailers.get": method(Little, func(_ *Call, t *futureTrailers, _ []any) (any, error) {
+	"[method]future-trailers.get": face.Method(face.Little, func(_ *face.Call, t *futureTrailers, _ []any) (any,
+		error) {
 		if t.taken {
-			return some(bad(nil)), nil
+			return face.Some(face.Bad(nil)), nil
 		}
 		t.taken = true
-		return some(good(good(none))), nil
+		return face.Some(face.Good(face.Good(face.None))), nil
 	}),
 
-	"[constructor]outgoing-response": {Little, func(_ *Call, args []any) (any, error) {
-		h := object[*fields](args[0])
+	"[constructor]outgoing-response": {Call: func(_ *face.Call, args []any) (any, error) {
+		h := face.Object[*fields](args[0])
 		h.immutable = true
-		return rep(&outgoingResponse{status: 200, header: h}), nil
+		return face.Rep(&outgoingResponse{status: 200, header: h}), nil
 	}},
-	"[method]outgoing-response.status-code": method(Little, func(_ *Call, r *outgoingResponse, _ []any) (any,
-		error) {
+	"[method]outgoing-response.status-code": face.Method(face.Little, func(_ *face.Call, r *outgoingResponse,
+		_ []any) (any, error) {
 		return r.status, nil
 	}),
-	"[method]outgoing-response.set-status-code": method(Little, func(_ *Call, r *outgoingResponse, args []any) (any,
-		error) {
+	"[method]outgoing-response.set-status-code": face.Method(face.Little, func(_ *face.Call, r *outgoingResponse,
+		args []any) (any, error) {
 		status := args[0].(uint16)
 		if status < 100 || status > 999 {
-			return bad(nil), nil
+			return face.Bad(nil), nil
 		}
 		r.status = status
-		return good(nil), nil
+		return face.Good(nil), nil
 	}),
-	"[method]outgoing-response.headers": method(Little, func(c *Call, r *outgoingResponse, _ []any) (any, error) {
-		return rep(r.header.all.fields(c.State)), nil
+	"[method]outgoing-response.headers": face.Method(face.Little, func(c *face.Call, r *outgoingResponse,
+		_ []any) (any, error) {
+		return face.Rep(r.header.all.fields(c.State)), nil
 	}),
-	"[method]outgoing-response.body": method(Little, func(c *Call, r *outgoingResponse, _ []any) (any, error) {
+	"[method]outgoing-response.body": face.Method(face.Little, func(c *face.Call, r *outgoingResponse, _ []any) (any,
+		error) {
 		if r.body != nil {
-			return bad(nil), nil
+			return face.Bad(nil), nil
 		}
 		r.body = &outgoingBody{state: c.State, length: r.header.length()}
-		return good(rep(r.body)), nil
+		return face.Good(face.Rep(r.body)), nil
 	}),
 
-	"[static]response-outparam.set": {Some, respond},
+	"[static]response-outparam.set": {Cost: face.Medium, Call: respond},
 
-	"[method]outgoing-body.write": method(Little, func(_ *Call, b *outgoingBody, _ []any) (any, error) {
+	"[method]outgoing-body.write": face.Method(face.Little, func(_ *face.Call, b *outgoingBody, _ []any) (any, error) {
 		if b.stream {
-			return bad(nil), nil
+			return face.Bad(nil), nil
 		}
 		b.stream = true
-		return good(rep(&output{sink: b.write})), nil
+		return face.Good(face.Rep(&wasiio.Output{Sink: b.write})), nil
 	}),
-	"[static]outgoing-body.finish": {Little, func(_ *Call, args []any) (any, error) {
-		b := object[*outgoingBody](args[0])
+	"[static]outgoing-body.finish": {Call: func(_ *face.Call, args []any) (any, error) {
+		b := face.Object[*outgoingBody](args[0])
 		var trailers Header
 		if t := args[1].(abi.Variant); t.Case == 1 {
-			f := object[*fields](t.Value)
+			f := face.Object[*fields](t.Value)
 			defer f.Drop()
 			trailers = f.all
 		}
 		if b.length >= 0 && uint64(b.length) != b.written {
-			return bad(abi.Variant{Case: bodySize, Value: some(b.written)}), nil
+			return face.Bad(abi.Variant{Case: bodySize, Value: face.Some(b.written)}), nil
 		}
 		b.done = true
 		if b.exchange == nil {
-			return good(nil), nil
+			return face.Good(nil), nil
 		}
 		b.exchange.finished = true
 		if err := b.exchange.Finish(trailers); err != nil {
-			return bad(internalError(err)), nil
+			return face.Bad(internalError(err)), nil
 		}
-		return good(nil), nil
+		return face.Good(nil), nil
 	}},
 }
 
@@ -411,10 +438,10 @@ const (
 )
 
 func internalError(err error) abi.Variant {
-	return abi.Variant{Case: internalErrorCase, Value: some(err.Error())}
+	return abi.Variant{Case: internalErrorCase, Value: face.Some(err.Error())}
 }
 
-// length is content-length; negative: none.
+// length is content-length; negative: face.None.
 func (f *fields) length() int64 {
 	for _, x := range f.all {
 		if strings.EqualFold(x.Name, "content-length") {
@@ -441,15 +468,15 @@ func (b *outgoingBody) write(ctx context.Context, p []byte) error {
 	if b.exchange != nil {
 		return b.exchange.Write(ctx, p)
 	}
-	if !b.state.hold(len(p)) {
-		return fmt.Errorf("headers and bodies that are not sent hold %d MiB", maxHeld>>20)
+	if !b.state.Hold(len(p)) {
+		return fmt.Errorf("headers and bodies that are not sent hold %d MiB", face.MaxHeld>>20)
 	}
 	b.held = append(b.held, p...)
 	return nil
 }
 
-func respond(c *Call, args []any) (any, error) {
-	e := object[*outparam](args[0]).exchange
+func respond(c *face.Call, args []any) (any, error) {
+	e := face.Object[*outparam](args[0]).exchange
 	if e.responded {
 		return nil, abi.Trap("a response is set twice")
 	}
@@ -459,7 +486,7 @@ func respond(c *Call, args []any) (any, error) {
 		e.finished = true
 		return nil, e.Respond(0, nil, errorText(result.Value))
 	}
-	r := object[*outgoingResponse](result.Value)
+	r := face.Object[*outgoingResponse](result.Value)
 	defer r.Drop()
 	if err := e.Respond(int(r.status), r.header.all, ""); err != nil {
 		return nil, err

@@ -1,7 +1,8 @@
-package wasi
+package http
 
 import (
 	"github.com/weftlattice/weft/host/internal/component/abi"
+	"github.com/weftlattice/weft/host/internal/component/face"
 )
 
 // outgoingRequest is what a guest makes before it asks for it to be sent.
@@ -17,14 +18,14 @@ func (r *outgoingRequest) Drop() { r.header.Drop() }
 type requestOptions struct{ connect, firstByte, betweenBytes any }
 
 // getter and setter make the two methods of a property.
-func getter[T any](p func(T) *any) Func {
-	return method(Little, func(_ *Call, o T, _ []any) (any, error) { return *p(o), nil })
+func getter[T any](p func(T) *any) face.Func {
+	return face.Method(face.Little, func(_ *face.Call, o T, _ []any) (any, error) { return *p(o), nil })
 }
 
-func setter[T any](p func(T) *any) Func {
-	return method(Little, func(_ *Call, o T, args []any) (any, error) {
+func setter[T any](p func(T) *any) face.Func {
+	return face.Method(face.Little, func(_ *face.Call, o T, args []any) (any, error) {
 		*p(o) = args[0]
-		return good(nil), nil
+		return face.Good(nil), nil
 	})
 }
 
@@ -36,11 +37,12 @@ func optionConnect(o *requestOptions) *any     { return &o.connect }
 func optionFirstByte(o *requestOptions) *any   { return &o.firstByte }
 func optionBetween(o *requestOptions) *any     { return &o.betweenBytes }
 
-var outgoingRequests = map[string]Func{
-	"[constructor]outgoing-request": {Little, func(_ *Call, args []any) (any, error) {
-		h := object[*fields](args[0])
+var outgoingRequests = map[string]face.Func{
+	"[constructor]outgoing-request": {Call: func(_ *face.Call, args []any) (any, error) {
+		h := face.Object[*fields](args[0])
 		h.immutable = true
-		return rep(&outgoingRequest{header: h, method: abi.Variant{}, scheme: none, path: none, authority: none}),
+		return face.Rep(&outgoingRequest{header: h, method: abi.Variant{}, scheme: face.None, path: face.None,
+				authority: face.None}),
 			nil
 	}},
 	"[method]outgoing-request.method":              getter(requestMethod),
@@ -51,18 +53,20 @@ var outgoingRequests = map[string]Func{
 	"[method]outgoing-request.set-path-with-query": setter(requestPath),
 	"[method]outgoing-request.authority":           getter(requestAuthority),
 	"[method]outgoing-request.set-authority":       setter(requestAuthority),
-	"[method]outgoing-request.headers": method(Little, func(c *Call, r *outgoingRequest, _ []any) (any, error) {
-		return rep(r.header.all.fields(c.State)), nil
+	"[method]outgoing-request.headers": face.Method(face.Little, func(c *face.Call, r *outgoingRequest, _ []any) (any,
+		error) {
+		return face.Rep(r.header.all.fields(c.State)), nil
 	}),
-	"[method]outgoing-request.body": method(Little, func(c *Call, r *outgoingRequest, _ []any) (any, error) {
+	"[method]outgoing-request.body": face.Method(face.Little, func(c *face.Call, r *outgoingRequest, _ []any) (any,
+		error) {
 		if r.body != nil {
-			return bad(nil), nil
+			return face.Bad(nil), nil
 		}
 		r.body = &outgoingBody{state: c.State, length: r.header.length()}
-		return good(rep(r.body)), nil
+		return face.Good(face.Rep(r.body)), nil
 	}),
-	"[constructor]request-options": {Little, func(*Call, []any) (any, error) {
-		return rep(&requestOptions{none, none, none}), nil
+	"[constructor]request-options": {Call: func(*face.Call, []any) (any, error) {
+		return face.Rep(&requestOptions{face.None, face.None, face.None}), nil
 	}},
 	"[method]request-options.connect-timeout":           getter(optionConnect),
 	"[method]request-options.set-connect-timeout":       setter(optionConnect),
@@ -76,4 +80,4 @@ var outgoingRequests = map[string]Func{
 const deniedCase = 15
 
 // outgoingHandler refuses every request: no provider carries them yet.
-var outgoingHandler = map[string]Func{"handle": constant(bad(abi.Variant{Case: deniedCase}))}
+var outgoingHandler = map[string]face.Func{"handle": face.Constant(face.Bad(abi.Variant{Case: deniedCase}))}

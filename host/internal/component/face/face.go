@@ -1,0 +1,119 @@
+// Package face is what an interface is that the host provides to components: functions, found by their interface and
+// name, with their types. The interfaces themselves are in the folders of package wasi, one for each family.
+//
+// Values are those of package abi.
+package face
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/weftlattice/weft/host/internal/component/abi"
+)
+
+// Func is a function that the host provides.
+type Func struct {
+	// Cost is what a call costs beside its bytes: Little, Medium or Much.
+	Cost Cost
+	Call func(c *Call, args []any) (any, error)
+}
+
+// Cost says how much a function does.
+type Cost byte
+
+// The costs of functions.
+const (
+	Little Cost = iota // a look at something
+	Medium             // a timer, another goroutine or a line of the log
+	Much               // a call of something else
+)
+
+// Call is one call of a function.
+type Call struct {
+	Context context.Context // ends when the guest's call must
+	State   *State
+	// Pay takes fuel for bytes that are copied or looked at. It does not return when the guest's call has ended.
+	Pay func(bytes int)
+}
+
+// State is what one instance of a component has of the host. It is used by one goroutine at a time.
+type State struct {
+	Environ  [][2]string
+	Args     []string
+	Out, Err Sink      // standard output and error
+	Begin    time.Time // what the monotonic clock counts from
+
+	held int // bytes that objects of the host hold for the guest
+}
+
+// MaxHeld is how many bytes objects of the host hold for one instance: headers, and bodies that are not sent yet.
+const MaxHeld = 4 << 20
+
+// Hold takes room for so many bytes, or reports that there is none.
+func (s *State) Hold(bytes int) bool {
+	if s.held+bytes > MaxHeld {
+		return false
+	}
+	s.held += bytes
+	return true
+}
+
+// Release gives room back that Hold took.
+func (s *State) Release(bytes int) { s.held -= bytes }
+
+// Held is how many bytes are held.
+func (s *State) Held() int { return s.held }
+
+// Sink takes what a guest writes. It waits while there is no room, and returns an error when nobody reads any more.
+type Sink func(ctx context.Context, b []byte) error
+
+// Exit is the error of a guest that ends itself.
+type Exit struct{ OK bool }
+
+func (e *Exit) Error() string {
+	if e.OK {
+		return "the guest exited"
+	}
+	return "the guest exited with an error"
+}
+
+// Dropped is what objects of the host implement that want to know when no handle is left.
+type Dropped interface{ Drop() }
+
+// None is the option that has no value.
+var None = abi.Variant{}
+
+// Some is the option that has one.
+func Some(v any) abi.Variant { return abi.Variant{Case: 1, Value: v} }
+
+// Good is the result of what went well; v is nil where the type has no value.
+func Good(v any) abi.Variant { return abi.Variant{Value: v} }
+
+// Bad is the result of what failed.
+func Bad(v any) abi.Variant { return abi.Variant{Case: 1, Value: v} }
+
+// Constant is a function that answers one thing.
+func Constant(v any) Func {
+	return Func{Call: func(*Call, []any) (any, error) { return v, nil }}
+}
+
+// Join is all functions of an interface that is written in parts.
+func Join(parts ...map[string]Func) map[string]Func {
+	all := map[string]Func{}
+	for _, p := range parts {
+		maps.Copy(all, p)
+	}
+	return all
+}
+
+// Object is the host's object behind a handle.
+func Object[T any](v any) T { return v.(abi.Rep).Object.(T) }
+
+// Rep is an object for a handle.
+func Rep(o any) abi.Rep { return abi.Rep{Object: o} }
+
+// Method makes a Func of one whose first argument is an object.
+func Method[T any](cost Cost, f func(c *Call, self T, args []any) (any, error)) Func {
+	return Func{Cost: cost, Call: func(c *Call, args []any) (any, error) { return f(c, Object[T](args[0]), args[1:]) }}
+}

@@ -1,0 +1,72 @@
+// Package cli is wasi:cli: the environment of a guest, its output, and its end. Guests have no terminal.
+package cli
+
+import (
+	"context"
+	_ "embed"
+	"io"
+
+	"github.com/weftlattice/weft/host/internal/component/abi"
+	"github.com/weftlattice/weft/host/internal/component/face"
+	wasiio "github.com/weftlattice/weft/host/internal/component/wasi/io"
+)
+
+//go:embed types.txt
+var types string
+
+// Family is all of wasi:cli.
+var Family = face.Family{Types: types, Functions: map[string]map[string]face.Func{
+	"wasi:cli/environment@0.2":     cliEnvironment,
+	"wasi:cli/exit@0.2":            cliExit,
+	"wasi:cli/stdin@0.2":           cliStdin,
+	"wasi:cli/stdout@0.2":          cliStdout,
+	"wasi:cli/stderr@0.2":          cliStderr,
+	"wasi:cli/terminal-stdin@0.2":  {"get-terminal-stdin": face.Constant(face.None)},
+	"wasi:cli/terminal-stdout@0.2": {"get-terminal-stdout": face.Constant(face.None)},
+	"wasi:cli/terminal-stderr@0.2": {"get-terminal-stderr": face.Constant(face.None)},
+}}
+
+var cliEnvironment = map[string]face.Func{
+	"get-environment": {Call: func(c *face.Call, _ []any) (any, error) {
+		all := make([]any, len(c.State.Environ))
+		for i, e := range c.State.Environ {
+			all[i] = []any{e[0], e[1]}
+		}
+		return all, nil
+	}},
+	"get-arguments": {Call: func(c *face.Call, _ []any) (any, error) {
+		all := make([]any, len(c.State.Args))
+		for i, a := range c.State.Args {
+			all[i] = a
+		}
+		return all, nil
+	}},
+	"initial-cwd": face.Constant(face.None),
+}
+
+var cliExit = map[string]face.Func{
+	"exit": {Call: func(_ *face.Call, args []any) (any, error) {
+		return nil, &face.Exit{OK: args[0].(abi.Variant).Case == 0}
+	}},
+	"exit-with-code": {Call: func(_ *face.Call, args []any) (any, error) {
+		return nil, &face.Exit{OK: args[0].(uint8) == 0}
+	}},
+}
+
+var cliStdin = map[string]face.Func{
+	"get-stdin": {Call: func(*face.Call, []any) (any, error) {
+		return face.Rep(&wasiio.Input{Next: func(context.Context, int, bool) ([]byte, error) { return nil, io.EOF }}), nil
+	}},
+}
+
+var cliStdout = map[string]face.Func{
+	"get-stdout": {Call: func(c *face.Call, _ []any) (any, error) {
+		return face.Rep(&wasiio.Output{Sink: c.State.Out}), nil
+	}},
+}
+
+var cliStderr = map[string]face.Func{
+	"get-stderr": {Call: func(c *face.Call, _ []any) (any, error) {
+		return face.Rep(&wasiio.Output{Sink: c.State.Err}), nil
+	}},
+}
