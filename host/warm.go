@@ -49,6 +49,16 @@ func World(file []byte) (string, error) {
 	return wasm.World(code)
 }
 
+// Contracts are those that a component, signed or not, needs for what it calls and for how it is called, sorted. They
+// are empty for one that needs none, and nil for a module, whose imports do not tell.
+func Contracts(file []byte) ([]string, error) {
+	code, err := signing.WithoutToken(file)
+	if err != nil {
+		return nil, err
+	}
+	return wasm.Contracts(code)
+}
+
 // CompilerMain is the work of the process that Config.Compiler starts: it reads a module from stdin and compiles it
 // within the limits that args say. It returns the process's exit code.
 func CompilerMain(args []string, stdin io.Reader, stdout io.Writer) int {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,5 +74,22 @@ func TestCheckModule(t *testing.T) {
 			words) {
 			t.Errorf("%v, want %q", err, words)
 		}
+	}
+}
+
+// A component needs the contracts of what it calls and of what it is called for; a module does not tell.
+func TestContractsOfAComponent(t *testing.T) {
+	hello, err := os.ReadFile("internal/component/testdata/hello.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := host.Contracts(hello); err != nil || !slices.Equal(got, []string{"wasmcloud:httpserver"}) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := host.Contracts(guest(t, "1")); err != nil || got != nil {
+		t.Errorf("a module: %q, %v", got, err)
+	}
+	if _, err := host.Contracts(hello[:2000]); lattice.CodeOf(err) != lattice.ErrBadModule {
+		t.Errorf("cut short: %v", err)
 	}
 }

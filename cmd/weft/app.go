@@ -124,7 +124,8 @@ func (a *app) signer() (*operate.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &operate.Signer{Keys: store, CacheDir: a.dir.Signed(), Check: host.CheckModule}, nil
+	return &operate.Signer{Keys: store, CacheDir: a.dir.Signed(), Check: host.CheckModule,
+		Contracts: host.Contracts}, nil
 }
 
 // exactArgs, minArgs and noArgs say what is missing, in the words of the command's usage line.

@@ -75,7 +75,7 @@ A module without claims is signed first, as "weft actor start" does. An executab
 	f.StringVar(&r.Name, "name", "",
 		"actor's name, when the file is unsigned (default: from actor.yaml or the file's name)")
 	f.StringArrayVar(&r.Caps, "cap", nil,
-		"contract that the actor may use, when the file is unsigned; may be repeated; none is none at all")
+		"contract that the actor may use, when the file is unsigned; may be repeated; none is none at all (default: as for sign)")
 	f.Var((*revision)(&r.Revision), "rev",
 		"revision, when the file is unsigned (default: from actor.yaml, else the time)")
 	f.StringVar(&r.Version, "ver", "", "version for people, when the file is unsigned")

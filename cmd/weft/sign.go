@@ -23,7 +23,8 @@ func claimFlags(f *pflag.FlagSet, r *operate.SignRequest) {
 	f.StringVar(&r.Name, "name", "",
 		"actor's name, when the file is unsigned (default: from actor.yaml or the file's name)")
 	f.StringArrayVar(&r.Caps, "cap", nil,
-		"contract that the actor may use, when the file is unsigned; may be repeated; none is none at all")
+		"contract that the actor may use, when the file is unsigned; may be repeated; none is none at all (default: from "+
+			"actor.yaml, else what a component imports and exports, or what is usual for a module)")
 	f.StringArrayVar(&r.Tags, "tag", nil, "tag in the claims; may be repeated")
 	f.Var((*revision)(&r.Revision), "rev",
 		"revision; has to grow with each update (default: from actor.yaml, else the time)")
@@ -55,6 +56,9 @@ func explainClaims(a *app, path string, m *operate.Module) {
 	case !m.Signed:
 	case m.Project != "":
 		a.say("- signed as %s, claims from %s", m.Claims.Name, m.Project)
+	case m.Derived:
+		a.say("- signed as %s, which may use what it imports and exports: %s\n  Say otherwise with --cap CONTRACT, or in an actor.yaml beside %s",
+			m.Claims.Name, cmp.Or(strings.Join(m.Claims.Caps, " "), "nothing"), path)
 	default:
 		a.say("- signed as %s, which may use: %s\n  Say otherwise with --cap CONTRACT, or in an actor.yaml beside %s",
 			m.Claims.Name, cmp.Or(strings.Join(m.Claims.Caps, " "), "nothing"), path)

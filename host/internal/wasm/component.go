@@ -65,15 +65,47 @@ func World(file []byte) (string, error) {
 	if !binary.Is(file) {
 		return "", nil
 	}
-	decoded, err := binary.Decode(file)
-	if err != nil {
-		return "", err
-	}
-	p, err := plan.Make(decoded)
+	p, err := planOf(file)
 	if err != nil {
 		return "", err
 	}
 	return wit.World(p), nil
+}
+
+// Contracts are those that a component needs for what it calls and for how it is called, sorted; nil for a module.
+func Contracts(file []byte) ([]string, error) {
+	if !binary.Is(file) {
+		return nil, nil
+	}
+	p, err := planOf(file)
+	if err != nil {
+		return nil, err
+	}
+	needed := []string{}
+	need := func(face string) {
+		if c := wasi.Contract(face); c != "" && !slices.Contains(needed, c) {
+			needed = append(needed, c)
+		}
+	}
+	for _, f := range p.Functions {
+		if f.Used {
+			need(f.Interface)
+		}
+	}
+	for _, e := range p.Exports {
+		need(e.Name.Text)
+	}
+	slices.Sort(needed)
+	return needed, nil
+}
+
+// planOf plans a component.
+func planOf(file []byte) (*plan.Plan, error) {
+	decoded, err := binary.Decode(file)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Make(decoded)
 }
 
 // compileComponent reads a component and compiles its core modules.
@@ -91,11 +123,7 @@ func (e *Engine) compileComponent(ctx context.Context, file []byte) (*Module, er
 
 // readComponent plans a component and finds what it imports.
 func readComponent(file []byte) (*Module, error) {
-	decoded, err := binary.Decode(file)
-	if err != nil {
-		return nil, err
-	}
-	p, err := plan.Make(decoded)
+	p, err := planOf(file)
 	if err != nil {
 		return nil, err
 	}

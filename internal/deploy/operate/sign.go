@@ -30,6 +30,9 @@ type Signer struct {
 	CacheDir string // signed modules are kept here, so that starting a file twice gives the same bytes; empty: not
 	// Check says why no host would run a module, as host.CheckModule does; nil: the first check is that of a host.
 	Check func(module []byte) error
+	// Contracts are those that a module needs by what it imports and exports, as host.Contracts says; nil: that is not
+	// looked at.
+	Contracts func(module []byte) ([]string, error)
 }
 
 // SignRequest is what signed claims are to say. Empty fields come from the project file, then from the file's name.
@@ -44,7 +47,7 @@ type SignRequest struct {
 	Key         string          // name of the module key; default: Name
 	Subject     lattice.ActorID // the module key must be this one; it is looked up by it instead of by name
 	Lifetime    time.Duration   // 0: for ever
-	DefaultCaps []string        // when neither Caps nor a project file says; nil: BuiltinContracts
+	DefaultCaps []string        // when neither Caps, a project file nor the module says; nil: BuiltinContracts
 	// name of the actor whose code it becomes; a project file that names another one is lattice.ErrConflict
 	Replaces string
 	Fresh    bool // sign again even if the same file has been signed before
@@ -56,6 +59,7 @@ type Module struct {
 	Claims  *signing.ActorClaims
 	Signed  bool   // by us, now or earlier; false: it came signed
 	Project string // the project file that the claims come from; may be empty
+	Derived bool   // what it may use was read off what it imports and exports
 }
 
 // Module reads a module from a file. A signed one is verified and stays as it is; one without claims is signed. Claims
@@ -87,6 +91,12 @@ func (s *Signer) Sign(path string, wasm []byte, r SignRequest) (*Module, error) 
 	if err != nil {
 		return nil, err
 	}
+	derived := false
+	if r.Caps == nil && project == "" {
+		if derived, err = s.grant(wasm, &r); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
 	account, _, err := s.Keys.LoadOrCreate(signing.KindAccount, cmp.Or(r.Account, "default"))
 	if err != nil {
 		return nil, err
@@ -95,7 +105,7 @@ func (s *Signer) Sign(path string, wasm []byte, r SignRequest) (*Module, error) 
 	if err != nil {
 		return nil, err
 	}
-	m := &Module{Signed: true, Project: project}
+	m := &Module{Signed: true, Project: project, Derived: derived}
 	cached := s.cachePath(wasm, r, account.Public(), module.Public())
 	if !r.Fresh {
 		if m.Bytes, err = os.ReadFile(cached); err == nil {
@@ -164,13 +174,22 @@ func (r *SignRequest) complete(path string) (project string, err error) {
 	if slices.Equal(r.Caps, []string{"none"}) {
 		r.Caps = []string{}
 	}
-	if r.Caps == nil && project == "" {
-		if r.Caps = r.DefaultCaps; r.Caps == nil {
-			r.Caps = BuiltinContracts
-		}
-	}
 	r.Name = cmp.Or(r.Name, strings.TrimSuffix(stem, "_s"))
 	return project, nil
+}
+
+// grant fills in what a module may use that nobody has said: a component what its imports and exports need, a module
+// what is usual. It reports whether that was read off the module.
+func (s *Signer) grant(wasm []byte, r *SignRequest) (derived bool, err error) {
+	if s.Contracts != nil {
+		if r.Caps, err = s.Contracts(wasm); err != nil || r.Caps != nil {
+			return err == nil, err
+		}
+	}
+	if r.Caps = r.DefaultCaps; r.Caps == nil {
+		r.Caps = BuiltinContracts
+	}
+	return false, nil
 }
 
 // moduleKey is the identity of the actor: one key per name, unless a certain one is wanted.

@@ -125,6 +125,47 @@ func TestModuleClaimsFromProject(t *testing.T) {
 	}
 }
 
+// What a module needs by its imports is what it is granted, where nobody says otherwise.
+func TestClaimsFromWhatAModuleNeeds(t *testing.T) {
+	s := newSigner(t)
+	s.Contracts = func([]byte) ([]string, error) { return []string{"a:b"}, nil }
+	dir := t.TempDir()
+	path := writeFile(t, filepath.Join(dir, "app.wasm"), smallModule)
+	caps := func(r SignRequest) []string {
+		t.Helper()
+		m, err := s.Module(path, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Claims.Caps
+	}
+	if got := caps(SignRequest{}); !slices.Equal(got, []string{"a:b"}) {
+		t.Errorf("%q", got)
+	}
+	if got := caps(SignRequest{DefaultCaps: []string{"c:d"}}); !slices.Equal(got, []string{"a:b"}) {
+		t.Errorf("default: %q", got)
+	}
+	if got := caps(SignRequest{Caps: []string{"e:f"}}); !slices.Equal(got, []string{"e:f"}) {
+		t.Errorf("flag: %q", got)
+	}
+	if got := caps(SignRequest{Caps: []string{"none"}}); len(got) != 0 {
+		t.Errorf("none: %q", got)
+	}
+	s.Contracts = func([]byte) ([]string, error) { return []string{}, nil }
+	if m, err := s.Module(path, SignRequest{}); err != nil || len(m.Claims.Caps) != 0 || !m.Derived {
+		t.Errorf("needs nothing: %+v, %v", m, err)
+	}
+	s.Contracts = func([]byte) ([]string, error) { return nil, nil }
+	if got := caps(SignRequest{}); !slices.Equal(got, BuiltinContracts) {
+		t.Errorf("does not tell: %q", got)
+	}
+	s.Contracts = func([]byte) ([]string, error) { return []string{"a:b"}, nil }
+	writeFile(t, filepath.Join(dir, "actor.yaml"), []byte("name: shop\ncapabilities: [\"g:h\"]\n"))
+	if got := caps(SignRequest{}); !slices.Equal(got, []string{"g:h"}) {
+		t.Errorf("project: %q", got)
+	}
+}
+
 func TestPackIsStable(t *testing.T) {
 	s := newSigner(t)
 	made := time.Unix(1_700_000_000, 0)

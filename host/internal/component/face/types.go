@@ -27,6 +27,9 @@ type Family struct {
 	// Absent says why a function is never called that has a type and no implementation: guests cannot have what it
 	// would be called with. "": there is no such function.
 	Absent string
+	// Contracts are those that a guest must be granted to use an interface, by its name with its track. One that needs
+	// none, or is not here, is every guest's.
+	Contracts map[string]string
 }
 
 // Interface is one interface of the host.
@@ -34,6 +37,7 @@ type Interface struct {
 	Functions map[string]Func
 	Shapes    map[string]string // of Functions, as wit.Shape writes them
 	Exports   map[string]string // of what the host calls
+	Contract  string            // that a guest must be granted to use it; "": none
 }
 
 // Interfaces are those of a family, by name with track. It panics when Functions and Types do not fit, which is a
@@ -50,7 +54,7 @@ func (f Family) Interfaces() map[string]*Interface {
 			name, shape, _ := strings.Cut(rest, " ")
 			lets["$"+name] = said(shape, lets)
 		case "interface":
-			face = &Interface{map[string]Func{}, map[string]string{}, map[string]string{}}
+			face = &Interface{map[string]Func{}, map[string]string{}, map[string]string{}, f.Contracts[rest]}
 			all[rest] = face
 		case "export":
 			name, shape, _ := strings.Cut(rest, " ")

@@ -53,6 +53,14 @@ func Export(name, function string) string {
 	return i.Exports[function]
 }
 
+// Contract is the contract that a guest must be granted to import or export an interface; "": none.
+func Contract(name string) string {
+	if i := interfaces()[face.Track(name)]; i != nil {
+		return i.Contract
+	}
+	return ""
+}
+
 // Names are the interfaces that guests may import, each with its version track, sorted.
 func Names() []string {
 	var names []string

@@ -14,6 +14,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/face"
 	wasiio "github.com/weftlattice/weft/host/internal/component/wasi/io"
+	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
 
 //go:embed types.txt
@@ -24,6 +25,9 @@ var Family = face.Family{Types: types, Absent: "no provider carries what guests 
 	Functions: map[string]map[string]face.Func{
 		"wasi:http/types@0.2":            face.Join(httpTypes, outgoingRequests),
 		"wasi:http/outgoing-handler@0.2": outgoingHandler,
+	}, Contracts: map[string]string{
+		"wasi:http/incoming-handler@0.2": httpserver.ID,
+		"wasi:http/outgoing-handler@0.2": "wasmcloud:httpclient",
 	}}
 
 const maxFields = 128 << 10 // bytes of the names and values of one fields resource
