@@ -22,7 +22,7 @@ var public = strings.Fields(`
 	actor-sdk actor-sdk/actortest actor-sdk/keyvalue actor-sdk/log actor-sdk/numbergen
 	host
 	lattice lattice/msgpack lattice/subject lattice/trace lattice/wire lattice/event
-	lattice/contract/core lattice/contract/httpserver lattice/contract/keyvalue lattice/contract/logging lattice/contract/numbergen
+	lattice/contract/core lattice/contract/httpclient lattice/contract/httpserver lattice/contract/keyvalue lattice/contract/logging lattice/contract/numbergen
 	lattice/artifact lattice/control lattice/linkvalue lattice/oci lattice/policy lattice/signing lattice/store
 	provider provider/providertest`)
 

@@ -13,6 +13,7 @@ import (
 	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/guard"
 	"github.com/weftlattice/weft/internal/nearest"
+	"github.com/weftlattice/weft/internal/providers/httpclient"
 	"github.com/weftlattice/weft/internal/providers/httpserver"
 	"github.com/weftlattice/weft/internal/providers/keyvaluenats"
 	"github.com/weftlattice/weft/internal/providers/keyvalueredis"
@@ -29,6 +30,7 @@ type builtin struct {
 // builtins are the providers that come with weft, by the name that they are started by.
 var builtins = []builtin{
 	{"httpserver", "wasmcloud:httpserver", "an HTTP server that calls actors", false},
+	{"httpclient", "wasmcloud:httpclient", "HTTP requests of actors to where their links allow", false},
 	{"keyvalue-redis", "wasmcloud:keyvalue", "key-value storage in Redis", false},
 	{"keyvalue-nats", "wasmcloud:keyvalue", "key-value storage in NATS JetStream", true},
 }
@@ -50,6 +52,7 @@ func builtinNames() []operate.Builtin {
 func providerMains() map[string]providerMain {
 	return map[string]providerMain{
 		"httpserver":     {httpserver.Info, httpserver.New},
+		"httpclient":     {httpclient.Info, httpclient.New},
 		"keyvalue-redis": {keyvalueredis.Info, keyvalueredis.New},
 		"keyvalue-nats":  {keyvaluenats.Info, keyvaluenats.New},
 	}

@@ -13,6 +13,59 @@ import (
 // encoding.
 const MaxHTTPBody = 127 << 20
 
+// HTTPClient is the table of httpclient.
+var HTTPClient = &Table{Provider: "httpclient", Contract: "wasmcloud:httpclient",
+	Fields: []Field{
+		{Name: "allowed_hosts", Kind: Hosts(), Unset: "none: all is denied",
+			Doc: "`example.com`, `*.example.com` (what is below it, not itself), `*` (any name, no address), `10.0.0.7`, `[::1]`; with `http://` or `:8443` it says scheme and port, too"},
+		{Name: "allowed_schemes", Kind: Choices("http", "https"), Default: "https",
+			Doc: "of hosts that do not say one"},
+		{Name: "allowed_ports", Kind: Ports(), Unset: "that of the scheme",
+			Doc: "of hosts that do not say one: `443`, `8000-8099`"},
+		{Name: "allowed_methods", Kind: Methods(), Default: "GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS",
+			Doc: "`*` is all; `CONNECT` is never made"},
+		{Name: "allowed_networks", Kind: Networks(),
+			Doc: "addresses that are not public and may be connected to all the same, see [Addresses](#addresses)"},
+		{Name: "follow_redirects", Kind: Number(0, 20), Default: "0",
+			Doc: "how many, each judged as the request was; without it the actor gets the redirect"},
+		{Name: "proxy", Kind: Proxy(),
+			Doc: "`http://[USER:PASSWORD@]HOST:PORT`, or `environment` for what `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the process say"},
+		{Name: "ca_file", Kind: File(), Unset: "the system's",
+			Doc: "PEM file of the authorities to trust, see [Files](#files)"},
+		{Name: "ca_pem", Kind: Certificates(), Unset: "the system's", Doc: "the same as text"},
+		{Name: "cert_file", Kind: File(), Doc: "PEM file of the client's certificate; with `key_file`"},
+		{Name: "key_file", Kind: File(), Doc: "PEM file of its key"},
+		{Name: "connect_timeout", Kind: Span(time.Millisecond), Default: "5s",
+			Doc: "until a connection is there, TLS included"},
+		{Name: "first_byte_timeout", Kind: Span(time.Millisecond), Default: "30s",
+			Doc: "from the end of the request to the first byte of the response's body"},
+		{Name: "between_bytes_timeout", Kind: Span(time.Millisecond), Default: "30s",
+			Doc: "between two parts of a body"},
+		{Name: "timeout", Kind: Span(time.Millisecond), Default: "60s",
+			Doc: "of a whole request, redirects included; the time that the caller waits is the other bound"},
+		{Name: "max_request_bytes", Kind: Size(0, MaxHTTPBody), Default: "10M", Doc: "of a request's body, at most 127M"},
+		{Name: "max_response_bytes", Kind: Size(0, MaxHTTPBody), Default: "10M",
+			Doc: "of a response's body, at most 127M"},
+		{Name: "max_header_bytes", Kind: Size(1<<10, 1<<20), Default: "64K",
+			Doc: "of the header of a request, and of a response; at most 1M"},
+		{Name: "max_connections", Kind: Number(1, 1<<16), Default: "64", Doc: "open at the same time"},
+		{Name: "requests_per_second", Kind: Number(1, 1<<20), Default: "1000",
+			Doc: "beyond it, and a burst of one second's, requests fail at once"},
+		{Name: "bytes_per_second", Kind: Size(1<<10, 1<<40), Default: "100M",
+			Doc: "of bodies, both ways together; what is beyond waits"},
+		{Name: "trace", Kind: Truth(), Default: "true",
+			Doc: "`traceparent` and `tracestate` go with requests, unless the actor has set them"},
+	},
+	together: func(s Settings) error {
+		switch {
+		case s.Given("cert_file") != s.Given("key_file"):
+			return wrong("cert_file", "certificate and key go together; key_file is the other")
+		case s.Given("ca_file") && s.Given("ca_pem"):
+			return wrong("ca_file", "it and ca_pem exclude each other")
+		}
+		return nil
+	}}
+
 // HTTPServer is the table of httpserver.
 var HTTPServer = &Table{Provider: "httpserver", Contract: "wasmcloud:httpserver", Config: "config_json",
 	ConfigBase64: "config_b64",
@@ -114,7 +167,7 @@ var KeyvalueRedis = &Table{Provider: "keyvalue-redis", Contract: "wasmcloud:keyv
 	}}
 
 // Builtins are the tables of the providers that come with weft, sorted by name.
-func Builtins() []*Table { return []*Table{HTTPServer, KeyvalueNATS, KeyvalueRedis} }
+func Builtins() []*Table { return []*Table{HTTPClient, HTTPServer, KeyvalueNATS, KeyvalueRedis} }
 
 // Builtin finds the table of a built-in provider by name; nil when there is none.
 func Builtin(name string) *Table {

@@ -1,6 +1,7 @@
 package linkvalue
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/netip"
@@ -201,7 +202,7 @@ func orSlash(path string) string {
 func Networks() Kind {
 	return Kind{Name: "networks", parse: func(s string) (any, error) {
 		var all []string
-		for text := range strings.FieldsFuncSeq(s, func(c rune) bool { return c == ',' || c == ' ' }) {
+		for text := range fields(s) {
 			n, err := netip.ParsePrefix(text)
 			if a, failed := netip.ParseAddr(text); failed == nil {
 				n, err = netip.PrefixFrom(a.WithZone(""), a.BitLen()), nil
@@ -217,6 +218,94 @@ func Networks() Kind {
 		}
 		slices.Sort(all)
 		return strings.Join(slices.Compact(all), ","), nil
+	}}
+}
+
+// fields are the parts of a list, which commas or spaces separate.
+func fields(s string) func(yield func(string) bool) {
+	return strings.FieldsFuncSeq(s, func(c rune) bool { return c == ',' || c == ' ' })
+}
+
+// list is a kind of several parts. It is read as text: the parts as one reads them, in order, separated by commas
+// alone.
+func list(name string, words []string, one func(part string) (string, error)) Kind {
+	return Kind{Name: name, Words: words, parse: func(s string) (any, error) {
+		var all []string
+		for part := range fields(s) {
+			spelt, err := one(part)
+			if err != nil {
+				return nil, wants(strconv.Quote(lattice.Printable(part)) + ": " + err.Error())
+			}
+			all = append(all, spelt)
+		}
+		slices.Sort(all)
+		return strings.Join(slices.Compact(all), ","), nil
+	}}
+}
+
+// Hosts are patterns of hosts, see netaddr.Pattern, separated by commas. They are read as Networks are.
+func Hosts() Kind {
+	return list("hosts", nil, func(part string) (string, error) {
+		p, err := netaddr.ParsePattern(part)
+		return p.String(), err
+	})
+}
+
+// Choices are some of some words, separated by commas.
+func Choices(words ...string) Kind {
+	return list("words", words, func(part string) (string, error) {
+		part = strings.ToLower(part)
+		if !slices.Contains(words, part) {
+			return "", wants("want " + strings.Join(words, " or "))
+		}
+		return part, nil
+	})
+}
+
+// Methods are names of HTTP methods in upper case, separated by commas; "*" is all.
+func Methods() Kind {
+	return list("methods", nil, func(part string) (string, error) {
+		part = strings.ToUpper(part)
+		if part != "*" && strings.Trim(part, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") != "" {
+			return "", wants("want methods such as GET,POST, or *")
+		}
+		if part == "CONNECT" {
+			return "", wants("no tunnels are made")
+		}
+		return part, nil
+	})
+}
+
+// Ports are ports of TCP and ranges of them, "443" and "8000-8099", separated by commas.
+func Ports() Kind {
+	return list("ports", nil, func(part string) (string, error) {
+		low, high, err := netaddr.ParsePorts(part)
+		if low == high {
+			return strconv.Itoa(int(low)), err
+		}
+		return fmt.Sprintf("%d-%d", low, high), err
+	})
+}
+
+// Proxy is the URL of an HTTP proxy, or "environment". It may hold a password.
+func Proxy() Kind {
+	return Kind{Name: "proxy", hide: true, parse: func(s string) (any, error) {
+		u, err := url.Parse(s)
+		if s != "environment" && (err != nil || u.Scheme != "http" || u.Hostname() == "" || u.Port() == "" ||
+			strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "") {
+			return nil, wants("want http://[USER:PASSWORD@]HOST:PORT, or environment")
+		}
+		return s, nil
+	}}
+}
+
+// Certificates are authorities in PEM form, the text itself.
+func Certificates() Kind {
+	return Kind{Name: "certificates", parse: func(s string) (any, error) {
+		if !x509.NewCertPool().AppendCertsFromPEM([]byte(s)) {
+			return nil, wants("want certificates in PEM form, which begin with -----BEGIN CERTIFICATE-----")
+		}
+		return s, nil
 	}}
 }
 

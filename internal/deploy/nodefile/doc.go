@@ -45,7 +45,7 @@
 //
 // # providers
 //
-//	name       a contract ("wasmcloud:keyvalue") or a built-in provider (httpserver, keyvalue-redis, keyvalue-nats)
+//	name       a contract ("wasmcloud:keyvalue") or a built-in provider (httpserver, httpclient, keyvalue-redis, keyvalue-nats)
 //	image      a built-in provider, a file (.par), lattice://NAME@sha256:HEX, or a registry's reference; not needed when
 //	           name is a built-in provider. The images kvredis and httpserver of wasmcloud.azurecr.io and
 //	           ghcr.io/wasmcloud, of any version, stand for the built-in providers

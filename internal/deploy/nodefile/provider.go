@@ -2,7 +2,9 @@ package nodefile
 
 import (
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -19,12 +21,13 @@ const BuiltinScheme = "builtin://"
 // builtins are the providers inside weft, and the contract of each.
 var builtins = map[string]string{
 	"httpserver":     "wasmcloud:httpserver",
+	"httpclient":     "wasmcloud:httpclient",
 	"keyvalue-redis": "wasmcloud:keyvalue",
 	"keyvalue-nats":  "wasmcloud:keyvalue",
 }
 
 // standIns are the images that a built-in provider stands for, by the last part of their name.
-var standIns = map[string]string{"httpserver": "httpserver", "kvredis": "keyvalue-redis"}
+var standIns = map[string]string{"httpserver": "httpserver", "httpclient": "httpclient", "kvredis": "keyvalue-redis"}
 
 // Provider is an entry of "providers".
 type Provider struct {
@@ -141,7 +144,7 @@ func (w *walker) providerName(n *yaml.Node, at string) (name, contract string) {
 	return name, name
 }
 
-func builtinNames() []string { return []string{"httpserver", "keyvalue-nats", "keyvalue-redis"} }
+func builtinNames() []string { return slices.Sorted(maps.Keys(builtins)) }
 
 // providerRef finds what an image means. "" means that a problem has been noted.
 func (w *walker) providerRef(p *Provider, image *yaml.Node, at string) string {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/weftlattice/weft/internal/httpfield"
 	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -84,7 +85,7 @@ func (a *answer) fields(bad func(name string)) func(yield func(name, value strin
 			lower := strings.ToLower(name)
 			value = strings.Trim(value, " \t")
 			switch {
-			case hopByHop[lower] || lower == "content-length" || lower == "content-type" && (value == "" || typed) ||
+			case httpfield.HopByHop(lower) || lower == "content-length" || lower == "content-type" && (value == "" || typed) ||
 				lower == "date" && dated:
 				continue
 			case !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value):

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/weftlattice/weft/internal/httpfield"
 	"github.com/weftlattice/weft/internal/providers/httpserver/internal/http1"
 	"github.com/weftlattice/weft/lattice/msgpack"
 	"github.com/weftlattice/weft/lattice/trace"
@@ -72,8 +73,8 @@ func (e *encoder) plain(r *http1.Request, x *exchange) {
 
 // add notes a header, unless it is one of the connection or of those that head adds.
 func (e *encoder) add(name, value string) {
-	if !hopByHop[name] && name != "host" && name != trace.ParentHeader && name != trace.StateHeader && !asserted(name) {
-		e.fields = append(e.fields, field{name, text(value)})
+	if !httpfield.HopByHop(name) && name != "host" && name != trace.ParentHeader && name != trace.StateHeader && !asserted(name) {
+		e.fields = append(e.fields, field{name, httpfield.Text(value)})
 	}
 }
 
@@ -87,7 +88,7 @@ func (e *encoder) head(x *exchange, path, query, host string) {
 	e.Str(path)
 	e.Str("queryString")
 	e.Str(escapeInvalid(query))
-	e.fields = append(e.fields, field{"host", text(host)}, field{trace.ParentHeader, x.trace.Traceparent()},
+	e.fields = append(e.fields, field{"host", httpfield.Text(host)}, field{trace.ParentHeader, x.trace.Traceparent()},
 		field{headerFor, x.from.chain}, field{headerProto, x.from.scheme})
 	if x.from.host != "" {
 		e.fields = append(e.fields, field{headerHost, x.from.host})
@@ -118,19 +119,6 @@ func (e *encoder) head(x *exchange, path, query, host string) {
 	e.Str("body")
 }
 
-// text is the value of a header as a text. HTTP's are bytes: UTF-8 where they are that, else ISO 8859-1, as RFC 9110,
-// section 5.5, has it of old.
-func text(s string) string {
-	if utf8.ValidString(s) {
-		return s
-	}
-	b := make([]byte, 0, len(s)+16)
-	for i := range len(s) {
-		b = utf8.AppendRune(b, rune(s[i]))
-	}
-	return string(b)
-}
-
 // escapeInvalid is a query whose bytes beyond ASCII are escaped if they are not UTF-8, which a text has to be.
 func escapeInvalid(query string) string {
 	if utf8.ValidString(query) {
@@ -154,11 +142,6 @@ func lowerName(name string) string {
 	}
 	return strings.ToLower(name)
 }
-
-// hopByHop are headers of a connection, not of a message.
-var hopByHop = map[string]bool{"connection": true, "keep-alive": true, "proxy-connection": true, "te": true,
-	"trailer":           true,
-	"transfer-encoding": true, "upgrade": true}
 
 // lowerNames are the usual names of headers in lower case, which need not be made for each request.
 var lowerNames = func() map[string]string {

@@ -1,0 +1,86 @@
+package httpclient
+
+import (
+	"context"
+	"net/http"
+	"net/textproto"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/weftlattice/weft/internal/httpfield"
+	contract "github.com/weftlattice/weft/lattice/contract/httpclient"
+	"github.com/weftlattice/weft/lattice/trace"
+)
+
+// fieldCost is what a field counts for besides its name and value, as in HTTP/2.
+const fieldCost = 32
+
+// secret are fields that never go to another origin than the one that they were meant for.
+var secret = []string{"Authorization", "Cookie", "Cookie2", "Www-Authenticate", "Proxy-Authorization"}
+
+// requestHeader is the header of a request as it is sent: without the fields of a connection, and without Host, which
+// would name another site than the URL that was judged. Content-Length has to be right, and is then net/http's.
+func (s *settings) requestHeader(ctx context.Context, q *contract.Request) (http.Header, error) {
+	h := http.Header{"User-Agent": nil} // none, rather than that of net/http
+	connection := []string{}
+	size := int64(0)
+	for name, values := range q.Header {
+		if strings.EqualFold(name, "connection") {
+			connection = append(connection, values...)
+		}
+		for _, v := range values {
+			size += int64(len(name) + len(v) + fieldCost)
+			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(v) {
+				return nil, contract.Fail(contract.ProtocolError, "the header %q is none that HTTP allows", clip(name))
+			}
+		}
+	}
+	if size > s.headerBytes {
+		return nil, contract.Sized(contract.RequestHeaderSize, size, "a header of %d bytes; see max_header_bytes", size)
+	}
+	for name, values := range q.Header {
+		lower := strings.ToLower(name)
+		switch {
+		case lower == "host" || httpfield.HopByHop(lower) || strings.HasPrefix(lower, "proxy-") ||
+			lower == "http2-settings" || httpguts.HeaderValuesContainsToken(connection, lower):
+		case lower == "content-length":
+			for _, v := range values {
+				if n, err := strconv.ParseUint(strings.TrimSpace(v), 10, 63); err != nil || int(n) != len(q.Body) {
+					return nil, contract.Sized(contract.RequestBodySize, int64(len(q.Body)),
+						"content-length says %q, and the body has %d bytes", clip(v), len(q.Body))
+				}
+			}
+		default:
+			key := textproto.CanonicalMIMEHeaderKey(name)
+			h[key] = append(h[key], values...)
+		}
+	}
+	if tc, ok := trace.From(ctx); ok && s.trace && h.Get(trace.ParentHeader) == "" {
+		child := tc.Child()
+		h.Set(trace.ParentHeader, child.Traceparent())
+		if h.Del(trace.StateHeader); child.State != "" {
+			h.Set(trace.StateHeader, child.State)
+		}
+	}
+	return h, nil
+}
+
+func clip(s string) string { return s[:min(len(s), 100)] }
+
+// responseHeader is the header of a response as actors get it.
+func responseHeader(from http.Header) contract.Header {
+	h := contract.Header{}
+	connection := from["Connection"]
+	for name, values := range from {
+		lower := strings.ToLower(name)
+		if httpfield.HopByHop(lower) || httpguts.HeaderValuesContainsToken(connection, lower) {
+			continue
+		}
+		for _, v := range values {
+			h[lower] = append(h[lower], httpfield.Text(v))
+		}
+	}
+	return h
+}

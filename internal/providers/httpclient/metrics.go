@@ -1,0 +1,78 @@
+package httpclient
+
+import (
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	contract "github.com/weftlattice/weft/lattice/contract/httpclient"
+)
+
+// maxHosts is how many values the label host has at most; all further hosts are "other".
+const maxHosts = 200
+
+// metrics of the process. The label host is a host as a link allows it, so that no actor can make up values.
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	bytes    *prometheus.CounterVec
+
+	mu    sync.Mutex
+	hosts map[string]bool // that are label values. guarded by mu
+}
+
+func newMetrics(reg prometheus.Registerer, connections func() float64) (*metrics, error) {
+	m := &metrics{hosts: map[string]bool{},
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "weft_httpclient_requests_total",
+			Help: "HTTP requests of actors, by host as a link allows it and by status, or by the name of the failure."},
+			[]string{"host", "result"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "weft_httpclient_request_seconds",
+			Help:    "Time of an HTTP request from its judgement to the end of the response.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}},
+			[]string{"host"}),
+		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "weft_httpclient_bytes_total",
+			Help: "Bytes of bodies, by host and direction."}, []string{"host", "direction"}),
+	}
+	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "weft_httpclient_connections",
+		Help: "Connections that are open."}, connections)
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.bytes, open} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// host is the label value of a grant.
+func (m *metrics) host(grant string) string {
+	if grant == "" {
+		return "denied"
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.hosts[grant] && len(m.hosts) >= maxHosts {
+		return "other"
+	}
+	m.hosts[grant] = true
+	return grant
+}
+
+func (m *metrics) observe(grant string, q *contract.Request, resp *contract.Response, err error, took time.Duration) {
+	host, result := m.host(grant), "canceled"
+	var f *contract.Failure
+	switch {
+	case err == nil:
+		result = strconv.Itoa(int(resp.StatusCode)/100) + "xx"
+		m.bytes.WithLabelValues(host, "in").Add(float64(len(resp.Body)))
+	case errors.As(err, &f):
+		result = f.Name
+	}
+	m.requests.WithLabelValues(host, result).Inc()
+	if grant != "" {
+		m.bytes.WithLabelValues(host, "out").Add(float64(len(q.Body)))
+		m.seconds.WithLabelValues(host).Observe(took.Seconds())
+	}
+}
