@@ -57,8 +57,8 @@ type Result struct {
 	Wasm        []byte
 	Imports     []Import
 	Functions   map[string]Signature // that it exports, by name
-	MemoryPages uint64               // the memory's initial size in pages of 64 KiB
-	MemoryMost  uint64               // the most pages that the memory may have, by the module's own word
+	MemoryPages uint64               // the initial size of its own memory, in pages of 64 KiB
+	MemoryMost  uint64               // the most pages that that may have, by the module's own word
 	TableMost   uint64               // the most elements that all tables may have
 	Checks      int                  // how many checks were inserted
 }

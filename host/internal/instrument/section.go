@@ -115,8 +115,9 @@ func (m *module) imports(r *reader) {
 			r.RefType()
 			r.limits()
 			m.tables++
-		case MemoryImport:
+		case MemoryImport: // its size is told by the module that has it
 			m.memory(r)
+			m.MemoryPages, m.MemoryMost = 0, 0
 		case GlobalImport:
 			m.global(r)
 		case 4:

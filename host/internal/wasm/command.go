@@ -41,7 +41,7 @@ func (i *Instance) command(ctx context.Context, op string) ([]byte, error) {
 			i.running = stackOf(f)
 			_, err := f.Call(ctx)
 			var exit *sys.ExitError
-			if errors.As(err, &exit) && (exit.ExitCode() == 0 || !i.linear.refused) {
+			if errors.As(err, &exit) && (exit.ExitCode() == 0 || !i.account.refused) {
 				code = exit.ExitCode()
 				return nil
 			}

@@ -2,13 +2,11 @@ package wasm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 
@@ -21,10 +19,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// composite is what an instance of a component has besides: its core instances, and handles.
+// composite is what an instance of a component has besides: handles, and where its calls are.
 type composite struct {
-	guests    []api.Module // of each step
-	memories  []*linearMemory
 	functions map[plan.Def]api.Function // that have been called
 	tables    []abi.Table               // of each component instance
 	locked    []bool                    // component instances that may call nothing now: they make room, or clean up
@@ -34,8 +30,7 @@ type composite struct {
 
 // openComponent instantiates all core modules, and runs their start functions, in the order of the plan.
 func (i *Instance) openComponent(ctx context.Context) error {
-	c := i.template.module.component
-	p := c.plan
+	p := i.template.module.component.plan
 	i.parts = &composite{functions: map[plan.Def]api.Function{}, tables: make([]abi.Table, p.Instances),
 		locked: make([]bool, p.Instances), entered: make([]bool, p.Instances)}
 	i.parts.state = face.State{Args: i.args, Begin: time.Now(), Out: i.sink(&i.stdout), Err: i.sink(&i.stderr)}
@@ -43,7 +38,9 @@ func (i *Instance) openComponent(ctx context.Context) error {
 		name, value, _ := strings.Cut(e, "=")
 		i.parts.state.Environ = append(i.parts.state.Environ, [2]string{name, value})
 	}
-	i.linear = &linearMemory{budget: i.template.module.engine.cfg.Memory} // until there is one
+	if err := i.account.add(instanceBytes); err != nil {
+		return err
+	}
 	return i.runComponent(ctx, "start instance", func(ctx context.Context) error {
 		for n := range p.Steps {
 			if err := i.openPart(ctx, n); err != nil {
@@ -56,48 +53,23 @@ func (i *Instance) openComponent(ctx context.Context) error {
 
 // openPart instantiates the core module of a step.
 func (i *Instance) openPart(ctx context.Context, n int) error {
-	c, e := i.template.module.component, i.template.module.engine
-	part := c.parts[n]
-	memory, err := newLinearMemory(i.template.limits.MemoryBytes, part.mostBytes, part.pages*pageBytes, part.tables,
-		e.slices, nil, e.cfg.Memory)
-	if err != nil {
+	c := i.template.module.component
+	if err := i.account.add(coreBytes + c.parts[n].tables*elementBytes); err != nil {
 		return err
 	}
-	memory.visit = i.visit
 	resolve := func(name string) api.Module {
 		if name == builtinName {
 			return c.host
 		}
-		if k, err := strconv.Atoi(strings.TrimPrefix(name, stepPrefix)); err == nil && k >= 0 &&
-			k < len(i.parts.guests) {
-			return i.parts.guests[k]
+		if k, err := strconv.Atoi(strings.TrimPrefix(name, stepPrefix)); err == nil && k >= 0 && k < len(i.cores) {
+			return i.cores[k].guest
 		}
 		return nil
 	}
-	making := experimental.WithMemoryAllocator(experimental.WithImportResolver(context.WithoutCancel(ctx), resolve),
-		memory)
-	guest, err := e.runtime.InstantiateModule(making, part.code,
-		wazero.NewModuleConfig().WithName("").WithStartFunctions())
-	if err != nil {
-		memory.Free()
-		return &lattice.Error{Code: lattice.ErrBadModule, Op: "start instance", Err: err}
+	if err := i.openCore(experimental.WithImportResolver(ctx, resolve), c.parts[n]); err != nil {
+		return err
 	}
-	i.parts.guests = append(i.parts.guests, guest)
-	i.parts.memories = append(i.parts.memories, memory)
-	if part.pages > 0 && len(i.linear.b) == 0 {
-		i.linear.giveStack() // the next check takes it again
-		i.linear = memory
-	}
-	i.watch.add(guest)
-	i.meter.add(guest)
-	for at, d := range part.data {
-		if have := uint64(len(memory.b)); uint64(d.Offset)+uint64(len(d.Bytes)) > have {
-			return badModule(fmt.Sprintf("data segment %d: %d bytes at %d lie outside of the memory of %d", at,
-				len(d.Bytes), d.Offset, have))
-		}
-		copy(memory.b[d.Offset:], d.Bytes)
-	}
-	if f := guest.ExportedFunction(instrument.StartFunc); f != nil {
+	if f := i.cores[n].guest.ExportedFunction(instrument.StartFunc); f != nil {
 		i.running = stackOf(f)
 		if _, err := f.Call(ctx); err != nil {
 			return err
@@ -106,18 +78,11 @@ func (i *Instance) openPart(ctx context.Context, n int) error {
 	return nil
 }
 
-// shutComponent is the inverse of openComponent.
-func (i *Instance) shutComponent(ctx context.Context) error {
-	var errs []error
-	for n := len(i.parts.guests) - 1; n >= 0; n-- {
-		errs = append(errs, i.parts.guests[n].Close(ctx))
+// shut lets go of what the host holds for an instance that ends.
+func (c *composite) shut() {
+	for n := range c.tables {
+		c.tables[n].Each(func(r *types.Resource, rep abi.Rep) { dropped(rep) })
 	}
-	for n := range i.parts.tables {
-		i.parts.tables[n].Each(func(r *types.Resource, rep abi.Rep) { dropped(rep) })
-	}
-	i.watch.clear()
-	i.meter.parts, i.parts = nil, nil
-	return errors.Join(errs...)
 }
 
 func dropped(rep abi.Rep) {
@@ -138,7 +103,7 @@ func (i *Instance) sink(l *lines) face.Sink {
 func (i *Instance) function(d plan.Def) api.Function {
 	f := i.parts.functions[d]
 	if f == nil {
-		f = i.parts.guests[d.Step].ExportedFunction(d.Name)
+		f = i.cores[d.Step].guest.ExportedFunction(d.Name)
 		i.parts.functions[d] = f
 	}
 	return f
@@ -153,7 +118,7 @@ type side struct {
 }
 
 func (s *side) Memory() []byte {
-	m := s.instance.parts.guests[s.opts.Memory.Step].ExportedMemory(s.opts.Memory.Name)
+	m := s.instance.cores[s.opts.Memory.Step].guest.ExportedMemory(s.opts.Memory.Name)
 	b, _ := m.Read(0, m.Size())
 	return b
 }

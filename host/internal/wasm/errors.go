@@ -37,12 +37,12 @@ func (i *Instance) explain(ctx context.Context, op string, err error, expired bo
 		e.Code, e.Detail = lattice.ErrFuel, fmt.Sprintf("more than %d units spent", i.template.limits.Fuel)
 	case reason == "stack overflow":
 		e.Code, e.Detail = lattice.ErrStack, i.said()
-	case i.linear.refused:
+	case i.account.refused:
 		e.Code = lattice.ErrMemory
-		e.Detail = fmt.Sprintf("%d bytes in use, more refused, limit %d", len(i.linear.b),
+		e.Detail = fmt.Sprintf("%d bytes in use, more refused, limit %d", i.account.size,
 			i.template.limits.MemoryBytes)
-		if i.linear.short != nil {
-			e.Detail = fmt.Sprintf("%d bytes in use, more refused: %v", len(i.linear.b), i.linear.short)
+		if i.account.short != nil {
+			e.Detail = fmt.Sprintf("%d bytes in use, more refused: %v", i.account.size, i.account.short)
 		}
 	case errors.As(err, &exit):
 		e.Code, e.Detail = lattice.ErrTrap, join(fmt.Sprintf("the guest exited with code %d", exit.ExitCode()),

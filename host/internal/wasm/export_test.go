@@ -1,8 +1,6 @@
 package wasm
 
 import (
-	"bytes"
-
 	"github.com/tetratelabs/wazero/api"
 	"github.com/weftlattice/weft/host/internal/turns"
 )
@@ -20,15 +18,18 @@ func (i *Instance) Hold(response []byte) error { return i.hold(response) }
 func (i *Instance) State() (memory []byte, globals []uint64) {
 	i.use.Lock()
 	defer i.use.Unlock()
-	for _, g := range i.globals {
-		globals = append(globals, g.Get())
+	for _, c := range i.cores {
+		memory = append(memory, c.linear.b...)
+		for _, g := range c.globals {
+			globals = append(globals, g.Get())
+		}
 	}
-	return bytes.Clone(i.linear.b), globals
+	return memory, globals
 }
 
 // Reserve makes the memory of an instance that may grow so far, and frees it.
 func Reserve(most uint64) error {
-	m, err := newLinearMemory(most, most, 0, 0, false, nil, nil)
+	m, err := newLinearMemory(&account{limit: most}, most, 0, false, nil)
 	if err == nil {
 		m.Free()
 	}

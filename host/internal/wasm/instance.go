@@ -26,16 +26,16 @@ type Instance struct {
 	use    sync.Mutex // held during a call, and while restoring and closing
 	closed bool       // guarded by use
 	broken atomic.Bool
-	bytes  atomic.Uint64 // size of the memory after the last call
+	bytes  atomic.Uint64 // size of the memories after the last call
 
 	// The rest is guarded by use.
-	guest    api.Module // nil for a WASI command between its runs
+	cores    []core // one of a module; none for a WASI command between its runs
+	account  account
+	guest    api.Module // of a module
+	linear   *linearMemory
 	entry    api.Function
 	reseed   api.Function // weft_restored, else nil
-	memory   api.Memory
-	linear   *linearMemory
-	globals  []api.MutableGlobal // what a snapshot holds besides memory
-	snapshot *snapshot           // what it lies upon; nil: it cannot be restored
+	snapshot *snapshot    // what it lies upon; nil: it cannot be restored
 	watch    watch
 	turn     *turns.Turn
 	visits   int   // checks in the call in progress
@@ -52,6 +52,13 @@ type Instance struct {
 	stderr   lines
 	stack    [2]uint64
 	parts    *composite // of a component; nil: it is a module
+}
+
+// core is a core instance: a module has one, a component one for each step of its plan.
+type core struct {
+	guest   api.Module
+	linear  *linearMemory       // what backs the memory of its own; without one nothing is in it
+	globals []api.MutableGlobal // what a snapshot holds besides memory
 }
 
 // Instantiate makes an instance of its own kind: that of a Template which is used once, without a snapshot.
@@ -71,10 +78,11 @@ func (t *Template) new(ctx context.Context, snap *snapshot) (*Instance, error) {
 				t.limits.MemoryBytes)}
 	}
 	i := &Instance{template: t, snapshot: snap, turn: t.share.Turn()}
+	i.account = account{limit: t.limits.MemoryBytes, budget: m.engine.cfg.Memory}
 	i.stdout, i.stderr = lines{instance: i, source: Stdout}, lines{instance: i, source: Stderr}
 	if !m.engine.add(i) {
 		if snap != nil {
-			snap.memory.drop()
+			snap.drop()
 		}
 		return nil, unavailable("the engine is closed")
 	}
@@ -130,41 +138,54 @@ func (i *Instance) start(ctx context.Context) error {
 // open instantiates the guest. No guest code runs.
 func (i *Instance) open(ctx context.Context) error {
 	m := i.template.module
+	if err := i.account.add(instanceBytes + m.tables*elementBytes); err != nil {
+		return err
+	}
+	if err := i.openCore(ctx, m); err != nil {
+		return errors.Join(err, i.shut(context.WithoutCancel(ctx)))
+	}
+	i.guest, i.linear = i.cores[0].guest, i.cores[0].linear
+	i.reseed = i.guest.ExportedFunction(restored)
+	i.bytes.Store(i.account.size)
+	return nil
+}
+
+// openCore instantiates the next core module, upon the image of its memory or else with its data. ctx has what it
+// imports from others. No guest code runs.
+func (i *Instance) openCore(ctx context.Context, m *Module) error {
 	var img *image
 	if i.snapshot != nil {
-		img = i.snapshot.memory
+		img = i.snapshot.cores[len(i.cores)].memory
 	}
-	var err error
-	if i.linear, err = newLinearMemory(i.template.limits.MemoryBytes, m.mostBytes, m.pages*pageBytes, m.tables,
-		m.engine.slices, img, m.engine.cfg.Memory); err != nil {
+	linear, err := newLinearMemory(&i.account, m.mostBytes, m.pages*pageBytes, m.engine.slices, img)
+	if err != nil {
 		return err
 	}
 	// any number of instances; we call the start functions ourselves
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	guest, err := m.engine.runtime.InstantiateModule(
-		experimental.WithMemoryAllocator(context.WithoutCancel(ctx), i.linear), m.code, config)
+		experimental.WithMemoryAllocator(context.WithoutCancel(ctx), linear), m.code, config)
 	if err != nil {
-		i.linear.Free() // the engine does not
+		linear.Free() // the engine does not
 		return &lattice.Error{Code: lattice.ErrBadModule, Op: "start instance", Err: err}
 	}
-	i.guest = guest
-	i.memory = guest.ExportedMemory("memory")
-	i.linear.visit = i.visit
+	c := core{guest: guest, linear: linear, globals: make([]api.MutableGlobal, len(m.globals))}
+	for n, name := range m.globals {
+		c.globals[n] = guest.ExportedGlobal(name).(api.MutableGlobal)
+	}
+	i.cores = append(i.cores, c)
+	linear.visit = i.visit
 	i.watch.add(guest)
 	i.meter.add(guest)
-	i.globals = m.exported(guest)
-	i.reseed = guest.ExportedFunction(restored)
-	i.bytes.Store(uint64(len(i.linear.b)))
 	if i.snapshot != nil {
 		return nil
 	}
 	for n, d := range m.data {
-		if have := uint64(len(i.linear.b)); uint64(d.Offset)+uint64(len(d.Bytes)) > have {
-			return errors.Join(badModule(fmt.Sprintf("data segment %d: %d bytes at %d lie outside of the memory of %d",
-				n, len(d.Bytes), d.Offset, have)),
-				i.shut(context.WithoutCancel(ctx)))
+		if have := uint64(len(linear.b)); uint64(d.Offset)+uint64(len(d.Bytes)) > have {
+			return badModule(fmt.Sprintf("data segment %d: %d bytes at %d lie outside of the memory of %d",
+				n, len(d.Bytes), d.Offset, have))
 		}
-		copy(i.linear.b[d.Offset:], d.Bytes)
+		copy(linear.b[d.Offset:], d.Bytes)
 	}
 	return nil
 }
@@ -231,14 +252,14 @@ func (i *Instance) run(ctx context.Context, op string, f func(context.Context) e
 	}
 	call := i.watch.arm(ctx, i, i.template.limits.Execution)
 	i.ctx, i.visits, i.deep = call, 0, nil
-	i.linear.refused, i.linear.short = false, nil
+	i.account.refused, i.account.short = false, nil
 	i.stderr.reset()
 	i.meter.start(i.template.limits.Fuel)
 	err := f(call)
 	i.turn.Give()
 	_ = i.hold(nil)
-	if i.linear.stack > 0 { // a stack that has grown is kept by its function: the next call gets another one
-		i.linear.giveStack()
+	if i.account.stack > 0 { // a stack that has grown is kept by its function: the next call gets another one
+		i.account.giveStack()
 		if i.entry != nil {
 			i.entry = i.guest.ExportedFunction(guestCall)
 			i.running = stackOf(i.entry)
@@ -254,7 +275,7 @@ func (i *Instance) run(ctx context.Context, op string, f func(context.Context) e
 	}
 	call.Cancel(context.Canceled)
 	i.ctx = nil
-	i.bytes.Store(uint64(len(i.linear.b)))
+	i.bytes.Store(i.account.size)
 	return err
 }
 
@@ -272,7 +293,7 @@ func (i *Instance) visit() {
 		i.turn.Take(i.ctx)
 	}
 	if stack := i.running.size(); stack > freeStack {
-		err := i.linear.takeStack(stack)
+		err := i.account.takeStack(stack)
 		if err == nil && stack > maxStack {
 			err = &lattice.Error{Code: lattice.ErrStack, Detail: fmt.Sprintf("%s of stack, %s allowed",
 				lattice.Size(int64(stack)), lattice.Size(maxStack))}
@@ -317,24 +338,26 @@ func (i *Instance) Close(ctx context.Context) error {
 	i.template.module.engine.remove(i)
 	err := i.shut(ctx)
 	if i.snapshot != nil {
-		i.snapshot.memory.drop()
+		i.snapshot.drop()
 	}
 	return err
 }
 
 // shut is the inverse of open.
 func (i *Instance) shut(ctx context.Context) error {
-	if i.parts != nil {
-		return i.shutComponent(ctx)
+	var errs []error
+	for n := len(i.cores) - 1; n >= 0; n-- {
+		errs = append(errs, i.cores[n].guest.Close(ctx))
 	}
-	if i.guest == nil {
-		return nil
-	}
-	err := i.guest.Close(ctx)
+	i.account.close()
 	i.watch.clear()
 	i.meter.parts = nil
-	i.guest, i.entry, i.reseed, i.memory, i.globals = nil, nil, nil, nil, nil
-	return err
+	i.cores, i.guest, i.linear, i.entry, i.reseed = nil, nil, nil, nil, nil
+	if i.parts != nil {
+		i.parts.shut()
+		i.parts = nil
+	}
+	return errors.Join(errs...)
 }
 
 func unavailable(detail string) error {

@@ -7,9 +7,30 @@ import (
 )
 
 // snapshot is the state of an instance after its initialisation.
-type snapshot struct {
-	memory  *image
+type snapshot struct{ cores []coreState }
+
+// coreState is that of a core instance.
+type coreState struct {
+	memory  *image   // nil: it has none of its own
 	globals []uint64 // in the order of Module.globals
+}
+
+// hold adds a holder of the images; the caller is one.
+func (s *snapshot) hold() {
+	for _, c := range s.cores {
+		if c.memory != nil {
+			c.memory.hold()
+		}
+	}
+}
+
+// drop takes a holder away.
+func (s *snapshot) drop() {
+	for _, c := range s.cores {
+		if c.memory != nil {
+			c.memory.drop()
+		}
+	}
 }
 
 // capture takes the snapshot of an instance that has just begun, or says why that would not do.
@@ -21,20 +42,34 @@ func (i *Instance) capture() (*snapshot, string) {
 		return nil, "the first instance was closed at once"
 	case calls > 0:
 		return nil, "it makes calls while it begins"
-	case i.clock.asked && i.guest.ExportedFunction(restored) == nil:
+	case i.clock.asked && i.reseed == nil:
 		return nil, "it takes random numbers or the time while it begins, and exports no " + restored
 	}
-	memory, err := i.linear.capture()
-	if err != nil {
-		return nil, err.Error()
+	snap := &snapshot{}
+	for n := range i.cores {
+		state, err := i.cores[n].capture()
+		if err != nil {
+			snap.drop() // what is mapped of it stays
+			return nil, err.Error()
+		}
+		snap.cores = append(snap.cores, state)
 	}
-	snap := &snapshot{memory: memory, globals: make([]uint64, len(i.globals))}
-	for n, g := range i.globals {
-		snap.globals[n] = g.Get()
-	}
-	memory.hold()
+	snap.hold()
 	i.snapshot = snap
 	return snap, ""
+}
+
+func (c *core) capture() (s coreState, err error) {
+	if c.linear.declared > 0 {
+		if s.memory, err = c.linear.capture(); err != nil {
+			return s, err
+		}
+	}
+	s.globals = make([]uint64, len(c.globals))
+	for n, g := range c.globals {
+		s.globals[n] = g.Get()
+	}
+	return s, nil
 }
 
 // Restore brings the instance back to the snapshot that its template has taken: nothing of the calls that it served is
@@ -61,34 +96,40 @@ func (i *Instance) Restore(ctx context.Context) error {
 
 // rewind puts the state of the snapshot into the guest.
 func (i *Instance) rewind(ctx context.Context) error {
-	if err := i.linear.reset(); err != nil {
-		return &lattice.Error{Code: lattice.ErrInternal, Op: "restore instance", Err: err}
-	}
-	if !i.shrink() {
-		return unavailable("the memory could not be made small again")
+	for n := range i.cores {
+		if c := &i.cores[n]; c.linear.image != nil {
+			if err := c.linear.reset(); err != nil {
+				return &lattice.Error{Code: lattice.ErrInternal, Op: "restore instance", Err: err}
+			}
+			if !c.shrink() {
+				return unavailable("the memory could not be made small again")
+			}
+		}
 	}
 	return i.begin(ctx)
 }
 
 // shrink makes a memory that has grown as small as it was. The engine only knows growing; but it takes the size of what
 // the allocator answers for the truth, also in its compiled code.
-func (i *Instance) shrink() bool {
-	size := i.snapshot.memory.size
-	if i.linear.b != nil && uint64(len(i.linear.b)) == size {
+func (c *core) shrink() bool {
+	size := c.linear.image.size
+	if c.linear.b != nil && uint64(len(c.linear.b)) == size {
 		return true
 	}
-	i.linear.shrink = size
-	_, ok := i.memory.Grow(1)
-	i.linear.shrink = 0
-	return ok && uint64(i.memory.Size()) == size && uint64(len(i.linear.b)) == size
+	c.linear.shrunk = true
+	_, ok := c.guest.Memory().Grow(1)
+	c.linear.shrunk = false
+	return ok && uint64(c.guest.Memory().Size()) == size && uint64(len(c.linear.b)) == size
 }
 
-// begin completes an instance whose memory is that of the snapshot.
+// begin completes an instance whose memories are those of the snapshot.
 func (i *Instance) begin(ctx context.Context) error {
-	for n, g := range i.globals {
-		g.Set(i.snapshot.globals[n])
+	for n := range i.cores {
+		for k, g := range i.cores[n].globals {
+			g.Set(i.snapshot.cores[n].globals[k])
+		}
 	}
-	i.bytes.Store(uint64(len(i.linear.b)))
+	i.bytes.Store(i.account.size)
 	if i.reseed == nil {
 		return nil
 	}

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/tetratelabs/wazero/api"
-
 	"github.com/weftlattice/weft/host/internal/turns"
 	"github.com/weftlattice/weft/lattice"
 )
@@ -63,7 +61,7 @@ func (t *Template) Instantiate(ctx context.Context) (*Instance, error) {
 	snap, first := t.snapshot, !t.taking
 	t.taking = true
 	if snap != nil {
-		snap.memory.hold()
+		snap.hold()
 	}
 	t.mu.Unlock()
 	i, err := t.new(ctx, snap)
@@ -95,7 +93,7 @@ func (t *Template) Close() {
 	defer t.mu.Unlock()
 	t.closed = true
 	if t.snapshot != nil {
-		t.snapshot.memory.drop()
+		t.snapshot.drop()
 		t.snapshot = nil
 	}
 }
@@ -107,13 +105,4 @@ func (t *Template) Interrupt() {
 	for _, i := range t.module.engine.instancesOf(t) {
 		i.watch.stop()
 	}
-}
-
-// exported returns the globals that a snapshot holds.
-func (m *Module) exported(guest api.Module) []api.MutableGlobal {
-	globals := make([]api.MutableGlobal, len(m.globals))
-	for n, name := range m.globals {
-		globals[n] = guest.ExportedGlobal(name).(api.MutableGlobal)
-	}
-	return globals
 }
