@@ -26,7 +26,11 @@ func (i *Instance) runComponent(ctx context.Context, op string, f func(context.C
 				}
 			}
 		}()
-		return f(ctx)
+		i.parts.failed = nil
+		if err = f(ctx); err != nil && i.parts.failed != nil {
+			err = i.parts.failed
+		}
+		return err
 	})
 }
 

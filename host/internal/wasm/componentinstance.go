@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -21,17 +22,27 @@ import (
 
 // composite is what an instance of a component has besides: handles, and where its calls are.
 type composite struct {
-	functions map[plan.Def]api.Function // that have been called
-	tables    []abi.Table               // of each component instance
-	locked    []bool                    // component instances that may call nothing now: they make room, or clean up
-	entered   []bool                    // component instances that are running
+	functions map[plan.Def]*entry // that have been called
+	tables    []abi.Table         // of each component instance
+	locked    []bool              // component instances that may call nothing now: they make room, or clean up
+	entered   []bool              // component instances that are running
+	depth     int                 // of calls within calls
+	failed    error               // what ended the call in progress
 	state     face.State
+}
+
+// entry is a core function to be called. The engine's object for it has one stack: whoever calls it again meanwhile
+// would write over the frames of the call outside.
+type entry struct {
+	function api.Function
+	stack    stack
+	running  bool
 }
 
 // openComponent instantiates all core modules, and runs their start functions, in the order of the plan.
 func (i *Instance) openComponent(ctx context.Context) error {
 	p := i.template.module.component.plan
-	i.parts = &composite{functions: map[plan.Def]api.Function{}, tables: make([]abi.Table, p.Instances),
+	i.parts = &composite{functions: map[plan.Def]*entry{}, tables: make([]abi.Table, p.Instances),
 		locked: make([]bool, p.Instances), entered: make([]bool, p.Instances)}
 	i.parts.state = face.State{Args: i.args, Begin: time.Now(), Out: i.sink(&i.stdout), Err: i.sink(&i.stderr)}
 	for _, e := range i.template.env {
@@ -69,13 +80,10 @@ func (i *Instance) openPart(ctx context.Context, n int) error {
 	if err := i.openCore(experimental.WithImportResolver(ctx, resolve), c.parts[n]); err != nil {
 		return err
 	}
-	if f := i.cores[n].guest.ExportedFunction(instrument.StartFunc); f != nil {
-		i.running = stackOf(f)
-		if _, err := f.Call(ctx); err != nil {
-			return err
-		}
+	if i.cores[n].guest.ExportedFunction(instrument.StartFunc) == nil {
+		return nil
 	}
-	return nil
+	return i.callCore(ctx, plan.Def{Step: n, Name: instrument.StartFunc}, nil)
 }
 
 // shut lets go of what the host holds for an instance that ends.
@@ -99,14 +107,36 @@ func (i *Instance) sink(l *lines) face.Sink {
 	}
 }
 
-// function is a core function of the plan.
-func (i *Instance) function(d plan.Def) api.Function {
-	f := i.parts.functions[d]
-	if f == nil {
-		f = i.cores[d.Step].guest.ExportedFunction(d.Name)
-		i.parts.functions[d] = f
+// nestBytes is about what a call within a call takes of the host's own stack.
+const nestBytes = 8 << 10
+
+// callCore calls a core function of the plan. A call within a call has a stack of its own; the limit of a stack holds
+// for all of them together.
+func (i *Instance) callCore(ctx context.Context, d plan.Def, stack []uint64) error {
+	e := i.parts.functions[d]
+	if e == nil || e.running {
+		f := i.cores[d.Step].guest.ExportedFunction(d.Name)
+		inner := &entry{function: f, stack: stackOf(f)}
+		if e == nil {
+			i.parts.functions[d] = inner
+		}
+		e = inner
 	}
-	return f
+	below, outer := i.below, i.running
+	if i.parts.depth > 0 {
+		i.below += outer.size() + nestBytes
+	}
+	i.running = e.stack
+	err := i.checkStack()
+	if err == nil {
+		i.parts.depth++
+		e.running = true
+		err = e.function.CallWithStack(ctx, stack)
+		e.running = false
+		i.parts.depth--
+	}
+	i.running, i.below = outer, below
+	return err
 }
 
 // side is a core instance for package abi: its memory, and how it makes room.
@@ -128,7 +158,7 @@ func (s *side) Realloc(old, oldSize, align, size uint32) (uint32, error) {
 	i.payBytes(int(size))
 	defer i.lock(s.owner)()
 	stack := [4]uint64{uint64(old), uint64(oldSize), uint64(align), uint64(size)}
-	if err := i.function(*s.opts.Realloc).CallWithStack(s.ctx, stack[:]); err != nil {
+	if err := i.callCore(s.ctx, *s.opts.Realloc, stack[:]); err != nil {
 		return 0, err
 	}
 	return uint32(stack[0]), nil
@@ -198,9 +228,16 @@ func (i *Instance) builtin(ctx context.Context, b *plan.Builtin, stack []uint64)
 		err = i.drop(ctx, b, uint32(stack[0]))
 	}
 	if err != nil {
-		panic(err)
+		if i.parts.failed == nil {
+			i.parts.failed = err
+		}
+		panic(errUnwound)
 	}
 }
+
+// errUnwound unwinds a guest for what composite.failed says. The engine adds its trace to the text of an error at each
+// of the calls within calls, which may be hundreds.
+var errUnwound = errors.New("unwound")
 
 // drop gives a handle up. What it owned is destroyed.
 func (i *Instance) drop(ctx context.Context, b *plan.Builtin, index uint32) error {
@@ -212,7 +249,7 @@ func (i *Instance) drop(ctx context.Context, b *plan.Builtin, index uint32) erro
 		dropped(rep)
 	case b.Destructor != nil:
 		stack := [1]uint64{uint64(rep.N)}
-		return i.function(*b.Destructor).CallWithStack(ctx, stack[:])
+		return i.callCore(ctx, *b.Destructor, stack[:])
 	}
 	return nil
 }
@@ -285,12 +322,7 @@ func (i *Instance) call(ctx context.Context, f *plan.Func, values []any, caller 
 	}
 	stack := make([]uint64, max(len(core), len(t.Lifted().Results)))
 	copy(stack, core)
-	entry := i.function(l.Core)
-	running := i.running
-	i.running = stackOf(entry)
-	err = entry.CallWithStack(ctx, stack)
-	i.running = running
-	if err != nil {
+	if err = i.callCore(ctx, l.Core, stack); err != nil {
 		return nil, err
 	}
 	room := caller
@@ -305,7 +337,7 @@ func (i *Instance) call(ctx context.Context, f *plan.Func, values []any, caller 
 	}
 	if after := l.Options.PostReturn; after != nil {
 		unlock := i.lock(l.Instance)
-		err = i.function(*after).CallWithStack(ctx, stack[:max(1, len(t.Lifted().Results))])
+		err = i.callCore(ctx, *after, stack[:max(1, len(t.Lifted().Results))])
 		unlock()
 		if err != nil {
 			return nil, err

@@ -27,10 +27,7 @@ func (i *Instance) explain(ctx context.Context, op string, err error, expired bo
 	case errors.As(err, &ours):
 		e.Code, e.Detail, e.Err = ours.Code, ours.Detail, ours.Err
 	case i.deep != nil:
-		e.Code, e.Err = lattice.CodeOf(i.deep), i.deep
-		if e.Code == lattice.ErrBusy {
-			e.Code = lattice.ErrStack // it has begun
-		}
+		e.Code, e.Err = lattice.ErrStack, i.deep
 	case ctx.Err() != nil && (errors.Is(err, errStopped) || reason == "unreachable"):
 		e.Code, e.Detail = i.stopped(ctx, expired)
 	case i.meter.over():

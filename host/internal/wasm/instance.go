@@ -38,9 +38,10 @@ type Instance struct {
 	snapshot *snapshot    // what it lies upon; nil: it cannot be restored
 	watch    watch
 	turn     *turns.Turn
-	visits   int   // checks in the call in progress
-	running  stack // of the function that was called
-	deep     error // why a recursion was ended
+	visits   int    // checks in the call in progress
+	running  stack  // of the function that was called
+	below    uint64 // bytes of the stacks of the calls that it was called within
+	deep     error  // why a recursion was ended
 	meter    meter
 	ctx      *bound // of the call in progress
 	exchange exchange
@@ -260,7 +261,9 @@ func (i *Instance) run(ctx context.Context, op string, f func(context.Context) e
 	_ = i.hold(nil)
 	if i.account.stack > 0 { // a stack that has grown is kept by its function: the next call gets another one
 		i.account.giveStack()
-		if i.entry != nil {
+		if i.parts != nil {
+			clear(i.parts.functions)
+		} else if i.entry != nil {
 			i.entry = i.guest.ExportedFunction(guestCall)
 			i.running = stackOf(i.entry)
 		}
@@ -292,17 +295,26 @@ func (i *Instance) visit() {
 	case i.visits > freeVisits:
 		i.turn.Take(i.ctx)
 	}
-	if stack := i.running.size(); stack > freeStack {
-		err := i.account.takeStack(stack)
-		if err == nil && stack > maxStack {
-			err = &lattice.Error{Code: lattice.ErrStack, Detail: fmt.Sprintf("%s of stack, %s allowed",
-				lattice.Size(int64(stack)), lattice.Size(maxStack))}
-		}
-		if err != nil {
-			i.deep = err
-			i.watch.raise()
-		}
+	if err := i.checkStack(); err != nil {
+		i.deep = err
+		i.watch.raise()
 	}
+}
+
+// checkStack takes what the stack has grown to from the budget, or says why it may not be so large.
+func (i *Instance) checkStack() error {
+	bytes := i.below + i.running.size()
+	if bytes <= freeStack {
+		return nil
+	}
+	if err := i.account.takeStack(bytes); err != nil {
+		return &lattice.Error{Code: lattice.ErrStack, Err: err}
+	}
+	if bytes > maxStack {
+		return &lattice.Error{Code: lattice.ErrStack, Detail: fmt.Sprintf("%s of stack, %s allowed",
+			lattice.Size(int64(bytes)), lattice.Size(maxStack))}
+	}
+	return nil
 }
 
 // sleep is what a guest's sleep does: it ends with the call.
