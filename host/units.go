@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
 	"github.com/weftlattice/weft/host/internal/actors"
 	"github.com/weftlattice/weft/host/internal/beats"
 	"github.com/weftlattice/weft/host/internal/commands"
@@ -20,10 +21,10 @@ import (
 	"github.com/weftlattice/weft/host/internal/tasks"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/internal/certfile"
+	"github.com/weftlattice/weft/internal/controlserver"
 	"github.com/weftlattice/weft/internal/peer"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/policy"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -49,7 +50,7 @@ type units struct {
 	providers *providers.Providers
 	set       *served.Set
 	beats     *beats.Beats
-	intake    *control.Server
+	intake    *controlserver.Server
 }
 
 // publisher sends events; that observers are not there is no fault.
@@ -140,8 +141,8 @@ func (h *Host) assemble() error {
 	h.set.Actors, h.set.Providers = h.actors, h.providers
 	inv.actors, inv.providers = h.actors, h.providers
 	h.base.guests.OnShort(h.actors.Reclaim)
-	h.intake = control.NewServer(h.base.nats.ctl,
-		control.ServerConfig{
+	h.intake = controlserver.New(h.base.nats.ctl,
+		controlserver.Config{
 			Control: subject.Control{Prefix: h.cfg.ControlPrefix, Lattice: h.cfg.Lattice},
 			HostID:  h.node.ID,
 			Handler: commands.New(h.commandsConfig(inv)),

@@ -20,10 +20,8 @@ import (
 // Timeouts.
 const (
 	DefaultTimeout = 2 * time.Second
-	DefaultQuiet   = 200 * time.Millisecond
+	defaultQuiet   = 200 * time.Millisecond
 )
-
-const unsupported = "unsupported subject"
 
 // Client sends control requests. It is safe for concurrent use and needs no closing; the connection stays the caller's.
 //
@@ -39,12 +37,12 @@ type Client struct {
 }
 
 // NewClient makes a client for one lattice. A timeout of 0 is DefaultTimeout. Requests to all hosts stop waiting
-// DefaultQuiet after the last answer.
+// 200 ms after the last answer.
 func NewClient(nc *nats.Conn, c subject.Control, timeout time.Duration) *Client {
 	if timeout <= 0 {
 		timeout = DefaultTimeout
 	}
-	return &Client{nc: nc, control: c, timeout: timeout, quiet: DefaultQuiet}
+	return &Client{nc: nc, control: c, timeout: timeout, quiet: defaultQuiet}
 }
 
 // Lattice returns the name of the lattice that the client talks to.

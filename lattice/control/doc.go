@@ -1,5 +1,4 @@
-// Package control is the control interface of a lattice: its JSON types, the client that sends requests and the server
-// half that a host answers them with.
+// Package control is the control interface of a lattice: its JSON types, and the client that sends requests.
 //
 // A reply means accepted; that something has happened is told by an event (package event). Decoding is tolerant where
 // the clients and hosts of the last years differ (several spellings of one field, null, numbers as floats) and strict
@@ -10,5 +9,5 @@
 //	err = client.ScaleActor(ctx, control.ScaleActorRequest{
 //		HostID: hosts[0].ID, ActorRef: "lattice://echo:1.0", MaxInstances: 10})
 //
-// Client and Server are safe for concurrent use. A request without a deadline ends after DefaultTimeout.
+// A Client is safe for concurrent use. A request without a deadline ends after DefaultTimeout.
 package control

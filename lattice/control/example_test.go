@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/weftlattice/weft/internal/controlserver"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
@@ -13,7 +14,7 @@ import (
 
 // standIn plays a host. What it does not answer itself would panic.
 type standIn struct {
-	control.Handler
+	controlserver.Handler
 	id lattice.HostID
 }
 
@@ -32,7 +33,7 @@ func ExampleClient() {
 		ctx := context.Background()
 		subjects := subject.Control{Lattice: env.Lattice}
 		host := standIn{id: env.HostID(t)}
-		server := control.NewServer(env.Conn(t), control.ServerConfig{Control: subjects, HostID: host.id,
+		server := controlserver.New(env.Conn(t), controlserver.Config{Control: subjects, HostID: host.id,
 			Handler: host})
 		if err := server.Start(ctx); err != nil {
 			t.Fatal(err)

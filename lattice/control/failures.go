@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"math"
 
 	"github.com/weftlattice/weft/lattice"
@@ -23,9 +22,10 @@ type FailuresReply struct {
 	Last     uint64         `json:"last"` // number of the newest that the host has, asked for or not
 }
 
-func decodeFailures(data []byte) (FailuresRequest, error) {
+// UnmarshalJSON reads what clients of all times send; it is tolerant as the package says.
+func (r *FailuresRequest) UnmarshalJSON(data []byte) error {
 	o := readObject(data)
-	r := FailuresRequest{TraceID: o.str("trace_id")}
+	*r = FailuresRequest{TraceID: o.str("trace_id")}
 	r.MaxAgeMs, _ = o.uint(math.MaxUint64, "max_age_ms")
 	r.After, _ = o.uint(math.MaxUint64, "after")
 	if id := o.str("actor_id"); id != "" {
@@ -33,7 +33,7 @@ func decodeFailures(data []byte) (FailuresRequest, error) {
 		r.ActorID, err = lattice.ParseActorID(id)
 		o.check("actor_id", err)
 	}
-	return r, o.err("request for failures")
+	return o.err("request for failures")
 }
 
 // Failures asks a host for the failed calls that it remembers. Only weft's hosts know it; others are
@@ -42,18 +42,4 @@ func (c *Client) Failures(ctx context.Context, host lattice.HostID, r FailuresRe
 	var reply FailuresReply
 	err := c.query(ctx, "get errors of "+string(host), c.control.Failures(host), r, &reply)
 	return reply, err
-}
-
-// trimFailures encodes r in at most limit bytes by leaving out the oldest.
-func trimFailures(r FailuresReply, limit int) ([]byte, error) {
-	if r.Failures == nil {
-		r.Failures = []wire.Failure{}
-	}
-	for {
-		b, err := json.Marshal(r)
-		if err != nil || len(b) <= limit || len(r.Failures) == 0 {
-			return b, err
-		}
-		r.Failures = r.Failures[(len(r.Failures)+1)/2:]
-	}
 }

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"math"
 	"time"
 
@@ -92,19 +91,5 @@ func (c *Client) FollowLogs(ctx context.Context, actor lattice.ActorID, started 
 				handle(l)
 			}
 		}
-	}
-}
-
-// trimLogs encodes r in at most limit bytes by leaving out the oldest lines.
-func trimLogs(r LogsReply, limit int) ([]byte, error) {
-	if r.Lines == nil {
-		r.Lines = []LogLine{}
-	}
-	for {
-		b, err := json.Marshal(r)
-		if err != nil || len(b) <= limit || len(r.Lines) == 0 {
-			return b, err
-		}
-		r.Lines = r.Lines[(len(r.Lines)+1)/2:]
 	}
 }

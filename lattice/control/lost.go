@@ -57,36 +57,6 @@ func (l LostHost) MarshalJSON() ([]byte, error) {
 	return json.Marshal(p)
 }
 
-// Remember is what is kept of an inventory for the time after its host is lost: at most limit bytes as JSON, with what
-// is beyond left out and counted.
-func Remember(inv HostInventory, limit int) LostHost {
-	l := LostHost{HostID: inv.HostID, FriendlyName: inv.FriendlyName, Labels: inv.Labels, Version: inv.Version}
-	for _, a := range inv.Actors {
-		var most uint64
-		for _, i := range a.Instances {
-			most += uint64(i.MaxInstances)
-		}
-		l.Actors = append(l.Actors, LostActor{a.ID, a.Name, uint32(min(most, 1<<32-1))})
-	}
-	for _, p := range inv.Providers {
-		l.Providers = append(l.Providers, LostProvider{p.ID, p.Name, p.ContractID, p.LinkName})
-	}
-	for {
-		b, err := json.Marshal(l)
-		switch n := len(l.Actors) + len(l.Providers); {
-		case err == nil && len(b) <= limit:
-			return l
-		case n == 0: // it is the host's own words
-			return LostHost{HostID: inv.HostID, FriendlyName: lattice.Printable(inv.FriendlyName), Omitted: l.Omitted}
-		default:
-			// What was cut from a slice would be kept in memory by what is left of it.
-			l.Actors, l.Providers = slices.Clone(l.Actors[:len(l.Actors)/2]),
-				slices.Clone(l.Providers[:len(l.Providers)/2])
-			l.Omitted += n - len(l.Actors) - len(l.Providers)
-		}
-	}
-}
-
 type lostReply struct {
 	Hosts []LostHost `json:"hosts"`
 }
@@ -130,15 +100,4 @@ func joinLost(alive []lattice.HostID, replies [][]LostHost) []LostHost {
 		return cmp.Or(strings.Compare(a.FriendlyName, b.FriendlyName), cmp.Compare(a.HostID, b.HostID))
 	})
 	return all
-}
-
-// trimLost encodes the answer in at most limit bytes by leaving out the hosts that were lost first, which stand last.
-func trimLost(all []LostHost, limit int) ([]byte, error) {
-	for {
-		b, err := json.Marshal(lostReply{append([]LostHost{}, all...)})
-		if err != nil || len(b) <= limit || len(all) == 0 {
-			return b, err
-		}
-		all = all[:len(all)/2]
-	}
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"encoding/json"
 	"log/slog"
 	"maps"
 	"math"
@@ -121,6 +122,14 @@ type ActorAuctionAck struct {
 	Constraints map[string]string `json:"constraints"`
 }
 
+// MarshalJSON never writes null for a map.
+func (a ActorAuctionAck) MarshalJSON() ([]byte, error) {
+	type plain ActorAuctionAck
+	p := plain(a)
+	p.Constraints = nonNil(p.Constraints)
+	return json.Marshal(p)
+}
+
 // ProviderAuctionRequest asks which hosts could run a provider under a link name.
 type ProviderAuctionRequest struct {
 	ProviderRef string            `json:"provider_ref"`
@@ -134,6 +143,14 @@ type ProviderAuctionAck struct {
 	LinkName    lattice.LinkName  `json:"link_name"`
 	HostID      lattice.HostID    `json:"host_id"`
 	Constraints map[string]string `json:"constraints"`
+}
+
+// MarshalJSON never writes null for a map.
+func (a ProviderAuctionAck) MarshalJSON() ([]byte, error) {
+	type plain ProviderAuctionAck
+	p := plain(a)
+	p.Constraints = nonNil(p.Constraints)
+	return json.Marshal(p)
 }
 
 // RegistryCredential is how to log in to a registry. Printing it shows no secret.
@@ -162,17 +179,19 @@ type LogsRequest struct {
 	Lines   int             `json:"lines"` // the last so many; 0 is all that the host has
 }
 
-func decodeStartActor(b []byte) (r StartActorRequest, err error) {
+// UnmarshalJSON reads what clients of all times send. HostID stays empty: the subject names the host.
+func (r *StartActorRequest) UnmarshalJSON(b []byte) error {
 	o := readObject(b)
 	r.ActorRef = o.need("actor_ref")
 	n, _ := o.uint(Unbounded, "count")
 	r.Count = max(uint32(n), 1)
 	r.Annotations = o.strMap("annotations")
-	return r, o.err("start actor command")
+	return o.err("start actor command")
 }
 
-// decodeScaleActor refuses a missing count: to some clients it meant "no limit" and to others "stop".
-func decodeScaleActor(b []byte) (r ScaleActorRequest, err error) {
+// UnmarshalJSON refuses a missing count: to some clients it meant "no limit" and to others "stop".
+// HostID stays empty: the subject names the host.
+func (r *ScaleActorRequest) UnmarshalJSON(b []byte) error {
 	o := readObject(b)
 	r.ActorRef = o.need("actor_ref")
 	r.ActorID = lattice.ActorID(o.str("actor_id"))
@@ -190,29 +209,32 @@ func decodeScaleActor(b []byte) (r ScaleActorRequest, err error) {
 	r.Limits = o.limits("limits")
 	r.Config = o.strMap("config")
 	r.Digest = o.str("digest")
-	return r, o.err("scale actor command")
+	return o.err("scale actor command")
 }
 
-func decodeStopActor(b []byte) (r StopActorRequest, err error) {
+// UnmarshalJSON reads what clients of all times send. HostID stays empty: the subject names the host.
+func (r *StopActorRequest) UnmarshalJSON(b []byte) error {
 	o := readObject(b)
 	r.ActorID = o.actorID("actor_ref", "actor_id")
 	n, _ := o.uint(Unbounded, "count")
 	r.Count = uint32(n)
 	r.Annotations = o.strMap("annotations")
-	return r, o.err("stop actor command")
+	return o.err("stop actor command")
 }
 
-func decodeUpdateActor(b []byte) (r UpdateActorRequest, err error) {
+// UnmarshalJSON reads what clients of all times send. HostID stays empty: the subject names the host.
+func (r *UpdateActorRequest) UnmarshalJSON(b []byte) error {
 	o := readObject(b)
 	r.NewActorRef = o.need("new_actor_ref")
 	if o.str("actor_id", "actor_ref") != "" {
 		r.ActorID = o.actorID("actor_id", "actor_ref")
 	}
 	r.Annotations = o.strMap("annotations")
-	return r, o.err("update actor command")
+	return o.err("update actor command")
 }
 
-func decodeStartProvider(b []byte) (r StartProviderRequest, err error) {
+// UnmarshalJSON reads what clients of all times send. HostID stays empty: the subject names the host.
+func (r *StartProviderRequest) UnmarshalJSON(b []byte) error {
 	o := readObject(b)
 	r.ProviderRef = o.need("provider_ref")
 	r.LinkName = o.linkName("link_name")
@@ -222,22 +244,24 @@ func decodeStartProvider(b []byte) (r StartProviderRequest, err error) {
 	if id := o.str("replaces"); id != "" {
 		r.Replaces = o.providerID("replaces")
 	}
-	return r, o.err("start provider command")
+	return o.err("start provider command")
 }
 
-func decodeStopProvider(b []byte) (r StopProviderRequest, err error) {
+// UnmarshalJSON reads what clients of all times send. HostID stays empty: the subject names the host.
+func (r *StopProviderRequest) UnmarshalJSON(b []byte) error {
 	o := readObject(b)
 	r.ProviderID = o.providerID("provider_ref", "provider_id")
 	r.LinkName = o.linkName("link_name")
 	r.ContractID = o.str("contract_id")
 	r.Annotations = o.strMap("annotations")
-	return r, o.err("stop provider command")
+	return o.err("stop provider command")
 }
 
-func decodeStopHost(b []byte) (r StopHostRequest, err error) {
+// UnmarshalJSON reads what clients of all times send. HostID stays empty: the subject names the host.
+func (r *StopHostRequest) UnmarshalJSON(b []byte) error {
 	o := readObject(b)
 	r.TimeoutMs, _ = o.uint(1<<40, "timeout")
-	return r, o.err("stop host command")
+	return o.err("stop host command")
 }
 
 // DecodeLink reads a link definition in JSON, from the control interface or the bucket, and checks it with CheckLink.
@@ -284,53 +308,59 @@ func contract(s string) bool {
 	return s != "" && len(s) <= 256
 }
 
-func decodeRemoveLink(b []byte) (r RemoveLinkRequest, err error) {
+// UnmarshalJSON reads what clients of all times send; it is tolerant as the package says.
+func (r *RemoveLinkRequest) UnmarshalJSON(b []byte) error {
 	o := readObject(b)
 	r.ActorID = o.actorID("actor_id")
 	r.ContractID = o.need("contract_id")
 	r.LinkName = o.linkName("link_name")
-	return r, o.err("delete link request")
+	return o.err("delete link request")
 }
 
-func decodeLabel(b []byte) (r LabelRequest, err error) {
+// UnmarshalJSON reads what clients of all times send; it is tolerant as the package says.
+func (r *LabelRequest) UnmarshalJSON(b []byte) error {
 	o := readObject(b)
 	r.Key = o.need("key")
 	r.Value = o.str("value")
-	return r, o.err("label request")
+	return o.err("label request")
 }
 
-func decodeActorAuction(b []byte) (r ActorAuctionRequest, err error) {
+// UnmarshalJSON reads what clients of all times send; it is tolerant as the package says.
+func (r *ActorAuctionRequest) UnmarshalJSON(b []byte) error {
 	o := readObject(b)
 	r.ActorRef = o.need("actor_ref")
 	r.Constraints = o.strMap("constraints")
-	return r, o.err("actor auction")
+	return o.err("actor auction")
 }
 
-func decodeProviderAuction(b []byte) (r ProviderAuctionRequest, err error) {
+// UnmarshalJSON reads what clients of all times send; it is tolerant as the package says.
+func (r *ProviderAuctionRequest) UnmarshalJSON(b []byte) error {
 	o := readObject(b)
 	r.ProviderRef = o.need("provider_ref")
 	r.LinkName = o.linkName("link_name")
 	r.Constraints = o.strMap("constraints")
-	return r, o.err("provider auction")
+	return o.err("provider auction")
 }
 
-func decodeRegistries(b []byte) (RegistryCredentials, error) {
+// UnmarshalJSON reads both spellings of the type. Its errors quote no value, since that might be a secret.
+func (r *RegistryCredentials) UnmarshalJSON(b []byte) error {
 	o := readObject(b)
-	r := make(RegistryCredentials, len(o.fields))
+	*r = make(RegistryCredentials, len(o.fields))
 	for _, host := range slices.Sorted(maps.Keys(o.fields)) {
 		c := readObject(o.fields[host])
-		r[host] = RegistryCredential{RegistryType: c.str("registryType", "registry_type"), Username: c.str("username"),
+		(*r)[host] = RegistryCredential{RegistryType: c.str("registryType", "registry_type"), Username: c.str("username"),
 			Password: c.str("password"), Token: c.str("token")}
 		if len(c.errs) > 0 { // its text might hold a secret
 			o.bad("%s: malformed credential", lattice.Printable(host))
 		}
 	}
-	return r, o.err("registry credentials")
+	return o.err("registry credentials")
 }
 
-func decodeLogs(b []byte) (r LogsRequest, err error) {
+// UnmarshalJSON reads what clients of all times send; it is tolerant as the package says.
+func (r *LogsRequest) UnmarshalJSON(b []byte) error {
 	o := readObject(b)
 	n, _ := o.uint(1<<20, "lines")
 	r.Lines = int(n)
-	return r, o.err("logs request")
+	return o.err("logs request")
 }

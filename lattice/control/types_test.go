@@ -50,7 +50,7 @@ func TestDecodeScaleActor(t *testing.T) {
 		{"annotation of another type", `{"actor_ref":"r","count":1,"annotations":{"a":{}}}`, 0, "annotations.a"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r, err := decodeScaleActor([]byte(tc.body))
+			r, err := reads[ScaleActorRequest]([]byte(tc.body))
 			if tc.refused != "" {
 				if !errors.Is(err, lattice.ErrInvalid) || !strings.Contains(err.Error(), tc.refused) {
 					t.Fatalf("got %v", err)
@@ -105,38 +105,38 @@ func TestDecodeOtherCommands(t *testing.T) {
 		want    any
 		refused bool
 	}{
-		{"la without count", func() (any, error) { return decodeStartActor([]byte(`{"actor_ref":"r"}`)) },
+		{"la without count", func() (any, error) { return reads[StartActorRequest]([]byte(`{"actor_ref":"r"}`)) },
 			StartActorRequest{ActorRef: "r", Count: 1}, false},
-		{"la of nothing", func() (any, error) { return decodeStartActor([]byte(`{"actor_ref":"r","count":0}`)) },
+		{"la of nothing", func() (any, error) { return reads[StartActorRequest]([]byte(`{"actor_ref":"r","count":0}`)) },
 			StartActorRequest{ActorRef: "r", Count: 1}, false},
 		{"sa", func() (any, error) {
-			return decodeStopActor([]byte(`{"actor_ref":"` + actorKey + `","count":0,"annotations":null}`))
+			return reads[StopActorRequest]([]byte(`{"actor_ref":"` + actorKey + `","count":0,"annotations":null}`))
 		}, StopActorRequest{ActorID: actorKey}, false},
-		{"sa by reference", func() (any, error) { return decodeStopActor([]byte(`{"actor_ref":"registry/x:1"}`)) },
+		{"sa by reference", func() (any, error) { return reads[StopActorRequest]([]byte(`{"actor_ref":"registry/x:1"}`)) },
 			nil, true},
 		{"upd", func() (any, error) {
-			return decodeUpdateActor([]byte(`{"actor_ref":"` + actorKey + `","new_actor_ref":"n"}`))
+			return reads[UpdateActorRequest]([]byte(`{"actor_ref":"` + actorKey + `","new_actor_ref":"n"}`))
 		}, UpdateActorRequest{ActorID: actorKey, NewActorRef: "n"}, false},
-		{"upd of the oldest hosts", func() (any, error) { return decodeUpdateActor([]byte(`{"new_actor_ref":"n"}`)) },
+		{"upd of the oldest hosts", func() (any, error) { return reads[UpdateActorRequest]([]byte(`{"new_actor_ref":"n"}`)) },
 			UpdateActorRequest{NewActorRef: "n"}, false},
 		{"lp", func() (any, error) {
-			return decodeStartProvider([]byte(`{"provider_ref":"r","configuration":"c","annotations":{"a":"b"}}`))
+			return reads[StartProviderRequest]([]byte(`{"provider_ref":"r","configuration":"c","annotations":{"a":"b"}}`))
 		}, StartProviderRequest{ProviderRef: "r", LinkName: "default", Configuration: "c",
 			Annotations: map[string]string{"a": "b"}}, false},
 		{"lp with a bad link", func() (any,
 			error) {
-			return decodeStartProvider([]byte(`{"provider_ref":"r","link_name":"*"}`))
+			return reads[StartProviderRequest]([]byte(`{"provider_ref":"r","link_name":"*"}`))
 		}, nil, true},
 		{"sp", func() (any, error) {
-			return decodeStopProvider([]byte(`{"provider_ref":"` + providerKey +
+			return reads[StopProviderRequest]([]byte(`{"provider_ref":"` + providerKey +
 				`","link_name":"l","contract_id":"c"}`))
 		}, StopProviderRequest{ProviderID: providerKey, LinkName: "l", ContractID: "c"}, false},
-		{"stop", func() (any, error) { return decodeStopHost([]byte(`{"host_id":"x","timeout":2000}`)) },
+		{"stop", func() (any, error) { return reads[StopHostRequest]([]byte(`{"host_id":"x","timeout":2000}`)) },
 			StopHostRequest{TimeoutMs: 2000}, false},
-		{"stop without body", func() (any, error) { return decodeStopHost(nil) }, StopHostRequest{}, false},
-		{"label without key", func() (any, error) { return decodeLabel([]byte(`{"value":"v"}`)) }, nil, true},
+		{"stop without body", func() (any, error) { return reads[StopHostRequest](nil) }, StopHostRequest{}, false},
+		{"label without key", func() (any, error) { return reads[LabelRequest]([]byte(`{"value":"v"}`)) }, nil, true},
 		{"remove link of new clients", func() (any, error) {
-			return decodeRemoveLink([]byte(`{"actor_id":"` + actorKey +
+			return reads[RemoveLinkRequest]([]byte(`{"actor_id":"` + actorKey +
 				`","contract_id":"c","link_name":"l","provider_id":"","values":{}}`))
 		}, RemoveLinkRequest{actorKey, "c", "l"}, false},
 	} {
@@ -261,31 +261,16 @@ func TestClaimsOfEveryEra(t *testing.T) {
 }
 
 func TestRegistryCredentialsHideSecrets(t *testing.T) {
-	r, err := decodeRegistries([]byte(`{"r:5000":{"registryType":"oci","username":"u","password":"hunter2"}}`))
+	r, err := reads[RegistryCredentials]([]byte(`{"r:5000":{"registryType":"oci","username":"u","password":"hunter2"}}`))
 	if err != nil || r["r:5000"].Password != "hunter2" {
 		t.Fatalf("got %v", err)
 	}
 	if s := fmt.Sprintf("%v %+v %#v", r, r, r["r:5000"]); strings.Contains(s, "hunter2") {
 		t.Fatalf("shown: %s", s)
 	}
-	if _, err := decodeRegistries([]byte(`{"r":{"password":{"x":"hunter2"}}}`)); err == nil ||
+	if _, err := reads[RegistryCredentials]([]byte(`{"r":{"password":{"x":"hunter2"}}}`)); err == nil ||
 		strings.Contains(err.Error(), "hunter2") {
 		t.Fatalf("got %v", err)
-	}
-}
-
-func TestTrimLogsKeepsTheNewest(t *testing.T) {
-	var r LogsReply
-	for i := range 100 {
-		r.Lines = append(r.Lines, LogLine{Text: fmt.Sprint(i)})
-	}
-	b, err := trimLogs(r, 2000)
-	if err != nil || len(b) > 2000 {
-		t.Fatalf("%d bytes, %v", len(b), err)
-	}
-	var got LogsReply
-	if err := json.Unmarshal(b, &got); err != nil || len(got.Lines) == 0 || got.Lines[len(got.Lines)-1].Text != "99" {
-		t.Fatalf("got %v, %v", got, err)
 	}
 }
 
@@ -299,22 +284,22 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, _ = decodeStartActor(b)
-		_, _ = decodeStopActor(b)
-		_, _ = decodeUpdateActor(b)
-		_, _ = decodeStartProvider(b)
-		_, _ = decodeStopProvider(b)
-		_, _ = decodeStopHost(b)
-		_, _ = decodeRemoveLink(b)
-		_, _ = decodeLabel(b)
-		_, _ = decodeActorAuction(b)
-		_, _ = decodeProviderAuction(b)
-		_, _ = decodeRegistries(b)
-		_, _ = decodeLogs(b)
+		_, _ = reads[StartActorRequest](b)
+		_, _ = reads[StopActorRequest](b)
+		_, _ = reads[UpdateActorRequest](b)
+		_, _ = reads[StartProviderRequest](b)
+		_, _ = reads[StopProviderRequest](b)
+		_, _ = reads[StopHostRequest](b)
+		_, _ = reads[RemoveLinkRequest](b)
+		_, _ = reads[LabelRequest](b)
+		_, _ = reads[ActorAuctionRequest](b)
+		_, _ = reads[ProviderAuctionRequest](b)
+		_, _ = reads[RegistryCredentials](b)
+		_, _ = reads[LogsRequest](b)
 		_, _ = decodeAck(b)
 		_, _ = DecodeLogLine(b)
-		if r, err := decodeScaleActor(b); err == nil {
-			again(t, r, decodeScaleActor)
+		if r, err := reads[ScaleActorRequest](b); err == nil {
+			again(t, r, reads[ScaleActorRequest])
 		}
 		if l, err := DecodeLink(b); err == nil {
 			again(t, l, DecodeLink)
@@ -352,4 +337,13 @@ func reencodes(t *testing.T, v any) {
 	if err != nil || strings.Contains(string(b), ":null") {
 		t.Fatalf("%s: %v", b, err)
 	}
+}
+
+// reads decodes a request as a host does.
+func reads[R any, P interface {
+	*R
+	json.Unmarshaler
+}](b []byte) (r R, err error) {
+	err = P(&r).UnmarshalJSON(b)
+	return r, err
 }

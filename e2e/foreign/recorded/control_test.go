@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/e2e/foreign/recorded"
+	"github.com/weftlattice/weft/internal/controlserver"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/natsserver"
 	"github.com/weftlattice/weft/lattice"
@@ -152,7 +153,7 @@ func TestRequestsOfWash(t *testing.T) {
 			want := strings.Split(strings.TrimSpace(string(text)), "\n")
 			messages := read(t, file)
 			h := &host{}
-			s := control.NewServer(nc, control.ServerConfig{Control: subject.Control{Lattice: "default"},
+			s := controlserver.New(nc, controlserver.Config{Control: subject.Control{Lattice: "default"},
 				HostID: hostOf(t, messages), Handler: h})
 			if err := s.Start(t.Context()); err != nil {
 				t.Fatal(err)

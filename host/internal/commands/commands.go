@@ -19,6 +19,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/providers"
 	"github.com/weftlattice/weft/host/internal/state"
 	"github.com/weftlattice/weft/host/internal/tasks"
+	"github.com/weftlattice/weft/internal/controlserver"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
@@ -62,7 +63,7 @@ type Commands struct{ cfg Config }
 // New makes Commands.
 func New(cfg Config) *Commands { return &Commands{cfg} }
 
-var _ control.Handler = (*Commands)(nil)
+var _ controlserver.Handler = (*Commands)(nil)
 
 var errDraining = &lattice.Error{Code: lattice.ErrUnavailable, Detail: "the host is draining and takes no new work"}
 

@@ -125,7 +125,7 @@ func (c *circle) away(now time.Duration) {
 
 // runs takes what a host says in a heartbeat. Hosts that send no beats are not remembered.
 func (c *circle) runs(inv control.HostInventory) {
-	memory := control.Remember(inv, maxRemembered)
+	memory := remember(inv, maxRemembered)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if n := c.hosts[inv.HostID]; n != nil && !n.lost {

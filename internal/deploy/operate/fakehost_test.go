@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/weftlattice/weft/internal/controlserver"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
@@ -70,7 +71,7 @@ func (r *rig) host(t *testing.T, name string, labels map[string]string) *fakeHos
 	h := &fakeHost{rig: r, inv: control.HostInventory{HostID: r.HostID(t), FriendlyName: name, Labels: labels,
 		Version: "0.82.0"}}
 	h.events = event.NewPublisher(nc, r.Env.Lattice, h.inv.HostID)
-	s := control.NewServer(nc, control.ServerConfig{Control: r.control(), HostID: h.inv.HostID,
+	s := controlserver.New(nc, controlserver.Config{Control: r.control(), HostID: h.inv.HostID,
 		Handler: fakeHandler{h, t}, Logger: r.Logger})
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)

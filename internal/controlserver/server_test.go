@@ -1,4 +1,4 @@
-package control
+package controlserver
 
 import (
 	"context"
@@ -17,12 +17,19 @@ import (
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// fakeHost records what it is told. It stands in for package host, which is tested with this package's client.
+const (
+	testActor    = "M" + testKey
+	testProvider = "V" + testKey
+	testKey      = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+)
+
+// fakeHost records what it is told. It stands in for package host, which is tested with the same client.
 type fakeHost struct {
 	id  lattice.HostID
 	bid bool
@@ -55,79 +62,81 @@ func (h *fakeHost) last() string {
 	return h.calls[len(h.calls)-1]
 }
 
-func (h *fakeHost) Host(context.Context) (Host, error) { return Host{ID: h.id, Version: "0.82.0"}, nil }
-func (h *fakeHost) Inventory(context.Context) (HostInventory, error) {
-	return HostInventory{HostID: h.id}, nil
+func (h *fakeHost) Host(context.Context) (control.Host, error) {
+	return control.Host{ID: h.id, Version: "0.82.0"}, nil
 }
-func (h *fakeHost) Claims(context.Context) ([]Claims, error) {
-	return []Claims{{Subject: actorKey, Name: "a"}, {Subject: providerKey, Name: "p"}}, nil
+func (h *fakeHost) Inventory(context.Context) (control.HostInventory, error) {
+	return control.HostInventory{HostID: h.id}, nil
+}
+func (h *fakeHost) Claims(context.Context) ([]control.Claims, error) {
+	return []control.Claims{{Subject: testActor, Name: "a"}, {Subject: testProvider, Name: "p"}}, nil
 }
 func (h *fakeHost) Links(context.Context) ([]wire.LinkDefinition, error) {
-	return []wire.LinkDefinition{{ActorID: actorKey, ProviderID: providerKey, ContractID: "c", LinkName: "l"}}, nil
+	return []wire.LinkDefinition{{ActorID: testActor, ProviderID: testProvider, ContractID: "c", LinkName: "l"}}, nil
 }
-func (h *fakeHost) Logs(_ context.Context, r LogsRequest) ([]LogLine, error) {
-	return []LogLine{{ActorID: r.ActorID, Text: fmt.Sprint(r.Lines)}}, nil
+func (h *fakeHost) Logs(_ context.Context, r control.LogsRequest) ([]control.LogLine, error) {
+	return []control.LogLine{{ActorID: r.ActorID, Text: fmt.Sprint(r.Lines)}}, nil
 }
-func (h *fakeHost) Failures(_ context.Context, r FailuresRequest) (FailuresReply, error) {
+func (h *fakeHost) Failures(_ context.Context, r control.FailuresRequest) (control.FailuresReply, error) {
 	f := wire.Failure{Seq: r.After + 1, ActorID: r.ActorID, TraceID: r.TraceID, Code: lattice.ErrTrap.Name(),
 		Message: fmt.Sprint(r.MaxAgeMs)}
-	return FailuresReply{Failures: []wire.Failure{f}, Last: f.Seq}, nil
+	return control.FailuresReply{Failures: []wire.Failure{f}, Last: f.Seq}, nil
 }
-func (h *fakeHost) Lost(context.Context) ([]LostHost, error) {
-	return []LostHost{{HostID: "Nlost", FriendlyName: "gone", Labels: map[string]string{"zone": "a"},
+func (h *fakeHost) Lost(context.Context) ([]control.LostHost, error) {
+	return []control.LostHost{{HostID: "Nlost", FriendlyName: "gone", Labels: map[string]string{"zone": "a"},
 		LastHeard: time.Unix(9, 0).UTC(), UptimeSeconds: 5,
-		Actors:    []LostActor{{ID: actorKey, Name: "app", MaxInstances: 3}},
-		Providers: []LostProvider{{ID: providerKey, Name: "p", ContractID: "c", LinkName: "l"}}}}, nil
+		Actors:    []control.LostActor{{ID: testActor, Name: "app", MaxInstances: 3}},
+		Providers: []control.LostProvider{{ID: testProvider, Name: "p", ContractID: "c", LinkName: "l"}}}}, nil
 }
-func (h *fakeHost) BidActor(context.Context, ActorAuctionRequest) bool       { return h.bid }
-func (h *fakeHost) BidProvider(context.Context, ProviderAuctionRequest) bool { return h.bid }
+func (h *fakeHost) BidActor(context.Context, control.ActorAuctionRequest) bool       { return h.bid }
+func (h *fakeHost) BidProvider(context.Context, control.ProviderAuctionRequest) bool { return h.bid }
 func (h *fakeHost) PutLink(ctx context.Context, l wire.LinkDefinition) error {
 	return h.called(ctx, "put link %s %v", l.LinkName, l.Values)
 }
-func (h *fakeHost) DelLink(ctx context.Context, r RemoveLinkRequest) error {
+func (h *fakeHost) DelLink(ctx context.Context, r control.RemoveLinkRequest) error {
 	return h.called(ctx, "del link %s", r.LinkName)
 }
-func (h *fakeHost) StartActor(ctx context.Context, r StartActorRequest) error {
+func (h *fakeHost) StartActor(ctx context.Context, r control.StartActorRequest) error {
 	return h.called(ctx, "start %s %d", r.ActorRef, r.Count)
 }
-func (h *fakeHost) ScaleActor(ctx context.Context, r ScaleActorRequest) error {
+func (h *fakeHost) ScaleActor(ctx context.Context, r control.ScaleActorRequest) error {
 	return h.called(ctx, "scale %s %d", r.ActorRef, r.MaxInstances)
 }
-func (h *fakeHost) StopActor(ctx context.Context, r StopActorRequest) error {
+func (h *fakeHost) StopActor(ctx context.Context, r control.StopActorRequest) error {
 	return h.called(ctx, "stop actor")
 }
-func (h *fakeHost) UpdateActor(ctx context.Context, r UpdateActorRequest) error {
+func (h *fakeHost) UpdateActor(ctx context.Context, r control.UpdateActorRequest) error {
 	return h.called(ctx, "update %s", r.NewActorRef)
 }
-func (h *fakeHost) StartProvider(ctx context.Context, r StartProviderRequest) error {
+func (h *fakeHost) StartProvider(ctx context.Context, r control.StartProviderRequest) error {
 	return h.called(ctx, "start provider %s %s", r.ProviderRef, r.LinkName)
 }
-func (h *fakeHost) StopProvider(ctx context.Context, r StopProviderRequest) error {
+func (h *fakeHost) StopProvider(ctx context.Context, r control.StopProviderRequest) error {
 	return h.called(ctx, "stop provider %s", r.LinkName)
 }
-func (h *fakeHost) StopHost(ctx context.Context, r StopHostRequest) error {
+func (h *fakeHost) StopHost(ctx context.Context, r control.StopHostRequest) error {
 	return h.called(ctx, "stop host %d", r.TimeoutMs)
 }
-func (h *fakeHost) DrainHost(ctx context.Context, r StopHostRequest) error {
+func (h *fakeHost) DrainHost(ctx context.Context, r control.StopHostRequest) error {
 	return h.called(ctx, "drain host %d", r.TimeoutMs)
 }
-func (h *fakeHost) Reload(ctx context.Context) (Reloaded, error) {
-	return Reloaded{Accepted: true, Issuer: "C", Changed: []string{"all"}}, h.called(ctx, "reload")
+func (h *fakeHost) Reload(ctx context.Context) (control.Reloaded, error) {
+	return control.Reloaded{Accepted: true, Issuer: "C", Changed: []string{"all"}}, h.called(ctx, "reload")
 }
-func (h *fakeHost) PutLabel(ctx context.Context, r LabelRequest) error {
+func (h *fakeHost) PutLabel(ctx context.Context, r control.LabelRequest) error {
 	return h.called(ctx, "label %s=%s", r.Key, r.Value)
 }
-func (h *fakeHost) DelLabel(ctx context.Context, r LabelRequest) error {
+func (h *fakeHost) DelLabel(ctx context.Context, r control.LabelRequest) error {
 	return h.called(ctx, "unlabel %s", r.Key)
 }
-func (h *fakeHost) PutRegistries(ctx context.Context, r RegistryCredentials) error {
+func (h *fakeHost) PutRegistries(ctx context.Context, r control.RegistryCredentials) error {
 	return h.called(ctx, "registries %d", len(r))
 }
 
 type bench struct {
 	env     *latticetest.Env
 	control subject.Control
-	client  *Client
+	client  *control.Client
 	nc      *nats.Conn
 }
 
@@ -135,7 +144,7 @@ func newBench(t *testing.T) *bench {
 	env := latticetest.NATS(t)
 	nc := env.Conn(t)
 	c := subject.Control{Lattice: env.Lattice}
-	return &bench{env, c, NewClient(nc, c, time.Second), nc}
+	return &bench{env, c, control.NewClient(nc, c, time.Second), nc}
 }
 
 func (b *bench) host(t *testing.T, h *fakeHost) *Server {
@@ -144,7 +153,7 @@ func (b *bench) host(t *testing.T, h *fakeHost) *Server {
 	nc := b.env.Conn(t)
 	d := rpc.NewDirectory(nc, b.control.Lattice, b.env.Logger)
 	t.Cleanup(d.Close)
-	s := NewServer(nc, ServerConfig{Control: b.control, HostID: h.id, Handler: h, Logger: b.env.Logger, Late: d.Late})
+	s := New(nc, Config{Control: b.control, HostID: h.id, Handler: h, Logger: b.env.Logger, Late: d.Late})
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -161,31 +170,31 @@ func TestEveryCommandArrives(t *testing.T) {
 	h := &fakeHost{}
 	b.host(t, h)
 	ctx, id := t.Context(), h.id
-	actor, provider := actorKey, providerKey
+	actor, provider := testActor, testProvider
 	for _, tc := range []struct {
 		want string
 		do   func() error
 	}{
 		{"start r 2", func() error {
-			return b.client.StartActor(ctx, StartActorRequest{ActorRef: "r", HostID: id,
+			return b.client.StartActor(ctx, control.StartActorRequest{ActorRef: "r", HostID: id,
 				Count: 2})
 		}},
-		{"scale r 0", func() error { return b.client.ScaleActor(ctx, ScaleActorRequest{ActorRef: "r", HostID: id}) }},
+		{"scale r 0", func() error { return b.client.ScaleActor(ctx, control.ScaleActorRequest{ActorRef: "r", HostID: id}) }},
 		{"stop actor", func() error {
-			return b.client.StopActor(ctx, StopActorRequest{ActorID: lattice.ActorID(actor), HostID: id})
+			return b.client.StopActor(ctx, control.StopActorRequest{ActorID: lattice.ActorID(actor), HostID: id})
 		}},
 		{"update n", func() error {
-			return b.client.UpdateActor(ctx, UpdateActorRequest{ActorID: lattice.ActorID(actor), NewActorRef: "n",
+			return b.client.UpdateActor(ctx, control.UpdateActorRequest{ActorID: lattice.ActorID(actor), NewActorRef: "n",
 				HostID: id})
 		}},
 		{"start provider r default", func() error {
-			return b.client.StartProvider(ctx, StartProviderRequest{ProviderRef: "r", HostID: id})
+			return b.client.StartProvider(ctx, control.StartProviderRequest{ProviderRef: "r", HostID: id})
 		}},
 		{"stop provider l", func() error {
-			return b.client.StopProvider(ctx, StopProviderRequest{ProviderID: lattice.ProviderID(provider),
+			return b.client.StopProvider(ctx, control.StopProviderRequest{ProviderID: lattice.ProviderID(provider),
 				LinkName: "l", HostID: id})
 		}},
-		{"stop host 5", func() error { return b.client.StopHost(ctx, StopHostRequest{HostID: id, TimeoutMs: 5}) }},
+		{"stop host 5", func() error { return b.client.StopHost(ctx, control.StopHostRequest{HostID: id, TimeoutMs: 5}) }},
 		{"reload", func() error {
 			r, err := b.client.ReloadHost(ctx, id)
 			if err == nil && (r.Issuer != "C" || len(r.Changed) != 1) {
@@ -193,21 +202,21 @@ func TestEveryCommandArrives(t *testing.T) {
 			}
 			return err
 		}},
-		{"drain host 0", func() error { return b.client.DrainHost(ctx, StopHostRequest{HostID: id}) }},
+		{"drain host 0", func() error { return b.client.DrainHost(ctx, control.StopHostRequest{HostID: id}) }},
 		{"label k=v", func() error { return b.client.PutLabel(ctx, id, "k", "v") }},
 		{"unlabel k", func() error { return b.client.DelLabel(ctx, id, "k") }},
 		{"put link l map[k:v]", func() error {
-			return b.client.PutLink(ctx, wire.LinkDefinition{ActorID: actorKey, ProviderID: providerKey,
+			return b.client.PutLink(ctx, wire.LinkDefinition{ActorID: testActor, ProviderID: testProvider,
 				ContractID: "c",
 				LinkName:   "l", Values: map[string]string{"k": "v"}})
 		}},
 		{"del link l", func() error {
-			return b.client.DelLink(ctx, RemoveLinkRequest{ActorID: lattice.ActorID(actor), ContractID: "c",
+			return b.client.DelLink(ctx, control.RemoveLinkRequest{ActorID: lattice.ActorID(actor), ContractID: "c",
 				LinkName: "l"})
 		}},
 		{"registries 1", func() error {
 			return b.client.PutRegistries(ctx,
-				RegistryCredentials{"r": {RegistryType: "oci"}})
+				control.RegistryCredentials{"r": {RegistryType: "oci"}})
 		}},
 	} {
 		t.Run(tc.want, func(t *testing.T) {
@@ -242,16 +251,16 @@ func TestQueries(t *testing.T) {
 		t.Fatalf("got %v, %v", claims, err)
 	}
 	links, err := b.client.Links(ctx)
-	if err != nil || len(links) != 1 || links[0].ProviderID != providerKey {
+	if err != nil || len(links) != 1 || links[0].ProviderID != testProvider {
 		t.Fatalf("got %v, %v", links, err)
 	}
-	lines, err := b.client.Logs(ctx, hosts[0].id, actorKey, 7)
-	if err != nil || len(lines) != 1 || lines[0].Text != "7" || string(lines[0].ActorID) != actorKey {
+	lines, err := b.client.Logs(ctx, hosts[0].id, testActor, 7)
+	if err != nil || len(lines) != 1 || lines[0].Text != "7" || string(lines[0].ActorID) != testActor {
 		t.Fatalf("got %v, %v", lines, err)
 	}
-	failed, err := b.client.Failures(ctx, hosts[0].id, FailuresRequest{ActorID: actorKey, TraceID: "t", MaxAgeMs: 9,
+	failed, err := b.client.Failures(ctx, hosts[0].id, control.FailuresRequest{ActorID: testActor, TraceID: "t", MaxAgeMs: 9,
 		After: 4})
-	if want := (wire.Failure{Seq: 5, ActorID: actorKey, TraceID: "t", Code: "trap", Message: "9"}); err != nil ||
+	if want := (wire.Failure{Seq: 5, ActorID: testActor, TraceID: "t", Code: "trap", Message: "9"}); err != nil ||
 		failed.Last != 5 || len(failed.Failures) != 1 || failed.Failures[0] != want {
 		t.Fatalf("got %+v, %v", failed, err)
 	}
@@ -259,11 +268,11 @@ func TestQueries(t *testing.T) {
 	if want, _ := hosts[0].Lost(ctx); err != nil || !reflect.DeepEqual(lost, want) {
 		t.Fatalf("got %+v, %v", lost, err)
 	}
-	bids, err := b.client.AuctionActor(ctx, ActorAuctionRequest{ActorRef: "r"})
+	bids, err := b.client.AuctionActor(ctx, control.ActorAuctionRequest{ActorRef: "r"})
 	if err != nil || len(bids) != 2 || bids[0].ActorRef != "r" {
 		t.Fatalf("got %v, %v", bids, err)
 	}
-	pbids, err := b.client.AuctionProvider(ctx, ProviderAuctionRequest{ProviderRef: "r"})
+	pbids, err := b.client.AuctionProvider(ctx, control.ProviderAuctionRequest{ProviderRef: "r"})
 	if err != nil || len(pbids) != 2 || pbids[0].LinkName != lattice.DefaultLink {
 		t.Fatalf("got %v, %v", pbids, err)
 	}
@@ -272,9 +281,9 @@ func TestQueries(t *testing.T) {
 func TestPingStopsWhenItIsQuiet(t *testing.T) {
 	b := newBench(t)
 	b.host(t, &fakeHost{})
-	b.client.timeout = time.Minute
+	patient := control.NewClient(b.nc, b.control, time.Minute)
 	start := time.Now()
-	if hosts, err := b.client.PingHosts(t.Context()); err != nil || len(hosts) != 1 ||
+	if hosts, err := patient.PingHosts(t.Context()); err != nil || len(hosts) != 1 ||
 		time.Since(start) > 30*time.Second {
 		t.Fatalf("got %v, %v after %v", hosts, err, time.Since(start))
 	}
@@ -288,14 +297,14 @@ func TestNobodyThere(t *testing.T) {
 		!strings.Contains(err.Error(), b.control.Inventory(id)) || !strings.Contains(err.Error(), "weft host list") {
 		t.Fatalf("got %v", err)
 	}
-	if _, err := b.client.AuctionActor(t.Context(), ActorAuctionRequest{ActorRef: "r"}); !errors.Is(err,
+	if _, err := b.client.AuctionActor(t.Context(), control.ActorAuctionRequest{ActorRef: "r"}); !errors.Is(err,
 		lattice.ErrNoResponders) {
 		t.Fatalf("got %v", err)
 	}
 	if hosts, err := b.client.PingHosts(t.Context()); err != nil || len(hosts) != 0 {
 		t.Fatalf("got %v, %v", hosts, err)
 	}
-	if err := b.client.StopHost(t.Context(), StopHostRequest{HostID: "x.>"}); !errors.Is(err, lattice.ErrInvalid) {
+	if err := b.client.StopHost(t.Context(), control.StopHostRequest{HostID: "x.>"}); !errors.Is(err, lattice.ErrInvalid) {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -306,8 +315,8 @@ func TestTimeoutAndCancel(t *testing.T) {
 	if _, err := b.nc.Subscribe(b.control.Inventory(id), func(*nats.Msg) {}); err != nil {
 		t.Fatal(err)
 	}
-	b.client.timeout = 30 * time.Millisecond
-	if _, err := b.client.Inventory(t.Context(), id); !errors.Is(err, lattice.ErrTimeout) {
+	hasty := control.NewClient(b.nc, b.control, 30*time.Millisecond)
+	if _, err := hasty.Inventory(t.Context(), id); !errors.Is(err, lattice.ErrTimeout) {
 		t.Fatalf("got %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -324,7 +333,7 @@ func TestRefusalCarriesWordsAndCode(t *testing.T) {
 	b := newBench(t)
 	h := &fakeHost{err: &lattice.Error{Code: lattice.ErrNotFound, Detail: `no "such" thing`}}
 	b.host(t, h)
-	err := b.client.ScaleActor(t.Context(), ScaleActorRequest{ActorRef: "r", HostID: h.id})
+	err := b.client.ScaleActor(t.Context(), control.ScaleActorRequest{ActorRef: "r", HostID: h.id})
 	if !errors.Is(err, lattice.ErrNotFound) || err.Error() != `scale actor r: not found: no "such" thing` {
 		t.Fatalf("got %v", err)
 	}
@@ -335,7 +344,7 @@ func TestRefusalCarriesWordsAndCode(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	err = b.client.ScaleActor(t.Context(), ScaleActorRequest{ActorRef: "r", HostID: id})
+	err = b.client.ScaleActor(t.Context(), control.ScaleActorRequest{ActorRef: "r", HostID: id})
 	if !errors.Is(err, lattice.ErrGuest) || err.Error() != "scale actor r: my words" {
 		t.Fatalf("got %v", err)
 	}
@@ -364,7 +373,7 @@ func TestMalformedAndUnknownRequests(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var a Ack
+			var a control.Ack
 			if err := json.Unmarshal(m.Data, &a); err != nil || a.Accepted || !strings.Contains(a.Error, tc.want) {
 				t.Fatalf("got %s, %v", m.Data, err)
 			}
@@ -383,7 +392,7 @@ func TestOneHostOfManyStoresALink(t *testing.T) {
 	}
 	const n = 20
 	for range n {
-		if err := b.client.PutLink(t.Context(), wire.LinkDefinition{ActorID: actorKey, ProviderID: providerKey,
+		if err := b.client.PutLink(t.Context(), wire.LinkDefinition{ActorID: testActor, ProviderID: testProvider,
 			ContractID: "c", LinkName: "l"}); err != nil {
 			t.Fatal(err)
 		}
@@ -423,7 +432,7 @@ func TestSlowCommandsHoldUpNobodyElse(t *testing.T) {
 	ctx := t.Context()
 	slow := make(chan error, 2)
 	scale := func(ref string, n uint32) error {
-		return b.client.ScaleActor(ctx, ScaleActorRequest{ActorRef: ref, MaxInstances: n, HostID: h.id})
+		return b.client.ScaleActor(ctx, control.ScaleActorRequest{ActorRef: ref, MaxInstances: n, HostID: h.id})
 	}
 	go func() { slow <- scale("slow", 1) }()
 	if got := <-entered; got != "scale slow 1" {
@@ -463,14 +472,14 @@ func TestACommandWhoseClientHasGivenUpIsNotBegun(t *testing.T) {
 		<-release
 	}}
 	b.host(t, h)
-	patient := NewClient(b.nc, b.control, time.Minute)
-	scale := func(c *Client, n uint32) error {
-		return c.ScaleActor(t.Context(), ScaleActorRequest{ActorRef: "slow", MaxInstances: n, HostID: h.id})
+	patient := control.NewClient(b.nc, b.control, time.Minute)
+	scale := func(c *control.Client, n uint32) error {
+		return c.ScaleActor(t.Context(), control.ScaleActorRequest{ActorRef: "slow", MaxInstances: n, HostID: h.id})
 	}
 	first := make(chan error, 1)
 	go func() { first <- scale(patient, 1) }()
 	<-entered
-	if err := scale(NewClient(b.nc, b.control, 50*time.Millisecond), 2); lattice.CodeOf(err) != lattice.ErrTimeout {
+	if err := scale(control.NewClient(b.nc, b.control, 50*time.Millisecond), 2); lattice.CodeOf(err) != lattice.ErrTimeout {
 		t.Errorf("a command that waits for longer than its client: %v", err)
 	}
 	close(release)
@@ -534,13 +543,13 @@ func TestFollowLogs(t *testing.T) {
 	defer cancel()
 	publish := func() {
 		for _, body := range []string{`garbage`, `{"text":"hello","level":"info","time":"2024-01-02T03:04:05Z"}`} {
-			if err := b.nc.Publish(subject.Log(b.env.Lattice, actorKey), []byte(body)); err != nil {
+			if err := b.nc.Publish(subject.Log(b.env.Lattice, testActor), []byte(body)); err != nil {
 				t.Error(err)
 			}
 		}
 	}
-	var got LogLine
-	err := b.client.FollowLogs(ctx, actorKey, publish, func(l LogLine) { got = l; cancel() },
+	var got control.LogLine
+	err := b.client.FollowLogs(ctx, testActor, publish, func(l control.LogLine) { got = l; cancel() },
 		func(n int) { t.Errorf("%d lines lost", n) })
 	if err != nil || got.Text != "hello" || got.Time.Year() != 2024 {
 		t.Fatalf("got %+v, %v", got, err)

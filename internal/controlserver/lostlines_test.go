@@ -1,23 +1,24 @@
-package control
+package controlserver
 
 import (
 	"context"
 	"encoding/json"
 	"testing"
 
+	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
 func TestWhoReadsLinesTooSlowlyIsToldHowManyWereLost(t *testing.T) {
 	b := newBench(t)
-	line, err := json.Marshal(LogLine{Text: "x"})
+	line, err := json.Marshal(control.LogLine{Text: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	const sent = 5000
 	publish := func(n int) {
 		for range n {
-			if err := b.nc.Publish(subject.Log(b.control.Lattice, actorKey), line); err != nil {
+			if err := b.nc.Publish(subject.Log(b.control.Lattice, testActor), line); err != nil {
 				t.Error(err)
 			}
 		}
@@ -29,7 +30,7 @@ func TestWhoReadsLinesTooSlowlyIsToldHowManyWereLost(t *testing.T) {
 	defer cancel()
 	seen, missing := 0, 0
 	// nothing is read meanwhile
-	err = b.client.FollowLogs(ctx, actorKey, func() { publish(sent) }, func(LogLine) {
+	err = b.client.FollowLogs(ctx, testActor, func() { publish(sent) }, func(control.LogLine) {
 		if seen++; seen+missing >= sent {
 			cancel()
 		}

@@ -1,4 +1,4 @@
-package control
+package controlserver
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -32,44 +33,44 @@ type Handler interface {
 
 // Queries are answered from memory and at once.
 type Queries interface {
-	Host(ctx context.Context) (Host, error)
-	Inventory(ctx context.Context) (HostInventory, error)
-	Claims(ctx context.Context) ([]Claims, error)
+	Host(ctx context.Context) (control.Host, error)
+	Inventory(ctx context.Context) (control.HostInventory, error)
+	Claims(ctx context.Context) ([]control.Claims, error)
 	Links(ctx context.Context) ([]wire.LinkDefinition, error)
-	Logs(ctx context.Context, r LogsRequest) ([]LogLine, error)
-	Failures(ctx context.Context, r FailuresRequest) (FailuresReply, error)
+	Logs(ctx context.Context, r control.LogsRequest) ([]control.LogLine, error)
+	Failures(ctx context.Context, r control.FailuresRequest) (control.FailuresReply, error)
 	// Lost are the hosts that this one misses, the one that was heard last first.
-	Lost(ctx context.Context) ([]LostHost, error)
+	Lost(ctx context.Context) ([]control.LostHost, error)
 	// BidActor and BidProvider report whether the host could run it: constraints match, nothing speaks against it.
 	// False sends nothing.
-	BidActor(ctx context.Context, r ActorAuctionRequest) bool
-	BidProvider(ctx context.Context, r ProviderAuctionRequest) bool
+	BidActor(ctx context.Context, r control.ActorAuctionRequest) bool
+	BidProvider(ctx context.Context, r control.ProviderAuctionRequest) bool
 }
 
 // Lattice are requests that one host of the lattice carries out for all.
 type Lattice interface {
 	PutLink(ctx context.Context, l wire.LinkDefinition) error
-	DelLink(ctx context.Context, r RemoveLinkRequest) error
+	DelLink(ctx context.Context, r control.RemoveLinkRequest) error
 }
 
 // Commands change this host.
 type Commands interface {
-	StartActor(ctx context.Context, r StartActorRequest) error
-	ScaleActor(ctx context.Context, r ScaleActorRequest) error
-	StopActor(ctx context.Context, r StopActorRequest) error
-	UpdateActor(ctx context.Context, r UpdateActorRequest) error
-	StartProvider(ctx context.Context, r StartProviderRequest) error
-	StopProvider(ctx context.Context, r StopProviderRequest) error
-	StopHost(ctx context.Context, r StopHostRequest) error
-	DrainHost(ctx context.Context, r StopHostRequest) error
-	Reload(ctx context.Context) (Reloaded, error)
-	PutLabel(ctx context.Context, r LabelRequest) error
-	DelLabel(ctx context.Context, r LabelRequest) error
-	PutRegistries(ctx context.Context, r RegistryCredentials) error
+	StartActor(ctx context.Context, r control.StartActorRequest) error
+	ScaleActor(ctx context.Context, r control.ScaleActorRequest) error
+	StopActor(ctx context.Context, r control.StopActorRequest) error
+	UpdateActor(ctx context.Context, r control.UpdateActorRequest) error
+	StartProvider(ctx context.Context, r control.StartProviderRequest) error
+	StopProvider(ctx context.Context, r control.StopProviderRequest) error
+	StopHost(ctx context.Context, r control.StopHostRequest) error
+	DrainHost(ctx context.Context, r control.StopHostRequest) error
+	Reload(ctx context.Context) (control.Reloaded, error)
+	PutLabel(ctx context.Context, r control.LabelRequest) error
+	DelLabel(ctx context.Context, r control.LabelRequest) error
+	PutRegistries(ctx context.Context, r control.RegistryCredentials) error
 }
 
 // ServerConfig says for whom a server answers.
-type ServerConfig struct {
+type Config struct {
 	Control subject.Control
 	HostID  lattice.HostID
 	Handler Handler
@@ -84,7 +85,7 @@ type ServerConfig struct {
 
 // Server is the host's side of the control interface. It is safe for concurrent use.
 type Server struct {
-	cfg      ServerConfig
+	cfg      Config
 	nc       *nats.Conn
 	log      *slog.Logger
 	queries  *lane
@@ -107,7 +108,7 @@ type subscription struct {
 }
 
 // NewServer makes a server; Start begins to serve.
-func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
+func New(nc *nats.Conn, cfg Config) *Server {
 	if cfg.MaxConcurrent <= 0 {
 		cfg.MaxConcurrent = 16
 	}
@@ -131,7 +132,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, DefaultTimeout)
+		ctx, cancel = context.WithTimeout(ctx, control.DefaultTimeout)
 		defer cancel()
 	}
 	if err := s.nc.FlushWithContext(ctx); err != nil {
@@ -286,20 +287,20 @@ func (s *Server) route(m *nats.Msg) (key string, run func(context.Context) error
 	h := s.cfg.Handler
 	switch {
 	case verb == "linkdefs.put" && len(tokens) == 2:
-		l, err := DecodeLink(m.Data)
+		l, err := control.DecodeLink(m.Data)
 		return "link " + l.ID(), func(ctx context.Context) error { return h.PutLink(ctx, l) }, err
 	case verb == "linkdefs.del" && len(tokens) == 2:
-		r, err := decodeRemoveLink(m.Data)
+		r, err := read[control.RemoveLinkRequest](m.Data)
 		id := wire.LinkID(r.ActorID, r.ContractID, r.LinkName)
 		return "link " + id, func(ctx context.Context) error { return h.DelLink(ctx, r) }, err
 	case verb == "registries.put" && len(tokens) == 2:
-		r, err := decodeRegistries(m.Data)
+		r, err := read[control.RegistryCredentials](m.Data)
 		return "registries", func(ctx context.Context) error { return h.PutRegistries(ctx, r) }, err
 	case verb == "labels.put" && len(tokens) == 3:
-		r, err := decodeLabel(m.Data)
+		r, err := read[control.LabelRequest](m.Data)
 		return "labels", func(ctx context.Context) error { return h.PutLabel(ctx, r) }, err
 	case verb == "labels.del" && len(tokens) == 3:
-		r, err := decodeLabel(m.Data)
+		r, err := read[control.LabelRequest](m.Data)
 		return "labels", func(ctx context.Context) error { return h.DelLabel(ctx, r) }, err
 	case tokens[0] == "config":
 		return "", nil, noConfigError{}
@@ -313,36 +314,36 @@ func (s *Server) routeCommand(cmd string, data []byte) (key string, run func(con
 	h, id := s.cfg.Handler, s.cfg.HostID
 	switch cmd {
 	case subject.CmdStartActor:
-		r, err := decodeStartActor(data)
+		r, err := read[control.StartActorRequest](data)
 		r.HostID = id
 		return "actor " + r.ActorRef, func(ctx context.Context) error { return h.StartActor(ctx, r) }, err
 	case subject.CmdScaleActor:
-		r, err := decodeScaleActor(data)
+		r, err := read[control.ScaleActorRequest](data)
 		r.HostID = id
 		return "actor " + r.ActorRef, func(ctx context.Context) error { return h.ScaleActor(ctx, r) }, err
 	case subject.CmdStopActor:
-		r, err := decodeStopActor(data)
+		r, err := read[control.StopActorRequest](data)
 		r.HostID = id
 		return "actor " + string(r.ActorID), func(ctx context.Context) error { return h.StopActor(ctx, r) }, err
 	case subject.CmdUpdateActor:
-		r, err := decodeUpdateActor(data)
+		r, err := read[control.UpdateActorRequest](data)
 		r.HostID = id
 		return "actor " + string(r.ActorID), func(ctx context.Context) error { return h.UpdateActor(ctx, r) }, err
 	case subject.CmdStartProvider:
-		r, err := decodeStartProvider(data)
+		r, err := read[control.StartProviderRequest](data)
 		r.HostID = id
 		return "provider " + r.ProviderRef, func(ctx context.Context) error { return h.StartProvider(ctx, r) }, err
 	case subject.CmdStopProvider:
-		r, err := decodeStopProvider(data)
+		r, err := read[control.StopProviderRequest](data)
 		r.HostID = id
 		return "provider " + string(r.ProviderID), func(ctx context.Context) error { return h.StopProvider(ctx, r) },
 			err
 	case subject.CmdStopHost:
-		r, err := decodeStopHost(data)
+		r, err := read[control.StopHostRequest](data)
 		r.HostID = id
 		return "host", func(ctx context.Context) error { return h.StopHost(ctx, r) }, err
 	case subject.CmdDrainHost:
-		r, err := decodeStopHost(data)
+		r, err := read[control.StopHostRequest](data)
 		r.HostID = id
 		return "host", func(ctx context.Context) error { return h.DrainHost(ctx, r) }, err
 	}
@@ -378,7 +379,7 @@ func (s *Server) answer(ctx context.Context, data []byte, tokens []string) (any,
 		return orNil(h.Host(ctx))
 	case verb == "get.claims" && len(tokens) == 2:
 		list, err := h.Claims(ctx)
-		return map[string][]Claims{"claims": append([]Claims{}, list...)}, err
+		return map[string][]control.Claims{"claims": append([]control.Claims{}, list...)}, err
 	case verb == "get.links" && len(tokens) == 2:
 		list, err := h.Links(ctx)
 		return map[string][]wire.LinkDefinition{"links": append([]wire.LinkDefinition{}, list...)}, err
@@ -396,16 +397,16 @@ func (s *Server) answer(ctx context.Context, data []byte, tokens []string) (any,
 		b, err := trimLost(lost, int(s.nc.MaxPayload()))
 		return json.RawMessage(b), err
 	case verb == "auction.actor" && len(tokens) == 2:
-		r, err := decodeActorAuction(data)
+		r, err := read[control.ActorAuctionRequest](data)
 		if err == nil && h.BidActor(ctx, r) {
-			return ActorAuctionAck{ActorRef: r.ActorRef, HostID: id, Constraints: nonNil(r.Constraints)}, nil
+			return control.ActorAuctionAck{ActorRef: r.ActorRef, HostID: id, Constraints: r.Constraints}, nil
 		}
 		return nil, nil // an error reply would end the gathering of old clients
 	case verb == "auction.provider" && len(tokens) == 2:
-		r, err := decodeProviderAuction(data)
+		r, err := read[control.ProviderAuctionRequest](data)
 		if err == nil && h.BidProvider(ctx, r) {
-			return ProviderAuctionAck{ProviderRef: r.ProviderRef, LinkName: r.LinkName, HostID: id,
-				Constraints: nonNil(r.Constraints)}, nil
+			return control.ProviderAuctionAck{ProviderRef: r.ProviderRef, LinkName: r.LinkName, HostID: id,
+				Constraints: r.Constraints}, nil
 		}
 		return nil, nil
 	case tokens[0] == "auction":
@@ -417,7 +418,7 @@ func (s *Server) answer(ctx context.Context, data []byte, tokens []string) (any,
 }
 
 func (s *Server) logs(ctx context.Context, data []byte, actor string) (any, error) {
-	r, err := decodeLogs(data)
+	r, err := read[control.LogsRequest](data)
 	if err != nil {
 		return nil, err
 	}
@@ -428,12 +429,12 @@ func (s *Server) logs(ctx context.Context, data []byte, actor string) (any, erro
 	if err != nil {
 		return nil, err
 	}
-	b, err := trimLogs(LogsReply{lines}, int(s.nc.MaxPayload()))
+	b, err := trimLogs(control.LogsReply{Lines: lines}, int(s.nc.MaxPayload()))
 	return json.RawMessage(b), err
 }
 
 func (s *Server) failures(ctx context.Context, data []byte) (any, error) {
-	r, err := decodeFailures(data)
+	r, err := read[control.FailuresRequest](data)
 	if err != nil {
 		return nil, err
 	}
@@ -443,6 +444,16 @@ func (s *Server) failures(ctx context.Context, data []byte) (any, error) {
 	}
 	b, err := trimFailures(reply, int(s.nc.MaxPayload()))
 	return json.RawMessage(b), err
+}
+
+// read decodes the body of a request.
+func read[R any, P interface {
+	*R
+	json.Unmarshaler
+}](body []byte) (r R, err error) {
+	// json.Unmarshal would refuse an empty body, which some requests have
+	err = P(&r).UnmarshalJSON(body)
+	return r, err
 }
 
 func orNil[T any](v T, err error) (any, error) {
@@ -465,8 +476,10 @@ func (s *Server) ack(m *nats.Msg, err error) {
 		s.refuse(m, err)
 		return
 	}
-	s.reply(m, Ack{Accepted: true}, nil)
+	s.reply(m, control.Ack{Accepted: true}, nil)
 }
+
+const unsupported = "unsupported subject"
 
 // unsupportedError has the words that hosts have always used.
 type unsupportedError struct{}
@@ -484,7 +497,7 @@ func (noConfigError) Error() string {
 func (s *Server) refuse(m *nats.Msg, err error) {
 	code := lattice.CodeOf(err)
 	s.log.Debug("control request refused", "subject", m.Subject, lattice.LogCode, code.Name(), lattice.LogErr, err)
-	s.reply(m, Ack{Error: err.Error()}, nats.Header{wire.HeaderError: []string{code.Name()}})
+	s.reply(m, control.Ack{Error: err.Error()}, nats.Header{wire.HeaderError: []string{code.Name()}})
 }
 
 // reply is best effort: a client that does not hear it asks again.
@@ -499,7 +512,7 @@ func (s *Server) reply(m *nats.Msg, body any, h nats.Header) {
 	if err != nil {
 		s.log.Error("control reply", "subject", m.Subject, lattice.LogErr, err)
 		h = nats.Header{wire.HeaderError: []string{lattice.CodeOf(err).Name()}}
-		data, _ = json.Marshal(Ack{Error: err.Error()})
+		data, _ = json.Marshal(control.Ack{Error: err.Error()})
 	}
 	if err := s.nc.PublishMsg(&nats.Msg{Subject: m.Reply, Header: h, Data: data}); err != nil {
 		s.log.Warn("control reply not sent", "subject", m.Subject, lattice.LogErr, err)
