@@ -85,10 +85,7 @@ func (i *Instance) hostCall(ctx context.Context, stack []uint64) {
 	x := &i.exchange
 	x.hostError = ""
 	i.hold(nil)
-	if x.hostCalls++; x.hostCalls > i.template.limits.HostCalls {
-		panic(&lattice.Error{Code: lattice.ErrTooLarge,
-			Detail: fmt.Sprintf("more than %d host calls in one call", i.template.limits.HostCalls)})
-	}
+	i.countHostCall()
 	var names [3]string
 	for n, what := range [...]string{"__host_call binding", "__host_call namespace", "__host_call operation"} {
 		b := i.read(what, stack[2*n], stack[2*n+1])
@@ -99,34 +96,62 @@ func (i *Instance) hostCall(ctx context.Context, stack []uint64) {
 	}
 	payload := i.read("__host_call payload", stack[6], stack[7])
 	if len(payload) > i.template.limits.HostCallBytes {
-		x.hostError = i.oversize("payload", len(payload))
+		x.hostError = i.oversize("payload", len(payload)).Error()
 	}
 	if x.hostError == "" {
 		i.payText(len(payload)) // it is hashed, encoded, sent
-		i.turn.Give()
 		// The copy is the host's to keep: it may outlive the guest's next instruction, or the guest.
-		out, err := callHost(ctx, i.template.host, names, i.clone(payload))
-		if ctx.Err() != nil {
-			panic(errStopped) // no need to let the guest run to its next check
+		_, err := i.outward(ctx, names, i.clone(payload))
+		if err == nil {
+			stack[0] = 1
+			return
 		}
-		switch {
-		case err != nil:
-			x.hostError = text([]byte(err.Error()), maxErrorBytes)
-		case len(out) > i.template.limits.HostCallBytes:
-			x.hostError = i.oversize("response", len(out))
-		default:
-			i.payText(len(out))
-			if err = i.hold(out); err == nil {
-				stack[0] = 1
-				return
-			}
-			x.hostError = text([]byte(err.Error()), maxErrorBytes)
-		}
+		x.hostError = text([]byte(err.Error()), maxErrorBytes)
 	}
 	if x.hostError == "" {
 		x.hostError = "host call failed"
 	}
 	stack[0] = 0
+}
+
+func (i *Instance) countHostCall() {
+	if i.exchange.hostCalls++; i.exchange.hostCalls > i.template.limits.HostCalls {
+		panic(&lattice.Error{Code: lattice.ErrTooLarge,
+			Detail: fmt.Sprintf("more than %d host calls in one call", i.template.limits.HostCalls)})
+	}
+}
+
+// outward performs an outbound call, while others have the guest's turn. Its response is held until the next one. Errors
+// are for the guest; it does not return when the guest's own call has ended.
+func (i *Instance) outward(ctx context.Context, names [3]string, payload []byte) ([]byte, error) {
+	i.turn.Give()
+	out, err := callHost(ctx, i.template.host, names, payload)
+	if ctx.Err() != nil {
+		panic(errStopped) // no need to let the guest run to its next check
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case len(out) > i.template.limits.HostCallBytes:
+		return nil, i.oversize("response", len(out))
+	}
+	i.payText(len(out))
+	return out, i.hold(out)
+}
+
+// ask is face.State.Ask: an outbound call that the host makes for what a component imports.
+func (i *Instance) ask(ctx context.Context, link lattice.LinkName, contract, operation string, payload []byte) ([]byte,
+	error) {
+	i.countHostCall()
+	i.pay(costCall)
+	if err := i.hold(nil); err != nil {
+		return nil, err
+	}
+	if len(payload) > i.template.limits.HostCallBytes {
+		return nil, i.oversize("payload", len(payload))
+	}
+	i.payText(len(payload))
+	return i.outward(ctx, [3]string{string(link), contract, operation}, payload)
 }
 
 // hold keeps a response for the guest, in the place of the one before, in the memory of all guests.
@@ -141,10 +166,9 @@ func (i *Instance) hold(response []byte) error {
 	return nil
 }
 
-func (i *Instance) oversize(what string, size int) string {
-	return (&lattice.Error{Code: lattice.ErrTooLarge,
-		Detail: fmt.Sprintf("%s of a host call has %d bytes, %d allowed", what, size,
-			i.template.limits.HostCallBytes)}).Error()
+func (i *Instance) oversize(what string, size int) error {
+	return &lattice.Error{Code: lattice.ErrTooLarge,
+		Detail: fmt.Sprintf("%s of a host call has %d bytes, %d allowed", what, size, i.template.limits.HostCallBytes)}
 }
 
 // callHost keeps a panic of the host's own code from being taken for a fault of the guest.

@@ -44,7 +44,8 @@ func (i *Instance) openComponent(ctx context.Context) error {
 	p := i.template.module.component.plan
 	i.parts = &composite{functions: map[plan.Def]*entry{}, tables: make([]abi.Table, p.Instances),
 		locked: make([]bool, p.Instances), entered: make([]bool, p.Instances)}
-	i.parts.state = face.State{Args: i.args, Begin: time.Now(), Out: i.sink(&i.stdout), Err: i.sink(&i.stderr)}
+	i.parts.state = face.State{Args: i.args, Begin: time.Now(), Out: i.sink(&i.stdout), Err: i.sink(&i.stderr),
+		Ask: i.ask, Warn: func(ctx context.Context, text string) { i.template.host.Log(ctx, Stderr, text) }}
 	for _, e := range i.template.env {
 		name, value, _ := strings.Cut(e, "=")
 		i.parts.state.Environ = append(i.parts.state.Environ, [2]string{name, value})

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/weftlattice/weft/lattice"
@@ -28,6 +29,13 @@ func TestGoldenBytes(t *testing.T) {
 		"ListAdd":      {ListItem{"l", "v"}.Encode(), "82a86c6973744e616d65a16ca576616c7565a176"},
 		"SetAdd":       {SetItem{"s", "v"}.Encode(), "82a77365744e616d65a173a576616c7565a176"},
 		"ListRange":    {RangeRequest{"l", 0, -1}.Encode(), "83a86c6973744e616d65a16ca5737461727400a473746f70ff"},
+		// Operations beyond the contract.
+		"Increment64": {Increment64Request{"k", 1 << 32}.Encode(), "82a36b6579a16ba576616c7565d30000000100000000"},
+		"Swap": {SwapRequest{"k", "", false, "n"}.Encode(),
+			"84a36b6579a16ba36f6c64a0a6657869737473c2a36e6577a16e"},
+		"Swapped": {SwapResponse{false, "v", true}.Encode(), "83a773776170706564c2a576616c7565a176a6657869737473c3"},
+		"Keys":    {KeysRequest{1 << 40, 0}.Encode(), "82a6637572736f72cf0000010000000000a56c696d697400"},
+		"KeyList": {KeysResponse{[]string{"a"}, 0}.Encode(), "82a46b65797391a161a6637572736f7200"},
 	} {
 		if got := hex.EncodeToString(c.got); got != c.want {
 			t.Errorf("%s: wrote %s, want %s", name, got, c.want)
@@ -58,6 +66,11 @@ func TestRoundTrips(t *testing.T) {
 	roundTrip(t, DecodeListItem, ListItem{}, ListItem{"l", "v"})
 	roundTrip(t, DecodeSetItem, SetItem{}, SetItem{"s", "v"})
 	roundTrip(t, DecodeRangeRequest, RangeRequest{}, RangeRequest{"l", -5, 200})
+	roundTrip(t, DecodeIncrement64Request, Increment64Request{"k", -1 << 63}, Increment64Request{"k", 1<<63 - 1})
+	roundTrip(t, DecodeSwapRequest, SwapRequest{}, SwapRequest{"k", "\xff", true, "n"})
+	roundTrip(t, DecodeSwapResponse, SwapResponse{}, SwapResponse{true, "v", true})
+	roundTrip(t, DecodeKeysRequest, KeysRequest{}, KeysRequest{1<<64 - 1, 1<<32 - 1})
+	roundTrip(t, DecodeKeysResponse, KeysResponse{[]string{"a", ""}, 1<<64 - 1})
 }
 
 func TestPositional(t *testing.T) {
@@ -83,6 +96,16 @@ func FuzzDecode(f *testing.F) {
 		same(t, DecodeListItem, b)
 		same(t, DecodeSetItem, b)
 		same(t, DecodeRangeRequest, b)
+		same(t, DecodeIncrement64Request, b)
+		same(t, DecodeSwapRequest, b)
+		same(t, DecodeSwapResponse, b)
+		same(t, DecodeKeysRequest, b)
+		if p, err := DecodeKeysResponse(b); err == nil {
+			if again, err := DecodeKeysResponse(p.Encode()); err != nil || !slices.Equal(again.Keys, p.Keys) ||
+				again.Cursor != p.Cursor {
+				t.Errorf("%+v came back as %+v, %v", p, again, err)
+			}
+		}
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
+	"github.com/weftlattice/weft/lattice"
 )
 
 // Func is a function that the host provides.
@@ -43,9 +44,44 @@ type State struct {
 	Args     []string
 	Out, Err Sink      // standard output and error
 	Begin    time.Time // what the monotonic clock counts from
+	// Ask makes a call to whom the actor is linked with for a contract, as a module's host call does: with the actor's
+	// claims and policy, within the limits of its calls, while others have its turn. Errors are for the guest. It does
+	// not return when the guest's own call has ended. What it returns is readable until the next call.
+	Ask  func(ctx context.Context, link lattice.LinkName, contract, operation string, payload []byte) ([]byte, error)
+	Warn func(ctx context.Context, text string) // takes a line for the actor's log
+
+	warned bool
+	links  map[string]lattice.LinkName // that the guest has chosen, by interface without its version
 
 	held int // bytes that objects of the host hold for the guest
 }
+
+// WarnOnce is Warn, the first time for an instance.
+func (s *State) WarnOnce(ctx context.Context, text string) {
+	if !s.warned {
+		s.warned = true
+		s.Warn(ctx, text)
+	}
+}
+
+// MaxLinks is for how many interfaces a guest may choose a link.
+const MaxLinks = 1000
+
+// SetLink chooses the link name of later calls of an interface, which is named without its version, and reports whether
+// it could be kept.
+func (s *State) SetLink(face string, link lattice.LinkName) bool {
+	if s.links == nil {
+		s.links = map[string]lattice.LinkName{}
+	}
+	if _, has := s.links[face]; !has && len(s.links) >= MaxLinks {
+		return false
+	}
+	s.links[face] = link
+	return true
+}
+
+// Link is the link name of calls of an interface: that of SetLink, or lattice.DefaultLink.
+func (s *State) Link(face string) lattice.LinkName { return s.links[face].OrDefault() }
 
 // MaxHeld is how many bytes objects of the host hold for one instance: headers, and bodies that are not sent yet.
 const MaxHeld = 4 << 20

@@ -40,7 +40,7 @@ type Interface struct {
 	Contract  string            // that a guest must be granted to use it; "": none
 }
 
-// Interfaces are those of a family, by name with track. It panics when Functions and Types do not fit, which is a
+// Interfaces are those of a family, by name with track. It panics when what it is made of does not fit, which is a
 // mistake
 // in this program.
 func (f Family) Interfaces() map[string]*Interface {
@@ -62,6 +62,11 @@ func (f Family) Interfaces() map[string]*Interface {
 		default:
 			face.Shapes[word] = said(rest, lets)
 			face.Functions[word] = absent(word, f.Absent)
+		}
+	}
+	for name := range f.Contracts {
+		if all[name] == nil {
+			panic("a contract of " + name + ", which does not exist")
 		}
 	}
 	for name, functions := range f.Functions {

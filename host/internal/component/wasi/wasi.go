@@ -9,18 +9,22 @@ import (
 	"sync"
 
 	"github.com/weftlattice/weft/host/internal/component/face"
+	"github.com/weftlattice/weft/host/internal/component/wasi/bus"
 	"github.com/weftlattice/weft/host/internal/component/wasi/cli"
 	"github.com/weftlattice/weft/host/internal/component/wasi/clocks"
+	"github.com/weftlattice/weft/host/internal/component/wasi/config"
 	"github.com/weftlattice/weft/host/internal/component/wasi/filesystem"
 	"github.com/weftlattice/weft/host/internal/component/wasi/http"
 	"github.com/weftlattice/weft/host/internal/component/wasi/io"
+	"github.com/weftlattice/weft/host/internal/component/wasi/keyvalue"
+	"github.com/weftlattice/weft/host/internal/component/wasi/logging"
 	"github.com/weftlattice/weft/host/internal/component/wasi/random"
 	"github.com/weftlattice/weft/host/internal/component/wasi/sockets"
 )
 
 // families are all that there is.
 var families = []face.Family{io.Family, clocks.Family, random.Family, cli.Family, filesystem.Family, sockets.Family,
-	http.Family}
+	http.Family, keyvalue.Family, config.Family, logging.Family, bus.Family}
 
 var interfaces = sync.OnceValue(func() map[string]*face.Interface {
 	all := map[string]*face.Interface{}

@@ -83,11 +83,24 @@ func braces(name string) []string {
 
 // matches reports whether a name of the table, of the track 0.2 where it says none, is an interface's.
 func matches(pattern, name string) bool {
+	if pattern == name {
+		return true
+	}
 	if !strings.Contains(pattern, "@") {
 		pattern += "@0.2"
 	}
 	before, after, star := strings.Cut(pattern, "*")
 	return pattern == name || star && strings.HasPrefix(name, before) && strings.HasSuffix(name, after)
+}
+
+// What goes out by a contract needs it granted, in every version.
+func TestContracts(t *testing.T) {
+	for name, want := range map[string]string{"wasi:keyvalue/store@0.2.0-draft2": "wasmcloud:keyvalue",
+		"wasi:logging/logging": "wasmcloud:builtin:logging", "wasi:http/types@0.2.0": ""} {
+		if got := Contract(name); got != want {
+			t.Errorf("%s needs %q, want %q", name, got, want)
+		}
+	}
 }
 
 func TestTracks(t *testing.T) {
