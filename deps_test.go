@@ -62,6 +62,25 @@ var rules = []struct {
 		module + "internal/channel": "what both ways of calling share belongs to neither",
 		"github.com/nats-io":        "what both ways of calling share belongs to neither",
 	}},
+	{"internal/chunks", map[string]string{
+		module + "internal/rpc":     "calls use the store of large payloads; it knows names, bytes and NATS",
+		module + "internal/channel": "calls use the store of large payloads; it knows names, bytes and NATS",
+		module + "internal/load":    "whoever stores or takes a payload decides how much at once",
+	}},
+	{"internal/rpc", map[string]string{
+		module + "host":             "calls are what hosts and providers are built on",
+		module + "provider":         "calls are what hosts and providers are built on",
+		module + "internal/peer":    "the pair is made of what rpc has, not the other way round",
+		module + "internal/channel": "calls over NATS know nothing of those over a socket",
+		module + "lattice/control":  "calls are one journey, commands are the other",
+		module + "lattice/event":    "calls are one journey, commands are the other",
+	}},
+	{"internal/peer", map[string]string{
+		module + "host":             "what a host and a provider share belongs to neither",
+		module + "provider":         "what a host and a provider share belongs to neither",
+		module + "internal/deploy":  "what a host and a provider share belongs to neither",
+		module + "internal/channel": "the channel is tried before the pair, by those who have one; see Route",
+	}},
 	{"internal/channel", map[string]string{
 		module + "internal/rpc": "the channel is the way without a broker, beside internal/rpc and not on top of it",
 		"github.com/nats-io":    "the channel is the way without a broker",

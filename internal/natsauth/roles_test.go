@@ -14,12 +14,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
+	"github.com/weftlattice/weft/internal/chunks"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/natsauth"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/natsserver"
-	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -344,7 +344,7 @@ func TestHostSweeps(t *testing.T) {
 	if _, err := store.PutBytes(t.Context(), uuid.NewString(), make([]byte, 5<<20)); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := rpc.Sweep(t.Context(), nc, edge, time.Now().Add(time.Minute)); n != 1 || err != nil {
+	if n, err := chunks.Sweep(t.Context(), nc, edge, time.Now().Add(time.Minute)); n != 1 || err != nil {
 		t.Errorf("swept %d, %v", n, err)
 	}
 	stream, err := js.Stream(t.Context(), subject.ChunkStream(edge))

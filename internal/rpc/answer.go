@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/weftlattice/weft/internal/chunks"
 	"github.com/weftlattice/weft/internal/load"
 )
 
@@ -13,10 +14,11 @@ type Answer struct {
 	io.Reader
 	bytes  []byte
 	length int64
-	object *object // nil when it came in the message
+	object *chunks.Object // nil when it came in the message
 	budget *load.Budget
 	held   int64
 	on     *session // stays until the answer is closed
+	closed bool     // and its object deleted
 }
 
 // NewAnswer is an answer that is all in memory.
@@ -56,9 +58,10 @@ func (a *Answer) Close() error {
 		a.held = 0
 		return nil
 	}
-	if a.object.closed {
+	if a.closed {
 		return nil
 	}
+	a.closed = true
 	defer a.on.calls.Done()
 	a.budget.Release(a.held)
 	return a.object.Close()

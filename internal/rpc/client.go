@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/weftlattice/weft/internal/chunks"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -21,7 +22,7 @@ type ClientConfig struct {
 	HostID  lattice.HostID // the host that sends, or that started the provider that sends
 	Cluster signing.KeyPair
 	Timeout time.Duration // for calls whose context has no deadline; default DefaultTimeout
-	// MaxBytes bounds requests and responses; default DefaultMaxBytes.
+	// MaxBytes bounds requests and responses; default chunks.DefaultMaxBytes.
 	MaxBytes uint64
 	// Budget bounds what large payloads take of the process's memory; default a budget of its own. Responses are
 	// counted while they are fetched, or until the call in which the client is used has been served.
@@ -66,7 +67,7 @@ func NewClient(nc *nats.Conn, cfg ClientConfig) *Client {
 		cfg.Timeout = DefaultTimeout
 	}
 	if cfg.MaxBytes == 0 {
-		cfg.MaxBytes = DefaultMaxBytes
+		cfg.MaxBytes = chunks.DefaultMaxBytes
 	}
 	if cfg.Budget == nil {
 		cfg.Budget = load.NewBudget(0)
@@ -114,10 +115,7 @@ func (c *Client) enter() *session {
 func (c *Client) OpenStore(ctx context.Context) error {
 	on := c.enter()
 	defer on.calls.Done()
-	if _, _, err := on.chunks.open(ctx); err != nil {
-		return chunkError("open the store of large payloads", err)
-	}
-	return nil
+	return on.large.Open(ctx)
 }
 
 // Call signs and sends an invocation and returns the payload of the answer. The deadline of ctx bounds it, or else the
@@ -128,7 +126,7 @@ func (c *Client) OpenStore(ctx context.Context) error {
 func (c *Client) Call(ctx context.Context, call Call) (answer []byte, err error) {
 	on := c.enter()
 	defer on.calls.Done()
-	err = c.exchange(ctx, on, call, func(ctx context.Context, payload []byte, large *object) (err error) {
+	err = c.exchange(ctx, on, call, func(ctx context.Context, payload []byte, large *chunks.Object) (err error) {
 		if answer = payload; large != nil {
 			answer, err = c.fetch(ctx, large)
 		}
@@ -141,17 +139,17 @@ func (c *Client) Call(ctx context.Context, call Call) (answer []byte, err error)
 // must be closed. Its bytes may come later than the deadline of the call, each piece within 10 s.
 func (c *Client) Open(ctx context.Context, call Call) (a *Answer, err error) {
 	on := c.enter()
-	err = c.exchange(ctx, on, call, func(ctx context.Context, payload []byte, large *object) error {
+	err = c.exchange(ctx, on, call, func(ctx context.Context, payload []byte, large *chunks.Object) error {
 		if large == nil {
 			a = NewAnswer(payload)
 			return nil
 		}
-		if err := c.cfg.Budget.Acquire(ctx, "response", windowBytes); err != nil {
+		if err := c.cfg.Budget.Acquire(ctx, "response", chunks.WindowBytes); err != nil {
 			_ = large.Close()
 			return err
 		}
-		a = &Answer{Reader: large, length: int64(large.info.Size), object: large, budget: c.cfg.Budget,
-			held: windowBytes, on: on}
+		a = &Answer{Reader: large, length: large.Len(), object: large, budget: c.cfg.Budget,
+			held: chunks.WindowBytes, on: on}
 		return nil
 	})
 	if a == nil || a.object == nil {
@@ -161,12 +159,12 @@ func (c *Client) Open(ctx context.Context, call Call) (a *Answer, err error) {
 }
 
 // fetch reads a large answer into memory.
-func (c *Client) fetch(ctx context.Context, large *object) ([]byte, error) {
+func (c *Client) fetch(ctx context.Context, large *chunks.Object) ([]byte, error) {
 	defer large.Close()
-	held, err := c.cfg.Budget.Hold(ctx, "response", int64(large.info.Size))
+	held, err := c.cfg.Budget.Hold(ctx, "response", large.Len())
 	if err != nil {
 		return nil, err
 	}
 	defer c.cfg.Budget.Release(held)
-	return large.all(ctx)
+	return large.All(ctx)
 }

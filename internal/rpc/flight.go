@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/internal/chunks"
 	"github.com/weftlattice/weft/internal/dated"
 	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/load"
@@ -36,7 +37,7 @@ type flight struct {
 
 // use takes an answer, or where it is in the store, while the deadline of the call holds. It is handed on rather than
 // kept in the flight, where it would cost each call two allocations.
-type use func(ctx context.Context, payload []byte, large *object) error
+type use func(ctx context.Context, payload []byte, large *chunks.Object) error
 
 // exchange makes a call and hands the answer to use. Calls whose payloads are not in the store need no context of their
 // own for that.
@@ -211,14 +212,14 @@ func (f *flight) store(ctx context.Context) (string, error) {
 	// what is passed on is counted by its window; what is in memory already is counted by its owner
 	if body != nil {
 		budget := f.client.cfg.Budget
-		if err := budget.Acquire(ctx, "request", windowBytes); err != nil {
+		if err := budget.Acquire(ctx, "request", chunks.WindowBytes); err != nil {
 			return "", err
 		}
-		defer budget.Release(windowBytes)
+		defer budget.Release(chunks.WindowBytes)
 	}
 	var hash wire.Hasher
 	tries := 0
-	err := f.on.chunks.put(ctx, inv.ID, func() (io.Reader, bool) {
+	err := f.on.large.Put(ctx, inv.ID, func() (io.Reader, bool) {
 		if tries++; tries > 1 && body != nil {
 			return nil, false
 		}
@@ -287,7 +288,7 @@ func (f *flight) attempt(ctx context.Context, use use) (again bool, err error) {
 func (f *flight) takeLarge(ctx context.Context, resp *wire.Response, use use) error {
 	ctx, cancel := context.WithDeadline(ctx, f.deadline)
 	defer cancel()
-	large, err := f.on.chunks.take(ctx, responseName(f.inv.ID), resp.ContentLength)
+	large, err := f.on.large.Take(ctx, chunks.Response(f.inv.ID), resp.ContentLength)
 	if err != nil {
 		return err
 	}
@@ -303,7 +304,7 @@ func (f *flight) send(ctx context.Context) (*wire.Response, error) {
 	ms := time.Until(f.deadline).Milliseconds()
 	if ms <= 0 {
 		if chunked {
-			f.on.chunks.drop(inv.ID)
+			f.on.large.Drop(inv.ID)
 		}
 		return nil, f.fail(lattice.ErrTimeout, "no time was left to make it", nil)
 	}
@@ -315,7 +316,7 @@ func (f *flight) send(ctx context.Context) (*wire.Response, error) {
 
 	reply, err := f.on.replies.request(ctx, msg, f.deadline)
 	if chunked && err != nil {
-		f.on.chunks.drop(inv.ID) // no host answered, or it is late
+		f.on.large.Drop(inv.ID) // no host answered, or it is late
 	}
 	switch {
 	case err == nil:
@@ -362,7 +363,7 @@ func (f *flight) answer(reply *nats.Msg, chunked bool) (*wire.Response, error) {
 		return nil, f.fail(lattice.ErrInvalid, "undecodable response", err)
 	}
 	if resp.Error != "" && chunked {
-		f.on.chunks.drop(id) // it may not have been taken
+		f.on.large.Drop(id) // it may not have been taken
 	}
 	if resp.Error != "" { // before anything else: error replies of some providers lack the other fields
 		d.unbegun = len(reply.Header[headerUnbegun]) > 0
@@ -375,7 +376,7 @@ func (f *flight) answer(reply *nats.Msg, chunked bool) (*wire.Response, error) {
 			lattice.Printable(resp.InvocationID), nil)
 	}
 	if resp.ContentLength > c.cfg.MaxBytes {
-		f.on.chunks.drop(responseName(id))
+		f.on.large.Drop(chunks.Response(id))
 		return nil, f.fail(lattice.ErrTooLarge, fmt.Sprintf("response of %d bytes, limit %d", resp.ContentLength,
 			c.cfg.MaxBytes), nil)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/weftlattice/weft/internal/chunks"
 	"github.com/weftlattice/weft/internal/dated"
 	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/load"
@@ -28,7 +29,7 @@ type ServerConfig struct {
 	Lattice  lattice.Name
 	Verifier *signing.Verifier
 	Timeout  time.Duration // for calls that say no remaining time; default DefaultServeTimeout
-	MaxBytes uint64        // bounds requests and responses; default DefaultMaxBytes
+	MaxBytes uint64        // bounds requests and responses; default chunks.DefaultMaxBytes
 	Budget   *load.Budget  // bounds what large payloads take of the process's memory; default a budget of its own
 	MaxAge   time.Duration // how long ago an invocation may have been signed; 0: any time, as in the dialect
 	MaxAhead time.Duration // how far a signer's clock may be ahead; 0: any
@@ -84,7 +85,7 @@ func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 		cfg.Timeout = DefaultServeTimeout
 	}
 	if cfg.MaxBytes == 0 {
-		cfg.MaxBytes = DefaultMaxBytes
+		cfg.MaxBytes = chunks.DefaultMaxBytes
 	}
 	if cfg.Budget == nil {
 		cfg.Budget = load.NewBudget(0)
@@ -267,21 +268,21 @@ func (sub *Subscription) complete(ctx context.Context, room *load.Room, inv *wir
 	if inv.ContentLength <= uint64(len(inv.Msg)) {
 		return nil
 	}
-	s, store := sub.server, sub.server.session.Load().chunks
+	s, store := sub.server, sub.server.session.Load().large
 	if inv.ContentLength > s.cfg.MaxBytes {
-		store.drop(inv.ID)
+		store.Drop(inv.ID)
 		return invocation.TooLarge("request", inv.ContentLength, s.cfg.MaxBytes)
 	}
 	if err := room.Request(ctx, int64(inv.ContentLength)); err != nil {
-		store.drop(inv.ID)
+		store.Drop(inv.ID)
 		return err
 	}
-	large, err := store.take(ctx, inv.ID, inv.ContentLength)
+	large, err := store.Take(ctx, inv.ID, inv.ContentLength)
 	if err != nil {
 		return err
 	}
 	defer large.Close()
-	inv.Msg, err = large.all(ctx)
+	inv.Msg, err = large.All(ctx)
 	return err
 }
 
@@ -383,8 +384,8 @@ func (s *Server) fill(ctx context.Context, resp *wire.Response, payload []byte) 
 		if err := load.Reserve(ctx, len(payload)); err != nil {
 			return err
 		}
-		name := responseName(resp.InvocationID)
-		if err := s.session.Load().chunks.put(ctx, name, func() (io.Reader, bool) {
+		name := chunks.Response(resp.InvocationID)
+		if err := s.session.Load().large.Put(ctx, name, func() (io.Reader, bool) {
 			return bytes.NewReader(payload),
 				true
 		}); err != nil {
@@ -398,6 +399,9 @@ func (s *Server) fill(ctx context.Context, resp *wire.Response, payload []byte) 
 	return nil
 }
 
+// untaken is how long after the end of a call its response waits for a caller that is late.
+const untaken = 5 * time.Second
+
 // dropUntaken deletes a response that its caller does not take: it has gone, or never heard of it.
 func (s *Server) dropUntaken(ctx context.Context, name string) {
 	wait := untaken
@@ -409,7 +413,7 @@ func (s *Server) dropUntaken(ctx context.Context, name string) {
 		defer t.Stop()
 		select {
 		case <-t.C:
-			s.session.Load().chunks.drop(name)
+			s.session.Load().large.Drop(name)
 		case <-s.ctx.Done(): // the sweep does it
 		}
 	})

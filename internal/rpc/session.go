@@ -6,20 +6,21 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/internal/chunks"
 	"github.com/weftlattice/weft/lattice"
 )
 
 // session is a connection that a client or a server uses, and what hangs on it.
 type session struct {
 	nc      *nats.Conn
-	replies replies // to the client's calls
-	chunks  *chunks
+	replies replies        // to the client's calls
+	large   *chunks.Store  // payloads
 	calls   sync.WaitGroup // of the client
 	away    away
 }
 
 func newSession(nc *nats.Conn, l lattice.Name) *session {
-	return &session{nc: nc, replies: replies{nc: nc}, chunks: &chunks{nc: nc, lattice: l}}
+	return &session{nc: nc, replies: replies{nc: nc}, large: chunks.New(nc, l)}
 }
 
 // awayPatience is how long after the loss of a connection calls wait for its return: a server that was started anew is

@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/weftlattice/weft/e2e/foreign/recorded"
-	"github.com/weftlattice/weft/internal/rpc"
+	"github.com/weftlattice/weft/internal/chunks"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
@@ -275,7 +275,7 @@ func TestSweepOfHost(t *testing.T) {
 	if err != nil || info.State.Msgs != uint64(n) {
 		t.Fatalf("%d messages, %v", info.State.Msgs, err)
 	}
-	if swept, err := rpc.Sweep(t.Context(), nc, "default", info.State.LastTime.Add(1)); err != nil || swept != n {
+	if swept, err := chunks.Sweep(t.Context(), nc, "default", info.State.LastTime.Add(1)); err != nil || swept != n {
 		t.Errorf("swept %d of %d, %v", swept, n, err)
 	}
 	if info, err = stream.Info(t.Context()); err != nil || info.State.Msgs != 0 {

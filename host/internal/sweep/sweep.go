@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/weftlattice/weft/internal/rpc"
+	"github.com/weftlattice/weft/internal/chunks"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -54,7 +54,7 @@ func (s *Sweeper) sweep(ctx context.Context) {
 		case <-time.After(sweepInterval/2 + rand.N(sweepInterval)):
 		}
 		within, cancel := context.WithTimeout(ctx, sweepInterval/2)
-		n, err := rpc.Sweep(within, s.conn, s.lattice, time.Now().Add(-rpc.SweepAge))
+		n, err := chunks.Sweep(within, s.conn, s.lattice, time.Now().Add(-chunks.SweepAge))
 		cancel()
 		switch {
 		case err != nil && s.conn.IsConnected() && ctx.Err() == nil:

@@ -1,4 +1,4 @@
-package rpc
+package chunks
 
 import (
 	"context"
@@ -17,31 +17,20 @@ import (
 	"github.com/weftlattice/weft/lattice/subject"
 )
 
-// Payloads above wire.MaxInlineBytes travel beside the message. The sender puts them into the lattice's object store
-// under the invocation's id (a response under id-r). The message says only how long they are, and the receiver fetches
-// and deletes them.
-//
-// Objects are in the form of every NATS object store. But this code reads and writes them piece by piece, so that
-// neither end holds more than a window of an object that it passes on. The process that takes an object purges its
-// description first and its pieces last. From the first purge on the object is the taker's, and a sweep of objects that
-// were not taken leaves it alone. See RATIONALE.md, "Who cleans the store of large payloads?".
-
 // DefaultMaxBytes bounds a payload that travels through the object store.
 const DefaultMaxBytes = 128 << 20
 
 const (
-	// chunkLife is when the store drops what no receiver took, as after a crash between putting and fetching.
-	chunkLife = 5 * time.Minute
-	// chunkBytes is the size of a piece, as in the dialect.
-	chunkBytes = 128 << 10
-	// chunkWindow is how many pieces of one payload are on their way at the same time.
-	chunkWindow = 8
-	// windowBytes is what a payload that is passed on takes of a budget.
-	windowBytes = 2 * chunkWindow * chunkBytes
-	// chunkStall is how long a piece may take.
-	chunkStall = 10 * time.Second
-	// untaken is how long after the end of a call its response waits for a caller that is late.
-	untaken = 5 * time.Second
+	// life is when the store drops what no receiver took, as after a crash between putting and fetching.
+	life = 5 * time.Minute
+	// pieceBytes is the size of a piece, as in the dialect.
+	pieceBytes = 128 << 10
+	// window is how many pieces of one payload are on their way at the same time.
+	window = 8
+	// WindowBytes is what a payload that is passed on takes of a budget.
+	WindowBytes = 2 * window * pieceBytes
+	// stall is how long a piece may take.
+	stall = 10 * time.Second
 	// dropTimeout bounds deleting.
 	dropTimeout = 2 * time.Second
 )
@@ -50,8 +39,8 @@ const (
 // behind.
 var lagDelays = []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond}
 
-// chunks is the object store of a lattice, opened when it is first needed. It is safe for concurrent use.
-type chunks struct {
+// Store is the object store of a lattice for large payloads. It is opened when it is first needed. It is safe for concurrent use.
+type Store struct {
 	nc      *nats.Conn
 	lattice lattice.Name
 
@@ -60,62 +49,74 @@ type chunks struct {
 	stream jetstream.Stream    // guarded by mu
 }
 
-func responseName(id string) string { return id + "-r" }
+// New returns the store of a lattice on a connection. Nothing is asked of NATS yet.
+func New(nc *nats.Conn, l lattice.Name) *Store { return &Store{nc: nc, lattice: l} }
+
+// Response is the name of the response to an invocation of this id. The request has the id itself for its name.
+func Response(id string) string { return id + "-r" }
+
+// Open makes the store, if it is missing, for others that may use it but not make it.
+func (s *Store) Open(ctx context.Context) error {
+	if _, _, err := s.open(ctx); err != nil {
+		return failed("open the store of large payloads", err)
+	}
+	return nil
+}
 
 // open returns the store, and makes it where it is missing. mu is held across NATS, so that calls that come at the same
 // time open it once; they need it and have to wait in any case.
-func (c *chunks) open(ctx context.Context) (jetstream.JetStream, jetstream.Stream, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stream != nil {
-		return c.js, c.stream, nil
+func (s *Store) open(ctx context.Context) (jetstream.JetStream, jetstream.Stream, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stream != nil {
+		return s.js, s.stream, nil
 	}
-	js, err := natsconn.JetStream(c.nc, jetstream.WithPublishAsyncMaxPending(1<<20)) // each put has a window of its own
+	js, err := natsconn.JetStream(s.nc, jetstream.WithPublishAsyncMaxPending(1<<20)) // each put has a window of its own
 	if err != nil {
 		return nil, nil, err
 	}
-	stream, err := js.Stream(ctx, subject.ChunkStream(c.lattice))
+	stream, err := js.Stream(ctx, subject.ChunkStream(s.lattice))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err = js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket(c.lattice),
-			TTL:         chunkLife,
+		_, err = js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket(s.lattice),
+			TTL:         life,
 			Description: "payloads on their way, too large for a message"})
 		if err == nil || errors.Is(err, jetstream.ErrBucketExists) { // somebody else was quicker
-			stream, err = js.Stream(ctx, subject.ChunkStream(c.lattice))
+			stream, err = js.Stream(ctx, subject.ChunkStream(s.lattice))
 		}
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	c.js, c.stream = js, stream
+	s.js, s.stream = js, stream
 	return js, stream, nil
 }
 
 // forget makes the next use open the store again, since it may have been deleted.
-func (c *chunks) forget() {
-	c.mu.Lock()
-	c.stream = nil
-	c.mu.Unlock()
+func (s *Store) forget() {
+	s.mu.Lock()
+	s.stream = nil
+	s.mu.Unlock()
 }
 
-// put stores a payload. begin returns it from its start, or false when it cannot begin again. When put fails, nothing
+// Put stores a payload. begin returns it from its start, or false when it cannot begin again. When Put fails, nothing
 // is left.
-func (c *chunks) put(ctx context.Context, name string, begin func() (io.Reader, bool)) error {
+func (s *Store) Put(ctx context.Context, name string, begin func() (io.Reader, bool)) error {
 	for attempt := 0; ; attempt++ {
 		r, ok := begin()
 		if !ok {
-			return chunkError("store a payload", errors.New("the store was lost while the payload was on its way"))
+			return failed("store a payload", errors.New("the store was lost while the payload was on its way"))
 		}
 		source := &sourceReader{Reader: r}
-		err := c.putOnce(ctx, name, source)
+		err := s.putOnce(ctx, name, source)
 		switch {
 		case err == nil:
 			return nil
 		case source.err != nil:
 			return source.err // the store has no part in it
 		case attempt > 0 || ctx.Err() != nil:
-			return chunkError("store a payload", err)
+			return failed("store a payload", err)
 		}
-		c.forget()
+		s.forget()
 	}
 }
 
@@ -133,16 +134,16 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *chunks) putOnce(ctx context.Context, name string, r *sourceReader) error {
-	js, stream, err := c.open(ctx)
+func (s *Store) putOnce(ctx context.Context, name string, r *sourceReader) error {
+	js, stream, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
-	info := jetstream.ObjectInfo{Bucket: subject.ChunkBucket(c.lattice), NUID: nuid.Next(),
-		ObjectMeta: jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: chunkBytes}}}
-	pieces := subject.ChunkData(c.lattice, info.NUID)
+	info := jetstream.ObjectInfo{Bucket: subject.ChunkBucket(s.lattice), NUID: nuid.Next(),
+		ObjectMeta: jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: pieceBytes}}}
+	pieces := subject.ChunkData(s.lattice, info.NUID)
 	if err = sendPieces(ctx, js, pieces, r, &info); err == nil {
-		err = describe(ctx, js, subject.ChunkMeta(c.lattice, name), info)
+		err = describe(ctx, js, subject.ChunkMeta(s.lattice, name), info)
 	}
 	if err != nil {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
@@ -173,34 +174,34 @@ func describe(ctx context.Context, js jetstream.JetStream, subj string, info jet
 	return err
 }
 
-// take opens a payload whose length the sender has told. It is the caller's from then on, who must close it.
-func (c *chunks) take(ctx context.Context, name string, length uint64) (*object, error) {
-	o, err := c.claim(ctx, name, length)
+// Take opens a payload whose length the sender has told. It is the caller's from then on, who must close it.
+func (s *Store) Take(ctx context.Context, name string, length uint64) (*Object, error) {
+	o, err := s.claim(ctx, name, length)
 	if err != nil {
-		c.drop(name)
+		s.Drop(name)
 		var own *lattice.Error
 		if !errors.As(err, &own) {
-			c.forget()
-			err = chunkError("fetch a payload", err)
+			s.forget()
+			err = failed("fetch a payload", err)
 		}
 		return nil, err
 	}
 	return o, nil
 }
 
-func (c *chunks) claim(ctx context.Context, name string, length uint64) (*object, error) {
-	_, stream, err := c.open(ctx)
+func (s *Store) claim(ctx context.Context, name string, length uint64) (*Object, error) {
+	_, stream, err := s.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	info, err := c.info(ctx, stream, name)
+	info, err := s.info(ctx, stream, name)
 	for _, pause := range lagDelays {
 		if !errors.Is(err, jetstream.ErrMsgNotFound) {
 			break
 		}
 		select {
 		case <-time.After(pause):
-			info, err = c.info(ctx, stream, name)
+			info, err = s.info(ctx, stream, name)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -214,11 +215,11 @@ func (c *chunks) claim(ctx context.Context, name string, length uint64) (*object
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "fetch a payload",
 			Detail: fmt.Sprintf("it has %d bytes, the sender said %d", info.Size, length)}
 	}
-	o, err := newObject(ctx, stream, subject.ChunkData(c.lattice, info.NUID), info)
+	o, err := newObject(ctx, stream, subject.ChunkData(s.lattice, info.NUID), info)
 	if err != nil {
 		return nil, err
 	}
-	if err := stream.Purge(ctx, jetstream.WithPurgeSubject(subject.ChunkMeta(c.lattice, name))); err != nil {
+	if err := stream.Purge(ctx, jetstream.WithPurgeSubject(subject.ChunkMeta(s.lattice, name))); err != nil {
 		_ = o.Close()
 		return nil, err
 	}
@@ -226,8 +227,8 @@ func (c *chunks) claim(ctx context.Context, name string, length uint64) (*object
 }
 
 // info reads the description of an object.
-func (c *chunks) info(ctx context.Context, stream jetstream.Stream, name string) (*jetstream.ObjectInfo, error) {
-	m, err := stream.GetLastMsgForSubject(ctx, subject.ChunkMeta(c.lattice, name))
+func (s *Store) info(ctx context.Context, stream jetstream.Stream, name string) (*jetstream.ObjectInfo, error) {
+	m, err := stream.GetLastMsgForSubject(ctx, subject.ChunkMeta(s.lattice, name))
 	if err != nil {
 		return nil, err
 	}
@@ -238,29 +239,29 @@ func (c *chunks) info(ctx context.Context, stream jetstream.Stream, name string)
 	return &info, nil
 }
 
-// drop deletes a payload that was not taken, even when the call it belongs to is over. What it cannot delete the sweep
+// Drop deletes a payload that was not taken, even when the call it belongs to is over. What it cannot delete the sweep
 // finds, or the store drops in time.
-func (c *chunks) drop(name string) {
+func (s *Store) Drop(name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), dropTimeout)
 	defer cancel()
-	if _, stream, err := c.open(ctx); err == nil {
-		_ = c.delete(ctx, stream, name)
+	if _, stream, err := s.open(ctx); err == nil {
+		_ = s.delete(ctx, stream, name)
 	}
 }
 
 // delete leaves nothing, not even the note that an object store keeps of what was deleted.
-func (c *chunks) delete(ctx context.Context, stream jetstream.Stream, name string) error {
-	info, err := c.info(ctx, stream, name)
+func (s *Store) delete(ctx context.Context, stream jetstream.Stream, name string) error {
+	info, err := s.info(ctx, stream, name)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil
 	}
 	if err == nil {
-		err = stream.Purge(ctx, jetstream.WithPurgeSubject(subject.ChunkData(c.lattice, info.NUID)))
+		err = stream.Purge(ctx, jetstream.WithPurgeSubject(subject.ChunkData(s.lattice, info.NUID)))
 	}
-	return errors.Join(err, stream.Purge(ctx, jetstream.WithPurgeSubject(subject.ChunkMeta(c.lattice, name))))
+	return errors.Join(err, stream.Purge(ctx, jetstream.WithPurgeSubject(subject.ChunkMeta(s.lattice, name))))
 }
 
-func chunkError(op string, err error) error {
+func failed(op string, err error) error {
 	code := lattice.ErrUnavailable
 	if c := lattice.CodeOf(err); c == lattice.ErrTimeout || c == lattice.ErrCanceled {
 		code = c

@@ -1,4 +1,4 @@
-package rpc
+package chunks
 
 import (
 	"context"
@@ -17,15 +17,15 @@ import (
 // returns, none is on its way.
 func sendPieces(ctx context.Context, js jetstream.JetStream, subj string, r *sourceReader,
 	info *jetstream.ObjectInfo) (err error) {
-	digest, buf := sha256.New(), make([]byte, chunkBytes)
-	var window []jetstream.PubAckFuture
+	digest, buf := sha256.New(), make([]byte, pieceBytes)
+	var sent []jetstream.PubAckFuture
 	defer func() {
 		if err != nil { // what is not acknowledged soon never is
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
 			defer cancel()
 		}
-		for _, ack := range window {
+		for _, ack := range sent {
 			if lost := acked(ctx, ack); err == nil {
 				err = lost
 			}
@@ -42,10 +42,10 @@ func sendPieces(ctx context.Context, js jetstream.JetStream, subj string, r *sou
 			}
 			info.Size += uint64(n)
 			info.Chunks++
-			window = append(window, ack)
-			if len(window) == chunkWindow {
-				oldest := window[0]
-				window = window[1:]
+			sent = append(sent, ack)
+			if len(sent) == window {
+				oldest := sent[0]
+				sent = sent[1:]
 				if err := acked(ctx, oldest); err != nil {
 					return err
 				}
@@ -63,7 +63,7 @@ func sendPieces(ctx context.Context, js jetstream.JetStream, subj string, r *sou
 
 // acked waits until a piece is stored.
 func acked(ctx context.Context, ack jetstream.PubAckFuture) error {
-	stall := time.NewTimer(chunkStall)
+	stall := time.NewTimer(stall)
 	defer stall.Stop()
 	select {
 	case <-ack.Ok():
@@ -78,10 +78,10 @@ func acked(ctx context.Context, ack jetstream.PubAckFuture) error {
 }
 
 var errStall = &lattice.Error{Code: lattice.ErrTimeout,
-	Detail: "a piece of a large payload was not stored or did not come within " + chunkStall.String()}
+	Detail: "a piece of a large payload was not stored or did not come within " + stall.String()}
 
-// object is a payload that is read from the store. It is not safe for concurrent use.
-type object struct {
+// Object is a payload that is read from the store. It is not safe for concurrent use.
+type Object struct {
 	ctx      context.Context // of closing
 	stream   jetstream.Stream
 	subject  string
@@ -94,8 +94,8 @@ type object struct {
 	closed   bool
 }
 
-func newObject(ctx context.Context, stream jetstream.Stream, subj string, info *jetstream.ObjectInfo) (*object, error) {
-	o := &object{ctx: context.WithoutCancel(ctx), stream: stream, subject: subj, info: info, digest: sha256.New(),
+func newObject(ctx context.Context, stream jetstream.Stream, subj string, info *jetstream.ObjectInfo) (*Object, error) {
+	o := &Object{ctx: context.WithoutCancel(ctx), stream: stream, subject: subj, info: info, digest: sha256.New(),
 		left: info.Size}
 	if o.left == 0 {
 		return o, nil
@@ -103,19 +103,22 @@ func newObject(ctx context.Context, stream jetstream.Stream, subj string, info *
 	var err error
 	o.consumer, err = stream.CreateConsumer(ctx, jetstream.ConsumerConfig{FilterSubject: subj,
 		AckPolicy:     jetstream.AckNonePolicy,
-		DeliverPolicy: jetstream.DeliverAllPolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: chunkLife})
+		DeliverPolicy: jetstream.DeliverAllPolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: life})
 	if err != nil {
 		return nil, err
 	}
-	if o.pieces, err = o.consumer.Messages(jetstream.PullMaxMessages(2 * chunkWindow)); err != nil {
+	if o.pieces, err = o.consumer.Messages(jetstream.PullMaxMessages(2 * window)); err != nil {
 		_ = o.Close()
 		return nil, err
 	}
 	return o, nil
 }
 
+// Len is the length of the payload in bytes.
+func (o *Object) Len() int64 { return int64(o.info.Size) }
+
 // Read implements io.Reader. It ends with io.EOF once all has come and the digest is right.
-func (o *object) Read(p []byte) (int, error) {
+func (o *Object) Read(p []byte) (int, error) {
 	if len(o.rest) == 0 {
 		if o.left == 0 {
 			if o.info.Digest != "" && o.info.Size > 0 && jetstream.GetObjectDigestValue(o.digest) != o.info.Digest {
@@ -133,8 +136,8 @@ func (o *object) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (o *object) next() error {
-	m, err := o.pieces.Next(jetstream.NextMaxWait(chunkStall))
+func (o *Object) next() error {
+	m, err := o.pieces.Next(jetstream.NextMaxWait(stall))
 	switch {
 	case errors.Is(err, nats.ErrTimeout):
 		return errStall
@@ -151,8 +154,8 @@ func (o *object) next() error {
 	return nil
 }
 
-// all reads the whole payload; ctx bounds it.
-func (o *object) all(ctx context.Context) ([]byte, error) {
+// All reads the whole payload; ctx bounds it.
+func (o *Object) All(ctx context.Context) ([]byte, error) {
 	stop := context.AfterFunc(ctx, func() {
 		if o.pieces != nil {
 			o.pieces.Stop()
@@ -169,11 +172,11 @@ func (o *object) all(ctx context.Context) ([]byte, error) {
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	return nil, chunkError("fetch a payload", err)
+	return nil, failed("fetch a payload", err)
 }
 
 // Close deletes the payload. Closing twice is no error.
-func (o *object) Close() error {
+func (o *Object) Close() error {
 	if o.closed {
 		return nil
 	}

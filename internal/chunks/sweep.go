@@ -1,4 +1,4 @@
-package rpc
+package chunks
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 )
 
 // SweepAge is how old a large payload must be before Sweep takes it for left behind. No call waits so long.
-const SweepAge = chunkLife
+const SweepAge = life
 
 // Sweep deletes large payloads that were stored before a time and that will not be taken: their sender or receiver was
 // killed, or cut off. The store's own limit of age does the same where weft has made the store; other software makes it
@@ -23,35 +23,34 @@ const SweepAge = chunkLife
 // broken fetch leaves these behind. All else in the bucket stays. It returns how many it deleted. A lattice without a
 // store is not an error. Any number of hosts may sweep at the same time.
 func Sweep(ctx context.Context, nc *nats.Conn, l lattice.Name, before time.Time) (int, error) {
-	c := &chunks{nc: nc, lattice: l}
 	js, err := natsconn.JetStream(nc)
 	if err != nil {
-		return 0, chunkError("sweep large payloads", err)
+		return 0, failed("sweep large payloads", err)
 	}
 	stream, err := js.Stream(ctx, subject.ChunkStream(l))
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return 0, nil
 	case err != nil:
-		return 0, chunkError("sweep large payloads", err)
+		return 0, failed("sweep large payloads", err)
 	}
-	n, err := c.sweep(ctx, stream, before)
+	n, err := New(nc, l).sweep(ctx, stream, before)
 	if err != nil {
-		err = chunkError("sweep large payloads", err)
+		err = failed("sweep large payloads", err)
 	}
 	return n, err
 }
 
-func (c *chunks) sweep(ctx context.Context, stream jetstream.Stream, before time.Time) (n int, err error) {
+func (s *Store) sweep(ctx context.Context, stream jetstream.Stream, before time.Time) (n int, err error) {
 	// Pieces are listed before descriptions: a put that ends in between is then known by its description.
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject.ChunkAll(c.lattice)))
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject.ChunkAll(s.lattice)))
 	if err != nil {
 		return 0, err
 	}
 	described := map[string]bool{} // by nuid
 	var pieces []string
-	for s := range info.State.Subjects {
-		nuid, name, ok := subject.ParseChunk(c.lattice, s)
+	for subj := range info.State.Subjects {
+		nuid, name, ok := subject.ParseChunk(s.lattice, subj)
 		if !ok {
 			continue
 		}
@@ -59,7 +58,7 @@ func (c *chunks) sweep(ctx context.Context, stream jetstream.Stream, before time
 			pieces = append(pieces, nuid)
 			continue
 		}
-		m, err := stream.GetLastMsgForSubject(ctx, s)
+		m, err := stream.GetLastMsgForSubject(ctx, subj)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			continue // taken in between
 		}
@@ -67,13 +66,13 @@ func (c *chunks) sweep(ctx context.Context, stream jetstream.Stream, before time
 			return n, err
 		}
 		if isInvocation(strings.TrimSuffix(name, "-r")) && m.Time.Before(before) {
-			if err := c.delete(ctx, stream, name); err != nil {
+			if err := s.delete(ctx, stream, name); err != nil {
 				return n, err
 			}
 			n++
 			continue
 		}
-		o, err := c.info(ctx, stream, name)
+		o, err := s.info(ctx, stream, name)
 		if err != nil {
 			if errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, jetstream.ErrBadObjectMeta) {
 				continue
@@ -86,13 +85,13 @@ func (c *chunks) sweep(ctx context.Context, stream jetstream.Stream, before time
 		if described[nuid] {
 			continue
 		}
-		s := subject.ChunkData(c.lattice, nuid)
-		m, err := stream.GetLastMsgForSubject(ctx, s)
+		subj := subject.ChunkData(s.lattice, nuid)
+		m, err := stream.GetLastMsgForSubject(ctx, subj)
 		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && !m.Time.Before(before) {
 			continue // gone, or on its way
 		}
 		if err == nil {
-			err = stream.Purge(ctx, jetstream.WithPurgeSubject(s))
+			err = stream.Purge(ctx, jetstream.WithPurgeSubject(subj))
 		}
 		if err != nil {
 			return n, err

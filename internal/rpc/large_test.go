@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/weftlattice/weft/internal/chunks"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/load"
@@ -180,68 +181,6 @@ func TestLargeFailures(t *testing.T) {
 	r.empty(t) // 3 s of call, 5 s of grace
 }
 
-// A caller that is killed, or cut off, leaves what it has put; a receiver, what it was reading. The sweep finds them.
-func TestSweep(t *testing.T) {
-	r := newRig(t)
-	js, err := jetstream.New(r.nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// As other software makes it: without a limit of age.
-	store, err := js.CreateObjectStore(t.Context(),
-		jetstream.ObjectStoreConfig{Bucket: subject.ChunkBucket(r.env.Lattice)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	put := func(name string) *jetstream.ObjectInfo {
-		info, err := store.PutBytes(t.Context(), name, large)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return info
-	}
-	id := uuid.NewString()
-	put(id)
-	put(id + "-r")
-	put(strings.ReplaceAll(uuid.NewString(), "-", "")) // as providers of the dialect name them
-	if err := store.Delete(t.Context(), id); err != nil {
-		t.Fatal(err)
-	}
-	halfTaken := put(uuid.NewString()) // its description is gone, as when its taker was killed
-	stream, err := js.Stream(t.Context(), subject.ChunkStream(r.env.Lattice))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := stream.Purge(t.Context(),
-		jetstream.WithPurgeSubject(subject.ChunkMeta(r.env.Lattice, halfTaken.Name))); err != nil {
-		t.Fatal(err)
-	}
-	put("somebody's file")
-	before := r.stored(t)
-	if n, err := rpc.Sweep(t.Context(), r.nc, r.env.Lattice, time.Now().Add(-rpc.SweepAge)); n != 0 || err != nil ||
-		r.stored(t) != before {
-		t.Errorf("a sweep of what is young: %d, %v", n, err)
-	}
-	n, err := rpc.Sweep(t.Context(), r.nc, r.env.Lattice, time.Now().Add(time.Minute))
-	if err != nil || n != 4 {
-		t.Errorf("swept %d, %v; want 4", n, err)
-	}
-	if got, err := store.GetBytes(t.Context(), "somebody's file"); err != nil || !bytes.Equal(got, large) {
-		t.Errorf("the file: %d bytes, %v", len(got), err)
-	}
-	if err := stream.Purge(t.Context(),
-		jetstream.WithPurgeSubject(subject.ChunkMeta(r.env.Lattice, "somebody's file"))); err != nil {
-		t.Fatal(err)
-	}
-	if n, err := rpc.Sweep(t.Context(), r.nc, r.env.Lattice, time.Now().Add(time.Minute)); err != nil || n != 1 {
-		t.Errorf("swept %d, %v; want the pieces of the file", n, err)
-	}
-	r.empty(t)
-	if n, err := rpc.Sweep(t.Context(), r.nc, "nothing-there", time.Now()); n != 0 || err != nil {
-		t.Errorf("a lattice without a store: %d, %v", n, err)
-	}
-}
-
 // TestBudget lets more callers come than there is room for.
 func TestBudget(t *testing.T) {
 	long.Test(t, "waits for what takes its time")
@@ -398,7 +337,7 @@ func TestConnectionLost(t *testing.T) {
 	if r.stored(t) == 0 {
 		t.Error("nothing was stored, so that nothing was tested")
 	}
-	if _, err := rpc.Sweep(t.Context(), r.nc, r.env.Lattice, time.Now().Add(time.Minute)); err != nil {
+	if _, err := chunks.Sweep(t.Context(), r.nc, r.env.Lattice, time.Now().Add(time.Minute)); err != nil {
 		t.Error(err)
 	}
 	r.empty(t)
