@@ -20,6 +20,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/state"
 	"github.com/weftlattice/weft/host/internal/tasks"
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/announce"
 	"github.com/weftlattice/weft/internal/certfile"
 	"github.com/weftlattice/weft/internal/controlserver"
 	"github.com/weftlattice/weft/internal/peer"
@@ -55,7 +56,7 @@ type units struct {
 
 // publisher sends events; that observers are not there is no fault.
 type publisher struct {
-	to    *event.Publisher
+	to    *announce.Publisher
 	node  *node.Node
 	ready <-chan struct{}
 	log   *slog.Logger
@@ -85,7 +86,7 @@ func (p *publisher) farewell(context.Context) error {
 
 // assemble makes the units. Where two know each other, one gets a function that finds the other when it is called.
 func (h *Host) assemble() error {
-	h.publisher = &publisher{event.NewPublisher(h.base.nats.ctl, h.cfg.Lattice, h.node.ID), h.node, h.ready, h.log}
+	h.publisher = &publisher{announce.NewPublisher(h.base.nats.ctl, h.cfg.Lattice, h.node.ID), h.node, h.ready, h.log}
 	h.tasks, h.failures = tasks.New(), failures.New(h.node.ID)
 	err := h.makePeer(func(ctx context.Context, inv *wire.Invocation, took time.Duration, err error) {
 		h.actors.Observe(ctx, inv, took, err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/internal/announce"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
@@ -21,7 +22,7 @@ import (
 type crowd struct {
 	nc      *nats.Conn
 	lattice lattice.Name
-	events  *event.Publisher
+	events  *announce.Publisher
 	stop    chan struct{}
 	wg      sync.WaitGroup
 	n       int
@@ -33,7 +34,7 @@ func newCrowd(nc *nats.Conn) (*crowd, error) {
 		return nil, err
 	}
 	return &crowd{nc: nc, lattice: lattice.DefaultName, stop: make(chan struct{}),
-		events: event.NewPublisher(nc, lattice.DefaultName, lattice.HostID(key.Public()))}, nil
+		events: announce.NewPublisher(nc, lattice.DefaultName, lattice.HostID(key.Public()))}, nil
 }
 
 // grow brings the crowd to n hosts, each with an actor that has claims and a link to the real httpserver.

@@ -91,14 +91,6 @@ type ActorClaims struct {
 	ExpiresHuman   string `json:"expires_human"`    // "never", or a time
 }
 
-// ClaimsOf makes the claims for an actor's events. notBefore and expires are for people; empty is "immediately" and
-// "never".
-func ClaimsOf(c control.Claims, notBefore, expires string) ActorClaims {
-	return ActorClaims{CallAlias: c.CallAlias, Caps: c.Caps, Issuer: c.Issuer, Tags: c.Tags, Name: c.Name,
-		Version:  c.Version,
-		Revision: c.Revision, NotBeforeHuman: or(notBefore, "immediately"), ExpiresHuman: or(expires, "never")}
-}
-
 // ProviderClaims are the claims in a provider's events. Tags is always null: observers take it for text.
 type ProviderClaims struct {
 	Issuer         string          `json:"issuer"`
@@ -107,19 +99,6 @@ type ProviderClaims struct {
 	Version        string          `json:"version"`
 	NotBeforeHuman string          `json:"not_before_human"`
 	ExpiresHuman   string          `json:"expires_human"`
-}
-
-// ProviderClaimsOf makes the claims for a provider's events, as ClaimsOf does.
-func ProviderClaimsOf(c control.Claims, notBefore, expires string) ProviderClaims {
-	return ProviderClaims{Issuer: c.Issuer, Name: c.Name, Version: c.Version,
-		NotBeforeHuman: or(notBefore, "immediately"), ExpiresHuman: or(expires, "never")}
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 // The data of host events.
@@ -320,19 +299,6 @@ type (
 		Key      string `json:"key"`
 	}
 )
-
-// NewLinkSet and NewLinkDeleted make the events of a link.
-func NewLinkSet(l wire.LinkDefinition) LinkSet { return LinkSet{l.ID(), withValues(l)} }
-
-// NewLinkDeleted takes the definition as it was.
-func NewLinkDeleted(l wire.LinkDefinition) LinkDeleted { return LinkDeleted{l.ID(), withValues(l)} }
-
-func withValues(l wire.LinkDefinition) wire.LinkDefinition {
-	if l.Values == nil {
-		l.Values = map[string]string{}
-	}
-	return l
-}
 
 func (HostStarted) EventName() string         { return NameHostStarted }
 func (HostStopped) EventName() string         { return NameHostStopped }

@@ -1,8 +1,7 @@
-// Package event holds the events of a lattice: CloudEvents 1.0 in JSON, their typed data, a publisher and a
-// subscription.
+// Package event holds the events of a lattice: CloudEvents 1.0 in JSON, their typed data, and a subscription. Hosts
+// publish them.
 //
-// A change to a host returns its events (ActorTransition and its siblings are pure functions); nobody puts one together
-// by hand where it is published. Events are fire and forget: an observer that must not miss one also reads inventories.
+// Events are fire and forget: an observer that must not miss one also reads inventories.
 //
 // An observer subscribes and reads one after another:
 //
@@ -13,6 +12,6 @@
 //		data, err := e.Decode() // event.ActorScaled, a value
 //	}
 //
-// A Publisher is safe for concurrent use; one goroutine at a time reads a Subscription. A reader that is too slow loses
+// One goroutine at a time reads a Subscription. A reader that is too slow loses
 // events and is told so.
 package event

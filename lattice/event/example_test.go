@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/weftlattice/weft/internal/announce"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice/event"
 )
@@ -21,7 +22,7 @@ func Example() {
 			t.Fatal(err)
 		}
 		defer sub.Close()
-		if err := event.NewPublisher(nc, env.Lattice, host).Publish(event.HostDraining{}); err != nil {
+		if err := announce.NewPublisher(nc, env.Lattice, host).Publish(event.HostDraining{}); err != nil {
 			t.Fatal(err)
 		}
 		e, err := sub.Next(ctx)

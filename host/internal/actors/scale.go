@@ -10,6 +10,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/permit"
 	"github.com/weftlattice/weft/host/internal/tasks"
+	"github.com/weftlattice/weft/internal/announce"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
@@ -70,7 +71,7 @@ func (as *Actors) Scale(ctx context.Context, r ScaleRequest) {
 	events, err := as.scaleEvents(ctx, r)
 	if err != nil {
 		as.cfg.Logger.Error("actor not scaled", lattice.LogRef, r.Ref, "max", r.Max, lattice.LogErr, err)
-		events = append(events, event.ActorFailure(event.ActorEntry{HostID: as.cfg.Node.ID, ActorID: r.ID,
+		events = append(events, announce.Failed(announce.Actor{HostID: as.cfg.Node.ID, ActorID: r.ID,
 			ImageRef:    r.Ref,
 			Annotations: r.Annotations}, r.Max, err)...)
 	}
@@ -236,7 +237,7 @@ func (as *Actors) updateFailure(r control.UpdateActorRequest, err error) []event
 		v = a.current.Load()
 	}
 	if v == nil {
-		return event.ActorUpdateFailure(event.ActorEntry{HostID: as.cfg.Node.ID, ActorID: r.ActorID}, r.NewActorRef,
+		return announce.UpdateFailed(announce.Actor{HostID: as.cfg.Node.ID, ActorID: r.ActorID}, r.NewActorRef,
 			err)
 	}
 	a.mu.Lock()
@@ -244,7 +245,7 @@ func (as *Actors) updateFailure(r control.UpdateActorRequest, err error) []event
 	a.mu.Unlock()
 	var events []event.Data
 	for _, s := range scales {
-		events = append(events, event.ActorUpdateFailure(as.entry(a, v.claims, v.ref, s), r.NewActorRef, err)...)
+		events = append(events, announce.UpdateFailed(as.entry(a, v.claims, v.ref, s), r.NewActorRef, err)...)
 	}
 	return events
 }
@@ -301,7 +302,7 @@ func (as *Actors) swap(ctx context.Context, r control.UpdateActorRequest) (*Revi
 		art.claims.EffectiveRevision(), lattice.LogRef, r.NewActorRef, "digest", art.pin)
 	as.cfg.Changed()
 	for _, s := range scales {
-		as.cfg.Publish(event.ActorUpdate(as.entry(a, art.claims, r.NewActorRef, s), old.ref, s.Max)...)
+		as.cfg.Publish(announce.Updated(as.entry(a, art.claims, r.NewActorRef, s), old.ref, s.Max)...)
 	}
 	return old, nil
 }
@@ -314,20 +315,20 @@ func (as *Actors) transition(a *Actor, claims *signing.ActorClaims, r ScaleReque
 		s = a.scales[i]
 	}
 	a.mu.Unlock()
-	return event.ActorTransition(as.entry(a, claims, r.Ref, s), before, after)
+	return announce.Scaled(as.entry(a, claims, r.Ref, s), before, after)
 }
 
 // entry is what events say of an actor under one set of annotations.
-func (as *Actors) entry(a *Actor, c *signing.ActorClaims, ref string, s Scale) event.ActorEntry {
+func (as *Actors) entry(a *Actor, c *signing.ActorClaims, ref string, s Scale) announce.Actor {
 	notBefore, expires := c.HumanTimes()
 	digest := ""
 	if v := a.current.Load(); v != nil {
 		digest = v.pin
 	}
-	return event.ActorEntry{HostID: as.cfg.Node.ID, Digest: digest, ActorID: a.id, ImageRef: ref,
+	return announce.Actor{HostID: as.cfg.Node.ID, Digest: digest, ActorID: a.id, ImageRef: ref,
 		InstanceID:  s.InstanceID,
 		Annotations: s.Annotations,
-		Claims:      event.ClaimsOf(actorClaims(c), notBefore, expires)}
+		Claims:      announce.Claims(actorClaims(c), notBefore, expires)}
 }
 
 // stop drains and stops an actor with all its annotations, and publishes that.
@@ -346,7 +347,7 @@ func (as *Actors) stop(ctx context.Context, a *Actor) error {
 		return err
 	}
 	for _, s := range scales {
-		as.cfg.Publish(event.ActorTransition(as.entry(a, v.claims, v.ref, s), s.Max, 0)...)
+		as.cfg.Publish(announce.Scaled(as.entry(a, v.claims, v.ref, s), s.Max, 0)...)
 	}
 	return err
 }

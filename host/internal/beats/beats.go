@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
 	"github.com/weftlattice/weft/host/internal/node"
+	"github.com/weftlattice/weft/internal/announce"
 	"github.com/weftlattice/weft/internal/clock"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
@@ -126,7 +128,7 @@ func (b *Beats) Beat() {
 func (b *Beats) heartbeat() {
 	inv := b.cfg.Inventory()
 	if b.cfg.OldForm {
-		b.cfg.Publish(event.CountsOf(inv))
+		b.cfg.Publish(announce.Counts(inv))
 		return
 	}
 	b.cfg.Publish(event.HostHeartbeat{HostInventory: inv})

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
 	"github.com/weftlattice/weft/host/internal/supervisor"
+	"github.com/weftlattice/weft/internal/announce"
 	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
@@ -227,7 +229,7 @@ func (p *Provider) noteHealth(now wire.Health) {
 		p.cfg.Logger.Warn("provider is unhealthy", lattice.LogProvider, p.name, lattice.LogLink, p.link, "message",
 			lattice.Printable(now.Message))
 	}
-	p.cfg.Publish(event.HealthTransition(event.ProviderHealth{PublicKey: p.id, ContractID: p.contract, LinkName: p.link,
+	p.cfg.Publish(announce.Health(event.ProviderHealth{PublicKey: p.id, ContractID: p.contract, LinkName: p.link,
 		HostID: p.cfg.Node.ID, Message: now.Message}, before, now.Healthy))
 }
 

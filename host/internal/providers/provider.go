@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/weftlattice/weft/host/internal/supervisor"
+	"github.com/weftlattice/weft/internal/announce"
 	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
@@ -91,7 +92,7 @@ func (p *Provider) onState(s supervisor.State) {
 		notBefore, expires := p.validity.HumanTimes()
 		p.cfg.Publish(event.ProviderStarted{HostID: p.cfg.Node.ID, PublicKey: p.id, ImageRef: p.ref, LinkName: p.link,
 			ContractID: p.contract,
-			InstanceID: p.instanceID, Annotations: p.annotations, Claims: event.ProviderClaimsOf(p.claims(), notBefore,
+			InstanceID: p.instanceID, Annotations: p.annotations, Claims: announce.ProviderClaims(p.claims(), notBefore,
 				expires),
 			Digest: p.digest})
 		// A link that was put between the host data and the process's subscriptions would be lost.

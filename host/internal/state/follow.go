@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 
+	"github.com/weftlattice/weft/internal/announce"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
@@ -46,13 +47,13 @@ func (h handler) LinkPut(l wire.LinkDefinition, old *wire.LinkDefinition, replay
 		was := *old
 		h.want(l)
 		if err := h.cfg.Run("link "+l.ID(), func(ctx context.Context) { h.handOver(ctx, was, l) }); err == nil {
-			h.cfg.Publish(event.NewLinkSet(l))
+			h.cfg.Publish(announce.LinkSet(l))
 			return
 		}
 	}
 	h.put(l)
 	if !replay {
-		h.cfg.Publish(event.NewLinkSet(l))
+		h.cfg.Publish(announce.LinkSet(l))
 	}
 	if old != nil && (old.ProviderID != l.ProviderID || !old.Equal(l) && h.cfg.Foreign(l)) {
 		// Another provider has it now; or the same, and providers that are not built on weft's SDK ignore changed
@@ -65,7 +66,7 @@ func (h handler) LinkPut(l wire.LinkDefinition, old *wire.LinkDefinition, replay
 // LinkDeleted forgets a link and tells its provider.
 func (h handler) LinkDeleted(l wire.LinkDefinition) {
 	h.del(l.ID())
-	h.cfg.Publish(event.NewLinkDeleted(l))
+	h.cfg.Publish(announce.LinkDeleted(l))
 	h.TellGone(l)
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/weftlattice/weft/internal/announce"
 	"github.com/weftlattice/weft/internal/controlserver"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
@@ -45,7 +46,7 @@ type fakeHost struct {
 	rig    *rig
 	inv    control.HostInventory // guarded by mu
 	mu     sync.Mutex
-	events *event.Publisher
+	events *announce.Publisher
 	scaled []control.ScaleActorRequest // guarded by mu
 	claims []control.Claims            // guarded by mu
 
@@ -70,7 +71,7 @@ func (r *rig) host(t *testing.T, name string, labels map[string]string) *fakeHos
 	nc := r.Env.Conn(t)
 	h := &fakeHost{rig: r, inv: control.HostInventory{HostID: r.HostID(t), FriendlyName: name, Labels: labels,
 		Version: "0.82.0"}}
-	h.events = event.NewPublisher(nc, r.Env.Lattice, h.inv.HostID)
+	h.events = announce.NewPublisher(nc, r.Env.Lattice, h.inv.HostID)
 	s := controlserver.New(nc, controlserver.Config{Control: r.control(), HostID: h.inv.HostID,
 		Handler: fakeHandler{h, t}, Logger: r.Logger})
 	if err := s.Start(t.Context()); err != nil {
@@ -164,7 +165,7 @@ func (h fakeHandler) PutLink(_ context.Context, l wire.LinkDefinition) error {
 	h.rig.mu.Lock()
 	h.rig.links = append(h.rig.links, l)
 	h.rig.mu.Unlock()
-	return h.events.Publish(event.NewLinkSet(l))
+	return h.events.Publish(announce.LinkSet(l))
 }
 
 func (h fakeHandler) DelLink(context.Context, control.RemoveLinkRequest) error { return nil }
