@@ -4,6 +4,7 @@ package keyvalue
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,14 +18,18 @@ import (
 // Store holds strings, counters, lists and sets under keys, as Redis does. Every method is atomic, for callers in any
 // number of processes, except that Union and Intersection read one set after the other. Keys and values are any bytes.
 // A key holds one kind of value: using it as another is lattice.ErrConflict, and so is counting with what is no number
-// of 32 bits or would exceed it. A list or set that becomes empty is gone. Changing a value keeps its expiry; Set
+// of as many bits or would exceed them. A list or set that becomes empty is gone. Changing a value keeps its expiry; Set
 // replaces it. Expired keys are absent.
 type Store interface {
 	Get(ctx context.Context, key string) (value string, exists bool, err error)
 	Set(ctx context.Context, key, value string, expires time.Duration) error // 0 is never
 	Contains(ctx context.Context, key string) (bool, error)
 	Del(ctx context.Context, key string) (existed bool, err error) // whatever kind it is
-	Increment(ctx context.Context, key string, by int32) (int32, error)
+	Increment(ctx context.Context, key string, by int64, bits Bits) (int64, error)
+	// Swap stores q.New if the key holds q.Old, or nothing, as q.Exists says.
+	Swap(ctx context.Context, q contract.SwapRequest) (contract.SwapResponse, error)
+	// Keys lists strings and counters, from a cursor that it has returned before, or 0, about limit at a time.
+	Keys(ctx context.Context, cursor uint64, limit int) (contract.KeysResponse, error)
 
 	ListAdd(ctx context.Context, list, value string) (length uint32, err error)
 	ListDel(ctx context.Context, list, value string) (removed bool, err error) // the first that is equal
@@ -38,12 +43,18 @@ type Store interface {
 	SetIntersection(ctx context.Context, sets []string) ([]string, error)
 }
 
-// Operations are those of the contract.
+// Bits is how many bits a counter has: 32 or 64.
+type Bits int
+
+// Most is the highest number of so many bits; the lowest is -Most-1.
+func (b Bits) Most() int64 { return 1<<(b-1) - 1 }
+
+// Operations are those of the contract, and those beyond it.
 var Operations = []string{contract.Increment, contract.Contains, contract.Del, contract.Get, contract.Set,
 	contract.ListAdd,
 	contract.ListClear, contract.ListDel, contract.ListRange, contract.SetAdd, contract.SetDel,
 	contract.SetIntersection,
-	contract.SetUnion, contract.SetQuery, contract.SetClear}
+	contract.SetUnion, contract.SetQuery, contract.SetClear, contract.Increment64, contract.Swap, contract.Keys}
 
 // Service serves the contract's operations. It is safe for concurrent use.
 type Service struct {
@@ -89,9 +100,23 @@ func (s *Service) Handle(ctx context.Context, store Store, call provider.Call) (
 	case contract.Del, contract.ListClear, contract.SetClear:
 		return do(in, msgpack.DecodeStr, with(ctx, store.Del), msgpack.EncodeBool)
 	case contract.Increment:
-		return do(in, contract.DecodeIncrementRequest, func(q contract.IncrementRequest) (int32, error) {
-			return store.Increment(ctx, q.Key, q.Value)
-		}, func(n int32) []byte { return msgpack.EncodeInt(int64(n)) })
+		return do(in, contract.DecodeIncrementRequest, func(q contract.IncrementRequest) (int64, error) {
+			return store.Increment(ctx, q.Key, int64(q.Value), 32)
+		}, msgpack.EncodeInt)
+	case contract.Increment64:
+		return do(in, contract.DecodeIncrement64Request, func(q contract.Increment64Request) (int64, error) {
+			return store.Increment(ctx, q.Key, q.Value, 64)
+		}, msgpack.EncodeInt)
+	case contract.Swap:
+		return do(in, contract.DecodeSwapRequest, with(ctx, store.Swap), contract.SwapResponse.Encode)
+	case contract.Keys:
+		return do(in, contract.DecodeKeysRequest, func(q contract.KeysRequest) (contract.KeysResponse, error) {
+			limit := int(min(q.Limit, contract.MaxKeys))
+			if limit == 0 {
+				limit = contract.MaxKeys
+			}
+			return store.Keys(ctx, q.Cursor, limit)
+		}, contract.KeysResponse.Encode)
 	case contract.ListAdd:
 		return do(in, contract.DecodeListItem, func(q contract.ListItem) (uint32, error) {
 			return store.ListAdd(ctx, q.List, q.Value)
@@ -148,13 +173,19 @@ func WrongKind(key, want string) error {
 }
 
 // NoNumber is the error for counting with a value that is no number.
-func NoNumber(key string) error {
+func NoNumber(key string, bits Bits) error {
 	return &lattice.Error{Code: lattice.ErrConflict, Op: "increment", Entity: lattice.Printable(key),
-		Detail: "its value is not a whole number of 32 bits"}
+		Detail: fmt.Sprintf("its value is not a whole number of %d bits", bits)}
 }
 
-// Overflow is the error for a counter that would leave the range of 32 bits.
-func Overflow(key string) error {
+// Overflow is the error for a counter that would leave its range.
+func Overflow(key string, bits Bits) error {
 	return &lattice.Error{Code: lattice.ErrConflict, Op: "increment", Entity: lattice.Printable(key),
-		Detail: "the result would exceed 32 bits; the value is unchanged"}
+		Detail: fmt.Sprintf("the result would exceed %d bits; the value is unchanged", bits)}
+}
+
+// BadCursor is the error for a cursor that Keys has not returned.
+func BadCursor(cursor uint64) error {
+	return &lattice.Error{Code: lattice.ErrInvalid, Op: "list keys",
+		Detail: fmt.Sprintf("cursor %d is none that came with keys; begin with 0", cursor)}
 }

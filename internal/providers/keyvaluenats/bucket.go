@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"hash/maphash"
@@ -27,7 +28,11 @@ import (
 const (
 	headerKind    = "Weft-Kind"
 	headerExpires = "Weft-Expires" // milliseconds since 1970
+	headerKey     = "Weft-Key"     // in base64, where the subject has its hash
 )
+
+// maxListed is how long a key may be in bytes that is stored under its hash and listed all the same.
+const maxListed = 16 << 10
 
 // markerTTL is how long JetStream keeps the mark that a key was removed.
 const markerTTL = time.Minute
@@ -121,7 +126,7 @@ type entry struct {
 // message in any case, 0 when there is none, and is to be given to save or remove.
 func (b *bucket) load(ctx context.Context, key string) (*entry, uint64, error) {
 	b.mu.RLock()
-	stream, subj := b.stream, b.subject+key
+	stream, subj := b.stream, b.subject+encodeKey(key)
 	b.mu.RUnlock()
 	msg, err := stream.GetLastMsgForSubject(ctx, subj)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -130,24 +135,61 @@ func (b *bucket) load(ctx context.Context, key string) (*entry, uint64, error) {
 	if err != nil {
 		return nil, 0, b.heal(ctx, "read from bucket", err)
 	}
+	e, err := b.entry(msg)
+	return e, msg.Sequence, err
+}
+
+// entry is what a message holds; nil when it says that the key was removed, or has expired.
+func (b *bucket) entry(msg *jetstream.RawStreamMsg) (e *entry, err error) {
 	if msg.Header.Get("KV-Operation") != "" || msg.Header.Get(jetstream.MarkerReasonHeader) != "" {
-		return nil, msg.Sequence, nil
+		return nil, nil
 	}
-	e := &entry{kind: msg.Header.Get(headerKind)}
+	e = &entry{kind: msg.Header.Get(headerKind)}
 	if e.data, err = inflate(msg.Header.Get(headerEncoding), msg.Data); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if text := msg.Header.Get(headerExpires); text != "" {
 		ms, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return nil, 0, &lattice.Error{Code: lattice.ErrConflict, Op: "read from bucket", Entity: b.cfg.Bucket,
+			return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "read from bucket", Entity: b.cfg.Bucket,
 				Detail: "an expiry is no number"}
 		}
 		if e.expires = time.UnixMilli(ms); !time.Now().Before(e.expires) {
-			return nil, msg.Sequence, nil
+			return nil, nil
 		}
 	}
-	return e, msg.Sequence, nil
+	return e, nil
+}
+
+// next reads the first message from a sequence on, and finds its key; the sequence is 0 when there is none.
+func (b *bucket) next(ctx context.Context, from uint64) (key string, e *entry, at uint64, err error) {
+	b.mu.RLock()
+	stream, subj := b.stream, b.subject
+	b.mu.RUnlock()
+	msg, err := stream.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subj+">"))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return "", nil, 0, nil
+	}
+	if err != nil {
+		return "", nil, 0, b.heal(ctx, "read from bucket", err)
+	}
+	if e, err = b.entry(msg); e == nil || err != nil {
+		return "", nil, msg.Sequence, err
+	}
+	token := strings.TrimPrefix(msg.Subject, subj)
+	if hashed(token) {
+		b, err := base64.StdEncoding.DecodeString(msg.Header.Get(headerKey))
+		key = string(b)
+		if err != nil {
+			e = nil
+		}
+	} else {
+		key = decodeKey(token)
+	}
+	if e == nil || encodeKey(key) != token { // too long to be listed, or another tool's
+		return "", nil, msg.Sequence, nil
+	}
+	return key, e, msg.Sequence, nil
 }
 
 // anyRevision makes save ignore what the key holds.
@@ -155,9 +197,13 @@ const anyRevision = ^uint64(0)
 
 // save writes a key if its last message is still that of the revision; errRaced says that it is not.
 func (b *bucket) save(ctx context.Context, key string, e *entry, revision uint64) error {
+	token := encodeKey(key)
 	b.mu.RLock()
-	msg := &nats.Msg{Subject: b.writeTo + key, Data: e.data, Header: nats.Header{}}
+	msg := &nats.Msg{Subject: b.writeTo + token, Data: e.data, Header: nats.Header{}}
 	b.mu.RUnlock()
+	if hashed(token) && len(key) <= maxListed {
+		msg.Header.Set(headerKey, base64.StdEncoding.EncodeToString([]byte(key)))
+	}
 	var opts []jetstream.PublishOpt
 	if revision != anyRevision {
 		opts = append(opts, jetstream.WithExpectLastSequencePerSubject(revision))
@@ -189,7 +235,7 @@ func (b *bucket) remove(ctx context.Context, key string, revision uint64) error 
 	b.mu.RLock()
 	kv := b.kv
 	b.mu.RUnlock()
-	err := kv.Purge(ctx, key, jetstream.LastRevision(revision), jetstream.PurgeTTL(markerTTL))
+	err := kv.Purge(ctx, encodeKey(key), jetstream.LastRevision(revision), jetstream.PurgeTTL(markerTTL))
 	if raced(err) || errors.Is(err, jetstream.ErrKeyExists) {
 		return errRaced
 	}
@@ -296,6 +342,28 @@ func encodeKey(key string) string {
 	if b.Len() > 512 {
 		sum := sha256.Sum256([]byte(key))
 		return "=h" + hex.EncodeToString(sum[:])
+	}
+	return b.String()
+}
+
+// hashed reports whether a token is the hash of a key.
+func hashed(token string) bool { return strings.HasPrefix(token, "=h") }
+
+// decodeKey is the inverse of encodeKey, for what that has made of a key without its hash. It makes something of anything.
+func decodeKey(token string) string {
+	if token == "=0" {
+		return ""
+	}
+	var b strings.Builder
+	for i := 0; i < len(token); i++ {
+		if token[i] == '=' && i+2 < len(token) {
+			if n, err := hex.DecodeString(token[i+1 : i+3]); err == nil {
+				b.Write(n)
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(token[i])
 	}
 	return b.String()
 }

@@ -196,6 +196,10 @@ func FuzzEncodeKey(f *testing.F) {
 		if (a == b) != (x == y) {
 			t.Fatalf("%q and %q become %q and %q", a, b, x, y)
 		}
+		if !hashed(x) && decodeKey(x) != a {
+			t.Fatalf("%q becomes %q and then %q", a, x, decodeKey(x))
+		}
+		_ = decodeKey(a) // of what other tools put there
 		if x == "" || len(x) > 512 || strings.ContainsAny(x, " .*>\r\n\t") {
 			t.Fatalf("%q becomes %q", a, x)
 		}
@@ -205,8 +209,8 @@ func FuzzEncodeKey(f *testing.F) {
 func BenchmarkIncrement(b *testing.B) {
 	env := providertest.NewLattice(b)
 	store := benchStore(b, env)
-	for want := int32(1); b.Loop(); want++ {
-		if n, err := store.Increment(context.Background(), "n", 1); n != want || err != nil {
+	for want := int64(1); b.Loop(); want++ {
+		if n, err := store.Increment(context.Background(), "n", 1, 32); n != want || err != nil {
 			b.Fatal(n, err)
 		}
 	}

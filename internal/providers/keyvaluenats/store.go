@@ -5,10 +5,12 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/weftlattice/weft/internal/providers/keyvalue"
 	"github.com/weftlattice/weft/lattice"
+	contract "github.com/weftlattice/weft/lattice/contract/keyvalue"
 	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
@@ -25,7 +27,7 @@ type store struct {
 	prefix string
 }
 
-func (s *store) key(key string) string { return encodeKey(s.prefix + key) }
+func (s *store) key(key string) string { return s.prefix + key }
 
 func kindName(kind string) string {
 	if kind == kindString {
@@ -72,9 +74,9 @@ func (s *store) Del(ctx context.Context, key string) (existed bool, err error) {
 	return existed, err
 }
 
-func (s *store) Increment(ctx context.Context, key string, by int32) (int32, error) {
-	var result int64
-	err := s.bucket.update(ctx, s.key(key), func(e *entry) (*entry, error) {
+func (s *store) Increment(ctx context.Context, key string, by int64, bits keyvalue.Bits) (result int64, err error) {
+	most := bits.Most()
+	err = s.bucket.update(ctx, s.key(key), func(e *entry) (*entry, error) {
 		if e == nil {
 			e = &entry{data: []byte("0")}
 		}
@@ -83,17 +85,72 @@ func (s *store) Increment(ctx context.Context, key string, by int32) (int32, err
 		}
 		n, err := strconv.ParseInt(string(e.data), 10, 64)
 		if err != nil || strconv.FormatInt(n, 10) != string(e.data) { // as strict as Redis
-			return nil, keyvalue.NoNumber(key)
+			return nil, keyvalue.NoNumber(key, bits)
 		}
-		if n > math.MaxInt32 || n < math.MinInt32 {
-			return nil, keyvalue.NoNumber(key)
+		if n > most || n < -most-1 {
+			return nil, keyvalue.NoNumber(key, bits)
 		}
-		if result = n + int64(by); result > math.MaxInt32 || result < math.MinInt32 {
-			return nil, keyvalue.Overflow(key)
+		if by > 0 && n > most-by || by < 0 && n < -most-1-by {
+			return nil, keyvalue.Overflow(key, bits)
 		}
+		result = n + by
 		return &entry{data: strconv.AppendInt(nil, result, 10), expires: e.expires}, nil
 	})
-	return int32(result), err
+	return result, err
+}
+
+func (s *store) Swap(ctx context.Context, q contract.SwapRequest) (p contract.SwapResponse, err error) {
+	err = s.bucket.update(ctx, s.key(q.Key), func(e *entry) (*entry, error) {
+		if e != nil && e.kind != kindString {
+			return nil, keyvalue.WrongKind(q.Key, kindName(kindString))
+		}
+		p = contract.SwapResponse{Swapped: q.Exists == (e != nil)}
+		next := &entry{data: []byte(q.New)}
+		if e != nil {
+			p.Swapped = p.Swapped && q.Old == string(e.data)
+			next.expires = e.expires
+		}
+		switch {
+		case p.Swapped:
+			return next, nil
+		case e != nil:
+			p.Value, p.Exists = string(e.data), true
+		}
+		return e, nil
+	})
+	return p, err
+}
+
+// maxScan is how many messages of the bucket one call of Keys looks at: those of other prefixes, lists, and marks of
+// removed keys among them. Each is a request to the server.
+const maxScan = 500
+
+// Keys goes through the bucket's messages: the cursor is the sequence of the last one.
+func (s *store) Keys(ctx context.Context, cursor uint64, limit int) (contract.KeysResponse, error) {
+	var p contract.KeysResponse
+	for range maxScan {
+		if cursor == math.MaxUint64 {
+			return p, nil
+		}
+		key, e, at, err := s.bucket.next(ctx, cursor+1)
+		if err != nil {
+			return p, err
+		}
+		if at == 0 {
+			p.Cursor = 0
+			return p, nil
+		}
+		cursor, p.Cursor = at, at
+		if e == nil || e.kind != kindString {
+			continue
+		}
+		if name, ok := strings.CutPrefix(key, s.prefix); ok {
+			if p.Keys = append(p.Keys, name); len(p.Keys) == limit {
+				return p, nil
+			}
+		}
+	}
+	return p, nil
 }
 
 // items are those of a list or set.

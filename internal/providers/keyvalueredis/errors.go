@@ -49,6 +49,9 @@ var replies = []struct {
 	{"max number of clients", lattice.ErrUnavailable, false, "has as many clients as it takes (maxclients)"},
 }
 
+// counter64 is what a counter of 64 bits is wanted as.
+const counter64 = "counter of 64 bits"
+
 // translate makes an error of the library one of the lattice: of the key, of the credentials, or of the connection.
 // away reports whether the next command would fare no better.
 func (s *server) translate(address, want, key string, err error) (translated error, away bool) {
@@ -63,14 +66,17 @@ func (s *server) translate(address, want, key string, err error) (translated err
 	}
 	var reply redis.Error
 	if errors.As(err, &reply) {
-		text := reply.Error()
+		text, bits := reply.Error(), keyvalue.Bits(32)
+		if want == counter64 {
+			bits = 64
+		}
 		switch {
 		case strings.Contains(text, "WRONGTYPE"):
 			return keyvalue.WrongKind(key, want), false
 		case strings.Contains(text, "not an integer"):
-			return keyvalue.NoNumber(key), false
+			return keyvalue.NoNumber(key, bits), false
 		case strings.Contains(text, "would overflow"):
-			return keyvalue.Overflow(key), false
+			return keyvalue.Overflow(key, bits), false
 		}
 		for _, r := range replies {
 			if strings.Contains(text, r.word) {

@@ -38,6 +38,7 @@ type server struct {
 	address  string                              // of all that is known at first, for messages
 	client   *redis.Client                       // nil: several nodes of a cluster are named
 	cluster  atomic.Pointer[redis.ClusterClient] // nil: the server is not a cluster, as far as is known
+	single   atomic.Bool                         // it has said that it is no cluster
 	links    int                                 // guarded by redisProvider.mu
 	whole    node                                // the one Redis, or the cluster as a whole
 
@@ -192,6 +193,59 @@ func (s *server) owner(ctx context.Context, cluster *redis.ClusterClient, key, a
 		}
 	}
 	return owner, nil
+}
+
+// master is a node that has keys.
+type master struct {
+	client  *redis.Client
+	node    *node
+	address string
+}
+
+// recognise asks the server whether it is a cluster, until it has said so once. No command on a key would tell when all
+// keys are wanted. Of a user who may not ask it is taken for one server.
+func (s *server) recognise(ctx context.Context) (*redis.ClusterClient, error) {
+	if c := s.cluster.Load(); c != nil || s.single.Load() {
+		return c, nil
+	}
+	if err := s.whole.admit(); err != nil {
+		return nil, err
+	}
+	info, err := s.client.Info(ctx, "cluster").Result()
+	if err := s.learn(&s.whole, s.address, "keys", "", allowed(err)); err != nil {
+		return nil, err
+	}
+	if strings.Contains(info, "cluster_enabled:1") {
+		return s.becomeCluster()
+	}
+	s.single.Store(err == nil)
+	return nil, nil
+}
+
+// masters are those of a cluster, by address, or the one server.
+func (s *server) masters(ctx context.Context) ([]master, error) {
+	cluster, err := s.recognise(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if cluster == nil {
+		return []master{{s.client, &s.whole, s.address}}, nil
+	}
+	var mu sync.Mutex
+	var all []master
+	err = cluster.ForEachMaster(ctx, func(_ context.Context, c *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		address := c.Options().Addr
+		all = append(all, master{c, s.node(address), address})
+		return nil
+	})
+	slices.SortFunc(all, func(a, b master) int { return strings.Compare(a.address, b.address) })
+	if err == nil && len(all) == 0 {
+		return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "list keys",
+			Detail: "redis at " + s.address + " names no node that has keys"}
+	}
+	return all, s.learn(&s.whole, s.address, "keys", "", err)
 }
 
 // ask runs a command on the node that a key is just moving to.

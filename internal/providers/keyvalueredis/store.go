@@ -2,10 +2,16 @@ package keyvalueredis
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/weftlattice/weft/internal/providers/keyvalue"
+	"github.com/weftlattice/weft/lattice"
+	contract "github.com/weftlattice/weft/lattice/contract/keyvalue"
 )
 
 // store is the keyvalue.Store of one link: a server and a prefix. Each operation is one command, so Redis makes it
@@ -84,11 +90,47 @@ if n > 2147483647 or n < -2147483648 then
 end
 return n`)
 
-func (s *store) Increment(ctx context.Context, key string, by int32) (int32, error) {
-	n, err := run(ctx, s, "counter", key, func(c redis.Cmdable, key string) (int64, error) {
+func (s *store) Increment(ctx context.Context, key string, by int64, bits keyvalue.Bits) (int64, error) {
+	if bits == 64 {
+		return run(ctx, s, counter64, key, func(c redis.Cmdable, key string) (int64, error) {
+			return c.IncrBy(ctx, key, by).Result()
+		})
+	}
+	return run(ctx, s, "counter", key, func(c redis.Cmdable, key string) (int64, error) {
 		return increment.Run(ctx, c, []string{key}, by).Int64()
 	})
-	return int32(n), err
+}
+
+// swap stores the third argument when the key holds the second one, or nothing where the first one is 0.
+var swap = redis.NewScript(`
+local now = redis.call('GET', KEYS[1])
+if (ARGV[1] == '1') ~= (now ~= false) or now and now ~= ARGV[2] then
+  return {0, now}
+end
+local left = redis.call('PTTL', KEYS[1])
+if left > 0 then
+  redis.call('SET', KEYS[1], ARGV[3], 'PX', left)
+else
+  redis.call('SET', KEYS[1], ARGV[3])
+end
+return {1}`)
+
+func (s *store) Swap(ctx context.Context, q contract.SwapRequest) (p contract.SwapResponse, err error) {
+	exists := 0
+	if q.Exists {
+		exists = 1
+	}
+	out, err := run(ctx, s, "string", q.Key, func(c redis.Cmdable, key string) ([]any, error) {
+		return swap.Run(ctx, c, []string{key}, exists, q.Old, q.New).Slice()
+	})
+	if err != nil {
+		return p, err
+	}
+	p.Swapped = len(out) == 1
+	if !p.Swapped {
+		p.Value, p.Exists = out[1].(string)
+	}
+	return p, nil
 }
 
 func (s *store) ListAdd(ctx context.Context, list, value string) (uint32, error) {
@@ -155,3 +197,48 @@ func (s *store) SetIntersection(ctx context.Context, sets []string) ([]string, e
 		return c.SInter(ctx, s.keys(sets)...).Result()
 	})
 }
+
+// nodeBits are those of a cursor that say which node of a cluster is read. Redis counts in those that are left.
+const nodeBits, cursorBits = 12, 52
+
+// Keys reads one node of a cluster after the other, in the order of their addresses.
+func (s *store) Keys(ctx context.Context, cursor uint64, limit int) (p contract.KeysResponse, err error) {
+	masters, err := s.server.masters(ctx)
+	if err != nil {
+		return p, err
+	}
+	n := int(cursor >> cursorBits)
+	if n >= len(masters) {
+		return p, keyvalue.BadCursor(cursor)
+	}
+	at := masters[n]
+	if err := at.node.admit(); err != nil {
+		return p, err
+	}
+	found, next, err := at.client.ScanType(ctx, cursor&(1<<cursorBits-1), escapeGlob(s.prefix)+"*", int64(limit),
+		"string").Result()
+	if err := s.server.learn(at.node, at.address, "keys", "", err); err != nil {
+		return p, err
+	}
+	if next>>cursorBits != 0 || len(masters) > 1<<nodeBits {
+		return p, &lattice.Error{Code: lattice.ErrTooLarge, Op: "list keys",
+			Detail: "redis at " + at.address + " has too many keys or nodes to be listed"}
+	}
+	for _, key := range found {
+		p.Keys = append(p.Keys, strings.TrimPrefix(key, s.prefix))
+	}
+	slices.Sort(p.Keys)
+	p.Keys = slices.Compact(p.Keys)
+	switch {
+	case next != 0:
+		p.Cursor = uint64(n)<<cursorBits | next
+	case n+1 < len(masters):
+		p.Cursor = uint64(n+1) << cursorBits
+	}
+	return p, nil
+}
+
+var globbed = strings.NewReplacer("\\", "\\\\", "*", "\\*", "?", "\\?", "[", "\\[", "]", "\\]")
+
+// escapeGlob makes a pattern that matches text alone.
+func escapeGlob(text string) string { return globbed.Replace(text) }

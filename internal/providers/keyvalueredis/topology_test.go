@@ -189,6 +189,19 @@ func TestKeysOfAllClusterNodes(t *testing.T) {
 	several := "redis://" + nodes[2].addr() + "," + nodes[1].addr() + "," + nodes[0].addr()
 	for name, url := range map[string]string{"one address": nodes[0].url(), "several addresses": several} {
 		t.Run(name, func(t *testing.T) {
+			// Nothing has told yet that it is a cluster.
+			listed := kvtest.Link(t, p, map[string]string{"url": url, "prefix": "[" + name})
+			if got, err := listed.Keys(0); err != nil || len(got) != 0 {
+				t.Fatalf("keys at first: %q, %v", got, err)
+			}
+			for i := range 100 {
+				if err := listed.Set(fmt.Sprint("k", i), "", 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got, err := listed.Keys(10); err != nil || len(got) != 100 {
+				t.Errorf("%d keys listed, %v; want 100", len(got), err)
+			}
 			c := kvtest.Link(t, p, map[string]string{"url": url})
 			for i := range 100 {
 				key := fmt.Sprint("k", i)

@@ -34,7 +34,8 @@ func Run(t *testing.T, cfg providertest.Config) {
 	for name, check := range map[string]func(t *testing.T, a, b *Client){
 		"strings": stringsKept, "keys": keys, "expiry": expiry, "counters": counters, "lists": lists, "sets": sets,
 		"kinds apart": kinds, "large values": large, "concurrent counters": concurrentCounters,
-		"concurrent lists": concurrentLists, "concurrent sets": concurrentSets, "concurrent deletes": concurrentDeletes,
+		"wide counters": wideCounters, "swaps": swaps, "listed keys": listedKeys, "concurrent swaps": concurrentSwaps,
+		"concurrent wide counters": concurrentWideCounters, "concurrent lists": concurrentLists, "concurrent sets": concurrentSets, "concurrent deletes": concurrentDeletes,
 	} {
 		t.Run(name, func(t *testing.T) {
 			prefix := nuid.Next() + ":"
@@ -158,11 +159,13 @@ func stringsKept(t *testing.T, a, b *Client) {
 	holds(t, a, "k", "again")
 }
 
+var oddKeys = []string{"", " ", ".", "..", "a.b", "a..b", ".a", "a.", "*", ">", "a.>", "=", "=0", "=41", "A", "a", "a b",
+	"a\tb", "a\r\nb",
+	"$KV", "edge:0123", "ключ", "鍵", "\x00", "\xff\xfe", strings.Repeat("long", 1000),
+	strings.Repeat("long", 1000) + "!", strings.Repeat("é.", 400), "a/b", "a\\b"}
+
 func keys(t *testing.T, a, b *Client) {
-	odd := []string{"", " ", ".", "..", "a.b", "a..b", ".a", "a.", "*", ">", "a.>", "=", "=0", "=41", "A", "a", "a b",
-		"a\tb", "a\r\nb",
-		"$KV", "edge:0123", "ключ", "鍵", "\x00", "\xff\xfe", strings.Repeat("long", 1000),
-		strings.Repeat("long", 1000) + "!", strings.Repeat("é.", 400), "a/b", "a\\b"}
+	odd := oddKeys
 	for i, key := range odd {
 		must(t, a.Set(key, fmt.Sprint(i), 0))
 	}
@@ -191,6 +194,17 @@ func expired(t *testing.T, c *Client, key string, set time.Time, expires time.Du
 		}
 		if gone := time.Since(set); gone < expires-20*time.Millisecond {
 			t.Errorf("gone after %v, want %v", gone, expires)
+		}
+		return nil
+	})
+}
+
+// gone waits until a key is not found.
+func gone(t *testing.T, c *Client, key string) {
+	t.Helper()
+	latticetest.Eventually(t, func() error {
+		if got, err := c.Get(key); err != nil || got.Exists {
+			return fmt.Errorf("key %s is still there, %w", key, err)
 		}
 		return nil
 	})
