@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
 	"github.com/weftlattice/weft/host/internal/metrics"
+	"github.com/weftlattice/weft/host/internal/policyclient"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/policy"
@@ -35,8 +37,8 @@ func (s Settings) Validate() error {
 	return s.client(nil).Validate()
 }
 
-func (s Settings) client(log *slog.Logger) policy.ClientConfig {
-	return policy.ClientConfig{Topic: s.Topic, Changes: s.ChangesTopic, Timeout: s.Timeout, Logger: log}
+func (s Settings) client(log *slog.Logger) policyclient.Config {
+	return policyclient.Config{Topic: s.Topic, Changes: s.ChangesTopic, Timeout: s.Timeout, Logger: log}
 }
 
 // Config is what a Policy needs. All fields but Settings are necessary.
@@ -55,7 +57,7 @@ type Config struct {
 type Policy struct {
 	cfg     Config
 	rules   atomic.Pointer[policy.Rules] // nil: none
-	service *policy.Client               // nil: none
+	service *policyclient.Client         // nil: none
 	file    *rulesFile                   // nil: it is not followed
 }
 
@@ -73,7 +75,7 @@ func (p *Policy) Start(context.Context) (err error) {
 	if p.cfg.Topic == "" {
 		return nil
 	}
-	service, err := policy.NewClient(p.cfg.Conn, p.cfg.client(p.cfg.Logger))
+	service, err := policyclient.New(p.cfg.Conn, p.cfg.client(p.cfg.Logger))
 	if err != nil {
 		return err
 	}

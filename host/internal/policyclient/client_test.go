@@ -1,4 +1,4 @@
-package policy_test
+package policyclient_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/host/internal/policyclient"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/policy"
@@ -55,14 +56,14 @@ func (s *service) asked() []policy.Request {
 	return append([]policy.Request{}, s.requests...)
 }
 
-func (s *service) client(change func(*policy.ClientConfig)) *policy.Client {
+func (s *service) client(change func(*policyclient.Config)) *policyclient.Client {
 	s.t.Helper()
-	cfg := policy.ClientConfig{Topic: "policy.ask", Changes: "policy.changes", Timeout: 5 * time.Second,
+	cfg := policyclient.Config{Topic: "policy.ask", Changes: "policy.changes", Timeout: 5 * time.Second,
 		Logger: s.env.Logger}
 	if change != nil {
 		change(&cfg)
 	}
-	c, err := policy.NewClient(s.env.Conn(s.t), cfg)
+	c, err := policyclient.New(s.env.Conn(s.t), cfg)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -111,12 +112,12 @@ func TestClientCaches(t *testing.T) {
 func TestClientFailsClosed(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer string
-		change func(*policy.ClientConfig)
+		change func(*policyclient.Config)
 		want   string
 	}{
-		"silent": {"", func(c *policy.ClientConfig) { c.Timeout = 50 * time.Millisecond },
+		"silent": {"", func(c *policyclient.Config) { c.Timeout = 50 * time.Millisecond },
 			"no answer on policy.ask within 50ms"},
-		"nobody": {"", func(c *policy.ClientConfig) { c.Topic = "policy.nobody" },
+		"nobody": {"", func(c *policyclient.Config) { c.Topic = "policy.nobody" },
 			"nobody serves policy.nobody"},
 		"no JSON":       {"yes", nil, "read policy decision"},
 		"no word of it": {`{"requestId":"x"}`, nil, "permitted is missing"},
@@ -204,7 +205,7 @@ func TestClientChangeBeforeAnswer(t *testing.T) {
 func TestClientBounds(t *testing.T) {
 	release := make(chan struct{})
 	s := newService(t, latticetest.NATS(t), func(r policy.Request) string { <-release; return permit(r) })
-	c := s.client(func(c *policy.ClientConfig) { c.Decisions = 10 })
+	c := s.client(func(c *policyclient.Config) { c.Decisions = 10 })
 	var wg sync.WaitGroup
 	var permitted atomic.Int32
 	for range 20 {
@@ -286,7 +287,7 @@ func TestRequestForm(t *testing.T) {
 				`"issuedOn":"","expiresAt":1700000060,"expired":false},"target":{"publicKey":"MPAY","issuer":"AOTHER","contractId":"","linkName":""},` +
 				`"host":{"publicKey":"","issuer":"","latticeId":"","labels":{},"clusterIssuers":[]}}`},
 	} {
-		got, err := json.Marshal(policy.NewRequest("id", &tt.q, now))
+		got, err := json.Marshal(policyclient.NewRequest("id", &tt.q, now))
 		if err != nil || string(got) != tt.want {
 			t.Errorf("%s, %v\nwant %s", got, err, tt.want)
 		}
@@ -294,9 +295,9 @@ func TestRequestForm(t *testing.T) {
 }
 
 func TestClientConfig(t *testing.T) {
-	for _, bad := range []policy.ClientConfig{{}, {Changes: "a"}, {Topic: "a b"}, {Topic: "a.*"}, {Topic: ">"},
+	for _, bad := range []policyclient.Config{{}, {Changes: "a"}, {Topic: "a b"}, {Topic: "a.*"}, {Topic: ">"},
 		{Topic: "a..b"}, {Topic: ".a"}, {Topic: "a."}, {Topic: "a", Changes: "b.>"}} {
-		if _, err := policy.NewClient(nil, bad); lattice.CodeOf(err) != lattice.ErrInvalid {
+		if _, err := policyclient.New(nil, bad); lattice.CodeOf(err) != lattice.ErrInvalid {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}
@@ -306,7 +307,7 @@ func FuzzDecodeResponse(f *testing.F) {
 	f.Add([]byte(`{"requestId":"a","permitted":true,"message":null}`))
 	f.Add([]byte(`{"request_id":"a","permitted":false,"message":"no"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := policy.DecodeResponse(data)
+		r, err := policyclient.DecodeResponse(data)
 		if err != nil {
 			if r.Permitted || lattice.CodeOf(err) != lattice.ErrInvalid {
 				t.Errorf("%+v, %v", r, err)
@@ -317,7 +318,7 @@ func FuzzDecodeResponse(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if back, err := policy.DecodeResponse(again); err != nil || back.Permitted != r.Permitted ||
+		if back, err := policyclient.DecodeResponse(again); err != nil || back.Permitted != r.Permitted ||
 			back.RequestID != r.RequestID {
 			t.Errorf("%+v became %+v, %v", r, back, err)
 		}

@@ -1,4 +1,4 @@
-package policy
+package policyclient
 
 import (
 	"context"
@@ -13,16 +13,13 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/policy"
 )
 
-// Defaults of a Client.
-const (
-	DefaultTimeout   = time.Second
-	defaultDecisions = 4096
-)
+const defaultDecisions = 4096
 
-// ClientConfig configures a Client. Topic and Logger are required.
-type ClientConfig struct {
+// Config configures a Client. Topic and Logger are required.
+type Config struct {
 	Topic     string        // subject on which the service answers
 	Changes   string        // subject on which the service changes its decisions; default none
 	Timeout   time.Duration // for an answer; default DefaultTimeout
@@ -31,7 +28,7 @@ type ClientConfig struct {
 }
 
 // Validate reports what is wrong with the subjects.
-func (c ClientConfig) Validate() error {
+func (c Config) Validate() error {
 	for _, s := range []struct{ name, text string }{{"policy topic", c.Topic}, {"policy changes topic", c.Changes}} {
 		if s.text != "" && !plain(s.text) {
 			return &lattice.Error{Code: lattice.ErrInvalid, Op: s.name, Entity: lattice.Printable(s.text),
@@ -62,7 +59,7 @@ func plain(s string) bool {
 // It is safe for concurrent use. It does not own its connection.
 type Client struct {
 	nc  *nats.Conn
-	cfg ClientConfig
+	cfg Config
 
 	sub    *nats.Subscription
 	status chan nats.Status
@@ -72,13 +69,13 @@ type Client struct {
 	cache *cache // guarded by mu
 }
 
-// NewClient returns a client that has done nothing yet.
-func NewClient(nc *nats.Conn, cfg ClientConfig) (*Client, error) {
+// New returns a client that has done nothing yet.
+func New(nc *nats.Conn, cfg Config) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	if cfg.Timeout <= 0 {
-		cfg.Timeout = DefaultTimeout
+		cfg.Timeout = policy.DefaultTimeout
 	}
 	if cfg.Decisions <= 0 {
 		cfg.Decisions = defaultDecisions
@@ -129,7 +126,7 @@ func (c *Client) Forget() {
 
 // Decide returns what the service says, or said before. When there is no answer in time, or one that cannot be read,
 // the decision is to deny, and it is not remembered. Callers with the same question wait for one answer.
-func (c *Client) Decide(ctx context.Context, q *Question) Decision {
+func (c *Client) Decide(ctx context.Context, q *policy.Question) policy.Decision {
 	k := keyOf(q)
 	c.mu.Lock()
 	e := c.cache.find(k)
@@ -167,35 +164,35 @@ func (c *Client) Decide(ctx context.Context, q *Question) Decision {
 	return e.decision
 }
 
-func failed(err error) Decision {
-	return Decision{Message: "no decision: " + err.Error(), By: "policy service"}
+func failed(err error) policy.Decision {
+	return policy.Decision{Message: "no decision: " + err.Error(), By: "policy service"}
 }
 
-func (c *Client) ask(ctx context.Context, r Request) (Decision, error) {
+func (c *Client) ask(ctx context.Context, r policy.Request) (policy.Decision, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	body, err := json.Marshal(r)
 	if err != nil {
-		return Decision{}, err
+		return policy.Decision{}, err
 	}
 	reply, err := c.nc.RequestWithContext(ctx, c.cfg.Topic, body)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return Decision{}, fmt.Errorf("no answer on %s within %s", c.cfg.Topic, c.cfg.Timeout)
+		return policy.Decision{}, fmt.Errorf("no answer on %s within %s", c.cfg.Topic, c.cfg.Timeout)
 	case errors.Is(err, nats.ErrNoResponders):
-		return Decision{}, fmt.Errorf("nobody serves %s", c.cfg.Topic)
+		return policy.Decision{}, fmt.Errorf("nobody serves %s", c.cfg.Topic)
 	case err != nil:
-		return Decision{}, err
+		return policy.Decision{}, err
 	}
 	resp, err := DecodeResponse(reply.Data)
 	if err != nil {
-		return Decision{}, err
+		return policy.Decision{}, err
 	}
 	return decision(resp), nil
 }
 
-func decision(r Response) Decision {
-	return Decision{Permitted: r.Permitted, Message: r.Message, By: "policy service"}
+func decision(r policy.Response) policy.Decision {
+	return policy.Decision{Permitted: r.Permitted, Message: r.Message, By: "policy service"}
 }
 
 // change takes over what the service has changed. A caller that asks for an answer gets one.
@@ -227,7 +224,7 @@ func (c *Client) change(msg *nats.Msg) {
 }
 
 // apply changes the decision of a request and reports whether it is remembered here.
-func (c *Client) apply(r Response) bool {
+func (c *Client) apply(r policy.Response) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.cache.byID[r.RequestID]

@@ -1,15 +1,19 @@
-package policy
+package policyclient
 
-import "container/list"
+import (
+	"container/list"
+
+	"github.com/weftlattice/weft/lattice/policy"
+)
 
 // key is by what the dialect remembers decisions: source, target, action.
 type key struct {
-	action                                  Action
+	action                                  policy.Action
 	source, sourceContract, sourceLink      string
 	target, targetContract, targetLink, iss string
 }
 
-func keyOf(q *Question) key {
+func keyOf(q *policy.Question) key {
 	return key{q.Action, q.Origin.Key, q.Origin.Contract, q.Origin.Link, q.Target.Key, q.Target.Contract, q.Target.Link,
 		q.Origin.Issuer + " " + q.Target.Issuer}
 }
@@ -18,10 +22,10 @@ func keyOf(q *Question) key {
 type entry struct {
 	key       key
 	requestID string
-	done      chan struct{} // closed when decided
-	decision  Decision      // once done; guarded by the client's mu
-	changed   bool          // by the service; guarded by the client's mu
-	at        *list.Element // its place in the order of use; nil while it is waited for
+	done      chan struct{}   // closed when decided
+	decision  policy.Decision // once done; guarded by the client's mu
+	changed   bool            // by the service; guarded by the client's mu
+	at        *list.Element   // its place in the order of use; nil while it is waited for
 }
 
 // cache holds at most max decisions and forgets the one that was not used for longest. Those that are waited for are
