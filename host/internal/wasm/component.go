@@ -37,11 +37,13 @@ type component struct {
 const (
 	stepPrefix  = "$"  // and the number of the step
 	builtinName = "$h" // the field is the number of the builtin
+
+	preview1Name = "wasi_snapshot_preview1" // the engine's own module, for modules that run as components
 )
 
 // Check says why a module or component cannot be run, as far as that can be told without compiling anything.
 func Check(file []byte) error {
-	if !binary.Is(file) {
+	if !isComponent(file) {
 		_, err := instrument.Rewrite(file)
 		return err
 	}
@@ -62,7 +64,7 @@ func Check(file []byte) error {
 
 // World writes what a component imports and exports, as WIT; "" for a module.
 func World(file []byte) (string, error) {
-	if !binary.Is(file) {
+	if !isComponent(file) {
 		return "", nil
 	}
 	p, err := planOf(file)
@@ -74,7 +76,7 @@ func World(file []byte) (string, error) {
 
 // Contracts are those that a component needs for what it calls and for how it is called, sorted; nil for a module.
 func Contracts(file []byte) ([]string, error) {
-	if !binary.Is(file) {
+	if !isComponent(file) {
 		return nil, nil
 	}
 	p, err := planOf(file)
@@ -99,8 +101,30 @@ func Contracts(file []byte) ([]string, error) {
 	return needed, nil
 }
 
+// isComponent reports whether a file is a component, or a module that wit-bindgen made to become one: such a module
+// carries the type that it would have, and is run as if it were a component already.
+func isComponent(file []byte) bool {
+	if binary.Is(file) {
+		return true
+	}
+	if !binary.HasWorlds(file) {
+		return false
+	}
+	s, err := wasmbin.ReadSurface(file)
+	return err != nil || !slices.ContainsFunc(s.Exports, func(e wasmbin.Extern) bool {
+		return e.Name == guestCall || e.Name == start
+	})
+}
+
 // planOf plans a component.
 func planOf(file []byte) (*plan.Plan, error) {
+	if !binary.Is(file) {
+		worlds, err := binary.Worlds(file)
+		if err != nil {
+			return nil, err
+		}
+		return plan.MakeModule(file, worlds)
+	}
 	decoded, err := binary.Decode(file)
 	if err != nil {
 		return nil, err
@@ -135,7 +159,19 @@ func readComponent(file []byte) (*Module, error) {
 // inspect finds what the component imports from the host and what it can be called for. All that is missing is told
 // together.
 func (c *component) inspect(info *Info) error {
-	var missing []string
+	missing := slices.Clone(c.plan.Untold)
+	for n, step := range c.plan.Steps {
+		for at, d := range step.Imports {
+			if d.Step != plan.FromPreview1 {
+				continue
+			}
+			want := c.plan.Modules[c.plan.Steps[n].Module].Surface.Imports[at]
+			info.Imports = append(info.Imports, want.Module+"."+want.Name)
+			if fault := lacks(want); fault != "" {
+				missing = append(missing, fault)
+			}
+		}
+	}
 	for _, f := range c.plan.Functions {
 		if !f.Used {
 			continue
@@ -172,6 +208,20 @@ func (c *component) inspect(info *Info) error {
 	return nil
 }
 
+// lacks says what keeps a function of WASI preview 1 from being there; "": nothing.
+func lacks(want wasmbin.Extern) string {
+	name := want.Module + "." + want.Name
+	at := slices.IndexFunc(wasiFuncs, func(f hostFunc) bool { return f.name == want.Name })
+	if at < 0 {
+		return name
+	}
+	have := instrument.Signature{Params: valueTypes(wasiFuncs[at].params), Results: valueTypes(wasiFuncs[at].results)}
+	if asked := (instrument.Signature{Params: want.Func.Params, Results: want.Func.Results}); !sameSignature(asked, have) {
+		return name + " with the signature " + signature(asked) + " instead of " + signature(have)
+	}
+	return ""
+}
+
 // callable says why nothing of a component can ever be called.
 func (c *component) callable() error {
 	for _, e := range c.plan.Exports {
@@ -193,8 +243,13 @@ func (m *Module) compileParts(ctx context.Context) error {
 	for _, step := range c.plan.Steps {
 		names := make([][2]string, len(step.Imports))
 		for i, d := range step.Imports {
-			if names[i] = [2]string{stepPrefix + strconv.Itoa(d.Step), d.Name}; d.Step < 0 {
+			switch d.Step {
+			case plan.FromBuiltins:
 				names[i] = [2]string{builtinName, strconv.Itoa(d.Builtin)}
+			case plan.FromPreview1:
+				names[i] = [2]string{preview1Name, d.Name}
+			default:
+				names[i] = [2]string{stepPrefix + strconv.Itoa(d.Step), d.Name}
 			}
 		}
 		core := c.plan.Modules[step.Module]

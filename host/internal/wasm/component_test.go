@@ -11,9 +11,11 @@ import (
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
 
-func component(t testing.TB) []byte {
+func component(t testing.TB) []byte { return fixture(t, "hello.wasm") }
+
+func fixture(t testing.TB, name string) []byte {
 	t.Helper()
-	b, err := os.ReadFile("../component/testdata/hello.wasm")
+	b, err := os.ReadFile("../component/testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,12 +24,17 @@ func component(t testing.TB) []byte {
 
 func startComponent(t testing.TB, limits wasm.Limits) (*wasm.Instance, *host) {
 	t.Helper()
+	return startFile(t, component(t), limits)
+}
+
+func startFile(t testing.TB, file []byte, limits wasm.Limits) (*wasm.Instance, *host) {
+	t.Helper()
 	e, err := wasm.New(t.Context(), wasm.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Close(t.Context()) })
-	m, err := e.Compile(t.Context(), component(t))
+	m, err := e.Compile(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,10 +81,18 @@ func (i *Instance) openPart(ctx context.Context, n int) error {
 	if err := i.openCore(experimental.WithImportResolver(ctx, resolve), c.parts[n]); err != nil {
 		return err
 	}
-	if i.cores[n].guest.ExportedFunction(instrument.StartFunc) == nil {
-		return nil
+	if n == 0 {
+		i.linear = i.cores[0].linear // a module that runs as a component has WASI preview 1, which works on this memory
 	}
-	return i.callCore(ctx, plan.Def{Step: n, Name: instrument.StartFunc}, nil)
+	for _, name := range []string{instrument.StartFunc, c.plan.Steps[n].Init} {
+		if name == "" || i.cores[n].guest.ExportedFunction(name) == nil {
+			continue
+		}
+		if err := i.callCore(ctx, plan.Def{Step: n, Name: name}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // shut lets go of what the host holds for an instance that ends.

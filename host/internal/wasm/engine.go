@@ -17,7 +17,6 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 
-	"github.com/weftlattice/weft/host/internal/component/binary"
 	"github.com/weftlattice/weft/host/internal/instrument"
 	"github.com/weftlattice/weft/host/internal/memory"
 	"github.com/weftlattice/weft/host/internal/turns"
@@ -148,7 +147,7 @@ func (e *Engine) Close(ctx context.Context) error {
 // which takes from milliseconds to a second. Anything wrong with the module is lattice.ErrBadModule with a detail that
 // names it.
 func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
-	if binary.Is(wasm) {
+	if isComponent(wasm) {
 		m, err := e.compileComponent(ctx, wasm)
 		if err == nil {
 			if err = m.component.callable(); err != nil {

@@ -51,7 +51,7 @@ const few = 1 << 8 // bytes that cost nothing beside the call
 
 // hostModules are all functions that guests can import, by module.
 func hostModules() map[string][]hostFunc {
-	return map[string][]hostFunc{"wasmbus": wapcFuncs, "wapc": wapcFuncs, "wasi_snapshot_preview1": wasiFuncs}
+	return map[string][]hostFunc{"wasmbus": wapcFuncs, "wapc": wapcFuncs, preview1Name: wasiFuncs}
 }
 
 // buildModule provides the functions of a module.

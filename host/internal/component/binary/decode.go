@@ -87,8 +87,10 @@ func (s *section) refuse(what, wayOut string) {
 	s.Fail("%s: weft does not run this; %s", what, wayOut)
 }
 
+// WayOutAsync is what one does about what belongs to WASI 0.3.
+const WayOutAsync = "it belongs to WASI 0.3: build for WASI 0.2 (wasm32-wasip2)"
+
 const (
-	wayOutAsync   = "it belongs to WASI 0.3: build for WASI 0.2 (wasm32-wasip2)"
 	wayOutThreads = "build without threads"
 	wayOutValues  = "no tool writes it yet"
 )
@@ -384,7 +386,7 @@ func (s *section) canon() Canon {
 		return Canon{Kind: CanonKind(b), Type: s.U32()}
 	}
 	if name := laterCanons[b]; name != "" {
-		wayOut := wayOutAsync
+		wayOut := WayOutAsync
 		if b >= 0x40 {
 			wayOut = wayOutThreads
 		}
@@ -436,7 +438,7 @@ func (s *section) options() Options {
 		case 0x05:
 			once("post-return", &o.PostReturn)
 		case 0x06, 0x07:
-			s.refuse(fmt.Sprintf("canonical option %s", []string{"async", "callback"}[b-6]), wayOutAsync)
+			s.refuse(fmt.Sprintf("canonical option %s", []string{"async", "callback"}[b-6]), WayOutAsync)
 		default:
 			s.Fail("canonical option %#x is unknown", b)
 		}

@@ -15,9 +15,9 @@ const (
 
 // laterTypes are those that weft does not run.
 var laterTypes = map[byte][2]string{
-	0x63: {"a map type", "use a list of tuples"}, 0x64: {"an error-context", wayOutAsync},
-	0x65: {"a future", wayOutAsync},
-	0x66: {"a stream", wayOutAsync},
+	0x63: {"a map type", "use a list of tuples"}, 0x64: {"an error-context", WayOutAsync},
+	0x65: {"a future", WayOutAsync},
+	0x66: {"a stream", WayOutAsync},
 }
 
 func (s *section) defType() DefType {
@@ -27,7 +27,7 @@ func (s *section) defType() DefType {
 	case opFunc:
 		return s.funcType()
 	case opAsyncFunc:
-		s.refuse("an async function", wayOutAsync)
+		s.refuse("an async function", WayOutAsync)
 	case opComponent, opInstance:
 		return s.scopeType(b == opComponent)
 	case 0x72:

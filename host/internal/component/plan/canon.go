@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/weftlattice/weft/host/internal/component/binary"
 	"github.com/weftlattice/weft/host/internal/component/types"
 	"github.com/weftlattice/weft/host/internal/wasmbin"
@@ -56,12 +58,7 @@ func (p *planner) lift(s *scope, d binary.Canon) error {
 	if l.Options, err = s.options(d.Opts, &types.Signature{Params: t.Lifted().Results}); err != nil {
 		return err
 	}
-	// Parameters are written to the guest's memory, the result is read from there.
-	writes, reads := t.SpillsParams(), t.SpillsResult() || t.Result != nil && t.Result.Pointer
-	for _, param := range t.Params {
-		writes = writes || param.Type.Pointer
-	}
-	if err := l.Options.require(writes || reads, writes); err != nil {
+	if err := l.Options.require(liftNeeds(t)); err != nil {
 		return err
 	}
 	s.funcs = append(s.funcs, &Func{Type: t, Lift: l})
@@ -77,11 +74,7 @@ func (p *planner) lower(s *scope, d binary.Canon) error {
 	if b.Options, err = s.options(d.Opts, nil); err != nil {
 		return err
 	}
-	reads, writes := f.Type.SpillsParams(), f.Type.Result != nil && f.Type.Result.Pointer
-	for _, param := range f.Type.Params {
-		reads = reads || param.Type.Pointer
-	}
-	if err := b.Options.require(reads || writes || f.Type.SpillsResult(), writes); err != nil {
+	if err := b.Options.require(lowerNeeds(f.Type)); err != nil {
 		return err
 	}
 	if f.Import != nil {
@@ -94,7 +87,7 @@ func (p *planner) builtin(s *scope, b Builtin) error {
 	if len(p.plan.Builtins) >= maxBuiltins {
 		return wasmbin.Bad("more than %d canonical functions", maxBuiltins)
 	}
-	c := coreItem{Def{Step: -1, Builtin: len(p.plan.Builtins)}, wasmbin.Extern{Kind: wasmbin.KindFunc,
+	c := coreItem{Def{Step: FromBuiltins, Builtin: len(p.plan.Builtins)}, wasmbin.Extern{Kind: wasmbin.KindFunc,
 		Func: coreType(b.Signature)}}
 	p.plan.Builtins = append(p.plan.Builtins, b)
 	s.core[binary.CoreFunc] = append(s.core[binary.CoreFunc], c)
@@ -112,8 +105,7 @@ func (s *scope) options(o binary.Options, after *types.Signature) (Options, erro
 		opts.Memory = &m.def
 	}
 	if o.Realloc != nil {
-		f, err := s.coreFunc(*o.Realloc, types.Signature{Params: []types.Core{types.I32, types.I32, types.I32,
-			types.I32}, Results: []types.Core{types.I32}})
+		f, err := s.coreFunc(*o.Realloc, reallocType)
 		if err != nil {
 			return opts, err
 		}
@@ -129,6 +121,28 @@ func (s *scope) options(o binary.Options, after *types.Signature) (Options, erro
 		opts.PostReturn = &f
 	}
 	return opts, nil
+}
+
+// reallocType is the type of the function that makes room.
+var reallocType = types.Signature{Params: []types.Core{types.I32, types.I32, types.I32, types.I32},
+	Results: []types.Core{types.I32}}
+
+// liftNeeds says what a function of a guest needs to be called: its parameters are written to the guest's memory, and
+// its result is read from there.
+func liftNeeds(t *types.Func) (memory, realloc bool) {
+	realloc = t.SpillsParams() || anyPointer(t)
+	return realloc || t.SpillsResult() || t.Result != nil && t.Result.Pointer, realloc
+}
+
+// lowerNeeds says what a guest needs to call a function.
+func lowerNeeds(t *types.Func) (memory, realloc bool) {
+	realloc = t.Result != nil && t.Result.Pointer
+	return realloc || t.SpillsParams() || t.SpillsResult() || anyPointer(t), realloc
+}
+
+// anyPointer reports whether a parameter has a part that lies in memory.
+func anyPointer(t *types.Func) bool {
+	return slices.ContainsFunc(t.Params, func(p types.Field) bool { return p.Type.Pointer })
 }
 
 // require checks that what values need is there.

@@ -42,6 +42,7 @@ type planner struct {
 	instances int
 	work      int
 	nest      int
+	module    *module // what is planned is a core module with its worlds
 }
 
 // instantiate runs a component with its arguments, and puts what it exports into result. A nil args is the host: what

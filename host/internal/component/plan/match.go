@@ -11,6 +11,8 @@ import (
 type place struct {
 	face string // the instance that it is in; "": none
 	name string
+	// given is what implements it: an export of a core module. nil: the host provides it.
+	given *module
 }
 
 func (p place) String() string {
@@ -45,8 +47,11 @@ func (p *planner) match(s *scope, t binary.ExternType, have *item, where place) 
 
 func (p *planner) matchType(s *scope, t binary.ExternType, have *item, where place) (item, error) {
 	if t.Resource {
+		if have == nil && where.given != nil {
+			return where.given.resource(where)
+		}
 		if have == nil {
-			return item{binary.Types, &types.Resource{Owner: -1}}, nil
+			return p.named(where, item{binary.Types, &types.Resource{Owner: -1}}), nil
 		}
 		if _, ok := have.value.(*types.Resource); !ok {
 			return item{}, wasmbin.Bad("%s is %s where a resource is wanted", where, describe(*have))
@@ -54,8 +59,11 @@ func (p *planner) matchType(s *scope, t binary.ExternType, have *item, where pla
 		return *have, nil
 	}
 	want, err := at(s.types, t.N, binary.Types)
-	if err != nil || have == nil {
-		return item{binary.Types, want}, err
+	if err != nil {
+		return item{}, err
+	}
+	if have == nil {
+		return p.named(where, item{binary.Types, want}), nil
 	}
 	if !sameType(want, have.value) {
 		return item{}, wasmbin.Bad("%s is %s which differs from what is wanted", where, describe(*have))
@@ -87,6 +95,10 @@ func (p *planner) matchFunc(s *scope, t binary.ExternType, have *item, where pla
 	want, ok := v.(*types.Func)
 	if !ok {
 		return item{}, wasmbin.Bad("%s is a function of a type that is none of functions", where)
+	}
+	if have == nil && where.given != nil {
+		f, err := where.given.lift(where, want)
+		return item{binary.Func, f}, err
 	}
 	if have == nil {
 		i := &Import{Interface: where.face, Name: where.name, Type: want}
@@ -136,7 +148,7 @@ func (p *planner) matchInstance(s *scope, t binary.ExternType, have *item, where
 			}
 			part = &it
 		}
-		it, err := p.match(inner, e.Type, part, place{where.name, e.Name.Text})
+		it, err := p.match(inner, e.Type, part, place{where.name, e.Name.Text, where.given})
 		if err != nil {
 			return item{}, err
 		}

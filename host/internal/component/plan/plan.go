@@ -27,6 +27,9 @@ type Plan struct {
 	Exports   []Item     // what it gives
 	Resources []Resource // those that the component defines
 	Instances int        // component instances; each has a table of handles
+
+	// Untold is what a core module imports though the worlds that it carries do not tell of it: "module#name", sorted.
+	Untold []string
 }
 
 // Module is a core module; Bytes is a part of the file, until they are compiled.
@@ -39,14 +42,22 @@ type Module struct {
 type Step struct {
 	Module  int // in Plan.Modules
 	Imports []Def
+	Init    string // export to call once the instance is made, a func (); "": none
 }
 
-// Def is something of core WebAssembly: an export of a step, or a function in Plan.Builtins when Step is negative.
+// Def is something of core WebAssembly: an export of a step; where Step is FromBuiltins, a function in Plan.Builtins,
+// and where it is FromPreview1, a function of WASI preview 1.
 type Def struct {
 	Step    int
-	Name    string // of the export
+	Name    string // of the export, or of the function of WASI preview 1
 	Builtin int
 }
+
+// What Def.Step is for what no step exports.
+const (
+	FromBuiltins = -1
+	FromPreview1 = -2
+)
 
 // Builtin is a core function that the canonical ABI provides.
 type Builtin struct {

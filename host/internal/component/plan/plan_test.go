@@ -8,6 +8,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/component/binary"
 	"github.com/weftlattice/weft/host/internal/component/plan"
+	"github.com/weftlattice/weft/host/internal/component/wit"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -58,7 +59,7 @@ func TestPlanOfAComponent(t *testing.T) {
 	}
 	for n, s := range p.Steps {
 		for _, d := range s.Imports {
-			if d.Step >= n || d.Step < 0 && d.Builtin >= len(p.Builtins) {
+			if d.Step >= n || d.Step == plan.FromBuiltins && d.Builtin >= len(p.Builtins) {
 				t.Errorf("step %d imports %+v, which is not there yet", n, d)
 			}
 		}
@@ -145,6 +146,36 @@ func section(id byte, body []byte) []byte {
 		out = append(out, byte(n)|0x80)
 	}
 	return append(out, body...)
+}
+
+// FuzzMakeModule: whatever worlds a core module carries, it is planned or refused, soon and without a panic.
+func FuzzMakeModule(f *testing.F) {
+	for _, name := range []string{"hello-module.wasm", "worlds.wasm"} {
+		b, err := os.ReadFile("../testdata/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		worlds, err := binary.Worlds(b)
+		var p *plan.Plan
+		if err == nil {
+			p, err = plan.MakeModule(b, worlds)
+		}
+		if err != nil {
+			if lattice.CodeOf(err) != lattice.ErrBadModule {
+				t.Fatal(err)
+			}
+			return
+		}
+		for _, d := range p.Steps[0].Imports {
+			if d.Step != plan.FromPreview1 && (d.Step != plan.FromBuiltins || d.Builtin >= len(p.Builtins)) {
+				t.Fatalf("imports %+v", d)
+			}
+		}
+		wit.World(p)
+	})
 }
 
 // FuzzMake: whatever a file says, it is planned or refused, soon and without a panic.
