@@ -18,6 +18,7 @@ import (
 // in it, before any guest code is on the stack: what ends the guest then is a panic that no engine catches.
 func (i *Instance) runComponent(ctx context.Context, op string, f func(context.Context) error) error {
 	return i.run(ctx, op, func(ctx context.Context) (err error) {
+		defer i.parts.sending.end()
 		defer func() {
 			if r := recover(); r != nil {
 				var ok bool

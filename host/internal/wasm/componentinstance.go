@@ -29,6 +29,7 @@ type composite struct {
 	depth     int                 // of calls within calls
 	failed    error               // what ended the call in progress
 	state     face.State
+	sending   sending
 }
 
 // entry is a core function to be called. The engine's object for it has one stack: whoever calls it again meanwhile
@@ -45,7 +46,7 @@ func (i *Instance) openComponent(ctx context.Context) error {
 	i.parts = &composite{functions: map[plan.Def]*entry{}, tables: make([]abi.Table, p.Instances),
 		locked: make([]bool, p.Instances), entered: make([]bool, p.Instances)}
 	i.parts.state = face.State{Args: i.args, Begin: time.Now(), Out: i.sink(&i.stdout), Err: i.sink(&i.stderr),
-		Ask: i.ask, Warn: func(ctx context.Context, text string) { i.template.host.Log(ctx, Stderr, text) }}
+		Ask: i.ask, Send: i.send, Warn: func(ctx context.Context, text string) { i.template.host.Log(ctx, Stderr, text) }}
 	for _, e := range i.template.env {
 		name, value, _ := strings.Cut(e, "=")
 		i.parts.state.Environ = append(i.parts.state.Environ, [2]string{name, value})

@@ -13,8 +13,9 @@ const (
 )
 
 // Host is what an instance wants from its surroundings. Its methods are called on the goroutine that called the
-// instance, but one Host may serve many instances, and so they must be safe for concurrent use. The context is the one
-// of the call, with the values given there, and it ends when the call must.
+// instance, or before that call returns on others, where a component makes calls at the same time. One Host may serve
+// many instances. So they must be safe for concurrent use. The context is the one of the call or made from it, with the
+// values given there, and it ends when the call must.
 type Host interface {
 	// HostCall performs an outbound call. It must return when ctx ends. The payload is its to keep. An error goes to
 	// the guest as its text.

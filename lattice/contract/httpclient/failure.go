@@ -23,57 +23,57 @@ type Failure struct {
 	Text string // for people
 }
 
-// The names that providers of weft use, those of wasi:http/types error-code.
+// The names of wasi:http/types error-code.
 const (
-	DNSTimeout             = "DNS-timeout"
-	DNSError               = "DNS-error"
-	DestinationUnavailable = "destination-unavailable"
-	DestinationProhibited  = "destination-IP-prohibited"
-	DestinationUnroutable  = "destination-IP-unroutable"
-	ConnectionRefused      = "connection-refused"
-	ConnectionTerminated   = "connection-terminated"
-	ConnectionTimeout      = "connection-timeout"
-	ConnectionReadTimeout  = "connection-read-timeout"
-	ConnectionWriteTimeout = "connection-write-timeout"
-	ConnectionLimitReached = "connection-limit-reached"
-	TLSProtocolError       = "TLS-protocol-error"
-	TLSCertificateError    = "TLS-certificate-error"
-	TLSAlertReceived       = "TLS-alert-received"
-	RequestDenied          = "HTTP-request-denied"
-	RequestBodySize        = "HTTP-request-body-size"
-	RequestMethodInvalid   = "HTTP-request-method-invalid"
-	RequestURIInvalid      = "HTTP-request-URI-invalid"
-	RequestURITooLong      = "HTTP-request-URI-too-long"
-	RequestHeaderSize      = "HTTP-request-header-section-size"
-	ResponseIncomplete     = "HTTP-response-incomplete"
-	ResponseHeaderSize     = "HTTP-response-header-section-size"
-	ResponseBodySize       = "HTTP-response-body-size"
-	ResponseTransferCoding = "HTTP-response-transfer-coding"
-	ResponseTimeout        = "HTTP-response-timeout"
-	UpgradeFailed          = "HTTP-upgrade-failed"
-	ProtocolError          = "HTTP-protocol-error"
-	LoopDetected           = "loop-detected"
-	ConfigurationError     = "configuration-error"
-	InternalError          = "internal-error"
-	destinationNotFound    = "destination-not-found"
-	requestLengthRequired  = "HTTP-request-length-required"
-	requestHeaderField     = "HTTP-request-header-size"
-	requestTrailers        = "HTTP-request-trailer-section-size"
-	requestTrailer         = "HTTP-request-trailer-size"
-	responseHeaderField    = "HTTP-response-header-size"
-	responseTrailers       = "HTTP-response-trailer-section-size"
-	responseTrailer        = "HTTP-response-trailer-size"
-	responseContentCoding  = "HTTP-response-content-coding"
+	DNSTimeout               = "DNS-timeout"
+	DNSError                 = "DNS-error"
+	DestinationUnavailable   = "destination-unavailable"
+	DestinationProhibited    = "destination-IP-prohibited"
+	DestinationUnroutable    = "destination-IP-unroutable"
+	ConnectionRefused        = "connection-refused"
+	ConnectionTerminated     = "connection-terminated"
+	ConnectionTimeout        = "connection-timeout"
+	ConnectionReadTimeout    = "connection-read-timeout"
+	ConnectionWriteTimeout   = "connection-write-timeout"
+	ConnectionLimitReached   = "connection-limit-reached"
+	TLSProtocolError         = "TLS-protocol-error"
+	TLSCertificateError      = "TLS-certificate-error"
+	TLSAlertReceived         = "TLS-alert-received"
+	RequestDenied            = "HTTP-request-denied"
+	RequestBodySize          = "HTTP-request-body-size"
+	RequestMethodInvalid     = "HTTP-request-method-invalid"
+	RequestURIInvalid        = "HTTP-request-URI-invalid"
+	RequestURITooLong        = "HTTP-request-URI-too-long"
+	RequestHeaderSize        = "HTTP-request-header-section-size"
+	ResponseIncomplete       = "HTTP-response-incomplete"
+	ResponseHeaderSize       = "HTTP-response-header-section-size"
+	ResponseBodySize         = "HTTP-response-body-size"
+	ResponseTransferCoding   = "HTTP-response-transfer-coding"
+	ResponseTimeout          = "HTTP-response-timeout"
+	UpgradeFailed            = "HTTP-upgrade-failed"
+	ProtocolError            = "HTTP-protocol-error"
+	LoopDetected             = "loop-detected"
+	ConfigurationError       = "configuration-error"
+	InternalError            = "internal-error"
+	DestinationNotFound      = "destination-not-found"
+	RequestLengthRequired    = "HTTP-request-length-required"
+	RequestHeaderFieldSize   = "HTTP-request-header-size"
+	RequestTrailersSize      = "HTTP-request-trailer-section-size"
+	RequestTrailerFieldSize  = "HTTP-request-trailer-size"
+	ResponseHeaderFieldSize  = "HTTP-response-header-size"
+	ResponseTrailersSize     = "HTTP-response-trailer-section-size"
+	ResponseTrailerFieldSize = "HTTP-response-trailer-size"
+	ResponseContentCoding    = "HTTP-response-content-coding"
 )
 
 // Names are all cases of wasi:http/types error-code, in its order.
-var Names = []string{DNSTimeout, DNSError, destinationNotFound, DestinationUnavailable, DestinationProhibited,
+var Names = []string{DNSTimeout, DNSError, DestinationNotFound, DestinationUnavailable, DestinationProhibited,
 	DestinationUnroutable, ConnectionRefused, ConnectionTerminated, ConnectionTimeout, ConnectionReadTimeout,
 	ConnectionWriteTimeout, ConnectionLimitReached, TLSProtocolError, TLSCertificateError, TLSAlertReceived,
-	RequestDenied, requestLengthRequired, RequestBodySize, RequestMethodInvalid, RequestURIInvalid, RequestURITooLong,
-	RequestHeaderSize, requestHeaderField, requestTrailers, requestTrailer, ResponseIncomplete, ResponseHeaderSize,
-	responseHeaderField, ResponseBodySize, responseTrailers, responseTrailer, ResponseTransferCoding,
-	responseContentCoding, ResponseTimeout, UpgradeFailed, ProtocolError, LoopDetected, ConfigurationError,
+	RequestDenied, RequestLengthRequired, RequestBodySize, RequestMethodInvalid, RequestURIInvalid, RequestURITooLong,
+	RequestHeaderSize, RequestHeaderFieldSize, RequestTrailersSize, RequestTrailerFieldSize, ResponseIncomplete, ResponseHeaderSize,
+	ResponseHeaderFieldSize, ResponseBodySize, ResponseTrailersSize, ResponseTrailerFieldSize, ResponseTransferCoding,
+	ResponseContentCoding, ResponseTimeout, UpgradeFailed, ProtocolError, LoopDetected, ConfigurationError,
 	InternalError}
 
 // Fail makes a Failure that has no number and no word.

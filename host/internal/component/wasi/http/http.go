@@ -14,6 +14,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/face"
 	wasiio "github.com/weftlattice/weft/host/internal/component/wasi/io"
+	"github.com/weftlattice/weft/lattice/contract/httpclient"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
 
@@ -21,13 +22,13 @@ import (
 var types string
 
 // Family is all of wasi:http.
-var Family = face.Family{Types: types, Absent: "no provider carries what guests ask for",
+var Family = face.Family{Types: types,
 	Functions: map[string]map[string]face.Func{
 		"wasi:http/types@0.2":            face.Join(httpTypes, outgoingRequests),
 		"wasi:http/outgoing-handler@0.2": outgoingHandler,
 	}, Contracts: map[string]string{
 		"wasi:http/incoming-handler@0.2": httpserver.ID,
-		"wasi:http/outgoing-handler@0.2": "wasmcloud:httpclient",
+		"wasi:http/outgoing-handler@0.2": httpclient.ID,
 	}}
 
 const maxFields = 128 << 10 // bytes of the names and values of one fields resource
@@ -106,20 +107,34 @@ type outgoingBody struct {
 	exchange *Exchange // nil: not sent yet
 	held     []byte    // written before it was sent
 	written  uint64
-	length   int64 // by the header; negative: unknown
-	stream   bool  // it was asked for
+	length   int64    // by the header; negative: unknown
+	size     string   // the name of the error when it has another length
+	sending  *sending // the request that it is of, once that was asked for; nil: none
+	stream   bool     // it was asked for
 	done     bool
 }
 
-// Drop gives back what was written and not sent.
+// Drop gives back what was written and not sent. A request whose body is not whole is not sent.
 func (b *outgoingBody) Drop() {
 	b.state.Release(len(b.held))
 	b.held = nil
+	if s := b.sending; s != nil {
+		b.sending, b.done = nil, true
+		s.fail(httpclient.Fail(httpclient.ProtocolError, "the body of the request was not finished"))
+	}
 }
 
 type incomingBody struct {
 	exchange *Exchange
+	sent     *face.Sent // that holds it; nil: nothing does
 	stream   bool
+}
+
+// Drop gives back what holds the body.
+func (b *incomingBody) Drop() {
+	if b.sent != nil {
+		b.sent.Drop()
+	}
 }
 
 type futureTrailers struct{ taken bool }
@@ -356,7 +371,8 @@ var httpTypes = map[string]face.Func{
 		b.stream = true
 		return face.Good(face.Rep(&wasiio.Input{Next: b.exchange.Body})), nil
 	}),
-	"[static]incoming-body.finish": {Call: func(*face.Call, []any) (any, error) {
+	"[static]incoming-body.finish": {Call: func(_ *face.Call, args []any) (any, error) {
+		face.Object[*incomingBody](args[0]).Drop()
 		return face.Rep(&futureTrailers{}), nil
 	}},
 	"[method]future-trailers.subscribe": face.Method(face.Little, func(*face.Call, *futureTrailers, []any) (any,
@@ -399,7 +415,7 @@ var httpTypes = map[string]face.Func{
 		if r.body != nil {
 			return face.Bad(nil), nil
 		}
-		r.body = &outgoingBody{state: c.State, length: r.header.length()}
+		r.body = &outgoingBody{state: c.State, length: r.header.length(), size: httpclient.ResponseBodySize}
 		return face.Good(face.Rep(r.body)), nil
 	}),
 
@@ -412,7 +428,7 @@ var httpTypes = map[string]face.Func{
 		b.stream = true
 		return face.Good(face.Rep(&wasiio.Output{Sink: b.write})), nil
 	}),
-	"[static]outgoing-body.finish": {Call: func(_ *face.Call, args []any) (any, error) {
+	"[static]outgoing-body.finish": {Call: func(c *face.Call, args []any) (any, error) {
 		b := face.Object[*outgoingBody](args[0])
 		var trailers Header
 		if t := args[1].(abi.Variant); t.Case == 1 {
@@ -421,9 +437,19 @@ var httpTypes = map[string]face.Func{
 			trailers = f.all
 		}
 		if b.length >= 0 && uint64(b.length) != b.written {
-			return face.Bad(abi.Variant{Case: bodySize, Value: face.Some(b.written)}), nil
+			wrong := httpclient.Sized(b.size, int64(b.written), "another length than content-length says")
+			if s := b.sending; s != nil {
+				b.sending, b.done = nil, true
+				s.fail(wrong)
+			}
+			return face.Bad(errorCode(wrong)), nil
 		}
 		b.done = true
+		if s := b.sending; s != nil {
+			b.sending = nil
+			s.send(c, b.held)
+			return face.Good(nil), nil
+		}
 		if b.exchange == nil {
 			return face.Good(nil), nil
 		}
@@ -435,14 +461,8 @@ var httpTypes = map[string]face.Func{
 	}},
 }
 
-// Cases of error-code.
-const (
-	bodySize          = 28 // HTTP-response-body-size
-	internalErrorCase = 38
-)
-
 func internalError(err error) abi.Variant {
-	return abi.Variant{Case: internalErrorCase, Value: face.Some(err.Error())}
+	return errorCode(httpclient.Fail(httpclient.InternalError, "%v", err))
 }
 
 // length is content-length; negative: face.None.

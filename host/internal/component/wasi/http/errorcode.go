@@ -1,0 +1,82 @@
+package http
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/weftlattice/weft/host/internal/component/abi"
+	"github.com/weftlattice/weft/host/internal/component/face"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/contract/httpclient"
+)
+
+// payloads make what the cases of error-code carry that carry something.
+var payloads = map[string]func(f *httpclient.Failure) any{
+	httpclient.DNSError:                 func(f *httpclient.Failure) any { return []any{word(f), face.None} },
+	httpclient.TLSAlertReceived:         func(f *httpclient.Failure) any { return []any{number[uint8](f), word(f)} },
+	httpclient.RequestBodySize:          func(f *httpclient.Failure) any { return number[uint64](f) },
+	httpclient.RequestHeaderSize:        func(f *httpclient.Failure) any { return number[uint32](f) },
+	httpclient.RequestHeaderFieldSize:   func(f *httpclient.Failure) any { return face.Some(field(f)) },
+	httpclient.RequestTrailersSize:      func(f *httpclient.Failure) any { return number[uint32](f) },
+	httpclient.RequestTrailerFieldSize:  func(f *httpclient.Failure) any { return field(f) },
+	httpclient.ResponseHeaderSize:       func(f *httpclient.Failure) any { return number[uint32](f) },
+	httpclient.ResponseHeaderFieldSize:  func(f *httpclient.Failure) any { return field(f) },
+	httpclient.ResponseBodySize:         func(f *httpclient.Failure) any { return number[uint64](f) },
+	httpclient.ResponseTrailersSize:     func(f *httpclient.Failure) any { return number[uint32](f) },
+	httpclient.ResponseTrailerFieldSize: func(f *httpclient.Failure) any { return field(f) },
+	httpclient.ResponseTransferCoding:   func(f *httpclient.Failure) any { return word(f) },
+	httpclient.ResponseContentCoding:    func(f *httpclient.Failure) any { return word(f) },
+	httpclient.InternalError:            func(f *httpclient.Failure) any { return face.Some(f.Text) },
+}
+
+func field(f *httpclient.Failure) any { return []any{word(f), number[uint32](f)} }
+
+// word is the word of a failure as option<string>.
+func word(f *httpclient.Failure) any {
+	if f.Word == "" {
+		return face.None
+	}
+	return face.Some(f.Word)
+}
+
+// number is that of a failure as an option of its type; one that does not fit is none.
+func number[T uint8 | uint32 | uint64](f *httpclient.Failure) any {
+	if f.Number < 0 || int64(T(f.Number)) != f.Number {
+		return face.None
+	}
+	return face.Some(T(f.Number))
+}
+
+// errorCode is a failure as error-code.
+func errorCode(f *httpclient.Failure) abi.Variant {
+	n := slices.Index(httpclient.Names, f.Name)
+	if n < 0 {
+		n, f = len(httpclient.Names)-1, httpclient.Fail(httpclient.InternalError, "%s", f.Error())
+	}
+	v := abi.Variant{Case: uint32(n)}
+	if payload := payloads[f.Name]; payload != nil {
+		v.Value = payload(f)
+	}
+	return v
+}
+
+// refused are the cases for errors of the lattice, which no provider of weft has made a failure of.
+var refused = map[lattice.Code]string{lattice.ErrDenied: httpclient.RequestDenied,
+	lattice.ErrUnlinked: httpclient.RequestDenied, lattice.ErrMissingCapability: httpclient.RequestDenied,
+	lattice.ErrTimeout: httpclient.ResponseTimeout, lattice.ErrBusy: httpclient.ConnectionLimitReached,
+	lattice.ErrCanceled: httpclient.ConnectionTerminated}
+
+// failureOf reads the error of a call to a provider.
+func failureOf(err error) *httpclient.Failure {
+	var f *httpclient.Failure
+	if errors.As(err, &f) {
+		return f
+	}
+	if f, ok := httpclient.ParseFailure(err.Error()); ok {
+		return f
+	}
+	if name, ok := refused[lattice.CodeOf(err)]; ok {
+		return httpclient.Fail(name, "%v", err)
+	}
+	return httpclient.Fail(httpclient.InternalError, "%v", err)
+}
