@@ -13,8 +13,9 @@ components-spec: ## run the component model's suite, as wasm-tools json-from-was
 	WEFT_COMPONENT_SUITE=$(abspath $(SUITE)) $(GO) test -tags componentspec -count=1 -v -run TestComponentModelSuite ./host/internal/wasm
 
 components: ## build the components that tests run, from their sources: needs Rust with wasm32-wasip2 and wasm32-wasip1, and wasm-tools
-	cd host/internal/component/testdata/hello && CARGO_TARGET_DIR=$(abspath $(BIN))/cargo cargo build --release --target wasm32-wasip2
-	cp $(BIN)/cargo/wasm32-wasip2/release/hello.wasm host/internal/component/testdata/hello.wasm
+	for c in hello counter; do cargo build --release --target wasm32-wasip2 --target-dir $(BIN)/cargo \
+		--manifest-path host/internal/component/testdata/$$c/Cargo.toml || exit; \
+		cp $(BIN)/cargo/wasm32-wasip2/release/$$c.wasm host/internal/component/testdata/; done
 	cd host/internal/component/testdata/hello && CARGO_TARGET_DIR=$(abspath $(BIN))/cargo cargo build --release --target wasm32-wasip1
 	cp $(BIN)/cargo/wasm32-wasip1/release/hello.wasm host/internal/component/testdata/hello-module.wasm
 	cd host/internal/component/testdata/worlds && wasm-tools component embed --world worlds worlds.wit worlds.wat -o ../worlds.wasm
