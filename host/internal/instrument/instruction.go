@@ -156,15 +156,15 @@ func (r *reader) instruction() (i instr) {
 func (r *reader) unsupported(op byte) {
 	switch op {
 	case 0x12, 0x13:
-		r.Fail("tail calls are not supported")
+		r.Lacks(wasmbin.TailCalls)
 	case 0x14, 0x15, 0xd3, 0xd4, 0xd5, 0xd6:
-		r.Fail("typed function references are not supported")
+		r.Lacks(wasmbin.TypedReferences)
 	case 0x06, 0x07, 0x08, 0x09, 0x0a, 0x18, 0x19, 0x1f:
-		r.Fail("exceptions are not supported")
+		r.Lacks(wasmbin.Exceptions)
 	case 0xfb:
-		r.Fail("garbage collected types are not supported")
+		r.Lacks(wasmbin.GarbageTypes)
 	case 0xfe:
-		r.Fail("threads are not supported")
+		r.Lacks(wasmbin.Threads)
 	default:
 		r.Fail("unknown instruction %#02x", op)
 	}
@@ -214,7 +214,7 @@ func (r *reader) vector() {
 	switch {
 	case op >= 0x80:
 		if r.Byte() != 0x01 {
-			r.Fail("relaxed SIMD is not supported")
+			r.Lacks(wasmbin.RelaxedVectors)
 		}
 	case op <= 0x0b || op == 0x5c || op == 0x5d: // loads and store
 		r.memArg()
@@ -231,7 +231,7 @@ func (r *reader) vector() {
 func (r *reader) memArg() {
 	r.memory = true
 	if align := r.U32(); align&0x40 != 0 {
-		r.Fail("several memories are not supported")
+		r.Lacks(wasmbin.ManyMemories)
 	}
 	r.U32()
 }
@@ -240,7 +240,7 @@ func (r *reader) memArg() {
 func (r *reader) zero() {
 	r.memory = true
 	if r.Byte() != 0 {
-		r.Fail("several memories are not supported")
+		r.Lacks(wasmbin.ManyMemories)
 	}
 }
 
@@ -259,7 +259,7 @@ func (r *reader) valueType() {
 	switch t := r.Byte(); t {
 	case 0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f:
 	case 0x63, 0x64:
-		r.Fail("typed function references are not supported")
+		r.Lacks(wasmbin.TypedReferences)
 	default:
 		r.Fail("unsupported value type %#02x", t)
 	}

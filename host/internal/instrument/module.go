@@ -186,7 +186,7 @@ func split(wasm []byte) ([]section, error) {
 		switch {
 		case r.Err != nil:
 		case id == secTag:
-			r.Fail("exceptions are not supported")
+			r.Lacks(wasmbin.Exceptions)
 		case int(id) >= len(rank):
 			r.Fail("unknown section %d", id)
 		case id != secCustom && rank[id] <= last:

@@ -1,6 +1,10 @@
 package instrument
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/weftlattice/weft/host/internal/wasmbin"
+)
 
 // section reads one section and puts it, changed where it must be, into the output.
 func (m *module) section(id byte, r *reader) {
@@ -65,7 +69,7 @@ func (m *module) typeSection(r *reader) []byte {
 	}
 	for ; n > 0 && r.Err == nil; n-- {
 		if form := r.Byte(); form != 0x60 {
-			r.Fail("garbage collected types are not supported (form %#02x)", form)
+			r.Lacks(wasmbin.GarbageTypes)
 		}
 		m.types = append(m.types, Signature{values("parameters"), values("results")})
 	}
@@ -121,7 +125,7 @@ func (m *module) imports(r *reader) {
 		case GlobalImport:
 			m.global(r)
 		case 4:
-			r.Fail("exceptions are not supported")
+			r.Lacks(wasmbin.Exceptions)
 		default:
 			r.Fail("unknown kind of import %d", i.Kind)
 		}
@@ -135,9 +139,9 @@ func (r *reader) limits() (low, high uint32, bounded bool) {
 	flag := r.Byte()
 	switch {
 	case flag >= 4:
-		r.Fail("64-bit memory is not supported")
+		r.Lacks(wasmbin.WideMemory)
 	case flag >= 2:
-		r.Fail("threads are not supported")
+		r.Lacks(wasmbin.Threads)
 	}
 	low = r.U32()
 	if bounded = flag == 1; bounded {
@@ -149,7 +153,7 @@ func (r *reader) limits() (low, high uint32, bounded bool) {
 func (m *module) memory(r *reader) {
 	low, high, bounded := r.limits()
 	if m.memories++; m.memories > 1 {
-		r.Fail("several memories are not supported")
+		r.Lacks(wasmbin.ManyMemories)
 	}
 	m.MemoryPages, m.MemoryMost = uint64(low), MostPages
 	if bounded {
@@ -294,7 +298,7 @@ func (r *reader) data() {
 	case 1: // passive
 	case 2:
 		if r.U32() != 0 {
-			r.Fail("several memories are not supported")
+			r.Lacks(wasmbin.ManyMemories)
 		}
 		r.memory = true
 		r.constant()

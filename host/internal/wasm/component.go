@@ -201,11 +201,19 @@ func (c *component) inspect(info *Info) error {
 			}
 		}
 	}
-	if len(missing) > 0 {
-		slices.Sort(missing)
-		return badModule("it imports what this host does not have: " + strings.Join(missing, ", "))
+	if len(missing) == 0 {
+		return nil
 	}
-	return nil
+	slices.Sort(missing)
+	detail := "it imports what this host does not have: " + strings.Join(missing, ", ")
+	var ways []string
+	for _, name := range missing {
+		face, _, _ := strings.Cut(name, "#")
+		if way := wasi.WayOut(face); way != "" && !slices.Contains(ways, way) {
+			ways = append(ways, way)
+		}
+	}
+	return badModule(strings.Join(append([]string{detail}, ways...), "; "))
 }
 
 // lacks says what keeps a function of WASI preview 1 from being there; "": nothing.

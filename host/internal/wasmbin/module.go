@@ -88,7 +88,7 @@ func (s *surface) sections() map[byte]func() {
 func (s *surface) readTypes() {
 	for range s.Count("types", maxSurface) {
 		if form := s.Byte(); s.Err == nil && form != 0x60 {
-			s.Fail("garbage collected types are not supported (form %#02x)", form)
+			s.Lacks(GarbageTypes)
 		}
 		f := Func{s.Take(s.U32()), s.Take(s.U32())}
 		if s.Err != nil {

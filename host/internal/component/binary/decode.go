@@ -2,7 +2,11 @@ package binary
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"regexp"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/weftlattice/weft/host/internal/wasmbin"
@@ -35,14 +39,37 @@ func Decode(file []byte) (*Component, error) {
 	d := &decoder{left: maxDefinitions}
 	c, err := d.component(file[len(preamble):], len(preamble), 0)
 	if err != nil {
-		return nil, err
+		return nil, d.explain(err, file)
 	}
 	return c, nil
 }
 
+// explain says of a file that belongs to WASI 0.3 for which of its interfaces it was built.
+func (d *decoder) explain(err error, file []byte) error {
+	var ours *lattice.Error
+	if !d.later || !errors.As(err, &ours) {
+		return err
+	}
+	var named []string
+	for _, n := range laterInterface.FindAll(file, 100) {
+		if !slices.Contains(named, string(n)) {
+			named = append(named, string(n))
+		}
+	}
+	if named == nil {
+		return err
+	}
+	return wasmbin.Bad("built for %s; weft runs 0.2: build for wasm32-wasip2 (%s)", strings.Join(named, ", "),
+		ours.Detail)
+}
+
+// laterInterface is an interface of WASI 0.3 with functions that are called, or that a host calls.
+var laterInterface = regexp.MustCompile(`wasi:(http/(handler|client)|cli/run|sockets/types|filesystem/types)@0\.3\.[0-9][0-9a-z.-]*`)
+
 // decoder decodes one file.
 type decoder struct {
-	left int // definitions that may still come
+	left  int  // definitions that may still come
+	later bool // something belongs to WASI 0.3
 }
 
 // sections are the names of a component's sections by their id.
@@ -84,6 +111,7 @@ type section struct {
 
 // refuse is the error of what weft does not run.
 func (s *section) refuse(what, wayOut string) {
+	s.decoder.later = s.decoder.later || wayOut == WayOutAsync
 	s.Fail("%s: weft does not run this; %s", what, wayOut)
 }
 

@@ -80,11 +80,13 @@ func TestComponentsThatAreRefused(t *testing.T) {
 		file []byte
 		want string
 	}{
-		"a module":            {[]byte("\x00asm\x01\x00\x00\x00"), "no component"},
-		"an old component":    {[]byte("\x00asm\x0a\x00\x01\x00"), "make it anew"},
-		"cut short":           {small("\x07\x01")[:10], "unexpected end"},
-		"a stream":            {small("\x07\x01\x66\x00"), "WASI 0.3"},
-		"an async function":   {small("\x07\x01\x43\x00\x01\x00"), "wasm32-wasip2"},
+		"a module":          {[]byte("\x00asm\x01\x00\x00\x00"), "no component"},
+		"an old component":  {[]byte("\x00asm\x0a\x00\x01\x00"), "make it anew"},
+		"cut short":         {small("\x07\x01")[:10], "unexpected end"},
+		"a stream":          {small("\x07\x01\x66\x00"), "WASI 0.3"},
+		"an async function": {small("\x07\x01\x43\x00\x01\x00"), "wasm32-wasip2"},
+		"WASI 0.3 by name": {small("\x07\x01\x43\x00\x01\x00", "\x00\x01xwasi:http/handler@0.3.0"),
+			"built for wasi:http/handler@0.3.0; weft runs 0.2: build for wasm32-wasip2 (type section at byte"},
 		"task.return":         {small("\x08\x01\x09\x01\x00\x00"), "canon task.return"},
 		"unknown type":        {small("\x07\x01\x50"), "type 0x50 is unknown"},
 		"undefined type":      {small("\x07\x01\x70\x05"), "type 5 of 0 is used before it is defined"},

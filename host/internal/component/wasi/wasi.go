@@ -6,6 +6,7 @@ package wasi
 import (
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/weftlattice/weft/host/internal/component/face"
@@ -61,6 +62,33 @@ func Export(name, function string) string {
 func Contract(name string) string {
 	if i := interfaces()[face.Track(name)]; i != nil {
 		return i.Contract
+	}
+	return ""
+}
+
+// WayOut says what one does about an interface of which the host lacks something; "": it has it, in this version.
+func WayOut(name string) string {
+	if interfaces()[face.Track(name)] != nil {
+		return ""
+	}
+	bare, version, _ := strings.Cut(name, "@")
+	var tracks []string
+	for have := range interfaces() {
+		if other, track, _ := strings.Cut(have, "@"); other == bare {
+			tracks = append(tracks, track)
+		}
+	}
+	slices.Sort(tracks)
+	pkg, _, _ := strings.Cut(bare, "/")
+	switch {
+	case strings.HasPrefix(bare, "wasi:") && strings.HasPrefix(version, "0.3"):
+		return "built for " + name + "; weft runs 0.2: build for wasm32-wasip2"
+	case len(tracks) > 0:
+		return "built for " + name + "; weft runs " + strings.Join(tracks, ", ")
+	case strings.HasPrefix(bare, "fermyon:spin"), strings.HasPrefix(bare, "spin:"):
+		return "weft has none of Spin's own interfaces (" + pkg + "): use wasi:http, wasi:keyvalue and wasi:config"
+	case strings.HasPrefix(bare, "wasmcloud:"), strings.HasPrefix(bare, "wasi:"):
+		return "weft has nothing of " + pkg
 	}
 	return ""
 }

@@ -123,3 +123,20 @@ func TestTracks(t *testing.T) {
 		}
 	}
 }
+
+// What is missing is told with what to do about it.
+func TestWaysOut(t *testing.T) {
+	for name, want := range map[string]string{
+		"wasi:http/types@0.2.99":       "",
+		"wasi:http/types@0.3.0":        "built for wasi:http/types@0.3.0; weft runs 0.2: build for wasm32-wasip2",
+		"wasi:http/handler@0.3.0":      "built for wasi:http/handler@0.3.0; weft runs 0.2: build for wasm32-wasip2",
+		"wasi:io/poll@0.2.0-rc-1":      "built for wasi:io/poll@0.2.0-rc-1; weft runs 0.2",
+		"fermyon:spin/variables@2.0.0": "weft has none of Spin's own interfaces (fermyon:spin): use wasi:http, wasi:keyvalue and wasi:config",
+		"wasi:blobstore/container":     "weft has nothing of wasi:blobstore",
+		"acme:edge/filter":             "",
+	} {
+		if got := WayOut(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
