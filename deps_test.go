@@ -113,6 +113,7 @@ func TestImportRules(t *testing.T) {
 var latticeMayReach = map[string]string{
 	"internal/natsconn": "what is stored and streamed goes by the same connection, errors and timeouts as all else",
 	"internal/natsauth": "of natsconn: whose credentials these are",
+	"internal/grant":    "of natsauth: what each of them may do",
 	"internal/acceptor": "of natsconn: the bridge accepts connections",
 	"internal/certfile": "files of TLS are read again when they are replaced, by registries and by NATS",
 	"internal/linkfile": "files that settings name are read within bounds",

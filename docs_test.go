@@ -129,7 +129,7 @@ func TestWrongNamesAreFound(t *testing.T) {
 		"```\nhost (host/config.go)\n```":          "```\nhost (host/configs.go)\n```",
 		"`WEFT_NATS_URL`":                          "`WEFT_NATS_ADDRESS`",
 		"`WEFT_PPROF=true`":                        "`WEFT_PROFILE=true`",
-		"`lattice/subject/grant.go`":               "`lattice/subject/grants.go`",
+		"`internal/grant/grant.go`":                "`internal/grant/grants.go`",
 		"`lattice/contract/*`":                     "`lattice/contracts/*`",
 		"`deps_test.go`":                           "`depends_test.go`",
 		"`make test`":                              "`make tests`",

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/weftlattice/weft/internal/grant"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice/subject"
 )
@@ -121,8 +122,8 @@ func TestHostsThatKeepTheLatticeInTwoDomains(t *testing.T) {
 	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), kind: anybody, cluster: newKey(t, 'C')}
 	hub, leaf := freePort(t), freePort(t)
 	control := subject.Control{Prefix: subject.DefaultControlPrefix, Lattice: r.lattice}
-	users := fmt.Sprintf("authorization: {users: [%s, %s]}", natsUser(t, "host", subject.GrantHost(control)),
-		natsUser(t, "operator", subject.GrantOperator(control)))
+	users := fmt.Sprintf("authorization: {users: [%s, %s]}", natsUser(t, "host", grant.Host(control)),
+		natsUser(t, "operator", grant.Operator(control)))
 	conf := filepath.Join(r.dir, "hub.conf")
 	text := fmt.Sprintf("listen: %q\njetstream: {store_dir: %q, domain: hub}\n%s\nleafnodes: {listen: %q, authorization: {user: leaf, password: between}}\n",
 		local(hub), filepath.Join(r.dir, "hub"), users, local(leaf))
@@ -213,9 +214,9 @@ func (r *rig) domains() map[string]string {
 }
 
 // natsUser is a user of a NATS server's configuration with the rights of a role, also towards a domain "hub".
-func natsUser(t *testing.T, name string, g subject.Grant) string {
+func natsUser(t *testing.T, name string, g grant.Grant) string {
 	t.Helper()
-	g = g.Join(subject.GrantInbox("_INBOX", false))
+	g = g.Join(grant.Inbox("_INBOX", false))
 	for _, s := range g.Publish {
 		if api, ok := strings.CutPrefix(s, "$JS.API."); ok {
 			g.Publish = append(g.Publish, "$JS.hub.API."+api)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/internal/grant"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -88,9 +89,9 @@ func TestRightsAreUsed(t *testing.T) {
 	r.weft("actor", "stop", "ponger")
 
 	c := subject.Control{Lattice: r.lattice}
-	roles := map[string]subject.Grant{"host": subject.GrantHost(c), "operator": subject.GrantOperator(c),
-		"provider": subject.GrantProvider(r.lattice, httpserverID, "default", false),
-		"keeper":   subject.GrantProvider(r.lattice, kvnatsID, "default", true)}
+	roles := map[string]grant.Grant{"host": grant.Host(c), "operator": grant.Operator(c),
+		"provider": grant.Provider(r.lattice, httpserverID, "default", false),
+		"keeper":   grant.Provider(r.lattice, kvnatsID, "default", true)}
 	unused := func() (list []string) {
 		mu.Lock()
 		defer mu.Unlock()

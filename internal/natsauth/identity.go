@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weftlattice/weft/internal/grant"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -56,17 +57,17 @@ type Identity struct {
 }
 
 // Grant is what the identity may do.
-func (i Identity) Grant() subject.Grant {
-	g := subject.GrantInbox(i.Inbox(), i.SharedInbox).Join(subject.Grant{Publish: i.Publish, Subscribe: i.Subscribe})
+func (i Identity) Grant() grant.Grant {
+	g := grant.Inbox(i.Inbox(), i.SharedInbox).Join(grant.Grant{Publish: i.Publish, Subscribe: i.Subscribe})
 	c := subject.Control{Prefix: i.Control, Lattice: i.Lattice}
 	for _, r := range i.Roles {
 		switch r {
 		case Host:
-			g = g.Join(subject.GrantHost(c))
+			g = g.Join(grant.Host(c))
 		case Operator:
-			g = g.Join(subject.GrantOperator(c))
+			g = g.Join(grant.Operator(c))
 		case Provider:
-			g = g.Join(subject.GrantProvider(i.Lattice, i.Provider, i.Link, i.Storage))
+			g = g.Join(grant.Provider(i.Lattice, i.Provider, i.Link, i.Storage))
 		}
 	}
 	return g
@@ -76,11 +77,11 @@ func (i Identity) Grant() subject.Grant {
 func (i Identity) Inbox() string {
 	switch {
 	case i.Has(Host):
-		return subject.HostInbox(i.Lattice)
+		return grant.HostInbox(i.Lattice)
 	case i.Has(Operator):
-		return subject.OperatorInbox(i.Lattice)
+		return grant.OperatorInbox(i.Lattice)
 	}
-	return subject.ProviderInbox(i.Lattice, i.Provider, i.Link)
+	return grant.ProviderInbox(i.Lattice, i.Provider, i.Link)
 }
 
 // Has reports whether the identity has a role.
@@ -259,11 +260,11 @@ func readClaims(body []byte) (c claims, err error) {
 		}
 	}
 	for _, s := range slices.Concat(w.Publish, w.Subscribe) {
-		if !subject.Valid(s) && bad == "" {
+		if !grant.ValidSubject(s) && bad == "" {
 			bad = "it names no proper subject"
 		}
 	}
-	if w.Control != "" && !subject.Valid(w.Control) && bad == "" {
+	if w.Control != "" && !grant.ValidSubject(w.Control) && bad == "" {
 		bad = "its control prefix is no proper subject"
 	}
 	if bad != "" {

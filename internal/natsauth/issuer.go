@@ -80,7 +80,7 @@ func NewHostIssuer(own Credentials) (h *HostIssuer, ok bool) {
 
 // Needs is what a provider needs besides what all do.
 type Needs struct {
-	Storage     bool // key-value buckets of JetStream; for trusted code only, see subject.GrantProvider
+	Storage     bool // key-value buckets of JetStream; for trusted code only, see grant.Provider
 	SharedInbox bool // it receives answers where all NATS clients do unless told otherwise
 }
 

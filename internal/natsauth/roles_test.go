@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/weftlattice/weft/internal/chunks"
+	"github.com/weftlattice/weft/internal/grant"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/natsauth"
@@ -211,10 +212,10 @@ func TestRolesMayOnlyWhatTheyNeed(t *testing.T) {
 		{">", "", ""},
 		{"_INBOX.somebody", "", pro},
 		{"_INBOX.>", "", pro},
-		{subject.HostInbox(edge) + ".x", "", hst},
-		{subject.OperatorInbox(edge) + ".x", "", op},
-		{subject.ProviderInbox(edge, provID, link) + ".x", "", pro},
-		{subject.ProviderInbox(edge, otherID, link) + ".x", "", ""},
+		{grant.HostInbox(edge) + ".x", "", hst},
+		{grant.OperatorInbox(edge) + ".x", "", op},
+		{grant.ProviderInbox(edge, provID, link) + ".x", "", pro},
+		{grant.ProviderInbox(edge, otherID, link) + ".x", "", ""},
 		{"$KV." + subject.KVLattice(edge) + ".LINKDEF_x", op + hst, ""},
 		// in its own lattice's account, where the bucket belongs to no lattice
 		{"$KV." + subject.KVLattice("other") + ".LINKDEF_x", kee, ""},

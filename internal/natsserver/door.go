@@ -10,10 +10,10 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"golang.org/x/time/rate"
 
+	"github.com/weftlattice/weft/internal/grant"
 	"github.com/weftlattice/weft/internal/natsauth"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
-	"github.com/weftlattice/weft/lattice/subject"
 )
 
 const (
@@ -114,7 +114,7 @@ func (d *door) verify(c server.ClientAuthentication) (natsauth.Identity, error) 
 	return d.users.Verify(opts.JWT, c.GetNonce(), sig)
 }
 
-func permissions(g subject.Grant) *server.Permissions {
+func permissions(g grant.Grant) *server.Permissions {
 	publish := func(list []string) []string {
 		out := []string{} // never nil, which would allow everything
 		for _, s := range list {

@@ -8,7 +8,7 @@ import (
 	"io"
 	"strconv"
 
-	"github.com/weftlattice/weft/lattice/subject"
+	"github.com/weftlattice/weft/internal/grant"
 )
 
 // noInbox is what the server gets to hear in the place of a message whose reply is no inbox. No client may publish to
@@ -127,7 +127,7 @@ func (f *filter) publish(op string, names [][]byte, header, total int) error {
 		return malformed("%s has no size", op)
 	case total > f.maxPayload: // the server says how much it takes, and ends the connection
 		return errors.Join(f.say("PUB", names[0], strconv.AppendInt(nil, int64(total), 10)), f.out.Flush(), errPayload)
-	case len(names) == 2 && !subject.IsInbox(string(names[1])):
+	case len(names) == 2 && !grant.IsInbox(string(names[1])):
 		f.refused(string(names[0]), string(names[1]))
 		if err := f.payload(total, func([]byte) error { return nil }); err != nil {
 			return err

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"github.com/weftlattice/weft/lattice/subject"
+	"github.com/weftlattice/weft/internal/grant"
 )
 
 const testPayload = 1 << 20
@@ -109,7 +109,7 @@ func FuzzFilter(f *testing.F) {
 			if names == 0 {
 				continue
 			}
-			if names > 2 || names == 2 && !subject.IsInbox(words[2]) {
+			if names > 2 || names == 2 && !grant.IsInbox(words[2]) {
 				t.Fatalf("passed: %q", line)
 			}
 			n, err := strconv.Atoi(words[len(words)-1])

@@ -18,8 +18,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"golang.org/x/time/rate"
 
+	"github.com/weftlattice/weft/internal/grant"
 	"github.com/weftlattice/weft/lattice"
-	"github.com/weftlattice/weft/lattice/subject"
 )
 
 const (
@@ -156,7 +156,7 @@ func (g *gate) close() {
 // serve answers one request. An answer goes to an inbox only: NATS does not check whether a client may publish to the
 // reply subject of its request.
 func (g *gate) serve(account string, m *nats.Msg) {
-	if !subject.IsInbox(m.Reply) {
+	if !grant.IsInbox(m.Reply) {
 		g.refused(account, m.Subject, "its answer would go to "+lattice.Printable(m.Reply)+", which is no inbox")
 		return
 	}
@@ -334,7 +334,7 @@ func cleanConsumer(rest string, body []byte) ([]byte, error) {
 	}
 	var deliver string
 	if raw := config["deliver_subject"]; raw != nil {
-		if err := json.Unmarshal(raw, &deliver); err != nil || deliver != "" && !subject.IsInbox(deliver) {
+		if err := json.Unmarshal(raw, &deliver); err != nil || deliver != "" && !grant.IsInbox(deliver) {
 			return nil, errors.New("deliver_subject must be an inbox")
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/weftlattice/weft/internal/grant"
 	"github.com/weftlattice/weft/internal/natsauth"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -38,7 +39,7 @@ func TestHoardOfConsumersIsBoundedAfterARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.door.gate.most = most
-		nc, err := nats.Connect(s.URL(), nats.CustomInboxPrefix(subject.OperatorInbox("l")),
+		nc, err := nats.Connect(s.URL(), nats.CustomInboxPrefix(grant.OperatorInbox("l")),
 			nats.UserJWT(func() (string, error) { return c.JWT, nil },
 				func(nonce []byte) ([]byte, error) { return user.Sign(nonce), nil }))
 		if err != nil {

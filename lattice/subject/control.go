@@ -36,6 +36,9 @@ func (c Control) join(tokens ...string) string {
 	return p + "." + string(c.Lattice) + "." + strings.Join(tokens, ".")
 }
 
+// All is a pattern that matches every request.
+func (c Control) All() string { return c.join(">") }
+
 // Requests that all hosts answer.
 func (c Control) PingHosts() string       { return c.join("ping", "hosts") }
 func (c Control) AuctionActor() string    { return c.join("auction", "actor") }

@@ -55,6 +55,3 @@ func parseBeat(s string) (lattice.Name, lattice.HostID, error) {
 func Log(l lattice.Name, actor lattice.ActorID) string { // wasmbus.log.{lattice}.{M}
 	return "wasmbus.log." + string(l) + "." + string(actor)
 }
-
-// logAll is a pattern that matches Log for every actor.
-func logAll(l lattice.Name) string { return "wasmbus.log." + string(l) + ".*" }

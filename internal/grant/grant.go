@@ -1,10 +1,11 @@
-package subject
+package grant
 
 import (
 	"slices"
 	"strings"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/subject"
 )
 
 // Grant is what a client of NATS may do. An empty list allows nothing.
@@ -43,9 +44,9 @@ func ProviderInbox(l lattice.Name, id lattice.ProviderID, link lattice.LinkName)
 	return "_INBOX_" + string(id) + "_" + string(l) + "_" + string(link)
 }
 
-// GrantInbox lets a user receive answers in its inboxes and, with shared, in those that all clients of NATS use unless
+// Inbox lets a user receive answers in its inboxes and, with shared, in those that all clients of NATS use unless
 // told otherwise.
-func GrantInbox(prefix string, shared bool) Grant {
+func Inbox(prefix string, shared bool) Grant {
 	g := Grant{Subscribe: []string{prefix + ".>"}}
 	if shared {
 		g.Subscribe = append(g.Subscribe, sharedInboxes)
@@ -53,54 +54,54 @@ func GrantInbox(prefix string, shared bool) Grant {
 	return g
 }
 
-// GrantHost is what a host needs: it obeys the control interface, tells what happens, serves actors, calls actors and
+// Host is what a host needs: it obeys the control interface, tells what happens, serves actors, calls actors and
 // providers, hears from the beats of other hosts where to do so best and from their events what is lost with them,
 // looks after its providers, and keeps the lattice's state. It sends no commands.
-func GrantHost(c Control) Grant {
+func Host(c subject.Control) Grant {
 	l := c.Lattice
 	g := Grant{
-		Publish:   []string{Event(l), EventAll(l), BeatAll(l), logAll(l), rpcRoot + string(l) + ".>", AppPresence(l)},
-		Subscribe: append(HostEvents(l), c.join(">"), rpcRoot+string(l)+".*", AppRequests(l).Subject, BeatAll(l)),
+		Publish: []string{subject.Event(l), subject.EventAll(l), subject.BeatAll(l), subject.Log(l, "*"),
+			subject.Actor(l, ">"), subject.AppPresence(l)},
+		Subscribe: append(subject.HostEvents(l), c.All(), subject.Actor(l, "*"), subject.AppRequests(l).Subject,
+			subject.BeatAll(l)),
 		// What providers are sent is not for hosts.
-		DenySubscribe: []string{rpcRoot + string(l) + ".*.>"},
+		DenySubscribe: []string{subject.Provider(l, "*", ">")},
 		Respond:       true,
 	}
-	return g.Join(grantState(l))
+	return g.Join(state(l))
 }
 
-// GrantOperator is what people and their tools need: commands, events, logs, calls, and the lattice's state. It does
+// Operator is what people and their tools need: commands, events, logs, calls, and the lattice's state. It does
 // not speak as a host, and cannot be called.
-func GrantOperator(c Control) Grant {
+func Operator(c subject.Control) Grant {
 	l := c.Lattice
-	anyProvider := rpcRoot + string(l) + ".*.*"
 	g := Grant{
-		Publish: []string{c.join(">"), rpcRoot + string(l) + ".*", anyProvider, anyProvider + ".links",
-			anyProvider + ".health",
-			AppRequests(l).Subject},
-		Subscribe: []string{Event(l), EventAll(l), BeatAll(l), logAll(l)},
+		Publish: []string{c.All(), subject.Actor(l, "*"), subject.Provider(l, "*", "*"),
+			subject.LinkStates(l, "*", "*"), subject.Health(l, "*", "*"), subject.AppRequests(l).Subject},
+		Subscribe: []string{subject.Event(l), subject.EventAll(l), subject.BeatAll(l), subject.Log(l, "*")},
 	}
-	return g.Join(grantState(l))
+	return g.Join(state(l))
 }
 
-// GrantProvider is what one provider needs: to be called and looked after under its own name, to call actors and to
+// Provider is what one provider needs: to be called and looked after under its own name, to call actors and to
 // hear from the hosts' beats where to do so best, and the store of large payloads, which the host has made. With
 // storage it also gets JetStream's key-value buckets, except those of the lattice itself. A client that may make
 // streams can read and forge much, so only trusted code gets this grant.
-func GrantProvider(l lattice.Name, id lattice.ProviderID, link lattice.LinkName, storage bool) Grant {
-	self := Provider(l, id, link)
-	chunks := ChunkStream(l)
+func Provider(l lattice.Name, id lattice.ProviderID, link lattice.LinkName, storage bool) Grant {
+	self := subject.Provider(l, id, link)
+	chunks := subject.ChunkStream(l)
 	g := Grant{
-		Publish:   []string{rpcRoot + string(l) + ".*"},
-		Subscribe: []string{self, self + ".>", BeatAll(l)},
+		Publish:   []string{subject.Actor(l, "*")},
+		Subscribe: []string{self, self + ".>", subject.BeatAll(l)},
 		Respond:   true,
 	}
-	g = g.Join(grantRead(chunks)).Join(grantObjects(ChunkBucket(l)))
+	g = g.Join(reading(chunks)).Join(objects(subject.ChunkBucket(l)))
 	if !storage {
 		return g
 	}
 	g.Publish = append(g.Publish, "$KV.>", jsAPI+"STREAM.INFO.*", jsAPI+"STREAM.CREATE.*", jsAPI+"STREAM.MSG.GET.*",
 		jsAPI+"DIRECT.GET.>")
-	g.DenyPublish = append(g.DenyPublish, jsAPI+"STREAM.CREATE."+chunks, "$KV."+KVLattice(l)+".>")
+	g.DenyPublish = append(g.DenyPublish, jsAPI+"STREAM.CREATE."+chunks, "$KV."+subject.KVLattice(l)+".>")
 	for _, s := range []string{kvStream(l), artifactStream(l)} {
 		g.DenyPublish = append(g.DenyPublish, jsAPI+"STREAM.INFO."+s, jsAPI+"STREAM.CREATE."+s,
 			jsAPI+"STREAM.MSG.GET."+s, jsAPI+"DIRECT.GET."+s, jsAPI+"DIRECT.GET."+s+".>")
@@ -110,22 +111,22 @@ func GrantProvider(l lattice.Name, id lattice.ProviderID, link lattice.LinkName,
 
 const jsAPI = "$JS.API."
 
-func kvStream(l lattice.Name) string       { return "KV_" + KVLattice(l) }
-func artifactStream(l lattice.Name) string { return "OBJ_" + ArtifactBucket(l) }
+func kvStream(l lattice.Name) string       { return "KV_" + subject.KVLattice(l) }
+func artifactStream(l lattice.Name) string { return "OBJ_" + subject.ArtifactBucket(l) }
 
-// grantState is full use of the lattice's own buckets.
-func grantState(l lattice.Name) Grant {
-	g := Grant{Publish: []string{"$KV." + KVLattice(l) +
-		".>"}}.Join(grantObjects(ChunkBucket(l))).Join(grantObjects(ArtifactBucket(l)))
-	for _, s := range []string{kvStream(l), ChunkStream(l), artifactStream(l)} {
-		g = g.Join(grantRead(s))
+// state is full use of the lattice's own buckets.
+func state(l lattice.Name) Grant {
+	g := Grant{Publish: []string{"$KV." + subject.KVLattice(l) +
+		".>"}}.Join(objects(subject.ChunkBucket(l))).Join(objects(subject.ArtifactBucket(l)))
+	for _, s := range []string{kvStream(l), subject.ChunkStream(l), artifactStream(l)} {
+		g = g.Join(reading(s))
 		g.Publish = append(g.Publish, jsAPI+"STREAM.CREATE."+s, jsAPI+"STREAM.PURGE."+s, jsAPI+"STREAM.MSG.DELETE."+s)
 	}
 	return g
 }
 
-// grantRead is what bucket clients do to read a stream: get, watch, and acknowledge what they are sent.
-func grantRead(stream string) Grant {
+// reading is what bucket clients do to read a stream: get, watch, and acknowledge what they are sent.
+func reading(stream string) Grant {
 	return Grant{Publish: []string{jsAPI + "INFO", jsAPI + "STREAM.INFO." + stream, jsAPI + "STREAM.MSG.GET." + stream,
 		jsAPI + "DIRECT.GET." + stream, jsAPI + "DIRECT.GET." + stream + ".>", jsAPI + "STREAM.NAMES",
 		jsAPI + "CONSUMER.CREATE." + stream, jsAPI + "CONSUMER.CREATE." + stream + ".>",
@@ -134,14 +135,14 @@ func grantRead(stream string) Grant {
 		"$JS.ACK." + stream + ".>", "$JS.FC." + stream + ".>"}}
 }
 
-// grantObjects lets a client put and delete objects of a store that exists.
-func grantObjects(bucket string) Grant {
+// objects lets a client put and delete objects of a store that exists.
+func objects(bucket string) Grant {
 	return Grant{Publish: []string{"$O." + bucket + ".C.>", "$O." + bucket + ".M.>",
 		jsAPI + "STREAM.PURGE.OBJ_" + bucket}}
 }
 
-// Valid reports whether s is a subject, with or without wildcards, that NATS accepts.
-func Valid(s string) bool {
+// ValidSubject reports whether s is a subject, with or without wildcards, that NATS accepts.
+func ValidSubject(s string) bool {
 	tokens := strings.Split(s, ".")
 	for i, t := range tokens {
 		if t == "" || strings.ContainsAny(t, " \t\r\n\f\x00") || t == ">" && i < len(tokens)-1 {

@@ -1,4 +1,4 @@
-package subject
+package grant
 
 import (
 	"flag"
@@ -6,29 +6,31 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/weftlattice/weft/lattice/subject"
 )
 
 var update = flag.Bool("update", false, "write the table of rights into docs/security.md")
 
 const (
 	rightsDoc   = "../../docs/security.md"
-	rightsBegin = "<!-- rights: made by go test ./lattice/subject -update -->\n"
+	rightsBegin = "<!-- rights: made by go test ./internal/grant -update -->\n"
 	rightsEnd   = "<!-- end of rights -->\n"
 )
 
 // The table of rights in docs/security.md is what the functions of grant.go return.
 func TestRightsAreDocumented(t *testing.T) {
-	c := Control{Lattice: "{l}"}
+	c := subject.Control{Lattice: "{l}"}
 	roles := []struct {
 		name string
 		g    Grant
 	}{
-		{"host", GrantHost(c).Join(GrantInbox(HostInbox("{l}"), false))},
-		{"operator", GrantOperator(c).Join(GrantInbox(OperatorInbox("{l}"), false))},
-		{"provider", GrantProvider("{l}", "{V}", "{link}",
-			false).Join(GrantInbox(ProviderInbox("{l}", "{V}", "{link}"), false))},
-		{"provider with storage", GrantProvider("{l}", "{V}", "{link}",
-			true).Join(GrantInbox(ProviderInbox("{l}", "{V}", "{link}"), false))},
+		{"host", Host(c).Join(Inbox(HostInbox("{l}"), false))},
+		{"operator", Operator(c).Join(Inbox(OperatorInbox("{l}"), false))},
+		{"provider", Provider("{l}", "{V}", "{link}",
+			false).Join(Inbox(ProviderInbox("{l}", "{V}", "{link}"), false))},
+		{"provider with storage", Provider("{l}", "{V}", "{link}",
+			true).Join(Inbox(ProviderInbox("{l}", "{V}", "{link}"), false))},
 	}
 	who := map[[2]string][]string{} // of what may be done, and the subject
 	add := func(verb, role string, list []string) {
@@ -69,7 +71,7 @@ func TestRightsAreDocumented(t *testing.T) {
 	}
 	if text := before + want + after; text != string(doc) {
 		if !*update {
-			t.Fatalf("the table of rights in %s is not what the code grants; run: go test ./lattice/subject -run TestRightsAreDocumented -update", rightsDoc)
+			t.Fatalf("the table of rights in %s is not what the code grants; run: go test ./internal/grant -run TestRightsAreDocumented -update", rightsDoc)
 		}
 		if err := os.WriteFile(rightsDoc, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
