@@ -101,7 +101,8 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 		f.Operation != "HttpServer.HandleRequest" {
 		t.Errorf("trap: %+v", f)
 	}
-	if f = r.findFailure(failed(t, "GET", url+"/panic", 500), "guest", "panic", "on purpose"); f.HostID != a.ID {
+	if f = r.findFailure(failed(t, "GET", url+"/panic", 500), "guest", "panic", "on purpose"); f.HostID != a.ID ||
+		f.Message != "guest trapped: panic: on purpose" {
 		t.Errorf("panic: %+v", f)
 	}
 	r.findFailure(failed(t, "GET", url+"/loop", 500), "interrupted", "2s")

@@ -133,8 +133,10 @@ func failureLine(w io.Writer, f wire.Failure, v *operate.View) {
 	if f.Status != 0 {
 		head = append(head, fmt.Sprintf("status %d", f.Status))
 	}
-	printf(w, "%s: %s: ", strings.Join(head, " "), f.Code)
-	fmt.Fprint(w, below(f.Message))
+	printf(w, "%s: %s", strings.Join(head, " "), f.Code)
+	if code, ok := lattice.ParseCode(f.Code); !ok || f.Message != code.Error() {
+		fmt.Fprint(w, ": ", below(f.Message))
+	}
 	if f.TraceID != "" {
 		printf(w, " (trace %s)", f.TraceID)
 	}

@@ -22,7 +22,7 @@ type Failure struct {
 	Code      string           `json:"code"`               // lattice.Code.Name
 	Message   string           `json:"message"`            // with the text of a guest's panic; at most MaxFailureText bytes
 	Caller    string           `json:"caller,omitempty"`   // key of the caller of the actor
-	Target    string           `json:"target,omitempty"`   // key or name of what the actor called
+	Target    string           `json:"target,omitempty"`   // what the actor called: its key, "none", or a builtin contract
 	Contract  string           `json:"contract,omitempty"` // of the link that was used, or is missing
 	LinkName  lattice.LinkName `json:"link_name,omitempty"`
 	Status    int              `json:"status,omitempty"`   // the HTTP status that the client got

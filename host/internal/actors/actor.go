@@ -205,8 +205,19 @@ func (a *Actor) invoke(ctx context.Context, inv *wire.Invocation) ([]byte, error
 		payload, err := inst.Call(ctx, inv.Operation, inv.Msg)
 		a.took(time.Since(begun))
 		v.pool.Release(inst, err)
-		return payload, err
+		return payload, afterWaiting(err, begun.Sub(start))
 	}
+}
+
+// afterWaiting says of a call that ran out of time how much of that it waited for an instance.
+func afterWaiting(err error, waited time.Duration) error {
+	e, ok := err.(*lattice.Error)
+	if !ok || e.Code != lattice.ErrTimeout || waited < time.Millisecond {
+		return err
+	}
+	late := *e
+	late.Detail += fmt.Sprintf("; it began after it had waited for an instance for %s", waited.Round(time.Millisecond))
+	return &late
 }
 
 // describe is the actor as inventories show it; false while it does not run.

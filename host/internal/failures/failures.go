@@ -47,6 +47,7 @@ func New(host lattice.HostID) *Log { return &Log{host: host, rings: map[lattice.
 
 // Add remembers a failure under an actor.
 func (s *Log) Add(under lattice.ActorID, f wire.Failure) {
+	f.Message = reason(&f)
 	f = f.Bounded()
 	size := f.Bytes()
 	s.mu.Lock()
@@ -110,9 +111,9 @@ func (s *Log) Find(r control.FailuresRequest) ([]wire.Failure, uint64) {
 }
 
 // Served remembers a call of an actor of this host that failed; runs says that this actor runs here. A call that was
-// turned away unbegun is not remembered: its caller tries elsewhere, and knows how that ends.
+// turned away unbegun is not remembered while its caller waits, who tries elsewhere and knows how that ends.
 func (s *Log) Served(ctx context.Context, inv *wire.Invocation, err error, runs bool) {
-	if inv == nil || invocation.NotBegun(err) || lattice.CodeOf(err) == lattice.ErrCanceled {
+	if inv == nil || invocation.NotBegun(err) && ctx.Err() == nil || lattice.CodeOf(err) == lattice.ErrCanceled {
 		return
 	}
 	f := wire.NewFailure(err)

@@ -3,6 +3,7 @@
 package hostcall
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -65,37 +66,37 @@ func New(cfg Config) *Calls { return &Calls{cfg: cfg} }
 func (c *Calls) Call(ctx context.Context, from *Caller, binding, namespace, operation string,
 	payload []byte) ([]byte, error) {
 	start, link := time.Now(), lattice.LinkName(binding)
-	target, result, err := c.call(ctx, from, link, namespace, operation, payload)
+	to, target, result, err := c.call(ctx, from, link, namespace, operation, payload)
 	c.cfg.Metrics.Called(string(from.ID), target, operation, time.Since(start), err)
 	if err != nil {
-		c.cfg.Failures.Called(ctx, wire.Failure{ActorID: from.ID, Operation: operation, Target: target,
-			Contract: namespace,
-			LinkName: link}, err)
+		c.cfg.Failures.Called(ctx, wire.Failure{ActorID: from.ID, Operation: operation,
+			Target: cmp.Or(to.PublicKey, target), Contract: namespace, LinkName: link}, err)
 	}
 	return result, err
 }
 
+// call returns whom it called, and its name for metrics.
 func (c *Calls) call(ctx context.Context, from *Caller, binding lattice.LinkName, namespace, operation string,
-	payload []byte) (target string, _ []byte, err error) {
+	payload []byte) (to wire.Entity, target string, _ []byte, err error) {
 	switch namespace {
 	case logging.ID, numbergen.ID:
 		if err := RequireCapability(from.Claims, namespace); err != nil {
-			return namespace, nil, err
+			return to, namespace, nil, err
 		}
 		result, err := c.builtin(ctx, from, operation, payload)
-		return namespace, result, err
+		return to, namespace, result, err
 	}
 	channel.Yield(ctx) // it waits, and others should not wait with it
 	to, target, route, err := c.resolve(from, binding, namespace)
 	if err != nil {
-		return "none", nil, err
+		return wire.Entity{}, "none", nil, err
 	}
 	if err := c.cfg.Policy.CallOut(ctx, from.Claims, to, operation); err != nil {
-		return target, nil, err
+		return to, target, nil, err
 	}
 	result, err := c.out(ctx, rpc.Call{Origin: wire.ActorEntity(from.ID), Target: to, Operation: operation,
 		Payload: payload}, route)
-	return target, result, err
+	return to, target, result, err
 }
 
 // out makes a call, and makes it again when no server was there to begin it. It waits as long as the actor's own

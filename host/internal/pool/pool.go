@@ -106,7 +106,7 @@ func (p *Pool[I]) Acquire(ctx context.Context) (I, error) {
 func (p *Pool[I]) acquire(ctx context.Context) (I, error) {
 	var none I
 	if err := ctx.Err(); err != nil {
-		return none, waitError(err)
+		return none, waitError(err, 0)
 	}
 	p.mu.Lock()
 	switch {
@@ -135,6 +135,7 @@ func (p *Pool[I]) acquire(ctx context.Context) (I, error) {
 	place := p.waiting.PushBack(granted)
 	p.stats.Waits++
 	p.mu.Unlock()
+	began := time.Now()
 
 	select {
 	case g := <-granted:
@@ -150,7 +151,7 @@ func (p *Pool[I]) acquire(ctx context.Context) (I, error) {
 		p.waiting.Remove(place)
 		p.mu.Unlock()
 	}
-	return none, waitError(ctx.Err())
+	return none, waitError(ctx.Err(), time.Since(began))
 }
 
 func (p *Pool[I]) take(ctx context.Context, g grant[I]) (I, error) {
@@ -490,12 +491,13 @@ func errClosed() error {
 	return &lattice.Error{Code: lattice.ErrNoResponders, Op: "acquire instance", Detail: "the actor is stopping here"}
 }
 
-// waitError explains why waiting ended. A deadline is "busy": the call has certainly not begun, and another host may
-// do.
-func waitError(err error) error {
+// waitError explains why waiting ended, and after how long. A deadline is "busy": the call has certainly not begun, and
+// another host may do.
+func waitError(err error, waited time.Duration) error {
 	code := lattice.ErrBusy
 	if errors.Is(err, context.Canceled) {
 		code = lattice.ErrCanceled
 	}
-	return &lattice.Error{Code: code, Op: "acquire instance", Detail: "no instance became free in time", Err: err}
+	return &lattice.Error{Code: code, Op: "acquire instance", Err: err,
+		Detail: fmt.Sprintf("no instance became free in time: the call waited for %s", waited.Round(time.Millisecond))}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -239,7 +240,7 @@ func (i *Instance) Call(ctx context.Context, operation string, payload []byte) (
 	if uint32(i.stack[0]) == 1 {
 		return i.exchange.response, nil
 	}
-	detail := i.exchange.guestError
+	detail := strings.TrimPrefix(i.exchange.guestError, operation+": ") // SDKs say it, too
 	if detail == "" {
 		detail = "the guest reported an error without a text"
 	}
