@@ -13,14 +13,12 @@ components-spec: ## run the component model's suite, as wasm-tools json-from-was
 	WEFT_COMPONENT_SUITE=$(abspath $(SUITE)) $(GO) test -tags componentspec -count=1 -v -run TestComponentModelSuite ./host/internal/wasm
 
 components: ## build the components that tests run, from their sources: needs Rust with wasm32-wasip2 and wasm32-wasip1, and wasm-tools
-	for c in hello counter; do cargo build --release --target wasm32-wasip2 --target-dir $(BIN)/cargo \
-		--manifest-path host/internal/component/testdata/$$c/Cargo.toml || exit; \
+	for c in hello counter fetch filter caller misfit command; do cargo build --release --target wasm32-wasip2 \
+		--target-dir $(BIN)/cargo --manifest-path host/internal/component/testdata/$$c/Cargo.toml || exit; \
 		cp $(BIN)/cargo/wasm32-wasip2/release/$$c.wasm host/internal/component/testdata/; done
 	cd host/internal/component/testdata/hello && CARGO_TARGET_DIR=$(abspath $(BIN))/cargo cargo build --release --target wasm32-wasip1
 	cp $(BIN)/cargo/wasm32-wasip1/release/hello.wasm host/internal/component/testdata/hello-module.wasm
 	cd host/internal/component/testdata/worlds && wasm-tools component embed --world worlds worlds.wit worlds.wat -o ../worlds.wasm
-	cd host/internal/component/testdata/fetch && CARGO_TARGET_DIR=$(abspath $(BIN))/cargo cargo build --release --target wasm32-wasip2
-	cp $(BIN)/cargo/wasm32-wasip2/release/fetch.wasm host/internal/component/testdata/fetch.wasm
 	wasm-tools parse host/internal/component/testdata/loop.wat -o host/internal/component/testdata/loop.wasm
 
 .PHONY: help build actors demo quick test unit e2e soak deps fixtures fixtures-check vuln attack attack-shapes components components-spec foreign lint fuzz reliability bench bench-scale bench-overload flame wrk cross clean

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -20,23 +21,28 @@ import (
 func callCmd(a *app) *cobra.Command {
 	var origin, originContract, originLink, bin, seedFile, seed string
 	var timeout time.Duration
-	cmd := &cobra.Command{Use: "call ACTOR OPERATION [JSON]", ValidArgsFunction: completer(a, actorNames),
-		Short: "Call an operation of an actor", Args: rangeArgs(2, 3),
+	cmd := &cobra.Command{Use: "call ACTOR OPERATION [JSON ...]", ValidArgsFunction: completeCall(a),
+		Short: "Call an operation of an actor, or a function of a component", Args: rangeArgs(2, -1),
 		Long: `Sends the JSON as msgpack, signed with the lattice's cluster key, and shows the answer as JSON. The argument may be
 @FILE, or - for standard input; without one the payload is empty. {"$bytes":"BASE64"} stands for bytes.
+
+A function of a component is interface#function, one JSON argument for each parameter; the interface may be left out where
+only one has such a function, and so may its version. Its type says what the JSON means (docs/components.md) and is shown
+by weft actor inspect. A field or a case that does not exist is an error that names the place.
 
 The key is --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CLUSTER_SEED, else the one of the file that "weft up" was
 started with here, else the one in the data directory. The call is
 made in the actor's own name unless --origin says another.`,
 		Example: `  weft call echo HttpServer.HandleRequest '{"method":"GET","path":"/","queryString":"","header":{},"body":""}'
-  weft call kvcounter HttpServer.HandleRequest @request.json -o json`,
+  weft call kvcounter HttpServer.HandleRequest @request.json -o json
+  weft call filter acme:edge/filter#apply '"some text"'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r := operate.CallRequest{Actor: args[0], Operation: args[1]}
 			if bin != "text" && bin != "base64" && bin != "raw" {
 				return usage.Errorf("--bin %q: want text, base64 or raw", bin)
 			}
 			var err error
-			if r.Payload, err = readPayload(a, args[2:]); err != nil {
+			if r.Arguments, err = readArguments(a, args[2:]); err != nil {
 				return err
 			}
 			if origin != "" {
@@ -78,28 +84,35 @@ made in the actor's own name unless --origin says another.`,
 	return cmd
 }
 
-// readPayload turns the JSON argument into msgpack.
-func readPayload(a *app, args []string) ([]byte, error) {
+// readArguments reads those that are files.
+func readArguments(a *app, args []string) ([]string, error) {
 	const limit = 16 << 20
-	if len(args) == 0 {
-		return nil, nil
-	}
-	text := args[0]
-	if text == "-" || strings.HasPrefix(text, "@") {
-		data, err := a.readInput(strings.TrimPrefix(text, "@"), limit)
-		if err != nil {
+	texts := slices.Clone(args)
+	for i, text := range args {
+		if text == "-" || strings.HasPrefix(text, "@") {
+			data, err := a.readInput(strings.TrimPrefix(text, "@"), limit)
+			if err != nil {
+				return nil, err
+			}
+			texts[i] = string(data)
+		}
+		if _, err := operate.PayloadFromJSON(texts[i]); err != nil { // before anybody is asked
 			return nil, err
 		}
-		text = string(data)
 	}
-	return operate.PayloadFromJSON(text)
+	return texts, nil
 }
 
-// showAnswer shows a msgpack payload.
-func showAnswer(a *app, payload []byte, bin string) error {
+// showAnswer shows an answer: by its type, or what it is as msgpack.
+func showAnswer(a *app, answer *operate.Answer, bin string) error {
+	payload := answer.Payload
 	if bin == "raw" {
 		_, err := a.out.Write(payload)
 		return err
+	}
+	if answer.Type != nil {
+		v := answer.JSON(bin == "base64")
+		return a.print(v, func(w io.Writer) { _ = indented(w).Encode(v) })
 	}
 	v, err := operate.PayloadToJSON(payload, bin == "base64")
 	if err != nil { // not msgpack: what came is better than nothing
@@ -113,9 +126,13 @@ func showAnswer(a *app, payload []byte, bin string) error {
 			fmt.Fprintln(w, s)
 			return
 		}
-		enc := json.NewEncoder(w)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		_ = enc.Encode(v)
+		_ = indented(w).Encode(v)
 	})
+}
+
+func indented(w io.Writer) *json.Encoder {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc
 }

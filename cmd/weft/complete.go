@@ -216,6 +216,23 @@ func providerNames(v *operate.View) []string {
 	return out
 }
 
+// completeCall offers actors, and then the functions that the actor exports.
+func completeCall(a *app) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		functions := func(v *operate.View) (names []string) {
+			id, err := v.Actor(args[0])
+			if err != nil {
+				return nil
+			}
+			for _, f := range v.Surface(id).Exports {
+				names = append(names, f.String())
+			}
+			return names
+		}
+		return completer(a, actorNames, functions)(cmd, args, typed)
+	}
+}
+
 // linkPutWords offers actors, providers, and then the names of the values that a built-in provider knows.
 func linkPutWords(a *app) cobra.CompletionFunc {
 	things := completer(a, actorNames, providerNames)

@@ -22,6 +22,11 @@ type Claims struct {
 	Caps      []string // actors: contracts it may call
 	Tags      []string // actors
 
+	// Interfaces are the functions that a component exports for others and imports from others, a line for each:
+	// "export acme:edge/filter@0.1.0#apply: func(text: string) -> string". Those who run the actor write it; it is not
+	// signed. Empty: it is no component, has none, or runs on hosts that do not tell.
+	Interfaces string
+
 	ContractID   string // providers
 	ConfigSchema string // providers: JSON schema; may be empty
 }
@@ -39,6 +44,9 @@ func (c Claims) Flat() map[string]string {
 			m["config_schema"] = c.ConfigSchema
 		}
 		return m
+	}
+	if c.Interfaces != "" {
+		m["interfaces"] = c.Interfaces
 	}
 	m["call_alias"], m["caps"], m["tags"] = c.CallAlias, strings.Join(c.Caps, ","), strings.Join(c.Tags, ",")
 	return m
@@ -78,6 +86,7 @@ func DecodeClaims(b []byte) (Claims, error) {
 		c.ContractID, c.ConfigSchema = o.str("contract_id"), o.schema("config_schema")
 	} else {
 		c.CallAlias, c.Caps, c.Tags = o.str("call_alias"), o.list("caps", "capabilities"), o.list("tags")
+		c.Interfaces = o.str("interfaces")
 	}
 	if err := o.err("claims"); err != nil {
 		return Claims{}, err

@@ -239,7 +239,7 @@ func (r *Reader) StrsMap() map[string][]string {
 	all := make([]string, 0, min(n, 64))
 	for ; n > 0 && r.err == nil; n-- {
 		k, first, values := str(), len(all), 1
-		if !r.nextIsText() {
+		if !r.NextIsText() {
 			values = r.Array()
 		}
 		for ; values > 0 && r.err == nil; values-- {
@@ -276,7 +276,7 @@ func (r *Reader) Struct(names []string, field func(i int)) {
 
 // name reads a key and finds it in names; -1 when it is none of them, or no text.
 func (r *Reader) name(names []string) int {
-	if !r.nextIsText() {
+	if !r.NextIsText() {
 		r.Skip()
 		return -1
 	}
@@ -438,7 +438,8 @@ func (r *Reader) NextIsArray() bool {
 	return c&0xf0 == fixArray || c == array16 || c == array32
 }
 
-func (r *Reader) nextIsText() bool {
+// NextIsText reports whether a str or bin comes next.
+func (r *Reader) NextIsText() bool {
 	if !r.More() {
 		return false
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/typed"
 )
 
 // Guest is the code of a revision, ready to run: a compiled module or component with its limits. The engine tells those
@@ -14,6 +15,8 @@ type Guest interface {
 	// Anew says why instances cannot be brought back to how they began, so that each initialises itself; "" when they
 	// can.
 	Anew() string
+	// Surface is what it exports for others and imports from others, with types; nothing of what has none.
+	Surface() typed.Surface
 	// Interrupt ends the calls that are in progress, within milliseconds.
 	Interrupt()
 	// Close frees the code. All instances are closed by then.
@@ -55,6 +58,8 @@ func (g wapcGuest) Instantiate(ctx context.Context) (Instance, error) {
 }
 
 func (g wapcGuest) Anew() string { return g.template.Anew() }
+
+func (g wapcGuest) Surface() typed.Surface { return g.module.Info().Surface }
 
 func (g wapcGuest) Interrupt() { g.template.Interrupt() }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/weftlattice/weft/host/internal/hostcall"
@@ -13,6 +14,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -64,6 +66,21 @@ func (a *Actor) newRevision(ctx context.Context, art loaded, settings Settings, 
 			a.id, lattice.LogRef, art.ref, "because", why)
 	}
 	return r, nil
+}
+
+// maxSurface is how many bytes of interfaces the lattice keeps of one actor. It tells those of all actors in one message.
+const maxSurface = 16 << 10
+
+// known is what the lattice keeps of the revision.
+func (r *Revision) known() control.Claims {
+	c := actorClaims(r.claims)
+	if c.Interfaces = r.guest.Surface().Text(); len(c.Interfaces) > maxSurface {
+		cut := strings.LastIndexByte(c.Interfaces[:maxSurface], '\n') + 1
+		r.actor.cfg.Logger.Warn("the lattice is not told of all functions of this actor: their types take too much room",
+			lattice.LogActor, r.actor.id, lattice.LogRef, r.ref, "bytes", len(c.Interfaces), "most", maxSurface)
+		c.Interfaces = c.Interfaces[:cut]
+	}
+	return c
 }
 
 // close waits for the calls in progress until ctx ends, and interrupts those that are left, which is an error. Then it

@@ -186,8 +186,9 @@ func (as *Actors) bringUp(ctx context.Context, a *Actor, art loaded, r ScaleRequ
 	}
 	a.current.Store(v)
 	a.setScale(r.Annotations, max)
-	if err = as.cfg.State.Keep(ctx, actorClaims(art.claims)); err == nil {
-		as.cfg.State.PutClaims(actorClaims(art.claims))
+	known := v.known()
+	if err = as.cfg.State.Keep(ctx, known); err == nil {
+		as.cfg.State.PutClaims(known)
 		err = a.serve(max)
 	}
 	if art.registry && err == nil {
@@ -290,10 +291,11 @@ func (as *Actors) swap(ctx context.Context, r control.UpdateActorRequest) (*Revi
 		return nil, err
 	}
 	// The claims are kept before the new code serves: where that fails, the old code goes on under claims that fit it.
-	if err := as.cfg.State.Keep(ctx, actorClaims(art.claims)); err != nil {
+	known := next.known()
+	if err := as.cfg.State.Keep(ctx, known); err != nil {
 		return nil, errors.Join(err, next.close(ctx))
 	}
-	as.cfg.State.PutClaims(actorClaims(art.claims))
+	as.cfg.State.PutClaims(known)
 	if art.registry {
 		as.cfg.State.KeepRef(ctx, art.ref, string(id))
 	}

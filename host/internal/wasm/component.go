@@ -31,6 +31,7 @@ type component struct {
 	host    api.Module                  // the functions of the canonical ABI; nil: there are none
 	imports map[*plan.Import]*face.Func // of the host
 	handle  *plan.Func                  // wasi:http/incoming-handler handle; nil: it has none
+	typed   typedFunctions              // that others call, and that others serve
 }
 
 // Names under which the core modules of a component import what the plan says.
@@ -180,7 +181,9 @@ func (c *component) inspect(info *Info) error {
 		info.Imports = append(info.Imports, name)
 		switch have, shape := wasi.Find(f.Interface, f.Name); {
 		case have == nil:
-			missing = append(missing, name)
+			if why, ok := c.typed.importOther(f, info); !ok {
+				missing = append(missing, name+why)
+			}
 		case shape != wit.Shape(f.Type):
 			missing = append(missing, name+" of the type "+wit.Func(f.Type))
 		default:
@@ -190,10 +193,12 @@ func (c *component) inspect(info *Info) error {
 	slices.Sort(info.Imports)
 	for _, e := range c.plan.Exports {
 		info.Exports = append(info.Exports, e.Name.Text)
+		c.typed.export("", e, info)
 		track := face.Track(e.Name.Text)
 		for _, inner := range e.Items {
 			if inner.Func == nil || inner.Func.Lift == nil ||
 				wasi.Export(e.Name.Text, inner.Name.Text) != wit.Shape(inner.Func.Type) {
+				c.typed.export(e.Name.Text, inner, info)
 				continue
 			}
 			if track == "wasi:http/incoming-handler@0.2" {

@@ -116,11 +116,11 @@ func TestComponentWithoutWhatItImports(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close(t.Context())
-	b := bytes.ReplaceAll(component(t), []byte("wasi:cli/exit@"), []byte("acme:cli/exit@"))
+	b := bytes.ReplaceAll(component(t), []byte("wasi:cli/exit@"), []byte("wasi:cli/none@"))
 	b = bytes.ReplaceAll(b, []byte("wasi:io/poll@"), []byte("acme:io/poll@"))
 	b = bytes.ReplaceAll(b, []byte("wasi:io/error@0.2"), []byte("wasi:io/error@0.3"))
 	_, err = e.Compile(t.Context(), b)
-	for _, want := range []string{"acme:cli/exit@0.2.12#exit", "acme:io/poll@0.2.12#[method]pollable.block",
+	for _, want := range []string{"wasi:cli/none@0.2.12#exit", "acme:io/poll@0.2.12#[method]pollable.block",
 		"wasi:io/error@0.3.12#[method]error.to-debug-string",
 		"; built for wasi:io/error@0.3.12; weft runs 0.2: build for wasm32-wasip2"} {
 		if lattice.CodeOf(err) != lattice.ErrBadModule || !strings.Contains(err.Error(), want) {

@@ -41,8 +41,11 @@ func (i *Instance) callComponent(ctx context.Context, op string) ([]byte, error)
 	if i.exchange.operation == httpserver.HandleRequest && c.handle != nil {
 		return i.handleRequest(ctx, op)
 	}
-	return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: op,
-		Detail: "the component exports no interface for this operation"}
+	f, err := c.typed.find(i.exchange.operation)
+	if err != nil {
+		return nil, &lattice.Error{Code: lattice.CodeOf(err), Op: op, Err: err}
+	}
+	return i.callTyped(ctx, op, f)
 }
 
 // handleRequest answers a request by wasi:http/incoming-handler.

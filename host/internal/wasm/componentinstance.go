@@ -194,11 +194,21 @@ const maxValues = 256 << 20
 // grant is what values of one call take here: paid for, and taken from the memory of all guests, before they are made.
 type grant struct {
 	instance *Instance
+	forward  bool // values go on to another guest, so that texts need not be read
 	taken    uint64
 }
 
 // more is abi.Lifter.Grant.
 func (g *grant) more(bytes int64) error {
+	if err := g.take(bytes); err != nil {
+		return err
+	}
+	g.instance.payBytes(int(bytes))
+	return nil
+}
+
+// take is more without fuel, before the guest's call has begun.
+func (g *grant) take(bytes int64) error {
 	if g.taken += uint64(bytes); g.taken > maxValues {
 		g.taken -= uint64(bytes)
 		return &lattice.Error{Code: lattice.ErrTooLarge,
@@ -208,7 +218,6 @@ func (g *grant) more(bytes int64) error {
 		g.taken -= uint64(bytes)
 		return err
 	}
-	g.instance.payBytes(int(bytes))
 	return nil
 }
 
@@ -268,7 +277,7 @@ func (i *Instance) drop(ctx context.Context, b *plan.Builtin, index uint32) erro
 func (i *Instance) lowered(ctx context.Context, b *plan.Builtin, stack []uint64) error {
 	f, t := b.Func, b.Func.Type
 	var call abi.Call
-	room := grant{instance: i}
+	room := grant{instance: i, forward: true}
 	defer room.end()
 	from := i.guestSide(ctx, &b.Options, b.Instance)
 	lifter := abi.Lifter{Guest: from, Encoding: b.Options.Encoding, Handles: &i.parts.tables[b.Instance], Call: &call,
@@ -281,7 +290,7 @@ func (i *Instance) lowered(ctx context.Context, b *plan.Builtin, stack []uint64)
 	if f.Lift != nil {
 		result, err = i.call(ctx, f, values, &room)
 	} else {
-		result, err = i.callHost(ctx, f.Import, values)
+		result, err = i.callHost(ctx, f.Import, values, &room)
 	}
 	if end := call.End(); err == nil {
 		err = end
@@ -300,9 +309,12 @@ func (i *Instance) lowered(ctx context.Context, b *plan.Builtin, stack []uint64)
 	return err
 }
 
-// callHost calls a function of the host.
-func (i *Instance) callHost(ctx context.Context, f *plan.Import, values []any) (any, error) {
+// callHost calls a function of the host, or of another actor, whose result takes from room.
+func (i *Instance) callHost(ctx context.Context, f *plan.Import, values []any, room *grant) (any, error) {
 	have := i.template.module.component.imports[f]
+	if have == nil {
+		return i.callOther(ctx, f, values, room)
+	}
 	if have.Cost > face.Little {
 		i.pay(costWait)
 		i.turn.Give()
@@ -314,7 +326,8 @@ func (i *Instance) callHost(ctx context.Context, f *plan.Import, values []any) (
 	return result, err
 }
 
-// call calls a function that a core module implements. Where another guest is the caller, its room holds the result.
+// call calls a function that a core module implements. The result takes from the caller's room; nil: it is not bounded
+// after the call.
 func (i *Instance) call(ctx context.Context, f *plan.Func, values []any, caller *grant) (result any, err error) {
 	l, t := f.Lift, f.Type
 	if i.parts.entered[l.Instance] {
@@ -341,7 +354,7 @@ func (i *Instance) call(ctx context.Context, f *plan.Func, values []any, caller 
 		defer room.end()
 	}
 	lifter := abi.Lifter{Guest: to, Encoding: l.Options.Encoding, Handles: &i.parts.tables[l.Instance], Call: &call,
-		Forward: caller != nil, Grant: room.more}
+		Forward: room.forward, Grant: room.more}
 	if result, err = lifter.Result(stack, t); err != nil {
 		return nil, err
 	}

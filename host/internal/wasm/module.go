@@ -11,6 +11,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/weftlattice/weft/host/internal/instrument"
+	"github.com/weftlattice/weft/internal/typed"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -29,6 +30,8 @@ type Info struct {
 	Imports     []string // "module.name", sorted
 	Exports     []string // of functions, sorted
 	MemoryBytes uint64   // of a fresh instance
+	// Surface is what a component exports for others and imports from others.
+	Surface typed.Surface
 }
 
 // Module is compiled code. It is safe for concurrent use.

@@ -43,7 +43,11 @@ func PayloadFromJSON(text string) ([]byte, error) {
 		err = write(w, v, 0)
 	}
 	if err != nil {
-		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "read JSON", Entity: lattice.Printable(text), Err: err}
+		e := &lattice.Error{Code: lattice.ErrInvalid, Op: "read JSON", Entity: lattice.Printable(text), Err: err}
+		if quoted, _ := json.Marshal(text); !strings.ContainsAny(text, "{[\"'") && len(quoted) < 80 {
+			e.Detail = "text has quotes in JSON, as '" + string(quoted) + "' in a shell"
+		}
+		return nil, e
 	}
 	return w.Bytes(), nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weftlattice/weft/internal/typed"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 )
@@ -247,6 +248,16 @@ func (v *View) ActorName(id lattice.ActorID) string {
 		}
 	}
 	return v.claimedName(string(id))
+}
+
+// Surface is what an actor that is a component exports for others and imports from others, as far as hosts tell.
+func (v *View) Surface(id lattice.ActorID) typed.Surface {
+	for _, c := range v.Claims {
+		if c.Subject == string(id) {
+			return typed.ParseSurface(c.Interfaces)
+		}
+	}
+	return typed.Surface{}
 }
 
 // ProviderName is the name of a provider: that of a built-in one, else from claims, else its id.

@@ -20,14 +20,12 @@ package abi
 import (
 	"fmt"
 
+	"github.com/weftlattice/weft/internal/typed"
 	"github.com/weftlattice/weft/lattice"
 )
 
 // Variant is one case of a variant, an enum, an option or a result. Value is nil where the case has none.
-type Variant struct {
-	Case  uint32
-	Value any
-}
+type Variant = typed.Case
 
 // Rep is what a handle stands for: the number that a guest has given to a resource of its own, or an object of the
 // host.

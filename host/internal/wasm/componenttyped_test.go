@@ -1,0 +1,143 @@
+package wasm_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/typed"
+	"github.com/weftlattice/weft/lattice"
+)
+
+func compileFixture(t testing.TB, name string) *wasm.Module {
+	t.Helper()
+	e, err := wasm.New(t.Context(), wasm.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close(context.Background()) })
+	m, err := e.Compile(t.Context(), fixture(t, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func openModule(t testing.TB, m *wasm.Module, h wasm.Host, env map[string]string) *wasm.Instance {
+	t.Helper()
+	i, err := m.Instantiate(t.Context(), wasm.Limits{}, h, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { i.Close(context.Background()) })
+	return i
+}
+
+// callJSON calls a function with arguments as JSON, and returns its result as JSON.
+func callJSON(t testing.TB, m *wasm.Module, i *wasm.Instance, name string, args ...string) (string, error) {
+	t.Helper()
+	f, err := typed.Find(m.Info().Surface.Exports, name)
+	if err != nil {
+		return "", err
+	}
+	typ, err := typed.ParseFunc(f.Type)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := typed.FromJSON(typ, args)
+	if err != nil {
+		return "", err
+	}
+	payload, err := typed.EncodeParams(typ, values, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := i.Call(t.Context(), f.Operation(), payload)
+	if err != nil {
+		return "", err
+	}
+	result, err := typed.DecodeResult(typ, answer, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if typ.Result == nil {
+		return "", nil
+	}
+	return string(typed.ToJSON(typ.Result, result, false)), nil
+}
+
+// What a component is given comes back as it was, for each kind of type.
+func TestTypedCallsOfAComponent(t *testing.T) {
+	m := compileFixture(t, "filter.wasm")
+	i := openModule(t, m, &host{}, nil)
+	for _, c := range []struct {
+		function string
+		args     []string
+		want     string
+	}{
+		{"acme:edge/filter@0.1.0#apply", []string{`"Grüße"`}, `{"ok":"GRÜSSE"}`},
+		{"acme:edge/filter.apply", []string{`"a"`}, `{"ok":"A"}`},
+		{"greet", []string{`"you"`}, `"hello you"`},
+		{"of-bool", []string{`true`}, `true`},
+		{"of-whole", []string{"255", "-128", "65535", "-32768", "4294967295", "-2147483648", "18446744073709551615",
+			"-9223372036854775808"}, `[255,-128,65535,-32768,4294967295,-2147483648,18446744073709551615,-9223372036854775808]`},
+		{"of-float", []string{`0.1`, `"-Infinity"`}, `[0.1,"-Infinity"]`},
+		{"of-float", []string{`"NaN"`, `1e300`}, `["NaN",1e+300]`},
+		{"of-char", []string{`"€"`}, `"€"`},
+		{"of-string", []string{`"\u0000\"\ud83d\ude00"`}, `"\u0000\"😀"`},
+		{"of-bytes", []string{`"text"`}, `"text"`},
+		{"of-bytes", []string{`[255,0]`}, `{"$bytes":"/wA="}`},
+		{"of-bytes", []string{`{"$bytes":"/wA="}`}, `{"$bytes":"/wA="}`},
+		{"of-list", []string{`[[1,2],[],[65535]]`}, `[[1,2],[],[65535]]`},
+		{"of-record", []string{`{"y":-2,"x":1}`}, `{"x":1,"y":-2,"label":null}`},
+		{"of-record", []string{`{"x":1,"y":2,"label":""}`}, `{"x":1,"y":2,"label":""}`},
+		{"of-variant", []string{`"nothing"`}, `"nothing"`},
+		{"of-variant", []string{`{"nothing":null}`}, `"nothing"`},
+		{"of-variant", []string{`{"circle":2}`}, `{"circle":2}`},
+		{"of-variant", []string{`{"polygon":[{"x":0,"y":0}]}`}, `{"polygon":[{"x":0,"y":0,"label":null}]}`},
+		{"of-enum", []string{`"blue"`}, `"blue"`},
+		{"of-flags", []string{`["execute","read"]`}, `["read","execute"]`},
+		{"of-flags", []string{`[]`}, `[]`},
+		{"of-option", []string{`null`}, `null`},
+		{"of-option", []string{`{"some":null}`}, `{"some":null}`},
+		{"of-option", []string{`{"some":7}`}, `{"some":7}`},
+		{"of-result", []string{`{"ok":7}`}, `{"ok":7}`},
+		{"of-result", []string{`{"err":"no"}`}, `{"err":"no"}`},
+		{"of-nothing", nil, ``},
+	} {
+		got, err := callJSON(t, m, i, c.function, c.args...)
+		if err != nil || got != c.want {
+			t.Errorf("%s %v: %s, %v; want %s", c.function, c.args, got, err, c.want)
+		}
+	}
+	if !i.Healthy() {
+		t.Error("the instance is broken")
+	}
+}
+
+// A payload of another type is the caller's fault: nothing has run, and the instance serves the next call.
+func TestTypedCallWithAnotherPayload(t *testing.T) {
+	m := compileFixture(t, "filter.wasm")
+	i := openModule(t, m, &host{}, nil)
+	for payload, want := range map[string]string{
+		"":                         "read the arguments: invalid: want a list",
+		"\x91\x01":                 "text: want text",
+		"\x92\xa1a\xa1b":           "1 argument wanted, found 2: func(text: string)",
+		"\x91\xdb\xff\xff\xff\xff": "bytes too long",
+		"\x91\xa1a\x00":            "unread bytes follow",
+	} {
+		_, err := i.Call(t.Context(), "acme:edge/filter@0.1.0.apply", []byte(payload))
+		if lattice.CodeOf(err) != lattice.ErrInvalid || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", payload, err, want)
+		}
+	}
+	_, err := i.Call(t.Context(), "acme:edge/filter@0.1.0.aply", nil)
+	if lattice.CodeOf(err) != lattice.ErrNotFound ||
+		!strings.Contains(err.Error(), "did you mean acme:edge/filter@0.1.0#apply") {
+		t.Error(err)
+	}
+	if got, err := callJSON(t, m, i, "greet", `"you"`); err != nil || got != `"hello you"` {
+		t.Errorf("after that: %s, %v", got, err)
+	}
+}
