@@ -28,6 +28,7 @@ func (i *Instance) runComponent(ctx context.Context, op string, f func(context.C
 			}
 		}()
 		i.parts.failed = nil
+		i.parts.state.ForgetLinks()
 		if err = f(ctx); err != nil && i.parts.failed != nil {
 			err = i.parts.failed
 		}

@@ -90,6 +90,7 @@ func TestComponentWithKeyValue(t *testing.T) {
 		{"GET", "/count/n", "bucket=cache", "", "visit 42\n"},
 		{"GET", "/count/n", "", "", "visit 3\n"},
 		{"GET", "/count/n", "link=cache", "", "visit 43\n"},
+		{"GET", "/count/n", "", "", "visit 4\n"}, // the choice was for that request
 		{"GET", "/count/n", "link=nowhere", "", "500 /count/n: Error::Other(\"Invocation not authorized: missing link definition: for wasmcloud:keyvalue, link name nowhere\")"},
 	} {
 		r := ask(t, i, httpserver.Request{Method: c.method, Path: c.path, Query: c.query, Body: []byte(c.body)})
@@ -101,7 +102,7 @@ func TestComponentWithKeyValue(t *testing.T) {
 			t.Errorf("%s %s?%s: %q, want %q", c.method, c.path, c.query, got, c.want)
 		}
 	}
-	if len(l.lines) != 6 || l.lines[0] != "info counter: n is 1" || !strings.HasPrefix(l.lines[5], "error counter: ") {
+	if len(l.lines) != 7 || l.lines[0] != "info counter: n is 1" || !strings.HasPrefix(l.lines[6], "error counter: ") {
 		t.Errorf("log %q", l.lines)
 	}
 }

@@ -69,8 +69,8 @@ func (s *State) WarnOnce(ctx context.Context, text string) {
 // MaxLinks is for how many interfaces a guest may choose a link.
 const MaxLinks = 1000
 
-// SetLink chooses the link name of later calls of an interface, which is named without its version, and reports whether
-// it could be kept.
+// SetLink chooses the link name of later calls of an interface, within the guest's own call. The interface is named
+// without its version. It reports whether that could be kept.
 func (s *State) SetLink(face string, link lattice.LinkName) bool {
 	if s.links == nil {
 		s.links = map[string]lattice.LinkName{}
@@ -81,6 +81,9 @@ func (s *State) SetLink(face string, link lattice.LinkName) bool {
 	s.links[face] = link
 	return true
 }
+
+// ForgetLinks begins another call of the guest: what one has chosen is nothing to the next.
+func (s *State) ForgetLinks() { clear(s.links) }
 
 // Link is the link name of calls of an interface: that of SetLink, or lattice.DefaultLink.
 func (s *State) Link(face string) lattice.LinkName { return s.links[face].OrDefault() }
