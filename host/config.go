@@ -81,7 +81,7 @@ type Config struct {
 	Builtins map[string]Builtin // providers that come with the binary, by name
 	// command that runs CompilerMain, so that what a module costs to compile is bounded; default: none
 	Compiler      []string
-	CompileMemory int64         // bytes that compiling a module may take, with Compiler; default 1 GiB
+	CompileMemory int64         // bytes that compiling a module may take, with Compiler; default 2 GiB
 	CompileCPU    time.Duration // processor time that it may take, with Compiler; default 1m
 	Guard         []string      // command that ends provider processes when this host dies; default: none
 

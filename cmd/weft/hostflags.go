@@ -102,7 +102,7 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 		"calls of one actor that may wait for an instance at most; \"busy\" beyond it, and when they would wait for too long")
 	f.Uint64Var(&h.recycle, "recycle-calls", d.RecycleCalls, "calls after which an instance is replaced; 0: never")
 	f.StringVar(&h.compileMemory, "compile-memory", "",
-		"memory that compiling an actor's module may take; beyond it the module is refused (default: 1GiB, at most half of what there is)")
+		"memory that compiling an actor's module may take; beyond it the module is refused (default: 2GiB, at most half of what there is)")
 	f.DurationVar(&h.compileTime, "compile-time", time.Minute,
 		"processor time that compiling an actor's module may take")
 	f.StringVar(&h.guests, "guest-memory", "",

@@ -24,6 +24,7 @@ type body struct {
 
 	cost    uint64 // of all instructions, callees not included
 	width   uint64 // values that its calls and branches pass, see widen
+	reloads uint64 // of mutable globals after calls
 	joins   uint64 // places where the flow divides or joins
 	sets    uint32
 	callees []uint32 // of direct calls, as far as they matter

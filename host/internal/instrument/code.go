@@ -104,6 +104,11 @@ func (m *module) code(r *reader) []byte {
 				f.index, m.width, MaxModuleWidth)
 			return nil
 		}
+		if m.reloads += f.reloads; m.reloads > MaxModuleReads {
+			r.Fail("the functions up to %d read %d mutable globals again after calls, %d allowed; use fewer mutable globals",
+				f.index, m.reloads, MaxModuleReads)
+			return nil
+		}
 		m.summaries[i] = f.summarize()
 		if m.summaries[i].late && !f.pays() {
 			m.summaries[i] = summary{}

@@ -105,7 +105,7 @@ type module struct {
 	tables                uint32
 	globals               uint32            // without those added
 	mutable               uint32            // how many of them are mutable
-	width                 uint64            // see widen
+	width, reloads        uint64            // see widen
 	start                 *uint32           // index of the start function
 	blocks                map[string]uint32 // types added: by several results, of blocks that leave these
 	referenced            []bool            // functions that can get into a table

@@ -37,7 +37,7 @@ type Config struct {
 	// compile is bounded by the next two. Empty: modules are compiled in this process, within the bounds of package
 	// instrument alone.
 	Compiler      []string
-	CompileMemory uint64        // bytes of memory that compiling a module may take; default 1 GiB
+	CompileMemory uint64        // bytes of memory that compiling a module may take; default 2 GiB
 	CompileCPU    time.Duration // processor time, of all processors together; default 1 min
 	// Memory is what instances, snapshots and code are taken from. An instance or a module for which there is no room
 	// is lattice.ErrBusy; a guest that finds none while it grows sees that as its limit. Default: no bound.
