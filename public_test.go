@@ -19,7 +19,7 @@ import (
 // public are the packages that others may import: the words of a lattice, what its clients need, the two SDKs, and host
 // for those who embed one. All else is internal. Whoever adds one here promises to keep it.
 var public = strings.Fields(`
-	actor-sdk actor-sdk/actortest actor-sdk/keyvalue actor-sdk/log actor-sdk/numbergen
+	actor-sdk actor-sdk/actortest actor-sdk/httpclient actor-sdk/keyvalue actor-sdk/log actor-sdk/numbergen
 	host
 	lattice lattice/msgpack lattice/subject lattice/trace lattice/wire lattice/event
 	lattice/contract/core lattice/contract/httpclient lattice/contract/httpserver lattice/contract/keyvalue lattice/contract/logging lattice/contract/numbergen

@@ -31,7 +31,7 @@ var banned = map[string]string{
 
 func TestDependencies(t *testing.T) {
 	long.Test(t, "asks the Go toolchain")
-	packages := []string{"./.", "./keyvalue", "./log", "./numbergen", "./internal/guest", "./examples/..."}
+	packages := []string{"./.", "./httpclient", "./keyvalue", "./log", "./numbergen", "./internal/guest", "./examples/..."}
 	for _, env := range [][]string{{"GOOS=wasip1", "GOARCH=wasm"}, nil} {
 		cmd := exec.Command("go", append([]string{"list", "-deps", "-f", "{{.ImportPath}} {{.Standard}}"},
 			packages...)...)

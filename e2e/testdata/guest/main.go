@@ -7,6 +7,7 @@ import (
 	"time"
 
 	actor "github.com/weftlattice/weft/actor-sdk"
+	"github.com/weftlattice/weft/actor-sdk/httpclient"
 	"github.com/weftlattice/weft/actor-sdk/log"
 	"github.com/weftlattice/weft/lattice/msgpack"
 )
@@ -40,6 +41,14 @@ func init() {
 	r.Handle("/log", func(req *actor.Request) (*actor.Response, error) {
 		log.Warn(string(req.Body))
 		return actor.Text(200, ""), nil
+	})
+	r.Handle("/fetch", func(req *actor.Request) (*actor.Response, error) {
+		resp, err := httpclient.Default().Do(&httpclient.Request{Method: req.Method, URL: req.QueryValue("url"),
+			Body: req.Body})
+		if err != nil {
+			return actor.Text(502, err.Error()), nil
+		}
+		return actor.Text(int(resp.StatusCode), string(resp.Body)), nil
 	})
 	r.Handle("/greet", func(req *actor.Request) (*actor.Response, error) {
 		out, err := actor.CallProvider("acme:greeter", "", "Greeter.Greet", msgpack.EncodeStr(req.QueryValue("name")))
