@@ -51,8 +51,9 @@ func (r *rig) invocation(id lattice.ActorID, cluster signing.KeyPair) *wire.Invo
 		Msg: []byte("hello"), ID: uuid.NewString(),
 		HostID: lattice.HostID(newKey(r.t, signing.KindHost).Public()), ContentLength: 5}
 	var err error
-	if i.EncodedClaims, err = signing.SignInvocation(cluster, i.ID, i.OriginURL(), i.TargetURL(), i.Hash(),
-		time.Now()); err != nil {
+	if i.EncodedClaims, err = signing.SignInvocation(cluster,
+		signing.Invocation{ID: i.ID, OriginURL: i.OriginURL(), TargetURL: i.TargetURL(),
+			Hash: i.Hash()}, time.Now()); err != nil {
 		r.t.Fatal(err)
 	}
 	return i

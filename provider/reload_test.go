@@ -45,8 +45,9 @@ func TestReloadClusterKey(t *testing.T) {
 	if _, err := actors.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: subj, Queue: subj,
 		Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) {
 			for name, verifier := range only {
-				if _, err := verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, inv.OriginURL(), inv.TargetURL(),
-					inv.Hash(), time.Now()); err == nil {
+				if _, err := verifier.VerifyInvocation(inv.EncodedClaims,
+					signing.Invocation{ID: inv.ID, OriginURL: inv.OriginURL(), TargetURL: inv.TargetURL(),
+						Hash: inv.Hash()}, time.Now()); err == nil {
 					signer.Store(name)
 				}
 			}

@@ -199,7 +199,8 @@ func (f *flight) prove(ctx context.Context, chunked bool) (err error) {
 		}
 		hash = wire.Hash(origin, to, inv.Operation, inv.Msg)
 	}
-	inv.EncodedClaims, err = signing.SignInvocation(*f.client.cluster.Load(), inv.ID, origin, to, hash, time.Now())
+	inv.EncodedClaims, err = signing.SignInvocation(*f.client.cluster.Load(),
+		signing.Invocation{ID: inv.ID, OriginURL: origin, TargetURL: to, Hash: hash}, time.Now())
 	if err != nil {
 		return f.fail(lattice.ErrInternal, "sign", err)
 	}

@@ -272,8 +272,9 @@ func TestForeignLarge(t *testing.T) {
 	}
 	inv := &wire.Invocation{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Echo", Msg: large,
 		ID: uuid.NewString(), HostID: r.env.HostID(t), ContentLength: uint64(len(large))}
-	if inv.EncodedClaims, err = signing.SignInvocation(r.env.Cluster, inv.ID, inv.OriginURL(), inv.TargetURL(),
-		inv.Hash(), time.Now()); err != nil {
+	if inv.EncodedClaims, err = signing.SignInvocation(r.env.Cluster,
+		signing.Invocation{ID: inv.ID, OriginURL: inv.OriginURL(), TargetURL: inv.TargetURL(),
+			Hash: inv.Hash()}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := store.PutBytes(t.Context(), inv.ID, large); err != nil {

@@ -23,8 +23,9 @@ func (r *rig) signed(t *testing.T, id string, at time.Time) *wire.Invocation {
 		Msg: []byte("msg"), ID: id,
 		HostID: r.env.HostID(t), ContentLength: 3}
 	var err error
-	if inv.EncodedClaims, err = signing.SignInvocation(r.env.Cluster, id, inv.OriginURL(), inv.TargetURL(), inv.Hash(),
-		at); err != nil {
+	if inv.EncodedClaims, err = signing.SignInvocation(r.env.Cluster,
+		signing.Invocation{ID: id, OriginURL: inv.OriginURL(), TargetURL: inv.TargetURL(),
+			Hash: inv.Hash()}, at); err != nil {
 		t.Fatal(err)
 	}
 	return inv

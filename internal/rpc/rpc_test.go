@@ -163,7 +163,9 @@ func TestRefusals(t *testing.T) {
 	r.serve(t, 0, func(context.Context, *wire.Invocation) ([]byte, error) { served.Add(1); return nil, nil })
 	foreign := latticetest.NewKey(t, 'C')
 	sign := func(k signing.KeyPair, i *wire.Invocation) {
-		token, err := signing.SignInvocation(k, i.ID, i.OriginURL(), i.TargetURL(), i.Hash(), time.Now())
+		token, err := signing.SignInvocation(k,
+			signing.Invocation{ID: i.ID, OriginURL: i.OriginURL(), TargetURL: i.TargetURL(),
+				Hash: i.Hash()}, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

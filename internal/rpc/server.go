@@ -313,8 +313,9 @@ func (s *Server) authenticate(inv *wire.Invocation, now time.Time) (signing.Veri
 			Receiver:  s.cfg.HostID,
 			OriginURL: origin, TargetURL: to, Operation: inv.Operation, Msg: inv.Msg})
 	}
-	return s.cfg.Verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, origin, to, wire.Hash(origin, to, inv.Operation,
-		inv.Msg), now)
+	return s.cfg.Verifier.VerifyInvocation(inv.EncodedClaims,
+		signing.Invocation{ID: inv.ID, OriginURL: origin, TargetURL: to,
+			Hash: wire.Hash(origin, to, inv.Operation, inv.Msg)}, now)
 }
 
 // Hold lets no call begin while do runs, which waits for those in progress first, until ctx ends at the latest. Calls

@@ -11,27 +11,33 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// SignInvocation returns the claims token of one invocation, signed by the cluster key. The hash is the upper-case hex
-// SHA-256 over both URLs, the operation and the whole payload. The token never expires. A key of another kind than
-// cluster is ErrInvalid.
-func SignInvocation(cluster KeyPair, id, originURL, targetURL, hash string, now time.Time) (string, error) {
+// Invocation is what the token of an invocation binds.
+type Invocation struct {
+	ID                   string
+	OriginURL, TargetURL string
+	Hash                 string // upper-case hex SHA-256 over both URLs, the operation and the whole payload
+}
+
+// SignInvocation returns the claims token of one invocation, signed by the cluster key. The token never expires. A key
+// of another kind than cluster is ErrInvalid.
+func SignInvocation(cluster KeyPair, inv Invocation, now time.Time) (string, error) {
 	if cluster.Kind() != KindCluster {
 		return "", wrongKind("sign invocation", cluster, KindCluster)
 	}
 	var buf [768]byte // holds the claims of any invocation with names of usual length
-	claims := appendInvocationClaims(buf[:0], nuid.Next(), now.Unix(), cluster.Public(), id, originURL, targetURL, hash)
+	claims := appendInvocationClaims(buf[:0], nuid.Next(), now.Unix(), cluster.Public(), &inv)
 	return signToken(cluster, claims), nil
 }
 
-func appendInvocationClaims(b []byte, jti string, iat int64, iss, sub, originURL, targetURL, hash string) []byte {
+func appendInvocationClaims(b []byte, jti string, iat int64, issuer string, inv *Invocation) []byte {
 	b = appendField(append(b, '{'), "jti", jti)
 	b = strconv.AppendInt(appendKey(b, "iat"), iat, 10)
-	b = appendField(b, "iss", iss)
-	b = appendField(b, "sub", sub)
+	b = appendField(b, "iss", issuer)
+	b = appendField(b, "sub", inv.ID)
 	b = append(appendKey(b, "wascap"), '{')
-	b = appendField(b, "target_url", targetURL)
-	b = appendField(b, "origin_url", originURL)
-	b = appendField(b, "hash", hash)
+	b = appendField(b, "target_url", inv.TargetURL)
+	b = appendField(b, "origin_url", inv.OriginURL)
+	b = appendField(b, "hash", inv.Hash)
 	b = append(b, '}')
 	b = strconv.AppendInt(appendKey(b, "wascap_revision"), wascapRevision, 10)
 	return append(b, '}')
@@ -44,11 +50,11 @@ type Verified struct {
 }
 
 // VerifyInvocation checks the claims token of an invocation against what the receiver computed itself: both URLs and
-// the hash over the complete payload. A non-empty id must be the one the token was made for. The checks come in this
+// the hash over the complete payload. A non-empty ID must be the one the token was made for. The checks come in this
 // order, each with its own code: ErrTokenMalformed, ErrTokenExpired, ErrTokenNotYetValid, ErrTokenSignature,
 // ErrUnknownIssuer, and ErrHashMismatch for id, URLs and hash. A time bound is compared in whole seconds; exp is valid
 // to its last second. How old a token may be is up to the receiver, who finds its age in the result.
-func (v *Verifier) VerifyInvocation(tokenText, id, originURL, targetURL, hash string, now time.Time) (Verified, error) {
+func (v *Verifier) VerifyInvocation(tokenText string, want Invocation, now time.Time) (Verified, error) {
 	t, err := splitToken(tokenText, maxInvocationToken)
 	if err != nil {
 		return Verified{}, err
@@ -75,19 +81,19 @@ func (v *Verifier) VerifyInvocation(tokenText, id, originURL, targetURL, hash st
 		return Verified{}, &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: string(c.iss)}
 	}
 	switch {
-	case id != "" && string(c.sub) != id:
-		return Verified{}, differs("id ", id, c.sub)
-	case string(c.targetURL) != targetURL:
-		return Verified{}, differs("target ", targetURL, c.targetURL)
-	case string(c.originURL) != originURL:
-		return Verified{}, differs("origin ", originURL, c.originURL)
-	case string(c.hash) != hash:
-		return Verified{}, differs("", hash, c.hash)
+	case want.ID != "" && string(c.sub) != want.ID:
+		return Verified{}, differs("id ", want.ID, c.sub)
+	case string(c.targetURL) != want.TargetURL:
+		return Verified{}, differs("target ", want.TargetURL, c.targetURL)
+	case string(c.originURL) != want.OriginURL:
+		return Verified{}, differs("origin ", want.OriginURL, c.originURL)
+	case string(c.hash) != want.Hash:
+		return Verified{}, differs("", want.Hash, c.hash)
 	}
-	if id == "" {
-		id = string(c.sub)
+	if want.ID == "" {
+		want.ID = string(c.sub)
 	}
-	return Verified{ID: id, IssuedAt: c.iat.time()}, nil
+	return Verified{ID: want.ID, IssuedAt: c.iat.time()}, nil
 }
 
 func differs(what, have string, signed []byte) error {

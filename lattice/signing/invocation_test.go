@@ -21,12 +21,15 @@ const (
 	clusterKey   = "CAQQHYABXBPDBZIGDZIT7E73HW66RPCFC3GGLQKSDDTVWUVOYZBYHUND"
 )
 
-var goldenNow = time.Unix(1700000000, 0)
+var (
+	goldenNow = time.Unix(1700000000, 0)
+	golden    = Invocation{ID: goldenID, OriginURL: goldenOrigin, TargetURL: goldenTarget, Hash: goldenHash}
+	anonymous = Invocation{OriginURL: goldenOrigin, TargetURL: goldenTarget, Hash: goldenHash}
+)
 
 func goldenInvocation(t testing.TB) string {
 	k := mustSeed(t, clusterSeed)
-	return signToken(k, appendInvocationClaims(nil, goldenJTI, goldenNow.Unix(), k.Public(), goldenID, goldenOrigin,
-		goldenTarget, goldenHash))
+	return signToken(k, appendInvocationClaims(nil, goldenJTI, goldenNow.Unix(), k.Public(), &golden))
 }
 
 func TestInvocationGolden(t *testing.T) {
@@ -38,8 +41,7 @@ func TestInvocationGolden(t *testing.T) {
 	if !strings.HasSuffix(got, "."+sig) {
 		t.Fatalf("signature differs: %s", got)
 	}
-	if _, err := NewVerifier(clusterKey).VerifyInvocation(got, goldenID, goldenOrigin, goldenTarget, goldenHash,
-		goldenNow); err != nil {
+	if _, err := NewVerifier(clusterKey).VerifyInvocation(got, golden, goldenNow); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -47,21 +49,22 @@ func TestInvocationGolden(t *testing.T) {
 func TestSignInvocation(t *testing.T) {
 	k, _ := New(KindCluster)
 	hostile := "wasmbus://\"\\\n\r\t\b\f\x01\x7f\xff<é>\u2028"
-	a, err := SignInvocation(k, "id", hostile, goldenTarget, goldenHash, goldenNow)
+	inv := Invocation{ID: "id", OriginURL: hostile, TargetURL: goldenTarget, Hash: goldenHash}
+	a, err := SignInvocation(k, inv, goldenNow)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, _ := SignInvocation(k, "id", hostile, goldenTarget, goldenHash, goldenNow)
+	b, _ := SignInvocation(k, inv, goldenNow)
 	if a == b {
 		t.Error("two tokens have the same id")
 	}
 	want := strings.ToValidUTF8(hostile, "\ufffd")
-	if _, err := NewVerifier(k.Public()).VerifyInvocation(a, "id", want, goldenTarget, goldenHash,
-		goldenNow); err != nil {
+	inv.OriginURL = want
+	if _, err := NewVerifier(k.Public()).VerifyInvocation(a, inv, goldenNow); err != nil {
 		t.Error(err)
 	}
 	for _, bad := range []KeyPair{{}, goldenKey(t, 'A')} {
-		if _, err := SignInvocation(bad, "id", "", "", "", goldenNow); lattice.CodeOf(err) != lattice.ErrInvalid {
+		if _, err := SignInvocation(bad, Invocation{ID: "id"}, goldenNow); lattice.CodeOf(err) != lattice.ErrInvalid {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}
@@ -84,8 +87,7 @@ func TestInvocationRefusals(t *testing.T) {
 	header := func(h string) string { return tokenEncoding.EncodeToString([]byte(h)) + "." + part[1] + "." + part[2] }
 	self := func(format string, args ...any) string { return signClaims(k, format, args...) }
 	verify := func(token string) error {
-		_, err := NewVerifier(clusterKey).VerifyInvocation(token, goldenID, goldenOrigin, goldenTarget, goldenHash,
-			goldenNow)
+		_, err := NewVerifier(clusterKey).VerifyInvocation(token, golden, goldenNow)
 		return err
 	}
 	const bad, now = lattice.ErrTokenMalformed, 1700000000
@@ -177,7 +179,8 @@ func TestInvocationMustMatch(t *testing.T) {
 		{"hash", goldenID, goldenOrigin, goldenTarget, "AB", "(AB / " + goldenHash + ")"},
 		{"hash case", goldenID, goldenOrigin, goldenTarget, strings.ToLower(goldenHash), "("},
 	} {
-		_, err := v.VerifyInvocation(good, tt.id, tt.origin, tt.target, tt.hash, goldenNow)
+		_, err := v.VerifyInvocation(good,
+			Invocation{ID: tt.id, OriginURL: tt.origin, TargetURL: tt.target, Hash: tt.hash}, goldenNow)
 		var e *lattice.Error
 		if lattice.CodeOf(err) != lattice.ErrHashMismatch {
 			t.Errorf("%s: %v", tt.name, err)
@@ -185,7 +188,7 @@ func TestInvocationMustMatch(t *testing.T) {
 			t.Errorf("%s: detail %q", tt.name, e.Detail)
 		}
 	}
-	if _, err := v.VerifyInvocation(good, "", goldenOrigin, goldenTarget, goldenHash, goldenNow); err != nil {
+	if _, err := v.VerifyInvocation(good, anonymous, goldenNow); err != nil {
 		t.Errorf("no id to compare: %v", err)
 	}
 }
@@ -205,7 +208,8 @@ func TestVerifiedInvocation(t *testing.T) {
 		{"iat null", signClaims(k, `{"iat":null,%s}`, base), goldenID, time.Time{}},
 		{"iat zero", signClaims(k, `{"iat":0,%s}`, base), goldenID, time.Unix(0, 0)},
 	} {
-		got, err := v.VerifyInvocation(tt.token, tt.id, goldenOrigin, goldenTarget, goldenHash, goldenNow)
+		got, err := v.VerifyInvocation(tt.token,
+			Invocation{ID: tt.id, OriginURL: goldenOrigin, TargetURL: goldenTarget, Hash: goldenHash}, goldenNow)
 		if err != nil || got.ID != goldenID || !got.IssuedAt.Equal(tt.want) {
 			t.Errorf("%s: %+v, %v; want %s", tt.name, got, err, tt.want)
 		}
@@ -215,7 +219,7 @@ func TestVerifiedInvocation(t *testing.T) {
 func TestVerifierIssuers(t *testing.T) {
 	good := goldenInvocation(t)
 	check := func(v *Verifier) error {
-		_, err := v.VerifyInvocation(good, "", goldenOrigin, goldenTarget, goldenHash, goldenNow)
+		_, err := v.VerifyInvocation(good, anonymous, goldenNow)
 		return err
 	}
 	var zero Verifier
@@ -250,8 +254,7 @@ func TestVerifierConcurrent(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 50 {
-				if _, err := v.VerifyInvocation(good, goldenID, goldenOrigin, goldenTarget, goldenHash,
-					goldenNow); err != nil {
+				if _, err := v.VerifyInvocation(good, golden, goldenNow); err != nil {
 					t.Error(err)
 				}
 				_ = v.Add(other)
@@ -271,7 +274,7 @@ func FuzzInvocationToken(f *testing.F) {
 	f.Add("a.b.c")
 	v := NewVerifier(clusterKey)
 	f.Fuzz(func(t *testing.T, s string) {
-		if _, err := v.VerifyInvocation(s, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err == nil &&
+		if _, err := v.VerifyInvocation(s, golden, goldenNow); err == nil &&
 			s != goldenInvocation(t) {
 			t.Errorf("a forged token passes: %q", s)
 		}
@@ -281,7 +284,8 @@ func FuzzInvocationToken(f *testing.F) {
 // FuzzInvocationClaims holds the scanner against encoding/json.
 func FuzzInvocationClaims(f *testing.F) {
 	k := mustSeed(f, clusterSeed)
-	f.Add(appendInvocationClaims(nil, "j", 1, k.Public(), "id", "o", "t", "h"))
+	f.Add(appendInvocationClaims(nil, "j", 1, k.Public(),
+		&Invocation{ID: "id", OriginURL: "o", TargetURL: "t", Hash: "h"}))
 	f.Add([]byte(`{"iss":"a\u0041","sub":"\ud800","wascap":{"hash":"x\"","target_url":null},"exp":12,"x":[{},-1.5e-3,true,null]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := parseInvocationClaims(data)
@@ -325,7 +329,7 @@ func BenchmarkSignInvocation(b *testing.B) {
 	k := mustSeed(b, clusterSeed)
 	b.ReportAllocs()
 	for b.Loop() {
-		if s, err := SignInvocation(k, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err != nil ||
+		if s, err := SignInvocation(k, golden, goldenNow); err != nil ||
 			s == "" {
 			b.Fatal(err)
 		}
@@ -336,7 +340,7 @@ func BenchmarkVerifyInvocation(b *testing.B) {
 	v, s := NewVerifier(clusterKey), goldenInvocation(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := v.VerifyInvocation(s, goldenID, goldenOrigin, goldenTarget, goldenHash, goldenNow); err != nil {
+		if _, err := v.VerifyInvocation(s, golden, goldenNow); err != nil {
 			b.Fatal(err)
 		}
 	}

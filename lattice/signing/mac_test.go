@@ -180,9 +180,9 @@ func BenchmarkAuthenticate(b *testing.B) {
 	b.Run("ed25519", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			token, _ := SignInvocation(kx, s.ID, s.OriginURL, s.TargetURL, goldenHash, time.Now())
-			if _, err := y.verifier.VerifyInvocation(token, s.ID, s.OriginURL, s.TargetURL, goldenHash,
-				time.Now()); err != nil {
+			inv := Invocation{ID: s.ID, OriginURL: s.OriginURL, TargetURL: s.TargetURL, Hash: goldenHash}
+			token, _ := SignInvocation(kx, inv, time.Now())
+			if _, err := y.verifier.VerifyInvocation(token, inv, time.Now()); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -26,7 +26,9 @@ func (p *Process) invocation(actor lattice.ActorID, operation string, payload []
 // sign signs as clients do.
 func sign(t testing.TB, inv *wire.Invocation, key signing.KeyPair) *wire.Invocation {
 	t.Helper()
-	claims, err := signing.SignInvocation(key, inv.ID, inv.OriginURL(), inv.TargetURL(), inv.Hash(), time.Now())
+	claims, err := signing.SignInvocation(key,
+		signing.Invocation{ID: inv.ID, OriginURL: inv.OriginURL(), TargetURL: inv.TargetURL(),
+			Hash: inv.Hash()}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,8 +94,9 @@ func TestInvocations(t *testing.T) {
 			if inv.ContentLength > uint64(len(inv.Msg)) {
 				continue // its payload travelled in chunks, which are not in the recording
 			}
-			if _, err := verifier.VerifyInvocation(inv.EncodedClaims, inv.ID, inv.OriginURL(), inv.TargetURL(), hash,
-				time.Now()); err != nil {
+			if _, err := verifier.VerifyInvocation(inv.EncodedClaims,
+				signing.Invocation{ID: inv.ID, OriginURL: inv.OriginURL(), TargetURL: inv.TargetURL(),
+					Hash: hash}, time.Now()); err != nil {
 				t.Errorf("%s line %d: %v", file, m.N, err)
 			}
 			if ours := inv.Encode(); !same(ours, m.Data) {
