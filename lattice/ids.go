@@ -97,6 +97,9 @@ func IsKey(s string, kind byte) bool {
 	return true
 }
 
+// IsEntity reports whether s has the form of the key of what can be called: an actor's or a provider's.
+func IsEntity(s string) bool { return IsKey(s, 'M') || IsKey(s, 'V') }
+
 func checkKey(s string, kind byte, what string) error {
 	if IsKey(s, kind) {
 		return nil

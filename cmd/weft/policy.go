@@ -234,7 +234,7 @@ func (a *asked) question() (q policy.Question, err error) {
 // named gives a party a name that may be a key, a name or an alias.
 func named(p *policy.Party, s string) {
 	p.Name = s
-	if lattice.IsKey(s, 'M') || lattice.IsKey(s, 'V') {
+	if lattice.IsEntity(s) {
 		p.Key, p.Name = s, ""
 	}
 }

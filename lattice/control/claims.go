@@ -78,7 +78,7 @@ func DecodeClaims(b []byte) (Claims, error) {
 	o := readObject(b)
 	c := Claims{Subject: o.need("sub", "subject"), Issuer: o.str("iss", "issuer"), Name: o.str("name"),
 		Revision: o.int32("rev", "revision"), Version: o.str("version")}
-	if len(o.errs) == 0 && !lattice.IsKey(c.Subject, 'M') && !lattice.IsKey(c.Subject, 'V') {
+	if len(o.errs) == 0 && !lattice.IsEntity(c.Subject) {
 		o.errs = append(o.errs, errors.New("sub "+lattice.Printable(c.Subject)+
 			": want the key of an actor or a provider"))
 	}

@@ -20,7 +20,7 @@ type Ref struct {
 // PutRef stores a reference. It writes only when that differs from what is stored.
 func (s *Store) PutRef(ctx context.Context, r Ref) error {
 	b, err := json.Marshal(r)
-	if err != nil || r.URL == "" || len(r.URL) > 1024 || !isEntity(r.PublicKey) {
+	if err != nil || r.URL == "" || len(r.URL) > 1024 || !lattice.IsEntity(r.PublicKey) {
 		return &lattice.Error{Code: lattice.ErrInvalid, Op: "put reference", Entity: lattice.Printable(r.URL), Err: err}
 	}
 	return s.write(ctx, "put reference", func(ctx context.Context, kv jetstream.KeyValue) error {
@@ -35,8 +35,6 @@ func (s *Store) PutRef(ctx context.Context, r Ref) error {
 	})
 }
 
-func isEntity(key string) bool { return lattice.IsKey(key, 'M') || lattice.IsKey(key, 'V') }
-
 // decodeRef reads an entry, which must be under its own key.
 func decodeRef(key string, b []byte) (r Ref, err error) {
 	if err := json.Unmarshal(b, &r); err != nil {
@@ -46,7 +44,7 @@ func decodeRef(key string, b []byte) (r Ref, err error) {
 		return r, &lattice.Error{Code: lattice.ErrInvalid, Op: "read reference",
 			Detail: "it is under the key of another one"}
 	}
-	if !isEntity(r.PublicKey) {
+	if !lattice.IsEntity(r.PublicKey) {
 		return r, &lattice.Error{Code: lattice.ErrInvalid, Op: "read reference",
 			Detail: "public_key is not the key of an actor or provider"}
 	}

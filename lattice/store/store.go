@@ -268,7 +268,7 @@ func (s *Store) DelLink(ctx context.Context, actor lattice.ActorID, contract str
 // PutClaims stores what the lattice knows about an actor or provider. It writes only when that differs from what is
 // stored, so that every host may do it at every start.
 func (s *Store) PutClaims(ctx context.Context, c control.Claims) error {
-	if !lattice.IsKey(c.Subject, 'M') && !lattice.IsKey(c.Subject, 'V') {
+	if !lattice.IsEntity(c.Subject) {
 		return &lattice.Error{Code: lattice.ErrInvalid, Op: "put claims", Entity: lattice.Printable(c.Subject),
 			Detail: "the subject is not the key of an actor or provider"}
 	}
@@ -290,7 +290,7 @@ func (s *Store) PutClaims(ctx context.Context, c control.Claims) error {
 
 // DelClaims deletes the claims of an actor or provider. Those that are not there are no error.
 func (s *Store) DelClaims(ctx context.Context, publicKey string) error {
-	if !lattice.IsKey(publicKey, 'M') && !lattice.IsKey(publicKey, 'V') {
+	if !lattice.IsEntity(publicKey) {
 		return &lattice.Error{Code: lattice.ErrInvalid, Op: "delete claims", Entity: lattice.Printable(publicKey)}
 	}
 	return s.write(ctx, "delete claims", func(ctx context.Context, kv jetstream.KeyValue) error {
