@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/weftlattice/weft/internal/channel"
-	"github.com/weftlattice/weft/internal/chunks"
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/linkfile"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/natsconn"
@@ -176,7 +176,7 @@ func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) erro
 		return err
 	}
 	p.serving.Store(sub)
-	calls := channel.Config{Handler: p.serveLocal, MaxBytes: chunks.DefaultMaxBytes, Budget: p.large, Logger: p.log}
+	calls := channel.Config{Handler: p.serveLocal, MaxBytes: invocation.DefaultMaxBytes, Budget: p.large, Logger: p.log}
 	switch {
 	case p.inside != nil:
 		p.uplink = joinUplink(p.inside, calls)

@@ -21,11 +21,8 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// Defaults of Config.
-const (
-	DefaultWindow   = 1024
-	DefaultMaxBytes = 128 << 20
-)
+// DefaultWindow is the default of Config.Window.
+const DefaultWindow = 1024
 
 // Config configures a Conn. The zero value serves nothing.
 type Config struct {
@@ -38,7 +35,7 @@ type Config struct {
 	// quick as a rule and call Yield before they wait; otherwise each call gets a goroutine of its own.
 	Inline   bool
 	Window   int    // calls in progress in each direction; default DefaultWindow, at most 65536; both ends must agree
-	MaxBytes uint64 // bounds payloads; default DefaultMaxBytes
+	MaxBytes uint64 // bounds payloads; default invocation.DefaultMaxBytes
 	// Budget bounds what large payloads take of the process's memory; default a budget of its own.
 	Budget *load.Budget
 	Logger *slog.Logger
@@ -129,7 +126,7 @@ func (cfg Config) withDefaults() *Config {
 	}
 	cfg.Window = min(cfg.Window, 1<<16)
 	if cfg.MaxBytes == 0 {
-		cfg.MaxBytes = DefaultMaxBytes
+		cfg.MaxBytes = invocation.DefaultMaxBytes
 	}
 	if cfg.Budget == nil {
 		cfg.Budget = load.NewBudget(0)

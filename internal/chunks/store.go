@@ -12,13 +12,11 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
+
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/subject"
 )
-
-// DefaultMaxBytes bounds a payload that travels through the object store.
-const DefaultMaxBytes = 128 << 20
 
 const (
 	// life is when the store drops what no receiver took, as after a crash between putting and fetching.

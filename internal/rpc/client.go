@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
 	"github.com/weftlattice/weft/internal/chunks"
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -22,7 +24,7 @@ type ClientConfig struct {
 	HostID  lattice.HostID // the host that sends, or that started the provider that sends
 	Cluster signing.KeyPair
 	Timeout time.Duration // for calls whose context has no deadline; default DefaultTimeout
-	// MaxBytes bounds requests and responses; default chunks.DefaultMaxBytes.
+	// MaxBytes bounds requests and responses; default invocation.DefaultMaxBytes.
 	MaxBytes uint64
 	// Budget bounds what large payloads take of the process's memory; default a budget of its own. Responses are
 	// counted while they are fetched, or until the call in which the client is used has been served.
@@ -67,7 +69,7 @@ func NewClient(nc *nats.Conn, cfg ClientConfig) *Client {
 		cfg.Timeout = DefaultTimeout
 	}
 	if cfg.MaxBytes == 0 {
-		cfg.MaxBytes = chunks.DefaultMaxBytes
+		cfg.MaxBytes = invocation.DefaultMaxBytes
 	}
 	if cfg.Budget == nil {
 		cfg.Budget = load.NewBudget(0)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
 	"github.com/weftlattice/weft/internal/chunks"
 	"github.com/weftlattice/weft/internal/dated"
 	"github.com/weftlattice/weft/internal/invocation"
@@ -29,7 +30,7 @@ type ServerConfig struct {
 	Lattice  lattice.Name
 	Verifier *signing.Verifier
 	Timeout  time.Duration // for calls that say no remaining time; default DefaultServeTimeout
-	MaxBytes uint64        // bounds requests and responses; default chunks.DefaultMaxBytes
+	MaxBytes uint64        // bounds requests and responses; default invocation.DefaultMaxBytes
 	Budget   *load.Budget  // bounds what large payloads take of the process's memory; default a budget of its own
 	MaxAge   time.Duration // how long ago an invocation may have been signed; 0: any time, as in the dialect
 	MaxAhead time.Duration // how far a signer's clock may be ahead; 0: any
@@ -85,7 +86,7 @@ func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 		cfg.Timeout = DefaultServeTimeout
 	}
 	if cfg.MaxBytes == 0 {
-		cfg.MaxBytes = chunks.DefaultMaxBytes
+		cfg.MaxBytes = invocation.DefaultMaxBytes
 	}
 	if cfg.Budget == nil {
 		cfg.Budget = load.NewBudget(0)

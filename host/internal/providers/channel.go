@@ -7,7 +7,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/supervisor"
 	"github.com/weftlattice/weft/internal/channel"
-	"github.com/weftlattice/weft/internal/chunks"
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -114,7 +114,7 @@ func (p *Provider) tellActors(to teller, wants <-chan struct{}) {
 // the actors.
 func (p *Provider) channelConfig() (config channel.Config, wants <-chan struct{}) {
 	subscribe := make(chan struct{}, 1)
-	return channel.Config{Inline: true, MaxBytes: chunks.DefaultMaxBytes, Budget: p.cfg.Budget,
+	return channel.Config{Inline: true, MaxBytes: invocation.DefaultMaxBytes, Budget: p.cfg.Budget,
 		Logger: p.cfg.Logger.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
 		Admit:  p.admit, Handler: p.cfg.Actors.ServeLocal, Notice: func(b []byte) {
 			if string(b) == channel.WantActors {

@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/weftlattice/weft/internal/nearest"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -363,38 +364,9 @@ func join(path, name string) string {
 
 // suggest returns `; did you mean "x"?` for the nearest known name, if one is near.
 func suggest(name string, known []string) string {
-	if len(name) > 64 {
+	near := nearest.Names(name, known)
+	if len(near) == 0 {
 		return ""
 	}
-	best, distance := "", len(name)/3+2
-	for _, k := range known {
-		if d := edits(strings.ToLower(name), k); d < distance {
-			best, distance = k, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// edits counts the insertions, deletions and replacements between two texts.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return fmt.Sprintf("; did you mean %q?", near[0])
 }

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/weftlattice/weft/internal/chunks"
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 	"github.com/weftlattice/weft/provider"
@@ -158,7 +158,7 @@ func (h *handler) readBody(ctx context.Context, into *bytes.Buffer, r *http.Requ
 	if timeout == 0 {
 		timeout = h.env.Timeout
 	}
-	room := min(limit, chunks.DefaultMaxBytes)
+	room := min(limit, invocation.DefaultMaxBytes)
 	if why := wait.ledger.grow(wait, room); why != granted {
 		h.refused(ctx, "request", why, "")
 		return 0, overFull(why)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/internal/certfile"
-	"github.com/weftlattice/weft/internal/chunks"
+	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/linkfile"
 	"github.com/weftlattice/weft/lattice/linkvalue"
 	"github.com/weftlattice/weft/provider"
@@ -22,7 +22,7 @@ const bodyOverhead = 1 << 20
 // MaxBody is the largest request body in bytes that a link may allow, which is what the lattice carries.
 const MaxBody = linkvalue.MaxHTTPBody
 
-var _ [chunks.DefaultMaxBytes - bodyOverhead - MaxBody]struct{} // it is no larger than that
+var _ [invocation.DefaultMaxBytes - bodyOverhead - MaxBody]struct{} // it is no larger than that
 
 // Where a link listens that does not say.
 const (
