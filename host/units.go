@@ -101,7 +101,10 @@ func (h *Host) assemble() error {
 		Publish: h.publisher.publish,
 		Run:     h.tasks.Run,
 		Foreign: func(l wire.LinkDefinition) bool { return h.providers.RunsForeign(l) },
-		Logger:  h.log,
+		Runs: func(id lattice.ActorID) bool {
+			return h.actors.Has(id) || h.peer.Directory.Others(wire.ActorEntity(id), h.node.ID)
+		},
+		Logger: h.log,
 	})
 	h.domain = state.NewDomain(h.base.nats.rpc, h.log)
 	h.policy = permit.New(permit.Config{

@@ -367,7 +367,11 @@ func inspectActor(a *app, cmd *cobra.Command, query string) error {
 		Claims *control.Claims `json:"claims,omitempty"`
 		On     []actorView     `json:"on"`
 		Links  []operate.Link  `json:"links"`
+		Waits  []string        `json:"waits,omitempty"` // interfaces that it imports from other actors and has no link for
 	}{ID: id, On: []actorView{}, Links: []operate.Link{}}
+	if out.Waits, err = l.Waiting(cmd.Context(), id); err != nil {
+		return err
+	}
 	for _, c := range v.Claims {
 		if c.Subject == string(id) {
 			out.Claims, out.Name = &c, c.Name
@@ -406,6 +410,16 @@ func inspectActor(a *app, cmd *cobra.Command, query string) error {
 		}
 		if len(out.On) == 0 {
 			fmt.Fprintln(w, "runs nowhere")
+		}
+		for _, f := range v.Surface(id).Exports {
+			printf(w, "exports %s: %s\n", f, f.Type)
+		}
+		for _, f := range v.Surface(id).Imports {
+			printf(w, "imports %s: %s\n", f, f.Type)
+		}
+		for _, contract := range out.Waits {
+			printf(w, "waits for a link, which its calls of %s need: weft link put %s ACTOR %s\n", contract,
+				or(out.Name, string(id)), contract)
 		}
 		for _, k := range out.Links {
 			printf(w, "link to %s (%s, %s): %s %s\n", or(k.ProviderName, string(k.ProviderID)), k.ContractID,

@@ -233,12 +233,20 @@ func completeCall(a *app) cobra.CompletionFunc {
 	}
 }
 
-// linkPutWords offers actors, providers, and then the names of the values that a built-in provider knows.
+// linkPutWords offers actors, providers and actors, and then the interfaces that the first actor imports, or the names
+// of the values that a built-in provider knows.
 func linkPutWords(a *app) cobra.CompletionFunc {
-	things := completer(a, actorNames, providerNames)
 	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-		if len(args) < 2 {
-			return things(cmd, args, typed)
+		if len(args) < 2 || len(args) == 2 && linkvalue.Builtin(args[1]) == nil {
+			targets := func(v *operate.View) []string { return append(providerNames(v), actorNames(v)...) }
+			imports := func(v *operate.View) []string {
+				id, err := v.Actor(args[0])
+				if err != nil {
+					return nil
+				}
+				return v.Imports(id)
+			}
+			return completer(a, actorNames, targets, imports)(cmd, args, typed)
 		}
 		table := linkvalue.Builtin(args[1])
 		if table == nil || strings.Contains(typed, "=") {

@@ -27,13 +27,17 @@ func linkCmd(a *app) *cobra.Command {
 func linkPut(a *app) *cobra.Command {
 	var w waiting
 	var name, file string
-	cmd := &cobra.Command{Use: "put ACTOR PROVIDER [CONTRACT] [key=value ...]", ValidArgsFunction: linkPutWords(a),
-		Short: "Link an actor to a provider", Args: rangeArgs(2, -1),
+	cmd := &cobra.Command{Use: "put ACTOR PROVIDER|ACTOR [CONTRACT] [key=value ...]", ValidArgsFunction: linkPutWords(a),
+		Short: "Link an actor to a provider, or to another actor", Args: rangeArgs(2, -1),
 		Long: `Grants an actor the use of a provider, with the values that configure it. Waits until the provider has the link and
 shows its error if it cannot use it. What the provider refuses replaces no link that works. Values may be secrets: give them in
-a file with --values. The values of built-in providers: docs/providers.md.`,
+a file with --values. The values of built-in providers: docs/providers.md.
+
+What a component imports from another one is linked to the actor that exports it; the contract is the interface. The types
+of both must be the same, and pass values only. Putting such a link to another actor exchanges it while requests flow.`,
 		Example: `  weft link put app httpserver port=8080 path=/api
-  weft link put app keyvalue-redis --link-name cache --values redis.yaml`,
+  weft link put app keyvalue-redis --link-name cache --values redis.yaml
+  weft link put app filter acme:edge/filter`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r := operate.LinkPut{Actor: args[0], Provider: args[1]}
 			rest := args[2:]
@@ -57,8 +61,13 @@ a file with --values. The values of built-in providers: docs/providers.md.`,
 				return err
 			}
 			if link.State == operate.LinkPending && !w.noWait {
-				a.say("- no process of %s serves link name %s yet; the link takes effect when one starts",
-					or(link.ProviderName, string(link.ProviderID)), link.LinkName)
+				who := or(link.ProviderName, string(link.ProviderID))
+				if _, actor := link.Target(); actor {
+					a.say("- %s does not run yet; the link takes effect when it starts", who)
+				} else {
+					a.say("- no process of %s serves link name %s yet; the link takes effect when one starts", who,
+						link.LinkName)
+				}
 			}
 			return a.print(link, func(w io.Writer) { linkLine(w, *link) })
 		}}

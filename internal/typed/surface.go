@@ -209,3 +209,58 @@ func Mismatch(imports, exports []Function, contract string) string {
 	}
 	return strings.Join(faults, "; ")
 }
+
+// Side is one end of a link between actors.
+type Side struct {
+	Name    string // for people
+	Surface string // as text; "": it is not known, or no component
+}
+
+// Misfit says why one actor cannot use a link for an interface, or another one cannot serve it; "": nothing is known
+// against it.
+func Misfit(contract string, from, to Side) string {
+	in, out := ParseSurface(from.Surface).Imports, ParseSurface(to.Surface).Exports
+	switch {
+	case from.Surface != "" && !slices.Contains(Contracts(in), contract):
+		return from.lacks("imports", contract, Contracts(in))
+	case to.Surface == "": // what is no component may serve the operations
+		return ""
+	case !slices.Contains(Contracts(out), contract):
+		return to.lacks("exports", contract, Contracts(out))
+	case from.Surface == "":
+		return handles(out, contract)
+	}
+	return Mismatch(in, out, contract)
+}
+
+// Contracts are the interfaces of functions, without versions.
+func Contracts(all []Function) (names []string) {
+	for _, f := range all {
+		if c := Contract(f.Interface); c != "" && !slices.Contains(names, c) {
+			names = append(names, c)
+		}
+	}
+	return names
+}
+
+func (s Side) lacks(verb, contract string, have []string) string {
+	text := fmt.Sprintf("%s %s no interface %s", s.Name, verb, contract)
+	if near := nearest.DidYouMean(contract, have); near != "" {
+		return text + "; " + near
+	}
+	if len(have) > 0 {
+		text += "; it " + verb + " " + strings.Join(have, ", ")
+	}
+	return text
+}
+
+// handles names the functions of an interface that pass resources.
+func handles(all []Function, contract string) string {
+	var faults []string
+	for _, f := range all {
+		if t, err := ParseFunc(f.Type); Contract(f.Interface) == contract && err == nil && t.Handle != "" {
+			faults = append(faults, fmt.Sprintf("%s passes the resource %s, which stays in its component", f, t.Handle))
+		}
+	}
+	return strings.Join(faults, "; ")
+}

@@ -286,7 +286,11 @@ func DecodeLink(b []byte) (wire.LinkDefinition, error) {
 func CheckLink(l wire.LinkDefinition) error {
 	o := &object{}
 	o.check("actor_id", l.ActorID.Check())
-	o.check("provider_id", l.ProviderID.Check())
+	if _, ok := l.Actor(); !ok {
+		o.check("provider_id", l.ProviderID.Check())
+	} else if !wire.IsInterface(l.ContractID) {
+		o.bad("contract_id %q: an actor serves an interface, as acme:edge/filter", lattice.Printable(l.ContractID))
+	}
 	if l.LinkName == "" {
 		o.bad("link_name is missing")
 	} else {

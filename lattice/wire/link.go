@@ -13,12 +13,38 @@ import (
 
 // LinkDefinition grants an actor the use of a provider under a contract and a link name, with the values that
 // configure it. It travels as msgpack to providers and as JSON to hosts and in the bucket.
+//
+// An actor may serve a link, too: then ProviderID is the actor's key, and ContractID the interface without its version,
+// as acme:edge/filter. Other software sees a provider that it does not know.
 type LinkDefinition struct {
 	ActorID    lattice.ActorID    `json:"actor_id"`
 	ProviderID lattice.ProviderID `json:"provider_id"`
 	LinkName   lattice.LinkName   `json:"link_name"`
 	ContractID string             `json:"contract_id"`
 	Values     map[string]string  `json:"values"`
+}
+
+// Actor returns the actor that serves the link; false: a provider does.
+func (l LinkDefinition) Actor() (lattice.ActorID, bool) {
+	return lattice.ActorID(l.ProviderID), lattice.IsKey(string(l.ProviderID), 'M')
+}
+
+// IsInterface reports whether a contract is an interface of the component model without a version, as acme:edge/filter.
+func IsInterface(contract string) bool {
+	namespace, rest, ok := strings.Cut(contract, ":")
+	name, face, two := strings.Cut(rest, "/")
+	return ok && two && isLabel(namespace) && isLabel(name) && isLabel(face)
+}
+
+// isLabel reports whether s is of letters, digits and hyphens, and begins with a letter.
+func isLabel(s string) bool {
+	for i, c := range []byte(s) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (i == 0 || c != '-' && (c < '0' || c > '9')) {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // ID identifies the link: the provider is not part of it, so that an actor has one link per contract and name.

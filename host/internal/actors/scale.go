@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/host/internal/permit"
+	"github.com/weftlattice/weft/host/internal/state"
 	"github.com/weftlattice/weft/host/internal/tasks"
 	"github.com/weftlattice/weft/internal/announce"
 	"github.com/weftlattice/weft/lattice"
@@ -187,6 +188,7 @@ func (as *Actors) bringUp(ctx context.Context, a *Actor, art loaded, r ScaleRequ
 	a.current.Store(v)
 	a.setScale(r.Annotations, max)
 	known := v.known()
+	as.tellLinks(known)
 	if err = as.cfg.State.Keep(ctx, known); err == nil {
 		as.cfg.State.PutClaims(known)
 		err = a.serve(max)
@@ -200,6 +202,31 @@ func (as *Actors) bringUp(ctx context.Context, a *Actor, art loaded, r ScaleRequ
 	as.cfg.Logger.Info("actor started", lattice.LogActor, art.claims.Name, "id", a.id, "max", max, lattice.LogRef,
 		r.Ref,
 		"digest", art.pin)
+	return nil
+}
+
+// tellLinks says what links an actor that starts lacks, and which do not fit it: it runs nevertheless.
+func (as *Actors) tellLinks(c control.Claims) {
+	for _, contract := range as.cfg.State.Unlinked(c) {
+		as.cfg.Logger.Warn("the actor waits for a link; calls of the interface fail until there is one",
+			lattice.LogActor, c.Name, lattice.LogContract, contract, "make", "weft link put "+c.Subject+" ACTOR "+contract)
+	}
+	for _, m := range as.cfg.State.Misfits(c) {
+		as.cfg.Logger.Error("a link does not fit; calls over it fail", lattice.LogActor, m.Link.ActorID, "to",
+			m.Link.ProviderID, lattice.LogContract, m.Link.ContractID, "because", m.Why)
+	}
+}
+
+// fitsLinks refuses a revision that a link does not fit which the one before fitted.
+func (as *Actors) fitsLinks(old, next control.Claims) error {
+	before := as.cfg.State.Misfits(old)
+	for _, m := range as.cfg.State.Misfits(next) {
+		if !slices.ContainsFunc(before, func(b state.Misfit) bool { return b.Link.ID() == m.Link.ID() }) {
+			return &lattice.Error{Code: lattice.ErrConflict, Op: "update", Entity: next.Subject,
+				Detail: fmt.Sprintf("the link from %s to %s would not fit any more: %s; delete it first, with: weft link del %s %s",
+					m.Link.ActorID, m.Link.ProviderID, m.Why, m.Link.ActorID, m.Link.ContractID)}
+		}
+	}
 	return nil
 }
 
@@ -292,6 +319,9 @@ func (as *Actors) swap(ctx context.Context, r control.UpdateActorRequest) (*Revi
 	}
 	// The claims are kept before the new code serves: where that fails, the old code goes on under claims that fit it.
 	known := next.known()
+	if err := as.fitsLinks(old.known(), known); err != nil {
+		return nil, errors.Join(err, next.close(ctx))
+	}
 	if err := as.cfg.State.Keep(ctx, known); err != nil {
 		return nil, errors.Join(err, next.close(ctx))
 	}

@@ -122,6 +122,10 @@ func (c *Calls) resolve(from *Caller, binding lattice.LinkName, namespace string
 	route wire.Route, err error) {
 	binding = binding.OrDefault()
 	if link, ok := c.cfg.State.Find(from.ID, namespace, binding); ok {
+		if id, ok := link.Actor(); ok { // as those by key and by alias, the link needs no capability
+			route, err := link.Route()
+			return wire.ActorEntity(id), "actor", route, err
+		}
 		to := wire.ProviderEntity(link.ProviderID, link.ContractID, link.LinkName)
 		route, _ := link.Route() // the provider says when the value is no route
 		return to, c.cfg.State.ProviderName(link.ProviderID), route, RequireCapability(from.Claims, namespace)
@@ -135,6 +139,11 @@ func (c *Calls) resolve(from *Caller, binding lattice.LinkName, namespace string
 	if id, ok := c.cfg.State.ByRef(namespace); ok {
 		return wire.ActorEntity(id), "actor", wire.PreferLocal, nil
 	}
+	if wire.IsInterface(namespace) { // which actors serve
+		return to, "", route, &lattice.Error{Code: lattice.ErrUnlinked,
+			Detail: fmt.Sprintf("for %s on %s, link name %s; make one with: weft link put %s ACTOR %s%s", namespace,
+				c.cfg.Lattice, binding, from.ID, namespace, linkFlag(binding))}
+	}
 	if strings.Contains(namespace, ":") { // the form of a contract
 		if err := RequireCapability(from.Claims, namespace); err != nil {
 			return to, "", route, err
@@ -146,6 +155,14 @@ func (c *Calls) resolve(from *Caller, binding lattice.LinkName, namespace string
 	}
 	return to, "", route, &lattice.Error{Code: lattice.ErrNotFound, Op: "call", Entity: lattice.Printable(namespace),
 		Detail: "Could not identify suitable target for invocation: no link, actor key or call alias"}
+}
+
+// linkFlag is the flag of commands that says a link name.
+func linkFlag(name lattice.LinkName) string {
+	if name == lattice.DefaultLink {
+		return ""
+	}
+	return " --link-name " + string(name)
 }
 
 // RequireCapability checks that an actor's claims grant a contract.

@@ -32,6 +32,9 @@ const handOverPause = time.Second
 // was. Values that may work later are stored where there is nothing to lose, and are tried again. A provider that does
 // not answer, as those of other SDKs do not, is no reason to refuse.
 func (s *State) checkLink(ctx context.Context, def wire.LinkDefinition) error {
+	if target, ok := def.Actor(); ok {
+		return s.checkActorLink(ctx, def, target)
+	}
 	old, had := s.Find(def.ActorID, def.ContractID, def.LinkName)
 	states, err := s.askLink(ctx, def)
 	if err != nil {
@@ -52,8 +55,7 @@ func (s *State) checkLink(ctx context.Context, def wire.LinkDefinition) error {
 				" refuses it, nothing is stored: " + one.Error}
 		}
 	}
-	if had && old.ProviderID != def.ProviderID && len(states) == 0 && !s.providerAnswers(ctx, def) &&
-		s.providerAnswers(ctx, old) {
+	if had && old.ProviderID != def.ProviderID && len(states) == 0 && !s.served(ctx, def) && s.served(ctx, old) {
 		return &lattice.Error{Code: lattice.ErrUnavailable,
 			Detail: fmt.Sprintf("provider %s, which would take the place of %s, does not run under link name %s; start it first, or delete the link",
 				s.ProviderName(def.ProviderID), s.ProviderName(old.ProviderID), def.LinkName)}
@@ -112,8 +114,11 @@ func (s *State) askLink(ctx context.Context, def wire.LinkDefinition) ([]wire.Li
 	}
 }
 
-// providerAnswers reports whether a process of a link's provider answers anywhere.
-func (s *State) providerAnswers(ctx context.Context, def wire.LinkDefinition) bool {
+// served reports whether what serves a link runs anywhere: an actor, or a process of a provider, which is asked.
+func (s *State) served(ctx context.Context, def wire.LinkDefinition) bool {
+	if id, ok := def.Actor(); ok {
+		return s.cfg.Runs(id)
+	}
 	ctx, cancel := context.WithTimeout(ctx, linkCheckQuiet)
 	defer cancel()
 	_, err := s.cfg.Conn.RequestWithContext(ctx, subject.Health(s.cfg.Lattice, def.ProviderID, def.LinkName), nil)

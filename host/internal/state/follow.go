@@ -43,7 +43,7 @@ var _ store.Handler = handler{}
 
 // LinkPut remembers a link and tells its provider. What was stored before the host came is no news to observers.
 func (h handler) LinkPut(l wire.LinkDefinition, old *wire.LinkDefinition, replay bool) {
-	if old != nil && old.ProviderID != l.ProviderID && !replay {
+	if _, toActor := l.Actor(); old != nil && old.ProviderID != l.ProviderID && !replay && !toActor {
 		was := *old
 		h.want(l)
 		if err := h.cfg.Run("link "+l.ID(), func(ctx context.Context) { h.handOver(ctx, was, l) }); err == nil {

@@ -99,6 +99,18 @@ func (l *Links) Linked(actor lattice.ActorID, id lattice.ProviderID, link lattic
 	return false
 }
 
+// hasLink reports whether an actor has a link for a contract, under whatever name.
+func (l *Links) hasLink(actor lattice.ActorID, contract string) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for names := range l.byNames {
+		if names.actor == actor && names.contract == contract {
+			return true
+		}
+	}
+	return false
+}
+
 // All returns every link, in a stable order.
 func (l *Links) All() []wire.LinkDefinition {
 	return l.where(func(wire.LinkDefinition) bool { return true })

@@ -25,6 +25,7 @@ type Config struct {
 	Publish func(events ...event.Data)                         // tells the lattice
 	Run     func(key string, work func(context.Context)) error // carries work out in the background
 	Foreign func(wire.LinkDefinition) bool                     // the link's provider runs here and may not be built on weft's SDK
+	Runs    func(lattice.ActorID) bool                         // an actor runs here, or on a host that is heard
 	Logger  *slog.Logger
 }
 

@@ -74,7 +74,22 @@ func (l *Lattice) StartActor(ctx context.Context, r ActorStart) (*ActorScale, er
 	}
 	err = l.run(ctx, jobs)
 	result.complete(v)
+	if err == nil {
+		l.tellWaiting(ctx, result)
+	}
 	return result, err
+}
+
+// tellWaiting says what links an actor that was started waits for.
+func (l *Lattice) tellWaiting(ctx context.Context, a *ActorScale) {
+	waiting, err := l.Waiting(ctx, a.ID)
+	if err != nil {
+		return // it is started, and weft actor inspect tells
+	}
+	for _, contract := range waiting {
+		l.step(fmt.Sprintf("it waits for a link, which its calls of %s need: weft link put %s ACTOR %s", contract,
+			cmp.Or(a.Name, string(a.ID)), contract), "")
+	}
 }
 
 // ScaleActor sets the scale of an actor: on one host, over the hosts where it runs, or spread over all that bid. 0

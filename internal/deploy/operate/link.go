@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weftlattice/weft/internal/typed"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
@@ -42,6 +43,31 @@ type Link struct {
 	Warnings []string `json:"warnings,omitempty"` // of a put: what will not work as it is, or was not looked at
 
 	checked bool // the provider refuses values that it does not know
+}
+
+// Target returns the actor that serves the link; false: a provider does.
+func (l Link) Target() (lattice.ActorID, bool) {
+	return wire.LinkDefinition{ProviderID: l.ProviderID}.Actor()
+}
+
+// toActor finds the state of a link that an actor serves.
+func (v *View) toActor(l *Link, target lattice.ActorID) {
+	side := func(id lattice.ActorID) typed.Side {
+		return typed.Side{Name: v.ActorName(id), Surface: v.interfaces(id)}
+	}
+	l.Error = typed.Misfit(l.ContractID, side(l.ActorID), side(target))
+	switch {
+	case l.Error != "":
+		l.State = wire.LinkFailed
+	case v.runs(target):
+		l.State = wire.LinkActive
+	default:
+		l.State = LinkPending
+	}
+	if v.interfaces(l.ActorID) == "" || v.interfaces(target) == "" {
+		l.Warnings = append(l.Warnings, "the types have not been checked: "+
+			"one of the actors has not been started, or is no component; they are when it starts")
+	}
 }
 
 // Summary is the state in words.
@@ -100,7 +126,10 @@ func (l *Lattice) Links(ctx context.Context) ([]Link, error) {
 	links := []Link{}
 	for _, d := range defs {
 		link := v.link(d)
-		if running := len(v.Processes(link.ProviderID, link.LinkName)); running > 0 {
+		if target, ok := d.Actor(); ok {
+			v.toActor(&link, target)
+			link.Warnings = nil
+		} else if running := len(v.Processes(link.ProviderID, link.LinkName)); running > 0 {
 			p := process{link.ProviderID, link.LinkName}
 			if _, ok := asked[p]; !ok {
 				asked[p] = l.linkStates(ctx, p.id, p.link, running)
@@ -118,8 +147,8 @@ func (l *Lattice) Links(ctx context.Context) ([]Link, error) {
 
 // LinkPut is a link to make. Names will do for actor and provider.
 type LinkPut struct {
-	Actor, Provider string
-	ContractID      string // empty: that of the provider
+	Actor, Provider string // Provider may be an actor that exports the interface ContractID
+	ContractID      string // empty: that of the provider, or the only interface that fits both actors
 	LinkName        lattice.LinkName
 	Values          map[string]string
 }
@@ -140,7 +169,7 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	provider, err := v.Provider(r.Provider)
+	provider, err := v.serving(&r, actor)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +184,11 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 			Detail: fmt.Sprintf("its contract is %s, not %s; values are given as key=value", known, lattice.Printable(def.ContractID))}
 	}
 	link := v.link(def)
-	if link.Warnings, err = l.checkValues(v, def); err != nil {
+	target, toActor := def.Actor()
+	if !toActor {
+		link.Warnings, err = l.checkValues(v, def)
+	}
+	if err != nil {
 		return nil, err
 	}
 	l.tellReplaced(ctx, v, def)
@@ -171,6 +204,10 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 		}
 		return nil, l.alsoAway(ctx, link, len(v.Processes(link.ProviderID, link.LinkName)), v.explained(err, link))
 	}
+	if toActor {
+		err = waitLinkSet(ctx, events, def.ID())
+		v.toActor(&link, target)
+	}
 	processes := v.Processes(link.ProviderID, link.LinkName)
 	if !l.cfg.NoWait && len(processes) > 0 {
 		l.step("waiting for the provider", v.HostName(processes[0].Host.HostID))
@@ -178,13 +215,57 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 			err = v.explained(l.awaitLink(ctx, &link, len(processes)), link)
 		}
 	}
-	if !link.checked && len(def.Values) > 0 && !l.knows(v, def) {
+	if !link.checked && len(def.Values) > 0 && !l.knows(v, def) && !toActor {
 		link.Warnings = append(link.Warnings, "nobody has checked the names of the values: "+v.ProviderName(provider)+" may ignore those that it does not know")
 	}
 	for _, w := range link.Warnings {
 		l.step("warning: "+w, "")
 	}
 	return &link, err
+}
+
+// serving finds what a link is to be served by, and its interface where an actor serves it.
+func (v *View) serving(r *LinkPut, from lattice.ActorID) (lattice.ProviderID, error) {
+	if contract := typed.Contract(r.ContractID); wire.IsInterface(contract) {
+		r.ContractID = contract
+		id, err := v.Actor(r.Provider)
+		return lattice.ProviderID(id), err
+	}
+	provider, err := v.Provider(r.Provider)
+	if err == nil || r.ContractID != "" || !v.isActor(r.Provider) {
+		return provider, err
+	}
+	id, err := v.Actor(r.Provider)
+	if err != nil {
+		return "", err
+	}
+	have := typed.Contracts(v.Surface(id).Exports)
+	both := slices.DeleteFunc(typed.Contracts(v.Surface(from).Imports), func(c string) bool {
+		return !slices.Contains(have, c)
+	})
+	if len(both) != 1 {
+		return "", &lattice.Error{Code: lattice.ErrInvalid, Op: "put link to", Entity: r.Provider,
+			Detail: fmt.Sprintf("that is an actor; give the interface as the third argument, as acme:edge/filter (%s)",
+				cmp.Or(strings.Join(both, " or "), "hosts know none that "+v.ActorName(from)+" imports and it exports"))}
+	}
+	r.ContractID = both[0]
+	return lattice.ProviderID(id), nil
+}
+
+// Waiting are the interfaces that an actor imports from other actors and has no link for, as far as hosts tell.
+func (l *Lattice) Waiting(ctx context.Context, id lattice.ActorID) ([]string, error) {
+	claims, err := l.ctl.Claims(ctx)
+	if err != nil {
+		return nil, err
+	}
+	contracts := typed.Contracts((&View{Claims: claims}).Surface(id).Imports)
+	if len(contracts) == 0 {
+		return nil, nil
+	}
+	links, err := l.ctl.Links(ctx)
+	return slices.DeleteFunc(contracts, func(c string) bool {
+		return slices.ContainsFunc(links, func(d wire.LinkDefinition) bool { return d.ActorID == id && d.ContractID == c })
+	}), err
 }
 
 // knows reports whether weft knows the values of a link's provider, since that is built in.
@@ -228,8 +309,11 @@ func (l *Lattice) tellReplaced(ctx context.Context, v *View, def wire.LinkDefini
 	}
 	for _, k := range have {
 		if k.ID() == def.ID() && k.ProviderID != def.ProviderID {
-			l.step(fmt.Sprintf("taking the place of %s, which keeps the link until %s serves it", v.ProviderName(k.ProviderID),
-				v.ProviderName(def.ProviderID)), "")
+			text := "taking the place of " + v.ProviderName(k.ProviderID)
+			if _, ok := def.Actor(); !ok {
+				text += fmt.Sprintf(", which keeps the link until %s serves it", v.ProviderName(def.ProviderID))
+			}
+			l.step(text, "")
 		}
 	}
 }
@@ -258,6 +342,10 @@ func (l *Lattice) DelLink(ctx context.Context, actor, contract string, name latt
 		if lattice.CodeOf(err) == lattice.ErrInvalid { // several; or else it is a contract
 			return nil, err
 		}
+		if target, err := v.Actor(contract); err == nil && provider == "" {
+			provider = lattice.ProviderID(target)
+		}
+		contract = typed.Contract(contract)
 		links = slices.DeleteFunc(links, func(k Link) bool { return k.ContractID != contract && k.ProviderID != provider })
 	}
 	switch {

@@ -252,12 +252,20 @@ func (v *View) ActorName(id lattice.ActorID) string {
 
 // Surface is what an actor that is a component exports for others and imports from others, as far as hosts tell.
 func (v *View) Surface(id lattice.ActorID) typed.Surface {
+	return typed.ParseSurface(v.interfaces(id))
+}
+
+// Imports are the interfaces that an actor imports from other actors.
+func (v *View) Imports(id lattice.ActorID) []string { return typed.Contracts(v.Surface(id).Imports) }
+
+// interfaces is Surface as text.
+func (v *View) interfaces(id lattice.ActorID) string {
 	for _, c := range v.Claims {
 		if c.Subject == string(id) {
-			return typed.ParseSurface(c.Interfaces)
+			return c.Interfaces
 		}
 	}
-	return typed.Surface{}
+	return ""
 }
 
 // ProviderName is the name of a provider: that of a built-in one, else from claims, else its id.
