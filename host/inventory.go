@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/host/internal/actors"
-	"github.com/weftlattice/weft/host/internal/identity"
+	"github.com/weftlattice/weft/host/internal/node"
 	"github.com/weftlattice/weft/host/internal/providers"
 	"github.com/weftlattice/weft/host/internal/state"
 	"github.com/weftlattice/weft/internal/natsconn"
@@ -17,9 +17,8 @@ import (
 // inventory tells what a host is and what runs on it. It is safe for concurrent use.
 type inventory struct {
 	cfg       *Config
-	node      *identity.Node
+	node      *node.Node
 	domain    *state.Domain
-	made      func() *time.Time // the bucket of the lattice's state
 	keys      func() *Keys
 	issuers   func() []string // the cluster keys that are trusted
 	actors    *actors.Actors
@@ -33,8 +32,8 @@ func (i *inventory) all() control.HostInventory {
 		Labels:  i.node.Labels(),
 		Version: Version, UptimeHuman: humanDuration(up), UptimeSeconds: uint64(up.Seconds()),
 		CarriesNATS: i.cfg.CarriesNATS,
-		JSDomain:    i.domain.Known(), StateMade: i.made(),
-		Actors: i.actors.Inventory(), Providers: i.providers.Inventory()}
+		JSDomain:    i.domain.Known(),
+		Actors:      i.actors.Inventory(), Providers: i.providers.Inventory()}
 	if i.node.Draining() {
 		inv.State = control.StateDraining
 	}

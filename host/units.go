@@ -13,7 +13,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/company"
 	"github.com/weftlattice/weft/host/internal/failures"
 	"github.com/weftlattice/weft/host/internal/hostcall"
-	"github.com/weftlattice/weft/host/internal/identity"
+	"github.com/weftlattice/weft/host/internal/node"
 	"github.com/weftlattice/weft/host/internal/permit"
 	"github.com/weftlattice/weft/host/internal/providers"
 	"github.com/weftlattice/weft/host/internal/served"
@@ -57,7 +57,7 @@ type units struct {
 // publisher sends events; that observers are not there is no fault.
 type publisher struct {
 	to    *announce.Publisher
-	node  *identity.Node
+	node  *node.Node
 	ready <-chan struct{}
 	log   *slog.Logger
 }
@@ -122,7 +122,6 @@ func (h *Host) assemble() error {
 		Grace:   natsGrace,
 		Conn:    h.base.nats.ctl,
 		Domain:  h.domain.Known,
-		Made:    h.base.bucket.Made,
 		Beats:   h.peer.Directory.Listen,
 		Own:     h.base.twins.Note,
 		Away:    h.base.nats.away,
@@ -130,7 +129,7 @@ func (h *Host) assemble() error {
 		Logger:  h.log,
 	})
 	h.set = &served.Set{Node: h.node, Changes: h.changes, Beat: h.cfg.Beat, Issuer: h.peer.Agreement.Issuer}
-	inv := &inventory{cfg: &h.cfg, node: h.node, domain: h.domain, made: h.base.bucket.Made, keys: h.keys.Load, issuers: h.peer.Verifier.Issuers}
+	inv := &inventory{cfg: &h.cfg, node: h.node, domain: h.domain, keys: h.keys.Load, issuers: h.peer.Verifier.Issuers}
 	h.beats = beats.New(beats.Config{
 		Node:      h.node,
 		Conn:      h.base.nats.ctl,

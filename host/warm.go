@@ -59,6 +59,15 @@ func Contracts(file []byte) ([]string, error) {
 	return wasm.Contracts(code)
 }
 
+// Interfaces are the names of what a component, signed or not, imports and exports, in its order; nil for a module.
+func Interfaces(file []byte) (imports, exports []string, err error) {
+	code, err := signing.WithoutToken(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	return wasm.Interfaces(code)
+}
+
 // CompilerMain is the work of the process that Config.Compiler starts: it reads a module from stdin and compiles it
 // within the limits that args say. It returns the process's exit code.
 func CompilerMain(args []string, stdin io.Reader, stdout io.Writer) int {

@@ -31,6 +31,7 @@ func actorStart(a *app) *cobra.Command {
 	var w waiting
 	var p placing
 	var sign operate.SignRequest
+	var reg registryFlags
 	var max instances = 1
 	var memory, recycleMemory string
 	mode := choice{control.SharedInstances, []string{control.SharedInstances, control.FreshInstances}}
@@ -39,7 +40,8 @@ func actorStart(a *app) *cobra.Command {
 	var annotations, config []string
 	cmd := &cobra.Command{Use: "start REF", Short: "Start an actor", Args: exactArgs(1),
 		Long: `REF is a file, or a reference that hosts can fetch: lattice://NAME@sha256:..., file:///on/the/host. A file is signed
-with your account key if it is not signed, pushed into the lattice, and started from there on whatever host.
+with your account key if it is not signed, pushed into the lattice, and started from there on whatever host. So is what
+a registry has without claims, as tools push components that know none.
 
 Without --host the hosts bid, and the least loaded gets all instances; with --spread they are divided over all bidders.
 An instance serves one call at a time; --max is how many there may be.`,
@@ -93,6 +95,13 @@ An instance serves one call at a time; --max is how many there may be.`,
 				explainClaims(a, args[0], module)
 			}
 			result, err := l.StartActor(ctx, r)
+			if unsigned(err, args[0]) {
+				if r.Ref, module, err = adopt(a, cmd, l, s, reg, args[0], sign); err != nil {
+					return err
+				}
+				r.ID = module.Claims.Subject
+				result, err = l.StartActor(ctx, r)
+			}
 			if module != nil && result != nil {
 				result.ID, result.Name = module.Claims.Subject, module.Claims.Name
 			}
@@ -105,6 +114,7 @@ An instance serves one call at a time; --max is how many there may be.`,
 	w.flags(cmd.Flags())
 	p.flags(a, cmd, "divide the instances over all hosts that bid")
 	claimFlags(cmd.Flags(), &sign)
+	reg.hidden(cmd.Flags())
 	cmd.Flags().Var(&max, "max", "instances, that is calls at once; \"unlimited\" is no limit")
 	cmd.Flags().StringVar(&memory, "memory", "", "memory of one instance (default: the host's, 64MiB)")
 	cmd.Flags().DurationVar(&execution, "timeout-exec", 0, "how long one call may take (default: the host's, 30s)")
@@ -232,6 +242,7 @@ afterwards, in all groups.`,
 func actorUpdate(a *app) *cobra.Command {
 	var w waiting
 	var sign operate.SignRequest
+	var reg registryFlags
 	var host string
 	cmd := &cobra.Command{Use: "update ACTOR REF", ValidArgsFunction: completer(a, actorNames, nil),
 		Short: "Replace the code of a running actor without losing a call", Args: rangeArgs(2, 3),
@@ -248,11 +259,12 @@ another, and stops at the first that refuses. Calls in progress finish on the ol
 				return err
 			}
 			defer done()
-			r, err := updateActor(a, ctx, l, s, args[0], args[1], host, sign)
+			r, err := updateActor(a, cmd, ctx, l, s, reg, args[0], args[1], host, sign)
 			return showScale(a, r, err, "updated")
 		}}
 	w.flags(cmd.Flags())
 	claimFlags(cmd.Flags(), &sign)
+	reg.hidden(cmd.Flags())
 	onlyOn(cmd.Flags(), &host)
 	return cmd
 }
@@ -438,8 +450,8 @@ func onHosts(v *operate.View, host string) ([]control.HostInventory, error) {
 }
 
 // update finds the actor, prepares the new module under the actor's own key, and replaces the code.
-func updateActor(a *app, ctx context.Context, l *operate.Lattice, s *operate.Signer, actor, ref, host string,
-	sign operate.SignRequest) (*operate.ActorScale, error) {
+func updateActor(a *app, cmd *cobra.Command, ctx context.Context, l *operate.Lattice, s *operate.Signer,
+	reg registryFlags, actor, ref, host string, sign operate.SignRequest) (*operate.ActorScale, error) {
 	v, err := l.View(ctx)
 	if err != nil {
 		return nil, err
@@ -469,5 +481,11 @@ func updateActor(a *app, ctx context.Context, l *operate.Lattice, s *operate.Sig
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "update", Entity: actor,
 			Detail: "the module is signed with another key, " + string(module.Claims.Subject)}
 	}
-	return l.UpdateActor(ctx, id, ref, host)
+	scale, err := l.UpdateActor(ctx, id, ref, host)
+	if unsigned(err, ref) {
+		if ref, _, err = adopt(a, cmd, l, s, reg, ref, sign); err == nil {
+			scale, err = l.UpdateActor(ctx, id, ref, host)
+		}
+	}
+	return scale, err
 }

@@ -270,8 +270,11 @@ oras copy --from-oci-layout PATH:NAME:TAG registry/repository:tag`,
 					return err
 				}
 				name := ref.Name + ":" + ref.Tag
-				if err := layout.Add(cmd.Context(), name, oci.Artifact{Bytes: data, Name: ref.Name,
-					Version: ref.Tag}); err != nil {
+				what, err := described(oci.Artifact{Bytes: data, Name: ref.Name, Version: ref.Tag})
+				if err != nil {
+					return err
+				}
+				if err := layout.Add(cmd.Context(), name, what); err != nil {
 					return err
 				}
 				out = append(out, pushed{Ref: artifact.Scheme + name, Digest: artifact.Digest(data), Name: ref.Name,

@@ -15,6 +15,8 @@ import (
 	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/artifact"
+	"github.com/weftlattice/weft/lattice/oci"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
@@ -34,17 +36,28 @@ type fileView struct {
 }
 
 func inspectCmd(a *app) *cobra.Command {
-	return &cobra.Command{Use: "inspect FILE|ACTOR",
+	var reg registryFlags
+	cmd := &cobra.Command{Use: "inspect FILE|REF|ACTOR",
 		Short: "Show claims, imports, exports, size and memory of a module or component",
-		Long: `Shows a file (module, component or provider archive) without running it, or an actor of the lattice. A file whose
+		Long: `Shows a file (module, component or provider archive), or what a reference means (registry/repository:tag or
+lattice://NAME:TAG), without running it; or an actor of the lattice. A file whose
 claims do not hold is shown too, and what is wrong with them. Of a component its world is shown, too: what it imports
 and exports, in WIT. What no host would run ends with the host's words and exit code 2.`,
 		Example: `  weft inspect app.wasm
+  weft inspect ghcr.io/acme/app:1.2.0
   weft inspect edge-data-processor -o json`, Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			a.secretFlag(cmd, "oci-password")
 			data, err := localfile.Read(args[0], localfile.MaxBytes)
-			if lattice.CodeOf(err) == lattice.ErrNotFound && !looksLikeFile(args[0]) {
-				return inspectActor(a, cmd, args[0])
+			if lattice.CodeOf(err) == lattice.ErrNotFound {
+				switch {
+				case isRemote(args[0]):
+					var got oci.Artifact
+					got, err = pullAny(a, cmd, reg, args[0])
+					data = got.Bytes
+				case !looksLikeFile(args[0]):
+					return inspectActor(a, cmd, args[0])
+				}
 			}
 			if err != nil {
 				return err
@@ -55,6 +68,14 @@ and exports, in WIT. What no host would run ends with the host's words and exit 
 			}
 			return errors.Join(a.print(v, v.text), err)
 		}}
+	reg.hidden(cmd.Flags())
+	return cmd
+}
+
+// isRemote reports whether an argument names something in the lattice's store or in a registry, and no file.
+func isRemote(s string) bool {
+	_, err := oci.ParseReference(s)
+	return artifact.IsReference(s) || !operate.IsLocal(s) && err == nil
 }
 
 // looksLikeFile reports whether an argument can only mean a file.

@@ -5,10 +5,13 @@ import (
 	"context"
 	"io"
 	"path"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/internal/deploy/localfile"
+	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/artifact"
 	"github.com/weftlattice/weft/lattice/oci"
 )
@@ -24,31 +27,13 @@ against its claims; see: weft inspect FILE`,
   weft pull lattice://app:1.2.0`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.secretFlag(cmd, "oci-password")
-			var name string
-			var data []byte
-			res := pushed{Ref: args[0]}
-			if artifact.IsReference(args[0]) {
-				ref, err := artifact.ParseReference(args[0])
-				if err != nil {
-					return err
-				}
-				if data, err = pullFromLattice(a, cmd, ref); err != nil {
-					return err
-				}
-				name = ref.Name
-			} else {
-				ref, err := oci.ParseReference(args[0])
-				if err != nil {
-					return err
-				}
-				got, err := pullFromRegistry(a, cmd.Context(), reg, ref)
-				if err != nil {
-					return err
-				}
-				name, data, res.Manifest = path.Base(ref.Repository), got.Bytes, got.Manifest
+			got, err := pullAny(a, cmd, reg, args[0])
+			if err != nil {
+				return err
 			}
-			res.Name, res.Digest, res.File = name, artifact.Digest(data), or(out, name+extension(data))
-			if err := localfile.Write(res.File, data, 0o644); err != nil {
+			res := pushed{Ref: args[0], Manifest: got.Manifest, Name: got.Name, Digest: artifact.Digest(got.Bytes),
+				File: or(out, got.Name+extension(got.Bytes))}
+			if err := localfile.Write(res.File, got.Bytes, 0o644); err != nil {
 				return localfile.Error("write", res.File, err)
 			}
 			return a.print(res, func(w io.Writer) {
@@ -59,6 +44,52 @@ against its claims; see: weft inspect FILE`,
 	cmd.Flags().StringVar(&out, "out", "", "file to write (default: the name, with .wasm, .par or .par.gz)")
 	reg.flags(cmd.Flags())
 	return cmd
+}
+
+// pullAny fetches what a reference of the lattice's store or of a registry means. Its name is that of the reference.
+func pullAny(a *app, cmd *cobra.Command, reg registryFlags, text string) (oci.Artifact, error) {
+	if artifact.IsReference(text) {
+		ref, err := artifact.ParseReference(text)
+		if err != nil {
+			return oci.Artifact{}, err
+		}
+		data, err := pullFromLattice(a, cmd, ref)
+		return oci.Artifact{Bytes: data, Name: ref.Name}, err
+	}
+	ref, err := oci.ParseReference(text)
+	if err != nil {
+		return oci.Artifact{}, err
+	}
+	got, err := pullFromRegistry(a, cmd.Context(), reg, ref)
+	got.Name = path.Base(ref.Repository)
+	return got, err
+}
+
+// adopt fetches a module without claims from a registry, as tools push them that know none, signs it as if it were a
+// file, and puts it into the lattice. It returns the reference there.
+func adopt(a *app, cmd *cobra.Command, l *operate.Lattice, s *operate.Signer, reg registryFlags, text string,
+	r operate.SignRequest) (string, *operate.Module, error) {
+	got, err := pullAny(a, cmd, reg, text)
+	if err != nil {
+		return "", nil, err
+	}
+	a.say("- %s has no claims: it is signed here", lattice.Printable(text))
+	m, err := s.Sign(filepath.Join(a.dir.Signed(), got.Name+".wasm"), got.Bytes, r) // no project file lies there
+	if err != nil {
+		return "", nil, err
+	}
+	explainClaims(a, text, m)
+	ref, err := l.Push(cmd.Context(), m.Claims.Name, m.Bytes)
+	return ref, m, err
+}
+
+// unsigned reports whether a host refused something of a registry for want of claims.
+func unsigned(err error, ref string) bool {
+	if lattice.CodeOf(err) != lattice.ErrUnsigned || operate.IsLocal(ref) || artifact.IsReference(ref) {
+		return false
+	}
+	_, bad := oci.ParseReference(ref)
+	return bad == nil
 }
 
 func pullFromLattice(a *app, cmd *cobra.Command, ref artifact.Reference) ([]byte, error) {

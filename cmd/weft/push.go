@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/internal/deploy/usage"
@@ -114,8 +115,8 @@ func readArtifact(a *app, file string, r operate.SignRequest) (packed, error) {
 			return packed{}, err
 		}
 		explainClaims(a, file, m)
-		return packed{oci.Artifact{Bytes: m.Bytes, Name: m.Claims.Name, Version: m.Claims.Version},
-			string(m.Claims.Subject)}, nil
+		what, err := described(oci.Artifact{Bytes: m.Bytes, Name: m.Claims.Name, Version: m.Claims.Version})
+		return packed{what, string(m.Claims.Subject)}, err
 	case signing.IsArchive(data):
 		par, err := signing.OpenArchive(data, time.Now())
 		if err != nil {
@@ -127,6 +128,15 @@ func readArtifact(a *app, file string, r operate.SignRequest) (packed, error) {
 	return packed{}, &lattice.Error{Code: lattice.ErrBadModule, Op: "push", Entity: file,
 		Detail: "neither a WebAssembly module nor a provider archive: " + signing.Form(data) +
 			"; of a provider's executable make an archive with: weft par create"}
+}
+
+// described adds what the configuration of a component says of it.
+func described(what oci.Artifact) (oci.Artifact, error) {
+	var err error
+	if signing.IsModule(what.Bytes) {
+		what.Imports, what.Exports, err = host.Interfaces(what.Bytes)
+	}
+	return what, err
 }
 
 func pushToLattice(a *app, cmd *cobra.Command, ref artifact.Reference, what packed) (pushed, error) {

@@ -19,6 +19,14 @@ func (r *registryFlags) flags(f *pflag.FlagSet) {
 	r.accessFlags(f)
 }
 
+// hidden are the flags, for commands that seldom need a registry; their variables are the same.
+func (r *registryFlags) hidden(f *pflag.FlagSet) {
+	own := pflag.NewFlagSet("", pflag.ContinueOnError)
+	r.flags(own)
+	own.VisitAll(func(flag *pflag.Flag) { flag.Hidden = true })
+	f.AddFlagSet(own)
+}
+
 // accessFlags are those that pushing needs, too.
 func (r *registryFlags) accessFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&r.insecure, "oci-allowed-insecure", nil,

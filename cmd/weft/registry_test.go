@@ -3,6 +3,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/ocitest"
+	"github.com/weftlattice/weft/lattice/oci"
 )
 
 // TestRegistryScript runs the command line against real registries: $OPEN, which anybody may use, and $CLOSED, which
@@ -18,6 +21,10 @@ import (
 func TestRegistryScript(t *testing.T) {
 	long.Test(t, "starts a registry")
 	module, err := os.ReadFile("../../host/internal/wasm/testdata/echo.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	component, err := os.ReadFile("../../host/internal/component/testdata/hello.wasm")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,10 +43,11 @@ func TestRegistryScript(t *testing.T) {
 				env.Setenv(name, value)
 			}
 			env.Defer(func() { endLeftover(t, data) })
-			return os.WriteFile(filepath.Join(env.WorkDir, "echo.wasm"), module, 0o644)
+			return errors.Join(os.WriteFile(filepath.Join(env.WorkDir, "echo.wasm"), module, 0o644),
+				os.WriteFile(filepath.Join(env.WorkDir, "hello.wasm"), component, 0o644))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until,
-			"stopregistry": stopRegistry},
+			"stopregistry": stopRegistry, "pushbare": pushBare},
 	})
 }
 
@@ -51,4 +59,18 @@ func stopRegistry(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: stopregistry")
 	}
 	ts.Value(openRegistry{}).(*ocitest.Registry).Stop()
+}
+
+// pushbare pushes a file to a registry as it is, as tools do that know no claims: pushbare FILE REF.
+func pushBare(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: pushbare FILE REF")
+	}
+	ref, err := oci.ParseReference(args[1])
+	ts.Check(err)
+	c, err := oci.New(oci.Config{Insecure: []string{ref.Registry}})
+	ts.Check(err)
+	defer c.Close()
+	_, err = c.Push(context.Background(), ref, oci.Artifact{Bytes: []byte(ts.ReadFile(args[0]))})
+	ts.Check(err)
 }

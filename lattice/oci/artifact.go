@@ -28,6 +28,10 @@ type Artifact struct {
 	Bytes    []byte
 	Name     string // the title in the manifest; may be empty
 	Version  string // the version in the manifest; may be empty
+
+	// Imports and Exports are the interfaces of a component, which its configuration tells of. Push writes them; Pull
+	// leaves them empty, since the component itself says it.
+	Imports, Exports []string
 }
 
 // Resolve asks the registry which manifest a reference means now. See Pull for the errors.
@@ -142,7 +146,7 @@ func fetch(ctx context.Context, from content.Fetcher, desc ocispec.Descriptor, n
 
 // write puts an artifact into a store under a tag.
 func write(ctx context.Context, to oras.Target, a Artifact, tag string) (ocispec.Descriptor, error) {
-	configType, layerType, err := typesOf(a.Bytes)
+	configType, layerType, configText, err := typesOf(a)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
@@ -154,7 +158,7 @@ func write(ctx context.Context, to oras.Target, a Artifact, tag string) (ocispec
 		}
 		return desc, err
 	}
-	config, err := put(configType, []byte("{}"))
+	config, err := put(configType, configText)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}

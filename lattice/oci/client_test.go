@@ -18,6 +18,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"go.uber.org/goleak"
+	"oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/content"
 
 	"github.com/weftlattice/weft/internal/latticetest"
@@ -90,6 +91,48 @@ func TestPushAndPull(t *testing.T) {
 	if _, err := c.Push(t.Context(), reference(t, "%s/x:1", reg.Addr),
 		Artifact{Bytes: []byte("text")}); !errors.Is(err, lattice.ErrInvalid) {
 		t.Errorf("pushed a text: %v", err)
+	}
+}
+
+// A component goes as the CNCF's Wasm OCI artifact, which other tools push and pull: the types and the fields are theirs.
+func TestComponentIsACNCFArtifact(t *testing.T) {
+	reg := ocitest.Start(t, ocitest.Options{})
+	c := client(t, Config{Insecure: []string{reg.Addr}})
+	bare := append([]byte("\x00asm\x0d\x00\x01\x00"), 0, 3, 1, 'x', 'y')
+	signed, err := signing.SignModule(bare, latticetest.NewKey(t, 'A'), latticetest.NewKey(t, 'M'),
+		signing.ActorClaims{Name: "hello", Validity: signing.Validity{IssuedAt: 1_700_000_000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for created, data := range map[string][]byte{"1970-01-01T00:00:00Z": bare, "2023-11-14T22:13:20Z": signed} {
+		ref := reference(t, "%s/acme/hello:%d", reg.Addr, len(data))
+		if _, err := c.Push(t.Context(), ref, Artifact{Bytes: data, Name: "hello", Imports: []string{"wasi:io/poll@0.2.0"},
+			Exports: []string{"wasi:http/incoming-handler@0.2.0"}}); err != nil {
+			t.Fatal(err)
+		}
+		repo, err := c.repository(ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m ocispec.Manifest
+		_, text, err := oras.FetchBytes(t.Context(), repo, ref.Tag, oras.FetchBytesOptions{})
+		if err != nil || json.Unmarshal(text, &m) != nil {
+			t.Fatal(err)
+		}
+		if m.Config.MediaType != "application/vnd.wasm.config.v0+json" || len(m.Layers) != 1 ||
+			m.Layers[0].MediaType != "application/wasm" {
+			t.Errorf("%s", text)
+		}
+		config, err := content.FetchAll(t.Context(), repo, m.Config)
+		want := fmt.Sprintf(`{"created":"%s","architecture":"wasm","os":"wasip2","layerDigests":["%s"],"component":`+
+			`{"exports":["wasi:http/incoming-handler@0.2.0"],"imports":["wasi:io/poll@0.2.0"],"target":null}}`, created,
+			m.Layers[0].Digest)
+		if err != nil || string(config) != want {
+			t.Errorf("%s\nwant %s, %v", config, want, err)
+		}
+		if got, err := c.Pull(t.Context(), ref); err != nil || !bytes.Equal(got.Bytes, data) {
+			t.Errorf("pull: %v", err)
+		}
 	}
 }
 

@@ -32,8 +32,6 @@ type component struct {
 	imports map[*plan.Import]*face.Func // of the host
 	handle  *plan.Func                  // wasi:http/incoming-handler handle; nil: it has none
 	typed   typedFunctions              // that others call, and that others serve
-	// restored is weft-restored, which is called in an instance that was made from a snapshot; nil: it has none
-	restored *plan.Func
 }
 
 // Names under which the core modules of a component import what the plan says.
@@ -104,6 +102,25 @@ func Contracts(file []byte) ([]string, error) {
 	return needed, nil
 }
 
+// Interfaces are the names of what a component imports and exports, in its order; nil for a module.
+func Interfaces(file []byte) (imports, exports []string, err error) {
+	if !isComponent(file) {
+		return nil, nil, nil
+	}
+	p, err := planOf(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	names := func(items []plan.Item) []string {
+		all := make([]string, len(items))
+		for i, it := range items {
+			all[i] = it.Name.Text
+		}
+		return all
+	}
+	return names(p.Imports), names(p.Exports), nil
+}
+
 // isComponent reports whether a file is a component, or a module that wit-bindgen made to become one: such a module
 // carries the type that it would have, and is run as if it were a component already.
 func isComponent(file []byte) bool {
@@ -154,7 +171,7 @@ func readComponent(file []byte) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Module{component: &component{plan: p, imports: map[*plan.Import]*face.Func{}}}
+	m := &Module{opaque: "it is a component", component: &component{plan: p, imports: map[*plan.Import]*face.Func{}}}
 	m.info.Kind = Component
 	return m, m.component.inspect(&m.info)
 }
@@ -196,9 +213,6 @@ func (c *component) inspect(info *Info) error {
 	for _, e := range c.plan.Exports {
 		info.Exports = append(info.Exports, e.Name.Text)
 		c.typed.export("", e, info)
-		if f := e.Func; e.Name.Text == restoredComponent && f != nil && f.Lift != nil && wit.Shape(f.Type) == "func()" {
-			c.restored = f
-		}
 		track := face.Track(e.Name.Text)
 		for _, inner := range e.Items {
 			if inner.Func == nil || inner.Func.Lift == nil ||
@@ -280,9 +294,6 @@ func (m *Module) compileParts(ctx context.Context) error {
 			return err
 		}
 		part.mostBytes = max(part.mostBytes, part.pages*pageBytes)
-		if part.opaque != "" && m.opaque == "" {
-			m.opaque = "core module " + strconv.Itoa(step.Module) + ": " + part.opaque
-		}
 		c.parts = append(c.parts, part)
 		m.pages += part.pages
 	}

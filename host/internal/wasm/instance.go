@@ -182,13 +182,12 @@ func (i *Instance) openCore(ctx context.Context, m *Module) error {
 	if i.snapshot != nil {
 		return nil
 	}
-	constant := func(name string) uint32 { return uint32(guest.ExportedGlobal(name).Get()) }
-	memory := guest.Memory() // it may be that of another
 	for n, d := range m.data {
-		if at := d.Offset(constant); !memory.Write(at, d.Bytes) {
-			return badModule(fmt.Sprintf("data segment %d: %d bytes at %d lie outside of the memory of %d", n,
-				len(d.Bytes), at, memory.Size()))
+		if have := uint64(len(linear.b)); uint64(d.Offset)+uint64(len(d.Bytes)) > have {
+			return badModule(fmt.Sprintf("data segment %d: %d bytes at %d lie outside of the memory of %d",
+				n, len(d.Bytes), d.Offset, have))
 		}
+		copy(linear.b[d.Offset:], d.Bytes)
 	}
 	return nil
 }
@@ -299,9 +298,6 @@ func (i *Instance) visit() {
 	}
 	if err := i.checkStack(); err != nil {
 		i.deep = err
-		i.watch.raise()
-	}
-	if i.meter.together() {
 		i.watch.raise()
 	}
 }
