@@ -45,6 +45,18 @@ func TestValuesThatWouldBeIgnoredAreRefused(t *testing.T) {
 		{linkvalue.HTTPServer, "config_json", `{"config_json": "{}"}`, "there is another config_json in it"},
 		{linkvalue.HTTPServer, "max_body_bytes", "1G", "want a number of bytes from 1 to 133169152"},
 		{linkvalue.HTTPServer, "max_body_bytes", "-17592186044415M", "want a number of bytes from 1 to 133169152"}, // 1 MiB in 64 bits
+		{linkvalue.HTTPClient, "allowed_host", "x", "did you mean allowed_hosts"},
+		{linkvalue.HTTPClient, "allowed_hosts", "a.example, https://b.example/", `"https://b.example/": a host has no path and no user; want "https://b.example"`},
+		{linkvalue.HTTPClient, "allowed_hosts", "a.*", `"a.*": a name is made of letters`},
+		{linkvalue.HTTPClient, "allowed_hosts", "127.1", `"127.1": an IPv4 address is written as four decimal numbers`},
+		{linkvalue.HTTPClient, "allowed_schemes", "ftp", `"ftp": want http or https`},
+		{linkvalue.HTTPClient, "allowed_ports", "99-1", "want a port, 1 to 65535, or a range as 8000-8099"},
+		{linkvalue.HTTPClient, "allowed_methods", "CONNECT", "no tunnels are made"},
+		{linkvalue.HTTPClient, "allowed_methods", "GET;POST", "want methods such as GET,POST, or *"},
+		{linkvalue.HTTPClient, "allowed_networks", "private", `"private" is no address and no network`},
+		{linkvalue.HTTPClient, "proxy", "https://user:secret@proxy", "want http://[USER:PASSWORD@]HOST:PORT, or environment"},
+		{linkvalue.HTTPClient, "ca_pem", "x", "want certificates in PEM form"},
+		{linkvalue.HTTPClient, "cert_file", "x", "certificate and key go together"},
 		{linkvalue.KeyvalueRedis, "passwort", "x", "did you mean password?"},
 		{linkvalue.KeyvalueRedis, "db", "-1", "want a number from 0"},
 		{linkvalue.KeyvalueNATS, "replica", "3", "did you mean replicas?"},
@@ -188,4 +200,23 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Lists are read in one spelling, however they are written.
+func TestListsAreReadInOneSpelling(t *testing.T) {
+	s, err := linkvalue.HTTPClient.Read(linkvalue.Values{"allowed_hosts": " *.B.example,a.Example.  HTTP://[::ffff:10.0.0.1]:80",
+		"allowed_ports": "8000-8099,443,443-443", "allowed_methods": "post,get,GET", "allowed_schemes": "HTTPS,http"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"allowed_hosts": "*.b.example,a.example,http://10.0.0.1:80",
+		"allowed_ports": "443,8000-8099", "allowed_methods": "GET,POST", "allowed_schemes": "http,https"} {
+		if got := s.Text(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	problems := linkvalue.HTTPClient.Check(linkvalue.Values{"proxy": "https://user:secret@proxy"})
+	if len(problems) != 1 || strings.Contains(problems[0].Detail, "secret") {
+		t.Errorf("a proxy's password is quoted: %q", problems)
+	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/contract/httpclient"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/lattice/contract/keyvalue"
 )
@@ -63,10 +64,15 @@ func (p *providers) attach(ctx context.Context, actor lattice.ActorID, name stri
 	}
 	for _, c := range caps {
 		inside := strings.HasPrefix(c, "wasmcloud:builtin:") || c == keyvalue.ID || c == httpserver.ID
-		if !inside && !p.attached[c] {
+		switch {
+		case inside || p.attached[c]:
+			continue
+		case c == httpclient.ID: // which hosts, only the author knows
+			p.screen.Say("- to make HTTP requests: weft provider start httpclient, then weft link put %s httpclient allowed_hosts=HOST", name)
+		default:
 			p.screen.Say("- no provider of weft's serves %s: start one with weft provider start, then weft link put %s PROVIDER", c, name)
-			p.attached[c] = true // told once
 		}
+		p.attached[c] = true // told once
 	}
 	return nil
 }

@@ -109,31 +109,54 @@ func shorter(asked, limit time.Duration) time.Duration {
 // do makes a request and reads all of its answer. grant is the pattern of the link that allows it, "" when none does;
 // errors are failures of the contract, or of the context.
 func (c *client) do(ctx context.Context, q *contract.Request) (resp *contract.Response, grant string, err error) {
+	a, grant, err := c.open(ctx, q)
+	if err != nil {
+		return nil, grant, err
+	}
+	defer a.Close()
+	body, err := a.all()
+	if err != nil {
+		return nil, grant, err
+	}
+	return &contract.Response{StatusCode: uint16(a.res.StatusCode), Header: responseHeader(a.res.Header), Body: body},
+		grant, nil
+}
+
+// open makes a request, and returns when the head of its answer is there, which is to be closed.
+func (c *client) open(ctx context.Context, q *contract.Request) (a *answer, grant string, err error) {
 	target, err := c.judge(q.Method, q.URL)
 	if err != nil {
 		return nil, "", err
 	}
+	grant = target.Grant
 	if int64(len(q.Body)) > c.requestBytes {
-		return nil, target.Grant, contract.Sized(contract.RequestBodySize, int64(len(q.Body)),
+		return nil, grant, contract.Sized(contract.RequestBodySize, int64(len(q.Body)),
 			"a body of %d bytes, and the link allows %d; see max_request_bytes", len(q.Body), c.requestBytes)
 	}
 	header, err := c.requestHeader(ctx, q)
 	if err != nil {
-		return nil, target.Grant, err
+		return nil, grant, err
 	}
 	if !c.requests.Allow() {
-		return nil, target.Grant, contract.Fail(contract.ConnectionLimitReached,
+		return nil, grant, contract.Fail(contract.ConnectionLimitReached,
 			"more than %d requests a second; see requests_per_second", c.requestsPerSecond)
 	}
 	ctx, end := context.WithTimeoutCause(ctx, c.total, errTotal)
-	defer end()
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	w := &watch{cancel: cancel}
-	defer w.done()
-	req, err := http.NewRequestWithContext(c.watched(ctx, w, q), q.Method, target.URL.String(), nil)
+	a = &answer{client: c, ctx: ctx, watch: watch{cancel: cancel}, between: shorter(q.BetweenBytes, c.betweenBytes),
+		end: func() {
+			cancel(nil)
+			end()
+		}}
+	defer func() {
+		if err != nil {
+			a.Close()
+			a = nil
+		}
+	}()
+	req, err := http.NewRequestWithContext(c.watched(ctx, &a.watch, q), q.Method, target.URL.String(), nil)
 	if err != nil {
-		return nil, target.Grant, contract.Fail(contract.RequestURIInvalid, "%v", last(err))
+		return a, grant, contract.Fail(contract.RequestURIInvalid, "%v", last(err))
 	}
 	req.Header = header
 	if len(q.Body) > 0 {
@@ -143,20 +166,16 @@ func (c *client) do(ctx context.Context, q *contract.Request) (resp *contract.Re
 		}
 		req.Body, _ = req.GetBody()
 	}
-	res, err := c.http.Do(req)
-	if err != nil {
-		return nil, target.Grant, explain(ctx, err)
+	if a.res, err = c.http.Do(req); err != nil {
+		return a, grant, explain(ctx, err)
 	}
-	defer res.Body.Close()
-	if res.StatusCode == http.StatusSwitchingProtocols {
-		return nil, target.Grant, contract.Fail(contract.UpgradeFailed, "the server switches to what nobody asked for")
+	switch {
+	case a.res.StatusCode == http.StatusSwitchingProtocols:
+		err = contract.Fail(contract.UpgradeFailed, "the server switches to what nobody asked for")
+	case a.res.ContentLength > c.responseBytes && q.Method != http.MethodHead:
+		err = c.tooLarge(a.res.ContentLength)
 	}
-	body, err := c.body(ctx, w, shorter(q.BetweenBytes, c.betweenBytes), res)
-	if err != nil {
-		return nil, target.Grant, explain(ctx, err)
-	}
-	return &contract.Response{StatusCode: uint16(res.StatusCode), Header: responseHeader(res.Header), Body: body},
-		target.Grant, nil
+	return a, grant, err
 }
 
 // watched bounds the steps of a request up to the first byte of the response's body.
@@ -172,16 +191,57 @@ func (c *client) watched(ctx context.Context, w *watch, q *contract.Request) con
 	})
 }
 
-// body reads the body of a response, of which the first byte is awaited already.
-func (c *client) body(ctx context.Context, w *watch, between time.Duration, res *http.Response) ([]byte, error) {
-	tooLarge := func(n int64) error {
-		return contract.Sized(contract.ResponseBodySize, n,
-			"the body of the response has more than the %d bytes that the link allows; see max_response_bytes",
-			c.responseBytes)
+func (c *client) tooLarge(bytes int64) error {
+	return contract.Sized(contract.ResponseBodySize, bytes,
+		"the body of the response has more than the %d bytes that the link allows; see max_response_bytes", c.responseBytes)
+}
+
+// answer is what came back, whose body may still be on its way: within the times, at the pace and of the size that the
+// link allows. Reading it gives failures of the contract, or io.EOF at its end. It is not safe for concurrent use.
+type answer struct {
+	client  *client
+	res     *http.Response  // nil: none came
+	ctx     context.Context //nolint:containedctx // of the request, which Close ends
+	watch   watch
+	between time.Duration
+	end     func()
+	read    int64
+}
+
+// Close ends the request. What of the body was not read is given up.
+func (a *answer) Close() {
+	if a.res != nil {
+		_ = a.res.Body.Close() // nobody wants more of it
 	}
-	if res.ContentLength > c.responseBytes && res.Request.Method != http.MethodHead {
-		return nil, tooLarge(res.ContentLength)
+	a.watch.done()
+	a.end()
+}
+
+// Read implements io.Reader. Before the first byte it waits within the time that a request has for that.
+func (a *answer) Read(b []byte) (int, error) {
+	c := a.client
+	if a.read > 0 {
+		a.watch.await(a.between, errBetween)
 	}
+	n, err := a.res.Body.Read(b[:min(len(b), part)])
+	if n > 0 || a.read > 0 {
+		a.watch.done()
+	}
+	if a.read += int64(n); a.read > c.responseBytes {
+		return 0, c.tooLarge(a.read)
+	}
+	if err != nil && err != io.EOF {
+		return n, explain(a.ctx, err)
+	}
+	if wait := c.bytes.WaitN(a.ctx, n); wait != nil {
+		return n, explain(a.ctx, late(a.ctx, wait))
+	}
+	return n, err
+}
+
+// all reads the body into memory, where it counts for the process's large payloads.
+func (a *answer) all() ([]byte, error) {
+	c, most := a.client, a.client.responseBytes+1 // with the byte that is too much
 	var held int64
 	defer func() {
 		if c.large != nil {
@@ -190,10 +250,10 @@ func (c *client) body(ctx context.Context, w *watch, between time.Duration, res 
 	}()
 	body, room := []byte(nil), int64(0)
 	for {
-		if int64(len(body)) == room { // twice as much, at most what is allowed and the byte that is too much
-			next := min(max(res.ContentLength+1, 2*room, 4<<10), c.responseBytes+1)
+		if int64(len(body)) == room { // twice as much
+			next := min(max(a.res.ContentLength+1, 2*room, 4<<10), most)
 			if c.large != nil {
-				n, err := c.large.Hold(ctx, "the body of a response", next-room)
+				n, err := c.large.Hold(a.ctx, "the body of a response", next-room)
 				if err != nil {
 					return nil, err
 				}
@@ -201,24 +261,13 @@ func (c *client) body(ctx context.Context, w *watch, between time.Duration, res 
 			}
 			body, room = slices.Grow(body, int(next-room)), next
 		}
-		n, err := res.Body.Read(body[len(body):min(room, int64(len(body)+part))])
+		n, err := a.Read(body[len(body):room])
 		body = body[:len(body)+n]
-		if n > 0 {
-			w.done()
-			if err := c.bytes.WaitN(ctx, n); err != nil {
-				return nil, late(ctx, err)
-			}
-		}
 		switch {
-		case int64(len(body)) > c.responseBytes:
-			return nil, tooLarge(int64(len(body)))
 		case err == io.EOF:
 			return body, nil
 		case err != nil:
 			return nil, err
-		}
-		if n > 0 {
-			w.await(between, errBetween)
 		}
 	}
 }

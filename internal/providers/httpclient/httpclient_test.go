@@ -499,6 +499,18 @@ func TestLimitsOfALink(t *testing.T) {
 	_, err := c.get(t, s.URL)
 	fails(t, err, contract.ConnectionLimitReached, "requests_per_second")
 
+	large := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.Method == "GET" {
+			fmt.Fprint(w, strings.Repeat("x", 200<<10))
+		}
+	})
+	slow := with(local, "bytes_per_second=1K", "timeout=20s") // after the first 32 KiB the next would take 32 s
+	_, err = link(t, slow).get(t, large.URL)
+	fails(t, err, contract.ResponseTimeout, "bytes_per_second")
+	_, err = link(t, slow).fetch(t, &contract.Request{Method: "POST", URL: large.URL, Body: make([]byte, 200<<10)})
+	fails(t, err, contract.ResponseTimeout, "bytes_per_second")
+
 	other := serve(t, func(http.ResponseWriter, *http.Request) {})
 	c = link(t, with(local, "max_connections=1", "connect_timeout=50ms"))
 	if _, err := c.get(t, s.URL); err != nil {
