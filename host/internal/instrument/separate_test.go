@@ -27,7 +27,7 @@ func TestSeparate(t *testing.T) {
 	for _, d := range s.Data {
 		data = append(data, string(d.Bytes))
 	}
-	if s.Opaque != "" || !slices.Equal(data, []string{"first", "second", "at the end"}) || s.Data[2].Offset != 131060 {
+	if s.Opaque != "" || !slices.Equal(data, []string{"first", "second", "at the end"}) || s.Data[2].Offset(nil) != 131060 {
 		t.Errorf("%q %q %v", s.Opaque, data, s.Data)
 	}
 	r := newRuntime(t, wazero.NewRuntimeConfig())
@@ -43,6 +43,42 @@ func TestSeparate(t *testing.T) {
 	}
 }
 
+// A module that is linked when it is instantiated imports where its data belongs, and has globals after those that it
+// imports.
+func TestSeparateAModuleThatIsLinked(t *testing.T) {
+	s := separate(t, module(
+		2, "\x03\x01m\x04base\x03\x7f\x00\x01m\x05other\x03\x7f\x01\x01m\x03mem\x02\x01\x00\x02",
+		6, "\x01\x7f\x01\x41\x07\x0b",
+		11, "\x02\x00\x23\x00\x0b\x01x\x00\x41\x06\x41\x02\x23\x00\x6a\x6c\x41\x01\x6b\x0b\x01y"))
+	if s.Opaque != "" || len(s.Data) != 2 {
+		t.Fatalf("%q, %d segments", s.Opaque, len(s.Data))
+	}
+	base := func(name string) uint32 {
+		if name != "__weft_global_0" {
+			t.Errorf("it asks for %s", name)
+		}
+		return 100
+	}
+	if a, b := s.Data[0].Offset(base), s.Data[1].Offset(base); a != 100 || b != 611 {
+		t.Errorf("the segments belong to %d and %d, want 100 and 611", a, b)
+	}
+	if !slices.Equal(s.Globals, []string{"__weft_global_2"}) {
+		t.Errorf("globals %q", s.Globals)
+	}
+	unbounded, err := instrument.Unbounded(s.Wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRuntime(t, wazero.NewRuntimeConfig())
+	c, err := r.CompileModule(t.Context(), unbounded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, bounded := c.ImportedMemories()[0].Max(); bounded {
+		t.Error("the memory that it imports is bounded")
+	}
+}
+
 func TestOpaque(t *testing.T) {
 	table := []any{4, "\x01\x70\x00\x01"}
 	with := func(code string, more ...any) []byte {
@@ -53,14 +89,17 @@ func TestOpaque(t *testing.T) {
 		code []byte
 		want string
 	}{
-		"table.set":   {with("\x41\x00\xd0\x70\x26\x00", table...), "changes a table"},
-		"table.grow":  {with("\xd0\x70\x41\x01\xfc\x0f\x00\x1a", table...), "changes a table"},
-		"overlong":    {with("\xd0\x70\x41\x01\xfc\x8f\x00\x00\x1a", table...), "changes a table"},
-		"reference":   {module(6, "\x01\x70\x01\xd0\x70\x0b"), "reference"},
-		"vector":      {module(6, "\x01\x7b\x01\xfd\x0c"+strings.Repeat("\x00", 16)+"\x0b"), "vector"},
-		"imports":     {load(t, "testdata/features.wasm"), "imports"},
-		"computed":    {module(5, "\x01\x00\x01", 11, "\x01\x00\x41\x01\x41\x02\x6a\x0b\x01x"), "computed"},
-		"many":        {module(6, "\xe9\x07"+strings.Repeat("\x7f\x01\x41\x00\x0b", 1001)), "more than 1000"},
+		"table.set":     {with("\x41\x00\xd0\x70\x26\x00", table...), "changes a table"},
+		"table.grow":    {with("\xd0\x70\x41\x01\xfc\x0f\x00\x1a", table...), "changes a table"},
+		"overlong":      {with("\xd0\x70\x41\x01\xfc\x8f\x00\x00\x1a", table...), "changes a table"},
+		"reference":     {module(6, "\x01\x70\x01\xd0\x70\x0b"), "reference"},
+		"vector":        {module(6, "\x01\x7b\x01\xfd\x0c"+strings.Repeat("\x00", 16)+"\x0b"), "vector"},
+		"not computed":  {module(5, "\x01\x00\x01", 11, "\x01\x00\x43\x00\x00\x00\x00\x0b\x01x"), "no constant"},
+		"half computed": {module(5, "\x01\x00\x01", 11, "\x01\x00\x41\x01\x6a\x0b\x01x"), "no constant"},
+		"two results":   {module(5, "\x01\x00\x01", 11, "\x01\x00\x41\x01\x41\x01\x0b\x01x"), "no constant"},
+		"a changing base": {module(5, "\x01\x00\x01", 6, "\x01\x7f\x01\x41\x00\x0b", 11,
+			"\x01\x00\x23\x00\x0b\x01x"), "no constant"},
+		"many":        {module(6, "\x81\x80\x01"+strings.Repeat("\x7f\x01\x41\x00\x0b", 16385)), "more than 16384"},
 		"constant v":  {module(6, "\x01\x7b\x00\xfd\x0c"+strings.Repeat("\x00", 16)+"\x0b"), ""},
 		"passive":     {module(5, "\x01\x00\x01", 11, "\x01\x01\x01x"), ""},
 		"nothing":     {module(), ""},

@@ -182,12 +182,13 @@ func (i *Instance) openCore(ctx context.Context, m *Module) error {
 	if i.snapshot != nil {
 		return nil
 	}
+	constant := func(name string) uint32 { return uint32(guest.ExportedGlobal(name).Get()) }
+	memory := guest.Memory() // it may be that of another
 	for n, d := range m.data {
-		if have := uint64(len(linear.b)); uint64(d.Offset)+uint64(len(d.Bytes)) > have {
-			return badModule(fmt.Sprintf("data segment %d: %d bytes at %d lie outside of the memory of %d",
-				n, len(d.Bytes), d.Offset, have))
+		if at := d.Offset(constant); !memory.Write(at, d.Bytes) {
+			return badModule(fmt.Sprintf("data segment %d: %d bytes at %d lie outside of the memory of %d", n,
+				len(d.Bytes), at, memory.Size()))
 		}
-		copy(linear.b[d.Offset:], d.Bytes)
 	}
 	return nil
 }
