@@ -32,6 +32,8 @@ type component struct {
 	imports map[*plan.Import]*face.Func // of the host
 	handle  *plan.Func                  // wasi:http/incoming-handler handle; nil: it has none
 	typed   typedFunctions              // that others call, and that others serve
+	// restored is weft-restored, which is called in an instance that was made from a snapshot; nil: it has none
+	restored *plan.Func
 }
 
 // Names under which the core modules of a component import what the plan says.
@@ -171,7 +173,7 @@ func readComponent(file []byte) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Module{opaque: "it is a component", component: &component{plan: p, imports: map[*plan.Import]*face.Func{}}}
+	m := &Module{component: &component{plan: p, imports: map[*plan.Import]*face.Func{}}}
 	m.info.Kind = Component
 	return m, m.component.inspect(&m.info)
 }
@@ -213,6 +215,9 @@ func (c *component) inspect(info *Info) error {
 	for _, e := range c.plan.Exports {
 		info.Exports = append(info.Exports, e.Name.Text)
 		c.typed.export("", e, info)
+		if f := e.Func; e.Name.Text == restoredComponent && f != nil && f.Lift != nil && wit.Shape(f.Type) == "func()" {
+			c.restored = f
+		}
 		track := face.Track(e.Name.Text)
 		for _, inner := range e.Items {
 			if inner.Func == nil || inner.Func.Lift == nil ||
@@ -294,6 +299,9 @@ func (m *Module) compileParts(ctx context.Context) error {
 			return err
 		}
 		part.mostBytes = max(part.mostBytes, part.pages*pageBytes)
+		if part.opaque != "" && m.opaque == "" {
+			m.opaque = "core module " + strconv.Itoa(step.Module) + ": " + part.opaque
+		}
 		c.parts = append(c.parts, part)
 		m.pages += part.pages
 	}

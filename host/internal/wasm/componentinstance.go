@@ -1,12 +1,12 @@
 package wasm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
@@ -45,26 +45,34 @@ func (i *Instance) openComponent(ctx context.Context) error {
 	p := i.template.module.component.plan
 	i.parts = &composite{functions: map[plan.Def]*entry{}, tables: make([]abi.Table, p.Instances),
 		locked: make([]bool, p.Instances), entered: make([]bool, p.Instances)}
-	i.parts.state = face.State{Args: i.args, Begin: time.Now(), Out: i.sink(&i.stdout), Err: i.sink(&i.stderr),
-		Ask: i.ask, Send: i.send, Warn: func(ctx context.Context, text string) { i.template.host.Log(ctx, Stderr, text) }}
-	for _, e := range i.template.env {
-		name, value, _ := strings.Cut(e, "=")
-		i.parts.state.Environ = append(i.parts.state.Environ, [2]string{name, value})
-	}
+	i.parts.state = face.State{Args: i.args, Environ: i.template.pairs, Begin: began, Out: i.sink(&i.stdout),
+		Err: i.sink(&i.stderr), Ask: i.ask, Send: i.send,
+		Warn: func(ctx context.Context, text string) { i.template.host.Log(ctx, Stderr, text) }}
 	if err := i.account.add(instanceBytes); err != nil {
 		return err
 	}
-	return i.runComponent(ctx, "start instance", func(ctx context.Context) error {
-		for n := range p.Steps {
-			if err := i.openPart(ctx, n); err != nil {
-				return err
+	if i.snapshot == nil {
+		return i.runComponent(ctx, "start instance", func(ctx context.Context) error {
+			for n := range p.Steps {
+				if err := i.openPart(ctx, n); err != nil {
+					return err
+				}
+				if err := i.startPart(ctx, n); err != nil {
+					return err
+				}
 			}
+			return nil
+		})
+	}
+	for n := range p.Steps {
+		if err := i.openPart(ctx, n); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return i.begin(ctx)
 }
 
-// openPart instantiates the core module of a step.
+// openPart instantiates the core module of a step. No guest code runs.
 func (i *Instance) openPart(ctx context.Context, n int) error {
 	c := i.template.module.component
 	if err := i.account.add(coreBytes + c.parts[n].tables*elementBytes); err != nil {
@@ -85,7 +93,12 @@ func (i *Instance) openPart(ctx context.Context, n int) error {
 	if n == 0 {
 		i.linear = i.cores[0].linear // a module that runs as a component has WASI preview 1, which works on this memory
 	}
-	for _, name := range []string{instrument.StartFunc, c.plan.Steps[n].Init} {
+	return nil
+}
+
+// startPart runs the start function of a step, and what is to be called after it.
+func (i *Instance) startPart(ctx context.Context, n int) error {
+	for _, name := range []string{instrument.StartFunc, i.template.module.component.plan.Steps[n].Init} {
 		if name == "" || i.cores[n].guest.ExportedFunction(name) == nil {
 			continue
 		}
@@ -101,6 +114,36 @@ func (c *composite) shut() {
 	for n := range c.tables {
 		c.tables[n].Each(func(r *types.Resource, rep abi.Rep) { dropped(rep) })
 	}
+}
+
+// save copies the handles, or says why that cannot be done.
+func (c *composite) save() (handles []abi.Handles, why string) {
+	for n := range c.tables {
+		h := c.tables[n].Save()
+		h.Each(func(r *types.Resource, rep abi.Rep) {
+			if rep.Object != nil && like(rep.Object, &c.state) == nil {
+				why = "it keeps a handle of " + cmp.Or(r.Name, "a resource") + " that it got while it began"
+			}
+		})
+		handles = append(handles, h)
+	}
+	return handles, why
+}
+
+// load is the inverse of save.
+func (c *composite) load(handles []abi.Handles) {
+	for n := range c.tables {
+		c.tables[n].Load(handles[n], func(_ *types.Resource, rep abi.Rep) { dropped(rep) },
+			func(o any) any { return like(o, &c.state) })
+	}
+}
+
+// like makes an object for this instance of that of another one; nil: it is of that one alone.
+func like(object any, s *face.State) any {
+	if o, ok := object.(interface{ LikeFor(*face.State) any }); ok {
+		return o.LikeFor(s)
+	}
+	return nil
 }
 
 func dropped(rep abi.Rep) {
@@ -123,6 +166,10 @@ const nestBytes = 8 << 10
 // callCore calls a core function of the plan. A call within a call has a stack of its own; the limit of a stack holds
 // for all of them together.
 func (i *Instance) callCore(ctx context.Context, d plan.Def, stack []uint64) error {
+	if d.Step == plan.FromBuiltins { // a function that was lowered, and is lifted again
+		i.builtin(ctx, &i.template.module.component.plan.Builtins[d.Builtin], stack)
+		return nil
+	}
 	e := i.parts.functions[d]
 	if e == nil || e.running {
 		f := i.cores[d.Step].guest.ExportedFunction(d.Name)
@@ -314,6 +361,9 @@ func (i *Instance) callHost(ctx context.Context, f *plan.Import, values []any, r
 	have := i.template.module.component.imports[f]
 	if have == nil {
 		return i.callOther(ctx, f, values, room)
+	}
+	if have.Varies {
+		i.clock.asked = true
 	}
 	if have.Cost > face.Little {
 		i.pay(costWait)

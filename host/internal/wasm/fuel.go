@@ -56,8 +56,11 @@ func (m *meter) over() bool {
 			return true
 		}
 	}
-	return len(m.parts) > 1 && m.limit > 0 && m.spent() > m.limit
+	return m.together()
 }
+
+// together reports whether several core modules have spent more than the limit, each of them less.
+func (m *meter) together() bool { return len(m.parts) > 1 && m.limit > 0 && m.spent() > m.limit }
 
 func (p *part) over() bool { return int64(p.handed.Get()) > int64(p.limit.Get()) }
 

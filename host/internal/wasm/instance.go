@@ -301,6 +301,9 @@ func (i *Instance) visit() {
 		i.deep = err
 		i.watch.raise()
 	}
+	if i.meter.together() {
+		i.watch.raise()
+	}
 }
 
 // checkStack takes what the stack has grown to from the budget, or says why it may not be so large.

@@ -76,7 +76,17 @@ const (
 	start      = "_start"
 	wapcInit   = "wapc_init"
 	restored   = "weft_restored" // called in an instance that was made from a snapshot, before all else
+	// the same in a component, whose names have no underscores
+	restoredComponent = "weft-restored"
 )
+
+// restored is the name of the export that is called in an instance that was made from a snapshot.
+func (m *Module) restored() string {
+	if m.component != nil {
+		return restoredComponent
+	}
+	return restored
+}
 
 // inspect fills in the info, or says why the module cannot be run. It does not ask the engine for functions, which
 // would make it describe all of them, and keep that.

@@ -3,11 +3,17 @@ package wasm
 import (
 	"context"
 
+	"github.com/weftlattice/weft/host/internal/component/abi"
+	"github.com/weftlattice/weft/host/internal/component/face"
 	"github.com/weftlattice/weft/lattice"
 )
 
 // snapshot is the state of an instance after its initialisation.
-type snapshot struct{ cores []coreState }
+type snapshot struct {
+	cores   []coreState
+	handles []abi.Handles // of each component instance
+	chosen  *face.State   // of a component
+}
 
 // coreState is that of a core instance.
 type coreState struct {
@@ -42,10 +48,17 @@ func (i *Instance) capture() (*snapshot, string) {
 		return nil, "the first instance was closed at once"
 	case calls > 0:
 		return nil, "it makes calls while it begins"
-	case i.clock.asked && i.reseed == nil:
-		return nil, "it takes random numbers or the time while it begins, and exports no " + restored
+	case i.clock.asked && !i.reseeds():
+		return nil, "it takes random numbers or the time while it begins, and exports no " + i.template.module.restored()
 	}
 	snap := &snapshot{}
+	if i.parts != nil {
+		var why string
+		if snap.handles, why = i.parts.save(); why != "" {
+			return nil, why
+		}
+		snap.chosen = i.parts.state.Save()
+	}
 	for n := range i.cores {
 		state, err := i.cores[n].capture()
 		if err != nil {
@@ -73,8 +86,8 @@ func (c *core) capture() (s coreState, err error) {
 }
 
 // Restore brings the instance back to the snapshot that its template has taken: nothing of the calls that it served is
-// left in its memory and globals, and memory that they touched returns to the system. Then it calls the guest's export
-// weft_restored, if there is one, for fresh random numbers.
+// left in its memory, globals and handles, and memory that they touched returns to the system. Then it calls the guest's
+// export weft_restored, weft-restored in a component, if there is one, for fresh random numbers.
 //
 // It fails with lattice.ErrUnavailable where there is no snapshot, or when the instance is broken or closed, and with
 // the errors of Call when weft_restored does; then the instance is of no more use.
@@ -130,8 +143,23 @@ func (i *Instance) begin(ctx context.Context) error {
 		}
 	}
 	i.bytes.Store(i.account.size)
-	if i.reseed == nil {
+	if i.parts != nil {
+		i.parts.load(i.snapshot.handles)
+		i.parts.state.Reset(i.snapshot.chosen)
+	}
+	switch {
+	case !i.reseeds():
 		return nil
+	case i.parts != nil:
+		return i.runComponent(ctx, "restore instance", func(ctx context.Context) error {
+			_, err := i.call(ctx, i.template.module.component.restored, nil, nil)
+			return err
+		})
 	}
 	return i.run(ctx, "restore instance", func(ctx context.Context) error { return i.reseed.CallWithStack(ctx, nil) })
+}
+
+// reseeds reports whether the guest has a function that is called in an instance that begins with a snapshot.
+func (i *Instance) reseeds() bool {
+	return i.reseed != nil || i.parts != nil && i.template.module.component.restored != nil
 }

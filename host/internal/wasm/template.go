@@ -13,8 +13,8 @@ import (
 )
 
 // Template makes instances of one module that are alike: the same limits, surroundings and environment. The first one
-// initialises itself. Then a snapshot of its memory and globals is taken, and those that follow begin with that; each
-// can be brought back to it by Instance.Restore. Whether that is possible shows Anew.
+// initialises itself. Then a snapshot of its memories, globals and handles is taken, and those that follow begin with
+// that; each can be brought back to it by Instance.Restore. Whether that is possible shows Anew.
 //
 // A Template is safe for concurrent use. Close it after the instances.
 type Template struct {
@@ -22,6 +22,7 @@ type Template struct {
 	limits Limits
 	host   Host
 	env    list         // of all instances
+	pairs  [][2]string  // the same, for components
 	fault  error        // why none can be made
 	share  *turns.Share // of the processors
 
@@ -37,9 +38,10 @@ type Template struct {
 // Template returns a template; it makes nothing yet. env is what guests find in their environment; nil means nothing.
 func (m *Module) Template(limits Limits, host Host, env map[string]string) *Template {
 	t := &Template{module: m, limits: limits.orDefault(), host: host, anew: m.opaque, share: m.engine.turns.Share()}
-	t.taking = m.opaque != "" || m.info.Kind != WAPC
+	t.taking = m.opaque != "" || m.info.Kind == WASICommand
 	for _, key := range slices.Sorted(maps.Keys(env)) {
 		t.env = append(t.env, key+"="+env[key])
+		t.pairs = append(t.pairs, [2]string{key, env[key]})
 		if key == "" || strings.Contains(key, "=") || strings.Contains(key+env[key], "\x00") {
 			t.fault = &lattice.Error{Code: lattice.ErrInvalid, Op: "start instance", Entity: lattice.Printable(key),
 				Detail: "not a variable of the environment: a name is not empty and has no \"=\", and neither it nor the value has a null byte"}

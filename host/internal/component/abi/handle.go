@@ -1,6 +1,10 @@
 package abi
 
-import "github.com/weftlattice/weft/host/internal/component/types"
+import (
+	"slices"
+
+	"github.com/weftlattice/weft/host/internal/component/types"
+)
 
 // MaxHandles is how many handles a component instance may hold at the same time.
 const MaxHandles = 1 << 14
@@ -161,9 +165,40 @@ func (t *Table) remove(i uint32) {
 func (t *Table) Each(f func(r *types.Resource, rep Rep)) {
 	all := t.entries
 	*t = Table{}
+	owned(all, f)
+}
+
+func owned(all []handle, f func(r *types.Resource, rep Rep)) {
 	for _, h := range all {
 		if h.resource != nil && h.own {
 			f(h.resource, h.rep)
+		}
+	}
+}
+
+// Handles is what a table held while no call was in progress. It is not changed any more.
+type Handles struct {
+	entries []handle
+	free    []uint32
+	used    int
+}
+
+// Save copies what the table holds.
+func (t *Table) Save() Handles {
+	return Handles{slices.Clone(t.entries), slices.Clone(t.free), t.used}
+}
+
+// Each calls f for what is owned.
+func (h Handles) Each(f func(r *types.Resource, rep Rep)) { owned(h.entries, f) }
+
+// Load puts handles in the place of what the table holds: drop is called for what is owned now, and object makes what
+// stands for an object of the host.
+func (t *Table) Load(h Handles, drop func(r *types.Resource, rep Rep), object func(any) any) {
+	owned(t.entries, drop)
+	t.entries, t.free, t.used = append(t.entries[:0], h.entries...), append(t.free[:0], h.free...), h.used
+	for n := range t.entries {
+		if rep := &t.entries[n].rep; rep.Object != nil {
+			rep.Object = object(rep.Object)
 		}
 	}
 }

@@ -17,7 +17,10 @@ import (
 type Func struct {
 	// Cost is what a call costs beside its bytes: Little, Medium or Much.
 	Cost Cost
-	Call func(c *Call, args []any) (any, error)
+	// Varies says that two instances which call it get different answers, so that one cannot begin as the copy of one
+	// that has called it: random numbers, the time. So it is with what asks: see State.Ask.
+	Varies bool
+	Call   func(c *Call, args []any) (any, error)
 }
 
 // Cost says how much a function does.
@@ -88,6 +91,12 @@ func (s *State) ForgetLinks() { clear(s.links) }
 // Link is the link name of calls of an interface: that of SetLink, or lattice.DefaultLink.
 func (s *State) Link(face string) lattice.LinkName { return s.links[face].OrDefault() }
 
+// Save is what of the state is part of a snapshot: what the guest has chosen.
+func (s *State) Save() *State { return &State{links: maps.Clone(s.links)} }
+
+// Reset makes the state that of an instance that begins with a snapshot.
+func (s *State) Reset(saved *State) { s.links, s.held = maps.Clone(saved.links), 0 }
+
 // MaxHeld is how many bytes objects of the host hold for one instance: headers, and bodies that are not sent yet.
 const MaxHeld = 4 << 20
 
@@ -117,6 +126,18 @@ func (e *Exit) Error() string {
 		return "the guest exited"
 	}
 	return "the guest exited with an error"
+}
+
+// Standing is a part of objects of which each instance may have one that is like those of the others. Like makes it; nil:
+// the object is of one instance alone, and an instance that has a handle of it cannot be copied.
+type Standing struct{ Like func(*State) any }
+
+// LikeFor is the object for another instance, or nil.
+func (s Standing) LikeFor(other *State) any {
+	if s.Like == nil {
+		return nil
+	}
+	return s.Like(other)
 }
 
 // Dropped is what objects of the host implement that want to know when no handle is left.

@@ -54,19 +54,28 @@ var cliExit = map[string]face.Func{
 }
 
 var cliStdin = map[string]face.Func{
-	"get-stdin": {Call: func(*face.Call, []any) (any, error) {
-		return face.Rep(&wasiio.Input{Next: func(context.Context, int, bool) ([]byte, error) { return nil, io.EOF }}), nil
-	}},
+	"get-stdin": {Call: func(c *face.Call, _ []any) (any, error) { return face.Rep(stdin(c.State)), nil }},
 }
 
 var cliStdout = map[string]face.Func{
-	"get-stdout": {Call: func(c *face.Call, _ []any) (any, error) {
-		return face.Rep(&wasiio.Output{Sink: c.State.Out}), nil
-	}},
+	"get-stdout": {Call: func(c *face.Call, _ []any) (any, error) { return face.Rep(stdout(c.State)), nil }},
 }
 
 var cliStderr = map[string]face.Func{
-	"get-stderr": {Call: func(c *face.Call, _ []any) (any, error) {
-		return face.Rep(&wasiio.Output{Sink: c.State.Err}), nil
-	}},
+	"get-stderr": {Call: func(c *face.Call, _ []any) (any, error) { return face.Rep(stderr(c.State)), nil }},
+}
+
+// The standard streams, of which a guest may keep handles that it got while it began.
+
+func stdin(*face.State) any {
+	return &wasiio.Input{Standing: face.Standing{Like: stdin},
+		Next: func(context.Context, int, bool) ([]byte, error) { return nil, io.EOF }}
+}
+
+func stdout(s *face.State) any {
+	return &wasiio.Output{Standing: face.Standing{Like: stdout}, Sink: s.Out}
+}
+
+func stderr(s *face.State) any {
+	return &wasiio.Output{Standing: face.Standing{Like: stderr}, Sink: s.Err}
 }

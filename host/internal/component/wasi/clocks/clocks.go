@@ -19,7 +19,7 @@ var Family = face.Family{Types: types, Functions: map[string]map[string]face.Fun
 }}
 
 var monotonicClock = map[string]face.Func{
-	"now": {Call: func(c *face.Call, _ []any) (any, error) {
+	"now": {Varies: true, Call: func(c *face.Call, _ []any) (any, error) {
 		return uint64(time.Since(c.State.Begin)), nil
 	}},
 	"resolution": face.Constant(uint64(1)),
@@ -37,7 +37,7 @@ func clamp(n uint64) time.Duration { return time.Duration(min(n, 100*365*24*uint
 func wall(t time.Time) []any { return []any{uint64(t.Unix()), uint32(t.Nanosecond())} }
 
 var wallClock = map[string]face.Func{
-	"now": {Call: func(c *face.Call, _ []any) (any, error) {
+	"now": {Varies: true, Call: func(c *face.Call, _ []any) (any, error) {
 		return wall(time.Now()), nil
 	}},
 	"resolution": face.Constant([]any{uint64(0), uint32(1)}),

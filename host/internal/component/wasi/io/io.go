@@ -121,12 +121,14 @@ var ioPoll = map[string]face.Func{
 // Input is an input-stream. Next returns some bytes, or io.EOF alone; it waits for them when wait is set, and returns
 // nothing otherwise.
 type Input struct {
+	face.Standing
 	Next  func(ctx context.Context, max int, wait bool) ([]byte, error)
 	Ready func() *Pollable // nil: at once
 }
 
 // Output is an output-stream.
 type Output struct {
+	face.Standing
 	Sink   face.Sink
 	closed bool
 }

@@ -41,15 +41,18 @@ func randomNumber(c *face.Call, _ []any) (any, error) {
 	return binary.LittleEndian.Uint64(b[:]), nil
 }
 
-var random = map[string]face.Func{"get-random-bytes": {Call: randomBytes}, "get-random-u64": {Call: randomNumber}}
+var random = map[string]face.Func{
+	"get-random-bytes": {Varies: true, Call: randomBytes},
+	"get-random-u64":   {Varies: true, Call: randomNumber},
+}
 
 var insecure = map[string]face.Func{
-	"get-insecure-random-bytes": {Call: randomBytes},
-	"get-insecure-random-u64":   {Call: randomNumber},
+	"get-insecure-random-bytes": {Varies: true, Call: randomBytes},
+	"get-insecure-random-u64":   {Varies: true, Call: randomNumber},
 }
 
 var insecureSeed = map[string]face.Func{
-	"insecure-seed": {Call: func(c *face.Call, _ []any) (any, error) {
+	"insecure-seed": {Varies: true, Call: func(c *face.Call, _ []any) (any, error) {
 		return []any{rand.Uint64(), rand.Uint64()}, nil
 	}},
 }
