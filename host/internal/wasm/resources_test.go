@@ -100,6 +100,9 @@ func TestCallsOfAFunctionWithinItself(t *testing.T) {
 	if err != nil || got != uint32(26) {
 		t.Errorf("%v, %v, want 26", got, err)
 	}
+	if got, err := i.invoke(t.Context(), "made", []any{uint32(5)}); err != nil || got != uint32(1) {
+		t.Errorf("a function of the host that is lifted: %v, %v, want 1", got, err)
+	}
 	begun := time.Now()
 	if _, err := i.invoke(t.Context(), "chain", []any{uint32(10_000)}); lattice.CodeOf(err) != lattice.ErrStack {
 		t.Errorf("a chain of 10,000: %v, want %v", err, lattice.ErrStack)

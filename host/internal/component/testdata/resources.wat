@@ -154,6 +154,7 @@
     (export "table" (table $shim "table"))
     (export "text" (func $text))))))
 
+  (func (export "made") (param "rep" u32) (result u32) (canon lift (core func $new)))
   (func (export "chain") (param "n" u32) (result u32) (canon lift (core func $m "chain")))
   (func (export "leak") (param "n" u32) (canon lift (core func $m "leak")))
   (func (export "twice") (canon lift (core func $m "twice")))
