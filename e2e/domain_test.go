@@ -200,6 +200,56 @@ func TestHostsThatKeepTheLatticeInTwoDomains(t *testing.T) {
 	}
 }
 
+// Two hosts of one lattice whose NATS servers, a hub and its leaf, each have a JetStream and no domain: both say in their
+// logs, once, that the other keeps the lattice's state elsewhere, and so does "host list", with the way out.
+func TestHostsThatKeepTheLatticeInTwoJetStreams(t *testing.T) {
+	t.Parallel()
+	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), kind: anybody, cluster: newKey(t, 'C')}
+	hub, leaf := freePort(t), freePort(t)
+	conf := filepath.Join(r.dir, "hub.conf")
+	text := fmt.Sprintf("listen: %q\njetstream: {store_dir: %q}\nleafnodes: {listen: %q}\n", local(hub),
+		filepath.Join(r.dir, "hub"), local(leaf))
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	launch(t, r.dir, "hub", r.bareEnv(), bin.nats, "-c", conf)
+	r.conf = fmt.Sprintf("listen: %q\njetstream: {store_dir: %q}\nleafnodes: {remotes: [{url: \"nats-leaf://%s\"}]}\n",
+		local(r.port), filepath.Join(r.dir, "leaf"), local(leaf))
+	r.startNATS()
+	t.Cleanup(func() { r.nats.close() })
+	first := r.host("first", "--heartbeat", "1s", "--nats-url", "nats://"+local(hub))
+	second := r.host("second", "--heartbeat", "1s")
+	for _, one := range []struct {
+		*host
+		other string
+	}{{first, "second"}, {second, "first"}} {
+		latticetest.Eventually(t, func() error {
+			b, err := os.ReadFile(one.stderr)
+			if err != nil {
+				return err
+			}
+			warnings := grep(string(b), "in another JetStream")
+			for _, words := range []string{"level=WARN", "other=" + one.other, "its_state_made=", "own_state_made=",
+				"--js-domain"} {
+				if !strings.Contains(warnings, words) || strings.Count(warnings, "\n") != 1 {
+					return fmt.Errorf("want one warning of %s with %q: %q", one.Name, words, warnings)
+				}
+			}
+			return nil
+		})
+	}
+	latticetest.Eventually(t, func() error {
+		out := strings.Join(strings.Fields(r.weft("host", "list")), " ")
+		for _, words := range []string{"problem: the hosts keep the lattice's state in buckets of different JetStreams",
+			": first;", ": second)", "give each NATS server's JetStream a domain"} {
+			if !strings.Contains(out, words) {
+				return fmt.Errorf("host list does not say %q:\n%s", words, out)
+			}
+		}
+		return nil
+	})
+}
+
 // domains are the JetStream domains of the hosts by name, as "host list" shows them.
 func (r *rig) domains() map[string]string {
 	r.t.Helper()

@@ -19,6 +19,7 @@ type inventory struct {
 	cfg       *Config
 	node      *node.Node
 	domain    *state.Domain
+	made      func() *time.Time // the bucket of the lattice's state
 	keys      func() *Keys
 	issuers   func() []string // the cluster keys that are trusted
 	actors    *actors.Actors
@@ -32,8 +33,8 @@ func (i *inventory) all() control.HostInventory {
 		Labels:  i.node.Labels(),
 		Version: Version, UptimeHuman: humanDuration(up), UptimeSeconds: uint64(up.Seconds()),
 		CarriesNATS: i.cfg.CarriesNATS,
-		JSDomain:    i.domain.Known(),
-		Actors:      i.actors.Inventory(), Providers: i.providers.Inventory()}
+		JSDomain:    i.domain.Known(), StateMade: i.made(),
+		Actors: i.actors.Inventory(), Providers: i.providers.Inventory()}
 	if i.node.Draining() {
 		inv.State = control.StateDraining
 	}

@@ -99,12 +99,15 @@ func (c Config) refusal(now time.Time) *lattice.Error {
 	if id.Name != "" {
 		who = "the credentials of " + lattice.Printable(id.Name)
 	}
-	again := "make a new token where the NATS server runs (weft token create), and start again with it (--join)"
+	again := "make a new token where the NATS server runs (weft token create), and give that (--join)"
 	switch {
 	case id.Has(natsauth.Provider):
 		who, again = "the credentials that the host gave this provider",
 			"when the host gets new ones, so does the provider"
-	case c.Login == nil && c.CredsFile != "":
+	case c.Login != nil: // it is asked again at each attempt
+		again = "make a new token where the NATS server runs (weft token create): when it replaces the file that --join names, " +
+			"this host takes it by itself; without such a file start again with it"
+	case c.CredsFile != "":
 		again = "they are in " + lattice.Visible(c.CredsFile) +
 			"; have new ones made where the NATS server runs; weft's own are made with: weft token create --creds-out FILE"
 	}

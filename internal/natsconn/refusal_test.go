@@ -40,6 +40,34 @@ func TestAnExpiredCredentialsFileIsNamedWithItsEnd(t *testing.T) {
 	}
 }
 
+// A host that joined by a token reads the file of --join again: what it says of the way out is true.
+func TestARefusedHostSaysThatItTakesAReplacedToken(t *testing.T) {
+	authority, err := signing.New(signing.KindAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issue := func(role natsauth.Role) Login {
+		creds, _, err := natsauth.Issue(authority, natsauth.Identity{Name: "edge-1", Roles: []natsauth.Role{role},
+			Lattice: "default"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Login{JWT: creds.JWT, Seed: creds.Seed}
+	}
+	host, asked := issue(natsauth.Host), 0
+	cfg := Config{URL: "nats://127.0.0.1:4222", Login: func() Login { asked++; return host }}
+	const want = "the credentials of edge-1 were revoked, or are of another server; make a new token where the NATS " +
+		"server runs (weft token create): when it replaces the file that --join names, this host takes it by itself; " +
+		"without such a file start again with it"
+	if got := cfg.refusal(time.Now()); got.Detail != want || asked == 0 {
+		t.Errorf("got  %s\nwant %s", got.Detail, want)
+	}
+	cfg = Config{URL: cfg.URL, JWT: host.JWT, Seed: host.Seed} // a command, which ends with this
+	if got := cfg.refusal(time.Now()); !strings.HasSuffix(got.Detail, "(weft token create), and give that (--join)") {
+		t.Errorf("of a command: %s", got.Detail)
+	}
+}
+
 // The same of credentials that another operator's tools made, as a real server refuses them.
 func TestAnExpiredCredentialsFileOfAnotherOperatorIsNamedWithItsEnd(t *testing.T) {
 	op, acc, user := nkey(t, 'O'), nkey(t, 'A'), nkey(t, 'U')

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/weftlattice/weft/lattice"
 )
@@ -72,6 +73,9 @@ type HostInventory struct {
 	CarriesNATS bool `json:"carries_nats,omitempty"`
 	// weft: domain of the JetStream that keeps the lattice's state, "" where that has none; nil: not known
 	JSDomain *string `json:"js_domain,omitempty"`
+	// weft: when the bucket with the lattice's state was made, which tells it from those of other JetStreams; nil: not
+	// known
+	StateMade *time.Time `json:"state_made,omitempty"`
 }
 
 // Actor is an actor on a host.
@@ -209,6 +213,9 @@ func DecodeInventory(b []byte) (HostInventory, error) {
 	if raw, _, ok := o.get("js_domain"); ok && !isNull(raw) {
 		domain := o.str("js_domain")
 		h.JSDomain = &domain
+	}
+	if made, err := time.Parse(time.RFC3339, o.str("state_made")); err == nil {
+		h.StateMade = &made
 	}
 	if raw, _, ok := o.get("actors"); ok && !isNull(raw) {
 		if strings.HasPrefix(strings.TrimSpace(string(raw)), "{") {

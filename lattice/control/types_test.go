@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
@@ -188,6 +189,23 @@ func TestInventoryOnTheWire(t *testing.T) {
 	}
 	if empty, _ := json.Marshal(HostInventory{}); strings.Contains(string(empty), "null") {
 		t.Fatalf("null in %s", empty)
+	}
+}
+
+// When the state's bucket was made is a time, or not known, as of hosts of other software.
+func TestWhenTheStateOfAnInventoryWasMade(t *testing.T) {
+	made := time.Date(2026, 11, 30, 7, 0, 0, 123456789, time.UTC)
+	b, err := json.Marshal(HostInventory{HostID: hostKey, StateMade: &made})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if inv, err := DecodeInventory(b); err != nil || inv.StateMade == nil || !inv.StateMade.Equal(made) {
+		t.Errorf("%s: %v, %v", b, inv.StateMade, err)
+	}
+	for _, text := range []string{`{"host_id":"` + hostKey + `"}`, `{"host_id":"` + hostKey + `","state_made":"soon"}`} {
+		if inv, err := DecodeInventory([]byte(text)); err != nil || inv.StateMade != nil {
+			t.Errorf("%s: %v, %v", text, inv.StateMade, err)
+		}
 	}
 }
 

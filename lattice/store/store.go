@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -45,7 +46,13 @@ type Store struct {
 
 	mu   sync.Mutex
 	full error // why the last write was refused, when it was for want of room. guarded by mu
+
+	made atomic.Pointer[time.Time] // when the bucket was made that Watch follows; nil: it has not read one
 }
+
+// Made is when the bucket was made that Watch follows; nil until Watch has read it. It is the same for all who use the
+// bucket, and another for each JetStream that has one of that name.
+func (s *Store) Made() *time.Time { return s.made.Load() }
 
 // Open opens the bucket, and creates it when there is none. An existing one is taken as it is configured.
 func Open(ctx context.Context, nc *nats.Conn, l lattice.Name, cfg Config) (*Store, error) {

@@ -143,6 +143,7 @@ func (w *watch) session(ctx context.Context) error {
 					return err
 				}
 				w.created, w.reconnected, replaying = info.Created, false, false
+				w.store.made.Store(&info.Created)
 				if !w.caughtUp {
 					w.caughtUp = true
 					w.handler.CaughtUp()

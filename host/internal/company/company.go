@@ -62,6 +62,7 @@ type neighbour struct {
 	told     bool // some host has published that
 	mine     bool // it was this one
 	apart    bool // it keeps the lattice's state elsewhere
+	doubted  bool // so said its last heartbeat, which may have been sent while the state's bucket was made anew
 }
 
 func newCircle(self lattice.HostID, beat, grace time.Duration) *circle {
@@ -144,6 +145,19 @@ func (c *circle) parted(id lattice.HostID, apart bool) (news bool) {
 	}
 	news, n.apart = apart && !n.apart, apart
 	return news
+}
+
+// twice takes whether a heartbeat of a host says something, and reports whether the one before it said so, too.
+func (c *circle) twice(id lattice.HostID, says bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.hosts[id]
+	if n == nil {
+		return false
+	}
+	before := n.doubted
+	n.doubted = says
+	return says && before
 }
 
 // stopped takes that a host has ended.

@@ -178,6 +178,20 @@ func TestAHostOfAnotherDomainIsNewsOnce(t *testing.T) {
 	}
 }
 
+// A bucket that is made anew is known to one host before it is to another: only what two heartbeats say counts.
+func TestAnotherBucketCountsWhenTwoHeartbeatsSaySo(t *testing.T) {
+	c := play(hostA, hostB)
+	c.pass(1)
+	for i, one := range []struct{ says, sure bool }{{true, false}, {true, true}, {false, false}, {true, false}} {
+		if sure := c.twice(hostB, one.says); sure != one.sure {
+			t.Errorf("%d: %v", i, sure)
+		}
+	}
+	if c.twice(hostC, true) || c.twice(hostC, true) {
+		t.Error("of a host that sends no beats")
+	}
+}
+
 // A host that is cut off from NATS, or is stopped for a while, does not take all others for lost when it is back; those
 // that are gone then are lost a minute later.
 func TestAHostThatWasCutOffDoesNotMissTheOthers(t *testing.T) {

@@ -28,6 +28,7 @@ type Config struct {
 	Own     func(wire.Beat)             // takes beats that name this host
 	Away    func() bool                 // reports that no other host can be reached
 	Domain  func() *string              // of the JetStream that keeps the lattice's state here; nil: not known
+	Made    func() *time.Time           // when the bucket of that state was made; nil: not known
 	Publish func(events ...event.Data)  // tells the lattice
 	Logger  *slog.Logger
 }
@@ -129,10 +130,22 @@ func (c *Company) hear(m *nats.Msg) {
 }
 
 // compare looks where another host keeps the lattice's state, and warns once for each host that does so elsewhere: both
-// then work, each with links and claims of its own.
+// then work, each with links and claims of its own. Two JetStreams differ by their domains or, where they have none, by
+// when the lattice's bucket was made. That counts when two heartbeats say so: a bucket that is made anew is news to
+// one host before it is to another.
 func (c *Company) compare(inv control.HostInventory) {
 	own, its := c.cfg.Domain(), inv.JSDomain
-	if own == nil || its == nil || !c.known.parted(inv.HostID, *own != *its) {
+	ownMade, itsMade := c.cfg.Made(), inv.StateMade
+	domains := own != nil && its != nil && *own != *its
+	buckets := c.known.twice(inv.HostID, ownMade != nil && itsMade != nil && !ownMade.Equal(*itsMade))
+	if !c.known.parted(inv.HostID, domains || buckets) {
+		return
+	}
+	if !domains {
+		c.cfg.Logger.Warn("another host keeps the lattice's state in another JetStream: neither sees the links and claims of "+
+			"the other; give each NATS server's JetStream a domain, and start both hosts with the same --js-domain",
+			"other", lattice.Printable(inv.FriendlyName), "id", inv.HostID, "its_state_made", *itsMade,
+			"own_state_made", *ownMade)
 		return
 	}
 	c.cfg.Logger.Warn("another host keeps the lattice's state in another JetStream domain: neither sees the links and claims of "+
