@@ -3,14 +3,14 @@ package host
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/weftlattice/weft/host/internal/company"
+	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/host/internal/memory"
-	"github.com/weftlattice/weft/host/internal/node"
 	"github.com/weftlattice/weft/internal/load"
 )
 
 // collector shows the present state of the host: what it is and what it uses.
 type collector struct {
-	node    *node.Node
+	node    *identity.Node
 	company *company.Company
 	large   *load.Budget
 	guests  *memory.Budget // nil: no limit

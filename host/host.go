@@ -14,10 +14,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/weftlattice/weft/host/internal/actors"
+	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/host/internal/memory"
 	"github.com/weftlattice/weft/host/internal/metrics"
 	"github.com/weftlattice/weft/host/internal/monitor"
-	"github.com/weftlattice/weft/host/internal/node"
 	"github.com/weftlattice/weft/host/internal/providers"
 	"github.com/weftlattice/weft/host/internal/served"
 	"github.com/weftlattice/weft/host/internal/tasks"
@@ -31,7 +31,7 @@ import (
 // Host is a node of a lattice. Make it with New, then Run it once. Its other methods are safe for concurrent use.
 type Host struct {
 	cfg  Config
-	node *node.Node
+	node *identity.Node
 	log  *slog.Logger
 
 	registry *prometheus.Registry
@@ -55,7 +55,7 @@ func New(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	guests, large := cfg.divide(memory.Available())
-	h := &Host{cfg: cfg, node: node.New(lattice.HostID(cfg.HostKey.Public()), cfg.FriendlyName, cfg.Lattice,
+	h := &Host{cfg: cfg, node: identity.New(lattice.HostID(cfg.HostKey.Public()), cfg.FriendlyName, cfg.Lattice,
 		cfg.labels()),
 		registry: prometheus.NewRegistry(), large: load.NewBudget(large), refusals: rate.NewLimiter(10, 100),
 		ready: make(chan struct{}), quit: make(chan time.Duration, 1)}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/host/internal/actors"
-	"github.com/weftlattice/weft/host/internal/node"
+	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/host/internal/providers"
 	"github.com/weftlattice/weft/host/internal/state"
 	"github.com/weftlattice/weft/internal/natsconn"
@@ -17,7 +17,7 @@ import (
 // inventory tells what a host is and what runs on it. It is safe for concurrent use.
 type inventory struct {
 	cfg       *Config
-	node      *node.Node
+	node      *identity.Node
 	domain    *state.Domain
 	made      func() *time.Time // the bucket of the lattice's state
 	keys      func() *Keys

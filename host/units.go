@@ -13,7 +13,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/company"
 	"github.com/weftlattice/weft/host/internal/failures"
 	"github.com/weftlattice/weft/host/internal/hostcall"
-	"github.com/weftlattice/weft/host/internal/node"
+	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/host/internal/permit"
 	"github.com/weftlattice/weft/host/internal/providers"
 	"github.com/weftlattice/weft/host/internal/served"
@@ -57,7 +57,7 @@ type units struct {
 // publisher sends events; that observers are not there is no fault.
 type publisher struct {
 	to    *announce.Publisher
-	node  *node.Node
+	node  *identity.Node
 	ready <-chan struct{}
 	log   *slog.Logger
 }

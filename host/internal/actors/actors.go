@@ -15,9 +15,9 @@ import (
 	"github.com/weftlattice/weft/host/internal/artifact"
 	"github.com/weftlattice/weft/host/internal/failures"
 	"github.com/weftlattice/weft/host/internal/hostcall"
+	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/host/internal/memory"
 	"github.com/weftlattice/weft/host/internal/metrics"
-	"github.com/weftlattice/weft/host/internal/node"
 	"github.com/weftlattice/weft/host/internal/permit"
 	"github.com/weftlattice/weft/host/internal/served"
 	"github.com/weftlattice/weft/host/internal/state"
@@ -43,7 +43,7 @@ type Server interface {
 
 // Config is what Actors need. Fields without a remark are necessary.
 type Config struct {
-	Node          *node.Node
+	Node          *identity.Node
 	Limits        wasm.Limits   // of actors that are started without their own
 	QueuePerActor int           // calls of one actor that may wait for an instance
 	IdleTimeout   time.Duration // instances unused for so long are freed

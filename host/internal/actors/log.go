@@ -12,8 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/weftlattice/weft/host/internal/failures"
+	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/host/internal/metrics"
-	"github.com/weftlattice/weft/host/internal/node"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -33,7 +33,7 @@ const (
 
 // LogConfig is what the logs of actors need. All fields are necessary.
 type LogConfig struct {
-	Node    *node.Node
+	Node    *identity.Node
 	Conn    *nats.Conn // over which lines are streamed
 	Metrics *metrics.Metrics
 	Logger  *slog.Logger

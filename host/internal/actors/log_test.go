@@ -12,8 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/host/internal/metrics"
-	"github.com/weftlattice/weft/host/internal/node"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -45,7 +45,7 @@ func TestLogRateCountsWhatIsWritten(t *testing.T) {
 			for _, name := range names {
 				t.Run(fmt.Sprintf("%s, %s, a name of %d bytes", what, format, len(name)), func(t *testing.T) {
 					var logged bytes.Buffer
-					cfg := &LogConfig{Node: node.New("", "host", env.Lattice, nil), Logger: slog.New(handler(&logged)),
+					cfg := &LogConfig{Node: identity.New("", "host", env.Lattice, nil), Logger: slog.New(handler(&logged)),
 						Metrics: metrics.New(prometheus.NewRegistry()), Conn: env.Conn(t)}
 					l := newLog(cfg, "MACTOR", name)
 					var published, lines atomic.Int64

@@ -11,7 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/weftlattice/weft/host/internal/node"
+	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/internal/announce"
 	"github.com/weftlattice/weft/internal/clock"
 	"github.com/weftlattice/weft/lattice/control"
@@ -25,7 +25,7 @@ const changeDelay = 250 * time.Millisecond
 
 // Config is what Beats need. All fields but OldForm are necessary.
 type Config struct {
-	Node      *node.Node
+	Node      *identity.Node
 	Conn      *nats.Conn
 	Beat      time.Duration // between beats
 	Heartbeat time.Duration // between heartbeats

@@ -15,7 +15,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/actors"
 	"github.com/weftlattice/weft/host/internal/company"
 	"github.com/weftlattice/weft/host/internal/failures"
-	"github.com/weftlattice/weft/host/internal/node"
+	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/host/internal/providers"
 	"github.com/weftlattice/weft/host/internal/state"
 	"github.com/weftlattice/weft/host/internal/tasks"
@@ -34,7 +34,7 @@ type Artifacts interface {
 
 // Config is what Commands need. Fields without a remark are necessary.
 type Config struct {
-	Node          *node.Node
+	Node          *identity.Node
 	AllowFileLoad bool          // actors and providers are started from files of this machine
 	Drain         time.Duration // how long the end of what runs may take
 

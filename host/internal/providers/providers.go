@@ -19,8 +19,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/weftlattice/weft/host/internal/artifact"
 	"github.com/weftlattice/weft/host/internal/failures"
+	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/host/internal/metrics"
-	"github.com/weftlattice/weft/host/internal/node"
 	"github.com/weftlattice/weft/host/internal/permit"
 	"github.com/weftlattice/weft/host/internal/served"
 	"github.com/weftlattice/weft/host/internal/state"
@@ -66,7 +66,7 @@ type Artifacts interface {
 
 // Config is what Providers need. Fields without a remark are necessary.
 type Config struct {
-	Node       *node.Node
+	Node       *identity.Node
 	Builtins   map[string]Builtin // by name
 	Drain      time.Duration      // how long the end of one may take that another one replaces
 	Grace      time.Duration      // between asking one to end and killing it

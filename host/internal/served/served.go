@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/weftlattice/weft/host/internal/node"
+	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -63,7 +63,7 @@ type Providers interface {
 
 // Set is what a host serves. It is safe for concurrent use.
 type Set struct {
-	Node      *node.Node
+	Node      *identity.Node
 	Changes   *Changes
 	Actors    Actors
 	Providers Providers

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/host/internal/metrics"
-	"github.com/weftlattice/weft/host/internal/node"
 	"github.com/weftlattice/weft/host/internal/served"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/lattice"
@@ -31,7 +31,7 @@ const detail = "another process that runs has the same host key: was a data dire
 
 // Guard looks for other processes of the same host key. All fields are necessary. It is safe for concurrent use.
 type Guard struct {
-	Node    *node.Node
+	Node    *identity.Node
 	Conn    *nats.Conn
 	Served  *served.Changes
 	Metrics *metrics.Metrics

@@ -1,5 +1,5 @@
-// Package node is what a host knows and says of itself.
-package node
+// Package identity is who a host is, as it says itself: its id, name, labels, since when it runs, and whether it drains.
+package identity
 
 import (
 	"maps"
@@ -10,7 +10,7 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Node is a host's identity and its state. It is safe for concurrent use.
+// Node is the identity of one host, the node of a lattice, and its state. It is safe for concurrent use.
 type Node struct {
 	ID      lattice.HostID
 	Name    string // friendly; it does not change
