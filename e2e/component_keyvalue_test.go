@@ -102,6 +102,16 @@ func TestComponentKeepsValues(t *testing.T) {
 	says("GET", "/count/one", "not a whole number of 64 bits")
 	is("GET", "/keys", "", "n\none\ntwo\n") // no list among them
 
+	// A value of a link that is for the actor goes before the actor's configuration, as soon as it is put.
+	r.weft("link", "put", "counter", "keyvalue-redis", "url="+redis.url(), "prefix=[c]*", "weft.config.greeting=hello ")
+	latticetest.Eventually(t, func() error {
+		if status, got := get("GET", "/count/m", nil); status != http.StatusOK || !strings.HasPrefix(got, "hello ") {
+			return fmt.Errorf("%d %q, want the greeting of the link", status, got)
+		}
+		return nil
+	})
+	r.fails(2, "weft.config.NAME", "link", "put", "counter", "keyvalue-redis", "url="+redis.url(), "weft.confg.x=1")
+
 	if log := r.weft("logs", "counter"); !strings.Contains(log, "counter: n is 84") ||
 		!strings.Contains(log, "ERROR") {
 		t.Errorf("the log of the actor:\n%s", log)

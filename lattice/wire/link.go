@@ -75,7 +75,24 @@ func (l LinkDefinition) Equal(o LinkDefinition) bool {
 const (
 	RouteValue     = ReservedValues + "route"
 	ReservedValues = "weft."
+	// ConfigValues are what names of values begin with that are configuration of the actor: see ActorConfig.
+	ConfigValues = ReservedValues + "config."
 )
+
+// ActorConfig returns the values that are for the actor, by the names that it finds them under; nil: there are none. All
+// others are for the provider, and may be secrets.
+func (l LinkDefinition) ActorConfig() map[string]string {
+	var all map[string]string
+	for name, value := range l.Values {
+		if name, ok := strings.CutPrefix(name, ConfigValues); ok && name != "" {
+			if all == nil {
+				all = map[string]string{}
+			}
+			all[name] = value
+		}
+	}
+	return all
+}
 
 // Route is which way the calls of a link take when both ends may be on one host.
 type Route string
@@ -96,14 +113,15 @@ const (
 func (l LinkDefinition) Route() (Route, error) {
 	odd := "" // the first in order
 	for name := range l.Values {
-		if strings.HasPrefix(name, ReservedValues) && name != RouteValue && (odd == "" || name < odd) {
+		own := name == RouteValue || strings.HasPrefix(name, ConfigValues) && name != ConfigValues
+		if strings.HasPrefix(name, ReservedValues) && !own && (odd == "" || name < odd) {
 			odd = name
 		}
 	}
 	if odd != "" {
 		return PreferLocal, &lattice.Error{Code: lattice.ErrInvalid, Op: "read link value",
 			Entity: lattice.Printable(odd),
-			Detail: "weft knows no such value; there is " + RouteValue}
+			Detail: "weft knows no such value; there is " + RouteValue + ", and " + ConfigValues + "NAME"}
 	}
 	switch r := Route(l.Values[RouteValue]); r {
 	case "":

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/weftlattice/weft/host/internal/failures"
 	"github.com/weftlattice/weft/host/internal/metrics"
+	"github.com/weftlattice/weft/host/internal/ownlinks"
 	"github.com/weftlattice/weft/host/internal/permit"
 	"github.com/weftlattice/weft/host/internal/state"
 	"github.com/weftlattice/weft/internal/channel"
@@ -84,6 +86,9 @@ func (c *Calls) call(ctx context.Context, from *Caller, binding lattice.LinkName
 			return to, namespace, nil, err
 		}
 		result, err := c.builtin(ctx, from, operation, payload)
+		return to, namespace, result, err
+	case ownlinks.ID:
+		result, err := c.ownLinks(from, operation, payload)
 		return to, namespace, result, err
 	}
 	channel.Yield(ctx) // it waits, and others should not wait with it
@@ -197,6 +202,28 @@ func (c *Calls) builtin(ctx context.Context, from *Caller, operation string, pay
 				Detail: fmt.Sprintf("min %d is above max %d", r.Min, r.Max)}
 		}
 		return msgpack.EncodeUint(uint64(r.Min) + random(uint64(r.Max)-uint64(r.Min)+1)), nil
+	}
+	return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "call", Entity: lattice.Printable(operation),
+		Detail: "no such builtin operation"}
+}
+
+// ownLinks tells a guest of its own links.
+func (c *Calls) ownLinks(from *Caller, operation string, payload []byte) ([]byte, error) {
+	switch operation {
+	case ownlinks.Check:
+		q, err := ownlinks.DecodeCheckRequest(payload)
+		if err != nil {
+			return nil, err
+		}
+		_, ok := c.cfg.State.Find(from.ID, q.Contract, q.Link.OrDefault())
+		return msgpack.EncodeBool(ok), nil
+	case ownlinks.Config:
+		config := c.cfg.State.Config(from.ID)
+		list := make([]string, 0, 2*len(config))
+		for _, name := range slices.Sorted(maps.Keys(config)) {
+			list = append(list, name, config[name])
+		}
+		return msgpack.EncodeStrs(list), nil
 	}
 	return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "call", Entity: lattice.Printable(operation),
 		Detail: "no such builtin operation"}

@@ -2,6 +2,7 @@ package state
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ type Links struct {
 	mu      sync.RWMutex
 	byID    map[string]wire.LinkDefinition    // guarded by mu
 	byNames map[linkNames]wire.LinkDefinition // the same, for host calls; guarded by mu
+	configs map[linkNames]map[string]string   // what links have for their actors; guarded by mu
 	wanted  map[string]wire.LinkDefinition    // by id: those that another provider is about to take; guarded by mu
 	claims  map[string]control.Claims         // by public key; guarded by mu
 	refs    map[string]string                 // public keys by reference of a registry; guarded by mu
@@ -34,7 +36,7 @@ type linkNames struct {
 // newLinks returns none.
 func newLinks() *Links {
 	return &Links{byID: map[string]wire.LinkDefinition{}, byNames: map[linkNames]wire.LinkDefinition{},
-		wanted: map[string]wire.LinkDefinition{}, claims: map[string]control.Claims{},
+		configs: map[linkNames]map[string]string{}, wanted: map[string]wire.LinkDefinition{}, claims: map[string]control.Claims{},
 		refs: map[string]string{}}
 }
 
@@ -67,7 +69,11 @@ func (l *Links) takeOver(def wire.LinkDefinition) bool {
 // set remembers a link. mu is held.
 func (l *Links) set(def wire.LinkDefinition) {
 	l.byID[def.ID()] = def
-	l.byNames[linkNames{def.ActorID, def.ContractID, def.LinkName}] = def
+	names := linkNames{def.ActorID, def.ContractID, def.LinkName}
+	l.byNames[names] = def
+	if delete(l.configs, names); def.ActorConfig() != nil {
+		l.configs[names] = def.ActorConfig()
+	}
 }
 
 func (l *Links) del(id string) {
@@ -76,7 +82,30 @@ func (l *Links) del(id string) {
 	delete(l.wanted, id)
 	def := l.byID[id]
 	delete(l.byID, id)
-	delete(l.byNames, linkNames{def.ActorID, def.ContractID, def.LinkName})
+	names := linkNames{def.ActorID, def.ContractID, def.LinkName}
+	delete(l.byNames, names)
+	delete(l.configs, names)
+}
+
+// Config returns what the links of an actor have for it. Of several values under one name it is that of the first link,
+// in the order of contracts and link names.
+func (l *Links) Config(actor lattice.ActorID) map[string]string {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	var of []linkNames
+	for names := range l.configs {
+		if names.actor == actor {
+			of = append(of, names)
+		}
+	}
+	slices.SortFunc(of, func(a, b linkNames) int {
+		return cmp.Or(cmp.Compare(b.contract, a.contract), cmp.Compare(b.link, a.link)) // the first one is set last
+	})
+	all := map[string]string{}
+	for _, names := range of {
+		maps.Copy(all, l.configs[names])
+	}
+	return all
 }
 
 // Find returns the link of an actor for a contract and a link name.

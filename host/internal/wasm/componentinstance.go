@@ -16,6 +16,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/component/face"
 	"github.com/weftlattice/weft/host/internal/component/plan"
 	"github.com/weftlattice/weft/host/internal/component/types"
+	"github.com/weftlattice/weft/host/internal/component/wasi"
 	"github.com/weftlattice/weft/host/internal/instrument"
 	"github.com/weftlattice/weft/lattice"
 )
@@ -48,6 +49,7 @@ func (i *Instance) openComponent(ctx context.Context) error {
 	i.parts.state = face.State{Args: i.args, Environ: i.template.pairs, Begin: began, Out: i.sink(&i.stdout),
 		Err: i.sink(&i.stderr), Ask: i.ask, Send: i.send,
 		Warn: func(ctx context.Context, text string) { i.template.host.Log(ctx, Stderr, text) }}
+	i.parts.state.Contract = wasi.Outward
 	if err := i.account.add(instanceBytes); err != nil {
 		return err
 	}

@@ -54,6 +54,8 @@ type State struct {
 	// Send makes a call as Ask does, and goes on at once. The call ends with the guest's own at the latest.
 	Send func(ctx context.Context, to *Sent, link lattice.LinkName, contract, operation string, payload []byte)
 	Warn func(ctx context.Context, text string) // takes a line for the actor's log
+	// Contract is the contract by which calls of an interface go out, which is named without its version.
+	Contract func(face string) string
 
 	warned bool
 	links  map[string]lattice.LinkName // that the guest has chosen, by interface without its version

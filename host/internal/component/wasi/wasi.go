@@ -93,6 +93,17 @@ func WayOut(name string) string {
 	return ""
 }
 
+// Outward is the contract by which calls of an interface go out, which is named without its version: that of Contract,
+// or the interface itself, which another actor serves.
+func Outward(face string) string {
+	for name, i := range interfaces() {
+		if before, _, _ := strings.Cut(name, "@"); before == face && i.Contract != "" {
+			return i.Contract
+		}
+	}
+	return face
+}
+
 // Names are the interfaces that guests may import, each with its version track, sorted.
 func Names() []string {
 	var names []string

@@ -7,7 +7,9 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/face"
+	"github.com/weftlattice/weft/host/internal/ownlinks"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
 //go:embed types.txt
@@ -33,6 +35,9 @@ const constructor = "[constructor]call-target-interface"
 // target is the resource call-target-interface.
 type target struct{ face string }
 
+// LikeFor is the target for an instance that is restored: it is the same for all.
+func (t *target) LikeFor(*face.State) any { return t }
+
 // maxName bounds each part of an interface's name in bytes.
 const maxName = 1 << 10
 
@@ -45,8 +50,13 @@ var newTarget = face.Func{Call: func(_ *face.Call, args []any) (any, error) {
 	return face.Rep(&target{fmt.Sprintf("%s:%s/%s", args...)}), nil
 }}
 
-var checked = face.Func{Call: func(c *face.Call, args []any) (any, error) {
-	if err := setLinkName(c, args); err != nil {
+// checked chooses only a link that there is.
+var checked = face.Func{Cost: face.Medium, Call: func(c *face.Call, args []any) (any, error) {
+	err := checkLinks(c, args)
+	if err == nil {
+		err = setLinkName(c, args)
+	}
+	if err != nil {
 		return face.Bad(err.Error()), nil
 	}
 	return face.Good(nil), nil
@@ -60,6 +70,29 @@ func setLinkName(c *face.Call, args []any) error {
 	for _, t := range args[1].([]any) {
 		if !c.State.SetLink(face.Object[*target](t).face, name) {
 			return fmt.Errorf("link names are chosen for %d interfaces already", face.MaxLinks)
+		}
+	}
+	return nil
+}
+
+func checkLinks(c *face.Call, args []any) error {
+	name, err := lattice.ParseLinkName(args[0].(string))
+	if err != nil {
+		return err
+	}
+	for _, t := range args[1].([]any) {
+		contract := c.State.Contract(face.Object[*target](t).face)
+		out, err := c.State.Ask(c.Context, lattice.DefaultLink, ownlinks.ID, ownlinks.Check,
+			ownlinks.CheckRequest{Contract: contract, Link: name}.Encode())
+		if err != nil {
+			return err
+		}
+		switch there, err := msgpack.DecodeBool(out); {
+		case err != nil:
+			return err
+		case !there:
+			return fmt.Errorf("no link for %s, link name %s; make one with: weft link put ACTOR TARGET --link-name %s",
+				contract, name, name)
 		}
 	}
 	return nil

@@ -1,18 +1,29 @@
 package bus
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/face"
+	"github.com/weftlattice/weft/host/internal/ownlinks"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
 // A component of wasmCloud 1.x chooses the link of an interface.
 func TestSetLinkName(t *testing.T) {
 	for _, version := range []string{"@1", "@2"} {
 		functions := Family.Functions["wasmcloud:bus/lattice"+version]
-		state := &face.State{}
+		var checked []string
+		state := &face.State{Contract: func(face string) string { return "contract of " + face },
+			Ask: func(_ context.Context, _ lattice.LinkName, id, operation string, in []byte) ([]byte, error) {
+				q, err := ownlinks.DecodeCheckRequest(in)
+				checked = append(checked, id+" "+operation+" "+q.Contract)
+				return msgpack.EncodeBool(q.Link == "cache"), err
+			}}
 		call := func(name string, args ...any) (any, error) {
 			return functions[name].Call(&face.Call{Context: t.Context(), State: state, Pay: func(int) {}}, args)
 		}
@@ -31,6 +42,22 @@ func TestSetLinkName(t *testing.T) {
 		}
 		if got := state.Link("wasi:keyvalue/batch"); got != "default" {
 			t.Errorf("link %s of another interface", got)
+		}
+		check := "set-link-name-checked"
+		if version == "@2" {
+			check = "set-link-name"
+		}
+		v, err := call(check, "nowhere", []any{target})
+		if text, _ := v.(abi.Variant).Value.(string); err != nil || v.(abi.Variant).Case != 1 ||
+			!strings.Contains(text, "contract of wasi:keyvalue/store, link name nowhere") {
+			t.Errorf("a link that is missing: %v, %v", v, err)
+		}
+		if got := state.Link("wasi:keyvalue/store"); got != "cache" {
+			t.Errorf("link %s after a choice that failed", got)
+		}
+		if want := ownlinks.ID + " " + ownlinks.Check + " contract of wasi:keyvalue/store"; !slices.Contains(checked,
+			want) {
+			t.Errorf("asked %q", checked)
 		}
 		switch v, err := call("set-link-name", "a.b", []any{target}); version {
 		case "@1":

@@ -50,6 +50,9 @@ const (
 // bucket is the resource of that name.
 type bucket struct{ link lattice.LinkName } // "": chosen when it is used
 
+// LikeFor is the bucket for an instance that is restored: it is the same for all.
+func (b *bucket) LikeFor(*face.State) any { return b }
+
 // Cases of store's error.
 const (
 	noSuchStore = iota
