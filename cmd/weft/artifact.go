@@ -1,21 +1,16 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
-	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/artifact"
-	"github.com/weftlattice/weft/lattice/oci"
 )
 
 func artifactCmd(a *app) *cobra.Command {
@@ -30,28 +25,17 @@ lattice://NAME:TAG starts the one that the tag means.`,
 	return cmd
 }
 
-// depot is the lattice's store.
-type depot struct {
-	*operate.Lattice
-	js jetstream.JetStream
-}
-
-func openDepot(a *app, cmd *cobra.Command) (depot, func(), error) {
+func openDepot(a *app, cmd *cobra.Command) (*operate.Depot, func(), error) {
 	l, done, err := a.connect(cmd)
 	if err != nil {
-		return depot{}, nil, err
+		return nil, nil, err
 	}
-	js, err := l.JetStream()
+	d, err := l.Depot()
 	if err != nil {
 		done()
-		return depot{}, nil, err
+		return nil, nil, err
 	}
-	return depot{l, js}, done, nil
-}
-
-// latticeRef reads NAME:TAG, with or without lattice:// in front.
-func latticeRef(text string) (artifact.Reference, error) {
-	return artifact.ParseReference(artifact.Scheme + strings.TrimPrefix(text, artifact.Scheme))
+	return d, done, nil
 }
 
 // artifactView is a stored artifact as the commands show it.
@@ -97,7 +81,7 @@ func artifactList(a *app) *cobra.Command {
 				return err
 			}
 			defer done()
-			all, err := artifact.List(cmd.Context(), d.js, d.Name())
+			all, err := d.List(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -113,15 +97,7 @@ it meant before go on with it.`,
 		Example: `  weft artifact tag app:1.2.0 stable
   weft artifact tag app@sha256:4bf5... 1.2.1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			from, err := latticeRef(args[0])
-			if err != nil {
-				return err
-			}
-			text := strings.TrimPrefix(args[1], artifact.Scheme)
-			if !strings.Contains(text, ":") {
-				text = from.Name + ":" + text
-			}
-			to, err := latticeRef(text)
+			from, to, err := operate.ReadTags(args[0], args[1])
 			if err != nil {
 				return err
 			}
@@ -130,11 +106,7 @@ it meant before go on with it.`,
 				return err
 			}
 			defer done()
-			if from, err = artifact.Resolve(cmd.Context(), d.js, d.Name(), from); err != nil {
-				return err
-			}
-			to.Digest = from.Digest
-			if err := artifact.Tag(cmd.Context(), d.js, d.Name(), to); err != nil {
+			if to, err = d.Tag(cmd.Context(), from, to); err != nil {
 				return err
 			}
 			return a.print(pushed{Ref: to.String(), Digest: to.Digest, Name: to.Name}, func(w io.Writer) {
@@ -149,19 +121,16 @@ func artifactUntag(a *app) *cobra.Command {
 		Example: `  weft artifact untag app:1.0.0
   weft artifact untag lattice://app:stable`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := latticeRef(args[0])
+			ref, err := operate.ReadTag(args[0])
 			if err != nil {
 				return err
-			}
-			if ref.Tag == "" {
-				return usage.Errorf("%s has no tag", args[0])
 			}
 			d, done, err := openDepot(a, cmd)
 			if err != nil {
 				return err
 			}
 			defer done()
-			if err := artifact.Untag(cmd.Context(), d.js, d.Name(), ref); err != nil {
+			if err := d.Untag(cmd.Context(), ref); err != nil {
 				return err
 			}
 			return a.print(pushed{Ref: ref.String(), Name: ref.Name},
@@ -183,27 +152,9 @@ moment do not count, but they have what they run in their own cache.`,
 				return err
 			}
 			defer done()
-			all, err := artifact.List(cmd.Context(), d.js, d.Name())
+			removed, all, err := d.Collect(cmd.Context(), older, dry)
 			if err != nil {
 				return err
-			}
-			v, err := d.View(cmd.Context())
-			if err != nil {
-				return err
-			}
-			unused := artifact.Unused(all, runningRefs(v), time.Now().Add(-older))
-			removed := []artifact.Info{}
-			for _, i := range unused {
-				if !dry {
-					err := artifact.Delete(cmd.Context(), d.js, d.Name(), i.Reference)
-					if errors.Is(err, lattice.ErrNotFound) {
-						continue // somebody else was faster
-					}
-					if err != nil {
-						return err
-					}
-				}
-				removed = append(removed, i)
 			}
 			out := viewArtifacts(removed)
 			return a.print(out, func(w io.Writer) {
@@ -227,20 +178,6 @@ moment do not count, but they have what they run in their own cache.`,
 	return cmd
 }
 
-// runningRefs are the references that anything in the lattice was started from.
-func runningRefs(v *operate.View) []string {
-	var refs []string
-	for _, h := range v.Hosts {
-		for _, x := range h.Actors {
-			refs = append(refs, x.ImageRef)
-		}
-		for _, p := range h.Providers {
-			refs = append(refs, p.ImageRef)
-		}
-	}
-	return refs
-}
-
 func artifactExport(a *app) *cobra.Command {
 	return &cobra.Command{Use: "export PATH [NAME:TAG ...]",
 		Short: "Write tagged artifacts as an OCI image layout, for a lattice without a network", Args: rangeArgs(1, -1),
@@ -254,34 +191,15 @@ oras copy --from-oci-layout PATH:NAME:TAG registry/repository:tag`,
 				return err
 			}
 			defer done()
-			refs, err := d.tagged(cmd.Context(), args[1:])
+			refs, err := d.Export(cmd.Context(), args[0], args[1:], described)
 			if err != nil {
 				return err
 			}
-			layout, err := oci.CreateLayout(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			defer layout.Abandon()
 			out := []pushed{}
 			for _, ref := range refs {
-				data, err := artifact.Get(cmd.Context(), d.js, d.Name(), ref, 0)
-				if err != nil {
-					return err
-				}
-				name := ref.Name + ":" + ref.Tag
-				what, err := described(oci.Artifact{Bytes: data, Name: ref.Name, Version: ref.Tag})
-				if err != nil {
-					return err
-				}
-				if err := layout.Add(cmd.Context(), name, what); err != nil {
-					return err
-				}
-				out = append(out, pushed{Ref: artifact.Scheme + name, Digest: artifact.Digest(data), Name: ref.Name,
-					File: args[0]})
-			}
-			if err := layout.Close(); err != nil {
-				return err
+				p := tagged(ref)
+				p.File = args[0]
+				out = append(out, p)
 			}
 			return a.print(out, func(w io.Writer) {
 				for _, p := range out {
@@ -291,36 +209,9 @@ oras copy --from-oci-layout PATH:NAME:TAG registry/repository:tag`,
 		}}
 }
 
-// tagged returns what the given tags mean now, or all tags.
-func (d depot) tagged(ctx context.Context, texts []string) ([]artifact.Reference, error) {
-	if len(texts) == 0 {
-		all, err := artifact.List(ctx, d.js, d.Name())
-		if err != nil {
-			return nil, err
-		}
-		for _, i := range all {
-			texts = append(texts, i.Tags...)
-		}
-		if len(texts) == 0 {
-			return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "export", Entity: string(d.Name()),
-				Detail: "nothing has a tag; set one with: weft artifact tag"}
-		}
-	}
-	var refs []artifact.Reference
-	for _, text := range texts {
-		ref, err := latticeRef(text)
-		if err != nil {
-			return nil, err
-		}
-		if ref.Tag == "" {
-			return nil, usage.Errorf("%s has no tag, and would have no name in the layout", text)
-		}
-		if ref, err = artifact.Resolve(ctx, d.js, d.Name(), ref); err != nil {
-			return nil, err
-		}
-		refs = append(refs, ref)
-	}
-	return refs, nil
+// tagged is a version in the lattice's store as the commands show it.
+func tagged(ref artifact.Reference) pushed {
+	return pushed{Ref: artifact.Reference{Name: ref.Name, Tag: ref.Tag}.String(), Digest: ref.Digest, Name: ref.Name}
 }
 
 func artifactImport(a *app) *cobra.Command {
@@ -336,29 +227,13 @@ move.`,
 				return err
 			}
 			defer done()
-			out := []pushed{}
-			err = oci.ReadLayout(cmd.Context(), args[0], 0, func(name string, got oci.Artifact, err error) error {
-				if lattice.CodeOf(err) == lattice.ErrBadModule {
-					a.say("- passed over: %v", err)
-					return nil
-				}
-				if err != nil {
-					return err
-				}
-				ref := importedRef(name, got.Name)
-				if _, err := d.Push(cmd.Context(), ref.Name, got.Bytes); err != nil {
-					return err
-				}
-				ref.Digest = got.Digest
-				if err := artifact.Tag(cmd.Context(), d.js, d.Name(), ref); err != nil {
-					return err
-				}
-				out = append(out, pushed{Ref: artifact.Reference{Name: ref.Name, Tag: ref.Tag}.String(),
-					Digest: ref.Digest, Name: ref.Name})
-				return nil
-			})
+			refs, err := d.Import(cmd.Context(), args[0], func(err error) { a.say("- passed over: %v", err) })
 			if err != nil {
 				return err
+			}
+			out := []pushed{}
+			for _, ref := range refs {
+				out = append(out, tagged(ref))
 			}
 			return a.print(out, func(w io.Writer) {
 				for _, p := range out {
@@ -369,15 +244,4 @@ move.`,
 				}
 			})
 		}}
-}
-
-// importedRef makes a name and a tag of what an artifact is called in a layout: "echo:1.0", as weft writes it,
-// "ghcr.io/acme/echo:1.0", or only "1.0".
-func importedRef(name, title string) artifact.Reference {
-	last := name[strings.LastIndex(name, "/")+1:]
-	base, tag, ok := strings.Cut(last, ":")
-	if !ok {
-		base, tag = title, last
-	}
-	return artifact.Reference{Name: artifact.CleanName(base), Tag: artifact.CleanName(tag)}
 }

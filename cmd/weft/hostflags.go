@@ -154,26 +154,8 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 	if cfg.Labels, err = h.allLabels(); err != nil {
 		return cfg, release, err
 	}
-	if cfg.Limits.MemoryBytes, err = lattice.ParseSize(h.memory); err != nil {
+	if err = h.sizes(&cfg); err != nil {
 		return cfg, release, err
-	}
-	for _, s := range []struct {
-		flag string
-		text string
-		into *int64
-	}{{"guest-memory", h.guests, &cfg.GuestBytes}, {"large-payloads", h.large, &cfg.LargeBytes},
-		{"compile-memory", h.compileMemory, &cfg.CompileMemory}} {
-		if s.text == "" {
-			continue
-		}
-		n, err := lattice.ParseSize(s.text)
-		if err == nil && n > math.MaxInt64 {
-			err = usage.Errorf("%s is too much", s.text)
-		}
-		if err != nil {
-			return cfg, release, fmt.Errorf("--%s: %w", s.flag, err)
-		}
-		*s.into = int64(n)
 	}
 	if cfg.Policy, err = h.policy.config(cfg.Lattice); err != nil {
 		return cfg, release, err
@@ -207,12 +189,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 	cfg.Compiler = []string{exe, "host", "compiler"}
 	cfg.CompileCPU = h.compileTime
 	cfg.Guard = []string{exe, "provider", "guard"}
-	cfg.Builtins = map[string]host.Builtin{}
-	for _, b := range builtins {
-		cfg.Builtins[b.name] = host.Builtin{ID: builtinID(b.name), Name: b.name, ContractID: b.contract,
-			Version:  version().Version,
-			Revision: 1, Path: exe, Args: []string{"provider", "run", b.name}, Storage: b.storage}
-	}
+	cfg.Builtins = hostBuiltins(exe)
 	if err := runInside(cfg.Builtins, h.inline); err != nil {
 		return cfg, release, err
 	}
@@ -220,12 +197,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 	if err := cfg.ValidateSettings(); err != nil { // before a key is made that no host would use
 		return cfg, release, err
 	}
-	cluster := &keys.Cluster{Keeper: a.keeper(), Lattice: cfg.Lattice, Issuers: h.issuers, Seed: h.clusterSeed,
-		SeedFile: h.clusterFile,
-		NodeFile: h.fileCluster, Reread: h.fileKeys, Token: way.ClusterSeed(), Made: func() {
-			a.say("- made a new cluster key for lattice %s; hosts on other machines need it too:\n"+
-				"  weft key show cluster --seed > cluster.nk, copied there, and: weft host run --cluster-seed-file cluster.nk", cfg.Lattice)
-		}}
+	cluster := h.cluster(a, cfg.Lattice, way)
 	first, err := hostKeys(cluster.Load())
 	if err != nil {
 		return cfg, release, err
@@ -234,6 +206,52 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 	cfg.Keys = func() (host.Keys, error) { return hostKeys(cluster.Reload()) }
 	cfg.HostKey, release, err = a.keeper().Host(h.name, h.hostSeedFile, h.hostSeed, h.fileHost)
 	return cfg, release, err
+}
+
+// sizes sets what is given in bytes.
+func (h *hostFlags) sizes(cfg *host.Config) (err error) {
+	if cfg.Limits.MemoryBytes, err = lattice.ParseSize(h.memory); err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		flag string
+		text string
+		into *int64
+	}{{"guest-memory", h.guests, &cfg.GuestBytes}, {"large-payloads", h.large, &cfg.LargeBytes},
+		{"compile-memory", h.compileMemory, &cfg.CompileMemory}} {
+		if s.text == "" {
+			continue
+		}
+		n, err := lattice.ParseSize(s.text)
+		if err == nil && n > math.MaxInt64 {
+			err = usage.Errorf("%s is too much", s.text)
+		}
+		if err != nil {
+			return fmt.Errorf("--%s: %w", s.flag, err)
+		}
+		*s.into = int64(n)
+	}
+	return nil
+}
+
+// hostBuiltins are the providers that come with this binary, as a host starts them.
+func hostBuiltins(exe string) map[string]host.Builtin {
+	out := map[string]host.Builtin{}
+	for _, b := range builtins {
+		out[b.name] = host.Builtin{ID: builtinID(b.name), Name: b.name, ContractID: b.contract,
+			Version: version().Version, Revision: 1, Path: exe, Args: []string{"provider", "run", b.name},
+			Storage: b.storage}
+	}
+	return out
+}
+
+// cluster is where the cluster's key comes from, and comes from again when it is read anew.
+func (h *hostFlags) cluster(a *app, l lattice.Name, way connect.Way) *keys.Cluster {
+	return &keys.Cluster{Keeper: a.keeper(), Lattice: l, Issuers: h.issuers, Seed: h.clusterSeed,
+		SeedFile: h.clusterFile, NodeFile: h.fileCluster, Reread: h.fileKeys, Token: way.ClusterSeed(), Made: func() {
+			a.say("- made a new cluster key for lattice %s; hosts on other machines need it too:\n"+
+				"  weft key show cluster --seed > cluster.nk, copied there, and: weft host run --cluster-seed-file cluster.nk", l)
+		}}
 }
 
 // clusterFrom is the file of seeds or the node file that the cluster key comes from, if it comes from one that can be

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -32,14 +30,10 @@ it is. It ends in .par, or .par.gz when it is compressed.`,
 // readExecutable reads what goes into an archive; - is standard input.
 func readExecutable(a *app, file string) ([]byte, error) {
 	data, err := a.readInput(file, localfile.MaxBytes)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case len(data) == 0 || signing.IsArchive(data):
-		return nil, &lattice.Error{Code: lattice.ErrBadModule, Op: "read executable", Entity: file,
-			Detail: signing.Form(data) + ", and a provider's executable is wanted"}
 	}
-	return data, operate.NoModule(file, data)
+	return data, operate.IsExecutable(file, data)
 }
 
 // parView is an archive as the commands show it.
@@ -63,16 +57,8 @@ func (v parView) text(w io.Writer) {
 	}
 }
 
-func openPar(file string) (*signing.Archive, []byte, error) {
-	data, err := localfile.Read(file, localfile.MaxBytes)
-	if err != nil {
-		return nil, nil, err
-	}
-	archive, err := signing.OpenArchive(data, time.Now())
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return archive, data, nil
+func viewPar(file string, archive *signing.Archive) parView {
+	return parView{file, archive.Claims.Subject, archive.Targets(), archive.Claims}
 }
 
 func parInspect(a *app) *cobra.Command {
@@ -81,11 +67,11 @@ func parInspect(a *app) *cobra.Command {
 		Example: `  weft par inspect queue.par.gz
   weft par inspect queue.par -o json`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			archive, _, err := openPar(args[0])
+			archive, err := operate.OpenArchive(args[0])
 			if err != nil {
 				return err
 			}
-			v := parView{args[0], archive.Claims.Subject, archive.Targets(), archive.Claims}
+			v := viewPar(args[0], archive)
 			return a.print(v, v.text)
 		}}
 }
@@ -148,15 +134,13 @@ names another. An executable for the same target is replaced.`,
 		Example: `  weft par insert queue.par.gz ./queue-arm64 --target aarch64-linux
   weft par insert queue.par.gz ./queue-mac --target aarch64-macos --out all.par.gz`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			archive, _, err := openPar(args[0])
+			archive, err := operate.OpenArchive(args[0])
 			if err != nil {
 				return err
 			}
-			bins := map[string][]byte{}
-			for _, t := range archive.Targets() {
-				if bins[t], err = archive.Binary(t); err != nil {
-					return err
-				}
+			bins, err := operate.Executables(archive)
+			if err != nil {
+				return err
 			}
 			if bins[target], err = readExecutable(a, args[1]); err != nil {
 				return err
@@ -192,18 +176,11 @@ names another. An executable for the same target is replaced.`,
 // writePar writes an archive, compressed unless its name ends in .par, and shows it.
 func writePar(a *app, file string, c signing.ProviderClaims, account, service signing.KeyPair,
 	bins map[string][]byte) error {
-	var buf bytes.Buffer
-	if err := signing.WriteArchive(&buf, c, account, service, bins, !strings.HasSuffix(file, ".par")); err != nil {
-		return err
-	}
-	archive, err := signing.OpenArchive(buf.Bytes(), time.Now())
+	archive, err := operate.WriteArchive(file, c, account, service, bins)
 	if err != nil {
 		return err
 	}
-	if err := localfile.Write(file, buf.Bytes(), 0o644); err != nil {
-		return localfile.Error("write", file, err)
-	}
-	v := parView{file, archive.Claims.Subject, archive.Targets(), archive.Claims}
+	v := viewPar(file, archive)
 	return a.print(v, func(w io.Writer) {
 		printf(w, "wrote %s: %s for %s\n", file, v.ID, strings.Join(v.Targets, ", "))
 	})

@@ -93,16 +93,12 @@ func unsigned(err error, ref string) bool {
 }
 
 func pullFromLattice(a *app, cmd *cobra.Command, ref artifact.Reference) ([]byte, error) {
-	l, done, err := a.connect(cmd)
+	d, done, err := openDepot(a, cmd)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	js, err := l.JetStream()
-	if err != nil {
-		return nil, err
-	}
-	return artifact.Get(cmd.Context(), js, l.Name(), ref, 0)
+	return d.Get(cmd.Context(), ref)
 }
 
 func pullFromRegistry(a *app, ctx context.Context, reg registryFlags, ref oci.Reference) (oci.Artifact, error) {

@@ -140,33 +140,17 @@ func described(what oci.Artifact) (oci.Artifact, error) {
 }
 
 func pushToLattice(a *app, cmd *cobra.Command, ref artifact.Reference, what packed) (pushed, error) {
-	l, done, err := a.connect(cmd)
+	d, done, err := openDepot(a, cmd)
 	if err != nil {
 		return pushed{}, err
 	}
 	defer done()
-	text, err := l.Push(cmd.Context(), ref.Name, what.Bytes)
+	stored, err := d.Put(cmd.Context(), ref, what.Bytes)
 	if err != nil {
 		return pushed{}, err
 	}
-	stored, err := artifact.ParseReference(text)
-	if err != nil {
-		return pushed{}, err
-	}
-	if ref.Digest != "" && ref.Digest != stored.Digest {
-		return pushed{}, &lattice.Error{Code: lattice.ErrConflict, Op: "push", Entity: ref.String(),
-			Detail: "the file has another digest, " + stored.Digest}
-	}
-	if ref.Tag == "" {
-		return pushed{Ref: text, Digest: stored.Digest}, nil
-	}
-	stored.Tag = ref.Tag
-	js, err := l.JetStream()
-	if err != nil {
-		return pushed{}, err
-	}
-	if err := artifact.Tag(cmd.Context(), js, l.Name(), stored); err != nil {
-		return pushed{}, err
+	if stored.Tag == "" {
+		return pushed{Ref: stored.String(), Digest: stored.Digest}, nil
 	}
 	return pushed{Ref: artifact.Reference{Name: stored.Name, Tag: stored.Tag}.String(), Digest: stored.Digest}, nil
 }

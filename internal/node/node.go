@@ -106,6 +106,12 @@ func (n *Node) run(ctx context.Context) error {
 	case <-n.host.Ready():
 		return nil
 	case err := <-n.ended:
+		select {
+		case <-n.host.Ready(): // it was, however soon it ended; Wait tells of its end
+			n.ended <- err
+			return nil
+		default:
+		}
 		n.host = nil
 		if err == nil {
 			err = errors.New("the host ended before it was ready")
