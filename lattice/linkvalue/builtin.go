@@ -40,7 +40,7 @@ var HTTPClient = &Table{Provider: "httpclient", Contract: "wasmcloud:httpclient"
 		{Name: "first_byte_timeout", Kind: Span(time.Millisecond), Default: "30s",
 			Doc: "from the end of the request to the first byte of the response's body"},
 		{Name: "between_bytes_timeout", Kind: Span(time.Millisecond), Default: "30s",
-			Doc: "between two parts of a body"},
+			Doc: "between two parts of a body, either way"},
 		{Name: "timeout", Kind: Span(time.Millisecond), Default: "60s",
 			Doc: "of a whole request, redirects included; the time that the caller waits is the other bound"},
 		{Name: "max_request_bytes", Kind: Size(0, MaxHTTPBody), Default: "10M", Doc: "of a request's body, at most 127M"},

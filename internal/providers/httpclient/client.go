@@ -92,7 +92,7 @@ func (c *client) redirect(next *http.Request, via []*http.Request) error {
 // Reasons for which a request ends early.
 var (
 	errTotal     = contract.Fail(contract.ResponseTimeout, "the whole request takes too long; see timeout")
-	errConnect   = contract.Fail(contract.ConnectionTimeout, "no connection in time; see connect_timeout")
+	errConnect   = contract.Fail(contract.ConnectionTimeout, "no connection in the time that the request allows")
 	errFirstByte = contract.Fail(contract.ConnectionReadTimeout, "no response in time; see first_byte_timeout")
 	errBetween   = contract.Fail(contract.ConnectionReadTimeout,
 		"the body of the response pauses for too long; see between_bytes_timeout")
@@ -180,12 +180,12 @@ func (c *client) open(ctx context.Context, q *contract.Request) (a *answer, gran
 
 // watched bounds the steps of a request up to the first byte of the response's body.
 func (c *client) watched(ctx context.Context, w *watch, q *contract.Request) context.Context {
-	connect := 2 * c.connect // the dialer knows better what takes so long, a place or the server
-	if q.Connect > 0 {
-		connect = min(connect, q.Connect)
-	}
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn:      func(string) { w.await(connect, errConnect) },
+		GetConn: func(string) {
+			if q.Connect > 0 && q.Connect < c.connect { // the dialer sees to that of the link, and knows what takes so long
+				w.await(q.Connect, errConnect)
+			}
+		},
 		GotConn:      func(httptrace.GotConnInfo) { w.done() },
 		WroteRequest: func(httptrace.WroteRequestInfo) { w.await(shorter(q.FirstByte, c.firstByte), errFirstByte) },
 	})

@@ -117,6 +117,7 @@ var words = []struct{ part, name string }{
 	{"too many transfer encodings", contract.ResponseTransferCoding},
 	{"server closed idle connection", contract.ConnectionTerminated},
 	{"http: ContentLength=", contract.RequestBodySize},
+	{"client conn could not be established", contract.ConnectionTerminated}, // also by an alert right after TLS began
 	{"malformed", contract.ProtocolError},
 	{"invalid byte in chunk", contract.ProtocolError},
 	{"chunk", contract.ProtocolError},
