@@ -20,6 +20,9 @@ components: ## build the components that tests run, from their sources: needs Ru
 	cp $(BIN)/cargo/wasm32-wasip1/release/hello.wasm host/internal/component/testdata/hello-module.wasm
 	cd host/internal/component/testdata/worlds && wasm-tools component embed --world worlds worlds.wit worlds.wat -o ../worlds.wasm
 	wasm-tools parse host/internal/component/testdata/loop.wat -o host/internal/component/testdata/loop.wasm
+	wasm-tools component embed actor-sdk/wit/http.wit e2e/attack/testdata/hostile.wat | \
+		wasm-tools component new -o e2e/attack/testdata/hostile.wasm
+	wasm-tools parse e2e/attack/testdata/growth.wat -o e2e/attack/testdata/growth.wasm
 
 .PHONY: help build actors demo quick test unit e2e soak deps fixtures fixtures-check vuln attack attack-shapes components components-spec foreign lint fuzz reliability bench bench-scale bench-overload flame wrk cross clean
 

@@ -69,7 +69,7 @@ func SignModule(wasm []byte, account, module KeyPair, c ActorClaims) ([]byte, er
 		slices.Concat(c.Tags, c.Caps)...)); err != nil {
 		return nil, during(err, "sign module", "")
 	}
-	m, err := parseWasm(wasm, 0)
+	m, err := parseWasm(wasm)
 	if err != nil {
 		return nil, during(err, "sign module", "")
 	}
@@ -96,7 +96,7 @@ func checkNames(claims []string) error {
 // WithoutToken returns the module as it was before it was signed, to the byte. It returns ErrBadModule for what is no
 // module.
 func WithoutToken(wasm []byte) ([]byte, error) {
-	m, err := parseWasm(wasm, 0)
+	m, err := parseWasm(wasm)
 	if err != nil {
 		return nil, during(err, "read module", "")
 	}
@@ -151,7 +151,7 @@ func InspectModule(wasm []byte) (*ActorClaims, error) {
 
 func readModule(wasm []byte) (*ActorClaims, *claimsToken[actorWascap], *token, error) {
 	const op = "read module"
-	m, err := parseWasm(wasm, 0)
+	m, err := parseWasm(wasm)
 	if err != nil {
 		return nil, nil, nil, during(err, op, "")
 	}

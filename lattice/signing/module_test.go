@@ -119,7 +119,8 @@ func TestModuleRefusesBadBytes(t *testing.T) {
 			"\x01\xff\xff\xff\xff\x1f",
 		"huge length": coreHeader + "\x01\xff\xff\xff\xff\x0f", "custom without name": coreHeader + "\x00\x00",
 		"name past the end": coreHeader + "\x00\x02\x05a", "bad nested": componentHeader + section(1, "abc", 0),
-		"deep": deep,
+		"deep": deep, "many sections": componentHeader + strings.Repeat(section(1, coreHeader+custom("", "", 0), 0),
+			maxWasmSections/2+1),
 	} {
 		if _, err := moduleHash([]byte(s)); lattice.CodeOf(err) != lattice.ErrBadModule {
 			t.Errorf("%s: %v", name, err)

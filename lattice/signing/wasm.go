@@ -21,6 +21,7 @@ const (
 const (
 	wasmHeaderBytes = 8
 	maxWasmNesting  = 64
+	maxWasmSections = 100_000 // of a file, with all that is nested in it
 )
 
 // wasmBinary is a core module or a component, cut into its sections.
@@ -50,14 +51,21 @@ func isComponent(header []byte) bool { return header[6] == 1 && header[7] == 0 }
 // moduleHash returns the hash that a module's claims carry: the upper-case hex SHA-256 over the module or component
 // without its token sections, with every section length in its shortest form. What is no module is ErrBadModule.
 func moduleHash(wasm []byte) (string, error) {
-	m, err := parseWasm(wasm, 0)
+	m, err := parseWasm(wasm)
 	if err != nil {
 		return "", err
 	}
 	return m.hash(), nil
 }
 
-func parseWasm(data []byte, depth int) (*wasmBinary, error) {
+// parseWasm cuts a file of up to maxWasmSections sections. What is none is ErrBadModule.
+func parseWasm(file []byte) (*wasmBinary, error) {
+	left := maxWasmSections
+	return parseNested(file, 0, &left)
+}
+
+// parseNested cuts what lies so deep in a file; left is how many sections may still come.
+func parseNested(data []byte, depth int, left *int) (*wasmBinary, error) {
 	if !IsModule(data) {
 		return nil, badModule("it does not begin as a WebAssembly module: " + Form(data))
 	}
@@ -66,6 +74,9 @@ func parseWasm(data []byte, depth int) (*wasmBinary, error) {
 	}
 	m := &wasmBinary{header: data[:wasmHeaderBytes]}
 	for rest := data[wasmHeaderBytes:]; len(rest) > 0; {
+		if *left--; *left < 0 {
+			return nil, badModule(fmt.Sprintf("more than %d sections", maxWasmSections))
+		}
 		size, n := readULEB(rest[1:])
 		if n == 0 || uint64(size) > uint64(len(rest)-1-n) {
 			return nil, badModule(fmt.Sprintf("section %d runs past the end", len(m.sections)))
@@ -81,7 +92,7 @@ func parseWasm(data []byte, depth int) (*wasmBinary, error) {
 			s.name = string(s.content[n : n+int(length)])
 			s.data = s.content[n+int(length):]
 		case isComponent(data) && (s.id == 1 || s.id == 4):
-			inner, err := parseWasm(s.content, depth+1)
+			inner, err := parseNested(s.content, depth+1, left)
 			if err != nil {
 				return nil, err
 			}
