@@ -637,3 +637,51 @@ func withTimeout(t *testing.T) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
+
+// Calls of a component see nothing of each other, unless its instances are to be shared; and of one that serves a single
+// call, even then. The inventory says which it is and why.
+func TestInstancesOfComponents(t *testing.T) {
+	r := newRig(t)
+	h := r.host(nil)
+	code, err := os.ReadFile("internal/component/testdata/once.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u32 := []byte{0x91, 0x07} // a list of one number
+	for name, c := range map[string]struct {
+		limits        *control.ActorLimits
+		function      string
+		counts        []byte
+		mode, because string
+	}{
+		"as they are":      {nil, "many", []byte{1, 1, 1}, "fresh", "it is a component"},
+		"shared":           {&control.ActorLimits{Instances: "shared"}, "many", []byte{1, 2, 3}, "shared", "as it was started"},
+		"fresh":            {&control.ActorLimits{Instances: "fresh"}, "many", []byte{1, 1, 1}, "fresh", "as it was started"},
+		"shared, one call": {&control.ActorLimits{Instances: "shared"}, "once", []byte{7, 7, 7}, "fresh", "serves a second call"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			key := latticetest.NewKey(t, 'M')
+			signed, err := signing.SignModule(code, r.account, key, signing.ActorClaims{Name: "once"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.start(h, control.ScaleActorRequest{ActorRef: r.file(key.Public()+".wasm", signed), MaxInstances: 1,
+				Limits: c.limits})
+			for n, want := range c.counts {
+				got, err := r.call(actorID(key), c.function, string(u32))
+				if err != nil || len(got) == 0 || got[len(got)-1] != want {
+					t.Errorf("call %d: %x, %v, want %d", n, got, err, want)
+				}
+			}
+			inventory, err := r.control.Inventory(withTimeout(t), h.ID())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, a := range inventory.Actors {
+				if a.ID == actorID(key) && (a.InstanceMode != c.mode || !strings.Contains(a.InstanceReason, c.because)) {
+					t.Errorf("the inventory says %s: %s", a.InstanceMode, a.InstanceReason)
+				}
+			}
+		})
+	}
+}

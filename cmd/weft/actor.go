@@ -34,7 +34,7 @@ func actorStart(a *app) *cobra.Command {
 	var reg registryFlags
 	var max instances = 1
 	var memory, recycleMemory string
-	mode := choice{control.SharedInstances, []string{control.SharedInstances, control.FreshInstances}}
+	mode := choice{"", []string{control.SharedInstances, control.FreshInstances}}
 	var execution time.Duration
 	var fuel, recycleCalls uint64
 	var annotations, config []string
@@ -72,9 +72,7 @@ An instance serves one call at a time; --max is how many there may be.`,
 					return err
 				}
 			}
-			if mode.value == control.FreshInstances {
-				r.Limits.Instances = mode.value
-			}
+			r.Limits.Instances = mode.value
 			if fuel > control.MaxFuel {
 				return usage.Errorf("--fuel %d: want at most %d", fuel, uint64(control.MaxFuel))
 			}
@@ -121,7 +119,8 @@ An instance serves one call at a time; --max is how many there may be.`,
 	cmd.Flags().Uint64Var(&fuel, "fuel", 0,
 		"work that one call may do, in units of about an instruction, 1e10 or so a second (default: the host's, no limit)")
 	cmd.Flags().Var(&mode, "instances",
-		"\"shared\": an instance serves the next call as it is; \"fresh\": nothing survives between calls")
+		"\"shared\": an instance serves the next call as it is; \"fresh\": nothing survives between calls "+
+			"(default: fresh for components, shared for modules)")
 	cmd.Flags().Uint64Var(&recycleCalls, "recycle-calls", 0,
 		"calls after which an instance begins again (default: the host's, never)")
 	cmd.Flags().StringVar(&recycleMemory, "recycle-memory", "",
@@ -313,6 +312,8 @@ type actorView struct {
 	State       string                  `json:"state,omitempty"`
 	Error       string                  `json:"error,omitempty"`
 	Limits      *control.ActorLimits    `json:"limits,omitempty"`
+	Mode        string                  `json:"instance_mode,omitempty"`
+	Reason      string                  `json:"instance_reason,omitempty"`
 	Annotations []control.ActorInstance `json:"instances"`
 }
 
@@ -320,7 +321,8 @@ func viewActor(on operate.ActorOn, v *operate.View) actorView {
 	out := actorView{ID: on.Actor.ID, Name: on.Actor.Name, HostID: on.Host.HostID, Host: v.HostName(on.Host.HostID),
 		Max: operate.Scale(on.Actor),
 		Ref: on.Actor.ImageRef, Digest: on.Actor.Digest, State: on.Actor.State, Error: on.Actor.Error,
-		Limits: on.Actor.Limits, Annotations: on.Actor.Instances}
+		Limits: on.Actor.Limits, Mode: on.Actor.InstanceMode, Reason: on.Actor.InstanceReason,
+		Annotations: on.Actor.Instances}
 	for _, i := range on.Actor.Instances {
 		out.Running += i.Running
 		out.Revision = i.Revision
@@ -419,6 +421,9 @@ func inspectActor(a *app, cmd *cobra.Command, query string) error {
 				}
 			}
 			printf(w, "on %s: %s at once%s, %s\n", on.Host, operate.Count(on.Max), limits, on.Ref)
+			if on.Mode != "" {
+				printf(w, "   instances are %s: %s\n", on.Mode, on.Reason)
+			}
 		}
 		if len(out.On) == 0 {
 			fmt.Fprintln(w, "runs nowhere")

@@ -189,8 +189,8 @@ func inventory(w io.Writer, h control.HostInventory) {
 	}
 	for _, a := range h.Actors {
 		for _, i := range a.Instances {
-			printf(w, "actor %s %s max %d %s %s %s\n", or(a.Name, "-"), a.ID, i.MaxInstances, a.ImageRef, a.Digest,
-				labels(i.Annotations))
+			printf(w, "actor %s %s max %d %s %s %s %s\n", or(a.Name, "-"), a.ID, i.MaxInstances, a.InstanceMode,
+				a.ImageRef, a.Digest, labels(i.Annotations))
 		}
 	}
 	for _, p := range h.Providers {

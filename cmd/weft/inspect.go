@@ -153,6 +153,7 @@ func (v fileView) text(w io.Writer) {
 		fmt.Fprintf(w, "imports:  %s\nexports:  %s\n", list(v.Imports), list(v.Exports))
 	}
 	if v.World != "" {
+		fields(w, "instances", "fresh for each call, as users of components expect; --instances shared keeps them")
 		fmt.Fprintf(w, "\n%s", v.World)
 	}
 }

@@ -231,6 +231,7 @@ func (a *Actor) describe() (control.Actor, bool) {
 	defer a.mu.Unlock()
 	out := control.Actor{ID: a.id, ImageRef: v.ref, Name: v.claims.Name, State: control.StateRunning, Digest: v.pin,
 		Limits: v.settings.limits()}
+	out.InstanceMode, out.InstanceReason = v.mode()
 	for i, s := range a.scales {
 		in := control.ActorInstance{Annotations: s.Annotations, InstanceID: s.InstanceID,
 			Revision: v.claims.EffectiveRevision(), ImageRef: v.ref, MaxInstances: s.Max}

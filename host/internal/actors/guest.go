@@ -17,6 +17,10 @@ type Guest interface {
 	Anew() string
 	// Surface is what it exports for others and imports from others, with types; nothing of what has none.
 	Surface() typed.Surface
+	// Fresh says whether each call gets an instance as it began, where an operator does not choose.
+	Fresh() bool
+	// Single says why an instance serves one call alone, as was found out meanwhile; "" when it serves many.
+	Single() string
 	// Interrupt ends the calls that are in progress, within milliseconds.
 	Interrupt()
 	// Close frees the code. All instances are closed by then.
@@ -58,6 +62,11 @@ func (g wapcGuest) Instantiate(ctx context.Context) (Instance, error) {
 }
 
 func (g wapcGuest) Anew() string { return g.template.Anew() }
+
+// Fresh is what users of components expect, and users of modules do not.
+func (g wapcGuest) Fresh() bool { return g.module.Info().Kind == wasm.Component }
+
+func (g wapcGuest) Single() string { return g.template.Single() }
 
 func (g wapcGuest) Surface() typed.Surface { return g.module.Info().Surface }
 

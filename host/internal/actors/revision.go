@@ -30,6 +30,7 @@ type Revision struct {
 	claims   *signing.ActorClaims
 	settings Settings
 	guest    Guest
+	fresh    bool // each call gets an instance as it began
 	pool     *pool.Pool[Instance]
 	caller   hostcall.Caller // as which its guests call
 	poolWait prometheus.Observer
@@ -50,15 +51,16 @@ func (a *Actor) newRevision(ctx context.Context, art loaded, settings Settings, 
 	if r.guest, err = a.all.compile(ctx, code, settings, r); err != nil {
 		return nil, err
 	}
+	r.fresh = settings.Instances == control.FreshInstances || settings.Instances == "" && r.guest.Fresh()
 	r.pool = pool.New(pool.Config{Max: concurrency(max), MaxMaking: turns.Processors(), IdleTimeout: a.cfg.IdleTimeout,
-		Fresh: settings.Fresh, MaxCalls: settings.RecycleCalls, MaxMemoryBytes: settings.RecycleMemoryBytes},
+		Fresh: r.fresh, MaxCalls: settings.RecycleCalls, MaxMemoryBytes: settings.RecycleMemoryBytes},
 		r.guest.Instantiate)
 	if err := r.pool.Warm(ctx); err != nil {
 		return nil, errors.Join(err, r.close(ctx))
 	}
 	if why := r.guest.Anew(); why != "" {
 		level := slog.LevelDebug
-		if settings.Fresh { // each call pays for it
+		if r.fresh { // each call pays for it
 			level = slog.LevelWarn
 		}
 		a.cfg.Logger.Log(ctx, level, "instances of this actor cannot be restored, each initialises itself",
@@ -81,6 +83,23 @@ func (r *Revision) known() control.Claims {
 		c.Interfaces = c.Interfaces[:cut]
 	}
 	return c
+}
+
+// mode says what becomes of an instance after a call, and why.
+func (r *Revision) mode() (mode, because string) {
+	switch single, anew := r.guest.Single(), r.guest.Anew(); {
+	case !r.fresh && single != "":
+		return control.FreshInstances, single
+	case !r.fresh && r.settings.Instances == "":
+		return control.SharedInstances, "it is a module"
+	case !r.fresh:
+		return control.SharedInstances, "as it was started"
+	case anew != "":
+		return control.FreshInstances, "each instance initialises itself: " + anew
+	case r.settings.Instances == "":
+		return control.FreshInstances, "it is a component"
+	}
+	return control.FreshInstances, "as it was started"
 }
 
 // close waits for the calls in progress until ctx ends, and interrupts those that are left, which is an error. Then it

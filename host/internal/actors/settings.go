@@ -12,7 +12,9 @@ type Settings struct {
 	Limits wasm.Limits       // zero fields: the host's defaults
 	Config map[string]string // the guest's environment
 
-	Fresh              bool   // instances are restored after every call
+	// Instances says whether they are restored after every call: control.SharedInstances, control.FreshInstances, or
+	// empty, which is what users of the guest's kind expect.
+	Instances          string
 	RecycleCalls       uint64 // calls after which an instance is restored or replaced; 0: the host's default
 	RecycleMemoryBytes uint64 // size above which that happens; 0: never
 }
@@ -24,18 +26,13 @@ func SettingsOf(l *control.ActorLimits, config map[string]string) Settings {
 		s.Limits = wasm.Limits{MemoryBytes: l.MemoryBytes, Execution: time.Duration(min(l.ExecutionMs,
 			1<<31)) * time.Millisecond,
 			Fuel: l.Fuel}
-		s.Fresh, s.RecycleCalls, s.RecycleMemoryBytes = l.Instances == control.FreshInstances, l.RecycleCalls,
-			l.RecycleMemoryBytes
+		s.Instances, s.RecycleCalls, s.RecycleMemoryBytes = l.Instances, l.RecycleCalls, l.RecycleMemoryBytes
 	}
 	return s
 }
 
 // limits is the inverse, for inventories.
 func (s Settings) limits() *control.ActorLimits {
-	l := &control.ActorLimits{MemoryBytes: s.Limits.MemoryBytes, ExecutionMs: uint64(s.Limits.Execution.Milliseconds()),
-		Fuel: s.Limits.Fuel, RecycleCalls: s.RecycleCalls, RecycleMemoryBytes: s.RecycleMemoryBytes}
-	if s.Fresh {
-		l.Instances = control.FreshInstances
-	}
-	return l
+	return &control.ActorLimits{MemoryBytes: s.Limits.MemoryBytes, ExecutionMs: uint64(s.Limits.Execution.Milliseconds()),
+		Fuel: s.Limits.Fuel, RecycleCalls: s.RecycleCalls, RecycleMemoryBytes: s.RecycleMemoryBytes, Instances: s.Instances}
 }

@@ -37,7 +37,43 @@ func (i *Instance) runComponent(ctx context.Context, op string, f func(context.C
 }
 
 // callComponent runs one operation of a contract by the interface that stands for it.
+//
+// Some guests serve one call alone: they end themselves after it, or trap when a second one comes. Where instances are
+// shared that is found out here. A call that traps in an instance that has served others, before it has taken or given
+// anything, is made once more in the instance as it began. When that goes well, the call was not to blame: from then on
+// instances begin anew for each call.
 func (i *Instance) callComponent(ctx context.Context, op string) ([]byte, error) {
+	again := i.parts.served > 0
+	if again && i.snapshot != nil && i.template.Single() != "" {
+		if err := i.rewind(ctx); err != nil {
+			return nil, err
+		}
+		again = false
+	}
+	out, err := i.serveComponent(ctx, op)
+	if again && lattice.CodeOf(err) == lattice.ErrTrap && !i.parts.committed && i.exchange.hostCalls == 0 &&
+		i.snapshot != nil && ctx.Err() == nil {
+		first := err
+		if i.rewind(ctx) != nil {
+			return nil, first
+		}
+		i.broken.Store(false)
+		if out, err = i.serveComponent(ctx, op); err == nil {
+			i.template.single(ctx, "it traps when an instance serves a second call: "+first.Error())
+		}
+	}
+	if i.parts.exited {
+		i.template.single(ctx, "it ends itself after a call")
+	}
+	i.parts.served++
+	if i.snapshot == nil && i.template.Single() != "" {
+		i.broken.Store(true) // the next call needs an instance of its own
+	}
+	return out, err
+}
+
+func (i *Instance) serveComponent(ctx context.Context, op string) ([]byte, error) {
+	i.parts.committed, i.parts.exited = false, false
 	c := i.template.module.component
 	if i.exchange.operation == httpserver.HandleRequest && c.handle != nil {
 		return i.handleRequest(ctx, op)
@@ -94,7 +130,7 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 		_, err := i.call(ctx, i.template.module.component.handle, x.Params(), nil)
 		var exit *face.Exit
 		if errors.As(err, &exit) && exit.OK {
-			err = nil
+			i.parts.exited, err = true, nil
 		}
 		return err
 	})

@@ -29,6 +29,9 @@ type composite struct {
 	entered   []bool              // component instances that are running
 	depth     int                 // of calls within calls
 	failed    error               // what ended the call in progress
+	served    int                 // calls since the instance began
+	committed bool                // the call in progress cannot be made once more by another instance
+	exited    bool                // the guest has ended itself in the call in progress
 	state     face.State
 	sending   sending
 }
@@ -132,8 +135,10 @@ func (c *composite) save() (handles []abi.Handles, why string) {
 	return handles, why
 }
 
-// load is the inverse of save.
+// load is the inverse of save. No call is in progress, whatever became of the last one.
 func (c *composite) load(handles []abi.Handles) {
+	clear(c.locked)
+	clear(c.entered)
 	for n := range c.tables {
 		c.tables[n].Load(handles[n], func(_ *types.Resource, rep abi.Rep) { dropped(rep) },
 			func(o any) any { return like(o, &c.state) })
@@ -193,6 +198,9 @@ func (i *Instance) callCore(ctx context.Context, d plan.Def, stack []uint64) err
 		err = e.function.CallWithStack(ctx, stack)
 		e.running = false
 		i.parts.depth--
+		if exitedWell(err) { // by WASI preview 1
+			err = &face.Exit{OK: true}
+		}
 	}
 	i.running, i.below = outer, below
 	return err
@@ -366,6 +374,9 @@ func (i *Instance) callHost(ctx context.Context, f *plan.Import, values []any, r
 	}
 	if have.Varies {
 		i.clock.asked = true
+	}
+	if have.Commits {
+		i.parts.committed = true
 	}
 	if have.Cost > face.Little {
 		i.pay(costWait)

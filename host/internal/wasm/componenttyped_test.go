@@ -141,3 +141,42 @@ func TestTypedCallWithAnotherPayload(t *testing.T) {
 		t.Errorf("after that: %s, %v", got, err)
 	}
 }
+
+// A guest that serves one call alone gets a new instance for each call, though instances are shared, from the first time
+// on that it refuses a second one. One that traps for its own reasons is left as it is.
+func TestAGuestThatServesOneCallIsFoundOut(t *testing.T) {
+	m := compileFixture(t, "once.wasm")
+	tmpl := m.Template(wasm.Limits{}, &host{}, nil)
+	defer tmpl.Close()
+	i, err := tmpl.Instantiate(t.Context())
+	if err != nil || tmpl.Anew() != "" {
+		t.Fatal(err, tmpl.Anew())
+	}
+	defer func() { i.Close(context.Background()) }()
+	for n, want := range []string{"1", "2", "3"} {
+		if got, err := callJSON(t, m, i, "many", "0"); err != nil || got != want {
+			t.Errorf("call %d: %s, %v", n, got, err)
+		}
+	}
+	if _, err := callJSON(t, m, i, "many", "13"); lattice.CodeOf(err) != lattice.ErrTrap {
+		t.Error(err)
+	}
+	if i.Healthy() || tmpl.Single() != "" {
+		t.Errorf("after a trap of its own: healthy %t, serves one call: %q", i.Healthy(), tmpl.Single())
+	}
+	i.Close(context.Background())
+	if i, err = tmpl.Instantiate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 4 {
+		if got, err := callJSON(t, m, i, "once", "7"); err != nil || got != "7" {
+			t.Errorf("call %d: %s, %v", n, got, err)
+		}
+		if found := strings.Contains(tmpl.Single(), "serves a second call"); found != (n > 0) {
+			t.Errorf("after call %d: %q", n, tmpl.Single())
+		}
+	}
+	if got, err := callJSON(t, m, i, "many", "0"); err != nil || got != "1" {
+		t.Errorf("%s, %v: the instance is not as it began", got, err)
+	}
+}

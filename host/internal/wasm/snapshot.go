@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
-	"github.com/weftlattice/weft/host/internal/component/face"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -12,7 +11,6 @@ import (
 type snapshot struct {
 	cores   []coreState
 	handles []abi.Handles // of each component instance
-	chosen  *face.State   // of a component
 }
 
 // coreState is that of a core instance.
@@ -57,7 +55,6 @@ func (i *Instance) capture() (*snapshot, string) {
 		if snap.handles, why = i.parts.save(); why != "" {
 			return nil, why
 		}
-		snap.chosen = i.parts.state.Save()
 	}
 	for n := range i.cores {
 		state, err := i.cores[n].capture()
@@ -144,8 +141,9 @@ func (i *Instance) begin(ctx context.Context) error {
 	}
 	i.bytes.Store(i.account.size)
 	if i.parts != nil {
+		i.parts.served = 0
 		i.parts.load(i.snapshot.handles)
-		i.parts.state.Reset(i.snapshot.chosen)
+		i.parts.state.Reset()
 	}
 	switch {
 	case !i.reseeds():

@@ -27,6 +27,7 @@ type Template struct {
 	share  *turns.Share // of the processors
 
 	interrupted atomic.Bool
+	one         atomic.Pointer[string] // why an instance serves one call alone
 
 	mu       sync.Mutex
 	taking   bool      // the first instance is being made, or has been
@@ -86,6 +87,22 @@ func (t *Template) Anew() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.anew
+}
+
+// Single says why an instance serves one call alone, which was found out as it served: each call then has an instance as
+// it began. "": it serves many.
+func (t *Template) Single() string {
+	if why := t.one.Load(); why != nil {
+		return *why
+	}
+	return ""
+}
+
+// single notes that, and tells the actor's log.
+func (t *Template) single(ctx context.Context, why string) {
+	if t.one.CompareAndSwap(nil, &why) {
+		t.host.Log(ctx, Stderr, "each call gets an instance as it began, as with --instances fresh: "+why)
+	}
 }
 
 // Close releases the snapshot when the last instance that came from it is closed. Instances go on, new ones initialise

@@ -27,7 +27,7 @@ type Actor struct {
 	Links    []string          // names of providers to link to; nil: see File.Links
 
 	Fuel          uint64 // work of one call, in units of about a simple instruction; 0: the host's default
-	Instances     string // "shared" or "fresh"; empty is shared
+	Instances     string // "shared" or "fresh"; empty: fresh for components, shared for modules
 	RecycleCalls  uint64 // calls after which an instance begins again; 0: the host's default
 	RecycleMemory uint64 // bytes above which it does; 0: never
 }

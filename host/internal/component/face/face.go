@@ -20,7 +20,10 @@ type Func struct {
 	// Varies says that two instances which call it get different answers, so that one cannot begin as the copy of one
 	// that has called it: random numbers, the time. So it is with what asks: see State.Ask.
 	Varies bool
-	Call   func(c *Call, args []any) (any, error)
+	// Commits says that a call of the guest which has called it cannot be made once more by another instance: it has
+	// taken from the request, or begun the answer. So it is with what asks.
+	Commits bool
+	Call    func(c *Call, args []any) (any, error)
 }
 
 // Cost says how much a function does.
@@ -93,11 +96,8 @@ func (s *State) ForgetLinks() { clear(s.links) }
 // Link is the link name of calls of an interface: that of SetLink, or lattice.DefaultLink.
 func (s *State) Link(face string) lattice.LinkName { return s.links[face].OrDefault() }
 
-// Save is what of the state is part of a snapshot: what the guest has chosen.
-func (s *State) Save() *State { return &State{links: maps.Clone(s.links)} }
-
 // Reset makes the state that of an instance that begins with a snapshot.
-func (s *State) Reset(saved *State) { s.links, s.held = maps.Clone(saved.links), 0 }
+func (s *State) Reset() { s.held = 0 }
 
 // MaxHeld is how many bytes objects of the host hold for one instance: headers, and bodies that are not sent yet.
 const MaxHeld = 4 << 20

@@ -268,6 +268,11 @@ func optional(s string) abi.Variant {
 	return face.Some(s)
 }
 
+func committing(f face.Func) face.Func {
+	f.Commits = true
+	return f
+}
+
 var httpTypes = map[string]face.Func{
 	"http-error-code": face.Constant(face.None),
 
@@ -355,14 +360,14 @@ var httpTypes = map[string]face.Func{
 		error) {
 		return face.Rep(r.exchange.Header.fields(c.State)), nil
 	}),
-	"[method]incoming-request.consume": face.Method(face.Little, func(_ *face.Call, r *incomingRequest, _ []any) (any,
+	"[method]incoming-request.consume": committing(face.Method(face.Little, func(_ *face.Call, r *incomingRequest, _ []any) (any,
 		error) {
 		if r.consumed {
 			return face.Bad(nil), nil
 		}
 		r.consumed = true
 		return face.Good(face.Rep(&incomingBody{exchange: r.exchange})), nil
-	}),
+	})),
 
 	"[method]incoming-body.stream": face.Method(face.Little, func(_ *face.Call, b *incomingBody, _ []any) (any, error) {
 		if b.stream {
@@ -419,7 +424,7 @@ var httpTypes = map[string]face.Func{
 		return face.Good(face.Rep(r.body)), nil
 	}),
 
-	"[static]response-outparam.set": {Cost: face.Medium, Call: respond},
+	"[static]response-outparam.set": {Cost: face.Medium, Commits: true, Call: respond},
 
 	"[method]outgoing-body.write": face.Method(face.Little, func(_ *face.Call, b *outgoingBody, _ []any) (any, error) {
 		if b.stream {
