@@ -215,8 +215,8 @@ func (c *Calls) ownLinks(from *Caller, operation string, payload []byte) ([]byte
 		if err != nil {
 			return nil, err
 		}
-		_, ok := c.cfg.State.Find(from.ID, q.Contract, q.Link.OrDefault())
-		return msgpack.EncodeBool(ok), nil
+		link, _ := c.cfg.State.Find(from.ID, q.Contract, q.Link.OrDefault())
+		return msgpack.EncodeStr(string(link.ProviderID)), nil
 	case ownlinks.Config:
 		config := c.cfg.State.Config(from.ID)
 		list := make([]string, 0, 2*len(config))

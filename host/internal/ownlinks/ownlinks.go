@@ -12,7 +12,7 @@ const ID = "weft:builtin:links"
 
 // The operations.
 const (
-	Check  = "Links.Check"  // CheckRequest: bool, whether there is such a link
+	Check  = "Links.Check"  // CheckRequest: str, the public key of whom the link leads to; "" when there is no such link
 	Config = "Links.Config" // nothing: []string, names and values in turn, see wire.LinkDefinition.ActorConfig
 )
 

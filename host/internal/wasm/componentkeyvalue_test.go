@@ -5,14 +5,17 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/ownlinks"
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/typed"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/lattice/contract/keyvalue"
@@ -197,4 +200,45 @@ func TestLimitsOfComponentHostCalls(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A link that goes between the moment in which a component has chosen it and its call loses no call: it leads there until
+// the guest returns.
+func TestChosenLinkLastsForTheCall(t *testing.T) {
+	file, err := os.ReadFile("../component/testdata/edge/edge-service.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply, err := typed.ParseFunc("func(text: string) -> result<string, string>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked []string
+	h := &host{call: func(_ context.Context, link, contract, operation string, in []byte) ([]byte, error) {
+		switch {
+		case operation == ownlinks.Config:
+			return msgpack.EncodeStrs([]string{"endpoint", "http://x", "timeout", "1", "retry-count", "0"}), nil
+		case operation == ownlinks.Check:
+			q, err := ownlinks.DecodeCheckRequest(in)
+			if q.Contract == "acme:edge/filter" && q.Link == "1" {
+				return msgpack.EncodeStr("MFILTER"), err
+			}
+			return msgpack.EncodeStr(""), err
+		}
+		asked = append(asked, contract+" by "+link)
+		if contract != "MFILTER" {
+			return nil, lattice.ErrUnlinked
+		}
+		return typed.EncodeResult(apply, abi.Variant{Value: "filtered"}, func(int64) error { return nil })
+	}}
+	i, err := compile(t, newEngine(t), file).Instantiate(t.Context(), wasm.Limits{}, h, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { i.Close(context.Background()) })
+	r := ask(t, i, httpserver.Request{Method: "POST", Path: "/process", Body: []byte("text")})
+	if want := []string{"acme:edge/filter by 1", "MFILTER by default"}; r.StatusCode != 200 ||
+		string(r.Body) != "filtered" || !slices.Equal(asked, want) {
+		t.Errorf("%d %q, asked %q", r.StatusCode, r.Body, asked)
+	}
 }

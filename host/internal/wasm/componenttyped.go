@@ -124,6 +124,10 @@ func (i *Instance) callOther(ctx context.Context, imported *plan.Import, values 
 		return nil, err
 	}
 	answer, err := i.ask(ctx, i.parts.state.Link(f.contract), f.contract, f.operation, payload)
+	if to := i.parts.state.Expected(f.contract); to != "" && lattice.CodeOf(err) == lattice.ErrUnlinked {
+		// The link was there when the guest chose it, in this very call.
+		answer, err = i.ask(ctx, lattice.DefaultLink, to, f.operation, payload)
+	}
 	var result any
 	if err == nil {
 		result, err = typed.DecodeResult(f.typ, answer, room.more)

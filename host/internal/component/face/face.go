@@ -60,8 +60,9 @@ type State struct {
 	// Contract is the contract by which calls of an interface go out, which is named without its version.
 	Contract func(face string) string
 
-	warned bool
-	links  map[string]lattice.LinkName // that the guest has chosen, by interface without its version
+	warned   bool
+	links    map[string]lattice.LinkName // that the guest has chosen, by interface without its version
+	expected map[string]string           // to whom those links led, if that was asked for
 
 	held int // bytes that objects of the host hold for the guest
 }
@@ -87,11 +88,28 @@ func (s *State) SetLink(face string, link lattice.LinkName) bool {
 		return false
 	}
 	s.links[face] = link
+	delete(s.expected, face)
 	return true
 }
 
 // ForgetLinks begins another call of the guest: what one has chosen is nothing to the next.
-func (s *State) ForgetLinks() { clear(s.links) }
+func (s *State) ForgetLinks() {
+	clear(s.links)
+	clear(s.expected)
+}
+
+// Expect remembers whom the link of an interface led to when the guest chose it.
+func (s *State) Expect(face, target string) {
+	if s.expected == nil {
+		s.expected = map[string]string{}
+	}
+	if _, chosen := s.links[face]; chosen { // which bounds them
+		s.expected[face] = target
+	}
+}
+
+// Expected is the public key of Expect, or "".
+func (s *State) Expected(face string) string { return s.expected[face] }
 
 // Link is the link name of calls of an interface: that of SetLink, or lattice.DefaultLink.
 func (s *State) Link(face string) lattice.LinkName { return s.links[face].OrDefault() }

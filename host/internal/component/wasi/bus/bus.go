@@ -52,12 +52,15 @@ var newTarget = face.Func{Call: func(_ *face.Call, args []any) (any, error) {
 
 // checked chooses only a link that there is.
 var checked = face.Func{Cost: face.Medium, Call: func(c *face.Call, args []any) (any, error) {
-	err := checkLinks(c, args)
+	targets, err := checkLinks(c, args)
 	if err == nil {
 		err = setLinkName(c, args)
 	}
 	if err != nil {
 		return face.Bad(err.Error()), nil
+	}
+	for name, target := range targets {
+		c.State.Expect(name, target)
 	}
 	return face.Good(nil), nil
 }}
@@ -75,25 +78,28 @@ func setLinkName(c *face.Call, args []any) error {
 	return nil
 }
 
-func checkLinks(c *face.Call, args []any) error {
+// checkLinks finds whom the links lead to, by interface.
+func checkLinks(c *face.Call, args []any) (map[string]string, error) {
 	name, err := lattice.ParseLinkName(args[0].(string))
 	if err != nil {
-		return err
+		return nil, err
 	}
+	targets := map[string]string{}
 	for _, t := range args[1].([]any) {
-		contract := c.State.Contract(face.Object[*target](t).face)
+		asked := face.Object[*target](t).face
+		contract := c.State.Contract(asked)
 		out, err := c.State.Ask(c.Context, lattice.DefaultLink, ownlinks.ID, ownlinks.Check,
 			ownlinks.CheckRequest{Contract: contract, Link: name}.Encode())
 		if err != nil {
-			return err
+			return nil, err
 		}
-		switch there, err := msgpack.DecodeBool(out); {
-		case err != nil:
-			return err
-		case !there:
-			return fmt.Errorf("no link for %s, link name %s; make one with: weft link put ACTOR TARGET --link-name %s",
+		if targets[asked], err = msgpack.DecodeStr(out); err != nil {
+			return nil, err
+		}
+		if targets[asked] == "" {
+			return nil, fmt.Errorf("no link for %s, link name %s; make one with: weft link put ACTOR TARGET --link-name %s",
 				contract, name, name)
 		}
 	}
-	return nil
+	return targets, nil
 }

@@ -22,7 +22,10 @@ func TestSetLinkName(t *testing.T) {
 			Ask: func(_ context.Context, _ lattice.LinkName, id, operation string, in []byte) ([]byte, error) {
 				q, err := ownlinks.DecodeCheckRequest(in)
 				checked = append(checked, id+" "+operation+" "+q.Contract)
-				return msgpack.EncodeBool(q.Link == "cache"), err
+				if q.Link == "cache" {
+					return msgpack.EncodeStr("MTARGET"), err
+				}
+				return msgpack.EncodeStr(""), err
 			}}
 		call := func(name string, args ...any) (any, error) {
 			return functions[name].Call(&face.Call{Context: t.Context(), State: state, Pay: func(int) {}}, args)
@@ -42,6 +45,9 @@ func TestSetLinkName(t *testing.T) {
 		}
 		if got := state.Link("wasi:keyvalue/batch"); got != "default" {
 			t.Errorf("link %s of another interface", got)
+		}
+		if got := state.Expected("wasi:keyvalue/store"); version == "@2" && got != "MTARGET" {
+			t.Errorf("the link leads to %q", got)
 		}
 		check := "set-link-name-checked"
 		if version == "@2" {
