@@ -68,6 +68,32 @@ func Interfaces(file []byte) (imports, exports []string, err error) {
 	return wasm.Interfaces(code)
 }
 
+// Interface is one that a component imports or exports, with who is on the other side of it.
+type Interface struct {
+	Name   string `json:"name"`
+	Export bool   `json:"export,omitempty"` // the component serves it
+	// By is who serves an import or calls an export: "host", "contract" (a provider of it, through a link), "actor"
+	// (another one, through a link), or "nobody". An interface of types alone is served by the host, whatever it is.
+	By       string   `json:"by"`
+	Contract string   `json:"contract,omitempty"` // of "contract" and "actor": what a link is for
+	Missing  []string `json:"missing,omitempty"`  // functions that nobody serves, with their types where these are wrong
+	Hint     string   `json:"hint,omitempty"`     // what to do about Missing
+}
+
+// Needs are the interfaces of a component, signed or not, in its order, imports first; none for a module.
+func Needs(file []byte) ([]Interface, error) {
+	code, err := signing.WithoutToken(file)
+	if err != nil {
+		return nil, err
+	}
+	needs, err := wasm.Needs(code)
+	all := make([]Interface, len(needs))
+	for i, n := range needs {
+		all[i] = Interface(n)
+	}
+	return all, err
+}
+
 // CompilerMain is the work of the process that Config.Compiler starts: it reads a module from stdin and compiles it
 // within the limits that args say. It returns the process's exit code.
 func CompilerMain(args []string, stdin io.Reader, stdout io.Writer) int {

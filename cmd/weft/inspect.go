@@ -32,6 +32,7 @@ type fileView struct {
 	Claims   *signing.ActorClaims    `json:"claims,omitempty"`
 	Provider *signing.ProviderClaims `json:"provider_claims,omitempty"`
 	World    string                  `json:"world,omitempty"` // of a component, as WIT
+	Needs    []host.Interface        `json:"interfaces,omitempty"`
 	*operate.WasmInfo
 }
 
@@ -99,6 +100,7 @@ func viewFile(path string, data []byte) (fileView, error) {
 			v.WasmInfo = &info
 		}
 		v.World, _ = host.World(data) // what is wrong with it says the check
+		v.Needs, _ = host.Needs(data)
 		if refused := host.CheckModule(data); refused != nil {
 			v.Refused = refused.Error()
 			return v.judged(err), fmt.Errorf("%s: %w", path, refused)
@@ -155,6 +157,40 @@ func (v fileView) text(w io.Writer) {
 	if v.World != "" {
 		fields(w, "instances", "fresh for each call, as users of components expect; --instances shared keeps them")
 		fmt.Fprintf(w, "\n%s", v.World)
+		v.needs(w, "\nimports are served by:\n", false)
+		v.needs(w, "\nexports are called by:\n", true)
+	}
+}
+
+// needs shows who is on the other side of the imports, or of the exports.
+func (v fileView) needs(w io.Writer, title string, exports bool) {
+	wide := 0
+	for _, i := range v.Needs {
+		if i.Export == exports {
+			wide = max(wide, len(i.Name))
+		}
+	}
+	for _, i := range v.Needs {
+		if i.Export != exports {
+			continue
+		}
+		by := "the host"
+		switch i.By {
+		case "contract":
+			by = "a provider of " + i.Contract + ": weft link put ACTOR PROVIDER"
+		case "actor":
+			if by = "another actor: weft link put ACTOR OTHER " + i.Contract; exports {
+				by = "other actors, by links, and weft call"
+			}
+		case "nobody":
+			by = "nobody: " + strings.Join(i.Missing, ", ")
+			if i.Hint != "" {
+				by += "; " + i.Hint
+			}
+		}
+		fmt.Fprint(w, title)
+		printf(w, "  %-*s  %s\n", wide, i.Name, by)
+		title = ""
 	}
 }
 
