@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,8 +95,16 @@ func TestRustActors(t *testing.T) {
 	r := newRig(t)
 	r.cli("provider", "start", "httpserver")
 	r.cli("provider", "start", "keyvalue-redis")
+	r.cli("provider", "start", "httpclient")
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		w.Header()["X-Server"] = []string{"a", "b"}
+		fmt.Fprintf(w, "%s %s %s %s", r.Method, r.RequestURI, r.Header.Get("X-From"), b)
+	}))
+	defer outside.Close()
+	authority := outside.Listener.Addr().String()
 	url := redis(t)
-	all := []string{"wasmcloud:httpserver", "wasmcloud:keyvalue", "wasmcloud:builtin:logging",
+	all := []string{"wasmcloud:httpclient", "wasmcloud:httpserver", "wasmcloud:keyvalue", "wasmcloud:builtin:logging",
 		"wasmcloud:builtin:numbergen"}
 
 	for _, triple := range []string{bare, wasi} {
@@ -103,6 +112,7 @@ func TestRustActors(t *testing.T) {
 			r := r.in(t)
 			actor := r.start("rust-"+triple, "actor", triple, all...)
 			r.cli("link", "put", actor, "keyvalue-redis", "url="+url, "prefix="+actor+":")
+			r.cli("link", "put", actor, "httpclient", "allowed_networks=127.0.0.0/8", "allowed_hosts=http://"+authority)
 			ask := r.serve(actor)
 			check := func(path string, status int, want string) {
 				t.Helper()
@@ -118,6 +128,9 @@ func TestRustActors(t *testing.T) {
 			check("/builtin", 200, `"guid":"`)
 			check("/large/3000000", 200, strings.Repeat("x", 3_000_000))
 			check("/actor/"+r.key(signing.KindModule, actor).Public(), 201, `"query":"by=actor"`)
+			check("/fetch/"+authority+"/x?y=z", 200, `"server":["a","b"],"status":200`)
+			check("/fetch/"+authority+"/x?y=z", 200, ` /x?y=z rust a body"`)
+			check("/fetch/evil.example/", 500, "HTTP-request-denied: the link allows no host evil.example")
 			check("/nothing", 404, "")
 			check("/fail", 500, `"code":"guest"`)
 			check("/panic", 500, `"code":"trap"`)

@@ -58,7 +58,7 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.client = rpc.NewClient(nc, rpc.ClientConfig{Lattice: lattice.DefaultName, HostID: host.Public(),
+	r.client = rpc.NewClient(nc, rpc.ClientConfig{Lattice: lattice.DefaultName, HostID: lattice.HostID(host.Public()),
 		Cluster: r.key(signing.KindCluster, "default"), Timeout: 5 * time.Second})
 	return r
 }

@@ -1,6 +1,7 @@
 //! An actor on wasmbus-rpc: each path of its HTTP interface tries one thing an actor of that time did.
 
 use wasmbus_rpc::actor::prelude::*;
+use wasmcloud_interface_httpclient::{HttpClient, HttpClientSender, HttpRequest as ClientRequest};
 use wasmcloud_interface_httpserver::{
     HttpRequest, HttpResponse, HttpServer, HttpServerReceiver, HttpServerSender,
 };
@@ -19,6 +20,7 @@ impl HttpServer for Foreign {
         let (what, rest) = path.split_once('/').unwrap_or((path, ""));
         match what {
             "echo" => echo(req),
+            "fetch" => fetch(ctx, rest, req).await,
             "count" => count(ctx, rest).await,
             "values" => values(ctx, rest).await,
             "builtin" => builtin().await,
@@ -41,6 +43,24 @@ fn echo(req: &HttpRequest) -> RpcResult<HttpResponse> {
             "body": String::from_utf8_lossy(&req.body)}),
         201,
     )
+}
+
+/// A request to http://REST, with a header and the body that came.
+async fn fetch(ctx: &Context, rest: &str, req: &HttpRequest) -> RpcResult<HttpResponse> {
+    let out = ClientRequest {
+        method: req.method.clone(),
+        url: format!("http://{rest}?{}", req.query_string),
+        headers: [("x-from".to_string(), vec!["rust".to_string()])].into(),
+        body: req.body.clone(),
+    };
+    match HttpClientSender::new().request(ctx, &out).await {
+        Ok(r) => HttpResponse::json(
+            serde_json::json!({"status": r.status_code, "server": r.header.get("x-server"),
+                "body": String::from_utf8_lossy(&r.body)}),
+            200,
+        ),
+        Err(e) => Ok(HttpResponse::internal_server_error(e.to_string())),
+    }
 }
 
 async fn count(ctx: &Context, key: &str) -> RpcResult<HttpResponse> {
