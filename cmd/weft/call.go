@@ -14,15 +14,16 @@ import (
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/internal/deploy/usage"
+	"github.com/weftlattice/weft/internal/typed"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
 func callCmd(a *app) *cobra.Command {
-	var origin, originContract, originLink, bin, seedFile, seed string
+	var origin, originContract, originLink, bin, seedFile, seed, stdin string
 	var timeout time.Duration
-	cmd := &cobra.Command{Use: "call ACTOR OPERATION [JSON ...]", ValidArgsFunction: completeCall(a),
-		Short: "Call an operation of an actor, or a function of a component", Args: rangeArgs(2, -1),
+	cmd := &cobra.Command{Use: "call ACTOR [OPERATION [JSON ...]]", ValidArgsFunction: completeCall(a),
+		Short: "Call an operation of an actor, or a function of a component", Args: rangeArgs(1, -1),
 		Long: `Sends the JSON as msgpack, signed with the lattice's cluster key, and shows the answer as JSON. The argument may be
 @FILE, or - for standard input; without one the payload is empty. {"$bytes":"BASE64"} stands for bytes.
 
@@ -30,20 +31,34 @@ A function of a component is interface#function, one JSON argument for each para
 only one has such a function, and so may its version. Its type says what the JSON means (docs/components.md) and is shown
 by weft actor inspect. A field or a case that does not exist is an error that names the place.
 
+A component that is a command (it exports wasi:cli/run) runs when no operation is named, or run with arguments after it.
+They are the program's own, no JSON; flags among them follow "--". What it writes is shown, and its exit code is weft's.
+
 The key is --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CLUSTER_SEED, else the one of the file that "weft up" was
 started with here, else the one in the data directory. The call is
 made in the actor's own name unless --origin says another.`,
 		Example: `  weft call echo HttpServer.HandleRequest '{"method":"GET","path":"/","queryString":"","header":{},"body":""}'
   weft call kvcounter HttpServer.HandleRequest @request.json -o json
-  weft call filter acme:edge/filter#apply '"some text"'`,
+  weft call filter acme:edge/filter#apply '"some text"'
+  weft call report run monthly --stdin figures.csv`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r := operate.CallRequest{Actor: args[0], Operation: args[1]}
+			r := operate.CallRequest{Actor: args[0]}
+			if len(args) > 1 {
+				r.Operation = args[1]
+			}
 			if bin != "text" && bin != "base64" && bin != "raw" {
 				return usage.Errorf("--bin %q: want text, base64 or raw", bin)
 			}
 			var err error
-			if r.Arguments, err = readArguments(a, args[2:]); err != nil {
+			if typed.MeansRun(r.Operation) {
+				r.Arguments = args[min(2, len(args)):]
+			} else if r.Arguments, err = readArguments(a, args[2:]); err != nil {
 				return err
+			}
+			if stdin != "" {
+				if r.Stdin, err = a.readInput(stdin, maxInput); err != nil {
+					return err
+				}
 			}
 			if origin != "" {
 				r.Origin = wire.Entity{PublicKey: origin, ContractID: originContract,
@@ -76,6 +91,7 @@ made in the actor's own name unless --origin says another.`,
 	f.StringVar(&originLink, "origin-link", "", "link name of the origin, when it is a provider")
 	f.StringVarP(&bin, "bin", "b", "text",
 		"how bytes in the answer are shown: text (base64 when they are none), base64, or raw: the answer's own bytes")
+	f.StringVar(&stdin, "stdin", "", "file with the standard input of a command; - is weft's own (default: none)")
 	f.StringVar(&seedFile, "cluster-seed-file", "", "file with the cluster's seed")
 	f.StringVar(&seed, "cluster-seed", "", "the cluster's seed")
 	fallback(f, "cluster-seed", "WASMCLOUD_CLUSTER_SEED")
@@ -84,13 +100,15 @@ made in the actor's own name unless --origin says another.`,
 	return cmd
 }
 
+// maxInput is how many bytes an argument or an input may have.
+const maxInput = 16 << 20
+
 // readArguments reads those that are files.
 func readArguments(a *app, args []string) ([]string, error) {
-	const limit = 16 << 20
 	texts := slices.Clone(args)
 	for i, text := range args {
 		if text == "-" || strings.HasPrefix(text, "@") {
-			data, err := a.readInput(strings.TrimPrefix(text, "@"), limit)
+			data, err := a.readInput(strings.TrimPrefix(text, "@"), maxInput)
 			if err != nil {
 				return nil, err
 			}
@@ -108,6 +126,21 @@ func showAnswer(a *app, answer *operate.Answer, bin string) error {
 	payload := answer.Payload
 	if bin == "raw" {
 		_, err := a.out.Write(payload)
+		return err
+	}
+	if o := answer.Outcome; o != nil {
+		shown := struct {
+			Stdout string `json:"stdout"`
+			Stderr string `json:"stderr"`
+			Code   uint8  `json:"exit_code"`
+		}{string(o.Stdout), string(o.Stderr), o.Code}
+		err := a.print(shown, func(w io.Writer) {
+			_, _ = w.Write(o.Stdout)
+			_, _ = a.err.Write(o.Stderr)
+		})
+		if err == nil && o.Code != 0 {
+			err = silentError(o.Code)
+		}
 		return err
 	}
 	if answer.Type != nil {

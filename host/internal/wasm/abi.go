@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/weftlattice/weft/host/internal/component/face"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -28,6 +29,8 @@ type exchange struct {
 
 	response   []byte
 	guestError string
+
+	stdout, stderr face.Sink // of a component that runs as a command; nil: the log
 
 	hostCalls    int
 	hostResponse []byte // readable until the next host call

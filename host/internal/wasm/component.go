@@ -214,19 +214,18 @@ func (c *component) inspect(info *Info) error {
 	slices.Sort(info.Imports)
 	for _, e := range c.plan.Exports {
 		info.Exports = append(info.Exports, e.Name.Text)
-		c.typed.export("", e, info)
 		if f := e.Func; e.Name.Text == restoredComponent && f != nil && f.Lift != nil && wit.Shape(f.Type) == "func()" {
 			c.restored = f
+		} else {
+			c.typed.export("", e, info)
 		}
 		track := face.Track(e.Name.Text)
 		for _, inner := range e.Items {
-			if inner.Func == nil || inner.Func.Lift == nil ||
-				wasi.Export(e.Name.Text, inner.Name.Text) != wit.Shape(inner.Func.Type) {
-				c.typed.export(e.Name.Text, inner, info)
-				continue
-			}
-			if track == "wasi:http/incoming-handler@0.2" {
+			if track == "wasi:http/incoming-handler@0.2" && inner.Func != nil && inner.Func.Lift != nil &&
+				wasi.Export(e.Name.Text, inner.Name.Text) == wit.Shape(inner.Func.Type) {
 				c.handle = inner.Func
+			} else {
+				c.typed.export(e.Name.Text, inner, info)
 			}
 		}
 	}

@@ -36,6 +36,12 @@ func (i *Instance) runComponent(ctx context.Context, op string, f func(context.C
 	})
 }
 
+// ended returns how the guest has ended itself in the call in progress, nil when it has not.
+func (i *Instance) ended() (exit *face.Exit) {
+	_ = errors.As(i.parts.failed, &exit)
+	return exit
+}
+
 // callComponent runs one operation of a contract by the interface that stands for it.
 //
 // Some guests serve one call alone: they end themselves after it, or trap when a second one comes. Where instances are
@@ -81,6 +87,9 @@ func (i *Instance) serveComponent(ctx context.Context, op string) ([]byte, error
 	f, err := c.typed.find(i.exchange.operation)
 	if err != nil {
 		return nil, &lattice.Error{Code: lattice.CodeOf(err), Op: op, Err: err}
+	}
+	if f.command {
+		return i.runCommand(ctx, op, f)
 	}
 	return i.callTyped(ctx, op, f)
 }
@@ -128,8 +137,7 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 	x.Finish = func(wasihttp.Header) error { return nil }
 	err = i.runComponent(ctx, op, func(ctx context.Context) error {
 		_, err := i.call(ctx, i.template.module.component.handle, x.Params(), nil)
-		var exit *face.Exit
-		if errors.As(err, &exit) && exit.OK {
+		if exit := i.ended(); exit != nil && exit.OK {
 			i.parts.exited, err = true, nil
 		}
 		return err

@@ -159,9 +159,16 @@ func dropped(rep abi.Rep) {
 	}
 }
 
-// sink passes what a guest writes to a log.
+// sink passes what a guest writes to where the call in progress wants it, or to a log.
 func (i *Instance) sink(l *lines) face.Sink {
-	return func(_ context.Context, b []byte) error {
+	return func(ctx context.Context, b []byte) error {
+		to := i.exchange.stdout
+		if l == &i.stderr {
+			to = i.exchange.stderr
+		}
+		if to != nil {
+			return to(ctx, b)
+		}
 		l.write(b)
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/weftlattice/weft/host/internal/component/face"
 	"github.com/weftlattice/weft/host/internal/component/plan"
 	"github.com/weftlattice/weft/host/internal/component/wit"
 	"github.com/weftlattice/weft/internal/typed"
@@ -20,9 +21,10 @@ type typedFunctions struct {
 
 // typedExport is a function that others call.
 type typedExport struct {
-	name string // for people
-	typ  *typed.Func
-	code *plan.Func
+	name    string // for people
+	typ     *typed.Func
+	code    *plan.Func
+	command bool // it is wasi:cli/run
 }
 
 // typedImport is a function that another actor serves, which a link says.
@@ -48,7 +50,7 @@ func (t *typedFunctions) export(in string, it plan.Item, info *Info) {
 	if t.exports == nil {
 		t.exports = map[string]*typedExport{}
 	}
-	t.exports[f.Operation()] = &typedExport{f.String(), typ, it.Func}
+	t.exports[f.Operation()] = &typedExport{f.String(), typ, it.Func, f.IsRun()}
 	t.functions = append(t.functions, f)
 }
 
@@ -85,6 +87,51 @@ func (t *typedFunctions) find(operation string) (*typedExport, error) {
 		return nil, err
 	}
 	return t.exports[f.Operation()], nil
+}
+
+// runCommand runs wasi:cli/run. An instance runs once: a program expects to begin anew.
+func (i *Instance) runCommand(ctx context.Context, op string, f *typedExport) ([]byte, error) {
+	c, err := typed.DecodeCommand(i.exchange.payload)
+	if err != nil {
+		return nil, &lattice.Error{Code: lattice.CodeOf(err), Op: op, Err: err}
+	}
+	room := &grant{instance: i}
+	defer room.end()
+	var out typed.Outcome
+	written := 0
+	collect := func(to *[]byte) face.Sink {
+		return func(_ context.Context, b []byte) error {
+			if written += len(b); written > i.template.limits.ResponseBytes {
+				return fmt.Errorf("more than %d bytes of output", i.template.limits.ResponseBytes)
+			}
+			if err := room.more(int64(len(b))); err != nil {
+				return err
+			}
+			*to = append(*to, b...)
+			return nil
+		}
+	}
+	i.exchange.stdout, i.exchange.stderr = collect(&out.Stdout), collect(&out.Stderr)
+	i.parts.state.Args, i.parts.state.In = append([]string{argument}, c.Args...), c.Stdin
+	err = i.runComponent(ctx, op, func(ctx context.Context) error {
+		i.payText(len(i.exchange.payload))
+		result, err := i.call(ctx, f.code, nil, nil)
+		if exit := i.ended(); exit != nil {
+			out.Code, err = exit.Code, nil
+		} else if v, ok := result.(typed.Case); ok {
+			out.Code = uint8(v.Case)
+		}
+		if err != nil {
+			return err
+		}
+		i.turn.Give()
+		return i.template.host.Reserve(ctx, written)
+	})
+	i.broken.Store(true)
+	if err != nil {
+		return nil, err
+	}
+	return out.Encode(), nil
 }
 
 // callTyped calls an exported function with the values of the payload.

@@ -180,3 +180,37 @@ func TestAGuestThatServesOneCallIsFoundOut(t *testing.T) {
 		t.Errorf("%s, %v: the instance is not as it began", got, err)
 	}
 }
+
+// A component that exports wasi:cli/run is a program: arguments, input, output and exit code. It begins anew each time.
+func TestComponentRunsAsACommand(t *testing.T) {
+	m := compileFixture(t, "command.wasm")
+	operation := m.Info().Surface.Exports[0].Operation()
+	for _, c := range []struct {
+		command typed.Command
+		want    typed.Outcome
+	}{
+		{typed.Command{}, typed.Outcome{Stdout: []byte("arguments [], input \"\"\n")}},
+		{typed.Command{Args: []string{"one", "two words"}, Stdin: []byte("some\ninput")},
+			typed.Outcome{Stdout: []byte("arguments [\"one\", \"two words\"], input \"some\\ninput\"\n")}},
+		{typed.Command{Args: []string{"3"}}, typed.Outcome{Stdout: []byte("arguments [\"3\"], input \"\"\n"), Code: 1}},
+	} {
+		h := &host{}
+		i := openModule(t, m, h, nil)
+		answer, err := i.Call(t.Context(), operation, c.command.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := typed.DecodeOutcome(answer)
+		if err != nil || string(got.Stdout) != string(c.want.Stdout) || got.Code != c.want.Code ||
+			string(got.Stderr) != "a word on standard error\n" {
+			t.Errorf("%v: %q %q %d, %v", c.command.Args, got.Stdout, got.Stderr, got.Code, err)
+		}
+		if i.Healthy() {
+			t.Error("the instance would run twice")
+		}
+	}
+	i := openModule(t, m, &host{}, nil)
+	if _, err := i.Call(t.Context(), operation, []byte{1}); lattice.CodeOf(err) != lattice.ErrInvalid || !i.Healthy() {
+		t.Errorf("another payload: %v", err)
+	}
+}

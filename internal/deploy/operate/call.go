@@ -18,7 +18,8 @@ type CallRequest struct {
 	Actor     string // id or name
 	Operation string
 	Payload   []byte          // msgpack; of a function that is called by its type: Arguments
-	Arguments []string        // JSON, one for each parameter
+	Arguments []string        // JSON, one for each parameter; of a command as they are
+	Stdin     []byte          // of a command
 	Cluster   signing.KeyPair // a key that the hosts trust
 	Origin    wire.Entity     // in whose name; the zero value is the actor itself, which every host knows
 }
@@ -26,7 +27,8 @@ type CallRequest struct {
 // Answer is what an actor answered.
 type Answer struct {
 	Payload []byte
-	Type    *typed.Func // of a function that was called by its type, else nil
+	Type    *typed.Func    // of a function that was called by its type, else nil
+	Outcome *typed.Outcome // of a command, else nil
 	result  any
 }
 
@@ -83,7 +85,13 @@ func (l *Lattice) Call(ctx context.Context, r CallRequest) (*Answer, error) {
 		Cluster: r.Cluster})
 	answer.Payload, err = client.Call(ctx, rpc.Call{Origin: r.Origin, Target: wire.ActorEntity(id),
 		Operation: r.Operation, Payload: r.Payload})
-	if err == nil && answer.Type != nil {
+	switch {
+	case err != nil || answer.Type == nil:
+	case strings.HasPrefix(r.Operation, typed.RunInterface):
+		var out typed.Outcome
+		out, err = typed.DecodeOutcome(answer.Payload)
+		answer.Outcome = &out
+	default:
 		answer.result, err = typed.DecodeResult(answer.Type, answer.Payload, nil)
 	}
 	return answer, err
@@ -99,6 +107,9 @@ func (r *CallRequest) mayBeTyped() bool {
 // of actors that are no components.
 func (r *CallRequest) typed(v *View, id lattice.ActorID) (*typed.Func, error) {
 	functions := v.Surface(id).Exports
+	if r.Operation == "" {
+		r.Operation = typed.RunInterface + "#run"
+	}
 	f, err := typed.Find(functions, r.Operation)
 	switch {
 	case err != nil && strings.Contains(r.Operation, "#") && len(functions) == 0:
@@ -118,10 +129,13 @@ func (r *CallRequest) typed(v *View, id lattice.ActorID) (*typed.Func, error) {
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "call", Entity: f.String(),
 			Detail: "it passes the resource " + t.Handle + ", which stays in its component; values can be called with"}
 	}
+	if r.Operation = f.Operation(); f.IsRun() {
+		r.Payload = typed.Command{Args: r.Arguments, Stdin: r.Stdin}.Encode()
+		return t, nil
+	}
 	values, err := typed.FromJSON(t, r.Arguments)
 	if err == nil {
 		r.Payload, err = typed.EncodeParams(t, values, nil)
 	}
-	r.Operation = f.Operation()
 	return t, err
 }

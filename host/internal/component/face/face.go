@@ -48,6 +48,7 @@ type Call struct {
 type State struct {
 	Environ  [][2]string
 	Args     []string
+	In       []byte    // standard input that is not read yet
 	Out, Err Sink      // standard output and error
 	Begin    time.Time // what the monotonic clock counts from
 	// Ask makes a call to whom the actor is linked with for a contract, as a module's host call does: with the actor's
@@ -139,7 +140,13 @@ func (s *State) Held() int { return s.held }
 type Sink func(ctx context.Context, b []byte) error
 
 // Exit is the error of a guest that ends itself.
-type Exit struct{ OK bool }
+type Exit struct {
+	OK   bool
+	Code uint8
+}
+
+// ExitWith makes an Exit.
+func ExitWith(code uint8) *Exit { return &Exit{OK: code == 0, Code: code} }
 
 func (e *Exit) Error() string {
 	if e.OK {

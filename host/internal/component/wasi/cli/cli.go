@@ -46,10 +46,10 @@ var cliEnvironment = map[string]face.Func{
 
 var cliExit = map[string]face.Func{
 	"exit": {Call: func(_ *face.Call, args []any) (any, error) {
-		return nil, &face.Exit{OK: args[0].(abi.Variant).Case == 0}
+		return nil, face.ExitWith(uint8(args[0].(abi.Variant).Case))
 	}},
 	"exit-with-code": {Call: func(_ *face.Call, args []any) (any, error) {
-		return nil, &face.Exit{OK: args[0].(uint8) == 0}
+		return nil, face.ExitWith(args[0].(uint8))
 	}},
 }
 
@@ -67,9 +67,16 @@ var cliStderr = map[string]face.Func{
 
 // The standard streams, of which a guest may keep handles that it got while it began.
 
-func stdin(*face.State) any {
+func stdin(s *face.State) any {
 	return &wasiio.Input{Standing: face.Standing{Like: stdin},
-		Next: func(context.Context, int, bool) ([]byte, error) { return nil, io.EOF }}
+		Next: func(_ context.Context, most int, _ bool) ([]byte, error) {
+			if len(s.In) == 0 {
+				return nil, io.EOF
+			}
+			b := s.In[:min(most, len(s.In))]
+			s.In = s.In[len(b):]
+			return b, nil
+		}}
 }
 
 func stdout(s *face.State) any {
