@@ -24,6 +24,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/twin"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/natsconn"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 	"golang.org/x/time/rate"
 )
@@ -37,6 +38,7 @@ type Host struct {
 	registry *prometheus.Registry
 	metrics  *metrics.Metrics
 	large    *load.Budget    // of large payloads
+	streams  *stream.Meter   // of the bodies beside calls
 	refusals *rate.Limiter   // of lines in the log: an attacker must not fill it
 	changes  *served.Changes // of what is served here
 	monitor  *monitor.Server
@@ -57,8 +59,9 @@ func New(cfg Config) (*Host, error) {
 	guests, large := cfg.divide(memory.Available())
 	h := &Host{cfg: cfg, node: identity.New(lattice.HostID(cfg.HostKey.Public()), cfg.FriendlyName, cfg.Lattice,
 		cfg.labels()),
-		registry: prometheus.NewRegistry(), large: load.NewBudget(large), refusals: rate.NewLimiter(10, 100),
-		ready: make(chan struct{}), quit: make(chan time.Duration, 1)}
+		registry: prometheus.NewRegistry(), large: load.NewBudget(large), streams: new(stream.Meter),
+		refusals: rate.NewLimiter(10, 100),
+		ready:    make(chan struct{}), quit: make(chan time.Duration, 1)}
 	h.log = cfg.Logger.With(lattice.LogHost, h.node.Name)
 	h.metrics = metrics.New(h.registry)
 	h.changes = served.NewChanges(h.node.Started)

@@ -58,7 +58,7 @@ func (p *thingInside) run(ctx context.Context, r host.InsideRun) error {
 		}
 		return []byte(inv.Origin.PublicKey + " of " + string(inv.Target.LinkName)), nil
 	}, Notice: func(b []byte) {
-		if come, ids, ok := channel.DecodeActors(b); ok && come {
+		if what, ids, ok := channel.DecodeActors(b); ok && what != channel.Gone {
 			for _, id := range ids {
 				p.actors <- id
 			}

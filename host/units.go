@@ -157,6 +157,7 @@ func (h *Host) assemble() error {
 	if h.cfg.Storage != nil {
 		registerStorage(h.registry, h.cfg.Storage)
 	}
+	h.registry.MustRegister(h.streams.Metrics("weft_")...)
 	h.registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collector{h.node, h.company, h.large, h.base.guests}, h.actors, h.providers)
@@ -236,6 +237,7 @@ func (h *Host) providersConfig() providers.Config {
 		Actors:    h.actors,
 		Guard:     h.base.guard,
 		Budget:    h.large,
+		Streams:   h.streams,
 		Served:    h.changes,
 		Tasks:     h.tasks,
 		Renewing:  h.renewal.lock,

@@ -22,6 +22,7 @@ import (
 	"github.com/weftlattice/weft/internal/peer"
 	"github.com/weftlattice/weft/internal/process/profile"
 	"github.com/weftlattice/weft/internal/rpc"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -47,6 +48,7 @@ type process struct {
 	metrics  *metrics
 	provider Provider
 	large    *load.Budget
+	streams  *stream.Meter
 	peer     *peer.Peer
 	conn     natsconn.Config // how nc was made; asks login
 	natsURL  string          // as host data says; conn may have another
@@ -104,7 +106,12 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 		return nil, err
 	}
 	p.access, p.timeout = hd.Channel, timeout
-	p.large = load.NewBudget(0)
+	p.large, p.streams = load.NewBudget(0), new(stream.Meter)
+	for _, c := range p.streams.Metrics("weft_provider_") {
+		if err := p.metrics.registerer.Register(c); err != nil {
+			return nil, err
+		}
+	}
 	p.peer, err = peer.New(p.nc, p.nc, peer.Config{Lattice: p.lattice, HostID: hd.HostID, Cluster: cluster,
 		Trusted: trusted(cluster, hd), Budget: p.large, Logger: log, CallTimeout: timeout, Sent: p.metrics.sent,
 		Observe: p.metrics.observe})
@@ -176,7 +183,8 @@ func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) erro
 		return err
 	}
 	p.serving.Store(sub)
-	calls := channel.Config{Handler: p.serveLocal, MaxBytes: invocation.DefaultMaxBytes, Budget: p.large, Logger: p.log}
+	calls := channel.Config{Handler: p.serveLocal, MaxBytes: invocation.DefaultMaxBytes, Budget: p.large,
+		Streams: p.streams, Logger: p.log}
 	switch {
 	case p.inside != nil:
 		p.uplink = joinUplink(p.inside, calls)
@@ -313,7 +321,8 @@ func (p *process) handle(ctx context.Context, inv *wire.Invocation) ([]byte, err
 		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "call", Entity: lattice.Printable(inv.Operation),
 			Detail: fmt.Sprintf("unknown operation; %s has %s", p.info.Name, knows)}
 	}
-	return p.provider.Handle(ctx, Call{Actor: g.link.Actor, Operation: inv.Operation, Payload: inv.Msg, Link: g.link})
+	return p.provider.Handle(ctx, Call{Actor: g.link.Actor, Operation: inv.Operation, Payload: inv.Msg, Link: g.link,
+		Stream: offered(ctx)})
 }
 
 // serveLocal serves an invocation that came from the host itself, over the local channel.
@@ -345,26 +354,31 @@ func (p *process) Call(ctx context.Context, actor lattice.ActorID, operation str
 
 // Open is the Invoker of the provider.
 func (p *process) Open(ctx context.Context, actor lattice.ActorID, operation string, r Request) (Answer, error) {
+	taken := false
 	call, route, err := p.address(actor, operation, r)
 	if err != nil {
 		return nil, err
 	}
+	call.Stream = r.Stream.caller(&taken)
 	return peer.Route(route, &call,
 		func(stay bool) (Answer, error, bool) {
 			result, held, err, done := p.callLocal(ctx, &call, stay, true)
-			if err != nil || !done {
+			if err != nil || !done || taken {
 				return nil, err, done
 			}
 			return rpc.NewHeldAnswer(result, p.large, held), nil, true
 		},
 		func() (Answer, error) {
 			answer, err := p.peer.Client.Open(ctx, call)
-			if err != nil {
+			if err != nil || taken {
 				return nil, err
 			}
 			return answer, nil
 		})
 }
+
+// Streams is the Invoker of the provider.
+func (p *process) Streams(actor lattice.ActorID) bool { return p.uplink.takes(actor) }
 
 func (p *process) address(actor lattice.ActorID, operation string, r Request) (rpc.Call, wire.Route, error) {
 	contract, route, ok := p.links.target(actor)
@@ -392,25 +406,37 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, stay, keep bool
 		if call.Timeout > 0 {
 			timeout = call.Timeout
 		}
-		if call.Body != nil { // its sender may be slow, which is no sign of a queue: the entrance does not count it
+		if call.Body != nil || call.Stream.HasBody() { // its sender may be slow, which is no sign of a queue: the entrance does not count it
 			entrance = new(load.Entrance)
 		}
 		if err := entrance.Enter(channel.Now, timeout); err != nil {
-			if !stay && call.Body == nil && p.peer.Directory.Others(call.Target, p.host) {
+			if !stay && call.Body == nil && !call.Stream.HasBody() && p.peer.Directory.Others(call.Target, p.host) {
 				return nil, 0, nil, false
 			}
 			p.metrics.turnedAway.Inc()
 			return nil, 0, err, true
 		}
 		local := &channel.Call{Origin: call.Origin, Target: call.Target, Operation: call.Operation,
-			Payload: call.Payload, Body: call.Body, BodyLength: call.BodyLength, Stay: stay || call.Body != nil,
-			Keep: keep}
+			Payload: call.Payload, Body: call.Body, BodyLength: call.BodyLength,
+			Stay: stay || call.Body != nil || call.Stream.HasBody(), Keep: keep}
+		left := false
+		if call.Stream != nil && p.uplink.takes(actor) {
+			taker := *call.Stream
+			taker.Take = func(head []byte, s *stream.Stream) error { // a stream does not stand in anybody's way
+				entrance.Leave(channel.Now, 0, 0, 0)
+				left = true
+				return call.Stream.Take(head, s)
+			}
+			local.Stream = &taker
+		}
 		result, err = p.uplink.group.Call(ctx, local, timeout)
 		if !local.Stay && channel.Elsewhere(err) && !p.nc.IsConnected() { // there is no elsewhere: it waits here
 			local.Stay = true
 			result, err = p.uplink.group.Call(ctx, local, timeout)
 		}
-		entrance.Leave(channel.Now, local.Ended, local.Lasted, local.Served)
+		if !left {
+			entrance.Leave(channel.Now, local.Ended, local.Lasted, local.Served)
+		}
 		if local.Stay || !channel.Elsewhere(err) {
 			return result, local.Held, err, true
 		}

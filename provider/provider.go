@@ -84,6 +84,8 @@ type Call struct {
 	Operation string // one of Info.Operations
 	Payload   []byte
 	Link      Link
+	// Stream is there when the caller takes a streamed answer, or sends a body beside the payload; else nil.
+	Stream *StreamOffer
 }
 
 // Factory makes the provider of a process. It is called once, before any link is put.
@@ -146,6 +148,16 @@ type Request struct {
 	Body       io.Reader
 	BodyLength int64
 	Timeout    time.Duration
+	// Stream takes a streamed answer, and sends a body in place of Body; only for an actor of which Env.Streams is true.
+	// When such an answer was taken, Open returns neither an Answer nor an error.
+	Stream *StreamCaller
+}
+
+// Streams reports whether an actor is known to take streams. It may change with every update of the actor; one that
+// takes none any more gets the body whole, and gives a plain answer.
+func (e Env) Streams(actor lattice.ActorID) bool {
+	s, ok := e.Invoker.(interface{ Streams(lattice.ActorID) bool })
+	return ok && s.Streams(actor)
 }
 
 // Open is Call for large payloads: the body goes on as it comes, and the answer is read as it is needed. The answer

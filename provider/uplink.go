@@ -34,23 +34,26 @@ type uplink struct {
 
 	beat atomic.Int64 // when the host's last beat came, by channel.Now; 0: none has
 
-	mu     sync.RWMutex
-	actors map[lattice.ActorID]*load.Entrance // served on the host; guarded by mu
+	mu      sync.RWMutex
+	actors  map[lattice.ActorID]*load.Entrance // served on the host; guarded by mu
+	streams map[lattice.ActorID]bool           // those of them that take streams; guarded by mu
 }
 
 // joinUplink takes the end of a channel that is in this process.
 func joinUplink(e *channel.End, config channel.Config) *uplink {
-	u := &uplink{actors: map[lattice.ActorID]*load.Entrance{}, end: e.Close}
+	u := &uplink{actors: map[lattice.ActorID]*load.Entrance{}, streams: map[lattice.ActorID]bool{}, end: e.Close}
 	config.Notice, config.Window = u.notice, maxLanes*channel.DefaultWindow
 	e.Serve(config)
 	u.group.Join(e)
+	_ = e.Notify(context.Background(), []byte(channel.WantStreams))
 	_ = e.Notify(context.Background(), []byte(channel.WantActors)) // a host that does not listen is going
 	return u
 }
 
 // openUplink opens the lanes; the first attempt is over when it returns.
 func openUplink(access wire.Channel, config channel.Config, log *slog.Logger) *uplink {
-	u := &uplink{access: access, config: config, log: log, actors: map[lattice.ActorID]*load.Entrance{}}
+	u := &uplink{access: access, config: config, log: log, actors: map[lattice.ActorID]*load.Entrance{},
+		streams: map[lattice.ActorID]bool{}}
 	ctx, end := context.WithCancel(context.Background())
 	u.end = end
 	for lane := range min(runtime.GOMAXPROCS(0), maxLanes) {
@@ -74,9 +77,11 @@ func (u *uplink) dial(ctx context.Context, lane int) (*channel.Conn, error) {
 	}
 	conn := channel.New(nc, config)
 	if lane == 0 {
-		if err := conn.Notify(ctx, []byte(channel.WantActors)); err != nil {
-			_ = conn.Close(ctx)
-			return nil, err
+		for _, wanted := range []string{channel.WantStreams, channel.WantActors} {
+			if err := conn.Notify(ctx, []byte(wanted)); err != nil {
+				_ = conn.Close(ctx)
+				return nil, err
+			}
 		}
 	}
 	u.group.Add(conn)
@@ -119,19 +124,22 @@ func (u *uplink) notice(b []byte) {
 		u.beat.Store(int64(channel.Now()))
 		return
 	}
-	come, ids, ok := channel.DecodeActors(b)
+	what, ids, ok := channel.DecodeActors(b)
 	if !ok {
 		return
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, id := range ids {
-		switch {
-		case !come:
+		if what == channel.Gone {
 			delete(u.actors, id)
-		case u.actors[id] == nil:
+			delete(u.streams, id)
+			continue
+		}
+		if u.actors[id] == nil {
 			u.actors[id] = new(load.Entrance)
 		}
+		u.streams[id] = what == channel.Stream
 	}
 }
 
@@ -140,6 +148,7 @@ func (u *uplink) forget() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	clear(u.actors)
+	clear(u.streams)
 	u.beat.Store(0)
 }
 
@@ -161,6 +170,16 @@ func (u *uplink) entrance(actor lattice.ActorID) *load.Entrance {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
 	return u.actors[actor]
+}
+
+// takes reports whether an actor takes streams that the host has said that it serves.
+func (u *uplink) takes(actor lattice.ActorID) bool {
+	if u == nil {
+		return false
+	}
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	return u.streams[actor]
 }
 
 // close ends the lanes, after the calls being served; those still running are canceled when ctx ends.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +15,7 @@ import (
 // be.
 type Context struct {
 	deadline time.Time
+	endless  atomic.Bool
 
 	mu    sync.Mutex
 	done  chan struct{}  // guarded by mu; made when somebody asks
@@ -27,11 +29,21 @@ var _ context.Context = (*Context)(nil)
 // Begin sets when the context is to be canceled with context.DeadlineExceeded, by whoever made it.
 func (c *Context) Begin(deadline time.Time) { c.deadline = deadline }
 
+// Endless takes the deadline away: what the call had to do in time is done.
+func (c *Context) Endless() { c.endless.Store(true) }
+
 // Due reports whether the deadline has come.
-func (c *Context) Due(now time.Time) bool { return !c.deadline.IsZero() && !c.deadline.After(now) }
+func (c *Context) Due(now time.Time) bool {
+	return !c.deadline.IsZero() && !c.deadline.After(now) && !c.endless.Load()
+}
 
 // Deadline implements context.Context.
-func (c *Context) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
+func (c *Context) Deadline() (time.Time, bool) {
+	if c.deadline.IsZero() || c.endless.Load() {
+		return time.Time{}, false
+	}
+	return c.deadline, true
+}
 
 // Done implements context.Context.
 func (c *Context) Done() <-chan struct{} {

@@ -10,15 +10,22 @@ import (
 // WantActors is the notice with which a provider asks.
 const WantActors = "actors?"
 
-// EncodeActors returns the notices that tell which actors have come, or gone.
-func EncodeActors(come bool, ids []lattice.ActorID) (notices [][]byte) {
+// Change is what notices tell of actors.
+type Change byte
+
+// Changes of actors. A provider that has not asked for streams hears of no Stream.
+const (
+	Come   Change = '+' // they are served
+	Stream Change = '*' // they are served, and take streams
+	Gone   Change = '-' // they are not served any more
+)
+
+// EncodeActors returns the notices that tell of a change of actors.
+func EncodeActors(what Change, ids []lattice.ActorID) (notices [][]byte) {
 	const most = (MaxNotice - 1) / lattice.KeyLength
 	for len(ids) > 0 {
 		n := min(most, len(ids))
-		b := append(make([]byte, 0, 1+n*lattice.KeyLength), '-')
-		if come {
-			b[0] = '+'
-		}
+		b := append(make([]byte, 0, 1+n*lattice.KeyLength), byte(what))
 		for _, id := range ids[:n] {
 			b = append(b, id...)
 		}
@@ -29,13 +36,17 @@ func EncodeActors(come bool, ids []lattice.ActorID) (notices [][]byte) {
 }
 
 // DecodeActors reads such a notice; false when the message is another one.
-func DecodeActors(b []byte) (come bool, ids []lattice.ActorID, ok bool) {
-	if len(b) < 1 || b[0] != '+' && b[0] != '-' || (len(b)-1)%lattice.KeyLength != 0 {
-		return false, nil, false
+func DecodeActors(b []byte) (what Change, ids []lattice.ActorID, ok bool) {
+	if len(b) < 1 || (len(b)-1)%lattice.KeyLength != 0 {
+		return 0, nil, false
 	}
-	come = b[0] == '+'
+	switch what = Change(b[0]); what {
+	case Come, Stream, Gone:
+	default:
+		return 0, nil, false
+	}
 	for b = b[1:]; len(b) > 0; b = b[lattice.KeyLength:] {
 		ids = append(ids, lattice.ActorID(b[:lattice.KeyLength]))
 	}
-	return come, ids, true
+	return what, ids, true
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/trace"
 )
@@ -24,7 +25,9 @@ type slot struct {
 	stream   uint32
 	began    time.Duration // by now()
 	deadline time.Duration
-	coming   bool // an answer in several frames; guarded by Conn.out.mu
+	coming   bool           // an answer in several frames; guarded by Conn.out.mu
+	attached *stream.Stream // beside the call; nil: there is none
+	flowing  bool           // the head of a streamed answer has come; guarded by Conn.out.mu
 
 	payload []byte
 	err     error
@@ -51,6 +54,9 @@ func signal(c chan struct{}) {
 
 // recycle makes a slot whose call is over fit for another one.
 func (s *slot) recycle() {
+	if s.attached != nil { // the table of calls may still have it
+		return
+	}
 	s.payload, s.err, s.served, s.coming = nil, nil, 0, false
 	if len(s.grant) > 0 {
 		<-s.grant
@@ -121,6 +127,14 @@ func (c *Conn) Call(ctx context.Context, call *Call, timeout time.Duration) ([]b
 	if err := c.send(ctx, s, call, timeout); err != nil {
 		return nil, err
 	}
+	if call.Stream != nil {
+		return c.attended(ctx, s, call)
+	}
+	return c.await(ctx, s, call)
+}
+
+// await waits for the answer of a call.
+func (c *Conn) await(ctx context.Context, s *slot, call *Call) ([]byte, error) {
 	for over := false; !over; {
 		var err error
 		select {
@@ -222,6 +236,9 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 	}
 	if call.Stay {
 		flags |= flagStay
+	}
+	if call.Stream != nil {
+		flags |= c.attach(s, call.Stream)
 	}
 	var until uint64
 	if call.Body == nil && c.shared.Load() { // else the time begins when it has been read
@@ -376,6 +393,7 @@ func (c *Conn) take(stream uint32) *slot {
 	c.calls[index] = nil
 	if s.coming {
 		c.drop(partialKey(stream, true))
+		s.coming = false
 	}
 	c.free = append(c.free, index)
 	c.active.Add(-1)
@@ -400,7 +418,12 @@ func (c *Conn) abandon(s *slot, tell bool) bool {
 // answered finishes the call that a response is for. The payload is copied when it is part of the reader's buffer.
 func (c *Conn) answered(h header, payload []byte, copied bool) {
 	c.out.mu.Lock()
-	s := c.take(h.stream)
+	var s *slot
+	if h.flags&(flagStream|flagError) == flagStream {
+		s = c.flows(h.stream)
+	} else {
+		s = c.take(h.stream)
+	}
 	c.out.mu.Unlock()
 	if s == nil {
 		return // given up
@@ -434,6 +457,9 @@ func (c *Conn) expire(at time.Duration) {
 	}
 	c.out.mu.Unlock()
 	for _, s := range late {
+		if s.attached != nil && s.attached.Err() == nil {
+			s.attached.Lost(lattice.ErrTimeout)
+		}
 		s.finish(nil, &lattice.Error{Code: lattice.ErrTimeout})
 	}
 }

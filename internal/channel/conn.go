@@ -17,6 +17,7 @@ import (
 	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/process/socket"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -36,6 +37,8 @@ type Config struct {
 	Inline   bool
 	Window   int    // calls in progress in each direction; default DefaultWindow, at most 65536; both ends must agree
 	MaxBytes uint64 // bounds payloads; default invocation.DefaultMaxBytes
+	// Streams counts the streams beside calls; nil: nobody looks.
+	Streams *stream.Meter
 	// Budget bounds what large payloads take of the process's memory; default a budget of its own.
 	Budget *load.Budget
 	Logger *slog.Logger
@@ -56,6 +59,10 @@ type Call struct {
 	// Config.Budget.
 	Keep bool
 	Held int64
+	// Stream takes a streamed answer, and sends a body; nil: neither. The peer must be known to stream. A streamed answer
+	// is Take's, and Conn.Call then returns nothing. The timeout bounds what comes before its head. The payload ends where
+	// the body of Stream begins; Body must be nil. A body makes Stay needful, since it is sent but once.
+	Stream *stream.Caller
 	// Ended is when the call did by Now, Lasted how long it took until then, Served how much of that it was served by
 	// the other end, as its answer says. All are 0 when it did not, or when the payload was large.
 	Ended, Lasted, Served time.Duration
@@ -207,8 +214,20 @@ func (c *Conn) fail(err error) {
 		}
 		c.out.mu.Unlock()
 		close(c.done)
+		gone := func() error { return &lattice.Error{Code: lattice.ErrUnavailable, Err: errLost} } // each is changed
 		for _, s := range lost {
-			s.finish(nil, &lattice.Error{Code: lattice.ErrUnavailable, Err: errLost})
+			if s.attached != nil {
+				s.attached.Lost(gone())
+			}
+			if !s.flowing {
+				s.finish(nil, gone())
+			}
+		}
+		for i := range c.served {
+			if s := c.served[i].Load(); s != nil && s.Offer != nil {
+				s.Offer.Stream.Lost(gone())
+				s.Cancel(context.Canceled)
+			}
 		}
 		c.crew.End()
 		c.dropAll()

@@ -37,6 +37,7 @@ const (
 	kindCancel   = 5 // the caller no longer waits
 	kindNotice   = 6 // a message outside of calls
 	kindGrant    = 7 // there is room for the payload of a large request or response, whose length alone was sent so far
+	kindStream   = 8 // a frame of the stream beside a call: its kind, its payload; nothing: the call is over
 )
 
 // Flags of requests, responses and data.
@@ -46,7 +47,9 @@ const (
 	flagExplicit = 1 << 2 // request: its texts are in its head, not in a route
 	flagError    = 1 << 3 // response: the call failed
 	flagUnbegun  = 1 << 4 // response: and has certainly not begun
-	flagResponse = 1 << 5 // data: of a response
+	flagResponse = 1 << 5 // data, stream: of a response
+	flagStream   = 1 << 5 // request: its caller takes a stream. response: it is the head of one
+	flagBody     = 1 << 4 // request: a body comes beside it
 	flagStay     = 1 << 6 // request: its caller will not try elsewhere
 	flagUntil    = 1 << 7 // request: until when its caller waits is in its head; only where both ends share a clock
 )
@@ -84,7 +87,7 @@ func parseHeader(b []byte) (h header, err error) {
 	if length > maxBody {
 		return h, malformed("%d bytes, at most %d allowed", length, maxBody)
 	}
-	if h.kind < kindRoute || h.kind > kindGrant {
+	if h.kind < kindRoute || h.kind > kindStream {
 		return h, malformed("kind %d", h.kind)
 	}
 	return h, nil

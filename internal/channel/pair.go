@@ -113,9 +113,14 @@ func (e *End) Call(ctx context.Context, call *Call, timeout time.Duration) ([]by
 		}
 	}
 	defer within.Follow(timeout)()
+	beside := e.pass(call, within, cfg)
+	beside.start()
 	inv := wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: payload,
 		ContentLength: uint64(len(payload))}
 	result, err := cfg.Handler.Serve(within, &inv, cfg.Logger)
+	if outcome, taken := beside.end(err); taken {
+		return nil, outcome
+	}
 	switch {
 	case err != nil && within.Err() != nil:
 		return nil, contextError(call, within.Err())

@@ -139,6 +139,8 @@ func (c *Conn) handle(w *worker, h header, body []byte) (kept bool, err error) {
 		}
 	case kindGrant:
 		c.granted(h)
+	case kindStream:
+		return true, c.streamed(h, body)
 	case kindNotice:
 		c.noticed(body)
 	}

@@ -20,6 +20,7 @@ type served struct {
 	payload []byte
 	left    time.Duration
 	until   uint64        // when its caller gives up, by the machine's clock in microseconds; 0: it is not said
+	beside  byte          // flagStream, flagBody: what its caller offers
 	grant   chan struct{} // the caller has room for a large answer; guarded by Conn.out.mu
 }
 
@@ -108,6 +109,7 @@ func (c *Conn) requested(w *worker, h header, body []byte) (kept bool, err error
 	s.Trace, s.Traced = head.trace, head.traced
 	s.stay = h.flags&flagStay != 0
 	s.Room.Use(c.cfg.Budget)
+	s.beside = h.flags & (flagStream | flagBody)
 	switch {
 	case head.route != nil:
 		s.route = c.decide(head.route)
@@ -163,6 +165,9 @@ func (s *served) took() time.Duration {
 // register puts a call where its time is looked after. register ends a call that is still in its place: its caller
 // gives a place to another call only when it waits for the first one no longer, and nothing else would end it.
 func (c *Conn) register(s *served) {
+	if s.beside&flagStream != 0 {
+		c.offered(s, s.beside&flagBody != 0)
+	}
 	c.serving.Add(1)
 	if before := c.served[uint16(s.stream)].Swap(s); before != nil {
 		before.Cancel(context.DeadlineExceeded) // else it was canceled already
@@ -177,6 +182,10 @@ func (c *Conn) serve(w *worker, inv *wire.Invocation, s *served) {
 		ContentLength: uint64(len(s.payload))}
 	payload, err := c.cfg.Handler.Serve(s, inv, c.log)
 	s.payload, inv.Msg = nil, nil
+	if s.Offer != nil && s.Offer.Close(err) {
+		c.conclude(w, s)
+		return
+	}
 	if err == nil && uint64(len(payload)) > c.cfg.MaxBytes {
 		err = invocation.TooLarge("response", uint64(len(payload)), c.cfg.MaxBytes)
 	}
@@ -189,6 +198,11 @@ func (c *Conn) serve(w *worker, inv *wire.Invocation, s *served) {
 	if !offered {
 		c.reply(s.stream, payload, encodeServed(s.took()), err)
 	}
+	c.end(w, s)
+}
+
+// end ends a call whose answer has been added.
+func (c *Conn) end(w *worker, s *served) {
 	s.Room.End()
 	// The reader flushes when it has handled all that it has read.
 	if w == nil || w.state.Load() != s.serial<<stateBits|inline || c.out.pending.Load() > flushBytes {
@@ -205,7 +219,12 @@ func (c *Conn) respond(stream uint32, payload []byte, err error) { c.reply(strea
 
 // reply adds the answer of a call; somebody flushes later. It waits for room while the peer takes nothing.
 func (c *Conn) reply(stream uint32, payload []byte, took uint16, err error) {
-	flags, code := byte(0), lattice.Code(0)
+	c.answer(stream, 0, payload, took, err)
+}
+
+// answer is reply with flags of the response.
+func (c *Conn) answer(stream uint32, flags byte, payload []byte, took uint16, err error) {
+	code := lattice.Code(0)
 	if err != nil {
 		flags, code, took = flagError, lattice.CodeOf(err), 0
 		if invocation.NotBegun(err) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/callctx"
 	"github.com/weftlattice/weft/internal/load"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice/trace"
 )
 
@@ -19,6 +20,7 @@ type Context struct {
 	Patient bool // see Patient
 	Depth   int  // see WithDepth
 	Room    load.Room
+	Offer   *stream.Offer // of the caller, who takes a stream; nil: it takes none
 }
 
 // Value implements context.Context.
@@ -26,6 +28,8 @@ func (c *Context) Value(key any) any {
 	switch {
 	case load.IsRoomKey(key):
 		return &c.Room
+	case stream.IsKey(key): // also where there is none: that of an outer call is not for this one
+		return c.Offer
 	case c.Traced && trace.IsKey(key):
 		return c.Trace
 	case key == (depthKey{}):
@@ -48,7 +52,11 @@ func (c *Context) Follow(timeout time.Duration) (end func()) {
 	}
 	c.Begin(deadline)
 	if !ok {
-		timer = time.AfterFunc(timeout, func() { c.Cancel(context.DeadlineExceeded) })
+		timer = time.AfterFunc(timeout, func() {
+			if c.Due(time.Now()) {
+				c.Cancel(context.DeadlineExceeded)
+			}
+		})
 	}
 	unhook := callctx.After(c.Caller, func() { c.Cancel(c.Caller.Err()) })
 	return func() {

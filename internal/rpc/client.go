@@ -13,6 +13,7 @@ import (
 	"github.com/weftlattice/weft/internal/chunks"
 	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/load"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -47,6 +48,9 @@ type Call struct {
 	// sent on as they come. An error of the body is the call's, as it is.
 	Body       io.Reader
 	BodyLength int64
+	// Stream takes a streamed answer, and sends a body, where the target is known to stream; see Client.Streams. It gets
+	// a plain answer from others. A streamed answer is Take's, and the call then returns nothing.
+	Stream *stream.Caller
 	// Timeout bounds the call when ctx has no deadline, with a Body from when that has been read; default the client's.
 	Timeout time.Duration
 }

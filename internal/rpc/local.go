@@ -6,6 +6,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/load"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -31,6 +32,19 @@ func (sub *Subscription) Serve(ctx context.Context, inv *wire.Invocation) ([]byt
 		observe(ctx, inv, time.Since(start), err)
 	}
 	return payload, err
+}
+
+// leaveOnce returns what leaves the gate, at the latest when the call is over. A stream that has begun is not waited for.
+func (s *Server) leaveOnce(o *stream.Offer) func() {
+	if o == nil {
+		return s.gate.Leave
+	}
+	o.OnRespond(s.gate.Leave)
+	return func() {
+		if !o.Responded() {
+			s.gate.Leave()
+		}
+	}
 }
 
 func (sub *Subscription) serveLocal(ctx context.Context, inv *wire.Invocation) (payload []byte, err error) {
@@ -63,8 +77,9 @@ func (sub *Subscription) serveLocal(ctx context.Context, inv *wire.Invocation) (
 		s.gate.Leave()
 		return nil, context.DeadlineExceeded
 	}
+	leave := s.leaveOnce(stream.From(ctx))
 	payload, err = sub.ep.Handler.Serve(ctx, inv, s.cfg.Logger)
-	s.gate.Leave()
+	leave()
 	served = !invocation.NotBegun(err)
 	if n := uint64(len(payload)); err == nil && n > s.cfg.MaxBytes {
 		err = invocation.TooLarge("response", n, s.cfg.MaxBytes)

@@ -16,14 +16,28 @@ type Offer struct {
 	Body   bool // a body comes with the call; its payload ends where the body begins
 
 	begin     func(head []byte) error
+	yield     func()
+	after     []func()
 	responded atomic.Bool
 }
 
 // NewOffer makes an offer. begin sends the head of the answer; it lets the call go on for longer than its caller waits
-// for the head.
-func NewOffer(s *Stream, body bool, begin func(head []byte) error) *Offer {
-	return &Offer{Stream: s, Body: body, begin: begin}
+// for the head. yield, which may be nil, is called before the one who serves the call waits for something.
+func NewOffer(s *Stream, body bool, begin func(head []byte) error, yield func()) *Offer {
+	s.yield = yield
+	return &Offer{Stream: s, Body: body, begin: begin, yield: yield}
 }
+
+// Yield says that the one who serves the call is about to wait for something else than the stream.
+func (o *Offer) Yield() {
+	if o.yield != nil {
+		o.yield()
+	}
+}
+
+// OnRespond lets f be called when the offer is accepted, on the goroutine that does so. It is for those through whose
+// hands a call goes on its way to the one who serves it.
+func (o *Offer) OnRespond(f func()) { o.after = append(o.after, f) }
 
 // Respond sends the head of the answer: the payload of a plain answer. What is written to Stream follows it. The call
 // has no deadline from then on: it ends when it returns, when the stream breaks, or when the target stops.
@@ -31,7 +45,11 @@ func (o *Offer) Respond(head []byte) error {
 	if o.responded.Swap(true) {
 		return &lattice.Error{Code: lattice.ErrInternal, Op: "answer", Detail: "it was answered already"}
 	}
-	return o.begin(head)
+	err := o.begin(head)
+	for _, f := range o.after {
+		f()
+	}
+	return err
 }
 
 // Responded reports whether the offer was accepted.
@@ -40,20 +58,25 @@ func (o *Offer) Responded() bool { return o.responded.Load() }
 // errUnfinished breaks a stream whose writer returned before it had ended the body.
 var errUnfinished = &lattice.Error{Code: lattice.ErrGuest, Op: "answer", Detail: "its body was not finished"}
 
-// Close ends the stream when the call has returned with err: cleanly only if all of the answer was written.
-func (o *Offer) Close(err error) {
+// Close ends the stream when the call has returned with err: cleanly only if all of the answer was written. Where the
+// offer was not accepted the other end hears nothing, since it gets a plain answer. Close reports whether it was.
+func (o *Offer) Close(err error) (accepted bool) {
 	switch {
-	case err == nil && o.Responded() && !o.Stream.Ended():
-		err = errUnfinished
-	case err == nil: // what the caller still sends is not wanted
+	case !o.Responded():
+		o.Stream.Abandon()
+		return false
+	case err != nil:
+		o.Stream.Break(err)
+	case !o.Stream.Ended():
+		o.Stream.Break(errUnfinished)
+	default: // what the caller still sends is not wanted
 		o.Stream.Stop()
-		if o.Responded() {
-			return
-		}
-		err = lattice.ErrCanceled
 	}
-	o.Stream.Break(err)
+	return true
 }
+
+// errPlain ends a stream that is not needed.
+var errPlain = &lattice.Error{Code: lattice.ErrCanceled, Op: "stream", Detail: "the call got a plain answer"}
 
 type key struct{}
 
@@ -73,24 +96,46 @@ func With(ctx context.Context, o *Offer) context.Context { return context.WithVa
 // Caller is what a caller gives along with a call to take a stream. When the call returns, nothing of it is in use.
 type Caller struct {
 	// Take takes an answer that is a stream, once, on any goroutine, before the call returns: its head, and its body in
-	// s, which is over when Take returns. It is not called for a plain answer. It must end when s breaks.
+	// s. It is not called for a plain answer. It must end when s breaks. Without an error the call goes on until its
+	// target is done, and what Take has not read is not wanted. An error ends the call, and is what the call returns.
 	Take func(head []byte, s *Stream) error
 	// Body is sent while the call is served; nil: there is none. Its io.EOF is the clean end. An error of it breaks the
 	// stream, and is what the call returns.
 	Body io.Reader
 	// Trailers are those of Body, asked for after its end; nil: there are none.
 	Trailers func() []Field
-	// Release makes a Read of Body return that waits, and those that follow, once the rest is not wanted; required with
-	// Body.
+	// Release says that the rest of Body is not wanted: it makes a Read return that waits. It is called unless Body came
+	// to its end; required with Body.
 	Release func()
 }
 
 // Sending is a body on its way. See Caller.Start.
 type Sending struct {
-	caller *Caller
-	stop   context.CancelFunc
-	done   chan struct{}
-	err    error // of the body; written before done is closed
+	caller   *Caller
+	stop     context.CancelFunc
+	released atomic.Bool // what Body says is not its own word any more
+	done     chan struct{}
+	whole    bool  // all of it was read; written before done is closed
+	err      error // of the body; written before done is closed
+}
+
+// HasBody reports whether a body is sent.
+func (c *Caller) HasBody() bool { return c != nil && c.Body != nil }
+
+// Accept has Take take an answer, and waits until the stream is over. It is for those who carry calls.
+func (c *Caller) Accept(ctx context.Context, head []byte, s *Stream) error {
+	err := c.Take(head, s)
+	if err != nil {
+		s.Break(&lattice.Error{Code: lattice.ErrCanceled, Op: "take an answer", Detail: err.Error()})
+		return err
+	}
+	s.Stop()
+	select {
+	case <-s.Over():
+	case <-ctx.Done():
+		s.Break(&lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "take an answer"})
+	}
+	return nil
 }
 
 // Start begins to send the body of the caller on s; nil when there is none. Wait must follow.
@@ -105,10 +150,11 @@ func (c *Caller) Start(ctx context.Context, s *Stream) *Sending {
 		source := &source{Reader: c.Body}
 		err := s.CopyFrom(ctx, source)
 		switch {
-		case source.err != nil:
+		case source.err != nil && !w.released.Load():
 			w.err = source.err
 			s.Break(&lattice.Error{Code: lattice.ErrCanceled, Op: "send a body", Detail: source.err.Error()})
-		case err == nil:
+		case source.err == nil && err == nil:
+			w.whole = true
 			var trailers []Field
 			if c.Trailers != nil {
 				trailers = c.Trailers()
@@ -127,14 +173,18 @@ func (w *Sending) Wait() error {
 	if w == nil {
 		return nil
 	}
+	defer w.stop()
 	select {
 	case <-w.done:
+		if !w.whole {
+			w.caller.Release()
+		}
 	default:
+		w.released.Store(true)
 		w.stop()
 		w.caller.Release()
 		<-w.done
 	}
-	w.stop()
 	return w.err
 }
 

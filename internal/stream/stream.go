@@ -19,6 +19,7 @@ type Stream struct {
 	send  Send
 	meter *Meter
 	over  chan struct{} // closed when it is broken, or when both directions have ended
+	yield func()        // called before its user waits; may be nil
 
 	mu  sync.Mutex
 	err error // why it is broken; guarded by mu
@@ -147,6 +148,15 @@ func (s *Stream) Lost(err error) {
 	}
 }
 
+// Abandon ends the stream without a word, since the other end knows that nobody uses it.
+func (s *Stream) Abandon() {
+	s.Lost(errPlain)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	s.discard()
+}
+
 // discard drops what waits for the reader, who may still look at what Next has given. mu is held.
 func (s *Stream) discard() {
 	s.meter.held.Add(-int64(s.waits))
@@ -236,6 +246,7 @@ func (s *Stream) Next(ctx context.Context, max int) ([]byte, error) {
 		if wait == nil {
 			return b, err
 		}
+		s.rest()
 		select {
 		case <-wait:
 		case <-ctx.Done():
@@ -360,6 +371,7 @@ func (s *Stream) Write(ctx context.Context, p []byte) error {
 			return err
 		}
 		if wait != nil {
+			s.rest()
 			select {
 			case <-wait:
 				continue
@@ -375,6 +387,12 @@ func (s *Stream) Write(ctx context.Context, p []byte) error {
 		p = p[n:]
 	}
 	return nil
+}
+
+func (s *Stream) rest() {
+	if s.yield != nil {
+		s.yield()
+	}
 }
 
 // reserve takes room for a piece of so many bytes, or says what to wait for.

@@ -90,7 +90,7 @@ func pair(env *Lattice) (l *local, end *channel.End) {
 }
 
 func (l *local) tell(conn teller, id lattice.ActorID) {
-	for _, notice := range channel.EncodeActors(true, []lattice.ActorID{id}) {
+	for _, notice := range channel.EncodeActors(channel.Come, []lattice.ActorID{id}) {
 		_ = conn.Notify(context.Background(), notice) // else it is lost, and will ask again
 	}
 }

@@ -12,7 +12,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/internal/rpc"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -186,6 +188,13 @@ func (a *Actor) invoke(ctx context.Context, inv *wire.Invocation) ([]byte, error
 		if err := a.cfg.Policy.CallIn(ctx, inv, v.claims); err != nil {
 			return nil, err
 		}
+		offer := stream.From(ctx)
+		if offer != nil && !v.guest.Streams() { // its caller knows another revision of it
+			if err := gather(ctx, inv, offer); err != nil {
+				return nil, fmt.Errorf("actor %s: %w", a.id, err)
+			}
+			offer, ctx = nil, stream.With(ctx, nil)
+		}
 		start := time.Now()
 		inst, ok := v.pool.TryAcquire(ctx)
 		var err error
@@ -202,8 +211,14 @@ func (a *Actor) invoke(ctx context.Context, inv *wire.Invocation) ([]byte, error
 		if err != nil {
 			return nil, fmt.Errorf("actor %s: %w", a.id, err)
 		}
+		began := func() { a.took(time.Since(begun)) }
+		if offer != nil {
+			offer.OnRespond(began) // a stream says nothing about how long calls take
+		}
 		payload, err := inst.Call(ctx, inv.Operation, inv.Msg)
-		a.took(time.Since(begun))
+		if offer == nil || !offer.Responded() {
+			began()
+		}
 		v.pool.Release(inst, err)
 		return payload, afterWaiting(err, begun.Sub(start))
 	}
@@ -219,6 +234,30 @@ func afterWaiting(err error, waited time.Duration) error {
 	late.Detail += fmt.Sprintf("; it began after it had waited for an instance for %s", waited.Round(time.Millisecond))
 	return &late
 }
+
+// gather reads the body of a request that comes as a stream into the request, for a guest that wants it whole.
+func gather(ctx context.Context, inv *wire.Invocation, o *stream.Offer) error {
+	if !o.Body {
+		return nil
+	}
+	if inv.Operation != httpserver.HandleRequest {
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: inv.Operation, Detail: "the actor takes no streams"}
+	}
+	req, err := httpserver.DecodeRequest(inv.Msg)
+	if err != nil {
+		return err
+	}
+	if req.Body, err = o.Stream.All(ctx, req.Body, maxGathered, nil); err != nil {
+		return err
+	}
+	inv.Msg = req.Encode()
+	inv.ContentLength = uint64(len(inv.Msg))
+	return nil
+}
+
+// maxGathered is how many bytes of a body that comes as a stream an actor gets that takes none: it does so only for a
+// moment after an update.
+const maxGathered = 8 << 20
 
 // describe is the actor as inventories show it; false while it does not run.
 func (a *Actor) describe() (control.Actor, bool) {

@@ -132,6 +132,16 @@ func (as *Actors) Served() (ids []lattice.ActorID) {
 	return ids
 }
 
+// Streams reports whether an actor takes requests, and answers, as streams.
+func (as *Actors) Streams(id lattice.ActorID) bool {
+	a := as.find(id)
+	if a == nil {
+		return false
+	}
+	v := a.pick()
+	return v != nil && v.guest.Streams()
+}
+
 // Load is how many calls are in progress or wait, and how many can be served at once.
 func (as *Actors) Load() (calls, capacity uint32) {
 	for _, a := range as.list() {

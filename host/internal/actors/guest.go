@@ -21,6 +21,8 @@ type Guest interface {
 	Fresh() bool
 	// Single says why an instance serves one call alone, as was found out meanwhile; "" when it serves many.
 	Single() string
+	// Streams reports whether instances read requests, and write answers, as streams; see stream.Offer.
+	Streams() bool
 	// Interrupt ends the calls that are in progress, within milliseconds.
 	Interrupt()
 	// Close frees the code. All instances are closed by then.
@@ -69,6 +71,8 @@ func (g wapcGuest) Fresh() bool { return g.module.Info().Kind == wasm.Component 
 func (g wapcGuest) Single() string { return g.template.Single() }
 
 func (g wapcGuest) Surface() typed.Surface { return g.module.Info().Surface }
+
+func (g wapcGuest) Streams() bool { return g.module.Streams() }
 
 func (g wapcGuest) Interrupt() { g.template.Interrupt() }
 

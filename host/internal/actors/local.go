@@ -7,6 +7,7 @@ import (
 	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/rpc"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -67,6 +68,9 @@ func (as *Actors) Call(ctx context.Context, call rpc.Call, stay bool) (result []
 		ctx = trace.With(ctx, tc.Child())
 	}
 	ctx = invocation.WithDepth(ctx, depth)
+	if stream.From(ctx) != nil { // of the caller's own caller
+		ctx = stream.With(ctx, nil)
+	}
 	result, err = sub.Serve(ctx, &wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation,
 		Msg:           call.Payload,
 		ContentLength: uint64(len(call.Payload)), HostID: as.cfg.Node.ID})

@@ -330,6 +330,9 @@ func (as *Actors) swap(ctx context.Context, r control.UpdateActorRequest) (*Revi
 		as.cfg.State.KeepRef(ctx, art.ref, string(id))
 	}
 	a.current.Store(next)
+	if next.guest.Streams() != old.guest.Streams() { // callers are to know
+		as.cfg.Served.ActorsChanged()
+	}
 	as.cfg.Logger.Info("actor updated", lattice.LogActor, art.claims.Name, "id", id, "revision",
 		art.claims.EffectiveRevision(), lattice.LogRef, r.NewActorRef, "digest", art.pin)
 	as.cfg.Changed()

@@ -114,10 +114,12 @@ func (p *Provider) tellActors(to teller, wants <-chan struct{}) {
 // the actors.
 func (p *Provider) channelConfig() (config channel.Config, wants <-chan struct{}) {
 	subscribe := make(chan struct{}, 1)
-	return channel.Config{Inline: true, MaxBytes: invocation.DefaultMaxBytes, Budget: p.cfg.Budget,
+	return channel.Config{Inline: true, MaxBytes: invocation.DefaultMaxBytes, Budget: p.cfg.Budget, Streams: p.cfg.Streams,
 		Logger: p.cfg.Logger.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
 		Admit:  p.admit, Handler: p.cfg.Actors.ServeLocal, Notice: func(b []byte) {
-			if string(b) == channel.WantActors {
+			if string(b) == channel.WantStreams {
+				p.streams.Store(true)
+			} else if string(b) == channel.WantActors {
 				select {
 				case subscribe <- struct{}{}:
 				default:
@@ -139,28 +141,33 @@ type teller interface {
 func (p *Provider) announce(conn teller) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	told := map[lattice.ActorID]bool{}
+	told := map[lattice.ActorID]channel.Change{}
 	beat := time.NewTicker(channel.BeatPeriod)
 	defer beat.Stop()
 	for {
 		change := p.cfg.Served.ActorsChange()
-		var come, gone []lattice.ActorID
-		now := map[lattice.ActorID]bool{}
+		changed := map[channel.Change][]lattice.ActorID{}
+		now := map[lattice.ActorID]channel.Change{}
 		for _, id := range p.cfg.Actors.Served() {
-			now[id] = true
-			if !told[id] {
-				come = append(come, id)
+			now[id] = channel.Come
+			if p.streams.Load() && p.cfg.Actors.Streams(id) {
+				now[id] = channel.Stream
+			}
+			if told[id] != now[id] {
+				changed[now[id]] = append(changed[now[id]], id)
 			}
 		}
 		for id := range told {
-			if !now[id] {
-				gone = append(gone, id)
+			if now[id] == 0 {
+				changed[channel.Gone] = append(changed[channel.Gone], id)
 			}
 		}
 		told = now
-		for _, notice := range append(channel.EncodeActors(true, come), channel.EncodeActors(false, gone)...) {
-			if conn.Notify(ctx, notice) != nil {
-				return
+		for what, ids := range changed {
+			for _, notice := range channel.EncodeActors(what, ids) {
+				if conn.Notify(ctx, notice) != nil {
+					return
+				}
 			}
 		}
 		for again := false; !again; {

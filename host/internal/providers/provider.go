@@ -51,6 +51,7 @@ type Provider struct {
 	extra   map[lattice.ActorID]bool // actors whose link the last check found too much; owned by the checks
 
 	channel channel.Group // to the process
+	streams atomic.Bool   // it streams
 	opened  atomic.Bool   // the present process has opened its channel, so that it can be asked over it
 	direct  atomic.Bool   // it takes calls that are meant for it alone
 

@@ -29,6 +29,7 @@ import (
 	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/rpc"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
@@ -88,6 +89,7 @@ type Config struct {
 	Actors    Actors
 	Guard     *supervisor.Guard // nil: none
 	Budget    *load.Budget      // of large payloads
+	Streams   *stream.Meter     // of the bodies beside calls
 	Served    *served.Changes
 	Tasks     *tasks.Queue
 	Renewing  *tasks.Lock // held while providers are told of new keys and credentials
@@ -105,6 +107,8 @@ type Config struct {
 type Actors interface {
 	// Served are those that take calls.
 	Served() []lattice.ActorID
+	// Streams reports whether an actor takes requests, and answers, as streams.
+	Streams(id lattice.ActorID) bool
 	// ServeLocal serves a call that a provider of this host makes. What is not here, or not free here while it may be
 	// so elsewhere, is lattice.ErrNoResponders: the caller then goes over NATS.
 	ServeLocal(ctx context.Context, inv *wire.Invocation) ([]byte, error)
@@ -238,8 +242,11 @@ func (ps *Providers) Call(ctx context.Context, call rpc.Call, stay bool) (result
 	if p == nil || !p.channel.Up() {
 		return nil, served.NotHere(call.Target), false
 	}
+	if !p.streams.Load() {
+		call.Stream = nil
+	}
 	result, err = p.channel.Call(ctx, &channel.Call{Origin: call.Origin, Target: call.Target, Operation: call.Operation,
-		Payload: call.Payload, Stay: stay}, ps.cfg.RPCTimeout)
+		Payload: call.Payload, Stay: stay || call.Stream.HasBody(), Stream: call.Stream}, ps.cfg.RPCTimeout)
 	return result, err, !channel.Elsewhere(err)
 }
 

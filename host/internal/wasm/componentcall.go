@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/weftlattice/weft/host/internal/component/face"
 	"github.com/weftlattice/weft/host/internal/component/plan"
-	wasihttp "github.com/weftlattice/weft/host/internal/component/wasi/http"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
@@ -92,74 +90,6 @@ func (i *Instance) serveComponent(ctx context.Context, op string) ([]byte, error
 		return i.runCommand(ctx, op, f)
 	}
 	return i.callTyped(ctx, op, f)
-}
-
-// handleRequest answers a request by wasi:http/incoming-handler.
-func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error) {
-	req, err := httpserver.DecodeRequest(i.exchange.payload)
-	if err != nil {
-		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: op, Err: err}
-	}
-	var resp httpserver.Response
-	var failed string
-	reserved := 0 // bytes of the body
-	x := &wasihttp.Exchange{Method: req.Method, PathWithQuery: pathWithQuery(req), Scheme: "http",
-		Body: wasihttp.Whole(req.Body)}
-	for name, values := range req.Header {
-		for _, v := range values {
-			x.Header = append(x.Header, wasihttp.Field{Name: name, Value: v})
-		}
-		if name == "host" || name == "Host" {
-			x.Authority = values[0]
-		}
-	}
-	x.Respond = func(status int, h wasihttp.Header, text string) error {
-		resp.StatusCode, resp.Header, failed = uint16(status), httpserver.Header{}, text
-		for _, f := range h {
-			resp.Header[f.Name] = append(resp.Header[f.Name], f.Value)
-		}
-		return nil
-	}
-	x.Write = func(ctx context.Context, b []byte) error {
-		if len(resp.Body)+len(b) > i.template.limits.ResponseBytes {
-			return fmt.Errorf("a response of more than %d bytes", i.template.limits.ResponseBytes)
-		}
-		if need := len(resp.Body) + len(b); need > reserved { // room for twice as much, so that it is asked for seldom
-			reserved = min(2*need, i.template.limits.ResponseBytes)
-			if err := i.template.host.Reserve(ctx, len(req.Body)+reserved); err != nil {
-				return err
-			}
-			resp.Body = slices.Grow(resp.Body, reserved-len(resp.Body))
-		}
-		resp.Body = append(resp.Body, b...)
-		return nil
-	}
-	x.Finish = func(wasihttp.Header) error { return nil }
-	err = i.runComponent(ctx, op, func(ctx context.Context) error {
-		_, err := i.call(ctx, i.template.module.component.handle, x.Params(), nil)
-		if exit := i.ended(); exit != nil && exit.OK {
-			i.parts.exited, err = true, nil
-		}
-		return err
-	})
-	head, _ := x.Responded()
-	switch {
-	case err != nil:
-		return nil, err
-	case !head:
-		return nil, &lattice.Error{Code: lattice.ErrGuest, Op: op, Detail: "the component returned without a response"}
-	case resp.StatusCode == 0:
-		return nil, &lattice.Error{Code: lattice.ErrGuest, Op: op, Detail: failed}
-	}
-	return resp.Encode(), nil
-}
-
-// pathWithQuery is both as the client sent them: the contract has them with their escapes.
-func pathWithQuery(r *httpserver.Request) string {
-	if r.Query == "" {
-		return r.Path
-	}
-	return r.Path + "?" + r.Query
 }
 
 // export finds an exported function: one of the component itself by its name, one of an interface by interface#name.

@@ -50,7 +50,7 @@ func (i *Instance) openComponent(ctx context.Context) error {
 	i.parts = &composite{functions: map[plan.Def]*entry{}, tables: make([]abi.Table, p.Instances),
 		locked: make([]bool, p.Instances), entered: make([]bool, p.Instances)}
 	i.parts.state = face.State{Args: i.args, Environ: i.template.pairs, Begin: began, Out: i.sink(&i.stdout),
-		Err: i.sink(&i.stderr), Ask: i.ask, Send: i.send,
+		Err: i.sink(&i.stderr), Ask: i.ask, Send: i.send, Rest: i.rest,
 		Warn: func(ctx context.Context, text string) { i.template.host.Log(ctx, Stderr, text) }}
 	i.parts.state.Contract = wasi.Outward
 	if err := i.account.add(instanceBytes); err != nil {
@@ -388,6 +388,9 @@ func (i *Instance) callHost(ctx context.Context, f *plan.Import, values []any, r
 	if have.Cost > face.Little {
 		i.pay(costWait)
 		i.turn.Give()
+	}
+	if have.Cost == face.Much {
+		defer i.rest()()
 	}
 	result, err := have.Call(&face.Call{Context: ctx, State: &i.parts.state, Pay: i.payText}, values)
 	if err != nil && ctx.Err() != nil {

@@ -54,6 +54,7 @@ type Instance struct {
 	stderr   lines
 	stack    [2]uint64
 	parts    *composite // of a component; nil: it is a module
+	giving   *answer    // that a component is giving; nil: none
 }
 
 // core is a core instance: a module has one, a component one for each step of its plan.
@@ -296,6 +297,9 @@ func (i *Instance) visit() {
 		i.turn.Share(i.ctx)
 	case i.visits > freeVisits:
 		i.turn.Take(i.ctx)
+	}
+	if r := i.giving; r != nil && i.visits > r.visits+heldVisits {
+		r.due()
 	}
 	if err := i.checkStack(); err != nil {
 		i.deep = err

@@ -33,7 +33,11 @@ type bound struct {
 	unhook   func() bool // from the caller's context
 	timer    *time.Timer // of the instance's own limit; nil where the caller's deadline comes first
 	expired  bool        // by that limit; guarded by watch.mu
-	over     atomic.Bool // it has ended: cheaper to look at than Err
+	limit    time.Duration
+	since    time.Time     // from when on the time of the guest counts; guarded by watch.mu
+	used     time.Duration // what counted before; guarded by watch.mu
+	patient  bool          // what it waits does not count; guarded by watch.mu
+	over     atomic.Bool   // it has ended: cheaper to look at than Err
 }
 
 // Cancel ends the context, once.
@@ -81,10 +85,12 @@ func (w *watch) clear() {
 
 // arm begins a call, which ends with the caller's context or after the limit. disarm must follow.
 func (w *watch) arm(caller context.Context, i *Instance, limit time.Duration) *bound {
-	b := &bound{caller: caller, instance: i}
-	end := time.Now().Add(limit)
+	now := time.Now()
+	b := &bound{caller: caller, instance: i, limit: limit, since: now}
+	end := now.Add(limit)
 	deadline, ok := caller.Deadline()
 	own := !ok || end.Before(deadline)
+	b.patient = !ok
 	if !own {
 		end = deadline
 	}
@@ -114,15 +120,67 @@ func (w *watch) end(b *bound, err error, expired bool) {
 	}
 }
 
+// endless takes the deadline of its caller away from the call in progress. The limit of the instance goes on, for the
+// time that the guest computes.
+func (w *watch) endless() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b := w.call
+	if b == nil || b.Err() != nil {
+		return
+	}
+	b.Endless()
+	b.patient = true
+	if b.timer == nil {
+		b.used = time.Since(b.since)
+		b.count()
+	}
+}
+
+// hurry makes what the guest waits count again: nobody waits for it any more.
+func (w *watch) hurry() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.call != nil {
+		w.call.patient = false
+	}
+}
+
+// count lets the time of the guest count from now on. watch.mu is held.
+func (b *bound) count() {
+	b.since = time.Now()
+	w := &b.instance.watch
+	b.timer = time.AfterFunc(b.limit-b.used, func() { w.end(b, context.DeadlineExceeded, true) })
+}
+
+// rest says that the guest waits, and returns what says that the wait is over.
+func (w *watch) rest() (resume func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b := w.call
+	if b == nil || !b.patient || b.timer == nil || !b.timer.Stop() {
+		return func() {}
+	}
+	b.used += time.Since(b.since)
+	b.timer = nil
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.call == b && b.timer == nil {
+			b.count()
+		}
+	}
+}
+
 // disarm is the end of a call that has returned. It lowers the flag, and reports whether it was the instance's own
 // limit that ended it.
 func (w *watch) disarm(b *bound) (expired bool) {
 	b.unhook()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if b.timer != nil {
 		b.timer.Stop()
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.call = nil
 	w.lower()
 	return b.expired

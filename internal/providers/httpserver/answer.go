@@ -61,13 +61,19 @@ func readAnswer(ctx context.Context, from provider.Answer, requestSize int) (*an
 		}
 		head, a.length, a.whole = resp.Head(), int64(len(resp.Body)), resp.Body
 	}
-	if head.StatusCode < 200 || head.StatusCode > 599 {
+	if fail := badStatus(head); fail != nil {
 		a.close()
-		return nil, unusable("the actor's response has the status "+strconv.Itoa(int(head.StatusCode))+
-			"; want 200 to 599", nil)
+		return nil, fail
 	}
 	a.ResponseHead = head
 	return a, nil
+}
+
+func badStatus(head contract.ResponseHead) *failure {
+	if head.StatusCode >= 200 && head.StatusCode <= 599 {
+		return nil
+	}
+	return unusable("the actor's response has the status "+strconv.Itoa(int(head.StatusCode))+"; want 200 to 599", nil)
 }
 
 func unusable(text string, cause error) *failure {
@@ -165,4 +171,8 @@ func (s *source) Read(p []byte) (int, error) {
 }
 
 // close deletes what the store still has of it. A failure is not worth a word: what is left is swept.
-func (a *answer) close() { _ = a.from.Close() }
+func (a *answer) close() {
+	if a.from != nil {
+		_ = a.from.Close()
+	}
+}

@@ -35,7 +35,10 @@ func (h *handler) fromNet(x *exchange, e *encoder, r *http.Request, path string)
 		req.Payload = e.Bytes()
 		return req, nil, 0, nil
 	}
-	wait, why := x.body()
+	if x.streams && (n < 0 || n > smallBody) {
+		return h.pass(x, e, r, path)
+	}
+	wait, why := x.body(n)
 	if why != granted {
 		h.refused(x.ctx, "request", why, x.from.chain)
 		return req, nil, 0, overFull(why)
@@ -81,11 +84,17 @@ type requestBody struct {
 	route  *route
 	begun  bool     // it has a place
 	fail   *failure // why reading it failed
+	pace   *pace    // of one that goes on as a stream; else nil
 }
 
 // Read is that of io.Reader.
 func (b *requestBody) Read(p []byte) (int, error) {
+	b.pace.begin(false)
 	n, err := b.reader.Read(p)
+	err = b.pace.pass(b.reader, p, err)
+	if err != nil {
+		b.pace.begin(true)
+	}
 	b.left -= int64(n)
 	if b.left <= 0 && n > 0 && !b.begun {
 		b.wait.release()
@@ -101,6 +110,9 @@ func (b *requestBody) Read(p []byte) (int, error) {
 }
 
 func (b *requestBody) close() {
+	if b.pace != nil {
+		_ = b.pace.pass(b.reader, make([]byte, progress), nil)
+	}
 	b.wait.release()
 	if b.begun {
 		b.route.end()

@@ -32,6 +32,7 @@ type handler struct {
 	unsaid   atomic.Int64  // failures that were not logged since the last that was
 	waiting  *ledger       // bytes of requests and answers that wait for their clients
 	patience time.Duration // for a client to take a piece of its answer
+	reading  time.Duration // and to send a piece of a body that goes on as a stream
 }
 
 // WaitingCost is what a request takes of max_waiting_bytes while its client sends or fetches, beside its bytes:
@@ -58,7 +59,12 @@ type exchange struct {
 	fault  *failure // what is wrong with how the request is put; nil: nothing
 	// makes sure that so many bytes of an answer may wait for the client; nil: package http1 does that itself
 	room func(n int64) *failure
-	body func() (*hold, refusal) // makes sure that the request's body may be waited for; nil: it is here
+	body func(length int64) (*hold, refusal) // makes sure that the request's body may be waited for; nil: it is here
+
+	streams bool     // the actor takes streams
+	status  int      // of an answer that is a stream and that was begun; 0: there is none
+	gone    bool     // its client has left
+	refusal *failure // why a stream was not begun
 }
 
 // serveNet serves a request that net/http has read.
@@ -89,11 +95,8 @@ func (h *handler) serveNet(w http.ResponseWriter, r *http.Request, routes *atomi
 	x.fault = malformed(r)
 	x.room = func(n int64) *failure { return h.roomFor(x, out, n) }
 	defer out.release()
-	x.body = func() (*hold, refusal) {
-		amount := headSize(r) + WaitingCost
-		if r.ContentLength > 0 {
-			amount += r.ContentLength
-		}
+	x.body = func(length int64) (*hold, refusal) {
+		amount := headSize(r) + WaitingCost + max(0, length)
 		b := &hold{client: x.from.client, amount: amount,
 			drop: func() { _ = out.control.SetReadDeadline(time.Unix(1, 0)) }}
 		return b, h.waiting.take(b)
@@ -253,15 +256,19 @@ func (h *handler) serve(x *exchange, routes *atomic.Pointer[table], host, path s
 	}
 	if fail == nil {
 		defer x.route.leave()
+		x.streams = h.env.Streams(x.route.actor)
 		if resp, fail = h.call(x, read); fail == nil {
 			defer resp.close()
-			if x.room != nil {
+			if x.room != nil && x.status == 0 {
 				fail = x.room(resp.inMemory())
 			}
 		}
 	}
 	status := 0
-	if fail == nil {
+	if x.status != 0 {
+		status = x.status
+		h.streamed(x, fail)
+	} else if fail == nil {
 		status = int(resp.StatusCode)
 		h.respond(x, resp)
 		h.tell(x, status, nil)
@@ -270,6 +277,7 @@ func (h *handler) serve(x *exchange, routes *atomic.Pointer[table], host, path s
 		h.refuse(x, fail)
 		h.tell(x, status, fail)
 	}
+	defer x.abort(fail)
 	if took := time.Since(start); x.route != nil {
 		x.route.counts.observe(status, took)
 	} else {
@@ -335,12 +343,18 @@ func (h *handler) call(x *exchange, read payload) (*answer, *failure) {
 		}
 		defer x.route.end()
 	}
+	if x.streams {
+		h.offer(x, &req)
+	}
 	req.Timeout = x.route.timeout
 	size := len(req.Payload) + int(req.BodyLength)
 	from, err := h.env.Open(x.ctx, x.route.actor, contract.HandleRequest, req)
 	// it is not known whether it has been carried out, and it may be carried out twice
-	if channel.Lost(err) && sent == nil && safe(x.method) {
+	if channel.Lost(err) && sent == nil && safe(x.method) && x.status == 0 {
 		from, err = h.env.Open(x.ctx, x.route.actor, contract.HandleRequest, req)
+	}
+	if x.refusal != nil {
+		return nil, x.refusal
 	}
 	if err != nil {
 		if sent != nil && sent.fail != nil {
@@ -348,6 +362,9 @@ func (h *handler) call(x *exchange, read payload) (*answer, *failure) {
 			return nil, sent.fail
 		}
 		return nil, callFailure(err, size)
+	}
+	if from == nil { // it was a stream
+		return &answer{}, nil
 	}
 	return readAnswer(x.ctx, from, size)
 }
@@ -361,8 +378,8 @@ func safe(method string) bool {
 	return false
 }
 
-// respond sends what the actor answered.
-func (h *handler) respond(x *exchange, resp *answer) {
+// begin sends the head of an answer.
+func (h *handler) begin(x *exchange, resp *answer) {
 	status := int(resp.StatusCode)
 	x.Begin(status)
 	failed := status >= http.StatusInternalServerError
@@ -388,6 +405,12 @@ func (h *handler) respond(x *exchange, resp *answer) {
 	if cache != "" {
 		x.Set("cache-control", cache)
 	}
+}
+
+// respond sends what the actor answered.
+func (h *handler) respond(x *exchange, resp *answer) {
+	h.begin(x, resp)
+	status := int(resp.StatusCode)
 	switch {
 	case status == http.StatusNoContent || status == http.StatusNotModified:
 		x.NoBody(-1)

@@ -81,7 +81,7 @@ func openListener(ctx context.Context, s settings, h *handler, from *listener, l
 	if l.tls {
 		scheme = "https"
 	}
-	h.patience = s.listen.write
+	h.patience, h.reading = s.listen.write, s.listen.read
 	h.waiting = newLedger(s.listen.maxWaiting, s.listen.share)
 	front := &door{Listener: l.intake, handler: h, scheme: scheme, proxies: s.listen.trusted(),
 		conns: newLedger(s.listen.maxConns, s.listen.share)}

@@ -18,6 +18,11 @@ type response interface {
 	// Stream sends n bytes that copy writes, and returns its error, after which the handler panics with
 	// http.ErrAbortHandler.
 	Stream(n int64, copy func(io.Writer) error) error
+	// Chunks sends what copy writes, of which nobody knows how much it is, and lets the client have it whenever copy
+	// calls flush. trailers says what follows it. It returns the error of copy, as Stream does.
+	Chunks(copy func(w io.Writer, flush func() error) error, trailers func(yield func(name, value string) bool)) error
+	// Lasting says that the answer may take long, and may wait for more to be written.
+	Lasting()
 }
 
 // netResponse answers by net/http.
@@ -91,6 +96,36 @@ func (n *netResponse) Stream(length int64, copy func(io.Writer) error) error {
 	}
 	err := copy(n)
 	n.flush()
+	return err
+}
+
+func (n *netResponse) Lasting() {
+	_ = n.control.SetReadDeadline(time.Time{})
+	_ = n.control.SetWriteDeadline(time.Time{})
+}
+
+func (n *netResponse) Chunks(copy func(io.Writer, func() error) error,
+	trailers func(yield func(name, value string) bool)) error {
+	n.NoBody(-1)
+	if n.head {
+		return nil
+	}
+	flush := func() error {
+		n.hurry()
+		err := n.control.Flush()
+		_ = n.control.SetWriteDeadline(time.Time{}) // it does not hang while it waits for the actor
+		return err
+	}
+	err := flush()
+	if err == nil {
+		err = copy(n, flush)
+	}
+	if err == nil {
+		for name, value := range trailers {
+			n.w.Header().Add(http.TrailerPrefix+name, value)
+		}
+		n.hurry()
+	}
 	return err
 }
 

@@ -60,6 +60,9 @@ type State struct {
 	Warn func(ctx context.Context, text string) // takes a line for the actor's log
 	// Contract is the contract by which calls of an interface go out, which is named without its version.
 	Contract func(face string) string
+	// Rest says that a function is about to wait. Others have the guest's turn meanwhile, and what the guest has written
+	// goes out. The function that it returns says that the wait is over; nil: there is nothing to rest from.
+	Rest func() (resume func())
 
 	warned   bool
 	links    map[string]lattice.LinkName // that the guest has chosen, by interface without its version
@@ -135,6 +138,14 @@ func (s *State) Release(bytes int) { s.held -= bytes }
 
 // Held is how many bytes are held.
 func (s *State) Held() int { return s.held }
+
+// Wait waits for something, on behalf of a guest.
+func (c *Call) Wait(wait func() error) error {
+	if c.State != nil && c.State.Rest != nil {
+		defer c.State.Rest()()
+	}
+	return wait()
+}
 
 // Sink takes what a guest writes. It waits while there is no room, and returns an error when nobody reads any more.
 type Sink func(ctx context.Context, b []byte) error

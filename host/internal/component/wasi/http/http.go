@@ -43,18 +43,33 @@ type Field struct{ Name, Value string }
 type Exchange struct {
 	Method, PathWithQuery, Scheme, Authority string
 	Header                                   Header
-	// Body returns some bytes of the request's body, at most max of them, and io.EOF at its end. It does not wait when
-	// wait is not set.
-	Body func(ctx context.Context, max int, wait bool) ([]byte, error)
+	Incoming
 
 	// Respond takes the head of the answer; status is 0 when the guest answers with an error, which text says. Write
 	// takes its body, and Finish its end, with trailers.
 	Respond func(status int, h Header, text string) error
 	Write   face.Sink
-	Finish  func(trailers Header) error
+	Finish  func(ctx context.Context, trailers Header) error
+	// Room is how many bytes Write takes without waiting, and Writable what is closed when it takes some, nil where it
+	// does now. Nil: Write never waits.
+	Room     func() int
+	Writable func() <-chan struct{}
 
 	responded bool
 	finished  bool
+}
+
+// Incoming is a body that a guest reads.
+type Incoming struct {
+	// Body returns some bytes, at most max of them, and io.EOF at the clean end. It does not wait when wait is not set.
+	// The bytes are good until the next call.
+	Body func(ctx context.Context, max int, wait bool) ([]byte, error)
+	// Readable is what is closed when Body has something, or its end; nil where it has now. Nil: it always has.
+	Readable func() <-chan struct{}
+	// Trailers are those of the body, once its end has been read. Nil: there never are any.
+	Trailers func() Header
+	// Discard says that nothing more of it is read; nil: nobody wants to know.
+	Discard func()
 }
 
 // Responded reports whether the head of an answer was given, and whether its body has ended.
@@ -112,6 +127,7 @@ type outgoingBody struct {
 	sending  *sending // the request that it is of, once that was asked for; nil: none
 	stream   bool     // it was asked for
 	done     bool
+	trailers Header // of a body that was done before it was sent
 }
 
 // Drop gives back what was written and not sent. A request whose body is not whole is not sent.
@@ -124,20 +140,55 @@ func (b *outgoingBody) Drop() {
 	}
 }
 
+// incomingBody is a body that a guest reads.
 type incomingBody struct {
-	exchange *Exchange
-	sent     *face.Sent // that holds it; nil: nothing does
-	stream   bool
+	*Incoming
+	stream bool
 }
 
-// Drop gives back what holds the body.
+// Drop is for a guest that does not want the rest.
 func (b *incomingBody) Drop() {
-	if b.sent != nil {
-		b.sent.Drop()
+	if b.Discard != nil {
+		b.Discard()
 	}
 }
 
-type futureTrailers struct{ taken bool }
+func (b *incomingBody) readable() *wasiio.Pollable { return &wasiio.Pollable{Await: b.Readable} }
+
+// futureTrailers are there once the body has been read. What the guest has left of it is passed over.
+type futureTrailers struct {
+	*Incoming
+	failed error // of the body
+	taken  bool
+}
+
+// await is the wait for them.
+func (t *futureTrailers) await() <-chan struct{} {
+	for t.Readable != nil {
+		b, err := t.Body(context.Background(), maxPassed, false)
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			t.failed = err
+			return nil
+		case len(b) == 0:
+			if wait := t.Readable(); wait != nil {
+				return wait
+			}
+		}
+	}
+	return nil
+}
+
+// Drop is for a guest that does not want them.
+func (t *futureTrailers) Drop() {
+	if t.Readable != nil && t.Discard != nil {
+		t.Discard()
+	}
+}
+
+const maxPassed = 64 << 10 // bytes of a body that are passed over at a time
 
 // Cases of header-error.
 const (
@@ -366,7 +417,7 @@ var httpTypes = map[string]face.Func{
 			return face.Bad(nil), nil
 		}
 		r.consumed = true
-		return face.Good(face.Rep(&incomingBody{exchange: r.exchange})), nil
+		return face.Good(face.Rep(&incomingBody{Incoming: &r.exchange.Incoming})), nil
 	})),
 
 	"[method]incoming-body.stream": face.Method(face.Little, func(_ *face.Call, b *incomingBody, _ []any) (any, error) {
@@ -374,23 +425,39 @@ var httpTypes = map[string]face.Func{
 			return face.Bad(nil), nil
 		}
 		b.stream = true
-		return face.Good(face.Rep(&wasiio.Input{Next: b.exchange.Body})), nil
+		return face.Good(face.Rep(&wasiio.Input{Next: b.Body, Ready: b.readable})), nil
 	}),
 	"[static]incoming-body.finish": {Call: func(_ *face.Call, args []any) (any, error) {
-		face.Object[*incomingBody](args[0]).Drop()
-		return face.Rep(&futureTrailers{}), nil
+		b := face.Object[*incomingBody](args[0])
+		if b.Readable == nil { // it is here, and nothing follows it
+			b.Drop()
+		}
+		return face.Rep(&futureTrailers{Incoming: b.Incoming}), nil
 	}},
-	"[method]future-trailers.subscribe": face.Method(face.Little, func(*face.Call, *futureTrailers, []any) (any,
+	"[method]future-trailers.subscribe": face.Method(face.Little, func(_ *face.Call, t *futureTrailers, _ []any) (any,
 		error) {
-		return face.Rep(&wasiio.Pollable{}), nil
+		return face.Rep(&wasiio.Pollable{Await: t.await}), nil
 	}),
-	"[method]future-trailers.get": face.Method(face.Little, func(_ *face.Call, t *futureTrailers, _ []any) (any,
+	"[method]future-trailers.get": face.Method(face.Little, func(c *face.Call, t *futureTrailers, _ []any) (any,
 		error) {
-		if t.taken {
+		switch {
+		case t.taken:
 			return face.Some(face.Bad(nil)), nil
+		case t.await() != nil:
+			return face.None, nil
 		}
 		t.taken = true
-		return face.Some(face.Good(face.Good(face.None))), nil
+		if t.failed != nil {
+			return face.Some(face.Good(face.Bad(errorCode(httpclient.Fail(httpclient.ProtocolError, "%v", t.failed))))), nil
+		}
+		if t.Trailers == nil {
+			return face.Some(face.Good(face.Good(face.None))), nil
+		}
+		h := t.Trailers()
+		if len(h) == 0 {
+			return face.Some(face.Good(face.Good(face.None))), nil
+		}
+		return face.Some(face.Good(face.Good(face.Some(face.Rep(h.fields(c.State)))))), nil
 	}),
 
 	"[constructor]outgoing-response": {Call: func(_ *face.Call, args []any) (any, error) {
@@ -431,7 +498,7 @@ var httpTypes = map[string]face.Func{
 			return face.Bad(nil), nil
 		}
 		b.stream = true
-		return face.Good(face.Rep(&wasiio.Output{Sink: b.write})), nil
+		return face.Good(face.Rep(&wasiio.Output{Sink: b.write, Room: b.room, Ready: b.writable})), nil
 	}),
 	"[static]outgoing-body.finish": {Call: func(c *face.Call, args []any) (any, error) {
 		b := face.Object[*outgoingBody](args[0])
@@ -456,10 +523,11 @@ var httpTypes = map[string]face.Func{
 			return face.Good(nil), nil
 		}
 		if b.exchange == nil {
+			b.trailers = trailers
 			return face.Good(nil), nil
 		}
 		b.exchange.finished = true
-		if err := b.exchange.Finish(trailers); err != nil {
+		if err := b.exchange.Finish(c.Context, trailers); err != nil {
 			return face.Bad(internalError(err)), nil
 		}
 		return face.Good(nil), nil
@@ -522,7 +590,7 @@ func respond(c *face.Call, args []any) (any, error) {
 	}
 	if r.body == nil { // it was never asked for: empty
 		e.finished = true
-		return nil, e.Finish(nil)
+		return nil, e.Finish(c.Context, nil)
 	}
 	r.body.exchange = e
 	if len(r.body.held) > 0 {
@@ -534,9 +602,28 @@ func respond(c *face.Call, args []any) (any, error) {
 	}
 	if r.body.done {
 		e.finished = true
-		return nil, e.Finish(nil)
+		return nil, e.Finish(c.Context, r.body.trailers)
 	}
 	return nil, nil
+}
+
+// maxWrite is how much a body takes at once that is not sent yet.
+const maxWrite = 64 << 10
+
+func (b *outgoingBody) room() int {
+	if b.exchange == nil || b.exchange.Room == nil {
+		return maxWrite
+	}
+	return b.exchange.Room()
+}
+
+func (b *outgoingBody) writable() *wasiio.Pollable {
+	return &wasiio.Pollable{Await: func() <-chan struct{} {
+		if b.exchange == nil || b.exchange.Writable == nil {
+			return nil
+		}
+		return b.exchange.Writable()
+	}}
 }
 
 // errorText says what error-code a guest answered with.

@@ -73,7 +73,7 @@ func TestWhatIsHeldForAGuest(t *testing.T) {
 			t.Fatal("a body without end")
 		}
 	}
-	sent, x := 0, &Exchange{Finish: func(Header) error { return nil }}
+	sent, x := 0, &Exchange{Finish: func(context.Context, Header) error { return nil }}
 	x.Respond = func(status int, h Header, _ string) error {
 		if status != 200 || len(h) != 2 {
 			return errors.New("head")

@@ -203,7 +203,7 @@ var outgoingRequests = map[string]face.Func{
 			return face.Bad(nil), nil
 		}
 		r.consumed = true
-		return face.Good(face.Rep(&incomingBody{exchange: &Exchange{Body: Whole(r.body)}, sent: r.sent})), nil
+		return face.Good(face.Rep(&incomingBody{Incoming: &Incoming{Body: Whole(r.body), Discard: r.sent.Drop}})), nil
 	}),
 }
 

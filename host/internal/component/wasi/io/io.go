@@ -4,6 +4,7 @@ package io
 import (
 	"context"
 	_ "embed"
+	goio "io"
 	"reflect"
 	"time"
 
@@ -37,17 +38,26 @@ var ioError = map[string]face.Func{
 	}),
 }
 
-// Pollable is ready at some time: when its channel is closed, or at a moment. With neither it is ready.
+// Pollable is ready at some time: when its channel is closed, or at a moment, or as Await says. With none of them it is
+// ready.
 type Pollable struct {
 	Done <-chan struct{}
 	At   time.Time
+	// Await is for what may become ready again and again: it returns what is closed when to look anew; nil: it is ready.
+	Await func() <-chan struct{}
 }
 
 func (p *Pollable) ready() bool {
-	if p.Done != nil {
-		select {
-		case <-p.Done:
+	done := p.Done
+	if p.Await != nil {
+		if done = p.Await(); done == nil {
 			return true
+		}
+	}
+	if done != nil {
+		select {
+		case <-done:
+			return p.Await == nil || p.Await() == nil
 		default:
 			return false
 		}
@@ -60,9 +70,15 @@ func await(ctx context.Context, all []*Pollable) error {
 	cases := []reflect.SelectCase{{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(ctx.Done())}}
 	var first time.Time
 	for _, p := range all {
+		done := p.Done
+		if p.Await != nil {
+			if done = p.Await(); done == nil {
+				return nil
+			}
+		}
 		switch {
-		case p.Done != nil:
-			cases = append(cases, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(p.Done)})
+		case done != nil:
+			cases = append(cases, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(done)})
 		case first.IsZero() || p.At.Before(first):
 			first = p.At
 		}
@@ -84,10 +100,12 @@ var ioPoll = map[string]face.Func{
 			nil
 	}),
 	"[method]pollable.block": face.Method(face.Medium, func(c *face.Call, p *Pollable, _ []any) (any, error) {
-		if p.ready() {
-			return nil, nil
+		for !p.ready() {
+			if err := c.Wait(func() error { return await(c.Context, []*Pollable{p}) }); err != nil {
+				return nil, err
+			}
 		}
-		return nil, await(c.Context, []*Pollable{p})
+		return nil, nil
 	}),
 	"poll": {Cost: face.Medium, Call: func(c *face.Call, args []any) (any, error) {
 		reps, _ := args[0].([]any)
@@ -111,15 +129,15 @@ var ioPoll = map[string]face.Func{
 			if len(ready) > 0 {
 				return ready, nil
 			}
-			if err := await(c.Context, all); err != nil {
+			if err := c.Wait(func() error { return await(c.Context, all) }); err != nil {
 				return nil, err
 			}
 		}
 	}},
 }
 
-// Input is an input-stream. Next returns some bytes, or io.EOF alone; it waits for them when wait is set, and returns
-// nothing otherwise.
+// Input is an input-stream. Next returns some bytes, or io.EOF alone at its clean end; it waits for them when wait is
+// set, and returns nothing otherwise.
 type Input struct {
 	face.Standing
 	Next  func(ctx context.Context, max int, wait bool) ([]byte, error)
@@ -129,7 +147,10 @@ type Input struct {
 // Output is an output-stream.
 type Output struct {
 	face.Standing
-	Sink   face.Sink
+	Sink face.Sink
+	// Room is how many bytes Sink takes without waiting, and Ready when it takes some; nil: it never waits.
+	Room   func() int
+	Ready  func() *Pollable
 	closed bool
 }
 
@@ -147,8 +168,10 @@ func read(wait, skip bool) face.Func {
 		switch {
 		case c.Context.Err() != nil:
 			return nil, c.Context.Err()
-		case err != nil && len(b) == 0:
+		case err == goio.EOF && len(b) == 0:
 			return streamClosed, nil
+		case err != nil && len(b) == 0:
+			return streamFailed(err), nil
 		}
 		c.Pay(len(b))
 		if skip {
@@ -197,8 +220,13 @@ var (
 		return writing(func(c *face.Call, s *Output, args []any) (any, error) {
 			from := face.Object[*Input](args[0])
 			b, err := from.Next(c.Context, int(min(args[1].(uint64), maxRead)), wait)
-			if err != nil && len(b) == 0 {
+			switch {
+			case c.Context.Err() != nil:
+				return nil, c.Context.Err()
+			case err == goio.EOF && len(b) == 0:
 				return streamClosed, nil
+			case err != nil && len(b) == 0:
+				return streamFailed(err), nil
 			}
 			if v, err := s.write(c, b); err != nil || v.(abi.Variant).Case == 1 {
 				return v, err
@@ -223,14 +251,19 @@ var ioStreams = map[string]face.Func{
 		if s.closed {
 			return streamClosed, nil
 		}
+		if s.Room != nil {
+			return face.Good(uint64(min(maxWrite, s.Room()))), nil
+		}
 		return face.Good(uint64(maxWrite)), nil
 	}),
 	"[method]output-stream.write":                    writeBytes,
 	"[method]output-stream.blocking-write-and-flush": writeBytes,
 	"[method]output-stream.flush":                    flush,
 	"[method]output-stream.blocking-flush":           flush,
-	"[method]output-stream.subscribe": writing(func(*face.Call, *Output, []any) (any,
-		error) {
+	"[method]output-stream.subscribe": writing(func(_ *face.Call, s *Output, _ []any) (any, error) {
+		if s.Ready != nil {
+			return face.Rep(s.Ready()), nil
+		}
 		return face.Rep(&Pollable{}), nil
 	}),
 	"[method]output-stream.write-zeroes":                    writeZeros,

@@ -106,6 +106,56 @@ func (w *Response) Stream(n int64, copy func(io.Writer) error) error {
 	return err
 }
 
+// Lasting says that the answer may wait for more to be written, for which the connection needs nothing.
+func (w *Response) Lasting() {}
+
+// Chunks ends the answer with what copy writes, in chunks, and with trailers. It returns the error of copy; without the
+// last chunk the connection ends, so that the client does not take what it has for all.
+func (w *Response) Chunks(copy func(w io.Writer, flush func() error) error,
+	trailers func(yield func(name, value string) bool)) error {
+	w.out = append(w.out, "Transfer-Encoding: chunked\r\n"...)
+	w.end()
+	if w.head {
+		return nil
+	}
+	into := &chunks{w}
+	err := copy(into, into.flush)
+	if err == nil {
+		w.out = append(w.out, "0\r\n"...)
+		for name, value := range trailers {
+			w.Set(name, value)
+		}
+		w.out = append(w.out, "\r\n"...)
+		err = into.flush()
+	}
+	if err != nil {
+		w.conn.broken = true
+	}
+	return err
+}
+
+// chunks writes chunks. They are sent when there is enough, or by flush.
+type chunks struct{ *Response }
+
+func (c *chunks) Write(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	w := c.Response
+	w.out = append(strconv.AppendInt(w.out, int64(len(b)), 16), "\r\n"...)
+	w.out = append(append(w.out, b...), "\r\n"...)
+	if len(w.out) > progress/2 {
+		return len(b), c.flush()
+	}
+	return len(b), nil
+}
+
+func (c *chunks) flush() error {
+	_, err := c.conn.Write(c.out)
+	c.out, c.conn.answered = c.out[:0], 0
+	return err
+}
+
 // NoBody ends an answer without a body; a length that is not negative is that of the body which another request would
 // get.
 func (w *Response) NoBody(length int64) {

@@ -1,0 +1,211 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weftlattice/weft/internal/latticetest"
+)
+
+// streams is the component whose bodies are streams.
+const streams = "../host/internal/component/testdata/stream.wasm"
+
+// streamWays are the ways between the provider and the actor: within the host, to it, and to another one.
+var streamWays = map[string]func(t *testing.T) (r *rig, url string, actors, web *host){
+	"inline": func(t *testing.T) (*rig, string, *host, *host) {
+		r := newRig(t)
+		h := r.host("a", "--inline", "httpserver")
+		return r, streamSite(r, h, h), h, h
+	},
+	"channel": func(t *testing.T) (*rig, string, *host, *host) {
+		r := newRig(t)
+		h := r.host("a")
+		return r, streamSite(r, h, h), h, h
+	},
+}
+
+// streamSite serves the component's requests.
+func streamSite(r *rig, actors, web *host) (url string) {
+	r.t.Helper()
+	r.weft("provider", "start", "httpserver", "--host", web.Name)
+	path, err := filepath.Abs(streams)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.weft("actor", "start", path, "--cap", "wasmcloud:httpserver", "--max", "8", "--host", actors.Name)
+	return r.web("stream", "max_body_bytes=127M")
+}
+
+func open(t *testing.T, method, url string, body io.Reader) *http.Response {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	req, err := http.NewRequestWithContext(ctx, method, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	return resp
+}
+
+// What a client sees of bodies that are streams, whichever way they go.
+func TestStreams(t *testing.T) {
+	t.Parallel()
+	for name, way := range streamWays {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, url, actors, web := way(t)
+			idle := func() {
+				t.Helper()
+				for _, h := range []*host{actors, web} {
+					h.counts(0, "weft_streams_open")
+					h.counts(0, "weft_streams_held_bytes")
+				}
+			}
+			want(t, "GET", url+"/", nil, 200, "hello\n")
+			idle()
+
+			// The first event is here long before the last one is written, and the stream outlives the time for a call.
+			begin := time.Now()
+			resp := open(t, "GET", url+"/sse?n=40&ms=100", nil)
+			lines := bufio.NewScanner(resp.Body)
+			first, n := time.Duration(0), 0
+			for lines.Scan() {
+				if strings.HasPrefix(lines.Text(), "data: ") {
+					if n++; n == 1 {
+						first = time.Since(begin)
+					}
+				}
+			}
+			if took := time.Since(begin); lines.Err() != nil || n != 40 || first > took/2 || took < 4*time.Second {
+				t.Errorf("%d events, the first after %s, all after %s: %v", n, first, took, lines.Err())
+			}
+
+			// Both directions at once: each word comes back before the next one goes.
+			r, w := io.Pipe()
+			answer := make(chan *http.Response, 1)
+			go func() { answer <- open(t, "POST", url+"/echo", r) }()
+			var echo *http.Response
+			for _, word := range []string{"one", "two", "three"} {
+				if _, err := io.WriteString(w, word); err != nil {
+					t.Fatal(err)
+				}
+				if echo == nil {
+					echo = <-answer
+				}
+				back := make([]byte, len(word))
+				if _, err := io.ReadFull(echo.Body, back); err != nil || string(back) != word {
+					t.Fatalf("%q for %q: %v", back, word, err)
+				}
+			}
+			_ = w.Close()
+			if rest, err := io.ReadAll(echo.Body); err != nil || len(rest) > 0 {
+				t.Errorf("%q, %v", rest, err)
+			}
+
+			// A large body, both ways.
+			big := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
+			sum := sha256.New()
+			if n, err := io.Copy(sum, open(t, "POST", url+"/echo", bytes.NewReader(big)).Body); err != nil ||
+				n != int64(len(big)) || !bytes.Equal(sum.Sum(nil), sum256(big)) {
+				t.Errorf("echo of %d bytes: %d, %v", len(big), n, err)
+			}
+			want(t, "POST", url+"/count", bytes.Repeat([]byte("x"), 3<<20), 200, fmt.Sprintln(3<<20))
+			want(t, "POST", url+"/drop", bytes.Repeat([]byte("x"), 3<<20), 200, "dropped\n")
+			for _, query := range []string{"n=5000000", "length=5000000"} {
+				resp := open(t, "GET", url+"/big?"+query, nil)
+				n, err := io.Copy(io.Discard, resp.Body)
+				known := resp.ContentLength == 5_000_000
+				if err != nil || n != 5_000_000 || known != (query[0] == 'l') {
+					t.Errorf("%s: %d bytes, length %d, %v", query, n, resp.ContentLength, err)
+				}
+			}
+
+			// What breaks after the head has no clean end.
+			for _, path := range []string{"/trap", "/short"} {
+				resp := open(t, "GET", url+path, nil)
+				b, err := io.ReadAll(resp.Body)
+				if resp.StatusCode != 200 || string(b) != "some" || err == nil {
+					t.Errorf("%s: %d, %q, %v", path, resp.StatusCode, b, err)
+				}
+			}
+
+			// Trailers.
+			req, err := http.NewRequest("POST", url+"/trailers", io.MultiReader(strings.NewReader("body")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.ContentLength, req.Trailer = -1, http.Header{"Sum": {"42"}}
+			resp, err = http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(resp.Body)
+			if err != nil || string(b) != "body" || resp.Trailer.Get("Got-Sum") != "42" {
+				t.Errorf("%q, trailers %v, %v", b, resp.Trailer, err)
+			}
+			_ = resp.Body.Close()
+			idle()
+
+			// A client that leaves ends the call, be the guest waiting, writing or computing.
+			for _, path := range []string{"/sse?n=1000000", "/big?n=1000000000000", "/spin"} {
+				resp := open(t, "GET", url+path, nil)
+				if _, err := resp.Body.Read(make([]byte, 1)); err != nil {
+					t.Fatal(path, err)
+				}
+				_ = resp.Body.Close()
+			}
+			idle()
+			latticetest.Eventually(t, func() error { // the instances are free
+				if busy := actors.metric("weft_instances", `state="in_use"`); busy != 0 {
+					return fmt.Errorf("%g instances are in use", busy)
+				}
+				return nil
+			})
+
+			// A client that does not read holds the guest back.
+			conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := io.WriteString(conn, "GET /big?n=1000000000 HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			sent := func() float64 { return actors.metric("weft_streams_sent_bytes_total") }
+			latticetest.Eventually(t, func() error {
+				before := sent()
+				time.Sleep(300 * time.Millisecond)
+				if after := sent(); after != before || after == 0 {
+					return errors.New("it still sends")
+				}
+				return nil
+			})
+			if held := web.metric("weft_streams_held_bytes") + web.metric("weft_provider_streams_held_bytes"); held > 1<<20 {
+				t.Errorf("%g bytes are held for a client that does not read", held)
+			}
+			_ = conn.Close()
+			idle()
+		})
+	}
+}
+
+func sum256(b []byte) []byte {
+	s := sha256.Sum256(b)
+	return s[:]
+}
