@@ -249,3 +249,27 @@ func FuzzParseFunc(f *testing.F) {
 		}
 	})
 }
+
+// What is known against a link says who lacks what; what is not known is not held against it.
+func TestWhyALinkDoesNotFit(t *testing.T) {
+	imports := "import acme:edge/filter@0.1.0#apply: func(text: string)\n"
+	exports := "export acme:edge/filter@0.1.4#apply: func(text: string)\n"
+	store := "export acme:edge/store@0.1.0#open: func(name: string) -> acme:edge/store entry\n"
+	for _, c := range []struct{ contract, from, to, want string }{
+		{"acme:edge/filter", imports, exports, ""},
+		{"acme:edge/filter", "", exports, ""},
+		{"acme:edge/filter", imports, "", ""},
+		{"acme:edge/filter", "", "", ""},
+		{"acme:edge/filter", imports, store, "B exports no interface acme:edge/filter; did you mean acme:edge/store?"},
+		{"acme:edge/filtre", imports, exports, "A imports no interface acme:edge/filtre; did you mean acme:edge/filter?"},
+		{"acme:edge/store", "", store, "acme:edge/store@0.1.0#open passes the resource acme:edge/store entry, " +
+			"which stays in its component"},
+		{"acme:edge/filter", imports, strings.ReplaceAll(exports, "string", "u8"), "acme:edge/filter@0.1.0#apply is " +
+			"imported as func(text: string), and exported as func(text: u8)"},
+	} {
+		got := typed.Misfit(c.contract, typed.Side{Name: "A", Surface: c.from}, typed.Side{Name: "B", Surface: c.to})
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", c.contract, got, c.want)
+		}
+	}
+}
