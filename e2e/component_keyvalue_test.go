@@ -83,7 +83,7 @@ func TestComponentKeepsValues(t *testing.T) {
 	// The other store, by the name of the link: as the bucket's, and as wasmcloud:bus chooses it.
 	is("GET", "/count/n?bucket=cache", "", "visit 1\n")
 	is("GET", "/count/n?link=cache", "", "visit 2\n")
-	says("GET", "/count/n?link=nowhere", "link name nowhere", "weft link put")
+	says("GET", "/count/n?link=nowhere", "link name nowhere", "--link-name nowhere")
 
 	raw := string(bytes.Repeat([]byte{0, 0xff, 0xc3, 0x28, 'x'}, 10_000))
 	for _, store := range []string{"", "?bucket=cache"} {

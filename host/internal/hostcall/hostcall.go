@@ -154,9 +154,8 @@ func (c *Calls) resolve(from *Caller, binding lattice.LinkName, namespace string
 			return to, "", route, err
 		}
 		return to, "", route, &lattice.Error{Code: lattice.ErrUnlinked,
-			Detail: fmt.Sprintf("for %s on %s, link name %s; make one with: weft link put %s PROVIDER", namespace,
-				c.cfg.Lattice,
-				binding, from.ID)}
+			Detail: fmt.Sprintf("for %s on %s, link name %s; make one with: weft link put %s PROVIDER%s", namespace,
+				c.cfg.Lattice, binding, from.ID, linkFlag(binding))}
 	}
 	return to, "", route, &lattice.Error{Code: lattice.ErrNotFound, Op: "call", Entity: lattice.Printable(namespace),
 		Detail: "Could not identify suitable target for invocation: no link, actor key or call alias"}
