@@ -122,22 +122,46 @@ type outgoingBody struct {
 	exchange *Exchange // nil: not sent yet
 	held     []byte    // written before it was sent
 	written  uint64
-	length   int64    // by the header; negative: unknown
-	size     string   // the name of the error when it has another length
-	sending  *sending // the request that it is of, once that was asked for; nil: none
-	stream   bool     // it was asked for
-	done     bool
-	trailers Header // of a body that was done before it was sent
+	length   int64               // by the header; negative: unknown
+	size     string              // the name of the error when it has another length
+	sending  *sending            // the request that it is of, once that was asked for; nil: none
+	stream   bool                // it was asked for
+	done     bool                // nothing more is written
+	bodiless bool                // what it is sent with has no body, whatever its header says
+	failed   *httpclient.Failure // why it is not whole; nil: it is, or may be yet
+	trailers Header              // of a body that was done before it was sent
 }
 
-// Drop gives back what was written and not sent. A request whose body is not whole is not sent.
+// Drop gives back what was written and not sent. A body that was not finished is not whole.
 func (b *outgoingBody) Drop() {
+	b.release()
+	if !b.done {
+		b.end(httpclient.Fail(httpclient.ProtocolError, "the body was not finished"))
+	}
+}
+
+func (b *outgoingBody) release() {
 	b.state.Release(len(b.held))
 	b.held = nil
-	if s := b.sending; s != nil {
-		b.sending, b.done = nil, true
-		s.fail(httpclient.Fail(httpclient.ProtocolError, "the body of the request was not finished"))
+}
+
+// end says that nothing more is written; failed is why the body is not whole. A request whose body is not whole is not
+// sent.
+func (b *outgoingBody) end(failed *httpclient.Failure) {
+	b.done = true
+	if b.failed == nil {
+		b.failed = failed
 	}
+	if s := b.sending; s != nil && b.failed != nil {
+		b.sending = nil
+		b.release()
+		s.fail(b.failed)
+	}
+}
+
+// fits reports whether the body is as long as its header says.
+func (b *outgoingBody) fits() bool {
+	return b.length < 0 || uint64(b.length) == b.written || b.bodiless && b.written == 0
 }
 
 // incomingBody is a body that a guest reads.
@@ -508,15 +532,13 @@ var httpTypes = map[string]face.Func{
 			defer f.Drop()
 			trailers = f.all
 		}
-		if b.length >= 0 && uint64(b.length) != b.written {
-			wrong := httpclient.Sized(b.size, int64(b.written), "another length than content-length says")
-			if s := b.sending; s != nil {
-				b.sending, b.done = nil, true
-				s.fail(wrong)
-			}
-			return face.Bad(errorCode(wrong)), nil
+		var failed *httpclient.Failure
+		if !b.fits() {
+			failed = httpclient.Sized(b.size, int64(b.written), "another length than content-length says")
 		}
-		b.done = true
+		if b.end(failed); b.failed != nil {
+			return face.Bad(errorCode(b.failed)), nil
+		}
 		if s := b.sending; s != nil {
 			b.sending = nil
 			s.send(c, b.held)
@@ -563,13 +585,21 @@ func (b *outgoingBody) write(ctx context.Context, p []byte) error {
 		return errors.New("more than content-length says")
 	}
 	if b.exchange != nil {
-		return b.exchange.Write(ctx, p)
+		return b.gap(b.exchange.Write(ctx, p))
 	}
 	if !b.state.Hold(len(p)) {
-		return fmt.Errorf("headers and bodies that are not sent hold %d MiB", face.MaxHeld>>20)
+		return b.gap(fmt.Errorf("headers and bodies that are not sent hold %d MiB", face.MaxHeld>>20))
 	}
 	b.held = append(b.held, p...)
 	return nil
+}
+
+// gap remembers an error of taking bytes: the body is not whole then, whatever follows.
+func (b *outgoingBody) gap(err error) error {
+	if err != nil && b.failed == nil {
+		b.failed = httpclient.Sized(b.size, int64(b.written), "%v", err)
+	}
+	return err
 }
 
 func respond(c *face.Call, args []any) (any, error) {
@@ -592,17 +622,19 @@ func respond(c *face.Call, args []any) (any, error) {
 		e.finished = true
 		return nil, e.Finish(c.Context, nil)
 	}
-	r.body.exchange = e
-	if len(r.body.held) > 0 {
-		err := e.Write(c.Context, r.body.held)
-		r.body.Drop()
+	b := r.body
+	b.exchange = e
+	b.bodiless = e.Method == "HEAD" || r.status == 204 || r.status == 304
+	if len(b.held) > 0 {
+		err := b.gap(e.Write(c.Context, b.held))
+		b.release()
 		if err != nil && c.Context.Err() != nil {
 			return nil, err
 		}
 	}
-	if r.body.done {
+	if b.done && (b.failed == nil || b.bodiless && b.written == 0) {
 		e.finished = true
-		return nil, e.Finish(c.Context, r.body.trailers)
+		return nil, e.Finish(c.Context, b.trailers)
 	}
 	return nil, nil
 }

@@ -3,12 +3,14 @@ package http
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/face"
 	wasiio "github.com/weftlattice/weft/host/internal/component/wasi/io"
+	"github.com/weftlattice/weft/lattice/contract/httpclient"
 )
 
 func httpFunction(name string) face.Func { return Family.Functions["wasi:http/types@0.2"][name] }
@@ -88,11 +90,164 @@ func TestWhatIsHeldForAGuest(t *testing.T) {
 	if sent < face.MaxHeld/2 || state.Held() != 0 {
 		t.Errorf("%d bytes sent, %d held", sent, state.Held())
 	}
-	if err := out.Sink(context.Background(), value); err != nil ||
-		!ok(call("[static]outgoing-body.finish", body, face.None)) {
+	if err := out.Sink(context.Background(), value); err != nil {
 		t.Errorf("written on: %v", err)
 	}
-	if head, whole := x.Responded(); !head || !whole {
-		t.Error("not finished")
+	if ok(call("[static]outgoing-body.finish", body, face.None)) {
+		t.Error("a body counts as whole of which a part was not taken")
+	}
+	if head, whole := x.Responded(); !head || whole {
+		t.Errorf("head %v, whole %v", head, whole)
+	}
+}
+
+// bodies makes calls of wasi:http for a guest that writes bodies.
+type bodies struct {
+	*testing.T
+	state *face.State
+}
+
+func (b bodies) call(f face.Func, args ...any) abi.Variant {
+	b.Helper()
+	v, err := f.Call(&face.Call{Context: b.Context(), State: b.state, Pay: func(int) {}}, args)
+	if err != nil {
+		b.Fatal(err)
+	}
+	result, _ := v.(abi.Variant)
+	return result
+}
+
+// made is a request or response with that content-length, "" for none, its body, and what writes to it.
+func (b bodies) made(kind, length string) (it, body any, write func(n int) error) {
+	b.Helper()
+	header := &fields{state: b.state}
+	if length != "" {
+		header.put(Header{{"content-length", length}})
+	}
+	it, err := httpFunction("[constructor]outgoing-"+kind).Call(&face.Call{State: b.state}, []any{face.Rep(header)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if kind == "request" {
+		b.call(httpFunction("[method]outgoing-request.set-authority"), it, face.Some("example.com"))
+	}
+	body = b.call(httpFunction("[method]outgoing-"+kind+".body"), it).Value
+	out := b.call(httpFunction("[method]outgoing-body.write"), body).Value.(abi.Rep).Object.(*wasiio.Output)
+	return it, body, func(n int) error { return out.Sink(b.Context(), make([]byte, n)) }
+}
+
+func (b bodies) finish(body any) abi.Variant {
+	b.Helper()
+	return b.call(httpFunction("[static]outgoing-body.finish"), body, face.None)
+}
+
+// A request whose body is not whole is never sent. The guest hears of it, whether it asks before or after it writes.
+func TestARequestWhoseBodyIsNotWholeFailsAtOnce(t *testing.T) {
+	size := func(n int64) *httpclient.Failure { return httpclient.Sized(httpclient.RequestBodySize, n, "") }
+	for _, tt := range []struct {
+		name, length string
+		write        int
+		drop         bool // and does not finish it
+		want         *httpclient.Failure
+	}{
+		{"shorter than content-length", "5", 3, false, size(3)},
+		{"longer than content-length", "5", 9, false, size(9)},
+		{"more than is held", "", face.MaxHeld + 1, false, size(face.MaxHeld + 1)},
+		{"dropped", "", 5, true, httpclient.Fail(httpclient.ProtocolError, "")},
+	} {
+		for _, first := range []string{"asked for", "written"} {
+			t.Run(tt.name+", first "+first, func(t *testing.T) {
+				b := bodies{t, &face.State{}}
+				request, body, write := b.made("request", tt.length)
+				var answer abi.Variant
+				ask := func() { answer = b.call(outgoingHandler["handle"], request, face.None) }
+				if first == "asked for" {
+					ask()
+				}
+				if err := write(tt.write); (err != nil) != (tt.write > 5) {
+					t.Errorf("written: %v", err)
+				}
+				if tt.drop {
+					body.(abi.Rep).Object.(face.Dropped).Drop()
+				} else if b.finish(body).Case == 0 {
+					t.Error("the body counts as whole")
+				}
+				if first == "written" {
+					ask()
+				}
+				got := answer
+				if answer.Case == 0 {
+					future := answer.Value.(abi.Rep).Object.(*futureResponse)
+					select {
+					case <-future.sent.Done():
+					default:
+						t.Fatal("the request waits for ever")
+					}
+					some := b.call(httpFunction("[method]future-incoming-response.get"), answer.Value)
+					got = some.Value.(abi.Variant).Value.(abi.Variant)
+				}
+				if want := face.Bad(errorCode(tt.want)); !reflect.DeepEqual(got, want) {
+					t.Errorf("the guest gets %v, want %v", got, want)
+				}
+				if b.state.Held() != 0 {
+					t.Errorf("%d bytes are held for nothing", b.state.Held())
+				}
+			})
+		}
+	}
+}
+
+// A response counts as whole only if all of its body was taken. What has no body, as the answer to HEAD, may say the
+// length of one.
+func TestAResponseIsWholeOnlyWithAllOfItsBody(t *testing.T) {
+	for _, tt := range []struct {
+		name, method, length string
+		status, write        int
+		whole                bool
+	}{
+		{"as long as it says", "GET", "5", 200, 5, true},
+		{"of no length", "GET", "", 200, 5, true},
+		{"shorter", "GET", "5", 200, 3, false},
+		{"longer", "GET", "5", 200, 9, false},
+		{"empty", "GET", "5", 200, 0, false},
+		{"more than is taken", "GET", "", 200, 1 << 10, false},
+		{"empty, to HEAD", "HEAD", "5", 200, 0, true},
+		{"shorter, to HEAD", "HEAD", "5", 200, 3, false},
+		{"not modified", "GET", "5", 304, 0, true},
+	} {
+		for _, first := range []string{"set", "written"} {
+			t.Run(tt.name+", first "+first, func(t *testing.T) {
+				b := bodies{t, &face.State{}}
+				x := &Exchange{Method: tt.method, Respond: func(int, Header, string) error { return nil },
+					Finish: func(context.Context, Header) error { return nil },
+					Write: func(_ context.Context, p []byte) error {
+						if len(p) > 100 {
+							return errors.New("too much")
+						}
+						return nil
+					}}
+				response, body, write := b.made("response", tt.length)
+				b.call(httpFunction("[method]outgoing-response.set-status-code"), response, uint16(tt.status))
+				set := func() {
+					b.call(httpFunction("[static]response-outparam.set"), x.Params()[1], abi.Variant{Value: response})
+				}
+				if first == "set" {
+					set()
+				}
+				if tt.write > 0 {
+					_ = write(tt.write)
+				}
+				b.finish(body)
+				if first == "written" {
+					set()
+				}
+				if _, whole := x.Responded(); whole != tt.whole {
+					t.Errorf("whole is %v", whole)
+				}
+				if b.state.Held() != 0 {
+					t.Errorf("%d bytes are held for nothing", b.state.Held())
+				}
+			})
+		}
 	}
 }

@@ -231,6 +231,8 @@ func handle(c *face.Call, args []any) (any, error) {
 		wrong = httpclient.Fail(httpclient.RequestURIInvalid, "no authority")
 	} else if scheme := schemeName(r.scheme); scheme != "http" && scheme != "https" {
 		wrong = httpclient.Fail(httpclient.ProtocolError, "no scheme of HTTP")
+	} else if r.body != nil {
+		wrong = r.body.failed
 	}
 	switch {
 	case wrong != nil:
