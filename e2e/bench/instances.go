@@ -18,6 +18,20 @@ var restores = []struct {
 }{
 	{"rustlike", "Rust-like actor, 1.1 MiB", .15},
 	{"go", "stock Go actor", .03},
+	{"component", "component in Rust, 1.1 MiB", .05},
+}
+
+// calls names what BenchmarkComponentCall reports; most is in microseconds, 0 is none.
+var calls = []struct {
+	name, what string
+	most       float64
+}{
+	{"hello", "component in Rust, wasi:http without a server", 3},
+	{"hello/1KiB", "the same, 1 KiB in and out", 5},
+	{"number", "component that passes a number", 0},
+	{"1KiB", "component that passes a list<u8> of 1 KiB in and out", 0},
+	{"1MiB", "component that takes a list<u8> of 1 MiB", 0},
+	{"record", "component that passes a record of 20 fields in and out", 0},
 }
 
 // measureInstances measures making, restoring and keeping instances.
@@ -46,6 +60,18 @@ func measureInstances(ctx context.Context, b *bench, r *report) error {
 			goal: atMost(g.target, "")})
 		r.record("instantiate from the snapshot, "+g.what, fmt.Sprintf("%.0f µs", snapshot),
 			fmt.Sprintf("wazero's plain instantiation: %.0f µs", plain))
+	}
+	for _, c := range calls {
+		us, allocs := us(c.name), unit[c.name]["allocs/op"]
+		if us == 0 || len(allocs) == 0 {
+			return fmt.Errorf("BenchmarkComponentCall has no results of %s", c.name)
+		}
+		what, beside := "warm call, "+c.what, fmt.Sprintf("%.0f allocations", allocs[0])
+		if c.most == 0 {
+			r.record(what, fmt.Sprintf("%.2f µs", us), beside)
+			continue
+		}
+		r.target(target{figure: what, beside: beside, got: us, goal: atMost(c.most, "µs")})
 	}
 	for _, state := range []string{"made", "called", "restored"} {
 		u := unit["rustlike/"+state]
@@ -100,7 +126,7 @@ func modes(ctx context.Context, b *bench, r *report) error {
 func unitBenchmarks(ctx context.Context) (map[string]map[string][]float64, error) {
 	unit := map[string]map[string][]float64{}
 	for _, args := range [][]string{
-		{"-bench", "^BenchmarkRestore$", "-count", "5", "-benchtime", "200ms"},
+		{"-bench", "^BenchmarkRestore(Component)?$|^BenchmarkComponentCall$", "-count", "5", "-benchtime", "200ms"},
 		{"-bench", "^BenchmarkIdle$", "-benchtime", "1x"},
 	} {
 		results, err := goBench(ctx, "./host/internal/wasm", args...)

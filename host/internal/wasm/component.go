@@ -277,19 +277,8 @@ func (c *component) callable() error {
 func (m *Module) compileParts(ctx context.Context) error {
 	c := m.component
 	for _, step := range c.plan.Steps {
-		names := make([][2]string, len(step.Imports))
-		for i, d := range step.Imports {
-			switch d.Step {
-			case plan.FromBuiltins:
-				names[i] = [2]string{builtinName, strconv.Itoa(d.Builtin)}
-			case plan.FromPreview1:
-				names[i] = [2]string{preview1Name, d.Name}
-			default:
-				names[i] = [2]string{stepPrefix + strconv.Itoa(d.Step), d.Name}
-			}
-		}
 		core := c.plan.Modules[step.Module]
-		code, err := wasmbin.Rename(core.Bytes, names)
+		code, err := wasmbin.Rename(core.Bytes, importNames(step))
 		if err != nil {
 			return err
 		}
@@ -309,6 +298,22 @@ func (m *Module) compileParts(ctx context.Context) error {
 	}
 	m.info.MemoryBytes = m.pages * pageBytes
 	return c.buildHost(ctx, m.engine.runtime)
+}
+
+// importNames are the names under which the core module of a step imports what the plan says.
+func importNames(step plan.Step) [][2]string {
+	names := make([][2]string, len(step.Imports))
+	for i, d := range step.Imports {
+		switch d.Step {
+		case plan.FromBuiltins:
+			names[i] = [2]string{builtinName, strconv.Itoa(d.Builtin)}
+		case plan.FromPreview1:
+			names[i] = [2]string{preview1Name, d.Name}
+		default:
+			names[i] = [2]string{stepPrefix + strconv.Itoa(d.Step), d.Name}
+		}
+	}
+	return names
 }
 
 // buildHost makes the functions of the canonical ABI, once for all instances: each finds its instance in the context.

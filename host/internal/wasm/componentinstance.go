@@ -23,16 +23,20 @@ import (
 
 // composite is what an instance of a component has besides: handles, and where its calls are.
 type composite struct {
-	functions map[plan.Def]*entry // that have been called
-	tables    []abi.Table         // of each component instance
-	locked    []bool              // component instances that may call nothing now: they make room, or clean up
-	entered   []bool              // component instances that are running
-	depth     int                 // of calls within calls
-	failed    error               // what ended the call in progress
-	served    int                 // calls since the instance began
-	committed bool                // the call in progress cannot be made once more by another instance
-	exited    bool                // the guest has ended itself in the call in progress
+	functions map[*plan.Def]*entry // that have been called
+	tables    []abi.Table          // of each component instance
+	locked    []bool               // component instances that may call nothing now: they make room, or clean up
+	entered   []bool               // component instances that are running
+	depth     int                  // of calls within calls
+	failed    error                // what ended the call in progress
+	served    int                  // calls since the instance began
+	committed bool                 // the call in progress cannot be made once more by another instance
+	exited    bool                 // the guest has ended itself in the call in progress
 	state     face.State
+	memories  map[*plan.Def]*linearMemory // that options name
+	crossings []*crossing
+	level     int       // how many of them are in use
+	host      face.Call // of a function of the host
 	sending   sending
 }
 
@@ -47,12 +51,14 @@ type entry struct {
 // openComponent instantiates all core modules, and runs their start functions, in the order of the plan.
 func (i *Instance) openComponent(ctx context.Context) error {
 	p := i.template.module.component.plan
-	i.parts = &composite{functions: map[plan.Def]*entry{}, tables: make([]abi.Table, p.Instances),
+	i.parts = &composite{functions: map[*plan.Def]*entry{}, memories: map[*plan.Def]*linearMemory{},
+		tables: make([]abi.Table, p.Instances),
 		locked: make([]bool, p.Instances), entered: make([]bool, p.Instances)}
 	i.parts.state = face.State{Args: i.args, Environ: i.template.pairs, Begin: began, Out: i.sink(&i.stdout),
 		Err: i.sink(&i.stderr), Ask: i.ask, Send: i.send, Rest: i.rest,
 		Warn: func(ctx context.Context, text string) { i.template.host.Log(ctx, Stderr, text) }}
 	i.parts.state.Contract = wasi.Outward
+	i.parts.host = face.Call{State: &i.parts.state, Pay: i.payText}
 	if err := i.account.add(instanceBytes); err != nil {
 		return err
 	}
@@ -107,9 +113,11 @@ func (i *Instance) startPart(ctx context.Context, n int) error {
 		if name == "" || i.cores[n].guest.ExportedFunction(name) == nil {
 			continue
 		}
-		if err := i.callCore(ctx, plan.Def{Step: n, Name: name}, nil); err != nil {
+		once := &plan.Def{Step: n, Name: name}
+		if err := i.callCore(ctx, once, nil); err != nil {
 			return err
 		}
+		delete(i.parts.functions, once)
 	}
 	return nil
 }
@@ -139,6 +147,7 @@ func (c *composite) save() (handles []abi.Handles, why string) {
 func (c *composite) load(handles []abi.Handles) {
 	clear(c.locked)
 	clear(c.entered)
+	c.level = 0
 	for n := range c.tables {
 		c.tables[n].Load(handles[n], func(_ *types.Resource, rep abi.Rep) { dropped(rep) },
 			func(o any) any { return like(o, &c.state) })
@@ -179,7 +188,7 @@ const nestBytes = 8 << 10
 
 // callCore calls a core function of the plan. A call within a call has a stack of its own; the limit of a stack holds
 // for all of them together.
-func (i *Instance) callCore(ctx context.Context, d plan.Def, stack []uint64) error {
+func (i *Instance) callCore(ctx context.Context, d *plan.Def, stack []uint64) error {
 	if d.Step == plan.FromBuiltins { // a function that was lowered, and is lifted again
 		i.builtin(ctx, &i.template.module.component.plan.Builtins[d.Builtin], stack)
 		return nil
@@ -205,7 +214,7 @@ func (i *Instance) callCore(ctx context.Context, d plan.Def, stack []uint64) err
 		err = e.function.CallWithStack(ctx, stack)
 		e.running = false
 		i.parts.depth--
-		if exitedWell(err) { // by WASI preview 1
+		if err != nil && exitedWell(err) { // by WASI preview 1
 			err = &face.Exit{OK: true}
 		}
 	}
@@ -213,29 +222,83 @@ func (i *Instance) callCore(ctx context.Context, d plan.Def, stack []uint64) err
 	return err
 }
 
-// side is a core instance for package abi: its memory, and how it makes room.
-type side struct {
+// crossing is one call that values cross into or out of a core instance with: what package abi needs for it. It is the
+// core instance for that package: its memory, and how it makes room. An instance keeps as many as its calls are deep.
+type crossing struct {
 	instance *Instance
 	ctx      context.Context
 	opts     *plan.Options
 	owner    int // the component instance
+	memory   *linearMemory
+	call     abi.Call
+	room     grant
+	lifter   abi.Lifter
+	lowerer  abi.Lowerer
+	values   [8]any
+	core     [types.MaxFlat + 1]uint64
 }
 
-func (s *side) Memory() []byte {
-	m := s.instance.cores[s.opts.Memory.Step].guest.ExportedMemory(s.opts.Memory.Name)
-	b, _ := m.Read(0, m.Size())
-	return b
+// cross begins a crossing; leave ends it.
+func (i *Instance) cross(ctx context.Context, opts *plan.Options, owner int, forward bool) *crossing {
+	p := i.parts
+	if p.level == len(p.crossings) {
+		c := &crossing{instance: i, room: grant{instance: i}}
+		c.lifter.Grant, c.lifter.Call, c.lowerer.Call = c.room.more, &c.call, &c.call
+		c.lifter.Room, c.lowerer.Room = c.values[:0], c.core[:0]
+		p.crossings = append(p.crossings, c)
+	}
+	c := p.crossings[p.level]
+	p.level++
+	c.ctx, c.opts, c.owner, c.memory = ctx, opts, owner, nil
+	c.room.forward = forward
+	c.lifter.Guest, c.lowerer.Guest = nil, nil
+	if opts.Memory != nil {
+		c.memory = i.memoryOf(opts.Memory)
+		c.lifter.Guest, c.lowerer.Guest = c, c
+	}
+	c.lifter.Encoding, c.lowerer.Encoding = opts.Encoding, opts.Encoding
+	c.lifter.Handles, c.lowerer.Handles = &p.tables[owner], &p.tables[owner]
+	c.lowerer.Instance = owner
+	return c
 }
 
-func (s *side) Realloc(old, oldSize, align, size uint32) (uint32, error) {
-	i := s.instance
+// leave ends the crossing that was begun last, however its call ends.
+func (c *crossing) leave() {
+	c.room.end()
+	c.call.Forget()
+	clear(c.values[:])
+	c.instance.parts.level--
+}
+
+// Memory implements abi.Guest.
+func (c *crossing) Memory() []byte { return c.memory.b }
+
+// Realloc implements abi.Guest.
+func (c *crossing) Realloc(old, oldSize, align, size uint32) (uint32, error) {
+	i := c.instance
 	i.payBytes(int(size))
-	defer i.lock(s.owner)()
+	defer i.lock(c.owner)()
 	stack := [4]uint64{uint64(old), uint64(oldSize), uint64(align), uint64(size)}
-	if err := i.callCore(s.ctx, *s.opts.Realloc, stack[:]); err != nil {
+	if err := i.callCore(c.ctx, c.opts.Realloc, stack[:]); err != nil {
 		return 0, err
 	}
 	return uint32(stack[0]), nil
+}
+
+// memoryOf finds what backs a memory, which the core instance that exports it may have from another.
+func (i *Instance) memoryOf(d *plan.Def) *linearMemory {
+	if m := i.parts.memories[d]; m != nil {
+		return m
+	}
+	guest := i.cores[d.Step].guest
+	exported, found := guest.ExportedMemory(d.Name), i.cores[d.Step].linear
+	for n := range i.cores {
+		if c := &i.cores[n]; c.linear.declared > 0 && c.guest.Memory() == exported {
+			found = c.linear
+		}
+	}
+	i.parts.memories[d] = found
+	return found
 }
 
 // lock keeps a component instance from calling anything until the function that is returned is called.
@@ -243,13 +306,6 @@ func (i *Instance) lock(owner int) func() {
 	before := i.parts.locked[owner]
 	i.parts.locked[owner] = true
 	return func() { i.parts.locked[owner] = before }
-}
-
-func (i *Instance) guestSide(ctx context.Context, opts *plan.Options, owner int) abi.Guest {
-	if opts.Memory == nil {
-		return nil
-	}
-	return &side{i, ctx, opts, owner}
 }
 
 // maxValues is how many bytes the values of one call may take here.
@@ -286,7 +342,12 @@ func (g *grant) take(bytes int64) error {
 }
 
 // end gives it back.
-func (g *grant) end() { g.instance.template.module.engine.cfg.Memory.Give(g.taken) }
+func (g *grant) end() {
+	if g.taken > 0 {
+		g.instance.template.module.engine.cfg.Memory.Give(g.taken)
+		g.taken = 0
+	}
+}
 
 // builtin is a call of a guest by way of the canonical ABI. A panic ends the guest.
 func (i *Instance) builtin(ctx context.Context, b *plan.Builtin, stack []uint64) {
@@ -332,7 +393,7 @@ func (i *Instance) drop(ctx context.Context, b *plan.Builtin, index uint32) erro
 		dropped(rep)
 	case b.Destructor != nil:
 		stack := [1]uint64{uint64(rep.N)}
-		return i.callCore(ctx, *b.Destructor, stack[:])
+		return i.callCore(ctx, b.Destructor, stack[:])
 	}
 	return nil
 }
@@ -340,35 +401,30 @@ func (i *Instance) drop(ctx context.Context, b *plan.Builtin, index uint32) erro
 // lowered carries a call from a core module to the function that it was lowered from.
 func (i *Instance) lowered(ctx context.Context, b *plan.Builtin, stack []uint64) error {
 	f, t := b.Func, b.Func.Type
-	var call abi.Call
-	room := grant{instance: i, forward: true}
-	defer room.end()
-	from := i.guestSide(ctx, &b.Options, b.Instance)
-	lifter := abi.Lifter{Guest: from, Encoding: b.Options.Encoding, Handles: &i.parts.tables[b.Instance], Call: &call,
-		Forward: f.Lift != nil, Grant: room.more}
-	values, err := lifter.Params(stack, t)
+	c := i.cross(ctx, &b.Options, b.Instance, true)
+	defer c.leave()
+	c.lifter.Forward = f.Lift != nil
+	values, err := c.lifter.Params(stack, t)
 	if err != nil {
 		return err
 	}
 	var result any
 	if f.Lift != nil {
-		result, err = i.call(ctx, f, values, &room)
+		result, err = i.call(ctx, f, values, &c.room)
 	} else {
-		result, err = i.callHost(ctx, f.Import, values, &room)
+		result, err = i.callHost(ctx, f.Import, values, &c.room)
 	}
-	if end := call.End(); err == nil {
+	if end := c.call.End(); err == nil {
 		err = end
 	}
 	if err != nil {
 		return err
 	}
-	lowerer := abi.Lowerer{Guest: from, Encoding: b.Options.Encoding, Handles: &i.parts.tables[b.Instance],
-		Call: &call, Instance: b.Instance}
 	var where uint32
 	if t.SpillsResult() {
 		where = uint32(stack[len(b.Signature.Params)-1])
 	}
-	core, err := lowerer.Result(result, t, where)
+	core, err := c.lowerer.Result(result, t, where)
 	copy(stack, core)
 	return err
 }
@@ -392,7 +448,8 @@ func (i *Instance) callHost(ctx context.Context, f *plan.Import, values []any, r
 	if have.Cost == face.Much {
 		defer i.rest()()
 	}
-	result, err := have.Call(&face.Call{Context: ctx, State: &i.parts.state, Pay: i.payText}, values)
+	i.parts.host.Context = ctx
+	result, err := have.Call(&i.parts.host, values)
 	if err != nil && ctx.Err() != nil {
 		return nil, errStopped
 	}
@@ -408,36 +465,33 @@ func (i *Instance) call(ctx context.Context, f *plan.Func, values []any, caller 
 	}
 	i.parts.entered[l.Instance] = true
 	defer func() { i.parts.entered[l.Instance] = false }()
-	var call abi.Call
-	to := i.guestSide(ctx, &l.Options, l.Instance)
-	lowerer := abi.Lowerer{Guest: to, Encoding: l.Options.Encoding, Handles: &i.parts.tables[l.Instance], Call: &call,
-		Instance: l.Instance}
-	core, err := lowerer.Params(values, t)
+	c := i.cross(ctx, &l.Options, l.Instance, false)
+	defer c.leave()
+	core, err := c.lowerer.Params(values, t)
 	if err != nil {
 		return nil, err
 	}
-	stack := make([]uint64, max(len(core), len(t.Lifted().Results)))
-	copy(stack, core)
-	if err = i.callCore(ctx, l.Core, stack); err != nil {
+	stack := c.core[:max(len(core), len(t.Lifted().Results))]
+	if err = i.callCore(ctx, &l.Core, stack); err != nil {
 		return nil, err
 	}
 	room := caller
-	if caller == nil {
-		room = &grant{instance: i}
-		defer room.end()
+	if room == nil {
+		room = &c.room
 	}
-	lifter := abi.Lifter{Guest: to, Encoding: l.Options.Encoding, Handles: &i.parts.tables[l.Instance], Call: &call,
-		Forward: room.forward, Grant: room.more}
-	if result, err = lifter.Result(stack, t); err != nil {
+	c.lifter.Forward, c.lifter.Grant = room.forward, room.more
+	result, err = c.lifter.Result(stack, t)
+	c.lifter.Grant = c.room.more
+	if err != nil {
 		return nil, err
 	}
 	if after := l.Options.PostReturn; after != nil {
 		unlock := i.lock(l.Instance)
-		err = i.callCore(ctx, *after, stack[:max(1, len(t.Lifted().Results))])
+		err = i.callCore(ctx, after, stack[:max(1, len(t.Lifted().Results))])
 		unlock()
 		if err != nil {
 			return nil, err
 		}
 	}
-	return result, call.End()
+	return result, c.call.End()
 }

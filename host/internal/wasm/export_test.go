@@ -1,8 +1,14 @@
 package wasm
 
 import (
+	"context"
+	"strconv"
+
+	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/weftlattice/weft/host/internal/turns"
+	"github.com/weftlattice/weft/host/internal/wasmbin"
 )
 
 // UseSlices makes memories slices and copies snapshots, as on systems where nothing can be reserved and mapped.
@@ -25,6 +31,64 @@ func (i *Instance) State() (memory []byte, globals []uint64) {
 		}
 	}
 	return memory, globals
+}
+
+// PlainComponent links the core modules of a component on the engine as it is, as a program would that knows nothing of
+// snapshots, with functions of the host that do nothing. The function that is returned instantiates and closes them.
+func PlainComponent(ctx context.Context, r wazero.Runtime, file []byte) (func() error, error) {
+	p, err := planOf(file)
+	if err != nil {
+		return nil, err
+	}
+	b := r.NewHostModuleBuilder(builtinName)
+	for n, f := range p.Builtins {
+		b.NewFunctionBuilder().WithGoFunction(api.GoFunc(func(context.Context, []uint64) {}),
+			coreTypes(f.Signature.Params), coreTypes(f.Signature.Results)).Export(strconv.Itoa(n))
+	}
+	builtins, err := b.Compile(ctx)
+	if err != nil {
+		return nil, err
+	}
+	host, err := r.InstantiateModule(ctx, builtins, wazero.NewModuleConfig().WithName(""))
+	if err != nil {
+		return nil, err
+	}
+	var codes []wazero.CompiledModule
+	for _, step := range p.Steps {
+		renamed, err := wasmbin.Rename(p.Modules[step.Module].Bytes, importNames(step))
+		if err != nil {
+			return nil, err
+		}
+		code, err := r.CompileModule(ctx, renamed)
+		if err != nil {
+			return nil, err
+		}
+		codes = append(codes, code)
+	}
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
+	return func() error {
+		var guests []api.Module
+		resolve := experimental.WithImportResolver(ctx, func(name string) api.Module {
+			if name == builtinName {
+				return host
+			}
+			k, _ := strconv.Atoi(name[len(stepPrefix):])
+			return guests[k]
+		})
+		for _, code := range codes {
+			guest, err := r.InstantiateModule(resolve, code, config)
+			if err != nil {
+				return err
+			}
+			guests = append(guests, guest)
+		}
+		for _, guest := range guests {
+			if err := guest.Close(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
 }
 
 // Reserve makes the memory of an instance that may grow so far, and frees it.

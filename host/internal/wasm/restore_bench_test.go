@@ -8,6 +8,7 @@ import (
 
 	"github.com/weftlattice/weft/e2e/rustlike"
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
 
 // BenchmarkRestore compares what it takes to have an instance that no call has touched: the engine's plain
@@ -65,6 +66,61 @@ func BenchmarkRestore(b *testing.B) {
 				if _, err := first.Call(b.Context(), guest.operation, []byte("payload")); err != nil {
 					b.Fatal(err)
 				}
+				if err := first.Restore(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkRestoreComponent is BenchmarkRestore for components, with a function for a call of each.
+func BenchmarkRestoreComponent(b *testing.B) {
+	get := httpserver.Request{Method: "GET", Path: "/"}
+	for name, code := range map[string][]byte{"component": component(b)} {
+		b.Run(name+"/wazero", func(b *testing.B) {
+			r := wazero.NewRuntime(b.Context())
+			defer r.Close(b.Context())
+			instantiate, err := wasm.PlainComponent(b.Context(), r, code)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := instantiate(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		t := template(b, compile(b, newEngine(b), code), &host{})
+		first, err := t.Instantiate(b.Context())
+		if err != nil || t.Anew() != "" {
+			b.Fatal(err, t.Anew())
+		}
+		call := func(b *testing.B) {
+			if _, err := first.Call(b.Context(), httpserver.HandleRequest, get.Encode()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.Run(name+"/snapshot", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				i, err := t.Instantiate(b.Context())
+				if err != nil {
+					b.Fatal(err)
+				}
+				_ = i.Close(b.Context())
+			}
+		})
+		b.Run(name+"/call", func(b *testing.B) {
+			for b.Loop() {
+				call(b)
+			}
+		})
+		b.Run(name+"/callrestore", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				call(b)
 				if err := first.Restore(b.Context()); err != nil {
 					b.Fatal(err)
 				}

@@ -315,7 +315,7 @@ func TestHandles(t *testing.T) {
 	_, err := table.Rep(b, one)
 	trap("of another type", err)
 	var call Call
-	if rep, err := table.Lend(a, one, &call); err != nil || rep.N != 7 {
+	if rep, err := table.Lend(a, one, &call); err != nil || rep.(Rep).N != 7 {
 		t.Error(rep, err)
 	}
 	_, err = table.Take(a, one)

@@ -19,6 +19,7 @@ type Table struct {
 type handle struct {
 	resource *types.Resource // nil: free
 	rep      Rep
+	value    any // rep, as lifted values are; nil: it has not been lifted
 	own      bool
 	lends    int   // calls that have a borrow of it now
 	call     *Call // the call that a borrowed one belongs to
@@ -45,6 +46,12 @@ func (c *Call) End() error {
 		return Trap("a call returned with %d borrowed handles that it has not dropped", c.borrows)
 	}
 	return nil
+}
+
+// Forget makes the Call that of another call, whatever became of this one.
+func (c *Call) Forget() {
+	clear(c.lent)
+	c.lent, c.borrows = c.lent[:0], 0
 }
 
 // Len is how many handles there are.
@@ -102,6 +109,14 @@ func named(r *types.Resource) string {
 	return r.Name
 }
 
+// lifted is what the handle stands for, a Rep; the same each time, since a handle is lifted in most of a guest's calls.
+func (h *handle) lifted() any {
+	if h.value == nil {
+		h.value = h.rep
+	}
+	return h.value
+}
+
 // Rep is what a handle stands for.
 func (t *Table) Rep(r *types.Resource, i uint32) (Rep, error) {
 	h, err := t.get(r, i)
@@ -112,30 +127,30 @@ func (t *Table) Rep(r *types.Resource, i uint32) (Rep, error) {
 }
 
 // Take removes an owning handle, as when it is given away.
-func (t *Table) Take(r *types.Resource, i uint32) (Rep, error) {
+func (t *Table) Take(r *types.Resource, i uint32) (rep any, err error) {
 	h, err := t.get(r, i)
 	switch {
 	case err != nil:
-		return Rep{}, err
+		return nil, err
 	case !h.own:
-		return Rep{}, Trap("handle index %d is borrowed and cannot be given away", i)
+		return nil, Trap("handle index %d is borrowed and cannot be given away", i)
 	case h.lends > 0:
-		return Rep{}, Trap("cannot remove owned resource while borrowed (handle index %d)", i)
+		return nil, Trap("cannot remove owned resource while borrowed (handle index %d)", i)
 	}
-	rep := h.rep
+	rep = h.lifted()
 	t.remove(i)
 	return rep, nil
 }
 
 // Lend returns what a handle stands for, and keeps it until the call ends.
-func (t *Table) Lend(r *types.Resource, i uint32, c *Call) (Rep, error) {
+func (t *Table) Lend(r *types.Resource, i uint32, c *Call) (rep any, err error) {
 	h, err := t.get(r, i)
 	if err != nil {
-		return Rep{}, err
+		return nil, err
 	}
 	h.lends++
 	c.lent = append(c.lent, lending{t, i})
-	return h.rep, nil
+	return h.lifted(), nil
 }
 
 // Drop removes a handle. Owned says whether it owned rep, which then is to be destroyed.
@@ -198,7 +213,7 @@ func (t *Table) Load(h Handles, drop func(r *types.Resource, rep Rep), object fu
 	t.entries, t.free, t.used = append(t.entries[:0], h.entries...), append(t.free[:0], h.free...), h.used
 	for n := range t.entries {
 		if rep := &t.entries[n].rep; rep.Object != nil {
-			rep.Object = object(rep.Object)
+			rep.Object, t.entries[n].value = object(rep.Object), nil
 		}
 	}
 }

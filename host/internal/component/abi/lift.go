@@ -21,6 +21,9 @@ type Lifter struct {
 	// Grant is asked before values take so many more bytes here; its error ends the lifting. Small calls do not ask.
 	Grant func(bytes int64) error
 
+	// Room is where Params puts values when they fit, for as long as the call takes.
+	Room []any
+
 	mem     []byte
 	granted int64 // what is left of it
 	err     error
@@ -33,9 +36,12 @@ func (l *Lifter) Params(core []uint64, f *types.Func) ([]any, error) {
 		all, _ := l.at(uint32(core[0]), f.Tuple, "parameters").([]any)
 		return all, l.err
 	}
-	values := make([]any, len(f.Params))
-	for i, p := range f.Params {
-		values[i] = l.flat(&core, p.Type)
+	values := l.Room[:0]
+	if len(f.Params) > cap(values) {
+		values = make([]any, 0, len(f.Params))
+	}
+	for _, p := range f.Params {
+		values = append(values, l.flat(&core, p.Type))
 	}
 	return values, l.err
 }
@@ -204,7 +210,7 @@ func (l *Lifter) scalar(n uint64, t *types.Type) any {
 	panic(fmt.Sprintf("abi: %s is no scalar", t.Kind))
 }
 
-func (l *Lifter) handle(r Rep, err error) any {
+func (l *Lifter) handle(r any, err error) any {
 	if l.err == nil {
 		l.err = err
 	}

@@ -18,6 +18,8 @@ type Lowerer struct {
 	Handles  *Table
 	Call     *Call // for borrowed handles
 	Instance int   // the guest's component instance: to its own resources a borrowed handle is the number itself
+	// Room is where core values are put when they fit.
+	Room []uint64
 
 	err error
 }
@@ -28,9 +30,9 @@ func (w *Lowerer) Params(values []any, f *types.Func) ([]uint64, error) {
 	if t := f.Tuple; t != nil {
 		ptr := w.allocate(t.Align, t.Size, "parameters")
 		w.record(values, t, ptr)
-		return []uint64{uint64(ptr)}, w.err
+		return append(w.Room[:0], uint64(ptr)), w.err
 	}
-	core := make([]uint64, 0, len(f.Lifted().Params))
+	core := w.Room[:0]
 	for i, p := range f.Params {
 		core = w.flat(core, values[i], p.Type)
 	}
@@ -49,7 +51,7 @@ func (w *Lowerer) Result(v any, f *types.Func, ptr uint32) ([]uint64, error) {
 		w.store(v, t, ptr)
 		return nil, w.err
 	default:
-		return w.flat(nil, v, t), w.err
+		return w.flat(w.Room[:0], v, t), w.err
 	}
 }
 

@@ -36,7 +36,7 @@ const (
 	Much               // a call of something else
 )
 
-// Call is one call of a function.
+// Call is one call of a function. It and the arguments are the function's until it returns.
 type Call struct {
 	Context context.Context // ends when the guest's call must
 	State   *State
