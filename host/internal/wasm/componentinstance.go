@@ -216,6 +216,7 @@ func (i *Instance) callCore(ctx context.Context, d *plan.Def, stack []uint64) er
 		i.parts.depth--
 		if err != nil && exitedWell(err) { // by WASI preview 1
 			err = &face.Exit{OK: true}
+			i.parts.failed = cmp.Or(i.parts.failed, err)
 		}
 	}
 	i.running, i.below = outer, below
