@@ -37,12 +37,25 @@ func (f Function) Operation() string {
 
 // Surface is what a component exports for others, and imports from others. Text has a line for each function; the
 // lattice keeps it with the claims of an actor.
-type Surface struct{ Exports, Imports []Function }
+type Surface struct {
+	Exports, Imports []Function
+	More             bool // there are others, which the text had no room for
+}
 
 const (
 	exportWord = "export "
 	importWord = "import "
+	moreLine   = "more\n"
 )
+
+// Within is Text of at most so many bytes: functions that do not fit are left out, and a line says so.
+func (s Surface) Within(most int) (text string, whole bool) {
+	if text = s.Text(); len(text) <= most {
+		return text, true
+	}
+	text = text[:most-len(moreLine)]
+	return text[:strings.LastIndexByte(text, '\n')+1] + moreLine, false
+}
 
 // Text is the inverse of ParseSurface.
 func (s Surface) Text() string {
@@ -59,6 +72,7 @@ func (s Surface) Text() string {
 // ParseSurface reads the text of a surface. Lines that it does not know are left out: a later version wrote them.
 func ParseSurface(text string) (s Surface) {
 	for line := range strings.Lines(text) {
+		s.More = s.More || line == moreLine
 		name, shape, ok := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
 		if !ok {
 			continue
@@ -219,11 +233,12 @@ type Side struct {
 // Misfit says why one actor cannot use a link for an interface, or another one cannot serve it; "": nothing is known
 // against it.
 func Misfit(contract string, from, to Side) string {
-	in, out := ParseSurface(from.Surface).Imports, ParseSurface(to.Surface).Exports
+	caller, target := ParseSurface(from.Surface), ParseSurface(to.Surface)
+	in, out := caller.Imports, target.Exports
 	switch {
-	case from.Surface != "" && !slices.Contains(Contracts(in), contract):
+	case from.Surface != "" && !caller.More && !slices.Contains(Contracts(in), contract):
 		return from.lacks("imports", contract, Contracts(in))
-	case to.Surface == "": // what is no component may serve the operations
+	case to.Surface == "" || target.More: // what is no component may serve the operations
 		return ""
 	case !slices.Contains(Contracts(out), contract):
 		return to.lacks("exports", contract, Contracts(out))

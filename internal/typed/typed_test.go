@@ -192,6 +192,15 @@ func TestSurfaceAsText(t *testing.T) {
 	if got := typed.ParseSurface(s.Text()); !reflect.DeepEqual(got, s) {
 		t.Errorf("%+v\nwant %+v", got, s)
 	}
+	text, whole := s.Within(60)
+	if got := typed.ParseSurface(text); whole || !got.More || len(text) > 60 || len(got.Exports) != 2 ||
+		len(got.Imports) != 0 {
+		t.Errorf("%q: %+v", text, got)
+	}
+	side := typed.Side{Name: "B", Surface: text} // what it does not say is not held against it
+	if why := typed.Misfit("a:b/d", side, side); why != "" {
+		t.Error(why)
+	}
 	if got := typed.ParseSurface("offers x: func()\n\nexport\n"); len(got.Exports)+len(got.Imports) > 0 {
 		t.Errorf("%+v", got)
 	}

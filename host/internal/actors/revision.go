@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/weftlattice/weft/host/internal/hostcall"
@@ -76,11 +75,10 @@ const maxSurface = 16 << 10
 // known is what the lattice keeps of the revision.
 func (r *Revision) known() control.Claims {
 	c := actorClaims(r.claims)
-	if c.Interfaces = r.guest.Surface().Text(); len(c.Interfaces) > maxSurface {
-		cut := strings.LastIndexByte(c.Interfaces[:maxSurface], '\n') + 1
+	whole := false
+	if c.Interfaces, whole = r.guest.Surface().Within(maxSurface); !whole {
 		r.actor.cfg.Logger.Warn("the lattice is not told of all functions of this actor: their types take too much room",
-			lattice.LogActor, r.actor.id, lattice.LogRef, r.ref, "bytes", len(c.Interfaces), "most", maxSurface)
-		c.Interfaces = c.Interfaces[:cut]
+			lattice.LogActor, r.actor.id, lattice.LogRef, r.ref, "most", lattice.Size(maxSurface))
 	}
 	return c
 }
