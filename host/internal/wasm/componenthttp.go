@@ -1,9 +1,11 @@
 package wasm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	wasihttp "github.com/weftlattice/weft/host/internal/component/wasi/http"
 	"github.com/weftlattice/weft/internal/stream"
@@ -44,17 +46,8 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: op, Err: err}
 	}
 	r := &answer{instance: i, offer: stream.From(ctx), request: len(req.Body)}
-	x := &wasihttp.Exchange{Method: req.Method, PathWithQuery: pathWithQuery(req), Scheme: "http",
-		Respond: r.head, Write: r.write, Finish: r.finish}
-	x.Body = wasihttp.Whole(req.Body)
-	for name, values := range req.Header {
-		for _, v := range values {
-			x.Header = append(x.Header, wasihttp.Field{Name: name, Value: v})
-		}
-		if name == "host" || name == "Host" {
-			x.Authority = values[0]
-		}
-	}
+	x := asked(req)
+	x.Respond, x.Write, x.Finish = r.head, r.write, r.finish
 	if r.offer != nil {
 		x.Room, x.Writable = r.room, r.writable
 		if r.offer.Body {
@@ -87,6 +80,34 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 			Detail: "the component returned without finishing the body of its response"}
 	}
 	return r.resp.Encode(), nil
+}
+
+// asked is a request as a guest finds it. Its scheme and authority are what the client used, as the provider tells them
+// (docs/providers.md): http where it does not say.
+func asked(req *httpserver.Request) *wasihttp.Exchange {
+	x := &wasihttp.Exchange{Method: req.Method, PathWithQuery: pathWithQuery(req), Scheme: "http"}
+	x.Body = wasihttp.Whole(req.Body)
+	var outer string // what a proxy was asked for
+	for name, values := range req.Header {
+		for _, v := range values {
+			x.Header = append(x.Header, wasihttp.Field{Name: name, Value: v})
+		}
+		if len(values) == 0 {
+			continue
+		}
+		switch strings.ToLower(name) { // a provider of another SDK may have others
+		case "host":
+			x.Authority = values[0]
+		case "x-forwarded-host":
+			outer = values[0]
+		case "x-forwarded-proto":
+			if values[0] == "https" {
+				x.Scheme = "https"
+			}
+		}
+	}
+	x.Authority = cmp.Or(outer, x.Authority)
+	return x
 }
 
 // pathWithQuery is both as the client sent them: the contract has them with their escapes.
