@@ -161,7 +161,7 @@ func (s *section) read(id byte, c *Component) {
 	case 9:
 		s.refuse("a start function of a component", wayOutValues)
 	case 10:
-		each("imports", func() Definition { return Import{s.externName(), s.externType()} })
+		each("imports", func() Definition { return s.imported() })
 	case 11:
 		each("exports", func() Definition { return s.export() })
 	case 12:
@@ -292,8 +292,11 @@ func (s *section) coreInstance() CoreInstance {
 
 func (s *section) instance() Instance {
 	if s.choice("an instance of the kind", 1) == 1 {
-		return Instance{Inline: true, Exports: vector(s, "exports",
-			func() Arg { return Arg{s.externName().Text, s.item()} })}
+		return Instance{Inline: true, Exports: vector(s, "exports", func() Arg {
+			n, item := s.externName(), s.item()
+			s.fits(n, item.Sort)
+			return Arg{n.Text, item}
+		})}
 	}
 	return Instance{Component: s.U32(), Args: vector(s, "arguments", func() Arg { return Arg{s.name(), s.item()} })}
 }
@@ -327,7 +330,28 @@ func (s *section) export() Export {
 	if s.Err == nil && e.Item.Sort < Func && e.Item.Sort != CoreModules {
 		s.Fail("%q is a %s, which a component cannot export", e.Name.Text, e.Item.Sort)
 	}
+	s.fits(e.Name, e.Item.Sort)
 	return e
+}
+
+func (s *section) imported() Import {
+	i := Import{s.externName(), s.externType()}
+	s.fits(i.Name, i.Type.Sort)
+	return i
+}
+
+// fits fails where a name is not one for something of that sort.
+func (s *section) fits(n Name, sort Sort) {
+	switch {
+	case s.Err != nil:
+	case strings.HasPrefix(n.Text, "[") && sort != Func:
+		s.Fail("%q names a function, and is a %s", n.Text, sort)
+	case n.Implements == "":
+	case sort != Instances:
+		s.Fail("%q implements %s, and is no instance but a %s", n.Text, n.Implements, sort)
+	case !isLabel(n.Text):
+		s.Fail("%q implements %s: the name of an instance that implements one is a label", n.Text, n.Implements)
+	}
 }
 
 // externName reads the name of an import or export.

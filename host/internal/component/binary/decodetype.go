@@ -35,6 +35,7 @@ func (s *section) defType() DefType {
 	case 0x71:
 		cases := vector(s, "cases", s.variantCase)
 		s.notEmpty("variant", len(cases))
+		s.distinct("cases", len(cases), func(i int) string { return cases[i].Label })
 		return Variant{cases}
 	case 0x70:
 		return List{Element: s.valType()}
@@ -222,9 +223,11 @@ func (s *section) declaration(component bool) Declaration {
 		}
 		return a
 	case b == 0x03 && component:
-		return ImportType{s.externName(), s.externType()}
+		i := s.imported()
+		return ImportType(i)
 	case b == 0x04:
-		return ExportType{s.externName(), s.externType()}
+		i := s.imported()
+		return ExportType(i)
 	default:
 		s.Fail("declaration %#x is unknown", b)
 		return nil

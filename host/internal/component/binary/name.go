@@ -99,3 +99,18 @@ func isTrack(s string) bool {
 	}
 	return semver.IsValid("v"+s) && last != "0" && (!two || major == "0")
 }
+
+// Clashes are the keys by which names of imports, or of exports, must differ: no two names of one scope have one in
+// common. Labels differ by more than their case, and a function of a resource has no other label's name.
+func Clashes(name string) []string {
+	key := lower(name)
+	annotation, rest, ok := strings.Cut(key, "]")
+	switch {
+	case !ok || annotation == "[constructor":
+		return []string{key}
+	}
+	if resource, field, _ := strings.Cut(rest, "."); resource == field {
+		return []string{rest, field}
+	}
+	return []string{rest}
+}

@@ -12,11 +12,27 @@ func (p *planner) defType(s *scope, d binary.DefType) (any, error) {
 	case binary.FuncType:
 		return p.funcType(s, d)
 	case binary.ScopeType:
-		return &scopeType{d, s}, nil
+		t := &scopeType{d, s}
+		return t, p.judgeType(t)
 	case binary.Resource:
 		return p.resource(s, d)
 	}
 	return p.valueType(s, d)
+}
+
+// judgeType looks at the type of a component or an instance.
+func (p *planner) judgeType(t *scopeType) error {
+	if len(t.Declarations) == 0 {
+		return nil
+	}
+	return p.judge(&t.Declarations[0], func() error {
+		if t.Component {
+			return p.instantiateType(t, nil, &instance{})
+		}
+		s := &scope{parent: t.scope.parent, types: []any{t}}
+		_, err := p.matchInstance(s, binary.ExternType{Sort: binary.Instances}, nil, place{name: "the type of an instance"})
+		return err
+	})
 }
 
 func (p *planner) resource(s *scope, d binary.Resource) (*types.Resource, error) {

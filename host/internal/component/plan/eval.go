@@ -43,6 +43,65 @@ type planner struct {
 	work      int
 	nest      int
 	module    *module // what is planned is a core module with its worlds
+	// judging is how deep in what is looked at alone: what comes from it is thrown away, and what a component imports
+	// may be anything.
+	judging int
+	judged  map[any]bool // components, and the first declarations of types
+}
+
+// judge looks at a component or a type where it is defined: what is wrong with it is wrong, whether it is used or not.
+// Each is looked at once.
+func (p *planner) judge(what any, look func() error) error {
+	if p.judged[what] {
+		return nil
+	}
+	if p.judged == nil {
+		p.judged = map[any]bool{}
+	}
+	p.judged[what] = true
+	plan, instances, module := p.plan, p.instances, p.module
+	p.plan, p.module = &Plan{}, nil
+	p.judging++
+	err := look()
+	p.judging--
+	p.plan, p.instances, p.module = plan, instances, module
+	return err
+}
+
+// instantiateType makes an instance of a component that is known by its type: what it exports is what its type says.
+func (p *planner) instantiateType(t *scopeType, args map[string]item, result *instance) error {
+	s := &scope{parent: t.scope}
+	for _, d := range t.Declarations {
+		if err := p.step(); err != nil {
+			return err
+		}
+		var err error
+		switch d := d.(type) {
+		case binary.ImportType:
+			err = p.imported(s, binary.Import(d), args)
+		case binary.ExportType:
+			var it item
+			if it, err = p.match(s, d.Type, nil, place{name: d.Name.Text}); err == nil {
+				err = p.give(s, result, d.Name, it)
+			}
+		default:
+			err = p.declare(s, d)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// give adds an export, which has an index of its own.
+func (p *planner) give(s *scope, result *instance, n binary.Name, it item) error {
+	if err := s.exports.take("the export", n.Text, it); err != nil {
+		return err
+	}
+	result.add(n, it)
+	s.put(it)
+	return nil
 }
 
 // instantiate runs a component with its arguments, and puts what it exports into result. A nil args is the host: what
@@ -55,7 +114,10 @@ func (p *planner) instantiate(c *closure, args map[string]item, result *instance
 		return wasmbin.Bad("components that instantiate each other: %d allowed", maxNest)
 	}
 	defer func() { p.nest-- }()
-	s := &scope{parent: c.scope, instance: p.instances - 1}
+	if c.component == nil {
+		return p.instantiateType(c.typ, args, result)
+	}
+	s := &scope{parent: c.scope, instance: p.instances - 1, body: true}
 	for _, d := range c.component.Definitions {
 		if err := p.step(); err != nil {
 			return err
@@ -78,16 +140,20 @@ func (p *planner) step() error {
 func (p *planner) define(s *scope, d binary.Definition, args map[string]item, result *instance) (err error) {
 	switch d := d.(type) {
 	case binary.CoreModule:
-		s.modules = append(s.modules, &coreModule{bytes: d.Bytes, number: -1})
+		m := &coreModule{bytes: d.Bytes, number: -1}
+		s.modules = append(s.modules, m)
+		err = m.read()
 	case binary.CoreInstance:
 		var i coreInstance
 		if i, err = p.coreInstance(s, d); err == nil {
 			s.coreInsts = append(s.coreInsts, i)
 		}
 	case binary.CoreType:
-		s.coreTypes = append(s.coreTypes, d)
+		err = s.coreType(d)
 	case binary.Nested:
-		s.components = append(s.components, &closure{d.Component, s})
+		c := &closure{component: d.Component, scope: s}
+		s.components = append(s.components, c)
+		err = p.judge(d.Component, func() error { return p.instantiate(c, nil, &instance{}) })
 	case binary.Instance:
 		var i *instance
 		if i, err = p.instance(s, d); err == nil {
@@ -133,9 +199,7 @@ func (p *planner) coreInstance(s *scope, d binary.CoreInstance) (coreInstance, e
 	if err != nil {
 		return nil, err
 	}
-	if err := p.surface(m); err != nil {
-		return nil, err
-	}
+	p.number(m)
 	given := map[string]coreInstance{}
 	for _, a := range d.Args {
 		i, err := at(s.coreInsts, a.Instance, binary.CoreInstances)
@@ -171,24 +235,40 @@ func (p *planner) coreInstance(s *scope, d binary.CoreInstance) (coreInstance, e
 	return i, nil
 }
 
-// surface reads a module's surface and gives it a number.
-func (p *planner) surface(m *coreModule) (err error) {
+// read reads the module's surface.
+func (m *coreModule) read() (err error) {
+	if m.surface, err = wasmbin.ReadSurface(m.bytes); err != nil {
+		return err
+	}
+	seen := make(map[[2]string]bool, len(m.surface.Imports))
+	for _, i := range m.surface.Imports {
+		if key := [2]string{i.Module, i.Name}; seen[key] {
+			return wasmbin.Bad("a core module imports %s from %s twice", lattice.Printable(i.Name),
+				lattice.Printable(i.Module))
+		} else {
+			seen[key] = true
+		}
+	}
+	return nil
+}
+
+// number gives a module its number in the plan.
+func (p *planner) number(m *coreModule) {
 	if m.number >= 0 {
-		return nil
+		return
 	}
 	for n := range p.plan.Modules { // a component that is instantiated twice has its modules once
 		if known := p.plan.Modules[n]; len(known.Bytes) == len(m.bytes) &&
 			(len(m.bytes) == 0 || &known.Bytes[0] == &m.bytes[0]) {
-			m.number, m.surface = n, known.Surface
-			return nil
+			m.number = n
+			return
 		}
 	}
-	if m.surface, err = wasmbin.ReadSurface(m.bytes); err != nil {
-		return err
+	if p.judging > 0 {
+		return // its number is for the plan that is kept
 	}
 	m.number = len(p.plan.Modules)
 	p.plan.Modules = append(p.plan.Modules, Module{m.bytes, m.surface})
-	return nil
 }
 
 // mismatch says why a core module cannot have what it is given for an import; "": it can.
@@ -215,7 +295,7 @@ func mismatch(want, have wasmbin.Extern) string {
 }
 
 func (p *planner) instance(s *scope, d binary.Instance) (*instance, error) {
-	result := &instance{}
+	result, bag := &instance{}, namespace{}
 	given := map[string]item{}
 	named := d.Args
 	if d.Inline {
@@ -231,6 +311,9 @@ func (p *planner) instance(s *scope, d binary.Instance) (*instance, error) {
 		}
 		given[a.Name] = it
 		if d.Inline {
+			if err := bag.take("the export", a.Name, it); err != nil {
+				return nil, err
+			}
 			result.add(binary.Name{Text: a.Name}, it)
 		}
 	}
@@ -240,9 +323,6 @@ func (p *planner) instance(s *scope, d binary.Instance) (*instance, error) {
 	c, err := at(s.components, d.Component, binary.Components)
 	if err != nil {
 		return nil, err
-	}
-	if c.component == nil {
-		return nil, wasmbin.Bad("a component that instantiates one which it imports; weft runs what is in the file")
 	}
 	return result, p.instantiate(c, given, result)
 }
@@ -270,7 +350,7 @@ func (p *planner) alias(s *scope, d binary.Alias) error {
 		}
 		s.put(it)
 	case binary.AliasOuter:
-		from, err := s.outer(d.Outer)
+		from, leaves, err := s.outer(d.Outer)
 		if err != nil {
 			return err
 		}
@@ -282,6 +362,9 @@ func (p *planner) alias(s *scope, d binary.Alias) error {
 		it, err := from.get(binary.Index{Sort: d.Sort, N: d.N})
 		if err != nil {
 			return err
+		}
+		if leaves && d.Sort == binary.Types && refersToResources(it.value) {
+			return wasmbin.Bad("an alias of a type of resources that another component has, which is to be imported")
 		}
 		s.put(it)
 	}
@@ -298,12 +381,7 @@ func (p *planner) exported(s *scope, d binary.Export, result *instance) error {
 			return err
 		}
 	}
-	if _, twice := result.exports[d.Name.Text]; twice {
-		return wasmbin.Bad("%s is exported twice", d.Name.Text)
-	}
-	result.add(d.Name, it)
-	s.put(it)
-	return nil
+	return p.give(s, result, d.Name, it)
 }
 
 func (p *planner) imported(s *scope, d binary.Import, args map[string]item) error {
@@ -319,10 +397,10 @@ func (p *planner) imported(s *scope, d binary.Import, args map[string]item) erro
 	if err != nil {
 		return err
 	}
-	if args == nil {
-		if Find(p.plan.Imports, d.Name.Text) != nil {
-			return wasmbin.Bad("%s is imported twice", d.Name.Text)
-		}
+	if err := s.imports.take("the import", d.Name.Text, it); err != nil {
+		return err
+	}
+	if args == nil && p.judging == 0 {
 		shown, err := p.show(d.Name, it)
 		if err != nil {
 			return err

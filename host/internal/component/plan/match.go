@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"fmt"
+
 	"github.com/weftlattice/weft/host/internal/component/binary"
 	"github.com/weftlattice/weft/host/internal/component/types"
 	"github.com/weftlattice/weft/host/internal/wasmbin"
@@ -36,7 +38,19 @@ func (p *planner) match(s *scope, t binary.ExternType, have *item, where place) 
 		return p.matchFunc(s, t, have, where)
 	case binary.Instances:
 		return p.matchInstance(s, t, have, where)
-	case binary.Components, binary.CoreModules:
+	case binary.CoreModules:
+		if have != nil {
+			want, err := p.unknown(s, t, where)
+			if err != nil {
+				return item{}, err
+			}
+			return *have, admits(want.value.(*coreModule).surface, have.value.(*coreModule).surface, where)
+		}
+		fallthrough
+	case binary.Components:
+		if have == nil && p.judging > 0 {
+			return p.unknown(s, t, where)
+		}
 		if have == nil {
 			return item{}, wasmbin.Bad("%s: the component imports a %s, which a host does not provide; put it into the file (wac, wasm-tools compose)", where, t.Sort)
 		}
@@ -152,20 +166,166 @@ func (p *planner) matchInstance(s *scope, t binary.ExternType, have *item, where
 		if err != nil {
 			return item{}, err
 		}
-		if _, twice := result.exports[e.Name.Text]; twice {
-			return item{}, wasmbin.Bad("%s has %s twice", where, lattice.Printable(e.Name.Text))
+		if err := p.give(inner, result, e.Name, it); err != nil {
+			return item{}, fmt.Errorf("%s: %w", where, err)
 		}
-		result.add(e.Name, it)
-		inner.put(it)
 	}
 	return item{binary.Instances, result}, nil
+}
+
+// unknown is a component or a core module that is known by its type alone.
+func (p *planner) unknown(s *scope, t binary.ExternType, where place) (item, error) {
+	if t.Sort == binary.Components {
+		v, err := at(s.types, t.N, binary.Types)
+		st, ok := v.(*scopeType)
+		if err == nil && (!ok || !st.Component) {
+			err = wasmbin.Bad("%s is a component of a type that is none of components", where)
+		}
+		return item{binary.Components, &closure{typ: st}}, err
+	}
+	c, err := at(s.coreTypes, t.N, binary.CoreTypes)
+	if err != nil {
+		return item{}, err
+	}
+	if c.Module == nil {
+		return item{}, wasmbin.Bad("%s is a core module of a type that is none of modules", where)
+	}
+	surface, err := s.surfaceOf(c.Module)
+	return item{binary.CoreModules, &coreModule{surface: surface, number: -1}}, err
+}
+
+// admits says why a core module is not one of a type: it may import less and export more.
+func admits(want, have *wasmbin.Surface, where place) error {
+	byName := func(all []wasmbin.Extern) map[[2]string]*wasmbin.Extern {
+		m := make(map[[2]string]*wasmbin.Extern, len(all))
+		for i := range all {
+			m[[2]string{all[i].Module, all[i].Name}] = &all[i]
+		}
+		return m
+	}
+	imports, exports := byName(want.Imports), byName(have.Exports)
+	for _, i := range have.Imports {
+		given := imports[[2]string{i.Module, i.Name}]
+		if given == nil {
+			return wasmbin.Bad("%s: the core module imports %s from %s, which its type does not", where,
+				lattice.Printable(i.Name), lattice.Printable(i.Module))
+		}
+		if why := mismatch(i, *given); why != "" {
+			return wasmbin.Bad("%s: the import %s of the core module: %s", where, lattice.Printable(i.Name), why)
+		}
+	}
+	for _, e := range want.Exports {
+		given := exports[[2]string{"", e.Name}]
+		if given == nil {
+			return wasmbin.Bad("%s: the core module exports no %s, as its type does", where, lattice.Printable(e.Name))
+		}
+		if why := mismatch(e, *given); why != "" {
+			return wasmbin.Bad("%s: the export %s of the core module: %s", where, lattice.Printable(e.Name), why)
+		}
+	}
+	return nil
+}
+
+// coreType gives a core type the next index.
+func (s *scope) coreType(t binary.CoreType) error {
+	s.coreTypes = append(s.coreTypes, t)
+	if t.Module == nil {
+		return nil
+	}
+	_, err := s.surfaceOf(t.Module)
+	return err
+}
+
+// surfaceOf is what a module of a type shows.
+func (s *scope) surfaceOf(m *binary.CoreModuleType) (*wasmbin.Surface, error) {
+	surface, inner := &wasmbin.Surface{}, []binary.CoreType{}
+	names := map[[2]string]bool{}
+	add := func(module, name string, t binary.CoreExternType, all *[]wasmbin.Extern, verb string) error {
+		if key := [2]string{verb + module, name}; names[key] {
+			return wasmbin.Bad("the type of a core module %s %s twice", verb, lattice.Printable(module+" "+name))
+		} else {
+			names[key] = true
+		}
+		e, err := coreExtern(t, inner)
+		e.Module, e.Name = module, name
+		*all = append(*all, e)
+		return err
+	}
+	for _, d := range m.Declarations {
+		var err error
+		switch d := d.(type) {
+		case binary.CoreType:
+			inner = append(inner, d)
+		case binary.CoreOuterType:
+			var from *scope
+			if d.Outer == 0 {
+				return nil, wasmbin.Bad("a core type that is an alias within its own module's type")
+			}
+			if from, _, err = s.outer(d.Outer - 1); err == nil {
+				var t binary.CoreType
+				t, err = at(from.coreTypes, d.N, binary.CoreTypes)
+				inner = append(inner, t)
+			}
+		case binary.CoreImport:
+			err = add(d.Module, d.Name, d.Type, &surface.Imports, "imports")
+		case binary.CoreExportType:
+			err = add("", d.Name, d.Type, &surface.Exports, "exports")
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return surface, nil
+}
+
+// Bounds of core memories (pages of 64 KiB) and tables.
+const (
+	maxPages   = 1 << 16
+	maxEntries = 1<<32 - 1
+)
+
+// coreExtern is the type of an import or export of a core module.
+func coreExtern(t binary.CoreExternType, types []binary.CoreType) (wasmbin.Extern, error) {
+	e := wasmbin.Extern{Kind: byte(t.Sort), Value: byte(t.Value), Vary: t.Mutable,
+		Limits: wasmbin.Limits{Min: t.Limits.Min, Max: t.Limits.Max}}
+	most := uint64(maxEntries)
+	switch t.Sort {
+	case binary.CoreFunc, binary.CoreTag:
+		c, err := at(types, t.Func, binary.CoreTypes)
+		if err != nil {
+			return e, err
+		}
+		if c.Func == nil {
+			return e, wasmbin.Bad("a core function of a type that is none of functions")
+		}
+		bytes := func(all []binary.CoreValType) []byte {
+			b := make([]byte, len(all))
+			for i, v := range all {
+				b[i] = byte(v)
+			}
+			return b
+		}
+		e.Func = wasmbin.Func{Params: bytes(c.Func.Params), Results: bytes(c.Func.Results)}
+	case binary.CoreMemory:
+		most = maxPages
+	}
+	l := t.Limits
+	for bit, set := range map[byte]bool{1: l.Bounded, 2: l.Shared, 4: l.Wide} {
+		if set {
+			e.Limits.Flags |= bit
+		}
+	}
+	if !l.Wide && (l.Min > most || l.Bounded && (l.Max > most || l.Max < l.Min)) {
+		return e, wasmbin.Bad("a core memory or table of %d to %d, of which at most %d are allowed", l.Min, l.Max, most)
+	}
+	return e, nil
 }
 
 // declare runs a declaration that is neither an import nor an export.
 func (p *planner) declare(s *scope, d binary.Declaration) error {
 	switch d := d.(type) {
 	case binary.CoreType:
-		s.coreTypes = append(s.coreTypes, d)
+		return s.coreType(d)
 	case binary.Type:
 		t, err := p.defType(s, d.Type)
 		if err != nil {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/weftlattice/weft/host/internal/component/binary"
 	"github.com/weftlattice/weft/host/internal/component/types"
@@ -11,7 +12,10 @@ import (
 // scope is the index spaces of a component that is being instantiated, or of a type of a component or instance.
 type scope struct {
 	parent   *scope
-	instance int // the component instance's number
+	instance int  // the component instance's number
+	body     bool // of a component, and not of a type
+
+	imports, exports namespace
 
 	core       [binary.CoreTag + 1][]coreItem // functions, tables, memories, globals, tags
 	coreTypes  []binary.CoreType
@@ -39,10 +43,11 @@ type coreModule struct {
 	number  int // in Plan.Modules; -1: not yet
 }
 
-// closure is a component with what it can see.
+// closure is a component with what it can see, or one that is known by its type alone.
 type closure struct {
 	component *binary.Component
 	scope     *scope
+	typ       *scopeType // where component is nil
 }
 
 // instance is what an instance exports.
@@ -115,15 +120,30 @@ func (s *scope) put(it item) {
 	}
 }
 
-// outer is the scope that lies so many outwards.
-func (s *scope) outer(n uint32) (*scope, error) {
+// outer is the scope that lies so many outwards. It reports whether that is another component's.
+func (s *scope) outer(n uint32) (out *scope, leaves bool, err error) {
 	for ; n > 0 && s != nil; n-- {
+		leaves = leaves || s.body
 		s = s.parent
 	}
 	if s == nil {
-		return nil, wasmbin.Bad("an alias of something outside of all scopes")
+		return nil, false, wasmbin.Bad("an alias of something outside of all scopes")
 	}
-	return s, nil
+	return s, leaves, nil
+}
+
+// refersToResources reports whether a type is of resources, or has them within.
+func refersToResources(t any) bool {
+	switch t := t.(type) {
+	case *types.Resource:
+		return true
+	case *types.Type:
+		return t.Handles
+	case *types.Func:
+		return t.Result != nil && t.Result.Handles ||
+			slices.ContainsFunc(t.Params, func(p types.Field) bool { return p.Type.Handles })
+	}
+	return false
 }
 
 // describe names what something is, for errors.
