@@ -18,9 +18,8 @@ import (
 func TestMain(m *testing.M) { latticetest.VerifyMain(m) }
 
 var (
-	actorKey    = lattice.ActorID("M" + strings.Repeat("A", 55))
-	providerKey = lattice.ProviderID("V" + strings.Repeat("A", 55))
-	hostKey     = lattice.HostID("N" + strings.Repeat("A", 55))
+	actorKey = lattice.ActorID("M" + strings.Repeat("A", 55))
+	hostKey  = lattice.HostID("N" + strings.Repeat("A", 55))
 )
 
 func entry() Actor {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/textproto"
 	"reflect"
 	"strings"
@@ -150,7 +149,6 @@ func explain(ctx context.Context, err error) error {
 	var own *lattice.Error
 	var op *net.OpError
 	var stream streamError
-	var protocol *http.ProtocolError
 	var mime textproto.ProtocolError
 	switch {
 	case ctx.Err() != nil:
@@ -163,7 +161,7 @@ func explain(ctx context.Context, err error) error {
 		return contract.Fail(contract.ConnectionReadTimeout, "the server does not answer in time")
 	case errors.As(err, &stream) && stream.Code == refusedStream:
 		return contract.Fail(contract.ConnectionTerminated, "the server refuses the request unread")
-	case errors.As(err, &stream), errors.As(err, &protocol), errors.As(err, &mime):
+	case errors.As(err, &stream), errors.As(err, &mime):
 		return contract.Fail(contract.ProtocolError, "%v", last(err))
 	}
 	if f := alert(err); f != nil {
