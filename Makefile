@@ -75,7 +75,7 @@ e2e: deps build actors ## built binaries against each other: several hosts, real
 soak: deps ## each test COUNT times (default 30) with the race detector, beside LOAD (default 4) processes that burn; PACKAGES for some; goes on where it was ended
 	.ci/soak
 
-foreign: deps ## run providers and actors in Rust on the published crates; needs cargo and rustup, takes minutes
+foreign: deps ## run providers, actors and components of other people's tools; needs cargo, rustup, wasm-tools, clang with wasi-libc and componentize-py, takes minutes
 	rustup target add wasm32-unknown-unknown wasm32-wasip1
 	$(GO) test -tags foreign -count=1 -timeout 30m ./e2e/foreign
 
