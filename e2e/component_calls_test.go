@@ -94,7 +94,8 @@ func TestComponentsCallEachOtherByLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(started, err)
 	}
-	if started.code != 0 || !strings.Contains(started.errout, "it waits for a link, which its calls of "+edgeFilter) {
+	if started.code != 0 || !strings.Contains(started.errout, "it waits for a link, which its calls of "+edgeFilter+
+		" need: weft link put caller ACTOR "+edgeFilter) {
 		t.Fatal(started)
 	}
 	r.fails(1, "make one with: weft link put ", "call", "caller", "process", `"abc"`, "1")

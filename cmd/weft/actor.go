@@ -89,7 +89,7 @@ An instance serves one call at a time; --max is how many there may be.`,
 			}
 			r.Ref = ref
 			if module != nil {
-				r.ID = module.Claims.Subject
+				r.ID, r.Name = module.Claims.Subject, module.Claims.Name
 				explainClaims(a, args[0], module)
 			}
 			result, err := l.StartActor(ctx, r)
@@ -97,7 +97,7 @@ An instance serves one call at a time; --max is how many there may be.`,
 				if r.Ref, module, err = adopt(a, cmd, l, s, reg, args[0], sign); err != nil {
 					return err
 				}
-				r.ID = module.Claims.Subject
+				r.ID, r.Name = module.Claims.Subject, module.Claims.Name
 				result, err = l.StartActor(ctx, r)
 			}
 			if module != nil && result != nil {

@@ -57,6 +57,9 @@ func providerStart(a *app) *cobra.Command {
 			if r.Configuration, err = values.Provider(config, a.in); err != nil {
 				return err
 			}
+			if err = otherContract(args[0], pack.ContractID); err != nil {
+				return err
+			}
 			ctx, l, s, done, err := w.ship(a, cmd)
 			if err != nil {
 				return err
@@ -152,6 +155,17 @@ func isBuiltin(ref string) bool {
 	return slices.ContainsFunc(builtins, func(b builtin) bool {
 		return b.name == strings.TrimPrefix(ref, "builtin://")
 	})
+}
+
+// otherContract refuses a contract that was asked of a built-in provider and is not the one that it provides.
+func otherContract(ref, contract string) error {
+	for _, b := range builtins {
+		if contract != "" && contract != b.contract && b.name == strings.TrimPrefix(ref, "builtin://") {
+			return usage.Errorf("--contract %s: %s provides %s; leave out --contract, which is for executables",
+				lattice.Printable(contract), b.name, b.contract)
+		}
+	}
+	return nil
 }
 
 // showProvider shows what became of a provider.

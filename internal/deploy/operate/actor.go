@@ -24,6 +24,7 @@ type Where struct {
 type ActorStart struct {
 	Ref         string          // as hosts are to fetch it
 	ID          lattice.ActorID // when it is known
+	Name        string          // when it is known; what is shown calls the actor so
 	Max         uint32          // calls at once, over all hosts; Unlimited is no limit
 	Where       Where
 	Annotations map[string]string
@@ -65,7 +66,7 @@ func (l *Lattice) StartActor(ctx context.Context, r ActorStart) (*ActorScale, er
 		sites = []Site{best}
 	}
 	var jobs []job
-	result := &ActorScale{ID: r.ID, Ref: r.Ref}
+	result := &ActorScale{ID: r.ID, Name: r.Name, Ref: r.Ref}
 	for _, p := range Spread(r.Max, sites) {
 		l.step(fmt.Sprintf("starting, %s at once", Count(p.Max)), p.Name)
 		req := control.ScaleActorRequest{ActorRef: r.Ref, HostID: p.Host, MaxInstances: p.Max,
