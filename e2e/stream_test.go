@@ -33,6 +33,30 @@ var streamWays = map[string]func(t *testing.T) (r *rig, url string, actors, web 
 		h := r.host("a")
 		return r, streamSite(r, h, h), h, h
 	},
+	"NATS": func(t *testing.T) (*rig, string, *host, *host) { // with tokens, as each of them
+		r := newRig(t)
+		hosts := r.hosts([]string{"a", "b"})
+		url := streamSite(r, hosts[0], hosts[1])
+		awaitStreams(r, url)
+		return r, url, hosts[0], hosts[1]
+	},
+}
+
+// awaitStreams waits until the provider has heard from the other host that the actor takes streams.
+func awaitStreams(r *rig, url string) {
+	r.t.Helper()
+	latticetest.Eventually(r.t, func() error {
+		resp, err := http.Get(url + "/sse?n=1&ms=50")
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.ContentLength >= 0 {
+			return errors.New("a whole answer")
+		}
+		_, err = io.Copy(io.Discard, resp.Body)
+		return err
+	})
 }
 
 // streamSite serves the component's requests.
@@ -208,4 +232,48 @@ func TestStreams(t *testing.T) {
 func sum256(b []byte) []byte {
 	s := sha256.Sum256(b)
 	return s[:]
+}
+
+// A host that is killed in the middle of a stream: its client sees no clean end within seconds, and the provider on the
+// other host has nothing left of it.
+func TestHostKilledWithinAStream(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	hosts := r.hosts([]string{"a", "b"})
+	url := streamSite(r, hosts[0], hosts[1])
+	awaitStreams(r, url)
+	resp := open(t, "GET", url+"/sse?n=1000000&ms=20", nil)
+	if _, err := io.ReadFull(resp.Body, make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	hosts[0].kill()
+	begin := time.Now()
+	if _, err := io.Copy(io.Discard, resp.Body); err == nil {
+		t.Error("the stream has a clean end")
+	}
+	t.Logf("it broke %s after the host was killed", time.Since(begin).Round(100*time.Millisecond))
+	hosts[1].counts(0, "weft_provider_streams_open")
+	hosts[1].counts(0, "weft_provider_streams_held_bytes")
+}
+
+// A stream goes on while the actor is updated, among other requests, which the new version answers.
+func TestStreamWhileTheActorIsUpdated(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	h := r.host("a", "--inline", "httpserver")
+	url := streamSite(r, h, h)
+	resp := open(t, "GET", url+"/sse?n=100&ms=50", nil)
+	if _, err := io.ReadFull(resp.Body, make([]byte, 9)); err != nil {
+		t.Fatal(err)
+	}
+	path, err := filepath.Abs(streams)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.weft("actor", "update", "stream", path, "--rev", "2000000000", "--cap", "wasmcloud:httpserver")
+	want(t, "GET", url+"/", nil, 200, "hello\n")
+	rest, err := io.ReadAll(resp.Body)
+	if err != nil || !strings.HasSuffix(string(rest), "data: 99\n\n") {
+		t.Errorf("%d bytes more, %v", len(rest), err)
+	}
 }

@@ -113,7 +113,7 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 		}
 	}
 	p.peer, err = peer.New(p.nc, p.nc, peer.Config{Lattice: p.lattice, HostID: hd.HostID, Cluster: cluster,
-		Trusted: trusted(cluster, hd), Budget: p.large, Logger: log, CallTimeout: timeout, Sent: p.metrics.sent,
+		Trusted: trusted(cluster, hd), Budget: p.large, Meter: p.streams, Logger: log, CallTimeout: timeout, Sent: p.metrics.sent,
 		Observe: p.metrics.observe})
 	if err != nil {
 		p.nc.Close()
@@ -378,7 +378,9 @@ func (p *process) Open(ctx context.Context, actor lattice.ActorID, operation str
 }
 
 // Streams is the Invoker of the provider.
-func (p *process) Streams(actor lattice.ActorID) bool { return p.uplink.takes(actor) }
+func (p *process) Streams(actor lattice.ActorID) bool {
+	return p.uplink.takes(actor) || p.peer.Directory.Streams(wire.ActorEntity(actor))
+}
 
 func (p *process) address(actor lattice.ActorID, operation string, r Request) (rpc.Call, wire.Route, error) {
 	contract, route, ok := p.links.target(actor)
@@ -397,6 +399,8 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, stay, keep bool
 	err error, done bool) {
 	actor := call.Target.Actor()
 	switch entrance := p.uplink.entrance(actor); {
+	case entrance != nil && call.Stream.HasBody() && !p.uplink.takes(actor): // another host may take it
+		return nil, 0, nil, false
 	// they answer, the host does not
 	case entrance != nil && !stay && p.uplink.hangs() && p.peer.Directory.Others(call.Target, p.host):
 		p.peer.Directory.Doubt(p.host)

@@ -128,7 +128,7 @@ func (c *Conn) Call(ctx context.Context, call *Call, timeout time.Duration) ([]b
 		return nil, err
 	}
 	if call.Stream != nil {
-		return c.attended(ctx, s, call)
+		return c.attended(ctx, s, call, timeout)
 	}
 	return c.await(ctx, s, call)
 }
@@ -241,7 +241,7 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 		flags |= c.attach(s, call.Stream)
 	}
 	var until uint64
-	if call.Body == nil && c.shared.Load() { // else the time begins when it has been read
+	if call.Body == nil && !call.Stream.HasBody() && c.shared.Load() { // else the time begins when it has been read
 		until = shared(s.deadline)
 		flags |= flagUntil
 	}
@@ -256,7 +256,7 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 	if uint64(len(first)) < call.size() {
 		flags |= flagMore
 	}
-	if call.Body != nil {
+	if call.Body != nil || call.Stream.HasBody() {
 		s.deadline = now() + maxLeft
 	}
 	start := len(w.buf)

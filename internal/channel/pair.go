@@ -113,7 +113,7 @@ func (e *End) Call(ctx context.Context, call *Call, timeout time.Duration) ([]by
 		}
 	}
 	defer within.Follow(timeout)()
-	beside := e.pass(call, within, cfg)
+	beside := e.pass(call, within, cfg, timeout)
 	beside.start()
 	inv := wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation, Msg: payload,
 		ContentLength: uint64(len(payload))}

@@ -57,9 +57,15 @@ func (c *Conn) attach(s *slot, caller *stream.Caller) (flags byte) {
 }
 
 // attended waits for the answer of a call that has a stream, and has it taken when it is one.
-func (c *Conn) attended(ctx context.Context, s *slot, call *Call) ([]byte, error) {
+func (c *Conn) attended(ctx context.Context, s *slot, call *Call, timeout time.Duration) ([]byte, error) {
 	beside := s.attached
-	sending := call.Stream.Start(ctx, beside)
+	sending := call.Stream.Start(ctx, beside, func() {
+		c.out.mu.Lock()
+		defer c.out.mu.Unlock()
+		if !s.flowing {
+			s.deadline = now() + timeout
+		}
+	})
 	payload, err := c.await(ctx, s, call)
 	c.out.mu.Lock()
 	flowing := s.flowing
@@ -69,6 +75,9 @@ func (c *Conn) attended(ctx context.Context, s *slot, call *Call) ([]byte, error
 		payload = nil
 	} else {
 		beside.Abandon()
+		if call.Stream.HasBody() { // the peer does not know how long its caller waits
+			c.control(kindCancel, 0, s.stream)
+		}
 	}
 	if failed := sending.Wait(); failed != nil { // which is why the rest failed, if it did
 		err = failed
@@ -141,6 +150,9 @@ func (c *Conn) streamed(h header, body []byte) error {
 // offered lets a call that is served have what its caller offers.
 func (c *Conn) offered(s *served, body bool) {
 	beside := stream.New(stream.Serving, body, c.carry(s.stream, flagResponse), c.cfg.Streams)
+	if body { // the time of its caller begins when that has been read; the caller says when it is over
+		s.Endless()
+	}
 	s.Offer = stream.NewOffer(beside, body, func(head []byte) error { return c.respondHead(s, head) },
 		func() { Yield(s) })
 }
@@ -172,13 +184,15 @@ type passage struct {
 	within  *callContext
 	mine    *stream.Stream
 	sending *stream.Sending
+	timeout time.Duration // for the head, once the body was sent
+	late    *time.Timer   // of that; written before sending has ended
 	taking  chan struct{} // closed when the answer has been taken; nil: it is none
 	err     error         // of taking it
 	fault   any           // its panic
 }
 
 // pass gives a call its stream; nil when it has none.
-func (e *End) pass(call *Call, within *callContext, cfg *Config) *passage {
+func (e *End) pass(call *Call, within *callContext, cfg *Config, timeout time.Duration) *passage {
 	if call.Stream == nil {
 		return nil
 	}
@@ -187,7 +201,10 @@ func (e *End) pass(call *Call, within *callContext, cfg *Config) *passage {
 		meter = mine.Streams
 	}
 	body := call.Stream.Body != nil
-	p := &passage{caller: call.Stream, within: within}
+	p := &passage{caller: call.Stream, within: within, timeout: timeout}
+	if body {
+		within.Endless()
+	}
 	var theirs *stream.Stream
 	p.mine, theirs = stream.Pipe(body, meter, cfg.Streams)
 	within.Offer = stream.NewOffer(theirs, body, p.begin, func() { Yield(within) })
@@ -197,7 +214,13 @@ func (e *End) pass(call *Call, within *callContext, cfg *Config) *passage {
 // start begins to send the body.
 func (p *passage) start() {
 	if p != nil {
-		p.sending = p.caller.Start(p.within, p.mine)
+		p.sending = p.caller.Start(p.within, p.mine, func() {
+			p.late = time.AfterFunc(p.timeout, func() {
+				if !p.within.Offer.Responded() {
+					p.within.Cancel(context.DeadlineExceeded)
+				}
+			})
+		})
 	}
 }
 
@@ -235,7 +258,11 @@ func (p *passage) end(err error) (error, bool) {
 	} else {
 		p.mine.Abandon()
 	}
-	if failed := p.sending.Wait(); failed != nil {
+	failed := p.sending.Wait()
+	if p.late != nil {
+		p.late.Stop()
+	}
+	if failed != nil {
 		return failed, true
 	}
 	return err, accepted

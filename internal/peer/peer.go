@@ -12,6 +12,7 @@ import (
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/rpc"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -26,6 +27,7 @@ type Config struct {
 	Trusted []string        // public keys of all that calls may be signed with, that of Cluster among them
 	Budget  *load.Budget
 	Logger  *slog.Logger
+	Meter   *stream.Meter // of the bodies beside calls; nil: nobody looks
 
 	CallTimeout      time.Duration // of calls made whose context has no deadline
 	ServeTimeout     time.Duration // of calls served whose callers do not say how long they wait
@@ -39,6 +41,7 @@ type Peer struct {
 	Client    *rpc.Client
 	Server    *rpc.Server
 	Directory *rpc.Directory
+	Streams   *rpc.Streams
 	Verifier  *signing.Verifier
 	Agreement *signing.Agreement
 
@@ -53,13 +56,14 @@ func New(nc, beats *nats.Conn, cfg Config) (*Peer, error) {
 		return nil, err
 	}
 	p.Directory = rpc.NewDirectory(beats, cfg.Lattice, cfg.Logger)
+	p.Streams = rpc.NewStreams(cfg.Lattice, cfg.HostID, p.Agreement, cfg.Meter)
 	p.Client = rpc.NewClient(nc, rpc.ClientConfig{Lattice: cfg.Lattice, HostID: cfg.HostID, Cluster: cfg.Cluster,
-		Timeout: cfg.CallTimeout, Budget: cfg.Budget, Directory: p.Directory, Agreement: p.Agreement,
+		Timeout: cfg.CallTimeout, Budget: cfg.Budget, Directory: p.Directory, Agreement: p.Agreement, Streams: p.Streams,
 		Logger: cfg.Logger,
 		Sent:   cfg.Sent})
 	p.Server = rpc.NewServer(nc, rpc.ServerConfig{Lattice: cfg.Lattice, HostID: cfg.HostID, Verifier: p.Verifier,
 		Timeout: cfg.ServeTimeout, MaxAge: cfg.MaxAge, MaxAhead: cfg.MaxAhead, Budget: cfg.Budget,
-		Directory: p.Directory,
+		Directory: p.Directory, Streams: p.Streams,
 		Agreement: p.Agreement, Logger: cfg.Logger, Observe: cfg.Observe})
 	return p, nil
 }

@@ -33,6 +33,8 @@ type ClientConfig struct {
 	Observe func(Call, time.Duration, error) // called after each call, concurrently; may be nil
 	// Directory says which hosts to call by themselves; nil: all calls go by the queue groups. See Attempt.
 	Directory *Directory
+	// Streams has the streams beside calls; nil: calls have none.
+	Streams *Streams
 	// Agreement makes the MACs for hosts that take them; nil: calls are signed.
 	Agreement *signing.Agreement
 	Sent      func(Attempt) // called for each message that is sent, concurrently; may be nil

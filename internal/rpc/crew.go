@@ -13,9 +13,10 @@ import (
 
 // job is an admitted call to be served.
 type job struct {
-	sub *Subscription
-	msg *nats.Msg
-	inv *wire.Invocation // nil: it is to be decoded
+	sub  *Subscription
+	msg  *nats.Msg
+	inv  *wire.Invocation // nil: it is to be decoded
+	flow *flow            // of the stream that its caller offers; nil: none
 }
 
 // crew is the goroutines that serve a server's calls. How many there are is up to the limits of the endpoints.
@@ -72,11 +73,11 @@ func (c *crew) cancel() {
 // begin makes call the one that the worker serves. Most calls leave the timer alone: it fires for an earlier one, finds
 // nothing due, and goes on.
 func (w *worker) begin(call *invocation.Context, now time.Time) {
-	deadline, _ := call.Deadline()
+	deadline, limited := call.Deadline()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.call = call
-	if !w.armed || deadline.Before(w.at) {
+	if limited && !w.armed || limited && deadline.Before(w.at) {
 		w.armed, w.at = true, deadline
 		w.timer.Reset(deadline.Sub(now))
 	}
@@ -103,7 +104,7 @@ func (w *worker) expire() {
 		w.call.Cancel(context.DeadlineExceeded)
 		return
 	}
-	w.armed = true
-	w.at, _ = w.call.Deadline()
-	w.timer.Reset(w.at.Sub(now))
+	if w.at, w.armed = w.call.Deadline(); w.armed {
+		w.timer.Reset(w.at.Sub(now))
+	}
 }

@@ -43,6 +43,10 @@ func (s *Server) receiveDirect(msg *nats.Msg, ask func() []byte) {
 		_ = msg.Respond(ask()) // a caller that does not hear it asks again
 		return
 	}
+	if isFrame(msg.Data) {
+		s.cfg.Streams.receive(msg.Data)
+		return
+	}
 	inv, err := wire.DecodeInvocation(msg.Data)
 	if err != nil {
 		s.answer(s.ctx, msg, nil, nil, 0, err, false)
@@ -50,7 +54,9 @@ func (s *Server) receiveDirect(msg *nats.Msg, ask func() []byte) {
 	}
 	v, _ := s.targets.Load(inv.Target.PublicKey)
 	sub, _ := v.(*Subscription)
-	if sub == nil || !sub.accept(msg, inv) {
+	flow := s.expect(inv, msg)
+	if sub == nil || !sub.accept(msg, inv, flow) {
+		flow.drop()
 		s.answer(s.refused(msg, inv), msg, inv, nil, 0, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call",
 			Entity: lattice.Printable(inv.Target.PublicKey),
 			Detail: "it is not served on this host any more"}, true)
@@ -58,10 +64,11 @@ func (s *Server) receiveDirect(msg *nats.Msg, ask func() []byte) {
 }
 
 // accept takes a call that did not come by the endpoint's own subject, unless that has been drained.
-func (sub *Subscription) accept(msg *nats.Msg, inv *wire.Invocation) bool {
+func (sub *Subscription) accept(msg *nats.Msg, inv *wire.Invocation, flow *flow) bool {
 	if n, waits := sub.queue.Enter(); waits {
 		if err := sub.waitFor(n, msg, inv); err != nil {
 			sub.queue.Leave(false)
+			flow.drop()
 			sub.server.answer(sub.server.refused(msg, inv), msg, inv, nil, 0, err, true)
 			return true
 		}
@@ -74,6 +81,6 @@ func (sub *Subscription) accept(msg *nats.Msg, inv *wire.Invocation) bool {
 	}
 	sub.calls.Add(1) // with the lock held: Drain waits for calls afterwards
 	sub.mu.Unlock()
-	sub.server.crew.Start(job{sub, msg, inv})
+	sub.server.crew.Start(job{sub, msg, inv, flow})
 	return true
 }

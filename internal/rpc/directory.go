@@ -224,16 +224,19 @@ func (d *Directory) ask(host lattice.HostID) {
 		d.log.Warn("a host does not say what it serves", lattice.LogHost, host, lattice.LogErr, err)
 		return
 	}
-	d.learn(host, revision, entities)
+	d.learn(host, revision, entities, wire.ServedStreams(reply))
 }
 
 // learn takes over what a host serves.
-func (d *Directory) learn(host lattice.HostID, revision uint64, entities []wire.Entity) {
+func (d *Directory) learn(host lattice.HostID, revision uint64, entities []wire.Entity, streams map[wire.Entity]bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if p := d.peers[host]; p != nil && !d.closed {
 		p.revision = revision
 		d.assign(p, entities)
+		for _, e := range entities {
+			p.serves[targetOf(e)].streams.Store(streams[e])
+		}
 	}
 }
 
@@ -289,6 +292,29 @@ func (d *Directory) find(e wire.Entity) *served {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	return d.targets[targetOf(e)]
+}
+
+// Streams reports whether a weft host is known to be up that serves a target which takes streams.
+func (d *Directory) Streams(e wire.Entity) bool {
+	s := d.find(e)
+	return s != nil && d.streaming(s) != nil
+}
+
+// streaming is a candidate that takes streams; nil: there is none.
+func (d *Directory) streaming(s *served) *candidate {
+	now, all := d.now(), *s.hosts.Load()
+	if len(all) == 0 {
+		return nil
+	}
+	from := rand.IntN(len(all))
+	var best *candidate
+	for i := range min(len(all), drawn) {
+		c := all[(from+i)%len(all)]
+		if c.takes(now) && (best == nil || c.cost(now) < best.cost(now)) {
+			best = c
+		}
+	}
+	return best
 }
 
 // Others reports whether a weft host other than one is known to be up and to serve a target, and can be reached.

@@ -30,7 +30,7 @@ func newFleet(t *testing.T, n int) *fleet {
 	}
 	for _, h := range f.hosts {
 		f.beat(h, 0, false)
-		f.learn(h, 1, []wire.Entity{f.target})
+		f.learn(h, 1, []wire.Entity{f.target}, nil)
 		f.asked(h)
 	}
 	return f
@@ -128,11 +128,11 @@ func TestHostsThatAreGoneAreLeftOut(t *testing.T) {
 	if !f.beat(f.hosts[1], 0, false) {
 		t.Error("a host that was forgotten is not asked what it serves")
 	}
-	f.learn(f.hosts[1], 1, []wire.Entity{f.target})
+	f.learn(f.hosts[1], 1, []wire.Entity{f.target}, nil)
 	if len(f.peers) != 1 || len(*f.find(f.target).hosts.Load()) != 1 {
 		t.Errorf("%d hosts are remembered, want one", len(f.peers))
 	}
-	if f.learn(f.hosts[1], 2, nil); f.find(f.target) != nil {
+	if f.learn(f.hosts[1], 2, nil, nil); f.find(f.target) != nil {
 		t.Error("nobody serves the target any more, but it is remembered")
 	}
 }
@@ -143,7 +143,7 @@ func TestHostsAreAskedWhenTheirSetChanges(t *testing.T) {
 	if f.beat(h, 0, false) {
 		t.Error("asked without a change")
 	}
-	f.learn(h, 7, nil)
+	f.learn(h, 7, nil, nil)
 	if !f.beat(h, 0, false) {
 		t.Error("not asked after a change")
 	}
@@ -200,9 +200,9 @@ func TestDirectoryHammer(t *testing.T) {
 				h := f.hosts[(i+n)%len(f.hosts)]
 				switch n % 5 {
 				case 0:
-					f.learn(h, uint64(n), nil)
+					f.learn(h, uint64(n), nil, nil)
 				case 1, 2:
-					f.learn(h, uint64(n), []wire.Entity{f.target})
+					f.learn(h, uint64(n), []wire.Entity{f.target}, nil)
 				case 3:
 					f.beat(h, uint32(n), false)
 				default:
@@ -219,7 +219,7 @@ func TestDirectoryHammer(t *testing.T) {
 	}
 	wg.Wait()
 	for _, h := range f.hosts {
-		f.learn(h, 1, nil)
+		f.learn(h, 1, nil, nil)
 	}
 	if f.find(f.target) != nil {
 		t.Error("hosts are left over")
@@ -236,7 +236,7 @@ func BenchmarkChoose(b *testing.B) {
 			for range n {
 				h := latticetest.NewKey(b, 'N').Public()
 				d.heard(wire.Beat{HostID: lattice.HostID(h), Direct: &wire.Direct{Version: 1, Capacity: 1}})
-				d.learn(lattice.HostID(h), 1, []wire.Entity{target})
+				d.learn(lattice.HostID(h), 1, []wire.Entity{target}, nil)
 			}
 			b.ReportAllocs()
 			for b.Loop() {

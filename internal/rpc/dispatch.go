@@ -59,6 +59,21 @@ func (c *Client) dispatch(to wire.Entity) dispatch {
 	return dispatch{served: s, to: d.choose(s)}
 }
 
+// forStream decides where a call with a stream goes first: to a host that takes it, where there is one.
+func (c *Client) forStream(d dispatch, body bool) (dispatch, error) {
+	dir := c.cfg.Directory
+	if d.served != nil && (d.to == nil || !d.to.takes(dir.now())) {
+		if to := dir.streaming(d.served); to != nil {
+			d.to = to
+		}
+	}
+	if body && (d.to == nil || !d.to.takes(dir.now())) {
+		return d, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call",
+			Detail: "no host that serves it takes the body as a stream"}
+	}
+	return d, nil
+}
+
 // bare reports whether the message needs no headers: a host that reads all from the invocation gets it by itself.
 func (d *dispatch) bare() bool {
 	return d.to != nil && d.to.host && d.to.peer.beat.Load().timeout

@@ -31,8 +31,9 @@ type flight struct {
 	deadline time.Time // zero: reading the body does not count
 	dispatch dispatch
 
-	inv *wire.Invocation
-	msg *nats.Msg
+	inv  *wire.Invocation
+	msg  *nats.Msg
+	flow *flow // of the present attempt's stream; nil: it has none
 }
 
 // use takes an answer, or where it is in the store, while the deadline of the call holds. It is handed on rather than
@@ -55,6 +56,12 @@ func (c *Client) exchange(ctx context.Context, on *session, call Call, use use) 
 func (f *flight) run(ctx context.Context, use use) error {
 	if f.call.Body == nil {
 		f.deadline = f.until(ctx)
+	}
+	if f.call.Stream != nil {
+		var err error
+		if f.dispatch, err = f.client.forStream(f.dispatch, f.call.Stream.HasBody()); err != nil {
+			return err
+		}
 	}
 	if err := f.connected(ctx); err != nil {
 		return err
@@ -145,10 +152,16 @@ func (f *flight) begin(ctx context.Context) error {
 	}
 	f.inv = &wire.Invocation{Origin: f.call.Origin, Target: f.call.Target, Operation: f.call.Operation,
 		Msg: f.call.Payload,
-		ID:  newID(), HostID: f.client.cfg.HostID, ContentLength: size}
+		ID:  f.id(), HostID: f.client.cfg.HostID, ContentLength: size}
 	f.msg = &nats.Msg{Subject: subj}
 	f.label(ctx, depth)
-	return f.prove(ctx, chunked)
+	if err := f.prove(ctx, chunked); err != nil {
+		return err
+	}
+	if f.call.Stream.HasBody() && !f.dispatch.sealed { // the target would wait for it
+		return f.fail(lattice.ErrUnavailable, "the host takes no MACs of this node, and so no body as a stream", nil)
+	}
+	return nil
 }
 
 // gather reads the body of a small payload.
@@ -273,13 +286,19 @@ func (f *flight) attempt(ctx context.Context, use use) (again bool, err error) {
 		again = d.served != nil && d.elsewhere(c.cfg.Directory) || nobody(err)
 		d.again = true
 	}
+	if f.flow != nil {
+		flowing, failed := f.attended(ctx, resp, err)
+		if flowing || failed != nil {
+			return false, failed
+		}
+	}
 	if err == nil && resp.ContentLength > uint64(len(resp.Msg)) {
 		err = f.takeLarge(ctx, resp, use)
 	} else if err == nil {
 		err = use(ctx, resp.Msg, nil)
 	}
 	// its body has been read, or it is too late
-	if again && (f.call.Body != nil || ctx.Err() != nil || !time.Now().Before(f.deadline)) {
+	if again && (f.call.Body != nil || f.call.Stream.HasBody() || ctx.Err() != nil || !time.Now().Before(f.deadline)) {
 		again = false
 	}
 	return again, err
@@ -315,7 +334,7 @@ func (f *flight) send(ctx context.Context) (*wire.Response, error) {
 	inv.EncodeTo(&buf.Writer)
 	msg.Data = buf.Bytes()
 
-	reply, err := f.on.replies.request(ctx, msg, f.deadline)
+	reply, err := f.on.replies.request(ctx, msg, f.deadline, f.attach(ctx))
 	if chunked && err != nil {
 		f.on.large.Drop(inv.ID) // no host answered, or it is late
 	}

@@ -38,11 +38,13 @@ type beat struct {
 	draining bool
 	timeout  bool // it reads wire.Invocation.Timeout
 	sent     bool // it reads wire.Invocation.Sent
+	streams  bool // it reads frames of streams
 }
 
 func (p *peer) hear(b wire.Beat, now time.Duration) {
 	p.beat.Store(&beat{issuer: b.Direct.Issuer, load: float64(b.Direct.Load) / float64(max(1, b.Direct.Capacity)),
-		stale: int64(missedBeats * b.Period()), draining: b.Draining, timeout: b.Direct.Timeout, sent: b.Direct.Sent})
+		stale: int64(missedBeats * b.Period()), draining: b.Draining, timeout: b.Direct.Timeout, sent: b.Direct.Sent,
+		streams: b.Direct.Streams})
 	p.seen.Store(int64(now))
 	p.doubted.Store(false)
 }
@@ -56,6 +58,7 @@ func (p *peer) alive(now time.Duration) bool {
 type candidate struct {
 	peer    *peer
 	subject string
+	streams atomic.Bool  // the target takes streams
 	host    bool         // the host itself serves it, not a provider's process, which may be of another version
 	flight  atomic.Int64 // our calls under way
 	latency atomic.Int64 // moving average in nanoseconds
@@ -67,6 +70,11 @@ type candidate struct {
 func (c *candidate) up(now time.Duration) bool {
 	b := c.peer.beat.Load()
 	return c.peer.alive(now) && !b.draining && c.out.Load() <= int64(now)
+}
+
+// takes reports whether a call may go there with a stream.
+func (c *candidate) takes(now time.Duration) bool {
+	return c.streams.Load() && c.peer.beat.Load().streams && c.up(now) && int64(now) >= c.peer.signed.Load()
 }
 
 // expect is the latency that was seen, less the longer ago that was, so that a host that was slow is tried again.

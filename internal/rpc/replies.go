@@ -48,7 +48,10 @@ type reply struct {
 // request publishes a message and returns the answer. Errors: those of publishing; nats.ErrNoResponders; that of ctx
 // when it ended; context.DeadlineExceeded when no answer came until the deadline; nats.ErrConnectionClosed when none
 // can come any more.
-func (r *replies) request(ctx context.Context, msg *nats.Msg, deadline time.Time) (*nats.Msg, error) {
+//
+// sent, which may be nil, is called when the message was published, with what moves the deadline.
+func (r *replies) request(ctx context.Context, msg *nats.Msg, deadline time.Time,
+	sent func(until func(time.Time))) (*nats.Msg, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -60,6 +63,9 @@ func (r *replies) request(ctx context.Context, msg *nats.Msg, deadline time.Time
 	if err := r.nc.PublishMsg(msg); err != nil {
 		r.giveUp(w)
 		return nil, err
+	}
+	if sent != nil {
+		sent(func(t time.Time) { r.move(w, t) })
 	}
 	var got reply
 	select {
@@ -105,6 +111,18 @@ func (r *replies) expect(deadline time.Time) (*place, error) {
 		r.arm(deadline)
 	}
 	return w, nil
+}
+
+// move changes until when an answer is waited for.
+func (r *replies) move(w *place, deadline time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.all[w.index] == w && w.waiting {
+		w.deadline = deadline
+		if !r.armed || deadline.Before(r.at) {
+			r.arm(deadline)
+		}
+	}
 }
 
 // subscribe is for the first request. mu is held.

@@ -35,7 +35,7 @@ func echo(t *testing.T, env *latticetest.Env, hold <-chan struct{}) {
 }
 
 func ask(ctx context.Context, r *replies, subj, text string, within time.Duration) error {
-	m, err := r.request(ctx, &nats.Msg{Subject: subj, Data: []byte(text)}, time.Now().Add(within))
+	m, err := r.request(ctx, &nats.Msg{Subject: subj, Data: []byte(text)}, time.Now().Add(within), nil)
 	if err == nil && string(m.Data) != text {
 		err = fmt.Errorf("the answer to %q is %q", text, m.Data)
 	}

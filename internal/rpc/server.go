@@ -41,6 +41,8 @@ type ServerConfig struct {
 	// Directory knows how the clocks of other machines stand, so that calls that come late are not begun; nil: those
 	// are.
 	Directory *Directory
+	// Streams has the streams beside calls; nil: callers get plain answers.
+	Streams *Streams
 	// Observe is called after each call, refused and busy ones included, concurrently; may be nil. The invocation is
 	// nil when it could not be decoded. The trace of the caller is in ctx.
 	Observe func(ctx context.Context, inv *wire.Invocation, took time.Duration, err error)
@@ -207,6 +209,7 @@ func (sub *Subscription) serve(w *worker, j job) {
 	served := false
 	defer func() { sub.queue.Leave(served) }()
 	s, msg, inv := sub.server, j.msg, j.inv
+	defer j.flow.drop()
 	start := time.Now()
 	var err error
 	if inv == nil {
@@ -250,11 +253,18 @@ func (sub *Subscription) serve(w *worker, j job) {
 			if now := time.Now(); told && ctx.Due(now) { // what it waited in here
 				err, unbegun = tooLate(now.Sub(start), left), true
 				s.seen.remove(id)
+				s.gate.Leave()
 			} else {
+				s.offer(ctx, j.flow, msg, inv)
+				left := s.leaveOnce(ctx.Offer)
 				payload, err = sub.ep.Handler.Serve(ctx, inv, s.cfg.Logger)
 				served = !invocation.NotBegun(err)
+				left()
+				if ctx.Offer != nil && ctx.Offer.Close(err) {
+					s.observe(ctx, inv, time.Since(start), err)
+					return
+				}
 			}
-			s.gate.Leave()
 		}
 		if invocation.NotBegun(err) && !ctx.Room.Answering() {
 			s.seen.remove(id) // so that it may be delivered again
@@ -361,6 +371,10 @@ func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation
 			s.cfg.Logger.Warn("answer not sent", lattice.LogErr, perr)
 		}
 	}
+	s.observe(ctx, inv, took, err)
+}
+
+func (s *Server) observe(ctx context.Context, inv *wire.Invocation, took time.Duration, err error) {
 	if s.cfg.Observe != nil {
 		s.cfg.Observe(ctx, inv, took, err)
 	}

@@ -138,8 +138,9 @@ func (c *Caller) Accept(ctx context.Context, head []byte, s *Stream) error {
 	return nil
 }
 
-// Start begins to send the body of the caller on s; nil when there is none. Wait must follow.
-func (c *Caller) Start(ctx context.Context, s *Stream) *Sending {
+// Start begins to send the body of the caller on s; nil when there is none. sent is called when all of it was sent, or
+// none of the rest is wanted: from then on the head of the answer is waited for. Wait must follow.
+func (c *Caller) Start(ctx context.Context, s *Stream, sent func()) *Sending {
 	if c.Body == nil {
 		return nil
 	}
@@ -147,6 +148,7 @@ func (c *Caller) Start(ctx context.Context, s *Stream) *Sending {
 	ctx, w.stop = context.WithCancel(ctx)
 	go func() { // Wait waits for it
 		defer close(w.done)
+		defer sent()
 		source := &source{Reader: c.Body}
 		err := s.CopyFrom(ctx, source)
 		switch {

@@ -175,6 +175,13 @@ func (s *Stream) Receive(k Kind, payload []byte) error {
 	return err
 }
 
+// Take is Receive for one that tells the other end itself what is wrong: it sends nothing.
+func (s *Stream) Take(k Kind, payload []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.receive(k, payload)
+}
+
 func (s *Stream) receive(k Kind, payload []byte) (err error) {
 	if s.err != nil {
 		return nil

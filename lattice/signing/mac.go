@@ -121,6 +121,40 @@ func (a *Agreement) Seal(peer string, s Sealed, now time.Time) (string, error) {
 	return string(base64.RawURLEncoding.AppendEncode(b, sum[:])), nil
 }
 
+// StreamKey is a key for what two nodes send each other beside a call, whose id label is unique: bodies in pieces. Both
+// get the same one from a token of the call: see Seal and Open, whose errors it has. token is what Seal returned, or Open
+// took.
+func (a *Agreement) StreamKey(token, label string, sealed bool) (key [sha256.Size]byte, err error) {
+	if len(token) > maxMACToken {
+		return key, malformed("MAC is too long")
+	}
+	rest, ok := strings.CutPrefix(token, MACPrefix)
+	own, rest, ok2 := strings.Cut(rest, ".")
+	peer, _, ok3 := strings.Cut(rest, ".")
+	if !ok || !ok2 || !ok3 {
+		return key, malformed("MAC has other parts than prefix, two keys, time and sum")
+	}
+	if !sealed {
+		own, peer = peer, own
+	}
+	k, err := a.key(own, peer)
+	if err != nil {
+		return key, err
+	}
+	return k.derive(label), nil
+}
+
+// derive makes a key of a label. What it hashes begins otherwise than what sum does, which begins with a time.
+func (k *macKey) derive(label string) [sha256.Size]byte {
+	m := k.pool.Get().(*mac)
+	defer k.pool.Put(m)
+	m.buf = append(append(m.buf[:0], "weft stream key 1 "...), label...)
+	m.hash.Reset()
+	m.hash.Write(m.buf)
+	m.hash.Sum(m.out[:0])
+	return m.out
+}
+
 // IsMAC reports whether the claims of an invocation are a token of Seal.
 func IsMAC(token string) bool { return strings.HasPrefix(token, MACPrefix) }
 

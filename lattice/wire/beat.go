@@ -41,13 +41,17 @@ type Direct struct {
 	Timeout bool `json:"timeout,omitempty"`
 	// Sent says that the host reads Invocation.Sent.
 	Sent bool `json:"sent,omitempty"`
+	// Streams says that the host reads frames of streams; see Served.Streams.
+	Streams bool `json:"streams,omitempty"`
 }
 
 // Served is what a host serves at some revision.
 type Served struct {
 	Revision uint64 `json:"revision"`
 	// an actor's key, or a provider's key and link name with a slash between
-	Targets  []string `json:"targets"`
+	Targets []string `json:"targets"`
+	// those of Targets that take streams beside their calls, and answer by streams
+	Streams  []string `json:"streams,omitempty"`
 	EndsInMS uint64   `json:"ends_in_ms,omitempty"` // as Beat.EndsInMS
 }
 
@@ -64,9 +68,8 @@ const maxServed = 8192
 
 // Encode returns the set as JSON.
 func (s Served) Encode() []byte {
-	if len(s.Targets) > maxServed {
-		s.Targets = s.Targets[:maxServed]
-	}
+	s.Targets = s.Targets[:min(len(s.Targets), maxServed)]
+	s.Streams = s.Streams[:min(len(s.Streams), maxServed)]
 	return encodeJSON(s)
 }
 
@@ -83,6 +86,20 @@ func DecodeServed(b []byte) (revision uint64, targets []Entity, err error) {
 		}
 	}
 	return s.Revision, targets, nil
+}
+
+// ServedStreams are those of a set that take streams.
+func ServedStreams(b []byte) map[Entity]bool {
+	var s Served
+	if json.Unmarshal(b, &s) != nil || len(s.Streams) > maxServed {
+		return nil
+	}
+	all := make(map[Entity]bool, len(s.Streams))
+	for _, t := range s.Streams {
+		key, link, _ := strings.Cut(t, "/")
+		all[Entity{PublicKey: key, LinkName: lattice.LinkName(link)}] = true
+	}
+	return all
 }
 
 // ServedEnds is within which time the host that has sent a set is gone; 0 where it stays, or the bytes are malformed.

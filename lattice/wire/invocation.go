@@ -82,6 +82,7 @@ const (
 	clockField   = "weft_clock"
 	sentField    = "weft_sent_us"
 	depthField   = "weft_depth"
+	streamField  = "weft_stream"
 )
 
 // DecodeInvocation reads an invocation. A missing content_length becomes the length of Msg. Msg is part of b, which
@@ -198,6 +199,8 @@ type Response struct {
 	Error         string // not empty: the call failed
 	ContentLength uint64
 	TraceContext  map[string]string
+	// Stream says that Msg is the head of a stream (weft); only to callers that take one.
+	Stream bool
 }
 
 // Encode returns the response as msgpack; "error" and "traceContext" are left out when empty.
@@ -212,6 +215,9 @@ func (r *Response) EncodeTo(w *msgpack.Writer) {
 	if r.Error != "" {
 		n++
 	}
+	if r.Stream {
+		n++
+	}
 	if len(r.TraceContext) > 0 {
 		n++
 	}
@@ -224,6 +230,9 @@ func (r *Response) EncodeTo(w *msgpack.Writer) {
 	e.uint("content_length", r.ContentLength)
 	if len(r.TraceContext) > 0 {
 		e.strMap("traceContext", r.TraceContext)
+	}
+	if r.Stream {
+		e.uint(streamField, 1)
 	}
 }
 
@@ -244,6 +253,9 @@ func DecodeResponse(b []byte) (*Response, error) {
 			r.ContentLength, length = d.uint()
 		case "traceContext":
 			r.TraceContext = d.strMap()
+		case streamField:
+			n, _ := d.uint()
+			r.Stream = n == 1
 		default:
 			return false
 		}

@@ -118,7 +118,9 @@ func (p *Provider) channelConfig() (config channel.Config, wants <-chan struct{}
 		Logger: p.cfg.Logger.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
 		Admit:  p.admit, Handler: p.cfg.Actors.ServeLocal, Notice: func(b []byte) {
 			if string(b) == channel.WantStreams {
-				p.streams.Store(true)
+				if !p.streams.Swap(true) {
+					p.cfg.Served.Changed()
+				}
 			} else if string(b) == channel.WantActors {
 				select {
 				case subscribe <- struct{}{}:

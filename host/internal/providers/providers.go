@@ -218,6 +218,12 @@ func (ps *Providers) RunsForeign(l wire.LinkDefinition) bool {
 	return p != nil && !p.builtin
 }
 
+// Streams reports whether a provider takes streams.
+func (ps *Providers) Streams(e wire.Entity) bool {
+	p := ps.Find(e.Provider(), e.LinkName)
+	return p != nil && p.streams.Load()
+}
+
 // TakeDirect are those that take calls which are meant for them alone.
 func (ps *Providers) TakeDirect() (all []wire.Entity) {
 	for _, p := range ps.list() {

@@ -53,12 +53,14 @@ func (r *Changes) ActorsChange() <-chan struct{} {
 // Actors are those that a host runs.
 type Actors interface {
 	Served() []lattice.ActorID
+	Streams(lattice.ActorID) bool
 	Load() (calls, capacity uint32) // in progress and waiting; that can be served at once
 }
 
 // Providers are those that a host runs.
 type Providers interface {
 	TakeDirect() []wire.Entity // those that take calls which are meant for them alone
+	Streams(wire.Entity) bool  // takes one of them streams
 }
 
 // Set is what a host serves. It is safe for concurrent use.
@@ -74,7 +76,7 @@ type Set struct {
 // Direct is what beats tell about calls to this host.
 func (s *Set) Direct() *wire.Direct {
 	d := &wire.Direct{Version: wire.DirectVersion, Issuer: s.Issuer(), Served: s.Changes.Now(),
-		PeriodMS: uint32(s.Beat.Milliseconds()), Timeout: true, Sent: true}
+		PeriodMS: uint32(s.Beat.Milliseconds()), Timeout: true, Sent: true, Streams: true}
 	d.Load, d.Capacity = s.Actors.Load()
 	return d
 }
@@ -84,10 +86,17 @@ func (s *Set) Encode() []byte {
 	// before the set is made: what changes meanwhile is another revision
 	set := wire.Served{Revision: s.Changes.Now(), EndsInMS: s.Node.EndsInMS()}
 	for _, id := range s.Actors.Served() {
-		set.Targets = append(set.Targets, wire.ServedName(wire.ActorEntity(id)))
+		name := wire.ServedName(wire.ActorEntity(id))
+		set.Targets = append(set.Targets, name)
+		if s.Actors.Streams(id) {
+			set.Streams = append(set.Streams, name)
+		}
 	}
 	for _, e := range s.Providers.TakeDirect() {
 		set.Targets = append(set.Targets, wire.ServedName(e))
+		if s.Providers.Streams(e) {
+			set.Streams = append(set.Streams, wire.ServedName(e))
+		}
 	}
 	return set.Encode()
 }
