@@ -27,8 +27,8 @@ type Watching struct {
 }
 
 // Watch tells of changes of the sources below dir until ctx ends; it then returns nil when w.Changed is no longer
-// running. Symbolic links are followed. Sources are what decides about a Go build and its claims: Go's files but for
-// tests, actor.yaml, and what w adds. Whatever else is written there does not count, so that a log, a pipe or a build
+// running. Symbolic links are followed. Sources are what decides about a build and its claims: Go's files but for tests,
+// Rust's and WIT, Cargo.toml, actor.yaml, and what w adds. Whatever else is written there does not count, so that a log, a pipe or a build
 // in the folder causes no build.
 func Watch(ctx context.Context, dir string, w Watching) error {
 	notify, err := fsnotify.NewWatcher()
@@ -162,8 +162,8 @@ func (t *tree) counts(path string) bool {
 // isSource reports whether Go, or what signs the module, reads a file of this name.
 func isSource(path string) bool {
 	name := filepath.Base(path)
-	return !isOutput(path) && !strings.HasSuffix(name, "_test.go") && (name == "actor.yaml" ||
-		slices.Contains([]string{".go", ".mod", ".sum", ".work", ".s", ".c", ".h", ".syso"}, filepath.Ext(name)))
+	return !isOutput(path) && !strings.HasSuffix(name, "_test.go") && (name == "actor.yaml" || name == "Cargo.toml" ||
+		slices.Contains([]string{".rs", ".wit", ".go", ".mod", ".sum", ".work", ".s", ".c", ".h", ".syso"}, filepath.Ext(name)))
 }
 
 // isOutput reports whether what builds, tools and editors make has such a name: hidden files and folders, folders that

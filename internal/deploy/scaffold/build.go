@@ -2,6 +2,7 @@ package scaffold
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -31,8 +32,8 @@ type Artifact struct {
 	Size   int64
 }
 
-// Build compiles the main package in dir into the module out. What out held before stays until the build succeeded, so
-// that there is always a good one. Canceling ctx stops the toolchain.
+// Build compiles the main package in dir into the module out, or the Rust crate in dir into a component. What out held
+// before stays until the build succeeded, so that there is always a good one. Canceling ctx stops the toolchain.
 //
 // The same sources give the same bytes, whatever folder and repository they lie in.
 //
@@ -60,7 +61,8 @@ func Build(ctx context.Context, dir, out string, opts BuildOptions) (Artifact, e
 	if err != nil {
 		return Artifact{}, fmt.Errorf("build %s: %w", dir, err)
 	}
-	if !bytes.HasPrefix(wasm, []byte("\x00asm")) || !bytes.Contains(wasm, []byte("__guest_call")) {
+	if !bytes.HasPrefix(wasm, componentHead) && (!bytes.HasPrefix(wasm, componentHead[:4]) ||
+		!bytes.Contains(wasm, []byte("__guest_call"))) {
 		return Artifact{}, &lattice.Error{Code: lattice.ErrBadModule, Op: "build", Entity: dir,
 			Detail: "the program has no __guest_call: an actor is a main package that imports github.com/weftlattice/weft/actor-sdk"}
 	}
@@ -71,6 +73,9 @@ func Build(ctx context.Context, dir, out string, opts BuildOptions) (Artifact, e
 	return Artifact{Path: out, Digest: hex.EncodeToString(sum[:]), Size: int64(len(wasm))}, nil
 }
 
+// componentHead is how a component begins.
+var componentHead = []byte("\x00asm\x0d\x00\x01\x00")
+
 // What links actor-sdk's weft_restored, so that hosts can copy instances: it reaches into Go's runtime by name.
 const (
 	restoreTag  = "weft_restore"
@@ -78,29 +83,47 @@ const (
 )
 
 func compile(ctx context.Context, dir, out string, opts BuildOptions) error {
-	tool, where, args := "go", "https://go.dev/dl", []string{"build", "-buildmode=c-shared", "-trimpath",
+	t, args := tool{"go", "https://go.dev/dl", wasip1}, []string{"build", "-buildmode=c-shared", "-trimpath",
 		"-buildvcs=false", "-tags=" + restoreTag, "-ldflags=-s -w " + restoreLink, "-o", out, "."}
-	if opts.TinyGo {
-		target := opts.Target
-		if target == "" {
-			target = "wasip1"
-		}
-		tool, where = "tinygo", "https://tinygo.org"
-		args = []string{"build", "-target=" + target, "-buildmode=c-shared", "-scheduler=none", "-opt=2", "-no-debug",
-			"-o", out, "."}
+	switch {
+	case isCargo(dir) && opts.TinyGo:
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "build", Entity: dir,
+			Detail: "it is a Rust crate, which TinyGo does not build; leave --tinygo away"}
+	case isCargo(dir):
+		return cargo(ctx, dir, out)
+	case opts.TinyGo:
+		t.name, t.where = "tinygo", "https://tinygo.org"
+		args = []string{"build", "-target=" + cmp.Or(opts.Target, "wasip1"), "-buildmode=c-shared", "-scheduler=none",
+			"-opt=2", "-no-debug", "-o", out, "."}
 	}
-	program, err := exec.LookPath(tool)
+	return run(ctx, dir, t, nil, args...)
+}
+
+// tool is a program that compiles.
+type tool struct {
+	name, where string   // where it can be had
+	env         []string // besides that of this process
+}
+
+var wasip1 = []string{"GOOS=wasip1", "GOARCH=wasm"}
+
+// run runs a tool in dir. What it says is the error's, unless said takes its standard output.
+func run(ctx context.Context, dir string, t tool, said *bytes.Buffer, args ...string) error {
+	program, err := exec.LookPath(t.name)
 	if err != nil {
 		return &lattice.Error{Code: lattice.ErrNotFound, Op: "build", Entity: dir,
-			Detail: tool + " is not on the PATH; get it from " + where}
+			Detail: t.name + " is not on the PATH; get it from " + t.where}
 	}
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	cmd.Env = append(os.Environ(), t.env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it then removes its own temporary files
 	cmd.WaitDelay = 5 * time.Second
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
+	if said != nil {
+		cmd.Stdout = said
+	}
 	err = cmd.Run()
 	switch {
 	case err == nil:
@@ -108,11 +131,11 @@ func compile(ctx context.Context, dir, out string, opts BuildOptions) error {
 	case ctx.Err() != nil:
 		return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "build", Entity: dir, Detail: "stopped"}
 	}
-	return buildError(dir, tool, program, strings.TrimSpace(output.String()), err)
+	return buildError(dir, t.name, program, strings.TrimSpace(output.String()), err)
 }
 
 // atSource is how a compiler's message about sources looks: a place in a file, or what no package can be made of.
-var atSource = regexp.MustCompile(`(?m)^\S+\.(go|s|c|h):\d+|^\S*: *no (buildable )?Go (source )?files|^no Go files in|build constraints exclude all Go files|import cycle not allowed`)
+var atSource = regexp.MustCompile(`(?m)^\S+\.(go|s|c|h):\d+|^ *--> \S+\.rs:\d+|^\S*: *no (buildable )?Go (source )?files|^no Go files in|build constraints exclude all Go files|import cycle not allowed`)
 
 // buildError tells sources that do not compile from a toolchain that could not do its work.
 func buildError(dir, tool, program, text string, err error) error {
@@ -136,10 +159,13 @@ func buildError(dir, tool, program, text string, err error) error {
 // Embeds returns what the packages in dir embed, and theirs below it, as patterns of absolute paths that filepath.Match
 // takes; a pattern also stands for all that is below a folder of that name.
 func Embeds(ctx context.Context, dir string) ([]string, error) {
+	if isCargo(dir) {
+		return nil, nil // cargo knows, and says nothing
+	}
 	const format = `{{if not .Standard}}{{$d := .Dir}}{{range .EmbedPatterns}}{{$d}}{{"\t"}}{{.}}{{"\n"}}{{end}}{{end}}`
 	cmd := exec.CommandContext(ctx, "go", "list", "-e", "-deps", "-tags="+restoreTag, "-f", format, ".")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	cmd.Env = append(os.Environ(), wasip1...)
 	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("list what %s embeds: %w", dir, err)

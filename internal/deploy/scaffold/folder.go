@@ -26,9 +26,12 @@ func Open(dir, out string) (Folder, error) {
 		return Folder{}, localfile.Error("open the project in", dir, err)
 	}
 	p, err := Load(dir)
+	if lattice.CodeOf(err) == lattice.ErrNotFound && isCargo(dir) {
+		p, err = cargoProject(dir)
+	}
 	if lattice.CodeOf(err) == lattice.ErrNotFound {
 		return Folder{}, &lattice.Error{Code: lattice.ErrNotFound, Op: "open the project in", Entity: dir,
-			Detail: "it has no " + ProjectFile + "; make a project with: weft new actor NAME"}
+			Detail: "it has no " + ProjectFile + " and no Cargo.toml; make a project with: weft new actor NAME"}
 	}
 	if err != nil {
 		return Folder{}, err

@@ -2,6 +2,7 @@ package scaffold
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -18,8 +20,14 @@ import (
 
 // Options of a new project.
 type Options struct {
-	Module string // path of the Go module; default "example.com/NAME"
+	Module   string // path of the Go module; default "example.com/NAME"
+	Template string // one of Templates; default the first
 }
+
+// Templates are what projects are made of: an actor in Go, and a component in Rust.
+var Templates = []string{goTemplate, "component-rust"}
+
+const goTemplate = "go"
 
 //go:embed templates
 var templates embed.FS
@@ -36,6 +44,11 @@ const sdkModule = "module github.com/weftlattice/weft\n\ngo 1.24\n"
 func New(dir, name string, opts Options) error {
 	if err := CheckName(name); err != nil {
 		return &lattice.Error{Code: lattice.ErrInvalid, Op: "new actor", Detail: err.Error()}
+	}
+	if opts.Template = cmp.Or(opts.Template, goTemplate); !slices.Contains(Templates, opts.Template) {
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "new actor", Entity: name,
+			Detail: "there is no template " + lattice.Printable(opts.Template) + "; there are: " +
+				strings.Join(Templates, ", ")}
 	}
 	if opts.Module == "" {
 		opts.Module = "example.com/" + name
@@ -75,12 +88,14 @@ func lay(dir, name string, opts Options) error {
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return err
 	}
-	if err := layTemplates(tmp, map[string]string{"Name": name, "Module": opts.Module, "SDK": sdkDir,
+	if err := layTemplates(tmp, opts.Template, map[string]string{"Name": name, "Module": opts.Module, "SDK": sdkDir,
 		"Version": DefaultVersion}); err != nil {
 		return err
 	}
-	if err := laySDK(filepath.Join(tmp, filepath.FromSlash(sdkDir))); err != nil {
-		return err
+	if opts.Template == goTemplate {
+		if err := laySDK(filepath.Join(tmp, filepath.FromSlash(sdkDir))); err != nil {
+			return err
+		}
 	}
 	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -88,14 +103,13 @@ func lay(dir, name string, opts Options) error {
 	return os.Rename(tmp, dir)
 }
 
-func layTemplates(dir string, data map[string]string) error {
-	const root = "templates"
-	entries, err := fs.ReadDir(templates, root)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		t, err := template.ParseFS(templates, path.Join(root, e.Name()))
+func layTemplates(dir, which string, data map[string]string) error {
+	root := path.Join("templates", which)
+	return fs.WalkDir(templates, root, func(file string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		t, err := template.ParseFS(templates, file)
 		if err != nil {
 			return err
 		}
@@ -103,15 +117,16 @@ func layTemplates(dir string, data map[string]string) error {
 		if err := t.Option("missingkey=error").Execute(&out, data); err != nil {
 			return err
 		}
-		name := strings.TrimSuffix(e.Name(), ".tmpl")
+		name := strings.TrimSuffix(strings.TrimPrefix(file, root+"/"), ".tmpl")
 		if name == "gitignore" {
 			name = ".gitignore"
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), out.Bytes(), 0o644); err != nil {
+		to := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
 		}
-	}
-	return nil
+		return os.WriteFile(to, out.Bytes(), 0o644)
+	})
 }
 
 // laySDK writes the SDK's sources, without their tests, which need more than the standard library.
