@@ -150,8 +150,12 @@ func (w *Lowerer) copy(align uint32, b []byte) uint32 {
 // utf8 lowers what was UTF-16 or latin1: it hopes for ASCII first.
 func (w *Lowerer) utf8(t Text) (ptr, length uint32) {
 	ptr = w.allocate(1, t.Units, "a string")
-	if uint64(len(t.S)) == uint64(t.Units) { // all of it is ASCII, since nothing else has a byte for each code unit
-		w.put(ptr, []byte(t.S))
+	ascii := 0 // bytes that are written before that hope is over
+	for ascii < len(t.S) && t.S[ascii] < utf8.RuneSelf {
+		ascii++
+	}
+	w.put(ptr, []byte(t.S[:ascii]))
+	if ascii == len(t.S) {
 		return ptr, t.Units
 	}
 	most := 3 * t.Units
