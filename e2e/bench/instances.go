@@ -73,6 +73,19 @@ func measureInstances(ctx context.Context, b *bench, r *report) error {
 		}
 		r.target(target{figure: what, beside: beside, got: us, goal: atMost(c.most, "µs")})
 	}
+	if cold := unit[""]["ns/op"]; len(cold) > 0 {
+		r.record("component in Rust, from compiled code on disk to the first answer", fmt.Sprintf("%.1f ms",
+			slices.Min(cold)/1e6), "engine and template are new")
+	}
+	for _, state := range []string{"made", "called", "restored"} {
+		u := unit["component/"+state]
+		if len(u["KiB-Pss/instance"]) == 0 {
+			return fmt.Errorf("BenchmarkIdle has no results of components that are %s", state)
+		}
+		r.record("resident memory per instance "+state+", 1,000 of a component in Rust",
+			fmt.Sprintf("%.0f KiB", u["KiB-Pss/instance"][0]),
+			fmt.Sprintf("counting shared pages for each: %.0f KiB", u["KiB-Rss/instance"][0]))
+	}
 	for _, state := range []string{"made", "called", "restored"} {
 		u := unit["rustlike/"+state]
 		if len(u["KiB-Pss/instance"]) == 0 || len(u["KiB-Rss/instance"]) == 0 {
@@ -127,6 +140,7 @@ func unitBenchmarks(ctx context.Context) (map[string]map[string][]float64, error
 	unit := map[string]map[string][]float64{}
 	for _, args := range [][]string{
 		{"-bench", "^BenchmarkRestore(Component)?$|^BenchmarkComponentCall$", "-count", "5", "-benchtime", "200ms"},
+		{"-bench", "^BenchmarkColdComponent$", "-benchtime", "20x"},
 		{"-bench", "^BenchmarkIdle$", "-benchtime", "1x"},
 	} {
 		results, err := goBench(ctx, "./host/internal/wasm", args...)

@@ -10,15 +10,25 @@ import (
 
 	"github.com/weftlattice/weft/e2e/rustlike"
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
 
-// BenchmarkIdle makes 5,000 instances and reports the memory that each keeps resident: as it is made, after a call, and
+// BenchmarkIdle makes 5,000 instances, of a component 1,000, and reports the memory that each keeps resident: as it is made, after a call, and
 // restored after that call. Pss counts a page that several instances share once, as the system's memory does; Rss
 // counts it for each of them. It reads /proc, and so needs Linux.
 func BenchmarkIdle(b *testing.B) {
-	const instances = 5000
-	for name, code := range map[string][]byte{"rustlike": rustlike.Module([]byte("hello"))} {
-		tmpl := template(b, compile(b, newEngine(b), code), &host{})
+	get := httpserver.Request{Method: "GET", Path: "/"}
+	for name, g := range map[string]struct {
+		code      []byte
+		operation string
+		payload   []byte
+		instances int
+	}{
+		"rustlike":  {rustlike.Module([]byte("hello")), "x", []byte("payload"), 5000},
+		"component": {component(b), httpserver.HandleRequest, get.Encode(), 1000},
+	} {
+		instances := g.instances
+		tmpl := template(b, compile(b, newEngine(b), g.code), &host{})
 		all := make([]*wasm.Instance, 0, instances)
 		release := func() {
 			for _, i := range all {
@@ -41,13 +51,13 @@ func BenchmarkIdle(b *testing.B) {
 						each(i)
 					}
 					rssAfter, pssAfter := resident(b)
-					b.ReportMetric((rssAfter-rss)/instances, "KiB-Rss/instance")
-					b.ReportMetric((pssAfter-pss)/instances, "KiB-Pss/instance")
+					b.ReportMetric((rssAfter-rss)/float64(instances), "KiB-Rss/instance")
+					b.ReportMetric((pssAfter-pss)/float64(instances), "KiB-Pss/instance")
 				}
 			})
 		}
 		call := func(i *wasm.Instance) {
-			if _, err := i.Call(b.Context(), "x", []byte("payload")); err != nil {
+			if _, err := i.Call(b.Context(), g.operation, g.payload); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -129,6 +129,37 @@ func BenchmarkRestoreComponent(b *testing.B) {
 	}
 }
 
+// BenchmarkColdComponent is the way of a component from compiled code on disk to its first answer, in a process whose
+// engine is new.
+func BenchmarkColdComponent(b *testing.B) {
+	get := httpserver.Request{Method: "GET", Path: "/"}
+	dir := b.TempDir()
+	begin := func() {
+		e, err := wasm.New(b.Context(), wasm.Config{CacheDir: dir})
+		if err != nil {
+			b.Fatal(err)
+		}
+		m, err := e.Compile(b.Context(), component(b))
+		if err != nil {
+			b.Fatal(err)
+		}
+		i, err := m.Template(wasm.Limits{}, &host{}, nil).Instantiate(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := i.Call(b.Context(), httpserver.HandleRequest, get.Encode()); err != nil {
+			b.Fatal(err)
+		}
+		if err := e.Close(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	begin() // compiles it
+	for b.Loop() {
+		begin()
+	}
+}
+
 // plainly is what a program does that uses the engine with its defaults.
 func plainly(b *testing.B, code []byte) {
 	r := wazero.NewRuntime(b.Context())
