@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -74,8 +75,16 @@ const answer = `{"body":[104,101,108,108,111],"method":"POST","path":"/","query_
 func serveHTTP() error {
 	srv := &http.Server{Addr: "127.0.0.1:" + os.Getenv("BENCH_PORT"), ReadHeaderTimeout: 5 * time.Second,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if _, err := io.Copy(io.Discard, r.Body); err == nil {
+			if _, err := io.Copy(io.Discard, r.Body); err != nil {
+				return
+			}
+			n, err := strconv.ParseInt(r.URL.Query().Get("n"), 10, 64)
+			if err != nil {
 				_, _ = io.WriteString(w, answer)
+				return
+			}
+			for piece := make([]byte, 64<<10); n > 0 && err == nil; n -= int64(len(piece)) {
+				_, err = w.Write(piece[:min(n, int64(len(piece)))])
 			}
 		})}
 	go untilParentEnds(func() { _ = srv.Close() })

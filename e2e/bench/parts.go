@@ -22,6 +22,7 @@ func parts() []part {
 	return []part{
 		{"http", measureHTTP},
 		{"components", measureComponents},
+		{"streams", measureStreams},
 		{"nats", measureNATS},
 		{"latency", measureLatency},
 		{"guests", measureGuests},
