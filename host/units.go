@@ -157,7 +157,7 @@ func (h *Host) assemble() error {
 	if h.cfg.Storage != nil {
 		registerStorage(h.registry, h.cfg.Storage)
 	}
-	h.registry.MustRegister(h.streams.Metrics("weft_")...)
+	h.registry.MustRegister(h.streams.Metrics(false)...)
 	h.registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collector{h.node, h.company, h.large, h.base.guests}, h.actors, h.providers)

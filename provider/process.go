@@ -107,7 +107,7 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 	}
 	p.access, p.timeout = hd.Channel, timeout
 	p.large, p.streams = load.NewBudget(0), new(stream.Meter)
-	for _, c := range p.streams.Metrics("weft_provider_") {
+	for _, c := range p.streams.Metrics(true) {
 		if err := p.metrics.registerer.Register(c); err != nil {
 			return nil, err
 		}

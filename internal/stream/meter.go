@@ -28,18 +28,27 @@ func (m *Meter) hold(n int64) {
 	}
 }
 
-// Metrics shows it, each name with a prefix.
-func (m *Meter) Metrics(prefix string) []prometheus.Collector {
+// names of metrics: of a host, and of a provider's process.
+var names = map[bool][4]string{
+	false: {"weft_streams_open", "weft_streams_held_bytes", "weft_streams_received_bytes_total",
+		"weft_streams_sent_bytes_total"},
+	true: {"weft_provider_streams_open", "weft_provider_streams_held_bytes", "weft_provider_streams_received_bytes_total",
+		"weft_provider_streams_sent_bytes_total"},
+}
+
+// Metrics shows it, as that of a host or of a provider's process.
+func (m *Meter) Metrics(provider bool) []prometheus.Collector {
+	n := names[provider]
 	return []prometheus.Collector{
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + "streams_open",
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: n[0],
 			Help: "Ends of streams, the bodies beside calls, that are not over."},
 			func() float64 { return float64(m.open.Load()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + "streams_held_bytes",
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: n[1],
 			Help: "Bytes of streams that have come and wait for their readers."},
 			func() float64 { return float64(m.held.Load()) }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: prefix + "streams_received_bytes_total",
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: n[2],
 			Help: "Bytes of streams that have come."}, func() float64 { return float64(m.in.Load()) }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: prefix + "streams_sent_bytes_total",
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: n[3],
 			Help: "Bytes of streams that were sent."}, func() float64 { return float64(m.out.Load()) }),
 	}
 }
