@@ -2,6 +2,7 @@ package http
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
@@ -47,6 +48,12 @@ func number[T uint8 | uint32 | uint64](f *httpclient.Failure) any {
 	return face.Some(T(f.Number))
 }
 
+var errorCodes = map[string]face.Func{"http-error-code": face.Constant(face.None)}
+
+func internalError(err error) abi.Variant {
+	return errorCode(httpclient.Fail(httpclient.InternalError, "%v", err))
+}
+
 // errorCode is a failure as error-code.
 func errorCode(f *httpclient.Failure) abi.Variant {
 	n := slices.Index(httpclient.Names, f.Name)
@@ -79,4 +86,15 @@ func failureOf(err error) *httpclient.Failure {
 		return httpclient.Fail(name, "%v", err)
 	}
 	return httpclient.Fail(httpclient.InternalError, "%v", err)
+}
+
+// errorText says what error-code a guest answered with.
+func errorText(v any) string {
+	code, _ := v.(abi.Variant)
+	if o, ok := code.Value.(abi.Variant); ok && o.Case == 1 {
+		if s, ok := o.Value.(string); ok {
+			return s
+		}
+	}
+	return fmt.Sprintf("error code %d of wasi:http", code.Case)
 }

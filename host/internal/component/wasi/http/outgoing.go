@@ -355,14 +355,6 @@ func received(sent *face.Sent) (*incomingResponse, error) {
 	return r, nil
 }
 
-// size is what a header takes.
-func (h Header) size() (bytes int) {
-	for _, f := range h {
-		bytes += f.size()
-	}
-	return bytes
-}
-
 // Drop gives back what holds the response, unless its body has it.
 func (r *incomingResponse) Drop() {
 	if !r.consumed {

@@ -1,0 +1,159 @@
+package http
+
+import (
+	"context"
+
+	"github.com/weftlattice/weft/host/internal/component/abi"
+	"github.com/weftlattice/weft/host/internal/component/face"
+	"github.com/weftlattice/weft/lattice/contract/httpclient"
+)
+
+// Exchange is one request and its answer.
+type Exchange struct {
+	Method, PathWithQuery, Scheme, Authority string
+	Header                                   Header
+	Incoming
+
+	// Respond takes the head of the answer; status is 0 when the guest answers with an error, which text says. Write
+	// takes its body, and Finish its end, with trailers.
+	Respond func(status int, h Header, text string) error
+	Write   face.Sink
+	Finish  func(ctx context.Context, trailers Header) error
+	// Room is how many bytes Write takes without waiting, and Writable what is closed when it takes some, nil where it
+	// does now. Nil: Write never waits.
+	Room     func() int
+	Writable func() <-chan struct{}
+
+	responded bool
+	finished  bool
+}
+
+// Responded reports whether the head of an answer was given, and whether its body has ended.
+func (e *Exchange) Responded() (head, whole bool) { return e.responded, e.finished }
+
+// Params are the arguments of wasi:http/incoming-handler handle.
+func (e *Exchange) Params() []any {
+	return []any{face.Rep(&incomingRequest{exchange: e}), face.Rep(&outparam{e})}
+}
+
+type incomingRequest struct {
+	exchange *Exchange
+	consumed bool
+}
+
+type outparam struct{ exchange *Exchange }
+
+// outgoingResponse is what a guest makes before it is sent.
+type outgoingResponse struct {
+	status uint16
+	header *fields
+	body   *outgoingBody // nil: not asked for
+}
+
+// Drop gives back what a response holds that is not sent. Its body may still be written to.
+func (r *outgoingResponse) Drop() {
+	r.header.Drop()
+	if r.body != nil && r.body.done {
+		r.body.Drop()
+	}
+}
+
+func respond(c *face.Call, args []any) (any, error) {
+	e := face.Object[*outparam](args[0]).exchange
+	if e.responded {
+		return nil, abi.Trap("a response is set twice")
+	}
+	e.responded = true
+	result := args[1].(abi.Variant)
+	if result.Case == 1 {
+		e.finished = true
+		return nil, e.Respond(0, nil, errorText(result.Value))
+	}
+	r := face.Object[*outgoingResponse](result.Value)
+	defer r.Drop()
+	if err := e.Respond(int(r.status), r.header.all, ""); err != nil {
+		return nil, err
+	}
+	if r.body == nil { // it was never asked for: empty
+		e.finished = true
+		return nil, e.Finish(c.Context, nil)
+	}
+	b := r.body
+	b.exchange = e
+	b.bodiless = e.Method == "HEAD" || r.status == 204 || r.status == 304
+	if len(b.held) > 0 {
+		err := b.gap(e.Write(c.Context, b.held))
+		b.release()
+		if err != nil && c.Context.Err() != nil {
+			return nil, err
+		}
+	}
+	if b.done && (b.failed == nil || b.bodiless && b.written == 0) {
+		e.finished = true
+		return nil, e.Finish(c.Context, b.trailers)
+	}
+	return nil, nil
+}
+
+var exchanges = map[string]face.Func{
+	"[method]incoming-request.method": face.Method(face.Little, func(_ *face.Call, r *incomingRequest, _ []any) (any,
+		error) {
+		return methodOf(r.exchange.Method), nil
+	}),
+	"[method]incoming-request.path-with-query": face.Method(face.Little, func(_ *face.Call, r *incomingRequest,
+		_ []any) (any, error) {
+		return optional(r.exchange.PathWithQuery), nil
+	}),
+	"[method]incoming-request.scheme": face.Method(face.Little, func(_ *face.Call, r *incomingRequest, _ []any) (any,
+		error) {
+		return scheme(r.exchange.Scheme), nil
+	}),
+	"[method]incoming-request.authority": face.Method(face.Little, func(_ *face.Call, r *incomingRequest,
+		_ []any) (any, error) {
+		return optional(r.exchange.Authority), nil
+	}),
+	"[method]incoming-request.headers": face.Method(face.Little, func(c *face.Call, r *incomingRequest, _ []any) (any,
+		error) {
+		return face.Rep(r.exchange.Header.fields(c.State)), nil
+	}),
+	"[method]incoming-request.consume": committing(face.Method(face.Little, func(_ *face.Call, r *incomingRequest, _ []any) (any,
+		error) {
+		if r.consumed {
+			return face.Bad(nil), nil
+		}
+		r.consumed = true
+		return face.Good(face.Rep(&incomingBody{Incoming: &r.exchange.Incoming})), nil
+	})),
+	"[constructor]outgoing-response": {Call: func(_ *face.Call, args []any) (any, error) {
+		h := face.Object[*fields](args[0])
+		h.immutable = true
+		return face.Rep(&outgoingResponse{status: 200, header: h}), nil
+	}},
+	"[method]outgoing-response.status-code": face.Method(face.Little, func(_ *face.Call, r *outgoingResponse,
+		_ []any) (any, error) {
+		return r.status, nil
+	}),
+	"[method]outgoing-response.set-status-code": face.Method(face.Little, func(_ *face.Call, r *outgoingResponse,
+		args []any) (any, error) {
+		status := args[0].(uint16)
+		if status < 100 || status > 999 {
+			return face.Bad(nil), nil
+		}
+		r.status = status
+		return face.Good(nil), nil
+	}),
+	"[method]outgoing-response.headers": face.Method(face.Little, func(c *face.Call, r *outgoingResponse,
+		_ []any) (any, error) {
+		return face.Rep(r.header.all.fields(c.State)), nil
+	}),
+	"[method]outgoing-response.body": face.Method(face.Little, func(c *face.Call, r *outgoingResponse, _ []any) (any,
+		error) {
+		if r.body != nil {
+			return face.Bad(nil), nil
+		}
+		r.body = &outgoingBody{state: c.State, length: r.header.length(), size: httpclient.ResponseBodySize}
+		return face.Good(face.Rep(r.body)), nil
+	}),
+
+	"[static]response-outparam.set": {Cost: face.Medium, Commits: true, Call: respond},
+}

@@ -1,0 +1,128 @@
+package http
+
+import (
+	"context"
+	"io"
+
+	"github.com/weftlattice/weft/host/internal/component/face"
+	wasiio "github.com/weftlattice/weft/host/internal/component/wasi/io"
+	"github.com/weftlattice/weft/lattice/contract/httpclient"
+)
+
+// Incoming is a body that a guest reads.
+type Incoming struct {
+	// Body returns some bytes, at most max of them, and io.EOF at the clean end. It does not wait when wait is not set.
+	// The bytes are good until the next call.
+	Body func(ctx context.Context, max int, wait bool) ([]byte, error)
+	// Readable is what is closed when Body has something, or its end; nil where it has now. Nil: it always has.
+	Readable func() <-chan struct{}
+	// Trailers are those of the body, once its end has been read. Nil: there never are any.
+	Trailers func() Header
+	// Discard says that nothing more of it is read; nil: nobody wants to know.
+	Discard func()
+}
+
+// incomingBody is a body that a guest reads.
+type incomingBody struct {
+	*Incoming
+	stream bool
+}
+
+// Drop is for a guest that does not want the rest.
+func (b *incomingBody) Drop() {
+	if b.Discard != nil {
+		b.Discard()
+	}
+}
+
+func (b *incomingBody) readable() *wasiio.Pollable { return &wasiio.Pollable{Await: b.Readable} }
+
+// futureTrailers are there once the body has been read. What the guest has left of it is passed over.
+type futureTrailers struct {
+	*Incoming
+	failed error // of the body
+	taken  bool
+}
+
+// await is the wait for them.
+func (t *futureTrailers) await() <-chan struct{} {
+	for t.Readable != nil {
+		b, err := t.Body(context.Background(), maxPassed, false)
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			t.failed = err
+			return nil
+		case len(b) == 0:
+			if wait := t.Readable(); wait != nil {
+				return wait
+			}
+		}
+	}
+	return nil
+}
+
+// Drop is for a guest that does not want them.
+func (t *futureTrailers) Drop() {
+	if t.Readable != nil && t.Discard != nil {
+		t.Discard()
+	}
+}
+
+const maxPassed = 64 << 10 // bytes of a body that are passed over at a time
+
+// Whole is a Body of what is there already.
+func Whole(b []byte) func(context.Context, int, bool) ([]byte, error) {
+	return func(_ context.Context, max int, _ bool) ([]byte, error) {
+		if len(b) == 0 {
+			return nil, io.EOF
+		}
+		n := min(max, len(b))
+		part := b[:n]
+		b = b[n:]
+		return part, nil
+	}
+}
+
+var incomingBodies = map[string]face.Func{
+	"[method]incoming-body.stream": face.Method(face.Little, func(_ *face.Call, b *incomingBody, _ []any) (any, error) {
+		if b.stream {
+			return face.Bad(nil), nil
+		}
+		b.stream = true
+		return face.Good(face.Rep(&wasiio.Input{Next: b.Body, Ready: b.readable})), nil
+	}),
+	"[static]incoming-body.finish": {Call: func(_ *face.Call, args []any) (any, error) {
+		b := face.Object[*incomingBody](args[0])
+		if b.Readable == nil { // it is here, and nothing follows it
+			b.Drop()
+		}
+		return face.Rep(&futureTrailers{Incoming: b.Incoming}), nil
+	}},
+	"[method]future-trailers.subscribe": face.Method(face.Little, func(_ *face.Call, t *futureTrailers, _ []any) (any,
+		error) {
+		return face.Rep(&wasiio.Pollable{Await: t.await}), nil
+	}),
+	"[method]future-trailers.get": face.Method(face.Little, func(c *face.Call, t *futureTrailers, _ []any) (any,
+		error) {
+		switch {
+		case t.taken:
+			return face.Some(face.Bad(nil)), nil
+		case t.await() != nil:
+			return face.None, nil
+		}
+		t.taken = true
+		if t.failed != nil {
+			return face.Some(face.Good(face.Bad(errorCode(httpclient.Fail(httpclient.ProtocolError, "%v", t.failed))))), nil
+		}
+		if t.Trailers == nil {
+			return face.Some(face.Good(face.Good(face.None))), nil
+		}
+		h := t.Trailers()
+		if len(h) == 0 {
+			return face.Some(face.Good(face.Good(face.None))), nil
+		}
+		return face.Some(face.Good(face.Good(face.Some(face.Rep(h.fields(c.State)))))), nil
+	}),
+}
