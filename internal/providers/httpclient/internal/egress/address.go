@@ -31,6 +31,7 @@ var blocks = func() []block {
 		{"::1/128", "a loopback address"},
 		{"::/128", "an address of this machine"},
 		{"::/96", "an IPv4 address in an outdated form"},
+		{"::ffff:0:0:0/96", "an IPv4 address behind a translator"},
 		{"64:ff9b::/96", "an IPv4 address behind NAT64"},
 		{"64:ff9b:1::/48", "an IPv4 address behind NAT64"},
 		{"fe80::/10", "a link-local address"},
@@ -55,17 +56,23 @@ var global = netip.MustParsePrefix("2000::/3")
 var metadata = func() map[netip.Addr]bool {
 	all := map[netip.Addr]bool{}
 	for _, a := range []string{
-		"169.254.169.254",                // most clouds
-		"169.254.170.2",                  // tasks of Amazon ECS
-		"169.254.170.23",                 // pods of Amazon EKS
-		"169.254.169.253",                // Amazon's resolver
-		"fd00:ec2::254",                  // Amazon
-		"fd00:ec2::23",                   // pods of Amazon EKS
-		"fd20:ce::254",                   // Google
-		"100.100.100.200",                // Alibaba
-		"192.0.0.192",                    // Oracle, in former times
-		"168.63.129.16",                  // Azure, though it is a public address
-		"fd00:42::42", "fe80::a9fe:a9fe", // Scaleway, OpenStack
+		"169.254.169.254",    // most clouds
+		"169.254.170.2",      // tasks of Amazon ECS
+		"169.254.170.23",     // pods of Amazon EKS
+		"169.254.169.253",    // Amazon's resolver
+		"fd00:ec2::254",      // Amazon
+		"fd00:ec2::23",       // pods of Amazon EKS
+		"fd20:ce::254",       // Google
+		"100.100.100.200",    // Alibaba
+		"fd00:100::100:200",  // Alibaba
+		"192.0.0.192",        // Oracle, in former times
+		"fd00:c1::a9fe:a9fe", // Oracle
+		"168.63.129.16",      // Azure, though it is a public address
+		"169.254.42.42",      // Scaleway
+		"fd00:42::42",        // Scaleway
+		"169.254.0.23",       // Tencent
+		"fd00:a9fe:a9fe::1",  // Akamai
+		"fe80::a9fe:a9fe",    // OpenStack
 	} {
 		all[netip.MustParseAddr(a)] = true
 	}
@@ -98,7 +105,7 @@ func inner(a netip.Addr) []netip.Addr {
 	at := func(i ...int) netip.Addr { return netip.AddrFrom4([4]byte{b[i[0]], b[i[1]], b[i[2]], b[i[3]]}) }
 	in := func(prefix string) bool { return netip.MustParsePrefix(prefix).Contains(a) }
 	switch {
-	case in("::/96") && !in("::/127"), in("64:ff9b::/96"):
+	case in("::/96") && !in("::/127"), in("::ffff:0:0:0/96"), in("64:ff9b::/96"):
 		return []netip.Addr{at(12, 13, 14, 15)}
 	case in("64:ff9b:1::/48"): // by RFC 6052 for each length of the prefix from 48 to 96
 		return []netip.Addr{at(6, 7, 9, 10), at(7, 9, 10, 11), at(9, 10, 11, 12), at(12, 13, 14, 15)}

@@ -65,6 +65,7 @@ func TestRequestsAreJudgedBySchemeHostPortAndMethod(t *testing.T) {
 	}{
 		{site, "GET https://example.com/a?b=c#d", "https://example.com/a?b=c"},
 		{site, "GET HTTPS://EXAMPLE.COM.:443/", "https://example.com/"},
+		{site, "GET https://example.com/a b?c d=e HTTP/1.0", "https://example.com/a%20b?c%20d=e%20HTTP/1.0"},
 		{site, "GET https://example.com:0443/", "https://example.com/"},
 		{site, "GET https://ｅxample.com/", "https://example.com/"},
 		{site, "GET https://BÜCHER.example/", "https://xn--bcher-kva.example/"},
@@ -169,9 +170,11 @@ func TestAddressesThatAreNotPublicNeedAGrant(t *testing.T) {
 		{"240.0.0.1", "a reserved address"}, {"192.0.2.1", "documentation"}, {"2001:db8::1", "documentation"},
 		{"198.18.0.1", "measurements"}, {"64:ff9b::8.8.8.8", "behind NAT64"}, {"64:ff9b:1::1", "behind NAT64"},
 		{"2002:808:808::1", "in 6to4"}, {"2001::1", "in Teredo"}, {"::8.8.8.8", "an outdated form"},
+		{"::ffff:0:8.8.8.8", "behind a translator"},
 		{"4000::1", "a reserved address"}, {"5f00::1", "a reserved address"},
 		{"169.254.169.254", "metadata"}, {"::ffff:169.254.169.254", "metadata"}, {"fd00:ec2::254", "metadata"},
-		{"100.100.100.200", "metadata"}, {"168.63.129.16", "metadata"},
+		{"100.100.100.200", "metadata"}, {"168.63.129.16", "metadata"}, {"169.254.42.42", "metadata"},
+		{"169.254.0.23", "metadata"}, {"fd00:a9fe:a9fe::1", "metadata"}, {"fd00:c1::a9fe:a9fe", "metadata"},
 	} {
 		a := netip.MustParseAddr(tc.address)
 		err := rules(t).Connect(a)
@@ -205,6 +208,9 @@ func TestNetworksGrantNoMoreThanTheySay(t *testing.T) {
 		{"64:ff9b::/96", "64:ff9b::127.0.0.1", false},
 		{"64:ff9b::/96", "64:ff9b::169.254.169.254", false},
 		{"64:ff9b::/96, 127.0.0.0/8", "64:ff9b::127.0.0.1", true},
+		{"::ffff:0:0:0/96", "::ffff:0:8.8.8.8", true},
+		{"::ffff:0:0:0/96", "::ffff:0:127.0.0.1", false},
+		{"fd00::/8", "fd00:a9fe:a9fe::1", false},
 		{"2002::/16", "2002:7f00:1::1", false},
 		{"2001::/32", "2001:0:808:808::80ff:fffe", false}, // its client is 127.0.0.1
 		{"192.88.1.0/24", "192.88.1.7", true},

@@ -172,6 +172,7 @@ func read(raw string) (*Target, error) {
 		u.Host += ":" + strconv.Itoa(int(t.Port))
 	}
 	u.Fragment, u.RawFragment = "", ""
+	u.RawQuery = strings.ReplaceAll(u.RawQuery, " ", "%20") // which would end the target of a request line
 	return t, nil
 }
 
