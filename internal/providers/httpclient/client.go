@@ -52,11 +52,16 @@ func newClient(s *settings, large provider.Budget) *client {
 func (c *client) close() { c.transport.CloseIdleConnections() }
 
 // judge says whether a request may be made. That an address is allowed is looked at here, too, since a proxy would
-// connect to it otherwise.
+// connect to it otherwise. So is the proxy: the dialer cannot tell a request to it from one by way of it.
 func (c *client) judge(method, url string) (*egress.Target, error) {
 	t, err := c.rules.Judge(method, url)
-	if err == nil && t.Host.Addr.IsValid() {
+	switch {
+	case err != nil:
+	case t.Host.Addr.IsValid():
 		err = c.rules.Connect(t.Host.Addr)
+	case c.plainProxy != "" && t.Address() == egress.Absolute(c.plainProxy):
+		err = contract.Fail(contract.DestinationProhibited, "%s is the proxy of the link, which is no destination itself",
+			c.plainProxy)
 	}
 	if err != nil {
 		return nil, err
@@ -250,8 +255,11 @@ func (a *answer) all() ([]byte, error) {
 	}()
 	body, room := []byte(nil), int64(0)
 	for {
-		if int64(len(body)) == room { // twice as much
-			next := min(max(a.res.ContentLength+1, 2*room, 4<<10), most)
+		if int64(len(body)) == room {
+			next := min(4<<10, most)
+			if room > 0 { // a length is believed once bytes come: answers to HEAD have one, and no body
+				next = min(max(a.res.ContentLength+1, 2*room), most)
+			}
 			if c.large != nil {
 				n, err := c.large.Hold(a.ctx, "the body of a response", next-room)
 				if err != nil {

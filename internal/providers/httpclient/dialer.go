@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -128,13 +129,17 @@ func (d *dialer) tunnel(ctx context.Context, network string, proxy *url.URL, add
 		ask.Header.Set("Proxy-Authorization",
 			"Basic "+base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+password)))
 	}
-	answers := bufio.NewReaderSize(c, 4<<10)
+	head := &io.LimitedReader{R: c, N: d.headerBytes}
+	answers := bufio.NewReaderSize(head, 4<<10)
 	err = ask.Write(c)
 	var res *http.Response
 	if err == nil {
 		res, err = http.ReadResponse(answers, ask)
 	}
 	switch {
+	case err != nil && head.N <= 0:
+		err = contract.Fail(contract.DestinationUnavailable,
+			"the proxy answers with a header of more than %d bytes; see max_header_bytes", d.headerBytes)
 	case err != nil:
 		err = unreachable(proxyAddress(proxy), err)
 	case res.StatusCode != http.StatusOK:

@@ -30,11 +30,13 @@ func (s *settings) requestHeader(ctx context.Context, q *contract.Request) (http
 		if strings.EqualFold(name, "connection") {
 			connection = append(connection, values...)
 		}
+		good := httpguts.ValidHeaderFieldName(name)
 		for _, v := range values {
 			size += int64(len(name) + len(v) + fieldCost)
-			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(v) {
-				return nil, contract.Fail(contract.ProtocolError, "the header %q is none that HTTP allows", clip(name))
-			}
+			good = good && httpguts.ValidHeaderFieldValue(v)
+		}
+		if !good {
+			return nil, contract.Fail(contract.ProtocolError, "the header %q is none that HTTP allows", clip(name))
 		}
 	}
 	if size > s.headerBytes {
@@ -47,7 +49,7 @@ func (s *settings) requestHeader(ctx context.Context, q *contract.Request) (http
 			lower == "http2-settings" || httpguts.HeaderValuesContainsToken(connection, lower):
 		case lower == "content-length":
 			for _, v := range values {
-				if n, err := strconv.ParseUint(strings.TrimSpace(v), 10, 63); err != nil || int(n) != len(q.Body) {
+				if n, err := strconv.ParseUint(strings.TrimSpace(v), 10, 63); err != nil || n != uint64(len(q.Body)) {
 					return nil, contract.Sized(contract.RequestBodySize, int64(len(q.Body)),
 						"content-length says %q, and the body has %d bytes", clip(v), len(q.Body))
 				}

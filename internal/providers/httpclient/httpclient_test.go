@@ -478,12 +478,17 @@ func TestBodiesAndHeadersAreBounded(t *testing.T) {
 	_, err = c.fetch(t, &contract.Request{Method: "POST", URL: s.URL, Body: []byte("x"), Header: contract.Header{
 		"content-length": {"2"}}})
 	fails(t, err, contract.RequestBodySize, "content-length")
-	for _, h := range []contract.Header{{"a b": {"x"}}, {"a": {"x\r\nHost: evil"}}, {"": {"x"}}} {
+	for _, h := range []contract.Header{{"a b": {"x"}}, {"a": {"x\r\nHost: evil"}}, {"": {"x"}}, {"a b": nil}} {
 		_, err = c.fetch(t, &contract.Request{Method: "GET", URL: s.URL, Header: h})
 		fails(t, err, contract.ProtocolError, "none that HTTP allows")
 	}
 	if resp, err := c.fetch(t, &contract.Request{Method: "HEAD", URL: s.URL}); err != nil || len(resp.Body) != 0 {
 		t.Errorf("HEAD of what is too large: %v", err)
+	}
+	large := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "60000000") })
+	if resp, err := link(t, with(local, "max_response_bytes=64M")).fetch(t, &contract.Request{Method: "HEAD",
+		URL: large.URL}); err != nil || cap(resp.Body) > 8<<10 {
+		t.Errorf("HEAD of what is large: %d bytes set aside, %v", cap(resp.Body), err)
 	}
 }
 
@@ -705,6 +710,57 @@ func TestProxiesAreUsedOnlyWhenTheLinkSaysSo(t *testing.T) {
 	secure.Close()
 	_, err = link(t, with(local, "proxy="+proxy.URL)).get(t, secure.URL)
 	fails(t, err, contract.DestinationUnavailable, "502")
+}
+
+// What the environment sends by no proxy goes to no proxy, either, at the address of one.
+func TestTheProxyItselfIsNoDestination(t *testing.T) {
+	proxy := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "the proxy's own pages") })
+	here := strings.Replace(proxy.URL, "127.0.0.1", "localhost", 1)
+	t.Setenv("HTTP_PROXY", here)
+	t.Setenv("http_proxy", here)
+	values := provider.Values{"allowed_hosts": "*", "allowed_ports": "1-65535", "allowed_schemes": "http",
+		"proxy": "environment"}
+	_, err := link(t, values).get(t, here)
+	fails(t, err, contract.DestinationProhibited, "the proxy")
+	if resp, err := link(t, values).get(t, "http://a.example"); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("by way of it: %+v, %v", resp, err)
+	}
+}
+
+func TestWhatAProxyAnswersIsBounded(t *testing.T) {
+	var sent atomic.Int64
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = c.Read(make([]byte, 4096))
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n")
+		for sent.Load() < 64<<20 { // a header without end
+			n, err := io.WriteString(c, strings.Repeat("x: y\r\n", 1<<10))
+			if sent.Add(int64(n)); err != nil {
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		wg.Wait()
+	})
+	values := provider.Values{"allowed_hosts": "a.example", "proxy": "http://" + l.Addr().String(),
+		"connect_timeout": "60s"}
+	_, err = link(t, values).get(t, "https://a.example")
+	fails(t, err, contract.DestinationUnavailable, "more than 65536 bytes")
+	l.Close()
+	if wg.Wait(); sent.Load() >= 64<<20 {
+		t.Errorf("all %d bytes were read", sent.Load())
+	}
 }
 
 func TestLabelsOfMetricsAreBounded(t *testing.T) {
