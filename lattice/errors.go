@@ -147,6 +147,9 @@ func (e *Error) Error() string {
 		b.WriteString(e.Detail) // the other side has said it, behind what it was about
 	case e.Detail != "":
 		b.WriteString(e.Code.Error() + ": " + e.Detail)
+	case e.toldByCause():
+		b.WriteString(e.Err.Error())
+		return b.String()
 	default:
 		b.WriteString(e.Code.Error())
 	}
@@ -154,6 +157,12 @@ func (e *Error) Error() string {
 		b.WriteString(": " + e.Err.Error())
 	}
 	return b.String()
+}
+
+// toldByCause reports whether the text of the cause says the code, too.
+func (e *Error) toldByCause() bool {
+	cause, ok := e.Err.(*Error) //nolint:errorlint // one that is wrapped may say anything
+	return ok && cause.Code == e.Code && (e.Code != ErrGuest || cause.Detail == "")
 }
 
 // Unwrap returns the cause.

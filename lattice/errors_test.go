@@ -20,3 +20,20 @@ func TestErrorFromTheOtherSideSaysItOnce(t *testing.T) {
 		}
 	}
 }
+
+// What a part passes on as the cause of its own error is said once, too; an error of another kind is said beside it.
+func TestErrorWithACauseOfTheSameCodeSaysItOnce(t *testing.T) {
+	cause := &Error{Code: ErrNotFound, Op: "find function", Entity: "aply", Detail: "did you mean apply?"}
+	for _, c := range []struct {
+		code Code
+		want string
+	}{
+		{ErrNotFound, "call aply: find function aply: not found: did you mean apply?"},
+		{ErrInvalid, "call aply: invalid: find function aply: not found: did you mean apply?"},
+	} {
+		e := &Error{Code: c.code, Op: "call", Entity: "aply", Err: cause}
+		if e.Error() != c.want || !errors.Is(e, c.code) || !errors.Is(e, ErrNotFound) {
+			t.Errorf("%q, want %q", e, c.want)
+		}
+	}
+}
