@@ -19,7 +19,8 @@ func DidYouMean(word string, names []string) string {
 }
 
 // Names returns up to three of the names that look like a misspelling of word, begin with it, or, where it is longer
-// than two letters, contain it, the likeliest first.
+// than two letters, contain it, the likeliest first. Beside a name that is at most one letter off, only those that begin
+// with the word may be meant.
 func Names(word string, names []string) []string {
 	type scored struct {
 		name     string
@@ -39,6 +40,9 @@ func Names(word string, names []string) []string {
 	})
 	var out []string
 	for _, s := range near {
+		if near[0].distance <= 1 && s.distance > near[0].distance && !strings.HasPrefix(strings.ToLower(s.name), word) {
+			continue
+		}
 		if !slices.Contains(out, s.name) && len(out) < 3 {
 			out = append(out, s.name)
 		}

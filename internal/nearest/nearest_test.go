@@ -18,6 +18,17 @@ func TestNames(t *testing.T) {
 			t.Errorf("%q: got %v, want %v", word, got, want)
 		}
 	}
+	links := []string{"allowed_methods", "allowed_ports", "allowed_hosts", "follow_redirects"}
+	for word, want := range map[string]string{
+		"allowed_host":  "did you mean allowed_hosts?",
+		"alowed_hosts":  "did you mean allowed_hosts?",
+		"Allowed_Hosts": "did you mean allowed_hosts?",
+		"alowed_hots":   "did you mean allowed_hosts or allowed_ports or allowed_methods?",
+	} {
+		if got := nearest.DidYouMean(word, links); got != want {
+			t.Errorf("%q: %s, want %s", word, got, want)
+		}
+	}
 	if got := nearest.Names(strings.Repeat("x", 500), names); got != nil {
 		t.Errorf("long word: %v", got)
 	}
