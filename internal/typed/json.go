@@ -10,6 +10,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/weftlattice/weft/lattice"
@@ -30,7 +31,11 @@ func FromJSON(f *Func, texts []string) ([]any, error) {
 	for i, p := range f.Params {
 		r := jsonReader{json.NewDecoder(strings.NewReader(texts[i]))}
 		r.d.UseNumber()
-		v, err := r.value(p.Type)
+		var v any
+		err := CheckText(texts[i])
+		if err == nil {
+			v, err = r.value(p.Type)
+		}
 		if err == nil {
 			if _, extra := r.d.Token(); extra != io.EOF { //nolint:errorlint // Token returns it bare
 				err = wrong("more than one JSON value")
@@ -42,6 +47,38 @@ func FromJSON(f *Func, texts []string) ([]any, error) {
 		values[i] = v
 	}
 	return values, nil
+}
+
+// CheckText refuses JSON whose text is not Unicode, which encoding/json would change without a word: bytes that are no
+// UTF-8, and one half of a surrogate pair, as "\ud800".
+func CheckText(text string) error {
+	if !utf8.ValidString(text) {
+		return wrong("no JSON: it is not UTF-8; bytes are {%q: \"BASE64\"}", bytesKey)
+	}
+	unit := func(at int) rune { // the UTF-16 of an escape; 0: there is none
+		if at+6 > len(text) || text[at:at+2] != `\u` {
+			return 0
+		}
+		n, err := strconv.ParseUint(text[at+2:at+6], 16, 16)
+		if err != nil {
+			return 0
+		}
+		return rune(n)
+	}
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' {
+			continue
+		}
+		switch u := unit(i); {
+		case !utf16.IsSurrogate(u):
+			i++ // what is escaped
+		case utf16.DecodeRune(u, unit(i+6)) == utf8.RuneError:
+			return wrong("%s at byte %d is half of a character", text[i:i+6], i)
+		default:
+			i += 11
+		}
+	}
+	return nil
 }
 
 func count(n int, what string) string {

@@ -83,6 +83,8 @@ func TestPayloadsOfTypedCalls(t *testing.T) {
 		{"func(a: flags {r, w})", `["w","r"]`, "\x91\x92\xa1r\xa1w"},
 		{"func(a: option<option<u8>>)", `{"some":7}`, "\x91\x81\xa4some\x07"},
 		{"func(a: char)", `"é"`, "\x91\xa2é"},
+		{"func(a: char)", `"\uD83D\ude00"`, "\x91\xa4😀"},
+		{"func(a: string)", `"\\ud800\ufffd"`, "\x91\xa9\\ud800\ufffd"},
 		{"func(a: s64)", `300`, "\x91\xcd\x01\x2c"},
 	} {
 		f := parse(t, c.types)
@@ -113,6 +115,10 @@ func TestArgumentsOfAnotherType(t *testing.T) {
 		{"func(c: char)", `""`, `c: want char, found ""`},
 		{"func(b: bool)", `null`, "b: want bool, found null"},
 		{"func(s: string)", `["a"]`, "s: want string, found a list"},
+		{"func(s: string)", `"a\ud800"`, `s: \ud800 at byte 2 is half of a character`},
+		{"func(s: string)", `"\ud83d\n"`, `s: \ud83d at byte 1 is half of a character`},
+		{"func(s: string)", `"\udE00\ud83d"`, `s: \udE00 at byte 1 is half of a character`},
+		{"func(s: string)", "\"\xff\"", `s: no JSON: it is not UTF-8; bytes are {"$bytes": "BASE64"}`},
 		{"func(o: record<text: string, limit: u32>)", `{"text":"a","limt":1}`,
 			"o: no field is called limt; did you mean limit?"},
 		{"func(o: record<text: string, limit: u32>)", `{"text":"a"}`, "o: the field limit: u32 is missing"},

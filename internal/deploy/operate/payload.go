@@ -15,6 +15,7 @@ import (
 	codec "github.com/vmihailenco/msgpack/v5"
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
 
+	"github.com/weftlattice/weft/internal/typed"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/msgpack"
 )
@@ -24,7 +25,7 @@ const maxDepth = 200
 
 // PayloadFromJSON turns JSON into a msgpack payload. Whole numbers become integers, unsigned unless they are negative.
 // An object {"$bytes": "base64"} becomes bytes. The empty string is the empty payload. What is no JSON is
-// lattice.ErrInvalid.
+// lattice.ErrInvalid, and so is text that is not Unicode.
 func PayloadFromJSON(text string) ([]byte, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
@@ -32,7 +33,10 @@ func PayloadFromJSON(text string) ([]byte, error) {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
 	var v any
-	err := d.Decode(&v)
+	err := typed.CheckText(text)
+	if err == nil {
+		err = d.Decode(&v)
+	}
 	if err == nil {
 		if _, extra := d.Token(); extra != io.EOF { //nolint:errorlint // Token returns it bare
 			err = errors.New("more than one value")
