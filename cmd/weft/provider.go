@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -57,15 +56,12 @@ func providerStart(a *app) *cobra.Command {
 			if r.Configuration, err = values.Provider(config, a.in); err != nil {
 				return err
 			}
-			if err = otherContract(args[0], pack.ContractID); err != nil {
-				return err
-			}
 			ctx, l, s, done, err := w.ship(a, cmd)
 			if err != nil {
 				return err
 			}
 			defer done()
-			if r.Ref, err = pushUnlessBuiltin(ctx, l, s, args[0], pack); err != nil {
+			if r.Ref, err = l.PushProvider(ctx, s, args[0], pack, operate.ProviderPack{}); err != nil {
 				return err
 			}
 			result, err := l.StartProvider(ctx, r)
@@ -117,8 +113,9 @@ start is replaced by the old one again. Links, annotations and, without --config
 			if err != nil {
 				return err
 			}
-			pack.Name, pack.ContractID = or(pack.Name, v.ProviderName(id)), v.Contract(id)
-			if r.Ref, err = pushUnlessBuiltin(ctx, l, s, args[1], pack); err != nil {
+			r.Ref, err = l.PushProvider(ctx, s, args[1], pack,
+				operate.ProviderPack{Name: v.ProviderName(id), ContractID: v.Contract(id)})
+			if err != nil {
 				return err
 			}
 			result, err := l.UpdateProvider(ctx, id, r)
@@ -134,15 +131,6 @@ start is replaced by the old one again. Links, annotations and, without --config
 	return cmd
 }
 
-// pushUnlessBuiltin returns the reference by which hosts start a provider.
-func pushUnlessBuiltin(ctx context.Context, l *operate.Lattice, s *operate.Signer, ref string,
-	pack operate.ProviderPack) (string, error) {
-	if isBuiltin(ref) {
-		return ref, nil
-	}
-	return l.PushProvider(ctx, s, ref, pack)
-}
-
 // anyLink reads the name of a link; empty means any.
 func anyLink(name string) (lattice.LinkName, error) {
 	if name == "" {
@@ -155,17 +143,6 @@ func isBuiltin(ref string) bool {
 	return slices.ContainsFunc(builtins, func(b builtin) bool {
 		return b.name == strings.TrimPrefix(ref, "builtin://")
 	})
-}
-
-// otherContract refuses a contract that was asked of a built-in provider and is not the one that it provides.
-func otherContract(ref, contract string) error {
-	for _, b := range builtins {
-		if contract != "" && contract != b.contract && b.name == strings.TrimPrefix(ref, "builtin://") {
-			return usage.Errorf("--contract %s: %s provides %s; leave out --contract, which is for executables",
-				lattice.Printable(contract), b.name, b.contract)
-		}
-	}
-	return nil
 }
 
 // showProvider shows what became of a provider.

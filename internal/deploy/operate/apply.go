@@ -369,7 +369,7 @@ func (r *application) prepareProvider(ctx context.Context, s *Signer, p nodefile
 	ref := strings.TrimPrefix(p.Ref, nodefile.BuiltinScheme)
 	if ref == p.Ref {
 		var err error
-		if ref, err = r.PushProvider(ctx, s, ref, ProviderPack{ContractID: p.Contract}); err != nil {
+		if ref, err = r.PushProvider(ctx, s, ref, ProviderPack{}, ProviderPack{ContractID: p.Contract}); err != nil {
 			return ProviderStart{}, err
 		}
 	}

@@ -2,17 +2,17 @@ package operate
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/weftlattice/weft/internal/deploy/localfile"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/nearest"
 	"github.com/weftlattice/weft/lattice"
@@ -104,36 +104,68 @@ type ProviderPack struct {
 	Account    string // name of the account key; default "default"
 }
 
+// others refuses what was said of a reference that means no executable: what it is has a name, a version and a contract
+// of its own, of which the contract may be known.
+func (p ProviderPack) others(ref, what, contract string) error {
+	var flags []string
+	if p.ContractID != "" && p.ContractID != contract {
+		flags = append(flags, "--contract")
+	}
+	if p.Name != "" {
+		flags = append(flags, "--name")
+	}
+	if p.Version != "" {
+		flags = append(flags, "--ver")
+	}
+	if len(flags) == 0 {
+		return nil
+	}
+	if contract != "" {
+		what += " and provides " + contract
+	}
+	return usage.Errorf("%s is %s; leave out %s, which only an executable needs", lattice.Printable(ref), what,
+		strings.Join(flags, " and "))
+}
+
 // PushProvider prepares a provider for starting: an archive is verified and pushed, an executable is packed for this
-// machine's kind, signed and pushed; any other reference stays as it is.
-func (l *Lattice) PushProvider(ctx context.Context, s *Signer, ref string, pack ProviderPack) (string, error) {
+// machine's kind, signed and pushed; any other reference stays as it is. What an executable lacks says pack, and where
+// that is empty defaults. It is a usage.Error to say it of anything else in pack.
+func (l *Lattice) PushProvider(ctx context.Context, s *Signer, ref string, pack, defaults ProviderPack) (string, error) {
+	name := strings.TrimPrefix(ref, "builtin://")
+	for _, b := range l.cfg.Builtins {
+		if b.Name == name {
+			return ref, pack.others(name, "a built-in provider", b.ContractID)
+		}
+	}
 	if !IsLocal(ref) {
 		var names []string
 		for _, b := range l.cfg.Builtins {
 			names = append(names, b.Name)
 		}
-		if slices.Contains(names, strings.TrimPrefix(ref, "builtin://")) {
-			return ref, nil
+		if err := l.checkRemote(ctx, ref, names, "actor"); err != nil {
+			return ref, err
 		}
-		return ref, l.checkRemote(ctx, ref, names, "actor")
+		return ref, pack.others(ref, "a reference, and its archive says what it is", "")
 	}
 	data, err := localfile.Read(ref, localfile.MaxBytes)
 	if err != nil {
 		return "", err
 	}
 	if signing.IsArchive(data) {
-		a, err := signing.OpenArchive(data, time.Now())
+		a, err := openArchive(ref, data)
+		if err == nil {
+			err = pack.others(ref, "an archive", a.Claims.ContractID)
+		}
 		if err != nil {
-			return "", fmt.Errorf("%s: %w", ref, err)
+			return "", err
 		}
 		return l.Push(ctx, a.Claims.Name, data)
 	}
 	if err := NoModule(ref, data); err != nil {
 		return "", err
 	}
-	if pack.Name == "" {
-		pack.Name = filepath.Base(ref)
-	}
+	pack.Name = cmp.Or(pack.Name, defaults.Name, filepath.Base(ref))
+	pack.ContractID = cmp.Or(pack.ContractID, defaults.ContractID)
 	info, err := os.Stat(ref)
 	if err != nil {
 		return "", localfile.Error("open", ref, err)
