@@ -122,8 +122,13 @@ func viewFile(path string, data []byte) (fileView, error) {
 
 // judged adds what is wrong with the claims, if anything is.
 func (v fileView) judged(err error) fileView {
-	if err != nil {
-		v.Trust, v.Problem = lattice.CodeOf(err).Name(), err.Error()
+	if err == nil {
+		return v
+	}
+	code := lattice.CodeOf(err)
+	v.Trust = code.Name()
+	if code != lattice.ErrUnsigned { // that says it all, and is none before the file is signed
+		v.Problem = err.Error()
 	}
 	return v
 }

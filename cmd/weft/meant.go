@@ -121,8 +121,13 @@ var otherFlags = map[string][]string{
 	"node": {"host"}, "revision": {"rev"}, "version": {"ver"},
 }
 
-// unknownFlag words what is wrong with the flags of a command line: with an unknown one, the nearest that cmd has.
+// unknownFlag words what is wrong with the flags of a command line: with an unknown one, the nearest that cmd has; with
+// a file in --output, where it goes.
 func unknownFlag(cmd *cobra.Command, err error) error {
+	var wrong *pflag.InvalidValueError
+	if errors.As(err, &wrong) && wrong.GetFlag().Name == "output" && cmd.Flags().Lookup("out") != nil {
+		return usage.Errorf("%w; the file to write goes in --out", err)
+	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return usage.Error{Err: err}

@@ -32,6 +32,9 @@ With --template component-rust it is a WASI 0.2 component, which takes its crate
 			if err := scaffold.CheckName(args[0]); err != nil {
 				return usage.Error{Err: err}
 			}
+			if module != "" && kind.value != scaffold.Templates[0] {
+				return usage.Errorf("--module is the path of a Go module, and %s makes none; leave it out", kind.value)
+			}
 			dir := or(dir, args[0])
 			if err := scaffold.New(dir, args[0], scaffold.Options{Module: module, Template: kind.value}); err != nil {
 				return err

@@ -56,12 +56,13 @@ func explainClaims(a *app, path string, m *operate.Module) {
 	case !m.Signed:
 	case m.Project != "":
 		a.say("- signed as %s, claims from %s", m.Claims.Name, m.Project)
-	case m.Derived:
-		a.say("- signed as %s, which may use what it imports and exports: %s\n  Say otherwise with --cap CONTRACT, or in an actor.yaml beside %s",
-			m.Claims.Name, cmp.Or(strings.Join(m.Claims.Caps, " "), "nothing"), path)
 	default:
-		a.say("- signed as %s, which may use: %s\n  Say otherwise with --cap CONTRACT, or in an actor.yaml beside %s",
-			m.Claims.Name, cmp.Or(strings.Join(m.Claims.Caps, " "), "nothing"), path)
+		grants := cmp.Or(strings.Join(m.Claims.Caps, " "), "nothing")
+		if m.Derived {
+			grants += ", by what it imports and exports"
+		}
+		a.say("- signed as %s; its claims grant %s\n  Say otherwise with --cap CONTRACT, or in an actor.yaml beside %s",
+			m.Claims.Name, grants, path)
 	}
 }
 
