@@ -47,6 +47,7 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 	}
 	r := &answer{instance: i, offer: stream.From(ctx), request: len(req.Body)}
 	x := asked(req)
+	defer x.Close()
 	x.Respond, x.Write, x.Finish = r.head, r.write, r.finish
 	if r.offer != nil {
 		x.Room, x.Writable = r.room, r.writable

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/face"
 	wasiio "github.com/weftlattice/weft/host/internal/component/wasi/io"
 	"github.com/weftlattice/weft/lattice/contract/httpclient"
@@ -24,7 +23,17 @@ type outgoingBody struct {
 	done     bool                // nothing more is written
 	bodiless bool                // what it is sent with has no body, whatever its header says
 	failed   *httpclient.Failure // why it is not whole; nil: it is, or may be yet
-	trailers Header              // of a body that was done before it was sent
+	trailers *fields             // of a body that is done; nil: none
+}
+
+// body makes the body of what has the header: of names the error when it has another length than that says. It is nil
+// where content-length is no length.
+func (f *fields) body(s *face.State, of string) *outgoingBody {
+	length, ok := f.all.length()
+	if !ok {
+		return nil
+	}
+	return &outgoingBody{state: s, length: length, size: of}
 }
 
 // Drop gives back what was written and not sent. A body that was not finished is not whole.
@@ -38,6 +47,14 @@ func (b *outgoingBody) Drop() {
 func (b *outgoingBody) release() {
 	b.state.Release(len(b.held))
 	b.held = nil
+	b.letTrailers()
+}
+
+func (b *outgoingBody) letTrailers() {
+	if b.trailers != nil {
+		b.trailers.Drop()
+		b.trailers = nil
+	}
 }
 
 // end says that nothing more is written; failed is why the body is not whole. A request whose body is not whole is not
@@ -57,6 +74,30 @@ func (b *outgoingBody) end(failed *httpclient.Failure) {
 // fits reports whether the body is as long as its header says.
 func (b *outgoingBody) fits() bool {
 	return b.length < 0 || uint64(b.length) == b.written || b.bodiless && b.written == 0
+}
+
+// misfit says why a body cannot end here as it is; nil: it can.
+func (b *outgoingBody) misfit() *httpclient.Failure {
+	switch {
+	case !b.fits():
+		return httpclient.Sized(b.size, int64(b.written), "another length than content-length says")
+	case b.size == httpclient.RequestBodySize && b.trailers != nil && len(b.trailers.header()) > 0:
+		return httpclient.Sized(httpclient.RequestTrailersSize, int64(b.trailers.header().size()),
+			"a request is sent without trailers: "+httpclient.ID+" has none")
+	}
+	return nil
+}
+
+// finish ends a body that is whole, and whose response is sent.
+func (b *outgoingBody) finish(ctx context.Context) error {
+	b.exchange.finished = true
+	var trailers Header
+	if b.trailers != nil {
+		trailers = b.trailers.header()
+	}
+	err := b.exchange.Finish(ctx, trailers)
+	b.release()
+	return err
 }
 
 var errEnded = errors.New("the body has ended")
@@ -117,17 +158,14 @@ var outgoingBodies = map[string]face.Func{
 	}),
 	"[static]outgoing-body.finish": {Call: func(c *face.Call, args []any) (any, error) {
 		b := face.Object[*outgoingBody](args[0])
-		var trailers Header
-		if t := args[1].(abi.Variant); t.Case == 1 {
-			f := face.Object[*fields](t.Value)
-			defer f.Drop()
-			trailers = f.all
+		if f, ok := value(args[1]); ok {
+			var err error
+			if b.trailers, err = given(c, f); err != nil {
+				return nil, err
+			}
 		}
-		var failed *httpclient.Failure
-		if !b.fits() {
-			failed = httpclient.Sized(b.size, int64(b.written), "another length than content-length says")
-		}
-		if b.end(failed); b.failed != nil {
+		if b.end(b.misfit()); b.failed != nil {
+			b.letTrailers()
 			return face.Bad(errorCode(b.failed)), nil
 		}
 		if s := b.sending; s != nil {
@@ -136,11 +174,9 @@ var outgoingBodies = map[string]face.Func{
 			return face.Good(nil), nil
 		}
 		if b.exchange == nil {
-			b.trailers = trailers
 			return face.Good(nil), nil
 		}
-		b.exchange.finished = true
-		if err := b.exchange.Finish(c.Context, trailers); err != nil {
+		if err := b.finish(c.Context); err != nil {
 			return face.Bad(internalError(err)), nil
 		}
 		return face.Good(nil), nil

@@ -31,6 +31,15 @@ type Exchange struct {
 // Responded reports whether the head of an answer was given, and whether its body has ended.
 func (e *Exchange) Responded() (head, whole bool) { return e.responded, e.finished }
 
+// Close lets go of the request and of its answer, of which a guest may keep handles.
+func (e *Exchange) Close() {
+	e.Header, e.Incoming = nil, Incoming{Body: ended}
+	e.Respond = func(int, Header, string) error { return errEnded }
+	e.Write = func(context.Context, []byte) error { return errEnded }
+	e.Finish = func(context.Context, Header) error { return errEnded }
+	e.Room, e.Writable = nil, nil
+}
+
 // Params are the arguments of wasi:http/incoming-handler handle.
 func (e *Exchange) Params() []any {
 	return []any{face.Rep(&incomingRequest{exchange: e}), face.Rep(&outparam{e})}
@@ -74,11 +83,11 @@ func respond(c *face.Call, args []any) (any, error) {
 	if err := e.Respond(int(r.status), r.header.all, ""); err != nil {
 		return nil, err
 	}
-	if r.body == nil { // it was never asked for: empty
-		e.finished = true
-		return nil, e.Finish(c.Context, nil)
-	}
 	b := r.body
+	if b == nil { // it was never asked for: empty
+		length, _ := r.header.all.length()
+		b = &outgoingBody{state: c.State, length: length, size: httpclient.ResponseBodySize, done: true}
+	}
 	b.exchange = e
 	b.bodiless = e.Method == "HEAD" || r.status == 204 || r.status == 304
 	if len(b.held) > 0 {
@@ -88,9 +97,8 @@ func respond(c *face.Call, args []any) (any, error) {
 			return nil, err
 		}
 	}
-	if b.done && (b.failed == nil || b.bodiless && b.written == 0) {
-		e.finished = true
-		return nil, e.Finish(c.Context, b.trailers)
+	if b.done && (b.failed == nil && b.fits() || b.bodiless && b.written == 0) {
+		return nil, b.finish(c.Context)
 	}
 	return nil, nil
 }
@@ -114,7 +122,7 @@ var exchanges = map[string]face.Func{
 	}),
 	"[method]incoming-request.headers": face.Method(face.Little, func(c *face.Call, r *incomingRequest, _ []any) (any,
 		error) {
-		return face.Rep(r.exchange.Header.fields(c.State)), nil
+		return view(&r.exchange.Header), nil
 	}),
 	"[method]incoming-request.consume": committing(face.Method(face.Little, func(_ *face.Call, r *incomingRequest, _ []any) (any,
 		error) {
@@ -124,9 +132,11 @@ var exchanges = map[string]face.Func{
 		r.consumed = true
 		return face.Good(face.Rep(&incomingBody{Incoming: &r.exchange.Incoming})), nil
 	})),
-	"[constructor]outgoing-response": {Call: func(_ *face.Call, args []any) (any, error) {
-		h := face.Object[*fields](args[0])
-		h.immutable = true
+	"[constructor]outgoing-response": {Call: func(c *face.Call, args []any) (any, error) {
+		h, err := given(c, args[0])
+		if err != nil {
+			return nil, err
+		}
 		return face.Rep(&outgoingResponse{status: 200, header: h}), nil
 	}},
 	"[method]outgoing-response.status-code": face.Method(face.Little, func(_ *face.Call, r *outgoingResponse,
@@ -144,14 +154,16 @@ var exchanges = map[string]face.Func{
 	}),
 	"[method]outgoing-response.headers": face.Method(face.Little, func(c *face.Call, r *outgoingResponse,
 		_ []any) (any, error) {
-		return face.Rep(r.header.all.fields(c.State)), nil
+		return view(&r.header.all), nil
 	}),
 	"[method]outgoing-response.body": face.Method(face.Little, func(c *face.Call, r *outgoingResponse, _ []any) (any,
 		error) {
 		if r.body != nil {
 			return face.Bad(nil), nil
 		}
-		r.body = &outgoingBody{state: c.State, length: r.header.length(), size: httpclient.ResponseBodySize}
+		if r.body = r.header.body(c.State, httpclient.ResponseBodySize); r.body == nil {
+			return face.Bad(nil), nil
+		}
 		return face.Good(face.Rep(r.body)), nil
 	}),
 

@@ -1,7 +1,8 @@
 package http
 
 import (
-	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -24,12 +25,23 @@ type fields struct {
 	all       Header
 	bytes     int // held of the state
 	immutable bool
+	of        *Header // what is shown, of an object that the guest has; nil: all
+}
+
+// header is what the fields are. Those of an object that is dropped are none.
+func (f *fields) header() Header {
+	if f.of != nil {
+		return *f.of
+	}
+	return f.all
 }
 
 // Drop gives back what the fields hold.
 func (f *fields) Drop() {
-	f.state.Release(f.bytes)
-	f.all, f.bytes = nil, 0
+	if f.of == nil {
+		f.state.Release(f.bytes)
+		f.all, f.bytes = nil, 0
+	}
 }
 
 // Cases of header-error.
@@ -87,68 +99,73 @@ func (h Header) size() (bytes int) {
 	return bytes
 }
 
-func (f *fields) remove(name string) {
-	kept := make(Header, 0, len(f.all))
-	for _, x := range f.all {
-		if strings.EqualFold(x.Name, name) {
-			f.bytes -= x.size()
-			f.state.Release(x.size())
-			continue
-		}
-		kept = append(kept, x)
+// hold makes fields of a header that nothing else holds.
+func hold(c *face.Call, h Header) (*fields, error) {
+	size := h.size()
+	c.Pay(size)
+	if !c.State.Hold(size) {
+		return nil, abi.Trap("headers and bodies that are not sent hold %d MiB", face.MaxHeld>>20)
 	}
-	f.all = kept
+	return &fields{state: c.State, all: h, bytes: size}, nil
 }
 
-func (f *fields) values(name string) []any {
-	values := []any{}
-	for _, x := range f.all {
-		if strings.EqualFold(x.Name, name) {
-			values = append(values, []byte(x.Value))
+// given are fields that a guest has given away: they do not change any more. Of a view they are a copy.
+func given(c *face.Call, arg any) (*fields, error) {
+	f := face.Object[*fields](arg)
+	if f.of != nil {
+		var err error
+		if f, err = hold(c, slices.Clone(f.header())); err != nil {
+			return nil, err
 		}
 	}
-	return values
+	f.immutable = true
+	return f, nil
 }
 
-// fields show a header that something else holds.
-func (h Header) fields(s *face.State) *fields { return &fields{state: s, all: h, immutable: true} }
+// without are the fields of other names, and their bytes.
+func (f *fields) without(name string) (kept Header, bytes int) {
+	kept = make(Header, 0, len(f.all))
+	for _, x := range f.all {
+		if !strings.EqualFold(x.Name, name) {
+			kept, bytes = append(kept, x), bytes+x.size()
+		}
+	}
+	return kept, bytes
+}
+
+// view shows the header of an object as long as that is there: nobody holds it for the view.
+func view(of *Header) any { return face.Rep(&fields{immutable: true, of: of}) }
 
 // changing makes a face.Func that changes fields.
-func changing(f func(h *fields, args []any) abi.Variant) face.Func {
+func changing(f func(c *face.Call, h *fields, args []any) abi.Variant) face.Func {
 	return face.Method(face.Little, func(c *face.Call, h *fields, args []any) (any, error) {
 		if h.immutable {
 			return headerError(headerImmutable), nil
 		}
-		return f(h, args), nil
+		return f(c, h, args), nil
 	})
 }
 
-func text(v any) string {
-	if b, ok := v.([]byte); ok {
-		return string(b)
-	}
-	return v.(string)
-}
-
-func named(name any, values any) Header {
-	var h Header
-	for _, v := range values.([]any) {
-		h = append(h, Field{name.(string), text(v)})
+func named(name string, values []any) (h Header) {
+	for _, v := range values {
+		h = append(h, Field{name, string(v.([]byte))})
 	}
 	return h
 }
 
-// length is content-length; negative: face.None.
-func (f *fields) length() int64 {
-	for _, x := range f.all {
+// length is content-length; negative: there is none. ok is false where it is no length, or there are several.
+func (h Header) length() (n int64, ok bool) {
+	n = -1
+	for _, x := range h {
 		if strings.EqualFold(x.Name, "content-length") {
-			var n int64
-			if _, err := fmt.Sscanf(x.Value, "%d", &n); err == nil && n >= 0 {
-				return n
+			v, err := strconv.ParseUint(x.Value, 10, 63)
+			if err != nil || n >= 0 && n != int64(v) {
+				return -1, false
 			}
+			n = int64(v)
 		}
 	}
-	return -1
+	return n, true
 }
 
 var fieldsResource = map[string]face.Func{
@@ -159,60 +176,77 @@ var fieldsResource = map[string]face.Func{
 		f := &fields{state: c.State}
 		for _, e := range args[0].([]any) {
 			pair := e.([]any)
-			if v, ok := f.put(Header{{pair[0].(string), text(pair[1])}}); !ok {
+			if v, ok := f.put(Header{{pair[0].(string), string(pair[1].([]byte))}}); !ok {
 				f.Drop()
 				return v, nil
 			}
 		}
 		return face.Good(face.Rep(f)), nil
 	}},
-	"[method]fields.get": face.Method(face.Little, func(_ *face.Call, f *fields, args []any) (any,
-		error) {
-		return f.values(args[0].(string)), nil
+	"[method]fields.get": face.Method(face.Little, func(c *face.Call, f *fields, args []any) (any, error) {
+		h, values := f.header(), []any{}
+		c.Pay(h.size())
+		for _, x := range h {
+			if strings.EqualFold(x.Name, args[0].(string)) {
+				values = append(values, []byte(x.Value))
+			}
+		}
+		return values, nil
 	}),
-	"[method]fields.has": face.Method(face.Little, func(_ *face.Call, f *fields, args []any) (any, error) {
-		return len(f.values(args[0].(string))) > 0, nil
+	"[method]fields.has": face.Method(face.Little, func(c *face.Call, f *fields, args []any) (any, error) {
+		h := f.header()
+		c.Pay(h.size())
+		return slices.ContainsFunc(h, func(x Field) bool { return strings.EqualFold(x.Name, args[0].(string)) }), nil
 	}),
-	"[method]fields.set": changing(func(f *fields, args []any) abi.Variant {
+	"[method]fields.set": changing(func(c *face.Call, f *fields, args []any) abi.Variant {
 		// The new values are judged first, so that a set that fails changes nothing.
-		next := &fields{state: f.state}
-		v, ok := next.put(named(args[0], args[1]))
+		name, next := args[0].(string), &fields{state: f.state}
+		if n := check(name, ""); n >= 0 {
+			return headerError(uint32(n))
+		}
+		v, ok := next.put(named(name, args[1].([]any)))
 		if !ok {
 			return v
 		}
-		f.remove(args[0].(string))
-		f.all, f.bytes = append(f.all, next.all...), f.bytes+next.bytes
+		c.Pay(f.bytes)
+		kept, bytes := f.without(name)
+		if bytes+next.bytes > maxFields {
+			next.Drop()
+			return headerError(forbidden)
+		}
+		f.state.Release(f.bytes - bytes)
+		f.all, f.bytes = append(kept, next.all...), bytes+next.bytes
 		return v
 	}),
-	"[method]fields.delete": changing(func(f *fields, args []any) abi.Variant {
+	"[method]fields.delete": changing(func(c *face.Call, f *fields, args []any) abi.Variant {
 		name := args[0].(string)
 		if n := check(name, ""); n >= 0 {
 			return headerError(uint32(n))
 		}
-		f.remove(name)
+		c.Pay(f.bytes)
+		kept, bytes := f.without(name)
+		f.state.Release(f.bytes - bytes)
+		f.all, f.bytes = kept, bytes
 		return face.Good(nil)
 	}),
-	"[method]fields.append": changing(func(f *fields, args []any) abi.Variant {
-		v, _ := f.put(Header{{args[0].(string), text(args[1])}})
+	"[method]fields.append": changing(func(_ *face.Call, f *fields, args []any) abi.Variant {
+		v, _ := f.put(Header{{args[0].(string), string(args[1].([]byte))}})
 		return v
 	}),
 	"[method]fields.entries": face.Method(face.Little, func(c *face.Call, f *fields, _ []any) (any, error) {
-		c.Pay(f.bytes)
-		all := make([]any, len(f.all))
-		for i, x := range f.all {
+		h := f.header()
+		c.Pay(h.size())
+		all := make([]any, len(h))
+		for i, x := range h {
 			all[i] = []any{x.Name, []byte(x.Value)}
 		}
 		return all, nil
 	}),
 	"[method]fields.clone": face.Method(face.Little, func(c *face.Call, f *fields, _ []any) (any, error) {
-		size := 0
-		for _, x := range f.all {
-			size += x.size()
+		clone, err := hold(c, slices.Clone(f.header()))
+		if err != nil {
+			return nil, err
 		}
-		c.Pay(size)
-		if !c.State.Hold(size) {
-			return nil, abi.Trap("headers and bodies that are not sent hold %d MiB", face.MaxHeld>>20)
-		}
-		return face.Rep(&fields{state: c.State, all: append(Header(nil), f.all...), bytes: size}), nil
+		return face.Rep(clone), nil
 	}),
 }

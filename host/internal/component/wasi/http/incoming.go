@@ -28,11 +28,16 @@ type incomingBody struct {
 	stream bool
 }
 
-// Drop is for a guest that does not want the rest.
+// Drop is for a guest that does not want the rest. A stream of the body has no more then.
 func (b *incomingBody) Drop() {
 	if b.Discard != nil {
 		b.Discard()
 	}
+}
+
+// next asks anew for Body, which Discard may take away.
+func (b *incomingBody) next(ctx context.Context, max int, wait bool) ([]byte, error) {
+	return b.Body(ctx, max, wait)
 }
 
 func (b *incomingBody) readable() *wasiio.Pollable { return &wasiio.Pollable{Await: b.Readable} }
@@ -44,9 +49,12 @@ type futureTrailers struct {
 	taken  bool
 }
 
-// await is the wait for them.
+// await is the wait for them. Of a body that never ends it passes over a part, and is to be asked anew.
 func (t *futureTrailers) await() <-chan struct{} {
-	for t.Readable != nil {
+	if t.Readable == nil {
+		return nil
+	}
+	for range passes {
 		b, err := t.Body(context.Background(), maxPassed, false)
 		switch {
 		case err == io.EOF:
@@ -60,8 +68,15 @@ func (t *futureTrailers) await() <-chan struct{} {
 			}
 		}
 	}
-	return nil
+	return again
 }
+
+// again is closed: what waits for it asks anew.
+var again = func() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // Drop is for a guest that does not want them.
 func (t *futureTrailers) Drop() {
@@ -70,7 +85,13 @@ func (t *futureTrailers) Drop() {
 	}
 }
 
-const maxPassed = 64 << 10 // bytes of a body that are passed over at a time
+const (
+	maxPassed = 64 << 10 // bytes of a body that are passed over at a time
+	passes    = 16       // how often that is done in one call of the guest
+)
+
+// ended is a Body that is taken away.
+func ended(context.Context, int, bool) ([]byte, error) { return nil, errEnded }
 
 // Whole is a Body of what is there already.
 func Whole(b []byte) func(context.Context, int, bool) ([]byte, error) {
@@ -91,7 +112,7 @@ var incomingBodies = map[string]face.Func{
 			return face.Bad(nil), nil
 		}
 		b.stream = true
-		return face.Good(face.Rep(&wasiio.Input{Next: b.Body, Ready: b.readable})), nil
+		return face.Good(face.Rep(&wasiio.Input{Next: b.next, Ready: b.readable})), nil
 	}),
 	"[static]incoming-body.finish": {Call: func(_ *face.Call, args []any) (any, error) {
 		b := face.Object[*incomingBody](args[0])
@@ -116,13 +137,17 @@ var incomingBodies = map[string]face.Func{
 		if t.failed != nil {
 			return face.Some(face.Good(face.Bad(errorCode(httpclient.Fail(httpclient.ProtocolError, "%v", t.failed))))), nil
 		}
-		if t.Trailers == nil {
-			return face.Some(face.Good(face.Good(face.None))), nil
+		trailers := face.None
+		if t.Trailers != nil {
+			if h := t.Trailers(); len(h) > 0 {
+				f, err := hold(c, h)
+				if err != nil {
+					return nil, err
+				}
+				f.immutable = true
+				trailers = face.Some(face.Rep(f))
+			}
 		}
-		h := t.Trailers()
-		if len(h) == 0 {
-			return face.Some(face.Good(face.Good(face.None))), nil
-		}
-		return face.Some(face.Good(face.Good(face.Some(face.Rep(h.fields(c.State)))))), nil
+		return face.Some(face.Good(face.Good(trailers))), nil
 	}),
 }

@@ -149,8 +149,10 @@ func plain(s, without string) bool {
 
 var outgoingRequests = map[string]face.Func{
 	"[constructor]outgoing-request": {Call: func(c *face.Call, args []any) (any, error) {
-		h := face.Object[*fields](args[0])
-		h.immutable = true
+		h, err := given(c, args[0])
+		if err != nil {
+			return nil, err
+		}
 		return face.Rep(&outgoingRequest{state: c.State, header: h, method: abi.Variant{}, scheme: face.None,
 			path: face.None, authority: face.None}), nil
 	}},
@@ -164,14 +166,16 @@ var outgoingRequests = map[string]face.Func{
 	"[method]outgoing-request.set-authority":       setter(requestAuthority, goodAuthority),
 	"[method]outgoing-request.headers": face.Method(face.Little, func(c *face.Call, r *outgoingRequest, _ []any) (any,
 		error) {
-		return face.Rep(r.header.all.fields(c.State)), nil
+		return view(&r.header.all), nil
 	}),
 	"[method]outgoing-request.body": face.Method(face.Little, func(c *face.Call, r *outgoingRequest, _ []any) (any,
 		error) {
 		if r.body != nil {
 			return face.Bad(nil), nil
 		}
-		r.body = &outgoingBody{state: c.State, length: r.header.length(), size: httpclient.RequestBodySize}
+		if r.body = r.header.body(c.State, httpclient.RequestBodySize); r.body == nil {
+			return face.Bad(nil), nil
+		}
 		return face.Good(face.Rep(r.body)), nil
 	}),
 	"[constructor]request-options": {Call: func(*face.Call, []any) (any, error) {
@@ -195,7 +199,7 @@ var outgoingRequests = map[string]face.Func{
 	}),
 	"[method]incoming-response.headers": face.Method(face.Little, func(c *face.Call, r *incomingResponse, _ []any) (any,
 		error) {
-		return face.Rep(r.header.fields(c.State)), nil
+		return view(&r.header), nil
 	}),
 	"[method]incoming-response.consume": face.Method(face.Little, func(_ *face.Call, r *incomingResponse, _ []any) (any,
 		error) {
@@ -203,7 +207,14 @@ var outgoingRequests = map[string]face.Func{
 			return face.Bad(nil), nil
 		}
 		r.consumed = true
-		return face.Good(face.Rep(&incomingBody{Incoming: &Incoming{Body: Whole(r.body), Discard: r.sent.Drop}})), nil
+		r.parts++
+		body := &Incoming{Body: Whole(r.body)}
+		body.Discard = func() {
+			body.Body = ended
+			r.let()
+		}
+		r.body = nil
+		return face.Good(face.Rep(&incomingBody{Incoming: body})), nil
 	}),
 }
 
@@ -233,6 +244,8 @@ func handle(c *face.Call, args []any) (any, error) {
 		wrong = httpclient.Fail(httpclient.ProtocolError, "no scheme of HTTP")
 	} else if r.body != nil {
 		wrong = r.body.failed
+	} else if length, ok := r.header.all.length(); length > 0 || !ok {
+		wrong = httpclient.Sized(httpclient.RequestBodySize, 0, "content-length, and no body")
 	}
 	switch {
 	case wrong != nil:
@@ -326,9 +339,10 @@ func warn(ctx context.Context, s *face.State, err error) {
 	}
 }
 
-// incomingResponse is a response that has come, and is held until nobody has its body.
+// incomingResponse is a response that has come, and is held until the guest has neither it nor its body.
 type incomingResponse struct {
 	sent     *face.Sent
+	parts    int // that the guest has
 	status   uint16
 	header   Header
 	body     []byte
@@ -345,7 +359,7 @@ func received(sent *face.Sent) (*incomingResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &incomingResponse{sent: sent, status: resp.StatusCode, body: resp.Body}
+	r := &incomingResponse{sent: sent, parts: 1, status: resp.StatusCode, body: resp.Body}
 	for name, values := range resp.Header {
 		for _, v := range values {
 			r.header = append(r.header, Field{name, v})
@@ -355,9 +369,14 @@ func received(sent *face.Sent) (*incomingResponse, error) {
 	return r, nil
 }
 
-// Drop gives back what holds the response, unless its body has it.
+// Drop lets go of all but the body.
 func (r *incomingResponse) Drop() {
-	if !r.consumed {
+	r.header, r.body = nil, nil
+	r.let()
+}
+
+func (r *incomingResponse) let() {
+	if r.parts--; r.parts == 0 {
 		r.sent.Drop()
 	}
 }
