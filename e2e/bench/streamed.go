@@ -46,6 +46,7 @@ func measureStreams(ctx context.Context, b *bench, r *report) error {
 		return err
 	}
 	grown := map[string]float64{} // the most that a process has grown by, in MiB
+	which := map[string]string{}
 	streamed := func(name string, c cli, pids map[string]int) (*path, error) {
 		addr, err := c.serve(ctx, file, "stream", []byte("hello\n"), "--cap", "wasmcloud:httpserver")
 		if err != nil {
@@ -61,7 +62,9 @@ func measureStreams(ctx context.Context, b *bench, r *report) error {
 				if err == nil {
 					err = most.err
 				}
-				grown[name] = max(grown[name], most.grown)
+				if most.grown > grown[name] {
+					grown[name], which[name] = most.grown, most.of
+				}
 				return rate, err
 			}}, nil
 	}
@@ -85,7 +88,7 @@ func measureStreams(ctx context.Context, b *bench, r *report) error {
 			value:  fmt.Sprintf("%.0f MB/s", median(p.got)/1e6),
 			beside: fmt.Sprintf("bare net/http: %.0f MB/s", median(bare.got)/1e6),
 			got:    median(ratios(p.got, bare.got)), goal: atLeast(.5)})
-		r.target(target{figure: p.name + ": most growth of either process", value: fmt.Sprintf("%.1f MiB", grown[p.name]),
+		r.target(target{figure: p.name + ": most growth of either process", value: fmt.Sprintf("%.1f MiB, %s", grown[p.name], which[p.name]),
 			got: grown[p.name], goal: atMost(8, " MiB")})
 	}
 	return nil
@@ -122,30 +125,34 @@ func download(ctx context.Context, addr string, bytes int64, look func()) (float
 
 // memoryWatch is how much more memory processes have than when it began.
 type memoryWatch struct {
-	before map[int]int64
+	pids   map[string]int
+	before map[string]int64
 	grown  float64 // MiB, the most of any
+	of     string  // which one
 	err    error
 }
 
 func watchMemory(pids map[string]int) (*memoryWatch, error) {
-	w := &memoryWatch{before: map[int]int64{}}
-	for _, pid := range pids {
+	w := &memoryWatch{pids: pids, before: map[string]int64{}}
+	for name, pid := range pids {
 		n, err := rss(pid)
 		if err != nil {
 			return nil, err
 		}
-		w.before[pid] = n
+		w.before[name] = n
 	}
 	return w, nil
 }
 
 func (w *memoryWatch) look() {
-	for pid, before := range w.before {
-		n, err := rss(pid)
+	for name, before := range w.before {
+		n, err := rss(w.pids[name])
 		if err != nil {
 			w.err = err
 			return
 		}
-		w.grown = max(w.grown, float64(n-before)/(1<<20))
+		if grown := float64(n-before) / (1 << 20); grown > w.grown {
+			w.grown, w.of = grown, name
+		}
 	}
 }

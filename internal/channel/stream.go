@@ -28,7 +28,8 @@ func (c *Conn) carry(call uint32, flags byte) stream.Send {
 		w := &c.out
 		w.mu.Lock()
 		if k == stream.Data {
-			if err := w.wait(ctx, c.done); err != nil {
+			// Streams leave room for others, and the buffers keep a size that is used again.
+			if err := w.below(ctx, c.done, keptBuffer/2); err != nil {
 				w.mu.Unlock()
 				return err
 			}

@@ -36,6 +36,7 @@ type writer struct {
 	closed  bool          // guarded by mu
 	kick    chan struct{} // wakes the flusher
 	rest    []byte        // what the flusher is to write before buf; owned by the goroutine that writes
+	torn    []byte        // the buffer that it is the end of
 	pending atomic.Int64  // bytes in buf, for a look without mu
 }
 
@@ -47,7 +48,12 @@ func (w *writer) full() bool { return len(w.buf) >= maxPending }
 
 // wait waits for room. mu is held, and is again when it returns.
 func (w *writer) wait(ctx context.Context, ended <-chan struct{}) error {
-	for w.full() && !w.closed {
+	return w.below(ctx, ended, maxPending)
+}
+
+// below waits until less than so many bytes wait to be written. mu is held, and is again when it returns.
+func (w *writer) below(ctx context.Context, ended <-chan struct{}, bytes int) error {
+	for len(w.buf) >= bytes && !w.closed {
 		if w.room == nil {
 			w.room = make(chan struct{})
 		}
@@ -101,7 +107,7 @@ func (w *writer) flush(gather bool) {
 			return
 		}
 		if n < len(out) {
-			w.rest = out[n:]
+			w.rest, w.torn = out[n:], out
 			break
 		}
 		w.done(out)
@@ -162,6 +168,9 @@ func (w *writer) run(ended <-chan struct{}) {
 				return
 			}
 			_ = w.conn.SetWriteDeadline(time.Time{}) // before next lets others write
+			if w.torn != nil {
+				out, w.torn = w.torn, nil
+			}
 			w.done(out)
 		}
 	}

@@ -26,7 +26,7 @@ const (
 	// Window is how many bytes of a direction are on their way, or wait for their reader, at most.
 	Window = 512 << 10
 	// Piece is how many bytes one frame carries at most.
-	Piece = 32 << 10
+	Piece = 48 << 10
 	// MaxTrailers is how many bytes the trailers of a body take at most, encoded.
 	MaxTrailers = 16 << 10
 	// MaxFrame is how many bytes the payload of any frame has at most.

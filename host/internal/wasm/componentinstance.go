@@ -405,7 +405,10 @@ func (i *Instance) lowered(ctx context.Context, b *plan.Builtin, stack []uint64)
 	c := i.cross(ctx, &b.Options, b.Instance, true)
 	defer c.leave()
 	c.lifter.Forward = f.Lift != nil
+	have := i.template.module.component.imports[f.Import]
+	c.lifter.Lend = f.Lift == nil && have != nil && have.Lent
 	values, err := c.lifter.Params(stack, t)
+	c.lifter.Lend = false
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,9 @@ type Lifter struct {
 	Call     *Call // for borrowed handles
 	Forward  bool  // strings become Text, for another guest
 
+	// Lend makes bytes what the guest's memory has, rather than a copy: good until guest code runs again.
+	Lend bool
+
 	// Grant is asked before values take so many more bytes here; its error ends the lifting. Small calls do not ask.
 	Grant func(bytes int64) error
 
@@ -276,6 +279,9 @@ func (l *Lifter) elements(ptr, n uint32, element *types.Type) any {
 	if element.Kind == types.U8 {
 		if !l.spend(int64(n)) {
 			return nil
+		}
+		if l.Lend {
+			return l.mem[ptr : ptr+n : ptr+n]
 		}
 		return append(make([]byte, 0, n), l.mem[ptr:ptr+n]...)
 	}

@@ -23,7 +23,9 @@ type Func struct {
 	// Commits says that a call of the guest which has called it cannot be made once more by another instance: it has
 	// taken from the request, or begun the answer. So it is with what asks.
 	Commits bool
-	Call    func(c *Call, args []any) (any, error)
+	// Lent says that bytes among the arguments may be the guest's own memory: the function does not keep them.
+	Lent bool
+	Call func(c *Call, args []any) (any, error)
 }
 
 // Cost says how much a function does.

@@ -147,7 +147,7 @@ type Input struct {
 // Output is an output-stream.
 type Output struct {
 	face.Standing
-	Sink face.Sink
+	Sink face.Sink // which does not keep the bytes
 	// Room is how many bytes Sink takes without waiting, and Ready when it takes some; nil: it never waits.
 	Room   func() int
 	Ready  func() *Pollable
@@ -195,6 +195,12 @@ func (s *Output) write(c *face.Call, b []byte) (any, error) {
 		return streamFailed(err), nil
 	}
 	return face.Good(nil), nil
+}
+
+// lent is a function that does not keep the bytes of its arguments.
+func lent(f face.Func) face.Func {
+	f.Lent = true
+	return f
 }
 
 func writing(f func(c *face.Call, s *Output, args []any) (any, error)) face.Func {
@@ -256,8 +262,8 @@ var ioStreams = map[string]face.Func{
 		}
 		return face.Good(uint64(maxWrite)), nil
 	}),
-	"[method]output-stream.write":                    writeBytes,
-	"[method]output-stream.blocking-write-and-flush": writeBytes,
+	"[method]output-stream.write":                    lent(writeBytes),
+	"[method]output-stream.blocking-write-and-flush": lent(writeBytes),
 	"[method]output-stream.flush":                    flush,
 	"[method]output-stream.blocking-flush":           flush,
 	"[method]output-stream.subscribe": writing(func(_ *face.Call, s *Output, _ []any) (any, error) {
