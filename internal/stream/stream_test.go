@@ -60,9 +60,8 @@ func TestTrailers(t *testing.T) {
 func TestMoreThanAWindow(t *testing.T) {
 	m := new(Meter)
 	s := New(Calling, false, func(context.Context, Kind, []byte) error { return nil }, m)
-	piece := make([]byte, Piece)
-	for range Window / Piece {
-		if err := s.Receive(Data, piece); err != nil {
+	for left := Window; left > 0; left -= min(left, Piece) {
+		if err := s.Receive(Data, make([]byte, min(left, Piece))); err != nil {
 			t.Fatal(err)
 		}
 	}
