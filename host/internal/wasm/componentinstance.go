@@ -252,7 +252,7 @@ func (i *Instance) cross(ctx context.Context, opts *plan.Options, owner int, for
 	p.level++
 	c.ctx, c.opts, c.owner, c.memory = ctx, opts, owner, nil
 	c.room.forward = forward
-	c.lifter.Guest, c.lowerer.Guest = nil, nil
+	c.lifter.Guest, c.lowerer.Guest, c.lifter.Lend = nil, nil, false
 	if opts.Memory != nil {
 		c.memory = i.memoryOf(opts.Memory)
 		c.lifter.Guest, c.lowerer.Guest = c, c
@@ -404,19 +404,23 @@ func (i *Instance) lowered(ctx context.Context, b *plan.Builtin, stack []uint64)
 	f, t := b.Func, b.Func.Type
 	c := i.cross(ctx, &b.Options, b.Instance, true)
 	defer c.leave()
-	c.lifter.Forward = f.Lift != nil
-	have := i.template.module.component.imports[f.Import]
-	c.lifter.Lend = f.Lift == nil && have != nil && have.Lent
+	var have *face.Func // of the host; nil: another guest has it
+	if f.Lift == nil {
+		have = i.template.module.component.imports[f.Import]
+	}
+	c.lifter.Forward, c.lifter.Lend = f.Lift != nil, have != nil && have.Lent
 	values, err := c.lifter.Params(stack, t)
-	c.lifter.Lend = false
 	if err != nil {
 		return err
 	}
 	var result any
-	if f.Lift != nil {
+	switch {
+	case f.Lift != nil:
 		result, err = i.call(ctx, f, values, &c.room)
-	} else {
-		result, err = i.callHost(ctx, f.Import, values, &c.room)
+	case have != nil:
+		result, err = i.callHost(ctx, have, values)
+	default:
+		result, err = i.callOther(ctx, f.Import, values, &c.room)
 	}
 	if end := c.call.End(); err == nil {
 		err = end
@@ -433,12 +437,8 @@ func (i *Instance) lowered(ctx context.Context, b *plan.Builtin, stack []uint64)
 	return err
 }
 
-// callHost calls a function of the host, or of another actor, whose result takes from room.
-func (i *Instance) callHost(ctx context.Context, f *plan.Import, values []any, room *grant) (any, error) {
-	have := i.template.module.component.imports[f]
-	if have == nil {
-		return i.callOther(ctx, f, values, room)
-	}
+// callHost calls a function of the host.
+func (i *Instance) callHost(ctx context.Context, have *face.Func, values []any) (any, error) {
 	if have.Varies {
 		i.clock.asked = true
 	}
