@@ -65,7 +65,7 @@ func (s *Store) sweep(ctx context.Context, stream jetstream.Stream, before time.
 		if err != nil {
 			return n, err
 		}
-		if isInvocation(strings.TrimSuffix(name, "-r")) && m.Time.Before(before) {
+		if isInvocation(name) && m.Time.Before(before) {
 			if err := s.delete(ctx, stream, name); err != nil {
 				return n, err
 			}
@@ -101,7 +101,9 @@ func (s *Store) sweep(ctx context.Context, stream jetstream.Stream, before time.
 	return n, nil
 }
 
-// isInvocation reports whether a name has the form of an invocation's id: a UUID, with or without hyphens.
+// isInvocation reports whether a name has the form of an invocation's id: a UUID, with or without hyphens, and, after a
+// plus, what the caller offers. That of a response has an end.
 func isInvocation(name string) bool {
+	name, _, _ = strings.Cut(strings.TrimSuffix(name, Response("")), "+")
 	return (len(name) == 32 || len(name) == 36) && uuid.Validate(name) == nil
 }
