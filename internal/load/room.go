@@ -92,6 +92,14 @@ func (r *Room) Ensure(ctx context.Context, bytes int) error {
 	return r.Request(ctx, int64(bytes))
 }
 
+// Ensure is Room.Ensure of the call that ctx belongs to, for a request that comes piece by piece; bytes are all of it.
+func Ensure(ctx context.Context, bytes int) error {
+	if r := reserved(ctx); r != nil {
+		return r.Ensure(ctx, bytes)
+	}
+	return nil
+}
+
 // response takes the place of the request. Calls that want to bring in new requests stand behind it.
 func (r *Room) response(ctx context.Context, bytes int64) error {
 	r.mu.Lock()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/weftlattice/weft/internal/channel"
+	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/rpc"
 	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
@@ -247,7 +248,13 @@ func gather(ctx context.Context, inv *wire.Invocation, o *stream.Offer) error {
 	if err != nil {
 		return err
 	}
-	if req.Body, err = o.Stream.All(ctx, req.Body, maxGathered, nil); err != nil {
+	room := func(bytes int) error {
+		if bytes > wire.MaxInlineBytes { // at once for all that may come
+			bytes = maxGathered
+		}
+		return load.Ensure(ctx, bytes)
+	}
+	if req.Body, err = o.Stream.All(ctx, req.Body, maxGathered, room); err != nil {
 		return err
 	}
 	inv.Msg = req.Encode()
