@@ -61,8 +61,8 @@ type StreamOffer struct {
 
 // Respond sends the head of the answer: the payload of a plain answer. What is written to Stream follows it, and what the
 // handler returns does not count, except for an error, which breaks the stream. The call has no deadline from then on: it
-// ends when it returns, or when the stream breaks. It is called once, at most; a handler that does not call it gives a
-// plain answer.
+// ends when it returns, or when the stream breaks. It succeeds once, at most; a handler that does not call it, or gets
+// its error, gives a plain answer. A head has 900 KiB at most.
 func (o *StreamOffer) Respond(head []byte) error { return o.offer.Respond(head) }
 
 // publicStream is a stream as providers know it.

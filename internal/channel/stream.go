@@ -2,7 +2,6 @@ package channel
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"time"
 
@@ -160,10 +159,6 @@ func (c *Conn) offered(s *served, body bool) {
 
 // respondHead answers a call with the head of a stream.
 func (c *Conn) respondHead(s *served, head []byte) error {
-	if large(len(head)) {
-		return &lattice.Error{Code: lattice.ErrTooLarge, Op: "answer",
-			Detail: fmt.Sprintf("the head of a streamed answer has %d bytes", len(head))}
-	}
 	s.Endless()
 	c.answer(s.stream, flagStream, head, 0, nil)
 	c.out.flush(false)

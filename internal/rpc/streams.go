@@ -419,10 +419,6 @@ func (s *Server) offer(ctx *invocation.Context, f *flow, msg *nats.Msg, inv *wir
 	}
 	id := inv.ID
 	ctx.Offer = stream.NewOffer(f.beside, f.body, func(head []byte) error {
-		if len(head) > wire.MaxInlineBytes {
-			return &lattice.Error{Code: lattice.ErrTooLarge, Op: "answer",
-				Detail: fmt.Sprintf("the head of a streamed answer has %d bytes", len(head))}
-		}
 		ctx.Endless()
 		resp := &wire.Response{InvocationID: id, Msg: head, ContentLength: uint64(len(head)), Stream: true}
 		return s.session.Load().nc.PublishMsg(&nats.Msg{Subject: msg.Reply, Data: resp.Encode()})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/wire"
 )
 
 // Kind is what a frame is.
@@ -31,6 +32,8 @@ const (
 	MaxTrailers = 16 << 10
 	// MaxFrame is how many bytes the payload of any frame has at most.
 	MaxFrame = Piece
+	// MaxHead is how many bytes the head of an answer has at most: it goes in one message, whichever way it goes.
+	MaxHead = wire.MaxInlineBytes
 
 	maxText = 1 << 10 // bytes of the text of an error
 )

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"sync/atomic"
 
@@ -40,16 +41,24 @@ func (o *Offer) Yield() {
 func (o *Offer) OnRespond(f func()) { o.after = append(o.after, f) }
 
 // Respond sends the head of the answer: the payload of a plain answer. What is written to Stream follows it. The call
-// has no deadline from then on: it ends when it returns, when the stream breaks, or when the target stops.
+// has no deadline from then on: it ends when it returns, when the stream breaks, or when the target stops. After an error
+// the offer is not accepted: what the call returns is its answer. lattice.ErrTooLarge: the head is larger than MaxHead.
 func (o *Offer) Respond(head []byte) error {
+	if len(head) > MaxHead {
+		return &lattice.Error{Code: lattice.ErrTooLarge, Op: "answer",
+			Detail: fmt.Sprintf("the head of a streamed answer has %d bytes, at most %d allowed", len(head), MaxHead)}
+	}
 	if o.responded.Swap(true) {
 		return &lattice.Error{Code: lattice.ErrInternal, Op: "answer", Detail: "it was answered already"}
 	}
-	err := o.begin(head)
+	if err := o.begin(head); err != nil {
+		o.responded.Store(false)
+		return err
+	}
 	for _, f := range o.after {
 		f()
 	}
-	return err
+	return nil
 }
 
 // Responded reports whether the offer was accepted.

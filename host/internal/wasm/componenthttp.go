@@ -70,6 +70,8 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 		return nil, &lattice.Error{Code: lattice.ErrCanceled, Op: op, Detail: "nobody reads its answer any more", Err: err}
 	case err != nil:
 		return nil, err
+	case r.err != nil: // what was written of it is lost
+		return nil, r.err
 	case r.streaming:
 		return nil, nil
 	case !head:

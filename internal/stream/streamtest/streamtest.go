@@ -73,6 +73,7 @@ func Run(t *testing.T, way Way) {
 		{"a plain answer", plain}, {"the first byte before the end", first}, {"both directions at once", echo},
 		{"a slow reader holds the writer back", slow}, {"a caller that leaves", leaves},
 		{"a caller that leaves before the head", leavesEarly}, {"a failure after the head", failure},
+		{"a head that is too large", largeHead},
 		{"an answer that is not finished", unfinished}, {"a panic after the head", panics},
 		{"trailers", trailers}, {"a body that breaks", brokenBody}, {"a body that nobody reads", unreadBody},
 		{"longer than the time-out", long}, {"no head in time", late}, {"more than a caller wants", enough},
@@ -114,6 +115,24 @@ func plain(t *testing.T, way Way) {
 	}
 	if _, err := call(t.Context(), []byte("fail"), limit, none); lattice.CodeOf(err) != lattice.ErrGuest {
 		t.Errorf("%v", err)
+	}
+}
+
+// largeHead: who cannot begin a stream gives a plain answer, which its caller gets at once.
+func largeHead(t *testing.T, way Way) {
+	call := open(t, way, func(ctx context.Context, payload []byte) ([]byte, error) {
+		err := stream.From(ctx).Respond(make([]byte, stream.MaxHead+1))
+		if string(payload) == "otherwise" {
+			return payload, nil
+		}
+		return nil, err
+	})
+	none := &stream.Caller{Take: func([]byte, *stream.Stream) error { t.Error("taken"); return nil }}
+	if _, err := call(t.Context(), nil, limit, none); lattice.CodeOf(err) != lattice.ErrTooLarge {
+		t.Errorf("%v", err)
+	}
+	if got, err := call(t.Context(), []byte("otherwise"), limit, none); err != nil || string(got) != "otherwise" {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 
