@@ -152,7 +152,7 @@ func (f *flight) begin(ctx context.Context) error {
 	}
 	f.inv = &wire.Invocation{Origin: f.call.Origin, Target: f.call.Target, Operation: f.call.Operation,
 		Msg: f.call.Payload,
-		ID:  f.id(), HostID: f.client.cfg.HostID, ContentLength: size}
+		ID:  f.id(chunked), HostID: f.client.cfg.HostID, ContentLength: size}
 	f.msg = &nats.Msg{Subject: subj}
 	f.label(ctx, depth)
 	if err := f.prove(ctx, chunked); err != nil {

@@ -52,13 +52,17 @@ const (
 
 // Times of streams.
 const (
-	streamTick   = time.Second
-	streamAlive  = 1500 * time.Millisecond // without a frame after which one is sent that says no more than that this end is there
-	streamSilent = 5 * time.Second         // without a frame after which the other end counts as gone
-	streamGap    = 3 * time.Second         // that a frame which was overtaken may take
-	streamAway   = 2 * time.Second         // that a frame waits for a connection that is away
-	streamRetry  = 50 * time.Millisecond
-	maxAhead     = 256 // frames that came before one that they have overtaken
+	streamTick = time.Second
+	// streamAlive is how long an end sends no frame before it sends one that says no more than that it is there.
+	streamAlive = 1500 * time.Millisecond
+	streamAway  = 2 * time.Second // that a frame waits for a connection that is away
+	streamRetry = 50 * time.Millisecond
+	maxAhead    = 256 // frames that came before one that they have overtaken
+
+	// What the other end has is counted in ticks of this process, one after the other, rather than by a clock. A process
+	// that was stopped, or got no processor, has had none meanwhile: it looks at what has come before it gives anything up.
+	silentTicks = 10 // without a frame after which the other end counts as gone
+	gapTicks    = 5  // that a frame which was overtaken may take
 )
 
 // Streams are the ends of streams over NATS of one process. It is safe for concurrent use.
@@ -97,11 +101,12 @@ type flow struct {
 	next  uint64            // guarded by Streams.mu
 	ahead map[uint64][]byte // frames by number, kind first; guarded by Streams.mu
 	held  int               // bytes in ahead; guarded by Streams.mu
-	since time.Time         // when the first of ahead came; guarded by Streams.mu
+	gap   int               // ticks since the frame is missing that would be next; guarded by Streams.mu
+	quiet int               // ticks since a frame came; guarded by Streams.mu
 	check hash.Hash         // guarded by Streams.mu
 
-	said, heard atomic.Int64 // when the last frame went and came, in nanoseconds since flowEpoch
-	cancel      atomic.Pointer[func()]
+	said   atomic.Int64 // when the last frame went, in nanoseconds since flowEpoch
+	cancel atomic.Pointer[func()]
 }
 
 var flowEpoch = time.Now()
@@ -123,7 +128,6 @@ func (s *Streams) add(side stream.Side, inv *wire.Invocation, to string, conn fu
 	}
 	f.mac, f.check = hmac.New(sha256.New, f.secret[:]), hmac.New(sha256.New, f.secret[:])
 	f.said.Store(flowNow())
-	f.heard.Store(flowNow())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flows[f.key] != nil {
@@ -156,16 +160,7 @@ func (f *flow) drop() {
 func (f *flow) send(ctx context.Context, k stream.Kind, payload []byte) error {
 	f.sending.Lock()
 	defer f.sending.Unlock()
-	side := byte(f.key.side)
-	b := append(f.buf[:0], frameMark, frameVersion, side, byte(k))
-	b = binary.LittleEndian.AppendUint64(b, f.number)
-	b = append(append(b, byte(len(f.key.id))), f.key.id...)
-	b = append(b, payload...)
-	f.mac.Reset()
-	f.mac.Write(b)
-	var sum [sha256.Size]byte
-	b = append(b, f.mac.Sum(sum[:0])[:frameMAC]...)
-	f.buf = b
+	b := f.frame(k, payload)
 	for begin := time.Now(); ; {
 		err := f.conn().PublishMsg(&nats.Msg{Subject: f.to, Data: b})
 		if err == nil {
@@ -182,6 +177,19 @@ func (f *flow) send(ctx context.Context, k stream.Kind, payload []byte) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// frame makes the next frame, in buf. sending is held.
+func (f *flow) frame(k stream.Kind, payload []byte) []byte {
+	b := append(f.buf[:0], frameMark, frameVersion, byte(f.key.side), byte(k))
+	b = binary.LittleEndian.AppendUint64(b, f.number)
+	b = append(append(b, byte(len(f.key.id))), f.key.id...)
+	b = append(b, payload...)
+	f.mac.Reset()
+	f.mac.Write(b)
+	var sum [sha256.Size]byte
+	f.buf = append(b, f.mac.Sum(sum[:0])[:frameMAC]...)
+	return f.buf
 }
 
 // isFrame reports whether a message is a frame of a stream.
@@ -224,7 +232,7 @@ func (s *Streams) receive(b []byte) {
 	if !hmac.Equal(f.check.Sum(sum[:0])[:frameMAC], mac) || number < f.next {
 		return
 	}
-	f.heard.Store(flowNow())
+	f.quiet = 0
 	if number > f.next { // it has overtaken another one, on the way to another connection
 		f.keep(number, kind, payload)
 		return
@@ -233,7 +241,7 @@ func (s *Streams) receive(b []byte) {
 	for f.next++; len(f.ahead) > 0; f.next++ {
 		b, ok := f.ahead[f.next]
 		if !ok {
-			f.since = time.Now()
+			f.gap = 0
 			break
 		}
 		delete(f.ahead, f.next)
@@ -245,7 +253,7 @@ func (s *Streams) receive(b []byte) {
 // keep stores a frame that came too early. Streams.mu is held.
 func (f *flow) keep(number uint64, kind stream.Kind, payload []byte) {
 	if len(f.ahead) == 0 {
-		f.ahead, f.since = map[uint64][]byte{}, time.Now()
+		f.ahead, f.gap = map[uint64][]byte{}, 0
 	}
 	if len(f.ahead) >= maxAhead || f.held+len(payload) > stream.Window || f.ahead[number] != nil {
 		return // the gap ends the stream
@@ -272,35 +280,19 @@ func (f *flow) take(kind stream.Kind, payload []byte) {
 // end ends the call that is served.
 func (f *flow) end() {
 	if c := f.cancel.Load(); c != nil {
-		go (*c)()
+		(*c)()
 	}
 }
 
-// tick says that the ends are there, and finds those whose other ends are gone.
+// tick looks at the ends, and at those that are left when a tick has gone by.
 func (s *Streams) tick() {
-	now, moment := flowNow(), time.Now()
-	var quiet []*flow
+	idle := s.look()
 	s.mu.Lock()
-	for _, f := range s.flows {
-		var lost string
-		switch {
-		case now-f.heard.Load() > int64(streamSilent):
-			lost = "the other end has fallen silent"
-		case len(f.ahead) > 0 && moment.Sub(f.since) > streamGap:
-			lost = "a piece was lost on the way"
-		case now-f.said.Load() > int64(streamAlive):
-			quiet = append(quiet, f)
-		}
-		if lost != "" && f.beside.Err() == nil {
-			f.beside.Lost(&lattice.Error{Code: lattice.ErrUnavailable, Op: "stream", Detail: lost})
-			f.end()
-		}
-	}
 	if s.ticking = len(s.flows) > 0; s.ticking {
 		time.AfterFunc(streamTick, s.tick)
 	}
 	s.mu.Unlock()
-	for _, f := range quiet {
+	for _, f := range idle {
 		if f.sending.TryLock() { // else a frame is being sent
 			f.sending.Unlock()
 			_ = f.beside.Alive(context.Background())
@@ -308,11 +300,36 @@ func (s *Streams) tick() {
 	}
 }
 
-// id makes the id of a call, with what its caller offers.
-func (f *flight) id() string {
+// look counts a tick: it gives up the ends whose other ends are gone, and returns those that must say that they are there.
+func (s *Streams) look() (idle []*flow) {
+	now := flowNow()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.flows {
+		f.quiet++
+		f.gap++
+		var lost string
+		switch {
+		case f.quiet > silentTicks:
+			lost = "the other end has fallen silent"
+		case len(f.ahead) > 0 && f.gap > gapTicks:
+			lost = "a piece was lost on the way"
+		case now-f.said.Load() > int64(streamAlive):
+			idle = append(idle, f)
+		}
+		if lost != "" && f.beside.Err() == nil {
+			f.beside.Lost(&lattice.Error{Code: lattice.ErrUnavailable, Op: "stream", Detail: lost})
+			f.end()
+		}
+	}
+	return idle
+}
+
+// id makes the id of a call, with what its caller offers. One whose payload is in the store has no MAC, and no stream.
+func (f *flight) id(chunked bool) string {
 	id := newID()
 	s := f.call.Stream
-	if s == nil || f.client.cfg.Streams == nil || f.dispatch.to == nil ||
+	if s == nil || chunked || f.client.cfg.Streams == nil || f.dispatch.to == nil ||
 		!f.dispatch.to.takes(f.client.cfg.Directory.now()) {
 		return id
 	}
