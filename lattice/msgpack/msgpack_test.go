@@ -7,6 +7,7 @@ import (
 	"math"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -311,6 +312,27 @@ func TestWriterReset(t *testing.T) {
 	w.Int(1)
 	if !bytes.Equal(w.Bytes(), []byte{1}) {
 		t.Errorf("after Reset: %x", w.Bytes())
+	}
+}
+
+// A writer that was made as large as is said never grows, which is what the sizes are for.
+func TestSizesHoldWhatIsWritten(t *testing.T) {
+	long := strings.Repeat("x", 1<<16)
+	for _, list := range [][]string{nil, {""}, {"a", long}, slices.Repeat([]string{long}, 20)} {
+		m := map[string][]string{"": nil, "a": list, long: list}
+		for _, tc := range []struct {
+			size  int
+			write func(w *Writer)
+		}{
+			{StrsSize(list), func(w *Writer) { w.Strs(list) }},
+			{StrsMapSize(m), func(w *Writer) { w.StrsMap(m) }},
+		} {
+			w := NewWriter(tc.size)
+			tc.write(w)
+			if slack := tc.size - len(w.Bytes()); slack < 0 || slack > 5*(2+len(m)*(2+len(list))) {
+				t.Errorf("%d bytes for %d", tc.size, len(w.Bytes()))
+			}
+		}
 	}
 }
 

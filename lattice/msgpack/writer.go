@@ -124,6 +124,26 @@ func (w *Writer) Strs(list []string) {
 	}
 }
 
+// StrsSize is how many bytes Strs writes at the most, for NewWriter.
+func StrsSize(list []string) int {
+	const header = 5
+	size := header
+	for _, s := range list {
+		size += header + len(s)
+	}
+	return size
+}
+
+// StrsMapSize is how many bytes StrsMap writes at the most, for NewWriter.
+func StrsMapSize(m map[string][]string) int {
+	const header = 5
+	size := header
+	for k, v := range m {
+		size += header + len(k) + StrsSize(v)
+	}
+	return size
+}
+
 // StrsMap writes a map of strings to string arrays, such as an HTTP header, in the order of its keys, so that equal
 // maps give equal bytes.
 func (w *Writer) StrsMap(m map[string][]string) {

@@ -35,7 +35,7 @@ var requestFields = []string{"method", "url", "headers", "body", "connectTimeout
 // Encode returns the payload: the four fields of the contract, the header in the order of its names, and the times that
 // are set, in nanoseconds.
 func (q *Request) Encode() []byte {
-	w := msgpack.NewWriter(160 + len(q.Method) + len(q.URL) + len(q.Body) + headerSize(q.Header))
+	w := msgpack.NewWriter(160 + len(q.Method) + len(q.URL) + len(q.Body) + msgpack.StrsMapSize(q.Header))
 	times := []time.Duration{q.Connect, q.FirstByte, q.BetweenBytes}
 	fields := 4
 	for _, d := range times {
@@ -99,15 +99,3 @@ type Response = httpserver.Response
 // DecodeResponse reads a response. Its body is part of b, not a copy. Missing fields are empty, a missing status is 0;
 // errors wrap lattice.ErrInvalid.
 func DecodeResponse(b []byte) (*Response, error) { return httpserver.DecodeResponse(b) }
-
-// headerSize estimates the encoded size of a header, so that encoding one allocates once.
-func headerSize(h Header) int {
-	size := 5
-	for name, values := range h {
-		size += len(name) + 10
-		for _, v := range values {
-			size += len(v) + 5
-		}
-	}
-	return size
-}

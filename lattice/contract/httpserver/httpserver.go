@@ -58,7 +58,8 @@ func (q *Request) EncodeHead(body int) []byte {
 
 // begin writes all up to the body.
 func (q *Request) begin(room int) *msgpack.Writer {
-	w := msgpack.NewWriter(96 + len(q.Method) + len(q.Path) + len(q.Query) + room + headerSize(q.Header))
+	w := msgpack.NewWriter(96 + len(q.Method) + len(q.Path) + len(q.Query) + room +
+		msgpack.StrsMapSize(q.Header))
 	w.Map(5)
 	w.Str("method")
 	w.Str(q.Method)
@@ -109,7 +110,7 @@ type Response struct {
 // Encode returns the payload: all three fields, which some providers insist on, the header in the order of its names.
 func (p *Response) Encode() []byte {
 	const begin, header, body = "\x83\xaastatusCode", "\xa6header", "\xa4body"
-	w := msgpack.NewWriter(48 + len(p.Body) + headerSize(p.Header))
+	w := msgpack.NewWriter(48 + len(p.Body) + msgpack.StrsMapSize(p.Header))
 	w.Raw(begin)
 	w.Uint(uint64(p.StatusCode))
 	if len(p.Header) == 0 {
@@ -144,16 +145,4 @@ func DecodeResponse(b []byte) (*Response, error) {
 		return nil, err
 	}
 	return p, nil
-}
-
-// headerSize estimates the encoded size of a header, so that encoding one allocates once.
-func headerSize(h Header) int {
-	size := 5
-	for name, values := range h {
-		size += len(name) + 10
-		for _, v := range values {
-			size += len(v) + 5
-		}
-	}
-	return size
 }

@@ -32,15 +32,7 @@ type IncrementRequest struct {
 }
 
 // Encode returns the payload.
-func (q IncrementRequest) Encode() []byte {
-	w := msgpack.NewWriter(24 + len(q.Key))
-	w.Map(2)
-	w.Str("key")
-	w.Str(q.Key)
-	w.Str("value")
-	w.Int(int64(q.Value))
-	return w.Bytes()
-}
+func (q IncrementRequest) Encode() []byte { return Increment64Request{q.Key, int64(q.Value)}.Encode() }
 
 var incrementFields = []string{"key", "value"}
 

@@ -2,8 +2,8 @@ package keyvalue
 
 import "github.com/weftlattice/weft/lattice/msgpack"
 
-// Operations beyond the contract, which components need. Providers of weft know them. Others answer that there is no such
-// operation, so whoever calls one must be able to do without.
+// Operations beyond the contract, which components need. Providers of weft know them. Others answer that there is no
+// such operation, so whoever calls one must be able to do without.
 const (
 	Increment64 = "KeyValue.Increment64" // Increment64Request: int64, the new value
 	Swap        = "KeyValue.Swap"        // SwapRequest: SwapResponse
@@ -125,7 +125,7 @@ func DecodeSwapResponse(b []byte) (SwapResponse, error) {
 	return p, r.Finish()
 }
 
-// MaxKeys is how many keys one answer has at most.
+// MaxKeys is about how many keys one answer has at most: Redis takes it for a hint, and may return some more.
 const MaxKeys = 1000
 
 // KeysRequest asks for the keys of strings and counters, in no order. Cursor is 0 at first, and then that of the last
@@ -171,11 +171,7 @@ type KeysResponse struct {
 
 // Encode returns the payload.
 func (p KeysResponse) Encode() []byte {
-	size := 32
-	for _, k := range p.Keys {
-		size += len(k) + 5
-	}
-	w := msgpack.NewWriter(size)
+	w := msgpack.NewWriter(32 + msgpack.StrsSize(p.Keys))
 	w.Map(2)
 	w.Str("keys")
 	w.Strs(p.Keys)
