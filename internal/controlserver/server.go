@@ -69,7 +69,7 @@ type Commands interface {
 	PutRegistries(ctx context.Context, r control.RegistryCredentials) error
 }
 
-// ServerConfig says for whom a server answers.
+// Config says for whom a server answers.
 type Config struct {
 	Control subject.Control
 	HostID  lattice.HostID
@@ -107,7 +107,7 @@ type subscription struct {
 	done chan struct{} // closed when no callback of it will run any more
 }
 
-// NewServer makes a server; Start begins to serve.
+// New makes a server; Start begins to serve.
 func New(nc *nats.Conn, cfg Config) *Server {
 	if cfg.MaxConcurrent <= 0 {
 		cfg.MaxConcurrent = 16
@@ -394,8 +394,7 @@ func (s *Server) answer(ctx context.Context, data []byte, tokens []string) (any,
 		if err != nil {
 			return nil, err
 		}
-		b, err := trimLost(lost, int(s.nc.MaxPayload()))
-		return json.RawMessage(b), err
+		return trimLost(lost, int(s.nc.MaxPayload()))
 	case verb == "auction.actor" && len(tokens) == 2:
 		r, err := read[control.ActorAuctionRequest](data)
 		if err == nil && h.BidActor(ctx, r) {
@@ -429,8 +428,7 @@ func (s *Server) logs(ctx context.Context, data []byte, actor string) (any, erro
 	if err != nil {
 		return nil, err
 	}
-	b, err := trimLogs(control.LogsReply{Lines: lines}, int(s.nc.MaxPayload()))
-	return json.RawMessage(b), err
+	return trimLogs(lines, int(s.nc.MaxPayload()))
 }
 
 func (s *Server) failures(ctx context.Context, data []byte) (any, error) {
@@ -442,8 +440,7 @@ func (s *Server) failures(ctx context.Context, data []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := trimFailures(reply, int(s.nc.MaxPayload()))
-	return json.RawMessage(b), err
+	return trimFailures(reply, int(s.nc.MaxPayload()))
 }
 
 // read decodes the body of a request.

@@ -9,41 +9,39 @@ import (
 
 // Lists that grow with the life of a host are cut to what fits into one message.
 
-// trimLogs encodes r in at most limit bytes by leaving out the oldest lines.
-func trimLogs(r control.LogsReply, limit int) ([]byte, error) {
-	if r.Lines == nil {
-		r.Lines = []control.LogLine{}
-	}
+// trim encodes a reply in at most limit bytes by leaving out items of its list, half of them at a time; reply makes it of
+// the items that are left, which are never null. fewer keeps the wanted half.
+func trim[T any](items []T, limit int, fewer func([]T) []T, reply func([]T) any) (json.RawMessage, error) {
+	items = append([]T{}, items...)
 	for {
-		b, err := json.Marshal(r)
-		if err != nil || len(b) <= limit || len(r.Lines) == 0 {
+		b, err := json.Marshal(reply(items))
+		if err != nil || len(b) <= limit || len(items) == 0 {
 			return b, err
 		}
-		r.Lines = r.Lines[(len(r.Lines)+1)/2:]
+		items = fewer(items)
 	}
 }
 
-// trimFailures encodes r in at most limit bytes by leaving out the oldest.
-func trimFailures(r control.FailuresReply, limit int) ([]byte, error) {
-	if r.Failures == nil {
-		r.Failures = []wire.Failure{}
-	}
-	for {
-		b, err := json.Marshal(r)
-		if err != nil || len(b) <= limit || len(r.Failures) == 0 {
-			return b, err
-		}
-		r.Failures = r.Failures[(len(r.Failures)+1)/2:]
-	}
+// later is for lists whose newest item stands last, earlier for those whose newest stands first.
+func later[T any](items []T) []T   { return items[(len(items)+1)/2:] }
+func earlier[T any](items []T) []T { return items[:len(items)/2] }
+
+// trimLogs leaves out the oldest lines.
+func trimLogs(lines []control.LogLine, limit int) (json.RawMessage, error) {
+	return trim(lines, limit, later, func(lines []control.LogLine) any { return control.LogsReply{Lines: lines} })
 }
 
-// trimLost encodes the answer in at most limit bytes by leaving out the hosts that were lost first, which stand last.
-func trimLost(all []control.LostHost, limit int) ([]byte, error) {
-	for {
-		b, err := json.Marshal(map[string][]control.LostHost{"hosts": append([]control.LostHost{}, all...)})
-		if err != nil || len(b) <= limit || len(all) == 0 {
-			return b, err
-		}
-		all = all[:len(all)/2]
-	}
+// trimFailures leaves out the oldest failures.
+func trimFailures(r control.FailuresReply, limit int) (json.RawMessage, error) {
+	return trim(r.Failures, limit, later, func(left []wire.Failure) any {
+		r.Failures = left
+		return r
+	})
+}
+
+// trimLost leaves out the hosts that were lost first.
+func trimLost(all []control.LostHost, limit int) (json.RawMessage, error) {
+	return trim(all, limit, earlier, func(left []control.LostHost) any {
+		return map[string][]control.LostHost{"hosts": left}
+	})
 }
