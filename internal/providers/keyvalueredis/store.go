@@ -107,12 +107,7 @@ local now = redis.call('GET', KEYS[1])
 if (ARGV[1] == '1') ~= (now ~= false) or now and now ~= ARGV[2] then
   return {0, now}
 end
-local left = redis.call('PTTL', KEYS[1])
-if left > 0 then
-  redis.call('SET', KEYS[1], ARGV[3], 'PX', left)
-else
-  redis.call('SET', KEYS[1], ARGV[3])
-end
+redis.call('SET', KEYS[1], ARGV[3], 'KEEPTTL')
 return {1}`)
 
 func (s *store) Swap(ctx context.Context, q contract.SwapRequest) (p contract.SwapResponse, err error) {

@@ -363,7 +363,8 @@ func startSentinel(t *testing.T, conf string) (port string) {
 // A user who may do nothing but use the keys of one prefix, with the commands of the contract.
 func TestUserWithFewRights(t *testing.T) {
 	r := startRedis(t)
-	r.direct("acl setuser weft reset on >pw ~weft:* +get +set +exists +del +incrby +decrby +evalsha +eval +rpush +lrem +lrange +sadd +srem +smembers +sunion +sinter",
+	r.direct("acl setuser weft reset on >pw ~weft:* +get +set +exists +del +incrby +decrby +evalsha +eval +rpush +lrem "+
+		"+lrange +sadd +srem +smembers +sunion +sinter +scan",
 		"acl setuser reader reset on >pw ~weft:* +get")
 	p := providertest.Start(t, providertest.NewLattice(t), config(r))
 	c := kvtest.Link(t, p, map[string]string{"url": r.url(), "username": "weft", "password": "pw", "prefix": "weft:"})
@@ -375,6 +376,15 @@ func TestUserWithFewRights(t *testing.T) {
 	}
 	if n, err := c.Increment("n", 2); err != nil || n != 2 {
 		t.Errorf("increment: %d, %v", n, err)
+	}
+	if n, err := c.Increment64("n", 1<<40); err != nil || n != 1<<40+2 {
+		t.Errorf("increment of 64 bits: %d, %v", n, err)
+	}
+	if got, err := c.Swap("k", "v", true, "v"); err != nil || !got.Swapped {
+		t.Errorf("swap: %+v, %v", got, err)
+	}
+	if got, err := c.Keys(0); err != nil || !slices.Equal(got, []string{"k", "n"}) {
+		t.Errorf("keys: %q, %v", got, err)
 	}
 	if h := p.Health(); !h.Healthy {
 		t.Errorf("health of one who may not ping: %+v", h)
