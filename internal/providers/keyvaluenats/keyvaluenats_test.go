@@ -244,3 +244,33 @@ func benchStore(b *testing.B, env *providertest.Lattice) *store {
 	}
 	return &store{bucket: bk}
 }
+
+// slowStream is a bucket on a link so slow that its messages take more time than a call has: the first comes at once, the
+// second after 60 % of the time, the third never.
+type slowStream struct {
+	jetstream.Stream
+	asked int
+}
+
+func (s *slowStream) GetMsg(ctx context.Context, seq uint64, _ ...jetstream.GetMsgOpt) (*jetstream.RawStreamMsg, error) {
+	end, _ := ctx.Deadline()
+	switch s.asked++; s.asked {
+	case 2:
+		time.Sleep(time.Until(end) * 6 / 10)
+	case 3:
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return &jetstream.RawStreamMsg{Subject: fmt.Sprint("$KV.B.k", seq), Sequence: seq}, nil
+}
+
+// A list of keys over a slow link comes in shorter pages, rather than never.
+func TestKeysComeInTheTimeThatACallHas(t *testing.T) {
+	s := &store{bucket: &bucket{stream: &slowStream{}, subject: "$KV.B."}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	p, err := s.Keys(ctx, 0, contract.MaxKeys)
+	if err != nil || len(p.Keys) == 0 || p.Cursor != uint64(len(p.Keys)) || p.Keys[0] != "k1" {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
