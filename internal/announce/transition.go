@@ -1,6 +1,8 @@
 package announce
 
 import (
+	"cmp"
+
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
@@ -70,8 +72,8 @@ func Updated(after Actor, oldRef string, max uint32) []event.Data {
 // UpdateFailed returns the event of a live update that failed: the entry is the one that goes on serving, newRef
 // what it was to become.
 func UpdateFailed(a Actor, newRef string, err error) []event.Data {
-	return []event.Data{event.ActorUpdateFailed{PublicKey: a.ActorID, Revision: a.Claims.Revision, InstanceID: a.InstanceID,
-		Reason: err.Error(), ImageRef: newRef}}
+	return []event.Data{event.ActorUpdateFailed{PublicKey: a.ActorID, Revision: a.Claims.Revision,
+		InstanceID: a.InstanceID, Reason: err.Error(), ImageRef: newRef}}
 }
 
 func (a Actor) started(count uint32) event.Data {
@@ -102,8 +104,8 @@ func Health(p event.ProviderHealth, before, after bool) event.Data {
 
 // Counts makes the old form of a heartbeat.
 func Counts(inv control.HostInventory) event.HeartbeatCounts {
-	h := event.HeartbeatCounts{Actors: make(map[lattice.ActorID]uint64), Providers: []event.HeartbeatProvider{}, Labels: inv.Labels,
-		FriendlyName: inv.FriendlyName, Version: inv.Version, UptimeSeconds: inv.UptimeSeconds,
+	h := event.HeartbeatCounts{Actors: make(map[lattice.ActorID]uint64), Providers: []event.HeartbeatProvider{},
+		Labels: inv.Labels, FriendlyName: inv.FriendlyName, Version: inv.Version, UptimeSeconds: inv.UptimeSeconds,
 		UptimeHuman: inv.UptimeHuman}
 	for _, a := range inv.Actors {
 		for _, i := range a.Instances {
@@ -121,29 +123,22 @@ func Counts(inv control.HostInventory) event.HeartbeatCounts {
 // "never".
 func Claims(c control.Claims, notBefore, expires string) event.ActorClaims {
 	return event.ActorClaims{CallAlias: c.CallAlias, Caps: c.Caps, Issuer: c.Issuer, Tags: c.Tags, Name: c.Name,
-		Version:  c.Version,
-		Revision: c.Revision, NotBeforeHuman: or(notBefore, "immediately"), ExpiresHuman: or(expires, "never")}
+		Version: c.Version, Revision: c.Revision, NotBeforeHuman: cmp.Or(notBefore, "immediately"),
+		ExpiresHuman: cmp.Or(expires, "never")}
 }
 
 // ProviderClaims makes the claims for a provider's events, as Claims does.
 func ProviderClaims(c control.Claims, notBefore, expires string) event.ProviderClaims {
 	return event.ProviderClaims{Issuer: c.Issuer, Name: c.Name, Version: c.Version,
-		NotBeforeHuman: or(notBefore, "immediately"), ExpiresHuman: or(expires, "never")}
+		NotBeforeHuman: cmp.Or(notBefore, "immediately"), ExpiresHuman: cmp.Or(expires, "never")}
 }
 
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
-// LinkSet and LinkDeleted make the events of a link.
+// LinkSet makes the event of a link that was put.
 func LinkSet(l wire.LinkDefinition) event.LinkSet {
 	return event.LinkSet{ID: l.ID(), LinkDefinition: withValues(l)}
 }
 
-// LinkDeleted takes the definition as it was.
+// LinkDeleted makes the event of a link that is gone, of its definition as it was.
 func LinkDeleted(l wire.LinkDefinition) event.LinkDeleted {
 	return event.LinkDeleted{ID: l.ID(), LinkDefinition: withValues(l)}
 }
