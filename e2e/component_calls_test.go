@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -78,6 +80,14 @@ func TestTypedCalls(t *testing.T) {
 		!strings.Contains(res.errout, "a word on standard error") {
 		t.Errorf("%v", res)
 	}
+	input := filepath.Join(r.dir, "input")
+	if err := os.WriteFile(input, []byte("a word"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := r.weft("call", "command", "--stdin", input); out != "arguments [], input \"a word\"\n" {
+		t.Errorf("%q", out)
+	}
+	r.fails(2, "it is no command, which alone has a standard input", "call", "filter", "greet", `"you"`, "--stdin", input)
 }
 
 // What a component imports is served by the actor that a link says, on whatever host. The link is exchanged while

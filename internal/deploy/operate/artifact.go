@@ -1,18 +1,15 @@
 package operate
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/weftlattice/weft/internal/deploy/localfile"
-	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/nearest"
 	"github.com/weftlattice/weft/lattice"
@@ -95,38 +92,6 @@ func (l *Lattice) PushActor(ctx context.Context, s *Signer, ref string, r SignRe
 	return pushed, m, err
 }
 
-// ProviderPack is what a bare executable lacks to be a provider archive.
-type ProviderPack struct {
-	Name       string // default: the file's name
-	ContractID string // required
-	Version    string
-	Vendor     string
-	Account    string // name of the account key; default "default"
-}
-
-// others refuses what was said of a reference that means no executable: what it is has a name, a version and a contract
-// of its own, of which the contract may be known.
-func (p ProviderPack) others(ref, what, contract string) error {
-	var flags []string
-	if p.ContractID != "" && p.ContractID != contract {
-		flags = append(flags, "--contract")
-	}
-	if p.Name != "" {
-		flags = append(flags, "--name")
-	}
-	if p.Version != "" {
-		flags = append(flags, "--ver")
-	}
-	if len(flags) == 0 {
-		return nil
-	}
-	if contract != "" {
-		what += " and provides " + contract
-	}
-	return usage.Errorf("%s is %s; leave out %s, which only an executable needs", lattice.Printable(ref), what,
-		strings.Join(flags, " and "))
-}
-
 // PushProvider prepares a provider for starting: an archive is verified and pushed, an executable is packed for this
 // machine's kind, signed and pushed; any other reference stays as it is. What an executable lacks says pack, and where
 // that is empty defaults. It is a usage.Error to say it of anything else in pack.
@@ -174,28 +139,6 @@ func (l *Lattice) PushProvider(ctx context.Context, s *Signer, ref string, pack,
 		return "", err
 	}
 	return l.Push(ctx, pack.Name, data)
-}
-
-// pack makes the same archive of the same executable, so that starting it twice is one provider.
-func (s *Signer) pack(binary []byte, made time.Time, p ProviderPack) ([]byte, error) {
-	if p.ContractID == "" {
-		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "pack provider", Entity: p.Name,
-			Detail: "an executable needs a contract, for example: --contract wasmcloud:keyvalue"}
-	}
-	account, _, err := s.Keys.LoadOrCreate(signing.KindAccount, orDefault(p.Account))
-	if err != nil {
-		return nil, err
-	}
-	service, _, err := s.Keys.LoadOrCreate(signing.KindProvider, KeyName(p.Name))
-	if err != nil {
-		return nil, err
-	}
-	digest := artifact.Digest(binary)
-	claims := signing.ProviderClaims{Name: p.Name, ContractID: p.ContractID, Version: p.Version, Vendor: p.Vendor}
-	claims.TokenID, claims.IssuedAt = strings.TrimPrefix(digest, "sha256:")[:22], made.Unix()
-	var out bytes.Buffer
-	err = signing.WriteArchive(&out, claims, account, service, map[string][]byte{signing.CurrentTarget(): binary}, true)
-	return out.Bytes(), err
 }
 
 func orDefault(name string) string {

@@ -19,7 +19,7 @@ type CallRequest struct {
 	Operation string
 	Payload   []byte          // msgpack; of a function that is called by its type: Arguments
 	Arguments []string        // JSON, one for each parameter; of a command as they are
-	Stdin     []byte          // of a command
+	Stdin     []byte          // of a command; of all else nil
 	Cluster   signing.KeyPair // a key that the hosts trust
 	Origin    wire.Entity     // in whose name; the zero value is the actor itself, which every host knows
 }
@@ -62,6 +62,11 @@ func (l *Lattice) Call(ctx context.Context, r CallRequest) (*Answer, error) {
 			return nil, err
 		}
 	}
+	runs := answer.Type != nil && strings.HasPrefix(r.Operation, typed.RunInterface)
+	if r.Stdin != nil && !runs {
+		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "call", Entity: lattice.Printable(r.Operation),
+			Detail: "it is no command, which alone has a standard input"}
+	}
 	if answer.Type == nil {
 		if len(r.Arguments) > 1 {
 			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "call", Entity: lattice.Printable(r.Operation),
@@ -87,7 +92,7 @@ func (l *Lattice) Call(ctx context.Context, r CallRequest) (*Answer, error) {
 		Operation: r.Operation, Payload: r.Payload})
 	switch {
 	case err != nil || answer.Type == nil:
-	case strings.HasPrefix(r.Operation, typed.RunInterface):
+	case runs:
 		var out typed.Outcome
 		out, err = typed.DecodeOutcome(answer.Payload)
 		answer.Outcome = &out

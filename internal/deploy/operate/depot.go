@@ -129,20 +129,6 @@ func (d *Depot) Collect(ctx context.Context, age time.Duration, dry bool) (remov
 	return removed, all, nil
 }
 
-// refs are the references that anything in the lattice was started from.
-func (v *View) refs() []string {
-	var refs []string
-	for _, h := range v.Hosts {
-		for _, x := range h.Actors {
-			refs = append(refs, x.ImageRef)
-		}
-		for _, p := range h.Providers {
-			refs = append(refs, p.ImageRef)
-		}
-	}
-	return refs
-}
-
 // Export writes what tags mean, NAME:TAG each, or all tags when none is given, as an OCI image layout: a directory, or a
 // file whose name ends in .tar. describe adds what is said of each. It returns what it has written, with digests. With an
 // error nothing is left.
@@ -218,16 +204,11 @@ func (d *Depot) Import(ctx context.Context, path string, passedOver func(error))
 		if err != nil {
 			return err
 		}
-		ref := importedRef(name, got.Name)
-		if _, err := d.lattice.Push(ctx, ref.Name, got.Bytes); err != nil {
-			return err
+		ref, err := d.Put(ctx, importedRef(name, got.Name), got.Bytes)
+		if err == nil {
+			refs = append(refs, ref)
 		}
-		ref.Digest = got.Digest
-		if err := artifact.Tag(ctx, d.js, d.lattice.Name(), ref); err != nil {
-			return err
-		}
-		refs = append(refs, ref)
-		return nil
+		return err
 	})
 	return refs, err
 }

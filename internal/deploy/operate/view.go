@@ -250,6 +250,20 @@ func (v *View) ActorName(id lattice.ActorID) string {
 	return v.claimedName(string(id))
 }
 
+// refs are the references that anything in the lattice was started from.
+func (v *View) refs() []string {
+	var refs []string
+	for _, h := range v.Hosts {
+		for _, x := range h.Actors {
+			refs = append(refs, x.ImageRef)
+		}
+		for _, p := range h.Providers {
+			refs = append(refs, p.ImageRef)
+		}
+	}
+	return refs
+}
+
 // Surface is what an actor that is a component exports for others and imports from others, as far as hosts tell.
 func (v *View) Surface(id lattice.ActorID) typed.Surface {
 	return typed.ParseSurface(v.interfaces(id))
