@@ -6,20 +6,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// fetchComponent is a component that makes the request of its path.
-func fetchComponent(t *testing.T) string {
-	t.Helper()
-	path, err := filepath.Abs("../host/internal/component/testdata/fetch.wasm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
+	"github.com/weftlattice/weft/internal/latticetest"
+)
 
 // A module and a component make HTTP requests where their links allow, and nowhere else. They run on one host, the
 // provider on another one; all hosts joined by tokens.
@@ -52,12 +43,12 @@ func httpClient(t *testing.T, args ...string) {
 	r.weft("provider", "start", "httpserver", "--host", "a")
 	r.weft("provider", "start", "httpclient", "--host", "b")
 	r.actor(module("guest"), "--host", "a")
-	r.actor(fetchComponent(t), "--host", "a", "--cap", "wasmcloud:httpserver", "--cap", "wasmcloud:httpclient")
-	module, component := r.web("guest"), r.web("fetch")
+	r.actor(component(t, "fetch"), "--host", "a", "--cap", "wasmcloud:httpserver", "--cap", "wasmcloud:httpclient")
+	guest, fetcher := r.web("guest"), r.web("fetch")
 	ask := func(method, target string, body []byte) (byModule, byComponent string) {
 		t.Helper()
-		_, byModule = fetch(t, method, module+"/fetch?url="+url.QueryEscape(target), body)
-		_, byComponent = fetch(t, method, component+"/"+strings.Replace(target, "://", "/", 1), body)
+		_, byModule = fetch(t, method, guest+"/fetch?url="+url.QueryEscape(target), body)
+		_, byComponent = fetch(t, method, fetcher+"/"+strings.Replace(target, "://", "/", 1), body)
 		return byModule, byComponent
 	}
 	says := func(method, target, moduleWords, componentWords string) {
@@ -101,9 +92,16 @@ func httpClient(t *testing.T, args ...string) {
 	}
 
 	// Claims come first: an actor that may not, cannot, whatever its link says.
-	r.actor(fetchComponent(t), "--host", "a", "--name", "stingy", "--cap", "wasmcloud:httpserver")
+	r.actor(component(t, "fetch"), "--host", "a", "--name", "stingy", "--cap", "wasmcloud:httpserver")
+	r.weft("link", "put", "stingy", "httpclient", "allowed_networks=127.0.0.0/8", "allowed_hosts=http://"+authority)
 	stingy := r.web("stingy")
 	if _, got := fetch(t, "GET", stingy+"/http/"+authority+"/", nil); !strings.Contains(got, "HttpRequestDenied") {
 		t.Errorf("without the capability: %q", got)
 	}
+	latticetest.Eventually(t, func() error {
+		if log := r.weft("logs", "stingy"); !strings.Contains(log, "capability claim `wasmcloud:httpclient`") {
+			return fmt.Errorf("the log does not name the claim:\n%s", log)
+		}
+		return nil
+	})
 }

@@ -10,16 +10,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/weftlattice/weft/internal/latticetest"
 )
-
-// streams is the component whose bodies are streams.
-const streams = "../host/internal/component/testdata/stream.wasm"
 
 // streamWays are the ways between the provider and the actor: within the host, to it, and to another one.
 var streamWays = map[string]func(t *testing.T) (r *rig, url string, actors, web *host){
@@ -63,28 +59,32 @@ func awaitStreams(r *rig, url string) {
 func streamSite(r *rig, actors, web *host) (url string) {
 	r.t.Helper()
 	r.weft("provider", "start", "httpserver", "--host", web.Name)
-	path, err := filepath.Abs(streams)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.weft("actor", "start", path, "--cap", "wasmcloud:httpserver", "--max", "8", "--host", actors.Name)
+	r.weft("actor", "start", component(r.t, "stream"), "--cap", "wasmcloud:httpserver", "--max", "8", "--host", actors.Name)
 	return r.web("stream", "max_body_bytes=127M")
 }
 
 func open(t *testing.T, method, url string, body io.Reader) *http.Response {
 	t.Helper()
+	resp, err := begin(t, method, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
+}
+
+// begin is open for a goroutine of a test.
+func begin(t *testing.T, method, url string, body io.Reader) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		t.Cleanup(func() { _ = resp.Body.Close() })
 	}
-	t.Cleanup(func() { _ = resp.Body.Close() })
-	return resp
+	return resp, err
 }
 
 // What a client sees of bodies that are streams, whichever way they go.
@@ -105,32 +105,41 @@ func TestStreams(t *testing.T) {
 			idle()
 
 			// The first event is here long before the last one is written, and the stream outlives the time for a call.
-			begin := time.Now()
+			began := time.Now()
 			resp := open(t, "GET", url+"/sse?n=40&ms=100", nil)
 			lines := bufio.NewScanner(resp.Body)
 			first, n := time.Duration(0), 0
 			for lines.Scan() {
 				if strings.HasPrefix(lines.Text(), "data: ") {
 					if n++; n == 1 {
-						first = time.Since(begin)
+						first = time.Since(began)
 					}
 				}
 			}
-			if took := time.Since(begin); lines.Err() != nil || n != 40 || first > took/2 || took < 4*time.Second {
+			if took := time.Since(began); lines.Err() != nil || n != 40 || first > took/2 || took < 4*time.Second {
 				t.Errorf("%d events, the first after %s, all after %s: %v", n, first, took, lines.Err())
 			}
 
 			// Both directions at once: each word comes back before the next one goes.
 			r, w := io.Pipe()
 			answer := make(chan *http.Response, 1)
-			go func() { answer <- open(t, "POST", url+"/echo", r) }()
+			go func() {
+				defer close(answer)
+				if resp, err := begin(t, "POST", url+"/echo", r); err != nil {
+					t.Error(err)
+				} else {
+					answer <- resp
+				}
+			}()
 			var echo *http.Response
 			for _, word := range []string{"one", "two", "three"} {
 				if _, err := io.WriteString(w, word); err != nil {
 					t.Fatal(err)
 				}
 				if echo == nil {
-					echo = <-answer
+					if echo = <-answer; echo == nil {
+						t.FailNow()
+					}
 				}
 				back := make([]byte, len(word))
 				if _, err := io.ReadFull(echo.Body, back); err != nil || string(back) != word {
@@ -266,11 +275,7 @@ func TestStreamWhileTheActorIsUpdated(t *testing.T) {
 	if _, err := io.ReadFull(resp.Body, make([]byte, 9)); err != nil {
 		t.Fatal(err)
 	}
-	path, err := filepath.Abs(streams)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.weft("actor", "update", "stream", path, "--rev", "2000000000", "--cap", "wasmcloud:httpserver")
+	r.weft("actor", "update", "stream", component(t, "stream"), "--rev", "2000000000", "--cap", "wasmcloud:httpserver")
 	want(t, "GET", url+"/", nil, 200, "hello\n")
 	rest, err := io.ReadAll(resp.Body)
 	if err != nil || !strings.HasSuffix(string(rest), "data: 99\n\n") {
