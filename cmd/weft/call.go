@@ -27,16 +27,16 @@ func callCmd(a *app) *cobra.Command {
 		Long: `Sends the JSON as msgpack, signed with the lattice's cluster key, and shows the answer as JSON. The argument may be
 @FILE, or - for standard input; without one the payload is empty. {"$bytes":"BASE64"} stands for bytes.
 
-A function of a component is interface#function, one JSON argument for each parameter; the interface may be left out where
-only one has such a function, and so may its version. Its type says what the JSON means (docs/components.md) and is shown
-by weft actor inspect. A field or a case that does not exist is an error that names the place.
+A function of a component is interface#function, one JSON argument for each parameter; the interface may be left out
+where only one has such a function, and so may its version. Its type says what the JSON means (docs/components.md) and
+is shown by weft actor inspect. A field or a case that does not exist is an error that names the place.
 
 A component that is a command (it exports wasi:cli/run) runs when no operation is named, or run with arguments after it.
 They are the program's own, no JSON; flags among them follow "--". What it writes is shown, and its exit code is weft's.
 
 The key is --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CLUSTER_SEED, else the one of the file that "weft up" was
-started with here, else the one in the data directory. The call is
-made in the actor's own name unless --origin says another.`,
+started with here, else the one in the data directory. The call is made in the actor's own name unless --origin says
+another.`,
 		Example: `  weft call echo HttpServer.HandleRequest '{"method":"GET","path":"/","queryString":"","header":{},"body":""}'
   weft call kvcounter HttpServer.HandleRequest @request.json -o json
   weft call filter acme:edge/filter#apply '"some text"'

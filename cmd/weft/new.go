@@ -23,8 +23,8 @@ func newActor(a *app) *cobra.Command {
 	kind := choice{scaffold.Templates[0], scaffold.Templates}
 	cmd := &cobra.Command{Use: "actor NAME", Short: "Make the project of an actor in Go, or of a component in Rust",
 		Args: exactArgs(1),
-		Long: `Makes a folder that builds, runs and tests as it is and without a network: sources, a test, actor.yaml, and the SDK itself.
-With --template component-rust it is a WASI 0.2 component, which takes its crates from the network.`,
+		Long: `Makes a folder that builds, runs and tests as it is and without a network: sources, a test, actor.yaml, and the SDK
+itself. With --template component-rust it is a WASI 0.2 component, which takes its crates from the network.`,
 		Example: `  weft new actor hello
   weft new actor hello --dir services/hello --module github.com/me/hello
   weft new actor edge --template component-rust`,

@@ -42,10 +42,10 @@ var moreVariables = [][2]string{
 func writeReference(w io.Writer, root *cobra.Command) {
 	fmt.Fprintf(w, `# Reference
 
-Made by %s of the program itself; a test fails when it is out of date. Every flag is also set by a variable:
---nats-url is WEFT_NATS_URL; variables that are read after it stand in the column "also". The command line wins over the
-environment, the environment over a file, a file over the default. %s tells which server a command
-talks to.
+Made by %s of the program itself; a test fails when it is out of date. Every flag is also set by a
+variable: --nats-url is WEFT_NATS_URL; variables that are read after it stand in the column "also". The command line
+wins over the environment, the environment over a file, a file over the default. %s tells which
+server a command talks to.
 
 `, "`weft reference`", "`weft help connection`")
 	fmt.Fprint(w, "## Commands\n\n| Command | |\n|---|---|\n")
