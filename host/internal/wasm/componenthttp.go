@@ -200,8 +200,10 @@ func (r *answer) gather(ctx context.Context, b []byte) error {
 	return nil
 }
 
-// send sends the head, with what was held back of the body.
+// send sends the head, with what was held back of the body, unless that was done. Whoever takes the answer may be slow:
+// the guest gives its turn up.
 func (r *answer) send() error {
+	r.instance.turn.Give()
 	if r.streaming || r.err != nil {
 		return r.err
 	}

@@ -20,6 +20,9 @@ func (e *Engine) Turns(n int) { e.turns = turns.New(n) }
 // Hold keeps a response as that of a host call.
 func (i *Instance) Hold(response []byte) error { return i.hold(response) }
 
+// Computes reports whether the guest has a turn. It is for what the guest calls.
+func (i *Instance) Computes() bool { return i.turn.Held() }
+
 // State returns a copy of what lasts from one call to the next.
 func (i *Instance) State() (memory []byte, globals []uint64) {
 	i.use.Lock()
