@@ -60,8 +60,8 @@ func (c *client) judge(method, url string) (*egress.Target, error) {
 	case t.Host.Addr.IsValid():
 		err = c.rules.Connect(t.Host.Addr)
 	case c.plainProxy != "" && t.Address() == egress.Absolute(c.plainProxy):
-		err = contract.Fail(contract.DestinationProhibited, "%s is the proxy of the link, which is no destination itself",
-			c.plainProxy)
+		err = contract.Fail(contract.DestinationProhibited,
+			"%s is the proxy of the link, which is no destination itself", c.plainProxy)
 	}
 	if err != nil {
 		return nil, err
@@ -187,7 +187,8 @@ func (c *client) open(ctx context.Context, q *contract.Request) (a *answer, gran
 func (c *client) watched(ctx context.Context, w *watch, q *contract.Request) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) {
-			if q.Connect > 0 && q.Connect < c.connect { // the dialer sees to that of the link, and knows what takes so long
+			// The dialer sees to the time of the link, and knows what takes so long.
+			if q.Connect > 0 && q.Connect < c.connect {
 				w.await(q.Connect, errConnect)
 			}
 		},
@@ -198,7 +199,8 @@ func (c *client) watched(ctx context.Context, w *watch, q *contract.Request) con
 
 func (c *client) tooLarge(bytes int64) error {
 	return contract.Sized(contract.ResponseBodySize, bytes,
-		"the body of the response has more than the %d bytes that the link allows; see max_response_bytes", c.responseBytes)
+		"the body of the response has more than the %d bytes that the link allows; see max_response_bytes",
+		c.responseBytes)
 }
 
 // answer is what came back, whose body may still be on its way: within the times, at the pace and of the size that the

@@ -118,13 +118,11 @@ var words = []struct{ part, name string }{
 	{"http: ContentLength=", contract.RequestBodySize},
 	{"client conn could not be established", contract.ConnectionTerminated}, // also by an alert right after TLS began
 	{"malformed", contract.ProtocolError},
-	{"invalid byte in chunk", contract.ProtocolError},
 	{"chunk", contract.ProtocolError},
 	{"http2: ", contract.ProtocolError},
 	{"stream error", contract.ProtocolError},
 	{"server sent GOAWAY", contract.ConnectionTerminated},
 	{"server gave HTTP response to HTTPS client", contract.TLSProtocolError},
-	{"unexpected EOF", contract.ResponseIncomplete},
 	{"EOF", contract.ResponseIncomplete},
 	{"transport connection broken", contract.ProtocolError},
 }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/weftlattice/weft/internal/latticetest"
@@ -770,6 +771,14 @@ func TestLabelsOfMetricsAreBounded(t *testing.T) {
 	}
 	for i := range maxHosts {
 		m.host(fmt.Sprint("host-", i))
+	}
+	for err, result := range map[error]string{context.DeadlineExceeded: "timeout", context.Canceled: "canceled",
+		&lattice.Error{Code: lattice.ErrBusy}: "busy", contract.Fail(contract.DNSError, "x"): contract.DNSError} {
+		m.observe("one-more", &contract.Request{}, nil, err, time.Second)
+		var n dto.Metric
+		if err := m.requests.WithLabelValues("other", result).Write(&n); err != nil || n.Counter.GetValue() != 1 {
+			t.Errorf("%s is counted as %v, %v", result, n.Counter, err)
+		}
 	}
 	if m.host("one-more") != "other" || m.host("host-7") != "host-7" || m.host("") != "denied" {
 		t.Error("labels without end")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/httpclient"
 )
 
@@ -27,7 +28,7 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer, connections func() float64) (*metrics, error) {
 	m := &metrics{hosts: map[string]bool{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "weft_httpclient_requests_total",
-			Help: "HTTP requests of actors, by host as a link allows it and by status, or by the name of the failure."},
+			Help: "HTTP requests of actors, by host as a link allows it and by status, or by the name of the failure or error."},
 			[]string{"host", "result"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "weft_httpclient_request_seconds",
 			Help:    "Time of an HTTP request from its judgement to the end of the response.",
@@ -61,7 +62,7 @@ func (m *metrics) host(grant string) string {
 }
 
 func (m *metrics) observe(grant string, q *contract.Request, resp *contract.Response, err error, took time.Duration) {
-	host, result := m.host(grant), "canceled"
+	host, result := m.host(grant), lattice.CodeOf(err).Name()
 	var f *contract.Failure
 	switch {
 	case err == nil:
