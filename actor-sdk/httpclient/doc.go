@@ -3,7 +3,7 @@
 //
 //	resp, err := httpclient.Default().Get("https://api.example.com/v1/status")
 //
-// A request that gets no answer is an error whose text holds a Failure: why, by a name that FailureOf finds. An answer of
-// any status is no error. A Client is a plain value that is copied freely. As everything in an actor, it is for the one
-// goroutine of a call.
+// A request that gets no answer is an error whose text holds a Failure: why, by a name that FailureOf finds. An answer
+// of any status is no error. A Client is a plain value that is copied freely. As everything in an actor, it is for the
+// one goroutine of a call.
 package httpclient

@@ -9,8 +9,9 @@ import (
 )
 
 func Example() {
-	h := actortest.New(nil)                                                      // a host in this process; in a test: New(t)
-	h.Provider(contract.ID, "", func(_ string, payload []byte) ([]byte, error) { // stands in for the Internet
+	h := actortest.New(nil) // a host in this process; in a test: New(t)
+	// stands in for the Internet
+	h.Provider(contract.ID, "", func(_ string, payload []byte) ([]byte, error) {
 		req, err := contract.DecodeRequest(payload)
 		if err != nil {
 			return nil, err

@@ -23,8 +23,8 @@ func TestHostsHaveOneSpelling(t *testing.T) {
 		}
 	}
 	for _, in := range []string{"", ".", "..", "a..b", ".a", "2130706433", "0x7f000001", "0x7f.1", "127.1", "0177.0.0.1",
-		"127.0.0.01", "1.2.3.4.5", "256.1.1.1", "a.1", "a.0x", "127.0.0.1..", "fe80::1%eth0", "[::1]", "::1::", "a b", "a%00b", "a/b", "a\\b",
-		"a@b", "xn--a", strings.Repeat("a", 64), strings.Repeat("a.", 128), "a\x00b", "\u200d.example", "*.example",
+		"127.0.0.01", "1.2.3.4.5", "256.1.1.1", "a.1", "a.0x", "127.0.0.1..", "fe80::1%eth0", "[::1]", "::1::",
+		"a b", "a%00b", "a/b", "a\\b", "a@b", "xn--a", strings.Repeat("a", 64), strings.Repeat("a.", 128), "a\x00b", "\u200d.example", "*.example",
 		"a,b"} {
 		if got, err := netaddr.ParseHost(in); err == nil {
 			t.Errorf("%q is taken as %q", in, got)

@@ -89,8 +89,8 @@ type Actor struct {
 	Limits    *ActorLimits    `json:"limits,omitempty"` // weft
 	// weft: what ImageRef meant when the actor was started; ImageRef@Digest is the same for ever
 	Digest string `json:"digest,omitempty"`
-	// weft: SharedInstances or FreshInstances, what becomes of its instances after a call, and why, for people; empty when
-	// that is not known
+	// weft: SharedInstances or FreshInstances, what becomes of its instances after a call, and why, for people; empty
+	// when that is not known
 	InstanceMode   string `json:"instance_mode,omitempty"`
 	InstanceReason string `json:"instance_reason,omitempty"`
 }
@@ -102,8 +102,8 @@ type ActorLimits struct {
 	// Fuel is the work of one call, in units of about a simple instruction; at most MaxFuel. 0: the host's default,
 	// which may be no limit.
 	Fuel uint64 `json:"fuel,omitempty"`
-	// Instances is SharedInstances or FreshInstances; empty is what users of the kind expect: fresh for components, shared
-	// for modules.
+	// Instances is SharedInstances or FreshInstances; empty is what users of the kind expect: fresh for components,
+	// shared for modules.
 	Instances string `json:"instances,omitempty"`
 	// An instance that has served so many calls, or is larger than so many bytes after a call, is brought back to how
 	// it began. 0: the host's default, and never.

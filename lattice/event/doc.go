@@ -12,6 +12,5 @@
 //		data, err := e.Decode() // event.ActorScaled, a value
 //	}
 //
-// One goroutine at a time reads a Subscription. A reader that is too slow loses
-// events and is told so.
+// One goroutine at a time reads a Subscription. A reader that is too slow loses events and is told so.
 package event

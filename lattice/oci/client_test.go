@@ -94,7 +94,8 @@ func TestPushAndPull(t *testing.T) {
 	}
 }
 
-// A component goes as the CNCF's Wasm OCI artifact, which other tools push and pull: the types and the fields are theirs.
+// A component goes as the CNCF's Wasm OCI artifact, which other tools push and pull: the types and the fields are
+// theirs.
 func TestComponentIsACNCFArtifact(t *testing.T) {
 	reg := ocitest.Start(t, ocitest.Options{})
 	c := client(t, Config{Insecure: []string{reg.Addr}})

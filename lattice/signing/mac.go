@@ -122,8 +122,8 @@ func (a *Agreement) Seal(peer string, s Sealed, now time.Time) (string, error) {
 }
 
 // StreamKey is a key for what two nodes send each other beside a call, whose id label is unique: bodies in pieces. Both
-// get the same one from a token of the call: see Seal and Open, whose errors it has. token is what Seal returned, or Open
-// took.
+// get the same one from a token of the call: see Seal and Open, whose errors it has. token is what Seal returned, or
+// Open took; sealed says that it is the former.
 func (a *Agreement) StreamKey(token, label string, sealed bool) (key [sha256.Size]byte, err error) {
 	if len(token) > maxMACToken {
 		return key, malformed("MAC is too long")

@@ -142,16 +142,15 @@ func (c *Company) compare(inv control.HostInventory) {
 		return
 	}
 	if !domains {
-		c.cfg.Logger.Warn("another host keeps the lattice's state in another JetStream: neither sees the links and claims of "+
-			"the other; give each NATS server's JetStream a domain, and start both hosts with the same --js-domain",
+		c.cfg.Logger.Warn("another host keeps the lattice's state in another JetStream: neither sees the links and "+
+			"claims of the other; give each NATS server's JetStream a domain, and start both hosts with the same --js-domain",
 			"other", lattice.Printable(inv.FriendlyName), "id", inv.HostID, "its_state_made", *itsMade,
 			"own_state_made", *ownMade)
 		return
 	}
-	c.cfg.Logger.Warn("another host keeps the lattice's state in another JetStream domain: neither sees the links and claims of "+
-		"the other; start both with the same --js-domain", "other", lattice.Printable(inv.FriendlyName), "id",
-		inv.HostID,
-		"its_domain", lattice.Printable(*its), "own_domain", *own)
+	c.cfg.Logger.Warn("another host keeps the lattice's state in another JetStream domain: neither sees the links and "+
+		"claims of the other; start both with the same --js-domain", "other", lattice.Printable(inv.FriendlyName),
+		"id", inv.HostID, "its_domain", lattice.Printable(*its), "own_domain", *own)
 }
 
 // tell logs and publishes what has come to light.

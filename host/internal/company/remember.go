@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/weftlattice/weft/lattice"
-
 	"github.com/weftlattice/weft/lattice/control"
 )
 
@@ -30,7 +29,8 @@ func remember(inv control.HostInventory, limit int) control.LostHost {
 		case err == nil && len(b) <= limit:
 			return l
 		case n == 0: // it is the host's own words
-			return control.LostHost{HostID: inv.HostID, FriendlyName: lattice.Printable(inv.FriendlyName), Omitted: l.Omitted}
+			return control.LostHost{HostID: inv.HostID, FriendlyName: lattice.Printable(inv.FriendlyName),
+				Omitted: l.Omitted}
 		default:
 			// What was cut from a slice would be kept in memory by what is left of it.
 			l.Actors, l.Providers = slices.Clone(l.Actors[:len(l.Actors)/2]),

@@ -39,8 +39,8 @@ func (s *State) checkActorLink(ctx context.Context, def wire.LinkDefinition, tar
 		return nil // there is nothing to lose
 	}
 	return &lattice.Error{Code: lattice.ErrUnavailable,
-		Detail: fmt.Sprintf("actor %s, which would take the place of %s, does not run; start it first, or delete the link",
-			s.name(string(target)), s.name(string(old.ProviderID)))}
+		Detail: fmt.Sprintf("actor %s, which would take the place of %s, does not run; start it first, or delete "+
+			"the link", s.name(string(target)), s.name(string(old.ProviderID)))}
 }
 
 // runs reports whether an actor runs anywhere. What other hosts run is learned when it is asked for.

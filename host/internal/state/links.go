@@ -36,8 +36,8 @@ type linkNames struct {
 // newLinks returns none.
 func newLinks() *Links {
 	return &Links{byID: map[string]wire.LinkDefinition{}, byNames: map[linkNames]wire.LinkDefinition{},
-		configs: map[linkNames]map[string]string{}, wanted: map[string]wire.LinkDefinition{}, claims: map[string]control.Claims{},
-		refs: map[string]string{}}
+		configs: map[linkNames]map[string]string{}, wanted: map[string]wire.LinkDefinition{},
+		claims: map[string]control.Claims{}, refs: map[string]string{}}
 }
 
 func (l *Links) put(def wire.LinkDefinition) {
@@ -71,8 +71,9 @@ func (l *Links) set(def wire.LinkDefinition) {
 	l.byID[def.ID()] = def
 	names := linkNames{def.ActorID, def.ContractID, def.LinkName}
 	l.byNames[names] = def
-	if delete(l.configs, names); def.ActorConfig() != nil {
-		l.configs[names] = def.ActorConfig()
+	delete(l.configs, names)
+	if config := def.ActorConfig(); config != nil {
+		l.configs[names] = config
 	}
 }
 

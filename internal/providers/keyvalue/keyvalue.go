@@ -18,8 +18,8 @@ import (
 // Store holds strings, counters, lists and sets under keys, as Redis does. Every method is atomic, for callers in any
 // number of processes, except that Union and Intersection read one set after the other. Keys and values are any bytes.
 // A key holds one kind of value: using it as another is lattice.ErrConflict, and so is counting with what is no number
-// of as many bits or would exceed them. A list or set that becomes empty is gone. Changing a value keeps its expiry; Set
-// replaces it. Expired keys are absent.
+// of as many bits or would exceed them. A list or set that becomes empty is gone. Changing a value keeps its expiry;
+// Set replaces it. Expired keys are absent.
 type Store interface {
 	Get(ctx context.Context, key string) (value string, exists bool, err error)
 	Set(ctx context.Context, key, value string, expires time.Duration) error // 0 is never
@@ -51,10 +51,8 @@ func (b Bits) Most() int64 { return 1<<(b-1) - 1 }
 
 // Operations are those of the contract, and those beyond it.
 var Operations = []string{contract.Increment, contract.Contains, contract.Del, contract.Get, contract.Set,
-	contract.ListAdd,
-	contract.ListClear, contract.ListDel, contract.ListRange, contract.SetAdd, contract.SetDel,
-	contract.SetIntersection,
-	contract.SetUnion, contract.SetQuery, contract.SetClear, contract.Increment64, contract.Swap, contract.Keys}
+	contract.ListAdd, contract.ListClear, contract.ListDel, contract.ListRange, contract.SetAdd, contract.SetDel,
+	contract.SetIntersection, contract.SetUnion, contract.SetQuery, contract.SetClear, contract.Increment64, contract.Swap, contract.Keys}
 
 // Service serves the contract's operations. It is safe for concurrent use.
 type Service struct {

@@ -349,7 +349,8 @@ func encodeKey(key string) string {
 // hashed reports whether a token is the hash of a key.
 func hashed(token string) bool { return strings.HasPrefix(token, "=h") }
 
-// decodeKey is the inverse of encodeKey, for what that has made of a key without its hash. It makes something of anything.
+// decodeKey is the inverse of encodeKey, for what that has made of a key without its hash. It makes something of
+// anything.
 func decodeKey(token string) string {
 	if token == "=0" {
 		return ""

@@ -71,8 +71,8 @@ var Names = []string{DNSTimeout, DNSError, DestinationNotFound, DestinationUnava
 	DestinationUnroutable, ConnectionRefused, ConnectionTerminated, ConnectionTimeout, ConnectionReadTimeout,
 	ConnectionWriteTimeout, ConnectionLimitReached, TLSProtocolError, TLSCertificateError, TLSAlertReceived,
 	RequestDenied, RequestLengthRequired, RequestBodySize, RequestMethodInvalid, RequestURIInvalid, RequestURITooLong,
-	RequestHeaderSize, RequestHeaderFieldSize, RequestTrailersSize, RequestTrailerFieldSize, ResponseIncomplete, ResponseHeaderSize,
-	ResponseHeaderFieldSize, ResponseBodySize, ResponseTrailersSize, ResponseTrailerFieldSize, ResponseTransferCoding,
+	RequestHeaderSize, RequestHeaderFieldSize, RequestTrailersSize, RequestTrailerFieldSize, ResponseIncomplete,
+	ResponseHeaderSize, ResponseHeaderFieldSize, ResponseBodySize, ResponseTrailersSize, ResponseTrailerFieldSize, ResponseTransferCoding,
 	ResponseContentCoding, ResponseTimeout, UpgradeFailed, ProtocolError, LoopDetected, ConfigurationError,
 	InternalError}
 
