@@ -2,12 +2,12 @@ package instrument
 
 import "github.com/weftlattice/weft/host/internal/wasmbin"
 
-// The engine makes a value of its own of every parameter and result of a call, and of whatever a branch hands on to where
-// it leads. Types are written once and used by an index, so that two bytes of a body can stand for two thousand values.
-// The width of a function counts them. After each call the engine reads each mutable global again; most of these values
-// are dropped before code is made of them, so that they have a larger bound of their own: a shared library of Python
-// has 391 such globals and 76,000 calls. Where the flow joins, each local can become a value, too, and the engine
-// compares them with each other. docs/benchmarks.md has what each of these bounds costs, and how far below them
+// The engine makes a value of its own of every parameter and result of a call, and of whatever a branch hands on to
+// where it leads. Types are written once and used by an index, so that two bytes of a body can stand for two thousand
+// values. The width of a function counts them. After each call the engine reads each mutable global again; most of
+// these values are dropped before code is made of them, so that they have a larger bound of their own: a shared library
+// of Python has 391 such globals and 76,000 calls. Where the flow joins, each local can become a value, too, and the
+// engine compares them with each other. docs/benchmarks.md has what each of these bounds costs, and how far below them
 // compilers stay.
 const (
 	MaxFunctionWidth = 1_000_000     // values that the calls and branches of a function pass
@@ -27,7 +27,8 @@ func (b *body) checkWidth() error {
 		return bad("function %d passes %d values by its calls and branches, %d allowed; hand structures over by memory, or divide the function",
 			b.index, b.width, MaxFunctionWidth)
 	case b.reloads > MaxFunctionReads:
-		return bad("function %d reads %d mutable globals again after its calls, %d allowed; use fewer mutable globals, or divide the function",
+		return bad("function %d reads %d mutable globals again after its calls, %d allowed; "+
+			"use fewer mutable globals, or divide the function",
 			b.index, b.reloads, MaxFunctionReads)
 	case locals*b.joins > MaxFunctionJoins || locals*locals*b.joins > MaxFunctionPairs:
 		return bad("function %d has %d locals and %d branches, which is too much to compile together; use fewer locals, or divide the function",

@@ -64,7 +64,8 @@ func (d *decoder) explain(err error, file []byte) error {
 }
 
 // laterInterface is an interface of WASI 0.3 with functions that are called, or that a host calls.
-var laterInterface = regexp.MustCompile(`wasi:(http/(handler|client)|cli/run|sockets/types|filesystem/types)@0\.3\.[0-9][0-9a-z.-]*`)
+var laterInterface = regexp.MustCompile(`wasi:(http/(handler|client)|cli/run|sockets/types|filesystem/types)` +
+	`@0\.3\.[0-9][0-9a-z.-]*`)
 
 // decoder decodes one file.
 type decoder struct {

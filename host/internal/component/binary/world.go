@@ -109,8 +109,8 @@ func (d *decoder) world(c Custom) (World, error) {
 // worldEncoding reads the version of a world, and how it encodes strings.
 func worldEncoding(r *wasmbin.Reader, want byte) Encoding {
 	if version := r.Byte(); r.Err == nil && version != want {
-		r.Fail("a world of the version %d; weft reads those that wit-bindgen writes since 2023-10 (%d and %d): build the module anew",
-			version, headVersion, sectionVersion)
+		r.Fail("a world of the version %d; weft reads those that wit-bindgen writes since 2023-10 (%d and %d): "+
+			"build the module anew", version, headVersion, sectionVersion)
 	}
 	e := Encoding(r.Byte())
 	if r.Err == nil && e > Latin1OrUTF16 {

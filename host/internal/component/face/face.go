@@ -62,8 +62,8 @@ type State struct {
 	Warn func(ctx context.Context, text string) // takes a line for the actor's log
 	// Contract is the contract by which calls of an interface go out, which is named without its version.
 	Contract func(face string) string
-	// Rest says that a function is about to wait. Others have the guest's turn meanwhile, and what the guest has written
-	// goes out. The function that it returns says that the wait is over; nil: there is nothing to rest from.
+	// Rest says that a function is about to wait. Others have the guest's turn meanwhile, and what the guest has
+	// written goes out. The function that it returns says that the wait is over; nil: there is nothing to rest from.
 	Rest func() (resume func())
 
 	warned   bool
@@ -168,8 +168,8 @@ func (e *Exit) Error() string {
 	return "the guest exited with an error"
 }
 
-// Standing is a part of objects of which each instance may have one that is like those of the others. Like makes it; nil:
-// the object is of one instance alone, and an instance that has a handle of it cannot be copied.
+// Standing is a part of objects of which each instance may have one that is like those of the others. Like makes it;
+// nil: the object is of one instance alone, and an instance that has a handle of it cannot be copied.
 type Standing struct{ Like func(*State) any }
 
 // LikeFor is the object for another instance, or nil.

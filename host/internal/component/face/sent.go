@@ -39,7 +39,8 @@ func (s *Sent) Cancel() {
 	}
 }
 
-// End says how the call ended, once: who began it, or who will not. release gives back the room of the result when that is not needed any more.
+// End says how the call ended. It is called once, by whoever was to make the call. release gives back the room of the
+// result when that is not needed any more.
 func (s *Sent) End(result []byte, err error, release func()) {
 	s.mu.Lock()
 	if s.dropped && release != nil {

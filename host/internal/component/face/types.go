@@ -11,19 +11,10 @@ import (
 // Family is interfaces that are written together.
 //
 // A version track is what one implementation serves: "0.2" is all released versions 0.2.x, since what a version added
-// is
-// more functions. A draft, as 0.2.0-draft, is a track of its own. See Track.
+// is more functions. A draft, as 0.2.0-draft, is a track of its own. See Track.
 type Family struct {
 	// Functions are by interface, with its track, and name.
 	Functions map[string]map[string]Func
-	// Types are the types of all functions that the interfaces have, as wit.Shape writes them: of each interface the
-	// name with its track, and then a line with the name and the type of each function. "export" before it is what the
-	// host calls. What comes often is said once, with let, and begins with $ where it is used. A line that begins with
-	// spaces goes on from the one before.
-	//
-	// The types of a guest's imports must be those that the functions are made for: a function that gets a handle of
-	// another resource would find another object behind it.
-	Types string
 	// Absent says why a function is never called that has a type and no implementation: guests cannot have what it
 	// would be called with. "": there is no such function.
 	Absent string
@@ -41,12 +32,19 @@ type Interface struct {
 }
 
 // Interfaces are those of a family, by name with track. It panics when what it is made of does not fit, which is a
-// mistake
-// in this program.
-func (f Family) Interfaces() map[string]*Interface {
+// mistake in this program.
+//
+// Types are those of all functions that the interfaces have, as wit.Shape writes them: of each interface the name with
+// its track, and then a line with the name and the type of each function. "export" before it is what the host calls.
+// What comes often is said once, with let, and begins with $ where it is used. A line that begins with spaces goes on
+// from the one before.
+//
+// The types of a guest's imports must be those that the functions are made for: a function that gets a handle of
+// another resource would find another object behind it.
+func (f Family) Interfaces(types string) map[string]*Interface {
 	all, lets := map[string]*Interface{}, map[string]string{}
 	var face *Interface
-	for line := range strings.Lines(strings.ReplaceAll(f.Types, "\n  ", " ")) {
+	for line := range strings.Lines(strings.ReplaceAll(types, "\n  ", " ")) {
 		word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		switch word {
 		case "":

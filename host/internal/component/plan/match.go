@@ -52,7 +52,8 @@ func (p *planner) match(s *scope, t binary.ExternType, have *item, where place) 
 			return p.unknown(s, t, where)
 		}
 		if have == nil {
-			return item{}, wasmbin.Bad("%s: the component imports a %s, which a host does not provide; put it into the file (wac, wasm-tools compose)", where, t.Sort)
+			return item{}, wasmbin.Bad("%s: the component imports a %s, which a host does not provide; "+
+				"put it into the file (wac, wasm-tools compose)", where, t.Sort)
 		}
 		return *have, nil
 	}

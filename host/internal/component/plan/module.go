@@ -158,7 +158,8 @@ func (m *module) within(t *scopeType, world string) (*scopeType, error) {
 			}
 			inner, ok := v.(*scopeType)
 			if !ok || !inner.Component {
-				return nil, wasmbin.Bad("%s is a component of a type that is none of components", lattice.Printable(name))
+				return nil, wasmbin.Bad("%s is a component of a type that is none of components",
+					lattice.Printable(name))
 			}
 			if world == "" || worldName(name) == world {
 				return inner, nil
@@ -480,7 +481,8 @@ func (l live) value(t *types.Type) {
 	}
 }
 
-// prune keeps functions that are used, types that are live, and interfaces in which one of the two is for the first time.
+// prune keeps functions that are used, types that are live, and interfaces in which one of the two is for the first
+// time.
 func (l live) prune(all []Item) (kept []Item) {
 	shown := map[any]bool{}
 	for _, it := range all {

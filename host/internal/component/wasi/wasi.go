@@ -1,9 +1,10 @@
-// Package wasi is the interfaces that the host provides to components: WASI 0.2, and what wasmCloud adds. Each family of
-// interfaces has a folder below, which says what it has: package face says how. Adding one is adding a folder, and a line
-// in families.
+// Package wasi is the interfaces that the host provides to components: WASI 0.2, and what wasmCloud adds. Each family
+// of interfaces has a folder below, with its functions and, in types.txt, their types: package face says how. Adding
+// one is adding a folder, and a word in families.
 package wasi
 
 import (
+	"embed"
 	"maps"
 	"slices"
 	"strings"
@@ -23,14 +24,27 @@ import (
 	"github.com/weftlattice/weft/host/internal/component/wasi/sockets"
 )
 
-// families are all that there is.
-var families = []face.Family{io.Family, clocks.Family, random.Family, cli.Family, filesystem.Family, sockets.Family,
-	http.Family, keyvalue.Family, config.Family, logging.Family, bus.Family}
+// families are all that there is, by their folders.
+var families = map[string]face.Family{"bus": bus.Family, "cli": cli.Family, "clocks": clocks.Family,
+	"config": config.Family, "filesystem": filesystem.Family, "http": http.Family, "io": io.Family,
+	"keyvalue": keyvalue.Family, "logging": logging.Family, "random": random.Family, "sockets": sockets.Family}
+
+//go:embed */types.txt
+var types embed.FS
+
+// interfacesOf are those of the family in a folder, with the types that lie beside its code.
+func interfacesOf(folder string) map[string]*face.Interface {
+	b, err := types.ReadFile(folder + "/types.txt")
+	if err != nil {
+		panic(err)
+	}
+	return families[folder].Interfaces(string(b))
+}
 
 var interfaces = sync.OnceValue(func() map[string]*face.Interface {
 	all := map[string]*face.Interface{}
-	for _, f := range families {
-		maps.Copy(all, f.Interfaces())
+	for folder := range families {
+		maps.Copy(all, interfacesOf(folder))
 	}
 	return all
 })

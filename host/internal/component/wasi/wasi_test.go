@@ -1,6 +1,7 @@
 package wasi
 
 import (
+	"io/fs"
 	"os"
 	"regexp"
 	"slices"
@@ -13,8 +14,8 @@ import (
 // No interface is in two families.
 func TestFamiliesShareNoInterface(t *testing.T) {
 	seen := map[string]bool{}
-	for _, f := range families {
-		for name := range f.Interfaces() {
+	for folder := range families {
+		for name := range interfacesOf(folder) {
 			if seen[name] {
 				t.Errorf("%s is in two families", name)
 			}
@@ -23,10 +24,18 @@ func TestFamiliesShareNoInterface(t *testing.T) {
 	}
 }
 
+// A folder that says what types it has is one of the families.
+func TestEveryFolderIsAFamily(t *testing.T) {
+	files, err := fs.Glob(types, "*/types.txt")
+	if err != nil || len(files) != len(families) {
+		t.Errorf("%q, %v, of %d families", files, err, len(families))
+	}
+}
+
 // What has a type has an implementation, or a reason why none is ever called.
 func TestEveryFunctionIsImplemented(t *testing.T) {
-	for _, f := range families {
-		for name, i := range f.Interfaces() {
+	for folder, f := range families {
+		for name, i := range interfacesOf(folder) {
 			for function := range i.Shapes {
 				if _, ok := f.Functions[name][function]; !ok && f.Absent == "" {
 					t.Errorf("%s#%s has no implementation", name, function)
@@ -127,13 +136,14 @@ func TestTracks(t *testing.T) {
 // What is missing is told with what to do about it.
 func TestWaysOut(t *testing.T) {
 	for name, want := range map[string]string{
-		"wasi:http/types@0.2.99":       "",
-		"wasi:http/types@0.3.0":        "built for wasi:http/types@0.3.0; weft runs 0.2: build for wasm32-wasip2",
-		"wasi:http/handler@0.3.0":      "built for wasi:http/handler@0.3.0; weft runs 0.2: build for wasm32-wasip2",
-		"wasi:io/poll@0.2.0-rc-1":      "built for wasi:io/poll@0.2.0-rc-1; weft runs 0.2",
-		"fermyon:spin/variables@2.0.0": "weft has none of Spin's own interfaces (fermyon:spin): use wasi:http, wasi:keyvalue and wasi:config",
-		"wasi:blobstore/container":     "weft has nothing of wasi:blobstore",
-		"acme:edge/filter":             "",
+		"wasi:http/types@0.2.99":  "",
+		"wasi:http/types@0.3.0":   "built for wasi:http/types@0.3.0; weft runs 0.2: build for wasm32-wasip2",
+		"wasi:http/handler@0.3.0": "built for wasi:http/handler@0.3.0; weft runs 0.2: build for wasm32-wasip2",
+		"wasi:io/poll@0.2.0-rc-1": "built for wasi:io/poll@0.2.0-rc-1; weft runs 0.2",
+		"fermyon:spin/variables@2.0.0": "weft has none of Spin's own interfaces (fermyon:spin): " +
+			"use wasi:http, wasi:keyvalue and wasi:config",
+		"wasi:blobstore/container": "weft has nothing of wasi:blobstore",
+		"acme:edge/filter":         "",
 	} {
 		if got := WayOut(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

@@ -2,7 +2,6 @@
 package bus
 
 import (
-	_ "embed"
 	"fmt"
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
@@ -12,11 +11,8 @@ import (
 	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
-//go:embed types.txt
-var types string
-
 // Family is wasmcloud:bus/lattice. What aims at one component past all links is not there.
-var Family = face.Family{Types: types, Functions: map[string]map[string]face.Func{
+var Family = face.Family{Functions: map[string]map[string]face.Func{
 	"wasmcloud:bus/lattice@1": {
 		constructor: newTarget,
 		"set-link-name": {Call: func(c *face.Call, args []any) (any, error) {

@@ -3,7 +3,6 @@ package cli
 
 import (
 	"context"
-	_ "embed"
 	"io"
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
@@ -11,11 +10,8 @@ import (
 	wasiio "github.com/weftlattice/weft/host/internal/component/wasi/io"
 )
 
-//go:embed types.txt
-var types string
-
 // Family is all of wasi:cli.
-var Family = face.Family{Types: types, Functions: map[string]map[string]face.Func{
+var Family = face.Family{Functions: map[string]map[string]face.Func{
 	"wasi:cli/environment@0.2":     cliEnvironment,
 	"wasi:cli/exit@0.2":            cliExit,
 	"wasi:cli/stdin@0.2":           cliStdin,

@@ -2,18 +2,14 @@
 package clocks
 
 import (
-	_ "embed"
 	"time"
 
 	"github.com/weftlattice/weft/host/internal/component/face"
 	wasiio "github.com/weftlattice/weft/host/internal/component/wasi/io"
 )
 
-//go:embed types.txt
-var types string
-
 // Family is all of wasi:clocks.
-var Family = face.Family{Types: types, Functions: map[string]map[string]face.Func{
+var Family = face.Family{Functions: map[string]map[string]face.Func{
 	"wasi:clocks/monotonic-clock@0.2": monotonicClock,
 	"wasi:clocks/wall-clock@0.2":      wallClock,
 }}

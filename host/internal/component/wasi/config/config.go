@@ -1,9 +1,8 @@
-// Package config is wasi:config: the values that the actor's links have for it, and the actor's configuration. A value of
-// a link goes before.
+// Package config is wasi:config: the values that the actor's links have for it, and the actor's configuration. A value
+// of a link goes before.
 package config
 
 import (
-	_ "embed"
 	"errors"
 	"strings"
 
@@ -14,11 +13,8 @@ import (
 	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
-//go:embed types.txt
-var types string
-
 // Family is wasi:config under the names that it has had.
-var Family = face.Family{Types: types, Functions: map[string]map[string]face.Func{
+var Family = face.Family{Functions: map[string]map[string]face.Func{
 	"wasi:config/runtime@0.2.0-draft":          functions,
 	"wasi:config/store@0.2.0-draft":            functions,
 	"wasi:config/store@0.2.0-draft-2024-09-27": functions,

@@ -124,8 +124,8 @@ var exchanges = map[string]face.Func{
 		error) {
 		return view(&r.exchange.Header), nil
 	}),
-	"[method]incoming-request.consume": committing(face.Method(face.Little, func(_ *face.Call, r *incomingRequest, _ []any) (any,
-		error) {
+	"[method]incoming-request.consume": committing(face.Method(face.Little, func(_ *face.Call, r *incomingRequest,
+		_ []any) (any, error) {
 		if r.consumed {
 			return face.Bad(nil), nil
 		}

@@ -77,8 +77,8 @@ func TestLookingAtFieldsIsPaid(t *testing.T) {
 	}
 }
 
-// The fields that an object shows are those of the object: they are nowhere else when that is dropped. Who gives them
-// away has a copy made, which counts.
+// The fields that an object shows are those of the object: they are nowhere else when that is dropped. A guest that
+// gives them away has a copy made, which counts.
 func TestFieldsOfAnObjectAreHeldOnce(t *testing.T) {
 	b := bodies{t, &face.State{}}
 	response := b.must("[constructor]outgoing-response", b.header("x-a", "1"))

@@ -2,19 +2,14 @@
 package http
 
 import (
-	_ "embed"
-
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/face"
 	"github.com/weftlattice/weft/lattice/contract/httpclient"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
 
-//go:embed types.txt
-var types string
-
 // Family is all of wasi:http.
-var Family = face.Family{Types: types,
+var Family = face.Family{
 	Functions: map[string]map[string]face.Func{
 		"wasi:http/types@0.2": face.Join(errorCodes, fieldsResource, exchanges,
 			incomingBodies, outgoingBodies, outgoingRequests),

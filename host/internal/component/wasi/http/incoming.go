@@ -135,7 +135,8 @@ var incomingBodies = map[string]face.Func{
 		}
 		t.taken = true
 		if t.failed != nil {
-			return face.Some(face.Good(face.Bad(errorCode(httpclient.Fail(httpclient.ProtocolError, "%v", t.failed))))), nil
+			failed := httpclient.Fail(httpclient.ProtocolError, "%v", t.failed)
+			return face.Some(face.Good(face.Bad(errorCode(failed)))), nil
 		}
 		trailers := face.None
 		if t.Trailers != nil {

@@ -144,7 +144,8 @@ func goodAuthority(option any) bool {
 }
 
 func plain(s, without string) bool {
-	return !strings.ContainsAny(s, without) && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f })
+	return !strings.ContainsAny(s, without) &&
+		!strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f })
 }
 
 var outgoingRequests = map[string]face.Func{

@@ -3,7 +3,6 @@ package io
 
 import (
 	"context"
-	_ "embed"
 	goio "io"
 	"reflect"
 	"time"
@@ -12,11 +11,8 @@ import (
 	"github.com/weftlattice/weft/host/internal/component/face"
 )
 
-//go:embed types.txt
-var types string
-
 // Family is all of wasi:io.
-var Family = face.Family{Types: types, Functions: map[string]map[string]face.Func{
+var Family = face.Family{Functions: map[string]map[string]face.Func{
 	"wasi:io/error@0.2":   ioError,
 	"wasi:io/poll@0.2":    ioPoll,
 	"wasi:io/streams@0.2": ioStreams,
@@ -33,8 +29,7 @@ type Failure struct{ Text string }
 
 var ioError = map[string]face.Func{
 	"[method]error.to-debug-string": face.Method(face.Little, func(_ *face.Call, f *Failure, _ []any) (any, error) {
-		return f.Text,
-			nil
+		return f.Text, nil
 	}),
 }
 
@@ -43,7 +38,8 @@ var ioError = map[string]face.Func{
 type Pollable struct {
 	Done <-chan struct{}
 	At   time.Time
-	// Await is for what may become ready again and again: it returns what is closed when to look anew; nil: it is ready.
+	// Await is for what may become ready again and again: it returns what is closed when to look anew; nil: it is
+	// ready.
 	Await func() <-chan struct{}
 }
 
@@ -96,8 +92,7 @@ func await(ctx context.Context, all []*Pollable) error {
 
 var ioPoll = map[string]face.Func{
 	"[method]pollable.ready": face.Method(face.Little, func(_ *face.Call, p *Pollable, _ []any) (any, error) {
-		return p.ready(),
-			nil
+		return p.ready(), nil
 	}),
 	"[method]pollable.block": face.Method(face.Medium, func(c *face.Call, p *Pollable, _ []any) (any, error) {
 		for !p.ready() {
@@ -161,17 +156,26 @@ func streamFailed(err error) abi.Variant {
 	return face.Bad(abi.Variant{Value: face.Rep(&Failure{err.Error()})})
 }
 
+// take takes bytes of a stream for a guest, or what it answers without any.
+func (s *Input) take(c *face.Call, most uint64, wait bool) (b []byte, none any, err error) {
+	n := int(min(most, maxRead))
+	b, err = s.Next(c.Context, n, wait && n > 0)
+	switch {
+	case c.Context.Err() != nil:
+		return nil, nil, c.Context.Err()
+	case err == goio.EOF && len(b) == 0:
+		return nil, streamClosed, nil
+	case err != nil && len(b) == 0:
+		return nil, streamFailed(err), nil
+	}
+	return b, nil, nil
+}
+
 func read(wait, skip bool) face.Func {
 	return face.Method(face.Little, func(c *face.Call, s *Input, args []any) (any, error) {
-		n := int(min(args[0].(uint64), maxRead))
-		b, err := s.Next(c.Context, n, wait && n > 0)
-		switch {
-		case c.Context.Err() != nil:
-			return nil, c.Context.Err()
-		case err == goio.EOF && len(b) == 0:
-			return streamClosed, nil
-		case err != nil && len(b) == 0:
-			return streamFailed(err), nil
+		b, none, err := s.take(c, args[0].(uint64), wait)
+		if none != nil || err != nil {
+			return none, err
 		}
 		c.Pay(len(b))
 		if skip {
@@ -179,6 +183,14 @@ func read(wait, skip bool) face.Func {
 		}
 		return face.Good(b), nil
 	})
+}
+
+// room is what check-write permits.
+func (s *Output) room() uint64 {
+	if s.Room == nil {
+		return maxWrite
+	}
+	return uint64(min(maxWrite, s.Room()))
 }
 
 // write writes bytes; flush waits until they are taken, which they always are here.
@@ -224,15 +236,19 @@ var (
 	})
 	splice = func(wait bool) face.Func {
 		return writing(func(c *face.Call, s *Output, args []any) (any, error) {
-			from := face.Object[*Input](args[0])
-			b, err := from.Next(c.Context, int(min(args[1].(uint64), maxRead)), wait)
-			switch {
-			case c.Context.Err() != nil:
-				return nil, c.Context.Err()
-			case err == goio.EOF && len(b) == 0:
+			if s.closed {
 				return streamClosed, nil
-			case err != nil && len(b) == 0:
-				return streamFailed(err), nil
+			}
+			most := args[1].(uint64)
+			if !wait {
+				most = min(most, s.room())
+			}
+			b, none, err := face.Object[*Input](args[0]).take(c, most, wait)
+			if none != nil || err != nil {
+				return none, err
+			}
+			if len(b) == 0 {
+				return face.Good(uint64(0)), nil
 			}
 			if v, err := s.write(c, b); err != nil || v.(abi.Variant).Case == 1 {
 				return v, err
@@ -257,10 +273,7 @@ var ioStreams = map[string]face.Func{
 		if s.closed {
 			return streamClosed, nil
 		}
-		if s.Room != nil {
-			return face.Good(uint64(min(maxWrite, s.Room()))), nil
-		}
-		return face.Good(uint64(maxWrite)), nil
+		return face.Good(s.room()), nil
 	}),
 	"[method]output-stream.write":                    lent(writeBytes),
 	"[method]output-stream.blocking-write-and-flush": lent(writeBytes),

@@ -23,7 +23,8 @@ func (o *cas) Drop() {
 // hold makes the resource, where there is room for what the key held.
 func hold(c *face.Call, b bucket, key string, seen contract.GetResponse) (*cas, error) {
 	if !c.State.Hold(len(key) + len(seen.Value)) {
-		return nil, abi.Trap("values of cas handles, headers and bodies that are not sent hold %d MiB", face.MaxHeld>>20)
+		return nil, abi.Trap("values of cas handles, headers and bodies that are not sent hold %d MiB",
+			face.MaxHeld>>20)
 	}
 	return &cas{c.State, b, key, seen}, nil
 }
@@ -56,8 +57,8 @@ const (
 var swap = face.Method(face.Much, func(c *face.Call, o *cas, args []any) (any, error) {
 	b, key, seen := o.bucket, o.key, o.seen
 	o.Drop()
-	p, err := own(c, &b, atomicsFace, contract.Swap, contract.SwapRequest{Key: key, Old: seen.Value, Exists: seen.Exists,
-		New: string(args[0].([]byte))}.Encode(), contract.DecodeSwapResponse)
+	q := contract.SwapRequest{Key: key, Old: seen.Value, Exists: seen.Exists, New: string(args[0].([]byte))}
+	p, err := own(c, &b, atomicsFace, contract.Swap, q.Encode(), contract.DecodeSwapResponse)
 	switch {
 	case err != nil:
 		return face.Bad(abi.Variant{Case: casStoreError, Value: storeError(c, err)}), nil

@@ -8,7 +8,6 @@
 package keyvalue
 
 import (
-	_ "embed"
 	"fmt"
 	"math"
 	"strconv"
@@ -22,11 +21,8 @@ import (
 	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
-//go:embed types.txt
-var types string
-
 // Family is both drafts of wasi:keyvalue that are in use. Nothing calls watcher, which a guest exports.
-var Family = face.Family{Types: types, Functions: map[string]map[string]face.Func{
+var Family = face.Family{Functions: map[string]map[string]face.Func{
 	"wasi:keyvalue/store@0.2.0-draft":   store(cursorNumber),
 	"wasi:keyvalue/atomics@0.2.0-draft": {"increment": increment(unsigned)},
 	"wasi:keyvalue/batch@0.2.0-draft":   batch(pairOrNone),
@@ -280,8 +276,11 @@ func add(c *face.Call, b *bucket, key string, by int64) (int64, error) {
 	return int64(small), err
 }
 
-// many is how many calls one call of a batch makes at most.
-const many = 10_000
+// What one call of a batch does at most.
+const (
+	many     = 10_000   // calls
+	maxFound = 16 << 20 // bytes of keys and values that get-many finds
+)
 
 func batch(found func(key string, v abi.Variant) any) map[string]face.Func {
 	each := func(list []any, f func(e any) error) error {
@@ -297,12 +296,18 @@ func batch(found func(key string, v abi.Variant) any) map[string]face.Func {
 	}
 	return map[string]face.Func{
 		"get-many": onBucket(func(c *face.Call, b *bucket, args []any) (any, error) {
-			keys := args[0].([]any)
+			keys, size := args[0].([]any), 0
 			all := make([]any, 0, len(keys))
 			err := each(keys, func(e any) error {
 				p, err := get(c, b, batchFace, e.(string))
+				if err != nil {
+					return err
+				}
+				if size += len(e.(string)) + len(p.Value); size > maxFound {
+					return fmt.Errorf("get-many finds more than %d MiB: ask for fewer keys at once", maxFound>>20)
+				}
 				all = append(all, found(e.(string), value(p)))
-				return err
+				return nil
 			})
 			return all, err
 		}),

@@ -335,3 +335,17 @@ func TestBatches(t *testing.T) {
 		t.Errorf("too many: %s", text)
 	}
 }
+
+// A batch of large values is refused before the host holds all of them.
+func TestABatchOfLargeValuesIsRefused(t *testing.T) {
+	f := newFake()
+	b := f.open(t, "")
+	f.values["default/k"] = strings.Repeat("v", 1<<20)
+	keys := slices.Repeat([]any{"k"}, 100)
+	equal(t, len(good(t, f.call(t, "batch@0.2.0-draft2", "get-many", b, keys[:15])).([]any)), 15)
+	f.asked = nil
+	_, text := bad(t, f.call(t, "batch@0.2.0-draft2", "get-many", b, keys))
+	if text != "get-many finds more than 16 MiB: ask for fewer keys at once" || len(f.asked) != 16 {
+		t.Errorf("%q after %d calls", text, len(f.asked))
+	}
+}

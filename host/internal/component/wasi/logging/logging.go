@@ -2,7 +2,6 @@
 package logging
 
 import (
-	_ "embed"
 	"strings"
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
@@ -11,11 +10,8 @@ import (
 	"github.com/weftlattice/weft/lattice/contract/logging"
 )
 
-//go:embed types.txt
-var types string
-
 // Family is wasi:logging.
-var Family = face.Family{Types: types, Functions: map[string]map[string]face.Func{
+var Family = face.Family{Functions: map[string]map[string]face.Func{
 	"wasi:logging/logging":             functions,
 	"wasi:logging/logging@0.1.0-draft": functions,
 }, Contracts: map[string]string{"wasi:logging/logging": logging.ID, "wasi:logging/logging@0.1.0-draft": logging.ID}}

@@ -3,7 +3,6 @@ package random
 
 import (
 	cryptorand "crypto/rand"
-	_ "embed"
 	"encoding/binary"
 	"math/rand/v2"
 
@@ -11,11 +10,8 @@ import (
 	"github.com/weftlattice/weft/host/internal/component/face"
 )
 
-//go:embed types.txt
-var types string
-
 // Family is all of wasi:random.
-var Family = face.Family{Types: types, Functions: map[string]map[string]face.Func{
+var Family = face.Family{Functions: map[string]map[string]face.Func{
 	"wasi:random/random@0.2":        random,
 	"wasi:random/insecure@0.2":      insecure,
 	"wasi:random/insecure-seed@0.2": insecureSeed,

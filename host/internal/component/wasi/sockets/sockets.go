@@ -4,17 +4,12 @@
 package sockets
 
 import (
-	_ "embed"
-
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/face"
 )
 
-//go:embed types.txt
-var types string
-
 // Family is all of wasi:sockets.
-var Family = face.Family{Types: types, Absent: "guests have no sockets", Functions: map[string]map[string]face.Func{
+var Family = face.Family{Absent: "guests have no sockets", Functions: map[string]map[string]face.Func{
 	"wasi:sockets/instance-network@0.2":  instanceNetwork,
 	"wasi:sockets/tcp-create-socket@0.2": createTCP,
 	"wasi:sockets/udp-create-socket@0.2": createUDP,
