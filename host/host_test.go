@@ -638,8 +638,8 @@ func withTimeout(t *testing.T) context.Context {
 	return ctx
 }
 
-// Calls of a component see nothing of each other, unless its instances are to be shared; and of one that serves a single
-// call, even then. The inventory says which it is and why.
+// Calls of a component see nothing of each other, unless its instances are to be shared; and of one that serves a
+// single call, even then. The inventory says which it is and why.
 func TestInstancesOfComponents(t *testing.T) {
 	r := newRig(t)
 	h := r.host(nil)

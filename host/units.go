@@ -130,7 +130,8 @@ func (h *Host) assemble() error {
 		Logger:  h.log,
 	})
 	h.set = &served.Set{Node: h.node, Changes: h.changes, Beat: h.cfg.Beat, Issuer: h.peer.Agreement.Issuer}
-	inv := &inventory{cfg: &h.cfg, node: h.node, domain: h.domain, made: h.base.bucket.Made, keys: h.keys.Load, issuers: h.peer.Verifier.Issuers}
+	inv := &inventory{cfg: &h.cfg, node: h.node, domain: h.domain, made: h.base.bucket.Made, keys: h.keys.Load,
+		issuers: h.peer.Verifier.Issuers}
 	h.beats = beats.New(beats.Config{
 		Node:      h.node,
 		Conn:      h.base.nats.ctl,

@@ -113,8 +113,8 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 		}
 	}
 	p.peer, err = peer.New(p.nc, p.nc, peer.Config{Lattice: p.lattice, HostID: hd.HostID, Cluster: cluster,
-		Trusted: trusted(cluster, hd), Budget: p.large, Meter: p.streams, Logger: log, CallTimeout: timeout, Sent: p.metrics.sent,
-		Observe: p.metrics.observe})
+		Trusted: trusted(cluster, hd), Budget: p.large, Meter: p.streams, Logger: log, CallTimeout: timeout,
+		Sent: p.metrics.sent, Observe: p.metrics.observe})
 	if err != nil {
 		p.nc.Close()
 		return nil, err
@@ -410,11 +410,11 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, stay, keep bool
 		if call.Timeout > 0 {
 			timeout = call.Timeout
 		}
-		if call.Body != nil || call.Stream.HasBody() { // its sender may be slow, which is no sign of a queue: the entrance does not count it
+		if call.Once() { // its sender may be slow, which is no sign of a queue: the entrance does not count it
 			entrance = new(load.Entrance)
 		}
 		if err := entrance.Enter(channel.Now, timeout); err != nil {
-			if !stay && call.Body == nil && !call.Stream.HasBody() && p.peer.Directory.Others(call.Target, p.host) {
+			if !stay && !call.Once() && p.peer.Directory.Others(call.Target, p.host) {
 				return nil, 0, nil, false
 			}
 			p.metrics.turnedAway.Inc()
@@ -422,7 +422,7 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, stay, keep bool
 		}
 		local := &channel.Call{Origin: call.Origin, Target: call.Target, Operation: call.Operation,
 			Payload: call.Payload, Body: call.Body, BodyLength: call.BodyLength,
-			Stay: stay || call.Body != nil || call.Stream.HasBody(), Keep: keep}
+			Stay: stay || call.Once(), Keep: keep}
 		left := false
 		if call.Stream != nil && p.uplink.takes(actor) {
 			taker := *call.Stream

@@ -148,8 +148,8 @@ type Request struct {
 	Body       io.Reader
 	BodyLength int64
 	Timeout    time.Duration
-	// Stream takes a streamed answer, and sends a body in place of Body; only for an actor of which Env.Streams is true.
-	// When such an answer was taken, Open returns neither an Answer nor an error.
+	// Stream takes a streamed answer, and sends a body in place of Body; only for an actor of which Env.Streams is
+	// true. When such an answer was taken, Open returns neither an Answer nor an error.
 	Stream *StreamCaller
 }
 

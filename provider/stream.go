@@ -9,14 +9,14 @@ import (
 
 // Stream is the bodies that travel beside a call, piece by piece: what the caller sends while the call is served, and
 // what comes back after the answer has begun. Each direction ends cleanly, with trailers, or it breaks, so that nobody
-// takes what has come for all. At most half a MiB of a direction is on its way or waits for its reader: one that is slow
-// holds the writer back. Each direction is for one goroutine at a time.
+// takes what has come for all. At most half a MiB of a direction is on its way or waits for its reader: one that is
+// slow holds the writer back. Each direction is for one goroutine at a time.
 type Stream interface {
-	// Next waits for bytes and returns some, at most max. They are the caller's until it calls Next again. io.EOF is the
-	// clean end. Any other error says that not all has come: that of ctx, or why the stream broke.
+	// Next waits for bytes and returns some, at most max. They are the caller's until it calls Next again. io.EOF is
+	// the clean end. Any other error says that not all has come: that of ctx, or why the stream broke.
 	Next(ctx context.Context, max int) ([]byte, error)
-	// CopyTo writes what comes to w until the clean end. flush, which may be nil, is called whenever nothing more is there
-	// at once. The error is that of Next, of w, or of flush.
+	// CopyTo writes what comes to w until the clean end. flush, which may be nil, is called whenever nothing more is
+	// there at once. The error is that of Next, of w, or of flush.
 	CopyTo(ctx context.Context, w io.Writer, flush func() error) error
 	// Trailers are those of the body that is read, once its end has been.
 	Trailers() []StreamField
@@ -40,12 +40,12 @@ type StreamCaller struct {
 	// breaks. Without an error the call goes on until its target is done, and what Take has not read is not wanted. An
 	// error ends the call, and is what the call returns.
 	Take func(head []byte, s Stream) error
-	// Body is sent while the call is served; nil: there is none. io.EOF is its clean end. Any other error of it breaks the
-	// stream, and is what the call returns.
+	// Body is sent while the call is served; nil: there is none. io.EOF is its clean end. Any other error of it breaks
+	// the stream, and is what the call returns.
 	Body     io.Reader
 	Trailers func() []StreamField // of Body, asked for after its end; nil: none
-	// Release says that the rest of Body is not wanted: it makes a Read return that waits. It is called unless Body came
-	// to its end; required with Body.
+	// Release says that the rest of Body is not wanted: it makes a Read return that waits. It is called unless Body
+	// came to its end; required with Body.
 	Release func()
 }
 
@@ -59,10 +59,10 @@ type StreamOffer struct {
 	offer *stream.Offer
 }
 
-// Respond sends the head of the answer: the payload of a plain answer. What is written to Stream follows it, and what the
-// handler returns does not count, except for an error, which breaks the stream. The call has no deadline from then on: it
-// ends when it returns, or when the stream breaks. It succeeds once, at most; a handler that does not call it, or gets
-// its error, gives a plain answer. A head has 900 KiB at most.
+// Respond sends the head of the answer: the payload of a plain answer. What is written to Stream follows it, and what
+// the handler returns does not count, except for an error, which breaks the stream. The call has no deadline from then
+// on: it ends when it returns, or when the stream breaks. It succeeds once, at most; a handler that does not call it,
+// or gets its error, gives a plain answer. A head has 900 KiB at most.
 func (o *StreamOffer) Respond(head []byte) error { return o.offer.Respond(head) }
 
 // publicStream is a stream as providers know it.

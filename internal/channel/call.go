@@ -241,7 +241,7 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 		flags |= c.attach(s, call.Stream)
 	}
 	var until uint64
-	if call.Body == nil && !call.Stream.HasBody() && c.shared.Load() { // else the time begins when it has been read
+	if !call.once() && c.shared.Load() { // else the time begins when it has been read
 		until = shared(s.deadline)
 		flags |= flagUntil
 	}
@@ -256,7 +256,7 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 	if uint64(len(first)) < call.size() {
 		flags |= flagMore
 	}
-	if call.Body != nil || call.Stream.HasBody() {
+	if call.once() {
 		s.deadline = now() + maxLeft
 	}
 	start := len(w.buf)

@@ -59,14 +59,17 @@ type Call struct {
 	// Config.Budget.
 	Keep bool
 	Held int64
-	// Stream takes a streamed answer, and sends a body; nil: neither. The peer must be known to stream. A streamed answer
-	// is Take's, and Conn.Call then returns nothing. The timeout bounds what comes before its head. The payload ends where
-	// the body of Stream begins; Body must be nil. A body makes Stay needful, since it is sent but once.
+	// Stream takes a streamed answer, and sends a body; nil: neither. The peer must be known to stream. A streamed
+	// answer is Take's, and Conn.Call then returns nothing. The timeout bounds what comes before its head. The payload
+	// ends where the body of Stream begins; Body must be nil. A body makes Stay needful, since it is sent but once.
 	Stream *stream.Caller
 	// Ended is when the call did by Now, Lasted how long it took until then, Served how much of that it was served by
 	// the other end, as its answer says. All are 0 when it did not, or when the payload was large.
 	Ended, Lasted, Served time.Duration
 }
+
+// once reports whether what comes with the call is read as it goes.
+func (c *Call) once() bool { return c.Body != nil || c.Stream.HasBody() }
 
 // Conn is one connection. It is safe for concurrent use. Close it when it is no longer needed, also after it has
 // failed.

@@ -10,9 +10,9 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Streams beside calls. A request says that its caller takes one, and whether a body comes. Its frames, and those of the
-// answer once a response has brought the head, have the number of the call. The call keeps its place in the tables of
-// both ends until the one that serves it is done, which the last frame says.
+// Streams beside calls. A request says that its caller takes one, and whether a body comes. Its frames, and those of
+// the answer once a response has brought the head, have the number of the call. The call keeps its place in the tables
+// of both ends until the one that serves it is done, which the last frame says.
 
 // WantStreams is the notice by which a provider says that it streams: it takes streams from its host, and wants to know
 // which actors take them. It comes before WantActors. Older peers ignore it.
@@ -173,8 +173,8 @@ func (c *Conn) conclude(w *worker, s *served) {
 	c.end(w, s)
 }
 
-// passage is the stream of a call over an End: one pipe, and a goroutine that takes the answer while the one of the call
-// serves it.
+// passage is the stream of a call over an End: one pipe, and a goroutine that takes the answer while the one of the
+// call serves it.
 type passage struct {
 	caller  *stream.Caller
 	within  *callContext

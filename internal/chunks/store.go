@@ -37,7 +37,8 @@ const (
 // behind.
 var lagDelays = []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond}
 
-// Store is the object store of a lattice for large payloads. It is opened when it is first needed. It is safe for concurrent use.
+// Store is the object store of a lattice for large payloads. It is opened when it is first needed. It is safe for
+// concurrent use.
 type Store struct {
 	nc      *nats.Conn
 	lattice lattice.Name

@@ -50,12 +50,15 @@ type Call struct {
 	// sent on as they come. An error of the body is the call's, as it is.
 	Body       io.Reader
 	BodyLength int64
-	// Stream takes a streamed answer, and sends a body, where the target is known to stream; see Client.Streams. It gets
-	// a plain answer from others. A streamed answer is Take's, and the call then returns nothing.
+	// Stream takes a streamed answer, and sends a body, where the target is known to stream; see Client.Streams. It
+	// gets a plain answer from others. A streamed answer is Take's, and the call then returns nothing.
 	Stream *stream.Caller
 	// Timeout bounds the call when ctx has no deadline, with a Body from when that has been read; default the client's.
 	Timeout time.Duration
 }
+
+// Once reports whether the call can be made but once: what comes with it is read as it goes.
+func (c *Call) Once() bool { return c.Body != nil || c.Stream.HasBody() }
 
 // size is the length of the whole payload.
 func (c *Call) size() uint64 { return uint64(len(c.Payload)) + uint64(c.BodyLength) }

@@ -298,7 +298,7 @@ func (f *flight) attempt(ctx context.Context, use use) (again bool, err error) {
 		err = use(ctx, resp.Msg, nil)
 	}
 	// its body has been read, or it is too late
-	if again && (f.call.Body != nil || f.call.Stream.HasBody() || ctx.Err() != nil || !time.Now().Before(f.deadline)) {
+	if again && (f.call.Once() || ctx.Err() != nil || !time.Now().Before(f.deadline)) {
 		again = false
 	}
 	return again, err

@@ -34,7 +34,8 @@ func (sub *Subscription) Serve(ctx context.Context, inv *wire.Invocation) ([]byt
 	return payload, err
 }
 
-// leaveOnce returns what leaves the gate, at the latest when the call is over. A stream that has begun is not waited for.
+// leaveOnce returns what leaves the gate, at the latest when the call is over. A stream that has begun is not waited
+// for.
 func (s *Server) leaveOnce(o *stream.Offer) func() {
 	if o == nil {
 		return s.gate.Leave

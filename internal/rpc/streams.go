@@ -23,11 +23,11 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// Streams beside calls over NATS. Only a call that is meant for one host and has a MAC can have one, to a target of which
-// the host says that it takes streams (wire.Served.Streams). The id of its invocation, which the MAC binds, ends with
-// what the caller offers. Frames go to the subjects by which the two nodes are called by themselves: that of the target's
-// host, and that of the caller, which follows from the origin and host that the MAC binds. Each has a MAC of its own under
-// a key of the call, and a number. A frame is
+// Streams beside calls over NATS. Only a call that is meant for one host and has a MAC can have one, to a target of
+// which the host says that it takes streams (wire.Served.Streams). The id of its invocation, which the MAC binds, ends
+// with what the caller offers. Frames go to the subjects by which the two nodes are called by themselves: that of the
+// target's host, and that of the caller, which follows from the origin and host that the MAC binds. Each has a MAC of
+// its own under a key of the call, and a number. A frame is
 //
 //	0xc1      which begins no msgpack
 //	version   1
@@ -59,8 +59,9 @@ const (
 	streamRetry = 50 * time.Millisecond
 	maxAhead    = 256 // frames that came before one that they have overtaken
 
-	// What the other end has is counted in ticks of this process, one after the other, rather than by a clock. A process
-	// that was stopped, or got no processor, has had none meanwhile: it looks at what has come before it gives anything up.
+	// What the other end has is counted in ticks of this process, one after the other, rather than by a clock. A
+	// process that was stopped, or got no processor, has had none meanwhile: it looks at what has come before it gives
+	// anything up.
 	silentTicks = 10 // without a frame after which the other end counts as gone
 	gapTicks    = 5  // that a frame which was overtaken may take
 )
@@ -210,8 +211,8 @@ func parseFrame(b []byte) (side stream.Side, kind stream.Kind, number uint64, id
 		string(signed[frameFixed : frameFixed+n]), signed[frameFixed+n:], signed, mac, true
 }
 
-// receive takes a frame. It runs on a callback goroutine, and does not block. What is not one of a stream that is here is
-// passed over.
+// receive takes a frame. It runs on a callback goroutine, and does not block. What is not one of a stream that is here
+// is passed over.
 func (s *Streams) receive(b []byte) {
 	if s == nil {
 		return
@@ -262,8 +263,8 @@ func (f *flow) keep(number uint64, kind stream.Kind, payload []byte) {
 	f.held += 1 + len(payload)
 }
 
-// take hands a frame to the stream. Streams.mu is held; the stream answers nothing while it takes a frame, but when that
-// is malformed.
+// take hands a frame to the stream. Streams.mu is held; the stream answers nothing while it takes a frame, but when
+// that is malformed.
 func (f *flow) take(kind stream.Kind, payload []byte) {
 	over := f.beside.Err() != nil
 	if kind > stream.Alive || len(payload) > stream.MaxFrame {
@@ -300,7 +301,8 @@ func (s *Streams) tick() {
 	}
 }
 
-// look counts a tick: it gives up the ends whose other ends are gone, and returns those that must say that they are there.
+// look counts a tick: it gives up the ends whose other ends are gone, and returns those that must say that they are
+// there.
 func (s *Streams) look() (idle []*flow) {
 	now := flowNow()
 	s.mu.Lock()
@@ -339,8 +341,8 @@ func (f *flight) id(chunked bool) string {
 	return id + takesMark
 }
 
-// attach makes the stream of the attempt, where its id says that it has one, and returns what begins it when the call was
-// sent.
+// attach makes the stream of the attempt, where its id says that it has one, and returns what begins it when the call
+// was sent.
 func (f *flight) attach(ctx context.Context) (sent func(until func(time.Time))) {
 	f.flow = nil
 	c := f.client

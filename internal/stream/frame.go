@@ -11,8 +11,8 @@ import (
 // Kind is what a frame is.
 type Kind byte
 
-// Kinds of frames. The first three belong to the body that the sender of the frame writes, the others to the one that it
-// reads.
+// Kinds of frames. The first three belong to the body that the sender of the frame writes, the others to the one that
+// it reads.
 const (
 	Data   Kind = 1 + iota // bytes of the body
 	End                    // it has ended well; trailers

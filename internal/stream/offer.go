@@ -41,8 +41,9 @@ func (o *Offer) Yield() {
 func (o *Offer) OnRespond(f func()) { o.after = append(o.after, f) }
 
 // Respond sends the head of the answer: the payload of a plain answer. What is written to Stream follows it. The call
-// has no deadline from then on: it ends when it returns, when the stream breaks, or when the target stops. After an error
-// the offer is not accepted: what the call returns is its answer. lattice.ErrTooLarge: the head is larger than MaxHead.
+// has no deadline from then on: it ends when it returns, when the stream breaks, or when the target stops. After an
+// error the offer is not accepted: what the call returns is its answer. lattice.ErrTooLarge: the head is larger than
+// MaxHead.
 func (o *Offer) Respond(head []byte) error {
 	if len(head) > MaxHead {
 		return &lattice.Error{Code: lattice.ErrTooLarge, Op: "answer",
@@ -92,8 +93,8 @@ type key struct{}
 // IsKey reports whether k is the key under which the context of a call has its *Offer.
 func IsKey(k any) bool { return k == (key{}) }
 
-// From returns the offer of the call that ctx belongs to; nil: its caller takes no stream. It is for the call itself: one
-// that is made within it has its own.
+// From returns the offer of the call that ctx belongs to; nil: its caller takes no stream. It is for the call itself:
+// one that is made within it has its own.
 func From(ctx context.Context) *Offer {
 	o, _ := ctx.Value(key{}).(*Offer)
 	return o
@@ -113,8 +114,8 @@ type Caller struct {
 	Body io.Reader
 	// Trailers are those of Body, asked for after its end; nil: there are none.
 	Trailers func() []Field
-	// Release says that the rest of Body is not wanted: it makes a Read return that waits. It is called unless Body came
-	// to its end; required with Body.
+	// Release says that the rest of Body is not wanted: it makes a Read return that waits. It is called unless Body
+	// came to its end; required with Body.
 	Release func()
 }
 

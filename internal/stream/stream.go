@@ -369,8 +369,8 @@ var (
 	errClosed = &lattice.Error{Code: lattice.ErrInvalid, Op: "write to a stream", Detail: "it has ended"}
 )
 
-// Write sends bytes, and waits while the other end has no room. The error is that of ctx, ErrUnwanted, or why the stream
-// broke; how much was sent before it does not matter, since the body is not whole then.
+// Write sends bytes, and waits while the other end has no room. The error is that of ctx, ErrUnwanted, or why the
+// stream broke; how much was sent before it does not matter, since the body is not whole then.
 func (s *Stream) Write(ctx context.Context, p []byte) error {
 	for len(p) > 0 {
 		n, wait, err := s.reserve(len(p))
@@ -506,8 +506,8 @@ func (s *Stream) CopyFrom(ctx context.Context, r io.Reader) error {
 	}
 }
 
-// CopyTo writes what comes to w until the clean end. flush, which may be nil, is called whenever nothing more is there at
-// once. The error is that of Next, or of w.
+// CopyTo writes what comes to w until the clean end. flush, which may be nil, is called whenever nothing more is there
+// at once. The error is that of Next, or of w.
 func (s *Stream) CopyTo(ctx context.Context, w io.Writer, flush func() error) error {
 	written := false
 	for {

@@ -19,7 +19,8 @@ func TestGatheredBodyCounts(t *testing.T) {
 		ctx := &invocation.Context{}
 		ctx.Room.Use(budget)
 		calling, serving := stream.Pipe(true, nil, nil)
-		sending := (&stream.Caller{Body: bytes.NewReader(body), Release: func() {}}).Start(t.Context(), calling, func() {})
+		caller := &stream.Caller{Body: bytes.NewReader(body), Release: func() {}}
+		sending := caller.Start(t.Context(), calling, func() {})
 		inv := &wire.Invocation{Operation: httpserver.HandleRequest, Msg: (&httpserver.Request{Method: "PUT"}).Encode()}
 		err := gather(ctx, inv, stream.NewOffer(serving, true, nil, nil))
 		serving.Stop()

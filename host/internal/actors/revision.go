@@ -69,7 +69,8 @@ func (a *Actor) newRevision(ctx context.Context, art loaded, settings Settings, 
 	return r, nil
 }
 
-// maxSurface is how many bytes of interfaces the lattice keeps of one actor. It tells those of all actors in one message.
+// maxSurface is how many bytes of interfaces the lattice keeps of one actor. It tells those of all actors in one
+// message.
 const maxSurface = 16 << 10
 
 // known is what the lattice keeps of the revision.

@@ -124,8 +124,8 @@ func (i *Instance) countHostCall() {
 	}
 }
 
-// outward performs an outbound call, while others have the guest's turn. Its response is held until the next one. Errors
-// are for the guest; it does not return when the guest's own call has ended.
+// outward performs an outbound call, while others have the guest's turn. Its response is held until the next one.
+// Errors are for the guest; it does not return when the guest's own call has ended.
 func (i *Instance) outward(ctx context.Context, names [3]string, payload []byte) ([]byte, error) {
 	i.turn.Give()
 	out, err := callHost(ctx, i.template.host, names, payload)

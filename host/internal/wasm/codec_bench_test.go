@@ -7,8 +7,8 @@ import (
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
 
-// BenchmarkComponentCall is calls of components in an instance that is warm: of functions that do nothing but pass values, and of
-// wasi:http/incoming-handler without a server.
+// BenchmarkComponentCall is calls of components in an instance that is warm: of functions that do nothing but pass
+// values, and of wasi:http/incoming-handler without a server.
 func BenchmarkComponentCall(b *testing.B) {
 	record := []any{uint32(1), uint64(2), uint8(3), true, int16(5), uint32(6), uint64(7), uint8(8), false, int16(10),
 		uint32(11), float64(12), 'm', true, int16(15), uint32(16), float32(17), uint8(18), false, int64(20)}

@@ -12,8 +12,8 @@ import (
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
 
-// runComponent is run for what leads into guests by way of package abi. There the host pays for the guest, and makes room
-// in it, before any guest code is on the stack: what ends the guest then is a panic that no engine catches.
+// runComponent is run for what leads into guests by way of package abi. There the host pays for the guest, and makes
+// room in it, before any guest code is on the stack: what ends the guest then is a panic that no engine catches.
 func (i *Instance) runComponent(ctx context.Context, op string, f func(context.Context) error) error {
 	return i.run(ctx, op, func(ctx context.Context) (err error) {
 		defer i.parts.sending.end()

@@ -13,9 +13,9 @@ import (
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
 
-// A request reaches a component by wasi:http/incoming-handler. Where its caller takes a stream, both bodies are one: the
-// guest reads while the client sends, and the client gets what the guest has written as soon as the guest waits, or goes
-// on computing. An answer that the guest finishes before that is a plain one, in one message.
+// A request reaches a component by wasi:http/incoming-handler. Where its caller takes a stream, both bodies are one:
+// the guest reads while the client sends, and the client gets what the guest has written as soon as the guest waits, or
+// goes on computing. An answer that the guest finishes before that is a plain one, in one message.
 
 const (
 	heldBytes  = 16 << 10 // of an answer that are held back, so that a small one is a plain one

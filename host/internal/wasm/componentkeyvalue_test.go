@@ -202,8 +202,8 @@ func TestLimitsOfComponentHostCalls(t *testing.T) {
 	})
 }
 
-// A link that goes between the moment in which a component has chosen it and its call loses no call: it leads there until
-// the guest returns.
+// A link that goes between the moment in which a component has chosen it and its call loses no call: it leads there
+// until the guest returns.
 func TestChosenLinkLastsForTheCall(t *testing.T) {
 	file, err := os.ReadFile("../component/testdata/edge/edge-service.wasm")
 	if err != nil {

@@ -142,8 +142,8 @@ func TestTypedCallWithAnotherPayload(t *testing.T) {
 	}
 }
 
-// A guest that serves one call alone gets a new instance for each call, though instances are shared, from the first time
-// on that it refuses a second one. One that traps for its own reasons is left as it is.
+// A guest that serves one call alone gets a new instance for each call, though instances are shared, from the first
+// time on that it refuses a second one. One that traps for its own reasons is left as it is.
 func TestAGuestThatServesOneCallIsFoundOut(t *testing.T) {
 	m := compileFixture(t, "once.wasm")
 	tmpl := m.Template(wasm.Limits{}, &host{}, nil)

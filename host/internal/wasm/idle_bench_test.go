@@ -13,9 +13,9 @@ import (
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
 
-// BenchmarkIdle makes 5,000 instances, of a component 1,000, and reports the memory that each keeps resident: as it is made, after a call, and
-// restored after that call. Pss counts a page that several instances share once, as the system's memory does; Rss
-// counts it for each of them. It reads /proc, and so needs Linux.
+// BenchmarkIdle makes 5,000 instances, of a component 1,000, and reports the memory that each keeps resident: as it is
+// made, after a call, and restored after that call. Pss counts a page that several instances share once, as the
+// system's memory does; Rss counts it for each of them. It reads /proc, and so needs Linux.
 func BenchmarkIdle(b *testing.B) {
 	get := httpserver.Request{Method: "GET", Path: "/"}
 	for name, g := range map[string]struct {

@@ -83,8 +83,8 @@ func (c *core) capture() (s coreState, err error) {
 }
 
 // Restore brings the instance back to the snapshot that its template has taken: nothing of the calls that it served is
-// left in its memory, globals and handles, and memory that they touched returns to the system. Then it calls the guest's
-// export weft_restored, weft-restored in a component, if there is one, for fresh random numbers.
+// left in its memory, globals and handles, and memory that they touched returns to the system. Then it calls the
+// guest's export weft_restored, weft-restored in a component, if there is one, for fresh random numbers.
 //
 // It fails with lattice.ErrUnavailable where there is no snapshot, or when the instance is broken or closed, and with
 // the errors of Call when weft_restored does; then the instance is of no more use.

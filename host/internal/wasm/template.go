@@ -89,8 +89,8 @@ func (t *Template) Anew() string {
 	return t.anew
 }
 
-// Single says why an instance serves one call alone, which was found out as it served: each call then has an instance as
-// it began. "": it serves many.
+// Single says why an instance serves one call alone, which was found out as it served: each call then has an instance
+// as it began. "": it serves many.
 func (t *Template) Single() string {
 	if why := t.one.Load(); why != nil {
 		return *why

@@ -73,7 +73,8 @@ func (e *encoder) plain(r *http1.Request, x *exchange) {
 
 // add notes a header, unless it is one of the connection or of those that head adds.
 func (e *encoder) add(name, value string) {
-	if !httpfield.HopByHop(name) && name != "host" && name != trace.ParentHeader && name != trace.StateHeader && !asserted(name) {
+	if !httpfield.HopByHop(name) && name != "host" && name != trace.ParentHeader && name != trace.StateHeader &&
+		!asserted(name) {
 		e.fields = append(e.fields, field{name, httpfield.Text(value)})
 	}
 }
