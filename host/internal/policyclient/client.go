@@ -22,7 +22,7 @@ const defaultDecisions = 4096
 type Config struct {
 	Topic     string        // subject on which the service answers
 	Changes   string        // subject on which the service changes its decisions; default none
-	Timeout   time.Duration // for an answer; default DefaultTimeout
+	Timeout   time.Duration // for an answer; default policy.DefaultTimeout
 	Decisions int           // that are remembered; default 4096
 	Logger    *slog.Logger
 }

@@ -18,7 +18,8 @@ type Failure struct {
 	Name string // of WASI's error-code, one of the constants below
 	// Number is a size, or the number of a TLS alert; negative: not known.
 	Number int64
-	// Word is the response code of DNS, the words of a TLS alert, the name of a header or of a coding.
+	// Word is the response code of DNS, the words of a TLS alert, the name of a header or of a coding. The text has at
+	// most some 500 bytes of it.
 	Word string
 	Text string // for people
 }
@@ -100,13 +101,18 @@ func (f *Failure) Error() string {
 				b.WriteByte(' ')
 			}
 		}
-		b.WriteString(strings.Map(plain, f.Word))
+		word := strings.Map(plain, f.Word)
+		b.WriteString(strings.ToValidUTF8(word[:min(len(word), maxWord-maxNumber)], ""))
 		b.WriteByte(')')
 	}
 	b.WriteString(": ")
 	b.WriteString(f.Text)
 	return b.String()
 }
+
+// maxWord bounds what is looked for between the brackets, in bytes: a number of at most maxNumber with a blank, and a
+// word.
+const maxWord, maxNumber = 512, 20
 
 // plain keeps a word from ending its brackets.
 func plain(c rune) rune {
@@ -139,9 +145,11 @@ func parse(s string) (*Failure, bool) {
 	f := &Failure{Name: s[:end], Number: -1}
 	rest := s[end:]
 	if inner, ok := strings.CutPrefix(rest, "("); ok {
-		if f.Word, rest, ok = strings.Cut(inner, ")"); !ok {
+		close := strings.IndexByte(inner[:min(len(inner), maxWord+1)], ')')
+		if close < 0 {
 			return nil, false
 		}
+		f.Word, rest = inner[:close], inner[close+1:]
 		number, word, _ := strings.Cut(f.Word, " ")
 		if n, err := strconv.ParseInt(number, 10, 64); err == nil && n >= 0 {
 			f.Number, f.Word = n, word

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,6 +92,19 @@ func TestFailuresAreReadFromTexts(t *testing.T) {
 	if got, ok := ParseFailure((&Failure{Name: DNSError, Number: -1, Word: "a)b\nc"}).Error()); !ok ||
 		got.Word != "a_b_c" {
 		t.Errorf("a word that would end its brackets is %+v", got)
+	}
+}
+
+// A text that keeps beginning failures which do not end is read in one go, and words have an end.
+func TestReadingAFailureIsNoWork(t *testing.T) {
+	if f, ok := ParseFailure(strings.Repeat(DNSError+"(: ", 2<<20)); ok {
+		t.Errorf("it is read as %+v", f)
+	}
+	long := &Failure{Name: DNSError, Number: 7, Word: strings.Repeat("é", maxWord), Text: "x"}
+	got, ok := ParseFailure(long.Error())
+	if !ok || got.Number != 7 || !strings.HasPrefix(long.Word, got.Word) || len(got.Word) < maxWord-40 ||
+		got.Text != "x" {
+		t.Errorf("a long word is %+v", got)
 	}
 }
 
