@@ -17,7 +17,7 @@ func measureComponents(ctx context.Context, b *bench, r *report) error {
 		return err
 	}
 	defer l.close()
-	hello, err := b.helloComponent()
+	hello, err := b.component("hello")
 	if err != nil {
 		return err
 	}
@@ -107,13 +107,13 @@ func measureComponents(ctx context.Context, b *bench, r *report) error {
 	return nil
 }
 
-// helloComponent copies the component, to be signed under a name of its own.
-func (b *bench) helloComponent() (string, error) {
-	code, err := os.ReadFile(filepath.Join("host", "internal", "component", "testdata", "hello.wasm"))
+// component copies a component of package component's tests, to be signed under a name of its own.
+func (b *bench) component(name string) (string, error) {
+	code, err := os.ReadFile(filepath.Join("host", "internal", "component", "testdata", name+".wasm"))
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(b.dir, "hello.wasm")
+	path := filepath.Join(b.dir, name+".wasm")
 	return path, os.WriteFile(path, code, 0o600)
 }
 

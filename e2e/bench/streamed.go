@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 )
@@ -21,12 +19,8 @@ func measureStreams(ctx context.Context, b *bench, r *report) error {
 		return err
 	}
 	defer l.close()
-	code, err := os.ReadFile(filepath.Join("host", "internal", "component", "testdata", "stream.wasm"))
+	file, err := b.component("stream")
 	if err != nil {
-		return err
-	}
-	file := filepath.Join(b.dir, "stream.wasm")
-	if err := os.WriteFile(file, code, 0o600); err != nil {
 		return err
 	}
 	bareAddr, err := l.bare()
