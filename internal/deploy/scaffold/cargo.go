@@ -25,7 +25,24 @@ func isCargo(dir string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-var crateName = regexp.MustCompile(`(?m)^\[package\][^\[]*?^name\s*=\s*"([^"]+)"`)
+var (
+	tableLine = regexp.MustCompile(`^\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$`)
+	nameLine  = regexp.MustCompile(`^\s*name\s*=\s*["']([^"']+)["']`)
+)
+
+// crateName is the name of the package in a Cargo.toml; "": it has none, as that of a workspace.
+func crateName(toml string) string {
+	table := ""
+	for line := range strings.Lines(toml) {
+		line = strings.TrimRight(line, "\r\n")
+		if m := tableLine.FindStringSubmatch(line); m != nil {
+			table = m[1]
+		} else if m := nameLine.FindStringSubmatch(line); m != nil && table == "package" {
+			return m[1]
+		}
+	}
+	return ""
+}
 
 // cargoProject is the project of a crate without a project file: it has the crate's name, and is granted what the
 // component imports and exports.
@@ -35,12 +52,12 @@ func cargoProject(dir string) (*Project, error) {
 	if err != nil {
 		return nil, localfile.Error("read", file, err)
 	}
-	m := crateName.FindSubmatch(text)
-	if m == nil {
+	name := crateName(string(text))
+	if name == "" {
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "open the project in", Entity: dir,
 			Detail: cargoFile + " names no package; a project is one crate"}
 	}
-	p := &Project{Name: strings.ReplaceAll(string(m[1]), "_", "-"), Version: DefaultVersion}
+	p := &Project{Name: strings.ReplaceAll(name, "_", "-"), Version: DefaultVersion}
 	if err := CheckName(p.Name); err != nil {
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "open the project in", Entity: file,
 			Detail: err.Error() + "; or give it another one in an " + ProjectFile}

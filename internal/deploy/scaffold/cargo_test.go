@@ -38,7 +38,7 @@ echo '{"reason":"compiler-artifact","filenames":["libdep.rlib"]}'
 echo '{"reason":"compiler-artifact","filenames":["'$PWD'/made.wasm"]}'
 echo '{"reason":"build-finished","success":true}'
 `)
-	dir := crate(t, "[package]\nedition = \"2021\"\nname = \"edge_service\"\n")
+	dir := crate(t, "[package]\nauthors = [\"a\"]\nname = \"edge_service\"\n\n[lib]\nname = \"other\"\n")
 	f, err := Open(dir, "")
 	if err != nil || f.Name != "edge-service" || f.Out != filepath.Join(dir, "build", "edge-service.wasm") ||
 		f.Capabilities != nil {
@@ -74,7 +74,7 @@ func TestBuildOfACrateFails(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := Open(crate(t, "[workspace]\nmembers = [\"a\"]\n"), ""); lattice.CodeOf(err) != lattice.ErrInvalid ||
+	if _, err := Open(crate(t, "[workspace]\nmembers = [\"a\"]\n\n[[bin]]\nname = \"a\"\n"), ""); lattice.CodeOf(err) != lattice.ErrInvalid ||
 		!strings.Contains(err.Error(), "Cargo.toml names no package") {
 		t.Error(err)
 	}
