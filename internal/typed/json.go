@@ -25,7 +25,7 @@ func FromJSON(f *Func, texts []string) ([]any, error) {
 	const op = "read the arguments"
 	if len(texts) != len(f.Params) {
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: op,
-			Detail: fmt.Sprintf("%s wanted, found %d: %s", count(len(f.Params), "argument"), len(texts), f)}
+			Detail: fmt.Sprintf("%s wanted, found %d: %s", count(len(f.Params), "argument"), len(texts), brief(f))}
 	}
 	values := make([]any, len(texts))
 	for i, p := range f.Params {
@@ -147,7 +147,7 @@ func (r jsonReader) from(token json.Token, t *Type) (any, error) {
 		return jsonFloat(token, t)
 	case Enum:
 		if s, ok := token.(string); ok {
-			i, err := label("case", t.Labels, s)
+			i, err := t.label(s)
 			return Case{Case: uint32(i)}, err
 		}
 	case List:
@@ -333,7 +333,7 @@ func (r jsonReader) tuple(t *Type) (any, error) {
 func (r jsonReader) record(t *Type) (any, error) {
 	all, seen := make([]any, len(t.Fields)), make([]bool, len(t.Fields))
 	err := r.object(func(key string) error {
-		i, err := label("field", labels(t.Fields), key)
+		i, err := t.label(key)
 		if err != nil {
 			return err
 		}
@@ -353,7 +353,7 @@ func (r jsonReader) flags(t *Type) (any, error) {
 		v, err := r.value(&Type{Kind: String})
 		var i int
 		if err == nil {
-			i, err = label("flag", t.Labels, v.(string))
+			i, err = t.label(v.(string))
 		}
 		if err == nil && bits&(1<<i) != 0 {
 			err = wrong("%s is there twice", t.Labels[i])
@@ -381,9 +381,9 @@ func (r jsonReader) option(token json.Token, t *Type) (any, error) {
 // variant takes "case" or {"case": value}.
 func (r jsonReader) variant(token json.Token, t *Type) (any, error) {
 	if s, ok := token.(string); ok && t.Kind == Variant {
-		i, err := label("case", labels(t.Cases), s)
+		i, err := t.label(s)
 		if err == nil && t.Cases[i].Type != nil {
-			err = wrong("the case %s has a value: want {%q: %s}", s, s, t.Cases[i].Type)
+			err = wrong("the case %s has a value: want {%q: %s}", s, s, brief(t.Cases[i].Type))
 		}
 		return Case{Case: uint32(i)}, err
 	}
@@ -392,7 +392,7 @@ func (r jsonReader) variant(token json.Token, t *Type) (any, error) {
 	}
 	var c *Case
 	err := r.object(func(key string) error {
-		i, err := label("case", labels(t.Cases), key)
+		i, err := t.label(key)
 		if err != nil {
 			return err
 		}

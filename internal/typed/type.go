@@ -43,12 +43,13 @@ var primitives = []Kind{Bool, S8, U8, S16, U16, S32, U32, S64, U64, F32, F64, Ch
 // Type is the type of a value.
 type Type struct {
 	Kind    Kind
-	Fields  []Field  // Record, Tuple (without labels)
-	Cases   []Field  // Variant, Option (none, some), Result (ok, err); a nil Type has no value
-	Labels  []string // Enum, Flags
-	Element *Type    // List
-	Len     uint32   // List of a fixed length; 0: any
-	Name    string   // Handle: of the resource
+	Fields  []Field        // Record, Tuple (without labels)
+	Cases   []Field        // Variant, Option (none, some), Result (ok, err); a nil Type has no value
+	Labels  []string       // Enum, Flags
+	Element *Type          // List
+	Len     uint32         // List of a fixed length; 0: any
+	Name    string         // Handle: of the resource
+	places  map[string]int // of fields, cases or flags, by label
 }
 
 // Field is a part of a record or a tuple, a case of a variant, or a parameter.
@@ -186,6 +187,7 @@ func (p *parser) value(nest int) *Type {
 			p.handle = t.Name
 		}
 	}
+	t.index()
 	return t
 }
 

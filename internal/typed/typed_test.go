@@ -3,12 +3,14 @@ package typed_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/weftlattice/weft/internal/typed"
 	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
 // everything has all kinds of types.
@@ -96,6 +98,51 @@ func TestPayloadsOfTypedCalls(t *testing.T) {
 		if got, _ := typed.EncodeParams(f, values, nil); string(got) != c.want {
 			t.Errorf("%s %s: %x, want %x", c.types, c.json, got, c.want)
 		}
+	}
+}
+
+// A payload of values by the hundred thousand, of a type with thousands of labels, is no work of minutes: without an
+// index this test takes more than one for each kind. The last of the labels is sent, and fields in the reverse order.
+func TestManyValuesOfAWideType(t *testing.T) {
+	const wide, many = 6000, 300_000
+	labels, fields := make([]string, wide), make([]string, wide)
+	for i := range labels {
+		labels[i] = fmt.Sprintf("a%d", i)
+		fields[i] = labels[i] + ": u8"
+	}
+	for _, kind := range []string{"enum", "variant"} {
+		f := parse(t, "func(a: list<"+kind+" {"+strings.Join(labels, ", ")+"}>)")
+		w := msgpack.NewWriter(6 * many)
+		w.Array(1)
+		w.Array(many)
+		for range many {
+			w.Str(labels[wide-1])
+		}
+		values, err := typed.DecodeParams(f, w.Bytes(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := values[0].([]any); len(all) != many || all[many-1] != (typed.Case{Case: wide - 1}) {
+			t.Errorf("%s: %d values, the last is %v", kind, len(all), all[len(all)-1])
+		}
+	}
+	f := parse(t, "func(a: record<"+strings.Join(fields, ", ")+">)")
+	w := msgpack.NewWriter(8 * wide)
+	w.Array(1)
+	w.Map(wide)
+	for i := range wide {
+		w.Str(labels[wide-1-i])
+		w.Uint(uint64(i & 0x7f))
+	}
+	values, err := typed.DecodeParams(f, w.Bytes(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := values[0].([]any); all[0] != uint8((wide-1)&0x7f) || all[wide-1] != uint8(0) {
+		t.Errorf("the first field is %v, the last %v", all[0], all[wide-1])
+	}
+	if _, err := typed.DecodeParams(f, []byte("\x92\x01\x02"), nil); err == nil || len(err.Error()) > 400 {
+		t.Errorf("an error of %d bytes", len(fmt.Sprint(err)))
 	}
 }
 

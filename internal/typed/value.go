@@ -32,13 +32,16 @@ func (f *fault) Error() string {
 func wrong(format string, args ...any) error { return &fault{text: fmt.Sprintf(format, args...)} }
 
 // want is the fault of a value of another type.
-func want(t *Type, found string) error {
+func want(t *Type, found string) error { return wrong("want %s, found %s", brief(t), found) }
+
+// brief is a type, or its beginning: the whole may have maxText bytes.
+func brief(t fmt.Stringer) string {
 	const most = 200
 	text := t.String()
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
-	return wrong("want %s, found %s", text, found)
+	return text
 }
 
 // in says that a fault is in a part.
@@ -62,23 +65,51 @@ func invalid(op string, err error) error {
 	return err
 }
 
-// label finds a label, or says which one was meant.
-func label(what string, labels []string, have string) (int, error) {
-	if i := slices.Index(labels, have); i >= 0 {
+// label finds a field, a case or a flag of a type by its label, or says which one was meant.
+func (t *Type) label(have string) (int, error) {
+	i, ok := t.places[have]
+	if ok {
 		return i, nil
 	}
+	what, names := "case", t.names()
+	switch t.Kind {
+	case Record:
+		what = "field"
+	case Flags:
+		what = "flag"
+	}
 	text := fmt.Sprintf("no %s is called %s", what, lattice.Printable(have))
-	if near := nearest.DidYouMean(have, labels); near != "" {
+	if near := nearest.DidYouMean(have, names); near != "" {
 		text += "; " + near
-	} else if len(labels) <= 8 {
-		text += "; there are " + strings.Join(labels, ", ")
+	} else if len(names) <= 8 {
+		text += "; there are " + strings.Join(names, ", ")
 	}
 	return 0, &fault{text: text}
 }
 
-func labels(fields []Field) []string {
-	all := make([]string, len(fields))
-	for i, f := range fields {
+// index makes places. A type may have thousands of labels, and a payload values by the million.
+func (t *Type) index() {
+	names := t.names()
+	if len(names) == 0 {
+		return
+	}
+	t.places = make(map[string]int, len(names))
+	for i, name := range slices.Backward(names) { // of two that are the same the first one counts
+		t.places[name] = i
+	}
+}
+
+// names are the labels of the fields, cases or flags of a type.
+func (t *Type) names() []string {
+	if t.Labels != nil {
+		return t.Labels
+	}
+	parts := t.Cases
+	if t.Kind == Record {
+		parts = t.Fields
+	}
+	all := make([]string, len(parts))
+	for i, f := range parts {
 		all[i] = f.Label
 	}
 	return all
@@ -139,7 +170,7 @@ func missing(t *Type, all []any, seen []bool) error {
 		case f.Type.Kind == Option:
 			all[i] = Case{}
 		default:
-			return wrong("the field %s: %s is missing", f.Label, f.Type)
+			return wrong("the field %s: %s is missing", f.Label, brief(f.Type))
 		}
 	}
 	return nil

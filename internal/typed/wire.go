@@ -181,7 +181,7 @@ func DecodeParams(f *Func, payload []byte, grant Grant) ([]any, error) {
 	r := reader{msgpack.NewReader(payload), allowance{grant: grant}}
 	n, err := r.array()
 	if err == nil && n != len(f.Params) {
-		err = wrong("%s wanted, found %d: %s", count(len(f.Params), "argument"), n, f)
+		err = wrong("%s wanted, found %d: %s", count(len(f.Params), "argument"), n, brief(f))
 	}
 	if err != nil {
 		return nil, invalid("read the arguments", err)
@@ -238,7 +238,7 @@ func detail(err error) string {
 // check is the error of what was just read.
 func (r *reader) check(t *Type) error {
 	if err := r.Err(); err != nil {
-		return wrong("want %s: %s", t, detail(err))
+		return wrong("want %s: %s", brief(t), detail(err))
 	}
 	return nil
 }
@@ -318,7 +318,7 @@ func (r *reader) value(t *Type) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		i, err := label("case", t.Labels, string(b))
+		i, err := t.label(string(b))
 		return Case{Case: uint32(i)}, err
 	case Option:
 		if wraps(t) {
@@ -416,7 +416,7 @@ func (r *reader) record(t *Type) (any, error) {
 		}
 		i := at
 		if i >= len(t.Fields) || t.Fields[i].Label != string(key) { // not in the order of the type
-			if i, err = label("field", labels(t.Fields), string(key)); err != nil {
+			if i, err = t.label(string(key)); err != nil {
 				return nil, err
 			}
 		}
@@ -441,7 +441,7 @@ func (r *reader) flags(t *Type) (any, error) {
 		b, err := r.text()
 		var i int
 		if err == nil {
-			i, err = label("flag", t.Labels, string(b))
+			i, err = t.label(string(b))
 		}
 		if err == nil && bits&(1<<i) != 0 {
 			err = wrong("%s is there twice", t.Labels[i])
@@ -469,7 +469,7 @@ func (r *reader) variant(t *Type) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	i, err := label("case", labels(t.Cases), string(key))
+	i, err := t.label(string(key))
 	if err != nil {
 		return nil, err
 	}
@@ -478,7 +478,7 @@ func (r *reader) variant(t *Type) (any, error) {
 	case one.Type == nil && !bare && !r.Nil():
 		err = wrong("the case %s has no value: want nothing", one.Label)
 	case one.Type != nil && bare:
-		err = wrong("the case %s has a value of the type %s", one.Label, one.Type)
+		err = wrong("the case %s has a value of the type %s", one.Label, brief(one.Type))
 	case one.Type != nil:
 		c.Value, err = r.value(one.Type)
 		err = in("."+one.Label, err)
