@@ -52,6 +52,54 @@ func TestMACGolden(t *testing.T) {
 	}
 }
 
+// Both ends of a call get one key for its stream, and nobody else does: no other call, no other pair of nodes, and no
+// node whose peer is trusted no more.
+func TestBothEndsOfAStreamHaveOneKey(t *testing.T) {
+	a, b, ka, kb := ends(t)
+	token, err := a.Seal(kb.Public(), sealedCall(), goldenNow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := func(n *Agreement, token, label string, sealed bool) [32]byte {
+		t.Helper()
+		k, err := n.StreamKey(token, label, sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	caller := key(a, token, goldenID, true)
+	if caller != key(b, token, goldenID, false) || caller == ([32]byte{}) {
+		t.Error("the ends of a call have different keys")
+	}
+	if caller == key(a, token, goldenID+"x", true) {
+		t.Error("two calls have one key")
+	}
+	c, d, _, kd := ends(t)
+	other, err := c.Seal(kd.Public(), sealedCall(), goldenNow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if caller == key(d, other, goldenID, false) {
+		t.Error("two pairs of nodes have one key")
+	}
+	if _, err := d.StreamKey(token, goldenID, false); err == nil {
+		t.Error("a node has the key of a call that it has no part in")
+	}
+	alone, err := NewAgreement(kb, NewVerifier(kb.Public()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := alone.StreamKey(token, goldenID, false); !errors.Is(err, lattice.ErrUnknownIssuer) {
+		t.Errorf("of a key that is trusted no more, %s: %v", ka.Public(), err)
+	}
+	for _, bad := range []string{"", "weft1.", "weft1.C", token[len(MACPrefix):], token + strings.Repeat("x", 1<<16)} {
+		if _, err := b.StreamKey(bad, goldenID, false); !errors.Is(err, lattice.ErrTokenMalformed) {
+			t.Errorf("%.20q: %v", bad, err)
+		}
+	}
+}
+
 func TestMACBindsEverything(t *testing.T) {
 	a, b, _, kb := ends(t)
 	token, err := a.Seal(kb.Public(), sealedCall(), goldenNow)
