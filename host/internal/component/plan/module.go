@@ -38,9 +38,12 @@ type module struct {
 	exports map[string]wasmbin.Extern
 	// known are the types by the interface, with its version track, and the name that they have there: worlds that
 	// speak of the same interface mean the same types.
-	known    map[string]any
-	encoding binary.Encoding // of the world that is being read
-	encoded  map[*Import]binary.Encoding
+	known map[string]any
+	// items say where an item is in its list, by the names on the way to it: see add.
+	items       map[string]int
+	destructors map[*types.Resource]*Def
+	encoding    binary.Encoding // of the world that is being read
+	encoded     map[*Import]binary.Encoding
 }
 
 // MakeModule plans a core module that carries worlds, as if it had been made a component: the module is its one step,
@@ -53,7 +56,7 @@ func MakeModule(file []byte, worlds []binary.World) (*Plan, error) {
 	}
 	p := &planner{plan: &Plan{Modules: []Module{{file, surface}}, Instances: 1}}
 	m := &module{planner: p, surface: surface, exports: map[string]wasmbin.Extern{}, known: map[string]any{},
-		encoded: map[*Import]binary.Encoding{}}
+		items: map[string]int{}, destructors: map[*types.Resource]*Def{}, encoded: map[*Import]binary.Encoding{}}
 	p.module = m
 	for _, e := range surface.Exports {
 		m.exports[e.Name] = e
@@ -95,9 +98,9 @@ func (m *module) world(w binary.World) error {
 		}
 		switch d := d.(type) {
 		case binary.ImportType:
-			err = m.declare(s, d.Name, d.Type, place{name: d.Name.Text}, &p.plan.Imports)
+			err = m.declare(s, d.Name, d.Type, place{name: d.Name.Text})
 		case binary.ExportType:
-			err = m.declare(s, d.Name, d.Type, place{name: d.Name.Text, given: m}, &p.plan.Exports)
+			err = m.declare(s, d.Name, d.Type, place{name: d.Name.Text, given: m})
 		default:
 			err = p.declare(s, d)
 		}
@@ -183,7 +186,7 @@ func worldName(name string) string {
 }
 
 // declare adds an import or export of a world to those of the worlds before.
-func (m *module) declare(s *scope, n binary.Name, t binary.ExternType, where place, all *[]Item) error {
+func (m *module) declare(s *scope, n binary.Name, t binary.ExternType, where place) error {
 	p := m.planner
 	before := len(p.plan.Functions)
 	it, err := p.match(s, t, nil, where)
@@ -198,29 +201,45 @@ func (m *module) declare(s *scope, n binary.Name, t binary.ExternType, where pla
 	if err != nil {
 		return err
 	}
-	have := Find(*all, n.Text)
-	if have == nil {
-		*all = append(*all, shown)
-		return nil
+	if where.given != nil {
+		return m.add(&p.plan.Exports, exportsPath, shown)
 	}
-	return have.merge(shown)
+	return m.add(&p.plan.Imports, importsPath, shown)
 }
 
-// merge adds what another world says of the same item.
-func (i *Item) merge(other Item) error {
-	disagree := wasmbin.Bad("two worlds that the module carries disagree about %s", lattice.Printable(i.Name.Text))
-	switch {
-	case i.Sort != other.Sort, i.Func != nil && !types.EqualFunc(i.Func.Type, other.Func.Type),
-		i.Type != nil && (other.Type == nil || !types.Equal(i.Type, other.Type)), i.Resource != other.Resource:
-		return disagree
+// The paths of the two lists.
+const (
+	importsPath = "imports"
+	exportsPath = "exports"
+)
+
+// path is that of an item in a list of a path: no name has a zero byte.
+func path(list, name string) string { return list + "\x00" + name }
+
+// item is the item of a name in the list of a path; nil: it has none.
+func (m *module) item(all []Item, list, name string) *Item {
+	n, ok := m.items[path(list, name)]
+	if !ok {
+		return nil
 	}
-	for _, part := range other.Items {
-		have := Find(i.Items, part.Name.Text)
-		if have == nil {
-			i.Items = append(i.Items, part)
-			continue
-		}
-		if err := have.merge(part); err != nil {
+	return &all[n]
+}
+
+// add adds an item to the list of a path, or what it says of one that is there to that.
+func (m *module) add(all *[]Item, list string, it Item) error {
+	have, here, parts := m.item(*all, list, it.Name.Text), path(list, it.Name.Text), it.Items
+	if have == nil {
+		m.items[here] = len(*all)
+		it.Items = nil
+		*all = append(*all, it)
+		have = &(*all)[len(*all)-1]
+	}
+	if have.Sort != it.Sort || have.Func != nil && !types.EqualFunc(have.Func.Type, it.Func.Type) ||
+		have.Type != nil && (it.Type == nil || !types.Equal(have.Type, it.Type)) || have.Resource != it.Resource {
+		return wasmbin.Bad("two worlds that the module carries disagree about %s", lattice.Printable(it.Name.Text))
+	}
+	for _, part := range parts {
+		if err := m.add(&have.Items, here, part); err != nil {
 			return err
 		}
 	}
@@ -261,7 +280,7 @@ func (m *module) resource(where place) (item, error) {
 		if err != nil {
 			return item{}, err
 		}
-		r.Destructor, known.Destructor = true, d
+		r.Destructor, known.Destructor, m.destructors[r] = true, d, d
 	}
 	m.planner.plan.Resources = append(m.planner.plan.Resources, known)
 	return it, nil
@@ -383,17 +402,17 @@ func (m *module) builtin(want wasmbin.Extern) (*Builtin, error) {
 // named is the function of the canonical ABI that has a name as an import; nil: none has.
 func (m *module) named(from, name string) *Builtin {
 	p := m.planner
-	items := p.plan.Imports
+	items, list := p.plan.Imports, importsPath
 	face, own := strings.CutPrefix(from, exportPrefix)
 	if own {
-		items = p.plan.Exports
+		items, list = p.plan.Exports, exportsPath
 	}
 	if from != rootModule && face != rootModule {
-		in := Find(items, face)
+		in := m.item(items, list, face)
 		if in == nil {
 			return nil
 		}
-		items = in.Items
+		items, list = in.Items, path(list, face)
 	}
 	i32 := []types.Core{types.I32}
 	for prefix, b := range map[string]Builtin{
@@ -405,120 +424,19 @@ func (m *module) named(from, name string) *Builtin {
 		if !ok {
 			continue
 		}
-		it := Find(items, resource)
+		it := m.item(items, list, resource)
 		if it == nil || it.Resource == nil || !own && b.Kind != binary.ResourceDrop {
 			return nil
 		}
 		b.Resource = it.Resource
-		for _, known := range p.plan.Resources {
-			if known.Type == it.Resource && b.Kind == binary.ResourceDrop {
-				b.Destructor = known.Destructor
-			}
+		if b.Kind == binary.ResourceDrop {
+			b.Destructor = m.destructors[it.Resource]
 		}
 		return &b
 	}
-	it := Find(items, name)
+	it := m.item(items, list, name)
 	if it == nil || it.Func == nil || own {
 		return nil
 	}
 	return &Builtin{Kind: binary.Lower, Signature: it.Func.Type.Lowered(), Func: it.Func}
-}
-
-// prune takes out of the imports what the module does not use: a world is told of with all its interfaces.
-func (m *module) prune() {
-	p := m.planner
-	used := live{}
-	for _, b := range p.plan.Builtins {
-		used.resource(b.Resource)
-		if b.Func != nil {
-			used.function(b.Func.Type)
-		}
-	}
-	used.items(p.plan.Exports)
-	p.plan.Imports = used.prune(p.plan.Imports)
-	p.plan.Functions = slices.DeleteFunc(p.plan.Functions, func(f *Import) bool { return !f.Used })
-}
-
-// live are the types that something uses.
-type live map[any]bool
-
-func (l live) resource(r *types.Resource) {
-	if r != nil {
-		l[r] = true
-	}
-}
-
-func (l live) items(all []Item) {
-	for _, it := range all {
-		l.resource(it.Resource)
-		l.value(it.Type)
-		if it.Func != nil {
-			l.function(it.Func.Type)
-		}
-		l.items(it.Items)
-	}
-}
-
-func (l live) function(f *types.Func) {
-	for _, p := range f.Params {
-		l.value(p.Type)
-	}
-	l.value(f.Result)
-}
-
-func (l live) value(t *types.Type) {
-	if t == nil || t.Kind <= types.String || l[t] {
-		return
-	}
-	l[t] = true
-	l.resource(t.Resource)
-	l.value(t.Element)
-	for _, f := range t.Fields {
-		l.value(f.Type)
-	}
-	for _, c := range t.Cases {
-		l.value(c.Type)
-	}
-}
-
-// prune keeps functions that are used, types that are live, and interfaces in which one of the two is for the first
-// time.
-func (l live) prune(all []Item) (kept []Item) {
-	shown := map[any]bool{}
-	for _, it := range all {
-		switch {
-		case it.Sort != binary.Instances:
-			if !l.has(it) {
-				continue
-			}
-		case !l.inner(&it, shown):
-			continue
-		}
-		kept = append(kept, it)
-	}
-	return kept
-}
-
-// inner prunes an interface, and reports whether it is of use.
-func (l live) inner(face *Item, shown map[any]bool) (useful bool) {
-	face.Items = slices.DeleteFunc(face.Items, func(it Item) bool { return !l.has(it) })
-	for _, it := range face.Items {
-		var key any = it.Type
-		if it.Type == nil {
-			key = it.Resource
-		}
-		useful = useful || it.Func != nil || !shown[key]
-		shown[key] = true
-	}
-	return useful
-}
-
-func (l live) has(it Item) bool {
-	switch {
-	case it.Func != nil:
-		return it.Func.Import.Used
-	case it.Type != nil:
-		return l[it.Type]
-	}
-	return it.Resource != nil && l[it.Resource]
 }

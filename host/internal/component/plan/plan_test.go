@@ -1,6 +1,8 @@
 package plan_test
 
 import (
+	enc "encoding/binary"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -166,6 +168,54 @@ func section(id byte, body []byte) []byte {
 		out = append(out, byte(n)|0x80)
 	}
 	return append(out, body...)
+}
+
+// wide is a core module whose world imports so many functions, in two sections that say the same, and that imports the
+// last of them.
+func wide(told, used int) []byte {
+	vector := func(n int, each func(i int) string) []byte {
+		b := enc.AppendUvarint(nil, uint64(n))
+		for i := range n {
+			b = append(b, each(i)...)
+		}
+		return b
+	}
+	name := func(i int) string { return fmt.Sprintf("\x06f%05d", i) }
+	world := append([]byte("\x41"), vector(told+1, func(i int) string {
+		if i == 0 {
+			return "\x01\x40\x00\x01\x00" // the type of all functions
+		}
+		return "\x03\x00" + name(i-1) + "\x01\x00"
+	})...)
+	types := slices.Concat([]byte("\x01\x41\x02\x01"), world, []byte("\x04\x00\x08acme:a/w\x04\x00"))
+	worlds := slices.Concat([]byte("\x00asm\x0d\x00\x01\x00"), section(7, types),
+		section(11, []byte("\x01\x00\x01w\x03\x00\x00")), section(0, []byte("\x16wit-component-encoding\x04\x00")))
+	told = told - used
+	return slices.Concat([]byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00"),
+		section(2, vector(used, func(i int) string { return "\x05$root" + name(told+i) + "\x00\x00" })),
+		section(0, append([]byte("\x10component-type:a"), worlds...)),
+		section(0, append([]byte("\x10component-type:b"), worlds...)))
+}
+
+// What a module's worlds tell of is found among as many functions as a file may have. Where each is looked for among all
+// others this takes more than half a minute, and not part of a second.
+func TestAModuleOfAWideWorld(t *testing.T) {
+	b := wide(48_000, 19_000)
+	worlds, err := binary.Worlds(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.MakeModule(b, worlds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(worlds) != 2 || len(p.Imports) != 19_000 || len(p.Builtins) != 19_000 || len(p.Untold) != 0 {
+		t.Fatalf("%d worlds, %d imports, %d functions, %d are not told of", len(worlds), len(p.Imports),
+			len(p.Builtins), len(p.Untold))
+	}
+	if n := p.Imports[0].Name.Text; n != "f29000" || p.Builtins[0].Func.Import.Name != n {
+		t.Errorf("the first import is %s, and its function %s", n, p.Builtins[0].Func.Import.Name)
+	}
 }
 
 // FuzzMakeModule: whatever worlds a core module carries, it is planned or refused, soon and without a panic.
