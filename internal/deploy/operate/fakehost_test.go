@@ -55,7 +55,8 @@ type fakeHost struct {
 	lost     []control.LostHost // what it misses
 	refuses  error              // links
 	noBid    bool
-	deaf     bool // bids whatever the constraints are, as hosts of old
+	stuck    chan struct{} // until it is closed the inventory has no answer; nil: it has
+	deaf     bool          // bids whatever the constraints are, as hosts of old
 }
 
 // actorIDs are the ids that fake hosts give to references.
@@ -118,6 +119,9 @@ func (h fakeHandler) Host(context.Context) (control.Host, error) {
 }
 
 func (h fakeHandler) Inventory(context.Context) (control.HostInventory, error) {
+	if h.stuck != nil {
+		<-h.stuck
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	inv := h.inv

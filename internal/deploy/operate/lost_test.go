@@ -40,3 +40,16 @@ func TestCommandsForALostHostSaySinceWhenItIsLost(t *testing.T) {
 		}
 	}
 }
+
+// A host that is there and does not answer is left out of what people see, and takes nothing else with it.
+func TestAHostThatDoesNotAnswerHidesNoOther(t *testing.T) {
+	r := newRig(t)
+	r.host(t, "good", nil).claims = []control.Claims{{Subject: string(r.ActorID(t)), Name: "echo"}}
+	bad := r.host(t, "bad", nil)
+	bad.stuck = make(chan struct{})
+	t.Cleanup(func() { close(bad.stuck) })
+	v, err := r.View(t.Context())
+	if err != nil || len(v.Hosts) != 1 || v.Hosts[0].FriendlyName != "good" {
+		t.Fatalf("%+v, %v", v, err)
+	}
+}

@@ -42,7 +42,9 @@ func (l *Lattice) View(ctx context.Context) (*View, error) {
 		return nil, err
 	}
 	slices.SortFunc(v.Hosts, func(a, b control.HostInventory) int { return cmp.Compare(a.HostID, b.HostID) })
-	if v.Claims, err = l.ctl.Claims(asking); err != nil && lattice.CodeOf(err) != lattice.ErrNoResponders {
+	claims, cancel := context.WithTimeout(ctx, askAll) // a host that does not answer has taken all of the other time
+	defer cancel()
+	if v.Claims, err = l.ctl.Claims(claims); err != nil && lattice.CodeOf(err) != lattice.ErrNoResponders {
 		return nil, err
 	}
 	return v, nil
