@@ -53,7 +53,7 @@ func (r *outgoingRequest) hold() bool {
 
 type requestOptions struct{ connect, firstByte, betweenBytes any }
 
-// getter and setter make the two methods of a property.
+// getter makes the method that gives a property.
 func getter[T any](p func(T) *any) face.Func {
 	return face.Method(face.Little, func(_ *face.Call, o T, _ []any) (any, error) { return *p(o), nil })
 }
