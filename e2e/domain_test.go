@@ -200,8 +200,8 @@ func TestHostsThatKeepTheLatticeInTwoDomains(t *testing.T) {
 	}
 }
 
-// Two hosts of one lattice whose NATS servers, a hub and its leaf, each have a JetStream and no domain: both say in their
-// logs, once, that the other keeps the lattice's state elsewhere, and so does "host list", with the way out.
+// Two hosts of one lattice whose NATS servers, a hub and its leaf, each have a JetStream and no domain: both say in
+// their logs, once, that the other keeps the lattice's state elsewhere, and so does "host list", with the way out.
 func TestHostsThatKeepTheLatticeInTwoJetStreams(t *testing.T) {
 	t.Parallel()
 	r := &rig{t: t, dir: t.TempDir(), lattice: "e2e", port: freePort(t), kind: anybody, cluster: newKey(t, 'C')}

@@ -9,8 +9,8 @@ import (
 
 // Lists that grow with the life of a host are cut to what fits into one message.
 
-// trim encodes a reply in at most limit bytes by leaving out items of its list, half of them at a time; reply makes it of
-// the items that are left, which are never null. fewer keeps the wanted half.
+// trim encodes a reply in at most limit bytes by leaving out items of its list, half of them at a time; reply makes it
+// of the items that are left, which are never null. fewer keeps the wanted half.
 func trim[T any](items []T, limit int, fewer func([]T) []T, reply func([]T) any) (json.RawMessage, error) {
 	items = append([]T{}, items...)
 	for {

@@ -19,8 +19,8 @@ func DidYouMean(word string, names []string) string {
 }
 
 // Names returns up to three of the names that look like a misspelling of word, begin with it, or, where it is longer
-// than two letters, contain it, the likeliest first. Beside a name that is at most one letter off, only those that begin
-// with the word may be meant.
+// than two letters, contain it, the likeliest first. Beside a name that is at most one letter off, only those that
+// begin with the word may be meant.
 func Names(word string, names []string) []string {
 	type scored struct {
 		name     string

@@ -48,7 +48,8 @@ func (c Command) Encode() []byte {
 	return w.Bytes()
 }
 
-// DecodeCommand reads the payload of a call. Stdin is a part of it. An empty payload, or an empty list, is the zero value.
+// DecodeCommand reads the payload of a call. Stdin is a part of it. An empty payload, or an empty list, is the zero
+// value.
 func DecodeCommand(payload []byte) (c Command, err error) {
 	if len(payload) == 0 {
 		return c, nil

@@ -79,8 +79,8 @@ const (
 	ConfigValues = ReservedValues + "config."
 )
 
-// ActorConfig returns the values that are for the actor, by the names that it finds them under; nil: there are none. All
-// others are for the provider, and may be secrets.
+// ActorConfig returns the values that are for the actor, by the names that it finds them under; nil: there are none.
+// All others are for the provider, and may be secrets.
 func (l LinkDefinition) ActorConfig() map[string]string {
 	var all map[string]string
 	for name, value := range l.Values {

@@ -1,4 +1,5 @@
-// Package identity is who a host is, as it says itself: its id, name, labels, since when it runs, and whether it drains.
+// Package identity is who a host is, as it says itself: its id, name, labels, since when it runs, and whether it
+// drains.
 package identity
 
 import (

@@ -1,5 +1,5 @@
-// Package ownlinks is the contract weft:builtin:links, by which a host tells a guest what the lattice says of the guest's
-// own links. It needs no claim: it grants nothing.
+// Package ownlinks is the contract weft:builtin:links, by which a host tells a guest what the lattice says of the
+// guest's own links. It needs no claim: it grants nothing.
 package ownlinks
 
 import (

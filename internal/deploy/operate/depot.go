@@ -45,8 +45,8 @@ func (d *Depot) Get(ctx context.Context, ref artifact.Reference) ([]byte, error)
 	return artifact.Get(ctx, d.js, d.lattice.Name(), ref, 0)
 }
 
-// Put stores an artifact under the name and the tag of a reference, and returns the reference with the digest. Without a
-// tag it is stored under its digest only. lattice.ErrConflict: the reference has another digest.
+// Put stores an artifact under the name and the tag of a reference, and returns the reference with the digest. Without
+// a tag it is stored under its digest only. lattice.ErrConflict: the reference has another digest.
 func (d *Depot) Put(ctx context.Context, ref artifact.Reference, data []byte) (artifact.Reference, error) {
 	text, err := d.lattice.Push(ctx, ref.Name, data)
 	if err != nil {
@@ -67,8 +67,8 @@ func (d *Depot) Put(ctx context.Context, ref artifact.Reference, data []byte) (a
 	return stored, artifact.Tag(ctx, d.js, d.lattice.Name(), stored)
 }
 
-// ReadTags reads what "make tag mean what of means" names: of is NAME:TAG or NAME@DIGEST, tag a tag of the same name, or
-// NAME:TAG.
+// ReadTags reads what "make tag mean what of means" names: of is NAME:TAG or NAME@DIGEST, tag a tag of the same name,
+// or NAME:TAG.
 func ReadTags(of, tag string) (from, to artifact.Reference, err error) {
 	if from, err = tagText(of); err != nil {
 		return from, to, err
@@ -129,9 +129,9 @@ func (d *Depot) Collect(ctx context.Context, age time.Duration, dry bool) (remov
 	return removed, all, nil
 }
 
-// Export writes what tags mean, NAME:TAG each, or all tags when none is given, as an OCI image layout: a directory, or a
-// file whose name ends in .tar. describe adds what is said of each. It returns what it has written, with digests. With an
-// error nothing is left.
+// Export writes what tags mean, NAME:TAG each, or all tags when none is given, as an OCI image layout: a directory, or
+// a file whose name ends in .tar. describe adds what is said of each. It returns what it has written, with digests.
+// With an error nothing is left.
 func (d *Depot) Export(ctx context.Context, path string, tags []string,
 	describe func(oci.Artifact) (oci.Artifact, error)) ([]artifact.Reference, error) {
 	refs, err := d.tagged(ctx, tags)

@@ -27,9 +27,9 @@ type Watching struct {
 }
 
 // Watch tells of changes of the sources below dir until ctx ends; it then returns nil when w.Changed is no longer
-// running. Symbolic links are followed. Sources are what decides about a build and its claims: Go's files but for tests,
-// Rust's and WIT, Cargo.toml, actor.yaml, and what w adds. Whatever else is written there does not count, so that a log, a pipe or a build
-// in the folder causes no build.
+// running. Symbolic links are followed. Sources are what decides about a build and its claims: Go's files but for
+// tests, Rust's and WIT, Cargo.toml, actor.yaml, and what w adds. Whatever else is written there does not count, so
+// that a log, a pipe or a build in the folder causes no build.
 func Watch(ctx context.Context, dir string, w Watching) error {
 	notify, err := fsnotify.NewWatcher()
 	if err != nil {

@@ -245,8 +245,8 @@ func benchStore(b *testing.B, env *providertest.Lattice) *store {
 	return &store{bucket: bk}
 }
 
-// slowStream is a bucket on a link so slow that its messages take more time than a call has: the first comes at once, the
-// second after 60 % of the time, the third never.
+// slowStream is a bucket on a link so slow that its messages take more time than a call has: the first comes at once,
+// the second after 60 % of the time, the third never.
 type slowStream struct {
 	jetstream.Stream
 	asked int

@@ -125,8 +125,8 @@ func (s *store) Swap(ctx context.Context, q contract.SwapRequest) (p contract.Sw
 // removed keys among them. Each is a request to the server.
 const maxScan = 500
 
-// Keys goes through the bucket's messages: the cursor is the sequence of the last one. When half of the caller's time is
-// over, it returns what it has.
+// Keys goes through the bucket's messages: the cursor is the sequence of the last one. When half of the caller's time
+// is over, it returns what it has.
 func (s *store) Keys(ctx context.Context, cursor uint64, limit int) (contract.KeysResponse, error) {
 	var p contract.KeysResponse
 	begun := time.Now()

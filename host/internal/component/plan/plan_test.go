@@ -197,8 +197,8 @@ func wide(told, used int) []byte {
 		section(0, append([]byte("\x10component-type:b"), worlds...)))
 }
 
-// What a module's worlds tell of is found among as many functions as a file may have. Where each is looked for among all
-// others this takes more than half a minute, and not part of a second.
+// What a module's worlds tell of is found among as many functions as a file may have. Where each is looked for among
+// all others this takes more than half a minute, and not part of a second.
 func TestAModuleOfAWideWorld(t *testing.T) {
 	b := wide(48_000, 19_000)
 	worlds, err := binary.Worlds(b)
