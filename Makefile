@@ -19,6 +19,7 @@ components: ## build the components that tests run, from their sources: needs Ru
 	cd host/internal/component/testdata/hello && CARGO_TARGET_DIR=$(abspath $(BIN))/cargo cargo build --release --target wasm32-wasip1
 	cp $(BIN)/cargo/wasm32-wasip1/release/hello.wasm host/internal/component/testdata/hello-module.wasm
 	cd host/internal/component/testdata/worlds && wasm-tools component embed --world worlds worlds.wit worlds.wat -o ../worlds.wasm
+	cd host/internal/component/testdata/snapshot && wasm-tools component embed --world snapshot snapshot.wit snapshot.wat -o ../snapshot.wasm
 	cargo build --release --target wasm32-wasip2 --target-dir $(BIN)/cargo --manifest-path actor-sdk/examples/edge-service/Cargo.toml
 	for c in edge-service filter-words filter-length transformer-upper transformer-reverse hello-http; do \
 		cp $(BIN)/cargo/wasm32-wasip2/release/$${c//-/_}.wasm host/internal/component/testdata/edge/$$c.wasm || exit; done

@@ -219,9 +219,9 @@ func (c *component) inspect(info *Info) error {
 		} else {
 			c.typed.export("", e, info)
 		}
-		track := face.Track(e.Name.Text)
+		http := strings.HasPrefix(e.Name.Text, "wasi:http/incoming-handler@") // in whatever version the host calls
 		for _, inner := range e.Items {
-			if track == "wasi:http/incoming-handler@0.2" && inner.Func != nil && inner.Func.Lift != nil &&
+			if http && inner.Func != nil && inner.Func.Lift != nil &&
 				wasi.Export(e.Name.Text, inner.Name.Text) == wit.Shape(inner.Func.Type) {
 				c.handle = inner.Func
 			} else {

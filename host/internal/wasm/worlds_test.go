@@ -58,3 +58,27 @@ func TestModulesWithWorldsThatAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// What was built for the WASI of 2023-10-18 (spin-sdk 2.2) finds its interfaces, under their old names and types.
+func TestModuleOfTheFirstSnapshot(t *testing.T) {
+	file := fixture(t, "snapshot.wasm")
+	i, _ := startFile(t, file, wasm.Limits{})
+	for range 2 {
+		resp := ask(t, i, httpserver.Request{Method: "GET", Path: "/a", Query: "b=c"})
+		if resp.StatusCode != 201 || string(resp.Body) != "/a?b=c" || len(resp.Header["x"]) != 1 ||
+			resp.Header["x"][0] != "y" {
+			t.Errorf("%+v: %q", resp, resp.Body)
+		}
+	}
+	_, err := i.Call(t.Context(), httpserver.HandleRequest, (&httpserver.Request{Method: "GET", Path: "/error"}).Encode())
+	if lattice.CodeOf(err) != lattice.ErrGuest || !strings.Contains(err.Error(), "it broke") {
+		t.Errorf("an error: %v", err)
+	}
+	_, err = i.Call(t.Context(), httpserver.HandleRequest, (&httpserver.Request{Method: "GET", Path: "/bad"}).Encode())
+	if lattice.CodeOf(err) != lattice.ErrTrap || !strings.Contains(err.Error(), "fields.append failed") {
+		t.Errorf("a bad header: %v", err)
+	}
+	if got, err := wasm.Contracts(file); err != nil || len(got) != 1 || got[0] != httpserver.ID {
+		t.Errorf("contracts %q, %v", got, err)
+	}
+}

@@ -21,13 +21,15 @@ import (
 	"github.com/weftlattice/weft/host/internal/component/wasi/keyvalue"
 	"github.com/weftlattice/weft/host/internal/component/wasi/logging"
 	"github.com/weftlattice/weft/host/internal/component/wasi/random"
+	"github.com/weftlattice/weft/host/internal/component/wasi/snapshot"
 	"github.com/weftlattice/weft/host/internal/component/wasi/sockets"
 )
 
 // families are all that there is, by their folders.
 var families = map[string]face.Family{"bus": bus.Family, "cli": cli.Family, "clocks": clocks.Family,
 	"config": config.Family, "filesystem": filesystem.Family, "http": http.Family, "io": io.Family,
-	"keyvalue": keyvalue.Family, "logging": logging.Family, "random": random.Family, "sockets": sockets.Family}
+	"keyvalue": keyvalue.Family, "logging": logging.Family, "random": random.Family, "snapshot": snapshot.Family,
+	"sockets": sockets.Family}
 
 //go:embed */types.txt
 var types embed.FS

@@ -139,7 +139,7 @@ func TestWaysOut(t *testing.T) {
 		"wasi:http/types@0.2.99":  "",
 		"wasi:http/types@0.3.0":   "built for wasi:http/types@0.3.0; weft runs 0.2: build for wasm32-wasip2",
 		"wasi:http/handler@0.3.0": "built for wasi:http/handler@0.3.0; weft runs 0.2: build for wasm32-wasip2",
-		"wasi:io/poll@0.2.0-rc-1": "built for wasi:io/poll@0.2.0-rc-1; weft runs 0.2",
+		"wasi:io/poll@0.2.0-rc-1": "built for wasi:io/poll@0.2.0-rc-1; weft runs 0.2, 0.2.0-rc-2023-10-18",
 		"fermyon:spin/variables@2.0.0": "weft has none of Spin's own interfaces (fermyon:spin): " +
 			"use wasi:http, wasi:keyvalue and wasi:config",
 		"wasi:blobstore/container": "weft has nothing of wasi:blobstore",
