@@ -122,6 +122,7 @@ var latticeMayReach = map[string]string{
 	"internal/yamltext": "rules of the policy are YAML as people write it",
 	"internal/dated":    "a command says for how long its client waits",
 	"internal/backoff":  "of natsconn: pauses between attempts to connect",
+	"internal/clip":     "texts that others wrote are cut before they are told on",
 	"internal/clock":    "of dated: the clock that machines share",
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weftlattice/weft/internal/clip"
 	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/lattice"
@@ -162,8 +163,7 @@ func (c *Call) whole(ctx context.Context, room *load.Room, timeout time.Duration
 
 // answered is an error as it reaches a caller over a Conn.
 func answered(err error) error {
-	text := invocation.Text(err)
-	remote := lattice.FromWire(lattice.CodeOf(err).Name(), text[:min(len(text), segment)])
+	remote := lattice.FromWire(lattice.CodeOf(err).Name(), clip.Text(invocation.Text(err), segment))
 	if invocation.NotBegun(err) {
 		return unbegun{remote}
 	}

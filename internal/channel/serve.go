@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/weftlattice/weft/internal/clip"
 	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -230,8 +231,7 @@ func (c *Conn) answer(stream uint32, flags byte, payload []byte, took uint16, er
 		if invocation.NotBegun(err) {
 			flags |= flagUnbegun
 		}
-		text := invocation.Text(err)
-		payload = []byte(text[:min(len(text), segment)])
+		payload = []byte(clip.Text(invocation.Text(err), segment))
 	}
 	first := payload
 	if len(first) > segment {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/weftlattice/weft/internal/clip"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -84,9 +85,8 @@ func decodeTrailers(b []byte) ([]Field, error) {
 }
 
 func encodeError(err error) []byte {
-	text := err.Error()
 	code := lattice.CodeOf(err)
-	return append(binary.LittleEndian.AppendUint16(nil, uint16(code)), text[:min(len(text), maxText)]...)
+	return append(binary.LittleEndian.AppendUint16(nil, uint16(code)), clip.Text(err.Error(), maxText)...)
 }
 
 func decodeError(b []byte) error {

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/weftlattice/weft/lattice"
 )
@@ -127,5 +129,15 @@ func TestWhatIsReadStays(t *testing.T) {
 	}
 	if _, err := a.Next(t.Context(), 3); err == nil || err == io.EOF {
 		t.Errorf("a broken stream has the clean end: %v", err)
+	}
+}
+
+// The reason is cut to what a frame holds, between two characters.
+func TestALongReasonOfABrokenStreamIsText(t *testing.T) {
+	long := &lattice.Error{Code: lattice.ErrTrap, Detail: "x" + strings.Repeat("ö", maxText)}
+	err := decodeError(encodeError(long))
+	if text := err.Error(); lattice.CodeOf(err) != lattice.ErrTrap || !utf8.ValidString(text) ||
+		!strings.HasSuffix(text, "ö...") {
+		t.Errorf("it is %v", err)
 	}
 }

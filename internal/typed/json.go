@@ -13,6 +13,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/weftlattice/weft/internal/clip"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -113,7 +114,7 @@ func found(t json.Token) string {
 		return map[json.Delim]string{'{': "an object", '[': "a list", '}': "the end of an object",
 			']': "the end of a list"}[t]
 	case string:
-		text, _ := json.Marshal(t[:min(len(t), 60)])
+		text, _ := json.Marshal(clip.Prefix(t, 60))
 		return lattice.Printable(string(text))
 	}
 	return fmt.Sprint(t)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/weftlattice/weft/internal/clip"
 	"github.com/weftlattice/weft/internal/nearest"
 	"github.com/weftlattice/weft/lattice"
 )
@@ -36,12 +37,7 @@ func want(t *Type, found string) error { return wrong("want %s, found %s", brief
 
 // brief is a type, or its beginning: the whole may have maxText bytes.
 func brief(t fmt.Stringer) string {
-	const most = 200
-	text := t.String()
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + "…"
-	}
-	return text
+	return clip.Text(t.String(), 200)
 }
 
 // in says that a fault is in a part.

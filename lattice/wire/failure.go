@@ -2,10 +2,9 @@ package wire
 
 import (
 	"encoding/json"
-	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/weftlattice/weft/internal/clip"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -40,24 +39,13 @@ func NewFailure(err error) Failure {
 // Bounded returns the failure with its texts cut to what is kept. What is no UTF-8 is replaced.
 func (f Failure) Bounded() Failure {
 	const maxName = 256
-	f.Message = cut(f.Message, MaxFailureText)
+	f.Message = clip.Text(f.Message, MaxFailureText)
 	for _, s := range []*string{&f.TraceID, (*string)(&f.HostID), (*string)(&f.ActorID), &f.Operation, &f.Code,
 		&f.Caller, &f.Target,
 		&f.Contract, (*string)(&f.LinkName)} {
-		*s = cut(*s, maxName)
+		*s = clip.Text(*s, maxName)
 	}
 	return f
-}
-
-func cut(s string, most int) string {
-	if s = strings.ToValidUTF8(s, "\uFFFD"); len(s) <= most {
-		return s
-	}
-	n := most - len("...")
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "..."
 }
 
 // Bytes is about what the failure takes of a memory.

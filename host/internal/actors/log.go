@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/failures"
 	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/host/internal/metrics"
+	"github.com/weftlattice/weft/internal/clip"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/subject"
@@ -77,8 +77,8 @@ var levels = map[string]slog.Level{"trace": slog.LevelDebug - 4, "debug": slog.L
 // write adds a line. An unknown level counts as debug, as on hosts of old.
 func (l *Log) write(ctx context.Context, level, text string) {
 	if len(text) > logLineBytes {
-		text = strings.ToValidUTF8(text[:logLineBytes], "\uFFFD") + fmt.Sprintf("... (%d bytes cut)",
-			len(text)-logLineBytes)
+		begin := clip.Prefix(text, logLineBytes)
+		text = fmt.Sprintf("%s%s (%d bytes cut)", begin, clip.Mark, len(text)-len(begin))
 	}
 	if _, known := levels[level]; !known {
 		level = "debug"

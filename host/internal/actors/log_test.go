@@ -84,3 +84,14 @@ func TestLogRateCountsWhatIsWritten(t *testing.T) {
 		}
 	}
 }
+
+func TestALongLineIsCutBetweenCharacters(t *testing.T) {
+	env := latticetest.NATS(t)
+	l := newLog(&LogConfig{Node: identity.New("", "host", env.Lattice, nil), Logger: slog.New(slog.DiscardHandler),
+		Metrics: metrics.New(prometheus.NewRegistry()), Conn: env.Conn(t)}, "MACTOR", "writer")
+	l.write(context.Background(), "info", "x"+strings.Repeat("ä", logLineBytes/2))
+	want := "x" + strings.Repeat("ä", logLineBytes/2-1) + "... (2 bytes cut)"
+	if kept := l.tail(0); len(kept) != 1 || kept[0].Text != want {
+		t.Errorf("kept %d lines, want one that ends in %q: %q", len(kept), want[len(want)-20:], kept[0].Text[len(want)-20:])
+	}
+}

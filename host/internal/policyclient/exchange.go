@@ -2,9 +2,9 @@ package policyclient
 
 import (
 	"encoding/json"
-	"strings"
 	"time"
 
+	"github.com/weftlattice/weft/internal/clip"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/policy"
 )
@@ -70,7 +70,7 @@ func DecodeResponse(b []byte) (policy.Response, error) {
 	}
 	r.Permitted = *in.Permitted
 	if in.Message != nil {
-		r.Message = strings.ToValidUTF8((*in.Message)[:min(len(*in.Message), maxMessage)], "")
+		r.Message = clip.Text(*in.Message, maxMessage)
 	}
 	return r, nil
 }

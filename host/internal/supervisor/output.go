@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/weftlattice/weft/internal/clip"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -28,9 +29,7 @@ type tail struct {
 }
 
 func (t *tail) add(line string) {
-	if len(line) > tailBytes {
-		line = strings.ToValidUTF8(line[:tailBytes], "") + "..."
-	}
+	line = clip.Text(line, tailBytes)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.last) == tailLines {

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"github.com/weftlattice/weft/host/internal/component/face"
+	"github.com/weftlattice/weft/internal/clip"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -58,7 +59,7 @@ func (i *Instance) guestResponse(ctx context.Context, stack []uint64) {
 func (i *Instance) guestError(_ context.Context, stack []uint64) {
 	b := i.read("__guest_error", stack[0], stack[1])
 	i.payText(min(len(b), maxErrorBytes))
-	i.exchange.guestError = text(b, maxErrorBytes)
+	i.exchange.guestError = clip.Text(b, maxErrorBytes)
 }
 
 func (i *Instance) hostResponseLen(_ context.Context, stack []uint64) {
@@ -80,7 +81,7 @@ func (i *Instance) hostError(_ context.Context, stack []uint64) {
 func (i *Instance) consoleLog(ctx context.Context, stack []uint64) {
 	b := i.read("__console_log", stack[0], stack[1])
 	i.payText(min(len(b), maxLogBytes))
-	i.template.host.Log(ctx, Console, text(b, maxLogBytes))
+	i.template.host.Log(ctx, Console, clip.Text(b, maxLogBytes))
 }
 
 // hostCall performs an outbound call: 1 means that there is a response, 0 that there is an error.
@@ -109,7 +110,7 @@ func (i *Instance) hostCall(ctx context.Context, stack []uint64) {
 			stack[0] = 1
 			return
 		}
-		x.hostError = text([]byte(err.Error()), maxErrorBytes)
+		x.hostError = clip.Text(err.Error(), maxErrorBytes)
 	}
 	if x.hostError == "" {
 		x.hostError = "host call failed"

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weftlattice/weft/internal/clip"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -131,10 +132,10 @@ func (h *head) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (h *head) text() string { return strings.TrimSpace(text(h.b, headBytes)) }
+func (h *head) text() string { return strings.TrimSpace(clip.Text(h.b, headBytes)) }
 
 // reason is the first line of a crash.
 func (h *head) reason() string {
 	line, _, _ := strings.Cut(h.text(), "\n")
-	return text([]byte(line), 512)
+	return clip.Text(line, 512)
 }

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/tetratelabs/wazero/sys"
 
+	"github.com/weftlattice/weft/internal/clip"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -53,7 +53,7 @@ func (i *Instance) explain(ctx context.Context, op string, err error, expired bo
 		// It said what is wrong, and trapped so as not to go on, as AssemblyScript's SDK does. Its log has not heard of
 		// it yet.
 		e.Detail = i.exchange.guestError + " (" + e.Detail + ")"
-		i.template.host.Log(ctx, Stderr, text([]byte(i.exchange.guestError), maxLogBytes))
+		i.template.host.Log(ctx, Stderr, clip.Text(i.exchange.guestError, maxLogBytes))
 	}
 	return e
 }
@@ -98,19 +98,5 @@ func topFrame(s string) string {
 		return ""
 	}
 	frame, _, _ := strings.Cut(trace, "\n")
-	return "in " + text([]byte(strings.TrimSpace(frame)), 256)
-}
-
-// text makes valid UTF-8 of at most max bytes from what a guest wrote.
-func text(b []byte, max int) string {
-	if len(b) > max {
-		b = b[:max]
-		for len(b) > 0 && !utf8.RuneStart(b[len(b)-1]) {
-			b = b[:len(b)-1]
-		}
-		if len(b) > 0 && b[len(b)-1] >= utf8.RuneSelf {
-			b = b[:len(b)-1]
-		}
-	}
-	return strings.ToValidUTF8(string(b), "\uFFFD")
+	return "in " + clip.Text(strings.TrimSpace(frame), 256)
 }

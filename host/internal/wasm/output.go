@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"strings"
+
+	"github.com/weftlattice/weft/internal/clip"
 )
 
 // lines passes what a guest writes to stdout or stderr on to its host, line by line.
@@ -21,7 +23,8 @@ func (l *lines) write(p []byte) {
 	for len(p) > 0 {
 		line, rest, ended := bytes.Cut(p, []byte("\n"))
 		if room := maxLogBytes - len(l.rest); len(line) > room {
-			line, rest, ended = p[:room], p[room:], true
+			line = clip.Prefix(p, room)
+			rest, ended = p[len(line):], true
 		}
 		units := costByte * uint64(len(line))
 		if ended {
@@ -37,7 +40,7 @@ func (l *lines) write(p []byte) {
 }
 
 func (l *lines) emit() {
-	s := text(bytes.TrimSuffix(l.rest, []byte("\r")), maxLogBytes)
+	s := clip.Text(bytes.TrimSuffix(l.rest, []byte("\r")), maxLogBytes)
 	l.rest = l.rest[:0]
 	if len(l.head) < headLines && s != "" {
 		l.head = append(l.head, s)
@@ -68,5 +71,5 @@ func (l *lines) first() string {
 		}
 		keep = append(keep, s)
 	}
-	return text([]byte(strings.Join(keep, "; ")), 1024)
+	return clip.Text(strings.Join(keep, "; "), 1024)
 }

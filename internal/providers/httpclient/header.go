@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/weftlattice/weft/internal/clip"
 	"github.com/weftlattice/weft/internal/httpfield"
 	contract "github.com/weftlattice/weft/lattice/contract/httpclient"
 	"github.com/weftlattice/weft/lattice/trace"
@@ -36,7 +37,8 @@ func (s *settings) requestHeader(ctx context.Context, q *contract.Request) (http
 			good = good && httpguts.ValidHeaderFieldValue(v)
 		}
 		if !good {
-			return nil, contract.Fail(contract.ProtocolError, "the header %q is none that HTTP allows", clip(name))
+			return nil, contract.Fail(contract.ProtocolError, "the header %q is none that HTTP allows",
+				clip.Text(name, maxShown))
 		}
 	}
 	if size > s.headerBytes {
@@ -51,7 +53,7 @@ func (s *settings) requestHeader(ctx context.Context, q *contract.Request) (http
 			for _, v := range values {
 				if n, err := strconv.ParseUint(strings.TrimSpace(v), 10, 63); err != nil || n != uint64(len(q.Body)) {
 					return nil, contract.Sized(contract.RequestBodySize, int64(len(q.Body)),
-						"content-length says %q, and the body has %d bytes", clip(v), len(q.Body))
+						"content-length says %q, and the body has %d bytes", clip.Text(v, maxShown), len(q.Body))
 				}
 			}
 		default:
@@ -69,7 +71,8 @@ func (s *settings) requestHeader(ctx context.Context, q *contract.Request) (http
 	return h, nil
 }
 
-func clip(s string) string { return s[:min(len(s), 100)] }
+// maxShown is how many bytes of a name or a value errors repeat.
+const maxShown = 100
 
 // responseHeader is the header of a response as actors get it.
 func responseHeader(from http.Header) contract.Header {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
+	"github.com/weftlattice/weft/internal/clip"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -194,6 +195,12 @@ func Good(v any) abi.Variant { return abi.Variant{Value: v} }
 
 // Bad is the result of what failed.
 func Bad(v any) abi.Variant { return abi.Variant{Case: 1, Value: v} }
+
+// MaxTold is how many bytes of an error a guest is told.
+const MaxTold = 4 << 10
+
+// Told is what a guest is told of an error: UTF-8 of at most MaxTold bytes.
+func Told(err error) string { return clip.Text(err.Error(), MaxTold) }
 
 // Constant is a function that answers one thing.
 func Constant(v any) Func {

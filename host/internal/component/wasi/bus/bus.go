@@ -53,7 +53,7 @@ var checked = face.Func{Cost: face.Medium, Call: func(c *face.Call, args []any) 
 		err = setLinkName(c, args)
 	}
 	if err != nil {
-		return face.Bad(err.Error()), nil
+		return face.Bad(face.Told(err)), nil
 	}
 	for name, target := range targets {
 		c.State.Expect(name, target)

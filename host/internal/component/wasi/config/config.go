@@ -4,7 +4,6 @@ package config
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/face"
@@ -77,5 +76,5 @@ func ofLinks(c *face.Call) ([]string, error) {
 
 // failed is the error upstream.
 func failed(err error) abi.Variant {
-	return face.Bad(abi.Variant{Value: strings.ToValidUTF8(err.Error(), "?")})
+	return face.Bad(abi.Variant{Value: face.Told(err)})
 }

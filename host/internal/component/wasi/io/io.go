@@ -153,7 +153,7 @@ type Output struct {
 var streamClosed = face.Bad(abi.Variant{Case: 1})
 
 func streamFailed(err error) abi.Variant {
-	return face.Bad(abi.Variant{Value: face.Rep(&Failure{err.Error()})})
+	return face.Bad(abi.Variant{Value: face.Rep(&Failure{face.Told(err)})})
 }
 
 // take takes bytes of a stream for a guest, or what it answers without any.

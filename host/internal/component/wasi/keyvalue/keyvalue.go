@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
@@ -58,16 +57,10 @@ const (
 
 func failed(text string) abi.Variant { return abi.Variant{Case: other, Value: text} }
 
-// maxError is how many bytes of an error a guest is told.
-const maxError = 4 << 10
-
 // storeError is an error for the guest. What refuses a call is told to the actor's log besides, since its case has no
 // text.
 func storeError(c *face.Call, err error) abi.Variant {
-	text := strings.ToValidUTF8(err.Error(), "?")
-	if len(text) > maxError {
-		text = strings.ToValidUTF8(text[:maxError], "")
-	}
+	text := face.Told(err)
 	switch lattice.CodeOf(err) {
 	case lattice.ErrMissingCapability, lattice.ErrDenied:
 		c.State.WarnOnce(c.Context, text)

@@ -206,8 +206,8 @@ func TestRefusalsAreTold(t *testing.T) {
 	if len(f.warned) != 1 || !strings.Contains(f.warned[0], "wasmcloud:keyvalue") {
 		t.Errorf("log %q", f.warned)
 	}
-	f.fails = errors.New(strings.Repeat("é\xff", maxError))
-	if _, text := bad(t, f.call(t, "store@0.2.0-draft", "[method]bucket.exists", b, "k")); len(text) > maxError ||
+	f.fails = errors.New(strings.Repeat("é\xff", face.MaxTold))
+	if _, text := bad(t, f.call(t, "store@0.2.0-draft", "[method]bucket.exists", b, "k")); len(text) > face.MaxTold ||
 		text != strings.ToValidUTF8(text, "") {
 		t.Errorf("%d bytes, or no text", len(text))
 	}

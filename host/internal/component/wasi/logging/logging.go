@@ -2,10 +2,9 @@
 package logging
 
 import (
-	"strings"
-
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/face"
+	"github.com/weftlattice/weft/internal/clip"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/logging"
 )
@@ -22,7 +21,7 @@ const maxText = 16 << 10
 var levels = []string{logging.Trace, logging.Debug, logging.Info, logging.Warn, logging.Error, logging.Critical}
 
 var functions = map[string]face.Func{"log": {Cost: face.Medium, Call: func(c *face.Call, args []any) (any, error) {
-	level, context, message := levels[args[0].(abi.Variant).Case], cut(args[1].(string)), cut(args[2].(string))
+	level, context, message := levels[args[0].(abi.Variant).Case], clip.Text(args[1].(string), maxText), clip.Text(args[2].(string), maxText)
 	if context != "" {
 		message = context + ": " + message
 	}
@@ -33,10 +32,3 @@ var functions = map[string]face.Func{"log": {Cost: face.Medium, Call: func(c *fa
 	}
 	return nil, nil
 }}}
-
-func cut(s string) string {
-	if len(s) > maxText {
-		s = strings.ToValidUTF8(s[:maxText], "")
-	}
-	return s
-}

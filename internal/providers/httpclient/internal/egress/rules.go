@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/weftlattice/weft/internal/clip"
 	"github.com/weftlattice/weft/internal/netaddr"
 	"github.com/weftlattice/weft/lattice/contract/httpclient"
 	"github.com/weftlattice/weft/lattice/linkvalue"
@@ -86,14 +87,14 @@ func Absolute(address string) string {
 // Judge says whether a request may be made.
 func (r *Rules) Judge(method, rawURL string) (*Target, error) {
 	if !httpguts.ValidHeaderFieldName(method) { // both are tokens
-		return nil, httpclient.Fail(httpclient.RequestMethodInvalid, "%q is no method", clip(method))
+		return nil, httpclient.Fail(httpclient.RequestMethodInvalid, "%q is no method", clip.Text(method, maxShown))
 	}
 	t, err := read(rawURL)
 	if err != nil {
 		return nil, err
 	}
 	if method == "CONNECT" || !slices.Contains(r.methods, "*") && !slices.Contains(r.methods, method) {
-		return nil, denied("the link allows no method %s; see allowed_methods", clip(method))
+		return nil, denied("the link allows no method %s; see allowed_methods", clip.Text(method, maxShown))
 	}
 	named := false
 	for _, p := range r.hosts {
@@ -140,7 +141,7 @@ func read(raw string) (*Target, error) {
 		return nil, httpclient.Fail(httpclient.RequestURITooLong, "a URL of %d bytes, %d allowed", len(raw), MaxURL)
 	}
 	bad := func(why string) error {
-		return httpclient.Fail(httpclient.RequestURIInvalid, "%q: %s", clip(raw), why)
+		return httpclient.Fail(httpclient.RequestURIInvalid, "%q: %s", clip.Text(raw, maxShown), why)
 	}
 	u, err := url.Parse(raw)
 	switch {
@@ -183,8 +184,8 @@ func defaultPort(scheme string) uint16 {
 	return 443
 }
 
-// clip bounds what errors repeat.
-func clip(s string) string { return s[:min(len(s), 200)] }
+// maxShown is how many bytes of a request errors repeat.
+const maxShown = 200
 
 // Connect says whether a connection to an address may be made.
 func (r *Rules) Connect(a netip.Addr) error {
