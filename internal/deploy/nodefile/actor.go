@@ -7,6 +7,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/weftlattice/weft/internal/deploy/image"
+	"github.com/weftlattice/weft/internal/deploy/strictyaml"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 )
@@ -32,75 +34,75 @@ type Actor struct {
 	RecycleMemory uint64 // bytes above which it does; 0: never
 }
 
-func (w *walker) actors(n *yaml.Node, at string, providers []string) []Actor {
+func (w walker) actors(n *yaml.Node, at string, providers []string) []Actor {
 	list := []Actor{}
 	taken := map[string]int{}
-	w.items(n, at, func(item *yaml.Node, at string) {
-		a := Actor{Line: w.line(item), Replicas: 1, Config: map[string]string{}}
+	w.Items(n, at, func(item *yaml.Node, at string) {
+		a := Actor{Line: w.Line(item), Replicas: 1, Config: map[string]string{}}
 		replicas := (*yaml.Node)(nil)
-		w.entries(item, at, []field{
-			one("name", func(v *yaml.Node, at string) {
-				a.Name, _ = w.text(v, at)
+		w.Entries(item, at, []strictyaml.Field{
+			strictyaml.One("name", func(v *yaml.Node, at string) {
+				a.Name, _ = w.Text(v, at)
 				if strings.ContainsFunc(a.Name, func(r rune) bool { return r < 0x20 || r == 0x7f }) ||
 					len(a.Name) > 128 {
-					w.bad(v, at, "want at most 128 bytes of plain text")
+					w.Bad(v, at, "want at most 128 bytes of plain text")
 				}
 				if first, ok := taken[a.Name]; ok && a.Name != "" {
-					w.bad(v, at, "there is an actor %q in line %d already", lattice.Printable(a.Name), first)
+					w.Bad(v, at, "there is an actor %q in line %d already", lattice.Printable(a.Name), first)
 				}
-				taken[a.Name] = w.line(v)
+				taken[a.Name] = w.Line(v)
 			}),
-			one("image", func(v *yaml.Node, at string) {
-				if s, ok := w.text(v, at); ok {
+			strictyaml.One("image", func(v *yaml.Node, at string) {
+				if s, ok := w.Text(v, at); ok {
 					a.Image = s
 					a.Ref = w.actorRef(v, at, s)
 				}
 			}),
-			{[]string{"replicas", "max_instances"}, func(v *yaml.Node, at string) {
+			{Names: []string{"replicas", "max_instances"}, Read: func(v *yaml.Node, at string) {
 				if replicas != nil {
-					w.bad(v, at, "it is the same setting as in line %d", w.line(replicas))
+					w.Bad(v, at, "it is the same setting as in line %d", w.Line(replicas))
 				}
 				replicas = v
-				if i, ok := w.integer(v, at, 0, MaxReplicas); ok {
+				if i, ok := w.Integer(v, at, 0, MaxReplicas); ok {
 					a.Replicas = int(i)
 				}
 			}},
-			one("config", func(v *yaml.Node, at string) { a.Config = w.values(v, at) }),
-			one("fuel", func(v *yaml.Node, at string) {
-				if i, ok := w.integer(v, at, 1, control.MaxFuel); ok {
+			strictyaml.One("config", func(v *yaml.Node, at string) { a.Config = w.Values(v, at) }),
+			strictyaml.One("fuel", func(v *yaml.Node, at string) {
+				if i, ok := w.Integer(v, at, 1, control.MaxFuel); ok {
 					a.Fuel = uint64(i)
 				}
 			}),
-			one("instances", func(v *yaml.Node, at string) {
-				if a.Instances, _ = w.text(v, at); a.Instances != control.SharedInstances &&
+			strictyaml.One("instances", func(v *yaml.Node, at string) {
+				if a.Instances, _ = w.Text(v, at); a.Instances != control.SharedInstances &&
 					a.Instances != control.FreshInstances {
-					w.bad(v, at, "want %s or %s", control.SharedInstances, control.FreshInstances)
+					w.Bad(v, at, "want %s or %s", control.SharedInstances, control.FreshInstances)
 				}
 			}),
-			one("recycle_calls", func(v *yaml.Node, at string) {
-				if i, ok := w.integer(v, at, 1, 1<<40); ok {
+			strictyaml.One("recycle_calls", func(v *yaml.Node, at string) {
+				if i, ok := w.Integer(v, at, 1, 1<<40); ok {
 					a.RecycleCalls = uint64(i)
 				}
 			}),
-			one("recycle_memory_bytes", func(v *yaml.Node, at string) {
-				if i, ok := w.integer(v, at, 64<<10, 4<<30); ok {
+			strictyaml.One("recycle_memory_bytes", func(v *yaml.Node, at string) {
+				if i, ok := w.Integer(v, at, 64<<10, 4<<30); ok {
 					a.RecycleMemory = uint64(i)
 				}
 			}),
-			one("links", func(v *yaml.Node, at string) {
+			strictyaml.One("links", func(v *yaml.Node, at string) {
 				a.Links = []string{}
-				w.texts(v, at, func(item *yaml.Node, s, at string) {
+				w.Texts(v, at, func(item *yaml.Node, s, at string) {
 					if !slices.Contains(providers, s) {
-						w.bad(item, at, "there is no provider %q in this file%s", lattice.Printable(s),
-							suggest(s, providers))
+						w.Bad(item, at, "there is no provider %q in this file%s", lattice.Printable(s),
+							strictyaml.Suggest(s, providers))
 					}
 					a.Links = append(a.Links, s)
 				})
 			}),
 		})
 		for _, name := range []string{"name", "image"} {
-			if item.Kind == yaml.MappingNode && !hasKey(item, name) {
-				w.bad(item, at, "%s is missing", name)
+			if item.Kind == yaml.MappingNode && !strictyaml.HasKey(item, name) {
+				w.Bad(item, at, "%s is missing", name)
 			}
 		}
 		list = append(list, a) // with a problem nobody gets to see it
@@ -108,40 +110,12 @@ func (w *walker) actors(n *yaml.Node, at string, providers []string) []Actor {
 	return list
 }
 
-func (w *walker) actorRef(n *yaml.Node, at, image string) string {
-	return w.reference(n, at, image, func(image string) string {
-		if isBare(image) {
+func (w walker) actorRef(n *yaml.Node, at, text string) string {
+	return w.reference(n, at, text, func(kind image.Kind) string {
+		if kind == image.Bare {
 			return ""
 		}
 		return fmt.Sprintf("%q is no name, no file (a path, or *.wasm) and no reference with a registry",
-			lattice.Printable(image))
+			lattice.Printable(text))
 	})
-}
-
-// isBare reports whether an image is a name without a registry: parts with '/' between them, none of them "..", and
-// perhaps a tag.
-func isBare(image string) bool {
-	name, tag, tagged := strings.Cut(image, ":")
-	if tagged && !isPart(tag) {
-		return false
-	}
-	for part := range strings.SplitSeq(name, "/") {
-		if !isPart(part) {
-			return false
-		}
-	}
-	return len(image) <= 256
-}
-
-func isPart(s string) bool {
-	if s == "" || s[0] == '.' {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-') {
-			return false
-		}
-	}
-	return true
 }

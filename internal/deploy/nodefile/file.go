@@ -1,10 +1,7 @@
 package nodefile
 
 import (
-	"bytes"
 	_ "embed"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -13,10 +10,20 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/weftlattice/weft/internal/deploy/localfile"
+	"github.com/weftlattice/weft/internal/deploy/strictyaml"
 )
 
 // MaxBytes is how large a file may be: 1 MiB, as a ConfigMap.
-const MaxBytes = 1 << 20
+const MaxBytes = strictyaml.MaxBytes
+
+// Problem is one thing wrong, or worth knowing, in a file; Problems is the error for a file.
+type (
+	Problem  = strictyaml.Problem
+	Problems = strictyaml.Problems
+)
+
+// walker reads a node's file.
+type walker struct{ *strictyaml.Walker }
 
 //go:embed example.yaml
 var example string
@@ -69,84 +76,45 @@ func read(path string) ([]byte, error) {
 // Parse reads the content of a file; path is for messages and may be empty. It touches nothing else: images are not
 // looked up. The error is a *Problems with everything that is wrong.
 func Parse(path string, data []byte) (*File, error) {
-	w := &walker{lineOf: func(line int) int { return line }}
+	w := walker{new(strictyaml.Walker)}
 	f := &File{Path: path, Providers: []Provider{}, Actors: []Actor{}}
-	w.document(f, data, true)
-	if len(w.problems) > 0 {
-		p := &Problems{Path: path, List: w.problems}
-		p.sort()
-		return nil, p
+	if root := w.Document(data, "node"); root != nil {
+		w.root(f, root)
 	}
-	slices.SortStableFunc(w.warnings, byLine)
-	for _, warning := range w.warnings {
+	if len(w.Problems) > 0 {
+		strictyaml.Sort(w.Problems)
+		return nil, &Problems{Path: path, List: w.Problems}
+	}
+	strictyaml.Sort(w.Warnings)
+	for _, warning := range w.Warnings {
 		f.Warnings = append(f.Warnings, warning.String())
 	}
 	return f, nil
 }
 
-// document reads one YAML document into f. A ConfigMap is opened when wrapped is allowed.
-func (w *walker) document(f *File, data []byte, wrapped bool) {
-	whole := func(line int, detail string) {
-		w.problems = append(w.problems, Problem{Line: line, Detail: detail})
-	}
-	if len(data) > MaxBytes {
-		whole(0, fmt.Sprintf("the file is larger than %d bytes", MaxBytes))
-		return
-	}
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	var doc, more yaml.Node
-	switch err := decoder.Decode(&doc); {
-	case errors.Is(err, io.EOF):
-		whole(0, "the file is empty")
-		return
-	case err != nil:
-		line, detail := syntaxError(err, data)
-		whole(w.lineOf(line), detail)
-		return
-	}
-	if err := decoder.Decode(&more); err == nil && len(more.Content) > 0 && !isNull(more.Content[0]) {
-		whole(w.lineOf(more.Content[0].Line), "a second document begins here; a file holds one node, so split it")
-		return
-	} else if err != nil && !errors.Is(err, io.EOF) {
-		line, detail := syntaxError(err, data)
-		whole(w.lineOf(line), detail)
-		return
-	}
-	root := deref(doc.Content[0])
-	if isNull(root) {
-		whole(0, "the file is empty")
-		return
-	}
-	if wrapped && isConfigMap(root) {
-		w.configMap(f, root)
-		return
-	}
-	w.root(f, root)
-}
-
 // root reads the top of a node's file.
-func (w *walker) root(f *File, n *yaml.Node) {
+func (w walker) root(f *File, n *yaml.Node) {
 	f.Host = Host{}
 	var section *yaml.Node
 	var actors, providers *yaml.Node
 	var names []string
 	host := func(v *yaml.Node, at string) {
 		if section != nil {
-			w.bad(v, at, "it is the same section as in line %d; give wasmcloud or weft, not both", w.line(section))
+			w.Bad(v, at, "it is the same section as in line %d; give wasmcloud or weft, not both", w.Line(section))
 			return
 		}
 		section = v
 		f.Host = w.host(v, at)
 	}
-	w.entries(n, "", []field{
-		one("wasmcloud", host), one("weft", host),
-		one("providers", func(v *yaml.Node, at string) {
+	w.Entries(n, "", []strictyaml.Field{
+		strictyaml.One("wasmcloud", host), strictyaml.One("weft", host),
+		strictyaml.One("providers", func(v *yaml.Node, at string) {
 			providers = v
 			f.Providers = w.providers(v, at)
 		}),
-		one("actors", func(v *yaml.Node, at string) { actors = v }),
-		one("actor_dirs", func(v *yaml.Node, at string) {
-			w.texts(v, at, func(_ *yaml.Node, s, _ string) { f.ActorDirs = append(f.ActorDirs, s) })
+		strictyaml.One("actors", func(v *yaml.Node, at string) { actors = v }),
+		strictyaml.One("actor_dirs", func(v *yaml.Node, at string) {
+			w.Texts(v, at, func(_ *yaml.Node, s, _ string) { f.ActorDirs = append(f.ActorDirs, s) })
 		}),
 	})
 	if section == nil {
@@ -166,10 +134,10 @@ func providerNames(n *yaml.Node) (names []string) {
 		return nil
 	}
 	for _, item := range n.Content {
-		item = deref(item)
+		item = strictyaml.Deref(item)
 		for i := 0; item.Kind == yaml.MappingNode && i+1 < len(item.Content); i += 2 {
 			if item.Content[i].Value == "name" {
-				names = append(names, deref(item.Content[i+1]).Value)
+				names = append(names, strictyaml.Deref(item.Content[i+1]).Value)
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package nodefile
 
 import (
-	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -11,6 +10,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/weftlattice/weft/internal/deploy/image"
+	"github.com/weftlattice/weft/internal/deploy/strictyaml"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 )
@@ -76,7 +77,7 @@ type agreed struct {
 	path  string
 }
 
-func (w *walker) host(n *yaml.Node, path string) Host {
+func (w walker) host(n *yaml.Node, path string) Host {
 	h := Host{
 		Lattice: lattice.DefaultName, RPCTimeout: DefaultRPCTimeout, CtlTopicPrefix: DefaultCtlTopicPrefix,
 		LogLevel: DefaultLogLevel,
@@ -84,8 +85,8 @@ func (w *walker) host(n *yaml.Node, path string) Host {
 	}
 	settings := map[string]*agreed{}
 	// agree reads a setting with several names, which must not contradict each other.
-	agree := func(names []string, read func(*yaml.Node, string) (string, bool)) field {
-		return field{names, func(v *yaml.Node, at string) {
+	agree := func(names []string, read func(*yaml.Node, string) (string, bool)) strictyaml.Field {
+		return strictyaml.Field{Names: names, Read: func(v *yaml.Node, at string) {
 			value, ok := read(v, at)
 			if !ok {
 				return
@@ -93,30 +94,30 @@ func (w *walker) host(n *yaml.Node, path string) Host {
 			if first := settings[names[0]]; first == nil {
 				settings[names[0]] = &agreed{value, v, at}
 			} else if first.value != value {
-				w.bad(v, at, "it contradicts %s in line %d, which is the same setting", first.path, w.line(first.at))
+				w.Bad(v, at, "it contradicts %s in line %d, which is the same setting", first.path, w.Line(first.at))
 			}
 		}}
 	}
 	flag := func(v *yaml.Node, at string) (string, bool) {
-		b, ok := w.boolean(v, at)
+		b, ok := w.Boolean(v, at)
 		return strconv.FormatBool(b), ok
 	}
 	only := func(want bool, why string) func(v *yaml.Node, at string) (string, bool) {
 		return func(v *yaml.Node, at string) (string, bool) {
-			b, ok := w.boolean(v, at)
+			b, ok := w.Boolean(v, at)
 			if ok && b != want {
-				w.bad(v, at, "%s", why)
+				w.Bad(v, at, "%s", why)
 			}
 			return strconv.FormatBool(b), ok
 		}
 	}
 	number := func(v *yaml.Node, at string) (string, bool) {
-		i, ok := w.integer(v, at, 1, 65535)
+		i, ok := w.Integer(v, at, 1, 65535)
 		return strconv.FormatInt(i, 10), ok
 	}
 	span := func(low, high time.Duration) func(v *yaml.Node, at string) (string, bool) {
 		return func(v *yaml.Node, at string) (string, bool) {
-			d, ok := w.duration(v, at, low, high)
+			d, ok := w.Duration(v, at, low, high)
 			return d.String(), ok
 		}
 	}
@@ -126,45 +127,45 @@ func (w *walker) host(n *yaml.Node, path string) Host {
 		}
 		return names
 	}
-	text := func(names ...string) field { return agree(names, w.text) }
-	fields := []field{
+	text := func(names ...string) strictyaml.Field { return agree(names, w.Text) }
+	fields := []strictyaml.Field{
 		text("host_id"), text("host_seed"), text("cluster_seed"),
-		one("cluster_issuers", func(v *yaml.Node, at string) {
-			w.texts(v, at, func(item *yaml.Node, s, at string) {
+		strictyaml.One("cluster_issuers", func(v *yaml.Node, at string) {
+			w.Texts(v, at, func(item *yaml.Node, s, at string) {
 				if err := signing.CheckPublic(s, signing.KindCluster); err != nil {
-					w.bad(item, at, "want public keys of clusters (C...), but one %s", detailOf(err))
+					w.Bad(item, at, "want public keys of clusters (C...), but one %s", strictyaml.DetailOf(err))
 					return
 				}
 				h.Issuers = append(h.Issuers, lattice.ClusterID(s))
 			})
 		}),
 		text("name", "friendly_name"),
-		one("labels", func(v *yaml.Node, at string) { h.Labels = w.values(v, at) }),
+		strictyaml.One("labels", func(v *yaml.Node, at string) { h.Labels = w.Values(v, at) }),
 		text("lattice", "lattice_prefix", "lattice_rpc_prefix"),
 		agree([]string{"rpc_timeout", "rpc_timeout_ms", "lattice_rpc_timeout"}, span(time.Millisecond, time.Hour)),
 		agree([]string{"structured_logging", "enable_structured_logging", "structured_logging_enabled"}, flag),
 		text("log_level"),
 		text("nats_url", "nats"),
-		agree(connection("host"), w.text), agree(connection("port"), number), agree(connection("tls"), flag),
-		agree(connection("jwt"), w.text), agree(connection("seed"), w.text),
+		agree(connection("host"), w.Text), agree(connection("port"), number), agree(connection("tls"), flag),
+		agree(connection("jwt"), w.Text), agree(connection("seed"), w.Text),
 		text("nats_creds", "nats_credsfile"), text("nats_user"), text("nats_password"), text("nats_token"),
 		text("js_domain"), text("ctl_topic_prefix"),
 		agree([]string{"allow_file_load"}, flag),
-		one("files_dirs", func(v *yaml.Node, at string) {
-			w.texts(v, at, func(_ *yaml.Node, s, _ string) { h.FilesDirs = append(h.FilesDirs, s) })
+		strictyaml.One("files_dirs", func(v *yaml.Node, at string) {
+			w.Texts(v, at, func(_ *yaml.Node, s, _ string) { h.FilesDirs = append(h.FilesDirs, s) })
 		}),
-		one("inline_providers", func(v *yaml.Node, at string) {
-			w.texts(v, at, func(item *yaml.Node, s, at string) {
-				if _, ok := builtins[s]; !ok {
-					w.bad(item, at, "%q is no built-in provider; there are %s", lattice.Printable(s),
-						strings.Join(slices.Sorted(maps.Keys(builtins)), ", "))
+		strictyaml.One("inline_providers", func(v *yaml.Node, at string) {
+			w.Texts(v, at, func(item *yaml.Node, s, at string) {
+				if _, ok := image.Contract(s); !ok {
+					w.Bad(item, at, "%q is no built-in provider; there are %s", lattice.Printable(s),
+						builtinNames())
 				}
 				h.Inline = append(h.Inline, s)
 			})
 		}),
 		agree([]string{"oci_allow_latest"}, flag),
-		one("oci_allowed_insecure", func(v *yaml.Node, at string) {
-			w.texts(v, at, func(_ *yaml.Node, s, _ string) { h.OCIInsecure = append(h.OCIInsecure, s) })
+		strictyaml.One("oci_allowed_insecure", func(v *yaml.Node, at string) {
+			w.Texts(v, at, func(_ *yaml.Node, s, _ string) { h.OCIInsecure = append(h.OCIInsecure, s) })
 		}),
 		text("oci_registry"), text("oci_registry_user"), text("oci_registry_password"),
 		text("policy_topic"), text("policy_changes_topic"),
@@ -175,7 +176,7 @@ func (w *walker) host(n *yaml.Node, path string) Host {
 		agree([]string{"enable_ipv6"}, only(true, "weft uses IPv6 wherever an address is one; leave it out")),
 		agree([]string{"prov_shutdown_delay_ms", "provider_shutdown_delay"}, span(0, 10*time.Minute)),
 	}
-	for name := range w.entries(n, path, fields) {
+	for name := range w.Entries(n, path, fields) {
 		h.Given[name] = true
 	}
 	w.settle(&h, settings)
@@ -183,14 +184,14 @@ func (w *walker) host(n *yaml.Node, path string) Host {
 }
 
 // settle turns the texts into the host's settings and checks what depends on several of them.
-func (w *walker) settle(h *Host, settings map[string]*agreed) {
+func (w walker) settle(h *Host, settings map[string]*agreed) {
 	get := func(name string) string {
 		if s := settings[name]; s != nil {
 			return s.value
 		}
 		return ""
 	}
-	bad := func(name, format string, args ...any) { w.bad(settings[name].at, settings[name].path, format, args...) }
+	bad := func(name, format string, args ...any) { w.Bad(settings[name].at, settings[name].path, format, args...) }
 	h.Key = w.hostKey(settings["host_id"], settings["host_seed"])
 	if s := settings["cluster_seed"]; s != nil {
 		h.Cluster = w.key(s, signing.KindCluster)
@@ -256,13 +257,13 @@ func (w *walker) settle(h *Host, settings map[string]*agreed) {
 }
 
 // natsURL joins the settings for the NATS server.
-func (w *walker) natsURL(settings map[string]*agreed) string {
+func (w walker) natsURL(settings map[string]*agreed) string {
 	whole, host, port := settings["nats_url"], settings["nats_host"], settings["nats_port"]
 	secure := settings["nats_tls"] != nil && settings["nats_tls"].value == "true"
 	if whole != nil {
 		for _, s := range []*agreed{host, port} {
 			if s != nil {
-				w.bad(s.at, s.path, "give it or %s, not both", whole.path)
+				w.Bad(s.at, s.path, "give it or %s, not both", whole.path)
 			}
 		}
 		text := whole.value
@@ -271,20 +272,20 @@ func (w *walker) natsURL(settings map[string]*agreed) string {
 		}
 		u, err := url.Parse(text)
 		if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
-			w.bad(whole.at, whole.path, "want the address of a NATS server, such as nats://127.0.0.1:4222")
+			w.Bad(whole.at, whole.path, "want the address of a NATS server, such as nats://127.0.0.1:4222")
 			return ""
 		}
 		if secure && u.Scheme == "nats" {
 			u.Scheme = "tls"
 		}
 		if u.User != nil {
-			w.warn(whole.at, whole.path, "credentials in an address show in logs and process lists; use nats_user and nats_password")
+			w.Warn(whole.at, whole.path, "credentials in an address show in logs and process lists; use nats_user and nats_password")
 		}
 		return u.String()
 	}
 	if host == nil && port == nil {
 		if secure {
-			w.bad(settings["nats_tls"].at, settings["nats_tls"].path, "it needs nats_url or nats_host beside it")
+			w.Bad(settings["nats_tls"].at, settings["nats_tls"].path, "it needs nats_url or nats_host beside it")
 		}
 		return ""
 	}
@@ -299,19 +300,19 @@ func (w *walker) natsURL(settings map[string]*agreed) string {
 		scheme = "tls"
 	}
 	if strings.ContainsAny(h, "/ @") {
-		w.bad(host.at, host.path, "want a host name or address; a whole address belongs in nats_url")
+		w.Bad(host.at, host.path, "want a host name or address; a whole address belongs in nats_url")
 		return ""
 	}
 	return scheme + "://" + net.JoinHostPort(strings.Trim(h, "[]"), p)
 }
 
 // hostKey finds the host's key in host_id and host_seed.
-func (w *walker) hostKey(id, seed *agreed) signing.KeyPair {
+func (w walker) hostKey(id, seed *agreed) signing.KeyPair {
 	var key signing.KeyPair
 	if seed != nil {
 		k, err := signing.FromSeed(seed.value)
 		if err != nil || k.Kind() != signing.KindHost {
-			w.bad(seed.at, seed.path, "want the seed of a host (SN...); make one with `weft key gen host`")
+			w.Bad(seed.at, seed.path, "want the seed of a host (SN...); make one with `weft key gen host`")
 		} else {
 			key = k
 		}
@@ -322,35 +323,35 @@ func (w *walker) hostKey(id, seed *agreed) signing.KeyPair {
 	case signing.CheckPublic(id.value, signing.KindHost) == nil:
 		switch {
 		case seed == nil:
-			w.bad(id.at, id.path, "it is a public key, and a host needs the secret part: give its seed (SN...) as host_seed. "+
+			w.Bad(id.at, id.path, "it is a public key, and a host needs the secret part: give its seed (SN...) as host_seed. "+
 				"`weft key gen host` makes a new pair; leave host_id out and the host makes its own")
 		case !key.IsZero() && key.Public() != id.value:
-			w.bad(id.at, id.path, "it is not the public key of host_seed, which is %s", key.Public())
+			w.Bad(id.at, id.path, "it is not the public key of host_seed, which is %s", key.Public())
 		}
 		return key
 	case seed != nil:
-		w.bad(id.at, id.path, "give it or host_seed, not both")
+		w.Bad(id.at, id.path, "give it or host_seed, not both")
 		return key
 	}
 	return w.key(id, signing.KindHost)
 }
 
 // key reads a seed, or makes a key of other text. What means to be a key but is none is a problem.
-func (w *walker) key(s *agreed, kind byte) signing.KeyPair {
+func (w walker) key(s *agreed, kind byte) signing.KeyPair {
 	word := signing.KindName(kind)
 	k, err := signing.FromSeed(s.value)
 	switch {
 	case err == nil && k.Kind() == kind:
 		return k
 	case err == nil:
-		w.bad(s.at, s.path, "it is the seed of a key of kind %c, want that of a %s (S%c...)", k.Kind(), word, kind)
+		w.Bad(s.at, s.path, "it is the seed of a key of kind %c, want that of a %s (S%c...)", k.Kind(), word, kind)
 	case len(s.value) == 58 && looksLikeKey(s.value) && s.value[0] == 'S':
-		w.bad(s.at, s.path, "it looks like a seed, but it %s", detailOf(err))
+		w.Bad(s.at, s.path, "it looks like a seed, but it %s", strictyaml.DetailOf(err))
 	case len(s.value) == lattice.KeyLength && looksLikeKey(s.value):
-		w.bad(s.at, s.path, "it looks like a public key; want the seed of a %s (S%c...); make one with `weft key gen %s`", word, kind, word)
+		w.Bad(s.at, s.path, "it looks like a public key; want the seed of a %s (S%c...); make one with `weft key gen %s`", word, kind, word)
 	default:
 		k = signing.Derive(kind, s.value)
-		w.warn(s.at, s.path, "it is no seed, so the key %s is made of the text: whoever knows the text has the key. "+
+		w.Warn(s.at, s.path, "it is no seed, so the key %s is made of the text: whoever knows the text has the key. "+
 			"Make a real one with `weft key gen %s`", k.Public(), word)
 		return k
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/weftlattice/weft/internal/deploy/image"
 	"github.com/weftlattice/weft/lattice/artifact"
 )
 
@@ -51,7 +52,7 @@ func (f *File) Locate(dirs ...string) error {
 			if a.Ref = absolute(path); !isFile(a.Ref) {
 				a.Missing = missing(a.Image, a.Ref)
 			}
-		} else if isBare(a.Ref) && !isRegistry(a.Ref) {
+		} else if kind, _ := image.KindOf(a.Ref); kind == image.Bare {
 			tried := candidates(folders, a.Ref)
 			if at := slices.IndexFunc(tried, isFile); at >= 0 {
 				a.Ref = tried[at]
@@ -83,11 +84,11 @@ func pathOf(ref string) (string, bool) {
 		}
 		return u.Path, true
 	}
-	return ref, !artifact.IsReference(ref) && isPath(ref)
+	return ref, !artifact.IsReference(ref) && image.IsPath(ref)
 }
 
-func candidates(folders []string, image string) []string {
-	name, tag, _ := strings.Cut(image, ":")
+func candidates(folders []string, ref string) []string {
+	name, tag, _ := strings.Cut(ref, ":")
 	last := name[strings.LastIndex(name, "/")+1:]
 	forms := []string{name + ".wasm", name + "_s.wasm", name + "/" + last + ".wasm", name + "/build/" + last + ".wasm"}
 	if tag != "" {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weftlattice/weft/internal/deploy/image"
 	"github.com/weftlattice/weft/internal/deploy/nodefile"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/logging"
@@ -366,7 +367,7 @@ func (r *application) prepareProvider(ctx context.Context, s *Signer, p nodefile
 	if p.Missing != "" {
 		return ProviderStart{}, errors.New(p.Missing)
 	}
-	ref := strings.TrimPrefix(p.Ref, nodefile.BuiltinScheme)
+	ref := strings.TrimPrefix(p.Ref, image.BuiltinScheme)
 	if ref == p.Ref {
 		var err error
 		if ref, err = r.PushProvider(ctx, s, ref, ProviderPack{}, ProviderPack{ContractID: p.Contract}); err != nil {

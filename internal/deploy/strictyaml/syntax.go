@@ -1,4 +1,4 @@
-package nodefile
+package strictyaml
 
 import (
 	"bytes"
