@@ -81,7 +81,8 @@ func documents(t *testing.T) []string {
 	return append(files, "README.md", "ARCHITECTURE.md", "RATIONALE.md", "CONTRIBUTING.md", "SECURITY.md")
 }
 
-var ourPath = regexp.MustCompile(`\b(?:lattice|host|internal|provider|actor-sdk|cmd|e2e|deploy|docs)(?:/[\w-]+)+(?:\.(?:go|md))?`)
+var ourPath = regexp.MustCompile(
+	`\b(?:lattice|host|internal|provider|actor-sdk|cmd|e2e|deploy|docs)(?:/[\w-]+)+(?:\.(?:go|md))?`)
 
 // TestCommentsNameWhatExists holds comments of Go to the files that they name, and to the headings of RATIONALE.md.
 func TestCommentsNameWhatExists(t *testing.T) {

@@ -31,7 +31,8 @@ var banned = map[string]string{
 
 func TestDependencies(t *testing.T) {
 	long.Test(t, "asks the Go toolchain")
-	packages := []string{"./.", "./httpclient", "./keyvalue", "./log", "./numbergen", "./internal/guest", "./examples/..."}
+	packages := []string{"./.", "./httpclient", "./keyvalue", "./log", "./numbergen", "./internal/guest",
+		"./examples/..."}
 	for _, env := range [][]string{{"GOOS=wasip1", "GOARCH=wasm"}, nil} {
 		cmd := exec.Command("go", append([]string{"list", "-deps", "-f", "{{.ImportPath}} {{.Standard}}"},
 			packages...)...)
@@ -50,7 +51,8 @@ func TestDependencies(t *testing.T) {
 				t.Errorf("%v: the SDK depends on %s: %s", env, path, why)
 			}
 			if standard != "true" && !fits(path) {
-				t.Errorf("%v: the SDK depends on %s: only the standard library and the guests' part of lattice compile into actors", env, path)
+				t.Errorf("%v: the SDK depends on %s: only the standard library and the guests' part of lattice "+
+					"compile into actors", env, path)
 			}
 		}
 	}

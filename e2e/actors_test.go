@@ -277,7 +277,8 @@ func TestThirdPartyProvider(t *testing.T) {
 		t.Errorf("a put while the provider does not run: %v", res)
 	}
 	if res := r.try("link", "put", "guest", "keyvalue-nats"); res.code != 0 ||
-		!strings.Contains(res.errout, "warning: the claims of guest do not name wasmcloud:keyvalue, so its calls over the link are refused; sign it with: --cap wasmcloud:keyvalue") {
+		!strings.Contains(res.errout, "warning: the claims of guest do not name wasmcloud:keyvalue, "+
+			"so its calls over the link are refused; sign it with: --cap wasmcloud:keyvalue") {
 		t.Errorf("a put that the claims do not cover: %v", res)
 	}
 	r.weft("provider", "start", bin.greeter, "--contract", "acme:greeter", "--host", "a") // elsewhere, with its links

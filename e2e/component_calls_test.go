@@ -87,7 +87,8 @@ func TestTypedCalls(t *testing.T) {
 	if out := r.weft("call", "command", "--stdin", input); out != "arguments [], input \"a word\"\n" {
 		t.Errorf("%q", out)
 	}
-	r.fails(2, "it is no command, which alone has a standard input", "call", "filter", "greet", `"you"`, "--stdin", input)
+	r.fails(2, "it is no command, which alone has a standard input", "call", "filter", "greet", `"you"`,
+		"--stdin", input)
 }
 
 // What a component imports is served by the actor that a link says, on whatever host. The link is exchanged while
@@ -169,8 +170,8 @@ func TestComponentsCallEachOtherByLinks(t *testing.T) {
 		})
 	}
 	r.actor(component(t, "misfit"))
-	r.fails(2, "acme:edge/filter@0.1.0#apply is imported as func(text: string) -> result<string, string>, and exported as "+
-		"func(text: string, limit: u32)", "link", "put", "caller", "misfit", edgeFilter)
+	r.fails(2, "acme:edge/filter@0.1.0#apply is imported as func(text: string) -> result<string, string>, "+
+		"and exported as func(text: string, limit: u32)", "link", "put", "caller", "misfit", edgeFilter)
 	r.weft("actor", "scale", "reverse", "--max", "0")
 	r.fails(1, "does not run; start it first", "link", "put", "caller", "reverse", edgeFilter)
 	r.fails(1, "the link from", "actor", "update", "filter", component(t, "misfit"), "--rev", strconv.Itoa(1<<31-1))
@@ -178,7 +179,8 @@ func TestComponentsCallEachOtherByLinks(t *testing.T) {
 	load.Wait()
 	total := 0
 	for result, n := range counts {
-		if total += n; result != results["filter"] && result != results["reverse"] && result != `{"ok":["ABC","cba"]}` &&
+		if total += n; result != results["filter"] && result != results["reverse"] &&
+			result != `{"ok":["ABC","cba"]}` &&
 			result != `{"ok":["cba","ABC"]}` {
 			t.Errorf("%d of the calls: %s", n, result)
 		}

@@ -26,7 +26,8 @@ func (r *rig) helloComponent(word string) string {
 	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := os.WriteFile(path, bytes.Replace(code, []byte("hello from "), []byte(word+" from "), 1), 0o600); err != nil {
+	if err := os.WriteFile(path, bytes.Replace(code, []byte("hello from "), []byte(word+" from "), 1),
+		0o600); err != nil {
 		r.t.Fatal(err)
 	}
 	return path

@@ -125,13 +125,15 @@ func TestHostsThatKeepTheLatticeInTwoDomains(t *testing.T) {
 	users := fmt.Sprintf("authorization: {users: [%s, %s]}", natsUser(t, "host", grant.Host(control)),
 		natsUser(t, "operator", grant.Operator(control)))
 	conf := filepath.Join(r.dir, "hub.conf")
-	text := fmt.Sprintf("listen: %q\njetstream: {store_dir: %q, domain: hub}\n%s\nleafnodes: {listen: %q, authorization: {user: leaf, password: between}}\n",
+	text := fmt.Sprintf("listen: %q\njetstream: {store_dir: %q, domain: hub}\n%s\nleafnodes: {listen: %q, "+
+		"authorization: {user: leaf, password: between}}\n",
 		local(hub), filepath.Join(r.dir, "hub"), users, local(leaf))
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	launch(t, r.dir, "hub", r.bareEnv(), bin.nats, "-c", conf)
-	r.conf = fmt.Sprintf("listen: %q\njetstream: {store_dir: %q, domain: leaf}\n%s\nleafnodes: {remotes: [{url: \"nats-leaf://leaf:between@%s\"}]}\n",
+	r.conf = fmt.Sprintf("listen: %q\njetstream: {store_dir: %q, domain: leaf}\n%s\nleafnodes: {remotes: [{url: "+
+		"\"nats-leaf://leaf:between@%s\"}]}\n",
 		local(r.port), filepath.Join(r.dir, "leaf"), users, local(leaf))
 	r.startNATS()
 	t.Cleanup(func() { r.nats.close() })
@@ -165,8 +167,9 @@ func TestHostsThatKeepTheLatticeInTwoDomains(t *testing.T) {
 		})
 	}
 	as("operator")
-	const problem = `problem: the hosts keep the lattice's state in different JetStream domains, and each sees only the links and claims of its own ` +
-		`(in domain "hub": first; in domain "leaf": second); start all of them with the same --js-domain`
+	const problem = `problem: the hosts keep the lattice's state in different JetStream domains, ` +
+		`and each sees only the links and claims of its own (in domain "hub": first; in domain "leaf": second); ` +
+		`start all of them with the same --js-domain`
 	for _, args := range [][]string{{"host", "list"}, {"host", "inspect", "second"}} {
 		if out := r.weft(args...); !strings.Contains(out, problem+"\n") {
 			t.Errorf("%v does not say %q:\n%s", args, problem, out)
@@ -279,7 +282,8 @@ func natsUser(t *testing.T, name string, g grant.Grant) string {
 		}
 		return strings.ReplaceAll(string(b), `\u003e`, ">")
 	}
-	return fmt.Sprintf(`{user: %s, password: secret, permissions: {publish: {allow: %s, deny: %s}, subscribe: {allow: %s, deny: %s}, allow_responses: %v}}`,
+	return fmt.Sprintf(`{user: %s, password: secret, permissions: {publish: {allow: %s, deny: %s}, subscribe: `+
+		`{allow: %s, deny: %s}, allow_responses: %v}}`,
 		name, list(g.Publish), list(g.DenyPublish), list(g.Subscribe), list(g.DenySubscribe), g.Respond)
 }
 

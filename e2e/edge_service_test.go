@@ -56,7 +56,8 @@ func TestEdgeService(t *testing.T) {
 				default:
 				}
 				requests.Add(1)
-				if got := try("POST", "/process", "hello"); !slices.Contains([]string{"200 hello <nil>", "200 HELLO <nil>",
+				if got := try("POST", "/process",
+					"hello"); !slices.Contains([]string{"200 hello <nil>", "200 HELLO <nil>",
 					"200 olleh <nil>", "200 OLLEH <nil>"}, got) {
 					t.Errorf("while parts come and go: %s", got)
 					return

@@ -161,7 +161,8 @@ func TestWhyDidMyRequestFail(t *testing.T) {
 	latticetest.Eventually(t, func() error {
 		var mu sync.Mutex
 		var both sync.WaitGroup
-		for range 2 { // one has the only place until its second is over; the other comes meanwhile, if the machine is quick
+		// one has the only place until its second is over; the other comes meanwhile, if the machine is quick
+		for range 2 {
 			both.Go(func() {
 				trace, code := failedWith(t, "GET", narrow+"/loop", 503)
 				mu.Lock()

@@ -55,7 +55,8 @@ func newSecureNATS(t *testing.T) *secureNATS {
 	}
 	port := freePort(t)
 	s := &secureNATS{t: t, account: account, monitor: "http://" + local(port)}
-	s.config = fmt.Sprintf("operator: %s\nresolver: MEMORY\nsystem_account: %s\nresolver_preload: {%s: %s, %s: %s}\nhttp: %q\n",
+	s.config = fmt.Sprintf("operator: %s\nresolver: MEMORY\nsystem_account: %s\nresolver_preload: {%s: %s, %s: %s}\n"+
+		"http: %q\n",
 		operatorJWT, systemKey, accountKey, accountJWT, systemKey, systemJWT, local(port))
 	s.operator = filepath.Join(t.TempDir(), "operator.creds")
 	s.user(s.operator)

@@ -59,7 +59,8 @@ func awaitStreams(r *rig, url string) {
 func streamSite(r *rig, actors, web *host) (url string) {
 	r.t.Helper()
 	r.weft("provider", "start", "httpserver", "--host", web.Name)
-	r.weft("actor", "start", component(r.t, "stream"), "--cap", "wasmcloud:httpserver", "--max", "8", "--host", actors.Name)
+	r.weft("actor", "start", component(r.t, "stream"), "--cap", "wasmcloud:httpserver", "--max", "8",
+		"--host", actors.Name)
 	return r.web("stream", "max_body_bytes=127M")
 }
 
@@ -229,7 +230,8 @@ func TestStreams(t *testing.T) {
 				}
 				return nil
 			})
-			if held := web.metric("weft_streams_held_bytes") + web.metric("weft_provider_streams_held_bytes"); held > 1<<20 {
+			if held := web.metric("weft_streams_held_bytes") + web.metric(
+				"weft_provider_streams_held_bytes"); held > 1<<20 {
 				t.Errorf("%g bytes are held for a client that does not read", held)
 			}
 			_ = conn.Close()

@@ -63,7 +63,8 @@ func (r *rig) invocation(id lattice.ActorID, cluster signing.KeyPair) *wire.Invo
 func token(cluster signing.KeyPair, i *wire.Invocation, fields string) string {
 	b64 := base64.RawURLEncoding
 	body := b64.EncodeToString([]byte(`{"typ":"jwt","alg":"Ed25519"}`)) + "." + b64.EncodeToString(fmt.Appendf(nil,
-		`{%s,"jti":"AAAAAAAAAAAAAAAAAAAAAA","iat":%d,"iss":%q,"sub":%q,"wascap":{"target_url":%q,"origin_url":%q,"hash":%q},"wascap_revision":3}`,
+		`{%s,"jti":"AAAAAAAAAAAAAAAAAAAAAA","iat":%d,"iss":%q,"sub":%q,"wascap":{"target_url":%q,"origin_url":%q,`+
+			`"hash":%q},"wascap_revision":3}`,
 		fields, time.Now().Unix(), cluster.Public(), i.ID, i.TargetURL(), i.OriginURL(), i.Hash()))
 	return body + "." + b64.EncodeToString(cluster.Sign([]byte(body)))
 }

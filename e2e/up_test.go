@@ -196,7 +196,8 @@ func TestClusterKeyOfANodeFileIsTheMachines(t *testing.T) {
 	t.Parallel()
 	r := newStation(t)
 	file := filepath.Join(r.dir, "node.yaml")
-	text := "wasmcloud: {cluster_seed: edge-cluster-seed, lattice_rpc_prefix: site}\nactors: [{name: edge-data-processor, image: " + module("edge-data-processor") + "}]\n"
+	text := "wasmcloud: {cluster_seed: edge-cluster-seed, lattice_rpc_prefix: site}\nactors: [{name: " +
+		"edge-data-processor, image: " + module("edge-data-processor") + "}]\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -335,7 +336,8 @@ func TestActorReplacedInANodeFileTakesTheAddress(t *testing.T) {
 	url = "http://" + local(port)
 	up := func(actor, image string) {
 		t.Helper()
-		text := fmt.Sprintf("providers:\n  - {name: httpserver, config: {port: %d}}\nactors:\n  - {name: %s, image: %s.wasm}\n", port, actor, image)
+		text := fmt.Sprintf("providers:\n  - {name: httpserver, config: {port: %d}}\nactors:\n  - {name: %s, image: "+
+			"%s.wasm}\n", port, actor, image)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -70,7 +70,8 @@ func registerStorage(reg prometheus.Registerer, now func() Storage) {
 	gauge("weft_nats_disk_bytes", "Size of that file system; -1: not known.",
 		func(s Storage) float64 { return float64(s.TotalBytes) })
 	gauge("weft_nats_disk_full",
-		"1 while the embedded NATS server cannot store data, since the disk is full or refuses writes, or --store-max is reached.", func(s Storage) float64 {
+		"1 while the embedded NATS server cannot store data, since the disk is full or refuses writes, "+
+			"or --store-max is reached.", func(s Storage) float64 {
 			if s.Err != nil {
 				return 1
 			}

@@ -220,8 +220,9 @@ func (c Config) ValidateSettings() error {
 		bad("HTTPAddr", "%s: an IPv6 address stands in brackets, as %s", c.HTTPAddr, good)
 	}
 	if c.Pprof && !monitor.Loopback(c.HTTPAddr) {
-		bad("Pprof", "profiles tell about the host's memory and slow it down, so they are served on loopback only, not at %q; "+
-			"leave --pprof out, or take --http-addr 127.0.0.1:7422, which other machines reach by ssh -L 7422:127.0.0.1:7422",
+		bad("Pprof", "profiles tell about the host's memory and slow it down, so they are served on loopback only, "+
+			"not at %q; leave --pprof out, or take --http-addr 127.0.0.1:7422, "+
+			"which other machines reach by ssh -L 7422:127.0.0.1:7422",
 			c.HTTPAddr)
 	}
 	errs = append(errs, lattice.CheckName("host name", c.FriendlyName))

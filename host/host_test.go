@@ -654,10 +654,13 @@ func TestInstancesOfComponents(t *testing.T) {
 		counts        []byte
 		mode, because string
 	}{
-		"as they are":      {nil, "many", []byte{1, 1, 1}, "fresh", "it is a component"},
-		"shared":           {&control.ActorLimits{Instances: "shared"}, "many", []byte{1, 2, 3}, "shared", "as it was started"},
-		"fresh":            {&control.ActorLimits{Instances: "fresh"}, "many", []byte{1, 1, 1}, "fresh", "as it was started"},
-		"shared, one call": {&control.ActorLimits{Instances: "shared"}, "once", []byte{7, 7, 7}, "fresh", "serves a second call"},
+		"as they are": {nil, "many", []byte{1, 1, 1}, "fresh", "it is a component"},
+		"shared": {&control.ActorLimits{Instances: "shared"}, "many", []byte{1, 2, 3}, "shared",
+			"as it was started"},
+		"fresh": {&control.ActorLimits{Instances: "fresh"}, "many", []byte{1, 1, 1}, "fresh",
+			"as it was started"},
+		"shared, one call": {&control.ActorLimits{Instances: "shared"}, "once", []byte{7, 7, 7}, "fresh",
+			"serves a second call"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			key := latticetest.NewKey(t, 'M')
@@ -678,7 +681,8 @@ func TestInstancesOfComponents(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, a := range inventory.Actors {
-				if a.ID == actorID(key) && (a.InstanceMode != c.mode || !strings.Contains(a.InstanceReason, c.because)) {
+				if a.ID == actorID(key) && (a.InstanceMode != c.mode ||
+					!strings.Contains(a.InstanceReason, c.because)) {
 					t.Errorf("the inventory says %s: %s", a.InstanceMode, a.InstanceReason)
 				}
 			}

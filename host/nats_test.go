@@ -28,7 +28,8 @@ func TestWhatIsSaidOfNATSIsWhatTheHostConnectsWith(t *testing.T) {
 		}
 	}
 	used := reflect.ValueOf(said.config())
-	own := strings.Fields("Name JSDomain ConnectTimeout ReconnectBufferBytes DrainTimeout RetryOnFailedConnect Background InProcess Logger")
+	own := strings.Fields("Name JSDomain ConnectTimeout ReconnectBufferBytes DrainTimeout RetryOnFailedConnect " +
+		"Background InProcess Logger")
 	for i := range used.NumField() {
 		name := used.Type().Field(i).Name
 		want := fields.FieldByName(name)

@@ -87,8 +87,10 @@ func TestPolicyService(t *testing.T) {
 
 	// Permitted, with all that the dialect tells.
 	r.start(h, control.ScaleActorRequest{ActorRef: ref, MaxInstances: 1})
-	if got := j.requests(policy.StartActor); len(got) != 1 || got[0].Target.PublicKey != string(id) || got[0].Target.Issuer != r.account.Public() ||
-		got[0].Host.PublicKey != string(h.ID()) || got[0].Host.LatticeID != string(r.env.Lattice) || got[0].Host.Labels["zone"] != "edge" ||
+	if got := j.requests(policy.StartActor); len(got) != 1 || got[0].Target.PublicKey != string(id) ||
+		got[0].Target.Issuer != r.account.Public() ||
+		got[0].Host.PublicKey != string(h.ID()) || got[0].Host.LatticeID != string(r.env.Lattice) ||
+		got[0].Host.Labels["zone"] != "edge" ||
 		len(got[0].Host.ClusterIssuers) != 1 || got[0].Source.PublicKey != "" {
 		t.Errorf("start_actor asked %+v", got)
 	}
@@ -96,7 +98,8 @@ func TestPolicyService(t *testing.T) {
 		r.wantCall(id, "Test.Echo", "x", "x")
 	}
 	calls := j.requests(policy.PerformInvocation)
-	if len(calls) != 1 || calls[0].Source.PublicKey != string(id) || calls[0].Source.Issuer != r.account.Public() || calls[0].Source.Capabilities[0] != "acme:thing" {
+	if len(calls) != 1 || calls[0].Source.PublicKey != string(id) || calls[0].Source.Issuer != r.account.Public() ||
+		calls[0].Source.Capabilities[0] != "acme:thing" {
 		t.Fatalf("perform_invocation asked %+v, want once", calls)
 	}
 
@@ -109,7 +112,8 @@ func TestPolicyService(t *testing.T) {
 		}
 	}
 	change(`{"requestId":"` + calls[0].RequestID + `","permitted":false,"message":"revoked by Ann"}`)
-	if _, err := r.call(id, "Test.Echo", "x"); !errors.Is(err, lattice.ErrDenied) || !strings.Contains(err.Error(), "revoked by Ann") {
+	if _, err := r.call(id, "Test.Echo", "x"); !errors.Is(err, lattice.ErrDenied) ||
+		!strings.Contains(err.Error(), "revoked by Ann") {
 		t.Errorf("revoked: %v", err)
 	}
 	change(`{"request_id":"` + calls[0].RequestID + `","permitted":true}`)
@@ -117,7 +121,8 @@ func TestPolicyService(t *testing.T) {
 
 	// Outbound calls are asked for at their origin.
 	j.say(policy.PerformInvocation, other.Public(), `{"permitted":false,"message":"not that one"}`)
-	if _, err := r.call(id, "Test.Call", other.Public()+" Test.Echo x"); err == nil || !strings.Contains(err.Error(), "not that one") {
+	if _, err := r.call(id, "Test.Call", other.Public()+" Test.Echo x"); err == nil ||
+		!strings.Contains(err.Error(), "not that one") {
 		t.Errorf("outbound: %v", err)
 	}
 
@@ -125,14 +130,18 @@ func TestPolicyService(t *testing.T) {
 	failures := r.events(event.NameActorScaleFailed, event.NameProviderStartFailed)
 	j.say(policy.StartActor, other.Public(), `{"permitted":false,"message":"unknown author"}`)
 	for _, want := range []string{"unknown author", "no answer on acme.policy"} {
-		if err := r.control.ScaleActor(context.Background(), control.ScaleActorRequest{ActorRef: r.module("1", other, signing.ActorClaims{Name: "other"}), HostID: h.ID(), MaxInstances: 1}); err != nil {
+		if err := r.control.ScaleActor(context.Background(),
+			control.ScaleActorRequest{ActorRef: r.module("1", other, signing.ActorClaims{Name: "other"}),
+				HostID: h.ID(), MaxInstances: 1}); err != nil {
 			t.Fatal(err)
 		}
-		if d, ok := failures.next().(event.ActorScaleFailed); !ok || d.Code != lattice.ErrDenied.Name() || !strings.Contains(d.Error, want) {
+		if d, ok := failures.next().(event.ActorScaleFailed); !ok || d.Code != lattice.ErrDenied.Name() ||
+			!strings.Contains(d.Error, want) {
 			t.Errorf("%+v, want denied with %q", d, want)
 		}
 		j.say(policy.StartActor, other.Public(), "")
-		if _, err := r.nc.Request("acme.changes", []byte("what?"), 5*time.Second); err != nil { // all decisions are forgotten
+		// all decisions are forgotten
+		if _, err := r.nc.Request("acme.changes", []byte("what?"), 5*time.Second); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -148,13 +157,16 @@ func TestPolicyServiceProvider(t *testing.T) {
 	thing := signing.Derive('V', "weft test thing").Public()
 	j.say(policy.StartProvider, thing, `{"permitted":false,"message":"no things"}`)
 	ev := r.events(event.NameProviderStartFailed, event.NameProviderStarted)
-	if err := r.control.StartProvider(context.Background(), control.StartProviderRequest{ProviderRef: "thing", LinkName: "default", HostID: h.ID()}); err != nil {
+	if err := r.control.StartProvider(context.Background(),
+		control.StartProviderRequest{ProviderRef: "thing", LinkName: "default", HostID: h.ID()}); err != nil {
 		t.Fatal(err)
 	}
-	if d, ok := ev.next().(event.ProviderStartFailed); !ok || d.Code != lattice.ErrDenied.Name() || !strings.Contains(d.Error, "no things") {
+	if d, ok := ev.next().(event.ProviderStartFailed); !ok || d.Code != lattice.ErrDenied.Name() ||
+		!strings.Contains(d.Error, "no things") {
 		t.Errorf("%+v, want denied", d)
 	}
-	if got := j.requests(policy.StartProvider); len(got) != 1 || got[0].Target.ContractID != "acme:thing" || got[0].Target.LinkName != "default" {
+	if got := j.requests(policy.StartProvider); len(got) != 1 || got[0].Target.ContractID != "acme:thing" ||
+		got[0].Target.LinkName != "default" {
 		t.Errorf("asked %+v", got)
 	}
 }
@@ -181,21 +193,29 @@ rules:
 	key := latticetest.NewKey(t, 'M')
 	id := actorID(key)
 	caps := []string{"acme:thing"}
-	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "guest", Caps: caps, Revision: 1}), MaxInstances: 1})
+	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key,
+		signing.ActorClaims{Name: "guest", Caps: caps, Revision: 1}), MaxInstances: 1})
 	r.wantCall(id, "Test.Echo", "x", "x")
-	if _, err := r.call(id, "Test.Version", ""); !errors.Is(err, lattice.ErrDenied) || !strings.Contains(err.Error(), "by rule 4 (line 6)") {
+	if _, err := r.call(id, "Test.Version", ""); !errors.Is(err, lattice.ErrDenied) ||
+		!strings.Contains(err.Error(), "by rule 4 (line 6)") {
 		t.Errorf("inbound: %v", err)
 	}
 	started := r.events(event.NameProviderStarted)
-	if err := r.control.StartProvider(ctx, control.StartProviderRequest{ProviderRef: "thing", LinkName: "default", HostID: h.ID()}); err != nil {
+	if err := r.control.StartProvider(ctx, control.StartProviderRequest{ProviderRef: "thing", LinkName: "default",
+		HostID: h.ID()}); err != nil {
 		t.Fatal(err)
 	}
 	p := started.next().(event.ProviderStarted)
-	if err := r.control.PutLink(ctx, wire.LinkDefinition{ActorID: id, ProviderID: p.PublicKey, LinkName: "default", ContractID: "acme:thing"}); err != nil {
+	if err := r.control.PutLink(ctx, wire.LinkDefinition{ActorID: id, ProviderID: p.PublicKey, LinkName: "default",
+		ContractID: "acme:thing"}); err != nil {
 		t.Fatal(err)
 	}
-	latticetest.Eventually(t, func() error { _, err := r.call(id, "Test.Provider", "acme:thing Thing.See"); return err })
-	if _, err := r.call(id, "Test.Provider", "acme:thing Thing.Do"); err == nil || !strings.Contains(err.Error(), "denied by policy: by rule 3 (line 5)") {
+	latticetest.Eventually(t, func() error {
+		_, err := r.call(id, "Test.Provider", "acme:thing Thing.See")
+		return err
+	})
+	if _, err := r.call(id, "Test.Provider", "acme:thing Thing.Do"); err == nil ||
+		!strings.Contains(err.Error(), "denied by policy: by rule 3 (line 5)") {
 		t.Errorf("outbound: %v", err)
 	}
 

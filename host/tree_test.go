@@ -92,7 +92,8 @@ func TestCallTreeEndsWithItsCaller(t *testing.T) {
 		was, inUse := before, metric(t, h, string(id), `state="in_use"`)
 		before = served()
 		if inUse > 0 || before != was {
-			return fmt.Errorf("%v instances are in use, and %v calls were served after %v: the tree goes on", inUse, before, was)
+			return fmt.Errorf("%v instances are in use, and %v calls were served after %v: the tree goes on",
+				inUse, before, was)
 		}
 		return nil
 	})

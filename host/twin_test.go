@@ -111,7 +111,9 @@ func (r *rig) hears(words string) (*slog.Logger, *atomic.Bool) {
 func TestAQuickRestartWaitsForTheProcessThatEnds(t *testing.T) {
 	r := newRig(t)
 	key, sleeper := latticetest.NewKey(t, 'N'), latticetest.NewKey(t, 'M')
-	first, stopFirst, firstDone := r.twin(key, func(c *host.Config) { c.HTTPAddr, c.DrainTimeout = "127.0.0.1:0", time.Minute })
+	first, stopFirst, firstDone := r.twin(key, func(c *host.Config) {
+		c.HTTPAddr, c.DrainTimeout = "127.0.0.1:0", time.Minute
+	})
 	r.ready(first, firstDone)
 	r.start(first, control.ScaleActorRequest{ActorRef: r.module("1", sleeper, signing.ActorClaims{Name: "guest"}),
 		MaxInstances: 1,

@@ -163,7 +163,9 @@ func (h *Host) assemble() error {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collector{h.node, h.company, h.large, h.base.guests}, h.actors, h.providers)
 	h.renewal.tasks, h.renewal.peer, h.renewal.policy, h.renewal.providers = h.tasks, h.peer, h.policy, h.providers
-	return h.registry.Register(certfile.NewCollector(func() []certfile.Expiring { return h.base.artifacts.certificates }))
+	return h.registry.Register(certfile.NewCollector(func() []certfile.Expiring {
+		return h.base.artifacts.certificates
+	}))
 }
 
 func (h *Host) actorsConfig() actors.Config {

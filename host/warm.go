@@ -74,10 +74,11 @@ type Interface struct {
 	Export bool   `json:"export,omitempty"` // the component serves it
 	// By is who serves an import or calls an export: "host", "contract" (a provider of it, through a link), "actor"
 	// (another one, through a link), or "nobody". An interface of types alone is served by the host, whatever it is.
-	By       string   `json:"by"`
-	Contract string   `json:"contract,omitempty"` // of "contract" and "actor": what a link is for
-	Missing  []string `json:"missing,omitempty"`  // functions that nobody serves, with their types where these are wrong
-	Hint     string   `json:"hint,omitempty"`     // what to do about Missing
+	By       string `json:"by"`
+	Contract string `json:"contract,omitempty"` // of "contract" and "actor": what a link is for
+	// functions that nobody serves, with their types where these are wrong
+	Missing []string `json:"missing,omitempty"`
+	Hint    string   `json:"hint,omitempty"` // what to do about Missing
 }
 
 // Needs are the interfaces of a component, signed or not, in its order, imports first; none for a module.

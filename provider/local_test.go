@@ -172,7 +172,8 @@ func conversation(t *testing.T, way string, seed uint64) (talk func() []outcome,
 // late is the time of calls that are to end because it is over. They must have reached the other end by then.
 const late = 2 * time.Second
 
-var series = regexp.MustCompile(`(?m)^(weft_provider_calls_total\{.*|weft_provider_call_seconds_count\{.*|weft_provider_links\{.*)$`)
+var series = regexp.MustCompile(
+	`(?m)^(weft_provider_calls_total\{.*|weft_provider_call_seconds_count\{.*|weft_provider_links\{.*)$`)
 
 // Whatever is called, with whatever outcome, it is the same over NATS, over the local channel and inside the host:
 // results, errors with their texts, caller and target, traces, and what is counted.
@@ -208,7 +209,8 @@ func TestAllWaysAreTheSame(t *testing.T) {
 }
 
 func brief(o outcome) string {
-	return fmt.Sprintf("%d bytes back, code %s, text %.200q, remote %v, reached %v, %d bytes there, trace %s %s child %v, deadline %v, %v to %v",
+	return fmt.Sprintf("%d bytes back, code %s, text %.200q, remote %v, reached %v, %d bytes there, "+
+		"trace %s %s child %v, deadline %v, %v to %v",
 		len(o.result), o.code.Name(), o.text, o.remote, o.done, len(o.payload), o.traceID, o.state, o.child,
 		o.hasDeadline, o.origin, o.target)
 }

@@ -46,8 +46,9 @@ type Options struct {
 // os.Exit. A second signal ends it at once. Started on a terminal it explains itself.
 func Main(info Info, factory Factory) int {
 	if term.IsTerminal(int(os.Stdin.Fd())) {
-		fmt.Fprintf(os.Stderr, "%s %s: %s\n\nThis is a capability provider (%s). A weft host starts it and tells it on standard input\n"+
-			"where its lattice is; by hand it can do nothing. Start it with:\n\n  weft provider start %s\n",
+		fmt.Fprintf(os.Stderr, "%s %s: %s\n\nThis is a capability provider (%s). A weft host starts it and tells it "+
+			"on standard input\nwhere its lattice is; by hand it can do nothing. Start it with:\n\n"+
+			"  weft provider start %s\n",
 			info.Name, info.Version, info.Description, info.Contract, os.Args[0])
 		return ExitUsage
 	}
@@ -60,7 +61,8 @@ func Main(info Info, factory Factory) int {
 	case err == nil:
 		return ExitOK
 	case errors.Is(err, errHostData):
-		fmt.Fprintf(os.Stderr, "%s: %v\nA weft host writes this line: start the provider with \"weft provider start\".\n", info.Name, err)
+		fmt.Fprintf(os.Stderr, "%s: %v\nA weft host writes this line: start the provider with \"weft provider "+
+			"start\".\n", info.Name, err)
 		return ExitUsage
 	}
 	fmt.Fprintf(os.Stderr, "%s: %v\n", info.Name, err)

@@ -36,7 +36,9 @@ func newMetrics(info Info, links *table) *metrics {
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}},
 			[]string{"operation"}),
 		left: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "weft_provider_calls_sent_total",
-			Help: "Calls sent over NATS, by route (direct: to a host that was chosen, queue: whoever the queue group chooses), by what authenticates them (mac, signature), and whether they had been turned away elsewhere."},
+			Help: "Calls sent over NATS, by route (direct: to a host that was chosen, queue: " +
+				"whoever the queue group chooses), by what authenticates them (mac, signature), " +
+				"and whether they had been turned away elsewhere."},
 			[]string{"route", "auth", "again"}),
 		turnedAway: prometheus.NewCounter(prometheus.CounterOpts{Name: "weft_provider_calls_turned_away_total",
 			Help: "Calls that were not made, since they would have waited for too long at the host."}),

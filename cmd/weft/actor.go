@@ -39,9 +39,9 @@ func actorStart(a *app) *cobra.Command {
 	var fuel, recycleCalls uint64
 	var annotations, config []string
 	cmd := &cobra.Command{Use: "start REF", Short: "Start an actor", Args: exactArgs(1),
-		Long: `REF is a file, or a reference that hosts can fetch: lattice://NAME@sha256:..., file:///on/the/host. A file is signed
-with your account key if it is not signed, pushed into the lattice, and started from there on whatever host. So is what
-a registry has without claims, as tools push components that know none.
+		Long: `REF is a file, or a reference that hosts can fetch: lattice://NAME@sha256:..., file:///on/the/host. A
+file is signed with your account key if it is not signed, pushed into the lattice, and started from there on whatever
+host. So is what a registry has without claims, as tools push components that know none.
 
 Without --host the hosts bid, and the least loaded gets all instances; with --spread they are divided over all bidders.
 An instance serves one call at a time; --max is how many there may be.`,
@@ -117,7 +117,8 @@ An instance serves one call at a time; --max is how many there may be.`,
 	cmd.Flags().StringVar(&memory, "memory", "", "memory of one instance (default: the host's, 64MiB)")
 	cmd.Flags().DurationVar(&execution, "timeout-exec", 0, "how long one call may take (default: the host's, 30s)")
 	cmd.Flags().Uint64Var(&fuel, "fuel", 0,
-		"work that one call may do, in units of about an instruction, 1e10 or so a second (default: the host's, no limit)")
+		"work that one call may do, in units of about an instruction, 1e10 or so a second (default: the host's, "+
+			"no limit)")
 	cmd.Flags().Var(&mode, "instances",
 		"\"shared\": an instance serves the next call as it is; \"fresh\": nothing survives between calls "+
 			"(default: fresh for components, shared for modules)")
@@ -194,8 +195,8 @@ func actorScale(a *app) *cobra.Command {
 	var unannotated bool
 	cmd := &cobra.Command{Use: "scale ACTOR --max N", ValidArgsFunction: completer(a, actorNames),
 		Short: "Change how many instances of an actor there may be", Args: rangeArgs(1, 2),
-		Long: `Sets the total over the hosts where the actor runs, or over all hosts that bid with --spread, or on one host.
-0 stops it.
+		Long: `Sets the total over the hosts where the actor runs, or over all hosts that bid with --spread, or on one
+host. 0 stops it.
 
 Instances with other annotations are other groups, as managers make them for each application. Where there are several,
 --annotation or --unannotated says which one is meant; --max 0 alone stops all of them. What is printed is what runs
@@ -245,8 +246,8 @@ func actorUpdate(a *app) *cobra.Command {
 	var host string
 	cmd := &cobra.Command{Use: "update ACTOR REF", ValidArgsFunction: completer(a, actorNames, nil),
 		Short: "Replace the code of a running actor without losing a call", Args: rangeArgs(2, 3),
-		Long: `The new module must have the same key and a greater revision. It goes to the hosts where the actor runs, one after
-another, and stops at the first that refuses. Calls in progress finish on the old code.`,
+		Long: `The new module must have the same key and a greater revision. It goes to the hosts where the actor runs,
+one after another, and stops at the first that refuses. Calls in progress finish on the old code.`,
 		Example: `  weft actor update app ./app.wasm
   weft actor update app ./app.wasm --rev 7 --host edge-1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -381,7 +382,8 @@ func inspectActor(a *app, cmd *cobra.Command, query string) error {
 		Claims *control.Claims `json:"claims,omitempty"`
 		On     []actorView     `json:"on"`
 		Links  []operate.Link  `json:"links"`
-		Waits  []string        `json:"waits,omitempty"` // interfaces that it imports from other actors and has no link for
+		// interfaces that it imports from other actors and has no link for
+		Waits []string `json:"waits,omitempty"`
 	}{ID: id, On: []actorView{}, Links: []operate.Link{}}
 	if out.Waits, err = l.Waiting(cmd.Context(), id); err != nil {
 		return err

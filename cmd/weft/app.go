@@ -62,7 +62,8 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 // explain adds what to do about errors that are not the command's but the machine's.
 func (a *app) explain(err error) error {
 	if errors.Is(err, syscall.ENOSPC) {
-		return fmt.Errorf("%w\nThe disk of this machine is full: make room there, or keep weft's files elsewhere with --data-dir", err)
+		return fmt.Errorf("%w\nThe disk of this machine is full: make room there, "+
+			"or keep weft's files elsewhere with --data-dir", err)
 	}
 	return a.dir.Explain(err)
 }

@@ -92,8 +92,8 @@ func artifactList(a *app) *cobra.Command {
 
 func artifactTag(a *app) *cobra.Command {
 	return &cobra.Command{Use: "tag REF TAG", Short: "Make a tag mean what a reference means now", Args: exactArgs(2),
-		Long: `REF is NAME:TAG or NAME@sha256:HEX. TAG is a tag of the same name, or NAME:TAG. A tag that exists moves; hosts that run what
-it meant before go on with it.`,
+		Long: `REF is NAME:TAG or NAME@sha256:HEX. TAG is a tag of the same name, or NAME:TAG. A tag that exists moves;
+hosts that run what it meant before go on with it.`,
 		Example: `  weft artifact tag app:1.2.0 stable
   weft artifact tag app@sha256:4bf5... 1.2.1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -142,8 +142,8 @@ func artifactGC(a *app) *cobra.Command {
 	var dry bool
 	var older time.Duration
 	cmd := &cobra.Command{Use: "gc", Short: "Remove what has no tag and runs nowhere", Args: exactArgs(0),
-		Long: `Removes artifacts that no tag means and no actor or provider in the lattice was started from. Hosts that are cut off at this
-moment do not count, but they have what they run in their own cache.`,
+		Long: `Removes artifacts that no tag means and no actor or provider in the lattice was started from. Hosts that
+are cut off at this moment do not count, but they have what they run in their own cache.`,
 		Example: `  weft artifact gc --dry-run
   weft artifact gc --older-than 168h`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -181,8 +181,8 @@ moment do not count, but they have what they run in their own cache.`,
 func artifactExport(a *app) *cobra.Command {
 	return &cobra.Command{Use: "export PATH [NAME:TAG ...]",
 		Short: "Write tagged artifacts as an OCI image layout, for a lattice without a network", Args: rangeArgs(1, -1),
-		Long: `PATH is a directory, or a file that ends in .tar. Without NAME:TAG all tags are written. Other tools read it, too:
-oras copy --from-oci-layout PATH:NAME:TAG registry/repository:tag`,
+		Long: `PATH is a directory, or a file that ends in .tar. Without NAME:TAG all tags are written. Other tools read
+it, too: oras copy --from-oci-layout PATH:NAME:TAG registry/repository:tag`,
 		Example: `  weft artifact export stick.tar
   weft artifact export ./layout app:1.2.0 queue:0.3`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -217,8 +217,8 @@ func tagged(ref artifact.Reference) pushed {
 func artifactImport(a *app) *cobra.Command {
 	return &cobra.Command{Use: "import PATH",
 		Short: "Store what an OCI image layout holds, under the tags that it has there", Args: exactArgs(1),
-		Long: `PATH is a directory or a tar file. Images in it that are no actors and no provider archives are passed over. Tags that exist
-move.`,
+		Long: `PATH is a directory or a tar file. Images in it that are no actors and no provider archives are passed
+over. Tags that exist move.`,
 		Example: `  weft artifact import stick.tar
   weft artifact import ./layout`,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -16,8 +16,8 @@ func buildCmd(a *app) *cobra.Command {
 	var out string
 	var warm bool
 	cmd := &cobra.Command{Use: "build [DIR]", Short: "Build the actor of a project", Args: rangeArgs(0, 1),
-		Long: `Compiles the project in DIR (default: the current folder) to build/NAME.wasm. "weft actor start" signs it. A folder with
-a Cargo.toml is a Rust crate, which becomes a component (wasm32-wasip2); it needs no actor.yaml.`,
+		Long: `Compiles the project in DIR (default: the current folder) to build/NAME.wasm. "weft actor start" signs
+it. A folder with a Cargo.toml is a Rust crate, which becomes a component (wasm32-wasip2); it needs no actor.yaml.`,
 		Example: `  weft build
   weft build ./hello --tinygo
   weft build --warm`,

@@ -24,8 +24,8 @@ func callCmd(a *app) *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{Use: "call ACTOR [OPERATION [JSON ...]]", ValidArgsFunction: completeCall(a),
 		Short: "Call an operation of an actor, or a function of a component", Args: rangeArgs(1, -1),
-		Long: `Sends the JSON as msgpack, signed with the lattice's cluster key, and shows the answer as JSON. The argument may be
-@FILE, or - for standard input; without one the payload is empty. {"$bytes":"BASE64"} stands for bytes.
+		Long: `Sends the JSON as msgpack, signed with the lattice's cluster key, and shows the answer as JSON. The
+argument may be @FILE, or - for standard input; without one the payload is empty. {"$bytes":"BASE64"} stands for bytes.
 
 A function of a component is interface#function, one JSON argument for each parameter; the interface may be left out
 where only one has such a function, and so may its version. Its type says what the JSON means (docs/components.md) and
@@ -37,7 +37,8 @@ They are the program's own, no JSON; flags among them follow "--". What it write
 The key is --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CLUSTER_SEED, else the one of the file that "weft up" was
 started with here, else the one in the data directory. The call is made in the actor's own name unless --origin says
 another.`,
-		Example: `  weft call echo HttpServer.HandleRequest '{"method":"GET","path":"/","queryString":"","header":{},"body":""}'
+		Example: "  weft call echo HttpServer.HandleRequest " +
+			`'{"method":"GET","path":"/","queryString":"","header":{},"body":""}'
   weft call kvcounter HttpServer.HandleRequest @request.json -o json
   weft call filter acme:edge/filter#apply '"some text"'
   weft call report run monthly --stdin figures.csv`,

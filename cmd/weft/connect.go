@@ -74,10 +74,11 @@ TLS: --nats-tls, --nats-ca, --nats-cert, --nats-key. Better than on the command 
 environment: WEFT_NATS_PASSWORD, WEFT_NATS_TOKEN, WEFT_NATS_SEED, or as NATS's own tools name them, NATS_CREDS,
 NATS_USER, NATS_PASSWORD, NATS_TOKEN, NATS_CA, NATS_CERT, NATS_KEY.
 
-What the lattice stores is in the JetStream of that server, or of --js-domain, WEFT_JS_DOMAIN, WASMCLOUD_JS_DOMAIN, or the
-domain that the token or the context names: where a leaf node has no JetStream of its own, its hub's.
+What the lattice stores is in the JetStream of that server, or of --js-domain, WEFT_JS_DOMAIN, WASMCLOUD_JS_DOMAIN, or
+the domain that the token or the context names: where a leaf node has no JetStream of its own, its hub's.
 The lattice is --lattice, WEFT_LATTICE, WASMCLOUD_LATTICE, the one that runs here, or "default".
---ctl-prefix is the first part of the control subjects, ` + subject.DefaultControlPrefix + ` unless the hosts use another.`
+--ctl-prefix is the first part of the control subjects, ` + subject.DefaultControlPrefix +
+	` unless the hosts use another.`
 
 func connectionTopic() *cobra.Command {
 	return &cobra.Command{Use: "connection", Short: "Which NATS server and lattice weft talks to", Long: connectionHelp}
@@ -93,7 +94,8 @@ func (a *app) way(cmd *cobra.Command) (connect.Way, error) {
 	}
 	w, err := connect.Find(a.conn, a.dir)
 	if err == nil && w.Expired() {
-		a.say("weft: warning: by this machine's clock the token has expired; if NATS refuses it, make a new one with: weft token create")
+		a.say("weft: warning: by this machine's clock the token has expired; if NATS refuses it, " +
+			"make a new one with: weft token create")
 	}
 	return w, err
 }

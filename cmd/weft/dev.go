@@ -23,11 +23,11 @@ func devCmd(a *app) *cobra.Command {
 	var nats natsFlags
 	cmd := &cobra.Command{Use: "dev [DIR]", Short: "Build, run and update an actor as you edit it",
 		Args: rangeArgs(0, 1),
-		Long: `Builds the project in DIR (default: the current folder), starts it with the providers that its actor.yaml asks for, and
-updates it whenever a source changes: files of Go and Rust, what Go's embed, WIT, Cargo.toml, actor.yaml, files of
---config. A capability that is added to actor.yaml brings its provider and link, one that is removed takes them away.
-While a build is broken, the last good one goes on serving. The actor's logs are shown. Ctrl-C ends it and takes away
-what it started.
+		Long: `Builds the project in DIR (default: the current folder), starts it with the providers that its actor.yaml
+asks for, and updates it whenever a source changes: files of Go and Rust, what Go's embed, WIT, Cargo.toml, actor.yaml,
+files of --config. A capability that is added to actor.yaml brings its provider and link, one that is removed takes them
+away. While a build is broken, the last good one goes on serving. The actor's logs are shown. Ctrl-C ends it and takes
+away what it started.
 
 Uses the lattice that "weft up" runs here, or starts one for as long as it runs.`,
 		Example: `  weft dev

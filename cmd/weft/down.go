@@ -19,8 +19,9 @@ func downCmd(a *app) *cobra.Command {
 	var timeout time.Duration
 	var force bool
 	cmd := &cobra.Command{Use: "down", Short: "Stop the lattice that \"weft up\" runs here", Args: exactArgs(0),
-		Long: `Ends the process that "weft up" started with the same --data-dir: work in flight is finished, providers are stopped, then
-NATS. Keys and data stay. Where other hosts have joined that NATS server, they would be cut off: then it wants --force.`,
+		Long: `Ends the process that "weft up" started with the same --data-dir: work in flight is finished, providers
+are stopped, then NATS. Keys and data stay. Where other hosts have joined that NATS server, they would be cut off: then
+it wants --force.`,
 		Example: `  weft down
   weft down --data-dir /var/lib/weft`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

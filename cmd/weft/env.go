@@ -71,7 +71,8 @@ func hideAllBut(names ...string) func(*pflag.Flag) {
 // secretFlag warns about a secret on the command line, where every user of the machine can read it.
 func (a *app) secretFlag(cmd *cobra.Command, name string) {
 	if a.given(name) {
-		printf(a.err, "weft: warning: --%s shows a secret to everybody on this machine; use %s, or the flag for a file\n", name, envName(name))
+		printf(a.err, "weft: warning: --%s shows a secret to everybody on this machine; use %s, "+
+			"or the flag for a file\n", name, envName(name))
 	}
 }
 

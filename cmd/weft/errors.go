@@ -23,10 +23,10 @@ func errorsCmd(a *app) *cobra.Command {
 	var traced string
 	cmd := &cobra.Command{Use: "errors [ACTOR]", ValidArgsFunction: completer(a, actorNames),
 		Aliases: []string{"error"}, Short: "Show why requests failed", Args: rangeArgs(0, 1),
-		Long: `Shows the failed calls that the hosts of the lattice remember, oldest first: what an actor returned as an error, a panic with
-its text, a limit, a timeout, a busy or missing actor, a missing link, a provider that is away. A request that the HTTP
-server answered with 500 or above carries its trace, in the header x-trace-id and, where the server itself answers, in the
-body; --trace finds all that is known of it, from any machine.
+		Long: `Shows the failed calls that the hosts of the lattice remember, oldest first: what an actor returned as an
+error, a panic with its text, a limit, a timeout, a busy or missing actor, a missing link, a provider that is away. A
+request that the HTTP server answered with 500 or above carries its trace, in the header x-trace-id and, where the
+server itself answers, in the body; --trace finds all that is known of it, from any machine.
 
 Each host keeps the last 500 of each actor, 4 MiB in all, in memory; hosts of other software keep none.`,
 		Example: `  weft errors --trace 4bf92f3577b34da6a3ce929d0e0e4736
@@ -107,7 +107,8 @@ func traceID(s string) (string, error) {
 	id := strings.ToLower(s)
 	if len(id) < traceDigits || len(id) > hex.EncodedLen(len(trace.Context{}.TraceID)) ||
 		strings.Trim(id, "0123456789abcdef") != "" {
-		return "", usage.Errorf("--trace %s: want the 32 hexadecimal digits of a trace_id, or at least the first %d of them, or a traceparent", lattice.Printable(s), traceDigits)
+		return "", usage.Errorf("--trace %s: want the 32 hexadecimal digits of a trace_id, "+
+			"or at least the first %d of them, or a traceparent", lattice.Printable(s), traceDigits)
 	}
 	return id, nil
 }

@@ -14,9 +14,11 @@ import (
 func TestAFailureIsOneLine(t *testing.T) {
 	f := wire.Failure{Time: time.Now(), Operation: "HttpServer.HandleRequest", Status: 503}
 	for message, want := range map[string]string{
-		lattice.ErrTimeout.Error():          "HttpServer.HandleRequest status 503: timeout\n",
-		"stopped at the caller's deadline":  "HttpServer.HandleRequest status 503: timeout: stopped at the caller's deadline\n",
-		"one\nand what it wrote to its log": "HttpServer.HandleRequest status 503: timeout: one\n    and what it wrote to its log\n",
+		lattice.ErrTimeout.Error(): "HttpServer.HandleRequest status 503: timeout\n",
+		"stopped at the caller's deadline": "HttpServer.HandleRequest status 503: timeout: " +
+			"stopped at the caller's deadline\n",
+		"one\nand what it wrote to its log": "HttpServer.HandleRequest status 503: timeout: one\n" +
+			"    and what it wrote to its log\n",
 	} {
 		var out strings.Builder
 		f.Code, f.Message = "timeout", message

@@ -22,7 +22,8 @@ func eventsCmd(a *app) *cobra.Command {
 	var count int
 	cmd := &cobra.Command{Use: "events", Aliases: []string{"event"}, Short: "Watch what happens in the lattice",
 		Args: exactArgs(0),
-		Long: `Prints each event as it comes, until Ctrl-C. With -o json each is a line: the CloudEvent as it was published.`,
+		Long: `Prints each event as it comes, until Ctrl-C. With -o json each is a line: ` +
+			`the CloudEvent as it was published.`,
 		Example: `  weft events
   weft events --type actor_scaled --type host_stopped -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

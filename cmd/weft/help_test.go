@@ -40,7 +40,8 @@ func TestHelpOfFlagsFitsTheTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := strings.Join(strings.Fields(host.UsageString()), " ")
-	if want := "folder below which link values may name files (certificates, keys), besides the folder \"files\" of the data directory; may be repeated"; !strings.Contains(text, want) {
+	if want := "folder below which link values may name files (certificates, keys), " +
+		"besides the folder \"files\" of the data directory; may be repeated"; !strings.Contains(text, want) {
 		t.Errorf("no %q in\n%s", want, text)
 	}
 }

@@ -88,8 +88,8 @@ func lostLines(w io.Writer, lost []control.LostHost) {
 func hostList(a *app) *cobra.Command {
 	return &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "List the hosts of the lattice",
 		Args: exactArgs(0),
-		Long: `Lists the hosts that answer, and for ten minutes those that are lost: whose signs of life have ended though they have not said
-that they end. Of these it tells when they were heard last, and what ran there.`,
+		Long: `Lists the hosts that answer, and for ten minutes those that are lost: whose signs of life have ended
+though they have not said that they end. Of these it tells when they were heard last, and what ran there.`,
 		Example: `  weft host list
   weft host list -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -218,7 +218,8 @@ func hostLabel(a *app) *cobra.Command {
 	var remove []string
 	cmd := &cobra.Command{Use: "label HOST [key=value ...]", ValidArgsFunction: completer(a, hostNames),
 		Short: "Set and delete labels of a host", Args: rangeArgs(1, -1),
-		Long: `Labels are what --constraint looks at. They last until the host ends; those given to "weft host run --label" return.`,
+		Long: `Labels are what --constraint looks at. They last until the host ends; ` +
+			`those given to "weft host run --label" return.`,
 		Example: `  weft host label edge-1 zone=edge tier=gold
   weft host label edge-1 --delete tier`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -281,8 +282,9 @@ func hostStop(a *app) *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{Use: "stop HOST", ValidArgsFunction: completer(a, hostNames),
 		Short: "End a host, after its work in flight", Args: exactArgs(1),
-		Long: `Actors finish their calls and stop, then providers stop, then the host's process ends. The host that carries the lattice's
-NATS server ("weft up") takes that with it: where others are on it, it is stopped with --force only.`,
+		Long: `Actors finish their calls and stop, then providers stop, then the host's process ends. The host that
+carries the lattice's NATS server ("weft up") takes that with it: where others are on it, it is stopped with --force
+only.`,
 		Example: `  weft host stop edge-1
   weft host stop edge-1 --grace 1m --timeout 2m`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -308,8 +310,9 @@ func hostReload(a *app) *cobra.Command {
 	var w waiting
 	cmd := &cobra.Command{Use: "reload HOST", ValidArgsFunction: completer(a, hostNames),
 		Short: "Let a host read its keys and credentials again", Args: rangeArgs(0, 1),
-		Long: `The host reads its cluster keys and NATS credentials again from the files that it was started with, and takes over what has
-changed without losing a call, its providers too. SIGHUP does the same to a host without a terminal.`,
+		Long: `The host reads its cluster keys and NATS credentials again from the files that it was started with, and
+takes over what has changed without losing a call, its providers too. SIGHUP does the same to a host without a
+terminal.`,
 		Example: `  weft host reload edge-1
   weft host reload --all`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -342,7 +345,8 @@ changed without losing a call, its providers too. SIGHUP does the same to a host
 func hostRun(a *app) *cobra.Command {
 	var flags hostFlags
 	cmd := &cobra.Command{Use: "run", Short: "Run a host that joins a lattice", Args: exactArgs(0),
-		Long: `Joins the lattice that a token leads to, the one at --nats-url, or the one that "weft up" runs on this machine:
+		Long: `Joins the lattice that a token leads to, the one at --nats-url, or the one that "weft up" runs on this
+machine:
 
   first$  weft up -d --nats-listen 0.0.0.0
   first$  weft token create > second.token

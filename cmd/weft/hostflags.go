@@ -73,9 +73,11 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 		"let operators start files of this machine by file:// references")
 	fallback(f, "allow-file-load", "WASMCLOUD_ALLOW_FILE_LOAD")
 	f.StringArrayVar(&h.filesDirs, "files-dir", nil,
-		"folder below which link values may name files (certificates, keys), besides the folder \"files\" of the data directory; may be repeated")
+		"folder below which link values may name files (certificates, keys), "+
+			"besides the folder \"files\" of the data directory; may be repeated")
 	f.StringSliceVar(&h.inline, "inline", nil,
-		"built-in providers to run inside the host's process, for speed; a crash of one ends the host (see docs/providers.md)")
+		"built-in providers to run inside the host's process, for speed; a crash of one ends the host (see "+
+			"docs/providers.md)")
 	h.registries.flags(f)
 	f.UintVar(&h.rpcTimeoutMs, "rpc-timeout-ms", uint(d.RPCTimeout.Milliseconds()),
 		"milliseconds that a call may take when the caller says nothing")
@@ -91,24 +93,30 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	f.DurationVar(&h.heartbeat, "heartbeat", d.Heartbeat, "time between heartbeats with the inventory")
 	f.BoolVar(&h.oldHeartbeat, "old-heartbeat", false, "heartbeats in the form of hosts before 0.82")
 	f.DurationVar(&h.drain, "drain-timeout", d.DrainTimeout,
-		"how long the end of the host waits for work in flight; then calls are cut off, and 10s later it ends whatever they do")
+		"how long the end of the host waits for work in flight; then calls are cut off, "+
+			"and 10s later it ends whatever they do")
 	f.DurationVar(&h.ready, "provider-ready-timeout", d.ProviderReady, "how long a provider may take to get ready")
 	f.StringVar(&h.memory, "actor-memory", "64MiB", "memory of an actor's instance, unless started with --memory")
 	f.DurationVar(&h.execution, "actor-timeout", d.Limits.Execution,
 		"how long one call of an actor may take, unless started with --timeout-exec")
 	f.Uint64Var(&h.fuel, "actor-fuel", d.Limits.Fuel,
-		"work that one call of an actor may do, in units of about an instruction, unless started with --fuel; 0: no limit")
+		"work that one call of an actor may do, in units of about an instruction, unless started with --fuel; "+
+			"0: no limit")
 	f.IntVar(&h.queue, "actor-queue", d.QueuePerActor,
-		"calls of one actor that may wait for an instance at most; \"busy\" beyond it, and when they would wait for too long")
+		"calls of one actor that may wait for an instance at most; \"busy\" beyond it, "+
+			"and when they would wait for too long")
 	f.Uint64Var(&h.recycle, "recycle-calls", d.RecycleCalls, "calls after which an instance is replaced; 0: never")
 	f.StringVar(&h.compileMemory, "compile-memory", "",
-		"memory that compiling an actor's module may take; beyond it the module is refused (default: 2GiB, at most half of what there is)")
+		"memory that compiling an actor's module may take; beyond it the module is refused (default: 2GiB, "+
+			"at most half of what there is)")
 	f.DurationVar(&h.compileTime, "compile-time", time.Minute,
 		"processor time that compiling an actor's module may take")
 	f.StringVar(&h.guests, "guest-memory", "",
-		"memory for all actors on the host, with their code and waiting requests; calls beyond it are \"busy\" (default: most of what the machine or the container has)")
+		"memory for all actors on the host, with their code and waiting requests; "+
+			"calls beyond it are \"busy\" (default: most of what the machine or the container has)")
 	f.StringVar(&h.large, "large-payloads", "",
-		"memory for payloads above 900 KiB; calls wait for it, and then are \"busy\" (default: 512MiB, at most an eighth of what there is)")
+		"memory for payloads above 900 KiB; calls wait for it, and then are \"busy\" (default: 512MiB, "+
+			"at most an eighth of what there is)")
 	f.DurationVar(&h.natsWait, "nats-wait", 0, "how long to wait for a NATS server that is not up yet; 0: not at all")
 	h.policy.flags(f)
 	f.StringVar(&h.logFormat, "log-format", "text", "text or json")
@@ -250,7 +258,8 @@ func (h *hostFlags) cluster(a *app, l lattice.Name, way connect.Way) *keys.Clust
 	return &keys.Cluster{Keeper: a.keeper(), Lattice: l, Issuers: h.issuers, Seed: h.clusterSeed,
 		SeedFile: h.clusterFile, NodeFile: h.fileCluster, Reread: h.fileKeys, Token: way.ClusterSeed(), Made: func() {
 			a.say("- made a new cluster key for lattice %s; hosts on other machines need it too:\n"+
-				"  weft key show cluster --seed > cluster.nk, copied there, and: weft host run --cluster-seed-file cluster.nk", l)
+				"  weft key show cluster --seed > cluster.nk, copied there, and: "+
+				"weft host run --cluster-seed-file cluster.nk", l)
 		}}
 }
 

@@ -40,10 +40,10 @@ func inspectCmd(a *app) *cobra.Command {
 	var reg registryFlags
 	cmd := &cobra.Command{Use: "inspect FILE|REF|ACTOR",
 		Short: "Show claims, imports, exports, size and memory of a module or component",
-		Long: `Shows a file (module, component or provider archive), or what a reference means (registry/repository:tag or
-lattice://NAME:TAG), without running it; or an actor of the lattice. A file whose claims do not hold is shown too, and
-what is wrong with them. Of a component its world is shown, too: what it imports and exports, in WIT. What no host would
-run ends with the host's words and exit code 2.`,
+		Long: `Shows a file (module, component or provider archive), or what a reference means (registry/repository:tag
+or lattice://NAME:TAG), without running it; or an actor of the lattice. A file whose claims do not hold is shown too,
+and what is wrong with them. Of a component its world is shown, too: what it imports and exports, in WIT. What no host
+would run ends with the host's words and exit code 2.`,
 		Example: `  weft inspect app.wasm
   weft inspect ghcr.io/acme/app:1.2.0
   weft inspect edge-data-processor -o json`, Args: exactArgs(1),

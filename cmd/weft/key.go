@@ -24,9 +24,10 @@ type keyView struct {
 
 func keyCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "key", Aliases: []string{"keys"}, Short: "Make and show keys",
-		Long: `Keys are kept below --data-dir, one a file that only you can read. weft makes those it needs on first use: your
-account key signs actors and providers, a module key is an actor's identity, and the cluster key, one per lattice, signs
-every invocation. All hosts of a lattice need the same cluster key (or to trust each other's, --cluster-issuers).
+		Long: `Keys are kept below --data-dir, one a file that only you can read. weft makes those it needs on first
+use: your account key signs actors and providers, a module key is an actor's identity, and the cluster key, one per
+lattice, signs every invocation. All hosts of a lattice need the same cluster key (or to trust each other's,
+--cluster-issuers).
 
 A key can be stored encrypted (--encrypt, weft key encrypt); every command that uses it then needs the passphrase: asked
 for at the terminal, or from --key-passphrase-file FILE (WEFT_KEY_PASSPHRASE_FILE) or --key-passphrase-fd N.`,
@@ -138,8 +139,8 @@ func keyShow(a *app) *cobra.Command {
 	var seed, next bool
 	cmd := &cobra.Command{Use: "show KEY", ValidArgsFunction: keyNames(a), Aliases: []string{"get"},
 		Short: "Show a stored key", Args: exactArgs(1),
-		Long: `KEY is a kind (cluster), a name, both (module/echo), or four characters or more of the public key's beginning. With --seed only the secret
-is printed, so that it can be sent to a file.`,
+		Long: `KEY is a kind (cluster), a name, both (module/echo), or four characters or more of the public key's
+beginning. With --seed only the secret is printed, so that it can be sent to a file.`,
 		Example: `  weft key show account
   weft key show cluster --seed > cluster.nk`,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -205,8 +206,8 @@ func keyImport(a *app) *cobra.Command {
 func keyEncrypt(a *app) *cobra.Command {
 	return &cobra.Command{Use: "encrypt KEY...", ValidArgsFunction: keyNames(a),
 		Short: "Encrypt stored keys with a passphrase", Args: rangeArgs(1, -1),
-		Long: `The file is replaced; copies that were made of it, and what the disk keeps, stay as they are. All keys of one data
-directory have one passphrase. To change it: decrypt, then encrypt.
+		Long: `The file is replaced; copies that were made of it, and what the disk keeps, stay as they are. All keys of
+one data directory have one passphrase. To change it: decrypt, then encrypt.
 
 A host that runs as a service reads the passphrase from a file that systemd hands over:
   LoadCredential=weft-passphrase:/etc/weft/passphrase
@@ -251,25 +252,27 @@ func keyRotate(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "rotate cluster", Short: "Bring a lattice to a new cluster key, without a call refused",
 		Args:      exactArgs(1),
 		ValidArgs: []string{"cluster"},
-		Long: `In three steps, each begun when every host has confirmed the one before: all trust the new key, all sign with it, the old
-one is dropped. Where that stands is kept beside the key, so the command can be interrupted and run again.
+		Long: `In three steps, each begun when every host has confirmed the one before: all trust the new key, all sign
+with it, the old one is dropped. Where that stands is kept beside the key, so the command can be interrupted and run
+again.
 
-Seeds do not travel over NATS. On each machine whose hosts read a key of their own, run the same command at the same time
-with the same new key; each waits for the others:
+Seeds do not travel over NATS. On each machine whose hosts read a key of their own, run the same command at the same
+time with the same new key; each waits for the others:
 
   first$  weft key gen cluster --name next && weft key show cluster/next --seed > new.nk
           copy new.nk to second, then on both:
   first$  weft key rotate cluster --new new.nk
   second$ weft key rotate cluster --new new.nk
 
-Hosts that were started with --cluster-seed-file FILE need --file FILE. Hosts that have their seed from the environment or
-an option cannot follow. The account key has no command of its own: see "Keys and rotation" in docs/security.md.`,
+Hosts that were started with --cluster-seed-file FILE need --file FILE. Hosts that have their seed from the environment
+or an option cannot follow. The account key has no command of its own: see "Keys and rotation" in docs/security.md.`,
 		Example: `  weft key rotate cluster                                  # one machine
   weft key rotate cluster --new new.nk --hosts 5           # one of several; the lattice has five hosts
   weft key rotate cluster --file /etc/weft/cluster.nk --new new.nk`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if kind, err := signing.ParseKind(args[0]); err != nil || kind != signing.KindCluster {
-				return usage.Errorf("%s: only the cluster key is rotated by a command; for others see docs/security.md", cmd.UseLine())
+				return usage.Errorf("%s: only the cluster key is rotated by a command; for others see docs/security.md",
+					cmd.UseLine())
 			}
 			r := operate.Rotation{Hosts: hosts}
 			var err error

@@ -27,11 +27,12 @@ func linkCmd(a *app) *cobra.Command {
 func linkPut(a *app) *cobra.Command {
 	var w waiting
 	var name, file string
-	cmd := &cobra.Command{Use: "put ACTOR PROVIDER|ACTOR [CONTRACT] [key=value ...]", ValidArgsFunction: linkPutWords(a),
-		Short: "Link an actor to a provider, or to another actor", Args: rangeArgs(2, -1),
-		Long: `Grants an actor the use of a provider, with the values that configure it. Waits until the provider has the link and
-shows its error if it cannot use it. What the provider refuses replaces no link that works. Values may be secrets: give
-them in a file with --values. The values of built-in providers: docs/providers.md.
+	cmd := &cobra.Command{Use: "put ACTOR PROVIDER|ACTOR [CONTRACT] [key=value ...]",
+		ValidArgsFunction: linkPutWords(a),
+		Short:             "Link an actor to a provider, or to another actor", Args: rangeArgs(2, -1),
+		Long: `Grants an actor the use of a provider, with the values that configure it. Waits until the provider has
+the link and shows its error if it cannot use it. What the provider refuses replaces no link that works. Values may be
+secrets: give them in a file with --values. The values of built-in providers: docs/providers.md.
 
 What a component imports from another one is linked to the actor that exports it; the contract is the interface. The
 types of both must be the same, and pass values only. Putting such a link to another actor exchanges it while requests
@@ -122,10 +123,10 @@ func linkDel(a *app) *cobra.Command {
 func linkList(a *app) *cobra.Command {
 	return &cobra.Command{Use: "list", Aliases: []string{"ls", "query"}, Short: "List links and whether they work",
 		Args: exactArgs(0),
-		Long: `The state is active, failed (with the provider's reason), away (active, but what the provider needs for it is away,
-since when and why), pending (no provider process has it yet), or unknown (the provider is not one of weft's and does
-not tell). "active (new values refused)" serves with the values that it had; the reason is that of the newer ones. What
-may pass is tried again, and "next try" says when.`,
+		Long: `The state is active, failed (with the provider's reason), away (active, but what the provider needs for
+it is away, since when and why), pending (no provider process has it yet), or unknown (the provider is not one of weft's
+and does not tell). "active (new values refused)" serves with the values that it had; the reason is that of the newer
+ones. What may pass is tried again, and "next try" says when.`,
 		Example: `  weft link list
   weft link list -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

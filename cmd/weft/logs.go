@@ -18,10 +18,10 @@ func logsCmd(a *app) *cobra.Command {
 	var lines int
 	cmd := &cobra.Command{Use: "logs ACTOR", ValidArgsFunction: completer(a, actorNames), Aliases: []string{"log"},
 		Short: "Show what an actor has logged", Args: exactArgs(1),
-		Long: `Shows the last lines that the hosts keep of an actor, oldest first, and with -f those that come. Hosts keep up to 1000
-lines of each actor. Lines of several hosts come in the order of their times; with -f those that reach this machine 200 ms
-late, or whose host's clock is wrong, stand where they came. In brackets stands the beginning of the trace id of the request that a
-line belongs to: "weft errors --trace" takes it, and -o json has the whole one.`,
+		Long: `Shows the last lines that the hosts keep of an actor, oldest first, and with -f those that come. Hosts
+keep up to 1000 lines of each actor. Lines of several hosts come in the order of their times; with -f those that reach
+this machine 200 ms late, or whose host's clock is wrong, stand where they came. In brackets stands the beginning of the
+trace id of the request that a line belongs to: "weft errors --trace" takes it, and -o json has the whole one.`,
 		Example: `  weft logs app
   weft logs -f app --lines 20`,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -44,7 +44,8 @@ func TestWatchersAreToldWhatTheyMissedWhileNATSWasAway(t *testing.T) {
 	s.WaitForShutdown()
 	again := serve(port)
 	defer again.Shutdown()
-	line := regexp.MustCompile(`(?m)^weft: warning: the connection to NATS was lost between \d\d:\d\d:\d\d and \d\d:\d\d:\d\d; what was sent meanwhile is missing$`)
+	line := regexp.MustCompile(`(?m)^weft: warning: the connection to NATS was lost between \d\d:\d\d:\d\d and ` +
+		`\d\d:\d\d:\d\d; what was sent meanwhile is missing$`)
 	latticetest.Eventually(t, func() error {
 		if n := len(line.FindAllString(errs.String(), -1)); n != 1 {
 			return fmt.Errorf("%d such lines in %q", n, errs.String())

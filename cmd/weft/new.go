@@ -23,8 +23,9 @@ func newActor(a *app) *cobra.Command {
 	kind := choice{scaffold.Templates[0], scaffold.Templates}
 	cmd := &cobra.Command{Use: "actor NAME", Short: "Make the project of an actor in Go, or of a component in Rust",
 		Args: exactArgs(1),
-		Long: `Makes a folder that builds, runs and tests as it is and without a network: sources, a test, actor.yaml, and the SDK
-itself. With --template component-rust it is a WASI 0.2 component, which takes its crates from the network.`,
+		Long: `Makes a folder that builds, runs and tests as it is and without a network: sources, a test, actor.yaml,
+and the SDK itself. With --template component-rust it is a WASI 0.2 component, which takes its crates from the
+network.`,
 		Example: `  weft new actor hello
   weft new actor hello --dir services/hello --module github.com/me/hello
   weft new actor edge --template component-rust`,
@@ -48,10 +49,12 @@ itself. With --template component-rust it is a WASI 0.2 component, which takes i
 				Dir  string `json:"dir"`
 			}{args[0], abs}, func(w io.Writer) {
 				if kind.value != scaffold.Templates[0] {
-					printf(w, "made %s\n\nNext:\n  cd %s\n  weft dev         # builds, runs, and updates it as you edit\n", abs, dir)
+					printf(w, "made %s\n\nNext:\n  cd %s\n  weft dev         # builds, runs, "+
+						"and updates it as you edit\n", abs, dir)
 					return
 				}
-				printf(w, "made %s\n\nNext:\n  cd %s\n  go test ./...    # runs without a lattice\n  weft dev         # builds, runs, and updates it as you edit\n", abs, dir)
+				printf(w, "made %s\n\nNext:\n  cd %s\n  go test ./...    # runs without a lattice\n"+
+					"  weft dev         # builds, runs, and updates it as you edit\n", abs, dir)
 			})
 		}}
 	cmd.Flags().StringVar(&dir, "dir", "", "folder to make (default: NAME)")

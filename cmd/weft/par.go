@@ -19,8 +19,8 @@ import (
 
 func parCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "par", Short: "Make and inspect provider archives",
-		Long: `A provider archive holds one provider's executables, one for each kind of machine (target), and signed claims that say what
-it is. It ends in .par, or .par.gz when it is compressed.`,
+		Long: `A provider archive holds one provider's executables, one for each kind of machine (target), and signed
+claims that say what it is. It ends in .par, or .par.gz when it is compressed.`,
 		Example: `  weft par create ./queue --contract acme:queue --vendor Acme --version 0.3.0
   weft par insert queue.par.gz ./queue-arm64 --target aarch64-linux`}
 	cmd.AddCommand(parCreate(a), parInsert(a), parInspect(a))
@@ -129,8 +129,8 @@ func parInsert(a *app) *cobra.Command {
 	var target, out, account string
 	cmd := &cobra.Command{Use: "insert FILE EXECUTABLE",
 		Short: "Add the executable for another kind of machine to an archive", Args: exactArgs(2),
-		Long: `The claims stay as they are, and so does the provider's key, which has to be among yours, and the account's, unless --account
-names another. An executable for the same target is replaced.`,
+		Long: `The claims stay as they are, and so does the provider's key, which has to be among yours, and the
+account's, unless --account names another. An executable for the same target is replaced.`,
 		Example: `  weft par insert queue.par.gz ./queue-arm64 --target aarch64-linux
   weft par insert queue.par.gz ./queue-mac --target aarch64-macos --out all.par.gz`,
 		RunE: func(_ *cobra.Command, args []string) error {

@@ -78,8 +78,8 @@ func readRules(path string) (*policy.Rules, error) {
 
 func policyCmd(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{Use: "policy", Short: "Try a file of rules for what may be started and called",
-		Long: `A host that is started with --policy-file FILE starts and calls only what the rules in it permit. The first rule that
-matches decides, or else the default, which has to be said:
+		Long: `A host that is started with --policy-file FILE starts and calls only what the rules in it permit. The
+first rule that matches decides, or else the default, which has to be said:
 
   default: deny
   rules:
@@ -92,7 +92,8 @@ matches decides, or else the default, which has to be said:
       labels: {zone: edge-*}        # of the host
     - allow: perform_invocation
 
-Conditions: issuer, actor, provider, contract, link, operation, origin, target, labels. All of a rule must hold; of a list, one.`}
+Conditions: issuer, actor, provider, contract, link, operation, origin, target, labels. All of a rule must hold; of a
+list, one.`}
 	cmd.AddCommand(policyTestCmd(t), policyCheckCmd(t))
 	return cmd
 }
@@ -143,9 +144,11 @@ func policyTestCmd(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{Use: "test FILE", Short: "Say what would be decided, and by which rule", Args: exactArgs(1),
 		Long: `Asks the rules in FILE, without any host. Ends with 0 when it is permitted, with 5 when it is denied.
 
-An actor that calls a provider is --actor and --provider; a provider that calls an actor is --origin PROVIDER --actor, with
---provider as well if it is; an actor that calls an actor is --origin and --actor. Names, keys and aliases are compared as given.`,
-		Example: `  weft policy test rules.yaml --action perform_invocation --actor shop --contract wasmcloud:keyvalue --operation KeyValue.Del
+An actor that calls a provider is --actor and --provider; a provider that calls an actor is --origin PROVIDER --actor,
+with --provider as well if it is; an actor that calls an actor is --origin and --actor. Names, keys and aliases are
+compared as given.`,
+		Example: "  weft policy test rules.yaml --action perform_invocation --actor shop " +
+			`--contract wasmcloud:keyvalue --operation KeyValue.Del
   weft policy test rules.yaml --action start_actor --actor shop --issuer ACOWL... --label zone=edge-7 -o json`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			question, err := q.question()

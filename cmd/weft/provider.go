@@ -37,8 +37,9 @@ func providerStart(a *app) *cobra.Command {
 	}
 	cmd := &cobra.Command{Use: "start REF", ValidArgsFunction: builtinOrFile, Short: "Start a provider",
 		Args: exactArgs(1),
-		Long: "REF is a file (a provider archive, or with --contract an executable, which is then packed and signed), a reference\n" +
-			"that hosts can fetch, or the name of a built-in provider:\n\n" + strings.Join(names, "\n"),
+		Long: "REF is a file (a provider archive, or with --contract an executable, " +
+			"which is then packed and signed), a reference\nthat hosts can fetch, " +
+			"or the name of a built-in provider:\n\n" + strings.Join(names, "\n"),
 		Example: `  weft provider start keyvalue-redis --link-name cache
   weft provider start ./my-provider --contract acme:queue --config '{"url":"tcp://queue:1883"}'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -86,10 +87,11 @@ func providerUpdate(a *app) *cobra.Command {
 	var link, config string
 	cmd := &cobra.Command{Use: "update PROVIDER REF", ValidArgsFunction: completer(a, providerNames, nil),
 		Short: "Replace a running provider by another build of it", Args: exactArgs(2),
-		Long: `REF is what "weft provider start" takes, and must have the same key. It goes to the hosts where the provider runs, one after
-another, and stops at the first that refuses. Each host fetches and verifies the new one before it ends the old one; calls
-that come between the two fail, or are served by other hosts, since one process serves an id. A new one that does not
-start is replaced by the old one again. Links, annotations and, without --config, the configuration stay.`,
+		Long: `REF is what "weft provider start" takes, and must have the same key. It goes to the hosts where the
+provider runs, one after another, and stops at the first that refuses. Each host fetches and verifies the new one before
+it ends the old one; calls that come between the two fail, or are served by other hosts, since one process serves an id.
+A new one that does not start is replaced by the old one again. Links, annotations and, without --config, the
+configuration stay.`,
 		Example: `  weft provider update queue ./queue-0.4.par.gz
   weft provider update keyvalue-redis keyvalue-redis --link-name cache     # the same again: a restart`,
 		RunE: func(cmd *cobra.Command, args []string) error {

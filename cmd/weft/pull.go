@@ -21,8 +21,8 @@ func pullCmd(a *app) *cobra.Command {
 	var reg registryFlags
 	cmd := &cobra.Command{Use: "pull REF", Short: "Fetch an actor or a provider archive into a file",
 		Args: exactArgs(1),
-		Long: `REF is registry/repository:tag or @digest, or lattice://NAME:TAG. What is in the file is verified against the digests, not
-against its claims; see: weft inspect FILE`,
+		Long: `REF is registry/repository:tag or @digest, or lattice://NAME:TAG. What is in the file is verified against
+the digests, not against its claims; see: weft inspect FILE`,
 		Example: `  weft pull ghcr.io/acme/echo:0.3 --out echo.wasm
   weft pull lattice://app:1.2.0`,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -34,10 +34,12 @@ func pushCmd(a *app) *cobra.Command {
 	var reg registryFlags
 	cmd := &cobra.Command{Use: "push FILE [REF]",
 		Short: "Put an actor or a provider archive into the lattice or a registry", Args: rangeArgs(1, 2),
-		Long: `Without REF the file goes into the lattice's own store, where lattice://NAME:TAG starts it on any host. NAME is the one in
-the claims, TAG is --tag or else the version in the claims. REF is registry/repository:tag, or lattice://NAME:TAG.
+		Long: `Without REF the file goes into the lattice's own store, where lattice://NAME:TAG starts it on any host.
+NAME is the one in the claims, TAG is --tag or else the version in the claims. REF is registry/repository:tag, or
+lattice://NAME:TAG.
 
-A module without claims is signed first, as "weft actor start" does. An executable becomes an archive with "weft par create".`,
+A module without claims is signed first, as "weft actor start" does. An executable becomes an archive with "weft par
+create".`,
 		Example: `  weft push app.wasm --tag 1.2.0                 # then: weft actor start lattice://app:1.2.0
   weft push queue.par.gz ghcr.io/acme/queue:0.3`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -76,7 +78,8 @@ A module without claims is signed first, as "weft actor start" does. An executab
 	f.StringVar(&r.Name, "name", "",
 		"actor's name, when the file is unsigned (default: from actor.yaml or the file's name)")
 	f.StringArrayVar(&r.Caps, "cap", nil,
-		"contract that the actor may use, when the file is unsigned; may be repeated; none is none at all (default: as for sign)")
+		"contract that the actor may use, when the file is unsigned; may be repeated; none is none at all (default: "+
+			"as for sign)")
 	f.Var((*revision)(&r.Revision), "rev",
 		"revision, when the file is unsigned (default: from actor.yaml, else the time)")
 	f.StringVar(&r.Version, "ver", "", "version for people, when the file is unsigned")

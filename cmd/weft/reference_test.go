@@ -23,10 +23,12 @@ func TestReferenceIsUpToDate(t *testing.T) {
 	old, fresh := strings.Split(string(file), "\n"), strings.Split(now.String(), "\n")
 	for i, line := range fresh {
 		if i >= len(old) || old[i] != line {
-			t.Fatalf("line %d is out of date; make the file again: go run ./cmd/weft reference > docs/reference.md\nwant %s", i+1, line)
+			t.Fatalf("line %d is out of date; make the file again: go run ./cmd/weft reference > "+
+				"docs/reference.md\nwant %s", i+1, line)
 		}
 	}
-	t.Fatal("it has lines that are not true any more; make the file again: go run ./cmd/weft reference > docs/reference.md")
+	t.Fatal("it has lines that are not true any more; make the file again: go run ./cmd/weft reference > " +
+		"docs/reference.md")
 }
 
 // Every variable that the command line reads stands in the reference, whether a flag has it or the code asks for it.

@@ -23,8 +23,9 @@ func claimFlags(f *pflag.FlagSet, r *operate.SignRequest) {
 	f.StringVar(&r.Name, "name", "",
 		"actor's name, when the file is unsigned (default: from actor.yaml or the file's name)")
 	f.StringArrayVar(&r.Caps, "cap", nil,
-		"contract that the actor may use, when the file is unsigned; may be repeated; none is none at all (default: from "+
-			"actor.yaml, else what a component imports and exports, or what is usual for a module)")
+		"contract that the actor may use, when the file is unsigned; may be repeated; "+
+			"none is none at all (default: from actor.yaml, else what a component imports and exports, "+
+			"or what is usual for a module)")
 	f.StringArrayVar(&r.Tags, "tag", nil, "tag in the claims; may be repeated")
 	f.Var((*revision)(&r.Revision), "rev",
 		"revision; has to grow with each update (default: from actor.yaml, else the time)")
@@ -72,8 +73,8 @@ func signCmd(a *app) *cobra.Command {
 	var expires time.Duration
 	cmd := &cobra.Command{Use: "sign FILE.wasm", Short: "Sign an actor module with your account key",
 		Args: exactArgs(1),
-		Long: `Writes FILE_s.wasm with signed claims: who made it, what it may use. What the claims say comes from flags, then from an
-actor.yaml beside the file or in the folder above. Claims that the file has already are replaced.`,
+		Long: `Writes FILE_s.wasm with signed claims: who made it, what it may use. What the claims say comes from
+flags, then from an actor.yaml beside the file or in the folder above. Claims that the file has already are replaced.`,
 		Example: `  weft sign app.wasm --name app --cap wasmcloud:httpserver
   weft sign build/app.wasm --out app-1.2.wasm --rev 12 --ver 1.2.0`,
 		RunE: func(_ *cobra.Command, args []string) error {

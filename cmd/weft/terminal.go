@@ -220,7 +220,8 @@ func (t *terminal) askPassphrase(why string, fresh bool) ([]byte, error) {
 	tty, err := openTTY()
 	if err != nil {
 		return nil, &lattice.Error{Code: lattice.ErrDenied, Op: "open", Entity: why,
-			Detail: "it is encrypted and there is no terminal to ask at; give --key-passphrase-file FILE, or WEFT_KEY_PASSPHRASE_FILE"}
+			Detail: "it is encrypted and there is no terminal to ask at; give --key-passphrase-file FILE, " +
+				"or WEFT_KEY_PASSPHRASE_FILE"}
 	}
 	defer tty.Close()
 	ask := func(prompt string) ([]byte, error) {

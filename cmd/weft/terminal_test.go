@@ -18,7 +18,8 @@ import (
 func TestTablesFitTheTerminal(t *testing.T) {
 	id := "MBCFOPM6JW2APJLXJD3Z5O4CN7CPYJ2B4FTKLJUR5YR5MITIU7HD3WD5"
 	long := strings.Repeat("very", 20) + "-long-name"
-	failed := "the provider cannot use the link: listen tcp 192.0.2.1:80: bind: cannot assign requested address on this machine"
+	failed := "the provider cannot use the link: listen tcp 192.0.2.1:80: bind: " +
+		"cannot assign requested address on this machine"
 	const headings = "NAME ID~ CONTRACT LINK HOST STATE +DIGEST ERROR"
 	rows := func() [][]string {
 		return [][]string{

@@ -19,9 +19,9 @@ import (
 func tokenCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "token", Aliases: []string{"tokens"},
 		Short: "Let other machines and people join the lattice",
-		Long: `A token is one line that holds all that a machine needs to join: the addresses of NATS, the authority that signs its
-certificate, credentials for one role, and for a host the cluster key. Whoever has the line has the role; keep it like a
-password. It is made on the machine whose "weft up" or "weft nats run" listens for others.`,
+		Long: `A token is one line that holds all that a machine needs to join: the addresses of NATS, the authority
+that signs its certificate, credentials for one role, and for a host the cluster key. Whoever has the line has the role;
+keep it like a password. It is made on the machine whose "weft up" or "weft nats run" listens for others.`,
 		Example: `  weft up -d --nats-listen 0.0.0.0
   weft token create                                  # on another machine: weft host run --join TOKEN
   weft token create --role operator --expires 8h     # on a laptop: weft host list --join TOKEN`}
@@ -47,11 +47,12 @@ func tokenCreate(a *app) *cobra.Command {
 	var expires time.Duration
 	var cluster bool
 	cmd := &cobra.Command{Use: "create", Short: "Make a token and print it", Args: exactArgs(0),
-		Long: `Roles: a host runs actors and providers; an operator looks and gives commands. What each may publish and subscribe to
-stands in docs/security.md. An operator who makes calls (weft call) needs the cluster key, too: --cluster-key.
+		Long: `Roles: a host runs actors and providers; an operator looks and gives commands. What each may publish and
+subscribe to stands in docs/security.md. An operator who makes calls (weft call) needs the cluster key, too:
+--cluster-key.
 
-With --creds-out the credentials are written to a file for wash, nats and other clients, and nothing secret is printed; the
-server's certificate is checked against the authority in DATA-DIR/access/ca/ca.pem.`,
+With --creds-out the credentials are written to a file for wash, nats and other clients, and nothing secret is printed;
+the server's certificate is checked against the authority in DATA-DIR/access/ca/ca.pem.`,
 		Example: `  weft token create --name second --expires 720h
   weft token create --role operator --server nats.example.org:4222
   weft token create --role operator --creds-out anna.creds`,
@@ -98,7 +99,8 @@ server's certificate is checked against the authority in DATA-DIR/access/ca/ca.p
 			if !id.Expires.IsZero() {
 				view.Expires = &id.Expires
 			}
-			a.say("weft: whoever has this is %s of lattice %s until %s; keep it like a password. To take it back: weft token revoke %s",
+			a.say("weft: whoever has this is %s of lattice %s until %s; keep it like a password. To take it back: "+
+				"weft token revoke %s",
 				article(id.Roles), id.Lattice, validUntil(id.Expires), id.ID[:12])
 			return a.print(view, func(w io.Writer) { fmt.Fprintln(w, or(view.Token, creds)) })
 		}}
@@ -193,8 +195,8 @@ func tokenTable(a *app, w io.Writer, list []natsauth.User) {
 func tokenRevoke(a *app) *cobra.Command {
 	return &cobra.Command{Use: "revoke NAME|ID", ValidArgsFunction: tokenNames(a),
 		Short: "Make a token worthless, and disconnect who uses it", Args: exactArgs(1),
-		Long: `The server that runs with this data directory disconnects the token's users within seconds, a host's providers too. A host
-knew the cluster key: where it fell into wrong hands, change that as well (docs/security.md).`,
+		Long: `The server that runs with this data directory disconnects the token's users within seconds, a host's
+providers too. A host knew the cluster key: where it fell into wrong hands, change that as well (docs/security.md).`,
 		Example: `  weft token revoke second
   weft token revoke UAB2CB576PHB`,
 		RunE: func(_ *cobra.Command, args []string) error {

@@ -33,12 +33,12 @@ func upCmd(a *app) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{Use: "up", Short: "Start a lattice on this machine: NATS, a host, the built-in providers",
 		Args: exactArgs(0),
-		Long: `Starts a NATS server with JetStream inside this process and a host that uses it. With --nats-url or --join the host joins
-the lattice there instead. Other weft commands on this machine find the lattice by themselves.
+		Long: `Starts a NATS server with JetStream inside this process and a host that uses it. With --nats-url or
+--join the host joins the lattice there instead. Other weft commands on this machine find the lattice by themselves.
 
-In the foreground, Ctrl-C lets work in flight finish and ends everything; a second Ctrl-C ends at once. With -d weft goes
-to the background once all is ready; "weft down" ends it. With -f a configuration file's providers, actors and links
-are started, too.
+In the foreground, Ctrl-C lets work in flight finish and ends everything; a second Ctrl-C ends at once. With -d weft
+goes to the background once all is ready; "weft down" ends it. With -f a configuration file's providers, actors and
+links are started, too.
 
 Beyond loopback (--nats-listen 0.0.0.0) NATS speaks TLS and wants credentials; "weft token create" makes those for other
 machines. The authority that certifies it is made on first use; --nats-server-cert takes a certificate of your own.`,

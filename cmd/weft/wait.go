@@ -89,7 +89,8 @@ func (p *placing) get() (operate.Where, error) {
 		return p.where, err
 	}
 	if p.where.Host != "" && (p.where.Spread || len(p.constraints) > 0) {
-		return p.where, usage.Errorf("--host names the host; --spread and --constraint find some: give one or the other")
+		return p.where,
+			usage.Errorf("--host names the host; --spread and --constraint find some: give one or the other")
 	}
 	return p.where, nil
 }

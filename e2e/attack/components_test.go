@@ -158,7 +158,8 @@ func TestHostileComponents(t *testing.T) {
 	} {
 		r.attack(h.name, func(t *testing.T) {
 			ref := ""
-			if strings.Contains(h.words, "too deep") || strings.Contains(h.words, "sections") { // what signs refuses it, too
+			// what signs refuses it, too
+			if strings.Contains(h.words, "too deep") || strings.Contains(h.words, "sections") {
 				ref = r.file(h.name+".wasm", h.code)
 			} else {
 				ref, _ = r.module(h.name, h.code)

@@ -163,7 +163,8 @@ func (r *rig) attack(name string, attack func(t *testing.T)) {
 		attack(t)
 		took, after := time.Since(from), r.host.usage(t)
 		served, slowest := r.bystander.served(t)
-		t.Logf("cost: %v, %v of processor, memory %d MiB -> %d MiB at most; the bystander was served %d times, at the slowest in %v",
+		t.Logf("cost: %v, %v of processor, memory %d MiB -> %d MiB at most; the bystander was served %d times, "+
+			"at the slowest in %v",
 			took.Round(time.Millisecond), (after.cpu - before.cpu).Round(10*time.Millisecond), before.now>>20,
 			after.peak>>20, served, slowest.Round(time.Millisecond))
 	})

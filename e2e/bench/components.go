@@ -127,7 +127,8 @@ var peers = []peer{
 		if err := os.MkdirAll(filepath.Join(project, ".wash"), 0o700); err != nil {
 			return nil, err
 		}
-		config := fmt.Sprintf("version: %q\nbuild:\n  command: \"true\"\n  component_path: %s\ndev:\n  address: %s\n", "2",
+		config := fmt.Sprintf("version: %q\nbuild:\n  command: \"true\"\n  component_path: %s\ndev:\n  address: %s\n",
+			"2",
 			component, addr)
 		return []string{"-C", project, "dev", "--non-interactive", "--meters", "off"},
 			os.WriteFile(filepath.Join(project, ".wash", "config.yaml"), []byte(config), 0o600)
@@ -159,7 +160,8 @@ func (l *lab) peer(p peer, component string) (addr string, err error) {
 		return "", err
 	}
 	if args[0] == "-C" { // it works in the folder where it is started
-		binary, args = "/bin/sh", append([]string{"-c", `cd "$1" && shift && exec "$@"`, "sh", args[1], binary}, args[2:]...)
+		binary, args = "/bin/sh", append([]string{"-c", `cd "$1" && shift && exec "$@"`, "sh", args[1], binary},
+			args[2:]...)
 	}
 	server, err := start([]string{"HOME=" + l.dir}, binary, args...)
 	if err != nil {

@@ -69,7 +69,8 @@ func measureCPU(ctx context.Context, b *bench, r *report) error {
 	if b.flame == "" {
 		return nil
 	}
-	title := fmt.Sprintf("Processor time of one request over the local channel: %.1f µs (%s, commit %s, %.0f requests/s while profiled)", total*1e6, cpu(), commit(), rate)
+	title := fmt.Sprintf("Processor time of one request over the local channel: %.1f µs (%s, commit %s, "+
+		"%.0f requests/s while profiled)", total*1e6, cpu(), commit(), rate)
 	return os.WriteFile(b.flame, flameSVG(title, flameOf(both)), 0o644)
 }
 

@@ -326,7 +326,8 @@ func overflow(addr string, want []byte, rate float64, d time.Duration) (flood, e
 
 // overloadRows are the lines of the report.
 func overloadRows(all []crush, p func(string, ...any)) {
-	p("| actor | offered, of the peak | goodput, of the peak | 503 | p50, p99 of a 503 | p50, p99 of what is served | p99 beside that at full load | lost or failed otherwise |")
+	p("| actor | offered, of the peak | goodput, of the peak | 503 | p50, p99 of a 503 | p50, " +
+		"p99 of what is served | p99 beside that at full load | lost or failed otherwise |")
 	p("|---|---|---|---|---|---|---|---|")
 	for _, c := range all {
 		for i := range loads {
@@ -349,7 +350,8 @@ func overloadRows(all []crush, p func(string, ...any)) {
 		f := &c.at[len(loads)-1]
 		serve := c.peak.cpu / float64(c.peak.good)
 		refuse := (f.cpu - serve*float64(len(f.served))) / float64(max(1, len(f.refused)))
-		p("%s: peaks per round %s requests/s; processor time of host and httpserver %.0f µs for one served, %.0f µs for a 503.", c.name, list(c.peaks), serve*1e6, refuse*1e6)
+		p("%s: peaks per round %s requests/s; processor time of host and httpserver %.0f µs for one served, "+
+			"%.0f µs for a 503.", c.name, list(c.peaks), serve*1e6, refuse*1e6)
 		for _, f := range c.at {
 			if f.example != nil {
 				p("Of those lost: %v", f.example)

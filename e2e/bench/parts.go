@@ -80,7 +80,8 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	defer func() { err = cmp.Or(err, os.RemoveAll(b.dir)) }()
 	if !haveWrk() {
-		fmt.Fprintln(os.Stderr, "bench: there is no wrk here (make bench installs it): the closed loop is the built-in one, which costs more processor time")
+		fmt.Fprintln(os.Stderr, "bench: there is no wrk here (make bench installs it): "+
+			"the closed loop is the built-in one, which costs more processor time")
 	}
 	r := &report{}
 	for _, p := range chosen {

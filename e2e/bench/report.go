@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // report gathers figures. Each part adds its own.
@@ -86,10 +87,12 @@ func (r *report) markdown(o options) string {
 	}
 	p("Made by `make bench` (`e2e/bench`) on %s, commit %s: %s, %d cores, %s.", time.Now().UTC().Format("2006-01-02"),
 		commit(), cpu(), runtime.NumCPU(), runtime.Version())
-	p("%d rounds of %s each in turns after one that does not count; medians, ratios those of each round. %d connections or requests in flight.", o.rounds, o.window, o.conns)
-	p("HTTP throughput is loaded by %s, latencies by an open loop: a constant rate, measured from when each request was due. Load", generator)
-	p("generator, NATS server, hosts and providers share the cores. All answers must be 200 and of the right length, and those of the built-in")
-	p("loop, which warms up, the right bytes; anything else ends the run.")
+	p("%d rounds of %s each in turns after one that does not count; medians, ratios those of each round. "+
+		"%d connections or requests in flight.", o.rounds, o.window, o.conns)
+	p("HTTP throughput is loaded by %s, latencies by an open loop: a constant rate, "+
+		"measured from when each request was due. Load generator, NATS server, hosts and providers share the cores. "+
+		"All answers must be 200 and of the right length, and those of the built-in loop, which warms up, "+
+		"the right bytes; anything else ends the run.", generator)
 	if len(r.targets) > 0 {
 		p("")
 		p("| figure | value | beside | result | target | met |")
@@ -112,6 +115,34 @@ func (r *report) markdown(o options) string {
 	if len(r.rounds) > 0 {
 		p("")
 		p("Requests/s of each round: %s.", strings.Join(r.rounds, "; "))
+	}
+	return folded(b.String(), 120)
+}
+
+// folded breaks lines of more than width characters between words. Rows of tables stay whole: Markdown knows no others.
+func folded(text string, width int) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "|") || utf8.RuneCountInString(line) <= width {
+			b.WriteString(line)
+			continue
+		}
+		at := 0
+		for i, word := range strings.Fields(line) {
+			n := utf8.RuneCountInString(word)
+			switch {
+			case i == 0:
+			case at+1+n > width:
+				b.WriteByte('\n')
+				at = 0
+			default:
+				b.WriteByte(' ')
+				at++
+			}
+			b.WriteString(word)
+			at += n
+		}
+		b.WriteByte('\n')
 	}
 	return b.String()
 }

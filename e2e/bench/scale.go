@@ -226,7 +226,8 @@ func crowdRows(all []crowded, r *report) {
 	flat("latency p50 at low load", latency, "%.0f µs")
 	flat("processor time of a request", cpu, "%.1f µs")
 	r.p("")
-	r.p("| others in the lattice: hosts, actors, links | requests/s beside alone | p50 at low load | beside alone | processor time of a request | beside alone | processor while idle | alone |")
+	r.p("| others in the lattice: hosts, actors, links | requests/s beside alone | p50 at low load | beside alone | " +
+		"processor time of a request | beside alone | processor while idle | alone |")
 	r.p("|---|---|---|---|---|---|---|---|")
 	for _, c := range all {
 		r.p("| %d each | %.2f | %.0f µs | %.2f | %.1f µs | %.2f | %.1f %% | %.1f %% |", c.n,
@@ -235,7 +236,9 @@ func crowdRows(all []crowded, r *report) {
 			100*c.amongIdle, 100*c.idle)
 	}
 	r.p("")
-	r.p("*Alone* is another host with httpserver, in a lattice and on a NATS server of its own, loaded in turns; the row of 0 shows how far two that")
-	r.p("are the same differ. Processor times are those of host and httpserver together. The others are simulated on one connection: a beat")
+	r.p("*Alone* is another host with httpserver, in a lattice and on a NATS server of its own, loaded in turns; " +
+		"the row of 0 shows how far two that")
+	r.p("are the same differ. Processor times are those of host and httpserver together. " +
+		"The others are simulated on one connection: a beat")
 	r.p("each second, an inventory each 30 s, claims, and a link to the same httpserver, which has a route for each.")
 }

@@ -82,15 +82,17 @@ func measureStreams(ctx context.Context, b *bench, r *report) error {
 			value:  fmt.Sprintf("%.0f MB/s", median(p.got)/1e6),
 			beside: fmt.Sprintf("bare net/http: %.0f MB/s", median(bare.got)/1e6),
 			got:    median(ratios(p.got, bare.got)), goal: atLeast(.5)})
-		r.target(target{figure: p.name + ": most growth of either process", value: fmt.Sprintf("%.1f MiB, %s", grown[p.name], which[p.name]),
-			got: grown[p.name], goal: atMost(8, " MiB")})
+		r.target(target{figure: p.name + ": most growth of either process",
+			value: fmt.Sprintf("%.1f MiB, %s", grown[p.name], which[p.name]),
+			got:   grown[p.name], goal: atMost(8, " MiB")})
 	}
 	return nil
 }
 
 // download fetches so many bytes, and calls look, which may be nil, again and again. It returns bytes each second.
 func download(ctx context.Context, addr string, bytes int64, look func()) (float64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/big?n="+strconv.FormatInt(bytes, 10), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/big?n="+
+		strconv.FormatInt(bytes, 10), nil)
 	if err != nil {
 		return 0, err
 	}

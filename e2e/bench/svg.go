@@ -29,7 +29,8 @@ func flameSVG(title string, root *frame) []byte {
 	depth := depthOf(root, leastShare*root.value)
 	height := flameTop + depth*frameHeight + flameMargin
 	var b bytes.Buffer
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" font-family="ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="%d">`+"\n",
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" `+
+		`font-family="ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="%d">`+"\n",
 		flameWidth, height, flameWidth, height, fontSize)
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#ffffff"/>`+"\n", flameWidth, height)
 	text := func(x, y float64, fill, s string) {
@@ -61,7 +62,8 @@ func flameSVG(title string, root *frame) []byte {
 		if level == 0 {
 			name = "one request"
 		}
-		fmt.Fprintf(&b, `<g><title>%s: %.2f µs, %.1f %%</title><rect x="%.2f" y="%.0f" width="%.2f" height="%d" fill="%s" stroke="#ffffff" stroke-width="0.6"/>`,
+		fmt.Fprintf(&b, `<g><title>%s: %.2f µs, %.1f %%</title><rect x="%.2f" y="%.0f" width="%.2f" height="%d" `+
+			`fill="%s" stroke="#ffffff" stroke-width="0.6"/>`,
 			escape(name), f.value*1e6, 100*f.value/root.value, x, y, max(width, .5), frameHeight, fill)
 		if level < 2 {
 			name = fmt.Sprintf("%s, %.1f µs", name, f.value*1e6)

@@ -142,7 +142,8 @@ func instancesOfOne(ctx context.Context, b *bench, r *report) error {
 	if err != nil {
 		return err
 	}
-	r.record("one actor from 1 to 1,000 instances (TinyGo, 85 kB): `actor scale`; then 1,000 requests at once until each is in an instance of its own",
+	r.record("one actor from 1 to 1,000 instances (TinyGo, 85 kB): `actor scale`; "+
+		"then 1,000 requests at once until each is in an instance of its own",
 		fmt.Sprintf("%s; %s", round(scaled), round(serving)),
 		fmt.Sprintf("host: %.0f MiB before, %.0f MiB after, %.0f KiB an instance and its request", mib(before),
 			mib(after), float64(after-before)/1024/thousand))

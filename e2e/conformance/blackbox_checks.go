@@ -79,7 +79,8 @@ func lifeChecks(prefix string, shared *boxes) []check {
 				}
 				return "", p.err()
 			}},
-		{prefix + ".shutdown", "5.7", "it ends for its own host alone, with the reply \"shutting down\", and exits with 0", func(s *suite) (string, error) {
+		{prefix + ".shutdown", "5.7", "it ends for its own host alone, with the reply \"shutting down\", " +
+			"and exits with 0", func(s *suite) (string, error) {
 			b, err := s.box(shared.command, shared.contract, boxOptions{})
 			if err != nil {
 				return "", err
@@ -366,7 +367,8 @@ func keyvalueChunks(b *box, actor string) (string, error) {
 func httpserverChecks(command []string) []check {
 	shared := &boxes{command: command, contract: "wasmcloud:httpserver"}
 	return append(lifeChecks("httpserver", shared), []check{
-		{"httpserver.request", "2.4", "a request becomes an HttpRequest and an invocation with all keys, and the response comes back", func(s *suite) (string, error) {
+		{"httpserver.request", "2.4", "a request becomes an HttpRequest and an invocation with all keys, " +
+			"and the response comes back", func(s *suite) (string, error) {
 			return webbed(s, shared, func(b *box, id string, _ object) []byte {
 				return reply(id, pack(object{"statusCode": uint16(418),
 					"header": object{"x-answer": []string{"1", "2"}}, "body": []byte("short and stout")}), nil)
@@ -482,25 +484,26 @@ func httpserverChecks(command []string) []check {
 					return p.err()
 				})
 			}},
-		{"httpserver.unlink", "5.5", "linkdefs.del ends the listener, and a later put with other values starts another", func(s *suite) (string, error) {
-			return webbed(s, shared, func(_ *box, id string, _ object) []byte {
-				return reply(id, pack(object{"statusCode": 200, "header": object{}, "body": []byte{}}), nil)
-			}, func(b *box, actor, url string, _ <-chan *nats.Msg) error {
-				if err := b.tell("del", b.link(actor, object{})); err != nil {
-					return err
-				}
-				return eventually(eventTime, func() error {
-					resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(url)
-					if err == nil {
-						resp.Body.Close()
-						if resp.StatusCode == 200 {
-							return errors.New("it still serves")
-						}
+		{"httpserver.unlink", "5.5", "linkdefs.del ends the listener, and a later put with other values starts another",
+			func(s *suite) (string, error) {
+				return webbed(s, shared, func(_ *box, id string, _ object) []byte {
+					return reply(id, pack(object{"statusCode": 200, "header": object{}, "body": []byte{}}), nil)
+				}, func(b *box, actor, url string, _ <-chan *nats.Msg) error {
+					if err := b.tell("del", b.link(actor, object{})); err != nil {
+						return err
 					}
-					return nil
+					return eventually(eventTime, func() error {
+						resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(url)
+						if err == nil {
+							resp.Body.Close()
+							if resp.StatusCode == 200 {
+								return errors.New("it still serves")
+							}
+						}
+						return nil
+					})
 				})
-			})
-		}},
+			}},
 	}...)
 }
 

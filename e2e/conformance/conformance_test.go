@@ -23,7 +23,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // deviations are the checks that weft fails, each with the reason.
 var deviations = map[string]string{
 	"scale.missing": `RATIONALE.md, "Why does a scale command without a count fail?"`,
-	"environment":   "TMPDIR of the host is passed on beside PATH and HOME, so that what providers write goes where the host's files go",
+	"environment": "TMPDIR of the host is passed on beside PATH and HOME, so that what providers write goes where " +
+		"the host's files go",
 }
 
 // inapplicableHere are the checks that cannot be made against weft.
@@ -71,7 +72,8 @@ func TestVectors(t *testing.T) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}
-	if got := moduleHash([]byte("\x00asm\x01\x00\x00\x00")); got != "93A44BBB96C751218E4C00D479E4C14358122A389ACCA16205B1E4D0DC5F9476" {
+	if got := moduleHash(
+		[]byte("\x00asm\x01\x00\x00\x00")); got != "93A44BBB96C751218E4C00D479E4C14358122A389ACCA16205B1E4D0DC5F9476" {
 		t.Errorf("hash of the empty module %s", got)
 	}
 	long := append([]byte("\x00asm\x01\x00\x00\x00"), 0, 0x82, 0x80, 0x00, 1, 'x') // a length longer than need be

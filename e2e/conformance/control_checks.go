@@ -12,8 +12,9 @@ var controlChecks = []check{
 	{"ping.shape", "6.4", "every host answers ping.hosts with all keys", func(s *suite) (string, error) {
 		var p problems
 		for _, h := range s.hosts {
-			p.shape("the answer", h, "id:host issuer:cluster labels:strmap friendly_name:text uptime_seconds:int uptime_human:text version:text "+
-				"cluster_issuers:text js_domain?~:str ctl_host:text rpc_host:text prov_rpc_host?:text lattice_prefix:text lattice:text")
+			p.shape("the answer", h, "id:host issuer:cluster labels:strmap friendly_name:text uptime_seconds:int "+
+				"uptime_human:text version:text cluster_issuers:text js_domain?~:str ctl_host:text rpc_host:text "+
+				"prov_rpc_host?:text lattice_prefix:text lattice:text")
 			version, _ := h["version"].(string)
 			p.want(semver.MatchString(version), "version %q is no semver", version)
 			p.want(h["lattice"] == s.lattice && h["lattice_prefix"] == s.lattice,
@@ -288,16 +289,19 @@ func (s *suite) traced() (string, error) {
 
 // checkInventory holds an inventory to 6.5.
 func checkInventory(p *problems, inv object) {
-	p.shape("the inventory", inv, "host_id:host issuer:cluster friendly_name:text labels:strmap actors:list providers:list version:text uptime_human:text uptime_seconds:int")
+	p.shape("the inventory", inv, "host_id:host issuer:cluster friendly_name:text labels:strmap actors:list "+
+		"providers:list version:text uptime_human:text uptime_seconds:int")
 	for _, a := range list(inv["actors"]) {
 		p.shape("an actor", a, "id:actor image_ref?:str name?:str instances:list")
 		p.want(a["public_key"] == nil, "6.5: an actor has id and public_key")
 		for _, i := range list(a["instances"]) {
-			p.shape("an instance", i, "annotations?:strmap instance_id:text revision:int image_ref?:str max_instances:int max_concurrent:int")
+			p.shape("an instance", i, "annotations?:strmap instance_id:text revision:int image_ref?:str "+
+				"max_instances:int max_concurrent:int")
 		}
 	}
 	for _, v := range list(inv["providers"]) {
-		p.shape("a provider", v, "id:provider image_ref?:str contract_id:str link_name:str name?:str annotations?:strmap revision:int")
+		p.shape("a provider", v, "id:provider image_ref?:str contract_id:str link_name:str name?:str "+
+			"annotations?:strmap revision:int")
 		p.want(v["public_key"] == nil, "6.5: a provider has id and public_key")
 	}
 }

@@ -28,7 +28,9 @@ var invokeChecks = []check{
 		for _, trace := range []any{object{}, nil,
 			object{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
 			object{"traceparent": "garbage"}} {
-			if _, err := s.invoking(func(i *invocation) { i.envelope = func(e object) { e["traceContext"] = trace } }); err != nil {
+			if _, err := s.invoking(func(i *invocation) {
+				i.envelope = func(e object) { e["traceContext"] = trace }
+			}); err != nil {
 				return "", fmt.Errorf("with %v: %w", trace, err)
 			}
 		}
@@ -56,7 +58,9 @@ var invokeChecks = []check{
 		func(s *suite) (string, error) {
 			return s.invoking(func(i *invocation) {
 				i.origin = entity{key: "__WASH__"}
-				i.envelope = func(e object) { e["host_id"] = "NwashHostCallerId000000000000000000000000000000000000000" }
+				i.envelope = func(e object) {
+					e["host_id"] = "NwashHostCallerId000000000000000000000000000000000000000"
+				}
 			})
 		}},
 	{"invoke.wash.new", "3.9", "wash call 0.23-0.26: the actor itself is the origin", func(s *suite) (string, error) {

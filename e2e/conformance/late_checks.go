@@ -73,32 +73,33 @@ var lateChecks = []check{
 			}
 			return "", p.err()
 		}},
-	{"health.failed", "5.6", "healthy: false is health_check_failed, and the event of no change is health_check_status", func(s *suite) (string, error) {
-		h, err := s.helper("default")
-		if err != nil {
-			return "", err
-		}
-		if s.o.quick {
-			return "", notApplicable("--quick")
-		}
-		if _, err := s.event(0, time.Second, "health_check_passed",
-			object{"public_key": h.key, "link_name": "default"}); err != nil {
-			return "", notApplicable("it never passed")
-		}
-		mark := s.events.mark()
-		if _, err := s.nc.Request(backChannel(s.lattice, h.key, "default", "health"), []byte("sick"),
-			answerTime); err != nil {
-			return "", err
-		}
-		e, err := s.event(mark, heartbeatEvery+5*time.Second, "health_check_failed",
-			object{"public_key": h.key, "link_name": "default"})
-		var p problems
-		if err != nil {
-			return "", err
-		}
-		p.shape("health_check_failed", e.data(), "public_key:provider contract_id:text link_name:text")
-		return fmt.Sprintf("%.1f s after the first check", e.at.Sub(h.began.at).Seconds()-5), p.err()
-	}},
+	{"health.failed", "5.6", "healthy: false is health_check_failed, and the event of no change is health_check_status",
+		func(s *suite) (string, error) {
+			h, err := s.helper("default")
+			if err != nil {
+				return "", err
+			}
+			if s.o.quick {
+				return "", notApplicable("--quick")
+			}
+			if _, err := s.event(0, time.Second, "health_check_passed",
+				object{"public_key": h.key, "link_name": "default"}); err != nil {
+				return "", notApplicable("it never passed")
+			}
+			mark := s.events.mark()
+			if _, err := s.nc.Request(backChannel(s.lattice, h.key, "default", "health"), []byte("sick"),
+				answerTime); err != nil {
+				return "", err
+			}
+			e, err := s.event(mark, heartbeatEvery+5*time.Second, "health_check_failed",
+				object{"public_key": h.key, "link_name": "default"})
+			var p problems
+			if err != nil {
+				return "", err
+			}
+			p.shape("health_check_failed", e.data(), "public_key:provider contract_id:text link_name:text")
+			return fmt.Sprintf("%.1f s after the first check", e.at.Sub(h.began.at).Seconds()-5), p.err()
+		}},
 	{"heartbeat", "7.2", "every host sends a heartbeat at least each 30 s, with its inventory",
 		func(s *suite) (string, error) {
 			if wait := heartbeatEvery + 2*time.Second - time.Since(s.begun); wait > 0 {
@@ -119,7 +120,8 @@ var lateChecks = []check{
 					continue
 				}
 				d := beats[0].data()
-				p.shape("the heartbeat", d, "labels:strmap friendly_name:text version:text uptime_seconds:int uptime_human:text")
+				p.shape("the heartbeat", d, "labels:strmap friendly_name:text version:text uptime_seconds:int "+
+					"uptime_human:text")
 				p.want(semver.MatchString(fmt.Sprint(d["version"])), "version %v is no semver", d["version"])
 				if _, old := d["actors"].(object); old {
 					form = "the form of 0.81 and older"
@@ -140,7 +142,8 @@ var lateChecks = []check{
 				p.addf("%q is no JSON object", clip(r.raw))
 				continue
 			}
-			p.shape("an event", r.event, "specversion:text id:text type:text source:text time:text datacontenttype:text data:map")
+			p.shape("an event", r.event, "specversion:text id:text type:text source:text time:text "+
+				"datacontenttype:text data:map")
 			p.want(r.event["specversion"] == "1.0", "specversion is %v", r.event["specversion"])
 			p.want(r.event["datacontenttype"] == "application/json", "datacontenttype is %v",
 				r.event["datacontenttype"])

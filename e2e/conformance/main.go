@@ -72,11 +72,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&o.lattice, "lattice", "default", "name of the lattice")
 	flags.StringVar(&o.prefix, "prefix", "wasmbus.ctl", "what subjects of the control interface begin with")
 	flags.StringVar(&o.seedFile, "cluster-seed-file", "",
-		"file with a seed that the hosts accept as issuer (default: learnt from the host data that a host gives to our provider)")
+		"file with a seed that the hosts accept as issuer (default: learnt from the host data that a host gives to "+
+			"our provider)")
 	flags.StringVar(&o.actor, "actor", "",
-		"module of an actor for wasmcloud:httpserver to be checked; one without claims is signed; several are separated by commas")
+		"module of an actor for wasmcloud:httpserver to be checked; one without claims is signed; "+
+			"several are separated by commas")
 	flags.Var(&o.providers, "provider",
-		"keyvalue=COMMAND or httpserver=COMMAND: a provider's process to be checked, with this program as its host; may be repeated")
+		"keyvalue=COMMAND or httpserver=COMMAND: a provider's process to be checked, with this program as its host; "+
+			"may be repeated")
 	flags.StringVar(&o.startHost, "start-host", "",
 		"command that starts one more host in the lattice, to be watched from start to stop")
 	flags.StringVar(&o.only, "only", "", "one group of checks: "+strings.Join(groups, ", "))

@@ -22,13 +22,15 @@ var startProviderChecks = []check{
 			var p problems
 			data := h.began.data()
 			p.shape("provider_started", data,
-				"host_id:host public_key:provider image_ref:text link_name:text contract_id:text instance_id:text annotations:strmap claims:map")
+				"host_id:host public_key:provider image_ref:text link_name:text contract_id:text instance_id:text "+
+					"annotations:strmap claims:map")
 			p.want(data["public_key"] == h.key && data["contract_id"] == probeContract, "it is %v", data)
 			p.want(data["image_ref"] == h.ref, "image_ref is %v, not as sent", data["image_ref"])
 			notes, _ := data["annotations"].(object)
 			p.want(notes["conformance"] == "yes", "annotations are %v", notes)
 			claims, _ := data["claims"].(object)
-			p.shape("claims", claims, "issuer:account name:text tags?~:str version:str not_before_human:text expires_human:text")
+			p.shape("claims", claims, "issuer:account name:text tags?~:str version:str not_before_human:text "+
+				"expires_human:text")
 			return "", p.err()
 		}},
 	{"provider.inventory", "6.5", "the provider is in the inventory", func(s *suite) (string, error) {
@@ -66,8 +68,9 @@ var startProviderChecks = []check{
 		}
 		var p problems
 		d := h.data
-		p.shape("host data", d, "host_id:host lattice_rpc_prefix:text link_name:text lattice_rpc_user_jwt:str lattice_rpc_user_seed:str lattice_rpc_url:str "+
-			"provider_key:provider invocation_seed:text env_values:strmap instance_id:text link_definitions:list cluster_issuers:strs config_json?~:str "+
+		p.shape("host data", d, "host_id:host lattice_rpc_prefix:text link_name:text lattice_rpc_user_jwt:str "+
+			"lattice_rpc_user_seed:str lattice_rpc_url:str provider_key:provider invocation_seed:text "+
+			"env_values:strmap instance_id:text link_definitions:list cluster_issuers:strs config_json?~:str "+
 			"default_rpc_timeout_ms:int structured_logging:bool log_level?:str otel_config:map js_domain?~:str")
 		p.want(d["host_id"] == s.host(), "host_id is %v", d["host_id"])
 		p.want(d["lattice_rpc_prefix"] == s.lattice && d["link_name"] == "default" && d["provider_key"] == h.key,
@@ -130,7 +133,8 @@ var startProviderChecks = []check{
 						return fmt.Errorf("link_definitions are %s", short(h.data["link_definitions"]))
 					}
 					var p problems
-					p.shape("the link", links[0], "actor_id:str provider_id:str link_name:str contract_id:str values:strmap")
+					p.shape("the link", links[0],
+						"actor_id:str provider_id:str link_name:str contract_id:str values:strmap")
 					p.want(fmt.Sprint(links[0]["values"]) == fmt.Sprint(link["values"]) &&
 						links[0]["actor_id"] == link["actor_id"], "it is %v", links[0])
 					return p.err()
@@ -192,7 +196,8 @@ var startProviderChecks = []check{
 	{"provider.missing", "7.5", "an archive that is not there: provider_start_failed", func(s *suite) (string, error) {
 		return s.providerFails("file://"+s.dir+"/nothing.par", "")
 	}},
-	{"provider.health", "5.6", "the first health check comes about 5 s after the start, as a request, with an empty payload", func(s *suite) (string, error) {
+	{"provider.health", "5.6", "the first health check comes about 5 s after the start, as a request, " +
+		"with an empty payload", func(s *suite) (string, error) {
 		h, err := s.helper("default")
 		if err != nil {
 			return "", err
@@ -443,7 +448,8 @@ var playedChecks = []check{
 			}
 			var p problems
 			p.shape("provider_stopped", e.data(),
-				"host_id:host public_key:provider link_name:text contract_id:text instance_id:text annotations:strmap reason:text")
+				"host_id:host public_key:provider link_name:text contract_id:text instance_id:text "+
+					"annotations:strmap reason:text")
 			asked, ok := s.rpc.await(rpcMark, time.Second,
 				func(r recorded) bool { return strings.HasSuffix(r.subject, ".second.shutdown") })
 			p.want(ok, "no request on the shutdown subject")
@@ -478,7 +484,8 @@ var playedChecks = []check{
 		}
 		var p problems
 		p.shape("provider_stopped", e.data(),
-			"host_id:host public_key:provider link_name:text contract_id:text instance_id:text annotations:strmap reason:text")
+			"host_id:host public_key:provider link_name:text contract_id:text instance_id:text annotations:strmap "+
+				"reason:text")
 		p.want(!isOneOf(e.data()["reason"], "normal", "stop"), "the reason is %v", e.data()["reason"])
 		seen := fmt.Sprintf("reason %v", e.data()["reason"])
 		if _, again := s.events.await(mark, 3*time.Second,

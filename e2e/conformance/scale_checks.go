@@ -22,7 +22,8 @@ var scaleChecks = []check{
 			})
 		})
 	}},
-	{"scale.down", "7.4", "scaling down emits actors_stopped with count and remaining, and actor_scaled with the new maximum", func(s *suite) (string, error) {
+	{"scale.down", "7.4", "scaling down emits actors_stopped with count and remaining, " +
+		"and actor_scaled with the new maximum", func(s *suite) (string, error) {
 		return s.scaling("down", func(b *bench) error {
 			return b.steps(b.step(b.scale(5), "actor_scaled/5"), func() error {
 				return b.step(b.scale(2), "actors_stopped/3/2", "actor_scaled/2")
@@ -268,7 +269,8 @@ var scaleChecks = []check{
 				}
 				claims, _ := e.data()["claims"].(object)
 				bad.shape("claims of "+name, claims,
-					"call_alias~:str caps:strs issuer:account tags~:strs name:text version~:str revision~:int not_before_human:text expires_human:text")
+					"call_alias~:str caps:strs issuer:account tags~:strs name:text version~:str revision~:int "+
+						"not_before_human:text expires_human:text")
 				bad.want(claims["name"] == "conformance probe", "name is %v", claims["name"])
 			}
 			return "", bad.err()
@@ -292,7 +294,8 @@ var scaleChecks = []check{
 		var bad problems
 		if err == nil {
 			bad.shape("the claims", found,
-				"call_alias:str caps:str capabilities:str iss:account issuer:account name:text rev:str revision:str sub:actor subject:actor tags:str version:str")
+				"call_alias:str caps:str capabilities:str iss:account issuer:account name:text rev:str revision:str "+
+					"sub:actor subject:actor tags:str version:str")
 			for key, v := range found {
 				_, ok := v.(string)
 				bad.want(ok, "%s is %v, not a string", key, v)
@@ -381,7 +384,8 @@ func (b *bench) step(command func() error, events ...string) error {
 // fields holds the data of an event to 7.4.
 func (b *bench) fields(p *problems, name string, data object) {
 	shapes := map[string]string{
-		"actor_started":  "public_key:actor image_ref:str api_version:str instance_id:text annotations:strmap claims:map",
+		"actor_started": "public_key:actor image_ref:str api_version:str instance_id:text annotations:strmap " +
+			"claims:map",
 		"actor_stopped":  "public_key:actor instance_id:text annotations:strmap",
 		"actors_started": "public_key:actor image_ref:str annotations:strmap host_id:host claims:map count:int",
 		"actors_stopped": "public_key:actor image_ref:str annotations:strmap host_id:host count:int remaining:int",

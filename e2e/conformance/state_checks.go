@@ -73,7 +73,8 @@ var stateChecks = []check{
 				return p.err()
 			})
 		}},
-	{"link.del.direct", "8.5", "a KV delete removes the link: linkdef_deleted and linkdefs.del with the remembered definition", func(s *suite) (string, error) {
+	{"link.del.direct", "8.5", "a KV delete removes the link: linkdef_deleted and linkdefs.del with the remembered " +
+		"definition", func(s *suite) (string, error) {
 		return s.removal("del", func(kv nats.KeyValue, key string) error { return kv.Delete(key) })
 	}},
 	{"link.purge.direct", "8.5", "a KV purge does the same", func(s *suite) (string, error) {
@@ -156,7 +157,8 @@ var stateChecks = []check{
 			if err != nil {
 				return "", err
 			}
-			return s.storedClaims(a.id, "call_alias:str caps:str contract_id:str iss:account name:text rev:str sub:actor tags:str version:str", nil)
+			return s.storedClaims(a.id, "call_alias:str caps:str contract_id:str iss:account name:text rev:str "+
+				"sub:actor tags:str version:str", nil)
 		}},
 	{"claims.provider.value", "8.3",
 		"a provider's claims are stored without the keys that make hosts take it for an actor",

@@ -6,8 +6,10 @@ package main
 //	R  answer with the payload             r  return success without an answer
 //	E  fail with the payload as text       e  fail without a text
 //	B  set an error, answer, and succeed   T  trap
-//	O  answer with the operation           I  answer with the initialisers that ran, a bit each: 1 _initialize, 2 _start, 4 wapc_init
-//	C  make the call in the payload (see hostCall) and answer the result's bits: 4 bytes little endian, then response or error text
+//	O  answer with the operation           I  answer with the initialisers that ran, a bit each:
+//	                                          1 _initialize, 2 _start, 4 wapc_init
+//	C  make the call in the payload (see hostCall) and answer the result's bits: 4 bytes little endian, then response
+//	   or error text
 //	D  as C, but read the response or error twice and answer the second
 //	U  as C, but do not look at the outcome at all; answer "unread"
 //	L  write the payload to the console and answer "logged"

@@ -22,12 +22,14 @@ func TestComponentsOfAllLanguages(t *testing.T) {
 		build    func(r *rig, folder string)
 	}{
 		{"go", func(r *rig, folder string) {
-			r.run(folder, []string{"GOOS=wasip1", "GOARCH=wasm"}, "go", "build", "-buildmode=c-shared", "-ldflags=-s", "-o",
+			r.run(folder, []string{"GOOS=wasip1", "GOARCH=wasm"}, "go", "build", "-buildmode=c-shared",
+				"-ldflags=-s", "-o",
 				out("core"), ".")
 			r.run(folder, nil, "wasm-tools", "component", "embed", wit, out("core"), "-o", out("hello-go"))
 		}},
 		{"c", func(r *rig, folder string) {
-			r.run(folder, nil, "clang", "--target=wasm32-wasi", "-Os", "-mexec-model=reactor", "-nostartfiles", "-Wl,--no-entry",
+			r.run(folder, nil, "clang", "--target=wasm32-wasi", "-Os", "-mexec-model=reactor", "-nostartfiles",
+				"-Wl,--no-entry",
 				"-o", out("core"), "main.c")
 			r.run(folder, nil, "wasm-tools", "component", "embed", wit, out("core"), "-o", out("embedded"))
 			r.run(folder, nil, "wasm-tools", "component", "new", out("embedded"), "-o", out("hello-c"))

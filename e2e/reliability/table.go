@@ -84,7 +84,8 @@ const (
 
 func table(rows []row) string {
 	var b strings.Builder
-	b.WriteString("| what happens | requests | failed | of these without a store | failed for | worst answered | what a person sees |\n|---|--:|--:|--:|--:|--:|---|\n")
+	b.WriteString("| what happens | requests | failed | of these without a store | failed for | worst answered | " +
+		"what a person sees |\n|---|--:|--:|--:|--:|--:|---|\n")
 	for _, r := range rows {
 		what := r.what
 		if strings.Contains(what, "%s") {

@@ -17,7 +17,8 @@ import (
 //	4  stream               uint32
 //	8  kind                 uint8
 //	9  flags                uint8
-//	10 code                 uint16   route of a request, lattice.Code of a failed response, of others how long it was served
+//	10 code                 uint16   route of a request, lattice.Code of a failed response, of others how long it was
+//	                         served
 const (
 	headerBytes = 12
 	// maxBody bounds the body of a frame, so that a buffer of fixed size holds any.

@@ -23,7 +23,8 @@ import (
 // What a call over a Pair comes to; provider's TestAllWaysAreTheSame compares it with a Conn and with NATS.
 func TestPair(t *testing.T) {
 	host, prov := channel.Pair()
-	call := &channel.Call{Origin: wire.Entity{PublicKey: "V1"}, Target: wire.Entity{PublicKey: "M1"}, Operation: "Do", Payload: []byte("ab")}
+	call := &channel.Call{Origin: wire.Entity{PublicKey: "V1"}, Target: wire.Entity{PublicKey: "M1"}, Operation: "Do",
+		Payload: []byte("ab")}
 	if _, err := prov.Call(t.Context(), call, time.Second); !channel.Elsewhere(err) || prov.Up() {
 		t.Errorf("nothing is served: %v", err)
 	}
@@ -55,24 +56,37 @@ func TestPair(t *testing.T) {
 		want   error
 		text   string
 	}{
-		"answer": {call, func(_ context.Context, inv *wire.Invocation) ([]byte, error) { return bytes.ToUpper(inv.Msg), nil }, nil, "AB"},
+		"answer": {call, func(_ context.Context, inv *wire.Invocation) ([]byte, error) {
+			return bytes.ToUpper(inv.Msg), nil
+		}, nil, "AB"},
 		"body": {with(func(c *channel.Call) { c.Body, c.BodyLength = strings.NewReader("cd"), 2 }),
-			func(_ context.Context, inv *wire.Invocation) ([]byte, error) { return bytes.ToUpper(inv.Msg), nil }, nil, "ABCD"},
-		"short body":       {with(func(c *channel.Call) { c.Body, c.BodyLength = strings.NewReader("c"), 2 }), nil, io.ErrUnexpectedEOF, ""},
-		"no body":          {with(func(c *channel.Call) { c.Body, c.BodyLength = strings.NewReader(""), 2 }), nil, io.ErrUnexpectedEOF, ""},
-		"broken body":      {with(func(c *channel.Call) { c.Body, c.BodyLength = iotest.ErrReader(broken), 2 }), nil, broken, ""},
-		"somebody else":    {with(func(c *channel.Call) { c.Origin.PublicKey = "V2" }), nil, lattice.ErrDenied, ""},
-		"too much to ask":  {with(func(c *channel.Call) { c.Payload = long }), nil, lattice.ErrTooLarge, ""},
-		"too much to tell": {call, func(context.Context, *wire.Invocation) ([]byte, error) { return long, nil }, lattice.ErrTooLarge, ""},
-		"panic":            {call, func(context.Context, *wire.Invocation) ([]byte, error) { panic("x") }, lattice.ErrInternal, ""},
-		"out of time":      {call, func(ctx context.Context, _ *wire.Invocation) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() }, lattice.ErrTimeout, ""},
-		"stay": {with(func(c *channel.Call) { c.Stay = true }), func(ctx context.Context, _ *wire.Invocation) ([]byte, error) {
-			channel.Yield(ctx)
-			if !channel.Stays(ctx) {
-				return nil, errors.New("it may go elsewhere")
-			}
-			return nil, nil
-		}, nil, ""},
+			func(_ context.Context, inv *wire.Invocation) ([]byte, error) {
+				return bytes.ToUpper(inv.Msg), nil
+			}, nil, "ABCD"},
+		"short body": {with(func(c *channel.Call) { c.Body, c.BodyLength = strings.NewReader("c"), 2 }), nil,
+			io.ErrUnexpectedEOF, ""},
+		"no body": {with(func(c *channel.Call) { c.Body, c.BodyLength = strings.NewReader(""), 2 }), nil,
+			io.ErrUnexpectedEOF, ""},
+		"broken body": {with(func(c *channel.Call) { c.Body, c.BodyLength = iotest.ErrReader(broken), 2 }),
+			nil, broken, ""},
+		"somebody else":   {with(func(c *channel.Call) { c.Origin.PublicKey = "V2" }), nil, lattice.ErrDenied, ""},
+		"too much to ask": {with(func(c *channel.Call) { c.Payload = long }), nil, lattice.ErrTooLarge, ""},
+		"too much to tell": {call, func(context.Context, *wire.Invocation) ([]byte, error) { return long, nil },
+			lattice.ErrTooLarge, ""},
+		"panic": {call, func(context.Context, *wire.Invocation) ([]byte, error) { panic("x") },
+			lattice.ErrInternal, ""},
+		"out of time": {call, func(ctx context.Context, _ *wire.Invocation) ([]byte, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}, lattice.ErrTimeout, ""},
+		"stay": {with(func(c *channel.Call) { c.Stay = true }),
+			func(ctx context.Context, _ *wire.Invocation) ([]byte, error) {
+				channel.Yield(ctx)
+				if !channel.Stays(ctx) {
+					return nil, errors.New("it may go elsewhere")
+				}
+				return nil, nil
+			}, nil, ""},
 		"guest's error": {call, func(context.Context, *wire.Invocation) ([]byte, error) {
 			return nil, &lattice.Error{Code: lattice.ErrGuest, Detail: "no such key"}
 		}, lattice.ErrGuest, ""},
@@ -112,7 +126,8 @@ func TestPair(t *testing.T) {
 
 	host.Close()
 	prov.Close()
-	if _, err := prov.Call(t.Context(), call, time.Second); !channel.Elsewhere(err) || prov.Notify(t.Context(), nil) == nil {
+	if _, err := prov.Call(t.Context(), call, time.Second); !channel.Elsewhere(err) ||
+		prov.Notify(t.Context(), nil) == nil {
 		t.Errorf("after the end: %v", err)
 	}
 	<-prov.Done()
@@ -130,7 +145,8 @@ func TestPairNests(t *testing.T) {
 	}
 	a.Serve(channel.Config{Handler: forth(a)})
 	b.Serve(channel.Config{Handler: forth(b)})
-	if _, err := a.Call(t.Context(), &channel.Call{Operation: "Begin"}, time.Second); !errors.Is(err, lattice.ErrNoResponders) || depth < 2 || depth > 100 {
+	if _, err := a.Call(t.Context(), &channel.Call{Operation: "Begin"}, time.Second); !errors.Is(err,
+		lattice.ErrNoResponders) || depth < 2 || depth > 100 {
 		t.Errorf("depth %d, %v", depth, err)
 	}
 }

@@ -488,7 +488,8 @@ func (unsupportedError) Unwrap() error { return lattice.ErrNotFound }
 type noConfigError struct{ unsupportedError }
 
 func (noConfigError) Error() string {
-	return unsupported + ": hosts keep no configuration; give an actor its own when it is started (weft actor start --config), and a provider by its links"
+	return unsupported + ": hosts keep no configuration; give an actor its own when it is started (weft actor start " +
+		"--config), and a provider by its links"
 }
 
 func (s *Server) refuse(m *nats.Msg, err error) {

@@ -179,13 +179,16 @@ func TestEveryCommandArrives(t *testing.T) {
 			return b.client.StartActor(ctx, control.StartActorRequest{ActorRef: "r", HostID: id,
 				Count: 2})
 		}},
-		{"scale r 0", func() error { return b.client.ScaleActor(ctx, control.ScaleActorRequest{ActorRef: "r", HostID: id}) }},
+		{"scale r 0", func() error {
+			return b.client.ScaleActor(ctx, control.ScaleActorRequest{ActorRef: "r", HostID: id})
+		}},
 		{"stop actor", func() error {
 			return b.client.StopActor(ctx, control.StopActorRequest{ActorID: lattice.ActorID(actor), HostID: id})
 		}},
 		{"update n", func() error {
-			return b.client.UpdateActor(ctx, control.UpdateActorRequest{ActorID: lattice.ActorID(actor), NewActorRef: "n",
-				HostID: id})
+			return b.client.UpdateActor(ctx, control.UpdateActorRequest{ActorID: lattice.ActorID(actor),
+				NewActorRef: "n",
+				HostID:      id})
 		}},
 		{"start provider r default", func() error {
 			return b.client.StartProvider(ctx, control.StartProviderRequest{ProviderRef: "r", HostID: id})
@@ -194,7 +197,9 @@ func TestEveryCommandArrives(t *testing.T) {
 			return b.client.StopProvider(ctx, control.StopProviderRequest{ProviderID: lattice.ProviderID(provider),
 				LinkName: "l", HostID: id})
 		}},
-		{"stop host 5", func() error { return b.client.StopHost(ctx, control.StopHostRequest{HostID: id, TimeoutMs: 5}) }},
+		{"stop host 5", func() error {
+			return b.client.StopHost(ctx, control.StopHostRequest{HostID: id, TimeoutMs: 5})
+		}},
 		{"reload", func() error {
 			r, err := b.client.ReloadHost(ctx, id)
 			if err == nil && (r.Issuer != "C" || len(r.Changed) != 1) {
@@ -258,8 +263,9 @@ func TestQueries(t *testing.T) {
 	if err != nil || len(lines) != 1 || lines[0].Text != "7" || string(lines[0].ActorID) != testActor {
 		t.Fatalf("got %v, %v", lines, err)
 	}
-	failed, err := b.client.Failures(ctx, hosts[0].id, control.FailuresRequest{ActorID: testActor, TraceID: "t", MaxAgeMs: 9,
-		After: 4})
+	failed, err := b.client.Failures(ctx, hosts[0].id,
+		control.FailuresRequest{ActorID: testActor, TraceID: "t", MaxAgeMs: 9,
+			After: 4})
 	if want := (wire.Failure{Seq: 5, ActorID: testActor, TraceID: "t", Code: "trap", Message: "9"}); err != nil ||
 		failed.Last != 5 || len(failed.Failures) != 1 || failed.Failures[0] != want {
 		t.Fatalf("got %+v, %v", failed, err)
@@ -304,7 +310,8 @@ func TestNobodyThere(t *testing.T) {
 	if hosts, err := b.client.PingHosts(t.Context()); err != nil || len(hosts) != 0 {
 		t.Fatalf("got %v, %v", hosts, err)
 	}
-	if err := b.client.StopHost(t.Context(), control.StopHostRequest{HostID: "x.>"}); !errors.Is(err, lattice.ErrInvalid) {
+	if err := b.client.StopHost(t.Context(), control.StopHostRequest{HostID: "x.>"}); !errors.Is(err,
+		lattice.ErrInvalid) {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -479,7 +486,8 @@ func TestACommandWhoseClientHasGivenUpIsNotBegun(t *testing.T) {
 	first := make(chan error, 1)
 	go func() { first <- scale(patient, 1) }()
 	<-entered
-	if err := scale(control.NewClient(b.nc, b.control, 50*time.Millisecond), 2); lattice.CodeOf(err) != lattice.ErrTimeout {
+	if err := scale(control.NewClient(b.nc, b.control, 50*time.Millisecond),
+		2); lattice.CodeOf(err) != lattice.ErrTimeout {
 		t.Errorf("a command that waits for longer than its client: %v", err)
 	}
 	close(release)

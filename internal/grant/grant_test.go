@@ -71,7 +71,8 @@ func TestRightsAreDocumented(t *testing.T) {
 	}
 	if text := before + want + after; text != string(doc) {
 		if !*update {
-			t.Fatalf("the table of rights in %s is not what the code grants; run: go test ./internal/grant -run TestRightsAreDocumented -update", rightsDoc)
+			t.Fatalf("the table of rights in %s is not what the code grants; run: "+
+				"go test ./internal/grant -run TestRightsAreDocumented -update", rightsDoc)
 		}
 		if err := os.WriteFile(rightsDoc, []byte(text), 0o644); err != nil {
 			t.Fatal(err)

@@ -20,7 +20,8 @@ const (
 const (
 	paceWindow = 10 * time.Millisecond // over which the pace is measured at least
 	paceLasts  = 10 * time.Second      // after which it is forgotten
-	paceLeap   = 4                     // the most that one measurement counts for, of the last one: it may have been a pause
+	// the most that one measurement counts for, of the last one: it may have been a pause
+	paceLeap = 4
 )
 
 // Admission decides who may wait in a queue. It learns the pace, the time between two calls done while others wait, and
@@ -45,7 +46,8 @@ type Waiter struct {
 	Ahead   int           // calls that are to be done before it begins
 	Service time.Duration // what a call takes when it has begun
 	Left    time.Duration // how long its caller still listens; 0 when that is not known
-	Inner   bool          // made by one that is being served, whose work would be lost with it: every queue has just begun
+	// made by one that is being served, whose work would be lost with it: every queue has just begun
+	Inner bool
 }
 
 // Admit reports whether a call may wait, in a queue that has been told of by Wait. expected is how long it would; 0

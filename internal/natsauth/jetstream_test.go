@@ -78,8 +78,9 @@ func apiSubjects(t *testing.T) []string {
 // apiOf says which requests to JetStream a role may make at all, by what follows "$JS.API."; with the streams, in the
 // order in which they stand in TestJetStreamAPI. Everything else that the library knows is refused.
 const (
-	readsStream = "STREAM.INFO.* STREAM.MSG.GET.* DIRECT.GET.* DIRECT.GET.*.* DIRECT.GET.*.> CONSUMER.CREATE.* CONSUMER.CREATE.*.> CONSUMER.CREATE.*.*.* CONSUMER.INFO.*.* CONSUMER.DELETE.*.* CONSUMER.MSG.NEXT.*.*"
-	ownsStream  = readsStream + " STREAM.CREATE.* STREAM.PURGE.* STREAM.MSG.DELETE.*"
+	readsStream = "STREAM.INFO.* STREAM.MSG.GET.* DIRECT.GET.* DIRECT.GET.*.* DIRECT.GET.*.> CONSUMER.CREATE.* " +
+		"CONSUMER.CREATE.*.> CONSUMER.CREATE.*.*.* CONSUMER.INFO.*.* CONSUMER.DELETE.*.* CONSUMER.MSG.NEXT.*.*"
+	ownsStream = readsStream + " STREAM.CREATE.* STREAM.PURGE.* STREAM.MSG.DELETE.*"
 )
 
 // Each request that JetStream knows, on each stream of a lattice, as each role: refused but for those of the list.

@@ -211,7 +211,8 @@ func connectError(ctx context.Context, cfg Config, err error) error {
 		e.Code, e.Detail = lattice.ErrDenied, refusal.Detail
 	case hinted(&e.Detail, misfit(ctx, cfg)):
 	case strings.Contains(text, "unknown authority"):
-		e.Detail = "the server's certificate is of an authority that this machine does not know; name its file with --nats-ca, or join with a token"
+		e.Detail = "the server's certificate is of an authority that this machine does not know; " +
+			"name its file with --nats-ca, or join with a token"
 	case errors.Is(err, nats.ErrTLS), errors.Is(err, nats.ErrSecureConnWanted),
 		errors.Is(err, nats.ErrSecureConnRequired),
 		strings.Contains(text, "x509"), strings.Contains(text, "certificate"):

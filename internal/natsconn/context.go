@@ -65,7 +65,8 @@ func LoadContext(name string) (cfg Config, err error) {
 	}
 	switch {
 	case c.NSC != "":
-		return bad("it takes its credentials from nsc; write them to a file with \"nsc generate creds\" and name that as creds", nil)
+		return bad("it takes its credentials from nsc; write them to a file with \"nsc generate creds\" and name "+
+			"that as creds", nil)
 	case c.SOCKS != "":
 		return bad("it goes through a SOCKS proxy, which weft does not", nil)
 	case c.APIPrefix != "" && c.APIPrefix != "$JS.API":

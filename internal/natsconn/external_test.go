@@ -320,8 +320,10 @@ func TestContextFiles(t *testing.T) {
 	if err := os.MkdirAll(ContextDir(), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	file := write(t, ContextDir(), "full.json", []byte(`{"description":"","url":"tls://a:1,tls://b:2","socks_proxy":"","token":"","user":"u","password":"p","creds":"",
-		"nkey":"","cert":"","key":"","ca":"~/ca.pem","nsc":"","jetstream_domain":"hub","jetstream_api_prefix":"","jetstream_event_prefix":"",
+	file := write(t, ContextDir(), "full.json",
+		[]byte(`{"description":"","url":"tls://a:1,tls://b:2","socks_proxy":"","token":"","user":"u","password":"p",
+		"creds":"","nkey":"","cert":"","key":"","ca":"~/ca.pem","nsc":"","jetstream_domain":"hub",
+		"jetstream_api_prefix":"","jetstream_event_prefix":"",
 		"inbox_prefix":"_MINE","user_jwt":"","color_scheme":"","tls_first":true}`))
 	home, err := os.UserHomeDir()
 	if err != nil {

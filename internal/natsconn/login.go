@@ -50,18 +50,21 @@ func (l Login) GoString() string { return l.String() }
 func loginOptions(login func() Login) ([]nats.Option, error) {
 	switch l := login(); l.kind() {
 	case "JWT":
-		return []nats.Option{nats.UserJWT(func() (string, error) { return login().JWT, nil }, func(nonce []byte) ([]byte, error) {
-			k, err := signing.FromSeed(login().Seed)
-			return k.Sign(nonce), err
-		})}, nil
+		return []nats.Option{nats.UserJWT(func() (string, error) { return login().JWT, nil },
+			func(nonce []byte) ([]byte, error) {
+				k, err := signing.FromSeed(login().Seed)
+				return k.Sign(nonce), err
+			})}, nil
 	case "seed":
 		k, err := signing.FromSeed(l.Seed)
 		if err != nil {
 			return nil, err
 		}
-		return []nats.Option{nats.Nkey(k.Public(), func(nonce []byte) ([]byte, error) { return k.Sign(nonce), nil })}, nil
+		return []nats.Option{nats.Nkey(k.Public(), func(nonce []byte) ([]byte, error) { return k.Sign(nonce), nil })},
+			nil
 	case "user":
-		return []nats.Option{nats.UserInfoHandler(func() (string, string) { l := login(); return l.User, l.Password })}, nil
+		return []nats.Option{nats.UserInfoHandler(func() (string, string) { l := login(); return l.User, l.Password })},
+			nil
 	case "token":
 		return []nats.Option{nats.TokenHandler(func() string { return login().Token })}, nil
 	}
@@ -105,7 +108,8 @@ func Reconnect(ctx context.Context, nc *nats.Conn) error {
 		defer cancel()
 	}
 	fail := func(err error) error {
-		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "reconnect to NATS at", Entity: SafeURL(nc.ConnectedUrl()), Err: err}
+		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "reconnect to NATS at",
+			Entity: SafeURL(nc.ConnectedUrl()), Err: err}
 	}
 	if err := nc.FlushWithContext(ctx); err != nil && !errors.Is(err, nats.ErrConnectionReconnecting) {
 		return fail(err)

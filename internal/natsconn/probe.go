@@ -75,7 +75,9 @@ func (u natsURL) misfit(a answerer, wantsTLS bool) string {
 	case a.alert && u.Scheme == "ws":
 		return "what answers there speaks TLS; write " + u.as("wss")
 	case a.alert && !web:
-		return "what answers there speaks TLS from the first byte and greets nobody; for a NATS server with handshake_first use a context with tls_first, for its WebSocket write " + u.as("wss")
+		return "what answers there speaks TLS from the first byte and greets nobody; " +
+			"for a NATS server with handshake_first use a context with tls_first, for its WebSocket write " +
+			u.as("wss")
 	case a.alert:
 		return ""
 	}

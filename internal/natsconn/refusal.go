@@ -105,11 +105,13 @@ func (c Config) refusal(now time.Time) *lattice.Error {
 		who, again = "the credentials that the host gave this provider",
 			"when the host gets new ones, so does the provider"
 	case c.Login != nil: // it is asked again at each attempt
-		again = "make a new token where the NATS server runs (weft token create): when it replaces the file that --join names, " +
-			"this host takes it by itself; without such a file start again with it"
+		again = "make a new token where the NATS server runs (weft token create): " +
+			"when it replaces the file that --join names, this host takes it by itself; " +
+			"without such a file start again with it"
 	case c.CredsFile != "":
 		again = "they are in " + lattice.Visible(c.CredsFile) +
-			"; have new ones made where the NATS server runs; weft's own are made with: weft token create --creds-out FILE"
+			"; have new ones made where the NATS server runs; weft's own are made with: " +
+			"weft token create --creds-out FILE"
 	}
 	expires := id.Expires
 	if err != nil {
@@ -119,7 +121,8 @@ func (c Config) refusal(now time.Time) *lattice.Error {
 	case !expires.IsZero() && !now.Before(expires):
 		e.Detail = who + " expired at " + expires.UTC().Format(time.RFC3339) + "; " + again
 	case err != nil:
-		e.Detail = "the server refuses these credentials; pass a credentials file, seed, token or user and password that it knows"
+		e.Detail = "the server refuses these credentials; pass a credentials file, seed, " +
+			"token or user and password that it knows"
 	default:
 		e.Detail = who + " were revoked, or are of another server; " + again
 	}

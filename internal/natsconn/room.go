@@ -12,7 +12,8 @@ import (
 const nearlyNoBytes = 128 << 10
 
 // noRoom tells what to do. JetStream itself says only that some limit is reached.
-const noRoom = "the disk of the NATS server is full, or its streams hold as much as they may; make room there, or allow more (--store-max of weft up)"
+const noRoom = "the disk of the NATS server is full, or its streams hold as much as they may; make room there, " +
+	"or allow more (--store-max of weft up)"
 
 // The numbers of JetStream's errors that say that there is no room to store something.
 var roomCodes = map[jetstream.ErrorCode]bool{

@@ -57,7 +57,8 @@ func TestHoardOfConsumersIsBoundedAfterARestart(t *testing.T) {
 		}
 		var made server.JSApiStreamCreateResponse
 		if ask("STREAM.CREATE."+stream,
-			fmt.Sprintf(`{"name":%q,"subjects":["$O.%[2]s.C.>","$O.%[2]s.M.>"],"retention":"limits","storage":"file","num_replicas":1}`, stream, bucket), &made); made.Error != nil {
+			fmt.Sprintf(`{"name":%q,"subjects":["$O.%[2]s.C.>","$O.%[2]s.M.>"],"retention":"limits","storage":"file",`+
+				`"num_replicas":1}`, stream, bucket), &made); made.Error != nil {
 			t.Fatal(made.Error)
 		}
 		for i := range consumers {

@@ -130,7 +130,8 @@ func (c Config) Validate() error {
 			"set users, a token or user and password, or listen on 127.0.0.1")
 	}
 	if !loopback(c.Host) && c.TLS == nil && c.TLSCert == "" && !c.Plain {
-		refuse("without TLS the NATS server listens on loopback only; give a certificate, or say that it shall be plain")
+		refuse(
+			"without TLS the NATS server listens on loopback only; give a certificate, or say that it shall be plain")
 	}
 	return errors.Join(errs...)
 }

@@ -204,7 +204,8 @@ func (k *keeper) keepAway(s *Storage, known bool) string {
 	case !k.full:
 		return ""
 	case byMax:
-		return fmt.Sprintf("JetStream holds %s of the %s that --store-max allows; delete what is not needed (weft artifact prune) or allow more",
+		return fmt.Sprintf("JetStream holds %s of the %s that --store-max allows; "+
+			"delete what is not needed (weft artifact prune) or allow more",
 			lattice.Size(s.UsedBytes), lattice.Size(k.max))
 	}
 	return diskFull(*s)

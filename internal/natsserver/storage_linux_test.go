@@ -91,7 +91,8 @@ func TestFullDiskRefusesWhatIsLargeAndHeals(t *testing.T) {
 func TestFailedWriteHealsAndLosesNothing(t *testing.T) {
 	long.Test(t, "kills processes")
 	if raced {
-		t.Skip("nats-server 2.15.2 sets the field apiSubs while it starts JetStream, without a lock, and requests read it; `make unit` runs this test without the detector")
+		t.Skip("nats-server 2.15.2 sets the field apiSubs while it starts JetStream, without a lock, " +
+			"and requests read it; `make unit` runs this test without the detector")
 	}
 	disk := latticetest.SmallDisk(t, 24<<20)
 	s := start(t, natsserver.Config{Port: -1, DataDir: filepath.Join(disk.Dir, "nats"), Logger: latticetest.Logger(t)})

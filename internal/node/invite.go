@@ -71,7 +71,8 @@ func (i Invitation) servers(here datadir.Server, warn func(string)) ([]string, e
 	addresses := i.Servers
 	if len(addresses) == 0 {
 		if addresses = join.Addresses(here.Listen, strconv.Itoa(here.Port)); len(addresses) == 0 {
-			return nil, usage.Errorf("this machine has no address that others reach; say how they reach it: --server HOST:%d", here.Port)
+			return nil, usage.Errorf("this machine has no address that others reach; say how they reach it: "+
+				"--server HOST:%d", here.Port)
 		}
 		if !public(here.Listen) {
 			warn("NATS listens on " + lattice.Visible(here.Listen) +

@@ -80,7 +80,8 @@ func StartServer(ctx context.Context, c ServerConfig) (*Server, error) {
 	var err error
 	if s.Server, err = natsserver.Start(ctx, cfg); err != nil {
 		if lattice.CodeOf(err) == lattice.ErrConflict {
-			err = fmt.Errorf("%w\nAnother lattice runs here? Join it with --nats-url, or take another port with --nats-port", err)
+			err = fmt.Errorf("%w\nAnother lattice runs here? Join it with --nats-url, "+
+				"or take another port with --nats-port", err)
 		}
 		return nil, err
 	}

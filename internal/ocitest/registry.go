@@ -51,12 +51,14 @@ func Start(t testing.TB, o Options) *Registry {
 	long.Test(t, "starts a registry")
 	bin, err := exec.LookPath("docker-registry")
 	if err != nil {
-		t.Fatal("this test needs a real registry, the binary docker-registry; install it with: make deps (apt-get install docker-registry)")
+		t.Fatal("this test needs a real registry, the binary docker-registry; install it with: " +
+			"make deps (apt-get install docker-registry)")
 	}
 	dir := t.TempDir()
 	r := &Registry{}
 	var config strings.Builder
-	config.WriteString("version: 0.1\nlog: {level: info, formatter: text}\nstorage: {inmemory: {}}\nhttp:\n  addr: 127.0.0.1:0\n")
+	config.WriteString("version: 0.1\nlog: {level: info, formatter: text}\nstorage: {inmemory: {}}\nhttp:\n  addr: " +
+		"127.0.0.1:0\n")
 	if o.TLS {
 		var key string
 		r.CAFile, key, _ = latticetest.Certificate(t)

@@ -58,9 +58,10 @@ func New(nc, beats *nats.Conn, cfg Config) (*Peer, error) {
 	p.Directory = rpc.NewDirectory(beats, cfg.Lattice, cfg.Logger)
 	p.Streams = rpc.NewStreams(cfg.Lattice, cfg.HostID, p.Agreement, cfg.Meter)
 	p.Client = rpc.NewClient(nc, rpc.ClientConfig{Lattice: cfg.Lattice, HostID: cfg.HostID, Cluster: cfg.Cluster,
-		Timeout: cfg.CallTimeout, Budget: cfg.Budget, Directory: p.Directory, Agreement: p.Agreement, Streams: p.Streams,
-		Logger: cfg.Logger,
-		Sent:   cfg.Sent})
+		Timeout: cfg.CallTimeout, Budget: cfg.Budget, Directory: p.Directory, Agreement: p.Agreement,
+		Streams: p.Streams,
+		Logger:  cfg.Logger,
+		Sent:    cfg.Sent})
 	p.Server = rpc.NewServer(nc, rpc.ServerConfig{Lattice: cfg.Lattice, HostID: cfg.HostID, Verifier: p.Verifier,
 		Timeout: cfg.ServeTimeout, MaxAge: cfg.MaxAge, MaxAhead: cfg.MaxAhead, Budget: cfg.Budget,
 		Directory: p.Directory, Streams: p.Streams,

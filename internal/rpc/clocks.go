@@ -11,7 +11,8 @@ import (
 const (
 	clockTolerance = time.Minute      // a difference that is worth a word; messages take seconds at the most
 	clockQuiet     = 10 * time.Minute // between two words about one host
-	clockHosts     = 64               // hosts that are told apart at a time; host ids are not signed, so any client can make them up
+	// hosts that are told apart at a time; host ids are not signed, so any client can make them up
+	clockHosts = 64
 )
 
 // clocks says which hosts have clocks that differ, each at most once in clockQuiet. It is safe for concurrent use.

@@ -76,7 +76,8 @@ func TestQueueOnBothWays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLine(t)
-			within := func(d time.Duration) error { // makes a call whose caller would wait so long, and that should end at once
+			// makes a call whose caller would wait so long, and that should end at once
+			within := func(d time.Duration) error {
 				t.Helper()
 				ended := make(chan error, 1)
 				l.calls.Go(func() {

@@ -46,8 +46,10 @@ func newRigWith(t *testing.T, maxAge, maxAhead time.Duration) *rig {
 	env := latticetest.NATS(t)
 	r := &rig{env: env, nc: env.Conn(t), actor: env.ActorID(t)}
 	r.origin = wire.ProviderEntity(env.ProviderID(t), "wasmcloud:httpserver", "default")
-	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster, MaxBytes: 5 << 20})
-	r.server = rpc.NewServer(env.Conn(t), rpc.ServerConfig{Lattice: env.Lattice, MaxBytes: 4 << 20, MaxAge: maxAge, MaxAhead: maxAhead, Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger,
+	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster,
+		MaxBytes: 5 << 20})
+	r.server = rpc.NewServer(env.Conn(t), rpc.ServerConfig{Lattice: env.Lattice, MaxBytes: 4 << 20, MaxAge: maxAge,
+		MaxAhead: maxAhead, Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger,
 		Observe: func(_ context.Context, _ *wire.Invocation, _ time.Duration, err error) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -66,7 +68,8 @@ func newRigWith(t *testing.T, maxAge, maxAhead time.Duration) *rig {
 func (r *rig) serve(t *testing.T, limit int, h invocation.Handler) *rpc.Subscription {
 	t.Helper()
 	s := subject.Actor(r.env.Lattice, r.actor)
-	sub, err := r.server.Serve(rpc.Endpoint{Target: wire.ActorEntity(r.actor), Subject: s, Queue: s, Limit: limit, Handler: h})
+	sub, err := r.server.Serve(rpc.Endpoint{Target: wire.ActorEntity(r.actor), Subject: s, Queue: s,
+		Limit: limit, Handler: h})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +77,8 @@ func (r *rig) serve(t *testing.T, limit int, h invocation.Handler) *rpc.Subscrip
 }
 
 func (r *rig) call(ctx context.Context, op string, payload []byte) ([]byte, error) {
-	return r.client.Call(ctx, rpc.Call{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: op, Payload: payload})
+	return r.client.Call(ctx, rpc.Call{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: op,
+		Payload: payload})
 }
 
 func TestCall(t *testing.T) {
@@ -125,11 +129,13 @@ func TestCall(t *testing.T) {
 			t.Errorf("%s: %v; want %s with %q", c.op, err, c.want.Name(), c.text)
 		}
 	}
-	_, err := r.client.Call(ctx, rpc.Call{Origin: r.origin, Target: wire.ActorEntity(r.env.ActorID(t)), Operation: "A.B"})
+	_, err := r.client.Call(ctx, rpc.Call{Origin: r.origin, Target: wire.ActorEntity(r.env.ActorID(t)),
+		Operation: "A.B"})
 	if !errors.Is(err, lattice.ErrNoResponders) {
 		t.Errorf("nobody there: %v, want ErrNoResponders", err)
 	}
-	_, err = r.client.Call(ctx, rpc.Call{Origin: r.origin, Target: wire.ActorEntity(r.env.ActorID(t)), Operation: "A.B", Payload: big})
+	_, err = r.client.Call(ctx, rpc.Call{Origin: r.origin, Target: wire.ActorEntity(r.env.ActorID(t)),
+		Operation: "A.B", Payload: big})
 	if !errors.Is(err, lattice.ErrNoResponders) {
 		t.Errorf("nobody there for a large payload: %v, want ErrNoResponders", err)
 	}
@@ -183,14 +189,18 @@ func TestRefusals(t *testing.T) {
 			parts := strings.Split(i.EncodedClaims, ".")
 			i.EncodedClaims = parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2]))
 		}, lattice.ErrTokenSignature},
-		"no claims":    {func(i *wire.Invocation) { i.EncodedClaims = "" }, lattice.ErrTokenMalformed},
-		"no host":      {func(i *wire.Invocation) { i.HostID = "me" }, lattice.ErrTokenMalformed},
-		"wrong target": {func(i *wire.Invocation) { i.Target = wire.ActorEntity(r.env.ActorID(t)); sign(r.env.Cluster, i) }, lattice.ErrWrongTarget},
-		"too large":    {func(i *wire.Invocation) { i.ContentLength = 10 << 20 }, lattice.ErrTooLarge},
-		"no payload":   {func(i *wire.Invocation) { i.ContentLength = 1 << 20 }, lattice.ErrUnavailable},
+		"no claims": {func(i *wire.Invocation) { i.EncodedClaims = "" }, lattice.ErrTokenMalformed},
+		"no host":   {func(i *wire.Invocation) { i.HostID = "me" }, lattice.ErrTokenMalformed},
+		"wrong target": {func(i *wire.Invocation) {
+			i.Target = wire.ActorEntity(r.env.ActorID(t))
+			sign(r.env.Cluster, i)
+		}, lattice.ErrWrongTarget},
+		"too large":  {func(i *wire.Invocation) { i.ContentLength = 10 << 20 }, lattice.ErrTooLarge},
+		"no payload": {func(i *wire.Invocation) { i.ContentLength = 1 << 20 }, lattice.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inv := &wire.Invocation{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Echo", Msg: []byte("msg"), ID: "some-id", HostID: r.env.HostID(t)}
+			inv := &wire.Invocation{Origin: r.origin, Target: wire.ActorEntity(r.actor), Operation: "Test.Echo",
+				Msg: []byte("msg"), ID: "some-id", HostID: r.env.HostID(t)}
 			inv.ContentLength = uint64(len(inv.Msg))
 			sign(r.env.Cluster, inv)
 			c.change(inv)
@@ -199,7 +209,8 @@ func TestRefusals(t *testing.T) {
 				t.Fatal(err)
 			}
 			resp, err := wire.DecodeResponse(reply.Data)
-			if err != nil || resp.Error == "" || resp.InvocationID != "some-id" || reply.Header.Get("Weft-Error") != c.want.Name() {
+			if err != nil || resp.Error == "" || resp.InvocationID != "some-id" ||
+				reply.Header.Get("Weft-Error") != c.want.Name() {
 				t.Errorf("got %+v, header %q, %v; want %s", resp, reply.Header.Get("Weft-Error"), err, c.want.Name())
 			}
 		})
@@ -240,7 +251,8 @@ func TestBusy(t *testing.T) {
 		go func() { _, err := r.call(context.Background(), "Test.Wait", nil); errs <- err }()
 		<-entered
 	}
-	if _, err := r.call(context.Background(), "Test.Wait", nil); !errors.Is(err, lattice.ErrBusy) || !lattice.CodeOf(err).Retryable() {
+	if _, err := r.call(context.Background(), "Test.Wait", nil); !errors.Is(err, lattice.ErrBusy) ||
+		!lattice.CodeOf(err).Retryable() {
 		t.Errorf("third call: %v, want ErrBusy", err)
 	}
 	close(release)
@@ -349,9 +361,11 @@ func BenchmarkCall(b *testing.B) {
 	env := latticetest.NATS(b)
 	actor := env.ActorID(b)
 	s := subject.Actor(env.Lattice, actor)
-	server := rpc.NewServer(env.Conn(b), rpc.ServerConfig{Lattice: env.Lattice, MaxBytes: 4 << 20, Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger})
+	server := rpc.NewServer(env.Conn(b), rpc.ServerConfig{Lattice: env.Lattice, MaxBytes: 4 << 20,
+		Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger})
 	defer server.Close(context.Background())
-	if _, err := server.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: s, Queue: s, Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) { return inv.Msg, nil }}); err != nil {
+	if _, err := server.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: s, Queue: s,
+		Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) { return inv.Msg, nil }}); err != nil {
 		b.Fatal(err)
 	}
 	nc := env.Conn(b)
@@ -360,7 +374,8 @@ func BenchmarkCall(b *testing.B) {
 	b.Run("signed", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			got, err := client.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(actor), Target: wire.ActorEntity(actor), Operation: "T.Echo", Payload: payload})
+			got, err := client.Call(context.Background(), rpc.Call{Origin: wire.ActorEntity(actor),
+				Target: wire.ActorEntity(actor), Operation: "T.Echo", Payload: payload})
 			if err != nil || !bytes.Equal(got, payload) {
 				b.Fatal(err)
 			}
@@ -406,20 +421,25 @@ func sealedCaller(b *testing.B, env *latticetest.Env, actor lattice.ActorID) (ca
 		b.Fatal(err)
 	}
 	id, nc := env.HostID(b), env.Conn(b)
-	server := rpc.NewServer(nc, rpc.ServerConfig{Lattice: env.Lattice, Verifier: verifier, Logger: env.Logger, HostID: id, Agreement: agreement})
+	server := rpc.NewServer(nc, rpc.ServerConfig{Lattice: env.Lattice, Verifier: verifier, Logger: env.Logger,
+		HostID: id, Agreement: agreement})
 	b.Cleanup(func() { _ = server.Close(context.Background()) })
 	s := subject.Actor(env.Lattice, actor)
-	if _, err := server.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: s, Queue: s, Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) { return inv.Msg, nil }}); err != nil {
+	if _, err := server.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: s, Queue: s,
+		Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) { return inv.Msg, nil }}); err != nil {
 		b.Fatal(err)
 	}
-	if _, err := server.ServeDirect(subject.Host(env.Lattice, id), func() []byte { return wire.Served{Revision: 1, Targets: []string{string(actor)}}.Encode() }); err != nil {
+	if _, err := server.ServeDirect(subject.Host(env.Lattice, id), func() []byte {
+		return wire.Served{Revision: 1, Targets: []string{string(actor)}}.Encode()
+	}); err != nil {
 		b.Fatal(err)
 	}
 	caller := env.Conn(b)
 	directory := rpc.NewDirectory(caller, env.Lattice, env.Logger)
 	b.Cleanup(directory.Close)
 	sealed = new(atomic.Int64)
-	client := rpc.NewClient(caller, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(b), Cluster: env.Cluster, Directory: directory, Agreement: agreement,
+	client := rpc.NewClient(caller, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(b), Cluster: env.Cluster,
+		Directory: directory, Agreement: agreement,
 		Logger: env.Logger, Sent: func(p rpc.Attempt) {
 			if p.MAC {
 				sealed.Add(1)
@@ -427,7 +447,8 @@ func sealedCaller(b *testing.B, env *latticetest.Env, actor lattice.ActorID) (ca
 		}})
 	directory.Wake()
 	latticetest.Eventually(b, func() error {
-		beat := wire.Beat{HostID: id, Sequence: 1, Direct: &wire.Direct{Version: 1, Issuer: agreement.Issuer(), Capacity: 1, Served: 1, PeriodMS: 1200_000, Timeout: true}}
+		beat := wire.Beat{HostID: id, Sequence: 1, Direct: &wire.Direct{Version: 1, Issuer: agreement.Issuer(),
+			Capacity: 1, Served: 1, PeriodMS: 1200_000, Timeout: true}}
 		if err := nc.Publish(subject.Beat(env.Lattice, id), beat.Encode()); err != nil {
 			return err
 		}
@@ -439,7 +460,8 @@ func sealedCaller(b *testing.B, env *latticetest.Env, actor lattice.ActorID) (ca
 	origin := wire.ProviderEntity(env.ProviderID(b), "wasmcloud:httpserver", "default")
 	payload := []byte("hello")
 	return func() error {
-		got, err := client.Call(context.Background(), rpc.Call{Origin: origin, Target: wire.ActorEntity(actor), Operation: "T.Echo", Payload: payload})
+		got, err := client.Call(context.Background(),
+			rpc.Call{Origin: origin, Target: wire.ActorEntity(actor), Operation: "T.Echo", Payload: payload})
 		if err == nil && !bytes.Equal(got, payload) {
 			err = fmt.Errorf("answer %q", got)
 		}

@@ -31,7 +31,8 @@ type streamPair struct {
 func newStreamPair(t *testing.T, h streamtest.Handler) *streamPair {
 	t.Helper()
 	env := latticetest.NATS(t)
-	p := &streamPair{host: env.HostID(t), nc: env.Conn(t), meters: []*stream.Meter{new(stream.Meter), new(stream.Meter)}}
+	p := &streamPair{host: env.HostID(t), nc: env.Conn(t),
+		meters: []*stream.Meter{new(stream.Meter), new(stream.Meter)}}
 	verifier := signing.NewVerifier(env.Cluster.Public())
 	agreement, err := signing.NewAgreement(env.Cluster, verifier)
 	if err != nil {

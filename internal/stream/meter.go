@@ -32,7 +32,8 @@ func (m *Meter) hold(n int64) {
 var names = map[bool][4]string{
 	false: {"weft_streams_open", "weft_streams_held_bytes", "weft_streams_received_bytes_total",
 		"weft_streams_sent_bytes_total"},
-	true: {"weft_provider_streams_open", "weft_provider_streams_held_bytes", "weft_provider_streams_received_bytes_total",
+	true: {"weft_provider_streams_open", "weft_provider_streams_held_bytes",
+		"weft_provider_streams_received_bytes_total",
 		"weft_provider_streams_sent_bytes_total"},
 }
 

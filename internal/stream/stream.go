@@ -66,8 +66,12 @@ func New(side Side, body bool, send Send, meter *Meter) *Stream {
 
 // Pipe returns the two ends of a stream within a process.
 func Pipe(body bool, callers, servers *Meter) (calling, serving *Stream) {
-	calling = New(Calling, body, func(_ context.Context, k Kind, p []byte) error { return serving.Receive(k, p) }, callers)
-	serving = New(Serving, body, func(_ context.Context, k Kind, p []byte) error { return calling.Receive(k, p) }, servers)
+	calling = New(Calling, body, func(_ context.Context, k Kind, p []byte) error {
+		return serving.Receive(k, p)
+	}, callers)
+	serving = New(Serving, body, func(_ context.Context, k Kind, p []byte) error {
+		return calling.Receive(k, p)
+	}, servers)
 	return calling, serving
 }
 
@@ -274,7 +278,8 @@ func (s *Stream) grant(ctx context.Context, bytes int) {
 	if bytes == 0 {
 		return
 	}
-	if err := s.send(ctx, Credit, binary.LittleEndian.AppendUint32(nil, uint32(bytes))); err != nil && ctx.Err() == nil {
+	if err := s.send(ctx, Credit, binary.LittleEndian.AppendUint32(nil, uint32(bytes))); err != nil &&
+		ctx.Err() == nil {
 		s.Lost(err)
 	}
 }

@@ -208,7 +208,8 @@ func Mismatch(imports, exports []Function, contract string) string {
 			faults = append(faults, fmt.Sprintf("the type of %s is not known: %v", f, err))
 			continue
 		} else if parsed.Handle != "" {
-			faults = append(faults, fmt.Sprintf("%s passes the resource %s, which stays in its component", f, parsed.Handle))
+			faults = append(faults, fmt.Sprintf("%s passes the resource %s, which stays in its component",
+				f, parsed.Handle))
 			continue
 		}
 		i := slices.IndexFunc(exports, func(e Function) bool {

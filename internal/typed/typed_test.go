@@ -18,8 +18,9 @@ const everything = "func(a: record<yes: bool, n: u64, s: s64, f: f32, d: f64, c:
 	"l: list<tuple<s8, u16>>, v: variant {none, some-text(string), many(list<u32>)}, e: enum {red, green}, " +
 	"p: flags {read, write}, o: option<option<u8>>, r: result<_, string>, x: list<u8, 3>, q: result>) -> option<string>"
 
-const everyValue = `{"yes":true,"n":18446744073709551615,"s":-9223372036854775808,"f":1.5,"d":"NaN","c":"é","t":"text","b":"bytes",` +
-	`"l":[[-1,65535]],"v":{"many":[1,2]},"e":"green","p":["write"],"o":{"some":null},"r":{"err":"no"},"x":"abc","q":{"ok":null}}`
+const everyValue = `{"yes":true,"n":18446744073709551615,"s":-9223372036854775808,"f":1.5,"d":"NaN","c":"é",` +
+	`"t":"text","b":"bytes","l":[[-1,65535]],"v":{"many":[1,2]},"e":"green","p":["write"],"o":{"some":null},` +
+	`"r":{"err":"no"},"x":"abc","q":{"ok":null}}`
 
 func parse(t testing.TB, text string) *typed.Func {
 	t.Helper()
@@ -40,7 +41,8 @@ func TestTypesAsText(t *testing.T) {
 	if h := parse(t, "func(self: borrow<acme:db/store entry>)").Handle; h != "acme:db/store entry" {
 		t.Errorf("handle %q", h)
 	}
-	for _, text := range []string{"", "func(", "func(a: u8", "func(a)", "func(a: )", "func() -> ", "func()x", "func(a: list<>)",
+	for _, text := range []string{"", "func(", "func(a: u8", "func(a)", "func(a: )", "func() -> ", "func()x",
+		"func(a: list<>)",
 		"func(a: list<u8, 0>)", "func(a: list<u8, x>)", "func(a: map<u8>)", "func(a: maybe {x})", "func(a: u8 b: u8)",
 		"func(a: " + strings.Repeat("list<", 200), strings.Repeat("x", 1<<20)} {
 		if _, err := typed.ParseFunc(text); lattice.CodeOf(err) != lattice.ErrInvalid {
@@ -323,7 +325,8 @@ func TestWhyALinkDoesNotFit(t *testing.T) {
 		{"acme:edge/filter", imports, "", ""},
 		{"acme:edge/filter", "", "", ""},
 		{"acme:edge/filter", imports, store, "B exports no interface acme:edge/filter; did you mean acme:edge/store?"},
-		{"acme:edge/filtre", imports, exports, "A imports no interface acme:edge/filtre; did you mean acme:edge/filter?"},
+		{"acme:edge/filtre", imports, exports,
+			"A imports no interface acme:edge/filtre; did you mean acme:edge/filter?"},
 		{"acme:edge/store", "", store, "acme:edge/store@0.1.0#open passes the resource acme:edge/store entry, " +
 			"which stays in its component"},
 		{"acme:edge/filter", imports, strings.ReplaceAll(exports, "string", "u8"), "acme:edge/filter@0.1.0#apply is " +

@@ -23,7 +23,8 @@ import (
 // After a push of little data nats.go 1.55 may leave a goroutine that waits for a channel which has been forgotten
 // already.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect"))
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect"))
 }
 
 func store(t *testing.T) (jetstream.JetStream, *latticetest.Env) {

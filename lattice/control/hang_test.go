@@ -29,7 +29,8 @@ func TestListsComeWhenOneHostHangs(t *testing.T) {
 					return
 				}
 				if m.Subject == c.GetClaims() {
-					_ = m.Respond([]byte(`{"claims":[{"call_alias":"","caps":"","iss":"A","name":"echo","rev":"1","sub":"M","version":"1"}]}`))
+					_ = m.Respond([]byte(`{"claims":[{"call_alias":"","caps":"","iss":"A","name":"echo","rev":"1",` +
+						`"sub":"M","version":"1"}]}`))
 				} else {
 					_ = m.Respond([]byte(`{"links":[]}`))
 				}

@@ -48,7 +48,8 @@ type ScaleActorRequest struct {
 	// What weft adds; other hosts ignore it. Both count when the actor starts and are kept while it runs.
 	Limits *ActorLimits      `json:"limits,omitempty"` // nil and zero fields: the host's defaults
 	Config map[string]string `json:"config,omitempty"` // the environment of the guest
-	Digest string            `json:"digest,omitempty"` // what ActorRef means, whatever its tag means now; "": look it up
+	// what ActorRef means, whatever its tag means now; "": look it up
+	Digest string `json:"digest,omitempty"`
 }
 
 // StopActorRequest stops an actor on a host, where the annotations of its instances contain the given ones.
@@ -74,7 +75,8 @@ type StartProviderRequest struct {
 	HostID        lattice.HostID    `json:"host_id"`
 	Configuration string            `json:"configuration,omitempty"`
 	Annotations   map[string]string `json:"annotations,omitempty"`
-	Digest        string            `json:"digest,omitempty"` // weft: what ProviderRef means, whatever its tag means now; "": look it up
+	// weft: what ProviderRef means, whatever its tag means now; "": look it up
+	Digest string `json:"digest,omitempty"`
 	// weft: the provider that takes the place of itself, as it runs under LinkName; "": one that runs is not touched.
 	// Without Configuration and Annotations those of the one that runs stay.
 	Replaces lattice.ProviderID `json:"replaces,omitempty"`
@@ -352,7 +354,8 @@ func (r *RegistryCredentials) UnmarshalJSON(b []byte) error {
 	*r = make(RegistryCredentials, len(o.fields))
 	for _, host := range slices.Sorted(maps.Keys(o.fields)) {
 		c := readObject(o.fields[host])
-		(*r)[host] = RegistryCredential{RegistryType: c.str("registryType", "registry_type"), Username: c.str("username"),
+		(*r)[host] = RegistryCredential{RegistryType: c.str("registryType", "registry_type"),
+			Username: c.str("username"),
 			Password: c.str("password"), Token: c.str("token")}
 		if len(c.errs) > 0 { // its text might hold a secret
 			o.bad("%s: malformed credential", lattice.Printable(host))

@@ -108,20 +108,27 @@ func TestDecodeOtherCommands(t *testing.T) {
 	}{
 		{"la without count", func() (any, error) { return reads[StartActorRequest]([]byte(`{"actor_ref":"r"}`)) },
 			StartActorRequest{ActorRef: "r", Count: 1}, false},
-		{"la of nothing", func() (any, error) { return reads[StartActorRequest]([]byte(`{"actor_ref":"r","count":0}`)) },
+		{"la of nothing", func() (any, error) {
+			return reads[StartActorRequest]([]byte(`{"actor_ref":"r","count":0}`))
+		},
 			StartActorRequest{ActorRef: "r", Count: 1}, false},
 		{"sa", func() (any, error) {
 			return reads[StopActorRequest]([]byte(`{"actor_ref":"` + actorKey + `","count":0,"annotations":null}`))
 		}, StopActorRequest{ActorID: actorKey}, false},
-		{"sa by reference", func() (any, error) { return reads[StopActorRequest]([]byte(`{"actor_ref":"registry/x:1"}`)) },
+		{"sa by reference", func() (any, error) {
+			return reads[StopActorRequest]([]byte(`{"actor_ref":"registry/x:1"}`))
+		},
 			nil, true},
 		{"upd", func() (any, error) {
 			return reads[UpdateActorRequest]([]byte(`{"actor_ref":"` + actorKey + `","new_actor_ref":"n"}`))
 		}, UpdateActorRequest{ActorID: actorKey, NewActorRef: "n"}, false},
-		{"upd of the oldest hosts", func() (any, error) { return reads[UpdateActorRequest]([]byte(`{"new_actor_ref":"n"}`)) },
+		{"upd of the oldest hosts", func() (any, error) {
+			return reads[UpdateActorRequest]([]byte(`{"new_actor_ref":"n"}`))
+		},
 			UpdateActorRequest{NewActorRef: "n"}, false},
 		{"lp", func() (any, error) {
-			return reads[StartProviderRequest]([]byte(`{"provider_ref":"r","configuration":"c","annotations":{"a":"b"}}`))
+			return reads[StartProviderRequest](
+				[]byte(`{"provider_ref":"r","configuration":"c","annotations":{"a":"b"}}`))
 		}, StartProviderRequest{ProviderRef: "r", LinkName: "default", Configuration: "c",
 			Annotations: map[string]string{"a": "b"}}, false},
 		{"lp with a bad link", func() (any,
@@ -181,8 +188,9 @@ func TestInventoryOnTheWire(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"host_id":"` + hostKey + `","issuer":"","friendly_name":"","labels":{},"actors":[{"id":"` + actorKey +
-		`","image_ref":"","name":"","instances":[{"annotations":{},"instance_id":"","revision":4,"max_instances":4294967295,` +
-		`"max_concurrent":65535}]}],"providers":[{"id":"` + providerKey + `","contract_id":"c","link_name":"default",` +
+		`","image_ref":"","name":"","instances":[{"annotations":{},"instance_id":"","revision":4,` +
+		`"max_instances":4294967295,"max_concurrent":65535}]}],"providers":[{"id":"` + providerKey +
+		`","contract_id":"c","link_name":"default",` +
 		`"annotations":{},"revision":0}],"version":"0.82.0","uptime_human":"","uptime_seconds":0}`
 	if string(b) != want {
 		t.Fatalf("got  %s\nwant %s", b, want)
@@ -202,7 +210,8 @@ func TestWhenTheStateOfAnInventoryWasMade(t *testing.T) {
 	if inv, err := DecodeInventory(b); err != nil || inv.StateMade == nil || !inv.StateMade.Equal(made) {
 		t.Errorf("%s: %v, %v", b, inv.StateMade, err)
 	}
-	for _, text := range []string{`{"host_id":"` + hostKey + `"}`, `{"host_id":"` + hostKey + `","state_made":"soon"}`} {
+	for _, text := range []string{`{"host_id":"` + hostKey + `"}`, `{"host_id":"` + hostKey +
+		`","state_made":"soon"}`} {
 		if inv, err := DecodeInventory([]byte(text)); err != nil || inv.StateMade != nil {
 			t.Errorf("%s: %v, %v", text, inv.StateMade, err)
 		}
@@ -248,11 +257,16 @@ func TestClaimsOfEveryEra(t *testing.T) {
 		name, body string
 		want       Claims
 	}{
-		{"old actor", `{"call_alias":"alias","caps":"a,b","contract_id":"","iss":"A","name":"n","rev":"4","sub":"M","tags":"t","version":"1"}`, actor},
-		{"old provider", `{"call_alias":"","caps":"","contract_id":"c","iss":"A","name":"n","rev":"4","sub":"V","tags":"","version":"1"}`, provider},
-		{"new actor", `{"call_alias":"alias","capabilities":["a","b"],"issuer":"A","name":"n","revision":"4","subject":"M","tags":["t"],"version":"1"}`, actor},
-		{"new provider", `{"contract_id":"c","issuer":"A","name":"n","revision":"4","subject":"V","version":"1","config_schema":null}`, provider},
-		{"nulls and numbers", `{"call_alias":"alias","caps":["a","b"],"iss":"A","name":"n","rev":4,"sub":"M","tags":["t"],"version":1,"contract_id":null}`, actor},
+		{"old actor", `{"call_alias":"alias","caps":"a,b","contract_id":"","iss":"A","name":"n","rev":"4","sub":"M",` +
+			`"tags":"t","version":"1"}`, actor},
+		{"old provider", `{"call_alias":"","caps":"","contract_id":"c","iss":"A","name":"n","rev":"4","sub":"V",` +
+			`"tags":"","version":"1"}`, provider},
+		{"new actor", `{"call_alias":"alias","capabilities":["a","b"],"issuer":"A","name":"n","revision":"4",` +
+			`"subject":"M","tags":["t"],"version":"1"}`, actor},
+		{"new provider", `{"contract_id":"c","issuer":"A","name":"n","revision":"4","subject":"V","version":"1",` +
+			`"config_schema":null}`, provider},
+		{"nulls and numbers", `{"call_alias":"alias","caps":["a","b"],"iss":"A","name":"n","rev":4,"sub":"M",` +
+			`"tags":["t"],"version":1,"contract_id":null}`, actor},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			body := strings.NewReplacer(`"M"`, `"`+actorKey+`"`, `"V"`, `"`+providerKey+`"`).Replace(tc.body)
@@ -279,7 +293,8 @@ func TestClaimsOfEveryEra(t *testing.T) {
 }
 
 func TestRegistryCredentialsHideSecrets(t *testing.T) {
-	r, err := reads[RegistryCredentials]([]byte(`{"r:5000":{"registryType":"oci","username":"u","password":"hunter2"}}`))
+	r, err := reads[RegistryCredentials]([]byte(
+		`{"r:5000":{"registryType":"oci","username":"u","password":"hunter2"}}`))
 	if err != nil || r["r:5000"].Password != "hunter2" {
 		t.Fatalf("got %v", err)
 	}

@@ -15,10 +15,11 @@ const typePrefix = "com.wasmcloud.lattice."
 
 // Event is the envelope.
 type Event struct {
-	SpecVersion     string          `json:"specversion"` // "1.0"
-	ID              string          `json:"id"`          // unique
-	Type            string          `json:"type"`        // "com.wasmcloud.lattice." and one of the names of this package
-	Source          string          `json:"source"`      // the host; the link events of the oldest hosts say "n/a"
+	SpecVersion string `json:"specversion"` // "1.0"
+	ID          string `json:"id"`          // unique
+	// "com.wasmcloud.lattice." and one of the names of this package
+	Type            string          `json:"type"`
+	Source          string          `json:"source"` // the host; the link events of the oldest hosts say "n/a"
 	Time            time.Time       `json:"time"`
 	DataContentType string          `json:"datacontenttype"`
 	Data            json.RawMessage `json:"data"`

@@ -30,7 +30,8 @@ var (
 
 func entry() announce.Actor {
 	return announce.Actor{HostID: hostKey, ActorID: actorKey, ImageRef: "file:///a.wasm", InstanceID: "i",
-		Annotations: map[string]string{"a": "b"}, Claims: announce.Claims(control.Claims{Name: "n", Revision: 4}, "", "")}
+		Annotations: map[string]string{"a": "b"},
+		Claims:      announce.Claims(control.Claims{Name: "n", Revision: 4}, "", "")}
 }
 
 func samples() []event.Data {
@@ -43,7 +44,8 @@ func samples() []event.Data {
 		event.HostHeartbeat{control.HostInventory{HostID: hostKey, Actors: []control.Actor{{ID: actorKey}}}},
 		event.ProviderStarted{PublicKey: providerKey}, event.ProviderStartFailed{ProviderRef: "r"},
 		event.ProviderStopped{Reason: "normal"},
-		event.ProviderRestarting{Restarts: 2}, announce.LinkSet(link), announce.LinkDeleted(link), event.RefmapSet{"u", "p"},
+		event.ProviderRestarting{Restarts: 2}, announce.LinkSet(link), announce.LinkDeleted(link),
+		event.RefmapSet{"u", "p"},
 		event.ConfigSet{"e", "k"}, event.ConfigDeleted{"e", "k"},
 		announce.Health(event.ProviderHealth{}, false, true), announce.Health(event.ProviderHealth{}, true, false),
 		announce.Health(event.ProviderHealth{}, true, true)}
@@ -95,9 +97,11 @@ func TestDecodeForeign(t *testing.T) {
 		name, body string
 		ok         bool
 	}{
-		{"whole", `{"specversion":"1.0","id":"1","type":"com.wasmcloud.lattice.host_stopped","source":"x","time":"2024-01-01T00:00:00.123Z","datacontenttype":"application/json","data":{"labels":{}}}`, true},
+		{"whole", `{"specversion":"1.0","id":"1","type":"com.wasmcloud.lattice.host_stopped","source":"x",` +
+			`"time":"2024-01-01T00:00:00.123Z","datacontenttype":"application/json","data":{"labels":{}}}`, true},
 		{"bare", `{"type":"com.wasmcloud.lattice.host_stopped"}`, true},
-		{"odd fields", `{"type":"com.wasmcloud.lattice.actor_scaled","time":5,"data":{"max_instances":"x","claims":null,"annotations":null}}`, true},
+		{"odd fields", `{"type":"com.wasmcloud.lattice.actor_scaled","time":5,"data":{"max_instances":"x",` +
+			`"claims":null,"annotations":null}}`, true},
 		{"unknown", `{"type":"com.wasmcloud.lattice.new_thing","data":{"a":1}}`, true},
 		{"no type", `{"data":{}}`, false},
 		{"a list of data", `{"type":"x","data":[]}`, false},
@@ -134,7 +138,8 @@ func TestSubscribe(t *testing.T) {
 	if err := nc.Publish(subject.Event(env.Lattice), []byte("garbage")); err != nil {
 		t.Fatal(err)
 	}
-	if err := pub.Publish(append(announce.Scaled(entry(), 0, 2), event.HostStarted{}, event.HostStopped{})...); err != nil {
+	if err := pub.Publish(append(announce.Scaled(entry(), 0, 2), event.HostStarted{},
+		event.HostStopped{})...); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{event.NameActorScaled, event.NameHostStopped} { // in order, once, others left out

@@ -17,7 +17,8 @@ const MaxHTTPBody = 127 << 20
 var HTTPClient = &Table{Provider: "httpclient", Contract: "wasmcloud:httpclient",
 	Fields: []Field{
 		{Name: "allowed_hosts", Kind: Hosts(), Unset: "none: all is denied",
-			Doc: "`example.com`, `*.example.com` (what is below it, not itself), `*` (any name, no address), `10.0.0.7`, `[::1]`; with `http://` or `:8443` it says scheme and port, too"},
+			Doc: "`example.com`, `*.example.com` (what is below it, not itself), `*` (any name, no address), " +
+				"`10.0.0.7`, `[::1]`; with `http://` or `:8443` it says scheme and port, too"},
 		{Name: "allowed_schemes", Kind: Choices("http", "https"), Default: "https",
 			Doc: "of hosts that do not say one"},
 		{Name: "allowed_ports", Kind: Ports(), Unset: "that of the scheme",
@@ -29,7 +30,8 @@ var HTTPClient = &Table{Provider: "httpclient", Contract: "wasmcloud:httpclient"
 		{Name: "follow_redirects", Kind: Number(0, 20), Default: "0",
 			Doc: "how many, each judged as the request was; without it the actor gets the redirect"},
 		{Name: "proxy", Kind: Proxy(),
-			Doc: "`http://[USER:PASSWORD@]HOST:PORT`, or `environment` for what `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the process say"},
+			Doc: "`http://[USER:PASSWORD@]HOST:PORT`, or `environment` for what `HTTP_PROXY`, " +
+				"`HTTPS_PROXY` and `NO_PROXY` of the process say"},
 		{Name: "ca_file", Kind: File(), Unset: "the system's",
 			Doc: "PEM file of the authorities to trust, see [Files](#files)"},
 		{Name: "ca_pem", Kind: Certificates(), Unset: "the system's", Doc: "the same as text"},
@@ -43,7 +45,8 @@ var HTTPClient = &Table{Provider: "httpclient", Contract: "wasmcloud:httpclient"
 			Doc: "between two parts of a body, either way"},
 		{Name: "timeout", Kind: Span(time.Millisecond), Default: "60s",
 			Doc: "of a whole request, redirects included; the time that the caller waits is the other bound"},
-		{Name: "max_request_bytes", Kind: Size(0, MaxHTTPBody), Default: "10M", Doc: "of a request's body, at most 127M"},
+		{Name: "max_request_bytes", Kind: Size(0, MaxHTTPBody), Default: "10M",
+			Doc: "of a request's body, at most 127M"},
 		{Name: "max_response_bytes", Kind: Size(0, MaxHTTPBody), Default: "10M",
 			Doc: "of a response's body, at most 127M"},
 		{Name: "max_header_bytes", Kind: Size(1<<10, 1<<20), Default: "64K",
@@ -75,7 +78,8 @@ var HTTPServer = &Table{Provider: "httpserver", Contract: "wasmcloud:httpserver"
 		{Name: "port", Kind: Port(), Unset: "that of `address`",
 			Doc: "port alone; the IP is then `127.0.0.1` unless `address` has one"},
 		{Name: "path", Kind: Path(), Default: "/",
-			Doc: "prefix by whole segments, escaped or not (`/café`, `/a%20b`); not taken off the path that the actor sees"},
+			Doc: "prefix by whole segments, escaped or not (`/café`, `/a%20b`); " +
+				"not taken off the path that the actor sees"},
 		{Name: "host", Kind: Host(), Unset: "any", Doc: "`example.org` or `*.example.org`"},
 		{Name: "tls_cert_file", Also: []string{"tls.cert_file"}, Kind: File(),
 			Doc: "PEM file of the certificate and its chain; with `tls_key_file`, see [Files](#files)"},
@@ -94,9 +98,11 @@ var HTTPServer = &Table{Provider: "httpserver", Contract: "wasmcloud:httpserver"
 		{Name: "cache_control", Kind: HeaderText(), Doc: "for answers that have none"},
 		{Name: "readonly_mode", Kind: Truth(), Default: "false", Doc: "only GET and HEAD"},
 		{Name: "trusted_proxies", Kind: Networks(),
-			Doc: "addresses and networks (`10.0.0.7, 192.0.2.0/24`) of proxies that are believed about their clients, see [Clients](#clients)"},
+			Doc: "addresses and networks (`10.0.0.7, 192.0.2.0/24`) of proxies that are believed about their " +
+				"clients, see [Clients](#clients)"},
 		{Name: "forwarded_header", Kind: Choice("x-forwarded", "forwarded"), Default: "x-forwarded",
-			Doc: "how they tell: by `X-Forwarded-For`, `-Proto` and `-Host`, or by `Forwarded`; the other is not believed"},
+			Doc: "how they tell: by `X-Forwarded-For`, `-Proto` and `-Host`, or by `Forwarded`; " +
+				"the other is not believed"},
 		{Name: "max_connections", Kind: Number(1, 1<<20), Default: "8192",
 			Doc: "of the address; with more, the client that has most loses one"},
 		{Name: "max_waiting_bytes", Kind: Size(1<<20, 1<<40), Default: "256M",
@@ -142,7 +148,8 @@ var KeyvalueNATS = &Table{Provider: "keyvalue-nats", Contract: "wasmcloud:keyval
 var KeyvalueRedis = &Table{Provider: "keyvalue-redis", Contract: "wasmcloud:keyvalue",
 	Fields: []Field{
 		{Name: "url", Kind: Secret(), Default: "redis://127.0.0.1:6379/",
-			Doc: "`redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/DB]`, `rediss://` for TLS; several hosts are nodes of a Redis Cluster, or the sentinels with `sentinel_master`"},
+			Doc: "`redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/DB]`, `rediss://` for TLS; " +
+				"several hosts are nodes of a Redis Cluster, or the sentinels with `sentinel_master`"},
 		{Name: "username", Kind: Secret(), Unset: "that of the URL", Doc: "user of Redis"},
 		{Name: "password", Kind: Secret(), Unset: "that of the URL", Doc: "its password"},
 		{Name: "db", Kind: Number(0, 1<<20), Unset: "that of the URL", Doc: "number of the database"},

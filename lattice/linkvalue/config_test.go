@@ -11,7 +11,8 @@ import (
 )
 
 func TestParseConfig(t *testing.T) {
-	got, err := linkvalue.ParseConfig(`{"url": "x", "port": 8080, "on": true, "none": null, "tls": {"key": "k", "deep": {"a": 1.5}}}`)
+	got, err := linkvalue.ParseConfig(`{"url": "x", "port": 8080, "on": true, "none": null, "tls": {"key": "k", ` +
+		`"deep": {"a": 1.5}}}`)
 	want := linkvalue.Values{"url": "x", "port": "8080", "on": "true", "tls.key": "k", "tls.deep.a": "1.5"}
 	if err != nil || !maps.Equal(got, want) {
 		t.Errorf("got %#v, %v", got, err)

@@ -209,7 +209,8 @@ func Networks() Kind {
 			}
 			if err != nil {
 				return nil, wants(strconv.Quote(lattice.Printable(text)) +
-					" is no address and no network; want such as 10.0.0.7, 192.0.2.0/24 or 2001:db8::/32, separated by commas")
+					" is no address and no network; want such as 10.0.0.7, 192.0.2.0/24 or 2001:db8::/32, " +
+					"separated by commas")
 			}
 			if a := n.Addr(); a.Is4In6() && n.Bits() >= 96 {
 				n = netip.PrefixFrom(a.Unmap(), n.Bits()-96)

@@ -44,9 +44,11 @@ func TestValuesThatWouldBeIgnoredAreRefused(t *testing.T) {
 		{linkvalue.HTTPServer, "config_json", `{"cors": {"allowed_origins": "*"}}`, "not supported; let the actor"},
 		{linkvalue.HTTPServer, "config_json", `{"config_json": "{}"}`, "there is another config_json in it"},
 		{linkvalue.HTTPServer, "max_body_bytes", "1G", "want a number of bytes from 1 to 133169152"},
-		{linkvalue.HTTPServer, "max_body_bytes", "-17592186044415M", "want a number of bytes from 1 to 133169152"}, // 1 MiB in 64 bits
+		// 1 MiB in 64 bits
+		{linkvalue.HTTPServer, "max_body_bytes", "-17592186044415M", "want a number of bytes from 1 to 133169152"},
 		{linkvalue.HTTPClient, "allowed_host", "x", "did you mean allowed_hosts"},
-		{linkvalue.HTTPClient, "allowed_hosts", "a.example, https://b.example/", `"https://b.example/": a host has no path and no user; want "https://b.example"`},
+		{linkvalue.HTTPClient, "allowed_hosts", "a.example, https://b.example/",
+			`"https://b.example/": a host has no path and no user; want "https://b.example"`},
 		{linkvalue.HTTPClient, "allowed_hosts", "a.*", `"a.*": a name is made of letters`},
 		{linkvalue.HTTPClient, "allowed_hosts", "127.1", `"127.1": an IPv4 address is written as four decimal numbers`},
 		{linkvalue.HTTPClient, "allowed_schemes", "ftp", `"ftp": want http or https`},
@@ -54,7 +56,8 @@ func TestValuesThatWouldBeIgnoredAreRefused(t *testing.T) {
 		{linkvalue.HTTPClient, "allowed_methods", "CONNECT", "no tunnels are made"},
 		{linkvalue.HTTPClient, "allowed_methods", "GET;POST", "want methods such as GET,POST, or *"},
 		{linkvalue.HTTPClient, "allowed_networks", "private", `"private" is no address and no network`},
-		{linkvalue.HTTPClient, "proxy", "https://user:secret@proxy", "want http://[USER:PASSWORD@]HOST:PORT, or environment"},
+		{linkvalue.HTTPClient, "proxy", "https://user:secret@proxy",
+			"want http://[USER:PASSWORD@]HOST:PORT, or environment"},
 		{linkvalue.HTTPClient, "ca_pem", "x", "want certificates in PEM form"},
 		{linkvalue.HTTPClient, "cert_file", "x", "certificate and key go together"},
 		{linkvalue.KeyvalueRedis, "passwort", "x", "did you mean password?"},
@@ -204,8 +207,10 @@ func FuzzRead(f *testing.F) {
 
 // Lists are read in one spelling, however they are written.
 func TestListsAreReadInOneSpelling(t *testing.T) {
-	s, err := linkvalue.HTTPClient.Read(linkvalue.Values{"allowed_hosts": " *.B.example,a.Example.  HTTP://[::ffff:10.0.0.1]:80",
-		"allowed_ports": "8000-8099,443,443-443", "allowed_methods": "post,get,GET", "allowed_schemes": "HTTPS,http"}, nil)
+	s, err := linkvalue.HTTPClient.Read(linkvalue.Values{"allowed_hosts": " *.B.example,a.Example.  " +
+		"HTTP://[::ffff:10.0.0.1]:80",
+		"allowed_ports": "8000-8099,443,443-443", "allowed_methods": "post,get,GET", "allowed_schemes": "HTTPS,http"},
+		nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,7 +115,8 @@ func (c *Client) SetCredentials(all map[string]Credential) { c.logins.set(all) }
 func (c *Client) Check(ref Reference) error {
 	if ref.Tag == Latest && ref.Digest == "" && !c.cfg.AllowLatest {
 		return &lattice.Error{Code: lattice.ErrDenied, Op: "fetch", Entity: ref.String(),
-			Detail: "the tag latest does not say which version is meant; give another tag or a digest, or allow it with --oci-allow-latest (WASMCLOUD_OCI_ALLOW_LATEST)"}
+			Detail: "the tag latest does not say which version is meant; give another tag or a digest, " +
+				"or allow it with --oci-allow-latest (WASMCLOUD_OCI_ALLOW_LATEST)"}
 	}
 	return nil
 }

@@ -107,8 +107,9 @@ func TestComponentIsACNCFArtifact(t *testing.T) {
 	}
 	for created, data := range map[string][]byte{"1970-01-01T00:00:00Z": bare, "2023-11-14T22:13:20Z": signed} {
 		ref := reference(t, "%s/acme/hello:%d", reg.Addr, len(data))
-		if _, err := c.Push(t.Context(), ref, Artifact{Bytes: data, Name: "hello", Imports: []string{"wasi:io/poll@0.2.0"},
-			Exports: []string{"wasi:http/incoming-handler@0.2.0"}}); err != nil {
+		if _, err := c.Push(t.Context(), ref,
+			Artifact{Bytes: data, Name: "hello", Imports: []string{"wasi:io/poll@0.2.0"},
+				Exports: []string{"wasi:http/incoming-handler@0.2.0"}}); err != nil {
 			t.Fatal(err)
 		}
 		repo, err := c.repository(ref)

@@ -39,8 +39,9 @@ func fail(op string, ref Reference, err error) error {
 	case errors.Is(err, auth.ErrBasicCredentialNotFound), errors.As(err, &answer) &&
 		answer.StatusCode == http.StatusUnauthorized:
 		e.Err = nil
-		return say(lattice.ErrDenied, "registry %s wants a login, or refuses the one it got; where this runs, log in with \"docker login %s\", "+
-			"or set WASMCLOUD_OCI_REGISTRY=%s, WASMCLOUD_OCI_REGISTRY_USER and WASMCLOUD_OCI_REGISTRY_PASSWORD",
+		return say(lattice.ErrDenied, "registry %s wants a login, or refuses the one it got; where this runs, "+
+			"log in with \"docker login %s\", or set WASMCLOUD_OCI_REGISTRY=%s, "+
+			"WASMCLOUD_OCI_REGISTRY_USER and WASMCLOUD_OCI_REGISTRY_PASSWORD",
 			ref.Registry, ref.Registry, ref.Registry)
 	case answer != nil && answer.StatusCode == http.StatusForbidden:
 		e.Err = nil
@@ -60,7 +61,8 @@ func fail(op string, ref Reference, err error) error {
 	case errors.Is(err, http.ErrSchemeMismatch):
 		e.Err = nil
 		return say(lattice.ErrUnavailable,
-			"registry %s speaks plain HTTP, which is used only where it is named: --oci-allowed-insecure %s (WASMCLOUD_OCI_ALLOWED_INSECURE)", ref.Registry, ref.Registry)
+			"registry %s speaks plain HTTP, which is used only where it is named: "+
+				"--oci-allowed-insecure %s (WASMCLOUD_OCI_ALLOWED_INSECURE)", ref.Registry, ref.Registry)
 	case errors.As(err, &unknown), errors.As(err, &wrongName):
 		return say(lattice.ErrUnavailable,
 			"the certificate of registry %s is not trusted; name its authority with --oci-ca", ref.Registry)

@@ -89,7 +89,8 @@ func writeTar(file, dir string) (err error) {
 // ReadLayout calls visit with each named artifact of a layout, a directory or a tar file, and its name there. One that
 // is no module and no archive, damaged, or larger than maxBytes (0 is 256 MiB) is visited with its error. It ends with
 // visit's error.
-func ReadLayout(ctx context.Context, path string, maxBytes int64, visit func(name string, a Artifact, err error) error) error {
+func ReadLayout(ctx context.Context, path string, maxBytes int64,
+	visit func(name string, a Artifact, err error) error) error {
 	if maxBytes <= 0 {
 		maxBytes = DefaultMaxBytes
 	}
@@ -104,10 +105,14 @@ func ReadLayout(ctx context.Context, path string, maxBytes int64, visit func(nam
 		store, err = oci.NewFromTar(ctx, path)
 	}
 	if err != nil {
-		return &lattice.Error{Code: lattice.ErrInvalid, Op: "read layout", Entity: path, Detail: "it is no OCI image layout", Err: err}
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "read layout", Entity: path,
+			Detail: "it is no OCI image layout", Err: err}
 	}
 	var names []string
-	if err := store.Tags(ctx, "", func(tags []string) error { names = append(names, tags...); return nil }); err != nil {
+	if err := store.Tags(ctx, "", func(tags []string) error {
+		names = append(names, tags...)
+		return nil
+	}); err != nil {
 		return layoutError("read layout", path, err)
 	}
 	for _, name := range names {

@@ -190,8 +190,10 @@ func TestGlob(t *testing.T) {
 
 // Whatever is accepted can be asked anything.
 func FuzzParse(f *testing.F) {
-	f.Add([]byte("default: deny\nrules:\n - {name: a, allow: [start_actor, perform_invocation], actor: ['M*', b], labels: {a: '?'}}\n - deny: all\n"))
-	f.Add([]byte("default: allow\nrules: [{deny: perform_invocation, operation: 'A.*', origin: x, target: [y], contract: c, link: l, provider: V*}]"))
+	f.Add([]byte("default: deny\nrules:\n - {name: a, allow: [start_actor, perform_invocation], actor: ['M*', b], " +
+		"labels: {a: '?'}}\n - deny: all\n"))
+	f.Add([]byte("default: allow\nrules: [{deny: perform_invocation, operation: 'A.*', origin: x, target: [y], " +
+		"contract: c, link: l, provider: V*}]"))
 	f.Add([]byte("a: &a [*a]\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		rules, err := policy.Parse(data)

@@ -14,11 +14,12 @@ import (
 const (
 	goldenID     = "5ed5eabc-38fa-4c61-9a1c-5b1c6b7c1a10"
 	goldenOrigin = "wasmbus://MDNX3CB6VBXG55GOJ6UYON7AMK6SLYPB6GLPRZGTEE6625EFLJDQKWWR"
-	goldenTarget = "wasmbus://wasmcloud/keyvalue/default/VC3IJSRK3KIJUD5PQIEU2UNWT4PQCRYTAXFC4PDLTCMDX7L77YRUGCXW/KeyValue.Get"
-	goldenHash   = "BBA5A5413A01F3C3692947E455EE8E1D4F964767233CF4882731725B00F91E40"
-	goldenJTI    = "AAAAAAAAAAAAAAAAAAAAAA"
-	clusterSeed  = "SCAIYCZTW775GJYX3MVWLURALVC3PULW43PTEKGH72JBMA3A7LOLGLQ2JA"
-	clusterKey   = "CAQQHYABXBPDBZIGDZIT7E73HW66RPCFC3GGLQKSDDTVWUVOYZBYHUND"
+	goldenTarget = "wasmbus://wasmcloud/keyvalue/default/" +
+		"VC3IJSRK3KIJUD5PQIEU2UNWT4PQCRYTAXFC4PDLTCMDX7L77YRUGCXW/KeyValue.Get"
+	goldenHash  = "BBA5A5413A01F3C3692947E455EE8E1D4F964767233CF4882731725B00F91E40"
+	goldenJTI   = "AAAAAAAAAAAAAAAAAAAAAA"
+	clusterSeed = "SCAIYCZTW775GJYX3MVWLURALVC3PULW43PTEKGH72JBMA3A7LOLGLQ2JA"
+	clusterKey  = "CAQQHYABXBPDBZIGDZIT7E73HW66RPCFC3GGLQKSDDTVWUVOYZBYHUND"
 )
 
 var (
@@ -151,7 +152,8 @@ func TestInvocationRefusals(t *testing.T) {
 		{"signature before issuer", signClaims(k, `{"iss":%q,"sub":%q,%s}`, foreign.Public(), goldenID, wascap),
 			lattice.ErrTokenSignature},
 		{"valid to the last second", self(`{"exp":%d,"nbf":%d,%s}`, now, now, base), 0},
-		{"nulls and unknown claims", self(` { "exp" : null, "nbf":null, "a":[1,-2.5e3,{"b":[]},"\u00e9\"",true,false,null,{}], %s } `, base), 0},
+		{"nulls and unknown claims", self(` { "exp" : null, "nbf":null, "a":[1,-2.5e3,{"b":[]},"\u00e9\"",true,false,`+
+			`null,{}], %s } `, base), 0},
 		{"escaped text", self(`{%s}`, strings.ReplaceAll(base, "/", `\/`)), 0},
 		{"other key order in the header", resign(k, `{"alg":"Ed25519","typ":"jwt","x":1}`, "{"+base+"}"), 0},
 		{"good", good, 0},
@@ -286,7 +288,8 @@ func FuzzInvocationClaims(f *testing.F) {
 	k := mustSeed(f, clusterSeed)
 	f.Add(appendInvocationClaims(nil, "j", 1, k.Public(),
 		&Invocation{ID: "id", OriginURL: "o", TargetURL: "t", Hash: "h"}))
-	f.Add([]byte(`{"iss":"a\u0041","sub":"\ud800","wascap":{"hash":"x\"","target_url":null},"exp":12,"x":[{},-1.5e-3,true,null]}`))
+	f.Add([]byte(`{"iss":"a\u0041","sub":"\ud800","wascap":{"hash":"x\"","target_url":null},"exp":12,"x":[{},-1.5e-3,` +
+		`true,null]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := parseInvocationClaims(data)
 		if err != nil {

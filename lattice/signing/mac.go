@@ -239,7 +239,8 @@ func agree(own KeyPair, peer string) (*macKey, error) {
 	if err != nil {
 		return nil, keyError("agree upon a key", peer+" is no point of the curve")
 	}
-	digest := sha512.Sum512(own.k.private.Seed()) // RFC 8032, 5.1.5: its first half is the scalar, clamped by X25519 itself
+	// RFC 8032, 5.1.5: its first half is the scalar, clamped by X25519 itself
+	digest := sha512.Sum512(own.k.private.Seed())
 	private, err := ecdh.X25519().NewPrivateKey(digest[:32])
 	if err != nil {
 		return nil, err

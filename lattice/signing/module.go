@@ -11,16 +11,17 @@ import (
 
 // ActorClaims are the claims embedded in an actor module.
 type ActorClaims struct {
-	Subject   lattice.ActorID   `json:"subject"`              // the module's key; set by signing
-	Issuer    lattice.AccountID `json:"issuer"`               // the account that vouches for it; set by signing
-	Name      string            `json:"name"`                 // for people; may be empty
-	Hash      string            `json:"hash"`                 // SHA-256 of the module without its claims, upper-case hex; set by signing
-	Tags      []string          `json:"tags"`                 //
-	Caps      []string          `json:"caps"`                 // contracts that the actor may call
-	Revision  int32             `json:"revision"`             // grows with each release; 0: see EffectiveRevision
-	Version   string            `json:"version,omitempty"`    // for people
-	CallAlias string            `json:"call_alias,omitempty"` // another name to call it by; normalised by signing
-	Provider  bool              `json:"provider,omitempty"`   // a capability provider compiled to wasm
+	Subject lattice.ActorID   `json:"subject"` // the module's key; set by signing
+	Issuer  lattice.AccountID `json:"issuer"`  // the account that vouches for it; set by signing
+	Name    string            `json:"name"`    // for people; may be empty
+	// SHA-256 of the module without its claims, upper-case hex; set by signing
+	Hash      string   `json:"hash"`
+	Tags      []string `json:"tags"`                 //
+	Caps      []string `json:"caps"`                 // contracts that the actor may call
+	Revision  int32    `json:"revision"`             // grows with each release; 0: see EffectiveRevision
+	Version   string   `json:"version,omitempty"`    // for people
+	CallAlias string   `json:"call_alias,omitempty"` // another name to call it by; normalised by signing
+	Provider  bool     `json:"provider,omitempty"`   // a capability provider compiled to wasm
 
 	Validity
 

@@ -12,15 +12,16 @@ import (
 
 // ProviderClaims are the claims in a provider archive.
 type ProviderClaims struct {
-	Subject      lattice.ProviderID `json:"subject"`           // the provider's key; set by signing
-	Issuer       lattice.AccountID  `json:"issuer"`            // the account that vouches for it; set by signing
-	Name         string             `json:"name"`              // for people; may be empty
-	ContractID   string             `json:"contract_id"`       // what it provides, e.g. "wasmcloud:keyvalue"
-	Vendor       string             `json:"vendor"`            // for people
-	Revision     int32              `json:"revision"`          // grows with each release; 0: see EffectiveRevision
-	Version      string             `json:"version,omitempty"` // for people
-	TargetHashes map[string]string  `json:"target_hashes"`     // upper-case hex SHA-256 of each target's binary; set by signing
-	ConfigSchema json.RawMessage    `json:"config_schema,omitempty"`
+	Subject    lattice.ProviderID `json:"subject"`           // the provider's key; set by signing
+	Issuer     lattice.AccountID  `json:"issuer"`            // the account that vouches for it; set by signing
+	Name       string             `json:"name"`              // for people; may be empty
+	ContractID string             `json:"contract_id"`       // what it provides, e.g. "wasmcloud:keyvalue"
+	Vendor     string             `json:"vendor"`            // for people
+	Revision   int32              `json:"revision"`          // grows with each release; 0: see EffectiveRevision
+	Version    string             `json:"version,omitempty"` // for people
+	// upper-case hex SHA-256 of each target's binary; set by signing
+	TargetHashes map[string]string `json:"target_hashes"`
+	ConfigSchema json.RawMessage   `json:"config_schema,omitempty"`
 
 	Validity
 

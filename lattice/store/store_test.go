@@ -230,10 +230,13 @@ func TestClaimsOfOtherHosts(t *testing.T) {
 	s := open(t, env)
 	kv := rawBucket(t, env)
 	for _, body := range []string{
-		`{"call_alias":"","caps":"","contract_id":"c","iss":"A","name":"old","rev":"1","sub":"V","tags":"","version":"1"}`,
+		`{"call_alias":"","caps":"","contract_id":"c","iss":"A","name":"old","rev":"1","sub":"V","tags":"",` +
+			`"version":"1"}`,
 		`{"contract_id":"c","issuer":"A","name":"new","revision":"1","subject":"V","version":"1"}`,
-		`{"call_alias":"x","caps":"a","contract_id":"","iss":"A","name":"old","rev":"1","sub":"M","tags":"","version":"1"}`,
-		`{"call_alias":"x","capabilities":["a"],"issuer":"A","name":"new","revision":"1","subject":"M","tags":[],"version":"1"}`,
+		`{"call_alias":"x","caps":"a","contract_id":"","iss":"A","name":"old","rev":"1","sub":"M","tags":"",` +
+			`"version":"1"}`,
+		`{"call_alias":"x","capabilities":["a"],"issuer":"A","name":"new","revision":"1","subject":"M","tags":[],` +
+			`"version":"1"}`,
 	} {
 		body = strings.NewReplacer(`"M"`, `"`+actor+`"`, `"V"`, `"`+provider+`"`).Replace(body)
 		key := "CLAIMS_" + actor

@@ -12,20 +12,22 @@ import (
 // and makes. A provider, such as the HTTP server, tells of those that it makes for others. Hosts keep the last ones;
 // see control.Client.Failures.
 type Failure struct {
-	Seq       uint64           `json:"seq,omitempty"` // grows on one host, as a rule over its restarts, too
-	Time      time.Time        `json:"time"`          // by the clock of the process that saw it
-	TraceID   string           `json:"trace_id,omitempty"`
-	HostID    lattice.HostID   `json:"host_id"`
-	ActorID   lattice.ActorID  `json:"actor_id,omitempty"` // of the actor that was called, or that called a provider
-	Operation string           `json:"operation,omitempty"`
-	Code      string           `json:"code"`               // lattice.Code.Name
-	Message   string           `json:"message"`            // with the text of a guest's panic; at most MaxFailureText bytes
-	Caller    string           `json:"caller,omitempty"`   // key of the caller of the actor
-	Target    string           `json:"target,omitempty"`   // what the actor called: its key, "none", or a builtin contract
-	Contract  string           `json:"contract,omitempty"` // of the link that was used, or is missing
-	LinkName  lattice.LinkName `json:"link_name,omitempty"`
-	Status    int              `json:"status,omitempty"`   // the HTTP status that the client got
-	LeftOut   uint64           `json:"left_out,omitempty"` // failures before this one that were too many to tell
+	Seq       uint64          `json:"seq,omitempty"` // grows on one host, as a rule over its restarts, too
+	Time      time.Time       `json:"time"`          // by the clock of the process that saw it
+	TraceID   string          `json:"trace_id,omitempty"`
+	HostID    lattice.HostID  `json:"host_id"`
+	ActorID   lattice.ActorID `json:"actor_id,omitempty"` // of the actor that was called, or that called a provider
+	Operation string          `json:"operation,omitempty"`
+	Code      string          `json:"code"` // lattice.Code.Name
+	// with the text of a guest's panic; at most MaxFailureText bytes
+	Message string `json:"message"`
+	Caller  string `json:"caller,omitempty"` // key of the caller of the actor
+	// what the actor called: its key, "none", or a builtin contract
+	Target   string           `json:"target,omitempty"`
+	Contract string           `json:"contract,omitempty"` // of the link that was used, or is missing
+	LinkName lattice.LinkName `json:"link_name,omitempty"`
+	Status   int              `json:"status,omitempty"`   // the HTTP status that the client got
+	LeftOut  uint64           `json:"left_out,omitempty"` // failures before this one that were too many to tell
 }
 
 // MaxFailureText bounds Failure.Message, in bytes.

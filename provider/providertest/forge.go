@@ -19,7 +19,8 @@ import (
 
 // invocation makes a correct one, unsigned.
 func (p *Process) invocation(actor lattice.ActorID, operation string, payload []byte) *wire.Invocation {
-	return &wire.Invocation{Origin: wire.ActorEntity(actor), Target: wire.ProviderEntity(p.Provider, p.Contract, p.Link),
+	return &wire.Invocation{Origin: wire.ActorEntity(actor),
+		Target:    wire.ProviderEntity(p.Provider, p.Contract, p.Link),
 		Operation: operation, Msg: payload, ID: uuid.NewString(), HostID: p.Host, ContentLength: uint64(len(payload))}
 }
 
@@ -39,7 +40,8 @@ func sign(t testing.TB, inv *wire.Invocation, key signing.KeyPair) *wire.Invocat
 // signUntil signs with an expiry, which clients never set but receivers must mind.
 func signUntil(t testing.TB, inv *wire.Invocation, key signing.KeyPair, expires time.Time) *wire.Invocation {
 	t.Helper()
-	claims, err := json.Marshal(map[string]any{"exp": expires.Unix(), "iat": expires.Unix() - 60, "iss": key.Public(), "sub": inv.ID,
+	claims, err := json.Marshal(map[string]any{"exp": expires.Unix(), "iat": expires.Unix() - 60,
+		"iss": key.Public(), "sub": inv.ID,
 		"jti": "AAAAAAAAAAAAAAAAAAAAAA", "wascap_revision": 3,
 		"wascap": map[string]string{"target_url": inv.TargetURL(), "origin_url": inv.OriginURL(), "hash": inv.Hash()}})
 	if err != nil {
@@ -69,11 +71,15 @@ func (p *Process) forgeries(t testing.TB, actor lattice.ActorID, operation strin
 	}
 	stranger := latticetest.NewKey(t, 'C')
 	return map[string]forgery{
-		"no claims":        {good, lattice.ErrTokenMalformed},
-		"claims no token":  {signed(func(i *wire.Invocation) { i.EncodedClaims = "a.b" }), lattice.ErrTokenMalformed},
-		"foreign cluster":  {func() *wire.Invocation { return sign(t, good(), stranger) }, lattice.ErrUnknownIssuer},
-		"payload altered":  {signed(func(i *wire.Invocation) { i.Msg = append([]byte("x"), i.Msg...); i.ContentLength++ }), lattice.ErrHashMismatch},
-		"origin altered":   {signed(func(i *wire.Invocation) { i.Origin = wire.ActorEntity(p.Lattice.ActorID(t)) }), lattice.ErrHashMismatch},
+		"no claims":       {good, lattice.ErrTokenMalformed},
+		"claims no token": {signed(func(i *wire.Invocation) { i.EncodedClaims = "a.b" }), lattice.ErrTokenMalformed},
+		"foreign cluster": {func() *wire.Invocation { return sign(t, good(), stranger) }, lattice.ErrUnknownIssuer},
+		"payload altered": {signed(func(i *wire.Invocation) {
+			i.Msg = append([]byte("x"), i.Msg...)
+			i.ContentLength++
+		}), lattice.ErrHashMismatch},
+		"origin altered": {signed(func(i *wire.Invocation) { i.Origin = wire.ActorEntity(p.Lattice.ActorID(t)) }),
+			lattice.ErrHashMismatch},
 		"claims of others": {signed(func(i *wire.Invocation) { i.ID = uuid.NewString() }), lattice.ErrHashMismatch},
 		"signature altered": {signed(func(i *wire.Invocation) {
 			b := []byte(i.EncodedClaims)
@@ -87,7 +93,8 @@ func (p *Process) forgeries(t testing.TB, actor lattice.ActorID, operation strin
 		"issued by a name, signed by another": {func() *wire.Invocation {
 			inv := signUntil(t, good(), stranger, time.Now().Add(time.Hour))
 			other := signUntil(t, p.invocation(actor, operation, payload), p.Lattice.Cluster, time.Now().Add(time.Hour))
-			inv.EncodedClaims = other.EncodedClaims[:len(other.EncodedClaims)-86] + inv.EncodedClaims[len(inv.EncodedClaims)-86:]
+			inv.EncodedClaims = other.EncodedClaims[:len(
+				other.EncodedClaims)-86] + inv.EncodedClaims[len(inv.EncodedClaims)-86:]
 			return inv
 		}, lattice.ErrTokenSignature},
 		"expired": {func() *wire.Invocation {
@@ -122,7 +129,8 @@ func (p *Process) forgeries(t testing.TB, actor lattice.ActorID, operation strin
 // send sends an invocation as it is and returns the answer's fields as they are on the wire, and the code header.
 func (p *Process) send(t testing.TB, inv []byte) (fields map[string]any, code string) {
 	t.Helper()
-	reply, err := p.NC.RequestMsg(&nats.Msg{Subject: subject.Provider(p.Lattice.Name, p.Provider, p.Link), Data: inv}, Patience)
+	reply, err := p.NC.RequestMsg(&nats.Msg{Subject: subject.Provider(p.Lattice.Name, p.Provider, p.Link), Data: inv},
+		Patience)
 	if err != nil {
 		t.Fatalf("no answer: %v; log:\n%s", err, p.stderr)
 	}

@@ -1,4 +1,5 @@
-// Hostile does by name what a host must survive. The path of an HTTP request, or the operation after "Hostile.", says what.
+// Hostile does by name what a host must survive. The path of an HTTP request, or the operation after "Hostile.", says
+// what.
 package main
 
 import (

@@ -45,7 +45,8 @@ func TestLogRateCountsWhatIsWritten(t *testing.T) {
 			for _, name := range names {
 				t.Run(fmt.Sprintf("%s, %s, a name of %d bytes", what, format, len(name)), func(t *testing.T) {
 					var logged bytes.Buffer
-					cfg := &LogConfig{Node: identity.New("", "host", env.Lattice, nil), Logger: slog.New(handler(&logged)),
+					cfg := &LogConfig{Node: identity.New("", "host", env.Lattice, nil),
+						Logger:  slog.New(handler(&logged)),
 						Metrics: metrics.New(prometheus.NewRegistry()), Conn: env.Conn(t)}
 					l := newLog(cfg, "MACTOR", name)
 					var published, lines atomic.Int64
@@ -92,6 +93,7 @@ func TestALongLineIsCutBetweenCharacters(t *testing.T) {
 	l.write(context.Background(), "info", "x"+strings.Repeat("ä", logLineBytes/2))
 	want := "x" + strings.Repeat("ä", logLineBytes/2-1) + "... (2 bytes cut)"
 	if kept := l.tail(0); len(kept) != 1 || kept[0].Text != want {
-		t.Errorf("kept %d lines, want one that ends in %q: %q", len(kept), want[len(want)-20:], kept[0].Text[len(want)-20:])
+		t.Errorf("kept %d lines, want one that ends in %q: %q", len(kept), want[len(want)-20:],
+			kept[0].Text[len(want)-20:])
 	}
 }

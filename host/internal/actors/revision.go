@@ -78,7 +78,8 @@ func (r *Revision) known() control.Claims {
 	c := actorClaims(r.claims)
 	whole := false
 	if c.Interfaces, whole = r.guest.Surface().Within(maxSurface); !whole {
-		r.actor.cfg.Logger.Warn("the lattice is not told of all functions of this actor: their types take too much room",
+		r.actor.cfg.Logger.Warn(
+			"the lattice is not told of all functions of this actor: their types take too much room",
 			lattice.LogActor, r.actor.id, lattice.LogRef, r.ref, "most", lattice.Size(maxSurface))
 	}
 	return c
@@ -112,8 +113,9 @@ func (r *Revision) close(ctx context.Context) error {
 		defer cancel()
 		if r.pool.Close(end) != nil {
 			return &lattice.Error{Code: lattice.ErrInternal, Op: "stop actor", Entity: string(r.actor.id),
-				Err:    errNotStopped,
-				Detail: fmt.Sprintf("%d calls have not ended %v after they were interrupted; end the host, which does not wait for them", r.pool.Stats().InUse, EndOfCalls)}
+				Err: errNotStopped,
+				Detail: fmt.Sprintf("%d calls have not ended %v after they were interrupted; end the host, "+
+					"which does not wait for them", r.pool.Stats().InUse, EndOfCalls)}
 		}
 		err = &lattice.Error{Code: lattice.ErrTimeout, Op: "stop actor", Entity: cmpName(r.claims),
 			Detail: fmt.Sprintf("%d calls were cut off", cut)}

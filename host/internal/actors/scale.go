@@ -89,7 +89,8 @@ func (as *Actors) scaleEvents(ctx context.Context, r ScaleRequest) ([]event.Data
 	defer a.change.Unlock()
 	if v := a.current.Load(); v != nil && v.ref != r.Ref && r.Ref != "" {
 		return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "start", Entity: string(a.id),
-			Detail: fmt.Sprintf("actor is already running with a different image reference, %s. To upgrade an actor, use live update.", v.ref)}
+			Detail: fmt.Sprintf("actor is already running with a different image reference, %s. To upgrade an actor, "+
+				"use live update.", v.ref)}
 	}
 	a.mu.Lock()
 	before := a.total()
@@ -209,7 +210,8 @@ func (as *Actors) bringUp(ctx context.Context, a *Actor, art loaded, r ScaleRequ
 func (as *Actors) tellLinks(c control.Claims) {
 	for _, contract := range as.cfg.State.Unlinked(c) {
 		as.cfg.Logger.Warn("the actor waits for a link; calls of the interface fail until there is one",
-			lattice.LogActor, c.Name, lattice.LogContract, contract, "make", "weft link put "+c.Subject+" ACTOR "+contract)
+			lattice.LogActor, c.Name, lattice.LogContract, contract, "make", "weft link put "+c.Subject+
+				" ACTOR "+contract)
 	}
 	for _, m := range as.cfg.State.Misfits(c) {
 		as.cfg.Logger.Error("a link does not fit; calls over it fail", lattice.LogActor, m.Link.ActorID, "to",
@@ -223,7 +225,8 @@ func (as *Actors) fitsLinks(old, next control.Claims) error {
 	for _, m := range as.cfg.State.Misfits(next) {
 		if !slices.ContainsFunc(before, func(b state.Misfit) bool { return b.Link.ID() == m.Link.ID() }) {
 			return &lattice.Error{Code: lattice.ErrConflict, Op: "update", Entity: next.Subject,
-				Detail: fmt.Sprintf("the link from %s to %s would not fit any more: %s; delete it first, with: weft link del %s %s",
+				Detail: fmt.Sprintf("the link from %s to %s would not fit any more: %s; delete it first, with: "+
+					"weft link del %s %s",
 					m.Link.ActorID, m.Link.ProviderID, m.Why, m.Link.ActorID, m.Link.ContractID)}
 		}
 	}

@@ -33,7 +33,8 @@ func SettingsOf(l *control.ActorLimits, config map[string]string) Settings {
 
 // limits is the inverse, for inventories.
 func (s Settings) limits() *control.ActorLimits {
-	return &control.ActorLimits{MemoryBytes: s.Limits.MemoryBytes, ExecutionMs: uint64(s.Limits.Execution.Milliseconds()),
-		Fuel: s.Limits.Fuel, Instances: s.Instances, RecycleCalls: s.RecycleCalls,
+	return &control.ActorLimits{MemoryBytes: s.Limits.MemoryBytes,
+		ExecutionMs: uint64(s.Limits.Execution.Milliseconds()),
+		Fuel:        s.Limits.Fuel, Instances: s.Instances, RecycleCalls: s.RecycleCalls,
 		RecycleMemoryBytes: s.RecycleMemoryBytes}
 }

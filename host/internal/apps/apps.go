@@ -23,8 +23,9 @@ const appPresence = time.Second
 var noApps, _ = json.Marshal(struct {
 	Result  string `json:"result"`
 	Message string `json:"message"`
-}{"error", "this lattice has no application manager, and weft has none in this version; start what the manifest lists with: weft up -f FILE, " +
-	"weft actor start, weft provider start and weft link put, or run wadm on this lattice's NATS server"})
+}{"error", "this lattice has no application manager, and weft has none in this version; " +
+	"start what the manifest lists with: weft up -f FILE, weft actor start, weft provider start and weft link put, " +
+	"or run wadm on this lattice's NATS server"})
 
 // Answers answers requests for an application manager while the lattice has none, so that no client waits in vain. One
 // host does so for all, and for one request at a time. See RATIONALE.md, "Who answers wash app?".

@@ -26,7 +26,8 @@ import (
 // After a push of little data nats.go 1.55 may leave a goroutine that waits for a channel which has been forgotten
 // already.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect"))
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect"))
 }
 
 func resolver(t *testing.T, cfg Config) *Resolver {

@@ -143,7 +143,8 @@ func (c *Company) compare(inv control.HostInventory) {
 	}
 	if !domains {
 		c.cfg.Logger.Warn("another host keeps the lattice's state in another JetStream: neither sees the links and "+
-			"claims of the other; give each NATS server's JetStream a domain, and start both hosts with the same --js-domain",
+			"claims of the other; give each NATS server's JetStream a domain, "+
+			"and start both hosts with the same --js-domain",
 			"other", lattice.Printable(inv.FriendlyName), "id", inv.HostID, "its_state_made", *itsMade,
 			"own_state_made", *ownMade)
 		return

@@ -113,7 +113,8 @@ func TestLongPathIsChecked(t *testing.T) {
 	if fuel := spent(m) - before; fuel < places*4000 {
 		t.Errorf("spent %d units on %d loads", fuel, places*1000)
 	}
-	if left := int32(m.ExportedGlobal(instrument.LeftGlobal).Get()); left < -20_000 { // what one path may go without a check, and a little
+	// what one path may go without a check, and a little
+	if left := int32(m.ExportedGlobal(instrument.LeftGlobal).Get()); left < -20_000 {
 		t.Errorf("the budget was overdrawn by %d units", -left)
 	}
 }

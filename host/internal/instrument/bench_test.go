@@ -113,7 +113,8 @@ func BenchmarkGuest(b *testing.B) {
 
 // spent is the fuel that a guest has spent.
 func spent(m api.Module) uint64 {
-	return m.ExportedGlobal(instrument.HandedGlobal).Get() - uint64(int64(int32(m.ExportedGlobal(instrument.LeftGlobal).Get())))
+	return m.ExportedGlobal(instrument.HandedGlobal).Get() - uint64(
+		int64(int32(m.ExportedGlobal(instrument.LeftGlobal).Get())))
 }
 
 type guest struct {

@@ -100,12 +100,14 @@ func (m *module) code(r *reader) []byte {
 			return nil
 		}
 		if m.width += f.width; m.width > MaxModuleWidth {
-			r.Fail("the calls and branches of the functions up to %d pass %d values, %d allowed; hand structures over by memory",
+			r.Fail("the calls and branches of the functions up to %d pass %d values, %d allowed; "+
+				"hand structures over by memory",
 				f.index, m.width, MaxModuleWidth)
 			return nil
 		}
 		if m.reloads += f.reloads; m.reloads > MaxModuleReads {
-			r.Fail("the functions up to %d read %d mutable globals again after calls, %d allowed; use fewer mutable globals",
+			r.Fail("the functions up to %d read %d mutable globals again after calls, %d allowed; "+
+				"use fewer mutable globals",
 				f.index, m.reloads, MaxModuleReads)
 			return nil
 		}

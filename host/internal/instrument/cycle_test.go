@@ -23,13 +23,11 @@ func dispatcher(r *rand.Rand) []byte {
 	var code strings.Builder
 	add := func(s string) { code.WriteString(s) }
 	jumpTo := func(label, depth int) { fmt.Fprintf(&code, "\x41%c\x21\x00\x0c%c", label, depth) }
-	jump := func(depth int) {
-		jumpTo(r.IntN(labels+1),
-			depth)
-	} // goes to some label
-	const loop = "\x42\x05\x21\x03\x03\x40\x20\x02\x20\x03\x7c\x21\x02\x20\x03\x42\x7f\x7c\x22\x03\x50\x45\x0d\x00\x0b" // five turns
-	add("\x03\x40")                                                                                                     // loop
-	below := make([]bool, labels)                                                                                       // what is on the stack at a label
+	jump := func(depth int) { jumpTo(r.IntN(labels+1), depth) } // goes to some label
+	// five turns
+	const loop = "\x42\x05\x21\x03\x03\x40\x20\x02\x20\x03\x7c\x21\x02\x20\x03\x42\x7f\x7c\x22\x03\x50\x45\x0d\x00\x0b"
+	add("\x03\x40")               // loop
+	below := make([]bool, labels) // what is on the stack at a label
 	for n := labels - 1; n >= 0; n-- {
 		if below[n] = r.IntN(20) == 0; below[n] {
 			add("\x20\x01")
@@ -52,9 +50,10 @@ func dispatcher(r *rand.Rand) []byte {
 			cost += 5 * 5 // the loop below
 		}
 		add("\x23\x01\x41" + string([]byte{byte(cost) | 0x80, 0}) + "\x6a\x24\x01") // units += cost
-		add("\x20\x01\x41\x01\x6b\x22\x01\x45\x04\x40\x20\x02\x0f\x0b")             // if (steps -= 1) == 0 { return sum }
-		fmt.Fprintf(&code, "\x20\x02\x42\x1f\x7e\x42%c\x7c\x22\x02\x24\x00", n+1)   // sum = work = sum * 31 + n + 1
-		add(strings.Repeat("\x20\x02\x42\x01\x7c\x21\x02", plain))                  // sum++
+		// if (steps -= 1) == 0 { return sum }
+		add("\x20\x01\x41\x01\x6b\x22\x01\x45\x04\x40\x20\x02\x0f\x0b")
+		fmt.Fprintf(&code, "\x20\x02\x42\x1f\x7e\x42%c\x7c\x22\x02\x24\x00", n+1) // sum = work = sum * 31 + n + 1
+		add(strings.Repeat("\x20\x02\x42\x01\x7c\x21\x02", plain))                // sum++
 		if pairs && n%3 == 2 {
 			add(loop)
 		}
@@ -171,13 +170,16 @@ func TestCycleLeavesTheTableAlone(t *testing.T) {
 			"\x41\x05\x10\x01" + // spend some of the budget
 			"\x0b\x20\x02\x42\x01\x7c\x21\x02" + // 1: sum++
 			"\x20\x01\x41\x01\x6b\x22\x01\x45\x04\x40\x20\x02\x0f\x0b" + // if (steps -= 1) == 0 { return sum }
-			"\x20\x01\x41\x03\x71\x45\x04\x40\x41\x01\x21\x00\x0c\x02\x0b" + // if steps & 3 == 0 { local = 1; br loop }, a cycle
-			"\x20\x01\x41\x03\x71\x41\x01\x46\x04\x40\x41\x00\x21\x00\x0c\x02\x0b" + // if steps & 3 == 1 { local = 0; br loop }
+			// if steps & 3 == 0 { local = 1; br loop }, a cycle
+			"\x20\x01\x41\x03\x71\x45\x04\x40\x41\x01\x21\x00\x0c\x02\x0b" +
+			// if steps & 3 == 1 { local = 0; br loop }
+			"\x20\x01\x41\x03\x71\x41\x01\x46\x04\x40\x41\x00\x21\x00\x0c\x02\x0b" +
 			last + "\x0b" + behind + "\x0b"
 	}
 	for name, code := range map[string]string{
-		"br_if":         loop("\x41\x01\x0d\x01", "\x20\x02\x0f"),                   // always br_if loop; 2: return sum
-		"a loop around": "\x03\x40" + loop("\x41\x01\x0d\x00", "\x0c\x01") + "\x0b", // always br_if 2; 2: br loop around
+		"br_if": loop("\x41\x01\x0d\x01", "\x20\x02\x0f"), // always br_if loop; 2: return sum
+		// always br_if 2; 2: br loop around
+		"a loop around": "\x03\x40" + loop("\x41\x01\x0d\x00", "\x0c\x01") + "\x0b",
 	} {
 		run := "\x01\x01\x7e" + code + "\x20\x02\x0b"
 		wasm := module(1, "\x02\x60\x02\x7f\x7f\x01\x7e\x60\x01\x7f\x00", 3, "\x02\x00\x01", 7, "\x01\x03run\x00\x00",

@@ -49,10 +49,12 @@ func checkEffort(sections []section) error {
 				return bad("more than %d call instructions", MaxModuleCalls)
 			}
 			if b > MaxFunctionBranches {
-				return bad("too many branches to compile in reasonable time: the function %d has %d, %d allowed; divide it", i, b, MaxFunctionBranches)
+				return bad("too many branches to compile in reasonable time: the function %d has %d, %d allowed; "+
+					"divide it", i, b, MaxFunctionBranches)
 			}
 			if effort += b * b; effort > MaxModuleEffort {
-				return bad("too many branches to compile in reasonable time: the squares of the functions' branches exceed %d at the function %d, which has %d; divide the module",
+				return bad("too many branches to compile in reasonable time: the squares of the functions' branches "+
+					"exceed %d at the function %d, which has %d; divide the module",
 					MaxModuleEffort, i, b)
 			}
 		}

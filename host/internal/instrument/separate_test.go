@@ -27,7 +27,8 @@ func TestSeparate(t *testing.T) {
 	for _, d := range s.Data {
 		data = append(data, string(d.Bytes))
 	}
-	if s.Opaque != "" || !slices.Equal(data, []string{"first", "second", "at the end"}) || s.Data[2].Offset(nil) != 131060 {
+	if s.Opaque != "" || !slices.Equal(data, []string{"first", "second", "at the end"}) ||
+		s.Data[2].Offset(nil) != 131060 {
 		t.Errorf("%q %q %v", s.Opaque, data, s.Data)
 	}
 	r := newRuntime(t, wazero.NewRuntimeConfig())

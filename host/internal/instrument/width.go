@@ -24,14 +24,16 @@ func (b *body) checkWidth() error {
 	locals := uint64(b.locals)
 	switch {
 	case b.width > MaxFunctionWidth:
-		return bad("function %d passes %d values by its calls and branches, %d allowed; hand structures over by memory, or divide the function",
+		return bad("function %d passes %d values by its calls and branches, %d allowed; "+
+			"hand structures over by memory, or divide the function",
 			b.index, b.width, MaxFunctionWidth)
 	case b.reloads > MaxFunctionReads:
 		return bad("function %d reads %d mutable globals again after its calls, %d allowed; "+
 			"use fewer mutable globals, or divide the function",
 			b.index, b.reloads, MaxFunctionReads)
 	case locals*b.joins > MaxFunctionJoins || locals*locals*b.joins > MaxFunctionPairs:
-		return bad("function %d has %d locals and %d branches, which is too much to compile together; use fewer locals, or divide the function",
+		return bad("function %d has %d locals and %d branches, which is too much to compile together; "+
+			"use fewer locals, or divide the function",
 			b.index, locals, b.joins)
 	}
 	return nil

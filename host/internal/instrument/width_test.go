@@ -37,7 +37,8 @@ func TestWidth(t *testing.T) {
 		words      string
 	}{
 		"calls": {func(n int) []byte { return wide(0, "\x00"+repeat("\x11\x01\x00", n)) }, 500, 501,
-			"function 0 passes 1002000 values by its calls and branches, 1000000 allowed; hand structures over by memory"},
+			"function 0 passes 1002000 values by its calls and branches, 1000000 allowed; " +
+				"hand structures over by memory"},
 		"the known one": {func(n int) []byte { return wide(0, "\x00"+repeat("\x11\x01\x00", n)) }, 1, 20_000,
 			"function 0 passes 40000000 values"},
 		"blocks": {func(n int) []byte { return wide(0, "\x00"+repeat("\x02\x02\x00\x0b", n)) }, 500, 501,

@@ -60,7 +60,9 @@ func New(reg prometheus.Registerer) *Metrics {
 			"Calls that actors made to providers, actors and builtins by outcome.",
 			"actor", "target", "operation", "code"),
 		sentCalls: counter("weft_calls_sent_total",
-			"Calls that left this process for another, by route (direct: to a host that was chosen, queue: whoever the queue group chooses), by what authenticates them (mac, signature), and whether they had been turned away elsewhere.", "route", "auth", "again"),
+			"Calls that left this process for another, by route (direct: to a host that was chosen, queue: "+
+				"whoever the queue group chooses), by what authenticates them (mac, signature), "+
+				"and whether they had been turned away elsewhere.", "route", "auth", "again"),
 		callTime: histogram("weft_host_call_duration_seconds", "Time that calls of actors took.", "target",
 			"operation"),
 		PoolWait: histogram("weft_pool_wait_seconds", "Time invocations waited for an instance.", "actor"),

@@ -12,7 +12,8 @@ const ID = "weft:builtin:links"
 
 // The operations.
 const (
-	Check  = "Links.Check"  // CheckRequest: str, the public key of whom the link leads to; "" when there is no such link
+	// CheckRequest: str, the public key of whom the link leads to; "" when there is no such link
+	Check  = "Links.Check"
 	Config = "Links.Config" // nothing: []string, names and values in turn, see wire.LinkDefinition.ActorConfig
 )
 

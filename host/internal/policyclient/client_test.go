@@ -90,7 +90,8 @@ func TestClientCaches(t *testing.T) {
 			want policy.Decision
 		}{
 			{call(shop, redis, "KeyValue.Get"), policy.Decision{Permitted: true, By: "policy service"}},
-			{call(shop, redis, "KeyValue.Set"), policy.Decision{Permitted: true, By: "policy service"}}, // the dialect knows no operations
+			// the dialect knows no operations
+			{call(shop, redis, "KeyValue.Set"), policy.Decision{Permitted: true, By: "policy service"}},
 			{call(shop, pay, "x"), policy.Decision{Message: "not today", By: "policy service"}},
 			{start(shop), policy.Decision{Permitted: true, By: "policy service"}},
 		} {
@@ -164,7 +165,8 @@ func TestClientChanges(t *testing.T) {
 		{`{"request_id":"` + id + `","permitted":true}`, `{"success":true}`, true},
 		{`{"request_id":"` + id + `","permitted":false}`, `{"success":true}`, false},
 		{`{"requestId":"somebody else's","permitted":true}`, `{"success":false}`, false},
-		{`{"requestId":"a","request_id":"` + id + `","permitted":true}`, `{"success":false}`, true}, // unreadable: asked anew
+		// unreadable: asked anew
+		{`{"requestId":"a","request_id":"` + id + `","permitted":true}`, `{"success":false}`, true},
 	} {
 		if got := change(tt.text); got != tt.reply {
 			t.Errorf("%s: reply %s, want %s", tt.text, got, tt.reply)
@@ -279,12 +281,15 @@ func TestRequestForm(t *testing.T) {
 		q    policy.Question
 		want string
 	}{
-		{q, `{"requestId":"id","action":"perform_invocation","source":{"publicKey":"M","contractId":"","linkName":"","capabilities":["c:d"],"issuer":"A",` +
-			`"issuedOn":"2020-09-13T12:26:40Z","expiresAt":1650000000,"expired":true},"target":{"publicKey":"VREDIS","issuer":"AOURS","contractId":"wasmcloud:keyvalue","linkName":"default"},` +
-			`"host":{"publicKey":"N","issuer":"C","latticeId":"l","labels":{"a":"b"},"clusterIssuers":["C"]}}`},
+		{q, `{"requestId":"id","action":"perform_invocation","source":{"publicKey":"M","contractId":"","linkName":"",` +
+			`"capabilities":["c:d"],"issuer":"A","issuedOn":"2020-09-13T12:26:40Z","expiresAt":1650000000,` +
+			`"expired":true},"target":{"publicKey":"VREDIS","issuer":"AOURS","contractId":"wasmcloud:keyvalue",` +
+			`"linkName":"default"},"host":{"publicKey":"N","issuer":"C","latticeId":"l","labels":{"a":"b"},` +
+			`"clusterIssuers":["C"]}}`},
 		{policy.Question{Action: policy.StartActor, Target: pay},
-			`{"requestId":"id","action":"start_actor","source":{"publicKey":"","contractId":"","linkName":"","capabilities":[],"issuer":"",` +
-				`"issuedOn":"","expiresAt":1700000060,"expired":false},"target":{"publicKey":"MPAY","issuer":"AOTHER","contractId":"","linkName":""},` +
+			`{"requestId":"id","action":"start_actor","source":{"publicKey":"","contractId":"","linkName":"",` +
+				`"capabilities":[],"issuer":"","issuedOn":"","expiresAt":1700000060,"expired":false},` +
+				`"target":{"publicKey":"MPAY","issuer":"AOTHER","contractId":"","linkName":""},` +
 				`"host":{"publicKey":"","issuer":"","latticeId":"","labels":{},"clusterIssuers":[]}}`},
 	} {
 		got, err := json.Marshal(policyclient.NewRequest("id", &tt.q, now))

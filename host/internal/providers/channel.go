@@ -114,9 +114,10 @@ func (p *Provider) tellActors(to teller, wants <-chan struct{}) {
 // the actors.
 func (p *Provider) channelConfig() (config channel.Config, wants <-chan struct{}) {
 	subscribe := make(chan struct{}, 1)
-	return channel.Config{Inline: true, MaxBytes: invocation.DefaultMaxBytes, Budget: p.cfg.Budget, Streams: p.cfg.Streams,
-		Logger: p.cfg.Logger.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
-		Admit:  p.admit, Handler: p.cfg.Actors.ServeLocal, Notice: func(b []byte) {
+	return channel.Config{Inline: true, MaxBytes: invocation.DefaultMaxBytes, Budget: p.cfg.Budget,
+		Streams: p.cfg.Streams,
+		Logger:  p.cfg.Logger.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
+		Admit:   p.admit, Handler: p.cfg.Actors.ServeLocal, Notice: func(b []byte) {
 			if string(b) == channel.WantStreams {
 				if !p.streams.Swap(true) {
 					p.cfg.Served.Changed()

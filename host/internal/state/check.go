@@ -57,7 +57,8 @@ func (s *State) checkLink(ctx context.Context, def wire.LinkDefinition) error {
 	}
 	if had && old.ProviderID != def.ProviderID && len(states) == 0 && !s.served(ctx, def) && s.served(ctx, old) {
 		return &lattice.Error{Code: lattice.ErrUnavailable,
-			Detail: fmt.Sprintf("provider %s, which would take the place of %s, does not run under link name %s; start it first, or delete the link",
+			Detail: fmt.Sprintf("provider %s, which would take the place of %s, does not run under link name %s; "+
+				"start it first, or delete the link",
 				s.ProviderName(def.ProviderID), s.ProviderName(old.ProviderID), def.LinkName)}
 	}
 	return nil

@@ -24,8 +24,9 @@ type Config struct {
 	Conn    *nats.Conn                                         // over which providers are told of links and asked
 	Publish func(events ...event.Data)                         // tells the lattice
 	Run     func(key string, work func(context.Context)) error // carries work out in the background
-	Foreign func(wire.LinkDefinition) bool                     // the link's provider runs here and may not be built on weft's SDK
-	Runs    func(lattice.ActorID) bool                         // an actor runs here, or on a host that is heard
+	// the link's provider runs here and may not be built on weft's SDK
+	Foreign func(wire.LinkDefinition) bool
+	Runs    func(lattice.ActorID) bool // an actor runs here, or on a host that is heard
 	Logger  *slog.Logger
 }
 

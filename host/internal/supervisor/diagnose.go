@@ -49,7 +49,8 @@ func Diagnose(path string, err error) string {
 		return "it is " + kindOfFile(path) + "; this machine is " + runtime.GOARCH + " " + runtime.GOOS
 	case errors.Is(err, fs.ErrNotExist): // the file is there, so it is something that the file needs
 		if loader := interpreter(path); loader != "" {
-			return fmt.Sprintf("it needs %s, which is not installed; use a static build, or one for this system's C library", loader)
+			return fmt.Sprintf("it needs %s, which is not installed; use a static build, "+
+				"or one for this system's C library", loader)
 		}
 	}
 	return ""

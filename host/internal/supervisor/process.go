@@ -370,7 +370,8 @@ func (p *Process) terminate(c *child) {
 		if c.inside == nil {
 			p.spec.Logger.Warn("provider process did not end on SIGTERM and is killed", "pid", c.pid())
 		} else {
-			p.spec.Logger.Error("provider inside the host does not end, and cannot be killed: it is gone when the host has been started again")
+			p.spec.Logger.Error("provider inside the host does not end, and cannot be killed: " +
+				"it is gone when the host has been started again")
 		}
 	}
 	c.kill()

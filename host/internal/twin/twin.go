@@ -26,8 +26,9 @@ const (
 	askPause = 100 * time.Millisecond
 )
 
-const detail = "another process that runs has the same host key: was a data directory copied? Stop one of them, or delete " +
-	"keys/host_NAME.nk (host_default.nk without --name) in the copy's data directory, which then gets a key of its own"
+const detail = "another process that runs has the same host key: was a data directory copied? Stop one of them, " +
+	"or delete keys/host_NAME.nk (host_default.nk without --name) in the copy's data directory, " +
+	"which then gets a key of its own"
 
 // Guard looks for other processes of the same host key. All fields are necessary. It is safe for concurrent use.
 type Guard struct {
@@ -60,7 +61,8 @@ func (g *Guard) Start(ctx context.Context) error {
 				ends.Round(time.Second))
 		case time.Now().After(until):
 			return &lattice.Error{Code: lattice.ErrConflict, Op: "start as host", Entity: string(g.Node.ID),
-				Detail: "the process that had this host's key before was ending, but has not ended in the time that it named: look whether it hangs, kill it, and start again"}
+				Detail: "the process that had this host's key before was ending, " +
+					"but has not ended in the time that it named: look whether it hangs, kill it, and start again"}
 		}
 		select {
 		case <-ctx.Done():

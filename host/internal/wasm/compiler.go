@@ -112,9 +112,11 @@ func (e *Engine) runCompiler(ctx context.Context, wasm []byte) error {
 	case state.ExitCode() == compilerRefused:
 		return errors.New(out.text())
 	case strings.Contains(errs.text(), "out of memory") || strings.Contains(errs.text(), "cannot allocate memory"):
-		return fmt.Errorf("compiling it takes more than %d MiB of memory; --compile-memory of the host allows more", e.cfg.CompileMemory>>20)
+		return fmt.Errorf("compiling it takes more than %d MiB of memory; --compile-memory of the host allows more",
+			e.cfg.CompileMemory>>20)
 	case state.UserTime()+state.SystemTime() > e.cfg.CompileCPU*9/10:
-		return fmt.Errorf("compiling it takes more than %v of processor time; --compile-time of the host allows more", e.cfg.CompileCPU)
+		return fmt.Errorf("compiling it takes more than %v of processor time; --compile-time of the host allows more",
+			e.cfg.CompileCPU)
 	case state.ExitCode() < 0:
 		return &lattice.Error{Code: lattice.ErrUnavailable, Op: "compile module",
 			Detail: fmt.Sprintf("the compiler was ended from outside (%v); the machine may be out of memory", state)}

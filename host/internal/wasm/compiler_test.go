@@ -76,10 +76,12 @@ func TestCompileLimits(t *testing.T) {
 		code  []byte
 		words string
 	}{
-		"memory":    {wasm.Config{CompileMemory: 768 << 20}, dear(50_000, 14_000), "takes more than 768 MiB of memory; --compile-memory"},
-		"processor": {wasm.Config{CompileCPU: time.Second}, dear(2000, 15_000), "takes more than 1s of processor time; --compile-time"},
-		"time":      {wasm.Config{CompileTime: time.Millisecond}, dear(2000, 15_000), "takes longer than 1ms"},
-		"invalid":   {wasm.Config{}, command("\x01\x60\x01\x7f\x00", []byte{0x6a}), "invalid function[1]"},
+		"memory": {wasm.Config{CompileMemory: 768 << 20}, dear(50_000, 14_000),
+			"takes more than 768 MiB of memory; --compile-memory"},
+		"processor": {wasm.Config{CompileCPU: time.Second}, dear(2000, 15_000),
+			"takes more than 1s of processor time; --compile-time"},
+		"time":    {wasm.Config{CompileTime: time.Millisecond}, dear(2000, 15_000), "takes longer than 1ms"},
+		"invalid": {wasm.Config{}, command("\x01\x60\x01\x7f\x00", []byte{0x6a}), "invalid function[1]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

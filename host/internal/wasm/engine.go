@@ -244,8 +244,8 @@ func (e *Engine) compile(ctx context.Context, wasm []byte) (wazero.CompiledModul
 // uncached tells once that compiled code is not kept, until it is again.
 func (e *Engine) uncached(err error) {
 	if e.full.CompareAndSwap(false, true) {
-		e.cfg.Logger.Warn("compiled code is not kept: actors take longer to start after the next start of the host; make room, or the "+
-			"folder writable", "folder", e.cfg.CacheDir, lattice.LogErr, err)
+		e.cfg.Logger.Warn("compiled code is not kept: actors take longer to start after the next start of the host; "+
+			"make room, or the folder writable", "folder", e.cfg.CacheDir, lattice.LogErr, err)
 	}
 }
 

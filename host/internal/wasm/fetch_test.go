@@ -67,13 +67,15 @@ func TestAComponentMakesRequests(t *testing.T) {
 			Body: []byte(strings.Repeat("tea ", 50_000))}, nil
 	})
 	body := []byte(strings.Repeat("leaf ", 20_000))
-	resp := ask(t, i, httpserver.Request{Method: "POST", Path: "/https/api.example:8443/a%20b", Query: "c=d", Body: body,
+	resp := ask(t, i, httpserver.Request{Method: "POST", Path: "/https/api.example:8443/a%20b",
+		Query: "c=d", Body: body,
 		Header: httpserver.Header{"x-a": {"1"}, "connect-ms": {"7"}, "between-bytes-ms": {"9"}}})
 	if resp.StatusCode != 418 || string(resp.Body) != strings.Repeat("tea ", 50_000) ||
 		strings.Join(resp.Header["x-b"], ",") != "1,2" {
 		t.Errorf("answer %d %v, %d bytes", resp.StatusCode, resp.Header, len(resp.Body))
 	}
-	if asked.Method != "POST" || asked.URL != "https://api.example:8443/a%20b?c=d" || string(asked.Body) != string(body) ||
+	if asked.Method != "POST" || asked.URL != "https://api.example:8443/a%20b?c=d" ||
+		string(asked.Body) != string(body) ||
 		asked.Header.Get("x-a") != "1" || asked.Connect != 7*time.Millisecond || asked.FirstByte != 0 ||
 		asked.BetweenBytes != 9*time.Millisecond {
 		t.Errorf("asked for %s %s %v, %d bytes, %v %v %v", asked.Method, asked.URL, asked.Header, len(asked.Body),
@@ -88,7 +90,9 @@ func TestAComponentMakesRequests(t *testing.T) {
 // Each failure that a provider tells reaches the guest as the very case, with what is known of it.
 func TestFailuresReachTheGuestAsTheirCase(t *testing.T) {
 	var failure error
-	i, _ := fetching(t, func(context.Context, *httpclient.Request) (*httpclient.Response, error) { return nil, failure })
+	i, _ := fetching(t, func(context.Context, *httpclient.Request) (*httpclient.Response, error) {
+		return nil, failure
+	})
 	said := func() string {
 		resp := ask(t, i, httpserver.Request{Method: "GET", Path: "/https/a.example/"})
 		if resp.StatusCode != 502 {
@@ -111,9 +115,12 @@ func TestFailuresReachTheGuestAsTheirCase(t *testing.T) {
 		{&httpclient.Failure{Name: httpclient.DNSError, Number: -1, Word: "NXDOMAIN"},
 			`ErrorCode::DnsError(DnsErrorPayload { rcode: Some("NXDOMAIN"), info-code: None })`},
 		{&httpclient.Failure{Name: httpclient.TLSAlertReceived, Number: 40, Word: "handshake failure"},
-			`ErrorCode::TlsAlertReceived(TlsAlertReceivedPayload { alert-id: Some(40), alert-message: Some("handshake failure") })`},
-		{&httpclient.Failure{Name: httpclient.ResponseBodySize, Number: 1 << 40}, `ErrorCode::HttpResponseBodySize(Some(1099511627776))`},
-		{&httpclient.Failure{Name: httpclient.ResponseHeaderSize, Number: 1 << 40}, `ErrorCode::HttpResponseHeaderSectionSize(None)`},
+			`ErrorCode::TlsAlertReceived(TlsAlertReceivedPayload { alert-id: Some(40), alert-message: ` +
+				`Some("handshake failure") })`},
+		{&httpclient.Failure{Name: httpclient.ResponseBodySize, Number: 1 << 40},
+			`ErrorCode::HttpResponseBodySize(Some(1099511627776))`},
+		{&httpclient.Failure{Name: httpclient.ResponseHeaderSize, Number: 1 << 40},
+			`ErrorCode::HttpResponseHeaderSectionSize(None)`},
 		{&httpclient.Failure{Name: httpclient.RequestHeaderFieldSize, Number: 7, Word: "x"},
 			`ErrorCode::HttpRequestHeaderSize(Some(FieldSizePayload { field-name: Some("x"), field-size: Some(7) }))`},
 		{&lattice.Error{Code: lattice.ErrUnlinked}, "ErrorCode::HttpRequestDenied"},
@@ -144,7 +151,8 @@ func TestRequestsThatAreNotSent(t *testing.T) {
 		{"/https//", "GET", "ErrorCode::HttpRequestUriInvalid", nil},
 		{"/https/a.example/", "POST", "ErrorCode::HttpProtocolError", httpserver.Header{"early-drop": {"1"}}},
 	} {
-		if resp := ask(t, i, httpserver.Request{Method: tc.method, Path: tc.path, Header: tc.header}); string(resp.Body) != tc.want {
+		if resp := ask(t, i, httpserver.Request{Method: tc.method, Path: tc.path,
+			Header: tc.header}); string(resp.Body) != tc.want {
 			t.Errorf("%s %s: %s, want %s", tc.method, tc.path, resp.Body, tc.want)
 		}
 	}
@@ -190,13 +198,15 @@ func TestRequestsEndWithTheCall(t *testing.T) {
 	if after := held(); after > before {
 		t.Errorf("%d bytes are held after a call, and %d after another", before, after)
 	}
-	if resp := ask(t, i, httpserver.Request{Method: "GET", Path: "/http/a.example/panic"}); !strings.Contains(string(resp.Body),
+	if resp := ask(t, i, httpserver.Request{Method: "GET",
+		Path: "/http/a.example/panic"}); !strings.Contains(string(resp.Body),
 		"ErrorCode::InternalError") {
 		t.Errorf("a fault of the host is %s", resp.Body)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err := i.Call(ctx, httpserver.HandleRequest, (&httpserver.Request{Method: "GET", Path: "/http/a.example/wait"}).Encode())
+	_, err := i.Call(ctx, httpserver.HandleRequest,
+		(&httpserver.Request{Method: "GET", Path: "/http/a.example/wait"}).Encode())
 	if lattice.CodeOf(err) != lattice.ErrTimeout || running.Load() != 0 {
 		t.Errorf("%v, and %d requests go on", err, running.Load())
 	}

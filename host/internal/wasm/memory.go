@@ -133,7 +133,8 @@ func newLinearMemory(account *account, declared, first uint64, slices bool, img 
 	}
 	if m.reserved, err = reserve(most); err != nil {
 		return nil, &lattice.Error{Code: lattice.ErrMemory, Op: "start instance", Err: err,
-			Detail: fmt.Sprintf("the system refused %d bytes of address space; too many instances for vm.max_map_count or ulimit -v", most)}
+			Detail: fmt.Sprintf("the system refused %d bytes of address space; too many instances for "+
+				"vm.max_map_count or ulimit -v", most)}
 	}
 	if img != nil {
 		if m.b, err = img.place(m.reserved); err != nil {

@@ -183,7 +183,8 @@ func plainly(b *testing.B, code []byte) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	config := wazero.NewModuleConfig().WithName("").WithStartFunctions("_initialize").WithSysNanotime().WithSysWalltime()
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions(
+		"_initialize").WithSysNanotime().WithSysWalltime()
 	b.ReportAllocs()
 	for b.Loop() {
 		i, err := r.InstantiateModule(b.Context(), m, config)

@@ -78,7 +78,8 @@ func TestShapes(t *testing.T) {
 		r.try(t, seed+uint64(n), most)
 	}
 	t.Logf("%d shapes from seed %d: %v", n, seed, r.answers)
-	t.Logf("dearest to compile: %v of processor (seed %d), %d MiB (seed %d); per KiB, of those above 4 KiB: %v (seed %d), %.1f MiB (seed %d)",
+	t.Logf("dearest to compile: %v of processor (seed %d), %d MiB (seed %d); per KiB, of those above 4 KiB: "+
+		"%v (seed %d), %.1f MiB (seed %d)",
 		r.cpu.most, r.cpu.seed, r.rss.most>>20, r.rss.seed, r.cpuKiB.most, r.cpuKiB.seed,
 		float64(r.rssKiB.most)/(1<<20), r.rssKiB.seed)
 	t.Logf("dearest to read: %v of processor in the host (seed %d); to call: %v (seed %d), %d bytes of log (seed %d)",

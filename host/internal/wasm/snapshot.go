@@ -47,7 +47,8 @@ func (i *Instance) capture() (*snapshot, string) {
 	case calls > 0:
 		return nil, "it makes calls while it begins"
 	case i.clock.asked && !i.reseeds():
-		return nil, "it takes random numbers or the time while it begins, and exports no " + i.template.module.restored()
+		return nil, "it takes random numbers or the time while it begins, and exports no " +
+			i.template.module.restored()
 	}
 	snap := &snapshot{}
 	if i.parts != nil {

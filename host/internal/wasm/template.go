@@ -45,7 +45,8 @@ func (m *Module) Template(limits Limits, host Host, env map[string]string) *Temp
 		t.pairs = append(t.pairs, [2]string{key, env[key]})
 		if key == "" || strings.Contains(key, "=") || strings.Contains(key+env[key], "\x00") {
 			t.fault = &lattice.Error{Code: lattice.ErrInvalid, Op: "start instance", Entity: lattice.Printable(key),
-				Detail: "not a variable of the environment: a name is not empty and has no \"=\", and neither it nor the value has a null byte"}
+				Detail: "not a variable of the environment: a name is not empty and has no \"=\", " +
+					"and neither it nor the value has a null byte"}
 		}
 	}
 	return t

@@ -70,7 +70,8 @@ func TestModuleOfTheFirstSnapshot(t *testing.T) {
 			t.Errorf("%+v: %q", resp, resp.Body)
 		}
 	}
-	_, err := i.Call(t.Context(), httpserver.HandleRequest, (&httpserver.Request{Method: "GET", Path: "/error"}).Encode())
+	_, err := i.Call(t.Context(), httpserver.HandleRequest,
+		(&httpserver.Request{Method: "GET", Path: "/error"}).Encode())
 	if lattice.CodeOf(err) != lattice.ErrGuest || !strings.Contains(err.Error(), "it broke") {
 		t.Errorf("an error: %v", err)
 	}

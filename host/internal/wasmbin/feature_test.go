@@ -11,7 +11,8 @@ func TestFeaturesAreRefusedWithAWayOut(t *testing.T) {
 		RelaxedVectors} {
 		r := &Reader{What: "section type", Base: 16}
 		r.Lacks(f)
-		if got := r.Err.Error(); !strings.Contains(got, "section type at byte 0x10: "+string(f)+" not supported: build ") {
+		if got := r.Err.Error(); !strings.Contains(got, "section type at byte 0x10: "+string(f)+
+			" not supported: build ") {
 			t.Errorf("%s", got)
 		}
 	}

@@ -68,9 +68,11 @@ func (p *providers) attach(ctx context.Context, actor lattice.ActorID, name stri
 		case inside || p.attached[c]:
 			continue
 		case c == httpclient.ID: // which hosts, only the author knows
-			p.screen.Say("- to make HTTP requests: weft provider start httpclient, then weft link put %s httpclient allowed_hosts=HOST", name)
+			p.screen.Say("- to make HTTP requests: weft provider start httpclient, "+
+				"then weft link put %s httpclient allowed_hosts=HOST", name)
 		default:
-			p.screen.Say("- no provider of weft's serves %s: start one with weft provider start, then weft link put %s PROVIDER", c, name)
+			p.screen.Say("- no provider of weft's serves %s: start one with weft provider start, "+
+				"then weft link put %s PROVIDER", c, name)
 		}
 		p.attached[c] = true // told once
 	}

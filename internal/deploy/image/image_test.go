@@ -33,8 +33,9 @@ func TestKindOf(t *testing.T) {
 func TestBuiltin(t *testing.T) {
 	for text, want := range map[string]string{
 		"httpserver": "httpserver", "builtin://keyvalue-nats": "keyvalue-nats",
-		"wasmcloud.azurecr.io/httpserver:0.17.0": "httpserver", "oci://ghcr.io/wasmcloud/kvredis@sha256:0": "keyvalue-redis",
-		"wasmcloud.azurecr.io/applier:0.3": "", "example.com/httpserver:1": "", "httpd": "",
+		"wasmcloud.azurecr.io/httpserver:0.17.0":   "httpserver",
+		"oci://ghcr.io/wasmcloud/kvredis@sha256:0": "keyvalue-redis",
+		"wasmcloud.azurecr.io/applier:0.3":         "", "example.com/httpserver:1": "", "httpd": "",
 	} {
 		if got := image.Builtin(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)

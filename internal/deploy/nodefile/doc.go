@@ -30,8 +30,8 @@
 //	js_domain                    JetStream domain
 //	ctl_topic_prefix             default "wasmbus.ctl"
 //	allow_file_load              whether hosts load files that others name; files named here are always loaded
-//	files_dirs                   folders below which link values may name files (certificates, keys); a list, or text with
-//	                             commas; besides the folder "files" of the data directory
+//	files_dirs                   folders below which link values may name files (certificates, keys); a list, or text
+//	                             with commas; besides the folder "files" of the data directory
 //	prov_shutdown_delay_ms (provider_shutdown_delay)       grace for providers that end
 //
 //	oci_allow_latest             whether the tag latest, and references without a tag, are taken
@@ -45,7 +45,8 @@
 //
 // # providers
 //
-//	name       a contract ("wasmcloud:keyvalue") or a built-in provider (httpserver, httpclient, keyvalue-redis, keyvalue-nats)
+//	name       a contract ("wasmcloud:keyvalue") or a built-in provider (httpserver, httpclient, keyvalue-redis,
+//	           keyvalue-nats)
 //	image      a built-in provider, a file (.par), lattice://NAME@sha256:HEX, or a registry's reference; not needed when
 //	           name is a built-in provider. The images kvredis and httpserver of wasmcloud.azurecr.io and
 //	           ghcr.io/wasmcloud, of any version, stand for the built-in providers

@@ -172,7 +172,8 @@ func (w walker) host(n *yaml.Node, path string) Host {
 		agree([]string{"policy_timeout", "policy_timeout_ms"}, span(time.Millisecond, time.Hour)),
 		// What weft has no such thing for is taken as long as it asks for what weft does anyway.
 		agree([]string{"config_service", "config_service_enabled"},
-			only(false, "weft asks no configuration service; put labels, actors, providers and registries into this file")),
+			only(false, "weft asks no configuration service; put labels, actors, "+
+				"providers and registries into this file")),
 		agree([]string{"enable_ipv6"}, only(true, "weft uses IPv6 wherever an address is one; leave it out")),
 		agree([]string{"prov_shutdown_delay_ms", "provider_shutdown_delay"}, span(0, 10*time.Minute)),
 	}
@@ -279,7 +280,8 @@ func (w walker) natsURL(settings map[string]*agreed) string {
 			u.Scheme = "tls"
 		}
 		if u.User != nil {
-			w.Warn(whole.at, whole.path, "credentials in an address show in logs and process lists; use nats_user and nats_password")
+			w.Warn(whole.at, whole.path, "credentials in an address show in logs and process lists; "+
+				"use nats_user and nats_password")
 		}
 		return u.String()
 	}
@@ -323,8 +325,8 @@ func (w walker) hostKey(id, seed *agreed) signing.KeyPair {
 	case signing.CheckPublic(id.value, signing.KindHost) == nil:
 		switch {
 		case seed == nil:
-			w.Bad(id.at, id.path, "it is a public key, and a host needs the secret part: give its seed (SN...) as host_seed. "+
-				"`weft key gen host` makes a new pair; leave host_id out and the host makes its own")
+			w.Bad(id.at, id.path, "it is a public key, and a host needs the secret part: give its seed (SN...) "+
+				"as host_seed. `weft key gen host` makes a new pair; leave host_id out and the host makes its own")
 		case !key.IsZero() && key.Public() != id.value:
 			w.Bad(id.at, id.path, "it is not the public key of host_seed, which is %s", key.Public())
 		}
@@ -348,7 +350,8 @@ func (w walker) key(s *agreed, kind byte) signing.KeyPair {
 	case len(s.value) == 58 && looksLikeKey(s.value) && s.value[0] == 'S':
 		w.Bad(s.at, s.path, "it looks like a seed, but it %s", strictyaml.DetailOf(err))
 	case len(s.value) == lattice.KeyLength && looksLikeKey(s.value):
-		w.Bad(s.at, s.path, "it looks like a public key; want the seed of a %s (S%c...); make one with `weft key gen %s`", word, kind, word)
+		w.Bad(s.at, s.path, "it looks like a public key; want the seed of a %s (S%c...); "+
+			"make one with `weft key gen %s`", word, kind, word)
 	default:
 		k = signing.Derive(kind, s.value)
 		w.Warn(s.at, s.path, "it is no seed, so the key %s is made of the text: whoever knows the text has the key. "+

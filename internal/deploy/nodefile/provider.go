@@ -61,7 +61,8 @@ func (w walker) providers(n *yaml.Node, at string) []Provider {
 		}
 		key := p.Contract + " " + string(p.LinkName)
 		if first, ok := taken[key]; ok {
-			w.Bad(item, at, "there is a provider of %s with link name %s in line %d already; give this one another link_name", p.Contract, p.LinkName, first)
+			w.Bad(item, at, "there is a provider of %s with link name %s in line %d already; "+
+				"give this one another link_name", p.Contract, p.LinkName, first)
 		} else {
 			taken[key] = p.Line
 		}
@@ -149,7 +150,8 @@ func (w walker) providerRef(p *Provider, n *yaml.Node, at string) string {
 		return ""
 	}
 	return w.reference(n, at, p.Image, func(image.Kind) string {
-		return fmt.Sprintf("%q is no built-in provider (%s), no file (a path, or *.par) and no reference with a registry",
+		return fmt.Sprintf("%q is no built-in provider (%s), no file (a path, or *.par) "+
+			"and no reference with a registry",
 			lattice.Printable(p.Image), builtinNames())
 	})
 }

@@ -95,7 +95,8 @@ func (l *Lattice) PushActor(ctx context.Context, s *Signer, ref string, r SignRe
 // PushProvider prepares a provider for starting: an archive is verified and pushed, an executable is packed for this
 // machine's kind, signed and pushed; any other reference stays as it is. What an executable lacks says pack, and where
 // that is empty defaults. It is a usage.Error to say it of anything else in pack.
-func (l *Lattice) PushProvider(ctx context.Context, s *Signer, ref string, pack, defaults ProviderPack) (string, error) {
+func (l *Lattice) PushProvider(ctx context.Context, s *Signer, ref string,
+	pack, defaults ProviderPack) (string, error) {
 	name := strings.TrimPrefix(ref, "builtin://")
 	for _, b := range l.cfg.Builtins {
 		if b.Name == name {

@@ -30,11 +30,14 @@ func (v *View) SplitStore() string {
 	}
 	switch {
 	case len(domains) > 1:
-		return "the hosts keep the lattice's state in different JetStream domains, and each sees only the links and claims of its own (" +
+		return "the hosts keep the lattice's state in different JetStream domains, " +
+			"and each sees only the links and claims of its own (" +
 			places(domains) + "); start all of them with the same --js-domain"
 	case len(buckets) > 1:
-		return "the hosts keep the lattice's state in buckets of different JetStreams, and each sees only the links and claims of its own (" +
-			places(buckets) + "); give each NATS server's JetStream a domain, and start all hosts with the same --js-domain"
+		return "the hosts keep the lattice's state in buckets of different JetStreams, " +
+			"and each sees only the links and claims of its own (" +
+			places(buckets) + "); give each NATS server's JetStream a domain, and start all hosts with the same " +
+			"--js-domain"
 	}
 	return ""
 }

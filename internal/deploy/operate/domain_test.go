@@ -17,8 +17,8 @@ func TestHostsWithJetStreamsOfTheirOwnAreAProblem(t *testing.T) {
 	none, hub := "", "hub"
 	early := time.Date(2026, 11, 30, 7, 0, 0, 5, time.UTC)
 	late := early.Add(time.Hour)
-	const split = "the hosts keep the lattice's state in buckets of different JetStreams, and each sees only the links " +
-		"and claims of its own (in the one made at 2026-11-30T07:00:00.000000005Z: a, c; " +
+	const split = "the hosts keep the lattice's state in buckets of different JetStreams, and each sees only the " +
+		"links and claims of its own (in the one made at 2026-11-30T07:00:00.000000005Z: a, c; " +
 		"in the one made at 2026-11-30T08:00:00.000000005Z: b); give each NATS server's JetStream a domain, " +
 		"and start all hosts with the same --js-domain"
 	for name, c := range map[string]struct {
@@ -31,7 +31,8 @@ func TestHostsWithJetStreamsOfTheirOwnAreAProblem(t *testing.T) {
 		"two buckets in domains of one name": {[]control.HostInventory{host("1", "a", &hub, &early),
 			host("3", "c", &hub, &early), host("2", "b", &hub, &late)}, split},
 		"two domains": {[]control.HostInventory{host("1", "a", &none, &early), host("2", "b", &hub, &late)},
-			"the hosts keep the lattice's state in different JetStream domains, and each sees only the links and claims of " +
+			"the hosts keep the lattice's state in different JetStream domains, " +
+				"and each sees only the links and claims of " +
 				`its own (in domain "hub": b; in no domain: a); start all of them with the same --js-domain`},
 		"one does not tell": {[]control.HostInventory{host("1", "a", &none, &early), host("2", "b", nil, nil)}, ""},
 	} {

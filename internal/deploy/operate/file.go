@@ -30,5 +30,6 @@ func NoModule(path string, data []byte) error {
 		return nil
 	}
 	return &lattice.Error{Code: lattice.ErrBadModule, Op: "read provider", Entity: path,
-		Detail: signing.Form(data) + ", and a provider is a program of the operating system; an actor is started with: weft actor start " + path}
+		Detail: signing.Form(data) + ", and a provider is a program of the operating system; " +
+			"an actor is started with: weft actor start " + path}
 }

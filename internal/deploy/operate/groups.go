@@ -56,7 +56,8 @@ func meant(running []ActorOn, want ScaleGroup, max uint32) ([]map[string]string,
 		return all, nil
 	case len(want.Annotations) == 0:
 		return nil, fail(lattice.ErrInvalid,
-			"it runs in several groups; say which with --annotation key=value or --unannotated, or stop all with --max 0")
+			"it runs in several groups; say which with --annotation key=value or --unannotated, "+
+				"or stop all with --max 0")
 	case slices.ContainsFunc(all, func(s map[string]string) bool { return maps.Equal(s, want.Annotations) }):
 		return []map[string]string{want.Annotations}, nil
 	}

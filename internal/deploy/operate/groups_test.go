@@ -47,7 +47,8 @@ func TestScaleWithoutAnnotationWhereGroupsExist(t *testing.T) {
 		}
 	}
 	asks("none of several", lattice.ErrInvalid,
-		"--annotation key=value or --unannotated, or stop all with --max 0: app=mall,by=wadm (3), app=shop,by=wadm (5), without annotations (2)", 4, ScaleGroup{}, "")
+		"--annotation key=value or --unannotated, or stop all with --max 0: app=mall,by=wadm (3), "+
+			"app=shop,by=wadm (5), without annotations (2)", 4, ScaleGroup{}, "")
 	asks("two that fit", lattice.ErrInvalid, "give more of them", 4,
 		ScaleGroup{Annotations: map[string]string{"by": "wadm"}}, "")
 	asks("none to stop", lattice.ErrNotFound, "no group has these annotations: ", 0,

@@ -53,7 +53,8 @@ func (v *View) MayEnd(id lattice.HostID) error {
 		return nil
 	}
 	return &lattice.Error{Code: lattice.ErrConflict, Op: "stop host", Entity: v.HostName(id),
-		Detail: fmt.Sprintf("it carries the lattice's NATS server, and %s would be cut off from each other until it is back; stop those first, or give --force", strings.Join(others, ", "))}
+		Detail: fmt.Sprintf("it carries the lattice's NATS server, and %s would be cut off from each other until it "+
+			"is back; stop those first, or give --force", strings.Join(others, ", "))}
 }
 
 // others names the hosts but one.

@@ -115,7 +115,10 @@ func (l *Lattice) Links(ctx context.Context) ([]Link, error) {
 		return nil, err
 	}
 	var defs []wire.LinkDefinition
-	if err := l.accepted(ctx, func(ctx context.Context) (err error) { defs, err = l.ctl.Links(ctx); return err }); err != nil {
+	if err := l.accepted(ctx, func(ctx context.Context) (err error) {
+		defs, err = l.ctl.Links(ctx)
+		return err
+	}); err != nil {
 		return nil, err
 	}
 	type process struct {
@@ -140,7 +143,8 @@ func (l *Lattice) Links(ctx context.Context) ([]Link, error) {
 		links = append(links, link)
 	}
 	slices.SortFunc(links, func(a, b Link) int {
-		return cmp.Or(cmp.Compare(a.ActorName, b.ActorName), cmp.Compare(a.ActorID, b.ActorID), cmp.Compare(a.ContractID, b.ContractID), cmp.Compare(a.LinkName, b.LinkName))
+		return cmp.Or(cmp.Compare(a.ActorName, b.ActorName), cmp.Compare(a.ActorID, b.ActorID),
+			cmp.Compare(a.ContractID, b.ContractID), cmp.Compare(a.LinkName, b.LinkName))
 	})
 	return links, nil
 }
@@ -181,7 +185,8 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 	}
 	if known := v.Contract(provider); known != "" && known != def.ContractID {
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "put link to", Entity: r.Provider,
-			Detail: fmt.Sprintf("its contract is %s, not %s; values are given as key=value", known, lattice.Printable(def.ContractID))}
+			Detail: fmt.Sprintf("its contract is %s, not %s; values are given as key=value", known,
+				lattice.Printable(def.ContractID))}
 	}
 	link := v.link(def)
 	target, toActor := def.Actor()
@@ -216,7 +221,8 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 		}
 	}
 	if !link.checked && len(def.Values) > 0 && !l.knows(v, def) && !toActor {
-		link.Warnings = append(link.Warnings, "nobody has checked the names of the values: "+v.ProviderName(provider)+" may ignore those that it does not know")
+		link.Warnings = append(link.Warnings, "nobody has checked the names of the values: "+v.ProviderName(provider)+
+			" may ignore those that it does not know")
 	}
 	for _, w := range link.Warnings {
 		l.step("warning: "+w, "")
@@ -246,7 +252,8 @@ func (v *View) serving(r *LinkPut, from lattice.ActorID) (lattice.ProviderID, er
 	if len(both) != 1 {
 		return "", &lattice.Error{Code: lattice.ErrInvalid, Op: "put link to", Entity: r.Provider,
 			Detail: fmt.Sprintf("that is an actor; give the interface as the third argument, as acme:edge/filter (%s)",
-				cmp.Or(strings.Join(both, " or "), "hosts know none that "+v.ActorName(from)+" imports and it exports"))}
+				cmp.Or(strings.Join(both, " or "), "hosts know none that "+v.ActorName(from)+
+					" imports and it exports"))}
 	}
 	r.ContractID = both[0]
 	return lattice.ProviderID(id), nil
@@ -264,7 +271,9 @@ func (l *Lattice) Waiting(ctx context.Context, id lattice.ActorID) ([]string, er
 	}
 	links, err := l.ctl.Links(ctx)
 	return slices.DeleteFunc(contracts, func(c string) bool {
-		return slices.ContainsFunc(links, func(d wire.LinkDefinition) bool { return d.ActorID == id && d.ContractID == c })
+		return slices.ContainsFunc(links, func(d wire.LinkDefinition) bool {
+			return d.ActorID == id && d.ContractID == c
+		})
 	}), err
 }
 
@@ -294,7 +303,8 @@ func (l *Lattice) checkValues(v *View, def wire.LinkDefinition) (warnings []stri
 	}
 	for _, c := range v.Claims {
 		if c.Subject == string(def.ActorID) && !slices.Contains(c.Caps, def.ContractID) {
-			warnings = append(warnings, fmt.Sprintf("the claims of %s do not name %s, so its calls over the link are refused; sign it with: --cap %s",
+			warnings = append(warnings, fmt.Sprintf("the claims of %s do not name %s, so its calls over the link are "+
+				"refused; sign it with: --cap %s",
 				v.ActorName(def.ActorID), def.ContractID, def.ContractID))
 		}
 	}
@@ -346,11 +356,14 @@ func (l *Lattice) DelLink(ctx context.Context, actor, contract string, name latt
 			provider = lattice.ProviderID(target)
 		}
 		contract = typed.Contract(contract)
-		links = slices.DeleteFunc(links, func(k Link) bool { return k.ContractID != contract && k.ProviderID != provider })
+		links = slices.DeleteFunc(links, func(k Link) bool {
+			return k.ContractID != contract && k.ProviderID != provider
+		})
 	}
 	switch {
 	case len(links) == 0:
-		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "delete link of", Entity: v.ActorName(id), Detail: "there is none such; see: weft link list"}
+		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "delete link of", Entity: v.ActorName(id),
+			Detail: "there is none such; see: weft link list"}
 	case len(links) > 1:
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "delete link of", Entity: v.ActorName(id),
 			Detail: "it has several; name the contract: " + links[0].ContractID + " or " + links[1].ContractID}

@@ -110,7 +110,8 @@ func TestPutLinkWarns(t *testing.T) {
 		{"values of a provider of another SDK", []string{"acme:store"}, map[string]string{"k": "v"}, false,
 			[]string{" may ignore those that it does not know"}},
 		{"claims without the contract", []string{"wasmcloud:httpserver"}, nil, false,
-			[]string{"the claims of app do not name acme:store, so its calls over the link are refused; sign it with: --cap acme:store"}},
+			[]string{"the claims of app do not name acme:store, so its calls over the link are refused; " +
+				"sign it with: --cap acme:store"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := newRig(t)

@@ -37,8 +37,9 @@ func TestPayload(t *testing.T) {
 }
 
 func TestPayloadRefused(t *testing.T) {
-	for _, in := range []string{"{", "1 2", "hello", `{"$bytes":"?"}`, `{"\udc00":1}`, "\"\xff\"", strings.Repeat("[", maxDepth+2) +
-		strings.Repeat("]", maxDepth+2)} {
+	for _, in := range []string{"{", "1 2", "hello", `{"$bytes":"?"}`, `{"\udc00":1}`, "\"\xff\"",
+		strings.Repeat("[", maxDepth+2) +
+			strings.Repeat("]", maxDepth+2)} {
 		if _, err := PayloadFromJSON(in); lattice.CodeOf(err) != lattice.ErrInvalid {
 			t.Errorf("%.20s: %v", in, err)
 		}

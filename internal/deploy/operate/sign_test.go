@@ -99,7 +99,8 @@ func TestModuleKeys(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	stranger, _ := signing.New(signing.KindModule)
-	if _, err := s.Module(next, SignRequest{Subject: lattice.ActorID(stranger.Public())}); lattice.CodeOf(err) != lattice.ErrNotFound {
+	if _, err := s.Module(next,
+		SignRequest{Subject: lattice.ActorID(stranger.Public())}); lattice.CodeOf(err) != lattice.ErrNotFound {
 		t.Errorf("a key that is not here: %v", err)
 	}
 }

@@ -104,7 +104,8 @@ func isLost(query string, lost []control.LostHost) error {
 	}
 	h := lost[slices.IndexFunc(lost, func(h control.LostHost) bool { return string(h.HostID) == c.ID })]
 	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find host", Entity: lattice.Printable(query),
-		Detail: fmt.Sprintf("it is lost since %s, %s ago, when the others heard it last; what ran there: weft host list",
+		Detail: fmt.Sprintf(
+			"it is lost since %s, %s ago, when the others heard it last; what ran there: weft host list",
 			h.LastHeard.Local().Format(time.DateTime), max(0, time.Since(h.LastHeard)).Round(time.Second))}
 }
 

@@ -163,7 +163,8 @@ func (t *tree) counts(path string) bool {
 func isSource(path string) bool {
 	name := filepath.Base(path)
 	return !isOutput(path) && !strings.HasSuffix(name, "_test.go") && (name == "actor.yaml" || name == "Cargo.toml" ||
-		slices.Contains([]string{".rs", ".wit", ".go", ".mod", ".sum", ".work", ".s", ".c", ".h", ".syso"}, filepath.Ext(name)))
+		slices.Contains([]string{".rs", ".wit", ".go", ".mod", ".sum", ".work", ".s", ".c", ".h", ".syso"},
+			filepath.Ext(name)))
 }
 
 // isOutput reports whether what builds, tools and editors make has such a name: hidden files and folders, folders that

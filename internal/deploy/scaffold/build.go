@@ -64,7 +64,8 @@ func Build(ctx context.Context, dir, out string, opts BuildOptions) (Artifact, e
 	if !bytes.HasPrefix(wasm, componentHead) && (!bytes.HasPrefix(wasm, componentHead[:4]) ||
 		!bytes.Contains(wasm, []byte("__guest_call"))) {
 		return Artifact{}, &lattice.Error{Code: lattice.ErrBadModule, Op: "build", Entity: dir,
-			Detail: "the program has no __guest_call: an actor is a main package that imports github.com/weftlattice/weft/actor-sdk"}
+			Detail: "the program has no __guest_call: an actor is a main package that imports " +
+				"github.com/weftlattice/weft/actor-sdk"}
 	}
 	if err := os.Rename(fresh, out); err != nil {
 		return Artifact{}, fmt.Errorf("build %s: %w", dir, err)
@@ -135,7 +136,9 @@ func run(ctx context.Context, dir string, t tool, said *bytes.Buffer, args ...st
 }
 
 // atSource is how a compiler's message about sources looks: a place in a file, or what no package can be made of.
-var atSource = regexp.MustCompile(`(?m)^\S+\.(go|s|c|h):\d+|^ *--> \S+\.rs:\d+|^\S*: *no (buildable )?Go (source )?files|^no Go files in|build constraints exclude all Go files|import cycle not allowed`)
+var atSource = regexp.MustCompile(`(?m)^\S+\.(go|s|c|h):\d+|^ *--> \S+\.rs:\d+|^\S*: ` +
+	`*no (buildable )?Go (source )?files|^no Go files in|build constraints exclude all Go files|import cycle ` +
+	`not allowed`)
 
 // buildError tells sources that do not compile from a toolchain that could not do its work.
 func buildError(dir, tool, program, text string, err error) error {
@@ -144,9 +147,11 @@ func buildError(dir, tool, program, text string, err error) error {
 	case !ended:
 		return fmt.Errorf("build %s: %s could not be run: %w", dir, program, err)
 	case strings.Contains(text, "no space left on device"):
-		return fmt.Errorf("build %s: the disk is full: %s needs room in the temporary folder (TMPDIR) and its cache (go env GOCACHE); go clean -cache makes some\n%s", dir, tool, text)
+		return fmt.Errorf("build %s: the disk is full: %s needs room in the temporary folder (TMPDIR) "+
+			"and its cache (go env GOCACHE); go clean -cache makes some\n%s", dir, tool, text)
 	case exit.ExitCode() < 0 || strings.Contains(text, "signal: killed"):
-		return fmt.Errorf("build %s: %s was killed (%s): the system may have too little memory; GOFLAGS=-p=1 takes less\n%s", dir, tool, exit, text)
+		return fmt.Errorf("build %s: %s was killed (%s): the system may have too little memory; "+
+			"GOFLAGS=-p=1 takes less\n%s", dir, tool, exit, text)
 	case atSource.MatchString(text):
 		return &lattice.Error{Code: lattice.ErrInvalid, Op: "build", Entity: dir,
 			Detail: "the sources do not compile\n" + text}

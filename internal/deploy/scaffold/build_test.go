@@ -18,7 +18,8 @@ import (
 func fakeActor(t *testing.T, dir string) {
 	t.Helper()
 	for name, text := range map[string]string{"go.mod": "module example.com/x\n\ngo 1.24\n",
-		"main.go": "package main\n\n//go:wasmexport __guest_call\nfunc call(op, size int32) int32 { return op }\n\nfunc main() {}\n"} {
+		"main.go": "package main\n\n//go:wasmexport __guest_call\nfunc call(op, size int32) int32 { return op }\n\n" +
+			"func main() {}\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -90,7 +90,8 @@ func cargo(ctx context.Context, dir, out string) error {
 	}
 	if len(made) != 1 {
 		return &lattice.Error{Code: lattice.ErrBadModule, Op: "build", Entity: dir,
-			Detail: fmt.Sprintf("the crate makes %d .wasm files, and a project is one: set crate-type = [\"cdylib\"] under [lib] in %s",
+			Detail: fmt.Sprintf("the crate makes %d .wasm files, and a project is one: "+
+				"set crate-type = [\"cdylib\"] under [lib] in %s",
 				len(made), cargoFile)}
 	}
 	wasm, err := os.ReadFile(made[0])

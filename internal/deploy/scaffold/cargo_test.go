@@ -52,7 +52,8 @@ echo '{"reason":"build-finished","success":true}'
 	if err != nil || !strings.HasPrefix(string(args), "build --release --target wasm32-wasip2 ") {
 		t.Errorf("%s, %v", args, err)
 	}
-	if _, err := Build(t.Context(), f.Dir, f.Out, BuildOptions{TinyGo: true}); lattice.CodeOf(err) != lattice.ErrInvalid {
+	if _, err := Build(t.Context(), f.Dir, f.Out,
+		BuildOptions{TinyGo: true}); lattice.CodeOf(err) != lattice.ErrInvalid {
 		t.Errorf("by TinyGo: %v", err)
 	}
 }
@@ -63,9 +64,11 @@ func TestBuildOfACrateFails(t *testing.T) {
 		code  lattice.Code
 		want  string
 	}{
-		"sources": {"printf 'error[E0425]: cannot find value\\n --> src/lib.rs:3:5\\n' >&2\nexit 101\n", lattice.ErrInvalid,
+		"sources": {"printf 'error[E0425]: cannot find value\\n --> src/lib.rs:3:5\\n' >&2\nexit 101\n",
+			lattice.ErrInvalid,
 			"the sources do not compile\nerror[E0425]"},
-		"no cdylib": {"echo '{}'\n", lattice.ErrBadModule, `the crate makes 0 .wasm files, and a project is one: set crate-type = ["cdylib"]`},
+		"no cdylib": {"echo '{}'\n", lattice.ErrBadModule,
+			`the crate makes 0 .wasm files, and a project is one: set crate-type = ["cdylib"]`},
 	} {
 		fakeCargo(t, c.cargo)
 		dir := crate(t, "[package]\nname = \"x\"\n")
@@ -74,7 +77,8 @@ func TestBuildOfACrateFails(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := Open(crate(t, "[workspace]\nmembers = [\"a\"]\n\n[[bin]]\nname = \"a\"\n"), ""); lattice.CodeOf(err) != lattice.ErrInvalid ||
+	if _, err := Open(crate(t, "[workspace]\nmembers = [\"a\"]\n\n[[bin]]\nname = \"a\"\n"),
+		""); lattice.CodeOf(err) != lattice.ErrInvalid ||
 		!strings.Contains(err.Error(), "Cargo.toml names no package") {
 		t.Error(err)
 	}

@@ -24,7 +24,8 @@ func Take() {
 	if err != nil {
 		return
 	}
-	runtime.LockOSThread() // it is an attribute of the thread, and the new program inherits that of the one that asks for it
+	// it is an attribute of the thread, and the new program inherits that of the one that asks for it
+	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(Slack), 0, 0, 0) != nil || read() != Slack {
 		return

@@ -128,7 +128,9 @@ func TestSocket(t *testing.T) {
 // BenchmarkSocket is a byte there and back, beside package net.
 func BenchmarkSocket(b *testing.B) {
 	for _, network := range []string{"tcp", "unix"} {
-		for name, with := range map[string]func(net.Conn) io.ReadWriter{"socket": func(c net.Conn) io.ReadWriter { return New(c) }, "net": func(c net.Conn) io.ReadWriter { return c }} {
+		for name, with := range map[string]func(net.Conn) io.ReadWriter{"socket": func(c net.Conn) io.ReadWriter {
+			return New(c)
+		}, "net": func(c net.Conn) io.ReadWriter { return c }} {
 			b.Run(network+"/"+name, func(b *testing.B) {
 				ca, cb := pair(b, network)
 				here, there := with(ca), with(cb)

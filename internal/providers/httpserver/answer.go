@@ -91,7 +91,8 @@ func (a *answer) fields(bad func(name string)) func(yield func(name, value strin
 			lower := strings.ToLower(name)
 			value = strings.Trim(value, " \t")
 			switch {
-			case httpfield.HopByHop(lower) || lower == "content-length" || lower == "content-type" && (value == "" || typed) ||
+			case httpfield.HopByHop(lower) || lower == "content-length" || lower == "content-type" &&
+				(value == "" || typed) ||
 				lower == "date" && dated:
 				continue
 			case !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value):

@@ -167,7 +167,8 @@ func TestWhoSendsNothingHoldsNoPlace(t *testing.T) {
 				}
 				latticetest.Eventually(t, func() error { return h.waits("127.0.0.2", 20) })
 				for _, way := range wayNames {
-					if resp, body := w.do(way, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"); resp.StatusCode != 200 {
+					if resp, body := w.do(way,
+						"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"); resp.StatusCode != 200 {
 						t.Errorf("meanwhile by %s: %d %s", way, resp.StatusCode, body)
 					}
 				}

@@ -356,7 +356,8 @@ func TestFailures(t *testing.T) {
 	}
 	latticetest.Eventually(t, func() error { // counted after the answer is sent
 		m := s.Metrics()
-		for _, want := range []string{fmt.Sprintf(`weft_httpserver_requests_total{actor="%s",code="413",provider="httpserver"} 2`, id),
+		for _, want := range []string{fmt.Sprintf(`weft_httpserver_requests_total{actor="%s",code="413",`+
+			`provider="httpserver"} 2`, id),
 			`weft_httpserver_requests_total{actor="",code="404",provider="httpserver"} 1`,
 			"weft_httpserver_requests_active{provider=\"httpserver\"} 0"} {
 			if !strings.Contains(m, want) {
@@ -509,7 +510,8 @@ func TestGarbage(t *testing.T) {
 		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 		"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
 		"CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\nConnection: close\r\n\r\n",
-		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nzz\r\n"} {
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n" +
+			"\r\nzz\r\n"} {
 		c, err := net.Dial("tcp", "127.0.0.1:"+s.port)
 		if err != nil {
 			t.Fatal(err)

@@ -29,7 +29,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		active: prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_httpserver_requests_active",
 			Help: "HTTP requests in progress."}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "weft_httpserver_refused_total",
-			Help: "What there was no room for: a connection, a request's body or a response that wait for a client; by whose limit, the client's or that of all."},
+			Help: "What there was no room for: a connection, a request's body or a response that wait for a client; " +
+				"by whose limit, the client's or that of all."},
 			[]string{"what", "limit"}),
 	}
 	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.active, m.refused} {

@@ -104,7 +104,8 @@ func FuzzOrigin(f *testing.F) {
 func TestTrustedProxy(t *testing.T) {
 	w := openWays(t, map[string]string{"trusted_proxies": "127.0.0.0/8"})
 	for _, way := range wayNames {
-		w.do(way, "GET / HTTP/1.1\r\nHost: inner\r\nX-Forwarded-For: 6.6.6.6, 192.0.2.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: front\r\nX-Real-IP: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\n\r\n")
+		w.do(way, "GET / HTTP/1.1\r\nHost: inner\r\nX-Forwarded-For: 6.6.6.6, 192.0.2.7\r\nX-Forwarded-Proto: "+
+			"https\r\nX-Forwarded-Host: front\r\nX-Real-IP: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\n\r\n")
 		w.mu.Lock()
 		h := w.asked.Header
 		w.mu.Unlock()

@@ -345,7 +345,8 @@ func TestWaysAreNoDifference(t *testing.T) {
 			}
 			return ""
 		}},
-		{"query and header", "GET /a%20c/../c%2Fd?x=1&y=%zz HTTP/1.1\r\nHost: Example.org:80\r\nX-Multi: 2\r\nAccept: */*\r\nx-multi: 1\r\nX-None:\r\nKeep-Alive: 5\r\n\r\n", func(o outcome) string {
+		{"query and header", "GET /a%20c/../c%2Fd?x=1&y=%zz HTTP/1.1\r\nHost: Example.org:80\r\nX-Multi: 2\r\n" +
+			"Accept: */*\r\nx-multi: 1\r\nX-None:\r\nKeep-Alive: 5\r\n\r\n", func(o outcome) string {
 			if q := o.asked; q.Path != "/a%20c/../c%2Fd" || q.Query != "x=1&y=%zz" ||
 				q.Header.Get("host") != "Example.org:80" || q.Header.Get("keep-alive") != "" {
 				return "want the path as it came"
@@ -365,7 +366,8 @@ func TestWaysAreNoDifference(t *testing.T) {
 			}
 			return ""
 		}},
-		{"forged origin", "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: gopher\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 6\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\n\r\n",
+		{"forged origin", "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: gopher\r\n" +
+			"X-Forwarded-Host: evil\r\nX-Forwarded-Port: 6\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\n\r\n",
 			func(o outcome) string {
 				if h := o.asked.Header; len(h) != 2 || h.Get("x-forwarded-for") != "127.0.0.1" || h.Get("host") != "x" {
 					return "want nothing of it"
@@ -510,7 +512,8 @@ func TestWaysAreNoDifference(t *testing.T) {
 			if way == "HTTP/2" {
 				status = w.frames(h2("POST", "/", "x", "content-length", "3", "content-length", "3"), "abc")
 			} else {
-				status = w.ask(way, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc").status
+				status = w.ask(way,
+					"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc").status
 			}
 			w.mu.Lock()
 			if status != 200 || !reflect.DeepEqual(w.asked.Header["content-length"], []string{"3"}) {
@@ -592,7 +595,9 @@ func (w *ways) malformedIsRefused() {
 			}
 			w.mu.Lock()
 			if status != 400 || w.asked != nil {
-				w.t.Errorf("%s, by %s: status %d, the actor was asked %+v; want 400 or PROTOCOL_ERROR, and nobody asked", row.name, way, status, w.asked)
+				w.t.Errorf(
+					"%s, by %s: status %d, the actor was asked %+v; want 400 or PROTOCOL_ERROR, and nobody asked",
+					row.name, way, status, w.asked)
 			}
 			w.asked = nil
 			w.mu.Unlock()

@@ -34,7 +34,8 @@ func (h *handler) pass(x *exchange, e *encoder, r *http.Request, path string) (r
 	}
 	out := x.response.(*netResponse)
 	_ = out.control.EnableFullDuplex() // it may answer while the body still comes; HTTP/2 can in any case
-	sent = &requestBody{reader: http.MaxBytesReader(nil, r.Body, limit), left: r.ContentLength, limit: limit, wait: wait,
+	sent = &requestBody{reader: http.MaxBytesReader(nil, r.Body, limit), left: r.ContentLength,
+		limit: limit, wait: wait,
 		route: x.route, begun: true, pace: &pace{set: out.control.SetReadDeadline, patience: h.reading}}
 	e.net(r, x, path, 0)
 	req.Payload = e.Bytes()
@@ -178,7 +179,8 @@ func (h *handler) take(x *exchange, payload []byte, s provider.Stream) error {
 		err = x.Chunks(copied, func(yield func(name, value string) bool) {
 			for _, f := range s.Trailers() {
 				if !allowedTrailer(f.Name, f.Value) {
-					h.warn(x.ctx, "trailer of a response left out: HTTP does not allow it", lattice.LogActor, x.route.actor,
+					h.warn(x.ctx, "trailer of a response left out: HTTP does not allow it",
+						lattice.LogActor, x.route.actor,
 						"name", lattice.Printable(f.Name))
 				} else if !yield(f.Name, f.Value) {
 					return

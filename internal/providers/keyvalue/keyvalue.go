@@ -52,7 +52,8 @@ func (b Bits) Most() int64 { return 1<<(b-1) - 1 }
 // Operations are those of the contract, and those beyond it.
 var Operations = []string{contract.Increment, contract.Contains, contract.Del, contract.Get, contract.Set,
 	contract.ListAdd, contract.ListClear, contract.ListDel, contract.ListRange, contract.SetAdd, contract.SetDel,
-	contract.SetIntersection, contract.SetUnion, contract.SetQuery, contract.SetClear, contract.Increment64, contract.Swap, contract.Keys}
+	contract.SetIntersection, contract.SetUnion, contract.SetQuery, contract.SetClear, contract.Increment64,
+	contract.Swap, contract.Keys}
 
 // Service serves the contract's operations. It is safe for concurrent use.
 type Service struct {

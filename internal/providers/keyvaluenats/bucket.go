@@ -98,7 +98,8 @@ func (b *bucket) open(ctx context.Context) error {
 	s, ok := status.(*jetstream.KeyValueBucketStatus)
 	if !ok || status.LimitMarkerTTL() == 0 || len(s.StreamInfo().Config.Subjects) != 1 {
 		return &lattice.Error{Code: lattice.ErrInvalid, Op: "open bucket", Entity: b.cfg.Bucket,
-			Detail: "it was made without expiry of single keys (marker TTL), or is a mirror; name another bucket in the link value \"bucket\""}
+			Detail: "it was made without expiry of single keys (marker TTL), or is a mirror; " +
+				"name another bucket in the link value \"bucket\""}
 	}
 	info := s.StreamInfo()
 	stream, err := b.js.Stream(ctx, info.Config.Name)

@@ -252,7 +252,8 @@ type slowStream struct {
 	asked int
 }
 
-func (s *slowStream) GetMsg(ctx context.Context, seq uint64, _ ...jetstream.GetMsgOpt) (*jetstream.RawStreamMsg, error) {
+func (s *slowStream) GetMsg(ctx context.Context, seq uint64,
+	_ ...jetstream.GetMsgOpt) (*jetstream.RawStreamMsg, error) {
 	end, _ := ctx.Deadline()
 	switch s.asked++; s.asked {
 	case 2:

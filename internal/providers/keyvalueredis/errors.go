@@ -32,7 +32,8 @@ var replies = []struct {
 	{"cluster support disabled", lattice.ErrInvalid, false,
 		"is no Redis Cluster; name one address in url, or its sentinels and sentinel_master"},
 	{"CROSSSLOT", lattice.ErrInvalid, false,
-		"keeps these keys on different nodes of a cluster, so that no command can use them together; give them a common hash tag, as in {tag}name, or put one into prefix"},
+		"keeps these keys on different nodes of a cluster, so that no command can use them together; " +
+			"give them a common hash tag, as in {tag}name, or put one into prefix"},
 	{"maximum allowed size", lattice.ErrTooLarge, false, "refuses the value"},
 	{"LOADING", lattice.ErrUnavailable, true, "is still reading its data"},
 	{"MASTERDOWN", lattice.ErrUnavailable, true, "is a replica that has lost its master"},

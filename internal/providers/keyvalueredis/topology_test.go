@@ -306,7 +306,8 @@ func TestSentinelFailover(t *testing.T) {
 	master := startRedis(t)
 	replica := startRedis(t, "--replicaof", "127.0.0.1 "+master.port)
 	conf := filepath.Join(t.TempDir(), "sentinel.conf")
-	text := fmt.Sprintf("sentinel monitor weft 127.0.0.1 %s 1\nsentinel down-after-milliseconds weft 1000\nsentinel failover-timeout weft 4000\n", master.port)
+	text := fmt.Sprintf("sentinel monitor weft 127.0.0.1 %s 1\nsentinel down-after-milliseconds weft 1000\n"+
+		"sentinel failover-timeout weft 4000\n", master.port)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -363,8 +364,9 @@ func startSentinel(t *testing.T, conf string) (port string) {
 // A user who may do nothing but use the keys of one prefix, with the commands of the contract.
 func TestUserWithFewRights(t *testing.T) {
 	r := startRedis(t)
-	r.direct("acl setuser weft reset on >pw ~weft:* +get +set +exists +del +incrby +decrby +evalsha +eval +rpush +lrem "+
-		"+lrange +sadd +srem +smembers +sunion +sinter +scan",
+	r.direct(
+		"acl setuser weft reset on >pw ~weft:* +get +set +exists +del +incrby +decrby +evalsha +eval +rpush +lrem "+
+			"+lrange +sadd +srem +smembers +sunion +sinter +scan",
 		"acl setuser reader reset on >pw ~weft:* +get")
 	p := providertest.Start(t, providertest.NewLattice(t), config(r))
 	c := kvtest.Link(t, p, map[string]string{"url": r.url(), "username": "weft", "password": "pw", "prefix": "weft:"})

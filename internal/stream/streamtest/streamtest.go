@@ -406,7 +406,8 @@ func unreadBody(t *testing.T, way Way) {
 			return []byte("no, thanks"), nil
 		}
 		o := stream.From(ctx)
-		return nil, errors.Join(o.Respond([]byte("no, ")), o.Stream.Write(ctx, []byte("thanks")), o.Stream.End(ctx, nil))
+		return nil, errors.Join(o.Respond([]byte("no, ")), o.Stream.Write(ctx, []byte("thanks")),
+			o.Stream.End(ctx, nil))
 	})
 	for _, payload := range []string{"", "stream"} {
 		body := newFeed()
@@ -421,7 +422,8 @@ func unreadBody(t *testing.T, way Way) {
 		c := collect(t.Context(), &got, nil)
 		c.Body, c.Release = body, body.release
 		answer, err := call(t.Context(), []byte(payload), limit, c)
-		if got = append(got, answer...); err != nil && lattice.CodeOf(err) != lattice.ErrGuest || string(got) != "no, thanks" {
+		if got = append(got, answer...); err != nil && lattice.CodeOf(err) != lattice.ErrGuest ||
+			string(got) != "no, thanks" {
 			t.Errorf("%q: %q, %v", payload, got, err)
 		}
 	}
@@ -575,7 +577,8 @@ func nested(t *testing.T, way Way) {
 		}
 		return call(ctx, []byte("inner"), limit, nil)
 	})
-	if got, err := call(t.Context(), nil, limit, &stream.Caller{Take: func([]byte, *stream.Stream) error { return nil }}); err != nil || string(got) != "none" {
+	if got, err := call(t.Context(), nil, limit,
+		&stream.Caller{Take: func([]byte, *stream.Stream) error { return nil }}); err != nil || string(got) != "none" {
 		t.Errorf("%q, %v", got, err)
 	}
 }

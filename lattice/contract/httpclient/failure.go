@@ -73,7 +73,8 @@ var Names = []string{DNSTimeout, DNSError, DestinationNotFound, DestinationUnava
 	ConnectionWriteTimeout, ConnectionLimitReached, TLSProtocolError, TLSCertificateError, TLSAlertReceived,
 	RequestDenied, RequestLengthRequired, RequestBodySize, RequestMethodInvalid, RequestURIInvalid, RequestURITooLong,
 	RequestHeaderSize, RequestHeaderFieldSize, RequestTrailersSize, RequestTrailerFieldSize, ResponseIncomplete,
-	ResponseHeaderSize, ResponseHeaderFieldSize, ResponseBodySize, ResponseTrailersSize, ResponseTrailerFieldSize, ResponseTransferCoding,
+	ResponseHeaderSize, ResponseHeaderFieldSize, ResponseBodySize, ResponseTrailersSize, ResponseTrailerFieldSize,
+	ResponseTransferCoding,
 	ResponseContentCoding, ResponseTimeout, UpgradeFailed, ProtocolError, LoopDetected, ConfigurationError,
 	InternalError}
 

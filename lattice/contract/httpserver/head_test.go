@@ -81,13 +81,17 @@ func responses(t testing.TB) [][]byte {
 	return [][]byte{
 		recordedResponse(t),
 		(&Response{StatusCode: 299, Header: Header{"X-A": {"1", "2"}, "b": {""}}, Body: make([]byte, 300)}).Encode(),
-		cat(t, "0x83", "0xaa", "statusCode", "0x07", "0xa6", "header", "0x81a161a162", "0xa4", "body", "0xa2", "hi"), // one text for an array
+		// one text for an array
+		cat(t, "0x83", "0xaa", "statusCode", "0x07", "0xa6", "header", "0x81a161a162", "0xa4", "body", "0xa2", "hi"),
 		cat(t, "0x83", "0xaa", "statusCode", "0x07", "0xa6", "header", "0x82a16191a162a16191a163", "0xa4", "body",
 			"0xa0"), // a name twice
-		cat(t, "0x83", "0xaa", "statusCode", "0x07", "0xa6", "header", "0x81a16191c0", "0xa4", "body", "0xc0"),         // nils
-		cat(t, "0x93", "0xccc8", "0xc0", "0xc402", "hi"),                                                               // positional
-		cat(t, "0x83", "0xa6", "header", "0x81a16191a162", "0xa6", "header", "0x81a17891a179", "0xa4", "body", "0xa0"), // twice
-		cat(t, "0x83", "0xa4", "body", "0xa0", "0xa6", "header", "0x80", "0xaa", "statusCode", "0x07"),                 // body first
+		// nils
+		cat(t, "0x83", "0xaa", "statusCode", "0x07", "0xa6", "header", "0x81a16191c0", "0xa4", "body", "0xc0"),
+		// positional
+		cat(t, "0x93", "0xccc8", "0xc0", "0xc402", "hi"),
+		// twice
+		cat(t, "0x83", "0xa6", "header", "0x81a16191a162", "0xa6", "header", "0x81a17891a179", "0xa4", "body", "0xa0"),
+		cat(t, "0x83", "0xa4", "body", "0xa0", "0xa6", "header", "0x80", "0xaa", "statusCode", "0x07"), // body first
 	}
 }
 

@@ -57,13 +57,14 @@ func views(t testing.TB) [][]byte {
 			Body: make([]byte, 70_000)}).Encode(),
 		(&Request{Method: "POST", Path: "/", Header: Header{"long": {strings.Repeat("v", 70_000)}},
 			Body: make([]byte, 300)}).Encode(),
-		cat(t, "0x95", "0xa3", "GET", "0xa1", "/", "0xa0", "0x80", "0xc0"),                 // positional
-		cat(t, "0x82", "0xa4", "path", "0xa1", "a", "0xa4", "path", "0xa1", "b"),           // twice
-		cat(t, "0x82", "0xa4", "path", "0xc0", "0xa4", "body", "0xa2", "hi"),               // nil, text for bytes
-		cat(t, "0x81", "0xa6", "header", "0x81a161a162"),                                   // one text for an array
-		cat(t, "0x81", "0xa6", "header", "0x82a16191a162a16191a163"),                       // a name twice
-		cat(t, "0x81", "0xa6", "header", "0x81a1619191a162"),                               // nested: no header
-		cat(t, "0x81", "0xa6", "header", "0x81a16191c0"), cat(t, "0x80"), cat(t, "0x8000"), // nil value, nothing, too much
+		cat(t, "0x95", "0xa3", "GET", "0xa1", "/", "0xa0", "0x80", "0xc0"),       // positional
+		cat(t, "0x82", "0xa4", "path", "0xa1", "a", "0xa4", "path", "0xa1", "b"), // twice
+		cat(t, "0x82", "0xa4", "path", "0xc0", "0xa4", "body", "0xa2", "hi"),     // nil, text for bytes
+		cat(t, "0x81", "0xa6", "header", "0x81a161a162"),                         // one text for an array
+		cat(t, "0x81", "0xa6", "header", "0x82a16191a162a16191a163"),             // a name twice
+		cat(t, "0x81", "0xa6", "header", "0x81a1619191a162"),                     // nested: no header
+		// nil value, nothing, too much
+		cat(t, "0x81", "0xa6", "header", "0x81a16191c0"), cat(t, "0x80"), cat(t, "0x8000"),
 		nil,
 	}
 	return list

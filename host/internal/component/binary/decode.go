@@ -34,7 +34,8 @@ func Decode(file []byte) (*Component, error) {
 		return nil, wasmbin.Bad("this is no component")
 	}
 	if !bytes.Equal(file[4:6], preamble[4:6]) {
-		return nil, wasmbin.Bad("a component of the binary format %#x; weft reads 0xd, which tools write since 2023: make it anew", file[4])
+		return nil, wasmbin.Bad("a component of the binary format %#x; weft reads 0xd, which tools write since 2023: "+
+			"make it anew", file[4])
 	}
 	d := &decoder{left: maxDefinitions}
 	c, err := d.component(file[len(preamble):], len(preamble), 0)

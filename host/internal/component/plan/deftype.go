@@ -30,7 +30,8 @@ func (p *planner) judgeType(t *scopeType) error {
 			return p.instantiateType(t, nil, &instance{})
 		}
 		s := &scope{parent: t.scope.parent, types: []any{t}}
-		_, err := p.matchInstance(s, binary.ExternType{Sort: binary.Instances}, nil, place{name: "the type of an instance"})
+		_, err := p.matchInstance(s, binary.ExternType{Sort: binary.Instances}, nil,
+			place{name: "the type of an instance"})
 		return err
 	})
 }

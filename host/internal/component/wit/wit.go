@@ -26,8 +26,8 @@ func World(p *plan.Plan) string {
 // Func writes the type of a function.
 func Func(f *types.Func) string { return (&writer{}).function(f) }
 
-// maxParts is how many types one writer takes apart. A type that has another one twice, which has another one twice, has
-// as many parts as a file can count; beyond this they are written as "…".
+// maxParts is how many types one writer takes apart. A type that has another one twice, which has another one twice,
+// has as many parts as a file can count; beyond this they are written as "…".
 const maxParts = 20_000
 
 // writer knows the names of types.

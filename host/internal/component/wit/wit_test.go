@@ -55,8 +55,8 @@ func TestWorldOfAComponent(t *testing.T) {
 		}
 	}
 	handle := plan.Find(p.Exports[0].Items, "handle").Func.Type
-	if got, want := wit.Shape(handle),
-		"func(request: wasi:http/types incoming-request, response-out: wasi:http/types response-outparam)"; got != want {
+	want := "func(request: wasi:http/types incoming-request, response-out: wasi:http/types response-outparam)"
+	if got := wit.Shape(handle); got != want {
 		t.Errorf("shape %s, want %s", got, want)
 	}
 }

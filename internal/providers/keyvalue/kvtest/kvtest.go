@@ -35,7 +35,8 @@ func Run(t *testing.T, cfg providertest.Config) {
 		"strings": stringsKept, "keys": keys, "expiry": expiry, "counters": counters, "lists": lists, "sets": sets,
 		"kinds apart": kinds, "large values": large, "concurrent counters": concurrentCounters,
 		"wide counters": wideCounters, "swaps": swaps, "listed keys": listedKeys, "concurrent swaps": concurrentSwaps,
-		"concurrent wide counters": concurrentWideCounters, "concurrent lists": concurrentLists, "concurrent sets": concurrentSets, "concurrent deletes": concurrentDeletes,
+		"concurrent wide counters": concurrentWideCounters, "concurrent lists": concurrentLists,
+		"concurrent sets": concurrentSets, "concurrent deletes": concurrentDeletes,
 	} {
 		t.Run(name, func(t *testing.T) {
 			prefix := nuid.Next() + ":"
@@ -159,7 +160,8 @@ func stringsKept(t *testing.T, a, b *Client) {
 	holds(t, a, "k", "again")
 }
 
-var oddKeys = []string{"", " ", ".", "..", "a.b", "a..b", ".a", "a.", "*", ">", "a.>", "=", "=0", "=41", "A", "a", "a b",
+var oddKeys = []string{"", " ", ".", "..", "a.b", "a..b", ".a", "a.", "*", ">", "a.>", "=", "=0",
+	"=41", "A", "a", "a b",
 	"a\tb", "a\r\nb",
 	"$KV", "edge:0123", "ключ", "鍵", "\x00", "\xff\xfe", strings.Repeat("long", 1000),
 	strings.Repeat("long", 1000) + "!", strings.Repeat("é.", 400), "a/b", "a\\b"}

@@ -93,7 +93,8 @@ func checkLinks(c *face.Call, args []any) (map[string]string, error) {
 			return nil, err
 		}
 		if targets[asked] == "" {
-			return nil, fmt.Errorf("no link for %s, link name %s; make one with: weft link put ACTOR TARGET --link-name %s",
+			return nil, fmt.Errorf("no link for %s, link name %s; make one with: weft link put ACTOR TARGET "+
+				"--link-name %s",
 				contract, name, name)
 		}
 	}

@@ -28,7 +28,8 @@ func TestConfiguration(t *testing.T) {
 		}
 		return v
 	}
-	for key, want := range map[string]any{"a": face.Some("1"), "b": face.Some("of a link"), "d": face.Some("4"), "c": face.None} {
+	for key, want := range map[string]any{"a": face.Some("1"), "b": face.Some("of a link"), "d": face.Some("4"),
+		"c": face.None} {
 		if got := call("get", key); !reflect.DeepEqual(got, face.Good(want)) {
 			t.Errorf("%s: %v", key, got)
 		}

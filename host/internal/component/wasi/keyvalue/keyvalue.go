@@ -232,7 +232,8 @@ var unsigned = counterType{
 	},
 	write: func(n int64) (any, error) {
 		if n < 0 {
-			return nil, fmt.Errorf("the counter is %d, which this version of wasi:keyvalue cannot say; it is incremented", n)
+			return nil, fmt.Errorf("the counter is %d, which this version of wasi:keyvalue cannot say; "+
+				"it is incremented", n)
 		}
 		return uint64(n), nil
 	},

@@ -223,7 +223,8 @@ func TestCounters(t *testing.T) {
 		!strings.Contains(text, "-1099511627775") {
 		t.Errorf("a negative counter: %s", text)
 	}
-	if _, text := bad(t, f.call(t, "atomics@0.2.0-draft", "increment", b, "n", uint64(math.MaxUint64))); !strings.Contains(text,
+	if _, text := bad(t, f.call(t, "atomics@0.2.0-draft", "increment", b,
+		"n", uint64(math.MaxUint64))); !strings.Contains(text,
 		"18446744073709551615") {
 		t.Errorf("by 2^64-1: %s", text)
 	}

@@ -21,7 +21,8 @@ const maxText = 16 << 10
 var levels = []string{logging.Trace, logging.Debug, logging.Info, logging.Warn, logging.Error, logging.Critical}
 
 var functions = map[string]face.Func{"log": {Cost: face.Medium, Call: func(c *face.Call, args []any) (any, error) {
-	level, context, message := levels[args[0].(abi.Variant).Case], clip.Text(args[1].(string), maxText), clip.Text(args[2].(string), maxText)
+	level, context, message := levels[args[0].(abi.Variant).Case], clip.Text(args[1].(string), maxText),
+		clip.Text(args[2].(string), maxText)
 	if context != "" {
 		message = context + ": " + message
 	}

@@ -1,5 +1,5 @@
-// Command goguest is work for a processor, for the benchmark: what each export does takes some milliseconds, and its result
-// depends on all of it.
+// Command goguest is work for a processor, for the benchmark: what each export does takes some milliseconds, and its
+// result depends on all of it.
 package main
 
 import (

@@ -162,7 +162,8 @@ func FuzzPlain(f *testing.F) {
 }
 
 func BenchmarkParse(b *testing.B) {
-	text := []byte("POST /process?a=b HTTP/1.1\r\nHost: localhost:8080\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\nContent-Length: 5\r\nContent-Type: text/plain\r\n\r\nhello")
+	text := []byte("POST /process?a=b HTTP/1.1\r\nHost: localhost:8080\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n" +
+		"Content-Length: 5\r\nContent-Type: text/plain\r\n\r\nhello")
 	var r Request
 	b.ReportAllocs()
 	for b.Loop() {

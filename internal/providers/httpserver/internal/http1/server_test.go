@@ -55,7 +55,8 @@ func start(t *testing.T, plain func(ctx *callctx.Context, r *Request, w *Respons
 		}
 	}), ReadHeaderTimeout: wait, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 	cfg := Config{Handler: plain, Rest: rest, Log: slog.New(slog.NewTextHandler(&s.log, nil)), MaxHeaderBytes: 4 << 10,
-		HeaderTimeout: wait, IdleTimeout: wait, WriteTimeout: wait, Stall: func(net.Conn, int) (func(), bool) { return func() {}, true }}
+		HeaderTimeout: wait, IdleTimeout: wait, WriteTimeout: wait,
+		Stall: func(net.Conn, int) (func(), bool) { return func() {}, true }}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -129,7 +130,8 @@ func TestServer(t *testing.T) {
 	c := s.dial()
 	c.send("GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n")
 	by, body, resp := c.get("GET")
-	if by != "plain" || body != `GET /a?b x ""` || resp.StatusCode != 200 || resp.ContentLength != int64(len(body)) || resp.Close {
+	if by != "plain" || body != `GET /a?b x ""` || resp.StatusCode != 200 ||
+		resp.ContentLength != int64(len(body)) || resp.Close {
 		t.Errorf("%s: %q, %+v", by, body, resp)
 	}
 	if _, err := http.ParseTime(resp.Header.Get("Date")); err != nil {
@@ -141,7 +143,8 @@ func TestServer(t *testing.T) {
 		t.Error(body)
 	}
 	c.send("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
-	if by, body, resp := c.get("HEAD"); by != "plain" || body != "" || resp.ContentLength != int64(len(`HEAD /? x ""`)) {
+	if by, body, resp := c.get("HEAD"); by != "plain" || body != "" ||
+		resp.ContentLength != int64(len(`HEAD /? x ""`)) {
 		t.Errorf("HEAD: %s, %q, %+v", by, body, resp)
 	}
 	c.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -156,10 +159,11 @@ func TestHandOver(t *testing.T) {
 	s := start(t, nil)
 	big := strings.Repeat("b", maxBody+1)
 	for name, text := range map[string]string{
-		"chunks":         "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
-		"version":        "POST / HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi",
-		"target":         "POST http://x/ HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi",
-		"large header":   "POST / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("a", 5000) + "\r\nContent-Length: 2\r\n\r\nhi",
+		"chunks":  "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+		"version": "POST / HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi",
+		"target":  "POST http://x/ HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi",
+		"large header": "POST / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("a", 5000) +
+			"\r\nContent-Length: 2\r\n\r\nhi",
 		"one by one":     "",
 		"bare line feed": "POST / HTTP/1.1\nHost: x\nContent-Length: 2\n\nhi",
 	} {
@@ -225,18 +229,25 @@ func TestLargeAnswers(t *testing.T) {
 		case "/body":
 			w.Body(all)
 		case "/short": // less than promised
-			if err := w.Stream(size, func(out io.Writer) error { _, err := out.Write(all[:100]); return err }); err != nil {
+			if err := w.Stream(size, func(out io.Writer) error {
+				_, err := out.Write(all[:100])
+				return err
+			}); err != nil {
 				t.Error(err)
 			}
 		case "/panic":
 			_ = w.Stream(size, func(out io.Writer) error { _, err := out.Write(all[:100]); return err })
 			panic(http.ErrAbortHandler)
 		case "/long": // more than promised
-			if err := w.Stream(10, func(out io.Writer) error { _, err := out.Write(all); return err }); !errors.Is(err, io.ErrShortWrite) {
+			if err := w.Stream(10, func(out io.Writer) error { _, err := out.Write(all); return err }); !errors.Is(err,
+				io.ErrShortWrite) {
 				t.Error(err)
 			}
 		default:
-			if err := w.Stream(size, func(out io.Writer) error { _, err := io.Copy(out, bytes.NewReader(all)); return err }); err != nil {
+			if err := w.Stream(size, func(out io.Writer) error {
+				_, err := io.Copy(out, bytes.NewReader(all))
+				return err
+			}); err != nil {
 				t.Error(err)
 			}
 		}
@@ -425,7 +436,8 @@ func TestEndsBeforeServing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(l, Config{Rest: &http.Server{ReadHeaderTimeout: wait}, Log: slog.New(slog.DiscardHandler), IdleTimeout: wait, WriteTimeout: wait})
+	s := New(l, Config{Rest: &http.Server{ReadHeaderTimeout: wait}, Log: slog.New(slog.DiscardHandler),
+		IdleTimeout: wait, WriteTimeout: wait})
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
