@@ -4,7 +4,6 @@ package callctx
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,8 +19,8 @@ type Context struct {
 	mu    sync.Mutex
 	done  chan struct{}  // guarded by mu; made when somebody asks
 	err   error          // guarded by mu
-	after []*func()      // guarded by mu; to be run at the end
-	tasks sync.WaitGroup // running ones of after
+	first *Hook          // guarded by mu; the list of those that hang on it
+	tasks sync.WaitGroup // running ones of them
 }
 
 var _ context.Context = (*Context)(nil)
@@ -68,26 +67,84 @@ func (c *Context) Err() error {
 // Value implements context.Context; it has none.
 func (c *Context) Value(any) any { return nil }
 
-// AfterFunc lets the context package hook on without a goroutine.
-func (c *Context) AfterFunc(f func()) (stop func() bool) {
+// Ender is what wants to know when a context ends.
+type Ender interface {
+	// CallerEnded is called once, on a goroutine of its own.
+	CallerEnded()
+}
+
+// Hook hangs an Ender on a context. It is a part of what hangs there, so that nothing is allocated for it. The zero
+// value is ready, and may be used again after Off.
+type Hook struct {
+	ender      Ender
+	on         *Context    // nil: it hangs on none of ours
+	prev, next *Hook       // guarded by on.mu
+	hangs      bool        // guarded by on.mu: it is in the list
+	stop       func() bool // from another context; nil: it hangs on none
+}
+
+// Off takes the hook off, and reports false when the Ender is told, or has been.
+func (h *Hook) Off() bool {
+	if h.on == nil {
+		return h.stop != nil && h.stop()
+	}
+	h.on.mu.Lock()
+	defer h.on.mu.Unlock()
+	if !h.hangs {
+		return false
+	}
+	h.unlink()
+	return true
+}
+
+// unlink takes h out of the list. on.mu is held.
+func (h *Hook) unlink() {
+	if h.prev != nil {
+		h.prev.next = h.next
+	} else {
+		h.on.first = h.next
+	}
+	if h.next != nil {
+		h.next.prev = h.prev
+	}
+	h.prev, h.next, h.hangs = nil, nil, false
+}
+
+// hang puts h into the list, or tells its Ender at once.
+func (c *Context) hang(h *Hook) {
+	h.on = c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
-		c.tasks.Go(f)
-		return func() bool { return false }
+		c.tasks.Go(h.ender.CallerEnded)
+		return
 	}
-	entry := &f
-	c.after = append(c.after, entry)
-	return func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		i := slices.Index(c.after, entry)
-		if i < 0 {
-			return false
-		}
-		c.after = slices.Delete(c.after, i, i+1)
-		return true
+	if h.next = c.first; h.next != nil {
+		h.next.prev = h
 	}
+	c.first, h.hangs = h, true
+}
+
+// Hang has e told when ctx ends, unless h is taken off before. It costs little where ctx embeds a Context.
+func (h *Hook) Hang(ctx context.Context, e Ender) {
+	h.ender, h.on, h.stop = e, nil, nil
+	if c, ok := ctx.(interface{ hang(*Hook) }); ok {
+		c.hang(h)
+		return
+	}
+	h.stop = context.AfterFunc(ctx, e.CallerEnded)
+}
+
+// after is the Ender of AfterFunc.
+type after func()
+
+func (f after) CallerEnded() { f() }
+
+// AfterFunc lets the context package hook on without a goroutine.
+func (c *Context) AfterFunc(f func()) (stop func() bool) {
+	h := &Hook{ender: after(f)}
+	c.hang(h)
+	return h.Off
 }
 
 // Cancel ends the context, once.
@@ -101,10 +158,10 @@ func (c *Context) Cancel(err error) {
 	if c.done != nil {
 		close(c.done)
 	}
-	for _, f := range c.after {
-		c.tasks.Go(*f)
+	for c.first != nil {
+		c.tasks.Go(c.first.ender.CallerEnded)
+		c.first.unlink()
 	}
-	c.after = nil
 }
 
 // Close ends the context of a call that is over, and waits for what hung on it.

@@ -363,9 +363,9 @@ func TestHostFunctionsSpendFuel(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer i.Close(t.Context())
-			before, from := processor(), time.Now()
+			before, from := wasm.Processor(), time.Now()
 			_, err = i.Call(t.Context(), "x", make([]byte, 16<<20))
-			took := processor() - before
+			took := wasm.Processor() - before
 			t.Logf("%v of processor for %.3g units, %v in all: %v", took, float64(s.spent), time.Since(from), err)
 			if code := lattice.CodeOf(err); code != lattice.ErrFuel &&
 				(h.name != "poll_oneoff" || code != lattice.ErrInterrupted) {

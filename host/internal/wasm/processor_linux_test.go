@@ -1,4 +1,4 @@
-package wasm_test
+package wasm
 
 import (
 	"time"
@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processor is the processor time of this process.
-func processor() time.Duration {
+// Processor is the processor time of this process.
+func Processor() time.Duration {
 	var u unix.Rusage
 	_ = unix.Getrusage(unix.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())

@@ -1,8 +1,8 @@
 //go:build !linux
 
-package wasm_test
+package wasm
 
 import "time"
 
-// processor is the time, where that of the processor is not known.
-func processor() time.Duration { return time.Duration(time.Now().UnixNano()) }
+// Processor is the time, where that of the processor is not known.
+func Processor() time.Duration { return time.Duration(time.Now().UnixNano()) }

@@ -165,9 +165,9 @@ func (r *shapes) try(t *testing.T, seed uint64, most int) {
 		t.Errorf("seed %d (%d bytes, in %s): %s", seed, len(code), path, fmt.Sprintf(format, args...))
 	}
 	_ = os.Remove(r.record)
-	before := processor()
+	before := wasm.Processor()
 	module, err := r.engine.Compile(t.Context(), code)
-	used := processor() - before
+	used := wasm.Processor() - before
 	var compiler compilerUsage
 	if b, err := os.ReadFile(r.record); err == nil {
 		if err := json.Unmarshal(b, &compiler); err != nil {
@@ -198,9 +198,9 @@ func (r *shapes) try(t *testing.T, seed uint64, most int) {
 		r.answers["not begun: "+lattice.CodeOf(err).Name()]++
 		return
 	}
-	before = processor()
+	before = wasm.Processor()
 	_, err = i.Call(t.Context(), "Shape.Call", []byte("payload"))
-	used = processor() - before
+	used = wasm.Processor() - before
 	_ = i.Close(context.Background())
 	name := "called"
 	if err != nil {

@@ -20,8 +20,10 @@ type watch struct {
 	flags []api.MutableGlobal // of each core module; only the goroutine that runs the guest adds one, with mu held
 
 	mu     sync.Mutex
-	call   *bound // in progress, else nil; guarded by mu
-	closed bool   // every later call ends at once; guarded by mu
+	call   *bound      // in progress, else nil; guarded by mu
+	closed bool        // every later call ends at once; guarded by mu
+	timer  *time.Timer // calls tick; nil before the first call; guarded by mu
+	rings  time.Time   // when it does; zero: it is not set; guarded by mu
 }
 
 // bound is the context of a call of a guest. It is that of its caller, with an end of its own: when the call has taken
@@ -30,10 +32,10 @@ type bound struct {
 	callctx.Context
 	caller   context.Context
 	instance *Instance
-	unhook   func() bool // from the caller's context
-	timer    *time.Timer // of the instance's own limit; nil where the caller's deadline comes first
-	expired  bool        // by that limit; guarded by watch.mu
+	hook     callctx.Hook // on the caller's context
 	limit    time.Duration
+	due      time.Time     // when the instance's own limit ends it; zero: that does not run; guarded by watch.mu
+	expired  bool          // by that limit; guarded by watch.mu
 	since    time.Time     // from when on the time of the guest counts; guarded by watch.mu
 	used     time.Duration // what counted before; guarded by watch.mu
 	patient  bool          // what it waits does not count; guarded by watch.mu
@@ -81,6 +83,10 @@ func (w *watch) clear() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.flags = nil
+	if w.timer != nil {
+		w.timer.Stop()
+		w.rings = time.Time{}
+	}
 }
 
 // arm begins a call, which ends with the caller's context or after the limit. disarm must follow.
@@ -102,17 +108,52 @@ func (w *watch) arm(caller context.Context, i *Instance, limit time.Duration) *b
 		b.Cancel(context.Canceled)
 		w.raise()
 	}
-	b.unhook = callctx.After(caller, func() { w.end(b, caller.Err(), false) })
+	b.hook.Hang(caller, b)
 	if own {
-		b.timer = time.AfterFunc(limit, func() { w.end(b, context.DeadlineExceeded, true) })
+		w.ring(b, end)
 	}
 	return b
 }
 
-// end ends a call, unless it is over.
-func (w *watch) end(b *bound, err error, expired bool) {
+// CallerEnded implements callctx.Ender.
+func (b *bound) CallerEnded() {
+	w := &b.instance.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.end(b, b.caller.Err(), false)
+}
+
+// ring lets a call end at a time. The timer is that of all calls, and is left to ring: most calls find it set to a time
+// before theirs, which tick puts off. mu is held.
+func (w *watch) ring(b *bound, due time.Time) {
+	b.due = due
+	if !w.rings.IsZero() && !w.rings.After(due) {
+		return
+	}
+	w.rings = due
+	if w.timer == nil {
+		w.timer = time.AfterFunc(time.Until(due), w.tick)
+		return
+	}
+	w.timer.Reset(time.Until(due))
+}
+
+// tick ends the call that is due, or sets the timer anew for one that will be.
+func (w *watch) tick() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rings = time.Time{}
+	switch b := w.call; {
+	case b == nil || b.due.IsZero():
+	case time.Now().Before(b.due):
+		w.ring(b, b.due)
+	default:
+		w.end(b, context.DeadlineExceeded, true)
+	}
+}
+
+// end ends a call, unless it is over. mu is held.
+func (w *watch) end(b *bound, err error, expired bool) {
 	if w.call == b && b.Err() == nil {
 		b.expired = expired
 		b.Cancel(err)
@@ -131,7 +172,7 @@ func (w *watch) endless() {
 	}
 	b.Endless()
 	b.patient = true
-	if b.timer == nil {
+	if b.due.IsZero() {
 		b.used = time.Since(b.since)
 		b.count()
 	}
@@ -149,8 +190,7 @@ func (w *watch) hurry() {
 // count lets the time of the guest count from now on. watch.mu is held.
 func (b *bound) count() {
 	b.since = time.Now()
-	w := &b.instance.watch
-	b.timer = time.AfterFunc(b.limit-b.used, func() { w.end(b, context.DeadlineExceeded, true) })
+	b.instance.watch.ring(b, b.since.Add(b.limit-b.used))
 }
 
 // rest says that the guest waits, and returns what says that the wait is over.
@@ -158,15 +198,15 @@ func (w *watch) rest() (resume func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	b := w.call
-	if b == nil || !b.patient || b.timer == nil || !b.timer.Stop() {
+	if b == nil || !b.patient || b.due.IsZero() || b.Err() != nil {
 		return func() {}
 	}
 	b.used += time.Since(b.since)
-	b.timer = nil
+	b.due = time.Time{}
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if w.call == b && b.timer == nil {
+		if w.call == b && b.due.IsZero() {
 			b.count()
 		}
 	}
@@ -175,12 +215,9 @@ func (w *watch) rest() (resume func()) {
 // disarm is the end of a call that has returned. It lowers the flag, and reports whether it was the instance's own
 // limit that ended it.
 func (w *watch) disarm(b *bound) (expired bool) {
-	b.unhook()
+	b.hook.Off()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if b.timer != nil {
-		b.timer.Stop()
-	}
 	w.call = nil
 	w.lower()
 	return b.expired
