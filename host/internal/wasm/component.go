@@ -30,8 +30,10 @@ type component struct {
 	parts   []*Module                   // the code of each step
 	host    api.Module                  // the functions of the canonical ABI; nil: there are none
 	imports map[*plan.Import]*face.Func // of the host
-	handle  *plan.Func                  // wasi:http/incoming-handler handle; nil: it has none
-	typed   typedFunctions              // that others call, and that others serve
+	// provided is which of them each builtin calls; nil: it is none that calls the host
+	provided []*face.Func
+	handle   *plan.Func     // wasi:http/incoming-handler handle; nil: it has none
+	typed    typedFunctions // that others call, and that others serve
 	// restored is weft-restored, which is called in an instance that was made from a snapshot; nil: it has none
 	restored *plan.Func
 }
@@ -322,11 +324,15 @@ func (c *component) buildHost(ctx context.Context, r wazero.Runtime) error {
 		return nil
 	}
 	b := r.NewHostModuleBuilder(builtinName)
+	c.provided = make([]*face.Func, len(c.plan.Builtins))
 	for n := range c.plan.Builtins {
 		builtin := &c.plan.Builtins[n]
+		if f := builtin.Func; f != nil && f.Lift == nil {
+			c.provided[n] = c.imports[f.Import]
+		}
 		enter := func(ctx context.Context, stack []uint64) {
 			i := ctx.Value(instanceKey{}).(*Instance)
-			i.builtin(ctx, builtin, stack)
+			i.builtin(ctx, n, stack)
 		}
 		b.NewFunctionBuilder().WithGoFunction(api.GoFunc(enter), coreTypes(builtin.Signature.Params),
 			coreTypes(builtin.Signature.Results)).Export(strconv.Itoa(n))

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/weftlattice/weft/host/internal/component/face"
-	"github.com/weftlattice/weft/host/internal/component/plan"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
@@ -25,6 +23,7 @@ func (i *Instance) runComponent(ctx context.Context, op string, f func(context.C
 				}
 			}
 		}()
+		defer i.parts.forget()
 		i.parts.failed = nil
 		i.parts.state.ForgetLinks()
 		if err = f(ctx); err != nil && i.parts.failed != nil {
@@ -90,39 +89,4 @@ func (i *Instance) serveComponent(ctx context.Context, op string) ([]byte, error
 		return i.runCommand(ctx, op, f)
 	}
 	return i.callTyped(ctx, op, f)
-}
-
-// export finds an exported function: one of the component itself by its name, one of an interface by interface#name.
-func (c *component) export(name string) *plan.Func {
-	items, inner := c.plan.Exports, name
-	if face, f, ok := strings.Cut(name, "#"); ok {
-		it := plan.Find(items, face)
-		if it == nil {
-			return nil
-		}
-		items, inner = it.Items, f
-	}
-	if it := plan.Find(items, inner); it != nil {
-		return it.Func
-	}
-	return nil
-}
-
-// invoke calls an exported function with values as in package abi.
-func (i *Instance) invoke(ctx context.Context, name string, args []any) (result any, err error) {
-	f := i.template.module.component.export(name)
-	if f == nil || f.Lift == nil {
-		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "call component", Entity: lattice.Printable(name),
-			Detail: "it exports no such function"}
-	}
-	i.use.Lock()
-	defer i.use.Unlock()
-	if i.closed || i.broken.Load() {
-		return nil, unavailable("the instance is closed or broken")
-	}
-	err = i.runComponent(ctx, "call "+name, func(ctx context.Context) error {
-		result, err = i.call(ctx, f, args, nil)
-		return err
-	})
-	return result, err
 }

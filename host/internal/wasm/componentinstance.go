@@ -24,6 +24,8 @@ import (
 // composite is what an instance of a component has besides: handles, and where its calls are.
 type composite struct {
 	functions map[*plan.Def]*entry // that have been called
+	callers   []*side              // of each builtin that was called
+	callees   map[*plan.Lift]*side // of each function that was called
 	tables    []abi.Table          // of each component instance
 	locked    []bool               // component instances that may call nothing now: they make room, or clean up
 	entered   []bool               // component instances that are running
@@ -33,7 +35,6 @@ type composite struct {
 	committed bool                 // the call in progress cannot be made once more by another instance
 	exited    bool                 // the guest has ended itself in the call in progress
 	state     face.State
-	memories  map[*plan.Def]*linearMemory // that options name
 	crossings []*crossing
 	level     int       // how many of them are in use
 	host      face.Call // of a function of the host
@@ -43,16 +44,27 @@ type composite struct {
 // entry is a core function to be called. The engine's object for it has one stack: whoever calls it again meanwhile
 // would write over the frames of the call outside.
 type entry struct {
-	function api.Function
+	def      *plan.Def
+	function api.Function // nil: the next call finds it
 	stack    stack
 	running  bool
+}
+
+// side is the component instance that values come from or go to, with the options of a function.
+type side struct {
+	opts    *plan.Options
+	owner   int
+	handles *abi.Table
+	memory  *linearMemory // nil: no type needs it
+	realloc *entry        // nil: the same
+	core    *entry        // that is called; nil: it calls
 }
 
 // openComponent instantiates all core modules, and runs their start functions, in the order of the plan.
 func (i *Instance) openComponent(ctx context.Context) error {
 	p := i.template.module.component.plan
-	i.parts = &composite{functions: map[*plan.Def]*entry{}, memories: map[*plan.Def]*linearMemory{},
-		tables: make([]abi.Table, p.Instances),
+	i.parts = &composite{functions: map[*plan.Def]*entry{}, callers: make([]*side, len(p.Builtins)),
+		callees: map[*plan.Lift]*side{}, tables: make([]abi.Table, p.Instances),
 		locked: make([]bool, p.Instances), entered: make([]bool, p.Instances)}
 	i.parts.state = face.State{Args: i.args, Environ: i.template.pairs, Begin: began, Out: i.sink(&i.stdout),
 		Err: i.sink(&i.stderr), Ask: i.ask, Send: i.send, Rest: i.rest,
@@ -113,13 +125,35 @@ func (i *Instance) startPart(ctx context.Context, n int) error {
 		if name == "" || i.cores[n].guest.ExportedFunction(name) == nil {
 			continue
 		}
-		once := &plan.Def{Step: n, Name: name}
-		if err := i.callCore(ctx, once, nil); err != nil {
+		if err := i.callCore(ctx, &entry{def: &plan.Def{Step: n, Name: name}}, nil); err != nil {
 			return err
 		}
-		delete(i.parts.functions, once)
 	}
 	return nil
+}
+
+// entry finds a core function.
+func (c *composite) entry(d *plan.Def) *entry {
+	e := c.functions[d]
+	if e == nil {
+		e = &entry{def: d}
+		c.functions[d] = e
+	}
+	return e
+}
+
+// renew lets each function have another stack.
+func (c *composite) renew() {
+	for _, e := range c.functions {
+		e.function = nil
+	}
+}
+
+// forget lets go of the values of a call that is over.
+func (c *composite) forget() {
+	for _, x := range c.crossings {
+		x.lifter.Forget()
+	}
 }
 
 // shut lets go of what the host holds for an instance that ends.
@@ -188,19 +222,17 @@ const nestBytes = 8 << 10
 
 // callCore calls a core function of the plan. A call within a call has a stack of its own; the limit of a stack holds
 // for all of them together.
-func (i *Instance) callCore(ctx context.Context, d *plan.Def, stack []uint64) error {
-	if d.Step == plan.FromBuiltins { // a function that was lowered, and is lifted again
-		i.builtin(ctx, &i.template.module.component.plan.Builtins[d.Builtin], stack)
+func (i *Instance) callCore(ctx context.Context, e *entry, stack []uint64) error {
+	if e.def.Step == plan.FromBuiltins { // a function that was lowered, and is lifted again
+		i.builtin(ctx, e.def.Builtin, stack)
 		return nil
 	}
-	e := i.parts.functions[d]
-	if e == nil || e.running {
-		f := i.cores[d.Step].guest.ExportedFunction(d.Name)
-		inner := &entry{function: f, stack: stackOf(f)}
-		if e == nil {
-			i.parts.functions[d] = inner
-		}
-		e = inner
+	if e.running {
+		e = &entry{def: e.def}
+	}
+	if e.function == nil {
+		e.function = i.cores[e.def.Step].guest.ExportedFunction(e.def.Name)
+		e.stack = stackOf(e.function)
 	}
 	below, outer := i.below, i.running
 	if i.parts.depth > 0 {
@@ -228,38 +260,52 @@ func (i *Instance) callCore(ctx context.Context, d *plan.Def, stack []uint64) er
 type crossing struct {
 	instance *Instance
 	ctx      context.Context
-	opts     *plan.Options
-	owner    int // the component instance
-	memory   *linearMemory
+	side     *side
 	call     abi.Call
 	room     grant
 	lifter   abi.Lifter
 	lowerer  abi.Lowerer
-	values   [8]any
 	core     [types.MaxFlat + 1]uint64
+	realloc  [4]uint64 // what that is called with
+}
+
+// side prepares what crossings have of a component instance.
+func (i *Instance) side(opts *plan.Options, owner int) *side {
+	s := &side{opts: opts, owner: owner, handles: &i.parts.tables[owner]}
+	if opts.Memory != nil {
+		s.memory = i.memoryOf(opts.Memory)
+	}
+	if opts.Realloc != nil {
+		s.realloc = i.parts.entry(opts.Realloc)
+	}
+	return s
 }
 
 // cross begins a crossing; leave ends it.
-func (i *Instance) cross(ctx context.Context, opts *plan.Options, owner int, forward bool) *crossing {
+func (i *Instance) cross(ctx context.Context, s *side, forward bool) *crossing {
 	p := i.parts
 	if p.level == len(p.crossings) {
 		c := &crossing{instance: i, room: grant{instance: i}}
-		c.lifter.Grant, c.lifter.Call, c.lowerer.Call = c.room.more, &c.call, &c.call
-		c.lifter.Room, c.lowerer.Room = c.values[:0], c.core[:0]
+		c.lifter.Grant, c.lifter.Call, c.lowerer.Call = c.room.asked(), &c.call, &c.call
+		c.lowerer.Room = c.core[:0]
 		p.crossings = append(p.crossings, c)
 	}
 	c := p.crossings[p.level]
 	p.level++
-	c.ctx, c.opts, c.owner, c.memory = ctx, opts, owner, nil
 	c.room.forward = forward
-	c.lifter.Guest, c.lowerer.Guest, c.lifter.Lend = nil, nil, false
-	if opts.Memory != nil {
-		c.memory = i.memoryOf(opts.Memory)
+	c.lifter.Lend = false
+	c.ctx = ctx
+	if c.side == s {
+		return c
+	}
+	c.side = s
+	c.lifter.Guest, c.lowerer.Guest = nil, nil
+	if s.memory != nil {
 		c.lifter.Guest, c.lowerer.Guest = c, c
 	}
-	c.lifter.Encoding, c.lowerer.Encoding = opts.Encoding, opts.Encoding
-	c.lifter.Handles, c.lowerer.Handles = &p.tables[owner], &p.tables[owner]
-	c.lowerer.Instance = owner
+	c.lifter.Encoding, c.lowerer.Encoding = s.opts.Encoding, s.opts.Encoding
+	c.lifter.Handles, c.lowerer.Handles = s.handles, s.handles
+	c.lowerer.Instance = s.owner
 	return c
 }
 
@@ -267,30 +313,31 @@ func (i *Instance) cross(ctx context.Context, opts *plan.Options, owner int, for
 func (c *crossing) leave() {
 	c.room.end()
 	c.call.Forget()
-	clear(c.values[:])
 	c.instance.parts.level--
 }
 
 // Memory implements abi.Guest.
-func (c *crossing) Memory() []byte { return c.memory.b }
+func (c *crossing) Memory() []byte { return c.side.memory.b }
 
 // Realloc implements abi.Guest.
 func (c *crossing) Realloc(old, oldSize, align, size uint32) (uint32, error) {
 	i := c.instance
 	i.payBytes(int(size))
-	defer i.lock(c.owner)()
-	stack := [4]uint64{uint64(old), uint64(oldSize), uint64(align), uint64(size)}
-	if err := i.callCore(c.ctx, c.opts.Realloc, stack[:]); err != nil {
-		return 0, err
-	}
-	return uint32(stack[0]), nil
+	c.realloc = [4]uint64{uint64(old), uint64(oldSize), uint64(align), uint64(size)}
+	err := i.callLocked(c.ctx, c.side, c.side.realloc, c.realloc[:])
+	return uint32(c.realloc[0]), err
+}
+
+// callLocked calls a function that makes room, or cleans up: its component instance may call nothing meanwhile.
+func (i *Instance) callLocked(ctx context.Context, s *side, e *entry, stack []uint64) error {
+	before := i.parts.locked[s.owner]
+	i.parts.locked[s.owner] = true
+	defer func() { i.parts.locked[s.owner] = before }()
+	return i.callCore(ctx, e, stack)
 }
 
 // memoryOf finds what backs a memory, which the core instance that exports it may have from another.
 func (i *Instance) memoryOf(d *plan.Def) *linearMemory {
-	if m := i.parts.memories[d]; m != nil {
-		return m
-	}
 	guest := i.cores[d.Step].guest
 	exported, found := guest.ExportedMemory(d.Name), i.cores[d.Step].linear
 	for n := range i.cores {
@@ -298,15 +345,7 @@ func (i *Instance) memoryOf(d *plan.Def) *linearMemory {
 			found = c.linear
 		}
 	}
-	i.parts.memories[d] = found
 	return found
-}
-
-// lock keeps a component instance from calling anything until the function that is returned is called.
-func (i *Instance) lock(owner int) func() {
-	before := i.parts.locked[owner]
-	i.parts.locked[owner] = true
-	return func() { i.parts.locked[owner] = before }
 }
 
 // maxValues is how many bytes the values of one call may take here.
@@ -317,6 +356,15 @@ type grant struct {
 	instance *Instance
 	forward  bool // values go on to another guest, so that texts need not be read
 	taken    uint64
+	ask      func(bytes int64) error // more; nil: not made yet
+}
+
+// asked is more as a function.
+func (g *grant) asked() func(int64) error {
+	if g.ask == nil {
+		g.ask = g.more
+	}
+	return g.ask
 }
 
 // more is abi.Lifter.Grant.
@@ -350,8 +398,9 @@ func (g *grant) end() {
 	}
 }
 
-// builtin is a call of a guest by way of the canonical ABI. A panic ends the guest.
-func (i *Instance) builtin(ctx context.Context, b *plan.Builtin, stack []uint64) {
+// builtin is a call of a guest by way of the canonical ABI, of the builtin with that number. A panic ends the guest.
+func (i *Instance) builtin(ctx context.Context, n int, stack []uint64) {
+	b := &i.template.module.component.plan.Builtins[n]
 	i.pay(costLeast)
 	if i.parts.locked[b.Instance] && b.Kind != binary.ResourceRep {
 		panic(abi.Trap("cannot leave component instance: it is making room or cleaning up"))
@@ -360,7 +409,7 @@ func (i *Instance) builtin(ctx context.Context, b *plan.Builtin, stack []uint64)
 	var err error
 	switch b.Kind {
 	case binary.Lower:
-		err = i.lowered(ctx, b, stack)
+		err = i.lowered(ctx, n, b, stack)
 	case binary.ResourceNew:
 		var n uint32
 		n, err = table.Own(b.Resource, abi.Rep{N: uint32(stack[0])})
@@ -394,20 +443,23 @@ func (i *Instance) drop(ctx context.Context, b *plan.Builtin, index uint32) erro
 		dropped(rep)
 	case b.Destructor != nil:
 		stack := [1]uint64{uint64(rep.N)}
-		return i.callCore(ctx, b.Destructor, stack[:])
+		return i.callCore(ctx, i.parts.entry(b.Destructor), stack[:])
 	}
 	return nil
 }
 
 // lowered carries a call from a core module to the function that it was lowered from.
-func (i *Instance) lowered(ctx context.Context, b *plan.Builtin, stack []uint64) error {
+func (i *Instance) lowered(ctx context.Context, n int, b *plan.Builtin, stack []uint64) error {
 	f, t := b.Func, b.Func.Type
-	c := i.cross(ctx, &b.Options, b.Instance, true)
-	defer c.leave()
-	var have *face.Func // of the host; nil: another guest has it
-	if f.Lift == nil {
-		have = i.template.module.component.imports[f.Import]
+	from := i.parts.callers[n]
+	if from == nil {
+		from = i.side(&b.Options, b.Instance)
+		i.parts.callers[n] = from
 	}
+	c := i.cross(ctx, from, true)
+	defer c.leave()
+	defer c.lifter.Forget()
+	have := i.template.module.component.provided[n] // nil: another guest has it
 	c.lifter.Forward, c.lifter.Lend = f.Lift != nil, have != nil && have.Lent
 	values, err := c.lifter.Params(stack, t)
 	if err != nil {
@@ -461,7 +513,7 @@ func (i *Instance) callHost(ctx context.Context, have *face.Func, values []any) 
 }
 
 // call calls a function that a core module implements. The result takes from the caller's room; nil: it is not bounded
-// after the call.
+// after the call. It is good until the instance calls something else.
 func (i *Instance) call(ctx context.Context, f *plan.Func, values []any, caller *grant) (result any, err error) {
 	l, t := f.Lift, f.Type
 	if i.parts.entered[l.Instance] {
@@ -469,31 +521,34 @@ func (i *Instance) call(ctx context.Context, f *plan.Func, values []any, caller 
 	}
 	i.parts.entered[l.Instance] = true
 	defer func() { i.parts.entered[l.Instance] = false }()
-	c := i.cross(ctx, &l.Options, l.Instance, false)
+	to := i.parts.callees[l]
+	if to == nil {
+		to = i.side(&l.Options, l.Instance)
+		to.core = i.parts.entry(&l.Core)
+		i.parts.callees[l] = to
+	}
+	c := i.cross(ctx, to, false)
 	defer c.leave()
 	core, err := c.lowerer.Params(values, t)
 	if err != nil {
 		return nil, err
 	}
 	stack := c.core[:max(len(core), len(t.Lifted().Results))]
-	if err = i.callCore(ctx, &l.Core, stack); err != nil {
+	if err = i.callCore(ctx, to.core, stack); err != nil {
 		return nil, err
 	}
 	room := caller
 	if room == nil {
 		room = &c.room
 	}
-	c.lifter.Forward, c.lifter.Grant = room.forward, room.more
+	c.lifter.Forward, c.lifter.Grant = room.forward, room.asked()
 	result, err = c.lifter.Result(stack, t)
-	c.lifter.Grant = c.room.more
+	c.lifter.Grant = c.room.asked()
 	if err != nil {
 		return nil, err
 	}
 	if after := l.Options.PostReturn; after != nil {
-		unlock := i.lock(l.Instance)
-		err = i.callCore(ctx, after, stack[:max(1, len(t.Lifted().Results))])
-		unlock()
-		if err != nil {
+		if err = i.callLocked(ctx, to, i.parts.entry(after), stack[:max(1, len(t.Lifted().Results))]); err != nil {
 			return nil, err
 		}
 	}

@@ -3,12 +3,16 @@ package wasm
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
+	"github.com/weftlattice/weft/host/internal/component/abi"
+	"github.com/weftlattice/weft/host/internal/component/plan"
 	"github.com/weftlattice/weft/host/internal/turns"
 	"github.com/weftlattice/weft/host/internal/wasmbin"
+	"github.com/weftlattice/weft/lattice"
 )
 
 // UseSlices makes memories slices and copies snapshots, as on systems where nothing can be reserved and mapped.
@@ -92,6 +96,64 @@ func PlainComponent(ctx context.Context, r wazero.Runtime, file []byte) (func() 
 		}
 		return nil
 	}, nil
+}
+
+// export finds an exported function: one of the component itself by its name, one of an interface by interface#name.
+func (c *component) export(name string) *plan.Func {
+	items, inner := c.plan.Exports, name
+	if face, f, ok := strings.Cut(name, "#"); ok {
+		it := plan.Find(items, face)
+		if it == nil {
+			return nil
+		}
+		items, inner = it.Items, f
+	}
+	if it := plan.Find(items, inner); it != nil {
+		return it.Func
+	}
+	return nil
+}
+
+// invoke calls an exported function with values as in package abi.
+func (i *Instance) invoke(ctx context.Context, name string, args []any) (result any, err error) {
+	err = i.invoked(ctx, name, args, func(v any) { result = kept(v) })
+	return result, err
+}
+
+// invoked calls an exported function, and has its result looked at.
+func (i *Instance) invoked(ctx context.Context, name string, args []any, look func(v any)) error {
+	f := i.template.module.component.export(name)
+	if f == nil || f.Lift == nil {
+		return &lattice.Error{Code: lattice.ErrNotFound, Op: "call component", Entity: lattice.Printable(name),
+			Detail: "it exports no such function"}
+	}
+	i.use.Lock()
+	defer i.use.Unlock()
+	if i.closed || i.broken.Load() {
+		return unavailable("the instance is closed or broken")
+	}
+	return i.runComponent(ctx, name, func(ctx context.Context) error {
+		v, err := i.call(ctx, f, args, nil)
+		if err == nil {
+			look(v)
+		}
+		return err
+	})
+}
+
+// kept is a value that lasts longer than the call whose result it is.
+func kept(v any) any {
+	switch v := v.(type) {
+	case abi.Variant:
+		return abi.Variant{Case: v.Case, Value: kept(v.Value)}
+	case []any:
+		all := make([]any, len(v))
+		for n := range v {
+			all[n] = kept(v[n])
+		}
+		return all
+	}
+	return v
 }
 
 // Reserve makes the memory of an instance that may grow so far, and frees it.

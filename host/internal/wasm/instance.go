@@ -265,7 +265,7 @@ func (i *Instance) run(ctx context.Context, op string, f func(context.Context) e
 	if i.account.stack > 0 { // a stack that has grown is kept by its function: the next call gets another one
 		i.account.giveStack()
 		if i.parts != nil {
-			clear(i.parts.functions)
+			i.parts.renew()
 		} else if i.entry != nil {
 			i.entry = i.guest.ExportedFunction(guestCall)
 			i.running = stackOf(i.entry)

@@ -11,7 +11,7 @@
 //	record, tuple        []any, in the order of the fields
 //	variant, enum        Variant; so are option (none is 0, some is 1) and result (ok is 0, error is 1)
 //	flags                uint32, a bit for each label
-//	own, borrow          Rep
+//	own, borrow          an object of the host, which is a pointer; a Rep of a resource of a guest
 //
 // A guest that breaks a rule traps: the error is a lattice.ErrTrap that says which one. No rule of the ABI is left to
 // the guest's good will: each pointer, length, discriminant, character and handle is checked.
@@ -27,8 +27,24 @@ import (
 // Variant is one case of a variant, an enum, an option or a result. Value is nil where the case has none.
 type Variant = typed.Case
 
+// Case is a case that has no value, as a value.
+func Case(n uint32) any {
+	if n < uint32(len(bare)) {
+		return bare[n]
+	}
+	return Variant{Case: n}
+}
+
+// bare are cases without a value, made once.
+var bare = func() (all [64]any) {
+	for n := range all {
+		all[n] = Variant{Case: uint32(n)}
+	}
+	return all
+}()
+
 // Rep is what a handle stands for: the number that a guest has given to a resource of its own, or an object of the
-// host.
+// host. As a value, the object goes by itself.
 type Rep struct {
 	N      uint32
 	Object any

@@ -19,7 +19,6 @@ type Table struct {
 type handle struct {
 	resource *types.Resource // nil: free
 	rep      Rep
-	value    any // rep, as lifted values are; nil: it has not been lifted
 	own      bool
 	lends    int   // calls that have a borrow of it now
 	call     *Call // the call that a borrowed one belongs to
@@ -109,12 +108,12 @@ func named(r *types.Resource) string {
 	return r.Name
 }
 
-// lifted is what the handle stands for, a Rep; the same each time, since a handle is lifted in most of a guest's calls.
-func (h *handle) lifted() any {
-	if h.value == nil {
-		h.value = h.rep
+// value is r as values are.
+func (r Rep) value() any {
+	if r.Object != nil {
+		return r.Object
 	}
-	return h.value
+	return r
 }
 
 // Rep is what a handle stands for.
@@ -137,7 +136,7 @@ func (t *Table) Take(r *types.Resource, i uint32) (rep any, err error) {
 	case h.lends > 0:
 		return nil, Trap("cannot remove owned resource while borrowed (handle index %d)", i)
 	}
-	rep = h.lifted()
+	rep = h.rep.value()
 	t.remove(i)
 	return rep, nil
 }
@@ -150,7 +149,7 @@ func (t *Table) Lend(r *types.Resource, i uint32, c *Call) (rep any, err error) 
 	}
 	h.lends++
 	c.lent = append(c.lent, lending{t, i})
-	return h.lifted(), nil
+	return h.rep.value(), nil
 }
 
 // Drop removes a handle. Owned says whether it owned rep, which then is to be destroyed.
@@ -213,7 +212,7 @@ func (t *Table) Load(h Handles, drop func(r *types.Resource, rep Rep), object fu
 	t.entries, t.free, t.used = append(t.entries[:0], h.entries...), append(t.free[:0], h.free...), h.used
 	for n := range t.entries {
 		if rep := &t.entries[n].rep; rep.Object != nil {
-			rep.Object, t.entries[n].value = object(rep.Object), nil
+			rep.Object = object(rep.Object)
 		}
 	}
 }

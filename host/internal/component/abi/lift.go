@@ -24,32 +24,30 @@ type Lifter struct {
 	// Grant is asked before values take so many more bytes here; its error ends the lifting. Small calls do not ask.
 	Grant func(bytes int64) error
 
-	// Room is where Params puts values when they fit, for as long as the call takes.
-	Room []any
-
 	mem     []byte
 	granted int64 // what is left of it
 	err     error
+	room    []any    // what records and the like are made of; what is in use is its length
+	numbers []uint64 // places of numbers, none of which is used yet
 }
 
-// Params lifts the parameters of a call: from core values, or from where the only one points.
+// Params lifts the parameters of a call: from core values, or from where the only one points. Lists, records and tuples
+// are good until the next use of the Lifter, and so are the parameters.
 func (l *Lifter) Params(core []uint64, f *types.Func) ([]any, error) {
 	l.begin()
 	if f.Tuple != nil {
 		all, _ := l.at(uint32(core[0]), f.Tuple, "parameters").([]any)
 		return all, l.err
 	}
-	values := l.Room[:0]
-	if len(f.Params) > cap(values) {
-		values = make([]any, 0, len(f.Params))
-	}
-	for _, p := range f.Params {
-		values = append(values, l.flat(&core, p.Type))
+	values := l.values(len(f.Params))
+	for i := range f.Params {
+		values[i] = l.flat(&core, f.Params[i].Type)
 	}
 	return values, l.err
 }
 
-// Result lifts the result of a call: from a core value, or from where it points. A function without one has nil.
+// Result lifts the result of a call: from a core value, or from where it points. A function without one has nil. Lists,
+// records and tuples are good until the next use of the Lifter.
 func (l *Lifter) Result(core []uint64, f *types.Func) (any, error) {
 	l.begin()
 	switch {
@@ -69,8 +67,15 @@ func (l *Lifter) at(ptr uint32, t *types.Type, what string) any {
 	return l.load(ptr, t)
 }
 
+// Forget lets go of what has been lifted.
+func (l *Lifter) Forget() {
+	clear(l.room)
+	l.room = l.room[:0]
+}
+
 func (l *Lifter) begin() {
-	l.err, l.granted = nil, free
+	l.err, l.granted, l.room = nil, free, l.room[:0]
+	l.mem = nil
 	if l.Guest != nil {
 		l.mem = l.Guest.Memory() // nothing calls the guest while values are lifted
 	}
@@ -125,8 +130,9 @@ func (l *Lifter) load(ptr uint32, t *types.Type) any {
 		}
 		return l.list(binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:]), t.Element)
 	case types.Record, types.Tuple:
-		all := make([]any, len(t.Fields))
-		for i, f := range t.Fields {
+		all := l.values(len(t.Fields))
+		for i := range t.Fields {
+			f := &t.Fields[i]
 			all[i] = l.load(ptr+f.Offset, f.Type)
 		}
 		return all
@@ -135,11 +141,10 @@ func (l *Lifter) load(ptr uint32, t *types.Type) any {
 		if !l.oneOf(n, t) {
 			return nil
 		}
-		v := Variant{Case: uint32(n)}
 		if c := t.Cases[n].Type; c != nil {
-			v.Value = l.load(ptr+t.Payload(), c)
+			return Variant{Case: uint32(n), Value: l.load(ptr+t.Payload(), c)}
 		}
-		return v
+		return Case(uint32(n))
 	}
 	return l.scalar(number(b), t)
 }
@@ -174,37 +179,37 @@ func (l *Lifter) scalar(n uint64, t *types.Type) any {
 	case types.U8:
 		return uint8(n)
 	case types.S16:
-		return int16(n)
+		return boxed(l, int16(n))
 	case types.U16:
-		return uint16(n)
+		return boxed(l, uint16(n))
 	case types.S32:
-		return int32(n)
+		return boxed(l, int32(n))
 	case types.U32:
-		return uint32(n)
+		return boxed(l, uint32(n))
 	case types.S64:
-		return int64(n)
+		return boxed(l, int64(n))
 	case types.U64:
-		return n
+		return boxed(l, n)
 	case types.Float:
 		f := math.Float32frombits(uint32(n))
 		if f != f {
 			f = math.Float32frombits(0x7fc00000) // one NaN for all
 		}
-		return f
+		return placed(l, f)
 	case types.Double:
 		f := math.Float64frombits(n)
 		if f != f {
 			f = math.Float64frombits(0x7ff8000000000000)
 		}
-		return f
+		return placed(l, f)
 	case types.Char:
 		c := uint32(n)
 		if c >= 0x110000 || c >= 0xd800 && c <= 0xdfff {
 			l.trap("invalid `char` bit pattern: %#x", c)
 		}
-		return rune(c)
+		return boxed(l, rune(c))
 	case types.Flags:
-		return uint32(n) & uint32(1<<len(t.Labels)-1)
+		return boxed(l, uint32(n)&uint32(1<<len(t.Labels)-1))
 	case types.Own:
 		return l.handle(l.Handles.Take(t.Resource, uint32(n)))
 	case types.Borrow:
@@ -225,41 +230,41 @@ func (l *Lifter) flat(core *[]uint64, t *types.Type) any {
 	if !l.spend(valueCost) {
 		return nil
 	}
-	next := func() uint64 {
-		n := (*core)[0]
-		*core = (*core)[1:]
-		return n
-	}
 	switch t.Kind {
 	case types.String:
-		ptr := uint32(next())
-		return l.text(ptr, uint32(next()))
+		ptr := uint32(next(core))
+		return l.text(ptr, uint32(next(core)))
 	case types.List:
 		if t.Len == 0 {
-			ptr := uint32(next())
-			return l.list(ptr, uint32(next()), t.Element)
+			ptr := uint32(next(core))
+			return l.list(ptr, uint32(next(core)), t.Element)
 		}
 		return l.join(int(t.Len), t.Element, func(int) any { return l.flat(core, t.Element) })
 	case types.Record, types.Tuple:
-		all := make([]any, len(t.Fields))
-		for i, f := range t.Fields {
-			all[i] = l.flat(core, f.Type)
+		all := l.values(len(t.Fields))
+		for i := range t.Fields {
+			all[i] = l.flat(core, t.Fields[i].Type)
 		}
 		return all
 	case types.Variant, types.Enum, types.Option, types.Result:
-		payload := (*core)[1:len(t.Flat)]
-		n := uint64(uint32(next()))
-		*core = (*core)[len(t.Flat)-1:]
+		n, payload := uint64(uint32((*core)[0])), (*core)[1:len(t.Flat)]
+		*core = (*core)[len(t.Flat):]
 		if !l.oneOf(n, t) {
 			return nil
 		}
-		v := Variant{Case: uint32(n)}
 		if c := t.Cases[n].Type; c != nil {
-			v.Value = l.flat(&payload, c)
+			return Variant{Case: uint32(n), Value: l.flat(&payload, c)}
 		}
-		return v
+		return Case(uint32(n))
 	}
-	return l.scalar(next(), t)
+	return l.scalar(next(core), t)
+}
+
+// next takes a core value.
+func next(core *[]uint64) uint64 {
+	n := (*core)[0]
+	*core = (*core)[1:]
+	return n
 }
 
 // list lifts a list of any length.
@@ -300,9 +305,9 @@ func (l *Lifter) join(n int, element *types.Type, at func(i int) any) any {
 		}
 		return all
 	}
-	all := make([]any, 0, n)
+	all := l.values(n)
 	for i := 0; i < n && l.err == nil; i++ {
-		all = append(all, at(i))
+		all[i] = at(i)
 	}
 	return all
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"reflect"
 
 	component "github.com/weftlattice/weft/host/internal/component/binary"
 	"github.com/weftlattice/weft/host/internal/component/types"
@@ -21,28 +22,37 @@ type Lowerer struct {
 	// Room is where core values are put when they fit.
 	Room []uint64
 
+	mem []byte
 	err error
 }
 
 // Params lowers the parameters of a call to core values, or to memory that the guest gives when they are too many.
 func (w *Lowerer) Params(values []any, f *types.Func) ([]uint64, error) {
-	w.err = nil
+	w.begin()
 	if t := f.Tuple; t != nil {
 		ptr := w.allocate(t.Align, t.Size, "parameters")
 		w.record(values, t, ptr)
 		return append(w.Room[:0], uint64(ptr)), w.err
 	}
 	core := w.Room[:0]
-	for i, p := range f.Params {
-		core = w.flat(core, values[i], p.Type)
+	for i := range f.Params {
+		core = w.flat(core, values[i], f.Params[i].Type)
 	}
 	return core, w.err
+}
+
+func (w *Lowerer) begin() {
+	w.err = nil
+	w.mem = nil
+	if w.Guest != nil {
+		w.mem = w.Guest.Memory()
+	}
 }
 
 // Result lowers the result of a call to core values, or to ptr, which is the caller's last parameter, when it does not
 // fit. A function without one has nothing to lower.
 func (w *Lowerer) Result(v any, f *types.Func, ptr uint32) ([]uint64, error) {
-	w.err = nil
+	w.begin()
 	switch t := f.Result; {
 	case t == nil:
 		return nil, nil
@@ -70,12 +80,12 @@ func (w *Lowerer) wrong(v any, want string) {
 }
 
 func (w *Lowerer) check(ptr, align uint32, n uint64, what string) {
-	switch mem := w.Guest.Memory(); {
+	switch {
 	case w.err != nil:
 	case ptr%align != 0:
 		w.trap("unaligned pointer: %s at %#x, aligned to %d", what, ptr, align)
-	case uint64(ptr)+n > uint64(len(mem)):
-		w.trap("out of bounds: %s of %d bytes at %#x in a memory of %d", what, n, ptr, len(mem))
+	case uint64(ptr)+n > uint64(len(w.mem)):
+		w.trap("out of bounds: %s of %d bytes at %#x in a memory of %d", what, n, ptr, len(w.mem))
 	}
 }
 
@@ -97,15 +107,21 @@ func (w *Lowerer) room(old, oldSize, align, size uint32, what string) uint32 {
 		w.err = err
 		return 0
 	}
+	w.mem = w.Guest.Memory() // it may be another one now
 	w.check(ptr, align, uint64(size), "what realloc returned for "+what)
 	return ptr
 }
 
 // put writes bytes to where room was made.
-func (w *Lowerer) put(ptr uint32, b []byte) {
+func put[T string | []byte](w *Lowerer, ptr uint32, b T) {
 	if w.err == nil {
-		copy(w.Guest.Memory()[ptr:], b)
+		copy(w.mem[ptr:], b)
 	}
+}
+
+// pair writes the two numbers of a string or a list.
+func (w *Lowerer) pair(ptr, a, b uint32) {
+	w.number(uint64(a)|uint64(b)<<32, 8, ptr)
 }
 
 // store lowers a value to memory; that there is room has been checked. The memory may move with each string and list.
@@ -113,18 +129,17 @@ func (w *Lowerer) store(v any, t *types.Type, ptr uint32) {
 	if w.err != nil {
 		return
 	}
-	pair := func(a, b uint32) {
-		w.put(ptr, binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(make([]byte, 0, 8), a), b))
-	}
 	switch t.Kind {
 	case types.String:
-		pair(w.text(v))
+		at, n := w.text(v)
+		w.pair(ptr, at, n)
 	case types.List:
 		if t.Len > 0 {
 			w.fixed(v, t, func(i int, e any) { w.store(e, t.Element, ptr+uint32(i)*t.Element.Size) })
 			return
 		}
-		pair(w.list(v, t.Element))
+		at, n := w.list(v, t.Element)
+		w.pair(ptr, at, n)
 	case types.Record, types.Tuple:
 		all, _ := v.([]any)
 		w.record(all, t, ptr)
@@ -147,7 +162,8 @@ func (w *Lowerer) record(all []any, t *types.Type, ptr uint32) {
 		w.wrong(all, "fields of a "+t.Kind.String())
 		return
 	}
-	for i, f := range t.Fields {
+	for i := range t.Fields {
+		f := &t.Fields[i]
 		w.store(all[i], f.Type, ptr+f.Offset)
 	}
 }
@@ -156,7 +172,7 @@ func (w *Lowerer) number(n uint64, size, ptr uint32) {
 	if w.err != nil {
 		return
 	}
-	b := w.Guest.Memory()[ptr : ptr+size]
+	b := w.mem[ptr : ptr+size]
 	switch size {
 	case 1:
 		b[0] = byte(n)
@@ -201,8 +217,8 @@ func (w *Lowerer) flat(core []uint64, v any, t *types.Type) []uint64 {
 			w.wrong(v, "fields of a "+t.Kind.String())
 			return core
 		}
-		for i, f := range t.Fields {
-			core = w.flat(core, all[i], f.Type)
+		for i := range t.Fields {
+			core = w.flat(core, all[i], t.Fields[i].Type)
 		}
 		return core
 	case types.Variant, types.Enum, types.Option, types.Result:
@@ -252,11 +268,11 @@ func (w *Lowerer) scalar(v any, t *types.Type) uint64 {
 	case float64:
 		n, ok = math.Float64bits(x), t.Kind == types.Double
 	case Rep:
-		i, err := w.handle(x, t)
-		if w.err == nil {
-			w.err = err
+		return w.handle(x, t)
+	default:
+		if t.Handles && v != nil && reflect.TypeOf(v).Kind() == reflect.Pointer {
+			return w.handle(Rep{Object: v}, t)
 		}
-		return uint64(i)
 	}
 	if !ok {
 		w.wrong(v, t.Kind.String())
@@ -264,17 +280,23 @@ func (w *Lowerer) scalar(v any, t *types.Type) uint64 {
 	return n
 }
 
-func (w *Lowerer) handle(r Rep, t *types.Type) (uint32, error) {
+func (w *Lowerer) handle(r Rep, t *types.Type) uint64 {
+	var i uint32
+	var err error
 	switch {
 	case t.Kind == types.Own:
-		return w.Handles.Own(t.Resource, r)
+		i, err = w.Handles.Own(t.Resource, r)
 	case t.Kind == types.Borrow && t.Resource.Owner == w.Instance:
-		return r.N, nil
+		i = r.N
 	case t.Kind == types.Borrow:
-		return w.Handles.Borrow(t.Resource, r, w.Call)
+		i, err = w.Handles.Borrow(t.Resource, r, w.Call)
+	default:
+		w.wrong(r, t.Kind.String())
 	}
-	w.wrong(r, t.Kind.String())
-	return 0, nil
+	if w.err == nil {
+		w.err = err
+	}
+	return uint64(i)
 }
 
 // list lowers a list of any length.
@@ -300,7 +322,7 @@ func (w *Lowerer) list(v any, element *types.Type) (ptr, n uint32) {
 		if element.Kind != types.U8 {
 			w.wrong(v, "list of "+element.Kind.String())
 		}
-		w.put(ptr, b)
+		put(w, ptr, b)
 		return ptr, uint32(count)
 	}
 	for i, e := range all {

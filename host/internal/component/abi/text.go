@@ -135,15 +135,15 @@ func (w *Lowerer) text(v any) (ptr, length uint32) {
 		return w.latin1(t)
 	}
 	if t.Form == FormUTF8 {
-		return w.copy(1, []byte(t.S)), uint32(len(t.S))
+		return filled(w, 1, t.S), uint32(len(t.S))
 	}
 	return w.utf8(t)
 }
 
-// copy makes room and fills it.
-func (w *Lowerer) copy(align uint32, b []byte) uint32 {
+// filled makes room and fills it.
+func filled[T string | []byte](w *Lowerer, align uint32, b T) uint32 {
 	ptr := w.allocate(align, uint32(len(b)), "a string")
-	w.put(ptr, b)
+	put(w, ptr, b)
 	return ptr
 }
 
@@ -154,7 +154,7 @@ func (w *Lowerer) utf8(t Text) (ptr, length uint32) {
 	for ascii < len(t.S) && t.S[ascii] < utf8.RuneSelf {
 		ascii++
 	}
-	w.put(ptr, []byte(t.S[:ascii]))
+	put(w, ptr, t.S[:ascii])
 	if ascii == len(t.S) {
 		return ptr, t.Units
 	}
@@ -163,7 +163,7 @@ func (w *Lowerer) utf8(t Text) (ptr, length uint32) {
 		most = 2 * t.Units
 	}
 	ptr = w.reallocate(ptr, t.Units, 1, most)
-	w.put(ptr, []byte(t.S))
+	put(w, ptr, t.S)
 	if n := uint32(len(t.S)); n < most {
 		ptr = w.reallocate(ptr, most, 1, n)
 	}
@@ -173,11 +173,11 @@ func (w *Lowerer) utf8(t Text) (ptr, length uint32) {
 func (w *Lowerer) utf16(t Text) (ptr, length uint32) {
 	b := encodeUTF16(t.S)
 	if t.Form != FormUTF8 {
-		return w.copy(2, b), t.Units
+		return filled(w, 2, b), t.Units
 	}
 	most := 2 * t.Units
 	ptr = w.allocate(2, most, "a string")
-	w.put(ptr, b)
+	put(w, ptr, b)
 	if n := uint32(len(b)); n < most {
 		ptr = w.reallocate(ptr, most, 2, n)
 	}
@@ -189,12 +189,12 @@ func (w *Lowerer) latin1(t Text) (ptr, length uint32) {
 	small, n, fits := encodeLatin1(t.S)
 	switch {
 	case t.Form == FormLatin1:
-		return w.copy(2, small), t.Units
+		return filled(w, 2, small), t.Units
 	case t.Form == FormTagged:
 		return w.narrowed(t, small, fits)
 	}
 	ptr = w.allocate(2, t.Units, "a string")
-	w.put(ptr, small)
+	put(w, ptr, small)
 	if fits {
 		if uint32(n) < t.Units {
 			ptr = w.reallocate(ptr, t.Units, 2, uint32(n))
@@ -203,7 +203,7 @@ func (w *Lowerer) latin1(t Text) (ptr, length uint32) {
 	}
 	wide, most := encodeUTF16(t.S), 2*t.Units
 	ptr = w.reallocate(ptr, t.Units, 2, most)
-	w.put(ptr, wide)
+	put(w, ptr, wide)
 	if uint32(len(wide)) < most {
 		ptr = w.reallocate(ptr, most, 2, uint32(len(wide)))
 	}
@@ -213,10 +213,10 @@ func (w *Lowerer) latin1(t Text) (ptr, length uint32) {
 // narrowed lowers what was UTF-16 though it could have been latin1.
 func (w *Lowerer) narrowed(t Text, small []byte, fits bool) (ptr, length uint32) {
 	wide := encodeUTF16(t.S)
-	ptr = w.copy(2, wide)
+	ptr = filled(w, 2, wide)
 	if !fits {
 		return ptr, uint32(len(wide)/2) | utf16Tag
 	}
-	w.put(ptr, small)
+	put(w, ptr, small)
 	return w.reallocate(ptr, uint32(len(wide)), 1, uint32(len(small))), uint32(len(small))
 }

@@ -183,9 +183,11 @@ func TestVectors(t *testing.T) {
 			if c.At != nil {
 				at, _ := h.Realloc(0, 0, typ.Align, typ.Size)
 				h.calls = nil
+				w.begin()
 				w.store(value, typ, at)
 				core = []uint64{uint64(at)}
 			} else {
+				w.begin()
 				core = w.flat(nil, value, typ)
 			}
 			if w.err != nil || !slices.Equal(core, l.Core) || !slices.Equal(h.calls, l.Calls) ||

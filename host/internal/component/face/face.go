@@ -184,17 +184,27 @@ func (s Standing) LikeFor(other *State) any {
 // Dropped is what objects of the host implement that want to know when no handle is left.
 type Dropped interface{ Drop() }
 
-// None is the option that has no value.
-var None = abi.Variant{}
+// None is the option that has no value, an abi.Variant.
+var None = abi.Case(0)
 
 // Some is the option that has one.
-func Some(v any) abi.Variant { return abi.Variant{Case: 1, Value: v} }
+func Some(v any) any { return abi.Variant{Case: 1, Value: v} }
 
 // Good is the result of what went well; v is nil where the type has no value.
-func Good(v any) abi.Variant { return abi.Variant{Value: v} }
+func Good(v any) any {
+	if v == nil {
+		return abi.Case(0)
+	}
+	return abi.Variant{Value: v}
+}
 
 // Bad is the result of what failed.
-func Bad(v any) abi.Variant { return abi.Variant{Case: 1, Value: v} }
+func Bad(v any) any {
+	if v == nil {
+		return abi.Case(1)
+	}
+	return abi.Variant{Case: 1, Value: v}
+}
 
 // MaxTold is how many bytes of an error a guest is told.
 const MaxTold = 4 << 10
@@ -217,10 +227,10 @@ func Join(parts ...map[string]Func) map[string]Func {
 }
 
 // Object is the host's object behind a handle.
-func Object[T any](v any) T { return v.(abi.Rep).Object.(T) }
+func Object[T any](v any) T { return v.(T) }
 
-// Rep is an object for a handle.
-func Rep(o any) abi.Rep { return abi.Rep{Object: o} }
+// Rep is an object, which is a pointer, for a handle.
+func Rep(o any) any { return o }
 
 // Method makes a Func of one whose first argument is an object.
 func Method[T any](cost Cost, f func(c *Call, self T, args []any) (any, error)) Func {

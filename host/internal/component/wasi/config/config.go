@@ -75,6 +75,6 @@ func ofLinks(c *face.Call) ([]string, error) {
 }
 
 // failed is the error upstream.
-func failed(err error) abi.Variant {
+func failed(err error) any {
 	return face.Bad(abi.Variant{Value: face.Told(err)})
 }

@@ -51,7 +51,7 @@ const (
 	headerImmutable
 )
 
-func headerError(n uint32) abi.Variant { return face.Bad(abi.Variant{Case: n}) }
+func headerError(n uint32) any { return face.Bad(abi.Case(n)) }
 
 // forbiddenNames are fields that belong to a connection, and not to the guest.
 var forbiddenNames = map[string]bool{"connection": true, "keep-alive": true, "proxy-authenticate": true,
@@ -71,7 +71,7 @@ func check(name, value string) int {
 }
 
 // put appends fields, all or none.
-func (f *fields) put(add Header) (abi.Variant, bool) {
+func (f *fields) put(add Header) (any, bool) {
 	size := 0
 	for _, a := range add {
 		if n := check(a.Name, a.Value); n >= 0 {
@@ -137,7 +137,7 @@ func (f *fields) without(name string) (kept Header, bytes int) {
 func view(of *Header) any { return face.Rep(&fields{immutable: true, of: of}) }
 
 // changing makes a face.Func that changes fields.
-func changing(f func(c *face.Call, h *fields, args []any) abi.Variant) face.Func {
+func changing(f func(c *face.Call, h *fields, args []any) any) face.Func {
 	return face.Method(face.Little, func(c *face.Call, h *fields, args []any) (any, error) {
 		if h.immutable {
 			return headerError(headerImmutable), nil
@@ -198,7 +198,7 @@ var fieldsResource = map[string]face.Func{
 		c.Pay(h.size())
 		return slices.ContainsFunc(h, func(x Field) bool { return strings.EqualFold(x.Name, args[0].(string)) }), nil
 	}),
-	"[method]fields.set": changing(func(c *face.Call, f *fields, args []any) abi.Variant {
+	"[method]fields.set": changing(func(c *face.Call, f *fields, args []any) any {
 		// The new values are judged first, so that a set that fails changes nothing.
 		name, next := args[0].(string), &fields{state: f.state}
 		if n := check(name, ""); n >= 0 {
@@ -218,7 +218,7 @@ var fieldsResource = map[string]face.Func{
 		f.all, f.bytes = append(kept, next.all...), bytes+next.bytes
 		return v
 	}),
-	"[method]fields.delete": changing(func(c *face.Call, f *fields, args []any) abi.Variant {
+	"[method]fields.delete": changing(func(c *face.Call, f *fields, args []any) any {
 		name := args[0].(string)
 		if n := check(name, ""); n >= 0 {
 			return headerError(uint32(n))
@@ -229,7 +229,7 @@ var fieldsResource = map[string]face.Func{
 		f.all, f.bytes = kept, bytes
 		return face.Good(nil)
 	}),
-	"[method]fields.append": changing(func(_ *face.Call, f *fields, args []any) abi.Variant {
+	"[method]fields.append": changing(func(_ *face.Call, f *fields, args []any) any {
 		v, _ := f.put(Header{{args[0].(string), string(args[1].([]byte))}})
 		return v
 	}),

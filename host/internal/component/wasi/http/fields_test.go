@@ -54,7 +54,7 @@ func TestFieldsHaveABoundHoweverTheyAreSet(t *testing.T) {
 	if got := b.must("[method]fields.set", f, "host", []any{}).(abi.Variant); got.Case != 1 {
 		t.Error("a name of the host's own is set to nothing")
 	}
-	f.(abi.Rep).Object.(face.Dropped).Drop()
+	f.(face.Dropped).Drop()
 	if b.state.Held() != 0 {
 		t.Errorf("%d bytes are held for nothing", b.state.Held())
 	}
@@ -88,7 +88,7 @@ func TestFieldsOfAnObjectAreHeldOnce(t *testing.T) {
 	if b.state.Held() != 2*held {
 		t.Errorf("%d bytes are held for two responses, %d for one", b.state.Held(), held)
 	}
-	response.(abi.Rep).Object.(face.Dropped).Drop()
+	response.(face.Dropped).Drop()
 	if got := b.must("[method]fields.entries", view).([]any); len(got) != 0 {
 		t.Errorf("the fields of a response that is dropped are %v", got)
 	}
@@ -96,7 +96,7 @@ func TestFieldsOfAnObjectAreHeldOnce(t *testing.T) {
 	if got := b.must("[method]fields.get", view, "x-a").([]any); len(got) != 1 {
 		t.Errorf("the copy has %v", got)
 	}
-	second.(abi.Rep).Object.(face.Dropped).Drop()
+	second.(face.Dropped).Drop()
 	if b.state.Held() != 0 {
 		t.Errorf("%d bytes are held for nothing", b.state.Held())
 	}

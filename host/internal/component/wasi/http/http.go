@@ -22,28 +22,28 @@ var Family = face.Family{
 // methods are the cases of wasi:http's method, before "other".
 var methods = []string{"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 
-func methodOf(m string) abi.Variant {
+func methodOf(m string) any {
 	for i, known := range methods {
 		if m == known {
-			return abi.Variant{Case: uint32(i)}
+			return abi.Case(uint32(i))
 		}
 	}
 	return abi.Variant{Case: uint32(len(methods)), Value: m}
 }
 
-func scheme(s string) abi.Variant {
+func scheme(s string) any {
 	switch s {
 	case "":
 		return face.None
 	case "http":
-		return face.Some(abi.Variant{Case: 0})
+		return face.Some(abi.Case(0))
 	case "https":
-		return face.Some(abi.Variant{Case: 1})
+		return face.Some(abi.Case(1))
 	}
 	return face.Some(abi.Variant{Case: 2, Value: s})
 }
 
-func optional(s string) abi.Variant {
+func optional(s string) any {
 	if s == "" {
 		return face.None
 	}

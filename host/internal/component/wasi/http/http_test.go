@@ -49,7 +49,7 @@ func TestWhatIsHeldForAGuest(t *testing.T) {
 		t.Error("a clone is made of more than is held")
 	}
 	for _, f := range made {
-		f.(abi.Rep).Object.(face.Dropped).Drop()
+		f.(face.Dropped).Drop()
 	}
 	if state.Held() != 0 {
 		t.Fatalf("%d bytes are held for nothing", state.Held())
@@ -66,9 +66,9 @@ func TestWhatIsHeldForAGuest(t *testing.T) {
 	}
 	response := call("[constructor]outgoing-response", header)
 	// The headers that a guest asks for are a view: dropping it takes nothing away.
-	call("[method]outgoing-response.headers", response).(abi.Rep).Object.(face.Dropped).Drop()
+	call("[method]outgoing-response.headers", response).(face.Dropped).Drop()
 	body := call("[method]outgoing-response.body", response).(abi.Variant).Value
-	out := call("[method]outgoing-body.write", body).(abi.Variant).Value.(abi.Rep).Object.(*wasiio.Output)
+	out := call("[method]outgoing-body.write", body).(abi.Variant).Value.(*wasiio.Output)
 	var failed error
 	for n := 0; failed == nil; n++ {
 		if failed = out.Sink(context.Background(), value); n > 100 {
@@ -132,7 +132,7 @@ func (b bodies) made(kind, length string) (it, body any, write func(n int) error
 		b.call(httpFunction("[method]outgoing-request.set-authority"), it, face.Some("example.com"))
 	}
 	body = b.call(httpFunction("[method]outgoing-"+kind+".body"), it).Value
-	out := b.call(httpFunction("[method]outgoing-body.write"), body).Value.(abi.Rep).Object.(*wasiio.Output)
+	out := b.call(httpFunction("[method]outgoing-body.write"), body).Value.(*wasiio.Output)
 	return it, body, func(n int) error { return out.Sink(b.Context(), make([]byte, n)) }
 }
 
@@ -168,7 +168,7 @@ func TestARequestWhoseBodyIsNotWholeFailsAtOnce(t *testing.T) {
 					t.Errorf("written: %v", err)
 				}
 				if tt.drop {
-					body.(abi.Rep).Object.(face.Dropped).Drop()
+					body.(face.Dropped).Drop()
 				} else if b.finish(body).Case == 0 {
 					t.Error("the body counts as whole")
 				}
@@ -177,7 +177,7 @@ func TestARequestWhoseBodyIsNotWholeFailsAtOnce(t *testing.T) {
 				}
 				got := answer
 				if answer.Case == 0 {
-					future := answer.Value.(abi.Rep).Object.(*futureResponse)
+					future := answer.Value.(*futureResponse)
 					select {
 					case <-future.sent.Done():
 					default:

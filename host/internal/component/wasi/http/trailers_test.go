@@ -104,18 +104,18 @@ func TestAResponseIsHeldUntilItsPartsAreDropped(t *testing.T) {
 	response := got.Value.(abi.Variant).Value.(abi.Variant).Value
 	view := b.must("[method]incoming-response.headers", response)
 	body := b.must("[method]incoming-response.consume", response).(abi.Variant).Value
-	in := b.must("[method]incoming-body.stream", body).(abi.Variant).Value.(abi.Rep).Object.(*wasiio.Input)
+	in := b.must("[method]incoming-body.stream", body).(abi.Variant).Value.(*wasiio.Input)
 	if p, err := in.Next(t.Context(), 2, true); string(p) != "bo" || err != nil {
 		t.Errorf("the body begins with %q, %v", p, err)
 	}
-	body.(abi.Rep).Object.(face.Dropped).Drop()
+	body.(face.Dropped).Drop()
 	if p, err := in.Next(t.Context(), 2, true); err != errEnded {
 		t.Errorf("a stream of a body that is dropped gives %q, %v", p, err)
 	}
 	if released || len(b.must("[method]fields.entries", view).([]any)) != 1 {
 		t.Error("the response is gone with its body")
 	}
-	response.(abi.Rep).Object.(face.Dropped).Drop()
+	response.(face.Dropped).Drop()
 	if !released || len(b.must("[method]fields.entries", view).([]any)) != 0 {
 		t.Error("the response is not gone")
 	}
@@ -129,7 +129,7 @@ func TestNothingOfARequestIsLeftForTheNext(t *testing.T) {
 		Write:   func(context.Context, []byte) error { return nil }}
 	view := b.must("[method]incoming-request.headers", x.Params()[0])
 	body := b.must("[method]incoming-request.consume", x.Params()[0]).(abi.Variant).Value
-	in := b.must("[method]incoming-body.stream", body).(abi.Variant).Value.(abi.Rep).Object.(*wasiio.Input)
+	in := b.must("[method]incoming-body.stream", body).(abi.Variant).Value.(*wasiio.Input)
 	response, _, write := b.made("response", "")
 	b.must("[static]response-outparam.set", x.Params()[1], abi.Variant{Value: response})
 	x.Close()

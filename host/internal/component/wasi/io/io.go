@@ -152,7 +152,7 @@ type Output struct {
 // Errors of streams: stream-error is last-operation-failed(error) or closed.
 var streamClosed = face.Bad(abi.Variant{Case: 1})
 
-func streamFailed(err error) abi.Variant {
+func streamFailed(err error) any {
 	return face.Bad(abi.Variant{Value: face.Rep(&Failure{face.Told(err)})})
 }
 

@@ -111,7 +111,7 @@ func del(c *face.Call, b *bucket, faceName, key string) error {
 	return err
 }
 
-func value(p contract.GetResponse) abi.Variant {
+func value(p contract.GetResponse) any {
 	if !p.Exists {
 		return face.None
 	}
@@ -276,7 +276,7 @@ const (
 	maxFound = 16 << 20 // bytes of keys and values that get-many finds
 )
 
-func batch(found func(key string, v abi.Variant) any) map[string]face.Func {
+func batch(found func(key string, v any) any) map[string]face.Func {
 	each := func(list []any, f func(e any) error) error {
 		if len(list) > many {
 			return fmt.Errorf("%d keys in one call, %d allowed", len(list), many)
@@ -318,11 +318,12 @@ func batch(found func(key string, v abi.Variant) any) map[string]face.Func {
 }
 
 // pairOrNone and keyAndOption are how the drafts write what get-many found.
-func pairOrNone(key string, v abi.Variant) any {
+func pairOrNone(key string, found any) any {
+	v := found.(abi.Variant)
 	if v.Case == 0 {
 		return face.None
 	}
 	return face.Some([]any{key, v.Value})
 }
 
-func keyAndOption(key string, v abi.Variant) any { return []any{key, v} }
+func keyAndOption(key string, found any) any { return []any{key, found} }

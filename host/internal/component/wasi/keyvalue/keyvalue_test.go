@@ -271,7 +271,7 @@ func TestCompareAndSwap(t *testing.T) {
 		t.Errorf("%d handles", len(made))
 	}
 	for _, o := range made {
-		o.(abi.Rep).Object.(face.Dropped).Drop()
+		o.(face.Dropped).Drop()
 	}
 	equal(t, f.state.Held(), 0)
 	f.plain = true
@@ -299,10 +299,11 @@ func TestListKeys(t *testing.T) {
 			p := good(t, f.call(t, name, "[method]bucket.list-keys", b, cursor)).([]any)
 			keys = append(keys, p[0].([]any)...)
 			pages++
-			if cursor = p[1].(abi.Variant); cursor.Case == 0 {
+			next := p[1].(abi.Variant)
+			if next.Case == 0 {
 				break
 			}
-			cursor = face.Some(step(cursor.Value))
+			cursor = face.Some(step(next.Value))
 		}
 		equal(t, keys, []any{"a", "b", "c", "d", "e"}) // no guest can name the other
 		equal(t, pages, 3)
