@@ -28,7 +28,7 @@ components: ## build the components that tests run, from their sources: needs Ru
 		wasm-tools component new -o e2e/attack/testdata/hostile.wasm
 	wasm-tools parse e2e/attack/testdata/growth.wat -o e2e/attack/testdata/growth.wasm
 
-.PHONY: help peers build actors demo quick test unit e2e soak deps fixtures fixtures-check vuln attack attack-shapes components components-spec foreign lint fuzz reliability bench bench-scale bench-overload flame wrk cross clean
+.PHONY: help peers build actors demo quick test unit e2e soak deps fixtures fixtures-check vuln attack attack-shapes components components-spec foreign lint fuzz reliability bench bench-scale bench-overload flame simulate wrk cross clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -108,6 +108,9 @@ attack: ## the attacks of docs/security.md on a real host, with what each cost i
 
 reliability: ## what people see while parts die, hang or are cut off: the rows of docs/reliability.md; needs root, takes minutes
 	$(GO) run ./e2e/reliability -doc docs/reliability.md
+
+simulate: ## what keeps applications running, in SEEDS (default 50000) random schedules of faults in virtual time
+	$(GO) test ./internal/deploy/app/plan -run TestSimulation -timeout 3h -seeds $(or $(SEEDS),50000)
 
 attack-shapes: ## generated modules for SHAPES_TIME (default 1h), of up to SHAPES_BYTES (default 2000000): what compiling and calling them costs
 	WEFT_SHAPES=$${SHAPES_TIME:-1h} WEFT_SHAPES_BYTES=$${SHAPES_BYTES:-2000000} $(GO) test -count=1 -v -timeout 0 -run 'TestShapes$$' ./host/internal/wasm
