@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -28,16 +27,10 @@ func actorCmd(a *app) *cobra.Command {
 }
 
 func actorStart(a *app) *cobra.Command {
+	f := actorFlags{max: 1}
 	var w waiting
-	var p placing
 	var sign operate.SignRequest
 	var reg registryFlags
-	var max instances = 1
-	var memory, recycleMemory string
-	mode := choice{"", []string{control.SharedInstances, control.FreshInstances}}
-	var execution time.Duration
-	var fuel, recycleCalls uint64
-	var annotations, config []string
 	cmd := &cobra.Command{Use: "start REF", Short: "Start an actor", Args: exactArgs(1),
 		Long: `REF is a file, or a reference that hosts can fetch: lattice://NAME@sha256:..., file:///on/the/host. A
 file is signed with your account key if it is not signed, pushed into the lattice, and started from there on whatever
@@ -48,36 +41,10 @@ An instance serves one call at a time; --max is how many there may be.`,
 		Example: `  weft actor start ./app.wasm --cap wasmcloud:httpserver
   weft actor start ./app.wasm --max 9 --spread --constraint zone=edge`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			where, err := p.get()
+			r, err := f.start(a)
 			if err != nil {
 				return err
 			}
-			r := operate.ActorStart{Max: uint32(max), Where: where}
-			if max == 0 {
-				return usage.Errorf("--max 0 starts nothing; to stop an actor: weft actor stop")
-			}
-			if r.Annotations, err = values.Pairs("--annotation", annotations); err != nil {
-				return err
-			}
-			if r.Config, err = values.Actor(config, a.in); err != nil {
-				return err
-			}
-			if memory != "" {
-				if r.Limits.MemoryBytes, err = lattice.ParseSize(memory); err != nil {
-					return err
-				}
-			}
-			if recycleMemory != "" {
-				if r.Limits.RecycleMemoryBytes, err = lattice.ParseSize(recycleMemory); err != nil {
-					return err
-				}
-			}
-			r.Limits.Instances = mode.value
-			if fuel > control.MaxFuel {
-				return usage.Errorf("--fuel %d: want at most %d", fuel, uint64(control.MaxFuel))
-			}
-			r.Limits.Fuel, r.Limits.RecycleCalls = fuel, recycleCalls
-			r.Limits.ExecutionMs = uint64(execution.Milliseconds())
 			ctx, l, s, done, err := w.ship(a, cmd)
 			if err != nil {
 				return err
@@ -87,48 +54,84 @@ An instance serves one call at a time; --max is how many there may be.`,
 			if err != nil {
 				return err
 			}
-			r.Ref = ref
 			if module != nil {
-				r.ID, r.Name = module.Claims.Subject, module.Claims.Name
 				explainClaims(a, args[0], module)
 			}
-			result, err := l.StartActor(ctx, r)
-			if unsigned(err, args[0]) {
-				if r.Ref, module, err = adopt(a, cmd, l, s, reg, args[0], sign); err != nil {
+			result, err := l.StartActor(ctx, r.Of(ref, module))
+			if operate.Unsigned(err, args[0]) {
+				if ref, module, err = l.Adopt(cmd.Context(), s, reg.config(), args[0], sign); err != nil {
 					return err
 				}
-				r.ID, r.Name = module.Claims.Subject, module.Claims.Name
-				result, err = l.StartActor(ctx, r)
+				explainClaims(a, args[0], module)
+				result, err = l.StartActor(ctx, r.Of(ref, module))
 			}
-			if module != nil && result != nil {
-				result.ID, result.Name = module.Claims.Subject, module.Claims.Name
-			}
-			if lattice.CodeOf(err) == lattice.ErrConflict && result.ID != "" {
+			if lattice.CodeOf(err) == lattice.ErrConflict && result != nil && result.ID != "" {
 				err = fmt.Errorf("%w\nTo replace the code of an actor that runs: weft actor update %s %s", err,
 					or(result.Name, string(result.ID)), args[0])
 			}
 			return showScale(a, result, err, w.done("started"))
 		}}
 	w.flags(cmd.Flags())
-	p.flags(a, cmd, "divide the instances over all hosts that bid")
+	f.flags(a, cmd)
 	claimFlags(cmd.Flags(), &sign)
 	reg.hidden(cmd.Flags())
-	cmd.Flags().Var(&max, "max", "instances, that is calls at once; \"unlimited\" is no limit")
-	cmd.Flags().StringVar(&memory, "memory", "", "memory of one instance (default: the host's, 64MiB)")
-	cmd.Flags().DurationVar(&execution, "timeout-exec", 0, "how long one call may take (default: the host's, 30s)")
-	cmd.Flags().Uint64Var(&fuel, "fuel", 0,
+	return cmd
+}
+
+// actorFlags say how an actor is started.
+type actorFlags struct {
+	placing
+	max                 instances
+	mode                choice
+	limits              control.ActorLimits
+	execution           time.Duration
+	annotations, config []string
+}
+
+func (f *actorFlags) flags(a *app, cmd *cobra.Command) {
+	f.mode.among = []string{control.SharedInstances, control.FreshInstances}
+	f.placing.flags(a, cmd, "divide the instances over all hosts that bid")
+	set := cmd.Flags()
+	set.Var(&f.max, "max", "instances, that is calls at once; \"unlimited\" is no limit")
+	sizeFlag(set, &f.limits.MemoryBytes, "memory", "", "memory of one instance (default: the host's, 64MiB)")
+	spanFlag(set, &f.execution, "timeout-exec", 0, time.Millisecond,
+		"how long one call may take (default: the host's, 30s)")
+	set.Uint64Var(&f.limits.Fuel, "fuel", 0,
 		"work that one call may do, in units of about an instruction, 1e10 or so a second (default: the host's, "+
 			"no limit)")
-	cmd.Flags().Var(&mode, "instances",
+	set.Var(&f.mode, "instances",
 		"\"shared\": an instance serves the next call as it is; \"fresh\": nothing survives between calls "+
 			"(default: fresh for components, shared for modules)")
-	cmd.Flags().Uint64Var(&recycleCalls, "recycle-calls", 0,
+	set.Uint64Var(&f.limits.RecycleCalls, "recycle-calls", 0,
 		"calls after which an instance begins again (default: the host's, never)")
-	cmd.Flags().StringVar(&recycleMemory, "recycle-memory", "",
+	sizeFlag(set, &f.limits.RecycleMemoryBytes, "recycle-memory", "",
 		"size after a call above which an instance begins again (default: never)")
-	cmd.Flags().StringArrayVar(&annotations, "annotation", nil, "key=value kept with the instances; may be repeated")
-	cmd.Flags().StringArrayVar(&config, "config", nil, configHelp)
-	return cmd
+	set.StringArrayVar(&f.annotations, "annotation", nil, "key=value kept with the instances; may be repeated")
+	set.StringArrayVar(&f.config, "config", nil, configHelp)
+}
+
+// start is what the flags ask for, of whatever actor.
+func (f *actorFlags) start(a *app) (operate.ActorStart, error) {
+	none := operate.ActorStart{}
+	where, err := f.get()
+	if err != nil {
+		return none, err
+	}
+	r := operate.ActorStart{Max: uint32(f.max), Where: where, Limits: f.limits}
+	r.Limits.Instances, r.Limits.ExecutionMs = f.mode.value, uint64(f.execution.Milliseconds())
+	if f.max == 0 {
+		return none, usage.Errorf("--max 0 starts nothing; to stop an actor: weft actor stop")
+	}
+	if r.Annotations, err = values.Pairs("--annotation", f.annotations); err != nil {
+		return none, err
+	}
+	if r.Config, err = values.Actor(f.config, a.in); err != nil {
+		return none, err
+	}
+	if r.Limits.Fuel > control.MaxFuel {
+		return none, usage.Errorf("--fuel %d: want at most %d", r.Limits.Fuel, uint64(control.MaxFuel))
+	}
+	return r, nil
 }
 
 // configHelp tells of the flags that values.Actor reads.
@@ -259,7 +262,19 @@ one after another, and stops at the first that refuses. Calls in progress finish
 				return err
 			}
 			defer done()
-			r, err := updateActor(a, cmd, ctx, l, s, reg, args[0], args[1], host, sign)
+			ref, sign, err := l.PushUpdate(ctx, s, args[0], args[1], sign)
+			if err != nil {
+				return err
+			}
+			r, err := l.UpdateActor(ctx, sign.Subject, ref, host)
+			if operate.Unsigned(err, ref) {
+				var module *operate.Module
+				if ref, module, err = l.Adopt(cmd.Context(), s, reg.config(), ref, sign); err != nil {
+					return err
+				}
+				explainClaims(a, args[1], module)
+				r, err = l.UpdateActor(ctx, sign.Subject, ref, host)
+			}
 			return showScale(a, r, err, "updated")
 		}}
 	w.flags(cmd.Flags())
@@ -454,45 +469,4 @@ func onHosts(v *operate.View, host string) ([]control.HostInventory, error) {
 	}
 	h, err := v.Host(host)
 	return []control.HostInventory{h}, err
-}
-
-// update finds the actor, prepares the new module under the actor's own key, and replaces the code.
-func updateActor(a *app, cmd *cobra.Command, ctx context.Context, l *operate.Lattice, s *operate.Signer,
-	reg registryFlags, actor, ref, host string, sign operate.SignRequest) (*operate.ActorScale, error) {
-	v, err := l.View(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := v.NeedHosts(); err != nil {
-		return nil, err
-	}
-	id, err := v.Actor(actor)
-	if err != nil {
-		return nil, err
-	}
-	sign.Subject, sign.Fresh = id, true
-	switch name := v.ActorName(id); {
-	case name == string(id): // its name is not known
-	case sign.Name == "":
-		sign.Name, sign.Replaces = name, name
-	case sign.Name != name:
-		return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "update actor", Entity: name,
-			Detail: "--name " + lattice.Printable(sign.Name) +
-				" contradicts: an update keeps the actor's name; start another actor with: weft actor start"}
-	}
-	ref, module, err := l.PushActor(ctx, s, ref, sign)
-	if err != nil {
-		return nil, err
-	}
-	if module != nil && module.Claims.Subject != id {
-		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "update", Entity: actor,
-			Detail: "the module is signed with another key, " + string(module.Claims.Subject)}
-	}
-	scale, err := l.UpdateActor(ctx, id, ref, host)
-	if unsigned(err, ref) {
-		if ref, _, err = adopt(a, cmd, l, s, reg, ref, sign); err == nil {
-			scale, err = l.UpdateActor(ctx, id, ref, host)
-		}
-	}
-	return scale, err
 }

@@ -173,7 +173,7 @@ are cut off at this moment do not count, but they have what they run in their ow
 			})
 		}}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only show what would be removed")
-	cmd.Flags().DurationVar(&older, "older-than", 10*time.Minute,
+	spanFlag(cmd.Flags(), &older, "older-than", 10*time.Minute, 0,
 		"keep what was pushed later than so long ago, since it may be about to be started")
 	return cmd
 }

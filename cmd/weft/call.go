@@ -97,7 +97,7 @@ another.`,
 	f.StringVar(&seed, "cluster-seed", "", "the cluster's seed")
 	fallback(f, "cluster-seed", "WASMCLOUD_CLUSTER_SEED")
 	_ = f.MarkHidden("cluster-seed")
-	f.DurationVar(&timeout, "timeout", 2*time.Second, "how long to wait for the answer")
+	spanFlag(f, &timeout, "timeout", 2*time.Second, 1, "how long to wait for the answer")
 	return cmd
 }
 

@@ -90,7 +90,7 @@ func completeFlags(a *app, cmd *cobra.Command) {
 		case complete != nil && kind != "bool":
 		case strings.Contains(kind, "|"):
 			complete = words(strings.Split(kind, "|")...)
-		case kind == "duration" || kind == "int" || strings.HasPrefix(kind, "uint"):
+		case kind == "duration" || kind == "size" || kind == "int" || strings.HasPrefix(kind, "uint"):
 			complete = cobra.NoFileCompletions
 		default:
 			return

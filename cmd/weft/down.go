@@ -50,7 +50,7 @@ it wants --force.`,
 			}{true, s.PID}, func(w io.Writer) { printf(w, "weft is down (pid %d)\n", s.PID) })
 		}}
 	cmd.Flags().BoolVar(&force, "force", false, "also where other hosts need the NATS server that ends with it")
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait for the end")
+	spanFlag(cmd.Flags(), &timeout, "timeout", 30*time.Second, 1, "how long to wait for the end")
 	return cmd
 }
 

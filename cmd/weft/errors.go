@@ -33,9 +33,6 @@ Each host keeps the last 500 of each actor, 4 MiB in all, in memory; hosts of ot
   weft errors app --since 10m
   weft errors -f -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if since < 0 {
-				return usage.Errorf("--since %v: want how far back to look, as 10m", since)
-			}
 			want := control.FailuresRequest{MaxAgeMs: uint64(since.Milliseconds())}
 			var err error
 			if want.TraceID, err = traceID(traced); err != nil {
@@ -87,7 +84,8 @@ Each host keeps the last 500 of each actor, 4 MiB in all, in memory; hosts of ot
 			}
 		}}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with those that come, until Ctrl-C")
-	cmd.Flags().DurationVar(&since, "since", 0, "how far back to look, as 10m (default: all that the hosts remember)")
+	spanFlag(cmd.Flags(), &since, "since", 0, time.Millisecond,
+		"how far back to look, as 10m (default: all that the hosts remember)")
 	cmd.Flags().StringVar(&traced, "trace", "",
 		"only this request: the trace_id of its answer or its beginning, or a traceparent")
 	return cmd

@@ -62,7 +62,7 @@ func eventsCmd(a *app) *cobra.Command {
 			return nil
 		}}
 	cmd.Flags().StringSliceVar(&types, "type", nil, "only events of this name, as actor_scaled; may be repeated")
-	cmd.Flags().IntVar(&count, "count", 0, "end after so many events")
+	countFlag(cmd.Flags(), &count, "count", "", "end after so many events")
 	return cmd
 }
 

@@ -301,7 +301,8 @@ only.`,
 		}}
 	w.flags(cmd.Flags())
 	cmd.Flags().BoolVar(&force, "force", false, "also the host that carries the NATS server of others")
-	cmd.Flags().DurationVar(&grace, "grace", 0, "how long calls in progress may take (default: the host's)")
+	spanFlag(cmd.Flags(), &grace, "grace", 0, time.Millisecond,
+		"how long calls in progress may take (default: the host's)")
 	return cmd
 }
 
@@ -338,7 +339,7 @@ terminal.`,
 			return err
 		}}
 	cmd.Flags().BoolVar(&all, "all", false, "all hosts of the lattice, one after another")
-	cmd.Flags().DurationVar(&w.timeout, "timeout", 3*time.Minute, "how long calls in progress may take")
+	spanFlag(cmd.Flags(), &w.timeout, "timeout", 3*time.Minute, 1, "how long calls in progress may take")
 	return cmd
 }
 

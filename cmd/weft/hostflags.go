@@ -1,10 +1,8 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
 	"maps"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,11 +30,12 @@ type hostFlags struct {
 	hostSeed, hostSeedFile, clusterSeed, clusterFile string
 	issuers, labels, inline, filesDirs               []string
 	allowFiles, oldHeartbeat, pprof                  bool
-	rpcTimeoutMs, shutdownDelayMs                    uint
+	rpcTimeout, shutdownDelay                        time.Duration
 	heartbeat, drain, execution, ready               time.Duration
 	callMaxAge, callMaxAhead                         time.Duration
 	natsWait, compileTime                            time.Duration
-	memory, large, guests, compileMemory             string
+	memory                                           uint64
+	large, guests, compileMemory                     int64
 	queue                                            int
 	recycle, fuel                                    uint64
 	logFormat, logLevel                              string
@@ -79,45 +78,48 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 		"built-in providers to run inside the host's process, for speed; a crash of one ends the host (see "+
 			"docs/providers.md)")
 	h.registries.flags(f)
-	f.UintVar(&h.rpcTimeoutMs, "rpc-timeout-ms", uint(d.RPCTimeout.Milliseconds()),
+	millisFlag(f, &h.rpcTimeout, "rpc-timeout-ms", d.RPCTimeout,
 		"milliseconds that a call may take when the caller says nothing")
 	fallback(f, "rpc-timeout-ms", "WASMCLOUD_RPC_TIMEOUT_MS")
-	f.DurationVar(&h.callMaxAge, "call-max-age", d.CallMaxAge,
+	spanFlag(f, &h.callMaxAge, "call-max-age", d.CallMaxAge, 0,
 		"how long ago a call may have been signed, by the signer's clock; 0: any time (see docs/security.md)")
-	f.DurationVar(&h.callMaxAhead, "call-max-ahead", d.CallMaxAhead,
+	spanFlag(f, &h.callMaxAhead, "call-max-ahead", d.CallMaxAhead, 0,
 		"how far the clock of a caller may be ahead; 0: any")
-	f.UintVar(&h.shutdownDelayMs, "provider-shutdown-delay", uint(d.ProviderGrace.Milliseconds()),
+	millisFlag(f, &h.shutdownDelay, "provider-shutdown-delay", d.ProviderGrace,
 		"milliseconds between asking a provider to end and killing it")
 	fallback(f, "provider-shutdown-delay", "WASMCLOUD_PROV_SHUTDOWN_DELAY_MS")
 	f.StringVar(&h.providerURL, "provider-nats-url", "", "NATS address that providers are given (default: the host's)")
-	f.DurationVar(&h.heartbeat, "heartbeat", d.Heartbeat, "time between heartbeats with the inventory")
+	spanFlag(f, &h.heartbeat, "heartbeat", d.Heartbeat, time.Millisecond, "time between heartbeats with the inventory")
 	f.BoolVar(&h.oldHeartbeat, "old-heartbeat", false, "heartbeats in the form of hosts before 0.82")
-	f.DurationVar(&h.drain, "drain-timeout", d.DrainTimeout,
+	spanFlag(f, &h.drain, "drain-timeout", d.DrainTimeout, time.Millisecond,
 		"how long the end of the host waits for work in flight; then calls are cut off, "+
 			"and 10s later it ends whatever they do")
-	f.DurationVar(&h.ready, "provider-ready-timeout", d.ProviderReady, "how long a provider may take to get ready")
-	f.StringVar(&h.memory, "actor-memory", "64MiB", "memory of an actor's instance, unless started with --memory")
-	f.DurationVar(&h.execution, "actor-timeout", d.Limits.Execution,
+	spanFlag(f, &h.ready, "provider-ready-timeout", d.ProviderReady, time.Millisecond,
+		"how long a provider may take to get ready")
+	sizeFlag(f, &h.memory, "actor-memory", "64MiB", "memory of an actor's instance, unless started with --memory")
+	spanFlag(f, &h.execution, "actor-timeout", d.Limits.Execution, time.Millisecond,
 		"how long one call of an actor may take, unless started with --timeout-exec")
 	f.Uint64Var(&h.fuel, "actor-fuel", d.Limits.Fuel,
 		"work that one call of an actor may do, in units of about an instruction, unless started with --fuel; "+
 			"0: no limit")
-	f.IntVar(&h.queue, "actor-queue", d.QueuePerActor,
+	h.queue = d.QueuePerActor
+	countFlag(f, &h.queue, "actor-queue", "",
 		"calls of one actor that may wait for an instance at most; \"busy\" beyond it, "+
 			"and when they would wait for too long")
 	f.Uint64Var(&h.recycle, "recycle-calls", d.RecycleCalls, "calls after which an instance is replaced; 0: never")
-	f.StringVar(&h.compileMemory, "compile-memory", "",
+	sizeFlag(f, &h.compileMemory, "compile-memory", "",
 		"memory that compiling an actor's module may take; beyond it the module is refused (default: 2GiB, "+
 			"at most half of what there is)")
-	f.DurationVar(&h.compileTime, "compile-time", time.Minute,
+	spanFlag(f, &h.compileTime, "compile-time", time.Minute, time.Second,
 		"processor time that compiling an actor's module may take")
-	f.StringVar(&h.guests, "guest-memory", "",
+	sizeFlag(f, &h.guests, "guest-memory", "",
 		"memory for all actors on the host, with their code and waiting requests; "+
 			"calls beyond it are \"busy\" (default: most of what the machine or the container has)")
-	f.StringVar(&h.large, "large-payloads", "",
+	sizeFlag(f, &h.large, "large-payloads", "",
 		"memory for payloads above 900 KiB; calls wait for it, and then are \"busy\" (default: 512MiB, "+
 			"at most an eighth of what there is)")
-	f.DurationVar(&h.natsWait, "nats-wait", 0, "how long to wait for a NATS server that is not up yet; 0: not at all")
+	spanFlag(f, &h.natsWait, "nats-wait", 0, 0,
+		"how long to wait for a NATS server that is not up yet; 0: not at all")
 	h.policy.flags(f)
 	f.StringVar(&h.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&h.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -162,9 +164,8 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 	if cfg.Labels, err = h.allLabels(); err != nil {
 		return cfg, release, err
 	}
-	if err = h.sizes(&cfg); err != nil {
-		return cfg, release, err
-	}
+	cfg.Limits.MemoryBytes = h.memory
+	cfg.GuestBytes, cfg.LargeBytes, cfg.CompileMemory = h.guests, h.large, h.compileMemory
 	if cfg.Policy, err = h.policy.config(cfg.Lattice); err != nil {
 		return cfg, release, err
 	}
@@ -179,8 +180,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 	cfg.ProviderNATSURL = or(h.providerURL, connect.ForProviders())
 	cfg.JSDomain = nats.JSDomain
 	cfg.FriendlyName, cfg.AllowFileLoad, cfg.OldHeartbeat = h.name, h.allowFiles, h.oldHeartbeat
-	cfg.RPCTimeout = time.Duration(h.rpcTimeoutMs) * time.Millisecond
-	cfg.ProviderGrace = time.Duration(h.shutdownDelayMs) * time.Millisecond
+	cfg.RPCTimeout, cfg.ProviderGrace = h.rpcTimeout, h.shutdownDelay
 	cfg.Heartbeat, cfg.DrainTimeout, cfg.ProviderReady, cfg.Limits.Execution = h.heartbeat, h.drain, h.ready,
 		h.execution
 	cfg.CallMaxAge, cfg.CallMaxAhead = h.callMaxAge, h.callMaxAhead
@@ -214,32 +214,6 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 	cfg.Keys = func() (host.Keys, error) { return hostKeys(cluster.Reload()) }
 	cfg.HostKey, release, err = a.keeper().Host(h.name, h.hostSeedFile, h.hostSeed, h.fileHost)
 	return cfg, release, err
-}
-
-// sizes sets what is given in bytes.
-func (h *hostFlags) sizes(cfg *host.Config) (err error) {
-	if cfg.Limits.MemoryBytes, err = lattice.ParseSize(h.memory); err != nil {
-		return err
-	}
-	for _, s := range []struct {
-		flag string
-		text string
-		into *int64
-	}{{"guest-memory", h.guests, &cfg.GuestBytes}, {"large-payloads", h.large, &cfg.LargeBytes},
-		{"compile-memory", h.compileMemory, &cfg.CompileMemory}} {
-		if s.text == "" {
-			continue
-		}
-		n, err := lattice.ParseSize(s.text)
-		if err == nil && n > math.MaxInt64 {
-			err = usage.Errorf("%s is too much", s.text)
-		}
-		if err != nil {
-			return fmt.Errorf("--%s: %w", s.flag, err)
-		}
-		*s.into = int64(n)
-	}
-	return nil
 }
 
 // hostBuiltins are the providers that come with this binary, as a host starts them.

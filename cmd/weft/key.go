@@ -301,7 +301,7 @@ or an option cannot follow. The account key has no command of its own: see "Keys
 	f := cmd.Flags()
 	f.StringVar(&file, "file", "", "seed file that hosts were given, instead of the key in the data directory")
 	f.StringVar(&next, "new", "", "file with the new seed; - is standard input (default: a new key)")
-	f.IntVar(&hosts, "hosts", 0, "go on only when so many hosts answer")
-	f.DurationVar(&timeout, "timeout", 5*time.Minute, "how long to wait for all hosts")
+	countFlag(f, &hosts, "hosts", "", "go on only when so many hosts answer")
+	spanFlag(f, &timeout, "timeout", 5*time.Minute, 1, "how long to wait for all hosts")
 	return cmd
 }

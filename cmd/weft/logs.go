@@ -48,7 +48,7 @@ trace id of the request that a line belongs to: "weft errors --trace" takes it, 
 			return err
 		}}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with the lines that come, until Ctrl-C")
-	cmd.Flags().IntVarP(&lines, "lines", "n", 0,
+	countFlag(cmd.Flags(), &lines, "lines", "n",
 		"how many of the last lines to show from each host; 0 is all that it keeps")
 	return cmd
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"github.com/weftlattice/weft/internal/natsserver"
 	"github.com/weftlattice/weft/internal/node"
 	"github.com/weftlattice/weft/internal/process/slack"
-	"github.com/weftlattice/weft/lattice"
 )
 
 func natsCmd(a *app) *cobra.Command {
@@ -79,7 +77,7 @@ type natsFlags struct {
 	listen        string
 	auth, plain   bool
 	cert, key, ca string
-	storeMax      string
+	storeMax      int64
 }
 
 func (n *natsFlags) flags(f *pflag.FlagSet) {
@@ -92,7 +90,7 @@ func (n *natsFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&n.key, "nats-server-key", "", "PEM file of that certificate's key")
 	f.StringVar(&n.ca, "nats-server-ca", "",
 		"PEM file of the authority that clients shall trust for it (default: those that their machines trust)")
-	f.StringVar(&n.storeMax, "store-max", "",
+	sizeFlag(f, &n.storeMax, "store-max", "",
 		"what the embedded server may keep on disk, as 2GiB (default: all but a reserve of what is free at the time)")
 	f.BoolVar(&n.plain, "nats-plain", false,
 		"no TLS: whoever can listen to the network reads everything, secrets as well")
@@ -105,14 +103,8 @@ func (n *natsFlags) config(a *app, log *slog.Logger, host natsauth.Identity) (*n
 		Plain: n.plain, Cert: n.cert, Key: n.key, CA: n.ca,
 		User: a.conn.User, Password: a.conn.Password, Token: a.conn.Token, Domain: a.conn.Domain, Host: host,
 		Logger: log, Warn: a.warn}
+	c.MaxStoreBytes = n.storeMax
 	var err error
-	if n.storeMax != "" {
-		most, err := lattice.ParseSize(n.storeMax)
-		if err != nil {
-			return nil, fmt.Errorf("--store-max: %w", err)
-		}
-		c.MaxStoreBytes = int64(most)
-	}
 	c.Control.Prefix = a.conn.Control
 	c.Control.Lattice, err = a.conn.Name()
 	return c, err

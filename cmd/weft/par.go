@@ -138,34 +138,19 @@ account's, unless --account names another. An executable for the same target is 
 			if err != nil {
 				return err
 			}
-			bins, err := operate.Executables(archive)
+			bin, err := readExecutable(a, args[1])
 			if err != nil {
 				return err
 			}
-			if bins[target], err = readExecutable(a, args[1]); err != nil {
-				return err
-			}
-			service, err := a.keeper().ByPublic(signing.KindProvider, string(archive.Claims.Subject))
+			claims, bins, err := operate.Insert(archive, target, bin)
 			if err != nil {
 				return err
 			}
-			var issuer signing.KeyPair
-			if account != "" {
-				keys, err := a.keeper().Store()
-				if err != nil {
-					return err
-				}
-				issuer, err = keys.Load(signing.KindAccount, account)
-				if err != nil {
-					return err
-				}
-			} else if issuer, err = a.keeper().ByPublic(signing.KindAccount,
-				string(archive.Claims.Issuer)); err != nil {
+			service, issuer, err := a.keeper().Renewing(archive.Claims, account)
+			if err != nil {
 				return err
 			}
-			c := *archive.Claims
-			c.TokenID, c.IssuedAt = "", 0 // it is signed anew
-			return writePar(a, cmp.Or(out, args[0]), c, issuer, service, bins)
+			return writePar(a, cmp.Or(out, args[0]), claims, issuer, service, bins)
 		}}
 	cmd.Flags().StringVar(&target, "target", signing.CurrentTarget(), "kind of machine that the executable is for")
 	cmd.Flags().StringVar(&out, "out", "", "file to write (default: FILE itself)")

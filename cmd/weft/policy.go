@@ -23,7 +23,7 @@ import (
 // policyFlags say who decides what a host may start and call.
 type policyFlags struct {
 	file, topic, changes string
-	timeoutMs            uint
+	timeout              time.Duration
 }
 
 // subjects are what a host needs to ask the policy service.
@@ -45,7 +45,7 @@ func (p *policyFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&p.changes, "policy-changes-topic", "",
 		"NATS subject on which the policy service changes its decisions")
 	fallback(f, "policy-changes-topic", "WASMCLOUD_POLICY_CHANGES_TOPIC")
-	f.UintVar(&p.timeoutMs, "policy-timeout-ms", uint(policy.DefaultTimeout.Milliseconds()),
+	millisFlag(f, &p.timeout, "policy-timeout-ms", policy.DefaultTimeout,
 		"milliseconds for a decision of the policy service; without one it is denied")
 	fallback(f, "policy-timeout-ms", "WASMCLOUD_POLICY_TIMEOUT_MS", "WASMCLOUD_POLICY_TIMEOUT")
 }
@@ -55,7 +55,7 @@ func (p *policyFlags) config(l lattice.Name) (cfg host.PolicyConfig, err error) 
 	forLattice := "_" + strings.ReplaceAll(string(l), "-", "_")
 	cfg = host.PolicyConfig{Topic: or(p.topic, os.Getenv("WASMCLOUD_POLICY_TOPIC"+forLattice)),
 		ChangesTopic: or(p.changes, os.Getenv("WASMCLOUD_POLICY_CHANGES_TOPIC"+forLattice)),
-		Timeout:      time.Duration(p.timeoutMs) * time.Millisecond}
+		Timeout:      p.timeout}
 	if p.file != "" {
 		if cfg.RulesFile, err = filepath.Abs(p.file); err == nil {
 			cfg.Rules, err = readRules(p.file)

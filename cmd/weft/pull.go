@@ -2,16 +2,12 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"io"
-	"path"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/operate"
-	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/artifact"
 	"github.com/weftlattice/weft/lattice/oci"
 )
@@ -56,40 +52,7 @@ func pullAny(a *app, cmd *cobra.Command, reg registryFlags, text string) (oci.Ar
 		data, err := pullFromLattice(a, cmd, ref)
 		return oci.Artifact{Bytes: data, Name: ref.Name}, err
 	}
-	ref, err := oci.ParseReference(text)
-	if err != nil {
-		return oci.Artifact{}, err
-	}
-	got, err := pullFromRegistry(a, cmd.Context(), reg, ref)
-	got.Name = path.Base(ref.Repository)
-	return got, err
-}
-
-// adopt fetches a module without claims from a registry, as tools push them that know none, signs it as if it were a
-// file, and puts it into the lattice. It returns the reference there.
-func adopt(a *app, cmd *cobra.Command, l *operate.Lattice, s *operate.Signer, reg registryFlags, text string,
-	r operate.SignRequest) (string, *operate.Module, error) {
-	got, err := pullAny(a, cmd, reg, text)
-	if err != nil {
-		return "", nil, err
-	}
-	a.say("- %s has no claims: it is signed here", lattice.Printable(text))
-	m, err := s.Sign(filepath.Join(a.dir.Signed(), got.Name+".wasm"), got.Bytes, r) // no project file lies there
-	if err != nil {
-		return "", nil, err
-	}
-	explainClaims(a, text, m)
-	ref, err := l.Push(cmd.Context(), m.Claims.Name, m.Bytes)
-	return ref, m, err
-}
-
-// unsigned reports whether a host refused something of a registry for want of claims.
-func unsigned(err error, ref string) bool {
-	if lattice.CodeOf(err) != lattice.ErrUnsigned || operate.IsLocal(ref) || artifact.IsReference(ref) {
-		return false
-	}
-	_, bad := oci.ParseReference(ref)
-	return bad == nil
+	return operate.FromRegistry(cmd.Context(), reg.config(), text)
 }
 
 func pullFromLattice(a *app, cmd *cobra.Command, ref artifact.Reference) ([]byte, error) {
@@ -99,15 +62,6 @@ func pullFromLattice(a *app, cmd *cobra.Command, ref artifact.Reference) ([]byte
 	}
 	defer done()
 	return d.Get(cmd.Context(), ref)
-}
-
-func pullFromRegistry(a *app, ctx context.Context, reg registryFlags, ref oci.Reference) (oci.Artifact, error) {
-	c, err := oci.New(reg.config())
-	if err != nil {
-		return oci.Artifact{}, err
-	}
-	defer c.Close()
-	return c.Pull(ctx, ref)
 }
 
 // extension is how a file of such content is called.

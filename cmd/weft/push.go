@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weftlattice/weft/host"
-	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/lattice"
@@ -44,8 +41,14 @@ create".`,
   weft push queue.par.gz ghcr.io/acme/queue:0.3`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.secretFlag(cmd, "oci-password")
-			what, err := readArtifact(a, args[0], r)
+			what, err := operate.Pack(args[0], a.signer, r)
 			if err != nil {
+				return err
+			}
+			if what.Module != nil {
+				explainClaims(a, args[0], what.Module)
+			}
+			if what.Artifact, err = described(what.Artifact); err != nil {
 				return err
 			}
 			var out pushed
@@ -67,7 +70,7 @@ create".`,
 			if err != nil {
 				return err
 			}
-			out.ID, out.Name = what.id, what.Name
+			out.ID, out.Name = what.ID, what.Name
 			return a.print(out, func(w io.Writer) {
 				printf(w, "pushed %s\n", out.Ref)
 				fields(w, "digest", out.Digest, "manifest", out.Manifest)
@@ -95,44 +98,6 @@ func versionTag(version string) string {
 	return artifact.CleanName(version)
 }
 
-// packed is an artifact whose claims hold.
-type packed struct {
-	oci.Artifact
-	id string
-}
-
-// readArtifact reads a module, which is signed when it is not, or an archive, which is verified.
-func readArtifact(a *app, file string, r operate.SignRequest) (packed, error) {
-	data, err := localfile.Read(file, localfile.MaxBytes)
-	if err != nil {
-		return packed{}, err
-	}
-	switch {
-	case signing.IsModule(data):
-		s, err := a.signer()
-		if err != nil {
-			return packed{}, err
-		}
-		m, err := s.Module(file, r)
-		if err != nil {
-			return packed{}, err
-		}
-		explainClaims(a, file, m)
-		what, err := described(oci.Artifact{Bytes: m.Bytes, Name: m.Claims.Name, Version: m.Claims.Version})
-		return packed{what, string(m.Claims.Subject)}, err
-	case signing.IsArchive(data):
-		par, err := signing.OpenArchive(data, time.Now())
-		if err != nil {
-			return packed{}, fmt.Errorf("%s: %w", file, err)
-		}
-		return packed{oci.Artifact{Bytes: data, Name: par.Claims.Name, Version: par.Claims.Version},
-			string(par.Claims.Subject)}, nil
-	}
-	return packed{}, &lattice.Error{Code: lattice.ErrBadModule, Op: "push", Entity: file,
-		Detail: "neither a WebAssembly module nor a provider archive: " + signing.Form(data) +
-			"; of a provider's executable make an archive with: weft par create"}
-}
-
 // described adds what the configuration of a component says of it.
 func described(what oci.Artifact) (oci.Artifact, error) {
 	var err error
@@ -142,7 +107,7 @@ func described(what oci.Artifact) (oci.Artifact, error) {
 	return what, err
 }
 
-func pushToLattice(a *app, cmd *cobra.Command, ref artifact.Reference, what packed) (pushed, error) {
+func pushToLattice(a *app, cmd *cobra.Command, ref artifact.Reference, what operate.Packed) (pushed, error) {
 	d, done, err := openDepot(a, cmd)
 	if err != nil {
 		return pushed{}, err
@@ -158,7 +123,7 @@ func pushToLattice(a *app, cmd *cobra.Command, ref artifact.Reference, what pack
 	return pushed{Ref: artifact.Reference{Name: stored.Name, Tag: stored.Tag}.String(), Digest: stored.Digest}, nil
 }
 
-func pushToRegistry(a *app, ctx context.Context, reg registryFlags, text string, what packed) (pushed, error) {
+func pushToRegistry(a *app, ctx context.Context, reg registryFlags, text string, what operate.Packed) (pushed, error) {
 	ref, err := oci.ParseReference(text)
 	if err != nil {
 		return pushed{}, err
@@ -166,12 +131,7 @@ func pushToRegistry(a *app, ctx context.Context, reg registryFlags, text string,
 	if ref.Tag == oci.Latest {
 		a.say("- the tag is latest, which hosts refuse unless they are told otherwise; better give a version")
 	}
-	c, err := oci.New(reg.config())
-	if err != nil {
-		return pushed{}, err
-	}
-	defer c.Close()
 	a.say("- pushing %s (%s)", what.Name, lattice.Size(int64(len(what.Bytes))))
-	manifest, err := c.Push(ctx, ref, what.Artifact)
+	manifest, err := operate.ToRegistry(ctx, reg.config(), ref, what.Artifact)
 	return pushed{Ref: ref.String(), Manifest: manifest, Digest: artifact.Digest(what.Bytes)}, err
 }

@@ -109,6 +109,6 @@ flags, then from an actor.yaml beside the file or in the folder above. Claims th
 		cmd.Flags().Lookup(name).Hidden = false
 	}
 	cmd.Flags().StringVar(&out, "out", "", "file to write (default: FILE_s.wasm)")
-	cmd.Flags().DurationVar(&expires, "expires", 0, "how long the claims hold (default: for ever)")
+	spanFlag(cmd.Flags(), &expires, "expires", 0, time.Second, "how long the claims hold (default: for ever)")
 	return cmd
 }

@@ -70,9 +70,6 @@ the server's certificate is checked against the authority in DATA-DIR/access/ca/
 				}
 				want.Roles = append(want.Roles, r)
 			}
-			if expires < 0 {
-				return usage.Errorf("--expires %s: want a time from now", expires)
-			}
 			if expires > 0 {
 				want.Expires = time.Now().Add(expires).Truncate(time.Second)
 			}
@@ -107,7 +104,7 @@ the server's certificate is checked against the authority in DATA-DIR/access/ca/
 	f := cmd.Flags()
 	f.StringSliceVar(&roles, "role", []string{string(natsauth.Host)}, "host or operator; several, separated by commas")
 	f.StringVar(&name, "name", "", "name to revoke it by")
-	f.DurationVar(&expires, "expires", 0, "how long it is good; 0: until it is revoked")
+	spanFlag(f, &expires, "expires", 0, time.Second, "how long it is good; 0: until it is revoked")
 	f.StringSliceVar(&servers, "server", nil, "addresses of NATS as others reach it (default: those of this machine)")
 	f.StringSliceVar(&publish, "allow-publish", nil, "further subjects to publish, as those of a policy service")
 	f.StringSliceVar(&subscribe, "allow-subscribe", nil, "further subjects to subscribe to")

@@ -24,14 +24,11 @@ func (w *waiting) flags(f *pflag.FlagSet) {
 	f.BoolVar(&w.noWait, "no-wait", false, "return once the host has accepted, without waiting for the outcome")
 	f.BoolVar(&w.noWait, "skip-wait", false, "")
 	_ = f.MarkHidden("skip-wait")
-	f.DurationVar(&w.timeout, "timeout", operate.DefaultTimeout, "how long to wait for the outcome")
+	spanFlag(f, &w.timeout, "timeout", operate.DefaultTimeout, 1, "how long to wait for the outcome")
 }
 
 // connect reaches the lattice for a command that changes something. ctx ends with --timeout.
 func (w *waiting) connect(a *app, cmd *cobra.Command) (context.Context, *operate.Lattice, func(), error) {
-	if w.timeout <= 0 {
-		return nil, nil, nil, usage.Errorf("--timeout %s: want more than zero", w.timeout)
-	}
 	l, done, err := a.connect(cmd)
 	if err != nil {
 		return nil, nil, nil, err

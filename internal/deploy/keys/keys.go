@@ -156,6 +156,23 @@ func (k Keeper) Provider(name string) (signing.KeyPair, error) {
 	return k.make(signing.KindProvider, operate.KeyName(name))
 }
 
+// Renewing are the keys for claims that are made again: the provider's own, and the account's that signed them, or the
+// one that is named instead. All are stored here, or that is lattice.ErrNotFound.
+func (k Keeper) Renewing(c *signing.ProviderClaims, account string) (provider, issuer signing.KeyPair, err error) {
+	if provider, err = k.ByPublic(signing.KindProvider, string(c.Subject)); err != nil {
+		return provider, issuer, err
+	}
+	if account == "" {
+		issuer, err = k.ByPublic(signing.KindAccount, string(c.Issuer))
+		return provider, issuer, err
+	}
+	store, err := k.Store()
+	if err == nil {
+		issuer, err = store.Load(signing.KindAccount, account)
+	}
+	return provider, issuer, err
+}
+
 func (k Keeper) make(kind byte, name string) (signing.KeyPair, error) {
 	store, err := k.Store()
 	if err != nil {

@@ -32,6 +32,14 @@ type ActorStart struct {
 	Config      map[string]string
 }
 
+// Of is the start of what PushActor or Adopt have made; without a module it is known by ref alone.
+func (r ActorStart) Of(ref string, m *Module) ActorStart {
+	if r.Ref = ref; m != nil {
+		r.ID, r.Name = m.Claims.Subject, m.Claims.Name
+	}
+	return r
+}
+
 // ActorScale is the scale of an actor on the hosts that a command was sent to.
 type ActorScale struct {
 	ID    lattice.ActorID `json:"id"`

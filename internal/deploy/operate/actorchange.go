@@ -82,6 +82,39 @@ func annotationSets(a control.Actor) []map[string]string {
 	return sets
 }
 
+// PushUpdate prepares the new code of an actor: a file is signed under the actor's own key and pushed. It returns the
+// reference, and with what an unsigned module is to be signed; see Adopt.
+func (l *Lattice) PushUpdate(ctx context.Context, s *Signer, actor, ref string, r SignRequest) (string, SignRequest,
+	error) {
+	v, err := l.View(ctx)
+	if err != nil {
+		return "", r, err
+	}
+	if err := v.NeedHosts(); err != nil {
+		return "", r, err
+	}
+	id, err := v.Actor(actor)
+	if err != nil {
+		return "", r, err
+	}
+	r.Subject, r.Fresh = id, true
+	switch name := v.ActorName(id); {
+	case name == string(id): // its name is not known
+	case r.Name == "":
+		r.Name, r.Replaces = name, name
+	case r.Name != name:
+		return "", r, &lattice.Error{Code: lattice.ErrConflict, Op: "update actor", Entity: name,
+			Detail: "--name " + lattice.Printable(r.Name) +
+				" contradicts: an update keeps the actor's name; start another actor with: weft actor start"}
+	}
+	pushed, module, err := l.PushActor(ctx, s, ref, r)
+	if err == nil && module != nil && module.Claims.Subject != id {
+		err = &lattice.Error{Code: lattice.ErrInvalid, Op: "update", Entity: actor,
+			Detail: "the module is signed with another key, " + string(module.Claims.Subject)}
+	}
+	return pushed, r, err
+}
+
 // UpdateActor replaces an actor's code by another revision, on the named host or wherever it runs, one host after
 // another. It stops at the first host that refuses, so that a bad revision is not everywhere.
 func (l *Lattice) UpdateActor(ctx context.Context, id lattice.ActorID, ref, host string) (*ActorScale, error) {

@@ -48,15 +48,20 @@ func WriteArchive(file string, c signing.ProviderClaims, account, service signin
 	return archive, nil
 }
 
-// Executables are those of an archive, by target.
-func Executables(archive *signing.Archive) (bins map[string][]byte, err error) {
-	bins = map[string][]byte{}
+// Insert adds an executable to those of an archive, in place of one for the same target. It returns what the new
+// archive is made of, whose claims are to be signed anew.
+func Insert(archive *signing.Archive, target string, bin []byte) (signing.ProviderClaims, map[string][]byte, error) {
+	c := *archive.Claims
+	c.TokenID, c.IssuedAt = "", 0
+	bins := map[string][]byte{}
 	for _, t := range archive.Targets() {
+		var err error
 		if bins[t], err = archive.Binary(t); err != nil {
-			return nil, err
+			return c, nil, err
 		}
 	}
-	return bins, nil
+	bins[target] = bin
+	return c, bins, nil
 }
 
 // IsExecutable refuses what is no provider's executable, by its content.
