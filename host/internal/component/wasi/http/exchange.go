@@ -146,7 +146,7 @@ var exchanges = map[string]face.Func{
 	"[method]outgoing-response.set-status-code": face.Method(face.Little, func(_ *face.Call, r *outgoingResponse,
 		args []any) (any, error) {
 		status := args[0].(uint16)
-		if status < 100 || status > 999 {
+		if status < 200 || status > 599 { // no others reach a client: those below are interim, and there are none above
 			return face.Bad(nil), nil
 		}
 		r.status = status

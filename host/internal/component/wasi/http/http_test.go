@@ -15,6 +15,29 @@ import (
 
 func httpFunction(name string) face.Func { return Family.Functions["wasi:http/types@0.2"][name] }
 
+// A guest that sets a status which no client would get is told so, and the response keeps the one that it has.
+func TestStatusOfAResponse(t *testing.T) {
+	call := func(name string, args ...any) any {
+		t.Helper()
+		v, err := httpFunction(name).Call(&face.Call{Context: t.Context(), State: &face.State{},
+			Pay: func(int) {}}, args)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return v
+	}
+	response := call("[constructor]outgoing-response", call("[constructor]fields"))
+	for status, good := range map[uint16]bool{0: false, 100: false, 199: false, 200: true, 599: true, 600: false,
+		999: false} {
+		before := call("[method]outgoing-response.status-code", response)
+		set := call("[method]outgoing-response.set-status-code", response, status).(abi.Variant).Case == 0
+		after := call("[method]outgoing-response.status-code", response)
+		if set != good || good && after != status || !good && after != before {
+			t.Errorf("status %d is set: %t, then it is %v", status, set, after)
+		}
+	}
+}
+
 // A guest makes headers, and writes bodies that it does not send, until no more is held for it. What it drops is room
 // again, and what was handed on as well.
 func TestWhatIsHeldForAGuest(t *testing.T) {
