@@ -97,10 +97,14 @@ func (r *rig) cli(args ...string) string {
 	return r.run(r.dir, []string{"WEFT_DATA_DIR=" + filepath.Join(r.dir, "data")}, r.weft, args...)
 }
 
-// cargo builds the crate in a folder here and returns the folder of the results. An empty triple is this machine's.
+// cargo builds the crate in a folder here and returns the folder of the results. An empty triple is this machine's. A
+// crate without a lock file names the versions that it takes itself.
 func (r *rig) cargo(folder, triple string) string {
 	r.t.Helper()
-	args := []string{"build", "--release", "--locked"}
+	args := []string{"build", "--release"}
+	if _, err := os.Stat(filepath.Join(folder, "Cargo.lock")); err == nil {
+		args = append(args, "--locked")
+	}
 	if triple != "" {
 		args = append(args, "--target", triple)
 	}
