@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weftlattice/weft/internal/latticetest"
+	"github.com/weftlattice/weft/internal/latticetest/output"
 )
 
 // process is one that a test has started, at the head of a process group of its own.
@@ -95,17 +96,8 @@ func (p *process) noFaults() {
 	if err != nil {
 		p.t.Error(err)
 	}
-	for line := range strings.Lines(string(b)) {
-		provider := strings.Contains(line, " provider=") // whose output the host logs
-		if text := strings.ToLower(line); strings.Contains(text, "permissions violation") ||
-			strings.Contains(text, "publish violation") || strings.Contains(text, "subscription violation") {
-			p.t.Errorf("%s: not permitted: %s", p.name, line)
-		}
-		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") ||
-			strings.Contains(line, "WARNING: DATA RACE") ||
-			provider && (strings.Contains(line, `msg="panic: `) || strings.Contains(line, `msg="fatal error: `)) {
-			p.t.Errorf("%s: %s", p.name, line)
-		}
+	for _, line := range output.Faults(string(b)) {
+		p.t.Errorf("%s: %s", p.name, line)
 	}
 }
 

@@ -17,7 +17,7 @@ func (l *lab) ok(url string) error {
 
 // Three hosts with tokens, and what a person sees while parts of the lattice are away or hang.
 func TestHalfDead(t *testing.T) {
-	l := newLab(t)
+	l := newLab(t, (*lab).deploy)
 	a := l.hosts[0]
 	ctx := t.Context()
 

@@ -24,6 +24,7 @@ type binaries struct {
 	dir, weft string
 	echo      string // actor that needs no store
 	counter   string // actor that needs a store
+	stream    string // component whose answers are streams
 }
 
 func build() (b *binaries, err error) {
@@ -32,6 +33,11 @@ func build() (b *binaries, err error) {
 		return nil, err
 	}
 	b.weft, b.echo, b.counter = filepath.Join(b.dir, "weft"), b.module("echo"), b.module("kvcounter")
+	dir, err := root()
+	if err != nil {
+		return nil, err
+	}
+	b.stream = filepath.Join(dir, "host/internal/component/testdata/stream.wasm")
 	err = errors.Join(goBuild(nil, b.weft, "./cmd/weft"), b.actor("echo"), b.actor("kvcounter"))
 	if err != nil {
 		b.close()
@@ -107,8 +113,8 @@ type host struct {
 
 func (h *host) url(port int) string { return fmt.Sprintf("http://%s:%d/", h.address, port) }
 
-// open starts everything, and returns when all routes answer on all hosts. The lab is to be closed even with an error.
-func (b *binaries) open(ctx context.Context) (l *lab, err error) {
+// open starts a lattice and deploys to it. The lab is to be closed even with an error.
+func (b *binaries) open(ctx context.Context, deploy func(*lab, context.Context) error) (l *lab, err error) {
 	l = &lab{binaries: b}
 	if l.dir, err = os.MkdirTemp(b.dir, "lab"); err != nil {
 		return l, err
@@ -141,7 +147,7 @@ func (b *binaries) open(ctx context.Context) (l *lab, err error) {
 			return l, err
 		}
 	}
-	return l, l.deploy(ctx)
+	return l, deploy(l, ctx)
 }
 
 // token makes a token for a role and returns its file.
@@ -203,7 +209,7 @@ func (l *lab) startHost(ctx context.Context, h *host) (err error) {
 	return until(ctx, 30*time.Second, func() error { return l.up(h.process, &out, h) })
 }
 
-// deploy starts on each host what serves the routes.
+// deploy starts on each host what serves the routes, and returns when all of them answer on all hosts.
 func (l *lab) deploy(ctx context.Context) error {
 	for _, h := range l.hosts {
 		if err := l.deployTo(ctx, h); err != nil {
@@ -302,10 +308,25 @@ func (l *lab) said() string {
 	return b.String()
 }
 
-func (l *lab) close() {
+// faults are what no process may write, with the name of the process.
+func (l *lab) faults() (lines []string) {
+	for _, p := range l.all {
+		for _, line := range output.Faults(p.log.String()) {
+			lines = append(lines, p.name+": "+line)
+		}
+	}
+	return lines
+}
+
+// end ends all processes.
+func (l *lab) end() {
 	for i := len(l.all) - 1; i >= 0; i-- {
 		l.all[i].stop()
 	}
+}
+
+func (l *lab) close() {
+	l.end()
 	if l.net != nil {
 		if err := l.net.close(); err != nil {
 			fmt.Fprintln(os.Stderr, "reliability:", err)
@@ -322,10 +343,16 @@ type process struct {
 }
 
 func (l *lab) start(machine, name string, out io.Writer, env []string, path string, args ...string) (*process, error) {
+	return l.startWith(nil, machine, name, out, env, path, args...)
+}
+
+// startWith is start of a process that reads.
+func (l *lab) startWith(in io.Reader, machine, name string, out io.Writer, env []string, path string,
+	args ...string) (*process, error) {
 	p := &process{name: name, log: &output.Text{}, ended: make(chan struct{})}
 	p.cmd = exec.Command("ip", append(append([]string{"netns", "exec", l.net.ns(machine)}, l.net.clock(machine)...),
 		append([]string{path}, args...)...)...)
-	p.cmd.Env, p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = environment(l.dir, env), l.dir, out, p.log
+	p.cmd.Env, p.cmd.Dir, p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = environment(l.dir, env), l.dir, in, out, p.log
 	p.cmd.SysProcAttr = attributes()
 	p.cmd.WaitDelay = time.Second
 	if err := p.cmd.Start(); err != nil {

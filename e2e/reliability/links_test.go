@@ -13,7 +13,7 @@ import (
 // changes anywhere, the person is told which host refuses, and the list shows the link as it was. Where it comes to
 // that later, that host alone does not serve, the list says so, and it serves by itself when the port is free.
 func TestLinkValuesThatAreGoodOnSomeHostsOnly(t *testing.T) {
-	l := newLab(t)
+	l := newLab(t, (*lab).deploy)
 	ctx := t.Context()
 	b := l.hosts[1]
 	const port = 9090

@@ -10,9 +10,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -24,7 +27,8 @@ type request struct {
 	Due    time.Time     `json:"due"`
 	Took   time.Duration `json:"took"` // from when it was due
 	URL    string        `json:"url"`
-	Status int           `json:"status"` // 0: no answer
+	Status int           `json:"status"`           // 0: no answer
+	Answer string        `json:"answer,omitempty"` // the beginning of the body
 	Error  string        `json:"error,omitempty"`
 }
 
@@ -37,7 +41,11 @@ const keys = 60
 // patience is how long the sender of a request waits for the answer.
 const patience = 10 * time.Second
 
-// generate sends requests to URLs in turns, and prints each as JSON when it is over.
+// answerBytes is how much of an answer's body is kept.
+const answerBytes = 64
+
+// generate sends requests to URLs in turns until its time is over or a signal ends it, and prints each as JSON when it
+// is over.
 func generate(args []string) int {
 	set := flag.NewFlagSet(loadCommand, flag.ContinueOnError)
 	perSecond := set.Float64("rate", rate, "")
@@ -48,6 +56,8 @@ func generate(args []string) int {
 	transport := &http.Transport{MaxIdleConnsPerHost: 256,
 		DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext}
 	client := &http.Client{Transport: transport, Timeout: patience}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
 	var mu sync.Mutex // one line at a time
 	out := json.NewEncoder(os.Stdout)
 	var wg sync.WaitGroup
@@ -59,7 +69,9 @@ func generate(args []string) int {
 		if due.Sub(start) >= *length {
 			break
 		}
-		time.Sleep(time.Until(due))
+		if pause(ctx, time.Until(due)) != nil {
+			break
+		}
 		wg.Go(func() {
 			r := request{Due: due, URL: urls[n%len(urls)]}
 			answer, err := client.Post(r.URL+strconv.Itoa(n%keys), "text/plain", strings.NewReader("x"))
@@ -67,6 +79,7 @@ func generate(args []string) int {
 				r.Status = answer.StatusCode
 				body, _ := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
 				_ = answer.Body.Close()
+				r.Answer = string(body[:min(len(body), answerBytes)])
 				if r.failed() {
 					r.Error = strings.TrimSpace(string(body))
 				}
@@ -92,16 +105,13 @@ type load struct {
 	got chan struct{}
 }
 
-// load sends requests at a rate for a time, from the client's namespace, in turns to all hosts and routes.
-func (l *lab) load(perSecond float64, length time.Duration) (*load, error) {
+// load sends requests at a rate for a time, from the client's namespace, in turns to URLs.
+func (l *lab) load(perSecond float64, length time.Duration, urls ...string) (*load, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	args := []string{loadCommand, "-rate", fmt.Sprint(perSecond), "-for", length.String()}
-	for _, h := range l.hosts {
-		args = append(args, h.url(echoPort), h.url(storePort))
-	}
+	args := append([]string{loadCommand, "-rate", fmt.Sprint(perSecond), "-for", length.String()}, urls...)
 	g := &load{got: make(chan struct{})}
 	r, w := io.Pipe()
 	if g.process, err = l.start("client", "load", w, nil, self, args...); err != nil {
@@ -138,6 +148,31 @@ func (g *load) wait() ([]request, error) {
 	return g.all, g.err
 }
 
+// sofar are the requests that are over.
+func (g *load) sofar() []request {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.all)
+}
+
+// more waits until so many requests that were due from now on have been answered well.
+func (g *load) more(ctx context.Context, n int) error {
+	from := time.Now()
+	return until(ctx, streamPatience, func() error {
+		good := 0
+		for _, q := range g.sofar() {
+			if q.Due.After(from) && !q.failed() {
+				good++
+			}
+		}
+		if good < n {
+			return fmt.Errorf("%d of %d requests are answered", good, n)
+		}
+		return nil
+	})
+}
+
+// end lets it send no more, and waits for the answers.
 func (g *load) end() {
 	g.stop()
 	<-g.got

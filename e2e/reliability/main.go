@@ -4,11 +4,12 @@
 // Three hosts and a NATS server run as real processes, each in a network namespace of its own as on a machine of its
 // own, joined by tokens over TLS. Requests come at a constant rate, whether or not earlier ones are answered, in turns
 // to the three hosts, and their sender does not repeat one that fails. Each fault begins and, where it does, ends while
-// they come. It needs root, for the namespaces.
+// they come. Then streams of events come, and faults meanwhile. It needs root, for the namespaces.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -22,7 +23,8 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == loadCommand {
 		os.Exit(generate(os.Args[2:]))
 	}
-	only := flag.String("only", "", "names of the faults to show, separated by commas (default: all)")
+	only := flag.String("only", "", "names of the faults to show, separated by commas; "+onlyStreams+
+		" is those among streams (default: all)")
 	short := flag.Bool("short", false, "shorter faults, as the tests have them")
 	out := flag.String("doc", "", "file with a table between markers, which is replaced (default: print it)")
 	keep := flag.Bool("v", false, "show what the processes say")
@@ -36,7 +38,7 @@ func main() {
 }
 
 func run(ctx context.Context, only, doc string, short, verbose bool) error {
-	list, err := chosen(only)
+	list, streams, err := chosen(only)
 	if err != nil {
 		return err
 	}
@@ -55,22 +57,43 @@ func run(ctx context.Context, only, doc string, short, verbose bool) error {
 		fmt.Fprintln(os.Stderr, r)
 		rows = append(rows, r)
 	}
-	if doc == "" {
-		fmt.Print(table(rows))
-		return nil
+	if err := put(doc, beginTable, table(rows), endTable, len(rows)); err != nil || !streams {
+		return err
 	}
-	return replace(doc, rows)
+	streamRows, err := b.showStreams(ctx, short, verbose)
+	if err != nil {
+		return fmt.Errorf("%s: %w", onlyStreams, err)
+	}
+	return put(doc, beginStreams, streamTable(streamRows), endStreams, len(streamRows))
 }
 
-// chosen picks faults by name.
-func chosen(only string) ([]fault, error) {
-	if only == "" {
-		return faults, nil
+// put puts a table of so many rows into a document, or prints it where there is none.
+func put(doc, begin, table, end string, rows int) error {
+	switch {
+	case rows == 0:
+		return nil
+	case doc == "":
+		fmt.Print(table)
+		return nil
 	}
-	var list []fault
+	return replace(doc, begin, table, end)
+}
+
+// onlyStreams is the name of all faults among streams.
+const onlyStreams = "streams"
+
+// chosen picks faults by name.
+func chosen(only string) (list []fault, streams bool, err error) {
+	if only == "" {
+		return faults, true, nil
+	}
 next:
 	for name := range strings.SplitSeq(only, ",") {
-		var names []string
+		if name == onlyStreams {
+			streams = true
+			continue
+		}
+		names := []string{onlyStreams}
 		for _, f := range faults {
 			if f.name == name {
 				list = append(list, f)
@@ -78,14 +101,51 @@ next:
 			}
 			names = append(names, f.name)
 		}
-		return nil, fmt.Errorf("no fault %q; there are %s", name, strings.Join(names, ", "))
+		return nil, false, fmt.Errorf("no fault %q; there are %s", name, strings.Join(names, ", "))
 	}
-	return list, nil
+	return list, streams, nil
+}
+
+// streamLives is how long the streams live at least that no fault breaks.
+const streamLives = time.Minute
+
+// showStreams makes all faults among streams happen to one lattice. What is otherwise than it should be is an error.
+func (b *binaries) showStreams(ctx context.Context, short, verbose bool) (rows []streamRow, err error) {
+	l, err := b.open(ctx, (*lab).deployStreams)
+	defer func() {
+		if verbose || err != nil {
+			fmt.Fprintln(os.Stderr, l.said())
+		}
+		l.close()
+	}()
+	if err != nil {
+		return nil, err
+	}
+	lives := streamLives
+	if short {
+		lives = 0
+	}
+	for _, f := range streamFaults {
+		r, err := l.streamed(ctx, f, lives)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.name, err)
+		}
+		fmt.Fprintln(os.Stderr, r)
+		rows = append(rows, r)
+		if len(r.wrong) > 0 {
+			return rows, errors.New(strings.Join(r.wrong, "; "))
+		}
+	}
+	l.end()
+	if faults := l.faults(); len(faults) > 0 {
+		return rows, errors.New(strings.Join(faults, "; "))
+	}
+	return rows, nil
 }
 
 // show starts a lattice, lets requests come, and makes one fault meanwhile.
 func (b *binaries) show(ctx context.Context, f fault, short, verbose bool) (r row, err error) {
-	l, err := b.open(ctx)
+	l, err := b.open(ctx, (*lab).deploy)
 	defer func() {
 		if verbose || err != nil {
 			fmt.Fprintln(os.Stderr, l.said())
@@ -99,7 +159,11 @@ func (b *binaries) show(ctx context.Context, f fault, short, verbose bool) (r ro
 	if short {
 		length = f.short
 	}
-	load, err := l.load(rate, settle+length+calm)
+	var urls []string
+	for _, h := range l.hosts {
+		urls = append(urls, h.url(echoPort), h.url(storePort))
+	}
+	load, err := l.load(rate, settle+length+calm, urls...)
 	if err != nil {
 		return r, err
 	}

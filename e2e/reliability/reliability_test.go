@@ -25,8 +25,9 @@ func TestMain(m *testing.M) {
 // built is shared by the tests.
 var built *binaries
 
-// newLab starts three hosts, joined by tokens, each in a network namespace of its own.
-func newLab(t *testing.T) *lab {
+// newLab starts three hosts, joined by tokens, each in a network namespace of its own, and deploys to them. The test
+// fails if one of the processes has written what none may (output.Faults).
+func newLab(t *testing.T, deploy func(*lab, context.Context) error) *lab {
 	t.Helper()
 	if os.Getuid() != 0 {
 		latticetest.Lacks(t, "the right to make network namespaces, which root has")
@@ -42,8 +43,12 @@ func newLab(t *testing.T) *lab {
 			t.Fatal(err)
 		}
 	}
-	l, err := built.open(t.Context())
+	l, err := built.open(t.Context(), deploy)
 	t.Cleanup(func() {
+		l.end()
+		for _, line := range l.faults() {
+			t.Error(line)
+		}
 		if t.Failed() {
 			t.Log(l.said())
 		}
@@ -81,7 +86,7 @@ func TestTableIsReplaced(t *testing.T) {
 	r := sum(faults[0], 15*time.Second, time.Now(),
 		[]request{{URL: "http://10.77.0.11:8080/", Status: 503, Due: time.Now().Add(time.Second)},
 			{URL: "http://10.77.0.11:8081/", Status: 200, Took: 7 * time.Millisecond}})
-	if err := replace(file, []row{r}); err != nil {
+	if err := replace(file, beginTable, table([]row{r}), endTable); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(file)

@@ -76,10 +76,12 @@ func (r row) String() string {
 	return s
 }
 
-// Markers around the table in the document.
+// Markers around the tables in the document.
 const (
-	beginTable = "<!-- made by make reliability: begin -->\n"
-	endTable   = "<!-- made by make reliability: end -->\n"
+	beginTable   = "<!-- made by make reliability: begin -->\n"
+	endTable     = "<!-- made by make reliability: end -->\n"
+	beginStreams = "<!-- made by make reliability, streams: begin -->\n"
+	endStreams   = "<!-- made by make reliability, streams: end -->\n"
 )
 
 func table(rows []row) string {
@@ -97,16 +99,31 @@ func table(rows []row) string {
 	return b.String()
 }
 
-// replace puts the table into a document.
-func replace(path string, rows []row) error {
+func streamTable(rows []streamRow) string {
+	var b strings.Builder
+	b.WriteString("| what happens | streams that broke | the last after | streams that went on to their end |" +
+		" the oldest | requests beside them | failed |\n|---|--:|--:|--:|--:|--:|--:|\n")
+	for _, r := range rows {
+		after := "-"
+		if r.broken > 0 {
+			after = fmt.Sprintf("%.1f s", r.brokenAfter.Seconds())
+		}
+		fmt.Fprintf(&b, "| %s | %d | %s | %d | %.0f s | %d | %d |\n", r.what, r.broken, after, r.whole,
+			r.lived.Seconds(), r.requests, r.failed)
+	}
+	return b.String()
+}
+
+// replace puts a table into a document, between its markers.
+func replace(path, begin, table, end string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	before, rest, ok1 := strings.Cut(string(b), beginTable)
-	_, after, ok2 := strings.Cut(rest, endTable)
+	before, rest, ok1 := strings.Cut(string(b), begin)
+	_, after, ok2 := strings.Cut(rest, end)
 	if !ok1 || !ok2 {
-		return fmt.Errorf("%s has no place for the table, between %q and %q", path, beginTable, endTable)
+		return fmt.Errorf("%s has no place for the table, between %q and %q", path, begin, end)
 	}
-	return os.WriteFile(path, []byte(before+beginTable+table(rows)+endTable+after), 0o644)
+	return os.WriteFile(path, []byte(before+begin+table+end+after), 0o644)
 }

@@ -1,12 +1,12 @@
-//! Bodies as streams. GET /sse?n=N&ms=MS writes N events, MS milliseconds apart. GET /big?n=N writes N bytes. POST /echo
-//! copies the body as it comes, POST /count answers how long it is, POST /drop does not read it. GET /trap writes some
-//! and panics, GET /short leaves its body unfinished, GET /spin computes for ever after its first bytes. POST /trailers
-//! answers with the trailers that it got.
+//! Bodies as streams. GET /sse?n=N&ms=MS writes N events, MS milliseconds apart, POST /sse?ms=MS until the request's body
+//! ends. GET /big?n=N writes N bytes. POST /echo copies the body as it comes, POST /count answers how long it is, POST
+//! /drop does not read it. GET /trap writes some and panics, GET /short leaves its body unfinished, GET /spin computes
+//! for ever after its first bytes. POST /trailers answers with the trailers that it got.
 
 use wasi::clocks::monotonic_clock::subscribe_duration;
 use wasi::exports::http::incoming_handler::Guest;
 use wasi::http::types::{
-    Fields, FutureTrailers, IncomingBody, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
+    Fields, FutureTrailers, IncomingBody, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam,
 };
 use wasi::io::streams::{InputStream, OutputStream, StreamError};
 
@@ -62,9 +62,17 @@ impl Guest for Stream {
         let mut trailers = None;
         match path {
             "/sse" => {
-                for i in 0..number(query, "n").unwrap_or(10) {
+                let pause = number(query, "ms").unwrap_or(10) * 1_000_000;
+                let event = |i| {
                     to.blocking_write_and_flush(format!("data: {i}\n\n").as_bytes()).unwrap();
-                    subscribe_duration(number(query, "ms").unwrap_or(10) * 1_000_000).block();
+                    subscribe_duration(pause).block();
+                };
+                if let Method::Post = request.method() {
+                    let incoming = request.consume().unwrap();
+                    let source = incoming.stream().unwrap();
+                    (0..).take_while(|_| !matches!(source.read(65536), Err(StreamError::Closed))).for_each(event);
+                } else {
+                    (0..number(query, "n").unwrap_or(10)).for_each(event);
                 }
             }
             "/big" => {
