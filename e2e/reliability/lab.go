@@ -85,11 +85,10 @@ func goBuild(env []string, out, pkg string, args ...string) error {
 	return nil
 }
 
-// Ports of the two routes on each host, and of NATS.
+// Ports of the two routes on each host.
 const (
 	echoPort  = 8080
 	storePort = 8081
-	natsPort  = 4222
 )
 
 // lab is one lattice: a NATS server, three hosts and a client, each a machine on a network.

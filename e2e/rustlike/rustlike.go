@@ -19,10 +19,8 @@ const (
 	globals   = 20
 	mutable   = 4
 
-	// MemoryBytes is the size of an instance's memory.
-	MemoryBytes = pages << 16
-	// MaxPayload is the size of the largest request that fits the heap.
-	MaxPayload = MemoryBytes - heap - 1024
+	// memoryBytes is the size of an instance's memory.
+	memoryBytes = pages << 16
 )
 
 // Module returns an actor that answers every operation with response, which must be shorter than 4 KiB.

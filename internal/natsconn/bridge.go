@@ -56,7 +56,7 @@ func StartBridge(cfg Config) (*Bridge, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.ConnectTimeout <= 0 {
-		cfg.ConnectTimeout = DefaultConnectTimeout
+		cfg.ConnectTimeout = defaultConnectTimeout
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

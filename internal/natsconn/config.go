@@ -31,10 +31,10 @@ import (
 // Defaults.
 const (
 	DefaultURL                  = "nats://127.0.0.1:4222"
-	DefaultConnectTimeout       = 2 * time.Second
-	DefaultReconnectBufferBytes = 8 << 20
-	DefaultDrainTimeout         = 10 * time.Second
-	DefaultReconnectTimeout     = 10 * time.Second // of Reconnect when its ctx has no deadline
+	defaultConnectTimeout       = 2 * time.Second
+	defaultReconnectBufferBytes = 8 << 20
+	defaultDrainTimeout         = 10 * time.Second
+	defaultReconnectTimeout     = 10 * time.Second // of Reconnect when its ctx has no deadline
 )
 
 // NoBuffer as Config.ReconnectBufferBytes makes publishing an error while the connection is away. It is for connections
@@ -76,9 +76,9 @@ type Config struct {
 	JSDomain    string // JetStream domain of what is stored, see JetStream; empty: the server's own
 	InboxPrefix string // where answers come; empty: as the credentials say, else that of all NATS clients
 
-	ConnectTimeout       time.Duration // of one attempt; 0 is DefaultConnectTimeout
-	ReconnectBufferBytes int           // published while away; 0 is DefaultReconnectBufferBytes; see NoBuffer
-	DrainTimeout         time.Duration // of Close when its ctx has no deadline; 0 is DefaultDrainTimeout
+	ConnectTimeout       time.Duration // of one attempt; 0 is defaultConnectTimeout
+	ReconnectBufferBytes int           // published while away; 0 is defaultReconnectBufferBytes; see NoBuffer
+	DrainTimeout         time.Duration // of Close when its ctx has no deadline; 0 is defaultDrainTimeout
 
 	// RetryOnFailedConnect makes Connect try until its ctx ends, instead of failing at the first attempt.
 	RetryOnFailedConnect bool

@@ -31,13 +31,13 @@ func Connect(ctx context.Context, cfg Config) (*nats.Conn, error) {
 		cfg.Name = "weft"
 	}
 	if cfg.ConnectTimeout <= 0 {
-		cfg.ConnectTimeout = DefaultConnectTimeout
+		cfg.ConnectTimeout = defaultConnectTimeout
 	}
 	if cfg.ReconnectBufferBytes == 0 {
-		cfg.ReconnectBufferBytes = DefaultReconnectBufferBytes
+		cfg.ReconnectBufferBytes = defaultReconnectBufferBytes
 	}
 	if cfg.DrainTimeout <= 0 {
-		cfg.DrainTimeout = DefaultDrainTimeout
+		cfg.DrainTimeout = defaultDrainTimeout
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -228,13 +228,13 @@ func IsAway(err error) bool { return errors.Is(err, nats.ErrReconnectBufExceeded
 
 // Flush waits until the server has taken what was published and subscribed before. A connection that is away, or goes
 // away meanwhile, is not an error: it subscribes again when it is back. Errors are lattice.ErrTimeout and
-// lattice.ErrCanceled by ctx, at the latest after DefaultReconnectTimeout, and lattice.ErrUnavailable for a closed
+// lattice.ErrCanceled by ctx, at the latest after defaultReconnectTimeout, and lattice.ErrUnavailable for a closed
 // connection.
 func Flush(ctx context.Context, nc *nats.Conn) error {
 	if !nc.IsConnected() && !nc.IsClosed() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, DefaultReconnectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, defaultReconnectTimeout)
 	defer cancel()
 	err := nc.FlushWithContext(ctx)
 	switch {

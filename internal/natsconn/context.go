@@ -38,13 +38,13 @@ type natsContext struct {
 // maxContextBytes bounds a context file, and a seed's.
 const maxContextBytes = 64 << 10
 
-// LoadContext reads a context of the nats command-line tool: a name, whose file is in ContextDir, or the path of a
+// LoadContext reads a context of the nats command-line tool: a name, whose file is in contextDir, or the path of a
 // file. Settings that do not matter to a connection are ignored. Errors: lattice.ErrNotFound, which names the contexts
 // that there are, and lattice.ErrInvalid, also for what weft cannot do: nsc and SOCKS.
 func LoadContext(name string) (cfg Config, err error) {
 	path := name
 	if !strings.ContainsAny(name, `/\`) {
-		path = filepath.Join(ContextDir(), name+".json")
+		path = filepath.Join(contextDir(), name+".json")
 	}
 	data, err := readSmall(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -96,8 +96,8 @@ func LoadContext(name string) (cfg Config, err error) {
 	return cfg, nil
 }
 
-// ContextDir is where the nats tool keeps its contexts: nats/context below XDG_CONFIG_HOME, or below ~/.config.
-func ContextDir() string {
+// contextDir is where the nats tool keeps its contexts: nats/context below XDG_CONFIG_HOME, or below ~/.config.
+func contextDir() string {
 	base := os.Getenv("XDG_CONFIG_HOME")
 	if base == "" {
 		home, _ := os.UserHomeDir() // without one nothing is found there
@@ -108,15 +108,15 @@ func ContextDir() string {
 
 // thereAre tells which contexts one could have meant.
 func thereAre() string {
-	files, _ := filepath.Glob(filepath.Join(ContextDir(), "*.json")) // the pattern is well formed
+	files, _ := filepath.Glob(filepath.Join(contextDir(), "*.json")) // the pattern is well formed
 	if len(files) == 0 {
-		return "there is none in " + ContextDir()
+		return "there is none in " + contextDir()
 	}
 	var names []string
 	for _, f := range files[:min(len(files), 10)] {
 		names = append(names, strings.TrimSuffix(filepath.Base(f), ".json"))
 	}
-	return fmt.Sprintf("in %s there are: %s", ContextDir(), strings.Join(names, ", "))
+	return fmt.Sprintf("in %s there are: %s", contextDir(), strings.Join(names, ", "))
 }
 
 func expandHome(path string) (string, error) {

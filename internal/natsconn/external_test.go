@@ -151,7 +151,7 @@ func certificates(t *testing.T, dir string) (ca, cert, key string, serverTLS *tl
 func TestExternalServers(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", dir)
-	if err := os.MkdirAll(ContextDir(), 0o700); err != nil {
+	if err := os.MkdirAll(contextDir(), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	operator, creds := operatorMode(t, dir)
@@ -204,7 +204,7 @@ func TestExternalServers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			write(t, ContextDir(), "mine.json", text)
+			write(t, contextDir(), "mine.json", text)
 			cfg, err := LoadContext("mine")
 			if err != nil {
 				t.Fatal(err)
@@ -317,10 +317,10 @@ func TestBridge(t *testing.T) {
 func TestContextFiles(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", dir)
-	if err := os.MkdirAll(ContextDir(), 0o700); err != nil {
+	if err := os.MkdirAll(contextDir(), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	file := write(t, ContextDir(), "full.json",
+	file := write(t, contextDir(), "full.json",
 		[]byte(`{"description":"","url":"tls://a:1,tls://b:2","socks_proxy":"","token":"","user":"u","password":"p",
 		"creds":"","nkey":"","cert":"","key":"","ca":"~/ca.pem","nsc":"","jetstream_domain":"hub",
 		"jetstream_api_prefix":"","jetstream_event_prefix":"",
@@ -345,7 +345,7 @@ func TestContextFiles(t *testing.T) {
 		"socks": `{"socks_proxy":"socks5://x"}`, "garbage": `{"password":"hunter2"`,
 		"prefix": `{"jetstream_api_prefix":"X.API"}`, "two": `{"user":"u","password":"hunter2","token":"t"}`,
 		"nkey": `{"nkey":"/nonexistent"}`, "url": `{"url":"http://x"}`} {
-		write(t, ContextDir(), "bad.json", []byte(text))
+		write(t, contextDir(), "bad.json", []byte(text))
 		if _, err := LoadContext("bad"); !errors.Is(err, lattice.ErrInvalid) ||
 			strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", name, err)

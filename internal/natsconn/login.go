@@ -98,13 +98,13 @@ func (c Config) Fingerprint() (string, error) {
 }
 
 // Reconnect ends the connection and makes it anew, with the credentials that its files or Config.Login hold now. It
-// flushes first, and returns when the server knows all subscriptions again, or after DefaultReconnectTimeout when ctx
+// flushes first, and returns when the server knows all subscriptions again, or after defaultReconnectTimeout when ctx
 // has no deadline. Requests that wait for an answer on nc fail, and messages on their way to it are lost: move what
 // matters to another connection before.
 func Reconnect(ctx context.Context, nc *nats.Conn) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, DefaultReconnectTimeout)
+		ctx, cancel = context.WithTimeout(ctx, defaultReconnectTimeout)
 		defer cancel()
 	}
 	fail := func(err error) error {

@@ -34,7 +34,7 @@ const (
 	// DefaultMaxPayloadBytes is above the 1 MiB of a bare nats-server, so that values of a mebibyte and more fit into
 	// JetStream's key-value store. It is the most that NATS recommends.
 	DefaultMaxPayloadBytes = 8 << 20
-	DefaultReadyTimeout    = 20 * time.Second
+	defaultReadyTimeout    = 20 * time.Second
 )
 
 const (
@@ -158,7 +158,7 @@ type Server struct {
 }
 
 // Start runs a server and returns when it accepts connections and JetStream is ready. ctx is for starting only;
-// without a deadline DefaultReadyTimeout applies. Errors: those of Validate; lattice.ErrConflict when the port or the
+// without a deadline defaultReadyTimeout applies. Errors: those of Validate; lattice.ErrConflict when the port or the
 // data directory is in use; lattice.ErrUnavailable when the data directory cannot be used; lattice.ErrTimeout.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
@@ -175,7 +175,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, DefaultReadyTimeout)
+		ctx, cancel = context.WithTimeout(ctx, defaultReadyTimeout)
 		defer cancel()
 	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {

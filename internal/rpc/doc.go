@@ -38,9 +38,9 @@ var askWho, unbegunMark = []string{"who"}, []string{"1"}
 // DefaultTimeout bounds a call whose context has no deadline.
 const DefaultTimeout = 2 * time.Second
 
-// DefaultServeTimeout bounds the serving of a call whose caller does not say how long it waits, as callers that are not
+// defaultServeTimeout bounds the serving of a call whose caller does not say how long it waits, as callers that are not
 // weft's own. They may wait longer than DefaultTimeout, and give up by themselves.
-const DefaultServeTimeout = 30 * time.Second
+const defaultServeTimeout = 30 * time.Second
 
-// DefaultLimit is the number of calls that an endpoint admits at the same time unless it says otherwise.
-const DefaultLimit = 1024
+// defaultLimit is the number of calls that an endpoint admits at the same time unless it says otherwise.
+const defaultLimit = 1024

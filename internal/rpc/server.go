@@ -29,7 +29,7 @@ import (
 type ServerConfig struct {
 	Lattice  lattice.Name
 	Verifier *signing.Verifier
-	Timeout  time.Duration // for calls that say no remaining time; default DefaultServeTimeout
+	Timeout  time.Duration // for calls that say no remaining time; default defaultServeTimeout
 	MaxBytes uint64        // bounds requests and responses; default invocation.DefaultMaxBytes
 	Budget   *load.Budget  // bounds what large payloads take of the process's memory; default a budget of its own
 	MaxAge   time.Duration // how long ago an invocation may have been signed; 0: any time, as in the dialect
@@ -53,7 +53,7 @@ type Endpoint struct {
 	Target  wire.Entity // invocations addressed to another key are refused with lattice.ErrWrongTarget
 	Subject string
 	Queue   string
-	Limit   int // calls admitted at the same time; beyond it lattice.ErrBusy; default DefaultLimit
+	Limit   int // calls admitted at the same time; beyond it lattice.ErrBusy; default defaultLimit
 	// Instances is how many calls can be served without waiting. Those beyond it are admitted as long as the time that
 	// they would wait is bounded (load.Admission), up to Limit; others get lattice.ErrBusy. 0: as many as Limit.
 	Instances int
@@ -85,7 +85,7 @@ type Server struct {
 // NewServer returns a server on a connection. Nothing is served until Serve.
 func NewServer(nc *nats.Conn, cfg ServerConfig) *Server {
 	if cfg.Timeout <= 0 {
-		cfg.Timeout = DefaultServeTimeout
+		cfg.Timeout = defaultServeTimeout
 	}
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = invocation.DefaultMaxBytes
@@ -158,10 +158,10 @@ func (s *Server) open(sub *Subscription) error {
 }
 
 // SetLimit changes how many calls are admitted at the same time, and how many of them are served without waiting; 0 or
-// less means DefaultLimit, and all of them.
+// less means defaultLimit, and all of them.
 func (sub *Subscription) SetLimit(n, instances int) {
 	if n <= 0 {
-		n = DefaultLimit
+		n = defaultLimit
 	}
 	sub.queue.SetLimit(n, instances)
 }

@@ -29,8 +29,8 @@ const (
 	Window = 512 << 10
 	// Piece is how many bytes one frame carries at most.
 	Piece = 48 << 10
-	// MaxTrailers is how many bytes the trailers of a body take at most, encoded.
-	MaxTrailers = 16 << 10
+	// maxTrailers is how many bytes the trailers of a body take at most, encoded.
+	maxTrailers = 16 << 10
 	// MaxFrame is how many bytes the payload of any frame has at most.
 	MaxFrame = Piece
 	// MaxHead is how many bytes the head of an answer has at most: it goes in one message, whichever way it goes.
@@ -52,9 +52,9 @@ func encodeTrailers(fields []Field) ([]byte, error) {
 	for _, f := range fields {
 		size += 4 + len(f.Name) + len(f.Value)
 	}
-	if size > MaxTrailers {
+	if size > maxTrailers {
 		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: "end a stream",
-			Detail: fmt.Sprintf("its trailers take %d bytes, at most %d allowed", size, MaxTrailers)}
+			Detail: fmt.Sprintf("its trailers take %d bytes, at most %d allowed", size, maxTrailers)}
 	}
 	b := make([]byte, 0, size)
 	for _, f := range fields {
@@ -66,8 +66,8 @@ func encodeTrailers(fields []Field) ([]byte, error) {
 }
 
 func decodeTrailers(b []byte) ([]Field, error) {
-	if len(b) > MaxTrailers {
-		return nil, errFormat("trailers of %d bytes, at most %d allowed", len(b), MaxTrailers)
+	if len(b) > maxTrailers {
+		return nil, errFormat("trailers of %d bytes, at most %d allowed", len(b), maxTrailers)
 	}
 	var fields []Field
 	for len(b) > 0 {

@@ -160,7 +160,7 @@ func (c *Caller) Start(ctx context.Context, s *Stream, sent func()) *Sending {
 		defer close(w.done)
 		defer sent()
 		source := &source{Reader: c.Body}
-		err := s.CopyFrom(ctx, source)
+		err := s.copyFrom(ctx, source)
 		switch {
 		case source.err != nil && !w.released.Load():
 			w.err = source.err

@@ -330,16 +330,6 @@ func (s *Stream) Readable() <-chan struct{} {
 	return s.readable.wait()
 }
 
-// Finished is closed when the body that is read has come whole, or never will; nil: it has, or will not.
-func (s *Stream) Finished() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended || s.err != nil || s.stopped {
-		return nil
-	}
-	return s.readable.wait()
-}
-
 // Trailers are those of the body that is read. They are there once Next has returned io.EOF.
 func (s *Stream) Trailers() []Field {
 	s.mu.Lock()
@@ -368,13 +358,13 @@ func (s *Stream) Stop() {
 
 // Errors of writing.
 var (
-	// ErrUnwanted says that the other end wants no more of the body.
-	ErrUnwanted = &lattice.Error{Code: lattice.ErrCanceled, Op: "write to a stream",
+	// errUnwanted says that the other end wants no more of the body.
+	errUnwanted = &lattice.Error{Code: lattice.ErrCanceled, Op: "write to a stream",
 		Detail: "the other end reads no more of it"}
 	errClosed = &lattice.Error{Code: lattice.ErrInvalid, Op: "write to a stream", Detail: "it has ended"}
 )
 
-// Write sends bytes, and waits while the other end has no room. The error is that of ctx, ErrUnwanted, or why the
+// Write sends bytes, and waits while the other end has no room. The error is that of ctx, errUnwanted, or why the
 // stream broke; how much was sent before it does not matter, since the body is not whole then.
 func (s *Stream) Write(ctx context.Context, p []byte) error {
 	for len(p) > 0 {
@@ -417,7 +407,7 @@ func (s *Stream) reserve(bytes int) (n int, wait <-chan struct{}, err error) {
 	case s.closed:
 		return 0, nil, errClosed
 	case s.unwanted:
-		return 0, nil, ErrUnwanted
+		return 0, nil, errUnwanted
 	}
 	if n = min(bytes, s.credit, Piece); n == 0 {
 		return 0, s.writable.wait(), nil
@@ -434,7 +424,7 @@ func (s *Stream) Room() (int, error) {
 	case s.err != nil:
 		return 0, s.err
 	case s.unwanted:
-		return 0, ErrUnwanted
+		return 0, errUnwanted
 	}
 	return s.credit, nil
 }
@@ -490,9 +480,9 @@ func (s *Stream) Ended() bool {
 // Alive tells the other end that this one is still there.
 func (s *Stream) Alive(ctx context.Context) error { return s.send(ctx, Alive, nil) }
 
-// CopyFrom writes what r gives until its end, as it comes, and returns r's error or that of Write. It does not end the
+// copyFrom writes what r gives until its end, as it comes, and returns r's error or that of Write. It does not end the
 // body. A Read of r that waits holds it up: its owner must end that.
-func (s *Stream) CopyFrom(ctx context.Context, r io.Reader) error {
+func (s *Stream) copyFrom(ctx context.Context, r io.Reader) error {
 	buf := block(Piece)
 	defer recycle(buf)
 	for {

@@ -52,7 +52,7 @@ func TestTrailers(t *testing.T) {
 			}
 		}
 	}
-	_, err := encodeTrailers([]Field{{"a", string(make([]byte, MaxTrailers))}})
+	_, err := encodeTrailers([]Field{{"a", string(make([]byte, maxTrailers))}})
 	if lattice.CodeOf(err) != lattice.ErrTooLarge {
 		t.Errorf("too large: %v", err)
 	}

@@ -21,8 +21,8 @@ import (
 	"github.com/weftlattice/weft/lattice/oci"
 )
 
-// DefaultCacheBytes is how much a cache keeps: 1 GiB.
-const DefaultCacheBytes = 1 << 30
+// defaultCacheBytes is how much a cache keeps: 1 GiB.
+const defaultCacheBytes = 1 << 30
 
 // Config says where artifacts come from.
 type Config struct {
@@ -75,7 +75,7 @@ func New(cfg Config) (*Resolver, error) {
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "resolve artifacts", Entity: cfg.CacheDir, Err: err}
 	}
 	if cfg.CacheBytes <= 0 {
-		cfg.CacheBytes = DefaultCacheBytes
+		cfg.CacheBytes = defaultCacheBytes
 	}
 	if cfg.MaxBytes <= 0 {
 		cfg.MaxBytes = store.MaxBytes

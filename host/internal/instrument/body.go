@@ -159,7 +159,7 @@ func (b *body) open(loop, width int) {
 
 func (b *body) readLocals(r *reader) {
 	m := b.module
-	n := r.Count("groups of locals", MaxLocals)
+	n := r.Count("groups of locals", maxLocals)
 	b.decl = uint32(r.Off)
 	var locals uint64
 	for ; n > 0 && r.Err == nil; n-- {
@@ -171,8 +171,8 @@ func (b *body) readLocals(r *reader) {
 		locals += uint64(g.n)
 		b.groups = append(b.groups, g)
 	}
-	if locals > MaxLocals {
-		r.Fail("%d locals in a function, %d allowed", locals, MaxLocals)
+	if locals > maxLocals {
+		r.Fail("%d locals in a function, %d allowed", locals, maxLocals)
 	}
 	if t := m.functions[b.index]; t < uint32(len(m.types)) {
 		b.params, b.results = m.types[t].Params, m.types[t].Results

@@ -68,7 +68,7 @@ const (
 
 // code rewrites the code section.
 func (m *module) code(r *reader) []byte {
-	n := r.Count("function bodies", MaxEntries)
+	n := r.Count("function bodies", maxEntries)
 	if defined := len(m.functions) - m.imported; n != uint32(defined) {
 		r.Fail("%d bodies for %d functions", n, defined)
 		return nil
@@ -76,8 +76,8 @@ func (m *module) code(r *reader) []byte {
 	if n == 0 {
 		return r.B
 	}
-	if uint64(n)*uint64(m.globals) > MaxGlobalUses {
-		r.Fail("%d functions and %d globals, whose product is to be %d at most", n, m.globals, MaxGlobalUses)
+	if uint64(n)*uint64(m.globals) > maxGlobalUses {
+		r.Fail("%d functions and %d globals, whose product is to be %d at most", n, m.globals, maxGlobalUses)
 		return nil
 	}
 	f := function{body: body{module: m}, seen: map[uint32]struct{}{}}
@@ -85,8 +85,8 @@ func (m *module) code(r *reader) []byte {
 	m.summaries = make([]summary, n)
 	for i := range bodies {
 		size := r.U32()
-		if size > MaxFunctionBytes {
-			r.Fail("function of %d bytes, %d allowed", size, MaxFunctionBytes)
+		if size > maxFunctionBytes {
+			r.Fail("function of %d bytes, %d allowed", size, maxFunctionBytes)
 		}
 		b := r.Take(size)
 		bodies[i] = &reader{Reader: wasmbin.Reader{B: b, Base: r.Base + r.Off - len(b), What: r.What, Err: r.Err},
@@ -99,24 +99,24 @@ func (m *module) code(r *reader) []byte {
 		if r.Err = f.checkWidth(); r.Err != nil {
 			return nil
 		}
-		if m.width += f.width; m.width > MaxModuleWidth {
+		if m.width += f.width; m.width > maxModuleWidth {
 			r.Fail("the calls and branches of the functions up to %d pass %d values, %d allowed; "+
 				"hand structures over by memory",
-				f.index, m.width, MaxModuleWidth)
+				f.index, m.width, maxModuleWidth)
 			return nil
 		}
-		if m.reloads += f.reloads; m.reloads > MaxModuleReads {
+		if m.reloads += f.reloads; m.reloads > maxModuleReads {
 			r.Fail("the functions up to %d read %d mutable globals again after calls, %d allowed; "+
 				"use fewer mutable globals",
-				f.index, m.reloads, MaxModuleReads)
+				f.index, m.reloads, maxModuleReads)
 			return nil
 		}
 		m.summaries[i] = f.summarize()
 		if m.summaries[i].late && !f.pays() {
 			m.summaries[i] = summary{}
 		}
-		if m.locals += uint64(f.locals); m.locals > MaxModuleLocals {
-			r.Fail("%d locals in the module, %d allowed", m.locals, MaxModuleLocals)
+		if m.locals += uint64(f.locals); m.locals > maxModuleLocals {
+			r.Fail("%d locals in the module, %d allowed", m.locals, maxModuleLocals)
 		}
 	}
 	m.findFree()

@@ -37,7 +37,7 @@
 //   - Whatever is appended gets the last index of its kind: no other index shifts.
 //   - The start section becomes an export, StartFunc. A start function would otherwise run inside the instantiation,
 //     before the host could reach the stop flag. The code that instantiates the module must call it first.
-//   - Tables are capped at MaxTableElements, so that table.grow is no way around the memory limit.
+//   - Tables are capped at maxTableElements, so that table.grow is no way around the memory limit.
 //   - Of the custom sections everything is kept but what would become wrong because code has moved (".debug_*",
 //     "reloc.*", "linking", "metadata.code.*", "sourceMappingURL", "external_debug_info"), and local names, which no
 //     tool reads. The "name" section stays for the sake of stack traces, unless it is malformed: then it goes, too.
@@ -70,8 +70,8 @@
 //   - or is at most 12 units of plain arithmetic, 10 ms for as many frames as the engine's stack holds;
 //   - or gets a check before its end.
 //
-// What is left are instructions that take long by themselves: memory.init and those of tables, bounded by MaxInitBytes
-// and MaxTableElements, some milliseconds.
+// What is left are instructions that take long by themselves: memory.init and those of tables, bounded by maxInitBytes
+// and maxTableElements, some milliseconds.
 //
 // # Trust
 //

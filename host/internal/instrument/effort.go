@@ -6,11 +6,11 @@ import "github.com/weftlattice/weft/host/internal/wasmbin"
 // take it two seconds, 100 000 of them minutes, in which nothing in the same process can interrupt it. The bounds below
 // are those parts'; they refuse at once what would be cut off later. docs/security.md has what was measured.
 const (
-	MaxFunctionBranches = 31_600 // see branches
+	maxFunctionBranches = 31_600 // see branches
 	// sum over all functions of the square of a function's branches; Go's own compiler has 4 × 10⁹
-	MaxModuleEffort = 10_000_000_000
+	maxModuleEffort = 10_000_000_000
 	// call instructions; each takes the engine 140 bytes until the module is compiled
-	MaxModuleCalls = 2_000_000
+	maxModuleCalls = 2_000_000
 )
 
 // sectionBounds bound the sections whose entries cost the engine more than their bytes.
@@ -18,12 +18,12 @@ var sectionBounds = map[byte]struct {
 	entries, bytes int
 }{
 	secType:     {50_000, 1 << 20},
-	secImport:   {10_000, MaxModuleBytes},
-	secFunction: {200_000, MaxModuleBytes},
-	secGlobal:   {100_000, MaxModuleBytes},
-	secExport:   {100_000, MaxModuleBytes},
+	secImport:   {10_000, maxModuleBytes},
+	secFunction: {200_000, maxModuleBytes},
+	secGlobal:   {100_000, maxModuleBytes},
+	secExport:   {100_000, maxModuleBytes},
 	secElement:  {100_000, 2 << 20},
-	secData:     {100_000, MaxModuleBytes},
+	secData:     {100_000, maxModuleBytes},
 }
 
 // checkEffort refuses what would take the engine too long. What is malformed is left for the rewriter to tell.
@@ -45,17 +45,17 @@ func checkEffort(sections []section) error {
 		r.U32()
 		for i := 0; r.More(); i++ {
 			b, c := branches(&reader{Reader: wasmbin.Reader{B: r.Take(r.U32()), What: r.What, Err: r.Err}})
-			if calls += c; calls > MaxModuleCalls {
-				return bad("more than %d call instructions", MaxModuleCalls)
+			if calls += c; calls > maxModuleCalls {
+				return bad("more than %d call instructions", maxModuleCalls)
 			}
-			if b > MaxFunctionBranches {
+			if b > maxFunctionBranches {
 				return bad("too many branches to compile in reasonable time: the function %d has %d, %d allowed; "+
-					"divide it", i, b, MaxFunctionBranches)
+					"divide it", i, b, maxFunctionBranches)
 			}
-			if effort += b * b; effort > MaxModuleEffort {
+			if effort += b * b; effort > maxModuleEffort {
 				return bad("too many branches to compile in reasonable time: the squares of the functions' branches "+
 					"exceed %d at the function %d, which has %d; divide the module",
-					MaxModuleEffort, i, b)
+					maxModuleEffort, i, b)
 			}
 		}
 	}
@@ -65,7 +65,7 @@ func checkEffort(sections []section) error {
 // branches counts the places of a function body where the flow divides or joins, a loop for four since code is inserted
 // at its head, and the calls.
 func branches(r *reader) (branches, calls uint64) {
-	for n := r.Count("groups of locals", MaxLocals); n > 0 && r.Err == nil; n-- {
+	for n := r.Count("groups of locals", maxLocals); n > 0 && r.Err == nil; n-- {
 		r.U32()
 		r.Byte()
 	}

@@ -82,7 +82,7 @@ func (r *reader) instruction() (i instr) {
 	case op == 0x0c || op == 0x0d: // br, br_if
 		i.class, i.imm, i.maybe = jumps, r.U32(), op == 0x0d
 	case op == 0x0e: // br_table
-		for n := r.Count("branch targets", MaxFunctionBytes); n > 0 && r.Err == nil; n-- {
+		for n := r.Count("branch targets", maxFunctionBytes); n > 0 && r.Err == nil; n-- {
 			r.U32()
 		}
 		r.U32()

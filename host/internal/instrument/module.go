@@ -191,8 +191,8 @@ func split(wasm []byte) ([]section, error) {
 			r.Fail("unknown section %d", id)
 		case id != secCustom && rank[id] <= last:
 			r.Fail("section %s is out of order", sectionNames[id])
-		case len(sections) == MaxSections:
-			r.Fail("more than %d sections", MaxSections)
+		case len(sections) == maxSections:
+			r.Fail("more than %d sections", maxSections)
 		case id != secCustom:
 			last = rank[id]
 		}
@@ -212,8 +212,8 @@ func header(wasm []byte) error {
 		return bad("a component where a core module is wanted")
 	case !bytes.Equal(wasm[4:8], []byte{1, 0, 0, 0}):
 		return bad("unknown version %x of the binary format", wasm[4:8])
-	case len(wasm) > MaxModuleBytes:
-		return bad("module of %d bytes, %d allowed", len(wasm), MaxModuleBytes)
+	case len(wasm) > maxModuleBytes:
+		return bad("module of %d bytes, %d allowed", len(wasm), maxModuleBytes)
 	}
 	return nil
 }
@@ -276,7 +276,7 @@ func names(b []byte) (kept []byte, ok bool) {
 		case 0:
 			s.Name()
 		case 1:
-			for n := s.Count("names", MaxEntries); n > 0 && s.Err == nil; n-- {
+			for n := s.Count("names", maxEntries); n > 0 && s.Err == nil; n-- {
 				s.U32()
 				s.Name()
 			}

@@ -36,7 +36,7 @@ func (m *module) section(id byte, r *reader) {
 	case secExport:
 		body = m.exports(r)
 	case secElement:
-		for n := r.Count("element segments", MaxEntries); n > 0 && r.Err == nil; n-- {
+		for n := r.Count("element segments", maxEntries); n > 0 && r.Err == nil; n-- {
 			r.element()
 		}
 	case secDataCount:
@@ -44,7 +44,7 @@ func (m *module) section(id byte, r *reader) {
 	case secCode:
 		body = m.code(r)
 	case secData:
-		for n := r.Count("data segments", MaxEntries); n > 0 && r.Err == nil; n-- {
+		for n := r.Count("data segments", maxEntries); n > 0 && r.Err == nil; n-- {
 			r.data()
 		}
 	}
@@ -57,10 +57,10 @@ func (m *module) section(id byte, r *reader) {
 // typeSection appends the types of the helpers, and those of blocks that leave what functions with several results
 // return.
 func (m *module) typeSection(r *reader) []byte {
-	n := r.Count("types", MaxEntries)
+	n := r.Count("types", maxEntries)
 	from := r.Off
 	values := func(what string) []byte {
-		n := r.Count(what, MaxParams)
+		n := r.Count(what, maxParams)
 		from := r.Off
 		for range n {
 			r.valueType()
@@ -87,7 +87,7 @@ func (m *module) typeSection(r *reader) []byte {
 
 // functionSection appends the helpers, unless there is nothing to help.
 func (m *module) functionSection(r *reader) []byte {
-	n := r.Count("functions", MaxEntries)
+	n := r.Count("functions", maxEntries)
 	if n == 0 {
 		return r.B
 	}
@@ -106,7 +106,7 @@ func (m *module) functionSection(r *reader) []byte {
 }
 
 func (m *module) imports(r *reader) {
-	for n := r.Count("imports", MaxEntries); n > 0 && r.Err == nil; n-- {
+	for n := r.Count("imports", maxEntries); n > 0 && r.Err == nil; n-- {
 		i := Import{Module: r.Name(), Name: r.Name(), Kind: ImportKind(r.Byte())}
 		switch i.Kind {
 		case FuncImport:
@@ -163,7 +163,7 @@ func (m *module) memory(r *reader) {
 
 // tableSection lowers the tables' maxima.
 func (m *module) tableSection(r *reader) []byte {
-	n := r.Count("tables", MaxTables)
+	n := r.Count("tables", maxTables)
 	out := appendU32(nil, n)
 	for ; n > 0 && r.Err == nil; n-- {
 		m.tables++
@@ -172,12 +172,12 @@ func (m *module) tableSection(r *reader) []byte {
 		out = append(out, r.B[from:r.Off]...)
 		low, high, bounded := r.limits()
 		switch {
-		case low > MaxTableElements:
-			r.Fail("table of %d elements, %d allowed", low, MaxTableElements)
+		case low > maxTableElements:
+			r.Fail("table of %d elements, %d allowed", low, maxTableElements)
 		case bounded && high < low:
 			r.Fail("table with a maximum below its minimum")
-		case !bounded || high > MaxTableElements:
-			high = MaxTableElements
+		case !bounded || high > maxTableElements:
+			high = maxTableElements
 		}
 		m.tablesLow, m.tablesHigh = m.tablesLow+uint64(low), m.tablesHigh+uint64(high)
 		out = appendU32(appendU32(append(out, 1), low), high)
@@ -200,7 +200,7 @@ func (m *module) global(r *reader) {
 
 // globalSection appends the globals of the helpers.
 func (m *module) globalSection(r *reader) []byte {
-	n := r.Count("globals", MaxEntries)
+	n := r.Count("globals", maxEntries)
 	from := r.Off
 	for range n {
 		if m.global(r); r.Err != nil {
@@ -214,7 +214,7 @@ func (m *module) globalSection(r *reader) []byte {
 
 // exports appends the exports of the globals and, if there is one, of the start function.
 func (m *module) exports(r *reader) []byte {
-	n := r.Count("exports", MaxEntries)
+	n := r.Count("exports", maxEntries)
 	from := r.Off
 	for i := n; i > 0 && r.Err == nil; i-- {
 		name := r.Name()
@@ -279,7 +279,7 @@ func (r *reader) element() {
 			r.Fail("unknown kind of element")
 		}
 	}
-	for n := r.Count("elements", MaxTableElements); n > 0 && r.Err == nil; n-- {
+	for n := r.Count("elements", maxTableElements); n > 0 && r.Err == nil; n-- {
 		if expressions {
 			r.constant()
 		} else {
@@ -305,7 +305,7 @@ func (r *reader) data() {
 	default:
 		r.Fail("unknown kind of data segment %d", flags)
 	}
-	if size := len(r.Take(r.U32())); size > MaxInitBytes && r.module != nil && r.module.inits {
-		r.Fail("data segment of %d bytes beside memory.init, %d allowed", size, MaxInitBytes)
+	if size := len(r.Take(r.U32())); size > maxInitBytes && r.module != nil && r.module.inits {
+		r.Fail("data segment of %d bytes beside memory.init, %d allowed", size, maxInitBytes)
 	}
 }

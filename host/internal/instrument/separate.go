@@ -121,7 +121,7 @@ func (s *separation) because(format string, args ...any) {
 func (s *separation) read(id byte, r *reader) {
 	switch id {
 	case secImport:
-		for n := r.Count("imports", MaxEntries); n > 0 && r.Err == nil; n-- {
+		for n := r.Count("imports", maxEntries); n > 0 && r.Err == nil; n-- {
 			r.Name()
 			r.Name()
 			switch ImportKind(r.Byte()) {
@@ -138,7 +138,7 @@ func (s *separation) read(id byte, r *reader) {
 			}
 		}
 	case secGlobal:
-		for n := r.Count("globals", MaxEntries); n > 0 && r.Err == nil; n-- {
+		for n := r.Count("globals", maxEntries); n > 0 && r.Err == nil; n-- {
 			kind, mutable := r.Byte(), r.Byte() == 1
 			if mutable {
 				if s.mutable = append(s.mutable, uint32(len(s.globals))); len(s.mutable) > maxMutable {
@@ -152,21 +152,21 @@ func (s *separation) read(id byte, r *reader) {
 			r.constant()
 		}
 	case secExport:
-		for n := r.Count("exports", MaxEntries); n > 0 && r.Err == nil; n-- {
+		for n := r.Count("exports", maxEntries); n > 0 && r.Err == nil; n-- {
 			name, kind, index := r.Name(), r.Byte(), r.U32()
 			if kind == 3 && strings.HasPrefix(name, ReservedPrefix) {
 				s.taken[index] = true
 			}
 		}
 	case secCode:
-		for n := r.Count("function bodies", MaxEntries); n > 0 && r.Err == nil && s.opaque == ""; n-- {
+		for n := r.Count("function bodies", maxEntries); n > 0 && r.Err == nil && s.opaque == ""; n-- {
 			body := r.Take(r.U32())
 			b := &reader{Reader: wasmbin.Reader{B: body, Base: r.Base + r.Off - len(body), What: r.What, Err: r.Err}}
 			s.body(b)
 			r.Err = b.Err
 		}
 	case secData:
-		for n := r.Count("data segments", MaxEntries); n > 0 && r.Err == nil; n-- {
+		for n := r.Count("data segments", maxEntries); n > 0 && r.Err == nil; n-- {
 			s.segment(r)
 		}
 	}
@@ -175,7 +175,7 @@ func (s *separation) read(id byte, r *reader) {
 // body looks for instructions that change tables or drop segments. Those that read a passive segment go with them: a
 // segment is kept where its use cannot be ruled out.
 func (s *separation) body(r *reader) {
-	for n := r.Count("groups of locals", MaxLocals); n > 0 && r.Err == nil; n-- {
+	for n := r.Count("groups of locals", maxLocals); n > 0 && r.Err == nil; n-- {
 		r.U32()
 		r.valueType()
 	}

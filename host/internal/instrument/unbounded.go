@@ -28,7 +28,7 @@ func Unbounded(wasm []byte) ([]byte, error) {
 }
 
 func unboundedImports(r *reader) []byte {
-	n := r.Count("imports", MaxEntries)
+	n := r.Count("imports", maxEntries)
 	out := appendU32(make([]byte, 0, len(r.B)), n)
 	for ; n > 0 && r.Err == nil; n-- {
 		from := r.Off

@@ -10,28 +10,28 @@ import "github.com/weftlattice/weft/host/internal/wasmbin"
 // engine compares them with each other. docs/benchmarks.md has what each of these bounds costs, and how far below them
 // compilers stay.
 const (
-	MaxFunctionWidth = 1_000_000     // values that the calls and branches of a function pass
-	MaxModuleWidth   = 10_000_000    // of all functions together
-	MaxFunctionReads = 4_000_000     // mutable globals times the calls of a function
-	MaxModuleReads   = 100_000_000   // of all functions together
-	MaxFunctionJoins = 4_000_000     // locals of a function times the places where its flow divides or joins
-	MaxFunctionPairs = 4_000_000_000 // the square of the locals times those places
-	MaxGlobalUses    = 1 << 30       // functions times globals: the engine goes through all globals for each function
+	maxFunctionWidth = 1_000_000     // values that the calls and branches of a function pass
+	maxModuleWidth   = 10_000_000    // of all functions together
+	maxFunctionReads = 4_000_000     // mutable globals times the calls of a function
+	maxModuleReads   = 100_000_000   // of all functions together
+	maxFunctionJoins = 4_000_000     // locals of a function times the places where its flow divides or joins
+	maxFunctionPairs = 4_000_000_000 // the square of the locals times those places
+	maxGlobalUses    = 1 << 30       // functions times globals: the engine goes through all globals for each function
 )
 
 // checkWidth refuses a function that is too wide for the engine.
 func (b *body) checkWidth() error {
 	locals := uint64(b.locals)
 	switch {
-	case b.width > MaxFunctionWidth:
+	case b.width > maxFunctionWidth:
 		return bad("function %d passes %d values by its calls and branches, %d allowed; "+
 			"hand structures over by memory, or divide the function",
-			b.index, b.width, MaxFunctionWidth)
-	case b.reloads > MaxFunctionReads:
+			b.index, b.width, maxFunctionWidth)
+	case b.reloads > maxFunctionReads:
 		return bad("function %d reads %d mutable globals again after its calls, %d allowed; "+
 			"use fewer mutable globals, or divide the function",
-			b.index, b.reloads, MaxFunctionReads)
-	case locals*b.joins > MaxFunctionJoins || locals*locals*b.joins > MaxFunctionPairs:
+			b.index, b.reloads, maxFunctionReads)
+	case locals*b.joins > maxFunctionJoins || locals*locals*b.joins > maxFunctionPairs:
 		return bad("function %d has %d locals and %d branches, which is too much to compile together; "+
 			"use fewer locals, or divide the function",
 			b.index, locals, b.joins)

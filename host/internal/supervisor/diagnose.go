@@ -24,12 +24,12 @@ func startError(path string, err error) error {
 	if errors.As(err, &pe) {
 		err = pe.Err // the path is the entity
 	}
-	return &lattice.Error{Code: code, Op: "start", Entity: path, Detail: Diagnose(path, err), Err: err}
+	return &lattice.Error{Code: code, Op: "start", Entity: path, Detail: diagnose(path, err), Err: err}
 }
 
-// Diagnose says in words why the system may have refused to run a program: another architecture or system, not
+// diagnose says in words why the system may have refused to run a program: another architecture or system, not
 // executable, an interpreter that is not installed. It returns "" when nothing strikes.
-func Diagnose(path string, err error) string {
+func diagnose(path string, err error) string {
 	info, statErr := os.Stat(path)
 	switch {
 	case errors.Is(statErr, fs.ErrNotExist):

@@ -208,7 +208,7 @@ func (g *Guard) start(ctx context.Context) (*guardRun, error) {
 	_ = outW.Close()
 	if err != nil {
 		_ = inW.Close()
-		return fail(lattice.ErrUnavailable, Diagnose(g.path, err), err)
+		return fail(lattice.ErrUnavailable, diagnose(g.path, err), err)
 	}
 	run := &guardRun{cmd: cmd, in: inW, exited: make(chan struct{})}
 	go func() { // owned by keep, or by the failure below

@@ -17,23 +17,23 @@ type Policy struct {
 
 // Defaults of Policy.
 const (
-	DefaultMinBackoff = 100 * time.Millisecond
-	DefaultMaxBackoff = 30 * time.Second
-	DefaultResetAfter = 10 * time.Second
+	defaultMinBackoff = 100 * time.Millisecond
+	defaultMaxBackoff = 30 * time.Second
+	defaultResetAfter = 10 * time.Second
 )
 
 func (p Policy) withDefaults() Policy {
 	if p.Min <= 0 {
-		p.Min = DefaultMinBackoff
+		p.Min = defaultMinBackoff
 	}
 	if p.Max <= 0 {
-		p.Max = DefaultMaxBackoff
+		p.Max = defaultMaxBackoff
 	}
 	if p.Max < p.Min {
 		p.Max = p.Min
 	}
 	if p.ResetAfter <= 0 {
-		p.ResetAfter = DefaultResetAfter
+		p.ResetAfter = defaultResetAfter
 	}
 	return p
 }

@@ -28,10 +28,10 @@ func TestTracker(t *testing.T) {
 	ended(30*time.Second, "failure 11")
 
 	tr.ready()
-	now = now.Add(DefaultResetAfter - 1)
+	now = now.Add(defaultResetAfter - 1)
 	ended(30*time.Second, "failure 12") // not healthy for long enough
 	tr.ready()
-	now = now.Add(DefaultResetAfter)
+	now = now.Add(defaultResetAfter)
 	ended(100*time.Millisecond, "restart in 100ms")
 	now = now.Add(time.Hour)
 	ended(200*time.Millisecond, "failure 2") // time while not ready is no health

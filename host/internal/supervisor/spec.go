@@ -14,8 +14,8 @@ import (
 
 // Defaults of Spec.
 const (
-	DefaultReadyTimeout = 10 * time.Second
-	DefaultGrace        = 2 * time.Second
+	defaultReadyTimeout = 10 * time.Second
+	defaultGrace        = 2 * time.Second
 )
 
 // Spec says what to run and how to know that it serves.
@@ -69,10 +69,10 @@ type Spec struct {
 
 func (s Spec) withDefaults() Spec {
 	if s.ReadyTimeout <= 0 {
-		s.ReadyTimeout = DefaultReadyTimeout
+		s.ReadyTimeout = defaultReadyTimeout
 	}
 	if s.Grace <= 0 {
-		s.Grace = DefaultGrace
+		s.Grace = defaultGrace
 	}
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)

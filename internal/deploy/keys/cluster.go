@@ -43,7 +43,7 @@ func (c *Cluster) load(first bool) (ring signing.Ring, issuers []string, err err
 		}
 		ring = signing.RingOf(c.given)
 	case c.SeedFile != "":
-		ring, err = c.Keeper.ReadRing(c.SeedFile)
+		ring, err = c.Keeper.readRing(c.SeedFile)
 		c.given = ring.Signer()
 	case !c.NodeFile.IsZero():
 		k := c.NodeFile
@@ -135,7 +135,7 @@ type File struct {
 // Load reads the keys.
 func (f File) Load() (signing.Ring, error) {
 	if f.Path != "" {
-		return f.Keeper.ReadRing(f.Path)
+		return f.Keeper.readRing(f.Path)
 	}
 	store, err := f.Keeper.Store()
 	if err != nil {

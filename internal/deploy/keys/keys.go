@@ -30,8 +30,8 @@ func (k Keeper) Store() (*signing.Keystore, error) {
 	return s, err
 }
 
-// ReadRing reads a file that may hold several keys, and be encrypted; "-" is standard input.
-func (k Keeper) ReadRing(file string) (signing.Ring, error) {
+// readRing reads a file that may hold several keys, and be encrypted; "-" is standard input.
+func (k Keeper) readRing(file string) (signing.Ring, error) {
 	text, err := localfile.Input(file, k.Stdin, signing.MaxKeyFileBytes)
 	if err != nil {
 		return signing.Ring{}, err
@@ -43,9 +43,9 @@ func (k Keeper) ReadRing(file string) (signing.Ring, error) {
 	return r, nil
 }
 
-// ReadSeed reads a file as ReadRing does, and returns the key that signs.
+// ReadSeed reads a file as readRing does, and returns the key that signs.
 func (k Keeper) ReadSeed(file string) (signing.KeyPair, error) {
-	r, err := k.ReadRing(file)
+	r, err := k.readRing(file)
 	return r.Signer(), err
 }
 

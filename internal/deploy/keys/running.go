@@ -17,7 +17,7 @@ func (k Keeper) running(l lattice.Name) (ring signing.Ring, issuers []string, ok
 		return ring, nil, false, nil
 	}
 	if up.SeedFile != "" {
-		ring, err = k.ReadRing(up.SeedFile)
+		ring, err = k.readRing(up.SeedFile)
 	} else {
 		var f *nodefile.File
 		if f, err = nodefile.Load(up.NodeFile); err == nil {

@@ -18,9 +18,9 @@ import (
 
 // Defaults of Host.
 const (
-	DefaultRPCTimeout     = 2 * time.Second
-	DefaultCtlTopicPrefix = "wasmbus.ctl"
-	DefaultLogLevel       = "info"
+	defaultRPCTimeout     = 2 * time.Second
+	defaultCtlTopicPrefix = "wasmbus.ctl"
+	defaultLogLevel       = "info"
 )
 
 // Host is the section "wasmcloud" or "weft".
@@ -36,9 +36,9 @@ type Host struct {
 	Name              string
 	Labels            map[string]string
 	Lattice           lattice.Name  // default lattice.DefaultName
-	RPCTimeout        time.Duration // default DefaultRPCTimeout
+	RPCTimeout        time.Duration // default defaultRPCTimeout
 	StructuredLogging bool
-	LogLevel          string // default DefaultLogLevel
+	LogLevel          string // default defaultLogLevel
 
 	NATSURL      string // "": none is named, so one is to be started
 	NATSCreds    string // path; absolute after Locate
@@ -49,7 +49,7 @@ type Host struct {
 	NATSToken    Secret
 
 	JSDomain              string
-	CtlTopicPrefix        string // default DefaultCtlTopicPrefix
+	CtlTopicPrefix        string // default defaultCtlTopicPrefix
 	AllowFileLoad         bool
 	FilesDirs             []string      // folders below which link values may name files; absolute after Locate
 	ProviderShutdownDelay time.Duration // 0: not given
@@ -79,8 +79,8 @@ type agreed struct {
 
 func (w walker) host(n *yaml.Node, path string) Host {
 	h := Host{
-		Lattice: lattice.DefaultName, RPCTimeout: DefaultRPCTimeout, CtlTopicPrefix: DefaultCtlTopicPrefix,
-		LogLevel: DefaultLogLevel,
+		Lattice: lattice.DefaultName, RPCTimeout: defaultRPCTimeout, CtlTopicPrefix: defaultCtlTopicPrefix,
+		LogLevel: defaultLogLevel,
 		Given:    map[string]bool{},
 	}
 	settings := map[string]*agreed{}

@@ -70,7 +70,7 @@ func IsExecutable(file string, data []byte) error {
 		return &lattice.Error{Code: lattice.ErrBadModule, Op: "read executable", Entity: file,
 			Detail: signing.Form(data) + ", and a provider's executable is wanted"}
 	}
-	return NoModule(file, data)
+	return noModule(file, data)
 }
 
 // ProviderPack is what a bare executable lacks to be a provider archive.

@@ -57,8 +57,8 @@ func (l *Lattice) checkRemote(ctx context.Context, ref string, known []string, o
 	return &lattice.Error{Code: lattice.ErrNotFound, Op: "find", Entity: lattice.Printable(ref), Detail: detail}
 }
 
-// JetStream is where the lattice keeps artifacts.
-func (l *Lattice) JetStream() (jetstream.JetStream, error) {
+// jetStream is where the lattice keeps artifacts.
+func (l *Lattice) jetStream() (jetstream.JetStream, error) {
 	js, err := natsconn.JetStream(l.nc)
 	if err != nil {
 		return nil, &lattice.Error{Code: lattice.ErrUnavailable, Op: "reach the lattice's store", Err: err}
@@ -71,7 +71,7 @@ func (l *Lattice) Push(ctx context.Context, name string, data []byte) (string, e
 	ctx, cancel := bound(ctx)
 	defer cancel()
 	l.step("pushing "+name+" ("+lattice.Size(int64(len(data)))+")", "")
-	js, err := l.JetStream()
+	js, err := l.jetStream()
 	if err != nil {
 		return "", err
 	}
@@ -127,7 +127,7 @@ func (l *Lattice) PushProvider(ctx context.Context, s *Signer, ref string,
 		}
 		return l.Push(ctx, a.Claims.Name, data)
 	}
-	if err := NoModule(ref, data); err != nil {
+	if err := noModule(ref, data); err != nil {
 		return "", err
 	}
 	pack.Name = cmp.Or(pack.Name, defaults.Name, filepath.Base(ref))

@@ -23,7 +23,7 @@ type Depot struct {
 
 // Depot opens the store.
 func (l *Lattice) Depot() (*Depot, error) {
-	js, err := l.JetStream()
+	js, err := l.jetStream()
 	if err != nil {
 		return nil, err
 	}

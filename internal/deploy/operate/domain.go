@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// SplitStore says that the hosts of a view do not all keep the lattice's state in the same JetStream, which ones do so
+// SplitStore says that the hosts of a view do not all keep the lattice's state in the same jetStream, which ones do so
 // where, and the way out; "" where they do, as far as they tell. JetStreams differ by their domains or, where these are
 // the same, by when the lattice's bucket was made.
 func (v *View) SplitStore() string {

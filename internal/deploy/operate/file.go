@@ -24,8 +24,8 @@ func judge(path string, data []byte, check func([]byte) error) error {
 	return nil
 }
 
-// NoModule refuses a WebAssembly module where a provider's executable is wanted (lattice.ErrBadModule).
-func NoModule(path string, data []byte) error {
+// noModule refuses a WebAssembly module where a provider's executable is wanted (lattice.ErrBadModule).
+func noModule(path string, data []byte) error {
 	if !signing.IsModule(data) {
 		return nil
 	}

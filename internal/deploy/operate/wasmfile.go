@@ -6,8 +6,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// PageBytes is the unit of a module's memory.
-const PageBytes = 64 << 10
+// pageBytes is the unit of a module's memory.
+const pageBytes = 64 << 10
 
 // WasmInfo is what a module says of itself, read without running it.
 type WasmInfo struct {
@@ -96,7 +96,7 @@ func (r *wasmReader) exports(info *WasmInfo) {
 
 func (r *wasmReader) memory(info *WasmInfo) {
 	low, high := r.limits()
-	info.MemoryBytes, info.MemoryLimitBytes = uint64(low)*PageBytes, uint64(high)*PageBytes
+	info.MemoryBytes, info.MemoryLimitBytes = uint64(low)*pageBytes, uint64(high)*pageBytes
 }
 
 func (r *wasmReader) limits() (low, high uint32) {

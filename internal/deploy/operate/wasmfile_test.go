@@ -22,7 +22,7 @@ func TestReadWasm(t *testing.T) {
 	if !slices.Equal(info.Imports, []string{"wapc.__host_call"}) || !slices.Equal(info.Exports, []string{"call"}) {
 		t.Errorf("imports %v, exports %v", info.Imports, info.Exports)
 	}
-	if info.MemoryBytes != 2*PageBytes || info.MemoryLimitBytes != 16*PageBytes {
+	if info.MemoryBytes != 2*pageBytes || info.MemoryLimitBytes != 16*pageBytes {
 		t.Errorf("memory %d to %d", info.MemoryBytes, info.MemoryLimitBytes)
 	}
 	for _, cut := range []int{0, 7, len(smallModule) - 1} {

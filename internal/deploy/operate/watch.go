@@ -14,8 +14,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// WatchQuiet is how long a folder must be quiet after a change before Watch tells of it.
-const WatchQuiet = 100 * time.Millisecond
+// watchQuiet is how long a folder must be quiet after a change before Watch tells of it.
+const watchQuiet = 100 * time.Millisecond
 
 // Watching says what Watch looks at and which functions it calls. Its functions are called one at a time.
 type Watching struct {
@@ -57,11 +57,11 @@ func Watch(ctx context.Context, dir string, w Watching) error {
 			return nil
 		case e := <-notify.Events:
 			if e.Op != fsnotify.Chmod && t.counts(e.Name) {
-				quiet.Reset(WatchQuiet)
+				quiet.Reset(watchQuiet)
 			}
 		case err := <-notify.Errors: // events were lost: look again
 			if err != nil {
-				quiet.Reset(WatchQuiet)
+				quiet.Reset(watchQuiet)
 			}
 		case <-quiet.C:
 			w.Changed()

@@ -90,13 +90,13 @@ func TestWatchIgnoresWhatIsNoSource(t *testing.T) {
 			d.write(name)
 		}
 	}
-	time.Sleep(3 * WatchQuiet) // a wrong event would lead to a call of its own by now
+	time.Sleep(3 * watchQuiet) // a wrong event would lead to a call of its own by now
 	d.write("page.html")
 	d.expect("an embedded file")
 	select {
 	case <-d.calls:
 		t.Error("a second call")
-	case <-time.After(3 * WatchQuiet):
+	case <-time.After(3 * watchQuiet):
 	}
 }
 
@@ -126,7 +126,7 @@ func TestWatchFollowsLinks(t *testing.T) {
 	putFile(t, filepath.Join(elsewhere, "config.yaml"))
 	d.expect("a file besides")
 	putFile(t, filepath.Join(elsewhere, "two.go")) // no link leads to it
-	time.Sleep(3 * WatchQuiet)
+	time.Sleep(3 * watchQuiet)
 	if n := len(d.calls); n != 0 {
 		t.Errorf("%d more calls", n)
 	}

@@ -28,12 +28,12 @@ func TestWatchIgnoresPipes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	time.Sleep(3 * WatchQuiet) // a wrong event would lead to a call of its own by now
+	time.Sleep(3 * watchQuiet) // a wrong event would lead to a call of its own by now
 	d.write("main.go")
 	d.expect("a source")
 	select {
 	case <-d.calls:
 		t.Error("a second call")
-	case <-time.After(3 * WatchQuiet):
+	case <-time.After(3 * watchQuiet):
 	}
 }

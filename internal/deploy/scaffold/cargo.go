@@ -57,7 +57,7 @@ func cargoProject(dir string) (*Project, error) {
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "open the project in", Entity: dir,
 			Detail: cargoFile + " names no package; a project is one crate"}
 	}
-	p := &Project{Name: strings.ReplaceAll(name, "_", "-"), Version: DefaultVersion}
+	p := &Project{Name: strings.ReplaceAll(name, "_", "-"), Version: defaultVersion}
 	if err := CheckName(p.Name); err != nil {
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "open the project in", Entity: file,
 			Detail: err.Error() + "; or give it another one in an " + ProjectFile}

@@ -89,7 +89,7 @@ func lay(dir, name string, opts Options) error {
 		return err
 	}
 	if err := layTemplates(tmp, opts.Template, map[string]string{"Name": name, "Module": opts.Module, "SDK": sdkDir,
-		"Version": DefaultVersion}); err != nil {
+		"Version": defaultVersion}); err != nil {
 		return err
 	}
 	if opts.Template == goTemplate {

@@ -31,8 +31,8 @@ type Project struct {
 	Tags         []string `yaml:"tags"`         // for people and tools
 }
 
-// DefaultVersion is the version of a project that names none.
-const DefaultVersion = "0.1.0"
+// defaultVersion is the version of a project that names none.
+const defaultVersion = "0.1.0"
 
 var (
 	nameForm     = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
@@ -53,20 +53,20 @@ func Load(path string) (*Project, error) {
 	if err != nil {
 		return nil, localfile.Error("load project", path, err)
 	}
-	p, err := Parse(data)
+	p, err := parse(data)
 	if err != nil {
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "load project", Entity: path, Detail: err.Error()}
 	}
 	return p, nil
 }
 
-// Parse reads the text of a project file. Errors are as with Load, without the file's name.
-func Parse(data []byte) (*Project, error) {
+// parse reads the text of a project file. Errors are as with Load, without the file's name.
+func parse(data []byte) (*Project, error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(data, &root); err != nil {
 		return nil, trim(yamltext.Explain(err, data))
 	}
-	p := &Project{Version: DefaultVersion}
+	p := &Project{Version: defaultVersion}
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	d.KnownFields(true)
 	if err := d.Decode(p); err != nil && !errors.Is(err, io.EOF) {

@@ -12,14 +12,14 @@ import (
 )
 
 func TestParse(t *testing.T) {
-	p, err := Parse([]byte("name: shop-cart\nversion: 1.2.3-rc.1\nrevision: 7\ncall_alias: shop/cart_2\n" +
+	p, err := parse([]byte("name: shop-cart\nversion: 1.2.3-rc.1\nrevision: 7\ncall_alias: shop/cart_2\n" +
 		"capabilities: [wasmcloud:httpserver, 'wasmcloud:builtin:logging']\ntags:\n  - retail\n"))
 	want := &Project{Name: "shop-cart", Version: "1.2.3-rc.1", Revision: 7, CallAlias: "shop/cart_2",
 		Capabilities: []string{"wasmcloud:httpserver", "wasmcloud:builtin:logging"}, Tags: []string{"retail"}}
 	if err != nil || !reflect.DeepEqual(p, want) {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if p, err := Parse([]byte("name: x")); err != nil || p.Version != DefaultVersion {
+	if p, err := parse([]byte("name: x")); err != nil || p.Version != defaultVersion {
 		t.Errorf("least file: %+v, %v", p, err)
 	}
 }
@@ -48,7 +48,7 @@ func TestParseNamesTheLine(t *testing.T) {
 		"name: x\n\tversion: x":                     {"line 2: a tab indents it"},
 		"name: 'x":                                  {"found unexpected end of stream"},
 	} {
-		_, err := Parse([]byte(text))
+		_, err := parse([]byte(text))
 		if err == nil {
 			t.Errorf("%q: accepted", text)
 			continue
@@ -104,7 +104,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("name: &a x\ntags: [*a, *a]\n"))
 	f.Add([]byte("- x"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if p, err := Parse(data); err == nil && CheckName(p.Name) != nil {
+		if p, err := parse(data); err == nil && CheckName(p.Name) != nil {
 			t.Errorf("accepted the name %q", p.Name)
 		}
 	})

@@ -50,7 +50,7 @@ func TestNewProjectWorksOffline(t *testing.T) {
 		t.Errorf("the test did not run: %s", out)
 	}
 	p, err := Load(dir)
-	if err != nil || p.Name != "my-actor" || p.Version != DefaultVersion || p.Revision != 1 ||
+	if err != nil || p.Name != "my-actor" || p.Version != defaultVersion || p.Revision != 1 ||
 		len(p.Capabilities) != 2 {
 		t.Errorf("project %+v, %v", p, err)
 	}

@@ -43,13 +43,13 @@ func (w *Walker) parse(data []byte, holds string) *yaml.Node {
 	case err != nil:
 		return whole(syntaxError(err, data))
 	}
-	if err := decoder.Decode(&more); err == nil && len(more.Content) > 0 && !IsNull(more.Content[0]) {
+	if err := decoder.Decode(&more); err == nil && len(more.Content) > 0 && !isNull(more.Content[0]) {
 		return whole(more.Content[0].Line, "a second document begins here; a file holds one "+holds+", so split it")
 	} else if err != nil && !errors.Is(err, io.EOF) {
 		return whole(syntaxError(err, data))
 	}
 	root := Deref(doc.Content[0])
-	if IsNull(root) {
+	if isNull(root) {
 		return whole(0, "the file is empty")
 	}
 	return root
@@ -79,7 +79,7 @@ func (w *Walker) configMap(root *yaml.Node, data []byte, holds string) *yaml.Nod
 		One("apiVersion", ignore), One("metadata", ignore), One("immutable", ignore),
 		One("kind", func(v *yaml.Node, at string) {
 			if v.Value != "ConfigMap" {
-				w.Bad(v, at, "want ConfigMap, found %s", Describe(v))
+				w.Bad(v, at, "want ConfigMap, found %s", describe(v))
 			}
 		}),
 		One("binaryData", func(v *yaml.Node, at string) { w.Bad(v, at, "the file belongs under data") }),
@@ -104,7 +104,7 @@ func (w *Walker) configMap(root *yaml.Node, data []byte, holds string) *yaml.Nod
 	case inner == nil:
 		w.Bad(root, "data", "there is no file under data; want a key such as config.yaml: |")
 	case inner.Kind != yaml.ScalarNode || inner.ShortTag() != "!!str":
-		w.Bad(inner, at, "want the file as a block of text (config.yaml: |), found %s", Describe(inner))
+		w.Bad(inner, at, "want the file as a block of text (config.yaml: |), found %s", describe(inner))
 	default:
 		start := inner.Line
 		if inner.Style == yaml.LiteralStyle {

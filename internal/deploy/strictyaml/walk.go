@@ -102,7 +102,7 @@ func (w *Walker) Entries(n *yaml.Node, path string, fields []Field) map[string]*
 			return
 		}
 		present[fields[i].Names[0]] = key
-		if !IsNull(value) {
+		if !isNull(value) {
 			fields[i].Read(value, at)
 		}
 	})
@@ -111,11 +111,11 @@ func (w *Walker) Entries(n *yaml.Node, path string, fields []Field) map[string]*
 
 // Pairs calls visit for each entry of a map, with values' aliases followed.
 func (w *Walker) Pairs(n *yaml.Node, path string, visit func(key, value *yaml.Node, path string)) {
-	if n = Deref(n); IsNull(n) {
+	if n = Deref(n); isNull(n) {
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		w.Bad(n, path, "want a map, found %s", Describe(n))
+		w.Bad(n, path, "want a map, found %s", describe(n))
 		return
 	}
 	seen := map[string]*yaml.Node{}
@@ -125,7 +125,7 @@ func (w *Walker) Pairs(n *yaml.Node, path string, visit func(key, value *yaml.No
 		}
 		key, value := n.Content[i], Deref(n.Content[i+1])
 		if key.Kind != yaml.ScalarNode {
-			w.Bad(key, path, "want a name, found %s", Describe(Deref(key)))
+			w.Bad(key, path, "want a name, found %s", describe(Deref(key)))
 			continue
 		}
 		at := Join(path, key.Value)
@@ -144,11 +144,11 @@ func (w *Walker) Pairs(n *yaml.Node, path string, visit func(key, value *yaml.No
 
 // Items calls visit for each item of a list. A null list has none; a null item is a mistake, such as a dash left over.
 func (w *Walker) Items(n *yaml.Node, path string, visit func(item *yaml.Node, path string)) {
-	if n = Deref(n); IsNull(n) {
+	if n = Deref(n); isNull(n) {
 		return
 	}
 	if n.Kind != yaml.SequenceNode {
-		w.Bad(n, path, "want a list, found %s", Describe(n))
+		w.Bad(n, path, "want a list, found %s", describe(n))
 		return
 	}
 	for i, item := range n.Content {
@@ -156,7 +156,7 @@ func (w *Walker) Items(n *yaml.Node, path string, visit func(item *yaml.Node, pa
 			return
 		}
 		at := fmt.Sprintf("%s[%d]", path, i)
-		if item = Deref(item); IsNull(item) {
+		if item = Deref(item); isNull(item) {
 			w.Bad(item, at, "is empty; remove the dash, or write the item")
 			continue
 		}
@@ -177,10 +177,10 @@ func (w *Walker) count(n *yaml.Node) bool {
 func (w *Walker) Text(n *yaml.Node, path string) (string, bool) {
 	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" {
 		hint := ""
-		if n.Kind == yaml.ScalarNode && !IsNull(n) {
+		if n.Kind == yaml.ScalarNode && !isNull(n) {
 			hint = "; put it in quotes"
 		}
-		w.Bad(n, path, "want text, found %s%s", Describe(n), hint)
+		w.Bad(n, path, "want text, found %s%s", describe(n), hint)
 		return "", false
 	}
 	if s := n.Value; s != "" {
@@ -200,19 +200,19 @@ func (w *Walker) Boolean(n *yaml.Node, path string) (value, ok bool) {
 			return false, true
 		}
 	}
-	w.Bad(n, path, "want true or false, found %s", Describe(n))
+	w.Bad(n, path, "want true or false, found %s", describe(n))
 	return false, false
 }
 
 // Integer reads a whole number within bounds.
 func (w *Walker) Integer(n *yaml.Node, path string, low, high int64) (int64, bool) {
 	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" {
-		w.Bad(n, path, "want a whole number, found %s", Describe(n))
+		w.Bad(n, path, "want a whole number, found %s", describe(n))
 		return 0, false
 	}
 	var v int64
 	if err := n.Decode(&v); err != nil || v < low || v > high {
-		w.Bad(n, path, "want a number from %d to %d, found %s", low, high, Describe(n))
+		w.Bad(n, path, "want a number from %d to %d, found %s", low, high, describe(n))
 		return 0, false
 	}
 	return v, true
@@ -231,15 +231,15 @@ func (w *Walker) Duration(n *yaml.Node, path string, low, high time.Duration) (t
 	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str":
 		var err error
 		if d, err = time.ParseDuration(n.Value); err != nil {
-			w.Bad(n, path, `want milliseconds, or text such as "2s", found %s`, Describe(n))
+			w.Bad(n, path, `want milliseconds, or text such as "2s", found %s`, describe(n))
 			return 0, false
 		}
 	default:
-		w.Bad(n, path, `want milliseconds, or text such as "2s", found %s`, Describe(n))
+		w.Bad(n, path, `want milliseconds, or text such as "2s", found %s`, describe(n))
 		return 0, false
 	}
 	if d < low || d > high {
-		w.Bad(n, path, "want a time from %s to %s, found %s", low, high, Describe(n))
+		w.Bad(n, path, "want a time from %s to %s, found %s", low, high, describe(n))
 		return 0, false
 	}
 	return d, true
@@ -269,7 +269,7 @@ func (w *Walker) Values(n *yaml.Node, path string) map[string]string {
 	values := map[string]string{}
 	w.Pairs(n, path, func(key, value *yaml.Node, at string) {
 		switch {
-		case IsNull(value):
+		case isNull(value):
 		case value.Kind == yaml.ScalarNode:
 			if w.plain(value, at) {
 				values[key.Value] = value.Value
@@ -293,7 +293,7 @@ func (w *Walker) plain(n *yaml.Node, path string) bool {
 	case "!!str", "!!int", "!!float", "!!bool", "!!timestamp":
 		return true
 	}
-	w.Bad(n, path, "want text, a number, true or false, found %s", Describe(n))
+	w.Bad(n, path, "want text, a number, true or false, found %s", describe(n))
 	return false
 }
 
@@ -329,7 +329,7 @@ func (w *Walker) json(n *yaml.Node, path string, depth int) (any, bool) {
 		})
 		return list, good
 	}
-	if IsNull(n) {
+	if isNull(n) {
 		return nil, true
 	}
 	if !w.plain(n, path) {
@@ -343,7 +343,7 @@ func (w *Walker) json(n *yaml.Node, path string, depth int) (any, bool) {
 				return v, true
 			}
 		}
-		w.Bad(n, path, "%s is no JSON value", Describe(n))
+		w.Bad(n, path, "%s is no JSON value", describe(n))
 		return nil, false
 	}
 	return n.Value, true
@@ -352,20 +352,20 @@ func (w *Walker) json(n *yaml.Node, path string, depth int) (any, bool) {
 // HasKey reports whether a map gives a field a value.
 func HasKey(n *yaml.Node, name string) bool {
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == name && !IsNull(Deref(n.Content[i+1])) {
+		if n.Content[i].Value == name && !isNull(Deref(n.Content[i+1])) {
 			return true
 		}
 	}
 	return false
 }
 
-// IsNull reports whether a node has no value.
-func IsNull(n *yaml.Node) bool {
+// isNull reports whether a node has no value.
+func isNull(n *yaml.Node) bool {
 	return n.Kind == 0 || n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
 }
 
-// Describe says what a node is, for messages.
-func Describe(n *yaml.Node) string {
+// describe says what a node is, for messages.
+func describe(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
 		return "a map"

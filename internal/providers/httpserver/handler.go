@@ -35,9 +35,9 @@ type handler struct {
 	reading  time.Duration // and to send a piece of a body that goes on as a stream
 }
 
-// WaitingCost is what a request takes of max_waiting_bytes while its client sends or fetches, beside its bytes:
+// waitingCost is what a request takes of max_waiting_bytes while its client sends or fetches, beside its bytes:
 // goroutines, buffers.
-const WaitingCost = 16 << 10
+const waitingCost = 16 << 10
 
 // Failures that are logged: a burst, then one each second.
 const (
@@ -96,7 +96,7 @@ func (h *handler) serveNet(w http.ResponseWriter, r *http.Request, routes *atomi
 	x.room = func(n int64) *failure { return h.roomFor(x, out, n) }
 	defer out.release()
 	x.body = func(length int64) (*hold, refusal) {
-		amount := headSize(r) + WaitingCost + max(0, length)
+		amount := headSize(r) + waitingCost + max(0, length)
 		b := &hold{client: x.from.client, amount: amount,
 			drop: func() { _ = out.control.SetReadDeadline(time.Unix(1, 0)) }}
 		return b, h.waiting.take(b)
@@ -172,7 +172,7 @@ func (h *handler) servePlain(ctx *callctx.Context, r *http1.Request, w *http1.Re
 // stall lets bytes of an answer to a plain request wait for the client. See http1.Config.
 func (h *handler) stall(on net.Conn, n int) (done func(), ok bool) {
 	conn := on.(*connection)
-	wait := &hold{client: conn.origin.client, amount: int64(n) + WaitingCost, drop: conn.reset}
+	wait := &hold{client: conn.origin.client, amount: int64(n) + waitingCost, drop: conn.reset}
 	if why := h.waiting.take(wait); why != granted {
 		h.refused(context.Background(), "response", why, conn.origin.chain)
 		return nil, false
@@ -184,7 +184,7 @@ func (h *handler) stall(on net.Conn, n int) (done func(), ok bool) {
 // cannot see whether the client takes it at once.
 func (h *handler) roomFor(x *exchange, out *netResponse, n int64) *failure {
 	out.release()
-	wait := &hold{client: x.from.client, amount: n + WaitingCost,
+	wait := &hold{client: x.from.client, amount: n + waitingCost,
 		drop: func() { _ = out.control.SetWriteDeadline(time.Unix(1, 0)) }}
 	if why := h.waiting.take(wait); why != granted {
 		h.refused(x.ctx, "response", why, x.from.chain)

@@ -63,7 +63,7 @@ func readSettings(link, defaults provider.Values, l lattice.Name) (cfg jetstream
 	if err != nil {
 		return cfg, "", err
 	}
-	cfg = jetstream.KeyValueConfig{Bucket: cmp.Or(v.Text("bucket"), DefaultBucket(l)), LimitMarkerTTL: markerTTL,
+	cfg = jetstream.KeyValueConfig{Bucket: cmp.Or(v.Text("bucket"), defaultBucket(l)), LimitMarkerTTL: markerTTL,
 		Description: "wasmcloud:keyvalue of weft", History: 1, Replicas: int(v.Number("replicas"))}
 	if v.Text("storage") == "memory" {
 		cfg.Storage = jetstream.MemoryStorage

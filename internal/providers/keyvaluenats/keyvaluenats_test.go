@@ -54,7 +54,7 @@ func TestExpiredIsRemoved(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	kv, err := js.KeyValue(ctx, DefaultBucket(env.Name))
+	kv, err := js.KeyValue(ctx, defaultBucket(env.Name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestForeignWriter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kv, err := js.KeyValue(context.Background(), DefaultBucket(env.Name))
+	kv, err := js.KeyValue(context.Background(), defaultBucket(env.Name))
 	if err != nil {
 		t.Fatal(err)
 	}

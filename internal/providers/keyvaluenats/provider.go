@@ -33,8 +33,8 @@ var Info = provider.Info{
 	Values: linkvalue.KeyvalueNATS,
 }
 
-// DefaultBucket is the bucket of links that name none.
-func DefaultBucket(l lattice.Name) string { return "WEFT_KEYVALUE_" + string(l) }
+// defaultBucket is the bucket of links that name none.
+func defaultBucket(l lattice.Name) string { return "WEFT_KEYVALUE_" + string(l) }
 
 type natsProvider struct {
 	js       jetstream.JetStream
