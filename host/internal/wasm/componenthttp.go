@@ -22,9 +22,17 @@ const (
 	heldVisits = 32       // checks of a guest after its first write from which on they are not
 )
 
-// answer is an answer that a component is giving.
+// answer is an answer that a component is giving. An instance has one for all of its calls: what a guest keeps of a call
+// leads to nothing once the Exchange is closed.
 type answer struct {
-	instance  *Instance
+	instance *Instance
+	give     wasihttp.Exchange // of which only the functions are set
+
+	answering
+}
+
+// answering is the part of an answer that begins anew for each call.
+type answering struct {
 	offer     *stream.Offer // nil: its caller takes a whole one
 	resp      httpserver.Response
 	text      string // of an error that the guest answers with
@@ -45,12 +53,13 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 	if err != nil {
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: op, Err: err}
 	}
-	r := &answer{instance: i, offer: stream.From(ctx), request: len(req.Body)}
 	x := asked(req)
 	defer x.Close()
-	x.Respond, x.Write, x.Finish = r.head, r.write, r.finish
+	r := i.answerTo(x)
+	r.offer, r.request = stream.From(ctx), len(req.Body)
+	defer r.clear()
 	if r.offer != nil {
-		x.Room, x.Writable = r.room, r.writable
+		x.Room, x.Writable = r.give.Room, r.give.Writable
 		if r.offer.Body {
 			x.Incoming = i.incoming(r.offer)
 		}
@@ -85,11 +94,35 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 	return r.resp.Encode(), nil
 }
 
+// answerTo is the answer of an instance, which x leads to.
+func (i *Instance) answerTo(x *wasihttp.Exchange) *answer {
+	r := i.parts.answer
+	if r == nil {
+		r = &answer{instance: i}
+		r.give = wasihttp.Exchange{Respond: r.head, Write: r.write, Finish: r.finish, Room: r.room, Writable: r.writable}
+		r.resp.Header = httpserver.Header{}
+		i.parts.answer = r
+	}
+	x.Respond, x.Write, x.Finish = r.give.Respond, r.give.Write, r.give.Finish
+	return r
+}
+
+// clear lets go of a call that is over. Room for a small answer stays.
+func (r *answer) clear() {
+	resp := httpserver.Response{Header: r.resp.Header, Body: r.resp.Body[:0]}
+	if cap(resp.Body) > heldBytes {
+		resp.Body = nil
+	}
+	clear(resp.Header)
+	r.answering = answering{resp: resp}
+}
+
 // asked is a request as a guest finds it. Its scheme and authority are what the client used, as the provider tells them
 // (docs/providers.md): http where it does not say.
 func asked(req *httpserver.Request) *wasihttp.Exchange {
 	x := &wasihttp.Exchange{Method: req.Method, PathWithQuery: pathWithQuery(req), Scheme: "http"}
 	x.Body = wasihttp.Whole(req.Body)
+	x.Header = make(wasihttp.Header, 0, len(req.Header))
 	var outer string // what a proxy was asked for
 	for name, values := range req.Header {
 		for _, v := range values {
@@ -157,7 +190,7 @@ func (r *answer) unwanted() bool {
 // head takes the head of the answer.
 func (r *answer) head(status int, h wasihttp.Header, text string) error {
 	r.begun, r.visits = true, r.instance.visits
-	r.resp.StatusCode, r.resp.Header, r.text = uint16(status), httpserver.Header{}, text
+	r.resp.StatusCode, r.text = uint16(status), text
 	for _, f := range h {
 		r.resp.Header[f.Name] = append(r.resp.Header[f.Name], f.Value)
 	}

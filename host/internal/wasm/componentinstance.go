@@ -38,6 +38,8 @@ type composite struct {
 	crossings []*crossing
 	level     int       // how many of them are in use
 	host      face.Call // of a function of the host
+	results   abi.Boxes // of it
+	answer    *answer   // nil: none was given yet
 	sending   sending
 }
 
@@ -70,7 +72,7 @@ func (i *Instance) openComponent(ctx context.Context) error {
 		Err: i.sink(&i.stderr), Ask: i.ask, Send: i.send, Rest: i.rest,
 		Warn: func(ctx context.Context, text string) { i.template.host.Log(ctx, Stderr, text) }}
 	i.parts.state.Contract = wasi.Outward
-	i.parts.host = face.Call{State: &i.parts.state, Pay: i.payText}
+	i.parts.host = face.Call{State: &i.parts.state, Pay: i.payText, Boxes: &i.parts.results}
 	if err := i.account.add(instanceBytes); err != nil {
 		return err
 	}
@@ -154,6 +156,7 @@ func (c *composite) forget() {
 	for _, x := range c.crossings {
 		x.lifter.Forget()
 	}
+	c.results.Reset()
 }
 
 // shut lets go of what the host holds for an instance that ends.
@@ -293,7 +296,7 @@ func (i *Instance) cross(ctx context.Context, s *side, forward bool) *crossing {
 	c := p.crossings[p.level]
 	p.level++
 	c.room.forward = forward
-	c.lifter.Lend = false
+	c.lifter.Lend, c.lifter.Brief = false, true
 	c.ctx = ctx
 	if c.side == s {
 		return c
@@ -461,6 +464,7 @@ func (i *Instance) lowered(ctx context.Context, n int, b *plan.Builtin, stack []
 	defer c.lifter.Forget()
 	have := i.template.module.component.provided[n] // nil: another guest has it
 	c.lifter.Forward, c.lifter.Lend = f.Lift != nil, have != nil && have.Lent
+	c.lifter.Brief = have == nil || have.Lent
 	values, err := c.lifter.Params(stack, t)
 	if err != nil {
 		return err
@@ -505,6 +509,7 @@ func (i *Instance) callHost(ctx context.Context, have *face.Func, values []any) 
 		defer i.rest()()
 	}
 	i.parts.host.Context = ctx
+	i.parts.results.Reset()
 	result, err := have.Call(&i.parts.host, values)
 	if err != nil && ctx.Err() != nil {
 		return nil, errStopped

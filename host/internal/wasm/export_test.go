@@ -152,6 +152,10 @@ func kept(v any) any {
 			all[n] = kept(v[n])
 		}
 		return all
+	case string: // at another place
+		return v
+	case []byte:
+		return v
 	}
 	return v
 }

@@ -189,7 +189,8 @@ func TestValuesComeBack(t *testing.T) {
 		if want := len(f.Lowered().Params); len(core) != want {
 			t.Fatalf("seed %d: %d core values, want %d", seed, len(core), want)
 		}
-		l := Lifter{Guest: guest, Encoding: encoding, Handles: table, Grant: allow}
+		l := Lifter{Guest: guest, Encoding: encoding, Handles: table, Grant: allow, Brief: seed%2 == 0,
+			Lend: seed%4 == 0}
 		got, err := l.Params(core, f)
 		if err != nil || !reflect.DeepEqual(got, values) {
 			t.Fatalf("seed %d: %v\ngot  %#v\nwant %#v", seed, err, got, values)

@@ -2,6 +2,66 @@ package abi
 
 import "unsafe"
 
+// Boxes make interfaces of values that nobody keeps: it uses the same places again after Reset. There are a few of each
+// kind; what is more gets a place of its own. The zero value is ready.
+type Boxes struct {
+	variants places[Variant]
+	texts    places[string]
+	bytes    places[[]byte]
+	lists    places[[]any]
+}
+
+// Variant is any(v).
+func (b *Boxes) Variant(v Variant) any { return b.variants.box(variantType, v) }
+
+// Text is any(s).
+func (b *Boxes) Text(s string) any { return b.texts.box(textType, s) }
+
+// Bytes is any(s).
+func (b *Boxes) Bytes(s []byte) any { return b.bytes.box(bytesType, s) }
+
+// Reset lets go of all that was made.
+func (b *Boxes) Reset() {
+	b.variants.reset()
+	b.texts.reset()
+	b.bytes.reset()
+	b.lists.reset()
+}
+
+// Values of each type, for interfaces of that type.
+var (
+	variantType any = Variant{}
+	textType    any = ""
+	bytesType   any = []byte{}
+	listType    any = []any{}
+)
+
+type places[T any] struct {
+	all  [8]T
+	used int
+}
+
+func (p *places[T]) box(like any, v T) any {
+	if p.used == len(p.all) {
+		return v
+	}
+	place := &p.all[p.used]
+	p.used++
+	*place = v
+	return boxAt(like, unsafe.Pointer(place))
+}
+
+func (p *places[T]) reset() {
+	clear(p.all[:p.used])
+	p.used = 0
+}
+
+// boxAt makes an interface as Go does, of the type that like has and of where its value is.
+func boxAt(like any, place unsafe.Pointer) any {
+	(*[2]unsafe.Pointer)(unsafe.Pointer(&like))[1] = place
+	return like
+}
+
 const (
 	fewValues  = 32 // values that one piece of a Lifter's room holds at least
 	manyValues = 64 // values that have room of their own
@@ -29,7 +89,7 @@ func boxed[T int16 | uint16 | int32 | uint32 | int64 | uint64](l *Lifter, v T) a
 	return placed(l, v)
 }
 
-// placed makes an interface as Go does, of its type and of where its value is. That place is never written again.
+// placed is any(v), at a place that is never written again.
 func placed[T int16 | uint16 | int32 | uint32 | int64 | uint64 | float32 | float64](l *Lifter, v T) any {
 	if len(l.numbers) == 0 {
 		l.numbers = make([]uint64, fewNumbers)
@@ -37,7 +97,5 @@ func placed[T int16 | uint16 | int32 | uint32 | int64 | uint64 | float32 | float
 	place := (*T)(unsafe.Pointer(&l.numbers[0]))
 	l.numbers = l.numbers[1:]
 	*place = v
-	box := any(T(0))
-	(*[2]unsafe.Pointer)(unsafe.Pointer(&box))[1] = unsafe.Pointer(place)
-	return box
+	return boxAt(any(T(0)), unsafe.Pointer(place))
 }

@@ -18,7 +18,9 @@ type Lifter struct {
 	Call     *Call // for borrowed handles
 	Forward  bool  // strings become Text, for another guest
 
-	// Lend makes bytes what the guest's memory has, rather than a copy: good until guest code runs again.
+	// Brief makes all values good until the next use of the Lifter, and not only lists and the like.
+	Brief bool
+	// Lend makes bytes and texts what the guest's memory has, rather than a copy: good until guest code runs again.
 	Lend bool
 
 	// Grant is asked before values take so many more bytes here; its error ends the lifting. Small calls do not ask.
@@ -28,6 +30,7 @@ type Lifter struct {
 	granted int64 // what is left of it
 	err     error
 	room    []any    // what records and the like are made of; what is in use is its length
+	boxes   Boxes    // of values that are good until the next use
 	numbers []uint64 // places of numbers, none of which is used yet
 }
 
@@ -71,10 +74,12 @@ func (l *Lifter) at(ptr uint32, t *types.Type, what string) any {
 func (l *Lifter) Forget() {
 	clear(l.room)
 	l.room = l.room[:0]
+	l.boxes.Reset()
 }
 
 func (l *Lifter) begin() {
 	l.err, l.granted, l.room = nil, free, l.room[:0]
+	l.boxes.Reset()
 	l.mem = nil
 	if l.Guest != nil {
 		l.mem = l.Guest.Memory() // nothing calls the guest while values are lifted
@@ -135,14 +140,14 @@ func (l *Lifter) load(ptr uint32, t *types.Type) any {
 			f := &t.Fields[i]
 			all[i] = l.load(ptr+f.Offset, f.Type)
 		}
-		return all
+		return l.boxes.lists.box(listType, all)
 	case types.Variant, types.Enum, types.Option, types.Result:
 		n := number(b[:types.TagSize(len(t.Cases))])
 		if !l.oneOf(n, t) {
 			return nil
 		}
 		if c := t.Cases[n].Type; c != nil {
-			return Variant{Case: uint32(n), Value: l.load(ptr+t.Payload(), c)}
+			return l.variant(Variant{Case: uint32(n), Value: l.load(ptr+t.Payload(), c)})
 		}
 		return Case(uint32(n))
 	}
@@ -245,7 +250,7 @@ func (l *Lifter) flat(core *[]uint64, t *types.Type) any {
 		for i := range t.Fields {
 			all[i] = l.flat(core, t.Fields[i].Type)
 		}
-		return all
+		return l.boxes.lists.box(listType, all)
 	case types.Variant, types.Enum, types.Option, types.Result:
 		n, payload := uint64(uint32((*core)[0])), (*core)[1:len(t.Flat)]
 		*core = (*core)[len(t.Flat):]
@@ -253,11 +258,18 @@ func (l *Lifter) flat(core *[]uint64, t *types.Type) any {
 			return nil
 		}
 		if c := t.Cases[n].Type; c != nil {
-			return Variant{Case: uint32(n), Value: l.flat(&payload, c)}
+			return l.variant(Variant{Case: uint32(n), Value: l.flat(&payload, c)})
 		}
 		return Case(uint32(n))
 	}
 	return l.scalar(next(core), t)
+}
+
+func (l *Lifter) variant(v Variant) any {
+	if l.Brief {
+		return l.boxes.Variant(v)
+	}
+	return v
 }
 
 // next takes a core value.
@@ -285,10 +297,14 @@ func (l *Lifter) elements(ptr, n uint32, element *types.Type) any {
 		if !l.spend(int64(n)) {
 			return nil
 		}
-		if l.Lend {
-			return l.mem[ptr : ptr+n : ptr+n]
+		b := l.mem[ptr : ptr+n : ptr+n]
+		if !l.Lend {
+			b = append(make([]byte, 0, n), b...)
 		}
-		return append(make([]byte, 0, n), l.mem[ptr:ptr+n]...)
+		if l.Brief {
+			return l.boxes.Bytes(b)
+		}
+		return b
 	}
 	return l.join(int(n), element, func(i int) any { return l.load(ptr+uint32(i)*element.Size, element) })
 }
@@ -309,5 +325,5 @@ func (l *Lifter) join(n int, element *types.Type, at func(i int) any) any {
 	for i := 0; i < n && l.err == nil; i++ {
 		all[i] = at(i)
 	}
-	return all
+	return l.boxes.lists.box(listType, all)
 }

@@ -30,7 +30,7 @@ type Lowerer struct {
 func (w *Lowerer) Params(values []any, f *types.Func) ([]uint64, error) {
 	w.begin()
 	if t := f.Tuple; t != nil {
-		ptr := w.allocate(t.Align, t.Size, "parameters")
+		ptr := w.allocate(t.Align, t.Size, "what realloc returned for parameters")
 		w.record(values, t, ptr)
 		return append(w.Room[:0], uint64(ptr)), w.err
 	}
@@ -89,13 +89,13 @@ func (w *Lowerer) check(ptr, align uint32, n uint64, what string) {
 	}
 }
 
-// allocate has the guest make room, and checks what it gives.
+// allocate has the guest make room, and checks what it gives. What names that in the error.
 func (w *Lowerer) allocate(align, size uint32, what string) uint32 {
 	return w.room(0, 0, align, size, what)
 }
 
 func (w *Lowerer) reallocate(old, oldSize, align, size uint32) uint32 {
-	return w.room(old, oldSize, align, size, "a string")
+	return w.room(old, oldSize, align, size, gotString)
 }
 
 func (w *Lowerer) room(old, oldSize, align, size uint32, what string) uint32 {
@@ -108,7 +108,7 @@ func (w *Lowerer) room(old, oldSize, align, size uint32, what string) uint32 {
 		return 0
 	}
 	w.mem = w.Guest.Memory() // it may be another one now
-	w.check(ptr, align, uint64(size), "what realloc returned for "+what)
+	w.check(ptr, align, uint64(size), what)
 	return ptr
 }
 
@@ -317,7 +317,7 @@ func (w *Lowerer) list(v any, element *types.Type) (ptr, n uint32) {
 		w.trap("a list of %d bytes, %d allowed", size, maxBytes)
 		return 0, 0
 	}
-	ptr = w.allocate(element.Align, uint32(size), "a list")
+	ptr = w.allocate(element.Align, uint32(size), "what realloc returned for a list")
 	if bytes {
 		if element.Kind != types.U8 {
 			w.wrong(v, "list of "+element.Kind.String())

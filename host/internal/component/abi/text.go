@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"unicode/utf16"
 	"unicode/utf8"
+	"unsafe"
 
 	component "github.com/weftlattice/weft/host/internal/component/binary"
 )
@@ -47,13 +48,23 @@ func (l *Lifter) text(ptr, n uint32) any {
 	if !l.check(ptr, align, size, "a string") || !l.spend(int64(2*size)) {
 		return nil
 	}
-	s, ok := decode(l.mem[ptr:ptr+uint32(size)], form)
+	b := l.mem[ptr : ptr+uint32(size)]
+	var s string
+	var ok bool
+	if l.Lend && form == FormUTF8 {
+		s, ok = unsafe.String(unsafe.SliceData(b), len(b)), utf8.Valid(b)
+	} else {
+		s, ok = decode(b, form)
+	}
 	if !ok {
 		l.trap("a string that is no valid %s", [...]string{"utf-8", "utf-16", "latin1", "utf-16"}[form])
 		return nil
 	}
 	if l.Forward {
 		return Text{s, form, n}
+	}
+	if l.Brief {
+		return l.boxes.Text(s)
 	}
 	return s
 }
@@ -140,16 +151,18 @@ func (w *Lowerer) text(v any) (ptr, length uint32) {
 	return w.utf8(t)
 }
 
+const gotString = "what realloc returned for a string"
+
 // filled makes room and fills it.
 func filled[T string | []byte](w *Lowerer, align uint32, b T) uint32 {
-	ptr := w.allocate(align, uint32(len(b)), "a string")
+	ptr := w.allocate(align, uint32(len(b)), gotString)
 	put(w, ptr, b)
 	return ptr
 }
 
 // utf8 lowers what was UTF-16 or latin1: it hopes for ASCII first.
 func (w *Lowerer) utf8(t Text) (ptr, length uint32) {
-	ptr = w.allocate(1, t.Units, "a string")
+	ptr = w.allocate(1, t.Units, gotString)
 	ascii := 0 // bytes that are written before that hope is over
 	for ascii < len(t.S) && t.S[ascii] < utf8.RuneSelf {
 		ascii++
@@ -176,7 +189,7 @@ func (w *Lowerer) utf16(t Text) (ptr, length uint32) {
 		return filled(w, 2, b), t.Units
 	}
 	most := 2 * t.Units
-	ptr = w.allocate(2, most, "a string")
+	ptr = w.allocate(2, most, gotString)
 	put(w, ptr, b)
 	if n := uint32(len(b)); n < most {
 		ptr = w.reallocate(ptr, most, 2, n)
@@ -193,7 +206,7 @@ func (w *Lowerer) latin1(t Text) (ptr, length uint32) {
 	case t.Form == FormTagged:
 		return w.narrowed(t, small, fits)
 	}
-	ptr = w.allocate(2, t.Units, "a string")
+	ptr = w.allocate(2, t.Units, gotString)
 	put(w, ptr, small)
 	if fits {
 		if uint32(n) < t.Units {

@@ -24,7 +24,8 @@ type Func struct {
 	// Commits says that a call of the guest which has called it cannot be made once more by another instance: it has
 	// taken from the request, or begun the answer. So it is with what asks.
 	Commits bool
-	// Lent says that bytes among the arguments may be the guest's own memory: the function does not keep them.
+	// Lent says that the function keeps none of its arguments but objects: bytes and texts may be the guest's own
+	// memory, and the place of a value is that of another one afterwards.
 	Lent bool
 	Call func(c *Call, args []any) (any, error)
 }
@@ -45,6 +46,43 @@ type Call struct {
 	State   *State
 	// Pay takes fuel for bytes that are copied or looked at. It does not return when the guest's call has ended.
 	Pay func(bytes int)
+	// Boxes are for the result, which is read before the next call; nil: what is made of it lasts.
+	Boxes *abi.Boxes
+}
+
+// Good is Good, for a result that is read before the next call.
+func (c *Call) Good(v any) any { return c.some(0, v) }
+
+// Some is Some, for a result that is read before the next call.
+func (c *Call) Some(v any) any { return c.some(1, v) }
+
+func (c *Call) some(n uint32, v any) any {
+	if c.Boxes == nil {
+		return abi.Variant{Case: n, Value: v}
+	}
+	return c.Boxes.Variant(abi.Variant{Case: n, Value: v})
+}
+
+// Text is a text, for a result that is read before the next call.
+func (c *Call) Text(s string) any {
+	if c.Boxes == nil {
+		return s
+	}
+	return c.Boxes.Text(s)
+}
+
+// Bytes are bytes, for a result that is read before the next call.
+func (c *Call) Bytes(b []byte) any {
+	if c.Boxes == nil {
+		return b
+	}
+	return c.Boxes.Bytes(b)
+}
+
+// Lent makes a function that keeps none of its arguments: see Func.Lent.
+func Lent(f Func) Func {
+	f.Lent = true
+	return f
 }
 
 // State is what one instance of a component has of the host. It is used by one goroutine at a time.

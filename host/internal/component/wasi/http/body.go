@@ -149,14 +149,14 @@ func (b *outgoingBody) writable() *wasiio.Pollable {
 }
 
 var outgoingBodies = map[string]face.Func{
-	"[method]outgoing-body.write": face.Method(face.Little, func(_ *face.Call, b *outgoingBody, _ []any) (any, error) {
+	"[method]outgoing-body.write": face.Method(face.Little, func(c *face.Call, b *outgoingBody, _ []any) (any, error) {
 		if b.stream {
 			return face.Bad(nil), nil
 		}
 		b.stream = true
-		return face.Good(face.Rep(&wasiio.Output{Sink: b.write, Room: b.room, Ready: b.writable})), nil
+		return c.Good(face.Rep(&wasiio.Output{Sink: b.write, Room: b.room, Ready: b.writable})), nil
 	}),
-	"[static]outgoing-body.finish": {Call: func(c *face.Call, args []any) (any, error) {
+	"[static]outgoing-body.finish": {Lent: true, Call: func(c *face.Call, args []any) (any, error) {
 		b := face.Object[*outgoingBody](args[0])
 		if f, ok := value(args[1]); ok {
 			var err error

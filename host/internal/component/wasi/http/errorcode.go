@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/face"
@@ -93,7 +94,7 @@ func errorText(v any) string {
 	code, _ := v.(abi.Variant)
 	if o, ok := code.Value.(abi.Variant); ok && o.Case == 1 {
 		if s, ok := o.Value.(string); ok {
-			return s
+			return strings.Clone(s)
 		}
 	}
 	return fmt.Sprintf("error code %d of wasi:http", code.Case)

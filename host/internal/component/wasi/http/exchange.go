@@ -26,6 +26,9 @@ type Exchange struct {
 
 	responded bool
 	finished  bool
+	request   incomingRequest
+	out       outparam
+	params    [2]any
 }
 
 // Responded reports whether the head of an answer was given, and whether its body has ended.
@@ -42,7 +45,9 @@ func (e *Exchange) Close() {
 
 // Params are the arguments of wasi:http/incoming-handler handle.
 func (e *Exchange) Params() []any {
-	return []any{face.Rep(&incomingRequest{exchange: e}), face.Rep(&outparam{e})}
+	e.request, e.out = incomingRequest{exchange: e}, outparam{e}
+	e.params = [2]any{face.Rep(&e.request), face.Rep(&e.out)}
+	return e.params[:]
 }
 
 type incomingRequest struct {
@@ -108,29 +113,29 @@ var exchanges = map[string]face.Func{
 		error) {
 		return methodOf(r.exchange.Method), nil
 	}),
-	"[method]incoming-request.path-with-query": face.Method(face.Little, func(_ *face.Call, r *incomingRequest,
+	"[method]incoming-request.path-with-query": face.Method(face.Little, func(c *face.Call, r *incomingRequest,
 		_ []any) (any, error) {
-		return optional(r.exchange.PathWithQuery), nil
+		return optional(c, r.exchange.PathWithQuery), nil
 	}),
 	"[method]incoming-request.scheme": face.Method(face.Little, func(_ *face.Call, r *incomingRequest, _ []any) (any,
 		error) {
 		return scheme(r.exchange.Scheme), nil
 	}),
-	"[method]incoming-request.authority": face.Method(face.Little, func(_ *face.Call, r *incomingRequest,
+	"[method]incoming-request.authority": face.Method(face.Little, func(c *face.Call, r *incomingRequest,
 		_ []any) (any, error) {
-		return optional(r.exchange.Authority), nil
+		return optional(c, r.exchange.Authority), nil
 	}),
 	"[method]incoming-request.headers": face.Method(face.Little, func(c *face.Call, r *incomingRequest, _ []any) (any,
 		error) {
 		return view(&r.exchange.Header), nil
 	}),
-	"[method]incoming-request.consume": committing(face.Method(face.Little, func(_ *face.Call, r *incomingRequest,
+	"[method]incoming-request.consume": committing(face.Method(face.Little, func(c *face.Call, r *incomingRequest,
 		_ []any) (any, error) {
 		if r.consumed {
 			return face.Bad(nil), nil
 		}
 		r.consumed = true
-		return face.Good(face.Rep(&incomingBody{Incoming: &r.exchange.Incoming})), nil
+		return c.Good(face.Rep(&incomingBody{Incoming: &r.exchange.Incoming})), nil
 	})),
 	"[constructor]outgoing-response": {Call: func(c *face.Call, args []any) (any, error) {
 		h, err := given(c, args[0])
@@ -164,8 +169,8 @@ var exchanges = map[string]face.Func{
 		if r.body = r.header.body(c.State, httpclient.ResponseBodySize); r.body == nil {
 			return face.Bad(nil), nil
 		}
-		return face.Good(face.Rep(r.body)), nil
+		return c.Good(face.Rep(r.body)), nil
 	}),
 
-	"[static]response-outparam.set": {Cost: face.Medium, Commits: true, Call: respond},
+	"[static]response-outparam.set": {Cost: face.Medium, Commits: true, Lent: true, Call: respond},
 }

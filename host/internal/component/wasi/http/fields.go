@@ -183,7 +183,7 @@ var fieldsResource = map[string]face.Func{
 		}
 		return face.Good(face.Rep(f)), nil
 	}},
-	"[method]fields.get": face.Method(face.Little, func(c *face.Call, f *fields, args []any) (any, error) {
+	"[method]fields.get": face.Lent(face.Method(face.Little, func(c *face.Call, f *fields, args []any) (any, error) {
 		h, values := f.header(), []any{}
 		c.Pay(h.size())
 		for _, x := range h {
@@ -192,12 +192,12 @@ var fieldsResource = map[string]face.Func{
 			}
 		}
 		return values, nil
-	}),
-	"[method]fields.has": face.Method(face.Little, func(c *face.Call, f *fields, args []any) (any, error) {
+	})),
+	"[method]fields.has": face.Lent(face.Method(face.Little, func(c *face.Call, f *fields, args []any) (any, error) {
 		h := f.header()
 		c.Pay(h.size())
 		return slices.ContainsFunc(h, func(x Field) bool { return strings.EqualFold(x.Name, args[0].(string)) }), nil
-	}),
+	})),
 	"[method]fields.set": changing(func(c *face.Call, f *fields, args []any) any {
 		// The new values are judged first, so that a set that fails changes nothing.
 		name, next := args[0].(string), &fields{state: f.state}
@@ -229,10 +229,10 @@ var fieldsResource = map[string]face.Func{
 		f.all, f.bytes = kept, bytes
 		return face.Good(nil)
 	}),
-	"[method]fields.append": changing(func(_ *face.Call, f *fields, args []any) any {
-		v, _ := f.put(Header{{args[0].(string), string(args[1].([]byte))}})
+	"[method]fields.append": face.Lent(changing(func(_ *face.Call, f *fields, args []any) any {
+		v, _ := f.put(Header{{strings.Clone(args[0].(string)), string(args[1].([]byte))}})
 		return v
-	}),
+	})),
 	"[method]fields.entries": face.Method(face.Little, func(c *face.Call, f *fields, _ []any) (any, error) {
 		h := f.header()
 		c.Pay(h.size())

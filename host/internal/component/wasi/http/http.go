@@ -43,11 +43,11 @@ func scheme(s string) any {
 	return face.Some(abi.Variant{Case: 2, Value: s})
 }
 
-func optional(s string) any {
+func optional(c *face.Call, s string) any {
 	if s == "" {
 		return face.None
 	}
-	return face.Some(s)
+	return c.Some(c.Text(s))
 }
 
 func committing(f face.Func) face.Func {

@@ -93,8 +93,14 @@ const (
 // ended is a Body that is taken away.
 func ended(context.Context, int, bool) ([]byte, error) { return nil, errEnded }
 
+// empty is a Body of nothing.
+func empty(context.Context, int, bool) ([]byte, error) { return nil, io.EOF }
+
 // Whole is a Body of what is there already.
 func Whole(b []byte) func(context.Context, int, bool) ([]byte, error) {
+	if len(b) == 0 {
+		return empty
+	}
 	return func(_ context.Context, max int, _ bool) ([]byte, error) {
 		if len(b) == 0 {
 			return nil, io.EOF
@@ -107,12 +113,12 @@ func Whole(b []byte) func(context.Context, int, bool) ([]byte, error) {
 }
 
 var incomingBodies = map[string]face.Func{
-	"[method]incoming-body.stream": face.Method(face.Little, func(_ *face.Call, b *incomingBody, _ []any) (any, error) {
+	"[method]incoming-body.stream": face.Method(face.Little, func(c *face.Call, b *incomingBody, _ []any) (any, error) {
 		if b.stream {
 			return face.Bad(nil), nil
 		}
 		b.stream = true
-		return face.Good(face.Rep(&wasiio.Input{Next: b.next, Ready: b.readable})), nil
+		return c.Good(face.Rep(&wasiio.Input{Next: b.next, Ready: b.readable})), nil
 	}),
 	"[static]incoming-body.finish": {Call: func(_ *face.Call, args []any) (any, error) {
 		b := face.Object[*incomingBody](args[0])

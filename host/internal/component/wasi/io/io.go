@@ -172,17 +172,17 @@ func (s *Input) take(c *face.Call, most uint64, wait bool) (b []byte, none any, 
 }
 
 func read(wait, skip bool) face.Func {
-	return face.Method(face.Little, func(c *face.Call, s *Input, args []any) (any, error) {
+	return face.Lent(face.Method(face.Little, func(c *face.Call, s *Input, args []any) (any, error) {
 		b, none, err := s.take(c, args[0].(uint64), wait)
 		if none != nil || err != nil {
 			return none, err
 		}
 		c.Pay(len(b))
 		if skip {
-			return face.Good(uint64(len(b))), nil
+			return c.Good(uint64(len(b))), nil
 		}
-		return face.Good(b), nil
-	})
+		return c.Good(c.Bytes(b)), nil
+	}))
 }
 
 // room is what check-write permits.
@@ -207,12 +207,6 @@ func (s *Output) write(c *face.Call, b []byte) (any, error) {
 		return streamFailed(err), nil
 	}
 	return face.Good(nil), nil
-}
-
-// lent is a function that does not keep the bytes of its arguments.
-func lent(f face.Func) face.Func {
-	f.Lent = true
-	return f
 }
 
 func writing(f func(c *face.Call, s *Output, args []any) (any, error)) face.Func {
@@ -269,14 +263,14 @@ var ioStreams = map[string]face.Func{
 		}
 		return face.Rep(&Pollable{}), nil
 	}),
-	"[method]output-stream.check-write": writing(func(_ *face.Call, s *Output, _ []any) (any, error) {
+	"[method]output-stream.check-write": writing(func(c *face.Call, s *Output, _ []any) (any, error) {
 		if s.closed {
 			return streamClosed, nil
 		}
-		return face.Good(s.room()), nil
+		return c.Good(s.room()), nil
 	}),
-	"[method]output-stream.write":                    lent(writeBytes),
-	"[method]output-stream.blocking-write-and-flush": lent(writeBytes),
+	"[method]output-stream.write":                    face.Lent(writeBytes),
+	"[method]output-stream.blocking-write-and-flush": face.Lent(writeBytes),
 	"[method]output-stream.flush":                    flush,
 	"[method]output-stream.blocking-flush":           flush,
 	"[method]output-stream.subscribe": writing(func(_ *face.Call, s *Output, _ []any) (any, error) {
