@@ -86,6 +86,7 @@ func BenchmarkRestoreComponent(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
+			defer metered(b)()
 			for b.Loop() {
 				if err := instantiate(); err != nil {
 					b.Fatal(err)
@@ -104,6 +105,7 @@ func BenchmarkRestoreComponent(b *testing.B) {
 		}
 		b.Run(name+"/snapshot", func(b *testing.B) {
 			b.ReportAllocs()
+			defer metered(b)()
 			for b.Loop() {
 				i, err := t.Instantiate(b.Context())
 				if err != nil {
@@ -113,12 +115,14 @@ func BenchmarkRestoreComponent(b *testing.B) {
 			}
 		})
 		b.Run(name+"/call", func(b *testing.B) {
+			defer metered(b)()
 			for b.Loop() {
 				call(b)
 			}
 		})
 		b.Run(name+"/callrestore", func(b *testing.B) {
 			b.ReportAllocs()
+			defer metered(b)()
 			for b.Loop() {
 				call(b)
 				if err := first.Restore(b.Context()); err != nil {
@@ -127,6 +131,12 @@ func BenchmarkRestoreComponent(b *testing.B) {
 			}
 		})
 	}
+}
+
+// metered reports the processor time of the process between its call and that of what it returns.
+func metered(b *testing.B) func() {
+	begin := wasm.Processor()
+	return func() { b.ReportMetric(float64(wasm.Processor()-begin)/float64(b.N), "cpu-ns/op") }
 }
 
 // BenchmarkColdComponent is the way of a component from compiled code on disk to its first answer, in a process whose
