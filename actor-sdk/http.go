@@ -53,18 +53,18 @@ func HandleHTTP(h HTTPHandler) {
 // ClientAddr returns the client's address, as "192.0.2.7" or "2001:db8::7"; "" when the provider does not tell. Clients
 // cannot forge it: it comes from the connection, or from a proxy that the link trusts.
 func (r *Request) ClientAddr() string {
-	client, _, _ := strings.Cut(r.HeaderValue("x-forwarded-for"), ",")
+	client, _, _ := strings.Cut(r.HeaderValue(httpserver.ForwardedFor), ",")
 	return strings.TrimSpace(client)
 }
 
 // Scheme returns how the client sent the request, "http" or "https"; "" when the provider does not tell. It is as
 // trustworthy as ClientAddr.
-func (r *Request) Scheme() string { return r.HeaderValue("x-forwarded-proto") }
+func (r *Request) Scheme() string { return r.HeaderValue(httpserver.ForwardedProto) }
 
 // Host returns the host that the client asked for, with its port if it named one. It is what the client says, as
 // everywhere in HTTP.
 func (r *Request) Host() string {
-	if host := r.HeaderValue("x-forwarded-host"); host != "" {
+	if host := r.HeaderValue(httpserver.ForwardedHost); host != "" {
 		return host
 	}
 	return r.HeaderValue("host")

@@ -95,7 +95,6 @@ another.`,
 	f.StringVar(&stdin, "stdin", "", "file with the standard input of a command; - is weft's own (default: none)")
 	f.StringVar(&seedFile, "cluster-seed-file", "", "file with the cluster's seed")
 	f.StringVar(&seed, "cluster-seed", "", "the cluster's seed")
-	fallback(f, "cluster-seed", "WASMCLOUD_CLUSTER_SEED")
 	_ = f.MarkHidden("cluster-seed")
 	spanFlag(f, &timeout, "timeout", 2*time.Second, 1, "how long to wait for the answer")
 	return cmd

@@ -18,34 +18,21 @@ import (
 func connectionFlags(c *connect.Settings, f *pflag.FlagSet) {
 	f.StringVar(&c.URL, "nats-url", "", "NATS server (default: the lattice that runs here, else "+natsconn.DefaultURL+
 		")")
-	fallback(f, "nats-url", "NATS_URL")
 	f.StringVar(&c.Join, "join", "",
 		"token of \"weft token create\", or a file that holds one: where NATS is, and who we are")
 	f.StringVar(&c.Context, "nats-context", "", "context of the nats tool: its name, or a file")
-	fallback(f, "nats-context", "NATS_CONTEXT")
 	f.StringVar(&c.Creds, "creds", "", "NATS credentials file")
-	fallback(f, "creds", "NATS_CREDS", "WASH_CTL_CREDS")
 	f.StringVar(&c.User, "nats-user", "", "NATS user name")
-	fallback(f, "nats-user", "NATS_USER")
 	f.StringVar(&c.Password, "nats-password", "", "NATS password")
-	fallback(f, "nats-password", "NATS_PASSWORD")
 	f.StringVar(&c.Token, "nats-token", "", "NATS token")
-	fallback(f, "nats-token", "NATS_TOKEN")
 	f.StringVar(&c.JWT, "nats-jwt", "", "NATS user JWT, with --nats-seed")
-	fallback(f, "nats-jwt", "WASMCLOUD_CTL_JWT", "WASMCLOUD_NATS_JWT", "NATS_JWT")
 	f.StringVar(&c.Seed, "nats-seed", "", "NATS user seed")
-	fallback(f, "nats-seed", "WASMCLOUD_CTL_SEED", "WASMCLOUD_NATS_SEED", "WASMCOULD_NATS_SEED", "NATS_SEED")
 	f.StringVar(&c.Domain, "js-domain", "",
 		"JetStream domain of what the lattice stores, where NATS has it elsewhere (a leaf node's hub)")
-	fallback(f, "js-domain", "WASMCLOUD_JS_DOMAIN")
 	f.BoolVar(&c.TLS, "nats-tls", false, "require TLS")
-	fallback(f, "nats-tls", "WASMCLOUD_CTL_TLS")
 	f.StringVar(&c.TLSCA, "nats-ca", "", "PEM file of the authorities to trust")
-	fallback(f, "nats-ca", "NATS_CA")
 	f.StringVar(&c.TLSCert, "nats-cert", "", "PEM file of the client certificate")
-	fallback(f, "nats-cert", "NATS_CERT")
 	f.StringVar(&c.TLSKey, "nats-key", "", "PEM file of the client certificate's key")
-	fallback(f, "nats-key", "NATS_KEY")
 	for _, name := range []string{"nats-user", "nats-password", "nats-token", "nats-jwt", "nats-seed", "nats-tls",
 		"nats-ca", "nats-cert", "nats-key", "ctl-prefix", "js-domain"} {
 		_ = f.MarkHidden(name) // in "weft help connection"; ctl-prefix is of globalFlags

@@ -1,29 +1,15 @@
 package main
 
 import (
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/weftlattice/weft/internal/deploy/environ"
 	"github.com/weftlattice/weft/internal/deploy/usage"
 )
-
-// envFallback is the annotation of a flag that lists further environment variables, in order.
-const envFallback = "weft_env"
-
-// fallback names variables that a flag is read from when WEFT_... is not set: those of NATS tools, and those that
-// people already have in their hosts' environment.
-func fallback(flags *pflag.FlagSet, name string, vars ...string) {
-	_ = flags.SetAnnotation(name, envFallback, vars)
-}
-
-// envName is the variable of a flag: --nats-url is WEFT_NATS_URL.
-func envName(flag string) string {
-	return "WEFT_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-}
 
 // notFromEnv are flags that no variable sets.
 var notFromEnv = map[string]bool{"help": true, "all": true, "detached": true}
@@ -35,18 +21,15 @@ func applyEnv(cmd *cobra.Command) error {
 		if f.Changed || notFromEnv[f.Name] || bad != nil {
 			return
 		}
-		for _, name := range append([]string{envName(f.Name)}, f.Annotations[envFallback]...) {
-			value, ok := os.LookupEnv(name)
-			if !ok || value == "" {
-				continue
-			}
-			if f.Value.Type() == "bool" {
-				value = truth(value)
-			}
-			if err := cmd.Flags().Set(f.Name, value); err != nil {
-				bad = usage.Errorf("environment variable %s: %w", name, err)
-			}
+		name, value, found := environ.Lookup(f.Name)
+		if !found {
 			return
+		}
+		if f.Value.Type() == "bool" {
+			value = truth(value)
+		}
+		if err := cmd.Flags().Set(f.Name, value); err != nil {
+			bad = usage.Errorf("environment variable %s: %w", name, err)
 		}
 	})
 	return bad
@@ -72,7 +55,7 @@ func hideAllBut(names ...string) func(*pflag.Flag) {
 func (a *app) secretFlag(cmd *cobra.Command, name string) {
 	if a.given(name) {
 		printf(a.err, "weft: warning: --%s shows a secret to everybody on this machine; use %s, "+
-			"or the flag for a file\n", name, envName(name))
+			"or the flag for a file\n", name, environ.Own(name))
 	}
 }
 

@@ -3,9 +3,7 @@ package main
 import (
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/deploy/connect"
+	"github.com/weftlattice/weft/internal/deploy/environ"
 	"github.com/weftlattice/weft/internal/deploy/keys"
 	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/deploy/values"
@@ -62,15 +61,11 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&h.clusterFile, "cluster-seed-file", "",
 		"file with the cluster's seed (default: the lattice's key in the data directory)")
 	f.StringVar(&h.hostSeed, "host-seed", "", "the host's seed")
-	fallback(f, "host-seed", "WASMCLOUD_HOST_SEED")
 	f.StringVar(&h.clusterSeed, "cluster-seed", "", "the cluster's seed")
-	fallback(f, "cluster-seed", "WASMCLOUD_CLUSTER_SEED")
 	f.StringSliceVar(&h.issuers, "cluster-issuers", nil,
 		"public keys of further clusters to trust, separated by commas")
-	fallback(f, "cluster-issuers", "WASMCLOUD_CLUSTER_ISSUERS")
 	f.BoolVar(&h.allowFiles, "allow-file-load", false,
 		"let operators start files of this machine by file:// references")
-	fallback(f, "allow-file-load", "WASMCLOUD_ALLOW_FILE_LOAD")
 	f.StringArrayVar(&h.filesDirs, "files-dir", nil,
 		"folder below which link values may name files (certificates, keys), "+
 			"besides the folder \"files\" of the data directory; may be repeated")
@@ -80,14 +75,12 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	h.registries.flags(f)
 	millisFlag(f, &h.rpcTimeout, "rpc-timeout-ms", d.RPCTimeout,
 		"milliseconds that a call may take when the caller says nothing")
-	fallback(f, "rpc-timeout-ms", "WASMCLOUD_RPC_TIMEOUT_MS")
 	spanFlag(f, &h.callMaxAge, "call-max-age", d.CallMaxAge, 0,
 		"how long ago a call may have been signed, by the signer's clock; 0: any time (see docs/security.md)")
 	spanFlag(f, &h.callMaxAhead, "call-max-ahead", d.CallMaxAhead, 0,
 		"how far the clock of a caller may be ahead; 0: any")
 	millisFlag(f, &h.shutdownDelay, "provider-shutdown-delay", d.ProviderGrace,
 		"milliseconds between asking a provider to end and killing it")
-	fallback(f, "provider-shutdown-delay", "WASMCLOUD_PROV_SHUTDOWN_DELAY_MS")
 	f.StringVar(&h.providerURL, "provider-nats-url", "", "NATS address that providers are given (default: the host's)")
 	spanFlag(f, &h.heartbeat, "heartbeat", d.Heartbeat, time.Millisecond, "time between heartbeats with the inventory")
 	f.BoolVar(&h.oldHeartbeat, "old-heartbeat", false, "heartbeats in the form of hosts before 0.82")
@@ -123,9 +116,7 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	h.policy.flags(f)
 	f.StringVar(&h.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&h.logLevel, "log-level", "info", "debug, info, warn or error")
-	fallback(f, "log-level", "WASMCLOUD_LOG_LEVEL")
 	f.BoolVar(&h.structured, "enable-structured-logging", false, "as --log-format json")
-	fallback(f, "enable-structured-logging", "WASMCLOUD_STRUCTURED_LOGGING_ENABLED")
 	for _, name := range []string{"host-seed", "cluster-seed", "enable-structured-logging", "old-heartbeat"} {
 		_ = f.MarkHidden(name)
 	}
@@ -177,7 +168,7 @@ func (h *hostFlags) config(a *app, cmd *cobra.Command, way connect.Way, nats nat
 	if login := way.HostLogin(); login != nil {
 		cfg.NATS.JWT, cfg.NATS.Seed, cfg.NATS.Login = "", "", login
 	}
-	cfg.ProviderNATSURL = or(h.providerURL, connect.ForProviders())
+	cfg.ProviderNATSURL = or(h.providerURL, environ.ProvidersServer())
 	cfg.JSDomain = nats.JSDomain
 	cfg.FriendlyName, cfg.AllowFileLoad, cfg.OldHeartbeat = h.name, h.allowFiles, h.oldHeartbeat
 	cfg.RPCTimeout, cfg.ProviderGrace = h.rpcTimeout, h.shutdownDelay
@@ -258,14 +249,7 @@ func hostKeys(ring signing.Ring, issuers []string, err error) (host.Keys, error)
 
 // allLabels joins labels of the environment with those of the command line, which win.
 func (h *hostFlags) allLabels() (map[string]string, error) {
-	out := map[string]string{}
-	for _, prefix := range []string{"WASMCLOUD_LABEL_", "WEFT_LABEL_"} {
-		for _, v := range os.Environ() {
-			if k, val, ok := strings.Cut(v, "="); ok && strings.HasPrefix(k, prefix) && len(k) > len(prefix) {
-				out[k[len(prefix):]] = val
-			}
-		}
-	}
+	out := environ.Labels()
 	given, err := values.Pairs("--label", h.labels)
 	maps.Copy(out, given)
 	return out, err

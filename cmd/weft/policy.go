@@ -5,13 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/weftlattice/weft/host"
+	"github.com/weftlattice/weft/internal/deploy/environ"
 	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/deploy/values"
@@ -39,22 +39,18 @@ func (p *policyFlags) subjects() (extra natsauth.Identity) {
 
 func (p *policyFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&p.file, "policy-file", "", "file of rules for what may be started and called; see: weft policy --help")
-	fallback(f, "policy-file", "WASMCLOUD_POLICY_FILE")
 	f.StringVar(&p.topic, "policy-topic", "", "NATS subject of a policy service that is asked as well")
-	fallback(f, "policy-topic", "WASMCLOUD_POLICY_TOPIC")
 	f.StringVar(&p.changes, "policy-changes-topic", "",
 		"NATS subject on which the policy service changes its decisions")
-	fallback(f, "policy-changes-topic", "WASMCLOUD_POLICY_CHANGES_TOPIC")
 	millisFlag(f, &p.timeout, "policy-timeout-ms", policy.DefaultTimeout,
 		"milliseconds for a decision of the policy service; without one it is denied")
-	fallback(f, "policy-timeout-ms", "WASMCLOUD_POLICY_TIMEOUT_MS", "WASMCLOUD_POLICY_TIMEOUT")
 }
 
 // config reads the rules. Subjects may be given for one lattice only, as hosts of the dialect read them.
 func (p *policyFlags) config(l lattice.Name) (cfg host.PolicyConfig, err error) {
-	forLattice := "_" + strings.ReplaceAll(string(l), "-", "_")
-	cfg = host.PolicyConfig{Topic: or(p.topic, os.Getenv("WASMCLOUD_POLICY_TOPIC"+forLattice)),
-		ChangesTopic: or(p.changes, os.Getenv("WASMCLOUD_POLICY_CHANGES_TOPIC"+forLattice)),
+	topic, changes := environ.PolicyTopics(l)
+	cfg = host.PolicyConfig{Topic: or(p.topic, topic),
+		ChangesTopic: or(p.changes, changes),
 		Timeout:      p.timeout}
 	if p.file != "" {
 		if cfg.RulesFile, err = filepath.Abs(p.file); err == nil {

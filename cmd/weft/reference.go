@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/weftlattice/weft/internal/deploy/environ"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
@@ -22,19 +23,6 @@ func referenceCmd(t *terminal) *cobra.Command {
 			writeReference(t.out, cmd.Root())
 			return nil
 		}}
-}
-
-// moreVariables are what weft reads from the environment apart from flags.
-var moreVariables = [][2]string{
-	{"WASMCLOUD_CTL_HOST, WASMCLOUD_CTL_PORT", "the NATS server, when nothing else names one"},
-	{"NATS_HOST, NATS_PORT", "the same, after those"},
-	{"WASMCLOUD_RPC_HOST, WASMCLOUD_RPC_PORT, WASMCLOUD_PROV_RPC_HOST, WASMCLOUD_PROV_RPC_PORT",
-		"the NATS address that providers are given, as --provider-nats-url"},
-	{"WEFT_LABEL_NAME, WASMCLOUD_LABEL_NAME", "label NAME of a host, as --label NAME=..."},
-	{"WASMCLOUD_POLICY_TOPIC_LATTICE, WASMCLOUD_POLICY_CHANGES_TOPIC_LATTICE",
-		"as those without the lattice's name, for one lattice"},
-	{"XDG_DATA_HOME", "where the data directory is, unless --data-dir says"},
-	{"XDG_CONFIG_HOME", "where the contexts of the nats tool are, in nats/context"},
 }
 
 // writeReference writes every command with its flags, their defaults and variables, as Markdown. It depends on the
@@ -72,7 +60,7 @@ server a command talks to.
 		flagTable(w, c.LocalNonPersistentFlags())
 	})
 	fmt.Fprint(w, "## Variables without a flag\n\n| Variable | |\n|---|---|\n")
-	for _, v := range moreVariables {
+	for _, v := range environ.WithoutFlag {
 		fmt.Fprintf(w, "| %s | %s |\n", "`"+strings.ReplaceAll(v[0], ", ", "`, `")+"`", cell(v[1]))
 	}
 	fmt.Fprintf(w, "\n## Exit codes\n\n```text\n%s\n```\n", exitCodesHelp)
@@ -112,11 +100,11 @@ func flagTable(w io.Writer, flags *pflag.FlagSet) {
 		if value = strings.Replace(value, xdg.DataHome, "$XDG_DATA_HOME", 1); value != "" {
 			value = "`" + value + "`"
 		}
-		also := slices.Clone(f.Annotations[envFallback])
+		also := slices.Clone(environ.Further(f.Name))
 		for i, name := range also {
 			also[i] = "`" + name + "`"
 		}
-		variable := "`" + envName(f.Name) + "`"
+		variable := "`" + environ.Own(f.Name) + "`"
 		if notFromEnv[f.Name] {
 			variable = ""
 		}

@@ -38,7 +38,7 @@ func TestReferenceHasEveryVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	var sources []string
-	for _, dir := range []string{".", "../../internal/deploy/connect"} {
+	for _, dir := range []string{".", "../../internal/deploy/environ"} {
 		found, err := filepath.Glob(dir + "/*.go")
 		if err != nil || len(found) == 0 {
 			t.Fatalf("%s: %v", dir, err)

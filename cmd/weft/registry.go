@@ -15,7 +15,6 @@ type registryFlags struct {
 
 func (r *registryFlags) flags(f *pflag.FlagSet) {
 	f.BoolVar(&r.latest, "oci-allow-latest", false, "take the tag latest, and references without a tag")
-	fallback(f, "oci-allow-latest", "WASMCLOUD_OCI_ALLOW_LATEST")
 	r.accessFlags(f)
 }
 
@@ -31,15 +30,11 @@ func (r *registryFlags) hidden(f *pflag.FlagSet) {
 func (r *registryFlags) accessFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&r.insecure, "oci-allowed-insecure", nil,
 		"registries (host:port) to speak plain HTTP to, separated by commas")
-	fallback(f, "oci-allowed-insecure", "WASMCLOUD_OCI_ALLOWED_INSECURE")
 	f.StringVar(&r.ca, "oci-ca", "", "PEM file of authorities to trust for registries besides the system's")
 	f.StringVar(&r.registry, "oci-registry", "",
 		"registry that --oci-user and --oci-password are for; others are looked up where docker login keeps them")
-	fallback(f, "oci-registry", "WASMCLOUD_OCI_REGISTRY", "OCI_REGISTRY")
 	f.StringVar(&r.user, "oci-user", "", "user name at that registry")
-	fallback(f, "oci-user", "WASMCLOUD_OCI_REGISTRY_USER", "OCI_REGISTRY_USER")
 	f.StringVar(&r.password, "oci-password", "", "password or token at that registry")
-	fallback(f, "oci-password", "WASMCLOUD_OCI_REGISTRY_PASSWORD", "OCI_REGISTRY_PASSWORD")
 	for _, name := range []string{"oci-registry", "oci-user", "oci-password"} {
 		_ = f.MarkHidden(name)
 	}

@@ -104,11 +104,9 @@ func globalFlags(a *app, f *pflag.FlagSet) {
 	f.VarP(&a.output, "output", "o", "how results are shown: text, wide (tables without limits), json or yaml")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
 	f.StringVarP(&a.conn.Lattice, "lattice", "x", "", "name of the lattice (default: default)")
-	fallback(f, "lattice", "WASMCLOUD_LATTICE_PREFIX", "WASMCLOUD_LATTICE")
 	f.StringVar((*string)(&a.dir), "data-dir", defaultDataDir(),
 		"where keys, the embedded NATS server and the state of \"weft up\" are kept")
 	f.StringVar(&a.conn.Control, "ctl-prefix", subject.DefaultControlPrefix, "first tokens of the control subjects")
-	fallback(f, "ctl-prefix", "WASMCLOUD_CTL_TOPIC_PREFIX")
 	f.StringVar(&a.pass.File, "key-passphrase-file", "",
 		"file with the passphrase of encrypted keys (default: asked for at the terminal)")
 	f.IntVar(&a.pass.FD, "key-passphrase-fd", -1, "file descriptor to read the passphrase of encrypted keys from")

@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/term"
 
+	"github.com/weftlattice/weft/internal/deploy/environ"
 	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/lattice"
@@ -55,7 +56,7 @@ func (f *format) Set(s string) error {
 
 // guessOutput finds --output before flags are parsed, so that a usage error is shown in the format asked for.
 func (t *terminal) guessOutput(args []string) {
-	if v := os.Getenv("WEFT_OUTPUT"); v != "" {
+	if _, v, found := environ.Lookup("output"); found {
 		_ = t.output.Set(v)
 	}
 	for i, arg := range args {

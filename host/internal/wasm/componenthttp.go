@@ -134,9 +134,9 @@ func asked(req *httpserver.Request) *wasihttp.Exchange {
 		switch strings.ToLower(name) { // a provider of another SDK may have others
 		case "host":
 			x.Authority = values[0]
-		case "x-forwarded-host":
+		case httpserver.ForwardedHost:
 			outer = values[0]
-		case "x-forwarded-proto":
+		case httpserver.ForwardedProto:
 			if values[0] == "https" {
 				x.Scheme = "https"
 			}

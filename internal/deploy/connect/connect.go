@@ -5,12 +5,11 @@ package connect
 import (
 	"cmp"
 	"context"
-	"net"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/weftlattice/weft/internal/deploy/datadir"
+	"github.com/weftlattice/weft/internal/deploy/environ"
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/join"
@@ -120,7 +119,7 @@ func byContext(s Settings) (natsconn.Config, error) {
 
 // byURL takes a URL, else the environment, else what runs here, whose lattice it adopts.
 func (w *Way) byURL(s *Settings, dir datadir.Dir) {
-	w.NATS = natsconn.Config{URL: cmp.Or(s.URL, fromEnvironment()), CredsFile: s.Creds, User: s.User,
+	w.NATS = natsconn.Config{URL: cmp.Or(s.URL, environ.Server()), CredsFile: s.Creds, User: s.User,
 		Password: s.Password, Token: s.Token,
 		JWT: s.JWT, Seed: s.Seed, TLS: s.TLS, TLSCA: s.TLSCA, TLSCert: s.TLSCert, TLSKey: s.TLSKey}
 	if w.NATS.URL != "" {
@@ -140,26 +139,6 @@ func (w *Way) byURL(s *Settings, dir datadir.Dir) {
 	if s.TLSCA == "" {
 		w.NATS.TLSCA, w.NATS.TLSName = here.TLSCA, here.TLSName
 	}
-}
-
-// fromEnvironment is the server that the environment names for hosts of the dialect or for NATS, or "".
-func fromEnvironment() string {
-	return cmp.Or(server("WASMCLOUD_CTL_HOST", "WASMCLOUD_CTL_PORT"), server("NATS_HOST", "NATS_PORT"))
-}
-
-// ForProviders is the server that the environment of hosts of the dialect names for providers, or "".
-func ForProviders() string {
-	return cmp.Or(server("WASMCLOUD_PROV_RPC_HOST", "WASMCLOUD_PROV_RPC_PORT"),
-		server("WASMCLOUD_RPC_HOST", "WASMCLOUD_RPC_PORT"))
-}
-
-// server is the address that two variables name; one alone will do.
-func server(hostVar, portVar string) string {
-	host, port := os.Getenv(hostVar), os.Getenv(portVar)
-	if host == "" && port == "" {
-		return ""
-	}
-	return "nats://" + net.JoinHostPort(cmp.Or(host, "127.0.0.1"), cmp.Or(port, "4222"))
 }
 
 // Expired reports whether the way is by a token that is no longer good by this machine's clock.

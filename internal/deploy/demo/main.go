@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/weftlattice/weft/internal/deploy/environ"
 )
 
 func main() {
@@ -183,7 +185,7 @@ func (d *demo) quiet(ctx context.Context, args ...string) error {
 
 func (d *demo) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, d.weft, args...)
-	cmd.Env = append(os.Environ(), "WEFT_DATA_DIR="+d.data)
+	cmd.Env = append(os.Environ(), environ.Own("data-dir")+"="+d.data)
 	return cmd
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/httpfield"
 	"github.com/weftlattice/weft/internal/providers/httpserver/internal/http1"
+	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/lattice/msgpack"
 	"github.com/weftlattice/weft/lattice/trace"
 )
@@ -90,9 +91,9 @@ func (e *encoder) head(x *exchange, path, query, host string) {
 	e.Str("queryString")
 	e.Str(escapeInvalid(query))
 	e.fields = append(e.fields, field{"host", httpfield.Text(host)}, field{trace.ParentHeader, x.trace.Traceparent()},
-		field{headerFor, x.from.chain}, field{headerProto, x.from.scheme})
+		field{contract.ForwardedFor, x.from.chain}, field{contract.ForwardedProto, x.from.scheme})
 	if x.from.host != "" {
-		e.fields = append(e.fields, field{headerHost, x.from.host})
+		e.fields = append(e.fields, field{contract.ForwardedHost, x.from.host})
 	}
 	if x.trace.State != "" {
 		e.fields = append(e.fields, field{trace.StateHeader, x.trace.State})

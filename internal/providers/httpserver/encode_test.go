@@ -67,11 +67,13 @@ func TestEncoderWritesWhatTheContractWrites(t *testing.T) {
 				got.Header.Get("host") == "" {
 				t.Errorf("header %v", got.Header)
 			}
-			if got.Header.Get(headerFor) != "192.0.2.1" || got.Header.Get(headerProto) != "https" ||
-				got.Header.Get(headerHost) != "front" {
+			if got.Header.Get(contract.ForwardedFor) != "192.0.2.1" ||
+				got.Header.Get(contract.ForwardedProto) != "https" ||
+				got.Header.Get(contract.ForwardedHost) != "front" {
 				t.Errorf("origin in %v", got.Header)
 			}
-			for _, name := range []string{"traceparent", "tracestate", "host", headerFor, headerProto, headerHost} {
+			for _, name := range []string{"traceparent", "tracestate", "host", contract.ForwardedFor,
+				contract.ForwardedProto, contract.ForwardedHost} {
 				if len(got.Header[name]) != 1 {
 					t.Errorf("%s: %q", name, got.Header[name])
 				}

@@ -5,14 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-)
 
-// Headers by which actors learn where a request comes from. Whatever else a request has of that kind is left out; see
-// asserted.
-const (
-	headerFor   = "x-forwarded-for"   // the client's address, then those of the proxies that have passed its request on
-	headerProto = "x-forwarded-proto" // "http" or "https", as the client sent it
-	headerHost  = "x-forwarded-host"  // the host that the client asked for; only where a proxy asks for another one
+	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
 )
 
 // Ways in which trusted proxies tell whose requests they pass on. One counts, since a proxy that writes the one passes
@@ -25,9 +19,9 @@ const (
 // origin is where a request comes from.
 type origin struct {
 	client netip.Addr // whose share counts; the zero Addr: no share, since the request is a proxy's own
-	chain  string     // headerFor
-	scheme string     // headerProto
-	host   string     // headerHost; "": it is the Host header
+	chain  string     // ForwardedFor
+	scheme string     // ForwardedProto
+	host   string     // ForwardedHost; "": it is the Host header
 }
 
 // asserted reports whether clients and proxies use a header to say where a request comes from, so that an actor may
@@ -103,11 +97,11 @@ func (p *proxies) nodes(each func(yield func(name, value string) bool)) []node {
 	var addresses, schemes, hosts, standard []string
 	each(func(name, value string) bool {
 		switch name {
-		case headerFor:
+		case contract.ForwardedFor:
 			addresses = append(addresses, strings.Split(value, ",")...)
-		case headerProto:
+		case contract.ForwardedProto:
 			schemes = append(schemes, strings.Split(value, ",")...)
-		case headerHost:
+		case contract.ForwardedHost:
 			hosts = append(hosts, strings.Split(value, ",")...)
 		case "forwarded":
 			standard = append(standard, value)

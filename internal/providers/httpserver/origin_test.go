@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
 )
 
 // TestOrigin: the client is the address that the nearest trusted proxy names, and nothing that stands to its left.
@@ -88,7 +90,7 @@ func FuzzOrigin(f *testing.F) {
 	f.Add(`for="6.6.6.6;proto=`, `"`, false)
 	f.Fuzz(func(t *testing.T, forged, scheme string, standard bool) {
 		p := &proxies{networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, tell: tellX}
-		header := []string{headerFor, forged + ", 192.0.2.7", headerProto, scheme + ", https"}
+		header := []string{contract.ForwardedFor, forged + ", 192.0.2.7", contract.ForwardedProto, scheme + ", https"}
 		if standard {
 			p.tell, header = tellStandard, []string{"forwarded", forged + ", for=192.0.2.7;proto=https"}
 		}
@@ -109,8 +111,9 @@ func TestTrustedProxy(t *testing.T) {
 		w.mu.Lock()
 		h := w.asked.Header
 		w.mu.Unlock()
-		for name, want := range map[string]string{headerFor: "192.0.2.7, 127.0.0.1", headerProto: "https",
-			headerHost: "front", "host": "inner", "x-real-ip": "", "forwarded": ""} {
+		for name, want := range map[string]string{contract.ForwardedFor: "192.0.2.7, 127.0.0.1",
+			contract.ForwardedProto: "https",
+			contract.ForwardedHost:  "front", "host": "inner", "x-real-ip": "", "forwarded": ""} {
 			if got := strings.Join(h[name], "|"); got != want {
 				t.Errorf("%s: %s is %q, want %q", way, name, got, want)
 			}
@@ -133,7 +136,7 @@ func TestManyProxies(t *testing.T) {
 	w := openWays(t, map[string]string{"trusted_proxies": "127.0.0.1"})
 	resp, _ := w.do("net/http", "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.7"+strings.Repeat(",127.0.0.1",
 		6000)+"\r\n\r\n")
-	if chain := w.asked.Header.Get(headerFor); resp.StatusCode != 200 ||
+	if chain := w.asked.Header.Get(contract.ForwardedFor); resp.StatusCode != 200 ||
 		!strings.HasPrefix(chain, "192.0.2.7, 127.0.0.1, ") || strings.Count(chain, ",") != 6001 {
 		t.Errorf("status %d, %.100q", resp.StatusCode, chain)
 	}

@@ -13,6 +13,14 @@ const (
 	HandleRequest = "HttpServer.HandleRequest"
 )
 
+// Headers by which actors learn where a request comes from. A provider of weft writes them; what a client sends under
+// these names does not reach an actor.
+const (
+	ForwardedFor   = "x-forwarded-for"   // the client's address, then those of the proxies that have passed it on
+	ForwardedProto = "x-forwarded-proto" // "http" or "https", as the client sent it
+	ForwardedHost  = "x-forwarded-host"  // the host that the client asked for; only where a proxy asks for another one
+)
+
 // Header holds the values of each header. Names are in lower case, as providers send them; the methods see to that.
 type Header map[string][]string
 

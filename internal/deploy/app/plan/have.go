@@ -3,6 +3,7 @@ package plan
 import (
 	"time"
 
+	"github.com/weftlattice/weft/internal/backoff"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
@@ -39,7 +40,7 @@ func (h *Host) Hold() time.Duration {
 	if h.Losses == 0 {
 		return 0
 	}
-	return double(HoldFirst, h.Losses-1, HoldMost)
+	return backoff.Policy{First: HoldFirst, Max: HoldMost}.Pause(h.Losses - 1)
 }
 
 // State says how far a thing on a host is.
@@ -82,11 +83,3 @@ const (
 	// Settle is how long a command that was carried out may take to be seen. Then it is sent again.
 	Settle = 15 * time.Second
 )
-
-// double is a time that doubles n times, up to most.
-func double(first time.Duration, n int, most time.Duration) time.Duration {
-	for ; n > 0 && first < most; n-- {
-		first *= 2
-	}
-	return min(first, most)
-}

@@ -3,6 +3,7 @@ package plan
 import (
 	"time"
 
+	"github.com/weftlattice/weft/internal/backoff"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -41,7 +42,7 @@ func (f failure) next(version, err string, now time.Time) failure {
 	}
 	f.times++
 	f.err = err
-	f.before = now.Add(double(FirstTry, f.times-1, MaxBackOff))
+	f.before = now.Add(backoff.Policy{First: FirstTry, Max: MaxBackOff}.Pause(f.times - 1))
 	return f
 }
 
