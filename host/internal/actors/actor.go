@@ -94,6 +94,8 @@ func (a *Actor) setScale(annotations map[string]string, max uint32) (before uint
 	}
 	total := a.total()
 	a.mu.Unlock()
+	// At 0 the actor is about to be stopped. A pool of size 0 would let its calls wait for ever, so the old size stays
+	// and stop drains them.
 	if v := a.current.Load(); v != nil && total > 0 {
 		v.pool.Resize(concurrency(total))
 	}
@@ -131,6 +133,7 @@ func (a *Actor) slow() bool { return a.pace.Load() > int64(slowCall) }
 
 // took notes the time of a call. Writers may overtake each other; it is an estimate.
 func (a *Actor) took(d time.Duration) {
+	// An eighth for each call: the average follows within some ten calls, and needs no memory of them.
 	old := a.pace.Load()
 	a.pace.Store(old + (int64(d)-old)/8)
 }
@@ -149,6 +152,7 @@ func (a *Actor) stop(ctx context.Context) error {
 	}
 	stopped := a.current.Load().close(ctx)
 	if errors.Is(stopped, errNotStopped) {
+		// Guest code goes on, so inventories show the actor again: an operator sees it, and can stop it once more.
 		a.mu.Lock()
 		a.scales = scales
 		a.mu.Unlock()
@@ -170,7 +174,8 @@ func (a *Actor) pick() *Revision { return a.current.Load() }
 // reads a channel.
 const slowCall = 200 * time.Microsecond
 
-// invoke serves one verified invocation.
+// invoke serves one verified invocation, whichever way it came: it is the handler of the actor's endpoint, and runs on
+// many goroutines at once. Claims and policy come before the instance, so that a call that is refused takes none.
 func (a *Actor) invoke(ctx context.Context, inv *wire.Invocation) ([]byte, error) {
 	held, err := a.cfg.holdRequest(inv)
 	if err != nil {
@@ -203,6 +208,7 @@ func (a *Actor) invoke(ctx context.Context, inv *wire.Invocation) ([]byte, error
 			channel.Yield(ctx) // it may take long, and others should not wait with this call
 			inst, err = v.pool.Acquire(ctx)
 		}
+		// The pool of a revision that was replaced is closed. Claims and policy are asked again, of the new one's.
 		if errors.Is(err, lattice.ErrNoResponders) && a.pick() != v {
 			continue // updated in between
 		}

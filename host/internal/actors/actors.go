@@ -166,6 +166,8 @@ func (as *Actors) Busy() []string {
 
 // Observe counts an invocation that was served or refused here, and remembers why it failed.
 func (as *Actors) Observe(ctx context.Context, inv *wire.Invocation, took time.Duration, err error) {
+	// Anybody who may publish can make up targets and operations. As labels they would be series without end, so what
+	// does not run here is one series, "other".
 	who, operation := "other", "other"
 	if inv != nil && as.find(inv.Target.Actor()) != nil {
 		who, operation = inv.Target.PublicKey, inv.Operation
@@ -174,6 +176,8 @@ func (as *Actors) Observe(ctx context.Context, inv *wire.Invocation, took time.D
 	if err != nil {
 		as.cfg.Failures.Served(ctx, inv, err, who != "other")
 	}
+	// Refusals are what a person looks for after an attack or a wrong key. Their rate in the log is bounded, since the
+	// sender chooses it; the metrics count all.
 	if code := lattice.CodeOf(err); code.Refusal() && as.cfg.Refusals.Allow() {
 		origin := ""
 		if inv != nil {
@@ -184,6 +188,7 @@ func (as *Actors) Observe(ctx context.Context, inv *wire.Invocation, took time.D
 	}
 }
 
+// list is a copy, so that callers may take other locks and wait.
 func (as *Actors) list() []*Actor {
 	as.mu.RLock()
 	defer as.mu.RUnlock()
@@ -194,6 +199,8 @@ func (as *Actors) list() []*Actor {
 	return out
 }
 
+// find returns nil when the actor is not here. What it returns may stop at any moment: whoever changes it takes its
+// change lock and looks again.
 func (as *Actors) find(id lattice.ActorID) *Actor {
 	as.mu.RLock()
 	defer as.mu.RUnlock()
@@ -207,6 +214,7 @@ func (as *Actors) running(ref string, id lattice.ActorID) *Actor {
 	if a := as.table[id]; a != nil {
 		return a
 	}
+	// A command may name only the reference. There are few actors on a host, and commands are rare: no index is kept.
 	for _, a := range as.table {
 		if v := a.current.Load(); v != nil && v.ref == ref {
 			return a
@@ -228,7 +236,8 @@ func (as *Actors) forModule(art loaded) *Actor {
 	return a
 }
 
-// drop forgets an actor that does not run.
+// drop forgets an actor that does not run. The caller holds its change lock. Another actor under the same key, made
+// since, stays.
 func (as *Actors) drop(a *Actor) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -237,7 +246,9 @@ func (as *Actors) drop(a *Actor) {
 	}
 }
 
-// Reclaim gives up the instance of this host that has been idle the longest, and reports whether there was one.
+// Reclaim gives up the instance of this host that has been idle the longest, and reports whether there was one. No lock
+// is held from the look to the deed: an instance that is lent meanwhile is not taken, another idle one of the same
+// actor may be.
 func (as *Actors) Reclaim() bool {
 	var oldest *Revision
 	var since time.Time

@@ -27,7 +27,7 @@ var (
 		[]string{"actor", "name", "reason"}, nil)
 )
 
-// Describe sends nothing: the metrics depend on what runs.
+// Describe sends nothing, which makes the collector an unchecked one: its series depend on which actors run.
 func (as *Actors) Describe(chan<- *prometheus.Desc) {}
 
 // Collect reads the state of all pools.

@@ -32,6 +32,8 @@ func (as *Actors) ServeLocal(ctx context.Context, inv *wire.Invocation) ([]byte,
 	if sub == nil {
 		return nil, served.NotHere(inv.Target)
 	}
+	// A call that would wait here may find a free instance on another host. Where there is none, or the call must stay,
+	// waiting here is all that is left.
 	if waits := sub.Active() >= a.instances(); waits && !channel.Stays(ctx) && !as.cfg.Alone() {
 		return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: string(a.id),
 			Detail: "no instance is free on this host"}
@@ -49,6 +51,8 @@ func (as *Actors) Call(ctx context.Context, call rpc.Call, stay bool) (result []
 		return nil, err, true
 	}
 	a := as.find(call.Target.Actor())
+	// Guests that call each other in turn stack their frames on one goroutine. Over NATS the chain goes on upon a fresh
+	// one.
 	if a == nil || depth%maxNested == 0 && depth > 0 {
 		return nil, served.NotHere(call.Target), false
 	}
@@ -59,6 +63,7 @@ func (as *Actors) Call(ctx context.Context, call rpc.Call, stay bool) (result []
 	fail := func(code lattice.Code) error {
 		return &lattice.Error{Code: code, Op: "call " + call.Operation + " of", Entity: call.Target.PublicKey}
 	}
+	// Over NATS a call without a deadline gets the same one.
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, as.cfg.RPCTimeout)

@@ -109,6 +109,7 @@ func (l *Log) take(now time.Time, line *control.LogLine) []byte {
 		l.dropped++
 		return nil
 	}
+	// The next line that is kept tells of those before it, so that nobody takes the log for whole.
 	if l.dropped > 0 {
 		line.Text = fmt.Sprintf("(%d lines dropped, more than %d lines or %d bytes per second) ", l.dropped,
 			logPerSecond,
@@ -129,6 +130,7 @@ func (l *Log) take(now time.Time, line *control.LogLine) []byte {
 func (l *Log) keep(line control.LogLine) {
 	l.lines = append(l.lines, line)
 	l.bytes += len(line.Text)
+	// The last line stays even when it alone is above the bound.
 	for len(l.lines)-l.next > logLines || l.bytes > logBytes && len(l.lines)-l.next > 1 {
 		l.bytes -= len(l.lines[l.next].Text)
 		l.lines[l.next] = control.LogLine{}

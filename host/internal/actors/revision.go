@@ -109,6 +109,7 @@ func (r *Revision) close(ctx context.Context) error {
 	if r.pool.Close(ctx) != nil {
 		cut := r.pool.Stats().InUse
 		r.guest.Interrupt()
+		// ctx has ended, and interrupted calls need some milliseconds to give their instances back.
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), EndOfCalls)
 		defer cancel()
 		if r.pool.Close(end) != nil {
@@ -123,7 +124,9 @@ func (r *Revision) close(ctx context.Context) error {
 	return errors.Join(err, r.guest.Close(ctx))
 }
 
-// admit checks that the claims grant the contract of a provider that calls in. Other origins need no claim.
+// admit checks that the claims grant the contract of a provider that calls in: the wire dialect asks that of the actor
+// that is called. Other origins need no claim. Actors call each other without one, and an operator's call has no
+// contract.
 func (r *Revision) admit(inv *wire.Invocation) error {
 	if inv.Origin.IsActor() || inv.Origin.ContractID == "" || !lattice.IsKey(inv.Origin.PublicKey, 'V') {
 		return nil

@@ -80,6 +80,8 @@ func (as *Actors) Scale(ctx context.Context, r ScaleRequest) {
 	as.cfg.Changed()
 }
 
+// scaleEvents is Scale without the publishing. It returns the events of what it did; with an error nothing has changed,
+// but that guest code may go on (errNotStopped).
 func (as *Actors) scaleEvents(ctx context.Context, r ScaleRequest) ([]event.Data, error) {
 	var art loaded
 	a, err := as.lockActor(ctx, r, &art)
@@ -103,6 +105,7 @@ func (as *Actors) scaleEvents(ctx context.Context, r ScaleRequest) ([]event.Data
 	if r.Add {
 		max = uint32(min(uint64(own)+uint64(r.Max), control.Unbounded))
 	}
+	// The policy is asked for more only. One that denies must not keep running what somebody wants to stop.
 	if max > own { // more of it, which is a start
 		claims := art.claims
 		if v := a.current.Load(); v != nil {
@@ -127,6 +130,7 @@ func (as *Actors) scaleEvents(ctx context.Context, r ScaleRequest) ([]event.Data
 		return as.transition(a, art.claims, r, 0, max), nil
 	case max == 0 && before == own:
 		claims := a.current.Load().claims
+		// The events name the scale that goes, so they are made while it is there.
 		events := as.transition(a, claims, r, own, 0)
 		ctx, cancel := context.WithTimeout(ctx, as.cfg.Drain)
 		defer cancel()
@@ -144,7 +148,8 @@ func (as *Actors) scaleEvents(ctx context.Context, r ScaleRequest) ([]event.Data
 }
 
 // lockActor returns the actor that a request means with its change lock held: the one that runs, or else a new one for
-// the module, which is fetched into art.
+// the module, which is fetched into art. Finding and locking are two steps, since a change may hold the lock for
+// seconds, and nothing waits for it under Actors.mu. An actor that was stopped between them is looked for again.
 func (as *Actors) lockActor(ctx context.Context, r ScaleRequest, art *loaded) (*Actor, error) {
 	for {
 		a := as.running(r.Ref, r.ID)
@@ -167,7 +172,8 @@ func (as *Actors) lockActor(ctx context.Context, r ScaleRequest, art *loaded) (*
 	}
 }
 
-// bringUp makes a stopped actor run. Its change lock is held.
+// bringUp makes a stopped actor run. Its change lock is held. Serving comes last: what can fail comes before it, so
+// that no call reaches an actor whose start fails. The caller drops the actor after an error.
 func (as *Actors) bringUp(ctx context.Context, a *Actor, art loaded, r ScaleRequest, max uint32) error {
 	settings := r.Settings
 	if settings.Limits.MemoryBytes == 0 {
@@ -304,6 +310,8 @@ func (as *Actors) swap(ctx context.Context, r control.UpdateActorRequest) (*Revi
 	if old == nil {
 		return nil, notRunning
 	}
+	// The wire dialect asks for a greater revision, so that a command that comes late cannot bring old code back. The
+	// same bytes are let through: an update that is sent twice is no error.
 	if have, next := old.claims.EffectiveRevision(), art.claims.EffectiveRevision(); next <= have &&
 		art.digest != old.digest {
 		return nil, &lattice.Error{Code: lattice.ErrConflict, Op: "update", Entity: string(id),

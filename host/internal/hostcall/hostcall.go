@@ -64,7 +64,11 @@ type Calls struct{ cfg Config }
 func New(cfg Config) *Calls { return &Calls{cfg: cfg} }
 
 // Call serves a call that a guest makes. It finds the target in this order: a builtin contract, a link of the actor for
-// (contract, link name), an actor's key, a call alias, the reference from which an actor was started.
+// (contract, link name), an actor's key, a call alias, the reference from which an actor was started. The first
+// four are those of the wire dialect, in its order. So a link can stand in for a key or an alias, and nothing stands in
+// for what the host itself serves.
+//
+// The call waits as long as the caller of the actor does. It may run for many guests at once, and holds no lock.
 func (c *Calls) Call(ctx context.Context, from *Caller, binding, namespace, operation string,
 	payload []byte) ([]byte, error) {
 	start, link := time.Now(), lattice.LinkName(binding)
@@ -91,6 +95,7 @@ func (c *Calls) call(ctx context.Context, from *Caller, binding lattice.LinkName
 		result, err := c.ownLinks(from, operation, payload)
 		return to, namespace, result, err
 	}
+	// From here on it may wait, for the policy or for the target.
 	channel.Yield(ctx) // it waits, and others should not wait with it
 	to, target, route, err := c.resolve(from, binding, namespace)
 	if err != nil {
@@ -122,7 +127,10 @@ func (c *Calls) once(ctx context.Context, call rpc.Call, route wire.Route) ([]by
 		func() ([]byte, error) { return c.cfg.Client.Call(ctx, call) })
 }
 
-// resolve finds the entity that a guest means; target is its name for metrics.
+// resolve finds the entity that a guest means; target is its name for metrics. A link to a provider needs the
+// capability in the actor's claims, checked at each call, since a link is made by an operator and the claims by who
+// signed the module: both have to agree. Calls between actors need none in the wire dialect. Texts of refusals begin as
+// those of the dialect's hosts do; people search for them.
 func (c *Calls) resolve(from *Caller, binding lattice.LinkName, namespace string) (to wire.Entity, target string,
 	route wire.Route, err error) {
 	binding = binding.OrDefault()
@@ -178,6 +186,8 @@ func RequireCapability(claims *signing.ActorClaims, contract string) error {
 		Detail: fmt.Sprintf("for %s; actor does not have capability claim `%s`", contract, contract)}
 }
 
+// builtin serves the contracts that every host of the dialect has inside, logging and random numbers. Their operations
+// do not overlap, so the namespace is not looked at again.
 func (c *Calls) builtin(ctx context.Context, from *Caller, operation string, payload []byte) ([]byte, error) {
 	switch operation {
 	case logging.WriteLog:
@@ -228,7 +238,8 @@ func (c *Calls) ownLinks(from *Caller, operation string, payload []byte) ([]byte
 		Detail: "no such builtin operation"}
 }
 
-// random returns a number below n, for n up to 2^32, with a modulo bias too small to be measured.
+// random returns a number below n, for n up to 2^32. The modulo prefers small numbers by less than 2^-32, too little to
+// be measured. Guests use these for tokens, so they come from the system's generator.
 func random(n uint64) uint64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:])

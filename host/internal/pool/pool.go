@@ -103,6 +103,7 @@ func (p *Pool[I]) Acquire(ctx context.Context) (I, error) {
 	}
 }
 
+// acquire is one attempt of Acquire. It returns errNoRoom when the caller shall wait in line after all.
 func (p *Pool[I]) acquire(ctx context.Context) (I, error) {
 	var none I
 	if err := ctx.Err(); err != nil {
@@ -131,6 +132,7 @@ func (p *Pool[I]) acquire(ctx context.Context) (I, error) {
 		return none, &lattice.Error{Code: lattice.ErrBusy, Op: "acquire instance",
 			Detail: fmt.Sprintf("there is memory for %d instances now, and %d are waiting for one", have, n)}
 	}
+	// Room for one: those who grant hold mu and must not wait for this goroutine to come.
 	granted := make(chan grant[I], 1)
 	place := p.waiting.PushBack(granted)
 	p.stats.Waits++
@@ -154,6 +156,8 @@ func (p *Pool[I]) acquire(ctx context.Context) (I, error) {
 	return none, waitError(ctx.Err(), time.Since(began))
 }
 
+// take turns a grant into an instance. The right to make one is used here, on the goroutine that waited for it, so that
+// its context bounds the making.
 func (p *Pool[I]) take(ctx context.Context, g grant[I]) (I, error) {
 	switch {
 	case g.err != nil:
@@ -195,10 +199,12 @@ func (p *Pool[I]) make(ctx context.Context) (I, error) {
 		p.stats.Failed++
 		busy := errors.Is(err, lattice.ErrBusy)
 		if busy {
+			// The memory was refused to this one. Others who ask now would be refused as well, each after some work.
 			p.short = time.Now().Add(shortPause)
 		}
 		p.vacate()
 		var none I
+		// Some instance is there, or being made: this caller waits for that one instead of failing.
 		if busy && p.total > 0 && !p.crowded() {
 			return none, errNoRoom
 		}
@@ -225,7 +231,8 @@ func (p *Pool[I]) TryAcquire(ctx context.Context) (I, bool) {
 	return p.lendIdle(), true
 }
 
-// lendIdle lends the instance that was used last. The caller holds mu and knows that one idles.
+// lendIdle lends the instance that was used last: its memory is the most likely to be in the processor's caches, and
+// those that a smaller load does not need idle until IdleTimeout. The caller holds mu and knows that one idles.
 func (p *Pool[I]) lendIdle() I {
 	m := p.idle[len(p.idle)-1]
 	p.idle[len(p.idle)-1] = nil
@@ -435,6 +442,8 @@ func (p *Pool[I]) Close(ctx context.Context) error {
 	}
 	p.admit()
 	p.mu.Unlock()
+	// A reap takes members out of idle before it discards them. Without waiting, Close could return while one is being
+	// closed.
 	p.reaping.Wait()
 	for _, m := range rest {
 		p.discard(m, PoolClosed)
@@ -455,10 +464,12 @@ func (p *Pool[I]) Close(ctx context.Context) error {
 	}
 }
 
-// shortPause is how long a pool makes do with the instances that it has, after there was no room for another one.
+// shortPause is how long a pool makes do with the instances that it has, after there was no room for another one. It is
+// long beside a call and short beside what frees memory, such as another actor's instances that idle.
 const shortPause = 100 * time.Millisecond
 
-// waitersEach is how many may wait then, for each instance that there is.
+// waitersEach is how many may wait then, for each instance that there is. A longer line would only wait until its
+// callers give up.
 const waitersEach = 4
 
 // errNoRoom sends a caller that could not make an instance back to wait for one of the others.
@@ -487,6 +498,7 @@ func (p *Pool[I]) Reclaim() bool {
 	return true
 }
 
+// errClosed says that nothing has begun, so that the call may be made to another host.
 func errClosed() error {
 	return &lattice.Error{Code: lattice.ErrNoResponders, Op: "acquire instance", Detail: "the actor is stopping here"}
 }
