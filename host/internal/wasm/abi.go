@@ -10,7 +10,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// wapcFuncs are the functions of the waPC ABI.
+// wapcFuncs are the functions of the waPC ABI. Pointers and lengths are 32 bits wide and name the guest's memory. What
+// the host hands over it writes to a place that the guest has made, after the guest was told the length.
 var wapcFuncs = []hostFunc{
 	{"__host_call", "iiiiiiii", "i", costCall, (*Instance).hostCall},
 	{"__guest_request", "ii", "", costLeast, (*Instance).guestRequest},
@@ -38,11 +39,15 @@ type exchange struct {
 	hostError    string // likewise
 }
 
+// guestRequest writes the operation and the payload to where the guest wants them. Their lengths are the arguments of
+// __guest_call.
 func (i *Instance) guestRequest(_ context.Context, stack []uint64) {
 	write(i, "__guest_request operation", stack[0], i.exchange.operation)
 	write(i, "__guest_request payload", stack[1], i.exchange.payload)
 }
 
+// guestResponse takes the response. A guest may call it more than once; the last one counts. The bytes are copied,
+// since the guest may change its memory before it returns.
 func (i *Instance) guestResponse(ctx context.Context, stack []uint64) {
 	b := i.read("__guest_response", stack[0], stack[1])
 	if len(b) > i.template.limits.ResponseBytes {
@@ -56,12 +61,15 @@ func (i *Instance) guestResponse(ctx context.Context, stack []uint64) {
 	i.exchange.response = i.clone(b)
 }
 
+// guestError takes the text of the error with which the guest is about to end. Only its beginning is kept: it goes to
+// logs and into an answer.
 func (i *Instance) guestError(_ context.Context, stack []uint64) {
 	b := i.read("__guest_error", stack[0], stack[1])
 	i.payText(min(len(b), maxErrorBytes))
 	i.exchange.guestError = clip.Text(b, maxErrorBytes)
 }
 
+// hostResponseLen is the length of the response to the last host call, and 0 after one that failed.
 func (i *Instance) hostResponseLen(_ context.Context, stack []uint64) {
 	stack[0] = uint64(len(i.exchange.hostResponse))
 }
@@ -70,6 +78,7 @@ func (i *Instance) hostResponse(_ context.Context, stack []uint64) {
 	write(i, "__host_response", stack[0], i.exchange.hostResponse)
 }
 
+// hostErrorLen is the length of the error of the last host call, and 0 after one that succeeded.
 func (i *Instance) hostErrorLen(_ context.Context, stack []uint64) {
 	stack[0] = uint64(len(i.exchange.hostError))
 }
@@ -118,6 +127,7 @@ func (i *Instance) hostCall(ctx context.Context, stack []uint64) {
 	stack[0] = 0
 }
 
+// countHostCall bounds the host calls within one call: each may cost the lattice far more than the guest.
 func (i *Instance) countHostCall() {
 	if i.exchange.hostCalls++; i.exchange.hostCalls > i.template.limits.HostCalls {
 		panic(&lattice.Error{Code: lattice.ErrTooLarge,

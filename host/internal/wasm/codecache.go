@@ -59,6 +59,7 @@ func sealCode(dir string) error {
 		if err != nil {
 			return err
 		}
+		// Written aside and renamed: a reader sees a whole checksum or none.
 		temp := path + sumSuffix + tempSuffix
 		if err := os.WriteFile(temp, []byte(sum), 0o600); err != nil {
 			return err
@@ -100,6 +101,7 @@ func eachCode(dir string, visit func(path string, info fs.FileInfo) error) error
 	})
 }
 
+// dropCode deletes a file of code with its checksum. The code goes first: a checksum alone does no harm.
 func dropCode(path string) error {
 	err := os.Remove(path)
 	if sumErr := os.Remove(path + sumSuffix); err == nil && !errors.Is(sumErr, fs.ErrNotExist) {

@@ -41,6 +41,8 @@ func (i *Instance) command(ctx context.Context, op string) ([]byte, error) {
 			i.running = stackOf(f)
 			_, err := f.Call(ctx)
 			var exit *sys.ExitError
+			// A guest that was refused memory exits by its own code as a rule. Then the limit is what people are to
+			// hear of.
 			if errors.As(err, &exit) && (exit.ExitCode() == 0 || !i.account.refused) {
 				code = exit.ExitCode()
 				return nil

@@ -30,8 +30,9 @@ import (
 const (
 	DefaultCompileMemory = 2 << 30
 	defaultCompileCPU    = time.Minute
-	compilersAtOnce      = 2
-	fitsSuffix           = ".fits"
+	// More would compete for memory that CompileMemory bounds for each of them alone.
+	compilersAtOnce = 2
+	fitsSuffix      = ".fits"
 )
 
 // try compiles a module in a process of its own, unless one has done so before. Without Config.Compiler it does
@@ -92,6 +93,7 @@ func (e *Engine) runCompiler(ctx context.Context, wasm []byte) error {
 	args := append(e.cfg.Compiler[1:len(e.cfg.Compiler):len(e.cfg.Compiler)], e.cfg.CacheDir,
 		strconv.FormatUint(e.cfg.CompileMemory, 10), e.cfg.CompileCPU.String())
 	cmd := exec.CommandContext(limited, e.cfg.Compiler[0], args...)
+	// It gets nothing of this process's environment: it reads a foreign module, and secrets may stand there.
 	cmd.Env, cmd.Dir, cmd.WaitDelay = []string{}, e.cfg.CacheDir, 5*time.Second
 	cmd.Stdin = bytes.NewReader(wasm)
 	var out, errs head
@@ -101,6 +103,8 @@ func (e *Engine) runCompiler(ctx context.Context, wasm []byte) error {
 		return nil
 	}
 	state := cmd.ProcessState
+	// The process does not say why it died, so causes are told apart by what is certain first: whose time ran out, what
+	// the process itself said, what its runtime wrote as it died, what the system counted.
 	switch {
 	case ctx.Err() != nil:
 		return &lattice.Error{Code: lattice.CodeOf(ctx.Err()), Op: "compile module", Err: ctx.Err()}
@@ -114,6 +118,7 @@ func (e *Engine) runCompiler(ctx context.Context, wasm []byte) error {
 	case strings.Contains(errs.text(), "out of memory") || strings.Contains(errs.text(), "cannot allocate memory"):
 		return fmt.Errorf("compiling it takes more than %d MiB of memory; --compile-memory of the host allows more",
 			e.cfg.CompileMemory>>20)
+	// The system counts for its limit in whole seconds, and may end the process a little before.
 	case state.UserTime()+state.SystemTime() > e.cfg.CompileCPU*9/10:
 		return fmt.Errorf("compiling it takes more than %v of processor time; --compile-time of the host allows more",
 			e.cfg.CompileCPU)
@@ -129,6 +134,7 @@ type head struct{ b []byte }
 
 const headBytes = 16 << 10
 
+// Write takes everything, so that the process never waits for a reader, and keeps the first bytes.
 func (h *head) Write(p []byte) (int, error) {
 	h.b = append(h.b, p[:min(len(p), headBytes-len(h.b))]...)
 	return len(p), nil

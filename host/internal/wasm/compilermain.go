@@ -36,6 +36,7 @@ func CompilerMain(args []string, stdin io.Reader, stdout io.Writer) int {
 	if err != nil {
 		return fail(err)
 	}
+	// Below the hard limit, so that the collector works harder before the process dies of garbage.
 	debug.SetMemoryLimit(int64(memory / 4 * 3))
 	if err := limitProcess(memory, cpu); err != nil {
 		return fail(fmt.Errorf("limit the compiler: %w", err))
@@ -54,6 +55,8 @@ func CompilerMain(args []string, stdin io.Reader, stdout io.Writer) int {
 	return 0
 }
 
+// compileOnce compiles with the configuration of hosts, so that they find the code under the same name. The process
+// ends right after it; nothing is closed.
 func compileOnce(dir string, wasm []byte) error {
 	ctx, config := context.Background(), runtimeConfig()
 	if dir != "" {
@@ -72,6 +75,8 @@ func runtimeConfig() wazero.RuntimeConfig {
 	return wazero.NewRuntimeConfig().WithCoreFeatures(features).WithDebugInfoEnabled(false)
 }
 
+// withWorkers lets the engine compile several functions at once. More than four bring little and hold the memory of as
+// many.
 func withWorkers(ctx context.Context) context.Context {
 	return experimental.WithCompilationWorkers(ctx, min(4, runtime.GOMAXPROCS(0)))
 }

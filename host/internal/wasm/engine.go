@@ -111,6 +111,8 @@ func (e *Engine) openCache() error {
 	if e.cfg.CacheDir == "" {
 		return nil
 	}
+	// What lies there is executed. A folder that others can write to is refused aloud, one that does not work is not
+	// worth a host that does not start.
 	err := openCodeCache(e.cfg.CacheDir)
 	if lattice.CodeOf(err) == lattice.ErrInvalid {
 		return err
@@ -167,7 +169,9 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 	return m, nil
 }
 
-// code rewrites and compiles a core module.
+// code rewrites and compiles a core module. The order is fixed: Rewrite puts the checks in, Separate takes state out of
+// what Rewrite made, and Unbounded takes the memory's declared maximum away, which Module.mostBytes keeps instead. The
+// process for trying gets the very bytes that are compiled here, so that both name the code alike.
 func (e *Engine) code(ctx context.Context, wasm []byte) (*Module, *instrument.Result, error) {
 	rewritten, err := instrument.Rewrite(wasm)
 	if err != nil {
@@ -219,6 +223,8 @@ func (e *Engine) tooLong() error {
 // compile compiles a module, or takes its code from disk. A file there that has been damaged since the engine began is
 // no reason to fail.
 func (e *Engine) compile(ctx context.Context, wasm []byte) (wazero.CompiledModule, error) {
+	// The engine's cache answers with an error when a file is damaged, and when it cannot write one, though the module
+	// is fine. Both are met by compiling once more.
 	code, err := e.runtime.CompileModule(ctx, wasm)
 	if e.cache == nil {
 		return code, err
@@ -292,6 +298,8 @@ func (e *Engine) add(i *Instance) bool {
 	return !e.closed
 }
 
+// instancesOf looks through all instances. It is for Interrupt, which is rare; an index for each template would cost
+// every instance.
 func (e *Engine) instancesOf(t *Template) (all []*Instance) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

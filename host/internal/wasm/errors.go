@@ -23,6 +23,9 @@ func (i *Instance) explain(ctx context.Context, op string, err error, expired bo
 	var ours *lattice.Error
 	var exit *sys.ExitError
 	var fault runtime.Error
+	// The order is that of causes: what the host itself panicked with, why the host raised the flag, what the guest may
+	// have died of, the engine's word. A guest that was stopped traps with "unreachable", and one that was refused
+	// memory may trap with anything.
 	switch {
 	case errors.As(err, &ours):
 		e.Code, e.Detail, e.Err = ours.Code, ours.Detail, ours.Err

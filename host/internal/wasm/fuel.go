@@ -39,6 +39,8 @@ func (m *meter) start(limit uint64) {
 }
 
 func (p *part) start(limit uint64) {
+	// See package instrument, Fuel: the limit that the guest compares with is a budget higher. The first budget of a
+	// small limit is that limit.
 	first := uint64(instrument.Budget)
 	if limit > 0 {
 		first = min(first, limit)
@@ -72,6 +74,8 @@ func (m *meter) spent() (fuel uint64) {
 	return fuel
 }
 
+// spent is what was handed out less what is left. left is a signed 32-bit number in the guest: it may fall below zero
+// by what one path costs.
 func (p *part) spent() uint64 {
 	handed := int64(p.handed.Get())
 	if p.over() { // what was handed out last was never taken

@@ -59,6 +59,7 @@ func buildModule(ctx context.Context, r wazero.Runtime, name string, functions [
 	b := r.NewHostModuleBuilder(name)
 	for n := range functions {
 		f := &functions[n]
+		// A function without a cost could be called for ever without a look at the flag.
 		if f.cost == 0 {
 			return nil, fmt.Errorf("%s.%s costs nothing", name, f.name)
 		}
@@ -76,7 +77,8 @@ func valueTypes(letters string) []api.ValueType {
 	return types
 }
 
-// instanceKey is the context key under which a function finds the instance that calls it.
+// instanceKey is the context key under which a function finds the instance that calls it. The functions are made once
+// for the engine, and the engine hands them nothing else of ours.
 type instanceKey struct{}
 
 // enter is the way from guests to a function.

@@ -89,6 +89,8 @@ func (t *Template) new(ctx context.Context, snap *snapshot) (*Instance, error) {
 		}
 		return nil, unavailable("the engine is closed")
 	}
+	// Interrupt sets its flag and then looks for instances; this one can be found first and looks at the flag then. In
+	// whatever order the two run, one of them sees the other.
 	if t.interrupted.Load() { // looked at after it can be found
 		i.watch.stop()
 	}
@@ -106,7 +108,9 @@ func (t *Template) new(ctx context.Context, snap *snapshot) (*Instance, error) {
 	return i, nil
 }
 
-// start instantiates an actor and brings it to where it can be called.
+// start instantiates an actor and brings it to where it can be called. use is held. A module upon a snapshot has been
+// initialised by the snapshot; any other runs its start function, _initialize or _start, and wapc_init, as waPC's hosts
+// do. Each may be missing.
 func (i *Instance) start(ctx context.Context) error {
 	i.args = list{argument}
 	if i.template.module.component != nil {
@@ -129,6 +133,8 @@ func (i *Instance) start(ctx context.Context) error {
 			if f := i.guest.ExportedFunction(name); f != nil {
 				i.running = stackOf(f)
 				defer func() { i.running = stackOf(i.entry) }()
+				// A command's _start ends with proc_exit(0) in some toolchains, which the engine reports as an error.
+				// Its memory stays.
 				if _, err := f.Call(ctx); err != nil && !exitedWell(err) {
 					return err
 				}
@@ -154,7 +160,7 @@ func (i *Instance) open(ctx context.Context) error {
 }
 
 // openCore instantiates the next core module, upon the image of its memory or else with its data. ctx has what it
-// imports from others. No guest code runs.
+// imports from others; its end is not the instance's. No guest code runs. use is held.
 func (i *Instance) openCore(ctx context.Context, m *Module) error {
 	var img *image
 	if i.snapshot != nil {
@@ -183,6 +189,8 @@ func (i *Instance) openCore(ctx context.Context, m *Module) error {
 	if i.snapshot != nil {
 		return nil
 	}
+	// The data segments were taken out of the module (instrument.Separate), so that an instance upon an image does not
+	// copy them only to have them covered.
 	constant := func(name string) uint32 { return uint32(guest.ExportedGlobal(name).Get()) }
 	memory := guest.Memory() // it may be that of another
 	for n, d := range m.data {
@@ -219,6 +227,7 @@ func (i *Instance) Call(ctx context.Context, operation string, payload []byte) (
 	if i.closed || i.broken.Load() {
 		return nil, unavailable("the instance is closed or broken")
 	}
+	// It could not be copied into the guest. So nothing has begun, and the instance stays fit.
 	if size := uint64(len(operation)) + uint64(len(payload)); size > i.template.limits.MemoryBytes {
 		return nil, &lattice.Error{Code: lattice.ErrTooLarge, Op: op,
 			Detail: fmt.Sprintf("request of %d bytes, the actor's memory is limited to %d", size,
@@ -249,7 +258,9 @@ func (i *Instance) Call(ctx context.Context, operation string, payload []byte) (
 	return nil, &lattice.Error{Code: lattice.ErrGuest, Op: op, Detail: detail}
 }
 
-// run runs guest code under the watch and turns what the engine returns into an error of ours.
+// run runs guest code under the watch and turns what the engine returns into an error of ours. use is held. After an
+// error the instance is broken: the engine itself would let a trapped guest go on, with whatever its data structures
+// were in the middle of.
 func (i *Instance) run(ctx context.Context, op string, f func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return &lattice.Error{Code: lattice.CodeOf(err), Op: op, Err: err}
@@ -279,6 +290,7 @@ func (i *Instance) run(ctx context.Context, op string, f func(context.Context) e
 		i.broken.Store(true)
 		err = i.explain(call, op, err, expired)
 	}
+	// What the guest started with this context, such as a host call on another goroutine, ends with the call.
 	call.Cancel(context.Canceled)
 	i.ctx = nil
 	i.bytes.Store(i.account.size)
@@ -292,6 +304,8 @@ const freeVisits = 32
 // visit is what a guest does at each of its checks, some microseconds apart. The guest looks at its stop flag right
 // after it.
 func (i *Instance) visit() {
+	// Once the guest has a turn it shares it at every check; before that it may take none at all, since most calls are
+	// over before they would compete.
 	switch i.visits++; {
 	case i.turn.Held():
 		i.turn.Share(i.ctx)
@@ -326,7 +340,8 @@ func (i *Instance) checkStack() error {
 	return nil
 }
 
-// sleep is what a guest's sleep does: it ends with the call.
+// sleep is what a guest's sleep does: it ends with the call. The turn goes to others meanwhile, and the guest asks for
+// one again at a later check.
 func (i *Instance) sleep(d time.Duration) {
 	i.turn.Give()
 	t := time.NewTimer(d)
@@ -348,6 +363,8 @@ func (i *Instance) MemoryBytes() uint64 { return i.bytes.Load() }
 // Close ends a call in progress, which then returns lattice.ErrCanceled, and releases the memory. Closing twice is no
 // error. It is safe for concurrent use.
 func (i *Instance) Close(ctx context.Context) error {
+	// The order matters: the pool sees that it is broken, then the call in progress is ended, and only then is there a
+	// wait for use, which that call holds.
 	i.broken.Store(true)
 	i.watch.stop()
 	i.use.Lock()
@@ -364,7 +381,8 @@ func (i *Instance) Close(ctx context.Context) error {
 	return err
 }
 
-// shut is the inverse of open.
+// shut is the inverse of open, and does nothing to what open has not made. use is held. Core instances go in reverse,
+// since a later one may import the memory of an earlier one.
 func (i *Instance) shut(ctx context.Context) error {
 	var errs []error
 	for n := len(i.cores) - 1; n >= 0; n-- {
@@ -381,6 +399,7 @@ func (i *Instance) shut(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// unavailable says that nothing has begun: another instance may take the call.
 func unavailable(detail string) error {
 	return &lattice.Error{Code: lattice.ErrUnavailable, Op: "call instance", Detail: detail}
 }

@@ -166,12 +166,15 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 	if size <= uint64(len(m.b)) {
 		return m.b
 	}
+	// Growth beyond its own declaration is the guest's to expect: it is no refusal by the host, and no reason for
+	// lattice.ErrMemory.
 	if size > m.declared {
 		return nil
 	}
 	if !m.account.grow(size - uint64(len(m.b))) {
 		return nil
 	}
+	// Within the reserved space the memory grows in place, and compiled code keeps its base address.
 	if size <= uint64(len(m.reserved)) {
 		if commit(m.reserved[len(m.b):size]) {
 			m.b = m.reserved[:size:size]

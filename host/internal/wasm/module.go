@@ -135,6 +135,7 @@ func (m *Module) checkImports(imports []instrument.Import) error {
 	if len(unknown) == 0 {
 		return nil
 	}
+	// A module for another host may lack hundreds; the first few tell which host it was made for.
 	const most = 8
 	if n := len(unknown); n > most {
 		unknown = append(unknown[:most], "and more")

@@ -22,6 +22,7 @@ const headLines = 4
 func (l *lines) write(p []byte) {
 	for len(p) > 0 {
 		line, rest, ended := bytes.Cut(p, []byte("\n"))
+		// A line without an end may not gather without bound: it is cut into several.
 		if room := maxLogBytes - len(l.rest); len(line) > room {
 			line = clip.Prefix(p, room)
 			rest, ended = p[len(line):], true
@@ -39,6 +40,7 @@ func (l *lines) write(p []byte) {
 	}
 }
 
+// emit passes a line on with the context of the call in progress, so that the log knows the trace. A call may be over.
 func (l *lines) emit() {
 	s := clip.Text(bytes.TrimSuffix(l.rest, []byte("\r")), maxLogBytes)
 	l.rest = l.rest[:0]

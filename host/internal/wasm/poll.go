@@ -69,6 +69,7 @@ func due(s []byte) (time.Duration, errno) {
 		switch flags := binary.LittleEndian.Uint16(s[40:]); flags {
 		case 0: // from now on
 			return time.Duration(min(binary.LittleEndian.Uint64(s[24:]), math.MaxInt64)), success
+		// As the engine's own WASI answers. Guests' libraries wait from now on.
 		case 1: // at a time
 			return 0, notSupported
 		}

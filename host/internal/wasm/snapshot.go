@@ -44,8 +44,10 @@ func (i *Instance) capture() (*snapshot, string) {
 	switch calls := i.exchange.hostCalls; {
 	case i.closed || i.broken.Load():
 		return nil, "the first instance was closed at once"
+	// What it was told may be another thing for the next instance, and a restored one would not ask.
 	case calls > 0:
 		return nil, "it makes calls while it begins"
+	// All instances would draw the same random numbers.
 	case i.clock.asked && !i.reseeds():
 		return nil, "it takes random numbers or the time while it begins, and exports no " +
 			i.template.module.restored()

@@ -17,7 +17,9 @@ const (
 // stack is that of a function of a guest. The zero value is that of a function without a stack.
 type stack struct{ bytes reflect.Value }
 
-// stackOf finds the stack of a function. The interpreter has no such stack.
+// stackOf finds the stack of a function by reflection, since the engine's API does not show it. Where a release of the
+// engine names it otherwise, this gives the zero value, and the engine's own limit is all that holds. The interpreter
+// has no such stack.
 func stackOf(f api.Function) stack {
 	v := reflect.ValueOf(f)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {

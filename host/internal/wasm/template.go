@@ -67,6 +67,7 @@ func (t *Template) Instantiate(ctx context.Context) (*Instance, error) {
 	if snap != nil {
 		snap.hold()
 	}
+	// An instance takes long to make, so mu is not held. Until the first has a snapshot, others initialise themselves.
 	t.mu.Unlock()
 	i, err := t.new(ctx, snap)
 	if first {

@@ -75,7 +75,7 @@ var wasiFuncs = []hostFunc{
 	{"sock_shutdown", "ii", "i", costLeast, preview1(always(badFD))},
 }
 
-// errno is what a function of WASI answers.
+// errno is what a function of WASI answers. The numbers are those of WASI preview 1 (its witx file, type errno).
 type errno uint16
 
 const (
@@ -145,6 +145,8 @@ func (l list) size() (n int) {
 	return n
 }
 
+// putSizes writes how many strings a list has and how many bytes they take, so that the guest can make room for
+// putList.
 func (i *Instance) putSizes(l list, count, size uint64) errno {
 	i.pay(costEntry * uint64(len(l)))
 	if !i.put32(count, uint32(len(l))) || !i.put32(size, uint32(l.size())) {
@@ -153,6 +155,8 @@ func (i *Instance) putSizes(l list, count, size uint64) errno {
 	return success
 }
 
+// putList writes the strings to text, and to places a pointer for each. Both places are checked before anything is
+// written.
 func (i *Instance) putList(l list, places, text uint64) errno {
 	i.pay(costEntry * uint64(len(l)))
 	table, ok := i.view(places, 4*uint64(len(l)))
@@ -170,6 +174,7 @@ func (i *Instance) putList(l list, places, text uint64) errno {
 	return success
 }
 
+// put32 writes a number, as put64 does; false: the guest has no such memory.
 func (i *Instance) put32(ptr uint64, v uint32) bool {
 	b, ok := i.view(ptr, 4)
 	if ok {
@@ -202,6 +207,7 @@ func clockResGet(i *Instance, p []uint64) errno {
 	return success
 }
 
+// clockTimeGet ignores the wanted precision, p[1]. It notes that the guest has asked: see Instance.capture.
 func clockTimeGet(i *Instance, p []uint64) errno {
 	i.clock.asked = true
 	var t int64
@@ -219,6 +225,7 @@ func clockTimeGet(i *Instance, p []uint64) errno {
 	return success
 }
 
+// randomGet fills memory from the system's generator, in pieces, so that a request for gigabytes ends with the call.
 func randomGet(i *Instance, p []uint64) errno {
 	i.clock.asked = true
 	b, ok := i.view(p[0], p[1])
@@ -261,6 +268,7 @@ func (i *Instance) vectors(ptr, count uint64, f func([]byte) (int, errno)) (done
 	return done, success
 }
 
+// fdRead reads from standard input. 0 bytes is its end: the payload of a command is all there at once.
 func fdRead(i *Instance, p []uint64) errno {
 	if uint32(p[0]) != stdinFD {
 		return badFD
@@ -277,6 +285,7 @@ func fdRead(i *Instance, p []uint64) errno {
 	return e
 }
 
+// fdWrite writes to the log, or where a command's output is its response, to that.
 func fdWrite(i *Instance, p []uint64) errno {
 	to := &i.stderr
 	switch uint32(p[0]) {
@@ -300,6 +309,7 @@ func fdWrite(i *Instance, p []uint64) errno {
 	return e
 }
 
+// fdAdvise does nothing with the advice, which WASI allows.
 func fdAdvise(_ *Instance, p []uint64) errno {
 	const last = 5 // of the kinds of advice
 	switch {
@@ -324,6 +334,8 @@ const (
 	streamRights = 1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<5 | 1<<6 | 1<<7 | 1<<8 | 1<<21 | 1<<22 | 1<<23 | 1<<27
 )
 
+// fdFdstatGet describes a stream as the engine's own WASI does. The memory is looked at before the descriptor, as
+// there.
 func fdFdstatGet(i *Instance, p []uint64) errno {
 	b, ok := i.view(p[1], 24)
 	switch {

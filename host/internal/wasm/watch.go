@@ -12,10 +12,13 @@ import (
 	"github.com/weftlattice/weft/internal/callctx"
 )
 
-// watch stops a guest when the context of its call ends.
+// watch stops a guest when the context of its call ends, by a flag that the guest looks at.
 //
 // The flag is memory that compiled code reads while we write it, with one aligned store; Go code touches it only under
 // mu. On architectures without a compiler the engine interprets, and its reads of the flag are plain Go loads.
+//
+// An instance has one for all its calls, with one timer and no goroutine: a call takes mu twice, and mostly
+// sets no timer.
 type watch struct {
 	flags []api.MutableGlobal // of each core module; only the goroutine that runs the guest adds one, with mu held
 
@@ -60,6 +63,8 @@ func (b *bound) Value(key any) any {
 func (w *watch) raise() { w.set(instrument.VisitFlag | instrument.StopFlag) }
 func (w *watch) lower() { w.set(instrument.VisitFlag) }
 
+// set writes to all core modules of a component, since any of them may be the one that runs. mu is held, but for what
+// the goroutine of the guest itself raises at a check.
 func (w *watch) set(flags uint64) {
 	for _, f := range w.flags {
 		f.Set(flags)
@@ -95,6 +100,8 @@ func (w *watch) arm(caller context.Context, i *Instance, limit time.Duration) *b
 	b := &bound{caller: caller, instance: i, limit: limit, since: now}
 	end := now.Add(limit)
 	deadline, ok := caller.Deadline()
+	// The earlier end counts, and decides whose fault it is: lattice.ErrInterrupted for the instance's limit,
+	// lattice.ErrTimeout for the caller's deadline. The caller's own timer ends the latter.
 	own := !ok || end.Before(deadline)
 	b.patient = !ok
 	if !own {
