@@ -12,7 +12,7 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// maxChannels bounds the connections of one provider process.
+// maxChannels bounds the connections of one provider process: each costs the host buffers and goroutines.
 const maxChannels = 64
 
 // offerChannel makes credentials for the next process of the provider; those of the last one are void.
@@ -50,7 +50,8 @@ func (p *Provider) accept(nc net.Conn) {
 	})
 }
 
-// closeChannel ends what the provider's process may still have open.
+// closeChannel ends what the provider's process may still have open. The process has ended, so connections are closed
+// without the grace for calls in progress.
 func (p *Provider) closeChannel() {
 	p.mu.Lock()
 	id := p.channelID
@@ -66,7 +67,8 @@ func (p *Provider) closeChannel() {
 	}
 }
 
-// admit checks once per route that a provider calls in its own name.
+// admit checks once per route that a provider calls in its own name. The channel's secret says which process calls, and
+// no signature does: a process must not be able to speak for another provider or for an actor.
 func (p *Provider) admit(origin, target wire.Entity) error {
 	if origin.PublicKey == string(p.id) && origin.LinkName == p.link {
 		return nil
@@ -84,6 +86,7 @@ func (p *Provider) inside(run Inside) func(context.Context, supervisor.Streams) 
 		return nil
 	}
 	return func(ctx context.Context, s supervisor.Streams) error {
+		// The window is that of as many connections as a process may open: here one pair is all there is.
 		mine, theirs := channel.Pair()
 		config, wants := p.channelConfig()
 		config.Window = maxChannels * channel.DefaultWindow
@@ -140,7 +143,9 @@ type teller interface {
 	Done() <-chan struct{}
 }
 
-// announce tells a provider which actors are served here, and that the host lives, until the connection ends.
+// announce tells a provider which actors are served here, and that the host lives, until the connection ends. It tells
+// differences. The channel for changes is taken before the actors are read, so that a change between the two is not
+// missed: it leads to another round.
 func (p *Provider) announce(conn teller) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

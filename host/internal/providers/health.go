@@ -51,6 +51,7 @@ func (p *Provider) watch(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		// NATS was away: the links may have changed unseen.
 		case <-p.kick:
 			w.reconnected, w.asked = true, time.Time{}
 		case <-timer.C:
@@ -58,6 +59,7 @@ func (p *Provider) watch(ctx context.Context) {
 		wait := lookInterval
 		switch now := time.Now(); {
 		case !p.serves():
+			// What was seen of the last process says nothing about the next one.
 			wait, w = time.Second, watched{reconnected: w.reconnected}
 		case p.look(ctx):
 			w.silent = 0
@@ -160,6 +162,7 @@ func (p *Provider) check(ctx context.Context, w *watched) {
 	if !health.Healthy {
 		w.wait = healthRetry
 	}
+	// Links and direct calls are matters of NATS: while it is away, what the process has cannot be put right.
 	if !p.cfg.away() {
 		p.noteDirect(ctx)
 		if err == nil {
@@ -233,7 +236,8 @@ func (p *Provider) noteHealth(now wire.Health) {
 		HostID: p.cfg.Node.ID, Message: now.Message}, before, now.Healthy))
 }
 
-// probe asks a provider that does not print the ready line whether it serves.
+// probe asks a provider that does not print the ready line whether it serves. Any answer shows that it has
+// subscribed.
 func (p *Provider) probe(ctx context.Context) error {
 	_, err := p.cfg.Conn.RequestWithContext(ctx, subject.Health(p.cfg.Node.Lattice, p.id, p.link), nil)
 	return err
@@ -293,7 +297,8 @@ func (a ailing) String() string {
 	return "not healthy since " + a.since.UTC().Format(time.RFC3339) + ": " + a.message
 }
 
-// noteDirect finds out whether the provider's process takes direct calls: those of weft's SDK do.
+// noteDirect finds out whether the provider's process takes direct calls: those of weft's SDK do. They are told apart
+// by trying, since archives of both kinds look alike.
 func (p *Provider) noteDirect(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()

@@ -21,7 +21,9 @@ type key struct {
 	link lattice.LinkName
 }
 
-// Provider is a capability provider that this host has started.
+// Provider is a capability provider that this host has started. It outlives its processes: the supervisor starts one
+// after another, with the same id, instance id and place in the inventory. Fields without a remark do not change once
+// it has started.
 type Provider struct {
 	all *Providers
 	cfg *Config
@@ -76,7 +78,8 @@ func (p *Provider) claims() control.Claims {
 		ContractID: p.contract}
 }
 
-// onState publishes what becomes of the process. The supervisor calls it for one change at a time.
+// onState publishes what becomes of the process. The supervisor calls it for one change at a time, and waits for it: so
+// events come in the order of the changes.
 func (p *Provider) onState(s supervisor.State) {
 	p.mu.Lock()
 	before := p.state
@@ -120,6 +123,7 @@ func (p *Provider) onState(s supervisor.State) {
 	}
 }
 
+// stoppedEvent tells that the process is gone, and forgets its health: that of the next one is asked anew.
 func (p *Provider) stoppedEvent(reason string) {
 	p.mu.Lock()
 	p.healthy, p.ailing = false, ailing{}

@@ -176,7 +176,8 @@ func (ps *Providers) StopAll(ctx context.Context) error {
 // Returned takes that the host's connection to NATS is back.
 func (ps *Providers) Returned() { ps.connected.Store(time.Now().UnixNano()) }
 
-// CheckSoon lets the next health check of each come at once, with a look at its links.
+// CheckSoon lets the next health check of each come at once, with a look at its links. It does not wait: a check that
+// is due already counts for it.
 func (ps *Providers) CheckSoon() {
 	for _, p := range ps.list() {
 		select {
@@ -212,7 +213,8 @@ func (ps *Providers) RunsUnderAnyLink(id lattice.ProviderID) bool {
 	return slices.ContainsFunc(ps.list(), func(p *Provider) bool { return p.id == id })
 }
 
-// RunsForeign reports whether the link's provider runs here, and it may not be built on weft's SDK.
+// RunsForeign reports whether the link's provider runs here, and it may not be built on weft's SDK. Those of other SDKs
+// ignore new values of a link that they have, so they are told first that it is gone.
 func (ps *Providers) RunsForeign(l wire.LinkDefinition) bool {
 	p := ps.Find(l.ProviderID, l.LinkName)
 	return p != nil && !p.builtin
@@ -243,6 +245,7 @@ func (ps *Providers) Inventory() (all []control.Provider) {
 }
 
 // Call makes a call to a provider on this host. It reports false when the call has not begun and may be made over NATS.
+// A call with a streaming body stays: once its body is read it cannot be made again elsewhere.
 func (ps *Providers) Call(ctx context.Context, call rpc.Call, stay bool) (result []byte, err error, done bool) {
 	p := ps.Find(call.Target.Provider(), call.Target.LinkName)
 	if p == nil || !p.channel.Up() {
@@ -256,6 +259,7 @@ func (ps *Providers) Call(ctx context.Context, call rpc.Call, stay bool) (result
 	return result, err, !channel.Elsewhere(err)
 }
 
+// list is a copy, so that callers may wait for providers without mu.
 func (ps *Providers) list() []*Provider {
 	ps.mu.RLock()
 	defer ps.mu.RUnlock()

@@ -18,6 +18,8 @@ import (
 // relinkTimeout bounds how long a provider may take to say what links it has.
 const relinkTimeout = time.Second
 
+// relink sends the process what it lacks, and takes away what is too much at two checks in a row: at one of them this
+// host may have been the late one. Only the goroutine of the checks calls it.
 func (p *Provider) relink(ctx context.Context, reconnected bool) {
 	want := p.cfg.State.Of(p.id, p.link)
 	have, ok := p.linkStates(ctx)

@@ -16,7 +16,8 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// resolve finds out what a reference names: a built-in provider, or an archive that is fetched and verified.
+// resolve finds out what a reference names: a built-in provider, or an archive that is fetched and verified. path and
+// args are the program to run. Nothing is started or remembered yet, so an error leaves nothing behind.
 func (ps *Providers) resolve(ctx context.Context, ref, digest string, link lattice.LinkName) (p *Provider, path string,
 	args []string, err error) {
 	p = &Provider{all: ps, cfg: &ps.cfg, ref: ref, instanceID: uuid.NewString(), key: key{link: link},
@@ -109,7 +110,8 @@ func (ps *Providers) replace(ctx context.Context, r control.StartProviderRequest
 	return fmt.Errorf("%w; %s, which ran before, runs again", err, old.ref)
 }
 
-// start starts a provider that is resolved and permitted.
+// start starts a provider that is resolved and permitted. It enters the table before anything else, which is what keeps
+// a second one of the same id and link name out while this one starts. It returns when the process serves.
 func (ps *Providers) start(ctx context.Context, r control.StartProviderRequest, p *Provider, path string,
 	args []string) error {
 	p.annotations, p.config = maps.Clone(r.Annotations), r.Configuration
@@ -130,6 +132,7 @@ func (ps *Providers) start(ctx context.Context, r control.StartProviderRequest, 
 	if err != nil {
 		return err
 	}
+	// Claims before the process: observers that hear of the start look them up.
 	if err := ps.cfg.State.Keep(ctx, p.claims()); err != nil {
 		ps.drop(p)
 		return err
@@ -161,7 +164,9 @@ func (ps *Providers) start(ctx context.Context, r control.StartProviderRequest, 
 	return nil
 }
 
-// End asks the process to end, and ends it when it does not.
+// End asks the process to end, and ends it when it does not; ctx ends the patience. The health checks end first, so
+// that none starts a process anew that was meant to end. The provider leaves the table last: a start under the same key
+// is refused until the process is gone, since two would take each other's calls and listeners.
 func (p *Provider) End(ctx context.Context) error {
 	p.mu.Lock()
 	process, end := p.process, p.health

@@ -13,7 +13,8 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// learnPatience is how long a host takes at most to learn which hosts run an actor.
+// learnPatience is how long a host takes at most to learn which hosts run an actor. Clients of the dialect wait two
+// seconds for the answer to a put, which must not be spent here.
 const learnPatience = 1500 * time.Millisecond
 
 // checkActorLink says why one actor cannot serve what another one imports, as far as it is known what they import and

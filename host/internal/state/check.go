@@ -127,7 +127,8 @@ func (s *State) served(ctx context.Context, def wire.LinkDefinition) bool {
 }
 
 // handOver moves a link from one provider to another. Calls go to the old one until the new one says that it has the
-// link, or stays silent for too long. The old one loses it a moment later.
+// link, or stays silent for too long. The old one loses it a moment later. Each host does this for itself, upon the
+// same change of the bucket. The state may change meanwhile: each step looks again.
 func (s *State) handOver(ctx context.Context, old, next wire.LinkDefinition) {
 	ask, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

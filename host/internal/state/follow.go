@@ -51,6 +51,7 @@ func (h handler) LinkPut(l wire.LinkDefinition, old *wire.LinkDefinition, replay
 			return
 		}
 	}
+	// The link counts before observers and the provider hear of it, so that a call which they make at once finds it.
 	h.put(l)
 	if !replay {
 		h.cfg.Publish(announce.LinkSet(l))

@@ -40,6 +40,7 @@ func newLinks() *Links {
 		claims: map[string]control.Claims{}, refs: map[string]string{}}
 }
 
+// put remembers a link, and ends the wait for another one under its id.
 func (l *Links) put(def wire.LinkDefinition) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -77,6 +78,7 @@ func (l *Links) set(def wire.LinkDefinition) {
 	}
 }
 
+// del forgets a link. One that is about to be taken over goes as well: the deletion came last.
 func (l *Links) del(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -121,6 +123,7 @@ func (l *Links) Find(actor lattice.ActorID, contract string, link lattice.LinkNa
 func (l *Links) Linked(actor lattice.ActorID, id lattice.ProviderID, link lattice.LinkName) bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
+	// It is asked when a call has failed, which is rare: no index is kept.
 	for names, def := range l.byNames {
 		if names.actor == actor && def.ProviderID == id && def.LinkName == link {
 			return true

@@ -53,7 +53,9 @@ func (s *State) KeepRef(ctx context.Context, ref, publicKey string) {
 	}
 }
 
-// StoreLink writes a link to the bucket, where all hosts see it, unless the provider refuses it.
+// StoreLink writes a link to the bucket, where all hosts see it, unless the provider refuses it. It becomes the link in
+// memory only when the watch brings it back: so this host treats it like any other, and all of them see changes in one
+// order.
 func (s *State) StoreLink(ctx context.Context, l wire.LinkDefinition) error {
 	if err := control.CheckLink(l); err != nil {
 		return err
@@ -78,6 +80,8 @@ func (s *State) Tell(def wire.LinkDefinition) { s.tell(def, subject.LinkPut) }
 // TellGone tells all processes of a link's provider that it is gone.
 func (s *State) TellGone(def wire.LinkDefinition) { s.tell(def, subject.LinkDel) }
 
+// tell publishes and waits for no answer, as the dialect's hosts do. A message that is lost is made up for by the
+// comparison of links after a reconnect, and with each health check.
 func (s *State) tell(def wire.LinkDefinition, verb func(lattice.Name, lattice.ProviderID, lattice.LinkName) string) {
 	id, link := def.ProviderID, def.LinkName.OrDefault()
 	if id.Check() != nil || link.Check() != nil {

@@ -12,14 +12,16 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
+// Times that nothing but a fault makes felt: how often a starting provider is asked, how long an answer may take, and
+// how long the kernel has to end what was killed.
 const (
 	probeInterval = 100 * time.Millisecond
 	probeTimeout  = time.Second
 	killTimeout   = 5 * time.Second // for the kernel to end what was killed
 )
 
-// Process is a supervised program: at most one child at a time, started again whenever it ends. Its methods are safe
-// for concurrent use.
+// Process is a supervised program: at most one child at a time, started again whenever it ends. One goroutine, run,
+// owns the child and the state; all others only send it what they want. Its methods are safe for concurrent use.
 type Process struct {
 	spec    Spec
 	tracker *tracker
@@ -99,6 +101,7 @@ func (p *Process) Restart(reason string) { p.want(wish{reason: reason}) }
 // Replace is Restart for a child that hangs: it is killed at once.
 func (p *Process) Replace(reason string) { p.want(wish{reason: reason, hung: true}) }
 
+// want never waits. There is room for one wish, and two mean the same: another child.
 func (p *Process) want(w wish) {
 	select {
 	case p.restart <- w:
@@ -129,6 +132,7 @@ func (p *Process) Stop(ctx context.Context) error {
 	}
 }
 
+// killNow skips what is left of the grace. It implies a stop.
 func (p *Process) killNow() {
 	p.stopOnce.Do(func() { close(p.stop) })
 	p.killOnce.Do(func() { close(p.kill) })
@@ -165,6 +169,8 @@ func (p *Process) run(first chan<- error) {
 		case errors.Is(err, errStop):
 			p.stopped(c)
 			return
+		// The first start is somebody's command, whose sender waits: it fails there and then. Later ones are tried
+		// again.
 		case n == 0 && p.State().Phase == Starting:
 			p.step(Failed, func(s *State) { s.PID, s.Reason, s.Stderr = 0, cause(err), stderr })
 			first <- withOutput(err, stderr)
@@ -175,6 +181,8 @@ func (p *Process) run(first chan<- error) {
 			p.step(Backoff, func(s *State) { s.PID, s.Reason, s.Stderr, s.Retry = 0, renewed.reason, nil, 0 })
 			continue
 		}
+		// While NATS is away children cannot become ready, which is not their fault: such ends lengthen the back-off to
+		// a point only.
 		delay, text := p.tracker.ended(cause(err), p.spec.Excused())
 		p.spec.Logger.Warn("provider process ended", "reason", text, "stderr", lastOf(stderr))
 		p.step(Backoff, func(s *State) { s.PID, s.Reason, s.Stderr, s.Retry = 0, cause(err), stderr, delay })
@@ -195,6 +203,7 @@ func (p *Process) bringUp() (*child, error) {
 	p.note(func(s *State) { s.PID = c.pid() })
 	err = p.awaitReady(c)
 	var e *lattice.Error
+	// It may still become ready, and then there would be two.
 	if errors.As(err, &e) && e.Code == lattice.ErrTimeout {
 		p.terminate(c)
 	}
@@ -250,6 +259,7 @@ wait:
 		Detail: "it ended before it was ready: " + c.reason()}
 }
 
+// isClosed looks without waiting.
 func isClosed(c <-chan struct{}) bool {
 	select {
 	case <-c:
@@ -307,6 +317,7 @@ func (p *Process) hold(c *child) {
 	p.child = c
 }
 
+// pause waits for the back-off; false: Stop was called meanwhile.
 func (p *Process) pause(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -340,6 +351,8 @@ func (p *Process) end(c *child) {
 	p.terminate(c)
 }
 
+// askToEnd runs Spec.Shutdown until it returns, the child has ended, or a kill is wanted. The goroutine that watches
+// for these ends with it.
 func (p *Process) askToEnd(c *child) error {
 	ctx, cancel := context.WithTimeout(context.Background(), p.spec.Grace)
 	defer cancel()
@@ -396,6 +409,7 @@ func (p *Process) step(to Phase, with func(*State)) {
 	p.spec.OnState(s)
 }
 
+// note changes what the state says within its phase, and tells nobody.
 func (p *Process) note(with func(*State)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
