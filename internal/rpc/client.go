@@ -103,6 +103,7 @@ func (c *Client) Move(ctx context.Context, nc *nats.Conn) error {
 	old := c.session
 	c.session = newSession(nc, c.cfg.Lattice)
 	c.mu.Unlock()
+	// The old session's answers come on the old connection, so it goes only when no call waits for one.
 	done := make(chan struct{})
 	// ends with the last call, each of which has a deadline
 	go func() { old.calls.Wait(); old.replies.close(); close(done) }()
@@ -114,7 +115,8 @@ func (c *Client) Move(ctx context.Context, nc *nats.Conn) error {
 	}
 }
 
-// enter begins a call on the present connection.
+// enter begins a call on the present connection. It is counted while mu is held, so that Move, which takes mu, waits
+// for it.
 func (c *Client) enter() *session {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

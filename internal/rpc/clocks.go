@@ -34,6 +34,8 @@ func (c *clocks) note(log *slog.Logger, host lattice.HostID, behind time.Duratio
 		coarse(behind.Abs()), "refused", refused)
 }
 
+// due reports whether a word about a host is due, and counts it as said. When the table is full of young entries, new
+// hosts get none: a sender of made-up ids cannot fill the log.
 func (c *clocks) due(host lattice.HostID, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -37,6 +37,7 @@ type worker struct {
 	at    time.Time           // when it fires; guarded by mu
 }
 
+// hire makes a worker. Its timer is stopped at once: begin sets it for the first call.
 func (c *crew) hire() (serve func(job), leave func()) {
 	w := &worker{}
 	w.timer = time.AfterFunc(time.Hour, w.expire)

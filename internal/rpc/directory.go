@@ -81,6 +81,7 @@ func NewDirectory(nc *nats.Conn, l lattice.Name, log *slog.Logger) *Directory {
 	return d
 }
 
+// newDirectory makes one without a connection, whose time tests set.
 func newDirectory(now func() time.Duration, log *slog.Logger) *Directory {
 	d := &Directory{now: now, moment: clock.Now, log: log, asking: make(chan lattice.HostID, askBacklog),
 		peers: map[lattice.HostID]*peer{}, targets: map[target]*served{}}
@@ -108,6 +109,9 @@ func (d *Directory) subscribe() (err error) {
 	return err
 }
 
+// receive takes a beat, on the goroutine of the subscription: with a thousand hosts a thousand come each second, so it
+// only notes. Beats that a stream replays are old, and are not heard. Where there is no room for a question, the next
+// beat asks again.
 func (d *Directory) receive(m *nats.Msg) {
 	beat, err := wire.DecodeBeat(m.Data)
 	if err != nil || natsconn.FromStream(m) {
@@ -128,6 +132,7 @@ func (d *Directory) receive(m *nats.Msg) {
 	}
 }
 
+// begin starts the goroutines that ask hosts what they serve. Close waits for them.
 func (d *Directory) begin() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -172,6 +177,7 @@ func (d *Directory) heard(b wire.Beat) (ask bool) {
 	now := d.now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	// There is no timer: hosts that are gone are looked for when others are heard.
 	if now-d.swept > forgetAfter/2 {
 		d.swept = now
 		for id, p := range d.peers {
@@ -210,7 +216,8 @@ func (d *Directory) asked(host lattice.HostID) {
 	}
 }
 
-// ask learns what a host serves.
+// ask learns what a host serves. Beats carry only a revision of it, so that they stay tiny; the list is asked for when
+// the revision is another one.
 func (d *Directory) ask(host lattice.HostID) {
 	defer d.asked(host)
 	ctx, cancel := context.WithTimeout(d.ctx, askTimeout)
@@ -317,7 +324,8 @@ func (d *Directory) streaming(s *served) *candidate {
 	return best
 }
 
-// Others reports whether a weft host other than one is known to be up and to serve a target, and can be reached.
+// Others reports whether a weft host other than one is known to be up and to serve a target, and can be reached. A
+// provider asks it before it takes a call elsewhere that its own host could serve.
 func (d *Directory) Others(e wire.Entity, host lattice.HostID) bool {
 	s := d.find(e)
 	if s == nil || d.nc != nil && !d.nc.IsConnected() {

@@ -107,6 +107,7 @@ func (f *flight) seal(origin, to string) string {
 		return ""
 	}
 	p := d.to.peer
+	// It refused a MAC lately: its keys are about to change, or its clock differs.
 	if time.Duration(p.signed.Load()) > c.cfg.Directory.now() {
 		return ""
 	}

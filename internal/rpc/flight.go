@@ -23,7 +23,8 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// flight is a call on its way: what all attempts to make it share, and the present one.
+// flight is a call on its way: what all attempts to make it share, and the present one. One goroutine has it, that of
+// the caller.
 type flight struct {
 	client   *Client
 	on       *session
@@ -54,6 +55,7 @@ func (c *Client) exchange(ctx context.Context, on *session, call Call, use use) 
 
 // run makes attempts until one is the last.
 func (f *flight) run(ctx context.Context, use use) error {
+	// A body is read at the pace of whoever sends it, so the time of the call begins when it is there.
 	if f.call.Body == nil {
 		f.deadline = f.until(ctx)
 	}
@@ -130,7 +132,8 @@ func (f *flight) natsAway() error {
 }
 
 // begin makes the invocation and the message of the next attempt. It signs or seals the invocation, and stores its
-// payload when that is large. Storing may take until the deadline; zero: as long as the body takes.
+// payload when that is large. Each attempt has an id of its own, since a server takes an id but once. Storing may take
+// until the deadline; zero: as long as the body takes.
 func (f *flight) begin(ctx context.Context) error {
 	size, limit := f.call.size(), f.client.cfg.MaxBytes
 	if size > limit {
@@ -191,7 +194,8 @@ func (f *flight) label(ctx context.Context, depth int) {
 	}
 }
 
-// prove seals or signs the invocation, of which a chunked payload is stored first.
+// prove seals or signs the invocation, of which a chunked payload is stored first. One that is stored is signed always:
+// the hash is reckoned as it passes by, and a MAC would be over bytes that are no longer here.
 func (f *flight) prove(ctx context.Context, chunked bool) (err error) {
 	inv := f.inv
 	origin, to := inv.URLs()
@@ -251,9 +255,11 @@ func (f *flight) store(ctx context.Context) (string, error) {
 	return hash.Text(), nil
 }
 
-// exactly makes an end before the length that was told an error.
+// exactly makes an end before the length that was told an error: the receiver has been promised that length, and takes
+// a shorter body for a broken one.
 type exactly struct{ *io.LimitedReader }
 
+// Read is that of io.LimitedReader otherwise, which tells no short body from a whole one.
 func (e exactly) Read(p []byte) (int, error) {
 	n, err := e.LimitedReader.Read(p)
 	if err == io.EOF && e.N > 0 {
@@ -278,6 +284,8 @@ func (f *flight) attempt(ctx context.Context, use use) (again bool, err error) {
 	if d.to != nil {
 		d.to.flight.Add(-1)
 	}
+	// The clocks of the two machines have drifted apart. The call goes again without the time that it is sent, so that
+	// the server has nothing to judge it by.
 	if d.unbegun && !d.undated && lattice.CodeOf(err) == lattice.ErrTimeout { // taken for late, but we are still here
 		d.undated, again = true, true
 	} else if d.to != nil {

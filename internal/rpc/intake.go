@@ -10,7 +10,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// intake is a subscription's place on one connection.
+// intake is a subscription's place on one connection. NATS calls sub.on on one goroutine for each intake, so two may
+// call it at once while a subscription moves.
 type intake struct {
 	nc   *nats.Conn
 	sub  *nats.Subscription
@@ -30,6 +31,7 @@ func (sub *Subscription) subscribe(nc *nats.Conn) error {
 	if in.sub, err = nc.QueueSubscribe(sub.ep.Subject, sub.ep.Queue, sub.on); err != nil {
 		return err
 	}
+	// Drain returns before the last message has been handed on; the closed handler comes after it.
 	in.sub.SetClosedHandler(func(string) { close(in.gone) })
 	sub.intakes = append(sub.intakes, in)
 	return nil
@@ -50,7 +52,8 @@ func (sub *Subscription) end() []*intake {
 	return append([]*intake{}, sub.intakes...)
 }
 
-// drain stops the intake and waits until what reached it has been handed on, or ctx ends.
+// drain stops the intake and waits until what reached it has been handed on, or ctx ends. A connection that is lost
+// meanwhile delivers nothing more, and nats.go would wait for its return: then the intake is closed at once.
 func (in *intake) drain(ctx context.Context) {
 	lost := in.nc.StatusChanged(nats.DISCONNECTED, nats.RECONNECTING, nats.CLOSED)
 	defer in.nc.RemoveStatusListener(lost)

@@ -15,13 +15,14 @@ import (
 // buffer holds a message until it is published: the connection copies it.
 type buffer struct{ msgpack.Writer }
 
-// keptBuffer is the largest buffer that is used again.
+// keptBuffer is the largest buffer that is used again: a few large ones would else stay for ever, for small messages.
 const keptBuffer = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 func newBuffer() *buffer { return buffers.Get().(*buffer) }
 
+// free gives the buffer back. Nothing may refer to its bytes any more.
 func (b *buffer) free() {
 	if cap(b.Bytes()) <= keptBuffer {
 		b.Reset()

@@ -31,6 +31,8 @@ type peer struct {
 	serves   map[target]*candidate // guarded by Directory.mu
 }
 
+// beat is what a peer's last beat said, reckoned once for all calls that read it. It is never changed: a later beat is
+// another one.
 type beat struct {
 	issuer   string
 	load     float64 // calls in progress for each that can be
@@ -41,6 +43,7 @@ type beat struct {
 	streams  bool // it reads frames of streams
 }
 
+// hear takes a beat. The new beat is there before the time, so that a caller that sees it alive reads no older one.
 func (p *peer) hear(b wire.Beat, now time.Duration) {
 	p.beat.Store(&beat{issuer: b.Direct.Issuer, load: float64(b.Direct.Load) / float64(max(1, b.Direct.Capacity)),
 		stale: int64(missedBeats * b.Period()), draining: b.Draining, timeout: b.Direct.Timeout, sent: b.Direct.Sent,

@@ -72,6 +72,7 @@ type seen struct {
 	since    time.Time           // when ids began; guarded by mu
 }
 
+// newSeen remembers each id for life at least, and max ids in each generation.
 func newSeen(life time.Duration, max int) *seen {
 	return &seen{seed: maphash.MakeSeed(), life: life, max: max}
 }

@@ -82,6 +82,7 @@ func (r *replies) request(ctx context.Context, msg *nats.Msg, deadline time.Time
 	r.mu.Lock()
 	r.idle = append(r.idle, w)
 	r.mu.Unlock()
+	// The NATS server says so when no subscription takes the request.
 	if len(got.msg.Data) == 0 && got.msg.Header.Get("Status") == "503" {
 		return nil, nats.ErrNoResponders
 	}
@@ -140,7 +141,8 @@ func (r *replies) subscribe() error {
 	return nil
 }
 
-// name gives a place a subject that no other client can guess. mu is held.
+// name gives a place a subject that no other client can guess: who may publish to inboxes could else answer in a
+// server's place. The index in it finds the place without a map. mu is held.
 func (r *replies) name(w *place) {
 	w.token = strconv.Itoa(w.index) + "-" + strconv.FormatUint(rand.Uint64(), 36)
 	w.subject = r.prefix + w.token

@@ -174,6 +174,8 @@ func (sub *Subscription) Load() load.State { return sub.queue.State() }
 
 // receive runs on the subscription's only callback goroutine, so it must not block.
 func (sub *Subscription) receive(msg *nats.Msg) {
+	// Where an instance is free, decoding is left to the worker. A call that would wait is decoded here, since how long
+	// its caller waits decides whether it is let in, and the refusal must be quicker than the work.
 	n, waits := sub.queue.Enter()
 	if !waits {
 		sub.calls.Add(1)
@@ -203,7 +205,9 @@ func (sub *Subscription) waitFor(n int64, msg *nats.Msg, inv *wire.Invocation) e
 	return sub.queue.Wait(n, left, inv.Origin.IsActor())
 }
 
-// serve serves an admitted call.
+// serve serves an admitted call. The order is that of costs and of trust: what is late is not verified, what is large
+// is fetched only when there is room, what is not verified reaches neither the gate nor the handler. Whatever fails, an
+// answer follows, but where a stream has carried it.
 func (sub *Subscription) serve(w *worker, j job) {
 	defer sub.calls.Done()
 	served := false
@@ -219,6 +223,7 @@ func (sub *Subscription) serve(w *worker, j job) {
 	if !told {
 		left = s.cfg.Timeout
 	}
+	// Fetching a large request takes its time, and this caller has not said how long it waits.
 	if inv != nil && inv.ContentLength > uint64(len(inv.Msg)) && !told {
 		left += load.Allowance
 	}
@@ -249,6 +254,7 @@ func (sub *Subscription) serve(w *worker, j job) {
 		unbegun = err != nil && !errors.Is(err, lattice.ErrReplayed)
 	}
 	if err == nil {
+		// The gate is shut while keys or links are exchanged. A call may have waited there until its caller gave up.
 		if err = s.gate.Enter(ctx); err == nil {
 			if now := time.Now(); told && ctx.Due(now) { // what it waited in here
 				err, unbegun = tooLate(now.Sub(start), left), true
@@ -274,7 +280,9 @@ func (sub *Subscription) serve(w *worker, j job) {
 	s.answer(ctx, msg, inv, payload, time.Since(start), err, unbegun)
 }
 
-// complete fetches the payload of an invocation that came without.
+// complete fetches the payload of an invocation that came without: in the wire dialect one above 900 KiB travels
+// through the lattice's object store, under the invocation's id. It is fetched before the claims are verified, since
+// these are over its hash. Of a call that is refused the object is deleted: its caller does not come back for it.
 func (sub *Subscription) complete(ctx context.Context, room *load.Room, inv *wire.Invocation) (err error) {
 	if inv.ContentLength <= uint64(len(inv.Msg)) {
 		return nil
@@ -316,7 +324,8 @@ func (sub *Subscription) verify(inv *wire.Invocation) (id string, err error) {
 	return verified.ID, err
 }
 
-// authenticate checks the maker of an invocation: by a MAC for this host, or by a signature.
+// authenticate checks the maker of an invocation: by a MAC for this host, or by a signature. Both are over the same
+// things.
 func (s *Server) authenticate(inv *wire.Invocation, now time.Time) (signing.Verified, error) {
 	origin, to := inv.URLs()
 	if s.cfg.Agreement != nil && signing.IsMAC(inv.EncodedClaims) {
@@ -367,6 +376,7 @@ func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation
 		defer buf.free()
 		resp.EncodeTo(&buf.Writer)
 		reply.Data = buf.Bytes()
+		// The present connection, which may not be the one that the call came by: see Move.
 		if perr := s.session.Load().nc.PublishMsg(reply); perr != nil && !errors.Is(perr, nats.ErrConnectionClosed) {
 			s.cfg.Logger.Warn("answer not sent", lattice.LogErr, perr)
 		}
@@ -374,6 +384,7 @@ func (s *Server) answer(ctx context.Context, msg *nats.Msg, inv *wire.Invocation
 	s.observe(ctx, inv, took, err)
 }
 
+// observe runs on the goroutine of the call, after its answer has gone.
 func (s *Server) observe(ctx context.Context, inv *wire.Invocation, took time.Duration, err error) {
 	if s.cfg.Observe != nil {
 		s.cfg.Observe(ctx, inv, took, err)
@@ -435,7 +446,8 @@ func (s *Server) dropUntaken(ctx context.Context, name string) {
 	})
 }
 
-// depthOf is the depth that a call says.
+// depthOf is the depth that a call says. It is bounded, not refused: a caller that lies gains nothing, since the next
+// call from here counts one more.
 func depthOf(inv *wire.Invocation, h nats.Header) int {
 	if inv != nil && inv.Depth > 0 {
 		return int(min(inv.Depth, invocation.MaxDepth))
@@ -461,8 +473,8 @@ func remaining(inv *wire.Invocation, h nats.Header) (time.Duration, bool) {
 	return 0, false
 }
 
-// Close drains every subscription at once; when ctx ends first, the calls still running are canceled. The server cannot
-// be used afterwards. Closing twice is no error.
+// Close drains every subscription at once; when ctx ends first, the calls still running are canceled. It returns when
+// their handlers have. The server cannot be used afterwards. Closing twice is no error.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true

@@ -19,6 +19,7 @@ type session struct {
 	away    away
 }
 
+// newSession makes one without any traffic: replies and store begin with the first call that needs them.
 func newSession(nc *nats.Conn, l lattice.Name) *session {
 	return &session{nc: nc, replies: replies{nc: nc}, large: chunks.New(nc, l)}
 }

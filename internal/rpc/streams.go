@@ -78,6 +78,7 @@ type Streams struct {
 	ticking bool              // guarded by mu
 }
 
+// flowKey tells the ends of streams apart. Both ends of one may be in this process, when a host calls itself over NATS.
 type flowKey struct {
 	id   string
 	side stream.Side
