@@ -9,8 +9,8 @@ LDFLAGS  := -s -w -X main.release=$(VERSION)
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-components-spec: ## run the component model's suite, as wasm-tools json-from-wast has written it: SUITE=FOLDER
-	WEFT_COMPONENT_SUITE=$(abspath $(SUITE)) $(GO) test -tags componentspec -count=1 -v -run TestComponentModelSuite ./host/internal/wasm
+components-spec: ## run the component model's suite, as wasm-tools json-from-wast has written it: SUITE=FOLDER; docs/components.md tells what it found
+	WEFT_COMPONENT_SUITE=$(abspath $(SUITE)) WEFT_COMPONENT_REPORT=$(abspath docs/components.md) $(GO) test -tags componentspec -count=1 -v -run TestComponentModelSuite ./host/internal/wasm
 
 components: ## build the components that tests run, from their sources: needs Rust with wasm32-wasip2 and wasm32-wasip1, and wasm-tools
 	for c in hello stream counter fetch filter caller misfit command; do cargo build --release --target wasm32-wasip2 \

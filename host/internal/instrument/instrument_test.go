@@ -175,7 +175,7 @@ func TestRefuses(t *testing.T) {
 		"five tables":     {module(4, "\x05"+strings.Repeat("\x70\x00\x00", 5)), "5 tables"},
 		"elements":        {module(4, "\x01\x70\x00\x01", 9, "\x01\x00\x41\x00\x0b\xff\xff\x3f"), "elements"},
 		"data":            {module(5, "\x01\x00\x01", 11, "\x01\x00\x41\x00\x0b\xff\xff\x3f"), "unexpected end"},
-		"two memories":    {module(5, "\x02\x00\x01\x00\x01"), "2 memories"},
+		"two memories":    {module(5, "\x02\x00\x01\x00\x01"), "several memories"},
 		"shared memory":   {module(5, "\x01\x03\x01\x02"), "threads"},
 		"memory64":        {module(5, "\x01\x04\x01"), "64-bit"},
 		"tag":             {module(13, "\x00"), "exceptions"},

@@ -24,8 +24,7 @@ func (m *module) section(id byte, r *reader) {
 	case secTable:
 		body = m.tableSection(r)
 	case secMemory:
-		n := r.Count("memories", 1)
-		for range n {
+		for range r.Count("memories", MostPages) {
 			m.memory(r)
 		}
 		if m.memories == 0 {

@@ -278,6 +278,9 @@ func (c *component) callable() error {
 // compileParts compiles the core module of each step, with imports that lead to where the plan says.
 func (m *Module) compileParts(ctx context.Context) error {
 	c := m.component
+	if err := m.engine.judgeUnused(ctx, c.plan); err != nil {
+		return err
+	}
 	for _, step := range c.plan.Steps {
 		core := c.plan.Modules[step.Module]
 		code, err := wasmbin.Rename(core.Bytes, importNames(step))
@@ -300,6 +303,36 @@ func (m *Module) compileParts(ctx context.Context) error {
 	}
 	m.info.MemoryBytes = m.pages * pageBytes
 	return c.buildHost(ctx, m.engine.runtime)
+}
+
+// judgeUnused compiles the core modules of which there are no instances, and throws the code away: a component is right
+// when all of its code is.
+func (e *Engine) judgeUnused(ctx context.Context, p *plan.Plan) error {
+	used := make([]bool, len(p.Modules))
+	for _, step := range p.Steps {
+		used[step.Module] = true
+	}
+	for n, core := range p.Modules {
+		if used[n] {
+			continue
+		}
+		names := make([][2]string, len(core.Surface.Imports)) // the engine takes no empty ones
+		for i := range names {
+			names[i] = [2]string{stepPrefix, strconv.Itoa(i)}
+		}
+		code, err := wasmbin.Rename(core.Bytes, names)
+		if err != nil {
+			return err
+		}
+		part, _, err := e.code(ctx, code)
+		if err != nil {
+			return fmt.Errorf("core module %d, which nothing uses: %w", n, err)
+		}
+		if err := part.Close(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // importNames are the names under which the core module of a step imports what the plan says.

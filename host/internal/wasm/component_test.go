@@ -135,6 +135,30 @@ func TestComponentWithoutWhatItImports(t *testing.T) {
 	}
 }
 
+// A component is right when all of its code is, whether it is used or not.
+func TestComponentWithACoreModuleThatNothingUses(t *testing.T) {
+	e, err := wasm.New(t.Context(), wasm.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close(t.Context())
+	with := func(code string) []byte {
+		core := "\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x02\x05\x01\x00\x00\x00\x00\x03\x02\x01\x00\x0a\x05\x01\x03\x00" + code
+		return append(component(t), "\x01"+string(rune(len(core)))+core...)
+	}
+	m, err := e.Compile(t.Context(), with("\x01\x0b")) // nop
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	_, err = e.Compile(t.Context(), with("\x6a\x0b")) // an addition of nothing
+	if lattice.CodeOf(err) != lattice.ErrBadModule || !strings.Contains(err.Error(), "which nothing uses") {
+		t.Error(err)
+	}
+}
+
 func BenchmarkComponent(b *testing.B) {
 	i, _ := startComponent(b, wasm.Limits{})
 	request := httpserver.Request{Method: "GET", Path: "/"}

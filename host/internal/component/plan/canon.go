@@ -22,11 +22,12 @@ func (p *planner) canon(s *scope, d binary.Canon) error {
 	if err != nil {
 		return err
 	}
-	r, ok := t.(*types.Resource)
+	named, ok := t.(*resource)
 	if !ok {
 		return wasmbin.Bad("%s of a type that is no resource", d.Kind)
 	}
-	if d.Kind != binary.ResourceDrop && r.Owner != s.instance {
+	r := named.real()
+	if d.Kind != binary.ResourceDrop && (r.Owner != s.instance || r != named.is) {
 		return wasmbin.Bad("%s of a resource that another component defines", d.Kind)
 	}
 	i32 := []types.Core{types.I32}

@@ -36,7 +36,7 @@ func (p *planner) judgeType(t *scopeType) error {
 	})
 }
 
-func (p *planner) resource(s *scope, d binary.Resource) (*types.Resource, error) {
+func (p *planner) resource(s *scope, d binary.Resource) (*resource, error) {
 	r := Resource{Type: &types.Resource{Owner: s.instance, Destructor: d.Destructor != nil}}
 	if d.Destructor != nil {
 		f, err := s.coreFunc(*d.Destructor, types.Signature{Params: []types.Core{types.I32}})
@@ -46,7 +46,7 @@ func (p *planner) resource(s *scope, d binary.Resource) (*types.Resource, error)
 		r.Destructor = &f
 	}
 	p.plan.Resources = append(p.plan.Resources, r)
-	return r.Type, nil
+	return &resource{r.Type}, nil
 }
 
 func (p *planner) funcType(s *scope, d binary.FuncType) (*types.Func, error) {
@@ -105,9 +105,9 @@ func (p *planner) valueType(s *scope, d binary.DefType) (*types.Type, error) {
 	case binary.Flags:
 		return types.NewFlags(d.Labels)
 	case binary.Own:
-		return s.handle(types.Own, d.Resource)
+		return p.handle(s, types.Own, d.Resource)
 	case binary.Borrow:
-		return s.handle(types.Borrow, d.Resource)
+		return p.handle(s, types.Borrow, d.Resource)
 	}
 	return nil, wasmbin.Bad("a type of values that is none")
 }
@@ -140,16 +140,18 @@ func (s *scope) variant(k types.Kind, cases []binary.Case) (*types.Type, error) 
 	return types.NewVariant(k, all)
 }
 
-func (s *scope) handle(k types.Kind, n uint32) (*types.Type, error) {
+func (p *planner) handle(s *scope, k types.Kind, n uint32) (*types.Type, error) {
 	t, err := at(s.types, n, binary.Types)
 	if err != nil {
 		return nil, err
 	}
-	r, ok := t.(*types.Resource)
+	r, ok := t.(*resource)
 	if !ok {
 		return nil, wasmbin.Bad("a handle of type %d, which is no resource", n)
 	}
-	return types.NewHandle(k, r), nil
+	h := types.NewHandle(k, r.is)
+	p.handles[h] = r
+	return h, nil
 }
 
 var primitives = map[binary.Prim]types.Kind{binary.Bool: types.Bool, binary.S8: types.S8, binary.U8: types.U8,

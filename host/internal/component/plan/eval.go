@@ -12,6 +12,7 @@ import (
 // Bounds of a plan. Components may instantiate components, so that a small file could ask for any number of them.
 const (
 	maxInstances = 1000    // of components
+	maxModules   = 1000    // core modules
 	maxSteps     = 1000    // instances of core modules
 	maxWork      = 500_000 // definitions and declarations run, and exports shown
 	maxNest      = 64      // instances within each other
@@ -19,7 +20,7 @@ const (
 
 // Make plans a component. The error is a lattice.ErrBadModule.
 func Make(c *binary.Component) (*Plan, error) {
-	p := &planner{plan: &Plan{}}
+	p := newPlanner(&Plan{})
 	root := &instance{}
 	err := p.instantiate(&closure{component: c}, nil, root)
 	if err != nil {
@@ -32,8 +33,13 @@ func Make(c *binary.Component) (*Plan, error) {
 		name(p.plan.Imports[i].Items, p.plan.Imports[i].Name.Text+" ")
 	}
 	name(p.plan.Exports, "")
-	p.plan.Instances = p.instances
+	p.plan.Instances, p.plan.Modules = p.instances, p.defined
 	return p.plan, nil
+}
+
+func newPlanner(plan *Plan) *planner {
+	return &planner{plan: plan, judged: map[any]bool{}, open: map[*binary.Declaration]bool{},
+		handles: map[*types.Type]*resource{}, modules: map[*byte]*coreModule{}}
 }
 
 // planner makes one plan.
@@ -47,6 +53,13 @@ type planner struct {
 	// may be anything.
 	judging int
 	judged  map[any]bool // components, and the first declarations of types
+	// open are the types of components and instances, by their first declaration, that mention resources which lie
+	// outside of them.
+	open map[*binary.Declaration]bool
+	// handles are the names of the resources that types of handles were made with.
+	handles map[*types.Type]*resource
+	modules map[*byte]*coreModule // by where their bytes begin
+	defined []Module              // by their numbers
 }
 
 // judge looks at a component or a type where it is defined: what is wrong with it is wrong, whether it is used or not.
@@ -54,9 +67,6 @@ type planner struct {
 func (p *planner) judge(what any, look func() error) error {
 	if p.judged[what] {
 		return nil
-	}
-	if p.judged == nil {
-		p.judged = map[any]bool{}
 	}
 	p.judged[what] = true
 	plan, instances, module := p.plan, p.instances, p.module
@@ -70,7 +80,7 @@ func (p *planner) judge(what any, look func() error) error {
 
 // instantiateType makes an instance of a component that is known by its type: what it exports is what its type says.
 func (p *planner) instantiateType(t *scopeType, args map[string]item, result *instance) error {
-	s := &scope{parent: t.scope}
+	s := &scope{parent: t.scope, typ: t, names: newNames(args)}
 	for _, d := range t.Declarations {
 		if err := p.step(); err != nil {
 			return err
@@ -99,6 +109,9 @@ func (p *planner) give(s *scope, result *instance, n binary.Name, it item) error
 	if err := s.exports.take("the export", n.Text, it); err != nil {
 		return err
 	}
+	if err := p.show(s, exported, n, it); err != nil {
+		return err
+	}
 	result.add(n, it)
 	s.put(it)
 	return nil
@@ -117,7 +130,7 @@ func (p *planner) instantiate(c *closure, args map[string]item, result *instance
 	if c.component == nil {
 		return p.instantiateType(c.typ, args, result)
 	}
-	s := &scope{parent: c.scope, instance: p.instances - 1, body: true}
+	s := &scope{parent: c.scope, instance: p.instances - 1, body: true, names: newNames(args)}
 	for _, d := range c.component.Definitions {
 		if err := p.step(); err != nil {
 			return err
@@ -140,9 +153,10 @@ func (p *planner) step() error {
 func (p *planner) define(s *scope, d binary.Definition, args map[string]item, result *instance) (err error) {
 	switch d := d.(type) {
 	case binary.CoreModule:
-		m := &coreModule{bytes: d.Bytes, number: -1}
-		s.modules = append(s.modules, m)
-		err = m.read()
+		var m *coreModule
+		if m, err = p.coreModule(d.Bytes); err == nil {
+			s.modules = append(s.modules, m)
+		}
 	case binary.CoreInstance:
 		var i coreInstance
 		if i, err = p.coreInstance(s, d); err == nil {
@@ -199,7 +213,6 @@ func (p *planner) coreInstance(s *scope, d binary.CoreInstance) (coreInstance, e
 	if err != nil {
 		return nil, err
 	}
-	p.number(m)
 	given := map[string]coreInstance{}
 	for _, a := range d.Args {
 		i, err := at(s.coreInsts, a.Instance, binary.CoreInstances)
@@ -235,40 +248,31 @@ func (p *planner) coreInstance(s *scope, d binary.CoreInstance) (coreInstance, e
 	return i, nil
 }
 
-// read reads the module's surface.
-func (m *coreModule) read() (err error) {
-	if m.surface, err = wasmbin.ReadSurface(m.bytes); err != nil {
-		return err
+// coreModule is the module that a definition has: a component that is instantiated twice has its modules once.
+func (p *planner) coreModule(b []byte) (*coreModule, error) {
+	if m := p.modules[&b[0]]; m != nil {
+		return m, nil
 	}
-	seen := make(map[[2]string]bool, len(m.surface.Imports))
-	for _, i := range m.surface.Imports {
-		if key := [2]string{i.Module, i.Name}; seen[key] {
-			return wasmbin.Bad("a core module imports %s from %s twice", lattice.Printable(i.Name),
+	if len(p.modules) >= maxModules {
+		return nil, wasmbin.Bad("more than %d core modules", maxModules)
+	}
+	surface, err := wasmbin.ReadSurface(b)
+	if err != nil {
+		return nil, err
+	}
+	seen := make(map[[2]string]bool, len(surface.Imports))
+	for _, i := range surface.Imports {
+		key := [2]string{i.Module, i.Name}
+		if seen[key] {
+			return nil, wasmbin.Bad("a core module imports %s from %s twice", lattice.Printable(i.Name),
 				lattice.Printable(i.Module))
-		} else {
-			seen[key] = true
 		}
+		seen[key] = true
 	}
-	return nil
-}
-
-// number gives a module its number in the plan.
-func (p *planner) number(m *coreModule) {
-	if m.number >= 0 {
-		return
-	}
-	for n := range p.plan.Modules { // a component that is instantiated twice has its modules once
-		if known := p.plan.Modules[n]; len(known.Bytes) == len(m.bytes) &&
-			(len(m.bytes) == 0 || &known.Bytes[0] == &m.bytes[0]) {
-			m.number = n
-			return
-		}
-	}
-	if p.judging > 0 {
-		return // its number is for the plan that is kept
-	}
-	m.number = len(p.plan.Modules)
-	p.plan.Modules = append(p.plan.Modules, Module{m.bytes, m.surface})
+	m := &coreModule{surface: surface, number: len(p.modules)}
+	p.modules[&b[0]] = m
+	p.defined = append(p.defined, Module{b, surface})
+	return m, nil
 }
 
 // mismatch says why a core module cannot have what it is given for an import; "": it can.
@@ -295,7 +299,7 @@ func mismatch(want, have wasmbin.Extern) string {
 }
 
 func (p *planner) instance(s *scope, d binary.Instance) (*instance, error) {
-	result, bag := &instance{}, namespace{}
+	result, bag := &instance{}, namespace{anonymous: true}
 	given := map[string]item{}
 	named := d.Args
 	if d.Inline {
@@ -363,8 +367,15 @@ func (p *planner) alias(s *scope, d binary.Alias) error {
 		if err != nil {
 			return err
 		}
-		if leaves && d.Sort == binary.Types && refersToResources(it.value) {
-			return wasmbin.Bad("an alias of a type of resources that another component has, which is to be imported")
+		if d.Sort == binary.Types && p.refersToResources(it.value) {
+			if leaves {
+				return wasmbin.Bad("an alias of a type of resources that another component has, which is to be imported")
+			}
+			for t := s; t != from; t = t.parent {
+				if t.typ != nil {
+					p.open[&t.typ.Declarations[0]] = true
+				}
+			}
 		}
 		s.put(it)
 	}
@@ -381,6 +392,16 @@ func (p *planner) exported(s *scope, d binary.Export, result *instance) error {
 			return err
 		}
 	}
+	switch t := d.Type; {
+	case t == nil || t.Sort != binary.Types:
+	case t.Resource: // which hides what it is
+		hidden := *it.value.(*resource).real()
+		hidden.Hides = it.value.(*resource).real()
+		it.value = &resource{&hidden}
+	default:
+		it.value = s.types[t.N] // the same, with names of its own
+	}
+	it.value = p.named(it.value)
 	return p.give(s, result, d.Name, it)
 }
 
@@ -397,11 +418,18 @@ func (p *planner) imported(s *scope, d binary.Import, args map[string]item) erro
 	if err != nil {
 		return err
 	}
+	if t := d.Type; s.names != nil && t.Sort == binary.Types && !t.Resource && s.names.exports[s.types[t.N]] &&
+		!s.names.imports[s.types[t.N]] {
+		return wasmbin.Bad("the import %s is of a type that the component exports", lattice.Printable(d.Name.Text))
+	}
+	if err := p.show(s, imported, d.Name, it); err != nil {
+		return err
+	}
 	if err := s.imports.take("the import", d.Name.Text, it); err != nil {
 		return err
 	}
 	if args == nil && p.judging == 0 {
-		shown, err := p.show(d.Name, it)
+		shown, err := p.item(d.Name, it)
 		if err != nil {
 			return err
 		}
@@ -421,7 +449,7 @@ func (p *planner) items(i *instance) (all []Item, err error) {
 		if err := p.step(); err != nil {
 			return nil, err
 		}
-		shown, err := p.show(n, i.exports[n.Text])
+		shown, err := p.item(n, i.exports[n.Text])
 		if err != nil {
 			return nil, err
 		}
@@ -430,16 +458,16 @@ func (p *planner) items(i *instance) (all []Item, err error) {
 	return all, nil
 }
 
-// show makes what others see of something.
-func (p *planner) show(n binary.Name, it item) (e Item, err error) {
+// item makes what others see of something.
+func (p *planner) item(n binary.Name, it item) (e Item, err error) {
 	e = Item{Name: n, Sort: it.sort}
 	switch v := it.value.(type) {
 	case *Func:
 		e.Func = v
 	case *types.Type:
 		e.Type = v
-	case *types.Resource:
-		e.Resource = v
+	case *resource:
+		e.Resource = v.real()
 	case *instance:
 		e.Items, err = p.items(v)
 	}

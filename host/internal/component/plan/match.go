@@ -66,9 +66,9 @@ func (p *planner) matchType(s *scope, t binary.ExternType, have *item, where pla
 			return where.given.resource(where)
 		}
 		if have == nil {
-			return p.named(where, item{binary.Types, &types.Resource{Owner: -1}}), nil
+			return p.known(where, item{binary.Types, &resource{&types.Resource{Owner: -1}}}), nil
 		}
-		if _, ok := have.value.(*types.Resource); !ok {
+		if _, ok := have.value.(*resource); !ok {
 			return item{}, wasmbin.Bad("%s is %s where a resource is wanted", where, describe(*have))
 		}
 		return *have, nil
@@ -78,7 +78,7 @@ func (p *planner) matchType(s *scope, t binary.ExternType, have *item, where pla
 		return item{}, err
 	}
 	if have == nil {
-		return p.named(where, item{binary.Types, want}), nil
+		return p.known(where, item{binary.Types, p.named(want)}), nil
 	}
 	if !sameType(want, have.value) {
 		return item{}, wasmbin.Bad("%s is %s which differs from what is wanted", where, describe(*have))
@@ -95,8 +95,9 @@ func sameType(a, b any) bool {
 	case *types.Func:
 		b, ok := b.(*types.Func)
 		return ok && types.EqualFunc(a, b)
-	case *types.Resource:
-		return a == b
+	case *resource:
+		b, ok := b.(*resource)
+		return ok && a.is == b.is
 	}
 	_, ok := b.(*scopeType)
 	return ok
@@ -120,10 +121,11 @@ func (p *planner) matchFunc(s *scope, t binary.ExternType, have *item, where pla
 		p.plan.Functions = append(p.plan.Functions, i)
 		return item{binary.Func, &Func{Type: want, Import: i}}, nil
 	}
-	if f := have.value.(*Func); !types.EqualFunc(want, f.Type) {
+	f := have.value.(*Func)
+	if !types.EqualFunc(want, f.Type) {
 		return item{}, wasmbin.Bad("%s has another type than is wanted", where)
 	}
-	return *have, nil
+	return item{binary.Func, &Func{Type: want, Import: f.Import, Lift: f.Lift}}, nil // which may name its types otherwise
 }
 
 func (p *planner) matchInstance(s *scope, t binary.ExternType, have *item, where place) (item, error) {
@@ -143,7 +145,7 @@ func (p *planner) matchInstance(s *scope, t binary.ExternType, have *item, where
 		return item{}, wasmbin.Bad("instances within each other: %d allowed", maxNest)
 	}
 	defer func() { p.nest-- }()
-	inner, result := &scope{parent: st.scope, instance: s.instance}, &instance{}
+	inner, result := &scope{parent: st.scope, instance: s.instance, typ: st}, &instance{}
 	for _, d := range st.Declarations {
 		if err := p.step(); err != nil {
 			return item{}, err

@@ -54,7 +54,7 @@ func MakeModule(file []byte, worlds []binary.World) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &planner{plan: &Plan{Modules: []Module{{file, surface}}, Instances: 1}}
+	p := newPlanner(&Plan{Modules: []Module{{file, surface}}, Instances: 1})
 	m := &module{planner: p, surface: surface, exports: map[string]wasmbin.Extern{}, known: map[string]any{},
 		items: map[string]int{}, destructors: map[*types.Resource]*Def{}, encoded: map[*Import]binary.Encoding{}}
 	p.module = m
@@ -197,7 +197,7 @@ func (m *module) declare(s *scope, n binary.Name, t binary.ExternType, where pla
 	for _, f := range p.plan.Functions[before:] {
 		m.encoded[f] = m.encoding
 	}
-	shown, err := p.show(n, it)
+	shown, err := p.item(n, it)
 	if err != nil {
 		return err
 	}
@@ -246,8 +246,8 @@ func (m *module) add(all *[]Item, list string, it Item) error {
 	return nil
 }
 
-// named is a type by the name that it has in its interface: the one that had the name before, where the two are equal.
-func (p *planner) named(where place, it item) item {
+// known is a type by the name that it has in its interface: the one that had the name before, where the two are equal.
+func (p *planner) known(where place, it item) item {
 	if p.module == nil {
 		return it
 	}
@@ -260,8 +260,8 @@ func (p *planner) named(where place, it item) item {
 		p.module.known[key] = it.value
 		return it
 	}
-	_, resource := before.(*types.Resource)
-	if _, same := it.value.(*types.Resource); resource && same || !resource && sameType(before, it.value) {
+	_, handles := before.(*resource)
+	if _, same := it.value.(*resource); handles && same || !handles && sameType(before, it.value) {
 		it.value = before
 	}
 	return it
@@ -270,8 +270,8 @@ func (p *planner) named(where place, it item) item {
 // resource is one that the module defines.
 func (m *module) resource(where place) (item, error) {
 	r := &types.Resource{}
-	it := m.planner.named(where, item{binary.Types, r})
-	if it.value != r {
+	it := m.planner.known(where, item{binary.Types, &resource{r}})
+	if it.value.(*resource).is != r {
 		return it, nil
 	}
 	known := Resource{Type: r}

@@ -13,6 +13,8 @@ import (
 type namespace struct {
 	taken     map[string]string          // by what names must differ in
 	resources map[string]*types.Resource // by their names
+	// anonymous is of an instance that is put together of what exists: what it names has no name for its other parts.
+	anonymous bool
 }
 
 // take adds a name. It fails where another one is too like it, and where it says of a function what is not true of it.
@@ -28,8 +30,8 @@ func (n *namespace) take(verb, name string, it item) error {
 	for _, key := range binary.Clashes(name) {
 		n.taken[key] = name
 	}
-	if r, ok := it.value.(*types.Resource); ok {
-		n.resources[name] = r
+	if r, ok := it.value.(*resource); ok && !n.anonymous {
+		n.resources[name] = r.real()
 	}
 	f, ok := it.value.(*Func)
 	if !ok || !strings.HasPrefix(name, "[") {

@@ -19,7 +19,7 @@ import (
 
 // Plan is a component that is resolved. It is not changed any more, and may be used by many instances at the same time.
 type Plan struct {
-	Modules   []Module   // each once, in the order of their first use
+	Modules   []Module   // each once, with those that no step makes an instance of
 	Steps     []Step     // core instances, in the order in which they are made
 	Builtins  []Builtin  // core functions of the canonical ABI
 	Imports   []Item     // what the component asks for

@@ -50,10 +50,10 @@ func (l live) function(f *types.Func) {
 }
 
 func (l live) value(t *types.Type) {
-	if t == nil || t.Kind <= types.String || l[t] {
+	if t == nil || t.Kind <= types.String || l[t.Base()] {
 		return
 	}
-	l[t] = true
+	l[t.Base()] = true
 	l.resource(t.Resource)
 	l.value(t.Element)
 	for _, f := range t.Fields {
@@ -86,9 +86,9 @@ func (l live) prune(all []Item) (kept []Item) {
 func (l live) inner(face *Item, shown map[any]bool) (useful bool) {
 	face.Items = slices.DeleteFunc(face.Items, func(it Item) bool { return !l.has(it) })
 	for _, it := range face.Items {
-		var key any = it.Type
-		if it.Type == nil {
-			key = it.Resource
+		var key any = it.Resource
+		if it.Type != nil {
+			key = it.Type.Base()
 		}
 		useful = useful || it.Func != nil || !shown[key]
 		shown[key] = true
@@ -101,7 +101,7 @@ func (l live) has(it Item) bool {
 	case it.Func != nil:
 		return it.Func.Import.Used
 	case it.Type != nil:
-		return l[it.Type]
+		return l[it.Type.Base()]
 	}
 	return it.Resource != nil && l[it.Resource]
 }

@@ -16,13 +16,15 @@ type scope struct {
 	body     bool // of a component, and not of a type
 
 	imports, exports namespace
+	names            *names     // nil: nobody asks for them
+	typ              *scopeType // what is looked at is this type; nil: a component
 
 	core       [binary.CoreTag + 1][]coreItem // functions, tables, memories, globals, tags
 	coreTypes  []binary.CoreType
 	modules    []*coreModule
 	coreInsts  []coreInstance
 	funcs      []*Func
-	types      []any // *types.Type, *types.Func, *types.Resource or *scopeType
+	types      []any // *types.Type, *types.Func, *resource or *scopeType
 	components []*closure
 	instances  []*instance
 }
@@ -36,11 +38,10 @@ type coreItem struct {
 // coreInstance is what a core instance exports.
 type coreInstance map[string]coreItem
 
-// coreModule is a core module, whose surface is read when it is needed.
+// coreModule is a core module.
 type coreModule struct {
-	bytes   []byte
 	surface *wasmbin.Surface
-	number  int // in Plan.Modules; -1: not yet
+	number  int // in Plan.Modules; -1: it is known by its type alone
 }
 
 // closure is a component with what it can see, or one that is known by its type alone.
@@ -60,6 +61,17 @@ type instance struct {
 type item struct {
 	sort  binary.Sort
 	value any // *Func, one of scope.types, *instance, *closure or *coreModule
+}
+
+// resource is a resource under one name: each import and export of it makes another. What it is stays the same.
+type resource struct{ is *types.Resource }
+
+// real is the resource behind one that hides it.
+func (r *resource) real() *types.Resource {
+	if r.is.Hides != nil {
+		return r.is.Hides
+	}
+	return r.is
 }
 
 // scopeType is the type of a component or an instance with what it can see.
@@ -133,10 +145,12 @@ func (s *scope) outer(n uint32) (out *scope, leaves bool, err error) {
 }
 
 // refersToResources reports whether a type is of resources, or has them within.
-func refersToResources(t any) bool {
+func (p *planner) refersToResources(t any) bool {
 	switch t := t.(type) {
-	case *types.Resource:
+	case *resource:
 		return true
+	case *scopeType:
+		return len(t.Declarations) > 0 && p.open[&t.Declarations[0]]
 	case *types.Type:
 		return t.Handles
 	case *types.Func:
@@ -153,7 +167,7 @@ func describe(it item) string {
 		return "the type " + v.Kind.String()
 	case *types.Func:
 		return "the type of a function"
-	case *types.Resource:
+	case *resource:
 		return "a resource"
 	case *scopeType:
 		return "the type of a component or instance"

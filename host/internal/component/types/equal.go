@@ -19,7 +19,7 @@ func (c comparison) types(a, b *Type) bool {
 	if a == b {
 		return true
 	}
-	if a == nil || b == nil || a.Kind != b.Kind || a.Size != b.Size || a.Len != b.Len || a.Resource != b.Resource ||
+	if a == nil || b == nil || a.Kind != b.Kind || a.Size != b.Size || a.Len != b.Len || a.shown != b.shown ||
 		!slices.Equal(a.Labels, b.Labels) {
 		return false
 	}

@@ -72,7 +72,8 @@ type Type struct {
 	Labels   []string  // Flags
 	Element  *Type     // List
 	Len      uint32    // List of a fixed length; 0: any
-	Resource *Resource // Own, Borrow
+	Resource *Resource // Own, Borrow; never one that hides another
+	shown    *Resource // Own, Borrow: the same, or what hides it
 
 	Size  uint32 // bytes in memory
 	Align uint32 // 1, 2, 4 or 8
@@ -80,6 +81,8 @@ type Type struct {
 
 	fits bool
 	nest int
+	base *Type // see Named
+	wide room  // with pointers of 64 bits
 
 	Borrows bool // it has a Borrow within
 	Handles bool // it has an Own or a Borrow within
@@ -106,6 +109,51 @@ type Resource struct {
 	Owner int
 	// Destructor says whether dropping the last handle calls the guest; the plan knows what.
 	Destructor bool
+	// Hides is the resource that this one is, though nobody may know that; nil: none. Handles are those of Hides.
+	Hides *Resource
+}
+
+// room is what a value takes in memory. The component model bounds it for pointers of 32 bits and of 64 alike, though
+// weft runs the former alone.
+type room struct {
+	size  uint64
+	align uint32
+}
+
+// add puts a part behind what is there, and returns where it lies.
+func (r *room) add(part room) (offset uint64) {
+	offset = align(r.size, part.align)
+	r.size, r.align = offset+part.size, max(r.align, part.align)
+	return offset
+}
+
+// overlay puts parts behind a tag, all in one place.
+func (r *room) overlay(tag uint32, parts []room) {
+	most := room{align: 1}
+	for _, part := range parts {
+		most.size, most.align = max(most.size, part.size), max(most.align, part.align)
+	}
+	*r = room{uint64(tag), tag}
+	r.add(most)
+	r.size = align(r.size, r.align)
+}
+
+// room is what values take with pointers of 32 bits.
+func (t *Type) room() room { return room{uint64(t.Size), t.Align} }
+
+// Named returns t under another name: a type that is equal to t, but not the same pointer. Base leads back.
+func (t *Type) Named() *Type {
+	named := *t
+	named.base = t.Base()
+	return &named
+}
+
+// Base is the type that t is another name of, and t itself where it is none.
+func (t *Type) Base() *Type {
+	if t.base == nil {
+		return t
+	}
+	return t.base
 }
 
 // FitsFlat reports whether Flat is all of the type.
@@ -125,29 +173,33 @@ var primitives = func() (all [String + 1]*Type) {
 		Float:  {4, []Core{F32}},
 		Double: {8, []Core{F64}}, Char: {4, []Core{I32}}, String: {8, []Core{I32, I32}}}
 	for k, s := range shapes {
-		all[k] = &Type{Kind: Kind(k), Size: s.size, Align: min(s.size, 8), Flat: s.core, fits: true}
+		t := &Type{Kind: Kind(k), Size: s.size, Align: min(s.size, 8), Flat: s.core, fits: true}
+		t.wide = t.room()
+		all[k] = t
 	}
-	all[String].Align, all[String].Pointer = 4, true
+	all[String].Align, all[String].Pointer, all[String].wide = 4, true, pointers
 	return all
 }()
 
+// pointers is what an address and a length take, of 64 bits each.
+var pointers = room{16, 8}
+
 // NewRecord returns a record of fields, or a tuple when they have no labels.
 func NewRecord(fields []Field) (*Type, error) {
-	t := &Type{Kind: Record, Fields: fields, Align: 1, fits: true}
+	t := &Type{Kind: Record, Fields: fields, fits: true}
 	if len(fields) > 0 && fields[0].Label == "" {
 		t.Kind = Tuple
 	}
-	var size uint64
+	narrow, wide := room{align: 1}, room{align: 1}
 	for i := range fields {
 		f := fields[i].Type
 		t.holds(f)
-		size = align(size, f.Align)
-		fields[i].Offset = uint32(min(size, maxSize))
-		size += uint64(f.Size)
-		t.Align = max(t.Align, f.Align)
+		fields[i].Offset = uint32(min(narrow.add(f.room()), maxSize))
+		wide.add(f.wide)
 		t.flatten(f)
 	}
-	return t.sized(align(size, t.Align))
+	narrow.size, wide.size = align(narrow.size, narrow.align), align(wide.size, wide.align)
+	return t.sized(narrow, wide)
 }
 
 // NewList returns a list: of so many elements, or any number when n is 0.
@@ -155,53 +207,61 @@ func NewList(element *Type, n uint32) (*Type, error) {
 	t := &Type{Kind: List, Element: element, Len: n, fits: true}
 	t.holds(element)
 	if n == 0 {
-		t.Align, t.Flat, t.Pointer = 4, []Core{I32, I32}, true
-		return t.sized(8)
+		t.Flat, t.Pointer = []Core{I32, I32}, true
+		return t.sized(room{8, 4}, pointers)
 	}
-	t.Align = element.Align
 	for range min(n, MaxFlat+1) {
 		t.flatten(element)
 	}
-	return t.sized(uint64(element.Size) * uint64(n))
+	narrow, wide := element.room(), element.wide
+	narrow.size *= uint64(n)
+	wide.size *= uint64(n)
+	return t.sized(narrow, wide)
 }
 
 // NewVariant returns a type of the kinds Variant, Enum, Option or Result.
 func NewVariant(k Kind, cases []Case) (*Type, error) {
 	t := &Type{Kind: k, Cases: cases, fits: true, Flat: []Core{I32}}
-	tag := TagSize(len(cases))
-	payload, most := uint32(1), uint64(0)
+	var narrows, wides []room
 	for _, c := range cases {
 		if c.Type == nil {
 			continue
 		}
 		t.holds(c.Type)
-		payload, most = max(payload, c.Type.Align), max(most, uint64(c.Type.Size))
+		narrows, wides = append(narrows, c.Type.room()), append(wides, c.Type.wide)
 		t.join(c.Type)
 	}
-	t.Align = max(tag, payload)
-	return t.sized(align(align(uint64(tag), payload)+most, t.Align))
+	var narrow, wide room
+	tag := TagSize(len(cases))
+	narrow.overlay(tag, narrows)
+	wide.overlay(tag, wides)
+	return t.sized(narrow, wide)
 }
 
 // NewFlags returns flags; at most 32 labels.
 func NewFlags(labels []string) (*Type, error) {
 	t := &Type{Kind: Flags, Labels: labels, fits: true, Flat: []Core{I32}}
+	bytes := uint32(1)
 	switch n := len(labels); {
 	case n > 32:
 		return nil, &lattice.Error{Code: lattice.ErrBadModule, Detail: "more than 32 flags"}
 	case n > 16:
-		t.Align = 4
+		bytes = 4
 	case n > 8:
-		t.Align = 2
-	default:
-		t.Align = 1
+		bytes = 2
 	}
-	return t.sized(uint64(t.Align))
+	return t.sized(room{uint64(bytes), bytes}, room{uint64(bytes), bytes})
 }
 
 // NewHandle returns a handle of the kinds Own or Borrow.
 func NewHandle(k Kind, r *Resource) *Type {
-	return &Type{Kind: k, Resource: r, Size: 4, Align: 4, Flat: []Core{I32}, fits: true, Borrows: k == Borrow,
+	t := &Type{Kind: k, Resource: r, shown: r, Size: 4, Align: 4, Flat: []Core{I32}, fits: true, Borrows: k == Borrow,
 		Handles: true}
+	if r.Hides != nil {
+		t.Resource = r.Hides
+	}
+	t.wide = t.room()
+	return t
 }
 
 // TagSize is how many bytes tell so many cases apart.
@@ -273,13 +333,13 @@ func Join(a, b Core) Core {
 	}
 }
 
-func (t *Type) sized(size uint64) (*Type, error) {
-	if size >= maxSize {
+func (t *Type) sized(narrow, wide room) (*Type, error) {
+	if max(narrow.size, wide.size) >= maxSize {
 		return nil, &lattice.Error{Code: lattice.ErrBadModule, Detail: "a type whose values take 256 MiB or more"}
 	}
 	if t.nest > maxNest {
 		return nil, &lattice.Error{Code: lattice.ErrBadModule, Detail: "types within each other: 100 allowed"}
 	}
-	t.Size = uint32(size)
+	t.Size, t.Align, t.wide = uint32(narrow.size), narrow.align, wide
 	return t, nil
 }

@@ -61,7 +61,7 @@ func (w *writer) note(face string, it plan.Item) {
 		if it.Type.Kind <= types.String {
 			return
 		}
-		key = it.Type
+		key = it.Type.Base()
 	}
 	if it.Type == nil && it.Resource == nil {
 		return
@@ -141,7 +141,7 @@ func (w *writer) uses(all []plan.Item) {
 
 func (w *writer) nameOf(it plan.Item) (typeName, bool) {
 	if it.Type != nil {
-		n, ok := w.types[it.Type]
+		n, ok := w.types[it.Type.Base()]
 		return n, ok
 	}
 	n, ok := w.types[it.Resource]
@@ -250,7 +250,7 @@ func (w *writer) function(f *types.Func) string {
 
 // value is a type's name, or what it is made of.
 func (w *writer) value(t *types.Type) string {
-	if n, ok := w.types[t]; ok {
+	if n, ok := w.types[t.Base()]; ok {
 		return n.name
 	}
 	if w.parts++; w.parts > maxParts {
