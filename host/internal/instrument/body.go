@@ -165,7 +165,7 @@ func (b *body) readLocals(r *reader) {
 	for ; n > 0 && r.Err == nil; n-- {
 		g := group{n: r.U32()}
 		from := r.Off
-		if r.valueType(); r.Err == nil {
+		if r.ValueType(); r.Err == nil {
 			g.t = r.B[from]
 		}
 		locals += uint64(g.n)

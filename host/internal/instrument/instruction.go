@@ -101,7 +101,7 @@ func (r *reader) instruction() (i instr) {
 		if r.Byte() != 1 {
 			r.Fail("select with other than one type")
 		}
-		r.valueType()
+		r.ValueType()
 	case op == 0x20: // local.get
 		i.class, i.imm, i.cost = reads, r.U32(), 0
 	case op == 0x21 || op == 0x22: // local.set, local.tee
@@ -252,16 +252,6 @@ func (r *reader) blockType() {
 	case t >= -5 || t == -16 || t == -17: // one value
 	default:
 		r.Fail("unsupported block type %d", t)
-	}
-}
-
-func (r *reader) valueType() {
-	switch t := r.Byte(); t {
-	case 0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f:
-	case 0x63, 0x64:
-		r.Lacks(wasmbin.TypedReferences)
-	default:
-		r.Fail("unsupported value type %#02x", t)
 	}
 }
 

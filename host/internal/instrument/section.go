@@ -62,7 +62,7 @@ func (m *module) typeSection(r *reader) []byte {
 		n := r.Count(what, maxParams)
 		from := r.Off
 		for range n {
-			r.valueType()
+			r.ValueType()
 		}
 		return r.B[from:r.Off]
 	}
@@ -186,7 +186,7 @@ func (m *module) tableSection(r *reader) []byte {
 
 // global reads a type of a global.
 func (m *module) global(r *reader) {
-	r.valueType()
+	r.ValueType()
 	switch r.Byte() {
 	case 0:
 	case 1:

@@ -177,7 +177,7 @@ func (s *separation) read(id byte, r *reader) {
 func (s *separation) body(r *reader) {
 	for n := r.Count("groups of locals", maxLocals); n > 0 && r.Err == nil; n-- {
 		r.U32()
-		r.valueType()
+		r.ValueType()
 	}
 	for r.More() && s.opaque == "" {
 		at := r.Off

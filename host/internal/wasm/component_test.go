@@ -159,6 +159,33 @@ func TestComponentWithACoreModuleThatNothingUses(t *testing.T) {
 	}
 }
 
+// (component
+//
+//	(core module $m (func (export ""))) (core instance $m (instantiate $m))
+//	(func $f1 (canon lift (core func $m ""))) (core func $f2 (canon lower (func $f1)))
+//	(core module $m2 (import "" "" (func $f)) (func $start call $f) (start $start))
+//	(core instance (instantiate $m2 (with "" (instance (export "" (func $f2))))))
+//	(export "f" (func $f1)))
+func TestComponentThatCallsItselfWhileItStarts(t *testing.T) {
+	e, err := wasm.New(t.Context(), wasm.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close(t.Context())
+	m, err := e.Compile(t.Context(), []byte("\x00asm\x0d\x00\x01\x00\x01\x1e\x00asm\x01\x00\x00\x00\x01\x04\x01`\x00\x00\x03\x02\x01\x00\x07\x04\x01"+
+		"\x00\x00\x00\x0a\x04\x01\x02\x00\x0b\x02\x04\x01\x00\x00\x00\x07\x05\x01@\x00\x01\x00\x06\x06\x01\x00"+
+		"\x00\x01\x00\x00\x08\x0a\x02\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01$\x00asm\x01\x00\x00\x00\x01\x04\x01"+
+		"`\x00\x00\x02\x05\x01\x00\x00\x00\x00\x03\x02\x01\x00\x08\x01\x01\x0a\x06\x01\x04\x00\x10\x00\x0b\x02"+
+		"\x0c\x02\x01\x01\x00\x00\x01\x00\x01\x01\x00\x12\x01\x0b\x07\x01\x00\x01f\x01\x00\x00"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = m.Instantiate(t.Context(), wasm.Limits{}, &host{}, nil)
+	if lattice.CodeOf(err) != lattice.ErrTrap || !strings.Contains(err.Error(), "cannot enter component instance") {
+		t.Error(err)
+	}
+}
+
 func BenchmarkComponent(b *testing.B) {
 	i, _ := startComponent(b, wasm.Limits{})
 	request := httpserver.Request{Method: "GET", Path: "/"}

@@ -471,6 +471,8 @@ func (i *Instance) lowered(ctx context.Context, n int, b *plan.Builtin, stack []
 	}
 	var result any
 	switch {
+	case f.Lift != nil && f.Lift.Instance == b.Instance:
+		err = abi.Trap("cannot enter component instance: it calls itself")
 	case f.Lift != nil:
 		result, err = i.call(ctx, f, values, &c.room)
 	case have != nil:

@@ -233,7 +233,20 @@ func (r *specRun) command(c specCommand) string {
 			return notRun
 		}
 		return r.instantiate(r.defined[c.Module])
-	case "assert_invalid", "assert_malformed":
+	case "assert_uninstantiable":
+		r.close()
+		m, err := r.compile(c)
+		if err != nil {
+			return err.Error()
+		}
+		i, err := m.Instantiate(context.Background(), Limits{}, quiet{}, nil)
+		if err == nil {
+			_ = i.Close(context.Background())
+		}
+		if lattice.CodeOf(err) != lattice.ErrTrap {
+			return fmt.Sprintf("%v, want a trap", err)
+		}
+	case "assert_invalid", "assert_malformed", "assert_unlinkable":
 		if m, err := r.compile(c); err == nil {
 			_ = m.Close(context.Background())
 			return "it is taken"

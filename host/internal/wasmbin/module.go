@@ -90,12 +90,24 @@ func (s *surface) readTypes() {
 		if form := s.Byte(); s.Err == nil && form != 0x60 {
 			s.Lacks(GarbageTypes)
 		}
-		f := Func{s.Take(s.U32()), s.Take(s.U32())}
+		f := Func{s.valueTypes(), s.valueTypes()}
 		if s.Err != nil {
 			return
 		}
 		s.types = append(s.types, f)
 	}
+}
+
+func (s *surface) valueTypes() []byte {
+	n := s.Count("value types", maxSurface)
+	from := s.Off
+	for range n {
+		s.ValueType()
+	}
+	if s.Err != nil {
+		return nil
+	}
+	return s.B[from:s.Off]
 }
 
 func (s *surface) readImports() {
@@ -132,22 +144,20 @@ func (s *surface) extern(kind byte) Extern {
 	case KindMemory:
 		e.Limits = s.limits()
 	case KindGlobal:
-		e.Value, e.Vary = s.Byte(), s.Byte() == 1
+		e.Value, e.Vary = s.ValueType(), s.Byte() == 1
 	}
 	return e
 }
 
 func (s *surface) limits() Limits {
 	l := Limits{Flags: s.Byte()}
-	number := func() uint64 {
-		if l.Flags&4 != 0 {
-			return uint64(s.Signed(10))
-		}
-		return uint64(s.U32())
+	if s.Err == nil && l.Flags&4 != 0 {
+		s.Off--
+		s.Lacks(WideMemory)
 	}
-	l.Min = number()
+	l.Min = uint64(s.U32())
 	if l.Flags&1 != 0 {
-		l.Max = number()
+		l.Max = uint64(s.U32())
 	}
 	return l
 }

@@ -161,10 +161,46 @@ func (r *Reader) Constant(refer func(op byte, index uint32)) {
 // RefType reads the type of a reference.
 func (r *Reader) RefType() byte {
 	t := r.Byte()
-	if t != 0x70 && t != 0x6f {
-		r.Fail("unsupported reference type %#02x", t)
+	if t != funcRef && t != externRef {
+		r.unlike(t, "reference")
 	}
 	return t
+}
+
+// ValueType reads the type of a value.
+func (r *Reader) ValueType() byte {
+	switch t := r.Byte(); t {
+	case 0x7f, 0x7e, 0x7d, 0x7c, 0x7b, funcRef, externRef: // i32, i64, f32, f64, v128
+		return t
+	default:
+		r.unlike(t, "value")
+		return 0
+	}
+}
+
+const (
+	funcRef   = 0x70
+	externRef = 0x6f
+)
+
+// unlike is the error of a type that the engine does not run.
+func (r *Reader) unlike(t byte, what string) {
+	switch {
+	case r.Err != nil:
+		return
+	case t == 0x63 || t == 0x64:
+		r.Off--
+		r.Lacks(TypedReferences)
+	case t == 0x69 || t == 0x74: // exn, noexn
+		r.Off--
+		r.Lacks(Exceptions)
+	case 0x6a <= t && t <= 0x73: // any, eq, i31, struct, array and none of them
+		r.Off--
+		r.Lacks(GarbageTypes)
+	default:
+		r.Off--
+		r.Fail("%s type %#02x is unknown", what, t)
+	}
 }
 
 // Bad makes the error of a file that is not what it should be.

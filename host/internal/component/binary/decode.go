@@ -493,6 +493,8 @@ func (s *section) options() Options {
 			once("post-return", &o.PostReturn)
 		case 0x06, 0x07:
 			s.refuse(fmt.Sprintf("canonical option %s", []string{"async", "callback"}[b-6]), WayOutAsync)
+		case 0x08, 0x09:
+			s.Lacks(wasmbin.GarbageTypes)
 		default:
 			s.Fail("canonical option %#x is unknown", b)
 		}

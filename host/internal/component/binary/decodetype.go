@@ -255,17 +255,7 @@ func (s *section) coreFunc() CoreFuncType {
 }
 
 // coreValType reads a core value type, among them vectors and references, which modules have among themselves.
-func (s *section) coreValType() CoreValType {
-	b := s.Byte()
-	switch {
-	case s.Err != nil:
-	case b >= byte(F64) && b <= byte(I32), b == 0x7b, b == 0x70, b == 0x6f:
-		return CoreValType(b)
-	default:
-		s.Fail("core value type %#x is unknown, or one that weft does not run", b)
-	}
-	return I32
-}
+func (s *section) coreValType() CoreValType { return CoreValType(s.ValueType()) }
 
 func (s *section) coreDeclaration() CoreDeclaration {
 	s.decoder.left--
