@@ -124,7 +124,7 @@ func TestComponentModelSuite(t *testing.T) {
 					continue
 				}
 				say := t.Errorf
-				if why == notRun || strings.HasPrefix(c.Type, "module") && slices.ContainsFunc(refusals, func(words string) bool { return strings.Contains(why, words) }) {
+				if why == notRun || strings.HasPrefix(c.Type, "module") && specRefuses(why) {
 					say = t.Logf
 				}
 				say("%s:%d: %s (%s): %s", name, c.Line, c.Type, c.Text, why)
@@ -165,12 +165,14 @@ func writeReport(t *testing.T, file string, scripts int, held, all map[string]in
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\nOf %d scripts:\n\n| assertion | right |\n|---|---|\n", reportBegin, scripts)
-	for _, k := range [][2]string{{"a component is valid, and is made", "module"}, {"a component is valid", "module_definition"},
-		{"an instance can be made", "module_instance"}, {"a result", "assert_return"}, {"a trap", "assert_trap"},
+	for _, k := range [][2]string{{"a component is valid, and is made", "module"},
+		{"a component is valid", "module_definition"}, {"an instance can be made", "module_instance"},
+		{"a result", "assert_return"}, {"a trap", "assert_trap"},
 		{"a file is malformed", "assert_malformed"}, {"a component is invalid", "assert_invalid"}} {
 		fmt.Fprintf(&b, "| %s | %d of %d |\n", k[0], held[k[1]], all[k[1]])
 	}
-	b.WriteString("\n| script | what it uses that weft does not run | components | results | traps |\n|---|---|---|---|---|\n")
+	b.WriteString("\n| script | what it uses that weft does not run | components | results | traps |\n" +
+		"|---|---|---|---|---|\n")
 	for _, r := range rows {
 		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d |\n", r.script, r.why, r.components, r.results, r.traps)
 	}
@@ -186,6 +188,11 @@ const notRun = "the component was refused"
 // refusals are words of errors about what weft does not run, and of components that want something of their host.
 var refusals = []string{"weft does not run this", "exceptions are not supported", "several memories are not supported",
 	"which a host does not provide", "imports what this host does not have"}
+
+// specRefuses reports whether an error is one of refusals.
+func specRefuses(why string) bool {
+	return slices.ContainsFunc(refusals, func(words string) bool { return strings.Contains(why, words) })
+}
 
 func (r *specRun) close() {
 	if r.current != nil {

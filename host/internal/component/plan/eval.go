@@ -369,7 +369,8 @@ func (p *planner) alias(s *scope, d binary.Alias) error {
 		}
 		if d.Sort == binary.Types && p.refersToResources(it.value) {
 			if leaves {
-				return wasmbin.Bad("an alias of a type of resources that another component has, which is to be imported")
+				return wasmbin.Bad("an alias of a type of resources that another component has, " +
+					"which is to be imported")
 			}
 			for t := s; t != from; t = t.parent {
 				if t.typ != nil {

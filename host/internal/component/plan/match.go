@@ -125,7 +125,8 @@ func (p *planner) matchFunc(s *scope, t binary.ExternType, have *item, where pla
 	if !types.EqualFunc(want, f.Type) {
 		return item{}, wasmbin.Bad("%s has another type than is wanted", where)
 	}
-	return item{binary.Func, &Func{Type: want, Import: f.Import, Lift: f.Lift}}, nil // which may name its types otherwise
+	// What is wanted is the same type, which may have other names for its parts.
+	return item{binary.Func, &Func{Type: want, Import: f.Import, Lift: f.Lift}}, nil
 }
 
 func (p *planner) matchInstance(s *scope, t binary.ExternType, have *item, where place) (item, error) {
