@@ -67,12 +67,13 @@ func (img *image) restore(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	own, ok := ownPages(b[:img.size])
-	if !ok {
+	own := ownPagesPool.Get().(*ownPages)
+	defer ownPagesPool.Put(own)
+	if !own.look(b[:img.size]) {
 		return unix.Madvise(b, unix.MADV_DONTNEED)
 	}
-	for _, page := range own {
-		copy(b[page:page+pageSize], img.view[page:])
+	for _, p := range own.found {
+		copy(b[p.begin:p.end], img.view[p.begin:])
 	}
 	if rest := b[img.size:]; len(rest) > 0 {
 		return unix.Madvise(rest, unix.MADV_DONTNEED)
