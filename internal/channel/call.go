@@ -38,6 +38,8 @@ var slots = sync.Pool{New: func() any {
 	return &slot{done: make(chan struct{}, 1), offer: make(chan int, 1), grant: make(chan struct{}, 1)}
 }}
 
+// finish hands the outcome to the caller. The slot has been taken out of the table by then, so it comes once. grant is
+// signalled, too, for a caller that still waits to send.
 func (s *slot) finish(payload []byte, err error) {
 	s.payload, s.err = payload, err
 	signal(s.grant)
@@ -67,7 +69,8 @@ func (s *slot) recycle() {
 	slots.Put(s)
 }
 
-// unbegun is the error of a call that the other end has certainly not begun.
+// unbegun is the error of a call that the other end has certainly not begun. Which errors have it decides whether a
+// call may be made twice, so only code that knows makes one.
 type unbegun struct{ error }
 
 func (u unbegun) Unwrap() error { return u.error }
@@ -85,6 +88,7 @@ func Unbegun(err error) bool {
 // elsewhere.
 func Elsewhere(err error) bool { return Unbegun(err) && lattice.CodeOf(err) == lattice.ErrNoResponders }
 
+// callError is an error that this end makes, with the call's names.
 func callError(call *Call, code lattice.Code, detail string, cause error) error {
 	e := &lattice.Error{Code: code, Op: "call", Detail: detail, Err: cause}
 	if call != nil {
@@ -101,6 +105,7 @@ func tooLarge(call *Call, limit uint64) error {
 	return callError(call, lattice.ErrTooLarge, fmt.Sprintf("request of %d bytes, limit %d", call.size(), limit), nil)
 }
 
+// full is the error of a call that finds no free slot.
 func full(call *Call, window int) error {
 	return unbegun{callError(call, lattice.ErrBusy,
 		fmt.Sprintf("%d calls in progress on the channel, none more admitted", window), nil)}
@@ -133,7 +138,8 @@ func (c *Conn) Call(ctx context.Context, call *Call, timeout time.Duration) ([]b
 	return c.await(ctx, s, call)
 }
 
-// await waits for the answer of a call.
+// await waits for the answer of a call. Whether the answer or the end of ctx came first is decided by abandon, under
+// out.mu: after it has said that the call is over, the answer is there or about to be.
 func (c *Conn) await(ctx context.Context, s *slot, call *Call) ([]byte, error) {
 	for over := false; !over; {
 		var err error
@@ -175,6 +181,7 @@ func (c *Conn) await(ctx context.Context, s *slot, call *Call) ([]byte, error) {
 	return payload, err
 }
 
+// contextError is that of a context, as the codes of the lattice say it.
 func contextError(call *Call, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return callError(call, lattice.ErrTimeout, "", nil)
@@ -198,7 +205,8 @@ func (c *Conn) makeRoom(ctx context.Context, s *slot, call *Call, total int) err
 // size is the length of the whole payload.
 func (c *Call) size() uint64 { return uint64(len(c.Payload)) + uint64(c.BodyLength) }
 
-// send gives the call a slot and writes its frames.
+// send gives the call a slot and writes its frames. All that decides about the call is done with out.mu held once, the
+// lock that the frame needs anyway. An error that is not unbegun comes from the body of the call.
 func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Duration) error {
 	r := route{origin: call.Origin, target: call.Target, operation: call.Operation}
 	w := &c.out
@@ -224,6 +232,7 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 	}
 	index := c.free[len(c.free)-1]
 	c.free = c.free[:len(c.free)-1]
+	// A stream is the slot with a number that grows: a late answer to an earlier call in the same slot finds no taker.
 	c.turn++
 	s.stream, s.began = c.turn<<16|uint32(index), now()
 	s.deadline = s.began + timeout
@@ -256,6 +265,7 @@ func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Durat
 	if uint64(len(first)) < call.size() {
 		flags |= flagMore
 	}
+	// The time of a body is its sender's; until it has been read, the longest that the format can say holds.
 	if call.once() {
 		s.deadline = now() + maxLeft
 	}

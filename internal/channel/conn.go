@@ -130,6 +130,7 @@ func New(conn net.Conn, cfg Config) *Conn {
 	return c
 }
 
+// withDefaults fills in what is not set.
 func (cfg Config) withDefaults() *Config {
 	if cfg.Window <= 0 {
 		cfg.Window = DefaultWindow
@@ -163,8 +164,9 @@ func (c *Conn) Err() error {
 // Active is how many calls over the connection are in progress, in both directions.
 func (c *Conn) Active() int { return int(c.active.Load() + c.serving.Load()) }
 
-// Close ends the connection, and waits for the calls being served. Their contexts are canceled when ctx ends. Calls
-// made end with an error. Closing twice is not an error.
+// Close ends the connection, and waits for the calls being served. Their contexts are canceled when ctx ends; it still
+// waits for their handlers then, which have to keep to their contexts. Calls made end with an error. Closing twice is
+// not an error.
 func (c *Conn) Close(ctx context.Context) error {
 	c.fail(net.ErrClosed)
 	idle := make(chan struct{})

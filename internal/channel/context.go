@@ -22,6 +22,7 @@ type callContext struct {
 // callKey is the key under which a served call's context finds itself.
 type callKey struct{}
 
+// Value finds the call itself for Yield and Stays, which get no more than a context.
 func (c *callContext) Value(key any) any {
 	if key == (callKey{}) {
 		return c

@@ -58,6 +58,8 @@ const (
 // servedUnit is that of how long a call was served, as a response tells it; 0 and what does not fit are not told.
 const servedUnit = 64 * time.Microsecond
 
+// encodeServed rounds up to units of servedUnit, so that a quick call is not 0. 0 says that it is not known, or longer
+// than can be said.
 func encodeServed(d time.Duration) uint16 {
 	if n := (d + servedUnit - 1) / servedUnit; n > 0 && n <= 0xffff {
 		return uint16(n)
@@ -128,6 +130,7 @@ func (r *route) size() int {
 	return n
 }
 
+// append writes the texts of a route, each after its length.
 func (r *route) append(b []byte) []byte {
 	for _, s := range r.texts() {
 		b = binary.LittleEndian.AppendUint16(b, uint16(len(s)))
@@ -136,6 +139,7 @@ func (r *route) append(b []byte) []byte {
 	return b
 }
 
+// parseRoute reads what append wrote, and returns what follows.
 func parseRoute(b []byte) (r *route, rest []byte, err error) {
 	var texts [7]string
 	for i := range texts {

@@ -28,6 +28,7 @@ func (g *Group) Remove(c *Conn) {
 // Join makes e the way that all calls take; nil ends that.
 func (g *Group) Join(e *End) { g.end.Store(e) }
 
+// change replaces the list. Readers take it without a lock, so it is never changed in place.
 func (g *Group) change(f func([]*Conn) []*Conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

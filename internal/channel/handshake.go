@@ -30,6 +30,7 @@ const (
 // Credentials let one process dial a Listener. The secret must reach it by a way that no other process can read.
 type Credentials = wire.Channel
 
+// newCredentials makes an id, by which the listener finds the offer, and a secret, which never goes over the socket.
 func newCredentials(socket string) Credentials {
 	var b [idBytes + sha256.Size]byte
 	_, _ = rand.Read(b[:]) // never fails
@@ -46,6 +47,8 @@ func decode(c Credentials) (id, secret []byte, err error) {
 	return id, secret, nil
 }
 
+// proof shows that its maker has the secret. The direction keeps one end from sending the other's proof back, and the
+// challenge of each connection keeps an old one from counting.
 func proof(secret []byte, direction string, hello, challenge []byte) []byte {
 	m := hmac.New(sha256.New, secret)
 	m.Write([]byte(direction))
@@ -73,6 +76,8 @@ func Dial(c Credentials) (net.Conn, error) {
 	return conn, nil
 }
 
+// dialerSide lets the listener prove itself first, over numbers that both have chosen: the dialer sends nothing of
+// worth to a process that has made a socket at the same path.
 func dialerSide(conn net.Conn, id, secret []byte) error {
 	_ = conn.SetDeadline(time.Now().Add(handshakeTimeout))
 	hello := append([]byte(magic), id...)

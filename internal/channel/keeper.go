@@ -30,6 +30,7 @@ type keeper struct {
 	idle   int        // ticks without a call; guarded by mu
 }
 
+// init makes the timer, which wake sets.
 func (k *keeper) init(c *Conn) {
 	k.conn = c
 	k.timer = time.AfterFunc(time.Hour, k.tick)
@@ -47,6 +48,8 @@ func (k *keeper) wake() {
 	}
 }
 
+// tick takes the role from a reader that has served one call since the last tick, ends what is due, and sets the timer
+// again, unless no call came for some ticks.
 func (k *keeper) tick() {
 	k.mu.Lock()
 	defer k.mu.Unlock()

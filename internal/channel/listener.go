@@ -82,6 +82,8 @@ func (l *Listener) open() error {
 	return nil
 }
 
+// newPlace makes a folder that only this user can enter, and a socket in it. The path of a socket may have some hundred
+// bytes.
 func newPlace(base string) (*place, error) {
 	temp, err := files.NewTemp(base, "weft-")
 	if err != nil {
@@ -143,6 +145,8 @@ func (l *Listener) secret(id string) []byte {
 	return l.offers[id].secret
 }
 
+// run takes connections until the socket is closed. shake bounds the handshakes at a time, so that connections that say
+// nothing cannot use up memory; more wait in the kernel's queue.
 func (l *Listener) run(ln net.Listener) {
 	for {
 		conn, err := ln.Accept()
@@ -163,6 +167,8 @@ func (l *Listener) run(ln net.Listener) {
 	}
 }
 
+// admit hands a connection to whom its credentials belong. They are looked at again after the handshake: they may have
+// been withdrawn meanwhile.
 func (l *Listener) admit(conn net.Conn) error {
 	if err := sameUser(conn); err != nil {
 		return err

@@ -86,6 +86,8 @@ func (c *Conn) hire() (serve func(job), leave func()) {
 	return w.do, nil
 }
 
+// do is one job of a worker: to be the reader, or to serve one call. The invocation is cleared so that an idle worker
+// holds no payload.
 func (w *worker) do(j job) {
 	if j.in != nil {
 		w.read(j.in)

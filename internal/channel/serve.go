@@ -56,6 +56,8 @@ type partial struct {
 // large reports whether a payload of that length waits until its receiver has room, and has let it come by kindGrant.
 func large(total int) bool { return total > wire.MaxInlineBytes }
 
+// learn takes a route that the peer tells. Numbers come in order and are never given anew, so both ends agree without
+// an answer. Their count is bounded: the peer chooses the texts, and this end keeps them.
 func (c *Conn) learn(h header, body []byte) error {
 	if int(h.code) != len(c.known) || len(c.known) >= maxRoutes {
 		return malformed("route %d after %d", h.code, len(c.known))
@@ -68,10 +70,13 @@ func (c *Conn) learn(h header, body []byte) error {
 	return nil
 }
 
+// decide asks once whether the peer may take a route. Later calls over it find the answer: the check costs a call
+// nothing.
 func (c *Conn) decide(r *route) *knownRoute {
 	return &knownRoute{route: *r, refusal: c.cfg.refusal(r.origin, r.target)}
 }
 
+// refusal is why calls over a route are refused; nil: they are not.
 func (cfg *Config) refusal(origin, target wire.Entity) error {
 	switch {
 	case cfg.Handler == nil:
@@ -94,7 +99,9 @@ func (c *Conn) servedAt(stream uint32) *served {
 	return nil
 }
 
-// requested begins to serve a call.
+// requested begins to serve a call. It reports false when the worker is not the reader any more. What a well-meaning
+// peer may do is answered with an error of the call; what breaks the format is an error of the connection, since
+// nothing that follows can be trusted.
 func (c *Conn) requested(w *worker, h header, body []byte) (kept bool, err error) {
 	head, payload, err := parseHead(h.flags, body)
 	if err != nil {
@@ -135,6 +142,7 @@ func (c *Conn) requested(w *worker, h header, body []byte) (kept bool, err error
 		return true, c.expect(h.stream, false, &partial{call: s, total: head.total}, payload)
 	}
 	if !c.cfg.Inline {
+		// payload is a part of the reader's buffer, which the next frame overwrites.
 		s.payload = append(make([]byte, 0, len(payload)), payload...)
 		c.register(s)
 		c.crew.Start(job{call: s})
@@ -143,7 +151,9 @@ func (c *Conn) requested(w *worker, h header, body []byte) (kept bool, err error
 	return c.inline(w, s), nil
 }
 
-// inline serves a call on the reader's goroutine. It reports false when the role was taken away meanwhile.
+// inline serves a call on the reader's goroutine, which saves a quick call two switches. Nothing else is read
+// meanwhile, so Yield or the keeper takes the role of the reader away from a call that takes long. It reports false
+// when that has happened.
 func (c *Conn) inline(w *worker, s *served) bool {
 	w.serial++
 	s.worker, s.serial = w, w.serial
@@ -191,6 +201,8 @@ func (c *Conn) serve(w *worker, inv *wire.Invocation, s *served) {
 		err = invocation.TooLarge("response", uint64(len(payload)), c.cfg.MaxBytes)
 	}
 	offered := err == nil && large(len(payload))
+	// A large answer waits for its caller's room. Until it has gone the call is in the table, so that a cancel reaches
+	// it.
 	if offered {
 		c.deliver(s, payload)
 	}
@@ -426,6 +438,7 @@ func (p *partial) end() {
 	}
 }
 
+// partialKey tells requests and responses apart: both ends number their streams for themselves.
 func partialKey(stream uint32, response bool) uint64 {
 	if response {
 		return uint64(stream) | 1<<32
@@ -447,6 +460,7 @@ func (c *Conn) continued(w *worker, h header, body []byte) (kept bool, err error
 	if p == nil {
 		return true, nil
 	}
+	// The peer has sent before it was told to, or more than it announced: room was made for neither.
 	if !granted || len(p.payload)+len(body) > p.total || len(body) == 0 {
 		return true, malformed("%d bytes of data after %d of %d", len(body), len(p.payload), p.total)
 	}
@@ -463,6 +477,7 @@ func (c *Conn) continued(w *worker, h header, body []byte) (kept bool, err error
 	}
 	p.call.payload = p.payload
 	moment := time.Now()
+	// It may have come slowly: its time began when its caller had sent all of it.
 	if p.call.waited(moment) {
 		p.call.Room.End()
 		c.respond(h.stream, nil, errLate)

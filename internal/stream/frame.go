@@ -47,6 +47,7 @@ func errFormat(format string, args ...any) error {
 	return &lattice.Error{Code: lattice.ErrInvalid, Op: "read a stream", Detail: fmt.Sprintf(format, args...)}
 }
 
+// encodeTrailers writes fields as texts after their lengths, two bytes each, little endian.
 func encodeTrailers(fields []Field) ([]byte, error) {
 	size := 0
 	for _, f := range fields {
@@ -65,6 +66,7 @@ func encodeTrailers(fields []Field) ([]byte, error) {
 	return b, nil
 }
 
+// decodeTrailers reads what encodeTrailers wrote. b comes from the other end, and is bounded as here.
 func decodeTrailers(b []byte) ([]Field, error) {
 	if len(b) > maxTrailers {
 		return nil, errFormat("trailers of %d bytes, at most %d allowed", len(b), maxTrailers)
@@ -89,6 +91,7 @@ func encodeError(err error) []byte {
 	return append(binary.LittleEndian.AppendUint16(nil, uint16(code)), clip.Text(err.Error(), maxText)...)
 }
 
+// decodeError reads the code and the text with which the other end broke the stream.
 func decodeError(b []byte) error {
 	if len(b) < 2 || len(b) > 2+maxText {
 		return errFormat("an error of %d bytes", len(b))

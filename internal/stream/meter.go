@@ -22,6 +22,7 @@ func (m *Meter) Held() (now, most int64) { return m.held.Load(), m.most.Load() }
 // Bytes is how many bytes of bodies have come and gone.
 func (m *Meter) Bytes() (in, out uint64) { return m.in.Load(), m.out.Load() }
 
+// hold notes that n more bytes are held, less where n is negative, and the most that ever were.
 func (m *Meter) hold(n int64) {
 	now := m.held.Add(n)
 	for most := m.most.Load(); now > most && !m.most.CompareAndSwap(most, now); most = m.most.Load() {

@@ -206,6 +206,7 @@ type source struct {
 	err error
 }
 
+// Read notes an error of the body itself, which is told apart from one of the stream.
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.Reader.Read(p)
 	if err != nil && err != io.EOF {

@@ -78,6 +78,8 @@ func Pipe(body bool, callers, servers *Meter) (calling, serving *Stream) {
 // signal wakes those that wait for something. The mutex of its owner guards it.
 type signal struct{ c chan struct{} }
 
+// wait is closed by the next fire. A stream that nobody waits for makes no channel. The stream's mu is held, as for
+// fire.
 func (s *signal) wait() <-chan struct{} {
 	if s.c == nil {
 		s.c = make(chan struct{})
@@ -186,6 +188,9 @@ func (s *Stream) Take(k Kind, payload []byte) error {
 	return s.receive(k, payload)
 }
 
+// receive takes a frame that has come. mu is held. What goes beyond what this end has allowed is an error that breaks
+// the stream: the sender does not keep to its credit, and would fill the memory. Frames after a break are passed over,
+// since they were on their way.
 func (s *Stream) receive(k Kind, payload []byte) (err error) {
 	if s.err != nil {
 		return nil
@@ -391,6 +396,7 @@ func (s *Stream) Write(ctx context.Context, p []byte) error {
 	return nil
 }
 
+// rest lets others have the goroutine's place before it waits, as with channel.Yield.
 func (s *Stream) rest() {
 	if s.yield != nil {
 		s.yield()
