@@ -116,6 +116,8 @@ func (r *renewal) renew(ctx context.Context) (control.Reloaded, error) {
 		Changed: changed}, err
 }
 
+// readKeys reads the keys anew from where the configuration says, without using them yet. Without a source they are
+// those of now.
 func (r *renewal) readKeys() (Keys, error) {
 	if r.cfg.Keys == nil {
 		return *r.keys.Load(), nil

@@ -62,6 +62,7 @@ type publisher struct {
 	log   *slog.Logger
 }
 
+// publish logs a failure and goes on: what an event tells of has happened already.
 func (p *publisher) publish(events ...event.Data) {
 	if err := p.to.Publish(events...); err != nil {
 		p.log.Warn("event not published", lattice.LogErr, err)
@@ -168,6 +169,8 @@ func (h *Host) assemble() error {
 	}))
 }
 
+// actorsConfig is what actors need of the host. Here closes over units that are made later: it is called when they are
+// there.
 func (h *Host) actorsConfig() actors.Config {
 	c := &h.cfg
 	outbound := hostcall.New(hostcall.Config{

@@ -85,6 +85,8 @@ func (b *Bridge) URL() string {
 	return u.String()
 }
 
+// firstUser is what the first address says of a user; nil: nothing. nats.go takes the credentials of the first one for
+// all.
 func firstUser(urls string) *url.Userinfo {
 	first, _, _ := strings.Cut(urls, ",")
 	u, err := parseURL(first)

@@ -118,6 +118,7 @@ func SafeURL(urls string) string {
 	return strings.Join(list, ",")
 }
 
+// parseURL takes a bare host as nats:// does. Its errors do not repeat the text: a password may stand in it.
 func parseURL(s string) (*url.URL, error) {
 	s = strings.TrimSpace(s)
 	if !strings.Contains(s, "://") {

@@ -73,6 +73,8 @@ func Connect(ctx context.Context, cfg Config) (*nats.Conn, error) {
 	}
 }
 
+// dialOnce makes one attempt, which ends with ctx. The connection that it makes goes on trying for ever when it is lost
+// later: only its owner closes it.
 func dialOnce(ctx context.Context, cfg Config, log *slog.Logger, creds []nats.Option) (*nats.Conn, error) {
 	timeout := cfg.ConnectTimeout
 	if end, ok := ctx.Deadline(); ok {
@@ -178,12 +180,14 @@ type dialer struct {
 	ctx     context.Context // of the first connection; nil afterwards. guarded by mu
 }
 
+// connected lets later connections, which nats.go makes by itself, take as long as their own time-out says.
 func (d *dialer) connected() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ctx = nil
 }
 
+// Dial is nats.CustomDialer. What it returns gathers writes; see gathered.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	d.mu.Lock()
 	ctx := d.ctx
@@ -197,6 +201,8 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	})
 }
 
+// connectError says why there is no connection, and the way out. nats.go has no typed error for most causes, so its
+// texts are looked at, after what is certain. misfit asks the address itself what it speaks.
 func connectError(ctx context.Context, cfg Config, err error) error {
 	e := &lattice.Error{Code: lattice.ErrUnavailable, Op: "connect to NATS at", Entity: SafeURL(cfg.URL), Err: err}
 	text := strings.ToLower(err.Error())

@@ -119,6 +119,7 @@ func thereAre() string {
 	return fmt.Sprintf("in %s there are: %s", contextDir(), strings.Join(names, ", "))
 }
 
+// expandHome does what the shell does not do in a file: contexts of NATS's own tool may say "~/".
 func expandHome(path string) (string, error) {
 	rest, ok := strings.CutPrefix(path, "~/")
 	if !ok {
@@ -128,6 +129,7 @@ func expandHome(path string) (string, error) {
 	return filepath.Join(home, rest), err
 }
 
+// readSmall reads a file of maxContextBytes at most, so that a path to something else does no harm.
 func readSmall(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

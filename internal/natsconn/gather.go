@@ -76,6 +76,7 @@ func (g *gathered) waitForRoom() {
 	}
 }
 
+// wake tells the writer that there is something. One token is enough for all that came since it last looked.
 func (g *gathered) wake() {
 	select {
 	case g.kick <- struct{}{}:

@@ -51,6 +51,8 @@ func (u natsURL) as(scheme string) string {
 	return other.String()
 }
 
+// misfit compares what was asked for with what answers, and says what to write instead; "": they fit, or nothing
+// answers.
 func (u natsURL) misfit(a answerer, wantsTLS bool) string {
 	web := u.Scheme == "ws" || u.Scheme == "wss"
 	switch {

@@ -49,6 +49,7 @@ type refusals struct {
 	told time.Time // guarded by mu
 }
 
+// isRefusal reports whether a NATS server let the user in no more, or never did.
 func isRefusal(err error) bool {
 	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) ||
 		errors.Is(err, nats.ErrAuthRevoked) ||

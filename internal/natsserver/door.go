@@ -38,6 +38,7 @@ type door struct {
 	wg   sync.WaitGroup
 }
 
+// newDoor logs a refusal a second at most, after ten at once: a client that is refused comes again.
 func newDoor(users *natsauth.Verifier, log *slog.Logger) *door {
 	return &door{users: users, log: log.With("part", "nats-server"), limit: rate.NewLimiter(1, 10),
 		inside: map[uint64]natsauth.Identity{},
@@ -102,6 +103,7 @@ func (d *door) Check(c server.ClientAuthentication) bool {
 	return true
 }
 
+// verify checks a user's token, and that its holder has the seed: it has signed the nonce of this very connection.
 func (d *door) verify(c server.ClientAuthentication) (natsauth.Identity, error) {
 	opts := c.GetOpts()
 	sig, err := base64.RawURLEncoding.DecodeString(opts.Sig)
@@ -114,6 +116,8 @@ func (d *door) verify(c server.ClientAuthentication) (natsauth.Identity, error) 
 	return d.users.Verify(opts.JWT, c.GetNonce(), sig)
 }
 
+// permissions are what a user may publish and subscribe to. An empty list means nothing, where the server takes a
+// missing one for everything. A user that may answer may do so once for each message, for a while.
 func permissions(g grant.Grant) *server.Permissions {
 	publish := func(list []string) []string {
 		out := []string{} // never nil, which would allow everything
@@ -178,6 +182,7 @@ func (d *door) sweep(srv *server.Server) {
 	}
 }
 
+// close ends the goroutines of the door and its gate, and waits for them. A nil door has none.
 func (d *door) close() {
 	if d == nil {
 		return

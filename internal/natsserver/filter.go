@@ -37,6 +37,8 @@ const (
 	filterOut = 16 << 10
 )
 
+// newFilter makes a filter between a client and the server. What it has let through is flushed before it waits for the
+// client, so that no message stays behind.
 func newFilter(client io.Reader, server io.Writer, maxPayload int, refused func(subj, reply string)) *filter {
 	out := bufio.NewWriterSize(server, filterOut)
 	return &filter{in: bufio.NewReaderSize(flushBefore{client, out}, filterIn), out: out, maxPayload: maxPayload,
@@ -49,6 +51,7 @@ type flushBefore struct {
 	out    *bufio.Writer
 }
 
+// Read may wait for the client for ever, so what is in out goes to the server first.
 func (r flushBefore) Read(p []byte) (int, error) {
 	if err := r.out.Flush(); err != nil {
 		return 0, err

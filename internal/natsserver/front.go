@@ -83,6 +83,7 @@ func (f *front) close() {
 	}
 }
 
+// warn logs what a stranger does, within the limit for strangers.
 func (f *front) warn(text string, args ...any) {
 	if f.limit.Allow() {
 		f.log.Warn(text, args...)
@@ -117,6 +118,8 @@ func (f *front) serve(raw net.Conn) {
 	down.Wait()
 }
 
+// refused tells of a message that was not passed on. Strangers and users have limits of their own: a stranger must not
+// use up what operators hear of users.
 func (f *front) refused(raw net.Conn, id uint64, subj, reply string) {
 	who, limit := f.door.who(id), f.told
 	if who == "" { // not yet looked at by the server, which takes no messages of strangers

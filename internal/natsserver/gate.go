@@ -77,6 +77,7 @@ type gate struct {
 	readers map[[2]string][]string
 }
 
+// newGate makes a gate with a password of its own for its connections, which lives as long as the process.
 func newGate(srv *server.Server, log *slog.Logger) (*gate, error) {
 	secret := make([]byte, 32)
 	if _, err := rand.Read(secret); err != nil {
@@ -95,6 +96,8 @@ func (g *gate) admits(user, password string) string {
 	return account
 }
 
+// connect opens the gate's connection to an account, in this process. It comes back by itself when the server does. mu
+// is held.
 func (g *gate) connect(account string) (*nats.Conn, error) {
 	nc, err := nats.Connect("", nats.InProcessServer(g.srv), nats.UserInfo(gateUser+account, g.secret),
 		nats.Name("weft gate"),
@@ -141,6 +144,7 @@ func (g *gate) watch(acc *server.Account) error {
 	return nc.FlushTimeout(gateTimeout)
 }
 
+// close ends the connections and waits for requests in progress. A nil gate has none.
 func (g *gate) close() {
 	if g == nil {
 		return
@@ -251,6 +255,7 @@ func (g *gate) bound(account, stream string, answer []byte) {
 	}
 }
 
+// refused logs a request that was refused, at a bounded rate.
 func (g *gate) refused(account, subj, reason string) {
 	if g.limit.Allow() {
 		g.log.Warn("JetStream request refused", "account", account, "subject", lattice.Printable(subj), "reason",
@@ -261,6 +266,7 @@ func (g *gate) refused(account, subj, reason string) {
 // gateErrCode is the err_code of what the gate refuses, in a range that NATS does not use.
 const gateErrCode = 60001
 
+// apiError answers as JetStream itself does, so that clients show the text.
 func apiError(code int, err error) []byte {
 	b, _ := json.Marshal(server.ApiResponse{Type: server.JSApiSystemResponseType, // never fails: strings and numbers
 		Error: &server.ApiError{Code: code, ErrCode: gateErrCode, Description: "weft: " + err.Error()}})
@@ -287,6 +293,9 @@ var streamFields = fieldSet("name", "description", "subjects", "retention", "max
 	"deny_purge", "allow_rollup_hdrs", "allow_direct", "allow_msg_ttl", "subject_delete_marker_ttl", "metadata",
 	"persist_mode", "allow_atomic", "allow_msg_counter", "first_seq", "consumer_limits", "no_ack")
 
+// cleanStream returns the configuration of a stream as a user may have it: of a bucket or an object store, with exactly
+// its subjects, and with none of the fields that reach beyond it (mirrors, sources, republishing). A field that is not
+// known is refused, since a later server may read it.
 func cleanStream(name string, body []byte) ([]byte, error) {
 	config, err := onlyFields(body, streamFields)
 	if err != nil {
@@ -319,6 +328,8 @@ var consumerFields = fieldSet("name", "description", "deliver_policy", "opt_star
 	"inactive_threshold",
 	"num_replicas", "mem_storage", "metadata", "backoff")
 
+// cleanConsumer does the same for a consumer. It may deliver to inboxes only, since a server delivers past the user's
+// own rights, and it goes by itself when it is not used.
 func cleanConsumer(rest string, body []byte) ([]byte, error) {
 	request, err := onlyFields(body, fieldSet("stream_name", "config", "action", "pedantic"))
 	if err != nil {

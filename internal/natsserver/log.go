@@ -19,6 +19,7 @@ func newServerLog(log *slog.Logger) *serverLog {
 	return &serverLog{log: log.With("part", "nats-server"), fatal: make(chan string, 1), failed: make(chan string, 1)}
 }
 
+// write formats only what is logged: the server traces a lot.
 func (l *serverLog) write(level slog.Level, format string, v []any) {
 	if ctx := context.Background(); l.log.Enabled(ctx, level) {
 		l.log.Log(ctx, level, "nats server", "text", fmt.Sprintf(format, v...))

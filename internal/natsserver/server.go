@@ -136,6 +136,8 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// loopback reports whether only this machine can reach an address to listen on. A name other than localhost may be
+// anything.
 func loopback(host string) bool {
 	if host == "" || host == "localhost" {
 		return true
@@ -259,6 +261,8 @@ func (s *Server) Certificate() *certfile.Pair { return s.cert }
 // Storage tells how the disk does, as it was a second ago or less.
 func (s *Server) Storage() Storage { return s.keeper.now() }
 
+// options are those of the server. pair is the certificate from files, which is read again when they change; nil where
+// there are none.
 func (c Config) options() (*server.Options, *certfile.Pair, error) {
 	o := &server.Options{
 		ServerName: c.Name, Host: c.Host, Port: c.Port,
@@ -309,6 +313,7 @@ func (s *Server) awaitReady(ctx context.Context, log *serverLog, cfg Config) err
 	}
 }
 
+// startError says why the server did not start. It tells only by what it logs, and by texts.
 func startError(addr string, cfg Config, fatal string) error {
 	e := &lattice.Error{Code: lattice.ErrUnavailable, Op: "start NATS server on", Entity: addr, Detail: fatal}
 	switch {

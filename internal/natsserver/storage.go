@@ -211,6 +211,7 @@ func (k *keeper) keepAway(s *Storage, known bool) string {
 	return diskFull(*s)
 }
 
+// diskFull is what operators read.
 func diskFull(s Storage) string {
 	if s.FreeBytes < 0 {
 		return "the disk is full; make room there"
@@ -219,6 +220,8 @@ func diskFull(s Storage) string {
 		lattice.Size(s.TotalBytes))
 }
 
+// reserveBytes is how much is to stay free: a share of the disk, or of what the store may take where that is less,
+// within bounds.
 func (k *keeper) reserveBytes(total int64, known bool) int64 {
 	size := total
 	if !known || k.max > 0 && k.max < size {

@@ -256,6 +256,7 @@ func orDefault(l lattice.LinkName) lattice.LinkName {
 	return l
 }
 
+// toHost gives a command to one host. Its id is checked first: it becomes a part of a subject.
 func (c *Client) toHost(ctx context.Context, op string, host lattice.HostID, cmd string, body any) error {
 	if err := host.Check(); err != nil {
 		return err
@@ -328,6 +329,8 @@ func (c *Client) queryAny(ctx context.Context, op, subj string, reply any) error
 	}
 }
 
+// readReply reads what a host answers to a question. Hosts refuse with an acknowledgement, of whatever form the answer
+// would have been.
 func readReply(op, subj string, m *nats.Msg, reply any) error {
 	if a, err := decodeAck(m.Data); err == nil && !a.Accepted {
 		return refused(op, a, m.Header)
@@ -343,6 +346,7 @@ func replyError(op, subj string, err error) error {
 		Err: err, Remote: true}
 }
 
+// decodeAck reads an acknowledgement. The field accepted has to be there: other answers are JSON objects, too.
 func decodeAck(b []byte) (Ack, error) {
 	var a struct {
 		Accepted *bool  `json:"accepted"`
@@ -363,6 +367,7 @@ type refusal struct {
 	code     lattice.Code
 }
 
+// refused is the error of a command that a host does not accept. Hosts of other software name no code.
 func refused(op string, a Ack, h nats.Header) error {
 	code, ok := lattice.ParseCode(h.Get(wire.HeaderError))
 	if !ok {
@@ -377,6 +382,7 @@ func refused(op string, a Ack, h nats.Header) error {
 func (r *refusal) Error() string { return r.op + ": " + r.text }
 func (r *refusal) Unwrap() error { return r.code }
 
+// bound gives a context without a deadline the client's time-out.
 func (c *Client) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return context.WithCancel(ctx)
@@ -391,6 +397,8 @@ func date(ctx context.Context, m *nats.Msg) {
 	}
 }
 
+// newMsg makes a request with the caller's trace in its headers. Without a body it is empty, as the dialect's clients
+// send it.
 func newMsg(ctx context.Context, subj string, body any) (*nats.Msg, error) {
 	m := nats.NewMsg(subj)
 	if body != nil {
@@ -409,6 +417,8 @@ func newMsg(ctx context.Context, subj string, body any) (*nats.Msg, error) {
 	return m, nil
 }
 
+// request sends a request and waits for one answer. It says when it was sent and for how long its sender waits, so that
+// a host does not carry out what nobody waits for.
 func (c *Client) request(ctx context.Context, op, subj string, body any) (*nats.Msg, error) {
 	m, err := newMsg(ctx, subj, body)
 	if err != nil {

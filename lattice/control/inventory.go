@@ -256,6 +256,7 @@ func each(o *object, name string, raw json.RawMessage, read func(*object)) {
 	}
 }
 
+// actorCounts reads actors as an object of counts by key, as heartbeats may have them.
 func (o *object) actorCounts(raw json.RawMessage) []Actor {
 	var actors []Actor
 	counts := readObject(raw)
@@ -269,6 +270,7 @@ func (o *object) actorCounts(raw json.RawMessage) []Actor {
 	return actors
 }
 
+// readActor reads an actor of any host's inventory. Fields of weft's own are empty where others describe it.
 func readActor(o *object) Actor {
 	a := Actor{ID: o.actorID("id", "public_key"), ImageRef: o.str("image_ref"), Name: o.str("name"),
 		State: o.str("state"), Error: o.str("error"), Digest: o.str("digest"),
@@ -301,6 +303,8 @@ func (o *object) limits(name string) *ActorLimits {
 	return l
 }
 
+// readInstance reads how an actor is scaled. The names of the number, and what it means when it is missing, differ by
+// version.
 func readInstance(o *object) ActorInstance {
 	i := ActorInstance{Annotations: o.strMap("annotations"), InstanceID: o.str("instance_id"),
 		ImageRef: o.str("image_ref"), Revision: o.int32("revision")}

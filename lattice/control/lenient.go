@@ -83,6 +83,7 @@ func (o *object) need(names ...string) string {
 	return s
 }
 
+// scalarText takes a number or a truth value as text, as some versions write what others write as text.
 func scalarText(raw json.RawMessage) (string, error) {
 	raw = bytes.TrimSpace(raw)
 	switch {
@@ -138,6 +139,7 @@ func (o *object) list(names ...string) []string {
 	return l
 }
 
+// presence tells whether a field is there. A null is not the same as none: of a maximum it says that there is no bound.
 type presence int
 
 const (

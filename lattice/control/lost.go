@@ -81,6 +81,8 @@ func (c *Client) LostHosts(ctx context.Context, alive []lattice.HostID) []LostHo
 	return joinLost(alive, replies)
 }
 
+// joinLost joins what several hosts say: of each lost host the account that knows most, and the latest of these. A host
+// that answers itself is not lost, whatever others say.
 func joinLost(alive []lattice.HostID, replies [][]LostHost) []LostHost {
 	best := map[lattice.HostID]LostHost{}
 	for _, l := range slices.Concat(replies...) {

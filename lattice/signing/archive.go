@@ -89,6 +89,8 @@ func WriteArchive(w io.Writer, c ProviderClaims, account, service KeyPair, binar
 	return nil
 }
 
+// writeTar writes an archive. The claims come first and the rest is sorted, with no times: the same contents are the
+// same bytes.
 func writeTar(w io.Writer, claims string, binaries map[string][]byte, compress bool) error {
 	finish := func() error { return nil }
 	if compress {
@@ -176,6 +178,7 @@ func openArchiveLimit(data []byte, now time.Time, maxBytes int64) (*Archive, err
 	return a, nil
 }
 
+// readProviderClaims checks the form, the contents and the signature, in this order: the cheap checks first.
 func readProviderClaims(text string, now time.Time) (*ProviderClaims, error) {
 	wire, t, err := readClaims[providerWascap](text, KindProvider)
 	if err != nil {
@@ -303,6 +306,8 @@ type budget struct {
 	read int64
 }
 
+// Read counts what an archive expands to, and ends one that expands beyond its limit. Tar headers do not count, up to
+// those of as many entries as an archive may have.
 func (b *budget) Read(p []byte) (int, error) {
 	const headers = maxArchiveEntries * 4096
 	n, err := b.r.Read(p)

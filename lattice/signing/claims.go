@@ -106,6 +106,7 @@ func (c *claimsToken[W]) validity() Validity {
 	return v
 }
 
+// revision is that of the form of the token; 0: it does not say one, as the oldest tools did not.
 func (c *claimsToken[W]) revision() uint32 {
 	if c.Revision == nil {
 		return 0

@@ -29,6 +29,7 @@ func SignInvocation(cluster KeyPair, inv Invocation, now time.Time) (string, err
 	return signToken(cluster, claims), nil
 }
 
+// appendInvocationClaims writes the claims as JSON, by hand: one is made for each call that is signed.
 func appendInvocationClaims(b []byte, jti string, iat int64, issuer string, inv *Invocation) []byte {
 	b = appendField(append(b, '{'), "jti", jti)
 	b = strconv.AppendInt(appendKey(b, "iat"), iat, 10)
@@ -101,6 +102,7 @@ func differs(what, have string, signed []byte) error {
 		Detail: what + "(" + lattice.Printable(have) + " / " + lattice.Printable(string(signed)) + ")"}
 }
 
+// wrongKind names the kinds of keys, and never the key's seed.
 func wrongKind(op string, k KeyPair, want byte) error {
 	detail := "no key given"
 	if !k.IsZero() {
@@ -137,6 +139,8 @@ func (o *optional) time() time.Time {
 	return time.Unix(int64(min(o.value, 1<<40)), 0)
 }
 
+// parseInvocationClaims reads what a verification needs, in one pass and without copies. Fields that it does not know
+// are passed over, since the dialect's hosts write more than one version of these claims.
 func parseInvocationClaims(data []byte) (c invocationClaims, err error) {
 	j := scanner{data: data}
 	wascap := false

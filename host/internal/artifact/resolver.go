@@ -215,6 +215,7 @@ func (r *Resolver) tooLarge(ref string) error {
 	return fail(lattice.ErrTooLarge, ref, fmt.Sprintf("the limit is %d bytes", r.cfg.MaxBytes), nil)
 }
 
+// fileError leaves the path out, which the reference names.
 func fileError(ref string, err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {

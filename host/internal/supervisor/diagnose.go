@@ -56,6 +56,7 @@ func diagnose(path string, err error) string {
 	return ""
 }
 
+// kindOfFile says what a file is that the system does not run, by its first bytes.
 func kindOfFile(path string) string {
 	head := make([]byte, 64)
 	f, err := os.Open(path)

@@ -28,6 +28,7 @@ type tail struct {
 	last []string // guarded by mu
 }
 
+// add keeps a line, and forgets the oldest. The array is made anew, since readers may hold the one before.
 func (t *tail) add(line string) {
 	line = clip.Text(line, tailBytes)
 	t.mu.Lock()
@@ -79,6 +80,7 @@ type relay struct {
 	panicked bool // from then on everything is an error
 }
 
+// newRelay makes the relay of one stream of a child. The ready line and answers come on standard output alone.
 func newRelay(spec Spec, c *child, r *os.File, stderr bool) *relay {
 	rel := &relay{r: r, log: spec.Logger}
 	if pid := c.pid(); pid != 0 {
@@ -99,6 +101,8 @@ func (r *relay) run() {
 	_ = readLines(r.r, maxLineBytes, r.line)
 }
 
+// line takes one line of the child. A ready line or an answer is for the supervisor, all else is logged: a record at
+// its own level, a text at that of the stream, a panic and what follows it as errors.
 func (r *relay) line(raw []byte, cut bool) {
 	text := strings.ToValidUTF8(string(bytes.TrimSpace(raw)), "?")
 	if text == "" {

@@ -22,6 +22,7 @@ const (
 	defaultResetAfter = 10 * time.Second
 )
 
+// withDefaults fills in what is not set.
 func (p Policy) withDefaults() Policy {
 	if p.Min <= 0 {
 		p.Min = defaultMinBackoff

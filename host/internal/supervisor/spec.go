@@ -67,6 +67,7 @@ type Spec struct {
 	Logger *slog.Logger // also gets the child's output, each line at its own level; nil discards
 }
 
+// withDefaults fills in what is not set, so that the rest of the package need not ask.
 func (s Spec) withDefaults() Spec {
 	if s.ReadyTimeout <= 0 {
 		s.ReadyTimeout = defaultReadyTimeout
