@@ -157,6 +157,8 @@ func (b *body) open(loop, width int) {
 	b.blocks = append(b.blocks, facts)
 }
 
+// readLocals reads a function's locals, in groups of one type. A few bytes can declare billions, so their sum is
+// bounded before anything is made for them.
 func (b *body) readLocals(r *reader) {
 	m := b.module
 	n := r.Count("groups of locals", maxLocals)
@@ -219,6 +221,8 @@ func (b *body) bare(i instr) bool {
 	return len(b.blockType(i).Params) == 0
 }
 
+// closeLoop ends a loop. What was counted since its beginning is its own cost. The loops around it are no innermost
+// ones, and call what it calls.
 func (b *body) closeLoop(n int) {
 	l := &b.loops[n]
 	l.to = len(b.instrs)

@@ -272,6 +272,8 @@ func (f *function) round(c *cycle, p *path) {
 	p.checked(costSimple + p.unpaid - pays)
 }
 
+// branch follows a jump: to the head of a loop it is a turn, which pays; forward it brings the path's cost to the
+// label, where the dearest path counts.
 func (f *function) branch(i *instr, labels []label, depth uint32, p *path) {
 	if int(depth) >= len(labels) {
 		return // the engine will say so

@@ -119,6 +119,7 @@ func (f *function) again(fee uint32) {
 // beginsWithLoop reports whether the first thing that a function does is a loop, with a check at its head.
 func (f *function) beginsWithLoop() bool { return beginsWithLoop(f.instrs) }
 
+// beginsWithLoop reports whether nothing but blocks stands before a loop.
 func beginsWithLoop(instrs []instr) bool {
 	for _, i := range instrs {
 		if i.class != plain && i.class != opens {
@@ -218,6 +219,7 @@ func (f *function) leaveBlock() {
 // shifted reports whether blocks have been added around, so that labels have changed.
 func (f *function) shifted() bool { return f.depth != len(f.frames) }
 
+// relabel is the depth of a label among the blocks as they are written, of which there are more than in the source.
 func (f *function) relabel(label uint32) uint32 {
 	if int(label) >= len(f.frames) {
 		return label // invalid, and to stay so
@@ -225,6 +227,7 @@ func (f *function) relabel(label uint32) uint32 {
 	return uint32(f.depth - f.frames[len(f.frames)-1-int(label)])
 }
 
+// table writes a br_table with its labels as they are now.
 func (f *function) table(i instr) {
 	r := &reader{Reader: wasmbin.Reader{B: f.code[i.at+1 : i.end]}}
 	f.op(opBrTable)
@@ -272,6 +275,7 @@ func (f *function) budget() {
 	}
 }
 
+// setBudget stores the budget from the stack where this function counts: in a local or in the global.
 func (f *function) setBudget() {
 	if f.counts() {
 		f.op32(opLocalSet, f.left())

@@ -153,6 +153,7 @@ func (r *reader) instruction() (i instr) {
 	return i
 }
 
+// unsupported refuses an instruction by the name of its proposal, so that a person knows what to build without.
 func (r *reader) unsupported(op byte) {
 	switch op {
 	case 0x12, 0x13:
@@ -228,6 +229,8 @@ func (r *reader) vector() {
 	}
 }
 
+// memArg reads alignment and offset. Bit 6 of the alignment says that a memory is named, of several (proposal
+// multi-memory).
 func (r *reader) memArg() {
 	r.memory = true
 	if align := r.U32(); align&0x40 != 0 {
@@ -244,6 +247,8 @@ func (r *reader) zero() {
 	}
 }
 
+// blockType reads what a block takes and gives: a type by its index, one value, or nothing (as negative numbers of one
+// byte).
 func (r *reader) blockType() {
 	switch t := r.Signed(5); {
 	case t >= 0:

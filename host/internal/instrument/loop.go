@@ -162,6 +162,8 @@ func (f *function) refresh(n int, l *loop) {
 	}
 }
 
+// renew gives a local's value another name for the compiler, by an operation that changes nothing: x | 0, by way of
+// integers for floats, whose NaNs an addition could change. References have no such operation and stay.
 func (f *function) renew(local uint32) {
 	t := f.typeOf(local)
 	if t < typeV128 {

@@ -204,6 +204,7 @@ func split(wasm []byte) ([]section, error) {
 	return sections, nil
 }
 
+// header looks at the first eight bytes and at the size.
 func header(wasm []byte) error {
 	switch {
 	case len(wasm) < 8 || !bytes.Equal(wasm[:4], []byte("\x00asm")):
@@ -251,6 +252,8 @@ func keep(name string) bool {
 	return name != "sourceMappingURL" && name != "external_debug_info" && name != "linking"
 }
 
+// custom keeps a custom section that is still right after the rewriting; see the package's doc. A second "name" section
+// is dropped.
 func (m *module) custom(r *reader) {
 	name := r.Name()
 	switch {

@@ -104,6 +104,7 @@ func (m *module) functionSection(r *reader) []byte {
 	return out
 }
 
+// imports reads what the module imports. Indices of functions begin with the imported ones.
 func (m *module) imports(r *reader) {
 	for n := r.Count("imports", maxEntries); n > 0 && r.Err == nil; n-- {
 		i := Import{Module: r.Name(), Name: r.Name(), Kind: ImportKind(r.Byte())}
@@ -149,6 +150,7 @@ func (r *reader) limits() (low, high uint32, bounded bool) {
 	return low, high, bounded
 }
 
+// memory reads the limits of the one memory that there may be.
 func (m *module) memory(r *reader) {
 	low, high, bounded := r.limits()
 	if m.memories++; m.memories > 1 {

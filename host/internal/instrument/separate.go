@@ -118,6 +118,8 @@ func (s *separation) because(format string, args ...any) {
 	}
 }
 
+// read notes of a section what the separation needs: which globals change, which are exported under our names already,
+// what functions do to tables and segments, and the data.
 func (s *separation) read(id byte, r *reader) {
 	switch id {
 	case secImport:

@@ -27,6 +27,7 @@ func Unbounded(wasm []byte) ([]byte, error) {
 	return out, nil
 }
 
+// unboundedImports copies the imports, with that of a memory without its maximum.
 func unboundedImports(r *reader) []byte {
 	n := r.Count("imports", maxEntries)
 	out := appendU32(make([]byte, 0, len(r.B)), n)

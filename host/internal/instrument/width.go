@@ -70,6 +70,8 @@ func (b *body) widen(i instr) {
 	}
 }
 
+// called counts what a call of a function of this type makes the engine do: it moves the values, and reads the mutable
+// globals again, since the other function may have changed them.
 func (b *body) called(t uint32) {
 	if t < uint32(len(b.module.types)) {
 		s := b.module.types[t]

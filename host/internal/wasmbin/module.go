@@ -70,6 +70,7 @@ type surface struct {
 	spaces [KindTag + 1][]Extern
 }
 
+// sections are those that tell of a module's surface, by id. All others are passed over unread.
 func (s *surface) sections() map[byte]func() {
 	define := func(kind byte) func() {
 		return func() {

@@ -69,6 +69,7 @@ func readAnswer(ctx context.Context, from provider.Answer, requestSize int) (*an
 	return a, nil
 }
 
+// badStatus refuses a status that no client can take for the end of its request: one below 200 announces another one.
 func badStatus(head contract.ResponseHead) *failure {
 	if head.StatusCode >= 200 && head.StatusCode <= 599 {
 		return nil
@@ -163,6 +164,7 @@ type source struct {
 	err error
 }
 
+// Read notes an error of the actor's body, which is told apart from one of the client.
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.Reader.Read(p)
 	if err != nil && err != io.EOF {

@@ -109,6 +109,8 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// close gives the request's room back. What the client still sends is looked at for a moment, so that it can read its
+// answer before the connection is reset.
 func (b *requestBody) close() {
 	if b.pace != nil {
 		_ = b.pace.pass(b.reader, make([]byte, progress), nil)
@@ -129,6 +131,7 @@ type counted struct {
 // errNoRoom ends the reading of a body for which there is no more room.
 var errNoRoom = errors.New("no room for the rest of the body")
 
+// Read takes room for a body as it grows: of one in chunks no length is known.
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	for c.spare -= int64(n); c.spare < 0; c.spare += smallBody {

@@ -242,6 +242,8 @@ func (x *exchange) follow(parent string, states []string) {
 // payload makes a request of what the client sent. See fromNet.
 type payload func(*encoder) (req provider.Request, sent *requestBody, held int64, fail *failure)
 
+// serve answers one request, whichever of the two servers has read it. Each step may fail, and the answer to all of
+// them is made in one place. A request is counted once, with the time from its header to the end of its answer.
 func (h *handler) serve(x *exchange, routes *atomic.Pointer[table], host, path string, read payload) {
 	start := time.Now()
 	h.metrics.active.Inc()

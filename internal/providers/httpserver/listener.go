@@ -52,6 +52,7 @@ type netServer struct {
 	listener net.Listener
 }
 
+// Serve is that of http.Server; that it was closed is no error.
 func (s netServer) Serve() error {
 	err := s.Server.Serve(s.listener)
 	if errors.Is(err, http.ErrServerClosed) {
@@ -130,6 +131,7 @@ func (l *listener) serve(log *slog.Logger) {
 // abandon closes a listener that has never served.
 func (l *listener) abandon() { _ = l.intake.Close() }
 
+// listenError says what a person can do. Where the port may become free the code says that trying again may help.
 func listenError(address string, err error) error {
 	// its form is good: the machine lacks something
 	e := &lattice.Error{Code: lattice.ErrUnavailable, Op: "listen on", Entity: address, Err: err}

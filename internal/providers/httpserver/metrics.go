@@ -54,6 +54,7 @@ func (m *metrics) of(actor lattice.ActorID) *counts {
 		seconds: m.seconds.WithLabelValues(string(actor))}
 }
 
+// observe counts a request. The usual answer finds its series without a look at labels.
 func (c *counts) observe(status int, took time.Duration) {
 	if status != http.StatusOK {
 		c.metrics.observe(c.actor, status, took)
@@ -63,6 +64,7 @@ func (c *counts) observe(status int, took time.Duration) {
 	c.seconds.Observe(took.Seconds())
 }
 
+// observe counts by the code where it has a name, else by its class: an actor could make a series of each number.
 func (m *metrics) observe(actor lattice.ActorID, status int, took time.Duration) {
 	code := strconv.Itoa(status)
 	if http.StatusText(status) == "" { // an actor may make up any

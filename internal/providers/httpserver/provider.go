@@ -35,6 +35,8 @@ var Info = provider.Info{
 	Values:      linkvalue.HTTPServer,
 }
 
+// httpProvider is the provider: routes of links, and a listener for each address that they name. Links of one address
+// share its listener.
 type httpProvider struct {
 	env      provider.Env
 	log      *slog.Logger
@@ -266,6 +268,7 @@ func (p *httpProvider) overlapping(address string) []*listener {
 	return list
 }
 
+// closeListener ends a listener when its requests are answered, or ctx ends.
 func (p *httpProvider) closeListener(ctx context.Context, l *listener) error {
 	p.mu.Lock()
 	if p.listeners[l.address] == l { // not one that has taken over

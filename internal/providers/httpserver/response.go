@@ -104,6 +104,8 @@ func (n *netResponse) Lasting() {
 	_ = n.control.SetWriteDeadline(time.Time{})
 }
 
+// Chunks sends a body of unknown length. The head goes at once, since the first byte may come late. The write deadline
+// holds while something is being written, and not while the actor is waited for.
 func (n *netResponse) Chunks(copy func(io.Writer, func() error) error,
 	trailers func(yield func(name, value string) bool)) error {
 	n.NoBody(-1)

@@ -45,6 +45,7 @@ func (r *route) enter() bool {
 	return true
 }
 
+// leave ends one request's use of the route; the last one lets the wait for its end go on.
 func (r *route) leave() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -165,6 +166,7 @@ func (t *table) find(host, path string) *route {
 	return t.any.find(path)
 }
 
+// add enters a route. The first one of a path stays.
 func (p *paths) add(r *route) {
 	if p.routes == nil {
 		p.routes = map[string]*route{}

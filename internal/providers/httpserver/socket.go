@@ -146,6 +146,7 @@ func (in *intake) take(ln *net.TCPListener) {
 	}
 }
 
+// fail keeps the first error, and ends the intake unless it was closed on purpose.
 func (in *intake) fail(err error) {
 	in.mu.Lock()
 	if in.err == nil {

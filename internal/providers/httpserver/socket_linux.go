@@ -41,6 +41,7 @@ func listenBeside(ctx context.Context, address string, have socket) (net.Listene
 	return ln, nil
 }
 
+// sharePort lets another socket listen on the same port, or no more.
 func sharePort(c syscall.RawConn, on int) error {
 	var err error
 	if e := c.Control(func(fd uintptr) {

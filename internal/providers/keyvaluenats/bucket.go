@@ -71,6 +71,8 @@ func readSettings(link, defaults provider.Values, l lattice.Name) (cfg jetstream
 	return cfg, v.Text("prefix"), nil
 }
 
+// openBucket makes a bucket if it is missing. Writers of one key take turns within this process, so that they do not
+// run into each other's revisions; between processes the revisions decide.
 func openBucket(ctx context.Context, js jetstream.JetStream, cfg jetstream.KeyValueConfig) (*bucket, error) {
 	b := &bucket{js: js, cfg: cfg, seed: maphash.MakeSeed()}
 	for i := range b.turns {
@@ -299,6 +301,7 @@ func (b *bucket) heal(ctx context.Context, op string, err error) error {
 	return bucketError(op, b.cfg.Bucket, err)
 }
 
+// bucketError says what is wrong in the lattice's codes, and what a person can do.
 func bucketError(op, name string, err error) error {
 	e := &lattice.Error{Code: lattice.ErrUnavailable, Op: op, Entity: name, Err: err}
 	detail, full := natsconn.NoRoom(err)

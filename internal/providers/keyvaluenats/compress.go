@@ -39,6 +39,7 @@ func deflate(data []byte) []byte {
 	return b.Bytes()
 }
 
+// inflate undoes deflate. What comes out is bounded: a value may be written by other programs.
 func inflate(encoding string, data []byte) ([]byte, error) {
 	bad := func(detail string, err error) error {
 		return &lattice.Error{Code: lattice.ErrConflict, Op: "read from bucket", Detail: detail, Err: err}

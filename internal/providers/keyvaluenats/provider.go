@@ -36,6 +36,7 @@ var Info = provider.Info{
 // defaultBucket is the bucket of links that name none.
 func defaultBucket(l lattice.Name) string { return "WEFT_KEYVALUE_" + string(l) }
 
+// natsProvider is the provider: a store for each link, in buckets that links share.
 type natsProvider struct {
 	js       jetstream.JetStream
 	log      *slog.Logger

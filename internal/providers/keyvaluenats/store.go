@@ -74,6 +74,8 @@ func (s *store) Del(ctx context.Context, key string) (existed bool, err error) {
 	return existed, err
 }
 
+// Increment takes only what it would itself have written for a number: no spaces, signs or leading zeros, as Redis
+// does. Whether the sum has room is asked before it is made.
 func (s *store) Increment(ctx context.Context, key string, by int64, bits keyvalue.Bits) (result int64, err error) {
 	most := bits.Most()
 	err = s.bucket.update(ctx, s.key(key), func(e *entry) (*entry, error) {
@@ -99,6 +101,7 @@ func (s *store) Increment(ctx context.Context, key string, by int64, bits keyval
 	return result, err
 }
 
+// Swap compares and stores as one change of the key's revision. Where it does not swap, the entry stays as it is.
 func (s *store) Swap(ctx context.Context, q contract.SwapRequest) (p contract.SwapResponse, err error) {
 	err = s.bucket.update(ctx, s.key(q.Key), func(e *entry) (*entry, error) {
 		if e != nil && e.kind != kindString {
@@ -235,6 +238,7 @@ func (s *store) ListRange(ctx context.Context, list string, start, stop int32) (
 	return items[from : to+1], nil
 }
 
+// SetAdd keeps the members in order, so that a set is one value whatever order they came in.
 func (s *store) SetAdd(ctx context.Context, set, value string) (added uint32, err error) {
 	err = s.change(ctx, set, kindSet, func(items []string) ([]string, bool) {
 		i, found := slices.BinarySearch(items, value)
@@ -267,6 +271,7 @@ func (s *store) SetMembers(ctx context.Context, set string) ([]string, error) {
 	return s.items(e)
 }
 
+// SetUnion reads one set after the other: it is not atomic over all of them.
 func (s *store) SetUnion(ctx context.Context, sets []string) ([]string, error) {
 	var all []string
 	for _, set := range sets {

@@ -29,6 +29,7 @@ var Info = provider.Info{
 	Values: linkvalue.KeyvalueRedis,
 }
 
+// redisProvider is the provider: a store for each link, over connections that links with equal settings share.
 type redisProvider struct {
 	log      *slog.Logger
 	defaults provider.Values
@@ -162,6 +163,7 @@ func (p *redisProvider) DelLink(_ context.Context, link provider.Link) error {
 	return p.release(s.server)
 }
 
+// release ends a link's use of a server; the last one closes the connections.
 func (p *redisProvider) release(srv *server) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -46,6 +46,7 @@ type server struct {
 	nodes map[string]*node // by address. guarded by mu
 }
 
+// newServer makes a client of a server, a cluster, or what sentinels say. Nothing is connected yet.
 func newServer(s settings, readFile certfile.Reader, log *slog.Logger) (*server, error) {
 	t, err := s.target(readFile, log)
 	if err != nil {
@@ -105,6 +106,7 @@ func (s *server) ping(ctx context.Context) error {
 		}))
 }
 
+// allowed takes a refusal by rights for a sign of life: the user may use keys and not this command.
 func allowed(err error) error {
 	if redis.IsPermissionError(err) {
 		return nil
@@ -306,6 +308,7 @@ func (n *node) admit() error {
 	return n.away
 }
 
+// learn notes whether the node was there, since when it is away, and when to look again.
 func (n *node) learn(away error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -90,6 +90,7 @@ if n > 2147483647 or n < -2147483648 then
 end
 return n`)
 
+// Increment uses Redis's own command where the width is the same, and a script for 32 bits.
 func (s *store) Increment(ctx context.Context, key string, by int64, bits keyvalue.Bits) (int64, error) {
 	if bits == 64 {
 		return run(ctx, s, counter64, key, func(c redis.Cmdable, key string) (int64, error) {
@@ -110,6 +111,7 @@ end
 redis.call('SET', KEYS[1], ARGV[3], 'KEEPTTL')
 return {1}`)
 
+// Swap runs as a script, which Redis carries out as one.
 func (s *store) Swap(ctx context.Context, q contract.SwapRequest) (p contract.SwapResponse, err error) {
 	exists := 0
 	if q.Exists {

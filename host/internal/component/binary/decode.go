@@ -125,6 +125,9 @@ const (
 	wayOutValues  = "no tool writes it yet"
 )
 
+// read reads one section into the component. Sections may come in any order and several times; their contents make one
+// list of definitions, in the order of the file, since each may refer only to what stands before it (component-model,
+// Binary.md).
 func (s *section) read(id byte, c *Component) {
 	add := func(d Definition) {
 		c.Definitions = append(c.Definitions, d)
@@ -181,6 +184,7 @@ func (s *section) module() []byte {
 	return b
 }
 
+// nested reads a component within the component. Its depth is bounded, since reading one recurses.
 func (s *section) nested() *Component {
 	b := s.Take(uint32(s.Left()))
 	switch {
@@ -242,6 +246,8 @@ func (s *section) choice(of string, max byte) byte {
 	return b
 }
 
+// sort reads what kind of thing an index means. Values are an extension that the format marks as such, and no tool
+// writes them.
 func (s *section) sort() Sort {
 	switch b := s.Byte(); b {
 	case 0x00:
@@ -262,6 +268,7 @@ func (s *section) sort() Sort {
 	return 0
 }
 
+// coreSort is sort for core WebAssembly. The order of the constants is that of the bytes.
 func (s *section) coreSort() Sort {
 	switch b := s.Byte(); {
 	case b <= 0x04:
@@ -276,6 +283,8 @@ func (s *section) coreSort() Sort {
 
 func (s *section) item() Index { return Index{s.sort(), s.U32()} }
 
+// coreInstance reads an instance of a core module, or one that is put together of what is there. Core modules take
+// instances alone for arguments.
 func (s *section) coreInstance() CoreInstance {
 	if s.choice("a core instance of the kind", 1) == 1 {
 		return CoreInstance{Inline: true, Exports: vector(s, "exports", func() CoreExport {
@@ -292,6 +301,7 @@ func (s *section) coreInstance() CoreInstance {
 	})}
 }
 
+// instance reads an instance of a component, or one that is put together of what is there.
 func (s *section) instance() Instance {
 	if s.choice("an instance of the kind", 1) == 1 {
 		return Instance{Inline: true, Exports: vector(s, "exports", func() Arg {
@@ -303,6 +313,9 @@ func (s *section) instance() Instance {
 	return Instance{Component: s.U32(), Args: vector(s, "arguments", func() Arg { return Arg{s.name(), s.item()} })}
 }
 
+// alias reads another name for something: an export of an instance, or a definition of a component around this one.
+// From around only types, modules and components can be had: the rest is of one instance, and a component may be
+// instantiated more than once.
 func (s *section) alias() Alias {
 	a := Alias{Sort: s.sort(), Kind: AliasKind(s.choice("an alias of the kind", 2))}
 	switch a.Kind {
@@ -323,6 +336,8 @@ func (s *section) alias() Alias {
 	return a
 }
 
+// export reads an export, with the type that it is shown with where one stands there. Of core WebAssembly only modules
+// can be exported.
 func (s *section) export() Export {
 	e := Export{Name: s.externName(), Item: s.item()}
 	if s.choice("an export whose type is", 1) == 1 {
@@ -373,6 +388,7 @@ func (s *section) externName() Name {
 	return n
 }
 
+// attributes reads what a name has besides its text. Each may come once.
 func (s *section) attributes(n *Name) {
 	seen := 0
 	for range s.Count("attributes", 3) {
@@ -396,6 +412,8 @@ func (s *section) attributes(n *Name) {
 	}
 }
 
+// externType reads the type of an import or export: an index of a type, or of a type a bound, equal to another or any
+// resource.
 func (s *section) externType() ExternType {
 	switch b := s.Byte(); b {
 	case 0x00:
@@ -422,6 +440,8 @@ func (s *section) externType() ExternType {
 	return ExternType{}
 }
 
+// canon reads a canonical definition: what lifts, lowers, makes or drops. Those of asynchronous components and of
+// threads are known by name, so that the refusal says what to build without.
 func (s *section) canon() Canon {
 	b := s.Byte()
 	switch b {
@@ -468,6 +488,8 @@ var laterCanons = map[byte]string{
 	0x42: "thread.available-parallelism",
 }
 
+// options reads the options of a lift or lower. Each may come once. Whether those are there that a type needs is for
+// package plan, which knows the type.
 func (s *section) options() Options {
 	var o Options
 	encoded := false

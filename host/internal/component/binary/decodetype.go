@@ -20,6 +20,8 @@ var laterTypes = map[byte][2]string{
 	0x66: {"a stream", WayOutAsync},
 }
 
+// defType reads a type. The bytes are signed LEB128 in the format, and all of one byte. What is later than this version
+// of the format is refused by its name.
 func (s *section) defType() DefType {
 	switch b := s.Byte(); b {
 	case opResource:
@@ -74,6 +76,7 @@ func (s *section) defType() DefType {
 	return ValType{Prim: Bool}
 }
 
+// unknownType tells what is too new from what is wrong.
 func (s *section) unknownType(b byte) {
 	if later, ok := laterTypes[b]; ok {
 		s.refuse(later[0], later[1])
@@ -150,6 +153,7 @@ func (s *section) valType() ValType {
 	return ValType{Prim: Bool}
 }
 
+// maybe reads a type that may be missing: nil.
 func (s *section) maybe() *ValType {
 	if s.choice("a type that may be missing", 1) == 0 {
 		return nil
@@ -158,6 +162,8 @@ func (s *section) maybe() *ValType {
 	return &t
 }
 
+// resource reads the definition of a resource. It is represented by a core value, of which the format has i32 alone for
+// now.
 func (s *section) resource() Resource {
 	if rep := s.Byte(); s.Err == nil && rep != byte(I32) {
 		if rep == byte(I64) {
@@ -205,6 +211,8 @@ func (s *section) scopeType(component bool) ScopeType {
 	return t
 }
 
+// declaration reads one line of the type of a component or instance. An instance's type has no imports. A resource
+// cannot be defined there: only a component that runs can.
 func (s *section) declaration(component bool) Declaration {
 	switch b := s.Byte(); {
 	case b == 0x00:
@@ -234,6 +242,7 @@ func (s *section) declaration(component bool) Declaration {
 	}
 }
 
+// coreType reads a type of core functions or modules.
 func (s *section) coreType() CoreType {
 	switch b := s.Byte(); b {
 	case opCoreFunc:
@@ -257,6 +266,8 @@ func (s *section) coreFunc() CoreFuncType {
 // coreValType reads a core value type, among them vectors and references, which modules have among themselves.
 func (s *section) coreValType() CoreValType { return CoreValType(s.ValueType()) }
 
+// coreDeclaration reads one line of the type of a module. It counts against the bound on definitions, since a type may
+// have many.
 func (s *section) coreDeclaration() CoreDeclaration {
 	s.decoder.left--
 	switch b := s.Byte(); b {
@@ -302,6 +313,8 @@ func (s *section) coreExtern() CoreExternType {
 	}
 }
 
+// limits reads those of a memory or a table. The flags are 1 for a maximum, 2 for a shared memory, 4 for 64 bits; what
+// is not supported is refused where it is used.
 func (s *section) limits() Limits {
 	b := s.choice("limits", 7)
 	l := Limits{Bounded: b&1 != 0, Shared: b&2 != 0, Wide: b&4 != 0}

@@ -75,6 +75,9 @@ const (
 	headSection    = "wit-component-encoding"
 )
 
+// world reads what tools for core modules leave in a custom section, so that another tool can make a component of the
+// module: a component that has types alone. Older tools write a head before it, newer ones put the head into a section
+// within.
 func (d *decoder) world(c Custom) (World, error) {
 	where := lattice.Printable(c.Name)
 	w, file := World{}, c.Data

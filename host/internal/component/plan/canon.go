@@ -11,6 +11,8 @@ import (
 // maxBuiltins bounds the functions of the canonical ABI in a plan. JavaScript components have about a hundred.
 const maxBuiltins = 20_000
 
+// canon adds a canonical function. Those of a resource that make one or look into it belong to the component that
+// defines it; any component that has a handle may drop it.
 func (p *planner) canon(s *scope, d binary.Canon) error {
 	switch d.Kind {
 	case binary.Lift:
@@ -43,6 +45,8 @@ func (p *planner) canon(s *scope, d binary.Canon) error {
 	return p.builtin(s, b)
 }
 
+// lift makes a component's function of a core one. The core function must have the very signature that CanonicalABI.md
+// flattens the type to, and the options that the type needs, such as a memory for text.
 func (p *planner) lift(s *scope, d binary.Canon) error {
 	v, err := at(s.types, d.Type, binary.Types)
 	if err != nil {
@@ -66,6 +70,7 @@ func (p *planner) lift(s *scope, d binary.Canon) error {
 	return nil
 }
 
+// lower makes a core function of a component's one. An import that is lowered is used: the host has to serve it.
 func (p *planner) lower(s *scope, d binary.Canon) error {
 	f, err := at(s.funcs, d.Func, binary.Func)
 	if err != nil {
@@ -84,6 +89,8 @@ func (p *planner) lower(s *scope, d binary.Canon) error {
 	return p.builtin(s, b)
 }
 
+// builtin gives a canonical function a number in the plan and an index in the component. Their number is bounded, since
+// each becomes a function of the host.
 func (p *planner) builtin(s *scope, b Builtin) error {
 	if len(p.plan.Builtins) >= maxBuiltins {
 		return wasmbin.Bad("more than %d canonical functions", maxBuiltins)

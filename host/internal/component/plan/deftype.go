@@ -36,6 +36,8 @@ func (p *planner) judgeType(t *scopeType) error {
 	})
 }
 
+// resource makes a new type each time the definition is reached: each instance of a component has resources of its own,
+// and handles of one are none of the other.
 func (p *planner) resource(s *scope, d binary.Resource) (*resource, error) {
 	r := Resource{Type: &types.Resource{Owner: s.instance, Destructor: d.Destructor != nil}}
 	if d.Destructor != nil {
@@ -49,6 +51,7 @@ func (p *planner) resource(s *scope, d binary.Resource) (*resource, error) {
 	return &resource{r.Type}, nil
 }
 
+// funcType makes the type of a function. A borrowed handle ends with the call, so no result can have one.
 func (p *planner) funcType(s *scope, d binary.FuncType) (*types.Func, error) {
 	params := make([]types.Field, len(d.Params))
 	for i, param := range d.Params {
@@ -140,6 +143,7 @@ func (s *scope) variant(k types.Kind, cases []binary.Case) (*types.Type, error) 
 	return types.NewVariant(k, all)
 }
 
+// handle makes the type of a handle that is owned or borrowed.
 func (p *planner) handle(s *scope, k types.Kind, n uint32) (*types.Type, error) {
 	t, err := at(s.types, n, binary.Types)
 	if err != nil {
@@ -159,6 +163,7 @@ var primitives = map[binary.Prim]types.Kind{binary.Bool: types.Bool, binary.S8: 
 	binary.U16: types.U16, binary.S32: types.S32, binary.U32: types.U32, binary.S64: types.S64, binary.U64: types.U64,
 	binary.Float: types.Float, binary.Double: types.Double, binary.Char: types.Char, binary.String: types.String}
 
+// valType finds the type of a value: a primitive one, or the one under an index.
 func (s *scope) valType(v binary.ValType) (*types.Type, error) {
 	if v.Prim != 0 {
 		return types.Primitive(primitives[v.Prim]), nil

@@ -150,6 +150,8 @@ func (p *planner) step() error {
 	return nil
 }
 
+// define carries out one definition: it adds to the index spaces of s what the definition says, and to the plan what
+// has to be done when an instance is made. args are what the component is instantiated with, result what it exports.
 func (p *planner) define(s *scope, d binary.Definition, args map[string]item, result *instance) (err error) {
 	switch d := d.(type) {
 	case binary.CoreModule:
@@ -298,6 +300,8 @@ func mismatch(want, have wasmbin.Extern) string {
 	return ""
 }
 
+// instance instantiates a component with the given arguments, or puts an instance together. The planner runs the nested
+// component's definitions each time, as each instance has its own.
 func (p *planner) instance(s *scope, d binary.Instance) (*instance, error) {
 	result, bag := &instance{}, namespace{anonymous: true}
 	given := map[string]item{}
@@ -331,6 +335,7 @@ func (p *planner) instance(s *scope, d binary.Instance) (*instance, error) {
 	return result, p.instantiate(c, given, result)
 }
 
+// alias adds something that is known already to an index space.
 func (p *planner) alias(s *scope, d binary.Alias) error {
 	switch d.Kind {
 	case binary.AliasCoreExport:
