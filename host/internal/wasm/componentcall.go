@@ -34,7 +34,11 @@ func (i *Instance) runComponent(ctx context.Context, op string, f func(context.C
 }
 
 // ended returns how the guest has ended itself in the call in progress, nil when it has not.
-func (i *Instance) ended() (exit *face.Exit) {
+func (i *Instance) ended() *face.Exit {
+	if i.parts.failed == nil {
+		return nil
+	}
+	var exit *face.Exit
 	_ = errors.As(i.parts.failed, &exit)
 	return exit
 }

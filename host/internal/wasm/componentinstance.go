@@ -316,6 +316,9 @@ func (i *Instance) cross(ctx context.Context, s *side, forward bool) *crossing {
 func (c *crossing) leave() {
 	c.room.end()
 	c.call.Forget()
+	if c.room.forward { // what was lifted are parameters
+		c.lifter.Forget()
+	}
 	c.instance.parts.level--
 }
 
@@ -461,7 +464,6 @@ func (i *Instance) lowered(ctx context.Context, n int, b *plan.Builtin, stack []
 	}
 	c := i.cross(ctx, from, true)
 	defer c.leave()
-	defer c.lifter.Forget()
 	have := i.template.module.component.provided[n] // nil: another guest has it
 	c.lifter.Forward, c.lifter.Lend = f.Lift != nil, have != nil && have.Lent
 	c.lifter.Brief = have == nil || have.Lent

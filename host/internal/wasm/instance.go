@@ -55,6 +55,7 @@ type Instance struct {
 	stack    [2]uint64
 	parts    *composite // of a component; nil: it is a module
 	giving   *answer    // that a component is giving; nil: none
+	called   string     // op of the last call
 }
 
 // core is a core instance: a module has one, a component one for each step of its plan.
@@ -221,9 +222,9 @@ func (i *Instance) openCore(ctx context.Context, m *Module) error {
 //   - lattice.ErrInternal: the host's own code panicked in a host call.
 //   - lattice.ErrUnavailable: the instance is broken or closed already.
 func (i *Instance) Call(ctx context.Context, operation string, payload []byte) ([]byte, error) {
-	op := "call " + operation
 	i.use.Lock()
 	defer i.use.Unlock()
+	op := i.op(operation)
 	if i.closed || i.broken.Load() {
 		return nil, unavailable("the instance is closed or broken")
 	}
@@ -256,6 +257,18 @@ func (i *Instance) Call(ctx context.Context, operation string, payload []byte) (
 		detail = "the guest reported an error without a text"
 	}
 	return nil, &lattice.Error{Code: lattice.ErrGuest, Op: op, Detail: detail}
+}
+
+// op is what an error calls an operation. use is held.
+func (i *Instance) op(operation string) string {
+	const call, most = "call ", 256
+	if len(operation) > most {
+		return call + operation
+	}
+	if len(i.called) != len(call)+len(operation) || i.called[len(call):] != operation {
+		i.called = call + operation
+	}
+	return i.called
 }
 
 // run runs guest code under the watch and turns what the engine returns into an error of ours. use is held. After an

@@ -52,8 +52,10 @@ func (p *places[T]) box(like any, v T) any {
 }
 
 func (p *places[T]) reset() {
-	clear(p.all[:p.used])
-	p.used = 0
+	if p.used > 0 {
+		clear(p.all[:p.used])
+		p.used = 0
+	}
 }
 
 // boxAt makes an interface as Go does, of the type that like has and of where its value is.

@@ -49,8 +49,10 @@ func (c *Call) End() error {
 
 // Forget makes the Call that of another call, whatever became of this one.
 func (c *Call) Forget() {
-	clear(c.lent)
-	c.lent, c.borrows = c.lent[:0], 0
+	if c.borrows = 0; len(c.lent) > 0 {
+		clear(c.lent)
+		c.lent = c.lent[:0]
+	}
 }
 
 // Len is how many handles there are.

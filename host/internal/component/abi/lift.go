@@ -72,8 +72,10 @@ func (l *Lifter) at(ptr uint32, t *types.Type, what string) any {
 
 // Forget lets go of what has been lifted.
 func (l *Lifter) Forget() {
-	clear(l.room)
-	l.room = l.room[:0]
+	if len(l.room) > 0 {
+		clear(l.room)
+		l.room = l.room[:0]
+	}
 	l.boxes.Reset()
 }
 
