@@ -31,17 +31,18 @@ func HandleHealth(fn func() error) {
 // Call invokes an operation of another actor, named by its public key ("M...") or its call alias ("shop/cart"), and
 // returns its answer. A failure is a *lattice.Error with the text that the host or the other actor gave.
 func Call(target, operation string, payload []byte) ([]byte, error) {
-	return guest.Call("", target, operation, payload)
+	return guest.Call(guest.Request{Namespace: target, Operation: operation, Payload: payload})
 }
 
 // CallProvider invokes an operation of the provider that a link binds to a contract such as "wasmcloud:keyvalue"; link
 // may be empty for the default one. Contracts with a client of their own, such as package keyvalue, need no call of
 // this. A failure is a *lattice.Error with the text that the host or the provider gave.
-func CallProvider(contract string, link lattice.LinkName, operation string, payload []byte) ([]byte, error) {
+func CallProvider(contract lattice.ContractID, link lattice.LinkName, operation string,
+	payload []byte) ([]byte, error) {
 	if link == "" {
 		link = lattice.DefaultLink
 	}
-	return guest.Call(string(link), contract, operation, payload)
+	return guest.Call(guest.Request{Link: link, Namespace: string(contract), Operation: operation, Payload: payload})
 }
 
 // Console writes diagnostic text to the host. It needs no claim; prefer package log, which has levels.

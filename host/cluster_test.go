@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
@@ -121,7 +122,7 @@ func TestProviderLife(t *testing.T) {
 	key := latticetest.NewKey(t, 'M')
 	id := actorID(key)
 	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "guest",
-		Caps: []string{"acme:thing"}}), MaxInstances: 2})
+		Caps: []lattice.ContractID{"acme:thing"}}), MaxInstances: 2})
 
 	ev := r.events(event.NameProviderStarted, event.NameProviderStopped, event.NameProviderStartFailed,
 		event.NameHealthCheckPassed)
@@ -362,7 +363,7 @@ func TestRelink(t *testing.T) {
 	h := r.host(withProvider)
 	key := latticetest.NewKey(t, 'M')
 	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "guest",
-		Caps: []string{"acme:thing"}}), MaxInstances: 1})
+		Caps: []lattice.ContractID{"acme:thing"}}), MaxInstances: 1})
 	ev := r.events(event.NameProviderStarted)
 	if err := r.control.StartProvider(context.Background(), control.StartProviderRequest{ProviderRef: "thing",
 		LinkName: "default", HostID: h.ID()}); err != nil {

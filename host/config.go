@@ -28,10 +28,10 @@ const Version = "0.82.0"
 
 // Config configures a Host. Start from DefaultConfig; HostKey, Cluster, NATS and Logger have no default.
 type Config struct {
-	Lattice lattice.Name    // default "default"
-	HostKey signing.KeyPair // "N" key: the identity of this host
-	Cluster signing.KeyPair // "C" key: signs invocations; always trusted
-	Issuers []string        // further "C" public keys that are trusted
+	Lattice lattice.Name        // default "default"
+	HostKey signing.KeyPair     // "N" key: the identity of this host
+	Cluster signing.KeyPair     // "C" key: signs invocations; always trusted
+	Issuers []lattice.ClusterID // further "C" public keys that are trusted
 	// Keys reads Cluster and Issuers again from where they are kept, for Host.Reload. Nil: they stay until the host
 	// ends.
 	Keys func() (Keys, error)
@@ -134,7 +134,7 @@ type Storage struct {
 type Builtin struct {
 	ID         lattice.ProviderID
 	Name       string
-	ContractID string
+	ContractID lattice.ContractID
 	Version    string
 	Revision   int32
 	Path       string // executable

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"go.uber.org/goleak"
+
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/latticetest/long"
@@ -25,7 +27,6 @@ import (
 	"github.com/weftlattice/weft/lattice/signing"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
-	"go.uber.org/goleak"
 )
 
 // guests build the test actor's modules, unsigned, by version, once.
@@ -214,7 +215,7 @@ func TestActorLife(t *testing.T) {
 	r := newRig(t)
 	h := r.host(func(c *host.Config) { c.Labels = map[string]string{"zone": "edge"} })
 	key := latticetest.NewKey(t, 'M')
-	ref := r.module("1", key, signing.ActorClaims{Name: "guest", Caps: []string{"wasmcloud:builtin:logging",
+	ref := r.module("1", key, signing.ActorClaims{Name: "guest", Caps: []lattice.ContractID{"wasmcloud:builtin:logging",
 		"wasmcloud:builtin:numbergen"}})
 	ctx := context.Background()
 
@@ -401,7 +402,7 @@ func TestCapabilities(t *testing.T) {
 	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", plain, signing.ActorClaims{Name: "plain"}),
 		MaxInstances: 1})
 	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", granted, signing.ActorClaims{Name: "granted",
-		Caps: []string{"acme:thing"}}), MaxInstances: 1})
+		Caps: []lattice.ContractID{"acme:thing"}}), MaxInstances: 1})
 	for _, c := range []struct {
 		who     signing.KeyPair
 		op, arg string

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/internal/latticetest"
@@ -103,7 +104,7 @@ func TestInsideProvider(t *testing.T) {
 	key := latticetest.NewKey(t, 'M')
 	actor := actorID(key)
 	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "guest",
-		Caps: []string{"acme:thing"}}), MaxInstances: 2})
+		Caps: []lattice.ContractID{"acme:thing"}}), MaxInstances: 2})
 	ev := r.events(event.NameProviderStarted, event.NameProviderStopped, event.NameProviderStartFailed,
 		event.NameProviderRestarting)
 	if err := r.control.StartProvider(ctx, control.StartProviderRequest{ProviderRef: "thing", LinkName: "default",

@@ -11,6 +11,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/providers"
 	"github.com/weftlattice/weft/host/internal/state"
 	"github.com/weftlattice/weft/internal/natsconn"
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 )
 
@@ -21,7 +22,7 @@ type inventory struct {
 	domain    *state.Domain
 	made      func() *time.Time // the bucket of the lattice's state
 	keys      func() *Keys
-	issuers   func() []string // the cluster keys that are trusted
+	issuers   func() []lattice.ClusterID // the cluster keys that are trusted
 	actors    *actors.Actors
 	providers *providers.Providers
 }
@@ -29,7 +30,7 @@ type inventory struct {
 // all is all that runs here, in a stable order.
 func (i *inventory) all() control.HostInventory {
 	up := i.node.Uptime()
-	inv := control.HostInventory{HostID: i.node.ID, Issuer: i.keys().Cluster.Public(), FriendlyName: i.node.Name,
+	inv := control.HostInventory{HostID: i.node.ID, Issuer: i.keys().Cluster.ClusterID(), FriendlyName: i.node.Name,
 		Labels:  i.node.Labels(),
 		Version: Version, UptimeHuman: humanDuration(up), UptimeSeconds: uint64(up.Seconds()),
 		CarriesNATS: i.cfg.CarriesNATS,
@@ -53,7 +54,7 @@ func (i *inventory) host() control.Host {
 	if i.node.Draining() {
 		state = control.StateDraining
 	}
-	return control.Host{ID: i.node.ID, Issuer: i.keys().Cluster.Public(), Labels: i.node.Labels(),
+	return control.Host{ID: i.node.ID, Issuer: i.keys().Cluster.ClusterID(), Labels: i.node.Labels(),
 		FriendlyName:  i.node.Name,
 		UptimeSeconds: uint64(up.Seconds()), UptimeHuman: humanDuration(up), Version: Version,
 		ClusterIssuers: i.issuers(), JSDomain: i.cfg.JSDomain, CtlHost: addr, RPCHost: addr, ProvRPCHost: addr,

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
 	"github.com/weftlattice/weft/host"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/lattice"
@@ -83,13 +84,13 @@ func TestPolicyService(t *testing.T) {
 	})
 	key, other := latticetest.NewKey(t, 'M'), latticetest.NewKey(t, 'M')
 	id := actorID(key)
-	ref := r.module("1", key, signing.ActorClaims{Name: "guest", Caps: []string{"acme:thing"}})
+	ref := r.module("1", key, signing.ActorClaims{Name: "guest", Caps: []lattice.ContractID{"acme:thing"}})
 
 	// Permitted, with all that the dialect tells.
 	r.start(h, control.ScaleActorRequest{ActorRef: ref, MaxInstances: 1})
 	if got := j.requests(policy.StartActor); len(got) != 1 || got[0].Target.PublicKey != string(id) ||
-		got[0].Target.Issuer != r.account.Public() ||
-		got[0].Host.PublicKey != string(h.ID()) || got[0].Host.LatticeID != string(r.env.Lattice) ||
+		got[0].Target.Issuer != r.account.AccountID() ||
+		got[0].Host.PublicKey != h.ID() || got[0].Host.LatticeID != r.env.Lattice ||
 		got[0].Host.Labels["zone"] != "edge" ||
 		len(got[0].Host.ClusterIssuers) != 1 || got[0].Source.PublicKey != "" {
 		t.Errorf("start_actor asked %+v", got)
@@ -98,7 +99,7 @@ func TestPolicyService(t *testing.T) {
 		r.wantCall(id, "Test.Echo", "x", "x")
 	}
 	calls := j.requests(policy.PerformInvocation)
-	if len(calls) != 1 || calls[0].Source.PublicKey != string(id) || calls[0].Source.Issuer != r.account.Public() ||
+	if len(calls) != 1 || calls[0].Source.PublicKey != string(id) || calls[0].Source.Issuer != r.account.AccountID() ||
 		calls[0].Source.Capabilities[0] != "acme:thing" {
 		t.Fatalf("perform_invocation asked %+v, want once", calls)
 	}
@@ -192,7 +193,7 @@ rules:
 	ctx := context.Background()
 	key := latticetest.NewKey(t, 'M')
 	id := actorID(key)
-	caps := []string{"acme:thing"}
+	caps := []lattice.ContractID{"acme:thing"}
 	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key,
 		signing.ActorClaims{Name: "guest", Caps: caps, Revision: 1}), MaxInstances: 1})
 	r.wantCall(id, "Test.Echo", "x", "x")

@@ -21,13 +21,13 @@ import (
 
 // Keys are the cluster keys of a host.
 type Keys struct {
-	Cluster signing.KeyPair // signs invocations; always trusted
-	Issuers []string        // further "C" public keys that are trusted
+	Cluster signing.KeyPair     // signs invocations; always trusted
+	Issuers []lattice.ClusterID // further "C" public keys that are trusted
 }
 
 // trusted are the public keys of all that calls may be signed with.
-func (k Keys) trusted() []string {
-	all := []string{k.Cluster.Public()}
+func (k Keys) trusted() []lattice.ClusterID {
+	all := []lattice.ClusterID{k.Cluster.ClusterID()}
 	for _, i := range k.Issuers {
 		if !slices.Contains(all, i) {
 			all = append(all, i)
@@ -112,7 +112,7 @@ func (r *renewal) renew(ctx context.Context) (control.Reloaded, error) {
 	if err != nil {
 		r.log.Warn("not everything could be reloaded", lattice.LogErr, err)
 	}
-	return control.Reloaded{Accepted: true, Issuer: next.Cluster.Public(), ClusterIssuers: next.trusted(),
+	return control.Reloaded{Accepted: true, Issuer: next.Cluster.ClusterID(), ClusterIssuers: next.trusted(),
 		Changed: changed}, err
 }
 
@@ -140,7 +140,7 @@ func (r *renewal) takeKeys(next Keys) (changed []string) {
 	r.keys.Store(&next)
 	for _, i := range after {
 		if !slices.Contains(before, i) {
-			changed = append(changed, "trusts cluster key "+i)
+			changed = append(changed, "trusts cluster key "+string(i))
 		}
 	}
 	if now.Cluster.Public() != next.Cluster.Public() {
@@ -148,7 +148,7 @@ func (r *renewal) takeKeys(next Keys) (changed []string) {
 	}
 	for _, i := range before {
 		if !slices.Contains(after, i) {
-			changed = append(changed, "no longer trusts cluster key "+i)
+			changed = append(changed, "no longer trusts cluster key "+string(i))
 		}
 	}
 	return changed

@@ -92,7 +92,7 @@ func TestHostEndsThoughAGuestDoesNot(t *testing.T) {
 	<-h.Ready()
 	key := latticetest.NewKey(t, 'M')
 	r.start(h, control.ScaleActorRequest{ActorRef: r.module("1", key, signing.ActorClaims{Name: "writer",
-		Caps: []string{"wasmcloud:builtin:logging"}}), MaxInstances: 1})
+		Caps: []lattice.ContractID{"wasmcloud:builtin:logging"}}), MaxInstances: 1})
 	call := make(chan error, 1)
 	go func() {
 		_, err := r.call(actorID(key), "Test.Log", log.line)

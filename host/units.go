@@ -287,7 +287,7 @@ func (h *Host) commandsConfig(inv *inventory) commands.Config {
 
 // asker is this host as it is told to those that decide what may be started and called.
 func (h *Host) asker() policy.Host {
-	return policy.Host{ID: string(h.node.ID), Cluster: h.keys.Load().Cluster.Public(), Lattice: string(h.cfg.Lattice),
+	return policy.Host{ID: h.node.ID, Cluster: h.keys.Load().Cluster.ClusterID(), Lattice: h.cfg.Lattice,
 		Labels:  h.node.Labels(),
 		Issuers: h.peer.Verifier.Issuers()}
 }

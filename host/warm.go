@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
@@ -51,7 +52,7 @@ func World(file []byte) (string, error) {
 
 // Contracts are those that a component, signed or not, needs for what it calls and for how it is called, sorted. They
 // are empty for one that needs none, and nil for a module, whose imports do not tell.
-func Contracts(file []byte) ([]string, error) {
+func Contracts(file []byte) ([]lattice.ContractID, error) {
 	code, err := signing.WithoutToken(file)
 	if err != nil {
 		return nil, err
@@ -74,8 +75,8 @@ type Interface struct {
 	Export bool   `json:"export,omitempty"` // the component serves it
 	// By is who serves an import or calls an export: "host", "contract" (a provider of it, through a link), "actor"
 	// (another one, through a link), or "nobody". An interface of types alone is served by the host, whatever it is.
-	By       string `json:"by"`
-	Contract string `json:"contract,omitempty"` // of "contract" and "actor": what a link is for
+	By       string             `json:"by"`
+	Contract lattice.ContractID `json:"contract,omitempty"` // of "contract" and "actor": what a link is for
 	// functions that nobody serves, with their types where these are wrong
 	Missing []string `json:"missing,omitempty"`
 	Hint    string   `json:"hint,omitempty"` // what to do about Missing

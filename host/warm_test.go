@@ -83,7 +83,8 @@ func TestContractsOfAComponent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := host.Contracts(hello); err != nil || !slices.Equal(got, []string{"wasmcloud:httpserver"}) {
+	if got, err := host.Contracts(hello); err != nil ||
+		!slices.Equal(got, []lattice.ContractID{"wasmcloud:httpserver"}) {
 		t.Errorf("%q, %v", got, err)
 	}
 	if got, err := host.Contracts(guest(t, "1")); err != nil || got != nil {

@@ -37,6 +37,10 @@ type LinkName string
 // DefaultLink is the link name used when none is given.
 const DefaultLink LinkName = "default"
 
+// ContractID names what a provider serves, the claims of an actor grant, and a link is for: "wasmcloud:keyvalue". Where
+// an actor serves a link it is an interface of the component model without its version: "acme:edge/filter".
+type ContractID string
+
 // ParseHostID reads a host's public key. A malformed key is ErrInvalid.
 func ParseHostID(s string) (HostID, error) { return HostID(s), HostID(s).Check() }
 
@@ -83,6 +87,50 @@ func (n LinkName) OrDefault() LinkName {
 
 // Check reports what is no link name, as ErrInvalid. The empty name is none.
 func (n LinkName) Check() error { return checkToken(string(n), "link name") }
+
+// Check reports what cannot name a contract, as ErrInvalid: the empty text, more than 256 bytes, and all but printable
+// ASCII without spaces.
+func (c ContractID) Check() error {
+	ok := c != "" && len(c) <= 256
+	for i := 0; ok && i < len(c); i++ {
+		ok = c[i] > ' ' && c[i] <= '~'
+	}
+	if ok {
+		return nil
+	}
+	return &Error{Code: ErrInvalid, Op: "parse contract id", Entity: Printable(c),
+		Detail: "want a name like wasmcloud:keyvalue"}
+}
+
+// IsBuiltin reports whether the host itself serves the contract, as wasmcloud:builtin:logging. It needs no link.
+func (c ContractID) IsBuiltin() bool { return strings.HasPrefix(string(c), "wasmcloud:builtin:") }
+
+// IsInterface reports whether the contract is an interface of the component model without a version.
+func (c ContractID) IsInterface() bool {
+	namespace, rest, ok := strings.Cut(string(c), ":")
+	name, face, two := strings.Cut(rest, "/")
+	return ok && two && isLabel(namespace) && isLabel(name) && isLabel(face)
+}
+
+// isLabel reports whether s is of letters, digits and hyphens, and begins with a letter.
+func isLabel(s string) bool {
+	for i, c := range []byte(s) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (i == 0 || c != '-' && (c < '0' || c > '9')) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// Texts are ids as plain text, for what joins or prints text.
+func Texts[S ~string](ids []S) []string {
+	all := make([]string, len(ids))
+	for i, id := range ids {
+		all[i] = string(id)
+	}
+	return all
+}
 
 // IsKey reports whether s has the form of a public nkey whose kind is the given letter.
 func IsKey(s string, kind byte) bool {

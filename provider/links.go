@@ -138,7 +138,7 @@ func unlinked(actor lattice.ActorID) error {
 
 // target returns the contract under which an actor is linked and the way that calls to it take, also while its link is
 // being put.
-func (t *table) target(actor lattice.ActorID) (contract string, route wire.Route, ok bool) {
+func (t *table) target(actor lattice.ActorID) (contract lattice.ContractID, route wire.Route, ok bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	if g := t.grants[actor]; g != nil {

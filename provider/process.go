@@ -137,8 +137,8 @@ func newProcess(ctx context.Context, opts Options, hd wire.HostData, log *slog.L
 }
 
 // trusted are the public keys of all that calls may be signed with.
-func trusted(cluster signing.KeyPair, hd wire.HostData) []string {
-	return append([]string{cluster.Public()}, hd.ClusterIssuers...)
+func trusted(cluster signing.KeyPair, hd wire.HostData) []lattice.ClusterID {
+	return append([]lattice.ClusterID{cluster.ClusterID()}, hd.ClusterIssuers...)
 }
 
 func (p *process) identify(hd wire.HostData) (cluster signing.KeyPair, err error) {

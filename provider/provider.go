@@ -15,10 +15,10 @@ import (
 
 // Info is what a provider says of itself.
 type Info struct {
-	Name        string // short and lower case: "keyvalue-redis"; names it in logs and metrics
-	Contract    string // contract id: "wasmcloud:keyvalue"
-	Version     string // semantic version
-	Description string // one line
+	Name        string             // short and lower case: "keyvalue-redis"; names it in logs and metrics
+	Contract    lattice.ContractID // contract id: "wasmcloud:keyvalue"
+	Version     string             // semantic version
+	Description string             // one line
 	// Operations are those that actors may call, "Service.Method". Others are refused with lattice.ErrNotFound before
 	// Handle sees them. Empty for a provider that only calls actors.
 	Operations []string
@@ -74,7 +74,7 @@ type LinkChecker interface {
 type Link struct {
 	Actor    lattice.ActorID
 	Name     lattice.LinkName
-	Contract string
+	Contract lattice.ContractID
 	Values   Values
 }
 

@@ -37,11 +37,11 @@ func TestReloadClusterKey(t *testing.T) {
 	// The actor tells by whom the provider's calls to it are signed.
 	var signer atomic.Value
 	actors := rpc.NewServer(p.NC, rpc.ServerConfig{Lattice: p.Lattice.Name,
-		Verifier: signing.NewVerifier(before.Public(), after.Public()), Logger: p.Lattice.Logger})
+		Verifier: signing.NewVerifier(before.ClusterID(), after.ClusterID()), Logger: p.Lattice.Logger})
 	defer func() { _ = actors.Close(context.Background()) }()
 	subj := subject.Actor(p.Lattice.Name, actor)
-	only := map[string]*signing.Verifier{"before": signing.NewVerifier(before.Public()),
-		"after": signing.NewVerifier(after.Public())}
+	only := map[string]*signing.Verifier{"before": signing.NewVerifier(before.ClusterID()),
+		"after": signing.NewVerifier(after.ClusterID())}
 	if _, err := actors.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: subj, Queue: subj,
 		Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) {
 			for name, verifier := range only {
@@ -85,7 +85,7 @@ func TestReloadClusterKey(t *testing.T) {
 	if err := callAs(p, actor, after); lattice.CodeOf(err) != lattice.ErrUnknownIssuer || signedBy() != "before" {
 		t.Errorf("at first: %v, signed by %v", err, signedBy())
 	}
-	hd.ClusterIssuers = []string{before.Public(), after.Public()}
+	hd.ClusterIssuers = []lattice.ClusterID{before.ClusterID(), after.ClusterID()}
 	if answer := p.Tell(hd); answer != wire.ReloadedLine || callAs(p, actor, after) != nil ||
 		callAs(p, actor, before) != nil || signedBy() != "before" {
 		t.Errorf("both trusted: %s, signed by %v", answer, signedBy())
@@ -97,7 +97,7 @@ func TestReloadClusterKey(t *testing.T) {
 	}
 	close(done)
 	load.Wait()
-	hd.ClusterIssuers = []string{after.Public()}
+	hd.ClusterIssuers = []lattice.ClusterID{after.ClusterID()}
 	if answer := p.Tell(hd); answer != wire.ReloadedLine {
 		t.Error(answer)
 	}
@@ -117,7 +117,7 @@ func TestReloadRefused(t *testing.T) {
 	p.PutLink(actor, v("x"))
 	for name, change := range map[string]func(*wire.HostData){
 		"a seed that is none":    func(hd *wire.HostData) { hd.InvocationSeed = "SC" },
-		"an issuer that is none": func(hd *wire.HostData) { hd.ClusterIssuers = []string{"C"} },
+		"an issuer that is none": func(hd *wire.HostData) { hd.ClusterIssuers = []lattice.ClusterID{"C"} },
 		"another provider":       func(hd *wire.HostData) { hd.ProviderKey = p.Lattice.ProviderID(t) },
 		"NATS elsewhere":         func(hd *wire.HostData) { hd.LatticeRPCURL = "nats://127.0.0.1:1" },
 		"another kind of login":  func(hd *wire.HostData) { hd.LatticeRPCUserSeed = latticetest.NewKey(t, 'U').Seed() },

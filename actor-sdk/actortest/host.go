@@ -26,14 +26,20 @@ type Host struct {
 	t testing.TB
 
 	mu        sync.Mutex
-	now       time.Time          // guarded by mu
-	rng       *rand.Rand         // guarded by mu
-	logs      []logging.Entry    // guarded by mu
-	console   []string           // guarded by mu
-	stores    map[string]*Store  // by link; guarded by mu
-	actors    map[string]Func    // by key or alias; guarded by mu
-	providers map[[2]string]Func // by contract and link; guarded by mu
-	calls     []string           // guarded by mu
+	now       time.Time                   // guarded by mu
+	rng       *rand.Rand                  // guarded by mu
+	logs      []logging.Entry             // guarded by mu
+	console   []string                    // guarded by mu
+	stores    map[lattice.LinkName]*Store // guarded by mu
+	actors    map[string]Func             // by key or alias; guarded by mu
+	providers map[provided]Func           // guarded by mu
+	calls     []string                    // guarded by mu
+}
+
+// provided is what a test gives the actor over a link.
+type provided struct {
+	contract lattice.ContractID
+	link     lattice.LinkName
 }
 
 // New returns a host whose stores are empty, whose clock shows 2000-01-01 00:00 UTC, and whose random numbers are the
@@ -43,9 +49,9 @@ func New(t testing.TB) *Host {
 		t:         t,
 		now:       time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC),
 		rng:       rand.New(rand.NewPCG(1, 2)),
-		stores:    map[string]*Store{},
+		stores:    map[lattice.LinkName]*Store{},
 		actors:    map[string]Func{},
-		providers: map[[2]string]Func{},
+		providers: map[provided]Func{},
 	}
 }
 
@@ -58,13 +64,13 @@ func (h *Host) Actor(target string, fn Func) {
 
 // Provider makes fn answer calls to a contract over a link ("" is the default one), also in the place of what the host
 // offers itself: to try how the actor bears a broken store, return errors.
-func (h *Host) Provider(contract string, link lattice.LinkName, fn Func) {
+func (h *Host) Provider(contract lattice.ContractID, link lattice.LinkName, fn Func) {
 	if link == "" {
 		link = lattice.DefaultLink
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.providers[[2]string{contract, string(link)}] = fn
+	h.providers[provided{contract, link}] = fn
 }
 
 // Store returns the key-value store behind the default link.
@@ -74,10 +80,10 @@ func (h *Host) Store() *Store { return h.StoreOf(lattice.DefaultLink) }
 func (h *Host) StoreOf(link lattice.LinkName) *Store {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := h.stores[string(link)]
+	s := h.stores[link]
 	if s == nil {
 		s = newStore(h.Now)
-		h.stores[string(link)] = s
+		h.stores[link] = s
 	}
 	return s
 }
@@ -145,35 +151,34 @@ func (l link) Console(text string) {
 	l.h.console = append(l.h.console, text)
 }
 
-func (l link) Call(binding, namespace, operation string, payload []byte) ([]byte, error) {
-	h := l.h
-	to := namespace
-	if binding != "" {
-		to += "/" + binding
+func (l link) Call(r guest.Request) ([]byte, error) {
+	h, to, contract := l.h, r.Namespace, lattice.ContractID(r.Namespace)
+	if r.Link != "" {
+		to = fmt.Sprintf("%s/%s", to, r.Link)
 	}
 	h.mu.Lock()
-	h.calls = append(h.calls, to+" "+operation)
-	fn := h.providers[[2]string{namespace, binding}]
+	h.calls = append(h.calls, to+" "+r.Operation)
+	fn := h.providers[provided{contract, r.Link}]
 	if fn == nil {
-		fn = h.actors[namespace]
+		fn = h.actors[r.Namespace]
 	}
 	h.mu.Unlock()
 	if fn != nil {
-		return fn(operation, slices.Clone(payload))
+		return fn(r.Operation, slices.Clone(r.Payload))
 	}
-	switch namespace {
+	switch contract {
 	case logging.ID:
-		return nil, h.writeLog(operation, payload)
+		return nil, h.writeLog(r.Operation, r.Payload)
 	case numbergen.ID:
-		return h.random(operation, payload)
+		return h.random(r.Operation, r.Payload)
 	case keyvalue.ID:
-		return h.StoreOf(lattice.LinkName(binding)).Call(operation, payload)
+		return h.StoreOf(r.Link).Call(r.Operation, r.Payload)
 	}
-	if strings.Contains(namespace, ":") {
+	if strings.Contains(r.Namespace, ":") {
 		return nil, &lattice.Error{Code: lattice.ErrUnlinked,
-			Detail: fmt.Sprintf("%s on %s; the test may give one with Provider", namespace, binding)}
+			Detail: fmt.Sprintf("%s on %s; the test may give one with Provider", r.Namespace, r.Link)}
 	}
-	return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: namespace,
+	return nil, &lattice.Error{Code: lattice.ErrNoResponders, Op: "call", Entity: r.Namespace,
 		Detail: "the test may give this actor with Actor"}
 }
 

@@ -182,7 +182,7 @@ func showScale(a *app, r *operate.ActorScale, err error, verb string) error {
 		for _, g := range r.Groups {
 			printf(w, "  group %s: %s\n", operate.GroupName(g.Annotations), operate.Count(g.Max))
 		}
-		fields(w, "id", string(r.ID), "ref", r.Ref)
+		fields(w, "id", r.ID, "ref", r.Ref)
 	})
 	if err != nil {
 		return err
@@ -350,8 +350,8 @@ func actorList(a *app) *cobra.Command {
 	return listOnHosts(a, "actors", "weft actor list", actorsOf, func(w io.Writer, actors []actorView) {
 		var rows [][]string
 		for _, x := range actors {
-			rows = append(rows, []string{x.Name, string(x.ID), x.Host, operate.Count(x.Max), fmt.Sprint(x.Running),
-				fmt.Sprint(x.Revision), x.Digest, x.State})
+			rows = append(rows, cells(x.Name, x.ID, x.Host, operate.Count(x.Max), x.Running,
+				x.Revision, x.Digest, x.State))
 		}
 		a.table(w, "NAME ID~ HOST MAX INSTANCES REVISION +DIGEST STATE", rows)
 	})
@@ -366,7 +366,7 @@ func actorsOf(hosts []control.HostInventory, v *operate.View) []actorView {
 		}
 	}
 	slices.SortStableFunc(actors, func(x, y actorView) int {
-		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(string(x.ID), string(y.ID)),
+		return cmp.Or(strings.Compare(x.Name, y.Name), cmp.Compare(x.ID, y.ID),
 			strings.Compare(x.Host, y.Host))
 	})
 	return actors
@@ -398,7 +398,7 @@ func inspectActor(a *app, cmd *cobra.Command, query string) error {
 		On     []actorView     `json:"on"`
 		Links  []operate.Link  `json:"links"`
 		// interfaces that it imports from other actors and has no link for
-		Waits []string `json:"waits,omitempty"`
+		Waits []lattice.ContractID `json:"waits,omitempty"`
 	}{ID: id, On: []actorView{}, Links: []operate.Link{}}
 	if out.Waits, err = l.Waiting(cmd.Context(), id); err != nil {
 		return err
@@ -422,11 +422,12 @@ func inspectActor(a *app, cmd *cobra.Command, query string) error {
 		}
 	}
 	return a.print(out, func(w io.Writer) {
-		fields(w, "name", out.Name, "id", string(id))
+		fields(w, "name", out.Name, "id", id)
 		if c := out.Claims; c != nil {
-			fields(w, "issuer", c.Issuer, "version", c.Version, "revision", fmt.Sprint(c.Revision), "call alias",
+			fields(w, "issuer", c.Issuer, "version", c.Version, "revision", c.Revision, "call alias",
 				c.CallAlias,
-				"capabilities", or(strings.Join(c.Caps, ", "), "none"), "tags", strings.Join(c.Tags, ", "))
+				"capabilities", or(strings.Join(lattice.Texts(c.Caps), ", "), "none"), "tags",
+				strings.Join(c.Tags, ", "))
 		}
 		for _, on := range out.On {
 			limits := ""

@@ -65,8 +65,8 @@ func artifactTable(a *app, w io.Writer, all []artifactView) {
 		for _, t := range v.Tags {
 			tags = append(tags, strings.TrimPrefix(t, v.Name+":")) // the name of the first push may be another
 		}
-		rows = append(rows, []string{v.Name, or(strings.Join(tags, ","), "-"), v.Kind,
-			lattice.Size(int64(v.SizeBytes)), v.Pushed.Format(minute), v.Digest})
+		rows = append(rows, cells(v.Name, or(strings.Join(tags, ","), "-"), v.Kind,
+			lattice.Size(int64(v.SizeBytes)), v.Pushed.Format(minute), v.Digest))
 	}
 	a.table(w, "NAME TAGS KIND SIZE PUSHED DIGEST~", rows)
 }

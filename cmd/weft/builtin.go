@@ -23,8 +23,10 @@ import (
 )
 
 type builtin struct {
-	name, contract, about string
-	storage               bool // keeps its data in JetStream
+	name     string
+	contract lattice.ContractID
+	about    string
+	storage  bool // keeps its data in JetStream
 }
 
 // builtins are the providers that come with weft, by the name that they are started by.
@@ -37,7 +39,7 @@ var builtins = []builtin{
 
 // builtinID is the same on every machine, so that links to built-in providers hold everywhere.
 func builtinID(name string) lattice.ProviderID {
-	return lattice.ProviderID(signing.Derive(signing.KindProvider, "weft builtin "+name).Public())
+	return signing.Derive(signing.KindProvider, "weft builtin "+name).ProviderID()
 }
 
 func builtinNames() []operate.Builtin {

@@ -15,12 +15,12 @@ import (
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/typed"
-	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
 func callCmd(a *app) *cobra.Command {
-	var origin, originContract, originLink, bin, seedFile, seed, stdin string
+	var from wire.Entity
+	var bin, seedFile, seed, stdin string
 	var timeout time.Duration
 	cmd := &cobra.Command{Use: "call ACTOR [OPERATION [JSON ...]]", ValidArgsFunction: completeCall(a),
 		Short: "Call an operation of an actor, or a function of a component", Args: rangeArgs(1, -1),
@@ -61,9 +61,8 @@ another.`,
 					return err
 				}
 			}
-			if origin != "" {
-				r.Origin = wire.Entity{PublicKey: origin, ContractID: originContract,
-					LinkName: lattice.LinkName(originLink)}
+			if from.PublicKey != "" {
+				r.Origin = from
 			}
 			a.secretFlag(cmd, "cluster-seed")
 			w, err := a.way(cmd) // it leads to a lattice, whose key is needed
@@ -87,9 +86,9 @@ another.`,
 			return showAnswer(a, answer, bin)
 		}}
 	f := cmd.Flags()
-	f.StringVar(&origin, "origin", "", "public key in whose name to call (default: the actor's)")
-	f.StringVar(&originContract, "origin-contract", "", "contract of the origin, when it is a provider")
-	f.StringVar(&originLink, "origin-link", "", "link name of the origin, when it is a provider")
+	f.StringVar(&from.PublicKey, "origin", "", "public key in whose name to call (default: the actor's)")
+	idVar(f, &from.ContractID, "origin-contract", "", "contract of the origin, when it is a provider")
+	idVar(f, &from.LinkName, "origin-link", "", "link name of the origin, when it is a provider")
 	f.StringVarP(&bin, "bin", "b", "text",
 		"how bytes in the answer are shown: text (base64 when they are none), base64, or raw: the answer's own bytes")
 	f.StringVar(&stdin, "stdin", "", "file with the standard input of a command; - is weft's own (default: none)")

@@ -2,13 +2,13 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 )
 
@@ -33,8 +33,8 @@ func claimsList(a *app) *cobra.Command {
 			return a.print(claims, func(w io.Writer) {
 				var rows [][]string
 				for _, c := range claims {
-					rows = append(rows, []string{c.Name, c.Subject, fmt.Sprint(c.Revision),
-						or(c.ContractID, strings.Join(c.Caps, ",")), c.Issuer})
+					rows = append(rows, cells(c.Name, c.Subject, c.Revision,
+						or(c.ContractID, strings.Join(lattice.Texts(c.Caps), ",")), c.Issuer))
 				}
 				a.table(w, "NAME SUBJECT~ REVISION CONTRACTS ISSUER~", rows)
 			})

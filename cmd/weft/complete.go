@@ -170,10 +170,10 @@ func linkNames(v *operate.View) []string {
 
 // contracts are those that weft's providers and hosts serve, and those that run.
 func contracts(v *operate.View) []string {
-	out := slices.Clone(operate.BuiltinContracts)
+	out := lattice.Texts(operate.BuiltinContracts)
 	for _, h := range v.Hosts {
 		for _, p := range h.Providers {
-			out = append(out, p.ContractID)
+			out = append(out, string(p.ContractID))
 		}
 	}
 	return out
@@ -244,7 +244,7 @@ func linkPutWords(a *app) cobra.CompletionFunc {
 				if err != nil {
 					return nil
 				}
-				return v.Imports(id)
+				return lattice.Texts(v.Imports(id))
 			}
 			return completer(a, actorNames, targets, imports)(cmd, args, typed)
 		}

@@ -132,4 +132,4 @@ func (a *app) progress(s operate.Step) {
 // warn says what a person should know.
 func (t *terminal) warn(text string) { t.say("weft: warning: %s", text) }
 
-func or(a, b string) string { return cmp.Or(a, b) }
+func or[A, B ~string](a A, b B) string { return cmp.Or(string(a), string(b)) }

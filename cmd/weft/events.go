@@ -81,19 +81,19 @@ func checkEventNames(names []string) error {
 // eventLine shows what most events have: time, name, where, what about whom.
 func eventLine(w io.Writer, e event.Event) {
 	var d struct {
-		FriendlyName string          `json:"friendly_name"`
-		PublicKey    string          `json:"public_key"`
-		ActorID      string          `json:"actor_id"`
-		ProviderID   string          `json:"provider_id"`
-		ContractID   string          `json:"contract_id"`
-		LinkName     string          `json:"link_name"`
-		ImageRef     string          `json:"image_ref"`
-		ActorRef     string          `json:"actor_ref"`
-		ProviderRef  string          `json:"provider_ref"`
-		Max          *uint32         `json:"max_instances"`
-		Error        string          `json:"error"`
-		Reason       string          `json:"reason"`
-		Claims       json.RawMessage `json:"claims"`
+		FriendlyName string             `json:"friendly_name"`
+		PublicKey    string             `json:"public_key"`
+		ActorID      string             `json:"actor_id"`
+		ProviderID   string             `json:"provider_id"`
+		ContractID   lattice.ContractID `json:"contract_id"`
+		LinkName     string             `json:"link_name"`
+		ImageRef     string             `json:"image_ref"`
+		ActorRef     string             `json:"actor_ref"`
+		ProviderRef  string             `json:"provider_ref"`
+		Max          *uint32            `json:"max_instances"`
+		Error        string             `json:"error"`
+		Reason       string             `json:"reason"`
+		Claims       json.RawMessage    `json:"claims"`
 	}
 	_ = json.Unmarshal(e.Data, &d) // what does not fit stays empty
 	var c struct {
@@ -110,7 +110,7 @@ func eventLine(w io.Writer, e event.Event) {
 	add("id", short(d.PublicKey))
 	add("actor", short(d.ActorID))
 	add("provider", short(d.ProviderID))
-	add("contract", d.ContractID)
+	add("contract", string(d.ContractID))
 	add("link", d.LinkName)
 	if d.Max != nil {
 		add("max", fmt.Sprint(*d.Max))

@@ -115,8 +115,8 @@ though they have not said that they end. Of these it tells when they were heard 
 			return a.print(hosts, func(w io.Writer) {
 				var rows [][]string
 				for _, h := range hosts {
-					rows = append(rows, []string{h.Name, string(h.ID), fmt.Sprint(h.Actors), fmt.Sprint(h.Providers),
-						uptime(h.Uptime), h.State, labels(h.Labels)})
+					rows = append(rows, cells(h.Name, h.ID, h.Actors, h.Providers,
+						uptime(h.Uptime), h.State, labels(h.Labels)))
 				}
 				a.table(w, "NAME ID~ ACTORS PROVIDERS UPTIME STATE LABELS", rows)
 				lostLines(w, lost)
@@ -181,7 +181,7 @@ func hostInspect(a *app) *cobra.Command {
 }
 
 func inventory(w io.Writer, h control.HostInventory) {
-	fields(w, "name", h.FriendlyName, "id", string(h.HostID), "issuer", h.Issuer, "version", h.Version, "uptime",
+	fields(w, "name", h.FriendlyName, "id", h.HostID, "issuer", h.Issuer, "version", h.Version, "uptime",
 		uptime(h.UptimeSeconds),
 		"state", or(h.State, "running"), "carries NATS", yes(h.CarriesNATS), "JetStream domain", domainText(h.JSDomain))
 	for _, k := range slices.Sorted(maps.Keys(h.Labels)) {

@@ -27,7 +27,8 @@ const defaultHTTPAddr = "127.0.0.1:7422"
 type hostFlags struct {
 	name, httpAddr, providerURL                      string
 	hostSeed, hostSeedFile, clusterSeed, clusterFile string
-	issuers, labels, inline, filesDirs               []string
+	labels, inline, filesDirs                        []string
+	issuers                                          []lattice.ClusterID
 	allowFiles, oldHeartbeat, pprof                  bool
 	rpcTimeout, shutdownDelay                        time.Duration
 	heartbeat, drain, execution, ready               time.Duration
@@ -43,8 +44,9 @@ type hostFlags struct {
 
 	policy policyFlags
 
-	fileHost, fileCluster signing.KeyPair                           // from a configuration file
-	fileKeys              func() (signing.KeyPair, []string, error) // reads fileCluster and all issuers from it again
+	fileHost, fileCluster signing.KeyPair // from a configuration file
+	// reads fileCluster and all issuers from it again
+	fileKeys func() (signing.KeyPair, []lattice.ClusterID, error)
 }
 
 func (h *hostFlags) flags(f *pflag.FlagSet) {
@@ -62,7 +64,7 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 		"file with the cluster's seed (default: the lattice's key in the data directory)")
 	f.StringVar(&h.hostSeed, "host-seed", "", "the host's seed")
 	f.StringVar(&h.clusterSeed, "cluster-seed", "", "the cluster's seed")
-	f.StringSliceVar(&h.issuers, "cluster-issuers", nil,
+	idSliceVar(f, &h.issuers, "cluster-issuers",
 		"public keys of further clusters to trust, separated by commas")
 	f.BoolVar(&h.allowFiles, "allow-file-load", false,
 		"let operators start files of this machine by file:// references")
@@ -240,7 +242,7 @@ func (h *hostFlags) clusterFrom(nodeFile string) (seeds, node string, err error)
 	return seeds, node, err
 }
 
-func hostKeys(ring signing.Ring, issuers []string, err error) (host.Keys, error) {
+func hostKeys(ring signing.Ring, issuers []lattice.ClusterID, err error) (host.Keys, error) {
 	if err != nil {
 		return host.Keys{}, err
 	}

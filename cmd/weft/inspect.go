@@ -138,15 +138,15 @@ func (v fileView) text(w io.Writer) {
 		v.Trust, "problem", v.Problem, "refused", v.Refused)
 	if c := v.Claims; c != nil {
 		notBefore, expires := c.HumanTimes()
-		fields(w, "id", string(c.Subject), "name", c.Name, "issuer", string(c.Issuer), "version", c.Version,
-			"revision", fmt.Sprint(c.EffectiveRevision()), "call alias", c.CallAlias, "capabilities",
-			or(strings.Join(c.Caps, ", "), "none"),
+		fields(w, "id", c.Subject, "name", c.Name, "issuer", c.Issuer, "version", c.Version,
+			"revision", c.EffectiveRevision(), "call alias", c.CallAlias, "capabilities",
+			or(strings.Join(lattice.Texts(c.Caps), ", "), "none"),
 			"tags", strings.Join(c.Tags, ", "), "valid from", notBefore, "expires", expires)
 	}
 	if c := v.Provider; c != nil {
-		fields(w, "id", string(c.Subject), "name", c.Name, "issuer", string(c.Issuer), "contract", c.ContractID,
+		fields(w, "id", c.Subject, "name", c.Name, "issuer", c.Issuer, "contract", c.ContractID,
 			"vendor", c.Vendor,
-			"version", c.Version, "revision", fmt.Sprint(c.EffectiveRevision()))
+			"version", c.Version, "revision", c.EffectiveRevision())
 		for target, hash := range c.TargetHashes {
 			fields(w, "target "+target, hash)
 		}
@@ -182,9 +182,9 @@ func (v fileView) needs(w io.Writer, title string, exports bool) {
 		by := "the host"
 		switch i.By {
 		case "contract":
-			by = "a provider of " + i.Contract + ": weft link put ACTOR PROVIDER"
+			by = fmt.Sprintf("a provider of %s: weft link put ACTOR PROVIDER", i.Contract)
 		case "actor":
-			if by = "another actor: weft link put ACTOR OTHER " + i.Contract; exports {
+			if by = "another actor: weft link put ACTOR OTHER " + string(i.Contract); exports {
 				by = "other actors, by links, and weft call"
 			}
 		case "nobody":

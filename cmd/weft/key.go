@@ -128,7 +128,7 @@ func keyList(a *app) *cobra.Command {
 			return a.print(list, func(w io.Writer) {
 				var rows [][]string
 				for _, k := range list {
-					rows = append(rows, []string{k.Kind, k.Name, k.Public, stored(k)})
+					rows = append(rows, cells(k.Kind, k.Name, k.Public, stored(k)))
 				}
 				a.table(w, "KIND NAME PUBLIC~ STORED", rows)
 			})

@@ -44,7 +44,7 @@ flow.`,
 			r := operate.LinkPut{Actor: args[0], Provider: args[1]}
 			rest := args[2:]
 			if len(rest) > 0 && !strings.Contains(rest[0], "=") {
-				r.ContractID, rest = rest[0], rest[1:]
+				r.ContractID, rest = lattice.ContractID(rest[0]), rest[1:]
 			}
 			var err error
 			if r.Values, err = values.Link(rest, file, a.in); err != nil {
@@ -140,17 +140,17 @@ ones. What may pass is tried again, and "next try" says when.`,
 				return err
 			}
 			slices.SortStableFunc(links, func(x, y operate.Link) int {
-				return cmp.Or(strings.Compare(x.ActorName, y.ActorName), strings.Compare(string(x.ActorID),
-					string(y.ActorID)), strings.Compare(x.ContractID, y.ContractID),
-					strings.Compare(string(x.LinkName), string(y.LinkName)))
+				return cmp.Or(strings.Compare(x.ActorName, y.ActorName), cmp.Compare(x.ActorID, y.ActorID),
+					cmp.Compare(x.ContractID, y.ContractID),
+					cmp.Compare(x.LinkName, y.LinkName))
 			})
 			return a.print(links, func(w io.Writer) {
 				var rows [][]string
 				for _, k := range links {
 					// Values may be secrets; -o json shows them.
-					rows = append(rows, []string{or(k.ActorName, string(k.ActorID)),
-						or(k.ProviderName, string(k.ProviderID)), k.ContractID, string(k.LinkName),
-						strings.Join(slices.Sorted(maps.Keys(k.Values)), ","), k.Summary(), linkProblem(k)})
+					rows = append(rows, cells(or(k.ActorName, k.ActorID),
+						or(k.ProviderName, k.ProviderID), k.ContractID, k.LinkName,
+						strings.Join(slices.Sorted(maps.Keys(k.Values)), ","), k.Summary(), linkProblem(k)))
 				}
 				a.table(w, "ACTOR PROVIDER CONTRACT LINK +VALUES STATE! ERROR", rows)
 			})

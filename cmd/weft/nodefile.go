@@ -9,6 +9,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/deploy/nodefile"
 	"github.com/weftlattice/weft/internal/deploy/usage"
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 )
 
@@ -63,7 +64,7 @@ func readNodeFile(path string, cmd *cobra.Command, flags *hostFlags) (*nodefile.
 	set("nats-token", h.NATSToken.Reveal())
 	ours := slices.Clone(flags.issuers) // on the command line
 	flags.issuers = withIssuers(ours, h)
-	flags.fileKeys = func() (signing.KeyPair, []string, error) {
+	flags.fileKeys = func() (signing.KeyPair, []lattice.ClusterID, error) {
 		f, err := nodefile.Load(path)
 		if err != nil {
 			return signing.KeyPair{}, nil, err
@@ -81,11 +82,11 @@ func readNodeFile(path string, cmd *cobra.Command, flags *hostFlags) (*nodefile.
 }
 
 // withIssuers adds the issuers of a file to those given.
-func withIssuers(given []string, h nodefile.Host) []string {
+func withIssuers(given []lattice.ClusterID, h nodefile.Host) []lattice.ClusterID {
 	all := slices.Clone(given)
 	for _, issuer := range h.Issuers {
-		if !slices.Contains(all, string(issuer)) {
-			all = append(all, string(issuer))
+		if !slices.Contains(all, issuer) {
+			all = append(all, issuer)
 		}
 	}
 	return all

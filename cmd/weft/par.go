@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
@@ -47,9 +46,9 @@ type parView struct {
 func (v parView) text(w io.Writer) {
 	c := v.Claims
 	notBefore, expires := c.HumanTimes()
-	fields(w, "file", v.File, "id", string(v.ID), "name", c.Name, "contract", c.ContractID, "vendor", c.Vendor,
+	fields(w, "file", v.File, "id", v.ID, "name", c.Name, "contract", c.ContractID, "vendor", c.Vendor,
 		"version", c.Version,
-		"revision", fmt.Sprint(c.EffectiveRevision()), "issuer", string(c.Issuer), "valid from", notBefore, "expires",
+		"revision", c.EffectiveRevision(), "issuer", c.Issuer, "valid from", notBefore, "expires",
 		expires,
 		"targets", strings.Join(v.Targets, ", "))
 	for _, t := range v.Targets {
@@ -113,7 +112,7 @@ func parCreate(a *app) *cobra.Command {
 		}}
 	f := cmd.Flags()
 	f.StringVar(&c.Name, "name", "", "name of the provider (default: the file's)")
-	f.StringVar(&c.ContractID, "contract", "", "contract that it serves; required")
+	idVar(f, &c.ContractID, "contract", "", "contract that it serves; required")
 	f.StringVar(&c.Vendor, "vendor", "", "who made it")
 	f.Var((*revision)(&c.Revision), "rev", "revision; grows with each release")
 	f.StringVar(&c.Version, "version", "", "version for people")

@@ -121,8 +121,12 @@ func effect(permit bool) string {
 
 // asked are the flags that make up a question.
 type asked struct {
-	action, issuer, actor, provider, contract, link, operation, origin, target string
-	labels                                                                     []string
+	action                                     policy.Action
+	issuer                                     lattice.AccountID
+	contract                                   lattice.ContractID
+	link                                       lattice.LinkName
+	actor, provider, operation, origin, target string
+	labels                                     []string
 }
 
 // policyVerdict is what would be decided.
@@ -173,13 +177,13 @@ compared as given.`,
 			return err
 		}}
 	f := cmd.Flags()
-	f.StringVar(&q.action, "action", string(policy.PerformInvocation),
+	idVar(f, &q.action, "action", policy.PerformInvocation,
 		"start_actor, start_provider or perform_invocation")
-	f.StringVar(&q.issuer, "issuer", "", "account that signed what is started, or the actor of the call")
+	idVar(f, &q.issuer, "issuer", "", "account that signed what is started, or the actor of the call")
 	f.StringVar(&q.actor, "actor", "", "actor that is started, called, or calls a provider: key, name or call alias")
 	f.StringVar(&q.provider, "provider", "", "provider: key or name")
-	f.StringVar(&q.contract, "contract", "", "contract of the provider")
-	f.StringVar(&q.link, "link", string(lattice.DefaultLink), "link name of the provider")
+	idVar(f, &q.contract, "contract", "", "contract of the provider")
+	idVar(f, &q.link, "link", lattice.DefaultLink, "link name of the provider")
 	f.StringVar(&q.operation, "operation", "", "operation of the call")
 	f.StringVar(&q.origin, "origin", "", "who calls, when that is not --actor")
 	f.StringVar(&q.target, "target", "", "who is called, when that is neither --actor nor --provider")
@@ -189,7 +193,7 @@ compared as given.`,
 
 // question puts the parties in their places: see the command's help.
 func (a *asked) question() (q policy.Question, err error) {
-	q = policy.Question{Action: policy.Action(a.action), Operation: a.operation}
+	q = policy.Question{Action: a.action, Operation: a.operation}
 	if !slices.Contains(policy.Actions, q.Action) {
 		return q, usage.Errorf("--action %q: want start_actor, start_provider or perform_invocation", a.action)
 	}

@@ -74,7 +74,7 @@ func providerStart(a *app) *cobra.Command {
 	f.StringVar(&link, "link-name", "", "link name that it serves (default: default)")
 	f.StringVar(&config, "config", "", "configuration for the provider: JSON, or a JSON or YAML file")
 	f.StringArrayVar(&annotations, "annotation", nil, "key=value kept with the provider; may be repeated")
-	f.StringVar(&pack.ContractID, "contract", "", "contract that an executable provides")
+	idVar(f, &pack.ContractID, "contract", "", "contract that an executable provides")
 	f.StringVar(&pack.Name, "name", "", "name of an executable's archive (default: the file's)")
 	f.StringVar(&pack.Version, "ver", "", "version of an executable's archive, for people")
 	return cmd
@@ -161,7 +161,7 @@ func showProvider(a *app, r *operate.ProviderState, err error, verb string) erro
 			verb = "runs already:"
 		}
 		printf(w, "%s %s on %s\n", verb, or(r.Name, or(string(r.ID), r.Ref)), or(strings.Join(hosts, ", "), "no host"))
-		fields(w, "id", string(r.ID), "contract", r.ContractID, "link name", string(r.LinkName), "ref", r.Ref)
+		fields(w, "id", r.ID, "contract", r.ContractID, "link name", r.LinkName, "ref", r.Ref)
 	})
 	if err != nil {
 		return err
@@ -218,7 +218,7 @@ func oldStopArgs(args []string, host, link *string) (string, error) {
 type providerView struct {
 	ID       lattice.ProviderID `json:"id"`
 	Name     string             `json:"name,omitempty"`
-	Contract string             `json:"contract_id"`
+	Contract lattice.ContractID `json:"contract_id"`
 	LinkName lattice.LinkName   `json:"link_name"`
 	HostID   lattice.HostID     `json:"host_id"`
 	Host     string             `json:"host"`
@@ -235,8 +235,8 @@ func providerList(a *app) *cobra.Command {
 	return listOnHosts(a, "providers", "weft provider list", providersOf, func(w io.Writer, providers []providerView) {
 		var rows [][]string
 		for _, p := range providers {
-			rows = append(rows, []string{p.Name, string(p.ID), p.Contract, string(p.LinkName), p.Host,
-				providerState(p), fmt.Sprint(p.Restarts), p.Digest, p.Error})
+			rows = append(rows, cells(p.Name, p.ID, p.Contract, p.LinkName, p.Host,
+				providerState(p), p.Restarts, p.Digest, p.Error))
 		}
 		a.table(w, "NAME ID~ CONTRACT LINK HOST STATE! +RESTARTS +DIGEST ERROR", rows)
 	})
@@ -262,8 +262,8 @@ func providersOf(hosts []control.HostInventory, v *operate.View) []providerView 
 		}
 	}
 	slices.SortStableFunc(providers, func(x, y providerView) int {
-		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(string(x.ID), string(y.ID)),
-			strings.Compare(string(x.LinkName), string(y.LinkName)), strings.Compare(x.Host, y.Host))
+		return cmp.Or(strings.Compare(x.Name, y.Name), cmp.Compare(x.ID, y.ID),
+			cmp.Compare(x.LinkName, y.LinkName), strings.Compare(x.Host, y.Host))
 	})
 	return providers
 }

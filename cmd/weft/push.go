@@ -80,7 +80,7 @@ create".`,
 	f.StringVar(&tag, "tag", "", "tag in the lattice's store (default: the version in the claims)")
 	f.StringVar(&r.Name, "name", "",
 		"actor's name, when the file is unsigned (default: from actor.yaml or the file's name)")
-	f.StringArrayVar(&r.Caps, "cap", nil,
+	idArrayVar(f, &r.Caps, "cap",
 		"contract that the actor may use, when the file is unsigned; may be repeated; none is none at all (default: "+
 			"as for sign)")
 	f.Var((*revision)(&r.Revision), "rev",

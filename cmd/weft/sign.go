@@ -22,7 +22,7 @@ import (
 func claimFlags(f *pflag.FlagSet, r *operate.SignRequest) {
 	f.StringVar(&r.Name, "name", "",
 		"actor's name, when the file is unsigned (default: from actor.yaml or the file's name)")
-	f.StringArrayVar(&r.Caps, "cap", nil,
+	idArrayVar(f, &r.Caps, "cap",
 		"contract that the actor may use, when the file is unsigned; may be repeated; "+
 			"none is none at all (default: from actor.yaml, else what a component imports and exports, "+
 			"or what is usual for a module)")
@@ -58,7 +58,7 @@ func explainClaims(a *app, path string, m *operate.Module) {
 	case m.Project != "":
 		a.say("- signed as %s, claims from %s", m.Claims.Name, m.Project)
 	default:
-		grants := cmp.Or(strings.Join(m.Claims.Caps, " "), "nothing")
+		grants := cmp.Or(strings.Join(lattice.Texts(m.Claims.Caps), " "), "nothing")
 		if m.Derived {
 			grants += ", by what it imports and exports"
 		}

@@ -126,12 +126,22 @@ func wrap(text string, width int) (lines []string) {
 	return lines
 }
 
+// cells are the values of a row, as people see them.
+func cells(values ...any) []string {
+	row := make([]string, len(values))
+	for i, v := range values {
+		row[i] = fmt.Sprint(v)
+	}
+	return row
+}
+
 // fields writes "name: value" lines, aligned, leaving out empty values.
-func fields(w io.Writer, pairs ...string) {
+func fields(w io.Writer, pairs ...any) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			fmt.Fprintf(t, "%s:\t%s\n", lattice.Visible(pairs[i]), lattice.Visible(pairs[i+1]))
+	all := cells(pairs...)
+	for i := 0; i+1 < len(all); i += 2 {
+		if all[i+1] != "" {
+			fmt.Fprintf(t, "%s:\t%s\n", lattice.Visible(all[i]), lattice.Visible(all[i+1]))
 		}
 	}
 	_ = t.Flush()

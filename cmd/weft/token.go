@@ -183,8 +183,8 @@ func tokenTable(a *app, w io.Writer, list []natsauth.User) {
 		for _, r := range u.Roles {
 			roles = append(roles, string(r))
 		}
-		rows = append(rows, []string{or(u.Name, "-"), u.ID, strings.Join(roles, ","), string(u.Lattice),
-			u.Issued.Local().Format(minute), state})
+		rows = append(rows, cells(or(u.Name, "-"), u.ID, strings.Join(roles, ","), u.Lattice,
+			u.Issued.Local().Format(minute), state))
 	}
 	a.table(w, "NAME ID~ ROLES LATTICE MADE STATE", rows)
 }
@@ -244,7 +244,7 @@ func tokenInspect(a *app) *cobra.Command {
 				if t.ClusterSeed != "" {
 					cluster = "yes"
 				}
-				fields(w, "lattice", string(t.Lattice), "for", article(id.Roles), "id", id.ID, "name", id.Name,
+				fields(w, "lattice", t.Lattice, "for", article(id.Roles), "id", id.ID, "name", id.Name,
 					"servers", strings.Join(t.Servers, ", "),
 					"good until", validUntil(id.Expires), "holds the cluster key", cluster)
 			})

@@ -151,7 +151,8 @@ func banner(w io.Writer, v upView) {
 	if v.HTTPAddr != "" {
 		metrics = "http://" + v.HTTPAddr + "/metrics"
 	}
-	fields(w, "  NATS", v.NATSURL, "  host", v.Host+" ("+string(v.HostID)+")", "  metrics", metrics, "  log", v.Log,
+	fields(w, "  NATS", v.NATSURL, "  host", fmt.Sprintf("%s (%s)", v.Host, v.HostID), "  metrics", metrics, "  log",
+		v.Log,
 		"  pid", pid)
 	if v.Joinable {
 		fmt.Fprint(w, "\nFor another machine, a token: weft token create    There: weft host run --join TOKEN\n")

@@ -74,7 +74,7 @@ func TestFloods(t *testing.T) {
 	for _, f := range []struct {
 		name  string
 		code  []byte
-		caps  []string
+		caps  []lattice.ContractID
 		want  lattice.Code
 		words string
 		logs  bool
@@ -89,16 +89,17 @@ func TestFloods(t *testing.T) {
 			addrPayload, len(null)), nil, lattice.ErrInterrupted, "2s", true},
 		{"null bytes to standard output", flood(join(name("wasi_snapshot_preview1"), name("fd_write")), 4, 1, null, "",
 			"", 1, addrVector, 1, 256), nil, lattice.ErrInterrupted, "2s", true},
-		{"invalid UTF-8 to the logging contract", hostCalls(logging.ID, logging.WriteLog,
+		{"invalid UTF-8 to the logging contract", hostCalls(string(logging.ID), logging.WriteLog,
 			logging.Entry{Level: "error", Text: string(invalid)}.Encode()),
-			[]string{logging.ID}, 0, "", true},
-		{"logging contract", hostCalls(logging.ID, logging.WriteLog, entry), []string{logging.ID}, 0, "", true},
+			[]lattice.ContractID{logging.ID}, 0, "", true},
+		{"logging contract", hostCalls(string(logging.ID), logging.WriteLog, entry), []lattice.ContractID{logging.ID},
+			0, "", true},
 		{"random numbers", hostCalls("wasmcloud:builtin:numbergen", "NumberGen.Random32", nil),
-			[]string{"wasmcloud:builtin:numbergen"}, 0, "", false},
+			[]lattice.ContractID{"wasmcloud:builtin:numbergen"}, 0, "", false},
 		{"a contract that it has no claim to", hostCalls("wasmcloud:keyvalue", "KeyValue.Get", []byte("\xa1k")), nil,
 			0, "", false},
 		{"a contract without a link", hostCalls("wasmcloud:keyvalue", "KeyValue.Get", []byte("\xa1k")),
-			[]string{"wasmcloud:keyvalue"}, 0, "", false},
+			[]lattice.ContractID{"wasmcloud:keyvalue"}, 0, "", false},
 		{"random bytes from the system", flood(join(name("wasi_snapshot_preview1"), name("random_get")), 2, 1, line,
 			"", "", addrPayload, len(line)), nil, lattice.ErrInterrupted, "2s", false},
 	} {

@@ -76,7 +76,7 @@ func newRig(t *testing.T, args ...string) *rig {
 }
 
 // module signs a module into a file and returns the reference and the id of the actor.
-func (r *rig) module(name string, code []byte, caps ...string) (ref string, id lattice.ActorID) {
+func (r *rig) module(name string, code []byte, caps ...lattice.ContractID) (ref string, id lattice.ActorID) {
 	r.t.Helper()
 	key := latticetest.NewKey(r.t, signing.KindModule)
 	signed, err := signing.SignModule(code, latticetest.NewKey(r.t, signing.KindAccount), key,

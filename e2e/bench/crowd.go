@@ -50,7 +50,7 @@ func (c *crowd) grow(ctx context.Context, s *store.Store, address string, n int)
 		}
 		host, actor := lattice.HostID(keys[0].Public()), lattice.ActorID(keys[1].Public())
 		name := fmt.Sprintf("crowd-%d", c.n)
-		if err := s.PutClaims(ctx, control.Claims{Subject: string(actor), Issuer: string(actor), Name: name,
+		if err := s.PutClaims(ctx, control.Claims{Subject: string(actor), Name: name,
 			CallAlias: name}); err != nil {
 			return err
 		}

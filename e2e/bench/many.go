@@ -167,7 +167,7 @@ func signedModules(dir string, answer []byte, same bool) (ids []lattice.ActorID,
 			module = withCustomSection(code, fmt.Sprintf("n%06d", n))
 		}
 		signed, err := signing.SignModule(module, account, key, signing.ActorClaims{Name: fmt.Sprintf("actor-%d", n),
-			Caps: []string{httpserver.ID}})
+			Caps: []lattice.ContractID{httpserver.ID}})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -117,8 +117,8 @@ type route struct {
 }
 
 func (r *route) texts() [7]string {
-	return [7]string{r.origin.PublicKey, string(r.origin.LinkName), r.origin.ContractID, r.target.PublicKey,
-		string(r.target.LinkName), r.target.ContractID, r.operation}
+	return [7]string{r.origin.PublicKey, string(r.origin.LinkName), string(r.origin.ContractID),
+		r.target.PublicKey, string(r.target.LinkName), string(r.target.ContractID), r.operation}
 }
 
 // size is that of the encoded texts.
@@ -152,9 +152,11 @@ func parseRoute(b []byte) (r *route, rest []byte, err error) {
 		}
 		texts[i], b = string(b[:n]), b[n:]
 	}
-	return &route{origin: wire.Entity{PublicKey: texts[0], LinkName: lattice.LinkName(texts[1]), ContractID: texts[2]},
-		target:    wire.Entity{PublicKey: texts[3], LinkName: lattice.LinkName(texts[4]), ContractID: texts[5]},
-		operation: texts[6]}, b, nil
+	entity := func(texts []string) wire.Entity {
+		return wire.Entity{PublicKey: texts[0], LinkName: lattice.LinkName(texts[1]),
+			ContractID: lattice.ContractID(texts[2])}
+	}
+	return &route{origin: entity(texts[:3]), target: entity(texts[3:6]), operation: texts[6]}, b, nil
 }
 
 // requestHead comes before the payload of a request.

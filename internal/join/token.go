@@ -33,16 +33,16 @@ const (
 
 // Token is what a machine needs to join a lattice. It holds secrets.
 type Token struct {
-	Lattice     lattice.Name `json:"lattice"`
-	Control     string       `json:"ctl,omitempty"`     // prefix of the control subjects, when not the default
-	Servers     []string     `json:"servers"`           // NATS URLs, tried in order
-	CA          string       `json:"ca,omitempty"`      // PEM; empty: the authorities that the machine trusts
-	ServerName  string       `json:"name,omitempty"`    // in the server's certificate; empty: the address
-	JWT         string       `json:"jwt"`               // the NATS user
-	Seed        string       `json:"seed"`              // its secret
-	ClusterSeed string       `json:"cluster,omitempty"` // signs calls; for hosts
-	Issuers     []string     `json:"issuers,omitempty"` // clusters to trust besides
-	Domain      string       `json:"domain,omitempty"`  // of JetStream
+	Lattice     lattice.Name        `json:"lattice"`
+	Control     string              `json:"ctl,omitempty"`     // prefix of the control subjects, when not the default
+	Servers     []string            `json:"servers"`           // NATS URLs, tried in order
+	CA          string              `json:"ca,omitempty"`      // PEM; empty: the authorities that the machine trusts
+	ServerName  string              `json:"name,omitempty"`    // in the server's certificate; empty: the address
+	JWT         string              `json:"jwt"`               // the NATS user
+	Seed        string              `json:"seed"`              // its secret
+	ClusterSeed string              `json:"cluster,omitempty"` // signs calls; for hosts
+	Issuers     []lattice.ClusterID `json:"issuers,omitempty"` // clusters to trust besides
+	Domain      string              `json:"domain,omitempty"`  // of JetStream
 }
 
 // String tells what the token is for, without secrets.

@@ -34,7 +34,8 @@ func example(t testing.TB) Token {
 	}
 	return Token{Lattice: "edge", Servers: []string{"tls://192.0.2.1:4222", "tls://[2001:db8::1]:4222"}, CA: "PEM",
 		ServerName: natsauth.ServerName,
-		JWT:        c.JWT, Seed: c.Seed, ClusterSeed: key(t, 'C').Seed(), Issuers: []string{key(t, 'C').Public()}}
+		JWT:        c.JWT, Seed: c.Seed, ClusterSeed: key(t, 'C').Seed(),
+		Issuers: []lattice.ClusterID{key(t, 'C').ClusterID()}}
 }
 
 func encode(t testing.TB, token Token) string {
@@ -114,7 +115,7 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 		"server":        func(x *Token) { x.Servers = []string{"http://x"} },
 		"password":      func(x *Token) { x.Servers = []string{"nats://u:p@x"} },
 		"cluster":       func(x *Token) { x.ClusterSeed = x.Seed },
-		"issuer":        func(x *Token) { x.Issuers = []string{"C"} },
+		"issuer":        func(x *Token) { x.Issuers = []lattice.ClusterID{"C"} },
 	} {
 		x := example(t)
 		change(&x)

@@ -10,37 +10,39 @@ import (
 )
 
 // DidYouMean asks whether one of the Names is meant; it is empty when there are none.
-func DidYouMean(word string, names []string) string {
+func DidYouMean[S ~string](word S, names []S) string {
 	near := Names(word, names)
 	if len(near) == 0 {
 		return ""
 	}
-	return lattice.Visible("did you mean " + strings.Join(near, " or ") + "?")
+	return lattice.Visible("did you mean " + strings.Join(lattice.Texts(near), " or ") + "?")
 }
 
 // Names returns up to three of the names that look like a misspelling of word, begin with it, or, where it is longer
 // than two letters, contain it, the likeliest first. Beside a name that is at most one letter off, only those that
 // begin with the word may be meant.
-func Names(word string, names []string) []string {
+func Names[S ~string](meant S, names []S) []S {
 	type scored struct {
-		name     string
+		name     S
+		lower    string
 		distance int
 	}
-	word = strings.ToLower(word)
+	word := strings.ToLower(string(meant))
 	var near []scored
-	for _, n := range names {
-		d := distance(word, strings.ToLower(n))
-		if n != "" && word != "" && (d <= max(1, len(n)/3) || strings.HasPrefix(strings.ToLower(n), word) ||
-			len(word) > 2 && strings.Contains(strings.ToLower(n), word)) {
-			near = append(near, scored{n, d})
+	for _, name := range names {
+		n := strings.ToLower(string(name))
+		d := distance(word, n)
+		if n != "" && word != "" && (d <= max(1, len(n)/3) || strings.HasPrefix(n, word) ||
+			len(word) > 2 && strings.Contains(n, word)) {
+			near = append(near, scored{name, n, d})
 		}
 	}
 	slices.SortFunc(near, func(a, b scored) int {
 		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.name, b.name))
 	})
-	var out []string
+	var out []S
 	for _, s := range near {
-		if near[0].distance <= 1 && s.distance > near[0].distance && !strings.HasPrefix(strings.ToLower(s.name), word) {
+		if near[0].distance <= 1 && s.distance > near[0].distance && !strings.HasPrefix(s.lower, word) {
 			continue
 		}
 		if !slices.Contains(out, s.name) && len(out) < 3 {

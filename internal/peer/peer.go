@@ -22,9 +22,9 @@ import (
 // rpc.ServerConfig for the rest, and for the defaults.
 type Config struct {
 	Lattice lattice.Name
-	HostID  lattice.HostID  // the host, or the one that started the provider
-	Cluster signing.KeyPair // signs calls
-	Trusted []string        // public keys of all that calls may be signed with, that of Cluster among them
+	HostID  lattice.HostID      // the host, or the one that started the provider
+	Cluster signing.KeyPair     // signs calls
+	Trusted []lattice.ClusterID // public keys of all that calls may be signed with, that of Cluster among them
 	Budget  *load.Budget
 	Logger  *slog.Logger
 	Meter   *stream.Meter // of the bodies beside calls; nil: nobody looks
@@ -71,7 +71,7 @@ func New(nc, beats *nats.Conn, cfg Config) (*Peer, error) {
 
 // Rekey trusts exactly these public keys from now on, and then signs with another cluster key. With an error nothing
 // has changed.
-func (p *Peer) Rekey(cluster signing.KeyPair, trusted ...string) error {
+func (p *Peer) Rekey(cluster signing.KeyPair, trusted ...lattice.ClusterID) error {
 	if err := p.Verifier.Set(trusted...); err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ type nodes struct {
 func newNodes(t *testing.T, n int, handler func(n *station) invocation.Handler) *nodes {
 	env := latticetest.NATS(t)
 	s := &nodes{T: t, env: env, actor: env.ActorID(t), nc: env.Conn(t),
-		verifier: signing.NewVerifier(env.Cluster.Public())}
+		verifier: signing.NewVerifier(env.Cluster.ClusterID())}
 	for range n {
 		s.all = append(s.all, s.node(env.Cluster, 0, handler))
 	}
@@ -386,7 +386,7 @@ func TestRefusedMACFallsBackToSignature(t *testing.T) {
 		t.Fatalf("sent %+v", p)
 	}
 	next := latticetest.NewKey(t, 'C')
-	if err := s.verifier.Add(next.Public()); err != nil {
+	if err := s.verifier.Add(next.ClusterID()); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.all[0].agreement.SetOwn(next); err != nil { // it forgets the old one, and does not say so
@@ -418,7 +418,7 @@ func TestKeysRotateUnderCalls(t *testing.T) {
 		}
 	}
 	check("before")
-	if err := s.verifier.Add(next.Public()); err != nil {
+	if err := s.verifier.Add(next.ClusterID()); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.agreement.Follow(next); err != nil {
@@ -435,7 +435,7 @@ func TestKeysRotateUnderCalls(t *testing.T) {
 	check("the caller has heard")
 	s.client.SetCluster(next)
 	check("the caller has the new key, too")
-	s.verifier.Remove(s.env.Cluster.Public())
+	s.verifier.Remove(s.env.Cluster.ClusterID())
 	check("the old one is trusted no more")
 }
 
@@ -500,7 +500,7 @@ func TestCapturedCallIsWorthNothing(t *testing.T) {
 		return inv.Encode()
 	}
 	stranger := latticetest.NewKey(t, 'C')
-	theirs, err := signing.NewAgreement(stranger, signing.NewVerifier(stranger.Public(), s.env.Cluster.Public()))
+	theirs, err := signing.NewAgreement(stranger, signing.NewVerifier(stranger.ClusterID(), s.env.Cluster.ClusterID()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -508,7 +508,7 @@ func TestCapturedCallIsWorthNothing(t *testing.T) {
 		return func(i *wire.Invocation) {
 			i.ID = "another-id-" + at.String()
 			var err error
-			if i.EncodedClaims, err = a.Seal(s.env.Cluster.Public(), signing.Sealed{ID: i.ID, HostID: i.HostID,
+			if i.EncodedClaims, err = a.Seal(s.env.Cluster.ClusterID(), signing.Sealed{ID: i.ID, HostID: i.HostID,
 				Receiver:  receiver.id,
 				OriginURL: i.OriginURL(), TargetURL: i.TargetURL(), Operation: i.Operation, Msg: i.Msg},
 				at); err != nil {

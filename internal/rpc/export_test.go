@@ -24,7 +24,7 @@ func Knows(c *Client, e wire.Entity, host lattice.HostID) bool {
 
 // IssuerOf is the cluster key that a client makes MACs for, of the first host that serves an entity.
 func IssuerOf(c *Client, e wire.Entity) string {
-	return (*c.cfg.Directory.find(e).hosts.Load())[0].peer.beat.Load().issuer
+	return string((*c.cfg.Directory.find(e).hosts.Load())[0].peer.beat.Load().issuer)
 }
 
 // SetMoment gives a directory another clock of the machine, before it is used.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/weftlattice/weft/internal/chunks"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/latticetest/long"
@@ -190,7 +191,7 @@ func TestBudget(t *testing.T) {
 	r.origin = wire.ProviderEntity(env.ProviderID(t), "wasmcloud:httpserver", "default")
 	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster})
 	r.server = rpc.NewServer(env.Conn(t), rpc.ServerConfig{Lattice: env.Lattice,
-		Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger, Budget: budget})
+		Verifier: signing.NewVerifier(env.Cluster.ClusterID()), Logger: env.Logger, Budget: budget})
 	defer func() {
 		if err := r.server.Close(context.Background()); err != nil {
 			t.Error(err)

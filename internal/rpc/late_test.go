@@ -41,7 +41,7 @@ func (l *late) serve(t *testing.T, change func(*rpc.Directory)) {
 	t.Cleanup(directory.Close)
 	change(directory)
 	server := rpc.NewServer(l.env.Conn(t), rpc.ServerConfig{Lattice: l.env.Lattice,
-		Verifier: signing.NewVerifier(l.env.Cluster.Public()), Logger: l.env.Logger, Directory: directory})
+		Verifier: signing.NewVerifier(l.env.Cluster.ClusterID()), Logger: l.env.Logger, Directory: directory})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

@@ -34,7 +34,7 @@ type peer struct {
 // beat is what a peer's last beat said, reckoned once for all calls that read it. It is never changed: a later beat is
 // another one.
 type beat struct {
-	issuer   string
+	issuer   lattice.ClusterID
 	load     float64 // calls in progress for each that can be
 	stale    int64   // nanoseconds after which the host counts as gone
 	draining bool

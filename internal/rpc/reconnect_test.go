@@ -33,7 +33,7 @@ func newNode(t *testing.T, env *latticetest.Env) *node {
 	n.client = rpc.NewClient(n.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster,
 		Timeout: 20 * time.Second})
 	n.server = rpc.NewServer(n.nc, rpc.ServerConfig{Lattice: env.Lattice,
-		Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger})
+		Verifier: signing.NewVerifier(env.Cluster.ClusterID()), Logger: env.Logger})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

@@ -140,7 +140,7 @@ func TestClocksThatDiffer(t *testing.T) {
 	r := newRig(t)
 	log := &output.Text{}
 	server := rpc.NewServer(r.env.Conn(t), rpc.ServerConfig{Lattice: r.env.Lattice,
-		Verifier: signing.NewVerifier(r.env.Cluster.Public()),
+		Verifier: signing.NewVerifier(r.env.Cluster.ClusterID()),
 		Logger:   slog.New(slog.NewTextHandler(log, nil)), MaxAge: 10 * time.Minute, MaxAhead: 4 * time.Minute})
 	defer server.Close(context.Background())
 	s := subject.Actor(r.env.Lattice, r.actor)

@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+
 	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/latticetest"
 	"github.com/weftlattice/weft/internal/rpc"
@@ -21,7 +23,6 @@ import (
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -49,7 +50,7 @@ func newRigWith(t *testing.T, maxAge, maxAhead time.Duration) *rig {
 	r.client = rpc.NewClient(r.nc, rpc.ClientConfig{Lattice: env.Lattice, HostID: env.HostID(t), Cluster: env.Cluster,
 		MaxBytes: 5 << 20})
 	r.server = rpc.NewServer(env.Conn(t), rpc.ServerConfig{Lattice: env.Lattice, MaxBytes: 4 << 20, MaxAge: maxAge,
-		MaxAhead: maxAhead, Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger,
+		MaxAhead: maxAhead, Verifier: signing.NewVerifier(env.Cluster.ClusterID()), Logger: env.Logger,
 		Observe: func(_ context.Context, _ *wire.Invocation, _ time.Duration, err error) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -362,7 +363,7 @@ func BenchmarkCall(b *testing.B) {
 	actor := env.ActorID(b)
 	s := subject.Actor(env.Lattice, actor)
 	server := rpc.NewServer(env.Conn(b), rpc.ServerConfig{Lattice: env.Lattice, MaxBytes: 4 << 20,
-		Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger})
+		Verifier: signing.NewVerifier(env.Cluster.ClusterID()), Logger: env.Logger})
 	defer server.Close(context.Background())
 	if _, err := server.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: s, Queue: s,
 		Handler: func(_ context.Context, inv *wire.Invocation) ([]byte, error) { return inv.Msg, nil }}); err != nil {
@@ -415,7 +416,7 @@ func benchSealed(b *testing.B, env *latticetest.Env, actor lattice.ActorID) {
 // sealedCaller serves an actor that answers what it gets, at a host of its own, and returns a function that calls it
 // there, and how many calls went with a MAC.
 func sealedCaller(b *testing.B, env *latticetest.Env, actor lattice.ActorID) (call func() error, sealed *atomic.Int64) {
-	verifier := signing.NewVerifier(env.Cluster.Public())
+	verifier := signing.NewVerifier(env.Cluster.ClusterID())
 	agreement, err := signing.NewAgreement(env.Cluster, verifier)
 	if err != nil {
 		b.Fatal(err)

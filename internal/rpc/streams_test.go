@@ -33,7 +33,7 @@ func newStreamPair(t *testing.T, h streamtest.Handler) *streamPair {
 	env := latticetest.NATS(t)
 	p := &streamPair{host: env.HostID(t), nc: env.Conn(t),
 		meters: []*stream.Meter{new(stream.Meter), new(stream.Meter)}}
-	verifier := signing.NewVerifier(env.Cluster.Public())
+	verifier := signing.NewVerifier(env.Cluster.ClusterID())
 	agreement, err := signing.NewAgreement(env.Cluster, verifier)
 	if err != nil {
 		t.Fatal(err)

@@ -95,9 +95,9 @@ func parseName(name, shape string) Function {
 }
 
 // Contract is an interface without its version: what links are for.
-func Contract(face string) string {
+func Contract(face string) lattice.ContractID {
 	name, _, _ := strings.Cut(face, "@")
-	return name
+	return lattice.ContractID(name)
 }
 
 // Compatible reports whether an interface, with its version, is another one that has no version, or one of the same
@@ -198,7 +198,7 @@ func meant(all []Function, name string) string {
 
 // Mismatch says why what one component imports is not what another one exports; "": it is. Functions of an interface
 // that the first does not import do not count.
-func Mismatch(imports, exports []Function, contract string) string {
+func Mismatch(imports, exports []Function, contract lattice.ContractID) string {
 	var faults []string
 	for _, f := range imports {
 		if Contract(f.Interface) != contract {
@@ -233,7 +233,7 @@ type Side struct {
 
 // Misfit says why one actor cannot use a link for an interface, or another one cannot serve it; "": nothing is known
 // against it.
-func Misfit(contract string, from, to Side) string {
+func Misfit(contract lattice.ContractID, from, to Side) string {
 	caller, target := ParseSurface(from.Surface), ParseSurface(to.Surface)
 	in, out := caller.Imports, target.Exports
 	switch {
@@ -250,7 +250,7 @@ func Misfit(contract string, from, to Side) string {
 }
 
 // Contracts are the interfaces of functions, without versions.
-func Contracts(all []Function) (names []string) {
+func Contracts(all []Function) (names []lattice.ContractID) {
 	for _, f := range all {
 		if c := Contract(f.Interface); c != "" && !slices.Contains(names, c) {
 			names = append(names, c)
@@ -259,19 +259,19 @@ func Contracts(all []Function) (names []string) {
 	return names
 }
 
-func (s Side) lacks(verb, contract string, have []string) string {
+func (s Side) lacks(verb string, contract lattice.ContractID, have []lattice.ContractID) string {
 	text := fmt.Sprintf("%s %s no interface %s", s.Name, verb, contract)
 	if near := nearest.DidYouMean(contract, have); near != "" {
 		return text + "; " + near
 	}
 	if len(have) > 0 {
-		text += "; it " + verb + " " + strings.Join(have, ", ")
+		text += "; it " + verb + " " + strings.Join(lattice.Texts(have), ", ")
 	}
 	return text
 }
 
 // handles names the functions of an interface that pass resources.
-func handles(all []Function, contract string) string {
+func handles(all []Function, contract lattice.ContractID) string {
 	var faults []string
 	for _, f := range all {
 		if t, err := ParseFunc(f.Type); Contract(f.Interface) == contract && err == nil && t.Handle != "" {

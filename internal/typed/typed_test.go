@@ -332,7 +332,8 @@ func TestWhyALinkDoesNotFit(t *testing.T) {
 		{"acme:edge/filter", imports, strings.ReplaceAll(exports, "string", "u8"), "acme:edge/filter@0.1.0#apply is " +
 			"imported as func(text: string), and exported as func(text: u8)"},
 	} {
-		got := typed.Misfit(c.contract, typed.Side{Name: "A", Surface: c.from}, typed.Side{Name: "B", Surface: c.to})
+		got := typed.Misfit(lattice.ContractID(c.contract), typed.Side{Name: "A", Surface: c.from},
+			typed.Side{Name: "B", Surface: c.to})
 		if got != c.want {
 			t.Errorf("%s: %q, want %q", c.contract, got, c.want)
 		}

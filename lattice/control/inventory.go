@@ -12,21 +12,21 @@ import (
 
 // Host is a host's answer to a ping.
 type Host struct {
-	ID             lattice.HostID    `json:"id"`
-	Issuer         string            `json:"issuer"` // the host's cluster key
-	Labels         map[string]string `json:"labels"`
-	FriendlyName   string            `json:"friendly_name"`
-	UptimeSeconds  uint64            `json:"uptime_seconds"`
-	UptimeHuman    string            `json:"uptime_human"`
-	Version        string            `json:"version"` // a semantic version
-	ClusterIssuers CommaList         `json:"cluster_issuers"`
-	JSDomain       string            `json:"js_domain,omitempty"`
-	CtlHost        string            `json:"ctl_host"`
-	RPCHost        string            `json:"rpc_host"`
-	ProvRPCHost    string            `json:"prov_rpc_host"`
-	LatticePrefix  lattice.Name      `json:"lattice_prefix"`
-	Lattice        lattice.Name      `json:"lattice"`
-	State          string            `json:"state,omitempty"` // weft: "" or StateDraining
+	ID             lattice.HostID               `json:"id"`
+	Issuer         lattice.ClusterID            `json:"issuer"` // the host's cluster key
+	Labels         map[string]string            `json:"labels"`
+	FriendlyName   string                       `json:"friendly_name"`
+	UptimeSeconds  uint64                       `json:"uptime_seconds"`
+	UptimeHuman    string                       `json:"uptime_human"`
+	Version        string                       `json:"version"` // a semantic version
+	ClusterIssuers CommaList[lattice.ClusterID] `json:"cluster_issuers"`
+	JSDomain       string                       `json:"js_domain,omitempty"`
+	CtlHost        string                       `json:"ctl_host"`
+	RPCHost        string                       `json:"rpc_host"`
+	ProvRPCHost    string                       `json:"prov_rpc_host"`
+	LatticePrefix  lattice.Name                 `json:"lattice_prefix"`
+	Lattice        lattice.Name                 `json:"lattice"`
+	State          string                       `json:"state,omitempty"` // weft: "" or StateDraining
 }
 
 // States that weft adds to inventories. Other hosts leave them empty.
@@ -43,9 +43,10 @@ const (
 func DecodeHost(b []byte) (Host, error) {
 	o := readObject(b)
 	h := Host{
-		Issuer: o.str("issuer"), Labels: o.strMap("labels"), FriendlyName: o.str("friendly_name"),
-		UptimeHuman: o.str("uptime_human"), Version: o.str("version"), ClusterIssuers: o.list("cluster_issuers"),
-		JSDomain: o.str("js_domain"), CtlHost: o.str("ctl_host"), RPCHost: o.str("rpc_host"),
+		Issuer: lattice.ClusterID(o.str("issuer")), Labels: o.strMap("labels"), FriendlyName: o.str("friendly_name"),
+		UptimeHuman: o.str("uptime_human"), Version: o.str("version"),
+		ClusterIssuers: list[lattice.ClusterID](o, "cluster_issuers"),
+		JSDomain:       o.str("js_domain"), CtlHost: o.str("ctl_host"), RPCHost: o.str("rpc_host"),
 		ProvRPCHost: o.str("prov_rpc_host"), State: o.str("state"),
 		Lattice: lattice.Name(o.str("lattice", "lattice_prefix")),
 	}
@@ -60,7 +61,7 @@ func DecodeHost(b []byte) (Host, error) {
 // HostInventory is all that runs on a host.
 type HostInventory struct {
 	HostID        lattice.HostID    `json:"host_id"`
-	Issuer        string            `json:"issuer"`
+	Issuer        lattice.ClusterID `json:"issuer"`
 	FriendlyName  string            `json:"friendly_name"`
 	Labels        map[string]string `json:"labels"`
 	Actors        []Actor           `json:"actors"`
@@ -134,7 +135,7 @@ type ActorInstance struct {
 type Provider struct {
 	ID          lattice.ProviderID `json:"id"`
 	ImageRef    string             `json:"image_ref,omitempty"`
-	ContractID  string             `json:"contract_id"`
+	ContractID  lattice.ContractID `json:"contract_id"`
 	LinkName    lattice.LinkName   `json:"link_name"`
 	Name        string             `json:"name,omitempty"`
 	Annotations map[string]string  `json:"annotations"`
@@ -210,7 +211,7 @@ func nonNil(m map[string]string) map[string]string {
 func DecodeInventory(b []byte) (HostInventory, error) {
 	o := readObject(b)
 	h := HostInventory{
-		Issuer: o.str("issuer"), FriendlyName: o.str("friendly_name"), Labels: o.strMap("labels"),
+		Issuer: lattice.ClusterID(o.str("issuer")), FriendlyName: o.str("friendly_name"), Labels: o.strMap("labels"),
 		Version: o.str("version"), UptimeHuman: o.str("uptime_human"), State: o.str("state"),
 		HostID: lattice.HostID(o.str("host_id")), CarriesNATS: o.str("carries_nats") == "true",
 	}
@@ -322,9 +323,11 @@ func readInstance(o *object) ActorInstance {
 }
 
 func readProvider(o *object) Provider {
-	p := Provider{ID: o.providerID("id", "public_key"), ImageRef: o.str("image_ref"), ContractID: o.str("contract_id"),
-		LinkName: o.linkName("link_name"), Name: o.str("name"), Annotations: o.strMap("annotations"),
-		Revision: o.int32("revision"), InstanceID: o.str("instance_id"), State: o.str("state"), Error: o.str("error"),
+	p := Provider{ID: o.providerID("id", "public_key"), ImageRef: o.str("image_ref"),
+		ContractID: lattice.ContractID(o.str("contract_id")), LinkName: o.linkName("link_name"), Name: o.str("name"),
+		Annotations: o.strMap("annotations"),
+		Revision:    o.int32("revision"), InstanceID: o.str("instance_id"), State: o.str("state"),
+		Error:  o.str("error"),
 		Digest: o.str("digest")}
 	p.Restarts, _ = o.uint(math.MaxUint64, "restarts")
 	pid, _ := o.uint(math.MaxInt32, "pid")

@@ -127,12 +127,12 @@ func (o *object) strMap(names ...string) map[string]string {
 }
 
 // list reads a list of text, or one text with commas.
-func (o *object) list(names ...string) []string {
+func list[S ~string](o *object, names ...string) []S {
 	raw, name, ok := o.get(names...)
 	if !ok {
 		return nil
 	}
-	var l CommaList
+	var l CommaList[S]
 	if err := json.Unmarshal(raw, &l); err != nil {
 		o.bad("%s: want a list or text with commas", name)
 	}
@@ -209,13 +209,15 @@ func (o *object) check(name string, err error) {
 }
 
 // CommaList is a list of words that travels as one text with commas. It is read from a JSON list, too.
-type CommaList []string
+type CommaList[S ~string] []S
 
 // MarshalJSON gives the text.
-func (l CommaList) MarshalJSON() ([]byte, error) { return json.Marshal(strings.Join(l, ",")) }
+func (l CommaList[S]) MarshalJSON() ([]byte, error) {
+	return json.Marshal(strings.Join(lattice.Texts(l), ","))
+}
 
 // UnmarshalJSON reads text with commas, a list, or null.
-func (l *CommaList) UnmarshalJSON(b []byte) error {
+func (l *CommaList[S]) UnmarshalJSON(b []byte) error {
 	*l = nil
 	if isNull(b) {
 		return nil
@@ -224,12 +226,12 @@ func (l *CommaList) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &s); err == nil {
 		for _, w := range strings.Split(s, ",") {
 			if w = strings.TrimSpace(w); w != "" {
-				*l = append(*l, w)
+				*l = append(*l, S(w))
 			}
 		}
 		return nil
 	}
-	var words []string
+	var words []S
 	if err := json.Unmarshal(b, &words); err != nil {
 		return err
 	}

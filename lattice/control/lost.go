@@ -39,7 +39,7 @@ type LostActor struct {
 type LostProvider struct {
 	ID         lattice.ProviderID `json:"id"`
 	Name       string             `json:"name"`
-	ContractID string             `json:"contract_id"`
+	ContractID lattice.ContractID `json:"contract_id"`
 	LinkName   lattice.LinkName   `json:"link_name"`
 }
 

@@ -22,10 +22,10 @@ type Ack struct {
 
 // Reloaded is what a host answers once it has read its keys and credentials again and taken them over (weft).
 type Reloaded struct {
-	Accepted       bool     `json:"accepted"`
-	Issuer         string   `json:"issuer"`          // the cluster key that it signs with
-	ClusterIssuers []string `json:"cluster_issuers"` // all that it and its providers trust
-	Changed        []string `json:"changed,omitempty"`
+	Accepted       bool                `json:"accepted"`
+	Issuer         lattice.ClusterID   `json:"issuer"`          // the cluster key that it signs with
+	ClusterIssuers []lattice.ClusterID `json:"cluster_issuers"` // all that it and its providers trust
+	Changed        []string            `json:"changed,omitempty"`
 }
 
 // StartActorRequest is the command of old clients that adds instances to those that run.
@@ -86,7 +86,7 @@ type StartProviderRequest struct {
 type StopProviderRequest struct {
 	ProviderID  lattice.ProviderID `json:"provider_ref"`
 	LinkName    lattice.LinkName   `json:"link_name"`
-	ContractID  string             `json:"contract_id"`
+	ContractID  lattice.ContractID `json:"contract_id"`
 	HostID      lattice.HostID     `json:"host_id"`
 	Annotations map[string]string  `json:"annotations,omitempty"`
 }
@@ -100,9 +100,9 @@ type StopHostRequest struct {
 
 // RemoveLinkRequest deletes the link of an actor for a contract and a link name.
 type RemoveLinkRequest struct {
-	ActorID    lattice.ActorID  `json:"actor_id"`
-	ContractID string           `json:"contract_id"`
-	LinkName   lattice.LinkName `json:"link_name"`
+	ActorID    lattice.ActorID    `json:"actor_id"`
+	ContractID lattice.ContractID `json:"contract_id"`
+	LinkName   lattice.LinkName   `json:"link_name"`
 }
 
 // LabelRequest sets or deletes a label of a host.
@@ -254,7 +254,7 @@ func (r *StopProviderRequest) UnmarshalJSON(b []byte) error {
 	o := readObject(b)
 	r.ProviderID = o.providerID("provider_ref", "provider_id")
 	r.LinkName = o.linkName("link_name")
-	r.ContractID = o.str("contract_id")
+	r.ContractID = lattice.ContractID(o.str("contract_id"))
 	r.Annotations = o.strMap("annotations")
 	return o.err("stop provider command")
 }
@@ -272,7 +272,7 @@ func DecodeLink(b []byte) (wire.LinkDefinition, error) {
 	o := readObject(b)
 	l := wire.LinkDefinition{
 		ActorID: lattice.ActorID(o.need("actor_id")), ProviderID: lattice.ProviderID(o.need("provider_id")),
-		ContractID: o.need("contract_id"),
+		ContractID: lattice.ContractID(o.need("contract_id")),
 		LinkName:   o.linkName("link_name"), Values: o.strMap("values"),
 	}
 	if l.Values == nil {
@@ -290,7 +290,7 @@ func CheckLink(l wire.LinkDefinition) error {
 	o.check("actor_id", l.ActorID.Check())
 	if _, ok := l.Actor(); !ok {
 		o.check("provider_id", l.ProviderID.Check())
-	} else if !wire.IsInterface(l.ContractID) {
+	} else if !l.ContractID.IsInterface() {
 		o.bad("contract_id %q: an actor serves an interface, as acme:edge/filter", lattice.Printable(l.ContractID))
 	}
 	if l.LinkName == "" {
@@ -298,27 +298,15 @@ func CheckLink(l wire.LinkDefinition) error {
 	} else {
 		o.check("link_name", l.LinkName.Check())
 	}
-	if !contract(l.ContractID) {
-		o.bad("contract_id %q: want a name like wasmcloud:keyvalue", lattice.Printable(l.ContractID))
-	}
+	o.check("contract_id", l.ContractID.Check())
 	return o.err("link definition")
-}
-
-// contract reports whether s can name a contract: printable ASCII of sensible length, without spaces.
-func contract(s string) bool {
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 256
 }
 
 // UnmarshalJSON reads what clients of all times send; it is tolerant as the package says.
 func (r *RemoveLinkRequest) UnmarshalJSON(b []byte) error {
 	o := readObject(b)
 	r.ActorID = o.actorID("actor_id")
-	r.ContractID = o.need("contract_id")
+	r.ContractID = lattice.ContractID(o.need("contract_id"))
 	r.LinkName = o.linkName("link_name")
 	return o.err("delete link request")
 }

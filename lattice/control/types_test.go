@@ -233,7 +233,7 @@ func TestDomainOfAnInventory(t *testing.T) {
 }
 
 func TestHostOnTheWire(t *testing.T) {
-	h := Host{ID: hostKey, ClusterIssuers: CommaList{"CA", "CB"}, Lattice: "x", LatticePrefix: "x"}
+	h := Host{ID: hostKey, ClusterIssuers: CommaList[lattice.ClusterID]{"CA", "CB"}, Lattice: "x", LatticePrefix: "x"}
 	b, err := json.Marshal(h)
 	if err != nil || !strings.Contains(string(b), `"cluster_issuers":"CA,CB"`) {
 		t.Fatalf("got %s, %v", b, err)
@@ -251,7 +251,7 @@ func TestHostOnTheWire(t *testing.T) {
 
 func TestClaimsOfEveryEra(t *testing.T) {
 	actor := Claims{Subject: actorKey, Issuer: "A", Name: "n", Revision: 4, Version: "1", CallAlias: "alias",
-		Caps: []string{"a", "b"}, Tags: []string{"t"}}
+		Caps: []lattice.ContractID{"a", "b"}, Tags: []string{"t"}}
 	provider := Claims{Subject: providerKey, Issuer: "A", Name: "n", Revision: 4, Version: "1", ContractID: "c"}
 	for _, tc := range []struct {
 		name, body string

@@ -68,37 +68,37 @@ func (a Annotations) MarshalJSON() ([]byte, error) {
 }
 
 // Words is a list that is never null on the wire.
-type Words []string
+type Words[S ~string] []S
 
 // MarshalJSON writes [] for nil.
-func (w Words) MarshalJSON() ([]byte, error) {
+func (w Words[S]) MarshalJSON() ([]byte, error) {
 	if w == nil {
 		return []byte("[]"), nil
 	}
-	return json.Marshal([]string(w))
+	return json.Marshal([]S(w))
 }
 
 // ActorClaims are the claims in an actor's events.
 type ActorClaims struct {
-	CallAlias      string `json:"call_alias"`
-	Caps           Words  `json:"caps"`
-	Issuer         string `json:"issuer"`
-	Tags           Words  `json:"tags"`
-	Name           string `json:"name"`
-	Version        string `json:"version"`
-	Revision       int32  `json:"revision"`
-	NotBeforeHuman string `json:"not_before_human"` // "immediately", or a time
-	ExpiresHuman   string `json:"expires_human"`    // "never", or a time
+	CallAlias      string                    `json:"call_alias"`
+	Caps           Words[lattice.ContractID] `json:"caps"`
+	Issuer         lattice.AccountID         `json:"issuer"`
+	Tags           Words[string]             `json:"tags"`
+	Name           string                    `json:"name"`
+	Version        string                    `json:"version"`
+	Revision       int32                     `json:"revision"`
+	NotBeforeHuman string                    `json:"not_before_human"` // "immediately", or a time
+	ExpiresHuman   string                    `json:"expires_human"`    // "never", or a time
 }
 
 // ProviderClaims are the claims in a provider's events. Tags is always null: observers take it for text.
 type ProviderClaims struct {
-	Issuer         string          `json:"issuer"`
-	Tags           json.RawMessage `json:"tags"`
-	Name           string          `json:"name"`
-	Version        string          `json:"version"`
-	NotBeforeHuman string          `json:"not_before_human"`
-	ExpiresHuman   string          `json:"expires_human"`
+	Issuer         lattice.AccountID `json:"issuer"`
+	Tags           json.RawMessage   `json:"tags"`
+	Name           string            `json:"name"`
+	Version        string            `json:"version"`
+	NotBeforeHuman string            `json:"not_before_human"`
+	ExpiresHuman   string            `json:"expires_human"`
 }
 
 // The data of host events.
@@ -231,7 +231,7 @@ type (
 		PublicKey   lattice.ProviderID `json:"public_key"`
 		ImageRef    string             `json:"image_ref"`
 		LinkName    lattice.LinkName   `json:"link_name"`
-		ContractID  string             `json:"contract_id"`
+		ContractID  lattice.ContractID `json:"contract_id"`
 		InstanceID  string             `json:"instance_id"`
 		Annotations Annotations        `json:"annotations"`
 		Claims      ProviderClaims     `json:"claims"`
@@ -248,7 +248,7 @@ type (
 		HostID      lattice.HostID     `json:"host_id"`
 		PublicKey   lattice.ProviderID `json:"public_key"`
 		LinkName    lattice.LinkName   `json:"link_name"`
-		ContractID  string             `json:"contract_id"`
+		ContractID  lattice.ContractID `json:"contract_id"`
 		InstanceID  string             `json:"instance_id"`
 		Annotations Annotations        `json:"annotations"`
 		Reason      string             `json:"reason"`
@@ -258,7 +258,7 @@ type (
 		HostID     lattice.HostID     `json:"host_id"`
 		PublicKey  lattice.ProviderID `json:"public_key"`
 		LinkName   lattice.LinkName   `json:"link_name"`
-		ContractID string             `json:"contract_id"`
+		ContractID lattice.ContractID `json:"contract_id"`
 		Reason     string             `json:"reason"` // how it ended
 		Restarts   uint64             `json:"restarts"`
 		DelayMs    uint64             `json:"delay_ms"`
@@ -266,7 +266,7 @@ type (
 	// ProviderHealth is the data of the three health events.
 	ProviderHealth struct {
 		PublicKey  lattice.ProviderID `json:"public_key"`
-		ContractID string             `json:"contract_id"`
+		ContractID lattice.ContractID `json:"contract_id"`
 		LinkName   lattice.LinkName   `json:"link_name"`
 		HostID     lattice.HostID     `json:"host_id,omitempty"` // weft
 		Message    string             `json:"message,omitempty"` // weft: what the provider says about itself

@@ -18,7 +18,7 @@ type HeartbeatCounts struct {
 type HeartbeatProvider struct {
 	PublicKey   lattice.ProviderID `json:"public_key"`
 	LinkName    lattice.LinkName   `json:"link_name"`
-	ContractID  string             `json:"contract_id"`
+	ContractID  lattice.ContractID `json:"contract_id"`
 	Annotations Annotations        `json:"annotations"`
 }
 

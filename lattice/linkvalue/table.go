@@ -17,7 +17,7 @@ import (
 // Table is what a provider's links may say. It is not changed once made, and safe for concurrent use.
 type Table struct {
 	Provider string // its name: "httpserver"
-	Contract string
+	Contract lattice.ContractID
 	Fields   []Field
 	// Config names fields that hold further values, as a JSON object, and as one in base64; they may be empty.
 	Config, ConfigBase64 string

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"time"
+
+	"github.com/weftlattice/weft/lattice"
 )
 
 // Request is a question as the dialect's policy service gets it, in JSON.
@@ -15,31 +17,31 @@ type Request struct {
 
 // RequestSource is who calls. For the start actions everything is empty.
 type RequestSource struct {
-	PublicKey    string   `json:"publicKey"`
-	ContractID   string   `json:"contractId"`
-	LinkName     string   `json:"linkName"`
-	Capabilities []string `json:"capabilities"`
-	Issuer       string   `json:"issuer"`
-	IssuedOn     string   `json:"issuedOn"`
-	ExpiresAt    int64    `json:"expiresAt"` // seconds since 1970; a minute from now when there is no end
-	Expired      bool     `json:"expired"`
+	PublicKey    string               `json:"publicKey"`
+	ContractID   lattice.ContractID   `json:"contractId"`
+	LinkName     lattice.LinkName     `json:"linkName"`
+	Capabilities []lattice.ContractID `json:"capabilities"`
+	Issuer       lattice.AccountID    `json:"issuer"`
+	IssuedOn     string               `json:"issuedOn"`
+	ExpiresAt    int64                `json:"expiresAt"` // seconds since 1970; a minute from now when there is no end
+	Expired      bool                 `json:"expired"`
 }
 
 // RequestTarget is what is called or started.
 type RequestTarget struct {
-	PublicKey  string `json:"publicKey"`
-	Issuer     string `json:"issuer"`
-	ContractID string `json:"contractId"`
-	LinkName   string `json:"linkName"`
+	PublicKey  string             `json:"publicKey"`
+	Issuer     lattice.AccountID  `json:"issuer"`
+	ContractID lattice.ContractID `json:"contractId"`
+	LinkName   lattice.LinkName   `json:"linkName"`
 }
 
 // RequestHost is the host that asks.
 type RequestHost struct {
-	PublicKey      string            `json:"publicKey"`
-	Issuer         string            `json:"issuer"`
-	LatticeID      string            `json:"latticeId"`
-	Labels         map[string]string `json:"labels"`
-	ClusterIssuers []string          `json:"clusterIssuers"`
+	PublicKey      lattice.HostID      `json:"publicKey"`
+	Issuer         lattice.ClusterID   `json:"issuer"`
+	LatticeID      lattice.Name        `json:"latticeId"`
+	Labels         map[string]string   `json:"labels"`
+	ClusterIssuers []lattice.ClusterID `json:"clusterIssuers"`
 }
 
 // Response is what a policy service answers, and what it publishes when it changes its mind.

@@ -1,6 +1,10 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/weftlattice/weft/lattice"
+)
 
 // Action is what a host wants to do.
 type Action string
@@ -26,16 +30,16 @@ const (
 
 // Party is an actor or a provider as its claims describe it. What a host does not know is empty.
 type Party struct {
-	Kind     Kind     // of its key; empty when it is neither
-	Key      string   // public key
-	Name     string   // in its claims
-	Alias    string   // call alias of an actor
-	Issuer   string   // account key that signed it
-	Contract string   // of a provider
-	Link     string   // link name of a provider
-	Caps     []string // contracts that an actor's claims grant
-	IssuedAt int64    // seconds since 1970; 0: unknown
-	Expires  int64    // seconds since 1970; 0: never, or unknown
+	Kind     Kind                 // of its key; empty when it is neither
+	Key      string               // public key
+	Name     string               // in its claims
+	Alias    string               // call alias of an actor
+	Issuer   lattice.AccountID    // account key that signed it
+	Contract lattice.ContractID   // of a provider
+	Link     lattice.LinkName     // link name of a provider
+	Caps     []lattice.ContractID // contracts that an actor's claims grant
+	IssuedAt int64                // seconds since 1970; 0: unknown
+	Expires  int64                // seconds since 1970; 0: never, or unknown
 }
 
 // Question is what is to be decided.
@@ -49,11 +53,11 @@ type Question struct {
 
 // Host is the host that asks.
 type Host struct {
-	ID      string
-	Cluster string // its cluster key
-	Lattice string
+	ID      lattice.HostID
+	Cluster lattice.ClusterID // its cluster key
+	Lattice lattice.Name
 	Labels  map[string]string
-	Issuers []string // clusters that it trusts
+	Issuers []lattice.ClusterID // clusters that it trusts
 }
 
 // party returns the party of a kind: the target if it is one, else the origin.
@@ -67,7 +71,7 @@ func (q *Question) party(k Kind) *Party {
 }
 
 // issuer is the account that signed what is started, or the actor of a call.
-func (q *Question) issuer() string {
+func (q *Question) issuer() lattice.AccountID {
 	if q.Action != PerformInvocation {
 		return q.Target.Issuer
 	}

@@ -111,9 +111,9 @@ func (*Rule) is(patterns []string, p *Party) bool {
 }
 
 // one reports whether one of the patterns matches; no pattern matches everything.
-func one(patterns []string, s string) bool {
+func one[S ~string](patterns []string, s S) bool {
 	for _, p := range patterns {
-		if Glob(p, s) {
+		if Glob(p, string(s)) {
 			return true
 		}
 	}

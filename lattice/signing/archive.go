@@ -56,7 +56,7 @@ func WriteArchive(w io.Writer, c ProviderClaims, account, service KeyPair, binar
 	if err := checkSigners(op, c.Validity, account, service, KindProvider); err != nil {
 		return err
 	}
-	if err := checkNames([]string{c.Name, c.ContractID, c.Vendor, c.Version}); err != nil {
+	if err := checkNames([]string{c.Name, string(c.ContractID), c.Vendor, c.Version}); err != nil {
 		return during(err, op, "")
 	}
 	switch {
@@ -69,7 +69,7 @@ func WriteArchive(w io.Writer, c ProviderClaims, account, service KeyPair, binar
 	case len(c.ConfigSchema) > 0 && !json.Valid(c.ConfigSchema):
 		return invalid("the configuration schema is not JSON")
 	}
-	c.Subject, c.Issuer = lattice.ProviderID(service.Public()), lattice.AccountID(account.Public())
+	c.Subject, c.Issuer = service.ProviderID(), account.AccountID()
 	c.TargetHashes = make(map[string]string, len(binaries))
 	for target, bin := range binaries {
 		if !isTarget(target) {

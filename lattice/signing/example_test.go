@@ -15,7 +15,7 @@ func ExampleSignModule() {
 	account, module := signing.Derive(signing.KindAccount, "an account"), signing.Derive(signing.KindModule, "a module")
 	empty := []byte("\x00asm\x01\x00\x00\x00")
 	signed, err := signing.SignModule(empty, account, module, signing.ActorClaims{
-		Name: "echo", Caps: []string{"wasmcloud:keyvalue"}})
+		Name: "echo", Caps: []lattice.ContractID{"wasmcloud:keyvalue"}})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -61,7 +61,7 @@ func TestSignInvocation(t *testing.T) {
 	}
 	want := strings.ToValidUTF8(hostile, "\ufffd")
 	inv.OriginURL = want
-	if _, err := NewVerifier(k.Public()).VerifyInvocation(a, inv, goldenNow); err != nil {
+	if _, err := NewVerifier(k.ClusterID()).VerifyInvocation(a, inv, goldenNow); err != nil {
 		t.Error(err)
 	}
 	for _, bad := range []KeyPair{{}, goldenKey(t, 'A')} {
@@ -225,14 +225,15 @@ func TestVerifierIssuers(t *testing.T) {
 		return err
 	}
 	var zero Verifier
-	for _, v := range []*Verifier{&zero, NewVerifier(), NewVerifier("", "nonsense", goldenKeys[2].public)} {
+	for _, v := range []*Verifier{&zero, NewVerifier(),
+		NewVerifier("", "nonsense", lattice.ClusterID(goldenKeys[2].public))} {
 		if len(v.Issuers()) != 0 {
 			t.Errorf("trusts %v", v.Issuers())
 		}
 		if err := check(v); lattice.CodeOf(err) != lattice.ErrUnknownIssuer {
 			t.Errorf("no issuers: %v", err)
 		}
-		if err := v.Add(goldenKeys[2].public); lattice.CodeOf(err) != lattice.ErrInvalid {
+		if err := v.Add(lattice.ClusterID(goldenKeys[2].public)); lattice.CodeOf(err) != lattice.ErrInvalid {
 			t.Errorf("an account as issuer: %v", err)
 		}
 		if err := v.Add(clusterKey); err != nil {
@@ -259,9 +260,9 @@ func TestVerifierConcurrent(t *testing.T) {
 				if _, err := v.VerifyInvocation(good, golden, goldenNow); err != nil {
 					t.Error(err)
 				}
-				_ = v.Add(other)
-				v.Remove(other)
-				if !strings.Contains(strings.Join(v.Issuers(), " "), clusterKey) {
+				_ = v.Add(lattice.ClusterID(other))
+				v.Remove(lattice.ClusterID(other))
+				if !strings.Contains(strings.Join(lattice.Texts(v.Issuers()), " "), clusterKey) {
 					t.Error("lost an issuer")
 				}
 			}

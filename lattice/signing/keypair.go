@@ -82,6 +82,28 @@ func (k KeyPair) Public() string {
 	return k.k.public
 }
 
+// HostID returns the public key of a host's key, "" for a key of another kind. So do the others that return an id.
+func (k KeyPair) HostID() lattice.HostID { return idOf[lattice.HostID](k, KindHost) }
+
+// ActorID returns the public key of a module's key, "" for a key of another kind.
+func (k KeyPair) ActorID() lattice.ActorID { return idOf[lattice.ActorID](k, KindModule) }
+
+// ProviderID returns the public key of a provider's key, "" for a key of another kind.
+func (k KeyPair) ProviderID() lattice.ProviderID { return idOf[lattice.ProviderID](k, KindProvider) }
+
+// ClusterID returns the public key of a cluster's key, "" for a key of another kind.
+func (k KeyPair) ClusterID() lattice.ClusterID { return idOf[lattice.ClusterID](k, KindCluster) }
+
+// AccountID returns the public key of an account's key, "" for a key of another kind.
+func (k KeyPair) AccountID() lattice.AccountID { return idOf[lattice.AccountID](k, KindAccount) }
+
+func idOf[ID ~string](k KeyPair, kind byte) ID {
+	if k.Kind() != kind {
+		return ""
+	}
+	return ID(k.k.public)
+}
+
 // Seed returns the secret as 58 characters, "" for the zero value. It belongs in a file of mode 0600 or on the standard
 // input of a child, nowhere else.
 func (k KeyPair) Seed() string {

@@ -1,7 +1,6 @@
 package signing
 
 import (
-	"bytes"
 	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/hkdf"
@@ -56,12 +55,12 @@ type Agreement struct {
 
 // recent is a key between two cluster keys that both are in a set that the verifier trusted.
 type recent struct {
-	trusted *map[string]ed25519.PublicKey
+	trusted *map[lattice.ClusterID]ed25519.PublicKey
 	*macKey
 }
 
 // pair names the key between two cluster keys by their public forms.
-type pair struct{ own, peer string }
+type pair struct{ own, peer lattice.ClusterID }
 
 // NewAgreement returns an agreement of the holder of a cluster key with those that the verifier trusts, whenever it is
 // asked. A key of another kind than cluster is ErrInvalid.
@@ -91,29 +90,29 @@ func (a *Agreement) Follow(k KeyPair) error {
 	a.mu.RLock()
 	before := a.own[0]
 	a.mu.RUnlock()
-	if before.Public() == k.Public() {
+	if before.ClusterID() == k.ClusterID() {
 		return nil
 	}
 	return a.SetOwn(k, before)
 }
 
 // Issuer is the public form of the cluster key that seals.
-func (a *Agreement) Issuer() string {
+func (a *Agreement) Issuer() lattice.ClusterID {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	return a.own[0].Public()
+	return a.own[0].ClusterID()
 }
 
 // Seal returns the token for a call to a node whose cluster key is peer. A peer that is not trusted is
 // ErrUnknownIssuer.
-func (a *Agreement) Seal(peer string, s Sealed, now time.Time) (string, error) {
+func (a *Agreement) Seal(peer lattice.ClusterID, s Sealed, now time.Time) (string, error) {
 	own := a.Issuer()
-	key, err := a.key(own, peer)
+	key, err := a.key(pair{own: own, peer: peer})
 	if err != nil {
 		return "", err
 	}
 	ms := now.UnixMilli()
-	sum := key.sum(own, peer, ms, &s)
+	sum := key.sum(ms, &s, false)
 	var buf [maxMACToken]byte
 	b := buf[:0]
 	b = append(append(append(append(append(b, MACPrefix...), own...), '.'), peer...), '.')
@@ -137,7 +136,7 @@ func (a *Agreement) StreamKey(token, label string, sealed bool) (key [sha256.Siz
 	if !sealed {
 		own, peer = peer, own
 	}
-	k, err := a.key(own, peer)
+	k, err := a.key(pair{own: lattice.ClusterID(own), peer: lattice.ClusterID(peer)})
 	if err != nil {
 		return key, err
 	}
@@ -184,11 +183,11 @@ func (a *Agreement) Open(token string, s Sealed) (Verified, error) {
 	if _, err := base64.RawURLEncoding.Decode(sum[:], []byte(text)); err != nil {
 		return Verified{}, malformed("MAC has no sum of 32 bytes")
 	}
-	key, err := a.key(own, peer)
+	key, err := a.key(pair{own: lattice.ClusterID(own), peer: lattice.ClusterID(peer)})
 	if err != nil {
 		return Verified{}, err
 	}
-	if want := key.sum(peer, own, ms, &s); !hmac.Equal(want[:], sum[:]) {
+	if want := key.sum(ms, &s, true); !hmac.Equal(want[:], sum[:]) {
 		return Verified{}, &lattice.Error{Code: lattice.ErrTokenSignature, Detail: "the MAC does not fit the call"}
 	}
 	return Verified{ID: s.ID, IssuedAt: time.UnixMilli(ms)}, nil
@@ -196,48 +195,49 @@ func (a *Agreement) Open(token string, s Sealed) (Verified, error) {
 
 // key returns the key between one of ours and a peer, both trusted: whoever has got hold of one of them could make MACs
 // of the other. Trust is asked for each time: it can be withdrawn.
-func (a *Agreement) key(own, peer string) (*macKey, error) {
+func (a *Agreement) key(of pair) (*macKey, error) {
 	set := a.verifier.issuers.Load()
-	if l := a.last.Load(); l != nil && l.trusted == set && l.own == own && l.peer == peer {
+	if l := a.last.Load(); l != nil && l.trusted == set && l.pair == of {
 		return l.macKey, nil
 	}
 	trusted := a.verifier.trusted()
-	for _, k := range [...]string{peer, own} {
+	for _, k := range [...]lattice.ClusterID{of.peer, of.own} {
 		if _, ok := trusted[k]; !ok {
 			return nil, &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: lattice.Printable(k)}
 		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if k := a.keys[pair{own, peer}]; k != nil {
+	if k := a.keys[of]; k != nil {
 		a.last.Store(&recent{set, k})
 		return k, nil
 	}
 	for _, mine := range a.own {
-		if mine.Public() == own {
-			k, err := agree(mine, peer)
+		if mine.ClusterID() == of.own {
+			k, err := agree(mine, of.peer)
 			if err != nil {
 				return nil, err
 			}
-			k.pair = pair{mine.Public(), strings.Clone(peer)} // not part of a message
-			a.keys[k.pair] = k                                // as many as own keys times trusted ones
+			k.pair = pair{of.own, lattice.ClusterID(strings.Clone(string(of.peer)))} // not part of a message
+			// as many as own keys times trusted ones
+			a.keys[k.pair] = k
 			a.last.Store(&recent{set, k})
 			return k, nil
 		}
 	}
 	return nil, &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: "sealed for cluster key " +
-		lattice.Printable(own) + ", which is not this node's"}
+		lattice.Printable(of.own) + ", which is not this node's"}
 }
 
 // agree computes the key between our cluster key and another's public one.
-func agree(own KeyPair, peer string) (*macKey, error) {
+func agree(own KeyPair, peer lattice.ClusterID) (*macKey, error) {
 	_, raw, err := decodePublic(peer)
 	if err != nil {
 		return nil, err
 	}
 	point, err := new(edwards25519.Point).SetBytes(raw)
 	if err != nil {
-		return nil, keyError("agree upon a key", peer+" is no point of the curve")
+		return nil, keyError("agree upon a key", string(peer)+" is no point of the curve")
 	}
 	// RFC 8032, 5.1.5: its first half is the scalar, clamped by X25519 itself
 	digest := sha512.Sum512(own.k.private.Seed())
@@ -251,10 +251,10 @@ func agree(own KeyPair, peer string) (*macKey, error) {
 	}
 	shared, err := private.ECDH(public)
 	if err != nil { // a point of low order
-		return nil, keyError("agree upon a key", peer+" is no key to agree with")
+		return nil, keyError("agree upon a key", string(peer)+" is no key to agree with")
 	}
-	low, high := own.Public(), peer
-	if bytes.Compare([]byte(low), []byte(high)) > 0 {
+	low, high := own.Public(), string(peer)
+	if low > high {
 		low, high = high, low
 	}
 	secret, err := hkdf.Key(sha256.New, shared, nil, "weft call mac 1 "+low+" "+high, sha256.Size)
@@ -277,12 +277,17 @@ type mac struct {
 }
 
 // sum is the MAC over everything that a token binds, each part with its length before it, so that no two calls are the
-// same bytes.
-func (k *macKey) sum(sender, receiver string, ms int64, s *Sealed) [sha256.Size]byte {
+// same bytes. received says that the peer sealed the token.
+func (k *macKey) sum(ms int64, s *Sealed, received bool) [sha256.Size]byte {
+	sender, receiver := k.own, k.peer
+	if received {
+		sender, receiver = receiver, sender
+	}
 	m := k.pool.Get().(*mac)
 	defer k.pool.Put(m)
 	b := binary.BigEndian.AppendUint64(m.buf[:0], uint64(ms))
-	for _, part := range [...]string{sender, receiver, s.ID, string(s.HostID), string(s.Receiver), s.OriginURL,
+	for _, part := range [...]string{string(sender), string(receiver), s.ID, string(s.HostID), string(s.Receiver),
+		s.OriginURL,
 		s.TargetURL, s.Operation} {
 		b = append(binary.BigEndian.AppendUint64(b, uint64(len(part))), part...)
 	}

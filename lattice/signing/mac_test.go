@@ -22,7 +22,7 @@ func ends(t testing.TB) (a, b *Agreement, ka, kb KeyPair) {
 	t.Helper()
 	ka, _ = New(KindCluster)
 	kb, _ = New(KindCluster)
-	trusted := NewVerifier(ka.Public(), kb.Public())
+	trusted := NewVerifier(ka.ClusterID(), kb.ClusterID())
 	a, err := NewAgreement(ka, trusted)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestMACGolden(t *testing.T) {
 // node whose peer is trusted no more.
 func TestBothEndsOfAStreamHaveOneKey(t *testing.T) {
 	a, b, ka, kb := ends(t)
-	token, err := a.Seal(kb.Public(), sealedCall(), goldenNow)
+	token, err := a.Seal(kb.ClusterID(), sealedCall(), goldenNow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestBothEndsOfAStreamHaveOneKey(t *testing.T) {
 		t.Error("two calls have one key")
 	}
 	c, d, _, kd := ends(t)
-	other, err := c.Seal(kd.Public(), sealedCall(), goldenNow)
+	other, err := c.Seal(kd.ClusterID(), sealedCall(), goldenNow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestBothEndsOfAStreamHaveOneKey(t *testing.T) {
 	if _, err := d.StreamKey(token, goldenID, false); err == nil {
 		t.Error("a node has the key of a call that it has no part in")
 	}
-	alone, err := NewAgreement(kb, NewVerifier(kb.Public()))
+	alone, err := NewAgreement(kb, NewVerifier(kb.ClusterID()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestBothEndsOfAStreamHaveOneKey(t *testing.T) {
 
 func TestMACBindsEverything(t *testing.T) {
 	a, b, _, kb := ends(t)
-	token, err := a.Seal(kb.Public(), sealedCall(), goldenNow)
+	token, err := a.Seal(kb.ClusterID(), sealedCall(), goldenNow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,11 +135,11 @@ func TestMACBindsEverything(t *testing.T) {
 func TestMACTrust(t *testing.T) {
 	a, b, ka, kb := ends(t)
 	stranger, _ := New(KindCluster)
-	other, err := NewAgreement(stranger, NewVerifier(stranger.Public(), ka.Public(), kb.Public()))
+	other, err := NewAgreement(stranger, NewVerifier(stranger.ClusterID(), ka.ClusterID(), kb.ClusterID()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := other.Seal(kb.Public(), sealedCall(), goldenNow)
+	token, err := other.Seal(kb.ClusterID(), sealedCall(), goldenNow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,15 +150,15 @@ func TestMACTrust(t *testing.T) {
 	if _, err := b.Open(forged, sealedCall()); !errors.Is(err, lattice.ErrTokenSignature) {
 		t.Errorf("from a stranger under another's name: %v", err)
 	}
-	if _, err := a.Seal(stranger.Public(), sealedCall(), goldenNow); !errors.Is(err, lattice.ErrUnknownIssuer) {
+	if _, err := a.Seal(stranger.ClusterID(), sealedCall(), goldenNow); !errors.Is(err, lattice.ErrUnknownIssuer) {
 		t.Errorf("to a stranger: %v", err)
 	}
 
-	token, err = a.Seal(kb.Public(), sealedCall(), goldenNow)
+	token, err = a.Seal(kb.ClusterID(), sealedCall(), goldenNow)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.verifier.Remove(ka.Public())
+	a.verifier.Remove(ka.ClusterID())
 	if _, err := b.Open(token, sealedCall()); !errors.Is(err, lattice.ErrUnknownIssuer) {
 		t.Errorf("after trust was withdrawn: %v", err)
 	}
@@ -171,15 +171,15 @@ func TestMACTrust(t *testing.T) {
 func TestMACRotation(t *testing.T) {
 	a, b, _, kb := ends(t)
 	next, _ := New(KindCluster)
-	_ = a.verifier.Add(next.Public())
-	token, err := a.Seal(kb.Public(), sealedCall(), goldenNow)
+	_ = a.verifier.Add(next.ClusterID())
+	token, err := a.Seal(kb.ClusterID(), sealedCall(), goldenNow)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := b.SetOwn(next, kb); err != nil {
 		t.Fatal(err)
 	}
-	if b.Issuer() != next.Public() {
+	if b.Issuer() != next.ClusterID() {
 		t.Errorf("seals with %s", b.Issuer())
 	}
 	if _, err := b.Open(token, sealedCall()); err != nil {
@@ -193,7 +193,7 @@ func TestMACRotation(t *testing.T) {
 
 func FuzzMAC(f *testing.F) {
 	a, b, _, kb := ends(f)
-	token, err := a.Seal(kb.Public(), sealedCall(), goldenNow)
+	token, err := a.Seal(kb.ClusterID(), sealedCall(), goldenNow)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 	b.Run("mac", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			token, _ := x.Seal(ky.Public(), s, time.Now())
+			token, _ := x.Seal(ky.ClusterID(), s, time.Now())
 			if _, err := y.Open(token, s); err != nil {
 				b.Fatal(err)
 			}

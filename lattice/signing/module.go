@@ -15,13 +15,13 @@ type ActorClaims struct {
 	Issuer  lattice.AccountID `json:"issuer"`  // the account that vouches for it; set by signing
 	Name    string            `json:"name"`    // for people; may be empty
 	// SHA-256 of the module without its claims, upper-case hex; set by signing
-	Hash      string   `json:"hash"`
-	Tags      []string `json:"tags"`                 //
-	Caps      []string `json:"caps"`                 // contracts that the actor may call
-	Revision  int32    `json:"revision"`             // grows with each release; 0: see EffectiveRevision
-	Version   string   `json:"version,omitempty"`    // for people
-	CallAlias string   `json:"call_alias,omitempty"` // another name to call it by; normalised by signing
-	Provider  bool     `json:"provider,omitempty"`   // a capability provider compiled to wasm
+	Hash      string               `json:"hash"`
+	Tags      []string             `json:"tags"`                 //
+	Caps      []lattice.ContractID `json:"caps"`                 // contracts that the actor may call
+	Revision  int32                `json:"revision"`             // grows with each release; 0: see EffectiveRevision
+	Version   string               `json:"version,omitempty"`    // for people
+	CallAlias string               `json:"call_alias,omitempty"` // another name to call it by; normalised by signing
+	Provider  bool                 `json:"provider,omitempty"`   // a capability provider compiled to wasm
 
 	Validity
 
@@ -49,14 +49,14 @@ func normalizeAlias(alias string) string {
 
 // actorWascap is the "wascap" object of an actor's token.
 type actorWascap struct {
-	Name      string   `json:"name"`
-	Hash      string   `json:"hash"`
-	Tags      []string `json:"tags"`
-	Caps      []string `json:"caps"`
-	Rev       int32    `json:"rev"`
-	Ver       string   `json:"ver"`
-	CallAlias string   `json:"call_alias"`
-	Prov      bool     `json:"prov"`
+	Name      string               `json:"name"`
+	Hash      string               `json:"hash"`
+	Tags      []string             `json:"tags"`
+	Caps      []lattice.ContractID `json:"caps"`
+	Rev       int32                `json:"rev"`
+	Ver       string               `json:"ver"`
+	CallAlias string               `json:"call_alias"`
+	Prov      bool                 `json:"prov"`
 }
 
 // SignModule returns the module with claims for it embedded, in place of those that it had. Subject, Issuer and Hash
@@ -67,14 +67,14 @@ func SignModule(wasm []byte, account, module KeyPair, c ActorClaims) ([]byte, er
 		return nil, err
 	}
 	if err := checkNames(append([]string{c.Name, c.Version, c.CallAlias},
-		slices.Concat(c.Tags, c.Caps)...)); err != nil {
+		slices.Concat(c.Tags, lattice.Texts(c.Caps))...)); err != nil {
 		return nil, during(err, "sign module", "")
 	}
 	m, err := parseWasm(wasm)
 	if err != nil {
 		return nil, during(err, "sign module", "")
 	}
-	c.Subject, c.Issuer = lattice.ActorID(module.Public()), lattice.AccountID(account.Public())
+	c.Subject, c.Issuer = module.ActorID(), account.AccountID()
 	c.Hash, c.CallAlias = m.hash(), normalizeAlias(c.CallAlias)
 	c.fill()
 	text := signToken(account, appendActorClaims(&c))

@@ -36,7 +36,7 @@ func TestModuleGolden(t *testing.T) {
 		t.Fatalf("hash %s %v", h, err)
 	}
 	signed, err := SignModule(emptyModule, goldenKey(t, 'A'), goldenKey(t, 'M'), ActorClaims{
-		Name: "Empty", Caps: []string{"wasmcloud:httpserver"}, Revision: 1, Version: "0.1.0",
+		Name: "Empty", Caps: []lattice.ContractID{"wasmcloud:httpserver"}, Revision: 1, Version: "0.1.0",
 		Validity: Validity{TokenID: goldenJTI, IssuedAt: goldenNow.Unix()},
 	})
 	if err != nil {
@@ -52,7 +52,8 @@ func TestModuleGolden(t *testing.T) {
 	}
 	want := &ActorClaims{
 		Subject: lattice.ActorID(goldenKey(t, 'M').Public()), Issuer: lattice.AccountID(goldenKey(t, 'A').Public()),
-		Name: "Empty", Hash: emptyHash, Tags: []string{}, Caps: []string{"wasmcloud:httpserver"}, Revision: 1,
+		Name: "Empty", Hash: emptyHash, Tags: []string{}, Caps: []lattice.ContractID{"wasmcloud:httpserver"},
+		Revision: 1,
 		Version:  "0.1.0",
 		Validity: Validity{TokenID: goldenJTI, IssuedAt: goldenNow.Unix()}, TokenRevision: 3,
 	}

@@ -25,7 +25,7 @@ func TestNamesWithControlCharactersAreNotSigned(t *testing.T) {
 	const evil = "ev\x1b[31mil\nname"
 	for what, c := range map[string]signing.ActorClaims{
 		"name": {Name: evil}, "version": {Version: evil}, "alias": {CallAlias: evil}, "tag": {Tags: []string{evil}},
-		"contract": {Caps: []string{evil}},
+		"contract": {Caps: []lattice.ContractID{evil}},
 	} {
 		if _, err := signing.SignModule(wasm, account, module, c); lattice.CodeOf(err) != lattice.ErrInvalid {
 			t.Errorf("%s: %v", what, err)

@@ -72,7 +72,7 @@ func ParseKind(s string) (byte, error) {
 }
 
 // CheckPublic verifies that s is a public key of the given kind, its checksum included. It returns ErrInvalid if not.
-func CheckPublic(s string, kind byte) error {
+func CheckPublic[S ~string](s S, kind byte) error {
 	have, _, err := decodePublic(s)
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func encodeSeed(prefix byte, seed []byte) string {
 }
 
 // decodePublic returns the kind and the 32 bytes of a public key.
-func decodePublic(s string) (kind byte, key []byte, err error) {
+func decodePublic[S ~string](s S) (kind byte, key []byte, err error) {
 	raw := make([]byte, publicBytes)
 	if len(s) != lattice.KeyLength {
 		return 0, nil, keyError("parse public key", fmt.Sprintf("has %d characters, want %d", len(s),

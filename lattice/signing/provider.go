@@ -15,7 +15,7 @@ type ProviderClaims struct {
 	Subject    lattice.ProviderID `json:"subject"`           // the provider's key; set by signing
 	Issuer     lattice.AccountID  `json:"issuer"`            // the account that vouches for it; set by signing
 	Name       string             `json:"name"`              // for people; may be empty
-	ContractID string             `json:"contract_id"`       // what it provides, e.g. "wasmcloud:keyvalue"
+	ContractID lattice.ContractID `json:"contract_id"`       // what it provides, e.g. "wasmcloud:keyvalue"
 	Vendor     string             `json:"vendor"`            // for people
 	Revision   int32              `json:"revision"`          // grows with each release; 0: see EffectiveRevision
 	Version    string             `json:"version,omitempty"` // for people
@@ -34,13 +34,13 @@ func (c *ProviderClaims) EffectiveRevision() int32 { return c.revisionOr(c.Revis
 
 // providerWascap is the "wascap" object of a provider's token.
 type providerWascap struct {
-	Name         string            `json:"name"`
-	CapID        string            `json:"capid"`
-	Vendor       string            `json:"vendor"`
-	Rev          int32             `json:"rev"`
-	Ver          string            `json:"ver"`
-	TargetHashes map[string]string `json:"target_hashes"`
-	ConfigSchema json.RawMessage   `json:"config_schema"`
+	Name         string             `json:"name"`
+	CapID        lattice.ContractID `json:"capid"`
+	Vendor       string             `json:"vendor"`
+	Rev          int32              `json:"rev"`
+	Ver          string             `json:"ver"`
+	TargetHashes map[string]string  `json:"target_hashes"`
+	ConfigSchema json.RawMessage    `json:"config_schema"`
 }
 
 func appendProviderClaims(c *ProviderClaims) []byte {
@@ -48,7 +48,7 @@ func appendProviderClaims(c *ProviderClaims) []byte {
 		if c.Name != "" {
 			b = appendField(b, "name", c.Name)
 		}
-		b = appendField(b, "capid", c.ContractID)
+		b = appendField(b, "capid", string(c.ContractID))
 		b = appendField(b, "vendor", c.Vendor)
 		if c.Revision != 0 {
 			b = strconv.AppendInt(appendKey(b, "rev"), int64(c.Revision), 10)

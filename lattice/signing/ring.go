@@ -15,8 +15,8 @@ const maxRing = 16
 // and whatever else is there, seeds and public keys, is trusted. In the file each has a line; empty lines and those
 // that begin with '#' say nothing. The zero value is no key.
 type Ring struct {
-	Keys    []KeyPair // of one kind
-	Trusted []string  // further public keys of that kind
+	Keys    []KeyPair           // of one kind
+	Trusted []lattice.ClusterID // further public keys; only a ring of cluster keys has some
 }
 
 // RingOf is a ring of one key.
@@ -30,18 +30,27 @@ func (r Ring) Signer() KeyPair {
 	return r.Keys[0]
 }
 
-// Issuers are the public keys of all that the ring trusts, that of the signer first.
-func (r Ring) Issuers() []string {
-	var all []string
+// Issuers are the public keys of all clusters that the ring trusts, that of the signer first.
+func (r Ring) Issuers() []lattice.ClusterID {
+	var all []lattice.ClusterID
 	for _, k := range r.Keys {
-		all = append(all, k.Public())
+		all = append(all, k.ClusterID())
 	}
 	return append(all, r.Trusted...)
 }
 
+// publics are the public keys of the ring, of whatever kind.
+func (r Ring) publics() []string {
+	var all []string
+	for _, k := range r.Keys {
+		all = append(all, k.Public())
+	}
+	return append(all, lattice.Texts(r.Trusted)...)
+}
+
 // Find returns the key with that public form, if the ring holds its seed.
-func (r Ring) Find(public string) (KeyPair, bool) {
-	i := slices.IndexFunc(r.Keys, func(k KeyPair) bool { return k.Public() == public })
+func (r Ring) Find(public lattice.ClusterID) (KeyPair, bool) {
+	i := slices.IndexFunc(r.Keys, func(k KeyPair) bool { return k.ClusterID() == public })
 	if i < 0 {
 		return KeyPair{}, false
 	}
@@ -61,8 +70,8 @@ func parseRing(text string) (Ring, error) {
 			return Ring{}, keyError("read key", fmt.Sprintf("more than %d keys", maxRing))
 		}
 		kind := r.Signer().Kind()
-		if kind != 0 && CheckPublic(line, kind) == nil {
-			r.Trusted = append(r.Trusted, line)
+		if kind == KindCluster && CheckPublic(line, kind) == nil {
+			r.Trusted = append(r.Trusted, lattice.ClusterID(line))
 			continue
 		}
 		k, err := FromSeed(line)
@@ -78,7 +87,7 @@ func parseRing(text string) (Ring, error) {
 	if n == 0 {
 		return Ring{}, keyError("read key", "no key is there; want a seed (S..., 58 characters)")
 	}
-	if all := r.Issuers(); len(slices.Compact(slices.Sorted(slices.Values(all)))) != len(all) {
+	if all := r.publics(); len(slices.Compact(slices.Sorted(slices.Values(all)))) != len(all) {
 		return Ring{}, keyError("read key", "one key is there twice")
 	}
 	return r, nil
@@ -123,7 +132,7 @@ func (r Ring) Text() string {
 		b.WriteString(k.Seed() + "\n")
 	}
 	for _, t := range r.Trusted {
-		b.WriteString(t + "\n")
+		b.WriteString(string(t) + "\n")
 	}
 	return b.String()
 }
@@ -134,7 +143,7 @@ func (r Ring) Seal(passphrase []byte) (string, error) {
 }
 
 // String shows public keys only.
-func (r Ring) String() string { return "Ring" + fmt.Sprint(r.Issuers()) }
+func (r Ring) String() string { return "Ring" + fmt.Sprint(r.publics()) }
 
 // GoString is String.
 func (r Ring) GoString() string { return r.String() }

@@ -106,13 +106,14 @@ func TestRing(t *testing.T) {
 	b, _ := New(KindCluster)
 	m := goldenKey(t, KindModule)
 	r, err := parseRing("# rotating\n" + a.Seed() + "\r\n\n  " + b.Public() + "\n")
-	if err != nil || r.Signer().Seed() != a.Seed() || !slices.Equal(r.Issuers(), []string{a.Public(), b.Public()}) {
+	if err != nil || r.Signer().Seed() != a.Seed() ||
+		!slices.Equal(r.Issuers(), []lattice.ClusterID{a.ClusterID(), b.ClusterID()}) {
 		t.Errorf("%v: %v", r, err)
 	}
 	if back, err := parseRing(r.Text()); err != nil || !slices.Equal(back.Issuers(), r.Issuers()) {
 		t.Errorf("written and read: %v: %v", back, err)
 	}
-	if _, ok := r.Find(b.Public()); ok {
+	if _, ok := r.Find(b.ClusterID()); ok {
 		t.Error("found a seed that is not there")
 	}
 	if s := r.String(); strings.Contains(s, a.Seed()[4:]) {
@@ -183,7 +184,7 @@ func TestKeystoreSealed(t *testing.T) {
 	}
 	r, err := s.LoadRing(KindCluster, "default")
 	if text, _ := os.ReadFile(path); err != nil || !isSealed(string(text)) ||
-		!slices.Equal(r.Issuers(), []string{next.Public(), k.Public()}) {
+		!slices.Equal(r.Issuers(), []lattice.ClusterID{next.ClusterID(), k.ClusterID()}) {
 		t.Errorf("replaced: %v %v", r, err)
 	}
 	if err := s.Decrypt(KindCluster, "default"); err != nil {
@@ -208,9 +209,9 @@ func TestKeystoreSealed(t *testing.T) {
 func TestVerifierSet(t *testing.T) {
 	a, _ := New(KindCluster)
 	b, _ := New(KindCluster)
-	v := NewVerifier(a.Public())
-	if err := v.Set(b.Public(), goldenKey(t, KindModule).Public()); lattice.CodeOf(err) != lattice.ErrInvalid ||
-		!slices.Equal(v.Issuers(), []string{a.Public()}) {
+	v := NewVerifier(a.ClusterID())
+	if err := v.Set(b.ClusterID(), goldenKey(t, KindModule).ClusterID()); lattice.CodeOf(err) != lattice.ErrInvalid ||
+		!slices.Equal(v.Issuers(), []lattice.ClusterID{a.ClusterID()}) {
 		t.Errorf("a bad set: %v, trusted %v", err, v.Issuers())
 	}
 	done := make(chan struct{})
@@ -218,8 +219,8 @@ func TestVerifierSet(t *testing.T) {
 	wg.Go(func() {
 		defer close(done)
 		for range 2000 {
-			_ = v.Set(a.Public(), b.Public())
-			_ = v.Set(a.Public())
+			_ = v.Set(a.ClusterID(), b.ClusterID())
+			_ = v.Set(a.ClusterID())
 		}
 	})
 	for open := true; open; {

@@ -258,7 +258,8 @@ func (s *Store) PutLink(ctx context.Context, l wire.LinkDefinition) error {
 }
 
 // DelLink deletes a link definition. One that is not there is no error.
-func (s *Store) DelLink(ctx context.Context, actor lattice.ActorID, contract string, link lattice.LinkName) error {
+func (s *Store) DelLink(ctx context.Context, actor lattice.ActorID, contract lattice.ContractID,
+	link lattice.LinkName) error {
 	id := wire.LinkID(actor, contract, link)
 	return s.write(ctx, "delete link", func(ctx context.Context, kv jetstream.KeyValue) error {
 		return kv.Delete(ctx, subject.KVLinkKey(id))

@@ -201,7 +201,8 @@ func TestBucketOnTheWire(t *testing.T) {
 	env := latticetest.NATS(t)
 	s := open(t, env)
 	must(t, s.PutLink(t.Context(), link("default", "k", "v")))
-	must(t, s.PutClaims(t.Context(), control.Claims{Subject: actor, Name: "n", Revision: 4, Caps: []string{"a", "b"}}))
+	must(t, s.PutClaims(t.Context(), control.Claims{Subject: actor, Name: "n", Revision: 4,
+		Caps: []lattice.ContractID{"a", "b"}}))
 	must(t, s.PutClaims(t.Context(), control.Claims{Subject: provider, Name: "p", ContractID: "c"}))
 	kv := rawBucket(t, env)
 	for key, want := range map[string]string{

@@ -31,11 +31,12 @@ const DirectVersion = 1
 // Direct says what other weft nodes must know to call a host by itself. See RATIONALE.md, "Why do nodes choose the
 // host?".
 type Direct struct {
-	Version  int    `json:"v"`         // others than DirectVersion are to be ignored
-	Issuer   string `json:"issuer"`    // the cluster key for which MACs are to be made
-	Load     uint32 `json:"load"`      // calls in progress or waiting
-	Capacity uint32 `json:"capacity"`  // calls that can be in progress without waiting
-	Served   uint64 `json:"served"`    // revision of the set of targets that it serves; ask for the set when it changes
+	Version  int               `json:"v"`        // others than DirectVersion are to be ignored
+	Issuer   lattice.ClusterID `json:"issuer"`   // the cluster key for which MACs are to be made
+	Load     uint32            `json:"load"`     // calls in progress or waiting
+	Capacity uint32            `json:"capacity"` // calls that can be in progress without waiting
+	// revision of the set of targets that it serves; ask for the set when it changes
+	Served   uint64 `json:"served"`
 	PeriodMS uint32 `json:"period_ms"` // of the beats
 	// Timeout says that the host reads Invocation.Timeout, so that calls to its actors need no headers.
 	Timeout bool `json:"timeout,omitempty"`

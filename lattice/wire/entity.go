@@ -10,14 +10,14 @@ import (
 type Entity struct {
 	PublicKey  string
 	LinkName   lattice.LinkName
-	ContractID string
+	ContractID lattice.ContractID
 }
 
 // ActorEntity is the entity of an actor.
 func ActorEntity(id lattice.ActorID) Entity { return Entity{PublicKey: string(id)} }
 
 // ProviderEntity is the entity of a provider under one contract and link name.
-func ProviderEntity(id lattice.ProviderID, contract string, link lattice.LinkName) Entity {
+func ProviderEntity(id lattice.ProviderID, contract lattice.ContractID, link lattice.LinkName) Entity {
 	return Entity{PublicKey: string(id), LinkName: link, ContractID: contract}
 }
 
@@ -51,7 +51,7 @@ const (
 func (e Entity) appendURL(b []byte) []byte {
 	b = append(b, scheme...)
 	if !e.IsActor() {
-		b = append(appendLower(b, e.ContractID, contractPath), '/')
+		b = append(appendLower(b, string(e.ContractID), contractPath), '/')
 		b = append(appendLower(b, string(e.LinkName), linkPath), '/')
 	}
 	return append(b, e.PublicKey...)
@@ -81,7 +81,7 @@ func (e Entity) encode(enc encoder) {
 	enc.Map(3)
 	enc.str("public_key", e.PublicKey)
 	enc.str("link_name", string(e.LinkName))
-	enc.str("contract_id", e.ContractID)
+	enc.str("contract_id", string(e.ContractID))
 }
 
 func decodeEntity(d *decoder, e *Entity) {
@@ -92,7 +92,7 @@ func decodeEntity(d *decoder, e *Entity) {
 		case "link_name":
 			e.LinkName = lattice.LinkName(d.str())
 		case "contract_id":
-			e.ContractID = d.str()
+			e.ContractID = lattice.ContractID(d.str())
 		default:
 			return false
 		}

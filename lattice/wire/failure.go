@@ -23,11 +23,11 @@ type Failure struct {
 	Message string `json:"message"`
 	Caller  string `json:"caller,omitempty"` // key of the caller of the actor
 	// what the actor called: its key, "none", or a builtin contract
-	Target   string           `json:"target,omitempty"`
-	Contract string           `json:"contract,omitempty"` // of the link that was used, or is missing
-	LinkName lattice.LinkName `json:"link_name,omitempty"`
-	Status   int              `json:"status,omitempty"`   // the HTTP status that the client got
-	LeftOut  uint64           `json:"left_out,omitempty"` // failures before this one that were too many to tell
+	Target   string             `json:"target,omitempty"`
+	Contract lattice.ContractID `json:"contract,omitempty"` // of the link that was used, or is missing
+	LinkName lattice.LinkName   `json:"link_name,omitempty"`
+	Status   int                `json:"status,omitempty"`   // the HTTP status that the client got
+	LeftOut  uint64             `json:"left_out,omitempty"` // failures before this one that were too many to tell
 }
 
 // MaxFailureText bounds Failure.Message, in bytes.
@@ -43,8 +43,7 @@ func (f Failure) Bounded() Failure {
 	const maxName = 256
 	f.Message = clip.Text(f.Message, MaxFailureText)
 	for _, s := range []*string{&f.TraceID, (*string)(&f.HostID), (*string)(&f.ActorID), &f.Operation, &f.Code,
-		&f.Caller, &f.Target,
-		&f.Contract, (*string)(&f.LinkName)} {
+		&f.Caller, &f.Target, (*string)(&f.Contract), (*string)(&f.LinkName)} {
 		*s = clip.Text(*s, maxName)
 	}
 	return f

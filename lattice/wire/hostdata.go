@@ -12,21 +12,21 @@ import (
 // the cluster seed that it signs with. It is the superset of what providers of all versions need, so that each finds
 // the fields it requires. It holds secrets: never log it.
 type HostData struct {
-	HostID              lattice.HostID     `json:"host_id"`
-	LatticeRPCPrefix    lattice.Name       `json:"lattice_rpc_prefix"`
-	LinkName            lattice.LinkName   `json:"link_name"`
-	LatticeRPCUserJWT   string             `json:"lattice_rpc_user_jwt"`
-	LatticeRPCUserSeed  string             `json:"lattice_rpc_user_seed"`
-	LatticeRPCURL       string             `json:"lattice_rpc_url"`
-	ProviderKey         lattice.ProviderID `json:"provider_key"`
-	InvocationSeed      string             `json:"invocation_seed"`
-	EnvValues           map[string]string  `json:"env_values"`
-	InstanceID          string             `json:"instance_id"`
-	LinkDefinitions     []LinkDefinition   `json:"link_definitions"`
-	ClusterIssuers      []string           `json:"cluster_issuers"`
-	ConfigJSON          string             `json:"config_json,omitempty"`
-	DefaultRPCTimeoutMS uint64             `json:"default_rpc_timeout_ms"`
-	StructuredLogging   bool               `json:"structured_logging"`
+	HostID              lattice.HostID      `json:"host_id"`
+	LatticeRPCPrefix    lattice.Name        `json:"lattice_rpc_prefix"`
+	LinkName            lattice.LinkName    `json:"link_name"`
+	LatticeRPCUserJWT   string              `json:"lattice_rpc_user_jwt"`
+	LatticeRPCUserSeed  string              `json:"lattice_rpc_user_seed"`
+	LatticeRPCURL       string              `json:"lattice_rpc_url"`
+	ProviderKey         lattice.ProviderID  `json:"provider_key"`
+	InvocationSeed      string              `json:"invocation_seed"`
+	EnvValues           map[string]string   `json:"env_values"`
+	InstanceID          string              `json:"instance_id"`
+	LinkDefinitions     []LinkDefinition    `json:"link_definitions"`
+	ClusterIssuers      []lattice.ClusterID `json:"cluster_issuers"`
+	ConfigJSON          string              `json:"config_json,omitempty"`
+	DefaultRPCTimeoutMS uint64              `json:"default_rpc_timeout_ms"`
+	StructuredLogging   bool                `json:"structured_logging"`
 	// LogLevel stays empty: providers on wasmbus-rpc up to 0.15 ignore RUST_LOG once it is set.
 	LogLevel   string     `json:"log_level,omitempty"`
 	OtelConfig OtelConfig `json:"otel_config"`
@@ -95,7 +95,7 @@ func (h HostData) Encode() []byte {
 		}
 	}
 	if h.ClusterIssuers == nil {
-		h.ClusterIssuers = []string{}
+		h.ClusterIssuers = []lattice.ClusterID{}
 	}
 	raw, err := json.Marshal(h)
 	if err != nil {

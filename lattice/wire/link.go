@@ -20,7 +20,7 @@ type LinkDefinition struct {
 	ActorID    lattice.ActorID    `json:"actor_id"`
 	ProviderID lattice.ProviderID `json:"provider_id"`
 	LinkName   lattice.LinkName   `json:"link_name"`
-	ContractID string             `json:"contract_id"`
+	ContractID lattice.ContractID `json:"contract_id"`
 	Values     map[string]string  `json:"values"`
 }
 
@@ -29,30 +29,12 @@ func (l LinkDefinition) Actor() (lattice.ActorID, bool) {
 	return lattice.ActorID(l.ProviderID), lattice.IsKey(string(l.ProviderID), 'M')
 }
 
-// IsInterface reports whether a contract is an interface of the component model without a version, as acme:edge/filter.
-func IsInterface(contract string) bool {
-	namespace, rest, ok := strings.Cut(contract, ":")
-	name, face, two := strings.Cut(rest, "/")
-	return ok && two && isLabel(namespace) && isLabel(name) && isLabel(face)
-}
-
-// isLabel reports whether s is of letters, digits and hyphens, and begins with a letter.
-func isLabel(s string) bool {
-	for i, c := range []byte(s) {
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
-		if !letter && (i == 0 || c != '-' && (c < '0' || c > '9')) {
-			return false
-		}
-	}
-	return s != ""
-}
-
 // ID identifies the link: the provider is not part of it, so that an actor has one link per contract and name.
 func (l LinkDefinition) ID() string { return LinkID(l.ActorID, l.ContractID, l.LinkName) }
 
 // LinkID is the upper-case hex SHA-256 of the three names, without separators.
-func LinkID(actor lattice.ActorID, contract string, link lattice.LinkName) string {
-	sum := sha256.Sum256([]byte(string(actor) + contract + string(link)))
+func LinkID(actor lattice.ActorID, contract lattice.ContractID, link lattice.LinkName) string {
+	sum := sha256.Sum256([]byte(string(actor) + string(contract) + string(link)))
 	return strings.ToUpper(hex.EncodeToString(sum[:]))
 }
 
@@ -142,7 +124,7 @@ func (l LinkDefinition) Encode() []byte {
 		e.str("actor_id", string(l.ActorID))
 		e.str("provider_id", string(l.ProviderID))
 		e.str("link_name", string(l.LinkName))
-		e.str("contract_id", l.ContractID)
+		e.str("contract_id", string(l.ContractID))
 		e.strMap("values", l.Values)
 	})
 }
@@ -159,7 +141,7 @@ func DecodeLinkDefinition(b []byte) (LinkDefinition, error) {
 		case "link_name":
 			l.LinkName = lattice.LinkName(d.str())
 		case "contract_id":
-			l.ContractID = d.str()
+			l.ContractID = lattice.ContractID(d.str())
 		case "values":
 			l.Values = d.strMap()
 		default:
@@ -187,7 +169,7 @@ const (
 type LinkState struct {
 	ActorID    lattice.ActorID    `json:"actor_id"`
 	LinkName   lattice.LinkName   `json:"link_name"`
-	ContractID string             `json:"contract_id"`
+	ContractID lattice.ContractID `json:"contract_id"`
 	ProviderID lattice.ProviderID `json:"provider_id"`
 	State      string             `json:"state"` // LinkActive, LinkFailed or LinkAway
 	Error      string             `json:"error,omitempty"`

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/vmihailenco/msgpack/v5"
+
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -59,7 +60,7 @@ func TestHashVector(t *testing.T) {
 // URLs are spelt by what the strings package makes of the names, in whatever script.
 func TestURLSpelling(t *testing.T) {
 	for _, name := range []string{"", "wasmcloud:httpserver", "A:B c", "größe: X", "İ ẞ:Σ", "tab\tand\x00", "a\xffB"} {
-		e := Entity{PublicKey: providerKey, ContractID: name, LinkName: lattice.LinkName(name)}
+		e := Entity{PublicKey: providerKey, ContractID: lattice.ContractID(name), LinkName: lattice.LinkName(name)}
 		contract := strings.ToLower(strings.NewReplacer(":", "/", " ", "_").Replace(name))
 		link := strings.ToLower(strings.ReplaceAll(name, " ", "_"))
 		want := "wasmbus://" + contract + "/" + link + "/" + providerKey
@@ -95,7 +96,7 @@ func TestGolden(t *testing.T) {
 			LatticeRPCURL: "nats://127.0.0.1:4222",
 			ProviderKey:   providerKey, InvocationSeed: "SC", InstanceID: invID,
 			LinkDefinitions: []LinkDefinition{link},
-			ClusterIssuers:  []string{"C"}, DefaultRPCTimeoutMS: 2000}.Encode(),
+			ClusterIssuers:  []lattice.ClusterID{"C"}, DefaultRPCTimeoutMS: 2000}.Encode(),
 	} {
 		file := filepath.Join("testdata", name+".hex")
 		text := hex.Dump(got)

@@ -19,7 +19,7 @@ type Actor func(ctx context.Context, inv *wire.Invocation) ([]byte, error)
 func ServeActor(t testing.TB, env *Lattice, actor lattice.ActorID, h Actor) (stop func()) {
 	t.Helper()
 	s := rpc.NewServer(env.Conn(t), rpc.ServerConfig{Lattice: env.Name,
-		Verifier: signing.NewVerifier(env.Cluster.Public()), Logger: env.Logger})
+		Verifier: signing.NewVerifier(env.Cluster.ClusterID()), Logger: env.Logger})
 	_, err := s.Serve(rpc.Endpoint{Target: wire.ActorEntity(actor), Subject: subject.Actor(env.Name, actor),
 		Queue: subject.ActorQueue(env.Name, actor), Handler: invocation.Handler(h)})
 	if err != nil {

@@ -35,7 +35,7 @@ type Process struct {
 	Provider lattice.ProviderID
 	Link     lattice.LinkName
 	Host     lattice.HostID
-	Contract string
+	Contract lattice.ContractID
 	NC       *nats.Conn // the test's own connection
 
 	// HostData is what it was started with. Tell gives it other keys and credentials.
@@ -99,7 +99,8 @@ func launch(t testing.TB, env *Lattice, cfg Config, opts ...Option) *Process {
 	t.Helper()
 	s := setup{provider: env.ProviderID(t), host: env.HostID(t), hostData: wire.HostData{
 		LatticeRPCPrefix: env.Name, LinkName: lattice.DefaultLink, LatticeRPCURL: env.URL,
-		InvocationSeed: env.Cluster.Seed(), ClusterIssuers: []string{env.Cluster.Public()}, InstanceID: nuid.Next(),
+		InvocationSeed: env.Cluster.Seed(), ClusterIssuers: []lattice.ClusterID{env.Cluster.ClusterID()},
+		InstanceID:          nuid.Next(),
 		DefaultRPCTimeoutMS: 2000, LogLevel: "debug", ConfigJSON: cfg.ConfigJSON,
 	}}
 	for _, o := range opts {

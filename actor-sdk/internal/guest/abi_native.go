@@ -4,18 +4,18 @@ package guest
 
 // Host stands in for the real one in native tests.
 type Host interface {
-	Call(binding, namespace, operation string, payload []byte) ([]byte, error)
+	Call(r Request) ([]byte, error)
 	Console(text string)
 }
 
 // Current is the host of the running test. Package actortest sets it around each invocation, one at a time.
 var Current Host
 
-func call(binding, namespace, operation string, payload []byte) (result []byte, errText string, ok bool) {
+func call(r Request) (result []byte, errText string, ok bool) {
 	if Current == nil {
 		return nil, "there is no host here: call handlers through actortest, outside of a handler use its Run", false
 	}
-	result, err := Current.Call(binding, namespace, operation, payload)
+	result, err := Current.Call(r)
 	if err != nil {
 		return nil, err.Error(), false
 	}

@@ -68,13 +68,14 @@ func guestCall(operationSize, payloadSize uint32) uint32 {
 	return 1
 }
 
-func call(binding, namespace, operation string, payload []byte) (result []byte, errText string, ok bool) {
-	code := hostCall(textPointer(binding), uint32(len(binding)), textPointer(namespace), uint32(len(namespace)),
-		textPointer(operation), uint32(len(operation)), pointer(payload), uint32(len(payload)))
-	runtime.KeepAlive(binding)
-	runtime.KeepAlive(namespace)
-	runtime.KeepAlive(operation)
-	runtime.KeepAlive(payload)
+func call(r Request) (result []byte, errText string, ok bool) {
+	link := string(r.Link)
+	code := hostCall(textPointer(link), uint32(len(link)), textPointer(r.Namespace), uint32(len(r.Namespace)),
+		textPointer(r.Operation), uint32(len(r.Operation)), pointer(r.Payload), uint32(len(r.Payload)))
+	runtime.KeepAlive(r.Link)
+	runtime.KeepAlive(r.Namespace)
+	runtime.KeepAlive(r.Operation)
+	runtime.KeepAlive(r.Payload)
 	if code == 1 {
 		result = make([]byte, hostResponseLen())
 		if len(result) > 0 {

@@ -36,16 +36,24 @@ func Dispatch(operation string, payload []byte) (result []byte, err error) {
 	return h(payload)
 }
 
+// Request is what an actor asks of its host.
+type Request struct {
+	Link      lattice.LinkName // empty: Namespace is an actor
+	Namespace string           // a contract, or the key or the call alias of an actor
+	Operation string
+	Payload   []byte
+}
+
 // Call asks the host to invoke an operation and waits for the answer. The host's error text becomes the detail of a
 // *lattice.Error whose code is lattice.ErrGuest.
-func Call(binding, namespace, operation string, payload []byte) ([]byte, error) {
-	result, text, ok := call(binding, namespace, operation, payload)
+func Call(r Request) ([]byte, error) {
+	result, text, ok := call(r)
 	if !ok {
 		if text == "" {
 			text = "the host gave no reason"
 		}
-		return nil, &lattice.Error{Code: lattice.ErrGuest, Op: operation, Entity: "of " + namespace, Detail: text,
-			Remote: true}
+		return nil, &lattice.Error{Code: lattice.ErrGuest, Op: r.Operation, Entity: "of " + r.Namespace,
+			Detail: text, Remote: true}
 	}
 	return result, nil
 }

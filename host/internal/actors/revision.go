@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/weftlattice/weft/host/internal/hostcall"
 	"github.com/weftlattice/weft/host/internal/pool"
 	"github.com/weftlattice/weft/host/internal/turns"
@@ -135,8 +136,9 @@ func (r *Revision) admit(inv *wire.Invocation) error {
 }
 
 // HostCall serves a call that a guest makes.
-func (r *Revision) HostCall(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error) {
-	return r.actor.cfg.Calls.Call(ctx, &r.caller, binding, namespace, operation, payload)
+func (r *Revision) HostCall(ctx context.Context, link lattice.LinkName, contract lattice.ContractID, operation string,
+	payload []byte) ([]byte, error) {
+	return r.actor.cfg.Calls.Call(ctx, &r.caller, link, contract, operation, payload)
 }
 
 // Reserve makes room for a large response. See load.Budget.

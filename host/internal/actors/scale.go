@@ -216,8 +216,8 @@ func (as *Actors) bringUp(ctx context.Context, a *Actor, art loaded, r ScaleRequ
 func (as *Actors) tellLinks(c control.Claims) {
 	for _, contract := range as.cfg.State.Unlinked(c) {
 		as.cfg.Logger.Warn("the actor waits for a link; calls of the interface fail until there is one",
-			lattice.LogActor, c.Name, lattice.LogContract, contract, "make", "weft link put "+c.Subject+
-				" ACTOR "+contract)
+			lattice.LogActor, c.Name, lattice.LogContract, contract,
+			"make", fmt.Sprintf("weft link put %s ACTOR %s", c.Subject, contract))
 	}
 	for _, m := range as.cfg.State.Misfits(c) {
 		as.cfg.Logger.Error("a link does not fit; calls over it fail", lattice.LogActor, m.Link.ActorID, "to",
@@ -434,7 +434,7 @@ func (a *Actor) withAnnotations(filter map[string]string) []Scale {
 
 // actorClaims is the part of a module's claims that the lattice keeps.
 func actorClaims(c *signing.ActorClaims) control.Claims {
-	return control.Claims{Subject: string(c.Subject), Issuer: string(c.Issuer), Name: c.Name,
+	return control.Claims{Subject: string(c.Subject), Issuer: c.Issuer, Name: c.Name,
 		Revision: c.EffectiveRevision(),
 		Version:  c.Version, CallAlias: c.CallAlias, Caps: c.Caps, Tags: c.Tags}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
 	"github.com/weftlattice/weft/host/internal/failures"
 	"github.com/weftlattice/weft/host/internal/metrics"
 	"github.com/weftlattice/weft/host/internal/ownlinks"
@@ -64,40 +65,40 @@ type Calls struct{ cfg Config }
 func New(cfg Config) *Calls { return &Calls{cfg: cfg} }
 
 // Call serves a call that a guest makes. It finds the target in this order: a builtin contract, a link of the actor for
-// (contract, link name), an actor's key, a call alias, the reference from which an actor was started. The first
-// four are those of the wire dialect, in its order. So a link can stand in for a key or an alias, and nothing stands in
-// for what the host itself serves.
+// (contract, link name), and then what else contract may be: an actor's key, a call alias, the reference from which an
+// actor was started. The first four are those of the wire dialect, in its order. So a link can stand in for a key or an
+// alias, and nothing stands in for what the host itself serves.
 //
 // The call waits as long as the caller of the actor does. It may run for many guests at once, and holds no lock.
-func (c *Calls) Call(ctx context.Context, from *Caller, binding, namespace, operation string,
-	payload []byte) ([]byte, error) {
-	start, link := time.Now(), lattice.LinkName(binding)
-	to, target, result, err := c.call(ctx, from, link, namespace, operation, payload)
+func (c *Calls) Call(ctx context.Context, from *Caller, link lattice.LinkName, contract lattice.ContractID,
+	operation string, payload []byte) ([]byte, error) {
+	start := time.Now()
+	to, target, result, err := c.call(ctx, from, link, contract, operation, payload)
 	c.cfg.Metrics.Called(string(from.ID), target, operation, time.Since(start), err)
 	if err != nil {
 		c.cfg.Failures.Called(ctx, wire.Failure{ActorID: from.ID, Operation: operation,
-			Target: cmp.Or(to.PublicKey, target), Contract: namespace, LinkName: link}, err)
+			Target: cmp.Or(to.PublicKey, target), Contract: contract, LinkName: link}, err)
 	}
 	return result, err
 }
 
-// call returns whom it called, and its name for metrics.
-func (c *Calls) call(ctx context.Context, from *Caller, binding lattice.LinkName, namespace, operation string,
-	payload []byte) (to wire.Entity, target string, _ []byte, err error) {
-	switch namespace {
+// call returns whom it called, and its name for metrics. contract may be the name of an actor, too.
+func (c *Calls) call(ctx context.Context, from *Caller, link lattice.LinkName, contract lattice.ContractID,
+	operation string, payload []byte) (to wire.Entity, target string, _ []byte, err error) {
+	switch contract {
 	case logging.ID, numbergen.ID:
-		if err := RequireCapability(from.Claims, namespace); err != nil {
-			return to, namespace, nil, err
+		if err := RequireCapability(from.Claims, contract); err != nil {
+			return to, string(contract), nil, err
 		}
 		result, err := c.builtin(ctx, from, operation, payload)
-		return to, namespace, result, err
+		return to, string(contract), result, err
 	case ownlinks.ID:
 		result, err := c.ownLinks(from, operation, payload)
-		return to, namespace, result, err
+		return to, string(contract), result, err
 	}
 	// From here on it may wait, for the policy or for the target.
 	channel.Yield(ctx) // it waits, and others should not wait with it
-	to, target, route, err := c.resolve(from, binding, namespace)
+	to, target, route, err := c.resolve(from, link, contract)
 	if err != nil {
 		return wire.Entity{}, "none", nil, err
 	}
@@ -131,17 +132,17 @@ func (c *Calls) once(ctx context.Context, call rpc.Call, route wire.Route) ([]by
 // capability in the actor's claims, checked at each call, since a link is made by an operator and the claims by who
 // signed the module: both have to agree. Calls between actors need none in the wire dialect. Texts of refusals begin as
 // those of the dialect's hosts do; people search for them.
-func (c *Calls) resolve(from *Caller, binding lattice.LinkName, namespace string) (to wire.Entity, target string,
-	route wire.Route, err error) {
-	binding = binding.OrDefault()
-	if link, ok := c.cfg.State.Find(from.ID, namespace, binding); ok {
+func (c *Calls) resolve(from *Caller, binding lattice.LinkName, contract lattice.ContractID) (to wire.Entity,
+	target string, route wire.Route, err error) {
+	binding, namespace := binding.OrDefault(), string(contract)
+	if link, ok := c.cfg.State.Find(from.ID, contract, binding); ok {
 		if id, ok := link.Actor(); ok { // as those by key and by alias, the link needs no capability
 			route, err := link.Route()
 			return wire.ActorEntity(id), "actor", route, err
 		}
 		to := wire.ProviderEntity(link.ProviderID, link.ContractID, link.LinkName)
 		route, _ := link.Route() // the provider says when the value is no route
-		return to, c.cfg.State.ProviderName(link.ProviderID), route, RequireCapability(from.Claims, namespace)
+		return to, c.cfg.State.ProviderName(link.ProviderID), route, RequireCapability(from.Claims, contract)
 	}
 	if id, err := lattice.ParseActorID(namespace); err == nil {
 		return wire.ActorEntity(id), "actor", wire.PreferLocal, nil
@@ -152,13 +153,13 @@ func (c *Calls) resolve(from *Caller, binding lattice.LinkName, namespace string
 	if id, ok := c.cfg.State.ByRef(namespace); ok {
 		return wire.ActorEntity(id), "actor", wire.PreferLocal, nil
 	}
-	if wire.IsInterface(namespace) { // which actors serve
+	if contract.IsInterface() { // which actors serve
 		return to, "", route, &lattice.Error{Code: lattice.ErrUnlinked,
 			Detail: fmt.Sprintf("for %s on %s, link name %s; make one with: weft link put %s ACTOR %s%s", namespace,
 				c.cfg.Lattice, binding, from.ID, namespace, linkFlag(binding))}
 	}
 	if strings.Contains(namespace, ":") { // the form of a contract
-		if err := RequireCapability(from.Claims, namespace); err != nil {
+		if err := RequireCapability(from.Claims, contract); err != nil {
 			return to, "", route, err
 		}
 		return to, "", route, &lattice.Error{Code: lattice.ErrUnlinked,
@@ -178,7 +179,7 @@ func linkFlag(name lattice.LinkName) string {
 }
 
 // RequireCapability checks that an actor's claims grant a contract.
-func RequireCapability(claims *signing.ActorClaims, contract string) error {
+func RequireCapability(claims *signing.ActorClaims, contract lattice.ContractID) error {
 	if slices.Contains(claims.Caps, contract) {
 		return nil
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // ID names the contract.
-const ID = "weft:builtin:links"
+const ID lattice.ContractID = "weft:builtin:links"
 
 // The operations.
 const (
@@ -19,13 +19,13 @@ const (
 
 // CheckRequest names a link of the actor.
 type CheckRequest struct {
-	Contract string
+	Contract lattice.ContractID
 	Link     lattice.LinkName
 }
 
 // Encode returns the payload.
 func (q CheckRequest) Encode() []byte {
-	return msgpack.EncodeStrs([]string{q.Contract, string(q.Link)})
+	return msgpack.EncodeStrs([]string{string(q.Contract), string(q.Link)})
 }
 
 // DecodeCheckRequest reads the argument of Check. Errors wrap lattice.ErrInvalid.
@@ -37,5 +37,5 @@ func DecodeCheckRequest(b []byte) (CheckRequest, error) {
 	if err != nil {
 		return CheckRequest{}, err
 	}
-	return CheckRequest{list[0], lattice.LinkName(list[1])}, nil
+	return CheckRequest{lattice.ContractID(list[0]), lattice.LinkName(list[1])}, nil
 }

@@ -157,13 +157,13 @@ func (p *Policy) CallOut(ctx context.Context, actor *signing.ActorClaims, to wir
 // Actor is an actor whose claims are at hand.
 func Actor(c *signing.ActorClaims) policy.Party {
 	return policy.Party{Kind: policy.Actor, Key: string(c.Subject), Name: c.Name, Alias: c.CallAlias,
-		Issuer: string(c.Issuer), Caps: c.Caps,
+		Issuer: c.Issuer, Caps: c.Caps,
 		IssuedAt: c.IssuedAt, Expires: c.Expires}
 }
 
 // party is the other end of a call, with what the lattice knows about it.
 func (p *Policy) party(e wire.Entity) policy.Party {
-	party := policy.Party{Key: e.PublicKey, Contract: e.ContractID, Link: string(e.LinkName)}
+	party := policy.Party{Key: e.PublicKey, Contract: e.ContractID, Link: e.LinkName}
 	switch {
 	case lattice.IsKey(e.PublicKey, 'M'):
 		party.Kind = policy.Actor

@@ -3,19 +3,22 @@ package policyclient
 import (
 	"container/list"
 
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/policy"
 )
 
 // key is by what the dialect remembers decisions: source, target, action.
 type key struct {
-	action                                  policy.Action
-	source, sourceContract, sourceLink      string
-	target, targetContract, targetLink, iss string
+	action                         policy.Action
+	source, target                 string
+	sourceContract, targetContract lattice.ContractID
+	sourceLink, targetLink         lattice.LinkName
+	sourceIssuer, targetIssuer     lattice.AccountID
 }
 
 func keyOf(q *policy.Question) key {
-	return key{q.Action, q.Origin.Key, q.Origin.Contract, q.Origin.Link, q.Target.Key, q.Target.Contract, q.Target.Link,
-		q.Origin.Issuer + " " + q.Target.Issuer}
+	return key{q.Action, q.Origin.Key, q.Target.Key, q.Origin.Contract, q.Target.Contract, q.Origin.Link, q.Target.Link,
+		q.Origin.Issuer, q.Target.Issuer}
 }
 
 // entry is a decision that is remembered, or waited for.

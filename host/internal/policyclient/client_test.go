@@ -273,10 +273,10 @@ func TestClientForgetsOnReconnect(t *testing.T) {
 // Every service can read the request: the golden form has no nulls.
 func TestRequestForm(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
-	q := call(policy.Party{Key: "M", Issuer: "A", Caps: []string{"c:d"}, IssuedAt: 1_600_000_000,
+	q := call(policy.Party{Key: "M", Issuer: "A", Caps: []lattice.ContractID{"c:d"}, IssuedAt: 1_600_000_000,
 		Expires: 1_650_000_000}, redis, "Op")
 	q.Host = policy.Host{ID: "N", Cluster: "C", Lattice: "l", Labels: map[string]string{"a": "b"},
-		Issuers: []string{"C"}}
+		Issuers: []lattice.ClusterID{"C"}}
 	for _, tt := range []struct {
 		q    policy.Question
 		want string

@@ -26,13 +26,13 @@ func NewRequest(id string, q *policy.Question, now time.Time) policy.Request {
 		r.Source.IssuedOn = time.Unix(s.IssuedAt, 0).UTC().Format(time.RFC3339)
 	}
 	if r.Source.Capabilities == nil {
-		r.Source.Capabilities = []string{}
+		r.Source.Capabilities = []lattice.ContractID{}
 	}
 	if r.Host.Labels == nil {
 		r.Host.Labels = map[string]string{}
 	}
 	if r.Host.ClusterIssuers == nil {
-		r.Host.ClusterIssuers = []string{}
+		r.Host.ClusterIssuers = []lattice.ClusterID{}
 	}
 	return r
 }

@@ -12,6 +12,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/subject"
 )
@@ -32,8 +33,8 @@ func (ps *Providers) Collect(out chan<- prometheus.Metric) {
 		if p.serves() {
 			up = 1
 		}
-		out <- prometheus.MustNewConstMetric(descUp, prometheus.GaugeValue, up, p.name, string(p.link), p.contract,
-			string(p.id))
+		out <- prometheus.MustNewConstMetric(descUp, prometheus.GaugeValue, up, p.name, string(p.link),
+			string(p.contract), string(p.id))
 	}
 }
 

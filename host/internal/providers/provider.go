@@ -32,9 +32,9 @@ type Provider struct {
 	digest      string // what ref meant when it was started; empty for a built-in one
 	registry    bool   // it came from one
 	name        string
-	contract    string
+	contract    lattice.ContractID
 	version     string
-	issuer      string
+	issuer      lattice.AccountID
 	revision    int32
 	validity    signing.Validity
 	annotations map[string]string
@@ -163,7 +163,7 @@ func (p *Provider) describe() control.Provider {
 // party is a provider that is about to start.
 func (p *Provider) party() policy.Party {
 	return policy.Party{Kind: policy.Provider, Key: string(p.id), Name: p.name, Issuer: p.issuer, Contract: p.contract,
-		Link:     string(p.link),
+		Link:     p.link,
 		IssuedAt: p.validity.IssuedAt, Expires: p.validity.Expires}
 }
 

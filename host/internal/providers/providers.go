@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
 	"github.com/weftlattice/weft/host/internal/artifact"
 	"github.com/weftlattice/weft/host/internal/failures"
 	"github.com/weftlattice/weft/host/internal/identity"
@@ -41,7 +42,7 @@ import (
 type Builtin struct {
 	ID         lattice.ProviderID
 	Name       string
-	ContractID string
+	ContractID lattice.ContractID
 	Version    string
 	Revision   int32
 	Path       string // executable
@@ -55,8 +56,8 @@ type Inside func(ctx context.Context, s supervisor.Streams) error
 
 // Keys are the cluster keys that providers get.
 type Keys struct {
-	Seed    string   // signs their calls
-	Trusted []string // public keys of all that calls to them may be signed with
+	Seed    string              // signs their calls
+	Trusted []lattice.ClusterID // public keys of all that calls to them may be signed with
 }
 
 // Artifacts fetches what is to be run.

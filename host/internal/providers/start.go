@@ -7,6 +7,7 @@ import (
 	"maps"
 
 	"github.com/google/uuid"
+
 	"github.com/weftlattice/weft/host/internal/supervisor"
 	"github.com/weftlattice/weft/host/internal/tasks"
 	"github.com/weftlattice/weft/lattice"
@@ -38,7 +39,7 @@ func (ps *Providers) resolve(ctx context.Context, ref, digest string, link latti
 		ps.cfg.Metrics.Refused(err)
 		return nil, "", nil, fmt.Errorf("%s: %w", ref, err)
 	}
-	p.id, p.name, p.contract, p.version, p.issuer = c.Subject, c.Name, c.ContractID, c.Version, string(c.Issuer)
+	p.id, p.name, p.contract, p.version, p.issuer = c.Subject, c.Name, c.ContractID, c.Version, c.Issuer
 	p.digest, p.registry = art.Pin(), art.Source != ""
 	p.revision, p.validity = c.EffectiveRevision(), c.Validity
 	return p, path, nil, nil

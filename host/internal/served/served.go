@@ -69,8 +69,8 @@ type Set struct {
 	Changes   *Changes
 	Actors    Actors
 	Providers Providers
-	Beat      time.Duration // between beats
-	Issuer    func() string // what tells others whether they have agreed on a key with this host
+	Beat      time.Duration            // between beats
+	Issuer    func() lattice.ClusterID // what tells others whether they have agreed on a key with this host
 }
 
 // Direct is what beats tell about calls to this host.

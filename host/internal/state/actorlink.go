@@ -30,7 +30,7 @@ func (s *State) checkActorLink(ctx context.Context, def wire.LinkDefinition, tar
 		}
 	}
 	if why := s.misfit(def, s.ClaimsOf(string(def.ActorID)), s.ClaimsOf(string(target))); why != "" {
-		return &lattice.Error{Code: lattice.ErrInvalid, Op: "link", Entity: def.ContractID, Detail: why}
+		return &lattice.Error{Code: lattice.ErrInvalid, Op: "link", Entity: string(def.ContractID), Detail: why}
 	}
 	old, had := s.Find(def.ActorID, def.ContractID, def.LinkName)
 	if !had || old.ProviderID == def.ProviderID || s.runs(ctx, target) {
@@ -104,7 +104,7 @@ func (s *State) Misfits(c control.Claims) (all []Misfit) {
 }
 
 // Unlinked are the interfaces that an actor with such claims imports from others, and has no link for.
-func (s *State) Unlinked(c control.Claims) (contracts []string) {
+func (s *State) Unlinked(c control.Claims) (contracts []lattice.ContractID) {
 	for _, f := range typed.ParseSurface(c.Interfaces).Imports {
 		contract := typed.Contract(f.Interface)
 		if !slices.Contains(contracts, contract) && !s.hasLink(lattice.ActorID(c.Subject), contract) {

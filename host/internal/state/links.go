@@ -29,7 +29,7 @@ type Links struct {
 // linkNames identify a link, as its id does, which is a hash over them.
 type linkNames struct {
 	actor    lattice.ActorID
-	contract string
+	contract lattice.ContractID
 	link     lattice.LinkName
 }
 
@@ -112,7 +112,8 @@ func (l *Links) Config(actor lattice.ActorID) map[string]string {
 }
 
 // Find returns the link of an actor for a contract and a link name.
-func (l *Links) Find(actor lattice.ActorID, contract string, link lattice.LinkName) (wire.LinkDefinition, bool) {
+func (l *Links) Find(actor lattice.ActorID, contract lattice.ContractID, link lattice.LinkName) (wire.LinkDefinition,
+	bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	def, ok := l.byNames[linkNames{actor, contract, link}]
@@ -133,7 +134,7 @@ func (l *Links) Linked(actor lattice.ActorID, id lattice.ProviderID, link lattic
 }
 
 // hasLink reports whether an actor has a link for a contract, under whatever name.
-func (l *Links) hasLink(actor lattice.ActorID, contract string) bool {
+func (l *Links) hasLink(actor lattice.ActorID, contract lattice.ContractID) bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	for names := range l.byNames {

@@ -13,8 +13,9 @@ import (
 func TestConfigOfLinks(t *testing.T) {
 	l := newLinks()
 	link := func(actor, contract string, values map[string]string) wire.LinkDefinition {
-		def := wire.LinkDefinition{ActorID: lattice.ActorID(actor), ContractID: contract, LinkName: "default",
-			Values: values}
+		def := wire.LinkDefinition{ActorID: lattice.ActorID(actor), ContractID: lattice.ContractID(contract),
+			LinkName: "default",
+			Values:   values}
 		l.put(def)
 		return def
 	}

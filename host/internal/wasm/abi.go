@@ -154,7 +154,8 @@ func (i *Instance) outward(ctx context.Context, names [3]string, payload []byte)
 }
 
 // ask is face.State.Ask: an outbound call that the host makes for what a component imports.
-func (i *Instance) ask(ctx context.Context, link lattice.LinkName, contract, operation string, payload []byte) ([]byte,
+func (i *Instance) ask(ctx context.Context, link lattice.LinkName, contract lattice.ContractID, operation string,
+	payload []byte) ([]byte,
 	error) {
 	i.countHostCall()
 	i.pay(costCall)
@@ -165,7 +166,7 @@ func (i *Instance) ask(ctx context.Context, link lattice.LinkName, contract, ope
 		return nil, i.oversize("payload", len(payload))
 	}
 	i.payText(len(payload))
-	return i.outward(ctx, [3]string{string(link), contract, operation}, payload)
+	return i.outward(ctx, [3]string{string(link), string(contract), operation}, payload)
 }
 
 // hold keeps a response for the guest, in the place of the one before, in the memory of all guests.
@@ -193,5 +194,5 @@ func callHost(ctx context.Context, h Host, names [3]string, payload []byte) ([]b
 				debug.Stack())})
 		}
 	}()
-	return h.HostCall(ctx, names[0], names[1], names[2], payload)
+	return h.HostCall(ctx, lattice.LinkName(names[0]), lattice.ContractID(names[1]), names[2], payload)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/lattice"
 )
 
 func BenchmarkCall(b *testing.B) {
@@ -68,7 +69,7 @@ func BenchmarkWrite(b *testing.B) {
 // mute is a host that does nothing for its guests.
 type mute struct{}
 
-func (mute) HostCall(context.Context, string, string, string, []byte) ([]byte, error) {
+func (mute) HostCall(context.Context, lattice.LinkName, lattice.ContractID, string, []byte) ([]byte, error) {
 	return nil, nil
 }
 func (mute) Reserve(context.Context, int) error       { return nil }

@@ -73,7 +73,8 @@ func TestMisbehaviour(t *testing.T) {
 	bystander := instantiate(t, m, limits, &host{})
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
-			h := &host{call: func(context.Context, string, string, string, []byte) ([]byte, error) {
+			h := &host{call: func(context.Context, lattice.LinkName, lattice.ContractID, string,
+				[]byte) ([]byte, error) {
 				if r.op == "B:" {
 					return nil, errors.New("an error")
 				}
@@ -148,8 +149,9 @@ func TestHostCall(t *testing.T) {
 		{"G", nil, nil, "", strings.Repeat("too large: payload of a host call has 262144 bytes, 1000 allowed", 2)},
 	} {
 		saw = ""
-		h.call = func(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error) {
-			saw = fmt.Sprintf("%s %s %s %s %v", binding, namespace, operation, payload, ctx.Value(key{}))
+		h.call = func(ctx context.Context, link lattice.LinkName, contract lattice.ContractID, operation string,
+			payload []byte) ([]byte, error) {
+			saw = fmt.Sprintf("%s %s %s %s %v", link, contract, operation, payload, ctx.Value(key{}))
 			return r.out, r.err
 		}
 		got, err := i.Call(context.WithValue(t.Context(), key{}, "value"), r.op, []byte("payload8"))
@@ -161,7 +163,8 @@ func TestHostCall(t *testing.T) {
 }
 
 func TestHostCallEndsWithTheCall(t *testing.T) {
-	h := &host{call: func(ctx context.Context, _, _, _ string, _ []byte) ([]byte, error) {
+	h := &host{call: func(ctx context.Context, _ lattice.LinkName, _ lattice.ContractID, _ string,
+		_ []byte) ([]byte, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}
@@ -175,7 +178,9 @@ func TestHostCallEndsWithTheCall(t *testing.T) {
 }
 
 func TestHostPanicIsNotTheGuestsFault(t *testing.T) {
-	h := &host{call: func(context.Context, string, string, string, []byte) ([]byte, error) { panic("bug") }}
+	h := &host{call: func(context.Context, lattice.LinkName, lattice.ContractID, string, []byte) ([]byte, error) {
+		panic("bug")
+	}}
 	i := instantiate(t, compile(t, newEngine(t), load(t, "hostile")), wasm.Limits{}, h)
 	_, err := i.Call(t.Context(), "C", nil)
 	wantCode(t, err, lattice.ErrInternal)
@@ -187,7 +192,7 @@ func TestNestedDeadlinesTellWhose(t *testing.T) {
 	inner := instantiate(t, m, wasm.Limits{}, &host{})
 	var innerErr error
 	outer := instantiate(t, m, wasm.Limits{Execution: 50 * time.Millisecond}, &host{
-		call: func(ctx context.Context, _, _, _ string, _ []byte) ([]byte, error) {
+		call: func(ctx context.Context, _ lattice.LinkName, _ lattice.ContractID, _ string, _ []byte) ([]byte, error) {
 			var out []byte
 			out, innerErr = inner.Call(ctx, "L", nil)
 			return out, innerErr
@@ -249,7 +254,7 @@ func TestCloseEndsACall(t *testing.T) {
 	} {
 		began := make(chan struct{})
 		i := instantiate(t, m, wasm.Limits{},
-			&host{call: func(context.Context, string, string, string, []byte) ([]byte, error) {
+			&host{call: func(context.Context, lattice.LinkName, lattice.ContractID, string, []byte) ([]byte, error) {
 				select {
 				case <-began:
 				default:

@@ -19,6 +19,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/component/wit"
 	"github.com/weftlattice/weft/host/internal/instrument"
 	"github.com/weftlattice/weft/host/internal/wasmbin"
+	"github.com/weftlattice/weft/lattice"
 )
 
 // Component is a module of many: it exports interfaces, and its core modules are instantiated together.
@@ -80,7 +81,7 @@ func World(file []byte) (string, error) {
 }
 
 // Contracts are those that a component needs for what it calls and for how it is called, sorted; nil for a module.
-func Contracts(file []byte) ([]string, error) {
+func Contracts(file []byte) ([]lattice.ContractID, error) {
 	if !isComponent(file) {
 		return nil, nil
 	}
@@ -88,7 +89,7 @@ func Contracts(file []byte) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	needed := []string{}
+	needed := []lattice.ContractID{}
 	need := func(face string) {
 		if c := wasi.Contract(face); c != "" && !slices.Contains(needed, c) {
 			needed = append(needed, c)

@@ -3,6 +3,7 @@ package wasm_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
@@ -35,7 +36,8 @@ func counter(t *testing.T) []byte {
 // startCounter runs the component counter with a host that answers its calls, and the configuration greeting.
 func startCounter(t *testing.T, limits wasm.Limits, h *host) *wasm.Instance {
 	t.Helper()
-	i, err := compile(t, newEngine(t), counter(t)).Instantiate(t.Context(), limits, h, map[string]string{"greeting": "visit "})
+	i, err := compile(t, newEngine(t), counter(t)).Instantiate(t.Context(), limits, h,
+		map[string]string{"greeting": "visit "})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,10 +52,11 @@ type links struct {
 	lines  []string // of the log
 }
 
-func (l *links) call(_ context.Context, link, contract, operation string, in []byte) ([]byte, error) {
+func (l *links) call(_ context.Context, link lattice.LinkName, contract lattice.ContractID, operation string,
+	in []byte) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	store := l.stores[link]
+	store := l.stores[string(link)]
 	switch {
 	case contract == ownlinks.ID:
 		return msgpack.EncodeStrs(nil), nil
@@ -62,7 +65,8 @@ func (l *links) call(_ context.Context, link, contract, operation string, in []b
 		l.lines = append(l.lines, e.Level+" "+e.Text)
 		return nil, err
 	case contract != keyvalue.ID || store == nil:
-		return nil, &lattice.Error{Code: lattice.ErrUnlinked, Detail: "for " + contract + ", link name " + link}
+		return nil, &lattice.Error{Code: lattice.ErrUnlinked,
+			Detail: fmt.Sprintf("for %s, link name %s", contract, link)}
 	}
 	switch operation {
 	case keyvalue.Get:
@@ -97,7 +101,8 @@ func TestComponentWithKeyValue(t *testing.T) {
 		{"GET", "/count/n", "", "", "visit 3\n"},
 		{"GET", "/count/n", "link=cache", "", "visit 43\n"},
 		{"GET", "/count/n", "", "", "visit 4\n"}, // the choice was for that request
-		{"GET", "/count/n", "link=nowhere", "", "500 /count/n: Error::Other(\"Invocation not authorized: missing link definition: for wasmcloud:keyvalue, link name nowhere\")"},
+		{"GET", "/count/n", "link=nowhere", "",
+			"500 /count/n: Error::Other(\"Invocation not authorized: missing link definition: for wasmcloud:keyvalue, link name nowhere\")"},
 	} {
 		r := ask(t, i, httpserver.Request{Method: c.method, Path: c.path, Query: c.query, Body: []byte(c.body)})
 		got := string(r.Body)
@@ -136,7 +141,8 @@ func TestLimitsOfComponentHostCalls(t *testing.T) {
 	})
 	t.Run("deadline", func(t *testing.T) {
 		begun := make(chan struct{}, 1)
-		i := startCounter(t, wasm.Limits{}, &host{call: func(ctx context.Context, _, _, _ string, _ []byte) ([]byte,
+		i := startCounter(t, wasm.Limits{}, &host{call: func(ctx context.Context, _ lattice.LinkName,
+			_ lattice.ContractID, _ string, _ []byte) ([]byte,
 			error) {
 			begun <- struct{}{}
 			<-ctx.Done()
@@ -154,7 +160,8 @@ func TestLimitsOfComponentHostCalls(t *testing.T) {
 	})
 	t.Run("turn", func(t *testing.T) { // those that wait hold up nobody, however many they are
 		hold, begun := make(chan struct{}), make(chan struct{})
-		waiting := &host{call: func(_ context.Context, _, _, operation string, _ []byte) ([]byte, error) {
+		waiting := &host{call: func(_ context.Context, _ lattice.LinkName, _ lattice.ContractID, operation string,
+			_ []byte) ([]byte, error) {
 			if operation == keyvalue.Increment64 {
 				begun <- struct{}{}
 				<-hold
@@ -181,7 +188,8 @@ func TestLimitsOfComponentHostCalls(t *testing.T) {
 			}()
 			<-begun
 		}
-		other := start(&host{call: func(_ context.Context, _, contract, _ string, _ []byte) ([]byte, error) {
+		other := start(&host{call: func(_ context.Context, _ lattice.LinkName, contract lattice.ContractID, _ string,
+			_ []byte) ([]byte, error) {
 			if contract == ownlinks.ID {
 				return msgpack.EncodeStrs(nil), nil
 			}
@@ -214,7 +222,8 @@ func TestChosenLinkLastsForTheCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	var asked []string
-	h := &host{call: func(_ context.Context, link, contract, operation string, in []byte) ([]byte, error) {
+	h := &host{call: func(_ context.Context, link lattice.LinkName, contract lattice.ContractID, operation string,
+		in []byte) ([]byte, error) {
 		switch {
 		case operation == ownlinks.Config:
 			return msgpack.EncodeStrs([]string{"endpoint", "http://x", "timeout", "1", "retry-count", "0"}), nil
@@ -225,7 +234,7 @@ func TestChosenLinkLastsForTheCall(t *testing.T) {
 			}
 			return msgpack.EncodeStr(""), err
 		}
-		asked = append(asked, contract+" by "+link)
+		asked = append(asked, fmt.Sprintf("%s by %s", contract, link))
 		if contract != "MFILTER" {
 			return nil, lattice.ErrUnlinked
 		}

@@ -13,7 +13,7 @@ import (
 // quiet is the surroundings of components of the suite.
 type quiet struct{}
 
-func (quiet) HostCall(context.Context, string, string, string, []byte) ([]byte, error) {
+func (quiet) HostCall(context.Context, lattice.LinkName, lattice.ContractID, string, []byte) ([]byte, error) {
 	return nil, nil
 }
 func (quiet) Reserve(context.Context, int) error  { return nil }

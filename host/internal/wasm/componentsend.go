@@ -21,7 +21,8 @@ type sending struct {
 }
 
 // send is face.State.Send.
-func (i *Instance) send(ctx context.Context, to *face.Sent, link lattice.LinkName, contract, operation string,
+func (i *Instance) send(ctx context.Context, to *face.Sent, link lattice.LinkName, contract lattice.ContractID,
+	operation string,
 	payload []byte) {
 	i.countHostCall()
 	i.pay(costCall)
@@ -54,7 +55,7 @@ func (i *Instance) send(ctx context.Context, to *face.Sent, link lattice.LinkNam
 	s.all[to] = true
 	s.tasks.Go(func() {
 		defer cancel()
-		result, err := i.answer(ctx, [3]string{string(link), contract, operation}, payload)
+		result, err := i.answer(ctx, [3]string{string(link), string(contract), operation}, payload)
 		budget.Give(uint64(len(payload)))
 		to.End(result, err, func() { budget.Give(uint64(len(result))) })
 		s.mu.Lock()

@@ -29,8 +29,10 @@ type typedExport struct {
 
 // typedImport is a function that another actor serves, which a link says.
 type typedImport struct {
-	name, contract, operation string
-	typ                       *typed.Func
+	name      string // for people
+	contract  lattice.ContractID
+	operation string
+	typ       *typed.Func
 }
 
 // export takes a function that no contract of the host calls.
@@ -138,7 +140,8 @@ func (i *Instance) runCommand(ctx context.Context, op string, f *typedExport) ([
 func (i *Instance) callTyped(ctx context.Context, op string, f *typedExport) ([]byte, error) {
 	room := &grant{instance: i}
 	defer room.end()
-	args, err := typed.DecodeParams(f.typ, i.exchange.payload, room.take) // its errors are the caller's: nothing has begun
+	// its errors are the caller's: nothing has begun
+	args, err := typed.DecodeParams(f.typ, i.exchange.payload, room.take)
 	if err != nil {
 		return nil, &lattice.Error{Code: lattice.CodeOf(err), Op: op, Err: err}
 	}
@@ -170,10 +173,10 @@ func (i *Instance) callOther(ctx context.Context, imported *plan.Import, values 
 	if err != nil {
 		return nil, err
 	}
-	answer, err := i.ask(ctx, i.parts.state.Link(f.contract), f.contract, f.operation, payload)
-	if to := i.parts.state.Expected(f.contract); to != "" && lattice.CodeOf(err) == lattice.ErrUnlinked {
+	answer, err := i.ask(ctx, i.parts.state.Link(string(f.contract)), f.contract, f.operation, payload)
+	if to := i.parts.state.Expected(string(f.contract)); to != "" && lattice.CodeOf(err) == lattice.ErrUnlinked {
 		// The link was there when the guest chose it, in this very call.
-		answer, err = i.ask(ctx, lattice.DefaultLink, to, f.operation, payload)
+		answer, err = i.ask(ctx, lattice.DefaultLink, lattice.ContractID(to), f.operation, payload)
 	}
 	var result any
 	if err == nil {

@@ -36,9 +36,10 @@ func fetching(t *testing.T, provider func(ctx context.Context, q *httpclient.Req
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{call: func(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error) {
-		if binding != "default" || namespace != httpclient.ID || operation != httpclient.Send {
-			t.Errorf("a call of %s %s %s", binding, namespace, operation)
+	h := &host{call: func(ctx context.Context, link lattice.LinkName, contract lattice.ContractID, operation string,
+		payload []byte) ([]byte, error) {
+		if link != "default" || contract != httpclient.ID || operation != httpclient.Send {
+			t.Errorf("a call of %s %s %s", link, contract, operation)
 		}
 		q, err := httpclient.DecodeRequest(payload)
 		if err != nil {

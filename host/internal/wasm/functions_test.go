@@ -328,7 +328,7 @@ func (h hard) guest(t testing.TB, e *wasm.Engine) *wasm.Module {
 // idle is a host that does nothing for its guests.
 type idle struct{ spent uint64 }
 
-func (*idle) HostCall(context.Context, string, string, string, []byte) ([]byte, error) {
+func (*idle) HostCall(context.Context, lattice.LinkName, lattice.ContractID, string, []byte) ([]byte, error) {
 	return make([]byte, 1<<20), nil
 }
 func (*idle) Reserve(context.Context, int) error       { return nil }

@@ -1,6 +1,10 @@
 package wasm
 
-import "context"
+import (
+	"context"
+
+	"github.com/weftlattice/weft/lattice"
+)
 
 // Source says where a text that a guest emits comes from.
 type Source string
@@ -17,9 +21,10 @@ const (
 // many instances. So they must be safe for concurrent use. The context is the one of the call or made from it, with the
 // values given there, and it ends when the call must.
 type Host interface {
-	// HostCall performs an outbound call. It must return when ctx ends. The payload is its to keep. An error goes to
-	// the guest as its text.
-	HostCall(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error)
+	// HostCall performs an outbound call. In the place of a contract may be the name of an actor. It must return when
+	// ctx ends. The payload is its to keep. An error goes to the guest as its text.
+	HostCall(ctx context.Context, link lattice.LinkName, contract lattice.ContractID, operation string,
+		payload []byte) ([]byte, error)
 	// Reserve makes room for a response of so many bytes before the host has it in memory. ctx is the call's. An error
 	// ends the call.
 	Reserve(ctx context.Context, bytes int) error

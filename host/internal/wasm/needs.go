@@ -8,6 +8,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/component/wasi"
 	"github.com/weftlattice/weft/host/internal/component/wit"
 	"github.com/weftlattice/weft/internal/typed"
+	"github.com/weftlattice/weft/lattice"
 )
 
 // Interface is one that a component imports or exports, with who is on the other side of it.
@@ -17,9 +18,9 @@ type Interface struct {
 	// By is who serves an import or calls an export: "host", "contract" (a provider of it, through a link), "actor"
 	// (another one, through a link), or "nobody". An interface of types alone is served by the host, whatever it is.
 	By       string
-	Contract string   // of "contract" and "actor": what a link is for
-	Missing  []string // functions that nobody serves, with their types where these are wrong
-	Hint     string   // what to do about Missing
+	Contract lattice.ContractID // of "contract" and "actor": what a link is for
+	Missing  []string           // functions that nobody serves, with their types where these are wrong
+	Hint     string             // what to do about Missing
 }
 
 // Needs are a component's interfaces in its order, imports first; nil for a module.

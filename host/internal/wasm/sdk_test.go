@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -96,13 +97,13 @@ func echoes(t *testing.T, m *wasm.Module) {
 func counts(t *testing.T, m *wasm.Module) {
 	answer, fault := "", error(nil)
 	var asked string
-	i := instantiate(t, m, wasm.Limits{}, &host{call: func(_ context.Context, binding, namespace, operation string,
-		payload []byte) ([]byte, error) {
+	i := instantiate(t, m, wasm.Limits{}, &host{call: func(_ context.Context, link lattice.LinkName,
+		contract lattice.ContractID, operation string, payload []byte) ([]byte, error) {
 		r, err := keyvalue.DecodeIncrementRequest(payload)
 		if err != nil {
 			return nil, err
 		}
-		asked = strings.Join([]string{binding, namespace, operation, r.Key}, " ")
+		asked = fmt.Sprint(link, " ", contract, " ", operation, " ", r.Key)
 		return []byte(answer), fault
 	}})
 	// A provider may write an integer in any format that holds it.

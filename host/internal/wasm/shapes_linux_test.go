@@ -241,7 +241,7 @@ type counting struct {
 
 func (*counting) Reserve(context.Context, int) error { return nil }
 func (*counting) Spent(uint64)                       {}
-func (*counting) HostCall(context.Context, string, string, string, []byte) ([]byte, error) {
+func (*counting) HostCall(context.Context, lattice.LinkName, lattice.ContractID, string, []byte) ([]byte, error) {
 	return []byte("response"), nil
 }
 func (c *counting) Log(_ context.Context, _ wasm.Source, text string) { c.bytes.Add(int64(len(text))) }

@@ -37,7 +37,8 @@ func TestMain(m *testing.M) {
 
 // host is the surroundings of guests under test.
 type host struct {
-	call func(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error)
+	call func(ctx context.Context, link lattice.LinkName, contract lattice.ContractID, operation string,
+		payload []byte) ([]byte, error)
 
 	mu    sync.Mutex
 	log   []string
@@ -61,11 +62,12 @@ func (h *host) fuel() []uint64 {
 	return spent
 }
 
-func (h *host) HostCall(ctx context.Context, binding, namespace, operation string, payload []byte) ([]byte, error) {
+func (h *host) HostCall(ctx context.Context, link lattice.LinkName, contract lattice.ContractID, operation string,
+	payload []byte) ([]byte, error) {
 	if h.call == nil {
 		return nil, nil
 	}
-	return h.call(ctx, binding, namespace, operation, payload)
+	return h.call(ctx, link, contract, operation, payload)
 }
 
 func (h *host) Log(_ context.Context, source wasm.Source, text string) {

@@ -180,7 +180,7 @@ func (w Way) HostLogin() func() (jwt, seed string, err error) {
 }
 
 // Issuers are the clusters to trust besides, as the token says.
-func (w Way) Issuers() []string {
+func (w Way) Issuers() []lattice.ClusterID {
 	if w.token == nil {
 		return nil
 	}

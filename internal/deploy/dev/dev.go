@@ -221,7 +221,7 @@ func (s *session) clean(ctx context.Context) error {
 	errs = append(errs, err)
 	for _, k := range links {
 		if k.ActorID == s.id {
-			_, err := s.Lattice.DelLink(ctx, string(k.ActorID), k.ContractID, k.LinkName)
+			_, err := s.Lattice.DelLink(ctx, string(k.ActorID), string(k.ContractID), k.LinkName)
 			errs = append(errs, err)
 		}
 	}

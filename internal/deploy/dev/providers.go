@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/lattice"
@@ -18,19 +17,20 @@ type providers struct {
 	lattice  *operate.Lattice
 	screen   Screen
 	address  string
-	attached map[string]bool // contracts whose provider is linked, or that were told about
+	attached map[lattice.ContractID]bool // contracts whose provider is linked, or that were told about
 	started  []operate.ProviderState
 }
 
 func newProviders(c Config) providers {
-	return providers{lattice: c.Lattice, screen: c.Screen, address: c.Address, attached: map[string]bool{}}
+	return providers{lattice: c.Lattice, screen: c.Screen, address: c.Address, attached: map[lattice.ContractID]bool{}}
 }
 
 // attach starts and links the providers that an actor's claims ask for, and takes away those that they ask for no more.
-func (p *providers) attach(ctx context.Context, actor lattice.ActorID, name string, caps []string) error {
+func (p *providers) attach(ctx context.Context, actor lattice.ActorID, name string, caps []lattice.ContractID) error {
 	ours := []struct {
-		contract, provider string
-		values             map[string]string
+		contract lattice.ContractID
+		provider string
+		values   map[string]string
 	}{
 		{keyvalue.ID, "keyvalue-nats", nil},
 		{httpserver.ID, "httpserver", map[string]string{"address": p.address}},
@@ -63,7 +63,7 @@ func (p *providers) attach(ctx context.Context, actor lattice.ActorID, name stri
 		}
 	}
 	for _, c := range caps {
-		inside := strings.HasPrefix(c, "wasmcloud:builtin:") || c == keyvalue.ID || c == httpserver.ID
+		inside := c.IsBuiltin() || c == keyvalue.ID || c == httpserver.ID
 		switch {
 		case inside || p.attached[c]:
 			continue
@@ -80,9 +80,9 @@ func (p *providers) attach(ctx context.Context, actor lattice.ActorID, name stri
 }
 
 // detach takes away a link that the claims no longer ask for, and its provider when it was started here.
-func (p *providers) detach(ctx context.Context, actor lattice.ActorID, contract string) error {
+func (p *providers) detach(ctx context.Context, actor lattice.ActorID, contract lattice.ContractID) error {
 	p.screen.Say("- unlinking %s", contract)
-	if _, err := p.lattice.DelLink(ctx, string(actor), contract, lattice.DefaultLink); err != nil {
+	if _, err := p.lattice.DelLink(ctx, string(actor), string(contract), lattice.DefaultLink); err != nil {
 		return err
 	}
 	delete(p.attached, contract)
@@ -103,6 +103,6 @@ func (p *providers) stop(ctx context.Context) error {
 		_, err := p.lattice.StopProvider(ctx, string(s.ID), s.LinkName, "")
 		errs = append(errs, err)
 	}
-	p.started, p.attached = nil, map[string]bool{}
+	p.started, p.attached = nil, map[lattice.ContractID]bool{}
 	return errors.Join(errs...)
 }

@@ -23,8 +23,8 @@ const BuiltinScheme = "builtin://"
 var standIns = map[string]string{"httpserver": "httpserver", "httpclient": "httpclient", "kvredis": "keyvalue-redis"}
 
 // contracts are those of the built-in providers, by name.
-var contracts = func() map[string]string {
-	all := map[string]string{}
+var contracts = func() map[string]lattice.ContractID {
+	all := map[string]lattice.ContractID{}
 	for _, t := range linkvalue.Builtins() {
 		all[t.Provider] = t.Contract
 	}
@@ -35,7 +35,7 @@ var contracts = func() map[string]string {
 func Builtins() []string { return slices.Sorted(maps.Keys(contracts)) }
 
 // Contract returns the contract of a built-in provider; false: there is none of that name.
-func Contract(builtin string) (string, bool) {
+func Contract(builtin string) (lattice.ContractID, bool) {
 	contract, ok := contracts[builtin]
 	return contract, ok
 }

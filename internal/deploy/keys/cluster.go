@@ -13,14 +13,16 @@ import (
 type Cluster struct {
 	Keeper  Keeper
 	Lattice lattice.Name
-	Issuers []string // public keys of further clusters to trust
+	Issuers []lattice.ClusterID // public keys of further clusters to trust
 
 	Seed     string
-	SeedFile string                                    // "-" is standard input, which is read once
-	NodeFile signing.KeyPair                           // the key that a node file names
-	Reread   func() (signing.KeyPair, []string, error) // the same and all issuers, from the file as it is now
-	Token    string                                    // the seed that a token brought
-	Made     func()                                    // called when a key was made, which other machines lack
+	SeedFile string          // "-" is standard input, which is read once
+	NodeFile signing.KeyPair // the key that a node file names
+	// the same and all issuers, from the file as it is now
+	Reread func() (signing.KeyPair, []lattice.ClusterID, error)
+	Token  string // the seed that a token brought
+	// called when a key was made, which other machines lack
+	Made func()
 
 	given  signing.KeyPair // by Seed or SeedFile, where it cannot be read again
 	stored bool            // the key store has the key that the token brought
@@ -29,12 +31,16 @@ type Cluster struct {
 
 // Load returns the keys at the start of a host, and makes or keeps what is missing. issuers are the public keys to
 // trust besides that of the first of the ring.
-func (c *Cluster) Load() (ring signing.Ring, issuers []string, err error) { return c.load(true) }
+func (c *Cluster) Load() (ring signing.Ring, issuers []lattice.ClusterID, err error) {
+	return c.load(true)
+}
 
 // Reload returns the keys as they are now.
-func (c *Cluster) Reload() (ring signing.Ring, issuers []string, err error) { return c.load(false) }
+func (c *Cluster) Reload() (ring signing.Ring, issuers []lattice.ClusterID, err error) {
+	return c.load(false)
+}
 
-func (c *Cluster) load(first bool) (ring signing.Ring, issuers []string, err error) {
+func (c *Cluster) load(first bool) (ring signing.Ring, issuers []lattice.ClusterID, err error) {
 	issuers = c.Issuers
 	switch {
 	case c.SeedFile == "-" && !first, c.Seed != "" && c.SeedFile == "":
@@ -54,7 +60,7 @@ func (c *Cluster) load(first bool) (ring signing.Ring, issuers []string, err err
 	case c.Token != "":
 		ring, err = c.joined(first)
 	default:
-		var more []string
+		var more []lattice.ClusterID
 		ring, more, err = c.kept(first)
 		issuers = slices.Concat(issuers, more)
 	}
@@ -82,7 +88,7 @@ func (c *Cluster) joined(first bool) (signing.Ring, error) {
 	}
 	kept, err := store.LoadRing(signing.KindCluster, string(c.Lattice))
 	if first {
-		c.stored = err == nil && slices.Contains(kept.Issuers(), k.Public())
+		c.stored = err == nil && slices.Contains(kept.Issuers(), k.ClusterID())
 	}
 	if c.stored {
 		return kept, err
@@ -92,7 +98,7 @@ func (c *Cluster) joined(first bool) (signing.Ring, error) {
 
 // kept is the lattice's key in the data directory. At first it is made when there is none. A host beside "weft up" uses
 // what that was started with, and makes none.
-func (c *Cluster) kept(first bool) (signing.Ring, []string, error) {
+func (c *Cluster) kept(first bool) (signing.Ring, []lattice.ClusterID, error) {
 	ring, issuers, ok, err := c.Keeper.running(c.Lattice)
 	switch {
 	case ok:

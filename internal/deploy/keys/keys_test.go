@@ -138,7 +138,7 @@ func TestTheKeyOfACallIsNotMade(t *testing.T) {
 // A host reads its cluster key again where it was given, and what standard input gave once stays.
 func TestWhereTheClusterKeyOfAHostComesFrom(t *testing.T) {
 	first, second := key(t, signing.KindCluster), key(t, signing.KindCluster)
-	issuers := []string{key(t, signing.KindCluster).Public()}
+	issuers := []lattice.ClusterID{key(t, signing.KindCluster).ClusterID()}
 	made := 0
 	path := file(t, first.Seed())
 	stdin := keeper(t)
@@ -152,8 +152,8 @@ func TestWhereTheClusterKeyOfAHostComesFrom(t *testing.T) {
 		"file": {&Cluster{Keeper: keeper(t), SeedFile: path, Seed: second.Seed()},
 			func(*Cluster) error { return os.WriteFile(path, []byte(second.Seed()), 0o600) }, second},
 		"stdin": {&Cluster{Keeper: stdin, SeedFile: "-"}, nil, first},
-		"node file": {&Cluster{Keeper: keeper(t), NodeFile: first, Reread: func() (signing.KeyPair, []string,
-			error) {
+		"node file": {&Cluster{Keeper: keeper(t), NodeFile: first, Reread: func() (signing.KeyPair,
+			[]lattice.ClusterID, error) {
 			return second, issuers, nil
 		}}, nil, second},
 		"token": {&Cluster{Keeper: keeper(t), Token: first.Seed()}, nil, first},

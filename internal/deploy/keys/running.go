@@ -11,7 +11,7 @@ import (
 // running is what a lattice that "weft up" runs with the data directory is signed with, where that came from a file:
 // the file of seeds or the node file that it was started with, as it is now. ok is false where the data directory keeps
 // the key, or the lattice does not run.
-func (k Keeper) running(l lattice.Name) (ring signing.Ring, issuers []string, ok bool, err error) {
+func (k Keeper) running(l lattice.Name) (ring signing.Ring, issuers []lattice.ClusterID, ok bool, err error) {
 	up, runs := k.Dir.Up()
 	if !runs || up.Lattice != l || up.SeedFile+up.NodeFile == "" {
 		return ring, nil, false, nil
@@ -22,9 +22,7 @@ func (k Keeper) running(l lattice.Name) (ring signing.Ring, issuers []string, ok
 		var f *nodefile.File
 		if f, err = nodefile.Load(up.NodeFile); err == nil {
 			ring = signing.RingOf(f.Host.Cluster)
-			for _, i := range f.Host.Issuers {
-				issuers = append(issuers, string(i))
-			}
+			issuers = f.Host.Issuers
 		}
 	}
 	if err == nil && ring.Signer().IsZero() {

@@ -5,12 +5,12 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/strictyaml"
+	"github.com/weftlattice/weft/lattice"
 )
 
 // MaxBytes is how large a file may be: 1 MiB, as a ConfigMap.
@@ -148,8 +148,9 @@ func providerNames(n *yaml.Node) (names []string) {
 // request. Without "links" the actor is linked to every provider of the file whose contract it requests; with "links"
 // to those named and no others. missing are the requested contracts for which there is no link; the two that every host
 // has inside, wasmcloud:builtin:*, are never among them.
-func (f *File) Links(a Actor, caps []string) (links []Link, missing []string) {
-	covered := map[string]bool{}
+func (f *File) Links(a Actor, caps []lattice.ContractID) (links []Link,
+	missing []lattice.ContractID) {
+	covered := map[lattice.ContractID]bool{}
 	for _, p := range f.Providers {
 		wanted := slices.Contains(caps, p.Contract)
 		if a.Links != nil {
@@ -166,7 +167,7 @@ func (f *File) Links(a Actor, caps []string) (links []Link, missing []string) {
 		covered[p.Contract] = true
 	}
 	for _, c := range caps {
-		if !covered[c] && !strings.HasPrefix(c, "wasmcloud:builtin:") {
+		if !covered[c] && !c.IsBuiltin() {
 			missing = append(missing, c)
 		}
 	}

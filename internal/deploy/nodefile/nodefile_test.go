@@ -194,11 +194,14 @@ actors:
   - {name: some, image: some, links: [keyvalue-redis]}
   - {name: none, image: none, links: []}
 `)
-	caps := []string{"wasmcloud:keyvalue", "wasmcloud:builtin:logging", "wasmcloud:messaging"}
-	for i, want := range []struct{ linked, missing []string }{
-		{[]string{"keyvalue-nats", "keyvalue-redis"}, []string{"wasmcloud:messaging"}},
-		{[]string{"keyvalue-redis"}, []string{"wasmcloud:messaging"}},
-		{nil, []string{"wasmcloud:keyvalue", "wasmcloud:messaging"}},
+	caps := []lattice.ContractID{"wasmcloud:keyvalue", "wasmcloud:builtin:logging", "wasmcloud:messaging"}
+	for i, want := range []struct {
+		linked  []string
+		missing []lattice.ContractID
+	}{
+		{[]string{"keyvalue-nats", "keyvalue-redis"}, []lattice.ContractID{"wasmcloud:messaging"}},
+		{[]string{"keyvalue-redis"}, []lattice.ContractID{"wasmcloud:messaging"}},
+		{nil, []lattice.ContractID{"wasmcloud:keyvalue", "wasmcloud:messaging"}},
 	} {
 		links, missing := f.Links(f.Actors[i], caps)
 		var linked []string

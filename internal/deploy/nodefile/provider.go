@@ -17,7 +17,7 @@ import (
 type Provider struct {
 	Line     int    // in the file
 	Name     string // a contract or a built-in provider, as in the file
-	Contract string
+	Contract lattice.ContractID
 	Image    string // as in the file
 	// Ref is what a host starts: builtin://NAME, lattice://..., the absolute path of an archive (after Locate), or a
 	// registry's reference.
@@ -29,7 +29,11 @@ type Provider struct {
 
 func (w walker) providers(n *yaml.Node, at string) []Provider {
 	list := []Provider{}
-	taken := map[string]int{} // contract and link name, to line
+	type slot struct {
+		contract lattice.ContractID
+		link     lattice.LinkName
+	}
+	taken := map[slot]int{} // the lines
 	w.Items(n, at, func(item *yaml.Node, at string) {
 		p := Provider{Line: w.Line(item), LinkName: lattice.DefaultLink, Values: map[string]string{}}
 		where, imageGood, config := item, true, (*yaml.Node)(nil)
@@ -59,7 +63,7 @@ func (w walker) providers(n *yaml.Node, at string) []Provider {
 			}
 			return
 		}
-		key := p.Contract + " " + string(p.LinkName)
+		key := slot{p.Contract, p.LinkName}
 		if first, ok := taken[key]; ok {
 			w.Bad(item, at, "there is a provider of %s with link name %s in line %d already; "+
 				"give this one another link_name", p.Contract, p.LinkName, first)
@@ -102,7 +106,7 @@ func (w walker) checkValues(p Provider, config *yaml.Node, at string) {
 }
 
 // providerName reads a contract or the name of a built-in provider.
-func (w walker) providerName(n *yaml.Node, at string) (name, contract string) {
+func (w walker) providerName(n *yaml.Node, at string) (name string, contract lattice.ContractID) {
 	name, ok := w.Text(n, at)
 	if !ok {
 		return "", ""
@@ -116,7 +120,7 @@ func (w walker) providerName(n *yaml.Node, at string) (name, contract string) {
 			builtinNames(), lattice.Printable(name), strictyaml.Suggest(name, image.Builtins()))
 		return "", ""
 	}
-	return name, name
+	return name, lattice.ContractID(name)
 }
 
 func builtinNames() string { return strings.Join(image.Builtins(), ", ") }

@@ -53,10 +53,10 @@ func (a *Applied) String() string {
 
 // Made names a link that a node's file once made.
 type Made struct {
-	Actor      string           `json:"actor"` // its name in the file
-	ActorID    lattice.ActorID  `json:"actor_id"`
-	ContractID string           `json:"contract_id"`
-	LinkName   lattice.LinkName `json:"link_name"`
+	Actor      string             `json:"actor"` // its name in the file
+	ActorID    lattice.ActorID    `json:"actor_id"`
+	ContractID lattice.ContractID `json:"contract_id"`
+	LinkName   lattice.LinkName   `json:"link_name"`
 }
 
 // Made lists the links that are there because of this file and those before it, for the next Apply.
@@ -115,7 +115,7 @@ type application struct {
 // startedActor is an actor of a file that runs.
 type startedActor struct {
 	scale ActorScale
-	caps  []string
+	caps  []lattice.ContractID
 }
 
 // entry identifies what a file says of something, wherever it stands there.
@@ -305,7 +305,8 @@ func (r *application) unmake(ctx context.Context, m Made) {
 				return
 			}
 		}
-		r.step("deleting the link of "+v.ActorName(m.ActorID)+" for "+m.ContractID+", which left the file", "")
+		r.step(fmt.Sprintf("deleting the link of %s for %s, which left the file", v.ActorName(m.ActorID),
+			m.ContractID), "")
 		err = r.accepted(ctx, func(ctx context.Context) error {
 			return r.ctl.DelLink(ctx, control.RemoveLinkRequest{ActorID: m.ActorID, ContractID: m.ContractID,
 				LinkName: m.LinkName})
@@ -314,7 +315,7 @@ func (r *application) unmake(ctx context.Context, m Made) {
 	if err == nil {
 		gone(m)
 	} else {
-		r.fail(0, "link of actor "+m.Actor+" for "+m.ContractID+", which left the file", err)
+		r.fail(0, fmt.Sprintf("link of actor %s for %s, which left the file", m.Actor, m.ContractID), err)
 	}
 }
 
@@ -389,7 +390,7 @@ func (r *application) prepareActor(ctx context.Context, s *Signer, a nodefile.Ac
 	if a.Missing != "" {
 		return actorPlan{}, errors.New(a.Missing)
 	}
-	caps := []string{logging.ID, numbergen.ID}
+	caps := []lattice.ContractID{logging.ID, numbergen.ID}
 	for _, p := range r.file.Providers {
 		caps = append(caps, p.Contract)
 	}

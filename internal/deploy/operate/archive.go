@@ -75,8 +75,8 @@ func IsExecutable(file string, data []byte) error {
 
 // ProviderPack is what a bare executable lacks to be a provider archive.
 type ProviderPack struct {
-	Name       string // default: the file's name
-	ContractID string // required
+	Name       string             // default: the file's name
+	ContractID lattice.ContractID // required
 	Version    string
 	Vendor     string
 	Account    string // name of the account key; default "default"
@@ -84,7 +84,7 @@ type ProviderPack struct {
 
 // others refuses what was said of a reference that means no executable: what it is has a name, a version and a contract
 // of its own, of which the contract may be known.
-func (p ProviderPack) others(ref, what, contract string) error {
+func (p ProviderPack) others(ref, what string, contract lattice.ContractID) error {
 	var flags []string
 	if p.ContractID != "" && p.ContractID != contract {
 		flags = append(flags, "--contract")
@@ -99,7 +99,7 @@ func (p ProviderPack) others(ref, what, contract string) error {
 		return nil
 	}
 	if contract != "" {
-		what += " and provides " + contract
+		what += " and provides " + string(contract)
 	}
 	return usage.Errorf("%s is %s; leave out %s, which only an executable needs", lattice.Printable(ref), what,
 		strings.Join(flags, " and "))

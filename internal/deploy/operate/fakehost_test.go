@@ -225,7 +225,8 @@ func (h fakeHandler) DrainHost(context.Context, control.StopHostRequest) error {
 }
 
 func (h fakeHandler) Reload(context.Context) (control.Reloaded, error) {
-	return control.Reloaded{Accepted: true, Issuer: h.inv.Issuer, ClusterIssuers: []string{h.inv.Issuer}}, nil
+	return control.Reloaded{Accepted: true, Issuer: h.inv.Issuer, ClusterIssuers: []lattice.ClusterID{h.inv.Issuer}},
+		nil
 }
 
 func (h fakeHandler) PutLabel(_ context.Context, r control.LabelRequest) error {

@@ -29,7 +29,7 @@ type Link struct {
 	ActorName    string             `json:"actor_name,omitempty"`
 	ProviderID   lattice.ProviderID `json:"provider_id"`
 	ProviderName string             `json:"provider_name,omitempty"`
-	ContractID   string             `json:"contract_id"`
+	ContractID   lattice.ContractID `json:"contract_id"`
 	LinkName     lattice.LinkName   `json:"link_name"`
 	Values       map[string]string  `json:"values"`
 	State        string             `json:"state"`
@@ -151,8 +151,8 @@ func (l *Lattice) Links(ctx context.Context) ([]Link, error) {
 
 // LinkPut is a link to make. Names will do for actor and provider.
 type LinkPut struct {
-	Actor, Provider string // Provider may be an actor that exports the interface ContractID
-	ContractID      string // empty: that of the provider, or the only interface that fits both actors
+	Actor, Provider string             // Provider may be an actor that exports the interface ContractID
+	ContractID      lattice.ContractID // empty: that of the provider, or the only interface that fits both actors
 	LinkName        lattice.LinkName
 	Values          map[string]string
 }
@@ -232,7 +232,7 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 
 // serving finds what a link is to be served by, and its interface where an actor serves it.
 func (v *View) serving(r *LinkPut, from lattice.ActorID) (lattice.ProviderID, error) {
-	if contract := typed.Contract(r.ContractID); wire.IsInterface(contract) {
+	if contract := typed.Contract(string(r.ContractID)); contract.IsInterface() {
 		r.ContractID = contract
 		id, err := v.Actor(r.Provider)
 		return lattice.ProviderID(id), err
@@ -246,13 +246,13 @@ func (v *View) serving(r *LinkPut, from lattice.ActorID) (lattice.ProviderID, er
 		return "", err
 	}
 	have := typed.Contracts(v.Surface(id).Exports)
-	both := slices.DeleteFunc(typed.Contracts(v.Surface(from).Imports), func(c string) bool {
+	both := slices.DeleteFunc(typed.Contracts(v.Surface(from).Imports), func(c lattice.ContractID) bool {
 		return !slices.Contains(have, c)
 	})
 	if len(both) != 1 {
 		return "", &lattice.Error{Code: lattice.ErrInvalid, Op: "put link to", Entity: r.Provider,
 			Detail: fmt.Sprintf("that is an actor; give the interface as the third argument, as acme:edge/filter (%s)",
-				cmp.Or(strings.Join(both, " or "), "hosts know none that "+v.ActorName(from)+
+				cmp.Or(strings.Join(lattice.Texts(both), " or "), "hosts know none that "+v.ActorName(from)+
 					" imports and it exports"))}
 	}
 	r.ContractID = both[0]
@@ -260,7 +260,7 @@ func (v *View) serving(r *LinkPut, from lattice.ActorID) (lattice.ProviderID, er
 }
 
 // Waiting are the interfaces that an actor imports from other actors and has no link for, as far as hosts tell.
-func (l *Lattice) Waiting(ctx context.Context, id lattice.ActorID) ([]string, error) {
+func (l *Lattice) Waiting(ctx context.Context, id lattice.ActorID) ([]lattice.ContractID, error) {
 	claims, err := l.ctl.Claims(ctx)
 	if err != nil {
 		return nil, err
@@ -270,7 +270,7 @@ func (l *Lattice) Waiting(ctx context.Context, id lattice.ActorID) ([]string, er
 		return nil, nil
 	}
 	links, err := l.ctl.Links(ctx)
-	return slices.DeleteFunc(contracts, func(c string) bool {
+	return slices.DeleteFunc(contracts, func(c lattice.ContractID) bool {
 		return slices.ContainsFunc(links, func(d wire.LinkDefinition) bool {
 			return d.ActorID == id && d.ContractID == c
 		})
@@ -355,9 +355,8 @@ func (l *Lattice) DelLink(ctx context.Context, actor, contract string, name latt
 		if target, err := v.Actor(contract); err == nil && provider == "" {
 			provider = lattice.ProviderID(target)
 		}
-		contract = typed.Contract(contract)
 		links = slices.DeleteFunc(links, func(k Link) bool {
-			return k.ContractID != contract && k.ProviderID != provider
+			return k.ContractID != typed.Contract(contract) && k.ProviderID != provider
 		})
 	}
 	switch {
@@ -366,7 +365,8 @@ func (l *Lattice) DelLink(ctx context.Context, actor, contract string, name latt
 			Detail: "there is none such; see: weft link list"}
 	case len(links) > 1:
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "delete link of", Entity: v.ActorName(id),
-			Detail: "it has several; name the contract: " + links[0].ContractID + " or " + links[1].ContractID}
+			Detail: fmt.Sprintf("it has several; name the contract: %s or %s", links[0].ContractID,
+				links[1].ContractID)}
 	}
 	link := links[0]
 	l.step("deleting link", "")

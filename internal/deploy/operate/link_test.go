@@ -100,16 +100,16 @@ func TestPutLink(t *testing.T) {
 func TestPutLinkWarns(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
-		caps    []string
+		caps    []lattice.ContractID
 		values  map[string]string
 		checked bool
 		want    []string
 	}{
-		{"right", []string{"acme:store"}, map[string]string{"k": "v"}, true, nil},
-		{"no values", []string{"acme:store"}, nil, false, nil},
-		{"values of a provider of another SDK", []string{"acme:store"}, map[string]string{"k": "v"}, false,
+		{"right", []lattice.ContractID{"acme:store"}, map[string]string{"k": "v"}, true, nil},
+		{"no values", []lattice.ContractID{"acme:store"}, nil, false, nil},
+		{"values of a provider of another SDK", []lattice.ContractID{"acme:store"}, map[string]string{"k": "v"}, false,
 			[]string{" may ignore those that it does not know"}},
-		{"claims without the contract", []string{"wasmcloud:httpserver"}, nil, false,
+		{"claims without the contract", []lattice.ContractID{"wasmcloud:httpserver"}, nil, false,
 			[]string{"the claims of app do not name acme:store, so its calls over the link are refused; " +
 				"sign it with: --cap acme:store"}},
 	} {

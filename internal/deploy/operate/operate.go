@@ -25,7 +25,7 @@ type Step struct {
 type Builtin struct {
 	Name       string
 	ID         lattice.ProviderID
-	ContractID string
+	ContractID lattice.ContractID
 }
 
 // Config configures a Lattice. Control is required.

@@ -24,7 +24,7 @@ type ProviderStart struct {
 type ProviderState struct {
 	ID         lattice.ProviderID `json:"id"`
 	Name       string             `json:"name,omitempty"`
-	ContractID string             `json:"contract_id,omitempty"`
+	ContractID lattice.ContractID `json:"contract_id,omitempty"`
 	LinkName   lattice.LinkName   `json:"link_name"`
 	Ref        string             `json:"ref,omitempty"`
 	State      string             `json:"state"` // "running", "stopped", or "accepted" when the command did not wait

@@ -70,9 +70,9 @@ type Rotation struct {
 
 // Rotated is the outcome.
 type Rotated struct {
-	Before string   `json:"before"`
-	Now    string   `json:"public"`
-	Hosts  []string `json:"hosts"` // names of those that confirmed
+	Before lattice.ClusterID `json:"before"`
+	Now    lattice.ClusterID `json:"public"`
+	Hosts  []string          `json:"hosts"` // names of those that confirmed
 }
 
 // rotatePause is between two looks at hosts that are not as far yet.
@@ -96,28 +96,29 @@ func (l *Lattice) RotateCluster(ctx context.Context, r Rotation) (Rotated, error
 		return done, err
 	}
 	for {
-		var next string
+		var next lattice.ClusterID
 		var text, missing string
 		var met func(control.Reloaded) bool
 		var after signing.Ring
 		switch {
 		case len(ring.Keys) > 1: // 1: the old one signs
-			next = ring.Keys[1].Public()
-			done.Before, done.Now = ring.Signer().Public(), next
-			text, missing = "every host trusts "+next,
+			next = ring.Keys[1].ClusterID()
+			done.Before, done.Now = ring.Signer().ClusterID(), next
+			text, missing = "every host trusts "+string(next),
 				"do not trust the new key yet. Take it there and run the same command: "+
 					"weft key show cluster --next --seed > new.nk, and there: weft key rotate cluster --new new.nk"
 			met = func(h control.Reloaded) bool { return slices.Contains(h.ClusterIssuers, next) }
-			after = signing.Ring{Keys: ring.Keys[1:], Trusted: append([]string{done.Before}, ring.Trusted...)}
+			after = signing.Ring{Keys: ring.Keys[1:], Trusted: append([]lattice.ClusterID{done.Before},
+				ring.Trusted...)}
 		case len(ring.Trusted) > 0: // 2: the new one signs
-			next = ring.Signer().Public()
+			next = ring.Signer().ClusterID()
 			done.Before, done.Now = ring.Trusted[0], next
-			text, missing = "every host signs with "+next,
+			text, missing = "every host signs with "+string(next),
 				"do not sign with the new key yet; run the same command there"
 			met = func(h control.Reloaded) bool { return h.Issuer == next }
 			after = signing.RingOf(ring.Signer())
 		default: // 3: the old one is forgotten
-			text, missing = "no host trusts "+done.Before, "still trust the old key; run the same command there"
+			text, missing = "no host trusts "+string(done.Before), "still trust the old key; run the same command there"
 			met = func(h control.Reloaded) bool { return !slices.Contains(h.ClusterIssuers, done.Before) }
 		}
 		if done.Hosts, err = l.confirmed(ctx, met, missing, r.Hosts); err != nil {
@@ -138,7 +139,7 @@ func (l *Lattice) RotateCluster(ctx context.Context, r Rotation) (Rotated, error
 func (r Rotation) begin(ring signing.Ring) (signing.Ring, error) {
 	have := ring.Issuers()
 	switch {
-	case len(have) > 1 && !r.Next.IsZero() && !slices.Contains(have, r.Next.Public()):
+	case len(have) > 1 && !r.Next.IsZero() && !slices.Contains(have, r.Next.ClusterID()):
 		return ring, &lattice.Error{Code: lattice.ErrConflict, Op: "rotate the cluster key to", Entity: r.Next.Public(),
 			Detail: "a rotation to another key has begun; finish it first: weft key rotate cluster"}
 	case len(have) > 1:

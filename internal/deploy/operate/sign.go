@@ -32,7 +32,7 @@ type Signer struct {
 	Check func(module []byte) error
 	// Contracts are those that a module needs by what it imports and exports, as host.Contracts says; nil: that is not
 	// looked at.
-	Contracts func(module []byte) ([]string, error)
+	Contracts func(module []byte) ([]lattice.ContractID, error)
 }
 
 // SignRequest is what signed claims are to say. Empty fields come from the project file, then from the file's name.
@@ -40,14 +40,14 @@ type SignRequest struct {
 	Name        string
 	Version     string
 	CallAlias   string
-	Caps        []string // contracts; "none" alone: no contract at all
+	Caps        []lattice.ContractID // contracts; "none" alone: no contract at all
 	Tags        []string
-	Revision    int32           // 0: the project's, else the time in seconds, which always grows
-	Account     string          // name of the account key; default "default"
-	Key         string          // name of the module key; default: Name
-	Subject     lattice.ActorID // the module key must be this one; it is looked up by it instead of by name
-	Lifetime    time.Duration   // 0: for ever
-	DefaultCaps []string        // when neither Caps, a project file nor the module says; nil: BuiltinContracts
+	Revision    int32                // 0: the project's, else the time in seconds, which always grows
+	Account     string               // name of the account key; default "default"
+	Key         string               // name of the module key; default: Name
+	Subject     lattice.ActorID      // the module key must be this one; it is looked up by it instead of by name
+	Lifetime    time.Duration        // 0: for ever
+	DefaultCaps []lattice.ContractID // when neither Caps, a project file nor the module says; nil: BuiltinContracts
 	// name of the actor whose code it becomes; a project file that names another one is lattice.ErrConflict
 	Replaces string
 	Fresh    bool // sign again even if the same file has been signed before
@@ -135,7 +135,7 @@ func (s *Signer) Sign(path string, wasm []byte, r SignRequest) (*Module, error) 
 // BuiltinContracts are the contracts of the providers that come with weft and of the host itself: what an actor is
 // granted that a user starts from a file without saying more. It can use none of them before a link is put, but for the
 // last two.
-var BuiltinContracts = []string{httpserver.ID, keyvalue.ID, logging.ID, numbergen.ID}
+var BuiltinContracts = []lattice.ContractID{httpserver.ID, keyvalue.ID, logging.ID, numbergen.ID}
 
 // complete fills empty fields from the project file of the module, and returns its path: NAME.yaml beside NAME.wasm, or
 // actor.yaml beside it or in the folder above.
@@ -171,8 +171,8 @@ func (r *SignRequest) complete(path string) (project string, err error) {
 		project = file
 		break
 	}
-	if slices.Equal(r.Caps, []string{"none"}) {
-		r.Caps = []string{}
+	if slices.Equal(r.Caps, []lattice.ContractID{"none"}) {
+		r.Caps = []lattice.ContractID{}
 	}
 	r.Name = cmp.Or(r.Name, strings.TrimSuffix(stem, "_s"))
 	return project, nil

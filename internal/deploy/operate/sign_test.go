@@ -48,7 +48,7 @@ func TestModuleIsSignedOnce(t *testing.T) {
 	if err != nil || !bytes.Equal(first.Bytes, again.Bytes) {
 		t.Errorf("the same file gave other bytes: %v", err)
 	}
-	other, err := s.Module(path, SignRequest{Caps: []string{"none"}})
+	other, err := s.Module(path, SignRequest{Caps: []lattice.ContractID{"none"}})
 	if err != nil || len(other.Claims.Caps) != 0 || other.Claims.Subject != first.Claims.Subject {
 		t.Errorf("other claims: %+v, %v", other.Claims, err)
 	}
@@ -61,7 +61,7 @@ func TestModuleIsSignedOnce(t *testing.T) {
 func TestModuleThatIsSigned(t *testing.T) {
 	s := newSigner(t)
 	dir := t.TempDir()
-	m, err := s.Sign("app.wasm", smallModule, SignRequest{Name: "theirs", Caps: []string{"a:b"}})
+	m, err := s.Sign("app.wasm", smallModule, SignRequest{Name: "theirs", Caps: []lattice.ContractID{"a:b"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,10 +113,10 @@ func TestModuleClaimsFromProject(t *testing.T) {
 	path := writeFile(t, filepath.Join(dir, "build", "x.wasm"), smallModule)
 	m, err := s.Module(path, SignRequest{})
 	if err != nil || m.Claims.Name != "shop" || m.Claims.Revision != 4 ||
-		!slices.Equal(m.Claims.Caps, []string{"acme:queue"}) {
+		!slices.Equal(m.Claims.Caps, []lattice.ContractID{"acme:queue"}) {
 		t.Errorf("got %+v, %v", m, err)
 	}
-	if m, err = s.Module(path, SignRequest{Revision: 9, Caps: []string{"a:b"}}); err != nil ||
+	if m, err = s.Module(path, SignRequest{Revision: 9, Caps: []lattice.ContractID{"a:b"}}); err != nil ||
 		m.Claims.Revision != 9 || m.Claims.Caps[0] != "a:b" {
 		t.Errorf("flags must win: %+v, %v", m.Claims, err)
 	}
@@ -129,10 +129,10 @@ func TestModuleClaimsFromProject(t *testing.T) {
 // What a module needs by its imports is what it is granted, where nobody says otherwise.
 func TestClaimsFromWhatAModuleNeeds(t *testing.T) {
 	s := newSigner(t)
-	s.Contracts = func([]byte) ([]string, error) { return []string{"a:b"}, nil }
+	s.Contracts = func([]byte) ([]lattice.ContractID, error) { return []lattice.ContractID{"a:b"}, nil }
 	dir := t.TempDir()
 	path := writeFile(t, filepath.Join(dir, "app.wasm"), smallModule)
-	caps := func(r SignRequest) []string {
+	caps := func(r SignRequest) []lattice.ContractID {
 		t.Helper()
 		m, err := s.Module(path, r)
 		if err != nil {
@@ -140,29 +140,30 @@ func TestClaimsFromWhatAModuleNeeds(t *testing.T) {
 		}
 		return m.Claims.Caps
 	}
-	if got := caps(SignRequest{}); !slices.Equal(got, []string{"a:b"}) {
+	if got := caps(SignRequest{}); !slices.Equal(got, []lattice.ContractID{"a:b"}) {
 		t.Errorf("%q", got)
 	}
-	if got := caps(SignRequest{DefaultCaps: []string{"c:d"}}); !slices.Equal(got, []string{"a:b"}) {
+	if got := caps(SignRequest{DefaultCaps: []lattice.ContractID{"c:d"}}); !slices.Equal(got,
+		[]lattice.ContractID{"a:b"}) {
 		t.Errorf("default: %q", got)
 	}
-	if got := caps(SignRequest{Caps: []string{"e:f"}}); !slices.Equal(got, []string{"e:f"}) {
+	if got := caps(SignRequest{Caps: []lattice.ContractID{"e:f"}}); !slices.Equal(got, []lattice.ContractID{"e:f"}) {
 		t.Errorf("flag: %q", got)
 	}
-	if got := caps(SignRequest{Caps: []string{"none"}}); len(got) != 0 {
+	if got := caps(SignRequest{Caps: []lattice.ContractID{"none"}}); len(got) != 0 {
 		t.Errorf("none: %q", got)
 	}
-	s.Contracts = func([]byte) ([]string, error) { return []string{}, nil }
+	s.Contracts = func([]byte) ([]lattice.ContractID, error) { return []lattice.ContractID{}, nil }
 	if m, err := s.Module(path, SignRequest{}); err != nil || len(m.Claims.Caps) != 0 || !m.Derived {
 		t.Errorf("needs nothing: %+v, %v", m, err)
 	}
-	s.Contracts = func([]byte) ([]string, error) { return nil, nil }
+	s.Contracts = func([]byte) ([]lattice.ContractID, error) { return nil, nil }
 	if got := caps(SignRequest{}); !slices.Equal(got, BuiltinContracts) {
 		t.Errorf("does not tell: %q", got)
 	}
-	s.Contracts = func([]byte) ([]string, error) { return []string{"a:b"}, nil }
+	s.Contracts = func([]byte) ([]lattice.ContractID, error) { return []lattice.ContractID{"a:b"}, nil }
 	writeFile(t, filepath.Join(dir, "actor.yaml"), []byte("name: shop\ncapabilities: [\"g:h\"]\n"))
-	if got := caps(SignRequest{}); !slices.Equal(got, []string{"g:h"}) {
+	if got := caps(SignRequest{}); !slices.Equal(got, []lattice.ContractID{"g:h"}) {
 		t.Errorf("project: %q", got)
 	}
 }

@@ -154,7 +154,8 @@ func (v *View) isProvider(query string) bool {
 	}
 	for _, h := range v.Hosts {
 		for _, p := range h.Providers {
-			if query == string(p.ID) || query == p.ContractID || query != "" && strings.EqualFold(query, p.Name) {
+			if query == string(p.ID) || query == string(p.ContractID) || query != "" &&
+				strings.EqualFold(query, p.Name) {
 				return true
 			}
 		}
@@ -195,7 +196,7 @@ func (v *View) Provider(query string) (lattice.ProviderID, error) {
 	var all []Candidate
 	for _, h := range v.Hosts {
 		for _, p := range h.Providers {
-			all = append(all, Candidate{string(p.ID), []string{v.ProviderName(p.ID), p.Name, p.ContractID}})
+			all = append(all, Candidate{string(p.ID), []string{v.ProviderName(p.ID), p.Name, string(p.ContractID)}})
 		}
 	}
 	running := len(all)
@@ -273,7 +274,9 @@ func (v *View) Surface(id lattice.ActorID) typed.Surface {
 }
 
 // Imports are the interfaces that an actor imports from other actors.
-func (v *View) Imports(id lattice.ActorID) []string { return typed.Contracts(v.Surface(id).Imports) }
+func (v *View) Imports(id lattice.ActorID) []lattice.ContractID {
+	return typed.Contracts(v.Surface(id).Imports)
+}
 
 // interfaces is Surface as text.
 func (v *View) interfaces(id lattice.ActorID) string {
@@ -305,7 +308,7 @@ func (v *View) claimedName(id string) string {
 }
 
 // Contract is the contract of a provider, or "".
-func (v *View) Contract(id lattice.ProviderID) string {
+func (v *View) Contract(id lattice.ProviderID) lattice.ContractID {
 	for _, h := range v.Hosts {
 		for _, p := range h.Providers {
 			if p.ID == id && p.ContractID != "" {

@@ -23,12 +23,14 @@ const ProjectFile = "actor.yaml"
 
 // Project is what an actor's signed claims say about it, apart from keys and hash.
 type Project struct {
-	Name         string   `yaml:"name"`         // required: lower-case letters, digits, hyphens; at most 63
-	Version      string   `yaml:"version"`      // shown to people; default "0.1.0"
-	Revision     int32    `yaml:"revision"`     // has to grow with each release; default 0
-	CallAlias    string   `yaml:"call_alias"`   // other actors may call it by this, as in "shop/cart"; default none
-	Capabilities []string `yaml:"capabilities"` // contract ids that it may use or serve, as "wasmcloud:keyvalue"
-	Tags         []string `yaml:"tags"`         // for people and tools
+	Name     string `yaml:"name"`     // required: lower-case letters, digits, hyphens; at most 63
+	Version  string `yaml:"version"`  // shown to people; default "0.1.0"
+	Revision int32  `yaml:"revision"` // has to grow with each release; default 0
+	// other actors may call it by this, as in "shop/cart"; default none
+	CallAlias string `yaml:"call_alias"`
+	// contract ids that it may use or serve, as "wasmcloud:keyvalue"
+	Capabilities []lattice.ContractID `yaml:"capabilities"`
+	Tags         []string             `yaml:"tags"` // for people and tools
 }
 
 // defaultVersion is the version of a project that names none.
@@ -101,7 +103,7 @@ func (p *Project) validate(line func(field string, i int) string) error {
 	}
 	for i, c := range p.Capabilities {
 		switch {
-		case !contractForm.MatchString(c):
+		case !contractForm.MatchString(string(c)):
 			wrong("capabilities", i, "capability %q: want a contract id, such as wasmcloud:keyvalue", c)
 		case slices.Contains(p.Capabilities[:i], c):
 			wrong("capabilities", i, "capability %q appears twice", c)

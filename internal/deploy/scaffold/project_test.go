@@ -15,7 +15,8 @@ func TestParse(t *testing.T) {
 	p, err := parse([]byte("name: shop-cart\nversion: 1.2.3-rc.1\nrevision: 7\ncall_alias: shop/cart_2\n" +
 		"capabilities: [wasmcloud:httpserver, 'wasmcloud:builtin:logging']\ntags:\n  - retail\n"))
 	want := &Project{Name: "shop-cart", Version: "1.2.3-rc.1", Revision: 7, CallAlias: "shop/cart_2",
-		Capabilities: []string{"wasmcloud:httpserver", "wasmcloud:builtin:logging"}, Tags: []string{"retail"}}
+		Capabilities: []lattice.ContractID{"wasmcloud:httpserver", "wasmcloud:builtin:logging"},
+		Tags:         []string{"retail"}}
 	if err != nil || !reflect.DeepEqual(p, want) {
 		t.Errorf("%+v, %v", p, err)
 	}

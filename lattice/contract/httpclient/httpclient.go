@@ -3,13 +3,14 @@ package httpclient
 import (
 	"time"
 
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
 const (
 	// ID names the contract in claims and links.
-	ID = "wasmcloud:httpclient"
+	ID lattice.ContractID = "wasmcloud:httpclient"
 	// Send is the operation of the provider: Request to Response.
 	Send = "HttpClient.Request"
 )

@@ -3,12 +3,13 @@ package httpserver
 import (
 	"strings"
 
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
 const (
 	// ID names the contract in claims and links.
-	ID = "wasmcloud:httpserver"
+	ID lattice.ContractID = "wasmcloud:httpserver"
 	// HandleRequest is the operation of the actor: Request to Response.
 	HandleRequest = "HttpServer.HandleRequest"
 )

@@ -1,9 +1,12 @@
 package keyvalue
 
-import "github.com/weftlattice/weft/lattice/msgpack"
+import (
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/msgpack"
+)
 
 // ID names the contract in claims and links.
-const ID = "wasmcloud:keyvalue"
+const ID lattice.ContractID = "wasmcloud:keyvalue"
 
 // The operations, with argument and result. Lists count from 0; a range includes both ends, and a negative end counts
 // from the list's end.

@@ -1,10 +1,13 @@
 package logging
 
-import "github.com/weftlattice/weft/lattice/msgpack"
+import (
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/msgpack"
+)
 
 const (
 	// ID names the contract in claims. It needs no link.
-	ID = "wasmcloud:builtin:logging"
+	ID lattice.ContractID = "wasmcloud:builtin:logging"
 	// WriteLog is the operation of the host: Entry to nothing.
 	WriteLog = "Logging.WriteLog"
 )

@@ -1,10 +1,13 @@
 package numbergen
 
-import "github.com/weftlattice/weft/lattice/msgpack"
+import (
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/msgpack"
+)
 
 const (
 	// ID names the contract in claims. It needs no link.
-	ID = "wasmcloud:builtin:numbergen"
+	ID lattice.ContractID = "wasmcloud:builtin:numbergen"
 	// GenerateGUID takes nothing and answers a version 4 UUID, a bare string in lower case with hyphens.
 	GenerateGUID = "NumberGen.GenerateGuid"
 	// RandomInRange takes a Range and answers a bare uint32 within it.

@@ -95,12 +95,14 @@ type State struct {
 	// Ask makes a call to whom the actor is linked with for a contract, as a module's host call does: with the actor's
 	// claims and policy, within the limits of its calls, while others have its turn. Errors are for the guest. It does
 	// not return when the guest's own call has ended. What it returns is readable until the next call.
-	Ask func(ctx context.Context, link lattice.LinkName, contract, operation string, payload []byte) ([]byte, error)
+	Ask func(ctx context.Context, link lattice.LinkName, contract lattice.ContractID, operation string,
+		payload []byte) ([]byte, error)
 	// Send makes a call as Ask does, and goes on at once. The call ends with the guest's own at the latest.
-	Send func(ctx context.Context, to *Sent, link lattice.LinkName, contract, operation string, payload []byte)
+	Send func(ctx context.Context, to *Sent, link lattice.LinkName, contract lattice.ContractID, operation string,
+		payload []byte)
 	Warn func(ctx context.Context, text string) // takes a line for the actor's log
 	// Contract is the contract by which calls of an interface go out, which is named without its version.
-	Contract func(face string) string
+	Contract func(face string) lattice.ContractID
 	// Rest says that a function is about to wait. Others have the guest's turn meanwhile, and what the guest has
 	// written goes out. The function that it returns says that the wait is over; nil: there is nothing to rest from.
 	Rest func() (resume func())

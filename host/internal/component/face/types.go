@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
+	"github.com/weftlattice/weft/lattice"
 )
 
 // Family is interfaces that are written together.
@@ -20,15 +21,15 @@ type Family struct {
 	Absent string
 	// Contracts are those that a guest must be granted to use an interface, by its name with its track. One that needs
 	// none, or is not here, is every guest's.
-	Contracts map[string]string
+	Contracts map[string]lattice.ContractID
 }
 
 // Interface is one interface of the host.
 type Interface struct {
 	Functions map[string]Func
-	Shapes    map[string]string // of Functions, as wit.Shape writes them
-	Exports   map[string]string // of what the host calls
-	Contract  string            // that a guest must be granted to use it; "": none
+	Shapes    map[string]string  // of Functions, as wit.Shape writes them
+	Exports   map[string]string  // of what the host calls
+	Contract  lattice.ContractID // that a guest must be granted to use it; "": none
 }
 
 // Interfaces are those of a family, by name with track. It panics when what it is made of does not fit, which is a

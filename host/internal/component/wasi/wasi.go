@@ -23,6 +23,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/component/wasi/random"
 	"github.com/weftlattice/weft/host/internal/component/wasi/snapshot"
 	"github.com/weftlattice/weft/host/internal/component/wasi/sockets"
+	"github.com/weftlattice/weft/lattice"
 )
 
 // families are all that there is, by their folders.
@@ -75,7 +76,7 @@ func Export(name, function string) string {
 }
 
 // Contract is the contract that a guest must be granted to import or export an interface; "": none.
-func Contract(name string) string {
+func Contract(name string) lattice.ContractID {
 	if i := interfaces()[face.Track(name)]; i != nil {
 		return i.Contract
 	}
@@ -111,13 +112,13 @@ func WayOut(name string) string {
 
 // Outward is the contract by which calls of an interface go out, which is named without its version: that of Contract,
 // or the interface itself, which another actor serves.
-func Outward(face string) string {
+func Outward(face string) lattice.ContractID {
 	for name, i := range interfaces() {
 		if before, _, _ := strings.Cut(name, "@"); before == face && i.Contract != "" {
 			return i.Contract
 		}
 	}
-	return face
+	return lattice.ContractID(face)
 }
 
 // Names are the interfaces that guests may import, each with its version track, sorted.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/weftlattice/weft/host/internal/component/face"
+	"github.com/weftlattice/weft/lattice"
 )
 
 // No interface is in two families.
@@ -104,7 +105,7 @@ func matches(pattern, name string) bool {
 
 // What goes out by a contract needs it granted, in every version.
 func TestContracts(t *testing.T) {
-	for name, want := range map[string]string{"wasi:keyvalue/store@0.2.0-draft2": "wasmcloud:keyvalue",
+	for name, want := range map[string]lattice.ContractID{"wasi:keyvalue/store@0.2.0-draft2": "wasmcloud:keyvalue",
 		"wasi:logging/logging": "wasmcloud:builtin:logging", "wasi:http/types@0.2.0": ""} {
 		if got := Contract(name); got != want {
 			t.Errorf("%s needs %q, want %q", name, got, want)

@@ -186,7 +186,8 @@ func (s *sim) someApp(version int) App {
 		for _, a := range app.Things {
 			if a.IsActor() && s.chance(0.7) {
 				app.Links = append(app.Links, wire.LinkDefinition{ActorID: a.Actor, ProviderID: t.Provider,
-					LinkName: "default", ContractID: fmt.Sprint("acme:", i), Values: map[string]string{"v": t.Digest}})
+					LinkName: "default", ContractID: lattice.ContractID(fmt.Sprint("acme:", i)),
+					Values: map[string]string{"v": t.Digest}})
 			}
 		}
 		app.Things = append(app.Things, t)

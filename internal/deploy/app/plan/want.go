@@ -119,7 +119,7 @@ type App struct {
 // LinkKey identifies a link in a lattice.
 type LinkKey struct {
 	Actor    lattice.ActorID
-	Contract string
+	Contract lattice.ContractID
 	Name     lattice.LinkName
 }
 

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -18,10 +19,13 @@ func TestSetLinkName(t *testing.T) {
 	for _, version := range []string{"@1", "@2"} {
 		functions := Family.Functions["wasmcloud:bus/lattice"+version]
 		var checked []string
-		state := &face.State{Contract: func(face string) string { return "contract of " + face },
-			Ask: func(_ context.Context, _ lattice.LinkName, id, operation string, in []byte) ([]byte, error) {
+		state := &face.State{Contract: func(face string) lattice.ContractID {
+			return lattice.ContractID("contract of " + face)
+		},
+			Ask: func(_ context.Context, _ lattice.LinkName, id lattice.ContractID, operation string,
+				in []byte) ([]byte, error) {
 				q, err := ownlinks.DecodeCheckRequest(in)
-				checked = append(checked, id+" "+operation+" "+q.Contract)
+				checked = append(checked, fmt.Sprintf("%s %s %s", id, operation, q.Contract))
 				if q.Link == "cache" {
 					return msgpack.EncodeStr("MTARGET"), err
 				}
@@ -61,7 +65,8 @@ func TestSetLinkName(t *testing.T) {
 		if got := state.Link("wasi:keyvalue/store"); got != "cache" {
 			t.Errorf("link %s after a choice that failed", got)
 		}
-		if want := ownlinks.ID + " " + ownlinks.Check + " contract of wasi:keyvalue/store"; !slices.Contains(checked,
+		if want := string(ownlinks.ID) + " " + ownlinks.Check +
+			" contract of wasi:keyvalue/store"; !slices.Contains(checked,
 			want) {
 			t.Errorf("asked %q", checked)
 		}

@@ -15,7 +15,8 @@ import (
 func TestConfiguration(t *testing.T) {
 	linked := []string{"b", "of a link", "d", "4"}
 	state := &face.State{Environ: [][2]string{{"a", "1"}, {"b", ""}},
-		Ask: func(_ context.Context, _ lattice.LinkName, id, operation string, _ []byte) ([]byte, error) {
+		Ask: func(_ context.Context, _ lattice.LinkName, id lattice.ContractID, operation string,
+			_ []byte) ([]byte, error) {
 			if id != ownlinks.ID || operation != ownlinks.Config {
 				t.Errorf("%s %s", id, operation)
 			}

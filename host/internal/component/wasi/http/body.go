@@ -83,7 +83,7 @@ func (b *outgoingBody) misfit() *httpclient.Failure {
 		return httpclient.Sized(b.size, int64(b.written), "another length than content-length says")
 	case b.size == httpclient.RequestBodySize && b.trailers != nil && len(b.trailers.header()) > 0:
 		return httpclient.Sized(httpclient.RequestTrailersSize, int64(b.trailers.header().size()),
-			"a request is sent without trailers: "+httpclient.ID+" has none")
+			"a request is sent without trailers: "+string(httpclient.ID)+" has none")
 	}
 	return nil
 }

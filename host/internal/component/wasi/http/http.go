@@ -4,6 +4,7 @@ package http
 import (
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/face"
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpclient"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
@@ -14,7 +15,7 @@ var Family = face.Family{
 		"wasi:http/types@0.2": face.Join(errorCodes, fieldsResource, exchanges,
 			incomingBodies, outgoingBodies, outgoingRequests),
 		"wasi:http/outgoing-handler@0.2": outgoingHandler,
-	}, Contracts: map[string]string{
+	}, Contracts: map[string]lattice.ContractID{
 		"wasi:http/incoming-handler@0.2": httpserver.ID,
 		"wasi:http/outgoing-handler@0.2": httpclient.ID,
 	}}

@@ -84,7 +84,8 @@ func TestTrailersOfAnEndlessBodyAreNotThere(t *testing.T) {
 	}
 	pollable := b.must("[method]future-trailers.subscribe", future)
 	ready := wasiio.Family.Functions["wasi:io/poll@0.2"]["[method]pollable.ready"]
-	if v, err := ready.Call(&face.Call{Context: t.Context(), State: b.state}, []any{pollable}); v != false || err != nil {
+	if v, err := ready.Call(&face.Call{Context: t.Context(), State: b.state}, []any{pollable}); v != false ||
+		err != nil {
 		t.Errorf("ready is %v, %v", v, err)
 	}
 }
@@ -93,7 +94,8 @@ func TestTrailersOfAnEndlessBodyAreNotThere(t *testing.T) {
 func TestAResponseIsHeldUntilItsPartsAreDropped(t *testing.T) {
 	b := bodies{t, &face.State{}}
 	released := false
-	b.state.Send = func(_ context.Context, to *face.Sent, _ lattice.LinkName, _, _ string, _ []byte) {
+	b.state.Send = func(_ context.Context, to *face.Sent, _ lattice.LinkName, _ lattice.ContractID, _ string,
+		_ []byte) {
 		r := httpclient.Response{StatusCode: 200, Header: httpclient.Header{"x-a": {"1"}}, Body: []byte("body")}
 		to.End(r.Encode(), nil, func() { released = true })
 	}

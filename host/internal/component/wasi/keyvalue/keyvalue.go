@@ -29,7 +29,7 @@ var Family = face.Family{Functions: map[string]map[string]face.Func{
 	"wasi:keyvalue/atomics@0.2.0-draft2": {"increment": increment(signed), "[static]cas.new": newCAS,
 		"[method]cas.current": current, "swap": swap},
 	"wasi:keyvalue/batch@0.2.0-draft2": batch(keyAndOption),
-}, Contracts: map[string]string{
+}, Contracts: map[string]lattice.ContractID{
 	"wasi:keyvalue/store@0.2.0-draft": contract.ID, "wasi:keyvalue/store@0.2.0-draft2": contract.ID,
 	"wasi:keyvalue/atomics@0.2.0-draft": contract.ID, "wasi:keyvalue/atomics@0.2.0-draft2": contract.ID,
 	"wasi:keyvalue/batch@0.2.0-draft": contract.ID, "wasi:keyvalue/batch@0.2.0-draft2": contract.ID,

@@ -34,9 +34,10 @@ func newFake() *fake {
 	return f
 }
 
-func (f *fake) ask(_ context.Context, link lattice.LinkName, id, operation string, in []byte) ([]byte, error) {
+func (f *fake) ask(_ context.Context, link lattice.LinkName, id lattice.ContractID, operation string,
+	in []byte) ([]byte, error) {
 	if f.asked = append(f.asked, operation); id != contract.ID {
-		return nil, errors.New("contract " + id)
+		return nil, errors.New(string("contract " + id))
 	}
 	if f.fails != nil {
 		return nil, f.fails

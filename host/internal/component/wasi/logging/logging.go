@@ -13,7 +13,8 @@ import (
 var Family = face.Family{Functions: map[string]map[string]face.Func{
 	"wasi:logging/logging":             functions,
 	"wasi:logging/logging@0.1.0-draft": functions,
-}, Contracts: map[string]string{"wasi:logging/logging": logging.ID, "wasi:logging/logging@0.1.0-draft": logging.ID}}
+}, Contracts: map[string]lattice.ContractID{"wasi:logging/logging": logging.ID,
+	"wasi:logging/logging@0.1.0-draft": logging.ID}}
 
 // maxText bounds a line in bytes before the log cuts it itself.
 const maxText = 16 << 10

@@ -17,7 +17,8 @@ func TestLog(t *testing.T) {
 	var warned []string
 	var denied error
 	state := &face.State{Warn: func(_ context.Context, text string) { warned = append(warned, text) },
-		Ask: func(_ context.Context, _ lattice.LinkName, id, operation string, in []byte) ([]byte, error) {
+		Ask: func(_ context.Context, _ lattice.LinkName, id lattice.ContractID, operation string,
+			in []byte) ([]byte, error) {
 			if id != logging.ID || operation != logging.WriteLog {
 				t.Errorf("%s %s", id, operation)
 			}
@@ -41,10 +42,10 @@ func TestLog(t *testing.T) {
 		Text: "db: b"}) || lines[2].Level != "critical" || len(lines[2].Text) > maxText {
 		t.Errorf("%.100q", lines)
 	}
-	denied = &lattice.Error{Code: lattice.ErrMissingCapability, Detail: "for " + logging.ID}
+	denied = &lattice.Error{Code: lattice.ErrMissingCapability, Detail: string("for " + logging.ID)}
 	log(2, "", "c")
 	log(2, "", "d")
-	if len(warned) != 1 || !strings.Contains(warned[0], logging.ID) {
+	if len(warned) != 1 || !strings.Contains(warned[0], string(logging.ID)) {
 		t.Errorf("%q", warned)
 	}
 }

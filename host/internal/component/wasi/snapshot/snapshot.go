@@ -13,6 +13,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/component/wasi/http"
 	"github.com/weftlattice/weft/host/internal/component/wasi/io"
 	"github.com/weftlattice/weft/host/internal/component/wasi/random"
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpclient"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
@@ -23,7 +24,7 @@ const (
 )
 
 // Family is all of it.
-var Family = face.Family{Functions: functions(), Contracts: map[string]string{
+var Family = face.Family{Functions: functions(), Contracts: map[string]lattice.ContractID{
 	"wasi:http/incoming-handler" + version: httpserver.ID,
 	"wasi:http/outgoing-handler" + version: httpclient.ID,
 }}
