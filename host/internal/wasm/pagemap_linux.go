@@ -26,7 +26,8 @@ var pagemap = sync.OnceValue(func() *os.File {
 })
 
 // ownPages is the room for a look at the pages of a private mapping of a file: which of them are no longer the file's,
-// since they were written to.
+// since they were written to. The kernel is told where it is, so it comes from ownPagesPool and never lies on a
+// stack, which moves.
 type ownPages struct {
 	found   []pages // what the look has found, within regions
 	count   int     // pages of them

@@ -44,7 +44,7 @@ func TestPagesThatWereWrittenTo(t *testing.T) {
 		}
 		for _, without := range []bool{false, true} {
 			before := noScan.Swap(without || noScan.Load())
-			var o ownPages
+			o := ownPagesPool.Get().(*ownPages)
 			ok := o.look(b)
 			noScan.Store(before)
 			if ok != (written <= maxKept) {
