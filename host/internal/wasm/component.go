@@ -141,7 +141,8 @@ func isComponent(file []byte) bool {
 	})
 }
 
-// planOf plans a component.
+// planOf plans a component. Nothing is compiled: it is quick enough to be done again for each question that is asked of
+// a file.
 func planOf(file []byte) (*plan.Plan, error) {
 	if !binary.Is(file) {
 		worlds, err := binary.Worlds(file)
@@ -182,7 +183,7 @@ func readComponent(file []byte) (*Module, error) {
 }
 
 // inspect finds what the component imports from the host and what it can be called for. All that is missing is told
-// together.
+// together, with what to do: a person builds once more, and not once for each.
 func (c *component) inspect(info *Info) error {
 	missing := slices.Clone(c.plan.Untold)
 	for n, step := range c.plan.Steps {
@@ -307,7 +308,7 @@ func (m *Module) compileParts(ctx context.Context) error {
 }
 
 // judgeUnused compiles the core modules of which there are no instances, and throws the code away: a component is right
-// when all of its code is.
+// when all of its code is. Other hosts say so, too, when a file is loaded.
 func (e *Engine) judgeUnused(ctx context.Context, p *plan.Plan) error {
 	used := make([]bool, len(p.Modules))
 	for _, step := range p.Steps {

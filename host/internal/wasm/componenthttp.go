@@ -285,6 +285,7 @@ func (r *answer) room() int {
 	return n
 }
 
+// writable is closed when write takes bytes without waiting; nil: it does.
 func (r *answer) writable() <-chan struct{} {
 	if !r.streaming {
 		return nil

@@ -91,7 +91,8 @@ func (t *typedFunctions) find(operation string) (*typedExport, error) {
 	return t.exports[f.Operation()], nil
 }
 
-// runCommand runs wasi:cli/run. An instance runs once: a program expects to begin anew.
+// runCommand runs wasi:cli/run. An instance runs once: a program expects to begin anew. An exit code is an answer, not
+// an error: whoever called gets it beside the output.
 func (i *Instance) runCommand(ctx context.Context, op string, f *typedExport) ([]byte, error) {
 	c, err := typed.DecodeCommand(i.exchange.payload)
 	if err != nil {
@@ -136,7 +137,8 @@ func (i *Instance) runCommand(ctx context.Context, op string, f *typedExport) ([
 	return out.Encode(), nil
 }
 
-// callTyped calls an exported function with the values of the payload.
+// callTyped calls an exported function with the values of the payload. Room for arguments, result and the encoded
+// answer is taken together and given back when the answer has been made: the answer itself counts as the response.
 func (i *Instance) callTyped(ctx context.Context, op string, f *typedExport) ([]byte, error) {
 	room := &grant{instance: i}
 	defer room.end()
