@@ -196,8 +196,7 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 		ctx = context.Background()
 	}
 	return d.last.next(func() (net.Conn, error) {
-		return (&net.Dialer{Timeout: d.timeout}).DialContext(ctx, network,
-			address)
+		return (&net.Dialer{Timeout: d.timeout}).DialContext(ctx, network, address)
 	})
 }
 

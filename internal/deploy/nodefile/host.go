@@ -172,8 +172,7 @@ func (r walker) host(n *yaml.Node, path string) Host {
 		strictyaml.One("inline_providers", func(v *yaml.Node, at string) {
 			w.Texts(v, at, func(item *yaml.Node, s, at string) {
 				if _, ok := image.Contract(s); !ok {
-					w.Bad(item, at, "%q is no built-in provider; there are %s", lattice.Printable(s),
-						builtinNames())
+					w.Bad(item, at, "%q is no built-in provider; there are %s", lattice.Printable(s), builtinNames())
 				}
 				h.Inline = append(h.Inline, s)
 			})
