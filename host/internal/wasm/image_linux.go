@@ -58,9 +58,12 @@ func (img *image) mapOnto(b []byte) error {
 	return err
 }
 
-// maxKept is how many pages that were written to an instance keeps. To copy over a page that is there costs a fraction
-// of having it faulted in again, and guests write to the same few in every call; beyond this the memory is worth more.
-const maxKept = 64
+// kept is how many pages that were written to an instance keeps. To copy over a page that is there costs a fraction of
+// having it faulted in again, and guests write to the same few in every call, of a large image to more; beyond this the
+// memory is worth more.
+func (img *image) kept() int { return int(min(max(minKept, img.size/pageSize/8), maxKept)) }
+
+const minKept, maxKept = 64, 512
 
 // restore makes b, which begins with a mapping of the image, equal to the image and zero behind it.
 func (img *image) restore(b []byte) error {
@@ -69,7 +72,7 @@ func (img *image) restore(b []byte) error {
 	}
 	own := ownPagesPool.Get().(*ownPages)
 	defer ownPagesPool.Put(own)
-	if !own.look(b[:img.size]) {
+	if !own.look(b[:img.size], img.kept()) {
 		return unix.Madvise(b, unix.MADV_DONTNEED)
 	}
 	for _, p := range own.found {

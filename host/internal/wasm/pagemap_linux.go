@@ -41,18 +41,18 @@ type pages struct{ begin, end, kind uint64 }
 
 var ownPagesPool = sync.Pool{New: func() any { return new(ownPages) }}
 
-// look finds the pages of b. It says false for more than maxKept, or when it cannot tell.
-func (o *ownPages) look(b []byte) bool {
+// look finds the pages of b. It says false for more than most, of maxKept at the most, or when it cannot tell.
+func (o *ownPages) look(b []byte, most int) bool {
 	file := pagemap()
 	if file == nil {
 		return false
 	}
 	o.found, o.count = o.regions[:0], 0
 	at := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b))))
-	if done, ok := o.ask(file, at, at+uint64(len(b))); done {
+	if done, ok := o.ask(file, at, at+uint64(len(b)), most); done {
 		return ok
 	}
-	return o.read(file, at, len(b)/pageSize)
+	return o.read(file, at, len(b)/pageSize, most)
 }
 
 // pageScan is the argument of PAGEMAP_SCAN (struct pm_scan_arg), which Linux has since 6.7.
@@ -72,12 +72,12 @@ const (
 var noScan atomic.Bool
 
 // ask has the kernel look. It costs less than to read an entry of each page. It is not done where the kernel cannot.
-func (o *ownPages) ask(file *os.File, begin, end uint64) (done, ok bool) {
+func (o *ownPages) ask(file *os.File, begin, end uint64, most int) (done, ok bool) {
 	if noScan.Load() {
 		return false, false
 	}
 	o.scan = pageScan{size: uint64(unsafe.Sizeof(o.scan)), begin: begin, end: end,
-		to: uint64(uintptr(unsafe.Pointer(&o.regions))), room: uint64(len(o.regions)), most: maxKept + 1,
+		to: uint64(uintptr(unsafe.Pointer(&o.regions))), room: uint64(len(o.regions)), most: uint64(most) + 1,
 		not: scanFile, all: scanFile, any: scanPresent | scanSwapped}
 	n, _, err := unix.Syscall(unix.SYS_IOCTL, file.Fd(), pagemapScan, uintptr(unsafe.Pointer(&o.scan)))
 	if err != 0 {
@@ -90,7 +90,7 @@ func (o *ownPages) ask(file *os.File, begin, end uint64) (done, ok bool) {
 		o.found[i].end -= begin
 		o.count += int(o.found[i].end-o.found[i].begin) / pageSize
 	}
-	return true, o.scan.walked == end && o.count <= maxKept
+	return true, o.scan.walked == end && o.count <= most
 }
 
 // The bits of an entry of pagemap.
@@ -104,7 +104,7 @@ const (
 const chunkPages = 1024
 
 // read looks at the entry of each page.
-func (o *ownPages) read(file *os.File, begin uint64, all int) bool {
+func (o *ownPages) read(file *os.File, begin uint64, all, most int) bool {
 	for n := 0; n < all; n += chunkPages {
 		chunk := o.entries[:8*min(chunkPages, all-n)]
 		if _, err := file.ReadAt(chunk, int64(begin/pageSize+uint64(n))*8); err != nil {
@@ -113,7 +113,7 @@ func (o *ownPages) read(file *os.File, begin uint64, all int) bool {
 		for k := 0; k < len(chunk); k += 8 {
 			e := binary.LittleEndian.Uint64(chunk[k:])
 			if e&(pagePresent|pageSwapped) != 0 && e&pageOfFile == 0 {
-				if o.count++; o.count > maxKept {
+				if o.count++; o.count > most {
 					return false
 				}
 				at := uint64(n+k/8) * pageSize

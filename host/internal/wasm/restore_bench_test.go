@@ -1,6 +1,7 @@
 package wasm_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -74,10 +75,19 @@ func BenchmarkRestore(b *testing.B) {
 	}
 }
 
-// BenchmarkRestoreComponent is BenchmarkRestore for components, with a function for a call of each.
+// BenchmarkRestoreComponent is BenchmarkRestore for components: the one in Rust, and the one in JavaScript that
+// WEFT_BENCH_JS names.
 func BenchmarkRestoreComponent(b *testing.B) {
-	get := httpserver.Request{Method: "GET", Path: "/"}
-	for name, code := range map[string][]byte{"component": component(b)} {
+	get := httpserver.Request{Method: "GET", Path: "/", Header: httpserver.Header{"host": {"localhost"}}}
+	components := map[string][]byte{"component": component(b)}
+	if file := os.Getenv("WEFT_BENCH_JS"); file != "" {
+		code, err := os.ReadFile(file)
+		if err != nil {
+			b.Fatal(err)
+		}
+		components["javascript"] = code
+	}
+	for name, code := range components {
 		b.Run(name+"/wazero", func(b *testing.B) {
 			r := wazero.NewRuntime(b.Context())
 			defer r.Close(b.Context())
@@ -114,7 +124,13 @@ func BenchmarkRestoreComponent(b *testing.B) {
 				_ = i.Close(b.Context())
 			}
 		})
+		if err := first.Restore(b.Context()); err != nil {
+			b.Fatal(err)
+		}
 		b.Run(name+"/call", func(b *testing.B) {
+			if name == "javascript" {
+				b.Skip("it serves one call alone")
+			}
 			defer metered(b)()
 			for b.Loop() {
 				call(b)
