@@ -8,103 +8,111 @@ import (
 	"strings"
 )
 
-// actorChecks are of an actor's module, run by the first host.
-func actorChecks(path string) []check {
-	name := strings.TrimSuffix(filepath.Base(path), ".wasm")
-	var id string
-	ready := func(s *suite) error {
-		if id != "" {
-			return nil
-		}
-		absolute, err := filepath.Abs(path)
-		if err != nil {
-			return err
-		}
-		if absolute, err = s.signed(absolute, name); err != nil {
-			return notApplicable("%v", err)
-		}
-		mark := s.events.mark()
-		if err := s.startOn(s.host(), "file://"+absolute, 2); err != nil {
-			return notApplicable("the host does not start it: %v", err)
-		}
-		e, err := s.event(mark, eventTime, "actor_scaled", object{"image_ref": "file://" + absolute})
-		if err != nil {
-			return notApplicable("%v", err)
-		}
-		id, _ = e.data()["public_key"].(string)
+// testedActor is an actor's module, run by the first host.
+type testedActor struct {
+	path, name string
+	id         string // once it runs
+}
+
+func (a *testedActor) start(s *suite) error {
+	if a.id != "" {
 		return nil
 	}
-	call := func(s *suite, op string, msg []byte) (answer, error) {
-		if err := ready(s); err != nil {
-			return answer{}, err
-		}
-		return s.call(actorEntity(id), op, msg, func(i *invocation) {
-			i.origin = entity{newKey(kindProvider),
-				"default", "wasmcloud:httpserver"}
-		})
+	absolute, err := filepath.Abs(a.path)
+	if err != nil {
+		return err
 	}
+	if absolute, err = s.signed(absolute, a.name); err != nil {
+		return notApplicable("%v", err)
+	}
+	mark := s.events.mark()
+	if err := s.startOn(s.host(), "file://"+absolute, 2); err != nil {
+		return notApplicable("the host does not start it: %v", err)
+	}
+	e, err := s.event(mark, eventTime, "actor_scaled", object{"image_ref": "file://" + absolute})
+	if err != nil {
+		return notApplicable("%v", err)
+	}
+	a.id, _ = e.data()["public_key"].(string)
+	return nil
+}
+
+// call calls the actor as an HTTP server does.
+func (a *testedActor) call(s *suite, op string, msg []byte) (answer, error) {
+	if err := a.start(s); err != nil {
+		return answer{}, err
+	}
+	return s.call(actorEntity(a.id), op, msg, func(i *invocation) {
+		i.origin = entity{newKey(kindProvider), "default", "wasmcloud:httpserver"}
+	})
+}
+
+// actorChecks are of an actor's module.
+func actorChecks(path string) []check {
+	name := strings.TrimSuffix(filepath.Base(path), ".wasm")
+	a := &testedActor{path: path, name: name}
 	return []check{
 		{"actor." + name + ".health", "2.3",
 			"Actor.HealthRequest with an empty map is answered by {healthy, message?}", func(s *suite) (string, error) {
-				a, err := call(s, "Actor.HealthRequest", []byte{0x80})
+				got, err := a.call(s, "Actor.HealthRequest", []byte{0x80})
 				if err != nil {
 					return "", err
 				}
-				o, err := unpackMap(a.msg)
+				o, err := unpackMap(got.msg)
 				var p problems
-				p.want(a.err == "" && err == nil, "%s %v", a.err, err)
+				p.want(got.err == "" && err == nil, "%s %v", got.err, err)
 				p.shape("the answer", o, "healthy:bool message?~:str")
-				return fmt.Sprintf("%x", a.msg), p.err()
+				return fmt.Sprintf("%x", got.msg), p.err()
 			}},
 		{"actor." + name + ".unknown", "1.3", "unknown operations fail with a text that names them",
 			func(s *suite) (string, error) {
 				var p problems
 				for _, op := range []string{"Conformance.Nothing", "Nothing"} {
-					a, err := call(s, op, []byte{0x80})
+					got, err := a.call(s, op, []byte{0x80})
 					if err != nil {
 						return "", err
 					}
-					p.want(strings.Contains(a.err, "Nothing"), "%s: %v", op, a.raw)
+					p.want(strings.Contains(got.err, "Nothing"), "%s: %v", op, got.raw)
 				}
 				return "", p.err()
 			}},
 		{"actor." + name + ".http", "2.4",
 			"HttpServer.HandleRequest is answered by a whole HttpResponse; unknown keys are ignored",
 			func(s *suite) (string, error) {
-				a, err := call(s, "HttpServer.HandleRequest",
+				got, err := a.call(s, "HttpServer.HandleRequest",
 					pack(object{"method": "GET", "path": "/foo", "queryString": "a=b", "body": []byte("hello"),
 						"header": object{"x-a": []string{"1", "2"}}, "from_the_future": []any{1, object{}}}))
 				if err != nil {
 					return "", err
 				}
-				return httpResponse(a)
+				return httpResponse(got)
 			}},
 		{"actor." + name + ".http.str", "3.9", "wash call has no type for bytes: body as a string is taken",
 			func(s *suite) (string, error) {
-				a, err := call(s, "HttpServer.HandleRequest",
+				got, err := a.call(s, "HttpServer.HandleRequest",
 					pack(object{"method": "GET", "path": "/", "queryString": "",
 						"body": "", "header": object{}}))
 				if err != nil {
 					return "", err
 				}
-				return httpResponse(a)
+				return httpResponse(got)
 			}},
 		{"actor." + name + ".garbage", "2.1", "an argument that is no msgpack fails, and the actor lives on",
 			func(s *suite) (string, error) {
-				a, err := call(s, "HttpServer.HandleRequest", []byte{0xc1, 0xff})
+				got, err := a.call(s, "HttpServer.HandleRequest", []byte{0xc1, 0xff})
 				if err != nil {
 					return "", err
 				}
-				if a.err == "" {
-					if _, err := httpResponse(a); err != nil {
+				if got.err == "" {
+					if _, err := httpResponse(got); err != nil {
 						return "", err
 					}
 				}
-				h, err := call(s, "Actor.HealthRequest", []byte{0x80})
+				h, err := a.call(s, "Actor.HealthRequest", []byte{0x80})
 				if err == nil && h.err != "" {
 					err = fmt.Errorf("afterwards: %s", h.err)
 				}
-				return a.err, err
+				return got.err, err
 			}},
 	}
 }

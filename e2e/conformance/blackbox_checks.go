@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,38 +110,59 @@ func lifeChecks(prefix string, shared *boxes) []check {
 
 // keyvalueChecks are of a provider of wasmcloud:keyvalue, as a process.
 func keyvalueChecks(command []string) []check {
-	shared := &boxes{command: command, contract: "wasmcloud:keyvalue"}
-	actor := newKey(kindModule)
-	exists := pack("conformance:nothing")
-	ready := func(s *suite) (*box, error) {
-		b, err := shared.get(s)
-		if err == nil {
-			err = b.linked(actor, object{}, "KeyValue.Contains", exists)
-		}
-		return b, err
+	k := &keyvalueSuite{shared: &boxes{command: command, contract: "wasmcloud:keyvalue"}, actor: newKey(kindModule),
+		exists: pack("conformance:nothing")}
+	return slices.Concat(lifeChecks("keyvalue", k.shared), k.calls(), k.refusals(), k.links())
+}
+
+// keyvalueSuite is what the checks of such a provider share.
+type keyvalueSuite struct {
+	shared *boxes
+	actor  string // with a link
+	exists []byte // the argument of KeyValue.Contains
+}
+
+// ready is the process, once it serves the actor.
+func (k *keyvalueSuite) ready(s *suite) (*box, error) {
+	b, err := k.shared.get(s)
+	if err == nil {
+		err = b.linked(k.actor, object{}, "KeyValue.Contains", k.exists)
 	}
-	refuses := func(words string, change func(*box, *invocation)) func(*suite) (string, error) {
-		return func(s *suite) (string, error) {
-			b, err := ready(s)
-			if err != nil {
-				return "", err
-			}
-			i := invocation{origin: actorEntity(actor), target: entity{b.key, "default", b.contract},
-				op: "KeyValue.Contains", msg: exists, issuer: b.cluster}
-			change(b, &i)
-			data, _ := i.encode()
-			return s.rejects(b.subject(""), data, words)
+	return b, err
+}
+
+// refuses checks that a call, after a change, is refused with an error that has these words.
+func (k *keyvalueSuite) refuses(words string, change func(*box, *invocation)) func(*suite) (string, error) {
+	return func(s *suite) (string, error) {
+		b, err := k.ready(s)
+		if err != nil {
+			return "", err
 		}
+		i := invocation{origin: actorEntity(k.actor), target: entity{b.key, "default", b.contract},
+			op: "KeyValue.Contains", msg: k.exists, issuer: b.cluster}
+		change(b, &i)
+		data, _ := i.encode()
+		return s.rejects(b.subject(""), data, words)
 	}
-	list := lifeChecks("keyvalue", shared)
-	return append(list, []check{
+}
+
+// served is the error of an answer that must be none.
+func served(a answer, err error) error {
+	if err == nil && a.err != "" {
+		err = errors.New(a.err)
+	}
+	return err
+}
+
+func (k *keyvalueSuite) calls() []check {
+	return []check{
 		{"keyvalue.unlinked", "3.7", "an actor without a link is refused", func(s *suite) (string, error) {
-			b, err := shared.get(s)
+			b, err := k.shared.get(s)
 			if err != nil {
 				return "", err
 			}
 			other := newKey(kindModule)
-			a, err := b.call(other, "KeyValue.Contains", exists)
+			a, err := b.call(other, "KeyValue.Contains", k.exists)
 			if err == nil && a.err == "" {
 				err = errors.New("it is served")
 			}
@@ -151,72 +173,78 @@ func keyvalueChecks(command []string) []check {
 		}},
 		{"keyvalue.operations", "2.5", "all operations take and give what the contract says",
 			func(s *suite) (string, error) {
-				b, err := ready(s)
+				b, err := k.ready(s)
 				if err != nil {
 					return "", err
 				}
-				return keyvalueOperations(b, actor)
+				return keyvalueOperations(b, k.actor)
 			}},
 		{"keyvalue.unknown", "3.4", "an unknown operation and a wrong argument are errors",
 			func(s *suite) (string, error) {
-				b, err := ready(s)
+				b, err := k.ready(s)
 				if err != nil {
 					return "", err
 				}
 				var p problems
-				for op, msg := range map[string][]byte{"KeyValue.Nonsense": nil, "NoDot": nil, "Other.Get": exists,
+				for op, msg := range map[string][]byte{"KeyValue.Nonsense": nil, "NoDot": nil, "Other.Get": k.exists,
 					"KeyValue.Get": {0xc1}, "KeyValue.Set": pack("text")} {
-					a, err := b.call(actor, op, msg)
+					a, err := b.call(k.actor, op, msg)
 					p.want(err == nil && a.err != "", "%s: %v %v", op, a.raw, err)
 				}
 				return "", p.err()
 			}},
 		{"keyvalue.no.length", "3.3", "content_length may be missing", func(s *suite) (string, error) {
-			b, err := ready(s)
+			b, err := k.ready(s)
 			if err != nil {
 				return "", err
 			}
-			a, err := b.call(actor, "KeyValue.Contains", exists, without("content_length"))
-			if err == nil && a.err != "" {
-				err = errors.New(a.err)
-			}
-			return "", err
+			return "", served(b.call(k.actor, "KeyValue.Contains", k.exists, without("content_length")))
 		}},
+		{"keyvalue.chunk", "3.6", "1 MB goes in and out through the object store", func(s *suite) (string, error) {
+			b, err := k.ready(s)
+			if err != nil {
+				return "", err
+			}
+			return keyvalueChunks(b, k.actor)
+		}},
+	}
+}
+
+func (k *keyvalueSuite) refusals() []check {
+	return []check{
 		{"keyvalue.refuse.hash", "3.7", "another payload than the signed one is refused",
-			refuses("hash", func(_ *box, i *invocation) {
+			k.refuses("hash", func(_ *box, i *invocation) {
 				i.envelope = func(e object) { e["msg"] = pack("conformance:nothinG") }
 			})},
 		{"keyvalue.refuse.issuer", "3.7", "an unknown cluster is refused", func(s *suite) (string, error) {
-			return refuses("", func(_ *box, i *invocation) { i.issuer = s.account })(s)
+			return k.refuses("", func(_ *box, i *invocation) { i.issuer = s.account })(s)
 		}},
 		{"keyvalue.refuse.expired", "3.7", "an expired token is refused",
-			refuses("expired", func(_ *box, i *invocation) {
+			k.refuses("expired", func(_ *box, i *invocation) {
 				i.claims = func(c object) { c["exp"] = time.Now().Unix() - 60 }
 			})},
 		{"keyvalue.refuse.target", "3.7", "a target that is not this provider is refused",
-			refuses("", func(b *box, i *invocation) { i.target.key = newKey(kindProvider) })},
-		{"keyvalue.chunk", "3.6", "1 MB goes in and out through the object store", func(s *suite) (string, error) {
-			b, err := ready(s)
-			if err != nil {
-				return "", err
-			}
-			return keyvalueChunks(b, actor)
-		}},
+			k.refuses("", func(b *box, i *invocation) { i.target.key = newKey(kindProvider) })},
+	}
+}
+
+func (k *keyvalueSuite) links() []check {
+	return []check{
 		{"keyvalue.linkdefs.twice", "5.5",
 			"linkdefs.put for a linked actor is ignored, and linkdefs.del unlinks by actor_id",
 			func(s *suite) (string, error) {
-				b, err := ready(s)
+				b, err := k.ready(s)
 				if err != nil {
 					return "", err
 				}
-				if err := b.linked(actor, object{}, "KeyValue.Contains", exists); err != nil {
+				if err := b.linked(k.actor, object{}, "KeyValue.Contains", k.exists); err != nil {
 					return "", err
 				}
-				if err := b.tell("del", b.link(actor, object{})); err != nil {
+				if err := b.tell("del", b.link(k.actor, object{})); err != nil {
 					return "", err
 				}
 				return "", eventually(eventTime, func() error {
-					if a, err := b.call(actor, "KeyValue.Contains", exists); err != nil || a.err == "" {
+					if a, err := b.call(k.actor, "KeyValue.Contains", k.exists); err != nil || a.err == "" {
 						return fmt.Errorf("after linkdefs.del it is served: %v %v", a.raw, err)
 					}
 					return nil
@@ -224,7 +252,7 @@ func keyvalueChecks(command []string) []check {
 			}},
 		{"keyvalue.linkdefs.garbage", "5.5", "a link definition that is none is ignored; id and extra keys are, too",
 			func(s *suite) (string, error) {
-				b, err := shared.get(s)
+				b, err := k.shared.get(s)
 				if err != nil {
 					return "", err
 				}
@@ -240,30 +268,22 @@ func keyvalueChecks(command []string) []check {
 					return "", err
 				}
 				return "", eventually(eventTime, func() error {
-					a, err := b.call(other, "KeyValue.Contains", exists)
-					if err == nil && a.err != "" {
-						err = errors.New(a.err)
-					}
-					return err
+					return served(b.call(other, "KeyValue.Contains", k.exists))
 				})
 			}},
 		{"keyvalue.initial", "5.4", "links of the host data are served from the start", func(s *suite) (string, error) {
 			other := newKey(kindModule)
-			b, err := s.box(command, shared.contract, boxOptions{change: func(d object) {
+			b, err := s.box(k.shared.command, k.shared.contract, boxOptions{change: func(d object) {
 				d["link_definitions"] = []any{object{"id": "x", "actor_id": other, "provider_id": d["provider_key"],
-					"link_name": "default", "contract_id": shared.contract, "values": object{}}}
+					"link_name": "default", "contract_id": k.shared.contract, "values": object{}}}
 			}})
 			if err != nil {
 				return "", err
 			}
 			defer b.kill()
-			a, err := b.call(other, "KeyValue.Contains", exists)
-			if err == nil && a.err != "" {
-				err = errors.New(a.err)
-			}
-			return "", err
+			return "", served(b.call(other, "KeyValue.Contains", k.exists))
 		}},
-	}...)
+	}
 }
 
 // keyvalueOperations goes through the contract.
@@ -368,69 +388,9 @@ func httpserverChecks(command []string) []check {
 	shared := &boxes{command: command, contract: "wasmcloud:httpserver"}
 	return append(lifeChecks("httpserver", shared), []check{
 		{"httpserver.request", "2.4", "a request becomes an HttpRequest and an invocation with all keys, " +
-			"and the response comes back", func(s *suite) (string, error) {
-			return webbed(s, shared, func(b *box, id string, _ object) []byte {
-				return reply(id, pack(object{"statusCode": uint16(418),
-					"header": object{"x-answer": []string{"1", "2"}}, "body": []byte("short and stout")}), nil)
-			}, func(b *box, actor, url string, calls <-chan *nats.Msg) error {
-				req, err := http.NewRequest("POST", url+"/a%20path/?b=c&d=%20e", strings.NewReader("hello"))
-				if err != nil {
-					return err
-				}
-				req.Header["X-Multi"] = []string{"1", "2"}
-				resp, err := http.DefaultClient.Do(req)
-				if err != nil {
-					return err
-				}
-				defer resp.Body.Close()
-				body, _ := io.ReadAll(resp.Body)
-				var p problems
-				p.want(resp.StatusCode == 418 && string(body) == "short and stout", "the response is %d %q",
-					resp.StatusCode, body)
-				p.want(fmt.Sprint(resp.Header["X-Answer"]) == "[1 2]", "10.6 #11: the header is %v",
-					resp.Header["X-Answer"])
-				inv, msg := checkInvocation((<-calls).Data, &p)
-				origin, _ := inv["origin"].(object)
-				target, _ := inv["target"].(object)
-				p.want(origin["public_key"] == b.key && origin["link_name"] == "default" &&
-					origin["contract_id"] == b.contract, "origin is %v", origin)
-				p.want(target["public_key"] == actor && target["link_name"] == "" && target["contract_id"] == "",
-					"target is %v", target)
-				p.want(inv["operation"] == "HttpServer.HandleRequest", "operation is %v", inv["operation"])
-				p.want(inv["host_id"] == b.host, "host_id is %v", inv["host_id"])
-				r, err := unpackMap(msg)
-				p.want(err == nil, "%v", err)
-				p.shape("HttpRequest", r, "method:text path:text queryString:str header:map")
-				body, isBin := r["body"].([]byte)
-				p.want(isBin && string(body) == "hello", "body is %T %q", r["body"], body)
-				p.want(r["method"] == "POST" && r["queryString"] == "b=c&d=%20e", "method is %v, queryString %v",
-					r["method"], r["queryString"])
-				p.want(isOneOf(r["path"], "/a%20path/", "/a path/"), "path is %v", r["path"])
-				header, _ := r["header"].(object)
-				p.want(fmt.Sprint(header["x-multi"]) == "[1 2]", "the header is %v", header)
-				return p.err()
-			})
-		}},
+			"and the response comes back", httpRequest(shared)},
 		{"httpserver.empty", "2.4", "a request without body, query or headers of its own has all fields",
-			func(s *suite) (string, error) {
-				return webbed(s, shared, func(_ *box, id string, _ object) []byte {
-					return reply(id, pack(object{"statusCode": 200, "header": object{}, "body": []byte{}}), nil)
-				}, func(_ *box, _, url string, calls <-chan *nats.Msg) error {
-					resp, err := http.Get(url)
-					if err != nil {
-						return err
-					}
-					resp.Body.Close()
-					var p problems
-					_, msg := checkInvocation((<-calls).Data, &p)
-					r, err := unpackMap(msg)
-					p.want(err == nil && resp.StatusCode == 200, "%v %d", err, resp.StatusCode)
-					p.shape("HttpRequest", r, "method:text path:text queryString:str header:map")
-					body, isBin := r["body"].([]byte)
-					p.want(isBin && len(body) == 0 && r["queryString"] == "" && r["path"] == "/", "it is %v", r)
-					return p.err()
-				})
-			}},
+			httpEmpty(shared)},
 		{"httpserver.error", "2.4", "an actor's error is 500, without its text", func(s *suite) (string, error) {
 			return webbed(s, shared, func(_ *box, id string, _ object) []byte {
 				return pack(object{"msg": []byte{}, "invocation_id": id, "error": "secret reason"})
@@ -440,71 +400,151 @@ func httpserverChecks(command []string) []check {
 			return webbed(s, shared, func(*box, string, object) []byte { return nil }, status(503, ""))
 		}},
 		{"httpserver.large", "3.6", "a body of 1 MB goes through the object store, both ways",
-			func(s *suite) (string, error) {
-				large := bytes.Repeat([]byte("x"), 1<<20)
-				return webbed(s, shared, func(b *box, id string, inv object) []byte {
-					store, err := openStore(s.js, b.lattice)
-					if err != nil {
-						return nil
-					}
-					msg, err := store.GetBytes(id)
-					if err != nil {
-						return reply(id, nil, err.Error())
-					}
-					_ = store.Delete(id)
-					r, _ := unpackMap(msg)
-					body, _ := r["body"].([]byte)
-					answer := pack(object{"statusCode": 200, "header": object{}, "body": body})
-					if _, err := store.PutBytes(id+"-r", answer); err != nil {
-						return nil
-					}
-					return pack(object{"msg": []byte{}, "invocation_id": id, "content_length": len(answer)})
-				}, func(b *box, _, url string, calls <-chan *nats.Msg) error {
-					resp, err := http.Post(url, "application/octet-stream", bytes.NewReader(large))
-					if err != nil {
-						return err
-					}
-					defer resp.Body.Close()
-					body, _ := io.ReadAll(resp.Body)
-					var p problems
-					inv, msg := checkInvocation((<-calls).Data, &p)
-					size, _ := number(inv["content_length"])
-					p.want(len(msg) == 0 && size > 1<<20, "msg has %d bytes, content_length is %d", len(msg), size)
-					p.want(resp.StatusCode == 200 && bytes.Equal(body, large), "the response is %d with %d bytes",
-						resp.StatusCode, len(body))
-					err = eventually(answerTime, func() error {
-						if store, err := openStore(s.js, b.lattice); err == nil {
-							if _, err := store.GetInfo(fmt.Sprint(inv["id"]) + "-r"); err == nil {
-								return errors.New("the response's object is left in the store")
-							}
-						}
-						return nil
-					})
-					p.want(err == nil, "%v", err)
-					return p.err()
-				})
-			}},
+			httpLarge(shared)},
 		{"httpserver.unlink", "5.5", "linkdefs.del ends the listener, and a later put with other values starts another",
-			func(s *suite) (string, error) {
-				return webbed(s, shared, func(_ *box, id string, _ object) []byte {
-					return reply(id, pack(object{"statusCode": 200, "header": object{}, "body": []byte{}}), nil)
-				}, func(b *box, actor, url string, _ <-chan *nats.Msg) error {
-					if err := b.tell("del", b.link(actor, object{})); err != nil {
-						return err
-					}
-					return eventually(eventTime, func() error {
-						resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(url)
-						if err == nil {
-							resp.Body.Close()
-							if resp.StatusCode == 200 {
-								return errors.New("it still serves")
-							}
-						}
-						return nil
-					})
-				})
-			}},
+			httpUnlink(shared)},
 	}...)
+}
+
+// httpRequest checks what becomes of a request, and of its response.
+func httpRequest(shared *boxes) func(*suite) (string, error) {
+	return func(s *suite) (string, error) {
+		return webbed(s, shared, func(b *box, id string, _ object) []byte {
+			return reply(id, pack(object{"statusCode": uint16(418),
+				"header": object{"x-answer": []string{"1", "2"}}, "body": []byte("short and stout")}), nil)
+		}, func(b *box, actor, url string, calls <-chan *nats.Msg) error {
+			req, err := http.NewRequest("POST", url+"/a%20path/?b=c&d=%20e", strings.NewReader("hello"))
+			if err != nil {
+				return err
+			}
+			req.Header["X-Multi"] = []string{"1", "2"}
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				return err
+			}
+			defer resp.Body.Close()
+			body, _ := io.ReadAll(resp.Body)
+			var p problems
+			p.want(resp.StatusCode == 418 && string(body) == "short and stout", "the response is %d %q",
+				resp.StatusCode, body)
+			p.want(fmt.Sprint(resp.Header["X-Answer"]) == "[1 2]", "10.6 #11: the header is %v",
+				resp.Header["X-Answer"])
+			inv, msg := checkInvocation((<-calls).Data, &p)
+			origin, _ := inv["origin"].(object)
+			target, _ := inv["target"].(object)
+			p.want(origin["public_key"] == b.key && origin["link_name"] == "default" &&
+				origin["contract_id"] == b.contract, "origin is %v", origin)
+			p.want(target["public_key"] == actor && target["link_name"] == "" && target["contract_id"] == "",
+				"target is %v", target)
+			p.want(inv["operation"] == "HttpServer.HandleRequest", "operation is %v", inv["operation"])
+			p.want(inv["host_id"] == b.host, "host_id is %v", inv["host_id"])
+			r, err := unpackMap(msg)
+			p.want(err == nil, "%v", err)
+			p.shape("HttpRequest", r, "method:text path:text queryString:str header:map")
+			body, isBin := r["body"].([]byte)
+			p.want(isBin && string(body) == "hello", "body is %T %q", r["body"], body)
+			p.want(r["method"] == "POST" && r["queryString"] == "b=c&d=%20e", "method is %v, queryString %v",
+				r["method"], r["queryString"])
+			p.want(isOneOf(r["path"], "/a%20path/", "/a path/"), "path is %v", r["path"])
+			header, _ := r["header"].(object)
+			p.want(fmt.Sprint(header["x-multi"]) == "[1 2]", "the header is %v", header)
+			return p.err()
+		})
+	}
+}
+
+// httpEmpty is httpRequest for one that has nothing.
+func httpEmpty(shared *boxes) func(*suite) (string, error) {
+	return func(s *suite) (string, error) {
+		return webbed(s, shared, func(_ *box, id string, _ object) []byte {
+			return reply(id, pack(object{"statusCode": 200, "header": object{}, "body": []byte{}}), nil)
+		}, func(_ *box, _, url string, calls <-chan *nats.Msg) error {
+			resp, err := http.Get(url)
+			if err != nil {
+				return err
+			}
+			resp.Body.Close()
+			var p problems
+			_, msg := checkInvocation((<-calls).Data, &p)
+			r, err := unpackMap(msg)
+			p.want(err == nil && resp.StatusCode == 200, "%v %d", err, resp.StatusCode)
+			p.shape("HttpRequest", r, "method:text path:text queryString:str header:map")
+			body, isBin := r["body"].([]byte)
+			p.want(isBin && len(body) == 0 && r["queryString"] == "" && r["path"] == "/", "it is %v", r)
+			return p.err()
+		})
+	}
+}
+
+// httpLarge checks that bodies go through the object store.
+func httpLarge(shared *boxes) func(*suite) (string, error) {
+	return func(s *suite) (string, error) {
+		large := bytes.Repeat([]byte("x"), 1<<20)
+		return webbed(s, shared, func(b *box, id string, inv object) []byte {
+			store, err := openStore(s.js, b.lattice)
+			if err != nil {
+				return nil
+			}
+			msg, err := store.GetBytes(id)
+			if err != nil {
+				return reply(id, nil, err.Error())
+			}
+			_ = store.Delete(id)
+			r, _ := unpackMap(msg)
+			body, _ := r["body"].([]byte)
+			answer := pack(object{"statusCode": 200, "header": object{}, "body": body})
+			if _, err := store.PutBytes(id+"-r", answer); err != nil {
+				return nil
+			}
+			return pack(object{"msg": []byte{}, "invocation_id": id, "content_length": len(answer)})
+		}, func(b *box, _, url string, calls <-chan *nats.Msg) error {
+			resp, err := http.Post(url, "application/octet-stream", bytes.NewReader(large))
+			if err != nil {
+				return err
+			}
+			defer resp.Body.Close()
+			body, _ := io.ReadAll(resp.Body)
+			var p problems
+			inv, msg := checkInvocation((<-calls).Data, &p)
+			size, _ := number(inv["content_length"])
+			p.want(len(msg) == 0 && size > 1<<20, "msg has %d bytes, content_length is %d", len(msg), size)
+			p.want(resp.StatusCode == 200 && bytes.Equal(body, large), "the response is %d with %d bytes",
+				resp.StatusCode, len(body))
+			err = eventually(answerTime, func() error {
+				if store, err := openStore(s.js, b.lattice); err == nil {
+					if _, err := store.GetInfo(fmt.Sprint(inv["id"]) + "-r"); err == nil {
+						return errors.New("the response's object is left in the store")
+					}
+				}
+				return nil
+			})
+			p.want(err == nil, "%v", err)
+			return p.err()
+		})
+	}
+}
+
+// httpUnlink checks that a listener ends with its link.
+func httpUnlink(shared *boxes) func(*suite) (string, error) {
+	return func(s *suite) (string, error) {
+		return webbed(s, shared, func(_ *box, id string, _ object) []byte {
+			return reply(id, pack(object{"statusCode": 200, "header": object{}, "body": []byte{}}), nil)
+		}, func(b *box, actor, url string, _ <-chan *nats.Msg) error {
+			if err := b.tell("del", b.link(actor, object{})); err != nil {
+				return err
+			}
+			return eventually(eventTime, func() error {
+				resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(url)
+				if err == nil {
+					resp.Body.Close()
+					if resp.StatusCode == 200 {
+						return errors.New("it still serves")
+					}
+				}
+				return nil
+			})
+		})
+	}
 }
 
 // status makes a request that must end with a status, and without these words.
