@@ -19,6 +19,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/component/wit"
 	"github.com/weftlattice/weft/host/internal/instrument"
 	"github.com/weftlattice/weft/host/internal/wasmbin"
+	"github.com/weftlattice/weft/internal/typed"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -183,9 +184,10 @@ func readComponent(file []byte) (*Module, error) {
 }
 
 // inspect finds what the component imports from the host and what it can be called for. All that is missing is told
-// together, with what to do: a person builds once more, and not once for each.
+// together, with what to do, and so is what it would be called for in vain: a person builds once more, and not once for
+// each.
 func (c *component) inspect(info *Info) error {
-	missing := slices.Clone(c.plan.Untold)
+	missing, vain := slices.Clone(c.plan.Untold), []string(nil)
 	for n, step := range c.plan.Steps {
 		for at, d := range step.Imports {
 			if d.Step != plan.FromPreview1 {
@@ -228,24 +230,45 @@ func (c *component) inspect(info *Info) error {
 			if http && inner.Func != nil && inner.Func.Lift != nil &&
 				wasi.Export(e.Name.Text, inner.Name.Text) == wit.Shape(inner.Func.Type) {
 				c.handle = inner.Func
-			} else {
-				c.typed.export(e.Name.Text, inner, info)
+				continue
+			}
+			if nobodyCalls(e.Name.Text, inner) {
+				vain = append(vain, e.Name.Text+"#"+inner.Name.Text)
+			}
+			c.typed.export(e.Name.Text, inner, info)
+		}
+	}
+	var faults []string
+	tell := func(what string, names []string, wayOut func(face string) string) {
+		if len(names) == 0 {
+			return
+		}
+		slices.Sort(names)
+		faults = append(faults, what+strings.Join(names, ", "))
+		for _, name := range names {
+			face, _, _ := strings.Cut(name, "#")
+			if way := wayOut(face); way != "" && !slices.Contains(faults, way) {
+				faults = append(faults, way)
 			}
 		}
 	}
-	if len(missing) == 0 {
+	tell("it imports what this host does not have: ", missing, wasi.WayOut)
+	tell("it exports what nobody would ever call: ", vain, wasi.WayOutOfExport)
+	if len(faults) == 0 {
 		return nil
 	}
-	slices.Sort(missing)
-	detail := "it imports what this host does not have: " + strings.Join(missing, ", ")
-	var ways []string
-	for _, name := range missing {
-		face, _, _ := strings.Cut(name, "#")
-		if way := wasi.WayOut(face); way != "" && !slices.Contains(ways, way) {
-			ways = append(ways, way)
-		}
+	return badModule(strings.Join(faults, "; "))
+}
+
+// nobodyCalls reports whether a function that WASI has for hosts to call is called by none: this one does not know it,
+// or by another type, and other actors cannot, since it passes resources.
+func nobodyCalls(in string, it plan.Item) bool {
+	if it.Func == nil || !strings.HasPrefix(in, "wasi:") {
+		return false
 	}
-	return badModule(strings.Join(append([]string{detail}, ways...), "; "))
+	shape := wit.Shape(it.Func.Type)
+	typ, err := typed.ParseFunc(shape)
+	return wasi.Export(in, it.Name.Text) != shape && (err != nil || typ.Handle != "")
 }
 
 // lacks says what keeps a function of WASI preview 1 from being there; "": nothing.

@@ -22,6 +22,29 @@ func fixture(t testing.TB, name string) []byte {
 	return b
 }
 
+// What WASI has for hosts to call, and this one does not, is told by name before anything is compiled: it would never
+// be called. An export of other names that passes resources is none of that.
+func TestExportsThatNobodyWouldCall(t *testing.T) {
+	for file, want := range map[string]string{
+		"watcher.wasm": "it exports what nobody would ever call: wasi:keyvalue/watcher@0.2.0-draft2#on-delete, " +
+			"wasi:keyvalue/watcher@0.2.0-draft2#on-set; no store tells a component what changes: take " +
+			"wasi:keyvalue/watcher out of the world, and read the store where it counts",
+		"misfit.wasm": "",
+	} {
+		err := wasm.Check(fixture(t, file))
+		if want == "" && err != nil || want != "" && (lattice.CodeOf(err) != lattice.ErrBadModule ||
+			!strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", file, err, want)
+		}
+	}
+	other := bytes.ReplaceAll(fixture(t, "watcher.wasm"), []byte("wasi:keyvalue/watcher@0.2.0-draft2"),
+		[]byte("wasi:http/incoming-handler@0.2.999"))
+	if err := wasm.Check(other); err == nil || !strings.Contains(err.Error(),
+		"the host calls wasi:http/incoming-handler@0.2.999 with another type") {
+		t.Errorf("a handler of another type: %v", err)
+	}
+}
+
 func startComponent(t testing.TB, limits wasm.Limits) (*wasm.Instance, *host) {
 	t.Helper()
 	return startFile(t, component(t), limits)

@@ -80,6 +80,8 @@ func exportOf(it plan.Item) Interface {
 			continue
 		}
 		switch want := wasi.Export(it.Name.Text, inner.Name.Text); {
+		case nobodyCalls(it.Name.Text, inner):
+			out.Missing = append(out.Missing, inner.Name.Text+": "+wit.Func(inner.Func.Type))
 		case want == "":
 		case want == wit.Shape(inner.Func.Type):
 			out.By, out.Contract = "host", ""
@@ -91,7 +93,7 @@ func exportOf(it plan.Item) Interface {
 		}
 	}
 	if out.Missing != nil {
-		out.By, out.Contract, out.Hint = "nobody", "", "the host calls it with another type: build it with WASI's"
+		out.By, out.Contract, out.Hint = "nobody", "", wasi.WayOutOfExport(it.Name.Text)
 	}
 	return out
 }

@@ -24,6 +24,20 @@ func TestNeedsOfAComponent(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v\n%+v\nwant\n%+v", err, got, want)
 	}
+	got, err = wasm.Needs(fixture(t, "watcher.wasm"))
+	want = []wasm.Interface{
+		{Name: "wasi:keyvalue/store@0.2.0-draft2", By: "contract", Contract: "wasmcloud:keyvalue"},
+		{Name: "wasi:keyvalue/watcher@0.2.0-draft2", Export: true, By: "nobody",
+			Missing: []string{
+				"on-set: func(bucket: wasi:keyvalue/store bucket, key: string, value: list<u8>)",
+				"on-delete: func(bucket: wasi:keyvalue/store bucket, key: string)"},
+			Hint: "no store tells a component what changes: take wasi:keyvalue/watcher out of the world, and read " +
+				"the store where it counts"},
+		{Name: "weft:watcher/counted", Export: true, By: "actor", Contract: "weft:watcher/counted"},
+	}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v\n%+v\nwant\n%+v", err, got, want)
+	}
 	if got, err := wasm.Needs(fixture(t, "worlds.wasm")); err != nil || len(got) != 2 || got[0].By != "host" ||
 		got[1].By != "actor" || got[1].Contract != "weft:worlds/things" || !got[1].Export {
 		t.Errorf("%+v, %v", got, err)

@@ -110,6 +110,19 @@ func WayOut(name string) string {
 	return ""
 }
 
+// WayOutOfExport says what one does about an interface of WASI that a component exports and nobody calls.
+func WayOutOfExport(name string) string {
+	bare, _, _ := strings.Cut(name, "@")
+	switch i := interfaces()[face.Track(name)]; {
+	case i != nil && len(i.Exports) > 0:
+		return "the host calls " + name + " with another type: build it with WASI's"
+	case bare == "wasi:keyvalue/watcher":
+		return "no store tells a component what changes: take " + bare +
+			" out of the world, and read the store where it counts"
+	}
+	return "of WASI a host calls wasi:http/incoming-handler and wasi:cli/run: take " + bare + " out of the world"
+}
+
 // Outward is the contract by which calls of an interface go out, which is named without its version: that of Contract,
 // or the interface itself, which another actor serves.
 func Outward(face string) lattice.ContractID {

@@ -20,7 +20,8 @@ import (
 	"github.com/weftlattice/weft/lattice/msgpack"
 )
 
-// Family is both drafts of wasi:keyvalue that are in use. Nothing calls watcher, which a guest exports.
+// Family is both drafts of wasi:keyvalue that are in use. A component that exports watcher is
+// refused: nothing would call it.
 var Family = face.Family{Functions: map[string]map[string]face.Func{
 	"wasi:keyvalue/store@0.2.0-draft":   store(cursorNumber),
 	"wasi:keyvalue/atomics@0.2.0-draft": {"increment": increment(unsigned)},
