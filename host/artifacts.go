@@ -21,6 +21,7 @@ type artifacts struct {
 	certificates []certfile.Expiring // whose end is measured
 }
 
+// open makes the resolver. Without a data directory artifacts lie in a temporary folder, which close deletes.
 func (a *artifacts) open(cfg *Config, conn *nats.Conn, log *slog.Logger) (err error) {
 	dir := cfg.dir("artifacts")
 	if dir == "" {

@@ -66,6 +66,7 @@ func (b *base) openArtifacts(context.Context) error {
 	return b.artifacts.open(b.cfg, b.nats.rpc, b.log)
 }
 
+// openGuard starts the guard before any provider is started: it ends only what it was told of.
 func (b *base) openGuard(ctx context.Context) (err error) {
 	if len(b.cfg.Guard) > 0 {
 		b.guard, err = supervisor.StartGuard(ctx, b.cfg.Guard[0], b.cfg.Guard[1:], b.log)

@@ -25,6 +25,7 @@ func (h *Host) startCalls(ctx context.Context) error {
 	return h.peer.Client.OpenStore(ctx)
 }
 
+// stopCalls ends the serving of calls first: those in progress may still make some, for which they need the directory.
 func (h *Host) stopCalls(ctx context.Context) error {
 	err := h.peer.Server.Close(ctx)
 	h.peer.Directory.Close()

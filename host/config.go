@@ -252,6 +252,7 @@ func coreLabels() map[string]string {
 	return map[string]string{"hostcore.arch": arch, "hostcore.os": os, "hostcore.osfamily": family}
 }
 
+// labels are those that describe the machine, with the given ones over them.
 func (c Config) labels() map[string]string {
 	labels := coreLabels()
 	maps.Copy(labels, c.Labels)

@@ -33,6 +33,7 @@ func (c *Config) connection(name string, log *slog.Logger) func(purpose string) 
 	}
 }
 
+// open makes two connections: large payloads and many calls on one must not hold up control and events on the other.
 func (c *connections) open(ctx context.Context) (err error) {
 	if c.ctl, err = natsconn.Connect(ctx, c.config("ctl")); err != nil {
 		return err
@@ -41,6 +42,7 @@ func (c *connections) open(ctx context.Context) (err error) {
 	return err
 }
 
+// close ends the one for calls first; what it still says goes over the other.
 func (c *connections) close(ctx context.Context) (err error) {
 	for _, conn := range []*nats.Conn{c.rpc, c.ctl} {
 		if conn != nil {
@@ -67,6 +69,8 @@ type returns struct {
 	following sync.WaitGroup
 }
 
+// start follows the state of a connection. A return is told at once, and again after returnPause, when others are back,
+// too.
 func (r *returns) start(context.Context) error {
 	ctx, end := context.WithCancel(context.Background())
 	r.status, r.end = r.conn.StatusChanged(nats.CONNECTED), end

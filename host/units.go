@@ -261,6 +261,8 @@ func (h *Host) providersConfig() providers.Config {
 	}
 }
 
+// commandsConfig is what the control interface needs of the host. Stop only tells Run: the one who commands waits for
+// an answer, which must go out before the host does.
 func (h *Host) commandsConfig(inv *inventory) commands.Config {
 	stop := func(drain time.Duration) {
 		select {

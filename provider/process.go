@@ -382,6 +382,8 @@ func (p *process) Streams(actor lattice.ActorID) bool {
 	return p.uplink.takes(actor) || p.peer.Directory.Streams(wire.ActorEntity(actor))
 }
 
+// address makes the call to an actor that has a link, in the name of the link's contract: the actor's claims are
+// checked for it.
 func (p *process) address(actor lattice.ActorID, operation string, r Request) (rpc.Call, wire.Route, error) {
 	contract, route, ok := p.links.target(actor)
 	if !ok {
@@ -405,6 +407,8 @@ func (p *process) callLocal(ctx context.Context, call *rpc.Call, stay, keep bool
 	case entrance != nil && !stay && p.uplink.hangs() && p.peer.Directory.Others(call.Target, p.host):
 		p.peer.Directory.Doubt(p.host)
 		return nil, 0, nil, false
+	// The actor runs on this host. The entrance decides whether the call may wait in the channel, which the host does
+	// not see.
 	case entrance != nil:
 		timeout := p.timeout
 		if call.Timeout > 0 {

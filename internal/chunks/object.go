@@ -94,6 +94,8 @@ type Object struct {
 	closed   bool
 }
 
+// newObject begins to read the pieces of an object. ctx bounds the beginning; reading may take longer, each piece stall
+// at most.
 func newObject(ctx context.Context, stream jetstream.Stream, subj string, info *jetstream.ObjectInfo) (*Object, error) {
 	o := &Object{ctx: context.WithoutCancel(ctx), stream: stream, subject: subj, info: info, digest: sha256.New(),
 		left: info.Size}
@@ -136,6 +138,7 @@ func (o *Object) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// next fetches the next piece. It is counted against the length that its sender said, for which there is room.
 func (o *Object) next() error {
 	m, err := o.pieces.Next(jetstream.NextMaxWait(stall))
 	switch {

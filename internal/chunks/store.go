@@ -125,6 +125,7 @@ type sourceReader struct {
 	err error
 }
 
+// Read notes an error of the source, which is its caller's own and is not tried again.
 func (s *sourceReader) Read(p []byte) (int, error) {
 	n, err := s.Reader.Read(p)
 	if err != nil && err != io.EOF {
@@ -133,6 +134,8 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// putOnce stores an object: the pieces first and the description last, so that a reader who finds the description finds
+// all. What a failed put has stored is deleted.
 func (s *Store) putOnce(ctx context.Context, name string, r *sourceReader) error {
 	js, stream, err := s.open(ctx)
 	if err != nil {
@@ -188,6 +191,8 @@ func (s *Store) Take(ctx context.Context, name string, length uint64) (*Object, 
 	return o, nil
 }
 
+// claim finds an object and takes its description, so that no other reader does. It may be looked for before it can be
+// seen: a replica lags behind by milliseconds.
 func (s *Store) claim(ctx context.Context, name string, length uint64) (*Object, error) {
 	_, stream, err := s.open(ctx)
 	if err != nil {

@@ -269,6 +269,7 @@ func (c *Commands) DelLabel(_ context.Context, r control.LabelRequest) error {
 	return c.changeLabel(r.Key, func() { c.cfg.Node.DelLabel(r.Key) })
 }
 
+// changeLabel refuses labels of the machine, which constraints of schedulers go by.
 func (c *Commands) changeLabel(key string, change func()) error {
 	if strings.HasPrefix(key, "hostcore.") {
 		return &lattice.Error{Code: lattice.ErrDenied, Op: "change label", Entity: lattice.Printable(key),

@@ -69,6 +69,7 @@ func (c *cache) keep(e *entry) {
 	}
 }
 
+// drop forgets a decision under all of its names. One that has taken its place under the key stays.
 func (c *cache) drop(e *entry) {
 	if c.byKey[e.key] == e {
 		delete(c.byKey, e.key)

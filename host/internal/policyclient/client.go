@@ -168,6 +168,7 @@ func failed(err error) policy.Decision {
 	return policy.Decision{Message: "no decision: " + err.Error(), By: "policy service"}
 }
 
+// ask asks the service once. Any error means that nothing was decided, which its caller takes for a refusal.
 func (c *Client) ask(ctx context.Context, r policy.Request) (policy.Decision, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()

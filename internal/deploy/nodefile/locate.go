@@ -87,6 +87,7 @@ func pathOf(ref string) (string, bool) {
 	return ref, !artifact.IsReference(ref) && image.IsPath(ref)
 }
 
+// candidates are the files that a reference without a registry may mean, in the order in which they are tried.
 func candidates(folders []string, ref string) []string {
 	name, tag, _ := strings.Cut(ref, ":")
 	last := name[strings.LastIndex(name, "/")+1:]

@@ -254,6 +254,7 @@ func (r *application) link(ctx context.Context) {
 	}
 }
 
+// putLink notes the outcome under key. A provider that did not start has no id, and its links fail with it.
 func (r *application) putLink(ctx context.Context, key string, w wish) {
 	var link *Link
 	err := error(&lattice.Error{Code: lattice.ErrUnavailable, Detail: "the provider did not start"})
@@ -407,6 +408,7 @@ func (r *application) prepareActor(ctx context.Context, s *Signer, a nodefile.Ac
 	return plan, nil
 }
 
+// startActor starts an actor and finds out what it may use: from its file, or else from what the lattice knows by then.
 func (r *application) startActor(ctx context.Context, a nodefile.Actor, plan actorPlan) (*startedActor, error) {
 	scale, err := r.StartActor(ctx, plan.start)
 	if err != nil {

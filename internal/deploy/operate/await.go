@@ -97,6 +97,7 @@ func (l *Lattice) settle(out *outcomes, list []job, e event.Event, begin time.Ti
 	return left
 }
 
+// unsettled says of a wait that ran out that the command itself was accepted.
 func unsettled(err error, after time.Duration) error {
 	if lattice.CodeOf(err) != lattice.ErrTimeout {
 		return err

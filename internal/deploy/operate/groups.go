@@ -130,6 +130,7 @@ func (t *tally) set(host lattice.HostID, annotations map[string]string, max uint
 	t.parts = append(t.parts, part{host, annotations, max})
 }
 
+// of is the sum over the parts that fit; Unlimited is not exceeded.
 func (t *tally) of(fits func(part) bool) uint32 {
 	var sum uint64
 	for _, p := range t.parts {

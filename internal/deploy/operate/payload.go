@@ -56,6 +56,8 @@ func PayloadFromJSON(text string) ([]byte, error) {
 	return w.Bytes(), nil
 }
 
+// write encodes JSON as msgpack. An object with the one key $bytes is bytes, which JSON has no form of. Keys are
+// sorted, so that the same JSON is the same payload.
 func write(w *msgpack.Writer, v any, depth int) error {
 	if depth > maxDepth {
 		return errors.New("nested too deep")
@@ -96,6 +98,7 @@ func write(w *msgpack.Writer, v any, depth int) error {
 	return nil
 }
 
+// writeNumber takes whole numbers for integers, as actors' own encoders do.
 func writeNumber(w *msgpack.Writer, n json.Number) error {
 	if i, err := n.Int64(); err == nil {
 		if i < 0 {
@@ -139,6 +142,7 @@ type payloadReader struct {
 	base64 bool
 }
 
+// value decodes one value as JSON shows it. What comes from an actor is foreign: its depth is bounded.
 func (p payloadReader) value(depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, errors.New("nested too deep")
