@@ -43,6 +43,18 @@ var rules = []struct {
 		module + "provider":      "deploying starts providers by reference",
 		module + "internal/node": "a node deploys on itself, not the other way round",
 	}},
+	{"internal/deploy/app/manifest", map[string]string{
+		module + "internal/deploy/operate": "a manifest is read without a lattice",
+		module + "internal/deploy/connect": "a manifest is read without a lattice",
+		module + "internal/deploy/keys":    "a manifest is read without a lattice",
+		"github.com/spf13/cobra":           "a manifest is read without a lattice",
+	}},
+	{"internal/deploy/strictyaml internal/deploy/shape", map[string]string{
+		module + "internal/deploy/nodefile": "what formats share knows none of them",
+		module + "internal/deploy/app":      "what formats share knows none of them",
+		module + "internal/deploy/image":    "values know nothing of what they mean",
+		"github.com/nats-io":                "files are read without a lattice",
+	}},
 	{"internal/providers/...", map[string]string{
 		module + "host":            "a provider must not know who starts it, built-in or not",
 		module + "internal/deploy": "a provider is deployed, it does not deploy",

@@ -132,6 +132,27 @@ var HTTPServer = &Table{Provider: "httpserver", Contract: "wasmcloud:httpserver"
 		return nil
 	}}
 
+// ListenAddress is where a link to an httpserver listens, HOST:PORT: the values address and port together.
+func ListenAddress(s Settings) string {
+	host, port := "127.0.0.1", "8000"
+	if text := s.Text("address"); text != "" {
+		var err error
+		if host, port, err = net.SplitHostPort(text); err != nil {
+			host, port = text, ""
+		}
+		if port == "" {
+			port = "8000"
+		}
+	}
+	if s.Given("port") {
+		port = strconv.FormatInt(s.Number("port"), 10)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err == nil {
+		port = strconv.FormatUint(n, 10)
+	}
+	return net.JoinHostPort(strings.Trim(host, "[]"), port)
+}
+
 const byActor = "let the actor answer OPTIONS and set the Access-Control headers itself"
 
 // KeyvalueNATS is the table of keyvalue-nats.

@@ -13,8 +13,8 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 )
 
-// maxReplicas bounds an actor's replicas.
-const maxReplicas = 10_000
+// MaxReplicas bounds an actor's replicas.
+const MaxReplicas = 10_000
 
 // Actor is an entry of "actors".
 type Actor struct {
@@ -63,7 +63,7 @@ func (w walker) actors(n *yaml.Node, at string, providers []string) []Actor {
 					w.Bad(v, at, "it is the same setting as in line %d", w.Line(replicas))
 				}
 				replicas = v
-				if i, ok := w.Integer(v, at, 0, maxReplicas); ok {
+				if i, ok := w.Integer(v, at, 0, MaxReplicas); ok {
 					a.Replicas = int(i)
 				}
 			}},

@@ -2,10 +2,14 @@ package strictyaml
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -35,7 +39,7 @@ func (w *Walker) parse(data []byte, holds string) *yaml.Node {
 	if len(data) > MaxBytes {
 		return whole(0, fmt.Sprintf("the file is larger than %d bytes", MaxBytes))
 	}
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	decoder := yaml.NewDecoder(bytes.NewReader(joined(data)))
 	var doc, more yaml.Node
 	switch err := decoder.Decode(&doc); {
 	case errors.Is(err, io.EOF):
@@ -43,16 +47,49 @@ func (w *Walker) parse(data []byte, holds string) *yaml.Node {
 	case err != nil:
 		return whole(syntaxError(err, data))
 	}
-	if err := decoder.Decode(&more); err == nil && len(more.Content) > 0 && !isNull(more.Content[0]) {
+	if err := decoder.Decode(&more); err == nil && len(more.Content) > 0 && !IsNull(more.Content[0]) {
 		return whole(more.Content[0].Line, "a second document begins here; a file holds one "+holds+", so split it")
 	} else if err != nil && !errors.Is(err, io.EOF) {
 		return whole(syntaxError(err, data))
 	}
 	root := Deref(doc.Content[0])
-	if isNull(root) {
+	if IsNull(root) {
 		return whole(0, "the file is empty")
 	}
 	return root
+}
+
+// joined is JSON whose strings have no escapes that YAML lacks: that of a slash, and two for a character beyond 16
+// bits. Other text stays as it is.
+func joined(data []byte) []byte {
+	if !bytes.Contains(data, []byte(`\/`)) && !bytes.Contains(data, []byte(`\u`)) || !json.Valid(data) {
+		return data
+	}
+	out := make([]byte, 0, len(data))
+	unit := func(at int) rune { // the escape that begins there, 0 for none
+		if at+6 > len(data) || data[at] != '\\' || data[at+1] != 'u' {
+			return 0
+		}
+		v, _ := strconv.ParseUint(string(data[at+2:at+6]), 16, 16)
+		return rune(v)
+	}
+	for i := 0; i < len(data); {
+		switch r := utf16.DecodeRune(unit(i), unit(min(i+6, len(data)))); {
+		case data[i] != '\\':
+			out = append(out, data[i])
+			i++
+		case data[i+1] == '/':
+			out = append(out, '/')
+			i += 2
+		case r != unicode.ReplacementChar:
+			out = fmt.Appendf(out, `\U%08X`, r)
+			i += 12
+		default:
+			out = append(out, data[i:i+2]...)
+			i += 2
+		}
+	}
+	return out
 }
 
 // isConfigMap reports whether the root is a Kubernetes ConfigMap, or at least wrapped as one.
@@ -79,7 +116,7 @@ func (w *Walker) configMap(root *yaml.Node, data []byte, holds string) *yaml.Nod
 		One("apiVersion", ignore), One("metadata", ignore), One("immutable", ignore),
 		One("kind", func(v *yaml.Node, at string) {
 			if v.Value != "ConfigMap" {
-				w.Bad(v, at, "want ConfigMap, found %s", describe(v))
+				w.Bad(v, at, "want ConfigMap, found %s", Describe(v))
 			}
 		}),
 		One("binaryData", func(v *yaml.Node, at string) { w.Bad(v, at, "the file belongs under data") }),
@@ -104,7 +141,7 @@ func (w *Walker) configMap(root *yaml.Node, data []byte, holds string) *yaml.Nod
 	case inner == nil:
 		w.Bad(root, "data", "there is no file under data; want a key such as config.yaml: |")
 	case inner.Kind != yaml.ScalarNode || inner.ShortTag() != "!!str":
-		w.Bad(inner, at, "want the file as a block of text (config.yaml: |), found %s", describe(inner))
+		w.Bad(inner, at, "want the file as a block of text (config.yaml: |), found %s", Describe(inner))
 	default:
 		start := inner.Line
 		if inner.Style == yaml.LiteralStyle {

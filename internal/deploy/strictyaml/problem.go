@@ -40,11 +40,17 @@ type Problems struct {
 	Columns bool // whether Error tells columns, too, as "app.yaml:3:11: actors[0].image: detail"
 }
 
-// Error lists the problems, one a line.
+// maxTold is how many problems Error lists.
+const maxTold = 100
+
+// Error lists the problems, one a line: the first 100, and how many more there are.
 func (p *Problems) Error() string {
-	lines := make([]string, len(p.List))
-	for i, problem := range p.List {
-		lines[i] = p.line(problem)
+	var lines []string
+	for _, problem := range p.List[:min(len(p.List), maxTold)] {
+		lines = append(lines, p.line(problem))
+	}
+	if more := len(p.List) - maxTold; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -26,12 +26,22 @@ type Walker struct {
 	Warnings []Problem
 	place    func(line, column int) (int, int) // from the document's to the file's; nil: they are the same
 	nodes    int
+	unfit    int
 }
 
 // Bad notes a problem of a node.
 func (w *Walker) Bad(n *yaml.Node, path, format string, args ...any) {
 	w.Problems = append(w.Problems, w.problem(n, path, fmt.Sprintf(format, args...)))
 }
+
+// Unfit notes a problem of a value whose form is good: it counts as Bad does, and not among Misshapen.
+func (w *Walker) Unfit(n *yaml.Node, path, format string, args ...any) {
+	w.Bad(n, path, format, args...)
+	w.unfit++
+}
+
+// Misshapen is how many problems are of the form: unknown fields, wrong types, missing values.
+func (w *Walker) Misshapen() int { return len(w.Problems) - w.unfit }
 
 // Warn notes what is worth knowing of a node.
 func (w *Walker) Warn(n *yaml.Node, path, format string, args ...any) {
@@ -102,7 +112,7 @@ func (w *Walker) Entries(n *yaml.Node, path string, fields []Field) map[string]*
 			return
 		}
 		present[fields[i].Names[0]] = key
-		if !isNull(value) {
+		if !IsNull(value) {
 			fields[i].Read(value, at)
 		}
 	})
@@ -111,21 +121,21 @@ func (w *Walker) Entries(n *yaml.Node, path string, fields []Field) map[string]*
 
 // Pairs calls visit for each entry of a map, with values' aliases followed.
 func (w *Walker) Pairs(n *yaml.Node, path string, visit func(key, value *yaml.Node, path string)) {
-	if n = Deref(n); isNull(n) {
+	if n = Deref(n); IsNull(n) {
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		w.Bad(n, path, "want a map, found %s", describe(n))
+		w.Bad(n, path, "want a map, found %s", Describe(n))
 		return
 	}
 	seen := map[string]*yaml.Node{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if !w.count(n) {
+		if !w.Count(n) {
 			return
 		}
 		key, value := n.Content[i], Deref(n.Content[i+1])
 		if key.Kind != yaml.ScalarNode {
-			w.Bad(key, path, "want a name, found %s", describe(Deref(key)))
+			w.Bad(key, path, "want a name, found %s", Describe(Deref(key)))
 			continue
 		}
 		at := Join(path, key.Value)
@@ -144,19 +154,19 @@ func (w *Walker) Pairs(n *yaml.Node, path string, visit func(key, value *yaml.No
 
 // Items calls visit for each item of a list. A null list has none; a null item is a mistake, such as a dash left over.
 func (w *Walker) Items(n *yaml.Node, path string, visit func(item *yaml.Node, path string)) {
-	if n = Deref(n); isNull(n) {
+	if n = Deref(n); IsNull(n) {
 		return
 	}
 	if n.Kind != yaml.SequenceNode {
-		w.Bad(n, path, "want a list, found %s", describe(n))
+		w.Bad(n, path, "want a list, found %s", Describe(n))
 		return
 	}
 	for i, item := range n.Content {
-		if !w.count(n) {
+		if !w.Count(n) {
 			return
 		}
 		at := fmt.Sprintf("%s[%d]", path, i)
-		if item = Deref(item); isNull(item) {
+		if item = Deref(item); IsNull(item) {
 			w.Bad(item, at, "is empty; remove the dash, or write the item")
 			continue
 		}
@@ -164,11 +174,12 @@ func (w *Walker) Items(n *yaml.Node, path string, visit func(item *yaml.Node, pa
 	}
 }
 
-// count bounds the work: a few lines of aliases can mean millions of nodes.
-func (w *Walker) count(n *yaml.Node) bool {
+// Count counts the visit of a node, and is false when there were too many, which is a problem: a few lines of aliases
+// can mean millions of nodes.
+func (w *Walker) Count(n *yaml.Node) bool {
 	w.nodes++
 	if w.nodes == maxNodes {
-		w.Bad(n, "", "the file has more than %d values, aliases included", maxNodes)
+		w.Unfit(n, "", "the file has more than %d values, aliases included", maxNodes)
 	}
 	return w.nodes < maxNodes
 }
@@ -177,10 +188,10 @@ func (w *Walker) count(n *yaml.Node) bool {
 func (w *Walker) Text(n *yaml.Node, path string) (string, bool) {
 	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" {
 		hint := ""
-		if n.Kind == yaml.ScalarNode && !isNull(n) {
+		if n.Kind == yaml.ScalarNode && !IsNull(n) {
 			hint = "; put it in quotes"
 		}
-		w.Bad(n, path, "want text, found %s%s", describe(n), hint)
+		w.Bad(n, path, "want text, found %s%s", Describe(n), hint)
 		return "", false
 	}
 	if s := n.Value; s != "" {
@@ -200,19 +211,19 @@ func (w *Walker) Boolean(n *yaml.Node, path string) (value, ok bool) {
 			return false, true
 		}
 	}
-	w.Bad(n, path, "want true or false, found %s", describe(n))
+	w.Bad(n, path, "want true or false, found %s", Describe(n))
 	return false, false
 }
 
 // Integer reads a whole number within bounds.
 func (w *Walker) Integer(n *yaml.Node, path string, low, high int64) (int64, bool) {
 	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" {
-		w.Bad(n, path, "want a whole number, found %s", describe(n))
+		w.Bad(n, path, "want a whole number, found %s", Describe(n))
 		return 0, false
 	}
 	var v int64
 	if err := n.Decode(&v); err != nil || v < low || v > high {
-		w.Bad(n, path, "want a number from %d to %d, found %s", low, high, describe(n))
+		w.Bad(n, path, "want a number from %d to %d, found %s", low, high, Describe(n))
 		return 0, false
 	}
 	return v, true
@@ -231,15 +242,15 @@ func (w *Walker) Duration(n *yaml.Node, path string, low, high time.Duration) (t
 	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str":
 		var err error
 		if d, err = time.ParseDuration(n.Value); err != nil {
-			w.Bad(n, path, `want milliseconds, or text such as "2s", found %s`, describe(n))
+			w.Bad(n, path, `want milliseconds, or text such as "2s", found %s`, Describe(n))
 			return 0, false
 		}
 	default:
-		w.Bad(n, path, `want milliseconds, or text such as "2s", found %s`, describe(n))
+		w.Bad(n, path, `want milliseconds, or text such as "2s", found %s`, Describe(n))
 		return 0, false
 	}
 	if d < low || d > high {
-		w.Bad(n, path, "want a time from %s to %s, found %s", low, high, describe(n))
+		w.Bad(n, path, "want a time from %s to %s, found %s", low, high, Describe(n))
 		return 0, false
 	}
 	return d, true
@@ -264,27 +275,31 @@ func (w *Walker) Texts(n *yaml.Node, path string, visit func(item *yaml.Node, s,
 	})
 }
 
-// Values reads a map of settings: scalars as they are written, maps and lists as JSON, null left out.
+// Values reads a map of settings, each as Value does; null is left out.
 func (w *Walker) Values(n *yaml.Node, path string) map[string]string {
 	values := map[string]string{}
 	w.Pairs(n, path, func(key, value *yaml.Node, at string) {
-		switch {
-		case isNull(value):
-		case value.Kind == yaml.ScalarNode:
-			if w.plain(value, at) {
-				values[key.Value] = value.Value
-			}
-		default:
-			v, ok := w.json(value, at, 0)
-			if !ok {
-				return
-			}
-			if text, err := json.Marshal(v); err == nil {
-				values[key.Value] = string(text)
-			}
+		if IsNull(value) {
+			return
+		}
+		if text, ok := w.Value(value, at); ok {
+			values[key.Value] = text
 		}
 	})
 	return values
+}
+
+// Value reads a setting: a scalar as it is written, a map or list as JSON.
+func (w *Walker) Value(n *yaml.Node, path string) (string, bool) {
+	if n = Deref(n); n.Kind == yaml.ScalarNode {
+		return n.Value, w.plain(n, path)
+	}
+	v, ok := w.json(n, path, 0)
+	if !ok {
+		return "", false
+	}
+	text, err := json.Marshal(v)
+	return string(text), err == nil
 }
 
 // plain refuses scalars of types that have no text of their own.
@@ -293,18 +308,18 @@ func (w *Walker) plain(n *yaml.Node, path string) bool {
 	case "!!str", "!!int", "!!float", "!!bool", "!!timestamp":
 		return true
 	}
-	w.Bad(n, path, "want text, a number, true or false, found %s", describe(n))
+	w.Bad(n, path, "want text, a number, true or false, found %s", Describe(n))
 	return false
 }
 
 // json returns a node as a value that encoding/json can marshal.
 func (w *Walker) json(n *yaml.Node, path string, depth int) (any, bool) {
 	n = Deref(n)
-	if !w.count(n) {
+	if !w.Count(n) {
 		return nil, false
 	}
 	if depth > maxDepth {
-		w.Bad(n, path, "it is nested too deeply")
+		w.Unfit(n, path, "it is nested too deeply")
 		return nil, false
 	}
 	switch n.Kind {
@@ -316,7 +331,7 @@ func (w *Walker) json(n *yaml.Node, path string, depth int) (any, bool) {
 				m[key.Value], good = w.json(value, at, depth+1)
 			}
 		})
-		return m, good
+		return m, good && w.nodes < maxNodes
 	case yaml.SequenceNode:
 		list := []any{}
 		good := true
@@ -327,9 +342,9 @@ func (w *Walker) json(n *yaml.Node, path string, depth int) (any, bool) {
 				list = append(list, v)
 			}
 		})
-		return list, good
+		return list, good && w.nodes < maxNodes
 	}
-	if isNull(n) {
+	if IsNull(n) {
 		return nil, true
 	}
 	if !w.plain(n, path) {
@@ -343,7 +358,7 @@ func (w *Walker) json(n *yaml.Node, path string, depth int) (any, bool) {
 				return v, true
 			}
 		}
-		w.Bad(n, path, "%s is no JSON value", describe(n))
+		w.Bad(n, path, "%s is no JSON value", Describe(n))
 		return nil, false
 	}
 	return n.Value, true
@@ -352,20 +367,20 @@ func (w *Walker) json(n *yaml.Node, path string, depth int) (any, bool) {
 // HasKey reports whether a map gives a field a value.
 func HasKey(n *yaml.Node, name string) bool {
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == name && !isNull(Deref(n.Content[i+1])) {
+		if n.Content[i].Value == name && !IsNull(Deref(n.Content[i+1])) {
 			return true
 		}
 	}
 	return false
 }
 
-// isNull reports whether a node has no value.
-func isNull(n *yaml.Node) bool {
+// IsNull reports whether a node has no value.
+func IsNull(n *yaml.Node) bool {
 	return n.Kind == 0 || n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
 }
 
-// describe says what a node is, for messages.
-func describe(n *yaml.Node) string {
+// Describe says what a node is, for messages.
+func Describe(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
 		return "a map"

@@ -2,10 +2,8 @@ package httpserver
 
 import (
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,12 +21,6 @@ const bodyOverhead = 1 << 20
 const MaxBody = linkvalue.MaxHTTPBody
 
 var _ [invocation.DefaultMaxBytes - bodyOverhead - MaxBody]struct{} // it is no larger than that
-
-// Where a link listens that does not say.
-const (
-	defaultAddress = "127.0.0.1"
-	defaultPort    = 8000
-)
 
 // listenSettings are those that all links of an address share.
 type listenSettings struct {
@@ -73,7 +65,7 @@ func readSettings(link, defaults provider.Values) (settings, error) {
 		return settings{}, err
 	}
 	return settings{
-		address: address(v.Text("address"), v.Given("port"), v.Number("port")), host: v.Text("host"),
+		address: linkvalue.ListenAddress(v), host: v.Text("host"),
 		path: cleanPath(v.Text("path")),
 		listen: listenSettings{
 			certFile: v.Text("tls_cert_file"), keyFile: v.Text("tls_key_file"),
@@ -95,24 +87,6 @@ func cleanPath(path string) string {
 		return "/"
 	}
 	return path
-}
-
-// address joins the values address and port, which have been checked.
-func address(address string, hasPort bool, port int64) string {
-	host, text, err := net.SplitHostPort(address)
-	switch {
-	case address == "":
-		host = defaultAddress
-	case err != nil:
-		host = address
-	case text != "" && !hasPort:
-		port, _ = strconv.ParseInt(text, 10, 32)
-		hasPort = true
-	}
-	if !hasPort {
-		port = defaultPort
-	}
-	return net.JoinHostPort(strings.Trim(host, "[]"), strconv.FormatInt(port, 10))
 }
 
 // certificate opens the certificate and key; nil without one.
