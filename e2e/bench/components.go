@@ -41,37 +41,16 @@ func measureComponents(ctx context.Context, b *bench, r *report) error {
 	if err != nil {
 		return err
 	}
-	pids := []int{host.pid(), provider}
-	used := map[string][]float64{} // processor time of each request, by path
-	measured := func(name string, c cli, file, actor, want string) (*path, error) {
-		addr, err := c.serve(ctx, file, actor, []byte(want), "--cap", "wasmcloud:httpserver")
-		if err != nil {
-			return nil, err
-		}
-		return &path{name: name, warm: func() error { return b.warm(addr, []byte(want)) },
-			load: func() (float64, error) {
-				before, err := processorTime(pids)
-				if err != nil {
-					return 0, err
-				}
-				n, took, err := b.drive(ctx, addr, []byte(want), b.window)
-				if err != nil {
-					return 0, err
-				}
-				after, err := processorTime(pids)
-				used[name] = append(used[name], (after-before)/float64(n))
-				return float64(n) / took.Seconds(), err
-			}}, nil
-	}
-	local, err := measured("component, local channel", near, hello, "hello", payload)
+	m := &spender{bench: b, pids: []int{host.pid(), provider}, used: map[string][]float64{}}
+	local, err := m.path(ctx, "component, local channel", near, hello, "hello", payload)
 	if err != nil {
 		return err
 	}
-	tinyGo, err := measured("TinyGo, local channel", near, tiny, "tinygo-echo", answer)
+	tinyGo, err := m.path(ctx, "TinyGo, local channel", near, tiny, "tinygo-echo", answer)
 	if err != nil {
 		return err
 	}
-	inside, err := measured("component, inline", inline, hello, "hello", payload)
+	inside, err := m.path(ctx, "component, inline", inline, hello, "hello", payload)
 	if err != nil {
 		return err
 	}
@@ -98,13 +77,42 @@ func measureComponents(ctx context.Context, b *bench, r *report) error {
 		r.compare("HTTP → httpserver inline → component in Rust, fresh", inside, p, atLeast(3))
 	}
 	r.target(target{figure: "processor time of a request, local channel, component in Rust, fresh",
-		value:  fmt.Sprintf("%.1f µs", median(used[local.name])*1e6),
-		beside: fmt.Sprintf("echo actor by TinyGo: %.1f µs", median(used[tinyGo.name])*1e6),
-		got:    median(ratios(used[local.name], used[tinyGo.name])), goal: atMost(1.3, "")})
+		value:  fmt.Sprintf("%.1f µs", median(m.used[local.name])*1e6),
+		beside: fmt.Sprintf("echo actor by TinyGo: %.1f µs", median(m.used[tinyGo.name])*1e6),
+		got:    median(ratios(m.used[local.name], m.used[tinyGo.name])), goal: atMost(1.3, "")})
 	for _, p := range paths {
 		r.raw(p.name, p.got)
 	}
 	return nil
+}
+
+// spender measures what processes spend on a request, beside how many they answer.
+type spender struct {
+	*bench
+	pids []int
+	used map[string][]float64 // processor time of each request in seconds, by path
+}
+
+// path serves a file on the lattice of c.
+func (m *spender) path(ctx context.Context, name string, c cli, file, actor, want string) (*path, error) {
+	addr, err := c.serve(ctx, file, actor, []byte(want), "--cap", "wasmcloud:httpserver")
+	if err != nil {
+		return nil, err
+	}
+	return &path{name: name, warm: func() error { return m.warm(addr, []byte(want)) },
+		load: func() (float64, error) {
+			before, err := processorTime(m.pids)
+			if err != nil {
+				return 0, err
+			}
+			n, took, err := m.drive(ctx, addr, []byte(want), m.window)
+			if err != nil {
+				return 0, err
+			}
+			after, err := processorTime(m.pids)
+			m.used[name] = append(m.used[name], (after-before)/float64(n))
+			return float64(n) / took.Seconds(), err
+		}}, nil
 }
 
 // component copies a component of package component's tests, to be signed under a name of its own.

@@ -163,44 +163,53 @@ func floods(ctx context.Context, c cli, o options, dir string, hostPID int) (all
 			"max_in_flight="+strconv.Itoa(2*overloadConns)); err != nil {
 			return nil, err
 		}
-		at := crush{name: one.name, at: make([]flood, len(loads))}
 		if err := until(20*time.Second, func() error { return asks(addr, one.want) }); err != nil {
 			return nil, err
 		}
-		timed := func(load func() (flood, error)) (f flood, err error) {
-			cpu, err := spent(pids, func() (err error) {
-				f, err = load()
-				return err
-			})
-			f.cpu = cpu
-			return f, err
-		}
-		for round := range o.rounds + 1 { // the first one warms up
-			top, err := timed(func() (flood, error) { return summit(addr, one.want, o.conns, o.window) })
-			if err != nil {
-				return nil, fmt.Errorf("%s at its peak: %w", one.name, err)
-			}
-			if round > 0 {
-				at.peaks = append(at.peaks, top.goodput())
-				at.peak.add(top)
-			}
-			peak := top.goodput()
-			if round > 0 { // what is offered must not depend on what disturbed one round
-				peak = at.peak.goodput()
-			}
-			for i, load := range loads {
-				f, err := timed(func() (flood, error) { return overflow(addr, one.want, load*peak, o.window) })
-				if err != nil {
-					return nil, fmt.Errorf("%s at %.1f times its peak: %w", one.name, load, err)
-				}
-				if round > 0 {
-					at.at[i].add(f)
-				}
-			}
+		at, err := crushed(one.name, addr, one.want, o, pids)
+		if err != nil {
+			return nil, err
 		}
 		all = append(all, at)
 	}
 	return all, nil
+}
+
+// crushed loads one actor up to its peak, and then beyond, in rounds. pids are the processes that work for it.
+func crushed(name, addr string, want []byte, o options, pids []int) (crush, error) {
+	at := crush{name: name, at: make([]flood, len(loads))}
+	timed := func(load func() (flood, error)) (f flood, err error) {
+		cpu, err := spent(pids, func() (err error) {
+			f, err = load()
+			return err
+		})
+		f.cpu = cpu
+		return f, err
+	}
+	for round := range o.rounds + 1 { // the first one warms up
+		top, err := timed(func() (flood, error) { return summit(addr, want, o.conns, o.window) })
+		if err != nil {
+			return at, fmt.Errorf("%s at its peak: %w", name, err)
+		}
+		if round > 0 {
+			at.peaks = append(at.peaks, top.goodput())
+			at.peak.add(top)
+		}
+		peak := top.goodput()
+		if round > 0 { // what is offered must not depend on what disturbed one round
+			peak = at.peak.goodput()
+		}
+		for i, load := range loads {
+			f, err := timed(func() (flood, error) { return overflow(addr, want, load*peak, o.window) })
+			if err != nil {
+				return at, fmt.Errorf("%s at %.1f times its peak: %w", name, load, err)
+			}
+			if round > 0 {
+				at.at[i].add(f)
+			}
+		}
+	}
+	return at, nil
 }
 
 // summit keeps n connections busy for a time. What is refused does not count; anything else is an error.

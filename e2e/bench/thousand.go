@@ -78,48 +78,8 @@ func instancesOfOne(ctx context.Context, b *bench, r *report) error {
 	if err != nil {
 		return err
 	}
-	module, err := os.ReadFile(filepath.Join("host", "internal", "wasm", "testdata", "tinygo", "kvcounter.wasm"))
+	subj, addr, err := b.counter(ctx, l, c, patience)
 	if err != nil {
-		return err
-	}
-	file := filepath.Join(b.dir, "tinygo-kvcounter.wasm")
-	if err := os.WriteFile(file, module, 0o600); err != nil {
-		return err
-	}
-	if err := c.run(ctx, nil, "actor", "start", file, "--max", "1", "--cap", "wasmcloud:httpserver", "--cap",
-		"wasmcloud:keyvalue"); err != nil {
-		return err
-	}
-	var actors []struct {
-		ID lattice.ActorID `json:"id"`
-	}
-	if err := c.run(ctx, &actors, "actor", "list"); err != nil {
-		return err
-	}
-	if len(actors) != 1 {
-		return fmt.Errorf("%d actors", len(actors))
-	}
-	key, err := signing.New(signing.KindProvider)
-	if err != nil {
-		return err
-	}
-	state, err := store.Open(ctx, l.nc, "instances", store.Config{})
-	if err != nil {
-		return err
-	}
-	if err := state.PutLink(ctx, wire.LinkDefinition{ActorID: actors[0].ID,
-		ProviderID: lattice.ProviderID(key.Public()), LinkName: lattice.DefaultLink,
-		ContractID: "wasmcloud:keyvalue"}); err != nil {
-		return err
-	}
-	subj := subject.Provider("instances", lattice.ProviderID(key.Public()), lattice.DefaultLink)
-	port, err := freePort()
-	if err != nil {
-		return err
-	}
-	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	if err := c.run(ctx, nil, "link", "put", "tinygo-kvcounter", "httpserver", "address="+addr,
-		"timeout_ms="+patience); err != nil {
 		return err
 	}
 	if _, err := together(ctx, l.nc, subj, addr, 1); err != nil {
@@ -148,6 +108,56 @@ func instancesOfOne(ctx context.Context, b *bench, r *report) error {
 		fmt.Sprintf("host: %.0f MiB before, %.0f MiB after, %.0f KiB an instance and its request", mib(before),
 			mib(after), float64(after-before)/1024/thousand))
 	return nil
+}
+
+// counter starts one instance of kvcounter on a lattice that is called instances. It is served at addr, and its calls
+// to the key-value store come to subj, where the caller answers them.
+func (b *bench) counter(ctx context.Context, l *lab, c cli, patience string) (subj, addr string, err error) {
+	module, err := os.ReadFile(filepath.Join("host", "internal", "wasm", "testdata", "tinygo", "kvcounter.wasm"))
+	if err != nil {
+		return "", "", err
+	}
+	file := filepath.Join(b.dir, "tinygo-kvcounter.wasm")
+	if err := os.WriteFile(file, module, 0o600); err != nil {
+		return "", "", err
+	}
+	if err := c.run(ctx, nil, "actor", "start", file, "--max", "1", "--cap", "wasmcloud:httpserver", "--cap",
+		"wasmcloud:keyvalue"); err != nil {
+		return "", "", err
+	}
+	var actors []struct {
+		ID lattice.ActorID `json:"id"`
+	}
+	if err := c.run(ctx, &actors, "actor", "list"); err != nil {
+		return "", "", err
+	}
+	if len(actors) != 1 {
+		return "", "", fmt.Errorf("%d actors", len(actors))
+	}
+	key, err := signing.New(signing.KindProvider)
+	if err != nil {
+		return "", "", err
+	}
+	state, err := store.Open(ctx, l.nc, "instances", store.Config{})
+	if err != nil {
+		return "", "", err
+	}
+	if err := state.PutLink(ctx, wire.LinkDefinition{ActorID: actors[0].ID,
+		ProviderID: lattice.ProviderID(key.Public()), LinkName: lattice.DefaultLink,
+		ContractID: "wasmcloud:keyvalue"}); err != nil {
+		return "", "", err
+	}
+	subj = subject.Provider("instances", lattice.ProviderID(key.Public()), lattice.DefaultLink)
+	port, err := freePort()
+	if err != nil {
+		return "", "", err
+	}
+	addr = fmt.Sprintf("127.0.0.1:%d", port)
+	if err := c.run(ctx, nil, "link", "put", "tinygo-kvcounter", "httpserver", "address="+addr,
+		"timeout_ms="+patience); err != nil {
+		return "", "", err
+	}
+	return subj, addr, nil
 }
 
 // together makes n requests at once, each on a connection of its own, and returns how long it took until all were in

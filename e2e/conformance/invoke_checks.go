@@ -303,27 +303,36 @@ func without(key string) func(*invocation) {
 	return func(i *invocation) { i.envelope = func(e object) { delete(e, key) } }
 }
 
+// raise is a call of the probe, after a change, with its subject and its id.
+func (s *suite) raise(change func(*invocation)) (subject string, data []byte, id string, err error) {
+	p, err := s.probe()
+	if err != nil {
+		return "", nil, "", err
+	}
+	issuer, err := s.issuer()
+	if err != nil {
+		return "", nil, "", err
+	}
+	i := invocation{origin: actorEntity(newKey(kindModule)), target: actorEntity(p.id), op: "Raise.R",
+		msg: []byte("hello"), issuer: issuer}
+	change(&i)
+	data, id = i.encode()
+	return "wasmbus.rpc." + s.lattice + "." + p.id, data, id, nil
+}
+
 // invoking makes a call that must succeed although it is unusual.
 func (s *suite) invoking(change func(*invocation)) (string, error) { return s.invokingAs("", change) }
 
 // invokingAs is invoking for a call with an id of its own.
 func (s *suite) invokingAs(id string, change func(*invocation)) (string, error) {
-	p, err := s.probe()
+	subject, data, made, err := s.raise(change)
 	if err != nil {
 		return "", err
 	}
-	issuer, err := s.issuer()
-	if err != nil {
-		return "", err
-	}
-	i := invocation{origin: actorEntity(newKey(kindModule)), target: actorEntity(p.id), op: "Raise.R",
-		msg: []byte("hello"), issuer: issuer}
-	change(&i)
-	data, made := i.encode()
 	if id == "" {
 		id = made
 	}
-	a, err := s.send("wasmbus.rpc."+s.lattice+"."+p.id, data)
+	a, err := s.send(subject, data)
 	switch {
 	case err != nil:
 	case a.err != "":
@@ -339,19 +348,11 @@ func (s *suite) invokingAs(id string, change func(*invocation)) (string, error) 
 // refusing makes a call that must be refused with these words.
 func refusing(words string, change func(*invocation)) func(*suite) (string, error) {
 	return func(s *suite) (string, error) {
-		p, err := s.probe()
+		subject, data, _, err := s.raise(change)
 		if err != nil {
 			return "", err
 		}
-		issuer, err := s.issuer()
-		if err != nil {
-			return "", err
-		}
-		i := invocation{origin: actorEntity(newKey(kindModule)), target: actorEntity(p.id), op: "Raise.R",
-			msg: []byte("hello"), issuer: issuer}
-		change(&i)
-		data, _ := i.encode()
-		return s.rejects("wasmbus.rpc."+s.lattice+"."+p.id, data, words)
+		return s.rejects(subject, data, words)
 	}
 }
 

@@ -159,13 +159,13 @@ func (c *Caller) Start(ctx context.Context, s *Stream, sent func()) *Sending {
 	go func() { // Wait waits for it
 		defer close(w.done)
 		defer sent()
-		source := &source{Reader: c.Body}
+		source := &Source{Reader: c.Body}
 		err := s.copyFrom(ctx, source)
 		switch {
-		case source.err != nil && !w.released.Load():
-			w.err = source.err
-			s.Break(&lattice.Error{Code: lattice.ErrCanceled, Op: "send a body", Detail: source.err.Error()})
-		case source.err == nil && err == nil:
+		case source.Err != nil && !w.released.Load():
+			w.err = source.Err
+			s.Break(&lattice.Error{Code: lattice.ErrCanceled, Op: "send a body", Detail: source.Err.Error()})
+		case source.Err == nil && err == nil:
 			w.whole = true
 			var trailers []Field
 			if c.Trailers != nil {
@@ -200,17 +200,17 @@ func (w *Sending) Wait() error {
 	return w.err
 }
 
-// source remembers the error of a reader.
-type source struct {
+// Source remembers the error of a reader, which is told apart from one of what its bytes are written to.
+type Source struct {
 	io.Reader
-	err error
+	Err error // but for io.EOF
 }
 
-// Read notes an error of the body itself, which is told apart from one of the stream.
-func (s *source) Read(p []byte) (int, error) {
+// Read notes an error of the reader itself.
+func (s *Source) Read(p []byte) (int, error) {
 	n, err := s.Reader.Read(p)
 	if err != nil && err != io.EOF {
-		s.err = err
+		s.Err = err
 	}
 	return n, err
 }

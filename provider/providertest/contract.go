@@ -417,22 +417,7 @@ func twoProcesses(t *testing.T, env *Lattice, cfg Config) {
 		}
 		return nil
 	})
-	stop := make(chan struct{})
-	result := make(chan error, 1)
-	go func() {
-		for {
-			select {
-			case <-stop:
-				result <- nil
-				return
-			default:
-			}
-			if err := cfg.call(t, a, actor); err != nil {
-				result <- err
-				return
-			}
-		}
-	}()
+	stop, result := cfg.callOn(t, a, actor)
 	body, err := json.Marshal(map[string]string{"host_id": string(b.Host)})
 	if err != nil {
 		t.Fatal(err)
@@ -482,6 +467,30 @@ func unusableHostData(t *testing.T, env *Lattice, cfg Config) {
 	}
 }
 
+// callOn makes calls until stop is closed, or one fails, and then tells the outcome. Without an operation it makes one.
+func (c Config) callOn(t *testing.T, p *Process, actor lattice.ActorID) (stop chan struct{}, result <-chan error) {
+	stop = make(chan struct{})
+	outcome := make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				outcome <- nil
+				return
+			default:
+			}
+			if err := c.call(t, p, actor); err != nil {
+				outcome <- err
+				return
+			}
+			if c.Operation == "" {
+				<-stop
+			}
+		}
+	}()
+	return stop, outcome
+}
+
 func change(h wire.HostData, f func(*wire.HostData)) []byte {
 	f(&h)
 	return h.Encode()
@@ -493,24 +502,7 @@ func callsWhileLinksChange(t *testing.T, env *Lattice, cfg Config) {
 	actor := env.ActorID(t)
 	values := []map[string]string{cfg.values(t, 0), cfg.values(t, 1)}
 	p.PutLink(actor, values[0])
-	stop, result := make(chan struct{}), make(chan error, 1)
-	go func() {
-		for {
-			select {
-			case <-stop:
-				result <- nil
-				return
-			default:
-			}
-			if err := cfg.call(t, p, actor); err != nil {
-				result <- err
-				return
-			}
-			if cfg.Operation == "" {
-				<-stop
-			}
-		}
-	}()
+	stop, result := cfg.callOn(t, p, actor)
 	for i := range 20 {
 		p.PutLink(actor, values[(i+1)%2])
 	}

@@ -334,17 +334,25 @@ const (
 	streamRights = 1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<5 | 1<<6 | 1<<7 | 1<<8 | 1<<21 | 1<<22 | 1<<23 | 1<<27
 )
 
-// fdFdstatGet describes a stream as the engine's own WASI does. The memory is looked at before the descriptor, as
-// there.
-func fdFdstatGet(i *Instance, p []uint64) errno {
-	b, ok := i.view(p[1], 24)
+// describe is the guest's memory for what is said of a stream, empty. As in the engine's own WASI, the memory is looked
+// at before the descriptor.
+func (i *Instance) describe(p []uint64, size uint64) ([]byte, errno) {
+	b, ok := i.view(p[1], size)
 	switch {
 	case !ok:
-		return badAddress
+		return nil, badAddress
 	case uint32(p[0]) > stderrFD:
-		return badFD
+		return nil, badFD
 	}
 	clear(b)
+	return b, success
+}
+
+func fdFdstatGet(i *Instance, p []uint64) errno {
+	b, e := i.describe(p, 24)
+	if e != success {
+		return e
+	}
 	b[0] = blockDevice
 	binary.LittleEndian.PutUint64(b[8:], streamRights)
 	return success
@@ -364,14 +372,10 @@ func fdFdstatSetFlags(_ *Instance, p []uint64) errno {
 }
 
 func fdFilestatGet(i *Instance, p []uint64) errno {
-	b, ok := i.view(p[1], 64)
-	switch {
-	case !ok:
-		return badAddress
-	case uint32(p[0]) > stderrFD:
-		return badFD
+	b, e := i.describe(p, 64)
+	if e != success {
+		return e
 	}
-	clear(b)
 	b[16], b[24] = blockDevice, 1 // and one name
 	return success
 }

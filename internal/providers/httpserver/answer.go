@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/weftlattice/weft/internal/httpfield"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 	contract "github.com/weftlattice/weft/lattice/contract/httpserver"
 	"github.com/weftlattice/weft/lattice/wire"
@@ -153,24 +154,9 @@ func (a *answer) claimed() int64 {
 
 // send writes the body. The error is one of reading it; a client that has gone is no error.
 func (a *answer) send(w io.Writer) error {
-	source := &source{Reader: a.body}
+	source := &stream.Source{Reader: a.body}
 	_, _ = io.Copy(w, source)
-	return source.err
-}
-
-// source remembers why reading failed.
-type source struct {
-	io.Reader
-	err error
-}
-
-// Read notes an error of the actor's body, which is told apart from one of the client.
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.Reader.Read(p)
-	if err != nil && err != io.EOF {
-		s.err = err
-	}
-	return n, err
+	return source.Err
 }
 
 // close deletes what the store still has of it. A failure is not worth a word: what is left is swept.
