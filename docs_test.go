@@ -164,39 +164,3 @@ func (n *names) first(text string) string {
 	}
 	return ""
 }
-
-// ARCHITECTURE.md has a row for each unit of the host and each package that parts share, so that a newcomer finds it.
-// What only tests use, and the trees that have rows of their own, are left out.
-func TestArchitectureNamesEachPackage(t *testing.T) {
-	text, err := os.ReadFile("ARCHITECTURE.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	named := map[string]bool{}
-	for _, m := range mentions(string(text)) {
-		if m.kind != code {
-			continue
-		}
-		for _, w := range word.FindAllString(m.text, -1) {
-			named[w] = true
-		}
-	}
-	seen := 0
-	for _, tree := range []string{"internal", "host/internal"} {
-		entries, err := os.ReadDir(tree)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range entries {
-			if !e.IsDir() || slices.Contains([]string{"latticetest", "ocitest"}, e.Name()) {
-				continue
-			}
-			if seen++; !named[e.Name()] {
-				t.Errorf("ARCHITECTURE.md does not name %s/%s; give it a row in its table", tree, e.Name())
-			}
-		}
-	}
-	if seen < 50 {
-		t.Errorf("%d packages seen: the search is wrong", seen)
-	}
-}

@@ -156,12 +156,6 @@ func (h *Host) assemble() error {
 			Logger:  h.log,
 			Late:    h.peer.Directory.Late,
 		})
-	h.renewal.tasks, h.renewal.peer, h.renewal.policy, h.renewal.providers = h.tasks, h.peer, h.policy, h.providers
-	return h.register()
-}
-
-// register gives the instruments of the units to those who measure.
-func (h *Host) register() error {
 	if h.cfg.Storage != nil {
 		registerStorage(h.registry, h.cfg.Storage)
 	}
@@ -169,6 +163,7 @@ func (h *Host) register() error {
 	h.registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collector{h.node, h.company, h.large, h.base.guests}, h.actors, h.providers)
+	h.renewal.tasks, h.renewal.peer, h.renewal.policy, h.renewal.providers = h.tasks, h.peer, h.policy, h.providers
 	return h.registry.Register(certfile.NewCollector(func() []certfile.Expiring {
 		return h.base.artifacts.certificates
 	}))

@@ -161,7 +161,8 @@ func (t *table) states() []wire.LinkState {
 	t.mu.RUnlock()
 	noteAway(t.provider, list)
 	slices.SortFunc(list, func(a, b wire.LinkState) int {
-		return strings.Compare(string(a.ActorID), string(b.ActorID))
+		return strings.Compare(string(a.ActorID),
+			string(b.ActorID))
 	})
 	return list
 }
@@ -334,7 +335,8 @@ func (t *table) revise(ctx context.Context, before, next *grant, was *refusal) {
 	case err != nil:
 	case quick:
 		if err = t.guard(ctx, "revise link", func(ctx context.Context) error {
-			return r.ReviseLink(ctx, before.link, next.link)
+			return r.ReviseLink(ctx, before.link,
+				next.link)
 		}); err == nil {
 			t.install(next)
 			t.close(next, nil)

@@ -366,7 +366,8 @@ func actorsOf(hosts []control.HostInventory, v *operate.View) []actorView {
 		}
 	}
 	slices.SortStableFunc(actors, func(x, y actorView) int {
-		return cmp.Or(strings.Compare(x.Name, y.Name), cmp.Compare(x.ID, y.ID), strings.Compare(x.Host, y.Host))
+		return cmp.Or(strings.Compare(x.Name, y.Name), cmp.Compare(x.ID, y.ID),
+			strings.Compare(x.Host, y.Host))
 	})
 	return actors
 }
@@ -424,7 +425,8 @@ func inspectActor(a *app, cmd *cobra.Command, query string) error {
 		fields(w, "name", out.Name, "id", id)
 		if c := out.Claims; c != nil {
 			fields(w, "issuer", c.Issuer, "version", c.Version, "revision", c.Revision, "call alias",
-				c.CallAlias, "capabilities", or(strings.Join(lattice.Texts(c.Caps), ", "), "none"), "tags",
+				c.CallAlias,
+				"capabilities", or(strings.Join(lattice.Texts(c.Caps), ", "), "none"), "tags",
 				strings.Join(c.Tags, ", "))
 		}
 		for _, on := range out.On {

@@ -113,7 +113,8 @@ func (h *hostFlags) flags(f *pflag.FlagSet) {
 	sizeFlag(f, &h.large, "large-payloads", "",
 		"memory for payloads above 900 KiB; calls wait for it, and then are \"busy\" (default: 512MiB, "+
 			"at most an eighth of what there is)")
-	spanFlag(f, &h.natsWait, "nats-wait", 0, 0, "how long to wait for a NATS server that is not up yet; 0: not at all")
+	spanFlag(f, &h.natsWait, "nats-wait", 0, 0,
+		"how long to wait for a NATS server that is not up yet; 0: not at all")
 	h.policy.flags(f)
 	f.StringVar(&h.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&h.logLevel, "log-level", "info", "debug, info, warn or error")

@@ -145,7 +145,8 @@ func (v fileView) text(w io.Writer) {
 	}
 	if c := v.Provider; c != nil {
 		fields(w, "id", c.Subject, "name", c.Name, "issuer", c.Issuer, "contract", c.ContractID,
-			"vendor", c.Vendor, "version", c.Version, "revision", c.EffectiveRevision())
+			"vendor", c.Vendor,
+			"version", c.Version, "revision", c.EffectiveRevision())
 		for target, hash := range c.TargetHashes {
 			fields(w, "target "+target, hash)
 		}

@@ -106,7 +106,8 @@ func policyCheckCmd(t *terminal) *cobra.Command {
 				Rules   int    `json:"rules"`
 			}{effect(rules.Permit), len(rules.List)}
 			return t.print(view, func(w io.Writer) {
-				printf(w, "%s: %d rules, default %s\n", args[0], view.Rules, view.Default)
+				printf(w, "%s: %d rules, default %s\n", args[0], view.Rules,
+					view.Default)
 			})
 		}}
 }

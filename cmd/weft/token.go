@@ -97,7 +97,8 @@ the server's certificate is checked against the authority in DATA-DIR/access/ca/
 				view.Expires = &id.Expires
 			}
 			a.say("weft: whoever has this is %s of lattice %s until %s; keep it like a password. To take it back: "+
-				"weft token revoke %s", article(id.Roles), id.Lattice, validUntil(id.Expires), id.ID[:12])
+				"weft token revoke %s",
+				article(id.Roles), id.Lattice, validUntil(id.Expires), id.ID[:12])
 			return a.print(view, func(w io.Writer) { fmt.Fprintln(w, or(view.Token, creds)) })
 		}}
 	f := cmd.Flags()

@@ -136,7 +136,8 @@ var peers = []peer{
 			return nil, err
 		}
 		config := fmt.Sprintf("version: %q\nbuild:\n  command: \"true\"\n  component_path: %s\ndev:\n  address: %s\n",
-			"2", component, addr)
+			"2",
+			component, addr)
 		return []string{"-C", project, "dev", "--non-interactive", "--meters", "off"},
 			os.WriteFile(filepath.Join(project, ".wash", "config.yaml"), []byte(config), 0o600)
 	}},

@@ -156,7 +156,8 @@ func measureNATS(ctx context.Context, b *bench, r *report) error {
 		return err
 	}
 	bus := &path{name: "bare NATS request-reply", load: func() (float64, error) {
-		return natsLoop(l.nc, b.conns, b.window)
+		return natsLoop(l.nc, b.conns,
+			b.window)
 	},
 		warm: func() error { _, err := natsLoop(l.nc, b.conns, b.window/2); return err }}
 	route, apart := b.http(ctx, "over NATS, one host", anyAddr), b.http(ctx, "over NATS, two hosts", apartAddr)

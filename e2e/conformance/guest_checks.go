@@ -126,7 +126,8 @@ var guestChecks = []check{
 					out, err := s.through(id, "C", "default", "wasmcloud:builtin:logging", "Logging.WriteLog",
 						pack(object{"level": level, "text": "conformance"}))
 					p.want(err == nil && out.code == 1 && len(out.body) == 0, "level %s gives %#x %q, %v", level,
-						out.code, out.body, err)
+						out.code,
+						out.body, err)
 				}
 			})
 		}},
@@ -147,7 +148,8 @@ var guestChecks = []check{
 					out, err := s.through(id, "C", "", "wasmcloud:builtin:numbergen", "NumberGen.RandomInRange",
 						pack(object{"min": bounds[0], "max": bounds[1]}))
 					p.want(err == nil && out.code == 1 && unsigned(out.body, bounds[0], bounds[1]),
-						"%v gives %#x %x, %v", bounds, out.code, out.body, err)
+						"%v gives %#x %x, %v",
+						bounds, out.code, out.body, err)
 				}
 				out, err := s.through(id, "C", "", "wasmcloud:builtin:numbergen", "NumberGen.Random32", nil)
 				p.want(err == nil && out.code == 1 && unsigned(out.body, 0, 4294967295), "Random32 gives %#x %x, %v",

@@ -196,7 +196,8 @@ var lateChecks = []check{
 		func(s *suite) (string, error) {
 			var p problems
 			failed := s.events.since(0, func(r recorded) bool {
-				return isOneOf(r.name(), "actor_start_failed", "actor_scale_failed")
+				return isOneOf(r.name(), "actor_start_failed",
+					"actor_scale_failed")
 			})
 			for _, r := range failed {
 				p.shape(r.name(), r.data(), "actor_ref:text error:text")

@@ -56,7 +56,8 @@ var startProviderChecks = []check{
 			}
 			var p problems
 			p.want(strings.HasSuffix(h.told.Line, "\n") && strings.Count(h.told.Line, "\n") == 1,
-				"the line ends with %q", h.told.Line[max(0, len(h.told.Line)-4):])
+				"the line ends with %q",
+				h.told.Line[max(0, len(h.told.Line)-4):])
 			p.want(len(h.told.Args) == 0, "the arguments are %q", h.told.Args)
 			return "", p.err()
 		}},

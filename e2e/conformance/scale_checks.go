@@ -11,7 +11,8 @@ var scaleChecks = []check{
 	{"scale.start", "7.4", "scale starts an actor and emits actor_started, actors_started, actor_scaled",
 		func(s *suite) (string, error) {
 			return s.scaling("start", func(b *bench) error {
-				return b.step(b.scale(2), "actor_started", "actors_started/2", "actor_scaled/2")
+				return b.step(b.scale(2), "actor_started", "actors_started/2",
+					"actor_scaled/2")
 			})
 		}},
 	{"scale.up", "7.4", "scaling up emits what was added", func(s *suite) (string, error) {
@@ -68,7 +69,8 @@ var scaleChecks = []check{
 		return s.scaling("missing", func(b *bench) error {
 			return b.steps(b.step(b.scale(2), "actor_scaled/2"), func() error {
 				return b.step(func() error {
-					return s.do(s.cmd("scale"), object{"actor_ref": b.ref, "host_id": s.host()})
+					return s.do(s.cmd("scale"),
+						object{"actor_ref": b.ref, "host_id": s.host()})
 				}, "actor_scaled/0")
 			})
 		})

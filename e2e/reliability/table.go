@@ -62,7 +62,8 @@ func sum(f fault, lasted time.Duration, begun time.Time, all []request) row {
 
 func (r row) String() string {
 	s := fmt.Sprintf("%-15s %d requests, %d failed (%d of routes without a store), for %s; worst answered %s", r.name,
-		r.requests, r.failed, r.echoFailed, r.failedFor.Round(100*time.Millisecond), r.worst.Round(time.Millisecond))
+		r.requests, r.failed, r.echoFailed,
+		r.failedFor.Round(100*time.Millisecond), r.worst.Round(time.Millisecond))
 	if r.failed > 0 {
 		s += fmt.Sprintf("; each second %v", r.perSecond)
 	}

@@ -55,7 +55,8 @@ func Working(response []byte, turns int) []byte {
 	}
 	b = section(b, 6, vector(g...))
 	b = section(b, 7, vector(
-		append(name("memory"), 2, 0), append(name("__guest_call"), 0, 2)))
+		append(name("memory"), 2, 0),
+		append(name("__guest_call"), 0, 2)))
 	var elements [][]byte
 	for n := range indirect {
 		elements = append(elements, number(3+n))
@@ -125,7 +126,8 @@ func filler(n int) []byte {
 	}
 	code = join(code, constant(stackTop), []byte{0x28, 2, 0, localGet, 1, 0x6a, localSet, 1})
 	code = join(code, []byte{localGet, 0}, constant(-1), []byte{0x46, 0x04, 0x40, localGet, 1, 0x10},
-		number(3+(n+1)%functions), []byte{localSet, 1, end, localGet, 1, end})
+		number(3+(n+1)%functions),
+		[]byte{localSet, 1, end, localGet, 1, end})
 	return append(number(len(code)), code...)
 }
 

@@ -208,44 +208,36 @@ func (c *Call) size() uint64 { return uint64(len(c.Payload)) + uint64(c.BodyLeng
 // send gives the call a slot and writes its frames. All that decides about the call is done with out.mu held once, the
 // lock that the frame needs anyway. An error that is not unbegun comes from the body of the call.
 func (c *Conn) send(ctx context.Context, s *slot, call *Call, timeout time.Duration) error {
-	w := &c.out
-	w.mu.Lock()
-	written, err := c.firstFrame(ctx, s, call, timeout)
-	stream := s.stream
-	w.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	c.keeper.wake()
-	w.flush(c.active.Load() > 2) // else no other call is likely to add a frame, and looking for one wakes processors
-	if uint64(written) == call.size() {
-		return nil
-	}
-	return c.goOn(ctx, s, stream, call, written, timeout)
-}
-
-// firstFrame gives the call a slot and writes its first frame. It returns how many bytes of the payload are in that. It
-// is called under the lock of c.out, and waits there for room.
-func (c *Conn) firstFrame(ctx context.Context, s *slot, call *Call, timeout time.Duration) (written int,
-	err error) {
 	r := route{origin: call.Origin, target: call.Target, operation: call.Operation}
 	w := &c.out
+	w.mu.Lock()
 	if w.full() {
 		if err := w.wait(ctx, c.done); err != nil {
-			return 0, unbegun{contextError(call, err)}
+			w.mu.Unlock()
+			return unbegun{contextError(call, err)}
 		}
 	}
 	if c.down {
-		return 0, downError(call)
+		w.mu.Unlock()
+		return downError(call)
 	}
 	if n := len(c.free); n == 0 || n <= c.cfg.Window/spareShare && !call.Urgent {
-		return 0, full(call, c.cfg.Window)
+		w.mu.Unlock()
+		return full(call, c.cfg.Window)
 	}
 	id, flags, ok := c.route(&r)
 	if !ok {
-		return 0, callError(call, lattice.ErrTooLarge, fmt.Sprintf("names of %d bytes", r.size()), nil)
+		w.mu.Unlock()
+		return callError(call, lattice.ErrTooLarge, fmt.Sprintf("names of %d bytes", r.size()), nil)
 	}
-	c.claim(s, timeout)
+	index := c.free[len(c.free)-1]
+	c.free = c.free[:len(c.free)-1]
+	// A stream is the slot with a number that grows: a late answer to an earlier call in the same slot finds no taker.
+	c.turn++
+	s.stream, s.began = c.turn<<16|uint32(index), now()
+	s.deadline = s.began + timeout
+	c.calls[index] = s
+	c.active.Add(1)
 	var tc *trace.Context
 	if t, ok := childTrace(ctx); ok {
 		tc = &t
@@ -263,8 +255,9 @@ func (c *Conn) firstFrame(ctx context.Context, s *slot, call *Call, timeout time
 		flags |= flagUntil
 	}
 	first := call.Payload
+	big := large(int(call.size()))
 	switch {
-	case large(int(call.size())): // the peer makes room first
+	case big: // the peer makes room first
 		first = nil
 	case len(first) > segment: // which leaves room for the head
 		first = first[:segment]
@@ -287,37 +280,26 @@ func (c *Conn) firstFrame(ctx context.Context, s *slot, call *Call, timeout time
 	}
 	w.buf = end(append(b, first...), start)
 	w.added()
-	return len(first), nil
-}
-
-// claim takes one of the free slots, and gives it the number of its stream. The lock of c.out is held.
-func (c *Conn) claim(s *slot, timeout time.Duration) {
-	index := c.free[len(c.free)-1]
-	c.free = c.free[:len(c.free)-1]
-	// A stream is the slot with a number that grows: a late answer to an earlier call in the same slot finds no taker.
-	c.turn++
-	s.stream, s.began = c.turn<<16|uint32(index), now()
-	s.deadline = s.began + timeout
-	c.calls[index] = s
-	c.active.Add(1)
-}
-
-// goOn sends what the first frame had no place for: the rest of the payload, and the body.
-func (c *Conn) goOn(ctx context.Context, s *slot, stream uint32, call *Call, written int, timeout time.Duration) error {
-	if large(int(call.size())) {
+	stream := s.stream
+	w.mu.Unlock()
+	c.keeper.wake()
+	w.flush(c.active.Load() > 2) // else no other call is likely to add a frame, and looking for one wakes processors
+	if flags&flagMore == 0 {
+		return nil
+	}
+	if big {
 		select {
 		case <-s.grant:
 		case <-ctx.Done():
 		}
 	}
 	over := func() bool { return len(s.done) > 0 || ctx.Err() != nil }
-	complete := c.more(ctx, stream, 0, call.Payload[written:], over)
+	complete := c.more(ctx, stream, 0, call.Payload[len(first):], over)
 	var err error
 	if call.Body != nil {
 		if complete {
 			complete, err = c.pass(ctx, stream, call, over)
 		}
-		w := &c.out
 		w.mu.Lock()
 		s.deadline = now() + timeout
 		w.mu.Unlock()

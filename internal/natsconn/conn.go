@@ -196,7 +196,8 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 		ctx = context.Background()
 	}
 	return d.last.next(func() (net.Conn, error) {
-		return (&net.Dialer{Timeout: d.timeout}).DialContext(ctx, network, address)
+		return (&net.Dialer{Timeout: d.timeout}).DialContext(ctx, network,
+			address)
 	})
 }
 

@@ -127,7 +127,8 @@ func (f *front) refused(raw net.Conn, id uint64, subj, reply string) {
 	}
 	if limit.Allow() {
 		f.log.Warn("NATS message refused: the answer to it would go to what is no inbox", "user", who, "address",
-			raw.RemoteAddr().String(), "subject", lattice.Printable(subj), "reply", lattice.Printable(reply))
+			raw.RemoteAddr().String(),
+			"subject", lattice.Printable(subj), "reply", lattice.Printable(reply))
 	}
 }
 

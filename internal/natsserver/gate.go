@@ -321,7 +321,8 @@ func cleanStream(name string, body []byte) ([]byte, error) {
 // consumerFields are those of the configuration of a consumer that lives for a connection and says what it wants to
 // read. "deliver_subject" must be an inbox.
 var consumerFields = fieldSet("name", "description", "deliver_policy", "opt_start_seq", "opt_start_time", "ack_policy",
-	"ack_wait", "max_deliver", "filter_subject", "filter_subjects", "replay_policy", "rate_limit_bps", "max_waiting",
+	"ack_wait",
+	"max_deliver", "filter_subject", "filter_subjects", "replay_policy", "rate_limit_bps", "max_waiting",
 	"max_ack_pending",
 	"flow_control", "idle_heartbeat", "headers_only", "max_batch", "max_expires", "max_bytes", "deliver_subject",
 	"inactive_threshold",

@@ -37,7 +37,8 @@ func Reconnect(ctx context.Context, nc *nats.Conn, cfg natsconn.Config, client *
 	}
 	defer func() {
 		err = errors.Join(err, within(reconnectTimeout, func(ctx context.Context) error {
-			return natsconn.Close(ctx, bridge)
+			return natsconn.Close(ctx,
+				bridge)
 		}))
 	}()
 	if err := server.Move(ctx, bridge); err != nil {

@@ -108,7 +108,8 @@ func parseSealed(text string) (s sealed, err error) {
 	if c.passes < 1 || c.lanes < 1 || c.memory < 8*uint32(c.lanes) || c.passes > maxCost.passes ||
 		c.memory > maxCost.memory || c.lanes > maxCost.lanes {
 		return bad(fmt.Sprintf("it wants %d passes over %d KiB in %d lanes, at most %d, %d and %d are accepted",
-			c.passes, c.memory, c.lanes, maxCost.passes, maxCost.memory, maxCost.lanes))
+			c.passes, c.memory, c.lanes,
+			maxCost.passes, maxCost.memory, maxCost.lanes))
 	}
 	s = sealed{head: text[:len(text)-len(f[4])], public: f[1], cost: c}
 	var err1, err2 error

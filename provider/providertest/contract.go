@@ -446,7 +446,8 @@ func unusableHostData(t *testing.T, env *Lattice, cfg Config) {
 			func(h *wire.HostData) { h.ProviderKey = lattice.ProviderID(string(env.ActorID(t))) }),
 		"no seed": change(good, func(h *wire.HostData) { h.InvocationSeed = "" }),
 		"a seed of another kind": change(good, func(h *wire.HostData) {
-			h.InvocationSeed = latticetest.NewKey(t, 'U').Seed()
+			h.InvocationSeed = latticetest.NewKey(t,
+				'U').Seed()
 		}),
 	} {
 		t.Run(name, func(t *testing.T) {

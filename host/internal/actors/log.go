@@ -112,7 +112,8 @@ func (l *Log) take(now time.Time, line *control.LogLine) []byte {
 	// The next line that is kept tells of those before it, so that nobody takes the log for whole.
 	if l.dropped > 0 {
 		line.Text = fmt.Sprintf("(%d lines dropped, more than %d lines or %d bytes per second) ", l.dropped,
-			logPerSecond, logBytesRate) + line.Text
+			logPerSecond,
+			logBytesRate) + line.Text
 	}
 	raw, err := json.Marshal(line)
 	text := max(len(raw)-l.raw, len(strconv.Quote(line.Text))) // in a log of JSON, or of text

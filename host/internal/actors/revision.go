@@ -64,7 +64,8 @@ func (a *Actor) newRevision(ctx context.Context, art loaded, settings Settings, 
 			level = slog.LevelWarn
 		}
 		a.cfg.Logger.Log(ctx, level, "instances of this actor cannot be restored, each initialises itself",
-			lattice.LogActor, a.id, lattice.LogRef, art.ref, "because", why)
+			lattice.LogActor,
+			a.id, lattice.LogRef, art.ref, "because", why)
 	}
 	return r, nil
 }

@@ -207,7 +207,8 @@ func (as *Actors) bringUp(ctx context.Context, a *Actor, art loaded, r ScaleRequ
 		return errors.Join(err, v.close(ctx))
 	}
 	as.cfg.Logger.Info("actor started", lattice.LogActor, art.claims.Name, "id", a.id, "max", max, lattice.LogRef,
-		r.Ref, "digest", art.pin)
+		r.Ref,
+		"digest", art.pin)
 	return nil
 }
 
@@ -231,7 +232,8 @@ func (as *Actors) fitsLinks(old, next control.Claims) error {
 		if !slices.ContainsFunc(before, func(b state.Misfit) bool { return b.Link.ID() == m.Link.ID() }) {
 			return &lattice.Error{Code: lattice.ErrConflict, Op: "update", Entity: next.Subject,
 				Detail: fmt.Sprintf("the link from %s to %s would not fit any more: %s; delete it first, with: "+
-					"weft link del %s %s", m.Link.ActorID, m.Link.ProviderID, m.Why, m.Link.ActorID, m.Link.ContractID)}
+					"weft link del %s %s",
+					m.Link.ActorID, m.Link.ProviderID, m.Why, m.Link.ActorID, m.Link.ContractID)}
 		}
 	}
 	return nil
@@ -272,7 +274,8 @@ func (as *Actors) updateFailure(r control.UpdateActorRequest, err error) []event
 		v = a.current.Load()
 	}
 	if v == nil {
-		return announce.UpdateFailed(announce.Actor{HostID: as.cfg.Node.ID, ActorID: r.ActorID}, r.NewActorRef, err)
+		return announce.UpdateFailed(announce.Actor{HostID: as.cfg.Node.ID, ActorID: r.ActorID}, r.NewActorRef,
+			err)
 	}
 	a.mu.Lock()
 	scales := slices.Clone(a.scales)

@@ -24,7 +24,8 @@ func SettingsOf(l *control.ActorLimits, config map[string]string) Settings {
 	s := Settings{Config: config}
 	if l != nil {
 		s.Limits = wasm.Limits{MemoryBytes: l.MemoryBytes, Execution: time.Duration(min(l.ExecutionMs,
-			1<<31)) * time.Millisecond, Fuel: l.Fuel}
+			1<<31)) * time.Millisecond,
+			Fuel: l.Fuel}
 		s.Instances, s.RecycleCalls, s.RecycleMemoryBytes = l.Instances, l.RecycleCalls, l.RecycleMemoryBytes
 	}
 	return s

@@ -194,7 +194,8 @@ func stopped(count, max uint32) uint32 {
 // UpdateActor swaps an actor's code and returns when that is done.
 func (c *Commands) UpdateActor(ctx context.Context, r control.UpdateActorRequest) error {
 	return c.cfg.Tasks.Wait(ctx, "update "+r.NewActorRef, func(ctx context.Context) error {
-		return c.cfg.Actors.Update(ctx, r)
+		return c.cfg.Actors.Update(ctx,
+			r)
 	})
 }
 

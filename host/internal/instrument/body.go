@@ -120,9 +120,22 @@ func (b *body) decode(r *reader, index uint32) {
 					b.loops[b.frames[place]].vague = true
 				}
 			})
-		case calls, callsAny, bulk, bulkCopies, bulkFills:
+		case calls:
+			if len(b.callees) <= maxCallees {
+				b.callees = append(b.callees, i.imm)
+			}
 			b.outside = b.outside || nested == 0
-			b.callOut(i)
+			if !b.final(i) {
+				b.spills()
+			}
+		case callsAny:
+			b.calls = true
+			b.outside = b.outside || nested == 0
+			b.spills()
+		case bulk, bulkCopies, bulkFills:
+			b.bulk = true
+			b.outside = b.outside || nested == 0
+			b.spills()
 		}
 		if len(b.frames) > MaxNesting {
 			r.Fail("more than %d nested blocks", MaxNesting)
@@ -132,24 +145,6 @@ func (b *body) decode(r *reader, index uint32) {
 	if r.End(); r.Err == nil {
 		b.findCycles()
 	}
-}
-
-// callOut notes an instruction that runs code elsewhere: a call, or one for a range of memory.
-func (b *body) callOut(i instr) {
-	switch i.class {
-	case calls:
-		if len(b.callees) <= maxCallees {
-			b.callees = append(b.callees, i.imm)
-		}
-		if b.final(i) {
-			return
-		}
-	case callsAny:
-		b.calls = true
-	default:
-		b.bulk = true
-	}
-	b.spills()
 }
 
 // open begins a block, of a loop or less than 0; width is how many values a branch to its label takes along.

@@ -101,12 +101,14 @@ func (m *module) code(r *reader) []byte {
 		}
 		if m.width += f.width; m.width > maxModuleWidth {
 			r.Fail("the calls and branches of the functions up to %d pass %d values, %d allowed; "+
-				"hand structures over by memory", f.index, m.width, maxModuleWidth)
+				"hand structures over by memory",
+				f.index, m.width, maxModuleWidth)
 			return nil
 		}
 		if m.reloads += f.reloads; m.reloads > maxModuleReads {
 			r.Fail("the functions up to %d read %d mutable globals again after calls, %d allowed; "+
-				"use fewer mutable globals", f.index, m.reloads, maxModuleReads)
+				"use fewer mutable globals",
+				f.index, m.reloads, maxModuleReads)
 			return nil
 		}
 		m.summaries[i] = f.summarize()

@@ -166,12 +166,16 @@ func (f *function) analyse() {
 		p.unpaid = 0
 	}
 	f.exit, f.marks, f.ends = 0, false, false
-	f.labels = append(f.labels[:0], label{loop: -1, alive: true, facts: &b.blocks[0]})
+	labels := append(f.labels[:0], label{loop: -1, alive: true, facts: &b.blocks[0]})
 	opened := 0
 	open := func(l label) {
 		opened++
-		l.alive, l.facts = p.alive, &b.blocks[opened]
-		f.open(l)
+		l.alive, l.anchors = p.alive, labels[len(labels)-1].anchors
+		l.facts = &b.blocks[opened]
+		if l.anchor = l.facts.anchor && l.facts.cycle < 0; l.anchor {
+			l.anchors++
+		}
+		labels = append(labels, l)
 	}
 	for n := range b.instrs {
 		i := &b.instrs[n]
@@ -179,32 +183,47 @@ func (f *function) analyse() {
 			f.test(i, &p)
 		}
 		p.spend(i.cost, i.slow)
+		top := len(labels) - 1
 		switch i.class {
 		case opens:
 			open(label{loop: -1})
 		case tests:
 			open(label{loop: -1, other: p, branch: true})
 		case elses:
-			top := &f.labels[len(f.labels)-1]
-			top.met.join(p)
-			top.branch = false
-			p = top.other
+			labels[top].met.join(p)
+			labels[top].branch = false
+			p = labels[top].other
 		case loops:
 			l := &b.loops[i.imm]
 			f.turn(i, &l.fee, &p)
 			p.checked(costSimple + min(l.sets, b.locals)/4)
 			open(label{loop: int(i.imm)})
 		case ends:
-			f.close(i, &p)
+			l := labels[top]
+			labels = labels[:top]
+			if l.loop >= 0 {
+				break
+			}
+			if l.branch {
+				l.met.join(l.other)
+			}
+			if l.anchor {
+				f.arrive(i, &p)
+			}
+			l.met.join(p)
+			p = l.met
+			if c := l.facts.cycle; c >= 0 && p.alive {
+				f.round(&b.cycles[c], &p)
+			}
 		case jumps:
-			f.shortcut(i, f.labels)
+			f.shortcut(i, labels)
 			if c := b.cycleOf(i); c != nil {
 				f.turn(i, &c.fee, &p)
 			}
-			f.branch(i, f.labels, i.imm, &p)
+			f.branch(i, labels, i.imm, &p)
 			p.alive = p.alive && i.maybe
 		case switches:
-			b.targets(*i, func(depth uint32) { f.branch(i, f.labels, depth, &p) })
+			b.targets(*i, func(depth uint32) { f.branch(i, labels, depth, &p) })
 			p.alive = false
 		case returns:
 			f.leave(i, &p)
@@ -221,41 +240,10 @@ func (f *function) analyse() {
 			f.handOver(i, &p)
 		}
 	}
-	f.labels = f.labels[:0]
+	f.labels = labels[:0]
 	f.leave(&b.instrs[len(b.instrs)-1], &p)
 	if f.late {
 		b.loops[0].fee = max(b.loops[0].fee, f.exit)
-	}
-}
-
-// open goes into a block.
-func (f *function) open(l label) {
-	l.anchors = f.labels[len(f.labels)-1].anchors
-	if l.anchor = l.facts.anchor && l.facts.cycle < 0; l.anchor {
-		l.anchors++
-	}
-	f.labels = append(f.labels, l)
-}
-
-// close goes past the end of a block, where all ways that lead there meet. The end of a loop is the end of its last
-// turn alone.
-func (f *function) close(i *instr, p *path) {
-	top := len(f.labels) - 1
-	l := f.labels[top]
-	f.labels = f.labels[:top]
-	if l.loop >= 0 {
-		return
-	}
-	if l.branch {
-		l.met.join(l.other)
-	}
-	if l.anchor {
-		f.arrive(i, p)
-	}
-	l.met.join(*p)
-	*p = l.met
-	if c := l.facts.cycle; c >= 0 && p.alive {
-		f.round(&f.body.cycles[c], p)
 	}
 }
 

@@ -141,104 +141,93 @@ func (m *module) look() []byte {
 	return a.b
 }
 
-// Parameters and the local of what ranges makes.
-const (
-	rangeTo   = iota
-	rangeFrom // or the value
-	rangeN
-	rangeSize // of one piece
-)
-
 // ranges is the body of the function that works through a long range in pieces. op is the instruction for one piece,
 // with the parameters to, from (or value) and n on the stack.
 func (m *module) ranges(op []byte, copies bool) []byte {
+	const to, from, n, size = 0, 1, 2, 3
 	a := &assembler{module: m, b: []byte{1, 1, typeI32}}
+	whole := func() {
+		a.get(to)
+		a.get(from)
+		a.get(n)
+		a.op(op...)
+	}
 	// What lies out of bounds traps before anything is written.
-	a.outside(rangeTo)
+	outside := func(local uint32) {
+		a.get(local)
+		a.op(opI64ExtendI32U)
+		a.get(n)
+		a.op(opI64ExtendI32U, opI64Add, opMemorySize, 0, opI64ExtendI32U, opI64Const, 16, opI64Shl, opI64GtU)
+	}
+	outside(to)
 	if copies {
-		a.outside(rangeFrom)
+		outside(from)
 		a.op(opI32Or)
 	}
 	a.op(opIf, noResult)
-	a.get(rangeTo)
-	a.get(rangeFrom)
-	a.get(rangeN)
-	a.op(op...)
+	whole()
 	a.op(opReturn, opEnd)
 
 	a.op(opLoop, noResult)
-	a.get(rangeN)
+	a.get(n)
 	a.constant(piece)
-	a.get(rangeN)
+	a.get(n)
 	a.constant(piece)
-	a.op(opI32LtU, opSelect) // n < piece ? n : piece; select takes the first when the condition holds
-	a.set(rangeSize)
-	a.get(rangeN)
-	a.get(rangeSize)
+	a.op(opI32LtU, opSelect)
+	a.set(size)
+	// n < piece ? n : piece; select takes the first when the condition holds
+	forward := func() {
+		a.get(to)
+		a.get(from)
+		a.get(size)
+		a.op(op...)
+		a.get(to)
+		a.get(size)
+		a.op(opI32Add)
+		a.set(to)
+		if copies {
+			a.get(from)
+			a.get(size)
+			a.op(opI32Add)
+			a.set(from)
+		}
+	}
+	a.get(n)
+	a.get(size)
 	a.op(opI32Sub)
-	a.set(rangeN)
+	a.set(n)
 	if copies {
-		a.get(rangeTo)
-		a.get(rangeFrom)
+		a.get(to)
+		a.get(from)
 		a.op(opI32GtU, opIf, noResult) // they may overlap: from the end
-		a.sum(rangeTo, rangeN)
-		a.sum(rangeFrom, rangeN)
-		a.get(rangeSize)
+		a.get(to)
+		a.get(n)
+		a.op(opI32Add)
+		a.get(from)
+		a.get(n)
+		a.op(opI32Add)
+		a.get(size)
 		a.op(op...)
 		a.op(opElse)
-		a.forward(op, true)
+		forward()
 		a.op(opEnd)
 	} else {
-		a.forward(op, false)
+		forward()
 	}
-	a.payPiece()
-	a.get(rangeN)
-	a.op(opBrIf, 0, opEnd, opEnd)
-	return a.b
-}
-
-// outside puts on the stack whether the range that begins at a local ends beyond the memory.
-func (a *assembler) outside(local uint32) {
-	a.get(local)
-	a.op(opI64ExtendI32U)
-	a.get(rangeN)
-	a.op(opI64ExtendI32U, opI64Add, opMemorySize, 0, opI64ExtendI32U, opI64Const, 16, opI64Shl, opI64GtU)
-}
-
-// sum puts the sum of two locals on the stack.
-func (a *assembler) sum(x, y uint32) {
-	a.get(x)
-	a.get(y)
-	a.op(opI32Add)
-}
-
-// forward does one piece from the beginning and goes past it.
-func (a *assembler) forward(op []byte, copies bool) {
-	a.get(rangeTo)
-	a.get(rangeFrom)
-	a.get(rangeSize)
-	a.op(op...)
-	a.sum(rangeTo, rangeSize)
-	a.set(rangeTo)
-	if copies {
-		a.sum(rangeFrom, rangeSize)
-		a.set(rangeFrom)
-	}
-}
-
-// payPiece takes a piece off the budget, and fills it up when it is spent.
-func (a *assembler) payPiece() {
 	a.global(opGlobalGet, globalLeft)
-	a.get(rangeSize)
+	a.get(size)
 	a.constant(rangeShift)
 	a.op(opI32ShrU, opI32Sub)
 	a.global(opGlobalSet, globalLeft)
 	a.global(opGlobalGet, globalLeft)
 	a.op(opI32Const, 0, opI32LtS, opIf, noResult)
 	a.global(opGlobalGet, globalLeft)
-	a.op32(opCall, a.module.helper(helpRefill))
+	a.op32(opCall, m.helper(helpRefill))
 	a.global(opGlobalSet, globalLeft)
 	a.op(opEnd)
+	a.get(n)
+	a.op(opBrIf, 0, opEnd, opEnd)
+	return a.b
 }
 
 func (m *module) appendHelpers(b []byte) []byte {

@@ -61,20 +61,10 @@ func (r *reader) instruction() (i instr) {
 	op := r.Byte()
 	i.cost = costSimple
 	i.slow = op >= 0x25 && op <= 0x40 || op >= 0xfc
-	if op <= 0x11 {
-		r.control(op, &i)
-	} else {
-		r.value(op, &i)
-	}
-	return i
-}
-
-// control reads what decides which instruction comes next: blocks, branches and calls.
-func (r *reader) control(op byte, i *instr) {
 	switch {
 	case op == 0x00:
 		i.class = traps
-	case op == 0x01: // nop
+	case op == 0x01 || op == 0x1a: // nop, drop
 		i.cost = 0
 	case op == 0x02 || op == 0x04: // block, if
 		r.blockType()
@@ -106,16 +96,6 @@ func (r *reader) control(op byte, i *instr) {
 		r.typeIndex(r.U32())
 		r.U32()
 		i.class, i.cost = callsAny, costTable
-	default:
-		r.unsupported(op)
-	}
-}
-
-// value reads what works on values: on the stack, in locals, globals, tables and memory.
-func (r *reader) value(op byte, i *instr) {
-	switch {
-	case op == 0x1a: // drop
-		i.cost = 0
 	case op == 0x1b: // select
 	case op == 0x1c: // select with a type
 		if r.Byte() != 1 {
@@ -163,13 +143,14 @@ func (r *reader) value(op byte, i *instr) {
 	case op == 0xd2: // ref.func
 		r.declared(r.U32())
 	case op == 0xfc:
-		r.misc(i)
+		r.misc(&i)
 	case op == 0xfd:
 		i.cost = costStore
 		r.vector()
 	default:
 		r.unsupported(op)
 	}
+	return i
 }
 
 // unsupported refuses an instruction by the name of its proposal, so that a person knows what to build without.

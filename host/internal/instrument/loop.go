@@ -23,7 +23,27 @@ func (f *function) loop(n int) int {
 	l := &f.loops[i.imm]
 	f.module.Checks++
 	if !l.bare || !l.inner || !f.counts() || len(f.loops) > maxNests {
-		f.plainLoop(n, l)
+		f.enterBlock()
+		f.copy(i.end)
+		fee := max(1, l.fee)
+		f.take(fee)
+		f.unspent()
+		first := i.imm == 0 && f.marks && !f.counts() && f.begins()
+		if first {
+			f.op32(opLocalGet, f.begun())
+			f.out = append(f.out, opI32Eqz, opIf, noResult)
+			f.again(fee)
+			f.op(opEnd)
+		}
+		f.refill()
+		f.op(opEnd)
+		if first {
+			f.constant(1)
+			f.op32(opLocalSet, f.begun())
+		}
+		f.emit(n+1, l.to)
+		f.copy(f.instrs[l.to].end)
+		f.leaveBlock()
 		return l.to
 	}
 	copies := f.copies(l)
@@ -42,9 +62,34 @@ func (f *function) loop(n int) int {
 	}
 	begin(opLoop)
 	fee := max(1, l.fee) * uint32(copies)
-	f.refillTurn(n, l, fee)
+	f.spent()
+	f.op32(opLocalGet, f.left())
+	f.constant(paidTwice)
+	f.op(opI32Add)
+	f.op32(opLocalTee, f.length())
+	f.constant(paidTwice / 2)
+	f.op(opI32LtS)
+	f.out = append(f.out, opIf, noResult)
+	f.op32(opLocalGet, f.length())
+	f.op32(opCall, f.module.helper(helpRefill))
+	f.constant(fee)
+	f.op(opI32Add)
+	f.op32(opLocalSet, f.left())
+	f.op(opElse)
+	f.refill()
+	f.op(opEnd)
+	f.refresh(n, l)
+	f.op(opEnd)
 	begin(opLoop)
-	f.payTurn(n, l, fee)
+	f.take(fee)
+	f.spent()
+	f.op32(opLocalGet, f.left())
+	f.constant(paidTwice)
+	f.op(opI32Sub)
+	f.op32(opLocalSet, f.left())
+	f.refresh(n, l)
+	f.op32(opBr, 2) // if, inner, outer
+	f.op(opEnd)
 	head := f.depth
 	for c := 1; c <= copies; c++ {
 		f.frames = append(f.frames, head)
@@ -69,67 +114,6 @@ func (f *function) loop(n int) int {
 	}
 	f.from = f.instrs[l.to].end
 	return l.to
-}
-
-// plainLoop writes a loop that makes the call in itself.
-func (f *function) plainLoop(n int, l *loop) {
-	i := &f.instrs[n]
-	f.enterBlock()
-	f.copy(i.end)
-	fee := max(1, l.fee)
-	f.take(fee)
-	f.unspent()
-	first := i.imm == 0 && f.marks && !f.counts() && f.begins()
-	if first {
-		f.op32(opLocalGet, f.begun())
-		f.out = append(f.out, opI32Eqz, opIf, noResult)
-		f.again(fee)
-		f.op(opEnd)
-	}
-	f.refill()
-	f.op(opEnd)
-	if first {
-		f.constant(1)
-		f.op32(opLocalSet, f.begun())
-	}
-	f.emit(n+1, l.to)
-	f.copy(f.instrs[l.to].end)
-	f.leaveBlock()
-}
-
-// refillTurn writes the head of the loop around: the call, where the budget is spent.
-func (f *function) refillTurn(n int, l *loop, fee uint32) {
-	f.spent()
-	f.op32(opLocalGet, f.left())
-	f.constant(paidTwice)
-	f.op(opI32Add)
-	f.op32(opLocalTee, f.length())
-	f.constant(paidTwice / 2)
-	f.op(opI32LtS)
-	f.out = append(f.out, opIf, noResult)
-	f.op32(opLocalGet, f.length())
-	f.op32(opCall, f.module.helper(helpRefill))
-	f.constant(fee)
-	f.op(opI32Add)
-	f.op32(opLocalSet, f.left())
-	f.op(opElse)
-	f.refill()
-	f.op(opEnd)
-	f.refresh(n, l)
-	f.op(opEnd)
-}
-
-// payTurn writes the head of the loop inside: the fee, and the way out where the budget is spent.
-func (f *function) payTurn(n int, l *loop, fee uint32) {
-	f.take(fee)
-	f.spent()
-	f.op32(opLocalGet, f.left())
-	f.constant(paidTwice)
-	f.op(opI32Sub)
-	f.op32(opLocalSet, f.left())
-	f.refresh(n, l)
-	f.op32(opBr, 2) // if, inner, outer
-	f.op(opEnd)
 }
 
 // Functions with many loops have to do with less, so that the engine's work stays within what branches foresees.

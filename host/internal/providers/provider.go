@@ -91,7 +91,8 @@ func (p *Provider) onState(s supervisor.State) {
 			p.cfg.Metrics.Restarts.WithLabelValues(p.name, string(p.link)).Inc()
 		}
 		p.cfg.Logger.Info("provider started", lattice.LogProvider, p.name, "id", p.id, lattice.LogLink, p.link, "pid",
-			s.PID, "inline", p.run != nil, "restarts", s.Restarts, lattice.LogRef, p.ref, "digest", p.digest)
+			s.PID,
+			"inline", p.run != nil, "restarts", s.Restarts, lattice.LogRef, p.ref, "digest", p.digest)
 		notBefore, expires := p.validity.HumanTimes()
 		p.cfg.Publish(event.ProviderStarted{HostID: p.cfg.Node.ID, PublicKey: p.id, ImageRef: p.ref, LinkName: p.link,
 			ContractID: p.contract,
@@ -105,7 +106,8 @@ func (p *Provider) onState(s supervisor.State) {
 		p.catchUp()
 	case supervisor.Backoff:
 		p.cfg.Logger.Warn("provider ended, starting it again", lattice.LogProvider, p.name, lattice.LogLink, p.link,
-			"reason", s.Reason, "in", s.Retry)
+			"reason",
+			s.Reason, "in", s.Retry)
 		p.stoppedEvent(s.Reason)
 		p.cfg.Publish(event.ProviderRestarting{HostID: p.cfg.Node.ID, PublicKey: p.id, LinkName: p.link,
 			ContractID: p.contract, Reason: s.Reason,

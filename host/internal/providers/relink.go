@@ -51,7 +51,8 @@ func (p *Provider) relink(ctx context.Context, reconnected bool) {
 		extra[s.ActorID] = true
 		if p.extra[s.ActorID] { // this host may have been the late one at the last check, not at two
 			p.cfg.Logger.Info("provider has a link that is gone, deleting it", lattice.LogProvider, p.name,
-				lattice.LogActor, s.ActorID)
+				lattice.LogActor,
+				s.ActorID)
 			p.cfg.State.TellGone(wire.LinkDefinition{ActorID: s.ActorID, ProviderID: p.id, LinkName: p.link,
 				ContractID: p.contract})
 		}

@@ -79,7 +79,8 @@ func (ps *Providers) replace(ctx context.Context, r control.StartProviderRequest
 	if p.id != r.Replaces {
 		return &lattice.Error{Code: lattice.ErrConflict, Op: "update provider", Entity: string(r.Replaces),
 			Detail: fmt.Sprintf("%s is another provider, %s (%s); an update has the same key",
-				lattice.Printable(r.ProviderRef), lattice.Printable(p.name), p.id)}
+				lattice.Printable(r.ProviderRef),
+				lattice.Printable(p.name), p.id)}
 	}
 	old := ps.Find(p.id, p.link)
 	if old == nil {

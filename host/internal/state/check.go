@@ -135,7 +135,8 @@ func (s *State) handOver(ctx context.Context, old, next wire.LinkDefinition) {
 	subj := subject.LinkPut(s.cfg.Lattice, next.ProviderID, next.LinkName)
 	if _, err := s.cfg.Conn.RequestWithContext(ask, subj, next.Encode()); err != nil {
 		s.cfg.Logger.Debug("provider does not say that it has a link", lattice.LogProvider, next.ProviderID,
-			lattice.LogActor, next.ActorID, lattice.LogErr, err)
+			lattice.LogActor,
+			next.ActorID, lattice.LogErr, err)
 	}
 	if !s.takeOver(next) {
 		return // it was put again, or deleted, meanwhile

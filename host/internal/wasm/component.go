@@ -142,8 +142,7 @@ func isComponent(file []byte) bool {
 	})
 }
 
-// planOf plans a component. Nothing is compiled: it is quick enough to be done again for each question that is asked of
-// a file.
+// planOf plans a component.
 func planOf(file []byte) (*plan.Plan, error) {
 	if !binary.Is(file) {
 		worlds, err := binary.Worlds(file)
@@ -279,8 +278,7 @@ func lacks(want wasmbin.Extern) string {
 		return name
 	}
 	have := instrument.Signature{Params: valueTypes(wasiFuncs[at].params), Results: valueTypes(wasiFuncs[at].results)}
-	asked := instrument.Signature{Params: want.Func.Params, Results: want.Func.Results}
-	if !sameSignature(asked, have) {
+	if asked := (instrument.Signature{Params: want.Func.Params, Results: want.Func.Results}); !sameSignature(asked, have) {
 		return name + " with the signature " + signature(asked) + " instead of " + signature(have)
 	}
 	return ""
@@ -332,7 +330,7 @@ func (m *Module) compileParts(ctx context.Context) error {
 }
 
 // judgeUnused compiles the core modules of which there are no instances, and throws the code away: a component is right
-// when all of its code is. Other hosts say so, too, when a file is loaded.
+// when all of its code is.
 func (e *Engine) judgeUnused(ctx context.Context, p *plan.Plan) error {
 	used := make([]bool, len(p.Modules))
 	for _, step := range p.Steps {

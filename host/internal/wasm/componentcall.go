@@ -33,8 +33,7 @@ func (i *Instance) runComponent(ctx context.Context, op string, f func(context.C
 	})
 }
 
-// ended returns how the guest has ended itself in the call in progress, nil when it has not. Ending is an error for the
-// engine, since it unwinds the guest; for the caller it is none when the guest says so.
+// ended returns how the guest has ended itself in the call in progress, nil when it has not.
 func (i *Instance) ended() *face.Exit {
 	if i.parts.failed == nil {
 		return nil
@@ -80,8 +79,6 @@ func (i *Instance) callComponent(ctx context.Context, op string) ([]byte, error)
 	return out, err
 }
 
-// serveComponent runs one operation once. A request of HTTP goes to wasi:http/incoming-handler where the component
-// exports that; all else is a function with types.
 func (i *Instance) serveComponent(ctx context.Context, op string) ([]byte, error) {
 	i.parts.committed, i.parts.exited = false, false
 	c := i.template.module.component

@@ -62,8 +62,7 @@ type side struct {
 	core    *entry        // that is called; nil: it calls
 }
 
-// openComponent instantiates all core modules, and runs their start functions, in the order of the plan. Upon a
-// snapshot nothing of the guest runs: the memories and handles are those of an instance that has begun already.
+// openComponent instantiates all core modules, and runs their start functions, in the order of the plan.
 func (i *Instance) openComponent(ctx context.Context) error {
 	p := i.template.module.component.plan
 	i.parts = &composite{functions: map[*plan.Def]*entry{}, callers: make([]*side, len(p.Builtins)),
@@ -122,8 +121,7 @@ func (i *Instance) openPart(ctx context.Context, n int) error {
 	return nil
 }
 
-// startPart runs the start function of a step, and what is to be called after it. Modules of later steps are not there
-// yet: a component cannot import from one that comes after it.
+// startPart runs the start function of a step, and what is to be called after it.
 func (i *Instance) startPart(ctx context.Context, n int) error {
 	for _, name := range []string{instrument.StartFunc, i.template.module.component.plan.Steps[n].Init} {
 		if name == "" || i.cores[n].guest.ExportedFunction(name) == nil {
@@ -201,8 +199,6 @@ func like(object any, s *face.State) any {
 	return nil
 }
 
-// dropped ends an object of the host whose last handle is gone. Those of guests are numbers of theirs, with destructors
-// of their own.
 func dropped(rep abi.Rep) {
 	if d, ok := rep.Object.(face.Dropped); ok {
 		d.Drop()
@@ -228,8 +224,7 @@ func (i *Instance) sink(l *lines) face.Sink {
 const nestBytes = 8 << 10
 
 // callCore calls a core function of the plan. A call within a call has a stack of its own; the limit of a stack holds
-// for all of them together. The same function may be called while it runs, by way of another component: its entry is in
-// use then, and a new one takes its place.
+// for all of them together.
 func (i *Instance) callCore(ctx context.Context, e *entry, stack []uint64) error {
 	if e.def.Step == plan.FromBuiltins { // a function that was lowered, and is lifted again
 		i.builtin(ctx, e.def.Builtin, stack)
@@ -339,8 +334,7 @@ func (c *crossing) Realloc(old, oldSize, align, size uint32) (uint32, error) {
 	return uint32(c.realloc[0]), err
 }
 
-// callLocked calls a function that makes room, or cleans up: its component instance may call nothing meanwhile
-// (may_leave of CanonicalABI.md). The host is in the middle of reading or writing that instance's values then.
+// callLocked calls a function that makes room, or cleans up: its component instance may call nothing meanwhile.
 func (i *Instance) callLocked(ctx context.Context, s *side, e *entry, stack []uint64) error {
 	before := i.parts.locked[s.owner]
 	i.parts.locked[s.owner] = true
@@ -360,8 +354,7 @@ func (i *Instance) memoryOf(d *plan.Def) *linearMemory {
 	return found
 }
 
-// maxValues is how many bytes the values of one call may take here. A list can name the same memory again and again, so
-// they may be far more than the guest has.
+// maxValues is how many bytes the values of one call may take here.
 const maxValues = 256 << 20
 
 // grant is what values of one call take here: paid for, and taken from the memory of all guests, before they are made.
@@ -412,8 +405,6 @@ func (g *grant) end() {
 }
 
 // builtin is a call of a guest by way of the canonical ABI, of the builtin with that number. A panic ends the guest.
-// While a component instance makes room or cleans up it may use none of them but resource.rep, which only looks
-// (CanonicalABI.md, may_leave).
 func (i *Instance) builtin(ctx context.Context, n int, stack []uint64) {
 	b := &i.template.module.component.plan.Builtins[n]
 	i.pay(costLeast)
@@ -448,8 +439,7 @@ func (i *Instance) builtin(ctx context.Context, n int, stack []uint64) {
 // of the calls within calls, which may be hundreds.
 var errUnwound = errors.New("unwound")
 
-// drop gives a handle up. What it owned is destroyed: an object of the host by its Drop, a resource of a component by
-// the destructor of that component, whose code runs now.
+// drop gives a handle up. What it owned is destroyed.
 func (i *Instance) drop(ctx context.Context, b *plan.Builtin, index uint32) error {
 	rep, owned, err := i.parts.tables[b.Instance].Drop(b.Resource, index)
 	switch {
@@ -464,10 +454,7 @@ func (i *Instance) drop(ctx context.Context, b *plan.Builtin, index uint32) erro
 	return nil
 }
 
-// lowered carries a call from a core module to the function that it was lowered from: another component's, the host's,
-// or one that another actor serves. Values are read from the caller before the callee begins, and the result is written
-// after it has ended, so the two never see each other's memory. CanonicalABI.md forbids a component to enter itself:
-// its code need not expect that.
+// lowered carries a call from a core module to the function that it was lowered from.
 func (i *Instance) lowered(ctx context.Context, n int, b *plan.Builtin, stack []uint64) error {
 	f, t := b.Func, b.Func.Type
 	from := i.parts.callers[n]
@@ -495,7 +482,6 @@ func (i *Instance) lowered(ctx context.Context, n int, b *plan.Builtin, stack []
 	default:
 		result, err = i.callOther(ctx, f.Import, values, &c.room)
 	}
-	// What was lent for the call has to be given back by its end.
 	if end := c.call.End(); err == nil {
 		err = end
 	}
@@ -511,8 +497,7 @@ func (i *Instance) lowered(ctx context.Context, n int, b *plan.Builtin, stack []
 	return err
 }
 
-// callHost calls a function of the host. Before one that may wait, the turn goes to another guest; the wait of one that
-// waits for long does not count as the guest's own time.
+// callHost calls a function of the host.
 func (i *Instance) callHost(ctx context.Context, have *face.Func, values []any) (any, error) {
 	if have.Varies {
 		i.clock.asked = true
@@ -538,9 +523,6 @@ func (i *Instance) callHost(ctx context.Context, have *face.Func, values []any) 
 
 // call calls a function that a core module implements. The result takes from the caller's room; nil: it is not bounded
 // after the call. It is good until the instance calls something else.
-//
-// A component instance that is running cannot be entered again (may_enter of CanonicalABI.md). post-return is called
-// once the result has been read, to free what it lay in.
 func (i *Instance) call(ctx context.Context, f *plan.Func, values []any, caller *grant) (result any, err error) {
 	l, t := f.Lift, f.Type
 	if i.parts.entered[l.Instance] {

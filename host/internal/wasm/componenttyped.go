@@ -68,8 +68,8 @@ func (t *typedFunctions) importOther(f *plan.Import, info *Info) (why string, ok
 		return " (" + err.Error() + ")", false
 	}
 	if typ.Handle != "" {
-		return fmt.Sprintf(" (it passes the resource %s, which another actor cannot serve: "+
-			"only values cross the lattice)", typ.Handle), false
+		return fmt.Sprintf(" (it passes the resource %s, which another actor cannot serve: only values cross the lattice)",
+			typ.Handle), false
 	}
 	info.Surface.Imports = append(info.Surface.Imports, other)
 	if t.imports == nil {
@@ -91,8 +91,7 @@ func (t *typedFunctions) find(operation string) (*typedExport, error) {
 	return t.exports[f.Operation()], nil
 }
 
-// runCommand runs wasi:cli/run. An instance runs once: a program expects to begin anew. An exit code is an answer, not
-// an error: whoever called gets it beside the output.
+// runCommand runs wasi:cli/run. An instance runs once: a program expects to begin anew.
 func (i *Instance) runCommand(ctx context.Context, op string, f *typedExport) ([]byte, error) {
 	c, err := typed.DecodeCommand(i.exchange.payload)
 	if err != nil {
@@ -137,8 +136,7 @@ func (i *Instance) runCommand(ctx context.Context, op string, f *typedExport) ([
 	return out.Encode(), nil
 }
 
-// callTyped calls an exported function with the values of the payload. Room for arguments, result and the encoded
-// answer is taken together and given back when the answer has been made: the answer itself counts as the response.
+// callTyped calls an exported function with the values of the payload.
 func (i *Instance) callTyped(ctx context.Context, op string, f *typedExport) ([]byte, error) {
 	room := &grant{instance: i}
 	defer room.end()

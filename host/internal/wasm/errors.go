@@ -39,7 +39,8 @@ func (i *Instance) explain(ctx context.Context, op string, err error, expired bo
 		e.Code, e.Detail = lattice.ErrStack, i.said()
 	case i.account.refused:
 		e.Code = lattice.ErrMemory
-		e.Detail = fmt.Sprintf("%d bytes in use, more refused, limit %d", i.account.size, i.template.limits.MemoryBytes)
+		e.Detail = fmt.Sprintf("%d bytes in use, more refused, limit %d", i.account.size,
+			i.template.limits.MemoryBytes)
 		if i.account.short != nil {
 			e.Detail = fmt.Sprintf("%d bytes in use, more refused: %v", i.account.size, i.account.short)
 		}

@@ -77,74 +77,59 @@ type agreed struct {
 	path  string
 }
 
-// settings reads what a host has. Most of it becomes text first, since a setting may have several names.
-type settings struct {
-	walker
-	agreed map[string]*agreed // by the first of the names
-}
-
-// agree reads a setting with several names, which must not contradict each other.
-func (w settings) agree(names []string, read func(*yaml.Node, string) (string, bool)) strictyaml.Field {
-	return strictyaml.Field{Names: names, Read: func(v *yaml.Node, at string) {
-		value, ok := read(v, at)
-		if !ok {
-			return
-		}
-		if first := w.agreed[names[0]]; first == nil {
-			w.agreed[names[0]] = &agreed{value, v, at}
-		} else if first.value != value {
-			w.Bad(v, at, "it contradicts %s in line %d, which is the same setting", first.path, w.Line(first.at))
-		}
-	}}
-}
-
-func (w settings) text(names ...string) strictyaml.Field { return w.agree(names, w.Text) }
-
-func (w settings) flag(v *yaml.Node, at string) (string, bool) {
-	b, ok := w.Boolean(v, at)
-	return strconv.FormatBool(b), ok
-}
-
-// only reads a flag that has one value; why says what to do about the other one.
-func (w settings) only(want bool, why string) func(v *yaml.Node, at string) (string, bool) {
-	return func(v *yaml.Node, at string) (string, bool) {
-		b, ok := w.Boolean(v, at)
-		if ok && b != want {
-			w.Bad(v, at, "%s", why)
-		}
-		return strconv.FormatBool(b), ok
-	}
-}
-
-func (w settings) port(v *yaml.Node, at string) (string, bool) {
-	i, ok := w.Integer(v, at, 1, 65535)
-	return strconv.FormatInt(i, 10), ok
-}
-
-func (w settings) span(low, high time.Duration) func(v *yaml.Node, at string) (string, bool) {
-	return func(v *yaml.Node, at string) (string, bool) {
-		d, ok := w.Duration(v, at, low, high)
-		return d.String(), ok
-	}
-}
-
-// connection are the names of a setting of the connection, of which there were up to three.
-func connection(suffix string) (names []string) {
-	for _, c := range connections {
-		names = append(names, c+suffix)
-	}
-	return names
-}
-
-func (r walker) host(n *yaml.Node, path string) Host {
+func (w walker) host(n *yaml.Node, path string) Host {
 	h := Host{
 		Lattice: lattice.DefaultName, RPCTimeout: defaultRPCTimeout, CtlTopicPrefix: defaultCtlTopicPrefix,
 		LogLevel: defaultLogLevel,
 		Given:    map[string]bool{},
 	}
-	w := settings{r, map[string]*agreed{}}
+	settings := map[string]*agreed{}
+	// agree reads a setting with several names, which must not contradict each other.
+	agree := func(names []string, read func(*yaml.Node, string) (string, bool)) strictyaml.Field {
+		return strictyaml.Field{Names: names, Read: func(v *yaml.Node, at string) {
+			value, ok := read(v, at)
+			if !ok {
+				return
+			}
+			if first := settings[names[0]]; first == nil {
+				settings[names[0]] = &agreed{value, v, at}
+			} else if first.value != value {
+				w.Bad(v, at, "it contradicts %s in line %d, which is the same setting", first.path, w.Line(first.at))
+			}
+		}}
+	}
+	flag := func(v *yaml.Node, at string) (string, bool) {
+		b, ok := w.Boolean(v, at)
+		return strconv.FormatBool(b), ok
+	}
+	only := func(want bool, why string) func(v *yaml.Node, at string) (string, bool) {
+		return func(v *yaml.Node, at string) (string, bool) {
+			b, ok := w.Boolean(v, at)
+			if ok && b != want {
+				w.Bad(v, at, "%s", why)
+			}
+			return strconv.FormatBool(b), ok
+		}
+	}
+	number := func(v *yaml.Node, at string) (string, bool) {
+		i, ok := w.Integer(v, at, 1, 65535)
+		return strconv.FormatInt(i, 10), ok
+	}
+	span := func(low, high time.Duration) func(v *yaml.Node, at string) (string, bool) {
+		return func(v *yaml.Node, at string) (string, bool) {
+			d, ok := w.Duration(v, at, low, high)
+			return d.String(), ok
+		}
+	}
+	connection := func(suffix string) (names []string) {
+		for _, c := range connections {
+			names = append(names, c+suffix)
+		}
+		return names
+	}
+	text := func(names ...string) strictyaml.Field { return agree(names, w.Text) }
 	fields := []strictyaml.Field{
-		w.text("host_id"), w.text("host_seed"), w.text("cluster_seed"),
+		text("host_id"), text("host_seed"), text("cluster_seed"),
 		strictyaml.One("cluster_issuers", func(v *yaml.Node, at string) {
 			w.Texts(v, at, func(item *yaml.Node, s, at string) {
 				if err := signing.CheckPublic(s, signing.KindCluster); err != nil {
@@ -154,61 +139,62 @@ func (r walker) host(n *yaml.Node, path string) Host {
 				h.Issuers = append(h.Issuers, lattice.ClusterID(s))
 			})
 		}),
-		w.text("name", "friendly_name"),
+		text("name", "friendly_name"),
 		strictyaml.One("labels", func(v *yaml.Node, at string) { h.Labels = w.Values(v, at) }),
-		w.text("lattice", "lattice_prefix", "lattice_rpc_prefix"),
-		w.agree([]string{"rpc_timeout", "rpc_timeout_ms", "lattice_rpc_timeout"}, w.span(time.Millisecond, time.Hour)),
-		w.agree([]string{"structured_logging", "enable_structured_logging", "structured_logging_enabled"}, w.flag),
-		w.text("log_level"),
-		w.text("nats_url", "nats"),
-		w.agree(connection("host"), w.Text), w.agree(connection("port"), w.port), w.agree(connection("tls"), w.flag),
-		w.agree(connection("jwt"), w.Text), w.agree(connection("seed"), w.Text),
-		w.text("nats_creds", "nats_credsfile"), w.text("nats_user"), w.text("nats_password"), w.text("nats_token"),
-		w.text("js_domain"), w.text("ctl_topic_prefix"),
-		w.agree([]string{"allow_file_load"}, w.flag),
+		text("lattice", "lattice_prefix", "lattice_rpc_prefix"),
+		agree([]string{"rpc_timeout", "rpc_timeout_ms", "lattice_rpc_timeout"}, span(time.Millisecond, time.Hour)),
+		agree([]string{"structured_logging", "enable_structured_logging", "structured_logging_enabled"}, flag),
+		text("log_level"),
+		text("nats_url", "nats"),
+		agree(connection("host"), w.Text), agree(connection("port"), number), agree(connection("tls"), flag),
+		agree(connection("jwt"), w.Text), agree(connection("seed"), w.Text),
+		text("nats_creds", "nats_credsfile"), text("nats_user"), text("nats_password"), text("nats_token"),
+		text("js_domain"), text("ctl_topic_prefix"),
+		agree([]string{"allow_file_load"}, flag),
 		strictyaml.One("files_dirs", func(v *yaml.Node, at string) {
 			w.Texts(v, at, func(_ *yaml.Node, s, _ string) { h.FilesDirs = append(h.FilesDirs, s) })
 		}),
 		strictyaml.One("inline_providers", func(v *yaml.Node, at string) {
 			w.Texts(v, at, func(item *yaml.Node, s, at string) {
 				if _, ok := image.Contract(s); !ok {
-					w.Bad(item, at, "%q is no built-in provider; there are %s", lattice.Printable(s), builtinNames())
+					w.Bad(item, at, "%q is no built-in provider; there are %s", lattice.Printable(s),
+						builtinNames())
 				}
 				h.Inline = append(h.Inline, s)
 			})
 		}),
-		w.agree([]string{"oci_allow_latest"}, w.flag),
+		agree([]string{"oci_allow_latest"}, flag),
 		strictyaml.One("oci_allowed_insecure", func(v *yaml.Node, at string) {
 			w.Texts(v, at, func(_ *yaml.Node, s, _ string) { h.OCIInsecure = append(h.OCIInsecure, s) })
 		}),
-		w.text("oci_registry"), w.text("oci_registry_user"), w.text("oci_registry_password"),
-		w.text("policy_topic"), w.text("policy_changes_topic"),
-		w.agree([]string{"policy_timeout", "policy_timeout_ms"}, w.span(time.Millisecond, time.Hour)),
+		text("oci_registry"), text("oci_registry_user"), text("oci_registry_password"),
+		text("policy_topic"), text("policy_changes_topic"),
+		agree([]string{"policy_timeout", "policy_timeout_ms"}, span(time.Millisecond, time.Hour)),
 		// What weft has no such thing for is taken as long as it asks for what weft does anyway.
-		w.agree([]string{"config_service", "config_service_enabled"},
-			w.only(false, "weft asks no configuration service; put labels, actors, "+
+		agree([]string{"config_service", "config_service_enabled"},
+			only(false, "weft asks no configuration service; put labels, actors, "+
 				"providers and registries into this file")),
-		w.agree([]string{"enable_ipv6"}, w.only(true, "weft uses IPv6 wherever an address is one; leave it out")),
-		w.agree([]string{"prov_shutdown_delay_ms", "provider_shutdown_delay"}, w.span(0, 10*time.Minute)),
+		agree([]string{"enable_ipv6"}, only(true, "weft uses IPv6 wherever an address is one; leave it out")),
+		agree([]string{"prov_shutdown_delay_ms", "provider_shutdown_delay"}, span(0, 10*time.Minute)),
 	}
 	for name := range w.Entries(n, path, fields) {
 		h.Given[name] = true
 	}
-	w.settle(&h)
+	w.settle(&h, settings)
 	return h
 }
 
 // settle turns the texts into the host's settings and checks what depends on several of them.
-func (w settings) settle(h *Host) {
+func (w walker) settle(h *Host, settings map[string]*agreed) {
 	get := func(name string) string {
-		if s := w.agreed[name]; s != nil {
+		if s := settings[name]; s != nil {
 			return s.value
 		}
 		return ""
 	}
-	bad := func(name, format string, args ...any) { w.Bad(w.agreed[name].at, w.agreed[name].path, format, args...) }
-	h.Key = w.hostKey(w.agreed["host_id"], w.agreed["host_seed"])
-	if s := w.agreed["cluster_seed"]; s != nil {
+	bad := func(name, format string, args ...any) { w.Bad(settings[name].at, settings[name].path, format, args...) }
+	h.Key = w.hostKey(settings["host_id"], settings["host_seed"])
+	if s := settings["cluster_seed"]; s != nil {
 		h.Cluster = w.key(s, signing.KindCluster)
 	}
 	h.Name, h.JSDomain = get("name"), get("js_domain")
@@ -268,13 +254,13 @@ func (w settings) settle(h *Host) {
 			bad("nats_seed", "want the seed of a NATS user (SU...)")
 		}
 	}
-	h.NATSURL = w.natsURL()
+	h.NATSURL = w.natsURL(settings)
 }
 
 // natsURL joins the settings for the NATS server.
-func (w settings) natsURL() string {
-	whole, host, port := w.agreed["nats_url"], w.agreed["nats_host"], w.agreed["nats_port"]
-	secure := w.agreed["nats_tls"] != nil && w.agreed["nats_tls"].value == "true"
+func (w walker) natsURL(settings map[string]*agreed) string {
+	whole, host, port := settings["nats_url"], settings["nats_host"], settings["nats_port"]
+	secure := settings["nats_tls"] != nil && settings["nats_tls"].value == "true"
 	if whole != nil {
 		for _, s := range []*agreed{host, port} {
 			if s != nil {
@@ -301,7 +287,7 @@ func (w settings) natsURL() string {
 	}
 	if host == nil && port == nil {
 		if secure {
-			w.Bad(w.agreed["nats_tls"].at, w.agreed["nats_tls"].path, "it needs nats_url or nats_host beside it")
+			w.Bad(settings["nats_tls"].at, settings["nats_tls"].path, "it needs nats_url or nats_host beside it")
 		}
 		return ""
 	}

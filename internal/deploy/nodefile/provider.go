@@ -132,7 +132,8 @@ func (w walker) providerRef(p *Provider, n *yaml.Node, at string) string {
 		if _, ok := image.Contract(p.Name); ok {
 			return image.BuiltinScheme + p.Name
 		}
-		w.Bad(n, at, "it is missing; want a built-in provider (%s), a file or a reference", builtinNames())
+		w.Bad(n, at, "it is missing; want a built-in provider (%s), a file or a reference",
+			builtinNames())
 		return ""
 	}
 	if name := image.Builtin(p.Image); name != "" {
@@ -154,7 +155,8 @@ func (w walker) providerRef(p *Provider, n *yaml.Node, at string) string {
 	}
 	return w.reference(n, at, p.Image, func(image.Kind) string {
 		return fmt.Sprintf("%q is no built-in provider (%s), no file (a path, or *.par) "+
-			"and no reference with a registry", lattice.Printable(p.Image), builtinNames())
+			"and no reference with a registry",
+			lattice.Printable(p.Image), builtinNames())
 	})
 }
 

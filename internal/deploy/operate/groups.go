@@ -161,7 +161,8 @@ func (t *tally) result(s *ActorScale) {
 		}
 	}
 	slices.SortFunc(s.Groups, func(a, b GroupScale) int {
-		return cmp.Compare(GroupName(a.Annotations), GroupName(b.Annotations))
+		return cmp.Compare(GroupName(a.Annotations),
+			GroupName(b.Annotations))
 	})
 	if len(s.Groups) == 1 && len(s.Groups[0].Annotations) == 0 {
 		s.Groups = nil // no instance has annotations

@@ -125,7 +125,8 @@ func (l *Lattice) LabelHost(ctx context.Context, query string, set map[string]st
 	}
 	for _, k := range slices.Sorted(maps.Keys(set)) {
 		if err := l.accepted(ctx, func(ctx context.Context) error {
-			return l.ctl.PutLabel(ctx, h.HostID, k, set[k])
+			return l.ctl.PutLabel(ctx, h.HostID, k,
+				set[k])
 		}); err != nil {
 			return h, err
 		}
@@ -136,7 +137,8 @@ func (l *Lattice) LabelHost(ctx context.Context, query string, set map[string]st
 				Detail: "the host has no such label"}
 		}
 		if err := l.accepted(ctx, func(ctx context.Context) error {
-			return l.ctl.DelLabel(ctx, h.HostID, k)
+			return l.ctl.DelLabel(ctx, h.HostID,
+				k)
 		}); err != nil {
 			return h, err
 		}

@@ -304,7 +304,8 @@ func (l *Lattice) checkValues(v *View, def wire.LinkDefinition) (warnings []stri
 	for _, c := range v.Claims {
 		if c.Subject == string(def.ActorID) && !slices.Contains(c.Caps, def.ContractID) {
 			warnings = append(warnings, fmt.Sprintf("the claims of %s do not name %s, so its calls over the link are "+
-				"refused; sign it with: --cap %s", v.ActorName(def.ActorID), def.ContractID, def.ContractID))
+				"refused; sign it with: --cap %s",
+				v.ActorName(def.ActorID), def.ContractID, def.ContractID))
 		}
 	}
 	return warnings, nil

@@ -277,7 +277,8 @@ func (s *shaper) module() []byte {
 		return append([]byte{id}, sized(slices.Concat(uleb(len(entries)), bytes.Join(entries, nil)))...)
 	}
 	return slices.Concat([]byte("\x00asm\x01\x00\x00\x00"), section(1, types), section(2, imports),
-		section(3, functions), section(4, [][]byte{slices.Concat([]byte{tFunc, 0}, uleb(s.much(1000)))}),
+		section(3, functions),
+		section(4, [][]byte{slices.Concat([]byte{tFunc, 0}, uleb(s.much(1000)))}),
 		section(5, [][]byte{{0, byte(1 + s.IntN(4))}}), section(6, globals),
 		section(7, [][]byte{slices.Concat(sized([]byte("memory")), []byte{2, 0}),
 			slices.Concat(sized([]byte("__guest_call")), []byte{0}, uleb(s.imported))}),

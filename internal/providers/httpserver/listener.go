@@ -105,7 +105,8 @@ func openListener(ctx context.Context, s settings, h *handler, from *listener, l
 	} else {
 		l.server = http1.New(front, http1.Config{
 			Handler: func(ctx *callctx.Context, r *http1.Request, w *http1.Response) {
-				h.servePlain(ctx, r, w, &l.table)
+				h.servePlain(ctx, r, w,
+					&l.table)
 			},
 			Rest: all, Log: log, MaxHeaderBytes: all.MaxHeaderBytes, HeaderTimeout: all.ReadHeaderTimeout,
 			IdleTimeout:  all.IdleTimeout,

@@ -45,7 +45,8 @@ func listenBeside(ctx context.Context, address string, have socket) (net.Listene
 func sharePort(c syscall.RawConn, on int) error {
 	var err error
 	if e := c.Control(func(fd uintptr) {
-		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, on)
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT,
+			on)
 	}); e != nil {
 		return e
 	}

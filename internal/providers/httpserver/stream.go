@@ -180,7 +180,8 @@ func (h *handler) take(x *exchange, payload []byte, s provider.Stream) error {
 			for _, f := range s.Trailers() {
 				if !allowedTrailer(f.Name, f.Value) {
 					h.warn(x.ctx, "trailer of a response left out: HTTP does not allow it",
-						lattice.LogActor, x.route.actor, "name", lattice.Printable(f.Name))
+						lattice.LogActor, x.route.actor,
+						"name", lattice.Printable(f.Name))
 				} else if !yield(f.Name, f.Value) {
 					return
 				}

@@ -59,20 +59,23 @@ func (s *store) Get(ctx context.Context, key string) (string, bool, error) {
 
 func (s *store) Set(ctx context.Context, key, value string, expires time.Duration) error {
 	_, err := run(ctx, s, "string", key, func(c redis.Cmdable, key string) (string, error) {
-		return c.Set(ctx, key, value, expires).Result()
+		return c.Set(ctx, key,
+			value, expires).Result()
 	})
 	return err
 }
 
 func (s *store) Contains(ctx context.Context, key string) (bool, error) {
-	n, err := run(ctx, s, "key", key, func(c redis.Cmdable, key string) (int64, error) {
+	n, err := run(ctx, s, "key", key, func(c redis.Cmdable, key string) (int64,
+		error) {
 		return c.Exists(ctx, key).Result()
 	})
 	return n > 0, err
 }
 
 func (s *store) Del(ctx context.Context, key string) (bool, error) {
-	n, err := run(ctx, s, "key", key, func(c redis.Cmdable, key string) (int64, error) {
+	n, err := run(ctx, s, "key", key, func(c redis.Cmdable, key string) (int64,
+		error) {
 		return c.Del(ctx, key).Result()
 	})
 	return n > 0, err
@@ -129,14 +132,16 @@ func (s *store) Swap(ctx context.Context, q contract.SwapRequest) (p contract.Sw
 
 func (s *store) ListAdd(ctx context.Context, list, value string) (uint32, error) {
 	n, err := run(ctx, s, "list", list, func(c redis.Cmdable, key string) (int64, error) {
-		return c.RPush(ctx, key, value).Result()
+		return c.RPush(ctx, key,
+			value).Result()
 	})
 	return uint32(n), err
 }
 
 func (s *store) ListDel(ctx context.Context, list, value string) (bool, error) {
 	n, err := run(ctx, s, "list", list, func(c redis.Cmdable, key string) (int64, error) {
-		return c.LRem(ctx, key, 1, value).Result()
+		return c.LRem(ctx, key, 1,
+			value).Result()
 	})
 	return n > 0, err
 }
@@ -149,21 +154,24 @@ func (s *store) ListRange(ctx context.Context, list string, start, stop int32) (
 
 func (s *store) SetAdd(ctx context.Context, set, value string) (uint32, error) {
 	n, err := run(ctx, s, "set", set, func(c redis.Cmdable, key string) (int64, error) {
-		return c.SAdd(ctx, key, value).Result()
+		return c.SAdd(ctx, key,
+			value).Result()
 	})
 	return uint32(n), err
 }
 
 func (s *store) SetDel(ctx context.Context, set, value string) (uint32, error) {
 	n, err := run(ctx, s, "set", set, func(c redis.Cmdable, key string) (int64, error) {
-		return c.SRem(ctx, key, value).Result()
+		return c.SRem(ctx, key,
+			value).Result()
 	})
 	return uint32(n), err
 }
 
 func (s *store) SetMembers(ctx context.Context, set string) ([]string, error) {
 	return run(ctx, s, "set", set, func(c redis.Cmdable, key string) ([]string, error) {
-		return c.SMembers(ctx, key).Result()
+		return c.SMembers(ctx,
+			key).Result()
 	})
 }
 
@@ -171,7 +179,8 @@ func (s *store) SetUnion(ctx context.Context, sets []string) ([]string, error) {
 	if len(sets) == 0 { // Redis has no union of none
 		return nil, nil
 	}
-	return run(ctx, s, "set", sets[0], func(c redis.Cmdable, key string) ([]string, error) {
+	return run(ctx, s, "set", sets[0], func(c redis.Cmdable, key string) ([]string,
+		error) {
 		return c.SUnion(ctx, s.keys(sets)...).Result()
 	})
 }
@@ -180,7 +189,8 @@ func (s *store) SetIntersection(ctx context.Context, sets []string) ([]string, e
 	if len(sets) == 0 {
 		return nil, nil
 	}
-	return run(ctx, s, "set", sets[0], func(c redis.Cmdable, key string) ([]string, error) {
+	return run(ctx, s, "set", sets[0], func(c redis.Cmdable, key string) ([]string,
+		error) {
 		return c.SInter(ctx, s.keys(sets)...).Result()
 	})
 }

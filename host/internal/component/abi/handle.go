@@ -16,7 +16,6 @@ type Table struct {
 	used    int
 }
 
-// handle is an entry of the table: an owned or a borrowed handle, as HandleElem of CanonicalABI.md.
 type handle struct {
 	resource *types.Resource // nil: free
 	rep      Rep
@@ -73,8 +72,6 @@ func (t *Table) Borrow(r *types.Resource, rep Rep, c *Call) (uint32, error) {
 	return i, err
 }
 
-// add uses a free index first, the one that became free last, as CanonicalABI.md has it: guests see the same indices
-// everywhere.
 func (t *Table) add(h handle) (uint32, error) {
 	if t.used >= MaxHandles {
 		return 0, Trap("more than %d handles", MaxHandles)
@@ -106,7 +103,6 @@ func (t *Table) get(r *types.Resource, i uint32) (*handle, error) {
 	return h, nil
 }
 
-// named is what traps say of a resource: its name may not be told by the component.
 func named(r *types.Resource) string {
 	if r.Name == "" {
 		return "a resource without a name"

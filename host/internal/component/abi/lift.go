@@ -79,7 +79,6 @@ func (l *Lifter) Forget() {
 	l.boxes.Reset()
 }
 
-// begin makes the lifter ready for the values of one call. What it lifted before is not good any more.
 func (l *Lifter) begin() {
 	l.err, l.granted, l.room = nil, free, l.room[:0]
 	l.boxes.Reset()
@@ -107,8 +106,6 @@ func (l *Lifter) check(ptr, align uint32, n uint64, what string) bool {
 	return l.err == nil
 }
 
-// spend counts bytes of values, before they are made. It asks for more than it needs at once, so that Grant is called
-// seldom.
 func (l *Lifter) spend(n int64) bool {
 	if l.granted -= n; l.granted < 0 && l.err == nil {
 		more := max(-l.granted, step)
@@ -297,7 +294,6 @@ func (l *Lifter) list(ptr, n uint32, element *types.Type) any {
 	return l.elements(ptr, n, element)
 }
 
-// elements reads a list. Bytes are copied in one go, or not at all where the reader keeps to the call.
 func (l *Lifter) elements(ptr, n uint32, element *types.Type) any {
 	if element.Kind == types.U8 {
 		if !l.spend(int64(n)) {

@@ -79,7 +79,6 @@ func (w *Lowerer) wrong(v any, want string) {
 	}
 }
 
-// check looks at a place that the guest has named: its own realloc may answer anything.
 func (w *Lowerer) check(ptr, align uint32, n uint64, what string) {
 	switch {
 	case w.err != nil:
@@ -99,7 +98,6 @@ func (w *Lowerer) reallocate(old, oldSize, align, size uint32) uint32 {
 	return w.room(old, oldSize, align, size, gotString)
 }
 
-// room has the guest make room. Its memory may grow by that, and lie elsewhere.
 func (w *Lowerer) room(old, oldSize, align, size uint32, what string) uint32 {
 	if w.err != nil {
 		return 0
@@ -282,8 +280,6 @@ func (w *Lowerer) scalar(v any, t *types.Type) uint64 {
 	return n
 }
 
-// handle gives the guest a handle. A borrow of a resource that this very component defines is its representation
-// itself: the component may look into it (CanonicalABI.md, lower_borrow).
 func (w *Lowerer) handle(r Rep, t *types.Type) uint64 {
 	var i uint32
 	var err error

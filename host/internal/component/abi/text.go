@@ -183,8 +183,6 @@ func (w *Lowerer) utf8(t Text) (ptr, length uint32) {
 	return ptr, uint32(len(t.S))
 }
 
-// utf16 writes text as UTF-16. From UTF-8 the length is not known before: room is made for two bytes for each byte, and
-// given back, as CanonicalABI.md has it.
 func (w *Lowerer) utf16(t Text) (ptr, length uint32) {
 	b := encodeUTF16(t.S)
 	if t.Form != FormUTF8 {

@@ -48,7 +48,7 @@ func (p *planner) resource(s *scope, d binary.Resource) (*resource, error) {
 		r.Destructor = &f
 	}
 	p.plan.Resources = append(p.plan.Resources, r)
-	return &resource{r.Type}, nil
+	return &resource{is: r.Type}, nil
 }
 
 // funcType makes the type of a function. A borrowed handle ends with the call, so no result can have one.
@@ -108,9 +108,9 @@ func (p *planner) valueType(s *scope, d binary.DefType) (*types.Type, error) {
 	case binary.Flags:
 		return types.NewFlags(d.Labels)
 	case binary.Own:
-		return p.handle(s, types.Own, d.Resource)
+		return s.handle(types.Own, d.Resource)
 	case binary.Borrow:
-		return p.handle(s, types.Borrow, d.Resource)
+		return s.handle(types.Borrow, d.Resource)
 	}
 	return nil, wasmbin.Bad("a type of values that is none")
 }
@@ -144,7 +144,7 @@ func (s *scope) variant(k types.Kind, cases []binary.Case) (*types.Type, error) 
 }
 
 // handle makes the type of a handle that is owned or borrowed.
-func (p *planner) handle(s *scope, k types.Kind, n uint32) (*types.Type, error) {
+func (s *scope) handle(k types.Kind, n uint32) (*types.Type, error) {
 	t, err := at(s.types, n, binary.Types)
 	if err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ func (p *planner) handle(s *scope, k types.Kind, n uint32) (*types.Type, error) 
 		return nil, wasmbin.Bad("a handle of type %d, which is no resource", n)
 	}
 	h := types.NewHandle(k, r.is)
-	p.handles[h] = r
+	h.Name = r
 	return h, nil
 }
 

@@ -39,7 +39,7 @@ func Make(c *binary.Component) (*Plan, error) {
 
 func newPlanner(plan *Plan) *planner {
 	return &planner{plan: plan, judged: map[any]bool{}, open: map[*binary.Declaration]bool{},
-		handles: map[*types.Type]*resource{}, modules: map[*byte]*coreModule{}}
+		modules: map[*byte]*coreModule{}}
 }
 
 // planner makes one plan.
@@ -55,9 +55,7 @@ type planner struct {
 	judged  map[any]bool // components, and the first declarations of types
 	// open are the types of components and instances, by their first declaration, that mention resources which lie
 	// outside of them.
-	open map[*binary.Declaration]bool
-	// handles are the names of the resources that types of handles were made with.
-	handles map[*types.Type]*resource
+	open    map[*binary.Declaration]bool
 	modules map[*byte]*coreModule // by where their bytes begin
 	defined []Module              // by their numbers
 }
@@ -403,11 +401,11 @@ func (p *planner) exported(s *scope, d binary.Export, result *instance) error {
 	case t.Resource: // which hides what it is
 		hidden := *it.value.(*resource).real()
 		hidden.Hides = it.value.(*resource).real()
-		it.value = &resource{&hidden}
+		it.value = &resource{is: &hidden}
 	default:
 		it.value = s.types[t.N] // the same, with names of its own
 	}
-	it.value = p.named(it.value)
+	it.value = named(it.value)
 	return p.give(s, result, d.Name, it)
 }
 
@@ -471,9 +469,15 @@ func (p *planner) item(n binary.Name, it item) (e Item, err error) {
 	case *Func:
 		e.Func = v
 	case *types.Type:
-		e.Type = v
+		e.Type, e.Named = v, v
+		if from := v.From(); from != nil {
+			e.From = from
+		}
 	case *resource:
-		e.Resource = v.real()
+		e.Resource, e.Named = v.real(), v
+		if v.from != nil {
+			e.From = v.from
+		}
 	case *instance:
 		e.Items, err = p.items(v)
 	}

@@ -66,7 +66,7 @@ func (p *planner) matchType(s *scope, t binary.ExternType, have *item, where pla
 			return where.given.resource(where)
 		}
 		if have == nil {
-			return p.known(where, item{binary.Types, &resource{&types.Resource{Owner: -1}}}), nil
+			return p.known(where, item{binary.Types, &resource{is: &types.Resource{Owner: -1}}}), nil
 		}
 		if _, ok := have.value.(*resource); !ok {
 			return item{}, wasmbin.Bad("%s is %s where a resource is wanted", where, describe(*have))
@@ -78,7 +78,7 @@ func (p *planner) matchType(s *scope, t binary.ExternType, have *item, where pla
 		return item{}, err
 	}
 	if have == nil {
-		return p.known(where, item{binary.Types, p.named(want)}), nil
+		return p.known(where, item{binary.Types, named(want)}), nil
 	}
 	if !sameType(want, have.value) {
 		return item{}, wasmbin.Bad("%s is %s which differs from what is wanted", where, describe(*have))

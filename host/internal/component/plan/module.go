@@ -270,7 +270,7 @@ func (p *planner) known(where place, it item) item {
 // resource is one that the module defines.
 func (m *module) resource(where place) (item, error) {
 	r := &types.Resource{}
-	it := m.planner.known(where, item{binary.Types, &resource{r}})
+	it := m.planner.known(where, item{binary.Types, &resource{is: r}})
 	if it.value.(*resource).is != r {
 		return it, nil
 	}

@@ -117,6 +117,9 @@ type Item struct {
 	Items []Item      // Instances: what is in it
 	// Resource is set for Types that are resources.
 	Resource *types.Resource
+	// Named is a type by this name: Type itself, or the Name of handles that are made with it. From is Named of the
+	// item that has the same type under another name, or something else; nil: it is no other's name.
+	Named, From any
 }
 
 // Find returns the item of that name in items, or nil.

@@ -68,6 +68,26 @@ func TestPlanOfAComponent(t *testing.T) {
 	}
 }
 
+// Components may lie within each other, as compositions of compositions do, so deep and no deeper.
+func TestComponentsWithinEachOther(t *testing.T) {
+	nested := func(depth int) []byte {
+		b := small()
+		for range depth - 1 {
+			outer := append(small(), 4)
+			outer = enc.AppendUvarint(outer, uint64(len(b)))
+			b = append(append(outer, b...), "\x05\x04\x01\x00\x00\x00"...) // and an instance of it
+		}
+		return b
+	}
+	if p, err := planOf(nested(64)); err != nil || p.Instances != 64 {
+		t.Errorf("%v", err)
+	}
+	want := "components within each other: 64 allowed"
+	if _, err := planOf(nested(65)); err == nil || !strings.Contains(err.Error(), want) {
+		t.Error(err)
+	}
+}
+
 // small is a component of sections.
 func small(sections ...string) []byte {
 	b := []byte("\x00asm\x0d\x00\x01\x00")

@@ -64,7 +64,10 @@ type item struct {
 }
 
 // resource is a resource under one name: each import and export of it makes another. What it is stays the same.
-type resource struct{ is *types.Resource }
+type resource struct {
+	is   *types.Resource
+	from *resource // whose other name it is; nil: nobody's
+}
 
 // real is the resource behind one that hides it.
 func (r *resource) real() *types.Resource {

@@ -34,16 +34,12 @@ const (
 
 // named gives a type a name: it is the same type, by another pointer. Types of functions, components and instances are
 // parts of no others, and need none.
-func (p *planner) named(t any) any {
+func named(t any) any {
 	switch t := t.(type) {
 	case *types.Type:
-		again := t.Named()
-		if r := p.handles[t]; r != nil {
-			p.handles[again] = r
-		}
-		return again
+		return t.Named()
 	case *resource:
-		return &resource{t.is}
+		return &resource{t.is, t}
 	}
 	return t
 }
@@ -167,7 +163,7 @@ func (l *look) value(t *types.Type) (bool, error) {
 // parts reports whether what a type has within has names.
 func (l *look) parts(t *types.Type) (bool, error) {
 	if t.Resource != nil {
-		return l.names[l.planner.handles[t]], nil
+		return l.names[t.Name], nil
 	}
 	if l.seen[t] {
 		return true, nil

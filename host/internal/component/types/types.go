@@ -74,6 +74,7 @@ type Type struct {
 	Len      uint32    // List of a fixed length; 0: any
 	Resource *Resource // Own, Borrow; never one that hides another
 	shown    *Resource // Own, Borrow: the same, or what hides it
+	Name     any       // Own, Borrow: which of the resource's names it was made with; it makes no difference
 
 	Size  uint32 // bytes in memory
 	Align uint32 // 1, 2, 4 or 8
@@ -81,8 +82,9 @@ type Type struct {
 
 	fits bool
 	nest int
-	base *Type // see Named
-	wide room  // with pointers of 64 bits
+	from *Type // see Named
+	base *Type
+	wide room // with pointers of 64 bits
 
 	Borrows bool // it has a Borrow within
 	Handles bool // it has an Own or a Borrow within
@@ -141,14 +143,17 @@ func (r *room) overlay(tag uint32, parts []room) {
 // room is what values take with pointers of 32 bits.
 func (t *Type) room() room { return room{uint64(t.Size), t.Align} }
 
-// Named returns t under another name: a type that is equal to t, but not the same pointer. Base leads back.
+// Named returns t under another name: a type that is equal to t, but not the same pointer. From and Base lead back.
 func (t *Type) Named() *Type {
 	named := *t
-	named.base = t.Base()
+	named.from, named.base = t, t.Base()
 	return &named
 }
 
-// Base is the type that t is another name of, and t itself where it is none.
+// From is the type that Named was called of; nil: t is no other's name.
+func (t *Type) From() *Type { return t.from }
+
+// Base is the type without a name that t is one of the names of, and t itself where it is none.
 func (t *Type) Base() *Type {
 	if t.base == nil {
 		return t

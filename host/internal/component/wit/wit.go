@@ -35,14 +35,15 @@ type writer struct {
 	b     strings.Builder
 	depth int
 	parts int              // taken apart so far
-	types map[any]typeName // of *types.Type and *types.Resource
+	types map[any]typeName // by plan.Item.Named
+	bases map[any]typeName // the first one of each type, by *types.Type, its Base, and *types.Resource
 	here  string           // the interface that is being written
 }
 
 type typeName struct{ face, name string }
 
 func newWriter(p *plan.Plan) *writer {
-	w := &writer{types: map[any]typeName{}}
+	w := &writer{types: map[any]typeName{}, bases: map[any]typeName{}}
 	for _, all := range [][]plan.Item{p.Imports, p.Exports} {
 		for _, it := range all {
 			w.note("", it)
@@ -54,20 +55,21 @@ func newWriter(p *plan.Plan) *writer {
 	return w
 }
 
-// note remembers the first name of a type. Primitive ones need none.
+// note remembers the name of a type.
 func (w *writer) note(face string, it plan.Item) {
-	var key any = it.Resource
-	if it.Type != nil {
-		if it.Type.Kind <= types.String {
-			return
-		}
-		key = it.Type.Base()
-	}
-	if it.Type == nil && it.Resource == nil {
+	if it.Named == nil {
 		return
 	}
-	if _, known := w.types[key]; !known {
-		w.types[key] = typeName{face, it.Name.Text}
+	n := typeName{face, it.Name.Text}
+	if _, known := w.types[it.Named]; !known {
+		w.types[it.Named] = n
+	}
+	var base any = it.Resource
+	if it.Type != nil {
+		base = it.Type.Base()
+	}
+	if _, known := w.bases[base]; !known {
+		w.bases[base] = n
 	}
 }
 
@@ -139,13 +141,10 @@ func (w *writer) uses(all []plan.Item) {
 	}
 }
 
+// nameOf is the other name of a type that the item has, too.
 func (w *writer) nameOf(it plan.Item) (typeName, bool) {
-	if it.Type != nil {
-		n, ok := w.types[it.Type.Base()]
-		return n, ok
-	}
-	n, ok := w.types[it.Resource]
-	return n, ok && it.Resource != nil
+	n, ok := w.types[it.From]
+	return n, ok && it.From != nil
 }
 
 // resourceOf is the resource that a function belongs to, or "".
@@ -250,7 +249,10 @@ func (w *writer) function(f *types.Func) string {
 
 // value is a type's name, or what it is made of.
 func (w *writer) value(t *types.Type) string {
-	if n, ok := w.types[t.Base()]; ok {
+	if n, ok := w.types[t]; ok {
+		return n.name
+	}
+	if n, ok := w.bases[t.Base()]; ok && t.Kind > types.String {
 		return n.name
 	}
 	if w.parts++; w.parts > maxParts {
@@ -288,9 +290,9 @@ func (w *writer) structure(t *types.Type) string {
 		}
 		return t.Kind.String() + "<" + strings.Join(parts, ", ") + ">"
 	case types.Own:
-		return w.handle(t.Resource)
+		return w.handle(t)
 	case types.Borrow:
-		return "borrow<" + w.handle(t.Resource) + ">"
+		return "borrow<" + w.handle(t) + ">"
 	case types.Variant, types.Enum:
 		parts := make([]string, len(t.Cases))
 		for i, c := range t.Cases {
@@ -305,11 +307,14 @@ func (w *writer) structure(t *types.Type) string {
 	return t.Kind.String()
 }
 
-func (w *writer) handle(r *types.Resource) string {
-	if n, ok := w.types[r]; ok {
+func (w *writer) handle(t *types.Type) string {
+	if n, ok := w.types[t.Name]; ok {
 		return n.name
 	}
-	face, name, _ := strings.Cut(r.Name, " ")
+	if n, ok := w.bases[t.Resource]; ok {
+		return n.name
+	}
+	face, name, _ := strings.Cut(t.Resource.Name, " ")
 	face, _, _ = strings.Cut(face, "@")
 	return strings.TrimSpace(face + " " + name)
 }

@@ -38,7 +38,13 @@ func TestWorldOfAComponent(t *testing.T) {
     }
 `, `
     resource outgoing-response {
-      constructor(headers: fields);
+      constructor(headers: headers);
+`, `
+    type field-name = field-key;
+`, `
+    type headers = fields;
+`, `
+      append: func(name: field-name, value: field-value) -> result<_, header-error>;
 `, `
       set: static func(param: response-outparam, response: result<outgoing-response, error-code>);
 `, `

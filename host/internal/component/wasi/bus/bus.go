@@ -94,7 +94,8 @@ func checkLinks(c *face.Call, args []any) (map[string]string, error) {
 		}
 		if targets[asked] == "" {
 			return nil, fmt.Errorf("no link for %s, link name %s; make one with: weft link put ACTOR TARGET "+
-				"--link-name %s", contract, name, name)
+				"--link-name %s",
+				contract, name, name)
 		}
 	}
 	return targets, nil

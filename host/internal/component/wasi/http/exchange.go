@@ -72,8 +72,6 @@ func (r *outgoingResponse) Drop() {
 	}
 }
 
-// respond is response-outparam.set. The head goes to the exchange at once; bytes that the guest wrote before it follow.
-// A body that is complete already ends here, where what was written is as long as content-length says.
 func respond(c *face.Call, args []any) (any, error) {
 	e := face.Object[*outparam](args[0]).exchange
 	if e.responded {

@@ -232,9 +232,6 @@ type sending struct {
 	to      *face.Sent
 }
 
-// handle is outgoing-handler.handle. The request and its options are given up by the guest whatever comes of it. A
-// request whose body is still being written goes when that is finished. What is wrong with the request itself is an
-// error-code at once.
 func handle(c *face.Call, args []any) (any, error) {
 	r := face.Object[*outgoingRequest](args[0])
 	s := &sending{request: r, options: requestOptions{face.None, face.None, face.None}, to: face.NewSent()}
@@ -314,8 +311,6 @@ func (f *futureResponse) Drop() {
 	}
 }
 
-// get is future-incoming-response.get: none while the answer is not there, the answer once, and an error without a
-// value ever after.
 func get(c *face.Call, f *futureResponse, _ []any) (any, error) {
 	select {
 	case <-f.sent.Done():

@@ -43,8 +43,6 @@ type Pollable struct {
 	Await func() <-chan struct{}
 }
 
-// ready never waits. A channel that is closed may tell of an event that another reader has taken, so Await is asked
-// once more.
 func (p *Pollable) ready() bool {
 	done := p.Done
 	if p.Await != nil {
@@ -173,8 +171,6 @@ func (s *Input) take(c *face.Call, most uint64, wait bool) (b []byte, none any, 
 	return b, nil, nil
 }
 
-// read makes the four functions that take bytes from a stream: with and without waiting, with and without handing them
-// over.
 func read(wait, skip bool) face.Func {
 	return face.Lent(face.Method(face.Little, func(c *face.Call, s *Input, args []any) (any, error) {
 		b, none, err := s.take(c, args[0].(uint64), wait)

@@ -127,7 +127,6 @@ func answer(c *face.Call, v any, err error) (any, error) {
 	return face.Good(v), nil
 }
 
-// onBucket makes a method whose call leaves the process, so that others have the guest's turn meanwhile.
 func onBucket(f func(c *face.Call, b *bucket, args []any) (any, error)) face.Func {
 	return face.Method(face.Much, func(c *face.Call, b *bucket, args []any) (any, error) {
 		v, err := f(c, b, args)
@@ -157,8 +156,6 @@ var cursorText = cursorType{
 	write: func(n uint64) any { return strconv.FormatUint(n, 10) },
 }
 
-// store makes wasi:keyvalue/store in one of its versions, which differ by the type of the cursor. A bucket's name is
-// the name of a link; whether there is such a link shows at the first use.
 func store(cursor cursorType) map[string]face.Func {
 	return map[string]face.Func{
 		"open": {Call: func(_ *face.Call, args []any) (any, error) {
@@ -190,7 +187,6 @@ func store(cursor cursorType) map[string]face.Func {
 	}
 }
 
-// listKeys leaves out keys that are no UTF-8, since the component model's strings cannot hold them.
 func listKeys(c *face.Call, b *bucket, from abi.Variant, cursor cursorType) (any, error) {
 	var q contract.KeysRequest
 	if from.Case == 1 {
@@ -244,7 +240,6 @@ var unsigned = counterType{
 	},
 }
 
-// increment makes atomics.increment in one of its versions, which differ by the type of the number.
 func increment(counter counterType) face.Func {
 	return onBucket(func(c *face.Call, b *bucket, args []any) (any, error) {
 		by, err := counter.read(args[1])
@@ -282,8 +277,6 @@ const (
 	maxFound = 16 << 20 // bytes of keys and values that get-many finds
 )
 
-// batch makes wasi:keyvalue/batch. Each key is asked for by itself, and the answers count together: a guest could else
-// ask for more than fits anywhere.
 func batch(found func(key string, v any) any) map[string]face.Func {
 	each := func(list []any, f func(e any) error) error {
 		if len(list) > many {
