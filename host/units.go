@@ -185,6 +185,10 @@ func (h *Host) actorsConfig() actors.Config {
 			}
 			return h.providers.Call(ctx, call, stay)
 		},
+		Streams: func(to wire.Entity, route wire.Route) bool {
+			return route != wire.AnyHost && h.providers.Streams(to) ||
+				route != wire.LocalOnly && h.peer.Directory.Streams(to)
+		},
 		Metrics:  h.metrics,
 		Failures: h.failures,
 	})

@@ -187,9 +187,9 @@ func (p *process) start(ctx context.Context, initial []wire.LinkDefinition) erro
 		Streams: p.streams, Logger: p.log}
 	switch {
 	case p.inside != nil:
-		p.uplink = joinUplink(p.inside, calls)
+		p.uplink = joinUplink(p.inside, calls, introduction(&p.info))
 	case p.access != nil:
-		p.uplink = openUplink(*p.access, calls, p.log)
+		p.uplink = openUplink(*p.access, calls, introduction(&p.info), p.log)
 		p.peer.Directory.Wake() // other hosts that serve a target must be known when this host does not any more
 	}
 	p.failures.start(p.uplink)
@@ -321,8 +321,16 @@ func (p *process) handle(ctx context.Context, inv *wire.Invocation) ([]byte, err
 		return nil, &lattice.Error{Code: lattice.ErrNotFound, Op: "call", Entity: lattice.Printable(inv.Operation),
 			Detail: fmt.Sprintf("unknown operation; %s has %s", p.info.Name, knows)}
 	}
+	beside := offered(ctx)
+	if beside != nil && !p.info.Streams {
+		if beside.Body {
+			return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: "call", Entity: lattice.Printable(inv.Operation),
+				Detail: p.info.Name + " takes no body beside a call"}
+		}
+		beside = nil
+	}
 	return p.provider.Handle(ctx, Call{Actor: g.link.Actor, Operation: inv.Operation, Payload: inv.Msg, Link: g.link,
-		Stream: offered(ctx)})
+		Stream: beside})
 }
 
 // serveLocal serves an invocation that came from the host itself, over the local channel.

@@ -26,6 +26,9 @@ type Info struct {
 	// sees them, with the nearest name that there is; the put of the link says so. Nil leaves all values to the
 	// provider.
 	Values *linkvalue.Table
+	// Streams says that Handle uses Call.Stream: it takes the bodies that callers send beside their calls, and may
+	// answer with one.
+	Streams bool
 	// Limit is the number of calls served at the same time; beyond it callers get lattice.ErrBusy at once.
 	// Default 1024.
 	Limit int
@@ -84,7 +87,8 @@ type Call struct {
 	Operation string // one of Info.Operations
 	Payload   []byte
 	Link      Link
-	// Stream is there when the caller takes a streamed answer, or sends a body beside the payload; else nil.
+	// Stream is there when the caller takes a streamed answer, or sends a body beside the payload; else nil, and
+	// without Info.Streams.
 	Stream *StreamOffer
 }
 

@@ -55,15 +55,12 @@ type StreamOffer struct {
 	// Stream has the body that the caller sends, where Body is set, and takes that of the answer after Respond.
 	Stream Stream
 	Body   bool // a body comes with the call; its payload ends where the body begins
-
-	offer *stream.Offer
+	// Respond sends the head of the answer: the payload of a plain answer. What is written to Stream follows it, and
+	// what the handler returns does not count, except for an error, which breaks the stream. The call has no deadline
+	// from then on: it ends when it returns, or when the stream breaks. It succeeds once, at most; a handler that does
+	// not call it, or gets its error, gives a plain answer. A head has 900 KiB at most.
+	Respond func(head []byte) error
 }
-
-// Respond sends the head of the answer: the payload of a plain answer. What is written to Stream follows it, and what
-// the handler returns does not count, except for an error, which breaks the stream. The call has no deadline from then
-// on: it ends when it returns, or when the stream breaks. It succeeds once, at most; a handler that does not call it,
-// or gets its error, gives a plain answer. A head has 900 KiB at most.
-func (o *StreamOffer) Respond(head []byte) error { return o.offer.Respond(head) }
 
 // publicStream is a stream as providers know it.
 type publicStream struct{ *stream.Stream }
@@ -93,7 +90,7 @@ func offered(ctx context.Context) *StreamOffer {
 	if o == nil {
 		return nil
 	}
-	return &StreamOffer{Stream: publicStream{o.Stream}, Body: o.Body, offer: o}
+	return &StreamOffer{Stream: publicStream{o.Stream}, Body: o.Body, Respond: o.Respond}
 }
 
 // caller is what goes with a call. taken is set when its answer is a stream.

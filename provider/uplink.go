@@ -28,6 +28,7 @@ type uplink struct {
 	access wire.Channel
 	config channel.Config
 	log    *slog.Logger
+	says   []string // notices that come first on the first lane
 	group  channel.Group
 	end    context.CancelFunc
 	wg     sync.WaitGroup
@@ -39,20 +40,29 @@ type uplink struct {
 	streams map[lattice.ActorID]bool           // those of them that take streams; guarded by mu
 }
 
+// introduction is what a process tells its host first.
+func introduction(info *Info) []string {
+	if info.Streams {
+		return []string{channel.TakesStreams, channel.WantStreams, channel.WantActors}
+	}
+	return []string{channel.WantStreams, channel.WantActors}
+}
+
 // joinUplink takes the end of a channel that is in this process.
-func joinUplink(e *channel.End, config channel.Config) *uplink {
+func joinUplink(e *channel.End, config channel.Config, says []string) *uplink {
 	u := &uplink{actors: map[lattice.ActorID]*load.Entrance{}, streams: map[lattice.ActorID]bool{}, end: e.Close}
 	config.Notice, config.Window = u.notice, maxLanes*channel.DefaultWindow
 	e.Serve(config)
 	u.group.Join(e)
-	_ = e.Notify(context.Background(), []byte(channel.WantStreams))
-	_ = e.Notify(context.Background(), []byte(channel.WantActors)) // a host that does not listen is going
+	for _, notice := range says {
+		_ = e.Notify(context.Background(), []byte(notice)) // a host that does not listen is going
+	}
 	return u
 }
 
 // openUplink opens the lanes; the first attempt is over when it returns.
-func openUplink(access wire.Channel, config channel.Config, log *slog.Logger) *uplink {
-	u := &uplink{access: access, config: config, log: log, actors: map[lattice.ActorID]*load.Entrance{},
+func openUplink(access wire.Channel, config channel.Config, says []string, log *slog.Logger) *uplink {
+	u := &uplink{access: access, config: config, log: log, says: says, actors: map[lattice.ActorID]*load.Entrance{},
 		streams: map[lattice.ActorID]bool{}}
 	ctx, end := context.WithCancel(context.Background())
 	u.end = end
@@ -77,8 +87,8 @@ func (u *uplink) dial(ctx context.Context, lane int) (*channel.Conn, error) {
 	}
 	conn := channel.New(nc, config)
 	if lane == 0 {
-		for _, wanted := range []string{channel.WantStreams, channel.WantActors} {
-			if err := conn.Notify(ctx, []byte(wanted)); err != nil {
+		for _, notice := range u.says {
+			if err := conn.Notify(ctx, []byte(notice)); err != nil {
 				_ = conn.Close(ctx)
 				return nil, err
 			}

@@ -18,6 +18,10 @@ import (
 // which actors take them. It comes before WantActors. Older peers ignore it.
 const WantStreams = "streams?"
 
+// TakesStreams is the notice by which a provider says that it uses what its callers offer beside calls: the body that
+// one sends is part of the request.
+const TakesStreams = "streams!"
+
 // lingers is how long a call whose stream is over keeps its place, when its target is not done.
 const lingers = time.Minute
 
@@ -49,10 +53,10 @@ func (c *Conn) carry(call uint32, flags byte) stream.Send {
 // attach gives a call its stream, and returns the flags of its request. out.mu is held.
 func (c *Conn) attach(s *slot, caller *stream.Caller) (flags byte) {
 	flags = flagStream
-	if caller.Body != nil {
+	if caller.HasBody() {
 		flags |= flagBody
 	}
-	s.attached = stream.New(stream.Calling, caller.Body != nil, c.carry(s.stream, 0), c.cfg.Streams)
+	s.attached = stream.New(stream.Calling, caller.HasBody(), c.carry(s.stream, 0), c.cfg.Streams)
 	return flags
 }
 
@@ -196,7 +200,7 @@ func (e *End) pass(call *Call, within *callContext, cfg *Config, timeout time.Du
 	if mine := e.cfg.Load(); mine != nil {
 		meter = mine.Streams
 	}
-	body := call.Stream.Body != nil
+	body := call.Stream.HasBody()
 	p := &passage{caller: call.Stream, within: within, timeout: timeout}
 	if body {
 		within.Endless()

@@ -2,7 +2,13 @@
 // asks.
 package httpfield
 
-import "unicode/utf8"
+import (
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/http/httpguts"
+)
 
 // Text is the value of a field as text: HTTP has bytes, which are UTF-8 as they are, and ISO 8859-1 otherwise.
 func Text(s string) string {
@@ -21,3 +27,10 @@ var hopByHop = map[string]bool{"connection": true, "keep-alive": true, "proxy-co
 
 // HopByHop reports whether a field, named in lower case, is of a connection and not of a message.
 func HopByHop(name string) bool { return hopByHop[name] }
+
+// AllowedTrailer reports whether a field may follow a body (RFC 9110, section 6.5.1).
+func AllowedTrailer(name, value string) bool {
+	lower := strings.ToLower(name)
+	return httpguts.ValidHeaderFieldName(name) && httpguts.ValidHeaderFieldValue(value) && !HopByHop(lower) &&
+		httpguts.ValidTrailerHeader(http.CanonicalHeaderKey(name))
+}

@@ -106,18 +106,26 @@ func With(ctx context.Context, o *Offer) context.Context { return context.WithVa
 // Caller is what a caller gives along with a call to take a stream. When the call returns, nothing of it is in use.
 type Caller struct {
 	// Take takes an answer that is a stream, once, on any goroutine, before the call returns: its head, and its body in
-	// s. It is not called for a plain answer. It must end when s breaks. Without an error the call goes on until its
-	// target is done, and what Take has not read is not wanted. An error ends the call, and is what the call returns.
+	// s. It is not called for a plain answer. It must end soon after s breaks. Without an error the call goes on until
+	// its target is done, and what Take has not read is not wanted. An error ends the call, and is what the call
+	// returns, except for ErrEnough.
 	Take func(head []byte, s *Stream) error
 	// Body is sent while the call is served; nil: there is none. Its io.EOF is the clean end. An error of it breaks the
 	// stream, and is what the call returns.
 	Body io.Reader
-	// Trailers are those of Body, asked for after its end; nil: there are none.
+	// Fill, in the place of Body, writes the body to s itself, once, on a goroutine of its own, until ctx ends. It says
+	// whether the body is whole, whose end and trailers are then sent; or what is wrong with it, which breaks the
+	// stream and is what the call returns. With neither, nobody wants the rest. s may be used until the call returns.
+	Fill func(ctx context.Context, s *Stream) (whole bool, err error)
+	// Trailers are those of the body, asked for after its end; nil: there are none.
 	Trailers func() []Field
 	// Release says that the rest of Body is not wanted: it makes a Read return that waits. It is called unless Body
 	// came to its end; required with Body.
 	Release func()
 }
+
+// ErrEnough is what Take returns to end a call whose rest nobody wants, which is no error of it.
+var ErrEnough = &lattice.Error{Code: lattice.ErrCanceled, Op: "take an answer", Detail: "no more of it is wanted"}
 
 // Sending is a body on its way. See Caller.Start.
 type Sending struct {
@@ -130,13 +138,16 @@ type Sending struct {
 }
 
 // HasBody reports whether a body is sent.
-func (c *Caller) HasBody() bool { return c != nil && c.Body != nil }
+func (c *Caller) HasBody() bool { return c != nil && (c.Body != nil || c.Fill != nil) }
 
 // Accept has Take take an answer, and waits until the stream is over. It is for those who carry calls.
 func (c *Caller) Accept(ctx context.Context, head []byte, s *Stream) error {
 	err := c.Take(head, s)
 	if err != nil {
 		s.Break(&lattice.Error{Code: lattice.ErrCanceled, Op: "take an answer", Detail: err.Error()})
+		if err == ErrEnough {
+			return nil
+		}
 		return err
 	}
 	s.Stop()
@@ -151,7 +162,7 @@ func (c *Caller) Accept(ctx context.Context, head []byte, s *Stream) error {
 // Start begins to send the body of the caller on s; nil when there is none. sent is called when all of it was sent, or
 // none of the rest is wanted: from then on the head of the answer is waited for. Wait must follow.
 func (c *Caller) Start(ctx context.Context, s *Stream, sent func()) *Sending {
-	if c.Body == nil {
+	if !c.HasBody() {
 		return nil
 	}
 	w := &Sending{caller: c, done: make(chan struct{})}
@@ -159,13 +170,12 @@ func (c *Caller) Start(ctx context.Context, s *Stream, sent func()) *Sending {
 	go func() { // Wait waits for it
 		defer close(w.done)
 		defer sent()
-		source := &Source{Reader: c.Body}
-		err := s.copyFrom(ctx, source)
+		whole, wrong := c.fill(ctx, s)
 		switch {
-		case source.Err != nil && !w.released.Load():
-			w.err = source.Err
-			s.Break(&lattice.Error{Code: lattice.ErrCanceled, Op: "send a body", Detail: source.Err.Error()})
-		case source.Err == nil && err == nil:
+		case wrong != nil && !w.released.Load():
+			w.err = wrong
+			s.Break(&lattice.Error{Code: lattice.ErrCanceled, Op: "send a body", Detail: wrong.Error()})
+		case wrong == nil && whole:
 			w.whole = true
 			var trailers []Field
 			if c.Trailers != nil {
@@ -180,6 +190,23 @@ func (c *Caller) Start(ctx context.Context, s *Stream, sent func()) *Sending {
 	return w
 }
 
+// fill writes the body to s. The error is the body's own.
+func (c *Caller) fill(ctx context.Context, s *Stream) (whole bool, err error) {
+	if c.Fill != nil {
+		return c.Fill(ctx, s)
+	}
+	source := &Source{Reader: c.Body}
+	err = s.copyFrom(ctx, source)
+	return err == nil, source.Err
+}
+
+// release says that the rest of Body is not wanted.
+func (c *Caller) release() {
+	if c.Release != nil {
+		c.Release()
+	}
+}
+
 // Wait ends the sending, and returns what was wrong with the body itself.
 func (w *Sending) Wait() error {
 	if w == nil {
@@ -189,12 +216,12 @@ func (w *Sending) Wait() error {
 	select {
 	case <-w.done:
 		if !w.whole {
-			w.caller.Release()
+			w.caller.release()
 		}
 	default:
 		w.released.Store(true)
 		w.stop()
-		w.caller.Release()
+		w.caller.release()
 		<-w.done
 	}
 	return w.err

@@ -13,6 +13,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/turns"
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/internal/load"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -137,8 +138,13 @@ func (r *Revision) admit(inv *wire.Invocation) error {
 
 // HostCall serves a call that a guest makes.
 func (r *Revision) HostCall(ctx context.Context, link lattice.LinkName, contract lattice.ContractID, operation string,
-	payload []byte) ([]byte, error) {
-	return r.actor.cfg.Calls.Call(ctx, &r.caller, link, contract, operation, payload)
+	payload []byte, beside *stream.Caller) ([]byte, error) {
+	return r.actor.cfg.Calls.Call(ctx, &r.caller, link, contract, operation, payload, beside)
+}
+
+// Streams reports whether such a call would reach a provider that takes a body beside it.
+func (r *Revision) Streams(link lattice.LinkName, contract lattice.ContractID) bool {
+	return r.actor.cfg.Calls.Streams(&r.caller, link, contract)
 }
 
 // Reserve makes room for a large response. See load.Budget.

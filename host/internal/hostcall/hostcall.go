@@ -24,6 +24,7 @@ import (
 	"github.com/weftlattice/weft/internal/invocation"
 	"github.com/weftlattice/weft/internal/peer"
 	"github.com/weftlattice/weft/internal/rpc"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/logging"
 	"github.com/weftlattice/weft/lattice/contract/numbergen"
@@ -53,7 +54,10 @@ type Config struct {
 	Client     Client
 	// Here makes a call to an actor or provider on this host. It reports false when the call has not begun and may be
 	// made over NATS; stay says that it may not.
-	Here     func(ctx context.Context, call rpc.Call, stay bool) (result []byte, err error, done bool)
+	Here func(ctx context.Context, call rpc.Call, stay bool) (result []byte, err error, done bool)
+	// Streams reports whether a provider takes bodies beside calls: the one on this host, or one that is known to run
+	// elsewhere.
+	Streams  func(to wire.Entity, route wire.Route) bool
 	Metrics  *metrics.Metrics
 	Failures *failures.Log
 }
@@ -70,10 +74,11 @@ func New(cfg Config) *Calls { return &Calls{cfg: cfg} }
 // alias, and nothing stands in for what the host itself serves.
 //
 // The call waits as long as the caller of the actor does. It may run for many guests at once, and holds no lock.
+// beside are the bodies that travel with it, nil: none; see wasm.Host.
 func (c *Calls) Call(ctx context.Context, from *Caller, link lattice.LinkName, contract lattice.ContractID,
-	operation string, payload []byte) ([]byte, error) {
+	operation string, payload []byte, beside *stream.Caller) ([]byte, error) {
 	start := time.Now()
-	to, target, result, err := c.call(ctx, from, link, contract, operation, payload)
+	to, target, result, err := c.call(ctx, from, link, contract, operation, payload, beside)
 	c.cfg.Metrics.Called(string(from.ID), target, operation, time.Since(start), err)
 	if err != nil {
 		c.cfg.Failures.Called(ctx, wire.Failure{ActorID: from.ID, Operation: operation,
@@ -84,7 +89,7 @@ func (c *Calls) Call(ctx context.Context, from *Caller, link lattice.LinkName, c
 
 // call returns whom it called, and its name for metrics. contract may be the name of an actor, too.
 func (c *Calls) call(ctx context.Context, from *Caller, link lattice.LinkName, contract lattice.ContractID,
-	operation string, payload []byte) (to wire.Entity, target string, _ []byte, err error) {
+	operation string, payload []byte, beside *stream.Caller) (to wire.Entity, target string, _ []byte, err error) {
 	switch contract {
 	case logging.ID, numbergen.ID:
 		if err := RequireCapability(from.Claims, contract); err != nil {
@@ -106,14 +111,24 @@ func (c *Calls) call(ctx context.Context, from *Caller, link lattice.LinkName, c
 		return to, target, nil, err
 	}
 	result, err := c.out(ctx, rpc.Call{Origin: wire.ActorEntity(from.ID), Target: to, Operation: operation,
-		Payload: payload}, route)
+		Payload: payload, Stream: beside}, route)
 	return to, target, result, err
 }
 
-// out makes a call, and makes it again when no server was there to begin it. It waits as long as the actor's own
-// caller, or the RPC timeout when that did not say how long.
+// Streams reports whether a call would reach a provider that is known to take a body beside it.
+func (c *Calls) Streams(from *Caller, link lattice.LinkName, contract lattice.ContractID) bool {
+	to, _, route, err := c.resolve(from, link, contract)
+	return err == nil && !to.IsActor() && c.cfg.Streams(to, route)
+}
+
+// out makes a call, and makes it again when no server was there to begin it, unless it has a body that is read but
+// once. It waits as long as the actor's own caller. When that did not say how long, it waits for the RPC timeout, or
+// for an answer that may be a stream as long as the actor itself may.
 func (c *Calls) out(ctx context.Context, call rpc.Call, route wire.Route) ([]byte, error) {
-	if invocation.Patient(ctx) {
+	if call.Once() {
+		return c.once(ctx, call, route)
+	}
+	if call.Stream == nil && invocation.Patient(ctx) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.cfg.RPCTimeout)
 		defer cancel()

@@ -122,7 +122,9 @@ func (p *Provider) channelConfig() (config channel.Config, wants <-chan struct{}
 		Logger:  p.cfg.Logger.With(lattice.LogProvider, p.name, lattice.LogLink, p.link),
 		Admit:   p.admit, Handler: p.cfg.Actors.ServeLocal, Notice: func(b []byte) {
 			if string(b) == channel.WantStreams {
-				if !p.streams.Swap(true) {
+				p.streams.Store(true)
+			} else if string(b) == channel.TakesStreams {
+				if !p.takes.Swap(true) {
 					p.cfg.Served.Changed()
 				}
 			} else if string(b) == channel.WantActors {

@@ -54,6 +54,7 @@ type Provider struct {
 
 	channel channel.Group // to the process
 	streams atomic.Bool   // it streams
+	takes   atomic.Bool   // it uses the streams that are beside calls of it
 	opened  atomic.Bool   // the present process has opened its channel, so that it can be asked over it
 	direct  atomic.Bool   // it takes calls that are meant for it alone
 

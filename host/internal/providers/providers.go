@@ -224,7 +224,7 @@ func (ps *Providers) RunsForeign(l wire.LinkDefinition) bool {
 // Streams reports whether a provider takes streams.
 func (ps *Providers) Streams(e wire.Entity) bool {
 	p := ps.Find(e.Provider(), e.LinkName)
-	return p != nil && p.streams.Load()
+	return p != nil && p.takes.Load()
 }
 
 // TakeDirect are those that take calls which are meant for them alone.
@@ -252,7 +252,10 @@ func (ps *Providers) Call(ctx context.Context, call rpc.Call, stay bool) (result
 	if p == nil || !p.channel.Up() {
 		return nil, served.NotHere(call.Target), false
 	}
-	if !p.streams.Load() {
+	if !p.takes.Load() {
+		if call.Stream.HasBody() { // another host may have one that takes it
+			return nil, served.NotHere(call.Target), false
+		}
 		call.Stream = nil
 	}
 	result, err = p.channel.Call(ctx, &channel.Call{Origin: call.Origin, Target: call.Target, Operation: call.Operation,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/component/face"
 	"github.com/weftlattice/weft/internal/clip"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -139,7 +140,7 @@ func (i *Instance) countHostCall() {
 // Errors are for the guest; it does not return when the guest's own call has ended.
 func (i *Instance) outward(ctx context.Context, names [3]string, payload []byte) ([]byte, error) {
 	i.turn.Give()
-	out, err := callHost(ctx, i.template.host, names, payload)
+	out, err := callHost(ctx, i.template.host, names, payload, nil)
 	if ctx.Err() != nil {
 		panic(errStopped) // no need to let the guest run to its next check
 	}
@@ -187,12 +188,12 @@ func (i *Instance) oversize(what string, size int) error {
 }
 
 // callHost keeps a panic of the host's own code from being taken for a fault of the guest.
-func callHost(ctx context.Context, h Host, names [3]string, payload []byte) ([]byte, error) {
+func callHost(ctx context.Context, h Host, names [3]string, payload []byte, beside *stream.Caller) ([]byte, error) {
 	defer func() {
 		if r := recover(); r != nil {
 			panic(&lattice.Error{Code: lattice.ErrInternal, Op: "host call", Err: fmt.Errorf("panic: %v\n%s", r,
 				debug.Stack())})
 		}
 	}()
-	return h.HostCall(ctx, lattice.LinkName(names[0]), lattice.ContractID(names[1]), names[2], payload)
+	return h.HostCall(ctx, lattice.LinkName(names[0]), lattice.ContractID(names[1]), names[2], payload, beside)
 }

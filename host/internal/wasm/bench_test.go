@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -69,7 +70,10 @@ func BenchmarkWrite(b *testing.B) {
 // mute is a host that does nothing for its guests.
 type mute struct{}
 
-func (mute) HostCall(context.Context, lattice.LinkName, lattice.ContractID, string, []byte) ([]byte, error) {
+func (mute) Streams(lattice.LinkName, lattice.ContractID) bool { return false }
+
+func (mute) HostCall(context.Context, lattice.LinkName, lattice.ContractID, string, []byte,
+	*stream.Caller) ([]byte, error) {
 	return nil, nil
 }
 func (mute) Reserve(context.Context, int) error       { return nil }

@@ -25,7 +25,7 @@ func (i *Instance) runComponent(ctx context.Context, op string, f func(context.C
 		}()
 		defer i.parts.forget()
 		i.parts.failed = nil
-		i.parts.state.ForgetLinks()
+		i.parts.state.Forget()
 		if err = f(ctx); err != nil && i.parts.failed != nil {
 			err = i.parts.failed
 		}

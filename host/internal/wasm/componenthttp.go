@@ -61,7 +61,7 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 	if r.offer != nil {
 		x.Room, x.Writable = r.give.Room, r.give.Writable
 		if r.offer.Body {
-			x.Incoming = i.incoming(r.offer)
+			x.Incoming = wasihttp.FromStream(r.offer.Stream, i.rest, nil)
 		}
 	}
 	i.giving = r
@@ -152,30 +152,6 @@ func pathWithQuery(r *httpserver.Request) string {
 		return r.Path
 	}
 	return r.Path + "?" + r.Query
-}
-
-// incoming is the body of a request that comes as a stream.
-func (i *Instance) incoming(o *stream.Offer) wasihttp.Incoming {
-	s := o.Stream
-	return wasihttp.Incoming{
-		Body: func(ctx context.Context, max int, wait bool) ([]byte, error) {
-			b, err := s.Try(max)
-			if b != nil || err != nil || !wait {
-				return b, err
-			}
-			defer i.rest()()
-			return s.Next(ctx, max)
-		},
-		Readable: s.Readable,
-		Trailers: func() wasihttp.Header {
-			var h wasihttp.Header
-			for _, f := range s.Trailers() {
-				h = append(h, wasihttp.Field{Name: f.Name, Value: f.Value})
-			}
-			return h
-		},
-		Discard: s.Stop,
-	}
 }
 
 // unwanted reports whether an answer that was begun has no reader any more.
@@ -296,6 +272,7 @@ func (r *answer) writable() <-chan struct{} {
 // called when the wait is over.
 func (i *Instance) rest() (resume func()) {
 	i.turn.Give()
+	i.parts.state.Resting()
 	if i.giving != nil {
 		i.giving.due()
 		if i.giving.offer != nil {

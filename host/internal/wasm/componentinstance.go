@@ -70,7 +70,8 @@ func (i *Instance) openComponent(ctx context.Context) error {
 		locked: make([]bool, p.Instances), entered: make([]bool, p.Instances)}
 	i.parts.state = face.State{Args: i.args, Environ: i.template.pairs, Begin: began, Out: i.sink(&i.stdout),
 		Err: i.sink(&i.stderr), Ask: i.ask, Send: i.send, Rest: i.rest,
-		Warn: func(ctx context.Context, text string) { i.template.host.Log(ctx, Stderr, text) }}
+		Streams: i.template.host.Streams,
+		Warn:    func(ctx context.Context, text string) { i.template.host.Log(ctx, Stderr, text) }}
 	i.parts.state.Contract = wasi.Outward
 	i.parts.host = face.Call{State: &i.parts.state, Pay: i.payText, Boxes: &i.parts.results}
 	if err := i.account.add(instanceBytes); err != nil {

@@ -7,13 +7,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 )
 
 // quiet is the surroundings of components of the suite.
 type quiet struct{}
 
-func (quiet) HostCall(context.Context, lattice.LinkName, lattice.ContractID, string, []byte) ([]byte, error) {
+func (quiet) Streams(lattice.LinkName, lattice.ContractID) bool { return false }
+
+func (quiet) HostCall(context.Context, lattice.LinkName, lattice.ContractID, string, []byte,
+	*stream.Caller) ([]byte, error) {
 	return nil, nil
 }
 func (quiet) Reserve(context.Context, int) error  { return nil }

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/weftlattice/weft/host/internal/component/face"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -22,8 +23,7 @@ type sending struct {
 
 // send is face.State.Send.
 func (i *Instance) send(ctx context.Context, to *face.Sent, link lattice.LinkName, contract lattice.ContractID,
-	operation string,
-	payload []byte) {
+	operation string, payload []byte, beside *stream.Caller) {
 	i.countHostCall()
 	i.pay(costCall)
 	if len(payload) > i.template.limits.HostCallBytes {
@@ -55,7 +55,7 @@ func (i *Instance) send(ctx context.Context, to *face.Sent, link lattice.LinkNam
 	s.all[to] = true
 	s.tasks.Go(func() {
 		defer cancel()
-		result, err := i.answer(ctx, [3]string{string(link), string(contract), operation}, payload)
+		result, err := i.answer(ctx, [3]string{string(link), string(contract), operation}, payload, beside)
 		budget.Give(uint64(len(payload)))
 		to.End(result, err, func() { budget.Give(uint64(len(result))) })
 		s.mu.Lock()
@@ -65,13 +65,19 @@ func (i *Instance) send(ctx context.Context, to *face.Sent, link lattice.LinkNam
 }
 
 // answer makes a call, and takes room for its answer from the memory of all guests.
-func (i *Instance) answer(ctx context.Context, names [3]string, payload []byte) (result []byte, err error) {
+func (i *Instance) answer(ctx context.Context, names [3]string, payload []byte,
+	beside *stream.Caller) (result []byte, err error) {
 	defer func() {
 		if r := recover(); r != nil { // of callHost, which has made an error of it
 			result, err = nil, r.(error)
 		}
 	}()
-	result, err = callHost(ctx, i.template.host, names, payload)
+	if beside != nil {
+		counted := *beside
+		counted.Take = func(head []byte, s *stream.Stream) error { return i.streamed(beside, head, s) }
+		beside = &counted
+	}
+	result, err = callHost(ctx, i.template.host, names, payload, beside)
 	switch {
 	case err != nil:
 		return nil, err
@@ -82,6 +88,16 @@ func (i *Instance) answer(ctx context.Context, names [3]string, payload []byte) 
 		return nil, err
 	}
 	return result, nil
+}
+
+// streamed has a streamed answer taken, of which the head counts while it is.
+func (i *Instance) streamed(beside *stream.Caller, head []byte, s *stream.Stream) error {
+	budget := i.template.module.engine.cfg.Memory
+	if err := budget.Take("a response", uint64(len(head))); err != nil {
+		return err
+	}
+	defer budget.Give(uint64(len(head)))
+	return beside.Take(head, s)
 }
 
 // end cancels the calls in progress, and waits for them.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/internal/latticetest/long"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -328,7 +329,10 @@ func (h hard) guest(t testing.TB, e *wasm.Engine) *wasm.Module {
 // idle is a host that does nothing for its guests.
 type idle struct{ spent uint64 }
 
-func (*idle) HostCall(context.Context, lattice.LinkName, lattice.ContractID, string, []byte) ([]byte, error) {
+func (*idle) Streams(lattice.LinkName, lattice.ContractID) bool { return false }
+
+func (*idle) HostCall(context.Context, lattice.LinkName, lattice.ContractID, string, []byte,
+	*stream.Caller) ([]byte, error) {
 	return make([]byte, 1<<20), nil
 }
 func (*idle) Reserve(context.Context, int) error       { return nil }

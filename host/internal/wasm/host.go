@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -22,9 +23,13 @@ const (
 // values given there, and it ends when the call must.
 type Host interface {
 	// HostCall performs an outbound call. In the place of a contract may be the name of an actor. It must return when
-	// ctx ends. The payload is its to keep. An error goes to the guest as its text.
+	// ctx ends. The payload is its to keep. An error goes to the guest as its text. beside are the bodies that travel
+	// with the call; nil: none. Whom it reaches may not take them: then the answer is a plain one, and a body is an
+	// error; see Streams.
 	HostCall(ctx context.Context, link lattice.LinkName, contract lattice.ContractID, operation string,
-		payload []byte) ([]byte, error)
+		payload []byte, beside *stream.Caller) ([]byte, error)
+	// Streams reports whether such a call would reach somebody who is known to take a body beside it.
+	Streams(link lattice.LinkName, contract lattice.ContractID) bool
 	// Reserve makes room for a response of so many bytes before the host has it in memory. ctx is the call's. An error
 	// ends the call.
 	Reserve(ctx context.Context, bytes int) error

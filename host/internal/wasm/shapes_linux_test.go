@@ -18,6 +18,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/internal/latticetest/shape"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -239,9 +240,12 @@ type counting struct {
 	bytes atomic.Int64
 }
 
-func (*counting) Reserve(context.Context, int) error { return nil }
-func (*counting) Spent(uint64)                       {}
-func (*counting) HostCall(context.Context, lattice.LinkName, lattice.ContractID, string, []byte) ([]byte, error) {
+func (*counting) Reserve(context.Context, int) error                { return nil }
+func (*counting) Spent(uint64)                                      {}
+func (*counting) Streams(lattice.LinkName, lattice.ContractID) bool { return false }
+
+func (*counting) HostCall(context.Context, lattice.LinkName, lattice.ContractID, string, []byte,
+	*stream.Caller) ([]byte, error) {
 	return []byte("response"), nil
 }
 func (c *counting) Log(_ context.Context, _ wasm.Source, text string) { c.bytes.Add(int64(len(text))) }

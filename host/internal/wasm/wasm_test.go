@@ -15,6 +15,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/internal/latticetest/long"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -63,12 +64,14 @@ func (h *host) fuel() []uint64 {
 }
 
 func (h *host) HostCall(ctx context.Context, link lattice.LinkName, contract lattice.ContractID, operation string,
-	payload []byte) ([]byte, error) {
+	payload []byte, beside *stream.Caller) ([]byte, error) {
 	if h.call == nil {
 		return nil, nil
 	}
 	return h.call(ctx, link, contract, operation, payload)
 }
+
+func (h *host) Streams(lattice.LinkName, lattice.ContractID) bool { return false }
 
 func (h *host) Log(_ context.Context, source wasm.Source, text string) {
 	h.mu.Lock()

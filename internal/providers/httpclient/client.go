@@ -99,7 +99,9 @@ var (
 	errTotal     = contract.Fail(contract.ResponseTimeout, "the whole request takes too long; see timeout")
 	errConnect   = contract.Fail(contract.ConnectionTimeout, "no connection in the time that the request allows")
 	errFirstByte = contract.Fail(contract.ConnectionReadTimeout, "no response in time; see first_byte_timeout")
-	errBetween   = contract.Fail(contract.ConnectionReadTimeout,
+	errStalled   = contract.Fail(contract.ConnectionWriteTimeout,
+		"the server does not take the body of the request; see between_bytes_timeout")
+	errBetween = contract.Fail(contract.ConnectionReadTimeout,
 		"the body of the response pauses for too long; see between_bytes_timeout")
 )
 
@@ -114,7 +116,7 @@ func shorter(asked, limit time.Duration) time.Duration {
 // do makes a request and reads all of its answer. grant is the pattern of the link that allows it, "" when none does;
 // errors are failures of the contract, or of the context.
 func (c *client) do(ctx context.Context, q *contract.Request) (resp *contract.Response, grant string, err error) {
-	a, grant, err := c.open(ctx, q)
+	a, grant, err := c.open(ctx, q, nil, nil)
 	if err != nil {
 		return nil, grant, err
 	}
@@ -127,18 +129,21 @@ func (c *client) do(ctx context.Context, q *contract.Request) (resp *contract.Re
 		grant, nil
 }
 
-// open makes a request, and returns when the head of its answer is there, which is to be closed.
-func (c *client) open(ctx context.Context, q *contract.Request) (a *answer, grant string, err error) {
+// open makes a request, and returns when the head of its answer is there, which is to be closed. Of a request that
+// comes with an offer, the body goes on as it comes, and all of the time that the link allows is that of the head: it
+// begins when the body was sent. flow counts such a body.
+func (c *client) open(ctx context.Context, q *contract.Request, o *provider.StreamOffer,
+	flow func(grant string) *flow) (a *answer, grant string, err error) {
 	target, err := c.judge(q.Method, q.URL)
 	if err != nil {
 		return nil, "", err
 	}
 	grant = target.Grant
 	if int64(len(q.Body)) > c.requestBytes {
-		return nil, grant, contract.Sized(contract.RequestBodySize, int64(len(q.Body)),
-			"a body of %d bytes, and the link allows %d; see max_request_bytes", len(q.Body), c.requestBytes)
+		return nil, grant, c.requestTooLarge(int64(len(q.Body)))
 	}
-	header, err := c.requestHeader(ctx, q)
+	follows := o != nil && o.Body
+	header, length, err := c.requestHeader(ctx, q, follows)
 	if err != nil {
 		return nil, grant, err
 	}
@@ -146,25 +151,37 @@ func (c *client) open(ctx context.Context, q *contract.Request) (a *answer, gran
 		return nil, grant, contract.Fail(contract.ConnectionLimitReached,
 			"more than %d requests a second; see requests_per_second", c.requestsPerSecond)
 	}
-	ctx, end := context.WithTimeoutCause(ctx, c.total, errTotal)
+	end := func() {}
+	if o == nil {
+		ctx, end = context.WithTimeoutCause(ctx, c.total, errTotal)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	a = &answer{client: c, ctx: ctx, watch: watch{cancel: cancel}, between: shorter(q.BetweenBytes, c.betweenBytes),
-		end: func() {
-			cancel(nil)
-			end()
-		}}
+	a = &answer{client: c, ctx: ctx, cancel: cancel, end: end, between: shorter(q.BetweenBytes, c.betweenBytes),
+		total: watch{cancel: cancel}, early: watch{cancel: cancel}, sending: watch{cancel: cancel},
+		reading: watch{cancel: cancel}}
+	if o != nil && !follows {
+		a.total.await(c.total, errTotal)
+	}
 	defer func() {
 		if err != nil {
 			a.Close()
 			a = nil
 		}
 	}()
-	req, err := http.NewRequestWithContext(c.watched(ctx, &a.watch, q), q.Method, target.URL.String(), nil)
+	req, err := http.NewRequestWithContext(a.watched(q, follows), q.Method, target.URL.String(), nil)
 	if err != nil {
 		return a, grant, contract.Fail(contract.RequestURIInvalid, "%v", last(err))
 	}
 	req.Header = header
-	if len(q.Body) > 0 {
+	switch {
+	case follows && length != 0:
+		req.ContentLength = length
+		body := &sentBody{answer: a, of: req, rest: q.Body, from: o.Stream, flow: flow(grant)}
+		req.Body, req.Trailer = body, http.Header{}
+		if err = body.declare(q); err != nil {
+			return a, grant, err
+		}
+	case len(q.Body) > 0:
 		req.ContentLength = int64(len(q.Body))
 		req.GetBody = func() (io.ReadCloser, error) {
 			return io.NopCloser(&paced{ctx, c.bytes, bytes.NewReader(q.Body)}), nil
@@ -174,6 +191,8 @@ func (c *client) open(ctx context.Context, q *contract.Request) (a *answer, gran
 	if a.res, err = c.http.Do(req); err != nil {
 		return a, grant, explain(ctx, err)
 	}
+	a.sending.end()
+	a.total.end()
 	switch {
 	case a.res.StatusCode == http.StatusSwitchingProtocols:
 		err = contract.Fail(contract.UpgradeFailed, "the server switches to what nobody asked for")
@@ -183,17 +202,25 @@ func (c *client) open(ctx context.Context, q *contract.Request) (a *answer, gran
 	return a, grant, err
 }
 
-// watched bounds the steps of a request up to the first byte of the response's body.
-func (c *client) watched(ctx context.Context, w *watch, q *contract.Request) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+// watched bounds the steps of a request up to the first byte of the response's body. follows says that its body comes
+// as a stream.
+func (a *answer) watched(q *contract.Request, follows bool) context.Context {
+	c := a.client
+	return httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{
 		GetConn: func(string) {
 			// The dialer sees to the time of the link, and knows what takes so long.
 			if q.Connect > 0 && q.Connect < c.connect {
-				w.await(q.Connect, errConnect)
+				a.early.await(q.Connect, errConnect)
 			}
 		},
-		GotConn:      func(httptrace.GotConnInfo) { w.done() },
-		WroteRequest: func(httptrace.WroteRequestInfo) { w.await(shorter(q.FirstByte, c.firstByte), errFirstByte) },
+		GotConn: func(httptrace.GotConnInfo) { a.early.done() },
+		WroteRequest: func(httptrace.WroteRequestInfo) {
+			a.sending.done()
+			a.early.await(shorter(q.FirstByte, c.firstByte), errFirstByte)
+			if follows {
+				a.total.await(c.total, errTotal)
+			}
+		},
 	})
 }
 
@@ -209,10 +236,15 @@ type answer struct {
 	client  *client
 	res     *http.Response  // nil: none came
 	ctx     context.Context //nolint:containedctx // of the request, which Close ends
-	watch   watch
-	between time.Duration
+	cancel  context.CancelCauseFunc
 	end     func()
+	between time.Duration
 	read    int64
+
+	total   watch // up to the head of an answer that may be a stream
+	early   watch // the connection; then the first byte of the answer's body
+	sending watch // a piece of the request's body that comes as a stream
+	reading watch // a piece of the answer's body
 }
 
 // Close ends the request. What of the body was not read is given up.
@@ -220,7 +252,10 @@ func (a *answer) Close() {
 	if a.res != nil {
 		_ = a.res.Body.Close() // nobody wants more of it
 	}
-	a.watch.done()
+	for _, w := range []*watch{&a.total, &a.early, &a.sending, &a.reading} {
+		w.end()
+	}
+	a.cancel(nil)
 	a.end()
 }
 
@@ -228,11 +263,12 @@ func (a *answer) Close() {
 func (a *answer) Read(b []byte) (int, error) {
 	c := a.client
 	if a.read > 0 {
-		a.watch.await(a.between, errBetween)
+		a.reading.await(a.between, errBetween)
 	}
 	n, err := a.res.Body.Read(b[:min(len(b), part)])
-	if n > 0 || a.read > 0 {
-		a.watch.done()
+	a.reading.done()
+	if n > 0 {
+		a.early.end()
 	}
 	if a.read += int64(n); a.read > c.responseBytes {
 		return 0, c.tooLarge(a.read)

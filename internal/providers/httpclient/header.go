@@ -22,9 +22,11 @@ const fieldCost = 32
 var secret = []string{"Authorization", "Cookie", "Cookie2", "Www-Authenticate", "Proxy-Authorization"}
 
 // requestHeader is the header of a request as it is sent: without the fields of a connection, and without Host, which
-// would name another site than the URL that was judged. Content-Length has to be right, and is then net/http's.
-func (s *settings) requestHeader(ctx context.Context, q *contract.Request) (http.Header, error) {
-	h := http.Header{"User-Agent": nil} // none, rather than that of net/http
+// would name another site than the URL that was judged. Content-Length has to be right, and is then net/http's: length,
+// which is negative when the body follows and nobody says how long it is.
+func (s *settings) requestHeader(ctx context.Context, q *contract.Request, follows bool) (h http.Header, length int64,
+	err error) {
+	h = http.Header{"User-Agent": nil} // none, rather than that of net/http
 	connection := []string{}
 	size := int64(0)
 	for name, values := range q.Header {
@@ -37,12 +39,16 @@ func (s *settings) requestHeader(ctx context.Context, q *contract.Request) (http
 			good = good && httpguts.ValidHeaderFieldValue(v)
 		}
 		if !good {
-			return nil, contract.Fail(contract.ProtocolError, "the header %q is none that HTTP allows",
+			return nil, 0, contract.Fail(contract.ProtocolError, "the header %q is none that HTTP allows",
 				clip.Text(name, maxShown))
 		}
 	}
 	if size > s.headerBytes {
-		return nil, contract.Sized(contract.RequestHeaderSize, size, "a header of %d bytes; see max_header_bytes", size)
+		return nil, 0, contract.Sized(contract.RequestHeaderSize, size,
+			"a header of %d bytes; see max_header_bytes", size)
+	}
+	if length = int64(len(q.Body)); follows {
+		length = -1
 	}
 	for name, values := range q.Header {
 		lower := strings.ToLower(name)
@@ -51,9 +57,15 @@ func (s *settings) requestHeader(ctx context.Context, q *contract.Request) (http
 			lower == "http2-settings" || httpguts.HeaderValuesContainsToken(connection, lower):
 		case lower == "content-length":
 			for _, v := range values {
-				if n, err := strconv.ParseUint(strings.TrimSpace(v), 10, 63); err != nil || n != uint64(len(q.Body)) {
-					return nil, contract.Sized(contract.RequestBodySize, int64(len(q.Body)),
+				n, err := strconv.ParseUint(strings.TrimSpace(v), 10, 63)
+				switch said := int64(n); {
+				case err != nil || length >= 0 && length != said || said < int64(len(q.Body)):
+					return nil, 0, contract.Sized(contract.RequestBodySize, int64(len(q.Body)),
 						"content-length says %q, and the body has %d bytes", clip.Text(v, maxShown), len(q.Body))
+				case said > s.requestBytes:
+					return nil, 0, s.requestTooLarge(said)
+				default:
+					length = said
 				}
 			}
 		default:
@@ -68,7 +80,13 @@ func (s *settings) requestHeader(ctx context.Context, q *contract.Request) (http
 			h.Set(trace.StateHeader, child.State)
 		}
 	}
-	return h, nil
+	return h, length, nil
+}
+
+// requestTooLarge is the error of a request whose body has so many bytes.
+func (s *settings) requestTooLarge(bytes int64) error {
+	return contract.Sized(contract.RequestBodySize, bytes,
+		"a body of %d bytes, and the link allows %d; see max_request_bytes", bytes, s.requestBytes)
 }
 
 // maxShown is how many bytes of a name or a value errors repeat.

@@ -61,19 +61,32 @@ func (m *metrics) host(grant string) string {
 	return grant
 }
 
-func (m *metrics) observe(grant string, q *contract.Request, resp *contract.Response, err error, took time.Duration) {
+// flow counts the bytes of bodies to and from a host.
+type flow struct{ in, out prometheus.Counter }
+
+// none counts nothing: of a request that no link allows.
+var none = &flow{prometheus.NewCounter(prometheus.CounterOpts{}), prometheus.NewCounter(prometheus.CounterOpts{})}
+
+func (m *metrics) flow(grant string) *flow {
+	if grant == "" {
+		return none
+	}
+	host := m.host(grant)
+	return &flow{m.bytes.WithLabelValues(host, "in"), m.bytes.WithLabelValues(host, "out")}
+}
+
+// observe counts a request that is over; grant is the pattern of the link that allows it, "" when none does.
+func (m *metrics) observe(grant string, status int, err error, took time.Duration) {
 	host, result := m.host(grant), lattice.CodeOf(err).Name()
 	var f *contract.Failure
 	switch {
 	case err == nil:
-		result = strconv.Itoa(int(resp.StatusCode)/100) + "xx"
-		m.bytes.WithLabelValues(host, "in").Add(float64(len(resp.Body)))
+		result = strconv.Itoa(status/100) + "xx"
 	case errors.As(err, &f):
 		result = f.Name
 	}
 	m.requests.WithLabelValues(host, result).Inc()
 	if grant != "" {
-		m.bytes.WithLabelValues(host, "out").Add(float64(len(q.Body)))
 		m.seconds.WithLabelValues(host).Observe(took.Seconds())
 	}
 }

@@ -23,7 +23,7 @@ import (
 var Info = provider.Info{
 	Name: "httpclient", Contract: contract.ID, Version: "0.1.0",
 	Description: "wasmcloud:httpclient: HTTP requests to the hosts that a link allows",
-	Operations:  []string{contract.Send}, Values: linkvalue.HTTPClient,
+	Operations:  []string{contract.Send}, Values: linkvalue.HTTPClient, Streams: true,
 }
 
 type httpProvider struct {
@@ -135,11 +135,23 @@ func (p *httpProvider) Handle(ctx context.Context, call provider.Call) ([]byte, 
 		return nil, err
 	}
 	start := time.Now()
+	if call.Stream != nil {
+		resp, status, grant, err := c.pass(ctx, q, call.Stream, p.metrics.flow)
+		p.metrics.observe(grant, status, err, time.Since(start))
+		if err != nil || resp == nil {
+			return nil, carried(err)
+		}
+		return resp.Encode(), nil
+	}
 	resp, grant, err := c.do(ctx, q)
-	p.metrics.observe(grant, q, resp, err, time.Since(start))
+	flow := p.metrics.flow(grant)
+	flow.out.Add(float64(len(q.Body)))
 	if err != nil {
+		p.metrics.observe(grant, 0, err, time.Since(start))
 		return nil, carried(err)
 	}
+	flow.in.Add(float64(len(resp.Body)))
+	p.metrics.observe(grant, int(resp.StatusCode), nil, time.Since(start))
 	return resp.Encode(), nil
 }
 

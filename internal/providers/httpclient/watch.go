@@ -12,14 +12,17 @@ type watch struct {
 
 	mu    sync.Mutex
 	timer *time.Timer
-	step  int // guarded by mu
+	step  int  // guarded by mu
+	ended bool // guarded by mu
 }
 
 // await begins a step, which may take so long; why is the error of one that takes longer. The step before has ended.
 func (w *watch) await(d time.Duration, why error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.stop()
+	if w.stop(); w.ended {
+		return
+	}
 	step := w.step
 	w.timer = time.AfterFunc(d, func() {
 		w.mu.Lock()
@@ -36,6 +39,14 @@ func (w *watch) done() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stop()
+}
+
+// end ends the step, and lets no other one begin.
+func (w *watch) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stop()
+	w.ended = true
 }
 
 // stop ends the step. mu is held.

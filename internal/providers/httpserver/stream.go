@@ -4,11 +4,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/weftlattice/weft/internal/httpfield"
 	"github.com/weftlattice/weft/lattice"
@@ -178,7 +175,7 @@ func (h *handler) take(x *exchange, payload []byte, s provider.Stream) error {
 	} else {
 		err = x.Chunks(copied, func(yield func(name, value string) bool) {
 			for _, f := range s.Trailers() {
-				if !allowedTrailer(f.Name, f.Value) {
+				if !httpfield.AllowedTrailer(f.Name, f.Value) {
 					h.warn(x.ctx, "trailer of a response left out: HTTP does not allow it",
 						lattice.LogActor, x.route.actor,
 						"name", lattice.Printable(f.Name))
@@ -235,11 +232,4 @@ func (x *exchange) abort(fail *failure) {
 	if x.status != 0 && fail != nil {
 		panic(http.ErrAbortHandler)
 	}
-}
-
-// allowedTrailer reports whether a field may follow a body (RFC 9110, section 6.5.1).
-func allowedTrailer(name, value string) bool {
-	lower := strings.ToLower(name)
-	return httpguts.ValidHeaderFieldName(name) && httpguts.ValidHeaderFieldValue(value) && !httpfield.HopByHop(lower) &&
-		httpguts.ValidTrailerHeader(http.CanonicalHeaderKey(name))
 }

@@ -76,6 +76,7 @@ func Run(t *testing.T, way Way) {
 		{"a head that is too large", largeHead},
 		{"an answer that is not finished", unfinished}, {"a panic after the head", panics},
 		{"trailers", trailers}, {"a body that breaks", brokenBody}, {"a body that nobody reads", unreadBody},
+		{"a body that writes itself", filled}, {"a caller that has enough", hasEnough},
 		{"longer than the time-out", long}, {"no head in time", late}, {"more than a caller wants", enough},
 		{"a lot of bytes", large}, {"many at a time", many}, {"a call within a stream has none", nested},
 	} {
@@ -495,6 +496,71 @@ func enough(t *testing.T, way Way) {
 	}
 	if err := <-ended; lattice.CodeOf(err) != lattice.ErrCanceled {
 		t.Errorf("the writer hears %v", err)
+	}
+}
+
+// filled: a body may be written to the stream itself. It ends cleanly with its trailers, breaks, or is given up when
+// nobody wants it.
+func filled(t *testing.T, way Way) {
+	seen := make(chan error, 1)
+	call := open(t, way, func(ctx context.Context, payload []byte) ([]byte, error) {
+		o := stream.From(ctx)
+		if len(payload) > 0 {
+			return []byte("no, thanks"), nil
+		}
+		all, err := o.Stream.All(ctx, nil, 100, nil)
+		if err == nil {
+			all = append(all, o.Stream.Trailers()[0].Value...)
+		}
+		seen <- err
+		return all, err
+	})
+	none := func([]byte, *stream.Stream) error { t.Error("taken"); return nil }
+	body := func(wrong error) *stream.Caller {
+		return &stream.Caller{Take: none,
+			Trailers: func() []stream.Field { return []stream.Field{{Name: "a", Value: "!"}} },
+			Fill: func(ctx context.Context, s *stream.Stream) (bool, error) {
+				return wrong == nil, errors.Join(s.Write(ctx, []byte("all")), wrong)
+			}}
+	}
+	if got, err := call(t.Context(), nil, limit, body(nil)); err != nil || string(got) != "all!" || <-seen != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	torn := errors.New("torn")
+	if _, err := call(t.Context(), nil, limit, body(torn)); !errors.Is(err, torn) || <-seen == nil {
+		t.Errorf("of a body that breaks: %v", err)
+	}
+	waits := &stream.Caller{Take: none, Fill: func(ctx context.Context, s *stream.Stream) (bool, error) {
+		<-ctx.Done()
+		return false, nil
+	}}
+	if got, err := call(t.Context(), []byte("x"), limit, waits); err != nil || string(got) != "no, thanks" {
+		t.Errorf("of a body that nobody wants: %q, %v", got, err)
+	}
+}
+
+// hasEnough: a caller that wants no more ends the call, even one that only waits. That is no error of it.
+func hasEnough(t *testing.T, way Way) {
+	ended := make(chan error, 1)
+	call := open(t, way, func(ctx context.Context, _ []byte) ([]byte, error) {
+		o := stream.From(ctx)
+		if err := errors.Join(o.Respond(nil), o.Stream.Write(ctx, []byte("x"))); err != nil {
+			return nil, err
+		}
+		<-ctx.Done()
+		ended <- ctx.Err()
+		return nil, ctx.Err()
+	})
+	if _, err := call(t.Context(), nil, limit, &stream.Caller{Take: func(_ []byte, s *stream.Stream) error {
+		if _, err := s.Next(t.Context(), 1); err != nil {
+			return err
+		}
+		return stream.ErrEnough
+	}}); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err == nil {
+		t.Error("the one who serves it goes on")
 	}
 }
 

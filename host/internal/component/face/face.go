@@ -7,10 +7,12 @@ package face
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/internal/clip"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 )
 
@@ -97,15 +99,20 @@ type State struct {
 	// not return when the guest's own call has ended. What it returns is readable until the next call.
 	Ask func(ctx context.Context, link lattice.LinkName, contract lattice.ContractID, operation string,
 		payload []byte) ([]byte, error)
-	// Send makes a call as Ask does, and goes on at once. The call ends with the guest's own at the latest.
+	// Send makes a call as Ask does, and goes on at once. The call ends with the guest's own at the latest. beside are
+	// the bodies that travel with it; nil: none. Where whom it reaches takes none, the answer is a plain one.
 	Send func(ctx context.Context, to *Sent, link lattice.LinkName, contract lattice.ContractID, operation string,
-		payload []byte)
-	Warn func(ctx context.Context, text string) // takes a line for the actor's log
+		payload []byte, beside *stream.Caller)
+	// Streams reports whether whom the actor is linked with is known to take a body beside a call.
+	Streams func(link lattice.LinkName, contract lattice.ContractID) bool
+	Warn    func(ctx context.Context, text string) // takes a line for the actor's log
 	// Contract is the contract by which calls of an interface go out, which is named without its version.
 	Contract func(face string) lattice.ContractID
 	// Rest says that a function is about to wait. Others have the guest's turn meanwhile, and what the guest has
 	// written goes out. The function that it returns says that the wait is over; nil: there is nothing to rest from.
 	Rest func() (resume func())
+
+	resting []*func() // what OnRest was given
 
 	warned   bool
 	links    map[string]lattice.LinkName // that the guest has chosen, by interface without its version
@@ -119,6 +126,26 @@ func (s *State) WarnOnce(ctx context.Context, text string) {
 	if !s.warned {
 		s.warned = true
 		s.Warn(ctx, text)
+	}
+}
+
+// OnRest lets f be called, once, when the guest waits next; forget takes that back.
+func (s *State) OnRest(f func()) (forget func()) {
+	entry := &f
+	s.resting = append(s.resting, entry)
+	return func() {
+		if i := slices.Index(s.resting, entry); i >= 0 {
+			s.resting = slices.Delete(s.resting, i, i+1)
+		}
+	}
+}
+
+// Resting calls what OnRest was given.
+func (s *State) Resting() {
+	for len(s.resting) > 0 {
+		f := s.resting[0]
+		s.resting = s.resting[1:]
+		(*f)()
 	}
 }
 
@@ -139,8 +166,9 @@ func (s *State) SetLink(face string, link lattice.LinkName) bool {
 	return true
 }
 
-// ForgetLinks begins another call of the guest: what one has chosen is nothing to the next.
-func (s *State) ForgetLinks() {
+// Forget begins another call of the guest: what one has chosen, or has not sent, is nothing to the next.
+func (s *State) Forget() {
+	s.resting = nil
 	clear(s.links)
 	clear(s.expected)
 }

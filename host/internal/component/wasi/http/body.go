@@ -7,6 +7,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/component/face"
 	wasiio "github.com/weftlattice/weft/host/internal/component/wasi/io"
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpclient"
 )
 
@@ -18,7 +19,9 @@ type outgoingBody struct {
 	written  uint64
 	length   int64               // by the header; negative: unknown
 	size     string              // the name of the error when it has another length
-	sending  *sending            // the request that it is of, once that was asked for; nil: none
+	sending  *sending            // the request that it is of, once that was asked for, and until it is on its way
+	feed     *feed               // where the body of a request goes that is on its way; nil: it is not
+	unwanted bool                // whom the request went to wants no more of the body
 	stream   bool                // it was asked for
 	done     bool                // nothing more is written
 	bodiless bool                // what it is sent with has no body, whatever its header says
@@ -45,9 +48,13 @@ func (b *outgoingBody) Drop() {
 }
 
 func (b *outgoingBody) release() {
+	b.letHeld()
+	b.letTrailers()
+}
+
+func (b *outgoingBody) letHeld() {
 	b.state.Release(len(b.held))
 	b.held = nil
-	b.letTrailers()
 }
 
 func (b *outgoingBody) letTrailers() {
@@ -64,10 +71,14 @@ func (b *outgoingBody) end(failed *httpclient.Failure) {
 	if b.failed == nil {
 		b.failed = failed
 	}
-	if s := b.sending; s != nil && b.failed != nil {
+	switch s := b.sending; {
+	case b.failed == nil:
+	case s != nil:
 		b.sending = nil
 		b.release()
 		s.fail(b.failed)
+	case b.feed != nil:
+		b.feed.end(b.failed, nil)
 	}
 }
 
@@ -79,25 +90,36 @@ func (b *outgoingBody) fits() bool {
 // misfit says why a body cannot end here as it is; nil: it can.
 func (b *outgoingBody) misfit() *httpclient.Failure {
 	switch {
+	case b.unwanted:
+		return nil
 	case !b.fits():
 		return httpclient.Sized(b.size, int64(b.written), "another length than content-length says")
-	case b.size == httpclient.RequestBodySize && b.trailers != nil && len(b.trailers.header()) > 0:
-		return httpclient.Sized(httpclient.RequestTrailersSize, int64(b.trailers.header().size()),
-			"a request is sent without trailers: "+string(httpclient.ID)+" has none")
+	case b.sending != nil && len(b.given()) > 0: // it could not be sent as a stream
+		return untrailed(b.given())
 	}
 	return nil
+}
+
+// untrailed is why a request with trailers is not sent.
+func untrailed(trailers Header) *httpclient.Failure {
+	return httpclient.Sized(httpclient.RequestTrailersSize, int64(trailers.size()),
+		"it cannot be sent with trailers: the provider that the actor is linked with takes no bodies as streams")
 }
 
 // finish ends a body that is whole, and whose response is sent.
 func (b *outgoingBody) finish(ctx context.Context) error {
 	b.exchange.finished = true
-	var trailers Header
-	if b.trailers != nil {
-		trailers = b.trailers.header()
-	}
-	err := b.exchange.Finish(ctx, trailers)
+	err := b.exchange.Finish(ctx, b.given())
 	b.release()
 	return err
+}
+
+// given are the trailers.
+func (b *outgoingBody) given() Header {
+	if b.trailers == nil {
+		return nil
+	}
+	return b.trailers.header()
 }
 
 var errEnded = errors.New("the body has ended")
@@ -109,10 +131,18 @@ func (b *outgoingBody) write(ctx context.Context, p []byte) error {
 	}
 	b.written += uint64(len(p))
 	if b.length >= 0 && b.written > uint64(b.length) {
-		return errors.New("more than content-length says")
+		return httpclient.Sized(b.size, int64(b.written), "more than content-length says")
 	}
 	if b.exchange != nil {
 		return b.gap(b.exchange.Write(ctx, p))
+	}
+	if b.sending != nil && len(b.held)+len(p) > heldBytes {
+		b.sending.stream()
+	}
+	if b.feed != nil {
+		err := b.feed.write(ctx, p)
+		b.unwanted = b.unwanted || err == wasiio.ErrClosed
+		return err
 	}
 	if !b.state.Hold(len(p)) {
 		return b.gap(fmt.Errorf("headers and bodies that are not sent hold %d MiB", face.MaxHeld>>20))
@@ -121,18 +151,27 @@ func (b *outgoingBody) write(ctx context.Context, p []byte) error {
 	return nil
 }
 
-// gap remembers an error of taking bytes: the body is not whole then, whatever follows.
+// gap remembers an error of taking bytes: the body is not whole then, whatever follows. It is told as what the guest
+// finds it to be.
 func (b *outgoingBody) gap(err error) error {
-	if err != nil && b.failed == nil {
+	if err == nil {
+		return nil
+	}
+	if b.failed == nil && refused[lattice.CodeOf(err)] != "" {
+		b.failed = failureOf(err)
+	} else if b.failed == nil {
 		b.failed = httpclient.Sized(b.size, int64(b.written), "%v", err)
 	}
-	return err
+	return b.failed
 }
 
 // maxWrite is how much a body takes at once that is not sent yet.
 const maxWrite = 64 << 10
 
 func (b *outgoingBody) room() int {
+	if b.feed != nil {
+		return b.feed.room()
+	}
 	if b.exchange == nil || b.exchange.Room == nil {
 		return maxWrite
 	}
@@ -141,6 +180,9 @@ func (b *outgoingBody) room() int {
 
 func (b *outgoingBody) writable() *wasiio.Pollable {
 	return &wasiio.Pollable{Await: func() <-chan struct{} {
+		if b.feed != nil {
+			return b.feed.writable()
+		}
 		if b.exchange == nil || b.exchange.Writable == nil {
 			return nil
 		}
@@ -164,13 +206,21 @@ var outgoingBodies = map[string]face.Func{
 				return nil, err
 			}
 		}
+		if b.sending != nil && len(b.given()) > 0 { // a request that is sent as a whole has none
+			b.sending.stream()
+		}
 		if b.end(b.misfit()); b.failed != nil {
 			b.letTrailers()
 			return face.Bad(errorCode(b.failed)), nil
 		}
+		if b.feed != nil {
+			b.feed.end(nil, b.given())
+			b.letTrailers()
+			return face.Good(nil), nil
+		}
 		if s := b.sending; s != nil {
 			b.sending = nil
-			s.send(c, b.held)
+			s.send(b.held, nil)
 			return face.Good(nil), nil
 		}
 		if b.exchange == nil {

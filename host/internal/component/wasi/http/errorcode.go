@@ -8,6 +8,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/face"
+	wasiio "github.com/weftlattice/weft/host/internal/component/wasi/io"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpclient"
 )
@@ -49,7 +50,16 @@ func number[T uint8 | uint32 | uint64](f *httpclient.Failure) any {
 	return face.Some(T(f.Number))
 }
 
-var errorCodes = map[string]face.Func{"http-error-code": face.Constant(face.None)}
+// errorCodes tells what is behind an error of a stream, where that is one of a body of HTTP.
+var errorCodes = map[string]face.Func{
+	"http-error-code": face.Method(face.Little, func(_ *face.Call, e *wasiio.Failure, _ []any) (any, error) {
+		var f *httpclient.Failure
+		if !errors.As(e.Err, &f) {
+			return face.None, nil
+		}
+		return face.Some(errorCode(f)), nil
+	}),
+}
 
 func internalError(err error) abi.Variant {
 	return errorCode(httpclient.Fail(httpclient.InternalError, "%v", err))

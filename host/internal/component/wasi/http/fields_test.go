@@ -33,7 +33,7 @@ func (b bodies) must(name string, args ...any) any {
 
 // However a guest changes fields, they take no more than fields may. A set that fails changes nothing.
 func TestFieldsHaveABoundHoweverTheyAreSet(t *testing.T) {
-	b := bodies{t, &face.State{}}
+	b := bodies{t, &face.State{Streams: noStreams}}
 	f := b.header("x-first", "1")
 	value := []any{[]byte(strings.Repeat("v", 60<<10))}
 	for n, want := range []uint32{0, 0, 1, 1} {
@@ -63,7 +63,7 @@ func TestFieldsHaveABoundHoweverTheyAreSet(t *testing.T) {
 // What looks at fields is paid by what they are, also where they are those of something else.
 func TestLookingAtFieldsIsPaid(t *testing.T) {
 	x := &Exchange{Header: Header{{"x-long", strings.Repeat("v", 100<<10)}}}
-	b := bodies{t, &face.State{}}
+	b := bodies{t, &face.State{Streams: noStreams}}
 	view := b.must("[method]incoming-request.headers", x.Params()[0])
 	for name, args := range map[string][]any{"get": {"x"}, "has": {"x-long"}, "entries": nil, "clone": nil} {
 		paid := 0
@@ -80,7 +80,7 @@ func TestLookingAtFieldsIsPaid(t *testing.T) {
 // The fields that an object shows are those of the object: they are nowhere else when that is dropped. A guest that
 // gives them away has a copy made, which counts.
 func TestFieldsOfAnObjectAreHeldOnce(t *testing.T) {
-	b := bodies{t, &face.State{}}
+	b := bodies{t, &face.State{Streams: noStreams}}
 	response := b.must("[constructor]outgoing-response", b.header("x-a", "1"))
 	view := b.must("[method]outgoing-response.headers", response)
 	held := b.state.Held()
@@ -110,7 +110,7 @@ func TestAContentLengthIsReadAsAWhole(t *testing.T) {
 	}{{"", true}, {"5", true}, {"5;5", true}, {"5;6", false}, {"5,5", false}, {"5x", false}, {"-5", false}, {"+5", false},
 		{" 5", false}, {"0x5", false}, {"99999999999999999999", false}} {
 		for _, kind := range []string{"request", "response"} {
-			b := bodies{t, &face.State{}}
+			b := bodies{t, &face.State{Streams: noStreams}}
 			var pairs []string
 			for v := range strings.SplitSeq(tt.values, ";") {
 				if v != "" {
@@ -131,7 +131,7 @@ func TestABodyThatNobodyAskedForIsEmpty(t *testing.T) {
 		method, length string
 		whole          bool
 	}{{"GET", "", true}, {"GET", "0", true}, {"GET", "5", false}, {"HEAD", "5", true}} {
-		b := bodies{t, &face.State{}}
+		b := bodies{t, &face.State{Streams: noStreams}}
 		var pairs []string
 		if tt.length != "" {
 			pairs = []string{"content-length", tt.length}
@@ -144,7 +144,7 @@ func TestABodyThatNobodyAskedForIsEmpty(t *testing.T) {
 			t.Errorf("an answer to %s of content-length %q without a body: whole is %v", tt.method, tt.length, whole)
 		}
 	}
-	b := bodies{t, &face.State{}}
+	b := bodies{t, &face.State{Streams: noStreams}}
 	request := b.must("[constructor]outgoing-request", b.header("content-length", "5"))
 	b.must("[method]outgoing-request.set-authority", request, face.Some("example.com"))
 	if got := b.call(outgoingHandler["handle"], request, face.None); got.Case != 1 {

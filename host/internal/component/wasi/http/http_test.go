@@ -10,6 +10,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/face"
 	wasiio "github.com/weftlattice/weft/host/internal/component/wasi/io"
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpclient"
 )
 
@@ -180,7 +181,7 @@ func TestARequestWhoseBodyIsNotWholeFailsAtOnce(t *testing.T) {
 	} {
 		for _, first := range []string{"asked for", "written"} {
 			t.Run(tt.name+", first "+first, func(t *testing.T) {
-				b := bodies{t, &face.State{}}
+				b := bodies{t, &face.State{Streams: noStreams}}
 				request, body, write := b.made("request", tt.length)
 				var answer abi.Variant
 				ask := func() { answer = b.call(outgoingHandler["handle"], request, face.None) }
@@ -240,7 +241,7 @@ func TestAResponseIsWholeOnlyWithAllOfItsBody(t *testing.T) {
 	} {
 		for _, first := range []string{"set", "written"} {
 			t.Run(tt.name+", first "+first, func(t *testing.T) {
-				b := bodies{t, &face.State{}}
+				b := bodies{t, &face.State{Streams: noStreams}}
 				x := &Exchange{Method: tt.method, Respond: func(int, Header, string) error { return nil },
 					Finish: func(context.Context, Header) error { return nil },
 					Write: func(_ context.Context, p []byte) error {
@@ -274,3 +275,6 @@ func TestAResponseIsWholeOnlyWithAllOfItsBody(t *testing.T) {
 		}
 	}
 }
+
+// noStreams is a provider that takes bodies as a whole only.
+func noStreams(lattice.LinkName, lattice.ContractID) bool { return false }

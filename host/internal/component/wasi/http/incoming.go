@@ -6,7 +6,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/component/face"
 	wasiio "github.com/weftlattice/weft/host/internal/component/wasi/io"
-	"github.com/weftlattice/weft/lattice/contract/httpclient"
+	"github.com/weftlattice/weft/internal/stream"
 )
 
 // Incoming is a body that a guest reads.
@@ -90,6 +90,52 @@ const (
 	passes    = 16       // how often that is done in one call of the guest
 )
 
+// FromStream is a body that comes in a stream. rest is called before the guest waits for it, and what that returns when
+// the wait is over. over, which may be nil, is told when there is nothing more to be read: nil at the clean end, why
+// the body broke, or stream.ErrEnough when the guest wants no more.
+func FromStream(s *stream.Stream, rest func() (resume func()), over func(error)) Incoming {
+	return Incoming{
+		Body: func(ctx context.Context, max int, wait bool) ([]byte, error) {
+			b, err := s.Try(max)
+			if b == nil && err == nil && wait {
+				b, err = waited(ctx, s, max, rest)
+			}
+			switch {
+			case err == nil || ctx.Err() != nil:
+				return b, err
+			case over != nil && err == io.EOF:
+				over(nil)
+			case over != nil:
+				over(err)
+			}
+			if err == io.EOF {
+				return b, err
+			}
+			return b, failureOf(err)
+		},
+		Readable: s.Readable,
+		Trailers: func() (h Header) {
+			for _, f := range s.Trailers() {
+				h = append(h, Field(f))
+			}
+			return h
+		},
+		Discard: func() {
+			if over == nil {
+				s.Stop()
+			} else {
+				over(stream.ErrEnough)
+			}
+		},
+	}
+}
+
+// waited waits for bytes.
+func waited(ctx context.Context, s *stream.Stream, max int, rest func() func()) ([]byte, error) {
+	defer rest()()
+	return s.Next(ctx, max)
+}
+
 // ended is a Body that is taken away.
 func ended(context.Context, int, bool) ([]byte, error) { return nil, errEnded }
 
@@ -141,8 +187,7 @@ var incomingBodies = map[string]face.Func{
 		}
 		t.taken = true
 		if t.failed != nil {
-			failed := httpclient.Fail(httpclient.ProtocolError, "%v", t.failed)
-			return face.Some(face.Good(face.Bad(errorCode(failed)))), nil
+			return face.Some(face.Good(face.Bad(errorCode(failureOf(t.failed))))), nil
 		}
 		trailers := face.None
 		if t.Trailers != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/weftlattice/weft/host/internal/component/face"
 	wasiio "github.com/weftlattice/weft/host/internal/component/wasi/io"
 	"github.com/weftlattice/weft/internal/httpfield"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpclient"
 )
@@ -209,13 +210,16 @@ var outgoingRequests = map[string]face.Func{
 		}
 		r.consumed = true
 		r.parts++
-		body := &Incoming{Body: Whole(r.body)}
+		body := r.body
+		discard := body.Discard
 		body.Discard = func() {
-			body.Body = ended
+			if body.Body = ended; discard != nil {
+				discard()
+			}
 			r.let()
 		}
-		r.body = nil
-		return face.Good(face.Rep(&incomingBody{Incoming: body})), nil
+		r.body = Incoming{}
+		return face.Good(face.Rep(&incomingBody{Incoming: &body})), nil
 	}),
 }
 
@@ -225,16 +229,23 @@ var outgoingHandler = map[string]face.Func{"handle": {Cost: face.Much, Call: han
 // handlerFace is how a link name is chosen for it.
 const handlerFace = "wasi:http/outgoing-handler"
 
-// sending is a request whose body may still be written. It is sent when that is whole.
+// sending is a request whose body may still be written. It is sent when that is whole, or before that when there is too
+// much of it to be held, or when the guest waits.
 type sending struct {
 	request *outgoingRequest
 	options requestOptions
 	to      *face.Sent
+	context context.Context //nolint:containedctx // of the guest's call, with which it ends
+	pay     func(bytes int)
+	forget  func() // of State.OnRest; nil: it has no body to come
+	asked   bool   // whether its body may be a stream
+	streams bool   // the answer to that
 }
 
 func handle(c *face.Call, args []any) (any, error) {
 	r := face.Object[*outgoingRequest](args[0])
-	s := &sending{request: r, options: requestOptions{face.None, face.None, face.None}, to: face.NewSent()}
+	s := &sending{request: r, options: requestOptions{face.None, face.None, face.None}, to: face.NewSent(),
+		context: c.Context, pay: c.Pay}
 	if o, ok := value(args[1]); ok {
 		s.options = *face.Object[*requestOptions](o)
 	}
@@ -243,8 +254,12 @@ func handle(c *face.Call, args []any) (any, error) {
 		wrong = httpclient.Fail(httpclient.RequestURIInvalid, "no authority")
 	} else if scheme := schemeName(r.scheme); scheme != "http" && scheme != "https" {
 		wrong = httpclient.Fail(httpclient.ProtocolError, "no scheme of HTTP")
-	} else if r.body != nil {
+	} else if r.body != nil && r.body.failed != nil {
 		wrong = r.body.failed
+	} else if r.body != nil {
+		if trailers := r.body.given(); len(trailers) > 0 && !s.canStream(c.State) {
+			wrong = untrailed(trailers)
+		}
 	} else if length, ok := r.header.all.length(); length > 0 || !ok {
 		wrong = httpclient.Sized(httpclient.RequestBodySize, 0, "content-length, and no body")
 	}
@@ -253,18 +268,49 @@ func handle(c *face.Call, args []any) (any, error) {
 		r.Drop()
 		return face.Bad(errorCode(wrong)), nil
 	case r.body == nil:
-		s.send(c, nil)
+		s.send(nil, nil)
+	case len(r.body.given()) > 0: // it is done, but for its trailers
+		r.body.sending = s
+		s.stream()
 	case r.body.done: // before it was asked for
-		s.send(c, r.body.held)
+		s.send(r.body.held, nil)
 	default:
 		r.body.sending = s
+		if s.forget = c.State.OnRest(s.stream); len(r.body.held) > heldBytes {
+			s.stream()
+		}
 	}
 	return face.Good(face.Rep(&futureResponse{sent: s.to})), nil
 }
 
-// send sends the request with all of its body.
-func (s *sending) send(c *face.Call, body []byte) {
+// stream sends the request, whose body follows as it is written, where whom it goes to takes that.
+func (s *sending) stream() {
+	b, state := s.request.body, s.request.state
+	if b.sending != s || !s.canStream(state) {
+		return
+	}
+	b.sending, b.feed = nil, newFeed(s.to, state.Rest)
+	if b.done {
+		b.feed.end(nil, b.given())
+	}
+	s.send(b.held, b.feed)
+	b.letHeld()
+}
+
+// canStream reports whether whom the request goes to takes its body as a stream, which is asked once.
+func (s *sending) canStream(state *face.State) bool {
+	if !s.asked {
+		s.asked, s.streams = true, state.Streams(state.Link(handlerFace), httpclient.ID)
+	}
+	return s.streams
+}
+
+// send sends the request with its body, or with the beginning of one that follows. An answer may be a stream.
+func (s *sending) send(body []byte, follows *feed) {
 	r := s.request
+	if s.forget != nil {
+		s.forget()
+	}
 	authority, _ := value(r.authority)
 	path, _ := value(r.path)
 	text, _ := path.(string)
@@ -277,14 +323,20 @@ func (s *sending) send(c *face.Call, body []byte) {
 	for _, f := range r.header.all {
 		q.Header[f.Name] = append(q.Header[f.Name], httpfield.Text(f.Value))
 	}
-	c.Pay(r.header.bytes + r.held)
+	s.pay(r.header.bytes + r.held)
 	payload := q.Encode()
 	r.Drop()
-	c.State.Send(c.Context, s.to, c.State.Link(handlerFace), httpclient.ID, httpclient.Send, payload)
+	beside := &stream.Caller{Take: s.to.Take}
+	if follows != nil {
+		beside.Fill = follows.fill
+		beside.Trailers = func() []stream.Field { return follows.trailers }
+	}
+	r.state.Send(s.context, s.to, r.state.Link(handlerFace), httpclient.ID, httpclient.Send, payload, beside)
 }
 
 // fail ends a request that will not be sent.
 func (s *sending) fail(f *httpclient.Failure) {
+	s.forget()
 	s.to.End(nil, f, nil)
 	s.request.Drop()
 }
@@ -321,14 +373,14 @@ func get(c *face.Call, f *futureResponse, _ []any) (any, error) {
 		return face.Some(face.Bad(nil)), nil
 	}
 	f.taken = true
-	r, err := received(f.sent)
+	r, err := received(c.State, f.sent)
 	if err != nil {
 		f.sent.Drop()
 		failed := failureOf(err)
 		warn(c.Context, c.State, err)
 		return face.Some(face.Good(face.Bad(errorCode(failed)))), nil
 	}
-	c.Pay(len(r.body) + r.header.size())
+	c.Pay(r.size + r.header.size())
 	return face.Some(face.Good(face.Good(face.Rep(r)))), nil
 }
 
@@ -346,13 +398,14 @@ type incomingResponse struct {
 	parts    int // that the guest has
 	status   uint16
 	header   Header
-	body     []byte
+	size     int // of what is here of the body
+	body     Incoming
 	consumed bool
 }
 
 // received reads the answer of a call that has ended.
-func received(sent *face.Sent) (*incomingResponse, error) {
-	payload, err := sent.Result()
+func received(state *face.State, sent *face.Sent) (*incomingResponse, error) {
+	payload, beside, err := sent.Result()
 	if err != nil {
 		return nil, err
 	}
@@ -360,7 +413,11 @@ func received(sent *face.Sent) (*incomingResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &incomingResponse{sent: sent, parts: 1, status: resp.StatusCode, body: resp.Body}
+	r := &incomingResponse{sent: sent, parts: 1, status: resp.StatusCode, size: len(resp.Body),
+		body: Incoming{Body: Whole(resp.Body)}}
+	if beside != nil { // of which the head has no part
+		r.body = FromStream(beside, state.Rest, sent.Let)
+	}
 	for name, values := range resp.Header {
 		for _, v := range values {
 			r.header = append(r.header, Field{name, v})
@@ -372,7 +429,7 @@ func received(sent *face.Sent) (*incomingResponse, error) {
 
 // Drop lets go of all but the body.
 func (r *incomingResponse) Drop() {
-	r.header, r.body = nil, nil
+	r.header, r.body = nil, Incoming{}
 	r.let()
 }
 

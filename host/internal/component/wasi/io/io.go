@@ -3,6 +3,7 @@ package io
 
 import (
 	"context"
+	"errors"
 	goio "io"
 	"reflect"
 	"time"
@@ -25,11 +26,11 @@ const (
 )
 
 // Failure is the object behind wasi:io/error.
-type Failure struct{ Text string }
+type Failure struct{ Err error }
 
 var ioError = map[string]face.Func{
 	"[method]error.to-debug-string": face.Method(face.Little, func(_ *face.Call, f *Failure, _ []any) (any, error) {
-		return f.Text, nil
+		return face.Told(f.Err), nil
 	}),
 }
 
@@ -149,11 +150,14 @@ type Output struct {
 	closed bool
 }
 
+// ErrClosed is what a Sink returns when nobody takes any more, for which its guest is not to blame.
+var ErrClosed = errors.New("nobody reads any more")
+
 // Errors of streams: stream-error is last-operation-failed(error) or closed.
 var streamClosed = face.Bad(abi.Variant{Case: 1})
 
 func streamFailed(err error) any {
-	return face.Bad(abi.Variant{Value: face.Rep(&Failure{face.Told(err)})})
+	return face.Bad(abi.Variant{Value: face.Rep(&Failure{err})})
 }
 
 // take takes bytes of a stream for a guest, or what it answers without any.
@@ -203,7 +207,9 @@ func (s *Output) write(c *face.Call, b []byte) (any, error) {
 		if c.Context.Err() != nil {
 			return nil, c.Context.Err()
 		}
-		s.closed = true
+		if s.closed = true; err == ErrClosed {
+			return streamClosed, nil
+		}
 		return streamFailed(err), nil
 	}
 	return face.Good(nil), nil
