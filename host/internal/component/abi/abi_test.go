@@ -272,7 +272,7 @@ func FuzzLift(f *testing.F) {
 		m := &maker{rand.New(rand.NewPCG(seed, 0)), t, &types.Resource{Name: "r"}}
 		typ := m.typeOf(4)
 		l := Lifter{Guest: &arena{memory: memory}, Encoding: binary.Encoding(seed % 3), Handles: &Table{},
-			Call: &Call{}, Grant: atMost(1 << 20)}
+			Call: &Call{}, Grant: atMost(1 << 20), Brief: seed&1 == 0, Lend: seed&2 == 0}
 		result, err := types.NewFunc(nil, typ)
 		if err != nil {
 			t.Fatal(err)
