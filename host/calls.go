@@ -10,7 +10,7 @@ import (
 
 // makePeer makes what calls over NATS need. observe is told of each call that was served or refused.
 func (h *Host) makePeer(observe func(context.Context, *wire.Invocation, time.Duration, error)) (err error) {
-	h.peer, err = peer.New(h.base.nats.rpc, h.base.nats.ctl, peer.Config{Lattice: h.cfg.Lattice, HostID: h.node.ID,
+	h.peer, err = peer.New(h.base.nats.rpc, h.base.nats.ctl, peer.Config{Lattice: h.cfg.Lattice, HostID: h.self.ID,
 		Cluster: h.cfg.Cluster, Trusted: h.keys.Load().trusted(), Budget: h.large, Meter: h.streams, Logger: h.log,
 		CallTimeout: h.cfg.RPCTimeout, ServeTimeout: h.cfg.Limits.Execution, MaxAge: h.cfg.CallMaxAge,
 		MaxAhead: h.cfg.CallMaxAhead, Sent: h.metrics.Sent, Observe: observe})

@@ -2,6 +2,7 @@ package host
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/weftlattice/weft/host/internal/company"
 	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/host/internal/memory"
@@ -10,7 +11,7 @@ import (
 
 // collector shows the present state of the host: what it is and what it uses.
 type collector struct {
-	node    *identity.Node
+	self    *identity.Self
 	company *company.Company
 	large   *load.Budget
 	guests  *memory.Budget // nil: no limit
@@ -45,8 +46,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	gauge(descInfo, 1, string(c.node.ID), c.node.Name, string(c.node.Lattice), Version)
-	gauge(descUptime, c.node.Uptime().Seconds())
+	gauge(descInfo, 1, string(c.self.ID), c.self.Name, string(c.self.Lattice), Version)
+	gauge(descUptime, c.self.Uptime().Seconds())
 	gauge(descLost, float64(len(c.company.Missed())))
 	used, waiting := c.large.Used()
 	gauge(descLarge, float64(used))

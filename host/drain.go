@@ -4,7 +4,7 @@ import "context"
 
 // takeNoMore makes the host refuse new work from now on.
 func (h *Host) takeNoMore() {
-	h.node.Drain()
+	h.self.Drain()
 	h.beats.Beat() // others shall not send more
 }
 

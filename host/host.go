@@ -13,6 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"golang.org/x/time/rate"
+
 	"github.com/weftlattice/weft/host/internal/actors"
 	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/host/internal/memory"
@@ -26,13 +28,12 @@ import (
 	"github.com/weftlattice/weft/internal/natsconn"
 	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
-	"golang.org/x/time/rate"
 )
 
 // Host is a node of a lattice. Make it with New, then Run it once. Its other methods are safe for concurrent use.
 type Host struct {
 	cfg  Config
-	node *identity.Node
+	self *identity.Self
 	log  *slog.Logger
 
 	registry *prometheus.Registry
@@ -57,18 +58,18 @@ func New(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	guests, large := cfg.divide(memory.Available())
-	h := &Host{cfg: cfg, node: identity.New(lattice.HostID(cfg.HostKey.Public()), cfg.FriendlyName, cfg.Lattice,
+	h := &Host{cfg: cfg, self: identity.New(lattice.HostID(cfg.HostKey.Public()), cfg.FriendlyName, cfg.Lattice,
 		cfg.labels()),
 		registry: prometheus.NewRegistry(), large: load.NewBudget(large), streams: new(stream.Meter),
 		refusals: rate.NewLimiter(10, 100),
 		ready:    make(chan struct{}), quit: make(chan time.Duration, 1)}
-	h.log = cfg.Logger.With(lattice.LogHost, h.node.Name)
+	h.log = cfg.Logger.With(lattice.LogHost, h.self.Name)
 	h.metrics = metrics.New(h.registry)
-	h.changes = served.NewChanges(h.node.Started)
+	h.changes = served.NewChanges(h.self.Started)
 	h.keys.Store(&Keys{Cluster: cfg.Cluster, Issuers: cfg.Issuers})
 	h.base = base{cfg: &h.cfg, log: h.log, guests: newBudget(guests),
-		nats:  connections{config: h.cfg.connection(h.node.Name, h.log)},
-		twins: &twin.Guard{Node: h.node, Served: h.changes, Metrics: h.metrics, Limit: h.refusals, Logger: h.log},
+		nats:  connections{config: h.cfg.connection(h.self.Name, h.log)},
+		twins: &twin.Guard{Self: h.self, Served: h.changes, Metrics: h.metrics, Limit: h.refusals, Logger: h.log},
 		access: providers.NewAccess(providers.AccessConfig{NATS: cfg.NATS.config(), URL: cfg.ProviderNATSURL,
 			Logger: h.log})}
 	h.renewal = renewal{cfg: &h.cfg, keys: &h.keys, nats: &h.base.nats, access: h.base.access, lock: tasks.NewLock(),
@@ -84,10 +85,10 @@ func New(cfg Config) (*Host, error) {
 }
 
 // ID is the host's public key.
-func (h *Host) ID() lattice.HostID { return h.node.ID }
+func (h *Host) ID() lattice.HostID { return h.self.ID }
 
 // Name is the host's friendly name.
-func (h *Host) Name() string { return h.node.Name }
+func (h *Host) Name() string { return h.self.Name }
 
 // HTTPAddr is where /metrics, /healthz and /readyz are served, or "".
 func (h *Host) HTTPAddr() string { return h.monitor.Addr() }
@@ -147,7 +148,7 @@ func (h *Host) stuck() error {
 		}
 	case <-time.After(time.Second):
 	}
-	return &lattice.Error{Code: lattice.ErrInternal, Op: "stop host", Entity: h.node.Name, Detail: detail,
+	return &lattice.Error{Code: lattice.ErrInternal, Op: "stop host", Entity: h.self.Name, Detail: detail,
 		Err: ErrStuck}
 }
 
@@ -168,7 +169,7 @@ func (h *Host) run(ctx context.Context, stopping chan<- time.Duration) (err erro
 		return fmt.Errorf("start host: %w", err)
 	}
 	close(h.ready)
-	h.log.Info("host is ready", lattice.LogLattice, h.cfg.Lattice, "id", h.node.ID, "nats",
+	h.log.Info("host is ready", lattice.LogLattice, h.cfg.Lattice, "id", h.self.ID, "nats",
 		natsconn.SafeURL(h.cfg.NATS.URL), "http", h.HTTPAddr())
 	select {
 	case <-ctx.Done():
@@ -179,7 +180,7 @@ func (h *Host) run(ctx context.Context, stopping chan<- time.Duration) (err erro
 	}
 	stopping <- drain
 	h.log.Info("host is stopping", "drain", drain)
-	h.node.EndWithin(h.stopsWithin(drain))
+	h.self.EndWithin(h.stopsWithin(drain))
 	h.takeNoMore()
 	return nil
 }
@@ -205,7 +206,7 @@ func (h *Host) notReady(ctx context.Context) error {
 	default:
 		return errors.New("starting")
 	}
-	if h.node.Draining() {
+	if h.self.Draining() {
 		return errors.New("draining")
 	}
 	if err := natsconn.Refused(h.base.nats.rpc); err != nil {

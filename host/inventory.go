@@ -18,7 +18,7 @@ import (
 // inventory tells what a host is and what runs on it. It is safe for concurrent use.
 type inventory struct {
 	cfg       *Config
-	node      *identity.Node
+	self      *identity.Self
 	domain    *state.Domain
 	made      func() *time.Time // the bucket of the lattice's state
 	keys      func() *Keys
@@ -29,14 +29,14 @@ type inventory struct {
 
 // all is all that runs here, in a stable order.
 func (i *inventory) all() control.HostInventory {
-	up := i.node.Uptime()
-	inv := control.HostInventory{HostID: i.node.ID, Issuer: i.keys().Cluster.ClusterID(), FriendlyName: i.node.Name,
-		Labels:  i.node.Labels(),
+	up := i.self.Uptime()
+	inv := control.HostInventory{HostID: i.self.ID, Issuer: i.keys().Cluster.ClusterID(), FriendlyName: i.self.Name,
+		Labels:  i.self.Labels(),
 		Version: Version, UptimeHuman: humanDuration(up), UptimeSeconds: uint64(up.Seconds()),
 		CarriesNATS: i.cfg.CarriesNATS,
 		JSDomain:    i.domain.Known(), StateMade: i.made(),
 		Actors: i.actors.Inventory(), Providers: i.providers.Inventory()}
-	if i.node.Draining() {
+	if i.self.Draining() {
 		inv.State = control.StateDraining
 	}
 	slices.SortFunc(inv.Actors, func(a, b control.Actor) int { return cmp.Compare(a.ID, b.ID) })
@@ -48,14 +48,14 @@ func (i *inventory) all() control.HostInventory {
 
 // host is the host as a ping shows it.
 func (i *inventory) host() control.Host {
-	up := i.node.Uptime()
+	up := i.self.Uptime()
 	addr := natsconn.SafeURL(i.cfg.NATS.URL)
 	state := ""
-	if i.node.Draining() {
+	if i.self.Draining() {
 		state = control.StateDraining
 	}
-	return control.Host{ID: i.node.ID, Issuer: i.keys().Cluster.ClusterID(), Labels: i.node.Labels(),
-		FriendlyName:  i.node.Name,
+	return control.Host{ID: i.self.ID, Issuer: i.keys().Cluster.ClusterID(), Labels: i.self.Labels(),
+		FriendlyName:  i.self.Name,
 		UptimeSeconds: uint64(up.Seconds()), UptimeHuman: humanDuration(up), Version: Version,
 		ClusterIssuers: i.issuers(), JSDomain: i.cfg.JSDomain, CtlHost: addr, RPCHost: addr, ProvRPCHost: addr,
 		LatticePrefix: i.cfg.Lattice, Lattice: i.cfg.Lattice, State: state}

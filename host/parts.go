@@ -32,7 +32,7 @@ func (h *Host) work() []part {
 		h.beats.Changed()
 	}}
 	serveDirect := func(context.Context) error {
-		_, err := h.peer.Server.ServeDirect(subject.Host(h.cfg.Lattice, h.node.ID), h.set.Encode)
+		_, err := h.peer.Server.ServeDirect(subject.Host(h.cfg.Lattice, h.self.ID), h.set.Encode)
 		return err
 	}
 	return []part{

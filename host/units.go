@@ -57,7 +57,7 @@ type units struct {
 // publisher sends events; that observers are not there is no fault.
 type publisher struct {
 	to    *announce.Publisher
-	node  *identity.Node
+	self  *identity.Self
 	ready <-chan struct{}
 	log   *slog.Logger
 }
@@ -71,7 +71,7 @@ func (p *publisher) publish(events ...event.Data) {
 
 // greet tells the lattice that the host has started.
 func (p *publisher) greet(context.Context) error {
-	p.publish(event.HostStarted{Labels: p.node.Labels(), FriendlyName: p.node.Name, Version: Version})
+	p.publish(event.HostStarted{Labels: p.self.Labels(), FriendlyName: p.self.Name, Version: Version})
 	return nil
 }
 
@@ -79,7 +79,7 @@ func (p *publisher) greet(context.Context) error {
 func (p *publisher) farewell(context.Context) error {
 	select {
 	case <-p.ready:
-		p.publish(event.HostStopped{Labels: p.node.Labels()})
+		p.publish(event.HostStopped{Labels: p.self.Labels()})
 	default:
 	}
 	return nil
@@ -87,8 +87,8 @@ func (p *publisher) farewell(context.Context) error {
 
 // assemble makes the units. Where two know each other, one gets a function that finds the other when it is called.
 func (h *Host) assemble() error {
-	h.publisher = &publisher{announce.NewPublisher(h.base.nats.ctl, h.cfg.Lattice, h.node.ID), h.node, h.ready, h.log}
-	h.tasks, h.failures = tasks.New(), failures.New(h.node.ID)
+	h.publisher = &publisher{announce.NewPublisher(h.base.nats.ctl, h.cfg.Lattice, h.self.ID), h.self, h.ready, h.log}
+	h.tasks, h.failures = tasks.New(), failures.New(h.self.ID)
 	err := h.makePeer(func(ctx context.Context, inv *wire.Invocation, took time.Duration, err error) {
 		h.actors.Observe(ctx, inv, took, err)
 	})
@@ -103,7 +103,7 @@ func (h *Host) assemble() error {
 		Run:     h.tasks.Run,
 		Foreign: func(l wire.LinkDefinition) bool { return h.providers.RunsForeign(l) },
 		Runs: func(id lattice.ActorID) bool {
-			return h.actors.Has(id) || h.peer.Directory.Others(wire.ActorEntity(id), h.node.ID)
+			return h.actors.Has(id) || h.peer.Directory.Others(wire.ActorEntity(id), h.self.ID)
 		},
 		Logger: h.log,
 	})
@@ -118,7 +118,7 @@ func (h *Host) assemble() error {
 	})
 	h.company = company.New(company.Config{
 		Lattice: h.cfg.Lattice,
-		Self:    h.node.ID,
+		Self:    h.self.ID,
 		Beat:    h.cfg.Beat,
 		Grace:   natsGrace,
 		Conn:    h.base.nats.ctl,
@@ -130,11 +130,11 @@ func (h *Host) assemble() error {
 		Publish: h.publisher.publish,
 		Logger:  h.log,
 	})
-	h.set = &served.Set{Node: h.node, Changes: h.changes, Beat: h.cfg.Beat, Issuer: h.peer.Agreement.Issuer}
-	inv := &inventory{cfg: &h.cfg, node: h.node, domain: h.domain, made: h.base.bucket.Made, keys: h.keys.Load,
+	h.set = &served.Set{Self: h.self, Changes: h.changes, Beat: h.cfg.Beat, Issuer: h.peer.Agreement.Issuer}
+	inv := &inventory{cfg: &h.cfg, self: h.self, domain: h.domain, made: h.base.bucket.Made, keys: h.keys.Load,
 		issuers: h.peer.Verifier.Issuers}
 	h.beats = beats.New(beats.Config{
-		Node:      h.node,
+		Self:      h.self,
 		Conn:      h.base.nats.ctl,
 		Beat:      h.cfg.Beat,
 		Heartbeat: h.cfg.Heartbeat,
@@ -151,7 +151,7 @@ func (h *Host) assemble() error {
 	h.intake = controlserver.New(h.base.nats.ctl,
 		controlserver.Config{
 			Control: subject.Control{Prefix: h.cfg.ControlPrefix, Lattice: h.cfg.Lattice},
-			HostID:  h.node.ID,
+			HostID:  h.self.ID,
 			Handler: commands.New(h.commandsConfig(inv)),
 			Logger:  h.log,
 			Late:    h.peer.Directory.Late,
@@ -162,7 +162,7 @@ func (h *Host) assemble() error {
 	h.registry.MustRegister(h.streams.Metrics(false)...)
 	h.registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collector{h.node, h.company, h.large, h.base.guests}, h.actors, h.providers)
+		collector{h.self, h.company, h.large, h.base.guests}, h.actors, h.providers)
 	h.renewal.tasks, h.renewal.peer, h.renewal.policy, h.renewal.providers = h.tasks, h.peer, h.policy, h.providers
 	return h.registry.Register(certfile.NewCollector(func() []certfile.Expiring {
 		return h.base.artifacts.certificates
@@ -194,7 +194,7 @@ func (h *Host) actorsConfig() actors.Config {
 	})
 	limits := wasm.Limits{MemoryBytes: c.Limits.MemoryBytes, Execution: c.Limits.Execution, Fuel: c.Limits.Fuel}
 	return actors.Config{
-		Node:          h.node,
+		Self:          h.self,
 		Limits:        limits,
 		QueuePerActor: c.QueuePerActor,
 		IdleTimeout:   c.IdleTimeout,
@@ -211,7 +211,7 @@ func (h *Host) actorsConfig() actors.Config {
 		Served:        h.changes,
 		Tasks:         h.tasks,
 		Alone:         h.company.Alone,
-		Log:           actors.LogConfig{Node: h.node, Conn: h.base.nats.ctl, Metrics: h.metrics, Logger: h.log},
+		Log:           actors.LogConfig{Self: h.self, Conn: h.base.nats.ctl, Metrics: h.metrics, Logger: h.log},
 		Metrics:       h.metrics,
 		Failures:      h.failures,
 		Refusals:      h.refusals,
@@ -224,7 +224,7 @@ func (h *Host) actorsConfig() actors.Config {
 func (h *Host) providersConfig() providers.Config {
 	c := &h.cfg
 	return providers.Config{
-		Node:              h.node,
+		Self:              h.self,
 		Builtins:          c.builtins(),
 		Drain:             c.DrainTimeout,
 		Grace:             c.ProviderGrace,
@@ -270,7 +270,7 @@ func (h *Host) commandsConfig(inv *inventory) commands.Config {
 		}
 	}
 	return commands.Config{
-		Node:          h.node,
+		Self:          h.self,
 		AllowFileLoad: h.cfg.AllowFileLoad,
 		Drain:         h.cfg.DrainTimeout,
 		Actors:        h.actors,
@@ -293,7 +293,7 @@ func (h *Host) commandsConfig(inv *inventory) commands.Config {
 
 // asker is this host as it is told to those that decide what may be started and called.
 func (h *Host) asker() policy.Host {
-	return policy.Host{ID: h.node.ID, Cluster: h.keys.Load().Cluster.ClusterID(), Lattice: h.cfg.Lattice,
-		Labels:  h.node.Labels(),
+	return policy.Host{ID: h.self.ID, Cluster: h.keys.Load().Cluster.ClusterID(), Lattice: h.cfg.Lattice,
+		Labels:  h.self.Labels(),
 		Issuers: h.peer.Verifier.Issuers()}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
 	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/internal/load"
 	"github.com/weftlattice/weft/internal/rpc"
@@ -113,9 +114,9 @@ func (a *Actor) admitted(max uint32) int { return int(concurrency(max)) + a.cfg.
 
 // serve subscribes to the actor's subject.
 func (a *Actor) serve(max uint32) error {
-	s := subject.Actor(a.cfg.Node.Lattice, a.id)
+	s := subject.Actor(a.cfg.Self.Lattice, a.id)
 	sub, err := a.cfg.Server.Serve(rpc.Endpoint{Target: wire.ActorEntity(a.id), Subject: s,
-		Queue: subject.ActorQueue(a.cfg.Node.Lattice, a.id), Limit: a.admitted(max), Instances: int(concurrency(max)),
+		Queue: subject.ActorQueue(a.cfg.Self.Lattice, a.id), Limit: a.admitted(max), Instances: int(concurrency(max)),
 		Handler: a.invoke})
 	if err != nil {
 		return err

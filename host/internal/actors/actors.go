@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/weftlattice/weft/host/internal/artifact"
 	"github.com/weftlattice/weft/host/internal/failures"
 	"github.com/weftlattice/weft/host/internal/hostcall"
@@ -28,7 +30,6 @@ import (
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/event"
 	"github.com/weftlattice/weft/lattice/wire"
-	"golang.org/x/time/rate"
 )
 
 // Artifacts fetches modules.
@@ -43,7 +44,7 @@ type Server interface {
 
 // Config is what Actors need. Fields without a remark are necessary.
 type Config struct {
-	Node          *identity.Node
+	Self          *identity.Self
 	Limits        wasm.Limits   // of actors that are started without their own
 	QueuePerActor int           // calls of one actor that may wait for an instance
 	IdleTimeout   time.Duration // instances unused for so long are freed
@@ -229,7 +230,7 @@ func (as *Actors) forModule(art loaded) *Actor {
 	defer as.mu.Unlock()
 	id := art.claims.Subject
 	a := as.table[id]
-	if a == nil && !as.cfg.Node.Draining() {
+	if a == nil && !as.cfg.Self.Draining() {
 		a = &Actor{all: as, cfg: &as.cfg, id: id, log: newLog(&as.cfg.Log, id, cmpName(art.claims))}
 		as.table[id] = a
 	}

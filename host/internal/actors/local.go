@@ -78,7 +78,7 @@ func (as *Actors) Call(ctx context.Context, call rpc.Call, stay bool) (result []
 	}
 	result, err = sub.Serve(ctx, &wire.Invocation{Origin: call.Origin, Target: call.Target, Operation: call.Operation,
 		Msg:           call.Payload,
-		ContentLength: uint64(len(call.Payload)), HostID: as.cfg.Node.ID})
+		ContentLength: uint64(len(call.Payload)), HostID: as.cfg.Self.ID})
 	switch {
 	case err == nil:
 		return result, nil, true

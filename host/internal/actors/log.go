@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"golang.org/x/time/rate"
+
 	"github.com/weftlattice/weft/host/internal/failures"
 	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/host/internal/metrics"
@@ -17,7 +19,6 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/control"
 	"github.com/weftlattice/weft/lattice/subject"
-	"golang.org/x/time/rate"
 )
 
 // What the log of one actor may cost its host. Bytes are those that are written, to the log or to NATS, whichever are
@@ -33,7 +34,7 @@ const (
 
 // LogConfig is what the logs of actors need. All fields are necessary.
 type LogConfig struct {
-	Node    *identity.Node
+	Self    *identity.Self
 	Conn    *nats.Conn // over which lines are streamed
 	Metrics *metrics.Metrics
 	Logger  *slog.Logger
@@ -58,10 +59,10 @@ type Log struct {
 
 // newLog makes the log of one actor.
 func newLog(cfg *LogConfig, id lattice.ActorID, name string) *Log {
-	empty, _ := json.Marshal(control.LogLine{HostID: cfg.Node.ID, ActorID: id}) // it has no errors
+	empty, _ := json.Marshal(control.LogLine{HostID: cfg.Self.ID, ActorID: id}) // it has no errors
 	return &Log{cfg: cfg, id: id, raw: len(empty), limit: rate.NewLimiter(logPerSecond, logLines),
 		volume: rate.NewLimiter(logBytesRate, logBytes),
-		around: logAround + quoted(name) + quoted(cfg.Node.Name), logger: cfg.Logger.With(lattice.LogActor, name)}
+		around: logAround + quoted(name) + quoted(cfg.Self.Name), logger: cfg.Logger.With(lattice.LogActor, name)}
 }
 
 // quoted is how many bytes a text takes at most in a log, text or JSON.
@@ -84,7 +85,7 @@ func (l *Log) write(ctx context.Context, level, text string) {
 		level = "debug"
 	}
 	now := time.Now()
-	line := control.LogLine{Time: now.UTC(), HostID: l.cfg.Node.ID, ActorID: l.id, Level: level, Text: text,
+	line := control.LogLine{Time: now.UTC(), HostID: l.cfg.Self.ID, ActorID: l.id, Level: level, Text: text,
 		TraceID: failures.TraceID(ctx)}
 	raw := l.take(now, &line)
 	if raw == nil {
@@ -97,7 +98,7 @@ func (l *Log) write(ctx context.Context, level, text string) {
 	}
 	l.logger.LogAttrs(ctx, levels[level], line.Text, attrs...)
 	// there may be no listener
-	_ = l.cfg.Conn.PublishMsg(&nats.Msg{Subject: subject.Log(l.cfg.Node.Lattice, l.id), Data: raw})
+	_ = l.cfg.Conn.PublishMsg(&nats.Msg{Subject: subject.Log(l.cfg.Self.Lattice, l.id), Data: raw})
 }
 
 // take puts a line among those that are kept and returns it as it goes to NATS, or counts it as dropped and returns

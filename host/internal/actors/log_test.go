@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/host/internal/metrics"
 	"github.com/weftlattice/weft/internal/latticetest"
@@ -45,7 +46,7 @@ func TestLogRateCountsWhatIsWritten(t *testing.T) {
 			for _, name := range names {
 				t.Run(fmt.Sprintf("%s, %s, a name of %d bytes", what, format, len(name)), func(t *testing.T) {
 					var logged bytes.Buffer
-					cfg := &LogConfig{Node: identity.New("", "host", env.Lattice, nil),
+					cfg := &LogConfig{Self: identity.New("", "host", env.Lattice, nil),
 						Logger:  slog.New(handler(&logged)),
 						Metrics: metrics.New(prometheus.NewRegistry()), Conn: env.Conn(t)}
 					l := newLog(cfg, "MACTOR", name)
@@ -88,7 +89,7 @@ func TestLogRateCountsWhatIsWritten(t *testing.T) {
 
 func TestALongLineIsCutBetweenCharacters(t *testing.T) {
 	env := latticetest.NATS(t)
-	l := newLog(&LogConfig{Node: identity.New("", "host", env.Lattice, nil), Logger: slog.New(slog.DiscardHandler),
+	l := newLog(&LogConfig{Self: identity.New("", "host", env.Lattice, nil), Logger: slog.New(slog.DiscardHandler),
 		Metrics: metrics.New(prometheus.NewRegistry()), Conn: env.Conn(t)}, "MACTOR", "writer")
 	l.write(context.Background(), "info", "x"+strings.Repeat("ä", logLineBytes/2))
 	want := "x" + strings.Repeat("ä", logLineBytes/2-1) + "... (2 bytes cut)"

@@ -72,7 +72,7 @@ func (as *Actors) Scale(ctx context.Context, r ScaleRequest) {
 	events, err := as.scaleEvents(ctx, r)
 	if err != nil {
 		as.cfg.Logger.Error("actor not scaled", lattice.LogRef, r.Ref, "max", r.Max, lattice.LogErr, err)
-		events = append(events, announce.Failed(announce.Actor{HostID: as.cfg.Node.ID, ActorID: r.ID,
+		events = append(events, announce.Failed(announce.Actor{HostID: as.cfg.Self.ID, ActorID: r.ID,
 			ImageRef:    r.Ref,
 			Annotations: r.Annotations}, r.Max, err)...)
 	}
@@ -274,7 +274,7 @@ func (as *Actors) updateFailure(r control.UpdateActorRequest, err error) []event
 		v = a.current.Load()
 	}
 	if v == nil {
-		return announce.UpdateFailed(announce.Actor{HostID: as.cfg.Node.ID, ActorID: r.ActorID}, r.NewActorRef,
+		return announce.UpdateFailed(announce.Actor{HostID: as.cfg.Self.ID, ActorID: r.ActorID}, r.NewActorRef,
 			err)
 	}
 	a.mu.Lock()
@@ -371,7 +371,7 @@ func (as *Actors) entry(a *Actor, c *signing.ActorClaims, ref string, s Scale) a
 	if v := a.current.Load(); v != nil {
 		digest = v.pin
 	}
-	return announce.Actor{HostID: as.cfg.Node.ID, Digest: digest, ActorID: a.id, ImageRef: ref,
+	return announce.Actor{HostID: as.cfg.Self.ID, Digest: digest, ActorID: a.id, ImageRef: ref,
 		InstanceID:  s.InstanceID,
 		Annotations: s.Annotations,
 		Claims:      announce.Claims(actorClaims(c), notBefore, expires)}

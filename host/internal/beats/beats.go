@@ -25,7 +25,7 @@ const changeDelay = 250 * time.Millisecond
 
 // Config is what Beats need. All fields but OldForm are necessary.
 type Config struct {
-	Node      *identity.Node
+	Self      *identity.Self
 	Conn      *nats.Conn
 	Beat      time.Duration // between beats
 	Heartbeat time.Duration // between heartbeats
@@ -116,7 +116,7 @@ func (b *Beats) Beat() {
 	if !b.cfg.Conn.IsConnected() { // what is buffered would be no sign of life when it comes
 		return
 	}
-	n := b.cfg.Node
+	n := b.cfg.Self
 	beat := wire.Beat{HostID: n.ID, Sequence: b.sent.Add(1), UptimeMS: uint64(n.Uptime().Milliseconds()),
 		Draining: n.Draining(), EndsInMS: n.EndsInMS(), Direct: b.cfg.Direct()}
 	if now := clock.Now(); !now.IsZero() {

@@ -34,7 +34,7 @@ type Artifacts interface {
 
 // Config is what Commands need. Fields without a remark are necessary.
 type Config struct {
-	Node          *identity.Node
+	Self          *identity.Self
 	AllowFileLoad bool          // actors and providers are started from files of this machine
 	Drain         time.Duration // how long the end of what runs may take
 
@@ -105,13 +105,13 @@ func (c *Commands) Lost(context.Context) ([]control.LostHost, error) {
 
 // BidActor bids when the labels match, the host takes work, and the reference does not run here under another key.
 func (c *Commands) BidActor(_ context.Context, r control.ActorAuctionRequest) bool {
-	return !c.cfg.Node.Draining() && lattice.Matches(c.cfg.Node.Labels(), r.Constraints) &&
+	return !c.cfg.Self.Draining() && lattice.Matches(c.cfg.Self.Labels(), r.Constraints) &&
 		c.reachable(r.ActorRef) == nil
 }
 
 // BidProvider bids when the labels match, the host takes work, and the provider does not run here under that link name.
 func (c *Commands) BidProvider(_ context.Context, r control.ProviderAuctionRequest) bool {
-	if c.cfg.Node.Draining() || !lattice.Matches(c.cfg.Node.Labels(), r.Constraints) {
+	if c.cfg.Self.Draining() || !lattice.Matches(c.cfg.Self.Labels(), r.Constraints) {
 		return false
 	}
 	if _, ok := c.cfg.Providers.Builtin(r.ProviderRef); !ok && c.reachable(r.ProviderRef) != nil {
@@ -158,7 +158,7 @@ func (c *Commands) ScaleActor(_ context.Context, r control.ScaleActorRequest) er
 
 // accept queues work that a draining host refuses.
 func (c *Commands) accept(key string, work func(context.Context)) error {
-	if c.cfg.Node.Draining() {
+	if c.cfg.Self.Draining() {
 		return errDraining
 	}
 	return c.cfg.Tasks.Run(key, work)
@@ -204,7 +204,7 @@ func (c *Commands) StartProvider(_ context.Context, r control.StartProviderReque
 	if r.Replaces == "" && c.cfg.Providers.Runs(r.ProviderRef, r.LinkName) {
 		err := providers.ErrRuns(lattice.Printable(r.ProviderRef))
 		c.cfg.Publish(event.ProviderStartFailed{ProviderRef: r.ProviderRef, LinkName: r.LinkName, Error: err.Error(),
-			Code: lattice.CodeOf(err).Name(), HostID: c.cfg.Node.ID})
+			Code: lattice.CodeOf(err).Name(), HostID: c.cfg.Self.ID})
 		return err
 	}
 	return c.accept("provider "+r.ProviderRef+" "+string(r.LinkName),
@@ -239,7 +239,7 @@ func (c *Commands) StopHost(_ context.Context, r control.StopHostRequest) error 
 // DrainHost takes no more work, ends what runs, and stays for inspection until it is stopped.
 func (c *Commands) DrainHost(context.Context, control.StopHostRequest) error {
 	c.cfg.TakeNoMore()
-	c.cfg.Publish(event.HostDraining{Labels: c.cfg.Node.Labels()})
+	c.cfg.Publish(event.HostDraining{Labels: c.cfg.Self.Labels()})
 	c.cfg.Logger.Info("host is draining")
 	return c.cfg.Tasks.Run("drain", func(context.Context) {
 		ctx, cancel := context.WithTimeout(context.Background(), c.cfg.Drain)
@@ -262,12 +262,12 @@ func (c *Commands) PutLabel(_ context.Context, r control.LabelRequest) error {
 			return err
 		}
 	}
-	return c.changeLabel(r.Key, func() { c.cfg.Node.PutLabel(r.Key, r.Value) })
+	return c.changeLabel(r.Key, func() { c.cfg.Self.PutLabel(r.Key, r.Value) })
 }
 
 // DelLabel deletes a label.
 func (c *Commands) DelLabel(_ context.Context, r control.LabelRequest) error {
-	return c.changeLabel(r.Key, func() { c.cfg.Node.DelLabel(r.Key) })
+	return c.changeLabel(r.Key, func() { c.cfg.Self.DelLabel(r.Key) })
 }
 
 // changeLabel refuses labels of the machine, which constraints of schedulers go by.

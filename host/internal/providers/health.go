@@ -136,7 +136,7 @@ func halted(pid int) bool {
 
 // ask asks the very process, over its channel. The error has Remote set when it was the process that refused.
 func (p *Provider) ask(ctx context.Context, operation string) ([]byte, error) {
-	return p.channel.Call(ctx, &channel.Call{Origin: wire.Entity{PublicKey: string(p.cfg.Node.ID)},
+	return p.channel.Call(ctx, &channel.Call{Origin: wire.Entity{PublicKey: string(p.cfg.Self.ID)},
 		Target:    wire.ProviderEntity(p.id, p.contract, p.link),
 		Operation: operation, Urgent: true, Stay: true}, healthTimeout)
 }
@@ -200,7 +200,7 @@ func (p *Provider) askHealth(ctx context.Context) (wire.Health, error) {
 	if p.cfg.away() {
 		return wire.Health{}, errNotAsked
 	}
-	reply, err := p.cfg.Conn.RequestWithContext(ctx, subject.Health(p.cfg.Node.Lattice, p.id, p.link), nil)
+	reply, err := p.cfg.Conn.RequestWithContext(ctx, subject.Health(p.cfg.Self.Lattice, p.id, p.link), nil)
 	if err == nil {
 		return wire.DecodeHealth(reply.Data)
 	}
@@ -233,13 +233,13 @@ func (p *Provider) noteHealth(now wire.Health) {
 			lattice.Printable(now.Message))
 	}
 	p.cfg.Publish(announce.Health(event.ProviderHealth{PublicKey: p.id, ContractID: p.contract, LinkName: p.link,
-		HostID: p.cfg.Node.ID, Message: now.Message}, before, now.Healthy))
+		HostID: p.cfg.Self.ID, Message: now.Message}, before, now.Healthy))
 }
 
 // probe asks a provider that does not print the ready line whether it serves. Any answer shows that it has
 // subscribed.
 func (p *Provider) probe(ctx context.Context) error {
-	_, err := p.cfg.Conn.RequestWithContext(ctx, subject.Health(p.cfg.Node.Lattice, p.id, p.link), nil)
+	_, err := p.cfg.Conn.RequestWithContext(ctx, subject.Health(p.cfg.Self.Lattice, p.id, p.link), nil)
 	return err
 }
 
@@ -254,11 +254,11 @@ func (p *Provider) askToEnd(ctx context.Context) error {
 	if p.cfg.away() {
 		return errNotAsked
 	}
-	body, err := json.Marshal(map[string]string{"host_id": string(p.cfg.Node.ID)})
+	body, err := json.Marshal(map[string]string{"host_id": string(p.cfg.Self.ID)})
 	if err != nil {
 		return err
 	}
-	_, err = p.cfg.Conn.RequestWithContext(ctx, subject.Shutdown(p.cfg.Node.Lattice, p.id, p.link), body)
+	_, err = p.cfg.Conn.RequestWithContext(ctx, subject.Shutdown(p.cfg.Self.Lattice, p.id, p.link), body)
 	return err
 }
 
@@ -302,8 +302,8 @@ func (a ailing) String() string {
 func (p *Provider) noteDirect(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	if rpc.TakesDirect(ctx, p.cfg.Conn, subject.ProviderAt(p.cfg.Node.Lattice, p.id, p.link,
-		p.cfg.Node.ID)) != p.direct.Load() {
+	if rpc.TakesDirect(ctx, p.cfg.Conn, subject.ProviderAt(p.cfg.Self.Lattice, p.id, p.link,
+		p.cfg.Self.ID)) != p.direct.Load() {
 		p.direct.Store(!p.direct.Load())
 		p.cfg.Served.Changed()
 	}

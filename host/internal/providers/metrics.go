@@ -48,8 +48,8 @@ func (ps *Providers) Gather() ([]*dto.MetricFamily, error) {
 	var wg sync.WaitGroup
 	for _, p := range ps.list() {
 		wg.Go(func() {
-			reply, err := ps.cfg.Conn.RequestWithContext(ctx, subject.ProviderMetrics(ps.cfg.Node.Lattice, p.id, p.link,
-				ps.cfg.Node.ID), nil)
+			reply, err := ps.cfg.Conn.RequestWithContext(ctx, subject.ProviderMetrics(ps.cfg.Self.Lattice, p.id, p.link,
+				ps.cfg.Self.ID), nil)
 			if err != nil {
 				return
 			}

@@ -95,7 +95,7 @@ func (p *Provider) onState(s supervisor.State) {
 			s.PID,
 			"inline", p.run != nil, "restarts", s.Restarts, lattice.LogRef, p.ref, "digest", p.digest)
 		notBefore, expires := p.validity.HumanTimes()
-		p.cfg.Publish(event.ProviderStarted{HostID: p.cfg.Node.ID, PublicKey: p.id, ImageRef: p.ref, LinkName: p.link,
+		p.cfg.Publish(event.ProviderStarted{HostID: p.cfg.Self.ID, PublicKey: p.id, ImageRef: p.ref, LinkName: p.link,
 			ContractID: p.contract,
 			InstanceID: p.instanceID, Annotations: p.annotations, Claims: announce.ProviderClaims(p.claims(), notBefore,
 				expires),
@@ -110,7 +110,7 @@ func (p *Provider) onState(s supervisor.State) {
 			"reason",
 			s.Reason, "in", s.Retry)
 		p.stoppedEvent(s.Reason)
-		p.cfg.Publish(event.ProviderRestarting{HostID: p.cfg.Node.ID, PublicKey: p.id, LinkName: p.link,
+		p.cfg.Publish(event.ProviderRestarting{HostID: p.cfg.Self.ID, PublicKey: p.id, LinkName: p.link,
 			ContractID: p.contract, Reason: s.Reason,
 			Restarts: uint64(s.Restarts), DelayMs: uint64(s.Retry.Milliseconds())})
 	case supervisor.Stopped:
@@ -129,7 +129,7 @@ func (p *Provider) stoppedEvent(reason string) {
 	p.mu.Lock()
 	p.healthy, p.ailing = false, ailing{}
 	p.mu.Unlock()
-	p.cfg.Publish(event.ProviderStopped{HostID: p.cfg.Node.ID, PublicKey: p.id, LinkName: p.link,
+	p.cfg.Publish(event.ProviderStopped{HostID: p.cfg.Self.ID, PublicKey: p.id, LinkName: p.link,
 		ContractID: p.contract, InstanceID: p.instanceID, Annotations: p.annotations, Reason: reason})
 }
 

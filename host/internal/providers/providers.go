@@ -68,7 +68,7 @@ type Artifacts interface {
 
 // Config is what Providers need. Fields without a remark are necessary.
 type Config struct {
-	Node       *identity.Node
+	Self       *identity.Self
 	Builtins   map[string]Builtin // by name
 	Drain      time.Duration      // how long the end of one may take that another one replaces
 	Grace      time.Duration      // between asking one to end and killing it

@@ -70,7 +70,7 @@ func (p *Provider) linkStates(ctx context.Context) ([]wire.LinkState, bool) {
 		return nil, false
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := p.cfg.Conn.PublishRequest(subject.LinkStates(p.cfg.Node.Lattice, p.id, p.link), inbox, nil); err != nil {
+	if err := p.cfg.Conn.PublishRequest(subject.LinkStates(p.cfg.Self.Lattice, p.id, p.link), inbox, nil); err != nil {
 		return nil, false
 	}
 	for {
@@ -79,7 +79,7 @@ func (p *Provider) linkStates(ctx context.Context) ([]wire.LinkState, bool) {
 			return nil, false
 		}
 		var links []wire.LinkState
-		if msg.Header.Get(wire.HeaderHost) == string(p.cfg.Node.ID) && json.Unmarshal(msg.Data, &links) == nil {
+		if msg.Header.Get(wire.HeaderHost) == string(p.cfg.Self.ID) && json.Unmarshal(msg.Data, &links) == nil {
 			return links, true
 		}
 	}

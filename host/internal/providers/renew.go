@@ -109,7 +109,7 @@ func (p *Provider) supervised() *supervisor.Process {
 func (p *Provider) hostData(local *wire.Channel, profile string) []byte {
 	c, keys, access := p.cfg, p.cfg.Keys(), p.nats()
 	return wire.HostData{
-		HostID: p.cfg.Node.ID, LatticeRPCPrefix: c.Node.Lattice, LinkName: p.link,
+		HostID: p.cfg.Self.ID, LatticeRPCPrefix: c.Self.Lattice, LinkName: p.link,
 		LatticeRPCUserJWT: access.jwt, LatticeRPCUserSeed: access.seed, LatticeRPCURL: access.url,
 		ProviderKey: p.id, InvocationSeed: keys.Seed, InstanceID: p.instanceID,
 		LinkDefinitions: p.cfg.State.Of(p.id, p.link), ClusterIssuers: keys.Trusted, ConfigJSON: p.config,

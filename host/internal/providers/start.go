@@ -52,7 +52,7 @@ func (ps *Providers) Launch(ctx context.Context, r control.StartProviderRequest)
 		ps.cfg.Logger.Error("provider not started", lattice.LogRef, r.ProviderRef, lattice.LogLink, r.LinkName,
 			lattice.LogErr, err)
 		ps.cfg.Publish(event.ProviderStartFailed{ProviderRef: r.ProviderRef, LinkName: r.LinkName, Error: err.Error(),
-			Code: lattice.CodeOf(err).Name(), HostID: ps.cfg.Node.ID})
+			Code: lattice.CodeOf(err).Name(), HostID: ps.cfg.Self.ID})
 	}
 }
 
@@ -103,7 +103,7 @@ func (ps *Providers) replace(ctx context.Context, r control.StartProviderRequest
 		return nil
 	}
 	again := ps.launch(ctx, control.StartProviderRequest{ProviderRef: old.ref, Digest: old.digest, LinkName: old.link,
-		HostID:        ps.cfg.Node.ID,
+		HostID:        ps.cfg.Self.ID,
 		Configuration: old.config, Annotations: old.annotations})
 	if again != nil {
 		return fmt.Errorf("%w; and %s, which ran before, does not start again: %w", err, old.ref, again)
@@ -122,7 +122,7 @@ func (ps *Providers) start(ctx context.Context, r control.StartProviderRequest, 
 	var err error
 	ps.mu.Lock()
 	switch {
-	case ps.cfg.Node.Draining():
+	case ps.cfg.Self.Draining():
 		err = tasks.ErrStopping
 	case ps.table[p.key] != nil:
 		err = ErrRuns(string(p.id))
@@ -159,7 +159,7 @@ func (ps *Providers) start(ctx context.Context, r control.StartProviderRequest, 
 	p.health = end
 	p.mu.Unlock()
 	p.checks.Go(func() { p.watch(check) })
-	if ps.cfg.Node.Draining() { // since it was asked for; the drain may not have seen the process
+	if ps.cfg.Self.Draining() { // since it was asked for; the drain may not have seen the process
 		return errors.Join(tasks.ErrStopping, p.End(ctx))
 	}
 	return nil

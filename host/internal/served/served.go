@@ -65,7 +65,7 @@ type Providers interface {
 
 // Set is what a host serves. It is safe for concurrent use.
 type Set struct {
-	Node      *identity.Node
+	Self      *identity.Self
 	Changes   *Changes
 	Actors    Actors
 	Providers Providers
@@ -84,7 +84,7 @@ func (s *Set) Direct() *wire.Direct {
 // Encode is the set for those that ask: actors, and providers that take direct calls.
 func (s *Set) Encode() []byte {
 	// before the set is made: what changes meanwhile is another revision
-	set := wire.Served{Revision: s.Changes.Now(), EndsInMS: s.Node.EndsInMS()}
+	set := wire.Served{Revision: s.Changes.Now(), EndsInMS: s.Self.EndsInMS()}
 	for _, id := range s.Actors.Served() {
 		name := wire.ServedName(wire.ActorEntity(id))
 		set.Targets = append(set.Targets, name)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"golang.org/x/time/rate"
+
 	"github.com/weftlattice/weft/host/internal/identity"
 	"github.com/weftlattice/weft/host/internal/metrics"
 	"github.com/weftlattice/weft/host/internal/served"
@@ -15,7 +17,6 @@ import (
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/subject"
 	"github.com/weftlattice/weft/lattice/wire"
-	"golang.org/x/time/rate"
 )
 
 const (
@@ -32,7 +33,7 @@ const detail = "another process that runs has the same host key: was a data dire
 
 // Guard looks for other processes of the same host key. All fields are necessary. It is safe for concurrent use.
 type Guard struct {
-	Node    *identity.Node
+	Self    *identity.Self
 	Conn    *nats.Conn
 	Served  *served.Changes
 	Metrics *metrics.Metrics
@@ -53,14 +54,14 @@ func (g *Guard) Start(ctx context.Context) error {
 			}
 			return ctx.Err()
 		case ends == 0:
-			return &lattice.Error{Code: lattice.ErrConflict, Op: "start as host", Entity: string(g.Node.ID),
+			return &lattice.Error{Code: lattice.ErrConflict, Op: "start as host", Entity: string(g.Self.ID),
 				Detail: detail}
 		case until.IsZero():
 			until = time.Now().Add(ends)
 			g.Logger.Info("another process with this host's key is ending its work; waiting for it", "for",
 				ends.Round(time.Second))
 		case time.Now().After(until):
-			return &lattice.Error{Code: lattice.ErrConflict, Op: "start as host", Entity: string(g.Node.ID),
+			return &lattice.Error{Code: lattice.ErrConflict, Op: "start as host", Entity: string(g.Self.ID),
 				Detail: "the process that had this host's key before was ending, " +
 					"but has not ended in the time that it named: look whether it hangs, kill it, and start again"}
 		}
@@ -76,7 +77,7 @@ func (g *Guard) Start(ctx context.Context) error {
 func (g *Guard) ask(ctx context.Context) (ends time.Duration, runs bool) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	reply, err := rpc.AskServed(ctx, g.Conn, subject.Host(g.Node.Lattice, g.Node.ID))
+	reply, err := rpc.AskServed(ctx, g.Conn, subject.Host(g.Self.Lattice, g.Self.ID))
 	if err != nil {
 		return 0, false
 	}
@@ -85,11 +86,11 @@ func (g *Guard) ask(ctx context.Context) (ends time.Duration, runs bool) {
 
 // Note looks at a beat that names this host: those of another process tell sets of another time.
 func (g *Guard) Note(b wire.Beat) {
-	if b.Direct == nil || b.Direct.Served >= uint64(g.Node.Started.UnixNano()) && b.Direct.Served <= g.Served.Now() {
+	if b.Direct == nil || b.Direct.Served >= uint64(g.Self.Started.UnixNano()) && b.Direct.Served <= g.Served.Now() {
 		return
 	}
 	g.Metrics.Twins.Inc()
 	if g.Limit.Allow() {
-		g.Logger.Error("two hosts have one key", "id", g.Node.ID, lattice.LogErr, detail)
+		g.Logger.Error("two hosts have one key", "id", g.Self.ID, lattice.LogErr, detail)
 	}
 }

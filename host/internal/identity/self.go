@@ -11,8 +11,8 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// Node is the identity of one host, the node of a lattice, and its state. It is safe for concurrent use.
-type Node struct {
+// Self is this host as it tells others of itself. It is safe for concurrent use.
+type Self struct {
 	ID      lattice.HostID
 	Name    string // friendly; it does not change
 	Lattice lattice.Name
@@ -25,56 +25,56 @@ type Node struct {
 	draining bool              // guarded by mu
 }
 
-// New makes a node that starts now. Without a name it gets one that is made from its id.
-func New(id lattice.HostID, name string, l lattice.Name, labels map[string]string) *Node {
+// New makes the identity of a host that starts now. Without a name it gets one that is made from its id.
+func New(id lattice.HostID, name string, l lattice.Name, labels map[string]string) *Self {
 	if name == "" {
 		name = friendlyName(string(id))
 	}
-	return &Node{ID: id, Name: name, Lattice: l, Started: time.Now(), labels: labels}
+	return &Self{ID: id, Name: name, Lattice: l, Started: time.Now(), labels: labels}
 }
 
 // Labels returns a copy of the labels as they are now.
-func (n *Node) Labels() map[string]string {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	return maps.Clone(n.labels)
+func (s *Self) Labels() map[string]string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return maps.Clone(s.labels)
 }
 
 // PutLabel sets a label.
-func (n *Node) PutLabel(key, value string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.labels[key] = value
+func (s *Self) PutLabel(key, value string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.labels[key] = value
 }
 
 // DelLabel deletes a label.
-func (n *Node) DelLabel(key string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	delete(n.labels, key)
+func (s *Self) DelLabel(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.labels, key)
 }
 
 // Drain makes the host refuse new work from now on.
-func (n *Node) Drain() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.draining = true
+func (s *Self) Drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
 }
 
 // Draining reports whether the host takes no new work. A table of things that run asks under its own lock before it
 // adds one, so that a goroutine that calls Drain and then looks into the table sees them all.
-func (n *Node) Draining() bool {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	return n.draining
+func (s *Self) Draining() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.draining
 }
 
 // EndWithin says that the process is gone after d at the latest.
-func (n *Node) EndWithin(d time.Duration) { n.ends.Store(time.Now().Add(d).UnixNano()) }
+func (s *Self) EndWithin(d time.Duration) { s.ends.Store(time.Now().Add(d).UnixNano()) }
 
 // EndsInMS is in how many milliseconds the process is gone, at least one; 0 while it is not ending.
-func (n *Node) EndsInMS() uint64 {
-	at := n.ends.Load()
+func (s *Self) EndsInMS() uint64 {
+	at := s.ends.Load()
 	if at == 0 {
 		return 0
 	}
@@ -82,4 +82,4 @@ func (n *Node) EndsInMS() uint64 {
 }
 
 // Uptime is since the host was started.
-func (n *Node) Uptime() time.Duration { return time.Since(n.Started) }
+func (s *Self) Uptime() time.Duration { return time.Since(s.Started) }
