@@ -95,9 +95,9 @@ func (s *size[N]) String() string { return s.text }
 func (s *size[N]) Set(text string) error {
 	n, err := lattice.ParseSize(text)
 	if err != nil {
-		return fmt.Errorf("want a number of bytes as 64MiB, up to %d TiB", lattice.MostBytes>>40)
+		return errors.New("want a number of bytes as 64MiB, up to 1024 TiB")
 	}
-	*s.to, s.text = N(n), text // MostBytes is less than an int64 holds
+	*s.to, s.text = N(n), text // 1024 TiB are less than an int64 holds
 	return nil
 }
 

@@ -525,7 +525,7 @@ func TestCapturedCallIsWorthNothing(t *testing.T) {
 		"another sender":  {func(i *wire.Invocation) { i.HostID = other.id }, lattice.ErrTokenSignature},
 		"another origin": {func(i *wire.Invocation) { i.Origin.PublicKey = string(s.actor) },
 			lattice.ErrTokenSignature},
-		"no MAC": {func(i *wire.Invocation) { i.EncodedClaims = signing.MACPrefix },
+		"no MAC": {func(i *wire.Invocation) { i.EncodedClaims = "weft1." },
 			lattice.ErrTokenMalformed},
 		"a stranger's key":   {seal(theirs, time.Now()), lattice.ErrUnknownIssuer},
 		"an old call":        {seal(s.agree, time.Now().Add(-10*time.Minute)), lattice.ErrTokenExpired},

@@ -6,6 +6,6 @@
 //	r.Tag = "1.0"
 //	err = artifact.Tag(ctx, js, "default", r)                     // lattice://echo:1.0 means it from now on
 //
-// An artifact has at most MaxBytes. An operation whose context has no deadline ends after DefaultTimeout. All functions
+// An artifact has at most MaxBytes. An operation whose context has no deadline ends after a minute. All functions
 // are safe for concurrent use.
 package artifact

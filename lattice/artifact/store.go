@@ -23,8 +23,8 @@ import (
 // MaxBytes is how large an artifact may be unless the caller says otherwise: 256 MiB.
 const MaxBytes = 256 << 20
 
-// DefaultTimeout bounds an operation whose context has no deadline.
-const DefaultTimeout = time.Minute
+// defaultTimeout bounds an operation whose context has no deadline.
+const defaultTimeout = time.Minute
 
 // stallTimeout bounds the wait for the next piece of an artifact.
 const stallTimeout = 5 * time.Second
@@ -244,7 +244,7 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, DefaultTimeout)
+	return context.WithTimeout(ctx, defaultTimeout)
 }
 
 func tooLarge(op string, ref Reference, have uint64, limit int64) error {

@@ -26,8 +26,8 @@ type LogsReply struct {
 	Lines []LogLine `json:"lines"`
 }
 
-// DecodeLogLine reads a streamed line.
-func DecodeLogLine(b []byte) (LogLine, error) {
+// decodeLogLine reads a streamed line.
+func decodeLogLine(b []byte) (LogLine, error) {
 	o := readObject(b)
 	l := LogLine{HostID: lattice.HostID(o.str("host_id")), ActorID: lattice.ActorID(o.str("actor_id")),
 		Level: o.str("level"), Text: o.str("text"), TraceID: o.str("trace_id")}
@@ -40,9 +40,9 @@ func DecodeLogLine(b []byte) (LogLine, error) {
 	return l, o.err("log line")
 }
 
-// UnmarshalJSON is DecodeLogLine.
+// UnmarshalJSON reads a streamed line. A time that is not RFC 3339 is lattice.ErrInvalid.
 func (l *LogLine) UnmarshalJSON(b []byte) error {
-	got, err := DecodeLogLine(b)
+	got, err := decodeLogLine(b)
 	*l = got
 	return err
 }
@@ -87,7 +87,7 @@ func (c *Client) FollowLogs(ctx context.Context, actor lattice.ActorID, started 
 				lost(n - dropped)
 				dropped = n
 			}
-			if l, err := DecodeLogLine(m.Data); err == nil {
+			if l, err := decodeLogLine(m.Data); err == nil {
 				handle(l)
 			}
 		}

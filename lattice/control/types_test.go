@@ -330,7 +330,7 @@ func FuzzDecode(f *testing.F) {
 		_, _ = reads[RegistryCredentials](b)
 		_, _ = reads[LogsRequest](b)
 		_, _ = decodeAck(b)
-		_, _ = DecodeLogLine(b)
+		_, _ = decodeLogLine(b)
 		if r, err := reads[ScaleActorRequest](b); err == nil {
 			again(t, r, reads[ScaleActorRequest])
 		}

@@ -21,8 +21,8 @@ import (
 
 // Defaults of a Config.
 const (
-	DefaultMaxBytes = 256 << 20       // of one artifact
-	DefaultTimeout  = 5 * time.Minute // of an operation whose context has no deadline
+	defaultMaxBytes = 256 << 20       // of one artifact
+	defaultTimeout  = 5 * time.Minute // of an operation whose context has no deadline
 )
 
 const (
@@ -58,7 +58,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.MaxBytes <= 0 {
-		cfg.MaxBytes = DefaultMaxBytes
+		cfg.MaxBytes = defaultMaxBytes
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DialContext = (&net.Dialer{Timeout: dialTimeout}).DialContext
@@ -142,5 +142,5 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, DefaultTimeout)
+	return context.WithTimeout(ctx, defaultTimeout)
 }

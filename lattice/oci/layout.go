@@ -92,7 +92,7 @@ func writeTar(file, dir string) (err error) {
 func ReadLayout(ctx context.Context, path string, maxBytes int64,
 	visit func(name string, a Artifact, err error) error) error {
 	if maxBytes <= 0 {
-		maxBytes = DefaultMaxBytes
+		maxBytes = defaultMaxBytes
 	}
 	info, err := os.Stat(path)
 	if err != nil {

@@ -41,7 +41,7 @@ type Verdict struct {
 // Decide evaluates the rules. It has no side effects.
 func (r *Rules) Decide(q *Question) Verdict {
 	for i := range r.List {
-		if rule := &r.List[i]; rule.Matches(q) {
+		if rule := &r.List[i]; rule.matches(q) {
 			return Verdict{rule.Permit, i + 1, rule}
 		}
 	}
@@ -69,8 +69,8 @@ func (v Verdict) Decision() Decision {
 	return d
 }
 
-// Matches reports whether all conditions of the rule hold.
-func (r *Rule) Matches(q *Question) bool {
+// matches reports whether all conditions of the rule hold.
+func (r *Rule) matches(q *Question) bool {
 	named := false
 	for _, a := range r.Actions {
 		named = named || a == q.Action
@@ -79,7 +79,7 @@ func (r *Rule) Matches(q *Question) bool {
 		return false
 	}
 	for k, pattern := range r.Labels {
-		if have, ok := q.Host.Labels[k]; !ok || !Glob(pattern, have) {
+		if have, ok := q.Host.Labels[k]; !ok || !glob(pattern, have) {
 			return false
 		}
 	}
@@ -113,16 +113,16 @@ func (*Rule) is(patterns []string, p *Party) bool {
 // one reports whether one of the patterns matches; no pattern matches everything.
 func one[S ~string](patterns []string, s S) bool {
 	for _, p := range patterns {
-		if Glob(p, string(s)) {
+		if glob(p, string(s)) {
 			return true
 		}
 	}
 	return len(patterns) == 0
 }
 
-// Glob reports whether a pattern matches the whole text: * stands for any text, the empty one too, ? for any one byte,
+// glob reports whether a pattern matches the whole text: * stands for any text, the empty one too, ? for any one byte,
 // everything else for itself. It takes at most len(pattern)*len(s) steps.
-func Glob(pattern, s string) bool {
+func glob(pattern, s string) bool {
 	if !strings.ContainsAny(pattern, "*?") {
 		return pattern == s
 	}

@@ -21,9 +21,9 @@ import (
 	"github.com/weftlattice/weft/lattice"
 )
 
-// MACPrefix begins the token that a weft node sends in place of the claims of an invocation. Nodes that know only
+// macPrefix begins the token that a weft node sends in place of the claims of an invocation. Nodes that know only
 // claims refuse it as malformed; it must be sent only to who is known to read it.
-const MACPrefix = "weft1."
+const macPrefix = "weft1."
 
 // maxMACToken bounds a token: prefix, two public keys, milliseconds, 32 bytes in base64.
 const maxMACToken = 256
@@ -115,7 +115,7 @@ func (a *Agreement) Seal(peer lattice.ClusterID, s Sealed, now time.Time) (strin
 	sum := key.sum(ms, &s, false)
 	var buf [maxMACToken]byte
 	b := buf[:0]
-	b = append(append(append(append(append(b, MACPrefix...), own...), '.'), peer...), '.')
+	b = append(append(append(append(append(b, macPrefix...), own...), '.'), peer...), '.')
 	b = append(strconv.AppendInt(b, ms, 10), '.')
 	return string(base64.RawURLEncoding.AppendEncode(b, sum[:])), nil
 }
@@ -127,7 +127,7 @@ func (a *Agreement) StreamKey(token, label string, sealed bool) (key [sha256.Siz
 	if len(token) > maxMACToken {
 		return key, malformed("MAC is too long")
 	}
-	rest, ok := strings.CutPrefix(token, MACPrefix)
+	rest, ok := strings.CutPrefix(token, macPrefix)
 	own, rest, ok2 := strings.Cut(rest, ".")
 	peer, _, ok3 := strings.Cut(rest, ".")
 	if !ok || !ok2 || !ok3 {
@@ -155,7 +155,7 @@ func (k *macKey) derive(label string) [sha256.Size]byte {
 }
 
 // IsMAC reports whether the claims of an invocation are a token of Seal.
-func IsMAC(token string) bool { return strings.HasPrefix(token, MACPrefix) }
+func IsMAC(token string) bool { return strings.HasPrefix(token, macPrefix) }
 
 // Open checks a token against what the receiver computed itself. The checks come in this order, each with its own code:
 // ErrTokenMalformed, ErrUnknownIssuer for a sender that is not trusted and for a token that was sealed for another
@@ -165,7 +165,7 @@ func (a *Agreement) Open(token string, s Sealed) (Verified, error) {
 	if len(token) > maxMACToken {
 		return Verified{}, malformed("MAC is too long")
 	}
-	rest, ok := strings.CutPrefix(token, MACPrefix)
+	rest, ok := strings.CutPrefix(token, macPrefix)
 	peer, rest, ok2 := strings.Cut(rest, ".")
 	own, rest, ok3 := strings.Cut(rest, ".")
 	at, text, ok4 := strings.Cut(rest, ".")

@@ -46,7 +46,7 @@ func TestMACGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := MACPrefix + clusterKey + "." + clusterKey + ".1700000000000." + goldenMAC
+	want := macPrefix + clusterKey + "." + clusterKey + ".1700000000000." + goldenMAC
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -93,7 +93,7 @@ func TestBothEndsOfAStreamHaveOneKey(t *testing.T) {
 	if _, err := alone.StreamKey(token, goldenID, false); !errors.Is(err, lattice.ErrUnknownIssuer) {
 		t.Errorf("of a key that is trusted no more, %s: %v", ka.Public(), err)
 	}
-	for _, bad := range []string{"", "weft1.", "weft1.C", token[len(MACPrefix):], token + strings.Repeat("x", 1<<16)} {
+	for _, bad := range []string{"", "weft1.", "weft1.C", token[len(macPrefix):], token + strings.Repeat("x", 1<<16)} {
 		if _, err := b.StreamKey(bad, goldenID, false); !errors.Is(err, lattice.ErrTokenMalformed) {
 			t.Errorf("%.20q: %v", bad, err)
 		}
@@ -197,7 +197,7 @@ func FuzzMAC(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, s := range []string{"", MACPrefix, MACPrefix + "...", token, token[:len(token)-1], token + "A",
+	for _, s := range []string{"", macPrefix, macPrefix + "...", token, token[:len(token)-1], token + "A",
 		strings.ToUpper(token)} {
 		f.Add(s)
 	}

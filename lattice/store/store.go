@@ -20,8 +20,8 @@ import (
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
-// DefaultTimeout bounds each operation whose ctx has no deadline.
-const DefaultTimeout = 5 * time.Second
+// defaultTimeout bounds each operation whose ctx has no deadline.
+const defaultTimeout = 5 * time.Second
 
 // attemptTimeout bounds one attempt of a write. A stream that cannot write never answers; a server of weft mends that
 // at once, and then refuses with a reason or takes it.
@@ -83,7 +83,7 @@ func bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, DefaultTimeout)
+	return context.WithTimeout(ctx, defaultTimeout)
 }
 
 // attempt runs do, which must be idempotent, while the connection is there. A request that was under way when the
@@ -368,7 +368,7 @@ func (s *Store) readAll(ctx context.Context) ([]value, error) {
 // not call Stop, which waits for an answer of the server even while that is away.
 func endWatcher(w jetstream.KeyWatcher, cancel context.CancelFunc) {
 	cancel()
-	end := time.After(DefaultTimeout)
+	end := time.After(defaultTimeout)
 	for {
 		select {
 		case _, ok := <-w.Updates():

@@ -19,7 +19,7 @@ type Failure struct {
 	ActorID   lattice.ActorID `json:"actor_id,omitempty"` // of the actor that was called, or that called a provider
 	Operation string          `json:"operation,omitempty"`
 	Code      string          `json:"code"` // lattice.Code.Name
-	// with the text of a guest's panic; at most MaxFailureText bytes
+	// with the text of a guest's panic; at most 2 KiB
 	Message string `json:"message"`
 	Caller  string `json:"caller,omitempty"` // key of the caller of the actor
 	// what the actor called: its key, "none", or a builtin contract
@@ -30,8 +30,8 @@ type Failure struct {
 	LeftOut  uint64             `json:"left_out,omitempty"` // failures before this one that were too many to tell
 }
 
-// MaxFailureText bounds Failure.Message, in bytes.
-const MaxFailureText = 2 << 10
+// maxFailureText bounds Failure.Message, in bytes.
+const maxFailureText = 2 << 10
 
 // NewFailure begins the description of a failure that happens now.
 func NewFailure(err error) Failure {
@@ -41,7 +41,7 @@ func NewFailure(err error) Failure {
 // Bounded returns the failure with its texts cut to what is kept. What is no UTF-8 is replaced.
 func (f Failure) Bounded() Failure {
 	const maxName = 256
-	f.Message = clip.Text(f.Message, MaxFailureText)
+	f.Message = clip.Text(f.Message, maxFailureText)
 	for _, s := range []*string{&f.TraceID, (*string)(&f.HostID), (*string)(&f.ActorID), &f.Operation, &f.Code,
 		&f.Caller, &f.Target, (*string)(&f.Contract), (*string)(&f.LinkName)} {
 		*s = clip.Text(*s, maxName)

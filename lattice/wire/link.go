@@ -57,8 +57,8 @@ func (l LinkDefinition) Equal(o LinkDefinition) bool {
 const (
 	RouteValue     = ReservedValues + "route"
 	ReservedValues = "weft."
-	// ConfigValues are what names of values begin with that are configuration of the actor: see ActorConfig.
-	ConfigValues = ReservedValues + "config."
+	// configValues are what names of values begin with that are configuration of the actor: see ActorConfig.
+	configValues = ReservedValues + "config."
 )
 
 // ActorConfig returns the values that are for the actor, by the names that it finds them under; nil: there are none.
@@ -66,7 +66,7 @@ const (
 func (l LinkDefinition) ActorConfig() map[string]string {
 	var all map[string]string
 	for name, value := range l.Values {
-		if name, ok := strings.CutPrefix(name, ConfigValues); ok && name != "" {
+		if name, ok := strings.CutPrefix(name, configValues); ok && name != "" {
 			if all == nil {
 				all = map[string]string{}
 			}
@@ -95,7 +95,7 @@ const (
 func (l LinkDefinition) Route() (Route, error) {
 	odd := "" // the first in order
 	for name := range l.Values {
-		own := name == RouteValue || strings.HasPrefix(name, ConfigValues) && name != ConfigValues
+		own := name == RouteValue || strings.HasPrefix(name, configValues) && name != configValues
 		if strings.HasPrefix(name, ReservedValues) && !own && (odd == "" || name < odd) {
 			odd = name
 		}
@@ -103,7 +103,7 @@ func (l LinkDefinition) Route() (Route, error) {
 	if odd != "" {
 		return PreferLocal, &lattice.Error{Code: lattice.ErrInvalid, Op: "read link value",
 			Entity: lattice.Printable(odd),
-			Detail: "weft knows no such value; there is " + RouteValue + ", and " + ConfigValues + "NAME"}
+			Detail: "weft knows no such value; there is " + RouteValue + ", and " + configValues + "NAME"}
 	}
 	switch r := Route(l.Values[RouteValue]); r {
 	case "":

@@ -1,0 +1,4 @@
+package policy
+
+// Glob is for tests.
+var Glob = glob
