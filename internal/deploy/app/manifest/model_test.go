@@ -389,3 +389,14 @@ func generate(rng *rand.Rand) *manifest.App {
 	}
 	return app
 }
+
+// A secret counts as given where values go together, whatever it says.
+func TestSecretCountsAsGiven(t *testing.T) {
+	const text = "app: {name: a}\nproviders:\n- {name: kv, image: keyvalue-redis, config: {%s}}\nsecrets: [s]\n"
+	parse(t, fmt.Sprintf(text, "sentinel_master: {secret: s}, sentinel_username: u"))
+	parse(t, fmt.Sprintf(text, "db: {secret: s}"))
+	_, err := manifest.Parse("a.yaml", fmt.Appendf(nil, text, "sentinel_password: {secret: s}"))
+	if err == nil || !strings.Contains(err.Error(), "credentials of sentinels need the name of a master") {
+		t.Errorf("a password without what it is for: %v", err)
+	}
+}
