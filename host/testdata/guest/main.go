@@ -13,6 +13,7 @@ import (
 	actor "github.com/weftlattice/weft/actor-sdk"
 	"github.com/weftlattice/weft/actor-sdk/log"
 	"github.com/weftlattice/weft/actor-sdk/numbergen"
+	"github.com/weftlattice/weft/lattice"
 )
 
 // version is set at link time, to make modules that differ.
@@ -71,7 +72,7 @@ func init() {
 	// The payload is "contract operation".
 	actor.Handle("Test.Provider", func(p []byte) ([]byte, error) {
 		parts := strings.SplitN(string(p), " ", 2)
-		return actor.CallProvider(parts[0], "default", parts[1], nil)
+		return actor.CallProvider(lattice.ContractID(parts[0]), "default", parts[1], nil)
 	})
 	actor.Handle("Test.Sleep", func(p []byte) ([]byte, error) {
 		d, err := time.ParseDuration(string(p))
