@@ -18,9 +18,6 @@ const (
 	indirect  = 400
 	globals   = 20
 	mutable   = 4
-
-	// memoryBytes is the size of an instance's memory.
-	memoryBytes = pages << 16
 )
 
 // Module returns an actor that answers every operation with response, which must be shorter than 4 KiB.

@@ -37,7 +37,7 @@ type ownPages struct {
 }
 
 // pages are those between two addresses, as the kernel writes them.
-type pages struct{ begin, end, kind uint64 }
+type pages struct{ begin, end, _ uint64 }
 
 var ownPagesPool = sync.Pool{New: func() any { return new(ownPages) }}
 
