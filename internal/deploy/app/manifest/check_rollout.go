@@ -70,7 +70,7 @@ func (c *checker) metrics(list []Metric, p place) {
 		m := &list[i]
 		at := p.at(i)
 		c.metric(m, at)
-		name := m.title()
+		name := m.Title()
 		if first, ok := names[name]; ok && name != "" {
 			c.bad(c.or(at.at("name"), at), "there is a metric %q%s already; give this one a name",
 				lattice.Printable(name), c.line(p.at(first)))
@@ -91,7 +91,7 @@ func (c *checker) metric(m *Metric, p place) {
 		case m.Metric.IsTime() && !b.bound.Time:
 			c.bad(p.at(b.name), "%s is a time: want one such as 250ms", m.Metric)
 		case !m.Metric.IsTime() && b.bound.Time && (m.Metric != "" || m.Prometheus != nil || m.Web != nil):
-			c.bad(p.at(b.name), "%s is a number, not a time", m.title())
+			c.bad(p.at(b.name), "%s is a number, not a time", m.Title())
 		case (m.Metric == SuccessRate || m.Metric == TrapRate) && (b.bound.Value < 0 || b.bound.Value > 1):
 			c.bad(p.at(b.name), "%s is from 0 to 1", m.Metric)
 		case b.bound.Value < 0 && m.Metric != "":

@@ -280,7 +280,7 @@ func (r *Rollout) complete() {
 }
 
 func (m *Metric) complete() {
-	m.Name = m.title()
+	m.Name = m.Title()
 	m.Window, m.Interval = cmp.Or(m.Window, DefaultWindow), cmp.Or(m.Interval, DefaultInterval)
 	m.OnNoData, m.MaxWait = cmp.Or(m.OnNoData, Wait), cmp.Or(m.MaxWait, DefaultMaxWait)
 	if m.Prometheus != nil {
@@ -291,8 +291,8 @@ func (m *Metric) complete() {
 	}
 }
 
-// title is what a metric is called.
-func (m *Metric) title() string {
+// Title is what a metric is called.
+func (m *Metric) Title() string {
 	switch {
 	case m.Name != "":
 		return m.Name
