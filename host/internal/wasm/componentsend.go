@@ -73,8 +73,8 @@ func (i *Instance) answer(ctx context.Context, names [3]string, payload []byte,
 		}
 	}()
 	if beside != nil {
-		counted := *beside
-		counted.Take = func(head []byte, s *stream.Stream) error { return i.streamed(beside, head, s) }
+		take, counted := beside.Take, *beside
+		counted.Take = func(head []byte, s *stream.Stream) error { return i.streamed(take, head, s) }
 		beside = &counted
 	}
 	result, err = callHost(ctx, i.template.host, names, payload, beside)
@@ -91,13 +91,13 @@ func (i *Instance) answer(ctx context.Context, names [3]string, payload []byte,
 }
 
 // streamed has a streamed answer taken, of which the head counts while it is.
-func (i *Instance) streamed(beside *stream.Caller, head []byte, s *stream.Stream) error {
+func (i *Instance) streamed(take func([]byte, *stream.Stream) error, head []byte, s *stream.Stream) error {
 	budget := i.template.module.engine.cfg.Memory
 	if err := budget.Take("a response", uint64(len(head))); err != nil {
 		return err
 	}
 	defer budget.Give(uint64(len(head)))
-	return beside.Take(head, s)
+	return take(head, s)
 }
 
 // end cancels the calls in progress, and waits for them.

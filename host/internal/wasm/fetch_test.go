@@ -12,6 +12,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/memory"
 	"github.com/weftlattice/weft/host/internal/wasm"
+	"github.com/weftlattice/weft/internal/stream"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpclient"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
@@ -85,6 +86,38 @@ func TestAComponentMakesRequests(t *testing.T) {
 	ask(t, i, httpserver.Request{Method: "GET", Path: "/http/a.example/"})
 	if asked.Method != "GET" || asked.URL != "http://a.example/" || len(asked.Body) != 0 {
 		t.Errorf("asked for %+v", asked)
+	}
+}
+
+// streamer answers each call with a stream.
+type streamer struct{ host }
+
+func (*streamer) Streams(lattice.LinkName, lattice.ContractID) bool { return true }
+
+func (*streamer) HostCall(ctx context.Context, _ lattice.LinkName, _ lattice.ContractID, _ string, _ []byte,
+	beside *stream.Caller) ([]byte, error) {
+	near, far := stream.Pipe(false, nil, nil)
+	var server sync.WaitGroup
+	defer server.Wait()
+	defer near.Break(stream.ErrEnough)
+	server.Go(func() {
+		if err := far.Write(ctx, []byte(strings.Repeat("tea ", 50_000))); err == nil {
+			_ = far.End(ctx, nil)
+		}
+	})
+	return nil, beside.Take((&httpclient.Response{StatusCode: 200}).Encode(), near)
+}
+
+// A component reads an answer that comes as a stream.
+func TestAComponentReadsAStreamedAnswer(t *testing.T) {
+	code, err := os.ReadFile("../component/testdata/fetch.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := instantiate(t, compile(t, newEngine(t), code), wasm.Limits{}, new(streamer))
+	resp := ask(t, i, httpserver.Request{Method: "GET", Path: "/http/a.example/"})
+	if resp.StatusCode != 200 || string(resp.Body) != strings.Repeat("tea ", 50_000) {
+		t.Errorf("answer %d, %d bytes", resp.StatusCode, len(resp.Body))
 	}
 }
 
