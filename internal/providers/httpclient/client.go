@@ -101,6 +101,8 @@ var (
 	errFirstByte = contract.Fail(contract.ConnectionReadTimeout, "no response in time; see first_byte_timeout")
 	errStalled   = contract.Fail(contract.ConnectionWriteTimeout,
 		"the server does not take the body of the request; see between_bytes_timeout")
+	errTerminated = contract.Fail(contract.ConnectionTerminated,
+		"the connection ended before the body of the request did")
 	errBetween = contract.Fail(contract.ConnectionReadTimeout,
 		"the body of the response pauses for too long; see between_bytes_timeout")
 )
@@ -176,9 +178,9 @@ func (c *client) open(ctx context.Context, q *contract.Request, o *provider.Stre
 	switch {
 	case follows && length != 0:
 		req.ContentLength = length
-		body := &sentBody{answer: a, of: req, rest: q.Body, from: o.Stream, flow: flow(grant)}
-		req.Body, req.Trailer = body, http.Header{}
-		if err = body.declare(q); err != nil {
+		a.sent = &sentBody{answer: a, of: req, rest: q.Body, from: o.Stream, flow: flow(grant)}
+		req.Body, req.Trailer = a.sent, http.Header{}
+		if err = a.sent.declare(q); err != nil {
 			return a, grant, err
 		}
 	case len(q.Body) > 0:
@@ -213,7 +215,12 @@ func (a *answer) watched(q *contract.Request, follows bool) context.Context {
 				a.early.await(q.Connect, errConnect)
 			}
 		},
-		GotConn: func(httptrace.GotConnInfo) { a.early.done() },
+		GotConn: func(info httptrace.GotConnInfo) {
+			a.early.done()
+			if a.sent != nil {
+				a.sent.goesOver(info.Conn)
+			}
+		},
 		WroteRequest: func(httptrace.WroteRequestInfo) {
 			a.sending.done()
 			a.early.await(shorter(q.FirstByte, c.firstByte), errFirstByte)
@@ -240,6 +247,7 @@ type answer struct {
 	end     func()
 	between time.Duration
 	read    int64
+	sent    *sentBody // the request's body; nil: it does not come as a stream
 
 	total   watch // up to the head of an answer that may be a stream
 	early   watch // the connection; then the first byte of the answer's body
@@ -254,6 +262,9 @@ func (a *answer) Close() {
 	}
 	for _, w := range []*watch{&a.total, &a.early, &a.sending, &a.reading} {
 		w.end()
+	}
+	if a.sent != nil && a.sent.leave != nil {
+		a.sent.leave()
 	}
 	a.cancel(nil)
 	a.end()

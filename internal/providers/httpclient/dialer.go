@@ -73,7 +73,9 @@ func (d *dialer) connectTo(ctx context.Context, network, address string, allow c
 		return nil, unreachable(address, err)
 	}
 	d.open.Add(1)
-	return &conn{Conn: c, patience: d.betweenBytes, gone: sync.OnceFunc(func() {
+	life, end := context.WithCancel(context.Background())
+	return &conn{Conn: c, patience: d.betweenBytes, life: life, gone: sync.OnceFunc(func() {
+		end()
 		d.open.Add(-1)
 		<-d.places
 	})}, nil
@@ -157,7 +159,16 @@ func (d *dialer) tunnel(ctx context.Context, network string, proxy *url.URL, add
 type conn struct {
 	net.Conn
 	patience time.Duration
+	life     context.Context //nolint:containedctx // ends when the connection is closed
 	gone     func()
+}
+
+// lifeOf is the life of a connection that a dialer has made.
+func lifeOf(c net.Conn) context.Context {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	return c.(*conn).life
 }
 
 func (c *conn) Write(b []byte) (int, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -52,6 +53,15 @@ type sentBody struct {
 	flow   *flow
 	read   int64
 	closed atomic.Bool
+	ctx    context.Context //nolint:containedctx // of waiting for bytes: ends with the connection
+	leave  func() bool     // the connection; nil: there is none yet
+}
+
+// goesOver is told the connection before the body is read. The transport waits until the body has been read, even when
+// the server is gone: so waiting for the caller's bytes ends with the connection.
+func (b *sentBody) goesOver(c net.Conn) {
+	ctx, cancel := context.WithCancelCause(b.answer.ctx)
+	b.ctx, b.leave = ctx, context.AfterFunc(lifeOf(c), func() { cancel(errTerminated) })
 }
 
 // whole reports whether all has been read of a body whose length is told. The caller may end it later.
@@ -95,7 +105,9 @@ func (b *sentBody) Read(p []byte) (int, error) {
 		}
 	}
 	if err != nil {
-		a.cancel(err)
+		if !b.closed.Load() { // else the server has said what counts
+			a.cancel(err)
+		}
 		return 0, err
 	}
 	b.flow.out.Add(float64(n))
@@ -109,7 +121,10 @@ func (b *sentBody) Read(p []byte) (int, error) {
 // next waits for bytes.
 func (b *sentBody) next(p []byte) (n int, err error) {
 	if len(b.rest) == 0 {
-		if b.rest, err = b.from.Next(b.answer.ctx, part); err != nil {
+		if b.rest, err = b.from.Next(b.ctx, part); err != nil {
+			if context.Cause(b.ctx) == errTerminated {
+				err = errTerminated
+			}
 			return 0, err
 		}
 	}

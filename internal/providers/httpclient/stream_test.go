@@ -591,6 +591,27 @@ func TestAnAnswerBeforeTheBodyIsRead(t *testing.T) {
 	})
 }
 
+// A server that goes away before it answers ends the request at once, even when the caller has no more to write yet.
+func TestAServerThatGoesBeforeTheBodyEnds(t *testing.T) {
+	over(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadFull(r.Body, make([]byte, len("first")))
+		if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			_ = c.Close() // a handler that panics would wait for the rest
+			return
+		}
+		panic(http.ErrAbortHandler)
+	}, func(t *testing.T, url string, values provider.Values) {
+		body := make(chan string, 1)
+		body <- "first"
+		_, err := asking(t, values).ask(t.Context(), &contract.Request{Method: "POST", URL: url}, pieces(body), nil)
+		if strings.HasPrefix(url, "https") {
+			failed(t, err, contract.ProtocolError) // the stream is reset
+		} else {
+			failed(t, err, contract.ConnectionTerminated)
+		}
+	})
+}
+
 // counted is what a counter stands at.
 func counted(t *testing.T, c prometheus.Counter) float64 {
 	t.Helper()
