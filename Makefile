@@ -13,7 +13,7 @@ components-spec: ## run the component model's suite, as wasm-tools json-from-was
 	WEFT_COMPONENT_SUITE=$(abspath $(SUITE)) WEFT_COMPONENT_REPORT=$(abspath docs/components.md) $(GO) test -tags componentspec -count=1 -v -run TestComponentModelSuite ./host/internal/wasm
 
 components: ## build the components that tests run, from their sources: needs Rust with wasm32-wasip2 and wasm32-wasip1, and wasm-tools
-	for c in hello stream counter fetch filter caller misfit command; do cargo build --release --target wasm32-wasip2 \
+	for c in hello stream counter fetch proxy filter caller misfit command; do cargo build --release --target wasm32-wasip2 \
 		--target-dir $(BIN)/cargo --manifest-path host/internal/component/testdata/$$c/Cargo.toml || exit; \
 		cp $(BIN)/cargo/wasm32-wasip2/release/$$c.wasm host/internal/component/testdata/; done
 	cargo build --release --target wasm32-wasip2 --target-dir $(BIN)/cargo --manifest-path host/internal/component/testdata/front/Cargo.toml
