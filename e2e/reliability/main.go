@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command reliability shows what people see of a lattice while parts of it die, hang or are cut off: the rows of
 // docs/reliability.md.
 //
