@@ -21,30 +21,13 @@ import (
 
 	"github.com/weftlattice/weft/internal/channel"
 	"github.com/weftlattice/weft/internal/invocation"
+	"github.com/weftlattice/weft/internal/latticetest/beside"
 	"github.com/weftlattice/weft/internal/stream"
 	contract "github.com/weftlattice/weft/lattice/contract/httpclient"
 	"github.com/weftlattice/weft/lattice/trace"
 	"github.com/weftlattice/weft/lattice/wire"
 	"github.com/weftlattice/weft/provider"
 )
-
-// offered is a stream as providers know it.
-type offered struct{ *stream.Stream }
-
-func (s offered) Trailers() (all []provider.StreamField) {
-	for _, f := range s.Stream.Trailers() {
-		all = append(all, provider.StreamField(f))
-	}
-	return all
-}
-
-func (s offered) End(ctx context.Context, trailers []provider.StreamField) error {
-	var all []stream.Field
-	for _, f := range trailers {
-		all = append(all, stream.Field(f))
-	}
-	return s.Stream.End(ctx, all)
-}
 
 // asker makes requests whose bodies are streams, over a link, as an actor on the provider's host does.
 type asker struct {
@@ -71,10 +54,8 @@ func asking(t *testing.T, values provider.Values) *asker {
 			if err != nil {
 				return nil, err
 			}
-			o := stream.From(ctx)
 			start := time.Now()
-			resp, status, grant, err := c.pass(ctx, q, &provider.StreamOffer{Stream: offered{o.Stream}, Body: o.Body,
-				Respond: o.Respond}, m.flow)
+			resp, status, grant, err := c.pass(ctx, q, beside.Offer(stream.From(ctx)), m.flow)
 			m.observe(grant, status, err, time.Since(start))
 			if err != nil || resp == nil {
 				return nil, carried(err)

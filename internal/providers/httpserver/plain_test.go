@@ -131,8 +131,17 @@ type ways struct {
 // openWays opens the listeners, with links of the recorder, or of others beside it, under paths.
 func openWays(t *testing.T, values map[string]string, links ...func(*settings) lattice.ActorID) *ways {
 	t.Helper()
-	w := &ways{t: t, recorder: &recorder{enter: make(chan struct{}, 100), leave: make(chan struct{}),
-		ended: make(chan error, 100)}}
+	r := &recorder{enter: make(chan struct{}, 100), leave: make(chan struct{}), ended: make(chan error, 100)}
+	w := openWaysTo(t, r, values, links...)
+	w.recorder = r
+	return w
+}
+
+// openWaysTo opens the listeners for actors that somebody else plays.
+func openWaysTo(t *testing.T, actors provider.Invoker, values map[string]string,
+	links ...func(*settings) lattice.ActorID) *ways {
+	t.Helper()
+	w := &ways{t: t}
 	cert, key, pool := latticetest.Certificate(t)
 	w.trust = &tls.Config{RootCAs: pool}
 	open := func(more map[string]string) (string, *handler) {
@@ -151,7 +160,7 @@ func openWays(t *testing.T, values map[string]string, links ...func(*settings) l
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &handler{env: provider.Env{Invoker: w, Large: load.NewBudget(0),
+		h := &handler{env: provider.Env{Invoker: actors, Large: load.NewBudget(0),
 			ReadFile: linkfile.Folders{filepath.Dir(cert)}.Read, Timeout: providertest.Patience},
 			log: slog.New(slog.DiscardHandler), metrics: m, warnings: rate.NewLimiter(0, 0)}
 		l, err := openListener(t.Context(), s, h, nil, h.log)
