@@ -119,7 +119,7 @@ func TestLimitsOfAComponent(t *testing.T) {
 		want   lattice.Code
 	}{
 		"fuel":     {wasm.Limits{Fuel: 3 << 20}, lattice.ErrFuel},
-		"response": {wasm.Limits{ResponseBytes: 1 << 20}, lattice.ErrTrap}, // the guest unwraps the stream's error
+		"response": {wasm.Limits{ResponseBytes: 1 << 20}, lattice.ErrTooLarge}, // though the guest traps for it
 	} {
 		t.Run(name, func(t *testing.T) {
 			i, _ := startComponent(t, c.limits)

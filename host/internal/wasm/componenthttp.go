@@ -77,10 +77,10 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 	switch {
 	case err != nil && r.unwanted():
 		return nil, &lattice.Error{Code: lattice.ErrCanceled, Op: op, Detail: "nobody reads its answer any more", Err: err}
+	case r.err != nil: // what was written of it is lost, and what the guest has made of that is not the reason
+		return nil, r.err
 	case err != nil:
 		return nil, err
-	case r.err != nil: // what was written of it is lost
-		return nil, r.err
 	case r.streaming:
 		return nil, nil
 	case !head:
@@ -192,18 +192,23 @@ func (r *answer) write(ctx context.Context, b []byte) error {
 	return s.Write(ctx, b)
 }
 
-// gather takes bytes of a body that is sent as a whole.
+// gather takes bytes of a body that is sent as a whole. After an error there is no answer, even if the guest goes on.
 func (r *answer) gather(ctx context.Context, b []byte) error {
-	limit := r.instance.template.limits.ResponseBytes
-	if len(r.resp.Body)+len(b) > limit {
-		return fmt.Errorf("a response of more than %d bytes", limit)
-	}
-	if need := len(r.resp.Body) + len(b); need > r.reserved { // room for twice as much, so that it is asked for seldom
+	limit, need := r.instance.template.limits.ResponseBytes, len(r.resp.Body)+len(b)
+	switch {
+	case r.err != nil:
+	case need > limit:
+		r.err = &lattice.Error{Code: lattice.ErrTooLarge, Op: "answer", Detail: fmt.Sprintf(
+			"a response of more than %d bytes, to a caller that takes it in one piece", limit)}
+	case need > r.reserved: // room for twice as much, so that it is asked for seldom
 		r.reserved = min(2*need, limit)
-		if err := r.instance.template.host.Reserve(ctx, r.request+r.reserved); err != nil {
-			return err
+		if r.err = r.instance.template.host.Reserve(ctx, r.request+r.reserved); r.err == nil {
+			r.resp.Body = slices.Grow(r.resp.Body, r.reserved-len(r.resp.Body))
 		}
-		r.resp.Body = slices.Grow(r.resp.Body, r.reserved-len(r.resp.Body))
+	}
+	if r.err != nil {
+		r.resp.Body = nil
+		return r.err
 	}
 	r.resp.Body = append(r.resp.Body, b...)
 	return nil

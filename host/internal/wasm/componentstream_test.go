@@ -7,6 +7,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/internal/stream"
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
 )
 
@@ -39,5 +40,18 @@ func TestAStreamIsWrittenWithoutATurn(t *testing.T) {
 	}
 	if computing > 0 {
 		t.Errorf("%d of %d pieces are sent while the guest has a turn", computing, pieces)
+	}
+}
+
+// Why an answer cannot begin is what its caller hears, rather than that the guest has trapped for it.
+func TestAnAnswerThatCannotBeginSaysWhy(t *testing.T) {
+	i, _ := startFile(t, fixture(t, "stream.wasm"), wasm.Limits{})
+	s := stream.New(stream.Serving, false, func(context.Context, stream.Kind, []byte) error { return nil }, nil)
+	away := &lattice.Error{Code: lattice.ErrUnavailable, Detail: "NATS is away"}
+	o := stream.NewOffer(s, false, func([]byte) error { return away }, nil)
+	q := httpserver.Request{Method: "GET", Path: "/big", Query: "n=4194304"}
+	_, err := i.Call(stream.With(t.Context(), o), httpserver.HandleRequest, q.Encode())
+	if lattice.CodeOf(err) != lattice.ErrUnavailable || o.Close(err) {
+		t.Errorf("%v, want %v", err, away)
 	}
 }

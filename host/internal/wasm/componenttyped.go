@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -101,16 +102,21 @@ func (i *Instance) runCommand(ctx context.Context, op string, f *typedExport) ([
 	defer room.end()
 	var out typed.Outcome
 	written := 0
+	var lost error // why some of the output is, whatever the guest makes of that
 	collect := func(to *[]byte) face.Sink {
 		return func(_ context.Context, b []byte) error {
-			if written += len(b); written > i.template.limits.ResponseBytes {
-				return fmt.Errorf("more than %d bytes of output", i.template.limits.ResponseBytes)
+			switch written += len(b); {
+			case lost != nil:
+			case written > i.template.limits.ResponseBytes:
+				lost = &lattice.Error{Code: lattice.ErrTooLarge, Op: op,
+					Detail: fmt.Sprintf("more than %d bytes of output", i.template.limits.ResponseBytes)}
+			default:
+				lost = room.more(int64(len(b)))
 			}
-			if err := room.more(int64(len(b))); err != nil {
-				return err
+			if lost == nil {
+				*to = append(*to, b...)
 			}
-			*to = append(*to, b...)
-			return nil
+			return lost
 		}
 	}
 	i.exchange.stdout, i.exchange.stderr = collect(&out.Stdout), collect(&out.Stderr)
@@ -130,7 +136,7 @@ func (i *Instance) runCommand(ctx context.Context, op string, f *typedExport) ([
 		return i.template.host.Reserve(ctx, written)
 	})
 	i.broken.Store(true)
-	if err != nil {
+	if err = cmp.Or(lost, err); err != nil {
 		return nil, err
 	}
 	return out.Encode(), nil

@@ -214,3 +214,19 @@ func TestComponentRunsAsACommand(t *testing.T) {
 		t.Errorf("another payload: %v", err)
 	}
 }
+
+// A command that writes more than is allowed has no outcome, whatever it makes of that itself.
+func TestOutputOfACommandIsWholeOrNone(t *testing.T) {
+	m := compileFixture(t, "command.wasm")
+	i, err := m.Instantiate(t.Context(), wasm.Limits{ResponseBytes: 40}, &host{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { i.Close(context.Background()) })
+	operation := m.Info().Surface.Exports[0].Operation()
+	// its line on standard output fits, and what follows on standard error does not
+	answer, err := i.Call(t.Context(), operation, typed.Command{}.Encode())
+	if lattice.CodeOf(err) != lattice.ErrTooLarge || !strings.Contains(err.Error(), "more than 40 bytes of output") {
+		t.Errorf("%q, %v", answer, err)
+	}
+}
