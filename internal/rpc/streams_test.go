@@ -28,7 +28,7 @@ type streamPair struct {
 	server *rpc.Server    // of it
 }
 
-func newStreamPair(t *testing.T, h streamtest.Handler) *streamPair {
+func newStreamPair(t testing.TB, h streamtest.Handler) *streamPair {
 	t.Helper()
 	env := latticetest.NATS(t)
 	p := &streamPair{host: env.HostID(t), nc: env.Conn(t),
