@@ -217,8 +217,13 @@ func TestStreamedAnswerComesAsItIsWritten(t *testing.T) {
 			return err
 		}
 		for range 2 {
-			if err := o.Stream.Write(ctx, []byte(<-next)); err != nil {
-				return err
+			select {
+			case word := <-next:
+				if err := o.Stream.Write(ctx, []byte(word)); err != nil {
+					return err
+				}
+			case <-ctx.Done(): // the test has failed
+				return ctx.Err()
 			}
 		}
 		return o.Stream.End(ctx, nil)
@@ -381,8 +386,12 @@ func TestBreakAfterTheHeadIsNoCleanEnd(t *testing.T) {
 				if err := errors.Join(respond(), o.Stream.Write(ctx, []byte("some"))); err != nil {
 					return err
 				}
-				<-next
-				return end()
+				select {
+				case <-next:
+					return end()
+				case <-ctx.Done(): // the test has failed
+					return ctx.Err()
+				}
 			}, func(f *front) {
 				resp, _ := f.ask()
 				f.reads(resp.Body, "some")
