@@ -253,6 +253,46 @@ func TestHostsThatKeepTheLatticeInTwoJetStreams(t *testing.T) {
 	})
 }
 
+// Two hosts of one lattice, each with a cluster key of its own: both say in their logs, once, that the key of the other
+// is not trusted, and so does "host list", with the way out.
+func TestHostsWithClusterKeysOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	first := r.host("first", "--heartbeat", "1s")
+	other := filepath.Join(r.dir, "other.nk")
+	key := newKey(t, 'C')
+	if err := os.WriteFile(other, []byte(key.Seed()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second := r.host("second", "--heartbeat", "1s", "--cluster-seed-file", other)
+	for _, one := range []struct {
+		*host
+		other, key string
+	}{{first, "second", key.Public()}, {second, "first", r.cluster.Public()}} {
+		latticetest.Eventually(t, func() error {
+			b, err := os.ReadFile(one.stderr)
+			if err != nil {
+				return err
+			}
+			warnings := grep(string(b), "another host signs with a cluster key that is not trusted here")
+			for _, words := range []string{"level=WARN", "other=" + one.other, "its_key=" + one.key, "--join TOKEN",
+				"--cluster-seed-file FILE"} {
+				if !strings.Contains(warnings, words) || strings.Count(warnings, "\n") != 1 {
+					return fmt.Errorf("want one warning of %s with %q: %q", one.Name, words, warnings)
+				}
+			}
+			return nil
+		})
+	}
+	out := strings.Join(strings.Fields(r.weft("host", "list")), " ")
+	for _, words := range []string{"problem: the hosts sign with different cluster keys",
+		r.cluster.Public() + ": first", key.Public() + ": second", "--join TOKEN or --cluster-seed-file FILE"} {
+		if !strings.Contains(out, words) {
+			t.Errorf("host list does not say %q:\n%s", words, out)
+		}
+	}
+}
+
 // domains are the JetStream domains of the hosts by name, as "host list" shows them.
 func (r *rig) domains() map[string]string {
 	r.t.Helper()

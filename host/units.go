@@ -127,6 +127,7 @@ func (h *Host) assemble() error {
 		Beats:   h.peer.Directory.Listen,
 		Own:     h.base.twins.Note,
 		Away:    h.base.nats.away,
+		Issuers: h.peer.Verifier.Issuers,
 		Publish: h.publisher.publish,
 		Logger:  h.log,
 	})

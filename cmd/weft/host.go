@@ -127,8 +127,10 @@ though they have not said that they end. Of these it tells when they were heard 
 
 // problemLine says below a table what is wrong with the hosts together.
 func problemLine(w io.Writer, v *operate.View) {
-	if text := v.SplitStore(); text != "" {
-		printf(w, "problem: %s\n", text)
+	for _, text := range []string{v.SplitStore(), v.SplitTrust()} {
+		if text != "" {
+			printf(w, "problem: %s\n", text)
+		}
 	}
 }
 

@@ -224,9 +224,11 @@ func hostBuiltins(exe string) map[string]host.Builtin {
 func (h *hostFlags) cluster(a *app, l lattice.Name, way connect.Way) *keys.Cluster {
 	return &keys.Cluster{Keeper: a.keeper(), Lattice: l, Issuers: h.issuers, Seed: h.clusterSeed,
 		SeedFile: h.clusterFile, NodeFile: h.fileCluster, Reread: h.fileKeys, Token: way.ClusterSeed(), Made: func() {
-			a.say("- made a new cluster key for lattice %s; hosts on other machines need it too:\n"+
+			a.say("- made a new cluster key for lattice %s, which all its hosts need, on other machines, too:\n"+
 				"  weft key show cluster --seed > cluster.nk, copied there, and: "+
-				"weft host run --cluster-seed-file cluster.nk", l)
+				"weft host run --cluster-seed-file cluster.nk\n"+
+				"  where the lattice has hosts already, take their key instead: give this one --join TOKEN, or "+
+				"--cluster-seed-file", l)
 		}}
 }
 

@@ -79,7 +79,7 @@ func (v *Verifier) VerifyInvocation(tokenText string, want Invocation, now time.
 		return Verified{}, err
 	}
 	if !trusted {
-		return Verified{}, &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: string(c.iss)}
+		return Verified{}, unknownIssuer(string(c.iss))
 	}
 	switch {
 	case want.ID != "" && string(c.sub) != want.ID:
@@ -95,6 +95,13 @@ func (v *Verifier) VerifyInvocation(tokenText string, want Invocation, now time.
 		want.ID = string(c.sub)
 	}
 	return Verified{ID: want.ID, IssuedAt: c.iat.time()}, nil
+}
+
+// unknownIssuer says which key is not trusted, and the way out.
+func unknownIssuer(key string) error {
+	return &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: lattice.Printable(key) + "; one end of the call " +
+		"has this cluster key, and the other does not trust it; all hosts of a lattice need the same: start the one " +
+		"that has the wrong key again with --join TOKEN or --cluster-seed-file FILE"}
 }
 
 func differs(what, have string, signed []byte) error {

@@ -251,6 +251,23 @@ func TestVerifierIssuers(t *testing.T) {
 	}
 }
 
+// Who is refused for the key, by a signature or by a MAC, reads which key that is, why, and the way out.
+func TestAKeyThatIsNotTrustedIsNamedWithTheWayOut(t *testing.T) {
+	v := NewVerifier()
+	_, signed := v.VerifyInvocation(goldenInvocation(t), anonymous, goldenNow)
+	a, _, _, kb := ends(t)
+	a.verifier.Remove(kb.ClusterID())
+	_, sealed := a.Seal(kb.ClusterID(), sealedCall(), goldenNow)
+	for key, err := range map[string]error{string(clusterKey): signed, kb.Public(): sealed} {
+		want := "Issuer of this invocation is not among the list of valid issuers: " + key + "; one end of the call " +
+			"has this cluster key, and the other does not trust it; all hosts of a lattice need the same: start the " +
+			"one that has the wrong key again with --join TOKEN or --cluster-seed-file FILE"
+		if err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+}
+
 func TestVerifierConcurrent(t *testing.T) {
 	v, good, other := NewVerifier(clusterKey), goldenInvocation(t), goldenKey(t, 'C').Public()
 	var wg sync.WaitGroup

@@ -203,7 +203,7 @@ func (a *Agreement) key(of pair) (*macKey, error) {
 	trusted := a.verifier.trusted()
 	for _, k := range [...]lattice.ClusterID{of.peer, of.own} {
 		if _, ok := trusted[k]; !ok {
-			return nil, &lattice.Error{Code: lattice.ErrUnknownIssuer, Detail: lattice.Printable(k)}
+			return nil, unknownIssuer(string(k))
 		}
 	}
 	a.mu.Lock()

@@ -61,9 +61,18 @@ type neighbour struct {
 	lostAt   time.Duration
 	told     bool // some host has published that
 	mine     bool // it was this one
-	apart    bool // it keeps the lattice's state elsewhere
+	shown    [traits]bool
 	doubted  bool // so said its last heartbeat, which may have been sent while the state's bucket was made anew
 }
+
+// trait is what is wrong with a host, and is to be told once.
+type trait int
+
+const (
+	apart   trait = iota // it keeps the lattice's state elsewhere
+	foreign              // it signs with a cluster key that is not trusted here
+	traits
+)
 
 func newCircle(self lattice.HostID, beat, grace time.Duration) *circle {
 	return &circle{self: self, beat: beat, grace: grace, hosts: map[lattice.HostID]*neighbour{}}
@@ -134,16 +143,16 @@ func (c *circle) runs(inv control.HostInventory) {
 	}
 }
 
-// parted takes whether a host keeps the lattice's state elsewhere, and reports whether that has just come to light.
-// Hosts that send no beats are not remembered.
-func (c *circle) parted(id lattice.HostID, apart bool) (news bool) {
+// shows takes whether a host has a trait, and reports whether that has just come to light. Hosts that send no beats are
+// not remembered.
+func (c *circle) shows(id lattice.HostID, what trait, has bool) (news bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.hosts[id]
 	if n == nil || n.lost {
 		return false
 	}
-	news, n.apart = apart && !n.apart, apart
+	news, n.shown[what] = has && !n.shown[what], has
 	return news
 }
 

@@ -169,11 +169,14 @@ func TestAHostOfAnotherDomainIsNewsOnce(t *testing.T) {
 	c.pass(1)
 	for i, one := range []struct{ apart, news bool }{{true, true}, {true, false}, {false, false}, {false, false},
 		{true, true}} {
-		if news := c.parted(hostB, one.apart); news != one.news {
+		if news := c.shows(hostB, apart, one.apart); news != one.news {
 			t.Errorf("%d: %v", i, news)
 		}
 	}
-	if c.parted(hostC, true) { // nothing bounds those that send no beats
+	if !c.shows(hostB, foreign, true) || c.shows(hostB, foreign, true) {
+		t.Error("its cluster key is not news, or is news again")
+	}
+	if c.shows(hostC, apart, true) { // nothing bounds those that send no beats
 		t.Error("of a host that sends no beats")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type Config struct {
 	Away    func() bool                 // reports that no other host can be reached
 	Domain  func() *string              // of the JetStream that keeps the lattice's state here; nil: not known
 	Made    func() *time.Time           // when the bucket of that state was made; nil: not known
+	Issuers func() []lattice.ClusterID  // the cluster keys that are trusted here
 	Publish func(events ...event.Data)  // tells the lattice
 	Logger  *slog.Logger
 }
@@ -121,6 +123,7 @@ func (c *Company) hear(m *nats.Msg) {
 		if d.HostID == e.HostID() {
 			c.known.runs(d.HostInventory)
 			c.compare(d.HostInventory)
+			c.trust(d.HostInventory)
 		}
 	case event.HostStopped:
 		c.known.stopped(e.HostID())
@@ -138,7 +141,7 @@ func (c *Company) compare(inv control.HostInventory) {
 	ownMade, itsMade := c.cfg.Made(), inv.StateMade
 	domains := own != nil && its != nil && *own != *its
 	buckets := c.known.twice(inv.HostID, ownMade != nil && itsMade != nil && !ownMade.Equal(*itsMade))
-	if !c.known.parted(inv.HostID, domains || buckets) {
+	if !c.known.shows(inv.HostID, apart, domains || buckets) {
 		return
 	}
 	if !domains {
@@ -152,6 +155,20 @@ func (c *Company) compare(inv control.HostInventory) {
 	c.cfg.Logger.Warn("another host keeps the lattice's state in another JetStream domain: neither sees the links and "+
 		"claims of the other; start both with the same --js-domain", "other", lattice.Printable(inv.FriendlyName),
 		"id", inv.HostID, "its_domain", lattice.Printable(*its), "own_domain", *own)
+}
+
+// trust warns once for each host that signs with a cluster key that is not trusted here: each then refuses the calls of
+// the other, though commands see both. A rotation of the key raises no warning: all hosts trust the new key before any
+// of them signs with it.
+func (c *Company) trust(inv control.HostInventory) {
+	own := c.cfg.Issuers()
+	if !c.known.shows(inv.HostID, foreign, inv.Issuer != "" && !slices.Contains(own, inv.Issuer)) {
+		return
+	}
+	c.cfg.Logger.Warn("another host signs with a cluster key that is not trusted here, so its calls are refused; all "+
+		"hosts of a lattice need the same key: start the host that has the wrong one again with --join TOKEN or "+
+		"--cluster-seed-file FILE", "other", lattice.Printable(inv.FriendlyName), "id", inv.HostID, "its_key",
+		lattice.Printable(string(inv.Issuer)), "trusted", own)
 }
 
 // tell logs and publishes what has come to light.

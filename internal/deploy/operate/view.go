@@ -23,13 +23,15 @@ type View struct {
 
 	builtins []Builtin
 	lattice  lattice.Name
-	lost     func() []control.LostHost // asks which hosts are missed; nil: not known
+	lost     func() []control.LostHost                     // asks which hosts are missed; nil: not known
+	trusts   func() map[lattice.HostID][]lattice.ClusterID // asks hosts which cluster keys they trust; nil: not known
 }
 
 // View asks all hosts. A lattice without hosts gives an empty view and no error.
 func (l *Lattice) View(ctx context.Context) (*View, error) {
 	v := &View{builtins: l.cfg.Builtins, lattice: l.Name()}
 	v.lost = func() []control.LostHost { return l.Lost(ctx, v) }
+	v.trusts = func() map[lattice.HostID][]lattice.ClusterID { return l.trusted(ctx) }
 	asking, cancel := context.WithTimeout(ctx, askAll)
 	defer cancel()
 	var err error
