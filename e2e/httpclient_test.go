@@ -65,7 +65,7 @@ func httpClient(t *testing.T, args ...string) {
 	for _, actor := range []string{"guest", "fetch"} {
 		r.weft("link", "put", actor, "httpclient")
 	}
-	says("GET", outside.URL, "HTTP-request-denied: the link allows no host 127.0.0.1; see allowed_hosts",
+	says("GET", outside.URL, "HTTP-request-denied: the link allows no host 127.0.0.1; add allowed_hosts=127.0.0.1",
 		"HttpRequestDenied")
 	for _, actor := range []string{"guest", "fetch"} {
 		r.weft("link", "put", actor, "httpclient", "allowed_hosts=http://"+authority+",localhost:1")

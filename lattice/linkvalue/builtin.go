@@ -17,6 +17,7 @@ const MaxHTTPBody = 127 << 20
 var HTTPClient = &Table{Provider: "httpclient", Contract: "wasmcloud:httpclient",
 	Fields: []Field{
 		{Name: "allowed_hosts", Kind: Hosts(), Unset: "none: all is denied",
+			Missed: "without allowed_hosts the link denies all requests; give it such as allowed_hosts=example.com",
 			Doc: "`example.com`, `*.example.com` (what is below it, not itself), `*` (any name, no address), " +
 				"`10.0.0.7`, `[::1]`; with `http://` or `:8443` it says scheme and port, too"},
 		{Name: "allowed_schemes", Kind: Choices("http", "https"), Default: "https",

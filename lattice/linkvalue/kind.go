@@ -340,5 +340,9 @@ func (k Kind) problem(text string, err error) string {
 	if k.hide {
 		return err.Error()
 	}
-	return fmt.Sprintf("%q; %s", lattice.Printable(text), err)
+	said, why := strconv.Quote(lattice.Printable(text)), err.Error()
+	if strings.HasPrefix(why, said) {
+		return why
+	}
+	return said + "; " + why
 }

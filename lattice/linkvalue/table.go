@@ -32,6 +32,8 @@ type Field struct {
 	Default string // as a link would say it; empty is none
 	Unset   string // in words, what holds without a value, where Default does not say it
 	Doc     string
+	// Missed is what to tell who leaves it out, of a value without which a link is of no use; empty for all others.
+	Missed string
 	// Refused says why a value that other software knows is not taken; empty for all others.
 	Refused string
 }
@@ -97,6 +99,17 @@ type Problem struct {
 func (t *Table) Check(values Values) []Problem {
 	_, problems := t.read(values)
 	return problems
+}
+
+// Missing says which values a link lacks without which it is of no use.
+func (t *Table) Missing(values Values) (missing []string) {
+	s, _ := t.read(values)
+	for _, f := range t.Fields {
+		if _, set := s[f.Name]; f.Missed != "" && !set {
+			missing = append(missing, f.Missed)
+		}
+	}
+	return missing
 }
 
 // Read reads the values of a link over defaults, which are usually the configuration of the process. Empty values count

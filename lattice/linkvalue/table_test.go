@@ -127,6 +127,27 @@ func TestNamesOfOneSettingAreOneSetting(t *testing.T) {
 	}
 }
 
+// A bad value is said once, though a part of a list that is the whole of it is named, too; and a link without what it
+// is of no use without is told so.
+func TestABadValueIsSaidOnce(t *testing.T) {
+	for name, want := range map[string]string{
+		"allowed_networks": `"private" is no address and no network; want such as 10.0.0.7, 192.0.2.0/24 or ` +
+			`2001:db8::/32, separated by commas`,
+		"allowed_schemes": `"private": want http or https`,
+		"timeout":         `"private"; want `,
+	} {
+		problems := linkvalue.HTTPClient.Check(linkvalue.Values{name: "private"})
+		if len(problems) != 1 || !strings.HasPrefix(problems[0].Detail, want) {
+			t.Errorf("%s: %q, want %q", name, problems, want)
+		}
+	}
+	for hosts, want := range map[string]int{"": 1, "example.com": 0} {
+		if got := linkvalue.HTTPClient.Missing(linkvalue.Values{"allowed_hosts": hosts}); len(got) != want {
+			t.Errorf("allowed_hosts=%s lacks %q", hosts, got)
+		}
+	}
+}
+
 // Every default is a value that could be given; no name stands twice.
 func TestTablesAreSound(t *testing.T) {
 	for _, table := range linkvalue.Builtins() {

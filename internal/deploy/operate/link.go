@@ -297,9 +297,11 @@ func (l *Lattice) checkValues(v *View, def wire.LinkDefinition) (warnings []stri
 				own[k] = value
 			}
 		}
-		if err := linkvalue.Join(linkvalue.Builtin(v.ProviderName(def.ProviderID)).Check(own)); err != nil {
+		table := linkvalue.Builtin(v.ProviderName(def.ProviderID))
+		if err := linkvalue.Join(table.Check(own)); err != nil {
 			return nil, err
 		}
+		warnings = table.Missing(own)
 	}
 	for _, c := range v.Claims {
 		if c.Subject == string(def.ActorID) && !slices.Contains(c.Caps, def.ContractID) {

@@ -190,3 +190,24 @@ func TestALinkThatIsAwayAndRefused(t *testing.T) {
 		t.Errorf("refused at once: %v", err)
 	}
 }
+
+// A link that its provider cannot use for anything as it is gets a warning at the put, also where it is of the values
+// that are missing.
+func TestPutLinkWarnsOfAMissingValue(t *testing.T) {
+	client := Builtin{Name: "httpclient", ID: lattice.ProviderID("V" + strings.Repeat("A", 55)),
+		ContractID: "wasmcloud:httpclient"}
+	l := &Lattice{cfg: Config{Builtins: []Builtin{client}}}
+	v := &View{builtins: l.cfg.Builtins}
+	for hosts, want := range map[string][]string{
+		"": {"without allowed_hosts the link denies all requests; give it such as " +
+			"allowed_hosts=example.com"},
+		"example.com": nil,
+	} {
+		got, err := l.checkValues(v, wire.LinkDefinition{ActorID: lattice.ActorID("M" + strings.Repeat("A", 55)),
+			ProviderID: client.ID, ContractID: client.ContractID, LinkName: lattice.DefaultLink,
+			Values: map[string]string{"allowed_hosts": hosts}})
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("allowed_hosts=%s: %q, %v; want %q", hosts, got, err, want)
+		}
+	}
+}

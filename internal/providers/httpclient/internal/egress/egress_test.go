@@ -152,6 +152,35 @@ func TestRequestsAreJudgedBySchemeHostPortAndMethod(t *testing.T) {
 	}
 }
 
+// What a link denies is told with the value that would allow it, and with no other.
+func TestADenialNamesTheValueThatWouldAllowIt(t *testing.T) {
+	for _, tc := range []struct {
+		values  []string
+		request string
+		want    string
+	}{
+		{[]string{"allowed_schemes=http"}, "GET http://a.example/", "the link allows no host a.example; " +
+			"add allowed_hosts=a.example"},
+		{[]string{"allowed_hosts=a.example", "allowed_schemes=http"}, "GET http://a.example:19999/",
+			"the link does not allow http://a.example with port 19999; add allowed_ports=19999"},
+		{[]string{"allowed_hosts=a.example"}, "GET http://a.example/",
+			"the link does not allow http://a.example with port 80; add allowed_schemes=http"},
+		{[]string{"allowed_hosts=a.example", "allowed_ports=443"}, "GET http://a.example:81/",
+			"the link does not allow http://a.example with port 81; add allowed_schemes=http and allowed_ports=81"},
+		{[]string{"allowed_hosts=https://a.example:8443", "allowed_schemes=http"}, "GET http://a.example:81/",
+			"the link does not allow http://a.example with port 81; add allowed_hosts=http://a.example:81"},
+		{[]string{"allowed_hosts=a.example"}, "PURGE https://a.example/",
+			"the link allows no method PURGE; add allowed_methods=PURGE"},
+		{[]string{"allowed_hosts=a.example", "allowed_methods=*"}, "CONNECT https://a.example/",
+			"the link allows no method CONNECT; no tunnels are made"},
+	} {
+		method, url, _ := strings.Cut(tc.request, " ")
+		if _, err := rules(t, tc.values...).Judge(method, url); err == nil || !strings.HasSuffix(err.Error(), tc.want) {
+			t.Errorf("%s with %s: %v; want %s", tc.request, tc.values, err, tc.want)
+		}
+	}
+}
+
 func TestAddressesThatAreNotPublicNeedAGrant(t *testing.T) {
 	public := []string{"8.8.8.8", "1.1.1.1", "192.88.1.8", "2606:4700:4700::1111", "2a00:1450:4001::1"}
 	for _, a := range public {

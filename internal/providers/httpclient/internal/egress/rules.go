@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -93,25 +94,47 @@ func (r *Rules) Judge(method, rawURL string) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	if method == "CONNECT" || !slices.Contains(r.methods, "*") && !slices.Contains(r.methods, method) {
-		return nil, denied("the link allows no method %s; see allowed_methods", clip.Text(method, maxShown))
+	switch {
+	case method == "CONNECT":
+		return nil, denied("the link allows no method CONNECT; no tunnels are made")
+	case !slices.Contains(r.methods, "*") && !slices.Contains(r.methods, method):
+		return nil, denied("the link allows no method %s; add allowed_methods=%[1]s", clip.Text(method, maxShown))
 	}
-	named := false
+	var missing string // that would be added to what a pattern allows, the least of all patterns
 	for _, p := range r.hosts {
 		if !p.Has(t.Host) {
 			continue
 		}
-		named = true
-		if r.scheme(p, t.URL.Scheme) && r.port(p, t.Port, t.URL.Scheme) {
+		add := r.missing(p, t)
+		if add == "" {
 			t.Grant = p.String()
 			return t, nil
 		}
+		if missing == "" || len(add) < len(missing) {
+			missing = add
+		}
 	}
-	if !named {
-		return nil, denied("the link allows no host %s; see allowed_hosts", t.Host)
+	if missing == "" {
+		return nil, denied("the link allows no host %s; add allowed_hosts=%[1]s", t.Host)
 	}
-	return nil, denied("the link does not allow %s://%s with port %d; see allowed_schemes and allowed_ports",
-		t.URL.Scheme, t.Host, t.Port)
+	return nil, denied("the link does not allow %s://%s with port %d; add %s", t.URL.Scheme, t.Host, t.Port, missing)
+}
+
+// missing are the values that a link lacks for a target whose host a pattern has; "": none. A pattern that says a scheme
+// or a port allows no others, so that another pattern is lacking.
+func (r *Rules) missing(p netaddr.Pattern, t *Target) string {
+	scheme, port := r.scheme(p, t.URL.Scheme), r.port(p, t.Port, t.URL.Scheme)
+	if !scheme && p.Scheme != "" || !port && p.Port != 0 {
+		return "allowed_hosts=" + netaddr.Pattern{Scheme: t.URL.Scheme, Host: t.Host, Port: t.Port}.String()
+	}
+	var values []string
+	if !scheme {
+		values = append(values, "allowed_schemes="+t.URL.Scheme)
+	}
+	if !port {
+		values = append(values, fmt.Sprintf("allowed_ports=%d", t.Port))
+	}
+	return strings.Join(values, " and ")
 }
 
 func denied(format string, args ...any) error {
