@@ -233,8 +233,11 @@ func (l *Lattice) PutLink(ctx context.Context, r LinkPut) (*Link, error) {
 // serving finds what a link is to be served by, and its interface where an actor serves it.
 func (v *View) serving(r *LinkPut, from lattice.ActorID) (lattice.ProviderID, error) {
 	if contract := typed.Contract(string(r.ContractID)); contract.IsInterface() {
-		r.ContractID = contract
 		id, err := v.Actor(r.Provider)
+		if err == nil {
+			err = v.exports(id, string(r.ContractID))
+		}
+		r.ContractID = contract
 		return lattice.ProviderID(id), err
 	}
 	provider, err := v.Provider(r.Provider)
@@ -257,6 +260,25 @@ func (v *View) serving(r *LinkPut, from lattice.ActorID) (lattice.ProviderID, er
 	}
 	r.ContractID = both[0]
 	return lattice.ProviderID(id), nil
+}
+
+// exports checks that an actor exports an interface in a version that fits the one that was said, as far as hosts tell.
+// Links are for all versions; one that is said is what its speaker relies on.
+func (v *View) exports(id lattice.ActorID, face string) error {
+	var others []string
+	for _, f := range v.Surface(id).Exports {
+		if typed.Compatible(f.Interface, face) {
+			return nil
+		}
+		if typed.Contract(f.Interface) == typed.Contract(face) && !slices.Contains(others, f.Interface) {
+			others = append(others, f.Interface)
+		}
+	}
+	if len(others) == 0 { // typed.Misfit looks for the interface itself
+		return nil
+	}
+	return &lattice.Error{Code: lattice.ErrNotFound, Op: "link", Entity: lattice.Printable(face),
+		Detail: fmt.Sprintf("%s exports %s; say that version, or none", v.ActorName(id), strings.Join(others, ", "))}
 }
 
 // Waiting are the interfaces that an actor imports from other actors and has no link for, as far as hosts tell.

@@ -211,3 +211,34 @@ func TestPutLinkWarnsOfAMissingValue(t *testing.T) {
 		}
 	}
 }
+
+// A version that is said of an interface, and that the actor does not export, is refused as a call of it is; one of the
+// same track, and none, are for the link.
+func TestAVersionThatTheActorDoesNotExportIsRefused(t *testing.T) {
+	id := lattice.ActorID("M" + strings.Repeat("A", 55))
+	v := &View{Claims: []control.Claims{{Subject: string(id), Name: "pricer",
+		Interfaces: "export acme:shop/pricer@0.1.2#quote: func() -> u32\n"}}}
+	for face, want := range map[string]string{
+		"acme:shop/pricer":       "",
+		"acme:shop/pricer@0.1.0": "",
+		"acme:shop/other@0.9.0":  "", // which the interface itself tells
+		"acme:shop/pricer@0.9.0": "link acme:shop/pricer@0.9.0: not found: pricer exports acme:shop/pricer@0.1.2; " +
+			"say that version, or none",
+	} {
+		r := LinkPut{Provider: "pricer", ContractID: lattice.ContractID(face)}
+		_, err := v.serving(&r, id)
+		if got := errText(err); got != want || lattice.CodeOf(err) != 0 && lattice.CodeOf(err) != lattice.ErrNotFound {
+			t.Errorf("%s: %s; want %s", face, got, want)
+		}
+		if contract, _, _ := strings.Cut(face, "@"); string(r.ContractID) != contract {
+			t.Errorf("%s: the link is for %s", face, r.ContractID)
+		}
+	}
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
