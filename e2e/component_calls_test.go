@@ -109,7 +109,7 @@ func TestComponentsCallEachOtherByLinks(t *testing.T) {
 		" need: weft link put caller ACTOR "+edgeFilter) {
 		t.Fatal(started)
 	}
-	r.fails(1, "make one with: weft link put ", "call", "caller", "process", `"abc"`, "1")
+	r.fails(1, "make one with: weft link put caller ACTOR "+edgeFilter, "call", "caller", "process", `"abc"`, "1")
 	if text := r.weft("actor", "inspect", "caller"); !strings.Contains(text, "weft link put caller ACTOR "+edgeFilter) {
 		t.Errorf("weft actor inspect: %s", text)
 	}

@@ -32,7 +32,7 @@ func TestComponentKeepsValues(t *testing.T) {
 	r.weft("provider", "start", "httpserver", "--host", "a")
 	r.weft("provider", "start", "keyvalue-redis", "--host", "b")
 	r.weft("provider", "start", "keyvalue-nats", "--link-name", "cache", "--host", "b")
-	id := r.actor(component(t, "counter"), "--max", "4", "--host", "a", "--config", "greeting=visit ")
+	r.actor(component(t, "counter"), "--max", "4", "--host", "a", "--config", "greeting=visit ")
 	url := r.web("counter")
 	get := func(method, path string, body []byte) (int, string) {
 		t.Helper()
@@ -58,7 +58,8 @@ func TestComponentKeepsValues(t *testing.T) {
 		}
 	}
 
-	says("GET", "/count/n", "link name default", "weft link put "+string(id), "wasmcloud:keyvalue")
+	says("GET", "/count/n", "on lattice e2e, link name default; make one with: weft link put counter PROVIDER",
+		"wasmcloud:keyvalue")
 	r.weft("link", "put", "counter", "keyvalue-redis", "url="+redis.url(), "prefix=[c]*")
 	r.weft("link", "put", "counter", "keyvalue-nats", "--link-name", "cache")
 	for n := 1; n <= 3; n++ {

@@ -40,6 +40,17 @@ type Caller struct {
 	Log    func(ctx context.Context, level, text string) // takes a line for the actor's log
 }
 
+// typed is how a person types the actor in a command: its name, or its key where a shell would not take the name as it
+// is.
+func (c *Caller) typed() string {
+	name := c.Claims.Name
+	if name == "" || name[0] == '-' || strings.Trim(name, "-_.0123456789abcdefghijklmnopqrstuvwxyz"+
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		return string(c.ID)
+	}
+	return name
+}
+
 // Client makes calls over NATS.
 type Client interface {
 	Call(ctx context.Context, call rpc.Call) ([]byte, error)
@@ -170,16 +181,16 @@ func (c *Calls) resolve(from *Caller, binding lattice.LinkName, contract lattice
 	}
 	if contract.IsInterface() { // which actors serve
 		return to, "", route, &lattice.Error{Code: lattice.ErrUnlinked,
-			Detail: fmt.Sprintf("for %s on %s, link name %s; make one with: weft link put %s ACTOR %s%s", namespace,
-				c.cfg.Lattice, binding, from.ID, namespace, linkFlag(binding))}
+			Detail: fmt.Sprintf("for %s on lattice %s, link name %s; make one with: weft link put %s ACTOR %s%s",
+				namespace, c.cfg.Lattice, binding, from.typed(), namespace, linkFlag(binding))}
 	}
 	if strings.Contains(namespace, ":") { // the form of a contract
 		if err := RequireCapability(from.Claims, contract); err != nil {
 			return to, "", route, err
 		}
 		return to, "", route, &lattice.Error{Code: lattice.ErrUnlinked,
-			Detail: fmt.Sprintf("for %s on %s, link name %s; make one with: weft link put %s PROVIDER%s", namespace,
-				c.cfg.Lattice, binding, from.ID, linkFlag(binding))}
+			Detail: fmt.Sprintf("for %s on lattice %s, link name %s; make one with: weft link put %s PROVIDER%s",
+				namespace, c.cfg.Lattice, binding, from.typed(), linkFlag(binding))}
 	}
 	return to, "", route, &lattice.Error{Code: lattice.ErrNotFound, Op: "call", Entity: lattice.Printable(namespace),
 		Detail: "Could not identify suitable target for invocation: no link, actor key or call alias"}
