@@ -41,7 +41,8 @@ func TestActorToActor(t *testing.T) {
 	l.more(50)
 	l.stop().flawless(t, 100)
 	r.weft("actor", "stop", "ponger")
-	if status, body := fetch(t, "GET", url+"/", nil); status != 502 || !strings.Contains(body, "no responders") {
+	if status, body := fetch(t, "GET", url+"/", nil); status != 502 ||
+		!strings.Contains(body, "no responders: ponger runs on no host; start it with: weft actor start REFERENCE") {
 		t.Errorf("without ponger: %d %s", status, body)
 	}
 }

@@ -34,3 +34,14 @@ func nobody(err error) bool {
 	var e *lattice.Error
 	return errors.As(err, &e) && e.Code == lattice.ErrNoResponders && !e.Remote
 }
+
+// Unserved says of a call that found nobody what that means; other errors are returned as they are.
+func Unserved(err error, means string) error {
+	var e *lattice.Error
+	if !nobody(err) || !errors.As(err, &e) || e.Detail != "" {
+		return err
+	}
+	said := *e
+	said.Detail = means
+	return &said
+}

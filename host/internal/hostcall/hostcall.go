@@ -123,7 +123,20 @@ func (c *Calls) call(ctx context.Context, from *Caller, link lattice.LinkName, c
 	}
 	result, err := c.out(ctx, rpc.Call{Origin: wire.ActorEntity(from.ID), Target: to, Operation: operation,
 		Payload: payload, Stream: beside}, route)
+	if err != nil {
+		err = rpc.Unserved(err, c.unserved(to))
+	}
 	return to, target, result, err
+}
+
+// unserved says what runs nowhere, and how to start it.
+func (c *Calls) unserved(to wire.Entity) string {
+	if to.IsActor() {
+		return c.cfg.State.Name(to.PublicKey) + " runs on no host; start it with: weft actor start REFERENCE"
+	}
+	name := c.cfg.State.ProviderName(lattice.ProviderID(to.PublicKey))
+	return fmt.Sprintf("%s serves link name %s on no host; start it with: weft provider start %s%s", name,
+		to.LinkName.OrDefault(), name, linkFlag(to.LinkName.OrDefault()))
 }
 
 // Streams reports whether a call would reach a provider that is known to take a body beside it.

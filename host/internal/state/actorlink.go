@@ -41,7 +41,7 @@ func (s *State) checkActorLink(ctx context.Context, def wire.LinkDefinition, tar
 	}
 	return &lattice.Error{Code: lattice.ErrUnavailable,
 		Detail: fmt.Sprintf("actor %s, which would take the place of %s, does not run; start it first, or delete "+
-			"the link", s.name(string(target)), s.name(string(old.ProviderID)))}
+			"the link", s.Name(string(target)), s.Name(string(old.ProviderID)))}
 }
 
 // runs reports whether an actor runs anywhere. What other hosts run is learned when it is asked for.
@@ -64,12 +64,12 @@ func (s *State) runs(ctx context.Context, id lattice.ActorID) bool {
 
 // misfit says why a link cannot be used by an actor, or served by another one; "": nothing is known against it.
 func (s *State) misfit(def wire.LinkDefinition, from, to control.Claims) string {
-	return typed.Misfit(def.ContractID, typed.Side{Name: s.name(string(def.ActorID)), Surface: from.Interfaces},
-		typed.Side{Name: s.name(string(def.ProviderID)), Surface: to.Interfaces})
+	return typed.Misfit(def.ContractID, typed.Side{Name: s.Name(string(def.ActorID)), Surface: from.Interfaces},
+		typed.Side{Name: s.Name(string(def.ProviderID)), Surface: to.Interfaces})
 }
 
-// name is what people call an actor or a provider.
-func (s *State) name(key string) string {
+// Name is what people call an actor or a provider: its name, or its key where that is not known.
+func (s *State) Name(key string) string {
 	if n := s.ClaimsOf(key).Name; n != "" {
 		return n
 	}

@@ -90,6 +90,7 @@ func (l *Lattice) Call(ctx context.Context, r CallRequest) (*Answer, error) {
 		Cluster: r.Cluster})
 	answer.Payload, err = client.Call(ctx, rpc.Call{Origin: r.Origin, Target: wire.ActorEntity(id),
 		Operation: r.Operation, Payload: r.Payload})
+	err = rpc.Unserved(err, lattice.Printable(r.Actor)+" runs on no host; start it with: weft actor start REFERENCE")
 	switch {
 	case err != nil || answer.Type == nil:
 	case runs:

@@ -63,6 +63,7 @@ func (v *View) toActor(l *Link, target lattice.ActorID) {
 		l.State = wire.LinkActive
 	default:
 		l.State = LinkPending
+		l.Error = v.ActorName(target) + " runs on no host; start it with: weft actor start REFERENCE"
 	}
 	if v.interfaces(l.ActorID) == "" || v.interfaces(target) == "" {
 		l.Warnings = append(l.Warnings, "the types have not been checked: "+
@@ -139,6 +140,9 @@ func (l *Lattice) Links(ctx context.Context) ([]Link, error) {
 			}
 			_ = asked[p].tell(&link)
 			link.Error, link.Refused = v.explain(link.Error, link), v.explain(link.Refused, link)
+		} else {
+			link.Error = fmt.Sprintf("no process of %s serves link name %s; start one with: weft provider start",
+				v.ProviderName(d.ProviderID), link.LinkName)
 		}
 		links = append(links, link)
 	}

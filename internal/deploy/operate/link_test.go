@@ -242,3 +242,35 @@ func errText(err error) string {
 	}
 	return err.Error()
 }
+
+// What runs on no host is said by name, with the command that starts it: in the list of links to an actor and to a
+// provider, and to who calls the actor by hand.
+func TestWhatRunsNowhereIsSaid(t *testing.T) {
+	r := newRig(t)
+	h := r.host(t, "one", nil)
+	app, pricer, store := r.ActorID(t), r.ActorID(t), r.ProviderID(t)
+	h.run(app, "app", "ref", 1)
+	h.mu.Lock()
+	h.claims = []control.Claims{{Subject: string(pricer), Name: "pricer"}, {Subject: string(store), Name: "store"}}
+	h.mu.Unlock()
+	r.mu.Lock()
+	r.links = []wire.LinkDefinition{{ActorID: app, ProviderID: lattice.ProviderID(pricer), LinkName: "default",
+		ContractID: "acme:shop/pricer"},
+		{ActorID: app, ProviderID: store, LinkName: "default", ContractID: "acme:store"}}
+	r.mu.Unlock()
+	links, err := r.Links(t.Context())
+	if err != nil || len(links) != 2 {
+		t.Fatalf("%+v, %v", links, err)
+	}
+	for i, want := range []string{"pricer runs on no host; start it with: weft actor start REFERENCE",
+		"no process of store serves link name default; start one with: weft provider start"} {
+		if links[i].State != LinkPending || links[i].Problem() != want {
+			t.Errorf("%s: %s; want %s", links[i].State, links[i].Problem(), want)
+		}
+	}
+	_, err = r.Call(t.Context(), CallRequest{Actor: "pricer", Operation: "quote", Cluster: r.Cluster})
+	if lattice.CodeOf(err) != lattice.ErrNoResponders || !strings.HasSuffix(err.Error(),
+		"no responders: pricer runs on no host; start it with: weft actor start REFERENCE") {
+		t.Errorf("a call: %v", err)
+	}
+}
