@@ -50,6 +50,7 @@ An instance serves one call at a time; --max is how many there may be.`,
 				return err
 			}
 			defer done()
+			sign.Flags = saidClaims(cmd.Flags(), claimNames)
 			ref, module, err := l.PushActor(ctx, s, args[0], sign)
 			if err != nil {
 				return err
@@ -262,6 +263,7 @@ one after another, and stops at the first that refuses. Calls in progress finish
 				return err
 			}
 			defer done()
+			sign.Flags = saidClaims(cmd.Flags(), claimNames)
 			ref, sign, err := l.PushUpdate(ctx, s, args[0], args[1], sign)
 			if err != nil {
 				return err

@@ -35,12 +35,15 @@ func pushCmd(a *app) *cobra.Command {
 NAME is the one in the claims, TAG is --tag or else the version in the claims. REF is registry/repository:tag, or
 lattice://NAME:TAG.
 
-A module without claims is signed first, as "weft actor start" does. An executable becomes an archive with "weft par
+A module without claims is signed first, as "weft actor start" does; without a revision of its own, each push is a new
+one, to which what runs can be updated. A tag that exists moves. An executable becomes an archive with "weft par
 create".`,
 		Example: `  weft push app.wasm --tag 1.2.0                 # then: weft actor start lattice://app:1.2.0
   weft push queue.par.gz ghcr.io/acme/queue:0.3`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.secretFlag(cmd, "oci-password")
+			r.Release = true
+			r.Flags = saidClaims(cmd.Flags(), []string{"name", "cap", "rev", "ver"}) // --tag is that of the store
 			what, err := operate.Pack(args[0], a.signer, r)
 			if err != nil {
 				return err

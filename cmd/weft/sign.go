@@ -28,13 +28,27 @@ func claimFlags(f *pflag.FlagSet, r *operate.SignRequest) {
 			"or what is usual for a module)")
 	f.StringArrayVar(&r.Tags, "tag", nil, "tag in the claims; may be repeated")
 	f.Var((*revision)(&r.Revision), "rev",
-		"revision; has to grow with each update (default: from actor.yaml, else the time)")
+		"revision; has to grow with each update (default: from actor.yaml, else the time of signing)")
 	f.StringVar(&r.Version, "ver", "", "version for people")
 	f.StringVar(&r.CallAlias, "call-alias", "", "name by which other actors may call it")
 	f.StringVar(&r.Account, "account", "", "name of the account key that signs (default: default)")
 	for _, name := range []string{"tag", "ver", "call-alias", "account"} {
 		_ = f.MarkHidden(name)
 	}
+}
+
+// claimNames are the flags that say claims, as far as a command has them.
+var claimNames = []string{"name", "cap", "tag", "rev", "ver", "call-alias", "account"}
+
+// saidClaims are the flags among names that the user gave.
+func saidClaims(f *pflag.FlagSet, names []string) []string {
+	var said []string
+	for _, name := range names {
+		if f.Changed(name) {
+			said = append(said, "--"+name)
+		}
+	}
+	return said
 }
 
 // revision is a revision on the command line; one that is not given is 0.
@@ -53,17 +67,21 @@ func (r *revision) Set(s string) error {
 
 // explainClaims tells what was signed, and how to grant more.
 func explainClaims(a *app, path string, m *operate.Module) {
+	signed := "signed"
+	if m.Reused {
+		signed = "signed earlier"
+	}
 	switch {
 	case !m.Signed:
 	case m.Project != "":
-		a.say("- signed as %s, claims from %s", m.Claims.Name, m.Project)
+		a.say("- %s as %s, claims from %s", signed, m.Claims.Name, m.Project)
 	default:
 		grants := cmp.Or(strings.Join(lattice.Texts(m.Claims.Caps), " "), "nothing")
 		if m.Derived {
 			grants += ", by what it imports and exports"
 		}
-		a.say("- signed as %s; its claims grant %s\n  Say otherwise with --cap CONTRACT, or in an actor.yaml beside %s",
-			m.Claims.Name, grants, path)
+		a.say("- %s as %s; its claims grant %s\n  Say otherwise with --cap CONTRACT, or in an actor.yaml beside %s",
+			signed, m.Claims.Name, grants, path)
 	}
 }
 

@@ -82,6 +82,11 @@ func (l *Lattice) Push(ctx context.Context, name string, data []byte) (string, e
 // as it is, and then the module is nil.
 func (l *Lattice) PushActor(ctx context.Context, s *Signer, ref string, r SignRequest) (string, *Module, error) {
 	if !IsLocal(ref) {
+		if artifact.IsReference(ref) || strings.HasPrefix(ref, "file:") { // no host starts these without claims
+			if err := r.unused(ref); err != nil {
+				return "", nil, err
+			}
+		}
 		return ref, nil, l.checkRemote(ctx, ref, nil, "provider")
 	}
 	m, err := s.Module(ref, r)

@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -64,6 +65,11 @@ func (d *Depot) Put(ctx context.Context, ref artifact.Reference, data []byte) (a
 		return stored, nil
 	}
 	stored.Tag = ref.Tag
+	// A tag that moves is allowed, and told; that it cannot be told keeps nobody from pushing.
+	if was, err := artifact.Resolve(ctx, d.js, d.lattice.Name(), ref); err == nil && was.Digest != stored.Digest {
+		d.lattice.step(fmt.Sprintf("the tag %s moves, and meant %s until now; what runs stays as it is", ref,
+			was.Digest), "")
+	}
 	return stored, artifact.Tag(ctx, d.js, d.lattice.Name(), stored)
 }
 

@@ -41,6 +41,9 @@ func Pack(file string, signer func() (*Signer, error), r SignRequest) (Packed, e
 		return Packed{oci.Artifact{Bytes: m.Bytes, Name: m.Claims.Name, Version: m.Claims.Version},
 			string(m.Claims.Subject), m}, nil
 	case signing.IsArchive(data):
+		if err := r.unused(file); err != nil {
+			return Packed{}, err
+		}
 		par, err := signing.OpenArchive(data, time.Now())
 		if err != nil {
 			return Packed{}, fmt.Errorf("%s: %w", file, err)

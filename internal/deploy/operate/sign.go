@@ -15,6 +15,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/scaffold"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/files"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/contract/httpserver"
@@ -51,6 +52,11 @@ type SignRequest struct {
 	// name of the actor whose code it becomes; a project file that names another one is lattice.ErrConflict
 	Replaces string
 	Fresh    bool // sign again even if the same file has been signed before
+	// it becomes a version of its own: where nobody says a revision, it is the time of now and not that of an earlier
+	// signing
+	Release bool
+	// the flags by which the user said some of it; of a module that has claims they are a usage.Error
+	Flags []string
 }
 
 // Module is an actor module whose claims hold.
@@ -58,6 +64,7 @@ type Module struct {
 	Bytes   []byte
 	Claims  *signing.ActorClaims
 	Signed  bool   // by us, now or earlier; false: it came signed
+	Reused  bool   // signed by us earlier: the same bytes as then
 	Project string // the project file that the claims come from; may be empty
 	Derived bool   // what it may use was read off what it imports and exports
 }
@@ -75,11 +82,20 @@ func (s *Signer) Module(path string, r SignRequest) (*Module, error) {
 	claims, err := signing.ReadModule(wasm, time.Now())
 	switch {
 	case err == nil:
-		return &Module{Bytes: wasm, Claims: claims}, nil
+		return &Module{Bytes: wasm, Claims: claims}, r.unused(path)
 	case lattice.CodeOf(err) != lattice.ErrUnsigned:
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return s.Sign(path, wasm, r)
+}
+
+// unused refuses flags that say the claims of what is not signed here.
+func (r SignRequest) unused(ref string) error {
+	if len(r.Flags) == 0 {
+		return nil
+	}
+	return usage.Errorf("%s keeps its own claims; leave out %s, which only a file without claims needs. Other claims "+
+		"for a file: weft sign FILE", lattice.Printable(ref), strings.Join(r.Flags, " and "))
 }
 
 // Sign puts new claims into a module, in place of those it may have. path tells where the project file may be.
@@ -107,10 +123,11 @@ func (s *Signer) Sign(path string, wasm []byte, r SignRequest) (*Module, error) 
 	}
 	m := &Module{Signed: true, Project: project, Derived: derived}
 	cached := s.cachePath(wasm, r, account.Public(), module.Public())
-	if !r.Fresh {
+	if !r.Fresh && !(r.Release && r.Revision == 0) {
 		if m.Bytes, err = os.ReadFile(cached); err == nil {
 			if m.Claims, err = signing.ReadModule(m.Bytes, time.Now()); err == nil {
 				files.Used(cached)
+				m.Reused = true
 				return m, nil
 			}
 		}
@@ -224,7 +241,7 @@ func (s *Signer) cachePath(wasm []byte, r SignRequest, keys ...string) string {
 	if s.CacheDir == "" || r.Lifetime > 0 {
 		return ""
 	}
-	r.Fresh = false
+	r.Fresh, r.Release, r.Flags = false, false, nil
 	what, _ := json.Marshal(r) // plain data
 	h := sha256.New()
 	h.Write(what)

@@ -2,12 +2,15 @@ package operate
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/latticetest/long"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
@@ -55,6 +58,55 @@ func TestModuleIsSignedOnce(t *testing.T) {
 	fresh, err := s.Module(path, SignRequest{Fresh: true, Lifetime: time.Hour})
 	if err != nil || bytes.Equal(first.Bytes, fresh.Bytes) || fresh.Claims.Expires == 0 {
 		t.Errorf("fresh: %v", err)
+	}
+}
+
+// What is pushed is a version of its own: what runs from the push before can be updated to it.
+func TestEachPushIsARevision(t *testing.T) {
+	s := newSigner(t)
+	signer := func() (*Signer, error) { return s, nil }
+	path := writeFile(t, filepath.Join(t.TempDir(), "app.wasm"), smallModule)
+	pack := func(r SignRequest) *Module {
+		t.Helper()
+		p, err := Pack(path, signer, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Module
+	}
+	started := pack(SignRequest{})
+	if again := pack(SignRequest{}); !again.Reused || !bytes.Equal(again.Bytes, started.Bytes) {
+		t.Error("starting the same file twice gave two modules")
+	}
+	pushed := pack(SignRequest{Release: true})
+	if pushed.Reused || pushed.Claims.TokenID == started.Claims.TokenID ||
+		pushed.Claims.Revision < started.Claims.Revision {
+		t.Errorf("pushed again: %+v, before: %+v", pushed.Claims, started.Claims)
+	}
+	// A revision that is said is one, however often it is pushed.
+	fixed := SignRequest{Release: true, Revision: 7}
+	if first, again := pack(fixed), pack(fixed); !bytes.Equal(first.Bytes, again.Bytes) || again.Claims.Revision != 7 {
+		t.Errorf("revision 7 pushed twice: %+v, %+v", first.Claims, again.Claims)
+	}
+}
+
+// A flag for claims does not fall by the way when the module has its own.
+func TestFlagsOfWhatIsSignedAreRefused(t *testing.T) {
+	s := newSigner(t)
+	m, err := s.Sign("app.wasm", smallModule, SignRequest{Name: "app"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := SignRequest{Revision: 9, Flags: []string{"--rev"}}
+	_, err = s.Module(writeFile(t, filepath.Join(t.TempDir(), "app.wasm"), m.Bytes), r)
+	var said usage.Error
+	if !errors.As(err, &said) || !strings.Contains(err.Error(), "leave out --rev") {
+		t.Errorf("a signed file: %v", err)
+	}
+	for _, ref := range []string{"lattice://app:1.0.0", "file:///app.wasm"} {
+		if _, _, err = new(Lattice).PushActor(t.Context(), s, ref, r); !errors.As(err, &said) {
+			t.Errorf("%s: %v", ref, err)
+		}
 	}
 }
 
