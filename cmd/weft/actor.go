@@ -264,13 +264,15 @@ one after another, and stops at the first that refuses. Calls in progress finish
 			}
 			defer done()
 			sign.Flags = saidClaims(cmd.Flags(), claimNames)
-			ref, sign, err := l.PushUpdate(ctx, s, args[0], args[1], sign)
+			ref, module, sign, err := l.PushUpdate(ctx, s, args[0], args[1], sign)
 			if err != nil {
 				return err
 			}
+			if module != nil {
+				explainClaims(a, args[1], module)
+			}
 			r, err := l.UpdateActor(ctx, sign.Subject, ref, host)
 			if operate.Unsigned(err, ref) {
-				var module *operate.Module
 				if ref, module, err = l.Adopt(cmd.Context(), s, reg.config(), ref, sign); err != nil {
 					return err
 				}

@@ -50,6 +50,7 @@ create".`,
 			}
 			if what.Module != nil {
 				explainClaims(a, args[0], what.Module)
+				warnClaims(a, what.Module)
 			}
 			if what.Artifact, err = described(what.Artifact); err != nil {
 				return err
@@ -83,7 +84,7 @@ create".`,
 	f.StringVar(&tag, "tag", "", "tag in the lattice's store (default: the version in the claims)")
 	f.StringVar(&r.Name, "name", "",
 		"actor's name, when the file is unsigned (default: from actor.yaml or the file's name)")
-	idArrayVar(f, &r.Caps, "cap",
+	capVar(f, &r.Caps,
 		"contract that the actor may use, when the file is unsigned; may be repeated; none is none at all (default: "+
 			"as for sign)")
 	f.Var((*revision)(&r.Revision), "rev",

@@ -14,6 +14,7 @@ import (
 
 	"github.com/weftlattice/weft/internal/deploy/localfile"
 	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/scaffold"
 	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/signing"
 )
@@ -22,7 +23,7 @@ import (
 func claimFlags(f *pflag.FlagSet, r *operate.SignRequest) {
 	f.StringVar(&r.Name, "name", "",
 		"actor's name, when the file is unsigned (default: from actor.yaml or the file's name)")
-	idArrayVar(f, &r.Caps, "cap",
+	capVar(f, &r.Caps,
 		"contract that the actor may use, when the file is unsigned; may be repeated; "+
 			"none is none at all (default: from actor.yaml, else what a component imports and exports, "+
 			"or what is usual for a module)")
@@ -35,6 +36,23 @@ func claimFlags(f *pflag.FlagSet, r *operate.SignRequest) {
 	for _, name := range []string{"tag", "ver", "call-alias", "account"} {
 		_ = f.MarkHidden(name)
 	}
+}
+
+// capVar is the flag for contracts that claims grant.
+func capVar(f *pflag.FlagSet, to *[]lattice.ContractID, usage string) {
+	f.Var(capFlag{idsFlag[lattice.ContractID]{to, false}}, "cap", usage)
+}
+
+// capFlag refuses what is the id of no contract.
+type capFlag struct{ idsFlag[lattice.ContractID] }
+
+func (c capFlag) Set(text string) error {
+	if text != "none" {
+		if err := scaffold.CheckCapability(lattice.ContractID(text)); err != nil {
+			return err
+		}
+	}
+	return c.idsFlag.Set(text)
 }
 
 // claimNames are the flags that say claims, as far as a command has them.
@@ -71,17 +89,27 @@ func explainClaims(a *app, path string, m *operate.Module) {
 	if m.Reused {
 		signed = "signed earlier"
 	}
+	grants := cmp.Or(strings.Join(lattice.Texts(m.Claims.Caps), " "), "nothing")
 	switch {
 	case !m.Signed:
 	case m.Project != "":
-		a.say("- %s as %s, claims from %s", signed, m.Claims.Name, m.Project)
+		if m.CapsSaid {
+			grants += ", by --cap"
+		}
+		a.say("- %s as %s, claims from %s\n  They grant %s", signed, m.Claims.Name, m.Project, grants)
 	default:
-		grants := cmp.Or(strings.Join(lattice.Texts(m.Claims.Caps), " "), "nothing")
 		if m.Derived {
 			grants += ", by what it imports and exports"
 		}
 		a.say("- %s as %s; its claims grant %s\n  Say otherwise with --cap CONTRACT, or in an actor.yaml beside %s",
 			signed, m.Claims.Name, grants, path)
+	}
+}
+
+// warnClaims tells what may be wrong with claims, where nothing is started.
+func warnClaims(a *app, m *operate.Module) {
+	for _, doubt := range m.Doubts {
+		a.say("- warning: %s", doubt)
 	}
 }
 
@@ -110,6 +138,7 @@ flags, then from an actor.yaml beside the file or in the folder above. Claims th
 				return err
 			}
 			explainClaims(a, args[0], m)
+			warnClaims(a, m)
 			out := or(out, strings.TrimSuffix(args[0], ".wasm")+"_s.wasm")
 			if err := localfile.Write(out, m.Bytes, 0o644); err != nil {
 				return localfile.Error("write", out, err)

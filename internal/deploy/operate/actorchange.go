@@ -83,19 +83,19 @@ func annotationSets(a control.Actor) []map[string]string {
 }
 
 // PushUpdate prepares the new code of an actor: a file is signed under the actor's own key and pushed. It returns the
-// reference, and with what an unsigned module is to be signed; see Adopt.
-func (l *Lattice) PushUpdate(ctx context.Context, s *Signer, actor, ref string, r SignRequest) (string, SignRequest,
-	error) {
+// reference, the module that PushActor returns, and with what an unsigned one is to be signed; see Adopt.
+func (l *Lattice) PushUpdate(ctx context.Context, s *Signer, actor, ref string, r SignRequest) (string, *Module,
+	SignRequest, error) {
 	v, err := l.View(ctx)
 	if err != nil {
-		return "", r, err
+		return "", nil, r, err
 	}
 	if err := v.NeedHosts(); err != nil {
-		return "", r, err
+		return "", nil, r, err
 	}
 	id, err := v.Actor(actor)
 	if err != nil {
-		return "", r, err
+		return "", nil, r, err
 	}
 	r.Subject, r.Fresh = id, true
 	switch name := v.ActorName(id); {
@@ -103,7 +103,7 @@ func (l *Lattice) PushUpdate(ctx context.Context, s *Signer, actor, ref string, 
 	case r.Name == "":
 		r.Name, r.Replaces = name, name
 	case r.Name != name:
-		return "", r, &lattice.Error{Code: lattice.ErrConflict, Op: "update actor", Entity: name,
+		return "", nil, r, &lattice.Error{Code: lattice.ErrConflict, Op: "update actor", Entity: name,
 			Detail: "--name " + lattice.Printable(r.Name) +
 				" contradicts: an update keeps the actor's name; start another actor with: weft actor start"}
 	}
@@ -112,7 +112,7 @@ func (l *Lattice) PushUpdate(ctx context.Context, s *Signer, actor, ref string, 
 		err = &lattice.Error{Code: lattice.ErrInvalid, Op: "update", Entity: actor,
 			Detail: "the module is signed with another key, " + string(module.Claims.Subject)}
 	}
-	return pushed, r, err
+	return pushed, module, r, err
 }
 
 // UpdateActor replaces an actor's code by another revision, on the named host or wherever it runs, one host after

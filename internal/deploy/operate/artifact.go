@@ -93,8 +93,16 @@ func (l *Lattice) PushActor(ctx context.Context, s *Signer, ref string, r SignRe
 	if err != nil {
 		return "", nil, err
 	}
+	l.doubt(m)
 	pushed, err := l.Push(ctx, m.Claims.Name, m.Bytes)
 	return pushed, m, err
+}
+
+// doubt tells what may be wrong with a module's claims.
+func (l *Lattice) doubt(m *Module) {
+	for _, doubt := range m.Doubts {
+		l.step("warning: "+doubt, "")
+	}
 }
 
 // PushProvider prepares a provider for starting: an archive is verified and pushed, an executable is packed for this

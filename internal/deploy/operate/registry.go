@@ -104,6 +104,7 @@ func (l *Lattice) Adopt(ctx context.Context, s *Signer, cfg oci.Config, ref stri
 	if err != nil {
 		return "", nil, err
 	}
+	l.doubt(m)
 	pushed, err := l.Push(ctx, m.Claims.Name, m.Bytes)
 	return pushed, m, err
 }

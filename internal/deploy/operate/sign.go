@@ -67,6 +67,10 @@ type Module struct {
 	Reused  bool   // signed by us earlier: the same bytes as then
 	Project string // the project file that the claims come from; may be empty
 	Derived bool   // what it may use was read off what it imports and exports
+	// what it may use was said in the request
+	CapsSaid bool
+	// what is probably wrong with what it may use, for people; it is no error, since contracts may be anybody's
+	Doubts []string
 }
 
 // Module reads a module from a file. A signed one is verified and stays as it is; one without claims is signed. Claims
@@ -103,6 +107,7 @@ func (s *Signer) Sign(path string, wasm []byte, r SignRequest) (*Module, error) 
 	if err := judge(path, wasm, s.Check); err != nil {
 		return nil, err
 	}
+	given := r.Caps != nil
 	project, err := r.complete(path)
 	if err != nil {
 		return nil, err
@@ -121,7 +126,12 @@ func (s *Signer) Sign(path string, wasm []byte, r SignRequest) (*Module, error) 
 	if err != nil {
 		return nil, err
 	}
-	m := &Module{Signed: true, Project: project, Derived: derived}
+	m := &Module{Signed: true, Project: project, Derived: derived, CapsSaid: given}
+	for _, c := range r.Caps {
+		if doubt := scaffold.DoubtCapability(c); doubt != "" {
+			m.Doubts = append(m.Doubts, m.source()+" grants a contract: "+doubt)
+		}
+	}
 	cached := s.cachePath(wasm, r, account.Public(), module.Public())
 	if !r.Fresh && !(r.Release && r.Revision == 0) {
 		if m.Bytes, err = os.ReadFile(cached); err == nil {
@@ -147,6 +157,14 @@ func (s *Signer) Sign(path string, wasm []byte, r SignRequest) (*Module, error) 
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return m, s.keep(cached, m.Bytes)
+}
+
+// source is where a person says what m may use.
+func (m *Module) source() string {
+	if m.CapsSaid || m.Project == "" {
+		return "--cap"
+	}
+	return m.Project
 }
 
 // BuiltinContracts are the contracts of the providers that come with weft and of the host itself: what an actor is

@@ -37,9 +37,8 @@ type Project struct {
 const defaultVersion = "0.1.0"
 
 var (
-	nameForm     = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
-	contractForm = regexp.MustCompile(`^[a-z0-9_-]+(:[a-z0-9_-]+)+$`)
-	aliasForm    = regexp.MustCompile(`^[a-z0-9_/]+$`)
+	nameForm  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+	aliasForm = regexp.MustCompile(`^[a-z0-9_/]+$`)
 )
 
 // Load reads a project file, or the one in a folder. Unknown fields, wrong types and bad values are lattice.ErrInvalid,
@@ -102,10 +101,9 @@ func (p *Project) validate(line func(field string, i int) string) error {
 			normalAlias(p.CallAlias))
 	}
 	for i, c := range p.Capabilities {
-		switch {
-		case !contractForm.MatchString(string(c)):
-			wrong("capabilities", i, "capability %q: want a contract id, such as wasmcloud:keyvalue", c)
-		case slices.Contains(p.Capabilities[:i], c):
+		if err := CheckCapability(c); err != nil {
+			wrong("capabilities", i, "%v", err)
+		} else if slices.Contains(p.Capabilities[:i], c) {
 			wrong("capabilities", i, "capability %q appears twice", c)
 		}
 	}
