@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ type fileView struct {
 	Problem  string                  `json:"problem,omitempty"`
 	Refused  string                  `json:"refused,omitempty"` // why no host would run it
 	Claims   *signing.ActorClaims    `json:"claims,omitempty"`
+	Lacks    []lattice.ContractID    `json:"missing_capabilities,omitempty"` // it needs them, its claims do not grant them
 	Provider *signing.ProviderClaims `json:"provider_claims,omitempty"`
 	World    string                  `json:"world,omitempty"` // of a component, as WIT
 	Needs    []host.Interface        `json:"interfaces,omitempty"`
@@ -101,6 +103,9 @@ func viewFile(path string, data []byte) (fileView, error) {
 		}
 		v.World, _ = host.World(data) // what is wrong with it says the check
 		v.Needs, _ = host.Needs(data)
+		if needed, err := host.Contracts(data); err == nil && v.Claims != nil {
+			v.Lacks = operate.Lacking(needed, v.Claims)
+		}
 		if refused := host.CheckModule(data); refused != nil {
 			v.Refused = refused.Error()
 			return v.judged(err), fmt.Errorf("%s: %w", path, refused)
@@ -183,6 +188,10 @@ func (v fileView) needs(w io.Writer, title string, exports bool) {
 		switch i.By {
 		case "contract":
 			by = fmt.Sprintf("a provider of %s: weft link put ACTOR PROVIDER", i.Contract)
+			if slices.Contains(v.Lacks, i.Contract) {
+				by = fmt.Sprintf("nobody, since the claims do not grant %s: weft sign %s%s", i.Contract, v.File,
+					operate.GrantFlags(v.Claims, v.Lacks))
+			}
 		case "actor":
 			if by = "another actor: weft link put ACTOR OTHER " + string(i.Contract); exports {
 				by = "other actors, by links, and weft call"

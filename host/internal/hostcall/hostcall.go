@@ -223,7 +223,8 @@ func RequireCapability(claims *signing.ActorClaims, contract lattice.ContractID)
 		return nil
 	}
 	return &lattice.Error{Code: lattice.ErrMissingCapability,
-		Detail: fmt.Sprintf("for %s; actor does not have capability claim `%s`", contract, contract)}
+		Detail: fmt.Sprintf("for %s; actor does not have capability claim `%s`: sign it with --cap %s beside what it "+
+			"has, or name that in its actor.yaml, and update it", contract, contract, contract)}
 }
 
 // builtin serves the contracts that every host of the dialect has inside, logging and random numbers. Their operations

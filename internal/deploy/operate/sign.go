@@ -86,7 +86,8 @@ func (s *Signer) Module(path string, r SignRequest) (*Module, error) {
 	claims, err := signing.ReadModule(wasm, time.Now())
 	switch {
 	case err == nil:
-		return &Module{Bytes: wasm, Claims: claims}, r.unused(path)
+		m := &Module{Bytes: wasm, Claims: claims}
+		return m, cmp.Or(r.unused(path), s.compare(path, wasm, m))
 	case lattice.CodeOf(err) != lattice.ErrUnsigned:
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -138,7 +139,7 @@ func (s *Signer) Sign(path string, wasm []byte, r SignRequest) (*Module, error) 
 			if m.Claims, err = signing.ReadModule(m.Bytes, time.Now()); err == nil {
 				files.Used(cached)
 				m.Reused = true
-				return m, nil
+				return m, s.compare(path, wasm, m)
 			}
 		}
 	}
@@ -156,7 +157,48 @@ func (s *Signer) Sign(path string, wasm []byte, r SignRequest) (*Module, error) 
 	if m.Claims, err = signing.ReadModule(m.Bytes, time.Now()); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if err := s.compare(path, wasm, m); err != nil {
+		return nil, err
+	}
 	return m, s.keep(cached, m.Bytes)
+}
+
+// compare doubts claims that do not grant what the module needs.
+func (s *Signer) compare(path string, wasm []byte, m *Module) error {
+	if s.Contracts == nil {
+		return nil
+	}
+	needed, err := s.Contracts(wasm)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	lacks := Lacking(needed, m.Claims)
+	if len(lacks) == 0 {
+		return nil
+	}
+	way := "sign it anew: weft sign " + path + GrantFlags(m.Claims, lacks)
+	if m.Signed {
+		way = "grant it with" + GrantFlags(m.Claims, lacks) + ", or in " + cmp.Or(m.Project, "an "+
+			scaffold.ProjectFile+" beside "+path)
+	}
+	m.Doubts = append(m.Doubts, fmt.Sprintf("the claims do not grant %s, which it imports or exports, so such calls fail "+
+		"with missing_capability; %s", strings.Join(lattice.Texts(lacks), " and "), way))
+	return nil
+}
+
+// Lacking are the contracts among needed that claims do not grant.
+func Lacking(needed []lattice.ContractID, claims *signing.ActorClaims) []lattice.ContractID {
+	return slices.DeleteFunc(slices.Clone(needed),
+		func(c lattice.ContractID) bool { return slices.Contains(claims.Caps, c) })
+}
+
+// GrantFlags are the flags that grant what claims grant and more, with a space before each.
+func GrantFlags(claims *signing.ActorClaims, more []lattice.ContractID) string {
+	var flags strings.Builder
+	for _, c := range slices.Concat(claims.Caps, more) {
+		flags.WriteString(" --cap " + lattice.Printable(string(c)))
+	}
+	return flags.String()
 }
 
 // source is where a person says what m may use.
