@@ -50,6 +50,9 @@ An instance serves one call at a time; --max is how many there may be.`,
 				return err
 			}
 			defer done()
+			if err := l.BeforePush(ctx, args[0], r.Where); err != nil {
+				return err
+			}
 			sign.Flags = saidClaims(cmd.Flags(), claimNames)
 			ref, module, err := l.PushActor(ctx, s, args[0], sign)
 			if err != nil {
@@ -264,7 +267,7 @@ one after another, and stops at the first that refuses. Calls in progress finish
 			}
 			defer done()
 			sign.Flags = saidClaims(cmd.Flags(), claimNames)
-			ref, module, sign, err := l.PushUpdate(ctx, s, args[0], args[1], sign)
+			ref, module, sign, err := l.PushUpdate(ctx, s, args[0], args[1], host, sign)
 			if err != nil {
 				return err
 			}

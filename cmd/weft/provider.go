@@ -62,6 +62,9 @@ func providerStart(a *app) *cobra.Command {
 				return err
 			}
 			defer done()
+			if err := l.BeforePush(ctx, args[0], r.Where); err != nil {
+				return err
+			}
 			if r.Ref, err = l.PushProvider(ctx, s, args[0], pack, operate.ProviderPack{}); err != nil {
 				return err
 			}
@@ -113,6 +116,9 @@ configuration stay.`,
 			}
 			id, err := v.Provider(args[0])
 			if err != nil {
+				return err
+			}
+			if err := l.BeforePush(ctx, args[1], r.Where); err != nil {
 				return err
 			}
 			r.Ref, err = l.PushProvider(ctx, s, args[1], pack,

@@ -259,6 +259,31 @@ func (l *Lattice) sites(ctx context.Context, v *View, ref string, id lattice.Act
 	return sites, nil
 }
 
+// BeforePush refuses a file for a place where nothing can start, before it fills the store: an unknown host, no host at
+// all, or none that takes something and has the wanted labels. What else a host may have against it says its bid.
+func (l *Lattice) BeforePush(ctx context.Context, ref string, where Where) error {
+	if !IsLocal(ref) {
+		return nil
+	}
+	v, err := l.View(ctx)
+	if err != nil {
+		return err
+	}
+	if where.Host != "" {
+		_, err := v.Host(where.Host)
+		return err
+	}
+	if err := v.NeedHosts(); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(v.Hosts, func(h control.HostInventory) bool {
+		return h.State != control.StateDraining && lattice.Matches(h.Labels, where.Constraints)
+	}) {
+		return noBid(v, ref, where)
+	}
+	return nil
+}
+
 func (w Where) labels() map[string]string {
 	if w.Constraints == nil {
 		return map[string]string{}

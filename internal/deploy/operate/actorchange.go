@@ -84,8 +84,8 @@ func annotationSets(a control.Actor) []map[string]string {
 
 // PushUpdate prepares the new code of an actor: a file is signed under the actor's own key and pushed. It returns the
 // reference, the module that PushActor returns, and with what an unsigned one is to be signed; see Adopt.
-func (l *Lattice) PushUpdate(ctx context.Context, s *Signer, actor, ref string, r SignRequest) (string, *Module,
-	SignRequest, error) {
+func (l *Lattice) PushUpdate(ctx context.Context, s *Signer, actor, ref, host string, r SignRequest) (string,
+	*Module, SignRequest, error) {
 	v, err := l.View(ctx)
 	if err != nil {
 		return "", nil, r, err
@@ -95,6 +95,9 @@ func (l *Lattice) PushUpdate(ctx context.Context, s *Signer, actor, ref string, 
 	}
 	id, err := v.Actor(actor)
 	if err != nil {
+		return "", nil, r, err
+	}
+	if _, err := v.runningOn(id, host); err != nil { // else it would be pushed for nothing
 		return "", nil, r, err
 	}
 	r.Subject, r.Fresh = id, true
