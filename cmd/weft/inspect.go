@@ -31,7 +31,7 @@ type fileView struct {
 	Problem  string                  `json:"problem,omitempty"`
 	Refused  string                  `json:"refused,omitempty"` // why no host would run it
 	Claims   *signing.ActorClaims    `json:"claims,omitempty"`
-	Lacks    []lattice.ContractID    `json:"missing_capabilities,omitempty"` // it needs them, its claims do not grant them
+	Lacks    []lattice.ContractID    `json:"missing_capabilities,omitempty"` // needed, and not granted by the claims
 	Provider *signing.ProviderClaims `json:"provider_claims,omitempty"`
 	World    string                  `json:"world,omitempty"` // of a component, as WIT
 	Needs    []host.Interface        `json:"interfaces,omitempty"`

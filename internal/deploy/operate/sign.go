@@ -181,8 +181,8 @@ func (s *Signer) compare(path string, wasm []byte, m *Module) error {
 		way = "grant it with" + GrantFlags(m.Claims, lacks) + ", or in " + cmp.Or(m.Project, "an "+
 			scaffold.ProjectFile+" beside "+path)
 	}
-	m.Doubts = append(m.Doubts, fmt.Sprintf("the claims do not grant %s, which it imports or exports, so such calls fail "+
-		"with missing_capability; %s", strings.Join(lattice.Texts(lacks), " and "), way))
+	m.Doubts = append(m.Doubts, fmt.Sprintf("the claims do not grant %s, which it imports or exports, so such calls "+
+		"fail with missing_capability; %s", strings.Join(lattice.Texts(lacks), " and "), way))
 	return nil
 }
 

@@ -29,8 +29,8 @@ func CheckCapability(c lattice.ContractID) error {
 	if near := nearContracts(c); len(near) > 0 {
 		hint = "; " + didYouMean(near)
 	}
-	return fmt.Errorf("capability %q: want a contract id, NAMESPACE:NAME in lower case, such as wasmcloud:keyvalue%s", c,
-		hint)
+	return fmt.Errorf("capability %q: want a contract id, NAMESPACE:NAME in lower case, such as wasmcloud:keyvalue%s",
+		c, hint)
 }
 
 // DoubtCapability asks whether another contract is meant by one that weft does not serve, but looks like one that it
@@ -52,7 +52,8 @@ func nearContracts(c lattice.ContractID) []lattice.ContractID {
 	var near []lattice.ContractID
 	for _, known := range knownContracts {
 		ours, its, _ := strings.Cut(string(known), ":")
-		if (space == "" || len(nearest.Names(space, []string{ours})) > 0) && len(nearest.Names(name, []string{its})) > 0 {
+		if (space == "" || len(nearest.Names(space, []string{ours})) > 0) &&
+			len(nearest.Names(name, []string{its})) > 0 {
 			near = append(near, known)
 		}
 	}
