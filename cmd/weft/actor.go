@@ -72,6 +72,10 @@ An instance serves one call at a time; --max is how many there may be.`,
 			if lattice.CodeOf(err) == lattice.ErrConflict && result != nil && result.ID != "" {
 				err = fmt.Errorf("%w\nTo replace the code of an actor that runs: weft actor update %s %s", err,
 					or(result.Name, string(result.ID)), args[0])
+				if len(r.Config) > 0 {
+					err = fmt.Errorf("%w\nTo change --config: weft actor stop %s, then start again; while it runs: %s",
+						err, or(result.Name, string(result.ID)), configByLink)
+				}
 			}
 			return showScale(a, result, err, w.done("started"))
 		}}

@@ -155,5 +155,31 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 		}
 		hint = "; did you mean " + orList(near) + "?"
 	}
+	if later := onlyAtStart(cmd, name); later != "" {
+		hint = "; " + later
+	}
 	return usage.Error{Err: fmt.Errorf("%w%s\nSee: %s --help", err, hint, cmd.CommandPath())}
 }
+
+// onlyAtStart says how to change what a flag of a start says, on what runs; "": the noun's start has no such flag.
+func onlyAtStart(cmd *cobra.Command, flag string) string {
+	if cmd.Name() != "update" && cmd.Name() != "scale" || !cmd.HasParent() {
+		return ""
+	}
+	for _, start := range cmd.Parent().Commands() {
+		if f := start.Flags().Lookup(flag); start.Name() != "start" || f == nil || f.Hidden {
+			continue
+		}
+		noun := cmd.Parent().CommandPath()
+		hint := fmt.Sprintf("--%s is said at the start, and holds until the stop: %s stop, then %s start with --%s",
+			flag, noun, noun, flag)
+		if cmd.Parent().Name() == "actor" && flag == "config" {
+			hint += "; while it runs: " + configByLink
+		}
+		return hint
+	}
+	return ""
+}
+
+// configByLink is how an actor's configuration changes while it runs.
+const configByLink = "weft link put ACTOR PROVIDER weft.config.KEY=VALUE"
