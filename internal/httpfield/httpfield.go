@@ -3,7 +3,10 @@
 package httpfield
 
 import (
+	"iter"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -20,6 +23,27 @@ func Text(s string) string {
 		b = utf8.AppendRune(b, rune(s[i]))
 	}
 	return string(b)
+}
+
+// All yields each value of each field, in the byte order of the names as they are spelled, and a name's values in their
+// order. So what comes of a map is the same each time.
+func All[H ~map[string][]string](h H) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for _, name := range Names(h) {
+			for _, v := range h[name] {
+				if !yield(name, v) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Names are the names of fields, in their byte order.
+func Names[H ~map[string][]string](h H) []string {
+	names := slices.AppendSeq(make([]string, 0, len(h)), maps.Keys(h))
+	slices.Sort(names)
+	return names
 }
 
 var hopByHop = map[string]bool{"connection": true, "keep-alive": true, "proxy-connection": true, "te": true,

@@ -122,27 +122,22 @@ func (r *answer) clear() {
 func asked(req *httpserver.Request) *wasihttp.Exchange {
 	x := &wasihttp.Exchange{Method: req.Method, PathWithQuery: pathWithQuery(req), Scheme: "http"}
 	x.Body = wasihttp.Whole(req.Body)
-	x.Header = make(wasihttp.Header, 0, len(req.Header))
-	var outer string // what a proxy was asked for
-	for name, values := range req.Header {
-		for _, v := range values {
-			x.Header = append(x.Header, wasihttp.Field{Name: name, Value: v})
-		}
-		if len(values) == 0 {
-			continue
-		}
-		switch strings.ToLower(name) { // a provider of another SDK may have others
+	x.Header = wasihttp.HeaderOf(req.Header)
+	var outer, inner, scheme string // the first of each; outer is what a proxy was asked for
+	for _, f := range x.Header {
+		switch strings.ToLower(f.Name) { // a provider of another SDK may have others
 		case "host":
-			x.Authority = values[0]
+			inner = cmp.Or(inner, f.Value)
 		case httpserver.ForwardedHost:
-			outer = values[0]
+			outer = cmp.Or(outer, f.Value)
 		case httpserver.ForwardedProto:
-			if values[0] == "https" {
-				x.Scheme = "https"
-			}
+			scheme = cmp.Or(scheme, f.Value)
 		}
 	}
-	x.Authority = cmp.Or(outer, x.Authority)
+	x.Authority = cmp.Or(outer, inner)
+	if scheme == "https" {
+		x.Scheme = scheme
+	}
 	return x
 }
 
@@ -167,9 +162,7 @@ func (r *answer) unwanted() bool {
 func (r *answer) head(status int, h wasihttp.Header, text string) error {
 	r.begun, r.visits = true, r.instance.visits
 	r.resp.StatusCode, r.text = uint16(status), text
-	for _, f := range h {
-		r.resp.Header[f.Name] = append(r.resp.Header[f.Name], f.Value)
-	}
+	h.Fold(r.resp.Header)
 	return nil
 }
 

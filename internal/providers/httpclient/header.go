@@ -29,7 +29,9 @@ func (s *settings) requestHeader(ctx context.Context, q *contract.Request, follo
 	h = http.Header{"User-Agent": nil} // none, rather than that of net/http
 	connection := []string{}
 	size := int64(0)
-	for name, values := range q.Header {
+	names := httpfield.Names(q.Header) // so that values of a name that is spelled in several ways have an order
+	for _, name := range names {
+		values := q.Header[name]
 		if strings.EqualFold(name, "connection") {
 			connection = append(connection, values...)
 		}
@@ -50,7 +52,8 @@ func (s *settings) requestHeader(ctx context.Context, q *contract.Request, follo
 	if length = int64(len(q.Body)); follows {
 		length = -1
 	}
-	for name, values := range q.Header {
+	for _, name := range names {
+		values := q.Header[name]
 		lower := strings.ToLower(name)
 		switch {
 		case lower == "host" || httpfield.HopByHop(lower) || strings.HasPrefix(lower, "proxy-") ||

@@ -136,6 +136,19 @@ func TestARequestGoesAsItIsAskedFor(t *testing.T) {
 	}
 }
 
+// An actor may spell a name in several ways. The server gets its values in the same order each time.
+func TestAHeaderInSeveralCasesHasOneOrder(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header["X-A"]) })
+	c := link(t, local)
+	for range 20 {
+		resp, err := c.fetch(t, &contract.Request{Method: "GET", URL: s.URL,
+			Header: contract.Header{"x-a": {"4", "5"}, "X-A": {"1"}, "x-A": {"3"}, "X-a": {"2"}}})
+		if err != nil || string(resp.Body) != "[1 2 3 4 5]" {
+			t.Fatalf("the server sees %q, %v", resp.Body, err)
+		}
+	}
+}
+
 func TestTheTraceOfTheCallGoesOn(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header.Get("traceparent")) })
 	tc := trace.New()

@@ -69,17 +69,15 @@ func (b *sentBody) whole() bool { return b.read == b.of.ContentLength && len(b.o
 
 // declare announces the trailers that the header of the request does. Servers of HTTP/2 may pass over others.
 func (b *sentBody) declare(q *contract.Request) error {
-	for name, values := range q.Header {
+	for name, list := range httpfield.All(q.Header) {
 		if !strings.EqualFold(name, "trailer") {
 			continue
 		}
-		for _, list := range values {
-			for _, name := range strings.Split(list, ",") {
-				if name = strings.TrimSpace(name); !httpfield.AllowedTrailer(name, "") {
-					return badTrailer(name)
-				}
-				b.of.Trailer[http.CanonicalHeaderKey(name)] = nil
+		for _, name := range strings.Split(list, ",") {
+			if name = strings.TrimSpace(name); !httpfield.AllowedTrailer(name, "") {
+				return badTrailer(name)
 			}
+			b.of.Trailer[http.CanonicalHeaderKey(name)] = nil
 		}
 	}
 	return nil
@@ -257,11 +255,9 @@ func (a *answer) relay(ctx context.Context, o *provider.StreamOffer, flow *flow)
 
 // trailers are those that came with the answer's body, as actors get them.
 func (a *answer) trailers() (all []provider.StreamField) {
-	for name, values := range a.res.Trailer {
-		for _, v := range values {
-			if lower := strings.ToLower(name); !httpfield.HopByHop(lower) && httpguts.ValidHeaderFieldValue(v) {
-				all = append(all, provider.StreamField{Name: lower, Value: httpfield.Text(v)})
-			}
+	for name, v := range httpfield.All(a.res.Trailer) {
+		if lower := strings.ToLower(name); !httpfield.HopByHop(lower) && httpguts.ValidHeaderFieldValue(v) {
+			all = append(all, provider.StreamField{Name: lower, Value: httpfield.Text(v)})
 		}
 	}
 	return all

@@ -123,8 +123,8 @@ func (n *netResponse) Chunks(copy func(io.Writer, func() error) error,
 		err = copy(n, flush)
 	}
 	if err == nil {
-		for name, value := range trailers {
-			n.w.Header().Add(http.TrailerPrefix+name, value)
+		for name, value := range trailers { // Add does not know the names behind the prefix, which may differ in case
+			n.w.Header().Add(http.TrailerPrefix+http.CanonicalHeaderKey(name), value)
 		}
 		n.hurry()
 	}

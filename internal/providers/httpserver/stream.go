@@ -37,10 +37,8 @@ func (h *handler) pass(x *exchange, e *encoder, r *http.Request, path string) (r
 	e.net(r, x, path, 0)
 	req.Payload = e.Bytes()
 	req.Stream = &provider.StreamCaller{Body: sent, Trailers: func() (fields []provider.StreamField) {
-		for name, values := range r.Trailer {
-			for _, v := range values {
-				fields = append(fields, provider.StreamField{Name: lowerName(name), Value: v})
-			}
+		for name, v := range httpfield.All(r.Trailer) {
+			fields = append(fields, provider.StreamField{Name: lowerName(name), Value: v})
 		}
 		return fields
 	}, Release: sent.pace.end}

@@ -1,6 +1,11 @@
 package httpserver
 
-import "github.com/weftlattice/weft/lattice/msgpack"
+import (
+	"maps"
+	"slices"
+
+	"github.com/weftlattice/weft/lattice/msgpack"
+)
 
 // ResponseHead is a Response without its body as a provider wants it: its texts are part of the payload, and no map is
 // made of its header. The payload must not change as long as the head is in use.
@@ -45,10 +50,11 @@ func DecodeResponseHead(b []byte, total int64) (h ResponseHead, body int, ok boo
 	return h, 0, false
 }
 
-// Fields yields each value of each header, in any order of the names, which have the case that the actor gave them.
+// Fields yields each value of each header. The names have the case that the actor gave them, and the order in which
+// they came, or their byte order where that is not known.
 func (h *ResponseHead) Fields(yield func(name, value string) bool) {
-	for name, values := range h.decoded {
-		for _, v := range values {
+	for _, name := range slices.Sorted(maps.Keys(h.decoded)) {
+		for _, v := range h.decoded[name] {
 			if !yield(name, v) {
 				return
 			}

@@ -107,3 +107,19 @@ func FuzzHead(f *testing.F) {
 	}
 	f.Fuzz(sameHead)
 }
+
+// A header that had to be decoded has the same order each time, also of names that differ in case alone.
+func TestADecodedHeadHasOneOrder(t *testing.T) {
+	p := Response{Header: Header{"set-cookie": {"3"}, "Set-Cookie": {"1", "2"}, "a": {"0"}, "SET-COOKIE": {"0"}}}
+	h := p.Head()
+	want := []string{"SET-COOKIE 0", "Set-Cookie 1", "Set-Cookie 2", "a 0", "set-cookie 3"}
+	for range 20 {
+		var got []string
+		for name, value := range h.Fields {
+			got = append(got, name+" "+value)
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("%q, want %q", got, want)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/face"
+	"github.com/weftlattice/weft/internal/httpfield"
 )
 
 const maxFields = 128 << 10 // bytes of the names and values of one fields resource
@@ -18,6 +19,39 @@ type Header []Field
 
 // Field is one of a header.
 type Field struct{ Name, Value string }
+
+// HeaderOf is a header that has come by a map, in the order of its names.
+func HeaderOf(m map[string][]string) Header {
+	h := make(Header, 0, len(m))
+	for name, value := range httpfield.All(m) {
+		h = append(h, Field{name, value})
+	}
+	return h
+}
+
+// Fold adds a header to a map. Names that differ in case alone are one, spelled as the first of them, so that its
+// values keep their order.
+func (h Header) Fold(into map[string][]string) {
+	var first map[string]string // spelling of each name, by the name in lower case; nil while all names are in it
+	for i, f := range h {
+		name := strings.ToLower(f.Name)
+		if first == nil && name != f.Name {
+			first = make(map[string]string, len(h))
+			for _, before := range h[:i] {
+				first[before.Name] = before.Name
+			}
+		}
+		if first != nil {
+			spelled, ok := first[name]
+			if !ok {
+				spelled = f.Name
+				first[name] = spelled
+			}
+			name = spelled
+		}
+		into[name] = append(into[name], f.Value)
+	}
+}
 
 // fields is the resource of that name.
 type fields struct {

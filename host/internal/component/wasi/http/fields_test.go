@@ -3,11 +3,16 @@ package http
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/weftlattice/weft/host/internal/component/abi"
 	"github.com/weftlattice/weft/host/internal/component/face"
+	"github.com/weftlattice/weft/internal/stream"
+	"github.com/weftlattice/weft/lattice"
+	"github.com/weftlattice/weft/lattice/contract/httpclient"
 )
 
 // header makes fields of names and values in turn.
@@ -152,5 +157,50 @@ func TestABodyThatNobodyAskedForIsEmpty(t *testing.T) {
 	}
 	if b.state.Held() != 0 {
 		t.Errorf("%d bytes are held for nothing", b.state.Held())
+	}
+}
+
+// cookies are values of one header whose name is spelled in several cases. WASI has their order.
+var cookies = Header{{"set-cookie", "first"}, {"X-A", "1"}, {"Set-Cookie", "second"}, {"x-a", "2"},
+	{"SET-COOKIE", "third"}}
+
+// The order of a header's values is kept when its name is spelled in several cases: the map has the first spelling.
+func TestValuesOfANameInSeveralCasesKeepTheirOrder(t *testing.T) {
+	for _, tt := range []struct {
+		give Header
+		want map[string][]string
+	}{
+		{nil, map[string][]string{}},
+		{Header{{"a", "1"}, {"b", "2"}, {"a", "3"}}, map[string][]string{"a": {"1", "3"}, "b": {"2"}}},
+		{cookies, map[string][]string{"set-cookie": {"first", "second", "third"}, "X-A": {"1", "2"}}},
+		{Header{{"A", "1"}, {"a", "2"}, {"A", "3"}}, map[string][]string{"A": {"1", "2", "3"}}},
+	} {
+		got := map[string][]string{}
+		if tt.give.Fold(got); !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%v is %v, want %v", tt.give, got, tt.want)
+		}
+	}
+}
+
+// So is it in the request that a provider gets.
+func TestARequestKeepsTheOrderOfAHeaderInSeveralCases(t *testing.T) {
+	b := bodies{t, &face.State{Streams: noStreams}}
+	var sent *httpclient.Request
+	b.state.Send = func(_ context.Context, to *face.Sent, _ lattice.LinkName, _ lattice.ContractID, _ string,
+		payload []byte, _ *stream.Caller) {
+		var err error
+		if sent, err = httpclient.DecodeRequest(payload); err != nil {
+			t.Error(err)
+		}
+		to.End((&httpclient.Response{StatusCode: 200}).Encode(), nil, func() {})
+	}
+	h := &fields{state: b.state}
+	h.put(append(slices.Clone(cookies), Field{"x-latin", "caf\xe9"}))
+	request := b.must("[constructor]outgoing-request", face.Rep(h))
+	b.must("[method]outgoing-request.set-authority", request, face.Some("example.com"))
+	b.call(outgoingHandler["handle"], request, face.None).Value.(face.Dropped).Drop()
+	want := httpclient.Header{"set-cookie": {"first", "second", "third"}, "X-A": {"1", "2"}, "x-latin": {"café"}}
+	if sent == nil || !reflect.DeepEqual(sent.Header, want) {
+		t.Errorf("the request is %+v, want the header %v", sent, want)
 	}
 }

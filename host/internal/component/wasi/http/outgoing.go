@@ -1,9 +1,7 @@
 package http
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -320,8 +318,11 @@ func (s *sending) send(body []byte, follows *feed) {
 	q := httpclient.Request{Method: methodName(r.method), URL: schemeName(r.scheme) + "://" + authority.(string) + text,
 		Header: httpclient.Header{}, Body: body, Connect: span(s.options.connect), FirstByte: span(s.options.firstByte),
 		BetweenBytes: span(s.options.betweenBytes)}
-	for _, f := range r.header.all {
-		q.Header[f.Name] = append(q.Header[f.Name], httpfield.Text(f.Value))
+	r.header.all.Fold(q.Header)
+	for _, values := range q.Header {
+		for i, v := range values {
+			values[i] = httpfield.Text(v)
+		}
 	}
 	s.pay(r.header.bytes + r.held)
 	payload := q.Encode()
@@ -418,12 +419,7 @@ func received(state *face.State, sent *face.Sent) (*incomingResponse, error) {
 	if beside != nil { // of which the head has no part
 		r.body = FromStream(beside, state.Rest, sent.Let)
 	}
-	for name, values := range resp.Header {
-		for _, v := range values {
-			r.header = append(r.header, Field{name, v})
-		}
-	}
-	slices.SortStableFunc(r.header, func(a, b Field) int { return cmp.Compare(a.Name, b.Name) })
+	r.header = HeaderOf(resp.Header)
 	return r, nil
 }
 
