@@ -2,7 +2,7 @@ package http
 
 import (
 	"errors"
-	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -99,13 +99,40 @@ func failureOf(err error) *httpclient.Failure {
 	return httpclient.Fail(httpclient.InternalError, "%v", err)
 }
 
-// errorText says what error-code a guest answered with.
-func errorText(v any) string {
-	code, _ := v.(abi.Variant)
-	if o, ok := code.Value.(abi.Variant); ok && o.Case == 1 {
-		if s, ok := o.Value.(string); ok {
-			return strings.Clone(s)
+// failureIn reads an error-code, as errorCode makes it.
+func failureIn(v abi.Variant) *httpclient.Failure {
+	f := httpclient.Fail(httpclient.Names[v.Case], "")
+	carried(f, v.Value)
+	if f.Name == httpclient.InternalError {
+		f.Text, f.Word = f.Word, ""
+	}
+	return f
+}
+
+// carried notes the word and the number that a case carries, in whatever options and records.
+func carried(f *httpclient.Failure, v any) {
+	switch v := v.(type) {
+	case string:
+		f.Word = strings.Clone(v)
+	case uint8:
+		f.Number = int64(v)
+	case uint16:
+		f.Number = int64(v)
+	case uint32:
+		f.Number = int64(v)
+	case uint64:
+		f.Number = int64(min(v, math.MaxInt64))
+	case abi.Variant:
+		carried(f, v.Value)
+	case []any:
+		for _, part := range v {
+			carried(f, part)
 		}
 	}
-	return fmt.Sprintf("error code %d of wasi:http", code.Case)
+}
+
+// errorText says what error-code a guest answered with: its case, and what that carries.
+func errorText(v any) string {
+	code, _ := v.(abi.Variant)
+	return strings.TrimSuffix(failureIn(code).Error(), ": ")
 }

@@ -278,3 +278,46 @@ func TestAResponseIsWholeOnlyWithAllOfItsBody(t *testing.T) {
 
 // noStreams is a provider that takes bodies as a whole only.
 func noStreams(lattice.LinkName, lattice.ContractID) bool { return false }
+
+// An operator reads why a guest answered with an error: its case by name, with what it carries. What a guest hands on
+// of a request of its own is read as the provider told it.
+func TestAnErrorThatAGuestAnswersWithIsTold(t *testing.T) {
+	for _, name := range httpclient.Names {
+		f := &httpclient.Failure{Name: name, Number: 7, Word: "a word", Text: "a text"}
+		want := name
+		switch name {
+		case httpclient.InternalError:
+			want += ": a text"
+		case httpclient.DNSError, httpclient.ResponseTransferCoding, httpclient.ResponseContentCoding:
+			want += "(a word)"
+		case httpclient.TLSAlertReceived, httpclient.RequestHeaderFieldSize, httpclient.RequestTrailerFieldSize,
+			httpclient.ResponseHeaderFieldSize, httpclient.ResponseTrailerFieldSize:
+			want += "(7 a word)"
+		case httpclient.RequestBodySize, httpclient.RequestHeaderSize, httpclient.RequestTrailersSize,
+			httpclient.ResponseHeaderSize, httpclient.ResponseBodySize, httpclient.ResponseTrailersSize:
+			want += "(7)"
+		}
+		var got string
+		x := &Exchange{Respond: func(_ int, _ Header, text string) error { got = text; return nil }}
+		_, err := httpFunction("[static]response-outparam.set").Call(&face.Call{Context: t.Context(),
+			State: &face.State{}, Pay: func(int) {}}, []any{x.Params()[1], face.Bad(errorCode(f))})
+		if err != nil || got != want {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
+		if none := errorText(errorCode(httpclient.Fail(name, ""))); none != name {
+			t.Errorf("with nothing in it: %q, want %q", none, name)
+		}
+	}
+	dns := face.Some(uint16(3))
+	for want, code := range map[string]abi.Variant{
+		"DNS-error(3 NXDOMAIN)":                        {Case: 1, Value: []any{face.Some("NXDOMAIN"), dns}},
+		"HTTP-request-body-size(5)":                    {Case: 17, Value: face.Some(uint64(5))},
+		"HTTP-request-header-size":                     {Case: 22, Value: face.None},
+		"HTTP-request-trailer-size(9 x-a)":             {Case: 24, Value: []any{face.Some("x-a"), face.Some(uint32(9))}},
+		"HTTP-response-body-size(9223372036854775807)": {Case: 28, Value: face.Some(uint64(1<<64 - 1))},
+	} {
+		if got := errorText(code); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
