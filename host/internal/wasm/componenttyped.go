@@ -92,7 +92,8 @@ func (t *typedFunctions) find(operation string) (*typedExport, error) {
 	return t.exports[f.Operation()], nil
 }
 
-// runCommand runs wasi:cli/run. An instance runs once: a program expects to begin anew.
+// runCommand runs wasi:cli/run. An instance runs once: a program expects to begin anew. Without an answer the log gets
+// what the program has written, and an error the end of its stderr.
 func (i *Instance) runCommand(ctx context.Context, op string, f *typedExport) ([]byte, error) {
 	c, err := typed.DecodeCommand(i.exchange.payload)
 	if err != nil {
@@ -122,6 +123,13 @@ func (i *Instance) runCommand(ctx context.Context, op string, f *typedExport) ([
 	i.exchange.stdout, i.exchange.stderr = collect(&out.Stdout), collect(&out.Stderr)
 	i.parts.state.Args, i.parts.state.In = append([]string{argument}, c.Args...), c.Stdin
 	err = i.runComponent(ctx, op, func(ctx context.Context) error {
+		answered := false
+		defer func() { // a guest may end in a panic
+			if !answered {
+				i.stdout.end(out.Stdout)
+				i.stderr.end(out.Stderr)
+			}
+		}()
 		i.payText(len(i.exchange.payload))
 		result, err := i.call(ctx, f.code, nil, nil)
 		if exit := i.ended(); exit != nil {
@@ -133,7 +141,9 @@ func (i *Instance) runCommand(ctx context.Context, op string, f *typedExport) ([
 			return err
 		}
 		i.turn.Give()
-		return i.template.host.Reserve(ctx, written)
+		err = i.template.host.Reserve(ctx, written)
+		answered = err == nil
+		return err
 	})
 	i.broken.Store(true)
 	if err = cmp.Or(lost, err); err != nil {

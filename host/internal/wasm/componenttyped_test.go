@@ -2,8 +2,11 @@ package wasm_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weftlattice/weft/host/internal/wasm"
 	"github.com/weftlattice/weft/internal/typed"
@@ -228,5 +231,46 @@ func TestOutputOfACommandIsWholeOrNone(t *testing.T) {
 	answer, err := i.Call(t.Context(), operation, typed.Command{}.Encode())
 	if lattice.CodeOf(err) != lattice.ErrTooLarge || !strings.Contains(err.Error(), "more than 40 bytes of output") {
 		t.Errorf("%q, %v", answer, err)
+	}
+}
+
+// What a command wrote before it came to a bad end is in the actor's log, and the end of its stderr in the error.
+func TestWhatACommandWroteBeforeItFailedIsNotLost(t *testing.T) {
+	m := compileFixture(t, "command.wasm")
+	operation := m.Info().Surface.Exports[0].Operation()
+	for _, c := range []struct {
+		how    string
+		limits wasm.Limits
+		code   lattice.Code
+		says   string   // in the error
+		logs   []string // among others
+	}{
+		{"panic", wasm.Limits{}, lattice.ErrTrap, "page 5; thread 'main'",
+			[]string{"stdout:half a line", "stderr:page 1", "stderr:page 5", "stderr:out of paper"}},
+		{"spin", wasm.Limits{Execution: 5 * time.Second}, lattice.ErrInterrupted, "stopped after 5s", nil},
+		{"grow", wasm.Limits{MemoryBytes: 32 << 20}, lattice.ErrMemory, "limit 33554432",
+			[]string{"stderr:memory allocation of 1073741824 bytes failed"}},
+	} {
+		h := &host{}
+		i, err := m.Instantiate(t.Context(), c.limits, h, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = i.Call(t.Context(), operation, typed.Command{Args: []string{c.how}}.Encode())
+		i.Close(context.Background())
+		if lattice.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", c.how, err)
+		}
+		if c.how == "panic" && (!strings.HasSuffix(err.Error(), "; out of paper") ||
+			strings.Contains(err.Error(), "page 1;")) {
+			t.Errorf("not the end of what it said: %v", err)
+		}
+		log := h.logged()
+		for _, want := range append(c.logs, fmt.Sprintf("stdout:arguments [%q], input \"\"", c.how),
+			"stderr:a word on standard error") {
+			if !slices.Contains(log, want) {
+				t.Errorf("%s: the log has no %q: %q", c.how, want, log)
+			}
+		}
 	}
 }

@@ -3,6 +3,8 @@ package wasm
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/weftlattice/weft/internal/clip"
@@ -18,8 +20,45 @@ type lines struct {
 
 const headLines = 4
 
-// write takes what the guest writes.
-func (l *lines) write(p []byte) {
+// What is kept of the output of a command that fails. It is less than a log takes at once.
+const (
+	endLines = 400
+	endBytes = 64 << 10
+)
+
+// write takes what the guest writes, and pays for.
+func (l *lines) write(p []byte) { l.take(p, true) }
+
+// end takes all that a command has written that fails. It has ended, and pays no more: the last endLines lines and
+// endBytes bytes count, and what first returns are the last headLines of them.
+func (l *lines) end(p []byte) {
+	if start := max(lastLines(p, endLines), len(p)-endBytes); start > 0 {
+		l.take(fmt.Appendf(nil, "(%d bytes before this are left out)\n", start), false)
+		p = p[start:]
+	}
+	said := len(p)
+	for _, trace := range traces {
+		if at := bytes.Index(p, []byte("\n"+trace)); at >= 0 {
+			said = min(said, at)
+		}
+	}
+	said = lastLines(p[:said], headLines)
+	l.take(p[:said], false)
+	l.reset()
+	l.take(p[said:], false)
+	l.flush()
+}
+
+// lastLines returns where the last n lines of p begin.
+func lastLines(p []byte, n int) int {
+	at := len(bytes.TrimSuffix(p, []byte("\n")))
+	for ; n > 0 && at >= 0; n-- {
+		at = bytes.LastIndexByte(p[:at], '\n')
+	}
+	return at + 1
+}
+
+func (l *lines) take(p []byte, pays bool) {
 	for len(p) > 0 {
 		line, rest, ended := bytes.Cut(p, []byte("\n"))
 		// A line without an end may not gather without bound: it is cut into several.
@@ -27,11 +66,13 @@ func (l *lines) write(p []byte) {
 			line = clip.Prefix(p, room)
 			rest, ended = p[len(line):], true
 		}
-		units := costByte * uint64(len(line))
-		if ended {
-			units += costText
+		if pays {
+			units := costByte * uint64(len(line))
+			if ended {
+				units += costText
+			}
+			l.instance.pay(units)
 		}
-		l.instance.pay(units)
 		l.rest = append(l.rest, line...)
 		p = rest
 		if ended {
@@ -63,12 +104,15 @@ func (l *lines) flush() {
 
 func (l *lines) reset() { l.head = l.head[:0] }
 
-// first returns the beginning of what was written since reset, without the traces that some runtimes add.
+// traces are how the traces begin that some runtimes add to what they say.
+var traces = []string{"goroutine ", "note: run with"}
+
+// first returns the beginning of what was written since reset, without traces.
 func (l *lines) first() string {
 	l.flush()
 	var keep []string
 	for _, s := range l.head {
-		if strings.HasPrefix(s, "goroutine ") || strings.HasPrefix(s, "note: run with") {
+		if slices.ContainsFunc(traces, func(trace string) bool { return strings.HasPrefix(s, trace) }) {
 			break
 		}
 		keep = append(keep, s)

@@ -1,6 +1,6 @@
-//! Writes its arguments and its standard input, and ends with the exit code that the first argument says.
+//! Writes its arguments and its standard input, and ends as the first argument says: with an exit code, or badly.
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -8,7 +8,24 @@ fn main() {
     std::io::stdin().read_to_string(&mut input).unwrap();
     println!("arguments {args:?}, input {input:?}");
     eprintln!("a word on standard error");
-    if let Some(code) = args.first().and_then(|a| a.parse().ok()) {
-        std::process::exit(code);
+    match args.first().map_or("", String::as_str) {
+        "panic" => {
+            for n in 1..=5 {
+                eprintln!("page {n}");
+            }
+            print!("half a line");
+            std::io::stdout().flush().unwrap();
+            panic!("out of paper");
+        }
+        "spin" => loop {
+            std::hint::spin_loop();
+        },
+        "grow" => drop(std::hint::black_box(vec![1u8; 1 << 30])),
+        "bytes" => std::io::stdout().write_all(b"\x00\xff\n\r\x1b\x07").unwrap(),
+        code => {
+            if let Ok(code) = code.parse() {
+                std::process::exit(code);
+            }
+        }
     }
 }
