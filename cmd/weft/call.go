@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -32,7 +34,8 @@ where only one has such a function, and so may its version. Its type says what t
 is shown by weft actor inspect. A field or a case that does not exist is an error that names the place.
 
 A component that is a command (it exports wasi:cli/run) runs when no operation is named, or run with arguments after it.
-They are the program's own, no JSON; flags among them follow "--". What it writes is shown, and its exit code is weft's.
+They are the program's own, no JSON; flags among them follow "--". What it writes is weft's output, byte for byte where
+that is no terminal, and its exit code is weft's.
 
 The key is --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CLUSTER_SEED, else the one of the file that "weft up" was
 started with here, else the one in the data directory. The call is made in the actor's own name unless --origin says
@@ -49,6 +52,10 @@ another.`,
 			}
 			if bin != "text" && bin != "base64" && bin != "raw" {
 				return usage.Errorf("--bin %q: want text, base64 or raw", bin)
+			}
+			if bin == "raw" && !a.output.textual() {
+				return usage.Errorf("--bin raw is the answer's own bytes, which are no %s: leave out --output %[1]s, "+
+					"or take --bin base64", a.output)
 			}
 			var err error
 			if typed.MeansRun(r.Operation) {
@@ -90,7 +97,8 @@ another.`,
 	idVar(f, &from.ContractID, "origin-contract", "", "contract of the origin, when it is a provider")
 	idVar(f, &from.LinkName, "origin-link", "", "link name of the origin, when it is a provider")
 	f.StringVarP(&bin, "bin", "b", "text",
-		"how bytes in the answer are shown: text (base64 when they are none), base64, or raw: the answer's own bytes")
+		"how bytes in the answer are shown: text (base64 when they are none), base64, or raw: the answer's own bytes, "+
+			"of a command those of its output")
 	f.StringVar(&stdin, "stdin", "", "file with the standard input of a command; - is weft's own (default: none)")
 	f.StringVar(&seedFile, "cluster-seed-file", "", "file with the cluster's seed")
 	f.StringVar(&seed, "cluster-seed", "", "the cluster's seed")
@@ -123,23 +131,15 @@ func readArguments(a *app, args []string) ([]string, error) {
 // showAnswer shows an answer: by its type, or what it is as msgpack.
 func showAnswer(a *app, answer *operate.Answer, bin string) error {
 	payload := answer.Payload
-	if bin == "raw" {
-		_, err := a.out.Write(payload)
-		return err
-	}
 	if o := answer.Outcome; o != nil {
-		shown := struct {
-			Stdout string `json:"stdout"`
-			Stderr string `json:"stderr"`
-			Code   uint8  `json:"exit_code"`
-		}{string(o.Stdout), string(o.Stderr), o.Code}
-		err := a.print(shown, func(w io.Writer) {
-			_, _ = w.Write(o.Stdout)
-			_, _ = a.err.Write(o.Stderr)
-		})
+		err := showOutcome(a, o, bin)
 		if err == nil && o.Code != 0 {
 			err = silentError(o.Code)
 		}
+		return err
+	}
+	if bin == "raw" {
+		_, err := a.out.Write(payload)
 		return err
 	}
 	if answer.Type != nil {
@@ -160,6 +160,36 @@ func showAnswer(a *app, answer *operate.Answer, bin string) error {
 		}
 		_ = indented(w).Encode(v)
 	})
+}
+
+// showOutcome shows what a command has written: stdout as weft's own, stderr as its standard error.
+func showOutcome(a *app, o *typed.Outcome, bin string) error {
+	if !a.output.textual() {
+		return a.encode(struct {
+			Stdout json.RawMessage `json:"stdout"`
+			Stderr json.RawMessage `json:"stderr"`
+			Code   uint8           `json:"exit_code"`
+		}{typed.BytesToJSON(o.Stdout, bin == "base64"), typed.BytesToJSON(o.Stderr, bin == "base64"), o.Code}, "  ")
+	}
+	out, errs := asTheyAre(a.out), asTheyAre(a.err)
+	stdout, stderr := o.Stdout, o.Stderr
+	switch bin {
+	case "raw":
+		out = a.out
+	case "base64":
+		stdout, stderr = base64Line(stdout), base64Line(stderr)
+	}
+	_, err := out.Write(stdout)
+	_, err2 := errs.Write(stderr)
+	return cmp.Or(err, err2)
+}
+
+// base64Line is bytes as a line of base64; nothing is no line.
+func base64Line(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return append(base64.StdEncoding.AppendEncode(nil, b), '\n')
 }
 
 func indented(w io.Writer) *json.Encoder {

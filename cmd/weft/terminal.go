@@ -189,6 +189,18 @@ func (t shown) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// asTheyAre returns a writer for the bytes of a guest's program: a file or a pipe gets them as they are, a terminal as
+// shown.
+func asTheyAre(w io.Writer) io.Writer {
+	if s, is := w.(shown); is {
+		w = s.Writer
+	}
+	if f, is := w.(*os.File); is && term.IsTerminal(int(f.Fd())) {
+		return shown{w}
+	}
+	return w
+}
+
 // printf is fmt.Fprintf whose texts stay in their lines. Errors may have several.
 func printf(w io.Writer, format string, args ...any) {
 	fmt.Fprintf(w, format, inLine(args)...)

@@ -427,6 +427,11 @@ func ToJSON(t *Type, v any, base64 bool) json.RawMessage {
 	return w.b.Bytes()
 }
 
+// BytesToJSON is ToJSON of a list<u8>.
+func BytesToJSON(b []byte, base64 bool) json.RawMessage {
+	return ToJSON(&Type{Kind: List, Element: &Type{Kind: U8}}, b, base64)
+}
+
 type jsonWriter struct {
 	b      bytes.Buffer
 	base64 bool
