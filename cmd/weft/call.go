@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -13,10 +14,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
 	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/typed"
+	"github.com/weftlattice/weft/lattice"
 	"github.com/weftlattice/weft/lattice/wire"
 )
 
@@ -37,6 +40,8 @@ A component that is a command (it exports wasi:cli/run) runs when no operation i
 They are the program's own, no JSON; flags among them follow "--". What it writes is weft's output, byte for byte where
 that is no terminal, and its exit code is weft's.
 
+An argument that begins with "-" follows "--", as a negative number does.
+
 The key is --cluster-seed-file, WEFT_CLUSTER_SEED or WASMCLOUD_CLUSTER_SEED, else the one of the file that "weft up" was
 started with here, else the one in the data directory. The call is made in the actor's own name unless --origin says
 another.`,
@@ -44,6 +49,7 @@ another.`,
 			`'{"method":"GET","path":"/","queryString":"","header":{},"body":""}'
   weft call kvcounter HttpServer.HandleRequest @request.json -o json
   weft call filter acme:edge/filter#apply '"some text"'
+  weft call filter of-s8 -- -1
   weft call report run monthly --stdin figures.csv`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r := operate.CallRequest{Actor: args[0]}
@@ -92,6 +98,7 @@ another.`,
 			}
 			return showAnswer(a, answer, bin)
 		}}
+	cmd.SetFlagErrorFunc(dashedArgument)
 	f := cmd.Flags()
 	f.StringVar(&from.PublicKey, "origin", "", "public key in whose name to call (default: the actor's)")
 	idVar(f, &from.ContractID, "origin-contract", "", "contract of the origin, when it is a provider")
@@ -105,6 +112,20 @@ another.`,
 	_ = f.MarkHidden("cluster-seed")
 	spanFlag(f, &timeout, "timeout", 2*time.Second, 1, "how long to wait for the answer")
 	return cmd
+}
+
+// dashedArgument is unknownFlag of a command whose arguments may be anything.
+func dashedArgument(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return unknownFlag(cmd, err)
+	}
+	arg := "-" + unknown.GetSpecifiedShortnames()
+	if arg == "-" {
+		arg = "--" + unknown.GetSpecifiedName()
+	}
+	return usage.Errorf("%w\nAn argument that begins with \"-\" follows \"--\": %s ACTOR OPERATION -- %s",
+		unknownFlag(cmd, err), cmd.CommandPath(), lattice.Printable(arg))
 }
 
 // maxInput is how many bytes an argument or an input may have.

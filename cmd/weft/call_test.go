@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/weftlattice/weft/internal/deploy/operate"
+	"github.com/weftlattice/weft/internal/deploy/usage"
 	"github.com/weftlattice/weft/internal/typed"
 )
 
@@ -63,5 +64,28 @@ func TestRawAnswersAreNoJSON(t *testing.T) {
 	code := run([]string{"call", "echo", "run", "-b", "raw", "-o", "yaml"}, strings.NewReader(""), &out, &errs)
 	if text := errs.String(); code != exitUsage || !strings.Contains(text, "leave out --output yaml") {
 		t.Errorf("%d: %s", code, text)
+	}
+}
+
+// A negative number is taken for a flag, and the error says how it is none.
+func TestANegativeArgumentOfACallIsToldTheWay(t *testing.T) {
+	for arg, want := range map[string]string{
+		"-1":        "weft call ACTOR OPERATION -- -1\n",
+		"-0.5":      "weft call ACTOR OPERATION -- -0.5\n",
+		"-Infinity": "weft call ACTOR OPERATION -- -Infinity\n",
+		"--verbose": "weft call ACTOR OPERATION -- --verbose\n",
+	} {
+		var out, errs bytes.Buffer
+		code := run([]string{"call", "typed", "of-s8", arg}, strings.NewReader(""), &out, &errs)
+		if text := errs.String(); code != exitUsage || !strings.HasSuffix(text, want) {
+			t.Errorf("%s: %d: %s", arg, code, text)
+		}
+	}
+	cmd := callCmd(new(app))
+	if err := cmd.ParseFlags([]string{"typed", "of-s8", "--", "-1"}); err != nil || cmd.Flags().Arg(2) != "-1" {
+		t.Errorf("%q, %v", cmd.Flags().Args(), err)
+	}
+	if err := cmd.FlagErrorFunc()(cmd, errors.New("x")); !usage.Is(err) || strings.Contains(err.Error(), "--") {
+		t.Errorf("another mistake: %v", err)
 	}
 }
