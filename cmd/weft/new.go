@@ -24,8 +24,8 @@ func newActor(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "actor NAME", Short: "Make the project of an actor in Go, or of a component in Rust",
 		Args: exactArgs(1),
 		Long: `Makes a folder that builds, runs and tests as it is and without a network: sources, a test, actor.yaml,
-and the SDK itself. With --template component-rust it is a WASI 0.2 component, which takes its crates from the
-network.`,
+and the SDK itself. With --template component-rust it is a WASI 0.2 component: sources and Cargo.toml, whose crates come
+from the network, and no test. docs/components.md shows how one uses more than HTTP.`,
 		Example: `  weft new actor hello
   weft new actor hello --dir services/hello --module github.com/me/hello
   weft new actor edge --template component-rust`,
