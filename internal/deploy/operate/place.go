@@ -25,8 +25,8 @@ type Placement struct {
 // Unlimited as a number of instances is "as many as there are calls".
 const Unlimited = math.MaxUint32
 
-// Spread divides n instances evenly over all sites. What is left over goes to those that run the actor already, then to
-// the least loaded. Sites that get none are part of the result only when they run the actor now, so that carrying out
+// Spread divides n instances evenly over all sites. What is left over goes to those that run the actor already, those
+// with most of it first, then to the least loaded; so dividing the same number again changes nothing. Sites that get none are part of the result only when they run the actor now, so that carrying out
 // the result leaves n instances in total. Unlimited is unlimited everywhere.
 func Spread(n uint32, sites []Site) []Placement {
 	if len(sites) == 0 {
@@ -63,8 +63,7 @@ func Best(sites []Site) (Site, bool) {
 func ordered(sites []Site) []Site {
 	sites = slices.Clone(sites)
 	slices.SortFunc(sites, func(a, b Site) int {
-		return cmp.Or(cmp.Compare(min(b.Running, 1), min(a.Running, 1)), cmp.Compare(a.Load, b.Load),
-			cmp.Compare(a.Host, b.Host))
+		return cmp.Or(cmp.Compare(b.Running, a.Running), cmp.Compare(a.Load, b.Load), cmp.Compare(a.Host, b.Host))
 	})
 	return sites
 }

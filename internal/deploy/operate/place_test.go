@@ -24,6 +24,8 @@ func TestSpread(t *testing.T) {
 		{"fewer than hosts", 1, []Site{{Host: "B"}, {Host: "A"}}, map[lattice.HostID]uint32{"A": 1}},
 		{"surplus is stopped", 1, []Site{{Host: "A", Running: 3}, {Host: "B", Running: 3, Load: 1}},
 			map[lattice.HostID]uint32{"A": 1, "B": 0}},
+		{"again, with the rest where it was", 7, []Site{{Host: "A", Running: 3, Load: 3}, {Host: "B", Running: 4, Load: 4}},
+			map[lattice.HostID]uint32{"A": 3, "B": 4}},
 		{"none", 0, []Site{{Host: "A", Running: 3}, {Host: "B"}}, map[lattice.HostID]uint32{"A": 0}},
 		{"unlimited", Unlimited, []Site{{Host: "A"}, {Host: "B"}}, map[lattice.HostID]uint32{"A": Unlimited,
 			"B": Unlimited}},
