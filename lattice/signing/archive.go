@@ -159,7 +159,8 @@ func openArchiveLimit(data []byte, now time.Time, maxBytes int64) (*Archive, err
 		return nil, during(err, op, "")
 	}
 	if text == "" {
-		return nil, &lattice.Error{Code: lattice.ErrUnsigned, Op: op, Detail: "it has no claims"}
+		return nil, &lattice.Error{Code: lattice.ErrUnsigned, Op: op,
+			Detail: "it has no claims; to make an archive that has: weft par create EXECUTABLE --contract CONTRACT"}
 	}
 	if len(hashes) == 0 {
 		return nil, &lattice.Error{Code: lattice.ErrInvalid, Op: op,
@@ -172,7 +173,8 @@ func openArchiveLimit(data []byte, now time.Time, maxBytes int64) (*Archive, err
 		have := hashes[target]
 		if want := a.Claims.TargetHashes[target]; want != have {
 			return nil, &lattice.Error{Code: lattice.ErrHashMismatch, Op: op, Entity: string(a.Claims.Subject),
-				Detail: target + " (" + have + " / " + lattice.Printable(want) + ")"}
+				Detail: target + " (" + have + " / " + lattice.Printable(want) +
+					"); it was altered after it was signed; make it again with: weft par create"}
 		}
 	}
 	return a, nil

@@ -139,10 +139,13 @@ func ReadModule(wasm []byte, now time.Time) (*ActorClaims, error) {
 	if c.HashMismatch && c.TokenRevision >= wascapRevision {
 		have, _ := moduleHash(wasm)
 		return nil, &lattice.Error{Code: lattice.ErrHashMismatch, Op: "verify module", Entity: wire.Sub,
-			Detail: "(" + have + " / " + lattice.Printable(c.Hash) + ")"}
+			Detail: "(" + have + " / " + lattice.Printable(c.Hash) + "); " + altered}
 	}
 	return c, nil
 }
+
+// altered is what a person reads behind the two hashes of a module that is not the one that was signed.
+const altered = "it was altered after it was signed; to sign it as it is: weft sign FILE"
 
 // InspectModule returns the claims of a module without verifying anything, to be shown to people.
 func InspectModule(wasm []byte) (*ActorClaims, error) {
@@ -161,7 +164,7 @@ func readModule(wasm []byte) (*ActorClaims, *claimsToken[actorWascap], *token, e
 		return nil, nil, nil, during(err, op, "")
 	}
 	if text == "" {
-		return nil, nil, nil, &lattice.Error{Code: lattice.ErrUnsigned, Op: op}
+		return nil, nil, nil, &lattice.Error{Code: lattice.ErrUnsigned, Op: op, Detail: "sign it with: weft sign FILE"}
 	}
 	wire, t, err := readClaims[actorWascap](text, KindModule)
 	if err != nil {

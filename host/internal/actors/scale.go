@@ -43,7 +43,7 @@ func (as *Actors) load(ctx context.Context, ref, digest string) (loaded, error) 
 		// Tools that wrote no revision hashed as today's do, so a mismatch means another module under old claims. Those
 		// of revision 2 hashed otherwise for a while.
 		err := &lattice.Error{Code: lattice.ErrHashMismatch, Op: "verify module", Entity: ref,
-			Detail: "the module is not the one that was signed"}
+			Detail: "the module is not the one that was signed; to sign it as it is: weft sign FILE"}
 		if claims.TokenRevision == 0 {
 			as.cfg.Metrics.Refused(err)
 			return loaded{}, err
