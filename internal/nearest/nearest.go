@@ -32,8 +32,8 @@ func Names[S ~string](meant S, names []S) []S {
 	for _, name := range names {
 		n := strings.ToLower(string(name))
 		d := distance(word, n)
-		if n != "" && word != "" && (d <= max(1, len(n)/3) || strings.HasPrefix(n, word) ||
-			len(word) > 2 && strings.Contains(n, word)) {
+		if n != "" && word != "" && (d <= max(1, len(n)/3) || d == 2 && sameStart(n, word) ||
+			strings.HasPrefix(n, word) || len(word) > 2 && strings.Contains(n, word)) {
 			near = append(near, scored{name, n, d})
 		}
 	}
@@ -51,6 +51,9 @@ func Names[S ~string](meant S, names []S) []S {
 	}
 	return out
 }
+
+// sameStart reports whether two words begin with the same two letters, as "maks" and "max": those are seldom misspelt.
+func sameStart(a, b string) bool { return len(a) > 2 && len(b) > 2 && a[:2] == b[:2] }
 
 // distance counts the letters to insert, delete, replace or swap with their neighbour to turn a into b.
 func distance(a, b string) int {

@@ -12,7 +12,7 @@ func TestNames(t *testing.T) {
 	names := []string{"actor", "host", "provider", "link", "events", "logs"}
 	for word, want := range map[string][]string{
 		"acotr": {"actor"}, "provder": {"provider"}, "log": {"logs"}, "hots": {"host"}, "frobnicate": nil, "": nil,
-		"a": {"actor"},
+		"a": {"actor"}, "hozdt": {"host"}, "lingg": {"link"},
 	} {
 		if got := nearest.Names(word, names); !slices.Equal(got, want) {
 			t.Errorf("%q: got %v, want %v", word, got, want)
