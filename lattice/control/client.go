@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -444,6 +446,12 @@ func (c *Client) failed(op, subj string, waited time.Duration, err error) error 
 		e.Detail = fmt.Sprintf("no host in lattice %s answers on %s; is one running? weft host list",
 			c.control.Lattice, subj)
 	case errors.Is(err, nats.ErrTimeout), e.Code == lattice.ErrTimeout:
+		if c.forbidden(subj) {
+			e.Code = lattice.ErrUnavailable
+			e.Detail = fmt.Sprintf("no host of lattice %s answers: NATS forbids these credentials %s; name the lattice "+
+				"that they are for with --lattice, or make others there: weft token create", c.control.Lattice, subj)
+			break
+		}
 		e.Code = lattice.ErrTimeout
 		e.Detail = fmt.Sprintf("no answer on %s within %v", subj, waited.Round(time.Millisecond))
 		if !c.nc.IsConnected() {
@@ -456,4 +464,11 @@ func (c *Client) failed(op, subj string, waited time.Duration, err error) error 
 		e.Code, e.Err = lattice.ErrUnavailable, err
 	}
 	return e
+}
+
+// forbidden reports whether NATS has last refused what was published on a subject, of which a sender hears only so.
+func (c *Client) forbidden(subj string) bool {
+	err := c.nc.LastError()
+	return errors.Is(err, nats.ErrPermissionViolation) &&
+		strings.Contains(strings.ToLower(err.Error()), strings.ToLower(strconv.Quote(subj)))
 }

@@ -53,7 +53,7 @@ func (c *Client) gather(ctx context.Context, op, subj string, body any, answer f
 			switch {
 			case errors.Is(bounded.Err(), context.Canceled):
 				return c.failed(op, subj, 0, bounded.Err())
-			case !c.nc.IsConnected():
+			case !c.nc.IsConnected(), c.forbidden(subj):
 				return c.failed(op, subj, time.Since(start), nats.ErrTimeout)
 			}
 			return nil
