@@ -70,6 +70,10 @@ Each host keeps the last 500 of each actor, 4 MiB in all, in memory; hosts of ot
 						return err
 					}
 				}
+				if !follow && len(found) == 0 && want.TraceID != "" {
+					return &lattice.Error{Code: lattice.ErrNotFound, Op: "find trace", Entity: want.TraceID,
+						Detail: "no host remembers a failed call of it; each keeps the last ones, in memory"}
+				}
 				if !follow {
 					return nil
 				}
