@@ -239,8 +239,9 @@ func (k Keeper) Call(l lattice.Name, seedFile, seed, tokenSeed string) (signing.
 	key, err := store.Load(signing.KindCluster, name)
 	if lattice.CodeOf(err) == lattice.ErrNotFound {
 		return key, &lattice.Error{Code: lattice.ErrNotFound, Op: "sign the call for lattice", Entity: name,
-			Detail: "its cluster key is not here; copy it from a host (weft key show cluster --seed) " +
-				"and give --cluster-seed-file"}
+			Detail: "its cluster key is not here, and calls are signed with it; an operator's token has it that is " +
+				"made so: weft token create --role operator --cluster-key; or copy it from a host " +
+				"(weft key show cluster --seed) and give --cluster-seed-file"}
 	}
 	return key, err
 }
