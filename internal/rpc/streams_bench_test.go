@@ -12,8 +12,8 @@ import (
 )
 
 // BenchmarkStreamsAtOnce takes answers of 16 MiB over NATS, eight at once. Both ends and the NATS server are in this
-// process. An iteration is one round of eight. All frames of a process come on one subscription, so one goroutine checks
-// their MACs, whatever the locks are.
+// process. An iteration is one round of eight. All frames of a process come on one subscription, so one goroutine
+// checks their MACs, whatever the locks are.
 func BenchmarkStreamsAtOnce(b *testing.B) {
 	const atOnce, size = 8, 16 << 20
 	piece := make([]byte, stream.Piece)

@@ -263,7 +263,8 @@ func storeError(op string, ref Reference, err error) error {
 	case full:
 		e.Detail = detail
 	case errors.Is(err, jetstream.ErrObjectNotFound), errors.Is(err, jetstream.ErrBucketNotFound):
-		e.Code, e.Err, e.Detail = lattice.ErrNotFound, nil, "the lattice's store does not have it; what it has: weft artifact list"
+		e.Code, e.Err = lattice.ErrNotFound, nil
+		e.Detail = "the lattice's store does not have it; what it has: weft artifact list"
 	case errors.Is(err, context.Canceled):
 		e.Code, e.Err = lattice.ErrCanceled, nil
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount),

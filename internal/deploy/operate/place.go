@@ -26,8 +26,9 @@ type Placement struct {
 const Unlimited = math.MaxUint32
 
 // Spread divides n instances evenly over all sites. What is left over goes to those that run the actor already, those
-// with most of it first, then to the least loaded; so dividing the same number again changes nothing. Sites that get none are part of the result only when they run the actor now, so that carrying out
-// the result leaves n instances in total. Unlimited is unlimited everywhere.
+// with most of it first, then to the least loaded; so dividing the same number again changes nothing. Sites that get
+// none are part of the result only when they run the actor now, so that carrying out the result leaves n instances in
+// total. Unlimited is unlimited everywhere.
 func Spread(n uint32, sites []Site) []Placement {
 	if len(sites) == 0 {
 		return nil
