@@ -449,7 +449,8 @@ func (c *Client) failed(op, subj string, waited time.Duration, err error) error 
 		if c.forbidden(subj) {
 			e.Code = lattice.ErrUnavailable
 			e.Detail = fmt.Sprintf("no host of lattice %s answers: NATS forbids these credentials %s; name the "+
-				"lattice that they are for with --lattice, or make others there: weft token create", c.control.Lattice, subj)
+				"lattice that they are for with --lattice, or make others there: weft token create",
+				c.control.Lattice, subj)
 			break
 		}
 		e.Code = lattice.ErrTimeout
