@@ -27,12 +27,15 @@ func Names[S ~string](meant S, names []S) []S {
 		lower    string
 		distance int
 	}
+	begins := slices.ContainsFunc(names, func(n S) bool {
+		return strings.HasPrefix(strings.ToLower(string(n)), strings.ToLower(string(meant)))
+	})
 	word := strings.ToLower(string(meant))
 	var near []scored
 	for _, name := range names {
 		n := strings.ToLower(string(name))
 		d := distance(word, n)
-		if n != "" && word != "" && (d <= max(1, len(n)/3) || d == 2 && sameStart(n, word) ||
+		if n != "" && word != "" && (d <= max(1, len(n)/3) || d == 2 && !begins && sameStart(n, word) ||
 			strings.HasPrefix(n, word) || len(word) > 2 && strings.Contains(n, word)) {
 			near = append(near, scored{name, n, d})
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,6 +46,14 @@ func NewClient(nc *nats.Conn, c subject.Control, timeout time.Duration) *Client 
 		timeout = DefaultTimeout
 	}
 	return &Client{nc: nc, control: c, timeout: timeout, quiet: defaultQuiet}
+}
+
+// Patient is the client with requests to all hosts that wait for late answers, too: for as long as they may take in
+// all. A busy host answers some hundred milliseconds after the others.
+func (c *Client) Patient() *Client {
+	patient := *c
+	patient.quiet = math.MaxInt64
+	return &patient
 }
 
 // Lattice returns the name of the lattice that the client talks to.

