@@ -45,7 +45,9 @@ var HTTPClient = &Table{Provider: "httpclient", Contract: "wasmcloud:httpclient"
 		{Name: "between_bytes_timeout", Kind: Span(time.Millisecond), Default: "30s",
 			Doc: "between two parts of a body, either way"},
 		{Name: "timeout", Kind: Span(time.Millisecond), Default: "60s",
-			Doc: "of a whole request, redirects included; the time that the caller waits is the other bound"},
+			Doc: "of a request, redirects included: with bodies in one piece until all of the answer is " +
+				"here, with streams until its head is; the time that the caller waits is the other " +
+				"bound"},
 		{Name: "max_request_bytes", Kind: Size(0, MaxHTTPBody), Default: "10M",
 			Doc: "of a request's body, at most 127M"},
 		{Name: "max_response_bytes", Kind: Size(0, MaxHTTPBody), Default: "10M",
