@@ -19,11 +19,6 @@ func idSliceVar[ID ~string](f *pflag.FlagSet, to *[]ID, name, usage string) {
 	f.Var(idsFlag[ID]{to, true}, name, usage)
 }
 
-// idArrayVar is StringArrayVar for ids.
-func idArrayVar[ID ~string](f *pflag.FlagSet, to *[]ID, name, usage string) {
-	f.Var(idsFlag[ID]{to, false}, name, usage)
-}
-
 type idFlag[ID ~string] struct{ to *ID }
 
 func (i idFlag[ID]) String() string {
