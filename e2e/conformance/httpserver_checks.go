@@ -153,7 +153,7 @@ func httpLarge(shared *boxes) func(*suite) (string, error) {
 	}
 }
 
-// httpUnlink checks that a listener ends with its link.
+// httpUnlink checks that a listener ends with its link, and that a link that is put afterwards has another.
 func httpUnlink(shared *boxes) func(*suite) (string, error) {
 	return func(s *suite) (string, error) {
 		return webbed(s, shared, func(_ *box, id string, _ object) []byte {
@@ -162,8 +162,9 @@ func httpUnlink(shared *boxes) func(*suite) (string, error) {
 			if err := b.tell("del", b.link(actor, object{})); err != nil {
 				return err
 			}
-			return eventually(eventTime, func() error {
-				resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(url)
+			alone := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+			if err := eventually(eventTime, func() error {
+				resp, err := alone.Get(url)
 				if err == nil {
 					resp.Body.Close()
 					if resp.StatusCode == 200 {
@@ -171,7 +172,22 @@ func httpUnlink(shared *boxes) func(*suite) (string, error) {
 					}
 				}
 				return nil
-			})
+			}); err != nil {
+				return err
+			}
+			later, err := b.listens(actor)
+			if err != nil {
+				return err
+			}
+			resp, err := alone.Get(later)
+			if err != nil {
+				return err
+			}
+			resp.Body.Close()
+			if resp.StatusCode != 200 {
+				return fmt.Errorf("on the address of the later link the response is %d", resp.StatusCode)
+			}
+			return nil
 		})
 	}
 }
@@ -213,7 +229,17 @@ func webbed(s *suite, shared *boxes, answer func(b *box, id string, inv object) 
 	if err != nil {
 		return "", err
 	}
-	defer sub.Unsubscribe() //nolint:errcheck // tidying
+	defer sub.Unsubscribe()                      //nolint:errcheck // tidying
+	defer b.tell("del", b.link(actor, object{})) //nolint:errcheck // tidying
+	url, err := b.listens(actor)
+	if err != nil {
+		return "", err
+	}
+	return "", run(b, actor, url, calls)
+}
+
+// listens links an actor with an address that is free, waits for the port, and returns its URL.
+func (b *box) listens(actor string) (url string, err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -223,7 +249,6 @@ func webbed(s *suite, shared *boxes, answer func(b *box, id string, inv object) 
 	if err := b.tell("put", b.link(actor, object{"address": address})); err != nil {
 		return "", err
 	}
-	defer b.tell("del", b.link(actor, object{})) //nolint:errcheck // tidying
 	if err := eventually(eventTime, func() error {
 		c, err := net.Dial("tcp", address)
 		if err == nil {
@@ -233,5 +258,5 @@ func webbed(s *suite, shared *boxes, answer func(b *box, id string, inv object) 
 	}); err != nil {
 		return "", fmt.Errorf("after linkdefs.put: %w", err)
 	}
-	return "", run(b, actor, "http://"+address, calls)
+	return "http://" + address, nil
 }
