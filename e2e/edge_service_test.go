@@ -56,9 +56,9 @@ func TestEdgeService(t *testing.T) {
 				default:
 				}
 				requests.Add(1)
-				if got := try("POST", "/process",
-					"hello"); !slices.Contains([]string{"200 hello <nil>", "200 HELLO <nil>",
-					"200 olleh <nil>", "200 OLLEH <nil>"}, got) {
+				got := try("POST", "/process", "hello")
+				if !slices.Contains([]string{"200 hello <nil>", "200 HELLO <nil>", "200 olleh <nil>",
+					"200 OLLEH <nil>"}, got) {
 					t.Errorf("while parts come and go: %s", got)
 					return
 				}

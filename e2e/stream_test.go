@@ -230,8 +230,8 @@ func TestStreams(t *testing.T) {
 				}
 				return nil
 			})
-			if held := web.metric("weft_streams_held_bytes") + web.metric(
-				"weft_provider_streams_held_bytes"); held > 1<<20 {
+			held := web.metric("weft_streams_held_bytes") + web.metric("weft_provider_streams_held_bytes")
+			if held > 1<<20 {
 				t.Errorf("%g bytes are held for a client that does not read", held)
 			}
 			_ = conn.Close()

@@ -19,7 +19,7 @@ func TestHostileComponentCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ref, id := r.module("hostile component", code, lattice.ContractID(string(contract.ID)))
+	ref, id := r.module("hostile component", code, contract.ID)
 	if code, text := r.start(ref, control.ActorLimits{ExecutionMs: 2000, MemoryBytes: 16 << 20}); code != 0 {
 		t.Fatal(text)
 	}

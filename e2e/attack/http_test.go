@@ -43,7 +43,7 @@ func page() []byte {
 func (r *rig) site(name string, values map[string]string) (address string, fine func() error) {
 	t := r.t
 	t.Helper()
-	ref, id := r.module(name, page(), lattice.ContractID(string(contract.ID)))
+	ref, id := r.module(name, page(), contract.ID)
 	if code, text := r.start(ref); code != 0 {
 		t.Fatal(text)
 	}

@@ -72,9 +72,9 @@ func TestVectors(t *testing.T) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}
-	if got := moduleHash(
-		[]byte("\x00asm\x01\x00\x00\x00")); got != "93A44BBB96C751218E4C00D479E4C14358122A389ACCA16205B1E4D0DC5F9476" {
-		t.Errorf("hash of the empty module %s", got)
+	const hash = "93A44BBB96C751218E4C00D479E4C14358122A389ACCA16205B1E4D0DC5F9476"
+	if got := moduleHash([]byte("\x00asm\x01\x00\x00\x00")); got != hash {
+		t.Errorf("hash of the empty module %s, want %s", got, hash)
 	}
 	long := append([]byte("\x00asm\x01\x00\x00\x00"), 0, 0x82, 0x80, 0x00, 1, 'x') // a length longer than need be
 	if moduleHash(long) != moduleHash([]byte("\x00asm\x01\x00\x00\x00\x00\x02\x01x")) {
