@@ -278,7 +278,8 @@ func lacks(want wasmbin.Extern) string {
 		return name
 	}
 	have := instrument.Signature{Params: valueTypes(wasiFuncs[at].params), Results: valueTypes(wasiFuncs[at].results)}
-	if asked := (instrument.Signature{Params: want.Func.Params, Results: want.Func.Results}); !sameSignature(asked, have) {
+	asked := instrument.Signature{Params: want.Func.Params, Results: want.Func.Results}
+	if !sameSignature(asked, have) {
 		return name + " with the signature " + signature(asked) + " instead of " + signature(have)
 	}
 	return ""

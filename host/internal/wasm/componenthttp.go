@@ -22,8 +22,8 @@ const (
 	heldVisits = 32       // checks of a guest after its first write from which on they are not
 )
 
-// answer is an answer that a component is giving. An instance has one for all of its calls: what a guest keeps of a call
-// leads to nothing once the Exchange is closed.
+// answer is an answer that a component is giving. An instance has one for all of its calls: what a guest keeps of a
+// call leads to nothing once the Exchange is closed.
 type answer struct {
 	instance *Instance
 	give     wasihttp.Exchange // of which only the functions are set
@@ -76,7 +76,8 @@ func (i *Instance) handleRequest(ctx context.Context, op string) ([]byte, error)
 	head, whole := x.Responded()
 	switch {
 	case err != nil && r.unwanted():
-		return nil, &lattice.Error{Code: lattice.ErrCanceled, Op: op, Detail: "nobody reads its answer any more", Err: err}
+		return nil, &lattice.Error{Code: lattice.ErrCanceled, Op: op, Detail: "nobody reads its answer any more",
+			Err: err}
 	case r.err != nil: // what was written of it is lost, and what the guest has made of that is not the reason
 		return nil, r.err
 	case err != nil:
@@ -99,7 +100,8 @@ func (i *Instance) answerTo(x *wasihttp.Exchange) *answer {
 	r := i.parts.answer
 	if r == nil {
 		r = &answer{instance: i}
-		r.give = wasihttp.Exchange{Respond: r.head, Write: r.write, Finish: r.finish, Room: r.room, Writable: r.writable}
+		r.give = wasihttp.Exchange{Respond: r.head, Write: r.write, Finish: r.finish, Room: r.room,
+			Writable: r.writable}
 		r.resp.Header = httpserver.Header{}
 		i.parts.answer = r
 	}

@@ -19,8 +19,8 @@ func TestAComponentFindsTheURLThatItsClientUsed(t *testing.T) {
 		{"plain", httpserver.Header{"host": {"a:80"}, "x-forwarded-proto": {"http"}}, "http://a:80/p?q"},
 		{"TLS", httpserver.Header{"host": {"a:8443"}, "x-forwarded-proto": {"https"}}, "https://a:8443/p?q"},
 		{"another provider's names", httpserver.Header{"Host": {"a"}, "X-Forwarded-Proto": {"https"}}, "https://a/p?q"},
-		{"behind a proxy", httpserver.Header{"host": {"inner"}, "x-forwarded-host": {"outer"}, "x-forwarded-proto": {"https"}},
-			"https://outer/p?q"},
+		{"behind a proxy", httpserver.Header{"host": {"inner"}, "x-forwarded-host": {"outer"},
+			"x-forwarded-proto": {"https"}}, "https://outer/p?q"},
 		{"not told", httpserver.Header{"host": {"a"}}, "http://a/p?q"},
 		{"no scheme of HTTP", httpserver.Header{"host": {"a"}, "x-forwarded-proto": {"wss"}}, "http://a/p?q"},
 	} {

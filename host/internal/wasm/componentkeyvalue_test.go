@@ -102,7 +102,8 @@ func TestComponentWithKeyValue(t *testing.T) {
 		{"GET", "/count/n", "link=cache", "", "visit 43\n"},
 		{"GET", "/count/n", "", "", "visit 4\n"}, // the choice was for that request
 		{"GET", "/count/n", "link=nowhere", "",
-			"500 /count/n: Error::Other(\"Invocation not authorized: missing link definition: for wasmcloud:keyvalue, link name nowhere\")"},
+			"500 /count/n: Error::Other(\"Invocation not authorized: missing link definition: " +
+				"for wasmcloud:keyvalue, link name nowhere\")"},
 	} {
 		r := ask(t, i, httpserver.Request{Method: c.method, Path: c.path, Query: c.query, Body: []byte(c.body)})
 		got := string(r.Body)

@@ -69,8 +69,8 @@ func (t *typedFunctions) importOther(f *plan.Import, info *Info) (why string, ok
 		return " (" + err.Error() + ")", false
 	}
 	if typ.Handle != "" {
-		return fmt.Sprintf(" (it passes the resource %s, which another actor cannot serve: only values cross the lattice)",
-			typ.Handle), false
+		return fmt.Sprintf(" (it passes the resource %s, which another actor cannot serve: only values cross the "+
+			"lattice)", typ.Handle), false
 	}
 	info.Surface.Imports = append(info.Surface.Imports, other)
 	if t.imports == nil {

@@ -116,9 +116,11 @@ func TestARequestGoesAsItIsAskedFor(t *testing.T) {
 		fmt.Fprint(w, "short and stout")
 	})
 	host := strings.TrimPrefix(s.URL, "http://")
-	resp, err := link(t, local).fetch(t, &contract.Request{Method: "PUT", URL: s.URL + "/a%20b?c=d&e#f", Body: []byte("tea"),
-		Header: contract.Header{"x-a": {"1", "2"}, "Host": {"metadata.internal"}, "connection": {"x-hop"}, "x-hop": {"1"},
-			"Transfer-Encoding": {"chunked"}, "Content-Length": {"3"}, "Proxy-Authorization": {"x"}, "Upgrade": {"h2c"}}})
+	resp, err := link(t, local).fetch(t, &contract.Request{Method: "PUT", URL: s.URL + "/a%20b?c=d&e#f",
+		Body: []byte("tea"),
+		Header: contract.Header{"x-a": {"1", "2"}, "Host": {"metadata.internal"}, "connection": {"x-hop"},
+			"x-hop": {"1"}, "Transfer-Encoding": {"chunked"}, "Content-Length": {"3"}, "Proxy-Authorization": {"x"},
+			"Upgrade": {"h2c"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +232,8 @@ func TestAddressesAreJudgedWhenTheyAreConnectedTo(t *testing.T) {
 	})
 	for _, host := range []string{"127.0.0.1", "inside.example", "localhost"} {
 		_, err := c.get(t, "http://"+host+":"+port)
-		fails(t, err, contract.DestinationProhibited, "127.0.0.1 is a loopback address; the link allows it with allowed_networks=127.0.0.1/32")
+		fails(t, err, contract.DestinationProhibited,
+			"127.0.0.1 is a loopback address; the link allows it with allowed_networks=127.0.0.1/32")
 	}
 	_, err := c.get(t, "http://169.254.169.254/latest/meta-data")
 	fails(t, err, contract.RequestDenied, "allows no host 169.254.169.254")
@@ -321,8 +324,8 @@ func TestRedirectsAreFollowedOnlyWhenTheLinkSaysSo(t *testing.T) {
 		}
 	})
 	ask := func(c *client, path string) (*contract.Response, error) {
-		return c.fetch(t, &contract.Request{Method: "POST", URL: s.URL + path, Body: []byte("body"), Header: contract.Header{
-			"authorization": {"Bearer x"}, "cookie": {"a=b"}, "x-key": {"k"}}})
+		return c.fetch(t, &contract.Request{Method: "POST", URL: s.URL + path, Body: []byte("body"),
+			Header: contract.Header{"authorization": {"Bearer x"}, "cookie": {"a=b"}, "x-key": {"k"}}})
 	}
 	resp, err := ask(link(t, local), "/other")
 	if err != nil || resp.StatusCode != 302 || resp.Header.Get("location") != other.URL {
@@ -487,7 +490,8 @@ func TestBodiesAndHeadersAreBounded(t *testing.T) {
 	}
 	_, err := c.fetch(t, &contract.Request{Method: "POST", URL: s.URL, Body: make([]byte, 1025)})
 	fails(t, err, contract.RequestBodySize, "1025 bytes")
-	_, err = c.fetch(t, &contract.Request{Method: "GET", URL: s.URL, Header: contract.Header{"x": {strings.Repeat("x", 1000)}}})
+	_, err = c.fetch(t, &contract.Request{Method: "GET", URL: s.URL,
+		Header: contract.Header{"x": {strings.Repeat("x", 1000)}}})
 	fails(t, err, contract.RequestHeaderSize, "max_header_bytes")
 	_, err = c.fetch(t, &contract.Request{Method: "POST", URL: s.URL, Body: []byte("x"), Header: contract.Header{
 		"content-length": {"2"}}})
@@ -609,7 +613,8 @@ func TestTLS(t *testing.T) {
 	if f, _ := contract.ParseFailure(err.Error()); f == nil || f.Number != 40 || f.Word != "handshake failure" {
 		t.Errorf("the alert is %+v", f)
 	}
-	picky = secure(tls.RequireAnyClientCert, 0) // TLS 1.3 has begun before the server refuses, and the alert may get lost
+	// TLS 1.3 has begun before the server refuses, and the alert may get lost
+	picky = secure(tls.RequireAnyClientCert, 0)
 	_, err = link(t, with(local, "ca_file="+certFile)).get(t, picky.URL)
 	if f, _ := contract.ParseFailure(fmt.Sprint(err)); f == nil || f.Name != contract.ConnectionTerminated &&
 		(f.Name != contract.TLSAlertReceived || f.Number != 116) {
@@ -713,7 +718,9 @@ func TestProxiesAreUsedOnlyWhenTheLinkSaysSo(t *testing.T) {
 	_, err := link(t, with(public, "proxy="+proxy.URL)).get(t, "http://10.0.0.1/") // what the proxy would connect to
 	fails(t, err, contract.DestinationProhibited, "a private address")
 
-	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "secure") }))
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "secure")
+	}))
 	t.Cleanup(secure.Close)
 	ca := "ca_pem=" + pemOf(secure)
 	c := link(t, with(local, ca, "proxy="+proxy.URL))

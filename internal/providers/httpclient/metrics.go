@@ -28,7 +28,8 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer, connections func() float64) (*metrics, error) {
 	m := &metrics{hosts: map[string]bool{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "weft_httpclient_requests_total",
-			Help: "HTTP requests of actors, by host as a link allows it and by status, or by the name of the failure or error."},
+			Help: "HTTP requests of actors, by host as a link allows it and by status, or by the name of the failure " +
+				"or error."},
 			[]string{"host", "result"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "weft_httpclient_request_seconds",
 			Help:    "Time of an HTTP request from its judgement to the end of the response.",

@@ -192,8 +192,8 @@ func TestVectors(t *testing.T) {
 			}
 			if w.err != nil || !slices.Equal(core, l.Core) || !slices.Equal(h.calls, l.Calls) ||
 				hex.EncodeToString(h.memory[:h.last]) != l.Memory {
-				t.Errorf("%s, lowered in %s: %v, %v, calls %v, memory %x\nwant %v, calls %v, memory %s", what, l.Encoding,
-					w.err, core, h.calls, h.memory[:h.last], l.Core, l.Calls, l.Memory)
+				t.Errorf("%s, lowered in %s: %v, %v, calls %v, memory %x\nwant %v, calls %v, memory %s", what,
+					l.Encoding, w.err, core, h.calls, h.memory[:h.last], l.Core, l.Calls, l.Memory)
 			}
 		}
 	}

@@ -308,12 +308,12 @@ func TestAnErrorThatAGuestAnswersWithIsTold(t *testing.T) {
 			t.Errorf("with nothing in it: %q, want %q", none, name)
 		}
 	}
-	dns := face.Some(uint16(3))
+	dns, trailer := face.Some(uint16(3)), []any{face.Some("x-a"), face.Some(uint32(9))}
 	for want, code := range map[string]abi.Variant{
 		"DNS-error(3 NXDOMAIN)":                        {Case: 1, Value: []any{face.Some("NXDOMAIN"), dns}},
 		"HTTP-request-body-size(5)":                    {Case: 17, Value: face.Some(uint64(5))},
 		"HTTP-request-header-size":                     {Case: 22, Value: face.None},
-		"HTTP-request-trailer-size(9 x-a)":             {Case: 24, Value: []any{face.Some("x-a"), face.Some(uint32(9))}},
+		"HTTP-request-trailer-size(9 x-a)":             {Case: 24, Value: trailer},
 		"HTTP-response-body-size(9223372036854775807)": {Case: 28, Value: face.Some(uint64(1<<64 - 1))},
 	} {
 		if got := errorText(code); got != want {

@@ -48,7 +48,8 @@ func failure(t testing.TB, err error) string {
 
 func TestNothingIsAllowedThatNoValueGrants(t *testing.T) {
 	for _, r := range []*Rules{{}, rules(t), rules(t, "allowed_networks=0.0.0.0/0"), rules(t, "allowed_hosts=,")} {
-		for _, url := range []string{"https://example.com/", "http://127.0.0.1/", "https://[::1]/", "http://localhost"} {
+		for _, url := range []string{"https://example.com/", "http://127.0.0.1/", "https://[::1]/",
+			"http://localhost"} {
 			if _, err := r.Judge("GET", url); failure(t, err) != httpclient.RequestDenied {
 				t.Errorf("GET %s: %v", url, err)
 			}
@@ -194,9 +195,10 @@ func TestAddressesThatAreNotPublicNeedAGrant(t *testing.T) {
 		{"::", "an address of this machine"}, {"192.88.1.7", "an address of this machine"},
 		{"10.1.2.3", "a private address"}, {"172.31.0.1", "a private address"}, {"192.168.1.1", "a private address"},
 		{"fd12::1", "a private address"}, {"100.64.0.1", "a shared address"}, {"169.254.1.1", "a link-local address"},
-		{"fe80::1", "a link-local address"}, {"fe80::1%eth0", "a link-local address"}, {"fec0::1", "a site-local address"},
-		{"224.0.0.1", "a multicast address"}, {"ff02::1", "a multicast address"}, {"255.255.255.255", "a reserved address"},
-		{"240.0.0.1", "a reserved address"}, {"192.0.2.1", "documentation"}, {"2001:db8::1", "documentation"},
+		{"fe80::1", "a link-local address"}, {"fe80::1%eth0", "a link-local address"},
+		{"fec0::1", "a site-local address"}, {"224.0.0.1", "a multicast address"}, {"ff02::1", "a multicast address"},
+		{"255.255.255.255", "a reserved address"}, {"240.0.0.1", "a reserved address"},
+		{"192.0.2.1", "documentation"}, {"2001:db8::1", "documentation"},
 		{"198.18.0.1", "measurements"}, {"64:ff9b::8.8.8.8", "behind NAT64"}, {"64:ff9b:1::1", "behind NAT64"},
 		{"2002:808:808::1", "in 6to4"}, {"2001::1", "in Teredo"}, {"::8.8.8.8", "an outdated form"},
 		{"::ffff:0:8.8.8.8", "behind a translator"},

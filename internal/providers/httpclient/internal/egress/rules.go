@@ -120,8 +120,8 @@ func (r *Rules) Judge(method, rawURL string) (*Target, error) {
 	return nil, denied("the link does not allow %s://%s with port %d; add %s", t.URL.Scheme, t.Host, t.Port, missing)
 }
 
-// missing are the values that a link lacks for a target whose host a pattern has; "": none. A pattern that says a scheme
-// or a port allows no others, so that another pattern is lacking.
+// missing are the values that a link lacks for a target whose host a pattern has; "": none. A pattern that says a
+// scheme or a port allows no others, so that another pattern is lacking.
 func (r *Rules) missing(p netaddr.Pattern, t *Target) string {
 	scheme, port := r.scheme(p, t.URL.Scheme), r.port(p, t.Port, t.URL.Scheme)
 	if !scheme && p.Scheme != "" || !port && p.Port != 0 {
