@@ -103,7 +103,8 @@ func (b *sentBody) Read(p []byte) (int, error) {
 		}
 	}
 	if err != nil {
-		if !b.closed.Load() { // else the server has said what counts
+		// Where the server has closed the body or the connection, its answer is what counts: it may be whole.
+		if !b.closed.Load() && err != errTerminated {
 			a.cancel(err)
 		}
 		return 0, err
