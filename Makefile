@@ -9,6 +9,8 @@ LDFLAGS  := -s -w -X main.release=$(VERSION)
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
+.DEFAULT_GOAL := help
+
 components-spec: ## run the component model's suite, as wasm-tools json-from-wast has written it: SUITE=FOLDER; docs/components.md tells what it found
 	WEFT_COMPONENT_SUITE=$(abspath $(SUITE)) WEFT_COMPONENT_REPORT=$(abspath docs/components.md) $(GO) test -tags componentspec -count=1 -v -run TestComponentModelSuite ./host/internal/wasm
 
@@ -104,6 +106,7 @@ foreign: deps foreign-tools ## run providers, actors and components of other peo
 lint: ## format, vet, static analysis, tidy modules
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-ed:"; echo "$$bad"; exit 1; fi
 	$(GO) vet ./...
+	$(GO) vet -tags foreign,componentspec ./e2e/foreign ./host/internal/wasm
 	$(GO) mod tidy -diff
 	$(GO) run $(STATICCHECK) ./...
 

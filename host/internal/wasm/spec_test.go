@@ -90,8 +90,8 @@ func specFeature(why string) string {
 func TestComponentModelSuite(t *testing.T) {
 	dir := os.Getenv("WEFT_COMPONENT_SUITE")
 	scripts, err := filepath.Glob(filepath.Join(dir, "*", "test.json"))
-	if err != nil || len(scripts) == 0 {
-		t.Fatalf("no scripts in %s: %v", dir, err)
+	if err != nil || dir == "" || len(scripts) == 0 {
+		t.Fatalf("no script */test.json in %q (%v); run: make components-spec SUITE=FOLDER", dir, err)
 	}
 	held, all := map[string]int{}, map[string]int{}
 	var rows []*specRow
