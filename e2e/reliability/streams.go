@@ -44,7 +44,7 @@ type streamFault struct {
 	begin      func(ctx context.Context, l *lab) error
 }
 
-// streamFaults in the order of the table. They happen to one lattice, one after another; who is dead stays so.
+// streamFaults in the order of the table. They happen to one lattice, one after another; a killed host stays so.
 var streamFaults = []streamFault{
 	{"update", "the actor is updated to a new revision", nil, ways, updateFar},
 	{"httpserver-killed", "an httpserver's process is killed; its host starts it again", []way{aFar, aNear},
@@ -64,7 +64,7 @@ var streamFaults = []streamFault{
 // streamPatience is how long something may take that is to come, on a busy machine.
 const streamPatience = 2 * time.Minute
 
-// deployStreams starts what serves the ways, and returns when all of them stream.
+// deployStreams starts what serves the ways. They stream once the hosts have heard of each other (streams).
 func (l *lab) deployStreams(ctx context.Context) error {
 	start := func(name, host string) []string {
 		return []string{"actor", "start", l.stream, "--name", name, "--cap", "wasmcloud:httpserver", "--rev", "1",
